@@ -1,0 +1,61 @@
+/**
+ * The one error class of monocore, and the codes that callers may switch on.
+ *
+ * A message says what failed, on which service or file, and what to try. The code is for programs: it crosses
+ * threads and HTTP unchanged (see `protocol/wire-error.ts`), so a typed error never has to be recovered from text.
+ */
+export type ErrorCode =
+  /** The config file cannot be read, parsed or does not fit; `details` has one {@link Problem} per fault. */
+  | 'ConfigInvalid'
+  /** A command line or request that makes no sense. */
+  | 'Usage'
+  /** The home folder cannot be created or written, or its path is too long for a unix socket. */
+  | 'HomeUnusable'
+  /** Another daemon holds this home. */
+  | 'DaemonRunning'
+  /** No daemon answers on this home's socket, or a starting one did not become ready. */
+  | 'DaemonUnreachable'
+  /** No service of that name is known here. */
+  | 'ServiceUnknown'
+  /** A program or file of the host that a VM needs is not installed; the message names the package. */
+  | 'ToolMissing'
+  /** A service could not be started; `details` has the last lines that it or its VM printed. */
+  | 'StartFailed'
+  /** A process did not end by any means within its deadline. */
+  | 'StopFailed'
+  /** A worker thread ended while a call to it was pending. */
+  | 'ThreadDied'
+  /** A call to another thread did not answer within its deadline. The call may still take effect. */
+  | 'CallTimeout'
+  /** The operation was cancelled, by a stop for example. */
+  | 'Aborted'
+  /** A fault of monocore itself. */
+  | 'Internal';
+
+/** An error with a code, made for people (message) and programs (code, details). */
+export class MonocoreError extends Error {
+  override readonly name = 'MonocoreError';
+  readonly code: ErrorCode;
+  /** Data that belongs to the code; plain JSON only, because it crosses threads and HTTP. */
+  readonly details: unknown;
+
+  constructor(code: ErrorCode, message: string, options: { cause?: unknown; details?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.details = options.details ?? null;
+  }
+}
+
+/** The text of anything thrown: system errors keep their code (`ENOSPC: no space left …`), never a stack. */
+export function errorText(error: unknown): string {
+  if (error instanceof Error) return error.message;
+  return String(error);
+}
+
+/** The `code` of a system error (`ENOENT`) or of a {@link MonocoreError}; undefined for anything else. */
+export function errorCode(error: unknown): string | undefined {
+  if (typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string') {
+    return error.code;
+  }
+  return undefined;
+}

@@ -1,0 +1,77 @@
+/** What the api worker may ask of the main thread: few and small commands. Exposed with comlink by the daemon. */
+import * as v from 'valibot';
+import { ConfigSchema, type ServiceStatus } from './service.ts';
+
+/** Which services a command is about: names, else a group, else all. */
+export const SelectionSchema = v.object({
+  names: v.optional(v.array(v.string()), []),
+  group: v.optional(v.nullable(v.string()), null),
+});
+export type Selection = v.InferOutput<typeof SelectionSchema>;
+
+/** `POST /v1/services/start`. */
+export const StartRequestSchema = v.object({ ...SelectionSchema.entries, config: ConfigSchema });
+export type StartRequest = v.InferOutput<typeof StartRequestSchema>;
+
+/** `POST /v1/services/stop`, `restart` and `remove`. `timeout_ms` replaces each service's own stop timeout. */
+export const StopRequestSchema = v.object({
+  ...SelectionSchema.entries,
+  timeout_ms: v.optional(v.nullable(v.pipe(v.number(), v.minValue(0))), null),
+});
+export type StopRequest = v.InferOutput<typeof StopRequestSchema>;
+
+/** `POST /v1/daemon/stop`. */
+export const DaemonStopRequestSchema = v.object({ leave_running: v.optional(v.boolean(), false) });
+export type DaemonStopRequest = v.InferOutput<typeof DaemonStopRequestSchema>;
+
+/** How one service fared in a command. */
+export interface ServiceOutcome {
+  readonly service: ServiceStatus;
+  /** `changed`: the command did something; `unchanged`: nothing was to do; `failed`: see `error`. */
+  readonly outcome: 'changed' | 'unchanged' | 'failed';
+  readonly error: string | null;
+  /** For failures: the last lines that the service, or else its VM, printed; oldest first. */
+  readonly last_lines: readonly string[];
+}
+
+/** Answer of the commands on services. */
+export interface CommandReply {
+  readonly services: readonly ServiceOutcome[];
+}
+
+/** `GET /v1/daemon`. */
+export interface DaemonStatus {
+  readonly pid: number;
+  readonly version: string;
+  /** RFC 3339. */
+  readonly started_at: string;
+  readonly home: string;
+  readonly threads: readonly ThreadStatus[];
+  readonly services: number;
+}
+
+/** A worker thread, or the pool of jobs, as `monocore daemon status` shows it. */
+export interface ThreadStatus {
+  readonly name: string;
+  readonly state: 'starting' | 'ready' | 'restarting' | 'stopped';
+  /** How often it died and was started again. */
+  readonly restarts: number;
+}
+
+/** Messages of the main thread to the api worker: every change of a service, in order. */
+export type ControlEvent =
+  | { readonly type: 'service'; readonly service: ServiceStatus }
+  | { readonly type: 'removed'; readonly name: string };
+
+/** The main thread's side. Every call throws a MonocoreError; `ServiceUnknown` for a name that is not known. */
+export interface ControlApi {
+  start(request: StartRequest): Promise<CommandReply>;
+  stop(request: StopRequest): Promise<CommandReply>;
+  restart(request: StopRequest): Promise<CommandReply>;
+  remove(request: StopRequest): Promise<CommandReply>;
+  /** Every known service, sorted by name. */
+  services(): Promise<readonly ServiceStatus[]>;
+  daemon(): Promise<DaemonStatus>;
+  /** Answers at once; the daemon ends after the answer. */
+  stopDaemon(request: DaemonStopRequest): Promise<void>;
+}

@@ -1,0 +1,82 @@
+/** What other threads may ask of the log worker, and what it tells them. */
+
+/** `console`: what the VM process and the guest's kernel print, kept out of the service's own streams. */
+export type StreamName = 'stdout' | 'stderr' | 'console';
+export const STREAM_NAMES: readonly StreamName[] = ['stdout', 'stderr', 'console'];
+
+/** A stream to capture. */
+export interface StreamSource {
+  readonly service: string;
+  readonly stream: StreamName;
+  /**
+   * Read end of the stream's FIFO, opened non-blocking by the main thread. From the call on it belongs to the log
+   * worker, which closes it at end of file.
+   */
+  readonly fd: number;
+  /** A file is rolled at the first newline at or past this many bytes. */
+  readonly maxFileBytes: number;
+}
+
+/** How the capture of a stream ended. */
+export interface StreamEnd {
+  readonly service: string;
+  readonly stream: StreamName;
+  /** Bytes that were read from the stream, the marker excluded. */
+  readonly bytes: number;
+  /** Lines that were written, an unterminated last one included. */
+  readonly lines: number;
+}
+
+/** Messages of the log worker to the main thread, over a MessagePort of their own. */
+export type LogEvent =
+  /** End of file: every byte of the stream is in its file. */
+  | ({ readonly type: 'stream-ended' } & StreamEnd)
+  /** The marker came: everything that was printed before it is in the stream's file. */
+  | { readonly type: 'marker-seen'; readonly service: string; readonly stream: StreamName }
+  /** Writing fails for now (disk full, folder gone); said once per spell. `recovered` ends the spell. */
+  | { readonly type: 'stalled'; readonly service: string; readonly stream: StreamName; readonly error: string }
+  | { readonly type: 'recovered'; readonly service: string; readonly stream: StreamName };
+
+/** Which records `read` and `follow` deliver. */
+export interface LogQuery {
+  /** Names of services, without repetition. */
+  readonly services: readonly string[];
+  readonly streams: readonly StreamName[];
+  /** The last n records over all streams together; null for all of them. */
+  readonly tail: number | null;
+  /** Stay and deliver what is written from then on. */
+  readonly follow: boolean;
+}
+
+/**
+ * Messages of the log worker to a reader, over the MessagePort that came with `read`. Flow control is the reader's: it
+ * posts `'more'` for each chunk that it has passed on, and at most {@link READ_WINDOW} chunks are on their way.
+ */
+export type LogReadEvent =
+  /** Whole records, each ending in a newline, byte for byte as in the files; the buffer is transferred. */
+  | { readonly type: 'chunk'; readonly bytes: Uint8Array }
+  | { readonly type: 'end' }
+  | { readonly type: 'error'; readonly message: string };
+
+/** Chunks that may be on their way to a reader. */
+export const READ_WINDOW = 4;
+
+/** Commands of the main thread and of the api worker. Exposed with comlink. */
+export interface LogsApi {
+  /** Starts to capture a stream; a stream of that name that is still open is an `Internal` error. Main only. */
+  openStream(source: StreamSource): Promise<void>;
+  /**
+   * Looks for `marker` in the stream from now on; it ends what the service printed and is not written to the log.
+   * Must be called before the guest is told the marker. Answers with a `marker-seen` event. Main only.
+   */
+  expectMarker(service: string, stream: StreamName, marker: string): Promise<void>;
+  /** Removes the log files of a service whose streams have ended. Main only. */
+  removeLogs(service: string): Promise<void>;
+  /**
+   * Starts a reader. Records of several streams are merged by their time. The reader ends when the port is closed.
+   * Any thread.
+   */
+  read(query: LogQuery, port: import('node:worker_threads').MessagePort): Promise<void>;
+  /** Flushes what is in memory and closes everything; the thread may be ended then. Main only. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,22 @@
+/** What other threads may ask of the metrics worker, and what it tells them. */
+import type { Metrics } from './service.ts';
+
+/** Time between two samples. The seed samples at this interval too. */
+export const SAMPLE_INTERVAL_MS = 2000;
+
+/** Messages of the metrics worker, to the main thread and to the api worker alike: one batch per interval. */
+export interface MetricsEvent {
+  readonly type: 'samples';
+  /** One entry per watched process that was alive, by service name. */
+  readonly samples: Readonly<Record<string, Metrics>>;
+}
+
+/** Commands of the main thread. Exposed with comlink. */
+export interface MetricsApi {
+  /** Samples `pid` as `service` until {@link MetricsApi.unwatch}. */
+  watch(service: string, pid: number): Promise<void>;
+  /** Must be called as soon as the process has ended: its pid may be used again. Unknown names are ignored. */
+  unwatch(service: string): Promise<void>;
+  /** Posts a {@link MetricsEvent} to `port`, too, at each interval. */
+  subscribe(port: import('node:worker_threads').MessagePort): Promise<void>;
+}

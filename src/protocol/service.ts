@@ -1,0 +1,111 @@
+/**
+ * What is known of a service, as the daemon keeps it, its state file stores it and HTTP prints it: documents in
+ * snake_case with monocore's own field names.
+ */
+import * as v from 'valibot';
+
+/** `started` or `stopped` as a word; the data of each status stands beside it in {@link ServiceStatus}. */
+export const StatusNameSchema = v.picklist(['Unstarted', 'Starting', 'Started', 'Stopping', 'Stopped', 'Failed']);
+export type StatusName = v.InferOutput<typeof StatusNameSchema>;
+
+/** `vm`: a microVM of its own. `none`: a plain process of the host, for development and load tests. */
+export const IsolationSchema = v.picklist(['vm', 'none']);
+export type Isolation = v.InferOutput<typeof IsolationSchema>;
+
+/** A forwarded port: `host` on the group's address (127.0.0.1 without group) to `guest`. TCP. */
+export const PortSchema = v.object({ host: v.number(), guest: v.number() });
+export type Port = v.InferOutput<typeof PortSchema>;
+
+/** A service after validation, defaults filled in: what `config/` produces and every other part takes. */
+export const ServiceSchema = v.object({
+  name: v.string(),
+  /** The group's name, or null for none. */
+  group: v.nullable(v.string()),
+  isolation: IsolationSchema,
+  /** Absolute path of a host directory with a root filesystem; null boots the built-in busybox root. */
+  rootfs: v.nullable(v.string()),
+  command: v.string(),
+  args: v.array(v.string()),
+  /** Variables of the group and the service's own merged, the service's own last. */
+  envs: v.record(v.string(), v.string()),
+  /** Absolute path inside the guest; on the host for isolation `none`. */
+  workdir: v.string(),
+  cpus: v.number(),
+  ram_mib: v.number(),
+  ports: v.array(PortSchema),
+  depends_on: v.array(v.string()),
+  /** How long a graceful stop may take before the VM process gets SIGTERM, milliseconds. */
+  stop_timeout_ms: v.number(),
+});
+export type Service = v.InferOutput<typeof ServiceSchema>;
+
+/** A group after validation. */
+export const GroupSchema = v.object({
+  name: v.string(),
+  /** True: guests of this group reach nothing but what is forwarded to them. */
+  local_only: v.boolean(),
+});
+export type Group = v.InferOutput<typeof GroupSchema>;
+
+/** A whole config after validation: what the CLI sends with `start`. */
+export const ConfigSchema = v.object({
+  services: v.array(ServiceSchema),
+  groups: v.array(GroupSchema),
+  /** Path of the kernel image that `kernel` in the config names, or null for the cached or the host's one. */
+  kernel: v.nullable(v.string()),
+});
+export type Config = v.InferOutput<typeof ConfigSchema>;
+
+/** What a VM costs, by the last sample. Field names are the seed's. */
+export const MetricsSchema = v.object({
+  /** Per cent of one core since the previous sample; null before the second one. */
+  cpu_usage: v.nullable(v.number()),
+  /** Resident memory, bytes. */
+  memory_usage: v.nullable(v.number()),
+  /** Bytes since the previous sample. */
+  disk_read_bytes: v.nullable(v.number()),
+  disk_write_bytes: v.nullable(v.number()),
+  /** Bytes since the process started. */
+  total_disk_read_bytes: v.nullable(v.number()),
+  total_disk_write_bytes: v.nullable(v.number()),
+});
+export type Metrics = v.InferOutput<typeof MetricsSchema>;
+
+/** Metrics of a process that has not been sampled. */
+export const NO_METRICS: Metrics = Object.freeze({
+  cpu_usage: null,
+  memory_usage: null,
+  disk_read_bytes: null,
+  disk_write_bytes: null,
+  total_disk_read_bytes: null,
+  total_disk_write_bytes: null,
+});
+
+/** One row of `monocore status`. */
+export interface ServiceStatus {
+  readonly name: string;
+  readonly group: string | null;
+  readonly isolation: Isolation;
+  readonly status: StatusName;
+  /** Process id on the host of the VM (or of the supervised process); null when none runs. */
+  readonly pid: number | null;
+  /** Exit code of the service's command; null while it runs and where nobody learned it. */
+  readonly exit_code: number | null;
+  /** Name of the signal that ended the command (`SIGKILL`), or null. */
+  readonly signal: string | null;
+  /** Why it failed, for people; null unless the status is `Failed`. */
+  readonly error: string | null;
+  /** What is being done right now, for people: `booting`, `draining output`; null when nothing is. */
+  readonly detail: string | null;
+  readonly group_ip: string | null;
+  readonly cpus: number;
+  readonly ram_mib: number;
+  /** `http://127.0.0.2:8080`-style addresses that are forwarded to the guest. */
+  readonly addresses: readonly string[];
+  /** RFC 3339; when the command was started. */
+  readonly started_at: string | null;
+  /** RFC 3339; when it ended. */
+  readonly stopped_at: string | null;
+  readonly restarts: number;
+  readonly metrics: Metrics;
+}

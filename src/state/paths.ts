@@ -1,0 +1,116 @@
+/**
+ * Every path that monocore uses below its home, and who writes, reads and deletes it.
+ *
+ * | path | mode | written by | read by | deleted by |
+ * |---|---|---|---|---|
+ * | `daemon.sock` | 0600 | api worker | CLI | api worker, next daemon |
+ * | `run/<service>.json` | 0600 | main | main, next daemon | main when the service has ended |
+ * | `ended/<service>.json    ` | 0600 | main when the service has ended | main, next daemon | main at `start`, `remove` |
+ * | `run/<service>/` | 0700 | main before the launch | VM process, main | main when the service has ended |
+ * | `run/<service>/{stdout,stderr,console}.fifo` | 0600 | VM process | log worker | with the folder |
+ * | `run/<service>/{control,qmp}.sock` | 0600 | VM process | main | with the folder |
+ * | `run/<service>/exit` | 0600 | VM side (guest's init, or the shim) | main, next daemon | with the folder |
+ * | `log/<service>.<stream>.<number>.log` | 0644 | log worker | shippers, `logs` | log worker at `remove` |
+ * | `log/<service>.<stream>.log` | symlink | log worker | shippers | log worker at `remove` |
+ * | `log/monocore.<number>.log` | 0644 | pino-roll's worker | people | pino-roll |
+ * | `cache/initramfs/<sha256>.cpio` | 0644 | job | QEMU | nobody: content-addressed |
+ * | `cache/accelerator.json` | 0644 | main after a probe | main, `doctor` | nobody: keyed by versions |
+ * | `kernel/` | 0755 | setup script | QEMU, job | nobody |
+ */
+import { homedir } from 'node:os';
+import { isAbsolute, join, resolve } from 'node:path';
+import type { StreamName } from '../protocol/logs.ts';
+
+/**
+ * The home folder: `--home`, else `MONOCORE_HOME`, else `~/.monocore` as in the Rust original. Always absolute.
+ */
+export function resolveHome(option: string | undefined, env: NodeJS.ProcessEnv = process.env): string {
+  const chosen = option || env.MONOCORE_HOME || join(homedir(), '.monocore');
+  return isAbsolute(chosen) ? chosen : resolve(chosen);
+}
+
+/** Paths of one home. */
+export class HomePaths {
+  readonly home: string;
+
+  /** @param home absolute path, see {@link resolveHome} */
+  constructor(home: string) {
+    this.home = home;
+  }
+
+  get socket(): string {
+    return join(this.home, 'daemon.sock');
+  }
+  get runDir(): string {
+    return join(this.home, 'run');
+  }
+  get endedDir(): string {
+    return join(this.home, 'ended');
+  }
+  get logDir(): string {
+    return join(this.home, 'log');
+  }
+  get kernelDir(): string {
+    return join(this.home, 'kernel');
+  }
+  get cacheDir(): string {
+    return join(this.home, 'cache');
+  }
+  get initramfsDir(): string {
+    return join(this.cacheDir, 'initramfs');
+  }
+  get acceleratorVerdict(): string {
+    return join(this.cacheDir, 'accelerator.json');
+  }
+  /** Base name of the daemon's own log, to which pino-roll adds a number. */
+  get daemonLog(): string {
+    return join(this.logDir, 'monocore');
+  }
+
+  stateFile(service: string): string {
+    return join(this.runDir, `${service}.json`);
+  }
+  endedFile(service: string): string {
+    return join(this.endedDir, `${service}.json`);
+  }
+  /** The runtime folder of one VM. */
+  vm(service: string): VmPaths {
+    return new VmPaths(join(this.runDir, service));
+  }
+}
+
+/** Paths in the runtime folder of one VM. */
+export class VmPaths {
+  readonly dir: string;
+
+  constructor(dir: string) {
+    this.dir = dir;
+  }
+
+  fifo(stream: StreamName): string {
+    return join(this.dir, `${stream}.fifo`);
+  }
+  get control(): string {
+    return join(this.dir, 'control.sock');
+  }
+  get qmp(): string {
+    return join(this.dir, 'qmp.sock');
+  }
+  /** Socket of the process that shares the root directory with the guest. */
+  get rootShare(): string {
+    return join(this.dir, 'rootfs.sock');
+  }
+  /** FIFO on which the shim of a plain process waits for leave to end. */
+  get release(): string {
+    return join(this.dir, 'release.fifo');
+  }
+  /** The exit record, lines as the guest's init or the shim wrote them: `ready`, `exit <code>`. */
+  get exitRecord(): string {
+    return join(this.dir, 'exit');
+  }
+}
+
+/**
+ * Longest path of a unix socket in bytes: `sun_path` has 108 with the closing zero, see unix(7).
+ */
+export const MAX_SOCKET_PATH_BYTES = 107;

@@ -1,0 +1,129 @@
+/**
+ * comlink as monocore uses it: errors keep their code across threads, and no call can hang.
+ *
+ * comlink itself waits for ever for a worker that died, and reduces errors to message, name and stack. Both are mended
+ * here, in one place: import comlink from nowhere else (two copies would not share the transfer handlers).
+ */
+import type { MessagePort, Worker } from 'node:worker_threads';
+import * as Comlink from 'comlink';
+import nodeEndpoint from 'comlink/dist/umd/node-adapter.js';
+import { MonocoreError } from '../errors.ts';
+import { fromWireError, toWireError, type WireError } from '../protocol/wire-error.ts';
+
+/** A comlink proxy of `Api`: what is thrown over there is a MonocoreError here. */
+export type Remote<Api> = Comlink.Remote<Api>;
+
+Comlink.transferHandlers.set('throw', {
+  // comlink recognises a thrown value by a symbol that it does not export; its own handler knows it.
+  canHandle: Comlink.transferHandlers.get('throw')!.canHandle,
+  serialize: ({ value }: { value: unknown }) => [toWireError(value), []],
+  deserialize: (wire: WireError) => {
+    throw fromWireError(wire);
+  },
+} as Comlink.TransferHandler<{ value: unknown }, WireError>);
+
+// The adapter is CommonJS: its default export is wrapped under some loaders and bare under others.
+const endpointOf = ((nodeEndpoint as unknown as { default?: typeof nodeEndpoint }).default ??
+  nodeEndpoint) as unknown as (port: MessagePort | Worker) => Comlink.Endpoint;
+
+/** Marks `ports` in `value` to be handed over with the call. */
+export function transfer<T>(value: T, ports: readonly MessagePort[]): T {
+  return Comlink.transfer(value, ports as unknown as Transferable[]);
+}
+
+/** Answers calls on `port` with the methods of `api`, which is frozen: comlink lets the other side set properties. */
+export function expose(api: object, port: MessagePort): void {
+  Comlink.expose(Object.freeze(api), endpointOf(port));
+}
+
+/** How long calls may take. */
+export interface CallDeadlines {
+  /** For each method that is not named below, milliseconds. */
+  readonly defaultMs: number;
+  /** By method name; null means as long as the other thread lives. */
+  readonly perMethodMs?: Readonly<Record<string, number | null>>;
+}
+
+/** A wrapped remote and the way to end it. */
+export interface Wrapped<Api> {
+  readonly remote: Remote<Api>;
+  /** Fails every pending call, and each later one, with `error`. */
+  fail(error: MonocoreError): void;
+}
+
+interface PendingCall {
+  readonly method: string;
+  readonly timer: NodeJS.Timeout | undefined;
+}
+
+/**
+ * Wraps the api at the other end of `port`. A call that is not answered within its deadline throws `CallTimeout`; it
+ * may still take effect. Calls that are pending when {@link Wrapped.fail} is called throw that error.
+ *
+ * @param name of the other side, for messages
+ */
+export function wrap<Api>(name: string, port: MessagePort | Worker, deadlines: CallDeadlines): Wrapped<Api> {
+  const inner = endpointOf(port);
+  const pending = new Map<string, PendingCall>();
+  const listeners = new Set<EventListenerOrEventListenerObject>();
+  let failure: MonocoreError | null = null;
+
+  const deliver = (data: unknown): void => {
+    for (const listener of [...listeners]) {
+      if ('handleEvent' in listener) listener.handleEvent({ data } as unknown as Event);
+      else listener({ data } as unknown as Event);
+    }
+  };
+  const settle = (id: string): void => {
+    clearTimeout(pending.get(id)?.timer);
+    pending.delete(id);
+  };
+  const failCall = (id: string, error: MonocoreError): void => {
+    settle(id);
+    // The shape of a comlink answer whose value the 'throw' handler deserializes, see comlink's protocol.ts.
+    deliver({ id, type: 'HANDLER', name: 'throw', value: toWireError(error) });
+  };
+
+  inner.addEventListener('message', ((event: { data: { id?: string } | null }) => {
+    if (typeof event.data?.id !== 'string' || !pending.has(event.data.id)) return;
+    settle(event.data.id);
+    deliver(event.data);
+  }) as unknown as EventListener);
+
+  const endpoint: Comlink.Endpoint = {
+    addEventListener: (_type, listener) => listeners.add(listener),
+    removeEventListener: (_type, listener) => listeners.delete(listener),
+    start: () => inner.start?.(),
+    postMessage(message: { id: string; path?: string[] }, transferables) {
+      const method = message.path?.join('.') ?? 'call';
+      const { id } = message;
+      if (failure) {
+        const error = failure;
+        pending.set(id, { method, timer: undefined });
+        queueMicrotask(() => failCall(id, error));
+        return;
+      }
+      const deadlineMs =
+        deadlines.perMethodMs?.[method] === undefined ? deadlines.defaultMs : deadlines.perMethodMs[method];
+      const timer =
+        deadlineMs === null
+          ? undefined
+          : setTimeout(
+              () =>
+                failCall(id, new MonocoreError('CallTimeout', `${name}.${method} did not answer in ${deadlineMs} ms`)),
+              deadlineMs,
+            );
+      timer?.unref();
+      pending.set(id, { method, timer });
+      inner.postMessage(message, transferables);
+    },
+  };
+
+  return {
+    remote: Comlink.wrap<Api>(endpoint),
+    fail(error) {
+      failure = error;
+      for (const id of [...pending.keys()]) failCall(id, error);
+    },
+  };
+}

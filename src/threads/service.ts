@@ -1,0 +1,202 @@
+/**
+ * A long-lived worker thread: started, called, restarted when it dies, stopped in order.
+ */
+import { MessageChannel, type MessagePort, type TransferListItem, type Worker } from 'node:worker_threads';
+import { errorText, MonocoreError } from '../errors.ts';
+import type { ThreadStatus } from '../protocol/control.ts';
+import { type CallDeadlines, type Remote, type Wrapped, wrap } from './comlink.ts';
+import { spawnWorker, type WorkerEntry } from './entry.ts';
+import { READY } from './worker-side.ts';
+
+const READY_TIMEOUT_MS = 20_000;
+const RESTART_DELAY_MS = 50;
+const RESTART_DELAY_MAX_MS = 5000;
+/** A worker that lived this long has earned a quick restart again. */
+const RESTART_RESET_MS = 30_000;
+
+/** How a worker is made and what becomes of its messages. */
+export interface ThreadOptions<Api, Event> {
+  readonly entry: WorkerEntry;
+  /** Made anew for each start, because ports in it are handed over. */
+  readonly data: () => { data: unknown; transferList?: readonly MessagePort[] };
+  readonly deadlines: CallDeadlines;
+  readonly onEvent?: (event: Event) => void;
+  /**
+   * Called after each start, the first included, before anybody else may call: gives the worker its work again.
+   * When it throws, the worker is ended and started once more.
+   */
+  readonly onReady?: (api: Remote<Api>) => Promise<void>;
+  /** Called when the worker died without being told to. */
+  readonly onDeath?: (error: MonocoreError) => void;
+}
+
+interface Running<Api> {
+  readonly worker: Worker;
+  readonly wrapped: Wrapped<Api>;
+  readonly events: MessagePort;
+  readonly exited: Promise<MonocoreError>;
+}
+
+/** A worker thread under supervision. Main thread only. */
+export class ThreadService<Api, Event = never> {
+  readonly #options: ThreadOptions<Api, Event>;
+  #state: ThreadStatus['state'] = 'stopped';
+  #restarts = 0;
+  #running: Running<Api> | null = null;
+  #ready: Promise<Remote<Api>> = Promise.reject(new MonocoreError('ThreadDied', 'the thread was not started'));
+  #stopping = false;
+  #delayMs = RESTART_DELAY_MS;
+
+  constructor(options: ThreadOptions<Api, Event>) {
+    this.#options = options;
+    this.#ready.catch(() => {});
+  }
+
+  get name(): string {
+    return this.#options.entry;
+  }
+
+  status(): ThreadStatus {
+    return { name: this.name, state: this.#state, restarts: this.#restarts };
+  }
+
+  /** Starts the worker; throws `ThreadDied` or `CallTimeout` when it does not become ready. */
+  async start(): Promise<void> {
+    this.#stopping = false;
+    this.#state = 'starting';
+    this.#ready = this.#launch();
+    this.#ready.catch(() => {});
+    await this.#ready;
+  }
+
+  /**
+   * The worker's api, once it is ready. While a dead worker is being restarted this waits, so a call made through it
+   * reaches the new one. Throws `ThreadDied` after {@link ThreadService.stop}.
+   */
+  ready(): Promise<Remote<Api>> {
+    return this.#ready;
+  }
+
+  /**
+   * Ends the worker: `drain` is its last call, then it is terminated.
+   *
+   * @param drain lets the worker finish; its failure is the result
+   * @returns what ended it
+   */
+  async stop(drain?: (api: Remote<Api>) => Promise<void>): Promise<'drained' | 'terminated'> {
+    this.#stopping = true;
+    const running = this.#running;
+    let result: 'drained' | 'terminated' = 'terminated';
+    if (running && drain && this.#state === 'ready') {
+      result = await drain(running.wrapped.remote).then(
+        () => 'drained' as const,
+        () => 'terminated' as const,
+      );
+    }
+    await running?.worker.terminate();
+    await running?.exited;
+    this.#state = 'stopped';
+    this.#ready = Promise.reject(new MonocoreError('ThreadDied', `the ${this.name} thread was stopped`));
+    this.#ready.catch(() => {});
+    return result;
+  }
+
+  /** Ends the worker as a crash would; it is restarted. For tests of exactly that. */
+  async crash(): Promise<void> {
+    await this.#running?.worker.terminate();
+  }
+
+  async #launch(): Promise<Remote<Api>> {
+    const { entry, deadlines, onEvent, onReady } = this.#options;
+    const { port1: events, port2: workerEvents } = new MessageChannel();
+    const { data, transferList = [] } = this.#options.data();
+    const worker = spawnWorker(entry, {
+      name: `monocore-${entry}`,
+      workerData: { data, events: workerEvents },
+      transferList: [workerEvents, ...transferList] as TransferListItem[],
+    });
+    const startedAt = performance.now();
+    const wrapped = wrap<Api>(entry, worker, deadlines);
+    let cause: unknown;
+    worker.on('error', (error) => {
+      cause = error;
+    });
+    const exited = new Promise<MonocoreError>((resolve) => {
+      worker.once('exit', (code) => {
+        const reason = cause === undefined ? `exit code ${code}` : errorText(cause);
+        const error = new MonocoreError('ThreadDied', `the ${entry} thread ended: ${reason}`, { cause });
+        wrapped.fail(error);
+        events.close();
+        if (performance.now() - startedAt > RESTART_RESET_MS) this.#delayMs = RESTART_DELAY_MS;
+        resolve(error);
+      });
+    });
+    const running = { worker, wrapped, events, exited };
+    this.#running = running;
+    events.on('message', (event: Event) => onEvent?.(event));
+
+    await this.#becomeReady(running);
+    if (onReady) {
+      try {
+        await onReady(wrapped.remote);
+      } catch (error) {
+        await worker.terminate();
+        throw error;
+      }
+    }
+    this.#state = 'ready';
+    void exited.then((error) => this.#onExit(error));
+    return wrapped.remote;
+  }
+
+  async #becomeReady({ worker, exited }: Running<Api>): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const outcome = await Promise.race([
+      new Promise<null>((resolve) => {
+        worker.on('message', (message) => {
+          if (message === READY) resolve(null);
+        });
+      }),
+      exited,
+      new Promise<MonocoreError>((resolve) => {
+        timer = setTimeout(
+          () =>
+            resolve(
+              new MonocoreError('CallTimeout', `the ${this.name} thread was not ready in ${READY_TIMEOUT_MS} ms`),
+            ),
+          READY_TIMEOUT_MS,
+        );
+      }),
+    ]);
+    clearTimeout(timer);
+    if (outcome) {
+      await worker.terminate();
+      throw outcome;
+    }
+  }
+
+  #onExit(error: MonocoreError): void {
+    if (this.#stopping) return;
+    this.#state = 'restarting';
+    this.#ready = this.#restart();
+    this.#ready.catch(() => {});
+    this.#options.onDeath?.(error);
+  }
+
+  /** Tries until the worker is ready or the service is stopped, waiting longer each time. */
+  async #restart(): Promise<Remote<Api>> {
+    for (;;) {
+      await new Promise((resolve) => setTimeout(resolve, this.#delayMs));
+      this.#delayMs = Math.min(this.#delayMs * 2, RESTART_DELAY_MAX_MS);
+      if (this.#stopping) throw new MonocoreError('ThreadDied', `the ${this.name} thread was stopped`);
+      this.#restarts += 1;
+      try {
+        return await this.#launch();
+      } catch (error) {
+        this.#options.onDeath?.(
+          error instanceof MonocoreError ? error : new MonocoreError('ThreadDied', errorText(error), { cause: error }),
+        );
+      }
+    }
+  }
+}

@@ -1,0 +1,84 @@
+/** Sizes and durations: parsing of what people write, printing of what they read. */
+
+const SIZE_FACTORS: Record<string, number> = {
+  '': 1,
+  b: 1,
+  k: 1e3,
+  kb: 1e3,
+  m: 1e6,
+  mb: 1e6,
+  g: 1e9,
+  gb: 1e9,
+  t: 1e12,
+  tb: 1e12,
+  ki: 2 ** 10,
+  kib: 2 ** 10,
+  mi: 2 ** 20,
+  mib: 2 ** 20,
+  gi: 2 ** 30,
+  gib: 2 ** 30,
+  ti: 2 ** 40,
+  tib: 2 ** 40,
+};
+
+const DURATION_FACTORS_MS: Record<string, number> = { ms: 1, s: 1e3, m: 60e3, h: 3600e3, d: 86_400e3 };
+
+/**
+ * Bytes of a size like `512MiB`, `10MB`, `1.5G` or a bare number of bytes. SI prefixes are powers of 1000, IEC ones
+ * (with an `i`) powers of 1024, as in IEC 80000-13.
+ *
+ * @returns whole bytes, or null where the text is not a size.
+ */
+export function parseSize(text: string): number | null {
+  const match = /^(\d+(?:\.\d+)?)\s*([a-zA-Z]*)$/.exec(text.trim());
+  const factor = match ? SIZE_FACTORS[match[2]!.toLowerCase()] : undefined;
+  if (!match || factor === undefined) return null;
+  return Math.round(Number(match[1]) * factor);
+}
+
+/**
+ * Milliseconds of a duration like `250ms`, `10s`, `5m`, `1h`, `7d`, `1h30m`; a bare number is seconds.
+ *
+ * @returns milliseconds, or null where the text is not a duration.
+ */
+export function parseDurationMs(text: string): number | null {
+  const trimmed = text.trim();
+  if (/^\d+(\.\d+)?$/.test(trimmed)) return Math.round(Number(trimmed) * 1000);
+  if (!/^(\d+(\.\d+)?(ms|s|m|h|d))+$/.test(trimmed)) return null;
+  let totalMs = 0;
+  for (const [, amount, unit] of trimmed.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)) {
+    totalMs += Number(amount) * DURATION_FACTORS_MS[unit!]!;
+  }
+  return Math.round(totalMs);
+}
+
+/** `1536` as `1.5 KiB`: three significant digits at the most, IEC units. */
+export function formatSize(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  const digits = unit === 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
+  return `${Number(value.toFixed(digits))} ${units[unit]}`;
+}
+
+/** `93784000` as `1d 2h`: the two largest units. */
+export function formatDuration(durationMs: number): string {
+  const seconds = Math.max(0, Math.floor(durationMs / 1000));
+  const parts: [number, string][] = [
+    [Math.floor(seconds / 86_400), 'd'],
+    [Math.floor(seconds / 3600) % 24, 'h'],
+    [Math.floor(seconds / 60) % 60, 'm'],
+    [seconds % 60, 's'],
+  ];
+  const first = parts.findIndex(([amount]) => amount > 0);
+  if (first === -1) return '0s';
+  return parts
+    .slice(first, first + 2)
+    .filter(([amount], index) => index === 0 || amount > 0)
+    .map(([amount, unit]) => `${amount}${unit}`)
+    .join(' ');
+}
