@@ -28,7 +28,7 @@ const endpointOf = ((nodeEndpoint as unknown as { default?: typeof nodeEndpoint 
 
 /** Marks `ports` in `value` to be handed over with the call. */
 export function transfer<T>(value: T, ports: readonly MessagePort[]): T {
-  return Comlink.transfer(value, ports as unknown as Transferable[]);
+  return Comlink.transfer(value, ports as never);
 }
 
 /** Answers calls on `port` with the methods of `api`, which is frozen: comlink lets the other side set properties. */
@@ -65,7 +65,7 @@ interface PendingCall {
 export function wrap<Api>(name: string, port: MessagePort | Worker, deadlines: CallDeadlines): Wrapped<Api> {
   const inner = endpointOf(port);
   const pending = new Map<string, PendingCall>();
-  const listeners = new Set<EventListenerOrEventListenerObject>();
+  const listeners = new Set<Parameters<Comlink.Endpoint['addEventListener']>[1]>();
   let failure: MonocoreError | null = null;
 
   const deliver = (data: unknown): void => {
@@ -88,7 +88,7 @@ export function wrap<Api>(name: string, port: MessagePort | Worker, deadlines: C
     if (typeof event.data?.id !== 'string' || !pending.has(event.data.id)) return;
     settle(event.data.id);
     deliver(event.data);
-  }) as unknown as EventListener);
+  }) as never);
 
   const endpoint: Comlink.Endpoint = {
     addEventListener: (_type, listener) => listeners.add(listener),
