@@ -1,0 +1,36 @@
+/** Starting a process that outlives the daemon: its own session, no descriptor but those given. */
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { MonocoreError } from '../errors.ts';
+import type { ProcessIdentity } from './driver.ts';
+import { identify } from './process-identity.ts';
+
+/** A child and who it is. */
+export interface Child {
+  readonly process: ChildProcess;
+  readonly identity: ProcessIdentity;
+}
+
+/**
+ * Spawns `program` as the leader of a new session and process group.
+ *
+ * @param stdio descriptors by their number in the child, `ignore` for /dev/null
+ * @throws MonocoreError `StartFailed` when the program cannot be executed
+ */
+export async function spawnDetached(
+  program: string,
+  args: readonly string[],
+  stdio: (number | 'ignore')[],
+  options: Pick<SpawnOptions, 'cwd' | 'env'> = {},
+): Promise<Child> {
+  const child = spawn(program, args, { ...options, stdio, detached: true });
+  try {
+    await once(child, 'spawn');
+  } catch (cause) {
+    throw new MonocoreError('StartFailed', `${program} could not be executed: ${cause}`, { cause });
+  }
+  // A child that is waited for keeps its pid until then, so there is an identity even if it has ended already.
+  const identity = identify(child.pid!);
+  if (!identity) throw new MonocoreError('StartFailed', `${program} ended at once`);
+  return { process: child, identity };
+}

@@ -1,0 +1,88 @@
+/**
+ * What a supervisor asks of the thing it supervises. Two kinds exist: a microVM (`qemu/`) and a plain process of the
+ * host (`process/`). Both are told apart by the config alone; neither stands in for the other.
+ */
+import type { StreamName } from '../protocol/logs.ts';
+import type { Isolation, Service } from '../protocol/service.ts';
+
+/** What a service is started with. */
+export interface LaunchRequest {
+  readonly service: Service;
+  /** Host address that the service's ports are bound to. */
+  readonly address: string;
+  /** True: the guest reaches nothing but what is forwarded to it. */
+  readonly localOnly: boolean;
+}
+
+/**
+ * A process of the host, beyond the reuse of its pid: the start time in clock ticks since boot (proc(5), field 22 of
+ * `stat`) and the boot's id (`/proc/sys/kernel/random/boot_id`).
+ */
+export interface ProcessIdentity {
+  readonly pid: number;
+  readonly start_time: number;
+  readonly boot_id: string;
+}
+
+/** How a command or process ended. Null is unknown, never a default. */
+export interface Exit {
+  /** 128 + n where a signal ended it, as shells count. */
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+/** What happens to a launched VM, in this order; everything but `process-ended` may be missing. */
+export type VmEvent =
+  /** The command runs; `pid` is the process to measure. */
+  | { readonly type: 'job-started'; readonly pid: number }
+  /** The command could not be run; the VM is still there and must be released. */
+  | { readonly type: 'job-failed'; readonly error: string }
+  /** The command ended; what it printed may still be on its way. */
+  | { readonly type: 'job-exited'; readonly exit: Exit }
+  /** The VM process itself ended, and all its descriptors are closed. */
+  | { readonly type: 'process-ended'; readonly exit: Exit };
+
+/** A VM whose process runs. */
+export interface RunningVm {
+  readonly identity: ProcessIdentity;
+  /** Opens the read end of a stream's FIFO once more, for a log worker that lost its own. The caller owns it. */
+  reopenStream(stream: StreamName): number;
+  /** Sends a signal (`SIGTERM`) to the command; the VM ends only if the command does. */
+  signalJob(signal: NodeJS.Signals): void;
+  /**
+   * Makes the VM write `marker` behind the last byte of stdout and stderr. Called after `job-exited` or `job-failed`,
+   * when the log worker looks for it.
+   *
+   * @returns false where bytes cannot be on their way and no marker will come
+   */
+  drain(marker: string): boolean;
+  /** Lets the VM end in order. Called when everything that it printed has arrived. */
+  release(): void;
+  /** Signals the VM process itself. */
+  kill(signal: NodeJS.Signals): void;
+}
+
+/** A VM that is ready to be launched: its runtime folder and FIFOs exist. */
+export interface PreparedVm {
+  /** Read ends of the streams' FIFOs, non-blocking; the caller owns them. */
+  readonly streams: readonly { readonly stream: StreamName; readonly fd: number }[];
+  /**
+   * Starts the VM process and, when it has booted, the command. Events come after the promise is fulfilled.
+   *
+   * @throws MonocoreError `StartFailed`, `ToolMissing`
+   */
+  launch(onEvent: (event: VmEvent) => void): Promise<RunningVm>;
+}
+
+/** Starts VMs of one kind. Main thread. */
+export interface VmDriver {
+  readonly isolation: Isolation;
+  /**
+   * Makes everything that a launch needs. `signal` cancels it.
+   *
+   * @throws MonocoreError `StartFailed`, `ToolMissing`, `Aborted`
+   */
+  prepare(request: LaunchRequest, signal: AbortSignal): Promise<PreparedVm>;
+  /** Removes the runtime folder of a service whose process has ended; does nothing where there is none. */
+  cleanUp(service: string): Promise<void>;
+}

@@ -1,0 +1,48 @@
+/** The exit record: what the VM's side wrote about itself, readable when nobody listened. */
+import { readFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { errorCode } from '../errors.ts';
+import type { Exit } from './driver.ts';
+
+const SIGNAL_NAMES = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
+
+/**
+ * The exit of a status as shells report it: above 128 a signal ended the command (POSIX sh, 2.8.2). A command that
+ * itself exits with such a status looks the same.
+ */
+export function exitOfShellStatus(status: number): Exit {
+  return { code: status, signal: status > 128 ? (SIGNAL_NAMES.get(status - 128) ?? null) : null };
+}
+
+/** The exit of a child process as Node reports it. */
+export function exitOfChild(code: number | null, signal: NodeJS.Signals | null): Exit {
+  return { code: signal === null ? code : 128 + constants.signals[signal], signal };
+}
+
+/** What an exit record says. */
+export interface ExitRecord {
+  /** Pid of the command on the host, for a plain process; null in a VM. */
+  readonly commandPid: number | null;
+  /** Null while the command runs, or where it never ended in order. */
+  readonly exit: Exit | null;
+}
+
+/**
+ * Reads an exit record: lines `started <pid>` and `exit <status>`, of which only complete ones count. A record that
+ * does not exist is an empty one.
+ */
+export function readExitRecord(path: string): ExitRecord {
+  let text: string;
+  try {
+    text = readFileSync(path, 'latin1');
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return { commandPid: null, exit: null };
+    throw error;
+  }
+  const started = /^started (\d{1,10})\n/m.exec(text);
+  const exit = /^exit (\d{1,3})\n/m.exec(text);
+  return {
+    commandPid: started ? Number(started[1]) : null,
+    exit: exit ? exitOfShellStatus(Number(exit[1])) : null,
+  };
+}

@@ -1,0 +1,63 @@
+/** FIFOs between a VM process and the log worker. */
+import { execFile } from 'node:child_process';
+import { closeSync, constants, openSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { MonocoreError } from '../errors.ts';
+
+const run = promisify(execFile);
+
+interface Batch {
+  readonly paths: string[];
+  readonly done: Promise<void>;
+}
+let batch: Batch | null = null;
+
+/**
+ * Makes FIFOs with mode 0600. Node has no mkfifo(2), so the program is run: once for all that is asked for in the same
+ * turn of the event loop, because dozens of services start together.
+ *
+ * @throws MonocoreError `StartFailed` when one of the batch cannot be made
+ */
+export function makeFifos(paths: readonly string[]): Promise<void> {
+  if (!batch) {
+    const collected: string[] = [];
+    const done = new Promise<void>((resolve) => setImmediate(resolve)).then(async () => {
+      batch = null;
+      try {
+        await run('mkfifo', ['-m', '0600', '--', ...collected]);
+      } catch (error) {
+        const reason = (error as { stderr?: string }).stderr?.trim() || String(error);
+        throw new MonocoreError('StartFailed', `a FIFO could not be made: ${reason}`, { cause: error });
+      }
+    });
+    batch = { paths: collected, done };
+  }
+  batch.paths.push(...paths);
+  return batch.done;
+}
+
+/**
+ * Opens the read end, non-blocking. Must come before any writer when the FIFO is new, else open(2) of a writer waits;
+ * a read before the first writer gives end of file, so reading starts after {@link openChildEnd}.
+ */
+export function openReadEnd(path: string): number {
+  return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+}
+
+/**
+ * Opens the end that the VM process inherits: read-write, so that a log worker that died is no SIGPIPE, and the bytes
+ * wait in the pipe for the next one.
+ */
+export function openChildEnd(path: string): number {
+  return openSync(path, constants.O_RDWR);
+}
+
+/** Like {@link openChildEnd}, but writes fail instead of waiting when nobody reads: for output that may be lost. */
+export function openLossyChildEnd(path: string): number {
+  return openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+}
+
+/** Closes descriptors of the main thread; those the child inherited stay open in the child. */
+export function closeAll(fds: readonly number[]): void {
+  for (const fd of fds) closeSync(fd);
+}

@@ -1,0 +1,150 @@
+/** Runs services as plain processes of the host, without a VM: for development and load tests. */
+import { closeSync, constants, openSync, statSync, watch, writeSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { MonocoreError } from '../../errors.ts';
+import type { StreamName } from '../../protocol/logs.ts';
+import type { Service } from '../../protocol/service.ts';
+import type { HomePaths, VmPaths } from '../../state/paths.ts';
+import { type Child, spawnDetached } from '../child.ts';
+import type { Exit, LaunchRequest, PreparedVm, ProcessIdentity, RunningVm, VmDriver, VmEvent } from '../driver.ts';
+import { findExecutable } from '../executables.ts';
+import { exitOfChild, readExitRecord } from '../exit-record.ts';
+import { closeAll, openChildEnd, openReadEnd } from '../fifos.ts';
+import { signalProcess } from '../process-identity.ts';
+import { makeRuntimeFolder, openReadEnds } from '../runtime-folder.ts';
+import { SHIM } from './shim.ts';
+
+const STREAMS: readonly StreamName[] = ['stdout', 'stderr'];
+
+/** Variables of the daemon that a plain process needs to work at all; the rest may hold secrets of somebody else's. */
+const INHERITED_VARIABLES = ['PATH', 'HOME', 'USER', 'LOGNAME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR'];
+
+function renderEnvironment(service: Service): NodeJS.ProcessEnv {
+  const env: NodeJS.ProcessEnv = {};
+  for (const name of INHERITED_VARIABLES) if (process.env[name] !== undefined) env[name] = process.env[name];
+  return { ...env, ...service.envs };
+}
+
+/** The driver of isolation `none`. Main thread. */
+export class ProcessDriver implements VmDriver {
+  readonly isolation = 'none';
+  readonly #paths: HomePaths;
+
+  constructor(paths: HomePaths) {
+    this.#paths = paths;
+  }
+
+  async prepare({ service }: LaunchRequest): Promise<PreparedVm> {
+    const env = renderEnvironment(service);
+    if (!statSync(service.workdir, { throwIfNoEntry: false })?.isDirectory()) {
+      throw new MonocoreError('StartFailed', `the working directory ${service.workdir} is not a directory`);
+    }
+    const program = findExecutable(service.command, service.workdir, env.PATH ?? '');
+    const paths = this.#paths.vm(service.name);
+    await makeRuntimeFolder(paths, [...STREAMS.map((stream) => paths.fifo(stream)), paths.release]);
+    return {
+      streams: openReadEnds(paths, STREAMS),
+      launch: (onEvent) => launch(service, program, env, paths, onEvent),
+    };
+  }
+
+  async cleanUp(service: string): Promise<void> {
+    await rm(this.#paths.vm(service).dir, { recursive: true, force: true });
+  }
+}
+
+async function launch(
+  service: Service,
+  program: string,
+  env: NodeJS.ProcessEnv,
+  paths: VmPaths,
+  onEvent: (event: VmEvent) => void,
+): Promise<RunningVm> {
+  const childEnds: number[] = [];
+  try {
+    for (const path of [paths.fifo('stdout'), paths.fifo('stderr'), paths.release]) childEnds.push(openChildEnd(path));
+    const [stdout, stderr, release] = childEnds as [number, number, number];
+    const args = ['-c', SHIM, 'sh', paths.exitRecord, program, ...service.args];
+    const child = await spawnDetached('/bin/sh', args, ['ignore', stdout, stderr, release], {
+      cwd: service.workdir,
+      env,
+    });
+    return new SupervisedProcess(child, paths, onEvent);
+  } finally {
+    closeAll(childEnds);
+  }
+}
+
+/** A command under its shim. */
+class SupervisedProcess implements RunningVm {
+  readonly identity: ProcessIdentity;
+  readonly #paths: VmPaths;
+  readonly #onEvent: (event: VmEvent) => void;
+  readonly #stopWatching: () => void;
+  #started = false;
+  #exited = false;
+
+  constructor(child: Child, paths: VmPaths, onEvent: (event: VmEvent) => void) {
+    this.identity = child.identity;
+    this.#paths = paths;
+    this.#onEvent = onEvent;
+    const watcher = watch(paths.dir, (_change, file) => {
+      if (file === 'exit') this.#readRecord();
+    });
+    this.#stopWatching = () => watcher.close();
+    child.process.once('exit', (code, signal) => this.#onProcessExit(exitOfChild(code, signal)));
+    // The record may have been written before it was watched; events must come after the launch, so not at once.
+    setImmediate(() => this.#readRecord());
+  }
+
+  reopenStream(stream: StreamName): number {
+    return openReadEnd(this.#paths.fifo(stream));
+  }
+
+  signalJob(signal: NodeJS.Signals): void {
+    signalProcess(this.identity, signal, 'group');
+  }
+
+  drain(): boolean {
+    // What the command wrote is in the FIFO when it has ended, and the FIFO is read to its end.
+    return false;
+  }
+
+  release(): void {
+    const fd = openSync(this.#paths.release, constants.O_RDWR | constants.O_NONBLOCK);
+    writeSync(fd, '\n');
+    closeSync(fd);
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    signalProcess(this.identity, signal, 'group');
+  }
+
+  #readRecord(): void {
+    const { commandPid, exit } = readExitRecord(this.#paths.exitRecord);
+    if (commandPid !== null && !this.#started) {
+      this.#started = true;
+      this.#onEvent({ type: 'job-started', pid: commandPid });
+    }
+    if (exit && !this.#exited) {
+      this.#exited = true;
+      this.#onEvent({ type: 'job-exited', exit });
+    }
+  }
+
+  #onProcessExit(exit: Exit): void {
+    this.#stopWatching();
+    this.#readRecord();
+    this.#killStragglers();
+    this.#onEvent({ type: 'process-ended', exit });
+  }
+
+  /** What the command left running in its group holds the streams open. The group's id is not reused while it has members. */
+  #killStragglers(): void {
+    try {
+      process.kill(-this.identity.pid, 'SIGKILL');
+    } catch {
+      // Nobody was left.
+    }
+  }
+}

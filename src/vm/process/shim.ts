@@ -1,0 +1,30 @@
+/**
+ * The parent of a plain process: records how the command ended, even when the daemon is dead, and holds the streams
+ * open until somebody has read them.
+ */
+
+/** Descriptor on which the shim waits for leave to end. */
+export const RELEASE_FD = 3;
+
+/**
+ * `sh -c SHIM sh <exit record> <command> <arguments…>`, leader of its own process group.
+ *
+ * Signals go to the whole group; the shim has a handler for each, so that it outlives them while the command, for
+ * which handlers are reset at exec, does not. A signal ends the shell's `wait` early: it waits again while the command
+ * is there (a zombie is, until waited for).
+ */
+export const SHIM = `
+record=$1
+shift
+trap : HUP INT QUIT USR1 USR2 ALRM TERM
+"$@" 3<&- &
+command=$!
+echo "started $command" >>"$record"
+while :; do
+  wait "$command"
+  status=$?
+  kill -0 "$command" 2>/dev/null || break
+done
+echo "exit $status" >>"$record"
+read -r _ <&3
+`;

@@ -1,0 +1,126 @@
+/**
+ * QEMU's command line. Pure: everything that varies is in {@link MachineSpec}. Nothing of the service but its name,
+ * size and ports is in it, because every user of the host can read it.
+ */
+import { readFileSync } from 'node:fs';
+import type { Port } from '../../protocol/service.ts';
+import type { VmPaths } from '../../state/paths.ts';
+import type { Architecture } from './host-tools.ts';
+
+/** `tcg` emulates the processor in software; `kvm` uses the host's. */
+export type Accelerator = 'kvm' | 'tcg';
+
+/** A descriptor that QEMU inherits, by its number in QEMU. */
+export interface InheritedFds {
+  readonly stdout: number;
+  readonly stderr: number;
+  /** Takes what the guest's kernel prints; QEMU's own messages go to its descriptors 1 and 2. */
+  readonly console: number;
+}
+
+/** Everything that shapes a machine. */
+export interface MachineSpec {
+  readonly architecture: Architecture;
+  readonly accelerator: Accelerator;
+  readonly name: string;
+  readonly cpus: number;
+  readonly ramMib: number;
+  readonly kernelImage: string;
+  readonly initramfs: string;
+  /** Frequency of the host's time stamp counter in kHz; null leaves it to the guest. */
+  readonly tscKhz: number | null;
+  readonly paths: VmPaths;
+  readonly fds: InheritedFds;
+  /** Null: no network device. */
+  readonly network: { readonly address: string; readonly ports: readonly Port[]; readonly localOnly: boolean } | null;
+  /** Whether a root directory is shared through {@link VmPaths.rootShare}. */
+  readonly sharedRoot: boolean;
+}
+
+/**
+ * Frequency of the time stamp counter in kHz. Debian's kernels hang at clock calibration under TCG on `microvm` unless
+ * told, and take the number for the truth. The counter's rate is the nominal one, while "cpu MHz" follows power saving,
+ * so the nominal sources come first.
+ */
+export function readTscKhz(cpuinfo: string = readFileSync('/proc/cpuinfo', 'utf8')): number | null {
+  const nominal = /^model name\s*:.*@\s*([\d.]+)GHz/m.exec(cpuinfo);
+  if (nominal) return Math.round(Number(nominal[1]) * 1e6);
+  const current = /^cpu MHz\s*:\s*([\d.]+)/m.exec(cpuinfo);
+  return current ? Math.round(Number(current[1]) * 1e3) : null;
+}
+
+/**
+ * The kernel's command line. `quiet` and the options behind it save boot time under TCG, measured; a guest runs one
+ * service, so mitigations between its own processes are traded for speed under TCG only, where they protect nothing.
+ */
+function renderKernelCommandLine(spec: MachineSpec): string {
+  const words = ['console=hvc0', 'quiet', 'panic=-1', 'random.trust_cpu=on', 'cryptomgr.notests'];
+  if (spec.architecture === 'x86_64') words.push('8250.nr_uarts=0');
+  if (spec.accelerator === 'tcg') {
+    words.push('nokaslr', 'mitigations=off', 'apparmor=0', 'audit=0', 'init_on_alloc=0');
+    if (spec.architecture === 'x86_64' && spec.tscKhz !== null) {
+      words.push(`tsc_early_khz=${spec.tscKhz}`, 'tsc=reliable');
+    }
+  }
+  return words.join(' ');
+}
+
+/** A value in QEMU's `key=value,…` syntax, where a comma is written twice. */
+function escapeValue(value: string): string {
+  return value.replaceAll(',', ',,');
+}
+
+function renderMachine(spec: MachineSpec): string[] {
+  const memory = spec.sharedRoot ? ',memory-backend=ram' : '';
+  const machine = spec.architecture === 'x86_64' ? `microvm,isa-serial=off${memory}` : `virt${memory}`;
+  const args = ['-M', machine, '-cpu', spec.accelerator === 'kvm' ? 'host' : 'max'];
+  args.push('-accel', spec.accelerator === 'kvm' ? 'kvm' : 'tcg,tb-size=32');
+  // virtiofsd reads and writes the guest's memory, so it must be shared between the two.
+  if (spec.sharedRoot) args.push('-object', `memory-backend-memfd,id=ram,size=${spec.ramMib}M,share=on`);
+  return args;
+}
+
+function renderNetwork({ network }: MachineSpec): string[] {
+  if (!network) return [];
+  const forwards = network.ports.map((port) => `,hostfwd=tcp:${network.address}:${port.host}-:${port.guest}`).join('');
+  const restrict = network.localOnly ? 'on' : 'off';
+  return ['-netdev', `user,id=net,restrict=${restrict}${forwards}`, '-device', 'virtio-net-device,netdev=net'];
+}
+
+/**
+ * Arguments for `qemu-system-<arch>`. Ports of the serial device, as the guest's init knows them: 0 console, 1 stdout,
+ * 2 stderr, 3 control, 4 exit record.
+ */
+export function renderCommandLine(spec: MachineSpec): string[] {
+  const { paths, fds } = spec;
+  const fifo = (id: string, fd: number) => ['-chardev', `file,id=${id},path=/dev/fd/${fd},append=on`];
+  const socket = (id: string, path: string) => [
+    '-chardev',
+    `socket,id=${id},path=${escapeValue(path)},server=on,wait=off`,
+  ];
+  const port = (id: string, nr: number) => ['-device', `virtserialport,chardev=${id},nr=${nr},name=${id}`];
+  return [
+    ...['-name', `${spec.name},debug-threads=on`],
+    ...renderMachine(spec),
+    ...['-m', `${spec.ramMib}M`, '-smp', String(spec.cpus)],
+    ...['-nodefaults', '-no-user-config', '-nographic', '-no-reboot'],
+    ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
+    ...['-kernel', spec.kernelImage, '-initrd', spec.initramfs, '-append', renderKernelCommandLine(spec)],
+    // virtiofsd accepts modern devices only, and nothing here needs the legacy layout.
+    ...['-global', 'virtio-mmio.force-legacy=false'],
+    ...['-device', 'virtio-serial-device'],
+    ...[...fifo('console', fds.console), '-device', 'virtconsole,chardev=console,nr=0'],
+    ...[...fifo('stdout', fds.stdout), ...port('stdout', 1)],
+    ...[...fifo('stderr', fds.stderr), ...port('stderr', 2)],
+    ...[...socket('control', paths.control), ...port('control', 3)],
+    ...['-chardev', `file,id=exit,path=${escapeValue(paths.exitRecord)},append=on`, ...port('exit', 4)],
+    ...[...socket('qmp', paths.qmp), '-mon', 'chardev=qmp,mode=control'],
+    ...renderNetwork(spec),
+    ...(spec.sharedRoot
+      ? [
+          ...['-chardev', `socket,id=rootfs,path=${escapeValue(paths.rootShare)}`],
+          ...['-device', 'vhost-user-fs-device,chardev=rootfs,tag=root'],
+        ]
+      : []),
+  ];
+}

@@ -1,0 +1,69 @@
+/** The host's end of the control port: a line protocol with the guest's init, see `guest/init`. */
+import { LineSocket } from './line-socket.ts';
+
+/** What a guest says. */
+export type GuestMessage =
+  | { readonly type: 'ready' }
+  | { readonly type: 'running' }
+  | { readonly type: 'started' }
+  | { readonly type: 'failed'; readonly reason: string }
+  | { readonly type: 'exit'; readonly code: number };
+
+/** A line of the guest, which is not trusted; null for one that is not of the protocol. */
+export function parseGuestMessage(line: string): GuestMessage | null {
+  const [verb, ...rest] = line.trim().split(' ');
+  const argument = rest.join(' ');
+  switch (verb) {
+    case 'ready':
+    case 'running':
+    case 'started':
+      return { type: verb };
+    case 'failed':
+      return { type: 'failed', reason: argument || 'the guest gave no reason' };
+    case 'exit':
+      return /^\d{1,3}$/.test(argument) ? { type: 'exit', code: Number(argument) } : null;
+    default:
+      return null;
+  }
+}
+
+/**
+ * The control port of one VM. Each new connection says `hello`, so the guest's state is known whatever was missed;
+ * messages may therefore come twice. Main thread.
+ */
+export class ControlChannel {
+  readonly #lines: LineSocket;
+
+  constructor(path: string, onMessage: (message: GuestMessage) => void) {
+    this.#lines = new LineSocket(path, {
+      onConnect: (send) => send('hello\n'),
+      onLine: (line) => {
+        const message = parseGuestMessage(line);
+        if (message) onMessage(message);
+      },
+    });
+  }
+
+  /** Sends the job once; the guest answers `started` or `failed`. */
+  sendJob(script: string): void {
+    this.#lines.send(`job ${Buffer.byteLength(script)}\n${script}`);
+  }
+
+  /** @param signal without its `SIG` */
+  sendSignal(signal: string): void {
+    this.#lines.send(`sig ${signal}\n`);
+  }
+
+  /** @param marker without white space */
+  sendDrain(marker: string): void {
+    this.#lines.send(`drain ${marker}\n`);
+  }
+
+  sendOff(): void {
+    this.#lines.send('off\n');
+  }
+
+  close(): void {
+    this.#lines.close();
+  }
+}

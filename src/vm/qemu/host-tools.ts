@@ -1,0 +1,83 @@
+/** The programs of the host that a VM needs, and the package that brings each. */
+import { closeSync, openSync, readSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { MonocoreError } from '../../errors.ts';
+import { isExecutableFile } from '../executables.ts';
+
+/** Machine of the host in QEMU's words. */
+export type Architecture = 'x86_64' | 'aarch64';
+
+/** Packages by role, in Debian's names, for messages. */
+export const PACKAGES = {
+  x86_64: { qemu: 'qemu-system-x86', kernel: 'linux-image-cloud-amd64' },
+  aarch64: { qemu: 'qemu-system-arm', kernel: 'linux-image-cloud-arm64' },
+  busybox: 'busybox-static',
+  virtiofsd: 'virtiofsd (qemu-system-common on Debian 12)',
+} as const;
+
+/** @throws MonocoreError `ToolMissing` on a machine that monocore has no VM for */
+export function hostArchitecture(): Architecture {
+  if (process.arch === 'x64') return 'x86_64';
+  if (process.arch === 'arm64') return 'aarch64';
+  throw new MonocoreError('ToolMissing', `microVMs need x86-64 or aarch64; this host is ${process.arch}`);
+}
+
+/** First executable of that name in `PATH` and then in `extraDirs`; null when there is none. */
+export function findProgram(name: string, extraDirs: readonly string[] = []): string | null {
+  const dirs = [...(process.env.PATH ?? '').split(delimiter), ...extraDirs];
+  for (const dir of dirs) {
+    if (dir !== '' && isExecutableFile(join(dir, name))) return join(dir, name);
+  }
+  return null;
+}
+
+function missing(what: string, packageName: string): MonocoreError {
+  return new MonocoreError(
+    'ToolMissing',
+    `${what} is not installed; install the package ${packageName}, or run scripts/setup.sh`,
+    { details: { package: packageName } },
+  );
+}
+
+/** Path of QEMU's system emulator. @throws MonocoreError `ToolMissing` */
+export function findQemu(architecture: Architecture): string {
+  const name = `qemu-system-${architecture}`;
+  const path = findProgram(name);
+  if (path === null) throw missing(name, PACKAGES[architecture].qemu);
+  return path;
+}
+
+/** PT_INTERP of a 64-bit little-endian ELF file names the dynamic loader, see elf(5); a static program has none. */
+export function isStaticElf(path: string): boolean {
+  const PT_INTERP = 3;
+  const header = Buffer.alloc(4096);
+  const fd = openSync(path, 'r');
+  const length = readSync(fd, header, 0, header.length, 0);
+  closeSync(fd);
+  if (length < 64 || header.readUInt32BE(0) !== 0x7f454c46) return false;
+  const tableOffset = Number(header.readBigUInt64LE(32));
+  const entrySize = header.readUInt16LE(54);
+  const entryCount = header.readUInt16LE(56);
+  for (let index = 0; index < entryCount; index++) {
+    const offset = tableOffset + index * entrySize;
+    if (offset + 4 > length) return false;
+    if (header.readUInt32LE(offset) === PT_INTERP) return false;
+  }
+  return true;
+}
+
+/** Path of a busybox that runs in an initramfs, that is without shared libraries. @throws MonocoreError `ToolMissing` */
+export function findStaticBusybox(): string {
+  for (const name of ['busybox', 'busybox-static']) {
+    const path = findProgram(name, ['/bin', '/usr/bin', '/usr/lib/busybox-static']);
+    if (path !== null && isStaticElf(path)) return path;
+  }
+  throw missing('a statically linked busybox', PACKAGES.busybox);
+}
+
+/** Path of virtiofsd, which shares a host directory with a guest. @throws MonocoreError `ToolMissing` */
+export function findVirtiofsd(): string {
+  const path = findProgram('virtiofsd', ['/usr/lib/qemu', '/usr/libexec', '/usr/libexec/qemu']);
+  if (path === null) throw missing('virtiofsd, which rootfs needs,', PACKAGES.virtiofsd);
+  return path;
+}

@@ -1,0 +1,94 @@
+/** One QEMU process and the guest in it. */
+import type { StreamName } from '../../protocol/logs.ts';
+import type { VmPaths } from '../../state/paths.ts';
+import type { Child } from '../child.ts';
+import type { Exit, ProcessIdentity, RunningVm, VmEvent } from '../driver.ts';
+import { exitOfChild, exitOfShellStatus, readExitRecord } from '../exit-record.ts';
+import { openReadEnd } from '../fifos.ts';
+import { signalProcess } from '../process-identity.ts';
+import { ControlChannel, type GuestMessage } from './control-channel.ts';
+import { QmpClient } from './qmp.ts';
+
+/** A running microVM. Sends the guest its job when it is ready, and passes on what becomes of it. Main thread. */
+export class QemuVm implements RunningVm {
+  readonly identity: ProcessIdentity;
+  readonly qmp: QmpClient;
+  readonly #paths: VmPaths;
+  readonly #control: ControlChannel;
+  readonly #onEvent: (event: VmEvent) => void;
+  /** Null once it was sent. */
+  #job: string | null;
+  #started = false;
+  #exited = false;
+
+  constructor(child: Child, paths: VmPaths, job: string, onEvent: (event: VmEvent) => void) {
+    this.identity = child.identity;
+    this.#paths = paths;
+    this.#job = job;
+    this.#onEvent = onEvent;
+    this.#control = new ControlChannel(paths.control, (message) => this.#onMessage(message));
+    this.qmp = new QmpClient(paths.qmp);
+    child.process.once('exit', (code, signal) => this.#onProcessExit(exitOfChild(code, signal)));
+  }
+
+  reopenStream(stream: StreamName): number {
+    return openReadEnd(this.#paths.fifo(stream));
+  }
+
+  signalJob(signal: NodeJS.Signals): void {
+    this.#control.sendSignal(signal.replace(/^SIG/, ''));
+  }
+
+  drain(marker: string): boolean {
+    this.#control.sendDrain(marker);
+    return true;
+  }
+
+  release(): void {
+    this.#control.sendOff();
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    signalProcess(this.identity, signal, 'process');
+  }
+
+  #onMessage(message: GuestMessage): void {
+    switch (message.type) {
+      case 'ready':
+        if (this.#job !== null) this.#control.sendJob(this.#job);
+        this.#job = null;
+        return;
+      case 'running':
+      case 'started':
+        this.#reportStarted();
+        return;
+      case 'failed':
+        this.#onEvent({ type: 'job-failed', error: message.reason });
+        return;
+      case 'exit':
+        this.#reportExit(exitOfShellStatus(message.code));
+        return;
+    }
+  }
+
+  #reportStarted(): void {
+    if (this.#started) return;
+    this.#started = true;
+    this.#onEvent({ type: 'job-started', pid: this.identity.pid });
+  }
+
+  #reportExit(exit: Exit): void {
+    if (this.#exited) return;
+    this.#exited = true;
+    this.#onEvent({ type: 'job-exited', exit });
+  }
+
+  #onProcessExit(exit: Exit): void {
+    this.#control.close();
+    this.qmp.close();
+    // The guest may have ended its job while nobody was connected.
+    const { exit: recorded } = readExitRecord(this.#paths.exitRecord);
+    if (recorded) this.#reportExit(recorded);
+    this.#onEvent({ type: 'process-ended', exit });
+  }
+}

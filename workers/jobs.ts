@@ -1,0 +1,18 @@
+/** Entry of the piscina pool: one finite job a call, see `protocol/jobs.ts`. */
+import type { Job, JobResult } from '../src/protocol/jobs.ts';
+import { toWireError, type WireError } from '../src/protocol/wire-error.ts';
+import { buildInitramfs } from './jobs/initramfs.ts';
+
+/** What the pool answers: piscina would reduce an error to its message. */
+export type JobOutcome = { readonly result: JobResult<Job> } | { readonly error: WireError };
+
+export default async function runJob(job: Job): Promise<JobOutcome> {
+  try {
+    switch (job.type) {
+      case 'build-initramfs':
+        return { result: buildInitramfs(job) };
+    }
+  } catch (error) {
+    return { error: toWireError(error) };
+  }
+}

@@ -1,0 +1,66 @@
+/** Builds the guest's initramfs: busybox, our init and the kernel modules that it loads. Cached by content. */
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import writeFileAtomic from 'write-file-atomic';
+import type { BuildInitramfsJob, InitramfsImage } from '../../src/protocol/jobs.ts';
+import { type CpioEntry, renderCpio } from './cpio.ts';
+import { KernelModules } from './kernel-modules.ts';
+
+const INIT = new URL('../../src/vm/qemu/guest/init', import.meta.url);
+
+const FOLDERS = ['bin', 'dev', 'etc', 'lib', 'lib/modules', 'newroot', 'proc', 'root', 'run', 'sys', 'tmp', 'var'];
+
+/** Modules by the purpose for which the guest's init loads them, `load <purpose>`. */
+const MODULES_BY_PURPOSE = {
+  boot: ['virtio_mmio', 'virtio_console'],
+  network: ['virtio_net'],
+  share: ['virtiofs', 'overlay'],
+} as const;
+
+/** Programs beside busybox's own are found through these: images and scripts name both. */
+const LINKS: readonly CpioEntry[] = [
+  { type: 'symlink', path: 'sbin', target: 'bin' },
+  { type: 'symlink', path: 'usr', target: '.' },
+];
+
+/**
+ * Builds the image, or finds that the cache has it. Runs in the pool.
+ *
+ * @throws MonocoreError `ToolMissing` for modules in a compression that the host cannot unpack
+ */
+export function buildInitramfs(job: BuildInitramfsJob): InitramfsImage {
+  const applets = execFileSync(job.busyboxPath, ['--list'], { encoding: 'utf8' }).trim().split('\n');
+  const modules = new KernelModules(job.modulesDir);
+  const moduleFiles = new Map<string, Buffer>();
+  const lists = Object.entries(MODULES_BY_PURPOSE).map(([purpose, names]): CpioEntry => {
+    const resolved = modules.resolve(names);
+    for (const { name, content } of resolved) moduleFiles.set(name, content);
+    const lines = resolved.map(({ name }) => `${name}.ko\n`).join('');
+    return { type: 'file', path: `lib/modules/${purpose}.list`, content: Buffer.from(lines), mode: 0o644 };
+  });
+
+  const archive = renderCpio([
+    ...FOLDERS.map((path): CpioEntry => ({ type: 'directory', path, mode: path === 'tmp' ? 0o1777 : 0o755 })),
+    ...LINKS,
+    { type: 'file', path: 'init', content: readFileSync(INIT), mode: 0o755 },
+    { type: 'file', path: 'bin/busybox', content: readFileSync(job.busyboxPath), mode: 0o755 },
+    ...applets
+      .filter((applet) => applet !== 'busybox')
+      .map((applet): CpioEntry => ({ type: 'symlink', path: `bin/${applet}`, target: 'busybox' })),
+    { type: 'file', path: 'etc/passwd', content: Buffer.from('root:x:0:0:root:/root:/bin/sh\n'), mode: 0o644 },
+    { type: 'file', path: 'etc/group', content: Buffer.from('root:x:0:\n'), mode: 0o644 },
+    ...lists,
+    ...[...moduleFiles].map(
+      ([name, content]): CpioEntry => ({ type: 'file', path: `lib/modules/${name}.ko`, content, mode: 0o644 }),
+    ),
+  ]);
+
+  const path = join(job.cacheDir, `${createHash('sha256').update(archive).digest('hex')}.cpio`);
+  if (!existsSync(path)) {
+    mkdirSync(job.cacheDir, { recursive: true });
+    writeFileAtomic.sync(path, archive, { mode: 0o644 });
+  }
+  return { path, modules: [...moduleFiles.keys()] };
+}

@@ -1,0 +1,85 @@
+/** Finds kernel modules and what they depend on, in a module folder that depmod has not seen. */
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { MonocoreError } from '../../src/errors.ts';
+
+/** A module ready to be loaded. */
+export interface KernelModule {
+  /** Canonical name: the file's, with underscores, as the kernel itself calls it. */
+  readonly name: string;
+  /** The ELF object, decompressed. */
+  readonly content: Buffer;
+}
+
+function canonicalName(file: string): string {
+  return basename(file)
+    .replace(/\.ko(\.(xz|zst|gz))?$/, '')
+    .replaceAll('-', '_');
+}
+
+/** Distributions compress modules in several ways; the guest's insmod takes none of them. */
+function readModule(path: string): Buffer {
+  if (path.endsWith('.gz')) return gunzipSync(readFileSync(path));
+  const program = path.endsWith('.xz') ? 'xz' : path.endsWith('.zst') ? 'zstd' : null;
+  if (program === null) return readFileSync(path);
+  try {
+    return execFileSync(program, ['-dcq', path], { maxBuffer: 64 * 2 ** 20 });
+  } catch (cause) {
+    throw new MonocoreError('ToolMissing', `${path} cannot be decompressed; install ${program}`, { cause });
+  }
+}
+
+/** The `depends=` entry of the `.modinfo` section: names separated by commas (modinfo(8)). */
+function readDependencies(content: Buffer): string[] {
+  const key = '\0depends=';
+  const at = content.indexOf(key, 0, 'latin1');
+  if (at === -1) return [];
+  const end = content.indexOf(0, at + key.length);
+  const names = content.toString('latin1', at + key.length, end);
+  return names === '' ? [] : names.split(',').map((name) => name.replaceAll('-', '_'));
+}
+
+/** The modules of one kernel. */
+export class KernelModules {
+  readonly #paths = new Map<string, string>();
+  readonly #loaded = new Map<string, KernelModule>();
+
+  /** @param modulesDir `…/lib/modules/<release>`, or null for a kernel with everything built in */
+  constructor(modulesDir: string | null) {
+    if (modulesDir === null) return;
+    const root = join(modulesDir, 'kernel');
+    for (const entry of readdirSync(root, { recursive: true, withFileTypes: true })) {
+      if (!/\.ko(\.(xz|zst|gz))?$/.test(entry.name)) continue;
+      this.#paths.set(canonicalName(entry.name), join(entry.parentPath, entry.name));
+    }
+  }
+
+  /**
+   * The named modules and all that they need, each after what it depends on. A name without a file is left out: it is
+   * built into the kernel, or this kernel does not have it, which shows when a guest needs it.
+   */
+  resolve(names: readonly string[]): KernelModule[] {
+    const ordered = new Map<string, KernelModule>();
+    const visit = (name: string): void => {
+      if (ordered.has(name)) return;
+      const module = this.#load(name);
+      if (!module) return;
+      for (const dependency of readDependencies(module.content)) visit(dependency);
+      ordered.set(name, module);
+    };
+    for (const name of names) visit(name);
+    return [...ordered.values()];
+  }
+
+  #load(name: string): KernelModule | null {
+    const known = this.#loaded.get(name);
+    if (known) return known;
+    const path = this.#paths.get(name);
+    if (path === undefined) return null;
+    const module = { name, content: readModule(path) };
+    this.#loaded.set(name, module);
+    return module;
+  }
+}
