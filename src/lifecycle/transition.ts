@@ -143,6 +143,7 @@ function fromStarted(state: StateOf<'Started'>, event: VmEvent): Transition {
       ]);
     case 'job-exited':
       return beginStopping({ phase: 'draining', pid, startedAtMs, exit: event.exit }, [
+        { type: 'unwatch-metrics' },
         setStopTimer(DRAIN_TIMEOUT_MS),
         { type: 'drain' },
       ]);

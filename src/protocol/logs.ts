@@ -61,6 +61,9 @@ export type LogReadEvent =
 /** Chunks that may be on their way to a reader. */
 export const READ_WINDOW = 4;
 
+/** What the log worker answers on a port that it was given with {@link LogsApi.connect}. */
+export type LogsReadApi = Pick<LogsApi, 'read'>;
+
 /** Commands of the main thread and of the api worker. Exposed with comlink. */
 export interface LogsApi {
   /** Starts to capture a stream; a stream of that name that is still open is an `Internal` error. Main only. */
@@ -77,6 +80,8 @@ export interface LogsApi {
    * Any thread.
    */
   read(query: LogQuery, port: import('node:worker_threads').MessagePort): Promise<void>;
+  /** Answers `read` on `port`, too: a thread that reads needs not go through the main thread. Main only. */
+  connect(port: import('node:worker_threads').MessagePort): Promise<void>;
   /** Flushes what is in memory and closes everything; the thread may be ended then. Main only. */
   close(): Promise<void>;
 }

@@ -4,6 +4,12 @@ import type { Metrics } from './service.ts';
 /** Time between two samples. The seed samples at this interval too. */
 export const SAMPLE_INTERVAL_MS = 2000;
 
+/** What the metrics worker is started with. */
+export interface MetricsBoot {
+  /** {@link SAMPLE_INTERVAL_MS}, or less in tests. */
+  readonly intervalMs: number;
+}
+
 /** Messages of the metrics worker, to the main thread and to the api worker alike: one batch per interval. */
 export interface MetricsEvent {
   readonly type: 'samples';

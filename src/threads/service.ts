@@ -78,6 +78,14 @@ export class ThreadService<Api, Event = never> {
   }
 
   /**
+   * Calls without waiting for the answer. A call that a dying worker misses is not made up for: `onReady` tells the
+   * next one all that it must know.
+   */
+  tell(call: (api: Remote<Api>) => Promise<unknown>): void {
+    this.#ready.then(call).catch(() => {});
+  }
+
+  /**
    * Ends the worker: `drain` is its last call, then it is terminated.
    *
    * @param drain lets the worker finish; its failure is the result

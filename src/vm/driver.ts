@@ -12,6 +12,8 @@ export interface LaunchRequest {
   readonly address: string;
   /** True: the guest reaches nothing but what is forwarded to it. */
   readonly localOnly: boolean;
+  /** Kernel image that the config names, or null. */
+  readonly kernel: string | null;
 }
 
 /**
@@ -49,20 +51,23 @@ export interface RunningVm {
   reopenStream(stream: StreamName): number;
   /** Sends a signal (`SIGTERM`) to the command; the VM ends only if the command does. */
   signalJob(signal: NodeJS.Signals): void;
+  /** Whether bytes may still be on their way when the command has ended, so that {@link RunningVm.drain} is needed. */
+  readonly drains: boolean;
   /**
-   * Makes the VM write `marker` behind the last byte of stdout and stderr. Called after `job-exited` or `job-failed`,
-   * when the log worker looks for it.
-   *
-   * @returns false where bytes cannot be on their way and no marker will come
+   * Makes the VM write `marker` behind the last byte of stdout and stderr. Called after `job-exited`, when the log
+   * worker looks for it.
    */
-  drain(marker: string): boolean;
+  drain(marker: string): void;
   /** Lets the VM end in order. Called when everything that it printed has arrived. */
   release(): void;
   /** Signals the VM process itself. */
   kill(signal: NodeJS.Signals): void;
 }
 
-/** A VM that is ready to be launched: its runtime folder and FIFOs exist. */
+/**
+ * A VM that is ready to be launched: its runtime folder and FIFOs exist, and both ends of each FIFO are open, so that
+ * reading may begin. Must be launched or discarded, else the streams never end.
+ */
 export interface PreparedVm {
   /** Read ends of the streams' FIFOs, non-blocking; the caller owns them. */
   readonly streams: readonly { readonly stream: StreamName; readonly fd: number }[];
@@ -72,6 +77,8 @@ export interface PreparedVm {
    * @throws MonocoreError `StartFailed`, `ToolMissing`
    */
   launch(onEvent: (event: VmEvent) => void): Promise<RunningVm>;
+  /** Closes the VM's ends of the streams. */
+  discard(): void;
 }
 
 /** Starts VMs of one kind. Main thread. */

@@ -37,8 +37,8 @@ export function makeFifos(paths: readonly string[]): Promise<void> {
 }
 
 /**
- * Opens the read end, non-blocking. Must come before any writer when the FIFO is new, else open(2) of a writer waits;
- * a read before the first writer gives end of file, so reading starts after {@link openChildEnd}.
+ * Opens the read end, non-blocking. A read before the first writer gives end of file, so reading starts after
+ * {@link openChildEnd}.
  */
 export function openReadEnd(path: string): number {
   return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);

@@ -42,9 +42,17 @@ export class ProcessDriver implements VmDriver {
     const program = findExecutable(service.command, service.workdir, env.PATH ?? '');
     const paths = this.#paths.vm(service.name);
     await makeRuntimeFolder(paths, [...STREAMS.map((stream) => paths.fifo(stream)), paths.release]);
+    const streams = openReadEnds(paths, STREAMS);
+    const childEnds = [paths.fifo('stdout'), paths.fifo('stderr'), paths.release].map(openChildEnd);
+    const args = ['-c', SHIM, 'sh', paths.exitRecord, program, ...service.args];
+    const discard = () => closeAll(childEnds);
     return {
-      streams: openReadEnds(paths, STREAMS),
-      launch: (onEvent) => launch(service, program, env, paths, onEvent),
+      streams,
+      discard,
+      launch: (onEvent) =>
+        spawnDetached('/bin/sh', args, ['ignore', ...childEnds], { cwd: service.workdir, env })
+          .then((child) => new SupervisedProcess(child, paths, onEvent))
+          .finally(discard),
     };
   }
 
@@ -53,31 +61,10 @@ export class ProcessDriver implements VmDriver {
   }
 }
 
-async function launch(
-  service: Service,
-  program: string,
-  env: NodeJS.ProcessEnv,
-  paths: VmPaths,
-  onEvent: (event: VmEvent) => void,
-): Promise<RunningVm> {
-  const childEnds: number[] = [];
-  try {
-    for (const path of [paths.fifo('stdout'), paths.fifo('stderr'), paths.release]) childEnds.push(openChildEnd(path));
-    const [stdout, stderr, release] = childEnds as [number, number, number];
-    const args = ['-c', SHIM, 'sh', paths.exitRecord, program, ...service.args];
-    const child = await spawnDetached('/bin/sh', args, ['ignore', stdout, stderr, release], {
-      cwd: service.workdir,
-      env,
-    });
-    return new SupervisedProcess(child, paths, onEvent);
-  } finally {
-    closeAll(childEnds);
-  }
-}
-
 /** A command under its shim. */
 class SupervisedProcess implements RunningVm {
   readonly identity: ProcessIdentity;
+  readonly drains = false;
   readonly #paths: VmPaths;
   readonly #onEvent: (event: VmEvent) => void;
   readonly #stopWatching: () => void;
@@ -105,9 +92,8 @@ class SupervisedProcess implements RunningVm {
     signalProcess(this.identity, signal, 'group');
   }
 
-  drain(): boolean {
+  drain(): void {
     // What the command wrote is in the FIFO when it has ended, and the FIFO is read to its end.
-    return false;
   }
 
   release(): void {

@@ -11,13 +11,14 @@ export const RELEASE_FD = 3;
  *
  * Signals go to the whole group; the shim has a handler for each, so that it outlives them while the command, for
  * which handlers are reset at exec, does not. A signal ends the shell's `wait` early: it waits again while the command
- * is there (a zombie is, until waited for).
+ * is there (a zombie is, until waited for). What the shell itself says of signals is no output of the service.
  */
 export const SHIM = `
 record=$1
 shift
 trap : HUP INT QUIT USR1 USR2 ALRM TERM
-"$@" 3<&- &
+exec 4>&2 2>/dev/null
+"$@" 2>&4 3<&- 4>&- &
 command=$!
 echo "started $command" >>"$record"
 while :; do

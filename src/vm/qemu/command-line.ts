@@ -55,7 +55,7 @@ export function readTscKhz(cpuinfo: string = readFileSync('/proc/cpuinfo', 'utf8
  */
 function renderKernelCommandLine(spec: MachineSpec): string {
   const words = ['console=hvc0', 'quiet', 'panic=-1', 'random.trust_cpu=on', 'cryptomgr.notests'];
-  if (spec.architecture === 'x86_64') words.push('8250.nr_uarts=0');
+  if (spec.architecture === 'x86_64') words.push('8250.nr_uarts=0', 'reboot=t');
   if (spec.accelerator === 'tcg') {
     words.push('nokaslr', 'mitigations=off', 'apparmor=0', 'audit=0', 'init_on_alloc=0');
     if (spec.architecture === 'x86_64' && spec.tscKhz !== null) {

@@ -21,35 +21,29 @@ const CHILD_FDS = { stdout: 3, stderr: 4, console: 5 } as const;
 export class QemuDriver implements VmDriver {
   readonly isolation = 'vm';
   readonly #paths: HomePaths;
-  readonly #kernelPath: () => string | null;
   readonly #buildInitramfs: RunInitramfsJob;
-  #platform: { readonly kernelPath: string | null; readonly ready: Promise<Platform> } | null = null;
+  /** By the kernel that the config names, null for none. */
+  readonly #platforms = new Map<string | null, Promise<Platform>>();
 
-  /**
-   * @param kernelPath the config's kernel at the time of a launch, or null
-   * @param buildInitramfs runs the job in the pool
-   */
-  constructor(paths: HomePaths, kernelPath: () => string | null, buildInitramfs: RunInitramfsJob) {
+  /** @param buildInitramfs runs the job in the pool */
+  constructor(paths: HomePaths, buildInitramfs: RunInitramfsJob) {
     this.#paths = paths;
-    this.#kernelPath = kernelPath;
     this.#buildInitramfs = buildInitramfs;
   }
 
   /** What VMs are launched with: found at the first launch, again after a failure. */
-  platform(): Promise<Platform> {
-    const kernelPath = this.#kernelPath();
-    if (this.#platform?.kernelPath === kernelPath) return this.#platform.ready;
-    const ready = preparePlatform(this.#paths, kernelPath, this.#buildInitramfs);
-    ready.catch(() => {
-      this.#platform = null;
-    });
-    this.#platform = { kernelPath, ready };
-    return ready;
+  #platform(kernel: string | null): Promise<Platform> {
+    const known = this.#platforms.get(kernel);
+    if (known) return known;
+    const platform = preparePlatform(this.#paths, kernel, this.#buildInitramfs);
+    this.#platforms.set(kernel, platform);
+    platform.catch(() => this.#platforms.delete(kernel));
+    return platform;
   }
 
   async prepare(request: LaunchRequest, signal: AbortSignal): Promise<PreparedVm> {
-    const { service, address } = request;
-    const platform = await this.platform();
+    const { service, address, kernel } = request;
+    const platform = await this.#platform(kernel);
     await checkPortsAreFree(service, address);
     if (signal.aborted) throw new MonocoreError('Aborted', `the start of ${service.name} was cancelled`);
     const paths = this.#paths.vm(service.name);
@@ -57,9 +51,19 @@ export class QemuDriver implements VmDriver {
       paths,
       STREAM_NAMES.map((stream) => paths.fifo(stream)),
     );
+    const streams = openReadEnds(paths, STREAM_NAMES);
+    const childEnds = {
+      stdout: openChildEnd(paths.fifo('stdout')),
+      stderr: openChildEnd(paths.fifo('stderr')),
+      // A console that nobody reads must not stop QEMU itself, so it may lose text; the service's streams may not.
+      console: openLossyChildEnd(paths.fifo('console')),
+    };
+    // What stays open here would keep the streams from ever ending.
+    const discard = () => closeAll(Object.values(childEnds));
     return {
-      streams: openReadEnds(paths, STREAM_NAMES),
-      launch: (onEvent) => this.#launch(platform, request, onEvent),
+      streams,
+      discard,
+      launch: (onEvent) => this.#launch(platform, request, childEnds, onEvent).finally(discard),
     };
   }
 
@@ -67,7 +71,12 @@ export class QemuDriver implements VmDriver {
     await rm(this.#paths.vm(service).dir, { recursive: true, force: true });
   }
 
-  async #launch(platform: Platform, request: LaunchRequest, onEvent: (event: VmEvent) => void): Promise<RunningVm> {
+  async #launch(
+    platform: Platform,
+    request: LaunchRequest,
+    childEnds: { readonly stdout: number; readonly stderr: number; readonly console: number },
+    onEvent: (event: VmEvent) => void,
+  ): Promise<RunningVm> {
     const { service, address, localOnly } = request;
     const paths = this.#paths.vm(service.name);
     // A guest that may go out needs the device as much as one that is called from outside.
@@ -86,26 +95,15 @@ export class QemuDriver implements VmDriver {
       network,
       sharedRoot: service.rootfs !== null,
     });
-    const childEnds: number[] = [];
-    let stopSharing: (() => void) | undefined;
+    const { stdout, stderr, console } = childEnds;
+    const stopSharing = service.rootfs === null ? () => {} : await shareRoot(service.rootfs, paths.rootShare, console);
     try {
-      // A console that nobody reads must not stop QEMU itself, so it may lose text; the service's streams may not.
-      const console = openLossyChildEnd(paths.fifo('console'));
-      childEnds.push(console);
-      const stdout = openChildEnd(paths.fifo('stdout'));
-      childEnds.push(stdout);
-      const stderr = openChildEnd(paths.fifo('stderr'));
-      childEnds.push(stderr);
-      if (service.rootfs !== null) stopSharing = await shareRoot(service.rootfs, paths.rootShare, console);
       const child = await spawnDetached(platform.qemu, args, ['ignore', console, console, stdout, stderr, console]);
       const job = renderJobScript(service, network !== null, service.rootfs !== null);
       return new QemuVm(child, paths, job, onEvent);
     } catch (error) {
-      stopSharing?.();
+      stopSharing();
       throw error;
-    } finally {
-      // What stays open here would keep the streams from ever ending.
-      closeAll(childEnds);
     }
   }
 }

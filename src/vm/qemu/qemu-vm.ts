@@ -12,6 +12,7 @@ import { QmpClient } from './qmp.ts';
 /** A running microVM. Sends the guest its job when it is ready, and passes on what becomes of it. Main thread. */
 export class QemuVm implements RunningVm {
   readonly identity: ProcessIdentity;
+  readonly drains = true;
   readonly qmp: QmpClient;
   readonly #paths: VmPaths;
   readonly #control: ControlChannel;
@@ -39,9 +40,8 @@ export class QemuVm implements RunningVm {
     this.#control.sendSignal(signal.replace(/^SIG/, ''));
   }
 
-  drain(marker: string): boolean {
+  drain(marker: string): void {
     this.#control.sendDrain(marker);
-    return true;
   }
 
   release(): void {

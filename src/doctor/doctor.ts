@@ -1,0 +1,103 @@
+/** Looks at everything on the host that monocore needs, and says what to do about what is missing. */
+import { readFileSync } from 'node:fs';
+import { freemem, totalmem } from 'node:os';
+import { errorText } from '../errors.ts';
+import { HomePaths, MAX_SOCKET_PATH_BYTES } from '../state/paths.ts';
+import { makeHome } from '../state/store.ts';
+import { JobPool } from '../threads/pool.ts';
+import { formatSize } from '../units.ts';
+import { readQemuVersion } from '../vm/qemu/accelerator.ts';
+import { findQemu, findStaticBusybox, findVirtiofsd, hostArchitecture } from '../vm/qemu/host-tools.ts';
+import { findKernel } from '../vm/qemu/kernel.ts';
+import { preparePlatform } from '../vm/qemu/platform.ts';
+import type { Check, DoctorReport } from './report.ts';
+
+/** A VM needs about 20 descriptors of the daemon while it starts and 6 while it runs. */
+const WANTED_OPEN_FILES = 4096;
+/** The longest name of a service is 63 bytes; its control socket must fit for a home to be good for all names. */
+const LONGEST_SERVICE_PATH = '/run//control.sock'.length + 63;
+
+/** What a check finds; the advice of a failure is in its message, as everywhere. */
+type Finding = Omit<Check, 'name'>;
+
+function ok(finding: string): Finding {
+  return { state: 'ok', finding, advice: null };
+}
+
+function warn(finding: string, advice: string): Finding {
+  return { state: 'warning', finding, advice };
+}
+
+/** Splits `what is wrong; what to do` at the first semicolon, the form of monocore's messages. */
+function failed(error: unknown, state: 'warning' | 'failed' = 'failed'): Finding {
+  const [finding, ...advice] = errorText(error).split('; ');
+  return { state, finding: finding!, advice: advice.length > 0 ? advice.join('; ') : null };
+}
+
+async function checkHome(paths: HomePaths): Promise<Finding> {
+  const longest = Buffer.byteLength(paths.home) + LONGEST_SERVICE_PATH;
+  await makeHome(paths);
+  if (longest <= MAX_SOCKET_PATH_BYTES) return ok(`${paths.home} can be written`);
+  return warn(
+    `${paths.home} is long: sockets of services with names above ${63 - (longest - MAX_SOCKET_PATH_BYTES)} bytes do not fit`,
+    'choose a shorter home with --home or MONOCORE_HOME',
+  );
+}
+
+async function checkAccelerator(paths: HomePaths): Promise<Finding> {
+  const pool = new JobPool();
+  try {
+    const { verdict } = await preparePlatform(paths, null, (job) => pool.run(job));
+    if (verdict.accelerator === 'kvm') return ok(`KVM: ${verdict.reason}`);
+    return warn(
+      `TCG, software emulation: ${verdict.reason}`,
+      'VMs run, several times slower; on a host with KVM give your user access to /dev/kvm',
+    );
+  } finally {
+    await pool.close();
+  }
+}
+
+function checkOpenFiles(): Finding {
+  const limit = /^Max open files\s+(\S+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? 'unknown';
+  const count = limit === 'unlimited' ? Number.POSITIVE_INFINITY : Number(limit);
+  if (count >= WANTED_OPEN_FILES) return ok(`${limit} open files`);
+  return warn(`only ${limit} open files are allowed`, `raise the limit: ulimit -n ${WANTED_OPEN_FILES}`);
+}
+
+/** Runs every check; a check that throws has failed. Any process, no daemon needed. */
+export async function runDoctor({ home }: { readonly home: string }): Promise<DoctorReport> {
+  const paths = new HomePaths(home);
+  const architecture = () => hostArchitecture();
+  const table: readonly [name: string, check: () => Finding | Promise<Finding>, onError?: 'warning'][] = [
+    ['Node.js', () => ok(process.version)],
+    ['home', () => checkHome(paths)],
+    [
+      'QEMU',
+      async () => {
+        const qemu = findQemu(architecture());
+        return ok(`${qemu}, version ${await readQemuVersion(qemu)}`);
+      },
+    ],
+    ['busybox', () => ok(findStaticBusybox())],
+    [
+      'kernel',
+      () => {
+        const kernel = findKernel(null, paths.kernelDir, architecture());
+        return ok(`${kernel.image}, modules in ${kernel.modulesDir ?? 'none: all must be built in'}`);
+      },
+    ],
+    ['accelerator', () => checkAccelerator(paths)],
+    ['virtiofsd', () => ok(`${findVirtiofsd()}, for services with a rootfs`), 'warning'],
+    ['open files', checkOpenFiles],
+    ['memory', () => ok(`${formatSize(freemem())} of ${formatSize(totalmem())} free`)],
+  ];
+  const checks: Check[] = [];
+  for (const [name, check, onError = 'failed'] of table) {
+    const finding = await Promise.resolve()
+      .then(check)
+      .catch((error: unknown) => failed(error, onError));
+    checks.push({ name, ...finding });
+  }
+  return { ok: checks.every(({ state }) => state !== 'failed'), checks };
+}

@@ -1,0 +1,28 @@
+/**
+ * The library: the daemon's own parts, usable without the daemon or the CLI.
+ *
+ * A {@link Runtime} holds the threads and folders of one home; an {@link Orchestrator} supervises the services of a
+ * config on it, a {@link Supervisor} a single one.
+ */
+export { loadConfig, parseConfig } from './config/load.ts';
+export { formatProblem, type Problem } from './config/problem.ts';
+export { type ErrorCode, MonocoreError } from './errors.ts';
+export type { ServiceDefinition } from './lifecycle/document.ts';
+export { Orchestrator } from './lifecycle/orchestrator.ts';
+export type { LifecyclePorts, OrchestratorPorts, Report } from './lifecycle/ports.ts';
+export { Supervisor } from './lifecycle/supervisor.ts';
+export type { CommandReply, ControlEvent, Selection, ServiceOutcome } from './protocol/control.ts';
+export type {
+  Config,
+  Group,
+  Isolation,
+  Metrics,
+  Port,
+  Service,
+  ServiceStatus,
+  StatusName,
+} from './protocol/service.ts';
+export type { StateDocument } from './protocol/state-document.ts';
+export { Runtime, type RuntimeOptions } from './runtime.ts';
+export { resolveHome } from './state/paths.ts';
+export { loadState, saveState } from './state/store.ts';

@@ -1,0 +1,45 @@
+/** Order among services. */
+import { DepGraph } from 'dependency-graph';
+import type { Service } from '../protocol/service.ts';
+
+/** Which of the services depend on which, as far as both are among them. */
+export function buildGraph(services: Iterable<Service>): DepGraph<Service> {
+  const graph = new DepGraph<Service>();
+  const all = [...services];
+  for (const service of all) graph.addNode(service.name, service);
+  for (const { name, depends_on } of all) {
+    for (const dependency of depends_on) if (graph.hasNode(dependency)) graph.addDependency(name, dependency);
+  }
+  return graph;
+}
+
+/**
+ * Runs `action` for each service when it is done for all that it waits for; what does not wait for each other runs at
+ * the same time.
+ *
+ * @param waitsFor names of services whose actions come first; names that are not among `names` count as done
+ */
+export async function runInOrder<Result>(
+  names: readonly string[],
+  waitsFor: (name: string) => readonly string[],
+  action: (name: string, before: ReadonlyMap<string, Result>) => Promise<Result>,
+): Promise<Map<string, Result>> {
+  const running = new Map<string, Promise<Result>>();
+  const selected = new Set(names);
+  const run = (name: string): Promise<Result> => {
+    const known = running.get(name);
+    if (known) return known;
+    const promise = (async () => {
+      const before = new Map<string, Result>();
+      for (const other of waitsFor(name).filter((candidate) => selected.has(candidate))) {
+        before.set(other, await run(other));
+      }
+      return action(name, before);
+    })();
+    running.set(name, promise);
+    return promise;
+  };
+  const results = new Map<string, Result>();
+  await Promise.all(names.map(async (name) => results.set(name, await run(name))));
+  return results;
+}

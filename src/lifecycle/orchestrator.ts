@@ -1,0 +1,210 @@
+/** Many services: which are to be started and stopped, and in which order. */
+import { EventEmitter } from 'node:events';
+import { isDeepStrictEqual } from 'node:util';
+import pLimit, { type LimitFunction } from 'p-limit';
+import { errorText, MonocoreError } from '../errors.ts';
+import type { CommandReply, ControlEvent, Selection, ServiceOutcome } from '../protocol/control.ts';
+import type { Config, Isolation, ServiceStatus } from '../protocol/service.ts';
+import type { StateDocument } from '../protocol/state-document.ts';
+import { buildGraph, runInOrder } from './dependencies.ts';
+import { endedState, type ServiceDefinition } from './document.ts';
+import { GroupAddresses } from './group-addresses.ts';
+import type { OrchestratorPorts } from './ports.ts';
+import type { VmState } from './state.ts';
+import { Supervisor } from './supervisor.ts';
+
+/** A plain process costs a fork, not a boot. */
+const CONCURRENT_PROCESS_STARTS = 16;
+
+const EVERYTHING: Selection = { names: [], group: null };
+
+/** Supervises the services of one home. Emits every change of a service, in order. Main thread. */
+export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
+  readonly #ports: OrchestratorPorts;
+  readonly #supervisors = new Map<string, Supervisor>();
+  readonly #addresses = new GroupAddresses();
+  readonly #limits: Readonly<Record<Isolation, LimitFunction>>;
+
+  constructor(ports: OrchestratorPorts) {
+    super();
+    this.#ports = ports;
+    this.#limits = { vm: pLimit(ports.concurrentBoots), none: pLimit(CONCURRENT_PROCESS_STARTS) };
+  }
+
+  /** Takes over the rows of services that ended under an earlier daemon. */
+  restoreEnded(documents: readonly StateDocument[]): void {
+    for (const document of documents) {
+      const { service, group, group_ip: groupIp, kernel } = document;
+      if (group && groupIp !== null) this.#addresses.restore(group.name, groupIp);
+      this.#install({ service, group, groupIp, kernel }, endedState(document));
+    }
+  }
+
+  /** Every known service, sorted by name. */
+  services(): ServiceStatus[] {
+    return [...this.#supervisors.values()].map((supervisor) => supervisor.status()).sort(byName);
+  }
+
+  /**
+   * Starts the selected services of a config and what they depend on. One that runs already is left alone, or
+   * restarted when its definition differs. A start that fails undoes nothing.
+   *
+   * @throws MonocoreError `ServiceUnknown` for a name that the config does not have; nothing is started then
+   */
+  async start(config: Config, selection: Selection = EVERYTHING): Promise<CommandReply> {
+    const graph = buildGraph(config.services);
+    const chosen = select(config.services, selection, 'the config');
+    const names = new Set(chosen.flatMap(({ name }) => [...graph.dependenciesOf(name), name]));
+    const definitions = new Map<string, ServiceDefinition>();
+    for (const name of graph.overallOrder().filter((candidate) => names.has(candidate))) {
+      definitions.set(name, this.#define(config, name));
+    }
+    return this.#startInOrder([...definitions.values()]);
+  }
+
+  /**
+   * Stops services, those first that depend on others.
+   *
+   * @param timeoutMs for the graceful part; null for each service's own
+   */
+  async stop(selection: Selection = EVERYTHING, timeoutMs: number | null = null): Promise<CommandReply> {
+    const supervisors = this.#select(selection);
+    const outcomes = await this.#inReverseOrder(supervisors, async (supervisor) => {
+      const wasActive = supervisor.active;
+      await supervisor.stop(timeoutMs ?? undefined);
+      return succeeded(supervisor, wasActive);
+    });
+    return { services: outcomes };
+  }
+
+  /** Stops services and starts them again as they were. */
+  async restart(selection: Selection = EVERYTHING, timeoutMs: number | null = null): Promise<CommandReply> {
+    const supervisors = this.#select(selection);
+    await this.stop({ names: supervisors.map(({ name }) => name), group: null }, timeoutMs);
+    return this.#startInOrder(supervisors.map(({ definition }) => definition));
+  }
+
+  /** Stops services and forgets them, their log files included. */
+  async remove(selection: Selection = EVERYTHING, timeoutMs: number | null = null): Promise<CommandReply> {
+    const supervisors = this.#select(selection);
+    const outcomes = await this.#inReverseOrder(supervisors, async (supervisor) => {
+      await supervisor.stop(timeoutMs ?? undefined);
+      try {
+        await this.#ports.removeLogs(supervisor.name);
+        await this.#ports.store.remove(supervisor.name);
+      } catch (error) {
+        return { service: supervisor.status(), outcome: 'failed', error: errorText(error), last_lines: [] };
+      }
+      this.#supervisors.delete(supervisor.name);
+      this.emit('event', { type: 'removed', name: supervisor.name });
+      return succeeded(supervisor, true);
+    });
+    this.#freeAddresses();
+    return { services: outcomes };
+  }
+
+  #define(config: Config, name: string): ServiceDefinition {
+    const service = config.services.find((candidate) => candidate.name === name)!;
+    const group = config.groups.find((candidate) => candidate.name === service.group) ?? null;
+    const groupIp = group === null ? null : this.#addresses.assign(group.name);
+    return { service, group, groupIp, kernel: config.kernel };
+  }
+
+  async #startInOrder(definitions: readonly ServiceDefinition[]): Promise<CommandReply> {
+    const byService = new Map(definitions.map((definition) => [definition.service.name, definition]));
+    const outcomes = await runInOrder<ServiceOutcome>(
+      [...byService.keys()],
+      (name) => byService.get(name)!.service.depends_on,
+      (name, before) => this.#startOne(byService.get(name)!, [...before.values()]),
+    );
+    return { services: [...outcomes.values()].sort((a, b) => byName(a.service, b.service)) };
+  }
+
+  async #startOne(definition: ServiceDefinition, dependencies: readonly ServiceOutcome[]): Promise<ServiceOutcome> {
+    const startedAtMs = this.#ports.clock.now();
+    const known = this.#supervisors.get(definition.service.name);
+    const failed = dependencies.find(({ outcome }) => outcome === 'failed');
+    if (failed) {
+      const supervisor = known ?? this.#install(definition);
+      const error = `not started: it depends on ${failed.service.name}, which failed`;
+      return { service: supervisor.status(), outcome: 'failed', error, last_lines: [] };
+    }
+    const upAlready =
+      known?.active && known.status().status !== 'Stopping' && isDeepStrictEqual(known.definition, definition);
+    if (known?.active && !upAlready) await known.stop();
+    const supervisor = upAlready ? known : this.#install(definition);
+    try {
+      // One that is on its way has its place already.
+      await (upAlready ? supervisor.start() : this.#limits[definition.service.isolation](() => supervisor.start()));
+      return succeeded(supervisor, !upAlready);
+    } catch (error) {
+      // Its process may still be on its way out, and with it the lines that say why.
+      await supervisor.ended();
+      const lastLines = await this.#ports.lastLines(supervisor.name, startedAtMs).catch(() => []);
+      return { service: supervisor.status(), outcome: 'failed', error: errorText(error), last_lines: lastLines };
+    }
+  }
+
+  #install(definition: ServiceDefinition, initial?: VmState): Supervisor {
+    const supervisor = new Supervisor(definition, this.#ports, initial);
+    this.#supervisors.get(supervisor.name)?.removeAllListeners();
+    this.#supervisors.set(supervisor.name, supervisor);
+    supervisor.on('change', (service) => this.emit('event', { type: 'service', service }));
+    this.emit('event', { type: 'service', service: supervisor.status() });
+    return supervisor;
+  }
+
+  #select(selection: Selection): Supervisor[] {
+    const services = [...this.#supervisors.values()].map(({ definition }) => definition.service);
+    return select(services, selection, 'the daemon').map(({ name }) => this.#supervisors.get(name)!);
+  }
+
+  async #inReverseOrder(
+    supervisors: readonly Supervisor[],
+    action: (supervisor: Supervisor) => Promise<ServiceOutcome>,
+  ): Promise<ServiceOutcome[]> {
+    const graph = buildGraph([...this.#supervisors.values()].map(({ definition }) => definition.service));
+    const outcomes = await runInOrder(
+      supervisors.map(({ name }) => name),
+      (name) => graph.directDependentsOf(name),
+      (name) => action(this.#supervisors.get(name)!),
+    );
+    return [...outcomes.values()].sort((a, b) => byName(a.service, b.service));
+  }
+
+  #freeAddresses(): void {
+    const groups = [...this.#supervisors.values()].map(({ definition }) => definition.group?.name);
+    this.#addresses.keepOnly(new Set(groups.filter((name) => name !== undefined)));
+  }
+}
+
+function byName(a: { readonly name: string }, b: { readonly name: string }): number {
+  return a.name < b.name ? -1 : 1;
+}
+
+function succeeded(supervisor: Supervisor, changed: boolean): ServiceOutcome {
+  return {
+    service: supervisor.status(),
+    outcome: changed ? 'changed' : 'unchanged',
+    error: null,
+    last_lines: [],
+  };
+}
+
+/** @throws MonocoreError `ServiceUnknown` for a name or group that `owner` does not have */
+function select<T extends { readonly name: string; readonly group: string | null }>(
+  services: readonly T[],
+  { names, group }: Selection,
+  owner: string,
+): T[] {
+  const unknown = names.filter((name) => !services.some((service) => service.name === name));
+  if (unknown.length > 0) {
+    throw new MonocoreError('ServiceUnknown', `${owner} knows no service ${unknown.join(', ')}`, { details: unknown });
+  }
+  if (group !== null && !services.some((service) => service.group === group)) {
+    throw new MonocoreError('ServiceUnknown', `${owner} knows no service in group ${group}`, { details: [group] });
+  }
+  return services.filter(
+    (service) => (names.length === 0 || names.includes(service.name)) && (group === null || service.group === group),
+  );
+}

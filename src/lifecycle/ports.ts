@@ -1,0 +1,68 @@
+/** What a supervisor needs from the rest of the daemon; `runtime.ts` plugs the real parts in, tests others. */
+import type { Clock } from '../clock.ts';
+import type { StreamName } from '../protocol/logs.ts';
+import type { Isolation, Metrics } from '../protocol/service.ts';
+import type { StateDocument } from '../protocol/state-document.ts';
+import type { VmDriver } from '../vm/driver.ts';
+
+/** What becomes of the streams of a service while they are captured. */
+export interface CaptureHandlers {
+  /** Opens a stream once more after the log worker died. The fd belongs to the worker. */
+  readonly reopen: (stream: StreamName) => number;
+  /** All streams have ended and everything is in the files. */
+  readonly onEnded: () => void;
+}
+
+/** The log worker. */
+export interface LogSink {
+  /** Starts to capture; the fds belong to the log worker from the call on. */
+  capture(
+    service: string,
+    streams: readonly { readonly stream: StreamName; readonly fd: number }[],
+    handlers: CaptureHandlers,
+  ): Promise<void>;
+  /** Begins to look for the marker in stdout and stderr, then calls `send`; resolves when both have brought it. */
+  awaitMarker(service: string, marker: string, send: () => void): Promise<void>;
+}
+
+/** The metrics worker. */
+export interface MetricsSink {
+  /** Samples go to `onSample` until {@link MetricsSink.unwatch}. */
+  watch(service: string, pid: number, onSample: (metrics: Metrics) => void): void;
+  unwatch(service: string): void;
+}
+
+/** Where state files are kept. */
+export interface StateStore {
+  /** Resolves when the document is on disk. */
+  save(document: StateDocument): Promise<void>;
+  /** Writes a document that may be lost in a crash, soon; a later save replaces one that waits. */
+  saveSoon(document: StateDocument): void;
+  /** Keeps the document as that of an ended service and removes the state file. */
+  conclude(document: StateDocument): Promise<void>;
+  /** Forgets an ended service. */
+  remove(service: string): Promise<void>;
+}
+
+/** Where a supervisor reports what people should know. */
+export type Report = (level: 'info' | 'warn' | 'error', message: string, data?: Record<string, unknown>) => void;
+
+/** All of it. */
+export interface LifecyclePorts {
+  readonly clock: Clock;
+  readonly drivers: Readonly<Record<Isolation, VmDriver>>;
+  readonly logs: LogSink;
+  readonly metrics: MetricsSink;
+  readonly store: StateStore;
+  readonly report: Report;
+}
+
+/** What an orchestrator needs beside that. */
+export interface OrchestratorPorts extends LifecyclePorts {
+  /** How many VMs may be between their launch and their first line at once: booting is all CPU. */
+  readonly concurrentBoots: number;
+  /** The last records that a service, or else its VM, printed since that time; oldest first. */
+  lastLines(service: string, sinceMs: number): Promise<string[]>;
+  /** Removes the log files of a service that has ended. */
+  removeLogs(service: string): Promise<void>;
+}

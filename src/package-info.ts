@@ -1,0 +1,16 @@
+/** Where this package is and which version it has, both in the checkout and in the build. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** True while TypeScript sources run through tsx. */
+export const isSource = import.meta.url.endsWith('.ts');
+
+/** Absolute path of the folder with package.json; the build has one more level, `dist/`. */
+export const packageRoot = fileURLToPath(new URL(isSource ? '..' : '../..', import.meta.url));
+
+/** The version in package.json. */
+export function packageVersion(): string {
+  const manifest = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string };
+  return manifest.version;
+}

@@ -1,0 +1,124 @@
+/** The parts of one home, built and ended in order: what the daemon runs on, and what a program may run on without it. */
+import { availableParallelism } from 'node:os';
+import { systemClock } from './clock.ts';
+import type { OrchestratorPorts, Report } from './lifecycle/ports.ts';
+import type { ThreadStatus } from './protocol/control.ts';
+import type { StateDocument } from './protocol/state-document.ts';
+import { lockHome } from './state/lock.ts';
+import { HomePaths, resolveHome } from './state/paths.ts';
+import { FileStateStore, makeHome } from './state/store.ts';
+import { LogThread } from './threads/log-thread.ts';
+import { MetricsThread } from './threads/metrics-thread.ts';
+import { JobPool } from './threads/pool.ts';
+import { ProcessDriver } from './vm/process/driver.ts';
+import { signalProcess } from './vm/process-identity.ts';
+import { QemuDriver } from './vm/qemu/driver.ts';
+
+/** Lines that come with a failure. */
+const LAST_LINES = 10;
+
+const LOST = 'the daemon ended while it ran';
+
+/** What to open. */
+export interface RuntimeOptions {
+  /** Home folder; `MONOCORE_HOME` or `~/.monocore` by default. Made if missing. */
+  readonly home?: string;
+  /** Gets what people should know; nothing by default. */
+  readonly report?: Report;
+}
+
+/** The opened parts of a home. Main thread. */
+export class Runtime implements OrchestratorPorts {
+  readonly clock = systemClock;
+  readonly concurrentBoots = availableParallelism();
+  readonly paths: HomePaths;
+  readonly report: Report;
+  readonly store: FileStateStore;
+  readonly jobs = new JobPool();
+  readonly logs: LogThread;
+  readonly metrics: MetricsThread;
+  readonly drivers: OrchestratorPorts['drivers'];
+  /** Services that ended under an earlier runtime. */
+  ended: readonly StateDocument[] = [];
+  /** Called when the log worker was started again. */
+  onLogsRestarted: () => void = () => {};
+  readonly #unlock: () => void;
+
+  private constructor(paths: HomePaths, report: Report, unlock: () => void) {
+    this.paths = paths;
+    this.report = report;
+    this.#unlock = unlock;
+    this.store = new FileStateStore(paths);
+    this.logs = new LogThread(paths.logDir, report, () => this.onLogsRestarted());
+    this.metrics = new MetricsThread(report);
+    this.drivers = {
+      vm: new QemuDriver(paths, (job) => this.jobs.run(job)),
+      none: new ProcessDriver(paths),
+    };
+  }
+
+  /**
+   * Makes the home, takes its lock and starts the threads.
+   *
+   * @throws MonocoreError `HomeUnusable`, `DaemonRunning` when another process has the home, `ThreadDied`
+   */
+  static async open(options: RuntimeOptions = {}): Promise<Runtime> {
+    const paths = new HomePaths(resolveHome(options.home));
+    await makeHome(paths);
+    const runtime = new Runtime(paths, options.report ?? (() => {}), await lockHome(paths.home));
+    try {
+      await Promise.all([runtime.logs.thread.start(), runtime.metrics.thread.start()]);
+      await runtime.#takeOver();
+    } catch (error) {
+      await runtime.close();
+      throw error;
+    }
+    return runtime;
+  }
+
+  threads(): ThreadStatus[] {
+    return [this.logs.thread.status(), this.metrics.thread.status(), this.jobs.status()];
+  }
+
+  async lastLines(service: string, sinceMs: number): Promise<string[]> {
+    const since = new Date(sinceMs).toISOString();
+    const lines = await this.logs.lastLines(service, ['stdout', 'stderr'], LAST_LINES, since);
+    return lines.length > 0 ? lines : this.logs.lastLines(service, ['console'], LAST_LINES, since);
+  }
+
+  removeLogs(service: string): Promise<void> {
+    return this.logs.removeLogs(service);
+  }
+
+  /** Ends the threads, in the order in which they get their input, and frees the home. VMs are not touched. */
+  async close(): Promise<void> {
+    await this.metrics.stop();
+    await this.logs.stop();
+    await this.jobs.close();
+    await this.store.flush();
+    this.#unlock();
+  }
+
+  /** What an earlier runtime left: rows of ended services, and processes that nobody supervises any more. */
+  async #takeOver(): Promise<void> {
+    const { left, ended, broken } = await this.store.loadAll();
+    for (const problem of broken) this.report('error', `a state file is left out: ${problem}`);
+    for (const document of left) await this.#endLeftover(document);
+    const names = new Set(left.map(({ service }) => service.name));
+    this.ended = [...ended.filter(({ service }) => !names.has(service.name)), ...left.map(markLost)];
+  }
+
+  async #endLeftover(document: StateDocument): Promise<void> {
+    const { name, isolation } = document.service;
+    if (document.process && signalProcess(document.process, 'SIGKILL', 'group')) {
+      this.report('warn', `${name}: ended process ${document.process.pid}, which an earlier daemon left`);
+    }
+    await this.drivers[isolation].cleanUp(name);
+    await this.store.conclude(markLost(document));
+  }
+}
+
+/** The end of a service that nobody saw. */
+function markLost(document: StateDocument): StateDocument {
+  return { ...document, pid: null, process: null, status: { Failed: { error: LOST } }, exit: null };
+}

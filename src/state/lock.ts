@@ -1,0 +1,28 @@
+/** The lock of a home: one daemon at a time, freed by the kernel however the daemon ends. */
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { realpathSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { errorCode, MonocoreError } from '../errors.ts';
+
+/**
+ * Takes the lock: a listening unix socket in the abstract namespace (unix(7)), which has no file that could be left
+ * over. Abstract names are per network namespace, and anybody may take one, so the user's id is part of it.
+ *
+ * @param home an existing folder
+ * @returns frees the lock
+ * @throws MonocoreError `DaemonRunning` when another process holds it
+ */
+export async function lockHome(home: string): Promise<() => void> {
+  const digest = createHash('sha256').update(realpathSync(home)).digest('hex');
+  const server = createServer((socket) => socket.destroy());
+  try {
+    server.listen({ path: `\0monocore-${process.getuid?.() ?? 0}-${digest}` });
+    await once(server, 'listening');
+  } catch (cause) {
+    if (errorCode(cause) !== 'EADDRINUSE') throw cause;
+    throw new MonocoreError('DaemonRunning', `a monocore daemon runs already for the home ${home}`, { cause });
+  }
+  server.unref();
+  return () => server.close();
+}

@@ -1,0 +1,128 @@
+/** State files on disk: valid at every instant, because each is written aside and renamed. Main thread. */
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import * as v from 'valibot';
+import writeFileAtomic from 'write-file-atomic';
+import { errorCode, MonocoreError } from '../errors.ts';
+import { type StateDocument, StateDocumentSchema } from '../protocol/state-document.ts';
+import type { HomePaths } from './paths.ts';
+
+/** State files hold the service's variables, which may be secret. */
+const MODE = 0o600;
+
+/** Reads a state file. @throws the system's error, or MonocoreError `Internal` for one that is not a state file */
+export async function loadState(path: string): Promise<StateDocument> {
+  const text = await readFile(path, 'utf8');
+  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), StateDocumentSchema), text);
+  if (parsed.success) return parsed.output;
+  throw new MonocoreError('Internal', `${path} is not a state file of this version: ${parsed.issues[0].message}`);
+}
+
+/** Writes a state file; a reader sees the old content or the new one, never part of it. */
+export async function saveState(path: string, document: StateDocument, durable: boolean): Promise<void> {
+  await writeFileAtomic(path, `${JSON.stringify(document, null, 2)}\n`, { mode: MODE, fsync: durable });
+}
+
+/** The state files of one home. */
+export class FileStateStore {
+  readonly #paths: HomePaths;
+  /** Per service: the last write, after which the next one goes; and what is to be written when it is done. */
+  readonly #writes = new Map<string, Promise<void>>();
+  readonly #waiting = new Map<string, StateDocument>();
+
+  constructor(paths: HomePaths) {
+    this.#paths = paths;
+  }
+
+  /** Resolves when the document is on disk, behind all that was asked for before. */
+  save(document: StateDocument): Promise<void> {
+    const { name } = document.service;
+    this.#waiting.delete(name);
+    return this.#enqueue(name, () => saveState(this.#paths.stateFile(name), document, true));
+  }
+
+  /** Writes the document when no other write of the service is under way; only the latest is written. */
+  saveSoon(document: StateDocument): void {
+    const { name } = document.service;
+    const alreadyWaits = this.#waiting.has(name);
+    this.#waiting.set(name, document);
+    if (alreadyWaits) return;
+    this.#enqueue(name, async () => {
+      const latest = this.#waiting.get(name);
+      this.#waiting.delete(name);
+      // Metrics may be lost in a crash of the host, so nobody waits for the disk.
+      if (latest) await saveState(this.#paths.stateFile(name), latest, false);
+    }).catch(() => {
+      // The next sample is written in two seconds; a disk that stays full shows in the writes that matter.
+    });
+  }
+
+  /** Keeps the document of an ended service and removes its state file. */
+  conclude(document: StateDocument): Promise<void> {
+    const { name } = document.service;
+    this.#waiting.delete(name);
+    return this.#enqueue(name, async () => {
+      await saveState(this.#paths.endedFile(name), document, true);
+      await rm(this.#paths.stateFile(name), { force: true });
+    });
+  }
+
+  /** Forgets an ended service. */
+  remove(name: string): Promise<void> {
+    return this.#enqueue(name, () => rm(this.#paths.endedFile(name), { force: true }));
+  }
+
+  /** Documents of services that an earlier daemon left running, and of those that ended. */
+  async loadAll(): Promise<{ left: StateDocument[]; ended: StateDocument[]; broken: string[] }> {
+    const broken: string[] = [];
+    const load = async (dir: string): Promise<StateDocument[]> => {
+      const names = (await readdir(dir)).filter((name) => name.endsWith('.json'));
+      const documents = await Promise.all(
+        names.map((name) =>
+          loadState(join(dir, name)).catch((error: unknown) => {
+            broken.push(`${basename(name)}: ${error}`);
+            return null;
+          }),
+        ),
+      );
+      return documents.filter((document) => document !== null);
+    };
+    return { left: await load(this.#paths.runDir), ended: await load(this.#paths.endedDir), broken };
+  }
+
+  /** Resolves when nothing waits to be written. */
+  async flush(): Promise<void> {
+    await Promise.allSettled(this.#writes.values());
+  }
+
+  #enqueue(name: string, write: () => Promise<void>): Promise<void> {
+    const before = this.#writes.get(name) ?? Promise.resolve();
+    const written = before.then(write, write);
+    const settled = written.catch(() => {});
+    this.#writes.set(name, settled);
+    void settled.then(() => {
+      if (this.#writes.get(name) === settled) this.#writes.delete(name);
+    });
+    return written;
+  }
+}
+
+/**
+ * Makes the folders of a home.
+ *
+ * @throws MonocoreError `HomeUnusable` when one cannot be made or written
+ */
+export async function makeHome(paths: HomePaths): Promise<void> {
+  try {
+    for (const dir of [paths.home, paths.runDir, paths.endedDir, paths.logDir, paths.cacheDir]) {
+      await mkdir(dir, { recursive: true, mode: 0o755 });
+    }
+    const probe = join(paths.runDir, `.writable.${process.pid}`);
+    await writeFileAtomic(probe, '', { fsync: false });
+    await rm(probe);
+  } catch (cause) {
+    const hint = errorCode(cause) === 'ENOSPC' ? 'free some space' : 'choose another with --home or MONOCORE_HOME';
+    const reason = errorCode(cause) ?? String(cause);
+    throw new MonocoreError('HomeUnusable', `the home ${paths.home} cannot be written (${reason}); ${hint}`, { cause });
+  }
+}
