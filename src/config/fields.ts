@@ -1,0 +1,124 @@
+/**
+ * The values of single keys, as valibot schemas. The messages say what is wrong; the description of each key in
+ * `schema.ts` says what would be right.
+ */
+import { posix, resolve } from 'node:path';
+import * as v from 'valibot';
+import type { Port } from '../protocol/service.ts';
+import { parseDurationMs, parseSize } from '../units.ts';
+import type { HostLimits } from './host.ts';
+import { kindOf } from './value.ts';
+
+/**
+ * Least memory of a guest, MiB: with less, a distribution's stock kernel dies before init (measured with Debian 12's
+ * cloud kernel).
+ */
+export const MIN_RAM_MIB = 96;
+
+/** Longest stop timeout, milliseconds: timers of the runtime overflow, and fire at once, past 24.8 days. */
+export const MAX_STOP_TIMEOUT_MS = 86_400e3;
+
+/** Names end up in file names, host names and unix socket paths; 63 is the limit of a DNS label, RFC 1035. */
+const NAME_PATTERN = /^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$/;
+
+/** The message for a value of the wrong kind. */
+export function mustBe(wanted: string): (issue: v.BaseIssue<unknown>) => string {
+  return (issue) => `must be ${wanted}, not ${kindOf(issue.input)}`;
+}
+
+export const Text = v.string(mustBe('a string'));
+
+/** A string that an argument vector can carry: execve(2) ends each string at the first NUL. */
+export const Argument = v.pipe(
+  Text,
+  v.check((text) => !text.includes('\0'), 'must not contain a NUL character'),
+);
+
+/** Something that can be shown on one line. */
+const Printable = v.pipe(
+  Text,
+  v.regex(/\S/, 'must not be empty'),
+  v.regex(/^\P{Cc}*$/u, 'must not contain control characters'),
+);
+
+export const Name = v.pipe(Text, v.regex(NAME_PATTERN, 'is not a valid name'));
+
+/** `monocore` is the base name of the daemon's own log, see `state/paths.ts`. */
+export const ServiceName = v.pipe(Name, v.notValue('monocore', '"monocore" is reserved for the daemon itself'));
+
+export const Command = Printable;
+
+/** A path of the host, relative to `folder`; becomes absolute. */
+export function hostPath(folder: string) {
+  return v.pipe(
+    Printable,
+    v.transform((path) => resolve(folder, path)),
+  );
+}
+
+/** An absolute path inside the guest, normalised, without slash at its end. */
+export const GuestPath = v.pipe(
+  Printable,
+  v.startsWith('/', 'must be absolute'),
+  v.transform((path) => posix.resolve(path)),
+);
+
+export function cpuCount(host: HostLimits) {
+  return v.pipe(
+    v.number(mustBe('an integer')),
+    v.integer('must be a whole number'),
+    v.minValue(1, 'must be at least 1'),
+    v.maxValue(host.cpus, `is more than the ${host.cpus} that this host has`),
+  );
+}
+
+/** MiB as a number, or a size with its unit, rounded down to whole MiB. */
+export function ramMib(host: HostLimits) {
+  return v.pipe(
+    v.union([v.number(), v.string()], mustBe('an integer or a size')),
+    v.check((ram) => typeof ram === 'number' || sizeMib(ram) !== null, 'is not a size with a unit'),
+    v.transform((ram) => (typeof ram === 'number' ? ram : (sizeMib(ram) ?? 0))),
+    v.integer('must be a whole number of MiB'),
+    v.minValue(MIN_RAM_MIB, 'is too little for a kernel to boot'),
+    v.maxValue(host.ramMib, `is more than the ${host.ramMib} MiB that this host has`),
+  );
+}
+
+/** Null for what is no size, and for a bare number in quotes: bytes to units.ts, but MiB to who wrote `ram = "256"`. */
+function sizeMib(text: string): number | null {
+  const bytes = /[a-z]\s*$/i.test(text) ? parseSize(text) : null;
+  return bytes === null ? null : Math.floor(bytes / 2 ** 20);
+}
+
+/** `host:guest`, or one port for both. */
+export const PortMapping = v.pipe(
+  Text,
+  v.check((text) => parsePort(text) !== null, 'is not a port mapping'),
+  v.transform((text) => parsePort(text)!),
+);
+
+function parsePort(text: string): Port | null {
+  const match = /^(\d{1,5})(?::(\d{1,5}))?$/.exec(text);
+  if (!match) return null;
+  const host = Number(match[1]);
+  const guest = Number(match[2] ?? match[1]);
+  return [host, guest].every((port) => port >= 1 && port <= 65_535) ? { host, guest } : null;
+}
+
+/** Seconds as a number, or a duration with its unit; becomes milliseconds. */
+export const StopTimeout = v.pipe(
+  v.union([v.number(), v.string()], mustBe('a number of seconds or a duration')),
+  v.check((time) => timeoutMs(time) !== null, 'is not a duration'),
+  v.transform((time) => timeoutMs(time)!),
+  v.minValue(0, 'must not be negative'),
+  v.maxValue(MAX_STOP_TIMEOUT_MS, 'is longer than a day'),
+);
+
+function timeoutMs(time: number | string): number | null {
+  return typeof time === 'number' ? Math.round(time * 1000) : parseDurationMs(time);
+}
+
+/** A key of monocore's that is known here but not implemented; whatever its value, `message` is the answer. */
+export function unsupported(message: string) {
+  return v.never(message);
+}

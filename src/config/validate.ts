@@ -1,0 +1,115 @@
+/** The rules that need more than one key: names, references, cycles, ports, isolation. */
+import { findCycles } from './cycles.ts';
+import { type Fault, formatPath, keyFault, type Path, quote, valueFault } from './fault.ts';
+import type { Declaration, Outline } from './outline.ts';
+import type { ServiceValues } from './schema.ts';
+import { closest } from './suggest.ts';
+
+type ServiceDeclaration = Declaration<ServiceValues>;
+
+/** Every fault between the keys of a document. Keys that are faulty themselves are passed over. Pure. */
+export function crossCheck({ services, groups }: Outline): Fault[] {
+  return [
+    ...findRepeatedNames(services),
+    ...findRepeatedNames(groups),
+    ...services.flatMap((service) => findUnknownGroup(service, namesOf(groups))),
+    ...findUnknownDependencies(services),
+    ...findDependencyCycles(services),
+    ...findRepeatedPorts(services),
+    ...services.flatMap(findIsolationFaults),
+  ];
+}
+
+/** Names as written, faulty ones too: a reference to such a name is no second fault. */
+function namesOf(declarations: readonly Declaration<unknown>[]): ReadonlySet<string> {
+  return new Set(declarations.map(({ table }) => table.name).filter((name) => typeof name === 'string'));
+}
+
+function findRepeatedNames(declarations: readonly Declaration<{ readonly name: string }>[]): Fault[] {
+  const owners = new Map<string, Path>();
+  const faults: Fault[] = [];
+  for (const { path, values } of declarations) {
+    if (values.name === undefined) continue;
+    const owner = owners.get(values.name);
+    if (owner === undefined) owners.set(values.name, path);
+    else
+      faults.push(valueFault([...path, 'name'], `${quote(values.name)} is the name of ${formatPath(owner)} already`));
+  }
+  return faults;
+}
+
+function findUnknownGroup({ path, values }: ServiceDeclaration, groups: ReadonlySet<string>): Fault[] {
+  if (typeof values.group !== 'string' || groups.has(values.group)) return [];
+  return [unknownName([...path, 'group'], 'group', values.group, groups)];
+}
+
+function findUnknownDependencies(services: readonly ServiceDeclaration[]): Fault[] {
+  const names = namesOf(services);
+  return eachDependency(services).flatMap(({ path, from, to }) => {
+    if (to === from) return [valueFault(path, `${quote(to)} cannot depend on itself`)];
+    return names.has(to) ? [] : [unknownName(path, 'service', to, names)];
+  });
+}
+
+function unknownName(path: Path, kind: string, name: string, known: ReadonlySet<string>): Fault {
+  const meant = closest(name, known);
+  const hint = meant === null ? '' : `; did you mean ${quote(meant)}?`;
+  return valueFault(path, `there is no ${kind} ${quote(name)}${hint}`);
+}
+
+function findDependencyCycles(services: readonly ServiceDeclaration[]): Fault[] {
+  const edges = new Map<string, string[]>();
+  const paths = new Map<string, Path>();
+  for (const { values } of services) {
+    if (values.name !== undefined) edges.set(values.name, []);
+  }
+  for (const { path, from, to } of eachDependency(services)) {
+    if (from === undefined || from === to) continue;
+    edges.get(from)?.push(to);
+    paths.set(`${from} ${to}`, path);
+  }
+  return findCycles(edges).map((cycle) => {
+    const closing = paths.get(cycle.slice(-2).join(' ')) ?? [];
+    return valueFault(closing, `${cycle.join(' -> ')} is a cycle: none of them could start first`);
+  });
+}
+
+/** Every element of every valid `depends_on`. */
+function eachDependency(services: readonly ServiceDeclaration[]) {
+  return services.flatMap(({ path, values }) =>
+    (values.depends_on ?? []).map((to, index) => ({ path: [...path, 'depends_on', index], from: values.name, to })),
+  );
+}
+
+/** Guests of one group share its address; those without group share 127.0.0.1. */
+function findRepeatedPorts(services: readonly ServiceDeclaration[]): Fault[] {
+  const owners = new Map<string, Path>();
+  const faults: Fault[] = [];
+  for (const service of services) {
+    if (service.values.group === undefined || service.values.isolation !== 'vm') continue;
+    for (const { path, host } of eachPort(service)) {
+      const address = `${host} of ${service.values.group ?? '127.0.0.1'}`;
+      const owner = owners.get(address);
+      if (owner === undefined) owners.set(address, path);
+      else faults.push(valueFault(path, `host port ${host} is taken by ${formatPath(owner)} already`));
+    }
+  }
+  return faults;
+}
+
+function eachPort({ path, values }: ServiceDeclaration): { path: Path; host: number }[] {
+  const ports = (values.ports ?? []).map(({ host }, index) => ({ path: [...path, 'ports', index], host }));
+  return values.port === undefined ? ports : [{ path: [...path, 'port'], host: values.port.host }, ...ports];
+}
+
+function findIsolationFaults({ path, table, values }: ServiceDeclaration): Fault[] {
+  if (values.isolation !== 'none') return [];
+  const reasons = {
+    rootfs: 'a plain process (isolation "none") runs on the root of the host',
+    port: 'a plain process (isolation "none") binds its own ports; nothing is forwarded to it',
+    ports: 'a plain process (isolation "none") binds its own ports; nothing is forwarded to it',
+  };
+  return Object.entries(reasons)
+    .filter(([key]) => Object.hasOwn(table, key))
+    .map(([key, reason]) => keyFault([...path, key], reason, `isolation "vm", or no ${key}`));
+}

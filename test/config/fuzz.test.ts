@@ -1,0 +1,143 @@
+/** Whatever the text, parseConfig gives a Config or a ConfigInvalid whose problems can be shown. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import * as v from 'valibot';
+import { formatProblem } from '../../src/config/problem.ts';
+import { type Config, ConfigSchema } from '../../src/protocol/service.ts';
+import { detailsOf, parse } from './harness.ts';
+
+const DEMO = readFileSync(new URL('../../scripts/demo.toml', import.meta.url), 'utf8');
+const DEMO_LINES = DEMO.split('\n');
+
+/** Small pieces of TOML, valid ones and broken ones. */
+const PIECES = [
+  ...['[', '[[', ']', ']]', '{', '}', '=', '.', ',', '"', "'", '"""', "'''", '#', '\\', '\n', '\r\n', '\r', '\t', ' '],
+  ...['name', 'service', 'group', 'envs', 'ports', 'depends_on', 'ram', '__proto__', 'constructor', '\u0000', '😀'],
+  ...[
+    '1',
+    '-0',
+    '1.5',
+    'inf',
+    'nan',
+    '1e400',
+    '0xff',
+    '99999999999999999999',
+    'true',
+    '2020-01-01',
+    '07:32',
+    '\\u0000',
+  ],
+  ...['[[service]]\n', '[[group]]\n', '[service.envs]\n', 'name = "a"\n', 'command = "x"\n', 'depends_on = ["a"]\n'],
+];
+const piece = fc.constantFrom(...PIECES);
+
+/** Checks one text; true when it was valid. */
+function survives(text: string): boolean {
+  let config: Config;
+  try {
+    config = parse(text);
+  } catch (error) {
+    checkProblems(text, error);
+    return false;
+  }
+  assert.deepEqual(v.parse(ConfigSchema, config), config);
+  return true;
+}
+
+function checkProblems(text: string, error: unknown): void {
+  const problems = detailsOf(error);
+  const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
+  const places = problems.map(({ line, column }): [number, number] => [line, column]);
+  assert.deepEqual(
+    places,
+    places.toSorted(([a, b], [c, d]) => a - c || b - d),
+  );
+  for (const problem of problems) {
+    assert.equal(problem.source, lines[problem.line - 1], 'the source is the line that is named');
+    assert.ok(problem.column >= 1 && problem.column <= problem.source.length + 1, 'the column is on that line');
+    assert.notEqual(problem.message, '');
+    assert.ok(!/[^\P{Cc}\t\n]/u.test(formatProblem(problem)), 'nothing controls the terminal');
+  }
+}
+
+test('random text', () => {
+  const text = fc.string({ unit: 'binary', maxLength: 200 });
+  fc.assert(
+    fc.property(text, (input) => void survives(input)),
+    { numRuns: 2000 },
+  );
+});
+
+test('random pieces of TOML', () => {
+  const text = fc.array(piece, { maxLength: 40 }).map((pieces) => pieces.join(''));
+  fc.assert(
+    fc.property(text, (input) => void survives(input)),
+    { numRuns: 3000 },
+  );
+});
+
+test('a valid config with characters replaced', () => {
+  assert.ok(survives(DEMO));
+  const edit = fc.record({ at: fc.nat(DEMO.length), drop: fc.nat(12), insert: fc.oneof(piece, fc.string()) });
+  const text = fc
+    .array(edit, { minLength: 1, maxLength: 4 })
+    .map((edits) =>
+      edits.reduce((result, { at, drop, insert }) => result.slice(0, at) + insert + result.slice(at + drop), DEMO),
+    );
+  fc.assert(
+    fc.property(text, (input) => void survives(input)),
+    { numRuns: 1500 },
+  );
+});
+
+test('a valid config with lines left out, doubled and moved', () => {
+  const line = fc.constantFrom(...DEMO_LINES);
+  const text = fc
+    .tuple(fc.shuffledSubarray(DEMO_LINES), fc.array(line, { maxLength: 20 }))
+    .map(([some, more]) => [...some, ...more].join('\n'));
+  fc.assert(
+    fc.property(text, (input) => void survives(input)),
+    { numRuns: 1500 },
+  );
+});
+
+test('valid TOML with the right keys and any values', () => {
+  const keys = ['name', 'group', 'isolation', 'rootfs', 'base', 'command', 'args', 'envs', 'workdir', 'cpus', 'ram'];
+  const key = fc.constantFrom(...keys, 'port', 'ports', 'depends_on', 'stop_timeout', 'other', '"odd.key"');
+  const atom = fc.oneof(
+    fc.constantFrom('"a"', '"b"', '"c"', '"80"', '"81:80"', '"A=1"', '"vm"', '"none"', '"/x"', '"1GiB"', '"5s"'),
+    fc.constantFrom('1', '0.5', '-7', 'inf', 'nan', 'true', '2020-01-01', '99999999999999999999', '"\\u0000"', "''"),
+  );
+  const array = fc.array(atom, { maxLength: 3 }).map((values) => `[\n ${values.join(',\n ')}\n]`);
+  const table = atom.map((value) => `{ A = ${value}, b.c = 1 }`);
+  const value = fc.oneof(atom, array, table);
+  const entries = fc.uniqueArray(fc.tuple(key, value), { selector: ([name]) => name, maxLength: 10 });
+  const header = fc.constantFrom('[[service]]', '[[service]]', '[[service]]', '[[group]]', '[[other]]');
+  const text = fc
+    .array(fc.tuple(header, entries), { maxLength: 5 })
+    .map((tables) =>
+      tables.map(([head, body]) => `${head}\n${body.map(([name, what]) => `${name} = ${what}\n`).join('')}`).join(''),
+    );
+  fc.assert(
+    fc.property(text, (input) => void survives(input)),
+    { numRuns: 2000 },
+  );
+});
+
+test('configs that are made to be valid are valid', () => {
+  const name = fc.stringMatching(/^[a-z0-9]([a-z0-9_-]{0,20}[a-z0-9])?$/).filter((text) => text !== 'monocore');
+  const names = fc.uniqueArray(name, { minLength: 1, maxLength: 8 });
+  const text = fc
+    .tuple(names, fc.integer({ min: 1, max: 4 }), fc.integer({ min: 96, max: 4096 }))
+    .map(([all, cpus, ram]) =>
+      all
+        .map((own, index) => {
+          const before = JSON.stringify(all.slice(0, index));
+          return `[[service]]\nname = "${own}"\ncommand = "x"\ncpus = ${cpus}\nram = ${ram}\nport = "${8000 + index}:80"\ndepends_on = ${before}\n`;
+        })
+        .join(''),
+    );
+  fc.assert(fc.property(text, (input) => survives(input)));
+});
