@@ -1,0 +1,241 @@
+/** A log worker inside the test's own thread, with real FIFOs and real files. */
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { constants, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { type Clock, systemClock } from '../../../src/clock.ts';
+import type { LogEvent, LogQuery, LogReadEvent, LogsApi, StreamName } from '../../../src/protocol/logs.ts';
+import { createLogs } from '../../../workers/logs/api.ts';
+import { parseFileName } from '../../../workers/logs/file-names.ts';
+import { makeTempDir } from '../../helpers/temp.ts';
+
+const PREFIX = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z [A-Z]+ \[[^\]]+\] /;
+
+/** Everything that was posted, and a way to wait for what will be. */
+export class EventLog {
+  readonly events: LogEvent[] = [];
+  #wake: (() => void)[] = [];
+
+  readonly post = (event: LogEvent): void => {
+    this.events.push(event);
+    for (const wake of this.#wake.splice(0)) wake();
+  };
+
+  /** The first event of that type, about `stream` where one is named. */
+  async next<T extends LogEvent['type']>(type: T, stream?: StreamName): Promise<Extract<LogEvent, { type: T }>> {
+    for (;;) {
+      const found = this.events.find((event) => event.type === type && (!stream || event.stream === stream));
+      if (found) return found as Extract<LogEvent, { type: T }>;
+      await new Promise<void>((resolve) => this.#wake.push(resolve));
+    }
+  }
+
+  types(): string[] {
+    return this.events.map(({ type }) => type);
+  }
+}
+
+/** What a VM holds of a stream: the writing end, which is open for reading too, as in a VM. */
+export class TestStream {
+  /** The reading end; the log worker owns it once the stream is open. */
+  readonly fd: number;
+  readonly path: string;
+  readonly writer: Socket;
+
+  constructor(fifoPath: string) {
+    this.path = fifoPath;
+    execFileSync('mkfifo', [fifoPath]);
+    this.fd = openSync(fifoPath, constants.O_RDONLY | constants.O_NONBLOCK);
+    const fd = openSync(fifoPath, constants.O_RDWR | constants.O_NONBLOCK);
+    this.writer = new Socket({ fd, readable: false, writable: true });
+  }
+
+  /** Settles when the pipe has taken everything. */
+  async write(bytes: string | Uint8Array): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.writer.write(bytes, (error) => (error ? reject(error) : resolve()));
+    });
+  }
+
+  /** Closes the writing end: the worker reads the rest, then end of file. */
+  async end(): Promise<void> {
+    if (this.writer.closed) return;
+    const closed = once(this.writer, 'close');
+    this.writer.destroy();
+    await closed;
+  }
+}
+
+export interface TestLogs {
+  readonly api: LogsApi;
+  readonly log: EventLog;
+  readonly dir: string;
+  open(service: string, stream: StreamName, maxFileBytes?: number): Promise<TestStream>;
+}
+
+/** A fresh worker over an empty folder that does not exist yet; closed when the test has ended. */
+export async function startLogs(
+  t: TestContext,
+  { dir, clock = systemClock }: { dir?: string; clock?: Clock } = {},
+): Promise<TestLogs> {
+  const fifoDir = await makeTempDir(t);
+  const logDir = dir ?? join(await makeTempDir(t), 'log');
+  const log = new EventLog();
+  const api = createLogs({ logDir, post: log.post, clock });
+  const streams: TestStream[] = [];
+  t.after(async () => {
+    await api.close();
+    for (const stream of streams) await stream.end();
+  });
+  return {
+    api,
+    log,
+    dir: logDir,
+    async open(service, stream, maxFileBytes = 10 * 2 ** 20) {
+      const source = new TestStream(join(fifoDir, `${streams.length}.fifo`));
+      streams.push(source);
+      await api.openStream({ service, stream, fd: source.fd, maxFileBytes });
+      return source;
+    },
+  };
+}
+
+/** Names of the numbered files of a stream, in order. */
+export function filesOf(dir: string, service: string, stream: StreamName): string[] {
+  return readdirSync(dir)
+    .filter((name) => {
+      const parsed = parseFileName(name);
+      return parsed?.service === service && parsed.stream === stream;
+    })
+    .sort();
+}
+
+/** Everything in the files of a stream, as Latin-1 so that each byte is one character. */
+export function contentOf(dir: string, service: string, stream: StreamName): string {
+  return filesOf(dir, service, stream)
+    .map((name) => readFileSync(join(dir, name), 'latin1'))
+    .join('');
+}
+
+/** The lines in a text of records, prefixes stripped; throws where one has none. */
+export function linesOf(records: string): string[] {
+  if (records === '') return [];
+  if (!records.endsWith('\n')) throw new Error('the last record has no newline');
+  return records
+    .slice(0, -1)
+    .split('\n')
+    .map((record) => {
+      if (!PREFIX.test(record)) throw new Error(`no record: ${JSON.stringify(record.slice(0, 80))}`);
+      return record.replace(PREFIX, '');
+    });
+}
+
+/** The reading side of `read`. */
+export class TestReader {
+  readonly chunks: string[] = [];
+  last: LogReadEvent | null = null;
+  readonly #port: MessagePort;
+  #wake: (() => void)[] = [];
+
+  /** @param isSlow leaves every chunk without answer, until {@link TestReader.more} */
+  constructor(port: MessagePort, isSlow = false) {
+    this.#port = port;
+    port.on('message', (event: LogReadEvent) => {
+      if (event.type === 'chunk') {
+        this.chunks.push(Buffer.from(event.bytes).toString('latin1'));
+        if (!isSlow) this.more();
+      } else {
+        this.last = event;
+      }
+      for (const wake of this.#wake.splice(0)) wake();
+    });
+  }
+
+  get text(): string {
+    return this.chunks.join('');
+  }
+
+  more(): void {
+    this.#port.postMessage('more');
+  }
+
+  close(): void {
+    this.#port.close();
+  }
+
+  /** Waits until what came fulfils `condition`. */
+  async until(condition: (reader: TestReader) => boolean): Promise<void> {
+    while (!condition(this)) await new Promise<void>((resolve) => this.#wake.push(resolve));
+  }
+
+  /** Everything, once the reader has ended. */
+  async ended(): Promise<string> {
+    await this.until(({ last }) => last !== null);
+    if (this.last?.type === 'error') throw new Error(this.last.message);
+    return this.text;
+  }
+}
+
+/** Starts a reader; by default of all records of all streams, without following. */
+export async function read(
+  t: TestContext,
+  api: Pick<LogsApi, 'read'>,
+  query: Partial<LogQuery> = {},
+  { isSlow = false } = {},
+): Promise<TestReader> {
+  const { port1, port2 } = new MessageChannel();
+  t.after(() => port1.close());
+  const reader = new TestReader(port1, isSlow);
+  await api.read(
+    { services: [], streams: ['stdout', 'stderr', 'console'], tail: null, follow: false, ...query },
+    port2,
+  );
+  return reader;
+}
+
+/** Time that passes only when told to. */
+export class ManualClock implements Clock {
+  epochMs = Date.parse('2026-11-23T08:00:00.123Z');
+  readonly #timers = new Set<{ readonly atMs: number; readonly callback: () => void }>();
+
+  now(): number {
+    return this.epochMs;
+  }
+
+  after(delayMs: number, callback: () => void): () => void {
+    const timer = { atMs: this.epochMs + delayMs, callback };
+    this.#timers.add(timer);
+    return () => this.#timers.delete(timer);
+  }
+
+  /** When the next timer is due, from now. */
+  get nextDelayMs(): number | null {
+    const delays = [...this.#timers].map(({ atMs }) => atMs - this.epochMs);
+    return delays.length === 0 ? null : Math.min(...delays);
+  }
+
+  advance(durationMs: number): void {
+    this.epochMs += durationMs;
+    for (const timer of [...this.#timers]) {
+      if (timer.atMs > this.epochMs || !this.#timers.delete(timer)) continue;
+      timer.callback();
+    }
+  }
+}
+
+/** How many descriptors of this process lead to files below `dir`. */
+export function openFilesBelow(dir: string): number {
+  return readdirSync('/proc/self/fd').filter((fd) => linkTarget(fd).startsWith(dir)).length;
+}
+
+function linkTarget(fd: string): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    // The descriptor of the listing itself.
+    return '';
+  }
+}

@@ -1,0 +1,141 @@
+/** The log worker's api: which streams are open, who reads, and how it all ends. */
+import { closeSync } from 'node:fs';
+import type { MessagePort } from 'node:worker_threads';
+import type { Clock } from '../../src/clock.ts';
+import { MonocoreError } from '../../src/errors.ts';
+import {
+  type LogEvent,
+  type LogQuery,
+  type LogsApi,
+  type LogsReadApi,
+  STREAM_NAMES,
+  type StreamName,
+  type StreamSource,
+} from '../../src/protocol/logs.ts';
+import { expose } from '../../src/threads/comlink.ts';
+import { Capture } from './capture.ts';
+import { isServiceName, type StreamId, streamKey } from './file-names.ts';
+import { FrameMemory } from './framer.ts';
+import { LogReader } from './log-reader.ts';
+import { markerBytes } from './marker.ts';
+import { removeServiceFiles } from './removal.ts';
+
+/** How long {@link LogsApi.close} waits for readers to take what was written last. */
+const READERS_TIMEOUT_MS = 1000;
+
+/** What the worker is made of. */
+export interface LogsOptions {
+  /** Absolute path. */
+  readonly logDir: string;
+  /** Takes the messages to the main thread. */
+  readonly post: (event: LogEvent) => void;
+  readonly clock: Clock;
+}
+
+/** Makes the api that the worker exposes. Everything it does is done in the thread that calls this. */
+export function createLogs({ logDir, post, clock }: LogsOptions): LogsApi {
+  const memory = new FrameMemory();
+  const captures = new Map<string, Capture>();
+  const readers = new Set<LogReader>();
+  /** Removals under way, by service. */
+  const removals = new Map<string, Promise<void>>();
+  let isClosed = false;
+
+  const startCapture = (source: StreamSource): void => {
+    const key = streamKey(source);
+    checkSource(source);
+    if (isClosed) throw new MonocoreError('Internal', `${key} cannot be opened: the log worker is closed`);
+    if (captures.has(key)) throw new MonocoreError('Internal', `${key} is open already`);
+    const capture: Capture = new Capture({
+      source,
+      logDir,
+      memory,
+      clock,
+      post,
+      onRecords: (id, settled) => {
+        for (const reader of readers) reader.notify(id, settled);
+      },
+      onEnded: () => captures.delete(key),
+    });
+    captures.set(key, capture);
+  };
+
+  const read = async (query: LogQuery, port: MessagePort): Promise<void> => {
+    const reader = new LogReader({
+      logDir,
+      query,
+      port,
+      settledEnd: (id) => captures.get(streamKey(id))?.settled ?? null,
+    });
+    readers.add(reader);
+    void reader.done.then(() => readers.delete(reader));
+    if (isClosed) reader.finish();
+  };
+
+  return {
+    read,
+
+    async connect(port: MessagePort): Promise<void> {
+      const api: LogsReadApi = { read };
+      expose(api, port);
+    },
+
+    async openStream(source: StreamSource): Promise<void> {
+      try {
+        await removals.get(source.service);
+        startCapture(source);
+      } catch (error) {
+        closeSync(source.fd);
+        throw error;
+      }
+    },
+
+    async expectMarker(service: string, stream: StreamName, marker: string): Promise<void> {
+      const bytes = markerBytes(marker);
+      const capture = captures.get(streamKey({ service, stream }));
+      if (capture) capture.expectMarker(bytes);
+      else post({ type: 'marker-seen', service, stream });
+    },
+
+    async removeLogs(service: string): Promise<void> {
+      const ids = STREAM_NAMES.map((stream): StreamId => ({ service, stream }));
+      const open = ids.find((id) => captures.has(streamKey(id)));
+      if (open) throw new MonocoreError('Internal', `${streamKey(open)} is still open: its files cannot be removed`);
+      const removal = removeServiceFiles(logDir, service).finally(() => {
+        removals.delete(service);
+        for (const reader of readers) for (const id of ids) reader.forget(id);
+      });
+      removals.set(service, removal);
+      await removal;
+    },
+
+    async close(): Promise<void> {
+      isClosed = true;
+      const open = [...captures.values()];
+      const lostBytes = await Promise.all(open.map((capture) => capture.close()));
+      const reading = [...readers];
+      for (const reader of reading) reader.finish();
+      let cancel = () => {};
+      const timeout = new Promise<void>((resolve) => {
+        cancel = clock.after(READERS_TIMEOUT_MS, resolve);
+      });
+      await Promise.race([Promise.all(reading.map((reader) => reader.done)), timeout]);
+      cancel();
+      for (const reader of reading) reader.end();
+      const losses = open.flatMap(({ id }, index) =>
+        lostBytes[index] ? [`${streamKey(id)}: ${lostBytes[index]}`] : [],
+      );
+      if (losses.length > 0) {
+        throw new MonocoreError('Internal', `bytes could not be written to ${logDir}: ${losses.join(', ')}`);
+      }
+    },
+  };
+}
+
+/** A name becomes a path, so nothing but a name may pass, whoever calls. */
+function checkSource({ service, stream, maxFileBytes }: StreamSource): void {
+  if (!isServiceName(service) || !STREAM_NAMES.includes(stream)) {
+    throw new MonocoreError('Internal', `${service}.${stream} is no name of a stream`);
+  }
+  if (!(maxFileBytes >= 1)) throw new MonocoreError('Internal', `maxFileBytes of ${service} is ${maxFileBytes}`);
+}

@@ -1,0 +1,35 @@
+/** The order of records of several streams: by the time at their start, as text of fixed width. */
+import { TIME_BYTES } from './framer.ts';
+
+/**
+ * The time at the start of a record, or `otherwise` when there is none: a record that was cut off, or that another
+ * program wrote, stays with its neighbour.
+ */
+export function recordTime(bytes: Buffer, at: number, otherwise: string): string {
+  const isTime = bytes[at + 4] === 0x2d && bytes[at + 10] === 0x54 && bytes[at + TIME_BYTES - 1] === 0x5a;
+  return isTime ? bytes.toString('latin1', at, at + TIME_BYTES) : otherwise;
+}
+
+/** A stream at one of its records. */
+export interface Ranked {
+  readonly time: string;
+  /** Place of the stream among the streams: decides between equal times. */
+  readonly rank: number;
+}
+
+/** Whether `a` comes before `b`. */
+export function precedes(a: Ranked, b: Ranked): boolean {
+  return a.time < b.time || (a.time === b.time && a.rank < b.rank);
+}
+
+/** Puts `item` where it belongs in `list`, which is in rising order. */
+export function insertRanked<T extends Ranked>(list: T[], item: T): void {
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (precedes(list[middle]!, item)) low = middle + 1;
+    else high = middle;
+  }
+  list.splice(low, 0, item);
+}
