@@ -1,0 +1,38 @@
+/** `monocore daemon run`: this process becomes the daemon. */
+import type { LogLevel } from '../../protocol/control.ts';
+import type { ErrorReply } from '../../protocol/http.ts';
+import { toWireError } from '../../protocol/wire-error.ts';
+import type { CliContext } from '../context.ts';
+import { exitCodeOf } from '../exit-codes.ts';
+
+/** Options of `daemon run`. */
+export interface DaemonRunOptions {
+  readonly logLevel: LogLevel;
+  /** Started by another monocore, which reads what went wrong from stderr. */
+  readonly background?: boolean;
+}
+
+/** When the daemon has ended, whatever may still be open gets this long. */
+const EXIT_GRACE_MS = 2000;
+
+/**
+ * Runs the daemon until it is told to end.
+ *
+ * @returns the exit code
+ * @throws MonocoreError why it could not start; in the background that goes to stderr as an `ErrorReply` instead
+ */
+export async function runDaemonCommand(context: CliContext, options: DaemonRunOptions): Promise<number> {
+  const background = options.background ?? false;
+  try {
+    const { runDaemon } = await import('../../daemon.ts');
+    const exitCode = await runDaemon({ home: context.paths.home, logLevel: options.logLevel, background });
+    // Fires only where something keeps the process from ending by itself.
+    setTimeout(() => process.exit(exitCode), EXIT_GRACE_MS).unref();
+    return exitCode;
+  } catch (error) {
+    if (!background) throw error;
+    const reply: ErrorReply = { error: toWireError(error) };
+    context.stderr.write(`${JSON.stringify(reply)}\n`);
+    return exitCodeOf(error);
+  }
+}

@@ -1,0 +1,54 @@
+/** `monocore start`. */
+import { resolve } from 'node:path';
+import { loadConfig } from '../../config/load.ts';
+import { connect, noDaemonError } from '../connection.ts';
+import type { CliContext } from '../context.ts';
+import { EXIT } from '../exit-codes.ts';
+import { writeLogs } from '../log-output.ts';
+import { runOperation } from '../operation.ts';
+import { createSelection, selectFromConfig } from '../selection.ts';
+import { FOLLOW_TAIL } from './logs.ts';
+
+/** Options of `start`. */
+export interface StartOptions {
+  /** Path of the config. */
+  readonly file: string;
+  readonly group?: string;
+  readonly attach?: boolean;
+}
+
+/**
+ * Starts services and what they depend on, and the daemon if none runs.
+ *
+ * @returns the exit code
+ * @throws MonocoreError `ConfigInvalid`, `ServiceUnknown` or `Usage` before any daemon is started
+ */
+export async function start(context: CliContext, names: readonly string[], options: StartOptions): Promise<number> {
+  const selection = createSelection(names, options.group);
+  const config = await loadConfig(resolve(options.file));
+  const rows = selectFromConfig(config, selection);
+  if (rows.length === 0) {
+    context.stdout.write('nothing to start: no services are declared\n');
+    return EXIT.done;
+  }
+
+  const client = await connect(context, 'always');
+  if (!client) throw noDaemonError(context.paths, 'monocore daemon run shows why');
+  const { exitCode } = await runOperation(context, client, {
+    verb: 'start',
+    names: rows,
+    perform: (signal) => client.start({ ...selection, config }, signal),
+  });
+  if (exitCode !== EXIT.done || !options.attach) return exitCode;
+
+  const end = await writeLogs(context, client, {
+    services: rows,
+    streams: ['stdout', 'stderr'],
+    tail: FOLLOW_TAIL,
+    follow: true,
+  });
+  if (end === EXIT.interrupted) {
+    context.stderr.write('\nmonocore: the services keep running; to stop them: monocore stop\n');
+  }
+  return end;
+}

@@ -1,0 +1,31 @@
+/** `monocore status`. */
+import type { ServicesReply } from '../../protocol/http.ts';
+import { connect } from '../connection.ts';
+import type { CliContext } from '../context.ts';
+import { EXIT } from '../exit-codes.ts';
+import { renderStatusTable } from '../render/status-table.ts';
+import { createSelection } from '../selection.ts';
+
+/** Options of `status`. */
+export interface StatusOptions {
+  readonly group?: string;
+  readonly json?: boolean;
+}
+
+const NO_SERVICES: ServicesReply = { services: [] };
+
+/** Prints what is known of services; nothing is known where no daemon runs. Returns the exit code. */
+export async function status(context: CliContext, names: readonly string[], options: StatusOptions): Promise<number> {
+  const { stdout, colors } = context;
+  const selection = createSelection(names, options.group);
+  const client = await connect(context, 'for-vms');
+  const document = client ? await client.servicesText(selection) : JSON.stringify(NO_SERVICES);
+  if (options.json) {
+    stdout.write(document.endsWith('\n') ? document : `${document}\n`);
+    return EXIT.done;
+  }
+  const { services } = JSON.parse(document) as ServicesReply;
+  const columns = stdout.isTTY ? stdout.columns : Number.POSITIVE_INFINITY;
+  stdout.write(renderStatusTable(services, { colors, now: Date.now(), columns }));
+  return EXIT.done;
+}

@@ -1,0 +1,160 @@
+/** Starting the daemon when none runs. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, fstatSync, mkdirSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { errorText, MonocoreError } from '../errors.ts';
+import { isSource, packageRoot } from '../package-info.ts';
+import type { DaemonStatus } from '../protocol/control.ts';
+import type { ErrorReply } from '../protocol/http.ts';
+import { fromWireError } from '../protocol/wire-error.ts';
+import type { HomePaths } from '../state/paths.ts';
+import type { DaemonClient } from './client.ts';
+import { isDaemonAbsent } from './http.ts';
+
+/** A daemon that has not answered by then is taken for stuck; it needs a fraction of a second even on a busy host. */
+const START_TIMEOUT_MS = 20_000;
+const POLL_INTERVAL_MS = 25;
+/** How long another daemon, which held the home, gets to answer or to end before one is launched again. */
+const RELAUNCH_DELAY_MS = 500;
+/** Of what a daemon printed before it failed: enough for a message and a stack. */
+const STDERR_READ_BYTES = 64 * 1024;
+
+/** How a daemon is started. */
+export interface DaemonCommand {
+  readonly execPath: string;
+  readonly args: readonly string[];
+  readonly cwd: string;
+}
+
+/** This very program as a daemon. */
+export function ownDaemonCommand(home: string): DaemonCommand {
+  const bin = fileURLToPath(new URL(isSource ? './bin.ts' : './bin.js', import.meta.url));
+  return {
+    execPath: process.execPath,
+    args: [...process.execArgv, bin, '--home', home, 'daemon', 'run', '--background'],
+    // The daemon stays for long: it must not hold on to the caller's folder, which may be unmounted or deleted. From
+    // the sources it needs a folder from which `--import tsx` resolves.
+    cwd: isSource ? packageRoot : home,
+  };
+}
+
+/**
+ * Starts a daemon in the background and waits until it answers. When somebody else's daemon gets hold of the home
+ * first, that one is used; when it is one that is just ending, a new one is launched after it.
+ *
+ * @throws MonocoreError what the daemon said if it could not start; `DaemonUnreachable` when it does not answer in time;
+ * `HomeUnusable` when the home cannot be created
+ */
+export async function startDaemon(
+  paths: HomePaths,
+  client: DaemonClient,
+  command: DaemonCommand = ownDaemonCommand(paths.home),
+): Promise<DaemonStatus> {
+  createHome(paths.home);
+  const deadline = performance.now() + START_TIMEOUT_MS;
+  let launch = launchDaemon(command);
+  let relaunchAt = Number.POSITIVE_INFINITY;
+  try {
+    while (performance.now() < deadline) {
+      const status = await askStatus(client);
+      if (status) return status;
+      if (launch.ended() && relaunchAt === Number.POSITIVE_INFINITY) {
+        const failure = launch.failure();
+        if (failure.code !== 'DaemonRunning') throw failure;
+        relaunchAt = performance.now() + RELAUNCH_DELAY_MS;
+      }
+      if (performance.now() > relaunchAt) {
+        launch.release();
+        launch = launchDaemon(command);
+        relaunchAt = Number.POSITIVE_INFINITY;
+      }
+      await delay(POLL_INTERVAL_MS);
+    }
+    throw new MonocoreError(
+      'DaemonUnreachable',
+      `the daemon did not answer within ${START_TIMEOUT_MS / 1000} s; its log is in ${paths.logDir}`,
+    );
+  } finally {
+    launch.release();
+  }
+}
+
+/** The daemon's status, or null when none answers (yet). */
+export async function askStatus(client: DaemonClient): Promise<DaemonStatus | null> {
+  try {
+    return await client.daemon();
+  } catch (error) {
+    if (isDaemonAbsent(error)) return null;
+    throw error;
+  }
+}
+
+interface Launch {
+  ended(): boolean;
+  /** What the ended daemon said. */
+  failure(): MonocoreError;
+  /** Lets go of the daemon, which lives on. */
+  release(): void;
+}
+
+function launchDaemon({ execPath, args, cwd }: DaemonCommand): Launch {
+  // A deleted file rather than a pipe: a pipe would break when this process ends and the daemon prints something.
+  const folder = mkdtempSync(join(tmpdir(), 'monocore-'));
+  const stderrFd = openSync(join(folder, 'stderr'), 'a+', 0o600);
+  rmSync(folder, { recursive: true });
+
+  let spawnError: Error | null = null;
+  const child: ChildProcess = spawn(execPath, args, { cwd, detached: true, stdio: ['ignore', 'ignore', stderrFd] });
+  child.on('error', (error) => {
+    spawnError = error;
+  });
+  child.unref();
+  return {
+    ended: () => spawnError !== null || child.exitCode !== null || child.signalCode !== null,
+    failure() {
+      if (spawnError) {
+        return new MonocoreError('DaemonUnreachable', `the daemon cannot be started: ${errorText(spawnError)}`);
+      }
+      return parseFailure(readStart(stderrFd), child.signalCode ?? `exit code ${child.exitCode}`);
+    },
+    release: () => closeSync(stderrFd),
+  };
+}
+
+/**
+ * The error that a daemon's stderr tells: the last line that is an `ErrorReply`, as `daemon run --background` prints
+ * it, or else the text as it is (Node itself could not run it).
+ *
+ * @param end how the process ended, for people
+ */
+export function parseFailure(stderr: string, end: string): MonocoreError {
+  for (const line of stderr.trimEnd().split('\n').reverse()) {
+    if (!line.startsWith('{"error":')) continue;
+    try {
+      return fromWireError((JSON.parse(line) as ErrorReply).error);
+    } catch {
+      // Cut off or of somebody else's making: the text says more.
+    }
+  }
+  const said = stderr.trim();
+  return new MonocoreError('DaemonUnreachable', `the daemon ended at once (${end})${said === '' ? '' : `:\n${said}`}`);
+}
+
+function readStart(fd: number): string {
+  const buffer = Buffer.alloc(Math.min(fstatSync(fd).size, STDERR_READ_BYTES));
+  // The descriptor's own offset is shared with the daemon, hence an explicit position.
+  return buffer.toString('utf8', 0, readSync(fd, buffer, 0, buffer.length, 0));
+}
+
+function createHome(home: string): void {
+  try {
+    mkdirSync(home, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new MonocoreError('HomeUnusable', `the home ${home} cannot be created: ${errorText(error)}`, {
+      cause: error,
+    });
+  }
+}

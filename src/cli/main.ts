@@ -1,0 +1,40 @@
+/** The `monocore` command: parses, runs, and turns whatever goes wrong into a message and an exit code. */
+import { CommanderError } from 'commander';
+import { MonocoreError } from '../errors.ts';
+import { EXIT, exitCodeOf } from './exit-codes.ts';
+import { createProgram } from './program.ts';
+import { renderFailure } from './render/failure.ts';
+import { colorsFor, endOnBrokenOutput } from './terminal.ts';
+
+/**
+ * Runs one command line.
+ *
+ * @param argv as in `process.argv`
+ * @returns the exit code, see `exit-codes.ts`; never throws
+ */
+export async function main(argv: readonly string[]): Promise<number> {
+  endOnBrokenOutput();
+  let exitCode: number = EXIT.done;
+  const program = createProgram((code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync(argv);
+    return exitCode;
+  } catch (error) {
+    return error instanceof CommanderError ? reportParsing(error) : report(error);
+  }
+}
+
+/** Commander throws to end the program, after help and the version too, which it has printed by then. */
+function reportParsing(error: CommanderError): number {
+  if (error.exitCode === 0) return EXIT.done;
+  if (error.code === 'commander.help') return EXIT.usage;
+  return report(new MonocoreError('Usage', error.message.replace(/^error: /, '')));
+}
+
+function report(error: unknown): number {
+  const debug = process.env.MONOCORE_DEBUG === '1';
+  process.stderr.write(renderFailure(error, { colors: colorsFor(process.stderr), debug }));
+  return exitCodeOf(error);
+}

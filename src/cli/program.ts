@@ -1,0 +1,181 @@
+/** The command line: its commands, options and help. */
+import { Command, Option } from 'commander';
+import { packageVersion } from '../package-info.ts';
+import { LOG_LEVELS } from '../protocol/control.ts';
+import { type CliContext, createContext } from './context.ts';
+import { EXIT_CODE_HELP } from './exit-codes.ts';
+import { parseCountOption, parseTimeoutOption } from './options.ts';
+
+/** Runs a command; a promise of its exit code. */
+type Action<Options> = (context: CliContext, names: string[], options: Options) => Promise<number>;
+
+/**
+ * Builds the program. Commands are loaded when they are used, so that each starts quickly.
+ *
+ * @param onExitCode gets the exit code of the command that ran
+ */
+export function createProgram(onExitCode: (exitCode: number) => void): Command {
+  const program = new Command('monocore')
+    .description('Boots the microVMs that monocore.toml declares, and keeps them running.')
+    .version(packageVersion(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .option('--home <dir>', 'folder of the daemon, its state and logs (default: $MONOCORE_HOME, else ~/.monocore)')
+    .addHelpText('after', EXIT_CODE_HELP)
+    .configureHelp({ showGlobalOptions: true })
+    // Errors are thrown and printed in one place, by main.
+    .configureOutput({ outputError: () => {} })
+    .exitOverride();
+
+  /** Adapts an action to commander, which passes a command's arguments, its options and the command. */
+  function run<Options>(action: Action<Options>): (...parameters: unknown[]) => Promise<void> {
+    return async (...parameters) => {
+      const command = parameters.at(-1) as Command;
+      const names = Array.isArray(parameters[0]) ? (parameters[0] as string[]) : [];
+      const options = command.optsWithGlobals<Options & { home?: string }>();
+      onExitCode(await action(createContext(options.home), names, options));
+    };
+  }
+
+  addServiceCommands(program, run);
+  addDaemonCommands(program, run);
+  program
+    .command('doctor')
+    .description('check whether this host can run microVMs')
+    .option('--json', 'print JSON')
+    .action(
+      run<{ json?: boolean }>(async (context, _names, options) => {
+        const { doctor } = await import('./commands/doctor.ts');
+        return doctor(context, options);
+      }),
+    );
+  return program;
+}
+
+type Run = <Options>(action: Action<Options>) => (...parameters: unknown[]) => Promise<void>;
+
+function addServiceCommands(program: Command, run: Run): void {
+  const group = ['-g, --group <group>', 'all services of a group'] as const;
+  const timeout = new Option('-t, --timeout <seconds>', 'how long services may take to stop by themselves').argParser(
+    parseTimeoutOption,
+  );
+
+  program
+    .command('start [names...]')
+    .alias('up')
+    .description('start services and what they depend on (default: all)')
+    .option('-f, --file <path>', 'the config', 'monocore.toml')
+    .option(...group)
+    .option('-a, --attach', 'stay and follow the logs; Ctrl-C leaves the services running')
+    .action(
+      run<import('./commands/start.ts').StartOptions>(async (context, names, options) => {
+        const { start } = await import('./commands/start.ts');
+        return start(context, names, options);
+      }),
+    );
+
+  program
+    .command('stop [names...]')
+    .alias('down')
+    .description('stop services (default: all)')
+    .option(...group)
+    .addOption(timeout)
+    .action(
+      run<import('./commands/change.ts').ChangeOptions>(async (context, names, options) => {
+        const { stop } = await import('./commands/change.ts');
+        return stop(context, names, options);
+      }),
+    );
+
+  program
+    .command('restart [names...]')
+    .description('stop services and start them again (default: all)')
+    .option(...group)
+    .addOption(timeout)
+    .action(
+      run<import('./commands/change.ts').ChangeOptions>(async (context, names, options) => {
+        const { restart } = await import('./commands/change.ts');
+        return restart(context, names, options);
+      }),
+    );
+
+  program
+    .command('status [names...]')
+    .alias('ps')
+    .description('print a table of services (default: all)')
+    .option(...group)
+    .option('--json', 'print JSON')
+    .action(
+      run<import('./commands/status.ts').StatusOptions>(async (context, names, options) => {
+        const { status } = await import('./commands/status.ts');
+        return status(context, names, options);
+      }),
+    );
+
+  program
+    .command('logs [names...]')
+    .alias('log')
+    .description('print what services printed (default: all services, stdout and stderr)')
+    .option('-f, --follow', 'stay and print what comes, after the last 10 records')
+    .addOption(new Option('-n, --lines <count>', 'only the last records').argParser(parseCountOption))
+    .option('--stdout', 'the standard output')
+    .option('--stderr', 'the standard error')
+    .option('--console', "what the VM and the guest's kernel printed")
+    .action(
+      run<import('./commands/logs.ts').LogsOptions>(async (context, names, options) => {
+        const { logs } = await import('./commands/logs.ts');
+        return logs(context, names, options);
+      }),
+    );
+
+  program
+    .command('remove [names...]')
+    .alias('rm')
+    .description('forget services that have ended, and delete their logs (default: all)')
+    .option(...group)
+    .action(
+      run<import('./commands/change.ts').ChangeOptions>(async (context, names, options) => {
+        const { remove } = await import('./commands/change.ts');
+        return remove(context, names, options);
+      }),
+    );
+}
+
+function addDaemonCommands(program: Command, run: Run): void {
+  const daemon = program.command('daemon').description('the process that runs the services');
+
+  daemon
+    .command('run')
+    .description('run the daemon in the foreground, for systemd and the like')
+    .addOption(
+      new Option('--log-level <level>', "how much the daemon's own log says").choices(LOG_LEVELS).default('info'),
+    )
+    .addOption(new Option('--background', 'report a failed start in a form for programs').hideHelp())
+    .action(
+      run<import('./commands/daemon-run.ts').DaemonRunOptions>(async (context, _names, options) => {
+        const { runDaemonCommand } = await import('./commands/daemon-run.ts');
+        return runDaemonCommand(context, options);
+      }),
+    );
+
+  daemon
+    .command('stop')
+    .description('stop all services and end the daemon')
+    .option('--leave-running', 'leave the VMs running; the next daemon takes them over')
+    .action(
+      run<{ leaveRunning?: boolean }>(async (context, _names, options) => {
+        const { daemonStop } = await import('./commands/daemon-control.ts');
+        return daemonStop(context, options);
+      }),
+    );
+
+  daemon
+    .command('status')
+    .description('print what the daemon is')
+    .option('--json', 'print JSON')
+    .action(
+      run<{ json?: boolean }>(async (context, _names, options) => {
+        const { daemonStatus } = await import('./commands/daemon-control.ts');
+        return daemonStatus(context, options);
+      }),
+    );
+}

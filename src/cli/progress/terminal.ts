@@ -1,0 +1,101 @@
+/** Progress for a terminal: a row per service that is drawn anew in place. */
+import { DefaultRenderer, Listr, ListrLogger, type ListrTaskWrapper, ProcessOutput } from 'listr2';
+import { outcomeText, type Verb } from '../render/outcome.ts';
+import { rowText, rowTitle } from '../render/progress-row.ts';
+import { isChanging } from '../render/status-text.ts';
+import type { Progress } from './progress.ts';
+
+/** Tenths of a second are shown. */
+const REFRESH_INTERVAL_MS = 100;
+
+type End = 'done' | 'failed' | 'left';
+
+interface Row {
+  text: string;
+  /** `performance.now()` of the first change; null while the service waits for its turn. */
+  startedAt: number | null;
+  /** When it was last seen at rest; null while it changes. */
+  settledAt: number | null;
+  task: ListrTaskWrapper<unknown, typeof DefaultRenderer, typeof DefaultRenderer> | null;
+  readonly ended: Promise<End>;
+  readonly end: (how: End) => void;
+}
+
+/**
+ * @param names the services to show, in order; what is not among them is not shown
+ * @param stdout the terminal; what others write to it and to `stderr` meanwhile appears after the rows
+ */
+export function createTerminalProgress(
+  verb: Verb,
+  names: readonly string[],
+  stdout: NodeJS.WriteStream,
+  stderr: NodeJS.WriteStream,
+): Progress {
+  const width = Math.max(0, ...names.map((name) => name.length));
+  const rows = new Map(names.map((name) => [name, createRow()]));
+
+  function title(name: string, row: Row): string {
+    const elapsedMs = row.startedAt === null ? null : (row.settledAt ?? performance.now()) - row.startedAt;
+    return rowTitle(name.padEnd(width), row.text, elapsedMs);
+  }
+
+  const rendererOptions = {
+    logger: new ListrLogger({ useIcons: true, toStderr: [], processOutput: new ProcessOutput(stdout, stderr) }),
+  };
+  const list = new Listr<unknown, typeof DefaultRenderer, typeof DefaultRenderer>(
+    [...rows].map(([name, row]) => ({
+      title: title(name, row),
+      task: async (_context, task): Promise<void> => {
+        row.task = task;
+        const how = await row.ended;
+        task.title = title(name, row);
+        if (how === 'left') task.skip(title(name, row));
+        if (how === 'failed') throw new Error(title(name, row));
+      },
+    })),
+    {
+      concurrent: true,
+      exitOnError: false,
+      // Ctrl-C is the command's to handle.
+      registerSignalListeners: false,
+      // The caller has decided that this is a terminal, listr2 looks at process.stdout only.
+      renderer: DefaultRenderer,
+      fallbackRenderer: DefaultRenderer,
+      rendererOptions,
+      fallbackRendererOptions: rendererOptions,
+    },
+  );
+  const shown = list.run();
+  const refresh = setInterval(() => {
+    for (const [name, row] of rows) if (row.task && row.startedAt !== null) row.task.title = title(name, row);
+  }, REFRESH_INTERVAL_MS);
+
+  return {
+    update(service) {
+      const row = rows.get(service.name);
+      if (!row) return;
+      row.startedAt ??= performance.now();
+      row.settledAt = isChanging(service) ? null : performance.now();
+      row.text = rowText(service);
+    },
+    finish(outcome) {
+      const row = rows.get(outcome.service.name);
+      if (!row) return;
+      row.text = outcomeText(verb, outcome);
+      row.end(outcome.outcome === 'failed' ? 'failed' : 'done');
+    },
+    async close() {
+      clearInterval(refresh);
+      for (const row of rows.values()) row.end('left');
+      await shown;
+    },
+  };
+}
+
+function createRow(): Row {
+  let end: (how: End) => void = () => {};
+  const ended = new Promise<End>((resolve) => {
+    end = resolve;
+  });
+  return { text: 'waiting', startedAt: null, settledAt: null, task: null, ended, end };
+}

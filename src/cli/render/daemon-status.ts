@@ -1,0 +1,27 @@
+/** The text of `monocore daemon status`. */
+import type { DaemonStatus, ThreadStatus } from '../../protocol/control.ts';
+import { formatDuration } from '../../units.ts';
+import type { Colors } from '../terminal.ts';
+
+/**
+ * One line per fact. Ends in a newline.
+ *
+ * @param now milliseconds since the epoch
+ */
+export function renderDaemonStatus(status: DaemonStatus, now: number, colors: Colors): string {
+  const facts: [string, string][] = [
+    ['PID', String(status.pid)],
+    ['Version', status.version],
+    ['Home', status.home],
+    ['Started', `${status.started_at} (${formatDuration(now - Date.parse(status.started_at))} ago)`],
+    ['Services', String(status.services)],
+    ...status.threads.map((thread): [string, string] => [`Thread ${thread.name}`, describeThread(thread)]),
+  ];
+  const width = Math.max(...facts.map(([name]) => name.length));
+  return facts.map(([name, value]) => `${colors.bold(name.padEnd(width))}  ${value}\n`).join('');
+}
+
+function describeThread({ state, restarts }: ThreadStatus): string {
+  if (restarts === 0) return state;
+  return `${state}, restarted ${restarts === 1 ? 'once' : `${restarts} times`}`;
+}

@@ -1,0 +1,40 @@
+/** How an error looks on stderr. */
+import { inspect } from 'node:util';
+import { formatProblem, type Problem } from '../../config/problem.ts';
+import { errorText, MonocoreError } from '../../errors.ts';
+import type { Colors } from '../terminal.ts';
+
+/**
+ * `monocore: message`, then lines that help. Ends in a newline.
+ *
+ * @param debug adds the stack and the causes
+ */
+export function renderFailure(error: unknown, options: { readonly colors: Colors; readonly debug: boolean }): string {
+  const { colors, debug } = options;
+  const lines = [`${colors.red('monocore:')} ${errorText(error)}`, ...hintsFor(error).map((hint) => `  ${hint}`)];
+  if (debug) lines.push(colors.dim(inspect(error)));
+  return `${lines.join('\n')}\n`;
+}
+
+function hintsFor(error: unknown): string[] {
+  if (!(error instanceof MonocoreError)) return ['MONOCORE_DEBUG=1 shows where it happened'];
+  const { code, details } = error;
+  if (code === 'ConfigInvalid' && Array.isArray(details)) {
+    return (details as Problem[]).flatMap((problem) => formatProblem(problem).split('\n'));
+  }
+  if (typeof details === 'object' && details !== null && 'hint' in details && typeof details.hint === 'string') {
+    return [details.hint];
+  }
+  switch (code) {
+    case 'Usage':
+      return ['monocore --help shows how it is used'];
+    case 'ServiceUnknown':
+      return ['monocore status shows the services that are known'];
+    case 'ToolMissing':
+      return ['monocore doctor checks what this host has'];
+    case 'Internal':
+      return ['MONOCORE_DEBUG=1 shows where it happened'];
+    default:
+      return [];
+  }
+}

@@ -1,0 +1,101 @@
+/** The table of `monocore status`. */
+import { stripVTControlCharacters } from 'node:util';
+import Table from 'cli-table3';
+import type { ServiceStatus } from '../../protocol/service.ts';
+import { formatDuration, formatSize } from '../../units.ts';
+import type { Colors } from '../terminal.ts';
+import { paintStatus, statusLabel } from './status-text.ts';
+
+const COLUMNS = [
+  'Service',
+  'Group',
+  'vCPUs',
+  'RAM',
+  'VM PID',
+  'Status',
+  'IP',
+  'CPU',
+  'Memory',
+  'Uptime',
+  'Restarts',
+] as const;
+const RIGHT_ALIGNED: ReadonlySet<string> = new Set(['vCPUs', 'RAM', 'VM PID', 'CPU', 'Memory', 'Uptime', 'Restarts']);
+
+const NO_BORDERS = Object.fromEntries(
+  [
+    ...['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right'],
+    ...['left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid'],
+  ].map((name) => [name, '']),
+);
+
+/** Marks services that run without a VM; the line beneath the table explains it. */
+const NO_VM_MARK = '*';
+const UNKNOWN = '-';
+
+/** How the table is made. */
+export interface TableOptions {
+  readonly colors: Colors;
+  /** Milliseconds since the epoch, for the uptimes. */
+  readonly now: number;
+  /** Width of the terminal in characters; Infinity for a file or pipe. The table gets closer columns to fit it. */
+  readonly columns: number;
+}
+
+/** The table, then the errors of failed services and a line for those without VM. Ends in a newline. */
+export function renderStatusTable(services: readonly ServiceStatus[], options: TableOptions): string {
+  const rows = services.map((service) => renderRow(service, options));
+  let lines = renderLines(rows, '  ', options.colors);
+  if (lines.some((line) => stripVTControlCharacters(line).length > options.columns)) {
+    lines = renderLines(rows, ' ', options.colors);
+  }
+  if (services.some(({ isolation }) => isolation === 'none')) {
+    lines.push('', `${NO_VM_MARK} a plain process of this host, not a VM (isolation = "none")`);
+  }
+  const failed = services.filter(({ error }) => error !== null);
+  if (failed.length > 0) lines.push('');
+  for (const { name, error } of failed) lines.push(`${options.colors.red(name)}: ${error}`);
+  return `${lines.join('\n')}\n`;
+}
+
+function renderLines(rows: readonly string[][], gap: string, colors: Colors): string[] {
+  const table = new Table({
+    head: COLUMNS.map((name) => colors.bold(name)),
+    chars: { ...NO_BORDERS, middle: gap },
+    colAligns: COLUMNS.map((name) => (RIGHT_ALIGNED.has(name) ? 'right' : 'left')),
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0, compact: true },
+  });
+  table.push(...rows);
+  return table
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd());
+}
+
+function renderRow(service: ServiceStatus, { colors, now }: TableOptions): string[] {
+  const hasVm = service.isolation === 'vm';
+  const label = `${statusLabel(service)}${hasVm ? '' : NO_VM_MARK}`;
+  return [
+    service.name,
+    service.group ?? UNKNOWN,
+    // Nothing limits a plain process.
+    hasVm ? String(service.cpus) : UNKNOWN,
+    hasVm ? formatCompactSize(service.ram_mib * 2 ** 20) : UNKNOWN,
+    String(service.pid ?? UNKNOWN),
+    paintStatus(service, label, colors),
+    service.group_ip ?? UNKNOWN,
+    service.metrics.cpu_usage === null ? UNKNOWN : `${service.metrics.cpu_usage.toFixed(1)}%`,
+    service.metrics.memory_usage === null ? UNKNOWN : formatCompactSize(service.metrics.memory_usage),
+    formatUptime(service, now),
+    String(service.restarts),
+  ];
+}
+
+/** `128M` for 128 MiB, as `free -h` and `ls -h` have it: a column has no room for more. */
+function formatCompactSize(bytes: number): string {
+  return formatSize(bytes).replace(/ (?:([KMGT])i)?B$/, (_, prefix: string | undefined) => prefix ?? 'B');
+}
+
+function formatUptime({ status, started_at }: ServiceStatus, now: number): string {
+  if (started_at === null || (status !== 'Started' && status !== 'Stopping')) return UNKNOWN;
+  return formatDuration(now - Date.parse(started_at));
+}

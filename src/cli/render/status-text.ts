@@ -1,0 +1,35 @@
+/** A service's status in words. */
+import type { ServiceStatus, StatusName } from '../../protocol/service.ts';
+import type { Colors } from '../terminal.ts';
+
+/** `Started`, `Stopped (3)`, `Stopped (SIGKILL)`. */
+export function statusLabel({ status, exit_code, signal }: ServiceStatus): string {
+  if (status !== 'Stopped') return status;
+  const end = exit_code ?? signal;
+  return end === null ? status : `${status} (${end})`;
+}
+
+/** True while something is being done to the service. */
+export function isChanging({ status }: ServiceStatus): boolean {
+  return status === 'Starting' || status === 'Stopping';
+}
+
+/** As {@link statusLabel}, with what is being done or where the service can be reached: `Starting (booting)`. */
+export function progressText(service: ServiceStatus): string {
+  const label = statusLabel(service);
+  if (service.status === 'Started' && service.addresses.length > 0) return `${label}, ${service.addresses.join(' ')}`;
+  return service.detail === null ? label : `${label} (${service.detail})`;
+}
+
+/** Colours `text` by a status. A stop with an exit code other than 0 is worth a look. */
+export function paintStatus(service: ServiceStatus, text: string, colors: Colors): string {
+  const paint: Record<StatusName, Colors['green']> = {
+    Unstarted: colors.dim,
+    Starting: colors.yellow,
+    Started: colors.green,
+    Stopping: colors.yellow,
+    Stopped: service.exit_code ? colors.yellow : colors.dim,
+    Failed: colors.red,
+  };
+  return paint[service.status](text);
+}

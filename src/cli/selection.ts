@@ -1,0 +1,48 @@
+/** Which services of a config a `start` is about. */
+import { closest } from '../config/suggest.ts';
+import { MonocoreError } from '../errors.ts';
+import type { Selection } from '../protocol/control.ts';
+import type { Config } from '../protocol/service.ts';
+
+/** @throws MonocoreError `Usage` for names together with a group: one of them would have no effect */
+export function createSelection(names: readonly string[], group: string | undefined): Selection {
+  if (names.length > 0 && group !== undefined) {
+    throw new MonocoreError('Usage', 'give names of services or --group, not both');
+  }
+  return { names: [...new Set(names)], group: group ?? null };
+}
+
+/**
+ * Names of the services that a start of `selection` concerns: the selected ones and what they depend on, in the
+ * config's order.
+ *
+ * @throws MonocoreError `ServiceUnknown` for names that the config does not have, `Usage` for such a group
+ */
+export function selectFromConfig(config: Config, { names, group }: Selection): string[] {
+  const services = new Map(config.services.map((service) => [service.name, service]));
+  const unknown = names.filter((name) => !services.has(name));
+  if (unknown.length > 0) {
+    const lines = unknown.map((name) => `the config has no service "${name}"${suggest(name, [...services.keys()])}`);
+    throw new MonocoreError('ServiceUnknown', lines.join('\n'));
+  }
+  const groups = config.groups.map((known) => known.name);
+  if (group !== null && !groups.includes(group)) {
+    throw new MonocoreError('Usage', `the config has no group "${group}"${suggest(group, groups)}`);
+  }
+
+  const wanted = new Set<string>();
+  const pending = config.services
+    .filter(({ name, group: own }) => (names.length > 0 ? names.includes(name) : group === null || own === group))
+    .map(({ name }) => name);
+  for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
+    if (wanted.has(name)) continue;
+    wanted.add(name);
+    pending.push(...(services.get(name)?.depends_on ?? []));
+  }
+  return config.services.map(({ name }) => name).filter((name) => wanted.has(name));
+}
+
+function suggest(word: string, candidates: readonly string[]): string {
+  const suggestion = closest(word, candidates);
+  return suggestion ? `; did you mean "${suggestion}"?` : '';
+}

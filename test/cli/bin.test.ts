@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import test from 'node:test';
+import { makeTempDir } from '../helpers/temp.ts';
+import { sendJson, startFakeDaemon } from './fake-daemon.ts';
+import { runCli } from './run-cli.ts';
+import { makeService } from './services.ts';
+
+/** What is wrong, and what the message must say. */
+const WRONG_USAGE: readonly [string[], RegExp][] = [
+  [['strat'], /unknown command 'strat'\n.*start/],
+  [['status', '--jsn'], /unknown option '--jsn'\n.*--json/],
+  [['logs', '-n', 'many'], /'many' is invalid/],
+  [['stop', '-t', 'soon'], /'soon' is invalid/],
+  [['status', 'web', '--group', 'demo'], /not both/],
+  [['daemon', 'run', '--log-level', 'loud'], /'loud' is invalid/],
+  [['doctor', 'who'], /too many arguments/],
+];
+
+for (const [args, message] of WRONG_USAGE) {
+  test(`wrong usage exits with 2 and says what is wrong: ${args.join(' ')}`, async () => {
+    const { exitCode, stdout, stderr } = await runCli(args);
+    assert.equal(exitCode, 2);
+    assert.equal(stdout.toString(), '');
+    assert.match(stderr, message);
+    assert.match(stderr, /^monocore: /);
+    assert.doesNotMatch(stderr, /\n +at /);
+  });
+}
+
+test('without a command the help is an error, with --help it is the answer', async () => {
+  const without = await runCli([]);
+  assert.equal(without.exitCode, 2);
+  assert.match(without.stderr, /Usage: monocore/);
+  const help = await runCli(['--help']);
+  assert.equal(help.exitCode, 0);
+  assert.match(help.stdout.toString(), /Exit codes:\n {2}0 .*\n {2}1 .*\n {2}2 .*\n {2}3 .*\n {2}130 /);
+  assert.equal(help.stderr, '');
+});
+
+test('the version is that of the package', async () => {
+  const { version } = (await import('../../package.json', { with: { type: 'json' } })).default;
+  const { exitCode, stdout } = await runCli(['--version']);
+  assert.equal(exitCode, 0);
+  assert.equal(stdout.toString(), `${version}\n`);
+});
+
+test('a Node that is too old is told, before anything else is loaded', async () => {
+  const pretend = "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.18.1' } })";
+  const { exitCode, stdout, stderr } = await runCli(['--version'], {
+    nodeOptions: ['--import', `data:text/javascript,${encodeURIComponent(pretend)}`],
+  });
+  assert.equal(exitCode, 1);
+  assert.equal(stdout.toString(), '');
+  assert.equal(stderr, 'monocore: Node.js 20.19 or newer is needed, this is 20.18.1\n');
+});
+
+test('the home can be given before and after the command, and in the environment', async (t) => {
+  const home = await makeTempDir(t);
+  const daemon = await startFakeDaemon(t, home, {
+    'GET /v1/services': (response) => sendJson(response, { services: [makeService()] }),
+  });
+  const runs = [
+    await runCli(['--home', home, 'status']),
+    await runCli(['status', '--home', home]),
+    await runCli(['status'], { env: { MONOCORE_HOME: home } }),
+    await runCli(['daemon', 'status', '--home', home]),
+  ];
+  assert.deepEqual(
+    runs.map(({ exitCode }) => exitCode),
+    [0, 0, 0, 0],
+    runs.map(({ stderr }) => stderr).join(''),
+  );
+  assert.equal(daemon.requests.filter(({ url }) => url.startsWith('/v1/services')).length, 3);
+});
+
+test("a home whose socket's path would be cut off is refused", async (t) => {
+  const home = join(await makeTempDir(t), 'x'.repeat(100));
+  const { exitCode, stderr } = await runCli(['--home', home, 'status']);
+  assert.equal(exitCode, 3);
+  assert.match(stderr, /too long/);
+});
+
+test('a stack trace is shown only for debugging', async (t) => {
+  const home = await makeTempDir(t);
+  const { exitCode, stderr } = await runCli(['--home', home, 'daemon', 'status'], { env: { MONOCORE_DEBUG: '1' } });
+  assert.equal(exitCode, 3);
+  assert.match(stderr, /\n +at /);
+});

@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { makeTempDir } from '../../helpers/temp.ts';
+import { type FakeDaemon, type Handler, sendJson, startFakeDaemon } from '../fake-daemon.ts';
+import { runCli, spawnCli, waitForCli } from '../run-cli.ts';
+import { makeOutcome, makeService } from '../services.ts';
+
+const CONFIG = `
+[[service]]
+name = "web"
+command = "/bin/httpd"
+depends_on = ["db"]
+
+[[service]]
+name = "db"
+command = "/bin/db"
+
+[[service]]
+name = "cron"
+command = "/bin/crond"
+`;
+
+/** A home with a daemon that answers start with `onStart`, and a config beside it. */
+async function prepare(t: TestContext, onStart: Handler, config = CONFIG) {
+  const home = await makeTempDir(t);
+  await writeFile(join(home, 'monocore.toml'), config);
+  // A service that failed earlier is part of what the events begin with.
+  const known = [{ type: 'service', service: makeService({ name: 'db', status: 'Failed', error: 'old' }) }] as const;
+  const daemon: FakeDaemon = await startFakeDaemon(t, home, { 'POST /v1/services/start': onStart }, known);
+  return { daemon, run: (...args: string[]) => runCli(['--home', home, 'start', ...args], { cwd: home }), home };
+}
+
+test('start sends the config and shows each change of the services that it is about', async (t) => {
+  const db = makeService({ name: 'db' });
+  const web = makeService({ name: 'web', addresses: ['http://127.0.0.1:8080'] });
+  const { daemon, run } = await prepare(t, (response) => {
+    daemon.emit({ type: 'service', service: { ...db, status: 'Starting', detail: 'booting' } });
+    daemon.emit({ type: 'service', service: makeService({ name: 'cron', status: 'Starting' }) });
+    daemon.emit({ type: 'service', service: db });
+    sendJson(response, { services: [makeOutcome(db), makeOutcome(web)] });
+  });
+  const { exitCode, stdout, stderr } = await run('web');
+  assert.equal(stderr, '');
+  assert.equal(exitCode, 0);
+  const lines = stdout.toString().trimEnd().split('\n');
+  // Whether the last events are read before the reply is a race of two connections; what is said is not.
+  assert.deepEqual(
+    lines.filter((line) => !line.startsWith('db: Starting')),
+    ['db: Started', 'web: Started, http://127.0.0.1:8080'],
+  );
+  const request = daemon.requests.find(({ url }) => url === '/v1/services/start')?.body as {
+    names: string[];
+    config: { services: { name: string; command: string }[] };
+  };
+  assert.deepEqual(request.names, ['web']);
+  assert.deepEqual(
+    request.config.services.map(({ name, command }) => [name, command]),
+    [
+      ['web', '/bin/httpd'],
+      ['db', '/bin/db'],
+      ['cron', '/bin/crond'],
+    ],
+  );
+});
+
+test('changes are shown while they happen, not at the end', async (t) => {
+  const cron = makeService({ name: 'cron' });
+  let finish = () => {};
+  const { home, daemon } = await prepare(t, (response) => {
+    daemon.emit({ type: 'service', service: { ...cron, status: 'Starting', detail: 'booting' } });
+    finish = () => sendJson(response, { services: [makeOutcome(cron)] });
+  });
+  const child = spawnCli(['--home', home, 'start', 'cron'], { cwd: home });
+  const [first] = await once(child.stdout, 'data');
+  assert.equal(first.toString(), 'cron: Starting (booting)\n');
+  finish();
+  const { exitCode, stdout } = await waitForCli(child);
+  assert.equal(exitCode, 0);
+  assert.equal(stdout.toString(), 'cron: Started\n');
+});
+
+test('a service that ended while others were starting is not said to be started at last', async (t) => {
+  const cron = makeService({ name: 'cron' });
+  let finish = () => {};
+  const { home, daemon } = await prepare(t, (response) => {
+    for (const change of [{ status: 'Starting' }, {}, { status: 'Stopped', exit_code: 3 }] as const) {
+      daemon.emit({ type: 'service', service: { ...cron, ...change } });
+    }
+    finish = () => sendJson(response, { services: [makeOutcome(cron)] });
+  });
+  const child = spawnCli(['--home', home, 'start', 'cron'], { cwd: home });
+  let seen = '';
+  for await (const chunk of child.stdout) {
+    seen += chunk;
+    if (seen.includes('Stopped')) finish();
+  }
+  assert.equal(seen, 'cron: Starting\ncron: Started\ncron: Stopped (3)\n');
+});
+
+test('a service that cannot be started makes the exit code 1, with its error and its last lines', async (t) => {
+  const { run } = await prepare(t, (response) =>
+    sendJson(response, {
+      services: [
+        makeOutcome(makeService({ name: 'db' })),
+        makeOutcome(makeService({ name: 'web', status: 'Failed' }), {
+          outcome: 'failed',
+          error: 'it ended with exit code 1',
+          last_lines: ['bind: address in use'],
+        }),
+      ],
+    }),
+  );
+  const { exitCode, stdout, stderr } = await run('web', '--attach');
+  assert.equal(exitCode, 1);
+  assert.equal(stdout.toString(), 'db: Started\nweb: Failed\n');
+  assert.equal(
+    stderr,
+    'monocore: web could not be started: it ended with exit code 1\n  it printed last:\n    bind: address in use\n',
+  );
+});
+
+test('an invalid config is told with all its problems, and no daemon is asked', async (t) => {
+  const { daemon, run } = await prepare(t, () => {}, '[[service]]\nname = 5\ncomand = "/bin/x"\n');
+  const { exitCode, stderr } = await run();
+  assert.equal(exitCode, 2);
+  assert.match(stderr, /monocore\.toml:2:\d+/);
+  assert.match(stderr, /monocore\.toml:3:\d+/);
+  assert.deepEqual(daemon.requests, []);
+});
+
+test('a name that the config does not have is wrong usage, and no daemon is asked', async (t) => {
+  const { daemon, run } = await prepare(t, () => {});
+  const { exitCode, stderr } = await run('corn');
+  assert.equal(exitCode, 2);
+  assert.match(stderr, /no service "corn"; did you mean "cron"\?/);
+  assert.deepEqual(daemon.requests, []);
+});
+
+test('a config that is not there is told, and no daemon is asked', async (t) => {
+  const { daemon, run } = await prepare(t, () => {});
+  const { exitCode, stderr } = await run('-f', 'other.toml');
+  assert.equal(exitCode, 2);
+  assert.match(stderr, /other\.toml/);
+  assert.deepEqual(daemon.requests, []);
+});
+
+test('a daemon that dies during the start makes the exit code 3', async (t) => {
+  const { run } = await prepare(t, (response) => response.destroy());
+  const { exitCode, stderr } = await run('cron');
+  assert.equal(exitCode, 3);
+  assert.match(stderr, /the daemon ended/);
+});
+
+test('Ctrl-C leaves the services starting, and says how to stop them', async (t) => {
+  const { home, daemon } = await prepare(t, () => {
+    daemon.emit({ type: 'service', service: makeService({ name: 'cron', status: 'Starting' }) });
+  });
+  const child = spawnCli(['--home', home, 'start', 'cron'], { cwd: home });
+  await once(child.stdout, 'data');
+  child.kill('SIGINT');
+  const { exitCode, stderr } = await waitForCli(child);
+  assert.equal(exitCode, 130);
+  assert.match(stderr, /keep starting.*monocore stop/);
+});
+
+test('attached, the logs of the started services follow until Ctrl-C, which stops none of them', async (t) => {
+  const home = await makeTempDir(t);
+  await writeFile(join(home, 'monocore.toml'), CONFIG);
+  const daemon = await startFakeDaemon(t, home, {
+    'POST /v1/services/start': (response) =>
+      sendJson(response, { services: [makeOutcome(makeService({ name: 'cron' }))] }),
+    'GET /v1/logs': (response) => response.write('a record\n'),
+  });
+  const child = spawnCli(['--home', home, 'start', 'cron', '-a'], { cwd: home });
+  let seen = '';
+  for await (const chunk of child.stdout) {
+    seen += chunk;
+    if (seen.endsWith('a record\n')) child.kill('SIGINT');
+  }
+  assert.equal(seen, 'cron: Started\na record\n');
+  assert.equal((await waitForCli(child)).exitCode, 130);
+  assert.deepEqual(
+    daemon.requests.map(({ url }) => url).filter((url) => url.startsWith('/v1/logs') || url.includes('stop')),
+    ['/v1/logs?name=cron&stream=stdout&stream=stderr&tail=10&follow=true'],
+  );
+});

@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
+import test from 'node:test';
+import { makeTempDir } from '../../helpers/temp.ts';
+import { runCli } from '../run-cli.ts';
+
+/** Commands where no daemon runs and none is needed: exit code and what is printed. */
+const EXPECTED: readonly [command: string, exitCode: number, stdout: RegExp, stderr: RegExp][] = [
+  ['status', 0, /^Service [^\n]*\n$/, /^$/],
+  ['status --json', 0, /^\{"services":\[\]\}\n$/, /^$/],
+  ['stop', 0, /^nothing runs\n$/, /^$/],
+  ['stop web', 0, /^nothing runs\n$/, /^$/],
+  ['restart', 3, /^$/, /no daemon runs.*\n.*monocore start/],
+  ['remove', 0, /^nothing to remove\n$/, /^$/],
+  ['logs', 3, /^$/, /no daemon runs.*\n.*\/log\n/],
+  ['daemon status', 3, /^$/, /no daemon runs/],
+  ['daemon stop', 0, /^no daemon runs\n$/, /^$/],
+  ['daemon stop --leave-running', 0, /^no daemon runs\n$/, /^$/],
+];
+
+for (const [command, expectedCode, expectedStdout, expectedStderr] of EXPECTED) {
+  test(`"${command}" starts no daemon where none runs`, async (t) => {
+    const home = await makeTempDir(t);
+    const { exitCode, stdout, stderr } = await runCli(['--home', home, ...command.split(' ')]);
+    assert.match(stdout.toString(), expectedStdout);
+    assert.match(stderr, expectedStderr);
+    assert.equal(exitCode, expectedCode);
+    assert.deepEqual(await readdir(home), []);
+  });
+}

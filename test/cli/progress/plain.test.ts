@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { createPlainProgress } from '../../../src/cli/progress/plain.ts';
+import type { Verb } from '../../../src/cli/render/outcome.ts';
+import { makeOutcome, makeService } from '../services.ts';
+
+function record(verb: Verb) {
+  const lines: string[] = [];
+  return { lines, progress: createPlainProgress(verb, (text) => lines.push(text)) };
+}
+
+test('each change is one line, and the outcome is not said twice', () => {
+  const { lines, progress } = record('start');
+  const started = makeService({ addresses: ['http://127.0.0.2:8080'] });
+  progress.update(makeService({ status: 'Starting' }));
+  progress.update(makeService({ status: 'Starting', detail: 'booting' }));
+  progress.update(makeService({ status: 'Starting', detail: 'booting', restarts: 1 }));
+  progress.update(started);
+  progress.finish(makeOutcome(started));
+  assert.deepEqual(lines, ['web: Starting\n', 'web: Starting (booting)\n', 'web: Started, http://127.0.0.2:8080\n']);
+});
+
+test('an outcome whose change was not seen is said', () => {
+  const { lines, progress } = record('remove');
+  progress.finish(makeOutcome(makeService({ status: 'Stopped' })));
+  progress.finish(makeOutcome(makeService({ name: 'db' }), { outcome: 'unchanged' }));
+  assert.deepEqual(lines, ['web: Removed\n', 'db: Started (nothing to do)\n']);
+});
+
+test('a failure is said once', () => {
+  const { lines, progress } = record('start');
+  const failed = makeService({ status: 'Failed', error: 'no kernel' });
+  progress.update(makeService({ status: 'Starting' }));
+  progress.update(failed);
+  progress.finish(makeOutcome(failed, { outcome: 'failed', error: 'no kernel' }));
+  assert.deepEqual(lines, ['web: Starting\n', 'web: Failed\n']);
+});

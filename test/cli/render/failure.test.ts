@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { exitCodeOf } from '../../../src/cli/exit-codes.ts';
+import { renderFailure } from '../../../src/cli/render/failure.ts';
+import { NO_COLORS } from '../../../src/cli/terminal.ts';
+import { configInvalid } from '../../../src/config/problem.ts';
+import { MonocoreError } from '../../../src/errors.ts';
+
+const plain = { colors: NO_COLORS, debug: false };
+
+test('an error is its message and what to do, never a stack', () => {
+  assert.equal(
+    renderFailure(new MonocoreError('ToolMissing', 'qemu-system-x86_64 is not installed'), plain),
+    'monocore: qemu-system-x86_64 is not installed\n  monocore doctor checks what this host has\n',
+  );
+  assert.doesNotMatch(renderFailure(new TypeError('x is undefined'), plain), /\n +at /);
+});
+
+test('a hint of the error itself comes before the general one', () => {
+  const error = new MonocoreError('Usage', 'no', { details: { hint: 'do this' } });
+  assert.equal(renderFailure(error, plain), 'monocore: no\n  do this\n');
+});
+
+test('every problem of a config is shown, with its place and line', () => {
+  const problem = { file: 'm.toml', line: 3, column: 7, path: 'service[0].cpus', expected: null };
+  const error = configInvalid('m.toml', [
+    { ...problem, message: 'is not a number', source: 'cpus = "x"' },
+    { ...problem, line: 9, message: 'is too many', source: '' },
+  ]);
+  const text = renderFailure(error, plain);
+  assert.match(text, /^monocore: m\.toml has 2 problems/);
+  assert.match(text, /\n {2}m\.toml:3:7: service\[0\]\.cpus: is not a number\n {2}cpus = "x"\n {8}\^\n/);
+  assert.match(text, /\n {2}m\.toml:9:7: .*is too many\n$/);
+});
+
+test('for debugging the stack and the cause are shown too', () => {
+  const error = new MonocoreError('Internal', 'outer', { cause: new Error('inner') });
+  const text = renderFailure(error, { colors: NO_COLORS, debug: true });
+  assert.match(text, /\n +at /);
+  assert.match(text, /inner/);
+});
+
+test('exit codes tell wrong usage, a missing daemon and other failures apart', () => {
+  const codes = (['Usage', 'ConfigInvalid', 'ServiceUnknown', 'DaemonUnreachable', 'StartFailed'] as const).map(
+    (code) => exitCodeOf(new MonocoreError(code, '')),
+  );
+  assert.deepEqual(codes, [2, 2, 2, 3, 1]);
+  assert.equal(exitCodeOf(new Error('anything')), 1);
+});

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { stripVTControlCharacters } from 'node:util';
+import pc from 'picocolors';
+import { renderStatusTable } from '../../../src/cli/render/status-table.ts';
+import { NO_COLORS } from '../../../src/cli/terminal.ts';
+import { NO_METRICS } from '../../../src/protocol/service.ts';
+import { makeService } from '../services.ts';
+
+const NOW = Date.parse('2026-11-23T08:03:05.000Z');
+
+function render(services: Parameters<typeof renderStatusTable>[0], columns = Number.POSITIVE_INFINITY): string[] {
+  return renderStatusTable(services, { colors: NO_COLORS, now: NOW, columns }).trimEnd().split('\n');
+}
+
+/** Cells of a line whose columns are two spaces apart. */
+function cells(line: string | undefined): string[] {
+  return (line ?? '').trim().split(/ {2,}/);
+}
+
+test('a running service has its size, process, address, cost and age in its row', () => {
+  const [head, row, ...rest] = render([makeService()]);
+  assert.deepEqual(cells(head), [
+    'Service',
+    'Group',
+    'vCPUs',
+    'RAM',
+    'VM PID',
+    'Status',
+    'IP',
+    'CPU',
+    'Memory',
+    'Uptime',
+    'Restarts',
+  ]);
+  assert.deepEqual(cells(row), [
+    'web',
+    'demo',
+    '1',
+    '128M',
+    '12345',
+    'Started',
+    '127.0.0.2',
+    '1.3%',
+    '123M',
+    '3m 5s',
+    '0',
+  ]);
+  assert.deepEqual(rest, []);
+});
+
+test('what is not known is a dash', () => {
+  const [, row] = render([
+    makeService({ group: null, status: 'Unstarted', pid: null, group_ip: null, started_at: null, metrics: NO_METRICS }),
+  ]);
+  assert.deepEqual(cells(row), ['web', '-', '1', '128M', '-', 'Unstarted', '-', '-', '-', '-', '0']);
+});
+
+test('short values fit a terminal of 80 columns', () => {
+  const lines = render([makeService(), makeService({ name: 'db', isolation: 'none', restarts: 12 })], 80);
+  assert.equal(lines.length, 5);
+  assert.ok(Math.max(...lines.map((line) => line.length)) <= 80, lines.join('\n'));
+});
+
+test('a service that ended shows its exit code or signal, and no age', () => {
+  const ended = { status: 'Stopped', pid: null } as const;
+  assert.deepEqual(
+    render([makeService({ ...ended, exit_code: 3 }), makeService({ ...ended, signal: 'SIGKILL' }), makeService(ended)])
+      .slice(1)
+      .map((line) => [cells(line)[5], cells(line)[9]]),
+    [
+      ['Stopped (3)', '-'],
+      ['Stopped (SIGKILL)', '-'],
+      ['Stopped', '-'],
+    ],
+  );
+});
+
+test('the error of a failed service stands beneath the table', () => {
+  const lines = render([makeService({ status: 'Failed', error: 'the guest did not boot in 60 s' }), makeService()]);
+  assert.deepEqual(lines.slice(3), ['', 'web: the guest did not boot in 60 s']);
+});
+
+test('a service without VM is marked, shows no size of a VM, and the mark is explained', () => {
+  const lines = render([makeService({ isolation: 'none' })]);
+  assert.deepEqual(cells(lines[1]).slice(2, 6), ['-', '-', '12345', 'Started*']);
+  assert.match(lines.at(-1)!, /^\* .*isolation = "none"/);
+});
+
+test('no services are a head without rows', () => {
+  assert.equal(render([]).length, 1);
+});
+
+test('colours do not move the columns', () => {
+  const services = [makeService(), makeService({ name: 'database', status: 'Failed', error: 'no' })];
+  const colors = pc.createColors(true);
+  const painted = renderStatusTable(services, { colors, now: NOW, columns: 80 });
+  assert.ok(painted.includes(colors.green('Started')));
+  assert.ok(painted.includes(colors.red('Failed')));
+  const plain = stripVTControlCharacters(painted);
+  assert.equal(plain, renderStatusTable(services, { colors: NO_COLORS, now: NOW, columns: 80 }));
+});

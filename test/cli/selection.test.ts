@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { createSelection, selectFromConfig } from '../../src/cli/selection.ts';
+import type { Config, Service } from '../../src/protocol/service.ts';
+
+function makeEntry(name: string, group: string | null, depends_on: string[] = []): Service {
+  return {
+    ...{ name, group, depends_on, isolation: 'vm', rootfs: null, command: '/bin/true', args: [], envs: {} },
+    ...{ workdir: '/', cpus: 1, ram_mib: 128, ports: [], stop_timeout_ms: 10_000 },
+  };
+}
+
+const config: Config = {
+  services: [
+    makeEntry('proxy', 'front', ['web']),
+    makeEntry('web', 'front', ['db']),
+    makeEntry('db', 'back'),
+    makeEntry('cron', null),
+  ],
+  groups: [
+    { name: 'front', local_only: false },
+    { name: 'back', local_only: true },
+  ],
+  kernel: null,
+};
+
+test('without names and group all services are meant', () => {
+  assert.deepEqual(selectFromConfig(config, createSelection([], undefined)), ['proxy', 'web', 'db', 'cron']);
+});
+
+test('what a service depends on is meant with it, over any number of steps', () => {
+  assert.deepEqual(selectFromConfig(config, createSelection(['proxy'], undefined)), ['proxy', 'web', 'db']);
+  assert.deepEqual(selectFromConfig(config, createSelection([], 'back')), ['db']);
+  assert.deepEqual(selectFromConfig(config, createSelection([], 'front')), ['proxy', 'web', 'db']);
+});
+
+test('services that depend on each other are an end, not a loop', () => {
+  const services = [makeEntry('a', null, ['b']), makeEntry('b', null, ['a'])];
+  assert.deepEqual(selectFromConfig({ ...config, services }, createSelection(['a'], undefined)), ['a', 'b']);
+});
+
+test('every unknown name is told, with the one that was probably meant', () => {
+  assert.throws(() => selectFromConfig(config, createSelection(['wbe', 'zzz'], undefined)), {
+    code: 'ServiceUnknown',
+    message: 'the config has no service "wbe"; did you mean "web"?\nthe config has no service "zzz"',
+  });
+  assert.throws(() => selectFromConfig(config, createSelection([], 'frnt')), {
+    code: 'Usage',
+    message: 'the config has no group "frnt"; did you mean "front"?',
+  });
+});
+
+test('names and a group together are refused', () => {
+  assert.throws(() => createSelection(['web'], 'front'), { code: 'Usage' });
+});
+
+test('a name that is given twice counts once', () => {
+  assert.deepEqual(createSelection(['web', 'web'], undefined), { names: ['web'], group: null });
+});

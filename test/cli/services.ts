@@ -1,0 +1,32 @@
+/** Service states for tests of the CLI. */
+import type { ServiceOutcome } from '../../src/protocol/control.ts';
+import { NO_METRICS, type ServiceStatus } from '../../src/protocol/service.ts';
+
+/** A running service, apart from `differences`. */
+export function makeService(differences: Partial<ServiceStatus> = {}): ServiceStatus {
+  return {
+    name: 'web',
+    group: 'demo',
+    isolation: 'vm',
+    status: 'Started',
+    pid: 12345,
+    exit_code: null,
+    signal: null,
+    error: null,
+    detail: null,
+    group_ip: '127.0.0.2',
+    cpus: 1,
+    ram_mib: 128,
+    addresses: [],
+    started_at: '2026-11-23T08:00:00.000Z',
+    stopped_at: null,
+    restarts: 0,
+    metrics: { ...NO_METRICS, cpu_usage: 1.25, memory_usage: 123 * 2 ** 20 },
+    ...differences,
+  };
+}
+
+/** A service that was changed, apart from `differences`. */
+export function makeOutcome(service: ServiceStatus, differences: Partial<ServiceOutcome> = {}): ServiceOutcome {
+  return { service, outcome: 'changed', error: null, last_lines: [], ...differences };
+}
