@@ -79,6 +79,7 @@ virtiofsd_package() {
 # Roles that nothing on this host fills: one line each, the package in Debian's words, a tab, what it is for.
 missing_roles() {
   have "$qemu" || printf '%s\t%s, which runs the VMs\n' "$qemu_package" "$qemu"
+  have qemu-img || printf 'qemu-utils\tqemu-img, which makes disks for VMs\n'
   have_static_busybox || printf 'busybox-static\ta statically linked busybox, for the guests\n'
   have_virtiofsd || printf '%s\tvirtiofsd, which shares host folders with guests\n' "$(virtiofsd_package)"
   have curl || printf 'curl\tcurl, for scripts/quickstart.sh\n'

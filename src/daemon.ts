@@ -7,7 +7,7 @@ import { Orchestrator } from './lifecycle/orchestrator.ts';
 import type { Report } from './lifecycle/ports.ts';
 import { packageVersion } from './package-info.ts';
 import type { ApiThreadApi } from './protocol/api.ts';
-import type { ControlApi, DaemonStatus } from './protocol/control.ts';
+import type { ControlApi, DaemonStatus, LogLevel } from './protocol/control.ts';
 import { Runtime } from './runtime.ts';
 import { expose, transfer } from './threads/comlink.ts';
 import { ThreadService } from './threads/service.ts';
@@ -16,8 +16,8 @@ import { ThreadService } from './threads/service.ts';
 export interface DaemonOptions {
   /** Absolute path, see `resolveHome`. */
   readonly home: string;
-  /** Least severe level of the daemon's own log: a level of pino. */
-  readonly logLevel: string;
+  /** Least severe level of the daemon's own log. */
+  readonly logLevel: LogLevel;
   /** True: started by a command, which watches for readiness; nothing is printed. */
   readonly background: boolean;
 }

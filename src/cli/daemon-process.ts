@@ -151,10 +151,10 @@ function readStart(fd: number): string {
 
 function createHome(home: string): void {
   try {
-    mkdirSync(home, { recursive: true, mode: 0o700 });
+    // Shippers run as other users: what is secret below it has modes of its own.
+    mkdirSync(home, { recursive: true, mode: 0o755 });
   } catch (error) {
-    throw new MonocoreError('HomeUnusable', `the home ${home} cannot be created: ${errorText(error)}`, {
-      cause: error,
-    });
+    const message = `the home ${home} cannot be created: ${errorText(error)}; choose another with --home or MONOCORE_HOME`;
+    throw new MonocoreError('HomeUnusable', message, { cause: error });
   }
 }

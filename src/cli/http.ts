@@ -76,7 +76,7 @@ export async function readText(response: IncomingMessage, socketPath: string): P
 export function isDaemonAbsent(error: unknown): boolean {
   if (!(error instanceof MonocoreError) || error.code !== 'DaemonUnreachable') return false;
   const cause = errorCode(error.cause);
-  return cause === 'ENOENT' || cause === 'ECONNREFUSED';
+  return cause === 'ENOENT' || cause === 'ENOTDIR' || cause === 'ECONNREFUSED';
 }
 
 /** Names what went wrong on a connection to the daemon. */
@@ -85,6 +85,7 @@ export function toMonocoreError(error: unknown, socketPath: string): MonocoreErr
     case 'ABORT_ERR':
       return new MonocoreError('Aborted', 'the request was cancelled', { cause: error });
     case 'ENOENT':
+    case 'ENOTDIR':
     case 'ECONNREFUSED':
       return new MonocoreError('DaemonUnreachable', `no daemon listens on ${socketPath}`, { cause: error });
     case 'EACCES':

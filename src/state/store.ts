@@ -28,7 +28,7 @@ export class FileStateStore {
   readonly #paths: HomePaths;
   /** Per service: the last write, after which the next one goes; and what is to be written when it is done. */
   readonly #writes = new Map<string, Promise<void>>();
-  readonly #waiting = new Map<string, StateDocument>();
+  readonly #waiting = new Map<string, { document: StateDocument }>();
 
   constructor(paths: HomePaths) {
     this.#paths = paths;
@@ -44,14 +44,19 @@ export class FileStateStore {
   /** Writes the document when no other write of the service is under way; only the latest is written. */
   saveSoon(document: StateDocument): void {
     const { name } = document.service;
-    const alreadyWaits = this.#waiting.has(name);
-    this.#waiting.set(name, document);
-    if (alreadyWaits) return;
+    const waiting = this.#waiting.get(name);
+    if (waiting) {
+      waiting.document = document;
+      return;
+    }
+    const latest = { document };
+    this.#waiting.set(name, latest);
     this.#enqueue(name, async () => {
-      const latest = this.#waiting.get(name);
+      // Replaced by a later save, behind which another one may wait by now.
+      if (this.#waiting.get(name) !== latest) return;
       this.#waiting.delete(name);
       // Metrics may be lost in a crash of the host, so nobody waits for the disk.
-      if (latest) await saveState(this.#paths.stateFile(name), latest, false);
+      await saveState(this.#paths.stateFile(name), latest.document, false);
     }).catch(() => {
       // The next sample is written in two seconds; a disk that stays full shows in the writes that matter.
     });
@@ -118,7 +123,8 @@ export async function makeHome(paths: HomePaths): Promise<void> {
       await mkdir(dir, { recursive: true, mode: 0o755 });
     }
     const probe = join(paths.runDir, `.writable.${process.pid}`);
-    await writeFileAtomic(probe, '', { fsync: false });
+    // An empty file needs no space: a block of content shows a full disk.
+    await writeFileAtomic(probe, Buffer.alloc(4096), { fsync: false });
     await rm(probe);
   } catch (cause) {
     const hint = errorCode(cause) === 'ENOSPC' ? 'free some space' : 'choose another with --home or MONOCORE_HOME';

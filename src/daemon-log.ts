@@ -1,0 +1,208 @@
+/**
+ * The daemon's own log: pino through pino-roll, in a thread of its own, so that the main thread never waits for the
+ * disk. Files are `<file>.<number>.log`, NDJSON.
+ *
+ * pino-roll starts with the highest number that any file of the folder ends in, so numbers may leap; they never fall.
+ * It rolls between two chunks, not two lines: a line may begin in one file and end in the next.
+ */
+import { closeSync, constants, readdirSync, readlinkSync, writeSync } from 'node:fs';
+import { access, mkdir, realpath } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { basename, dirname, join } from 'node:path';
+import pino from 'pino';
+import { errorText, MonocoreError } from './errors.ts';
+
+const MAX_FILE_SIZE = '10m';
+const KEPT_FILES = 5;
+
+/** What may wait for the thread beyond the 4 MiB that it shares with this one; lines above that are lost. */
+const MAX_BACKLOG_BYTES = 16 * 2 ** 20;
+
+/** After a failure (disk full, folder gone) the files are opened again when a line comes, but not sooner than this. */
+const REOPEN_DELAY_MS = 10_000;
+
+const STDERR_FD = 2;
+
+/** Where to log to, and what. */
+export interface DaemonLogOptions {
+  /** Absolute path without number and extension, see `HomePaths.daemonLog`. Its folder is made when it is not there. */
+  readonly file: string;
+  readonly level: pino.LevelWithSilent;
+  /** {@link REOPEN_DELAY_MS} by default. */
+  readonly reopenDelayMs?: number;
+}
+
+/** An open log. Main thread only. */
+export interface DaemonLog {
+  /** Never throws, whatever becomes of the disk; lines that were lost are counted in a later line. */
+  readonly logger: pino.Logger;
+  /** Resolves once every line is in the files. Lines that come later are dropped. */
+  close(): Promise<void>;
+  /**
+   * Logs `error` and closes the log, synchronously: when this returns, the line and each before it are in the files,
+   * and the process may end in any way. Blocks for 10 s at most; where the log is broken the line goes to stderr.
+   */
+  fatal(error: unknown): void;
+}
+
+/** pino's side of the thread, with what thread-stream has but does not declare. */
+type Transport = ReturnType<typeof pino.transport> & {
+  readonly destroyed: boolean;
+  readonly writableNeedDrain: boolean;
+  ref(): void;
+};
+
+/** Opens the log. Throws `HomeUnusable` when its folder cannot be made or written. */
+export async function openDaemonLog({ file, level, reopenDelayMs }: DaemonLogOptions): Promise<DaemonLog> {
+  const sink = new RollingSink(await prepareFolder(file), reopenDelayMs ?? REOPEN_DELAY_MS, (lostLines) =>
+    logger.warn({ lost_lines: lostLines }, 'lines of this log could not be written'),
+  );
+  const logger: pino.Logger = pino(
+    { level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime },
+    sink,
+  );
+  await sink.open();
+  return {
+    logger,
+    close: () => sink.close(),
+    fatal(error) {
+      logger.fatal({ err: error }, errorText(error));
+      sink.closeSync();
+    },
+  };
+}
+
+/** Makes the folder of `file`; `file` with symbolic links resolved. */
+async function prepareFolder(file: string): Promise<string> {
+  const dir = dirname(file);
+  try {
+    await mkdir(dir, { recursive: true });
+    await access(dir, constants.W_OK);
+    return join(await realpath(dir), basename(file));
+  } catch (error) {
+    throw new MonocoreError('HomeUnusable', `the log folder ${dir} cannot be written: ${errorText(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** Where pino writes to: a transport that is replaced when it breaks, as it does at the first write that fails. */
+class RollingSink implements pino.DestinationStream {
+  readonly #file: string;
+  readonly #reopenDelayMs: number;
+  readonly #onLoss: (lines: number) => void;
+  /** The one in use, or the one that is being opened. */
+  #transport: Transport | null = null;
+  #state: 'opening' | 'open' | 'broken' | 'closed' = 'opening';
+  #brokenAtMs = 0;
+  #backlogBytes = 0;
+  #lostLines = 0;
+  #lastLine = '';
+
+  constructor(file: string, reopenDelayMs: number, onLoss: (lines: number) => void) {
+    this.#file = file;
+    this.#reopenDelayMs = reopenDelayMs;
+    this.#onLoss = onLoss;
+  }
+
+  /** Resolves when lines are accepted. The file may not be open yet then: a failure of that shows later. */
+  async open(): Promise<void> {
+    const transport = startTransport(this.#file);
+    this.#transport = transport;
+    this.#state = 'opening';
+    this.#backlogBytes = 0;
+    transport.once('close', () => {
+      if (this.#transport !== transport) return;
+      closeFiles(this.#file);
+      this.#transport = null;
+      this.#state = 'broken';
+      this.#brokenAtMs = performance.now();
+    });
+    await new Promise<void>((resolve, reject) => {
+      transport.once('ready', resolve);
+      transport.on('error', reject);
+      transport.once('close', () => reject(new Error('the thread has ended')));
+    });
+    if (this.#transport === transport) this.#state = 'open';
+  }
+
+  write(line: string): void {
+    this.#lastLine = line;
+    if (this.#state === 'broken' && performance.now() - this.#brokenAtMs >= this.#reopenDelayMs) {
+      this.open().catch(() => {}); // broken again, and known to be
+    }
+    const transport = this.#transport;
+    const isFull = transport?.writableNeedDrain && this.#backlogBytes > MAX_BACKLOG_BYTES;
+    if (this.#state !== 'open' || !transport || transport.destroyed || isFull) {
+      this.#lostLines += 1;
+      return;
+    }
+    this.#backlogBytes = transport.write(line) ? 0 : this.#backlogBytes + line.length;
+    if (this.#lostLines > 0) {
+      const lostLines = this.#lostLines;
+      this.#lostLines = 0;
+      this.#onLoss(lostLines);
+    }
+  }
+
+  async close(): Promise<void> {
+    const transport = this.#release();
+    if (!transport) return;
+    await new Promise<void>((resolve) => {
+      transport.once('close', resolve);
+      // The thread does not keep the process alive by itself: on an idle loop nobody would see it end.
+      transport.ref();
+      transport.end();
+    });
+  }
+
+  closeSync(): void {
+    const transport = this.#release();
+    let isWritten = false;
+    try {
+      // end() waits until the thread has closed its file, but only when nothing is on its way to it.
+      transport?.flushSync();
+      transport?.end();
+      isWritten = transport !== null && !transport.destroyed;
+    } catch {
+      // The thread has failed already, or hangs.
+    }
+    if (!isWritten) writeSync(STDERR_FD, this.#lastLine);
+  }
+
+  #release(): Transport | null {
+    const transport = this.#transport;
+    this.#transport = null;
+    this.#state = 'closed';
+    return transport;
+  }
+}
+
+function startTransport(file: string): Transport {
+  return pino.transport({
+    target: createRequire(import.meta.url).resolve('pino-roll'),
+    options: {
+      file,
+      size: MAX_FILE_SIZE,
+      mkdir: true,
+      limit: { count: KEPT_FILES, removeOtherLogFiles: true },
+    },
+    // Not what this process was started with: a loader, for example, which costs time and does nothing here.
+    worker: { execArgv: [] },
+  }) as Transport;
+}
+
+/**
+ * Closes what a thread that has ended by force left open: thread-stream starts it with `trackUnmanagedFds: false`, so
+ * Node does not, and each failure would leave a file open for ever.
+ */
+function closeFiles(file: string): void {
+  for (const fd of readdirSync('/proc/self/fd').map(Number)) {
+    try {
+      const target = readlinkSync(`/proc/self/fd/${fd}`);
+      if (target.startsWith(file) && /^\.\d+\.log( \(deleted\))?$/.test(target.slice(file.length))) closeSync(fd);
+    } catch {
+      // The descriptor by which the folder itself was read.
+    }
+  }
+}

@@ -1,0 +1,222 @@
+/** Everything around a supervisor, in memory: each call is noted in order, each answer is the test's. */
+import { setImmediate } from 'node:timers/promises';
+import type {
+  CaptureHandlers,
+  LogSink,
+  MetricsSink,
+  OrchestratorPorts,
+  Report,
+  StateStore,
+} from '../../src/lifecycle/ports.ts';
+import type { Metrics } from '../../src/protocol/service.ts';
+import type { StateDocument } from '../../src/protocol/state-document.ts';
+import type { Exit, LaunchRequest, RunningVm, VmDriver, VmEvent } from '../../src/vm/driver.ts';
+import { ManualClock } from './manual-clock.ts';
+
+/** A VM that does what the test says; an obedient one starts and ends by itself when asked to. */
+export class FakeVm implements RunningVm {
+  readonly identity;
+  readonly drains = true;
+  readonly emit: (event: VmEvent) => void;
+  readonly #note: (call: string) => void;
+  readonly #handlers: CaptureHandlers;
+  readonly #obedient: boolean;
+
+  constructor(
+    pid: number,
+    emit: (event: VmEvent) => void,
+    note: (call: string) => void,
+    handlers: CaptureHandlers,
+    obedient: boolean,
+  ) {
+    this.identity = { pid, start_time: 1, boot_id: 'boot' };
+    this.emit = emit;
+    this.#note = note;
+    this.#handlers = handlers;
+    this.#obedient = obedient;
+  }
+
+  reopenStream(): number {
+    throw new Error('no log worker dies here');
+  }
+  signalJob(signal: NodeJS.Signals): void {
+    this.#note(`signal ${signal}`);
+    if (this.#obedient) this.emit({ type: 'job-exited', exit: { code: 0, signal: null } });
+  }
+  drain(): void {
+    this.#note('drain');
+  }
+  release(): void {
+    this.#note('release');
+    if (this.#obedient) this.end();
+  }
+  kill(signal: NodeJS.Signals): void {
+    this.#note(`kill ${signal}`);
+  }
+
+  start(): void {
+    this.emit({ type: 'job-started', pid: this.identity.pid });
+  }
+  /** The process ends, and with it the streams. */
+  end(exit: Exit = { code: 0, signal: null }): void {
+    this.endProcess(exit);
+    this.endStreams();
+  }
+  endProcess(exit: Exit = { code: 0, signal: null }): void {
+    this.emit({ type: 'process-ended', exit });
+  }
+  endStreams(): void {
+    this.#handlers.onEnded();
+  }
+}
+
+/** Ports of an orchestrator or a supervisor. */
+export class FakePorts implements OrchestratorPorts {
+  readonly clock = new ManualClock();
+  /** `<call> <service> …` in order: what the lifecycle did to the world. */
+  readonly calls: string[] = [];
+  readonly documents: StateDocument[] = [];
+  readonly reports: string[] = [];
+  /** The latest VM of each service. */
+  readonly vms = new Map<string, FakeVm>();
+  readonly samples = new Map<string, (metrics: Metrics) => void>();
+  readonly concurrentBoots: number;
+  readonly drivers: OrchestratorPorts['drivers'];
+  /** Steps that a test may hold up or let fail. */
+  onPrepare: (service: string, signal: AbortSignal) => Promise<void> = async () => {};
+  onLaunch: (service: string) => Promise<void> = async () => {};
+  onMarker: (service: string) => Promise<void> = async () => {};
+  onCleanUp: (service: string) => Promise<void> = async () => {};
+  onSave: (document: StateDocument) => Promise<void> = async () => {};
+  readonly #obedient: boolean;
+  readonly #handlers = new Map<string, CaptureHandlers>();
+  #nextPid = 100;
+
+  /** @param obedient see {@link FakeVm} */
+  constructor({ obedient = false, concurrentBoots = 2 } = {}) {
+    this.#obedient = obedient;
+    this.concurrentBoots = concurrentBoots;
+    this.drivers = { vm: this.#driver('vm'), none: this.#driver('none') };
+  }
+
+  /** The calls about one service, without its name. */
+  callsOf(service: string): string[] {
+    return this.calls
+      .filter((call) => call.split(' ')[1] === service)
+      .map((call) => call.split(' ').toSpliced(1, 1).join(' '));
+  }
+
+  /** Forgets the calls so far. */
+  clear(): void {
+    this.calls.length = 0;
+  }
+
+  readonly logs: LogSink = {
+    capture: async (service, _streams, handlers) => {
+      this.#note(service, 'capture');
+      this.#handlers.set(service, handlers);
+    },
+    awaitMarker: async (service, _marker, send) => {
+      send();
+      await this.onMarker(service);
+    },
+  };
+
+  readonly metrics: MetricsSink = {
+    watch: (service, pid, onSample) => {
+      this.#note(service, `watch ${pid}`);
+      this.samples.set(service, onSample);
+    },
+    unwatch: (service) => {
+      if (this.samples.delete(service)) this.#note(service, 'unwatch');
+    },
+  };
+
+  readonly store: StateStore = {
+    save: async (document) => {
+      this.#noteDocument('save', document);
+      await this.onSave(document);
+    },
+    saveSoon: (document) => this.#noteDocument('saveSoon', document),
+    conclude: async (document) => this.#noteDocument('conclude', document),
+    remove: async (service) => this.#note(service, 'remove'),
+  };
+
+  readonly report: Report = (level, message) => {
+    this.reports.push(`${level}: ${message}`);
+  };
+
+  async lastLines(service: string): Promise<string[]> {
+    return [`the last words of ${service}`];
+  }
+
+  async removeLogs(service: string): Promise<void> {
+    this.#note(service, 'removeLogs');
+  }
+
+  #note(service: string, call: string): void {
+    const [verb, ...rest] = call.split(' ');
+    this.calls.push([verb, service, ...rest].join(' '));
+  }
+
+  #noteDocument(verb: string, document: StateDocument): void {
+    this.documents.push(document);
+    const { status, service } = document;
+    this.#note(service.name, `${verb} ${typeof status === 'string' ? status : Object.keys(status)[0]}`);
+  }
+
+  #driver(isolation: 'vm' | 'none'): VmDriver {
+    return {
+      isolation,
+      prepare: async (request, signal) => {
+        const { name } = request.service;
+        this.#note(name, 'prepare');
+        await this.onPrepare(name, signal);
+        return this.#prepared(request);
+      },
+      cleanUp: async (service) => {
+        this.#note(service, 'cleanUp');
+        await this.onCleanUp(service);
+      },
+    };
+  }
+
+  #prepared({ service: { name } }: LaunchRequest): Awaited<ReturnType<VmDriver['prepare']>> {
+    const discard = () => {
+      this.#note(name, 'discard');
+      this.#handlers.get(name)?.onEnded();
+    };
+    return {
+      streams: [],
+      discard,
+      launch: async (onEvent) => {
+        this.#note(name, 'launch');
+        try {
+          await this.onLaunch(name);
+        } catch (error) {
+          discard();
+          throw error;
+        }
+        const note = (call: string) => this.#note(name, call);
+        const vm = new FakeVm(this.#nextPid++, onEvent, note, this.#handlers.get(name)!, this.#obedient);
+        this.vms.set(name, vm);
+        if (this.#obedient) void setImmediate().then(() => vm.start());
+        return vm;
+      },
+    };
+  }
+}
+
+/** Lets everything happen that waits for nobody: the fakes answer within a turn of the event loop. */
+export async function settle(): Promise<void> {
+  for (let turn = 0; turn < 5; turn += 1) await setImmediate();
+}
+
+/** A promise and the function that fulfils it. */
+export function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
+  let open = () => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { opened, open };
+}

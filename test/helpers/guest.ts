@@ -1,0 +1,77 @@
+/** A VM without supervisor or log worker: the driver alone, its streams read raw. */
+
+import { once } from 'node:events';
+import { Socket } from 'node:net';
+import type { TestContext } from 'node:test';
+import type { StreamName } from '../../src/protocol/logs.ts';
+import type { Service } from '../../src/protocol/service.ts';
+import { HomePaths } from '../../src/state/paths.ts';
+import { makeHome } from '../../src/state/store.ts';
+import { JobPool } from '../../src/threads/pool.ts';
+import type { PreparedVm, RunningVm, VmEvent } from '../../src/vm/driver.ts';
+import { QemuDriver } from '../../src/vm/qemu/driver.ts';
+import { shareKernel } from './home.ts';
+import { defer, makeTempDir } from './temp.ts';
+
+/** A launched guest and what has come of it so far. */
+export interface Guest {
+  readonly vm: RunningVm;
+  readonly paths: HomePaths;
+  /** Resolves with the first event of that type, also when it came before. */
+  event<Type extends VmEvent['type']>(type: Type): Promise<Extract<VmEvent, { type: Type }>>;
+  /** Begins to read a stream; to be called once for each. */
+  read(stream: StreamName): Collector;
+}
+
+/** A stream that is being read. */
+export interface Collector {
+  /** All bytes, once the stream has ended. */
+  readonly ended: Promise<Buffer>;
+  /** Whether that text, up to a few hundred bytes, is the last that came. */
+  endsWith(text: string): boolean;
+}
+
+/** Reads a FIFO as the log worker does, without ever blocking. */
+function openCollector(fd: number): Collector {
+  const chunks: Buffer[] = [];
+  const socket = new Socket({ fd, readable: true, writable: false });
+  socket.on('data', (chunk) => chunks.push(chunk));
+  const ended = once(socket, 'close').then(() => Buffer.concat(chunks));
+  return { ended, endsWith: (text) => Buffer.concat(chunks.slice(-8)).toString('latin1').endsWith(text) };
+}
+
+/** Launches a service in a VM; it is killed when the test has ended. */
+export async function launchGuest(t: TestContext, service: Service): Promise<Guest> {
+  const paths = new HomePaths(await makeTempDir(t));
+  await makeHome(paths);
+  shareKernel(paths.home);
+  const pool = new JobPool();
+  defer(t, () => pool.close());
+  const driver = new QemuDriver(paths, (job) => pool.run(job));
+  const request = { service, address: '127.0.0.1', localOnly: true, kernel: null };
+  const prepared: PreparedVm = await driver.prepare(request, new AbortController().signal);
+
+  const events: VmEvent[] = [];
+  const waiting = new Set<() => void>();
+  const vm = await prepared.launch((event) => {
+    events.push(event);
+    for (const check of [...waiting]) check();
+  });
+  const event: Guest['event'] = (type) =>
+    new Promise((resolve) => {
+      const check = (): void => {
+        const found = events.find((candidate) => candidate.type === type);
+        if (!found) return;
+        waiting.delete(check);
+        resolve(found as never);
+      };
+      waiting.add(check);
+      check();
+    });
+  defer(t, async () => {
+    vm.kill('SIGKILL');
+    await event('process-ended');
+  });
+  const fds = new Map(prepared.streams.map(({ stream, fd }) => [stream, fd]));
+  return { vm, paths, event, read: (stream) => openCollector(fds.get(stream)!) };
+}

@@ -1,0 +1,106 @@
+/** A home of its own for each test, with the kernel that the set-up script put into the user's. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import type { TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { ServiceStatus } from '../../src/protocol/service.ts';
+import { resolveHome } from '../../src/state/paths.ts';
+import { eventually } from './eventually.ts';
+import { defer, makeTempDir } from './temp.ts';
+
+const builtBin = fileURLToPath(new URL('../../dist/src/cli/bin.js', import.meta.url));
+
+/** How a command ended. */
+export interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Lets VMs below `home` find the kernel of the set-up script; without one the host's in /boot is used. */
+export function shareKernel(home: string): void {
+  const kernel = join(resolveHome(undefined), 'kernel');
+  if (existsSync(kernel)) symlinkSync(kernel, join(home, 'kernel'));
+}
+
+/** Command lines of all processes that mention `text`. */
+export function findProcesses(mention: string): { pid: number; commandLine: string }[] {
+  const found: { pid: number; commandLine: string }[] = [];
+  for (const entry of readdirSync('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    try {
+      const commandLine = readFileSync(`/proc/${entry}/cmdline`, 'latin1').replaceAll('\0', ' ');
+      if (commandLine.includes(mention)) found.push({ pid: Number(entry), commandLine });
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+  return found;
+}
+
+/** A home and the built command on it. */
+export class Home {
+  readonly dir: string;
+
+  constructor(dir: string) {
+    this.dir = dir;
+  }
+
+  /** Runs `monocore …` on this home, as a user would. */
+  async run(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
+    const child = spawn(process.execPath, [builtBin, ...args], {
+      env: { ...process.env, MONOCORE_HOME: this.dir, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
+    return { code: child.exitCode, stdout, stderr };
+  }
+
+  /** Runs a command that has to succeed; returns what it printed. */
+  async ok(...args: string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.run(args);
+    if (code !== 0) throw new Error(`monocore ${args.join(' ')} exited with ${code}:\n${stdout}${stderr}`);
+    return stdout;
+  }
+
+  async status(name: string): Promise<ServiceStatus> {
+    const { services } = JSON.parse(await this.ok('status', '--json')) as { services: ServiceStatus[] };
+    const service = services.find((candidate) => candidate.name === name);
+    if (!service) throw new Error(`status has no ${name}`);
+    return service;
+  }
+
+  /** Waits until the service has that status. */
+  reached(name: string, status: ServiceStatus['status']): Promise<ServiceStatus> {
+    return eventually(`${name} to be ${status}`, async () => {
+      const service = await this.status(name);
+      return service.status === status && service;
+    });
+  }
+
+  /** Lines of a log file, without their prefix. */
+  lines(service: string, stream: 'stdout' | 'stderr' | 'console'): string[] {
+    const text = readFileSync(join(this.dir, 'log', `${service}.${stream}.log`), 'utf8');
+    return text
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => line.replace(/^\S+ \w+ \[[^\]]*\] /, ''));
+  }
+}
+
+/**
+ * A home in `dir`, by default a new folder, whose daemon is ended and from which no process is left when the test has
+ * ended.
+ */
+export async function makeTestHome(t: TestContext, dir?: string): Promise<Home> {
+  const home = new Home(dir ?? (await makeTempDir(t)));
+  if (dir === undefined) shareKernel(home.dir);
+  defer(t, async () => {
+    await home.run(['daemon', 'stop']);
+    await eventually(`all processes of ${home.dir} to end`, () => findProcesses(home.dir).length === 0);
+  });
+  return home;
+}

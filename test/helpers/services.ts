@@ -1,0 +1,27 @@
+/** Services as the config loader makes them, with defaults for what a test does not care about. */
+import type { Config, Group, Service } from '../../src/protocol/service.ts';
+
+/** A service that runs a shell script, in a VM unless told otherwise. */
+export function scriptService(name: string, script: string, overrides: Partial<Service> = {}): Service {
+  return {
+    name,
+    group: null,
+    isolation: 'vm',
+    rootfs: null,
+    command: '/bin/sh',
+    args: ['-c', script],
+    envs: {},
+    workdir: '/',
+    cpus: 1,
+    ram_mib: 128,
+    ports: [],
+    depends_on: [],
+    stop_timeout_ms: 10_000,
+    ...overrides,
+  };
+}
+
+/** A config of those services. */
+export function configOf(services: readonly Service[], groups: readonly Group[] = []): Config {
+  return { services: [...services], groups: [...groups], kernel: null };
+}

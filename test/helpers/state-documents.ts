@@ -1,0 +1,24 @@
+import { renderDocument } from '../../src/lifecycle/document.ts';
+import type { VmState } from '../../src/lifecycle/state.ts';
+import { NO_METRICS } from '../../src/protocol/service.ts';
+import type { StateDocument } from '../../src/protocol/state-document.ts';
+import { scriptService } from './services.ts';
+
+/** A state file's content; `pid` tells one version from the next. */
+export function stateDocument(name: string, pid: number, state?: VmState): StateDocument {
+  const service = scriptService(name, 'true', { envs: { PADDING: 'x'.repeat(20_000) } });
+  return renderDocument(
+    {
+      service,
+      group: null,
+      groupIp: null,
+      kernel: null,
+      state: state ?? { status: 'Started', pid, startedAtMs: 0 },
+      identity: null,
+      metrics: NO_METRICS,
+      createdAtMs: 0,
+      restarts: 0,
+    },
+    0,
+  );
+}
