@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { type ErrorCode, MonocoreError } from '../../../src/errors.ts';
+import type { StartRequest, StopRequest } from '../../../src/protocol/control.ts';
+import type { ErrorReply } from '../../../src/protocol/http.ts';
+import { DAEMON_STATUS, makeStatus, startApi } from './harness.ts';
+
+const EMPTY_CONFIG = { services: [], groups: [], kernel: null };
+
+function errorOf(json: unknown) {
+  return (json as ErrorReply).error;
+}
+
+test('the daemon and its services are answered as the main thread tells them', async (t) => {
+  const { ask } = await startApi(t);
+  assert.deepEqual((await ask('GET', '/v1/daemon')).json, DAEMON_STATUS);
+  const services = [makeStatus('db'), makeStatus('web', { group: 'front' })];
+  assert.deepEqual((await ask('GET', '/v1/services')).json, { services });
+});
+
+test('services are selected by name, else by group', async (t) => {
+  const { ask } = await startApi(t);
+  const namesAt = async (query: string) => {
+    const { json } = await ask('GET', `/v1/services?${query}`);
+    return (json as { services: { name: string }[] }).services.map(({ name }) => name);
+  };
+  assert.deepEqual(await namesAt('name=web&name=db&name=web'), ['web', 'db']);
+  assert.deepEqual(await namesAt('group=front'), ['web']);
+  assert.deepEqual(await namesAt('group=none'), []);
+  const { status, json } = await ask('GET', '/v1/services?name=nobody');
+  assert.deepEqual([status, errorOf(json).code], [404, 'ServiceUnknown']);
+});
+
+test('commands reach the main thread with their defaults filled in, and its reply comes back', async (t) => {
+  const calls: [string, unknown][] = [];
+  const reply = {
+    services: [{ service: makeStatus('web'), outcome: 'changed', error: null, last_lines: [] }],
+  } as const;
+  const record = (command: string) => async (request: StartRequest | StopRequest) => {
+    calls.push([command, request]);
+    return reply;
+  };
+  const { ask } = await startApi(t, {
+    control: {
+      start: record('start'),
+      stop: record('stop'),
+      restart: record('restart'),
+      remove: record('remove'),
+      stopDaemon: async (request) => void calls.push(['stopDaemon', request]),
+    },
+  });
+  const answers = [
+    await ask('POST', '/v1/services/start', { names: ['web'], config: EMPTY_CONFIG }),
+    await ask('POST', '/v1/services/stop', { group: 'front', timeout_ms: 5 }),
+    await ask('POST', '/v1/services/restart', {}),
+    await ask('POST', '/v1/services/remove'),
+  ];
+  for (const { status, json } of answers) assert.deepEqual([status, json], [200, reply]);
+  assert.deepEqual((await ask('POST', '/v1/daemon/stop')).json, {});
+  assert.deepEqual(calls, [
+    ['start', { names: ['web'], group: null, config: EMPTY_CONFIG }],
+    ['stop', { names: [], group: 'front', timeout_ms: 5 }],
+    ['restart', { names: [], group: null, timeout_ms: null }],
+    ['remove', { names: [], group: null, timeout_ms: null }],
+    ['stopDaemon', { leave_running: false }],
+  ]);
+});
+
+test('a body that does not fit is refused with the path of what is wrong, and goes no further', async (t) => {
+  let calls = 0;
+  const start = async () => {
+    calls += 1;
+    return { services: [] };
+  };
+  const { ask } = await startApi(t, { control: { start } });
+  const config = { ...EMPTY_CONFIG, groups: [{ name: 'front', local_only: 'yes' }] };
+  const { status, json } = await ask('POST', '/v1/services/start', { config });
+  assert.deepEqual([status, errorOf(json).code], [400, 'Usage']);
+  assert.match(errorOf(json).message, /config\.groups\.0\.local_only: .*boolean/);
+  for (const body of ['{', '[]', 'null', '{"config":1}']) {
+    const answer = await ask('POST', '/v1/services/start', body);
+    assert.deepEqual([answer.status, errorOf(answer.json).code], [400, 'Usage'], body);
+  }
+  assert.equal(calls, 0);
+});
+
+test('a body above 4 MiB is refused, with and without its length announced', async (t) => {
+  const { ask } = await startApi(t);
+  const body = JSON.stringify({ names: ['x'.repeat(4 * 2 ** 20)] });
+  const announced = { headers: { 'content-length': body.length } };
+  const chunked = { headers: { 'transfer-encoding': 'chunked' } };
+  for (const options of [announced, chunked]) {
+    const { status, json } = await ask('POST', '/v1/services/stop', body, options);
+    assert.deepEqual([status, errorOf(json).code], [400, 'Usage']);
+    assert.match(errorOf(json).message, /above 4 MiB/);
+  }
+});
+
+test('a body just below 4 MiB is accepted in chunks', async (t) => {
+  let nameLength = 0;
+  const { ask } = await startApi(t, {
+    control: {
+      async stop({ names }) {
+        nameLength = names[0]!.length;
+        return { services: [] };
+      },
+    },
+  });
+  const body = JSON.stringify({ names: ['x'.repeat(4 * 2 ** 20 - 100)] });
+  const { status } = await ask('POST', '/v1/services/stop', body, { headers: { 'transfer-encoding': 'chunked' } });
+  assert.deepEqual([status, nameLength], [200, 4 * 2 ** 20 - 100]);
+});
+
+test('unknown and repeated query parameters are refused', async (t) => {
+  const { ask } = await startApi(t);
+  for (const path of [
+    '/v1/services?nmae=web',
+    '/v1/services?group=a&group=b',
+    '/v1/services?name=',
+    '/v1/logs?tail=-1',
+    '/v1/logs?tail=1e3',
+    '/v1/logs?stream=stdin',
+    '/v1/logs?follow=maybe',
+  ]) {
+    const { status, json } = await ask('GET', path);
+    assert.deepEqual([status, errorOf(json).code], [400, 'Usage'], path);
+  }
+});
+
+test('unknown routes and methods are answered 404', async (t) => {
+  const { ask } = await startApi(t);
+  for (const [method, path] of [
+    ['GET', '/'],
+    ['GET', '/v2/daemon'],
+    ['DELETE', '/v1/services'],
+    ['POST', '/v1/nothing'],
+  ] as const) {
+    const { status, json } = await ask(method, path);
+    assert.deepEqual([status, errorOf(json).code], [404, 'Usage'], `${method} ${path}`);
+  }
+});
+
+test('each error code has its status, and keeps message and details', async (t) => {
+  const statuses: Record<ErrorCode, number> = {
+    ConfigInvalid: 400,
+    Usage: 400,
+    ServiceUnknown: 404,
+    DaemonRunning: 409,
+    Aborted: 409,
+    HomeUnusable: 500,
+    ToolMissing: 500,
+    StartFailed: 500,
+    StopFailed: 500,
+    Internal: 500,
+    DaemonUnreachable: 503,
+    ThreadDied: 503,
+    CallTimeout: 504,
+  };
+  let code: ErrorCode = 'Internal';
+  const { ask } = await startApi(t, {
+    control: {
+      async daemon() {
+        throw new MonocoreError(code, `about ${code}`, { details: [code] });
+      },
+    },
+  });
+  for (const [name, expected] of Object.entries(statuses)) {
+    code = name as ErrorCode;
+    const { status, json } = await ask('GET', '/v1/daemon');
+    assert.deepEqual(
+      { status, ...errorOf(json) },
+      {
+        status: expected,
+        code,
+        message: `about ${code}`,
+        details: [code],
+        cause_code: null,
+      },
+    );
+  }
+});
+
+test('the host that a request names plays no part', async (t) => {
+  const { ask } = await startApi(t);
+  for (const host of ['evil.example', 'not a host', 'a/v1/services?', '']) {
+    const { status, json } = await ask('GET', '/v1/daemon', undefined, { headers: { host }, setHost: false });
+    assert.deepEqual([status, json], [200, DAEMON_STATUS], host);
+  }
+});
+
+test('requests fail at once when the main thread is gone', async (t) => {
+  const { ask, controlPort } = await startApi(t, { control: { start: () => new Promise(() => {}) } });
+  const pending = ask('POST', '/v1/services/start', { config: EMPTY_CONFIG });
+  await ask('GET', '/v1/daemon');
+  controlPort.close();
+  const answers = [await pending, await ask('GET', '/v1/daemon')];
+  for (const { status, json } of answers) assert.deepEqual([status, errorOf(json).code], [503, 'ThreadDied']);
+});

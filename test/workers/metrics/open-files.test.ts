@@ -1,0 +1,25 @@
+/** A file of its own: pidusage sweeps at the pace of the first poller of the process. */
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import test from 'node:test';
+import { hostProc } from '../../../workers/metrics/proc.ts';
+import { Sampler } from '../../../workers/metrics/sampler.ts';
+import { UsagePoller } from '../../../workers/metrics/usage.ts';
+import { eventually } from '../../helpers/eventually.ts';
+import { startFixture } from '../../helpers/fixture.ts';
+
+test('watching and unwatching 50 processes leaves no file open', async (t) => {
+  const sampler = new Sampler(hostProc, new UsagePoller(100));
+  const countFiles = () => readdirSync('/proc/self/fd').length;
+  for (let round = 0; round < 5; round += 1) {
+    const children = Array.from({ length: 10 }, () => startFixture(t, 'idle.js'));
+    await Promise.all(children.map((child) => child.readLine()));
+    const before = countFiles();
+    for (const { pid } of children) sampler.watch(`service-${pid}`, pid);
+    await sampler.sample();
+    assert.ok(countFiles() >= before + 10, 'pidusage no longer keeps files open: simplify usage.ts');
+    for (const { pid } of children) sampler.unwatch(`service-${pid}`);
+    await eventually('all files closed', () => countFiles() <= before);
+    await Promise.all(children.map((child) => child.kill()));
+  }
+});

@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'node:test';
+import { hostProc, type ProcReader } from '../../../workers/metrics/proc.ts';
+import { Sampler } from '../../../workers/metrics/sampler.ts';
+import { UsagePoller } from '../../../workers/metrics/usage.ts';
+import { eventually } from '../../helpers/eventually.ts';
+import { startFixture } from '../../helpers/fixture.ts';
+import { makeTempDir } from '../../helpers/temp.ts';
+
+const MAX_AGE_MS = 60_000;
+const TMPFS_MAGIC = 0x01021994; // statfs(2)
+
+function makeSampler(proc: ProcReader = hostProc, maxAgeMs = MAX_AGE_MS) {
+  return new Sampler(proc, new UsagePoller(maxAgeMs));
+}
+
+test('the first sample has no CPU usage and no disk deltas', async (t) => {
+  const idle = startFixture(t, 'idle.js');
+  await idle.readLine();
+  const sampler = makeSampler();
+  sampler.watch('web', idle.pid);
+  const { web } = await sampler.sample();
+  assert.equal(web?.cpu_usage, null);
+  assert.equal(web?.disk_read_bytes, null);
+  assert.equal(web?.disk_write_bytes, null);
+  assert.equal(typeof web?.total_disk_read_bytes, 'number');
+});
+
+test('a busy process is above 50 % and an idle one near 0 %', async (t) => {
+  const busy = startFixture(t, 'busy.js');
+  const idle = startFixture(t, 'idle.js');
+  await Promise.all([busy.readLine(), idle.readLine()]);
+  const sampler = makeSampler();
+  sampler.watch('busy', busy.pid);
+  sampler.watch('idle', idle.pid);
+  await sampler.sample();
+  // Other work on the host may take the CPU from it for a while.
+  const samples = await eventually('a busy sample', async () => {
+    await busy.readLine();
+    const batch = await sampler.sample();
+    return batch.busy!.cpu_usage! > 50 && batch;
+  });
+  assert.ok(samples.busy!.cpu_usage! < 250, `${samples.busy!.cpu_usage} % of one core`);
+  assert.ok(samples.idle!.cpu_usage! < 20, `${samples.idle!.cpu_usage} %`);
+});
+
+test('memory is the resident set that the kernel reports', async (t) => {
+  const idle = startFixture(t, 'idle.js');
+  await idle.readLine();
+  const sampler = makeSampler();
+  sampler.watch('web', idle.pid);
+  const { web } = await sampler.sample();
+  const residentKib = Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${idle.pid}/status`, 'utf8'))![1]);
+  const ratio = web!.memory_usage! / (residentKib * 1024);
+  assert.ok(ratio > 0.8 && ratio < 1.2, `${web!.memory_usage} bytes sampled, ${residentKib} KiB resident`);
+});
+
+test('what a process writes to the disk is counted once, in the sample after', async (t) => {
+  const isMemory = (await statfs(tmpdir())).type === TMPFS_MAGIC;
+  const dir = await makeTempDir(t, isMemory ? process.cwd() : tmpdir());
+  const writer = startFixture(t, 'disk-writer.js', [join(dir, 'file')]);
+  await writer.readLine();
+  const sampler = makeSampler();
+  sampler.watch('db', writer.pid);
+  const before = (await sampler.sample()).db!;
+  writer.writeLine('go');
+  await writer.readLine();
+  const after = (await sampler.sample()).db!;
+  const idle = (await sampler.sample()).db!;
+  assert.ok(after.disk_write_bytes! >= 4 * 2 ** 20, `${after.disk_write_bytes} bytes`);
+  assert.ok(after.disk_write_bytes! < 6 * 2 ** 20, `${after.disk_write_bytes} bytes`);
+  assert.equal(after.total_disk_write_bytes, before.total_disk_write_bytes! + after.disk_write_bytes!);
+  assert.equal(idle.disk_write_bytes, 0);
+});
+
+test('a process that has ended is dropped, alone and among others', async (t) => {
+  const [gone, staying] = [startFixture(t, 'idle.js'), startFixture(t, 'idle.js')];
+  await Promise.all([gone.readLine(), staying.readLine()]);
+  const sampler = makeSampler();
+  sampler.watch('gone', gone.pid);
+  sampler.watch('staying', staying.pid);
+  await sampler.sample();
+  await gone.kill();
+  assert.deepEqual(Object.keys(await sampler.sample()), ['staying']);
+  await staying.kill();
+  assert.deepEqual(await sampler.sample(), {});
+  assert.equal(sampler.size, 0);
+});
+
+test('a process that ends while the batch is being read is dropped', async (t) => {
+  const [gone, staying] = [startFixture(t, 'idle.js'), startFixture(t, 'idle.js')];
+  await Promise.all([gone.readLine(), staying.readLine()]);
+  class LatePoller extends UsagePoller {
+    override async poll(processes: Parameters<UsagePoller['poll']>[0]) {
+      await gone.kill();
+      return super.poll(processes);
+    }
+  }
+  const sampler = new Sampler(hostProc, new LatePoller(MAX_AGE_MS));
+  sampler.watch('gone', gone.pid);
+  sampler.watch('staying', staying.pid);
+  assert.deepEqual(Object.keys(await sampler.sample()), ['staying']);
+});
+
+test('a pid that another process has by now is not sampled', async (t) => {
+  const idle = startFixture(t, 'idle.js');
+  await idle.readLine();
+  let startTime = '1000';
+  const sampler = makeSampler({ ...hostProc, readStartTime: () => startTime });
+  sampler.watch('web', idle.pid);
+  assert.deepEqual(Object.keys(await sampler.sample()), ['web']);
+  startTime = '2000';
+  assert.deepEqual(await sampler.sample(), {});
+});
+
+test('a pid that was used before has unknown usage until the file of the one before is closed', async (t) => {
+  const idle = startFixture(t, 'idle.js');
+  await idle.readLine();
+  let startTime = '1000';
+  const sampler = makeSampler({ ...hostProc, readStartTime: () => startTime }, 200);
+  sampler.watch('before', idle.pid);
+  await sampler.sample();
+  startTime = '2000';
+  sampler.watch('after', idle.pid);
+  assert.equal((await sampler.sample()).after?.memory_usage, null);
+  await eventually('usage of the new process', async () => (await sampler.sample()).after?.memory_usage);
+});
+
+test('disk numbers of a process whose io file cannot be read are unknown', async (t) => {
+  const idle = startFixture(t, 'idle.js');
+  await idle.readLine();
+  const sampler = makeSampler({ ...hostProc, readDiskBytes: () => null });
+  sampler.watch('web', idle.pid);
+  await sampler.sample();
+  const { web } = await sampler.sample();
+  assert.deepEqual(
+    [web?.disk_read_bytes, web?.disk_write_bytes, web?.total_disk_read_bytes, web?.total_disk_write_bytes],
+    [null, null, null, null],
+  );
+  assert.equal(typeof web?.memory_usage, 'number');
+});
+
+test('nothing is polled when nothing is watched', async (t) => {
+  const idle = startFixture(t, 'idle.js');
+  await idle.readLine();
+  const sampler = makeSampler();
+  assert.deepEqual(await sampler.sample(), {});
+  sampler.watch('web', idle.pid);
+  sampler.unwatch('web');
+  sampler.unwatch('unknown');
+  assert.deepEqual(await sampler.sample(), {});
+});

@@ -1,0 +1,30 @@
+/** How errors look over HTTP. */
+import type { ErrorCode } from '../../src/errors.ts';
+import type { ErrorReply } from '../../src/protocol/http.ts';
+import { toWireError } from '../../src/protocol/wire-error.ts';
+
+const STATUS_OF_CODE: Readonly<Record<ErrorCode, number>> = {
+  ConfigInvalid: 400,
+  Usage: 400,
+  ServiceUnknown: 404,
+  DaemonRunning: 409,
+  Aborted: 409,
+  HomeUnusable: 500,
+  ToolMissing: 500,
+  StartFailed: 500,
+  StopFailed: 500,
+  Internal: 500,
+  DaemonUnreachable: 503,
+  ThreadDied: 503,
+  CallTimeout: 504,
+};
+
+/**
+ * The answer to a request that threw `error`.
+ *
+ * @param status in the place of the one that belongs to the error's code
+ */
+export function errorResponse(error: unknown, status?: number): Response {
+  const wire = toWireError(error);
+  return Response.json({ error: wire } satisfies ErrorReply, { status: status ?? STATUS_OF_CODE[wire.code] });
+}

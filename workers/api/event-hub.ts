@@ -1,0 +1,74 @@
+/** `GET /v1/events`: what is known, then every change, to any number of clients. */
+import type { ServerResponse } from 'node:http';
+import type { ControlEvent } from '../../src/protocol/control.ts';
+import type { ServiceStatus } from '../../src/protocol/service.ts';
+import type { OpenAnswers } from './open-answers.ts';
+
+/** A client that leaves this much unread is cut off: some thousand events, which it cannot mean to catch up with. */
+const MAX_UNREAD_BYTES = 4 * 2 ** 20;
+
+interface Client {
+  readonly outgoing: ServerResponse;
+  /** Lines of the events that came before the list of what is known; null once that was sent. */
+  early: string | null;
+}
+
+/** Passes events on to clients. */
+export class EventHub {
+  readonly #answers: OpenAnswers;
+  readonly #maxUnreadBytes: number;
+  readonly #clients = new Set<Client>();
+
+  constructor(answers: OpenAnswers, maxUnreadBytes = MAX_UNREAD_BYTES) {
+    this.#answers = answers;
+    this.#maxUnreadBytes = maxUnreadBytes;
+  }
+
+  /** Clients that are connected. */
+  get size(): number {
+    return this.#clients.size;
+  }
+
+  /** Sends `event` to every client. */
+  publish(event: ControlEvent): void {
+    const line = toLine(event);
+    for (const client of this.#clients) this.#send(client, line);
+  }
+
+  /**
+   * Makes `outgoing` a client: it gets a `service` event for each service of `listServices`, then every event that is
+   * published from now on. An event that was on its way while the list was made may come after it although it is older;
+   * the newer ones follow, so the last word on each service is the right one.
+   *
+   * Throws what `listServices` throws; nothing has been sent then.
+   */
+  async add(outgoing: ServerResponse, listServices: () => Promise<readonly ServiceStatus[]>): Promise<void> {
+    // Registered first: an event between the list and the registration would be lost.
+    const client: Client = { outgoing, early: '' };
+    this.#clients.add(client);
+    outgoing.once('close', () => this.#clients.delete(client));
+    try {
+      const services = await listServices();
+      if (outgoing.destroyed) return;
+      const early = client.early ?? '';
+      client.early = null;
+      this.#answers.startStream(outgoing, 'application/x-ndjson');
+      outgoing.write(services.map((service) => toLine({ type: 'service', service })).join('') + early);
+    } catch (error) {
+      this.#clients.delete(client);
+      throw error;
+    }
+  }
+
+  #send(client: Client, line: string): void {
+    const { outgoing } = client;
+    if (outgoing.writableEnded) return;
+    if (client.early !== null) client.early += line;
+    else outgoing.write(line);
+    if (outgoing.writableLength + (client.early?.length ?? 0) > this.#maxUnreadBytes) outgoing.destroy();
+  }
+}
+
+function toLine(event: ControlEvent): string {
+  return `${JSON.stringify(event)}\n`;
+}

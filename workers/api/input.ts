@@ -1,0 +1,87 @@
+/** The door: what comes in over HTTP is checked here, and nowhere after. */
+import * as v from 'valibot';
+import { errorText, MonocoreError } from '../../src/errors.ts';
+import { STREAM_NAMES } from '../../src/protocol/logs.ts';
+import { formatSize } from '../../src/units.ts';
+
+/** A config of thousands of services fits. */
+const MAX_BODY_BYTES = 4 * 2 ** 20;
+
+/** Faults that a message names; the details have all of them. */
+const FAULTS_IN_MESSAGE = 3;
+
+/** A query as Hono gives it: every parameter may come several times. */
+export type RawQuery = Record<string, string[]>;
+
+const once = v.pipe(
+  v.array(v.string()),
+  v.length(1, 'Given more than once'),
+  v.transform((values) => values[0]!),
+);
+const names = v.optional(
+  v.pipe(
+    v.array(v.pipe(v.string(), v.nonEmpty('Empty name'))),
+    v.transform((values) => [...new Set(values)]),
+  ),
+  [],
+);
+
+/** `GET /v1/services`. */
+export const ServicesQuerySchema = v.strictObject({ name: names, group: v.optional(once) });
+
+/** `GET /v1/logs`. Without `name`: all services. Without `stream`: what the service itself printed. */
+export const LogsQuerySchema = v.strictObject({
+  name: names,
+  stream: v.optional(v.array(v.picklist(STREAM_NAMES)), ['stdout', 'stderr']),
+  tail: v.optional(v.pipe(once, v.regex(/^\d{1,15}$/, 'Not a number of records'), v.transform(Number))),
+  follow: v.optional(
+    v.pipe(
+      once,
+      v.picklist(['true', 'false']),
+      v.transform((value) => value === 'true'),
+    ),
+    ['false'],
+  ),
+});
+
+/**
+ * Reads a JSON body; an empty one counts as `{}`. Throws `Usage`, which says where it is wrong.
+ *
+ * One above {@link MAX_BODY_BYTES} is read to its end, unkept: a client whose connection is closed while it still sends
+ * may never see the answer.
+ */
+export async function readBody<Schema extends v.GenericSchema>(
+  schema: Schema,
+  body: AsyncIterable<Buffer>,
+): Promise<v.InferOutput<Schema>> {
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of body) {
+    sizeBytes += chunk.length;
+    if (sizeBytes <= MAX_BODY_BYTES) chunks.push(chunk);
+  }
+  if (sizeBytes > MAX_BODY_BYTES) {
+    throw new MonocoreError('Usage', `the request's body is above ${formatSize(MAX_BODY_BYTES)}`);
+  }
+  const text = Buffer.concat(chunks).toString();
+  let value: unknown;
+  try {
+    value = text === '' ? {} : JSON.parse(text);
+  } catch (error) {
+    throw new MonocoreError('Usage', `the request's body is not JSON: ${errorText(error)}`, { cause: error });
+  }
+  return check(schema, value, "the request's body");
+}
+
+/** Parses query parameters. Throws `Usage`, which names the wrong ones. */
+export function parseQuery<Schema extends v.GenericSchema>(schema: Schema, query: RawQuery): v.InferOutput<Schema> {
+  return check(schema, query, "the request's query");
+}
+
+function check<Schema extends v.GenericSchema>(schema: Schema, value: unknown, what: string): v.InferOutput<Schema> {
+  const result = v.safeParse(schema, value);
+  if (result.success) return result.output;
+  const faults = result.issues.map((issue) => ({ path: v.getDotPath(issue), message: issue.message }));
+  const named = faults.slice(0, FAULTS_IN_MESSAGE).map(({ path, message }) => (path ? `${path}: ${message}` : message));
+  throw new MonocoreError('Usage', `${what} does not fit: ${named.join('; ')}`, { details: faults });
+}

@@ -1,0 +1,83 @@
+/** The routes of `src/protocol/http.ts`. */
+import type { HttpBindings } from '@hono/node-server';
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
+import { Hono } from 'hono';
+import { MonocoreError } from '../../src/errors.ts';
+import {
+  type ControlApi,
+  DaemonStopRequestSchema,
+  StartRequestSchema,
+  StopRequestSchema,
+} from '../../src/protocol/control.ts';
+import type { ServicesReply } from '../../src/protocol/http.ts';
+import type { LogsApi } from '../../src/protocol/logs.ts';
+import type { ServiceStatus } from '../../src/protocol/service.ts';
+import type { Remote } from '../../src/threads/comlink.ts';
+import { errorResponse } from './error-status.ts';
+import type { EventHub } from './event-hub.ts';
+import { LogsQuerySchema, parseQuery, readBody, ServicesQuerySchema } from './input.ts';
+import { streamLogs } from './log-stream.ts';
+import type { OpenAnswers } from './open-answers.ts';
+
+/** What the routes work with. */
+export interface RouteContext {
+  readonly control: Remote<ControlApi>;
+  /** The log worker as it is connected now. */
+  readonly logs: () => Remote<LogsApi>;
+  readonly events: EventHub;
+  readonly answers: OpenAnswers;
+}
+
+/** The application; it never looks at the host that a request names. */
+export function createRoutes({ control, logs, events, answers }: RouteContext): Hono<{ Bindings: HttpBindings }> {
+  const app = new Hono<{ Bindings: HttpBindings }>();
+  app.onError((error) => errorResponse(error));
+  app.notFound(({ req }) => errorResponse(new MonocoreError('Usage', `no route ${req.method} ${req.path}`), 404));
+  app.get('/v1/daemon', async (c) => c.json(await control.daemon()));
+  app.post('/v1/daemon/stop', async (c) => {
+    await control.stopDaemon(await readBody(DaemonStopRequestSchema, c.env.incoming));
+    return c.json({});
+  });
+
+  app.get('/v1/services', async (c) => {
+    const { name, group } = parseQuery(ServicesQuerySchema, c.req.queries());
+    const services = await control.services();
+    const reply: ServicesReply = { services: select(services, name, group) };
+    return c.json(reply);
+  });
+  app.post('/v1/services/start', async (c) =>
+    c.json(await control.start(await readBody(StartRequestSchema, c.env.incoming))),
+  );
+  for (const command of ['stop', 'restart', 'remove'] as const) {
+    app.post(`/v1/services/${command}`, async (c) =>
+      c.json(await control[command](await readBody(StopRequestSchema, c.env.incoming))),
+    );
+  }
+
+  app.get('/v1/events', async (c) => {
+    await events.add(c.env.outgoing, () => control.services());
+    return RESPONSE_ALREADY_SENT;
+  });
+  app.get('/v1/logs', async (c) => {
+    const { name, stream, tail, follow } = parseQuery(LogsQuerySchema, c.req.queries());
+    const services = select(await control.services(), name, undefined).map((service) => service.name);
+    const query = { services, streams: [...new Set(stream)], tail: tail ?? null, follow };
+    await streamLogs(c.env.outgoing, logs(), query, answers);
+    return RESPONSE_ALREADY_SENT;
+  });
+  return app;
+}
+
+/** The services of `names`, else of `group`, else all. Throws `ServiceUnknown`. */
+function select(
+  services: readonly ServiceStatus[],
+  names: readonly string[],
+  group: string | undefined,
+): readonly ServiceStatus[] {
+  if (names.length === 0) return services.filter((service) => group === undefined || service.group === group);
+  return names.map((name) => {
+    const service = services.find((candidate) => candidate.name === name);
+    if (!service) throw new MonocoreError('ServiceUnknown', `no service ${name} is known here`, { details: { name } });
+    return service;
+  });
+}

@@ -1,0 +1,85 @@
+/** The HTTP server of the api worker, from its boot data to its api. */
+import { rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { MessagePort } from 'node:worker_threads';
+import { getRequestListener } from '@hono/node-server';
+import { errorText, MonocoreError } from '../../src/errors.ts';
+import type { ApiBoot, ApiThreadApi } from '../../src/protocol/api.ts';
+import type { ControlApi } from '../../src/protocol/control.ts';
+import type { LogsApi } from '../../src/protocol/logs.ts';
+import { type CallDeadlines, type Wrapped, wrap } from '../../src/threads/comlink.ts';
+import { errorResponse } from './error-status.ts';
+import { EventHub } from './event-hub.ts';
+import { OpenAnswers } from './open-answers.ts';
+import { createRoutes } from './routes.ts';
+import { listenPrivately } from './socket.ts';
+
+/** Commands on services take as long as the services do; everything else is answered from memory. */
+const CONTROL_DEADLINES: CallDeadlines = {
+  defaultMs: 10_000,
+  perMethodMs: { start: null, stop: null, restart: null, remove: null },
+};
+const LOGS_DEADLINES: CallDeadlines = { defaultMs: 10_000 };
+
+/** What the answers that are due get at a stop, the one to the stop's own request among them. */
+const CLOSE_GRACE_MS = 2000;
+
+/** Stands in for whatever host a client names: requests are told apart by their path alone. */
+const HOST = 'localhost';
+
+/** Builds the server; it listens when told to. */
+export function createApi({ socketPath, control, logs }: ApiBoot): ApiThreadApi {
+  const wrappedControl = connect<ControlApi>('main', control, CONTROL_DEADLINES);
+  let wrappedLogs = connect<LogsApi>('logs', logs, LOGS_DEADLINES);
+  const answers = new OpenAnswers();
+  const events = new EventHub(answers);
+  const routes = createRoutes({
+    control: wrappedControl.remote,
+    logs: () => wrappedLogs.remote,
+    events,
+    answers,
+  });
+  const respond = getRequestListener(routes.fetch, {
+    hostname: HOST,
+    overrideGlobalObjects: false,
+    // Only a request line that makes no URL gets here: the routes answer their own errors.
+    errorHandler: (error) => errorResponse(new MonocoreError('Usage', `not a valid request: ${errorText(error)}`)),
+  });
+  const server = createServer({ requireHostHeader: false }, (incoming, outgoing) => {
+    answers.track(outgoing);
+    incoming.headers.host = HOST;
+    void respond(incoming, outgoing);
+  });
+
+  return {
+    listen: () => listenPrivately(server, socketPath),
+    async close() {
+      await rm(socketPath, { force: true });
+      // Before the server: closing that cuts connections off whose answer has ended but not yet gone out.
+      await answers.end(CLOSE_GRACE_MS);
+      await new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      });
+      control.close();
+      wrappedLogs.port.close();
+    },
+    async publish(event) {
+      events.publish(event);
+    },
+    async connectLogs(port) {
+      const before = wrappedLogs;
+      wrappedLogs = connect('logs', port, LOGS_DEADLINES);
+      before.port.close();
+    },
+  };
+}
+
+/** Wraps `port`; calls fail as soon as its other end is gone. */
+function connect<Api>(name: string, port: MessagePort, deadlines: CallDeadlines) {
+  const wrapped: Wrapped<Api> = wrap(name, port, deadlines);
+  port.once('close', () => {
+    wrapped.fail(new MonocoreError('ThreadDied', `the ${name} thread is not connected; try again`));
+  });
+  return { ...wrapped, port };
+}

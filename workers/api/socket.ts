@@ -1,0 +1,44 @@
+/** The daemon's unix socket: nobody but its owner can connect, not even for an instant. */
+import { chmod, mkdir, rename, rm } from 'node:fs/promises';
+import type { Server } from 'node:net';
+import { dirname, join } from 'node:path';
+import { errorText, MonocoreError } from '../../src/errors.ts';
+
+/**
+ * The folder in which the socket is made, beside its place. Named so that the path in it is no longer than the final
+ * one, which fits `sun_path`.
+ */
+const CRADLE_NAME = '.sock';
+
+/**
+ * Makes `server` listen on `path`, mode 0600, in the place of what is there.
+ *
+ * bind(2) makes a socket with the mode that the umask leaves, and a worker thread may not change the umask. So it is
+ * bound inside a folder that only the owner can enter and moved to its place when its mode is right: a bound socket
+ * may be renamed, see unix(7).
+ *
+ * Throws `HomeUnusable`.
+ */
+export async function listenPrivately(server: Server, path: string): Promise<void> {
+  const cradle = join(dirname(path), CRADLE_NAME);
+  const cradlePath = join(cradle, 's');
+  try {
+    await rm(cradle, { recursive: true, force: true }); // of a daemon that was killed here
+    await mkdir(cradle, { mode: 0o700 });
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(cradlePath, () => {
+        server.off('error', reject);
+        resolve();
+      });
+    });
+    await chmod(cradlePath, 0o600);
+    await rename(cradlePath, path);
+    await rm(cradle, { recursive: true });
+  } catch (error) {
+    server.close();
+    throw new MonocoreError('HomeUnusable', `the daemon cannot listen on ${path}: ${errorText(error)}`, {
+      cause: error,
+    });
+  }
+}

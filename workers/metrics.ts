@@ -1,0 +1,35 @@
+/** The metrics worker: one batch of samples for all watched processes per interval. */
+import type { MessagePort } from 'node:worker_threads';
+import type { MetricsApi, MetricsBoot, MetricsEvent } from '../src/protocol/metrics.ts';
+import { serve } from '../src/threads/worker-side.ts';
+import { hostProc } from './metrics/proc.ts';
+import { Sampler } from './metrics/sampler.ts';
+import { runEvery } from './metrics/schedule.ts';
+import { UsagePoller } from './metrics/usage.ts';
+
+/** Intervals that pidusage keeps a file open for: enough to get over a slow batch, which skips one. */
+const MAX_AGE_INTERVALS = 3;
+
+await serve<MetricsApi, MetricsBoot>(({ data: { intervalMs }, events }) => {
+  const sampler = new Sampler(hostProc, new UsagePoller(MAX_AGE_INTERVALS * intervalMs));
+  const ports = new Set<MessagePort>([events]);
+
+  runEvery(intervalMs, async () => {
+    if (sampler.size === 0) return;
+    const event: MetricsEvent = { type: 'samples', samples: await sampler.sample() };
+    for (const port of ports) port.postMessage(event);
+  });
+
+  return {
+    async watch(service, pid) {
+      sampler.watch(service, pid);
+    },
+    async unwatch(service) {
+      sampler.unwatch(service);
+    },
+    async subscribe(port) {
+      ports.add(port);
+      port.once('close', () => ports.delete(port));
+    },
+  };
+});

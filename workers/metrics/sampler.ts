@@ -1,0 +1,81 @@
+/** Which processes are watched, and what each has cost since it was sampled last. */
+import type { Metrics } from '../../src/protocol/service.ts';
+import type { DiskBytes, ProcReader } from './proc.ts';
+import type { ProcessId, Usage, UsagePoller } from './usage.ts';
+
+/** A watched process and its previous sample. */
+interface Watched extends ProcessId {
+  usage: Usage | null;
+  disk: DiskBytes | null;
+}
+
+/** Samples processes by the name of their service. */
+export class Sampler {
+  readonly #proc: ProcReader;
+  readonly #poller: UsagePoller;
+  readonly #watched = new Map<string, Watched>();
+
+  constructor(proc: ProcReader, poller: UsagePoller) {
+    this.#proc = proc;
+    this.#poller = poller;
+  }
+
+  /** Services that are watched. */
+  get size(): number {
+    return this.#watched.size;
+  }
+
+  /** Samples the process that has `pid` now as `service`, from the next {@link Sampler.sample} until it has ended. */
+  watch(service: string, pid: number): void {
+    const startTime = this.#proc.readStartTime(pid);
+    if (startTime === null) this.#watched.delete(service);
+    else this.#watched.set(service, { pid, startTime, usage: null, disk: null });
+  }
+
+  /** Unknown names are ignored. */
+  unwatch(service: string): void {
+    this.#watched.delete(service);
+  }
+
+  /** One batch. Processes that have ended, or whose pid is another's by now, are dropped. Calls must not overlap. */
+  async sample(): Promise<Record<string, Metrics>> {
+    this.#dropEnded();
+    const batch = [...this.#watched];
+    const usages = await this.#poller.poll(batch.map(([, watched]) => watched));
+    this.#dropEnded();
+    const samples: Record<string, Metrics> = {};
+    for (const [service, watched] of batch) {
+      // It may have been unwatched, or replaced, while pidusage was reading.
+      if (this.#watched.get(service) !== watched) continue;
+      samples[service] = this.#measure(watched, usages.get(watched.pid) ?? null);
+    }
+    return samples;
+  }
+
+  #measure(watched: Watched, usage: Usage | null): Metrics {
+    const disk = this.#proc.readDiskBytes(watched.pid);
+    const before = { usage: watched.usage, disk: watched.disk };
+    watched.usage = usage;
+    watched.disk = disk;
+    return {
+      cpu_usage: before.usage && usage && cpuPercent(before.usage, usage),
+      memory_usage: usage?.memoryBytes ?? null,
+      disk_read_bytes: before.disk && disk && disk.read - before.disk.read,
+      disk_write_bytes: before.disk && disk && disk.write - before.disk.write,
+      total_disk_read_bytes: disk?.read ?? null,
+      total_disk_write_bytes: disk?.write ?? null,
+    };
+  }
+
+  #dropEnded(): void {
+    for (const [service, { pid, startTime }] of this.#watched) {
+      if (this.#proc.readStartTime(pid) !== startTime) this.#watched.delete(service);
+    }
+  }
+}
+
+/** Per cent of one core; null when no time has passed by the kernel's clock. */
+function cpuPercent(before: Usage, now: Usage): number | null {
+  const elapsedMs = now.ageMs - before.ageMs;
+  return elapsedMs > 0 ? (100 * (now.cpuTimeMs - before.cpuTimeMs)) / elapsedMs : null;
+}

@@ -1,0 +1,76 @@
+/**
+ * CPU and memory of many processes at once, by pidusage, kept clear of its traps (4.1):
+ *
+ * - It keeps `/proc/<pid>/stat` of each pid open until `maxage` after the last poll; polling again prolongs that. A pid
+ *   that is used again meanwhile is read through the file of the process that is gone, which fails each time. So a pid
+ *   whose process has changed is left alone until its file is closed.
+ * - Its own CPU percentage is 0 for the first poll and after a pause above `maxage`; so the caller works it out from
+ *   the CPU time.
+ * - It rejects an empty list, and a list of one when that process is gone; in longer ones the entry is missing.
+ * - `clear()` forgets the files without closing them: never called.
+ */
+import pidusage from 'pidusage';
+
+/** What one process has used. */
+export interface Usage {
+  /** CPU time in user and kernel mode since the start of the process, milliseconds. */
+  readonly cpuTimeMs: number;
+  /** Time since the start of the process, milliseconds, to hundredths of a second. */
+  readonly ageMs: number;
+  /** Resident memory, bytes. */
+  readonly memoryBytes: number;
+}
+
+/** A process; the start time tells it from a later one of the same pid. */
+export interface ProcessId {
+  readonly pid: number;
+  readonly startTime: string;
+}
+
+/** pidusage looks for files to close this often per `maxage`, see its history.js. */
+const SWEEPS_PER_MAX_AGE = 2;
+
+/** Polls processes through pidusage. One per thread: pidusage keeps its history globally. */
+export class UsagePoller {
+  readonly #maxAgeMs: number;
+  /** Who holds pidusage's file of a pid, and when it was last polled, by `performance.now()`. */
+  readonly #holders = new Map<number, { startTime: string; polledAtMs: number }>();
+
+  /** @param maxAgeMs how long pidusage keeps the file of a pid that is no longer polled */
+  constructor(maxAgeMs: number) {
+    this.#maxAgeMs = maxAgeMs;
+  }
+
+  /**
+   * Usage by pid. A process that has ended is missing, and so is, for a while, one whose pid was used before. Never
+   * rejects. Calls must not overlap.
+   */
+  async poll(processes: readonly ProcessId[]): Promise<ReadonlyMap<number, Usage>> {
+    this.#forgetClosed();
+    const pollable = processes.filter(({ pid, startTime }) => {
+      const holder = this.#holders.get(pid);
+      return holder === undefined || holder.startTime === startTime;
+    });
+    if (pollable.length === 0) return new Map();
+    const polledAtMs = performance.now();
+    for (const { pid, startTime } of pollable) this.#holders.set(pid, { startTime, polledAtMs });
+
+    const stats = await pidusage(
+      pollable.map(({ pid }) => pid),
+      { maxage: this.#maxAgeMs },
+    ).catch(() => ({}));
+    const usages = new Map<number, Usage>();
+    // The types promise an entry for each pid; there is none, or null, for one that is gone.
+    for (const stat of Object.values<pidusage.Status | null | undefined>(stats)) {
+      if (stat) usages.set(stat.pid, { cpuTimeMs: stat.ctime, ageMs: stat.elapsed, memoryBytes: stat.memory });
+    }
+    return usages;
+  }
+
+  #forgetClosed(): void {
+    const closedBeforeMs = performance.now() - this.#maxAgeMs * (1 + 2 / SWEEPS_PER_MAX_AGE);
+    for (const [pid, { polledAtMs }] of this.#holders) {
+      if (polledAtMs < closedBeforeMs) this.#holders.delete(pid);
+    }
+  }
+}
