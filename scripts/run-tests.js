@@ -18,6 +18,8 @@ const TEMP_PREFIX = 'monocore-test-';
 /** Files at a time. A file under test/e2e boots VMs, which would starve each other. */
 const CONCURRENCY = 2;
 const E2E_CONCURRENCY = 1;
+/** A test that hangs must not hold up the run for ever; the longest takes a minute on a busy host. */
+const TEST_TIMEOUT_MS = 300_000;
 /** Time that processes get to vanish: one that was killed may still be on its way out. */
 const EXIT_GRACE_MS = 3000;
 
@@ -70,6 +72,7 @@ function run(files, concurrency) {
         '--import=tsx',
         '--test',
         `--test-concurrency=${concurrency}`,
+        `--test-timeout=${TEST_TIMEOUT_MS}`,
         '--test-reporter=spec',
         '--test-reporter-destination=stdout',
         `--test-reporter=${new URL('count-reporter.js', import.meta.url).href}`,

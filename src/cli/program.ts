@@ -64,6 +64,7 @@ function addServiceCommands(program: Command, run: Run): void {
     .alias('up')
     .description('start services and what they depend on (default: all)')
     .option('-f, --file <path>', 'the config', 'monocore.toml')
+    .option('--kernel <path>', 'kernel image of the guests, in the place of what the config says')
     .option(...group)
     .option('-a, --attach', 'stay and follow the logs; Ctrl-C leaves the services running')
     .action(

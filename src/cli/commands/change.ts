@@ -25,7 +25,7 @@ export async function stop(context: CliContext, names: readonly string[], option
 /** Restarts services with the config that they were started with. Returns the exit code. */
 export async function restart(context: CliContext, names: readonly string[], options: ChangeOptions): Promise<number> {
   const request = createRequest(names, options);
-  const client = await connect(context, 'for-vms');
+  const client = await connect(context, 'for-records');
   if (!client) throw noDaemonError(context.paths, 'to start services: monocore start');
   return change(context, client, 'restart', request);
 }

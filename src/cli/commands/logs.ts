@@ -18,7 +18,7 @@ export interface LogsOptions extends Partial<Readonly<Record<StreamName, boolean
 export async function logs(context: CliContext, names: readonly string[], options: LogsOptions): Promise<number> {
   const follow = options.follow ?? false;
   const chosen = STREAM_NAMES.filter((stream) => options[stream]);
-  const client = await connect(context, 'for-vms');
+  const client = await connect(context, 'for-records');
   if (!client) throw noDaemonError(context.paths, `what services printed earlier is in ${context.paths.logDir}`);
   return writeLogs(context, client, {
     services: [...new Set(names)],

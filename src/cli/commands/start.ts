@@ -1,6 +1,8 @@
 /** `monocore start`. */
+import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { loadConfig } from '../../config/load.ts';
+import { MonocoreError } from '../../errors.ts';
 import { connect, noDaemonError } from '../connection.ts';
 import type { CliContext } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -15,6 +17,15 @@ export interface StartOptions {
   readonly file: string;
   readonly group?: string;
   readonly attach?: boolean;
+  /** Path of a kernel image; wins over the config's. */
+  readonly kernel?: string;
+}
+
+/** Absolute path of a kernel image. @throws MonocoreError `Usage` when there is no such file */
+function checkKernel(path: string): string {
+  const absolute = resolve(path);
+  if (statSync(absolute, { throwIfNoEntry: false })?.isFile()) return absolute;
+  throw new MonocoreError('Usage', `--kernel: ${absolute} is not a file`);
 }
 
 /**
@@ -25,7 +36,8 @@ export interface StartOptions {
  */
 export async function start(context: CliContext, names: readonly string[], options: StartOptions): Promise<number> {
   const selection = createSelection(names, options.group);
-  const config = await loadConfig(resolve(options.file));
+  const loaded = await loadConfig(resolve(options.file));
+  const config = options.kernel === undefined ? loaded : { ...loaded, kernel: checkKernel(options.kernel) };
   const rows = selectFromConfig(config, selection);
   if (rows.length === 0) {
     context.stdout.write('nothing to start: no services are declared\n');

@@ -18,7 +18,7 @@ const NO_SERVICES: ServicesReply = { services: [] };
 export async function status(context: CliContext, names: readonly string[], options: StatusOptions): Promise<number> {
   const { stdout, colors } = context;
   const selection = createSelection(names, options.group);
-  const client = await connect(context, 'for-vms');
+  const client = await connect(context, 'for-records');
   const document = client ? await client.servicesText(selection) : JSON.stringify(NO_SERVICES);
   if (options.json) {
     stdout.write(document.endsWith('\n') ? document : `${document}\n`);
