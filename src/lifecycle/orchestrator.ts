@@ -18,12 +18,22 @@ const CONCURRENT_PROCESS_STARTS = 16;
 
 const EVERYTHING: Selection = { names: [], group: null };
 
+/** A start that may wait: for what the service depends on, for its turn, for a slot. */
+interface PendingStart {
+  readonly definition: ServiceDefinition;
+  /** A stop came meanwhile. */
+  calledOff: boolean;
+}
+
 /** Supervises the services of one home. Emits every change of a service, in order. Main thread. */
 export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   readonly #ports: OrchestratorPorts;
   readonly #supervisors = new Map<string, Supervisor>();
   readonly #addresses = new GroupAddresses();
   readonly #limits: Readonly<Record<Isolation, LimitFunction>>;
+  readonly #pending = new Set<PendingStart>();
+  /** By service: two starts at once would each launch a VM of that name. */
+  readonly #turns = new Map<string, LimitFunction>();
 
   constructor(ports: OrchestratorPorts) {
     super();
@@ -68,7 +78,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
    * @param timeoutMs for the graceful part; null for each service's own
    */
   async stop(selection: Selection = EVERYTHING, timeoutMs: number | null = null): Promise<CommandReply> {
-    const supervisors = this.#select(selection);
+    const supervisors = this.#selectToStop(selection);
     const outcomes = await this.#inReverseOrder(supervisors, async (supervisor) => {
       const wasActive = supervisor.active;
       await supervisor.stop(timeoutMs ?? undefined);
@@ -86,7 +96,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
 
   /** Stops services and forgets them, their log files included. */
   async remove(selection: Selection = EVERYTHING, timeoutMs: number | null = null): Promise<CommandReply> {
-    const supervisors = this.#select(selection);
+    const supervisors = this.#selectToStop(selection);
     const outcomes = await this.#inReverseOrder(supervisors, async (supervisor) => {
       await supervisor.stop(timeoutMs ?? undefined);
       try {
@@ -111,18 +121,38 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   }
 
   async #startInOrder(definitions: readonly ServiceDefinition[]): Promise<CommandReply> {
-    const byService = new Map(definitions.map((definition) => [definition.service.name, definition]));
-    const outcomes = await runInOrder<ServiceOutcome>(
-      [...byService.keys()],
-      (name) => byService.get(name)!.service.depends_on,
-      (name, before) => this.#startOne(byService.get(name)!, [...before.values()]),
-    );
-    return { services: [...outcomes.values()].sort((a, b) => byName(a.service, b.service)) };
+    const starts = new Map<string, PendingStart>();
+    for (const definition of definitions) {
+      starts.set(definition.service.name, { definition, calledOff: false });
+      // Known from now on, so that a stop finds those, too, that have to wait.
+      if (!this.#supervisors.has(definition.service.name)) this.#install(definition);
+    }
+    for (const start of starts.values()) this.#pending.add(start);
+    try {
+      const outcomes = await runInOrder<ServiceOutcome>(
+        [...starts.keys()],
+        (name) => starts.get(name)!.definition.service.depends_on,
+        (name, before) => this.#turnOf(name)(() => this.#startOne(starts.get(name)!, [...before.values()])),
+      );
+      return { services: [...outcomes.values()].sort((a, b) => byName(a.service, b.service)) };
+    } finally {
+      for (const start of starts.values()) this.#pending.delete(start);
+    }
   }
 
-  async #startOne(definition: ServiceDefinition, dependencies: readonly ServiceOutcome[]): Promise<ServiceOutcome> {
+  #turnOf(name: string): LimitFunction {
+    const known = this.#turns.get(name);
+    if (known) return known;
+    const turn = pLimit(1);
+    this.#turns.set(name, turn);
+    return turn;
+  }
+
+  async #startOne(start: PendingStart, dependencies: readonly ServiceOutcome[]): Promise<ServiceOutcome> {
+    const { definition } = start;
     const startedAtMs = this.#ports.clock.now();
     const known = this.#supervisors.get(definition.service.name);
+    if (start.calledOff) return calledOff(known ?? new Supervisor(definition, this.#ports));
     const failed = dependencies.find(({ outcome }) => outcome === 'failed');
     if (failed) {
       const supervisor = known ?? this.#install(definition);
@@ -131,11 +161,19 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     }
     const upAlready =
       known?.active && known.status().status !== 'Stopping' && isDeepStrictEqual(known.definition, definition);
-    if (known?.active && !upAlready) await known.stop();
+    // One that has ended may still be noting its end.
+    if (known && !upAlready) await known.stop();
+    if (known && start.calledOff) return calledOff(known);
     const supervisor = upAlready ? known : this.#install(definition);
     try {
       // One that is on its way has its place already.
-      await (upAlready ? supervisor.start() : this.#limits[definition.service.isolation](() => supervisor.start()));
+      if (upAlready) await supervisor.start();
+      else {
+        await this.#limits[definition.service.isolation](() => {
+          if (start.calledOff) throw new MonocoreError('Aborted', CALLED_OFF);
+          return supervisor.start();
+        });
+      }
       return succeeded(supervisor, !upAlready);
     } catch (error) {
       // Its process may still be on its way out, and with it the lines that say why.
@@ -159,15 +197,25 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     return select(services, selection, 'the daemon').map(({ name }) => this.#supervisors.get(name)!);
   }
 
+  /** Like {@link Orchestrator.#select}; what is selected and waits for its start does not start any more. */
+  #selectToStop(selection: Selection): Supervisor[] {
+    const supervisors = this.#select(selection);
+    const names = new Set(supervisors.map(({ name }) => name));
+    for (const start of this.#pending) if (names.has(start.definition.service.name)) start.calledOff = true;
+    return supervisors;
+  }
+
   async #inReverseOrder(
     supervisors: readonly Supervisor[],
     action: (supervisor: Supervisor) => Promise<ServiceOutcome>,
   ): Promise<ServiceOutcome[]> {
     const graph = buildGraph([...this.#supervisors.values()].map(({ definition }) => definition.service));
+    const selected = new Map(supervisors.map((supervisor) => [supervisor.name, supervisor]));
     const outcomes = await runInOrder(
-      supervisors.map(({ name }) => name),
+      [...selected.keys()],
       (name) => graph.directDependentsOf(name),
-      (name) => action(this.#supervisors.get(name)!),
+      // It may have been replaced by a start, or removed, while others were stopped.
+      (name) => action(this.#supervisors.get(name) ?? selected.get(name)!),
     );
     return [...outcomes.values()].sort((a, b) => byName(a.service, b.service));
   }
@@ -180,6 +228,12 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
 
 function byName(a: { readonly name: string }, b: { readonly name: string }): number {
   return a.name < b.name ? -1 : 1;
+}
+
+const CALLED_OFF = 'it was stopped before its command ran';
+
+function calledOff(supervisor: Supervisor): ServiceOutcome {
+  return { service: supervisor.status(), outcome: 'failed', error: CALLED_OFF, last_lines: [] };
 }
 
 function succeeded(supervisor: Supervisor, changed: boolean): ServiceOutcome {

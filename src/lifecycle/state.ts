@@ -79,6 +79,7 @@ export type VmEvent =
   /** Everything that the command printed is in the log files. */
   | { readonly type: 'drained' }
   | { readonly type: 'process-ended'; readonly exit: Exit }
+  /** Everything is in the log files; never before `process-ended`. */
   | { readonly type: 'streams-ended' }
   | { readonly type: 'timer'; readonly timer: TimerName };
 
@@ -101,7 +102,9 @@ export type Effect =
   | { readonly type: 'watch-metrics'; readonly pid: number }
   | { readonly type: 'unwatch-metrics' }
   /** Keeps the row of the ended service, removes its state file and runtime folder. */
-  | { readonly type: 'conclude' };
+  | { readonly type: 'conclude' }
+  /** Answers `start`, before whatever else has come meanwhile. */
+  | { readonly type: 'start-again' };
 
 /** A next state and what to do on the way. */
 export interface Transition {

@@ -30,6 +30,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
   #vm: RunningVm | null = null;
   #cancelLaunch: AbortController | null = null;
   #busy = false;
+  #concludedRuns = 0;
 
   /** @param initial where the service stands: `Unstarted`, or how an earlier run of it ended */
   constructor(definition: ServiceDefinition, ports: LifecyclePorts, initial: VmState = { status: 'Unstarted' }) {
@@ -86,13 +87,13 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
    */
   async stop(timeoutMs: number = this.definition.service.stop_timeout_ms): Promise<ServiceStatus> {
     this.#dispatch({ type: 'stop', timeoutMs });
-    await this.#until(() => !this.active);
-    return this.status();
+    return this.ended();
   }
 
-  /** Resolves when no process of the service exists any more. */
+  /** Resolves when the process that may exist now does not any more; the service may have been started again then. */
   async ended(): Promise<ServiceStatus> {
-    await this.#until(() => !this.active);
+    const concludedRuns = this.#concludedRuns;
+    await this.#until(() => !this.active || this.#concludedRuns > concludedRuns);
     return this.status();
   }
 
@@ -194,6 +195,9 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
         return metrics.unwatch(this.name);
       case 'conclude':
         return this.#conclude();
+      case 'start-again':
+        this.#queue.unshift({ type: 'start' });
+        return;
     }
   }
 
@@ -221,11 +225,19 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
         prepared.discard();
         throw error;
       }
-      const vm = await prepared.launch((event) => this.#dispatch(event));
+      let onProcessEnded = (): void => {};
+      const processEnded = new Promise<void>((resolve) => {
+        onProcessEnded = resolve;
+      });
+      const vm = await prepared.launch((event) => {
+        this.#dispatch(event);
+        if (event.type === 'process-ended') onProcessEnded();
+      });
       this.#vm = vm;
       this.#identity = vm.identity;
       this.#dispatch({ type: 'launched', pid: vm.identity.pid });
-      void streamsEnded.then(() => this.#dispatch({ type: 'streams-ended' }));
+      // The log worker may see the end of the streams before this thread sees that of the process.
+      void Promise.all([processEnded, streamsEnded]).then(() => this.#dispatch({ type: 'streams-ended' }));
     } catch (error) {
       // The service may be started again at once: its streams must be free by then.
       await streamsEnded;
@@ -256,6 +268,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     this.#vm = null;
     this.#identity = null;
     this.#cancelLaunch = null;
+    this.#concludedRuns += 1;
     await drivers[this.definition.service.isolation].cleanUp(this.name);
     await store.conclude(renderDocument(this.#snapshot(), clock.now()));
   }

@@ -127,7 +127,7 @@ function fromStarting(state: StateOf<'Starting'>, event: VmEvent, nowMs: number)
         { phase: 'killing', pid, error: `the VM was not ready in ${START_TIMEOUT_MS / 1000} s` },
         state.phase === 'preparing' ? [{ type: 'cancel-launch' }] : [{ type: 'kill', signal: 'SIGKILL' }],
       );
-    case 'streams-ended': // The process holds them: its end is reported too.
+    case 'streams-ended': // Comes after the end of the process.
     case 'drained':
       return ignore(state);
   }
@@ -164,7 +164,7 @@ function fromStarted(state: StateOf<'Started'>, event: VmEvent): Transition {
     case 'job-started': // Said again on a new connection.
     case 'job-failed': // It did start.
     case 'drained':
-    case 'streams-ended': // The process holds them: its end is reported too.
+    case 'streams-ended': // Comes after the end of the process.
     case 'timer':
       return ignore(state);
   }
@@ -175,8 +175,7 @@ function fromStopping(state: Stopping, event: VmEvent, nowMs: number): Transitio
     case 'start':
       return ignore({ ...state, startAgain: true });
     case 'stop':
-      // A command that ended by itself is drained and released anyway; a stop only withdraws a later start.
-      return ignore({ ...state, startAgain: false });
+      return stopAgain({ ...state, startAgain: false }, event.timeoutMs);
     case 'launched':
       // Called off while it was being launched: nothing of the service has run.
       return {
@@ -188,7 +187,10 @@ function fromStopping(state: Stopping, event: VmEvent, nowMs: number): Transitio
     case 'job-exited': {
       const next = { ...state, exit: state.exit ?? event.exit };
       if (state.phase !== 'asking' && state.phase !== 'failing') return ignore(next);
-      return { state: { ...next, phase: 'draining' }, effects: [{ type: 'drain' }] };
+      return {
+        state: { ...next, phase: 'draining' },
+        effects: [setStopTimer(DRAIN_TIMEOUT_MS), { type: 'drain' }],
+      };
     }
     case 'drained':
       if (state.phase !== 'draining' || state.processEnded) return ignore(state);
@@ -211,9 +213,23 @@ function fromStopping(state: Stopping, event: VmEvent, nowMs: number): Transitio
   }
 }
 
-/** A command that died with its VM under a stop was ended by that signal. Otherwise nobody knows. */
+/**
+ * A stop of what is ending anyway. The command gets the time of the last stop; drain and release keep theirs, unless
+ * there is to be no time at all.
+ */
+function stopAgain(state: Stopping, timeoutMs: number): Transition {
+  const graceful = state.phase === 'failing' || state.phase === 'draining' || state.phase === 'releasing';
+  if (state.phase !== 'asking' && !(graceful && timeoutMs === 0)) return ignore(state);
+  return { state, effects: [setStopTimer(timeoutMs)] };
+}
+
+/**
+ * A command that ran died with its VM, by the signal that killed both. Otherwise nobody knows: QEMU ends with status 0
+ * on SIGTERM, whatever its guest was doing.
+ */
 function exitOfKilled(state: Stopping, processExit: Exit): Exit | null {
-  return state.phase === 'terminating' || state.phase === 'killing' ? processExit : null;
+  const killed = state.phase === 'terminating' || state.phase === 'killing';
+  return killed && state.startedAtMs !== null && processExit.signal !== null ? processExit : null;
 }
 
 /** The VM went away while its command was still being asked, or its output still being read. */
@@ -239,9 +255,8 @@ function climbLadder(state: Stopping): Transition {
 function concludeWhenEnded(state: Stopping, nowMs: number, effects: readonly Effect[] = []): Transition {
   if (!state.processEnded || !state.streamsEnded) return { state, effects };
   const end = state.error === null ? conclude(state, nowMs) : fail(state.error, state, nowMs);
-  if (!state.startAgain) return { state: end.state, effects: [...effects, ...end.effects] };
-  const again = start();
-  return { state: again.state, effects: [...effects, ...end.effects, ...again.effects] };
+  const again: readonly Effect[] = state.startAgain ? [{ type: 'start-again' }] : [];
+  return { state: end.state, effects: [...effects, ...end.effects, ...again] };
 }
 
 const CLEAN_UP: readonly Effect[] = [

@@ -39,6 +39,10 @@ export interface CommandReply {
   readonly services: readonly ServiceOutcome[];
 }
 
+/** Levels of the daemon's own log, most severe first: pino's. */
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
 /** `GET /v1/daemon`. */
 export interface DaemonStatus {
   readonly pid: number;

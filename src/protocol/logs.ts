@@ -53,7 +53,10 @@ export interface LogQuery {
  * posts `'more'` for each chunk that it has passed on, and at most {@link READ_WINDOW} chunks are on their way.
  */
 export type LogReadEvent =
-  /** Whole records, each ending in a newline, byte for byte as in the files; the buffer is transferred. */
+  /**
+   * At most 64 KiB of whole records, each ending in a newline, byte for byte as in the files; the buffer is transferred.
+   * A longer record comes in several chunks, one right after the other.
+   */
   | { readonly type: 'chunk'; readonly bytes: Uint8Array }
   | { readonly type: 'end' }
   | { readonly type: 'error'; readonly message: string };

@@ -27,9 +27,8 @@ export class JobPool {
     const outcome: { result: JobResult<J> } | { error: WireError } = await this.#pool
       .run(job, signal ? { signal } : {})
       .catch((cause: unknown) => {
-        throw new MonocoreError(signal?.aborted ? 'Aborted' : 'ThreadDied', `the job ${job.type} did not end`, {
-          cause,
-        });
+        const code = signal?.aborted || this.#closed ? 'Aborted' : 'ThreadDied';
+        throw new MonocoreError(code, `the job ${job.type} did not end`, { cause });
       });
     if ('error' in outcome) throw fromWireError(outcome.error);
     return outcome.result;

@@ -1,8 +1,11 @@
 /** The exit record: what the VM's side wrote about itself, readable when nobody listened. */
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { constants } from 'node:os';
 import { errorCode } from '../errors.ts';
 import type { Exit } from './driver.ts';
+
+/** A record is two short lines; who owns the guest can write more, which nobody wants in memory. */
+const MAX_RECORD_BYTES = 4096;
 
 const SIGNAL_NAMES = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
 
@@ -27,6 +30,16 @@ export interface ExitRecord {
   readonly exit: Exit | null;
 }
 
+function readStart(path: string): string {
+  const fd = openSync(path, 'r');
+  try {
+    const bytes = Buffer.alloc(MAX_RECORD_BYTES);
+    return bytes.toString('latin1', 0, readSync(fd, bytes));
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /**
  * Reads an exit record: lines `started <pid>` and `exit <status>`, of which only complete ones count. A record that
  * does not exist is an empty one.
@@ -34,7 +47,7 @@ export interface ExitRecord {
 export function readExitRecord(path: string): ExitRecord {
   let text: string;
   try {
-    text = readFileSync(path, 'latin1');
+    text = readStart(path);
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return { commandPid: null, exit: null };
     throw error;

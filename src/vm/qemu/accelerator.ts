@@ -36,7 +36,7 @@ export async function readQemuVersion(qemu: string): Promise<string> {
 }
 
 /** Why KVM is out of the question, or null when only a probe can tell. */
-function kvmObstacle(): string | null {
+export function kvmObstacle(): string | null {
   try {
     accessSync('/dev/kvm', constants.R_OK | constants.W_OK);
     return null;
@@ -59,12 +59,14 @@ async function readVerdict(path: string): Promise<AcceleratorVerdict | null> {
  *
  * @param verdictPath where the verdict is kept
  * @param probe boots a VM with KVM; resolves with null when it got ready, else with the reason why not
+ * @param obstacle see {@link kvmObstacle}; there is no probe with one
  */
 export async function chooseAccelerator(
   qemu: string,
   kernel: Kernel,
   verdictPath: string,
   probe: () => Promise<string | null>,
+  obstacle: string | null = kvmObstacle(),
 ): Promise<AcceleratorVerdict> {
   const { size, mtimeMs } = statSync(kernel.image);
   const key = {
@@ -72,7 +74,6 @@ export async function chooseAccelerator(
     guest_kernel: `${kernel.image} ${size} ${Math.round(mtimeMs)}`,
     host_kernel: release(),
   };
-  const obstacle = kvmObstacle();
   if (obstacle !== null) return { accelerator: 'tcg', reason: obstacle, ...key };
 
   const known = await readVerdict(verdictPath);
