@@ -1,0 +1,84 @@
+/** Which log shippers there are, and how each is run on a config of the README. */
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { resolveHome } from '../../../src/state/paths.ts';
+
+/** Paths that one shipper of a test works with; nothing of it is the host's. */
+export interface ShipperPaths {
+  /** Its main config, which includes the one of the README. */
+  readonly mainConfig: string;
+  /** The README's config, with the folders of the test in it. */
+  readonly config: string;
+  /** Where it keeps how far it has read, its pid file and its sockets. */
+  readonly stateDir: string;
+}
+
+/** A log shipper that can be run. */
+export interface ShipperProgram {
+  readonly name: 'rsyslog' | 'syslog-ng';
+  readonly executable: string;
+  /** Whether it can overlook a file that is begun while it starts, until it is told to reload. */
+  readonly needsReload: boolean;
+  /** What a distribution's own main config would say. */
+  mainConfig(paths: ShipperPaths): string;
+  /** Arguments to run in the foreground until SIGTERM. */
+  runArgs(paths: ShipperPaths): string[];
+  /** Arguments to check the configs, and end. */
+  checkArgs(paths: ShipperPaths): string[];
+}
+
+/** rsyslog with its module imfile. Options: rsyslogd(8). */
+export const rsyslog: ShipperProgram = {
+  name: 'rsyslog',
+  executable: 'rsyslogd',
+  needsReload: false,
+  mainConfig: ({ config, stateDir }) =>
+    `global(workDirectory="${stateDir}" maxMessageSize="300k")\ninclude(file="${config}")\n`,
+  runArgs: ({ mainConfig, stateDir }) => ['-n', '-f', mainConfig, '-i', join(stateDir, 'pid')],
+  checkArgs: ({ mainConfig, stateDir }) => ['-N1', '-f', mainConfig, '-i', join(stateDir, 'pid')],
+};
+
+/** syslog-ng with its source wildcard-file. Options: syslog-ng(8). */
+export const syslogNg: ShipperProgram = {
+  name: 'syslog-ng',
+  executable: 'syslog-ng',
+  // directory_monitor_start() lists the folder before it watches it, with inotify and without.
+  needsReload: true,
+  // The oldest version that is tried; a newer program reads it with a warning at most.
+  mainConfig: ({ config }) => `@version: 3.35\n@include "${config}"\n`,
+  runArgs: (paths) => ['--foreground', ...syslogNgPaths(paths)],
+  checkArgs: (paths) => ['--syntax-only', ...syslogNgPaths(paths)],
+};
+
+function syslogNgPaths({ mainConfig, stateDir }: ShipperPaths): string[] {
+  return [
+    '--no-caps',
+    `--cfgfile=${mainConfig}`,
+    `--persist-file=${join(stateDir, 'persist')}`,
+    `--pidfile=${join(stateDir, 'pid')}`,
+    `--control=${join(stateDir, 'control')}`,
+  ];
+}
+
+/** Where services are, which is not in everybody's PATH. */
+const SYSTEM_FOLDERS = ['/usr/sbin', '/sbin'];
+
+/** Path of a shipper's program: what scripts/test-packages.sh unpacked or, without that, the host's. */
+export function findProgram(
+  { executable }: ShipperProgram,
+  env: NodeJS.ProcessEnv = process.env,
+  systemFolders: readonly string[] = SYSTEM_FOLDERS,
+): string {
+  const unpacked = join(resolveHome(undefined, env), 'test-packages', 'bin');
+  const folders = [unpacked, ...(env.PATH ?? '').split(delimiter).filter(Boolean), ...systemFolders];
+  for (const folder of folders) {
+    const path = join(folder, executable);
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      // Not there.
+    }
+  }
+  throw new Error(`there is no ${executable}: run scripts/test-packages.sh, which gets what only the tests need`);
+}
