@@ -5,9 +5,9 @@
 import { posix, resolve } from 'node:path';
 import * as v from 'valibot';
 import type { Port } from '../protocol/service.ts';
-import { parseDurationMs, parseSize } from '../units.ts';
+import { formatDuration, formatSize, parseDurationMs, parseSize } from '../units.ts';
 import type { HostLimits } from './host.ts';
-import { kindOf } from './value.ts';
+import { isTable, kindOf, type Table } from './value.ts';
 
 /**
  * Least memory of a guest, MiB: with less, a distribution's stock kernel dies before init (measured with Debian 12's
@@ -113,6 +113,39 @@ export const StopTimeout = v.pipe(
   v.minValue(0, 'must not be negative'),
   v.maxValue(MAX_STOP_TIMEOUT_MS, 'is longer than a day'),
 );
+
+/** Bytes as a number, or a size; becomes bytes. */
+export function sizeBytes(minBytes: number, maxBytes: number) {
+  return v.pipe(
+    v.union([v.number(), v.string()], mustBe('a size')),
+    v.check((size) => typeof size === 'number' || parseSize(size) !== null, 'is not a size'),
+    v.transform((size) => (typeof size === 'number' ? size : parseSize(size)!)),
+    v.integer('must be a whole number of bytes'),
+    v.minValue(minBytes, `is less than ${formatSize(minBytes)}`),
+    v.maxValue(maxBytes, `is more than ${formatSize(maxBytes)}`),
+  );
+}
+
+/** Seconds as a number, or a duration with its unit; becomes milliseconds. */
+export function durationMs(minMs: number, maxMs: number) {
+  return v.pipe(
+    v.union([v.number(), v.string()], mustBe('a number of seconds or a duration')),
+    v.check((time) => timeoutMs(time) !== null, 'is not a duration'),
+    v.transform((time) => timeoutMs(time)!),
+    v.minValue(minMs, `is shorter than ${formatDuration(minMs)}`),
+    v.maxValue(maxMs, `is longer than ${formatDuration(maxMs)}`),
+  );
+}
+
+/** A number of things, none included. */
+export const Count = v.pipe(
+  v.number(mustBe('an integer')),
+  v.integer('must be a whole number'),
+  v.minValue(0, 'must not be negative'),
+);
+
+/** A table that is read by itself, so that each key in it has its own message. */
+export const SubTable = v.custom<Table>(isTable, mustBe('a table'));
 
 function timeoutMs(time: number | string): number | null {
   return typeof time === 'number' ? Math.round(time * 1000) : parseDurationMs(time);

@@ -6,6 +6,7 @@ import type { Fault } from './fault.ts';
 import { checkFiles } from './files.ts';
 import { hostLimits } from './host.ts';
 import { locate } from './locate.ts';
+import { type HomeLogValues, toHomeLogSettings, toLogSettings } from './log-schema.ts';
 import { type Outline, readOutline } from './outline.ts';
 import { configInvalid } from './problem.ts';
 import { readConfigText } from './read.ts';
@@ -53,6 +54,7 @@ function finish(text: string, path: string, outline: Outline, faults: readonly F
     services: services.map((service) => toService(service, groupEnvs.get(service.group ?? '') ?? {})),
     groups: groups.map(({ name, local_only }) => ({ name, local_only })),
     kernel: outline.kernel ?? null,
+    logs: toHomeLogSettings(outline.logs as HomeLogValues),
   };
 }
 
@@ -72,5 +74,6 @@ function toService(values: ServiceValues, groupEnvs: GroupValues['envs']): Servi
     ports: port === undefined ? ports : [port, ...ports],
     depends_on: [...new Set(values.depends_on)],
     stop_timeout_ms: values.stop_timeout,
+    log: toLogSettings(values.log),
   };
 }

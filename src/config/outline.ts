@@ -1,6 +1,7 @@
 /** The document as far as it could be understood: what the cross checks work on. */
 import type { Fault, Path } from './fault.ts';
 import { valueFault } from './fault.ts';
+import { type HomeLogValues, homeLogEntries, logEntries } from './log-schema.ts';
 import {
   documentEntries,
   type Entries,
@@ -9,9 +10,12 @@ import {
   type ServiceValues,
   type Surroundings,
   serviceEntries,
+  type Values,
 } from './schema.ts';
 import { readTable } from './table.ts';
 import { isTable, kindOf, type Table } from './value.ts';
+
+type ServiceEntries = ReturnType<typeof serviceEntries>;
 
 /** One `[[service]]` or `[[group]]`. */
 export interface Declaration<Values> {
@@ -27,6 +31,8 @@ export interface Outline {
   readonly kernel: string | undefined;
   readonly services: readonly Declaration<ServiceValues>[];
   readonly groups: readonly Declaration<GroupValues>[];
+  /** The keys of `[logs]` that are valid. */
+  readonly logs: Partial<HomeLogValues>;
 }
 
 /** Reads every table of a document; what is wrong with single keys comes back in `faults`. */
@@ -34,10 +40,34 @@ export function readOutline(document: Table, surroundings: Surroundings): { outl
   const top = readTable(documentEntries(surroundings), document, []);
   const services = readDeclarations('service', top.values.service ?? [], serviceEntries(surroundings));
   const groups = readDeclarations('group', top.values.group ?? [], groupEntries());
+  const serviceLogs = services.declarations.map(readServiceLog);
+  const logs = readTable(homeLogEntries(), top.values.logs ?? EMPTY, ['logs']);
   return {
-    outline: { kernel: top.values.kernel, services: services.declarations, groups: groups.declarations },
-    faults: [...top.faults, ...services.faults, ...groups.faults],
+    outline: {
+      kernel: top.values.kernel,
+      services: serviceLogs.map(({ declaration }) => declaration),
+      groups: groups.declarations,
+      logs: logs.values,
+    },
+    faults: [
+      ...top.faults,
+      ...services.faults,
+      ...groups.faults,
+      ...logs.faults,
+      ...serviceLogs.flatMap(({ faults }) => faults),
+    ],
   };
+}
+
+/** Where a table is left out its keys have their defaults. */
+const EMPTY: Table = Object.freeze(Object.create(null));
+
+/** Reads the table in the table of a service. One that is no table was a fault already, and is passed over. */
+function readServiceLog({ path, table, values: { log, ...others } }: Declaration<Values<ServiceEntries>>) {
+  const reading = readTable(logEntries(), log ?? EMPTY, [...path, 'log']);
+  // Complete when there is no fault, see Declaration.values.
+  const values: Partial<ServiceValues> = { ...others, log: reading.values as ServiceValues['log'] };
+  return { declaration: { path, table, values }, faults: reading.faults };
 }
 
 function readDeclarations<E extends Entries>(key: string, tables: readonly unknown[], entries: E) {

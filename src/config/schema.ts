@@ -8,6 +8,7 @@ import { formatDuration } from '../units.ts';
 import { Envs } from './envs.ts';
 import * as field from './fields.ts';
 import type { HostLimits } from './host.ts';
+import type { LogValues } from './log-schema.ts';
 
 /** What the meaning of a config depends on, besides its text. */
 export interface Surroundings {
@@ -33,6 +34,7 @@ export function documentEntries({ folder }: Surroundings) {
     kernel: v.pipe(v.optional(field.hostPath(folder)), v.description('the path of a kernel image')),
     service: tables('[[service]]'),
     group: tables('[[group]]'),
+    logs: v.pipe(v.optional(field.SubTable), v.description('a table [logs]')),
   };
 }
 
@@ -90,8 +92,10 @@ export function serviceEntries({ folder, host }: Surroundings) {
       v.optional(field.StopTimeout, 10),
       v.description(`seconds or a duration such as "10s", at most ${longest}`),
     ),
+    log: v.pipe(v.optional(field.SubTable), v.description('a table [service.log]')),
   };
 }
 
 export type GroupValues = Values<ReturnType<typeof groupEntries>>;
-export type ServiceValues = Values<ReturnType<typeof serviceEntries>>;
+/** With the keys of `[service.log]` in place of the table as written. */
+export type ServiceValues = Omit<Values<ReturnType<typeof serviceEntries>>, 'log'> & { readonly log: LogValues };

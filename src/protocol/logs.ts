@@ -1,4 +1,5 @@
 /** What other threads may ask of the log worker, and what it tells them. */
+import type { LogSettings } from './log-settings.ts';
 
 /** `console`: what the VM process and the guest's kernel print, kept out of the service's own streams. */
 export type StreamName = 'stdout' | 'stderr' | 'console';
@@ -13,8 +14,11 @@ export interface StreamSource {
    * worker, which closes it at end of file.
    */
   readonly fd: number;
-  /** A file is rolled at the first newline at or past this many bytes. */
-  readonly maxFileBytes: number;
+  readonly settings: LogSettings;
+  /** It was captured before, by a worker that died: what was cut off in its file goes on with its next bytes. */
+  readonly continues?: boolean;
+  /** Looked for from the first byte on, as by {@link LogsApi.expectMarker}: it may be in the FIFO already. */
+  readonly marker?: string;
 }
 
 /** How the capture of a stream ended. */
@@ -35,7 +39,20 @@ export type LogEvent =
   | { readonly type: 'marker-seen'; readonly service: string; readonly stream: StreamName }
   /** Writing fails for now (disk full, folder gone); said once per spell. `recovered` ends the spell. */
   | { readonly type: 'stalled'; readonly service: string; readonly stream: StreamName; readonly error: string }
-  | { readonly type: 'recovered'; readonly service: string; readonly stream: StreamName };
+  | { readonly type: 'recovered'; readonly service: string; readonly stream: StreamName }
+  /**
+   * The disk was full, and this much was read and dropped since it was said last; `lines` counts newlines. Said at the
+   * end of a spell, and every 10 s in a long one.
+   */
+  | {
+      readonly type: 'dropped';
+      readonly service: string;
+      readonly stream: StreamName;
+      readonly lines: number;
+      readonly bytes: number;
+    }
+  /** Nothing is written to that file any more: it may be compressed, and older ones removed. */
+  | { readonly type: 'file-finished'; readonly service: string; readonly stream: StreamName; readonly number: number };
 
 /** Which records `read` and `follow` deliver. */
 export interface LogQuery {

@@ -14,7 +14,20 @@ const DEMO_LINES = DEMO.split('\n');
 /** Small pieces of TOML, valid ones and broken ones. */
 const PIECES = [
   ...['[', '[[', ']', ']]', '{', '}', '=', '.', ',', '"', "'", '"""', "'''", '#', '\\', '\n', '\r\n', '\r', '\t', ' '],
-  ...['name', 'service', 'group', 'envs', 'ports', 'depends_on', 'ram', '__proto__', 'constructor', '\u0000', '😀'],
+  ...[
+    'name',
+    'service',
+    'group',
+    'envs',
+    'ports',
+    'depends_on',
+    'ram',
+    'log',
+    '__proto__',
+    'constructor',
+    '\u0000',
+    '😀',
+  ],
   ...[
     '1',
     '-0',
@@ -29,7 +42,16 @@ const PIECES = [
     '07:32',
     '\\u0000',
   ],
-  ...['[[service]]\n', '[[group]]\n', '[service.envs]\n', 'name = "a"\n', 'command = "x"\n', 'depends_on = ["a"]\n'],
+  ...[
+    '[[service]]\n',
+    '[[group]]\n',
+    '[service.envs]\n',
+    '[service.log]\n',
+    '[logs]\n',
+    'name = "a"\n',
+    'command = "x"\n',
+    'depends_on = ["a"]\n',
+  ],
 ];
 const piece = fc.constantFrom(...PIECES);
 
@@ -105,7 +127,18 @@ test('a valid config with lines left out, doubled and moved', () => {
 
 test('valid TOML with the right keys and any values', () => {
   const keys = ['name', 'group', 'isolation', 'rootfs', 'base', 'command', 'args', 'envs', 'workdir', 'cpus', 'ram'];
-  const key = fc.constantFrom(...keys, 'port', 'ports', 'depends_on', 'stop_timeout', 'other', '"odd.key"');
+  const key = fc.constantFrom(
+    ...keys,
+    'port',
+    'ports',
+    'depends_on',
+    'stop_timeout',
+    'log',
+    'log.max_size',
+    'log.keep_for',
+    'other',
+    '"odd.key"',
+  );
   const atom = fc.oneof(
     fc.constantFrom('"a"', '"b"', '"c"', '"80"', '"81:80"', '"A=1"', '"vm"', '"none"', '"/x"', '"1GiB"', '"5s"'),
     fc.constantFrom('1', '0.5', '-7', 'inf', 'nan', 'true', '2020-01-01', '99999999999999999999', '"\\u0000"', "''"),

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as v from 'valibot';
-import { ConfigSchema } from '../../src/protocol/service.ts';
+import { ConfigSchema, DEFAULT_LOG_SETTINGS } from '../../src/protocol/service.ts';
 import { parse, parseService, problemsOf, serviceText, shortProblems } from './harness.ts';
 
 test('a service with a name and a command gets every default', () => {
   const config = parse(serviceText());
   assert.deepEqual(config, {
     kernel: null,
+    logs: { keep_total_bytes: null },
     groups: [],
     services: [
       {
@@ -24,6 +25,7 @@ test('a service with a name and a command gets every default', () => {
         ports: [],
         depends_on: [],
         stop_timeout_ms: 10_000,
+        log: DEFAULT_LOG_SETTINGS,
       },
     ],
   });
@@ -79,11 +81,17 @@ test('a config with every key comes out whole, and fits the schema of the protoc
     ],
     depends_on: ['db'],
     stop_timeout_ms: 90_000,
+    log: DEFAULT_LOG_SETTINGS,
   });
 });
 
 test('an empty document is a config without services', () => {
-  assert.deepEqual(parse('# nothing yet\n'), { services: [], groups: [], kernel: null });
+  assert.deepEqual(parse('# nothing yet\n'), {
+    services: [],
+    groups: [],
+    kernel: null,
+    logs: { keep_total_bytes: null },
+  });
 });
 
 test('a group is closed to the outside unless it says otherwise', () => {
@@ -263,7 +271,7 @@ describe('keys', () => {
   test('an unknown key that resembles none is reported with all that there are, the refused one left out', () => {
     const [problem] = problemsOf(serviceText('volumes = []'));
     assert.equal(problem?.message, 'unknown key');
-    assert.match(problem?.expected ?? '', /^one of name, group, .*, stop_timeout$/);
+    assert.match(problem?.expected ?? '', /^one of name, group, .*, stop_timeout, log$/);
     assert.doesNotMatch(problem?.expected ?? '', /base/);
   });
 
@@ -292,4 +300,98 @@ test('the values of a group are checked', () => {
     '3:14 group[0].local_only: must be a boolean, not a string',
     '4:8 group[0].envs: must be an array or a table, not a string',
   ]);
+});
+
+describe('log settings', () => {
+  test('[service.log] belongs to the service above it, and every key of it is a setting', () => {
+    const config = parse(`
+      [[service]]
+      name = "web"
+      command = "httpd"
+
+      [service.log]
+      format = "json"
+      max_size = "1MiB"
+      max_age = "1d"
+      keep = 5
+      keep_total = "100MB"
+      keep_for = "30d"
+      compress = "gzip"
+      compress_delay = "10s"
+      max_line = "16KiB"
+      on_full = "drop"
+
+      [[service]]
+      name = "db"
+      command = "postgres"
+    `);
+    assert.deepEqual(v.parse(ConfigSchema, config), config);
+    assert.deepEqual(config.services[0]?.log, {
+      format: 'json',
+      max_size_bytes: 2 ** 20,
+      max_age_ms: 86_400_000,
+      keep_files: 5,
+      keep_total_bytes: 100e6,
+      keep_for_ms: 30 * 86_400_000,
+      compress: 'gzip',
+      compress_delay_ms: 10_000,
+      max_line_bytes: 16_384,
+      on_full: 'drop',
+    });
+    assert.deepEqual(config.services[1]?.log, DEFAULT_LOG_SETTINGS);
+  });
+
+  test('an inline table does, too; what it leaves out has its default', () => {
+    const { log } = parseService('log = { max_size = 4096, keep_for = "forever" }');
+    assert.deepEqual(log, { ...DEFAULT_LOG_SETTINGS, max_size_bytes: 4096, keep_for_ms: null });
+  });
+
+  test('the size of all logs of the home is limited in [logs]', () => {
+    assert.deepEqual(parse('[logs]\nkeep_total = "2GiB"\n').logs, { keep_total_bytes: 2 ** 31 });
+  });
+
+  const invalid: [line: string, problem: string][] = [
+    ['log = 1', '4:7 service[0].log: must be a table, not a number'],
+    ['log = { format = "xml" }', '4:18 service[0].log.format: is not a format'],
+    ['log = { max_size = "4095" }', '4:20 service[0].log.max_size: is less than 4 KiB'],
+    ['log = { max_size = "3GiB" }', '4:20 service[0].log.max_size: is more than 2 GiB'],
+    ['log = { max_size = "big" }', '4:20 service[0].log.max_size: is not a size'],
+    ['log = { max_size = 5000.5 }', '4:20 service[0].log.max_size: must be a whole number of bytes'],
+    ['log = { max_size = true }', '4:20 service[0].log.max_size: must be a size, not a boolean'],
+    ['log = { max_age = "1ms" }', '4:19 service[0].log.max_age: is shorter than 1s'],
+    ['log = { keep = -1 }', '4:16 service[0].log.keep: must not be negative'],
+    ['log = { keep = 1.5 }', '4:16 service[0].log.keep: must be a whole number'],
+    ['log = { keep_total = "1KiB" }', '4:22 service[0].log.keep_total: is less than 4 KiB'],
+    ['log = { keep_for = "always" }', '4:20 service[0].log.keep_for: is not a duration'],
+    ['log = { keep_for = "5000d" }', '4:20 service[0].log.keep_for: is longer than 3650d'],
+    [
+      'log = { keep_for = true }',
+      '4:20 service[0].log.keep_for: must be a number of seconds or a duration, not a boolean',
+    ],
+    ['log = { compress = "zstd" }', '4:20 service[0].log.compress: is not a kind of compression'],
+    ['log = { compress_delay = "2d" }', '4:26 service[0].log.compress_delay: is longer than 1d'],
+    ['log = { max_line = 1023 }', '4:20 service[0].log.max_line: is less than 1 KiB'],
+    ['log = { max_line = "17MiB" }', '4:20 service[0].log.max_line: is more than 16 MiB'],
+    ['log = { on_full = "wait" }', '4:19 service[0].log.on_full: is not known'],
+    ['log = { maxsize = 1 }', '4:9 service[0].log.maxsize: unknown key; did you mean "max_size"?'],
+  ];
+  for (const [line, problem] of invalid) {
+    test(`${line} is a problem`, () => assert.deepEqual(shortProblems(serviceText(line)), [problem]));
+  }
+
+  test('problems are found in tables that stand by themselves', () => {
+    assert.deepEqual(shortProblems(serviceText('[service.log]', 'compres = "gzip"')), [
+      '5:1 service[0].log.compres: unknown key; did you mean "compress"?',
+    ]);
+    assert.deepEqual(shortProblems('[logs]\nkeep_total = "x"\nkeep = 1\n'), [
+      '2:14 logs.keep_total: is not a size',
+      '3:1 logs.keep: unknown key',
+    ]);
+    assert.deepEqual(shortProblems('logs = "x"\n'), ['1:8 logs: must be a table, not a string']);
+  });
+
+  test('a problem says what was expected', () => {
+    const [problem] = problemsOf(serviceText('log = { max_size = 1 }'));
+    assert.equal(problem?.expected, 'a size such as "10MiB", from 4 KiB to 2 GiB');
+  });
 });

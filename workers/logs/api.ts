@@ -14,6 +14,7 @@ import {
 } from '../../src/protocol/logs.ts';
 import { expose } from '../../src/threads/comlink.ts';
 import { Capture } from './capture.ts';
+import { DiskPace } from './disk-pace.ts';
 import { isServiceName, type StreamId, streamKey } from './file-names.ts';
 import { FrameMemory } from './framer.ts';
 import { LogReader } from './log-reader.ts';
@@ -35,6 +36,7 @@ export interface LogsOptions {
 /** Makes the api that the worker exposes. Everything it does is done in the thread that calls this. */
 export function createLogs({ logDir, post, clock }: LogsOptions): LogsApi {
   const memory = new FrameMemory();
+  const pace = new DiskPace();
   const captures = new Map<string, Capture>();
   const readers = new Set<LogReader>();
   /** Removals under way, by service. */
@@ -44,12 +46,14 @@ export function createLogs({ logDir, post, clock }: LogsOptions): LogsApi {
   const startCapture = (source: StreamSource): void => {
     const key = streamKey(source);
     checkSource(source);
+    const marker = source.marker === undefined ? null : markerBytes(source.marker);
     if (isClosed) throw new MonocoreError('Internal', `${key} cannot be opened: the log worker is closed`);
     if (captures.has(key)) throw new MonocoreError('Internal', `${key} is open already`);
     const capture: Capture = new Capture({
       source,
       logDir,
       memory,
+      pace,
       clock,
       post,
       onRecords: (id, settled) => {
@@ -58,6 +62,7 @@ export function createLogs({ logDir, post, clock }: LogsOptions): LogsApi {
       onEnded: () => captures.delete(key),
     });
     captures.set(key, capture);
+    if (marker) capture.expectMarker(marker);
   };
 
   const read = async (query: LogQuery, port: MessagePort): Promise<void> => {
@@ -133,9 +138,8 @@ export function createLogs({ logDir, post, clock }: LogsOptions): LogsApi {
 }
 
 /** A name becomes a path, so nothing but a name may pass, whoever calls. */
-function checkSource({ service, stream, maxFileBytes }: StreamSource): void {
+function checkSource({ service, stream }: StreamSource): void {
   if (!isServiceName(service) || !STREAM_NAMES.includes(stream)) {
     throw new MonocoreError('Internal', `${service}.${stream} is no name of a stream`);
   }
-  if (!(maxFileBytes >= 1)) throw new MonocoreError('Internal', `maxFileBytes of ${service} is ${maxFileBytes}`);
 }

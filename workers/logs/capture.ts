@@ -3,17 +3,23 @@ import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import type { Clock } from '../../src/clock.ts';
 import { errorText } from '../../src/errors.ts';
 import type { LogEvent, StreamSource } from '../../src/protocol/logs.ts';
+import type { DiskPace } from './disk-pace.ts';
 import type { Position, StreamId } from './file-names.ts';
-import { type FrameMemory, INPUT_START, recordLabel } from './framer.ts';
+import { type FrameMemory, type Framer, INPUT_START } from './framer.ts';
+import { JsonFramer } from './json-framer.ts';
 import { searchMarker } from './marker.ts';
+import { mendTail } from './mend.ts';
 import { RecordSink } from './record-sink.ts';
+import { RecordWriter } from './record-writer.ts';
 import { RollingFile } from './rolling-file.ts';
+import { TextFramer } from './text-framer.ts';
 
 /** What captures share, and whom they tell. */
 export interface CaptureOptions {
   readonly source: StreamSource;
   readonly logDir: string;
   readonly memory: FrameMemory;
+  readonly pace: DiskPace;
   readonly clock: Clock;
   readonly post: (event: LogEvent) => void;
   /** More records are in the files, up to `settled`. */
@@ -31,37 +37,46 @@ export class Capture {
   readonly #options: CaptureOptions;
   readonly #socket: Socket;
   readonly #file: RollingFile;
+  readonly #framer: Framer;
   readonly #sink: RecordSink;
   #bytes = 0;
   #marker: Buffer | null = null;
   /** How many bytes of the marker's start came last; they are not with the sink. */
   #held = 0;
-  #hasEnded = false;
+  #ended: Promise<void> | null = null;
 
   /** Throws the system's error when the fd is no pipe; it stays open then. */
   constructor(options: CaptureOptions) {
-    const { source, memory, clock, post, onRecords, logDir } = options;
-    const { service, stream, maxFileBytes } = source;
-    this.id = { service, stream };
+    const { source, memory, pace, clock, post, onRecords, logDir } = options;
+    const { service, stream, settings, continues = false } = source;
+    const id: StreamId = { service, stream };
+    this.id = id;
     this.#options = options;
-    this.#file = new RollingFile({ logDir, id: this.id, maxFileBytes });
+    this.#file = new RollingFile({
+      logDir,
+      id,
+      maxFileBytes: settings.max_size_bytes,
+      maxAgeMs: settings.max_age_ms,
+      mend: (lastRecord, nowMs) => this.#mend(lastRecord, nowMs, continues),
+      onFinished: (number) => post({ type: 'file-finished', ...id, number }),
+    });
+    const framerOptions = { memory, id, maxLineBytes: settings.max_line_bytes };
+    this.#framer = settings.format === 'json' ? new JsonFramer(framerOptions) : new TextFramer(framerOptions);
+    const onWritten = (): void => {
+      const { settled } = this.#file;
+      if (settled) onRecords(id, settled);
+    };
     this.#sink = new RecordSink({
       memory,
-      file: this.#file,
-      label: recordLabel(service, stream),
+      writer: new RecordWriter({ file: this.#file, clock, pace, onWritten }),
+      framer: this.#framer,
       clock,
-      onWritten: () => {
-        const { settled } = this.#file;
-        if (settled) onRecords(this.id, settled);
-      },
-      onStalled: (error) => {
-        this.#socket.pause();
-        post({ type: 'stalled', ...this.id, error: errorText(error) });
-      },
-      onRecovered: () => {
-        post({ type: 'recovered', ...this.id });
-        this.#socket.resume();
-      },
+      onFull: settings.on_full,
+      onHold: () => this.#socket.pause(),
+      onReady: () => this.#socket.resume(),
+      onStalled: (error) => post({ type: 'stalled', ...id, error: errorText(error) }),
+      onRecovered: () => post({ type: 'recovered', ...id }),
+      onDropped: (dropped) => post({ type: 'dropped', ...id, ...dropped }),
     });
     const socketOptions: SocketConstructorOpts & ConnectOpts = {
       fd: source.fd,
@@ -99,9 +114,17 @@ export class Capture {
       this.#socket.destroy();
       await closed;
     }
-    const lostBytes = this.#sink.finish();
-    this.#end();
+    const { lostBytes, isStuck } = await this.#sink.finish();
+    if (isStuck) this.#file.abandon();
+    await this.#end();
     return lostBytes;
+  }
+
+  /** A line that a crash cut off is one record more where the stream goes on, and one record less where it is new. */
+  #mend(lastRecord: Buffer, nowMs: number, continues: boolean): Buffer {
+    const mend = mendTail(lastRecord, { id: this.id, continues, nowMs });
+    if (continues && mend.length > 0) this.#framer.continueLine();
+    return mend;
   }
 
   #take(length: number): boolean {
@@ -138,14 +161,18 @@ export class Capture {
   #finish(): void {
     this.#release();
     this.#sink.endLine();
-    this.#sink.afterWrites(() => this.#end());
+    this.#sink.afterWrites(() => void this.#end());
   }
 
-  #end(): void {
-    if (this.#hasEnded) return;
-    this.#hasEnded = true;
+  #end(): Promise<void> {
+    this.#ended ??= this.#tellEnd();
+    return this.#ended;
+  }
+
+  async #tellEnd(): Promise<void> {
+    await this.#sink.finish();
     this.#file.close();
     this.#options.onEnded();
-    this.#options.post({ type: 'stream-ended', ...this.id, bytes: this.#bytes, lines: this.#sink.lines });
+    this.#options.post({ type: 'stream-ended', ...this.id, bytes: this.#bytes, lines: this.#framer.lines });
   }
 }

@@ -1,55 +1,62 @@
-/** From the bytes of a stream to its files: framing, writing, and patience when writing fails. */
+/** From the bytes of a stream to its files: framing, writing, and patience when writing fails or takes long. */
 import type { Clock } from '../../src/clock.ts';
-import { endLine, type FrameMemory, frame, INPUT_START, newFramerState, OUTPUT_START } from './framer.ts';
-import type { RollingFile } from './rolling-file.ts';
+import { errorCode, errorText } from '../../src/errors.ts';
+import { type Dropped, DropReport } from './drop-report.ts';
+import { type FrameMemory, type Framer, LF } from './framer.ts';
+import type { RecordWriter } from './record-writer.ts';
+import { copyOutput, type DiskStep, DONE, frameStep, isDiskStep, leftOf, type Step } from './steps.ts';
 
 const RETRY_DELAY_MS = 250;
 const RETRY_DELAY_MAX_MS = 5000;
+/** How long {@link RecordSink.finish} waits for a disk that does not answer. */
+const FINISH_TIMEOUT_MS = 2000;
 
-/** Work that waits for the disk, in order. */
-type Step =
-  | { readonly type: 'open' }
-  /** Records that were framed already. */
-  | { readonly type: 'framed'; readonly bytes: Buffer }
-  /** Bytes of the stream; at most as many as the memory takes as input. */
-  | { readonly type: 'raw'; readonly bytes: Buffer }
-  | { readonly type: 'end-line' }
-  | { readonly type: 'call'; readonly run: () => void };
+/** Codes of the system for "no space". */
+const FULL = new Set(['ENOSPC', 'EDQUOT']);
 
-const DONE: readonly Step[] = Object.freeze([]);
+/** A time in which writing fails. */
+interface Spell {
+  readonly delayMs: number;
+  readonly cancel: () => void;
+  /** Bytes that come meanwhile are dropped; null where their writer waits. */
+  readonly drops: { lines: number; bytes: number; readonly reason: string } | null;
+}
 
 /** What a sink writes to, and whom it tells. */
 export interface RecordSinkOptions {
   readonly memory: FrameMemory;
-  readonly file: RollingFile;
-  /** See `recordLabel`. */
-  readonly label: Uint8Array;
+  readonly writer: RecordWriter;
+  readonly framer: Framer;
   readonly clock: Clock;
-  /** Something was written; called once per piece. */
-  readonly onWritten: () => void;
-  /** Writing fails: give nothing more until `onRecovered`, or it is kept in memory. Once per spell. */
+  readonly onFull: 'block' | 'drop';
+  /** Give nothing more until `onReady`, or it is kept in memory. */
+  readonly onHold: () => void;
+  readonly onReady: () => void;
+  /** Writing fails; told once per spell. */
   readonly onStalled: (error: unknown) => void;
   readonly onRecovered: () => void;
+  /** What was dropped since it was called last. */
+  readonly onDropped: (dropped: Dropped) => void;
 }
 
 /**
  * Takes a stream in order and writes it exactly once. While writing fails, what it was given last is kept and tried
- * again from where it stood, first after 250 ms, then after twice as long each time up to 5 s.
+ * again from where it stood, first after 250 ms, then after twice as long each time up to 5 s. While the disk is slow it
+ * is written to on libuv's pool, one piece at a time.
  */
 export class RecordSink {
   readonly #options: RecordSinkOptions;
-  readonly #framer = newFramerState();
+  readonly #report: DropReport;
   readonly #waiting: Step[] = [];
-  #fault: unknown = null;
-  #spell: { delayMs: number; cancel: () => void } | null = null;
+  #spell: Spell | null = null;
+  /** Set while work is done on the pool. */
+  #running: Promise<void> | null = null;
+  #isHeld = false;
+  #isFinishing = false;
 
   constructor(options: RecordSinkOptions) {
     this.#options = options;
-  }
-
-  /** Lines that have ended. */
-  get lines(): number {
-    return this.#framer.lines;
+    this.#report = new DropReport(options.clock, options.onDropped);
   }
 
   /** Opens the file, so that it is there before the stream says anything. */
@@ -59,13 +66,16 @@ export class RecordSink {
 
   /** Takes bytes [from, to) of the memory, which must lie in its input. */
   write(from: number, to: number): void {
-    if (this.#waiting.length === 0) this.#keep(this.#writeRaw(from, to));
-    else this.#waiting.push({ type: 'raw', bytes: Buffer.from(this.#options.memory.bytes.subarray(from, to)) });
+    const { bytes } = this.#options.memory;
+    if (this.#spell?.drops) this.#drop(bytes.subarray(from, to));
+    else if (this.#isAtOnce) this.#keep(this.#writeRaw(from, to));
+    else this.#enqueue({ type: 'raw', bytes: Buffer.from(bytes.subarray(from, to)) });
   }
 
   /** Takes bytes from elsewhere; at most as many as the memory takes as input. */
   writeBytes(bytes: Buffer): void {
-    this.#submit({ type: 'raw', bytes });
+    if (this.#spell?.drops) this.#drop(bytes);
+    else this.#submit({ type: 'raw', bytes });
   }
 
   /** Ends the line that has begun, if one has. */
@@ -73,28 +83,51 @@ export class RecordSink {
     this.#submit({ type: 'end-line' });
   }
 
-  /** Calls `run` once everything that was given before is in the file; at once when it is already. */
+  /**
+   * Calls `run` once everything that was given before is in the file; at once when it is already, or when the disk is
+   * full and what comes is dropped.
+   */
   afterWrites(run: () => void): void {
-    this.#submit({ type: 'call', run });
+    if (this.#spell?.drops && !this.#running) this.#settle(this.#work());
+    if (this.#spell?.drops) run();
+    else this.#submit({ type: 'call', run });
   }
 
   /**
    * Tries a last time to write what waits, then gives up.
    *
-   * @returns bytes that are lost
+   * @returns bytes that are lost, without those that are dropped because the disk is full; and whether a write is still
+   * on its way, so that the file must not be closed
    */
-  finish(): number {
+  async finish(): Promise<{ lostBytes: number; isStuck: boolean }> {
+    this.#isFinishing = true;
     this.#spell?.cancel();
-    this.#work();
-    let lostBytes = 0;
+    const isStuck = await this.#lastTry();
+    let lostBytes = this.#options.writer.pendingBytes;
     for (const step of this.#waiting) if ('bytes' in step) lostBytes += step.bytes.length;
     this.#waiting.length = 0;
-    return lostBytes;
+    const drops = this.#spell?.drops;
+    if (drops && lostBytes > 0) this.#report.add({ lines: 0, bytes: lostBytes });
+    this.#report.close();
+    return { lostBytes: drops ? 0 : lostBytes, isStuck };
+  }
+
+  get #isAtOnce(): boolean {
+    return this.#waiting.length === 0 && !this.#running && !this.#options.writer.isSlow;
   }
 
   #submit(step: Step): void {
-    if (this.#waiting.length > 0) this.#waiting.push(step);
-    else this.#keep(this.#perform(step));
+    if (this.#isAtOnce) {
+      this.#waiting.push(step);
+      if (!this.#work()) this.#stall();
+    } else {
+      this.#enqueue(step);
+    }
+  }
+
+  #enqueue(step: Step): void {
+    this.#waiting.push(step);
+    if (!this.#running && !this.#spell) this.#attempt();
   }
 
   #keep(left: readonly Step[]): void {
@@ -103,81 +136,107 @@ export class RecordSink {
     this.#stall();
   }
 
-  /** Returns what is left of `step`, for a later try. */
-  #perform(step: Step): readonly Step[] {
-    const { memory, clock } = this.#options;
-    switch (step.type) {
-      case 'open':
-        return this.#open() ? DONE : [step];
-      case 'framed': {
-        const at = this.#put(step.bytes, 0, step.bytes.length);
-        return at === step.bytes.length ? DONE : [{ type: 'framed', bytes: step.bytes.subarray(at) }];
-      }
-      case 'raw':
-        memory.bytes.set(step.bytes, INPUT_START);
-        return this.#writeRaw(INPUT_START, INPUT_START + step.bytes.length);
-      case 'end-line':
-        memory.setPrefix(this.#options.label, clock.now());
-        endLine(memory, this.#framer);
-        return this.#putOutput();
-      case 'call':
-        this.#recover();
-        step.run();
-        return DONE;
-    }
+  #attempt(): void {
+    if (this.#options.writer.isSlow) this.#running = this.#attemptAsync();
+    else this.#settle(this.#work());
   }
 
+  async #attemptAsync(): Promise<void> {
+    this.#hold();
+    const isDone = await this.#workAsync();
+    this.#running = null;
+    this.#settle(isDone);
+  }
+
+  #settle(isDone: boolean): void {
+    if (!isDone) {
+      this.#stall();
+      return;
+    }
+    const drops = this.#spell?.drops;
+    if (drops && drops.bytes > 0) {
+      const { lines, bytes, reason } = drops;
+      drops.lines = 0;
+      drops.bytes = 0;
+      this.#waiting.push({ type: 'end-line' }, { type: 'gap', gap: { lines, bytes, reason } });
+      this.#attempt();
+      return;
+    }
+    this.#recover();
+    this.#release();
+  }
+
+  /** Works off what waits; false when writing fails. */
+  #work(): boolean {
+    for (let step = this.#waiting.shift(); step; step = this.#waiting.shift()) {
+      const left = isDiskStep(step) ? this.#perform(step) : this.#expand(step);
+      this.#waiting.unshift(...left);
+      if (left.length > 0 && isDiskStep(step)) return false;
+    }
+    return true;
+  }
+
+  async #workAsync(): Promise<boolean> {
+    for (let step = this.#waiting.shift(); step; step = this.#waiting.shift()) {
+      const left = isDiskStep(step) ? await this.#performAsync(step) : this.#expand(step);
+      this.#waiting.unshift(...left);
+      if (left.length > 0 && isDiskStep(step)) return false;
+    }
+    return true;
+  }
+
+  /** What `step` comes to, as work on the disk. */
+  #expand(step: Exclude<Step, DiskStep>): readonly Step[] {
+    if (step.type !== 'call')
+      return frameStep(step, this.#options.memory, this.#options.framer, this.#options.clock.now());
+    this.#recover();
+    step.run();
+    return DONE;
+  }
+
+  /** Returns what is left of `step`, for a later try. */
+  #perform(step: DiskStep): readonly Step[] {
+    const { writer } = this.#options;
+    if (step.type === 'open') return writer.open() ? DONE : [step];
+    return leftOf(step.bytes, writer.write(step.bytes, 0, step.bytes.length));
+  }
+
+  async #performAsync(step: DiskStep): Promise<readonly Step[]> {
+    const { writer } = this.#options;
+    if (step.type === 'open') return (await writer.openAsync()) ? DONE : [step];
+    return leftOf(step.bytes, await writer.writeAsync(step.bytes));
+  }
+
+  /** The way of a chunk while all is well: nothing is copied. */
   #writeRaw(from: number, to: number): readonly Step[] {
-    const { memory, label, clock } = this.#options;
-    memory.setPrefix(label, clock.now());
+    const { memory, framer, clock, writer } = this.#options;
+    const nowMs = clock.now();
     let at = from;
     while (at < to) {
-      at = frame(memory, this.#framer, at, to);
-      const left = this.#putOutput();
-      if (left.length > 0) {
-        return at === to ? left : [...left, { type: 'raw', bytes: Buffer.from(memory.bytes.subarray(at, to)) }];
+      at = framer.frame(at, to, nowMs);
+      const { output, outputStart, outputEnd } = memory;
+      const written = writer.write(output, outputStart, outputEnd);
+      if (written < outputEnd) {
+        const left = copyOutput(memory, written);
+        return at === to ? [left] : [left, { type: 'raw', bytes: Buffer.from(memory.bytes.subarray(at, to)) }];
       }
     }
     return DONE;
   }
 
-  /** Writes the memory's output. What is left is copied: the memory belongs to the next stream. */
-  #putOutput(): readonly Step[] {
-    const { bytes, outputEnd } = this.#options.memory;
-    const at = this.#put(bytes, OUTPUT_START, outputEnd);
-    return at === outputEnd ? DONE : [{ type: 'framed', bytes: Buffer.from(bytes.subarray(at, outputEnd)) }];
-  }
-
-  #put(bytes: Buffer, from: number, to: number): number {
-    const { file, clock, onWritten } = this.#options;
-    const at = file.write(bytes, from, to, clock.now(), (error) => {
-      this.#fault = error;
-    });
-    if (at > from) onWritten();
-    return at;
-  }
-
-  #open(): boolean {
-    try {
-      this.#options.file.open(this.#options.clock.now());
-    } catch (error) {
-      this.#fault = error;
-      return false;
-    }
-    this.#options.onWritten();
-    return true;
-  }
-
   #stall(): void {
-    const isNew = this.#spell === null;
-    const delayMs = this.#spell ? Math.min(this.#spell.delayMs * 2, RETRY_DELAY_MAX_MS) : RETRY_DELAY_MS;
-    this.#spell = { delayMs, cancel: this.#options.clock.after(delayMs, () => this.#retry()) };
-    if (isNew) this.#options.onStalled(this.#fault);
-  }
-
-  #retry(): void {
-    if (this.#work()) this.#recover();
-    else this.#stall();
+    if (this.#isFinishing) return;
+    const { clock, onFull, onStalled, writer } = this.#options;
+    const spell = this.#spell;
+    spell?.cancel();
+    const delayMs = spell ? Math.min(spell.delayMs * 2, RETRY_DELAY_MAX_MS) : RETRY_DELAY_MS;
+    const cancel = clock.after(delayMs, () => this.#attempt());
+    const dropsNow = onFull === 'drop' && FULL.has(errorCode(writer.fault) ?? '');
+    const drops = spell?.drops ?? (dropsNow ? { lines: 0, bytes: 0, reason: errorText(writer.fault) } : null);
+    this.#spell = { delayMs, cancel, drops };
+    if (drops) this.#release();
+    else this.#hold();
+    if (!spell) onStalled(writer.fault);
   }
 
   #recover(): void {
@@ -185,16 +244,45 @@ export class RecordSink {
     this.#spell.cancel();
     this.#spell = null;
     this.#options.onRecovered();
+    this.#report.endSpell();
   }
 
-  /** Works off what waits; false when writing fails. */
-  #work(): boolean {
-    for (let step = this.#waiting.shift(); step; step = this.#waiting.shift()) {
-      const left = this.#perform(step);
-      if (left.length === 0) continue;
-      this.#waiting.unshift(...left);
+  #drop(bytes: Buffer): void {
+    const drops = this.#spell?.drops;
+    if (!drops) return;
+    let lines = 0;
+    for (let at = bytes.indexOf(LF); at !== -1; at = bytes.indexOf(LF, at + 1)) lines += 1;
+    drops.lines += lines;
+    drops.bytes += bytes.length;
+    this.#report.add({ lines, bytes: bytes.length });
+  }
+
+  #hold(): void {
+    if (this.#isHeld) return;
+    this.#isHeld = true;
+    this.#options.onHold();
+  }
+
+  #release(): void {
+    if (!this.#isHeld) return;
+    this.#isHeld = false;
+    this.#options.onReady();
+  }
+
+  /** Returns whether the disk did not answer. */
+  async #lastTry(): Promise<boolean> {
+    const work = (async () => {
+      await this.#running;
+      if (this.#options.writer.isSlow) await this.#workAsync();
+      else this.#work();
       return false;
-    }
-    return true;
+    })();
+    let cancel = () => {};
+    const timeout = new Promise<true>((resolve) => {
+      cancel = this.#options.clock.after(FINISH_TIMEOUT_MS, () => resolve(true));
+    });
+    const isStuck = await Promise.race([work, timeout]);
+    cancel();
+    return isStuck;
   }
 }

@@ -1,13 +1,31 @@
 /** The order of records of several streams: by the time at their start, as text of fixed width. */
+import { isoTime } from '../../src/clock.ts';
 import { TIME_BYTES } from './framer.ts';
 
+/** Bytes at the start of a record that tell its time, in either format. */
+export const RECORD_HEAD_BYTES = 33;
+
+const BRACE = 0x7b;
+const COLON = 0x3a;
+const COMMA = 0x2c;
+/** Where the digits of `{"level":30,"time":1763884800123,` start; 13 of them from 2001 to 2286. */
+const JSON_TIME_START = 19;
+const JSON_TIME_END = 32;
+
 /**
- * The time at the start of a record, or `otherwise` when there is none: a record that was cut off, or that another
- * program wrote, stays with its neighbour.
+ * The time at the start of a record, RFC 3339, or `otherwise` when there is none: a record that was cut off, or that
+ * another program wrote, stays with its neighbour.
  */
 export function recordTime(bytes: Buffer, at: number, otherwise: string): string {
+  if (bytes[at] === BRACE) return jsonRecordTime(bytes, at) ?? otherwise;
   const isTime = bytes[at + 4] === 0x2d && bytes[at + 10] === 0x54 && bytes[at + TIME_BYTES - 1] === 0x5a;
   return isTime ? bytes.toString('latin1', at, at + TIME_BYTES) : otherwise;
+}
+
+function jsonRecordTime(bytes: Buffer, at: number): string | null {
+  if (bytes[at + JSON_TIME_START - 1] !== COLON || bytes[at + JSON_TIME_END] !== COMMA) return null;
+  const epochMs = Number(bytes.toString('latin1', at + JSON_TIME_START, at + JSON_TIME_END));
+  return Number.isSafeInteger(epochMs) ? isoTime(epochMs) : null;
 }
 
 /** A stream at one of its records. */

@@ -1,5 +1,5 @@
 /** The numbered files of one stream, as their writer sees them. Knows of records only that a newline ends each. */
-import * as nodeFs from 'node:fs';
+import { constants } from 'node:fs';
 import { join } from 'node:path';
 import { errorCode } from '../../src/errors.ts';
 import {
@@ -11,31 +11,27 @@ import {
   streamKey,
   temporaryLinkName,
 } from './file-names.ts';
+import {
+  type AsyncFiles,
+  asyncFiles as asyncNodeFiles,
+  call,
+  type FileStatus,
+  type Files,
+  type FileWork,
+  runAsync,
+  runSync,
+  syncFiles,
+} from './files.ts';
 import { LF } from './framer.ts';
+import { readFirstTime, readLastRecord } from './torn-file.ts';
 
-/** What is used of `node:fs`; tests put faults in its place. */
-export type FileSystem = Pick<
-  typeof nodeFs,
-  | 'chmodSync'
-  | 'closeSync'
-  | 'fchmodSync'
-  | 'fstatSync'
-  | 'mkdirSync'
-  | 'openSync'
-  | 'readSync'
-  | 'readdirSync'
-  | 'renameSync'
-  | 'rmSync'
-  | 'statSync'
-  | 'symlinkSync'
-  | 'writeSync'
->;
-
-const { O_APPEND, O_CREAT, O_EXCL, O_RDWR } = nodeFs.constants;
+const { O_APPEND, O_CREAT, O_EXCL, O_RDWR } = constants;
 
 /** How often the file is looked for under its name while there is something to write. */
 const CHECK_INTERVAL_MS = 1000;
-const NEWLINE = Buffer.from([LF]);
+const FILE_MODE = 0o644;
+const FOLDER_MODE = 0o755;
+const NOTHING = Buffer.alloc(0);
 
 /** Where and how to write. */
 export interface RollingFileOptions {
@@ -44,41 +40,58 @@ export interface RollingFileOptions {
   readonly id: StreamId;
   /** A file is rolled at the first newline at or past this many bytes; one record is never split over two files. */
   readonly maxFileBytes: number;
-  readonly fs?: FileSystem;
+  /** A file is rolled by the record that comes this long after its first one; null for never. */
+  readonly maxAgeMs?: number | null;
+  /** What to add to a file that is there already, so that it ends in a whole record; see `mendTail`. */
+  readonly mend: (lastRecord: Buffer, nowMs: number) => Buffer;
+  /** Nothing is written to that file any more. */
+  readonly onFinished?: (number: number) => void;
+  readonly files?: Files;
+  readonly asyncFiles?: AsyncFiles;
+}
+
+/** How far a write came. */
+interface Progress {
+  at: number;
 }
 
 /**
  * Appends to the newest file of a stream and goes on to the next number at a newline. A file that was written is never
  * renamed, truncated or overwritten, so whoever follows the files loses and repeats nothing.
  *
- * Synchronous, and nothing is buffered here: what {@link RollingFile.write} says is written, the kernel has.
+ * Nothing is buffered here: what a write says is written, the kernel has. One call at a time.
  */
 export class RollingFile {
-  readonly #logDir: string;
-  readonly #id: StreamId;
-  readonly #maxFileBytes: number;
-  readonly #fs: FileSystem;
+  readonly #options: RollingFileOptions;
+  readonly #files: Files;
+  readonly #asyncFiles: AsyncFiles;
   #fd = -1;
   #number = 0;
   #sizeBytes = 0;
+  #startedAtMs = 0;
   #atRecordStart = true;
-  /** The last byte of the file that was there belongs to a record that a crash cut off. */
-  #isTorn = false;
+  /** What is to be added before anything else: a crash cut the last record off. */
+  #mend: Buffer = NOTHING;
   #isLinked = false;
   #checkedAtMs = Number.NEGATIVE_INFINITY;
   #settledBytes = 0;
+  #dev: number | null = null;
 
-  constructor({ logDir, id, maxFileBytes, fs = nodeFs }: RollingFileOptions) {
-    this.#logDir = logDir;
-    this.#id = id;
-    this.#maxFileBytes = maxFileBytes;
-    this.#fs = fs;
+  constructor(options: RollingFileOptions) {
+    this.#options = options;
+    this.#files = options.files ?? syncFiles;
+    this.#asyncFiles = options.asyncFiles ?? asyncNodeFiles;
   }
 
   /** End of the last whole record; null until the file is open and its end mended. */
   get settled(): Position | null {
-    if (this.#fd === -1 || this.#isTorn) return null;
+    if (this.#fd === -1 || this.#mend.length > 0) return null;
     return { number: this.#number, offset: this.#settledBytes };
+  }
+
+  /** Device of the current file, see stat(2); null until one is open. */
+  get dev(): number | null {
+    return this.#dev;
   }
 
   /**
@@ -87,13 +100,12 @@ export class RollingFile {
    * @param nowMs milliseconds of the wall clock
    */
   open(nowMs: number): void {
-    if (this.#fd === -1) this.#openNewest(nowMs);
-    if (!this.#isLinked) this.#link();
-    if (this.#isTorn) {
-      // A byte of its own: it may fail like any other write, and nothing may come before it.
-      this.#append(NEWLINE, 0, 1);
-      this.#isTorn = false;
-    }
+    runSync(this.#open(nowMs), this.#files);
+  }
+
+  /** As {@link RollingFile.open}, without stopping the thread. */
+  openAsync(nowMs: number): Promise<void> {
+    return runAsync(this.#open(nowMs), this.#asyncFiles);
   }
 
   /**
@@ -101,40 +113,77 @@ export class RollingFile {
    * system's error, and what is left may be given again at any time.
    */
   write(bytes: Buffer, from: number, to: number, nowMs: number, onFault: (error: unknown) => void): number {
-    let at = from;
+    const progress = { at: from };
     try {
-      while (at < to) {
-        this.open(nowMs);
-        // The clock may step back, too.
-        if (Math.abs(nowMs - this.#checkedAtMs) >= CHECK_INTERVAL_MS) this.#check(nowMs);
-        if (this.#atRecordStart && this.#sizeBytes >= this.#maxFileBytes) this.#roll(nowMs);
-        at += this.#append(bytes, at, this.#endInFile(bytes, at, to));
-      }
+      runSync(this.#write(bytes, progress, to, nowMs), this.#files);
     } catch (error) {
       this.#checkedAtMs = Number.NEGATIVE_INFINITY;
       onFault(error);
     }
-    return at;
+    return progress.at;
   }
 
-  /** Closes the file. Nothing is lost by it: nothing is buffered. */
+  /** As {@link RollingFile.write}, for all of `bytes`, without stopping the thread. They must not change meanwhile. */
+  async writeAsync(bytes: Buffer, nowMs: number, onFault: (error: unknown) => void): Promise<number> {
+    const progress = { at: 0 };
+    try {
+      await runAsync(this.#write(bytes, progress, bytes.length, nowMs), this.#asyncFiles);
+    } catch (error) {
+      this.#checkedAtMs = Number.NEGATIVE_INFINITY;
+      onFault(error);
+    }
+    return progress.at;
+  }
+
+  /** Closes the file; nothing is buffered. */
   close(): void {
-    if (this.#fd !== -1) this.#fs.closeSync(this.#fd);
+    if (this.#fd !== -1) this.#files.close(this.#fd);
     this.#fd = -1;
+  }
+
+  /** Gives the file up while a write is on its way: its number would be used for another one if it were closed. */
+  abandon(): void {
+    this.#fd = -1;
+  }
+
+  *#open(nowMs: number): FileWork<void> {
+    if (this.#fd === -1) yield* this.#openNewest(nowMs);
+    if (!this.#isLinked) yield* this.#link();
+    while (this.#mend.length > 0) {
+      const written = yield* this.#append(this.#mend, 0, this.#mend.length, nowMs);
+      this.#mend = this.#mend.subarray(written);
+    }
+  }
+
+  *#write(bytes: Buffer, progress: Progress, to: number, nowMs: number): FileWork<void> {
+    while (progress.at < to) {
+      yield* this.#open(nowMs);
+      // The clock may step back, too.
+      if (Math.abs(nowMs - this.#checkedAtMs) >= CHECK_INTERVAL_MS) yield* this.#check(nowMs);
+      if (this.#atRecordStart && this.#isFull(nowMs)) yield* this.#roll(nowMs);
+      progress.at += yield* this.#append(bytes, progress.at, this.#endInFile(bytes, progress.at, to), nowMs);
+    }
+  }
+
+  #isFull(nowMs: number): boolean {
+    const { maxFileBytes, maxAgeMs = null } = this.#options;
+    if (this.#sizeBytes >= maxFileBytes) return true;
+    return maxAgeMs !== null && this.#sizeBytes > 0 && nowMs - this.#startedAtMs >= maxAgeMs;
   }
 
   /** How much of bytes [at, to) goes to the current file: up to the newline that fills it. */
   #endInFile(bytes: Buffer, at: number, to: number): number {
-    const roomBytes = this.#maxFileBytes - this.#sizeBytes;
+    const roomBytes = this.#options.maxFileBytes - this.#sizeBytes;
     if (to - at < roomBytes) return to;
     const newline = bytes.indexOf(LF, at + Math.max(0, roomBytes - 1));
     return newline === -1 || newline >= to ? to : newline + 1;
   }
 
   /** One write, which may be short. */
-  #append(bytes: Buffer, from: number, to: number): number {
-    const written = this.#fs.writeSync(this.#fd, bytes, from, to - from);
-    if (written === 0) throw new Error(`${fileName(this.#id, this.#number)} takes no bytes`);
+  *#append(bytes: Buffer, from: number, to: number, nowMs: number): FileWork<number> {
+    const written = yield* call('write', this.#fd, bytes, from, to - from);
+    if (written === 0) throw new Error(`${this.#name} takes no bytes`);
+    if (this.#sizeBytes === 0) this.#startedAtMs = nowMs;
     const end = from + written;
     this.#sizeBytes += written;
     this.#atRecordStart = bytes[end - 1] === LF;
@@ -143,39 +192,45 @@ export class RollingFile {
     return written;
   }
 
-  #openNewest(nowMs: number): void {
-    this.#makeFolder();
-    const key = streamKey(this.#id);
-    let newest = 0;
-    for (const name of this.#fs.readdirSync(this.#logDir)) {
+  get #name(): string {
+    return fileName(this.#options.id, this.#number);
+  }
+
+  *#openNewest(nowMs: number): FileWork<void> {
+    yield* this.#makeFolder();
+    const { logDir, id, mend } = this.#options;
+    const key = streamKey(id);
+    let isPlain = false;
+    for (const name of yield* call('readdir', logDir)) {
       const parsed = parseFileName(name);
-      if (parsed && streamKey(parsed) === key) newest = Math.max(newest, parsed.number);
+      if (!parsed || streamKey(parsed) !== key || parsed.number < this.#number) continue;
+      isPlain = parsed.form === 'plain' || (isPlain && parsed.number === this.#number);
+      this.#number = parsed.number;
     }
-    if (newest === 0) {
-      this.#roll(nowMs);
-      return;
-    }
-    const fd = this.#fs.openSync(join(this.#logDir, fileName(this.#id, newest)), O_RDWR | O_APPEND);
+    // Only finished files are compressed: where the newest one is, somebody removed those after it.
+    if (!isPlain) return yield* this.#roll(nowMs);
+    const fd = yield* call('open', join(logDir, this.#name), O_RDWR | O_APPEND);
     try {
-      const { size } = this.#fs.fstatSync(fd);
-      const last = Buffer.alloc(1);
-      this.#isTorn = size > 0 && this.#fs.readSync(fd, last, 0, 1, size - 1) === 1 && last[0] !== LF;
+      const { size, dev, mtimeMs } = yield* call('fstat', fd);
+      this.#mend = mend(yield* readLastRecord(fd, size), nowMs);
+      this.#startedAtMs = (yield* readFirstTime(fd)) ?? mtimeMs;
       this.#sizeBytes = size;
       this.#settledBytes = size;
+      this.#dev = dev;
     } catch (error) {
-      this.#fs.closeSync(fd);
+      yield* call('close', fd);
       throw error;
     }
     this.#fd = fd;
-    this.#number = newest;
     this.#checkedAtMs = nowMs;
   }
 
   /** Goes on in a new file. The old one stays in use until the new one is open. */
-  #roll(nowMs: number): void {
-    this.#makeFolder();
-    const { fd, number } = this.#create();
-    if (this.#fd !== -1) this.#fs.closeSync(this.#fd);
+  *#roll(nowMs: number): FileWork<void> {
+    yield* this.#makeFolder();
+    const finished = this.#number;
+    const { fd, number } = yield* this.#create();
+    if (this.#fd !== -1) yield* call('close', this.#fd);
     this.#fd = fd;
     this.#number = number;
     this.#sizeBytes = 0;
@@ -183,32 +238,37 @@ export class RollingFile {
     this.#isLinked = false;
     this.#checkedAtMs = nowMs;
     // Shippers run as users of their own: the mode must not depend on the daemon's umask.
-    this.#fs.fchmodSync(fd, 0o644);
-    this.#link();
+    yield* call('fchmod', fd, FILE_MODE);
+    this.#dev = (yield* call('fstat', fd)).dev;
+    yield* this.#link();
+    if (finished > 0) this.#options.onFinished?.(finished);
   }
 
-  #create(): { fd: number; number: number } {
+  *#create(): FileWork<{ fd: number; number: number }> {
+    const { logDir, id } = this.#options;
     for (let number = this.#number + 1; ; number += 1) {
       try {
-        const path = join(this.#logDir, fileName(this.#id, number));
-        return { fd: this.#fs.openSync(path, O_RDWR | O_APPEND | O_CREAT | O_EXCL, 0o644), number };
+        const path = join(logDir, fileName(id, number));
+        return { fd: yield* call('open', path, O_RDWR | O_APPEND | O_CREAT | O_EXCL), number };
       } catch (error) {
         if (errorCode(error) !== 'EEXIST') throw error;
       }
     }
   }
 
-  #makeFolder(): void {
-    const made = this.#fs.mkdirSync(this.#logDir, { recursive: true, mode: 0o755 });
-    if (made !== undefined) this.#fs.chmodSync(this.#logDir, 0o755);
+  *#makeFolder(): FileWork<void> {
+    const { logDir } = this.#options;
+    const made = yield* call('mkdir', logDir, FOLDER_MODE);
+    if (made !== undefined) yield* call('chmod', logDir, FOLDER_MODE);
   }
 
   /** Lets the stable name lead to the current file. By rename: at no moment does the name lead nowhere. */
-  #link(): void {
-    const temporary = join(this.#logDir, temporaryLinkName(this.#id));
-    this.#fs.rmSync(temporary, { force: true });
-    this.#fs.symlinkSync(fileName(this.#id, this.#number), temporary);
-    this.#fs.renameSync(temporary, join(this.#logDir, linkName(this.#id)));
+  *#link(): FileWork<void> {
+    const { logDir, id } = this.#options;
+    const temporary = join(logDir, temporaryLinkName(id));
+    yield* call('rm', temporary);
+    yield* call('symlink', this.#name, temporary);
+    yield* call('rename', temporary, join(logDir, linkName(id)));
     this.#isLinked = true;
   }
 
@@ -216,18 +276,24 @@ export class RollingFile {
    * Notices that somebody removed the link, the file or the folder, or moved the file away: the kernel would go on
    * writing to a file that nobody can find. One stat through the link tells for all of them.
    */
-  #check(nowMs: number): void {
-    if (!this.#leadsHere(linkName(this.#id))) {
-      if (this.#leadsHere(fileName(this.#id, this.#number))) this.#link();
+  *#check(nowMs: number): FileWork<void> {
+    if (!(yield* this.#leadsHere(linkName(this.#options.id)))) {
+      if (yield* this.#leadsHere(this.#name)) yield* this.#link();
       // A new number: the old one may be known to a reader together with a place in it.
-      else this.#roll(nowMs);
+      else yield* this.#roll(nowMs);
     }
     this.#checkedAtMs = nowMs;
   }
 
-  #leadsHere(name: string): boolean {
-    const found = this.#fs.statSync(join(this.#logDir, name), { throwIfNoEntry: false });
-    const own = this.#fs.fstatSync(this.#fd);
-    return found !== undefined && found.ino === own.ino && found.dev === own.dev;
+  *#leadsHere(name: string): FileWork<boolean> {
+    const own = yield* call('fstat', this.#fd);
+    let found: FileStatus;
+    try {
+      found = yield* call('stat', join(this.#options.logDir, name));
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return false;
+      throw error;
+    }
+    return found.ino === own.ino && found.dev === own.dev;
   }
 }

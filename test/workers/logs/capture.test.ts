@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
+import { DEFAULT_LOG_SETTINGS } from '../../../src/protocol/log-settings.ts';
 import type { LogEvent, StreamName } from '../../../src/protocol/logs.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
@@ -70,7 +71,7 @@ test('bytes that are no UTF-8 arrive as they were', async (t) => {
 test('much output over many files is complete, and each file ends at the newline that fills it', async (t) => {
   const logs = await startLogs(t);
   const maxFileBytes = 10_000;
-  const source = await logs.open('web', 'stdout', maxFileBytes);
+  const source = await logs.open('web', 'stdout', { max_size_bytes: maxFileBytes });
   const lines = Array.from({ length: 20_000 }, (_, index) => `line ${index} ${'x'.repeat(index % 150)}`);
   await source.write(`${lines.join('\n')}\n`);
   await source.end();
@@ -87,7 +88,7 @@ test('much output over many files is complete, and each file ends at the newline
 
 test('a line of 50 MB costs no memory', async (t) => {
   const logs = await startLogs(t);
-  const source = await logs.open('web', 'stdout', 1000);
+  const source = await logs.open('web', 'stdout', { max_size_bytes: 1000, max_line_bytes: 2 ** 30 });
   const lineBytes = 50 * 2 ** 20;
   const before = process.memoryUsage.rss();
   let peak = before;
@@ -128,7 +129,12 @@ test('a second stream of the same name is refused and its fd closed', async (t) 
   const second = new TestStream(join(await makeTempDir(t), 'second.fifo'));
   t.after(() => second.end());
   await assert.rejects(
-    logs.api.openStream({ service: 'web', stream: 'stdout', fd: second.fd, maxFileBytes: 100 }),
+    logs.api.openStream({
+      service: 'web',
+      stream: 'stdout',
+      fd: second.fd,
+      settings: { ...DEFAULT_LOG_SETTINGS, max_size_bytes: 100 },
+    }),
     isInternal,
   );
   assert.throws(() => fstatSync(second.fd), /EBADF/);
@@ -140,7 +146,14 @@ test('a name that would lead out of the folder, and a file instead of a pipe, ar
   writeFileSync(join(dir, 'file'), '');
   for (const service of ['../web', 'web.x', '', '-web', 'Web', 'fine']) {
     const fd = openSync(join(dir, 'file'), 'r');
-    await assert.rejects(logs.api.openStream({ service, stream: 'stdout', fd, maxFileBytes: 100 }));
+    await assert.rejects(
+      logs.api.openStream({
+        service,
+        stream: 'stdout',
+        fd,
+        settings: { ...DEFAULT_LOG_SETTINGS, max_size_bytes: 100 },
+      }),
+    );
     assert.throws(() => fstatSync(fd), /EBADF/);
   }
   assert.equal(existsSync(logs.dir), false);
@@ -179,7 +192,12 @@ test('what a VM prints after close() stays in its pipe for the next worker', asy
   await source.write('two\n');
   const second = await startLogs(t, { dir });
   const fd = openSync(source.path, constants.O_RDONLY | constants.O_NONBLOCK);
-  await second.api.openStream({ service: 'web', stream: 'stdout', fd, maxFileBytes: 1000 });
+  await second.api.openStream({
+    service: 'web',
+    stream: 'stdout',
+    fd,
+    settings: { ...DEFAULT_LOG_SETTINGS, max_size_bytes: 1000 },
+  });
   await source.end();
   await second.log.next('stream-ended');
   assert.deepEqual(stdoutLines(second), ['one', 'two']);
@@ -265,12 +283,13 @@ test('a marker for a stream that is not open counts as seen at once', async (t) 
 
 test('removeLogs() removes the files and links of that service and of no other', async (t) => {
   const dir = await makeTempDir(t);
-  const others = ['web-1.stdout.000001.log', 'web.x.stdout.000001.log', 'web.stdout.000001.log.gz', 'xweb.stdout.log'];
+  const others = ['web-1.stdout.000001.log', 'web.x.stdout.000001.log', 'web.stdout.000001.log.zip', 'xweb.stdout.log'];
   for (const name of others) writeFileSync(join(dir, name), '');
+  for (const name of ['web.stdout.000001.log.gz', 'web.stdout.000002.log.gz.tmp']) writeFileSync(join(dir, name), '');
   mkdirSync(join(dir, 'web'));
   const logs = await startLogs(t, { dir });
   for (const stream of ['stdout', 'stderr'] satisfies StreamName[]) {
-    const source = await logs.open('web', stream, 10);
+    const source = await logs.open('web', stream, { max_size_bytes: 10 });
     await source.write('a\nb\nc\n');
     await source.end();
     await logs.log.next('stream-ended', stream);
@@ -296,12 +315,12 @@ test('removeLogs() of a service that never had logs is fine', async (t) => {
 
 test('a stream that is opened while its logs are being removed begins anew', async (t) => {
   const logs = await startLogs(t);
-  const source = await logs.open('web', 'stdout', 10);
+  const source = await logs.open('web', 'stdout', { max_size_bytes: 10 });
   await source.write('a\nb\nc\n');
   await source.end();
   await logs.log.next('stream-ended');
   const removal = logs.api.removeLogs('web');
-  const next = await logs.open('web', 'stdout', 1000);
+  const next = await logs.open('web', 'stdout', { max_size_bytes: 1000 });
   await removal;
   await next.write('new\n');
   await settle(logs, 1);

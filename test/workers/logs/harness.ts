@@ -7,12 +7,13 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { type Clock, systemClock } from '../../../src/clock.ts';
+import { DEFAULT_LOG_SETTINGS, type LogSettings } from '../../../src/protocol/log-settings.ts';
 import type { LogEvent, LogQuery, LogReadEvent, LogsApi, StreamName } from '../../../src/protocol/logs.ts';
 import { createLogs } from '../../../workers/logs/api.ts';
 import { parseFileName } from '../../../workers/logs/file-names.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
-const PREFIX = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z [A-Z]+ \[[^\]]+\] /;
+const PREFIX = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z [A-Z]+\+? \[[^\]]+\] /;
 
 /** Everything that was posted, and a way to wait for what will be. */
 export class EventLog {
@@ -73,7 +74,7 @@ export interface TestLogs {
   readonly api: LogsApi;
   readonly log: EventLog;
   readonly dir: string;
-  open(service: string, stream: StreamName, maxFileBytes?: number): Promise<TestStream>;
+  open(service: string, stream: StreamName, settings?: Partial<LogSettings>): Promise<TestStream>;
 }
 
 /** A fresh worker over an empty folder that does not exist yet; closed when the test has ended. */
@@ -94,10 +95,10 @@ export async function startLogs(
     api,
     log,
     dir: logDir,
-    async open(service, stream, maxFileBytes = 10 * 2 ** 20) {
+    async open(service, stream, settings = {}) {
       const source = new TestStream(join(fifoDir, `${streams.length}.fifo`));
       streams.push(source);
-      await api.openStream({ service, stream, fd: source.fd, maxFileBytes });
+      await api.openStream({ service, stream, fd: source.fd, settings: { ...DEFAULT_LOG_SETTINGS, ...settings } });
       return source;
     },
   };

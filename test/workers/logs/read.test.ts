@@ -150,8 +150,8 @@ test('a reader that closes its port leaves no file open', async (t) => {
 
 test('a follower gets the tail, then every record once, across fifty rolls of two streams', async (t) => {
   const logs = await startLogs(t);
-  const stdout = await logs.open('web', 'stdout', 2000);
-  const stderr = await logs.open('web', 'stderr', 2000);
+  const stdout = await logs.open('web', 'stdout', { max_size_bytes: 2000 });
+  const stderr = await logs.open('web', 'stderr', { max_size_bytes: 2000 });
   const write = async (from: number, to: number) => {
     for (let index = from; index < to; index += 1) {
       await stdout.write(`out ${index} ${'x'.repeat(30)}\n`);
@@ -209,7 +209,7 @@ test('a follower is given streams that open later, of the services that it asked
 test('a follower gets a line when it is whole, however long it is', async (t) => {
   const logs = await startLogs(t);
   const reader = await read(t, logs.api, { follow: true });
-  const stdout = await logs.open('web', 'stdout');
+  const stdout = await logs.open('web', 'stdout', { max_line_bytes: 2 ** 30 });
   const stderr = await logs.open('web', 'stderr');
   const half = 'x'.repeat(150_000);
   await stdout.write(half);
@@ -285,7 +285,7 @@ test('a slow follower keeps neither the VM nor other followers waiting, and miss
   const logs = await startLogs(t);
   const slow = await read(t, logs.api, { follow: true }, { isSlow: true });
   const quick = await read(t, logs.api, { follow: true });
-  const source = await logs.open('web', 'stdout', 100_000);
+  const source = await logs.open('web', 'stdout', { max_size_bytes: 100_000 });
   await source.write('line of output\n'.repeat(40_000));
   await source.end();
   await logs.log.next('stream-ended');
@@ -335,7 +335,7 @@ test('logs that are removed under a slow follower are forgotten, and the new one
 test('a follower gets a long record in one go though another stream has much to deliver', async (t) => {
   const logs = await startLogs(t);
   const { stuck, source } = await startStuck(t, logs);
-  const web = await logs.open('web', 'stdout');
+  const web = await logs.open('web', 'stdout', { max_line_bytes: 2 ** 30 });
   const long = 'y'.repeat(400_000);
   await web.write(`${long}\n`);
   await source.write('more\n'.repeat(20_000));

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import * as nodeFs from 'node:fs';
 import {
   appendFileSync,
   chmodSync,
@@ -16,7 +15,9 @@ import {
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { type FileSystem, RollingFile } from '../../../workers/logs/rolling-file.ts';
+import { type Files, syncFiles } from '../../../workers/logs/files.ts';
+import { mendTail } from '../../../workers/logs/mend.ts';
+import { RollingFile } from '../../../workers/logs/rolling-file.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 import { contentOf, filesOf } from './harness.ts';
 
@@ -26,20 +27,39 @@ const CHECK_INTERVAL_MS = 1000;
 interface Fixture {
   readonly dir: string;
   readonly file: RollingFile;
+  /** Numbers of files that were told to be finished. */
+  readonly finished: readonly number[];
   /** Writes all of it, throwing what the file reports. */
   write(text: string, nowMs?: number): void;
 }
 
+interface SetUp {
+  readonly maxFileBytes?: number;
+  readonly maxAgeMs?: number | null;
+  readonly dir?: string;
+  readonly files?: Files;
+}
+
 async function setUp(
   t: TestContext,
-  { maxFileBytes = 100, dir, fs }: { maxFileBytes?: number; dir?: string; fs?: FileSystem } = {},
+  { maxFileBytes = 100, maxAgeMs = null, dir, files = syncFiles }: SetUp = {},
 ): Promise<Fixture> {
   const logDir = dir ?? join(await makeTempDir(t), 'log');
-  const file = new RollingFile({ logDir, id: ID, maxFileBytes, ...(fs ? { fs } : {}) });
+  const finished: number[] = [];
+  const file = new RollingFile({
+    logDir,
+    id: ID,
+    maxFileBytes,
+    maxAgeMs,
+    mend: (lastRecord, nowMs) => mendTail(lastRecord, { id: ID, continues: false, nowMs }),
+    onFinished: (number) => finished.push(number),
+    files,
+  });
   t.after(() => file.close());
   return {
     dir: logDir,
     file,
+    finished,
     write(text, nowMs = 0) {
       const bytes = Buffer.from(text);
       const end = file.write(bytes, 0, bytes.length, nowMs, (error) => {
@@ -128,28 +148,27 @@ test('the settled end is behind the last newline', async (t) => {
 });
 
 test('short writes are completed', async (t) => {
-  const fs: FileSystem = {
-    ...nodeFs,
-    writeSync: ((fd: number, bytes: Buffer, from: number, length: number) =>
-      nodeFs.writeSync(fd, bytes, from, Math.min(length, 3))) as typeof nodeFs.writeSync,
+  const files: Files = {
+    ...syncFiles,
+    write: (fd, bytes, from, length) => syncFiles.write(fd, bytes, from, Math.min(length, 3)),
   };
-  const { dir, write } = await setUp(t, { maxFileBytes: 10, fs });
+  const { dir, write } = await setUp(t, { maxFileBytes: 10, files });
   write('aaaa\nbbbb\ncccc\ndddddddd\n');
   assert.deepEqual(contents(dir), ['aaaa\nbbbb\n', 'cccc\ndddddddd\n']);
 });
 
 test('a failed write tells how far it came, and the rest can be given again', async (t) => {
   let room = 7;
-  const fs: FileSystem = {
-    ...nodeFs,
-    writeSync: ((fd: number, bytes: Buffer, from: number, length: number) => {
+  const files: Files = {
+    ...syncFiles,
+    write: (fd, bytes, from, length) => {
       if (room === 0) throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
-      const written = nodeFs.writeSync(fd, bytes, from, Math.min(length, room));
+      const written = syncFiles.write(fd, bytes, from, Math.min(length, room));
       room -= written;
       return written;
-    }) as typeof nodeFs.writeSync,
+    },
   };
-  const { dir, file } = await setUp(t, { maxFileBytes: 10, fs });
+  const { dir, file } = await setUp(t, { maxFileBytes: 10, files });
   const bytes = Buffer.from('aaaa\nbbbb\ncccc\n');
   const faults: unknown[] = [];
   const at = file.write(bytes, 0, bytes.length, 0, (error) => faults.push(error));
@@ -176,6 +195,44 @@ test('a file that cannot be opened is a fault like any other', async (t) => {
   rmSync(dir);
   write('a\n');
   assert.deepEqual(contents(dir), ['a\n']);
+});
+
+test('a file that is older than its age is rolled by the next record, an empty one is not', async (t) => {
+  const { dir, finished, write } = await setUp(t, { maxAgeMs: 1000 });
+  write('one\n', 5000);
+  write('two\nthr', 5999);
+  write('ee\n', 6500);
+  assert.deepEqual(contents(dir), ['one\ntwo\nthree\n']);
+  assert.deepEqual(finished, []);
+  write('four\n', 6500);
+  assert.deepEqual(contents(dir), ['one\ntwo\nthree\n', 'four\n']);
+  assert.deepEqual(finished, [1]);
+});
+
+test('a clock that is stepped back makes no file older', async (t) => {
+  const { dir, write } = await setUp(t, { maxAgeMs: 1000 });
+  write('one\n', 5_000_000);
+  write('two\n', 0);
+  assert.deepEqual(contents(dir), ['one\ntwo\n']);
+});
+
+test('the age of a file that is gone on with is counted from its first record', async (t) => {
+  const first = '2026-11-23T08:00:00.000Z INFO [web] one\n';
+  const dir = await makeTempDir(t);
+  writeFileSync(join(dir, 'web.stdout.000001.log'), first);
+  const { write } = await setUp(t, { dir, maxAgeMs: 1000 });
+  const startMs = Date.parse('2026-11-23T08:00:00.000Z');
+  write('two\n', startMs + 999);
+  write('three\n', startMs + 1000);
+  assert.deepEqual(contents(dir), [`${first}two\n`, 'three\n']);
+});
+
+test('behind compressed files the numbers go on', async (t) => {
+  const dir = await makeTempDir(t);
+  writeFileSync(join(dir, 'web.stdout.000007.log.gz'), '');
+  const { write } = await setUp(t, { dir });
+  write('new\n');
+  assert.equal(readFileSync(join(dir, 'web.stdout.000008.log'), 'utf8'), 'new\n');
 });
 
 const removals: [string, (dir: string) => void][] = [

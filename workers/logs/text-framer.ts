@@ -1,0 +1,149 @@
+/** The text format, see `framer.ts`. */
+import {
+  CONTINUED_START,
+  CR,
+  type FrameMemory,
+  type Framer,
+  type FramerOptions,
+  type Gap,
+  LF,
+  OUTPUT_END,
+  OUTPUT_START,
+  PREFIX_BYTES,
+  PREFIX_START,
+  TIME_BYTES,
+  textLabel,
+  textNotice,
+} from './framer.ts';
+
+/** Flags in place of a pending line: a line of any length costs no memory. */
+export class TextFramer implements Framer {
+  lines = 0;
+  readonly #options: FramerOptions;
+  readonly #memory: FrameMemory;
+  readonly #maxLineBytes: number;
+  readonly #label: Buffer;
+  readonly #continuedLabel: Buffer;
+  #isAtStart = true;
+  /** The next record continues the one before it. */
+  #isContinued = false;
+  /** Bytes of the line in the record that has begun. */
+  #partBytes = 0;
+  /** The last byte was a carriage return, which is withheld: a newline may follow. */
+  #heldCr = false;
+
+  constructor(options: FramerOptions) {
+    this.#options = options;
+    this.#memory = options.memory;
+    this.#maxLineBytes = options.maxLineBytes;
+    this.#label = Buffer.from(textLabel(options.id, false), 'latin1');
+    this.#continuedLabel = Buffer.from(textLabel(options.id, true), 'latin1');
+  }
+
+  frame(from: number, to: number, epochMs: number): number {
+    const { bytes } = this.#memory;
+    this.#setPrefixes(epochMs);
+    let at = from;
+    let out = OUTPUT_START;
+    if (this.#heldCr && at < to) {
+      if (bytes[at] !== LF) out = this.#putCr(out);
+      this.#heldCr = false;
+    }
+    // indexOf has no end of its own: this newline stops it.
+    const behind = bytes[to]!;
+    bytes[to] = LF;
+    while (at < to) {
+      const newline = bytes.indexOf(LF, at);
+      const isWhole = newline < to;
+      let end = newline;
+      const endsInCr = end > at && bytes[end - 1] === CR;
+      if (endsInCr) end -= 1;
+      if (out + PREFIX_BYTES + (end - at) + 1 > OUTPUT_END) break;
+      if (this.#isAtStart && (isWhole || end > at)) out = this.#putPrefix(out);
+      const roomBytes = this.#maxLineBytes - this.#partBytes;
+      if (end - at > roomBytes) {
+        bytes.copyWithin(out, at, at + roomBytes);
+        at += roomBytes;
+        out = this.#endRecord(out + roomBytes);
+        this.#isContinued = true;
+        continue;
+      }
+      bytes.copyWithin(out, at, end);
+      out += end - at;
+      if (isWhole) {
+        out = this.#endRecord(out);
+        this.lines += 1;
+        at = newline + 1;
+      } else {
+        this.#partBytes += end - at;
+        this.#heldCr = endsInCr;
+        at = to;
+      }
+    }
+    bytes[to] = behind;
+    this.#memory.setOutput(out);
+    return at;
+  }
+
+  endLine(epochMs: number): void {
+    this.#setPrefixes(epochMs);
+    let out = OUTPUT_START;
+    if (this.#heldCr) out = this.#putCr(out);
+    this.#heldCr = false;
+    if (!this.#isAtStart) {
+      out = this.#endRecord(out);
+      this.lines += 1;
+    }
+    this.#isContinued = false;
+    this.#memory.setOutput(out);
+  }
+
+  continueLine(): void {
+    this.#isContinued = true;
+  }
+
+  notice(gap: Gap, epochMs: number): Buffer {
+    return textNotice(this.#options.id, gap, epochMs);
+  }
+
+  #setPrefixes(epochMs: number): void {
+    const memory = this.#memory;
+    if (!memory.takePrefix(this, epochMs)) return;
+    const { bytes } = memory;
+    const time = memory.isoTime(epochMs);
+    bytes.write(time, PREFIX_START, 'latin1');
+    bytes.set(this.#label, PREFIX_START + TIME_BYTES);
+    bytes.write(time, CONTINUED_START, 'latin1');
+    bytes.set(this.#continuedLabel, CONTINUED_START + TIME_BYTES);
+  }
+
+  /** Begins a record. */
+  #putPrefix(at: number): number {
+    const start = this.#isContinued ? CONTINUED_START : PREFIX_START;
+    const length = TIME_BYTES + (this.#isContinued ? this.#continuedLabel : this.#label).length;
+    this.#memory.bytes.copyWithin(at, start, start + length);
+    this.#isAtStart = false;
+    this.#isContinued = false;
+    return at + length;
+  }
+
+  #endRecord(at: number): number {
+    this.#memory.bytes[at] = LF;
+    this.#isAtStart = true;
+    this.#partBytes = 0;
+    return at + 1;
+  }
+
+  /** Writes the withheld carriage return, which turned out to be one of the line. */
+  #putCr(at: number): number {
+    let out = at;
+    if (!this.#isAtStart && this.#partBytes === this.#maxLineBytes) {
+      out = this.#endRecord(out);
+      this.#isContinued = true;
+    }
+    if (this.#isAtStart) out = this.#putPrefix(out);
+    this.#memory.bytes[out] = CR;
+    this.#partBytes += 1;
+    return out + 1;
+  }
+}
