@@ -35,10 +35,10 @@ class Daemon {
   readonly #api: ThreadService<ApiThreadApi>;
   readonly #startedAtMs = Date.now();
 
-  constructor(runtime: Runtime, report: Report, requestEnd: (end: End) => void) {
+  constructor(runtime: Runtime, orchestrator: Orchestrator, requestEnd: (end: End) => void) {
+    const { report } = runtime;
     this.#runtime = runtime;
-    this.#orchestrator = new Orchestrator(runtime);
-    this.#orchestrator.restoreEnded(runtime.ended);
+    this.#orchestrator = orchestrator;
     this.#api = new ThreadService<ApiThreadApi>({
       entry: 'api',
       data: () => {
@@ -63,7 +63,7 @@ class Daemon {
 
   /** Stops the services unless they are to be left, then refuses new work and ends the threads. */
   async end({ leaveRunning }: End): Promise<void> {
-    if (!leaveRunning) await this.#orchestrator.stop();
+    if (!leaveRunning) await this.#orchestrator.end();
     await this.#api.stop((api) => api.close());
     await this.#runtime.close();
   }
@@ -144,7 +144,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   const requested = new Promise<End>((resolve) => {
     requestEnd = resolve;
   });
-  const daemon = new Daemon(runtime, reports.report, requestEnd);
+  const daemon = new Daemon(runtime, await Orchestrator.open(runtime), requestEnd);
   let signals = 0;
   const onSignal = (signal: NodeJS.Signals): void => {
     signals += 1;

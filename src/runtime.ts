@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { systemClock } from './clock.ts';
 import type { OrchestratorPorts, Report } from './lifecycle/ports.ts';
 import type { ThreadStatus } from './protocol/control.ts';
+import type { HomeLogSettings } from './protocol/service.ts';
 import type { StateDocument } from './protocol/state-document.ts';
 import { lockHome } from './state/lock.ts';
 import { HomePaths, resolveHome } from './state/paths.ts';
@@ -11,13 +12,10 @@ import { LogThread } from './threads/log-thread.ts';
 import { MetricsThread } from './threads/metrics-thread.ts';
 import { JobPool } from './threads/pool.ts';
 import { ProcessDriver } from './vm/process/driver.ts';
-import { signalProcess } from './vm/process-identity.ts';
 import { QemuDriver } from './vm/qemu/driver.ts';
 
 /** Lines that come with a failure. */
 const LAST_LINES = 10;
-
-const LOST = 'the daemon ended while it ran';
 
 /** What to open. */
 export interface RuntimeOptions {
@@ -38,8 +36,9 @@ export class Runtime implements OrchestratorPorts {
   readonly logs: LogThread;
   readonly metrics: MetricsThread;
   readonly drivers: OrchestratorPorts['drivers'];
-  /** Services that ended under an earlier runtime. */
+  /** What an earlier runtime left, for `Orchestrator.open` to go on with. */
   ended: readonly StateDocument[] = [];
+  left: readonly StateDocument[] = [];
   /** Called when the log worker was started again. */
   onLogsRestarted: () => void = () => {};
   readonly #unlock: () => void;
@@ -68,7 +67,11 @@ export class Runtime implements OrchestratorPorts {
     const runtime = new Runtime(paths, options.report ?? (() => {}), await lockHome(paths.home));
     try {
       await Promise.all([runtime.logs.thread.start(), runtime.metrics.thread.start()]);
-      await runtime.#takeOver();
+      const { left, ended, broken } = await runtime.store.loadAll();
+      for (const problem of broken) runtime.report('error', `a state file is left out: ${problem}`);
+      const names = new Set(left.map(({ service }) => service.name));
+      runtime.left = left;
+      runtime.ended = ended.filter(({ service }) => !names.has(service.name));
     } catch (error) {
       await runtime.close();
       throw error;
@@ -86,6 +89,8 @@ export class Runtime implements OrchestratorPorts {
     return lines.length > 0 ? lines : this.logs.lastLines(service, ['console'], LAST_LINES, since);
   }
 
+  limitLogs(_settings: HomeLogSettings): void {}
+
   removeLogs(service: string): Promise<void> {
     return this.logs.removeLogs(service);
   }
@@ -98,27 +103,4 @@ export class Runtime implements OrchestratorPorts {
     await this.store.flush();
     this.#unlock();
   }
-
-  /** What an earlier runtime left: rows of ended services, and processes that nobody supervises any more. */
-  async #takeOver(): Promise<void> {
-    const { left, ended, broken } = await this.store.loadAll();
-    for (const problem of broken) this.report('error', `a state file is left out: ${problem}`);
-    for (const document of left) await this.#endLeftover(document);
-    const names = new Set(left.map(({ service }) => service.name));
-    this.ended = [...ended.filter(({ service }) => !names.has(service.name)), ...left.map(markLost)];
-  }
-
-  async #endLeftover(document: StateDocument): Promise<void> {
-    const { name, isolation } = document.service;
-    if (document.process && signalProcess(document.process, 'SIGKILL', 'group')) {
-      this.report('warn', `${name}: ended process ${document.process.pid}, which an earlier daemon left`);
-    }
-    await this.drivers[isolation].cleanUp(name);
-    await this.store.conclude(markLost(document));
-  }
-}
-
-/** The end of a service that nobody saw. */
-function markLost(document: StateDocument): StateDocument {
-  return { ...document, pid: null, process: null, status: { Failed: { error: LOST } }, exit: null };
 }

@@ -1,6 +1,6 @@
 /** A service's state as it is stored and as it is shown. Pure. */
 import { isoTime } from '../clock.ts';
-import type { Group, Metrics, Service, ServiceStatus } from '../protocol/service.ts';
+import { type Group, type Metrics, NO_METRICS, type Service, type ServiceStatus } from '../protocol/service.ts';
 import type { StateDocument } from '../protocol/state-document.ts';
 import type { Exit, ProcessIdentity } from '../vm/driver.ts';
 import type { StopPhase, VmState } from './state.ts';
@@ -22,6 +22,8 @@ export interface Snapshot extends ServiceDefinition {
   readonly metrics: Metrics;
   readonly createdAtMs: number;
   readonly restarts: number;
+  /** Why what it prints cannot be written at the moment; null while it can. */
+  readonly logStalled: string | null;
 }
 
 const STOP_DETAILS: Record<StopPhase, string> = {
@@ -89,7 +91,7 @@ export function addressOf({ groupIp }: ServiceDefinition): string {
 
 /** The row of `monocore status`. */
 export function renderStatus(snapshot: Snapshot): ServiceStatus {
-  const { service, groupIp, state, metrics, restarts } = snapshot;
+  const { service, groupIp, state, metrics, restarts, logStalled } = snapshot;
   const exit = exitOf(state);
   return {
     name: service.name,
@@ -101,6 +103,7 @@ export function renderStatus(snapshot: Snapshot): ServiceStatus {
     signal: exit?.signal ?? null,
     error: state.status === 'Failed' ? state.error : null,
     detail: describeWork(state),
+    log_stalled: logStalled,
     group_ip: groupIp,
     cpus: service.cpus,
     ram_mib: service.ram_mib,
@@ -108,6 +111,29 @@ export function renderStatus(snapshot: Snapshot): ServiceStatus {
     ...timesOf(state),
     restarts,
     metrics,
+  };
+}
+
+/**
+ * The document of a service whose process ended while no daemon ran.
+ *
+ * @param exit from the exit record; null when the command did not end in order
+ */
+export function markGone(document: StateDocument, exit: Exit | null, nowMs: number): StateDocument {
+  const known = exit ?? document.exit;
+  const wasStopping = document.status === 'Stopping';
+  const status: StateDocument['status'] =
+    known || wasStopping
+      ? { Stopped: { exit_code: known?.code ?? null } }
+      : { Failed: { error: 'its process ended while no daemon ran' } };
+  return {
+    ...document,
+    status,
+    exit: known,
+    pid: null,
+    process: null,
+    metrics: NO_METRICS,
+    stopped_at: isoTime(nowMs),
   };
 }
 

@@ -7,9 +7,11 @@ import type { CommandReply, ControlEvent, Selection, ServiceOutcome } from '../p
 import type { Config, Isolation, ServiceStatus } from '../protocol/service.ts';
 import type { StateDocument } from '../protocol/state-document.ts';
 import { buildGraph, runInOrder } from './dependencies.ts';
-import { endedState, type ServiceDefinition } from './document.ts';
+import { endedState, markGone, type ServiceDefinition } from './document.ts';
 import { GroupAddresses } from './group-addresses.ts';
+import { byName, CALLED_OFF, calledOff, succeeded } from './outcomes.ts';
 import type { OrchestratorPorts } from './ports.ts';
+import { select } from './selection.ts';
 import type { VmState } from './state.ts';
 import { Supervisor } from './supervisor.ts';
 
@@ -25,6 +27,14 @@ interface PendingStart {
   calledOff: boolean;
 }
 
+/** State documents of an earlier orchestrator of the home. */
+export interface Leftovers {
+  /** Of services that had not ended. */
+  readonly left: readonly StateDocument[];
+  /** Of services that had. */
+  readonly ended: readonly StateDocument[];
+}
+
 /** Supervises the services of one home. Emits every change of a service, in order. Main thread. */
 export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   readonly #ports: OrchestratorPorts;
@@ -32,6 +42,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   readonly #addresses = new GroupAddresses();
   readonly #limits: Readonly<Record<Isolation, LimitFunction>>;
   readonly #pending = new Set<PendingStart>();
+  #ending = false;
   /** By service: two starts at once would each launch a VM of that name. */
   readonly #turns = new Map<string, LimitFunction>();
 
@@ -41,13 +52,56 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     this.#limits = { vm: pLimit(ports.concurrentBoots), none: pLimit(CONCURRENT_PROCESS_STARTS) };
   }
 
-  /** Takes over the rows of services that ended under an earlier daemon. */
-  restoreEnded(documents: readonly StateDocument[]): void {
+  /**
+   * An orchestrator that knows what an earlier one of this home left: services that ended, and VMs that run on, which
+   * are supervised again.
+   */
+  static async open(ports: OrchestratorPorts & Leftovers): Promise<Orchestrator> {
+    const orchestrator = new Orchestrator(ports);
+    orchestrator.#restoreEnded(ports.ended);
+    await orchestrator.#adopt(ports.left);
+    return orchestrator;
+  }
+
+  #restoreEnded(documents: readonly StateDocument[]): void {
     for (const document of documents) {
       const { service, group, group_ip: groupIp, kernel } = document;
       if (group && groupIp !== null) this.#addresses.restore(group.name, groupIp);
       this.#install({ service, group, groupIp, kernel }, endedState(document));
     }
+  }
+
+  /** VMs that run are supervised again, for the others it is noted how they ended. */
+  async #adopt(documents: readonly StateDocument[]): Promise<void> {
+    await Promise.all(
+      documents.map(async (document) => {
+        try {
+          await this.#adoptOne(document);
+        } catch (error) {
+          this.#ports.report('error', `${document.service.name}: cannot be taken over: ${errorText(error)}`);
+        }
+      }),
+    );
+  }
+
+  async #adoptOne(document: StateDocument): Promise<void> {
+    const { service, group, group_ip: groupIp, kernel, process: identity, status } = document;
+    const { drivers, store, clock, report } = this.#ports;
+    const definition = { service, group, groupIp, kernel };
+    if (group && groupIp !== null) this.#addresses.restore(group.name, groupIp);
+    const driver = drivers[service.isolation];
+    const localOnly = group?.local_only ?? true;
+    const adoption = await driver.adopt({ service, localOnly, identity, runJob: status === 'Starting' });
+    if (adoption.type === 'running') {
+      report('info', `${service.name}: taken over, process ${identity?.pid}`);
+      this.#add(await Supervisor.adopt(definition, this.#ports, document, adoption));
+      return;
+    }
+    const ended = markGone(document, adoption.exit, clock.now());
+    report('warn', `${service.name}: its process ended while no daemon ran`, { exit: ended.exit });
+    await driver.cleanUp(service.name);
+    await store.conclude(ended);
+    this.#install(definition, endedState(ended));
   }
 
   /** Every known service, sorted by name. */
@@ -69,6 +123,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     for (const name of graph.overallOrder().filter((candidate) => names.has(candidate))) {
       definitions.set(name, this.#define(config, name));
     }
+    this.#ports.limitLogs(config.logs);
     return this.#startInOrder([...definitions.values()]);
   }
 
@@ -85,6 +140,12 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
       return succeeded(supervisor, wasActive);
     });
     return { services: outcomes };
+  }
+
+  /** Stops everything, and refuses to start anything from then on. */
+  async end(): Promise<void> {
+    this.#ending = true;
+    await this.stop();
   }
 
   /** Stops services and starts them again as they were. */
@@ -121,6 +182,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   }
 
   async #startInOrder(definitions: readonly ServiceDefinition[]): Promise<CommandReply> {
+    if (this.#ending) throw new MonocoreError('Aborted', 'the daemon is ending');
     const starts = new Map<string, PendingStart>();
     for (const definition of definitions) {
       starts.set(definition.service.name, { definition, calledOff: false });
@@ -184,7 +246,10 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   }
 
   #install(definition: ServiceDefinition, initial?: VmState): Supervisor {
-    const supervisor = new Supervisor(definition, this.#ports, initial);
+    return this.#add(new Supervisor(definition, this.#ports, initial));
+  }
+
+  #add(supervisor: Supervisor): Supervisor {
     this.#supervisors.get(supervisor.name)?.removeAllListeners();
     this.#supervisors.set(supervisor.name, supervisor);
     supervisor.on('change', (service) => this.emit('event', { type: 'service', service }));
@@ -224,41 +289,4 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     const groups = [...this.#supervisors.values()].map(({ definition }) => definition.group?.name);
     this.#addresses.keepOnly(new Set(groups.filter((name) => name !== undefined)));
   }
-}
-
-function byName(a: { readonly name: string }, b: { readonly name: string }): number {
-  return a.name < b.name ? -1 : 1;
-}
-
-const CALLED_OFF = 'it was stopped before its command ran';
-
-function calledOff(supervisor: Supervisor): ServiceOutcome {
-  return { service: supervisor.status(), outcome: 'failed', error: CALLED_OFF, last_lines: [] };
-}
-
-function succeeded(supervisor: Supervisor, changed: boolean): ServiceOutcome {
-  return {
-    service: supervisor.status(),
-    outcome: changed ? 'changed' : 'unchanged',
-    error: null,
-    last_lines: [],
-  };
-}
-
-/** @throws MonocoreError `ServiceUnknown` for a name or group that `owner` does not have */
-function select<T extends { readonly name: string; readonly group: string | null }>(
-  services: readonly T[],
-  { names, group }: Selection,
-  owner: string,
-): T[] {
-  const unknown = names.filter((name) => !services.some((service) => service.name === name));
-  if (unknown.length > 0) {
-    throw new MonocoreError('ServiceUnknown', `${owner} knows no service ${unknown.join(', ')}`, { details: unknown });
-  }
-  if (group !== null && !services.some((service) => service.group === group)) {
-    throw new MonocoreError('ServiceUnknown', `${owner} knows no service in group ${group}`, { details: [group] });
-  }
-  return services.filter(
-    (service) => (names.length === 0 || names.includes(service.name)) && (group === null || service.group === group),
-  );
 }

@@ -1,7 +1,7 @@
 /** What a supervisor needs from the rest of the daemon; `runtime.ts` plugs the real parts in, tests others. */
 import type { Clock } from '../clock.ts';
 import type { StreamName } from '../protocol/logs.ts';
-import type { Isolation, Metrics } from '../protocol/service.ts';
+import type { HomeLogSettings, Isolation, LogSettings, Metrics } from '../protocol/service.ts';
 import type { StateDocument } from '../protocol/state-document.ts';
 import type { VmDriver } from '../vm/driver.ts';
 
@@ -11,6 +11,8 @@ export interface CaptureHandlers {
   readonly reopen: (stream: StreamName) => number;
   /** All streams have ended and everything is in the files. */
   readonly onEnded: () => void;
+  /** Why they cannot be written from now on; null when they can be again. */
+  readonly onStalled?: (error: string | null) => void;
 }
 
 /** The log worker. */
@@ -20,6 +22,7 @@ export interface LogSink {
     service: string,
     streams: readonly { readonly stream: StreamName; readonly fd: number }[],
     handlers: CaptureHandlers,
+    settings: LogSettings,
   ): Promise<void>;
   /** Begins to look for the marker in stdout and stderr, then calls `send`; resolves when both have brought it. */
   awaitMarker(service: string, marker: string, send: () => void): Promise<void>;
@@ -63,6 +66,8 @@ export interface OrchestratorPorts extends LifecyclePorts {
   readonly concurrentBoots: number;
   /** The last records that a service, or else its VM, printed since that time; oldest first. */
   lastLines(service: string, sinceMs: number): Promise<string[]>;
+  /** Keeps the log files of the whole home within those limits from now on. */
+  limitLogs(settings: HomeLogSettings): void;
   /** Removes the log files of a service that has ended. */
   removeLogs(service: string): Promise<void>;
 }

@@ -1,18 +1,16 @@
 /** One service: its state, its events in order, the effects they have. The only place that performs effects. */
-import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { isDeepStrictEqual } from 'node:util';
 import { errorText, MonocoreError } from '../errors.ts';
-import type { StreamName } from '../protocol/logs.ts';
 import { type Metrics, NO_METRICS, type ServiceStatus } from '../protocol/service.ts';
-import type { ProcessIdentity, RunningVm } from '../vm/driver.ts';
-import { addressOf, renderDocument, renderStatus, type ServiceDefinition, type Snapshot } from './document.ts';
+import type { StateDocument } from '../protocol/state-document.ts';
+import type { Adoption } from '../vm/driver.ts';
+import { renderDocument, renderStatus, type ServiceDefinition, type Snapshot } from './document.ts';
 import type { LifecyclePorts } from './ports.ts';
+import { resume } from './resume.ts';
 import type { Effect, TimerName, VmEvent, VmState } from './state.ts';
 import { transition } from './transition.ts';
-
-/** 128 random bits: nothing that a service prints is taken for it. */
-const MARKER_BYTES = 16;
+import { VmSession } from './vm-session.ts';
 
 /** Supervises one service. Main thread. */
 export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
@@ -20,15 +18,14 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
   readonly #ports: LifecyclePorts;
   readonly #createdAtMs: number;
   readonly #queue: VmEvent[] = [];
+  readonly #session: VmSession;
   readonly #timers = new Map<TimerName, () => void>();
   /** Commands that wait for a state, asked when there is no event left to work on. */
   readonly #waiters = new Set<() => void>();
   #announced: ServiceStatus | null = null;
   #state: VmState;
-  #identity: ProcessIdentity | null = null;
   #metrics: Metrics = NO_METRICS;
-  #vm: RunningVm | null = null;
-  #cancelLaunch: AbortController | null = null;
+  #logStalled: string | null = null;
   #busy = false;
   #concludedRuns = 0;
 
@@ -39,6 +36,27 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     this.#ports = ports;
     this.#state = initial;
     this.#createdAtMs = ports.clock.now();
+    this.#session = new VmSession(definition, ports, {
+      onEvent: (event) => this.#dispatch(event),
+      onStalled: (error) => this.#onStalled(error),
+    });
+  }
+
+  /**
+   * Goes on with a service whose VM an earlier daemon launched.
+   *
+   * @param document its state file
+   * @throws MonocoreError when its streams cannot be captured
+   */
+  static async adopt(
+    definition: ServiceDefinition,
+    ports: LifecyclePorts,
+    document: StateDocument,
+    adoption: Extract<Adoption, { type: 'running' }>,
+  ): Promise<Supervisor> {
+    const supervisor = new Supervisor(definition, ports);
+    await supervisor.#resume(document, adoption);
+    return supervisor;
   }
 
   get name(): string {
@@ -97,14 +115,29 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     return this.status();
   }
 
+  async #resume(document: StateDocument, adoption: Extract<Adoption, { type: 'running' }>): Promise<void> {
+    const { status, exit, started_at } = document;
+    const { stop_timeout_ms } = this.definition.service;
+    const nowMs = this.#ports.clock.now();
+    const identity = await this.#session.adopt(adoption);
+    const pid = document.pid ?? identity.pid;
+    const startedAtMs = started_at === null ? null : Date.parse(started_at);
+    // A state file of an ended service says that its end was not concluded: what is left of it is stopped.
+    const stored = typeof status === 'string' && status !== 'Unstarted' ? status : 'Stopping';
+    const { state, effects } = resume(stored, { pid, startedAtMs, exit }, stop_timeout_ms, nowMs);
+    this.#state = state;
+    for (const effect of effects) await this.#perform(effect);
+  }
+
   #snapshot(): Snapshot {
     return {
       ...this.definition,
       state: this.#state,
-      identity: this.#identity,
+      identity: this.#session.identity,
       metrics: this.#metrics,
       createdAtMs: this.#createdAtMs,
       restarts: 0,
+      logStalled: this.#logStalled,
     };
   }
 
@@ -138,6 +171,11 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
           await this.#perform(effect);
         } catch (error) {
           this.#ports.report('error', `${this.name}: ${effect.type} failed: ${errorText(error)}`, { err: error });
+          // Nothing is launched that no later daemon could find.
+          if (effect.type === 'persist' && state.status === 'Starting' && state.phase === 'preparing') {
+            this.#queue.unshift({ type: 'launch-failed', error: `its state cannot be saved: ${errorText(error)}` });
+            break;
+          }
         }
       }
       this.#announce(before, state);
@@ -170,20 +208,19 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
       case 'persist':
         return store.save(renderDocument(this.#snapshot(), clock.now()));
       case 'launch':
-        void this.#launch();
+        void this.#session.launch();
         return;
       case 'cancel-launch':
-        this.#cancelLaunch?.abort();
-        return;
+        return this.#session.cancelLaunch();
       case 'signal-job':
-        return this.#vm?.signalJob(effect.signal);
+        return this.#session.vm?.signalJob(effect.signal);
       case 'drain':
-        void this.#drain();
+        void this.#session.drain();
         return;
       case 'release':
-        return this.#vm?.release();
+        return this.#session.vm?.release();
       case 'kill':
-        return this.#vm?.kill(effect.signal);
+        return this.#session.vm?.kill(effect.signal);
       case 'set-timer':
         return this.#setTimer(effect.timer, effect.delayMs);
       case 'cancel-timer':
@@ -201,76 +238,17 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     }
   }
 
-  /** Prepares, captures the streams, launches: in this order, so that nothing is printed before somebody reads. */
-  async #launch(): Promise<void> {
-    const { service, group, kernel } = this.definition;
-    const driver = this.#ports.drivers[service.isolation];
-    const cancel = new AbortController();
-    this.#cancelLaunch = cancel;
-    let streamsEnded: Promise<void> = Promise.resolve();
-    try {
-      const address = addressOf(this.definition);
-      const localOnly = group?.local_only ?? true;
-      const prepared = await driver.prepare({ service, address, localOnly, kernel }, cancel.signal);
-      try {
-        let onEnded = (): void => {};
-        const ended = new Promise<void>((resolve) => {
-          onEnded = resolve;
-        });
-        const reopen = (stream: StreamName): number => this.#reopen(stream);
-        await this.#ports.logs.capture(service.name, prepared.streams, { reopen, onEnded });
-        streamsEnded = ended;
-        if (cancel.signal.aborted) throw new MonocoreError('Aborted', 'the start was called off');
-      } catch (error) {
-        prepared.discard();
-        throw error;
-      }
-      let onProcessEnded = (): void => {};
-      const processEnded = new Promise<void>((resolve) => {
-        onProcessEnded = resolve;
-      });
-      const vm = await prepared.launch((event) => {
-        this.#dispatch(event);
-        if (event.type === 'process-ended') onProcessEnded();
-      });
-      this.#vm = vm;
-      this.#identity = vm.identity;
-      this.#dispatch({ type: 'launched', pid: vm.identity.pid });
-      // The log worker may see the end of the streams before this thread sees that of the process.
-      void Promise.all([processEnded, streamsEnded]).then(() => this.#dispatch({ type: 'streams-ended' }));
-    } catch (error) {
-      // The service may be started again at once: its streams must be free by then.
-      await streamsEnded;
-      this.#dispatch({ type: 'launch-failed', error: errorText(error) });
-    }
-  }
-
-  #reopen(stream: StreamName): number {
-    if (!this.#vm) throw new MonocoreError('Internal', `${this.name}: no VM to reopen ${stream} of`);
-    return this.#vm.reopenStream(stream);
-  }
-
-  async #drain(): Promise<void> {
-    const vm = this.#vm;
-    const marker = randomBytes(MARKER_BYTES).toString('hex');
-    try {
-      if (vm?.drains) await this.#ports.logs.awaitMarker(this.name, marker, () => vm.drain(marker));
-    } catch (error) {
-      // Without the log worker nobody knows what has arrived; the stop timer decides.
-      this.#ports.report('warn', `${this.name}: the end of its output was not seen: ${errorText(error)}`);
-      return;
-    }
-    this.#dispatch({ type: 'drained' });
-  }
-
   async #conclude(): Promise<void> {
     const { store, drivers, clock } = this.#ports;
-    this.#vm = null;
-    this.#identity = null;
-    this.#cancelLaunch = null;
+    this.#session.forget();
     this.#concludedRuns += 1;
     await drivers[this.definition.service.isolation].cleanUp(this.name);
     await store.conclude(renderDocument(this.#snapshot(), clock.now()));
+  }
+
+  #onStalled(error: string | null): void {
+    this.#logStalled = error;
+    this.#emitChange();
   }
 
   #onSample(sample: Metrics): void {

@@ -22,7 +22,8 @@ function ignore(state: VmState): Transition {
   return { state, effects: [] };
 }
 
-function setStopTimer(delayMs: number): Effect {
+/** The `stop` timer, anew. */
+export function setStopTimer(delayMs: number): Effect {
   return { type: 'set-timer', timer: 'stop', delayMs };
 }
 
@@ -37,7 +38,8 @@ function start(): Transition {
   };
 }
 
-function beginStopping(
+/** On the way down. */
+export function beginStopping(
   from: Partial<Stopping> & { phase: StopPhase; pid: number | null },
   effects: Effect[],
 ): Transition {

@@ -3,6 +3,14 @@
  * snake_case with monocore's own field names.
  */
 import * as v from 'valibot';
+import { HomeLogSettingsSchema, LogSettingsSchema } from './log-settings.ts';
+
+export {
+  DEFAULT_HOME_LOG_SETTINGS,
+  DEFAULT_LOG_SETTINGS,
+  type HomeLogSettings,
+  type LogSettings,
+} from './log-settings.ts';
 
 /** `started` or `stopped` as a word; the data of each status stands beside it in {@link ServiceStatus}. */
 export const StatusNameSchema = v.picklist(['Unstarted', 'Starting', 'Started', 'Stopping', 'Stopped', 'Failed']);
@@ -36,6 +44,7 @@ export const ServiceSchema = v.object({
   depends_on: v.array(v.string()),
   /** How long a graceful stop may take before the VM process gets SIGTERM, milliseconds. */
   stop_timeout_ms: v.number(),
+  log: LogSettingsSchema,
 });
 export type Service = v.InferOutput<typeof ServiceSchema>;
 
@@ -53,6 +62,7 @@ export const ConfigSchema = v.object({
   groups: v.array(GroupSchema),
   /** Path of the kernel image that `kernel` in the config names, or null for the cached or the host's one. */
   kernel: v.nullable(v.string()),
+  logs: HomeLogSettingsSchema,
 });
 export type Config = v.InferOutput<typeof ConfigSchema>;
 
@@ -97,6 +107,8 @@ export interface ServiceStatus {
   readonly error: string | null;
   /** What is being done right now, for people: `booting`, `draining output`; null when nothing is. */
   readonly detail: string | null;
+  /** Why what it prints cannot be written at the moment, for people; null while it can. */
+  readonly log_stalled: string | null;
   readonly group_ip: string | null;
   readonly cpus: number;
   readonly ram_mib: number;

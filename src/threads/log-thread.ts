@@ -3,12 +3,13 @@ import { closeSync } from 'node:fs';
 import { MessageChannel } from 'node:worker_threads';
 import { errorText, MonocoreError } from '../errors.ts';
 import type { CaptureHandlers, LogSink, Report } from '../lifecycle/ports.ts';
+import { DEFAULT_LOG_SETTINGS, type LogSettings } from '../protocol/log-settings.ts';
 import type { LogEvent, LogQuery, LogReadEvent, LogsApi, StreamName } from '../protocol/logs.ts';
 import { type Remote, transfer } from './comlink.ts';
 import { ThreadService } from './service.ts';
 
-/** The seed's limit. */
-export const MAX_FILE_BYTES = 10 * 1024 * 1024;
+/** Size of a file where the config names none. */
+export const MAX_FILE_BYTES = DEFAULT_LOG_SETTINGS.max_size_bytes;
 
 const DEADLINES = { defaultMs: 10_000, perMethodMs: { close: null } } as const;
 
@@ -21,6 +22,7 @@ interface Marker {
 interface Capture {
   readonly open: Set<StreamName>;
   readonly handlers: CaptureHandlers;
+  readonly settings: LogSettings;
   marker: Marker | null;
 }
 
@@ -52,17 +54,21 @@ export class LogThread implements LogSink {
     service: string,
     streams: readonly { readonly stream: StreamName; readonly fd: number }[],
     handlers: CaptureHandlers,
+    settings: LogSettings = DEFAULT_LOG_SETTINGS,
   ): Promise<void> {
     const api = await this.thread.ready().catch((error: unknown) => {
       for (const { fd } of streams) closeSync(fd);
       throw error;
     });
-    const capture: Capture = { open: new Set(streams.map(({ stream }) => stream)), handlers, marker: null };
+    const capture: Capture = {
+      open: new Set(streams.map(({ stream }) => stream)),
+      handlers,
+      settings,
+      marker: null,
+    };
     this.#captures.set(service, capture);
     try {
-      await Promise.all(
-        streams.map(({ stream, fd }) => api.openStream({ service, stream, fd, maxFileBytes: MAX_FILE_BYTES })),
-      );
+      await Promise.all(streams.map(({ stream, fd }) => api.openStream({ service, stream, fd, settings })));
     } catch (error) {
       this.#captures.delete(service);
       throw error;
@@ -144,6 +150,9 @@ export class LogThread implements LogSink {
       case 'recovered':
         this.#report('info', `${event.service}: its ${event.stream} is written again`);
         return;
+      case 'dropped':
+      case 'file-finished':
+        return;
     }
   }
 
@@ -155,12 +164,12 @@ export class LogThread implements LogSink {
 
   /** Opens every stream again and looks for the markers that have not come. */
   async #giveAgain(api: Remote<LogsApi>): Promise<void> {
-    for (const [service, { open, handlers, marker }] of this.#captures) {
+    for (const [service, { open, handlers, settings, marker }] of this.#captures) {
       for (const stream of open) {
         try {
           const fd = handlers.reopen(stream);
-          await api.openStream({ service, stream, fd, maxFileBytes: MAX_FILE_BYTES });
-          if (marker?.awaited.has(stream)) await api.expectMarker(service, stream, marker.marker);
+          const awaited = marker?.awaited.has(stream) ? { marker: marker.marker } : {};
+          await api.openStream({ service, stream, fd, settings, continues: true, ...awaited });
         } catch (error) {
           this.#report('error', `${service}: its ${stream} cannot be captured again: ${errorText(error)}`);
         }

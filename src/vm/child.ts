@@ -32,5 +32,7 @@ export async function spawnDetached(
   // A child that is waited for keeps its pid until then, so there is an identity even if it has ended already.
   const identity = identify(child.pid!);
   if (!identity) throw new MonocoreError('StartFailed', `${program} ended at once`);
+  // It may outlive the daemon, so it must not hold it up.
+  child.unref();
   return { process: child, identity };
 }

@@ -47,8 +47,6 @@ export type VmEvent =
 /** A VM whose process runs. */
 export interface RunningVm {
   readonly identity: ProcessIdentity;
-  /** Opens the read end of a stream's FIFO once more, for a log worker that lost its own. The caller owns it. */
-  reopenStream(stream: StreamName): number;
   /** Sends a signal (`SIGTERM`) to the command; the VM ends only if the command does. */
   signalJob(signal: NodeJS.Signals): void;
   /** Whether bytes may still be on their way when the command has ended, so that {@link RunningVm.drain} is needed. */
@@ -81,6 +79,29 @@ export interface PreparedVm {
   discard(): void;
 }
 
+/** A VM that an earlier daemon launched. */
+export interface AdoptRequest {
+  readonly service: Service;
+  /** As in the {@link LaunchRequest}. */
+  readonly localOnly: boolean;
+  /** Its process as the state file has it; null when the daemon ended before it knew. */
+  readonly identity: ProcessIdentity | null;
+  /** Whether a guest that waits for its job is to get it: not when the service was being stopped. */
+  readonly runJob: boolean;
+}
+
+/** What has become of such a VM. */
+export type Adoption =
+  | {
+      readonly type: 'running';
+      /** As in {@link PreparedVm}; the VM holds the other ends. */
+      readonly streams: readonly { readonly stream: StreamName; readonly fd: number }[];
+      /** Begins to supervise it again. Events come after this returns. */
+      readonly attach: (onEvent: (event: VmEvent) => void) => RunningVm;
+    }
+  /** `exit` is from the exit record; null when the command did not end in order. */
+  | { readonly type: 'gone'; readonly exit: Exit | null };
+
 /** Starts VMs of one kind. Main thread. */
 export interface VmDriver {
   readonly isolation: Isolation;
@@ -90,6 +111,14 @@ export interface VmDriver {
    * @throws MonocoreError `StartFailed`, `ToolMissing`, `Aborted`
    */
   prepare(request: LaunchRequest, signal: AbortSignal): Promise<PreparedVm>;
+  /**
+   * Finds a VM that an earlier daemon launched. One that was cut off in the middle of its launch is ended.
+   *
+   * @throws MonocoreError `StartFailed` when its streams cannot be opened
+   */
+  adopt(request: AdoptRequest): Promise<Adoption>;
+  /** Opens the read end of a stream's FIFO once more, for a log worker that lost its own. The caller owns it. */
+  reopenStream(service: string, stream: StreamName): number;
   /** Removes the runtime folder of a service whose process has ended; does nothing where there is none. */
   cleanUp(service: string): Promise<void>;
 }

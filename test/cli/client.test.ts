@@ -6,6 +6,7 @@ import test from 'node:test';
 import { DaemonClient } from '../../src/cli/client.ts';
 import { isDaemonAbsent, sendRequest } from '../../src/cli/http.ts';
 import { HomePaths } from '../../src/state/paths.ts';
+import { configOf } from '../helpers/services.ts';
 import { makeTempDir } from '../helpers/temp.ts';
 import { type Handler, sendError, sendJson, startFakeDaemon } from './fake-daemon.ts';
 import { makeOutcome, makeService } from './services.ts';
@@ -90,10 +91,7 @@ test('a daemon that dies before or in the middle of its answer is unreachable, y
   });
   const client = clientOf(home);
   const died = (error: unknown) => (error as { code: string }).code === 'DaemonUnreachable' && !isDaemonAbsent(error);
-  await assert.rejects(
-    client.start({ names: [], group: null, config: { services: [], groups: [], kernel: null } }),
-    died,
-  );
+  await assert.rejects(client.start({ names: [], group: null, config: configOf([]) }), died);
   await assert.rejects(client.services({ names: [], group: null }), died);
 });
 

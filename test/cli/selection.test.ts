@@ -1,12 +1,17 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { createSelection, selectFromConfig } from '../../src/cli/selection.ts';
-import type { Config, Service } from '../../src/protocol/service.ts';
+import {
+  type Config,
+  DEFAULT_HOME_LOG_SETTINGS,
+  DEFAULT_LOG_SETTINGS,
+  type Service,
+} from '../../src/protocol/service.ts';
 
 function makeEntry(name: string, group: string | null, depends_on: string[] = []): Service {
   return {
     ...{ name, group, depends_on, isolation: 'vm', rootfs: null, command: '/bin/true', args: [], envs: {} },
-    ...{ workdir: '/', cpus: 1, ram_mib: 128, ports: [], stop_timeout_ms: 10_000 },
+    ...{ workdir: '/', cpus: 1, ram_mib: 128, ports: [], stop_timeout_ms: 10_000, log: DEFAULT_LOG_SETTINGS },
   };
 }
 
@@ -22,6 +27,7 @@ const config: Config = {
     { name: 'back', local_only: true },
   ],
   kernel: null,
+  logs: DEFAULT_HOME_LOG_SETTINGS,
 };
 
 test('without names and group all services are meant', () => {

@@ -14,6 +14,7 @@ export function makeService(differences: Partial<ServiceStatus> = {}): ServiceSt
     signal: null,
     error: null,
     detail: null,
+    log_stalled: null,
     group_ip: '127.0.0.2',
     cpus: 1,
     ram_mib: 128,

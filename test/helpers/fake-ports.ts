@@ -36,9 +36,6 @@ export class FakeVm implements RunningVm {
     this.#obedient = obedient;
   }
 
-  reopenStream(): number {
-    throw new Error('no log worker dies here');
-  }
   signalJob(signal: NodeJS.Signals): void {
     this.#note(`signal ${signal}`);
     if (this.#obedient) this.emit({ type: 'job-exited', exit: { code: 0, signal: null } });
@@ -150,6 +147,8 @@ export class FakePorts implements OrchestratorPorts {
     return [`the last words of ${service}`];
   }
 
+  limitLogs(): void {}
+
   async removeLogs(service: string): Promise<void> {
     this.#note(service, 'removeLogs');
   }
@@ -174,6 +173,8 @@ export class FakePorts implements OrchestratorPorts {
         await this.onPrepare(name, signal);
         return this.#prepared(request);
       },
+      adopt: async () => ({ type: 'gone', exit: null }),
+      reopenStream: () => -1,
       cleanUp: async (service) => {
         this.#note(service, 'cleanUp');
         await this.onCleanUp(service);

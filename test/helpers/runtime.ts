@@ -30,7 +30,7 @@ export async function openTestRuntime(): Promise<TestRuntime> {
   shareKernel(home);
   const reports: string[] = [];
   const runtime = await Runtime.open({ home, report: (_level, message) => reports.push(message) });
-  const orchestrator = new Orchestrator(runtime);
+  const orchestrator = await Orchestrator.open(runtime);
   return {
     home,
     runtime,

@@ -1,5 +1,11 @@
 /** Services as the config loader makes them, with defaults for what a test does not care about. */
-import type { Config, Group, Service } from '../../src/protocol/service.ts';
+import {
+  type Config,
+  DEFAULT_HOME_LOG_SETTINGS,
+  DEFAULT_LOG_SETTINGS,
+  type Group,
+  type Service,
+} from '../../src/protocol/service.ts';
 
 /** A service that runs a shell script, in a VM unless told otherwise. */
 export function scriptService(name: string, script: string, overrides: Partial<Service> = {}): Service {
@@ -17,11 +23,12 @@ export function scriptService(name: string, script: string, overrides: Partial<S
     ports: [],
     depends_on: [],
     stop_timeout_ms: 10_000,
+    log: DEFAULT_LOG_SETTINGS,
     ...overrides,
   };
 }
 
 /** A config of those services. */
 export function configOf(services: readonly Service[], groups: readonly Group[] = []): Config {
-  return { services: [...services], groups: [...groups], kernel: null };
+  return { services: [...services], groups: [...groups], kernel: null, logs: DEFAULT_HOME_LOG_SETTINGS };
 }

@@ -18,6 +18,7 @@ export function stateDocument(name: string, pid: number, state?: VmState): State
       metrics: NO_METRICS,
       createdAtMs: 0,
       restarts: 0,
+      logStalled: null,
     },
     0,
   );

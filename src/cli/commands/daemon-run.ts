@@ -12,8 +12,8 @@ export interface DaemonRunOptions {
   readonly background?: boolean;
 }
 
-/** When the daemon has ended, whatever may still be open gets this long. */
-const EXIT_GRACE_MS = 2000;
+/** When the daemon has ended, whatever may still be open gets this long: VMs that run on hold sockets of this side. */
+const EXIT_GRACE_MS = 50;
 
 /**
  * Runs the daemon until it is told to end.

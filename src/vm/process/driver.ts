@@ -5,12 +5,24 @@ import { MonocoreError } from '../../errors.ts';
 import type { StreamName } from '../../protocol/logs.ts';
 import type { Service } from '../../protocol/service.ts';
 import type { HomePaths, VmPaths } from '../../state/paths.ts';
-import { type Child, spawnDetached } from '../child.ts';
-import type { Exit, LaunchRequest, PreparedVm, ProcessIdentity, RunningVm, VmDriver, VmEvent } from '../driver.ts';
+import { findAdopted } from '../adoption.ts';
+import { spawnDetached } from '../child.ts';
+import type {
+  Adoption,
+  AdoptRequest,
+  Exit,
+  LaunchRequest,
+  PreparedVm,
+  ProcessIdentity,
+  RunningVm,
+  VmDriver,
+  VmEvent,
+} from '../driver.ts';
 import { findExecutable } from '../executables.ts';
-import { exitOfChild, readExitRecord } from '../exit-record.ts';
+import { readExitRecord } from '../exit-record.ts';
 import { closeAll, openChildEnd, openReadEnd } from '../fifos.ts';
-import { signalProcess } from '../process-identity.ts';
+import { type HostProcess, ownProcess } from '../host-process.ts';
+import { identify, isSameProcess, signalProcess } from '../process-identity.ts';
 import { makeRuntimeFolder, openReadEnds } from '../runtime-folder.ts';
 import { SHIM } from './shim.ts';
 
@@ -51,9 +63,24 @@ export class ProcessDriver implements VmDriver {
       discard,
       launch: (onEvent) =>
         spawnDetached('/bin/sh', args, ['ignore', ...childEnds], { cwd: service.workdir, env })
-          .then((child) => new SupervisedProcess(child, paths, onEvent))
+          .then((child) => new SupervisedProcess(ownProcess(child), paths, onEvent))
           .finally(discard),
     };
+  }
+
+  async adopt({ service, identity }: AdoptRequest): Promise<Adoption> {
+    const paths = this.#paths.vm(service.name);
+    const adopted = await findAdopted(identity, paths.exitRecord);
+    if (!adopted) return { type: 'gone', exit: readExitRecord(paths.exitRecord).exit };
+    return {
+      type: 'running',
+      streams: openReadEnds(paths, STREAMS),
+      attach: (onEvent) => new SupervisedProcess(adopted, paths, onEvent),
+    };
+  }
+
+  reopenStream(service: string, stream: StreamName): number {
+    return openReadEnd(this.#paths.vm(service).fifo(stream));
   }
 
   async cleanUp(service: string): Promise<void> {
@@ -71,21 +98,17 @@ class SupervisedProcess implements RunningVm {
   #started = false;
   #exited = false;
 
-  constructor(child: Child, paths: VmPaths, onEvent: (event: VmEvent) => void) {
-    this.identity = child.identity;
+  constructor(host: HostProcess, paths: VmPaths, onEvent: (event: VmEvent) => void) {
+    this.identity = host.identity;
     this.#paths = paths;
     this.#onEvent = onEvent;
     const watcher = watch(paths.dir, (_change, file) => {
       if (file === 'exit') this.#readRecord();
     });
     this.#stopWatching = () => watcher.close();
-    child.process.once('exit', (code, signal) => this.#onProcessExit(exitOfChild(code, signal)));
+    host.onExit((exit) => this.#onProcessExit(exit));
     // The record may have been written before it was watched; events must come after the launch, so not at once.
     setImmediate(() => this.#readRecord());
-  }
-
-  reopenStream(stream: StreamName): number {
-    return openReadEnd(this.#paths.fifo(stream));
   }
 
   signalJob(signal: NodeJS.Signals): void {
@@ -125,8 +148,12 @@ class SupervisedProcess implements RunningVm {
     this.#onEvent({ type: 'process-ended', exit });
   }
 
-  /** What the command left running in its group holds the streams open. The group's id is not reused while it has members. */
+  /**
+   * What the command left running in its group holds the streams open. The group's id is not reused while it has
+   * members; where the pid is in use again there were none.
+   */
   #killStragglers(): void {
+    if (identify(this.identity.pid) && !isSameProcess(this.identity)) return;
     try {
       process.kill(-this.identity.pid, 'SIGKILL');
     } catch {

@@ -4,6 +4,8 @@ import { LineSocket } from './line-socket.ts';
 /** What a guest says. */
 export type GuestMessage =
   | { readonly type: 'ready' }
+  /** It has its job, but does not know yet whether it runs. */
+  | { readonly type: 'starting' }
   | { readonly type: 'running' }
   | { readonly type: 'started' }
   | { readonly type: 'failed'; readonly reason: string }
@@ -15,6 +17,7 @@ export function parseGuestMessage(line: string): GuestMessage | null {
   const argument = rest.join(' ');
   switch (verb) {
     case 'ready':
+    case 'starting':
     case 'running':
     case 'started':
       return { type: verb };

@@ -1,11 +1,15 @@
 /** Starts microVMs with QEMU. */
 import { rm } from 'node:fs/promises';
 import { MonocoreError } from '../../errors.ts';
-import { STREAM_NAMES } from '../../protocol/logs.ts';
+import { STREAM_NAMES, type StreamName } from '../../protocol/logs.ts';
+import type { Service } from '../../protocol/service.ts';
 import type { HomePaths } from '../../state/paths.ts';
+import { findAdopted } from '../adoption.ts';
 import { spawnDetached } from '../child.ts';
-import type { LaunchRequest, PreparedVm, RunningVm, VmDriver, VmEvent } from '../driver.ts';
-import { closeAll, openChildEnd, openLossyChildEnd } from '../fifos.ts';
+import type { Adoption, AdoptRequest, LaunchRequest, PreparedVm, RunningVm, VmDriver, VmEvent } from '../driver.ts';
+import { readExitRecord } from '../exit-record.ts';
+import { closeAll, openChildEnd, openLossyChildEnd, openReadEnd } from '../fifos.ts';
+import { ownProcess } from '../host-process.ts';
 import { makeRuntimeFolder, openReadEnds } from '../runtime-folder.ts';
 import { renderCommandLine } from './command-line.ts';
 import { renderJobScript } from './job-script.ts';
@@ -16,6 +20,11 @@ import { shareRoot } from './root-share.ts';
 
 /** Descriptors 1 and 2 of QEMU are the console's; the guest's streams follow. */
 const CHILD_FDS = { stdout: 3, stderr: 4, console: 5 } as const;
+
+/** A guest that may go out needs the device as much as one that is called from outside. */
+function hasNetwork(service: Service, localOnly: boolean): boolean {
+  return service.ports.length > 0 || !localOnly;
+}
 
 /** The driver of isolation `vm`. Main thread. */
 export class QemuDriver implements VmDriver {
@@ -67,6 +76,22 @@ export class QemuDriver implements VmDriver {
     };
   }
 
+  async adopt({ service, localOnly, identity, runJob }: AdoptRequest): Promise<Adoption> {
+    const paths = this.#paths.vm(service.name);
+    const adopted = await findAdopted(identity, paths.control);
+    if (!adopted) return { type: 'gone', exit: readExitRecord(paths.exitRecord).exit };
+    const job = runJob ? renderJobScript(service, hasNetwork(service, localOnly), service.rootfs !== null) : null;
+    return {
+      type: 'running',
+      streams: openReadEnds(paths, STREAM_NAMES),
+      attach: (onEvent) => new QemuVm(adopted, paths, job, onEvent),
+    };
+  }
+
+  reopenStream(service: string, stream: StreamName): number {
+    return openReadEnd(this.#paths.vm(service).fifo(stream));
+  }
+
   async cleanUp(service: string): Promise<void> {
     await rm(this.#paths.vm(service).dir, { recursive: true, force: true });
   }
@@ -79,8 +104,7 @@ export class QemuDriver implements VmDriver {
   ): Promise<RunningVm> {
     const { service, address, localOnly } = request;
     const paths = this.#paths.vm(service.name);
-    // A guest that may go out needs the device as much as one that is called from outside.
-    const network = service.ports.length > 0 || !localOnly ? { address, ports: service.ports, localOnly } : null;
+    const network = hasNetwork(service, localOnly) ? { address, ports: service.ports, localOnly } : null;
     const args = renderCommandLine({
       architecture: platform.architecture,
       accelerator: platform.verdict.accelerator,
@@ -100,7 +124,7 @@ export class QemuDriver implements VmDriver {
     try {
       const child = await spawnDetached(platform.qemu, args, ['ignore', console, console, stdout, stderr, console]);
       const job = renderJobScript(service, network !== null, service.rootfs !== null);
-      return new QemuVm(child, paths, job, onEvent);
+      return new QemuVm(ownProcess(child), paths, job, onEvent);
     } catch (error) {
       stopSharing();
       throw error;

@@ -51,18 +51,24 @@ function listKernels(bootDir: string): Kernel[] {
  *
  * @param chosen the config's path, or null
  * @param kernelDir the home's `kernel/`, which the set-up script fills
+ * @param hostBootDir where the host's own kernels are
  * @throws MonocoreError `ToolMissing` when there is none that can be read
  */
-export function findKernel(chosen: string | null, kernelDir: string, architecture: Architecture): Kernel {
+export function findKernel(
+  chosen: string | null,
+  kernelDir: string,
+  architecture: Architecture,
+  hostBootDir = '/boot',
+): Kernel {
   if (chosen !== null) {
     if (!isReadable(chosen)) throw new MonocoreError('ToolMissing', `the kernel ${chosen} cannot be read`);
     return describe(chosen);
   }
-  const found = listKernels(join(kernelDir, 'boot'))[0] ?? listKernels('/boot').find((kernel) => kernel.modulesDir);
+  const found = listKernels(join(kernelDir, 'boot'))[0] ?? listKernels(hostBootDir).find((kernel) => kernel.modulesDir);
   if (found) return found;
   throw new MonocoreError(
     'ToolMissing',
-    `no kernel in ${kernelDir} nor a readable one in /boot; run scripts/setup.sh, which unpacks the package ` +
+    `no kernel in ${kernelDir} nor a readable one in ${hostBootDir}; run scripts/setup.sh, which unpacks the package ` +
       `${PACKAGES[architecture].kernel} there, or name one with "kernel" in the config`,
     { details: { package: PACKAGES[architecture].kernel } },
   );

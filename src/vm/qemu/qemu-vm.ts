@@ -1,10 +1,8 @@
 /** One QEMU process and the guest in it. */
-import type { StreamName } from '../../protocol/logs.ts';
 import type { VmPaths } from '../../state/paths.ts';
-import type { Child } from '../child.ts';
 import type { Exit, ProcessIdentity, RunningVm, VmEvent } from '../driver.ts';
-import { exitOfChild, exitOfShellStatus, readExitRecord } from '../exit-record.ts';
-import { openReadEnd } from '../fifos.ts';
+import { exitOfShellStatus, readExitRecord } from '../exit-record.ts';
+import type { HostProcess } from '../host-process.ts';
 import { signalProcess } from '../process-identity.ts';
 import { ControlChannel, type GuestMessage } from './control-channel.ts';
 import { QmpClient } from './qmp.ts';
@@ -17,23 +15,20 @@ export class QemuVm implements RunningVm {
   readonly #paths: VmPaths;
   readonly #control: ControlChannel;
   readonly #onEvent: (event: VmEvent) => void;
-  /** Null once it was sent. */
+  /** Null once it was sent, or when there is none. */
   #job: string | null;
   #started = false;
   #exited = false;
 
-  constructor(child: Child, paths: VmPaths, job: string, onEvent: (event: VmEvent) => void) {
-    this.identity = child.identity;
+  /** @param job for a guest that waits for one; null when it must not get any */
+  constructor(process: HostProcess, paths: VmPaths, job: string | null, onEvent: (event: VmEvent) => void) {
+    this.identity = process.identity;
     this.#paths = paths;
     this.#job = job;
     this.#onEvent = onEvent;
     this.#control = new ControlChannel(paths.control, (message) => this.#onMessage(message));
     this.qmp = new QmpClient(paths.qmp);
-    child.process.once('exit', (code, signal) => this.#onProcessExit(exitOfChild(code, signal)));
-  }
-
-  reopenStream(stream: StreamName): number {
-    return openReadEnd(this.#paths.fifo(stream));
+    process.onExit((exit) => this.#onProcessExit(exit));
   }
 
   signalJob(signal: NodeJS.Signals): void {
@@ -57,6 +52,8 @@ export class QemuVm implements RunningVm {
       case 'ready':
         if (this.#job !== null) this.#control.sendJob(this.#job);
         this.#job = null;
+        return;
+      case 'starting':
         return;
       case 'running':
       case 'started':

@@ -3,9 +3,10 @@ import test from 'node:test';
 import { type ErrorCode, MonocoreError } from '../../../src/errors.ts';
 import type { StartRequest, StopRequest } from '../../../src/protocol/control.ts';
 import type { ErrorReply } from '../../../src/protocol/http.ts';
+import { configOf } from '../../helpers/services.ts';
 import { DAEMON_STATUS, makeStatus, startApi } from './harness.ts';
 
-const EMPTY_CONFIG = { services: [], groups: [], kernel: null };
+const EMPTY_CONFIG = configOf([]);
 
 function errorOf(json: unknown) {
   return (json as ErrorReply).error;

@@ -101,6 +101,7 @@ export function makeStatus(name: string, changes: Partial<ServiceStatus> = {}): 
     signal: null,
     error: null,
     detail: null,
+    log_stalled: null,
     group_ip: null,
     cpus: 1,
     ram_mib: 128,

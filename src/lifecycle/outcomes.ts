@@ -1,0 +1,26 @@
+/** How services fare in a command. */
+import type { ServiceOutcome } from '../protocol/control.ts';
+import type { Supervisor } from './supervisor.ts';
+
+/** For sorting. */
+export function byName(a: { readonly name: string }, b: { readonly name: string }): number {
+  return a.name < b.name ? -1 : 1;
+}
+
+/** Why a start did not go on. */
+export const CALLED_OFF = 'it was stopped before its command ran';
+
+/** A start that a stop overtook. */
+export function calledOff(supervisor: Supervisor): ServiceOutcome {
+  return { service: supervisor.status(), outcome: 'failed', error: CALLED_OFF, last_lines: [] };
+}
+
+/** A command that did what it should; `changed` where there was something to do. */
+export function succeeded(supervisor: Supervisor, changed: boolean): ServiceOutcome {
+  return {
+    service: supervisor.status(),
+    outcome: changed ? 'changed' : 'unchanged',
+    error: null,
+    last_lines: [],
+  };
+}

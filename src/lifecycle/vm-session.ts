@@ -1,0 +1,132 @@
+/** What binds a supervisor to one VM: its launch or adoption, its streams, its process, the end of its output. */
+import { randomBytes } from 'node:crypto';
+import { errorText, MonocoreError } from '../errors.ts';
+import type { StreamName } from '../protocol/logs.ts';
+import type { Adoption, VmEvent as DriverEvent, PreparedVm, ProcessIdentity, RunningVm } from '../vm/driver.ts';
+import { addressOf, type ServiceDefinition } from './document.ts';
+import type { LifecyclePorts } from './ports.ts';
+import type { VmEvent } from './state.ts';
+
+/** 128 random bits: nothing that a service prints is taken for it. */
+const MARKER_BYTES = 16;
+
+/** Where a session reports to. */
+export interface SessionHandlers {
+  readonly onEvent: (event: VmEvent) => void;
+  /** Why what the service prints cannot be written from now on; null when it can be again. */
+  readonly onStalled: (error: string | null) => void;
+}
+
+/** One VM after the other of a service; never two at once, which is the state machine's doing. Main thread. */
+export class VmSession {
+  readonly #definition: ServiceDefinition;
+  readonly #ports: LifecyclePorts;
+  readonly #handlers: SessionHandlers;
+  #vm: RunningVm | null = null;
+  #cancel: AbortController | null = null;
+
+  constructor(definition: ServiceDefinition, ports: LifecyclePorts, handlers: SessionHandlers) {
+    this.#definition = definition;
+    this.#ports = ports;
+    this.#handlers = handlers;
+  }
+
+  /** The VM; null before its launch and after its end. */
+  get vm(): RunningVm | null {
+    return this.#vm;
+  }
+
+  get identity(): ProcessIdentity | null {
+    return this.#vm?.identity ?? null;
+  }
+
+  /**
+   * Prepares, captures the streams, launches: in this order, so that nothing is printed before somebody reads. Answers
+   * with the event `launched` or `launch-failed`.
+   */
+  async launch(): Promise<void> {
+    const { service, group, kernel } = this.#definition;
+    const cancel = new AbortController();
+    this.#cancel = cancel;
+    let streamsEnded: Promise<void> = Promise.resolve();
+    try {
+      const address = addressOf(this.#definition);
+      const request = { service, address, localOnly: group?.local_only ?? true, kernel };
+      const prepared = await this.#ports.drivers[service.isolation].prepare(request, cancel.signal);
+      try {
+        streamsEnded = (await this.#capture(prepared.streams)).ended;
+        if (cancel.signal.aborted) throw new MonocoreError('Aborted', 'the start was called off');
+      } catch (error) {
+        prepared.discard();
+        throw error;
+      }
+      const vm = await prepared.launch(this.#observe(streamsEnded));
+      this.#vm = vm;
+      this.#handlers.onEvent({ type: 'launched', pid: vm.identity.pid });
+    } catch (error) {
+      // The service may be started again at once: its streams must be free by then.
+      await streamsEnded;
+      this.#handlers.onEvent({ type: 'launch-failed', error: errorText(error) });
+    }
+  }
+
+  cancelLaunch(): void {
+    this.#cancel?.abort();
+  }
+
+  /** Goes on with a VM that an earlier daemon launched; its events come after this. */
+  async adopt(adoption: Extract<Adoption, { type: 'running' }>): Promise<ProcessIdentity> {
+    const { ended } = await this.#capture(adoption.streams);
+    this.#vm = adoption.attach(this.#observe(ended));
+    return this.#vm.identity;
+  }
+
+  /** Waits until all that the command printed is in its files; answers with the event `drained`. */
+  async drain(): Promise<void> {
+    const vm = this.#vm;
+    const { name } = this.#definition.service;
+    const marker = randomBytes(MARKER_BYTES).toString('hex');
+    try {
+      if (vm?.drains) await this.#ports.logs.awaitMarker(name, marker, () => vm.drain(marker));
+    } catch (error) {
+      // Without the log worker nobody knows what has arrived; the stop timer decides.
+      this.#ports.report('warn', `${name}: the end of its output was not seen: ${errorText(error)}`);
+      return;
+    }
+    this.#handlers.onEvent({ type: 'drained' });
+  }
+
+  /** The VM has ended. */
+  forget(): void {
+    this.#vm = null;
+    this.#cancel = null;
+  }
+
+  /** Begins to capture streams; `ended` is fulfilled when all of them have ended. */
+  async #capture(streams: PreparedVm['streams']): Promise<{ ended: Promise<void> }> {
+    const { service } = this.#definition;
+    let onEnded = (): void => {};
+    const ended = new Promise<void>((resolve) => {
+      onEnded = resolve;
+    });
+    const reopen = (stream: StreamName): number =>
+      this.#ports.drivers[service.isolation].reopenStream(service.name, stream);
+    const { onStalled } = this.#handlers;
+    await this.#ports.logs.capture(service.name, streams, { reopen, onEnded, onStalled }, service.log);
+    return { ended };
+  }
+
+  /** Takes what a driver reports, and adds the end of the streams. */
+  #observe(streamsEnded: Promise<void>): (event: DriverEvent) => void {
+    let onProcessEnded = (): void => {};
+    const processEnded = new Promise<void>((resolve) => {
+      onProcessEnded = resolve;
+    });
+    // The log worker may see the end of the streams before this thread sees that of the process.
+    void Promise.all([processEnded, streamsEnded]).then(() => this.#handlers.onEvent({ type: 'streams-ended' }));
+    return (event) => {
+      this.#handlers.onEvent(event);
+      if (event.type === 'process-ended') onProcessEnded();
+    };
+  }
+}

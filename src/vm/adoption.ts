@@ -1,0 +1,36 @@
+/** Finds the process of a VM that an earlier daemon launched. */
+import { readdirSync, readFileSync } from 'node:fs';
+import type { ProcessIdentity } from './driver.ts';
+import { adoptedProcess, type HostProcess } from './host-process.ts';
+import { identify, isRunning, signalProcess } from './process-identity.ts';
+
+/** Processes with `path` as an argument or in one. */
+function findByArgument(path: string): ProcessIdentity[] {
+  const found: ProcessIdentity[] = [];
+  for (const entry of readdirSync('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    try {
+      if (!readFileSync(`/proc/${entry}/cmdline`, 'utf8').includes(path)) continue;
+    } catch {
+      continue; // It has ended meanwhile.
+    }
+    const identity = identify(Number(entry));
+    if (identity) found.push(identity);
+  }
+  return found;
+}
+
+/**
+ * The process of a VM, or null when it is gone. Where the daemon ended between the launch and the note of it, the
+ * process is known only by a path in its arguments that no other has: it is killed, because its launch never ended.
+ *
+ * @param identity from the state file
+ * @param ownPath a path in the VM's runtime folder that is in the process's arguments
+ */
+export async function findAdopted(identity: ProcessIdentity | null, ownPath: string): Promise<HostProcess | null> {
+  if (identity) return isRunning(identity) ? adoptedProcess(identity) : null;
+  const cutOff = findByArgument(ownPath);
+  for (const process of cutOff) signalProcess(process, 'SIGKILL', 'group');
+  while (cutOff.some(isRunning)) await new Promise((resolve) => setTimeout(resolve, 10));
+  return null;
+}

@@ -1,0 +1,181 @@
+/** Random lives of a service, with everything that may happen at each point of one, against what must always hold. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import fc from 'fast-check';
+import type { Effect, TimerName, VmEvent, VmState } from '../../src/lifecycle/state.ts';
+import { transition } from '../../src/lifecycle/transition.ts';
+
+const EXIT = { code: 0, signal: null };
+
+/** The world around one service: knows what may happen next, and complains about effects that must not be. */
+class World {
+  state: VmState = { status: 'Unstarted' };
+  readonly history: string[] = [];
+  #launching = false;
+  #vm: { started: boolean; exited: boolean; ended: boolean; streamsEnded: boolean } | null = null;
+  #drains = 0;
+  #runs = 0;
+  #conclusions = 0;
+  #persisted = false;
+  #killed = false;
+  readonly #timers = new Set<TimerName>();
+
+  /** Every event that can come now, as `vm/driver.ts` promises their order; one may be missed at any time. */
+  possible(): VmEvent[] {
+    const vm = this.#vm;
+    const events: VmEvent[] = [
+      { type: 'start' },
+      { type: 'stop', timeoutMs: 5000 },
+      { type: 'stop', timeoutMs: 0 },
+      ...[...this.#timers].map((timer): VmEvent => ({ type: 'timer', timer })),
+    ];
+    if (this.#launching) events.push({ type: 'launched', pid: 7 }, { type: 'launch-failed', error: 'no' });
+    if (vm && !vm.ended) {
+      if (!vm.exited) events.push({ type: 'job-started', pid: 7 }, { type: 'job-exited', exit: EXIT });
+      if (!vm.started && !vm.exited) events.push({ type: 'job-failed', error: 'no' });
+      events.push({ type: 'process-ended', exit: EXIT });
+    }
+    if (vm?.ended && !vm.streamsEnded) events.push({ type: 'streams-ended' });
+    if (this.#drains > 0) events.push({ type: 'drained' });
+    return events;
+  }
+
+  happen(event: VmEvent): void {
+    this.history.push(event.type);
+    this.#note(event);
+    const { state, effects } = transition(this.state, event, 0);
+    this.state = state;
+    this.#persisted = false;
+    for (const effect of effects) this.#check(effect);
+    this.#checkState();
+    if (effects.at(-1)?.type === 'start-again') this.happen({ type: 'start' });
+  }
+
+  /** Follows a stop to its end: nothing answers but the kernel. */
+  end(): void {
+    this.happen({ type: 'stop', timeoutMs: 0 });
+    for (let step = 0; this.state.status === 'Stopping'; step += 1) {
+      assert.ok(step < 10, this.#describe('a stop comes to no end'));
+      const due = this.possible().find(
+        ({ type }) =>
+          type === 'launched' ||
+          type === 'streams-ended' ||
+          (this.#killed ? type === 'process-ended' : type === 'timer' && !this.#vm?.ended),
+      );
+      assert.ok(due, this.#describe('nothing is left that could end it'));
+      this.happen(due);
+    }
+  }
+
+  #note(event: VmEvent): void {
+    const vm = this.#vm;
+    switch (event.type) {
+      case 'launched':
+        this.#vm = { started: false, exited: false, ended: false, streamsEnded: false };
+        this.#launching = false;
+        return;
+      case 'launch-failed':
+        this.#launching = false;
+        return;
+      case 'drained':
+        this.#drains -= 1;
+        return;
+      case 'timer':
+        this.#timers.delete(event.timer);
+        return;
+      case 'job-started':
+        vm!.started = true;
+        return;
+      case 'job-failed':
+      case 'job-exited':
+        vm!.exited = event.type === 'job-exited';
+        return;
+      case 'process-ended':
+        vm!.ended = true;
+        return;
+      case 'streams-ended':
+        vm!.streamsEnded = true;
+    }
+  }
+
+  #check(effect: Effect): void {
+    switch (effect.type) {
+      case 'persist':
+        this.#persisted = true;
+        return;
+      case 'launch':
+        assert.ok(!this.#mayRun(), this.#describe('launched while a process may exist'));
+        assert.ok(this.#persisted, this.#describe('launched before it was noted'));
+        assert.equal(this.#conclusions, this.#runs, this.#describe('launched before the last run was concluded'));
+        this.#launching = true;
+        this.#killed = false;
+        this.#vm = null;
+        this.#drains = 0;
+        this.#runs += 1;
+        return;
+      case 'drain':
+      case 'release':
+      case 'kill':
+      case 'signal-job':
+        assert.ok(this.#vm && !this.#vm.ended, this.#describe(`${effect.type} without a process`));
+        if (effect.type === 'drain') this.#drains += 1;
+        if (effect.type === 'kill') this.#killed = effect.signal === 'SIGKILL';
+        return;
+      case 'conclude':
+        this.#conclusions += 1;
+        assert.equal(this.#conclusions, this.#runs, this.#describe('concluded twice'));
+        assert.equal(this.#timers.size, 0, this.#describe('a timer outlives the run'));
+        assert.ok(!this.#mayRun(), this.#describe('concluded while a process may exist'));
+        return;
+      case 'set-timer':
+        this.#timers.add(effect.timer);
+        return;
+      case 'cancel-timer':
+        this.#timers.delete(effect.timer);
+    }
+  }
+
+  #checkState(): void {
+    const { status } = this.state;
+    const active = status === 'Starting' || status === 'Started' || status === 'Stopping';
+    assert.equal(active, this.#mayRun(), this.#describe('the state does not say whether a process may exist'));
+    assert.equal(this.#conclusions, active ? this.#runs - 1 : this.#runs, this.#describe('conclusions'));
+  }
+
+  /** Whether a process of the service may exist, or something that it printed may be on its way. */
+  #mayRun(): boolean {
+    return this.#launching || (this.#vm !== null && !(this.#vm.ended && this.#vm.streamsEnded));
+  }
+
+  #describe(complaint: string): string {
+    return `${complaint}, in ${JSON.stringify(this.state)} after ${this.history.join(', ')}`;
+  }
+}
+
+test('whatever happens, each run is concluded once, and nothing is done to a process that is not there', () => {
+  fc.assert(
+    fc.property(fc.array(fc.nat(1000), { maxLength: 60 }), (choices) => {
+      const world = new World();
+      for (const choice of choices) {
+        const possible = world.possible();
+        world.happen(possible[choice % possible.length]!);
+      }
+    }),
+    { numRuns: 3000 },
+  );
+});
+
+test('from wherever it is, a stop comes to an end though nothing but the kernel answers', () => {
+  fc.assert(
+    fc.property(fc.array(fc.nat(1000), { maxLength: 30 }), (choices) => {
+      const world = new World();
+      for (const choice of choices) {
+        const possible = world.possible();
+        world.happen(possible[choice % possible.length]!);
+      }
+      world.end();
+      assert.match(world.state.status, /^(Unstarted|Stopped|Failed)$/);
+    }),
+    { numRuns: 1000 },
+  );
+});

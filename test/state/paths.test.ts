@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { homedir } from 'node:os';
+import { join, relative } from 'node:path';
+import test from 'node:test';
+import { HomePaths, resolveHome } from '../../src/state/paths.ts';
+
+test('the home is the option, else MONOCORE_HOME, else ~/.monocore', () => {
+  assert.equal(resolveHome('/a', { MONOCORE_HOME: '/b' }), '/a');
+  assert.equal(resolveHome(undefined, { MONOCORE_HOME: '/b' }), '/b');
+  assert.equal(resolveHome(undefined, {}), join(homedir(), '.monocore'));
+  assert.equal(resolveHome('', { MONOCORE_HOME: '' }), join(homedir(), '.monocore'));
+});
+
+test('the home is absolute whatever was given', () => {
+  assert.equal(resolveHome('a', {}), join(process.cwd(), 'a'));
+  assert.equal(resolveHome(undefined, { MONOCORE_HOME: '../b' }), join(process.cwd(), '../b'));
+});
+
+test('everything is below the home, at its documented place', () => {
+  const home = new HomePaths('/home/me/.monocore');
+  const vm = home.vm('web');
+  const places = {
+    socket: home.socket,
+    state: home.stateFile('web'),
+    ended: home.endedFile('web'),
+    stdout: vm.fifo('stdout'),
+    control: vm.control,
+    qmp: vm.qmp,
+    rootShare: vm.rootShare,
+    release: vm.release,
+    exit: vm.exitRecord,
+    log: home.logDir,
+    daemonLog: home.daemonLog,
+    initramfs: home.initramfsDir,
+    verdict: home.acceleratorVerdict,
+    kernel: home.kernelDir,
+  };
+  assert.deepEqual(
+    Object.fromEntries(Object.entries(places).map(([name, path]) => [name, relative(home.home, path)])),
+    {
+      socket: 'daemon.sock',
+      state: 'run/web.json',
+      ended: 'ended/web.json',
+      stdout: 'run/web/stdout.fifo',
+      control: 'run/web/control.sock',
+      qmp: 'run/web/qmp.sock',
+      rootShare: 'run/web/rootfs.sock',
+      release: 'run/web/release.fifo',
+      exit: 'run/web/exit',
+      log: 'log',
+      daemonLog: 'log/monocore',
+      initramfs: 'cache/initramfs',
+      verdict: 'cache/accelerator.json',
+      kernel: 'kernel',
+    },
+  );
+});

@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { HomePaths } from '../../src/state/paths.ts';
+import { FileStateStore, loadState, makeHome } from '../../src/state/store.ts';
+import { mountSmallDisk } from '../helpers/small-disk.ts';
+import { stateDocument } from '../helpers/state-documents.ts';
+import { makeTempDir } from '../helpers/temp.ts';
+
+async function openStore(t: TestContext) {
+  const paths = new HomePaths(await makeTempDir(t));
+  await makeHome(paths);
+  return { paths, store: new FileStateStore(paths) };
+}
+
+const pidIn = (path: string): number => JSON.parse(readFileSync(path, 'utf8')).pid;
+
+test('a reader sees the old document or the new one, never part of one', async (t) => {
+  const { paths, store } = await openStore(t);
+  await store.save(stateDocument('web', 0));
+  let saving = true;
+  const saves = (async () => {
+    for (let pid = 1; pid <= 60; pid += 1) {
+      store.saveSoon(stateDocument('web', pid));
+      await store.save(stateDocument('web', pid));
+    }
+    saving = false;
+  })();
+  let reads = 0;
+  let last = 0;
+  while (saving) {
+    const { pid } = await loadState(paths.stateFile('web'));
+    assert.ok(pid! >= last, 'no older document comes after a newer one');
+    last = pid!;
+    reads += 1;
+  }
+  await saves;
+  assert.ok(reads > 10, `only ${reads} reads`);
+  assert.equal(pidIn(paths.stateFile('web')), 60);
+});
+
+test('saves of a service are written in the order in which they were asked for', async (t) => {
+  const { paths, store } = await openStore(t);
+  const written: number[] = [];
+  const saves = Array.from({ length: 10 }, (_, pid) =>
+    store.save(stateDocument('web', pid)).then(() => written.push(pidIn(paths.stateFile('web')))),
+  );
+  await Promise.all(saves);
+  assert.deepEqual(written, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+});
+
+test('of the documents that may be lost only the latest is written', async (t) => {
+  const { paths, store } = await openStore(t);
+  for (let pid = 1; pid <= 100; pid += 1) store.saveSoon(stateDocument('web', pid));
+  await store.flush();
+  assert.equal(pidIn(paths.stateFile('web')), 100);
+});
+
+test('a save replaces a document that waits, and one that comes later is written behind it', async (t) => {
+  const { paths, store } = await openStore(t);
+  const first = store.save(stateDocument('web', 1));
+  store.saveSoon(stateDocument('web', 2));
+  const second = store.save(stateDocument('web', 3));
+  store.saveSoon(stateDocument('web', 4));
+  await first;
+  await second;
+  assert.equal(pidIn(paths.stateFile('web')), 3, 'what was asked for later does not come earlier');
+  await store.flush();
+  assert.equal(pidIn(paths.stateFile('web')), 4);
+});
+
+test('a concluded service has its document among the ended ones, and nothing that waited brings it back', async (t) => {
+  const { paths, store } = await openStore(t);
+  void store.save(stateDocument('web', 1));
+  store.saveSoon(stateDocument('web', 2));
+  await store.conclude(stateDocument('web', 3));
+  await store.flush();
+  assert.equal(existsSync(paths.stateFile('web')), false);
+  assert.equal(pidIn(paths.endedFile('web')), 3);
+  await store.remove('web');
+  assert.deepEqual(readdirSync(paths.endedDir), []);
+  await store.remove('web');
+});
+
+test('only the owner can read state files, for they hold variables', async (t) => {
+  const { paths, store } = await openStore(t);
+  await store.save(stateDocument('web', 1));
+  assert.equal(statSync(paths.stateFile('web')).mode & 0o777, 0o600);
+  store.saveSoon(stateDocument('web', 2));
+  await store.flush();
+  assert.equal(statSync(paths.stateFile('web')).mode & 0o777, 0o600);
+  await store.conclude(stateDocument('web', 3));
+  assert.equal(statSync(paths.endedFile('web')).mode & 0o777, 0o600);
+});
+
+test('a failed save does not keep the next from being written', async (t) => {
+  const { paths, store } = await openStore(t);
+  await mkdir(paths.stateFile('web'));
+  await assert.rejects(store.save(stateDocument('web', 1)));
+  store.saveSoon(stateDocument('web', 2));
+  await store.flush();
+  await store.save(stateDocument('api', 3));
+  assert.equal(pidIn(paths.stateFile('api')), 3);
+});
+
+test('what an earlier daemon left is loaded; broken files are reported and do not keep the rest from it', async (t) => {
+  const { paths, store } = await openStore(t);
+  await store.save(stateDocument('left', 1));
+  const exit = { code: 3, signal: null };
+  await store.conclude(stateDocument('over', 2, { status: 'Stopped', exit, startedAtMs: 0, stoppedAtMs: 0 }));
+  writeFileSync(join(paths.runDir, 'torn.json'), '{"pid": 1,');
+  writeFileSync(join(paths.endedDir, 'foreign.json'), '{"pid": "one"}');
+  writeFileSync(join(paths.runDir, 'note.txt'), 'no state file');
+  const { left, ended, broken } = await store.loadAll();
+  assert.deepEqual(
+    left.map(({ service }) => service.name),
+    ['left'],
+  );
+  assert.deepEqual(
+    ended.map(({ service, status }) => [service.name, status]),
+    [['over', { Stopped: { exit_code: 3 } }]],
+  );
+  assert.deepEqual(broken.map((problem) => problem.split(':')[0]).sort(), ['foreign.json', 'torn.json']);
+});
+
+test('a home that is a file, or below one, is unusable, and the message says what to do', async (t) => {
+  const dir = await makeTempDir(t);
+  const file = join(dir, 'file');
+  writeFileSync(file, '');
+  for (const home of [file, join(file, 'home')]) {
+    await assert.rejects(makeHome(new HomePaths(home)), {
+      code: 'HomeUnusable',
+      message: /\((ENOTDIR|EEXIST)\); choose another with --home or MONOCORE_HOME/,
+    });
+  }
+});
+
+test('a home that cannot be written is unusable', async (t) => {
+  const disk = await mountSmallDisk(t, 'size=1m,ro');
+  await assert.rejects(makeHome(new HomePaths(join(disk, 'home'))), {
+    code: 'HomeUnusable',
+    message: /cannot be written/,
+  });
+});
+
+test('a home on a disk without a free inode is unusable, and the message asks for space', async (t) => {
+  const disk = await mountSmallDisk(t, 'nr_inodes=7');
+  const paths = new HomePaths(join(disk, 'home'));
+  await makeHome(paths);
+  writeFileSync(join(disk, 'filler'), '');
+  await assert.rejects(makeHome(paths), { code: 'HomeUnusable', message: /ENOSPC.*free some space/ });
+});
+
+test('a home that exists is taken as it is', async (t) => {
+  const { paths } = await openStore(t);
+  writeFileSync(paths.stateFile('web'), 'content');
+  await makeHome(paths);
+  assert.equal(readFileSync(paths.stateFile('web'), 'utf8'), 'content');
+  assert.deepEqual(readdirSync(paths.runDir), ['web.json']);
+});

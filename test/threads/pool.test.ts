@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { errorCode } from '../../src/errors.ts';
+import type { BuildInitramfsJob } from '../../src/protocol/jobs.ts';
+import { JobPool } from '../../src/threads/pool.ts';
+import { writeProgram } from '../helpers/program.ts';
+import { makeTempDir } from '../helpers/temp.ts';
+
+/** A job that takes long enough to be interrupted: its busybox does not answer before it is told to. */
+async function makeJob(t: TestContext, script: string): Promise<BuildInitramfsJob> {
+  const dir = await makeTempDir(t);
+  const busyboxPath = writeProgram(join(dir, 'busybox'), script);
+  return { type: 'build-initramfs', busyboxPath, modulesDir: null, cacheDir: join(dir, 'cache') };
+}
+
+function makePool(t: TestContext): JobPool {
+  const pool = new JobPool();
+  t.after(() => pool.close());
+  return pool;
+}
+
+test('jobs run off the main thread, as many as there are, and answer with their result', async (t) => {
+  const pool = makePool(t);
+  const job = await makeJob(t, 'echo sh');
+  const results = await Promise.all([1, 2, 3, 4].map(() => pool.run(job)));
+  assert.equal(new Set(results.map(({ path }) => path)).size, 1);
+  assert.equal(readFileSync(results[0]!.path).toString('latin1', 0, 6), '070701');
+  assert.deepEqual(pool.status(), { name: 'jobs', state: 'ready', restarts: 0 });
+});
+
+test('what a job throws has its code and the code of its cause', async (t) => {
+  const pool = makePool(t);
+  const job = await makeJob(t, 'echo sh');
+  await assert.rejects(pool.run({ ...job, busyboxPath: '/nonexistent/busybox' }), (error) => {
+    assert.equal(errorCode(error), 'Internal');
+    assert.equal(errorCode((error as Error).cause), 'ENOENT');
+    return true;
+  });
+  assert.ok((await pool.run(job)).path, 'the pool goes on');
+});
+
+test('a job that was called off is aborted', async (t) => {
+  const pool = makePool(t);
+  const job = await makeJob(t, 'echo sh');
+  await assert.rejects(pool.run(job, AbortSignal.abort()), { code: 'Aborted' });
+  const cancel = new AbortController();
+  const running = pool.run(job, cancel.signal);
+  cancel.abort();
+  await assert.rejects(running, { code: 'Aborted' });
+});
+
+test('jobs that the end of the pool cuts off, and those that come after it, are aborted', async (t) => {
+  const pool = makePool(t);
+  const job = await makeJob(t, 'echo sh');
+  const cutOff = assert.rejects(pool.run(job), { code: 'Aborted' });
+  await pool.close();
+  await cutOff;
+  await assert.rejects(pool.run(job), { code: 'Aborted', message: 'the daemon is ending' });
+  assert.equal(pool.status().state, 'stopped');
+});
+
+test('a pool that never had a job is closed as well', async () => {
+  const pool = new JobPool();
+  await pool.close();
+  await pool.close();
+});

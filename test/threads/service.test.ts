@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import test, { type TestContext } from 'node:test';
+import type { MonocoreError } from '../../src/errors.ts';
+import { type ThreadOptions, ThreadService } from '../../src/threads/service.ts';
+import type { ThreadApi } from '../fixtures/thread.ts';
+import { eventually } from '../helpers/eventually.ts';
+import { fixtureEntry } from '../helpers/fixture-thread.ts';
+
+type Options = Partial<ThreadOptions<ThreadApi, string>>;
+
+function makeThread(t: TestContext, options: Options = {}): ThreadService<ThreadApi, string> {
+  const thread = new ThreadService<ThreadApi, string>({
+    entry: fixtureEntry('thread'),
+    data: () => ({ data: { bootError: null } }),
+    deadlines: { defaultMs: 10_000, perMethodMs: { hang: null } },
+    ...options,
+  });
+  t.after(() => thread.stop());
+  return thread;
+}
+
+async function startThread(t: TestContext, options: Options = {}) {
+  const thread = makeThread(t, options);
+  await thread.start();
+  return thread;
+}
+
+test('a worker is called and tells what no call asked for', async (t) => {
+  const events: string[] = [];
+  const thread = await startThread(t, { onEvent: (event) => events.push(event) });
+  assert.deepEqual(thread.status(), { name: thread.name, state: 'ready', restarts: 0 });
+  const api = await thread.ready();
+  assert.deepEqual(await api.echo({ a: [1] }), { a: [1] });
+  await api.post('hello');
+  await eventually('the event', () => events.length > 0);
+  assert.deepEqual(events, ['hello']);
+  await assert.rejects(api.fail(), { code: 'HomeUnusable', details: { free_bytes: 0 } });
+});
+
+test('a worker that dies fails the calls that are pending, and is started again with its work', async (t) => {
+  const deaths: MonocoreError[] = [];
+  const thread = await startThread(t, {
+    onDeath: (error) => deaths.push(error),
+    onReady: (api) => api.note('its work'),
+  });
+  const api = await thread.ready();
+  await api.note('told by hand');
+  const pending = [api.hang(), api.die()];
+  for (const call of pending) await assert.rejects(call, { code: 'ThreadDied', message: /ended: exit code 3/ });
+  const next = await eventually('the restart', async () => thread.status().restarts === 1 && thread.ready());
+  assert.deepEqual(await next.notes(), ['its work']);
+  assert.equal(deaths.length, 1);
+  assert.deepEqual(thread.status(), { name: thread.name, state: 'ready', restarts: 1 });
+  await assert.rejects(api.echo(1), { code: 'ThreadDied' }, 'the old worker stays dead');
+});
+
+test('while a worker is being restarted, who wants it waits for the new one', async (t) => {
+  let onDeath = (): void => {};
+  const died = new Promise<void>((resolve) => {
+    onDeath = resolve;
+  });
+  const thread = await startThread(t, { onDeath });
+  void thread.crash();
+  await died;
+  assert.equal(thread.status().state, 'restarting');
+  const api = await thread.ready();
+  assert.equal(await api.echo('new'), 'new');
+});
+
+test('nobody reaches a restarted worker before it has its work again', async (t) => {
+  const seen: (readonly string[])[] = [];
+  const thread: ThreadService<ThreadApi, string> = await startThread(t, {
+    onDeath: () => thread.tell(async (api) => seen.push(await api.notes())),
+    onReady: async (api) => {
+      for (const part of ['one', 'two', 'three']) await api.note(part);
+    },
+  });
+  await thread.crash();
+  await eventually('the call', () => seen.length > 0);
+  assert.deepEqual(seen, [['one', 'two', 'three']]);
+});
+
+test('a worker that throws while it boots fails the start with its message', async (t) => {
+  const thread = makeThread(t, { data: () => ({ data: { bootError: 'no such folder' } }) });
+  await assert.rejects(thread.start(), { code: 'ThreadDied', message: /ended: no such folder/ });
+  await assert.rejects(thread.ready(), { code: 'ThreadDied' });
+});
+
+test('a restart that fails is reported and tried again', async (t) => {
+  const bootErrors = [null, 'first try', 'second try', null];
+  const deaths: string[] = [];
+  const thread = await startThread(t, {
+    data: () => ({ data: { bootError: bootErrors.shift() ?? null } }),
+    onDeath: ({ message }) => deaths.push(message.replace(/.*ended: /, '')),
+  });
+  await thread.crash();
+  await eventually('three tries', async () => thread.status().restarts === 3 && thread.ready());
+  assert.deepEqual(deaths.slice(1), ['first try', 'second try']);
+});
+
+test('a worker that cannot be given its work is ended and started once more', async (t) => {
+  let tries = 0;
+  const thread = await startThread(t, {
+    onReady: async () => {
+      tries += 1;
+      if (tries === 2) throw new Error('not now');
+    },
+  });
+  await thread.crash();
+  await eventually('the next try', async () => tries === 3 && thread.ready());
+});
+
+test('a stop lets the worker finish, then ends it', async (t) => {
+  const thread = await startThread(t);
+  let drained: unknown;
+  const how = await thread.stop(async (api) => {
+    drained = await api.echo('the last');
+  });
+  assert.equal(how, 'drained');
+  assert.equal(drained, 'the last');
+  assert.equal(thread.status().state, 'stopped');
+  await assert.rejects(thread.ready(), { code: 'ThreadDied', message: /was stopped/ });
+});
+
+test('a stop says when the worker did not finish in order', async (t) => {
+  const failing = await startThread(t);
+  assert.equal(await failing.stop((api) => api.fail()), 'terminated');
+  const dying = await startThread(t);
+  assert.equal(await dying.stop((api) => api.die()), 'terminated');
+});
+
+test('a worker that is stopped while it is restarted stays down', async (t) => {
+  const deaths: string[] = [];
+  const thread = await startThread(t, { onDeath: ({ message }) => deaths.push(message) });
+  await thread.crash();
+  await eventually('the death', () => deaths.length > 0);
+  const waiting = assert.rejects(thread.ready(), { code: 'ThreadDied', message: /was stopped/ });
+  await thread.stop();
+  await waiting;
+  assert.deepEqual(thread.status(), { name: thread.name, state: 'stopped', restarts: 0 });
+  assert.equal(deaths.length, 1);
+});
+
+test('what is told to a dying worker fails silently', async (t) => {
+  const thread = await startThread(t);
+  thread.tell((api) => api.die());
+  thread.tell((api) => api.echo('missed'));
+  await eventually('the restart', () => thread.status().restarts === 1);
+});
+
+test('a thread that was not started cannot be called', async (t) => {
+  const thread = makeThread(t);
+  await assert.rejects(thread.ready(), { code: 'ThreadDied', message: /was not started/ });
+  assert.equal(await thread.stop(), 'terminated');
+});

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import fc from 'fast-check';
+import { formatDuration, formatSize, parseDurationMs, parseSize } from '../src/units.ts';
+
+test('sizes take SI and IEC units, any case, fractions and blanks', () => {
+  const cases: [string, number][] = [
+    ['0', 0],
+    ['123', 123],
+    ['512MiB', 512 * 2 ** 20],
+    ['512mi', 512 * 2 ** 20],
+    ['10MB', 10e6],
+    ['1.5G', 1.5e9],
+    [' 4 KiB ', 4096],
+    ['2TiB', 2 * 2 ** 40],
+    ['7b', 7],
+  ];
+  for (const [text, bytes] of cases) assert.equal(parseSize(text), bytes, text);
+});
+
+test('what is no size is null', () => {
+  for (const text of ['', 'MiB', '-1', '1e3', '1.2.3', '5 apples', '1,5G', '5constructor', '.5G']) {
+    assert.equal(parseSize(text), null, text);
+  }
+});
+
+test('durations take one unit or several, and seconds without one', () => {
+  const cases: [string, number][] = [
+    ['250ms', 250],
+    ['10s', 10_000],
+    ['5m', 300_000],
+    ['1h30m', 5_400_000],
+    ['7d', 604_800_000],
+    ['1.5', 1500],
+    ['0', 0],
+  ];
+  for (const [text, durationMs] of cases) assert.equal(parseDurationMs(text), durationMs, text);
+});
+
+test('what is no duration is null', () => {
+  for (const text of ['', 's', '-5s', '5x', '1h 30m', '5constructor', '1 s'])
+    assert.equal(parseDurationMs(text), null, text);
+});
+
+test('sizes are printed with three digits at the most', () => {
+  const cases: [number, string][] = [
+    [0, '0 B'],
+    [999, '999 B'],
+    [1000, '0.98 KiB'],
+    [1536, '1.5 KiB'],
+    [10 * 2 ** 20, '10 MiB'],
+    [123.4 * 2 ** 30, '123 GiB'],
+    [5000 * 2 ** 40, '5000 TiB'],
+  ];
+  for (const [bytes, text] of cases) assert.equal(formatSize(bytes), text);
+});
+
+test('a printed size reads back as about that size', () => {
+  fc.assert(
+    fc.property(fc.nat(2 ** 31 - 1), (bytes) => {
+      const readBack = parseSize(formatSize(bytes));
+      assert.ok(readBack !== null && Math.abs(readBack - bytes) <= bytes / 100, `${bytes}: ${readBack}`);
+    }),
+  );
+});
+
+test('durations are printed in their two largest units', () => {
+  const cases: [number, string][] = [
+    [0, '0s'],
+    [-5, '0s'],
+    [999, '0s'],
+    [61_000, '1m 1s'],
+    [3_600_000, '1h'],
+    [93_784_000, '1d 2h'],
+  ];
+  for (const [durationMs, text] of cases) assert.equal(formatDuration(durationMs), text);
+});

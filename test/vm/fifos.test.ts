@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { closeSync, mkdirSync, readFileSync, readSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { findExecutable } from '../../src/vm/executables.ts';
+import { closeAll, makeFifos, openChildEnd, openLossyChildEnd, openReadEnd } from '../../src/vm/fifos.ts';
+import { writeProgram } from '../helpers/program.ts';
+import { makeTempDir } from '../helpers/temp.ts';
+
+async function makeFifo(t: TestContext): Promise<string> {
+  const path = join(await makeTempDir(t), 'fifo');
+  await makeFifos([path]);
+  return path;
+}
+
+function read(fd: number): string {
+  const bytes = Buffer.alloc(100);
+  return bytes.toString('latin1', 0, readSync(fd, bytes));
+}
+
+test('what is asked for in one turn is made by one program', async (t) => {
+  const dir = await makeTempDir(t);
+  const { PATH } = process.env;
+  const real = findExecutable('mkfifo', '/', PATH!);
+  writeProgram(join(dir, 'mkfifo'), `echo call >>'${dir}/calls'\nexec ${real} "$@"`);
+  process.env.PATH = `${dir}:${PATH}`;
+  t.after(() => {
+    process.env.PATH = PATH;
+  });
+  const paths = Array.from({ length: 30 }, (_, index) => join(dir, `${index}.fifo`));
+  await Promise.all(paths.map((path) => makeFifos([path])));
+  assert.equal(readFileSync(join(dir, 'calls'), 'utf8'), 'call\n');
+  for (const path of paths) assert.ok(statSync(path).isFIFO());
+  assert.equal(statSync(paths[0]!).mode & 0o777, 0o600);
+  await makeFifos([join(dir, 'later.fifo')]);
+  assert.equal(readFileSync(join(dir, 'calls'), 'utf8'), 'call\ncall\n');
+});
+
+test('a FIFO that cannot be made is an error that names it, and the next batch is a new one', async (t) => {
+  const dir = await makeTempDir(t);
+  const taken = join(dir, 'taken');
+  writeFileSync(taken, '');
+  await assert.rejects(makeFifos([taken]), {
+    code: 'StartFailed',
+    message: /a FIFO could not be made: .*taken.*exists/,
+  });
+  await makeFifos([join(dir, 'free')]);
+});
+
+test('the read end is opened without waiting for a writer, and reading without waiting for bytes', async (t) => {
+  const path = await makeFifo(t);
+  const reader = openReadEnd(path);
+  const writer = openChildEnd(path);
+  assert.throws(() => read(reader), { code: 'EAGAIN' });
+  writeSync(writer, 'hello');
+  assert.equal(read(reader), 'hello');
+  closeSync(writer);
+  assert.equal(read(reader), '', 'end of file');
+  closeSync(reader);
+});
+
+test('bytes wait for the next reader as long as the child holds its end', async (t) => {
+  const path = await makeFifo(t);
+  const reader = openReadEnd(path);
+  const writer = openChildEnd(path);
+  closeSync(reader);
+  writeSync(writer, 'nobody listens');
+  const next = openReadEnd(path);
+  assert.equal(read(next), 'nobody listens');
+  closeAll([writer, next]);
+});
+
+test('output that may be lost is refused when nobody reads it, and does not wait', async (t) => {
+  const path = await makeFifo(t);
+  const writer = openLossyChildEnd(path);
+  const chunk = Buffer.alloc(4096);
+  assert.throws(
+    () => {
+      for (let writes = 0; writes < 1000; writes += 1) writeSync(writer, chunk);
+    },
+    { code: 'EAGAIN' },
+  );
+  closeSync(writer);
+});
+
+test('a path that starts with a dash, and one with blanks, is a path', async (t) => {
+  const dir = join(await makeTempDir(t), '-m x');
+  mkdirSync(dir);
+  await makeFifos([join(dir, '-m')]);
+  assert.ok(statSync(join(dir, '-m')).isFIFO());
+});

@@ -1,0 +1,193 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test, { type TestContext } from 'node:test';
+import type { Service } from '../../../src/protocol/service.ts';
+import { HomePaths } from '../../../src/state/paths.ts';
+import { makeHome } from '../../../src/state/store.ts';
+import { closeAll } from '../../../src/vm/fifos.ts';
+import { identify, isSameProcess, signalProcess } from '../../../src/vm/process-identity.ts';
+import { eventually } from '../../helpers/eventually.ts';
+import { startFixture } from '../../helpers/fixture.ts';
+import { openFilesBelow } from '../../helpers/open-files.ts';
+import { scriptService } from '../../helpers/services.ts';
+import { makeTempDir } from '../../helpers/temp.ts';
+import { launchProcess, makeRequest, openDriver } from './harness.ts';
+
+/** Runs a script to its end; what it printed and how it ended. */
+async function run(t: TestContext, script: string, overrides: Partial<Service> = {}) {
+  const launched = await launchProcess(t, scriptService('web', script, { isolation: 'none', ...overrides }));
+  const { exit } = await launched.event('job-exited');
+  launched.vm.release();
+  await launched.event('process-ended');
+  return { exit, stdout: await launched.read('stdout'), stderr: await launched.read('stderr') };
+}
+
+test('what a command prints and how it ends is known', async (t) => {
+  assert.deepEqual(await run(t, 'echo out; echo err >&2; exit 3'), {
+    exit: { code: 3, signal: null },
+    stdout: 'out\n',
+    stderr: 'err\n',
+  });
+});
+
+test('a command that a signal ends has that signal, and the shell says nothing of it', async (t) => {
+  assert.deepEqual(await run(t, 'kill -KILL $$'), { exit: { code: 137, signal: 'SIGKILL' }, stdout: '', stderr: '' });
+  assert.deepEqual((await run(t, 'kill -SEGV $$')).exit, { code: 139, signal: 'SIGSEGV' });
+});
+
+test('arguments and variables arrive byte for byte', async (t) => {
+  const odd = `a'b "c" $d \`e\` \\f\ng ü`;
+  const { stdout } = await run(t, 'printf "%s|%s|%s" "$1" "$ODD" "$2"', {
+    args: ['-c', 'printf "%s|%s|%s" "$1" "$ODD" "$2"', 'sh', odd, ''],
+    envs: { ODD: odd },
+  });
+  assert.equal(stdout, `${odd}|${odd}|`);
+});
+
+test('the process stays until it is released, so that its streams stay open', async (t) => {
+  const { vm, event, types, read } = await launchProcess(t, scriptService('web', 'echo done', { isolation: 'none' }));
+  await event('job-exited');
+  assert.equal(isSameProcess(vm.identity), true);
+  assert.deepEqual(types(), ['job-started', 'job-exited']);
+  vm.release();
+  assert.deepEqual((await event('process-ended')).exit, { code: 0, signal: null });
+  assert.equal(await read('stdout'), 'done\n');
+  assert.deepEqual(types(), ['job-started', 'job-exited', 'process-ended']);
+});
+
+test('a signal reaches the command, which may end as it likes', async (t) => {
+  const script = 'trap "echo asked; exit 5" TERM; echo ready; while :; do sleep 0.01; done';
+  const { vm, event, firstLine, read } = await launchProcess(t, scriptService('web', script, { isolation: 'none' }));
+  await firstLine('stdout');
+  vm.signalJob('SIGTERM');
+  assert.deepEqual((await event('job-exited')).exit, { code: 5, signal: null });
+  vm.release();
+  await event('process-ended');
+  assert.equal(await read('stdout'), 'ready\nasked\n');
+});
+
+test('a command that ignores SIGTERM is killed with its group', async (t) => {
+  const script = 'trap "" TERM; sleep 1000 & echo $!; wait; while :; do sleep 1; done';
+  const { vm, event, firstLine } = await launchProcess(t, scriptService('web', script, { isolation: 'none' }));
+  const grandchild = Number(await firstLine('stdout'));
+  vm.kill('SIGTERM');
+  vm.kill('SIGKILL');
+  assert.deepEqual((await event('process-ended')).exit, { code: 137, signal: 'SIGKILL' });
+  await eventually('the grandchild to end', () => hasEnded(grandchild));
+});
+
+test('what a command leaves running in its group ends with it', async (t) => {
+  const { exit, stdout } = await run(t, 'sleep 1000 & echo $!');
+  assert.equal(exit.code, 0);
+  await eventually('the grandchild to end', () => hasEnded(Number(stdout)));
+});
+
+test('the exit record is written though the daemon is dead', async (t) => {
+  const paths = new HomePaths(await makeTempDir(t));
+  await makeHome(paths);
+  const go = join(paths.home, 'go');
+  const script = `until [ -e '${go}' ]; do sleep 0.01; done; exit 7`;
+  const daemon = startFixture(t, 'process-launcher.ts', [paths.home, script]);
+  const identity = identify(Number(await daemon.readLine()))!;
+  t.after(() => signalProcess(identity, 'SIGKILL', 'group'));
+  await daemon.kill();
+  assert.equal(isSameProcess(identity), true);
+  writeFileSync(go, '');
+  const record = paths.vm('web').exitRecord;
+  await eventually('the record', () => readFileSync(record, 'utf8').includes('exit'));
+  assert.match(readFileSync(record, 'utf8'), /^started \d+\nexit 7\n$/);
+});
+
+test('a command inherits no descriptor but its three, and stdin is empty', async (t) => {
+  const script = 'for fd in 0 1 2 3 4 5 6 7 8 9; do readlink /proc/$$/fd/$fd || echo -; done; cat';
+  const { stdout } = await run(t, script);
+  const targets = stdout.trimEnd().split('\n');
+  assert.deepEqual([targets[0], ...targets.slice(3)], ['/dev/null', '-', '-', '-', '-', '-', '-', '-']);
+  assert.deepEqual(
+    targets.slice(1, 3).map((target) => target.split('/').at(-1)),
+    ['stdout.fifo', 'stderr.fifo'],
+  );
+  // What whoever runs the tests left open is inherited by every child of this process alike.
+  const list = 'ls /proc/self/fd';
+  const { stdout: open } = await run(t, list);
+  assert.equal(open, execFileSync('/bin/sh', ['-c', list], { encoding: 'utf8' }));
+});
+
+test('a command has a session and a process group of its own', async (t) => {
+  const { vm, event, firstLine } = await launchProcess(
+    t,
+    scriptService('web', 'read -r pid name state parent group session rest </proc/$$/stat; echo $group $session', {
+      isolation: 'none',
+    }),
+  );
+  assert.equal(await firstLine('stdout'), `${vm.identity.pid} ${vm.identity.pid}`);
+  await event('job-exited');
+  vm.release();
+});
+
+test('of the daemon’s variables only those arrive that a program needs', async (t) => {
+  process.env.MONOCORE_TEST_SECRET = 'of somebody else';
+  t.after(() => delete process.env.MONOCORE_TEST_SECRET);
+  const { stdout } = await run(t, 'cat /proc/self/environ', { envs: { OWN: 'mine', record: 'kept', status: 'kept' } });
+  const names = stdout.split('\0').map((entry) => entry.split('=')[0]!);
+  assert.ok(names.includes('PATH') && names.includes('OWN'));
+  assert.ok(!names.includes('MONOCORE_TEST_SECRET'));
+  assert.match(stdout, /\0?record=kept\0/);
+  assert.match(stdout, /\0?status=kept\0/);
+});
+
+test('the working directory is the service’s', async (t) => {
+  const dir = await makeTempDir(t);
+  assert.equal((await run(t, 'pwd', { workdir: dir })).stdout, `${dir}\n`);
+});
+
+test('what cannot be run is refused before anything is made for it', async (t) => {
+  const { driver, paths } = await openDriver(t);
+  const refuse = (overrides: Partial<Service>) =>
+    assert.rejects(driver.prepare(makeRequest(scriptService('web', 'true', overrides))), { code: 'StartFailed' });
+  await refuse({ command: 'no-such-command' });
+  await refuse({ command: './no-such-command' });
+  await refuse({ workdir: '/no/such/folder' });
+  assert.equal(existsSync(paths.vm('web').dir), false);
+});
+
+test('bytes that nobody has read wait for the next log worker', async (t) => {
+  const { driver } = await openDriver(t);
+  const prepared = await driver.prepare(makeRequest(scriptService('web', 'echo waiting', { isolation: 'none' })));
+  closeAll(prepared.streams.map(({ fd }) => fd));
+  const launched = await launchProcess(t, scriptService('web', 'echo waiting'), { prepared });
+  await launched.event('job-exited');
+  assert.match(await launched.firstLine('stdout', driver.reopenStream('web', 'stdout')), /^waiting$/);
+  launched.vm.release();
+  await launched.event('process-ended');
+});
+
+test('a discarded preparation leaves no descriptor, and its folder is cleaned up', async (t) => {
+  const { driver, paths } = await openDriver(t);
+  const prepared = await driver.prepare(makeRequest(scriptService('web', 'true')));
+  prepared.discard();
+  closeAll(prepared.streams.map(({ fd }) => fd));
+  assert.equal(openFilesBelow(paths.home), 0);
+  await driver.cleanUp('web');
+  assert.equal(existsSync(paths.vm('web').dir), false);
+  await driver.cleanUp('web');
+});
+
+test('the daemon keeps no end of the streams of a process that runs', async (t) => {
+  const { vm, event, paths, firstLine } = await launchProcess(t, scriptService('web', 'echo up; exec sleep 1000'));
+  await firstLine('stdout');
+  assert.equal(openFilesBelow(paths.vm('web').dir), 2, 'the read ends');
+  vm.kill('SIGKILL');
+  await event('process-ended');
+});
+
+/** Whether the process is gone, or only waits to be noticed by init. */
+function hasEnded(pid: number): boolean {
+  try {
+    return / [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  } catch {
+    return true;
+  }
+}

@@ -1,0 +1,98 @@
+/** A plain process without supervisor or log worker: the driver alone, its streams read raw. */
+import { once } from 'node:events';
+import { Socket } from 'node:net';
+import type { TestContext } from 'node:test';
+import type { StreamName } from '../../../src/protocol/logs.ts';
+import type { Service } from '../../../src/protocol/service.ts';
+import { HomePaths } from '../../../src/state/paths.ts';
+import { makeHome } from '../../../src/state/store.ts';
+import type { LaunchRequest, PreparedVm, RunningVm, VmEvent } from '../../../src/vm/driver.ts';
+import { ProcessDriver } from '../../../src/vm/process/driver.ts';
+import { eventually } from '../../helpers/eventually.ts';
+import { makeTempDir } from '../../helpers/temp.ts';
+
+export function makeRequest(service: Service): LaunchRequest {
+  return { service, address: '127.0.0.1', localOnly: true, kernel: null };
+}
+
+/** A driver over a new home. */
+export async function openDriver(t: TestContext) {
+  const paths = new HomePaths(await makeTempDir(t));
+  await makeHome(paths);
+  return { paths, driver: new ProcessDriver(paths) };
+}
+
+/** A stream as far as it was read. */
+class StreamReader {
+  readonly #socket: Socket;
+  #text = '';
+
+  constructor(fd: number) {
+    this.#socket = new Socket({ fd, readable: true, writable: false });
+    this.#socket.setEncoding('utf8');
+    this.#socket.on('data', (text: string) => {
+      this.#text += text;
+    });
+  }
+
+  async toEnd(): Promise<string> {
+    if (!this.#socket.closed) await once(this.#socket, 'close');
+    return this.#text;
+  }
+
+  firstLine(): Promise<string> {
+    return eventually('a line', () => /^(.*)\n/.exec(this.#text)?.[1]);
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+}
+
+/** A launched process and what has come of it so far. */
+export interface LaunchedProcess {
+  readonly vm: RunningVm;
+  readonly paths: HomePaths;
+  /** Resolves with the event of that type, also when it came before. */
+  event<Type extends VmEvent['type']>(type: Type): Promise<Extract<VmEvent, { type: Type }>>;
+  /** Types of the events so far. */
+  types(): string[];
+  /** The whole stream, once it has ended. */
+  read(stream: StreamName): Promise<string>;
+  /** The first line of a stream, by default of the one that was captured from the start. */
+  firstLine(stream: StreamName, fd?: number): Promise<string>;
+}
+
+/** Launches a service as a plain process; it is killed when the test has ended. */
+export async function launchProcess(
+  t: TestContext,
+  service: Service,
+  { prepared }: { prepared?: PreparedVm } = {},
+): Promise<LaunchedProcess> {
+  const { paths, driver } = await openDriver(t);
+  const captured = prepared === undefined;
+  const ready = prepared ?? (await driver.prepare(makeRequest(service)));
+  const readers = new Map<StreamName, StreamReader>();
+  if (captured) for (const { stream, fd } of ready.streams) readers.set(stream, new StreamReader(fd));
+
+  const events: VmEvent[] = [];
+  const vm = await ready.launch((event) => events.push(event));
+  const event: LaunchedProcess['event'] = (type) =>
+    eventually(type, () => events.find((candidate) => candidate.type === type) as never);
+  t.after(async () => {
+    vm.kill('SIGKILL');
+    await event('process-ended');
+    for (const reader of readers.values()) reader.close();
+  });
+  return {
+    vm,
+    paths,
+    event,
+    types: () => events.map(({ type }) => type),
+    read: (stream) => readers.get(stream)!.toEnd(),
+    firstLine(stream, fd) {
+      if (fd !== undefined) readers.set(stream, new StreamReader(fd));
+      return readers.get(stream)!.firstLine();
+    },
+  };
+}

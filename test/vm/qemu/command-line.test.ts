@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { VmPaths } from '../../../src/state/paths.ts';
+import { type MachineSpec, readTscKhz, renderCommandLine } from '../../../src/vm/qemu/command-line.ts';
+
+const SPEC: MachineSpec = {
+  architecture: 'x86_64',
+  accelerator: 'tcg',
+  name: 'web',
+  cpus: 2,
+  ramMib: 256,
+  kernelImage: '/boot/vmlinuz',
+  initramfs: '/cache/initramfs.cpio',
+  tscKhz: 2_000_000,
+  paths: new VmPaths('/run/web'),
+  fds: { stdout: 3, stderr: 4, console: 5 },
+  network: null,
+  sharedRoot: false,
+};
+
+/** The arguments of that option, in order. */
+function valuesOf(option: string, spec: Partial<MachineSpec> = {}): string[] {
+  const args = renderCommandLine({ ...SPEC, ...spec });
+  return args.flatMap((arg, index) => (args[index - 1] === option ? [arg] : []));
+}
+
+const lineOf = (spec: Partial<MachineSpec> = {}) => renderCommandLine({ ...SPEC, ...spec }).join(' ');
+
+test('the machine has the name, the size and the kernel that it was given', () => {
+  assert.deepEqual(valuesOf('-name'), ['web,debug-threads=on']);
+  assert.deepEqual(valuesOf('-m'), ['256M']);
+  assert.deepEqual(valuesOf('-smp'), ['2']);
+  assert.deepEqual(valuesOf('-kernel'), ['/boot/vmlinuz']);
+  assert.deepEqual(valuesOf('-initrd'), ['/cache/initramfs.cpio']);
+});
+
+test('the kernel’s command line is the same for every service', () => {
+  const network = { address: '127.0.0.3', ports: [{ host: 1, guest: 2 }], localOnly: false };
+  const other = { name: 'other', cpus: 1, ramMib: 64, network, paths: new VmPaths('/run/other') };
+  assert.deepEqual(valuesOf('-append'), valuesOf('-append', other));
+});
+
+test('a guest that needs no network has no device for one', () => {
+  assert.deepEqual(valuesOf('-netdev'), []);
+  assert.ok(!lineOf().includes('virtio-net'));
+});
+
+test('ports are forwarded from the address of the group', () => {
+  const ports = [
+    { host: 8080, guest: 80 },
+    { host: 8443, guest: 443 },
+  ];
+  const network = { address: '127.0.0.2', ports, localOnly: true };
+  assert.deepEqual(valuesOf('-netdev', { network }), [
+    'user,id=net,restrict=on,hostfwd=tcp:127.0.0.2:8080-:80,hostfwd=tcp:127.0.0.2:8443-:443',
+  ]);
+});
+
+test('a guest reaches out only where its group allows it', () => {
+  const network = (localOnly: boolean) => ({ network: { address: '127.0.0.2', ports: [], localOnly } });
+  assert.deepEqual(valuesOf('-netdev', network(true)), ['user,id=net,restrict=on']);
+  assert.deepEqual(valuesOf('-netdev', network(false)), ['user,id=net,restrict=off']);
+});
+
+test('a comma in a path does not end the option', () => {
+  const line = lineOf({ paths: new VmPaths('/run/a,b'), sharedRoot: true });
+  assert.ok(line.includes('path=/run/a,,b/control.sock,server=on'));
+  assert.ok(line.includes('path=/run/a,,b/exit,append=on'));
+  assert.ok(line.includes('path=/run/a,,b/qmp.sock,server=on'));
+  assert.ok(line.includes('path=/run/a,,b/rootfs.sock'));
+});
+
+test('each stream goes to the descriptor that QEMU inherits for it', () => {
+  const chardevs = valuesOf('-chardev', { fds: { stdout: 7, stderr: 8, console: 9 } });
+  for (const [id, fd] of [
+    ['stdout', 7],
+    ['stderr', 8],
+    ['console', 9],
+  ]) {
+    assert.ok(chardevs.includes(`file,id=${id},path=/dev/fd/${fd},append=on`), chardevs.join('\n'));
+  }
+});
+
+test('the ports of the serial device have the numbers that the guest’s init knows', () => {
+  const ports = valuesOf('-device').filter((device) => device.startsWith('virtserialport'));
+  assert.deepEqual(
+    ports.map((port) => port.replace(/.*nr=(\d+),name=(.*)/, '$1 $2')),
+    ['1 stdout', '2 stderr', '3 control', '4 exit'],
+  );
+});
+
+test('a shared root needs shared memory and its device', () => {
+  assert.ok(!lineOf().includes('vhost-user-fs'));
+  const line = lineOf({ sharedRoot: true });
+  assert.match(line, /-M microvm,isa-serial=off,memory-backend=ram/);
+  assert.match(line, /memory-backend-memfd,id=ram,size=256M,share=on/);
+  assert.match(line, /vhost-user-fs-device,chardev=rootfs,tag=root/);
+});
+
+test('on aarch64 the machine is virt, without what only x86 knows', () => {
+  const spec = { architecture: 'aarch64', tscKhz: null } as const;
+  assert.deepEqual(valuesOf('-M', spec), ['virt']);
+  const [append] = valuesOf('-append', spec);
+  assert.doesNotMatch(append!, /tsc|8250|reboot=t/);
+  assert.match(append!, /console=hvc0/);
+});
+
+test('KVM takes the host’s processor, emulation a generic one', () => {
+  assert.deepEqual(
+    [valuesOf('-accel', { accelerator: 'kvm' }), valuesOf('-cpu', { accelerator: 'kvm' })],
+    [['kvm'], ['host']],
+  );
+  assert.deepEqual([valuesOf('-accel'), valuesOf('-cpu')], [['tcg,tb-size=32'], ['max']]);
+});
+
+test('under KVM the guest keeps its mitigations and measures its clock itself', () => {
+  const [append] = valuesOf('-append', { accelerator: 'kvm' });
+  assert.doesNotMatch(append!, /mitigations=off|tsc/);
+  assert.match(valuesOf('-append')[0]!, /mitigations=off.*tsc_early_khz=2000000/);
+  assert.doesNotMatch(valuesOf('-append', { tscKhz: null })[0]!, /tsc/);
+});
+
+test('the counter’s rate is the nominal one, else the current one', () => {
+  assert.equal(readTscKhz('model name\t: Intel(R) Xeon(R) CPU @ 2.20GHz\ncpu MHz\t\t: 800.0\n'), 2_200_000);
+  assert.equal(readTscKhz('model name\t: AMD EPYC\ncpu MHz\t\t: 2449.998\n'), 2_449_998);
+  assert.equal(readTscKhz('processor\t: 0\n'), null);
+});

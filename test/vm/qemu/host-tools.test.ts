@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { copyFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { findExecutable } from '../../../src/vm/executables.ts';
+import {
+  findProgram,
+  findQemu,
+  findStaticBusybox,
+  findVirtiofsd,
+  hostArchitecture,
+  isStaticElf,
+} from '../../../src/vm/qemu/host-tools.ts';
+import { writeProgram } from '../../helpers/program.ts';
+import { makeTempDir } from '../../helpers/temp.ts';
+
+const busybox = findExecutable('busybox', '/', '/bin:/usr/bin');
+
+const ownPath = process.env.PATH;
+
+function setPath(t: TestContext, path: string): void {
+  process.env.PATH = path;
+  t.after(() => {
+    process.env.PATH = ownPath;
+  });
+}
+
+test('a static program is told from one that needs a loader, and from what is no program', async (t) => {
+  const dir = await makeTempDir(t);
+  const script = writeProgram(join(dir, 'script'), 'true');
+  const empty = join(dir, 'empty');
+  writeFileSync(empty, '');
+  const cutOff = join(dir, 'cut-off');
+  writeFileSync(cutOff, Buffer.from('\x7fELF', 'latin1'));
+  assert.equal(isStaticElf(busybox), true);
+  for (const path of ['/bin/sh', process.execPath, script, empty, cutOff]) assert.equal(isStaticElf(path), false, path);
+});
+
+test('a busybox that needs shared libraries is passed over', async (t) => {
+  const dir = await makeTempDir(t);
+  copyFileSync('/bin/sh', join(dir, 'busybox'));
+  copyFileSync(busybox, join(dir, 'busybox-static'));
+  setPath(t, dir);
+  assert.equal(findStaticBusybox(), join(dir, 'busybox-static'));
+});
+
+test('programs are found in the path, then where packages hide them', async (t) => {
+  const dir = await makeTempDir(t);
+  const hidden = await makeTempDir(t);
+  writeProgram(join(hidden, 'tool'), 'true');
+  setPath(t, dir);
+  assert.equal(findProgram('tool'), null);
+  assert.equal(findProgram('tool', [hidden]), join(hidden, 'tool'));
+  writeProgram(join(dir, 'tool'), 'true');
+  assert.equal(findProgram('tool', [hidden]), join(dir, 'tool'));
+  setPath(t, '');
+  assert.equal(findProgram('sh'), null, 'an empty path is not the working directory');
+});
+
+test('a program that is missing is named with its package', async (t) => {
+  setPath(t, await makeTempDir(t));
+  assert.throws(() => findQemu('x86_64'), {
+    code: 'ToolMissing',
+    message: /qemu-system-x86_64 is not installed; install the package qemu-system-x86, or run scripts\/setup\.sh/,
+    details: { package: 'qemu-system-x86' },
+  });
+  assert.throws(() => findQemu('aarch64'), { details: { package: 'qemu-system-arm' } });
+});
+
+test('what is installed is found', () => {
+  assert.match(findQemu(hostArchitecture()), /\/qemu-system-(x86_64|aarch64)$/);
+  assert.match(findVirtiofsd(), /\/virtiofsd$/);
+});

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test, { type TestContext } from 'node:test';
+import fc from 'fast-check';
+import type { Service } from '../../../src/protocol/service.ts';
+import { DEFAULT_GUEST_ENV, quote, renderJobScript } from '../../../src/vm/qemu/job-script.ts';
+import { scriptService } from '../../helpers/services.ts';
+import { makeTempDir } from '../../helpers/temp.ts';
+
+const SHELLS = [['/bin/sh'], ['busybox', 'sh']] as const;
+
+/** What a shell that sources the job makes of it. */
+interface ReadBack {
+  /** The working directory, the command and its arguments. */
+  readonly words: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Lets a shell source the job as the guest's init does. The script travels in a file, as it does in the guest. */
+function readBack(dir: string, shell: readonly string[], job: string): ReadBack {
+  const path = join(dir, 'job');
+  writeFileSync(path, job);
+  const script = `. "$1"; set_environment; with_job printf '%s\\0'; printf '\\001'; cat /proc/self/environ`;
+  const [program, ...args] = [...shell, '-c', script, 'sh', path];
+  const output = execFileSync(program!, args, { env: { PATH: process.env.PATH }, encoding: 'utf8' });
+  const [words, env] = output.split('\u0001') as [string, string];
+  const list = (text: string) => text.split('\0').slice(0, -1);
+  return {
+    words: list(words),
+    env: Object.fromEntries(list(env).map((entry) => [entry.split('=')[0], entry.slice(entry.indexOf('=') + 1)])),
+  };
+}
+
+function checkRoundTrip(dir: string, service: Service): void {
+  const job = renderJobScript(service, false, false);
+  for (const shell of SHELLS) {
+    const { words, env } = readBack(dir, shell, job);
+    assert.deepEqual(words, [service.workdir, service.command, ...service.args], shell.join(' '));
+    for (const [name, value] of Object.entries(service.envs)) assert.equal(env[name], value, shell.join(' '));
+  }
+}
+
+const makeDir = (t: TestContext) => makeTempDir(t);
+
+test('whatever a value is made of, the guest reads it back exactly', async (t) => {
+  const dir = await makeDir(t);
+  const values = [
+    '',
+    ' ',
+    "it's",
+    "'",
+    "''",
+    '"quoted"',
+    '$HOME $(id) `id`',
+    'a\nb\n',
+    '\t\r\n',
+    '\\ \\n \\',
+    'grüße 世界 🚀',
+    '*?[a-z]~',
+    '-n',
+    '; exit 1 #',
+    '}',
+    '%s%%',
+  ];
+  const envs = Object.fromEntries(values.map((value, index) => [`V${index}`, value]));
+  checkRoundTrip(
+    dir,
+    scriptService('web', '', { command: "/opt/it's a tool", args: values, envs, workdir: '/a b/$c' }),
+  );
+});
+
+test('any text without NUL survives', async (t) => {
+  const dir = await makeDir(t);
+  // What separates the parts of the answer here is no text of a service.
+  const text = fc
+    .string({ unit: 'binary', maxLength: 40 })
+    .map((value) => value.replaceAll('\0', '').replaceAll('\u0001', ''));
+  fc.assert(
+    fc.property(fc.array(text, { maxLength: 5 }), text, (args, value) => {
+      checkRoundTrip(dir, scriptService('web', '', { args, envs: { VALUE: value } }));
+    }),
+    { numRuns: 30 },
+  );
+});
+
+test('a long value survives', async (t) => {
+  const dir = await makeDir(t);
+  checkRoundTrip(dir, scriptService('web', '', { args: ["'".repeat(20_000)], envs: { LONG: 'x'.repeat(100_000) } }));
+});
+
+test('the service has the variables of a container unless it sets its own', async (t) => {
+  const dir = await makeDir(t);
+  const own = renderJobScript(scriptService('web', '', { envs: { HOME: '/home/me' } }), false, false);
+  const { env } = readBack(dir, ['/bin/sh'], own);
+  assert.deepEqual(
+    { PATH: env.PATH, HOME: env.HOME, HOSTNAME: env.HOSTNAME },
+    { PATH: DEFAULT_GUEST_ENV.PATH, HOME: '/home/me', HOSTNAME: 'web' },
+  );
+});
+
+test('the guest is told whether it has a network and a shared root', async (t) => {
+  const path = join(await makeDir(t), 'job');
+  for (const [network, sharedRoot, told] of [
+    [false, false, 'network= root= '],
+    [true, false, 'network=1 root= '],
+    [true, true, 'network=1 root=1 '],
+  ] as const) {
+    writeFileSync(path, renderJobScript(scriptService('web', ''), network, sharedRoot));
+    const script = `. "$1"; echo "network=$network root=$shared_root $guest_hostname $guest_ip"`;
+    assert.equal(execFileSync('/bin/sh', ['-c', script, 'sh', path], { encoding: 'utf8' }), `${told}web 10.0.2.15\n`);
+  }
+});
+
+test('sourcing the job runs nothing of it', async (t) => {
+  const path = join(await makeDir(t), 'job');
+  writeFileSync(path, renderJobScript(scriptService('web', '', { args: ['$(echo run >&2)'] }), false, false));
+  const args = ['-c', '. "$1"; echo "[$HOSTNAME]"', 'sh', path];
+  assert.equal(execFileSync('/bin/sh', args, { env: {}, encoding: 'utf8' }), '[]\n');
+});
+
+test('a quoted word is one word', () => {
+  assert.equal(quote(''), "''");
+  assert.equal(quote("a'b"), `'a'\\''b'`);
+});
