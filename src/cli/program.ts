@@ -131,7 +131,7 @@ function addServiceCommands(program: Command, run: Run): void {
   program
     .command('remove [names...]')
     .alias('rm')
-    .description('forget services that have ended, and delete their logs (default: all)')
+    .description('stop services, forget them, and delete their logs (default: all)')
     .option(...group)
     .action(
       run<import('./commands/change.ts').ChangeOptions>(async (context, names, options) => {

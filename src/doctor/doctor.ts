@@ -49,10 +49,10 @@ async function checkAccelerator(paths: HomePaths): Promise<Finding> {
   try {
     const { verdict } = await preparePlatform(paths, null, (job) => pool.run(job));
     if (verdict.accelerator === 'kvm') return ok(`KVM: ${verdict.reason}`);
-    return warn(
-      `TCG, software emulation: ${verdict.reason}`,
-      'VMs run, several times slower; on a host with KVM give your user access to /dev/kvm',
-    );
+    const remedy = verdict.probed
+      ? "this host's KVM cannot run the guest's kernel, as in some nested virtual machines"
+      : 'on a host with KVM give your user access to /dev/kvm';
+    return warn(`TCG, software emulation: ${verdict.reason}`, `VMs run, several times slower; ${remedy}`);
   } finally {
     await pool.close();
   }

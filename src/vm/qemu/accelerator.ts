@@ -21,6 +21,8 @@ const VerdictSchema = v.object({
   accelerator: v.picklist(['kvm', 'tcg']),
   /** Why, for people. */
   reason: v.string(),
+  /** Whether a probe VM was started; false where there was no KVM to probe. */
+  probed: v.boolean(),
   /** What the verdict holds for: QEMU's version, the guest kernel's file, the host's kernel. */
   qemu_version: v.string(),
   guest_kernel: v.string(),
@@ -74,7 +76,7 @@ export async function chooseAccelerator(
     guest_kernel: `${kernel.image} ${size} ${Math.round(mtimeMs)}`,
     host_kernel: release(),
   };
-  if (obstacle !== null) return { accelerator: 'tcg', reason: obstacle, ...key };
+  if (obstacle !== null) return { accelerator: 'tcg', reason: obstacle, probed: false, ...key };
 
   const known = await readVerdict(verdictPath);
   const holds =
@@ -86,7 +88,7 @@ export async function chooseAccelerator(
   const failure = await probe();
   const accelerator: Accelerator = failure === null ? 'kvm' : 'tcg';
   const reason = failure === null ? 'a probe VM booted with KVM' : `a probe VM did not boot with KVM: ${failure}`;
-  const verdict: AcceleratorVerdict = { accelerator, reason, ...key };
+  const verdict: AcceleratorVerdict = { accelerator, reason, probed: true, ...key };
   await mkdir(dirname(verdictPath), { recursive: true });
   await writeFileAtomic(verdictPath, `${JSON.stringify(verdict, null, 2)}\n`, { mode: 0o644 });
   return verdict;
