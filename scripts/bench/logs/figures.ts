@@ -1,0 +1,72 @@
+/** From measurements to figures: medians over the rounds, and ratios within a round. */
+import type { Contender } from './contender.ts';
+import { type Load, MAIN_LOAD } from './loads.ts';
+import { SPEED_TARGETS } from './targets.ts';
+import type { Measurement } from './throughput.ts';
+
+/** The contender that the others are compared with. */
+export const BASELINE = 'monocore';
+
+/** One contender under one load. */
+export interface Figures {
+  readonly load: string;
+  readonly contender: Contender;
+  readonly mbPerSecond: number;
+  readonly millionLinesPerSecond: number;
+  /** How many times as fast as this one monocore is: both of the same round, the median of that over the rounds. */
+  readonly ratio: number;
+  /** What the ratio should be at least; null where nothing was promised. */
+  readonly target: number | null;
+  readonly cpuSecondsPerGb: number;
+  /** How many times the CPU time of monocore this one takes, likewise. Other work on the host changes it least. */
+  readonly cpuRatio: number;
+  readonly lines: number;
+  /** Of the worst round. */
+  readonly wholeLines: number;
+}
+
+/** The figures of every contender under every load, in the order of `loads` and `contenders`. */
+export function summarize(
+  measurements: readonly Measurement[],
+  loads: readonly Load[],
+  contenders: readonly Contender[],
+): Figures[] {
+  return loads.flatMap((load) => {
+    const ofLoad = measurements.filter((measurement) => measurement.load === load.name);
+    const baselines = new Map(
+      ofLoad.filter(({ contender }) => contender === BASELINE).map((measurement) => [measurement.round, measurement]),
+    );
+    return contenders.map((contender): Figures => {
+      const own = ofLoad.filter((measurement) => measurement.contender === contender.name);
+      return {
+        load: load.name,
+        contender,
+        mbPerSecond: median(own.map(speed)) / 1e6,
+        millionLinesPerSecond: median(own.map(speed)) / load.lineBytes / 1e6,
+        ratio: median(own.map((measurement) => speed(baselines.get(measurement.round)!) / speed(measurement))),
+        target: (load.name === MAIN_LOAD && SPEED_TARGETS[contender.name]) || null,
+        cpuSecondsPerGb: median(own.map(cpu)) * 1e9,
+        cpuRatio: median(own.map((measurement) => cpu(measurement) / cpu(baselines.get(measurement.round)!))),
+        lines: own[0]!.lines,
+        wholeLines: Math.min(...own.map(({ wholeLines }) => wholeLines)),
+      };
+    });
+  });
+}
+
+/** The middle value, or the mean of the two in the middle. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+/** Seconds per byte. */
+function cpu({ bytes, cpuSeconds }: Measurement): number {
+  return cpuSeconds / bytes;
+}
+
+/** Bytes per second. */
+function speed({ bytes, seconds }: Measurement): number {
+  return bytes / seconds;
+}
