@@ -20,6 +20,8 @@ export interface DaemonOptions {
   readonly logLevel: LogLevel;
   /** True: started by a command, which watches for readiness; nothing is printed. */
   readonly background: boolean;
+  /** Threads that share the log streams; 1 by default. */
+  readonly logWorkers?: number;
 }
 
 /** How the daemon is to end. */
@@ -104,10 +106,7 @@ class Daemon {
   /** A port of the api thread to the log worker, past this thread. */
   #openLogs(): MessagePort {
     const { port1, port2 } = new MessageChannel();
-    this.#runtime.logs.thread
-      .ready()
-      .then((api) => api.connect(transfer(port1, [port1])))
-      .catch(() => port1.close());
+    this.#runtime.logs.connect(port1);
     return port2;
   }
 }
@@ -135,7 +134,8 @@ function deferReports(): { report: Report; open: (sink: Report) => void } {
 export async function runDaemon(options: DaemonOptions): Promise<number> {
   const reports = deferReports();
   // The home is locked first: a daemon that is refused must not touch the log of the one that runs.
-  const runtime = await Runtime.open({ home: options.home, report: reports.report });
+  const { home, logWorkers = 1 } = options;
+  const runtime = await Runtime.open({ home, report: reports.report, logWorkers });
   const log = await openDaemonLog({ file: runtime.paths.daemonLog, level: options.logLevel });
   reports.open((level, message, data = {}) => log.logger[level](data, message));
   process.on('uncaughtExceptionMonitor', (error) => log.fatal(error));

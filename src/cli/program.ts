@@ -4,7 +4,7 @@ import { packageVersion } from '../package-info.ts';
 import { LOG_LEVELS } from '../protocol/control.ts';
 import { type CliContext, createContext } from './context.ts';
 import { EXIT_CODE_HELP } from './exit-codes.ts';
-import { parseCountOption, parseTimeoutOption } from './options.ts';
+import { parseCountOption, parseThreadsOption, parseTimeoutOption } from './options.ts';
 
 /** Runs a command; a promise of its exit code. */
 type Action<Options> = (context: CliContext, names: string[], options: Options) => Promise<number>;
@@ -150,6 +150,7 @@ function addDaemonCommands(program: Command, run: Run): void {
     .addOption(
       new Option('--log-level <level>', "how much the daemon's own log says").choices(LOG_LEVELS).default('info'),
     )
+    .option('--log-workers <n>', 'threads that write logs', parseThreadsOption, 1)
     .addOption(new Option('--background', 'report a failed start in a form for programs').hideHelp())
     .action(
       run<import('./commands/daemon-run.ts').DaemonRunOptions>(async (context, _names, options) => {

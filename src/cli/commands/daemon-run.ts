@@ -8,6 +8,8 @@ import { exitCodeOf } from '../exit-codes.ts';
 /** Options of `daemon run`. */
 export interface DaemonRunOptions {
   readonly logLevel: LogLevel;
+  /** Threads that write logs. */
+  readonly logWorkers: number;
   /** Started by another monocore, which reads what went wrong from stderr. */
   readonly background?: boolean;
 }
@@ -22,10 +24,10 @@ const EXIT_GRACE_MS = 50;
  * @throws MonocoreError why it could not start; in the background that goes to stderr as an `ErrorReply` instead
  */
 export async function runDaemonCommand(context: CliContext, options: DaemonRunOptions): Promise<number> {
-  const background = options.background ?? false;
+  const { background = false, logLevel, logWorkers } = options;
   try {
     const { runDaemon } = await import('../../daemon.ts');
-    const exitCode = await runDaemon({ home: context.paths.home, logLevel: options.logLevel, background });
+    const exitCode = await runDaemon({ home: context.paths.home, logLevel, logWorkers, background });
     // Fires only where something keeps the process from ending by itself.
     setTimeout(() => process.exit(exitCode), EXIT_GRACE_MS).unref();
     return exitCode;
