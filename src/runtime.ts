@@ -3,11 +3,13 @@ import { availableParallelism } from 'node:os';
 import { systemClock } from './clock.ts';
 import type { OrchestratorPorts, Report } from './lifecycle/ports.ts';
 import type { ThreadStatus } from './protocol/control.ts';
+import type { Job } from './protocol/jobs.ts';
 import type { HomeLogSettings } from './protocol/service.ts';
 import type { StateDocument } from './protocol/state-document.ts';
 import { lockHome } from './state/lock.ts';
 import { HomePaths, resolveHome } from './state/paths.ts';
 import { FileStateStore, makeHome } from './state/store.ts';
+import { LogKeeper } from './threads/log-keeper.ts';
 import { LogThread } from './threads/log-thread.ts';
 import { MetricsThread } from './threads/metrics-thread.ts';
 import { JobPool } from './threads/pool.ts';
@@ -23,6 +25,8 @@ export interface RuntimeOptions {
   readonly home?: string;
   /** Gets what people should know; nothing by default. */
   readonly report?: Report;
+  /** Threads that share the log streams; 1 by default. */
+  readonly logWorkers?: number;
 }
 
 /** The opened parts of a home. Main thread. */
@@ -42,16 +46,23 @@ export class Runtime implements OrchestratorPorts {
   /** Called when the log worker was started again. */
   onLogsRestarted: () => void = () => {};
   readonly #unlock: () => void;
+  readonly #keeper: LogKeeper;
 
-  private constructor(paths: HomePaths, report: Report, unlock: () => void) {
+  private constructor(paths: HomePaths, report: Report, logWorkers: number, unlock: () => void) {
     this.paths = paths;
     this.report = report;
     this.#unlock = unlock;
     this.store = new FileStateStore(paths);
-    this.logs = new LogThread(paths.logDir, report, () => this.onLogsRestarted());
+    const runJob = <J extends Job>(job: J) => this.jobs.run(job);
+    this.#keeper = new LogKeeper({ logDir: paths.logDir, clock: this.clock, runJob, report });
+    this.logs = new LogThread(paths.logDir, report, {
+      workers: logWorkers,
+      keeper: this.#keeper,
+      onRestart: () => this.onLogsRestarted(),
+    });
     this.metrics = new MetricsThread(report);
     this.drivers = {
-      vm: new QemuDriver(paths, (job) => this.jobs.run(job)),
+      vm: new QemuDriver(paths, runJob),
       none: new ProcessDriver(paths),
     };
   }
@@ -64,12 +75,15 @@ export class Runtime implements OrchestratorPorts {
   static async open(options: RuntimeOptions = {}): Promise<Runtime> {
     const paths = new HomePaths(resolveHome(options.home));
     await makeHome(paths);
-    const runtime = new Runtime(paths, options.report ?? (() => {}), await lockHome(paths.home));
+    const { report = () => {}, logWorkers = 1 } = options;
+    const runtime = new Runtime(paths, report, logWorkers, await lockHome(paths.home));
     try {
-      await Promise.all([runtime.logs.thread.start(), runtime.metrics.thread.start()]);
+      await Promise.all([runtime.logs.start(), runtime.metrics.thread.start()]);
       const { left, ended, broken } = await runtime.store.loadAll();
       for (const problem of broken) runtime.report('error', `a state file is left out: ${problem}`);
       const names = new Set(left.map(({ service }) => service.name));
+      for (const { service } of [...ended, ...left]) runtime.#keeper.know(service.name, service.log);
+      runtime.#keeper.start();
       runtime.left = left;
       runtime.ended = ended.filter(({ service }) => !names.has(service.name));
     } catch (error) {
@@ -80,7 +94,7 @@ export class Runtime implements OrchestratorPorts {
   }
 
   threads(): ThreadStatus[] {
-    return [this.logs.thread.status(), this.metrics.thread.status(), this.jobs.status()];
+    return [...this.logs.status(), this.metrics.thread.status(), this.jobs.status()];
   }
 
   async lastLines(service: string, sinceMs: number): Promise<string[]> {
@@ -89,7 +103,9 @@ export class Runtime implements OrchestratorPorts {
     return lines.length > 0 ? lines : this.logs.lastLines(service, ['console'], LAST_LINES, since);
   }
 
-  limitLogs(_settings: HomeLogSettings): void {}
+  limitLogs(settings: HomeLogSettings): void {
+    this.#keeper.limit(settings);
+  }
 
   removeLogs(service: string): Promise<void> {
     return this.logs.removeLogs(service);
@@ -99,6 +115,7 @@ export class Runtime implements OrchestratorPorts {
   async close(): Promise<void> {
     await this.metrics.stop();
     await this.logs.stop();
+    this.#keeper.stop();
     await this.jobs.close();
     await this.store.flush();
     this.#unlock();

@@ -13,6 +13,8 @@ export interface CaptureHandlers {
   readonly onEnded: () => void;
   /** Why they cannot be written from now on; null when they can be again. */
   readonly onStalled?: (error: string | null) => void;
+  /** An earlier daemon captured them: what it could not finish goes on. False by default. */
+  readonly continues?: boolean;
 }
 
 /** The log worker. */

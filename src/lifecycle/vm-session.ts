@@ -54,7 +54,7 @@ export class VmSession {
       const request = { service, address, localOnly: group?.local_only ?? true, kernel };
       const prepared = await this.#ports.drivers[service.isolation].prepare(request, cancel.signal);
       try {
-        streamsEnded = (await this.#capture(prepared.streams)).ended;
+        streamsEnded = (await this.#capture(prepared.streams, false)).ended;
         if (cancel.signal.aborted) throw new MonocoreError('Aborted', 'the start was called off');
       } catch (error) {
         prepared.discard();
@@ -76,7 +76,7 @@ export class VmSession {
 
   /** Goes on with a VM that an earlier daemon launched; its events come after this. */
   async adopt(adoption: Extract<Adoption, { type: 'running' }>): Promise<ProcessIdentity> {
-    const { ended } = await this.#capture(adoption.streams);
+    const { ended } = await this.#capture(adoption.streams, true);
     this.#vm = adoption.attach(this.#observe(ended));
     return this.#vm.identity;
   }
@@ -103,7 +103,7 @@ export class VmSession {
   }
 
   /** Begins to capture streams; `ended` is fulfilled when all of them have ended. */
-  async #capture(streams: PreparedVm['streams']): Promise<{ ended: Promise<void> }> {
+  async #capture(streams: PreparedVm['streams'], continues: boolean): Promise<{ ended: Promise<void> }> {
     const { service } = this.#definition;
     let onEnded = (): void => {};
     const ended = new Promise<void>((resolve) => {
@@ -112,7 +112,8 @@ export class VmSession {
     const reopen = (stream: StreamName): number =>
       this.#ports.drivers[service.isolation].reopenStream(service.name, stream);
     const { onStalled } = this.#handlers;
-    await this.#ports.logs.capture(service.name, streams, { reopen, onEnded, onStalled }, service.log);
+    const handlers = { reopen, onEnded, onStalled, continues };
+    await this.#ports.logs.capture(service.name, streams, handlers, service.log);
     return { ended };
   }
 

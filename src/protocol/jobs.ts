@@ -1,4 +1,5 @@
 /** Finite jobs that run in the piscina pool, off the main thread. Inputs and results are plain data. */
+import type { HomeLogSettings, LogSettings } from './log-settings.ts';
 
 /** Builds the guest's initramfs, or finds it in the cache. */
 export interface BuildInitramfsJob {
@@ -18,5 +19,42 @@ export interface InitramfsImage {
   readonly modules: readonly string[];
 }
 
-export type Job = BuildInitramfsJob;
-export type JobResult<J extends Job> = J extends BuildInitramfsJob ? InitramfsImage : never;
+/** Compresses a log file that is finished; does nothing when it is gone, and ends what a crash cut off. */
+export interface CompressLogJob {
+  readonly type: 'compress-log';
+  /** Absolute path of the file; the result is `<path>.gz`, and the file is removed. */
+  readonly path: string;
+}
+
+/** Which finished files of a service are kept: all that no limit excludes; see `LogSettings`. */
+export type LogRetention = Pick<LogSettings, 'keep_files' | 'keep_total_bytes' | 'keep_for_ms' | 'compress'>;
+
+/** Removes the log files that are not to be kept, oldest first; never the newest of a stream. */
+export interface PruneLogsJob {
+  readonly type: 'prune-logs';
+  /** Absolute path. */
+  readonly logDir: string;
+  /** By service. */
+  readonly retentions: Readonly<Record<string, LogRetention>>;
+  /** For services that are not known. */
+  readonly otherRetention: LogRetention;
+  readonly home: HomeLogSettings;
+  readonly nowMs: number;
+}
+
+/** Result of {@link PruneLogsJob}. */
+export interface PrunedLogs {
+  /** Names of the files that were removed. */
+  readonly removed: readonly string[];
+  /** Finished files that wait for compression, of services that want it. */
+  readonly compressible: readonly { readonly name: string; readonly service: string; readonly modifiedAtMs: number }[];
+}
+
+export type Job = BuildInitramfsJob | CompressLogJob | PruneLogsJob;
+
+interface JobResults {
+  readonly 'build-initramfs': InitramfsImage;
+  readonly 'compress-log': null;
+  readonly 'prune-logs': PrunedLogs;
+}
+export type JobResult<J extends Job> = JobResults[J['type']];

@@ -93,7 +93,7 @@ export interface LogsApi {
    * Must be called before the guest is told the marker. Answers with a `marker-seen` event. Main only.
    */
   expectMarker(service: string, stream: StreamName, marker: string): Promise<void>;
-  /** Removes the log files of a service whose streams have ended. Main only. */
+  /** Removes the log files of a service whose streams have ended; asked of the worker that serves readers. Main only. */
   removeLogs(service: string): Promise<void>;
   /**
    * Starts a reader. Records of several streams are merged by their time. The reader ends when the port is closed.
@@ -102,6 +102,10 @@ export interface LogsApi {
   read(query: LogQuery, port: import('node:worker_threads').MessagePort): Promise<void>;
   /** Answers `read` on `port`, too: a thread that reads needs not go through the main thread. Main only. */
   connect(port: import('node:worker_threads').MessagePort): Promise<void>;
+  /** Tells the log worker at the other end how far it has written, for readers there. Main only. */
+  tellPeer(port: import('node:worker_threads').MessagePort): Promise<void>;
+  /** Serves the streams of the log worker at the other end to readers, too. Main only. */
+  followPeer(port: import('node:worker_threads').MessagePort): Promise<void>;
   /** Flushes what is in memory and closes everything; the thread may be ended then. Main only. */
   close(): Promise<void>;
 }

@@ -10,7 +10,8 @@
  * | `run/<service>/{stdout,stderr,console}.fifo` | 0600 | VM process | log worker | with the folder |
  * | `run/<service>/{control,qmp}.sock` | 0600 | VM process | main | with the folder |
  * | `run/<service>/exit` | 0600 | VM side (guest's init, or the shim) | main, next daemon | with the folder |
- * | `log/<service>.<stream>.<number>.log` | 0644 | log worker | shippers, `logs` | log worker at `remove` |
+ * | `log/<service>.<stream>.<number>.log` | 0644 | log worker | shippers, `logs` | log worker at `remove`; jobs, when it is compressed or too old |
+ * | `log/<service>.<stream>.<number>.log.gz` | 0644 | job (`.gz.tmp` until it is whole) | `logs` | log worker at `remove`; job, when it is too old |
  * | `log/<service>.<stream>.log` | symlink | log worker | shippers | log worker at `remove` |
  * | `log/monocore.<number>.log` | 0644 | pino-roll's worker | people | pino-roll |
  * | `cache/initramfs/<sha256>.cpio` | 0644 | job | QEMU | nobody: content-addressed |

@@ -17,6 +17,8 @@ const RESTART_RESET_MS = 30_000;
 /** How a worker is made and what becomes of its messages. */
 export interface ThreadOptions<Api, Event> {
   readonly entry: WorkerEntry;
+  /** For people, where one entry has several threads; the entry by default. */
+  readonly name?: string;
   /** Made anew for each start, because ports in it are handed over. */
   readonly data: () => { data: unknown; transferList?: readonly MessagePort[] };
   readonly deadlines: CallDeadlines;
@@ -53,7 +55,7 @@ export class ThreadService<Api, Event = never> {
   }
 
   get name(): string {
-    return this.#options.entry;
+    return this.#options.name ?? this.#options.entry;
   }
 
   status(): ThreadStatus {
@@ -119,12 +121,12 @@ export class ThreadService<Api, Event = never> {
     const { port1: events, port2: workerEvents } = new MessageChannel();
     const { data, transferList = [] } = this.#options.data();
     const worker = spawnWorker(entry, {
-      name: `monocore-${entry}`,
+      name: `monocore-${this.name}`,
       workerData: { data, events: workerEvents },
       transferList: [workerEvents, ...transferList] as TransferListItem[],
     });
     const startedAt = performance.now();
-    const wrapped = wrap<Api>(entry, worker, deadlines);
+    const wrapped = wrap<Api>(this.name, worker, deadlines);
     let cause: unknown;
     worker.on('error', (error) => {
       cause = error;
@@ -132,7 +134,7 @@ export class ThreadService<Api, Event = never> {
     const exited = new Promise<MonocoreError>((resolve) => {
       worker.once('exit', (code) => {
         const reason = cause === undefined ? `exit code ${code}` : errorText(cause);
-        const error = new MonocoreError('ThreadDied', `the ${entry} thread ended: ${reason}`, { cause });
+        const error = new MonocoreError('ThreadDied', `the ${this.name} thread ended: ${reason}`, { cause });
         wrapped.fail(error);
         events.close();
         if (performance.now() - startedAt > RESTART_RESET_MS) this.#delayMs = RESTART_DELAY_MS;

@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, readdirSync, readFileSync, readlinkSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -205,3 +214,21 @@ function linkTarget(fd: string): string {
     return '';
   }
 }
+
+test('why a service cannot be written is told, and when it can be again', async (t) => {
+  const { dir, logs, reports } = await startLogThread(t);
+  const { streams, close, reopen } = await openStreams(t, dir);
+  writeFileSync(join(dir, 'log'), 'a file where the folder should be');
+  const ended = gate();
+  const reasons: (string | null)[] = [];
+  const onStalled = (reason: string | null) => reasons.push(reason);
+  await logs.capture('web', streams, { reopen, onEnded: ended.open, onStalled });
+  await eventually('the reason', () => reasons.length === 2);
+  assert.match(reasons[0]!, /^stdout: E(EXIST|NOTDIR)/);
+  unlinkSync(join(dir, 'log'));
+  await eventually('the recovery', () => reasons.at(-1) === null);
+  assert.equal(reasons.filter((reason) => reason === null).length, 1, 'told when both streams can be written');
+  assert.match(reports[0]!, /^warn: web: its stdout cannot be written: E/);
+  close();
+  await ended.opened;
+});

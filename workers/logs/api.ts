@@ -15,10 +15,11 @@ import {
 import { expose } from '../../src/threads/comlink.ts';
 import { Capture } from './capture.ts';
 import { DiskPace } from './disk-pace.ts';
-import { isServiceName, type StreamId, streamKey } from './file-names.ts';
+import { isServiceName, type Position, type StreamId, streamKey } from './file-names.ts';
 import { FrameMemory } from './framer.ts';
 import { LogReader } from './log-reader.ts';
 import { markerBytes } from './marker.ts';
+import { PeerPositions, PositionTeller } from './peers.ts';
 import { removeServiceFiles } from './removal.ts';
 
 /** How long {@link LogsApi.close} waits for readers to take what was written last. */
@@ -43,6 +44,14 @@ export function createLogs({ logDir, post, clock }: LogsOptions): LogsApi {
   const removals = new Map<string, Promise<void>>();
   let isClosed = false;
 
+  const notify = (id: StreamId, settled: Position): void => {
+    for (const reader of readers) reader.notify(id, settled);
+  };
+  const peers = new PeerPositions(notify);
+  const teller = new PositionTeller(() =>
+    [...captures.values()].flatMap(({ id, settled }) => (settled ? [{ id, settled }] : [])),
+  );
+
   const startCapture = (source: StreamSource): void => {
     const key = streamKey(source);
     checkSource(source);
@@ -57,23 +66,31 @@ export function createLogs({ logDir, post, clock }: LogsOptions): LogsApi {
       clock,
       post,
       onRecords: (id, settled) => {
-        for (const reader of readers) reader.notify(id, settled);
+        notify(id, settled);
+        teller.move(id, settled);
       },
-      onEnded: () => captures.delete(key),
+      onEnded: () => {
+        captures.delete(key);
+        teller.close(source);
+      },
     });
     captures.set(key, capture);
     if (marker) capture.expectMarker(marker);
   };
 
   const read = async (query: LogQuery, port: MessagePort): Promise<void> => {
+    await peers.acquire();
     const reader = new LogReader({
       logDir,
       query,
       port,
-      settledEnd: (id) => captures.get(streamKey(id))?.settled ?? null,
+      settledEnd: (id) => captures.get(streamKey(id))?.settled ?? peers.settledEnd(id),
     });
     readers.add(reader);
-    void reader.done.then(() => readers.delete(reader));
+    void reader.done.then(() => {
+      readers.delete(reader);
+      peers.release();
+    });
     if (isClosed) reader.finish();
   };
 
@@ -114,10 +131,20 @@ export function createLogs({ logDir, post, clock }: LogsOptions): LogsApi {
       await removal;
     },
 
+    async tellPeer(port: MessagePort): Promise<void> {
+      teller.serve(port);
+    },
+
+    async followPeer(port: MessagePort): Promise<void> {
+      peers.add(port);
+    },
+
     async close(): Promise<void> {
       isClosed = true;
       const open = [...captures.values()];
       const lostBytes = await Promise.all(open.map((capture) => capture.close()));
+      teller.flush();
+      await peers.drain();
       const reading = [...readers];
       for (const reader of reading) reader.finish();
       let cancel = () => {};

@@ -1,12 +1,9 @@
 /** Backward through the records of one stream, to find where its last ones start. */
-import { type FileHandle, open } from 'node:fs/promises';
-import { join } from 'node:path';
-import { errorCode } from '../../src/errors.ts';
-import { fileName, type Position, type StreamFiles } from './file-names.ts';
-import { LF, TIME_BYTES } from './framer.ts';
-import { recordTime } from './record-time.ts';
+import type { Position, StreamFiles } from './file-names.ts';
+import { LF } from './framer.ts';
+import { type LogFile, openLogFile } from './log-file.ts';
+import { RECORD_HEAD_BYTES, recordTime } from './record-time.ts';
 
-const BLOCK_BYTES = 16_384;
 /** Sorts behind every time. */
 const LATEST = '~';
 
@@ -20,7 +17,7 @@ export interface FoundRecord {
 export class BackwardScan {
   readonly #logDir: string;
   readonly #files: StreamFiles;
-  #file: FileHandle | null = null;
+  #file: LogFile | null = null;
   #index: number;
   /** Where the record found last starts: the one before it ends there. */
   #endBytes: number;
@@ -42,7 +39,7 @@ export class BackwardScan {
       if (this.#index <= 0) return null;
       this.#index -= 1;
       await this.close();
-      this.#endBytes = (await (await this.#open())?.stat())?.size ?? 0;
+      this.#endBytes = (await (await this.#open())?.sizeBytes()) ?? 0;
     }
     const offset = await this.#findStart();
     this.#endBytes = offset;
@@ -53,7 +50,7 @@ export class BackwardScan {
   /** Whether the last record of interest is whole. */
   async endsInNewline(): Promise<boolean> {
     const last = Buffer.alloc(1);
-    await (await this.#open())?.read(last, 0, 1, this.#endBytes - 1);
+    await (await this.#open())?.read(last, this.#endBytes - 1);
     return last[0] === LF;
   }
 
@@ -79,22 +76,18 @@ export class BackwardScan {
 
   /** Reads the block before `end`, and as much behind it as a time takes: a record may start at `end`. */
   async #load(end: number): Promise<void> {
-    this.#blockStart = Math.max(0, end - BLOCK_BYTES);
-    const buffer = Buffer.alloc(end - this.#blockStart + TIME_BYTES);
     const file = await this.#open();
-    const read = file ? await file.read(buffer, 0, buffer.length, this.#blockStart) : null;
-    this.#block = buffer.subarray(0, read?.bytesRead ?? 0);
+    this.#blockStart = Math.max(0, end - (file?.backwardBlockBytes ?? 0));
+    const buffer = Buffer.alloc(end - this.#blockStart + RECORD_HEAD_BYTES);
+    const length = file ? await file.read(buffer, this.#blockStart) : 0;
+    this.#block = buffer.subarray(0, length);
+    // Cut short from outside: there is nothing before it that could be found.
+    if (length === 0) this.#blockStart = 0;
   }
 
-  async #open(): Promise<FileHandle | null> {
-    if (this.#file) return this.#file;
-    try {
-      const number = this.#files.numbers[this.#index]!;
-      this.#file = await open(join(this.#logDir, fileName(this.#files.id, number)));
-    } catch (error) {
-      // Removed while it was looked for: it has no records.
-      if (errorCode(error) !== 'ENOENT') throw error;
-    }
+  /** Null when it was removed while it was looked for: it has no records then. */
+  async #open(): Promise<LogFile | null> {
+    this.#file ??= await openLogFile(this.#logDir, this.#files.id, this.#files.numbers[this.#index]!);
     return this.#file;
   }
 }

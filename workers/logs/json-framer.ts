@@ -20,6 +20,9 @@ import { HAS_ESCAPES, HAS_NON_ASCII, kindsOf, MAX_GROWTH, putEscaped } from './j
 /** Longest end of a record, without `raw`. */
 const SUFFIX_BYTES = 64;
 const PENDING_BYTES = 1024;
+const QUOTE = 0x22;
+const END = Buffer.from('}\n');
+const PARTIAL_END = Buffer.from(`,${JSON_PARTIAL_END}`);
 
 /** A line is rendered when it is whole: what there is of it so far is kept, at most `maxLineBytes` and two. */
 export class JsonFramer implements Framer {
@@ -170,10 +173,13 @@ export class JsonFramer implements Framer {
       out += target.write(`${text},"invalid_utf8":true,"raw":"${source.toString('base64', from, to)}"`, out);
     } else {
       if ((kinds & HAS_ESCAPES) !== 0) out = putEscaped(target, out, source, from, to);
-      else out += source.copy(target, out, from, to);
-      out += target.write('"', out, 'latin1');
+      else out = copy(source, from, to, target, out);
+      target[out] = QUOTE;
+      out += 1;
     }
-    return out + target.write(isPartial ? `,${JSON_PARTIAL_END}` : '}\n', out, 'latin1');
+    const end = isPartial ? PARTIAL_END : END;
+    target.set(end, out);
+    return out + end.length;
   }
 
   #putPrefix(target: Buffer, at: number, epochMs: number): number {
@@ -181,8 +187,15 @@ export class JsonFramer implements Framer {
     if (this.#memory.takePrefix(this, epochMs)) {
       this.#prefixEnd = PREFIX_START + bytes.write(jsonPrefix(this.#options.id, epochMs), PREFIX_START, 'latin1');
     }
-    return at + bytes.copy(target, at, PREFIX_START, this.#prefixEnd);
+    return copy(bytes, PREFIX_START, this.#prefixEnd, target, at);
   }
+}
+
+/** Copies [from, to) to `at`; returns where it ends. */
+function copy(source: Buffer, from: number, to: number, target: Buffer, at: number): number {
+  if (source === target) target.copyWithin(at, from, to);
+  else source.copy(target, at, from, to);
+  return at + (to - from);
 }
 
 /** At most `limit`; less where that would cut a character of UTF-8 in two. */

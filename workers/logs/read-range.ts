@@ -1,10 +1,8 @@
 /** Which part of which files a query is about. */
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { errorCode } from '../../src/errors.ts';
 import { type LogQuery, STREAM_NAMES } from '../../src/protocol/logs.ts';
 import { BackwardScan } from './backward-scan.ts';
-import { fileName, listStreamFiles, ORIGIN, type Position, type StreamFiles, type StreamId } from './file-names.ts';
+import { listStreamFiles, ORIGIN, type Position, type StreamFiles, type StreamId } from './file-names.ts';
+import { openLogFile } from './log-file.ts';
 import { insertRanked, type Ranked } from './record-time.ts';
 
 /** Records of one stream, both ends at the edge of a record. */
@@ -62,7 +60,7 @@ function compareStreams(a: StreamId, b: StreamId): number {
  */
 async function findEnd(logDir: string, files: StreamFiles, follow: boolean): Promise<Position> {
   const number = files.numbers.at(-1)!;
-  const end = { number, offset: await sizeOf(join(logDir, fileName(files.id, number))) };
+  const end = { number, offset: await sizeOf(logDir, files.id, number) };
   if (!follow || end.offset === 0) return end;
   const scan = new BackwardScan(logDir, files, end);
   try {
@@ -72,13 +70,11 @@ async function findEnd(logDir: string, files: StreamFiles, follow: boolean): Pro
   }
 }
 
-async function sizeOf(path: string): Promise<number> {
-  try {
-    return (await stat(path)).size;
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return 0;
-    throw error;
-  }
+async function sizeOf(logDir: string, id: StreamId, number: number): Promise<number> {
+  const file = await openLogFile(logDir, id, number);
+  const size = (await file?.sizeBytes()) ?? 0;
+  await file?.close();
+  return size;
 }
 
 /** Goes back over all streams at once, always to the newest record that was not counted yet. */

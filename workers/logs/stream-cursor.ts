@@ -1,9 +1,8 @@
 /** Forward through the files of one stream, for a reader. */
-import { type FileHandle, open } from 'node:fs/promises';
-import { join } from 'node:path';
-import { errorCode } from '../../src/errors.ts';
-import { fileName, listStreamFiles, ORIGIN, type Position, type StreamId, streamKey } from './file-names.ts';
+
+import { listStreamFiles, ORIGIN, type Position, type StreamId, streamKey } from './file-names.ts';
 import { LF } from './framer.ts';
+import { type LogFile, openLogFile } from './log-file.ts';
 
 /** The most that is read from a file, and that is sent, at once. */
 export const BLOCK_BYTES = 65_536;
@@ -16,7 +15,7 @@ export class StreamCursor {
   readonly #logDir: string;
   readonly #id: StreamId;
   #at: Position;
-  #file: FileHandle | null = null;
+  #file: LogFile | null = null;
   #isInRecord = false;
   #isAbandoned = false;
 
@@ -63,9 +62,9 @@ export class StreamCursor {
     if (!file) return null;
     const { number, offset } = this.#at;
     const isNewest = number === limit.number;
-    const endBytes = isNewest ? limit.offset : (await file.stat()).size;
+    const endBytes = isNewest ? limit.offset : await file.sizeBytes();
     const buffer = Buffer.allocUnsafeSlow(Math.max(0, Math.min(BLOCK_BYTES, endBytes - offset)));
-    const bytesRead = buffer.length === 0 ? 0 : (await file.read(buffer, 0, buffer.length, offset)).bytesRead;
+    const bytesRead = await file.read(buffer, offset);
     if (bytesRead === 0) {
       // Short of the limit in the newest file only where somebody cut the file: what was there is gone.
       await this.#moveTo(isNewest ? limit : { number: number + 1, offset: 0 });
@@ -79,10 +78,10 @@ export class StreamCursor {
   }
 
   /** The file at the cursor, or the next one that is there; null when none is, the cursor is at the limit then. */
-  async #openFile(limit: Position): Promise<FileHandle | null> {
+  async #openFile(limit: Position): Promise<LogFile | null> {
     if (this.#file) return this.#file;
     const wanted = Math.max(1, this.#at.number);
-    this.#file = await this.#tryOpen(wanted);
+    this.#file = await openLogFile(this.#logDir, this.#id, wanted);
     if (this.#file) {
       if (wanted !== this.#at.number) this.#at = { number: wanted, offset: 0 };
       return this.#file;
@@ -91,17 +90,8 @@ export class StreamCursor {
     const [files] = await listStreamFiles(this.#logDir, (id) => streamKey(id) === key);
     const next = files?.numbers.find((number) => number > this.#at.number && number <= limit.number);
     await this.#moveTo(next === undefined ? limit : { number: next, offset: 0 });
-    if (next !== undefined) this.#file = await this.#tryOpen(next);
+    if (next !== undefined) this.#file = await openLogFile(this.#logDir, this.#id, next);
     return this.#file;
-  }
-
-  async #tryOpen(number: number): Promise<FileHandle | null> {
-    try {
-      return await open(join(this.#logDir, fileName(this.#id, number)));
-    } catch (error) {
-      if (errorCode(error) === 'ENOENT') return null;
-      throw error;
-    }
   }
 
   async #moveTo(position: Position): Promise<void> {

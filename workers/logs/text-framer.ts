@@ -31,6 +31,8 @@ export class TextFramer implements Framer {
   #partBytes = 0;
   /** The last byte was a carriage return, which is withheld: a newline may follow. */
   #heldCr = false;
+  /** Where the last call stopped. */
+  #at = 0;
 
   constructor(options: FramerOptions) {
     this.#options = options;
@@ -43,46 +45,14 @@ export class TextFramer implements Framer {
   frame(from: number, to: number, epochMs: number): number {
     const { bytes } = this.#memory;
     this.#setPrefixes(epochMs);
-    let at = from;
     let out = OUTPUT_START;
-    if (this.#heldCr && at < to) {
-      if (bytes[at] !== LF) out = this.#putCr(out);
+    if (this.#heldCr && from < to) {
+      if (bytes[from] !== LF) out = this.#putCr(out);
       this.#heldCr = false;
     }
-    // indexOf has no end of its own: this newline stops it.
-    const behind = bytes[to]!;
-    bytes[to] = LF;
-    while (at < to) {
-      const newline = bytes.indexOf(LF, at);
-      const isWhole = newline < to;
-      let end = newline;
-      const endsInCr = end > at && bytes[end - 1] === CR;
-      if (endsInCr) end -= 1;
-      if (out + PREFIX_BYTES + (end - at) + 1 > OUTPUT_END) break;
-      if (this.#isAtStart && (isWhole || end > at)) out = this.#putPrefix(out);
-      const roomBytes = this.#maxLineBytes - this.#partBytes;
-      if (end - at > roomBytes) {
-        bytes.copyWithin(out, at, at + roomBytes);
-        at += roomBytes;
-        out = this.#endRecord(out + roomBytes);
-        this.#isContinued = true;
-        continue;
-      }
-      bytes.copyWithin(out, at, end);
-      out += end - at;
-      if (isWhole) {
-        out = this.#endRecord(out);
-        this.lines += 1;
-        at = newline + 1;
-      } else {
-        this.#partBytes += end - at;
-        this.#heldCr = endsInCr;
-        at = to;
-      }
-    }
-    bytes[to] = behind;
+    out = this.#frameLines(from, to, out);
     this.#memory.setOutput(out);
-    return at;
+    return this.#at;
   }
 
   endLine(epochMs: number): void {
@@ -104,6 +74,64 @@ export class TextFramer implements Framer {
 
   notice(gap: Gap, epochMs: number): Buffer {
     return textNotice(this.#options.id, gap, epochMs);
+  }
+
+  /** The hot loop: what it needs is in local variables, which is twice as fast as fields. Returns where the output ends. */
+  #frameLines(from: number, to: number, start: number): number {
+    const { bytes } = this.#memory;
+    const prefixEnd = PREFIX_START + TIME_BYTES + this.#label.length;
+    const continuedEnd = CONTINUED_START + TIME_BYTES + this.#continuedLabel.length;
+    const maxLineBytes = this.#maxLineBytes;
+    let isAtStart = this.#isAtStart;
+    let isContinued = this.#isContinued;
+    let partBytes = this.#partBytes;
+    let lines = this.lines;
+    let at = from;
+    let out = start;
+    // indexOf has no end of its own: this newline stops it.
+    const behind = bytes[to]!;
+    bytes[to] = LF;
+    while (at < to) {
+      const newline = bytes.indexOf(LF, at);
+      const isWhole = newline < to;
+      let end = newline;
+      const endsInCr = end > at && bytes[end - 1] === CR;
+      if (endsInCr) end -= 1;
+      if (out + PREFIX_BYTES + (end - at) + 1 > OUTPUT_END) break;
+      if (isAtStart && (isWhole || end > at)) {
+        const prefixStart = isContinued ? CONTINUED_START : PREFIX_START;
+        const ownEnd = isContinued ? continuedEnd : prefixEnd;
+        bytes.copyWithin(out, prefixStart, ownEnd);
+        out += ownEnd - prefixStart;
+        isAtStart = false;
+        isContinued = false;
+      }
+      const roomBytes = maxLineBytes - partBytes;
+      const isTooLong = end - at > roomBytes;
+      if (isTooLong) end = at + roomBytes;
+      bytes.copyWithin(out, at, end);
+      out += end - at;
+      if (isWhole || isTooLong) {
+        bytes[out] = LF;
+        out += 1;
+        isAtStart = true;
+        partBytes = 0;
+        isContinued = isTooLong;
+        if (!isTooLong) lines += 1;
+        at = isTooLong ? end : newline + 1;
+      } else {
+        partBytes += end - at;
+        this.#heldCr = endsInCr;
+        at = to;
+      }
+    }
+    bytes[to] = behind;
+    this.#isAtStart = isAtStart;
+    this.#isContinued = isContinued;
+    this.#partBytes = partBytes;
+    this.lines = lines;
+    this.#at = at;
+    return out;
   }
 
   #setPrefixes(epochMs: number): void {

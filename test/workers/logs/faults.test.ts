@@ -126,3 +126,27 @@ test('a clock that is stepped back changes the times and nothing else', async (t
   }
   assert.match(contentOf(logs.dir, 'web', 'stdout'), /^2026-11-23T08:.* one\n2026-11-23T07:.* two\n$/);
 });
+
+test('with drop a full disk keeps no VM waiting; the log goes on with a record of what is missing', async (t) => {
+  const disk = await mountSmallDisk(t);
+  const filler = join(disk, 'filler');
+  writeFileSync(filler, Buffer.alloc(900 * 1024));
+  const logs = await startLogs(t, { dir: join(disk, 'log') });
+  const source = await logs.open('web', 'stdout', { on_full: 'drop' });
+  const lines = numbered(0, 50_000);
+  await source.write(textOf(lines));
+  await logs.log.next('stalled');
+  // More than the pipe holds: it is read, though it cannot be written.
+  await source.write(textOf(numbered(50_000, 100_000)));
+  rmSync(filler);
+  const { lines: droppedLines, bytes } = await logs.log.next('dropped');
+  assert.ok(droppedLines > 10_000 && bytes > droppedLines);
+  await source.write(textOf(['after']));
+  await source.end();
+  await logs.log.next('stream-ended');
+  const found = stdoutLines(logs);
+  const gap = found.findIndex((line) => line.startsWith('monocore: '));
+  assert.match(found[gap]!, /^monocore: \d+ lines \(\d+ bytes\) were dropped: ENOSPC/);
+  assert.deepEqual(found.slice(0, gap - 1), lines.slice(0, gap - 1));
+  assert.equal(found.at(-1), 'after');
+});

@@ -3,6 +3,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { MessageChannel } from 'node:worker_threads';
+import { gzipSync } from 'node:zlib';
 import { type LogReadEvent, READ_WINDOW, type StreamName } from '../../../src/protocol/logs.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
@@ -29,7 +30,7 @@ const FILES = {
   'web.stdout.000004.log': record(8, 'o4') + record(9, 'o5'),
   'web.stderr.000001.log': record(2, 'e1') + record(6, 'e2') + record(9, 'e3'),
   'db.stdout.000001.log': record(3, 'd1', 'db') + record(10, 'd2', 'db'),
-  'web.stdout.000001.log.gz': 'not a log file',
+  'web.stdout.000001.log.zip': 'not a log file',
 };
 const IN_ORDER = ['o1', 'e1', 'd1', 'o2', 'o3', 'e2', 'o4', 'o5', 'e3', 'd2'];
 
@@ -362,4 +363,96 @@ test('close() gives followers what was written last, then the end', async (t) =>
   await logs.api.close();
   assert.deepEqual(linesOf(await reader.ended()), ['one', 'two']);
   await stuck.ended();
+});
+
+/** The files as they are when some of them have been compressed. */
+async function startCompressed(t: TestContext, files: Record<string, string>, names: readonly string[]) {
+  const logs = await startOver(t, files);
+  for (const name of names) {
+    writeFileSync(join(logs.dir, `${name}.gz`), gzipSync(Buffer.from(files[name]!, 'latin1')));
+    rmSync(join(logs.dir, name));
+  }
+  return logs;
+}
+
+test('compressed files are read as the others are, from before and from behind', async (t) => {
+  const { api } = await startCompressed(t, FILES, ['web.stdout.000001.log', 'web.stdout.000002.log']);
+  assert.deepEqual(linesOf(await (await read(t, api)).ended()), IN_ORDER);
+  for (let tail = 1; tail <= IN_ORDER.length + 1; tail += 1) {
+    assert.deepEqual(linesOf(await (await read(t, api, { tail })).ended()), IN_ORDER.slice(-tail), `tail ${tail}`);
+  }
+});
+
+test('a compressed file of 20 MB costs no more memory than another, from before and from behind', async (t) => {
+  const block = Array.from({ length: 20_000 }, (_, index) => record(index, 'x'.repeat(960))).join('');
+  const files = { 'web.stdout.000001.log': block, 'web.stdout.000002.log': record(30_000, 'end') };
+  const { api, dir } = await startCompressed(t, files, ['web.stdout.000001.log']);
+  const before = process.memoryUsage.rss();
+  let peak = before;
+  const timer = setInterval(() => {
+    peak = Math.max(peak, process.memoryUsage.rss());
+  }, 5);
+  t.after(() => clearInterval(timer));
+  const last = await (await read(t, api, { tail: 100 })).ended();
+  assert.equal(last, block.slice(-99 * (block.length / 20_000)) + files['web.stdout.000002.log']);
+  const all = await read(t, api, {}, { isSlow: true });
+  let bytes = 0;
+  while (all.last === null) {
+    await all.until(({ chunks, last: end }) => chunks.length > 0 || end !== null);
+    for (const chunk of all.chunks.splice(0)) {
+      bytes += chunk.length;
+      all.more();
+    }
+  }
+  assert.equal(bytes, block.length + files['web.stdout.000002.log'].length);
+  assert.ok(peak - before < 40 * 2 ** 20, `grew by ${peak - before} bytes`);
+  assert.equal(openFilesBelow(dir), 0);
+});
+
+test('a reader goes on when its files are compressed and removed under it', async (t) => {
+  const contents = Array.from({ length: 6 }, (_, file) =>
+    Array.from({ length: 4000 }, (_, index) => record(file * 10_000 + index, `${file} ${index}`)).join(''),
+  );
+  const files = Object.fromEntries(contents.map((content, index) => [`web.stdout.00000${index + 1}.log`, content]));
+  const { api, dir } = await startOver(t, files);
+  const reader = await read(t, api, {}, { isSlow: true });
+  await reader.until(({ chunks }) => chunks.length === READ_WINDOW);
+  for (const [name, content] of Object.entries(files).slice(0, -1)) {
+    writeFileSync(join(dir, `${name}.gz`), gzipSync(content));
+    rmSync(join(dir, name));
+  }
+  rmSync(join(dir, 'web.stdout.000003.log.gz'));
+  while (reader.last === null) {
+    const { length } = reader.chunks;
+    reader.more();
+    await reader.until(({ chunks, last }) => last !== null || chunks.length > length);
+  }
+  assert.equal(reader.last.type, 'end');
+  assert.equal(reader.text === contents.filter((_, index) => index !== 2).join(''), true);
+});
+
+test('within a stream the order of the files stays, though the clock was stepped back', async (t) => {
+  const { api } = await startOver(t, {
+    'web.stdout.000001.log': record(5000, 'a') + record(100, 'b'),
+    'web.stdout.000002.log': record(50, 'c') + record(6000, 'd'),
+  });
+  for (const tail of [null, 4]) {
+    assert.deepEqual(linesOf(await (await read(t, api, { tail })).ended()), ['a', 'b', 'c', 'd']);
+  }
+  assert.deepEqual(linesOf(await (await read(t, api, { tail: 2 })).ended()), ['c', 'd']);
+});
+
+test('records in JSON and in text are merged by their times', async (t) => {
+  const json = (atMs: number, msg: string) =>
+    `{"level":50,"time":${EPOCH_MS + atMs},"service":"web","stream":"stderr","msg":"${msg}"}\n`;
+  const { api } = await startOver(t, {
+    'web.stdout.000001.log': record(1, 'a') + record(3, 'c'),
+    'web.stderr.000001.log': json(2, 'b') + json(4, 'd'),
+  });
+  for (const tail of [null, 4]) {
+    assert.equal(
+      await (await read(t, api, { tail })).ended(),
+      record(1, 'a') + json(2, 'b') + record(3, 'c') + json(4, 'd'),
+    );
+  }
 });

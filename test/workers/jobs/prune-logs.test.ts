@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict';
+import { readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test, { type TestContext } from 'node:test';
+import type { LogRetention, PruneLogsJob } from '../../../src/protocol/jobs.ts';
+import { pruneLogs } from '../../../workers/jobs/prune-logs.ts';
+import { makeTempDir } from '../../helpers/temp.ts';
+
+const NOW_MS = Date.parse('2026-11-23T08:00:00Z');
+const ALL: LogRetention = { keep_files: null, keep_total_bytes: null, keep_for_ms: null, compress: 'none' };
+
+/** Files by name: age in seconds, and size in bytes. */
+type Files = Record<string, readonly [ageS: number, sizeBytes: number]>;
+
+async function makeFolder(t: TestContext, files: Files): Promise<string> {
+  const dir = await makeTempDir(t);
+  for (const [name, [ageS, sizeBytes]] of Object.entries(files)) {
+    writeFileSync(join(dir, name), 'x'.repeat(sizeBytes));
+    utimesSync(join(dir, name), NOW_MS / 1000 - ageS, NOW_MS / 1000 - ageS);
+  }
+  return dir;
+}
+
+async function prune(
+  t: TestContext,
+  files: Files,
+  retentions: Record<string, Partial<LogRetention>>,
+  more: Partial<PruneLogsJob> = {},
+) {
+  const logDir = await makeFolder(t, files);
+  const result = await pruneLogs({
+    type: 'prune-logs',
+    logDir,
+    retentions: Object.fromEntries(Object.entries(retentions).map(([name, own]) => [name, { ...ALL, ...own }])),
+    otherRetention: ALL,
+    home: { keep_total_bytes: null },
+    nowMs: NOW_MS,
+    ...more,
+  });
+  return { ...result, left: readdirSync(logDir).sort() };
+}
+
+const WEB: Files = {
+  'web.stdout.000001.log.gz': [500, 10],
+  'web.stdout.000002.log': [400, 100],
+  'web.stdout.000003.log': [300, 100],
+  'web.stdout.000004.log': [200, 100],
+  'web.stderr.000001.log': [350, 100],
+  'web.stderr.000002.log': [250, 100],
+};
+const without = (...names: string[]) =>
+  Object.keys(WEB)
+    .filter((name) => !names.includes(name))
+    .sort();
+
+test('without limits everything is kept', async (t) => {
+  assert.deepEqual((await prune(t, WEB, { web: {} })).left, without());
+});
+
+test('as many files of each stream are kept besides the current one as the service wants', async (t) => {
+  const { left } = await prune(t, WEB, { web: { keep_files: 1 } });
+  assert.deepEqual(left, without('web.stdout.000001.log.gz', 'web.stdout.000002.log'));
+  assert.deepEqual((await prune(t, WEB, { web: { keep_files: 0 } })).left, [
+    'web.stderr.000002.log',
+    'web.stdout.000004.log',
+  ]);
+});
+
+test('the oldest files of all streams go until the service fits, and no more than that', async (t) => {
+  const keeping = async (keep_total_bytes: number) => (await prune(t, WEB, { web: { keep_total_bytes } })).left;
+  assert.deepEqual(await keeping(510), without());
+  assert.deepEqual(await keeping(509), without('web.stdout.000001.log.gz'));
+  const two = ['web.stdout.000001.log.gz', 'web.stdout.000002.log'];
+  assert.deepEqual(await keeping(499), without(...two));
+  assert.deepEqual(await keeping(399), without(...two, 'web.stderr.000001.log'));
+  assert.deepEqual(await keeping(1), ['web.stderr.000002.log', 'web.stdout.000004.log']);
+});
+
+test('files go when they are too old, but never the current one', async (t) => {
+  const { left } = await prune(t, WEB, { web: { keep_for_ms: 300_000 } });
+  const old = ['web.stdout.000001.log.gz', 'web.stdout.000002.log', 'web.stderr.000001.log'];
+  assert.deepEqual(left, without(...old));
+  assert.deepEqual((await prune(t, WEB, { web: { keep_for_ms: 1000 } })).left, [
+    'web.stderr.000002.log',
+    'web.stdout.000004.log',
+  ]);
+});
+
+test('a service that nobody knows is kept as the default says', async (t) => {
+  const { left } = await prune(t, WEB, {}, { otherRetention: { ...ALL, keep_files: 0 } });
+  assert.equal(left.length, 2);
+});
+
+test('the home is kept within its limit over all services, the oldest files first', async (t) => {
+  const files: Files = { ...WEB, 'db.stdout.000001.log': [450, 100], 'db.stdout.000002.log': [1, 100] };
+  const { left } = await prune(t, files, {}, { home: { keep_total_bytes: 600 } });
+  const gone = ['web.stdout.000001.log.gz', 'db.stdout.000001.log'];
+  assert.deepEqual(
+    left,
+    Object.keys(files)
+      .filter((name) => !gone.includes(name))
+      .sort(),
+  );
+});
+
+test('within a stream the numbers decide, because a clock may have been stepped back', async (t) => {
+  const files: Files = {
+    'web.stdout.000001.log': [10, 100],
+    'web.stdout.000002.log': [9000, 100],
+    'web.stdout.000003.log': [1, 100],
+  };
+  assert.equal((await prune(t, files, { web: { keep_for_ms: 5_000_000 } })).left.length, 3);
+  const { left } = await prune(t, files, { web: { keep_files: 1 } });
+  assert.deepEqual(left, ['web.stdout.000002.log', 'web.stdout.000003.log']);
+});
+
+test('a file in two forms is one file, and both forms go', async (t) => {
+  const files: Files = {
+    'web.stdout.000001.log': [10, 100],
+    'web.stdout.000001.log.gz': [10, 10],
+    'web.stdout.000002.log': [5, 100],
+    'web.stdout.000003.log': [1, 100],
+  };
+  const { left } = await prune(t, files, { web: { keep_files: 1 } });
+  assert.deepEqual(left, ['web.stdout.000002.log', 'web.stdout.000003.log']);
+});
+
+test('what a crash left of a compression goes when its file is gone', async (t) => {
+  const files: Files = {
+    'web.stdout.000001.log.gz.tmp': [10, 1],
+    'web.stdout.000002.log': [5, 1],
+    'web.stdout.000002.log.gz.tmp': [5, 1],
+  };
+  const { left } = await prune(t, files, {});
+  assert.deepEqual(left, ['web.stdout.000002.log', 'web.stdout.000002.log.gz.tmp']);
+});
+
+test('finished files of services that compress are found, the current ones are not', async (t) => {
+  const files: Files = { ...WEB, 'db.stdout.000001.log': [9, 1], 'db.stdout.000002.log': [9, 1] };
+  const { compressible } = await prune(t, files, { web: { compress: 'gzip', keep_files: 1 } });
+  assert.deepEqual(compressible.map(({ name }) => name).sort(), ['web.stderr.000001.log', 'web.stdout.000003.log']);
+  assert.equal(compressible[0]?.service, 'web');
+});
+
+test('other files, and a folder that is missing, are left alone', async (t) => {
+  const files: Files = { 'monocore.1.log': [9e6, 100], 'notes.txt': [9e6, 100], 'web.stdout.log': [9e6, 1] };
+  const { left, removed } = await prune(t, files, {}, { otherRetention: { ...ALL, keep_for_ms: 1, keep_files: 0 } });
+  assert.deepEqual([left.length, removed.length], [3, 0]);
+  const gone = await prune(t, {}, {}, { logDir: '/nonexistent/log' });
+  assert.deepEqual(gone.removed, []);
+});

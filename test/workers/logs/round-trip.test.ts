@@ -1,0 +1,137 @@
+/** Whatever is printed, and however it is cut: what is in the files strips back to it. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { closeSync, mkdtempSync, rmSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'node:test';
+import fc from 'fast-check';
+import { DEFAULT_LOG_SETTINGS, type LogFormat } from '../../../src/protocol/log-settings.ts';
+import { LogThread } from '../../../src/threads/log-thread.ts';
+import { openChildEnd, openReadEnd } from '../../../src/vm/fifos.ts';
+import { DiskPace } from '../../../workers/logs/disk-pace.ts';
+import { syncFiles } from '../../../workers/logs/files.ts';
+import { FrameMemory, INPUT_START } from '../../../workers/logs/framer.ts';
+import { JsonFramer } from '../../../workers/logs/json-framer.ts';
+import { mendTail } from '../../../workers/logs/mend.ts';
+import { RecordSink } from '../../../workers/logs/record-sink.ts';
+import { RecordWriter } from '../../../workers/logs/record-writer.ts';
+import { RollingFile } from '../../../workers/logs/rolling-file.ts';
+import { TextFramer } from '../../../workers/logs/text-framer.ts';
+import { gate } from '../../helpers/fake-ports.ts';
+import { makeTempDir } from '../../helpers/temp.ts';
+import { contentOf, ManualClock } from './harness.ts';
+import { linesIn, strip } from './strip.ts';
+
+const ID = { service: 'web', stream: 'stdout' } as const;
+const FRAMERS = { text: TextFramer, json: JsonFramer } as const;
+
+const byte = fc.oneof(fc.constantFrom(10, 10, 13, 0x22, 0x5c, 0xc3, 0xa9), fc.integer({ min: 0, max: 255 }));
+const chunk = fc.array(byte, { minLength: 1, maxLength: 60 }).map((bytes) => Buffer.from(bytes));
+/** What a service may set. */
+interface Setting {
+  readonly format: LogFormat;
+  readonly maxFileBytes: number;
+  readonly maxLineBytes: number;
+}
+const settings: fc.Arbitrary<Setting> = fc.record({
+  format: fc.constantFrom('text' as const, 'json' as const),
+  maxFileBytes: fc.integer({ min: 1, max: 400 }),
+  maxLineBytes: fc.integer({ min: 1, max: 60 }),
+});
+
+test('over rolls and runs, on a disk that writes little at once and fails at times, in both formats', async (t) => {
+  const parent = await makeTempDir(t);
+  const runs = fc.array(fc.array(chunk, { maxLength: 12 }), { minLength: 1, maxLength: 3 });
+  const faults = fc.infiniteStream(fc.integer({ min: -2, max: 30 }));
+  await fc.assert(
+    fc.asyncProperty(settings, runs, faults, async ({ format, maxFileBytes, maxLineBytes }, inputs, bounds) => {
+      const logDir = mkdtempSync(join(parent, 'log-'));
+      const clock = new ManualClock();
+      const memory = new FrameMemory();
+      const write: typeof syncFiles.write = (fd, bytes, from, length) => {
+        const bound = bounds.next().value ?? 30;
+        if (bound <= 0) throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
+        return syncFiles.write(fd, bytes, from, Math.min(bound, length));
+      };
+      for (const chunks of inputs) {
+        const mend = (tail: Buffer, nowMs: number) => mendTail(tail, { id: ID, continues: false, nowMs });
+        const file = new RollingFile({ logDir, id: ID, maxFileBytes, mend, files: { ...syncFiles, write } });
+        const framer = new FRAMERS[format]({ memory, id: ID, maxLineBytes });
+        const nothing = () => {};
+        const told = {
+          onHold: nothing,
+          onReady: nothing,
+          onStalled: nothing,
+          onRecovered: nothing,
+          onDropped: nothing,
+        };
+        const writer = new RecordWriter({ file, clock, pace: new DiskPace(), onWritten: nothing });
+        const sink = new RecordSink({ memory, writer, framer, clock, onFull: 'block', ...told });
+        sink.open();
+        for (const bytes of chunks) {
+          memory.bytes.set(bytes, INPUT_START);
+          sink.write(INPUT_START, INPUT_START + bytes.length);
+        }
+        sink.endLine();
+        let isDone = false;
+        sink.afterWrites(() => {
+          isDone = true;
+        });
+        while (!isDone) clock.advance(5000);
+        await sink.finish();
+        file.close();
+      }
+      const expected = inputs.flatMap((chunks) => linesIn(Buffer.concat(chunks).toString('latin1')));
+      assert.deepEqual(strip(format, contentOf(logDir, ID.service, ID.stream)), expected);
+      rmSync(logDir, { recursive: true });
+    }),
+    { numRuns: 500 },
+  );
+});
+
+for (const workers of [1, 2]) {
+  test(`through FIFOs and ${workers} worker threads, one of which dies between two runs`, async (t) => {
+    const dir = await makeTempDir(t);
+    const logDir = join(dir, 'log');
+    const logs = new LogThread(logDir, () => {}, { workers });
+    t.after(() => logs.stop());
+    await logs.start();
+    let runs = 0;
+    const capture = async (service: string, own: Setting, chunks: readonly Buffer[]) => {
+      const path = join(dir, `${runs}.fifo`);
+      runs += 1;
+      execFileSync('mkfifo', [path]);
+      const streams = [{ stream: 'stdout' as const, fd: openReadEnd(path) }];
+      const childEnd = openChildEnd(path);
+      const ended = gate();
+      const { format, maxFileBytes, maxLineBytes } = own;
+      const changed = { format, max_size_bytes: maxFileBytes, max_line_bytes: maxLineBytes };
+      const handlers = { reopen: () => openReadEnd(path), onEnded: ended.open };
+      await logs.capture(service, streams, handlers, { ...DEFAULT_LOG_SETTINGS, ...changed });
+      for (const bytes of chunks) writeSync(childEnd, bytes);
+      closeSync(childEnd);
+      await ended.opened;
+    };
+    let cases = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(settings, { minLength: 2, maxLength: 3 }),
+        fc.array(fc.array(chunk, { maxLength: 20 }), { minLength: 6, maxLength: 6 }),
+        async (perService, inputs) => {
+          cases += 1;
+          const nameOf = (index: number) => `s${cases}-${index}`;
+          for (const round of [0, 3]) {
+            await Promise.all(perService.map((own, index) => capture(nameOf(index), own, inputs[round + index]!)));
+            if (round === 0 && cases % 10 === 0) await logs.workers[cases % workers]!.crash();
+          }
+          for (const [index, { format }] of perService.entries()) {
+            const both = [inputs[index]!, inputs[index + 3]!];
+            const expected = both.flatMap((chunks) => linesIn(Buffer.concat(chunks).toString('latin1')));
+            assert.deepEqual(strip(format, contentOf(logDir, nameOf(index), 'stdout')), expected);
+          }
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+}

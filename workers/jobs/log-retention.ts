@@ -1,0 +1,93 @@
+/** Which log files go. Pure: from what is there and what is to be kept to what is to be removed. */
+
+import type { LogRetention } from '../../src/protocol/jobs.ts';
+import { type StreamId, streamKey } from '../../src/protocol/log-files.ts';
+
+/** One number of a stream, in whichever forms it is there. */
+export interface LogFile {
+  readonly id: StreamId;
+  readonly number: number;
+  readonly names: readonly string[];
+  readonly sizeBytes: number;
+  /** When its last record was written. */
+  readonly modifiedAtMs: number;
+}
+
+/** What is to be kept. */
+export interface RetentionOptions {
+  readonly retentionOf: (service: string) => LogRetention;
+  /** For all services together; null for no limit. */
+  readonly homeKeepTotalBytes: number | null;
+  readonly nowMs: number;
+}
+
+/** The finished files of a stream that are still there, by number, and the size of all of its files. */
+interface Stream {
+  readonly service: string;
+  readonly finished: LogFile[];
+  bytes: number;
+}
+
+/**
+ * The files to remove. Numbers order the files of a stream, times those of different streams: the clock may have been
+ * stepped. The newest file of each stream is its current one; it counts, and stays.
+ */
+export function selectExpired(files: readonly LogFile[], options: RetentionOptions): LogFile[] {
+  const streams = groupByStream(files);
+  const expired = streams.flatMap((stream) => [...takeExpired(stream, options)]);
+  const byService = groupBy(streams, ({ service }) => service);
+  for (const [service, own] of byService) {
+    expired.push(...takeAbove(own, options.retentionOf(service).keep_total_bytes));
+  }
+  expired.push(...takeAbove(streams, options.homeKeepTotalBytes));
+  return expired;
+}
+
+function groupByStream(files: readonly LogFile[]): Stream[] {
+  const byKey = groupBy(files, ({ id }) => streamKey(id));
+  return [...byKey.values()].map((own) => {
+    const ordered = own.toSorted((a, b) => a.number - b.number);
+    const bytes = own.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    return { service: own[0]!.id.service, finished: ordered.slice(0, -1), bytes };
+  });
+}
+
+function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item));
+    if (group) group.push(item);
+    else groups.set(keyOf(item), [item]);
+  }
+  return groups;
+}
+
+function* takeExpired(stream: Stream, { retentionOf, nowMs }: RetentionOptions): Generator<LogFile> {
+  const { keep_files: keepFiles, keep_for_ms: keepForMs } = retentionOf(stream.service);
+  for (;;) {
+    const oldest = stream.finished[0];
+    if (!oldest) return;
+    const isTooMany = keepFiles !== null && stream.finished.length > keepFiles;
+    const isTooOld = keepForMs !== null && nowMs - oldest.modifiedAtMs > keepForMs;
+    if (!isTooMany && !isTooOld) return;
+    yield takeOldest(stream);
+  }
+}
+
+/** Oldest files until what is left of `streams` together fits into `limitBytes`. */
+function* takeAbove(streams: readonly Stream[], limitBytes: number | null): Generator<LogFile> {
+  if (limitBytes === null) return;
+  while (streams.reduce((sum, { bytes }) => sum + bytes, 0) > limitBytes) {
+    const [stream] = streams
+      .filter(({ finished }) => finished.length > 0)
+      .sort((a, b) => a.finished[0]!.modifiedAtMs - b.finished[0]!.modifiedAtMs);
+    if (!stream) return;
+    yield takeOldest(stream);
+  }
+}
+
+function takeOldest(stream: Stream): LogFile {
+  const file = stream.finished.shift()!;
+  stream.bytes -= file.sizeBytes;
+  return file;
+}

@@ -1,0 +1,169 @@
+/**
+ * Streams that other log workers write. One worker serves all readers: from the others it hears how far each of their
+ * streams is written, and only while somebody reads. The records themselves it takes from the files, as for its own.
+ */
+import type { MessagePort } from 'node:worker_threads';
+import type { Position, StreamId } from './file-names.ts';
+import { streamKey } from './file-names.ts';
+
+/** How far a stream is written. */
+interface StreamPosition {
+  readonly id: StreamId;
+  readonly settled: Position;
+}
+
+/** From the worker that reads. `watch` is answered with a `snapshot`, then `moved` and `closed` as they come. */
+type PeerRequest = { readonly type: 'watch' } | { readonly type: 'unwatch' };
+
+type PeerMessage =
+  | { readonly type: 'snapshot'; readonly streams: readonly StreamPosition[] }
+  | { readonly type: 'moved'; readonly streams: readonly StreamPosition[] }
+  /** Nobody writes it any more. */
+  | { readonly type: 'closed'; readonly id: StreamId };
+
+/** How long a reader waits to hear from a worker that writes, and for its last words. */
+const PEER_TIMEOUT_MS = 1000;
+
+/** In a worker that writes: tells another how far. */
+export class PositionTeller {
+  readonly #listOpen: () => readonly StreamPosition[];
+  readonly #watchers = new Set<MessagePort>();
+  readonly #moved = new Map<string, StreamPosition>();
+  #isScheduled = false;
+
+  /** @param listOpen every stream that is open, with its end */
+  constructor(listOpen: () => readonly StreamPosition[]) {
+    this.#listOpen = listOpen;
+  }
+
+  /** Answers on `port` until it is closed. */
+  serve(port: MessagePort): void {
+    port.on('message', ({ type }: PeerRequest) => {
+      if (type === 'unwatch') {
+        this.#watchers.delete(port);
+        return;
+      }
+      this.#watchers.add(port);
+      port.postMessage({ type: 'snapshot', streams: this.#listOpen() } satisfies PeerMessage);
+    });
+    port.on('close', () => this.#watchers.delete(port));
+  }
+
+  /** The stream is written up to there; told once per turn of the loop. */
+  move(id: StreamId, settled: Position): void {
+    if (this.#watchers.size === 0) return;
+    this.#moved.set(streamKey(id), { id, settled });
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => this.flush());
+  }
+
+  close(id: StreamId): void {
+    this.flush();
+    this.#post({ type: 'closed', id });
+  }
+
+  /** Tells what has not been told. */
+  flush(): void {
+    this.#isScheduled = false;
+    if (this.#moved.size === 0) return;
+    this.#post({ type: 'moved', streams: [...this.#moved.values()] });
+    this.#moved.clear();
+  }
+
+  #post(message: PeerMessage): void {
+    for (const port of this.#watchers) port.postMessage(message);
+  }
+}
+
+/** A worker that writes, as the one that reads knows it. */
+class Peer {
+  readonly positions = new Map<string, Position>();
+  readonly closed: Promise<void>;
+  /** Settles with the answer to the last `watch`. */
+  snapshot: Promise<void> = Promise.resolve();
+  readonly #port: MessagePort;
+  #onSnapshot = (): void => {};
+
+  constructor(port: MessagePort, onMoved: (id: StreamId, settled: Position) => void) {
+    this.#port = port;
+    this.closed = new Promise((resolve) => port.on('close', resolve));
+    port.on('message', (message: PeerMessage) => {
+      if (message.type === 'closed') {
+        this.positions.delete(streamKey(message.id));
+        return;
+      }
+      for (const { id, settled } of message.streams) {
+        this.positions.set(streamKey(id), settled);
+        onMoved(id, settled);
+      }
+      if (message.type === 'snapshot') this.#onSnapshot();
+    });
+  }
+
+  watch(): void {
+    const answered = new Promise<void>((resolve) => {
+      this.#onSnapshot = resolve;
+    });
+    this.snapshot = Promise.race([answered, this.closed, timeout()]);
+    this.#port.postMessage({ type: 'watch' } satisfies PeerRequest);
+  }
+
+  unwatch(): void {
+    this.#port.postMessage({ type: 'unwatch' } satisfies PeerRequest);
+    this.positions.clear();
+  }
+}
+
+/** In the worker that serves readers: how far the others have written. */
+export class PeerPositions {
+  readonly #peers = new Set<Peer>();
+  readonly #onMoved: (id: StreamId, settled: Position) => void;
+  #readers = 0;
+
+  /** @param onMoved more records are in the files of a stream, up to `settled` */
+  constructor(onMoved: (id: StreamId, settled: Position) => void) {
+    this.#onMoved = onMoved;
+  }
+
+  /** End of a stream that another worker writes; null when none does. */
+  settledEnd(id: StreamId): Position | null {
+    const key = streamKey(id);
+    for (const { positions } of this.#peers) {
+      const position = positions.get(key);
+      if (position) return position;
+    }
+    return null;
+  }
+
+  /** Listens to the worker at the other end of `port` until that ends. */
+  add(port: MessagePort): void {
+    const peer = new Peer(port, this.#onMoved);
+    this.#peers.add(peer);
+    void peer.closed.then(() => this.#peers.delete(peer));
+    if (this.#readers > 0) peer.watch();
+  }
+
+  /** Somebody begins to read; resolves when it is known how far everything is written. */
+  async acquire(): Promise<void> {
+    this.#readers += 1;
+    if (this.#readers === 1) for (const peer of this.#peers) peer.watch();
+    await Promise.all([...this.#peers].map(({ snapshot }) => snapshot));
+  }
+
+  /** Somebody reads no more. */
+  release(): void {
+    this.#readers -= 1;
+    if (this.#readers > 0) return;
+    for (const peer of this.#peers) peer.unwatch();
+  }
+
+  /** Waits until the others have ended, and with that for the last that they told. */
+  async drain(): Promise<void> {
+    await Promise.race([Promise.all([...this.#peers].map(({ closed }) => closed)), timeout()]);
+  }
+}
+
+function timeout(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, PEER_TIMEOUT_MS).unref());
+}
