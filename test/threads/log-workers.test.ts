@@ -116,7 +116,7 @@ test('after the death of either worker followers get what the streams bring', as
     const { restarts } = victim.status();
     await victim.crash();
     await eventually('the restart', async () => victim.status().restarts > restarts && victim.ready());
-    const follower = await read({ follow: true, tail: 0 });
+    const follower = await read({ follow: true });
     for (const [index, service] of services.entries()) {
       service.print(`after ${victim.name} ${index}\n`);
       await follower.until(({ text }) => text.includes(`after ${victim.name} ${index}`));

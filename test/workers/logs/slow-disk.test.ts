@@ -65,7 +65,7 @@ test('a disk that does not answer stops the streams that are on it, and no other
   const { port1, port2 } = new MessageChannel();
   const follower = new TestReader(port1);
   defer(t, () => port1.close());
-  await api.read({ services: [], streams: ['stdout'], tail: 0, follow: true }, transfer(port2, [port2]));
+  await api.read({ services: [], streams: ['stdout'], tail: null, follow: true }, transfer(port2, [port2]));
 
   // The first time nobody can know: the whole thread waits.
   disk.freeze();
