@@ -37,7 +37,7 @@ export function selectFromConfig(config: Config, { names, group }: Selection): s
   for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
     if (wanted.has(name)) continue;
     wanted.add(name);
-    pending.push(...(services.get(name)?.depends_on ?? []));
+    pending.push(...(services.get(name)?.depends_on ?? []).map(({ service }) => service));
   }
   return config.services.map(({ name }) => name).filter((name) => wanted.has(name));
 }

@@ -1,6 +1,6 @@
 /** A config file, read, checked and filled in. Runs in the CLI's process or a library user's, never in the daemon. */
 import { dirname, resolve } from 'node:path';
-import type { Config, Service } from '../protocol/service.ts';
+import type { Config, Dependency, Service } from '../protocol/service.ts';
 import { parseDocument } from './document.ts';
 import type { Fault } from './fault.ts';
 import { checkFiles } from './files.ts';
@@ -11,6 +11,7 @@ import { type Outline, readOutline } from './outline.ts';
 import { configInvalid } from './problem.ts';
 import { readConfigText } from './read.ts';
 import type { GroupValues, ServiceValues, Surroundings } from './schema.ts';
+import { toDiskMib, toHealthCheck, toRestartSettings } from './supervision-schema.ts';
 import { crossCheck } from './validate.ts';
 
 /**
@@ -72,8 +73,24 @@ function toService(values: ServiceValues, groupEnvs: GroupValues['envs']): Servi
     cpus,
     ram_mib: values.ram,
     ports: port === undefined ? ports : [port, ...ports],
-    depends_on: [...new Set(values.depends_on)],
+    depends_on: dropRepeated(values.depends_on),
     stop_timeout_ms: values.stop_timeout,
+    stop_signal: values.stop_signal,
+    restart: toRestartSettings(values),
+    healthcheck: values.healthcheck ? toHealthCheck(values.healthcheck) : null,
+    on_unhealthy: values.on_unhealthy,
+    disk_mib: toDiskMib(values.disk, isolation),
+    user: values.user ?? null,
+    open_files: values.open_files ?? null,
+    cpu_shares: values.cpu_shares ?? null,
     log: toLogSettings(values.log),
   };
+}
+
+/** A service may be named for more than one condition, but once for each. */
+function dropRepeated(dependencies: readonly Dependency[]): Dependency[] {
+  const byText = new Map(
+    dependencies.map((dependency) => [`${dependency.condition} ${dependency.service}`, dependency]),
+  );
+  return [...byText.values()];
 }

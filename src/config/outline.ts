@@ -1,6 +1,6 @@
 /** The document as far as it could be understood: what the cross checks work on. */
 import type { Fault, Path } from './fault.ts';
-import { valueFault } from './fault.ts';
+import { keyFault, valueFault } from './fault.ts';
 import { type HomeLogValues, homeLogEntries, logEntries } from './log-schema.ts';
 import {
   documentEntries,
@@ -12,6 +12,7 @@ import {
   serviceEntries,
   type Values,
 } from './schema.ts';
+import { healthCheckEntries, PROBE_KEYS } from './supervision-schema.ts';
 import { readTable } from './table.ts';
 import { isTable, kindOf, type Table } from './value.ts';
 
@@ -40,12 +41,12 @@ export function readOutline(document: Table, surroundings: Surroundings): { outl
   const top = readTable(documentEntries(surroundings), document, []);
   const services = readDeclarations('service', top.values.service ?? [], serviceEntries(surroundings));
   const groups = readDeclarations('group', top.values.group ?? [], groupEntries());
-  const serviceLogs = services.declarations.map(readServiceLog);
+  const withTables = services.declarations.map(readServiceTables);
   const logs = readTable(homeLogEntries(), top.values.logs ?? EMPTY, ['logs']);
   return {
     outline: {
       kernel: top.values.kernel,
-      services: serviceLogs.map(({ declaration }) => declaration),
+      services: withTables.map(({ declaration }) => declaration),
       groups: groups.declarations,
       logs: logs.values,
     },
@@ -54,7 +55,7 @@ export function readOutline(document: Table, surroundings: Surroundings): { outl
       ...services.faults,
       ...groups.faults,
       ...logs.faults,
-      ...serviceLogs.flatMap(({ faults }) => faults),
+      ...withTables.flatMap(({ faults }) => faults),
     ],
   };
 }
@@ -62,12 +63,27 @@ export function readOutline(document: Table, surroundings: Surroundings): { outl
 /** Where a table is left out its keys have their defaults. */
 const EMPTY: Table = Object.freeze(Object.create(null));
 
-/** Reads the table in the table of a service. One that is no table was a fault already, and is passed over. */
-function readServiceLog({ path, table, values: { log, ...others } }: Declaration<Values<ServiceEntries>>) {
-  const reading = readTable(logEntries(), log ?? EMPTY, [...path, 'log']);
+/** Reads the tables in the table of a service. One that is no table was a fault already, and is passed over. */
+function readServiceTables({ path, table, values }: Declaration<Values<ServiceEntries>>) {
+  const { log, healthcheck, ...others } = values;
+  const logs = readTable(logEntries(), log ?? EMPTY, [...path, 'log']);
+  const health = healthcheck && readHealthCheck(healthcheck, [...path, 'healthcheck']);
   // Complete when there is no fault, see Declaration.values.
-  const values: Partial<ServiceValues> = { ...others, log: reading.values as ServiceValues['log'] };
-  return { declaration: { path, table, values }, faults: reading.faults };
+  const complete: Partial<ServiceValues> = {
+    ...others,
+    log: logs.values as ServiceValues['log'],
+    healthcheck: health?.values as ServiceValues['healthcheck'],
+  };
+  return { declaration: { path, table, values: complete }, faults: [...logs.faults, ...(health?.faults ?? [])] };
+}
+
+function readHealthCheck(table: Table, path: Path) {
+  const { values, faults } = readTable(healthCheckEntries(), table, path);
+  const [first, ...others] = PROBE_KEYS.filter((key) => Object.hasOwn(table, key));
+  const unclear = first
+    ? others.map((key) => keyFault([...path, key], `there is a check already: ${first}`, 'one of them'))
+    : [valueFault(path, 'does not say what to check', `one of ${PROBE_KEYS.join(', ')}`)];
+  return { values, faults: [...faults, ...unclear] };
 }
 
 function readDeclarations<E extends Entries>(key: string, tables: readonly unknown[], entries: E) {

@@ -4,11 +4,11 @@
  */
 import * as v from 'valibot';
 import { IsolationSchema } from '../protocol/service.ts';
-import { formatDuration } from '../units.ts';
 import { Envs } from './envs.ts';
 import * as field from './fields.ts';
 import type { HostLimits } from './host.ts';
 import type { LogValues } from './log-schema.ts';
+import { type HealthCheckValues, supervisionEntries } from './supervision-schema.ts';
 
 /** What the meaning of a config depends on, besides its text. */
 export interface Surroundings {
@@ -50,7 +50,6 @@ export function groupEntries() {
 }
 
 export function serviceEntries({ folder, host }: Surroundings) {
-  const longest = formatDuration(field.MAX_STOP_TIMEOUT_MS);
   return {
     name: v.pipe(field.ServiceName, v.description(NAME)),
     group: v.pipe(v.optional(v.nullable(field.Text), null), v.description('the name of a [[group]]')),
@@ -84,18 +83,14 @@ export function serviceEntries({ folder, host }: Surroundings) {
       v.optional(v.array(field.PortMapping, field.mustBe('an array')), []),
       v.description(`an array of ${PORT}`),
     ),
-    depends_on: v.pipe(
-      v.optional(v.array(field.Text, field.mustBe('an array')), []),
-      v.description('an array of the names of services'),
-    ),
-    stop_timeout: v.pipe(
-      v.optional(field.StopTimeout, 10),
-      v.description(`seconds or a duration such as "10s", at most ${longest}`),
-    ),
+    ...supervisionEntries(host),
     log: v.pipe(v.optional(field.SubTable), v.description('a table [service.log]')),
   };
 }
 
 export type GroupValues = Values<ReturnType<typeof groupEntries>>;
-/** With the keys of `[service.log]` in place of the table as written. */
-export type ServiceValues = Omit<Values<ReturnType<typeof serviceEntries>>, 'log'> & { readonly log: LogValues };
+/** With the keys of the tables in it in place of these as written. */
+export type ServiceValues = Omit<Values<ReturnType<typeof serviceEntries>>, 'log' | 'healthcheck'> & {
+  readonly log: LogValues;
+  readonly healthcheck: HealthCheckValues | undefined;
+};

@@ -15,6 +15,8 @@ export function crossCheck({ services, groups }: Outline): Fault[] {
     ...services.flatMap((service) => findUnknownGroup(service, namesOf(groups))),
     ...findUnknownDependencies(services),
     ...findDependencyCycles(services),
+    ...findUnmetConditions(services),
+    ...services.flatMap(findPointlessKeys),
     ...findRepeatedPorts(services),
     ...services.flatMap(findIsolationFaults),
   ];
@@ -74,10 +76,48 @@ function findDependencyCycles(services: readonly ServiceDeclaration[]): Fault[] 
   });
 }
 
+/** Conditions that can never come true. */
+function findUnmetConditions(services: readonly ServiceDeclaration[]): Fault[] {
+  const byName = new Map(services.map((service) => [service.values.name, service]));
+  return eachDependency(services).flatMap(({ path, to, condition }) => {
+    const { table, values } = byName.get(to) ?? {};
+    if (condition === 'healthy' && table && !Object.hasOwn(table, 'healthcheck')) {
+      return [valueFault(path, `${quote(to)} has no healthcheck, so it never is healthy`)];
+    }
+    if (condition === 'completed' && (values?.restart === 'always' || values?.restart === 'unless-stopped')) {
+      return [valueFault(path, `${quote(to)} is restarted whenever it ends, so it never is completed`)];
+    }
+    return [];
+  });
+}
+
+/** Keys that do nothing without another. */
+function findPointlessKeys({ path, table, values }: ServiceDeclaration): Fault[] {
+  const faults: Fault[] = [];
+  if (values.on_unhealthy === 'restart' && !Object.hasOwn(table, 'healthcheck')) {
+    faults.push(keyFault([...path, 'on_unhealthy'], 'has no effect without a healthcheck', 'a healthcheck'));
+  }
+  if (Object.hasOwn(table, 'max_restarts') && values.restart === 'no' && !restartsOtherwise(values)) {
+    faults.push(
+      keyFault([...path, 'max_restarts'], 'has no effect: the service is never restarted', 'a restart policy'),
+    );
+  }
+  return faults;
+}
+
+function restartsOtherwise({ on_unhealthy, max_memory }: ServiceDeclaration['values']): boolean {
+  return on_unhealthy === 'restart' || max_memory !== undefined;
+}
+
 /** Every element of every valid `depends_on`. */
 function eachDependency(services: readonly ServiceDeclaration[]) {
   return services.flatMap(({ path, values }) =>
-    (values.depends_on ?? []).map((to, index) => ({ path: [...path, 'depends_on', index], from: values.name, to })),
+    (values.depends_on ?? []).map(({ service: to, condition }, index) => ({
+      path: [...path, 'depends_on', index],
+      from: values.name,
+      to,
+      condition,
+    })),
   );
 }
 
@@ -108,6 +148,7 @@ function findIsolationFaults({ path, table, values }: ServiceDeclaration): Fault
     rootfs: 'a plain process (isolation "none") runs on the root of the host',
     port: 'a plain process (isolation "none") binds its own ports; nothing is forwarded to it',
     ports: 'a plain process (isolation "none") binds its own ports; nothing is forwarded to it',
+    disk: 'a plain process (isolation "none") writes to the file systems of the host',
   };
   return Object.entries(reasons)
     .filter(([key]) => Object.hasOwn(table, key))

@@ -8,7 +8,7 @@ export function buildGraph(services: Iterable<Service>): DepGraph<Service> {
   const all = [...services];
   for (const service of all) graph.addNode(service.name, service);
   for (const { name, depends_on } of all) {
-    for (const dependency of depends_on) if (graph.hasNode(dependency)) graph.addDependency(name, dependency);
+    for (const { service } of depends_on) if (graph.hasNode(service)) graph.addDependency(name, service);
   }
   return graph;
 }

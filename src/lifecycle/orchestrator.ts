@@ -193,7 +193,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     try {
       const outcomes = await runInOrder<ServiceOutcome>(
         [...starts.keys()],
-        (name) => starts.get(name)!.definition.service.depends_on,
+        (name) => starts.get(name)!.definition.service.depends_on.map(({ service }) => service),
         (name, before) => this.#turnOf(name)(() => this.#startOne(starts.get(name)!, [...before.values()])),
       );
       return { services: [...outcomes.values()].sort((a, b) => byName(a.service, b.service)) };

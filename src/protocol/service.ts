@@ -4,6 +4,13 @@
  */
 import * as v from 'valibot';
 import { HomeLogSettingsSchema, LogSettingsSchema } from './log-settings.ts';
+import {
+  DEFAULT_RESTART_SETTINGS,
+  DependencySchema,
+  HealthCheckSchema,
+  OnUnhealthySchema,
+  RestartSettingsSchema,
+} from './supervision.ts';
 
 export {
   DEFAULT_HOME_LOG_SETTINGS,
@@ -11,6 +18,7 @@ export {
   type HomeLogSettings,
   type LogSettings,
 } from './log-settings.ts';
+export type { Dependency, HealthCheck, Probe, RestartSettings } from './supervision.ts';
 
 /** `started` or `stopped` as a word; the data of each status stands beside it in {@link ServiceStatus}. */
 export const StatusNameSchema = v.picklist(['Unstarted', 'Starting', 'Started', 'Stopping', 'Stopped', 'Failed']);
@@ -19,6 +27,10 @@ export type StatusName = v.InferOutput<typeof StatusNameSchema>;
 /** `vm`: a microVM of its own. `none`: a plain process of the host, for development and load tests. */
 export const IsolationSchema = v.picklist(['vm', 'none']);
 export type Isolation = v.InferOutput<typeof IsolationSchema>;
+
+/** Signals that may ask a command to end: see signal(7) for those whose default is to end a process. */
+export const StopSignalSchema = v.picklist(['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGKILL']);
+export type StopSignal = v.InferOutput<typeof StopSignalSchema>;
 
 /** A forwarded port: `host` on the group's address (127.0.0.1 without group) to `guest`. TCP. */
 export const PortSchema = v.object({ host: v.number(), guest: v.number() });
@@ -41,9 +53,22 @@ export const ServiceSchema = v.object({
   cpus: v.number(),
   ram_mib: v.number(),
   ports: v.array(PortSchema),
-  depends_on: v.array(v.string()),
+  depends_on: v.array(DependencySchema),
   /** How long a graceful stop may take before the VM process gets SIGTERM, milliseconds. */
   stop_timeout_ms: v.number(),
+  /** What asks the command to end. */
+  stop_signal: v.optional(StopSignalSchema, 'SIGTERM'),
+  restart: v.optional(RestartSettingsSchema, DEFAULT_RESTART_SETTINGS),
+  healthcheck: v.optional(v.nullable(HealthCheckSchema), null),
+  on_unhealthy: v.optional(OnUnhealthySchema, 'none'),
+  /** Size of the guest's own disk, MiB, which keeps what the guest writes until `remove`; null keeps it in memory. */
+  disk_mib: v.optional(v.nullable(v.number()), null),
+  /** User of the host, by name or number, that the VM process runs as; null for the daemon's own. */
+  user: v.optional(v.nullable(v.string()), null),
+  /** Most open files of the process, RLIMIT_NOFILE of setrlimit(2); null leaves the daemon's. */
+  open_files: v.optional(v.nullable(v.number()), null),
+  /** Weight against other services when processors are short, 1024 being the usual; null leaves it to the kernel. */
+  cpu_shares: v.optional(v.nullable(v.number()), null),
   log: LogSettingsSchema,
 });
 export type Service = v.InferOutput<typeof ServiceSchema>;

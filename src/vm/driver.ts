@@ -3,7 +3,7 @@
  * host (`process/`). Both are told apart by the config alone; neither stands in for the other.
  */
 import type { StreamName } from '../protocol/logs.ts';
-import type { Isolation, Service } from '../protocol/service.ts';
+import type { Isolation, Probe, Service } from '../protocol/service.ts';
 
 /** What a service is started with. */
 export interface LaunchRequest {
@@ -39,16 +39,34 @@ export type VmEvent =
   | { readonly type: 'job-started'; readonly pid: number }
   /** The command could not be run; the VM is still there and must be released. */
   | { readonly type: 'job-failed'; readonly error: string }
-  /** The command ended; what it printed may still be on its way. */
-  | { readonly type: 'job-exited'; readonly exit: Exit }
+  /**
+   * The command ended; what it printed may still be on its way. `oomKilled`: the guest's kernel killed it, because the
+   * guest was out of memory.
+   */
+  | { readonly type: 'job-exited'; readonly exit: Exit; readonly oomKilled?: boolean }
   /** The VM process itself ended, and all its descriptors are closed. */
   | { readonly type: 'process-ended'; readonly exit: Exit };
+
+/** What a probe found out. */
+export interface ProbeResult {
+  readonly ok: boolean;
+  /** For people: `connection refused`, `status 503`, `exit code 1`, `no answer in 5s`. */
+  readonly detail: string;
+}
+
+/** A question about a service that its VM can answer. */
+export type VmProbe = Exclude<Probe, { type: 'log_line' }>;
 
 /** A VM whose process runs. */
 export interface RunningVm {
   readonly identity: ProcessIdentity;
   /** Sends a signal (`SIGTERM`) to the command; the VM ends only if the command does. */
   signalJob(signal: NodeJS.Signals): void;
+  /**
+   * Asks once. Never rejects: what goes wrong is a result that is not ok, the end of the VM and `signal` included. What
+   * it started has ended, or was killed, when it answers.
+   */
+  probe(probe: VmProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult>;
   /** Whether bytes may still be on their way when the command has ended, so that {@link RunningVm.drain} is needed. */
   readonly drains: boolean;
   /**

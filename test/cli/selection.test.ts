@@ -1,18 +1,11 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { createSelection, selectFromConfig } from '../../src/cli/selection.ts';
-import {
-  type Config,
-  DEFAULT_HOME_LOG_SETTINGS,
-  DEFAULT_LOG_SETTINGS,
-  type Service,
-} from '../../src/protocol/service.ts';
+import { type Config, DEFAULT_HOME_LOG_SETTINGS, type Service } from '../../src/protocol/service.ts';
+import { afterStart, scriptService } from '../helpers/services.ts';
 
-function makeEntry(name: string, group: string | null, depends_on: string[] = []): Service {
-  return {
-    ...{ name, group, depends_on, isolation: 'vm', rootfs: null, command: '/bin/true', args: [], envs: {} },
-    ...{ workdir: '/', cpus: 1, ram_mib: 128, ports: [], stop_timeout_ms: 10_000, log: DEFAULT_LOG_SETTINGS },
-  };
+function makeEntry(name: string, group: string | null, dependencies: readonly string[] = []): Service {
+  return scriptService(name, 'true', { group, depends_on: afterStart(...dependencies) });
 }
 
 const config: Config = {

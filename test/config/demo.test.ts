@@ -29,7 +29,7 @@ test('the demo declares four microVMs in two groups, with the built-in root', ()
     ],
   );
   assert.deepEqual(serviceNamed('web').ports, [{ host: 8080, guest: 80 }]);
-  assert.deepEqual(serviceNamed('client').depends_on, ['web']);
+  assert.deepEqual(serviceNamed('client').depends_on, [{ service: 'web', condition: 'started' }]);
 });
 
 test('every script of the demo is one that a shell can read', () => {

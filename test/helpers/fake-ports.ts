@@ -10,7 +10,7 @@ import type {
 } from '../../src/lifecycle/ports.ts';
 import type { Metrics } from '../../src/protocol/service.ts';
 import type { StateDocument } from '../../src/protocol/state-document.ts';
-import type { Exit, LaunchRequest, RunningVm, VmDriver, VmEvent } from '../../src/vm/driver.ts';
+import type { Exit, LaunchRequest, ProbeResult, RunningVm, VmDriver, VmEvent, VmProbe } from '../../src/vm/driver.ts';
 import { ManualClock } from './manual-clock.ts';
 
 /** A VM that does what the test says; an obedient one starts and ends by itself when asked to. */
@@ -39,6 +39,16 @@ export class FakeVm implements RunningVm {
   signalJob(signal: NodeJS.Signals): void {
     this.#note(`signal ${signal}`);
     if (this.#obedient) this.emit({ type: 'job-exited', exit: { code: 0, signal: null } });
+  }
+  /** Answers to probes, in order; what is asked beyond them is not answered. */
+  readonly probeResults: ProbeResult[] = [];
+  probe(probe: VmProbe, _timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
+    this.#note(`probe ${probe.type}`);
+    const result = this.probeResults.shift();
+    if (result) return Promise.resolve(result);
+    return new Promise((resolve) => {
+      signal.addEventListener('abort', () => resolve({ ok: false, detail: 'called off' }));
+    });
   }
   drain(): void {
     this.#note('drain');

@@ -3,9 +3,11 @@ import {
   type Config,
   DEFAULT_HOME_LOG_SETTINGS,
   DEFAULT_LOG_SETTINGS,
+  type Dependency,
   type Group,
   type Service,
 } from '../../src/protocol/service.ts';
+import { DEFAULT_RESTART_SETTINGS } from '../../src/protocol/supervision.ts';
 
 /** A service that runs a shell script, in a VM unless told otherwise. */
 export function scriptService(name: string, script: string, overrides: Partial<Service> = {}): Service {
@@ -23,6 +25,14 @@ export function scriptService(name: string, script: string, overrides: Partial<S
     ports: [],
     depends_on: [],
     stop_timeout_ms: 10_000,
+    stop_signal: 'SIGTERM',
+    restart: DEFAULT_RESTART_SETTINGS,
+    healthcheck: null,
+    on_unhealthy: 'none',
+    disk_mib: null,
+    user: null,
+    open_files: null,
+    cpu_shares: null,
     log: DEFAULT_LOG_SETTINGS,
     ...overrides,
   };
@@ -31,4 +41,9 @@ export function scriptService(name: string, script: string, overrides: Partial<S
 /** A config of those services. */
 export function configOf(services: readonly Service[], groups: readonly Group[] = []): Config {
   return { services: [...services], groups: [...groups], kernel: null, logs: DEFAULT_HOME_LOG_SETTINGS };
+}
+
+/** Dependencies on services that must have been started. */
+export function afterStart(...names: readonly string[]): Dependency[] {
+  return names.map((service) => ({ service, condition: 'started' }));
 }

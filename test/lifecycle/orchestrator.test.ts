@@ -4,14 +4,14 @@ import { Orchestrator } from '../../src/lifecycle/orchestrator.ts';
 import type { CommandReply, ControlEvent } from '../../src/protocol/control.ts';
 import type { Service } from '../../src/protocol/service.ts';
 import { FakePorts, gate, settle } from '../helpers/fake-ports.ts';
-import { configOf, scriptService } from '../helpers/services.ts';
+import { afterStart, configOf, scriptService } from '../helpers/services.ts';
 
 const service = (name: string, overrides: Partial<Service> = {}) => scriptService(name, 'true', overrides);
 
 /** `web` needs `api`, `api` needs `db`; `cron` needs nobody. */
 const STACK = configOf([
-  service('web', { depends_on: ['api'] }),
-  service('api', { depends_on: ['db'] }),
+  service('web', { depends_on: afterStart('api') }),
+  service('api', { depends_on: afterStart('db') }),
   service('db'),
   service('cron'),
 ]);
@@ -180,7 +180,9 @@ test('two starts with the same change at once restart the service once', async (
 
 test('a stop calls off the starts that still wait for a slot or for what they depend on', async () => {
   const { ports, orchestrator } = orchestrate({ obedient: false, concurrentBoots: 1 });
-  const started = orchestrator.start(configOf([service('a'), service('b'), service('c', { depends_on: ['a'] })]));
+  const started = orchestrator.start(
+    configOf([service('a'), service('b'), service('c', { depends_on: afterStart('a') })]),
+  );
   await settle();
   const stopped = orchestrator.stop();
   await settle();

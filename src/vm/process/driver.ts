@@ -13,6 +13,7 @@ import type {
   Exit,
   LaunchRequest,
   PreparedVm,
+  ProbeResult,
   ProcessIdentity,
   RunningVm,
   VmDriver,
@@ -113,6 +114,10 @@ class SupervisedProcess implements RunningVm {
 
   signalJob(signal: NodeJS.Signals): void {
     signalProcess(this.identity, signal, 'group');
+  }
+
+  async probe(): Promise<ProbeResult> {
+    return { ok: false, detail: 'it cannot be asked' };
   }
 
   drain(): void {

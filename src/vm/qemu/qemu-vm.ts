@@ -1,6 +1,6 @@
 /** One QEMU process and the guest in it. */
 import type { VmPaths } from '../../state/paths.ts';
-import type { Exit, ProcessIdentity, RunningVm, VmEvent } from '../driver.ts';
+import type { Exit, ProbeResult, ProcessIdentity, RunningVm, VmEvent } from '../driver.ts';
 import { exitOfShellStatus, readExitRecord } from '../exit-record.ts';
 import type { HostProcess } from '../host-process.ts';
 import { signalProcess } from '../process-identity.ts';
@@ -33,6 +33,10 @@ export class QemuVm implements RunningVm {
 
   signalJob(signal: NodeJS.Signals): void {
     this.#control.sendSignal(signal.replace(/^SIG/, ''));
+  }
+
+  async probe(): Promise<ProbeResult> {
+    return { ok: false, detail: 'it cannot be asked' };
   }
 
   drain(marker: string): void {
