@@ -32,6 +32,7 @@ export interface RuntimeOptions {
 /** The opened parts of a home. Main thread. */
 export class Runtime implements OrchestratorPorts {
   readonly clock = systemClock;
+  readonly random = Math.random;
   readonly concurrentBoots = availableParallelism();
   readonly paths: HomePaths;
   readonly report: Report;

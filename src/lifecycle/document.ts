@@ -3,7 +3,7 @@ import { isoTime } from '../clock.ts';
 import { type Group, type Metrics, NO_METRICS, type Service, type ServiceStatus } from '../protocol/service.ts';
 import type { StateDocument } from '../protocol/state-document.ts';
 import type { Exit, ProcessIdentity } from '../vm/driver.ts';
-import type { StopPhase, VmState } from './state.ts';
+import type { EndedState, RestartHistory, ServiceState, StopPhase, VmState } from './state.ts';
 
 /** What does not change while a supervisor lives. */
 export interface ServiceDefinition {
@@ -17,11 +17,12 @@ export interface ServiceDefinition {
 
 /** Everything that is known of a service. */
 export interface Snapshot extends ServiceDefinition {
-  readonly state: VmState;
+  readonly state: ServiceState;
   readonly identity: ProcessIdentity | null;
   readonly metrics: Metrics;
   readonly createdAtMs: number;
-  readonly restarts: number;
+  /** When the launch of the run began; null before the first one. */
+  readonly launchedAtMs: number | null;
   /** Why what it prints cannot be written at the moment; null while it can. */
   readonly logStalled: string | null;
 }
@@ -34,10 +35,11 @@ const STOP_DETAILS: Record<StopPhase, string> = {
   releasing: 'powering off',
   terminating: 'ending the VM process',
   killing: 'killing the VM process',
+  inspecting: 'looking up why it ended',
 };
 
 function describeWork(state: VmState): string | null {
-  if (state.status === 'Starting') return state.phase;
+  if (state.status === 'Starting') return state.phase === 'waiting' ? 'waiting to be restarted' : state.phase;
   return state.status === 'Stopping' ? STOP_DETAILS[state.phase] : null;
 }
 
@@ -46,41 +48,65 @@ function storeStatus(state: VmState): StateDocument['status'] {
   return state.status === 'Failed' ? { Failed: { error: state.error } } : state.status;
 }
 
+/** The last run, where it is over: also while the next one waits. */
+export function lastRun(state: VmState): EndedState | null {
+  if (state.status === 'Stopped' || state.status === 'Failed') return state;
+  return state.status === 'Starting' && state.phase === 'waiting' ? state.last : null;
+}
+
 function exitOf(state: VmState): Exit | null {
-  return 'exit' in state ? state.exit : null;
+  return state.status === 'Stopping' ? state.exit : (lastRun(state)?.exit ?? null);
+}
+
+function isoTimeOrNull(epochMs: number | null | undefined): string | null {
+  return epochMs == null ? null : isoTime(epochMs);
 }
 
 function timesOf(state: VmState): { started_at: string | null; stopped_at: string | null } {
-  const startedAtMs = 'startedAtMs' in state ? state.startedAtMs : null;
-  const stoppedAtMs = 'stoppedAtMs' in state ? state.stoppedAtMs : null;
-  return {
-    started_at: startedAtMs === null ? null : isoTime(startedAtMs),
-    stopped_at: stoppedAtMs === null ? null : isoTime(stoppedAtMs),
-  };
+  const ended = lastRun(state);
+  const startedAtMs = 'startedAtMs' in state ? state.startedAtMs : ended?.startedAtMs;
+  return { started_at: isoTimeOrNull(startedAtMs), stopped_at: isoTimeOrNull(ended?.stoppedAtMs) };
 }
 
 function pidOf(state: VmState): number | null {
   return 'pid' in state ? state.pid : null;
 }
 
+/** Why the run ends or ended. */
+function endOf(state: VmState): Pick<StateDocument, 'reason' | 'ended_by' | 'reason_detail'> {
+  if (state.status === 'Stopping') {
+    const reason = state.failure?.reason ?? state.reason;
+    return { reason, ended_by: state.endedBy, reason_detail: state.detail };
+  }
+  const ended = lastRun(state);
+  return { reason: ended?.reason ?? null, ended_by: ended?.endedBy ?? null, reason_detail: ended?.detail ?? null };
+}
+
 /** The content of the state file. */
 export function renderDocument(snapshot: Snapshot, nowMs: number): StateDocument {
-  const { service, group, groupIp, kernel, state, identity, metrics, createdAtMs, restarts } = snapshot;
+  const { service, group, groupIp, kernel, state, identity, metrics, createdAtMs } = snapshot;
+  const { actual, desired, restarts } = state;
   return {
-    pid: pidOf(state),
+    pid: pidOf(actual),
     created_at: isoTime(createdAtMs),
     modified_at: isoTime(nowMs),
     service,
     group,
     rootfs_path: service.rootfs,
-    status: storeStatus(state),
+    status: storeStatus(actual),
     metrics,
     group_ip: groupIp,
     kernel,
     process: identity,
-    ...timesOf(state),
-    exit: exitOf(state),
-    restarts,
+    ...timesOf(actual),
+    exit: exitOf(actual),
+    desired,
+    restarts: restarts.total,
+    restarts_in_row: restarts.inRow,
+    last_restart_reason: restarts.lastReason,
+    launched_at: isoTimeOrNull(snapshot.launchedAtMs),
+    ...endOf(actual),
+    last_lines: [...(lastRun(actual)?.lastLines ?? [])],
   };
 }
 
@@ -91,25 +117,37 @@ export function addressOf({ groupIp }: ServiceDefinition): string {
 
 /** The row of `monocore status`. */
 export function renderStatus(snapshot: Snapshot): ServiceStatus {
-  const { service, groupIp, state, metrics, restarts, logStalled } = snapshot;
-  const exit = exitOf(state);
+  const { service, groupIp, state, metrics, logStalled } = snapshot;
+  const { actual, desired, restarts } = state;
+  const exit = exitOf(actual);
+  const ended = lastRun(actual);
+  const health = actual.status === 'Started' ? actual.health : null;
+  const { reason, ended_by } = endOf(actual);
   return {
     name: service.name,
     group: service.group,
     isolation: service.isolation,
-    status: state.status,
-    pid: pidOf(state),
+    status: actual.status,
+    desired,
+    health: health?.verdict ?? null,
+    health_detail: health?.detail ?? null,
+    pid: pidOf(actual),
     exit_code: exit?.code ?? null,
     signal: exit?.signal ?? null,
-    error: state.status === 'Failed' ? state.error : null,
-    detail: describeWork(state),
+    error: ended?.status === 'Failed' ? ended.error : null,
+    reason,
+    ended_by,
+    last_lines: ended?.lastLines ?? [],
+    detail: describeWork(actual),
     log_stalled: logStalled,
     group_ip: groupIp,
     cpus: service.cpus,
     ram_mib: service.ram_mib,
     addresses: service.ports.map((port) => `http://${addressOf(snapshot)}:${port.host}`),
-    ...timesOf(state),
-    restarts,
+    ...timesOf(actual),
+    restarts: restarts.total,
+    last_restart_reason: restarts.lastReason,
+    restarts_at: actual.status === 'Starting' && actual.phase === 'waiting' ? isoTime(actual.resumeAtMs) : null,
     metrics,
   };
 }
@@ -119,17 +157,20 @@ export function renderStatus(snapshot: Snapshot): ServiceStatus {
  *
  * @param exit from the exit record; null when the command did not end in order
  */
-export function markGone(document: StateDocument, exit: Exit | null, nowMs: number): StateDocument {
+export function markGone(document: StateDocument, exit: Exit | null, oomKilled: boolean, nowMs: number): StateDocument {
   const known = exit ?? document.exit;
   const wasStopping = document.status === 'Stopping';
   const status: StateDocument['status'] =
     known || wasStopping
       ? { Stopped: { exit_code: known?.code ?? null } }
       : { Failed: { error: 'its process ended while no daemon ran' } };
+  const foundReason = oomKilled ? 'out-of-memory' : known ? 'exited' : 'lost';
   return {
     ...document,
     status,
     exit: known,
+    reason: document.reason ?? foundReason,
+    ended_by: document.ended_by ?? (known && !wasStopping ? 'command' : null),
     pid: null,
     process: null,
     metrics: NO_METRICS,
@@ -138,12 +179,27 @@ export function markGone(document: StateDocument, exit: Exit | null, nowMs: numb
 }
 
 /** The state of a service that has ended, from its stored document; `Unstarted` for any other. */
-export function endedState(document: StateDocument): VmState {
-  const { status, exit, started_at, stopped_at } = document;
-  const startedAtMs = started_at === null ? null : Date.parse(started_at);
-  const stoppedAtMs = stopped_at === null ? Date.parse(document.modified_at) : Date.parse(stopped_at);
+function endedState(document: StateDocument): VmState {
+  const { status, exit, started_at, stopped_at, reason, reason_detail, ended_by, last_lines } = document;
   if (typeof status === 'string') return { status: 'Unstarted' };
-  if ('Failed' in status) return { status: 'Failed', error: status.Failed.error, exit, startedAtMs, stoppedAtMs };
-  const known = exit ?? { code: status.Stopped.exit_code, signal: null };
-  return { status: 'Stopped', exit: known, startedAtMs, stoppedAtMs };
+  const common = {
+    reason: reason ?? 'lost',
+    detail: reason_detail,
+    endedBy: ended_by,
+    startedAtMs: started_at === null ? null : Date.parse(started_at),
+    stoppedAtMs: Date.parse(stopped_at ?? document.modified_at),
+    lastLines: last_lines,
+  };
+  if ('Failed' in status) return { ...common, status: 'Failed', error: status.Failed.error, exit };
+  return { ...common, status: 'Stopped', exit: exit ?? { code: status.Stopped.exit_code, signal: null } };
+}
+
+/** What a document says of the restarts so far. */
+function restartHistory({ restarts, restarts_in_row, last_restart_reason }: StateDocument): RestartHistory {
+  return { total: restarts, inRow: restarts_in_row, lastReason: last_restart_reason };
+}
+
+/** Where a service stands by its document, its process aside. */
+export function restoredState(document: StateDocument): ServiceState {
+  return { desired: document.desired, actual: endedState(document), restarts: restartHistory(document) };
 }

@@ -1,31 +1,21 @@
 /** Many services: which are to be started and stopped, and in which order. */
 import { EventEmitter } from 'node:events';
-import { isDeepStrictEqual } from 'node:util';
-import pLimit, { type LimitFunction } from 'p-limit';
 import { errorText, MonocoreError } from '../errors.ts';
 import type { CommandReply, ControlEvent, Selection, ServiceOutcome } from '../protocol/control.ts';
-import type { Config, Isolation, ServiceStatus } from '../protocol/service.ts';
+import type { Config, ServiceStatus } from '../protocol/service.ts';
 import type { StateDocument } from '../protocol/state-document.ts';
 import { buildGraph, runInOrder } from './dependencies.ts';
-import { endedState, markGone, type ServiceDefinition } from './document.ts';
+import { markGone, restoredState, type ServiceDefinition } from './document.ts';
 import { GroupAddresses } from './group-addresses.ts';
-import { byName, CALLED_OFF, calledOff, succeeded } from './outcomes.ts';
+import { byName, failed, succeeded } from './outcomes.ts';
 import type { OrchestratorPorts } from './ports.ts';
+import { Registry } from './registry.ts';
+import { startsWithDaemon } from './restart.ts';
 import { select } from './selection.ts';
-import type { VmState } from './state.ts';
+import { Starts } from './starts.ts';
 import { Supervisor } from './supervisor.ts';
 
-/** A plain process costs a fork, not a boot. */
-const CONCURRENT_PROCESS_STARTS = 16;
-
 const EVERYTHING: Selection = { names: [], group: null };
-
-/** A start that may wait: for what the service depends on, for its turn, for a slot. */
-interface PendingStart {
-  readonly definition: ServiceDefinition;
-  /** A stop came meanwhile. */
-  calledOff: boolean;
-}
 
 /** State documents of an earlier orchestrator of the home. */
 export interface Leftovers {
@@ -38,37 +28,53 @@ export interface Leftovers {
 /** Supervises the services of one home. Emits every change of a service, in order. Main thread. */
 export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   readonly #ports: OrchestratorPorts;
-  readonly #supervisors = new Map<string, Supervisor>();
+  readonly #registry: Registry;
+  readonly #starts: Starts;
   readonly #addresses = new GroupAddresses();
-  readonly #limits: Readonly<Record<Isolation, LimitFunction>>;
-  readonly #pending = new Set<PendingStart>();
   #ending = false;
-  /** By service: two starts at once would each launch a VM of that name. */
-  readonly #turns = new Map<string, LimitFunction>();
 
   constructor(ports: OrchestratorPorts) {
     super();
     this.#ports = ports;
-    this.#limits = { vm: pLimit(ports.concurrentBoots), none: pLimit(CONCURRENT_PROCESS_STARTS) };
+    this.#registry = new Registry(ports);
+    this.#starts = new Starts(ports, this.#registry);
+    this.#registry.on('event', (event) => this.emit('event', event));
   }
 
   /**
    * An orchestrator that knows what an earlier one of this home left: services that ended, and VMs that run on, which
-   * are supervised again.
+   * are supervised again. What should be up by its restart policy is started; that goes on when this has resolved.
+   *
+   * @param startsAll whether services that the user had stopped start, too, where their policy is `always`
    */
-  static async open(ports: OrchestratorPorts & Leftovers): Promise<Orchestrator> {
+  static async open(ports: OrchestratorPorts & Leftovers, { startsAll = false } = {}): Promise<Orchestrator> {
     const orchestrator = new Orchestrator(ports);
     orchestrator.#restoreEnded(ports.ended);
     await orchestrator.#adopt(ports.left);
+    orchestrator.#startByPolicy(startsAll);
     return orchestrator;
   }
 
   #restoreEnded(documents: readonly StateDocument[]): void {
-    for (const document of documents) {
-      const { service, group, group_ip: groupIp, kernel } = document;
-      if (group && groupIp !== null) this.#addresses.restore(group.name, groupIp);
-      this.#install({ service, group, groupIp, kernel }, endedState(document));
-    }
+    for (const document of documents)
+      this.#registry.install(this.#restoreDefinition(document), restoredState(document));
+  }
+
+  #restoreDefinition({ service, group, group_ip: groupIp, kernel }: StateDocument): ServiceDefinition {
+    if (group && groupIp !== null) this.#addresses.restore(group.name, groupIp);
+    return { service, group, groupIp, kernel };
+  }
+
+  #startByPolicy(startsAll: boolean): void {
+    const due = this.#registry
+      .all()
+      .filter(({ state, definition }) => startsWithDaemon(definition.service.restart.when, state, startsAll));
+    if (due.length === 0) return;
+    const cause = { type: 'restart', reason: 'the daemon was started' } as const;
+    const definitions = due.map(({ definition }) => definition);
+    this.#starts.run(definitions, cause).catch((error: unknown) => {
+      this.#ports.report('error', `services cannot be started again: ${errorText(error)}`);
+    });
   }
 
   /** VMs that run are supervised again, for the others it is noted how they ended. */
@@ -85,28 +91,30 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   }
 
   async #adoptOne(document: StateDocument): Promise<void> {
-    const { service, group, group_ip: groupIp, kernel, process: identity, status } = document;
+    const { service, group, process: identity, status } = document;
     const { drivers, store, clock, report } = this.#ports;
-    const definition = { service, group, groupIp, kernel };
-    if (group && groupIp !== null) this.#addresses.restore(group.name, groupIp);
+    const definition = this.#restoreDefinition(document);
     const driver = drivers[service.isolation];
     const localOnly = group?.local_only ?? true;
     const adoption = await driver.adopt({ service, localOnly, identity, runJob: status === 'Starting' });
     if (adoption.type === 'running') {
       report('info', `${service.name}: taken over, process ${identity?.pid}`);
-      this.#add(await Supervisor.adopt(definition, this.#ports, document, adoption));
+      this.#registry.add(await Supervisor.adopt(definition, this.#ports, document, adoption));
       return;
     }
-    const ended = markGone(document, adoption.exit, clock.now());
+    const ended = markGone(document, adoption.exit, adoption.oomKilled ?? false, clock.now());
     report('warn', `${service.name}: its process ended while no daemon ran`, { exit: ended.exit });
     await driver.cleanUp(service.name);
     await store.conclude(ended);
-    this.#install(definition, endedState(ended));
+    this.#registry.install(definition, restoredState(ended));
   }
 
   /** Every known service, sorted by name. */
   services(): ServiceStatus[] {
-    return [...this.#supervisors.values()].map((supervisor) => supervisor.status()).sort(byName);
+    return this.#registry
+      .all()
+      .map((supervisor) => supervisor.status())
+      .sort(byName);
   }
 
   /**
@@ -142,10 +150,21 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     return { services: outcomes };
   }
 
-  /** Stops everything, and refuses to start anything from then on. */
-  async end(): Promise<void> {
+  /**
+   * Stops everything, and refuses to start anything from then on.
+   *
+   * @param suspend whether services count as wanted up: the next daemon starts them again where their policy says so
+   */
+  async end({ suspend = false } = {}): Promise<void> {
     this.#ending = true;
-    await this.stop();
+    if (!suspend) {
+      await this.stop();
+      return;
+    }
+    await this.#inReverseOrder(this.#selectToStop(EVERYTHING), async (supervisor) => {
+      await supervisor.suspend();
+      return succeeded(supervisor, true);
+    });
   }
 
   /** Stops services and starts them again as they were. */
@@ -164,10 +183,9 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
         await this.#ports.removeLogs(supervisor.name);
         await this.#ports.store.remove(supervisor.name);
       } catch (error) {
-        return { service: supervisor.status(), outcome: 'failed', error: errorText(error), last_lines: [] };
+        return failed(supervisor, errorText(error));
       }
-      this.#supervisors.delete(supervisor.name);
-      this.emit('event', { type: 'removed', name: supervisor.name });
+      this.#registry.delete(supervisor.name);
       return succeeded(supervisor, true);
     });
     this.#freeAddresses();
@@ -183,90 +201,18 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
 
   async #startInOrder(definitions: readonly ServiceDefinition[]): Promise<CommandReply> {
     if (this.#ending) throw new MonocoreError('Aborted', 'the daemon is ending');
-    const starts = new Map<string, PendingStart>();
-    for (const definition of definitions) {
-      starts.set(definition.service.name, { definition, calledOff: false });
-      // Known from now on, so that a stop finds those, too, that have to wait.
-      if (!this.#supervisors.has(definition.service.name)) this.#install(definition);
-    }
-    for (const start of starts.values()) this.#pending.add(start);
-    try {
-      const outcomes = await runInOrder<ServiceOutcome>(
-        [...starts.keys()],
-        (name) => starts.get(name)!.definition.service.depends_on.map(({ service }) => service),
-        (name, before) => this.#turnOf(name)(() => this.#startOne(starts.get(name)!, [...before.values()])),
-      );
-      return { services: [...outcomes.values()].sort((a, b) => byName(a.service, b.service)) };
-    } finally {
-      for (const start of starts.values()) this.#pending.delete(start);
-    }
-  }
-
-  #turnOf(name: string): LimitFunction {
-    const known = this.#turns.get(name);
-    if (known) return known;
-    const turn = pLimit(1);
-    this.#turns.set(name, turn);
-    return turn;
-  }
-
-  async #startOne(start: PendingStart, dependencies: readonly ServiceOutcome[]): Promise<ServiceOutcome> {
-    const { definition } = start;
-    const startedAtMs = this.#ports.clock.now();
-    const known = this.#supervisors.get(definition.service.name);
-    if (start.calledOff) return calledOff(known ?? new Supervisor(definition, this.#ports));
-    const failed = dependencies.find(({ outcome }) => outcome === 'failed');
-    if (failed) {
-      const supervisor = known ?? this.#install(definition);
-      const error = `not started: it depends on ${failed.service.name}, which failed`;
-      return { service: supervisor.status(), outcome: 'failed', error, last_lines: [] };
-    }
-    const upAlready =
-      known?.active && known.status().status !== 'Stopping' && isDeepStrictEqual(known.definition, definition);
-    // One that has ended may still be noting its end.
-    if (known && !upAlready) await known.stop();
-    if (known && start.calledOff) return calledOff(known);
-    const supervisor = upAlready ? known : this.#install(definition);
-    try {
-      // One that is on its way has its place already.
-      if (upAlready) await supervisor.start();
-      else {
-        await this.#limits[definition.service.isolation](() => {
-          if (start.calledOff) throw new MonocoreError('Aborted', CALLED_OFF);
-          return supervisor.start();
-        });
-      }
-      return succeeded(supervisor, !upAlready);
-    } catch (error) {
-      // Its process may still be on its way out, and with it the lines that say why.
-      await supervisor.ended();
-      const lastLines = await this.#ports.lastLines(supervisor.name, startedAtMs).catch(() => []);
-      return { service: supervisor.status(), outcome: 'failed', error: errorText(error), last_lines: lastLines };
-    }
-  }
-
-  #install(definition: ServiceDefinition, initial?: VmState): Supervisor {
-    return this.#add(new Supervisor(definition, this.#ports, initial));
-  }
-
-  #add(supervisor: Supervisor): Supervisor {
-    this.#supervisors.get(supervisor.name)?.removeAllListeners();
-    this.#supervisors.set(supervisor.name, supervisor);
-    supervisor.on('change', (service) => this.emit('event', { type: 'service', service }));
-    this.emit('event', { type: 'service', service: supervisor.status() });
-    return supervisor;
+    return { services: await this.#starts.run(definitions, { type: 'asked' }) };
   }
 
   #select(selection: Selection): Supervisor[] {
-    const services = [...this.#supervisors.values()].map(({ definition }) => definition.service);
-    return select(services, selection, 'the daemon').map(({ name }) => this.#supervisors.get(name)!);
+    const services = this.#registry.all().map(({ definition }) => definition.service);
+    return select(services, selection, 'the daemon').map(({ name }) => this.#registry.get(name)!);
   }
 
   /** Like {@link Orchestrator.#select}; what is selected and waits for its start does not start any more. */
   #selectToStop(selection: Selection): Supervisor[] {
     const supervisors = this.#select(selection);
-    const names = new Set(supervisors.map(({ name }) => name));
-    for (const start of this.#pending) if (names.has(start.definition.service.name)) start.calledOff = true;
+    this.#starts.callOff(new Set(supervisors.map(({ name }) => name)));
     return supervisors;
   }
 
@@ -274,19 +220,19 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     supervisors: readonly Supervisor[],
     action: (supervisor: Supervisor) => Promise<ServiceOutcome>,
   ): Promise<ServiceOutcome[]> {
-    const graph = buildGraph([...this.#supervisors.values()].map(({ definition }) => definition.service));
+    const graph = buildGraph(this.#registry.all().map(({ definition }) => definition.service));
     const selected = new Map(supervisors.map((supervisor) => [supervisor.name, supervisor]));
     const outcomes = await runInOrder(
       [...selected.keys()],
       (name) => graph.directDependentsOf(name),
       // It may have been replaced by a start, or removed, while others were stopped.
-      (name) => action(this.#supervisors.get(name) ?? selected.get(name)!),
+      (name) => action(this.#registry.get(name) ?? selected.get(name)!),
     );
     return [...outcomes.values()].sort((a, b) => byName(a.service, b.service));
   }
 
   #freeAddresses(): void {
-    const groups = [...this.#supervisors.values()].map(({ definition }) => definition.group?.name);
+    const groups = this.#registry.all().map(({ definition }) => definition.group?.name);
     this.#addresses.keepOnly(new Set(groups.filter((name) => name !== undefined)));
   }
 }

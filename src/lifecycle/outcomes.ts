@@ -12,7 +12,12 @@ export const CALLED_OFF = 'it was stopped before its command ran';
 
 /** A start that a stop overtook. */
 export function calledOff(supervisor: Supervisor): ServiceOutcome {
-  return { service: supervisor.status(), outcome: 'failed', error: CALLED_OFF, last_lines: [] };
+  return failed(supervisor, CALLED_OFF);
+}
+
+/** A command that did not do what it should. */
+export function failed(supervisor: Supervisor, error: string, lastLines: readonly string[] = []): ServiceOutcome {
+  return { service: supervisor.status(), outcome: 'failed', error, last_lines: lastLines };
 }
 
 /** A command that did what it should; `changed` where there was something to do. */

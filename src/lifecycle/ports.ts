@@ -28,6 +28,14 @@ export interface LogSink {
   ): Promise<void>;
   /** Begins to look for the marker in stdout and stderr, then calls `send`; resolves when both have brought it. */
   awaitMarker(service: string, marker: string, send: () => void): Promise<void>;
+  /**
+   * Calls `onSeen` once, when a line of stdout or stderr since then matches the regular expression.
+   *
+   * @returns what ends the search
+   */
+  watchForLine(service: string, pattern: string, sinceMs: number, onSeen: () => void): () => void;
+  /** The last lines of a stream since then, oldest first; fewer where they cannot be read. */
+  lastLines(service: string, streams: readonly StreamName[], tail: number, sinceIso: string): Promise<string[]>;
 }
 
 /** The metrics worker. */
@@ -60,6 +68,10 @@ export interface LifecyclePorts {
   readonly metrics: MetricsSink;
   readonly store: StateStore;
   readonly report: Report;
+  /** A random number, from 0 to below 1. */
+  readonly random: () => number;
+  /** Called at each point between two steps of a start or a stop, by name, so that tests can end the daemon there. */
+  readonly onStep?: (service: string, step: string) => void;
 }
 
 /** What an orchestrator needs beside that. */

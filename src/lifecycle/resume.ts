@@ -1,41 +1,57 @@
 /** Where a service goes on whose daemon has died. Pure. */
-import type { Exit } from '../vm/driver.ts';
-import type { Transition } from './state.ts';
-import { beginStopping, DRAIN_TIMEOUT_MS, START_TIMEOUT_MS, setStopTimer } from './transition.ts';
+import type { StateDocument } from '../protocol/state-document.ts';
+import { UNPROBED } from './health.ts';
+import type { Rules, ServiceState, Transition } from './state.ts';
+import { beginStopping, DRAIN_TIMEOUT_MS, setStopTimer } from './stopping.ts';
+import { START_TIMEOUT_MS } from './transition.ts';
 
 /**
- * Where a service of an earlier daemon goes on, from what its state file says.
+ * Where a service of an earlier daemon goes on whose VM still runs.
  *
- * @param status the one that was stored
- * @param exit how the command ended, if it had
+ * @param document its state file
+ * @param service what is known of it from there; its `actual` is replaced
+ * @param pid of its process
  */
 export function resume(
-  status: 'Starting' | 'Started' | 'Stopping',
-  { pid, startedAtMs, exit }: { pid: number; startedAtMs: number | null; exit: Exit | null },
-  stopTimeoutMs: number,
+  { status, exit, started_at, reason, reason_detail }: StateDocument,
+  service: ServiceState,
+  pid: number,
+  rules: Rules,
   nowMs: number,
 ): Transition {
+  const startedAtMs = started_at === null ? null : Date.parse(started_at);
   switch (status) {
     case 'Starting':
       return {
-        state: { status: 'Starting', phase: 'booting', pid },
+        state: { ...service, actual: { status: 'Starting', phase: 'booting', pid } },
         effects: [{ type: 'set-timer', timer: 'start', delayMs: START_TIMEOUT_MS }],
       };
-    case 'Started':
+    case 'Started': {
+      const health = rules.healthcheck ? UNPROBED : null;
       return {
-        state: { status: 'Started', pid, startedAtMs: startedAtMs ?? nowMs },
-        effects: [{ type: 'watch-metrics', pid }],
+        state: {
+          ...service,
+          actual: { status: 'Started', pid, startedAtMs: startedAtMs ?? nowMs, health, overMemorySamples: 0 },
+        },
+        effects: [{ type: 'watch-metrics', pid }, ...(health ? [{ type: 'probe' } as const] : [])],
       };
-    case 'Stopping':
-      // Which rung it had come to is not known, so it begins with the first that makes sense.
+    }
+    default: {
+      // It was on its way down, or its end was not concluded. Which rung it had come to is not known, so it begins with
+      // the first that makes sense.
+      const stopping = {
+        ...{ pid, startedAtMs, exit, reason: reason ?? 'stopped', detail: reason_detail },
+        sequel: service.desired === 'up' && reason !== 'stopped' ? 'decide' : 'stay',
+      } as const;
       return exit
-        ? beginStopping({ phase: 'draining', pid, startedAtMs, exit }, [
+        ? beginStopping(service, { ...stopping, phase: 'draining' }, [
             setStopTimer(DRAIN_TIMEOUT_MS),
             { type: 'drain' },
           ])
-        : beginStopping({ phase: 'asking', pid, startedAtMs }, [
-            setStopTimer(stopTimeoutMs),
-            { type: 'signal-job', signal: 'SIGTERM' },
+        : beginStopping(service, { ...stopping, phase: 'asking' }, [
+            setStopTimer(rules.stop_timeout_ms),
+            { type: 'signal-job', signal: rules.stop_signal },
           ]);
+    }
   }
 }

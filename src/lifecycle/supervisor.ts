@@ -2,44 +2,63 @@
 import { EventEmitter } from 'node:events';
 import { isDeepStrictEqual } from 'node:util';
 import { errorText, MonocoreError } from '../errors.ts';
-import { type Metrics, NO_METRICS, type ServiceStatus } from '../protocol/service.ts';
+import { type Condition, type Metrics, NO_METRICS, type ServiceStatus } from '../protocol/service.ts';
 import type { StateDocument } from '../protocol/state-document.ts';
 import type { Adoption } from '../vm/driver.ts';
-import { renderDocument, renderStatus, type ServiceDefinition, type Snapshot } from './document.ts';
+import { describeChange } from './announcement.ts';
+import { checkCondition, hasBegunOrEnded, isActive } from './conditions.ts';
+import {
+  lastRun,
+  renderDocument,
+  renderStatus,
+  restoredState,
+  type ServiceDefinition,
+  type Snapshot,
+} from './document.ts';
+import { EventQueue } from './event-queue.ts';
 import type { LifecyclePorts } from './ports.ts';
+import { Prober } from './prober.ts';
 import { resume } from './resume.ts';
-import type { Effect, TimerName, VmEvent, VmState } from './state.ts';
+import { type Effect, INITIAL_STATE, type ServiceState, type VmEvent, type VmState } from './state.ts';
+import { TimerSet } from './timer-set.ts';
 import { transition } from './transition.ts';
 import { VmSession } from './vm-session.ts';
+import { Waiters } from './waiters.ts';
 
 /** Supervises one service. Main thread. */
 export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
   readonly definition: ServiceDefinition;
   readonly #ports: LifecyclePorts;
   readonly #createdAtMs: number;
-  readonly #queue: VmEvent[] = [];
+  readonly #events = new EventQueue<VmEvent>(
+    (event) => this.#handle(event),
+    () => this.#waiters.check(),
+  );
   readonly #session: VmSession;
-  readonly #timers = new Map<TimerName, () => void>();
+  readonly #prober: Prober;
+  readonly #timers: TimerSet;
   /** Commands that wait for a state, asked when there is no event left to work on. */
-  readonly #waiters = new Set<() => void>();
+  readonly #waiters = new Waiters();
   #announced: ServiceStatus | null = null;
-  #state: VmState;
+  #state: ServiceState;
   #metrics: Metrics = NO_METRICS;
   #logStalled: string | null = null;
-  #busy = false;
+  #launchedAtMs: number | null = null;
   #concludedRuns = 0;
 
   /** @param initial where the service stands: `Unstarted`, or how an earlier run of it ended */
-  constructor(definition: ServiceDefinition, ports: LifecyclePorts, initial: VmState = { status: 'Unstarted' }) {
+  constructor(definition: ServiceDefinition, ports: LifecyclePorts, initial: ServiceState = INITIAL_STATE) {
     super();
     this.definition = definition;
     this.#ports = ports;
     this.#state = initial;
     this.#createdAtMs = ports.clock.now();
     this.#session = new VmSession(definition, ports, {
-      onEvent: (event) => this.#dispatch(event),
+      onEvent: (event) => this.#events.push(event),
       onStalled: (error) => this.#onStalled(error),
     });
+    this.#prober = new Prober(this.name, ports.logs, (result) => this.#events.push({ type: 'probed', ...result }));
+    this.#timers = new TimerSet(ports.clock, (timer) => this.#events.push({ type: 'timer', timer }));
   }
 
   /**
@@ -54,7 +73,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     document: StateDocument,
     adoption: Extract<Adoption, { type: 'running' }>,
   ): Promise<Supervisor> {
-    const supervisor = new Supervisor(definition, ports);
+    const supervisor = new Supervisor(definition, ports, restoredState(document));
     await supervisor.#resume(document, adoption);
     return supervisor;
   }
@@ -68,31 +87,43 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     return renderStatus(this.#snapshot());
   }
 
+  /** What decides about the service. */
+  get state(): ServiceState {
+    return this.#state;
+  }
+
   /** Whether a process of the service may exist. */
   get active(): boolean {
-    return this.#state.status === 'Starting' || this.#state.status === 'Started' || this.#state.status === 'Stopping';
+    return isActive(this.#state.actual);
   }
 
   /**
-   * Starts the service; does nothing when it is up. A service that is stopping starts again when it has stopped.
+   * Starts the service; does nothing when it is up. A service that is stopping starts again when it has stopped, one
+   * that waits to be restarted waits no longer.
    *
    * @returns its status once its command runs, or has run already
    * @throws MonocoreError `StartFailed` with the reason; `Aborted` when a stop came first
    */
   async start(): Promise<ServiceStatus> {
-    const wasStopping = this.#state.status === 'Stopping';
-    this.#dispatch({ type: 'start' });
+    return this.#awaitStart({ type: 'start' });
+  }
+
+  /** Starts the service again for its policy's sake, which counts as a restart; otherwise like {@link Supervisor.start}. */
+  async startAgain(reason: string): Promise<ServiceStatus> {
+    const { total, inRow } = this.#state.restarts;
+    this.#state = { ...this.#state, desired: 'up', restarts: { total: total + 1, inRow, lastReason: reason } };
+    return this.#awaitStart({ type: 'again', delayMs: 0 });
+  }
+
+  async #awaitStart(event: VmEvent): Promise<ServiceStatus> {
+    const wasStopping = this.#state.actual.status === 'Stopping';
+    this.#events.push(event);
     // A start of a stopping service begins only after the end of the run before.
     if (wasStopping) await this.#until((state) => state.status !== 'Stopping');
-    const state = await this.#until(
-      ({ status, ...rest }) =>
-        status === 'Started' ||
-        status === 'Stopped' ||
-        status === 'Failed' ||
-        (status === 'Stopping' && 'startedAtMs' in rest && rest.startedAtMs !== null),
-    );
-    if (state.status === 'Failed') throw new MonocoreError('StartFailed', state.error);
-    if (state.status === 'Stopped' && state.startedAtMs === null) {
+    const state = await this.#until(hasBegunOrEnded);
+    const ended = lastRun(state);
+    if (ended?.status === 'Failed') throw new MonocoreError('StartFailed', ended.error);
+    if (ended?.status === 'Stopped' && ended.startedAtMs === null) {
       throw new MonocoreError('Aborted', 'it was stopped before its command ran');
     }
     return this.status();
@@ -104,7 +135,13 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
    * @param timeoutMs for the graceful part; the service's own by default
    */
   async stop(timeoutMs: number = this.definition.service.stop_timeout_ms): Promise<ServiceStatus> {
-    this.#dispatch({ type: 'stop', timeoutMs });
+    this.#events.push({ type: 'stop', timeoutMs });
+    return this.ended();
+  }
+
+  /** As {@link Supervisor.stop}, because the daemon ends: the user still wants the service up. */
+  async suspend(): Promise<ServiceStatus> {
+    this.#events.push({ type: 'suspend', timeoutMs: this.definition.service.stop_timeout_ms });
     return this.ended();
   }
 
@@ -115,16 +152,22 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     return this.status();
   }
 
+  /**
+   * Waits until the service is what another one needs of it.
+   *
+   * @returns why it will not be, without its name; null when it is, or when `signal` fires
+   */
+  async meets(condition: Condition, signal: AbortSignal): Promise<string | null> {
+    const isClear = (state: VmState) => checkCondition(condition, state).type !== 'pending';
+    const check = checkCondition(condition, await this.#until((state) => isClear(state) || signal.aborted, signal));
+    return check.type === 'failed' ? check.failure : null;
+  }
+
   async #resume(document: StateDocument, adoption: Extract<Adoption, { type: 'running' }>): Promise<void> {
-    const { status, exit, started_at } = document;
-    const { stop_timeout_ms } = this.definition.service;
-    const nowMs = this.#ports.clock.now();
     const identity = await this.#session.adopt(adoption);
+    this.#launchedAtMs = Date.parse(document.launched_at ?? document.created_at);
     const pid = document.pid ?? identity.pid;
-    const startedAtMs = started_at === null ? null : Date.parse(started_at);
-    // A state file of an ended service says that its end was not concluded: what is left of it is stopped.
-    const stored = typeof status === 'string' && status !== 'Unstarted' ? status : 'Stopping';
-    const { state, effects } = resume(stored, { pid, startedAtMs, exit }, stop_timeout_ms, nowMs);
+    const { state, effects } = resume(document, this.#state, pid, this.definition.service, this.#ports.clock.now());
     this.#state = state;
     for (const effect of effects) await this.#perform(effect);
   }
@@ -136,52 +179,37 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
       identity: this.#session.identity,
       metrics: this.#metrics,
       createdAtMs: this.#createdAtMs,
-      restarts: 0,
+      launchedAtMs: this.#launchedAtMs,
       logStalled: this.#logStalled,
     };
   }
 
-  /** Resolves when the state, all effects of reaching it done, fits. */
-  #until(fits: (state: VmState) => boolean): Promise<VmState> {
-    return new Promise((resolve) => {
-      const check = (): void => {
-        if (this.#busy || !fits(this.#state)) return;
-        this.#waiters.delete(check);
-        resolve(this.#state);
-      };
-      this.#waiters.add(check);
-      check();
-    });
+  /** Resolves when the state, all effects of reaching it done, fits; asks once more when `signal` fires. */
+  async #until(fits: (state: VmState) => boolean, signal?: AbortSignal): Promise<VmState> {
+    await this.#waiters.until(() => !this.#events.busy && fits(this.#state.actual), signal);
+    return this.#state.actual;
   }
 
-  #dispatch(event: VmEvent): void {
-    this.#queue.push(event);
-    if (!this.#busy) void this.#work();
-  }
-
-  /** Takes events one by one: an effect that must come first is awaited before the next event is looked at. */
-  async #work(): Promise<void> {
-    this.#busy = true;
-    for (let event = this.#queue.shift(); event; event = this.#queue.shift()) {
-      const before = this.#state;
-      const { state, effects } = transition(before, event, this.#ports.clock.now());
-      this.#state = state;
-      for (const effect of effects) {
-        try {
-          await this.#perform(effect);
-        } catch (error) {
-          this.#ports.report('error', `${this.name}: ${effect.type} failed: ${errorText(error)}`, { err: error });
-          // Nothing is launched that no later daemon could find.
-          if (effect.type === 'persist' && state.status === 'Starting' && state.phase === 'preparing') {
-            this.#queue.unshift({ type: 'launch-failed', error: `its state cannot be saved: ${errorText(error)}` });
-            break;
-          }
+  async #handle(event: VmEvent): Promise<void> {
+    const { clock, random, onStep, report } = this.#ports;
+    const before = this.#state.actual;
+    const now = { ms: clock.now(), dice: random() };
+    const { state, effects } = transition(this.#state, event, now, this.definition.service);
+    this.#state = state;
+    for (const effect of effects) {
+      onStep?.(this.name, effect.type);
+      try {
+        await this.#perform(effect);
+      } catch (error) {
+        report('error', `${this.name}: ${effect.type} failed: ${errorText(error)}`, { err: error });
+        // Nothing is launched that no later daemon could find.
+        if (effect.type === 'persist' && state.actual.status === 'Starting' && state.actual.phase === 'preparing') {
+          this.#events.putFirst({ type: 'launch-failed', error: `its state cannot be saved: ${errorText(error)}` });
+          break;
         }
       }
-      this.#announce(before, state);
     }
-    this.#busy = false;
-    for (const check of [...this.#waiters]) check();
+    this.#announce(before);
   }
 
   #emitChange(): void {
@@ -191,23 +219,20 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     this.emit('change', status);
   }
 
-  #announce(before: VmState, state: VmState): void {
+  #announce(before: VmState): void {
     this.#emitChange();
-    if (before.status === state.status) return;
-    const data = { service: this.name, status: state.status, ...('exit' in state ? { exit: state.exit } : {}) };
-    if (state.status === 'Failed') this.#ports.report('error', `${this.name}: failed: ${state.error}`, data);
-    else if (state.status === 'Stopped') {
-      const code = state.exit.code ?? 'unknown';
-      this.#ports.report('info', `${this.name}: ended with exit code ${code}`, data);
-    } else this.#ports.report('info', `${this.name}: ${state.status}`, data);
+    const { message, ...entry } = describeChange(before, this.#state, this.#ports.clock.now());
+    if (message !== null)
+      this.#ports.report(entry.level, `${this.name}: ${message}`, { service: this.name, ...entry.data });
   }
 
   async #perform(effect: Effect): Promise<void> {
-    const { store, clock, metrics } = this.#ports;
+    const { metrics } = this.#ports;
     switch (effect.type) {
       case 'persist':
-        return store.save(renderDocument(this.#snapshot(), clock.now()));
+        return this.#persist();
       case 'launch':
+        this.#launchedAtMs = this.#ports.clock.now();
         void this.#session.launch();
         return;
       case 'cancel-launch':
@@ -221,10 +246,17 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
         return this.#session.vm?.release();
       case 'kill':
         return this.#session.vm?.kill(effect.signal);
+      case 'inspect':
+        void this.#session.inspect(this.#launchedAtMs ?? this.#createdAtMs);
+        return;
+      case 'probe':
+        return this.#probe();
+      case 'end-probes':
+        return this.#prober.end();
       case 'set-timer':
-        return this.#setTimer(effect.timer, effect.delayMs);
+        return this.#timers.set(effect.timer, effect.delayMs);
       case 'cancel-timer':
-        return this.#cancelTimer(effect.timer);
+        return this.#timers.cancel(effect.timer);
       case 'watch-metrics':
         return metrics.watch(this.name, effect.pid, (sample) => this.#onSample(sample));
       case 'unwatch-metrics':
@@ -232,18 +264,31 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
         return metrics.unwatch(this.name);
       case 'conclude':
         return this.#conclude();
-      case 'start-again':
-        this.#queue.unshift({ type: 'start' });
+      case 'go-on':
+        this.#events.putFirst({ type: 'again', delayMs: effect.delayMs });
         return;
     }
   }
 
+  #persist(): Promise<void> {
+    const { store, clock } = this.#ports;
+    const { status } = this.#state.actual;
+    const document = renderDocument(this.#snapshot(), clock.now());
+    return status === 'Stopped' || status === 'Failed' ? store.conclude(document) : store.save(document);
+  }
+
+  #probe(): void {
+    const { vm } = this.#session;
+    const { healthcheck } = this.definition.service;
+    const { actual } = this.#state;
+    if (vm && healthcheck && actual.status === 'Started') this.#prober.probe(healthcheck, vm, actual.startedAtMs);
+  }
+
   async #conclude(): Promise<void> {
-    const { store, drivers, clock } = this.#ports;
     this.#session.forget();
     this.#concludedRuns += 1;
-    await drivers[this.definition.service.isolation].cleanUp(this.name);
-    await store.conclude(renderDocument(this.#snapshot(), clock.now()));
+    await this.#ports.drivers[this.definition.service.isolation].cleanUp(this.name);
+    await this.#persist();
   }
 
   #onStalled(error: string | null): void {
@@ -252,23 +297,13 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
   }
 
   #onSample(sample: Metrics): void {
-    if (this.#state.status !== 'Started') return;
+    if (this.#state.actual.status !== 'Started') return;
     this.#metrics = sample;
     this.#ports.store.saveSoon(renderDocument(this.#snapshot(), this.#ports.clock.now()));
     this.#emitChange();
-  }
-
-  #setTimer(timer: TimerName, delayMs: number): void {
-    this.#cancelTimer(timer);
-    const cancel = this.#ports.clock.after(delayMs, () => {
-      this.#timers.delete(timer);
-      this.#dispatch({ type: 'timer', timer });
-    });
-    this.#timers.set(timer, cancel);
-  }
-
-  #cancelTimer(timer: TimerName): void {
-    this.#timers.get(timer)?.();
-    this.#timers.delete(timer);
+    const { memory_usage: bytes } = sample;
+    if (bytes !== null && this.definition.service.restart.max_memory_bytes !== null) {
+      this.#events.push({ type: 'memory-sampled', bytes });
+    }
   }
 }

@@ -1,72 +1,73 @@
 /**
- * The lifecycle of one service as a pure function. Every (state, event) pair is named below; a pair that changes
- * nothing says `ignore` and why it can come.
+ * The lifecycle of one service as a pure function. Every (state, event) pair is named below and in `stopping.ts`; a pair
+ * that changes nothing says why it can come.
  */
-import type { Exit } from '../vm/driver.ts';
-import type { Effect, StopPhase, Stopping, Transition, VmEvent, VmState } from './state.ts';
+import { ignore, move } from './moves.ts';
+import { begin, exited, fromStarted } from './started.ts';
+import {
+  type Effect,
+  type EndedState,
+  NO_RESTARTS,
+  type Now,
+  type Rules,
+  type ServiceState,
+  type Transition,
+  type VmEvent,
+  type VmState,
+  type Waiting,
+} from './state.ts';
+import {
+  beginStopping,
+  describeProcessEnd,
+  followUp,
+  fromStopping,
+  RELEASE_TIMEOUT_MS,
+  type StoppingStart,
+  setStopTimer,
+  TERMINATE_TIMEOUT_MS,
+} from './stopping.ts';
 
 /** A VM boots in seconds; under emulation on a loaded host it may take many times as long. */
 export const START_TIMEOUT_MS = 120_000;
-/** From the end of the command until all that it printed has arrived. Long, because a full disk may hold it up. */
-export const DRAIN_TIMEOUT_MS = 60_000;
-/** From `release` until the VM process must have ended: the guest writes out its file systems. */
-export const RELEASE_TIMEOUT_MS = 10_000;
-/** From SIGTERM to the VM process until SIGKILL. */
-export const TERMINATE_TIMEOUT_MS = 2000;
 
-const UNKNOWN_EXIT: Exit = { code: null, signal: null };
+type Launching = Extract<VmState, { status: 'Starting'; phase: 'preparing' | 'booting' }>;
 
-type StateOf<Status extends VmState['status']> = Extract<VmState, { status: Status }>;
-
-function ignore(state: VmState): Transition {
-  return { state, effects: [] };
+function start(service: ServiceState): Transition {
+  return move(service, { status: 'Starting', phase: 'preparing', pid: null }, [
+    { type: 'cancel-timer', timer: 'restart' },
+    { type: 'persist' },
+    { type: 'set-timer', timer: 'start', delayMs: START_TIMEOUT_MS },
+    { type: 'launch' },
+  ]);
 }
 
-/** The `stop` timer, anew. */
-export function setStopTimer(delayMs: number): Effect {
-  return { type: 'set-timer', timer: 'stop', delayMs };
-}
-
-function start(): Transition {
-  return {
-    state: { status: 'Starting', phase: 'preparing', pid: null },
-    effects: [
-      { type: 'persist' },
-      { type: 'set-timer', timer: 'start', delayMs: START_TIMEOUT_MS },
-      { type: 'launch' },
-    ],
-  };
-}
-
-/** On the way down. */
-export function beginStopping(
-  from: Partial<Stopping> & { phase: StopPhase; pid: number | null },
-  effects: Effect[],
+function fromEnded(
+  service: ServiceState,
+  actual: EndedState | { status: 'Unstarted' },
+  before: ServiceState,
+  event: VmEvent,
+  now: Now,
 ): Transition {
-  const state: Stopping = {
-    status: 'Stopping',
-    startedAtMs: null,
-    exit: null,
-    error: null,
-    processEnded: false,
-    streamsEnded: false,
-    startAgain: false,
-    ...from,
-  };
-  return { state, effects: [{ type: 'cancel-timer', timer: 'start' }, { type: 'persist' }, ...effects] };
-}
-
-/** How a VM process that was not told to end is described. */
-function describeProcessEnd(exit: Exit): string {
-  const how = exit.signal ? `by ${exit.signal}` : `with status ${exit.code ?? 'unknown'}`;
-  return `the VM process ended ${how}`;
-}
-
-function fromEnded(state: VmState, event: VmEvent): Transition {
   switch (event.type) {
     case 'start':
-      return start();
-    case 'stop': // It is down already.
+      return start({ ...service, restarts: NO_RESTARTS });
+    case 'again': {
+      if (event.delayMs === 0 || actual.status === 'Unstarted') return start(service);
+      const waiting: Waiting = {
+        status: 'Starting',
+        phase: 'waiting',
+        pid: null,
+        resumeAtMs: now.ms + event.delayMs,
+        last: actual,
+      };
+      return move(service, waiting, [{ type: 'set-timer', timer: 'restart', delayMs: event.delayMs }]);
+    }
+    case 'stop':
+      // It is down already; but the next daemon would start what should be up.
+      return before.desired === 'up' && actual.status !== 'Unstarted'
+        ? move(service, actual, [{ type: 'persist' }])
+        : ignore(service);
+    case 'suspend': // It is down already.
     case 'launched': // The rest cannot come: nothing runs. A late timer or event of the last run means nothing.
     case 'launch-failed':
     case 'job-started':
@@ -75,224 +76,123 @@ function fromEnded(state: VmState, event: VmEvent): Transition {
     case 'drained':
     case 'process-ended':
     case 'streams-ended':
+    case 'inspected':
+    case 'probed':
+    case 'memory-sampled':
     case 'timer':
-      return ignore(state);
+      return ignore(service);
   }
 }
 
-function fromStarting(state: StateOf<'Starting'>, event: VmEvent, nowMs: number): Transition {
-  const { pid } = state;
+function fromWaiting(service: ServiceState, waiting: Waiting, event: VmEvent): Transition {
   switch (event.type) {
     case 'start':
-      return ignore(state); // It is on its way.
-    case 'launched':
-      return { state: { status: 'Starting', phase: 'booting', pid: event.pid }, effects: [{ type: 'persist' }] };
-    case 'launch-failed':
-      return fail(event.error, null, nowMs);
-    case 'job-started':
-      return {
-        state: { status: 'Started', pid: event.pid, startedAtMs: nowMs },
-        effects: [
-          { type: 'cancel-timer', timer: 'start' },
-          { type: 'persist' },
-          { type: 'watch-metrics', pid: event.pid },
-        ],
-      };
-    case 'job-failed':
-      return beginStopping({ phase: 'failing', pid, error: event.error }, [setStopTimer(RELEASE_TIMEOUT_MS)]);
-    case 'job-exited': // The report of its start was missed.
-      return beginStopping({ phase: 'draining', pid, exit: event.exit, startedAtMs: nowMs }, [
-        setStopTimer(DRAIN_TIMEOUT_MS),
-        { type: 'drain' },
-      ]);
-    case 'process-ended':
-      return beginStopping(
-        {
-          phase: 'releasing',
-          pid,
-          processEnded: true,
-          error: `${describeProcessEnd(event.exit)} before the command ran`,
-        },
-        [],
-      );
+      return start({ ...service, restarts: NO_RESTARTS });
     case 'stop':
+      return move(service, waiting.last, [{ type: 'cancel-timer', timer: 'restart' }, { type: 'persist' }]);
+    case 'suspend':
+      return move(service, waiting.last, [{ type: 'cancel-timer', timer: 'restart' }]);
+    case 'timer':
+      return event.timer === 'restart' ? start(service) : ignore(service);
+    case 'again': // It waits already.
+    case 'launched': // Nothing runs, as above.
+    case 'launch-failed':
+    case 'job-started':
+    case 'job-failed':
+    case 'job-exited':
+    case 'drained':
+    case 'process-ended':
+    case 'streams-ended':
+    case 'inspected':
+    case 'probed':
+    case 'memory-sampled':
+      return ignore(service);
+  }
+}
+
+function fromLaunching(
+  service: ServiceState,
+  { pid, phase }: Launching,
+  event: VmEvent,
+  now: Now,
+  rules: Rules,
+): Transition {
+  const fail = (from: Pick<StoppingStart, 'phase' | 'failure' | 'processEnded'>, effects: readonly Effect[]) =>
+    beginStopping(service, { pid, reason: 'start-failed', sequel: 'decide', ...from }, effects);
+  switch (event.type) {
+    case 'start': // It is on its way.
+      return ignore(service);
+    case 'launched':
+      return move(service, { status: 'Starting', phase: 'booting', pid: event.pid }, [{ type: 'persist' }]);
+    case 'launch-failed': {
+      const ended: EndedState = {
+        ...{ status: 'Failed', error: event.error, reason: 'start-failed', detail: null },
+        ...{ exit: null, endedBy: null, startedAtMs: null, stoppedAtMs: now.ms, lastLines: [] },
+      };
+      return followUp(service, ended, 'decide', false, now, rules);
+    }
+    case 'job-started':
+      return begin(service, event.pid, now.ms, rules);
+    case 'job-failed':
+      return fail({ phase: 'failing', failure: { reason: 'command-failed', message: event.error } }, [
+        setStopTimer(RELEASE_TIMEOUT_MS),
+      ]);
+    case 'job-exited': // The report of its start was missed.
+      return exited(service, { pid, startedAtMs: now.ms, wasHealthy: false }, event, []);
+    case 'process-ended': {
+      const message = `${describeProcessEnd(event.exit)} before the command ran`;
+      return fail({ phase: 'releasing', processEnded: true, failure: { reason: 'vm-crash', message } }, []);
+    }
+    case 'stop':
+    case 'suspend': {
       // No command runs yet, so nothing is there to be ended in order.
-      return state.phase === 'preparing'
-        ? beginStopping({ phase: 'cancelling', pid }, [{ type: 'cancel-launch' }])
-        : beginStopping({ phase: 'terminating', pid }, [
+      const stopped = { pid, reason: 'stopped', sequel: 'stay' } as const;
+      return phase === 'preparing'
+        ? beginStopping(service, { ...stopped, phase: 'cancelling' }, [{ type: 'cancel-launch' }])
+        : beginStopping(service, { ...stopped, phase: 'terminating' }, [
             setStopTimer(TERMINATE_TIMEOUT_MS),
             { type: 'kill', signal: 'SIGTERM' },
           ]);
-    case 'timer':
-      if (event.timer !== 'start') return ignore(state);
-      return beginStopping(
-        { phase: 'killing', pid, error: `the VM was not ready in ${START_TIMEOUT_MS / 1000} s` },
-        state.phase === 'preparing' ? [{ type: 'cancel-launch' }] : [{ type: 'kill', signal: 'SIGKILL' }],
-      );
-    case 'streams-ended': // Comes after the end of the process.
-    case 'drained':
-      return ignore(state);
-  }
-}
-
-function fromStarted(state: StateOf<'Started'>, event: VmEvent): Transition {
-  const { pid, startedAtMs } = state;
-  switch (event.type) {
-    case 'stop':
-      return beginStopping({ phase: 'asking', pid, startedAtMs }, [
-        setStopTimer(event.timeoutMs),
-        { type: 'signal-job', signal: 'SIGTERM' },
-      ]);
-    case 'job-exited':
-      return beginStopping({ phase: 'draining', pid, startedAtMs, exit: event.exit }, [
-        { type: 'unwatch-metrics' },
-        setStopTimer(DRAIN_TIMEOUT_MS),
-        { type: 'drain' },
-      ]);
-    case 'process-ended':
-      return beginStopping(
-        {
-          phase: 'releasing',
-          pid,
-          startedAtMs,
-          processEnded: true,
-          error: `${describeProcessEnd(event.exit)} unexpectedly`,
-        },
-        [{ type: 'unwatch-metrics' }],
-      );
-    case 'start': // It is up.
-    case 'launched': // Came before.
-    case 'launch-failed':
-    case 'job-started': // Said again on a new connection.
-    case 'job-failed': // It did start.
-    case 'drained':
-    case 'streams-ended': // Comes after the end of the process.
-    case 'timer':
-      return ignore(state);
-  }
-}
-
-function fromStopping(state: Stopping, event: VmEvent, nowMs: number): Transition {
-  switch (event.type) {
-    case 'start':
-      return ignore({ ...state, startAgain: true });
-    case 'stop':
-      return stopAgain({ ...state, startAgain: false }, event.timeoutMs);
-    case 'launched':
-      // Called off while it was being launched: nothing of the service has run.
-      return {
-        state: { ...state, phase: 'killing', pid: event.pid },
-        effects: [{ type: 'persist' }, { type: 'kill', signal: 'SIGKILL' }],
-      };
-    case 'launch-failed':
-      return concludeWhenEnded({ ...state, processEnded: true, streamsEnded: true }, nowMs);
-    case 'job-exited': {
-      const next = { ...state, exit: state.exit ?? event.exit };
-      if (state.phase !== 'asking' && state.phase !== 'failing') return ignore(next);
-      return {
-        state: { ...next, phase: 'draining' },
-        effects: [setStopTimer(DRAIN_TIMEOUT_MS), { type: 'drain' }],
-      };
     }
-    case 'drained':
-      if (state.phase !== 'draining' || state.processEnded) return ignore(state);
-      return {
-        state: { ...state, phase: 'releasing' },
-        effects: [setStopTimer(RELEASE_TIMEOUT_MS), { type: 'release' }],
-      };
-    case 'process-ended': {
-      const exit = state.exit ?? exitOfKilled(state, event.exit);
-      const error = state.error ?? unexpectedEnd(state, event.exit);
-      return concludeWhenEnded({ ...state, exit, error, processEnded: true }, nowMs, [{ type: 'unwatch-metrics' }]);
+    case 'timer': {
+      if (event.timer !== 'start') return ignore(service);
+      const message = `the VM was not ready in ${START_TIMEOUT_MS / 1000} s`;
+      return fail(
+        { phase: 'killing', failure: { reason: 'boot-timeout', message } },
+        phase === 'preparing' ? [{ type: 'cancel-launch' }] : [{ type: 'kill', signal: 'SIGKILL' }],
+      );
     }
-    case 'streams-ended':
-      return concludeWhenEnded({ ...state, streamsEnded: true }, nowMs);
-    case 'timer':
-      return event.timer === 'stop' ? climbLadder(state) : ignore(state);
-    case 'job-started': // The stop came first.
-    case 'job-failed':
-      return ignore(state);
+    case 'streams-ended': // Comes after the end of the process.
+    case 'again': // The rest belongs to a command that runs, or to a run before.
+    case 'drained':
+    case 'inspected':
+    case 'probed':
+    case 'memory-sampled':
+      return ignore(service);
   }
 }
 
-/**
- * A stop of what is ending anyway. The command gets the time of the last stop; drain and release keep theirs, unless
- * there is to be no time at all.
- */
-function stopAgain(state: Stopping, timeoutMs: number): Transition {
-  const graceful = state.phase === 'failing' || state.phase === 'draining' || state.phase === 'releasing';
-  if (state.phase !== 'asking' && !(graceful && timeoutMs === 0)) return ignore(state);
-  return { state, effects: [setStopTimer(timeoutMs)] };
+function desiredAfter(desired: ServiceState['desired'], event: VmEvent): ServiceState['desired'] {
+  if (event.type === 'start') return 'up';
+  return event.type === 'stop' ? 'down' : desired;
 }
 
-/**
- * A command that ran died with its VM, by the signal that killed both. Otherwise nobody knows: QEMU ends with status 0
- * on SIGTERM, whatever its guest was doing.
- */
-function exitOfKilled(state: Stopping, processExit: Exit): Exit | null {
-  const killed = state.phase === 'terminating' || state.phase === 'killing';
-  return killed && state.startedAtMs !== null && processExit.signal !== null ? processExit : null;
-}
-
-/** The VM went away while its command was still being asked, or its output still being read. */
-function unexpectedEnd(state: Stopping, processExit: Exit): string | null {
-  return state.phase === 'asking' || state.phase === 'draining'
-    ? `${describeProcessEnd(processExit)} unexpectedly`
-    : null;
-}
-
-/** The next rung: SIGTERM to the VM process, then SIGKILL, then SIGKILL again for as long as it is there. */
-function climbLadder(state: Stopping): Transition {
-  if (state.processEnded) return ignore(state);
-  const phase = state.phase === 'terminating' || state.phase === 'killing' ? 'killing' : 'terminating';
-  return {
-    state: { ...state, phase },
-    effects: [
-      setStopTimer(TERMINATE_TIMEOUT_MS),
-      { type: 'kill', signal: phase === 'terminating' ? 'SIGTERM' : 'SIGKILL' },
-    ],
-  };
-}
-
-function concludeWhenEnded(state: Stopping, nowMs: number, effects: readonly Effect[] = []): Transition {
-  if (!state.processEnded || !state.streamsEnded) return { state, effects };
-  const end = state.error === null ? conclude(state, nowMs) : fail(state.error, state, nowMs);
-  const again: readonly Effect[] = state.startAgain ? [{ type: 'start-again' }] : [];
-  return { state: end.state, effects: [...effects, ...end.effects, ...again] };
-}
-
-const CLEAN_UP: readonly Effect[] = [
-  { type: 'cancel-timer', timer: 'start' },
-  { type: 'cancel-timer', timer: 'stop' },
-  { type: 'unwatch-metrics' },
-  { type: 'conclude' },
-];
-
-function conclude({ exit, startedAtMs }: Stopping, stoppedAtMs: number): Transition {
-  return { state: { status: 'Stopped', exit: exit ?? UNKNOWN_EXIT, startedAtMs, stoppedAtMs }, effects: CLEAN_UP };
-}
-
-function fail(error: string, from: Stopping | null, stoppedAtMs: number): Transition {
-  const { exit = null, startedAtMs = null } = from ?? {};
-  return { state: { status: 'Failed', error, exit, startedAtMs, stoppedAtMs }, effects: CLEAN_UP };
-}
-
-/**
- * What an event does to a service.
- *
- * @param nowMs wall-clock time, milliseconds since the epoch
- */
-export function transition(state: VmState, event: VmEvent, nowMs: number): Transition {
-  switch (state.status) {
+/** What `event` makes of a service, and what is to be done about it, in order. Pure. */
+export function transition(before: ServiceState, event: VmEvent, now: Now, rules: Rules): Transition {
+  const service: ServiceState = { ...before, desired: desiredAfter(before.desired, event) };
+  const { actual } = service;
+  switch (actual.status) {
     case 'Unstarted':
     case 'Stopped':
     case 'Failed':
-      return fromEnded(state, event);
+      return fromEnded(service, actual, before, event, now);
     case 'Starting':
-      return fromStarting(state, event, nowMs);
+      return actual.phase === 'waiting'
+        ? fromWaiting(service, actual, event)
+        : fromLaunching(service, actual, event, now, rules);
     case 'Started':
-      return fromStarted(state, event);
+      return fromStarted(service, actual, event, now, rules);
     case 'Stopping':
-      return fromStopping(state, event, nowMs);
+      return fromStopping({ ...service, actual }, event, now, rules);
   }
 }

@@ -1,5 +1,6 @@
 /** What binds a supervisor to one VM: its launch or adoption, its streams, its process, the end of its output. */
 import { randomBytes } from 'node:crypto';
+import { isoTime } from '../clock.ts';
 import { errorText, MonocoreError } from '../errors.ts';
 import type { StreamName } from '../protocol/logs.ts';
 import type { Adoption, VmEvent as DriverEvent, PreparedVm, ProcessIdentity, RunningVm } from '../vm/driver.ts';
@@ -9,6 +10,12 @@ import type { VmEvent } from './state.ts';
 
 /** 128 random bits: nothing that a service prints is taken for it. */
 const MARKER_BYTES = 16;
+
+/** Lines of the VM that come with a failure. */
+const LAST_LINES = 10;
+
+/** How Linux says that it cannot go on, see panic() in kernel/panic.c. */
+const PANIC = /Kernel panic - not syncing.*/;
 
 /** Where a session reports to. */
 export interface SessionHandlers {
@@ -53,14 +60,17 @@ export class VmSession {
       const address = addressOf(this.#definition);
       const request = { service, address, localOnly: group?.local_only ?? true, kernel };
       const prepared = await this.#ports.drivers[service.isolation].prepare(request, cancel.signal);
+      this.#ports.onStep?.(service.name, 'prepared');
       try {
         streamsEnded = (await this.#capture(prepared.streams, false)).ended;
+        this.#ports.onStep?.(service.name, 'captured');
         if (cancel.signal.aborted) throw new MonocoreError('Aborted', 'the start was called off');
       } catch (error) {
         prepared.discard();
         throw error;
       }
       const vm = await prepared.launch(this.#observe(streamsEnded));
+      this.#ports.onStep?.(service.name, 'spawned');
       this.#vm = vm;
       this.#handlers.onEvent({ type: 'launched', pid: vm.identity.pid });
     } catch (error) {
@@ -94,6 +104,19 @@ export class VmSession {
       return;
     }
     this.#handlers.onEvent({ type: 'drained' });
+  }
+
+  /** Looks up what the VM said last since then; answers with the event `inspected`. */
+  async inspect(sinceMs: number): Promise<void> {
+    const { name } = this.#definition.service;
+    const lines = await this.#ports.logs
+      .lastLines(name, ['console'], LAST_LINES, isoTime(sinceMs))
+      .catch((error: unknown) => {
+        this.#ports.report('warn', `${name}: what its VM said last cannot be read: ${errorText(error)}`);
+        return [];
+      });
+    const panic = lines.map((line) => PANIC.exec(line)?.[0]).find((found) => found !== undefined) ?? null;
+    this.#handlers.onEvent({ type: 'inspected', lastLines: lines, panic });
   }
 
   /** The VM has ended. */

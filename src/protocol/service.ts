@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot';
 import { HomeLogSettingsSchema, LogSettingsSchema } from './log-settings.ts';
+import type { EndedBy, EndReason } from './supervision.ts';
 import {
   DEFAULT_RESTART_SETTINGS,
   DependencySchema,
@@ -18,7 +19,15 @@ export {
   type HomeLogSettings,
   type LogSettings,
 } from './log-settings.ts';
-export type { Dependency, HealthCheck, Probe, RestartSettings } from './supervision.ts';
+export type {
+  Condition,
+  Dependency,
+  EndedBy,
+  EndReason,
+  HealthCheck,
+  Probe,
+  RestartSettings,
+} from './supervision.ts';
 
 /** `started` or `stopped` as a word; the data of each status stands beside it in {@link ServiceStatus}. */
 export const StatusNameSchema = v.picklist(['Unstarted', 'Starting', 'Started', 'Stopping', 'Stopped', 'Failed']);
@@ -122,14 +131,26 @@ export interface ServiceStatus {
   readonly group: string | null;
   readonly isolation: Isolation;
   readonly status: StatusName;
+  /** What the user wants. */
+  readonly desired: 'up' | 'down';
+  /** What its health check found; null without one, and while it does not run. */
+  readonly health: 'starting' | 'healthy' | 'unhealthy' | null;
+  /** What the last probe said, for people; null before the first one. */
+  readonly health_detail: string | null;
   /** Process id on the host of the VM (or of the supervised process); null when none runs. */
   readonly pid: number | null;
   /** Exit code of the service's command; null while it runs and where nobody learned it. */
   readonly exit_code: number | null;
   /** Name of the signal that ended the command (`SIGKILL`), or null. */
   readonly signal: string | null;
-  /** Why it failed, for people; null unless the status is `Failed`. */
+  /** Why it failed, for people; null unless the status is `Failed`, or it waits to be tried again after a failure. */
   readonly error: string | null;
+  /** Why its last run ended; null before its end. */
+  readonly reason: EndReason | null;
+  /** What made it end; null where nothing had to, and where nobody knows. */
+  readonly ended_by: EndedBy | null;
+  /** What its VM said last, where it did not end in order; oldest first. */
+  readonly last_lines: readonly string[];
   /** What is being done right now, for people: `booting`, `draining output`; null when nothing is. */
   readonly detail: string | null;
   /** Why what it prints cannot be written at the moment, for people; null while it can. */
@@ -143,6 +164,11 @@ export interface ServiceStatus {
   readonly started_at: string | null;
   /** RFC 3339; when it ended. */
   readonly stopped_at: string | null;
+  /** Restarts that nobody asked for, since the user started it. */
   readonly restarts: number;
+  /** Why it was restarted last, for people; null where it never was. */
+  readonly last_restart_reason: string | null;
+  /** RFC 3339; when it is started again, while it waits for that. */
+  readonly restarts_at: string | null;
   readonly metrics: Metrics;
 }

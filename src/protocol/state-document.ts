@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot';
 import { GroupSchema, MetricsSchema, ServiceSchema } from './service.ts';
+import { EndedBySchema, EndReasonSchema } from './supervision.ts';
 
 /** As the seed's enum is serialized: a bare name, or an object with the data of the status. */
 export const StoredStatusSchema = v.union([
@@ -31,6 +32,21 @@ export const StateDocumentSchema = v.object({
   stopped_at: v.nullable(v.string()),
   /** How the command ended, also where the service counts as failed. */
   exit: v.nullable(v.object({ code: v.nullable(v.number()), signal: v.nullable(v.string()) })),
+  /** What the user wants: a service that should be up is started again by the next daemon, as its policy says. */
+  desired: v.optional(v.picklist(['up', 'down']), 'up'),
+  /** Restarts that nobody asked for, since the user started the service. */
   restarts: v.number(),
+  /** Those since it last ran well for long. */
+  restarts_in_row: v.optional(v.number(), 0),
+  last_restart_reason: v.optional(v.nullable(v.string()), null),
+  /** RFC 3339; when the launch of the run began. */
+  launched_at: v.optional(v.nullable(v.string()), null),
+  /** Why the run ends or ended, and what made it end; null while it runs. */
+  reason: v.optional(v.nullable(EndReasonSchema), null),
+  ended_by: v.optional(v.nullable(EndedBySchema), null),
+  /** More about the reason, for people. */
+  reason_detail: v.optional(v.nullable(v.string()), null),
+  /** What its VM said last, where it did not end in order; oldest first. */
+  last_lines: v.optional(v.array(v.string()), []),
 });
 export type StateDocument = v.InferOutput<typeof StateDocumentSchema>;

@@ -62,3 +62,47 @@ export type Condition = v.InferOutput<typeof ConditionSchema>;
 /** A service that another needs, and what it needs of it. */
 export const DependencySchema = v.object({ service: v.string(), condition: ConditionSchema });
 export type Dependency = v.InferOutput<typeof DependencySchema>;
+
+/** Why a run of a service ended. */
+export const EndReasonSchema = v.picklist([
+  /** Its command ended by itself. */
+  'exited',
+  /** Somebody wanted it to stop. */
+  'stopped',
+  /** The guest's kernel killed its command for want of memory. */
+  'out-of-memory',
+  /** It was stopped because its health check failed, so that it can be started again. */
+  'unhealthy',
+  /** It was stopped because it had more memory than it may have, so that it can be started again. */
+  'max-memory',
+  /** It could not be launched. */
+  'start-failed',
+  /** The guest was not ready in time. */
+  'boot-timeout',
+  /** Its command could not be run. */
+  'command-failed',
+  /** The guest's kernel panicked. */
+  'guest-panic',
+  /** The VM process went away, nobody knows why. */
+  'vm-crash',
+  /** It ended while no daemon ran, and nobody noted how. */
+  'lost',
+  /** It ended too often in a row. */
+  'gave-up',
+]);
+export type EndReason = v.InferOutput<typeof EndReasonSchema>;
+
+/** What made a run end: the command itself, or the rung of the stop ladder that helped. */
+export const EndedBySchema = v.picklist([
+  /** The command ended by itself. */
+  'command',
+  /** The command ended after its stop signal. */
+  'stop_signal',
+  /** SIGTERM to the VM process. */
+  'vm_sigterm',
+  /** SIGKILL to the VM process. */
+  'vm_sigkill',
+  /** The VM process ended by itself. */
+  'vm_ended',
+]);
+export type EndedBy = v.InferOutput<typeof EndedBySchema>;

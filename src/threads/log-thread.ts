@@ -137,6 +137,10 @@ export class LogThread implements LogSink {
     return lines.filter((line) => recordTimeOf(line) >= sinceIso);
   }
 
+  watchForLine(): () => void {
+    return () => {};
+  }
+
   /** Answers `read` on `port`. */
   connect(port: MessagePort): void {
     this.thread

@@ -118,7 +118,7 @@ export type Adoption =
       readonly attach: (onEvent: (event: VmEvent) => void) => RunningVm;
     }
   /** `exit` is from the exit record; null when the command did not end in order. */
-  | { readonly type: 'gone'; readonly exit: Exit | null };
+  | { readonly type: 'gone'; readonly exit: Exit | null; readonly oomKilled?: boolean };
 
 /** Starts VMs of one kind. Main thread. */
 export interface VmDriver {

@@ -87,7 +87,13 @@ export class FakePorts implements OrchestratorPorts {
   /** The latest VM of each service. */
   readonly vms = new Map<string, FakeVm>();
   readonly samples = new Map<string, (metrics: Metrics) => void>();
+  /** Called as the log worker does when the awaited line is printed. */
+  readonly lines = new Map<string, () => void>();
+  /** What the VM of each service said last. */
+  readonly consoleLines: string[] = [];
   readonly concurrentBoots: number;
+  /** No jitter. */
+  readonly random = () => 0.5;
   readonly drivers: OrchestratorPorts['drivers'];
   /** Steps that a test may hold up or let fail. */
   onPrepare: (service: string, signal: AbortSignal) => Promise<void> = async () => {};
@@ -127,6 +133,12 @@ export class FakePorts implements OrchestratorPorts {
       send();
       await this.onMarker(service);
     },
+    watchForLine: (service, _pattern, _sinceMs, onSeen) => {
+      this.#note(service, 'watchForLine');
+      this.lines.set(service, onSeen);
+      return () => this.lines.delete(service);
+    },
+    lastLines: async () => [...this.consoleLines],
   };
 
   readonly metrics: MetricsSink = {

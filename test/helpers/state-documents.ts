@@ -3,6 +3,7 @@ import type { VmState } from '../../src/lifecycle/state.ts';
 import { NO_METRICS } from '../../src/protocol/service.ts';
 import type { StateDocument } from '../../src/protocol/state-document.ts';
 import { scriptService } from './services.ts';
+import { serviceState, started } from './states.ts';
 
 /** A state file's content; `pid` tells one version from the next. */
 export function stateDocument(name: string, pid: number, state?: VmState): StateDocument {
@@ -13,11 +14,11 @@ export function stateDocument(name: string, pid: number, state?: VmState): State
       group: null,
       groupIp: null,
       kernel: null,
-      state: state ?? { status: 'Started', pid, startedAtMs: 0 },
+      state: serviceState(state ?? started({ pid })),
       identity: null,
       metrics: NO_METRICS,
       createdAtMs: 0,
-      restarts: 0,
+      launchedAtMs: null,
       logStalled: null,
     },
     0,

@@ -1,46 +1,42 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import * as v from 'valibot';
-import { endedState, renderDocument, renderStatus, type Snapshot } from '../../src/lifecycle/document.ts';
-import type { VmState } from '../../src/lifecycle/state.ts';
+import { markGone, renderDocument, renderStatus, restoredState, type Snapshot } from '../../src/lifecycle/document.ts';
+import type { ServiceState, VmState } from '../../src/lifecycle/state.ts';
 import { NO_METRICS } from '../../src/protocol/service.ts';
 import { StateDocumentSchema } from '../../src/protocol/state-document.ts';
 import { scriptService } from '../helpers/services.ts';
+import { failed, serviceState, started, stopped, stopping } from '../helpers/states.ts';
 
 const CREATED_AT_MS = Date.parse('2026-11-23T08:00:00.123Z');
 const NOW_MS = CREATED_AT_MS + 60_000;
 
-const STOPPED: VmState = {
-  status: 'Stopped',
+const STOPPED = stopped({
+  reason: 'stopped',
+  endedBy: 'stop_signal',
   exit: { code: 143, signal: 'SIGTERM' },
   startedAtMs: CREATED_AT_MS + 1000,
   stoppedAtMs: NOW_MS,
-};
-const FAILED: VmState = {
-  status: 'Failed',
-  error: 'no kernel',
-  exit: null,
-  startedAtMs: null,
-  stoppedAtMs: NOW_MS,
-};
+});
+const FAILED = failed({ error: 'no kernel', startedAtMs: null, stoppedAtMs: NOW_MS, lastLines: ['the last words'] });
 
-function snapshot(state: VmState): Snapshot {
+function snapshot(actual: VmState, data: Partial<ServiceState> = {}): Snapshot {
   return {
     service: scriptService('web', 'true', { group: 'blue', rootfs: '/srv/web', ports: [{ host: 8080, guest: 80 }] }),
     group: { name: 'blue', local_only: true },
     groupIp: '127.0.0.2',
     kernel: null,
-    state,
+    state: serviceState(actual, data),
     identity: null,
     metrics: NO_METRICS,
     createdAtMs: CREATED_AT_MS,
-    restarts: 0,
+    launchedAtMs: null,
     logStalled: null,
   };
 }
 
 test('a state file has the fields of monocore by their names', () => {
-  const state: VmState = { status: 'Started', pid: 7, startedAtMs: CREATED_AT_MS + 1000 };
+  const state = started({ startedAtMs: CREATED_AT_MS + 1000 });
   const { pid, created_at, modified_at, service, group, rootfs_path, status, metrics, group_ip } = renderDocument(
     snapshot(state),
     NOW_MS,
@@ -76,16 +72,54 @@ test('the status is a bare name, or an object with the data of the status', () =
   assert.deepEqual(statusOf(FAILED), { Failed: { error: 'no kernel' } });
 });
 
-test('how a service ended survives its state file', () => {
-  for (const state of [STOPPED, FAILED]) {
-    const stored: unknown = JSON.parse(JSON.stringify(renderDocument(snapshot(state), NOW_MS)));
-    assert.deepEqual(endedState(v.parse(StateDocumentSchema, stored)), state);
+test('how a service ended survives its state file, with what the user wants and the restarts', () => {
+  for (const actual of [STOPPED, FAILED]) {
+    const state = serviceState(actual, {
+      desired: 'down',
+      restarts: { total: 7, inRow: 2, lastReason: 'exit code 3' },
+    });
+    const stored: unknown = JSON.parse(JSON.stringify(renderDocument({ ...snapshot(actual), state }, NOW_MS)));
+    assert.deepEqual(restoredState(v.parse(StateDocumentSchema, stored)), state);
   }
 });
 
 test('a state file of a service that ran says nothing of how it ended', () => {
-  const document = renderDocument(snapshot({ status: 'Started', pid: 7, startedAtMs: CREATED_AT_MS }), NOW_MS);
-  assert.deepEqual(endedState(document), { status: 'Unstarted' });
+  const document = renderDocument(snapshot(started({ startedAtMs: CREATED_AT_MS })), NOW_MS);
+  assert.deepEqual(restoredState(document).actual, { status: 'Unstarted' });
+});
+
+test('a service that waits to be restarted shows how its last run ended, and when the next one is due', () => {
+  const resumeAtMs = NOW_MS + 4000;
+  const waiting: VmState = { status: 'Starting', phase: 'waiting', pid: null, resumeAtMs, last: FAILED };
+  const row = renderStatus(snapshot(waiting, { restarts: { total: 3, inRow: 3, lastReason: 'no kernel' } }));
+  assert.deepEqual(
+    [row.status, row.detail, row.error, row.reason, row.restarts, row.last_restart_reason, row.restarts_at],
+    ['Starting', 'waiting to be restarted', 'no kernel', 'start-failed', 3, 'no kernel', '2026-11-23T08:01:04.123Z'],
+  );
+  assert.deepEqual(row.last_lines, ['the last words']);
+});
+
+test('the row shows what a health check found while the command runs', () => {
+  const health = { verdict: 'unhealthy', failures: 3, detail: 'connection refused' } as const;
+  const row = renderStatus(snapshot(started({ health })));
+  assert.deepEqual([row.health, row.health_detail], ['unhealthy', 'connection refused']);
+  assert.equal(renderStatus(snapshot(STOPPED)).health, null);
+});
+
+test('a service that is gone keeps its exit; without one it is lost, or was killed for want of memory', () => {
+  const document = renderDocument(snapshot(started({ startedAtMs: CREATED_AT_MS })), NOW_MS);
+  const exit = { code: 3, signal: null };
+  const exited = markGone(document, exit, false, NOW_MS);
+  assert.deepEqual(
+    [exited.status, exited.reason, exited.ended_by],
+    [{ Stopped: { exit_code: 3 } }, 'exited', 'command'],
+  );
+  assert.equal(markGone(document, { code: 137, signal: 'SIGKILL' }, true, NOW_MS).reason, 'out-of-memory');
+  const lost = markGone(document, null, false, NOW_MS);
+  assert.deepEqual([typeof lost.status, lost.reason, lost.exit], ['object', 'lost', null]);
+  const stoppingDocument = renderDocument(snapshot(stopping('asking')), NOW_MS);
+  const wasStopped = markGone(stoppingDocument, exit, false, NOW_MS);
+  assert.deepEqual([wasStopped.reason, wasStopped.ended_by], ['stopped', null]);
 });
 
 test('the row shows what a service does, where it is reached and how it ended', () => {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { DRAIN_TIMEOUT_MS, TERMINATE_TIMEOUT_MS } from '../../src/lifecycle/stopping.ts';
 import { Supervisor } from '../../src/lifecycle/supervisor.ts';
-import { DRAIN_TIMEOUT_MS, START_TIMEOUT_MS, TERMINATE_TIMEOUT_MS } from '../../src/lifecycle/transition.ts';
+import { START_TIMEOUT_MS } from '../../src/lifecycle/transition.ts';
 import { NO_METRICS, type ServiceStatus } from '../../src/protocol/service.ts';
 import { FakePorts, gate, settle } from '../helpers/fake-ports.ts';
 import { scriptService } from '../helpers/services.ts';

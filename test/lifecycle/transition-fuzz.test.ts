@@ -2,18 +2,41 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import type { Effect, TimerName, VmEvent, VmState } from '../../src/lifecycle/state.ts';
+import {
+  type Effect,
+  INITIAL_STATE,
+  type Rules,
+  type ServiceState,
+  type TimerName,
+  type VmEvent,
+} from '../../src/lifecycle/state.ts';
 import { transition } from '../../src/lifecycle/transition.ts';
+import { scriptService } from '../helpers/services.ts';
 
 const EXIT = { code: 0, signal: null };
 
+/** Restarted whenever it ends, five times in a row; restarted for its health and its memory, too. */
+const RULES: Rules = scriptService('web', 'true', {
+  on_unhealthy: 'restart',
+  healthcheck: {
+    probe: { type: 'tcp', port: 80 },
+    interval_ms: 1000,
+    timeout_ms: 1000,
+    retries: 2,
+    start_period_ms: 0,
+  },
+  restart: { when: 'always', max_restarts: 5, reset_ms: 60_000, max_memory_bytes: 1000 },
+});
+
 /** The world around one service: knows what may happen next, and complains about effects that must not be. */
 class World {
-  state: VmState = { status: 'Unstarted' };
+  state: ServiceState = INITIAL_STATE;
   readonly history: string[] = [];
   #launching = false;
   #vm: { started: boolean; exited: boolean; ended: boolean; streamsEnded: boolean } | null = null;
   #drains = 0;
+  #probes = 0;
+  #isInspecting = false;
   #runs = 0;
   #conclusions = 0;
   #persisted = false;
@@ -27,6 +50,8 @@ class World {
       { type: 'start' },
       { type: 'stop', timeoutMs: 5000 },
       { type: 'stop', timeoutMs: 0 },
+      { type: 'suspend', timeoutMs: 5000 },
+      { type: 'memory-sampled', bytes: 2000 },
       ...[...this.#timers].map((timer): VmEvent => ({ type: 'timer', timer })),
     ];
     if (this.#launching) events.push({ type: 'launched', pid: 7 }, { type: 'launch-failed', error: 'no' });
@@ -37,29 +62,34 @@ class World {
     }
     if (vm?.ended && !vm.streamsEnded) events.push({ type: 'streams-ended' });
     if (this.#drains > 0) events.push({ type: 'drained' });
+    if (this.#probes > 0)
+      events.push({ type: 'probed', ok: true, detail: '' }, { type: 'probed', ok: false, detail: '' });
+    if (this.#isInspecting) events.push({ type: 'inspected', lastLines: [], panic: null });
     return events;
   }
 
   happen(event: VmEvent): void {
     this.history.push(event.type);
     this.#note(event);
-    const { state, effects } = transition(this.state, event, 0);
+    const { state, effects } = transition(this.state, event, { ms: 0, dice: 0.5 }, RULES);
     this.state = state;
     this.#persisted = false;
     for (const effect of effects) this.#check(effect);
     this.#checkState();
-    if (effects.at(-1)?.type === 'start-again') this.happen({ type: 'start' });
+    const last = effects.at(-1);
+    if (last?.type === 'go-on') this.happen({ type: 'again', delayMs: last.delayMs });
   }
 
   /** Follows a stop to its end: nothing answers but the kernel. */
   end(): void {
     this.happen({ type: 'stop', timeoutMs: 0 });
-    for (let step = 0; this.state.status === 'Stopping'; step += 1) {
+    for (let step = 0; this.state.actual.status === 'Stopping'; step += 1) {
       assert.ok(step < 10, this.#describe('a stop comes to no end'));
       const due = this.possible().find(
         ({ type }) =>
           type === 'launched' ||
           type === 'streams-ended' ||
+          type === 'inspected' ||
           (this.#killed ? type === 'process-ended' : type === 'timer' && !this.#vm?.ended),
       );
       assert.ok(due, this.#describe('nothing is left that could end it'));
@@ -79,6 +109,12 @@ class World {
         return;
       case 'drained':
         this.#drains -= 1;
+        return;
+      case 'probed':
+        this.#probes -= 1;
+        return;
+      case 'inspected':
+        this.#isInspecting = false;
         return;
       case 'timer':
         this.#timers.delete(event.timer);
@@ -111,6 +147,7 @@ class World {
         this.#killed = false;
         this.#vm = null;
         this.#drains = 0;
+        this.#probes = 0;
         this.#runs += 1;
         return;
       case 'drain':
@@ -121,10 +158,21 @@ class World {
         if (effect.type === 'drain') this.#drains += 1;
         if (effect.type === 'kill') this.#killed = effect.signal === 'SIGKILL';
         return;
+      case 'inspect':
+        this.#isInspecting = true;
+        return;
+      case 'probe':
+        assert.ok(this.#vm && !this.#vm.ended, this.#describe('probed without a process'));
+        this.#probes += 1;
+        return;
+      case 'end-probes':
+        this.#probes = 0;
+        return;
       case 'conclude':
         this.#conclusions += 1;
         assert.equal(this.#conclusions, this.#runs, this.#describe('concluded twice'));
         assert.equal(this.#timers.size, 0, this.#describe('a timer outlives the run'));
+        assert.equal(this.#probes, 0, this.#describe('a probe outlives the run'));
         assert.ok(!this.#mayRun(), this.#describe('concluded while a process may exist'));
         return;
       case 'set-timer':
@@ -136,15 +184,21 @@ class World {
   }
 
   #checkState(): void {
-    const { status } = this.state;
-    const active = status === 'Starting' || status === 'Started' || status === 'Stopping';
-    assert.equal(active, this.#mayRun(), this.#describe('the state does not say whether a process may exist'));
-    assert.equal(this.#conclusions, active ? this.#runs - 1 : this.#runs, this.#describe('conclusions'));
+    const { actual } = this.state;
+    const isWaiting = actual.status === 'Starting' && actual.phase === 'waiting';
+    const isActive =
+      actual.status === 'Started' || actual.status === 'Stopping' || (actual.status === 'Starting' && !isWaiting);
+    assert.equal(isActive, this.#mayRun(), this.#describe('the state does not say whether a process may exist'));
+    assert.equal(this.#conclusions, isActive ? this.#runs - 1 : this.#runs, this.#describe('conclusions'));
+    const timers = [...this.#timers];
+    if (isWaiting) assert.deepEqual(timers, ['restart'], this.#describe('it does not wait for its restart alone'));
+    else assert.ok(!timers.includes('restart'), this.#describe('a restart is due though it does not wait'));
+    if (!isActive && !isWaiting) assert.deepEqual(timers, [], this.#describe('a timer runs though nothing does'));
   }
 
   /** Whether a process of the service may exist, or something that it printed may be on its way. */
   #mayRun(): boolean {
-    return this.#launching || (this.#vm !== null && !(this.#vm.ended && this.#vm.streamsEnded));
+    return this.#launching || this.#isInspecting || (this.#vm !== null && !(this.#vm.ended && this.#vm.streamsEnded));
   }
 
   #describe(complaint: string): string {
@@ -174,7 +228,7 @@ test('from wherever it is, a stop comes to an end though nothing but the kernel 
         world.happen(possible[choice % possible.length]!);
       }
       world.end();
-      assert.match(world.state.status, /^(Unstarted|Stopped|Failed)$/);
+      assert.match(world.state.actual.status, /^(Unstarted|Stopped|Failed)$/);
     }),
     { numRuns: 1000 },
   );

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { Effect, StopPhase, Stopping, VmEvent, VmState } from '../../src/lifecycle/state.ts';
+import type { Effect, Rules, ServiceState, StopPhase, Stopping, VmEvent, VmState } from '../../src/lifecycle/state.ts';
+import { NO_RESTARTS } from '../../src/lifecycle/state.ts';
 import { transition } from '../../src/lifecycle/transition.ts';
+import { scriptService } from '../helpers/services.ts';
+import { failed, serviceState, started, stopped, stopping } from '../helpers/states.ts';
 
 /**
  * The machine, a line per pair: state, event, next state, effects in order. A pair that is not listed is ignored: the
@@ -9,46 +12,78 @@ import { transition } from '../../src/lifecycle/transition.ts';
  * next state is the same phase.
  */
 const MACHINE = `
-Unstarted           | start         | Starting/preparing   | persist, set-timer start 120000, launch
-Stopped             | start         | Starting/preparing   | persist, set-timer start 120000, launch
-Failed              | start         | Starting/preparing   | persist, set-timer start 120000, launch
+Unstarted           | start         | Starting/preparing   | LAUNCH
+Unstarted           | again         | Starting/preparing   | LAUNCH
+Unstarted           | again later   | Starting/preparing   | LAUNCH
 
+Stopped             | start         | Starting/preparing   | LAUNCH
+Stopped             | stop          | Stopped              | persist
+Stopped             | again         | Starting/preparing   | LAUNCH
+Stopped             | again later   | Starting/waiting     | set-timer restart 1000
+
+Failed              | start         | Starting/preparing   | LAUNCH
+Failed              | stop          | Failed               | persist
+Failed              | again         | Starting/preparing   | LAUNCH
+Failed              | again later   | Starting/waiting     | set-timer restart 1000
+
+Starting/waiting    | start         | Starting/preparing   | LAUNCH
+Starting/waiting    | stop          | Stopped              | cancel-timer restart, persist
+Starting/waiting    | suspend       | Stopped              | cancel-timer restart
+Starting/waiting    | timer restart | Starting/preparing   | LAUNCH
+
+Starting/preparing  | stop          | Stopping/cancelling  | DOWN, cancel-launch
+Starting/preparing  | suspend       | Stopping/cancelling  | DOWN, cancel-launch
 Starting/preparing  | launched      | Starting/booting     | persist
 Starting/preparing  | launch-failed | Failed               | CLEAN-UP
-Starting/preparing  | job-started   | Started              | cancel-timer start, persist, watch-metrics 7
-Starting/preparing  | job-failed    | Stopping/failing     | cancel-timer start, persist, set-timer stop 10000
-Starting/preparing  | job-exited    | Stopping/draining    | cancel-timer start, persist, set-timer stop 60000, drain
-Starting/preparing  | process-ended | Stopping/releasing   | cancel-timer start, persist
-Starting/preparing  | stop          | Stopping/cancelling  | cancel-timer start, persist, cancel-launch
-Starting/preparing  | timer start   | Stopping/killing     | cancel-timer start, persist, cancel-launch
+Starting/preparing  | job-started   | Started              | cancel-timer start, persist, watch-metrics 7, probe
+Starting/preparing  | job-failed    | Stopping/failing     | DOWN, set-timer stop 10000
+Starting/preparing  | job-exited    | Stopping/draining    | DOWN, set-timer stop 60000, drain
+Starting/preparing  | process-ended | Stopping/releasing   | DOWN
+Starting/preparing  | timer start   | Stopping/killing     | DOWN, cancel-launch
 
+Starting/booting    | stop          | Stopping/terminating | DOWN, set-timer stop 2000, kill SIGTERM
+Starting/booting    | suspend       | Stopping/terminating | DOWN, set-timer stop 2000, kill SIGTERM
 Starting/booting    | launched      | Starting/booting     | persist
 Starting/booting    | launch-failed | Failed               | CLEAN-UP
-Starting/booting    | job-started   | Started              | cancel-timer start, persist, watch-metrics 7
-Starting/booting    | job-failed    | Stopping/failing     | cancel-timer start, persist, set-timer stop 10000
-Starting/booting    | job-exited    | Stopping/draining    | cancel-timer start, persist, set-timer stop 60000, drain
-Starting/booting    | process-ended | Stopping/releasing   | cancel-timer start, persist
-Starting/booting    | stop          | Stopping/terminating | cancel-timer start, persist, set-timer stop 2000, kill SIGTERM
-Starting/booting    | timer start   | Stopping/killing     | cancel-timer start, persist, kill SIGKILL
+Starting/booting    | job-started   | Started              | cancel-timer start, persist, watch-metrics 7, probe
+Starting/booting    | job-failed    | Stopping/failing     | DOWN, set-timer stop 10000
+Starting/booting    | job-exited    | Stopping/draining    | DOWN, set-timer stop 60000, drain
+Starting/booting    | process-ended | Stopping/releasing   | DOWN
+Starting/booting    | timer start   | Stopping/killing     | DOWN, kill SIGKILL
 
-Started             | stop          | Stopping/asking      | cancel-timer start, persist, set-timer stop 5000, signal-job SIGTERM
-Started             | job-exited    | Stopping/draining    | cancel-timer start, persist, unwatch-metrics, set-timer stop 60000, drain
-Started             | process-ended | Stopping/releasing   | cancel-timer start, persist, unwatch-metrics
+Started             | stop          | Stopping/asking      | DOWN, set-timer stop 5000, signal-job SIGTERM
+Started             | suspend       | Stopping/asking      | DOWN, set-timer stop 5000, signal-job SIGTERM
+Started             | job-exited    | Stopping/draining    | DOWN, unwatch-metrics, set-timer stop 60000, drain
+Started             | process-ended | Stopping/releasing   | DOWN, unwatch-metrics
+Started             | probed ok     | Started              | set-timer health 10000
+Started             | probed bad    | Stopping/asking      | DOWN, set-timer stop 5000, signal-job SIGTERM
+Started             | timer health  | Started              | probe
 
+Stopping/*          | start         | Stopping/*           | persist
+Stopping/*          | stop          | Stopping/*           | persist
+Stopping/*          | suspend       | Stopping/*           | persist
 Stopping/*          | launched      | Stopping/killing     | persist, kill SIGKILL
 Stopping/*          | launch-failed | Stopped              | CLEAN-UP
 Stopping/*          | process-ended | Stopping/*           | unwatch-metrics
 Stopping/*          | timer stop    | Stopping/terminating | set-timer stop 2000, kill SIGTERM
-Stopping/asking     | stop          | Stopping/asking      | set-timer stop 5000
+Stopping/asking     | stop          | Stopping/asking      | persist, set-timer stop 5000
+Stopping/asking     | suspend       | Stopping/asking      | persist, set-timer stop 5000
 Stopping/asking     | job-exited    | Stopping/draining    | set-timer stop 60000, drain
 Stopping/failing    | job-exited    | Stopping/draining    | set-timer stop 60000, drain
 Stopping/draining   | drained       | Stopping/releasing   | set-timer stop 10000, release
 Stopping/terminating| timer stop    | Stopping/killing     | set-timer stop 2000, kill SIGKILL
 Stopping/killing    | timer stop    | Stopping/killing     | set-timer stop 2000, kill SIGKILL
+Stopping/inspecting | inspected     | Stopped              | CLEAN-UP
 `;
-const CLEAN_UP = 'cancel-timer start, cancel-timer stop, unwatch-metrics, conclude';
+const SHORTHANDS: Readonly<Record<string, string>> = {
+  LAUNCH: 'cancel-timer restart, persist, set-timer start 120000, launch',
+  DOWN: 'cancel-timer start, cancel-timer health, end-probes, persist',
+  'CLEAN-UP':
+    'cancel-timer start, cancel-timer stop, cancel-timer health, cancel-timer restart, end-probes, unwatch-metrics, conclude',
+};
+const CLEAN_UP = SHORTHANDS['CLEAN-UP']!;
 
-const NOW_MS = 1_000_000;
+const NOW = { ms: 1_000_000, dice: 0.5 };
 const STARTED_AT_MS = 900_000;
 const EXIT = { code: 3, signal: null };
 const KILLED = { code: 137, signal: 'SIGKILL' };
@@ -60,36 +95,40 @@ const PHASES: readonly StopPhase[] = [
   'releasing',
   'terminating',
   'killing',
+  'inspecting',
 ];
 
-function stopping(phase: StopPhase, data: Partial<Stopping> = {}): Stopping {
-  return {
-    status: 'Stopping',
-    phase,
-    pid: 7,
-    startedAtMs: STARTED_AT_MS,
-    exit: null,
-    error: null,
-    processEnded: false,
-    streamsEnded: false,
-    startAgain: false,
-    ...data,
-  };
-}
+/** Checked once a moment and restarted for each bad answer, never for its end. */
+const RULES: Rules = scriptService('web', 'true', {
+  stop_timeout_ms: 5000,
+  on_unhealthy: 'restart',
+  healthcheck: {
+    probe: { type: 'tcp', port: 80 },
+    interval_ms: 10_000,
+    timeout_ms: 1000,
+    retries: 1,
+    start_period_ms: 0,
+  },
+  restart: { when: 'no', max_restarts: null, reset_ms: 60_000, max_memory_bytes: 1000 },
+});
 
 const STATES: readonly VmState[] = [
   { status: 'Unstarted' },
-  { status: 'Stopped', exit: EXIT, startedAtMs: null, stoppedAtMs: 0 },
-  { status: 'Failed', error: 'earlier', exit: null, startedAtMs: null, stoppedAtMs: 0 },
+  stopped(),
+  failed(),
+  { status: 'Starting', phase: 'waiting', pid: null, resumeAtMs: 0, last: stopped() },
   { status: 'Starting', phase: 'preparing', pid: null },
   { status: 'Starting', phase: 'booting', pid: 7 },
-  { status: 'Started', pid: 7, startedAtMs: STARTED_AT_MS },
+  started({ health: { verdict: 'starting', failures: 0, detail: null } }),
   ...PHASES.map((phase) => stopping(phase)),
 ];
 
 const EVENTS: readonly VmEvent[] = [
   { type: 'start' },
   { type: 'stop', timeoutMs: 5000 },
+  { type: 'suspend', timeoutMs: 5000 },
+  { type: 'again', delayMs: 0 },
+  { type: 'again', delayMs: 1000 },
   { type: 'launched', pid: 7 },
   { type: 'launch-failed', error: 'no' },
   { type: 'job-started', pid: 7 },
@@ -98,8 +137,14 @@ const EVENTS: readonly VmEvent[] = [
   { type: 'drained' },
   { type: 'process-ended', exit: EXIT },
   { type: 'streams-ended' },
+  { type: 'inspected', lastLines: [], panic: null },
+  { type: 'probed', ok: true, detail: 'fine' },
+  { type: 'probed', ok: false, detail: 'bad' },
+  { type: 'memory-sampled', bytes: 2000 },
   { type: 'timer', timer: 'start' },
   { type: 'timer', timer: 'stop' },
+  { type: 'timer', timer: 'health' },
+  { type: 'timer', timer: 'restart' },
 ];
 
 function nameState(state: VmState): string {
@@ -107,7 +152,16 @@ function nameState(state: VmState): string {
 }
 
 function nameEvent(event: VmEvent): string {
-  return event.type === 'timer' ? `timer ${event.timer}` : event.type;
+  switch (event.type) {
+    case 'timer':
+      return `timer ${event.timer}`;
+    case 'probed':
+      return event.ok ? 'probed ok' : 'probed bad';
+    case 'again':
+      return event.delayMs === 0 ? 'again' : 'again later';
+    default:
+      return event.type;
+  }
 }
 
 function nameEffects(effects: readonly Effect[]): string {
@@ -127,15 +181,16 @@ function look(state: VmState, event: VmEvent): { next: string; effects: string }
   const row =
     rows.get(`${own} | ${nameEvent(event)}`) ?? rows.get(`${own.replace(/\/.*/, '/*')} | ${nameEvent(event)}`);
   if (!row) return { next: own, effects: '' };
-  return { next: row.next === 'Stopping/*' ? own : row.next!, effects: row.effects!.replace('CLEAN-UP', CLEAN_UP) };
+  const effects = row.effects!.replace(/[A-Z-]{4,}(?=,|$)/g, (word) => SHORTHANDS[word] ?? word);
+  return { next: row.next === 'Stopping/*' ? own : row.next!, effects };
 }
 
 for (const state of STATES) {
   test(`${nameState(state)} answers each event as the table says`, () => {
     for (const event of EVENTS) {
-      const { state: next, effects } = transition(state, event, NOW_MS);
+      const { state: next, effects } = transition(serviceState(state), event, NOW, RULES);
       assert.deepEqual(
-        { next: nameState(next), effects: nameEffects(effects) },
+        { next: nameState(next.actual), effects: nameEffects(effects) },
         look(state, event),
         `${nameState(state)} | ${nameEvent(event)}`,
       );
@@ -152,85 +207,129 @@ test('every line of the table is about a state and an event that exist', () => {
   }
 });
 
+test('what the user wants is what the user said last, whatever the service does', () => {
+  for (const state of STATES) {
+    for (const event of EVENTS) {
+      const wanted = { start: 'up', stop: 'down' } as const;
+      for (const desired of ['up', 'down'] as const) {
+        const { state: next } = transition(serviceState(state, { desired }), event, NOW, RULES);
+        const expected = event.type === 'start' || event.type === 'stop' ? wanted[event.type] : desired;
+        assert.equal(next.desired, expected, `${nameState(state)} | ${nameEvent(event)}`);
+      }
+    }
+  }
+});
+
 /** The state after those events. */
 function follow(from: VmState, ...events: readonly VmEvent[]): VmState {
-  return events.reduce((state, event) => transition(state, event, NOW_MS).state, from);
+  return events.reduce<ServiceState>((state, event) => transition(state, event, NOW, RULES).state, serviceState(from))
+    .actual;
 }
 
-for (const phase of PHASES) {
+const INSPECTED: VmEvent = { type: 'inspected', lastLines: [], panic: null };
+
+for (const phase of PHASES.slice(0, -1)) {
   test(`Stopping/${phase} ends when both the process and the streams have ended, in either order`, () => {
-    const processFirst = stopping(phase, { exit: EXIT, error: null, processEnded: true });
-    const streamsFirst = stopping(phase, { exit: EXIT, error: null, streamsEnded: true });
-    for (const [state, event] of [
-      [processFirst, { type: 'streams-ended' }],
+    const failure = { reason: 'vm-crash', message: 'known' } as const;
+    const orders: [Stopping, VmEvent][] = [
+      [stopping(phase, { exit: EXIT, processEnded: true }), { type: 'streams-ended' }],
       [
-        { ...streamsFirst, error: 'known' },
+        stopping(phase, { exit: EXIT, streamsEnded: true, pid: null, failure }),
         { type: 'process-ended', exit: KILLED },
       ],
-    ] as const) {
-      const { state: end, effects } = transition(state, event, NOW_MS);
-      assert.equal(end.status, state.error === null ? 'Stopped' : 'Failed');
+    ];
+    for (const [state, event] of orders) {
+      const { state: end, effects } = transition(serviceState(state), event, NOW, RULES);
+      assert.equal(end.actual.status, state.failure === null ? 'Stopped' : 'Failed');
       assert.ok(nameEffects(effects).endsWith(CLEAN_UP));
     }
   });
 
   test(`Stopping/${phase} waits for the streams without signalling a process that has ended`, () => {
-    const state = stopping(phase, { processEnded: true });
+    const state = serviceState(stopping(phase, { processEnded: true }));
     for (const event of [{ type: 'timer', timer: 'stop' }, { type: 'drained' }] as const) {
-      assert.deepEqual(transition(state, event, NOW_MS), { state, effects: [] });
+      assert.deepEqual(transition(state, event, NOW, RULES), { state, effects: [] });
     }
   });
 
   test(`Stopping/${phase} starts again when asked to meanwhile, unless a stop withdraws it`, () => {
-    const asked = follow(stopping(phase, { processEnded: true }), { type: 'start' });
-    const { state, effects } = transition(asked, { type: 'streams-ended' }, NOW_MS);
-    assert.match(state.status, /^(Stopped|Failed)$/);
-    assert.equal(nameEffects(effects), `${CLEAN_UP}, start-again`);
-    const withdrawn = follow(asked, { type: 'stop', timeoutMs: 0 });
-    assert.equal(nameEffects(transition(withdrawn, { type: 'streams-ended' }, NOW_MS).effects), CLEAN_UP);
+    const ended = serviceState(stopping(phase, { processEnded: true }));
+    const asked = transition(ended, { type: 'start' }, NOW, RULES).state;
+    const { state, effects } = transition(asked, { type: 'streams-ended' }, NOW, RULES);
+    assert.match(state.actual.status, /^(Stopped|Failed)$/);
+    assert.equal(nameEffects(effects), `${CLEAN_UP}, go-on 0`);
+    const withdrawn = transition(asked, { type: 'stop', timeoutMs: 0 }, NOW, RULES).state;
+    assert.equal(nameEffects(transition(withdrawn, { type: 'streams-ended' }, NOW, RULES).effects), CLEAN_UP);
   });
 }
 
 test('a stop without time cuts the graceful phases short, a stop with time only the command', () => {
   for (const phase of ['asking', 'failing', 'draining', 'releasing'] as const) {
-    const { effects } = transition(stopping(phase), { type: 'stop', timeoutMs: 0 }, NOW_MS);
-    assert.equal(nameEffects(effects), 'set-timer stop 0', phase);
+    const { effects } = transition(serviceState(stopping(phase)), { type: 'stop', timeoutMs: 0 }, NOW, RULES);
+    assert.equal(nameEffects(effects), 'persist, set-timer stop 0', phase);
   }
+});
+
+test('the command is asked with the stop signal of its service', () => {
+  const rules: Rules = { ...RULES, stop_signal: 'SIGINT' };
+  const { effects } = transition(serviceState(started()), { type: 'stop', timeoutMs: 5000 }, NOW, rules);
+  assert.deepEqual(effects.at(-1), { type: 'signal-job', signal: 'SIGINT' });
 });
 
 test('the exit is that of the command, however the VM ends afterwards', () => {
   const end = follow(
-    { status: 'Started', pid: 7, startedAtMs: STARTED_AT_MS },
+    started({ startedAtMs: STARTED_AT_MS }),
     { type: 'job-exited', exit: EXIT },
     { type: 'timer', timer: 'stop' },
     { type: 'timer', timer: 'stop' },
     { type: 'process-ended', exit: KILLED },
     { type: 'streams-ended' },
   );
-  assert.deepEqual(end, { status: 'Stopped', exit: EXIT, startedAtMs: STARTED_AT_MS, stoppedAtMs: NOW_MS });
+  const times = { startedAtMs: STARTED_AT_MS, stoppedAtMs: NOW.ms };
+  assert.deepEqual(end, stopped({ exit: EXIT, endedBy: 'command', ...times }));
 });
 
 test('a command that dies with its VM has the signal that killed both as its exit', () => {
   const end = follow(
-    stopping('asking'),
+    stopping('asking', { startedAtMs: STARTED_AT_MS }),
     { type: 'timer', timer: 'stop' },
     { type: 'timer', timer: 'stop' },
     { type: 'process-ended', exit: KILLED },
     { type: 'streams-ended' },
   );
-  assert.deepEqual(end, { status: 'Stopped', exit: KILLED, startedAtMs: STARTED_AT_MS, stoppedAtMs: NOW_MS });
+  const times = { startedAtMs: STARTED_AT_MS, stoppedAtMs: NOW.ms };
+  assert.deepEqual(end, stopped({ reason: 'stopped', exit: KILLED, endedBy: 'vm_sigkill', ...times }));
+});
+
+test('the rung of the ladder that ended it is noted', () => {
+  const exited: VmEvent = { type: 'job-exited', exit: EXIT };
+  const gone: VmEvent[] = [{ type: 'process-ended', exit: { code: 0, signal: null } }, { type: 'streams-ended' }];
+  const rung: VmEvent = { type: 'timer', timer: 'stop' };
+  const stop: VmEvent = { type: 'stop', timeoutMs: 5000 };
+  const cases: [string, VmEvent[]][] = [
+    ['command', [exited, ...gone]],
+    ['command', [exited, stop, rung, rung, ...gone]],
+    ['stop_signal', [stop, exited, ...gone]],
+    ['stop_signal', [stop, exited, { type: 'drained' }, rung, ...gone]],
+    ['vm_sigterm', [stop, rung, ...gone]],
+    ['vm_sigterm', [stop, rung, exited, rung, ...gone]],
+    ['vm_sigkill', [stop, rung, rung, ...gone]],
+    ['vm_ended', [...gone, INSPECTED]],
+  ];
+  for (const [endedBy, events] of cases) {
+    const end = follow(started(), ...events);
+    assert.equal('endedBy' in end && end.endedBy, endedBy, events.map(nameEvent).join(', '));
+  }
 });
 
 test('the exit is unknown where nobody saw it: a status of the VM process is none of the command', () => {
   const cleanQemuExit: VmEvent = { type: 'process-ended', exit: { code: 0, signal: null } };
+  const booting: VmState = { status: 'Starting', phase: 'booting', pid: 7 };
+  const stop: VmEvent = { type: 'stop', timeoutMs: 5000 };
   for (const state of [
     follow(stopping('asking'), { type: 'timer', timer: 'stop' }, cleanQemuExit),
-    follow({ status: 'Starting', phase: 'booting', pid: 7 }, { type: 'stop', timeoutMs: 5000 }, cleanQemuExit),
-    follow(
-      { status: 'Starting', phase: 'booting', pid: 7 },
-      { type: 'stop', timeoutMs: 5000 },
-      { type: 'process-ended', exit: KILLED },
-    ),
+    follow(booting, stop, cleanQemuExit),
+    follow(booting, stop, { type: 'process-ended', exit: KILLED }),
   ]) {
     const end = follow(state, { type: 'streams-ended' });
     assert.ok(end.status === 'Stopped');
@@ -238,25 +337,51 @@ test('the exit is unknown where nobody saw it: a status of the VM process is non
   }
 });
 
-test('a VM that ends unasked is a failure that says how it ended', () => {
+test('a VM that ends unasked is a failure that says how it ended, and what it said last', () => {
   const crash: VmEvent = { type: 'process-ended', exit: KILLED };
   const cases: [VmState, RegExp][] = [
     [{ status: 'Starting', phase: 'booting', pid: 7 }, /ended by SIGKILL before the command ran/],
-    [{ status: 'Started', pid: 7, startedAtMs: STARTED_AT_MS }, /ended by SIGKILL unexpectedly/],
+    [started(), /ended by SIGKILL unexpectedly/],
     [stopping('asking'), /ended by SIGKILL unexpectedly/],
     [stopping('draining', { exit: EXIT }), /ended by SIGKILL unexpectedly/],
   ];
   for (const [state, message] of cases) {
-    const end = follow(state, crash, { type: 'streams-ended' });
+    const over = follow(state, crash, { type: 'streams-ended' });
+    assert.equal(nameState(over), 'Stopping/inspecting');
+    const end = follow(over, { type: 'inspected', lastLines: ['qemu: hm'], panic: null });
     assert.ok(end.status === 'Failed', nameState(state));
     assert.match(end.error, message);
+    assert.deepEqual([end.reason, end.lastLines], ['vm-crash', ['qemu: hm']]);
   }
-  const withStatus = follow(
-    { status: 'Started', pid: 7, startedAtMs: STARTED_AT_MS },
-    { type: 'process-ended', exit: { code: 1, signal: null } },
-    { type: 'streams-ended' },
-  );
+  const ended: VmEvent = { type: 'process-ended', exit: { code: 1, signal: null } };
+  const withStatus = follow(started(), ended, { type: 'streams-ended' }, INSPECTED);
   assert.match(withStatus.status === 'Failed' ? withStatus.error : '', /with status 1 unexpectedly/);
+});
+
+test('a panic of the guest explains a VM that went away, but no other failure', () => {
+  const panic: VmEvent = { type: 'inspected', lastLines: [], panic: 'Kernel panic - not syncing: sysrq' };
+  const gone: VmEvent[] = [{ type: 'process-ended', exit: { code: 0, signal: null } }, { type: 'streams-ended' }];
+  const crashed = follow(started(), ...gone, panic);
+  assert.ok(crashed.status === 'Failed');
+  assert.equal(crashed.reason, 'guest-panic');
+  assert.match(crashed.error, /the guest's kernel panicked: Kernel panic - not syncing: sysrq/);
+  const late = follow(
+    { status: 'Starting', phase: 'booting', pid: 7 },
+    { type: 'timer', timer: 'start' },
+    ...gone,
+    panic,
+  );
+  assert.equal(late.status === 'Failed' && late.reason, 'boot-timeout');
+});
+
+test('a command that the guest killed for want of memory is told apart from one that was killed otherwise', () => {
+  const end: VmEvent[] = [{ type: 'process-ended', exit: EXIT }, { type: 'streams-ended' }, INSPECTED];
+  const exited = (oomKilled: boolean) =>
+    follow(started(), { type: 'job-exited', exit: KILLED, oomKilled }, { type: 'drained' }, ...end);
+  const killed = exited(true);
+  assert.deepEqual([killed.status, 'reason' in killed && killed.reason], ['Stopped', 'out-of-memory']);
+  const other = exited(false);
+  assert.deepEqual([other.status, 'reason' in other && other.reason], ['Stopped', 'exited']);
 });
 
 test('a VM that is not ready in time fails with that reason, though it was killed', () => {
@@ -265,12 +390,79 @@ test('a VM that is not ready in time fails with that reason, though it was kille
     { type: 'timer', timer: 'start' },
     { type: 'process-ended', exit: KILLED },
     { type: 'streams-ended' },
+    INSPECTED,
   );
-  assert.deepEqual(end, {
-    status: 'Failed',
-    error: 'the VM was not ready in 120 s',
-    exit: null,
-    startedAtMs: null,
-    stoppedAtMs: NOW_MS,
-  });
+  assert.deepEqual(
+    end,
+    failed({
+      ...{ error: 'the VM was not ready in 120 s', reason: 'boot-timeout', endedBy: 'vm_sigkill' },
+      ...{ startedAtMs: null, stoppedAtMs: NOW.ms },
+    }),
+  );
+});
+
+/** A run under a restart policy, from its start to its conclusion. */
+function endRun(restart: Partial<Rules['restart']>, run: ServiceState, ...events: readonly VmEvent[]) {
+  const rules: Rules = { ...RULES, healthcheck: null, restart: { ...RULES.restart, ...restart } };
+  let last = { state: run, effects: [] as readonly Effect[] };
+  for (const event of events) last = transition(last.state, event, NOW, rules);
+  return last;
+}
+
+const EXITED: readonly VmEvent[] = [
+  { type: 'job-exited', exit: EXIT },
+  { type: 'drained' },
+  { type: 'process-ended', exit: EXIT },
+  { type: 'streams-ended' },
+];
+
+test('a run that ended by itself is followed by another as its policy says, and the user is not asked', () => {
+  const { state, effects } = endRun({ when: 'on-failure' }, serviceState(started()), ...EXITED);
+  assert.equal(state.actual.status, 'Stopped');
+  assert.deepEqual(state.restarts, { total: 1, inRow: 1, lastReason: 'exit code 3' });
+  assert.equal(nameEffects(effects), `${CLEAN_UP}, go-on 1000`);
+  assert.equal(state.desired, 'up');
+});
+
+test('a run that somebody stopped is followed by none, whatever the policy says', () => {
+  for (const stop of [
+    { type: 'stop', timeoutMs: 5000 },
+    { type: 'suspend', timeoutMs: 5000 },
+  ] as const) {
+    for (const before of [stop, ...EXITED].map((_, index) => index)) {
+      const events = [...EXITED.slice(0, before), stop, ...EXITED.slice(before)].slice(0, EXITED.length + 1);
+      if (events.at(-1) === stop) continue;
+      const { effects } = endRun({ when: 'always' }, serviceState(started()), ...events);
+      assert.equal(nameEffects(effects), CLEAN_UP, events.map(nameEvent).join(', '));
+    }
+  }
+});
+
+test('a service that ended too often in a row has failed', () => {
+  const tired = serviceState(started({ startedAtMs: NOW.ms }), { restarts: { total: 9, inRow: 3, lastReason: 'x' } });
+  const { state, effects } = endRun({ when: 'always', max_restarts: 3 }, tired, ...EXITED);
+  assert.ok(state.actual.status === 'Failed');
+  assert.equal(state.actual.error, 'gave up after 3 restarts in a row; at last: exit code 3');
+  assert.equal(state.actual.reason, 'gave-up');
+  assert.equal(nameEffects(effects), CLEAN_UP);
+});
+
+test('a start by the user begins the count of restarts anew, one by the policy does not', () => {
+  const restarts = { total: 4, inRow: 2, lastReason: 'exit code 3' };
+  const waiting = serviceState({ status: 'Starting', phase: 'waiting', pid: null, resumeAtMs: 0, last: stopped() });
+  const asked = transition({ ...waiting, restarts }, { type: 'start' }, NOW, RULES);
+  assert.deepEqual(asked.state.restarts, NO_RESTARTS);
+  const due = transition({ ...waiting, restarts }, { type: 'timer', timer: 'restart' }, NOW, RULES);
+  assert.deepEqual(due.state.restarts, restarts);
+});
+
+test('a service above its memory for three samples is stopped to be started again; a peak is not enough', () => {
+  const sample = (bytes: number): VmEvent => ({ type: 'memory-sampled', bytes });
+  const peak = follow(started(), sample(1001), sample(1001), sample(899), sample(1001), sample(1001));
+  assert.equal(peak.status, 'Started');
+  // Between the two limits the count stands still.
+  const over = follow(started(), sample(1001), sample(950), sample(1001), sample(950), sample(1001));
+  assert.ok(over.status === 'Stopping');
+  assert.deepEqual([over.phase, over.reason, over.sequel], ['asking', 'max-memory', 'decide']);
+  assert.match(over.detail!, /above its max_memory/);
 });

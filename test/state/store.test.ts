@@ -7,6 +7,7 @@ import { HomePaths } from '../../src/state/paths.ts';
 import { FileStateStore, loadState, makeHome } from '../../src/state/store.ts';
 import { mountSmallDisk } from '../helpers/small-disk.ts';
 import { stateDocument } from '../helpers/state-documents.ts';
+import { stopped } from '../helpers/states.ts';
 import { makeTempDir } from '../helpers/temp.ts';
 
 async function openStore(t: TestContext) {
@@ -109,7 +110,7 @@ test('what an earlier daemon left is loaded; broken files are reported and do no
   const { paths, store } = await openStore(t);
   await store.save(stateDocument('left', 1));
   const exit = { code: 3, signal: null };
-  await store.conclude(stateDocument('over', 2, { status: 'Stopped', exit, startedAtMs: 0, stoppedAtMs: 0 }));
+  await store.conclude(stateDocument('over', 2, stopped({ exit })));
   writeFileSync(join(paths.runDir, 'torn.json'), '{"pid": 1,');
   writeFileSync(join(paths.endedDir, 'foreign.json'), '{"pid": "one"}');
   writeFileSync(join(paths.runDir, 'note.txt'), 'no state file');

@@ -1,0 +1,69 @@
+/** Whether a service is what another one needs of it. Pure. */
+import type { Condition } from '../protocol/service.ts';
+import { describeEnd } from './restart.ts';
+import type { VmState } from './state.ts';
+
+/** `failure` says why it never will be, without the service's name: `is unhealthy: connection refused`. */
+export type ConditionCheck =
+  | { readonly type: 'met' }
+  | { readonly type: 'pending' }
+  | { readonly type: 'failed'; readonly failure: string };
+
+const MET: ConditionCheck = { type: 'met' };
+const PENDING: ConditionCheck = { type: 'pending' };
+
+/** How a service stands to a condition. One that waits to be restarted may still come to meet it. */
+export function checkCondition(condition: Condition, state: VmState): ConditionCheck {
+  switch (condition) {
+    case 'started':
+      return checkStarted(state);
+    case 'healthy':
+      return checkHealthy(state);
+    case 'completed':
+      return checkCompleted(state);
+  }
+}
+
+function checkStarted(state: VmState): ConditionCheck {
+  if (state.status === 'Started') return MET;
+  // It ran already.
+  if ((state.status === 'Stopping' || state.status === 'Stopped') && state.startedAtMs !== null) return MET;
+  return failedOrPending(state);
+}
+
+function checkHealthy(state: VmState): ConditionCheck {
+  if (state.status !== 'Started') return failedOrPending(state);
+  if (state.health?.verdict === 'healthy') return MET;
+  if (state.health?.verdict !== 'unhealthy') return PENDING;
+  return { type: 'failed', failure: `is unhealthy: ${state.health.detail}` };
+}
+
+function checkCompleted(state: VmState): ConditionCheck {
+  return state.status === 'Stopped' && state.exit.code === 0 ? MET : failedOrPending(state);
+}
+
+function failedOrPending(state: VmState): ConditionCheck {
+  if (state.status === 'Failed') return { type: 'failed', failure: `failed: ${state.error}` };
+  if (state.status === 'Stopped') return { type: 'failed', failure: `ended: ${describeEnd(state)}` };
+  return PENDING;
+}
+
+/** Whether a start has come to something: the command runs, or has run, or never will. */
+export function hasBegunOrEnded(state: VmState): boolean {
+  switch (state.status) {
+    case 'Unstarted':
+      return false;
+    case 'Starting':
+      return state.phase === 'waiting';
+    case 'Stopping':
+      return state.startedAtMs !== null;
+    default:
+      return true;
+  }
+}
+
+/** Whether a process of the service may exist. */
+export function isActive(state: VmState): boolean {
+  if (state.status === 'Starting') return state.phase !== 'waiting';
+  return state.status === 'Started' || state.status === 'Stopping';
+}

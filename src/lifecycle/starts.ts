@@ -1,0 +1,143 @@
+/** Starts of many services: in the order of their dependencies, as many at once as the host can bear. */
+import { isDeepStrictEqual } from 'node:util';
+import pLimit, { type LimitFunction } from 'p-limit';
+import { errorText, MonocoreError } from '../errors.ts';
+import type { ServiceOutcome } from '../protocol/control.ts';
+import type { Dependency, Isolation } from '../protocol/service.ts';
+import { runInOrder } from './dependencies.ts';
+import type { ServiceDefinition } from './document.ts';
+import { byName, CALLED_OFF, calledOff, failed, succeeded } from './outcomes.ts';
+import type { OrchestratorPorts } from './ports.ts';
+import type { Registry } from './registry.ts';
+import type { Supervisor } from './supervisor.ts';
+
+/** A plain process costs a fork, not a boot. */
+const CONCURRENT_PROCESS_STARTS = 16;
+
+/** A start that may wait: for what the service depends on, for its turn, for a slot. */
+interface PendingStart {
+  readonly definition: ServiceDefinition;
+  /** Aborted by a stop that came meanwhile. */
+  readonly callOff: AbortController;
+}
+
+/** How a start went; `blame` is for those who depend on the service: `failed: …`, or the chain that led there. */
+interface StartResult {
+  readonly outcome: ServiceOutcome;
+  readonly blame: string | null;
+}
+
+/** Why services are started: a restart counts as one of each of them. */
+export type StartCause = { readonly type: 'asked' } | { readonly type: 'restart'; readonly reason: string };
+
+/** Main thread. */
+export class Starts {
+  readonly #ports: OrchestratorPorts;
+  readonly #registry: Registry;
+  readonly #limits: Readonly<Record<Isolation, LimitFunction>>;
+  readonly #pending = new Set<PendingStart>();
+  /** By service: two starts at once would each launch a VM of that name. */
+  readonly #turns = new Map<string, LimitFunction>();
+
+  constructor(ports: OrchestratorPorts, registry: Registry) {
+    this.#ports = ports;
+    this.#registry = registry;
+    this.#limits = { vm: pLimit(ports.concurrentBoots), none: pLimit(CONCURRENT_PROCESS_STARTS) };
+  }
+
+  /** Starts services, each when those that it depends on are what it needs of them. Resolves with the outcome of each. */
+  async run(definitions: readonly ServiceDefinition[], cause: StartCause): Promise<ServiceOutcome[]> {
+    const starts = new Map<string, PendingStart>();
+    for (const definition of definitions) {
+      starts.set(definition.service.name, { definition, callOff: new AbortController() });
+      // Known from now on, so that a stop finds those, too, that have to wait.
+      if (!this.#registry.get(definition.service.name)) this.#registry.install(definition);
+    }
+    for (const start of starts.values()) this.#pending.add(start);
+    try {
+      const results = await runInOrder<StartResult>(
+        [...starts.keys()],
+        (name) => starts.get(name)!.definition.service.depends_on.map(({ service }) => service),
+        (name, before) => this.#turnOf(name)(() => this.#startOne(starts.get(name)!, before, cause)),
+      );
+      return [...results.values()].map(({ outcome }) => outcome).sort((a, b) => byName(a.service, b.service));
+    } finally {
+      for (const start of starts.values()) this.#pending.delete(start);
+    }
+  }
+
+  /** What of these services waits for its start does not start any more. */
+  callOff(names: ReadonlySet<string>): void {
+    for (const { definition, callOff } of this.#pending) if (names.has(definition.service.name)) callOff.abort();
+  }
+
+  #turnOf(name: string): LimitFunction {
+    const known = this.#turns.get(name);
+    if (known) return known;
+    const turn = pLimit(1);
+    this.#turns.set(name, turn);
+    return turn;
+  }
+
+  async #startOne(
+    { definition, callOff }: PendingStart,
+    before: ReadonlyMap<string, StartResult>,
+    cause: StartCause,
+  ): Promise<StartResult> {
+    const { name, isolation } = definition.service;
+    const { signal } = callOff;
+    const startedAtMs = this.#ports.clock.now();
+    // There is one since the start was asked for; another may have taken its place.
+    const known = this.#registry.get(name) ?? this.#registry.install(definition);
+    if (signal.aborted) return blameless(calledOff(known));
+    const blame = await this.#awaitDependencies(definition.service.depends_on, before, signal);
+    if (signal.aborted) return blameless(calledOff(known));
+    if (blame) return { outcome: failed(known, `not started: it ${blame}`), blame };
+
+    const isSame = isDeepStrictEqual(known.definition, definition);
+    const isUp = known.active && known.status().status !== 'Stopping' && isSame;
+    // One that has ended may still be noting its end.
+    if (known.active && !isUp) await known.stop();
+    if (signal.aborted) return blameless(calledOff(known));
+    const supervisor = isSame ? known : await this.#replace(known, definition);
+    try {
+      // One that is on its way has its place already.
+      if (isUp) await supervisor.start();
+      else {
+        await this.#limits[isolation](() => {
+          if (signal.aborted) throw new MonocoreError('Aborted', CALLED_OFF);
+          return cause.type === 'asked' ? supervisor.start() : supervisor.startAgain(cause.reason);
+        });
+      }
+      return blameless(succeeded(supervisor, !isUp));
+    } catch (error) {
+      // Its process may still be on its way out, and with it the lines that say why.
+      await supervisor.ended();
+      const lastLines = await this.#ports.lastLines(supervisor.name, startedAtMs).catch(() => []);
+      return { outcome: failed(supervisor, errorText(error), lastLines), blame: `failed: ${errorText(error)}` };
+    }
+  }
+
+  /** One that waits to be restarted would run beside the new one. */
+  async #replace(known: Supervisor, definition: ServiceDefinition): Promise<Supervisor> {
+    await known.stop();
+    return this.#registry.install(definition);
+  }
+
+  /** Null when all of them are what is needed; else why not, as a predicate: `depends on db, which failed: …`. */
+  async #awaitDependencies(
+    dependencies: readonly Dependency[],
+    before: ReadonlyMap<string, StartResult>,
+    signal: AbortSignal,
+  ): Promise<string | null> {
+    for (const { service, condition } of dependencies) {
+      const blame = before.get(service)?.blame ?? (await this.#registry.get(service)?.meets(condition, signal)) ?? null;
+      if (blame !== null) return `depends on ${service}, which ${blame}`;
+    }
+    return null;
+  }
+}
+
+function blameless(outcome: ServiceOutcome): StartResult {
+  return { outcome, blame: outcome.outcome === 'failed' ? `was not started: ${outcome.error}` : null };
+}
