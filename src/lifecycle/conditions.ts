@@ -1,5 +1,8 @@
 /** Whether a service is what another one needs of it. Pure. */
+
+import { MonocoreError } from '../errors.ts';
 import type { Condition } from '../protocol/service.ts';
+import { lastRun } from './document.ts';
 import { describeEnd } from './restart.ts';
 import type { VmState } from './state.ts';
 
@@ -60,6 +63,14 @@ export function hasBegunOrEnded(state: VmState): boolean {
     default:
       return true;
   }
+}
+
+/** What is wrong with a start that has come to that; null when the command runs, or has run. */
+export function whyNotStarted(state: VmState): MonocoreError | null {
+  const ended = lastRun(state);
+  if (ended?.status === 'Failed') return new MonocoreError('StartFailed', ended.error);
+  if (ended?.startedAtMs !== null) return null;
+  return new MonocoreError('Aborted', 'it was stopped before its command ran');
 }
 
 /** Whether a process of the service may exist. */

@@ -70,7 +70,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
       .all()
       .filter(({ state, definition }) => startsWithDaemon(definition.service.restart.when, state, startsAll));
     if (due.length === 0) return;
-    const cause = { type: 'restart', reason: 'the daemon was started' } as const;
+    const cause = { type: 'policy', reason: 'the daemon was started' } as const;
     const definitions = due.map(({ definition }) => definition);
     this.#starts.run(definitions, cause).catch((error: unknown) => {
       this.#ports.report('error', `services cannot be started again: ${errorText(error)}`);

@@ -96,6 +96,7 @@ export function fromStarted(
     case 'timer':
       return event.timer === 'health' ? move(service, started, [{ type: 'probe' }]) : ignore(service);
     case 'start': // It is up.
+    case 'revive':
     case 'again':
     case 'launched': // Came before.
     case 'launch-failed':

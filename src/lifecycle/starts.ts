@@ -27,8 +27,8 @@ interface StartResult {
   readonly blame: string | null;
 }
 
-/** Why services are started: a restart counts as one of each of them. */
-export type StartCause = { readonly type: 'asked' } | { readonly type: 'restart'; readonly reason: string };
+/** Why services are started: for the policy of each it counts as a restart. */
+export type StartCause = { readonly type: 'asked' } | { readonly type: 'policy'; readonly reason: string };
 
 /** Main thread. */
 export class Starts {
@@ -106,7 +106,7 @@ export class Starts {
       else {
         await this.#limits[isolation](() => {
           if (signal.aborted) throw new MonocoreError('Aborted', CALLED_OFF);
-          return cause.type === 'asked' ? supervisor.start() : supervisor.startAgain(cause.reason);
+          return cause.type === 'asked' ? supervisor.start() : supervisor.revive(cause.reason);
         });
       }
       return blameless(succeeded(supervisor, !isUp));

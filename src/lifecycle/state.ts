@@ -156,6 +156,8 @@ export type VmEvent =
   | { readonly type: 'stop'; readonly timeoutMs: number }
   /** The daemon ends it, but the user still wants it up; `timeoutMs` as above. */
   | { readonly type: 'suspend'; readonly timeoutMs: number }
+  /** A daemon has started, and its policy wants the service up. */
+  | { readonly type: 'revive'; readonly reason: string }
   /** The run before is concluded and another one is to follow; never sent from outside. */
   | { readonly type: 'again'; readonly delayMs: number }
   /** The VM process exists. */

@@ -78,6 +78,7 @@ export function fromStopping(service: StoppingService, event: VmEvent, now: Now,
 
   switch (event.type) {
     case 'start':
+    case 'revive':
       return stay({ sequel: 'start' }, [{ type: 'persist' }]);
     case 'stop':
     case 'suspend': {

@@ -1,20 +1,13 @@
 /** One service: its state, its events in order, the effects they have. The only place that performs effects. */
 import { EventEmitter } from 'node:events';
 import { isDeepStrictEqual } from 'node:util';
-import { errorText, MonocoreError } from '../errors.ts';
+import { errorText } from '../errors.ts';
 import { type Condition, type Metrics, NO_METRICS, type ServiceStatus } from '../protocol/service.ts';
 import type { StateDocument } from '../protocol/state-document.ts';
 import type { Adoption } from '../vm/driver.ts';
 import { describeChange } from './announcement.ts';
-import { checkCondition, hasBegunOrEnded, isActive } from './conditions.ts';
-import {
-  lastRun,
-  renderDocument,
-  renderStatus,
-  restoredState,
-  type ServiceDefinition,
-  type Snapshot,
-} from './document.ts';
+import { checkCondition, hasBegunOrEnded, isActive, whyNotStarted } from './conditions.ts';
+import { renderDocument, renderStatus, restoredState, type ServiceDefinition, type Snapshot } from './document.ts';
 import { EventQueue } from './event-queue.ts';
 import type { LifecyclePorts } from './ports.ts';
 import { Prober } from './prober.ts';
@@ -108,11 +101,9 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     return this.#awaitStart({ type: 'start' });
   }
 
-  /** Starts the service again for its policy's sake, which counts as a restart; otherwise like {@link Supervisor.start}. */
-  async startAgain(reason: string): Promise<ServiceStatus> {
-    const { total, inRow } = this.#state.restarts;
-    this.#state = { ...this.#state, desired: 'up', restarts: { total: total + 1, inRow, lastReason: reason } };
-    return this.#awaitStart({ type: 'again', delayMs: 0 });
+  /** Starts a service that is down because its policy wants it up; otherwise like {@link Supervisor.start}. */
+  async revive(reason: string): Promise<ServiceStatus> {
+    return this.#awaitStart({ type: 'revive', reason });
   }
 
   async #awaitStart(event: VmEvent): Promise<ServiceStatus> {
@@ -120,12 +111,8 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     this.#events.push(event);
     // A start of a stopping service begins only after the end of the run before.
     if (wasStopping) await this.#until((state) => state.status !== 'Stopping');
-    const state = await this.#until(hasBegunOrEnded);
-    const ended = lastRun(state);
-    if (ended?.status === 'Failed') throw new MonocoreError('StartFailed', ended.error);
-    if (ended?.status === 'Stopped' && ended.startedAtMs === null) {
-      throw new MonocoreError('Aborted', 'it was stopped before its command ran');
-    }
+    const failure = whyNotStarted(await this.#until(hasBegunOrEnded));
+    if (failure) throw failure;
     return this.status();
   }
 

@@ -51,6 +51,10 @@ function fromEnded(
   switch (event.type) {
     case 'start':
       return start({ ...service, restarts: NO_RESTARTS });
+    case 'revive': {
+      const { total, inRow } = service.restarts;
+      return start({ ...service, restarts: { total: total + 1, inRow, lastReason: event.reason } });
+    }
     case 'again': {
       if (event.delayMs === 0 || actual.status === 'Unstarted') return start(service);
       const waiting: Waiting = {
@@ -94,7 +98,8 @@ function fromWaiting(service: ServiceState, waiting: Waiting, event: VmEvent): T
       return move(service, waiting.last, [{ type: 'cancel-timer', timer: 'restart' }]);
     case 'timer':
       return event.timer === 'restart' ? start(service) : ignore(service);
-    case 'again': // It waits already.
+    case 'revive': // It waits already.
+    case 'again':
     case 'launched': // Nothing runs, as above.
     case 'launch-failed':
     case 'job-started':
@@ -121,6 +126,7 @@ function fromLaunching(
     beginStopping(service, { pid, reason: 'start-failed', sequel: 'decide', ...from }, effects);
   switch (event.type) {
     case 'start': // It is on its way.
+    case 'revive':
       return ignore(service);
     case 'launched':
       return move(service, { status: 'Starting', phase: 'booting', pid: event.pid }, [{ type: 'persist' }]);
@@ -173,7 +179,7 @@ function fromLaunching(
 }
 
 function desiredAfter(desired: ServiceState['desired'], event: VmEvent): ServiceState['desired'] {
-  if (event.type === 'start') return 'up';
+  if (event.type === 'start' || event.type === 'revive') return 'up';
   return event.type === 'stop' ? 'down' : desired;
 }
 

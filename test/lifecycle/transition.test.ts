@@ -13,16 +13,19 @@ import { failed, serviceState, started, stopped, stopping } from '../helpers/sta
  */
 const MACHINE = `
 Unstarted           | start         | Starting/preparing   | LAUNCH
+Unstarted           | revive        | Starting/preparing   | LAUNCH
 Unstarted           | again         | Starting/preparing   | LAUNCH
 Unstarted           | again later   | Starting/preparing   | LAUNCH
 
 Stopped             | start         | Starting/preparing   | LAUNCH
 Stopped             | stop          | Stopped              | persist
+Stopped             | revive        | Starting/preparing   | LAUNCH
 Stopped             | again         | Starting/preparing   | LAUNCH
 Stopped             | again later   | Starting/waiting     | set-timer restart 1000
 
 Failed              | start         | Starting/preparing   | LAUNCH
 Failed              | stop          | Failed               | persist
+Failed              | revive        | Starting/preparing   | LAUNCH
 Failed              | again         | Starting/preparing   | LAUNCH
 Failed              | again later   | Starting/waiting     | set-timer restart 1000
 
@@ -60,6 +63,7 @@ Started             | probed bad    | Stopping/asking      | DOWN, set-timer sto
 Started             | timer health  | Started              | probe
 
 Stopping/*          | start         | Stopping/*           | persist
+Stopping/*          | revive        | Stopping/*           | persist
 Stopping/*          | stop          | Stopping/*           | persist
 Stopping/*          | suspend       | Stopping/*           | persist
 Stopping/*          | launched      | Stopping/killing     | persist, kill SIGKILL
@@ -127,6 +131,7 @@ const EVENTS: readonly VmEvent[] = [
   { type: 'start' },
   { type: 'stop', timeoutMs: 5000 },
   { type: 'suspend', timeoutMs: 5000 },
+  { type: 'revive', reason: 'a new daemon' },
   { type: 'again', delayMs: 0 },
   { type: 'again', delayMs: 1000 },
   { type: 'launched', pid: 7 },
@@ -210,10 +215,10 @@ test('every line of the table is about a state and an event that exist', () => {
 test('what the user wants is what the user said last, whatever the service does', () => {
   for (const state of STATES) {
     for (const event of EVENTS) {
-      const wanted = { start: 'up', stop: 'down' } as const;
+      const wanted = { start: 'up', revive: 'up', stop: 'down' } as const;
       for (const desired of ['up', 'down'] as const) {
         const { state: next } = transition(serviceState(state, { desired }), event, NOW, RULES);
-        const expected = event.type === 'start' || event.type === 'stop' ? wanted[event.type] : desired;
+        const expected = event.type in wanted ? wanted[event.type as keyof typeof wanted] : desired;
         assert.equal(next.desired, expected, `${nameState(state)} | ${nameEvent(event)}`);
       }
     }

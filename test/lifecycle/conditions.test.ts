@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { checkCondition } from '../../src/lifecycle/conditions.ts';
+import type { Health, VmState } from '../../src/lifecycle/state.ts';
+import { ConditionSchema } from '../../src/protocol/supervision.ts';
+import { failed, started, stopped, stopping } from '../helpers/states.ts';
+
+const health = (verdict: Health['verdict']): Health => ({ verdict, failures: 0, detail: 'connection refused' });
+const EXIT_3 = stopped({ exit: { code: 3, signal: null } });
+
+test('each condition is met by the states that it names, and failed by those from which it never will be', () => {
+  const table: [VmState, string][] = [
+    [{ status: 'Unstarted' }, 'pending pending pending'],
+    [{ status: 'Starting', phase: 'booting', pid: 7 }, 'pending pending pending'],
+    // The next run may do better.
+    [{ status: 'Starting', phase: 'waiting', pid: null, resumeAtMs: 0, last: EXIT_3 }, 'pending pending pending'],
+    [started(), 'met pending pending'],
+    [started({ health: health('starting') }), 'met pending pending'],
+    [started({ health: health('healthy') }), 'met met pending'],
+    [started({ health: health('unhealthy') }), 'met failed pending'],
+    [stopping('draining'), 'met pending pending'],
+    [stopping('terminating', { startedAtMs: null }), 'pending pending pending'],
+    [stopped(), 'met failed met'],
+    [EXIT_3, 'met failed failed'],
+    [stopped({ startedAtMs: null, exit: { code: null, signal: null } }), 'failed failed failed'],
+    [failed(), 'failed failed failed'],
+  ];
+  for (const [state, expected] of table) {
+    const results = ConditionSchema.options.map((condition) => checkCondition(condition, state).type);
+    assert.equal(results.join(' '), expected, JSON.stringify(state));
+  }
+});
+
+test('a condition that cannot be met says why, to follow the name of the service', () => {
+  const failures = [
+    checkCondition('healthy', started({ health: health('unhealthy') })),
+    checkCondition('completed', EXIT_3),
+    checkCondition('started', failed({ error: 'no kernel' })),
+  ];
+  assert.deepEqual(
+    failures.map((check) => check.type === 'failed' && check.failure),
+    ['is unhealthy: connection refused', 'ended: exit code 3', 'failed: no kernel'],
+  );
+});

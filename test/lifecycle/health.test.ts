@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { diagnose, STARTING_INTERVAL_MS, UNPROBED } from '../../src/lifecycle/health.ts';
+import type { Health } from '../../src/lifecycle/state.ts';
+import type { HealthCheck } from '../../src/protocol/service.ts';
+
+const CHECK: HealthCheck = {
+  probe: { type: 'tcp', port: 80 },
+  interval_ms: 10_000,
+  timeout_ms: 1000,
+  retries: 3,
+  start_period_ms: 30_000,
+};
+const OK = { ok: true, detail: 'connected' };
+const BAD = { ok: false, detail: 'connection refused' };
+
+/** The verdicts after each of these answers, all of them at the same age. */
+function verdicts(answers: readonly (typeof OK)[], ageMs: number, check = CHECK): Health['verdict'][] {
+  let health: Health = UNPROBED;
+  return answers.map((answer) => {
+    health = diagnose(check, health, answer, ageMs).health;
+    return health.verdict;
+  });
+}
+
+test('failures do not count in the start period, and are asked after often', () => {
+  assert.deepEqual(verdicts([BAD, BAD, BAD, BAD, BAD], 29_999), Array(5).fill('starting'));
+  const { nextProbeMs, health } = diagnose(CHECK, UNPROBED, BAD, 0);
+  assert.deepEqual([nextProbeMs, health.detail], [STARTING_INTERVAL_MS, 'connection refused']);
+  assert.equal(diagnose({ ...CHECK, interval_ms: 200 }, UNPROBED, BAD, 0).nextProbeMs, 200);
+});
+
+test('after it, that many failures in a row make it unhealthy, and one success healthy', () => {
+  assert.deepEqual(verdicts([BAD, BAD, BAD], 30_000), ['starting', 'starting', 'unhealthy']);
+  assert.deepEqual(verdicts([OK, BAD, BAD, OK, BAD, BAD, BAD, OK], 30_000), [
+    ...['healthy', 'healthy', 'healthy', 'healthy', 'healthy', 'healthy', 'unhealthy', 'healthy'],
+  ]);
+});
+
+test('a success ends the start period: what worked once may fail', () => {
+  assert.deepEqual(verdicts([OK, BAD, BAD, BAD], 0), ['healthy', 'healthy', 'healthy', 'unhealthy']);
+});
+
+test('a line that was printed is not looked for again', () => {
+  const check: HealthCheck = { ...CHECK, probe: { type: 'log_line', pattern: 'ready' } };
+  assert.equal(diagnose(check, UNPROBED, OK, 0).nextProbeMs, null);
+  assert.equal(diagnose(CHECK, UNPROBED, OK, 0).nextProbeMs, 10_000);
+});
