@@ -35,6 +35,9 @@ export function setStopTimer(delayMs: number): Effect {
   return { type: 'set-timer', timer: 'stop', delayMs };
 }
 
+/** The last rung, which is tried again for as long as the process is there. */
+export const KILL: readonly Effect[] = [setStopTimer(TERMINATE_TIMEOUT_MS), { type: 'kill', signal: 'SIGKILL' }];
+
 /** How a VM process that was not told to end is described. */
 export function describeProcessEnd(exit: Exit): string {
   const how = exit.signal ? `by ${exit.signal}` : `with status ${exit.code ?? 'unknown'}`;
@@ -87,7 +90,7 @@ export function fromStopping(service: StoppingService, event: VmEvent, now: Now,
     }
     case 'launched':
       // Called off while it was being launched: nothing of the service has run.
-      return stay({ phase: 'killing', pid: event.pid }, [{ type: 'persist' }, { type: 'kill', signal: 'SIGKILL' }]);
+      return stay({ phase: 'killing', pid: event.pid }, [{ type: 'persist' }, ...KILL]);
     case 'launch-failed':
       return conclude({ processEnded: true, streamsEnded: true });
     case 'job-exited': {
@@ -163,17 +166,14 @@ function unexpectedEnd({ phase }: Stopping, processExit: Exit): Stopping['failur
   return { reason: 'vm-crash', message: `${describeProcessEnd(processExit)} unexpectedly` };
 }
 
-/** The next rung: SIGTERM to the VM process, then SIGKILL, then SIGKILL again for as long as it is there. */
+/** The next rung: SIGTERM to the VM process, then SIGKILL. */
 function climbLadder(service: StoppingService): Transition {
   const stopping = service.actual;
   if (stopping.processEnded) return { state: service, effects: [] };
-  const phase = stopping.phase === 'terminating' || stopping.phase === 'killing' ? 'killing' : 'terminating';
+  const isLast = stopping.phase === 'terminating' || stopping.phase === 'killing';
   return {
-    state: { ...service, actual: { ...stopping, phase } },
-    effects: [
-      setStopTimer(TERMINATE_TIMEOUT_MS),
-      { type: 'kill', signal: phase === 'terminating' ? 'SIGTERM' : 'SIGKILL' },
-    ],
+    state: { ...service, actual: { ...stopping, phase: isLast ? 'killing' : 'terminating' } },
+    effects: isLast ? KILL : [setStopTimer(TERMINATE_TIMEOUT_MS), { type: 'kill', signal: 'SIGTERM' }],
   };
 }
 

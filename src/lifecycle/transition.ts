@@ -21,6 +21,7 @@ import {
   describeProcessEnd,
   followUp,
   fromStopping,
+  KILL,
   RELEASE_TIMEOUT_MS,
   type StoppingStart,
   setStopTimer,
@@ -165,7 +166,7 @@ function fromLaunching(
       const message = `the VM was not ready in ${START_TIMEOUT_MS / 1000} s`;
       return fail(
         { phase: 'killing', failure: { reason: 'boot-timeout', message } },
-        phase === 'preparing' ? [{ type: 'cancel-launch' }] : [{ type: 'kill', signal: 'SIGKILL' }],
+        phase === 'preparing' ? [{ type: 'cancel-launch' }] : KILL,
       );
     }
     case 'streams-ended': // Comes after the end of the process.

@@ -21,6 +21,7 @@ export class FakeVm implements RunningVm {
   readonly #note: (call: string) => void;
   readonly #handlers: CaptureHandlers;
   readonly #obedient: boolean;
+  readonly #probeResults: ProbeResult[];
 
   constructor(
     pid: number,
@@ -28,23 +29,23 @@ export class FakeVm implements RunningVm {
     note: (call: string) => void,
     handlers: CaptureHandlers,
     obedient: boolean,
+    probeResults: ProbeResult[],
   ) {
     this.identity = { pid, start_time: 1, boot_id: 'boot' };
     this.emit = emit;
     this.#note = note;
     this.#handlers = handlers;
     this.#obedient = obedient;
+    this.#probeResults = probeResults;
   }
 
   signalJob(signal: NodeJS.Signals): void {
     this.#note(`signal ${signal}`);
     if (this.#obedient) this.emit({ type: 'job-exited', exit: { code: 0, signal: null } });
   }
-  /** Answers to probes, in order; what is asked beyond them is not answered. */
-  readonly probeResults: ProbeResult[] = [];
   probe(probe: VmProbe, _timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
     this.#note(`probe ${probe.type}`);
-    const result = this.probeResults.shift();
+    const result = this.#probeResults.shift();
     if (result) return Promise.resolve(result);
     return new Promise((resolve) => {
       signal.addEventListener('abort', () => resolve({ ok: false, detail: 'called off' }));
@@ -89,6 +90,8 @@ export class FakePorts implements OrchestratorPorts {
   readonly samples = new Map<string, (metrics: Metrics) => void>();
   /** Called as the log worker does when the awaited line is printed. */
   readonly lines = new Map<string, () => void>();
+  /** Answers to probes, in order; what is asked beyond them is not answered. */
+  readonly probeResults: ProbeResult[] = [];
   /** What the VM of each service said last. */
   readonly consoleLines: string[] = [];
   readonly concurrentBoots: number;
@@ -221,7 +224,8 @@ export class FakePorts implements OrchestratorPorts {
           throw error;
         }
         const note = (call: string) => this.#note(name, call);
-        const vm = new FakeVm(this.#nextPid++, onEvent, note, this.#handlers.get(name)!, this.#obedient);
+        const handlers = this.#handlers.get(name)!;
+        const vm = new FakeVm(this.#nextPid++, onEvent, note, handlers, this.#obedient, this.probeResults);
         this.vms.set(name, vm);
         if (this.#obedient) void setImmediate().then(() => vm.start());
         return vm;

@@ -52,7 +52,7 @@ Starting/booting    | job-started   | Started              | cancel-timer start,
 Starting/booting    | job-failed    | Stopping/failing     | DOWN, set-timer stop 10000
 Starting/booting    | job-exited    | Stopping/draining    | DOWN, set-timer stop 60000, drain
 Starting/booting    | process-ended | Stopping/releasing   | DOWN
-Starting/booting    | timer start   | Stopping/killing     | DOWN, kill SIGKILL
+Starting/booting    | timer start   | Stopping/killing     | DOWN, set-timer stop 2000, kill SIGKILL
 
 Started             | stop          | Stopping/asking      | DOWN, set-timer stop 5000, signal-job SIGTERM
 Started             | suspend       | Stopping/asking      | DOWN, set-timer stop 5000, signal-job SIGTERM
@@ -66,7 +66,7 @@ Stopping/*          | start         | Stopping/*           | persist
 Stopping/*          | revive        | Stopping/*           | persist
 Stopping/*          | stop          | Stopping/*           | persist
 Stopping/*          | suspend       | Stopping/*           | persist
-Stopping/*          | launched      | Stopping/killing     | persist, kill SIGKILL
+Stopping/*          | launched      | Stopping/killing     | persist, set-timer stop 2000, kill SIGKILL
 Stopping/*          | launch-failed | Stopped              | CLEAN-UP
 Stopping/*          | process-ended | Stopping/*           | unwatch-metrics
 Stopping/*          | timer stop    | Stopping/terminating | set-timer stop 2000, kill SIGTERM

@@ -1,0 +1,228 @@
+/** Restarts, health and memory of a supervised service, by the clock. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { RELEASE_TIMEOUT_MS } from '../../src/lifecycle/stopping.ts';
+import { Supervisor } from '../../src/lifecycle/supervisor.ts';
+import { type HealthCheck, NO_METRICS, type Service } from '../../src/protocol/service.ts';
+import { DEFAULT_RESTART_SETTINGS } from '../../src/protocol/supervision.ts';
+import { FakePorts, settle } from '../helpers/fake-ports.ts';
+import { scriptService } from '../helpers/services.ts';
+
+const CHECK: HealthCheck = {
+  probe: { type: 'tcp', port: 80 },
+  interval_ms: 10_000,
+  timeout_ms: 1000,
+  retries: 2,
+  start_period_ms: 0,
+};
+const OK = { ok: true, detail: 'connected' };
+const BAD = { ok: false, detail: 'connection refused' };
+const ALWAYS = { restart: { ...DEFAULT_RESTART_SETTINGS, when: 'always' } } as const;
+
+/** A service whose command runs; `prepare` is done to its world before. */
+async function startWeb(overrides: Partial<Service>, prepare: (ports: FakePorts) => void = () => {}) {
+  const ports = new FakePorts();
+  prepare(ports);
+  const service = scriptService('web', 'true', overrides);
+  const web = new Supervisor({ service, group: null, groupIp: null, kernel: null }, ports);
+  const vm = () => ports.vms.get('web')!;
+  const begin = async () => {
+    await settle();
+    vm().start();
+    await settle();
+  };
+  const exit = async (code: number) => {
+    vm().emit({ type: 'job-exited', exit: { code, signal: null } });
+    await settle();
+    vm().end();
+    await settle();
+  };
+  const pass = async (durationMs: number) => {
+    ports.clock.advance(durationMs);
+    await settle();
+  };
+  const first = web.start();
+  await begin();
+  await first;
+  return { ports, web, vm, begin, exit, pass };
+}
+
+test('a service that ended by itself is started again after its wait, and the last run stays visible meanwhile', async () => {
+  const { ports, web, begin, exit, pass } = await startWeb(ALWAYS);
+  await exit(3);
+  const waiting = web.status();
+  assert.deepEqual(
+    [waiting.status, waiting.detail, waiting.exit_code, waiting.reason, waiting.ended_by, waiting.restarts],
+    ['Starting', 'waiting to be restarted', 3, 'exited', 'command', 1],
+  );
+  assert.equal(waiting.restarts_at, '2026-11-23T08:00:01.000Z');
+  assert.match(ports.reports.at(-1)!, /^warn: web: restart 1 in 1\.0 s, because: exit code 3$/);
+  await pass(999);
+  assert.equal(web.status().status, 'Starting');
+  assert.equal(ports.callsOf('web').filter((call) => call === 'launch').length, 1);
+  await pass(1);
+  await begin();
+  const { status, restarts, last_restart_reason, restarts_at } = web.status();
+  assert.deepEqual([status, restarts, last_restart_reason, restarts_at], ['Started', 1, 'exit code 3', null]);
+});
+
+test('what is stored of a service between two runs is how the last one ended, and that it is wanted up', async () => {
+  const { ports, exit } = await startWeb(ALWAYS);
+  await exit(3);
+  const { status, desired, restarts, restarts_in_row, last_restart_reason } = ports.documents.at(-1)!;
+  assert.deepEqual(
+    { status, desired, restarts, restarts_in_row, last_restart_reason },
+    {
+      status: { Stopped: { exit_code: 3 } },
+      ...{ desired: 'up', restarts: 1, restarts_in_row: 1, last_restart_reason: 'exit code 3' },
+    },
+  );
+});
+
+test('a stop between two runs ends the wait, and is stored', async () => {
+  const { ports, web, exit, pass } = await startWeb(ALWAYS);
+  await exit(3);
+  const { status, exit_code, desired } = await web.stop();
+  assert.deepEqual([status, exit_code, desired], ['Stopped', 3, 'down']);
+  assert.equal(ports.documents.at(-1)!.desired, 'down');
+  assert.equal(ports.clock.timers, 0);
+  await pass(100_000);
+  assert.equal(web.status().status, 'Stopped');
+});
+
+test('a start between two runs does not wait, and begins the count anew', async () => {
+  const { web, begin, exit } = await startWeb(ALWAYS);
+  await exit(3);
+  const started = web.start();
+  await begin();
+  const { status, restarts } = await started;
+  assert.deepEqual([status, restarts], ['Started', 0]);
+});
+
+test('a start whose service ends at once has succeeded when its command ran, and failed when it never did', async () => {
+  const { web, exit } = await startWeb(ALWAYS, () => {});
+  await exit(0);
+  const broken = new FakePorts();
+  broken.onPrepare = () => Promise.reject(new Error('no kernel'));
+  const definition = { ...web.definition, service: scriptService('db', 'true', ALWAYS) };
+  const db = new Supervisor(definition, broken);
+  await assert.rejects(db.start(), { code: 'StartFailed', message: 'no kernel' });
+  assert.deepEqual([db.status().status, db.status().error], ['Starting', 'no kernel'], 'it is tried again');
+  await db.stop();
+});
+
+test('when the daemon ends, a service ends without being wanted down, also between two runs', async () => {
+  const running = await startWeb(ALWAYS);
+  const suspended = running.web.suspend();
+  await settle();
+  await running.exit(0);
+  assert.deepEqual([(await suspended).status, running.web.status().desired], ['Stopped', 'up']);
+  assert.equal(running.ports.clock.timers, 0);
+  const waiting = await startWeb(ALWAYS);
+  await waiting.exit(3);
+  const { status, desired } = await waiting.web.suspend();
+  assert.deepEqual([status, desired], ['Stopped', 'up']);
+  assert.equal(waiting.ports.clock.timers, 0);
+});
+
+test('a health check is asked at once, then at its interval, and its verdict is shown', async () => {
+  const { ports, web, vm, pass } = await startWeb({ healthcheck: CHECK }, (world) => {
+    world.probeResults.push(BAD, OK, BAD, BAD);
+  });
+  const verdict = () => [web.status().health, web.status().health_detail];
+  assert.deepEqual(verdict(), ['starting', 'connection refused']);
+  await pass(10_000);
+  assert.deepEqual(verdict(), ['healthy', 'connected']);
+  await pass(10_000);
+  assert.deepEqual(verdict(), ['healthy', 'connection refused']);
+  await pass(10_000);
+  assert.deepEqual(verdict(), ['unhealthy', 'connection refused']);
+  assert.equal(web.status().status, 'Started', 'it was not asked to be restarted');
+  assert.equal(ports.callsOf('web').filter((call) => call === 'probe tcp').length, 4);
+  vm().end();
+  await web.ended();
+  assert.equal(ports.clock.timers, 0);
+});
+
+test('a probe that is under way when the service ends says nothing any more', async () => {
+  const { ports, web, exit } = await startWeb({ healthcheck: CHECK });
+  assert.equal(ports.callsOf('web').at(-1), 'probe tcp');
+  await exit(0);
+  assert.deepEqual([web.status().status, web.status().health], ['Stopped', null]);
+  assert.equal(ports.clock.timers, 0);
+});
+
+test('an unhealthy service is stopped in order and started again where that is wanted', async () => {
+  const { ports, web, begin, exit, pass } = await startWeb(
+    { healthcheck: { ...CHECK, retries: 1 }, on_unhealthy: 'restart' },
+    (world) => world.probeResults.push(BAD, OK),
+  );
+  assert.deepEqual([web.status().status, web.status().reason], ['Stopping', 'unhealthy']);
+  assert.equal(ports.callsOf('web').at(-1), 'signal SIGTERM');
+  await exit(143);
+  assert.equal(web.status().last_restart_reason, 'it was unhealthy: connection refused');
+  await pass(1000);
+  await begin();
+  assert.deepEqual([web.status().status, web.status().health], ['Started', 'healthy']);
+});
+
+test('a line that matches makes a service healthy; one of an earlier run does not', async () => {
+  const healthcheck: HealthCheck = { ...CHECK, probe: { type: 'log_line', pattern: 'ready' } };
+  const { ports, web, begin, exit, pass } = await startWeb({ ...ALWAYS, healthcheck });
+  assert.equal(web.status().health, 'starting');
+  ports.lines.get('web')!();
+  await settle();
+  assert.equal(web.status().health, 'healthy');
+  assert.equal(ports.clock.timers, 0, 'it is not looked for again');
+  await exit(0);
+  assert.equal(ports.lines.size, 0);
+  await pass(1000);
+  await begin();
+  assert.equal(web.status().health, 'starting');
+});
+
+test('a service above its memory is restarted', async () => {
+  const restart = { ...DEFAULT_RESTART_SETTINGS, max_memory_bytes: 100 * 2 ** 20 };
+  const { ports, web, exit } = await startWeb({ restart });
+  for (let sample = 0; sample < 3; sample += 1) {
+    ports.samples.get('web')!({ ...NO_METRICS, memory_usage: 200 * 2 ** 20 });
+    await settle();
+  }
+  assert.deepEqual([web.status().status, web.status().reason], ['Stopping', 'max-memory']);
+  await exit(143);
+  assert.equal(web.status().last_restart_reason, 'it had 200 MiB of memory, above its max_memory of 100 MiB');
+});
+
+test('a VM that went away is shown with what it said last, and with the panic of its guest', async () => {
+  const { web, vm } = await startWeb({}, (world) => {
+    world.consoleLines.push('a line', '[    2.1] Kernel panic - not syncing: Attempted to kill init!');
+  });
+  vm().end({ code: 0, signal: null });
+  const { status, reason, error, last_lines } = await web.ended();
+  assert.deepEqual([status, reason, last_lines.length], ['Failed', 'guest-panic', 2]);
+  assert.match(error!, /the guest's kernel panicked: Kernel panic - not syncing: Attempted to kill init!/);
+});
+
+test('the rung that ended a service is shown', async () => {
+  const { web, vm, pass } = await startWeb({ stop_timeout_ms: 5000, stop_signal: 'SIGINT' });
+  const stopped = web.stop();
+  await settle();
+  await pass(5000);
+  vm().end({ code: 0, signal: null });
+  const { ended_by, exit_code, reason } = await stopped;
+  assert.deepEqual([ended_by, exit_code, reason], ['vm_sigterm', null, 'stopped']);
+});
+
+test('a command that could not be run is tried again where its policy says so', async () => {
+  const { ports, web, exit, pass } = await startWeb(ALWAYS);
+  await exit(0);
+  await pass(1000);
+  const vm = ports.vms.get('web')!;
+  vm.emit({ type: 'job-failed', error: 'command not found: nginx' });
+  await settle();
+  await pass(RELEASE_TIMEOUT_MS);
+  vm.end();
+  await settle();
+  assert.deepEqual([web.status().status, web.status().error], ['Starting', 'command not found: nginx']);
+  assert.equal(web.status().reason, 'command-failed');
+});
