@@ -1,5 +1,6 @@
 /** What is wrong in a config, as the reader of the file sees it: file, line, column. */
 import { MonocoreError } from '../errors.ts';
+import { maskControls } from '../terminal-text.ts';
 
 /** One fault of a config file. Plain JSON: the `details` of a `ConfigInvalid` error are an array of these. */
 export interface Problem {
@@ -27,15 +28,11 @@ export interface Problem {
 export function formatProblem(problem: Problem): string {
   const { file, line, column, path, message, expected } = problem;
   const where = path === '' ? `${file}:${line}:${column}` : `${file}:${line}:${column}: ${path}`;
-  const headline = mask(`${where}: ${message}${expected === null ? '' : ` (expected ${expected})`}`);
+  const headline = maskControls(`${where}: ${message}${expected === null ? '' : ` (expected ${expected})`}`);
   if (problem.source === '') return headline;
-  const source = mask(problem.source);
+  const source = maskControls(problem.source);
   const indent = source.slice(0, column - 1).replace(/[^\t]/g, ' ');
   return `${headline}\n${source}\n${indent}^`;
-}
-
-function mask(text: string): string {
-  return text.replace(/[^\P{Cc}\t]/gu, '\uFFFD');
 }
 
 /** The error for a config that was read but does not fit; `problems` is in order of position and not empty. */

@@ -1,5 +1,6 @@
 /** What became of each service in a command. */
 import type { ServiceOutcome } from '../../protocol/control.ts';
+import { maskControls } from '../../terminal-text.ts';
 import type { Colors } from '../terminal.ts';
 import { progressText } from './status-text.ts';
 
@@ -26,8 +27,11 @@ export function renderFailures(verb: Verb, outcomes: readonly ServiceOutcome[], 
   return outcomes
     .filter(({ outcome }) => outcome === 'failed')
     .map(({ service, error, last_lines }) => {
-      const lines = [`${colors.red('monocore:')} ${service.name} could not be ${PARTICIPLES[verb]}: ${error}`];
-      if (last_lines.length > 0) lines.push('  it printed last:', ...last_lines.map((line) => `    ${line}`));
+      const what = maskControls(`${service.name} could not be ${PARTICIPLES[verb]}: ${error}`);
+      const lines = [`${colors.red('monocore:')} ${what}`];
+      if (last_lines.length > 0) {
+        lines.push('  it printed last:', ...last_lines.map((line) => `    ${maskControls(line)}`));
+      }
       return `${lines.join('\n')}\n`;
     })
     .join('');

@@ -4,6 +4,7 @@ import Table from 'cli-table3';
 import type { ServiceStatus } from '../../protocol/service.ts';
 import { formatDuration, formatSize } from '../../units.ts';
 import type { Colors } from '../terminal.ts';
+import { renderRemarks } from './remarks.ts';
 import { paintStatus, statusLabel } from './status-text.ts';
 
 const COLUMNS = [
@@ -41,7 +42,7 @@ export interface TableOptions {
   readonly columns: number;
 }
 
-/** The table, then the errors of failed services and a line for those without VM. Ends in a newline. */
+/** The table, then a line for services without VM and what else is to be said of services. Ends in a newline. */
 export function renderStatusTable(services: readonly ServiceStatus[], options: TableOptions): string {
   const rows = services.map((service) => renderRow(service, options));
   let lines = renderLines(rows, '  ', options.colors);
@@ -51,10 +52,15 @@ export function renderStatusTable(services: readonly ServiceStatus[], options: T
   if (services.some(({ isolation }) => isolation === 'none')) {
     lines.push('', `${NO_VM_MARK} a plain process of this host, not a VM (isolation = "none")`);
   }
-  const failed = services.filter(({ error }) => error !== null);
-  if (failed.length > 0) lines.push('');
-  for (const { name, error } of failed) lines.push(`${options.colors.red(name)}: ${error}`);
+  const remarks = services.flatMap((service) =>
+    renderRemarks(service, options.now).map((remark) => `${paintName(service, options.colors)}: ${remark}`),
+  );
+  if (remarks.length > 0) lines.push('', ...remarks);
   return `${lines.join('\n')}\n`;
+}
+
+function paintName(service: ServiceStatus, { red, yellow }: Colors): string {
+  return service.error === null ? yellow(service.name) : red(service.name);
 }
 
 function renderLines(rows: readonly string[][], gap: string, colors: Colors): string[] {

@@ -2,10 +2,13 @@
 import type { ServiceStatus, StatusName } from '../../protocol/service.ts';
 import type { Colors } from '../terminal.ts';
 
-/** `Started`, `Stopped (3)`, `Stopped (SIGKILL)`. */
-export function statusLabel({ status, exit_code, signal }: ServiceStatus): string {
+/** `Started`, `Started (unhealthy)`, `Restarting`, `Stopped (3)`, `Stopped (SIGKILL)`, `Stopped (out of memory)`. */
+export function statusLabel(service: ServiceStatus): string {
+  const { status, exit_code, signal, health, restarts_at, reason } = service;
+  if (restarts_at !== null) return 'Restarting';
+  if (status === 'Started' && health !== null) return `${status} (${health})`;
   if (status !== 'Stopped') return status;
-  const end = exit_code ?? signal;
+  const end = reason === 'out-of-memory' ? 'out of memory' : (exit_code ?? signal);
   return end === null ? status : `${status} (${end})`;
 }
 
@@ -26,7 +29,7 @@ export function paintStatus(service: ServiceStatus, text: string, colors: Colors
   const paint: Record<StatusName, Colors['green']> = {
     Unstarted: colors.dim,
     Starting: colors.yellow,
-    Started: colors.green,
+    Started: service.health === 'unhealthy' ? colors.red : colors.green,
     Stopping: colors.yellow,
     Stopped: service.exit_code ? colors.yellow : colors.dim,
     Failed: colors.red,

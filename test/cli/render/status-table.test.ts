@@ -58,7 +58,7 @@ test('what is not known is a dash', () => {
 
 test('short values fit a terminal of 80 columns', () => {
   const lines = render([makeService(), makeService({ name: 'db', isolation: 'none', restarts: 12 })], 80);
-  assert.equal(lines.length, 5);
+  assert.equal(lines.length, 7);
   assert.ok(Math.max(...lines.map((line) => line.length)) <= 80, lines.join('\n'));
 });
 
@@ -79,6 +79,39 @@ test('a service that ended shows its exit code or signal, and no age', () => {
 test('the error of a failed service stands beneath the table', () => {
   const lines = render([makeService({ status: 'Failed', error: 'the guest did not boot in 60 s' }), makeService()]);
   assert.deepEqual(lines.slice(3), ['', 'web: the guest did not boot in 60 s']);
+});
+
+test('a service that waits to be restarted says when and why, and how its last run ended', () => {
+  const waiting = makeService({
+    ...{ status: 'Starting', pid: null, exit_code: 3, restarts: 4, last_restart_reason: 'exit code 3' },
+    restarts_at: '2026-11-23T08:03:13.000Z',
+  });
+  const lines = render([waiting]);
+  assert.equal(cells(lines[1])[5], 'Restarting');
+  assert.deepEqual(lines.slice(2), ['', 'web: restart 4 is due, next in 8s; the last end: exit code 3']);
+});
+
+test('health stands with the status, and what is wrong beneath the table', () => {
+  const lines = render([
+    makeService({ health: 'healthy', health_detail: 'connected' }),
+    makeService({ name: 'db', health: 'unhealthy', health_detail: 'connection refused' }),
+    makeService({ name: 'cron', log_stalled: 'stdout: ENOSPC', restarts: 1, last_restart_reason: 'exit code 3' }),
+  ]);
+  assert.deepEqual([cells(lines[1])[5], cells(lines[2])[5]], ['Started (healthy)', 'Started (unhealthy)']);
+  assert.deepEqual(lines.slice(4), [
+    '',
+    'db: unhealthy: connection refused',
+    'cron: what it prints cannot be written: stdout: ENOSPC',
+    'cron: restarted once; the last end: exit code 3',
+  ]);
+});
+
+test('a service that ended in an odd way shows what its VM said last', () => {
+  const ended = { status: 'Stopped', pid: null, exit_code: 137, reason: 'out-of-memory' } as const;
+  const lines = render([makeService({ ...ended, last_lines: ['one', 'two', 'three', 'four', 'five', 'six\x1b[2J'] })]);
+  assert.equal(cells(lines[1])[5], 'Stopped (out of memory)');
+  assert.equal(lines[3], 'web: the guest was out of memory and killed its command');
+  assert.deepEqual(lines.slice(4), ['    two', '    three', '    four', '    five', '    six\uFFFD[2J']);
 });
 
 test('a service without VM is marked, shows no size of a VM, and the mark is explained', () => {
