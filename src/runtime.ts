@@ -27,6 +27,8 @@ export interface RuntimeOptions {
   readonly report?: Report;
   /** Threads that share the log streams; 1 by default. */
   readonly logWorkers?: number;
+  /** See `LifecyclePorts.onStep`. */
+  readonly onStep?: NonNullable<OrchestratorPorts['onStep']>;
 }
 
 /** The opened parts of a home. Main thread. */
@@ -36,6 +38,7 @@ export class Runtime implements OrchestratorPorts {
   readonly concurrentBoots = availableParallelism();
   readonly paths: HomePaths;
   readonly report: Report;
+  readonly onStep: NonNullable<OrchestratorPorts['onStep']>;
   readonly store: FileStateStore;
   readonly jobs = new JobPool();
   readonly logs: LogThread;
@@ -49,9 +52,11 @@ export class Runtime implements OrchestratorPorts {
   readonly #unlock: () => void;
   readonly #keeper: LogKeeper;
 
-  private constructor(paths: HomePaths, report: Report, logWorkers: number, unlock: () => void) {
+  private constructor(paths: HomePaths, options: RuntimeOptions, unlock: () => void) {
+    const { report = () => {}, logWorkers = 1, onStep = () => {} } = options;
     this.paths = paths;
     this.report = report;
+    this.onStep = onStep;
     this.#unlock = unlock;
     this.store = new FileStateStore(paths);
     const runJob = <J extends Job>(job: J) => this.jobs.run(job);
@@ -76,8 +81,7 @@ export class Runtime implements OrchestratorPorts {
   static async open(options: RuntimeOptions = {}): Promise<Runtime> {
     const paths = new HomePaths(resolveHome(options.home));
     await makeHome(paths);
-    const { report = () => {}, logWorkers = 1 } = options;
-    const runtime = new Runtime(paths, report, logWorkers, await lockHome(paths.home));
+    const runtime = new Runtime(paths, options, await lockHome(paths.home));
     try {
       await Promise.all([runtime.logs.start(), runtime.metrics.thread.start()]);
       const { left, ended, broken } = await runtime.store.loadAll();

@@ -24,10 +24,15 @@ export interface TestRuntime {
   close(): Promise<void>;
 }
 
-/** Opens a runtime on a new home. */
-export async function openTestRuntime(): Promise<TestRuntime> {
+/** Makes a home with a kernel for its guests. */
+export function makeRuntimeHome(): string {
   const home = mkdtempSync(join(tmpdir(), TEMP_PREFIX));
   shareKernel(home);
+  return home;
+}
+
+/** Opens a runtime, on a new home unless told. */
+export async function openTestRuntime(home: string = makeRuntimeHome()): Promise<TestRuntime> {
   const reports: string[] = [];
   const runtime = await Runtime.open({ home, report: (_level, message) => reports.push(message) });
   const orchestrator = await Orchestrator.open(runtime);
