@@ -38,7 +38,7 @@ export const IsolationSchema = v.picklist(['vm', 'none']);
 export type Isolation = v.InferOutput<typeof IsolationSchema>;
 
 /** Signals that may ask a command to end: see signal(7) for those whose default is to end a process. */
-export const StopSignalSchema = v.picklist(['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGKILL']);
+export const StopSignalSchema = v.picklist(['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2']);
 export type StopSignal = v.InferOutput<typeof StopSignalSchema>;
 
 /** A forwarded port: `host` on the group's address (127.0.0.1 without group) to `guest`. TCP. */
