@@ -143,14 +143,18 @@ function addServiceCommands(program: Command, run: Run): void {
 
 function addDaemonCommands(program: Command, run: Run): void {
   const daemon = program.command('daemon').description('the process that runs the services');
+  const logLevel = () =>
+    new Option('--log-level <level>', "how much the daemon's own log says").choices(LOG_LEVELS).default('info');
+  const logWorkers = () =>
+    new Option('--log-workers <n>', 'threads that write logs').argParser(parseThreadsOption).default(1);
+  const leaveRunning = () => new Option('--leave-running', 'leave the services running at a signal');
 
   daemon
     .command('run')
     .description('run the daemon in the foreground, for systemd and the like')
-    .addOption(
-      new Option('--log-level <level>', "how much the daemon's own log says").choices(LOG_LEVELS).default('info'),
-    )
-    .option('--log-workers <n>', 'threads that write logs', parseThreadsOption, 1)
+    .addOption(logLevel())
+    .addOption(logWorkers())
+    .addOption(leaveRunning())
     .addOption(new Option('--background', 'report a failed start in a form for programs').hideHelp())
     .action(
       run<import('./commands/daemon-run.ts').DaemonRunOptions>(async (context, _names, options) => {
