@@ -175,6 +175,33 @@ function addDaemonCommands(program: Command, run: Run): void {
     );
 
   daemon
+    .command('restart')
+    .description('replace the daemon by this version of monocore; its services run on')
+    .action(
+      run(async (context) => {
+        const { daemonRestart } = await import('./commands/daemon-restart.ts');
+        return daemonRestart(context);
+      }),
+    );
+
+  daemon
+    .command('install')
+    .description('write a systemd unit that runs the daemon')
+    .addOption(new Option('--user', 'for your own services (default, except for root)').conflicts('system'))
+    .option('--system', 'for the host (default for root)')
+    .option('--print', 'print the unit and write nothing')
+    .option('--force', 'overwrite a unit that monocore has not written')
+    .addOption(logLevel())
+    .addOption(logWorkers())
+    .addOption(leaveRunning())
+    .action(
+      run<import('./commands/daemon-install.ts').DaemonInstallOptions>(async (context, _names, options) => {
+        const { daemonInstall } = await import('./commands/daemon-install.ts');
+        return daemonInstall(context, options);
+      }),
+    );
+
+  daemon
     .command('status')
     .description('print what the daemon is')
     .option('--json', 'print JSON')
