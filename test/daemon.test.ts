@@ -17,8 +17,10 @@ import { defer, makeTempDir } from './helpers/temp.ts';
 
 const EVERYTHING = { names: [], group: null };
 const ONE_HOUR_MS = 3600e3;
-/** A command that only SIGKILL ends. */
-const STUBBORN = "trap '' TERM INT; while :; do sleep 0.1; done";
+/** A command that a killed shell leaves nothing of. */
+const IDLE = 'while :; do sleep 0.1; done';
+/** One that only SIGKILL ends. */
+const STUBBORN = `trap '' TERM INT; ${IDLE}`;
 
 /** A daemon in the foreground that answers. */
 interface TestDaemon {
@@ -83,7 +85,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     const daemon = await runDaemon(t);
     const { home } = daemon;
     await daemon.start(
-      plainService(home, 'polite', 'sleep 1000'),
+      plainService(home, 'polite', IDLE),
       plainService(home, 'stubborn', STUBBORN, { stop_timeout_ms: ONE_HOUR_MS }),
     );
     daemon.signal(signal);
@@ -100,7 +102,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 test('SIGTERM to a daemon that is to leave its services running does so, however often', async (t) => {
   const daemon = await runDaemon(t, { args: ['--leave-running'] });
   const { home } = daemon;
-  await daemon.start(plainService(home, 'web', 'sleep 1000'));
+  await daemon.start(plainService(home, 'web', IDLE));
   const { pid } = await statusOf(daemon, 'web');
   daemon.signal('SIGTERM');
   daemon.signal('SIGTERM');
@@ -162,7 +164,7 @@ test('a daemon with a log worker that hangs gives no sign of life until it works
   defer(t, () => disk.thaw());
   await manager.until('WATCHDOG=1');
   const go = join(home, 'go');
-  await daemon.start(plainService(home, 'web', `until [ -e ${go} ]; do sleep 0.1; done; echo a line; sleep 1000`));
+  await daemon.start(plainService(home, 'web', `until [ -e ${go} ]; do sleep 0.1; done; echo a line; ${IDLE}`));
   disk.freeze();
   writeFileSync(go, '');
   const log = join(home, 'log', 'monocore.1.log');

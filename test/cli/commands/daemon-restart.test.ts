@@ -26,7 +26,7 @@ async function prepare(t: TestContext) {
   const client = new DaemonClient(paths.socket);
   const run = (...args: string[]): Promise<CliResult> => runCli(['--home', home, ...args]);
   const config = join(home, 'monocore.toml');
-  const script = `: ${home}; sleep 1000`;
+  const script = `: ${home}; while :; do sleep 0.1; done`;
   await writeFile(
     config,
     `[[service]]\nname = "web"\nisolation = "none"\ncommand = "/bin/sh"\nargs = ["-c", "${script}"]\n`,
