@@ -1,14 +1,20 @@
 #!/usr/bin/env bash
-# Gets the log shippers that test/e2e/shippers.test.ts runs: rsyslog and syslog-ng. Says nothing and takes no time when
-# they are there.
+# Gets the programs that only tests run: the log shippers rsyslog and syslog-ng, and the tools of systemd where the host
+# has none. Says nothing and takes no time when they are there.
 #
-# On Debian and Ubuntu the packages are not installed but unpacked into the home's test-packages/: each conflicts with
-# the other, and installing one would replace and stop the syslog service of the host. Elsewhere the programs of the
-# host are used, and the script says what to install.
+# On Debian and Ubuntu the packages are not installed but unpacked into the home's test-packages/: the shippers conflict
+# with each other, and installing one would replace and stop the syslog service of the host. Elsewhere the programs of
+# the host are used, and the script says what to install.
 set -euo pipefail
 
-readonly packages=(rsyslog syslog-ng-core)
-readonly programs=(rsyslogd syslog-ng)
+packages=(rsyslog syslog-ng-core)
+programs=(rsyslogd syslog-ng)
+# The host's go with the host's libraries.
+if ! command -v systemd-notify >/dev/null || ! command -v systemd-analyze >/dev/null; then
+  packages+=(systemd)
+  programs+=(systemd-notify systemd-analyze)
+fi
+readonly packages programs
 home=${MONOCORE_HOME:-$HOME/.monocore}
 folder=$home/test-packages
 
@@ -49,22 +55,23 @@ download() {
   needed_packages | sort -u | (cd "$1" && xargs apt-get download "${options[@]}")
 }
 
-# Writes bin/$2 into the folder $1: a script that runs sbin's $2 out of the unpacked packages, with the arguments $3
-# before its own. They may name $root.
+# Writes bin/$2 into the folder $1: a script that runs that program out of the unpacked packages, with the arguments $3
+# before its own. They may name $root. systemd-analyze finds the units of the package.
 write_launcher() {
   cat >"$1/bin/$2" <<SCRIPT
 #!/bin/sh
 root=\$(cd "\$(dirname "\$0")/../root" && pwd) || exit
-LD_LIBRARY_PATH=$(cd "$1/root" && find . -name 'lib*.so.[0-9]*' -printf '$root/%P\n' | sed 's|/[^/]*$||' | sort -u |
-    paste -s -d :)
-export LD_LIBRARY_PATH
-exec "\$root/usr/sbin/$2" $3 "\$@"
+LD_LIBRARY_PATH=$(cd "$1/root" && find . \( -name 'lib*.so.[0-9]*' -o -name 'libsystemd-*.so' \) -printf '$root/%P\n' |
+    sed 's|/[^/]*$||' | sort -u | paste -s -d :)
+SYSTEMD_UNIT_PATH=\${SYSTEMD_UNIT_PATH:-\$root/lib/systemd/system:\$root/usr/lib/systemd/system}
+export LD_LIBRARY_PATH SYSTEMD_UNIT_PATH
+exec "\$root/$(folder_of "$1" "bin/$2")/$2" $3 "\$@"
 SCRIPT
   chmod 0755 "$1/bin/$2"
 }
 
-# Path below root/ of the folder that has the file $2, in the folder $1.
-folder_of() { (cd "$1/root" && find . -name "$2" -printf '%P\n' -quit) | xargs -r dirname; }
+# Path below root/ of the folder that has the file whose path ends in $2, in the folder $1.
+folder_of() { (cd "$1/root" && find . -path "*$2" -printf '%P\n' -quit) | xargs -r dirname; }
 
 fetch_programs() {
   mkdir -p "$home"
@@ -84,11 +91,16 @@ fetch_programs() {
   for package in "$unpacked"/debs/*.deb; do dpkg-deb -x "$package" "$unpacked/root"; done
   rm -r "$unpacked/debs"
   # shellcheck disable=SC2016 # the launcher's $root
-  write_launcher "$unpacked" rsyslogd "-M \"\$root/$(folder_of "$unpacked" imfile.so)\""
+  write_launcher "$unpacked" rsyslogd "-M \"\$root/$(folder_of "$unpacked" /imfile.so)\""
   # shellcheck disable=SC2016
-  write_launcher "$unpacked" syslog-ng "--module-path=\"\$root/$(folder_of "$unpacked" libaffile.so)\""
+  write_launcher "$unpacked" syslog-ng "--module-path=\"\$root/$(folder_of "$unpacked" /libaffile.so)\""
   "$unpacked/bin/rsyslogd" -v >/dev/null || die 'the rsyslogd of the package does not run here'
   "$unpacked/bin/syslog-ng" --version >/dev/null || die 'the syslog-ng of the package does not run here'
+  if [[ " ${programs[*]} " == *' systemd-notify '* ]]; then
+    write_launcher "$unpacked" systemd-notify ''
+    write_launcher "$unpacked" systemd-analyze ''
+    "$unpacked/bin/systemd-analyze" --version >/dev/null || die 'the systemd-analyze of the package does not run here'
+  fi
   rm -rf "$folder"
   mv -T "$unpacked" "$folder"
   trap - EXIT
@@ -98,5 +110,5 @@ have_programs "$folder/bin" && exit
 if is_debian; then
   fetch_programs
 elif ! have_programs "$PATH:/usr/sbin:/sbin"; then
-  die 'the tests need rsyslogd (with imfile) and syslog-ng: install both, or run them on Debian or Ubuntu'
+  die "the tests need ${programs[*]} (rsyslogd with imfile): install them, or run the tests on Debian or Ubuntu"
 fi

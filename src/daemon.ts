@@ -1,15 +1,19 @@
 /** The daemon of one home: builds the parts, serves until told to end, ends them in order. */
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { isoTime } from './clock.ts';
+import { type End, listenForEnd } from './daemon-ending.ts';
 import { openDaemonLog } from './daemon-log.ts';
-import { errorText } from './errors.ts';
+import { ServiceNotifier, takeNotifySocket } from './daemon-notify.ts';
+import { errorCode, errorText } from './errors.ts';
 import { Orchestrator } from './lifecycle/orchestrator.ts';
 import type { Report } from './lifecycle/ports.ts';
 import { packageVersion } from './package-info.ts';
 import type { ApiThreadApi } from './protocol/api.ts';
-import type { ControlApi, DaemonStatus, LogLevel } from './protocol/control.ts';
+import type { ControlApi, DaemonSettings, DaemonStatus, LogLevel } from './protocol/control.ts';
+import type { LogQuery } from './protocol/logs.ts';
 import { Runtime } from './runtime.ts';
 import { expose, transfer } from './threads/comlink.ts';
+import { readLogs } from './threads/log-reading.ts';
 import { ThreadService } from './threads/service.ts';
 
 /** How to run it. */
@@ -22,25 +26,34 @@ export interface DaemonOptions {
   readonly background: boolean;
   /** Threads that share the log streams; 1 by default. */
   readonly logWorkers?: number;
+  /** A signal ends the daemon without its services; with them by default. */
+  readonly leaveRunning?: boolean;
 }
 
-/** How the daemon is to end. */
-interface End {
-  /** VMs run on without it. */
-  readonly leaveRunning: boolean;
-}
+/** Asks for no record at all, and is served like any other query. */
+const NOTHING: LogQuery = { services: [], streams: [], tail: 0, follow: false };
 
-/** The parts that only the daemon has: the orchestrator of everybody's services, and the api thread. */
+/** What only the daemon has: the orchestrator of everybody's services, the api thread, a service manager's ear. */
 class Daemon {
   readonly #runtime: Runtime;
   readonly #orchestrator: Orchestrator;
+  readonly #settings: DaemonSettings;
+  readonly #notifier: ServiceNotifier | null;
   readonly #api: ThreadService<ApiThreadApi>;
   readonly #startedAtMs = Date.now();
 
-  constructor(runtime: Runtime, orchestrator: Orchestrator, requestEnd: (end: End) => void) {
+  constructor(
+    runtime: Runtime,
+    orchestrator: Orchestrator,
+    settings: DaemonSettings,
+    notifier: ServiceNotifier | null,
+    requestEnd: (end: End) => void,
+  ) {
     const { report } = runtime;
     this.#runtime = runtime;
     this.#orchestrator = orchestrator;
+    this.#settings = settings;
+    this.#notifier = notifier;
     this.#api = new ThreadService<ApiThreadApi>({
       entry: 'api',
       data: () => {
@@ -52,20 +65,33 @@ class Daemon {
       onReady: (api) => api.listen(),
       onDeath: (error) => report('error', `${error.message}; it is started again`),
     });
-    this.#orchestrator.on('event', (event) => this.#api.tell((api) => api.publish(event)));
+    this.#orchestrator.on('event', (event) => {
+      this.#api.tell((api) => api.publish(event));
+      this.#notifier?.status(this.#summary());
+    });
     runtime.onLogsRestarted = () => {
       const port = this.#openLogs();
       this.#api.tell((api) => api.connectLogs(transfer(port, [port])));
     };
   }
 
+  /** Answers from now on. What earlier daemons left is taken over by then. */
   async start(): Promise<void> {
     await this.#api.start();
+    this.#notifier?.ready(this.#summary());
   }
 
   /** Stops the services unless they are to be left, then refuses new work and ends the threads. */
   async end({ leaveRunning }: End): Promise<void> {
+    this.#notifier?.stopping(leaveRunning ? 'ending, services run on' : 'stopping all services');
     if (!leaveRunning) await this.#orchestrator.end();
+    await this.close();
+  }
+
+  /** Ends the threads; services run on. */
+  async close(): Promise<void> {
+    // Without threads there is nothing to be alive; what is left takes a moment.
+    await this.#notifier?.close();
     await this.#api.stop((api) => api.close());
     await this.#runtime.close();
   }
@@ -83,7 +109,15 @@ class Daemon {
       home: this.#runtime.paths.home,
       threads: [...this.#runtime.threads(), this.#api.status()],
       services: this.#orchestrator.services().length,
+      settings: this.#settings,
     };
+  }
+
+  /** For people. */
+  #summary(): string {
+    const services = this.#orchestrator.services();
+    const running = services.filter(({ pid }) => pid !== null).length;
+    return `${services.length} ${services.length === 1 ? 'service' : 'services'}, ${running} running`;
   }
 
   /** A port of the api thread to this one. */
@@ -124,51 +158,84 @@ function deferReports(): { report: Report; open: (sink: Report) => void } {
   };
 }
 
+/** Resolves when each log worker has served a reader: its thread works on what it is given. */
+async function checkLogWorkers({ logs }: Runtime): Promise<void> {
+  await Promise.all(
+    logs.workers.map(async (thread) => {
+      try {
+        await readLogs(await thread.ready(), NOTHING, () => {});
+      } catch (error) {
+        // That its folder cannot be read is an answer, too.
+        if (errorCode(error) !== 'Internal') throw error;
+      }
+    }),
+  );
+}
+
 /**
  * Runs the daemon until it is told to end: by `POST /v1/daemon/stop`, SIGTERM or SIGINT. A second signal shortens the
- * stop. Main thread of a process of its own.
+ * stop. In the foreground a service manager is told, see `daemon-notify.ts`; its variables are taken out of the
+ * environment in any case. Main thread of a process of its own.
  *
  * @returns the exit code of the process
  * @throws MonocoreError `HomeUnusable`, `DaemonRunning`, `ThreadDied` when it cannot start
  */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
+  const { background, leaveRunning = false } = options;
   const reports = deferReports();
-  // The home is locked first: a daemon that is refused must not touch the log of the one that runs.
-  const { home, logWorkers = 1 } = options;
-  const runtime = await Runtime.open({ home, report: reports.report, logWorkers });
-  const log = await openDaemonLog({ file: runtime.paths.daemonLog, level: options.logLevel });
-  reports.open((level, message, data = {}) => log.logger[level](data, message));
-  process.on('uncaughtExceptionMonitor', (error) => log.fatal(error));
-
-  let requestEnd: (end: End) => void = () => {};
-  const requested = new Promise<End>((resolve) => {
-    requestEnd = resolve;
+  const notifySocket = takeNotifySocket(process.env, process.pid);
+  let daemon: Daemon | null = null;
+  let isHurried = false;
+  // From the first moment on: by default a signal would end the process and leave services that it is to stop.
+  const ending = listenForEnd({
+    onSignal: { leaveRunning },
+    report: reports.report,
+    hurry() {
+      isHurried = true;
+      daemon?.hurry();
+    },
   });
-  const daemon = new Daemon(runtime, await Orchestrator.open(runtime), requestEnd);
-  let signals = 0;
-  const onSignal = (signal: NodeJS.Signals): void => {
-    signals += 1;
-    reports.report('info', `got ${signal}`);
-    if (signals > 1) daemon.hurry();
-    requestEnd({ leaveRunning: false });
-  };
-  process.on('SIGTERM', onSignal);
-  process.on('SIGINT', onSignal);
-
   try {
-    await daemon.start();
-    reports.report('info', `ready, version ${packageVersion()}`, { pid: process.pid, home: options.home });
-    if (!options.background) process.stderr.write(`monocore: the daemon of ${options.home} is ready\n`);
-    const end = await requested;
-    reports.report('info', end.leaveRunning ? 'ending; services run on' : 'ending with all services');
-    await daemon.end(end);
-    return 0;
-  } catch (error) {
-    reports.report('error', errorText(error), { err: error });
-    throw error;
+    // The home is locked first: a daemon that is refused must not touch the log of the one that runs.
+    const { home, logLevel, logWorkers = 1 } = options;
+    const runtime = await Runtime.open({ home, report: reports.report, logWorkers });
+    const log = await openDaemonLog({ file: runtime.paths.daemonLog, level: logLevel }).catch(async (error) => {
+      await runtime.close();
+      throw error;
+    });
+    reports.open((level, message, data = {}) => log.logger[level](data, message));
+    process.on('uncaughtExceptionMonitor', (error) => log.fatal(error));
+    // One in the background is nobody's service, whatever it has inherited.
+    const notifier =
+      notifySocket === null || background
+        ? null
+        : new ServiceNotifier({
+            socket: notifySocket,
+            clock: runtime.clock,
+            report: reports.report,
+            checkAlive: () => checkLogWorkers(runtime),
+          });
+    const settings = { log_level: logLevel, log_workers: logWorkers, background, leave_running: leaveRunning };
+    try {
+      daemon = new Daemon(runtime, await Orchestrator.open(runtime), settings, notifier, ending.request);
+      await daemon.start();
+      reports.report('info', `ready, version ${packageVersion()}`, { pid: process.pid, home });
+      if (!background) process.stderr.write(`monocore: the daemon of ${home} is ready\n`);
+      const end = await ending.requested;
+      reports.report('info', end.leaveRunning ? 'ending; services run on' : 'ending with all services');
+      const ended = daemon.end(end);
+      if (isHurried) daemon.hurry();
+      await ended;
+      return 0;
+    } catch (error) {
+      reports.report('error', errorText(error), { err: error });
+      // Its threads would keep the process alive.
+      await (daemon ?? runtime).close().catch(() => {});
+      throw error;
+    } finally {
+      await log.close();
+    }
   } finally {
-    process.off('SIGTERM', onSignal);
-    process.off('SIGINT', onSignal);
-    await log.close();
+    ending.release();
   }
 }

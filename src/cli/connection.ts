@@ -30,7 +30,7 @@ export async function connect(context: CliContext, policy: StartPolicy): Promise
   if (status.version !== version) {
     context.stderr.write(
       `monocore: note: the daemon is monocore ${status.version}, this is ${version}; to replace it while the ` +
-        'VMs keep running: monocore daemon stop --leave-running\n',
+        'VMs keep running: monocore daemon restart\n',
     );
   }
   return client;

@@ -1,13 +1,13 @@
-/** Starting the daemon when none runs. */
+/** The daemon's process: starting one when none runs, waiting for the end of one. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, fstatSync, mkdirSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { errorText, MonocoreError } from '../errors.ts';
 import { isSource, packageRoot } from '../package-info.ts';
-import type { DaemonStatus } from '../protocol/control.ts';
+import type { DaemonSettings, DaemonStatus } from '../protocol/control.ts';
 import type { ErrorReply } from '../protocol/http.ts';
 import { fromWireError } from '../protocol/wire-error.ts';
 import type { HomePaths } from '../state/paths.ts';
@@ -29,16 +29,29 @@ export interface DaemonCommand {
   readonly cwd: string;
 }
 
-/** This very program as a daemon. */
-export function ownDaemonCommand(home: string): DaemonCommand {
+/** This very program, without a command. */
+export function ownProgram(): Pick<DaemonCommand, 'execPath' | 'args'> {
   const bin = fileURLToPath(new URL(isSource ? './bin.ts' : './bin.js', import.meta.url));
+  return { execPath: process.execPath, args: [...process.execArgv, bin] };
+}
+
+/** This very program as a daemon in the background, with the settings of another one where there was one. */
+export function ownDaemonCommand(home: string, settings?: DaemonSettings): DaemonCommand {
+  const { execPath, args } = ownProgram();
   return {
-    execPath: process.execPath,
-    args: [...process.execArgv, bin, '--home', home, 'daemon', 'run', '--background'],
+    execPath,
+    args: [...args, '--home', home, 'daemon', 'run', '--background', ...(settings ? settingOptions(settings) : [])],
     // The daemon stays for long: it must not hold on to the caller's folder, which may be unmounted or deleted. From
     // the sources it needs a folder from which `--import tsx` resolves.
     cwd: isSource ? packageRoot : home,
   };
+}
+
+/** Options of `daemon run`. */
+export function settingOptions(settings: Omit<DaemonSettings, 'background'>): string[] {
+  const { log_level, log_workers, leave_running } = settings;
+  const options = ['--log-level', log_level, '--log-workers', String(log_workers)];
+  return leave_running ? [...options, '--leave-running'] : options;
 }
 
 /**
@@ -89,6 +102,36 @@ export async function askStatus(client: DaemonClient): Promise<DaemonStatus | nu
   } catch (error) {
     if (isDaemonAbsent(error)) return null;
     throw error;
+  }
+}
+
+/**
+ * Waits until the process is gone. The daemon removes its socket before it has ended, so that does not tell.
+ *
+ * @param timeoutMs without it, as long as the daemon takes: its services may have any time to stop
+ * @throws MonocoreError `CallTimeout`
+ */
+export async function waitForEnd(pid: number, timeoutMs = Number.POSITIVE_INFINITY): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  while (isRunning(pid)) {
+    if (performance.now() > deadline) {
+      throw new MonocoreError('CallTimeout', `the daemon, process ${pid}, has not ended in ${timeoutMs / 1000} s`);
+    }
+    await delay(POLL_INTERVAL_MS);
+  }
+}
+
+/**
+ * False for a zombie too: in a container whose first process does not wait for orphans, the daemon stays one. See
+ * proc_pid_stat(5) for the state after the closing parenthesis.
+ */
+function isRunning(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const state = stat[stat.lastIndexOf(')') + 2];
+    return state !== 'Z' && state !== 'X';
+  } catch {
+    return false;
   }
 }
 

@@ -143,14 +143,18 @@ function addServiceCommands(program: Command, run: Run): void {
 
 function addDaemonCommands(program: Command, run: Run): void {
   const daemon = program.command('daemon').description('the process that runs the services');
+  const logLevel = () =>
+    new Option('--log-level <level>', "how much the daemon's own log says").choices(LOG_LEVELS).default('info');
+  const logWorkers = () =>
+    new Option('--log-workers <n>', 'threads that write logs').argParser(parseThreadsOption).default(1);
+  const leaveRunning = () => new Option('--leave-running', 'leave the services running at a signal');
 
   daemon
     .command('run')
     .description('run the daemon in the foreground, for systemd and the like')
-    .addOption(
-      new Option('--log-level <level>', "how much the daemon's own log says").choices(LOG_LEVELS).default('info'),
-    )
-    .option('--log-workers <n>', 'threads that write logs', parseThreadsOption, 1)
+    .addOption(logLevel())
+    .addOption(logWorkers())
+    .addOption(leaveRunning())
     .addOption(new Option('--background', 'report a failed start in a form for programs').hideHelp())
     .action(
       run<import('./commands/daemon-run.ts').DaemonRunOptions>(async (context, _names, options) => {
@@ -167,6 +171,33 @@ function addDaemonCommands(program: Command, run: Run): void {
       run<{ leaveRunning?: boolean }>(async (context, _names, options) => {
         const { daemonStop } = await import('./commands/daemon-control.ts');
         return daemonStop(context, options);
+      }),
+    );
+
+  daemon
+    .command('restart')
+    .description('replace the daemon by this version of monocore; its services run on')
+    .action(
+      run(async (context) => {
+        const { daemonRestart } = await import('./commands/daemon-restart.ts');
+        return daemonRestart(context);
+      }),
+    );
+
+  daemon
+    .command('install')
+    .description('write a systemd unit that runs the daemon')
+    .addOption(new Option('--user', 'for your own services (default, except for root)').conflicts('system'))
+    .option('--system', 'for the host (default for root)')
+    .option('--print', 'print the unit and write nothing')
+    .option('--force', 'overwrite a unit that monocore has not written')
+    .addOption(logLevel())
+    .addOption(logWorkers())
+    .addOption(leaveRunning())
+    .action(
+      run<import('./commands/daemon-install.ts').DaemonInstallOptions>(async (context, _names, options) => {
+        const { daemonInstall } = await import('./commands/daemon-install.ts');
+        return daemonInstall(context, options);
       }),
     );
 

@@ -132,8 +132,23 @@ export function durationMs(minMs: number, maxMs: number) {
     v.union([v.number(), v.string()], mustBe('a number of seconds or a duration')),
     v.check((time) => timeoutMs(time) !== null, 'is not a duration'),
     v.transform((time) => timeoutMs(time)!),
-    v.minValue(minMs, `is shorter than ${formatDuration(minMs)}`),
+    v.minValue(minMs, minMs === 0 ? 'must not be negative' : `is shorter than ${formatLimit(minMs)}`),
     v.maxValue(maxMs, `is longer than ${formatDuration(maxMs)}`),
+  );
+}
+
+/** As `formatDuration`, which knows no fractions of a second. */
+function formatLimit(limitMs: number): string {
+  return limitMs < 1000 ? `${limitMs}ms` : formatDuration(limitMs);
+}
+
+/** A whole number within limits. */
+export function integer(min: number, max: number) {
+  return v.pipe(
+    v.number(mustBe('an integer')),
+    v.integer('must be a whole number'),
+    v.minValue(min, `must be at least ${min}`),
+    v.maxValue(max, `must be at most ${max}`),
   );
 }
 

@@ -4,6 +4,7 @@ import type { Config, Dependency, Service } from '../protocol/service.ts';
 import { parseDocument } from './document.ts';
 import type { Fault } from './fault.ts';
 import { checkFiles } from './files.ts';
+import { toHealthCheck } from './health-schema.ts';
 import { hostLimits } from './host.ts';
 import { locate } from './locate.ts';
 import { type HomeLogValues, toHomeLogSettings, toLogSettings } from './log-schema.ts';
@@ -11,7 +12,7 @@ import { type Outline, readOutline } from './outline.ts';
 import { configInvalid } from './problem.ts';
 import { readConfigText } from './read.ts';
 import type { GroupValues, ServiceValues, Surroundings } from './schema.ts';
-import { toDiskMib, toHealthCheck, toRestartSettings } from './supervision-schema.ts';
+import { toDiskMib, toRestartSettings } from './supervision-schema.ts';
 import { crossCheck } from './validate.ts';
 
 /**

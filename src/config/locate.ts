@@ -6,7 +6,7 @@ import { type AST, parseTOML } from 'toml-eslint-parser';
 import { type Fault, formatPath, type Path } from './fault.ts';
 import type { Problem } from './problem.ts';
 
-/** Longest path that is looked up. A fault has four parts at most (`service[0].envs.NAME`). */
+/** Longest path that is looked up. A fault has five parts at most (`service[0].healthcheck.exec[0]`). */
 const MAX_PATH_PARTS = 8;
 
 /** Where a path stands. Lines from 1, columns from 0, as the parser counts. */

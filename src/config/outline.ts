@@ -1,6 +1,7 @@
 /** The document as far as it could be understood: what the cross checks work on. */
-import type { Fault, Path } from './fault.ts';
-import { keyFault, valueFault } from './fault.ts';
+import type { Dependency } from '../protocol/supervision.ts';
+import { type Fault, keyFault, type Path, valueFault } from './fault.ts';
+import { healthCheckEntries, PROBE_KEYS } from './health-schema.ts';
 import { type HomeLogValues, homeLogEntries, logEntries } from './log-schema.ts';
 import {
   documentEntries,
@@ -12,7 +13,7 @@ import {
   serviceEntries,
   type Values,
 } from './schema.ts';
-import { healthCheckEntries, PROBE_KEYS } from './supervision-schema.ts';
+import { dependencyEntries, toDependency } from './supervision-schema.ts';
 import { readTable } from './table.ts';
 import { isTable, kindOf, type Table } from './value.ts';
 
@@ -65,16 +66,30 @@ const EMPTY: Table = Object.freeze(Object.create(null));
 
 /** Reads the tables in the table of a service. One that is no table was a fault already, and is passed over. */
 function readServiceTables({ path, table, values }: Declaration<Values<ServiceEntries>>) {
-  const { log, healthcheck, ...others } = values;
+  const { log, healthcheck, depends_on, ...others } = values;
   const logs = readTable(logEntries(), log ?? EMPTY, [...path, 'log']);
   const health = healthcheck && readHealthCheck(healthcheck, [...path, 'healthcheck']);
+  const dependencies = depends_on && readDependencies(depends_on, [...path, 'depends_on']);
   // Complete when there is no fault, see Declaration.values.
   const complete: Partial<ServiceValues> = {
     ...others,
     log: logs.values as ServiceValues['log'],
     healthcheck: health?.values as ServiceValues['healthcheck'],
+    ...(dependencies?.values ? { depends_on: dependencies.values } : {}),
   };
-  return { declaration: { path, table, values: complete }, faults: [...logs.faults, ...(health?.faults ?? [])] };
+  const faults = [...logs.faults, ...(health?.faults ?? []), ...(dependencies?.faults ?? [])];
+  return { declaration: { path, table, values: complete }, faults };
+}
+
+/** All elements by their index, or none: cross checks find an element in the file by its index. */
+function readDependencies(elements: readonly (string | Table)[], path: Path) {
+  const readings = elements.map((element, index) =>
+    typeof element === 'string'
+      ? { values: toDependency(element), faults: [] }
+      : readTable(dependencyEntries(), element, [...path, index]),
+  );
+  const faults = readings.flatMap((reading) => reading.faults);
+  return { values: faults.length === 0 ? readings.map(({ values }) => values as Dependency) : null, faults };
 }
 
 function readHealthCheck(table: Table, path: Path) {

@@ -4,11 +4,13 @@
  */
 import * as v from 'valibot';
 import { IsolationSchema } from '../protocol/service.ts';
+import type { Dependency } from '../protocol/supervision.ts';
 import { Envs } from './envs.ts';
 import * as field from './fields.ts';
+import type { HealthCheckValues } from './health-schema.ts';
 import type { HostLimits } from './host.ts';
 import type { LogValues } from './log-schema.ts';
-import { type HealthCheckValues, supervisionEntries } from './supervision-schema.ts';
+import { supervisionEntries } from './supervision-schema.ts';
 
 /** What the meaning of a config depends on, besides its text. */
 export interface Surroundings {
@@ -90,7 +92,8 @@ export function serviceEntries({ folder, host }: Surroundings) {
 
 export type GroupValues = Values<ReturnType<typeof groupEntries>>;
 /** With the keys of the tables in it in place of these as written. */
-export type ServiceValues = Omit<Values<ReturnType<typeof serviceEntries>>, 'log' | 'healthcheck'> & {
+export type ServiceValues = Omit<Values<ReturnType<typeof serviceEntries>>, 'log' | 'healthcheck' | 'depends_on'> & {
   readonly log: LogValues;
+  readonly depends_on: readonly Dependency[];
   readonly healthcheck: HealthCheckValues | undefined;
 };

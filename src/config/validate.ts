@@ -4,6 +4,7 @@ import { type Fault, formatPath, keyFault, type Path, quote, valueFault } from '
 import type { Declaration, Outline } from './outline.ts';
 import type { ServiceValues } from './schema.ts';
 import { closest } from './suggest.ts';
+import type { Table } from './value.ts';
 
 type ServiceDeclaration = Declaration<ServiceValues>;
 
@@ -47,9 +48,9 @@ function findUnknownGroup({ path, values }: ServiceDeclaration, groups: Readonly
 
 function findUnknownDependencies(services: readonly ServiceDeclaration[]): Fault[] {
   const names = namesOf(services);
-  return eachDependency(services).flatMap(({ path, from, to }) => {
-    if (to === from) return [valueFault(path, `${quote(to)} cannot depend on itself`)];
-    return names.has(to) ? [] : [unknownName(path, 'service', to, names)];
+  return eachDependency(services).flatMap(({ namePath, from, to }) => {
+    if (to === from) return [valueFault(namePath, `${quote(to)} cannot depend on itself`)];
+    return names.has(to) ? [] : [unknownName(namePath, 'service', to, names)];
   });
 }
 
@@ -65,10 +66,11 @@ function findDependencyCycles(services: readonly ServiceDeclaration[]): Fault[] 
   for (const { values } of services) {
     if (values.name !== undefined) edges.set(values.name, []);
   }
-  for (const { path, from, to } of eachDependency(services)) {
-    if (from === undefined || from === to) continue;
+  for (const { namePath, from, to } of eachDependency(services)) {
+    // One that is named for two conditions closes a cycle once.
+    if (from === undefined || from === to || paths.has(`${from} ${to}`)) continue;
     edges.get(from)?.push(to);
-    paths.set(`${from} ${to}`, path);
+    paths.set(`${from} ${to}`, namePath);
   }
   return findCycles(edges).map((cycle) => {
     const closing = paths.get(cycle.slice(-2).join(' ')) ?? [];
@@ -79,13 +81,16 @@ function findDependencyCycles(services: readonly ServiceDeclaration[]): Fault[] 
 /** Conditions that can never come true. */
 function findUnmetConditions(services: readonly ServiceDeclaration[]): Fault[] {
   const byName = new Map(services.map((service) => [service.values.name, service]));
-  return eachDependency(services).flatMap(({ path, to, condition }) => {
+  return eachDependency(services).flatMap(({ path, from, to, condition }) => {
     const { table, values } = byName.get(to) ?? {};
-    if (condition === 'healthy' && table && !Object.hasOwn(table, 'healthcheck')) {
-      return [valueFault(path, `${quote(to)} has no healthcheck, so it never is healthy`)];
+    if (from === to || !table || !values) return [];
+    if (condition === 'healthy' && !Object.hasOwn(table, 'healthcheck')) {
+      const message = `${quote(to)} has no healthcheck, so it never is healthy`;
+      return [valueFault([...path, 'condition'], message, `another condition, or a healthcheck of ${quote(to)}`)];
     }
-    if (condition === 'completed' && (values?.restart === 'always' || values?.restart === 'unless-stopped')) {
-      return [valueFault(path, `${quote(to)} is restarted whenever it ends, so it never is completed`)];
+    if (condition === 'completed' && (values.restart === 'always' || values.restart === 'unless-stopped')) {
+      const message = `${quote(to)} is restarted whenever it ends, so it never is completed`;
+      return [valueFault([...path, 'condition'], message, `another condition, or another restart of ${quote(to)}`)];
     }
     return [];
   });
@@ -95,29 +100,33 @@ function findUnmetConditions(services: readonly ServiceDeclaration[]): Fault[] {
 function findPointlessKeys({ path, table, values }: ServiceDeclaration): Fault[] {
   const faults: Fault[] = [];
   if (values.on_unhealthy === 'restart' && !Object.hasOwn(table, 'healthcheck')) {
-    faults.push(keyFault([...path, 'on_unhealthy'], 'has no effect without a healthcheck', 'a healthcheck'));
+    faults.push(keyFault([...path, 'on_unhealthy'], 'has no effect without a healthcheck', 'a healthcheck besides'));
   }
-  if (Object.hasOwn(table, 'max_restarts') && values.restart === 'no' && !restartsOtherwise(values)) {
-    faults.push(
-      keyFault([...path, 'max_restarts'], 'has no effect: the service is never restarted', 'a restart policy'),
-    );
+  if (!isNeverRestarted(table, values)) return faults;
+  for (const key of ['max_restarts', 'restart_reset'] as const) {
+    if (!Object.hasOwn(table, key) || values[key] === undefined) continue;
+    faults.push(keyFault([...path, key], 'has no effect: the service is never restarted', 'a restart policy besides'));
   }
   return faults;
 }
 
-function restartsOtherwise({ on_unhealthy, max_memory }: ServiceDeclaration['values']): boolean {
-  return on_unhealthy === 'restart' || max_memory !== undefined;
+/** Keys that are faulty may have been meant to restart it. */
+function isNeverRestarted(table: Table, values: ServiceDeclaration['values']): boolean {
+  return values.restart === 'no' && values.on_unhealthy === 'none' && !Object.hasOwn(table, 'max_memory');
 }
 
-/** Every element of every valid `depends_on`. */
+/**
+ * Every element of every valid `depends_on`; `namePath` is where it names the service, which in a table is not where it
+ * stands itself.
+ */
 function eachDependency(services: readonly ServiceDeclaration[]) {
-  return services.flatMap(({ path, values }) =>
-    (values.depends_on ?? []).map(({ service: to, condition }, index) => ({
-      path: [...path, 'depends_on', index],
-      from: values.name,
-      to,
-      condition,
-    })),
+  return services.flatMap(({ path: owner, table, values }) =>
+    (values.depends_on ?? []).map(({ service: to, condition }, index) => {
+      const path = [...owner, 'depends_on', index];
+      const written = (table.depends_on as readonly unknown[])[index];
+      const namePath = typeof written === 'string' ? path : [...path, 'service'];
+      return { path, namePath, from: values.name, to, condition };
+    }),
   );
 }
 
@@ -151,6 +160,6 @@ function findIsolationFaults({ path, table, values }: ServiceDeclaration): Fault
     disk: 'a plain process (isolation "none") writes to the file systems of the host',
   };
   return Object.entries(reasons)
-    .filter(([key]) => Object.hasOwn(table, key))
+    .filter(([key]) => Object.hasOwn(table, key) && !(key === 'disk' && values.disk === null))
     .map(([key, reason]) => keyFault([...path, key], reason, `isolation "vm", or no ${key}`));
 }

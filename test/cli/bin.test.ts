@@ -14,6 +14,7 @@ const WRONG_USAGE: readonly [string[], RegExp][] = [
   [['stop', '-t', 'soon'], /'soon' is invalid/],
   [['status', 'web', '--group', 'demo'], /not both/],
   [['daemon', 'run', '--log-level', 'loud'], /'loud' is invalid/],
+  [['daemon', 'install', '--user', '--system'], /'--user' cannot be used with option '--system'/],
   [['doctor', 'who'], /too many arguments/],
 ];
 

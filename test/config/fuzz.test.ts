@@ -23,6 +23,13 @@ const PIECES = [
     'depends_on',
     'ram',
     'log',
+    'restart',
+    'healthcheck',
+    'tcp',
+    'exec',
+    'disk',
+    'user',
+    'condition',
     '__proto__',
     'constructor',
     '\u0000',
@@ -47,10 +54,16 @@ const PIECES = [
     '[[group]]\n',
     '[service.envs]\n',
     '[service.log]\n',
+    '[service.healthcheck]\n',
+    '[[service.depends_on]]\n',
     '[logs]\n',
     'name = "a"\n',
     'command = "x"\n',
     'depends_on = ["a"]\n',
+    'depends_on = [{ service = "a", condition = "healthy" }]\n',
+    'healthcheck = { tcp = 80 }\n',
+    'restart = "always"\n',
+    'max_restarts = 3\n',
   ],
 ];
 const piece = fc.constantFrom(...PIECES);
@@ -133,6 +146,23 @@ test('valid TOML with the right keys and any values', () => {
     'ports',
     'depends_on',
     'stop_timeout',
+    'stop_signal',
+    'restart',
+    'max_restarts',
+    'restart_reset',
+    'max_memory',
+    'healthcheck',
+    'healthcheck.tcp',
+    'healthcheck.http',
+    'healthcheck.exec',
+    'healthcheck.log_line',
+    'healthcheck.interval',
+    'healthcheck.retries',
+    'on_unhealthy',
+    'disk',
+    'user',
+    'open_files',
+    'cpu_shares',
     'log',
     'log.max_size',
     'log.keep_for',
@@ -141,11 +171,16 @@ test('valid TOML with the right keys and any values', () => {
   );
   const atom = fc.oneof(
     fc.constantFrom('"a"', '"b"', '"c"', '"80"', '"81:80"', '"A=1"', '"vm"', '"none"', '"/x"', '"1GiB"', '"5s"'),
+    fc.constantFrom('"always"', '"no"', '"restart"', '"KILL"', '"healthy"', '"("', '":80/"', '80', '1024'),
     fc.constantFrom('1', '0.5', '-7', 'inf', 'nan', 'true', '2020-01-01', '99999999999999999999', '"\\u0000"', "''"),
   );
   const array = fc.array(atom, { maxLength: 3 }).map((values) => `[\n ${values.join(',\n ')}\n]`);
   const table = atom.map((value) => `{ A = ${value}, b.c = 1 }`);
-  const value = fc.oneof(atom, array, table);
+  const inner = fc.constantFrom('service', 'condition', 'tcp', 'http', 'exec', 'log_line', 'interval', 'other');
+  const known = fc.uniqueArray(fc.tuple(inner, fc.oneof(atom, array)), { selector: ([name]) => name, maxLength: 4 });
+  const inline = known.map((pairs) => `{ ${pairs.map(([name, what]) => `${name} = ${what}`).join(', ')} }`);
+  const tables = fc.array(fc.oneof(atom, inline), { maxLength: 3 }).map((values) => `[${values.join(', ')}]`);
+  const value = fc.oneof(atom, array, table, inline, tables);
   const entries = fc.uniqueArray(fc.tuple(key, value), { selector: ([name]) => name, maxLength: 10 });
   const header = fc.constantFrom('[[service]]', '[[service]]', '[[service]]', '[[group]]', '[[other]]');
   const text = fc
@@ -162,13 +197,15 @@ test('valid TOML with the right keys and any values', () => {
 test('configs that are made to be valid are valid', () => {
   const name = fc.stringMatching(/^[a-z0-9]([a-z0-9_-]{0,20}[a-z0-9])?$/).filter((text) => text !== 'monocore');
   const names = fc.uniqueArray(name, { minLength: 1, maxLength: 8 });
+  const condition = fc.constantFrom('started', 'healthy', 'completed');
   const text = fc
-    .tuple(names, fc.integer({ min: 1, max: 4 }), fc.integer({ min: 96, max: 4096 }))
-    .map(([all, cpus, ram]) =>
+    .tuple(names, fc.integer({ min: 1, max: 4 }), fc.integer({ min: 96, max: 4096 }), condition)
+    .map(([all, cpus, ram, when]) =>
       all
         .map((own, index) => {
-          const before = JSON.stringify(all.slice(0, index));
-          return `[[service]]\nname = "${own}"\ncommand = "x"\ncpus = ${cpus}\nram = ${ram}\nport = "${8000 + index}:80"\ndepends_on = ${before}\n`;
+          const before = all.slice(0, index).map((name) => `{ service = "${name}", condition = "${when}" }`);
+          const limits = `cpus = ${cpus}\nram = ${ram}\nhealthcheck = { tcp = ${ram} }\nrestart = "on-failure"\n`;
+          return `[[service]]\nname = "${own}"\ncommand = "x"\n${limits}port = "${8000 + index}:80"\ndepends_on = [${before}]\n`;
         })
         .join(''),
     );

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as v from 'valibot';
 import { ConfigSchema, DEFAULT_LOG_SETTINGS } from '../../src/protocol/service.ts';
+import { DEFAULT_RESTART_SETTINGS } from '../../src/protocol/supervision.ts';
 import { parse, parseService, problemsOf, serviceText, shortProblems } from './harness.ts';
 
 test('a service with a name and a command gets every default', () => {
@@ -25,6 +26,14 @@ test('a service with a name and a command gets every default', () => {
         ports: [],
         depends_on: [],
         stop_timeout_ms: 10_000,
+        stop_signal: 'SIGTERM',
+        restart: DEFAULT_RESTART_SETTINGS,
+        healthcheck: null,
+        on_unhealthy: 'none',
+        disk_mib: 1024,
+        user: null,
+        open_files: null,
+        cpu_shares: null,
         log: DEFAULT_LOG_SETTINGS,
       },
     ],
@@ -43,6 +52,7 @@ test('a config with every key comes out whole, and fits the schema of the protoc
     [[service]]
     name = "db"
     command = "postgres"
+    healthcheck = { tcp = 5432 }
 
     [[service]]
     name = "web"
@@ -57,8 +67,19 @@ test('a config with every key comes out whole, and fits the schema of the protoc
     ram = "1GiB"
     port = "8080:80"
     ports = ["443", "8443:443"]
-    depends_on = ["db", "db"]
+    depends_on = ["db", { service = "db", condition = "healthy" }, { service = "db" }]
     stop_timeout = "1m30s"
+    stop_signal = "INT"
+    restart = "on-failure"
+    max_restarts = 5
+    restart_reset = "10m"
+    max_memory = "256MiB"
+    healthcheck = { http = ":80/health", interval = "1s", timeout = 0.5, retries = 2, start_period = 0 }
+    on_unhealthy = "restart"
+    disk = "2GiB"
+    user = "www-data"
+    open_files = 4096
+    cpu_shares = 512
   `);
   assert.deepEqual(v.parse(ConfigSchema, config), config);
   assert.equal(config.kernel, '/etc/demo/boot/vmlinuz');
@@ -79,8 +100,25 @@ test('a config with every key comes out whole, and fits the schema of the protoc
       { host: 443, guest: 443 },
       { host: 8443, guest: 443 },
     ],
-    depends_on: ['db'],
+    depends_on: [
+      { service: 'db', condition: 'started' },
+      { service: 'db', condition: 'healthy' },
+    ],
     stop_timeout_ms: 90_000,
+    stop_signal: 'SIGINT',
+    restart: { when: 'on-failure', max_restarts: 5, reset_ms: 600_000, max_memory_bytes: 256 * 2 ** 20 },
+    healthcheck: {
+      probe: { type: 'http', port: 80, path: '/health' },
+      interval_ms: 1000,
+      timeout_ms: 500,
+      retries: 2,
+      start_period_ms: 0,
+    },
+    on_unhealthy: 'restart',
+    disk_mib: 2048,
+    user: 'www-data',
+    open_files: 4096,
+    cpu_shares: 512,
     log: DEFAULT_LOG_SETTINGS,
   });
 });
@@ -178,7 +216,7 @@ describe('values of a service', () => {
     ['ports = "80"', '4:9 service[0].ports: must be an array, not a string'],
     ['ports = ["80", "http"]', '4:16 service[0].ports[1]: is not a port mapping'],
     ['depends_on = "db"', '4:14 service[0].depends_on: must be an array, not a string'],
-    ['depends_on = [1]', '4:15 service[0].depends_on[0]: must be a string, not a number'],
+    ['depends_on = [1]', '4:15 service[0].depends_on[0]: must be a string or a table, not a number'],
     ['stop_timeout = -1', '4:16 service[0].stop_timeout: must not be negative'],
     ['stop_timeout = inf', '4:16 service[0].stop_timeout: is longer than a day'],
     ['stop_timeout = "25h"', '4:16 service[0].stop_timeout: is longer than a day'],
@@ -271,7 +309,7 @@ describe('keys', () => {
   test('an unknown key that resembles none is reported with all that there are, the refused one left out', () => {
     const [problem] = problemsOf(serviceText('volumes = []'));
     assert.equal(problem?.message, 'unknown key');
-    assert.match(problem?.expected ?? '', /^one of name, group, .*, stop_timeout, log$/);
+    assert.match(problem?.expected ?? '', /^one of name, group, .*, stop_timeout, .*, cpu_shares, log$/);
     assert.doesNotMatch(problem?.expected ?? '', /base/);
   });
 

@@ -42,7 +42,15 @@ describe('references', () => {
       '4:15 service[0].depends_on[0]: there is no service "db"',
       '4:21 service[0].depends_on[1]: there is no service "webb"; did you mean "web"?',
     ]);
-    assert.deepEqual(parse(services(['a', 'depends_on = ["web"]'], ['web', ''])).services[0]?.depends_on, ['web']);
+    assert.deepEqual(parse(services(['a', 'depends_on = ["web"]'], ['web', ''])).services[0]?.depends_on, [
+      { service: 'web', condition: 'started' },
+    ]);
+  });
+
+  test('a dependency in a table is reported where the table names it', () => {
+    assert.deepEqual(shortProblems(services(['a', 'depends_on = [{ service = "webb" }]'], ['web', ''])), [
+      '4:27 service[0].depends_on[0].service: there is no service "webb"; did you mean "web"?',
+    ]);
   });
 
   test('a reference to a name that is faulty itself is no second problem', () => {
@@ -67,6 +75,13 @@ describe('cycles', () => {
     ]);
   });
 
+  test('are reported once where a service is named for two conditions', () => {
+    const both = 'depends_on = ["b", { service = "b", condition = "completed" }]';
+    assert.deepEqual(shortProblems(services(['a', both], ['b', 'depends_on = ["a", { service = "a" }]'])), [
+      '8:15 service[1].depends_on[0]: a -> b -> a is a cycle: none of them could start first',
+    ]);
+  });
+
   test('leave out the services that only lead to them', () => {
     const text = services(
       ['start', 'depends_on = ["x"]'],
@@ -79,6 +94,82 @@ describe('cycles', () => {
       '16:25 service[3].depends_on[1]: x -> y -> z -> x is a cycle: none of them could start first',
     ]);
   });
+});
+
+describe('conditions', () => {
+  const dependent = (condition: string) => `depends_on = ["b", { service = "b", condition = "${condition}" }]`;
+
+  test('a service without a healthcheck never is healthy', () => {
+    const text = services(['a', dependent('healthy')], ['b', '']);
+    assert.deepEqual(shortProblems(text), [
+      '4:49 service[0].depends_on[1].condition: "b" has no healthcheck, so it never is healthy',
+    ]);
+    assert.equal(problemsOf(text)[0]?.expected, 'another condition, or a healthcheck of "b"');
+    parse(services(['a', dependent('healthy')], ['b', 'healthcheck = { tcp = 80 }']));
+  });
+
+  test('one whose healthcheck is faulty is no second problem', () => {
+    assert.deepEqual(shortProblems(services(['a', dependent('healthy')], ['b', 'healthcheck = 80'])), [
+      '8:15 service[1].healthcheck: must be a table, not a number',
+    ]);
+  });
+
+  for (const restart of ['always', 'unless-stopped']) {
+    test(`a service with restart "${restart}" never is completed`, () => {
+      assert.deepEqual(shortProblems(services(['a', dependent('completed')], ['b', `restart = "${restart}"`])), [
+        '4:49 service[0].depends_on[1].condition: "b" is restarted whenever it ends, so it never is completed',
+      ]);
+    });
+  }
+
+  for (const restart of ['no', 'on-failure']) {
+    test(`a service with restart "${restart}" can be completed`, () => {
+      const config = parse(services(['a', dependent('completed')], ['b', `restart = "${restart}"`]));
+      assert.deepEqual(config.services[0]?.depends_on, [
+        { service: 'b', condition: 'started' },
+        { service: 'b', condition: 'completed' },
+      ]);
+    });
+  }
+
+  test('a condition of a service that there is not, or of the service itself, is one problem', () => {
+    const text = services(
+      ['a', 'depends_on = [{ service = "a", condition = "healthy" }]'],
+      ['b', dependent('healthy')],
+    );
+    assert.deepEqual(shortProblems(text.replaceAll('"b", {', '{').replace('{ service = "b"', '{ service = "zz"')), [
+      '4:27 service[0].depends_on[0].service: "a" cannot depend on itself',
+      '8:27 service[1].depends_on[0].service: there is no service "zz"',
+    ]);
+  });
+});
+
+describe('keys that do nothing', () => {
+  const cases: [keys: string, problems: string[]][] = [
+    ['on_unhealthy = "restart"', ['4:1 service[0].on_unhealthy: has no effect without a healthcheck']],
+    ['max_restarts = 3', ['4:1 service[0].max_restarts: has no effect: the service is never restarted']],
+    [
+      'restart = "no"\nrestart_reset = 60',
+      ['5:1 service[0].restart_reset: has no effect: the service is never restarted'],
+    ],
+    // What is wrong with the key itself, or with one that could give it a meaning, comes first.
+    ['max_restarts = 0', ['4:16 service[0].max_restarts: must be at least 1']],
+    ['max_restarts = 3\nrestart = "ever"', ['5:11 service[0].restart: is not a restart policy']],
+    ['max_restarts = 3\non_unhealthy = "kill"', ['5:16 service[0].on_unhealthy: is not known']],
+    ['max_restarts = 3\nmax_memory = "x"', ['5:14 service[0].max_memory: is not a size']],
+  ];
+  for (const [keys, problems] of cases) {
+    test(`${keys.replace('\n', ', ')} is reported as such`, () =>
+      assert.deepEqual(shortProblems(services(['a', keys])), problems));
+  }
+
+  for (const reason of ['restart = "on-failure"', 'max_memory = "1GiB"', 'on_unhealthy = "restart"']) {
+    test(`limits of restarts mean something with ${reason}`, () => {
+      const keys = `max_restarts = 3\nrestart_reset = 30\nhealthcheck = { tcp = 1 }\n${reason}`;
+      const [service] = parse(services(['a', keys])).services;
+      assert.deepEqual([service?.restart.max_restarts, service?.restart.reset_ms], [3, 30_000]);
+    });
+  }
 });
 
 describe('ports', () => {
@@ -115,6 +206,15 @@ describe('isolation "none"', () => {
       '7:1 service[0].ports: a plain process (isolation "none") binds its own ports; nothing is forwarded to it',
     ]);
     assert.equal(problemsOf(text)[1]?.expected, 'isolation "vm", or no port');
+  });
+
+  test('has no disk, and says so of one that is given', () => {
+    assert.deepEqual(shortProblems(services(['a', 'isolation = "none"\ndisk = "1GiB"'])), [
+      '5:1 service[0].disk: a plain process (isolation "none") writes to the file systems of the host',
+    ]);
+    for (const keys of ['', 'disk = "none"']) {
+      assert.equal(parse(services(['a', `isolation = "none"\n${keys}`])).services[0]?.disk_mib, null);
+    }
   });
 
   test('leaves the other keys as they are', () => {

@@ -1,13 +1,10 @@
 /** `monocore daemon status` and `stop`. */
-import { readFileSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { DaemonStatus } from '../../protocol/control.ts';
 import { connect, noDaemonError } from '../connection.ts';
 import type { CliContext } from '../context.ts';
+import { waitForEnd } from '../daemon-process.ts';
 import { EXIT } from '../exit-codes.ts';
 import { renderDaemonStatus } from '../render/daemon-status.ts';
-
-const POLL_INTERVAL_MS = 25;
 
 /** Prints what the daemon is. Never starts one. Returns the exit code; throws `DaemonUnreachable` when none runs. */
 export async function daemonStatus(context: CliContext, options: { readonly json?: boolean }): Promise<number> {
@@ -35,21 +32,7 @@ export async function daemonStop(context: CliContext, options: { readonly leaveR
   }
   const { pid } = await client.daemon();
   await client.stopDaemon({ leave_running: leaveRunning });
-  while (isRunning(pid)) await delay(POLL_INTERVAL_MS);
+  await waitForEnd(pid);
   context.stdout.write(leaveRunning ? 'the daemon has ended, its VMs keep running\n' : 'the daemon has ended\n');
   return EXIT.done;
-}
-
-/**
- * False for a zombie too: in a container whose first process does not wait for orphans, the daemon stays one. See
- * proc_pid_stat(5) for the state after the closing parenthesis.
- */
-function isRunning(pid: number): boolean {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    const state = stat[stat.lastIndexOf(')') + 2];
-    return state !== 'Z' && state !== 'X';
-  } catch {
-    return false;
-  }
 }

@@ -10,6 +10,8 @@ export interface DaemonRunOptions {
   readonly logLevel: LogLevel;
   /** Threads that write logs. */
   readonly logWorkers: number;
+  /** A signal leaves the services running. */
+  readonly leaveRunning?: boolean;
   /** Started by another monocore, which reads what went wrong from stderr. */
   readonly background?: boolean;
 }
@@ -24,10 +26,10 @@ const EXIT_GRACE_MS = 50;
  * @throws MonocoreError why it could not start; in the background that goes to stderr as an `ErrorReply` instead
  */
 export async function runDaemonCommand(context: CliContext, options: DaemonRunOptions): Promise<number> {
-  const { background = false, logLevel, logWorkers } = options;
+  const { background = false, leaveRunning = false, logLevel, logWorkers } = options;
   try {
     const { runDaemon } = await import('../../daemon.ts');
-    const exitCode = await runDaemon({ home: context.paths.home, logLevel, logWorkers, background });
+    const exitCode = await runDaemon({ home: context.paths.home, logLevel, logWorkers, background, leaveRunning });
     // Fires only where something keeps the process from ending by itself.
     setTimeout(() => process.exit(exitCode), EXIT_GRACE_MS).unref();
     return exitCode;

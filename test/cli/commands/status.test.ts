@@ -43,5 +43,5 @@ test('a daemon of another version is told, with the way to replace it', async (t
   });
   const { exitCode, stderr } = await runCli(['--home', home, 'status']);
   assert.equal(exitCode, 0);
-  assert.match(stderr, /0\.0\.1.*daemon stop --leave-running/);
+  assert.match(stderr, /0\.0\.1.*daemon restart/);
 });

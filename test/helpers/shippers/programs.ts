@@ -63,9 +63,9 @@ function syslogNgPaths({ mainConfig, stateDir }: ShipperPaths): string[] {
 /** Where services are, which is not in everybody's PATH. */
 const SYSTEM_FOLDERS = ['/usr/sbin', '/sbin'];
 
-/** Path of a shipper's program: what scripts/test-packages.sh unpacked or, without that, the host's. */
+/** Path of a program: what scripts/test-packages.sh unpacked or, without that, the host's. */
 export function findProgram(
-  { executable }: ShipperProgram,
+  { executable }: Pick<ShipperProgram, 'executable'>,
   env: NodeJS.ProcessEnv = process.env,
   systemFolders: readonly string[] = SYSTEM_FOLDERS,
 ): string {

@@ -1,38 +1,16 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import test, { type TestContext } from 'node:test';
+import test from 'node:test';
 import { MessageChannel } from 'node:worker_threads';
 import { DEFAULT_LOG_SETTINGS } from '../../../src/protocol/log-settings.ts';
 import type { LogEvent, LogsApi } from '../../../src/protocol/logs.ts';
 import { transfer } from '../../../src/threads/comlink.ts';
 import { ThreadService } from '../../../src/threads/service.ts';
 import { eventually } from '../../helpers/eventually.ts';
-import { defer, makeTempDir, TEMP_PREFIX } from '../../helpers/temp.ts';
+import { mountFreezableDisk } from '../../helpers/freezable-disk.ts';
+import { defer, makeTempDir } from '../../helpers/temp.ts';
 import { contentOf, EventLog, linesOf, TestReader, TestStream } from './harness.ts';
-
-/** A disk that can be made to keep every writer waiting, as one that does not answer. Needs root. */
-async function mountFreezableDisk(t: TestContext) {
-  const image = join(await makeTempDir(t), 'disk.img');
-  const dir = mkdtempSync(join(tmpdir(), TEMP_PREFIX));
-  writeFileSync(image, '');
-  truncateSync(image, 16 * 2 ** 20);
-  execFileSync('mkfs.ext4', ['-q', '-F', image]);
-  execFileSync('mount', ['-o', 'loop', image, dir]);
-  let isFrozen = false;
-  const set = (frozen: boolean) => {
-    if (frozen !== isFrozen) execFileSync('fsfreeze', [frozen ? '--freeze' : '--unfreeze', dir]);
-    isFrozen = frozen;
-  };
-  defer(t, () => {
-    set(false);
-    execFileSync('umount', ['--lazy', dir]);
-    rmdirSync(dir);
-  });
-  return { dir, freeze: () => set(true), thaw: () => set(false) };
-}
 
 test('a disk that does not answer stops the streams that are on it, and no others', async (t) => {
   const disk = await mountFreezableDisk(t);

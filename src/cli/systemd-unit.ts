@@ -1,0 +1,121 @@
+/** The systemd unit that runs the daemon: systemd.unit(5), systemd.service(5), systemd.exec(5), systemd.kill(5). */
+import type { DaemonSettings } from '../protocol/control.ts';
+import { settingOptions } from './daemon-process.ts';
+
+/** Whose service manager it is for. */
+export type UnitScope = 'user' | 'system';
+
+/** What the unit runs, and how. */
+export interface UnitOptions {
+  readonly scope: UnitScope;
+  /** Absolute path of Node. */
+  readonly execPath: string;
+  /** Arguments of Node up to the command's own. */
+  readonly args: readonly string[];
+  /** Absolute path of the home. */
+  readonly home: string;
+  /** Absolute path, or null for the service manager's default. */
+  readonly workingDir: string | null;
+  readonly settings: Omit<DaemonSettings, 'background'>;
+}
+
+export const UNIT_NAME = 'monocore.service';
+
+/** First line of every unit that is written here, by which it is known again. */
+export const UNIT_MARK = '# Written by "monocore daemon install".';
+
+/**
+ * What a system unit gives up. Not among it, since guests or plain processes need them: devices (/dev/kvm), kernel
+ * modules (read for the initramfs), namespaces (virtiofsd), memory that is written and executed (Node, QEMU), homes
+ * and /tmp (sockets and root file systems may be there).
+ */
+function renderHardening(home: string): string {
+  // It makes these folders read-only.
+  const protectSystem = /^\/(usr|boot|efi)(\/|$)/.test(home) ? '' : 'ProtectSystem=yes\n';
+  return `
+# These hold for plain processes (isolation = "none") as well; "systemctl edit" takes them back.
+NoNewPrivileges=yes
+${protectSystem}ProtectKernelTunables=yes
+ProtectKernelLogs=yes
+ProtectHostname=yes
+LockPersonality=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+`;
+}
+
+/** The text of the unit. Paths must not contain control characters. */
+export function renderUnit({ scope, execPath, args, home, workingDir, settings }: UnitOptions): string {
+  const command = [...args, '--home', home, 'daemon', 'run', ...settingOptions(settings)];
+  const isSystem = scope === 'system';
+  return `${UNIT_MARK} It is written anew by the next one: make changes with "systemctl edit".
+[Unit]
+Description=monocore, supervisor of microVMs
+${isSystem ? 'After=network.target\n' : ''}# However often it fails: VMs wait for it.
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+# systemd-notify is what tells.
+NotifyAccess=all
+WatchdogSec=30s
+ExecStart=${[quoteProgram(execPath), ...command.map(quoteArgument)].join(' ')}
+${workingDir === null ? '' : `WorkingDirectory=${escapeSpecifiers(workingDir)}\n`}Restart=on-failure
+RestartSec=1s
+# Wrong usage stays wrong.
+RestartPreventExitStatus=2
+# From the daemon's last sign of life: while it stops services it asks for more time, as each may take its own.
+TimeoutStopSec=90s
+# VMs outlive a daemon that crashes or is replaced. SIGTERM makes it stop them${settings.leave_running ? ', but not with --leave-running' : ''}.
+KillMode=process
+OOMPolicy=continue
+Delegate=yes
+TasksMax=infinity
+${isSystem ? renderHardening(home) : ''}
+[Install]
+WantedBy=${isSystem ? 'multi-user.target' : 'default.target'}
+`;
+}
+
+/** The executable: no variable is looked for in it, so that `$` stands for itself. */
+function quoteProgram(path: string): string {
+  return quote(path);
+}
+
+/** An argument of `ExecStart=`, in which `$` begins a variable. */
+function quoteArgument(argument: string): string {
+  return quote(argument.replaceAll('$', '$$$$'));
+}
+
+/** A word as systemd.syntax(7) has it, where it is not plain. */
+function quote(word: string): string {
+  const escaped = escapeSpecifiers(word);
+  return /^[\w@%+=:,./$-]+$/.test(escaped) ? escaped : `"${escaped.replace(/[\\"]/g, '\\$&')}"`;
+}
+
+/** `%` begins a specifier, see systemd.unit(5). */
+function escapeSpecifiers(text: string): string {
+  return text.replaceAll('%', '%%');
+}
+
+/** A unit that a process belongs to, and the command that manages it. */
+export interface OwningUnit {
+  readonly name: string;
+  readonly manager: 'systemctl' | 'systemctl --user';
+}
+
+/**
+ * The service that a process is part of; null where there is none.
+ *
+ * @param cgroup the process's /proc/<pid>/cgroup; of cgroup v1, the hierarchy that systemd names counts
+ */
+export function findUnit(cgroup: string): OwningUnit | null {
+  const path = /^(?:0:|\d+:name=systemd):(.*)$/m.exec(cgroup)?.[1] ?? '';
+  const names = path.split('/').filter((part) => part.endsWith('.service'));
+  const name = names.at(-1);
+  if (name === undefined) return null;
+  return {
+    name,
+    manager: /^user@\d+\.service$/.test(names[0]!) && names.length > 1 ? 'systemctl --user' : 'systemctl',
+  };
+}

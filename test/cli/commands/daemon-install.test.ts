@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict';
+import { lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import test, { type TestContext } from 'node:test';
+import type { DaemonSettings } from '../../../src/protocol/control.ts';
+import { makeTempDir } from '../../helpers/temp.ts';
+import { makeDaemonStatus, sendJson, startFakeDaemon } from '../fake-daemon.ts';
+import { runCli } from '../run-cli.ts';
+
+/** A user's folder for configuration, and `daemon install` for that user. */
+async function prepare(t: TestContext) {
+  const dir = await makeTempDir(t);
+  const config = join(dir, 'config');
+  const home = join(dir, 'home');
+  return {
+    dir,
+    home,
+    path: join(config, 'systemd', 'user', 'monocore.service'),
+    install: (...args: string[]) =>
+      runCli(['--home', home, 'daemon', 'install', '--user', ...args], { env: { XDG_CONFIG_HOME: config, HOME: dir } }),
+  };
+}
+
+test('the unit is written and printed, with what to do next', async (t) => {
+  const { home, path, install } = await prepare(t);
+  const { exitCode, stdout, stderr } = await install('--log-level', 'warn', '--log-workers', '2');
+  assert.deepEqual([exitCode, stderr], [0, '']);
+  const unit = readFileSync(path, 'utf8');
+  assert.match(unit, new RegExp(`^ExecStart=/.* --home ${home} daemon run --log-level warn --log-workers 2$`, 'm'));
+  assert.equal(
+    stdout.toString(),
+    `${path}:\n\n${unit}\nnext:\n` +
+      '  systemctl --user daemon-reload\n' +
+      '  systemctl --user enable --now monocore.service\n' +
+      '  loginctl enable-linger    # lets it run while you are not logged in\n',
+  );
+});
+
+test('--print prints the unit alone, and writes nothing', async (t) => {
+  const { path, install } = await prepare(t);
+  const { exitCode, stdout } = await install('--print', '--leave-running');
+  assert.equal(exitCode, 0);
+  assert.match(stdout.toString(), /^# Written by .*\n\[Unit\]\n/);
+  assert.match(stdout.toString(), / daemon run .* --leave-running\n/);
+  assert.equal(lstatSync(dirname(path), { throwIfNoEntry: false }), undefined);
+});
+
+test('without XDG_CONFIG_HOME the unit is in ~/.config', async (t) => {
+  const { dir, home } = await prepare(t);
+  const env = { XDG_CONFIG_HOME: 'not/absolute', HOME: dir };
+  assert.equal((await runCli(['--home', home, 'daemon', 'install', '--user'], { env })).exitCode, 0);
+  readFileSync(join(dir, '.config/systemd/user/monocore.service'));
+});
+
+test('its own unit is written anew', async (t) => {
+  const { path, install } = await prepare(t);
+  await install();
+  assert.equal((await install('--log-level', 'debug')).exitCode, 0);
+  assert.match(readFileSync(path, 'utf8'), /--log-level debug/);
+});
+
+test('a unit of somebody else stays, unless it is to be overwritten', async (t) => {
+  const { path, install } = await prepare(t);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, '[Service]\nExecStart=/bin/true\n');
+  const refused = await install();
+  assert.equal(refused.exitCode, 2);
+  assert.equal(refused.stdout.toString(), '');
+  assert.match(refused.stderr, /monocore\.service is there, and monocore has not written it\n.*--force/);
+  assert.equal(readFileSync(path, 'utf8'), '[Service]\nExecStart=/bin/true\n');
+  assert.equal((await install('--force')).exitCode, 0);
+  assert.match(readFileSync(path, 'utf8'), /^# Written by /);
+});
+
+test('a unit that is masked stays so, unless it is to be overwritten', async (t) => {
+  const { path, install } = await prepare(t);
+  mkdirSync(dirname(path), { recursive: true });
+  symlinkSync('/dev/null', path);
+  assert.equal((await install()).exitCode, 2);
+  assert.ok(lstatSync(path).isSymbolicLink());
+  assert.equal((await install('--force')).exitCode, 0);
+  assert.ok(lstatSync(path).isFile());
+});
+
+test('a folder that cannot be written is told', async (t) => {
+  const { dir, install } = await prepare(t);
+  writeFileSync(join(dir, 'config'), '');
+  const { exitCode, stderr } = await install();
+  assert.equal(exitCode, 2);
+  assert.match(stderr, /cannot be written: .*\n.*--print/);
+});
+
+test('a home that no unit can name is refused', async (t) => {
+  const { dir } = await prepare(t);
+  const { exitCode, stderr } = await runCli(['--home', join(dir, 'a\nb'), 'daemon', 'install', '--print']);
+  assert.equal(exitCode, 2);
+  assert.match(stderr, /control characters/);
+});
+
+test('a daemon that a command has started is in the way, one of a unit is not', async (t) => {
+  const { home, install } = await prepare(t);
+  mkdirSync(home);
+  let background = true;
+  await startFakeDaemon(t, home, {
+    'GET /v1/daemon': (response) => {
+      const settings: DaemonSettings = { log_level: 'info', log_workers: 1, background, leave_running: false };
+      sendJson(response, makeDaemonStatus(home, { settings }));
+    },
+  });
+  const inTheWay = /\nnext:\n {2}monocore daemon stop --leave-running\n/;
+  assert.match((await install()).stdout.toString(), inTheWay);
+  background = false;
+  assert.doesNotMatch((await install()).stdout.toString(), inTheWay);
+});
