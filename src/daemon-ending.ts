@@ -3,8 +3,11 @@ import type { Report } from './lifecycle/ports.ts';
 
 /** How it is to end. */
 export interface End {
-  /** VMs run on without it. */
-  readonly leaveRunning: boolean;
+  /**
+   * What becomes of the services: `stop` as the user's own stop; `suspend` likewise, but they count as wanted up, so
+   * that the next daemon starts them again where their policy says so; `leave` lets them run on.
+   */
+  readonly services: 'stop' | 'suspend' | 'leave';
 }
 
 /** What signals do. */
@@ -12,7 +15,7 @@ export interface EndingOptions {
   /** What a signal means for the services. */
   readonly onSignal: End;
   /** Shortens the stop of everything to its last rungs. */
-  readonly hurry: () => void;
+  readonly hurry: (end: End) => void;
   readonly report: Report;
 }
 
@@ -42,7 +45,7 @@ export function listenForEnd({ onSignal, hurry, report }: EndingOptions): Ending
   const listener = (signal: NodeJS.Signals): void => {
     report('info', `got ${signal}`);
     // Services that are left running are no hurry.
-    if (isSignalled && decided && !decided.leaveRunning) hurry();
+    if (isSignalled && decided && decided.services !== 'leave') hurry(decided);
     isSignalled = true;
     request(onSignal);
   };

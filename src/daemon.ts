@@ -82,9 +82,9 @@ class Daemon {
   }
 
   /** Stops the services unless they are to be left, then refuses new work and ends the threads. */
-  async end({ leaveRunning }: End): Promise<void> {
-    this.#notifier?.stopping(leaveRunning ? 'ending, services run on' : 'stopping all services');
-    if (!leaveRunning) await this.#orchestrator.end();
+  async end({ services }: End): Promise<void> {
+    this.#notifier?.stopping(services === 'leave' ? 'ending, services run on' : 'stopping all services');
+    if (services !== 'leave') await this.#orchestrator.end({ suspend: services === 'suspend' });
     await this.close();
   }
 
@@ -97,8 +97,8 @@ class Daemon {
   }
 
   /** Shortens the stop of everything to its last rungs: the second Ctrl-C. */
-  hurry(): void {
-    void this.#orchestrator.stop(undefined, 0);
+  hurry({ services }: End): void {
+    void this.#orchestrator.end({ suspend: services === 'suspend', timeoutMs: 0 });
   }
 
   #status(): DaemonStatus {
@@ -131,7 +131,7 @@ class Daemon {
       remove: ({ timeout_ms, ...selection }) => orchestrator.remove(selection, timeout_ms),
       services: async () => orchestrator.services(),
       daemon: async () => this.#status(),
-      stopDaemon: async ({ leave_running }) => requestEnd({ leaveRunning: leave_running }),
+      stopDaemon: async ({ leave_running }) => requestEnd({ services: leave_running ? 'leave' : 'stop' }),
     };
     expose(control, port1);
     return port2;
@@ -188,11 +188,11 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   let isHurried = false;
   // From the first moment on: by default a signal would end the process and leave services that it is to stop.
   const ending = listenForEnd({
-    onSignal: { leaveRunning },
+    onSignal: { services: leaveRunning ? 'leave' : 'suspend' },
     report: reports.report,
-    hurry() {
+    hurry(end) {
       isHurried = true;
-      daemon?.hurry();
+      daemon?.hurry(end);
     },
   });
   try {
@@ -217,14 +217,20 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
           });
     const settings = { log_level: logLevel, log_workers: logWorkers, background, leave_running: leaveRunning };
     try {
-      daemon = new Daemon(runtime, await Orchestrator.open(runtime), settings, notifier, ending.request);
+      daemon = new Daemon(
+        runtime,
+        await Orchestrator.open(runtime, { startsAll: !background }),
+        settings,
+        notifier,
+        ending.request,
+      );
       await daemon.start();
       reports.report('info', `ready, version ${packageVersion()}`, { pid: process.pid, home });
       if (!background) process.stderr.write(`monocore: the daemon of ${home} is ready\n`);
       const end = await ending.requested;
-      reports.report('info', end.leaveRunning ? 'ending; services run on' : 'ending with all services');
+      reports.report('info', end.services === 'leave' ? 'ending; services run on' : 'ending with all services');
       const ended = daemon.end(end);
-      if (isHurried) daemon.hurry();
+      if (isHurried) daemon.hurry(end);
       await ended;
       return 0;
     } catch (error) {

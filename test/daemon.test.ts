@@ -188,3 +188,31 @@ test('a daemon whose socket cannot be opened ends with the reason', async (t) =>
   assert.equal(code, 3);
   assert.match(output, /^monocore: .*daemon\.sock/);
 });
+
+test('a service that always runs comes back with the next daemon after a signal, but not after a stop by the user', async (t) => {
+  const first = await runDaemon(t);
+  const restart = { when: 'unless-stopped', max_restarts: null, reset_ms: 60_000, max_memory_bytes: null } as const;
+  await first.start(
+    plainService(first.home, 'kept', IDLE, { restart }),
+    plainService(first.home, 'stopped', IDLE, { restart }),
+    plainService(first.home, 'once', IDLE),
+  );
+  await first.client.stop({ names: ['stopped'], group: null, timeout_ms: null });
+  first.signal('SIGTERM');
+  assert.equal(await first.ended, 0);
+  assert.deepEqual(findProcesses(first.home), []);
+
+  const second = await runDaemon(t, { home: first.home });
+  await eventually('the service to be back', async () => (await statusOf(second, 'kept')).status === 'Started');
+  assert.deepEqual(
+    [(await statusOf(second, 'kept')).restarts, (await statusOf(second, 'kept')).last_restart_reason],
+    [1, 'the daemon was started'],
+  );
+  assert.equal((await statusOf(second, 'stopped')).status, 'Stopped');
+  assert.equal((await statusOf(second, 'once')).status, 'Stopped');
+  await second.client.stopDaemon({ leave_running: false });
+  assert.equal(await second.ended, 0);
+
+  const third = await runDaemon(t, { home: first.home });
+  assert.equal((await statusOf(third, 'kept')).status, 'Stopped', 'daemon stop is a stop by the user');
+});

@@ -151,18 +151,25 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   }
 
   /**
-   * Stops everything, and refuses to start anything from then on.
+   * Stops everything, and refuses to start anything from then on. Once more shortens a stop that is under way.
    *
    * @param suspend whether services count as wanted up: the next daemon starts them again where their policy says so
+   * @param timeoutMs as for {@link Orchestrator.stop}
    */
-  async end({ suspend = false } = {}): Promise<void> {
+  async end({
+    suspend = false,
+    timeoutMs = null,
+  }: {
+    suspend?: boolean;
+    timeoutMs?: number | null;
+  } = {}): Promise<void> {
     this.#ending = true;
     if (!suspend) {
-      await this.stop();
+      await this.stop(EVERYTHING, timeoutMs);
       return;
     }
     await this.#inReverseOrder(this.#selectToStop(EVERYTHING), async (supervisor) => {
-      await supervisor.suspend();
+      await supervisor.suspend(timeoutMs ?? undefined);
       return succeeded(supervisor, true);
     });
   }

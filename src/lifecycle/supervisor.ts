@@ -127,8 +127,8 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
   }
 
   /** As {@link Supervisor.stop}, because the daemon ends: the user still wants the service up. */
-  async suspend(): Promise<ServiceStatus> {
-    this.#events.push({ type: 'suspend', timeoutMs: this.definition.service.stop_timeout_ms });
+  async suspend(timeoutMs: number = this.definition.service.stop_timeout_ms): Promise<ServiceStatus> {
+    this.#events.push({ type: 'suspend', timeoutMs });
     return this.ended();
   }
 
