@@ -8,6 +8,7 @@ import { conmon } from './logs/conmon.ts';
 import type { Contender } from './logs/contender.ts';
 import { BASELINE, summarize } from './logs/figures.ts';
 import { LOADS } from './logs/loads.ts';
+import { renderMarkdown } from './logs/markdown.ts';
 import { nodePrograms } from './logs/node-programs.ts';
 import { readOptions } from './logs/options.ts';
 import { pm2 } from './logs/pm2.ts';
@@ -45,7 +46,8 @@ if (options.json) {
   console.log(JSON.stringify({ leftOut, measurements, streamRounds }, null, 2));
 } else {
   for (const [name, reason] of Object.entries(leftOut)) console.log(`left out: ${name}: ${reason}`);
-  if (measurements.length > 0) console.log(renderFigures(summarize(measurements, loads, contenders)));
+  const render = options.markdown ? renderMarkdown : renderFigures;
+  if (measurements.length > 0) console.log(render(summarize(measurements, loads, contenders)));
   if (hasStreams) console.log(renderStreams(summarizeStreams(streamRounds)));
 }
 

@@ -21,6 +21,7 @@
  */
 import { isoTime } from '../../src/clock.ts';
 import type { StreamId } from './file-names.ts';
+import { openSimdFramer, type SimdFramer } from './simd-framer.ts';
 
 /** Line feed: ends a line, and a record. */
 export const LF = 10;
@@ -35,6 +36,8 @@ export const INPUT_BYTES = 65_536;
 export const HEADROOM_BYTES = 128;
 /** Longest prefix: that of a JSON record with a service name of 63 bytes has 142. */
 export const PREFIX_BYTES = 160;
+/** What {@link SimdFramer} may write behind a line, and what ends a record. */
+const SLACK_BYTES = 32;
 /** A chunk of ordinary lines in one piece. Bare newlines grow 37 times and more: they take several pieces. */
 const OUTPUT_BYTES = 262_144;
 
@@ -47,23 +50,35 @@ export const CONTINUED_START = PREFIX_START + PREFIX_BYTES;
 /** Where the output starts in {@link FrameMemory.bytes}. */
 export const OUTPUT_START = CONTINUED_START + PREFIX_BYTES;
 export const OUTPUT_END = OUTPUT_START + OUTPUT_BYTES;
+/** A record whose line ends no later has room, whatever its prefix. */
+export const OUTPUT_LIMIT = OUTPUT_END - PREFIX_BYTES - SLACK_BYTES;
 
 /**
  * Input, prefixes and output in one ArrayBuffer, because `copyWithin` moves short runs twice as fast as `Buffer.copy`.
  * One for all streams of the thread: it holds nothing from one chunk to the next.
  */
 export class FrameMemory {
-  readonly bytes: Buffer = Buffer.allocUnsafeSlow(OUTPUT_END);
+  readonly bytes: Buffer;
+  /** Works on {@link FrameMemory.bytes}; without it framers do everything themselves. */
+  readonly simd: SimdFramer | null;
   /** For the socket to read into. */
-  readonly input: Buffer = this.bytes.subarray(INPUT_START, INPUT_START + INPUT_BYTES);
+  readonly input: Buffer;
   /** What holds the output of the last call: {@link FrameMemory.bytes}, or another where that had no room. */
-  output: Buffer = this.bytes;
+  output: Buffer;
   outputStart: number = OUTPUT_START;
   outputEnd: number = OUTPUT_START;
   #prefixOwner: object | null = null;
   #prefixEpochMs = Number.NaN;
   #isoEpochMs = Number.NaN;
   #iso = '';
+
+  /** @param simd whether to frame with {@link SimdFramer} where that can be; `false` is for comparisons */
+  constructor({ simd = true }: { readonly simd?: boolean } = {}) {
+    this.simd = simd ? openSimdFramer(OUTPUT_END) : null;
+    this.bytes = this.simd ? Buffer.from(this.simd.memory.buffer, 0, OUTPUT_END) : Buffer.allocUnsafeSlow(OUTPUT_END);
+    this.input = this.bytes.subarray(INPUT_START, INPUT_START + INPUT_BYTES);
+    this.output = this.bytes;
+  }
 
   /** Whether the prefixes are not those of `owner` at that time; they are from now on. */
   takePrefix(owner: object, epochMs: number): boolean {

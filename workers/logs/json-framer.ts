@@ -11,6 +11,7 @@ import {
   jsonPrefix,
   LF,
   OUTPUT_END,
+  OUTPUT_LIMIT,
   OUTPUT_START,
   PREFIX_BYTES,
   PREFIX_START,
@@ -51,6 +52,8 @@ export class JsonFramer implements Framer {
     bytes[to] = LF;
     let at = from;
     while (at < to) {
+      at = this.#frameWhole(at, to, epochMs);
+      if (at === to) break;
       const newline = bytes.indexOf(LF, at);
       const isWhole = newline < to;
       if (isWhole && !this.#hasLine && newline - at <= this.#maxLineBytes) {
@@ -86,6 +89,18 @@ export class JsonFramer implements Framer {
 
   notice(gap: Gap, epochMs: number): Buffer {
     return jsonNotice(this.#options.id, gap, epochMs);
+  }
+
+  /** Frames lines that need no more than backslashes, as far as there are such; returns where it stopped. */
+  #frameWhole(from: number, to: number, epochMs: number): number {
+    const { simd, bytes, output } = this.#memory;
+    if (!simd || this.#hasLine || output !== bytes) return from;
+    this.#setPrefix(epochMs);
+    const prefixBytes = this.#prefixEnd - PREFIX_START;
+    const at = simd.frame(from, to, this.#out, OUTPUT_LIMIT, PREFIX_START, prefixBytes, this.#maxLineBytes, 1);
+    this.#out = simd.outEnd.value;
+    this.lines += simd.lines.value;
+    return at;
   }
 
   /** Takes as much of [from, to) as is needed to know whether the line is too long; returns how much. */
@@ -183,11 +198,14 @@ export class JsonFramer implements Framer {
   }
 
   #putPrefix(target: Buffer, at: number, epochMs: number): number {
+    this.#setPrefix(epochMs);
+    return copy(this.#memory.bytes, PREFIX_START, this.#prefixEnd, target, at);
+  }
+
+  #setPrefix(epochMs: number): void {
     const { bytes } = this.#memory;
-    if (this.#memory.takePrefix(this, epochMs)) {
-      this.#prefixEnd = PREFIX_START + bytes.write(jsonPrefix(this.#options.id, epochMs), PREFIX_START, 'latin1');
-    }
-    return copy(bytes, PREFIX_START, this.#prefixEnd, target, at);
+    if (!this.#memory.takePrefix(this, epochMs)) return;
+    this.#prefixEnd = PREFIX_START + bytes.write(jsonPrefix(this.#options.id, epochMs), PREFIX_START, 'latin1');
   }
 }
 

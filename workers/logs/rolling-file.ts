@@ -2,20 +2,11 @@
 import { constants } from 'node:fs';
 import { join } from 'node:path';
 import { errorCode } from '../../src/errors.ts';
-import {
-  fileName,
-  linkName,
-  type Position,
-  parseFileName,
-  type StreamId,
-  streamKey,
-  temporaryLinkName,
-} from './file-names.ts';
+import { fileName, linkName, type Position, parseFileName, type StreamId, streamKey } from './file-names.ts';
 import {
   type AsyncFiles,
   asyncFiles as asyncNodeFiles,
   call,
-  type FileStatus,
   type Files,
   type FileWork,
   runAsync,
@@ -23,6 +14,7 @@ import {
   syncFiles,
 } from './files.ts';
 import { LF } from './framer.ts';
+import { leadsTo, linkTo } from './stable-link.ts';
 import { readFirstTime, readLastRecord } from './torn-file.ts';
 
 const { O_APPEND, O_CREAT, O_EXCL, O_RDWR } = constants;
@@ -115,7 +107,12 @@ export class RollingFile {
   write(bytes: Buffer, from: number, to: number, nowMs: number, onFault: (error: unknown) => void): number {
     const progress = { at: from };
     try {
-      runSync(this.#write(bytes, progress, to, nowMs), this.#files);
+      // Most writes need nothing besides, and are done without a generator: they may be many and short.
+      if (this.#isReady(nowMs) && this.#endInFile(bytes, from, to) === to) {
+        const written = this.#files.write(this.#fd, bytes, from, to - from);
+        progress.at += this.#noteWritten(bytes, from, written, nowMs);
+      }
+      if (progress.at < to) runSync(this.#write(bytes, progress, to, nowMs), this.#files);
     } catch (error) {
       this.#checkedAtMs = Number.NEGATIVE_INFINITY;
       onFault(error);
@@ -158,11 +155,21 @@ export class RollingFile {
   *#write(bytes: Buffer, progress: Progress, to: number, nowMs: number): FileWork<void> {
     while (progress.at < to) {
       yield* this.#open(nowMs);
-      // The clock may step back, too.
-      if (Math.abs(nowMs - this.#checkedAtMs) >= CHECK_INTERVAL_MS) yield* this.#check(nowMs);
+      if (this.#isCheckDue(nowMs)) yield* this.#check(nowMs);
       if (this.#atRecordStart && this.#isFull(nowMs)) yield* this.#roll(nowMs);
       progress.at += yield* this.#append(bytes, progress.at, this.#endInFile(bytes, progress.at, to), nowMs);
     }
+  }
+
+  /** Whether the current file takes what comes next as it is. */
+  #isReady(nowMs: number): boolean {
+    const isOpen = this.#fd !== -1 && this.#isLinked && this.#mend.length === 0;
+    return isOpen && !this.#isCheckDue(nowMs) && !(this.#atRecordStart && this.#isFull(nowMs));
+  }
+
+  /** The clock may step back, too. */
+  #isCheckDue(nowMs: number): boolean {
+    return Math.abs(nowMs - this.#checkedAtMs) >= CHECK_INTERVAL_MS;
   }
 
   #isFull(nowMs: number): boolean {
@@ -181,7 +188,11 @@ export class RollingFile {
 
   /** One write, which may be short. */
   *#append(bytes: Buffer, from: number, to: number, nowMs: number): FileWork<number> {
-    const written = yield* call('write', this.#fd, bytes, from, to - from);
+    return this.#noteWritten(bytes, from, yield* call('write', this.#fd, bytes, from, to - from), nowMs);
+  }
+
+  /** That many bytes from `from` on are in the file; returns how many. */
+  #noteWritten(bytes: Buffer, from: number, written: number, nowMs: number): number {
     if (written === 0) throw new Error(`${this.#name} takes no bytes`);
     if (this.#sizeBytes === 0) this.#startedAtMs = nowMs;
     const end = from + written;
@@ -262,13 +273,8 @@ export class RollingFile {
     if (made !== undefined) yield* call('chmod', logDir, FOLDER_MODE);
   }
 
-  /** Lets the stable name lead to the current file. By rename: at no moment does the name lead nowhere. */
   *#link(): FileWork<void> {
-    const { logDir, id } = this.#options;
-    const temporary = join(logDir, temporaryLinkName(id));
-    yield* call('rm', temporary);
-    yield* call('symlink', this.#name, temporary);
-    yield* call('rename', temporary, join(logDir, linkName(id)));
+    yield* linkTo(this.#options.logDir, this.#options.id, this.#name);
     this.#isLinked = true;
   }
 
@@ -277,23 +283,12 @@ export class RollingFile {
    * writing to a file that nobody can find. One stat through the link tells for all of them.
    */
   *#check(nowMs: number): FileWork<void> {
-    if (!(yield* this.#leadsHere(linkName(this.#options.id)))) {
-      if (yield* this.#leadsHere(this.#name)) yield* this.#link();
+    const { logDir, id } = this.#options;
+    if (!(yield* leadsTo(join(logDir, linkName(id)), this.#fd))) {
+      if (yield* leadsTo(join(logDir, this.#name), this.#fd)) yield* this.#link();
       // A new number: the old one may be known to a reader together with a place in it.
       else yield* this.#roll(nowMs);
     }
     this.#checkedAtMs = nowMs;
-  }
-
-  *#leadsHere(name: string): FileWork<boolean> {
-    const own = yield* call('fstat', this.#fd);
-    let found: FileStatus;
-    try {
-      found = yield* call('stat', join(this.#options.logDir, name));
-    } catch (error) {
-      if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return false;
-      throw error;
-    }
-    return found.ino === own.ino && found.dev === own.dev;
   }
 }

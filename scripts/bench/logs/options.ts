@@ -14,6 +14,7 @@ export interface Options {
   /** The disk to write to. */
   readonly dir: string;
   readonly json: boolean;
+  readonly markdown: boolean;
 }
 
 const USAGE = `usage: npm run bench:logs -- [options]
@@ -21,7 +22,8 @@ const USAGE = `usage: npm run bench:logs -- [options]
   --mb N       megabytes of the largest loads, 256 by default
   --only NAME  this contender or this load only; may be repeated
   --dir DIR    a folder on the disk to write to, ${tmpdir()} by default
-  --json       every figure of every round`;
+  --json       every figure of every round
+  --markdown   the throughput as one table, as in the README`;
 
 /** Reads the arguments. Ends the process when help is asked for, and with code 2 when they are wrong. */
 export function readOptions(args: readonly string[], names: readonly string[]): Options {
@@ -42,6 +44,7 @@ function parseOptions(args: readonly string[], names: readonly string[]): Option
       only: { type: 'string', multiple: true, default: [] },
       dir: { type: 'string', default: tmpdir() },
       json: { type: 'boolean', default: false },
+      markdown: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
@@ -55,5 +58,5 @@ function parseOptions(args: readonly string[], names: readonly string[]): Option
   const mb = Number(values.mb);
   if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`--rounds ${values.rounds} is no whole number above 0`);
   if (!(mb > 0)) throw new Error(`--mb ${values.mb} is no number above 0`);
-  return { rounds, mb, only: values.only, dir: values.dir, json: values.json };
+  return { rounds, mb, only: values.only, dir: values.dir, json: values.json, markdown: values.markdown };
 }
