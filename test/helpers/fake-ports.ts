@@ -199,6 +199,7 @@ export class FakePorts implements OrchestratorPorts {
     };
     return {
       streams: [],
+      notes: [],
       discard,
       launch: async (onEvent) => {
         this.#note(name, 'launch');
