@@ -69,7 +69,7 @@ export class Runtime implements OrchestratorPorts {
     this.metrics = new MetricsThread(report);
     this.drivers = {
       vm: new QemuDriver(paths, runJob),
-      none: new ProcessDriver(paths),
+      none: new ProcessDriver(paths, this.metrics),
     };
   }
 

@@ -1,7 +1,8 @@
-/** The metrics worker: one batch of samples for all watched processes per interval. */
+/** The metrics worker: one batch of samples for all watched processes per interval, and probes of their ports. */
 import type { MessagePort } from 'node:worker_threads';
 import type { MetricsApi, MetricsBoot, MetricsEvent } from '../src/protocol/metrics.ts';
 import { serve } from '../src/threads/worker-side.ts';
+import { NetworkProber } from './metrics/network-prober.ts';
 import { hostProc } from './metrics/proc.ts';
 import { Sampler } from './metrics/sampler.ts';
 import { runEvery } from './metrics/schedule.ts';
@@ -12,6 +13,7 @@ const MAX_AGE_INTERVALS = 3;
 
 await serve<MetricsApi, MetricsBoot>(({ data: { intervalMs }, events }) => {
   const sampler = new Sampler(hostProc, new UsagePoller(MAX_AGE_INTERVALS * intervalMs));
+  const prober = new NetworkProber();
   const ports = new Set<MessagePort>([events]);
 
   runEvery(intervalMs, async () => {
@@ -26,6 +28,10 @@ await serve<MetricsApi, MetricsBoot>(({ data: { intervalMs }, events }) => {
     },
     async unwatch(service) {
       sampler.unwatch(service);
+    },
+    probe: (id, probe, timeoutMs) => prober.probe(id, probe, timeoutMs),
+    async cancelProbe(id) {
+      prober.cancel(id);
     },
     async subscribe(port) {
       ports.add(port);

@@ -3,7 +3,7 @@
  * without one is known only to be refused. A default stands for a key that is left out. The names are monocore's own.
  */
 import * as v from 'valibot';
-import { IsolationSchema } from '../protocol/service.ts';
+import { DEFAULT_CPUS, DEFAULT_RAM_MIB, IsolationSchema } from '../protocol/service.ts';
 import type { Dependency } from '../protocol/supervision.ts';
 import { Envs } from './envs.ts';
 import * as field from './fields.ts';
@@ -75,9 +75,9 @@ export function serviceEntries({ folder, host }: Surroundings) {
       v.description(ENVS),
     ),
     workdir: v.pipe(v.optional(field.GuestPath, '/'), v.description('an absolute path such as "/srv"')),
-    cpus: v.pipe(v.optional(field.cpuCount(host), 1), v.description(`an integer from 1 to ${host.cpus}`)),
+    cpus: v.pipe(v.optional(field.cpuCount(host), DEFAULT_CPUS), v.description(`an integer from 1 to ${host.cpus}`)),
     ram: v.pipe(
-      v.optional(field.ramMib(host), 128),
+      v.optional(field.ramMib(host), DEFAULT_RAM_MIB),
       v.description(`MiB or a size such as "256MiB", from ${field.MIN_RAM_MIB} to ${host.ramMib} MiB`),
     ),
     port: v.pipe(v.optional(field.PortMapping), v.description(PORT)),

@@ -10,6 +10,7 @@ import { readQemuVersion } from '../vm/qemu/accelerator.ts';
 import { findQemu, findStaticBusybox, findVirtiofsd, hostArchitecture } from '../vm/qemu/host-tools.ts';
 import { findKernel } from '../vm/qemu/kernel.ts';
 import { preparePlatform } from '../vm/qemu/platform.ts';
+import { checkCgroups, checkUsers } from './limits.ts';
 import type { Check, DoctorReport } from './report.ts';
 
 /** A VM needs about 20 descriptors of the daemon while it starts and 6 while it runs. */
@@ -90,6 +91,8 @@ export async function runDoctor({ home }: { readonly home: string }): Promise<Do
     ['accelerator', () => checkAccelerator(paths)],
     ['virtiofsd', () => ok(`${findVirtiofsd()}, for services with a rootfs`), 'warning'],
     ['open files', checkOpenFiles],
+    ['cgroups', () => checkCgroups()],
+    ['users', () => checkUsers()],
     ['memory', () => ok(`${formatSize(freemem())} of ${formatSize(totalmem())} free`)],
   ];
   const checks: Check[] = [];

@@ -1,4 +1,5 @@
 /** What other threads may ask of the metrics worker, and what it tells them. */
+import type { NetworkProbe, ProbeResult } from './probe.ts';
 import type { Metrics } from './service.ts';
 
 /** Time between two samples. The seed samples at this interval too. */
@@ -23,6 +24,15 @@ export interface MetricsApi {
   watch(service: string, pid: number): Promise<void>;
   /** Must be called as soon as the process has ended: its pid may be used again. Unknown names are ignored. */
   unwatch(service: string): Promise<void>;
+  /**
+   * Asks a port of 127.0.0.1. Never throws; its connection is closed when it answers.
+   *
+   * @param id chosen by the caller, for {@link MetricsApi.cancelProbe}
+   * @returns null when there was no answer within `timeoutMs`
+   */
+  probe(id: number, probe: NetworkProbe, timeoutMs: number): Promise<ProbeResult | null>;
+  /** Makes a probe answer at once. Unknown ids are ignored. */
+  cancelProbe(id: number): Promise<void>;
   /** Posts a {@link MetricsEvent} to `port`, too, at each interval. */
   subscribe(port: import('node:worker_threads').MessagePort): Promise<void>;
 }

@@ -45,6 +45,10 @@ export type StopSignal = v.InferOutput<typeof StopSignalSchema>;
 export const PortSchema = v.object({ host: v.number(), guest: v.number() });
 export type Port = v.InferOutput<typeof PortSchema>;
 
+/** Size of a VM whose config says nothing of it. */
+export const DEFAULT_CPUS = 1;
+export const DEFAULT_RAM_MIB = 128;
+
 /** A service after validation, defaults filled in: what `config/` produces and every other part takes. */
 export const ServiceSchema = v.object({
   name: v.string(),

@@ -10,6 +10,7 @@
  * | `run/<service>/{stdout,stderr,console}.fifo` | 0600 | VM process | log worker | with the folder |
  * | `run/<service>/{control,qmp}.sock` | 0600 | VM process | main | with the folder |
  * | `run/<service>/exit` | 0600 | VM side (guest's init, or the shim) | main, next daemon | with the folder |
+ * | `run/<service>/limits.json` | 0600 | main before the launch | main, next daemon | with the folder |
  * | `log/<service>.<stream>.<number>.log` | 0644 | log worker | shippers, `logs` | log worker at `remove`; jobs, when it is compressed or too old |
  * | `log/<service>.<stream>.<number>.log.gz` | 0644 | job (`.gz.tmp` until it is whole) | `logs` | log worker at `remove`; job, when it is too old |
  * | `log/<service>.<stream>.log` | symlink | log worker | shippers | log worker at `remove` |
@@ -104,6 +105,10 @@ export class VmPaths {
   /** FIFO on which the shim of a plain process waits for leave to end. */
   get release(): string {
     return join(this.dir, 'release.fifo');
+  }
+  /** Cgroups that were made for it, and which of its limits it does not have. */
+  get limits(): string {
+    return join(this.dir, 'limits.json');
   }
   /** The exit record, lines as the guest's init or the shim wrote them: `ready`, `exit <code>`. */
   get exitRecord(): string {

@@ -1,8 +1,13 @@
 /** The main thread's side of the metrics worker. */
+import { errorCode, errorText } from '../errors.ts';
 import type { MetricsSink, Report } from '../lifecycle/ports.ts';
 import { type MetricsApi, type MetricsEvent, SAMPLE_INTERVAL_MS } from '../protocol/metrics.ts';
+import { CALLED_OFF, type NetworkProbe, noAnswer, type ProbeResult } from '../protocol/probe.ts';
 import type { Metrics } from '../protocol/service.ts';
 import { ThreadService } from './service.ts';
+
+/** A worker that answers keeps a probe's deadline itself; this much later it counts as stuck. */
+const PROBE_GRACE_MS = 1000;
 
 interface Watch {
   readonly pid: number;
@@ -13,12 +18,14 @@ interface Watch {
 export class MetricsThread implements MetricsSink {
   readonly thread: ThreadService<MetricsApi, MetricsEvent>;
   readonly #watched = new Map<string, Watch>();
+  #lastProbe = 0;
 
   constructor(report: Report) {
     this.thread = new ThreadService<MetricsApi, MetricsEvent>({
       entry: 'metrics',
       data: () => ({ data: { intervalMs: SAMPLE_INTERVAL_MS } }),
-      deadlines: { defaultMs: 10_000 },
+      // A probe has a deadline of its own.
+      deadlines: { defaultMs: 10_000, perMethodMs: { probe: null } },
       onEvent: ({ samples }) => {
         for (const [service, metrics] of Object.entries(samples)) this.#watched.get(service)?.onSample(metrics);
       },
@@ -36,6 +43,40 @@ export class MetricsThread implements MetricsSink {
 
   unwatch(service: string): void {
     if (this.#watched.delete(service)) this.thread.tell((api) => api.unwatch(service));
+  }
+
+  /**
+   * Asks a port of 127.0.0.1 in the worker. Never rejects. A worker that dies meanwhile is no fault of the service: the
+   * next one asks again, in the time that is left.
+   *
+   * @param timeoutMs when the answer is that there was none
+   * @param signal calls it off; it answers when the connection is closed
+   */
+  async probe(probe: NetworkProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
+    const id = ++this.#lastProbe;
+    const endsAtMs = performance.now() + timeoutMs;
+    const ask = async (): Promise<ProbeResult | null> => {
+      const api = await this.thread.ready();
+      if (signal.aborted) return CALLED_OFF;
+      return api.probe(id, probe, Math.max(endsAtMs - performance.now(), 0)).catch((error: unknown) => {
+        if (errorCode(error) === 'ThreadDied') return ask();
+        throw error;
+      });
+    };
+    const cancel = () => this.thread.tell((api) => api.cancelProbe(id));
+    signal.addEventListener('abort', cancel, { once: true });
+    let timer: NodeJS.Timeout | undefined;
+    const stuck = new Promise<null>((resolve) => {
+      timer = setTimeout(() => resolve(null), timeoutMs + PROBE_GRACE_MS);
+    });
+    try {
+      return (await Promise.race([ask(), stuck])) ?? noAnswer(timeoutMs);
+    } catch (error) {
+      return { ok: false, detail: errorText(error) };
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', cancel);
+    }
   }
 
   async stop(): Promise<void> {

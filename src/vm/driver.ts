@@ -3,7 +3,10 @@
  * host (`process/`). Both are told apart by the config alone; neither stands in for the other.
  */
 import type { StreamName } from '../protocol/logs.ts';
+import type { ProbeResult } from '../protocol/probe.ts';
 import type { Isolation, Probe, Service } from '../protocol/service.ts';
+
+export type { ProbeResult } from '../protocol/probe.ts';
 
 /** What a service is started with. */
 export interface LaunchRequest {
@@ -47,13 +50,6 @@ export type VmEvent =
   /** The VM process itself ended, and all its descriptors are closed. */
   | { readonly type: 'process-ended'; readonly exit: Exit };
 
-/** What a probe found out. */
-export interface ProbeResult {
-  readonly ok: boolean;
-  /** For people: `connection refused`, `status 503`, `exit code 1`, `no answer in 5s`. */
-  readonly detail: string;
-}
-
 /** A question about a service that its VM can answer. */
 export type VmProbe = Exclude<Probe, { type: 'log_line' }>;
 
@@ -87,6 +83,8 @@ export interface RunningVm {
 export interface PreparedVm {
   /** Read ends of the streams' FIFOs, non-blocking; the caller owns them. */
   readonly streams: readonly { readonly stream: StreamName; readonly fd: number }[];
+  /** Limits of the service that it does not have, each with the reason, for people: `cpu_shares has no effect: …`. */
+  readonly notes: readonly string[];
   /**
    * Starts the VM process and, when it has booted, the command. Events come after the promise is fulfilled.
    *
@@ -114,6 +112,8 @@ export type Adoption =
       readonly type: 'running';
       /** As in {@link PreparedVm}; the VM holds the other ends. */
       readonly streams: readonly { readonly stream: StreamName; readonly fd: number }[];
+      /** As in {@link PreparedVm}; those of its launch. */
+      readonly notes: readonly string[];
       /** Begins to supervise it again. Events come after this returns. */
       readonly attach: (onEvent: (event: VmEvent) => void) => RunningVm;
     }

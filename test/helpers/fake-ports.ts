@@ -214,6 +214,7 @@ export class FakePorts implements OrchestratorPorts {
     };
     return {
       streams: [],
+      notes: [],
       discard,
       launch: async (onEvent) => {
         this.#note(name, 'launch');

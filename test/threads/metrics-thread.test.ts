@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import test from 'node:test';
+import { once } from 'node:events';
+import { createServer, type Socket } from 'node:net';
+import test, { type TestContext } from 'node:test';
 import type { Metrics } from '../../src/protocol/service.ts';
 import { MetricsThread } from '../../src/threads/metrics-thread.ts';
 import { startFixture } from '../helpers/fixture.ts';
@@ -37,4 +39,76 @@ test('each service gets its own samples, also from a worker that was started aga
   assert.ok((await own.next()).memory_usage! > 0);
   assert.match(reports[0]!, /^error: the metrics thread ended: .*; it is started again$/);
   metrics.unwatch('never watched');
+});
+
+/** A server that accepts and says nothing. */
+async function startSilentServer(t: TestContext) {
+  const sockets: Socket[] = [];
+  const server = createServer((socket) => sockets.push(socket.on('error', () => {}))).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return { server, sockets, port: (server.address() as { port: number }).port };
+}
+
+async function startThread(t: TestContext) {
+  const metrics = new MetricsThread(() => {});
+  t.after(() => metrics.stop());
+  await metrics.thread.start();
+  return metrics;
+}
+
+const NEVER = new AbortController().signal;
+
+test('a port is asked in the worker', async (t) => {
+  const metrics = await startThread(t);
+  const { port } = await startSilentServer(t);
+  assert.deepEqual(await metrics.probe({ type: 'tcp', port }, 5000, NEVER), { ok: true, detail: 'connected' });
+  const silent = await metrics.probe({ type: 'http', port, path: '/' }, 100, NEVER);
+  assert.deepEqual(silent, { ok: false, detail: 'no answer in 100 ms' });
+});
+
+test('a probe that is called off has closed its connection when it answers', async (t) => {
+  const metrics = await startThread(t);
+  const { server, sockets, port } = await startSilentServer(t);
+  const cancel = new AbortController();
+  const result = metrics.probe({ type: 'http', port, path: '/' }, 60_000, cancel.signal);
+  await once(server, 'connection');
+  const closed = once(sockets[0]!.resume(), 'close');
+  cancel.abort();
+  assert.deepEqual(await result, { ok: false, detail: 'called off' });
+  await closed;
+  const late = await metrics.probe({ type: 'tcp', port }, 60_000, cancel.signal);
+  assert.deepEqual(late, { ok: false, detail: 'called off' });
+});
+
+test('a worker that dies is no failure of the service: the next one asks again', async (t) => {
+  const metrics = await startThread(t);
+  const { server, sockets, port } = await startSilentServer(t);
+  const result = metrics.probe({ type: 'http', port, path: '/health' }, 60_000, NEVER);
+  await once(server, 'connection');
+  await metrics.thread.crash();
+  await once(server, 'connection');
+  sockets[1]!.end('HTTP/1.1 204 No Content\r\n\r\n');
+  assert.deepEqual(await result, { ok: true, detail: 'status 204' });
+});
+
+test('without a worker a probe is a failure with that reason', async (t) => {
+  const metrics = await startThread(t);
+  const { port } = await startSilentServer(t);
+  await metrics.stop();
+  const { ok, detail } = await metrics.probe({ type: 'tcp', port }, 60_000, NEVER);
+  assert.deepEqual([ok, detail], [false, 'the metrics thread was stopped']);
+});
+
+test('a probe that is under way when the worker is stopped ends as a failure', async (t) => {
+  const metrics = await startThread(t);
+  const { server, port } = await startSilentServer(t);
+  const result = metrics.probe({ type: 'http', port, path: '/' }, 60_000, NEVER);
+  await once(server, 'connection');
+  await metrics.stop();
+  const { ok, detail } = await result;
+  assert.deepEqual([ok, detail], [false, 'the metrics thread was stopped']);
 });

@@ -1,9 +1,9 @@
 /** Runs services as plain processes of the host, without a VM: for development and load tests. */
 import { closeSync, constants, openSync, statSync, watch, writeSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { chown, rm } from 'node:fs/promises';
 import { MonocoreError } from '../../errors.ts';
 import type { StreamName } from '../../protocol/logs.ts';
-import type { Service } from '../../protocol/service.ts';
+import { DEFAULT_CPUS, DEFAULT_RAM_MIB, type Service } from '../../protocol/service.ts';
 import type { HomePaths, VmPaths } from '../../state/paths.ts';
 import { findAdopted } from '../adoption.ts';
 import { spawnDetached } from '../child.ts';
@@ -18,53 +18,75 @@ import type {
   RunningVm,
   VmDriver,
   VmEvent,
+  VmProbe,
 } from '../driver.ts';
 import { findExecutable } from '../executables.ts';
 import { readExitRecord } from '../exit-record.ts';
 import { closeAll, openChildEnd, openReadEnd } from '../fifos.ts';
 import { type HostProcess, ownProcess } from '../host-process.ts';
+import { ServiceLimits } from '../limits/service-limits.ts';
+import { findUser } from '../limits/user.ts';
+import { checkUserMayRun, renderUserSwitch } from '../limits/user-switch.ts';
 import { identify, isSameProcess, signalProcess } from '../process-identity.ts';
 import { makeRuntimeFolder, openReadEnds } from '../runtime-folder.ts';
+import { renderEnvironment } from './environment.ts';
+import { type Prober, ProcessProbes } from './probes.ts';
 import { SHIM } from './shim.ts';
 
 const STREAMS: readonly StreamName[] = ['stdout', 'stderr'];
 
-/** Variables of the daemon that a plain process needs to work at all; the rest may hold secrets of somebody else's. */
-const INHERITED_VARIABLES = ['PATH', 'HOME', 'USER', 'LOGNAME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR'];
-
-function renderEnvironment(service: Service): NodeJS.ProcessEnv {
-  const env: NodeJS.ProcessEnv = {};
-  for (const name of INHERITED_VARIABLES) if (process.env[name] !== undefined) env[name] = process.env[name];
-  return { ...env, ...service.envs };
+/** `cpus` and `ram` size a VM; a process of the host has what the host has. Defaults were asked for by nobody. */
+function describeIgnored({ cpus, ram_mib }: Service): string[] {
+  const notes: string[] = [];
+  if (cpus !== DEFAULT_CPUS) notes.push('cpus has no effect on a plain process; cpu_shares does');
+  if (ram_mib !== DEFAULT_RAM_MIB) notes.push('ram has no effect on a plain process; max_memory does');
+  return notes;
 }
 
 /** The driver of isolation `none`. Main thread. */
 export class ProcessDriver implements VmDriver {
   readonly isolation = 'none';
   readonly #paths: HomePaths;
+  readonly #limits: ServiceLimits;
+  readonly #prober: Prober;
 
-  constructor(paths: HomePaths) {
+  /** @param prober asks ports of services */
+  constructor(paths: HomePaths, prober: Prober) {
     this.#paths = paths;
+    this.#limits = new ServiceLimits(paths);
+    this.#prober = prober;
   }
 
   async prepare({ service }: LaunchRequest): Promise<PreparedVm> {
-    const env = renderEnvironment(service);
+    const user = await findUser(service.user);
+    const env = renderEnvironment(service, user);
     if (!statSync(service.workdir, { throwIfNoEntry: false })?.isDirectory()) {
       throw new MonocoreError('StartFailed', `the working directory ${service.workdir} is not a directory`);
     }
     const program = findExecutable(service.command, service.workdir, env.PATH ?? '');
+    await checkUserMayRun(user, program, service.workdir);
     const paths = this.#paths.vm(service.name);
     await makeRuntimeFolder(paths, [...STREAMS.map((stream) => paths.fifo(stream)), paths.release]);
+    // /dev/stdout opens the FIFO once more. The shim, the folder and all else in it stay the daemon's user's.
+    if (user) await Promise.all(STREAMS.map((stream) => chown(paths.fifo(stream), user.uid, user.gid)));
+    const limits = await this.#limits.apply(service, {
+      memoryBytes: null,
+      cpus: null,
+      cpuShares: service.cpu_shares,
+    });
     const streams = openReadEnds(paths, STREAMS);
     const childEnds = [paths.fifo('stdout'), paths.fifo('stderr'), paths.release].map(openChildEnd);
-    const args = ['-c', SHIM, 'sh', paths.exitRecord, program, ...service.args];
+    const command = [...renderUserSwitch(user), program, ...service.args];
+    const shim = limits.wrap({ program: '/bin/sh', args: ['-c', SHIM, 'sh', paths.exitRecord, ...command] });
     const discard = () => closeAll(childEnds);
+    const probes = new ProcessProbes(service, async () => user, limits, this.#prober);
     return {
       streams,
+      notes: [...describeIgnored(service), ...limits.notes],
       discard,
       launch: (onEvent) =>
-        spawnDetached('/bin/sh', args, ['ignore', ...childEnds], { cwd: service.workdir, env })
-          .then((child) => new SupervisedProcess(ownProcess(child), paths, onEvent))
+        spawnDetached(shim.program, shim.args, ['ignore', ...childEnds], { cwd: service.workdir, env })
+          .then((child) => new SupervisedProcess(ownProcess(child), paths, probes, onEvent))
           .finally(discard),
     };
   }
@@ -73,10 +95,13 @@ export class ProcessDriver implements VmDriver {
     const paths = this.#paths.vm(service.name);
     const adopted = await findAdopted(identity, paths.exitRecord);
     if (!adopted) return { type: 'gone', exit: readExitRecord(paths.exitRecord).exit };
+    const limits = await this.#limits.recall(service.name);
+    const probes = new ProcessProbes(service, () => findUser(service.user), limits, this.#prober);
     return {
       type: 'running',
       streams: openReadEnds(paths, STREAMS),
-      attach: (onEvent) => new SupervisedProcess(adopted, paths, onEvent),
+      notes: [...describeIgnored(service), ...limits.notes],
+      attach: (onEvent) => new SupervisedProcess(adopted, paths, probes, onEvent),
     };
   }
 
@@ -85,6 +110,7 @@ export class ProcessDriver implements VmDriver {
   }
 
   async cleanUp(service: string): Promise<void> {
+    await this.#limits.release(service);
     await rm(this.#paths.vm(service).dir, { recursive: true, force: true });
   }
 }
@@ -94,14 +120,16 @@ class SupervisedProcess implements RunningVm {
   readonly identity: ProcessIdentity;
   readonly drains = false;
   readonly #paths: VmPaths;
+  readonly #probes: ProcessProbes;
   readonly #onEvent: (event: VmEvent) => void;
   readonly #stopWatching: () => void;
   #started = false;
   #exited = false;
 
-  constructor(host: HostProcess, paths: VmPaths, onEvent: (event: VmEvent) => void) {
+  constructor(host: HostProcess, paths: VmPaths, probes: ProcessProbes, onEvent: (event: VmEvent) => void) {
     this.identity = host.identity;
     this.#paths = paths;
+    this.#probes = probes;
     this.#onEvent = onEvent;
     const watcher = watch(paths.dir, (_change, file) => {
       if (file === 'exit') this.#readRecord();
@@ -116,8 +144,8 @@ class SupervisedProcess implements RunningVm {
     signalProcess(this.identity, signal, 'group');
   }
 
-  async probe(): Promise<ProbeResult> {
-    return { ok: false, detail: 'it cannot be asked' };
+  probe(probe: VmProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
+    return this.#probes.ask(probe, timeoutMs, signal);
   }
 
   drain(): void {
@@ -148,6 +176,7 @@ class SupervisedProcess implements RunningVm {
 
   #onProcessExit(exit: Exit): void {
     this.#stopWatching();
+    this.#probes.end();
     this.#readRecord();
     this.#killStragglers();
     this.#onEvent({ type: 'process-ended', exit });

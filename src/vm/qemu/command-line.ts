@@ -35,6 +35,8 @@ export interface MachineSpec {
   readonly network: { readonly address: string; readonly ports: readonly Port[]; readonly localOnly: boolean } | null;
   /** Whether a root directory is shared through {@link VmPaths.rootShare}. */
   readonly sharedRoot: boolean;
+  /** User of the host that QEMU changes to before the guest runs; null stays the daemon's. */
+  readonly user?: string | null;
 }
 
 /**
@@ -80,6 +82,18 @@ function renderMachine(spec: MachineSpec): string[] {
   return args;
 }
 
+/**
+ * QEMU changes its user itself, after it has opened all that it needs: FIFOs, sockets, kernel, /dev/kvm and virtiofsd
+ * are the daemon's user's, whatever the other may reach, and nothing of the home has to be handed over. The sandbox is
+ * on by then and would kill it for that; without capabilities, and as the sandbox sets no_new_privs, there is no way
+ * back anyway. `-runas` is called `-run-with user=` as well since QEMU 9.1.
+ */
+function renderUser({ user = null }: MachineSpec): string[] {
+  const elevation = user === null ? 'deny' : 'allow';
+  const sandbox = `on,obsolete=deny,elevateprivileges=${elevation},spawn=deny,resourcecontrol=deny`;
+  return ['-sandbox', sandbox, ...(user === null ? [] : ['-runas', user])];
+}
+
 function renderNetwork({ network }: MachineSpec): string[] {
   if (!network) return [];
   const forwards = network.ports.map((port) => `,hostfwd=tcp:${network.address}:${port.host}-:${port.guest}`).join('');
@@ -104,7 +118,7 @@ export function renderCommandLine(spec: MachineSpec): string[] {
     ...renderMachine(spec),
     ...['-m', `${spec.ramMib}M`, '-smp', String(spec.cpus)],
     ...['-nodefaults', '-no-user-config', '-nographic', '-no-reboot'],
-    ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
+    ...renderUser(spec),
     ...['-kernel', spec.kernelImage, '-initrd', spec.initramfs, '-append', renderKernelCommandLine(spec)],
     // virtiofsd accepts modern devices only, and nothing here needs the legacy layout.
     ...['-global', 'virtio-mmio.force-legacy=false'],

@@ -10,9 +10,12 @@ import type { Adoption, AdoptRequest, LaunchRequest, PreparedVm, RunningVm, VmDr
 import { readExitRecord } from '../exit-record.ts';
 import { closeAll, openChildEnd, openLossyChildEnd, openReadEnd } from '../fifos.ts';
 import { ownProcess } from '../host-process.ts';
+import { type AppliedLimits, ServiceLimits } from '../limits/service-limits.ts';
+import { findUser, type HostUser } from '../limits/user.ts';
 import { makeRuntimeFolder, openReadEnds } from '../runtime-folder.ts';
 import { renderCommandLine } from './command-line.ts';
 import { renderJobScript } from './job-script.ts';
+import { memoryLimitBytes } from './memory-limit.ts';
 import { type Platform, preparePlatform, type RunInitramfsJob } from './platform.ts';
 import { checkPortsAreFree } from './ports.ts';
 import { QemuVm } from './qemu-vm.ts';
@@ -30,6 +33,7 @@ function hasNetwork(service: Service, localOnly: boolean): boolean {
 export class QemuDriver implements VmDriver {
   readonly isolation = 'vm';
   readonly #paths: HomePaths;
+  readonly #limits: ServiceLimits;
   readonly #buildInitramfs: RunInitramfsJob;
   /** By the kernel that the config names, null for none. */
   readonly #platforms = new Map<string | null, Promise<Platform>>();
@@ -37,6 +41,7 @@ export class QemuDriver implements VmDriver {
   /** @param buildInitramfs runs the job in the pool */
   constructor(paths: HomePaths, buildInitramfs: RunInitramfsJob) {
     this.#paths = paths;
+    this.#limits = new ServiceLimits(paths);
     this.#buildInitramfs = buildInitramfs;
   }
 
@@ -53,6 +58,7 @@ export class QemuDriver implements VmDriver {
   async prepare(request: LaunchRequest, signal: AbortSignal): Promise<PreparedVm> {
     const { service, address, kernel } = request;
     const platform = await this.#platform(kernel);
+    const user = await findUser(service.user);
     await checkPortsAreFree(service, address);
     if (signal.aborted) throw new MonocoreError('Aborted', `the start of ${service.name} was cancelled`);
     const paths = this.#paths.vm(service.name);
@@ -60,6 +66,11 @@ export class QemuDriver implements VmDriver {
       paths,
       STREAM_NAMES.map((stream) => paths.fifo(stream)),
     );
+    const limits = await this.#limits.apply(service, {
+      memoryBytes: memoryLimitBytes(service.ram_mib),
+      cpus: service.cpus,
+      cpuShares: service.cpu_shares,
+    });
     const streams = openReadEnds(paths, STREAM_NAMES);
     const childEnds = {
       stdout: openChildEnd(paths.fifo('stdout')),
@@ -71,8 +82,9 @@ export class QemuDriver implements VmDriver {
     const discard = () => closeAll(Object.values(childEnds));
     return {
       streams,
+      notes: limits.notes,
       discard,
-      launch: (onEvent) => this.#launch(platform, request, childEnds, onEvent).finally(discard),
+      launch: (onEvent) => this.#launch(platform, request, { user, limits }, childEnds, onEvent).finally(discard),
     };
   }
 
@@ -80,10 +92,12 @@ export class QemuDriver implements VmDriver {
     const paths = this.#paths.vm(service.name);
     const adopted = await findAdopted(identity, paths.control);
     if (!adopted) return { type: 'gone', exit: readExitRecord(paths.exitRecord).exit };
+    const { notes } = await this.#limits.recall(service.name);
     const job = runJob ? renderJobScript(service, hasNetwork(service, localOnly), service.rootfs !== null) : null;
     return {
       type: 'running',
       streams: openReadEnds(paths, STREAM_NAMES),
+      notes,
       attach: (onEvent) => new QemuVm(adopted, paths, job, onEvent),
     };
   }
@@ -93,12 +107,14 @@ export class QemuDriver implements VmDriver {
   }
 
   async cleanUp(service: string): Promise<void> {
+    await this.#limits.release(service);
     await rm(this.#paths.vm(service).dir, { recursive: true, force: true });
   }
 
   async #launch(
     platform: Platform,
     request: LaunchRequest,
+    { user, limits }: { readonly user: HostUser | null; readonly limits: AppliedLimits },
     childEnds: { readonly stdout: number; readonly stderr: number; readonly console: number },
     onEvent: (event: VmEvent) => void,
   ): Promise<RunningVm> {
@@ -118,11 +134,14 @@ export class QemuDriver implements VmDriver {
       fds: CHILD_FDS,
       network,
       sharedRoot: service.rootfs !== null,
+      user: user?.name ?? null,
     });
     const { stdout, stderr, console } = childEnds;
     const stopSharing = service.rootfs === null ? () => {} : await shareRoot(service.rootfs, paths.rootShare, console);
     try {
-      const child = await spawnDetached(platform.qemu, args, ['ignore', console, console, stdout, stderr, console]);
+      const command = limits.wrap({ program: platform.qemu, args });
+      const fds = ['ignore', console, console, stdout, stderr, console] as const;
+      const child = await spawnDetached(command.program, command.args, [...fds]);
       const job = renderJobScript(service, network !== null, service.rootfs !== null);
       return new QemuVm(ownProcess(child), paths, job, onEvent);
     } catch (error) {

@@ -8,6 +8,7 @@ import { HomePaths } from '../../../src/state/paths.ts';
 import { makeHome } from '../../../src/state/store.ts';
 import type { LaunchRequest, PreparedVm, RunningVm, VmEvent } from '../../../src/vm/driver.ts';
 import { ProcessDriver } from '../../../src/vm/process/driver.ts';
+import type { Prober } from '../../../src/vm/process/probes.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
@@ -15,11 +16,13 @@ export function makeRequest(service: Service): LaunchRequest {
   return { service, address: '127.0.0.1', localOnly: true, kernel: null };
 }
 
+const NO_PROBER: Prober = { probe: async () => ({ ok: false, detail: 'nothing is asked here' }) };
+
 /** A driver over a new home. */
-export async function openDriver(t: TestContext) {
+export async function openDriver(t: TestContext, prober: Prober = NO_PROBER) {
   const paths = new HomePaths(await makeTempDir(t));
   await makeHome(paths);
-  return { paths, driver: new ProcessDriver(paths) };
+  return { paths, driver: new ProcessDriver(paths, prober) };
 }
 
 /** A stream as far as it was read. */
@@ -53,6 +56,9 @@ class StreamReader {
 export interface LaunchedProcess {
   readonly vm: RunningVm;
   readonly paths: HomePaths;
+  readonly driver: ProcessDriver;
+  /** What was said of its limits. */
+  readonly notes: readonly string[];
   /** Resolves with the event of that type, also when it came before. */
   event<Type extends VmEvent['type']>(type: Type): Promise<Extract<VmEvent, { type: Type }>>;
   /** Types of the events so far. */
@@ -67,9 +73,9 @@ export interface LaunchedProcess {
 export async function launchProcess(
   t: TestContext,
   service: Service,
-  { prepared }: { prepared?: PreparedVm } = {},
+  { prepared, prober }: { prepared?: PreparedVm; prober?: Prober } = {},
 ): Promise<LaunchedProcess> {
-  const { paths, driver } = await openDriver(t);
+  const { paths, driver } = await openDriver(t, prober);
   const captured = prepared === undefined;
   const ready = prepared ?? (await driver.prepare(makeRequest(service)));
   const readers = new Map<StreamName, StreamReader>();
@@ -87,6 +93,8 @@ export async function launchProcess(
   return {
     vm,
     paths,
+    driver,
+    notes: ready.notes,
     event,
     types: () => events.map(({ type }) => type),
     read: (stream) => readers.get(stream)!.toEnd(),

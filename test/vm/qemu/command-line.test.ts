@@ -125,3 +125,10 @@ test('the counter’s rate is the nominal one, else the current one', () => {
   assert.equal(readTscKhz('model name\t: AMD EPYC\ncpu MHz\t\t: 2449.998\n'), 2_449_998);
   assert.equal(readTscKhz('processor\t: 0\n'), null);
 });
+
+test('without a user QEMU can never change its own; with one it does, behind its sandbox', () => {
+  assert.deepEqual(valuesOf('-runas'), []);
+  assert.match(valuesOf('-sandbox')[0]!, /^on,.*elevateprivileges=deny,spawn=deny/);
+  assert.deepEqual(valuesOf('-runas', { user: 'nobody' }), ['nobody']);
+  assert.match(valuesOf('-sandbox', { user: 'nobody' })[0]!, /^on,.*elevateprivileges=allow,spawn=deny/);
+});

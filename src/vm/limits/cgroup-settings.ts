@@ -1,0 +1,65 @@
+/** What is written to the files of a cgroup. Pure. */
+import type { Controller } from './host-cgroups.ts';
+
+/** Limits of a service that need a cgroup; null leaves one to the kernel. */
+export interface CgroupLimits {
+  /** Most memory, kernel memory and page cache included; bytes. */
+  readonly memoryBytes: number | null;
+  /** Most processor time, in processors. */
+  readonly cpus: number | null;
+  /** Weight against siblings, 1024 being the usual. */
+  readonly cpuShares: number | null;
+}
+
+/** A file of a cgroup and its content. */
+export interface CgroupSetting {
+  readonly file: string;
+  readonly value: string;
+}
+
+/** The kernel's own default, see cpu.cfs_period_us in its documentation of CFS bandwidth control. */
+const CPU_PERIOD_US = 100_000;
+const USUAL_SHARES = 1024;
+/** Default and limits of cpu.weight, see the kernel's documentation of cgroup v2. */
+const USUAL_WEIGHT = 100;
+const MIN_WEIGHT = 1;
+const MAX_WEIGHT = 10_000;
+
+/**
+ * The weight of cgroup v2 that `shares` of v1 are. In proportion, as systemd does (`cgroup_cpu_shares_to_weight` in its
+ * src/core/cgroup.c): the usual becomes the usual, so a service that names its shares and one that does not compare as
+ * under v1. runc's first formula made 39 of 1024, against 100 for everybody else.
+ */
+export function weightOfShares(shares: number): number {
+  const weight = Math.floor((shares * USUAL_WEIGHT) / USUAL_SHARES);
+  return Math.min(Math.max(weight, MIN_WEIGHT), MAX_WEIGHT);
+}
+
+/** Whether any of the limits needs the controller. */
+export function needsController(controller: Controller, { memoryBytes, cpus, cpuShares }: CgroupLimits): boolean {
+  return controller === 'memory' ? memoryBytes !== null : cpus !== null || cpuShares !== null;
+}
+
+/** What sets the limits that belong to the controller, in the order in which it is written. */
+export function renderSettings(version: 1 | 2, controller: Controller, limits: CgroupLimits): CgroupSetting[] {
+  const { memoryBytes, cpus, cpuShares } = limits;
+  const settings: CgroupSetting[] = [];
+  const set = (file: string, value: string | number) => settings.push({ file, value: String(value) });
+  if (controller === 'memory') {
+    if (memoryBytes !== null) set(version === 1 ? 'memory.limit_in_bytes' : 'memory.max', memoryBytes);
+    return settings;
+  }
+  if (cpuShares !== null) {
+    if (version === 1) set('cpu.shares', cpuShares);
+    else set('cpu.weight', weightOfShares(cpuShares));
+  }
+  if (cpus !== null) {
+    const quotaUs = Math.round(cpus * CPU_PERIOD_US);
+    if (version === 2) set('cpu.max', `${quotaUs} ${CPU_PERIOD_US}`);
+    else {
+      set('cpu.cfs_period_us', CPU_PERIOD_US);
+      set('cpu.cfs_quota_us', quotaUs);
+    }
+  }
+  return settings;
+}

@@ -1,0 +1,17 @@
+/** Variables of plain processes. */
+import type { Service } from '../../protocol/service.ts';
+import { type HostUser, renderUserEnvironment } from '../limits/user.ts';
+
+/** Variables of the daemon that a plain process needs to work at all; the rest may hold secrets of somebody else's. */
+const INHERITED_VARIABLES = ['PATH', 'HOME', 'USER', 'LOGNAME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR'];
+
+/**
+ * The environment of a service's programs; its own variables win.
+ *
+ * @param user whom they run as; null for the daemon's own
+ */
+export function renderEnvironment(service: Service, user: HostUser | null): NodeJS.ProcessEnv {
+  const env: NodeJS.ProcessEnv = {};
+  for (const name of INHERITED_VARIABLES) if (process.env[name] !== undefined) env[name] = process.env[name];
+  return { ...env, ...renderUserEnvironment(user), ...service.envs };
+}

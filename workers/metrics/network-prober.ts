@@ -1,0 +1,80 @@
+/** Asks ports of this host whether a service works: plain connections and HTTP. */
+import { request } from 'node:http';
+import { connect } from 'node:net';
+import { errorCode, errorText } from '../../src/errors.ts';
+import { CALLED_OFF, type NetworkProbe, type ProbeResult } from '../../src/protocol/probe.ts';
+
+/** Where the ports of plain processes are. */
+const HOST = '127.0.0.1';
+
+/** A connection, as far as a probe is concerned. */
+interface Connection {
+  /** The one answer, or that it was closed without any. */
+  readonly answer: Promise<ProbeResult>;
+  readonly closed: Promise<void>;
+  close(): void;
+}
+
+const CLOSED: ProbeResult = { ok: false, detail: 'connection closed without an answer' };
+
+function failure(error: unknown): ProbeResult {
+  const code = errorCode(error);
+  if (code === 'ECONNREFUSED') return { ok: false, detail: 'connection refused' };
+  if (code === 'ECONNRESET') return CLOSED;
+  // Codes of Node's HTTP parser: see "HTTP errors" of its documentation.
+  if (code?.startsWith('HPE_')) return { ok: false, detail: `not an answer of HTTP: ${errorText(error)}` };
+  return { ok: false, detail: errorText(error) };
+}
+
+function openTcp(port: number): Connection {
+  const socket = connect({ host: HOST, port });
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  const answer = new Promise<ProbeResult>((resolve) => {
+    socket.once('connect', () => resolve({ ok: true, detail: 'connected' }));
+    socket.once('error', (error) => resolve(failure(error)));
+    socket.once('close', () => resolve(CLOSED));
+  });
+  return { answer, closed, close: () => socket.destroy() };
+}
+
+/** The status decides, so the body is left unread; a redirection is an answer like any other. */
+function openHttp(port: number, path: string): Connection {
+  const call = request({ host: HOST, port, path, agent: false, headers: { connection: 'close' } });
+  const closed = new Promise<void>((resolve) => call.once('close', () => resolve()));
+  const answer = new Promise<ProbeResult>((resolve) => {
+    call.once('response', ({ statusCode = 0 }) =>
+      resolve({ ok: statusCode >= 200 && statusCode <= 399, detail: `status ${statusCode}` }),
+    );
+    // Later ones come from closing a connection that has answered.
+    call.on('error', (error) => resolve(failure(error)));
+    call.once('close', () => resolve(CLOSED));
+  });
+  call.end();
+  return { answer, closed, close: () => call.destroy() };
+}
+
+/** The probes that are under way. Runs in the metrics worker. */
+export class NetworkProber {
+  readonly #cancels = new Map<number, () => void>();
+
+  /** See `MetricsApi.probe`. */
+  async probe(id: number, probe: NetworkProbe, timeoutMs: number): Promise<ProbeResult | null> {
+    const connection = probe.type === 'tcp' ? openTcp(probe.port) : openHttp(probe.port, probe.path);
+    let timer: NodeJS.Timeout | undefined;
+    const cut = new Promise<ProbeResult | null>((resolve) => {
+      timer = setTimeout(() => resolve(null), timeoutMs);
+      this.#cancels.set(id, () => resolve(CALLED_OFF));
+    });
+    const result = await Promise.race([connection.answer, cut]);
+    clearTimeout(timer);
+    this.#cancels.delete(id);
+    connection.close();
+    await connection.closed;
+    return result;
+  }
+
+  /** See `MetricsApi.cancelProbe`. */
+  cancel(id: number): void {
+    this.#cancels.get(id)?.();
+  }
+}
