@@ -25,6 +25,8 @@ export interface Snapshot extends ServiceDefinition {
   readonly launchedAtMs: number | null;
   /** Why what it prints cannot be written at the moment; null while it can. */
   readonly logStalled: string | null;
+  /** What the host does not offer of what the service asked for. */
+  readonly notes: readonly string[];
 }
 
 const STOP_DETAILS: Record<StopPhase, string> = {
@@ -117,7 +119,7 @@ export function addressOf({ groupIp }: ServiceDefinition): string {
 
 /** The row of `monocore status`. */
 export function renderStatus(snapshot: Snapshot): ServiceStatus {
-  const { service, groupIp, state, metrics, logStalled } = snapshot;
+  const { service, groupIp, state, metrics, logStalled, notes } = snapshot;
   const { actual, desired, restarts } = state;
   const exit = exitOf(actual);
   const ended = lastRun(actual);
@@ -140,6 +142,7 @@ export function renderStatus(snapshot: Snapshot): ServiceStatus {
     last_lines: ended?.lastLines ?? [],
     detail: describeWork(actual),
     log_stalled: logStalled,
+    notes,
     group_ip: groupIp,
     cpus: service.cpus,
     ram_mib: service.ram_mib,

@@ -168,6 +168,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
       createdAtMs: this.#createdAtMs,
       launchedAtMs: this.#launchedAtMs,
       logStalled: this.#logStalled,
+      notes: this.#session.notes,
     };
   }
 

@@ -31,6 +31,7 @@ export class VmSession {
   readonly #handlers: SessionHandlers;
   #vm: RunningVm | null = null;
   #cancel: AbortController | null = null;
+  #notes: readonly string[] = [];
 
   constructor(definition: ServiceDefinition, ports: LifecyclePorts, handlers: SessionHandlers) {
     this.#definition = definition;
@@ -41,6 +42,11 @@ export class VmSession {
   /** The VM; null before its launch and after its end. */
   get vm(): RunningVm | null {
     return this.#vm;
+  }
+
+  /** What the host does not offer of what the service asked for. */
+  get notes(): readonly string[] {
+    return this.#notes;
   }
 
   get identity(): ProcessIdentity | null {
@@ -60,6 +66,7 @@ export class VmSession {
       const address = addressOf(this.#definition);
       const request = { service, address, localOnly: group?.local_only ?? true, kernel };
       const prepared = await this.#ports.drivers[service.isolation].prepare(request, cancel.signal);
+      this.#notes = prepared.notes;
       this.#ports.onStep?.(service.name, 'prepared');
       try {
         streamsEnded = (await this.#capture(prepared.streams, false)).ended;
@@ -87,6 +94,7 @@ export class VmSession {
   /** Goes on with a VM that an earlier daemon launched; its events come after this. */
   async adopt(adoption: Extract<Adoption, { type: 'running' }>): Promise<ProcessIdentity> {
     const { ended } = await this.#capture(adoption.streams, true);
+    this.#notes = adoption.notes;
     this.#vm = adoption.attach(this.#observe(ended));
     return this.#vm.identity;
   }
@@ -123,6 +131,7 @@ export class VmSession {
   forget(): void {
     this.#vm = null;
     this.#cancel = null;
+    this.#notes = [];
   }
 
   /** Begins to capture streams; `ended` is fulfilled when all of them have ended. */

@@ -159,6 +159,8 @@ export interface ServiceStatus {
   readonly detail: string | null;
   /** Why what it prints cannot be written at the moment, for people; null while it can. */
   readonly log_stalled: string | null;
+  /** What the host does not offer of what the service asked for, for people. */
+  readonly notes: readonly string[];
   readonly group_ip: string | null;
   readonly cpus: number;
   readonly ram_mib: number;

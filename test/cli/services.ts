@@ -21,6 +21,7 @@ export function makeService(differences: Partial<ServiceStatus> = {}): ServiceSt
     last_lines: [],
     detail: null,
     log_stalled: null,
+    notes: [],
     group_ip: '127.0.0.2',
     cpus: 1,
     ram_mib: 128,

@@ -17,6 +17,7 @@ export function renderRemarks(service: ServiceStatus, nowMs: number): string[] {
     ...(service.log_stalled === null ? [] : [maskControls(`what it prints cannot be written: ${service.log_stalled}`)]),
     ...(service.health === 'unhealthy' ? [maskControls(`unhealthy: ${service.health_detail}`)] : []),
     ...remarkOnRestarts(service, nowMs),
+    ...service.notes.map(maskControls),
   ];
 }
 

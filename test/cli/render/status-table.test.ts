@@ -95,7 +95,13 @@ test('health stands with the status, and what is wrong beneath the table', () =>
   const lines = render([
     makeService({ health: 'healthy', health_detail: 'connected' }),
     makeService({ name: 'db', health: 'unhealthy', health_detail: 'connection refused' }),
-    makeService({ name: 'cron', log_stalled: 'stdout: ENOSPC', restarts: 1, last_restart_reason: 'exit code 3' }),
+    makeService({
+      name: 'cron',
+      notes: ['cpu_shares has no effect'],
+      log_stalled: 'stdout: ENOSPC',
+      restarts: 1,
+      last_restart_reason: 'exit code 3',
+    }),
   ]);
   assert.deepEqual([cells(lines[1])[5], cells(lines[2])[5]], ['Started (healthy)', 'Started (unhealthy)']);
   assert.deepEqual(lines.slice(4), [
@@ -103,6 +109,7 @@ test('health stands with the status, and what is wrong beneath the table', () =>
     'db: unhealthy: connection refused',
     'cron: what it prints cannot be written: stdout: ENOSPC',
     'cron: restarted once; the last end: exit code 3',
+    'cron: cpu_shares has no effect',
   ]);
 });
 

@@ -108,6 +108,7 @@ export function makeStatus(name: string, changes: Partial<ServiceStatus> = {}): 
     last_lines: [],
     detail: null,
     log_stalled: null,
+    notes: [],
     group_ip: null,
     cpus: 1,
     ram_mib: 128,
