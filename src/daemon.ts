@@ -9,6 +9,7 @@ import { packageVersion } from './package-info.ts';
 import type { ApiThreadApi } from './protocol/api.ts';
 import type { ControlApi, DaemonStatus, LogLevel } from './protocol/control.ts';
 import { Runtime } from './runtime.ts';
+import { closeStrayDescriptors } from './stray-descriptors.ts';
 import { expose, transfer } from './threads/comlink.ts';
 import { ThreadService } from './threads/service.ts';
 
@@ -132,6 +133,7 @@ function deferReports(): { report: Report; open: (sink: Report) => void } {
  * @throws MonocoreError `HomeUnusable`, `DaemonRunning`, `ThreadDied` when it cannot start
  */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
+  closeStrayDescriptors();
   const reports = deferReports();
   // The home is locked first: a daemon that is refused must not touch the log of the one that runs.
   const { home, logWorkers = 1 } = options;

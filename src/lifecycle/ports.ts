@@ -28,6 +28,8 @@ export interface LogSink {
   ): Promise<void>;
   /** Begins to look for the marker in stdout and stderr, then calls `send`; resolves when both have brought it. */
   awaitMarker(service: string, marker: string, send: () => void): Promise<void>;
+  /** Ends streams that a process holds which outlived the VM: what they hold now is read. They end as ever. */
+  closeStreams(service: string): void;
 }
 
 /** The metrics worker. */

@@ -1,5 +1,5 @@
 /** Runs services as plain processes of the host, without a VM: for development and load tests. */
-import { closeSync, constants, openSync, statSync, watch, writeSync } from 'node:fs';
+import { closeSync, constants, openSync, statSync, writeSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { MonocoreError } from '../../errors.ts';
 import type { StreamName } from '../../protocol/logs.ts';
@@ -22,9 +22,11 @@ import { findExecutable } from '../executables.ts';
 import { readExitRecord } from '../exit-record.ts';
 import { closeAll, openChildEnd, openReadEnd } from '../fifos.ts';
 import { type HostProcess, ownProcess } from '../host-process.ts';
-import { identify, isSameProcess, signalProcess } from '../process-identity.ts';
-import { makeRuntimeFolder, openReadEnds } from '../runtime-folder.ts';
+import { signalProcess } from '../process-identity.ts';
+import { makeRuntimeFolder, openEnds, openReadEnds } from '../runtime-folder.ts';
+import { watchRecord } from './record-watch.ts';
 import { SHIM } from './shim.ts';
+import { killForgottenGroup, killGroup } from './stragglers.ts';
 
 const STREAMS: readonly StreamName[] = ['stdout', 'stderr'];
 
@@ -35,6 +37,11 @@ function renderEnvironment(service: Service): NodeJS.ProcessEnv {
   const env: NodeJS.ProcessEnv = {};
   for (const name of INHERITED_VARIABLES) if (process.env[name] !== undefined) env[name] = process.env[name];
   return { ...env, ...service.envs };
+}
+
+/** What the shim inherits from descriptor 1 on; of the last the command gets nothing. */
+function inheritedFifos(paths: VmPaths): string[] {
+  return [...STREAMS.map((stream) => paths.fifo(stream)), paths.release];
 }
 
 /** The driver of isolation `none`. Main thread. */
@@ -53,9 +60,10 @@ export class ProcessDriver implements VmDriver {
     }
     const program = findExecutable(service.command, service.workdir, env.PATH ?? '');
     const paths = this.#paths.vm(service.name);
-    await makeRuntimeFolder(paths, [...STREAMS.map((stream) => paths.fifo(stream)), paths.release]);
-    const streams = openReadEnds(paths, STREAMS);
-    const childEnds = [paths.fifo('stdout'), paths.fifo('stderr'), paths.release].map(openChildEnd);
+    const fifos = inheritedFifos(paths);
+    await makeRuntimeFolder(paths, fifos);
+    const openers = fifos.map((path) => () => openChildEnd(path));
+    const { streams, childEnds } = openEnds(paths, STREAMS, openers);
     const args = ['-c', SHIM, 'sh', paths.exitRecord, program, ...service.args];
     const discard = () => closeAll(childEnds);
     return {
@@ -71,7 +79,10 @@ export class ProcessDriver implements VmDriver {
   async adopt({ service, identity }: AdoptRequest): Promise<Adoption> {
     const paths = this.#paths.vm(service.name);
     const adopted = await findAdopted(identity, paths.exitRecord);
-    if (!adopted) return { type: 'gone', exit: readExitRecord(paths.exitRecord).exit };
+    if (!adopted) {
+      if (identity) killForgottenGroup(identity, inheritedFifos(paths));
+      return { type: 'gone', exit: readExitRecord(paths.exitRecord).exit };
+    }
     return {
       type: 'running',
       streams: openReadEnds(paths, STREAMS),
@@ -102,10 +113,7 @@ class SupervisedProcess implements RunningVm {
     this.identity = host.identity;
     this.#paths = paths;
     this.#onEvent = onEvent;
-    const watcher = watch(paths.dir, (_change, file) => {
-      if (file === 'exit') this.#readRecord();
-    });
-    this.#stopWatching = () => watcher.close();
+    this.#stopWatching = watchRecord(paths, () => this.#readRecord());
     host.onExit((exit) => this.#onProcessExit(exit));
     // The record may have been written before it was watched; events must come after the launch, so not at once.
     setImmediate(() => this.#readRecord());
@@ -144,20 +152,7 @@ class SupervisedProcess implements RunningVm {
   #onProcessExit(exit: Exit): void {
     this.#stopWatching();
     this.#readRecord();
-    this.#killStragglers();
+    killGroup(this.identity);
     this.#onEvent({ type: 'process-ended', exit });
-  }
-
-  /**
-   * What the command left running in its group holds the streams open. The group's id is not reused while it has
-   * members; where the pid is in use again there were none.
-   */
-  #killStragglers(): void {
-    if (identify(this.identity.pid) && !isSameProcess(this.identity)) return;
-    try {
-      process.kill(-this.identity.pid, 'SIGKILL');
-    } catch {
-      // Nobody was left.
-    }
   }
 }

@@ -10,7 +10,7 @@ import type { Adoption, AdoptRequest, LaunchRequest, PreparedVm, RunningVm, VmDr
 import { readExitRecord } from '../exit-record.ts';
 import { closeAll, openChildEnd, openLossyChildEnd, openReadEnd } from '../fifos.ts';
 import { ownProcess } from '../host-process.ts';
-import { makeRuntimeFolder, openReadEnds } from '../runtime-folder.ts';
+import { makeRuntimeFolder, openEnds, openReadEnds } from '../runtime-folder.ts';
 import { renderCommandLine } from './command-line.ts';
 import { renderJobScript } from './job-script.ts';
 import { type Platform, preparePlatform, type RunInitramfsJob } from './platform.ts';
@@ -60,19 +60,19 @@ export class QemuDriver implements VmDriver {
       paths,
       STREAM_NAMES.map((stream) => paths.fifo(stream)),
     );
-    const streams = openReadEnds(paths, STREAM_NAMES);
-    const childEnds = {
-      stdout: openChildEnd(paths.fifo('stdout')),
-      stderr: openChildEnd(paths.fifo('stderr')),
+    const { streams, childEnds } = openEnds(paths, STREAM_NAMES, [
+      () => openChildEnd(paths.fifo('stdout')),
+      () => openChildEnd(paths.fifo('stderr')),
       // A console that nobody reads must not stop QEMU itself, so it may lose text; the service's streams may not.
-      console: openLossyChildEnd(paths.fifo('console')),
-    };
+      () => openLossyChildEnd(paths.fifo('console')),
+    ]);
+    const [stdout, stderr, console] = childEnds as [number, number, number];
     // What stays open here would keep the streams from ever ending.
-    const discard = () => closeAll(Object.values(childEnds));
+    const discard = () => closeAll(childEnds);
     return {
       streams,
       discard,
-      launch: (onEvent) => this.#launch(platform, request, childEnds, onEvent).finally(discard),
+      launch: (onEvent) => this.#launch(platform, request, { stdout, stderr, console }, onEvent).finally(discard),
     };
   }
 
