@@ -2,27 +2,26 @@
 import { MessageChannel } from 'node:worker_threads';
 import { MonocoreError } from '../errors.ts';
 import type { LogQuery, LogReadEvent, LogsApi } from '../protocol/logs.ts';
+import { fromWireError } from '../protocol/wire-error.ts';
 import { type Remote, transfer } from './comlink.ts';
 
 /**
- * Gives all that `query` asks for to `onChunk`; resolves at the end. Main thread.
+ * The records that `query` asks for, without their newlines; all of them are in memory. Main thread.
  *
- * @throws MonocoreError `Internal` when files cannot be read, `ThreadDied` when the worker ends before the reader does
+ * @throws MonocoreError of the log worker, `ThreadDied` when that ends before it has delivered
  */
-export async function readLogs(
-  api: Remote<LogsApi>,
-  query: LogQuery,
-  onChunk: (bytes: Uint8Array) => void,
-): Promise<void> {
+export async function readLines(api: Remote<LogsApi>, query: LogQuery): Promise<string[]> {
+  const chunks: Uint8Array[] = [];
   const { port1, port2 } = new MessageChannel();
   try {
     const done = new Promise<void>((resolve, reject) => {
       port1.on('message', (event: LogReadEvent) => {
         if (event.type === 'chunk') {
-          onChunk(event.bytes);
-          port1.postMessage('more');
+          const { buffer } = event.bytes;
+          chunks.push(event.bytes.slice());
+          port1.postMessage(buffer, [buffer]);
         } else if (event.type === 'end') resolve();
-        else reject(new MonocoreError('Internal', event.message));
+        else reject(fromWireError(event.error));
       });
       port1.on('close', () => reject(new MonocoreError('ThreadDied', 'the log worker ended while it was read from')));
     });
@@ -32,4 +31,5 @@ export async function readLogs(
   } finally {
     port1.close();
   }
+  return Buffer.concat(chunks).toString('utf8').split('\n').slice(0, -1);
 }

@@ -41,7 +41,7 @@ export interface TableOptions {
   readonly columns: number;
 }
 
-/** The table, then the errors of failed services and a line for those without VM. Ends in a newline. */
+/** The table, a line for services without VM, then the errors of failed ones and logs on a full disk. Ends in a newline. */
 export function renderStatusTable(services: readonly ServiceStatus[], options: TableOptions): string {
   const rows = services.map((service) => renderRow(service, options));
   let lines = renderLines(rows, '  ', options.colors);
@@ -51,10 +51,15 @@ export function renderStatusTable(services: readonly ServiceStatus[], options: T
   if (services.some(({ isolation }) => isolation === 'none')) {
     lines.push('', `${NO_VM_MARK} a plain process of this host, not a VM (isolation = "none")`);
   }
-  const failed = services.filter(({ error }) => error !== null);
-  if (failed.length > 0) lines.push('');
-  for (const { name, error } of failed) lines.push(`${options.colors.red(name)}: ${error}`);
+  const remarks = services.flatMap((service) => renderRemarks(service, options.colors));
+  if (remarks.length > 0) lines.push('', ...remarks);
   return `${lines.join('\n')}\n`;
+}
+
+function renderRemarks({ name, error, log_stalled: stalled }: ServiceStatus, colors: Colors): string[] {
+  const remarks = error === null ? [] : [`${colors.red(name)}: ${error}`];
+  if (stalled !== null) remarks.push(`${colors.yellow(name)}: what it prints cannot be written: ${stalled}`);
+  return remarks;
 }
 
 function renderLines(rows: readonly string[][], gap: string, colors: Colors): string[] {
