@@ -12,6 +12,7 @@ import type { ApiThreadApi } from './protocol/api.ts';
 import type { ControlApi, DaemonSettings, DaemonStatus, LogLevel } from './protocol/control.ts';
 import type { LogQuery } from './protocol/logs.ts';
 import { Runtime } from './runtime.ts';
+import { closeStrayDescriptors } from './stray-descriptors.ts';
 import { expose, transfer } from './threads/comlink.ts';
 import { readLogs } from './threads/log-reading.ts';
 import { ThreadService } from './threads/service.ts';
@@ -181,6 +182,7 @@ async function checkLogWorkers({ logs }: Runtime): Promise<void> {
  * @throws MonocoreError `HomeUnusable`, `DaemonRunning`, `ThreadDied` when it cannot start
  */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
+  closeStrayDescriptors();
   const { background, leaveRunning = false } = options;
   const reports = deferReports();
   const notifySocket = takeNotifySocket(process.env, process.pid);

@@ -1,12 +1,14 @@
 /** The parts of one home, built and ended in order: what the daemon runs on, and what a program may run on without it. */
 import { availableParallelism } from 'node:os';
 import { systemClock } from './clock.ts';
+import { errorText } from './errors.ts';
 import type { OrchestratorPorts, Report } from './lifecycle/ports.ts';
 import type { ThreadStatus } from './protocol/control.ts';
 import type { Job } from './protocol/jobs.ts';
 import type { HomeLogSettings } from './protocol/service.ts';
 import type { StateDocument } from './protocol/state-document.ts';
 import { lockHome } from './state/lock.ts';
+import { loadLogLimits, saveLogLimits } from './state/log-limits.ts';
 import { HomePaths, resolveHome } from './state/paths.ts';
 import { FileStateStore, makeHome } from './state/store.ts';
 import { LogKeeper } from './threads/log-keeper.ts';
@@ -51,6 +53,7 @@ export class Runtime implements OrchestratorPorts {
   onLogsRestarted: () => void = () => {};
   readonly #unlock: () => void;
   readonly #keeper: LogKeeper;
+  #limitsSaved: Promise<void> = Promise.resolve();
 
   private constructor(paths: HomePaths, options: RuntimeOptions, unlock: () => void) {
     const { report = () => {}, logWorkers = 1, onStep = () => {} } = options;
@@ -64,6 +67,7 @@ export class Runtime implements OrchestratorPorts {
     this.logs = new LogThread(paths.logDir, report, {
       workers: logWorkers,
       keeper: this.#keeper,
+      runSearch: (job, options) => this.jobs.run(job, options),
       onRestart: () => this.onLogsRestarted(),
     });
     this.metrics = new MetricsThread(report);
@@ -88,6 +92,8 @@ export class Runtime implements OrchestratorPorts {
       for (const problem of broken) runtime.report('error', `a state file is left out: ${problem}`);
       const names = new Set(left.map(({ service }) => service.name));
       for (const { service } of [...ended, ...left]) runtime.#keeper.know(service.name, service.log);
+      const limits = await loadLogLimits(paths.logLimits);
+      if (limits) runtime.#keeper.limit(limits);
       runtime.#keeper.start();
       runtime.left = left;
       runtime.ended = ended.filter(({ service }) => !names.has(service.name));
@@ -110,6 +116,9 @@ export class Runtime implements OrchestratorPorts {
 
   limitLogs(settings: HomeLogSettings): void {
     this.#keeper.limit(settings);
+    this.#limitsSaved = saveLogLimits(this.paths.logLimits, settings).catch((error: unknown) => {
+      this.report('warn', `the limits of logs are not saved for the next daemon: ${errorText(error)}`);
+    });
   }
 
   removeLogs(service: string): Promise<void> {
@@ -123,6 +132,7 @@ export class Runtime implements OrchestratorPorts {
     this.#keeper.stop();
     await this.jobs.close();
     await this.store.flush();
+    await this.#limitsSaved;
     this.#unlock();
   }
 }

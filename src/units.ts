@@ -1,4 +1,4 @@
-/** Sizes and durations: parsing of what people write, printing of what they read. */
+/** Sizes, durations and times: parsing of what people write, printing of what they read. */
 
 const SIZE_FACTORS = new Map(
   Object.entries({
@@ -83,4 +83,22 @@ export function formatDuration(durationMs: number): string {
     .filter(([amount], index) => index === 0 || amount > 0)
     .map(([amount, unit]) => `${amount}${unit}`)
     .join(' ');
+}
+
+const TIME = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d(?:\.\d+)?)(?:[Zz]|([+-]\d\d:\d\d))$/;
+
+/**
+ * Milliseconds since the epoch of an RFC 3339 time like `2026-11-23T08:00:00Z` or `2026-11-23 09:00:00.5+01:00`. Without
+ * a zone it would be another time on another host, so it needs one.
+ *
+ * @returns whole milliseconds, or null where the text is no such time
+ */
+export function parseTimeMs(text: string): number | null {
+  const [, date, time, zone = 'Z'] = TIME.exec(text.trim()) ?? [];
+  if (date === undefined || time === undefined) return null;
+  // Date takes the 30th of February for the 2nd of March.
+  const midnightMs = Date.parse(`${date}T00:00:00Z`);
+  if (Number.isNaN(midnightMs) || new Date(midnightMs).toISOString().slice(0, date.length) !== date) return null;
+  const epochMs = Date.parse(`${date}T${time}${zone}`);
+  return Number.isNaN(epochMs) ? null : epochMs;
 }

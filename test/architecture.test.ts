@@ -41,14 +41,23 @@ const CLI_TARGETS = [
   PROTOCOL,
   /^src\/config\//,
   PATHS,
+  /^src\/state\/folder\.ts$/,
   /^src\/package-info\.ts$/,
   /^src\/doctor\//,
 ];
 /** Packages and modules of Node. */
 const EXTERNAL = /^(?!src\/|workers\/|test\/|scripts\/)/;
 
+/** How log files are read: no thread of its own, but run by the log worker and by jobs. */
+const LOG_FILES = /^workers\/log-files\//;
+const LOG_FILE_READERS = ['logs', 'jobs'];
+
 /** Of entries and of folders alike, so that a folder without an entry is no loophole. */
-const workerNames = new Set(listSources('workers').map((path) => /^workers\/([^/.]+)/.exec(path)![1]!));
+const workerNames = new Set(
+  listSources('workers')
+    .filter((path) => !LOG_FILES.test(path))
+    .map((path) => /^workers\/([^/.]+)/.exec(path)![1]!),
+);
 
 const IMPORT_RULES: readonly ImportRule[] = [
   {
@@ -77,7 +86,9 @@ const IMPORT_RULES: readonly ImportRule[] = [
     wrong: { path: 'src/lifecycle/restart.ts', source: "import { readFile } from 'node:fs/promises';" },
   },
   ...[...workerNames].map((name) => ({
-    title: `worker ${name} imports only leaf files, protocol/, paths.ts, its side of threads/ and workers/${name}/`,
+    title: `worker ${name} imports only leaf files, protocol/, paths.ts, its side of threads/ and workers/${name}/${
+      LOG_FILE_READERS.includes(name) ? ', and log-files/' : ''
+    }`,
     files: new RegExp(`^workers/${name}(\\.ts$|/)`),
     may: [
       new RegExp(`^workers/${name}/`),
@@ -85,10 +96,17 @@ const IMPORT_RULES: readonly ImportRule[] = [
       PROTOCOL,
       PATHS,
       /^src\/threads\/(worker-side|comlink)\.ts$/,
+      ...(LOG_FILE_READERS.includes(name) ? [LOG_FILES] : []),
       EXTERNAL,
     ],
     wrong: { path: `workers/${name}/part.ts`, source: "import { something } from '../another/part.ts';" },
   })),
+  {
+    title: 'workers/log-files/ imports only itself, leaf files and protocol/, for it is run by several workers',
+    files: LOG_FILES,
+    may: [LOG_FILES, LEAF, PROTOCOL, EXTERNAL],
+    wrong: { path: 'workers/log-files/part.ts', source: "import { Capture } from '../logs/capture.ts';" },
+  },
   {
     title: 'src never imports workers/: threads/entry.ts names them by URL',
     files: /^src\//,
@@ -97,7 +115,7 @@ const IMPORT_RULES: readonly ImportRule[] = [
   },
   {
     title:
-      'cli/ imports only itself, leaf files, protocol/, config/, paths.ts, package-info.ts and doctor/: ' +
+      'cli/ imports only itself, leaf files, protocol/, config/, paths.ts, folder.ts, package-info.ts and doctor/: ' +
       'the daemon is asked by HTTP',
     files: /^src\/cli\/(?!commands\/daemon-run\.ts$)/,
     may: [...CLI_TARGETS, EXTERNAL],

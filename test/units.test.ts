@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import { formatDuration, formatSize, parseDurationMs, parseSize } from '../src/units.ts';
+import { formatDuration, formatSize, parseDurationMs, parseSize, parseTimeMs } from '../src/units.ts';
 
 test('sizes take SI and IEC units, any case, fractions and blanks', () => {
   const cases: [string, number][] = [
@@ -74,4 +74,26 @@ test('durations are printed in their two largest units', () => {
     [93_784_000, '1d 2h'],
   ];
   for (const [durationMs, text] of cases) assert.equal(formatDuration(durationMs), text);
+});
+
+test('a time is RFC 3339, with a zone', () => {
+  const epochMs = Date.UTC(2026, 10, 23, 8, 0, 0);
+  assert.equal(parseTimeMs('2026-11-23T08:00:00Z'), epochMs);
+  assert.equal(parseTimeMs(' 2026-11-23t08:00:00.5z '), epochMs + 500);
+  assert.equal(parseTimeMs('2026-11-23 09:00:00.123456+01:00'), epochMs + 123);
+  assert.equal(parseTimeMs('2026-11-22T20:30:00-11:30'), epochMs);
+  for (const text of [
+    '',
+    '2026-11-23',
+    '2026-11-23T08:00:00',
+    '2026-11-23T08:00Z',
+    '2026-02-30T08:00:00Z',
+    '2026-13-01T08:00:00Z',
+    '2026-11-23T25:00:00Z',
+    '2026-11-23T08:00:00+1:00',
+    '1763884800',
+    'now',
+  ]) {
+    assert.equal(parseTimeMs(text), null, text);
+  }
 });

@@ -4,6 +4,7 @@ import { toWireError, type WireError } from '../src/protocol/wire-error.ts';
 import { compressLog } from './jobs/compress-log.ts';
 import { buildInitramfs } from './jobs/initramfs.ts';
 import { pruneLogs } from './jobs/prune-logs.ts';
+import { searchLogs } from './jobs/search-logs.ts';
 
 /** What the pool answers: piscina would reduce an error to its message. */
 export type JobOutcome = { readonly result: JobResult<Job> } | { readonly error: WireError };
@@ -18,6 +19,9 @@ export default async function runJob(job: Job): Promise<JobOutcome> {
         return { result: null };
       case 'prune-logs':
         return { result: await pruneLogs(job) };
+      case 'search-logs':
+        await searchLogs(job);
+        return { result: null };
     }
   } catch (error) {
     return { error: toWireError(error) };

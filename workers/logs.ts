@@ -1,6 +1,7 @@
 /** Log worker: takes what every VM prints from its FIFO to rolling files, and serves readers of those files. */
+import type { MessagePort } from 'node:worker_threads';
 import { systemClock } from '../src/clock.ts';
-import type { LogsApi } from '../src/protocol/logs.ts';
+import type { LogEvent, LogsApi, SearchEvent } from '../src/protocol/logs.ts';
 import { serve } from '../src/threads/worker-side.ts';
 import { createLogs } from './logs/api.ts';
 
@@ -8,8 +9,22 @@ import { createLogs } from './logs/api.ts';
 export interface LogsBoot {
   /** Absolute path of the folder of the log files; made when missing. */
   readonly logDir: string;
+  /** How long a page of a search may be silent, milliseconds; 10 s by default. */
+  readonly pageSilenceMs?: number | undefined;
 }
 
-await serve<LogsApi, LogsBoot>(({ data, events }) =>
-  createLogs({ logDir: data.logDir, post: (event) => events.postMessage(event), clock: systemClock }),
-);
+await serve<LogsApi, LogsBoot>(({ data, events }) => {
+  let pages = 0;
+  const post = (event: LogEvent | SearchEvent, ports: MessagePort[] = []) => events.postMessage(event, ports);
+  return createLogs({
+    ...data,
+    post,
+    clock: systemClock,
+    startPage(page, port) {
+      pages += 1;
+      const id = pages;
+      post({ type: 'search-wanted', id, page, port }, [port]);
+      return () => post({ type: 'search-over', id });
+    },
+  });
+});

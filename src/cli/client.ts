@@ -1,5 +1,6 @@
 /** The daemon as the CLI sees it: one method per route of `protocol/http.ts`. */
 import type { IncomingMessage } from 'node:http';
+import { isoTime } from '../clock.ts';
 import type {
   CommandReply,
   ControlEvent,
@@ -76,18 +77,27 @@ export class DaemonClient {
     return parseLines(response, this.#socketPath) as AsyncGenerator<ControlEvent, void>;
   }
 
-  /** The records as bytes. Without services in the query: of all services. */
+  /**
+   * The records as bytes. Without services in the query: of all services. Whether they are all is told by `checkWhole`
+   * when they have been read.
+   */
   logs(query: LogQuery, signal?: AbortSignal): Promise<IncomingMessage> {
     const parameters = new URLSearchParams();
     for (const name of query.services) parameters.append('name', name);
     for (const stream of query.streams) parameters.append('stream', stream);
     if (query.tail !== null) parameters.append('tail', String(query.tail));
     if (query.follow) parameters.append('follow', 'true');
-    return this.#open(`/v1/logs?${parameters}`, signal);
+    const { sinceMs = null, untilMs = null, grep = null } = query.filter ?? {};
+    if (sinceMs !== null) parameters.append('since', isoTime(sinceMs));
+    if (untilMs !== null) parameters.append('until', isoTime(untilMs));
+    if (grep) parameters.append('grep', grep.source);
+    if (grep?.ignoreCase) parameters.append('ignore_case', 'true');
+    return this.#open(`/v1/logs?${parameters}`, signal, true);
   }
 
-  #open(path: string, signal: AbortSignal | undefined): Promise<IncomingMessage> {
-    return sendRequest(this.#socketPath, { method: 'GET', path, signal, deadlineMs: QUERY_DEADLINE_MS });
+  #open(path: string, signal: AbortSignal | undefined, takesTrailers = false): Promise<IncomingMessage> {
+    const deadlineMs = QUERY_DEADLINE_MS;
+    return sendRequest(this.#socketPath, { method: 'GET', path, signal, takesTrailers, deadlineMs });
   }
 
   async #query(path: string): Promise<string> {

@@ -1,6 +1,6 @@
 /** The daemon's process: starting one when none runs, waiting for the end of one. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, fstatSync, mkdirSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
+import { closeSync, fstatSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -10,6 +10,7 @@ import { isSource, packageRoot } from '../package-info.ts';
 import type { DaemonSettings, DaemonStatus } from '../protocol/control.ts';
 import type { ErrorReply } from '../protocol/http.ts';
 import { fromWireError } from '../protocol/wire-error.ts';
+import { makeFolder } from '../state/folder.ts';
 import type { HomePaths } from '../state/paths.ts';
 import type { DaemonClient } from './client.ts';
 import { isDaemonAbsent } from './http.ts';
@@ -195,7 +196,7 @@ function readStart(fd: number): string {
 function createHome(home: string): void {
   try {
     // Shippers run as other users: what is secret below it has modes of its own.
-    mkdirSync(home, { recursive: true, mode: 0o755 });
+    makeFolder(home, 0o755);
   } catch (error) {
     const message = `the home ${home} cannot be created: ${errorText(error)}; choose another with --home or MONOCORE_HOME`;
     throw new MonocoreError('HomeUnusable', message, { cause: error });

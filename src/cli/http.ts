@@ -2,8 +2,8 @@
 import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { errorCode, errorText, MonocoreError } from '../errors.ts';
-import type { ErrorReply } from '../protocol/http.ts';
-import { fromWireError } from '../protocol/wire-error.ts';
+import { ERROR_TRAILER, type ErrorReply } from '../protocol/http.ts';
+import { fromWireError, type WireError } from '../protocol/wire-error.ts';
 
 /** A request to the daemon. */
 export interface DaemonRequest {
@@ -14,6 +14,8 @@ export interface DaemonRequest {
   readonly body?: unknown;
   /** Cancels the request, and the reading of its answer. */
   readonly signal?: AbortSignal | undefined;
+  /** The answer may say at its end that it failed, see {@link checkWhole}. */
+  readonly takesTrailers?: boolean;
   /** From the request to the answer's headers; without it the daemon may take as long as it needs. */
   readonly deadlineMs?: number;
 }
@@ -25,7 +27,7 @@ export interface DaemonRequest {
  * its cause, and when the daemon ends meanwhile; `CallTimeout` after `deadlineMs`; `Aborted` by `signal`
  */
 export async function sendRequest(socketPath: string, options: DaemonRequest): Promise<IncomingMessage> {
-  const { method, path, body, signal, deadlineMs } = options;
+  const { method, path, body, signal, takesTrailers, deadlineMs } = options;
   const payload = body === undefined ? null : JSON.stringify(body);
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const outgoing = request({
@@ -36,6 +38,8 @@ export async function sendRequest(socketPath: string, options: DaemonRequest): P
       agent: false,
       headers: {
         host: 'monocore',
+        // RFC 9110, section 10.1.4: whoever sends TE names it as an option of the connection.
+        ...(takesTrailers ? { te: 'trailers', connection: 'close, te' } : {}),
         ...(payload === null
           ? {}
           : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
@@ -61,6 +65,12 @@ export async function sendRequest(socketPath: string, options: DaemonRequest): P
   });
   if ((response.statusCode ?? 0) < 400) return response;
   throw toReplyError(await readText(response, socketPath), response.statusCode);
+}
+
+/** Throws the error with which an answer ended that was read to its end. */
+export function checkWhole({ trailers }: IncomingMessage): void {
+  const failure = trailers[ERROR_TRAILER];
+  if (failure !== undefined) throw fromWireError(JSON.parse(decodeURIComponent(failure)) as WireError);
 }
 
 /** The whole body; throws `DaemonUnreachable` when the daemon ends before it was complete. */

@@ -1,6 +1,8 @@
 /** Values of options as people write them. */
 import { InvalidArgumentError } from 'commander';
-import { parseDurationMs } from '../units.ts';
+import { errorText } from '../errors.ts';
+import { compilePattern } from '../protocol/logs.ts';
+import { parseDurationMs, parseTimeMs } from '../units.ts';
 
 /** Milliseconds of `10`, `1.5`, `500ms` or `1m`: a bare number is seconds. For commander. */
 export function parseTimeoutOption(text: string): number {
@@ -25,4 +27,26 @@ export function parseThreadsOption(text: string): number {
     throw new InvalidArgumentError(`Give a whole number from 1 to ${MAX_LOG_WORKERS}.`);
   }
   return count;
+}
+
+/** Milliseconds since the epoch of an RFC 3339 time, or of a duration ago. For commander. */
+export function parseTimeOption(text: string): number {
+  // A bare number may be meant as seconds ago or since the epoch: neither is guessed.
+  const agoMs = /^[\d.]+$/.test(text.trim()) ? null : parseDurationMs(text);
+  const epochMs = agoMs === null ? parseTimeMs(text) : Date.now() - agoMs;
+  if (epochMs === null || epochMs < 0) {
+    throw new InvalidArgumentError('Give a time with its zone, 2026-11-23T08:00:00Z, or how long ago: 10m, 2h30m.');
+  }
+  return epochMs;
+}
+
+/** A regular expression. For commander. */
+export function parsePatternOption(text: string): string {
+  if (text === '') throw new InvalidArgumentError('Give a pattern.');
+  try {
+    compilePattern({ source: text, ignoreCase: false });
+  } catch (error) {
+    throw new InvalidArgumentError(`${errorText(error)}.`);
+  }
+  return text;
 }

@@ -4,7 +4,13 @@ import { packageVersion } from '../package-info.ts';
 import { LOG_LEVELS } from '../protocol/control.ts';
 import { type CliContext, createContext } from './context.ts';
 import { EXIT_CODE_HELP } from './exit-codes.ts';
-import { parseCountOption, parseThreadsOption, parseTimeoutOption } from './options.ts';
+import {
+  parseCountOption,
+  parsePatternOption,
+  parseThreadsOption,
+  parseTimeOption,
+  parseTimeoutOption,
+} from './options.ts';
 
 /** Runs a command; a promise of its exit code. */
 type Action<Options> = (context: CliContext, names: string[], options: Options) => Promise<number>;
@@ -116,8 +122,23 @@ function addServiceCommands(program: Command, run: Run): void {
     .command('logs [names...]')
     .alias('log')
     .description('print what services printed (default: all services, stdout and stderr)')
-    .option('-f, --follow', 'stay and print what comes, after the last 10 records')
+    .option('-f, --follow', 'stay and print what comes, after the last 10 records or all since --since')
     .addOption(new Option('-n, --lines <count>', 'only the last records').argParser(parseCountOption))
+    .addOption(
+      new Option('--since <time>', 'from then on: a time with its zone, 2026-11-23T08:00:00Z, or 10m ago').argParser(
+        parseTimeOption,
+      ),
+    )
+    .addOption(
+      new Option('--until <time>', 'up to then; with -f it ends when that has passed').argParser(parseTimeOption),
+    )
+    .addOption(
+      new Option('--grep <pattern>', 'records whose text matches, a JavaScript regular expression').argParser(
+        parsePatternOption,
+      ),
+    )
+    .option('-i, --ignore-case', 'the pattern stands for upper and lower case')
+    .option('--json', 'print JSON, an object a line')
     .option('--stdout', 'the standard output')
     .option('--stderr', 'the standard error')
     .option('--console', "what the VM and the guest's kernel printed")

@@ -36,6 +36,8 @@ export interface LogSink {
   watchForLine(service: string, pattern: string, sinceMs: number, onSeen: () => void): () => void;
   /** The last lines of a stream since then, oldest first; fewer where they cannot be read. */
   lastLines(service: string, streams: readonly StreamName[], tail: number, sinceIso: string): Promise<string[]>;
+  /** Ends streams that a process holds which outlived the VM: what they hold now is read. They end as ever. */
+  closeStreams(service: string): void;
 }
 
 /** The metrics worker. */

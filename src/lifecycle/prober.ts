@@ -21,11 +21,11 @@ export class Prober {
   /**
    * Asks once; the answer goes to `onResult`, unless {@link Prober.end} comes first.
    *
-   * @param startedAtMs when the command was started: what was printed before is no line of it
+   * @param sinceMs when the launch began: what was printed before is no line of this run
    */
-  probe({ probe, timeout_ms }: HealthCheck, vm: RunningVm, startedAtMs: number): void {
+  probe({ probe, timeout_ms }: HealthCheck, vm: RunningVm, sinceMs: number): void {
     if (probe.type === 'log_line') {
-      this.#endWatch ??= this.#logs.watchForLine(this.#service, probe.pattern, startedAtMs, () => this.#onLine());
+      this.#endWatch ??= this.#logs.watchForLine(this.#service, probe.pattern, sinceMs, () => this.#onLine());
       this.#onResult({ ok: this.#lineSeen, detail: this.#lineSeen ? 'the line was printed' : 'no line matches yet' });
       return;
     }

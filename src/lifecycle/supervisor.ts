@@ -269,7 +269,8 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     const { vm } = this.#session;
     const { healthcheck } = this.definition.service;
     const { actual } = this.#state;
-    if (vm && healthcheck && actual.status === 'Started') this.#prober.probe(healthcheck, vm, actual.startedAtMs);
+    if (vm && healthcheck && actual.status === 'Started')
+      this.#prober.probe(healthcheck, vm, this.#launchedAtMs ?? actual.startedAtMs);
   }
 
   async #conclude(): Promise<void> {

@@ -17,6 +17,13 @@ const LAST_LINES = 10;
 /** How Linux says that it cannot go on, see panic() in kernel/panic.c. */
 const PANIC = /Kernel panic - not syncing.*/;
 
+/**
+ * From the end of the VM process, after which only a process that escaped it can hold its streams, until they are
+ * closed. Nothing that is in them by then is lost, so this need not be long; a process that was just killed needs far
+ * less to let go.
+ */
+export const STREAMS_TIMEOUT_MS = 2000;
+
 /** Where a session reports to. */
 export interface SessionHandlers {
   readonly onEvent: (event: VmEvent) => void;
@@ -82,7 +89,7 @@ export class VmSession {
       this.#handlers.onEvent({ type: 'launched', pid: vm.identity.pid });
     } catch (error) {
       // The service may be started again at once: its streams must be free by then.
-      await streamsEnded;
+      await this.#awaitEnd(streamsEnded);
       this.#handlers.onEvent({ type: 'launch-failed', error: errorText(error) });
     }
   }
@@ -156,10 +163,20 @@ export class VmSession {
       onProcessEnded = resolve;
     });
     // The log worker may see the end of the streams before this thread sees that of the process.
-    void Promise.all([processEnded, streamsEnded]).then(() => this.#handlers.onEvent({ type: 'streams-ended' }));
+    void processEnded
+      .then(() => this.#awaitEnd(streamsEnded))
+      .then(() => this.#handlers.onEvent({ type: 'streams-ended' }));
     return (event) => {
       this.#handlers.onEvent(event);
       if (event.type === 'process-ended') onProcessEnded();
     };
+  }
+
+  /** Resolves when the streams of a VM whose process is gone have ended, by themselves or not. */
+  async #awaitEnd(streamsEnded: Promise<void>): Promise<void> {
+    const { logs, clock } = this.#ports;
+    const cancel = clock.after(STREAMS_TIMEOUT_MS, () => logs.closeStreams(this.#definition.service.name));
+    await streamsEnded;
+    cancel();
   }
 }

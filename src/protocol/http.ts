@@ -10,7 +10,15 @@
  * | `POST /v1/services/start` | `StartRequest` | `CommandReply` |
  * | `POST /v1/services/stop`, `/restart`, `/remove` | `StopRequest` | `CommandReply` |
  * | `GET /v1/events` | | newline-delimited JSON: a `ControlEvent` for each service known, then each change |
- * | `GET /v1/logs?name=…&stream=stdout&stream=stderr&tail=100&follow=true` | | text: the records as in the files |
+ * | `GET /v1/logs?name=…&stream=stdout&stream=stderr&tail=100&follow=true&since=…&until=…&grep=…&ignore_case=true` | | text: the records as in the files |
+ *
+ * `since` and `until` are RFC 3339 with a zone, or milliseconds since the epoch, both included. `grep` is a JavaScript
+ * regular expression, see `LogPattern`; `tail` counts the records that match. With `follow` all of them apply to what
+ * comes, too, and the answer ends when `until` has passed.
+ *
+ * An answer that lasts may fail after its status was sent. To a client that asked for trailers (`TE: trailers`, RFC 9110
+ * section 10.1.4) it ends with the field {@link ERROR_TRAILER}. The connection to any other client is cut off, so that
+ * it does not take the part for the whole.
  */
 import type { ServiceStatus } from './service.ts';
 import type { WireError } from './wire-error.ts';
@@ -19,6 +27,9 @@ import type { WireError } from './wire-error.ts';
 export interface ServicesReply {
   readonly services: readonly ServiceStatus[];
 }
+
+/** Trailer of `GET /v1/logs` where it failed: the {@link WireError}, JSON, percent-encoded. */
+export const ERROR_TRAILER = 'monocore-error';
 
 /** Body of every answer with a status of 400 and above. */
 export interface ErrorReply {

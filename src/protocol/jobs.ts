@@ -1,5 +1,6 @@
 /** Finite jobs that run in the piscina pool, off the main thread. Inputs and results are plain data. */
 import type { HomeLogSettings, LogSettings } from './log-settings.ts';
+import type { SearchPage } from './search.ts';
 
 /** Builds the guest's initramfs, or finds it in the cache. */
 export interface BuildInitramfsJob {
@@ -29,7 +30,7 @@ export interface CompressLogJob {
 /** Which finished files of a service are kept: all that no limit excludes; see `LogSettings`. */
 export type LogRetention = Pick<LogSettings, 'keep_files' | 'keep_total_bytes' | 'keep_for_ms' | 'compress'>;
 
-/** Removes the log files that are not to be kept, oldest first; never the newest of a stream. */
+/** Removes the log files that are not to be kept, oldest first; the newest of a stream only for its age, if ever. */
 export interface PruneLogsJob {
   readonly type: 'prune-logs';
   /** Absolute path. */
@@ -39,6 +40,8 @@ export interface PruneLogsJob {
   /** For services that are not known. */
   readonly otherRetention: LogRetention;
   readonly home: HomeLogSettings;
+  /** Services whose newest files are being written. */
+  readonly written: readonly string[];
   readonly nowMs: number;
 }
 
@@ -50,11 +53,19 @@ export interface PrunedLogs {
   readonly compressible: readonly { readonly name: string; readonly service: string; readonly modifiedAtMs: number }[];
 }
 
-export type Job = BuildInitramfsJob | CompressLogJob | PruneLogsJob;
+/** One page of a search: posts `SearchReply`s to a log worker, and none after its result. */
+export interface SearchLogsJob extends SearchPage {
+  readonly type: 'search-logs';
+  /** Handed over with the job. When the other side closes it, the job ends. */
+  readonly port: import('node:worker_threads').MessagePort;
+}
+
+export type Job = BuildInitramfsJob | CompressLogJob | PruneLogsJob | SearchLogsJob;
 
 interface JobResults {
   readonly 'build-initramfs': InitramfsImage;
   readonly 'compress-log': null;
   readonly 'prune-logs': PrunedLogs;
+  readonly 'search-logs': null;
 }
 export type JobResult<J extends Job> = JobResults[J['type']];

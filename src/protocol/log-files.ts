@@ -11,6 +11,23 @@ export interface StreamId {
   readonly stream: StreamName;
 }
 
+/**
+ * A place in the files of a stream: `offset` bytes into file `number`, compressed or not. Files only grow and numbers
+ * only rise, so a place stays what it is. Number 0 stands before the first file.
+ */
+export interface Position {
+  readonly number: number;
+  readonly offset: number;
+}
+
+/** Before the first file of any stream. */
+export const ORIGIN: Position = Object.freeze({ number: 0, offset: 0 });
+
+/** Whether `a` is a place before `b`. */
+export function isBefore(a: Position, b: Position): boolean {
+  return a.number < b.number || (a.number === b.number && a.offset < b.offset);
+}
+
 /** What the name of a compressed file has behind that of the file; `*.log` does not match it. */
 export const COMPRESSED_SUFFIX = '.gz';
 /** What the name of a compressed file that is not whole has behind its own. */

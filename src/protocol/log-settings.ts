@@ -26,7 +26,7 @@ export const LogSettingsSchema = v.object({
   keep_files: v.nullable(v.number()),
   /** Size of all files of the service together; null for no limit by size. */
   keep_total_bytes: v.nullable(v.number()),
-  /** How long a finished file is kept after its last record; null for ever. */
+  /** How long a finished file, and any of a service that has ended, is kept after its last record; null for ever. */
   keep_for_ms: v.nullable(v.number()),
   compress: LogCompressionSchema,
   /** From the end of a file to its compression: the time that shippers have to read it as it is. */

@@ -1,5 +1,7 @@
 /** What other threads may ask of the log worker, and what it tells them. */
 import type { LogSettings } from './log-settings.ts';
+import type { SearchPage } from './search.ts';
+import type { WireError } from './wire-error.ts';
 
 /** `console`: what the VM process and the guest's kernel print, kept out of the service's own streams. */
 export type StreamName = 'stdout' | 'stderr' | 'console';
@@ -37,8 +39,17 @@ export type LogEvent =
   | ({ readonly type: 'stream-ended' } & StreamEnd)
   /** The marker came: everything that was printed before it is in the stream's file. */
   | { readonly type: 'marker-seen'; readonly service: string; readonly stream: StreamName }
+  /** It was ended by {@link LogsApi.closeStream} though a process still holds it: what that prints now is lost. */
+  | { readonly type: 'stream-held'; readonly service: string; readonly stream: StreamName }
   /** Writing fails for now (disk full, folder gone); said once per spell. `recovered` ends the spell. */
-  | { readonly type: 'stalled'; readonly service: string; readonly stream: StreamName; readonly error: string }
+  | {
+      readonly type: 'stalled';
+      readonly service: string;
+      readonly stream: StreamName;
+      readonly error: string;
+      /** The system's code, `ENOSPC` for example; null where the error has none. */
+      readonly code: string | null;
+    }
   | { readonly type: 'recovered'; readonly service: string; readonly stream: StreamName }
   /**
    * The disk was full, and this much was read and dropped since it was said last; `lines` counts newlines. Said at the
@@ -54,32 +65,81 @@ export type LogEvent =
   /** Nothing is written to that file any more: it may be compressed, and older ones removed. */
   | { readonly type: 'file-finished'; readonly service: string; readonly stream: StreamName; readonly number: number };
 
-/** Which records `read` and `follow` deliver. */
+/** Which records `read` delivers. */
 export interface LogQuery {
   /** Names of services, without repetition. */
   readonly services: readonly string[];
   readonly streams: readonly StreamName[];
-  /** The last n records over all streams together; null for all of them. */
+  /** The last n records over all streams together, of those that `filter` lets through; null for all of them. */
   readonly tail: number | null;
-  /** Stay and deliver what is written from then on. */
+  /** Stay and deliver what is written from then on; with `filter.untilMs` until that time has passed. */
   readonly follow: boolean;
+  /** Without it: every record. */
+  readonly filter?: LogFilter;
 }
 
 /**
- * Messages of the log worker to a reader, over the MessagePort that came with `read`. Flow control is the reader's: it
- * posts `'more'` for each chunk that it has passed on, and at most {@link READ_WINDOW} chunks are on their way.
+ * What a record has to be like. Its time is the one that it begins with; a record that begins with none, which another
+ * program wrote or a crash left, has that of the record before it in its file.
+ */
+export interface LogFilter {
+  /** Milliseconds since the epoch; the time itself included. Null for no limit. Files last written before are not read. */
+  readonly sinceMs: number | null;
+  readonly untilMs: number | null;
+  readonly grep: LogPattern | null;
+}
+
+/**
+ * A JavaScript regular expression with the flag `u`, matched against the text of a record without what monocore put
+ * before it; in JSON against the decoded `msg`. Bytes that are no UTF-8 are U+FFFD to it. The parts of a line that was
+ * too long are records of their own, and of a record above 1 MiB it sees the first MiB. Run in the pool of jobs only.
+ */
+export interface LogPattern {
+  readonly source: string;
+  readonly ignoreCase: boolean;
+}
+
+/** A filter that lets everything through. */
+export const EVERY_RECORD: LogFilter = Object.freeze({ sinceMs: null, untilMs: null, grep: null });
+
+/** Compiles a pattern. Any thread may do that; only a job may run it. Throws `SyntaxError`. */
+export function compilePattern({ source, ignoreCase }: LogPattern): RegExp {
+  return new RegExp(source, ignoreCase ? 'iu' : 'u');
+}
+
+/**
+ * Messages of the log worker to a reader, over the MessagePort that came with `read`. Flow control is the reader's: when
+ * it has passed a chunk on it posts the chunk's ArrayBuffer back, transferred, and nothing else. There are
+ * {@link READ_WINDOW} buffers in the life of a reader: they are its memory and its credit at once.
  */
 export type LogReadEvent =
   /**
-   * At most 64 KiB of whole records, each ending in a newline, byte for byte as in the files; the buffer is transferred.
-   * A longer record comes in several chunks, one right after the other.
+   * Whole records, each ending in a newline, byte for byte as in the files; the buffer of {@link CHUNK_BYTES} is
+   * transferred. A record that is longer comes in several chunks, one right after the other.
    */
-  | { readonly type: 'chunk'; readonly bytes: Uint8Array }
+  | { readonly type: 'chunk'; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly type: 'end' }
-  | { readonly type: 'error'; readonly message: string };
+  | { readonly type: 'error'; readonly error: WireError };
 
-/** Chunks that may be on their way to a reader. */
+/** Buffers of a reader. */
 export const READ_WINDOW = 4;
+/** Size of each; the most that a chunk has. */
+export const CHUNK_BYTES = 65_536;
+
+/**
+ * Searches of old files run in the pool of jobs, which is the main thread's. These messages of the log worker to the
+ * main thread come beside its {@link LogEvent}s.
+ */
+export type SearchEvent =
+  /** `port` is for the job alone: the main thread hands it on and sees nothing of what goes over it. */
+  | {
+      readonly type: 'search-wanted';
+      readonly id: number;
+      readonly page: SearchPage;
+      readonly port: import('node:worker_threads').MessagePort;
+    }
+  /** Nobody waits for the page any more: its job is called off if it still runs. */
+  | { readonly type: 'search-over'; readonly id: number };
 
 /** What the log worker answers on a port that it was given with {@link LogsApi.connect}. */
 export type LogsReadApi = Pick<LogsApi, 'read'>;
@@ -93,6 +153,11 @@ export interface LogsApi {
    * Must be called before the guest is told the marker. Answers with a `marker-seen` event. Main only.
    */
   expectMarker(service: string, stream: StreamName, marker: string): Promise<void>;
+  /**
+   * Ends a stream that does not end by itself, because a process that outlived its VM holds it: what its FIFO holds now
+   * is read, then it is as at end of file. One that is not open is ignored. Main only.
+   */
+  closeStream(service: string, stream: StreamName): Promise<void>;
   /** Removes the log files of a service whose streams have ended; asked of the worker that serves readers. Main only. */
   removeLogs(service: string): Promise<void>;
   /**

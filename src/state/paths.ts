@@ -14,6 +14,7 @@
  * | `log/<service>.<stream>.<number>.log` | 0644 | log worker | shippers, `logs` | log worker at `remove`; jobs, when it is compressed or too old |
  * | `log/<service>.<stream>.<number>.log.gz` | 0644 | job (`.gz.tmp` until it is whole) | `logs` | log worker at `remove`; job, when it is too old |
  * | `log/<service>.<stream>.log` | symlink | log worker | shippers | log worker at `remove` |
+ * | `log-limits.json` | 0644 | main at `start` | next daemon | nobody |
  * | `log/monocore.<number>.log` | 0644 | pino-roll's worker | people | pino-roll |
  * | `cache/initramfs/<sha256>.cpio` | 0644 | job | QEMU | nobody: content-addressed |
  * | `cache/accelerator.json` | 0644 | main after a probe | main, `doctor` | nobody: keyed by versions |
@@ -51,6 +52,9 @@ export class HomePaths {
   }
   get logDir(): string {
     return join(this.home, 'log');
+  }
+  get logLimits(): string {
+    return join(this.home, 'log-limits.json');
   }
   get kernelDir(): string {
     return join(this.home, 'kernel');

@@ -1,10 +1,11 @@
 /** State files on disk: valid at every instant, because each is written aside and renamed. Main thread. */
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import * as v from 'valibot';
 import writeFileAtomic from 'write-file-atomic';
 import { errorCode, MonocoreError } from '../errors.ts';
 import { type StateDocument, StateDocumentSchema } from '../protocol/state-document.ts';
+import { makeFolder } from './folder.ts';
 import type { HomePaths } from './paths.ts';
 
 /** State files hold the service's variables, which may be secret. */
@@ -120,7 +121,7 @@ export class FileStateStore {
 export async function makeHome(paths: HomePaths): Promise<void> {
   try {
     for (const dir of [paths.home, paths.runDir, paths.endedDir, paths.logDir, paths.cacheDir]) {
-      await mkdir(dir, { recursive: true, mode: 0o755 });
+      makeFolder(dir, 0o755);
     }
     const probe = join(paths.runDir, `.writable.${process.pid}`);
     // An empty file needs no space: a block of content shows a full disk.

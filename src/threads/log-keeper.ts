@@ -37,6 +37,8 @@ interface Compression {
 export class LogKeeper {
   readonly #options: LogKeeperOptions;
   readonly #settings = new Map<string, LogSettings>();
+  /** Services whose files are written. */
+  readonly #written = new Set<string>();
   /** By path. */
   readonly #compressions = new Map<string, Compression>();
   #home: HomeLogSettings = DEFAULT_HOME_LOG_SETTINGS;
@@ -51,12 +53,10 @@ export class LogKeeper {
     this.#options = options;
   }
 
-  /** Begins to look after the folder once an hour. */
+  /** Looks after the folder soon, and then once an hour. */
   start(): void {
-    this.#cancelInterval = this.#options.clock.after(PASS_INTERVAL_MS, () => {
-      this.start();
-      this.requestPass();
-    });
+    this.requestPass();
+    this.#cancelInterval = this.#options.clock.after(PASS_INTERVAL_MS, () => this.start());
   }
 
   /** Nothing is begun any more; jobs that run end with their pool. */
@@ -70,6 +70,18 @@ export class LogKeeper {
   /** The files of a service are kept by these settings, whether or not it runs. */
   know(service: string, settings: LogSettings): void {
     this.#settings.set(service, settings);
+  }
+
+  /** The files of a service are about to be written. Resolves when none of them is removed as that of an ended one. */
+  async begin(service: string, settings: LogSettings): Promise<void> {
+    this.know(service, settings);
+    this.#written.add(service);
+    await this.#pass;
+  }
+
+  /** They are written no more. */
+  end(service: string): void {
+    this.#written.delete(service);
   }
 
   /** Limits for all services together. */
@@ -129,8 +141,16 @@ export class LogKeeper {
     const retentions = Object.fromEntries(this.#settings);
     const otherRetention = DEFAULT_LOG_SETTINGS;
     const nowMs = clock.now();
-    const job = { type: 'prune-logs', logDir, retentions, otherRetention, home: this.#home, nowMs } as const;
-    const { compressible } = await runJob(job);
+    const written = [...this.#written];
+    const { compressible } = await runJob({
+      type: 'prune-logs',
+      logDir,
+      retentions,
+      otherRetention,
+      home: this.#home,
+      written,
+      nowMs,
+    });
     for (const { name, service, modifiedAtMs } of compressible) {
       const delayMs = this.#settings.get(service)?.compress_delay_ms ?? 0;
       this.#scheduleCompression(service, name, Math.min(delayMs, Math.max(0, modifiedAtMs + delayMs - nowMs)));

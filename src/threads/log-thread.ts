@@ -1,19 +1,20 @@
 /** The main thread's side of the log workers: gives them streams, hears of their end, gives them again after a crash. */
 import { closeSync } from 'node:fs';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import { errorText, MonocoreError } from '../errors.ts';
+import { errorCode, errorText, MonocoreError } from '../errors.ts';
 import type { CaptureHandlers, LogSink, Report } from '../lifecycle/ports.ts';
 import type { ThreadStatus } from '../protocol/control.ts';
 import { recordTimeOf } from '../protocol/log-record.ts';
 import { DEFAULT_LOG_SETTINGS, type LogSettings } from '../protocol/log-settings.ts';
-import type { LogEvent, LogsApi, StreamName } from '../protocol/logs.ts';
+import type { LogEvent, LogsApi, SearchEvent, StreamName } from '../protocol/logs.ts';
 import { type Remote, transfer } from './comlink.ts';
+import { watchForLine } from './line-watch.ts';
+import { LogCapture } from './log-capture.ts';
 import type { LogKeeper } from './log-keeper.ts';
-import { readLogs } from './log-reading.ts';
+import { readLines } from './log-reading.ts';
+import { LogSearches, type RunSearch } from './log-searches.ts';
 import { ThreadService } from './service.ts';
-
-/** Size of a file where the config names none. */
-export const MAX_FILE_BYTES = DEFAULT_LOG_SETTINGS.max_size_bytes;
+import { StallReport } from './stall-report.ts';
 
 const DEADLINES = { defaultMs: 10_000, perMethodMs: { close: null } } as const;
 
@@ -23,28 +24,16 @@ export interface LogThreadOptions {
   readonly workers?: number;
   /** Is told of files that are finished; without it nothing is compressed or removed. */
   readonly keeper?: LogKeeper | null;
+  /** Runs the jobs of searches; without it nothing can be searched for. */
+  readonly runSearch?: RunSearch;
+  /** How long a page of a search may be silent; 10 s by default. */
+  readonly pageSilenceMs?: number;
   /** Called when the worker that serves readers answers again after a crash: ports to it are to be made anew. */
   readonly onRestart?: () => void;
 }
 
-interface Marker {
-  readonly marker: string;
-  readonly awaited: Set<StreamName>;
-  readonly onSeen: () => void;
-}
-
-interface Capture {
-  readonly worker: LogWorker;
-  readonly open: Set<StreamName>;
-  readonly handlers: CaptureHandlers;
-  readonly settings: LogSettings;
-  /** Streams that cannot be written, with the reason. */
-  readonly stalled: Map<StreamName, string>;
-  marker: Marker | null;
-}
-
 interface LogWorker {
-  readonly thread: ThreadService<LogsApi, LogEvent>;
+  readonly thread: ThreadService<LogsApi, LogEvent | SearchEvent>;
   /** Null while it is not to be called. */
   api: Remote<LogsApi> | null;
 }
@@ -52,24 +41,29 @@ interface LogWorker {
 /** The log workers. Main thread. */
 export class LogThread implements LogSink {
   readonly #workers: readonly LogWorker[];
-  readonly #captures = new Map<string, Capture>();
+  readonly #captures = new Map<string, LogCapture<LogWorker>>();
   readonly #removals = new Map<string, Promise<void>>();
   readonly #report: Report;
+  readonly #stalls: StallReport;
   readonly #keeper: LogKeeper | null;
+  readonly #searches: LogSearches;
 
-  constructor(logDir: string, report: Report, { workers = 1, keeper = null, onRestart }: LogThreadOptions = {}) {
+  constructor(logDir: string, report: Report, options: LogThreadOptions = {}) {
+    const { workers = 1, keeper = null, runSearch } = options;
     this.#report = report;
+    this.#stalls = new StallReport(report);
     this.#keeper = keeper;
-    this.#workers = Array.from({ length: workers }, (_, index) => this.#newWorker(logDir, index, onRestart));
+    this.#searches = new LogSearches(runSearch);
+    this.#workers = Array.from({ length: workers }, (_, index) => this.#newWorker(logDir, index, options));
   }
 
   /** The worker that serves readers. */
-  get thread(): ThreadService<LogsApi, LogEvent> {
+  get thread(): LogWorker['thread'] {
     return this.#reader.thread;
   }
 
   /** All of them, the one that serves readers first. */
-  get workers(): ThreadService<LogsApi, LogEvent>[] {
+  get workers(): LogWorker['thread'][] {
     return this.#workers.map(({ thread }) => thread);
   }
 
@@ -89,23 +83,25 @@ export class LogThread implements LogSink {
     settings: LogSettings = DEFAULT_LOG_SETTINGS,
   ): Promise<void> {
     const worker = this.#leastLoaded();
-    const open = new Set(streams.map(({ stream }) => stream));
-    const capture: Capture = { worker, open, handlers, settings, stalled: new Map(), marker: null };
+    const names = streams.map(({ stream }) => stream);
+    const capture = new LogCapture(worker, names, handlers, settings);
     let api: Remote<LogsApi>;
     try {
       await this.#removals.get(service);
+      await this.#keeper?.begin(service, settings);
       api = await worker.thread.ready();
     } catch (error) {
       for (const { fd } of streams) closeSync(fd);
+      this.#keeper?.end(service);
       throw error;
     }
-    this.#keeper?.know(service, settings);
     this.#captures.set(service, capture);
     try {
       const { continues = false } = handlers;
       await Promise.all(streams.map(({ stream, fd }) => api.openStream({ service, stream, fd, settings, continues })));
     } catch (error) {
       this.#captures.delete(service);
+      this.#keeper?.end(service);
       throw error;
     }
     this.#keeper?.requestPass();
@@ -115,13 +111,25 @@ export class LogThread implements LogSink {
     const capture = this.#captures.get(service);
     const awaited = (['stdout', 'stderr'] as const).filter((stream) => capture?.open.has(stream));
     if (!capture || awaited.length === 0) return;
-    const seen = new Promise<void>((resolve) => {
-      capture.marker = { marker, awaited: new Set(awaited), onSeen: resolve };
-    });
-    const api = await capture.worker.thread.ready();
-    await Promise.all(awaited.map((stream) => api.expectMarker(service, stream, marker)));
+    const seen = capture.awaitMarker(marker, awaited);
+    const { thread } = capture.worker;
+    const api = await thread.ready();
+    try {
+      await Promise.all(awaited.map((stream) => api.expectMarker(service, stream, marker)));
+    } catch (error) {
+      if (errorCode(error) !== 'ThreadDied') throw error;
+      // The next worker gets the marker with the streams; after a stop there is none.
+      await thread.ready();
+    }
     send();
     await seen;
+  }
+
+  closeStreams(service: string): void {
+    const capture = this.#captures.get(service);
+    if (!capture) return;
+    capture.isClosing = true;
+    for (const stream of capture.open) capture.worker.thread.tell((api) => api.closeStream(service, stream));
   }
 
   /**
@@ -130,15 +138,13 @@ export class LogThread implements LogSink {
    * @param sinceIso records before this RFC 3339 time belong to an earlier run and are left out
    */
   async lastLines(service: string, streams: readonly StreamName[], tail: number, sinceIso: string): Promise<string[]> {
-    const chunks: Uint8Array[] = [];
     const query = { services: [service], streams, tail, follow: false };
-    await readLogs(await this.thread.ready(), query, (bytes) => chunks.push(bytes));
-    const lines = Buffer.concat(chunks).toString('utf8').split('\n').slice(0, -1);
+    const lines = await readLines(await this.thread.ready(), query);
     return lines.filter((line) => recordTimeOf(line) >= sinceIso);
   }
 
-  watchForLine(): () => void {
-    return () => {};
+  watchForLine(service: string, pattern: string, sinceMs: number, onSeen: () => void): () => void {
+    return watchForLine(this.thread, { service, pattern, sinceMs }, onSeen, this.#report);
   }
 
   /** Answers `read` on `port`. */
@@ -167,22 +173,24 @@ export class LogThread implements LogSink {
     const [reader, ...others] = this.#workers;
     await Promise.all(others.map(({ thread }) => thread.stop((api) => api.close())));
     await reader?.thread.stop((api) => api.close());
+    this.#stalls.close();
   }
 
   get #reader(): LogWorker {
     return this.#workers[0]!;
   }
 
-  #newWorker(logDir: string, index: number, onRestart: (() => void) | undefined): LogWorker {
+  #newWorker(logDir: string, index: number, { onRestart, pageSilenceMs }: LogThreadOptions): LogWorker {
     let isFirst = true;
-    const thread = new ThreadService<LogsApi, LogEvent>({
+    const thread = new ThreadService<LogsApi, LogEvent | SearchEvent>({
       entry: 'logs',
       ...(index === 0 ? {} : { name: `logs-${index + 1}` }),
-      data: () => ({ data: { logDir } }),
+      data: () => ({ data: { logDir, pageSilenceMs } }),
       deadlines: DEADLINES,
-      onEvent: (event) => this.#onEvent(event),
+      onEvent: (event) => ('id' in event ? this.#searches.onEvent(event) : this.#onEvent(event)),
       onDeath: (error) => {
         worker.api = null;
+        if (index === 0) this.#searches.callOffAll();
         this.#report('error', `${error.message}; it is started again`);
       },
       onReady: async (api) => {
@@ -227,23 +235,28 @@ export class LogThread implements LogSink {
     const capture = this.#captures.get(service);
     switch (event.type) {
       case 'stream-ended':
-        this.#markSeen(capture, stream);
-        this.#tellStalled(capture, stream, null);
-        capture?.open.delete(stream);
-        if (capture?.open.size !== 0) return;
+        this.#stalls.end(event);
+        if (!capture?.markEnded(stream)) return;
         this.#captures.delete(service);
+        this.#keeper?.end(service);
         capture.handlers.onEnded();
         return;
+      case 'stream-held':
+        this.#report(
+          'warn',
+          `${service}: a process that outlived it holds its ${stream}; what that prints now is lost`,
+        );
+        return;
       case 'marker-seen':
-        this.#markSeen(capture, stream);
+        capture?.markSeen(stream);
         return;
       case 'stalled':
-        this.#report('warn', `${service}: its ${stream} cannot be written: ${event.error}`);
-        this.#tellStalled(capture, stream, event.error);
+        this.#stalls.begin(event, event);
+        capture?.markStalled(stream, event.error);
         return;
       case 'recovered':
-        this.#report('info', `${service}: its ${stream} is written again`);
-        this.#tellStalled(capture, stream, null);
+        this.#stalls.end(event);
+        capture?.markStalled(stream, null);
         return;
       case 'dropped': {
         const { lines, bytes } = event;
@@ -256,36 +269,37 @@ export class LogThread implements LogSink {
     }
   }
 
-  #tellStalled(capture: Capture | undefined, stream: StreamName, error: string | null): void {
-    if (!capture) return;
-    if (error !== null) capture.stalled.set(stream, `${stream}: ${error}`);
-    else if (!capture.stalled.delete(stream)) return;
-    const [reason = null] = capture.stalled.values();
-    capture.handlers.onStalled?.(reason);
-  }
-
-  #markSeen(capture: Capture | undefined, stream: StreamName): void {
-    const marker = capture?.marker;
-    if (!marker?.awaited.delete(stream)) return;
-    if (marker.awaited.size === 0) marker.onSeen();
-  }
-
   /** Opens every stream again and looks for the markers that have not come. */
   async #giveAgain(worker: LogWorker, api: Remote<LogsApi>): Promise<void> {
     for (const [service, capture] of this.#captures) {
       if (capture.worker !== worker) continue;
-      const { open, handlers, settings, marker } = capture;
+      const { open, settings } = capture;
       for (const stream of open) {
         // The new worker says so if it is still so.
-        this.#tellStalled(capture, stream, null);
+        this.#stalls.end({ service, stream });
+        capture.markStalled(stream, null);
+        const fd = this.#reopen(service, stream, capture);
+        if (fd === null) continue;
         try {
-          const fd = handlers.reopen(stream);
-          const awaited = marker?.awaited.has(stream) ? { marker: marker.marker } : {};
+          const marker = capture.markerOf(stream);
+          const awaited = marker === null ? {} : { marker };
           await api.openStream({ service, stream, fd, settings, continues: true, ...awaited });
+          if (capture.isClosing) await api.closeStream(service, stream);
         } catch (error) {
           this.#report('error', `${service}: its ${stream} cannot be captured again: ${errorText(error)}`);
         }
       }
+    }
+  }
+
+  /** Null for a stream that is lost, which is its end: nobody would ever tell of another one. */
+  #reopen(service: string, stream: StreamName, { handlers }: LogCapture<LogWorker>): number | null {
+    try {
+      return handlers.reopen(stream);
+    } catch (error) {
+      this.#report('error', `${service}: its ${stream} cannot be opened again: ${errorText(error)}`);
+      this.#onEvent({ type: 'stream-ended', service, stream, bytes: 0, lines: 0 });
+      return null;
     }
   }
 }

@@ -1,5 +1,6 @@
 /** The piscina pool for finite jobs: whatever costs more than a millisecond and is not a stream. */
 import { availableParallelism } from 'node:os';
+import type { MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { MonocoreError } from '../errors.ts';
 import type { ThreadStatus } from '../protocol/control.ts';
@@ -10,9 +11,24 @@ import { entryUrl } from './entry.ts';
 /** Jobs come in bursts at a start, and a thread costs 10 MB: idle ones end soon. */
 const IDLE_TIMEOUT_MS = 2000;
 
+/**
+ * Searches have threads of their own, so that they keep no service from its start: what a search costs is up to its
+ * user. With two of them, one that is stuck does not stop the others.
+ */
+const SEARCH_THREADS = 2;
+
+/** How to run a job. */
+export interface JobOptions {
+  /** Calls the job off; the thread that runs it is ended, whatever it does. */
+  readonly signal?: AbortSignal;
+  /** Ports in the job, to be handed over with it. */
+  readonly ports?: readonly MessagePort[];
+}
+
 /** Runs jobs off the main thread. Main thread only. */
 export class JobPool {
-  #pool: Piscina | null = null;
+  #jobs: Piscina | null = null;
+  #searches: Piscina | null = null;
   #closed = false;
 
   /**
@@ -20,12 +36,11 @@ export class JobPool {
    *
    * @throws what the job throws; MonocoreError `Aborted` when `signal` fires or the pool is closed
    */
-  async run<J extends Job>(job: J, signal?: AbortSignal): Promise<JobResult<J>> {
+  async run<J extends Job>(job: J, { signal, ports = [] }: JobOptions = {}): Promise<JobResult<J>> {
     // piscina would start threads again for a job that comes after its end.
     if (this.#closed) throw new MonocoreError('Aborted', 'the daemon is ending');
-    this.#pool ??= createPool();
-    const outcome: { result: JobResult<J> } | { error: WireError } = await this.#pool
-      .run(job, signal ? { signal } : {})
+    const outcome: { result: JobResult<J> } | { error: WireError } = await this.#poolFor(job)
+      .run(job, { transferList: [...ports], ...(signal ? { signal } : {}) })
       .catch((cause: unknown) => {
         const code = signal?.aborted || this.#closed ? 'Aborted' : 'ThreadDied';
         throw new MonocoreError(code, `the job ${job.type} did not end`, { cause });
@@ -41,16 +56,25 @@ export class JobPool {
   /** Ends the threads; jobs that run are cut off. */
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#pool?.destroy();
+    await Promise.all([this.#jobs?.destroy(), this.#searches?.destroy()]);
+  }
+
+  #poolFor({ type }: Job): Piscina {
+    if (type === 'search-logs') {
+      this.#searches ??= createPool(SEARCH_THREADS);
+      return this.#searches;
+    }
+    this.#jobs ??= createPool(Math.max(1, availableParallelism() - 1));
+    return this.#jobs;
   }
 }
 
-function createPool(): Piscina {
+function createPool(maxThreads: number): Piscina {
   const url = entryUrl('jobs');
   return new Piscina({
     filename: url.href,
     minThreads: 0,
-    maxThreads: Math.max(1, availableParallelism() - 1),
+    maxThreads,
     idleTimeout: IDLE_TIMEOUT_MS,
     // 'sync' would block the thread's event loop, and with it every asynchronous job.
     atomics: 'async',

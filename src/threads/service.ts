@@ -48,6 +48,8 @@ export class ThreadService<Api, Event = never> {
   #ready: Promise<Remote<Api>> = Promise.reject(new MonocoreError('ThreadDied', 'the thread was not started'));
   #stopping = false;
   #delayMs = RESTART_DELAY_MS;
+  /** Ends the wait before the next restart. */
+  #skipDelay = (): void => {};
 
   constructor(options: ThreadOptions<Api, Event>) {
     this.#options = options;
@@ -95,6 +97,7 @@ export class ThreadService<Api, Event = never> {
    */
   async stop(drain?: (api: Remote<Api>) => Promise<void>): Promise<'drained' | 'terminated'> {
     this.#stopping = true;
+    this.#skipDelay();
     const running = this.#running;
     let result: 'drained' | 'terminated' = 'terminated';
     if (running && drain && this.#state === 'ready') {
@@ -106,7 +109,7 @@ export class ThreadService<Api, Event = never> {
     await running?.worker.terminate();
     await running?.exited;
     this.#state = 'stopped';
-    this.#ready = Promise.reject(new MonocoreError('ThreadDied', `the ${this.name} thread was stopped`));
+    this.#ready = Promise.reject(this.#stoppedError());
     this.#ready.catch(() => {});
     return result;
   }
@@ -196,17 +199,32 @@ export class ThreadService<Api, Event = never> {
   /** Tries until the worker is ready or the service is stopped, waiting longer each time. */
   async #restart(): Promise<Remote<Api>> {
     for (;;) {
-      await new Promise((resolve) => setTimeout(resolve, this.#delayMs));
+      await this.#waitToRestart();
       this.#delayMs = Math.min(this.#delayMs * 2, RESTART_DELAY_MAX_MS);
-      if (this.#stopping) throw new MonocoreError('ThreadDied', `the ${this.name} thread was stopped`);
+      if (this.#stopping) throw this.#stoppedError();
       this.#restarts += 1;
       try {
         return await this.#launch();
       } catch (error) {
+        if (this.#stopping) throw this.#stoppedError();
         this.#options.onDeath?.(
           error instanceof MonocoreError ? error : new MonocoreError('ThreadDied', errorText(error), { cause: error }),
         );
       }
     }
+  }
+
+  #waitToRestart(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, this.#delayMs);
+      this.#skipDelay = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  #stoppedError(): MonocoreError {
+    return new MonocoreError('ThreadDied', `the ${this.name} thread was stopped`);
   }
 }

@@ -1,7 +1,7 @@
 /** Starting a process that outlives the daemon: its own session, no descriptor but those given. */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { MonocoreError } from '../errors.ts';
+import { errorText, MonocoreError } from '../errors.ts';
 import type { ProcessIdentity } from './driver.ts';
 import { identify } from './process-identity.ts';
 
@@ -12,10 +12,10 @@ export interface Child {
 }
 
 /**
- * Spawns `program` as the leader of a new session and process group.
+ * Spawns `program` as the leader of a new session and process group. Main thread.
  *
  * @param stdio descriptors by their number in the child, `ignore` for /dev/null
- * @throws MonocoreError `StartFailed` when the program cannot be executed
+ * @throws MonocoreError `StartFailed` when the program cannot be executed; no process is left then
  */
 export async function spawnDetached(
   program: string,
@@ -29,10 +29,16 @@ export async function spawnDetached(
   } catch (cause) {
     throw new MonocoreError('StartFailed', `${program} could not be executed: ${cause}`, { cause });
   }
-  // A child that is waited for keeps its pid until then, so there is an identity even if it has ended already.
-  const identity = identify(child.pid!);
-  if (!identity) throw new MonocoreError('StartFailed', `${program} ended at once`);
   // It may outlive the daemon, so it must not hold it up.
   child.unref();
-  return { process: child, identity };
+  try {
+    // A child that is waited for keeps its pid until then, so there is an identity even if it has ended already.
+    const identity = identify(child.pid!);
+    if (!identity) throw new Error('it ended at once');
+    return { process: child, identity };
+  } catch (cause) {
+    // Nobody could find it again. It cannot have been waited for in this turn of the event loop, so the number is its.
+    process.kill(-child.pid!, 'SIGKILL');
+    throw new MonocoreError('StartFailed', `${program} was lost: ${errorText(cause)}`, { cause });
+  }
 }

@@ -1,6 +1,6 @@
 /** FIFOs between a VM process and the log worker. */
 import { execFile } from 'node:child_process';
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync, constants, lstatSync, openSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { MonocoreError } from '../errors.ts';
 
@@ -8,32 +8,49 @@ const run = promisify(execFile);
 
 interface Batch {
   readonly paths: string[];
+  /** Resolves when it was tried: one path that cannot be made fails the program, and not the others. */
   readonly done: Promise<void>;
 }
 let batch: Batch | null = null;
 
 /**
- * Makes FIFOs with mode 0600. Node has no mkfifo(2), so the program is run: once for all that is asked for in the same
- * turn of the event loop, because dozens of services start together.
+ * Makes FIFOs with mode 0600; one that is there already will do. Node has no mkfifo(2), so the program is run: once for
+ * all that is asked for in the same turn of the event loop, because dozens of services start together.
  *
- * @throws MonocoreError `StartFailed` when one of the batch cannot be made
+ * @throws MonocoreError `StartFailed` when one of `paths` cannot be made
  */
-export function makeFifos(paths: readonly string[]): Promise<void> {
+export async function makeFifos(paths: readonly string[]): Promise<void> {
+  await joinBatch(paths);
+  const missing = paths.filter((path) => !isFifo(path));
+  if (missing.length === 0) return;
+  try {
+    // Again and alone, to learn why.
+    await runMkfifo(missing);
+  } catch (error) {
+    const reason = (error as { stderr?: string }).stderr?.trim() || String(error);
+    throw new MonocoreError('StartFailed', `a FIFO could not be made: ${reason}`, { cause: error });
+  }
+}
+
+function joinBatch(paths: readonly string[]): Promise<void> {
   if (!batch) {
     const collected: string[] = [];
     const done = new Promise<void>((resolve) => setImmediate(resolve)).then(async () => {
       batch = null;
-      try {
-        await run('mkfifo', ['-m', '0600', '--', ...collected]);
-      } catch (error) {
-        const reason = (error as { stderr?: string }).stderr?.trim() || String(error);
-        throw new MonocoreError('StartFailed', `a FIFO could not be made: ${reason}`, { cause: error });
-      }
+      await runMkfifo(collected).catch(() => {}); // Whose path is missing sees it.
     });
     batch = { paths: collected, done };
   }
   batch.paths.push(...paths);
   return batch.done;
+}
+
+async function runMkfifo(paths: readonly string[]): Promise<void> {
+  await run('mkfifo', ['-m', '0600', '--', ...paths]);
+}
+
+function isFifo(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isFIFO() ?? false;
 }
 
 /**
@@ -55,6 +72,18 @@ export function openChildEnd(path: string): number {
 /** Like {@link openChildEnd}, but writes fail instead of waiting when nobody reads: for output that may be lost. */
 export function openLossyChildEnd(path: string): number {
   return openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+}
+
+/** Opens all of them or none: what was opened before one that fails is closed again. Throws the system's error. */
+export function openAll(opens: readonly (() => number)[]): number[] {
+  const fds: number[] = [];
+  try {
+    for (const open of opens) fds.push(open());
+    return fds;
+  } catch (error) {
+    closeAll(fds);
+    throw error;
+  }
 }
 
 /** Closes descriptors of the main thread; those the child inherited stay open in the child. */

@@ -3,7 +3,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { MonocoreError } from '../errors.ts';
 import type { StreamName } from '../protocol/logs.ts';
 import { MAX_SOCKET_PATH_BYTES, type VmPaths } from '../state/paths.ts';
-import { closeAll, makeFifos, openReadEnd } from './fifos.ts';
+import { makeFifos, openAll, openReadEnd } from './fifos.ts';
 
 /**
  * Makes the folder (0700) with its FIFOs (0600); what an earlier VM of that name left is removed.
@@ -28,14 +28,34 @@ export async function makeRuntimeFolder(paths: VmPaths, fifoPaths: readonly stri
   await makeFifos(fifoPaths);
 }
 
-/** Opens the read ends of all streams, or none: see {@link openReadEnd}. */
-export function openReadEnds(paths: VmPaths, streams: readonly StreamName[]): { stream: StreamName; fd: number }[] {
-  const opened: { stream: StreamName; fd: number }[] = [];
+/** A stream's read end, non-blocking. */
+export interface ReadEnd {
+  readonly stream: StreamName;
+  readonly fd: number;
+}
+
+/**
+ * Opens the read ends of `streams`, then what `childEnds` opens; all of it or nothing.
+ *
+ * @throws MonocoreError `StartFailed` when one cannot be opened
+ */
+export function openEnds(
+  paths: VmPaths,
+  streams: readonly StreamName[],
+  childEnds: readonly (() => number)[],
+): { streams: ReadEnd[]; childEnds: number[] } {
   try {
-    for (const stream of streams) opened.push({ stream, fd: openReadEnd(paths.fifo(stream)) });
+    const fds = openAll([...streams.map((stream) => () => openReadEnd(paths.fifo(stream))), ...childEnds]);
+    return {
+      streams: streams.map((stream, index) => ({ stream, fd: fds[index]! })),
+      childEnds: fds.slice(streams.length),
+    };
   } catch (cause) {
-    closeAll(opened.map(({ fd }) => fd));
     throw new MonocoreError('StartFailed', `a stream in ${paths.dir} cannot be opened: ${cause}`, { cause });
   }
-  return opened;
+}
+
+/** Opens the read ends of a VM that has the other ends. As {@link openEnds}. */
+export function openReadEnds(paths: VmPaths, streams: readonly StreamName[]): ReadEnd[] {
+  return openEnds(paths, streams, []).streams;
 }

@@ -123,6 +123,25 @@ test('events come one by one, however they are cut into chunks', async (t) => {
   assert.deepEqual(received, events);
 });
 
+test('a filter becomes parameters of the query', async (t) => {
+  const home = await makeTempDir(t);
+  const daemon = await startFakeDaemon(t, home, { 'GET /v1/logs': (response) => response.end() });
+  const query = { services: [], streams: ['stdout'], tail: null, follow: false } as const;
+  const sinceMs = Date.parse('2026-11-23T08:00:00.123Z');
+  const grep = { source: 'a&b+ ü', ignoreCase: true };
+  await buffer(await clientOf(home).logs({ ...query, filter: { sinceMs, untilMs: sinceMs + 1, grep } }));
+  await buffer(await clientOf(home).logs({ ...query, filter: { sinceMs: null, untilMs: null, grep: null } }));
+  const [url, plain] = daemon.requests.map((request) => new URL(request.url, 'http://localhost').searchParams);
+  assert.deepEqual(Object.fromEntries(url!), {
+    stream: 'stdout',
+    since: '2026-11-23T08:00:00.123Z',
+    until: '2026-11-23T08:00:00.124Z',
+    grep: 'a&b+ ü',
+    ignore_case: 'true',
+  });
+  assert.deepEqual(Object.fromEntries(plain!), { stream: 'stdout' });
+});
+
 test('logs are asked for by name, stream and tail, and come as bytes', async (t) => {
   const home = await makeTempDir(t);
   const bytes = Buffer.from([0, 255, 254, 10]);

@@ -1,5 +1,5 @@
 /** Runs the `monocore` command as people do: as a process of its own. */
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
@@ -20,15 +20,20 @@ export interface CliSettings {
   readonly env?: NodeJS.ProcessEnv;
   /** Further options of Node. */
   readonly nodeOptions?: readonly string[];
+  /** A descriptor that the command inherits besides its standard streams, and its number there. */
+  readonly stray?: { readonly fd: number; readonly number: number };
 }
 
 /** Starts the command. */
 export function spawnCli(args: readonly string[], settings: CliSettings = {}): ChildProcessWithoutNullStreams {
-  const { cwd, env, nodeOptions = [] } = settings;
+  const { cwd, env, nodeOptions = [], stray } = settings;
+  const stdio: StdioOptions = ['pipe', 'pipe', 'pipe'];
+  if (stray) stdio.push(...Array.from({ length: stray.number - 3 }, () => 'ignore' as const), stray.fd);
   return spawn(process.execPath, ['--import', tsx, ...nodeOptions, bin, ...args], {
     cwd,
     env: { ...process.env, MONOCORE_HOME: undefined, MONOCORE_DEBUG: undefined, ...env },
-  });
+    stdio,
+  }) as ChildProcessWithoutNullStreams;
 }
 
 /** Runs the command to its end. */

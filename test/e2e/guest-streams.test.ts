@@ -71,3 +71,24 @@ describe('the streams of a guest', () => {
     assert.deepEqual(exit, { code: 42, signal: null });
   });
 });
+
+it('delivers any signal to the command of a guest, which ignores none by itself', { timeout: 60_000 }, async (t) => {
+  const script = `
+    trap 'echo interrupted' INT
+    grep SigIgn /proc/self/status
+    ls /proc/self/fd
+    echo ready
+    while :; do sleep 0.1; done`;
+  const { vm, event, read } = await launchGuest(t, scriptService('signalled', script));
+  const stdout = read('stdout');
+  const console = read('console');
+  await eventually('the command', () => stdout.endsWith('ready\n'));
+  vm.signalJob('SIGINT');
+  await eventually('its answer', () => stdout.endsWith('interrupted\n'));
+  vm.signalJob('SIGTERM');
+  assert.deepEqual((await event('job-exited')).exit, { code: 143, signal: 'SIGTERM' });
+  vm.release();
+  await event('process-ended');
+  assert.equal((await stdout.ended).toString(), 'SigIgn:\t0000000000000000\n0\n1\n2\n3\nready\ninterrupted\n');
+  assert.doesNotMatch((await console.ended).toString(), /terminated/i, 'the shell says nothing of it');
+});

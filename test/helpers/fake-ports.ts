@@ -103,6 +103,8 @@ export class FakePorts implements OrchestratorPorts {
   onLaunch: (service: string) => Promise<void> = async () => {};
   onMarker: (service: string) => Promise<void> = async () => {};
   onCleanUp: (service: string) => Promise<void> = async () => {};
+  /** By default the streams end with the launch that is discarded. */
+  onDiscard: (service: string) => void = (service) => this.#handlers.get(service)?.onEnded();
   onSave: (document: StateDocument) => Promise<void> = async () => {};
   readonly #obedient: boolean;
   readonly #handlers = new Map<string, CaptureHandlers>();
@@ -142,6 +144,10 @@ export class FakePorts implements OrchestratorPorts {
       return () => this.lines.delete(service);
     },
     lastLines: async () => [...this.consoleLines],
+    closeStreams: (service) => {
+      this.#note(service, 'closeStreams');
+      this.#handlers.get(service)?.onEnded();
+    },
   };
 
   readonly metrics: MetricsSink = {
@@ -210,7 +216,7 @@ export class FakePorts implements OrchestratorPorts {
   #prepared({ service: { name } }: LaunchRequest): Awaited<ReturnType<VmDriver['prepare']>> {
     const discard = () => {
       this.#note(name, 'discard');
-      this.#handlers.get(name)?.onEnded();
+      this.onDiscard(name);
     };
     return {
       streams: [],

@@ -1,15 +1,16 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 
-/** How many descriptors of this process lead to files below `dir`. */
-export function openFilesBelow(dir: string): number {
-  return readdirSync('/proc/self/fd').filter((fd) => linkTarget(fd).startsWith(dir)).length;
+/** How many descriptors of a process, by default this one, lead to `dir` or files below. */
+export function openFilesBelow(dir: string, pid: number = process.pid): number {
+  const fds = `/proc/${pid}/fd`;
+  return readdirSync(fds).filter((fd) => linkTarget(`${fds}/${fd}`).startsWith(dir)).length;
 }
 
-function linkTarget(fd: string): string {
+function linkTarget(path: string): string {
   try {
-    return readlinkSync(`/proc/self/fd/${fd}`);
+    return readlinkSync(path);
   } catch {
-    // The descriptor of the listing itself.
+    // It was closed meanwhile, as that of the listing itself is.
     return '';
   }
 }

@@ -3,6 +3,7 @@ import test from 'node:test';
 import { DRAIN_TIMEOUT_MS, TERMINATE_TIMEOUT_MS } from '../../src/lifecycle/stopping.ts';
 import { Supervisor } from '../../src/lifecycle/supervisor.ts';
 import { START_TIMEOUT_MS } from '../../src/lifecycle/transition.ts';
+import { STREAMS_TIMEOUT_MS } from '../../src/lifecycle/vm-session.ts';
 import { NO_METRICS, type ServiceStatus } from '../../src/protocol/service.ts';
 import { FakePorts, gate, settle } from '../helpers/fake-ports.ts';
 import { scriptService } from '../helpers/services.ts';
@@ -94,6 +95,42 @@ test('when the end of the output is not seen, the stop timer ends the VM', async
   assert.deepEqual(calls(), ['kill SIGTERM']);
   vm.end();
   assert.equal((await web.ended()).exit_code, 0);
+});
+
+test('streams that outlive the VM are closed after a while, and the service has ended', async () => {
+  const { ports, web, vm, calls } = await startWeb();
+  vm.emit({ type: 'job-exited', exit: { code: 0, signal: null } });
+  await settle();
+  vm.endProcess();
+  await settle();
+  ports.clear();
+  ports.clock.advance(STREAMS_TIMEOUT_MS - 1);
+  await settle();
+  assert.deepEqual(calls(), []);
+  ports.clock.advance(1);
+  assert.equal((await web.ended()).status, 'Stopped');
+  assert.deepEqual(calls(), ['closeStreams', 'cleanUp', 'conclude Stopped']);
+  assert.equal(ports.clock.timers, 0);
+});
+
+test('streams that end by themselves are not closed', async () => {
+  const { ports, web, vm, calls } = await startWeb();
+  vm.end();
+  await web.ended();
+  ports.clock.advance(STREAMS_TIMEOUT_MS);
+  assert.ok(!calls().includes('closeStreams'));
+});
+
+test('streams that outlive a launch that failed are closed after a while, and the start has failed', async () => {
+  const ports = new FakePorts();
+  ports.onLaunch = () => Promise.reject(new Error('no room'));
+  ports.onDiscard = () => {};
+  const web = supervise(ports);
+  const started = assert.rejects(web.start(), { message: /no room/ });
+  await settle();
+  ports.clock.advance(STREAMS_TIMEOUT_MS);
+  await started;
+  assert.deepEqual(ports.callsOf('web').slice(-3), ['closeStreams', 'cleanUp', 'conclude Failed']);
 });
 
 test('a command that ignores the stop is ended by SIGTERM to its VM, then by SIGKILL', async () => {

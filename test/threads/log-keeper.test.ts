@@ -56,15 +56,44 @@ test('after a roll there is a pass, one for a burst of them, with what is known 
   assert.equal(otherRetention.keep_for_ms, DEFAULT_LOG_SETTINGS.keep_for_ms);
 });
 
-test('there is a pass every hour though nothing happens', async () => {
+test('there is a pass at the start and every hour, though nothing happens', async () => {
   const { keeper, passes, advance } = makeKeeper();
   keeper.start();
+  await advance(1000);
+  assert.equal(passes.length, 1);
   for (let hour = 1; hour <= 3; hour += 1) {
     await advance(HOUR_MS);
     await advance(1000);
-    assert.equal(passes.length, hour);
+    assert.equal(passes.length, 1 + hour);
   }
   keeper.stop();
+});
+
+test('a pass knows whose files are written', async () => {
+  const { keeper, passes, advance } = makeKeeper();
+  await keeper.begin('web', GZIP);
+  await keeper.begin('db', GZIP);
+  keeper.end('db');
+  keeper.requestPass();
+  await advance(1000);
+  assert.deepEqual(passes.at(-1)?.written, ['web']);
+  assert.deepEqual(Object.keys(passes.at(-1)!.retentions), ['web', 'db']);
+});
+
+test('files are not written before a pass that takes them for those of an ended service is over', async () => {
+  const { keeper, passes, state, advance } = makeKeeper();
+  const job = gate();
+  state.before = () => job.opened;
+  keeper.requestPass();
+  await advance(1000);
+  let hasBegun = false;
+  const begun = keeper.begin('web', GZIP).then(() => {
+    hasBegun = true;
+  });
+  await settle();
+  assert.deepEqual([passes[0]?.written, hasBegun], [[], false]);
+  job.open();
+  await begun;
 });
 
 test('a finished file is compressed after the delay, once', async () => {

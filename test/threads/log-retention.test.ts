@@ -1,6 +1,6 @@
 /** The limits of log files at work: worker, keeper and jobs together, on real files. */
 import assert from 'node:assert/strict';
-import { closeSync, existsSync, readdirSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, readdirSync, readFileSync, utimesSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { systemClock } from '../../src/clock.ts';
@@ -27,7 +27,7 @@ async function startKeeping(t: TestContext) {
     keeper.stop();
   });
   await logs.start();
-  const run = async (service: string, settings: Partial<LogSettings>, lines: readonly string[]) => {
+  const hold = async (service: string, settings: Partial<LogSettings>, lines: readonly string[]) => {
     const fifo = join(dir, `${service}.fifo`);
     if (!existsSync(fifo)) await makeFifos([fifo]);
     const fd = openReadEnd(fifo);
@@ -36,11 +36,14 @@ async function startKeeping(t: TestContext) {
     const handlers = { reopen: () => openReadEnd(fifo), onEnded: ended.open };
     await logs.capture(service, [{ stream: 'stdout', fd }], handlers, { ...DEFAULT_LOG_SETTINGS, ...settings });
     for (const line of lines) writeSync(childEnd, `${line}\n`);
-    closeSync(childEnd);
-    await ended.opened;
+    return async () => {
+      closeSync(childEnd);
+      await ended.opened;
+    };
   };
+  const run = async (...what: Parameters<typeof hold>) => (await hold(...what))();
   const names = () => readdirSync(logDir).filter((name) => name !== 'web.stdout.log');
-  return { logDir, keeper, logs, reports, run, names };
+  return { logDir, keeper, logs, reports, run, hold, names };
 }
 
 const LINES = Array.from({ length: 1000 }, (_, index) => `line ${index}`);
@@ -70,6 +73,28 @@ test('what a crash left of a compression is ended when the service is started ag
     const found = names();
     return !found.some((name) => name.endsWith('.tmp')) && found.filter((name) => name.endsWith('.log')).length === 1;
   });
+});
+
+test('the current file is old only when its service runs no more', async (t) => {
+  const { logDir, keeper, hold, names } = await startKeeping(t);
+  const settings = { keep_for_ms: 60_000 };
+  const end = await hold('web', settings, ['old news']);
+  const file = join(logDir, 'web.stdout.000001.log');
+  await eventually('the line', () => readFileSync(file, 'utf8') !== '');
+  utimesSync(file, 0, 0);
+  const other = join(logDir, 'other.stdout.000001.log');
+  const prune = async () => {
+    // Not known, and older than is kept by default: goes in each pass.
+    writeFileSync(other, '');
+    utimesSync(other, 0, 0);
+    keeper.requestPass();
+    await eventually('a pass', () => !existsSync(other));
+  };
+  await prune();
+  assert.deepEqual(names(), ['web.stdout.000001.log']);
+  await end();
+  await prune();
+  assert.deepEqual(readdirSync(logDir), []);
 });
 
 test('files of a service that runs no more are kept within the limit of the home', async (t) => {

@@ -137,6 +137,21 @@ test('the marker is looked for again after a crash, and is no line of the log', 
   for (const stream of ['stdout', 'stderr'] as const) assert.deepEqual(linesIn(dir, stream), ['last words']);
 });
 
+test('a log worker that dies while it is told the marker costs nothing but time', { timeout: 30_000 }, async (t) => {
+  const { dir, logs } = await startLogThread(t);
+  const { streams, childEnds, close, reopen } = await openStreams(t, dir);
+  const ended = gate();
+  await logs.capture('web', streams, { reopen, onEnded: ended.open, onStalled });
+  const arrived = logs.awaitMarker('web', 'M4RK3R', () => {
+    for (const fd of childEnds) writeSync(fd, 'last words\nM4RK3R');
+  });
+  await logs.thread.crash();
+  await arrived;
+  close();
+  await ended.opened;
+  for (const stream of ['stdout', 'stderr'] as const) assert.deepEqual(linesIn(dir, stream), ['last words']);
+});
+
 test('a marker is not waited for in streams that have ended', { timeout: 30_000 }, async (t) => {
   const { dir, logs } = await startLogThread(t);
   const { streams, close, reopen } = await openStreams(t, dir);
@@ -165,7 +180,52 @@ test('a stream that cannot be opened again is reported and does not keep others 
   await logs.thread.ready();
   writeSync(childEnds[1]!, 'still heard\n');
   await eventually('the line', () => linesIn(dir, 'stderr').includes('still heard'));
-  assert.match(reports.at(-1)!, /^error: web: its stdout cannot be captured again: gone$/);
+  assert.match(reports.at(-1)!, /^error: web: its stdout cannot be opened again: gone$/);
+  close();
+});
+
+test('a stream that cannot be opened again has ended, for who waits for its end', { timeout: 30_000 }, async (t) => {
+  const { dir, logs } = await startLogThread(t);
+  const { streams, close } = await openStreams(t, dir);
+  const ended = gate();
+  const reopen = () => {
+    throw new Error('gone');
+  };
+  await logs.capture('web', streams, { reopen, onEnded: ended.open, onStalled });
+  await logs.thread.crash();
+  await ended.opened;
+  close();
+});
+
+test('streams that a process holds are ended on demand, and it is said', async (t) => {
+  const { dir, logs, reports } = await startLogThread(t);
+  const { streams, childEnds, close, reopen } = await openStreams(t, dir);
+  const ended = gate();
+  await logs.capture('web', streams, { reopen, onEnded: ended.open, onStalled });
+  writeSync(childEnds[0]!, 'last words\n');
+  logs.closeStreams('web');
+  await ended.opened;
+  assert.deepEqual(linesIn(dir, 'stdout'), ['last words']);
+  assert.deepEqual(reports.sort(), [
+    'warn: web: a process that outlived it holds its stderr; what that prints now is lost',
+    'warn: web: a process that outlived it holds its stdout; what that prints now is lost',
+  ]);
+  logs.closeStreams('web');
+  close();
+});
+
+test('a log worker that dies before it has ended such streams is followed by one that does', async (t) => {
+  const { dir, logs } = await startLogThread(t);
+  const { streams, childEnds, close, reopen } = await openStreams(t, dir);
+  const ended = gate();
+  await logs.capture('web', streams, { reopen, onEnded: ended.open, onStalled });
+  const died = logs.thread.crash();
+  logs.closeStreams('web');
+  await died;
+  // What the old one had read would be lost with it.
+  writeSync(childEnds[0]!, 'last words\n');
+  await ended.opened;
+  assert.deepEqual(linesIn(dir, 'stdout'), ['last words']);
   close();
 });
 

@@ -44,9 +44,9 @@ test('what a job throws has its code and the code of its cause', async (t) => {
 test('a job that was called off is aborted', async (t) => {
   const pool = makePool(t);
   const job = await makeJob(t, 'echo sh');
-  await assert.rejects(pool.run(job, AbortSignal.abort()), { code: 'Aborted' });
+  await assert.rejects(pool.run(job, { signal: AbortSignal.abort() }), { code: 'Aborted' });
   const cancel = new AbortController();
-  const running = pool.run(job, cancel.signal);
+  const running = pool.run(job, { signal: cancel.signal });
   cancel.abort();
   await assert.rejects(running, { code: 'Aborted' });
 });

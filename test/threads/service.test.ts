@@ -4,6 +4,7 @@ import type { MonocoreError } from '../../src/errors.ts';
 import { type ThreadOptions, ThreadService } from '../../src/threads/service.ts';
 import type { ThreadApi } from '../fixtures/thread.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { gate } from '../helpers/fake-ports.ts';
 import { fixtureEntry } from '../helpers/fixture-thread.ts';
 
 type Options = Partial<ThreadOptions<ThreadApi, string>>;
@@ -138,6 +139,39 @@ test('a worker that is stopped while it is restarted stays down', async (t) => {
   await thread.stop();
   await waiting;
   assert.deepEqual(thread.status(), { name: thread.name, state: 'stopped', restarts: 0 });
+  assert.equal(deaths.length, 1);
+});
+
+test('a stop ends the wait for the next restart, which would hold up the end of the process', async (t) => {
+  const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+  const before = timers();
+  const stopped = gate();
+  const thread = await startThread(t, {
+    onDeath: () => {
+      assert.equal(timers(), before + 1, 'it waits');
+      void thread.stop().then(stopped.open);
+    },
+  });
+  await thread.crash();
+  await stopped.opened;
+  assert.equal(timers(), before);
+});
+
+test('a worker that is stopped while it boots again is not said to have died', async (t) => {
+  const deaths: string[] = [];
+  const stopped = gate();
+  let boots = 0;
+  const thread: ThreadService<ThreadApi, string> = await startThread(t, {
+    data: () => {
+      boots += 1;
+      if (boots === 2) setImmediate(() => thread.stop().then(stopped.open));
+      return { data: { bootError: null } };
+    },
+    onDeath: ({ message }) => deaths.push(message),
+  });
+  await thread.crash();
+  await stopped.opened;
+  await assert.rejects(thread.ready(), { code: 'ThreadDied', message: /was stopped/ });
   assert.equal(deaths.length, 1);
 });
 

@@ -3,7 +3,8 @@ import { closeSync, mkdirSync, readFileSync, readSync, statSync, writeFileSync, 
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { findExecutable } from '../../src/vm/executables.ts';
-import { closeAll, makeFifos, openChildEnd, openLossyChildEnd, openReadEnd } from '../../src/vm/fifos.ts';
+import { closeAll, makeFifos, openAll, openChildEnd, openLossyChildEnd, openReadEnd } from '../../src/vm/fifos.ts';
+import { openFilesBelow } from '../helpers/open-files.ts';
 import { writeProgram } from '../helpers/program.ts';
 import { makeTempDir } from '../helpers/temp.ts';
 
@@ -45,6 +46,37 @@ test('a FIFO that cannot be made is an error that names it, and the next batch i
     message: /a FIFO could not be made: .*taken.*exists/,
   });
   await makeFifos([join(dir, 'free')]);
+});
+
+test('a FIFO that cannot be made fails who asked for it, and nobody else of the batch', async (t) => {
+  const dir = await makeTempDir(t);
+  const path = (name: string) => join(dir, name);
+  writeFileSync(path('taken'), '');
+  const made = await Promise.allSettled([
+    makeFifos([path('a'), path('b')]),
+    makeFifos([path('c'), path('taken'), join(dir, 'no-such-folder', 'd')]),
+    makeFifos([path('e')]),
+  ]);
+  assert.deepEqual(
+    made.map(({ status }) => status),
+    ['fulfilled', 'rejected', 'fulfilled'],
+  );
+  for (const name of ['a', 'b', 'c', 'e']) assert.ok(statSync(path(name)).isFIFO());
+  const { reason } = made[1] as PromiseRejectedResult;
+  assert.match(reason.message, /taken.*\n.*no-such-folder/);
+  assert.doesNotMatch(reason.message, /\/c\b/, 'nor is blamed what was made');
+});
+
+test('of several ends all are opened or none', async (t) => {
+  const dir = await makeTempDir(t);
+  const path = join(dir, 'fifo');
+  await makeFifos([path]);
+  const missing = () => openChildEnd(join(dir, 'missing'));
+  assert.throws(() => openAll([() => openChildEnd(path), () => openReadEnd(path), missing]), { code: 'ENOENT' });
+  assert.equal(openFilesBelow(dir), 0);
+  const fds = openAll([() => openReadEnd(path), () => openChildEnd(path)]);
+  assert.equal(openFilesBelow(dir), 2);
+  closeAll(fds);
 });
 
 test('the read end is opened without waiting for a writer, and reading without waiting for bytes', async (t) => {

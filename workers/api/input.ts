@@ -1,8 +1,8 @@
 /** The door: what comes in over HTTP is checked here, and nowhere after. */
 import * as v from 'valibot';
 import { errorText, MonocoreError } from '../../src/errors.ts';
-import { STREAM_NAMES } from '../../src/protocol/logs.ts';
-import { formatSize } from '../../src/units.ts';
+import { compilePattern, STREAM_NAMES } from '../../src/protocol/logs.ts';
+import { formatSize, parseTimeMs } from '../../src/units.ts';
 
 /** A config of thousands of services fits. */
 const MAX_BODY_BYTES = 4 * 2 ** 20;
@@ -29,20 +29,54 @@ const names = v.optional(
 /** `GET /v1/services`. */
 export const ServicesQuerySchema = v.strictObject({ name: names, group: v.optional(once) });
 
-/** `GET /v1/logs`. Without `name`: all services. Without `stream`: what the service itself printed. */
-export const LogsQuerySchema = v.strictObject({
-  name: names,
-  stream: v.optional(v.array(v.picklist(STREAM_NAMES)), ['stdout', 'stderr']),
-  tail: v.optional(v.pipe(once, v.regex(/^\d{1,15}$/, 'Not a number of records'), v.transform(Number))),
-  follow: v.optional(
-    v.pipe(
-      once,
-      v.picklist(['true', 'false']),
-      v.transform((value) => value === 'true'),
-    ),
-    ['false'],
+const flag = v.optional(
+  v.pipe(
+    once,
+    v.picklist(['true', 'false']),
+    v.transform((value) => value === 'true'),
   ),
-});
+  ['false'],
+);
+
+/** The last millisecond of the year 9999: later times have no form in RFC 3339. */
+const MAX_TIME_MS = 253_402_300_799_999;
+/** Longer than anybody types; a request line has 16 KiB at most anyway. */
+const MAX_PATTERN_CHARS = 4096;
+
+const time = v.pipe(
+  once,
+  v.transform((text) => (/^\d{1,15}$/.test(text) ? Number(text) : parseTimeMs(text))),
+  v.number('Neither RFC 3339 with a zone nor milliseconds since the epoch'),
+  v.minValue(0, 'Before 1970'),
+  v.maxValue(MAX_TIME_MS, 'After the year 9999'),
+);
+
+/** `GET /v1/logs`. Without `name`: all services. Without `stream`: what the service itself printed. */
+export const LogsQuerySchema = v.pipe(
+  v.strictObject({
+    name: names,
+    stream: v.optional(v.array(v.picklist(STREAM_NAMES)), ['stdout', 'stderr']),
+    tail: v.optional(v.pipe(once, v.regex(/^\d{1,15}$/, 'Not a number of records'), v.transform(Number))),
+    follow: flag,
+    since: v.optional(time),
+    until: v.optional(time),
+    grep: v.optional(
+      v.pipe(once, v.nonEmpty('Empty pattern'), v.maxLength(MAX_PATTERN_CHARS, 'Too long for a pattern')),
+    ),
+    ignore_case: flag,
+  }),
+  v.check(({ since = 0, until = MAX_TIME_MS }) => since <= until, 'since is after until'),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed || dataset.value.grep === undefined) return;
+    try {
+      // Compiled, never run: that is for a job.
+      compilePattern({ source: dataset.value.grep, ignoreCase: dataset.value.ignore_case });
+    } catch (error) {
+      addIssue({ message: `grep: ${errorText(error)}` });
+    }
+  }),
+);
+export type LogsParameters = v.InferOutput<typeof LogsQuerySchema>;
 
 /**
  * Reads a JSON body; an empty one counts as `{}`. Throws `Usage`, which says where it is wrong.

@@ -1,16 +1,28 @@
 /** `GET /v1/logs`: the log worker's chunks, passed on at the pace of the client. */
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { MonocoreError } from '../../src/errors.ts';
+import { ERROR_TRAILER } from '../../src/protocol/http.ts';
 import type { LogQuery, LogReadEvent, LogsApi } from '../../src/protocol/logs.ts';
+import { toWireError, type WireError } from '../../src/protocol/wire-error.ts';
 import { type Remote, transfer } from '../../src/threads/comlink.ts';
 import type { OpenAnswers } from './open-answers.ts';
 
+/** A request and its answer. */
+export interface Exchange {
+  readonly incoming: Pick<IncomingMessage, 'headers'>;
+  readonly outgoing: ServerResponse;
+}
+
+/** Ends an answer before it is complete. */
+type Fail = (error: WireError) => void;
+
 /**
- * Answers with the records of `query`. Throws what the log worker throws; nothing has been sent then. A failure later
- * cuts the connection, so that the client does not take the part for the whole.
+ * Answers with the records of `query`. Throws what the log worker throws; nothing has been sent then. A failure later is
+ * told in a trailer, or cuts the connection where the client knows nothing of trailers.
  */
 export async function streamLogs(
-  outgoing: ServerResponse,
+  { incoming, outgoing }: Exchange,
   logs: Remote<LogsApi>,
   query: LogQuery,
   answers: OpenAnswers,
@@ -28,35 +40,44 @@ export async function streamLogs(
     port.close();
     return;
   }
+  const takesTrailers = /(^|,)\s*trailers\s*(,|$)/i.test(String(incoming.headers.te ?? ''));
+  if (takesTrailers) outgoing.setHeader('trailer', ERROR_TRAILER);
   answers.startStream(outgoing, 'text/plain; charset=utf-8');
-  pipeChunks(port, outgoing);
+  pipeChunks(port, outgoing, (error) => {
+    if (!takesTrailers) {
+      outgoing.destroy();
+      return;
+    }
+    outgoing.addTrailers({ [ERROR_TRAILER]: encodeURIComponent(JSON.stringify(error)) });
+    outgoing.end();
+  });
 }
 
-function pipeChunks(port: MessagePort, outgoing: ServerResponse): void {
-  let ended = false;
+function pipeChunks(port: MessagePort, outgoing: ServerResponse, fail: Fail): void {
+  let isOver = false;
   port.on('message', (event: LogReadEvent) => {
     if (outgoing.writableEnded) return;
     switch (event.type) {
       case 'chunk': {
-        const askForMore = () => port.postMessage('more');
-        // False: the client has not read what was sent before. The next chunk is due when it has.
-        if (outgoing.write(event.bytes)) askForMore();
-        else outgoing.once('drain', askForMore);
+        const { buffer } = event.bytes;
+        // Called when the kernel has all of it: the buffer may be filled anew, and the next chunk is due.
+        outgoing.write(event.bytes, () => port.postMessage(buffer, [buffer]));
         return;
       }
       case 'end':
-        ended = true;
+        isOver = true;
         outgoing.end();
         return;
       case 'error':
-        outgoing.destroy();
+        isOver = true;
+        fail(event.error);
         return;
       default:
         event satisfies never;
     }
   });
-  // The log worker died, unless it has said that this was all.
   port.once('close', () => {
-    if (!ended) outgoing.destroy();
+    if (isOver || outgoing.writableEnded || outgoing.destroyed) return;
+    fail(toWireError(new MonocoreError('ThreadDied', 'the log worker ended while it was read from; try again')));
   });
 }

@@ -10,12 +10,12 @@ import {
   StopRequestSchema,
 } from '../../src/protocol/control.ts';
 import type { ServicesReply } from '../../src/protocol/http.ts';
-import type { LogsApi } from '../../src/protocol/logs.ts';
+import type { LogQuery, LogsApi } from '../../src/protocol/logs.ts';
 import type { ServiceStatus } from '../../src/protocol/service.ts';
 import type { Remote } from '../../src/threads/comlink.ts';
 import { errorResponse } from './error-status.ts';
 import type { EventHub } from './event-hub.ts';
-import { LogsQuerySchema, parseQuery, readBody, ServicesQuerySchema } from './input.ts';
+import { type LogsParameters, LogsQuerySchema, parseQuery, readBody, ServicesQuerySchema } from './input.ts';
 import { streamLogs } from './log-stream.ts';
 import type { OpenAnswers } from './open-answers.ts';
 
@@ -59,13 +59,21 @@ export function createRoutes({ control, logs, events, answers }: RouteContext): 
     return RESPONSE_ALREADY_SENT;
   });
   app.get('/v1/logs', async (c) => {
-    const { name, stream, tail, follow } = parseQuery(LogsQuerySchema, c.req.queries());
+    const parameters = parseQuery(LogsQuerySchema, c.req.queries());
+    const { name, stream, tail = null, follow } = parameters;
     const services = select(await control.services(), name, undefined).map((service) => service.name);
-    const query = { services, streams: [...new Set(stream)], tail: tail ?? null, follow };
-    await streamLogs(c.env.outgoing, logs(), query, answers);
+    const query = { services, streams: [...new Set(stream)], tail, follow, ...filterOf(parameters) };
+    await streamLogs(c.env, logs(), query, answers);
     return RESPONSE_ALREADY_SENT;
   });
   return app;
+}
+
+/** A filter only where one is asked for: everything else is read without a search. */
+function filterOf({ since, until, grep, ignore_case }: LogsParameters): Pick<LogQuery, 'filter'> {
+  if (since === undefined && until === undefined && grep === undefined) return {};
+  const pattern = grep === undefined ? null : { source: grep, ignoreCase: ignore_case };
+  return { filter: { sinceMs: since ?? null, untilMs: until ?? null, grep: pattern } };
 }
 
 /** The services of `names`, else of `group`, else all. Throws `ServiceUnknown`. */

@@ -18,19 +18,23 @@ export interface RetentionOptions {
   readonly retentionOf: (service: string) => LogRetention;
   /** For all services together; null for no limit. */
   readonly homeKeepTotalBytes: number | null;
+  /** Whether the newest files of a service are being written. */
+  readonly isWritten: (service: string) => boolean;
   readonly nowMs: number;
 }
 
-/** The finished files of a stream that are still there, by number, and the size of all of its files. */
+/** The files of a stream that are still there, by number, and their size together. */
 interface Stream {
   readonly service: string;
   readonly finished: LogFile[];
+  readonly newest: LogFile;
   bytes: number;
 }
 
 /**
  * The files to remove. Numbers order the files of a stream, times those of different streams: the clock may have been
- * stepped. The newest file of each stream is its current one; it counts, and stays.
+ * stepped. The newest file of each stream is its current one; it counts, and stays, unless its service has ended and it
+ * has grown too old.
  */
 export function selectExpired(files: readonly LogFile[], options: RetentionOptions): LogFile[] {
   const streams = groupByStream(files);
@@ -48,7 +52,7 @@ function groupByStream(files: readonly LogFile[]): Stream[] {
   return [...byKey.values()].map((own) => {
     const ordered = own.toSorted((a, b) => a.number - b.number);
     const bytes = own.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-    return { service: own[0]!.id.service, finished: ordered.slice(0, -1), bytes };
+    return { service: own[0]!.id.service, finished: ordered.slice(0, -1), newest: ordered.at(-1)!, bytes };
   });
 }
 
@@ -62,16 +66,17 @@ function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string
   return groups;
 }
 
-function* takeExpired(stream: Stream, { retentionOf, nowMs }: RetentionOptions): Generator<LogFile> {
+function* takeExpired(stream: Stream, { retentionOf, isWritten, nowMs }: RetentionOptions): Generator<LogFile> {
   const { keep_files: keepFiles, keep_for_ms: keepForMs } = retentionOf(stream.service);
-  for (;;) {
-    const oldest = stream.finished[0];
-    if (!oldest) return;
+  const isTooOld = ({ modifiedAtMs }: LogFile): boolean => keepForMs !== null && nowMs - modifiedAtMs > keepForMs;
+  for (let oldest = stream.finished[0]; oldest; oldest = stream.finished[0]) {
     const isTooMany = keepFiles !== null && stream.finished.length > keepFiles;
-    const isTooOld = keepForMs !== null && nowMs - oldest.modifiedAtMs > keepForMs;
-    if (!isTooMany && !isTooOld) return;
+    if (!isTooMany && !isTooOld(oldest)) return;
     yield takeOldest(stream);
   }
+  if (isWritten(stream.service) || !isTooOld(stream.newest)) return;
+  stream.bytes = 0;
+  yield stream.newest;
 }
 
 /** Oldest files until what is left of `streams` together fits into `limitBytes`. */

@@ -1,10 +1,10 @@
 /** Removes log files that are not to be kept, and finds those that are to be compressed. */
 import type { Stats } from 'node:fs';
-import { readdir, rm, stat } from 'node:fs/promises';
+import { readdir, readlink, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode } from '../../src/errors.ts';
 import type { LogRetention, PrunedLogs, PruneLogsJob } from '../../src/protocol/jobs.ts';
-import { type LogFileName, parseFileName, streamKey } from '../../src/protocol/log-files.ts';
+import { type LogFileName, linkName, parseFileName, type StreamId, streamKey } from '../../src/protocol/log-files.ts';
 import { type LogFile, selectExpired } from './log-retention.ts';
 
 /** A name in the folder, and what is behind it. */
@@ -20,15 +20,18 @@ export async function pruneLogs({
   retentions,
   otherRetention,
   home,
+  written,
   nowMs,
 }: PruneLogsJob): Promise<PrunedLogs> {
   const retentionOf = (service: string): LogRetention => retentions[service] ?? otherRetention;
   const entries = await listEntries(logDir);
   const finished = entries.filter(({ parsed }) => parsed.form !== 'unfinished');
-  const options = { retentionOf, homeKeepTotalBytes: home.keep_total_bytes, nowMs };
+  const isWritten = (service: string): boolean => written.includes(service);
+  const options = { retentionOf, homeKeepTotalBytes: home.keep_total_bytes, isWritten, nowMs };
   const expired = selectExpired(groupByNumber(finished), options);
   const doomed = new Set([...expired.flatMap(({ names }) => names), ...findAbandoned(entries)]);
   for (const { name, stats } of entries) if (doomed.has(name)) await removeSame(join(logDir, name), stats);
+  for (const { id, names } of expired) await removeLinkTo(logDir, id, names);
   return { removed: [...doomed], compressible: findCompressible(finished, doomed, retentionOf) };
 }
 
@@ -92,4 +95,11 @@ function findCompressible(
 async function removeSame(path: string, listed: Stats): Promise<void> {
   const found = await stat(path).catch(noneIfGone(null));
   if (found?.ino === listed.ino && found.mtimeMs === listed.mtimeMs) await rm(path, { force: true });
+}
+
+/** The link to a stream's newest file goes with it. */
+async function removeLinkTo(logDir: string, id: StreamId, names: readonly string[]): Promise<void> {
+  const link = join(logDir, linkName(id));
+  const target = await readlink(link).catch(() => null);
+  if (target !== null && names.includes(target)) await rm(link, { force: true });
 }

@@ -18,12 +18,18 @@ import { DiskPace } from './disk-pace.ts';
 import { isServiceName, type Position, type StreamId, streamKey } from './file-names.ts';
 import { FrameMemory } from './framer.ts';
 import { LogReader } from './log-reader.ts';
+import type { StartPage } from './log-search.ts';
 import { markerBytes } from './marker.ts';
 import { PeerPositions, PositionTeller } from './peers.ts';
 import { removeServiceFiles } from './removal.ts';
 
 /** How long {@link LogsApi.close} waits for readers to take what was written last. */
 const READERS_TIMEOUT_MS = 1000;
+/**
+ * A page says once a second that it is alive, unless a single record keeps its pattern busy. One that is silent for so
+ * long may be so for years.
+ */
+const PAGE_SILENCE_MS = 10_000;
 
 /** What the worker is made of. */
 export interface LogsOptions {
@@ -32,10 +38,15 @@ export interface LogsOptions {
   /** Takes the messages to the main thread. */
   readonly post: (event: LogEvent) => void;
   readonly clock: Clock;
+  /** Without it nothing can be searched for: readers with a filter get an error. */
+  readonly startPage?: StartPage;
+  /** 10 s by default. */
+  readonly pageSilenceMs?: number | undefined;
 }
 
 /** Makes the api that the worker exposes. Everything it does is done in the thread that calls this. */
-export function createLogs({ logDir, post, clock }: LogsOptions): LogsApi {
+export function createLogs(options: LogsOptions): LogsApi {
+  const { logDir, post, clock, startPage = refusePage, pageSilenceMs = PAGE_SILENCE_MS } = options;
   const memory = new FrameMemory();
   const pace = new DiskPace();
   const captures = new Map<string, Capture>();
@@ -85,6 +96,9 @@ export function createLogs({ logDir, post, clock }: LogsOptions): LogsApi {
       query,
       port,
       settledEnd: (id) => captures.get(streamKey(id))?.settled ?? peers.settledEnd(id),
+      startPage,
+      pageSilenceMs,
+      clock,
     });
     readers.add(reader);
     void reader.done.then(() => {
@@ -117,6 +131,10 @@ export function createLogs({ logDir, post, clock }: LogsOptions): LogsApi {
       const capture = captures.get(streamKey({ service, stream }));
       if (capture) capture.expectMarker(bytes);
       else post({ type: 'marker-seen', service, stream });
+    },
+
+    async closeStream(service: string, stream: StreamName): Promise<void> {
+      captures.get(streamKey({ service, stream }))?.cut();
     },
 
     async removeLogs(service: string): Promise<void> {
@@ -163,6 +181,11 @@ export function createLogs({ logDir, post, clock }: LogsOptions): LogsApi {
     },
   };
 }
+
+const refusePage: StartPage = (_page, port) => {
+  port.close();
+  return () => {};
+};
 
 /** A name becomes a path, so nothing but a name may pass, whoever calls. */
 function checkSource({ service, stream }: StreamSource): void {

@@ -1,7 +1,8 @@
 /** One stream of one VM: its FIFO, the search for its marker, and what is told about it. */
+import { readSync } from 'node:fs';
 import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import type { Clock } from '../../src/clock.ts';
-import { errorText } from '../../src/errors.ts';
+import { errorCode, errorText } from '../../src/errors.ts';
 import type { LogEvent, StreamSource } from '../../src/protocol/logs.ts';
 import type { DiskPace } from './disk-pace.ts';
 import type { Position, StreamId } from './file-names.ts';
@@ -13,6 +14,9 @@ import { RecordSink } from './record-sink.ts';
 import { RecordWriter } from './record-writer.ts';
 import { RollingFile } from './rolling-file.ts';
 import { TextFramer } from './text-framer.ts';
+
+/** The most that a pipe holds, unless root allows more: `fs.pipe-max-size`, see pipe(7). */
+const MAX_PIPE_BYTES = 2 ** 20;
 
 /** What captures share, and whom they tell. */
 export interface CaptureOptions {
@@ -43,6 +47,9 @@ export class Capture {
   #marker: Buffer | null = null;
   /** How many bytes of the marker's start came last; they are not with the sink. */
   #held = 0;
+  #isPaused = false;
+  /** How much may still be read; null for as much as comes. */
+  #restBytes: number | null = null;
   #ended: Promise<void> | null = null;
 
   /** Throws the system's error when the fd is no pipe; it stays open then. */
@@ -72,9 +79,9 @@ export class Capture {
       framer: this.#framer,
       clock,
       onFull: settings.on_full,
-      onHold: () => this.#socket.pause(),
-      onReady: () => this.#socket.resume(),
-      onStalled: (error) => post({ type: 'stalled', ...id, error: errorText(error) }),
+      onHold: () => this.#pause(),
+      onReady: () => this.#resume(),
+      onStalled: (error) => post({ type: 'stalled', ...id, error: errorText(error), code: errorCode(error) ?? null }),
       onRecovered: () => post({ type: 'recovered', ...id }),
       onDropped: (dropped) => post({ type: 'dropped', ...id, ...dropped }),
     });
@@ -104,6 +111,17 @@ export class Capture {
   }
 
   /**
+   * Ends the stream behind what its FIFO holds now, as its end of file would. While the disk is full that has to wait,
+   * as ever.
+   */
+  cut(): void {
+    if (this.#restBytes !== null || this.#socket.destroyed) return;
+    this.#restBytes = MAX_PIPE_BYTES;
+    this.#socket.pause();
+    this.#readRest();
+  }
+
+  /**
    * Ends the capture now. What is in the FIFO stays there for the next reader, if the VM holds it open.
    *
    * @returns bytes that were read and could not be written
@@ -118,6 +136,32 @@ export class Capture {
     if (isStuck) this.#file.abandon();
     await this.#end();
     return lostBytes;
+  }
+
+  #pause(): void {
+    this.#isPaused = true;
+    this.#socket.pause();
+  }
+
+  #resume(): void {
+    this.#isPaused = false;
+    if (this.#restBytes === null) this.#socket.resume();
+    else this.#readRest();
+  }
+
+  /** Reads on by itself: the socket does not tell when the FIFO is empty. */
+  #readRest(): void {
+    const { source, memory, post } = this.#options;
+    while (!this.#isPaused && !this.#socket.destroyed) {
+      const length = this.#restBytes === 0 ? null : readNow(source.fd, memory.input);
+      if (length === null) post({ type: 'stream-held', ...this.id });
+      if (length === null || length === 0) {
+        this.#socket.destroy();
+        return;
+      }
+      this.#restBytes = Math.max(0, this.#restBytes! - length);
+      this.#take(length);
+    }
   }
 
   /** A line that a crash cut off is one record more where the stream goes on, and one record less where it is new. */
@@ -174,5 +218,14 @@ export class Capture {
     this.#file.close();
     this.#options.onEnded();
     this.#options.post({ type: 'stream-ended', ...this.id, bytes: this.#bytes, lines: this.#framer.lines });
+  }
+}
+
+/** Bytes that are there; 0 at the end of file, and for what cannot be read; null when there are none for now. */
+function readNow(fd: number, buffer: Uint8Array): number | null {
+  try {
+    return readSync(fd, buffer);
+  } catch (error) {
+    return errorCode(error) === 'EAGAIN' ? null : 0;
   }
 }

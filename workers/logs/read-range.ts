@@ -1,9 +1,11 @@
 /** Which part of which files a query is about. */
+import { ORIGIN, type Position, type StreamId } from '../../src/protocol/log-files.ts';
 import { type LogQuery, STREAM_NAMES } from '../../src/protocol/logs.ts';
-import { BackwardScan } from './backward-scan.ts';
-import { listStreamFiles, ORIGIN, type Position, type StreamFiles, type StreamId } from './file-names.ts';
-import { openLogFile } from './log-file.ts';
-import { insertRanked, type Ranked } from './record-time.ts';
+import { BackwardScan } from '../log-files/backward-scan.ts';
+import { openLogFile } from '../log-files/log-file.ts';
+import { BLOCK_BYTES } from '../log-files/stream-cursor.ts';
+import { listStreamFiles, type StreamFiles } from '../log-files/stream-files.ts';
+import { searchTail } from '../log-files/tail-search.ts';
 
 /** Records of one stream, both ends at the edge of a record. */
 export interface ReadRange {
@@ -12,42 +14,39 @@ export interface ReadRange {
   readonly end: Position;
 }
 
+/** End of the last whole record of a stream that is being written; null for any other stream. */
+export type SettledEnd = (id: StreamId) => Position | null;
+
 /** Whether `query` asks for the stream; an empty list of services asks for all. */
 export function selectsStream(query: LogQuery, { service, stream }: StreamId): boolean {
   return query.streams.includes(stream) && (query.services.length === 0 || query.services.includes(service));
 }
 
 /**
- * The records that are in the files now, of each stream that `query` selects and that has files: the last `tail` of
- * them over all streams together. In the order of services, and stdout, stderr, console in each.
- *
- * @param settledEnd end of the last whole record of a stream that is being written; null for any other stream
+ * The records that are in the files now, of each stream that `query` selects and that has files; its tail and its
+ * filter aside. In the order of services, and stdout, stderr, console in each.
  */
-export async function findRanges(
-  logDir: string,
-  query: LogQuery,
-  settledEnd: (id: StreamId) => Position | null,
-): Promise<ReadRange[]> {
+export async function findAll(logDir: string, query: LogQuery, settledEnd: SettledEnd): Promise<ReadRange[]> {
   const streams = await listStreamFiles(logDir, (id) => selectsStream(query, id));
   streams.sort((a, b) => compareStreams(a.id, b.id));
-  const ends: Position[] = [];
+  const ranges: ReadRange[] = [];
   for (const files of streams) {
-    const end = settledEnd(files.id) ?? (await findEnd(logDir, files, query.follow));
+    const { id } = files;
+    const end = settledEnd(id) ?? (await findEnd(logDir, files, query.follow));
     // It may have been opened meanwhile, and then only its writer knows where a record ends.
-    ends.push(settledEnd(files.id) ?? end);
+    ranges.push({ id, start: ORIGIN, end: settledEnd(id) ?? end });
   }
-  const starts = await findStarts(logDir, streams.map(upTo(ends)), ends, query.tail);
-  return streams.map(({ id }, index) => ({ id, start: starts[index]!, end: ends[index]! }));
+  return ranges;
 }
 
-/** The files up to the end: what was rolled since the folder was listed included. */
-const upTo =
-  (ends: readonly Position[]) =>
-  ({ id, numbers }: StreamFiles, index: number): StreamFiles => {
-    const all = [...numbers];
-    for (let number = numbers.at(-1)! + 1; number <= ends[index]!.number; number += 1) all.push(number);
-    return { id, numbers: all };
-  };
+/** As {@link findAll}; only the last `query.tail` records over all streams together. */
+export async function findRanges(logDir: string, query: LogQuery, settledEnd: SettledEnd): Promise<ReadRange[]> {
+  const all = await findAll(logDir, query, settledEnd);
+  if (query.tail === null) return all;
+  const streams = all.map(({ id, end }) => ({ id, end, start: end, startTime: '', at: end, next: null }));
+  const { state } = await searchTail({ missing: query.tail, streams }, { logDir });
+  return state.streams.map(({ id, start, end }) => ({ id, start, end }));
+}
 
 function compareStreams(a: StreamId, b: StreamId): number {
   if (a.service !== b.service) return a.service < b.service ? -1 : 1;
@@ -62,9 +61,11 @@ async function findEnd(logDir: string, files: StreamFiles, follow: boolean): Pro
   const number = files.numbers.at(-1)!;
   const end = { number, offset: await sizeOf(logDir, files.id, number) };
   if (!follow || end.offset === 0) return end;
-  const scan = new BackwardScan(logDir, files, end);
+  const scan = new BackwardScan({ logDir, files, end, memory: Buffer.allocUnsafeSlow(BLOCK_BYTES) });
   try {
-    return (await scan.endsInNewline()) ? end : ((await scan.previous())?.start ?? end);
+    if (await scan.endsInNewline()) return end;
+    const last = await scan.previous();
+    return last === null || last === 'later' ? end : last.start;
   } finally {
     await scan.close();
   }
@@ -75,33 +76,4 @@ async function sizeOf(logDir: string, id: StreamId, number: number): Promise<num
   const size = (await file?.sizeBytes()) ?? 0;
   await file?.close();
   return size;
-}
-
-/** Goes back over all streams at once, always to the newest record that was not counted yet. */
-async function findStarts(
-  logDir: string,
-  streams: readonly StreamFiles[],
-  ends: readonly Position[],
-  tail: number | null,
-): Promise<Position[]> {
-  if (tail === null) return streams.map(() => ORIGIN);
-  const starts = [...ends];
-  const scans = streams.map((files, index) => new BackwardScan(logDir, files, ends[index]!));
-  const newest: (Ranked & { readonly start: Position })[] = [];
-  const advance = async (rank: number): Promise<void> => {
-    const found = await scans[rank]!.previous();
-    if (found) insertRanked(newest, { ...found, rank });
-  };
-  try {
-    if (tail > 0) for (const rank of streams.keys()) await advance(rank);
-    for (let count = 0; count < tail; count += 1) {
-      const record = newest.pop();
-      if (!record) break;
-      starts[record.rank] = record.start;
-      await advance(record.rank);
-    }
-  } finally {
-    await Promise.all(scans.map((scan) => scan.close()));
-  }
-  return starts;
 }

@@ -1,8 +1,9 @@
 /** What a writer has to know of a file that it goes on with: how it ends and when it was begun. */
+
+import { RECORD_HEAD_BYTES, recordTime } from '../log-files/record-time.ts';
 import { call, type FileWork } from './files.ts';
 import { LF } from './framer.ts';
 import { MAX_TAIL_BYTES } from './mend.ts';
-import { RECORD_HEAD_BYTES, recordTime } from './record-time.ts';
 
 const BLOCK_BYTES = 65_536;
 

@@ -9,7 +9,6 @@ import { EXIT } from '../exit-codes.ts';
 import { writeLogs } from '../log-output.ts';
 import { runOperation } from '../operation.ts';
 import { createSelection, selectFromConfig } from '../selection.ts';
-import { FOLLOW_TAIL } from './logs.ts';
 
 /** Options of `start`. */
 export interface StartOptions {
@@ -44,6 +43,7 @@ export async function start(context: CliContext, names: readonly string[], optio
     return EXIT.done;
   }
 
+  const startedAtMs = Date.now();
   const client = await connect(context, 'always');
   if (!client) throw noDaemonError(context.paths, 'monocore daemon run shows why');
   const { exitCode } = await runOperation(context, client, {
@@ -56,8 +56,10 @@ export async function start(context: CliContext, names: readonly string[], optio
   const end = await writeLogs(context, client, {
     services: rows,
     streams: ['stdout', 'stderr'],
-    tail: FOLLOW_TAIL,
+    tail: null,
     follow: true,
+    // What the services printed from their start on, and nothing of earlier runs.
+    filter: { sinceMs: startedAtMs, untilMs: null, grep: null },
   });
   if (end === EXIT.interrupted) {
     context.stderr.write('\nmonocore: the services keep running; to stop them: monocore stop\n');

@@ -1,11 +1,6 @@
-/**
- * Log records for a terminal. Records are bytes of any encoding; they come here as "binary strings" with one character
- * per byte (Node's `latin1`), so that nothing of them is lost.
- */
+/** Colours of log records on a terminal. */
+import { parseTextHead, type TextLevel } from '../../protocol/log-record.ts';
 import type { Colors } from '../terminal.ts';
-
-/** A record in text format: time, level, name of the service, line. */
-const RECORD = /^(\d{4}-\S+Z) (INFO|ERROR) \[([^\]]*)\]/;
 
 const NAME_COLORS = [
   'cyan',
@@ -18,14 +13,18 @@ const NAME_COLORS = [
   'blueBright',
 ] as const;
 
-/** Colours the head of one record; what is not in the text format (JSON records) comes back as it is. */
+/** Colours the head of one record; what is not in the text format comes back as it is. Both are binary strings. */
 export function decorateRecord(record: string, colors: Colors): string {
-  const match = RECORD.exec(record);
-  if (!match) return record;
-  const [head, time, level, name] = match as unknown as [string, string, string, string];
-  const rest = record.slice(head.length);
-  const paintedLevel = level === 'ERROR' ? colors.red(level) : level;
-  return `${colors.dim(time)} ${paintedLevel} ${paintName(name, colors)}${rest}`;
+  const head = parseTextHead(record);
+  if (!head) return record;
+  const { time, level, isContinued, service, length } = head;
+  const plus = isContinued ? '+' : '';
+  return `${colors.dim(time)} ${paintLevel(level, colors)}${plus} ${paintName(service, colors)} ${record.slice(length)}`;
+}
+
+function paintLevel(level: TextLevel, colors: Colors): string {
+  const paint = { INFO: String, ERROR: colors.red, WARN: colors.yellow, DEBUG: colors.dim };
+  return paint[level](level);
 }
 
 /** The same colour for the same name in every run. */

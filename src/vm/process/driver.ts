@@ -1,5 +1,5 @@
 /** Runs services as plain processes of the host, without a VM: for development and load tests. */
-import { closeSync, constants, openSync, statSync, watch, writeSync } from 'node:fs';
+import { closeSync, constants, openSync, statSync, writeSync } from 'node:fs';
 import { chown, rm } from 'node:fs/promises';
 import { MonocoreError } from '../../errors.ts';
 import type { StreamName } from '../../protocol/logs.ts';
@@ -27,11 +27,13 @@ import { type HostProcess, ownProcess } from '../host-process.ts';
 import { ServiceLimits } from '../limits/service-limits.ts';
 import { findUser } from '../limits/user.ts';
 import { checkUserMayRun, renderUserSwitch } from '../limits/user-switch.ts';
-import { identify, isSameProcess, signalProcess } from '../process-identity.ts';
-import { makeRuntimeFolder, openReadEnds } from '../runtime-folder.ts';
+import { signalProcess } from '../process-identity.ts';
+import { makeRuntimeFolder, openEnds, openReadEnds } from '../runtime-folder.ts';
 import { renderEnvironment } from './environment.ts';
 import { type Prober, ProcessProbes } from './probes.ts';
+import { watchRecord } from './record-watch.ts';
 import { SHIM } from './shim.ts';
+import { killForgottenGroup, killGroup } from './stragglers.ts';
 
 const STREAMS: readonly StreamName[] = ['stdout', 'stderr'];
 
@@ -41,6 +43,11 @@ function describeIgnored({ cpus, ram_mib }: Service): string[] {
   if (cpus !== DEFAULT_CPUS) notes.push('cpus has no effect on a plain process; cpu_shares does');
   if (ram_mib !== DEFAULT_RAM_MIB) notes.push('ram has no effect on a plain process; max_memory does');
   return notes;
+}
+
+/** What the shim inherits from descriptor 1 on; of the last the command gets nothing. */
+function inheritedFifos(paths: VmPaths): string[] {
+  return [...STREAMS.map((stream) => paths.fifo(stream)), paths.release];
 }
 
 /** The driver of isolation `none`. Main thread. */
@@ -66,7 +73,8 @@ export class ProcessDriver implements VmDriver {
     const program = findExecutable(service.command, service.workdir, env.PATH ?? '');
     await checkUserMayRun(user, program, service.workdir);
     const paths = this.#paths.vm(service.name);
-    await makeRuntimeFolder(paths, [...STREAMS.map((stream) => paths.fifo(stream)), paths.release]);
+    const fifos = inheritedFifos(paths);
+    await makeRuntimeFolder(paths, fifos);
     // /dev/stdout opens the FIFO once more. The shim, the folder and all else in it stay the daemon's user's.
     if (user) await Promise.all(STREAMS.map((stream) => chown(paths.fifo(stream), user.uid, user.gid)));
     const limits = await this.#limits.apply(service, {
@@ -74,8 +82,8 @@ export class ProcessDriver implements VmDriver {
       cpus: null,
       cpuShares: service.cpu_shares,
     });
-    const streams = openReadEnds(paths, STREAMS);
-    const childEnds = [paths.fifo('stdout'), paths.fifo('stderr'), paths.release].map(openChildEnd);
+    const openers = fifos.map((path) => () => openChildEnd(path));
+    const { streams, childEnds } = openEnds(paths, STREAMS, openers);
     const command = [...renderUserSwitch(user), program, ...service.args];
     const shim = limits.wrap({ program: '/bin/sh', args: ['-c', SHIM, 'sh', paths.exitRecord, ...command] });
     const discard = () => closeAll(childEnds);
@@ -94,7 +102,10 @@ export class ProcessDriver implements VmDriver {
   async adopt({ service, identity }: AdoptRequest): Promise<Adoption> {
     const paths = this.#paths.vm(service.name);
     const adopted = await findAdopted(identity, paths.exitRecord);
-    if (!adopted) return { type: 'gone', exit: readExitRecord(paths.exitRecord).exit };
+    if (!adopted) {
+      if (identity) killForgottenGroup(identity, inheritedFifos(paths));
+      return { type: 'gone', exit: readExitRecord(paths.exitRecord).exit };
+    }
     const limits = await this.#limits.recall(service.name);
     const probes = new ProcessProbes(service, () => findUser(service.user), limits, this.#prober);
     return {
@@ -131,10 +142,7 @@ class SupervisedProcess implements RunningVm {
     this.#paths = paths;
     this.#probes = probes;
     this.#onEvent = onEvent;
-    const watcher = watch(paths.dir, (_change, file) => {
-      if (file === 'exit') this.#readRecord();
-    });
-    this.#stopWatching = () => watcher.close();
+    this.#stopWatching = watchRecord(paths, () => this.#readRecord());
     host.onExit((exit) => this.#onProcessExit(exit));
     // The record may have been written before it was watched; events must come after the launch, so not at once.
     setImmediate(() => this.#readRecord());
@@ -178,20 +186,7 @@ class SupervisedProcess implements RunningVm {
     this.#stopWatching();
     this.#probes.end();
     this.#readRecord();
-    this.#killStragglers();
+    killGroup(this.identity);
     this.#onEvent({ type: 'process-ended', exit });
-  }
-
-  /**
-   * What the command left running in its group holds the streams open. The group's id is not reused while it has
-   * members; where the pid is in use again there were none.
-   */
-  #killStragglers(): void {
-    if (identify(this.identity.pid) && !isSameProcess(this.identity)) return;
-    try {
-      process.kill(-this.identity.pid, 'SIGKILL');
-    } catch {
-      // Nobody was left.
-    }
   }
 }

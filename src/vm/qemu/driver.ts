@@ -12,7 +12,7 @@ import { closeAll, openChildEnd, openLossyChildEnd, openReadEnd } from '../fifos
 import { ownProcess } from '../host-process.ts';
 import { type AppliedLimits, ServiceLimits } from '../limits/service-limits.ts';
 import { findUser, type HostUser } from '../limits/user.ts';
-import { makeRuntimeFolder, openReadEnds } from '../runtime-folder.ts';
+import { makeRuntimeFolder, openEnds, openReadEnds } from '../runtime-folder.ts';
 import { renderCommandLine } from './command-line.ts';
 import { renderJobScript } from './job-script.ts';
 import { memoryLimitBytes } from './memory-limit.ts';
@@ -71,20 +71,21 @@ export class QemuDriver implements VmDriver {
       cpus: service.cpus,
       cpuShares: service.cpu_shares,
     });
-    const streams = openReadEnds(paths, STREAM_NAMES);
-    const childEnds = {
-      stdout: openChildEnd(paths.fifo('stdout')),
-      stderr: openChildEnd(paths.fifo('stderr')),
+    const { streams, childEnds } = openEnds(paths, STREAM_NAMES, [
+      () => openChildEnd(paths.fifo('stdout')),
+      () => openChildEnd(paths.fifo('stderr')),
       // A console that nobody reads must not stop QEMU itself, so it may lose text; the service's streams may not.
-      console: openLossyChildEnd(paths.fifo('console')),
-    };
+      () => openLossyChildEnd(paths.fifo('console')),
+    ]);
+    const [stdout, stderr, console] = childEnds as [number, number, number];
     // What stays open here would keep the streams from ever ending.
-    const discard = () => closeAll(Object.values(childEnds));
+    const discard = () => closeAll(childEnds);
     return {
       streams,
       notes: limits.notes,
       discard,
-      launch: (onEvent) => this.#launch(platform, request, { user, limits }, childEnds, onEvent).finally(discard),
+      launch: (onEvent) =>
+        this.#launch(platform, request, { user, limits }, { stdout, stderr, console }, onEvent).finally(discard),
     };
   }
 

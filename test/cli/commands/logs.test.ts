@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import test from 'node:test';
+import { ERROR_TRAILER } from '../../../src/protocol/http.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 import { startFakeDaemon } from '../fake-daemon.ts';
 import { runCli, spawnCli, waitForCli } from '../run-cli.ts';
@@ -78,4 +79,81 @@ test('a daemon that dies while its logs are followed makes the exit code 3', asy
   assert.equal(exitCode, 3);
   assert.equal(stdout.toString(), 'a record\n');
   assert.match(stderr, /^monocore: the daemon ended/);
+});
+
+/** Parameters of the request for logs. */
+function parametersOf(daemon: { readonly requests: readonly { readonly url: string }[] }): URLSearchParams {
+  const { url } = daemon.requests.find((request) => request.url.startsWith('/v1/logs'))!;
+  return new URL(url, 'http://localhost').searchParams;
+}
+
+test('times and a pattern are passed on; a duration is counted back from now', async (t) => {
+  const home = await makeTempDir(t);
+  const daemon = await startFakeDaemon(t, home, { 'GET /v1/logs': (response) => response.end() });
+  const beforeMs = Date.now();
+  const options = ['-f', '--since', '2h30m', '--until', '2999-01-01T00:00:00+01:00', '--grep', '^a+', '-i', '--stderr'];
+  assert.equal((await runCli(['--home', home, 'logs', ...options])).exitCode, 0);
+  const { since, ...others } = Object.fromEntries(parametersOf(daemon));
+  assert.deepEqual(others, {
+    ...{ stream: 'stderr', follow: 'true', until: '2998-12-31T23:00:00.000Z', grep: '^a+', ignore_case: 'true' },
+  });
+  const agoMs = Date.parse(since!) + 9000e3;
+  assert.ok(agoMs >= beforeMs && agoMs <= Date.now());
+});
+
+test('a time or a pattern that makes no sense is wrong usage, and nothing is asked', async (t) => {
+  const home = await makeTempDir(t);
+  const daemon = await startFakeDaemon(t, home, {});
+  for (const [options, message] of [
+    [['--since', 'yesterday'], /--since.*Give a time with its zone/],
+    [['--since', '2026-11-23T08:00:00'], /--since.*with its zone/],
+    [['--since', '1763884800'], /--since/],
+    [['--until', '2026-02-30T08:00:00Z'], /--until/],
+    [['--grep', '('], /--grep.*Unterminated group/],
+    [['--grep', ''], /--grep/],
+    [['-i'], /--ignore-case is for --grep/],
+    [['--since', '1m', '--until', '2m'], /--since is after --until/],
+  ] as const) {
+    const { exitCode, stderr } = await runCli(['--home', home, 'logs', ...options]);
+    assert.equal(exitCode, 2, stderr);
+    assert.match(stderr, message);
+  }
+  assert.deepEqual(daemon.requests, []);
+});
+
+test('records in JSON are shown as text, and with --json all are JSON', async (t) => {
+  const home = await makeTempDir(t);
+  const json = '{"level":50,"time":1795420800123,"service":"db","stream":"stderr","msg":"\\u001b[1mx"}\n';
+  await startFakeDaemon(t, home, { 'GET /v1/logs': (response) => response.end(`${HEAD}hello\n${json}`) });
+  const text = await runCli(['--home', home, 'logs']);
+  const shown = `${new Date(1795420800123).toISOString()} ERROR [db] \u001b[1mx\n`;
+  assert.equal(text.stdout.toString(), `${HEAD}hello\n${shown}`);
+  const { stdout } = await runCli(['--home', home, 'logs', '--json']);
+  const time = Date.parse('2026-11-23T08:00:00.123Z');
+  assert.equal(
+    stdout.toString(),
+    `{"level":30,"time":${time},"service":"web","stream":"stdout","msg":"hello"}\n${json}`,
+  );
+});
+
+test('an answer that fails at its end is no success, and says why', async (t) => {
+  const home = await makeTempDir(t);
+  const error = {
+    code: 'Aborted',
+    message: 'the pattern was at a single record for ever',
+    details: null,
+    cause_code: null,
+  };
+  await startFakeDaemon(t, home, {
+    'GET /v1/logs': (response) => {
+      response.writeHead(200, { trailer: ERROR_TRAILER });
+      response.write('a record\n');
+      response.addTrailers({ [ERROR_TRAILER]: encodeURIComponent(JSON.stringify(error)) });
+      response.end();
+    },
+  });
+  const { exitCode, stdout, stderr } = await runCli(['--home', home, 'logs', '--grep', 'x']);
+  assert.equal(exitCode, 1);
+  assert.equal(stdout.toString(), 'a record\n');
+  assert.equal(stderr, 'monocore: the pattern was at a single record for ever\n');
 });

@@ -13,8 +13,10 @@ test('the time of a record is dimmed and the name of its service coloured', () =
   assert.ok(painted.endsWith(`m[web]${foreground} hello [db] ERROR`), painted);
 });
 
-test('ERROR is red', () => {
+test('ERROR is red, and what monocore itself says is yellow', () => {
   assert.ok(decorateRecord(`${TIME} ERROR [web] hello`, colors).includes(` ${colors.red('ERROR')} `));
+  assert.ok(decorateRecord(`${TIME} ERROR+ [web] hello`, colors).includes(` ${colors.red('ERROR')}+ `));
+  assert.ok(decorateRecord(`${TIME} WARN [web] hello`, colors).includes(` ${colors.yellow('WARN')} `));
 });
 
 test('a service has the same colour in every record, and not all services have the same', () => {
@@ -24,7 +26,7 @@ test('a service has the same colour in every record, and not all services have t
 });
 
 test('what is not in the text format stays as it is', () => {
-  for (const record of ['{"level":30,"msg":"hello"}', '', 'hello', `${TIME} WARN [web] x`, `${TIME} INFO web`]) {
+  for (const record of ['{"level":30,"msg":"hello"}', '', 'hello', `${TIME} NOTE [web] x`, `${TIME} INFO web`]) {
     assert.equal(decorateRecord(record, colors), record);
   }
 });

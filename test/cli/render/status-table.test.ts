@@ -140,3 +140,9 @@ test('colours do not move the columns', () => {
   const plain = stripVTControlCharacters(painted);
   assert.equal(plain, renderStatusTable(services, { colors: NO_COLORS, now: NOW, columns: 80 }));
 });
+
+test('a log that cannot be written is told below the table, with the reason', () => {
+  const log_stalled = 'stdout: ENOSPC: no space left on device, write';
+  const lines = render([makeService({ name: 'db' }), makeService({ log_stalled })]);
+  assert.deepEqual(lines.slice(3), ['', `web: what it prints cannot be written: ${log_stalled}`]);
+});

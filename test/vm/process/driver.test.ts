@@ -1,15 +1,18 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import test, { type TestContext } from 'node:test';
 import type { Service } from '../../../src/protocol/service.ts';
 import { HomePaths } from '../../../src/state/paths.ts';
 import { makeHome } from '../../../src/state/store.ts';
-import { closeAll } from '../../../src/vm/fifos.ts';
+import { closeAll, makeFifos } from '../../../src/vm/fifos.ts';
 import { identify, isSameProcess, signalProcess } from '../../../src/vm/process-identity.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { startFixture } from '../../helpers/fixture.ts';
+import { failFs } from '../../helpers/fs-fault.ts';
+import { findProcesses } from '../../helpers/home.ts';
 import { openFilesBelow } from '../../helpers/open-files.ts';
 import { scriptService } from '../../helpers/services.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
@@ -68,6 +71,19 @@ test('a signal reaches the command, which may end as it likes', async (t) => {
   assert.equal(await read('stdout'), 'ready\nasked\n');
 });
 
+test('every signal that may ask a command to end does so: none is ignored unless the command says so', async (t) => {
+  for (const [signal, code] of Object.entries({ SIGHUP: 129, SIGINT: 130, SIGQUIT: 131, SIGUSR1: 138, SIGTERM: 143 })) {
+    const script = 'grep SigIgn /proc/self/status; exec sleep 1000';
+    const { vm, event, read, firstLine } = await launchProcess(t, scriptService('web', script, { isolation: 'none' }));
+    await firstLine('stdout');
+    vm.signalJob(signal as NodeJS.Signals);
+    assert.deepEqual((await event('job-exited')).exit, { code, signal });
+    vm.release();
+    assert.deepEqual((await event('process-ended')).exit, { code: 0, signal: null }, 'the shim outlives it');
+    assert.equal(await read('stdout'), 'SigIgn:\t0000000000000000\n');
+  }
+});
+
 test('a command that ignores SIGTERM is killed with its group', async (t) => {
   const script = 'trap "" TERM; sleep 1000 & echo $!; wait; while :; do sleep 1; done';
   const { vm, event, firstLine } = await launchProcess(t, scriptService('web', script, { isolation: 'none' }));
@@ -82,6 +98,29 @@ test('what a command leaves running in its group ends with it', async (t) => {
   const { exit, stdout } = await run(t, 'sleep 1000 & echo $!');
   assert.equal(exit.code, 0);
   await eventually('the grandchild to end', () => hasEnded(Number(stdout)));
+});
+
+test('what outlives its shim while no daemon runs is ended when that is found', async (t) => {
+  const { driver, identity, commandPid, service } = await launchForgotten(t);
+  process.kill(identity.pid, 'SIGKILL');
+  await eventually('the shim to end', () => hasEnded(identity.pid));
+  assert.equal(hasEnded(commandPid), false);
+  const adoption = await driver.adopt({ service, localOnly: true, identity, runJob: false });
+  assert.deepEqual(adoption, { type: 'gone', exit: null });
+  await eventually('the command to end', () => hasEnded(commandPid));
+});
+
+test('a group that got the number of a forgotten one is left alone', async (t) => {
+  const { driver, identity, service } = await launchForgotten(t);
+  // A leader that ends and leaves a member behind.
+  const other = spawn('/bin/sh', ['-c', 'sleep 1000 >/dev/null & echo $!'], { detached: true });
+  const member = Number(await text(other.stdout));
+  t.after(() => process.kill(member, 'SIGKILL'));
+  await eventually('its leader to end', () => hasEnded(other.pid!));
+  const reused = { ...identity, pid: other.pid! };
+  const adoption = await driver.adopt({ service, localOnly: true, identity: reused, runJob: false });
+  assert.equal(adoption.type, 'gone');
+  assert.equal(hasEnded(member), false);
 });
 
 test('the exit record is written though the daemon is dead', async (t) => {
@@ -182,6 +221,58 @@ test('the daemon keeps no end of the streams of a process that runs', async (t) 
   vm.kill('SIGKILL');
   await event('process-ended');
 });
+
+test('a preparation that fails leaves no descriptor', async (t) => {
+  const { driver, paths } = await openDriver(t);
+  failFs(t, 'openSync', 'EMFILE', (path) => path === paths.vm('web').release);
+  await assert.rejects(driver.prepare(makeRequest(scriptService('web', 'true'))), { code: 'StartFailed' });
+  assert.equal(openFilesBelow(paths.home), 0);
+});
+
+test('a process that nobody could find again is ended', async (t) => {
+  const { driver, paths } = await openDriver(t);
+  const prepared = await driver.prepare(makeRequest(scriptService('web', 'exec sleep 1000')));
+  failFs(t, 'readFileSync', 'EMFILE', (path) => /^\/proc\/\d+\/stat$/.test(String(path)));
+  await assert.rejects(
+    prepared.launch(() => assert.fail('nothing was launched')),
+    { code: 'StartFailed', message: /EMFILE/ },
+  );
+  closeAll(prepared.streams.map(({ fd }) => fd));
+  assert.equal(openFilesBelow(paths.home), 0);
+  await eventually('the process to end', () => findProcesses(paths.home).length === 0);
+});
+
+test('where the host gives no more watches a process is supervised all the same', async (t) => {
+  failFs(t, 'watch', 'ENOSPC');
+  const script = 'read -r line <"$GO"; exit "$line"';
+  const go = join(await makeTempDir(t), 'go');
+  await makeFifos([go]);
+  const service = scriptService('web', script, { isolation: 'none', envs: { GO: go } });
+  const { vm, event } = await launchProcess(t, service);
+  await event('job-started');
+  writeFileSync(go, '9\n');
+  assert.deepEqual((await event('job-exited')).exit, { code: 9, signal: null });
+  vm.release();
+  await event('process-ended');
+});
+
+/** A process whose daemon is dead. */
+async function launchForgotten(t: TestContext) {
+  const { driver, paths } = await openDriver(t);
+  const script = 'echo $$ >"$HOME_DIR/command"; exec sleep 1000';
+  const launched = startFixture(t, 'process-launcher.ts', [paths.home, script.replace('$HOME_DIR', paths.home)]);
+  const identity = identify(Number(await launched.readLine()))!;
+  t.after(() => signalProcess(identity, 'SIGKILL', 'group'));
+  const noted = join(paths.home, 'command');
+  const command = await eventually('the command', () => existsSync(noted) && (readFileSync(noted, 'utf8') || null));
+  await launched.kill();
+  return {
+    driver,
+    identity,
+    commandPid: Number(command),
+    service: scriptService('web', script, { isolation: 'none' }),
+  };
+}
 
 /** Whether the process is gone, or only waits to be noticed by init. */
 function hasEnded(pid: number): boolean {

@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import test from 'node:test';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { MonocoreError } from '../../../src/errors.ts';
-import { type LogQuery, type LogReadEvent, READ_WINDOW } from '../../../src/protocol/logs.ts';
+import { ERROR_TRAILER } from '../../../src/protocol/http.ts';
+import { CHUNK_BYTES, type LogQuery, type LogReadEvent, READ_WINDOW } from '../../../src/protocol/logs.ts';
+import { toWireError, type WireError } from '../../../src/protocol/wire-error.ts';
 import { expose } from '../../../src/threads/comlink.ts';
 import { startApi } from './harness.ts';
-
-const CHUNK_BYTES = 64 * 1024;
 
 /** A reader as the log worker has them: never more than the window on its way. Sends `total` chunks, then the end. */
 function makeReader(total: number) {
@@ -26,7 +27,7 @@ function makeReader(total: number) {
       if (state.sent === total) port.postMessage({ type: 'end' } satisfies LogReadEvent);
     };
     port.on('message', (message) => {
-      assert.equal(message, 'more');
+      assert.ok(message instanceof ArrayBuffer && message.byteLength === CHUNK_BYTES);
       unconfirmed -= 1;
       pump();
     });
@@ -65,6 +66,39 @@ test('the query reaches the log worker with its defaults filled in', async (t) =
       { services: ['web'], streams: ['console'], tail: 100, follow: true },
     ],
   );
+});
+
+test('times and a pattern are checked at the door and reach the log worker', async (t) => {
+  const logs = makeManualLogs();
+  const { ask, open } = await startApi(t, { logs });
+  const sinceMs = Date.parse('2026-11-23T08:00:00.000Z');
+  await open(`/v1/logs?since=2026-11-23T09:00:00%2B01:00&until=${sinceMs + 5}`);
+  await open('/v1/logs?grep=%5Ea%2B&ignore_case=true');
+  await open('/v1/logs?grep=x&ignore_case=false');
+  assert.deepEqual(
+    logs.readers.map(({ query }) => query.filter),
+    [
+      { sinceMs, untilMs: sinceMs + 5, grep: null },
+      { sinceMs: null, untilMs: null, grep: { source: '^a+', ignoreCase: true } },
+      { sinceMs: null, untilMs: null, grep: { source: 'x', ignoreCase: false } },
+    ],
+  );
+  for (const [query, message] of [
+    ['since=yesterday', /since: Neither RFC 3339/],
+    ['since=2026-11-23T08:00:00', /since: Neither/],
+    ['until=999999999999999', /until: After the year 9999/],
+    ['since=5&until=4', /since is after until/],
+    ['since=1&since=2', /since: Given more than once/],
+    ['grep=(', /grep: .*Unterminated group/],
+    ['grep=', /grep: Empty pattern/],
+    [`grep=${'x'.repeat(5000)}`, /grep: Too long/],
+    ['grep=x&ignore_case=yes', /ignore_case/],
+  ] as const) {
+    const { status, json } = await ask('GET', `/v1/logs?${query}`);
+    const { error } = json as { error: { code: string; message: string } };
+    assert.deepEqual([status, error.code], [400, 'Usage'], query);
+    assert.match(error.message, message);
+  }
 });
 
 test('chunks come out byte for byte as they came in, and the answer ends when the log does', async (t) => {
@@ -162,7 +196,7 @@ test('a failure later cuts the answer off, so that it is not taken for the whole
   const logs = makeManualLogs();
   const { open } = await startApi(t, { logs });
   for (const fail of [
-    () => logs.send({ type: 'error', message: 'the disk is gone' }),
+    () => logs.send({ type: 'error', error: toWireError(new MonocoreError('Internal', 'the disk is gone')) }),
     () => logs.readers.at(-1)!.port.close(),
   ]) {
     const message = await open('/v1/logs');
@@ -170,6 +204,32 @@ test('a failure later cuts the answer off, so that it is not taken for the whole
     await once(message, 'data');
     fail();
     await assert.rejects(text(message), { code: 'ECONNRESET' });
+  }
+});
+
+test('a client that takes trailers is told why a later failure ended its answer', async (t) => {
+  const logs = makeManualLogs();
+  const { socketPath } = await startApi(t, { logs });
+  for (const [fail, code, message] of [
+    [
+      () =>
+        logs.send({ type: 'error', error: toWireError(new MonocoreError('Aborted', '50 % of the disk is gone: ü')) }),
+      ...['Aborted', '50 % of the disk is gone: ü'],
+    ],
+    [() => logs.readers.at(-1)!.port.close(), 'ThreadDied', /the log worker ended/],
+  ] as const) {
+    const outgoing = request({ socketPath, path: '/v1/logs', agent: false, headers: { te: 'deflate, trailers' } });
+    outgoing.end();
+    const [answer] = (await once(outgoing, 'response')) as [IncomingMessage];
+    assert.equal(answer.headers.trailer, ERROR_TRAILER);
+    logs.sendText('one\n');
+    await once(answer, 'data');
+    fail();
+    await text(answer);
+    const error = JSON.parse(decodeURIComponent(answer.trailers[ERROR_TRAILER]!)) as WireError;
+    assert.equal(error.code, code);
+    if (typeof message === 'string') assert.equal(error.message, message);
+    else assert.match(error.message, message);
   }
 });
 

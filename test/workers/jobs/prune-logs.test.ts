@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { readdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import type { LogRetention, PruneLogsJob } from '../../../src/protocol/jobs.ts';
@@ -34,6 +34,7 @@ async function prune(
     retentions: Object.fromEntries(Object.entries(retentions).map(([name, own]) => [name, { ...ALL, ...own }])),
     otherRetention: ALL,
     home: { keep_total_bytes: null },
+    written: ['web', 'db'],
     nowMs: NOW_MS,
     ...more,
   });
@@ -84,6 +85,24 @@ test('files go when they are too old, but never the current one', async (t) => {
     'web.stderr.000002.log',
     'web.stdout.000004.log',
   ]);
+});
+
+test('the current files of a service that has ended go when they are too old, and with them the links to them', async (t) => {
+  const logDir = await makeFolder(t, WEB);
+  for (const [link, target] of Object.entries({ stdout: 'web.stdout.000004.log', stderr: 'web.stderr.000002.log' })) {
+    symlinkSync(target, join(logDir, `web.${link}.log`));
+  }
+  const { left } = await prune(t, {}, { web: { keep_for_ms: 220_000 } }, { logDir, written: [] });
+  assert.deepEqual(left, []);
+  assert.deepEqual(readdirSync(logDir).sort(), ['web.stdout.000004.log', 'web.stdout.log']);
+  await prune(t, {}, { web: { keep_for_ms: 1000 } }, { logDir, written: [] });
+  assert.deepEqual(readdirSync(logDir), []);
+});
+
+test('the current files of a service that has ended stay for any other reason', async (t) => {
+  const limits = { keep_files: 0, keep_total_bytes: 1, keep_for_ms: 220_000 };
+  const { left } = await prune(t, WEB, { web: limits }, { home: { keep_total_bytes: 1 }, written: [] });
+  assert.deepEqual(left, ['web.stdout.000004.log']);
 });
 
 test('a service that nobody knows is kept as the default says', async (t) => {

@@ -9,8 +9,11 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { type Clock, systemClock } from '../../../src/clock.ts';
 import { DEFAULT_LOG_SETTINGS, type LogSettings } from '../../../src/protocol/log-settings.ts';
 import type { LogEvent, LogQuery, LogReadEvent, LogsApi, StreamName } from '../../../src/protocol/logs.ts';
+import { fromWireError } from '../../../src/protocol/wire-error.ts';
+import { type PageLimits, searchLogs } from '../../../workers/jobs/search-logs.ts';
 import { createLogs } from '../../../workers/logs/api.ts';
 import { parseFileName } from '../../../workers/logs/file-names.ts';
+import type { StartPage } from '../../../workers/logs/log-search.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
 const PREFIX = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z [A-Z]+\+? \[[^\]]+\] /;
@@ -77,15 +80,25 @@ export interface TestLogs {
   open(service: string, stream: StreamName, settings?: Partial<LogSettings>): Promise<TestStream>;
 }
 
-/** A fresh worker over an empty folder that does not exist yet; closed when the test has ended. */
+/**
+ * A fresh worker over an empty folder that does not exist yet; closed when the test has ended. Its searches are done in
+ * the test's own thread, too.
+ *
+ * @param limits of each page, by default those of a job
+ */
 export async function startLogs(
   t: TestContext,
-  { dir, clock = systemClock }: { dir?: string; clock?: Clock } = {},
+  { dir, clock = systemClock, limits }: { dir?: string; clock?: Clock; limits?: () => PageLimits } = {},
 ): Promise<TestLogs> {
   const fifoDir = await makeTempDir(t);
   const logDir = dir ?? join(await makeTempDir(t), 'log');
   const log = new EventLog();
-  const api = createLogs({ logDir, post: log.post, clock });
+  const startPage: StartPage = (page, port) => {
+    void searchLogs({ type: 'search-logs', ...page, port }, limits?.());
+    // A job ends by itself when its port is closed.
+    return () => {};
+  };
+  const api = createLogs({ logDir, post: log.post, clock, startPage });
   const streams: TestStream[] = [];
   t.after(async () => {
     await api.close();
@@ -139,6 +152,8 @@ export class TestReader {
   readonly chunks: string[] = [];
   last: LogReadEvent | null = null;
   readonly #port: MessagePort;
+  /** Those of chunks that were not answered. */
+  readonly #buffers: ArrayBuffer[] = [];
   #wake: (() => void)[] = [];
 
   /** @param isSlow leaves every chunk without answer, until {@link TestReader.more} */
@@ -147,6 +162,7 @@ export class TestReader {
     port.on('message', (event: LogReadEvent) => {
       if (event.type === 'chunk') {
         this.chunks.push(Buffer.from(event.bytes).toString('latin1'));
+        this.#buffers.push(event.bytes.buffer);
         if (!isSlow) this.more();
       } else {
         this.last = event;
@@ -159,8 +175,10 @@ export class TestReader {
     return this.chunks.join('');
   }
 
+  /** Gives the buffer of the oldest chunk back that was not answered. */
   more(): void {
-    this.#port.postMessage('more');
+    const buffer = this.#buffers.shift();
+    if (buffer) this.#port.postMessage(buffer, [buffer]);
   }
 
   close(): void {
@@ -175,7 +193,7 @@ export class TestReader {
   /** Everything, once the reader has ended. */
   async ended(): Promise<string> {
     await this.until(({ last }) => last !== null);
-    if (this.last?.type === 'error') throw new Error(this.last.message);
+    if (this.last?.type === 'error') throw fromWireError(this.last.error);
     return this.text;
   }
 }

@@ -5,9 +5,11 @@ import test, { type TestContext } from 'node:test';
 import { MessageChannel } from 'node:worker_threads';
 import { gzipSync } from 'node:zlib';
 import { type LogReadEvent, READ_WINDOW, type StreamName } from '../../../src/protocol/logs.ts';
+import { searchTail } from '../../../workers/log-files/tail-search.ts';
 import { eventually } from '../../helpers/eventually.ts';
+import { openFilesBelow } from '../../helpers/open-files.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
-import { contentOf, filesOf, linesOf, openFilesBelow, read, startLogs, type TestLogs } from './harness.ts';
+import { contentOf, filesOf, linesOf, read, startLogs, type TestLogs } from './harness.ts';
 
 const EPOCH_MS = Date.parse('2026-11-23T08:00:00.000Z');
 const CHUNK_BYTES = 65_536;
@@ -114,7 +116,7 @@ test('reading 40 MB of history costs little memory', async (t) => {
       if (data.type !== 'chunk') return;
       bytes += data.bytes.length;
       peak = Math.max(peak, process.memoryUsage.rss());
-      port1.postMessage('more');
+      port1.postMessage(data.bytes.buffer, [data.bytes.buffer]);
     });
   });
   await api.read({ services: [], streams: ['stdout'], tail: null, follow: false }, port2);
@@ -400,6 +402,28 @@ test('a compressed file of 20 MB is read whole by a slow reader, and its end fro
   }
   assert.equal(bytes, block.length + files['web.stdout.000002.log'].length);
   await eventually('the files to be closed', () => openFilesBelow(dir) === 0);
+});
+
+test('a tail may be longer than what is remembered of a compressed file at once', async (t) => {
+  const records = Array.from({ length: 50_000 }, (_, index) => record(index, `line ${index}`));
+  const files = { 'web.stdout.000001.log': records.join('') };
+  const { api } = await startCompressed(t, files, ['web.stdout.000001.log']);
+  assert.equal((await (await read(t, api, { tail: 45_000 })).ended()) === records.slice(5000).join(''), true);
+});
+
+test('a tail goes past files that are removed while it is looked for', async (t) => {
+  const dir = join(await makeTempDir(t), 'log');
+  mkdirSync(dir);
+  writeFileSync(join(dir, 'web.stdout.000001.log'), record(1, 'a') + record(2, 'b'));
+  writeFileSync(join(dir, 'web.stdout.000004.log'), record(9, 'looked at'));
+  const id = { service: 'web', stream: 'stdout' } as const;
+  const end = { number: 5, offset: 1000 };
+  for (const number of [2, 5]) {
+    const streams = [{ id, end, start: end, startTime: '', at: { number, offset: 500 }, next: null }];
+    const { state, isDone } = await searchTail({ missing: number === 5 ? 2 : 1, streams }, { logDir: dir });
+    assert.ok(isDone);
+    assert.deepEqual(state.streams[0]!.start, { number: 1, offset: record(1, 'a').length });
+  }
 });
 
 test('a reader goes on when its files are compressed and removed under it', async (t) => {

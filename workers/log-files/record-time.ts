@@ -1,6 +1,6 @@
 /** The order of records of several streams: by the time at their start, as text of fixed width. */
 import { isoTime } from '../../src/clock.ts';
-import { TIME_BYTES } from './framer.ts';
+import { TEXT_TIME_BYTES } from '../../src/protocol/log-record.ts';
 
 /** Bytes at the start of a record that tell its time, in either format. */
 export const RECORD_HEAD_BYTES = 33;
@@ -18,8 +18,8 @@ const JSON_TIME_END = 32;
  */
 export function recordTime(bytes: Buffer, at: number, otherwise: string): string {
   if (bytes[at] === BRACE) return jsonRecordTime(bytes, at) ?? otherwise;
-  const isTime = bytes[at + 4] === 0x2d && bytes[at + 10] === 0x54 && bytes[at + TIME_BYTES - 1] === 0x5a;
-  return isTime ? bytes.toString('latin1', at, at + TIME_BYTES) : otherwise;
+  const isTime = bytes[at + 4] === 0x2d && bytes[at + 10] === 0x54 && bytes[at + TEXT_TIME_BYTES - 1] === 0x5a;
+  return isTime ? bytes.toString('latin1', at, at + TEXT_TIME_BYTES) : otherwise;
 }
 
 function jsonRecordTime(bytes: Buffer, at: number): string | null {

@@ -1,34 +1,34 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import { type BlockSource, mergeByTime } from '../../../workers/logs/merge.ts';
+import type { Block } from '../../../workers/log-files/stream-cursor.ts';
+import { type MergeSource, TimeMerge } from '../../../workers/log-files/time-merge.ts';
 
 const EPOCH_MS = Date.parse('2026-11-23T08:00:00.000Z');
 const record = (atMs: number, text: string) => `${new Date(EPOCH_MS + atMs).toISOString()} INFO [web] ${text}\n`;
 
-/** Blocks as a cursor gives them: whole records, or pieces of one that is longer than a block. */
-function sourceOf(records: readonly string[], blockBytes: number): BlockSource {
-  const blocks: string[] = [];
-  for (let rest = records.join(''); rest !== ''; rest = rest.slice(blocks.at(-1)!.length)) {
-    const block = rest.slice(0, blockBytes);
-    blocks.push(block.includes('\n') ? block.slice(0, block.lastIndexOf('\n') + 1) : block);
-  }
-  let next = 0;
-  return async () => {
-    const block = blocks[next];
-    next += 1;
-    return block === undefined ? null : Buffer.from(block, 'latin1');
+/** Blocks as a cursor gives them: whole records, or pieces of one that is longer than a block; all in one buffer. */
+function sourceOf(records: readonly string[], blockBytes: number): MergeSource {
+  const all = records.join('');
+  const memory = Buffer.alloc(blockBytes);
+  let offset = 0;
+  const next = async (): Promise<Block | null> => {
+    const piece = all.slice(offset, offset + blockBytes);
+    if (piece === '') return null;
+    const block = piece.includes('\n') ? piece.slice(0, piece.lastIndexOf('\n') + 1) : piece;
+    const start = { number: 1, offset };
+    offset += block.length;
+    return { bytes: memory.subarray(0, memory.write(block, 'latin1')), start, end: { number: 1, offset } };
   };
+  return { next };
 }
 
 async function merge(streams: readonly (readonly string[])[], blockBytes = 100): Promise<string> {
+  const merging = await TimeMerge.open(streams.map((records) => sourceOf(records, blockBytes)));
   let output = '';
-  await mergeByTime(
-    streams.map((records) => sourceOf(records, blockBytes)),
-    async (bytes, from, to) => {
-      output += bytes.toString('latin1', from, to);
-    },
-  );
+  for (let run = await merging.next(); run; run = await merging.next()) {
+    output += run.block.bytes.toString('latin1', run.from, run.to);
+  }
   return output;
 }
 

@@ -1,0 +1,39 @@
+/** What services print, made harmless for a terminal: it could move the cursor, retitle the window or type answers. */
+
+const ESC = String.fromCharCode(0x1b);
+const RESET = `${ESC}[0m`;
+/** A sequence that sets colours and the like (SGR, ECMA-48 section 8.3.117), or a control character (C0, DEL, C1). */
+const CONTROL = new RegExp(`${ESC}\\[[\\d;:]*m|\\p{Cc}`, 'gu');
+
+/**
+ * The record with every control character in visible form, `\x1b` for escape, but for tabs and for colours, which end
+ * with the record. What is no UTF-8 becomes U+FFFD: single bytes above 0x7f are control characters to some terminals.
+ * Both are binary strings.
+ */
+export function escapeForTerminal(record: string): string {
+  let isColored = false;
+  const text = decode(record).replace(CONTROL, (found) => {
+    if (found === '\t') return found;
+    if (found.length === 1) return `\\x${hexOf(found, 2)}`;
+    isColored = true;
+    return found;
+  });
+  return encode(isColored ? text + RESET : text);
+}
+
+/** The same JSON without any control character. */
+export function escapeForJson(record: string): string {
+  return encode(decode(record).replace(/\p{Cc}/gu, (found) => `\\u${hexOf(found, 4)}`));
+}
+
+function hexOf(character: string, digits: number): string {
+  return character.charCodeAt(0).toString(16).padStart(digits, '0');
+}
+
+function decode(record: string): string {
+  return Buffer.from(record, 'latin1').toString('utf8');
+}
+
+function encode(text: string): string {
+  return Buffer.from(text).toString('latin1');
+}

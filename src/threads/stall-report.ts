@@ -1,0 +1,85 @@
+/** Says that logs cannot be written, and that they can be again: once for a full disk, not once for each stream on it. */
+import { type Clock, systemClock } from '../clock.ts';
+import type { Report } from '../lifecycle/ports.ts';
+import { type StreamId, streamKey } from '../protocol/log-files.ts';
+
+/** A disk that has no space has some now and then: so long must all be well before that is said. */
+const RECOVERY_MS = 10_000;
+
+/** Why a stream cannot be written. */
+interface Fault {
+  /** For people; may name a file. */
+  readonly error: string;
+  readonly code: string | null;
+}
+
+/** A time in which streams cannot be written for the same reason. */
+interface Spell {
+  readonly fault: Fault;
+  /** Keys of the streams that cannot be written now, and of all that could not. */
+  readonly stalled: Set<string>;
+  readonly affected: Set<string>;
+  /** Keeps the end from being said. */
+  cancelEnd: () => void;
+}
+
+/** What is said about streams that wait for their disk. Main thread. */
+export class StallReport {
+  readonly #report: Report;
+  readonly #clock: Clock;
+  /** By code, or by text where there is none: the texts of one full disk differ in what was tried, on which file. */
+  readonly #spells = new Map<string, Spell>();
+
+  constructor(report: Report, clock: Clock = systemClock) {
+    this.#report = report;
+    this.#clock = clock;
+  }
+
+  /** A stream cannot be written. */
+  begin(id: StreamId, fault: Fault): void {
+    const key = streamKey(id);
+    const spell = this.#spells.get(causeOf(fault)) ?? this.#open(id, fault);
+    spell.cancelEnd();
+    spell.stalled.add(key);
+    spell.affected.add(key);
+  }
+
+  /** A stream can be written again, or has ended. One that was never held up is ignored. */
+  end(id: StreamId): void {
+    const key = streamKey(id);
+    const spell = [...this.#spells.values()].find(({ stalled }) => stalled.has(key));
+    if (!spell) return;
+    spell.stalled.delete(key);
+    if (spell.stalled.size === 0) spell.cancelEnd = this.#clock.after(RECOVERY_MS, () => this.#close(spell));
+  }
+
+  /** Says what is due; nothing comes later. */
+  close(): void {
+    for (const spell of this.#spells.values()) {
+      spell.cancelEnd();
+      if (spell.stalled.size === 0) this.#close(spell);
+    }
+    this.#spells.clear();
+  }
+
+  #open({ service, stream }: StreamId, fault: Fault): Spell {
+    const { error } = fault;
+    const spell: Spell = { fault, stalled: new Set(), affected: new Set(), cancelEnd: () => {} };
+    this.#spells.set(causeOf(fault), spell);
+    this.#report(
+      'warn',
+      `${service}: its ${stream} cannot be written: ${error}; nor may others, which \`status\` tells`,
+    );
+    return spell;
+  }
+
+  #close({ fault, affected }: Spell): void {
+    this.#spells.delete(causeOf(fault));
+    const streams = [...affected].sort();
+    this.#report('info', `the output of services is written again: ${streams.join(', ')}`);
+  }
+}
+
+function causeOf({ error, code }: Fault): string {
+  return code ?? error;
+}

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'node:test';
+import { makeFolder } from '../../src/state/folder.ts';
+import { runCli } from '../cli/run-cli.ts';
+import { makeTempDir } from '../helpers/temp.ts';
+
+test('a folder is made with those above it, and one that is there stays as it is', async (t) => {
+  const dir = await makeTempDir(t);
+  const path = join(dir, 'a/b/c');
+  makeFolder(path, 0o750);
+  assert.equal(statSync(path).mode & 0o777, 0o750);
+  assert.equal(statSync(join(dir, 'a')).mode & 0o777, 0o750);
+  makeFolder(path, 0o700);
+  assert.equal(statSync(path).mode & 0o777, 0o750);
+});
+
+test('a link to a folder is one; a file, and a link that leads nowhere, are none', async (t) => {
+  const dir = await makeTempDir(t);
+  mkdirSync(join(dir, 'real'));
+  symlinkSync('real', join(dir, 'link'));
+  makeFolder(join(dir, 'link/sub'), 0o755);
+  assert.ok(statSync(join(dir, 'real/sub')).isDirectory());
+  writeFileSync(join(dir, 'file'), '');
+  symlinkSync('nowhere', join(dir, 'dangling'));
+  for (const name of ['file', 'dangling']) {
+    assert.throws(() => makeFolder(join(dir, name), 0o755), { code: 'EEXIST' });
+    assert.throws(() => makeFolder(join(dir, name, 'sub'), 0o755), { code: /^(ENOTDIR|EEXIST)$/ });
+  }
+});
+
+test('a home where no folder can be made is refused at once', { timeout: 30_000 }, async (t) => {
+  const config = join(await makeTempDir(t), 'monocore.toml');
+  writeFileSync(config, '[[service]]\nname = "web"\ncommand = "true"\n');
+  for (const home of ['/proc/monocore/home', '/proc/self/task']) {
+    for (const command of [
+      ['start', '-f', config],
+      ['daemon', 'run'],
+    ]) {
+      const { exitCode, stderr } = await runCli(['--home', home, ...command]);
+      assert.equal(exitCode, 3);
+      assert.match(stderr, /^monocore: the home .* cannot be (created|written)/);
+    }
+  }
+});

@@ -1,0 +1,93 @@
+/** Streams that a process holds which outlived its VM. */
+import assert from 'node:assert/strict';
+import { closeSync, constants, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'node:test';
+import { replaceFs } from '../../helpers/fs-fault.ts';
+import { makeTempDir } from '../../helpers/temp.ts';
+import { contentOf, linesOf, ManualClock, openFilesBelow, startLogs, type TestLogs } from './harness.ts';
+
+const stdoutLines = ({ dir }: TestLogs) => linesOf(contentOf(dir, 'web', 'stdout'));
+const numbered = (count: number) => Array.from({ length: count }, (_, index) => `line ${index}`);
+
+test('what is in the FIFO is read, then the stream ends though its FIFO does not', async (t) => {
+  const logs = await startLogs(t);
+  const source = await logs.open('web', 'stdout');
+  const lines = numbered(5000);
+  // In the pipe at once, all of it: the worker, which is in this thread, cannot read before the next turn.
+  const fd = openSync(source.path, constants.O_RDWR);
+  writeSync(fd, `${lines.join('\n')}\nwithout newline`);
+  await logs.api.closeStream('web', 'stdout');
+  const { lines: count } = await logs.log.next('stream-ended');
+  assert.equal(count, lines.length + 1);
+  assert.deepEqual(stdoutLines(logs), [...lines, 'without newline']);
+  assert.deepEqual(logs.log.types(), ['stream-held', 'stream-ended']);
+  assert.equal(openFilesBelow(logs.dir), 0);
+  writeSync(fd, 'nobody reads this\n');
+  closeSync(fd);
+});
+
+test('of a stream that nobody holds only the end is told', async (t) => {
+  const logs = await startLogs(t);
+  const source = await logs.open('web', 'stdout');
+  await source.write('last words\n');
+  await source.end();
+  await logs.api.closeStream('web', 'stdout');
+  await logs.api.closeStream('web', 'stdout');
+  await logs.log.next('stream-ended');
+  await logs.api.closeStream('web', 'stdout');
+  await logs.api.closeStream('web', 'stderr');
+  assert.deepEqual(logs.log.types(), ['stream-ended']);
+  assert.deepEqual(stdoutLines(logs), ['last words']);
+});
+
+test('a process that never stops writing does not keep the stream from its end', async (t) => {
+  const logs = await startLogs(t);
+  const source = await logs.open('web', 'stdout');
+  let reads = 0;
+  // A FIFO that is full again at once, until a reader that reads for ever has been seen.
+  replaceFs(t, 'readSync', (real) => (fd: number, buffer: Buffer, ...rest: []) => {
+    if (fd !== source.fd) return real(fd, buffer, ...rest);
+    reads += 1;
+    return reads > 1000 ? 0 : buffer.fill('x').length;
+  });
+  await logs.api.closeStream('web', 'stdout');
+  const { bytes } = await logs.log.next('stream-ended');
+  assert.equal(bytes, 2 ** 20, 'as much as a pipe can hold');
+  assert.deepEqual(logs.log.types(), ['stream-held', 'stream-ended']);
+});
+
+test('while nothing can be written what is in the FIFO waits, and arrives', async (t) => {
+  const clock = new ManualClock();
+  const parent = await makeTempDir(t);
+  writeFileSync(join(parent, 'log'), 'a file where the folder should be');
+  const logs = await startLogs(t, { dir: join(parent, 'log'), clock });
+  const source = await logs.open('web', 'stdout');
+  const lines = numbered(5000);
+  const fd = openSync(source.path, constants.O_RDWR);
+  t.after(() => closeSync(fd));
+  writeSync(fd, `${lines.join('\n')}\n`);
+  await logs.api.closeStream('web', 'stdout');
+  assert.deepEqual(logs.log.types(), ['stalled']);
+  rmSync(logs.dir);
+  clock.advance(250);
+  await logs.log.next('stream-ended');
+  assert.deepEqual(stdoutLines(logs), lines);
+  assert.deepEqual(logs.log.types(), ['stalled', 'recovered', 'stream-held', 'stream-ended']);
+});
+
+test('a marker, and what was taken for the beginning of one, are what they are', async (t) => {
+  const logs = await startLogs(t);
+  const stdout = await logs.open('web', 'stdout');
+  const stderr = await logs.open('web', 'stderr');
+  for (const stream of ['stdout', 'stderr'] as const) await logs.api.expectMarker('web', stream, 'M4RK3R');
+  await stdout.write('last words\nM4RK3R');
+  await stderr.write('last words\nM4RK');
+  for (const stream of ['stdout', 'stderr'] as const) {
+    await logs.api.closeStream('web', stream);
+    await logs.log.next('stream-ended', stream);
+  }
+  assert.deepEqual(stdoutLines(logs), ['last words']);
+  assert.deepEqual(linesOf(contentOf(logs.dir, 'web', 'stderr')), ['last words', 'M4RK']);
+  assert.deepEqual(logs.log.types().filter((type) => type === 'marker-seen').length, 1);
+});

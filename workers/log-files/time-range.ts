@@ -1,0 +1,22 @@
+/** The times that a query asks for. */
+import { isoTime } from '../../src/clock.ts';
+import type { LogFilter } from '../../src/protocol/logs.ts';
+import { EARLIEST } from './time-merge.ts';
+
+/** Sorts behind every time. */
+const LATEST = '~';
+
+/** Compares times as they stand in records: RFC 3339, all of the same length. */
+export class TimeRange {
+  readonly #since: string;
+  readonly #until: string;
+
+  constructor({ sinceMs, untilMs }: LogFilter) {
+    this.#since = sinceMs === null ? EARLIEST : isoTime(sinceMs);
+    this.#until = untilMs === null ? LATEST : isoTime(untilMs);
+  }
+
+  has(time: string): boolean {
+    return time >= this.#since && time <= this.#until;
+  }
+}
