@@ -139,4 +139,6 @@ export interface VmDriver {
   reopenStream(service: string, stream: StreamName): number;
   /** Removes the runtime folder of a service whose process has ended; does nothing where there is none. */
   cleanUp(service: string): Promise<void>;
+  /** Removes what a service keeps from one run to the next; does nothing where there is nothing. It must not run. */
+  removeData(service: string): Promise<void>;
 }

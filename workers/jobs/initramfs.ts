@@ -16,7 +16,9 @@ const FOLDERS = ['bin', 'dev', 'etc', 'lib', 'lib/modules', 'newroot', 'proc', '
 const MODULES_BY_PURPOSE = {
   boot: ['virtio_mmio', 'virtio_console'],
   network: ['virtio_net'],
-  share: ['virtiofs', 'overlay'],
+  root: ['overlay'],
+  share: ['virtiofs'],
+  disk: ['virtio_blk'],
 } as const;
 
 /** Programs beside busybox's own are found through these: images and scripts name both. */

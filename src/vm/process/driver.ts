@@ -87,6 +87,10 @@ export class ProcessDriver implements VmDriver {
   async cleanUp(service: string): Promise<void> {
     await rm(this.#paths.vm(service).dir, { recursive: true, force: true });
   }
+
+  async removeData(): Promise<void> {
+    // A plain process writes where it likes; nothing of that is ours.
+  }
 }
 
 /** A command under its shim. */

@@ -35,6 +35,8 @@ export interface MachineSpec {
   readonly network: { readonly address: string; readonly ports: readonly Port[]; readonly localOnly: boolean } | null;
   /** Whether a root directory is shared through {@link VmPaths.rootShare}. */
   readonly sharedRoot: boolean;
+  /** Absolute path of the image that the guest sees as its disk, or null for none. */
+  readonly disk: string | null;
 }
 
 /**
@@ -88,6 +90,19 @@ function renderNetwork({ network }: MachineSpec): string[] {
 }
 
 /**
+ * The guest flushes what it syncs, and a flush is fdatasync(2) of the image; what the guest discards becomes a hole in
+ * it. The lock keeps a second QEMU from writing to it.
+ */
+function renderDisk({ disk }: MachineSpec): string[] {
+  if (disk === null) return [];
+  const file = `file.driver=file,file.filename=${escapeValue(disk)},file.locking=on,file.discard=unmap`;
+  return [
+    ...['-blockdev', `driver=raw,node-name=disk,discard=unmap,cache.direct=off,cache.no-flush=off,${file}`],
+    ...['-device', 'virtio-blk-device,drive=disk'],
+  ];
+}
+
+/**
  * Arguments for `qemu-system-<arch>`. Ports of the serial device, as the guest's init knows them: 0 console, 1 stdout,
  * 2 stderr, 3 control, 4 exit record.
  */
@@ -115,6 +130,7 @@ export function renderCommandLine(spec: MachineSpec): string[] {
     ...[...socket('control', paths.control), ...port('control', 3)],
     ...['-chardev', `file,id=exit,path=${escapeValue(paths.exitRecord)},append=on`, ...port('exit', 4)],
     ...[...socket('qmp', paths.qmp), '-mon', 'chardev=qmp,mode=control'],
+    ...renderDisk(spec),
     ...renderNetwork(spec),
     ...(spec.sharedRoot
       ? [

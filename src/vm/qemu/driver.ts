@@ -12,6 +12,7 @@ import { closeAll, openChildEnd, openLossyChildEnd, openReadEnd } from '../fifos
 import { ownProcess } from '../host-process.ts';
 import { makeRuntimeFolder, openReadEnds } from '../runtime-folder.ts';
 import { renderCommandLine } from './command-line.ts';
+import { prepareDisk } from './disk.ts';
 import { renderJobScript } from './job-script.ts';
 import { type Platform, preparePlatform, type RunInitramfsJob } from './platform.ts';
 import { checkPortsAreFree } from './ports.ts';
@@ -54,6 +55,9 @@ export class QemuDriver implements VmDriver {
     const { service, address, kernel } = request;
     const platform = await this.#platform(kernel);
     await checkPortsAreFree(service, address);
+    if (service.disk_mib !== null) {
+      await prepareDisk(this.#paths.disk(service.name), service.disk_mib, service.name);
+    }
     if (signal.aborted) throw new MonocoreError('Aborted', `the start of ${service.name} was cancelled`);
     const paths = this.#paths.vm(service.name);
     await makeRuntimeFolder(
@@ -96,6 +100,10 @@ export class QemuDriver implements VmDriver {
     await rm(this.#paths.vm(service).dir, { recursive: true, force: true });
   }
 
+  async removeData(service: string): Promise<void> {
+    await rm(this.#paths.disk(service), { force: true });
+  }
+
   async #launch(
     platform: Platform,
     request: LaunchRequest,
@@ -118,6 +126,7 @@ export class QemuDriver implements VmDriver {
       fds: CHILD_FDS,
       network,
       sharedRoot: service.rootfs !== null,
+      disk: service.disk_mib === null ? null : this.#paths.disk(service.name),
     });
     const { stdout, stderr, console } = childEnds;
     const stopSharing = service.rootfs === null ? () => {} : await shareRoot(service.rootfs, paths.rootShare, console);
