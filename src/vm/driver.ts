@@ -44,8 +44,21 @@ export type VmEvent =
    * guest was out of memory.
    */
   | { readonly type: 'job-exited'; readonly exit: Exit; readonly oomKilled?: boolean }
-  /** The VM process itself ended, and all its descriptors are closed. */
-  | { readonly type: 'process-ended'; readonly exit: Exit };
+  /**
+   * The VM process itself ended, and all its descriptors are closed. `reason`: why, where it was not asked to and that
+   * is known.
+   */
+  | { readonly type: 'process-ended'; readonly exit: Exit; readonly reason?: EndReason };
+
+/**
+ * Why a VM ended that was not asked to.
+ *
+ * - `guest-panic`: the guest's kernel said that it panicked
+ * - `guest-reset`: the guest restarted or switched off the machine; so does a kernel that panics before its panic device
+ *   works, or that has none: the last lines of the console tell
+ * - `crashed`: the VM process failed, or was killed by somebody else
+ */
+export type EndReason = 'guest-panic' | 'guest-reset' | 'crashed';
 
 /** What a probe found out. */
 export interface ProbeResult {
@@ -117,8 +130,8 @@ export type Adoption =
       /** Begins to supervise it again. Events come after this returns. */
       readonly attach: (onEvent: (event: VmEvent) => void) => RunningVm;
     }
-  /** `exit` is from the exit record; null when the command did not end in order. */
-  | { readonly type: 'gone'; readonly exit: Exit | null };
+  /** `exit` is from the exit record; null when the command did not end in order. `oomKilled` as in {@link VmEvent}. */
+  | { readonly type: 'gone'; readonly exit: Exit | null; readonly oomKilled?: boolean };
 
 /** Starts VMs of one kind. Main thread. */
 export interface VmDriver {

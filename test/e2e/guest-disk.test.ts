@@ -2,12 +2,14 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, statSync, symlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { it } from 'node:test';
 import { findProgram, findStaticBusybox } from '../../src/vm/qemu/host-tools.ts';
+import type { QemuVm } from '../../src/vm/qemu/qemu-vm.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { type Guest, makeGuestHost } from '../helpers/guest.ts';
 import { scriptService } from '../helpers/services.ts';
+import { mountSmallDisk } from '../helpers/small-disk.ts';
 import { makeTempDir } from '../helpers/temp.ts';
 
 /** What QEMU says when it opens the image a second time to write to it. */
@@ -87,4 +89,32 @@ it('a disk keeps what was written before a stop, and what was synced before the 
   assert.deepEqual(readdirSync(rootfs), ['bin'], 'the shared root is not written to');
   await host.driver.removeData('keeper');
   assert.equal(existsSync(image), false);
+});
+
+it('a guest waits while the host’s disk is full, and what it removes is room for the host again', async (t) => {
+  const script = `
+    trap 'go=1' USR1
+    head -c 6000000 /dev/urandom >/first && sync && echo first
+    rm /first && sync && echo removed
+    until [ "$go" ]; do sleep 0.1; done
+    head -c 12000000 /dev/urandom >/second && sync && echo second`;
+  const host = await makeGuestHost(t);
+  const small = await mountSmallDisk(t, 'size=10m');
+  const image = host.paths.disk('patient');
+  const sizeOnHost = () => statSync(image).blocks * 512;
+  symlinkSync(small, dirname(image));
+  const guest = await host.launch(scriptService('patient', script, { disk_mib: 64 }));
+  const stdout = guest.read('stdout');
+  await eventually('the first file', () => stdout.endsWith('first\n'));
+  assert.ok(sizeOnHost() > 6_000_000);
+  await eventually('its end', () => stdout.endsWith('removed\n'));
+  await eventually('the image to shrink', () => sizeOnHost() < 2_000_000);
+
+  guest.vm.signalJob('SIGUSR1');
+  const { qmp } = guest.vm as QemuVm;
+  const isPaused = async () => ((await qmp.execute('query-status')) as { status: string }).status === 'io-error';
+  await eventually('the machine to wait', isPaused);
+  execFileSync('mount', ['-o', 'remount,size=64m', small]);
+  assert.equal((await guest.event('job-exited')).exit.code, 0);
+  await eventually('the second file', () => stdout.endsWith('second\n'));
 });

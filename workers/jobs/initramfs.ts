@@ -14,7 +14,7 @@ const FOLDERS = ['bin', 'dev', 'etc', 'lib', 'lib/modules', 'newroot', 'proc', '
 
 /** Modules by the purpose for which the guest's init loads them, `load <purpose>`. */
 const MODULES_BY_PURPOSE = {
-  boot: ['virtio_mmio', 'virtio_console'],
+  boot: ['virtio_mmio', 'virtio_console', 'pvpanic_mmio'],
   network: ['virtio_net'],
   root: ['overlay'],
   share: ['virtiofs'],

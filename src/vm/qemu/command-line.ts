@@ -91,15 +91,24 @@ function renderNetwork({ network }: MachineSpec): string[] {
 
 /**
  * The guest flushes what it syncs, and a flush is fdatasync(2) of the image; what the guest discards becomes a hole in
- * it. The lock keeps a second QEMU from writing to it.
+ * it. The lock keeps a second QEMU from writing to it. A write that finds no room on the host's disk pauses the machine,
+ * see `machine-watch.ts`; any other error is the guest's.
  */
 function renderDisk({ disk }: MachineSpec): string[] {
   if (disk === null) return [];
   const file = `file.driver=file,file.filename=${escapeValue(disk)},file.locking=on,file.discard=unmap`;
   return [
     ...['-blockdev', `driver=raw,node-name=disk,discard=unmap,cache.direct=off,cache.no-flush=off,${file}`],
-    ...['-device', 'virtio-blk-device,drive=disk'],
+    ...['-device', 'virtio-blk-device,drive=disk,werror=enospc'],
   ];
+}
+
+/**
+ * Tells QEMU of a panic of the guest's kernel. The machine is paused then instead of ended, so that a daemon that was
+ * not there learns of it, too. On aarch64 it would be a PCI device, whose driver the guest does not load.
+ */
+function renderPanicDevice(spec: MachineSpec): string[] {
+  return spec.architecture === 'x86_64' ? ['-device', 'pvpanic', '-action', 'panic=pause'] : [];
 }
 
 /**
@@ -130,6 +139,7 @@ export function renderCommandLine(spec: MachineSpec): string[] {
     ...[...socket('control', paths.control), ...port('control', 3)],
     ...['-chardev', `file,id=exit,path=${escapeValue(paths.exitRecord)},append=on`, ...port('exit', 4)],
     ...[...socket('qmp', paths.qmp), '-mon', 'chardev=qmp,mode=control'],
+    ...renderPanicDevice(spec),
     ...renderDisk(spec),
     ...renderNetwork(spec),
     ...(spec.sharedRoot

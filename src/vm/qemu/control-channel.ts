@@ -9,7 +9,12 @@ export type GuestMessage =
   | { readonly type: 'running' }
   | { readonly type: 'started' }
   | { readonly type: 'failed'; readonly reason: string }
-  | { readonly type: 'exit'; readonly code: number };
+  | { readonly type: 'exit'; readonly code: number; readonly oomKilled: boolean };
+
+function parseExit(text: string): GuestMessage | null {
+  const [, code, oom] = /^(\d{1,3})( oom)?$/.exec(text) ?? [];
+  return code === undefined ? null : { type: 'exit', code: Number(code), oomKilled: oom !== undefined };
+}
 
 /** A line of the guest, which is not trusted; null for one that is not of the protocol. */
 export function parseGuestMessage(line: string): GuestMessage | null {
@@ -24,7 +29,7 @@ export function parseGuestMessage(line: string): GuestMessage | null {
     case 'failed':
       return { type: 'failed', reason: argument || 'the guest gave no reason' };
     case 'exit':
-      return /^\d{1,3}$/.test(argument) ? { type: 'exit', code: Number(argument) } : null;
+      return parseExit(argument);
     default:
       return null;
   }

@@ -83,7 +83,10 @@ export class QemuDriver implements VmDriver {
   async adopt({ service, localOnly, identity, runJob }: AdoptRequest): Promise<Adoption> {
     const paths = this.#paths.vm(service.name);
     const adopted = await findAdopted(identity, paths.control);
-    if (!adopted) return { type: 'gone', exit: readExitRecord(paths.exitRecord).exit };
+    if (!adopted) {
+      const { exit, oomKilled } = readExitRecord(paths.exitRecord);
+      return { type: 'gone', exit, oomKilled };
+    }
     const job = runJob ? renderJobScript(service, hasNetwork(service, localOnly), service.rootfs !== null) : null;
     return {
       type: 'running',

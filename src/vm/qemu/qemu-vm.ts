@@ -5,20 +5,22 @@ import { exitOfShellStatus, readExitRecord } from '../exit-record.ts';
 import type { HostProcess } from '../host-process.ts';
 import { signalProcess } from '../process-identity.ts';
 import { ControlChannel, type GuestMessage } from './control-channel.ts';
-import { QmpClient } from './qmp.ts';
+import { MachineWatch } from './machine-watch.ts';
+import type { QmpClient } from './qmp.ts';
 
 /** A running microVM. Sends the guest its job when it is ready, and passes on what becomes of it. Main thread. */
 export class QemuVm implements RunningVm {
   readonly identity: ProcessIdentity;
   readonly drains = true;
-  readonly qmp: QmpClient;
   readonly #paths: VmPaths;
   readonly #control: ControlChannel;
+  readonly #machine: MachineWatch;
   readonly #onEvent: (event: VmEvent) => void;
   /** Null once it was sent, or when there is none. */
   #job: string | null;
   #started = false;
   #exited = false;
+  #askedToEnd = false;
 
   /** @param job for a guest that waits for one; null when it must not get any */
   constructor(process: HostProcess, paths: VmPaths, job: string | null, onEvent: (event: VmEvent) => void) {
@@ -27,8 +29,12 @@ export class QemuVm implements RunningVm {
     this.#job = job;
     this.#onEvent = onEvent;
     this.#control = new ControlChannel(paths.control, (message) => this.#onMessage(message));
-    this.qmp = new QmpClient(paths.qmp);
-    process.onExit((exit) => this.#onProcessExit(exit));
+    this.#machine = new MachineWatch(paths.qmp, () => signalProcess(this.identity, 'SIGKILL', 'process'));
+    process.onExit((exit) => void this.#onProcessExit(exit));
+  }
+
+  get qmp(): QmpClient {
+    return this.#machine.qmp;
   }
 
   signalJob(signal: NodeJS.Signals): void {
@@ -44,10 +50,12 @@ export class QemuVm implements RunningVm {
   }
 
   release(): void {
+    this.#askedToEnd = true;
     this.#control.sendOff();
   }
 
   kill(signal: NodeJS.Signals): void {
+    this.#askedToEnd = true;
     signalProcess(this.identity, signal, 'process');
   }
 
@@ -67,7 +75,7 @@ export class QemuVm implements RunningVm {
         this.#onEvent({ type: 'job-failed', error: message.reason });
         return;
       case 'exit':
-        this.#reportExit(exitOfShellStatus(message.code));
+        this.#reportExit(exitOfShellStatus(message.code), message.oomKilled);
         return;
     }
   }
@@ -78,18 +86,18 @@ export class QemuVm implements RunningVm {
     this.#onEvent({ type: 'job-started', pid: this.identity.pid });
   }
 
-  #reportExit(exit: Exit): void {
+  #reportExit(exit: Exit, oomKilled: boolean): void {
     if (this.#exited) return;
     this.#exited = true;
-    this.#onEvent({ type: 'job-exited', exit });
+    this.#onEvent({ type: 'job-exited', exit, oomKilled });
   }
 
-  #onProcessExit(exit: Exit): void {
+  async #onProcessExit(exit: Exit): Promise<void> {
     this.#control.close();
-    this.qmp.close();
     // The guest may have ended its job while nobody was connected.
-    const { exit: recorded } = readExitRecord(this.#paths.exitRecord);
-    if (recorded) this.#reportExit(recorded);
-    this.#onEvent({ type: 'process-ended', exit });
+    const recorded = readExitRecord(this.#paths.exitRecord);
+    if (recorded.exit) this.#reportExit(recorded.exit, recorded.oomKilled);
+    const reason = await this.#machine.endReason(exit, this.#askedToEnd);
+    this.#onEvent({ type: 'process-ended', exit, ...(reason && { reason }) });
   }
 }

@@ -114,7 +114,13 @@ test('a disk is attached to at most one machine, flushed when the guest says so,
     'file.locking': 'on',
     'file.discard': 'unmap',
   });
-  assert.ok(valuesOf('-device', { disk: '/disk/web.img' }).includes('virtio-blk-device,drive=disk'));
+  assert.ok(valuesOf('-device', { disk: '/disk/web.img' }).includes('virtio-blk-device,drive=disk,werror=enospc'));
+});
+
+test('a machine whose guest panics is paused until somebody knows', () => {
+  assert.ok(valuesOf('-device').includes('pvpanic'));
+  assert.deepEqual(valuesOf('-action'), ['panic=pause']);
+  assert.ok(!lineOf({ architecture: 'aarch64' }).includes('panic=pause'));
 });
 
 test('on aarch64 the machine is virt, without what only x86 knows', () => {

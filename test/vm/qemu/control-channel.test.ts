@@ -11,8 +11,9 @@ test('the lines of the protocol are understood', () => {
     ['started', { type: 'started' }],
     ['failed command not found: nginx', { type: 'failed', reason: 'command not found: nginx' }],
     ['failed', { type: 'failed', reason: 'the guest gave no reason' }],
-    ['exit 143', { type: 'exit', code: 143 }],
-    ['exit 0\r', { type: 'exit', code: 0 }],
+    ['exit 143', { type: 'exit', code: 143, oomKilled: false }],
+    ['exit 0\r', { type: 'exit', code: 0, oomKilled: false }],
+    ['exit 137 oom', { type: 'exit', code: 137, oomKilled: true }],
   ];
   for (const [line, message] of cases) assert.deepEqual(parseGuestMessage(line), message, line);
 });
@@ -27,6 +28,8 @@ test('anything else that a guest says means nothing', () => {
     'exit 1e2',
     'exit 1 2',
     'exit 9999',
+    'exit 137 OOM',
+    'exit oom',
     'constructor',
     '{"type":"ready"}',
   ];
@@ -47,7 +50,7 @@ test('a new connection asks for the state, garbage in between is harmless', asyn
   await server.received(1, 'hello\n');
   (await server.connection(1)).write('exit 3\n');
   await eventually('the exit', () => messages.length === 3);
-  assert.deepEqual(messages, [{ type: 'ready' }, { type: 'started' }, { type: 'exit', code: 3 }]);
+  assert.deepEqual(messages, [{ type: 'ready' }, { type: 'started' }, { type: 'exit', code: 3, oomKilled: false }]);
 });
 
 test('a job is sent with its length in bytes, then commands a line each', async (t) => {
