@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { StopSignalSchema } from '../../src/protocol/service.ts';
-import type { VmEvent } from '../../src/vm/driver.ts';
+import type { VmEvent, VmProbe } from '../../src/vm/driver.ts';
 import { readExitRecord } from '../../src/vm/exit-record.ts';
 import type { QemuVm } from '../../src/vm/qemu/qemu-vm.ts';
 import { eventually } from '../helpers/eventually.ts';
@@ -19,6 +19,13 @@ it('every stop signal reaches the command, and one that ended it is no lack of m
     guest.vm.signalJob(name);
     await eventually(name, () => stdout.endsWith(`${name}\n`));
   }
+  // Without a disk or a shared root the service has the root of the guest itself.
+  const probe: VmProbe = { type: 'exec', command: ['test', '-e', '/run/state'] };
+  const never = new AbortController().signal;
+  assert.equal((await guest.vm.probe(probe, 10_000, never)).detail, 'exit code 0');
+  // This one runs out of memory, which is not why the command ends.
+  const hungry: VmProbe = { type: 'exec', command: ['tail', '/dev/zero'] };
+  assert.equal((await guest.vm.probe(hungry, 30_000, never)).detail, 'exit code 137');
   guest.vm.signalJob('SIGKILL');
   const exited = { type: 'job-exited', exit: { code: 137, signal: 'SIGKILL' }, oomKilled: false };
   assert.deepEqual(await guest.event('job-exited'), exited);

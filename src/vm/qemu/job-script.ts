@@ -39,6 +39,7 @@ export function renderJobScript(service: Service, network: boolean, sharedRoot: 
   return [
     `guest_hostname=${quote(service.name)}`,
     ...Object.entries(GUEST_NETWORK).map(([name, value]) => `${name}=${value}`),
+    `guest_workdir=${quote(service.workdir)}`,
     `network=${flag(network)}`,
     `shared_root=${flag(sharedRoot)}`,
     `disk=${flag(service.disk_mib !== null)}`,

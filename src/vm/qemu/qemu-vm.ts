@@ -1,11 +1,12 @@
 /** One QEMU process and the guest in it. */
 import type { VmPaths } from '../../state/paths.ts';
-import type { Exit, ProbeResult, ProcessIdentity, RunningVm, VmEvent } from '../driver.ts';
+import type { Exit, ProbeResult, ProcessIdentity, RunningVm, VmEvent, VmProbe } from '../driver.ts';
 import { exitOfShellStatus, readExitRecord } from '../exit-record.ts';
 import type { HostProcess } from '../host-process.ts';
 import { signalProcess } from '../process-identity.ts';
 import { ControlChannel, type GuestMessage } from './control-channel.ts';
 import { MachineWatch } from './machine-watch.ts';
+import { ProbeDesk } from './probe-desk.ts';
 import type { QmpClient } from './qmp.ts';
 
 /** A running microVM. Sends the guest its job when it is ready, and passes on what becomes of it. Main thread. */
@@ -14,6 +15,7 @@ export class QemuVm implements RunningVm {
   readonly drains = true;
   readonly #paths: VmPaths;
   readonly #control: ControlChannel;
+  readonly #probes: ProbeDesk;
   readonly #machine: MachineWatch;
   readonly #onEvent: (event: VmEvent) => void;
   /** Null once it was sent, or when there is none. */
@@ -29,6 +31,7 @@ export class QemuVm implements RunningVm {
     this.#job = job;
     this.#onEvent = onEvent;
     this.#control = new ControlChannel(paths.control, (message) => this.#onMessage(message));
+    this.#probes = new ProbeDesk(this.#control);
     this.#machine = new MachineWatch(paths.qmp, () => signalProcess(this.identity, 'SIGKILL', 'process'));
     process.onExit((exit) => void this.#onProcessExit(exit));
   }
@@ -41,8 +44,8 @@ export class QemuVm implements RunningVm {
     this.#control.sendSignal(signal.replace(/^SIG/, ''));
   }
 
-  async probe(): Promise<ProbeResult> {
-    return { ok: false, detail: 'it cannot be asked' };
+  probe(probe: VmProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
+    return this.#probes.ask(probe, timeoutMs, signal);
   }
 
   drain(marker: string): void {
@@ -77,6 +80,9 @@ export class QemuVm implements RunningVm {
       case 'exit':
         this.#reportExit(exitOfShellStatus(message.code), message.oomKilled);
         return;
+      case 'probed':
+        this.#probes.answer(message.id, message.answer);
+        return;
     }
   }
 
@@ -89,11 +95,13 @@ export class QemuVm implements RunningVm {
   #reportExit(exit: Exit, oomKilled: boolean): void {
     if (this.#exited) return;
     this.#exited = true;
+    this.#probes.close('the command has ended');
     this.#onEvent({ type: 'job-exited', exit, oomKilled });
   }
 
   async #onProcessExit(exit: Exit): Promise<void> {
     this.#control.close();
+    this.#probes.close('the VM has ended');
     // The guest may have ended its job while nobody was connected.
     const recorded = readExitRecord(this.#paths.exitRecord);
     if (recorded.exit) this.#reportExit(recorded.exit, recorded.oomKilled);

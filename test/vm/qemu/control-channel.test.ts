@@ -14,6 +14,8 @@ test('the lines of the protocol are understood', () => {
     ['exit 143', { type: 'exit', code: 143, oomKilled: false }],
     ['exit 0\r', { type: 'exit', code: 0, oomKilled: false }],
     ['exit 137 oom', { type: 'exit', code: 137, oomKilled: true }],
+    ['probed 0af9 0', { type: 'probed', id: '0af9', answer: { status: 0, text: '' } }],
+    ['probed 0af9 0 HTTP/1.1 200 OK\r', { type: 'probed', id: '0af9', answer: { status: 0, text: 'HTTP/1.1 200 OK' } }],
   ];
   for (const [line, message] of cases) assert.deepEqual(parseGuestMessage(line), message, line);
 });
@@ -30,6 +32,10 @@ test('anything else that a guest says means nothing', () => {
     'exit 9999',
     'exit 137 OOM',
     'exit oom',
+    'probed',
+    'probed 0af9',
+    'probed 0af9 -1',
+    'probed id 0',
     'constructor',
     '{"type":"ready"}',
   ];
@@ -60,7 +66,10 @@ test('a job is sent with its length in bytes, then commands a line each', async 
   const job = 'export V=grüße\n';
   control.sendJob(job);
   control.sendSignal('TERM');
+  control.sendProbe('0af9', 2500, "exec 'true'");
+  control.sendAbort('0af9');
   control.sendDrain('m4rk3r');
   control.sendOff();
-  assert.equal(await server.received(0, 'off\n'), `hello\njob 17\n${job}sig TERM\ndrain m4rk3r\noff\n`);
+  const commands = "sig TERM\nprobe 0af9 2.5 exec 'true'\nabort 0af9\ndrain m4rk3r\noff\n";
+  assert.equal(await server.received(0, 'off\n'), `hello\njob 17\n${job}${commands}`);
 });
