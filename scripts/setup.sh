@@ -63,6 +63,11 @@ have_static_busybox() {
   return 1
 }
 
+# It is for administrators: the PATH of a user may lack its folder.
+have_mkfs() {
+  have mkfs.ext4 || first_executable /usr/sbin/mkfs.ext4 /sbin/mkfs.ext4 >/dev/null
+}
+
 have_virtiofsd() {
   have virtiofsd || first_executable /usr/lib/qemu/virtiofsd /usr/libexec/virtiofsd /usr/libexec/qemu/virtiofsd >/dev/null
 }
@@ -80,6 +85,7 @@ virtiofsd_package() {
 missing_roles() {
   have "$qemu" || printf '%s\t%s, which runs the VMs\n' "$qemu_package" "$qemu"
   have qemu-img || printf 'qemu-utils\tqemu-img, which makes disks for VMs\n'
+  have_mkfs || printf 'e2fsprogs\tmkfs.ext4, which makes the disks of services\n'
   have_static_busybox || printf 'busybox-static\ta statically linked busybox, for the guests\n'
   have_virtiofsd || printf '%s\tvirtiofsd, which shares host folders with guests\n' "$(virtiofsd_package)"
   have curl || printf 'curl\tcurl, for scripts/quickstart.sh\n'

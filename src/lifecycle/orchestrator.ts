@@ -181,13 +181,15 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     return this.#startInOrder(supervisors.map(({ definition }) => definition));
   }
 
-  /** Stops services and forgets them, their log files included. */
+  /** Stops services and forgets them, their log files and disks included. */
   async remove(selection: Selection = EVERYTHING, timeoutMs: number | null = null): Promise<CommandReply> {
     const supervisors = this.#selectToStop(selection);
     const outcomes = await this.#inReverseOrder(supervisors, async (supervisor) => {
       await supervisor.stop(timeoutMs ?? undefined);
       try {
         await this.#ports.removeLogs(supervisor.name);
+        // Its isolation may have changed in its life.
+        for (const driver of Object.values(this.#ports.drivers)) await driver.removeData(supervisor.name);
         await this.#ports.store.remove(supervisor.name);
       } catch (error) {
         return failed(supervisor, errorText(error));

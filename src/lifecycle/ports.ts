@@ -34,7 +34,11 @@ export interface LogSink {
    * @returns what ends the search
    */
   watchForLine(service: string, pattern: string, sinceMs: number, onSeen: () => void): () => void;
-  /** The last lines of a stream since then, oldest first; fewer where they cannot be read. */
+  /**
+   * The last records of a service, without their newlines, oldest first.
+   *
+   * @param sinceIso RFC 3339; what is older belongs to an earlier run and is left out
+   */
   lastLines(service: string, streams: readonly StreamName[], tail: number, sinceIso: string): Promise<string[]>;
   /** Ends streams that a process holds which outlived the VM: what they hold now is read. They end as ever. */
   closeStreams(service: string): void;

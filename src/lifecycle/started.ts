@@ -3,7 +3,7 @@ import { diagnose, UNPROBED } from './health.ts';
 import { ignore, move } from './moves.ts';
 import { countOverMemory, describeMemory, OVER_MEMORY_SAMPLES } from './restart.ts';
 import type { Effect, Now, Rules, ServiceState, Started, Transition, VmEvent } from './state.ts';
-import { beginStopping, DRAIN_TIMEOUT_MS, describeProcessEnd, type StoppingStart, setStopTimer } from './stopping.ts';
+import { beginStopping, DRAIN_TIMEOUT_MS, explainProcessEnd, type StoppingStart, setStopTimer } from './stopping.ts';
 
 /** The command runs. */
 export function begin(service: ServiceState, pid: number, startedAtMs: number, { healthcheck }: Rules): Transition {
@@ -54,13 +54,13 @@ export function fromStarted(
     case 'job-exited':
       return exited(service, run, event, [{ type: 'unwatch-metrics' }]);
     case 'process-ended': {
-      const failure = { reason: 'vm-crash', message: `${describeProcessEnd(event.exit)} unexpectedly` } as const;
+      const failure = explainProcessEnd(event, 'unexpectedly');
       return beginStopping(
         service,
         {
           ...run,
           phase: 'releasing',
-          reason: 'vm-crash',
+          reason: failure.reason,
           sequel: 'decide',
           processEnded: true,
           endedBy: 'vm_ended',

@@ -3,7 +3,7 @@
  * which leads to which, `supervisor.ts` performs the effects.
  */
 import type { EndedBy, EndReason, Service } from '../protocol/service.ts';
-import type { Exit } from '../vm/driver.ts';
+import type { Exit, VmEndReason } from '../vm/driver.ts';
 
 /** What a stop has come to. Each rung of the ladder is tried when the one before did not help in time. */
 export type StopPhase =
@@ -168,7 +168,7 @@ export type VmEvent =
   | { readonly type: 'job-exited'; readonly exit: Exit; readonly oomKilled?: boolean }
   /** Everything that the command printed is in the log files. */
   | { readonly type: 'drained' }
-  | { readonly type: 'process-ended'; readonly exit: Exit }
+  | { readonly type: 'process-ended'; readonly exit: Exit; readonly reason?: VmEndReason }
   /** Everything is in the log files; never before `process-ended`. */
   | { readonly type: 'streams-ended' }
   /** What the VM said last; `panic` is the line of it with which the guest's kernel gave up, or null. */

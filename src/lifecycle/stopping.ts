@@ -5,6 +5,7 @@ import { decideRestart } from './restart.ts';
 import {
   type Effect,
   type EndedState,
+  type Failure,
   NO_RESTARTS,
   type Now,
   type Rules,
@@ -23,6 +24,9 @@ export const RELEASE_TIMEOUT_MS = 10_000;
 /** From SIGTERM to the VM process until SIGKILL. */
 export const TERMINATE_TIMEOUT_MS = 2000;
 
+/** Ends of a VM that a panic of its guest may be behind. */
+const CRASHES = ['guest-panic', 'guest-reset', 'vm-crash'] as const;
+
 const UNKNOWN_EXIT: Exit = { code: null, signal: null };
 
 /** A service that is stopping, with all that was decided before. */
@@ -38,10 +42,19 @@ export function setStopTimer(delayMs: number): Effect {
 /** The last rung, which is tried again for as long as the process is there. */
 export const KILL: readonly Effect[] = [setStopTimer(TERMINATE_TIMEOUT_MS), { type: 'kill', signal: 'SIGKILL' }];
 
-/** How a VM process that was not told to end is described. */
-export function describeProcessEnd(exit: Exit): string {
-  const how = exit.signal ? `by ${exit.signal}` : `with status ${exit.code ?? 'unknown'}`;
-  return `the VM process ended ${how}`;
+/** Why a VM failed that was not told to end; `when` completes the sentence: `unexpectedly`. */
+export function explainProcessEnd(event: Extract<VmEvent, { type: 'process-ended' }>, when: string): Failure {
+  const { exit, reason = 'vm-crash' } = event;
+  switch (reason) {
+    case 'guest-panic':
+      return { reason, message: "the guest's kernel panicked" };
+    case 'guest-reset':
+      return { reason, message: `the guest switched off or restarted its machine ${when}` };
+    case 'vm-crash': {
+      const how = exit.signal ? `by ${exit.signal}` : `with status ${exit.code ?? 'unknown'}`;
+      return { reason, message: `the VM process ended ${how} ${when}` };
+    }
+  }
 }
 
 /** What {@link beginStopping} has to know; the rest has defaults. */
@@ -109,7 +122,7 @@ export function fromStopping(service: StoppingService, event: VmEvent, now: Now,
           processEnded: true,
           exit: stopping.exit ?? exitOfKilled(stopping, event.exit),
           endedBy: stopping.endedBy ?? rungOf(stopping.phase),
-          failure: stopping.failure ?? unexpectedEnd(stopping, event.exit),
+          failure: stopping.failure ?? unexpectedEnd(stopping, event),
         },
         [{ type: 'unwatch-metrics' }],
       );
@@ -161,9 +174,8 @@ function exitOfKilled(stopping: Stopping, processExit: Exit): Exit | null {
 }
 
 /** The VM went away while its command was still being asked, or its output still being read. */
-function unexpectedEnd({ phase }: Stopping, processExit: Exit): Stopping['failure'] {
-  if (phase !== 'asking' && phase !== 'draining') return null;
-  return { reason: 'vm-crash', message: `${describeProcessEnd(processExit)} unexpectedly` };
+function unexpectedEnd({ phase }: Stopping, event: Extract<VmEvent, { type: 'process-ended' }>): Failure | null {
+  return phase === 'asking' || phase === 'draining' ? explainProcessEnd(event, 'unexpectedly') : null;
 }
 
 /** The next rung: SIGTERM to the VM process, then SIGKILL. */
@@ -226,9 +238,10 @@ function finish(
   return followUp(service, ended, sequel, wasHealthy, now, rules);
 }
 
-/** A guest whose kernel panics takes its VM with it. */
-function explainCrash(failure: Stopping['failure'], panic: string | null): Stopping['failure'] {
-  if (failure?.reason !== 'vm-crash' || panic === null) return failure;
+/** The line that the kernel gave up with says more; where there is no panic device, it alone tells. */
+function explainCrash(failure: Failure | null, panic: string | null): Failure | null {
+  const isCrash = failure && (CRASHES as readonly string[]).includes(failure.reason);
+  if (!isCrash || panic === null) return failure;
   return { reason: 'guest-panic', message: `the guest's kernel panicked: ${panic}` };
 }
 

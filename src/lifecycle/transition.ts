@@ -18,7 +18,7 @@ import {
 } from './state.ts';
 import {
   beginStopping,
-  describeProcessEnd,
+  explainProcessEnd,
   followUp,
   fromStopping,
   KILL,
@@ -147,8 +147,8 @@ function fromLaunching(
     case 'job-exited': // The report of its start was missed.
       return exited(service, { pid, startedAtMs: now.ms, wasHealthy: false }, event, []);
     case 'process-ended': {
-      const message = `${describeProcessEnd(event.exit)} before the command ran`;
-      return fail({ phase: 'releasing', processEnded: true, failure: { reason: 'vm-crash', message } }, []);
+      const failure = explainProcessEnd(event, 'before the command ran');
+      return fail({ phase: 'releasing', processEnded: true, failure }, []);
     }
     case 'stop':
     case 'suspend': {

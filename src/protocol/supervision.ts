@@ -83,7 +83,9 @@ export const EndReasonSchema = v.picklist([
   'command-failed',
   /** The guest's kernel panicked. */
   'guest-panic',
-  /** The VM process went away, nobody knows why. */
+  /** The guest restarted or switched off its machine. */
+  'guest-reset',
+  /** The VM process failed, or somebody else killed it. */
   'vm-crash',
   /** It ended while no daemon ran, and nobody noted how. */
   'lost',

@@ -11,6 +11,7 @@
  * | `run/<service>/{control,qmp}.sock` | 0600 | VM process | main | with the folder |
  * | `run/<service>/exit` | 0600 | VM side (guest's init, or the shim) | main, next daemon | with the folder |
  * | `run/<service>/limits.json` | 0600 | main before the launch | main, next daemon | with the folder |
+ * | `disk/<service>.img` | 0600 | main before the first launch, then the VM process | VM process | main at `remove` |
  * | `log/<service>.<stream>.<number>.log` | 0644 | log worker | shippers, `logs` | log worker at `remove`; jobs, when it is compressed or too old |
  * | `log/<service>.<stream>.<number>.log.gz` | 0644 | job (`.gz.tmp` until it is whole) | `logs` | log worker at `remove`; job, when it is too old |
  * | `log/<service>.<stream>.log` | symlink | log worker | shippers | log worker at `remove` |
@@ -79,6 +80,10 @@ export class HomePaths {
   endedFile(service: string): string {
     return join(this.endedDir, `${service}.json`);
   }
+  /** What a guest writes, kept from one run to the next. */
+  disk(service: string): string {
+    return join(this.home, 'disk', `${service}.img`);
+  }
   /** The runtime folder of one VM. */
   vm(service: string): VmPaths {
     return new VmPaths(join(this.runDir, service));
@@ -114,7 +119,7 @@ export class VmPaths {
   get limits(): string {
     return join(this.dir, 'limits.json');
   }
-  /** The exit record, lines as the guest's init or the shim wrote them: `ready`, `exit <code>`. */
+  /** The exit record, lines as the guest's init or the shim wrote them, see `vm/exit-record.ts`. */
   get exitRecord(): string {
     return join(this.dir, 'exit');
   }

@@ -132,11 +132,6 @@ export class LogThread implements LogSink {
     for (const stream of capture.open) capture.worker.thread.tell((api) => api.closeStream(service, stream));
   }
 
-  /**
-   * The last records of a service, without the newline.
-   *
-   * @param sinceIso records before this RFC 3339 time belong to an earlier run and are left out
-   */
   async lastLines(service: string, streams: readonly StreamName[], tail: number, sinceIso: string): Promise<string[]> {
     const query = { services: [service], streams, tail, follow: false };
     const lines = await readLines(await this.thread.ready(), query);

@@ -4,7 +4,7 @@
  */
 import type { StreamName } from '../protocol/logs.ts';
 import type { ProbeResult } from '../protocol/probe.ts';
-import type { Isolation, Probe, Service } from '../protocol/service.ts';
+import type { EndReason, Isolation, Probe, Service } from '../protocol/service.ts';
 
 export type { ProbeResult } from '../protocol/probe.ts';
 
@@ -47,8 +47,21 @@ export type VmEvent =
    * guest was out of memory.
    */
   | { readonly type: 'job-exited'; readonly exit: Exit; readonly oomKilled?: boolean }
-  /** The VM process itself ended, and all its descriptors are closed. */
-  | { readonly type: 'process-ended'; readonly exit: Exit };
+  /**
+   * The VM process itself ended, and all its descriptors are closed. `reason`: why, where it was not asked to and that
+   * is known.
+   */
+  | { readonly type: 'process-ended'; readonly exit: Exit; readonly reason?: VmEndReason };
+
+/**
+ * Why a VM ended that was not asked to.
+ *
+ * - `guest-panic`: the guest's kernel said that it panicked
+ * - `guest-reset`: the guest restarted or switched off the machine; so does a kernel that panics before its panic device
+ *   works, or that has none: the last lines of the console tell
+ * - `vm-crash`: the VM process failed, or was killed by somebody else
+ */
+export type VmEndReason = Extract<EndReason, 'guest-panic' | 'guest-reset' | 'vm-crash'>;
 
 /** A question about a service that its VM can answer. */
 export type VmProbe = Exclude<Probe, { type: 'log_line' }>;
@@ -117,7 +130,7 @@ export type Adoption =
       /** Begins to supervise it again. Events come after this returns. */
       readonly attach: (onEvent: (event: VmEvent) => void) => RunningVm;
     }
-  /** `exit` is from the exit record; null when the command did not end in order. */
+  /** `exit` is from the exit record; null when the command did not end in order. `oomKilled` as in {@link VmEvent}. */
   | { readonly type: 'gone'; readonly exit: Exit | null; readonly oomKilled?: boolean };
 
 /** Starts VMs of one kind. Main thread. */
@@ -139,4 +152,6 @@ export interface VmDriver {
   reopenStream(service: string, stream: StreamName): number;
   /** Removes the runtime folder of a service whose process has ended; does nothing where there is none. */
   cleanUp(service: string): Promise<void>;
+  /** Removes what a service keeps from one run to the next; does nothing where there is nothing. It must not run. */
+  removeData(service: string): Promise<void>;
 }

@@ -28,6 +28,8 @@ export interface ExitRecord {
   readonly commandPid: number | null;
   /** Null while the command runs, or where it never ended in order. */
   readonly exit: Exit | null;
+  /** The command ended because the guest's kernel killed for lack of memory. */
+  readonly oomKilled: boolean;
 }
 
 function readStart(path: string): string {
@@ -41,21 +43,22 @@ function readStart(path: string): string {
 }
 
 /**
- * Reads an exit record: lines `started <pid>` and `exit <status>`, of which only complete ones count. A record that
- * does not exist is an empty one.
+ * Reads an exit record: lines `started <pid>` and `exit <status>` or `exit <status> oom`, of which only complete ones
+ * count. A record that does not exist is an empty one.
  */
 export function readExitRecord(path: string): ExitRecord {
   let text: string;
   try {
     text = readStart(path);
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') return { commandPid: null, exit: null };
+    if (errorCode(error) === 'ENOENT') return { commandPid: null, exit: null, oomKilled: false };
     throw error;
   }
   const started = /^started (\d{1,10})\n/m.exec(text);
-  const exit = /^exit (\d{1,3})\n/m.exec(text);
+  const exit = /^exit (\d{1,3})( oom)?\n/m.exec(text);
   return {
     commandPid: started ? Number(started[1]) : null,
     exit: exit ? exitOfShellStatus(Number(exit[1])) : null,
+    oomKilled: exit?.[2] !== undefined,
   };
 }

@@ -27,8 +27,10 @@ describe('a service in a guest', () => {
   };
 
   it('gets its arguments, variables and working directory exactly, and none of them shows in ps', async () => {
-    const script = `printf '%s\\n' "$SECRET" "$1" "$PWD" "$(cat /proc/cmdline)"`;
-    const service = scriptService('exact', script, { envs: { SECRET }, workdir: '/tmp' });
+    const script = `printf '%s\\n' "$SECRET" "$1" "$PWD" "$root $command $dir" "$(cat /proc/cmdline)"`;
+    // The last three are names that scripts of the guest could use.
+    const envs = { SECRET, root: '/nowhere', command: 'kept', dir: 'kept' };
+    const service = scriptService('exact', script, { envs, workdir: '/tmp' });
     const outcome = await startOne({ ...service, args: [...service.args, 'sh', SECRET] });
     assert.equal(outcome.error, null);
     const commandLines = findProcesses(host.home)
@@ -38,8 +40,8 @@ describe('a service in a guest', () => {
     assert.doesNotMatch(commandLines, /s3cret|printf/);
     await host.ended('exact');
     const lines = host.lines('exact', 'stdout');
-    assert.equal(lines.slice(0, 5).join('\n'), `${SECRET}\n${SECRET}\n/tmp`);
-    assert.doesNotMatch(lines[5]!, /s3cret/);
+    assert.equal(lines.slice(0, 6).join('\n'), `${SECRET}\n${SECRET}\n/tmp\n/nowhere kept kept`);
+    assert.doesNotMatch(lines[6]!, /s3cret/);
   });
 
   it('reports the real exit code, or the signal that ended the command', async () => {

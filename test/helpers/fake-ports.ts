@@ -210,6 +210,7 @@ export class FakePorts implements OrchestratorPorts {
         this.#note(service, 'cleanUp');
         await this.onCleanUp(service);
       },
+      removeData: async (service) => this.#note(service, 'removeData'),
     };
   }
 

@@ -40,14 +40,31 @@ function openCollector(fd: number): Collector {
   return { ended, endsWith: (text) => Buffer.concat(chunks.slice(-8)).toString('latin1').endsWith(text) };
 }
 
-/** Launches a service in a VM; it is killed when the test has ended. */
-export async function launchGuest(t: TestContext, service: Service): Promise<Guest> {
+/** A home whose services are launched one by one. */
+export interface GuestHost {
+  readonly paths: HomePaths;
+  readonly driver: QemuDriver;
+  /** Launches a service in a VM; it is killed when the test has ended. */
+  launch(service: Service): Promise<Guest>;
+}
+
+/** A host of guests on a home of its own. */
+export async function makeGuestHost(t: TestContext): Promise<GuestHost> {
   const paths = new HomePaths(await makeTempDir(t));
   await makeHome(paths);
   shareKernel(paths.home);
   const pool = new JobPool();
   defer(t, () => pool.close());
   const driver = new QemuDriver(paths, (job) => pool.run(job));
+  return { paths, driver, launch: (service) => launch(t, paths, driver, service) };
+}
+
+/** Launches a service on a home of its own. */
+export async function launchGuest(t: TestContext, service: Service): Promise<Guest> {
+  return (await makeGuestHost(t)).launch(service);
+}
+
+async function launch(t: TestContext, paths: HomePaths, driver: QemuDriver, service: Service): Promise<Guest> {
   const request = { service, address: '127.0.0.1', localOnly: true, kernel: null };
   const prepared: PreparedVm = await driver.prepare(request, new AbortController().signal);
 

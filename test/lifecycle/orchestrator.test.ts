@@ -114,14 +114,16 @@ test('a restart stops and starts services as they were', async () => {
   assert.deepEqual(order(ports, 'launch'), ['api']);
 });
 
-test('a removed service is stopped and forgotten, its logs and its row included', async () => {
+test('a removed service is stopped and forgotten, its logs, its disk and its row included', async () => {
   const { ports, orchestrator } = orchestrate();
   await orchestrator.start(STACK);
   ports.clear();
   const events: ControlEvent[] = [];
   orchestrator.on('event', (event) => events.push(event));
   await orchestrator.remove({ names: ['cron'], group: null });
-  assert.deepEqual(ports.callsOf('cron').slice(-3), ['conclude Stopped', 'removeLogs', 'remove']);
+  assert.deepEqual(ports.callsOf('cron').slice(-5), [
+    ...['conclude Stopped', 'removeLogs', 'removeData', 'removeData', 'remove'],
+  ]);
   assert.deepEqual(events.at(-1), { type: 'removed', name: 'cron' });
   assert.deepEqual(
     orchestrator.services().map(({ name }) => name),

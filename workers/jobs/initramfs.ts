@@ -14,9 +14,11 @@ const FOLDERS = ['bin', 'dev', 'etc', 'lib', 'lib/modules', 'newroot', 'proc', '
 
 /** Modules by the purpose for which the guest's init loads them, `load <purpose>`. */
 const MODULES_BY_PURPOSE = {
-  boot: ['virtio_mmio', 'virtio_console'],
+  boot: ['virtio_mmio', 'virtio_console', 'pvpanic_mmio'],
   network: ['virtio_net'],
-  share: ['virtiofs', 'overlay'],
+  root: ['overlay'],
+  share: ['virtiofs'],
+  disk: ['virtio_blk'],
 } as const;
 
 /** Programs beside busybox's own are found through these: images and scripts name both. */

@@ -124,6 +124,10 @@ export class ProcessDriver implements VmDriver {
     await this.#limits.release(service);
     await rm(this.#paths.vm(service).dir, { recursive: true, force: true });
   }
+
+  async removeData(): Promise<void> {
+    // A plain process writes where it likes; nothing of that is ours.
+  }
 }
 
 /** A command under its shim. */

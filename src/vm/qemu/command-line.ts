@@ -37,6 +37,8 @@ export interface MachineSpec {
   readonly sharedRoot: boolean;
   /** User of the host that QEMU changes to before the guest runs; null stays the daemon's. */
   readonly user?: string | null;
+  /** Absolute path of the image that the guest sees as its disk, or null for none. */
+  readonly disk: string | null;
 }
 
 /**
@@ -102,6 +104,28 @@ function renderNetwork({ network }: MachineSpec): string[] {
 }
 
 /**
+ * The guest flushes what it syncs, and a flush is fdatasync(2) of the image; what the guest discards becomes a hole in
+ * it. The lock keeps a second QEMU from writing to it. A write that finds no room on the host's disk pauses the machine,
+ * see `machine-watch.ts`; any other error is the guest's.
+ */
+function renderDisk({ disk }: MachineSpec): string[] {
+  if (disk === null) return [];
+  const file = `file.driver=file,file.filename=${escapeValue(disk)},file.locking=on,file.discard=unmap`;
+  return [
+    ...['-blockdev', `driver=raw,node-name=disk,discard=unmap,cache.direct=off,cache.no-flush=off,${file}`],
+    ...['-device', 'virtio-blk-device,drive=disk,werror=enospc'],
+  ];
+}
+
+/**
+ * Tells QEMU of a panic of the guest's kernel. The machine is paused then instead of ended, so that a daemon that was
+ * not there learns of it, too. On aarch64 it would be a PCI device, whose driver the guest does not load.
+ */
+function renderPanicDevice(spec: MachineSpec): string[] {
+  return spec.architecture === 'x86_64' ? ['-device', 'pvpanic', '-action', 'panic=pause'] : [];
+}
+
+/**
  * Arguments for `qemu-system-<arch>`. Ports of the serial device, as the guest's init knows them: 0 console, 1 stdout,
  * 2 stderr, 3 control, 4 exit record.
  */
@@ -129,6 +153,8 @@ export function renderCommandLine(spec: MachineSpec): string[] {
     ...[...socket('control', paths.control), ...port('control', 3)],
     ...['-chardev', `file,id=exit,path=${escapeValue(paths.exitRecord)},append=on`, ...port('exit', 4)],
     ...[...socket('qmp', paths.qmp), '-mon', 'chardev=qmp,mode=control'],
+    ...renderPanicDevice(spec),
+    ...renderDisk(spec),
     ...renderNetwork(spec),
     ...(spec.sharedRoot
       ? [

@@ -1,4 +1,5 @@
 /** The host's end of the control port: a line protocol with the guest's init, see `guest/init`. */
+import type { ProbeAnswer } from './guest-probe.ts';
 import { LineSocket } from './line-socket.ts';
 
 /** What a guest says. */
@@ -9,7 +10,18 @@ export type GuestMessage =
   | { readonly type: 'running' }
   | { readonly type: 'started' }
   | { readonly type: 'failed'; readonly reason: string }
-  | { readonly type: 'exit'; readonly code: number };
+  | { readonly type: 'exit'; readonly code: number; readonly oomKilled: boolean }
+  | { readonly type: 'probed'; readonly id: string; readonly answer: ProbeAnswer };
+
+function parseExit(text: string): GuestMessage | null {
+  const [, code, oom] = /^(\d{1,3})( oom)?$/.exec(text) ?? [];
+  return code === undefined ? null : { type: 'exit', code: Number(code), oomKilled: oom !== undefined };
+}
+
+function parseProbed(text: string): GuestMessage | null {
+  const [, id, status, rest] = /^([0-9a-f]+) (\d{1,3})(?: (.*))?$/.exec(text) ?? [];
+  return id === undefined ? null : { type: 'probed', id, answer: { status: Number(status), text: rest ?? '' } };
+}
 
 /** A line of the guest, which is not trusted; null for one that is not of the protocol. */
 export function parseGuestMessage(line: string): GuestMessage | null {
@@ -24,7 +36,9 @@ export function parseGuestMessage(line: string): GuestMessage | null {
     case 'failed':
       return { type: 'failed', reason: argument || 'the guest gave no reason' };
     case 'exit':
-      return /^\d{1,3}$/.test(argument) ? { type: 'exit', code: Number(argument) } : null;
+      return parseExit(argument);
+    case 'probed':
+      return parseProbed(argument);
     default:
       return null;
   }
@@ -55,6 +69,21 @@ export class ControlChannel {
   /** @param signal without its `SIG` */
   sendSignal(signal: string): void {
     this.#lines.send(`sig ${signal}\n`);
+  }
+
+  /**
+   * Asks for a probe; the guest answers `probed`, unless it has killed it when the time was up.
+   *
+   * @param id hexadecimal digits
+   * @param words see {@link renderProbe}
+   */
+  sendProbe(id: string, timeoutMs: number, words: string): void {
+    this.#lines.send(`probe ${id} ${timeoutMs / 1000} ${words}\n`);
+  }
+
+  /** Has a probe killed; answered by `probed`, whether it ran still or not. */
+  sendAbort(id: string): void {
+    this.#lines.send(`abort ${id}\n`);
   }
 
   /** @param marker without white space */

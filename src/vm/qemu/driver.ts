@@ -14,6 +14,7 @@ import { type AppliedLimits, ServiceLimits } from '../limits/service-limits.ts';
 import { findUser, type HostUser } from '../limits/user.ts';
 import { makeRuntimeFolder, openEnds, openReadEnds } from '../runtime-folder.ts';
 import { renderCommandLine } from './command-line.ts';
+import { prepareDisk } from './disk.ts';
 import { renderJobScript } from './job-script.ts';
 import { memoryLimitBytes } from './memory-limit.ts';
 import { type Platform, preparePlatform, type RunInitramfsJob } from './platform.ts';
@@ -60,6 +61,9 @@ export class QemuDriver implements VmDriver {
     const platform = await this.#platform(kernel);
     const user = await findUser(service.user);
     await checkPortsAreFree(service, address);
+    if (service.disk_mib !== null) {
+      await prepareDisk(this.#paths.disk(service.name), service.disk_mib, service.name);
+    }
     if (signal.aborted) throw new MonocoreError('Aborted', `the start of ${service.name} was cancelled`);
     const paths = this.#paths.vm(service.name);
     await makeRuntimeFolder(
@@ -92,7 +96,10 @@ export class QemuDriver implements VmDriver {
   async adopt({ service, localOnly, identity, runJob }: AdoptRequest): Promise<Adoption> {
     const paths = this.#paths.vm(service.name);
     const adopted = await findAdopted(identity, paths.control);
-    if (!adopted) return { type: 'gone', exit: readExitRecord(paths.exitRecord).exit };
+    if (!adopted) {
+      const { exit, oomKilled } = readExitRecord(paths.exitRecord);
+      return { type: 'gone', exit, oomKilled };
+    }
     const { notes } = await this.#limits.recall(service.name);
     const job = runJob ? renderJobScript(service, hasNetwork(service, localOnly), service.rootfs !== null) : null;
     return {
@@ -110,6 +117,10 @@ export class QemuDriver implements VmDriver {
   async cleanUp(service: string): Promise<void> {
     await this.#limits.release(service);
     await rm(this.#paths.vm(service).dir, { recursive: true, force: true });
+  }
+
+  async removeData(service: string): Promise<void> {
+    await rm(this.#paths.disk(service), { force: true });
   }
 
   async #launch(
@@ -136,6 +147,7 @@ export class QemuDriver implements VmDriver {
       network,
       sharedRoot: service.rootfs !== null,
       user: user?.name ?? null,
+      disk: service.disk_mib === null ? null : this.#paths.disk(service.name),
     });
     const { stdout, stderr, console } = childEnds;
     const stopSharing = service.rootfs === null ? () => {} : await shareRoot(service.rootfs, paths.rootShare, console);

@@ -13,6 +13,7 @@ export const PACKAGES = {
   aarch64: { qemu: 'qemu-system-arm', kernel: 'linux-image-cloud-arm64' },
   busybox: 'busybox-static',
   virtiofsd: 'virtiofsd (qemu-system-common on Debian 12)',
+  mkfs: 'e2fsprogs',
 } as const;
 
 /** @throws MonocoreError `ToolMissing` on a machine that monocore has no VM for */
@@ -73,6 +74,14 @@ export function findStaticBusybox(): string {
     if (path !== null && isStaticElf(path)) return path;
   }
   throw missing('a statically linked busybox', PACKAGES.busybox);
+}
+
+/** Path of mkfs.ext4, which makes the disks of guests. @throws MonocoreError `ToolMissing` */
+export function findMkfs(): string {
+  // It is for administrators: a user's PATH may lack the folders that have it.
+  const path = findProgram('mkfs.ext4', ['/usr/sbin', '/sbin']);
+  if (path === null) throw missing('mkfs.ext4, which makes the disks of services,', PACKAGES.mkfs);
+  return path;
 }
 
 /** Path of virtiofsd, which shares a host directory with a guest. @throws MonocoreError `ToolMissing` */

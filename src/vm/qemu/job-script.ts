@@ -18,6 +18,9 @@ const GUEST_NETWORK = {
   guest_dns: '10.0.2.3',
 };
 
+/** True for the guest's shell is any text. */
+const flag = (value: boolean): string => (value ? '1' : '');
+
 /** A word that a POSIX shell reads back byte for byte: single quotes protect all but themselves. */
 export function quote(word: string): string {
   return `'${word.replaceAll("'", `'\\''`)}'`;
@@ -36,8 +39,10 @@ export function renderJobScript(service: Service, network: boolean, sharedRoot: 
   return [
     `guest_hostname=${quote(service.name)}`,
     ...Object.entries(GUEST_NETWORK).map(([name, value]) => `${name}=${value}`),
-    `network=${network ? 1 : ''}`,
-    `shared_root=${sharedRoot ? 1 : ''}`,
+    `guest_workdir=${quote(service.workdir)}`,
+    `network=${flag(network)}`,
+    `shared_root=${flag(sharedRoot)}`,
+    `disk=${flag(service.disk_mib !== null)}`,
     'set_environment() {',
     ...exports,
     '}',

@@ -37,6 +37,17 @@ export class LineSocket {
     else this.#unsent.push(text);
   }
 
+  /**
+   * Resolves when the other side has ended the connection and all that it sent was heard; with false when there is none.
+   * For one that is dead: it would come back otherwise.
+   */
+  ended(): Promise<boolean> {
+    return new Promise((resolve) => {
+      if (this.#connected) this.#socket?.once('close', () => resolve(true));
+      else resolve(false);
+    });
+  }
+
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);

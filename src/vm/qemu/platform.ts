@@ -57,6 +57,7 @@ export async function preparePlatform(
       tscKhz,
       network: null,
       sharedRoot: false,
+      disk: null,
     }),
   );
   return { architecture, qemu, kernel, initramfs, verdict, tscKhz };

@@ -1,24 +1,28 @@
 /** One QEMU process and the guest in it. */
 import type { VmPaths } from '../../state/paths.ts';
-import type { Exit, ProbeResult, ProcessIdentity, RunningVm, VmEvent } from '../driver.ts';
+import type { Exit, ProbeResult, ProcessIdentity, RunningVm, VmEvent, VmProbe } from '../driver.ts';
 import { exitOfShellStatus, readExitRecord } from '../exit-record.ts';
 import type { HostProcess } from '../host-process.ts';
 import { signalProcess } from '../process-identity.ts';
 import { ControlChannel, type GuestMessage } from './control-channel.ts';
-import { QmpClient } from './qmp.ts';
+import { MachineWatch } from './machine-watch.ts';
+import { ProbeDesk } from './probe-desk.ts';
+import type { QmpClient } from './qmp.ts';
 
 /** A running microVM. Sends the guest its job when it is ready, and passes on what becomes of it. Main thread. */
 export class QemuVm implements RunningVm {
   readonly identity: ProcessIdentity;
   readonly drains = true;
-  readonly qmp: QmpClient;
   readonly #paths: VmPaths;
   readonly #control: ControlChannel;
+  readonly #probes: ProbeDesk;
+  readonly #machine: MachineWatch;
   readonly #onEvent: (event: VmEvent) => void;
   /** Null once it was sent, or when there is none. */
   #job: string | null;
   #started = false;
   #exited = false;
+  #askedToEnd = false;
 
   /** @param job for a guest that waits for one; null when it must not get any */
   constructor(process: HostProcess, paths: VmPaths, job: string | null, onEvent: (event: VmEvent) => void) {
@@ -27,16 +31,21 @@ export class QemuVm implements RunningVm {
     this.#job = job;
     this.#onEvent = onEvent;
     this.#control = new ControlChannel(paths.control, (message) => this.#onMessage(message));
-    this.qmp = new QmpClient(paths.qmp);
-    process.onExit((exit) => this.#onProcessExit(exit));
+    this.#probes = new ProbeDesk(this.#control);
+    this.#machine = new MachineWatch(paths.qmp, () => signalProcess(this.identity, 'SIGKILL', 'process'));
+    process.onExit((exit) => void this.#onProcessExit(exit));
+  }
+
+  get qmp(): QmpClient {
+    return this.#machine.qmp;
   }
 
   signalJob(signal: NodeJS.Signals): void {
     this.#control.sendSignal(signal.replace(/^SIG/, ''));
   }
 
-  async probe(): Promise<ProbeResult> {
-    return { ok: false, detail: 'it cannot be asked' };
+  probe(probe: VmProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
+    return this.#probes.ask(probe, timeoutMs, signal);
   }
 
   drain(marker: string): void {
@@ -44,10 +53,12 @@ export class QemuVm implements RunningVm {
   }
 
   release(): void {
+    this.#askedToEnd = true;
     this.#control.sendOff();
   }
 
   kill(signal: NodeJS.Signals): void {
+    this.#askedToEnd = true;
     signalProcess(this.identity, signal, 'process');
   }
 
@@ -67,7 +78,10 @@ export class QemuVm implements RunningVm {
         this.#onEvent({ type: 'job-failed', error: message.reason });
         return;
       case 'exit':
-        this.#reportExit(exitOfShellStatus(message.code));
+        this.#reportExit(exitOfShellStatus(message.code), message.oomKilled);
+        return;
+      case 'probed':
+        this.#probes.answer(message.id, message.answer);
         return;
     }
   }
@@ -78,18 +92,20 @@ export class QemuVm implements RunningVm {
     this.#onEvent({ type: 'job-started', pid: this.identity.pid });
   }
 
-  #reportExit(exit: Exit): void {
+  #reportExit(exit: Exit, oomKilled: boolean): void {
     if (this.#exited) return;
     this.#exited = true;
-    this.#onEvent({ type: 'job-exited', exit });
+    this.#probes.close('the command has ended');
+    this.#onEvent({ type: 'job-exited', exit, oomKilled });
   }
 
-  #onProcessExit(exit: Exit): void {
+  async #onProcessExit(exit: Exit): Promise<void> {
     this.#control.close();
-    this.qmp.close();
+    this.#probes.close('the VM has ended');
     // The guest may have ended its job while nobody was connected.
-    const { exit: recorded } = readExitRecord(this.#paths.exitRecord);
-    if (recorded) this.#reportExit(recorded);
-    this.#onEvent({ type: 'process-ended', exit });
+    const recorded = readExitRecord(this.#paths.exitRecord);
+    if (recorded.exit) this.#reportExit(recorded.exit, recorded.oomKilled);
+    const reason = await this.#machine.endReason(exit, this.#askedToEnd);
+    this.#onEvent({ type: 'process-ended', exit, ...(reason && { reason }) });
   }
 }

@@ -52,6 +52,11 @@ export class QmpClient {
     });
   }
 
+  /** Resolves when a QEMU that is dead was heard to the end; with false when nobody was connected to it. */
+  ended(): Promise<boolean> {
+    return this.#lines.ended();
+  }
+
   close(): void {
     this.#lines.close();
     for (const { reject, timer } of this.#pending.values()) {

@@ -16,6 +16,7 @@ const SPEC: MachineSpec = {
   fds: { stdout: 3, stderr: 4, console: 5 },
   network: null,
   sharedRoot: false,
+  disk: null,
 };
 
 /** The arguments of that option, in order. */
@@ -95,6 +96,31 @@ test('a shared root needs shared memory and its device', () => {
   assert.match(line, /-M microvm,isa-serial=off,memory-backend=ram/);
   assert.match(line, /memory-backend-memfd,id=ram,size=256M,share=on/);
   assert.match(line, /vhost-user-fs-device,chardev=rootfs,tag=root/);
+});
+
+test('a disk is attached to at most one machine, flushed when the guest says so, and stays sparse', () => {
+  assert.deepEqual(valuesOf('-blockdev'), []);
+  assert.ok(!lineOf().includes('virtio-blk'));
+  const [blockdev] = valuesOf('-blockdev', { disk: '/home/a,b/disk/web.img' });
+  const options = blockdev!.split(/(?<!,),(?!,)/).map((option) => option.split('='));
+  assert.deepEqual(Object.fromEntries(options), {
+    driver: 'raw',
+    'node-name': 'disk',
+    discard: 'unmap',
+    'cache.direct': 'off',
+    'cache.no-flush': 'off',
+    'file.driver': 'file',
+    'file.filename': '/home/a,,b/disk/web.img',
+    'file.locking': 'on',
+    'file.discard': 'unmap',
+  });
+  assert.ok(valuesOf('-device', { disk: '/disk/web.img' }).includes('virtio-blk-device,drive=disk,werror=enospc'));
+});
+
+test('a machine whose guest panics is paused until somebody knows', () => {
+  assert.ok(valuesOf('-device').includes('pvpanic'));
+  assert.deepEqual(valuesOf('-action'), ['panic=pause']);
+  assert.ok(!lineOf({ architecture: 'aarch64' }).includes('panic=pause'));
 });
 
 test('on aarch64 the machine is virt, without what only x86 knows', () => {

@@ -11,8 +11,11 @@ test('the lines of the protocol are understood', () => {
     ['started', { type: 'started' }],
     ['failed command not found: nginx', { type: 'failed', reason: 'command not found: nginx' }],
     ['failed', { type: 'failed', reason: 'the guest gave no reason' }],
-    ['exit 143', { type: 'exit', code: 143 }],
-    ['exit 0\r', { type: 'exit', code: 0 }],
+    ['exit 143', { type: 'exit', code: 143, oomKilled: false }],
+    ['exit 0\r', { type: 'exit', code: 0, oomKilled: false }],
+    ['exit 137 oom', { type: 'exit', code: 137, oomKilled: true }],
+    ['probed 0af9 0', { type: 'probed', id: '0af9', answer: { status: 0, text: '' } }],
+    ['probed 0af9 0 HTTP/1.1 200 OK\r', { type: 'probed', id: '0af9', answer: { status: 0, text: 'HTTP/1.1 200 OK' } }],
   ];
   for (const [line, message] of cases) assert.deepEqual(parseGuestMessage(line), message, line);
 });
@@ -27,6 +30,12 @@ test('anything else that a guest says means nothing', () => {
     'exit 1e2',
     'exit 1 2',
     'exit 9999',
+    'exit 137 OOM',
+    'exit oom',
+    'probed',
+    'probed 0af9',
+    'probed 0af9 -1',
+    'probed id 0',
     'constructor',
     '{"type":"ready"}',
   ];
@@ -47,7 +56,7 @@ test('a new connection asks for the state, garbage in between is harmless', asyn
   await server.received(1, 'hello\n');
   (await server.connection(1)).write('exit 3\n');
   await eventually('the exit', () => messages.length === 3);
-  assert.deepEqual(messages, [{ type: 'ready' }, { type: 'started' }, { type: 'exit', code: 3 }]);
+  assert.deepEqual(messages, [{ type: 'ready' }, { type: 'started' }, { type: 'exit', code: 3, oomKilled: false }]);
 });
 
 test('a job is sent with its length in bytes, then commands a line each', async (t) => {
@@ -57,7 +66,10 @@ test('a job is sent with its length in bytes, then commands a line each', async 
   const job = 'export V=grüße\n';
   control.sendJob(job);
   control.sendSignal('TERM');
+  control.sendProbe('0af9', 2500, "exec 'true'");
+  control.sendAbort('0af9');
   control.sendDrain('m4rk3r');
   control.sendOff();
-  assert.equal(await server.received(0, 'off\n'), `hello\njob 17\n${job}sig TERM\ndrain m4rk3r\noff\n`);
+  const commands = "sig TERM\nprobe 0af9 2.5 exec 'true'\nabort 0af9\ndrain m4rk3r\noff\n";
+  assert.equal(await server.received(0, 'off\n'), `hello\njob 17\n${job}${commands}`);
 });

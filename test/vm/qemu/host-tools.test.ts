@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { findExecutable } from '../../../src/vm/executables.ts';
 import {
+  findMkfs,
   findProgram,
   findQemu,
   findStaticBusybox,
@@ -65,6 +66,11 @@ test('a program that is missing is named with its package', async (t) => {
     details: { package: 'qemu-system-x86' },
   });
   assert.throws(() => findQemu('aarch64'), { details: { package: 'qemu-system-arm' } });
+});
+
+test('mkfs is found for a user whose path lacks the folders for administrators', async (t) => {
+  setPath(t, await makeTempDir(t));
+  assert.match(findMkfs(), /^(\/usr)?\/sbin\/mkfs\.ext4$/);
 });
 
 test('what is installed is found', () => {

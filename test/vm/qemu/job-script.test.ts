@@ -100,16 +100,20 @@ test('the service has the variables of a container unless it sets its own', asyn
   );
 });
 
-test('the guest is told whether it has a network and a shared root', async (t) => {
+test('the guest is told whether it has a network, a shared root and a disk, and where the service works', async (t) => {
   const path = join(await makeDir(t), 'job');
-  for (const [network, sharedRoot, told] of [
-    [false, false, 'network= root= '],
-    [true, false, 'network=1 root= '],
-    [true, true, 'network=1 root=1 '],
+  for (const [network, sharedRoot, disk_mib, told] of [
+    [false, false, null, 'network= root= disk= '],
+    [true, false, null, 'network=1 root= disk= '],
+    [true, true, null, 'network=1 root=1 disk= '],
+    [false, false, 16, 'network= root= disk=1 '],
   ] as const) {
-    writeFileSync(path, renderJobScript(scriptService('web', ''), network, sharedRoot));
-    const script = `. "$1"; echo "network=$network root=$shared_root $guest_hostname $guest_ip"`;
-    assert.equal(execFileSync('/bin/sh', ['-c', script, 'sh', path], { encoding: 'utf8' }), `${told}web 10.0.2.15\n`);
+    writeFileSync(path, renderJobScript(scriptService('web', '', { workdir: "/it's", disk_mib }), network, sharedRoot));
+    const script = `. "$1"; echo "network=$network root=$shared_root disk=$disk $guest_workdir $guest_hostname $guest_ip"`;
+    assert.equal(
+      execFileSync('/bin/sh', ['-c', script, 'sh', path], { encoding: 'utf8' }),
+      `${told}/it's web 10.0.2.15\n`,
+    );
   }
 });
 

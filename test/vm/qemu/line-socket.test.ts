@@ -72,6 +72,18 @@ test('a line without end is dropped, and the next one is heard', async (t) => {
   assert.ok(rest!.length <= 200_000, `${rest!.length} characters were kept`);
 });
 
+test('who waits for the end has heard everything', async (t) => {
+  const server = await startUnixServer(t, { listening: false });
+  const { socket, lines } = connect(t, server);
+  assert.equal(await socket.ended(), false, 'there is nobody to wait for');
+  await server.listen();
+  await server.received(0, 'hello\n');
+  const ended = socket.ended();
+  (await server.connection(0)).end('last words\n'.repeat(10_000));
+  assert.equal(await ended, true);
+  assert.equal(lines.length, 10_000);
+});
+
 test('a closed client connects no more and hears nothing more', async (t) => {
   const server = await startUnixServer(t);
   const { socket, lines } = connect(t, server);

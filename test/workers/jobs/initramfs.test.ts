@@ -15,6 +15,9 @@ const MODULES = {
   'drivers/virtio/virtio_mmio.ko.xz': 'virtio',
   'drivers/char/virtio_console.ko': 'virtio',
   'drivers/net/virtio_net.ko': 'virtio',
+  'drivers/block/virtio_blk.ko': 'virtio',
+  'drivers/misc/pvpanic/pvpanic.ko': '',
+  'drivers/misc/pvpanic/pvpanic-mmio.ko': 'pvpanic',
   'fs/overlayfs/overlay.ko': '',
   'fs/unrelated.ko': '',
 };
@@ -50,10 +53,12 @@ test('the guest gets our init, every applet of busybox and the modules in load o
   assert.match(execFileSync(join(root, 'usr/sbin/echo'), ['through links'], { encoding: 'utf8' }), /through links/);
 
   const list = (purpose: string) => readFileSync(join(root, `lib/modules/${purpose}.list`), 'utf8');
-  assert.equal(list('boot'), 'virtio.ko\nvirtio_mmio.ko\nvirtio_console.ko\n');
+  assert.equal(list('boot'), 'virtio.ko\nvirtio_mmio.ko\nvirtio_console.ko\npvpanic.ko\npvpanic_mmio.ko\n');
   assert.equal(list('network'), 'virtio.ko\nvirtio_net.ko\n');
-  assert.equal(list('share'), 'overlay.ko\n');
-  assert.deepEqual(image.modules, ['virtio', 'virtio_mmio', 'virtio_console', 'virtio_net', 'overlay']);
+  assert.equal(list('root'), 'overlay.ko\n');
+  assert.equal(list('disk'), 'virtio.ko\nvirtio_blk.ko\n');
+  const names = ['virtio', 'virtio_mmio', 'virtio_console', 'pvpanic', 'pvpanic_mmio', 'virtio_net', 'overlay'];
+  assert.deepEqual(image.modules, [...names, 'virtio_blk']);
   const unpacked = readFileSync(join(root, 'lib/modules/virtio_mmio.ko'));
   assert.ok(unpacked.equals(moduleContent('virtio_mmio', 'virtio')), 'the guest’s insmod takes no compressed module');
 });
