@@ -78,7 +78,7 @@ describe('limits of a VM', () => {
     );
     assert.equal(error, null);
     assert.equal(usersOf(service.pid!)[1], NOBODY);
-    const sharing = findProcesses(`source=${root}`).map(({ pid }) => usersOf(pid)[1]);
+    const sharing = findProcesses(`--socket-path=${join(host.home, 'run/shared')}`).map(({ pid }) => usersOf(pid)[1]);
     assert.ok(sharing.length > 0 && sharing.every((uid) => uid === 0), `virtiofsd runs as ${sharing}`);
     await printed('shared', 'from the rootfs');
     await stopOne('shared');
