@@ -13,6 +13,8 @@ const MARKER_BYTES = 16;
 
 /** Lines of the VM that come with a failure. */
 const LAST_LINES = 10;
+/** How far back a panic is looked for: the kernel says what it did last, on some sixty lines, after it said that it panicked. */
+const SEARCHED_LINES = 200;
 
 /** How Linux says that it cannot go on, see panic() in kernel/panic.c. */
 const PANIC = /Kernel panic - not syncing.*/;
@@ -125,13 +127,15 @@ export class VmSession {
   async inspect(sinceMs: number): Promise<void> {
     const { name } = this.#definition.service;
     const lines = await this.#ports.logs
-      .lastLines(name, ['console'], LAST_LINES, isoTime(sinceMs))
+      .lastLines(name, ['console'], SEARCHED_LINES, isoTime(sinceMs))
       .catch((error: unknown) => {
         this.#ports.report('warn', `${name}: what its VM said last cannot be read: ${errorText(error)}`);
         return [];
       });
-    const panic = lines.map((line) => PANIC.exec(line)?.[0]).find((found) => found !== undefined) ?? null;
-    this.#handlers.onEvent({ type: 'inspected', lastLines: lines, panic });
+    const panicAt = lines.findIndex((line) => PANIC.test(line));
+    const lastLines = panicAt === -1 ? lines.slice(-LAST_LINES) : lines.slice(panicAt, panicAt + LAST_LINES);
+    const [panic = null] = PANIC.exec(lines[panicAt] ?? '') ?? [];
+    this.#handlers.onEvent({ type: 'inspected', lastLines, panic });
   }
 
   /** The VM has ended. */

@@ -196,10 +196,12 @@ test('a service above its memory is restarted', async () => {
 test('a VM that went away is shown with what it said last, and with the panic of its guest', async () => {
   const { web, vm } = await startWeb({}, (world) => {
     world.consoleLines.push('a line', '[    2.1] Kernel panic - not syncing: Attempted to kill init!');
+    for (let line = 0; line < 60; line += 1) world.consoleLines.push(`[    2.1] RIP: ${line}`);
   });
   vm().end({ code: 0, signal: null });
   const { status, reason, error, last_lines } = await web.ended();
-  assert.deepEqual([status, reason, last_lines.length], ['Failed', 'guest-panic', 2]);
+  assert.deepEqual([status, reason, last_lines.length], ['Failed', 'guest-panic', 10]);
+  assert.match(last_lines[0]!, /Kernel panic/, 'what follows it is of little use');
   assert.match(error!, /the guest's kernel panicked: Kernel panic - not syncing: Attempted to kill init!/);
 });
 
