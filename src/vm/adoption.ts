@@ -1,5 +1,6 @@
-/** Finds the process of a VM that an earlier daemon launched. */
-import { readdirSync, readFileSync } from 'node:fs';
+/** Finds the process of a VM that an earlier daemon launched, and what it left. */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { join, sep } from 'node:path';
 import type { ProcessIdentity } from './driver.ts';
 import { adoptedProcess, type HostProcess } from './host-process.ts';
 import { identify, isRunning, signalProcess } from './process-identity.ts';
@@ -33,4 +34,27 @@ export async function findAdopted(identity: ProcessIdentity | null, ownPath: str
   for (const process of cutOff) signalProcess(process, 'SIGKILL', 'group');
   while (cutOff.some(isRunning)) await new Promise((resolve) => setTimeout(resolve, 10));
   return null;
+}
+
+/**
+ * Kills what a service left running whose own process is gone. Nobody knows whose group a pid stands for by then, so
+ * only those of its members are killed that print into the pipes of the service.
+ *
+ * @param pid of the process that is gone; it led the group
+ * @param dir the runtime folder
+ */
+export function killStragglers(pid: number, dir: string): void {
+  for (const entry of readdirSync('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    const member = identify(Number(entry));
+    try {
+      const stat = readFileSync(`/proc/${entry}/stat`, 'latin1');
+      // Behind the name, which may hold anything: state, parent, group; see proc(5).
+      const group = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]);
+      if (group !== pid || !readlinkSync(`/proc/${entry}/fd/1`).startsWith(join(dir, sep))) continue;
+    } catch {
+      continue; // It has ended meanwhile, or has no stdout.
+    }
+    if (member) signalProcess(member, 'SIGKILL', 'process');
+  }
 }

@@ -5,7 +5,7 @@ import { MonocoreError } from '../../errors.ts';
 import type { StreamName } from '../../protocol/logs.ts';
 import type { Service } from '../../protocol/service.ts';
 import type { HomePaths, VmPaths } from '../../state/paths.ts';
-import { findAdopted } from '../adoption.ts';
+import { findAdopted, killStragglers } from '../adoption.ts';
 import { spawnDetached } from '../child.ts';
 import type {
   Adoption,
@@ -72,7 +72,10 @@ export class ProcessDriver implements VmDriver {
   async adopt({ service, identity }: AdoptRequest): Promise<Adoption> {
     const paths = this.#paths.vm(service.name);
     const adopted = await findAdopted(identity, paths.exitRecord);
-    if (!adopted) return { type: 'gone', exit: readExitRecord(paths.exitRecord).exit };
+    if (!adopted) {
+      if (identity) killStragglers(identity.pid, paths.dir);
+      return { type: 'gone', exit: readExitRecord(paths.exitRecord).exit };
+    }
     return {
       type: 'running',
       streams: openReadEnds(paths, STREAMS),
