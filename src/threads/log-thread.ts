@@ -124,6 +124,10 @@ export class LogThread implements LogSink {
     await seen;
   }
 
+  async awaitReader(service: string): Promise<void> {
+    await this.#captures.get(service)?.worker.thread.ready();
+  }
+
   /**
    * The last records of a service, without the newline.
    *
