@@ -17,6 +17,9 @@ import { expose, transfer } from './threads/comlink.ts';
 import { readLogs } from './threads/log-reading.ts';
 import { ThreadService } from './threads/service.ts';
 
+/** A thread that can be ended as a crash would. */
+export type CrashableThread = Pick<ThreadService<never>, 'name' | 'crash'>;
+
 /** How to run it. */
 export interface DaemonOptions {
   /** Absolute path, see `resolveHome`. */
@@ -29,6 +32,8 @@ export interface DaemonOptions {
   readonly logWorkers?: number;
   /** A signal ends the daemon without its services; with them by default. */
   readonly leaveRunning?: boolean;
+  /** Called when it serves, with its threads, so that tests can crash them. */
+  readonly onServing?: (threads: readonly CrashableThread[]) => void;
 }
 
 /** Asks for no record at all, and is served like any other query. */
@@ -80,6 +85,11 @@ class Daemon {
   async start(): Promise<void> {
     await this.#api.start();
     this.#notifier?.ready(this.#summary());
+  }
+
+  get threads(): readonly CrashableThread[] {
+    const { logs, metrics } = this.#runtime;
+    return [...logs.workers, metrics.thread, this.#api];
   }
 
   /** Stops the services unless they are to be left, then refuses new work and ends the threads. */
@@ -228,6 +238,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
       );
       await daemon.start();
       reports.report('info', `ready, version ${packageVersion()}`, { pid: process.pid, home });
+      options.onServing?.(daemon.threads);
       if (!background) process.stderr.write(`monocore: the daemon of ${home} is ready\n`);
       const end = await ending.requested;
       reports.report('info', end.services === 'leave' ? 'ending; services run on' : 'ending with all services');

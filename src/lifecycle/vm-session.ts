@@ -115,6 +115,8 @@ export class VmSession {
     const marker = randomBytes(MARKER_BYTES).toString('hex');
     try {
       if (vm?.drains) await this.#ports.logs.awaitMarker(name, marker, () => vm.drain(marker));
+      // What is in its pipes is lost with its process unless somebody has them open.
+      else await this.#ports.logs.awaitReader(name);
     } catch (error) {
       // Without the log worker nobody knows what has arrived; the stop timer decides.
       this.#ports.report('warn', `${name}: the end of its output was not seen: ${errorText(error)}`);

@@ -61,3 +61,10 @@ export class LogCapture<Worker> {
     return this.open.size === 0;
   }
 }
+
+/** The worker with the fewest services, for one more: all streams of a service are on one worker. */
+export function leastLoaded<Worker>(workers: readonly Worker[], captures: Iterable<LogCapture<Worker>>): Worker {
+  const load = new Map(workers.map((worker) => [worker, 0]));
+  for (const { worker } of captures) load.set(worker, (load.get(worker) ?? 0) + 1);
+  return workers.reduce((least, worker) => (load.get(worker)! < load.get(least)! ? worker : least));
+}

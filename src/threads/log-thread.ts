@@ -9,7 +9,7 @@ import { DEFAULT_LOG_SETTINGS, type LogSettings } from '../protocol/log-settings
 import type { LogEvent, LogsApi, SearchEvent, StreamName } from '../protocol/logs.ts';
 import { type Remote, transfer } from './comlink.ts';
 import { watchForLine } from './line-watch.ts';
-import { LogCapture } from './log-capture.ts';
+import { LogCapture, leastLoaded } from './log-capture.ts';
 import type { LogKeeper } from './log-keeper.ts';
 import { readLines } from './log-reading.ts';
 import { LogSearches, type RunSearch } from './log-searches.ts';
@@ -82,7 +82,7 @@ export class LogThread implements LogSink {
     handlers: CaptureHandlers,
     settings: LogSettings = DEFAULT_LOG_SETTINGS,
   ): Promise<void> {
-    const worker = this.#leastLoaded();
+    const worker = leastLoaded(this.#workers, this.#captures.values());
     const names = streams.map(({ stream }) => stream);
     const capture = new LogCapture(worker, names, handlers, settings);
     let api: Remote<LogsApi>;
@@ -123,6 +123,10 @@ export class LogThread implements LogSink {
     }
     send();
     await seen;
+  }
+
+  async awaitReader(service: string): Promise<void> {
+    await this.#captures.get(service)?.worker.thread.ready();
   }
 
   closeStreams(service: string): void {
@@ -210,12 +214,6 @@ export class LogThread implements LogSink {
       this.#reader.api.followPeer(transfer(port1, [port1])).catch(() => {});
       other.api.tellPeer(transfer(port2, [port2])).catch(() => {});
     }
-  }
-
-  /** All streams of a service are on one worker. */
-  #leastLoaded(): LogWorker {
-    const load = (worker: LogWorker) => [...this.#captures.values()].filter((own) => own.worker === worker).length;
-    return this.#workers.reduce((least, worker) => (load(worker) < load(least) ? worker : least));
   }
 
   async #removeFiles(service: string): Promise<void> {

@@ -56,9 +56,19 @@ function isFifo(path: string): boolean {
 /**
  * Opens the read end, non-blocking. A read before the first writer gives end of file, so reading starts after
  * {@link openChildEnd}.
+ *
+ * Where the writers are gone, the end of file is noticed all the same: to poll(2) a pipe has ended only if it had a
+ * writer since this end was opened (`pipe_poll` in fs/pipe.c of Linux), so it gets one for a moment.
  */
 export function openReadEnd(path: string): number {
-  return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    closeSync(openSync(path, constants.O_WRONLY | constants.O_NONBLOCK));
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+  return fd;
 }
 
 /**

@@ -51,6 +51,10 @@ class World {
     await settle();
     const vm = this.ports.vms.get('web');
     if (vm && vm !== this.process?.vm) this.processes.push({ vm, alive: true, streamsOpen: true, exited: false });
+    // What a dead process has left open is closed after a while.
+    const calls = this.ports.callsOf('web');
+    if (this.process && calls.lastIndexOf('closeStreams') > calls.lastIndexOf('launch'))
+      this.process.streamsOpen = false;
     await settle();
   }
 

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { closeSync, mkdirSync, readFileSync, readSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { findExecutable } from '../../src/vm/executables.ts';
@@ -100,6 +102,13 @@ test('bytes wait for the next reader as long as the child holds its end', async 
   const next = openReadEnd(path);
   assert.equal(read(next), 'nobody listens');
   closeAll([writer, next]);
+});
+
+test('a reader that comes when the writers are gone hears of the end', async (t) => {
+  const path = await makeFifo(t);
+  closeSync(openChildEnd(path));
+  const socket = new Socket({ fd: openReadEnd(path), readable: true, writable: false });
+  await once(socket.resume(), 'close');
 });
 
 test('output that may be lost is refused when nobody reads it, and does not wait', async (t) => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import test, { type TestContext } from 'node:test';
@@ -137,6 +137,38 @@ test('the exit record is written though the daemon is dead', async (t) => {
   const record = paths.vm('web').exitRecord;
   await eventually('the record', () => readFileSync(record, 'utf8').includes('exit'));
   assert.match(readFileSync(record, 'utf8'), /^started \d+\nexit 7\n$/);
+});
+
+test('a command whose shim died while no daemon ran does not live on', async (t) => {
+  const { paths, driver } = await openDriver(t);
+  const daemon = startFixture(t, 'process-launcher.ts', [paths.home, 'exec sleep 1000']);
+  const identity = identify(Number(await daemon.readLine()))!;
+  t.after(() => signalProcess(identity, 'SIGKILL', 'group'));
+  const record = paths.vm('web').exitRecord;
+  const command = await eventually('the command', () => {
+    const pid = /^started (\d+)\n/.exec(readFileSync(record, { encoding: 'utf8', flag: 'a+' }))?.[1];
+    return pid !== undefined && readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith('sleep') && Number(pid);
+  });
+  await daemon.kill();
+  signalProcess(identity, 'SIGKILL', 'process');
+  await eventually('the shim to end', () => hasEnded(identity.pid));
+  const service = scriptService('web', 'exec sleep 1000', { isolation: 'none' });
+  const adoption = await driver.adopt({ service, localOnly: true, identity, runJob: false });
+  assert.deepEqual(adoption, { type: 'gone', exit: null });
+  await eventually('the command to end', () => hasEnded(command));
+});
+
+test('a process whose runtime folder was deleted is not taken over, and does not live on', async (t) => {
+  const { paths, driver } = await openDriver(t);
+  const daemon = startFixture(t, 'process-launcher.ts', [paths.home, 'exec sleep 1000']);
+  const identity = identify(Number(await daemon.readLine()))!;
+  t.after(() => signalProcess(identity, 'SIGKILL', 'group'));
+  await daemon.kill();
+  rmSync(paths.vm('web').dir, { recursive: true });
+  const service = scriptService('web', 'exec sleep 1000', { isolation: 'none' });
+  const adoption = await driver.adopt({ service, localOnly: true, identity, runJob: false });
+  assert.deepEqual(adoption, { type: 'gone', exit: null });
+  assert.equal(hasEnded(identity.pid), true);
 });
 
 test('a command inherits no descriptor but its three, and stdin is empty', async (t) => {
