@@ -15,16 +15,24 @@ export interface ServiceDefinition {
   readonly kernel: string | null;
 }
 
+/** What keeps a service from going on as it should, for people; null what does not. */
+export interface Hindrances {
+  /** Why what it prints cannot be written. */
+  readonly logStalled: string | null;
+  /** Why its VM stands still. */
+  readonly paused: string | null;
+}
+
+export const UNHINDERED: Hindrances = Object.freeze({ logStalled: null, paused: null });
+
 /** Everything that is known of a service. */
-export interface Snapshot extends ServiceDefinition {
+export interface Snapshot extends ServiceDefinition, Hindrances {
   readonly state: ServiceState;
   readonly identity: ProcessIdentity | null;
   readonly metrics: Metrics;
   readonly createdAtMs: number;
   /** When the launch of the run began; null before the first one. */
   readonly launchedAtMs: number | null;
-  /** Why what it prints cannot be written at the moment; null while it can. */
-  readonly logStalled: string | null;
   /** What the host does not offer of what the service asked for. */
   readonly notes: readonly string[];
 }
@@ -119,7 +127,7 @@ export function addressOf({ groupIp }: ServiceDefinition): string {
 
 /** The row of `monocore status`. */
 export function renderStatus(snapshot: Snapshot): ServiceStatus {
-  const { service, groupIp, state, metrics, logStalled, notes } = snapshot;
+  const { service, groupIp, state, metrics, logStalled, paused, notes } = snapshot;
   const { actual, desired, restarts } = state;
   const exit = exitOf(actual);
   const ended = lastRun(actual);
@@ -140,7 +148,7 @@ export function renderStatus(snapshot: Snapshot): ServiceStatus {
     reason,
     ended_by,
     last_lines: ended?.lastLines ?? [],
-    detail: describeWork(actual),
+    detail: paused === null ? describeWork(actual) : `stands still: ${paused}`,
     log_stalled: logStalled,
     notes,
     group_ip: groupIp,

@@ -1,18 +1,18 @@
 /** Performs the health checks of one service. */
-import type { HealthCheck } from '../protocol/service.ts';
+import type { Service } from '../protocol/service.ts';
 import type { ProbeResult, RunningVm } from '../vm/driver.ts';
 import type { LogSink } from './ports.ts';
 
 /** One after the other: the next probe is asked for when the last one was answered. Main thread. */
 export class Prober {
-  readonly #service: string;
+  readonly #service: Service;
   readonly #logs: LogSink;
   readonly #onResult: (result: ProbeResult) => void;
   #running: AbortController | null = null;
   #lineSeen = false;
   #endWatch: (() => void) | null = null;
 
-  constructor(service: string, logs: LogSink, onResult: (result: ProbeResult) => void) {
+  constructor(service: Service, logs: LogSink, onResult: (result: ProbeResult) => void) {
     this.#service = service;
     this.#logs = logs;
     this.#onResult = onResult;
@@ -23,9 +23,12 @@ export class Prober {
    *
    * @param sinceMs when the launch began: what was printed before is no line of this run
    */
-  probe({ probe, timeout_ms }: HealthCheck, vm: RunningVm, sinceMs: number): void {
+  probe(vm: RunningVm | null, sinceMs: number): void {
+    const { name, healthcheck } = this.#service;
+    if (!vm || !healthcheck) return;
+    const { probe, timeout_ms } = healthcheck;
     if (probe.type === 'log_line') {
-      this.#endWatch ??= this.#logs.watchForLine(this.#service, probe.pattern, sinceMs, () => this.#onLine());
+      this.#endWatch ??= this.#logs.watchForLine(name, probe.pattern, sinceMs, () => this.#onLine());
       this.#onResult({ ok: this.#lineSeen, detail: this.#lineSeen ? 'the line was printed' : 'no line matches yet' });
       return;
     }

@@ -7,7 +7,15 @@ import type { StateDocument } from '../protocol/state-document.ts';
 import type { Adoption } from '../vm/driver.ts';
 import { describeChange } from './announcement.ts';
 import { checkCondition, hasBegunOrEnded, isActive, whyNotStarted } from './conditions.ts';
-import { renderDocument, renderStatus, restoredState, type ServiceDefinition, type Snapshot } from './document.ts';
+import {
+  type Hindrances,
+  renderDocument,
+  renderStatus,
+  restoredState,
+  type ServiceDefinition,
+  type Snapshot,
+  UNHINDERED,
+} from './document.ts';
 import { EventQueue } from './event-queue.ts';
 import type { LifecyclePorts } from './ports.ts';
 import { Prober } from './prober.ts';
@@ -35,7 +43,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
   #announced: ServiceStatus | null = null;
   #state: ServiceState;
   #metrics: Metrics = NO_METRICS;
-  #logStalled: string | null = null;
+  #hindrances: Hindrances = UNHINDERED;
   #launchedAtMs: number | null = null;
   #concludedRuns = 0;
 
@@ -48,9 +56,12 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     this.#createdAtMs = ports.clock.now();
     this.#session = new VmSession(definition, ports, {
       onEvent: (event) => this.#events.push(event),
-      onStalled: (error) => this.#onStalled(error),
+      onStalled: (logStalled) => this.#hinder({ logStalled }),
+      onPaused: (paused) => this.#hinder({ paused }),
     });
-    this.#prober = new Prober(this.name, ports.logs, (result) => this.#events.push({ type: 'probed', ...result }));
+    this.#prober = new Prober(definition.service, ports.logs, (result) =>
+      this.#events.push({ type: 'probed', ...result }),
+    );
     this.#timers = new TimerSet(ports.clock, (timer) => this.#events.push({ type: 'timer', timer }));
   }
 
@@ -167,7 +178,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
       metrics: this.#metrics,
       createdAtMs: this.#createdAtMs,
       launchedAtMs: this.#launchedAtMs,
-      logStalled: this.#logStalled,
+      ...this.#hindrances,
       notes: this.#session.notes,
     };
   }
@@ -202,16 +213,14 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
 
   #emitChange(): void {
     const status = this.status();
-    if (isDeepStrictEqual(status, this.#announced)) return;
+    if (!isDeepStrictEqual(status, this.#announced)) this.emit('change', status);
     this.#announced = status;
-    this.emit('change', status);
   }
 
   #announce(before: VmState): void {
     this.#emitChange();
-    const { message, ...entry } = describeChange(before, this.#state, this.#ports.clock.now());
-    if (message !== null)
-      this.#ports.report(entry.level, `${this.name}: ${message}`, { service: this.name, ...entry.data });
+    const { level, message, data } = describeChange(before, this.#state, this.#ports.clock.now());
+    if (message !== null) this.#ports.report(level, `${this.name}: ${message}`, { service: this.name, ...data });
   }
 
   async #perform(effect: Effect): Promise<void> {
@@ -238,7 +247,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
         void this.#session.inspect(this.#launchedAtMs ?? this.#createdAtMs);
         return;
       case 'probe':
-        return this.#probe();
+        return this.#prober.probe(this.#session.vm, this.#launchedAtMs ?? this.#createdAtMs);
       case 'end-probes':
         return this.#prober.end();
       case 'set-timer':
@@ -265,23 +274,16 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     return status === 'Stopped' || status === 'Failed' ? store.conclude(document) : store.save(document);
   }
 
-  #probe(): void {
-    const { vm } = this.#session;
-    const { healthcheck } = this.definition.service;
-    const { actual } = this.#state;
-    if (vm && healthcheck && actual.status === 'Started')
-      this.#prober.probe(healthcheck, vm, this.#launchedAtMs ?? actual.startedAtMs);
-  }
-
   async #conclude(): Promise<void> {
     this.#session.forget();
+    this.#hindrances = UNHINDERED;
     this.#concludedRuns += 1;
     await this.#ports.drivers[this.definition.service.isolation].cleanUp(this.name);
     await this.#persist();
   }
 
-  #onStalled(error: string | null): void {
-    this.#logStalled = error;
+  #hinder(change: Partial<Hindrances>): void {
+    this.#hindrances = { ...this.#hindrances, ...change };
     this.#emitChange();
   }
 

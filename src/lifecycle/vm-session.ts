@@ -31,6 +31,8 @@ export interface SessionHandlers {
   readonly onEvent: (event: VmEvent) => void;
   /** Why what the service prints cannot be written from now on; null when it can be again. */
   readonly onStalled: (error: string | null) => void;
+  /** Why the VM stands still from now on; null when it goes on. */
+  readonly onPaused: (reason: string | null) => void;
 }
 
 /** One VM after the other of a service; never two at once, which is the state machine's doing. Main thread. */
@@ -173,9 +175,20 @@ export class VmSession {
       .then(() => this.#awaitEnd(streamsEnded))
       .then(() => this.#handlers.onEvent({ type: 'streams-ended' }));
     return (event) => {
+      if (event.type === 'paused') {
+        this.#onPaused(event.reason);
+        return;
+      }
       this.#handlers.onEvent(event);
       if (event.type === 'process-ended') onProcessEnded();
     };
+  }
+
+  #onPaused(reason: string | null): void {
+    const { name } = this.#definition.service;
+    if (reason === null) this.#ports.report('info', `${name}: its VM goes on`);
+    else this.#ports.report('warn', `${name}: its VM stands still: ${reason}`);
+    this.#handlers.onPaused(reason);
   }
 
   /** Resolves when the streams of a VM whose process is gone have ended, by themselves or not. */

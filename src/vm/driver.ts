@@ -36,7 +36,10 @@ export interface Exit {
   readonly signal: string | null;
 }
 
-/** What happens to a launched VM, in this order; everything but `process-ended` may be missing. */
+/**
+ * What happens to a launched VM, in this order; everything but `process-ended` may be missing. `paused` comes at any time
+ * before the end.
+ */
 export type VmEvent =
   /** The command runs; `pid` is the process to measure. */
   | { readonly type: 'job-started'; readonly pid: number }
@@ -47,6 +50,8 @@ export type VmEvent =
    * guest was out of memory.
    */
   | { readonly type: 'job-exited'; readonly exit: Exit; readonly oomKilled?: boolean }
+  /** The VM stands still, and why; null when it goes on. */
+  | { readonly type: 'paused'; readonly reason: string | null }
   /**
    * The VM process itself ended, and all its descriptors are closed. `reason`: why, where it was not asked to and that
    * is known.

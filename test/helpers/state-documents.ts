@@ -20,6 +20,7 @@ export function stateDocument(name: string, pid: number, state?: VmState): State
       createdAtMs: 0,
       launchedAtMs: null,
       logStalled: null,
+      paused: null,
       notes: [],
     },
     0,

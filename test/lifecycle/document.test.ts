@@ -32,6 +32,7 @@ function snapshot(actual: VmState, data: Partial<ServiceState> = {}): Snapshot {
     createdAtMs: CREATED_AT_MS,
     launchedAtMs: null,
     logStalled: null,
+    paused: null,
     notes: [],
   };
 }

@@ -228,3 +228,12 @@ test('a command that could not be run is tried again where its policy says so', 
   assert.deepEqual([web.status().status, web.status().error], ['Starting', 'command not found: nginx']);
   assert.equal(web.status().reason, 'command-failed');
 });
+
+test('a VM that stands still is shown with the reason, and said once', async () => {
+  const { ports, web, vm } = await startWeb({});
+  vm().emit({ type: 'paused', reason: 'there is no room' });
+  assert.equal(web.status().detail, 'stands still: there is no room');
+  assert.equal(ports.reports.at(-1), 'warn: web: its VM stands still: there is no room');
+  vm().emit({ type: 'paused', reason: null });
+  assert.equal(web.status().detail, null);
+});

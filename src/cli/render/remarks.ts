@@ -15,6 +15,7 @@ export function renderRemarks(service: ServiceStatus, nowMs: number): string[] {
   return [
     ...remarkOnEnd(service),
     ...(service.log_stalled === null ? [] : [maskControls(`what it prints cannot be written: ${service.log_stalled}`)]),
+    ...(service.status === 'Started' && service.detail !== null ? [maskControls(service.detail)] : []),
     ...(service.health === 'unhealthy' ? [maskControls(`unhealthy: ${service.health_detail}`)] : []),
     ...remarkOnRestarts(service, nowMs),
     ...service.notes.map(maskControls),

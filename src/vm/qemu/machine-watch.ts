@@ -4,6 +4,9 @@ import type { Exit, VmEndReason } from '../driver.ts';
 import { findReason } from './end-reason.ts';
 import { QmpClient } from './qmp.ts';
 
+/** Why a machine stands still, for people. */
+const NO_ROOM = 'there is no room for its disk on the host';
+
 /** How often a machine that waits for room on the host's disk is let try again. */
 const DISK_RETRY_MS = 1000;
 
@@ -15,13 +18,19 @@ const DISK_RETRY_MS = 1000;
 export class MachineWatch {
   readonly qmp: QmpClient;
   readonly #kill: () => void;
+  readonly #onPaused: (reason: string | null) => void;
   #panicked = false;
   #cause: string | null = null;
   #retry: NodeJS.Timeout | undefined;
+  #isPaused = false;
 
-  /** @param kill for a QEMU that does not end when it is told */
-  constructor(qmpPath: string, kill: () => void) {
+  /**
+   * @param kill for a QEMU that does not end when it is told
+   * @param onPaused told why the machine stands still, once, and null when it has gone on for a while
+   */
+  constructor(qmpPath: string, kill: () => void, onPaused: (reason: string | null) => void) {
     this.#kill = kill;
+    this.#onPaused = onPaused;
     this.qmp = new QmpClient(qmpPath, (event, data) => this.#onEvent(event, data));
     void this.#askForState();
   }
@@ -64,9 +73,17 @@ export class MachineWatch {
 
   /** Each write that was held up is tried again then, and pauses the machine again where it fails. */
   #continueSoon(): void {
+    this.#setPaused(true);
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => {
       this.qmp.execute('cont').catch(() => {});
+      this.#retry = setTimeout(() => this.#setPaused(false), DISK_RETRY_MS);
     }, DISK_RETRY_MS);
+  }
+
+  #setPaused(isPaused: boolean): void {
+    if (isPaused === this.#isPaused) return;
+    this.#isPaused = isPaused;
+    this.#onPaused(isPaused ? NO_ROOM : null);
   }
 }

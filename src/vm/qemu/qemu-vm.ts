@@ -32,7 +32,11 @@ export class QemuVm implements RunningVm {
     this.#onEvent = onEvent;
     this.#control = new ControlChannel(paths.control, (message) => this.#onMessage(message));
     this.#probes = new ProbeDesk(this.#control);
-    this.#machine = new MachineWatch(paths.qmp, () => signalProcess(this.identity, 'SIGKILL', 'process'));
+    this.#machine = new MachineWatch(
+      paths.qmp,
+      () => signalProcess(this.identity, 'SIGKILL', 'process'),
+      (reason) => onEvent({ type: 'paused', reason }),
+    );
     process.onExit((exit) => void this.#onProcessExit(exit));
   }
 

@@ -12,14 +12,16 @@ const UNKNOWN: Exit = { code: null, signal: null };
 async function listen(t: TestContext) {
   const server = await startUnixServer(t);
   let kills = 0;
-  const watch = new MachineWatch(server.path, () => {
+  const pauses: (string | null)[] = [];
+  const kill = () => {
     kills += 1;
-  });
+  };
+  const watch = new MachineWatch(server.path, kill, (reason) => pauses.push(reason));
   t.after(() => watch.qmp.close());
   const peer = await server.connection(0);
   await server.received(0, '"id":1}\n');
   peer.write('{"QMP": {}}\n{"return": {}, "id": 0}\n');
-  return { server, watch, peer, kills: () => kills };
+  return { server, watch, peer, pauses, kills: () => kills };
 }
 
 test('a guest that panics is ended, and the panic is the reason', async (t) => {
@@ -44,7 +46,11 @@ test('a QEMU that is slow to answer is asked again', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const sent: string[] = [];
   const server = await startUnixServer(t, { listening: false });
-  const watch = new MachineWatch(server.path, () => {});
+  const watch = new MachineWatch(
+    server.path,
+    () => {},
+    () => {},
+  );
   t.after(() => watch.qmp.close());
   const execute = t.mock.method(watch.qmp, 'execute', (command: string) => {
     sent.push(command);
@@ -66,8 +72,8 @@ test('a QEMU that does not end when it is told is killed', async (t) => {
 
 const NO_ROOM = '{"event": "BLOCK_IO_ERROR", "data": {"action": "stop", "nospace": true}}\n';
 
-test('a machine that found no room on the disk is let try again, each time it fails', async (t) => {
-  const { server, watch, peer } = await listen(t);
+test('a machine that found no room on the disk is let try again, each time it fails, and that is told once', async (t) => {
+  const { server, watch, peer, pauses } = await listen(t);
   peer.write('{"return": {"status": "running"}, "id": 1}\n');
   // One for each write that was under way.
   peer.write(NO_ROOM.repeat(3));
@@ -75,6 +81,8 @@ test('a machine that found no room on the disk is let try again, each time it fa
   peer.write(`{"return": {}, "id": 2}\n${NO_ROOM}`);
   assert.equal((await server.received(0, '"id":3}\n')).match(/"cont"/g)?.length, 2);
   peer.write(`{"return": {}, "id": 3}\n`);
+  await eventually('the end of the pause', () => pauses.length === 2);
+  assert.deepEqual(pauses, ['there is no room for its disk on the host', null]);
   peer.end('{"event": "SHUTDOWN", "data": {"guest": true, "reason": "guest-reset"}}\n');
   assert.equal(await watch.endReason(IN_ORDER, true), null);
 });
@@ -94,7 +102,11 @@ test('the last word of a QEMU that is dead already is still heard', async (t) =>
 
 test('a QEMU that was never heard is not waited for', async (t) => {
   const server = await startUnixServer(t, { listening: false });
-  const watch = new MachineWatch(server.path, () => {});
+  const watch = new MachineWatch(
+    server.path,
+    () => {},
+    () => {},
+  );
   assert.equal(await watch.endReason(FAILED, false), 'vm-crash');
   assert.equal(server.connections.length, 0);
 });
