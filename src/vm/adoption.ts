@@ -1,6 +1,6 @@
 /** Finds the process of a VM that an earlier daemon launched, and what it left. */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { join, sep } from 'node:path';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { dirname, join, sep } from 'node:path';
 import type { ProcessIdentity } from './driver.ts';
 import { adoptedProcess, type HostProcess } from './host-process.ts';
 import { identify, isRunning, signalProcess } from './process-identity.ts';
@@ -22,15 +22,17 @@ function findByArgument(path: string): ProcessIdentity[] {
 }
 
 /**
- * The process of a VM, or null when it is gone. Where the daemon ended between the launch and the note of it, the
+ * The process of a VM, or null when it is gone. One whose runtime folder was deleted is ended: nobody can reach its
+ * streams and its sockets any more, and it would run on beside the next one. Where the daemon ended between the launch and the note of it, the
  * process is known only by a path in its arguments that no other has: it is killed, because its launch never ended.
  *
  * @param identity from the state file
  * @param ownPath a path in the VM's runtime folder that is in the process's arguments
  */
 export async function findAdopted(identity: ProcessIdentity | null, ownPath: string): Promise<HostProcess | null> {
-  if (identity) return isRunning(identity) ? adoptedProcess(identity) : null;
-  const cutOff = findByArgument(ownPath);
+  if (identity && !isRunning(identity)) return null;
+  if (identity && existsSync(dirname(ownPath))) return adoptedProcess(identity);
+  const cutOff = identity ? [identity] : findByArgument(ownPath);
   for (const process of cutOff) signalProcess(process, 'SIGKILL', 'group');
   while (cutOff.some(isRunning)) await new Promise((resolve) => setTimeout(resolve, 10));
   return null;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import type { Service } from '../../../src/protocol/service.ts';
@@ -117,6 +117,19 @@ test('a command whose shim died while no daemon ran does not live on', async (t)
   const adoption = await driver.adopt({ service, localOnly: true, identity, runJob: false });
   assert.deepEqual(adoption, { type: 'gone', exit: null });
   await eventually('the command to end', () => hasEnded(command));
+});
+
+test('a process whose runtime folder was deleted is not taken over, and does not live on', async (t) => {
+  const { paths, driver } = await openDriver(t);
+  const daemon = startFixture(t, 'process-launcher.ts', [paths.home, 'exec sleep 1000']);
+  const identity = identify(Number(await daemon.readLine()))!;
+  t.after(() => signalProcess(identity, 'SIGKILL', 'group'));
+  await daemon.kill();
+  rmSync(paths.vm('web').dir, { recursive: true });
+  const service = scriptService('web', 'exec sleep 1000', { isolation: 'none' });
+  const adoption = await driver.adopt({ service, localOnly: true, identity, runJob: false });
+  assert.deepEqual(adoption, { type: 'gone', exit: null });
+  assert.equal(hasEnded(identity.pid), true);
 });
 
 test('a command inherits no descriptor but its three, and stdin is empty', async (t) => {
