@@ -12,6 +12,9 @@ import { Runtime } from './runtime.ts';
 import { expose, transfer } from './threads/comlink.ts';
 import { ThreadService } from './threads/service.ts';
 
+/** A thread that can be ended as a crash would. */
+export type CrashableThread = Pick<ThreadService<never>, 'name' | 'crash'>;
+
 /** How to run it. */
 export interface DaemonOptions {
   /** Absolute path, see `resolveHome`. */
@@ -22,6 +25,8 @@ export interface DaemonOptions {
   readonly background: boolean;
   /** Threads that share the log streams; 1 by default. */
   readonly logWorkers?: number;
+  /** Called when it serves, with its threads, so that tests can crash them. */
+  readonly onServing?: (threads: readonly CrashableThread[]) => void;
 }
 
 /** How the daemon is to end. */
@@ -61,6 +66,11 @@ class Daemon {
 
   async start(): Promise<void> {
     await this.#api.start();
+  }
+
+  get threads(): readonly CrashableThread[] {
+    const { logs, metrics } = this.#runtime;
+    return [...logs.workers, metrics.thread, this.#api];
   }
 
   /** Stops the services unless they are to be left, then refuses new work and ends the threads. */
@@ -158,6 +168,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   try {
     await daemon.start();
     reports.report('info', `ready, version ${packageVersion()}`, { pid: process.pid, home: options.home });
+    options.onServing?.(daemon.threads);
     if (!options.background) process.stderr.write(`monocore: the daemon of ${options.home} is ready\n`);
     const end = await requested;
     reports.report('info', end.leaveRunning ? 'ending; services run on' : 'ending with all services');

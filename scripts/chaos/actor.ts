@@ -1,0 +1,203 @@
+/** Does what was planned. */
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { errorCode, errorText } from '../../src/errors.ts';
+import type { CommandReply } from '../../src/protocol/control.ts';
+import type { Config } from '../../src/protocol/service.ts';
+import type { HomePaths } from '../../src/state/paths.ts';
+import type { DaemonHost } from './daemon-host.ts';
+import type { Findings } from './findings.ts';
+import type { KillList } from './kill-list.ts';
+import { findChildren, findServiceProcesses } from './processes.ts';
+import { type Action, describeAction, type Victim } from './schedule.ts';
+import type { SmallDisk } from './small-disk.ts';
+import type { StartBook } from './start-book.ts';
+
+/** What an actor acts on. */
+export interface ActorOptions {
+  readonly paths: HomePaths;
+  readonly config: Config;
+  readonly host: DaemonHost;
+  /** Null: it cannot be filled. */
+  readonly disk: SmallDisk | null;
+  readonly clockFile: string;
+  /** Gets log folders that were deleted: on the same file system, so that they can be moved there. */
+  readonly asideDir: string;
+  readonly findings: Findings;
+  readonly kills: KillList;
+  readonly starts: StartBook;
+}
+
+/** Does one action after the other without waiting for it, but one at a time to the daemon and to the disk. */
+export class Actor {
+  /** Log folders that were moved aside, the oldest first. */
+  readonly asideDirs: string[] = [];
+  readonly #options: ActorOptions;
+  readonly #commands = new Set<Promise<void>>();
+  #daemonTurn: Promise<void> = Promise.resolve();
+  #diskTurn: Promise<void> = Promise.resolve();
+  #clockOffsetMs = 0;
+
+  constructor(options: ActorOptions) {
+    this.#options = options;
+  }
+
+  /** Begins an action. */
+  begin(action: Action): void {
+    const { findings, host, disk } = this.#options;
+    findings.tell(describeAction(action));
+    switch (action.type) {
+      case 'start':
+      case 'stop':
+      case 'restart':
+        this.#command(action);
+        return;
+      case 'kill-service':
+        this.#killService(action.service, action.victim);
+        return;
+      case 'crash-thread':
+        host.crashThread(action.thread);
+        return;
+      case 'kill-daemon':
+        this.#daemonTurn = this.#daemonTurn.then(() => this.#replaceDaemon(() => host.kill(), action.downMs));
+        return;
+      case 'replace-daemon':
+        this.#daemonTurn = this.#daemonTurn.then(async () => {
+          // What it has read and cannot write would be lost with it, which it says itself.
+          await this.#diskTurn;
+          await this.#replaceDaemon(() => host.end({ leaveRunning: true }), action.downMs);
+        });
+        return;
+      case 'fill-disk':
+        if (disk) this.#diskTurn = this.#diskTurn.then(() => this.#fillDisk(disk, action.forMs));
+        return;
+      case 'delete-log-folder':
+        this.#deleteLogFolder();
+        return;
+      case 'delete-runtime-folder':
+        this.#deleteRuntimeFolder(action.service);
+        return;
+      case 'step-clock':
+        this.#clockOffsetMs += action.byMs;
+        this.#setClock();
+        return;
+    }
+  }
+
+  /** Waits until all that was begun is done: the disk has space and a daemon runs. False when a command is stuck. */
+  async finish(deadlineMs: number): Promise<boolean> {
+    await this.#diskTurn;
+    await this.#daemonTurn;
+    if (this.#options.host.pid === null) await this.#options.host.start();
+    const cancel = new AbortController();
+    const inTime = await Promise.race([
+      Promise.all(this.#commands).then(() => true),
+      delay(deadlineMs, false, { signal: cancel.signal }).catch(() => false),
+    ]);
+    cancel.abort();
+    return inTime;
+  }
+
+  #command({ type, services, ...rest }: Extract<Action, { type: 'start' | 'stop' | 'restart' }>): void {
+    const { host, config, starts, findings } = this.#options;
+    const selection = { names: [...services], group: null };
+    const stop = { ...selection, timeout_ms: 'timeoutMs' in rest ? rest.timeoutMs : null };
+    const send = (): Promise<CommandReply> => {
+      if (type === 'start') return host.client.start({ ...selection, config });
+      return type === 'stop' ? host.client.stop(stop) : host.client.restart(stop);
+    };
+    const command = (async () => {
+      const settle = type === 'stop' ? () => {} : starts.begin(services, host.pid);
+      try {
+        const reply = await send();
+        settle();
+        const outcomes = reply.services.map(({ service, outcome, error }) =>
+          error === null ? `${service.name} ${outcome}` : `${service.name} ${outcome}: ${error}`,
+        );
+        findings.tell(`  ${type}: ${outcomes.join('; ')}`);
+      } catch (error) {
+        // Cut off; the daemon may still do it. One that refuses it does not.
+        if (errorCode(error) === 'ServiceUnknown') settle();
+        findings.tell(`  ${type} ${services.join(',')}: ${errorText(error)}`);
+      }
+    })();
+    this.#commands.add(command);
+    void command.finally(() => this.#commands.delete(command));
+  }
+
+  #killService(service: string, victim: Victim): void {
+    const { kills, findings } = this.#options;
+    const parents = this.#processesOf(service);
+    const commands = parents.flatMap(findChildren);
+    const hasCommands = commands.length > 0;
+    const targets = victim === 'command' && hasCommands ? commands : parents;
+    if (targets.length === 0) return;
+    // Before it happens: whoever sees its end must know.
+    kills.addKilled(service, [...parents, ...commands]);
+    for (const pid of targets) sendKill(victim === 'group' && hasCommands ? -pid : pid);
+    findings.tell(`  killed ${targets.join(', ')}`);
+  }
+
+  async #replaceDaemon(end: () => Promise<void>, downMs: number): Promise<void> {
+    const { host, findings } = this.#options;
+    await end();
+    findings.tell('  the daemon has ended');
+    await delay(downMs);
+    // A daemon refuses to start on a full disk, and says so.
+    await this.#diskTurn;
+    await host.start();
+    findings.tell(`  daemon ${host.pid} is ready`);
+  }
+
+  async #fillDisk(disk: SmallDisk, forMs: number): Promise<void> {
+    const { host, findings } = this.#options;
+    disk.fill();
+    host.noteDisk(true);
+    try {
+      await delay(forMs);
+    } finally {
+      disk.free();
+      host.noteDisk(false);
+      findings.tell('  the disk has space again');
+    }
+  }
+
+  #deleteLogFolder(): void {
+    const { paths, asideDir } = this.#options;
+    const aside = join(asideDir, `log-${this.asideDirs.length + 1}`);
+    mkdirSync(asideDir, { recursive: true });
+    try {
+      renameSync(paths.logDir, aside);
+      this.asideDirs.push(aside);
+    } catch (error) {
+      // Nobody has written since the last time.
+      if (errorCode(error) !== 'ENOENT') throw error;
+    }
+  }
+
+  #deleteRuntimeFolder(service: string): void {
+    const { paths, kills } = this.#options;
+    const parents = this.#processesOf(service);
+    kills.addFolderless(service, [...parents, ...parents.flatMap(findChildren)]);
+    rmSync(paths.vm(service).dir, { recursive: true, force: true });
+  }
+
+  #processesOf(service: string): number[] {
+    return findServiceProcesses(this.#options.paths.runDir).get(service) ?? [];
+  }
+
+  #setClock(): void {
+    const { clockFile } = this.#options;
+    writeFileSync(`${clockFile}.new`, String(this.#clockOffsetMs));
+    renameSync(`${clockFile}.new`, clockFile);
+  }
+}
+
+function sendKill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (errorCode(error) !== 'ESRCH') throw error;
+  }
+}

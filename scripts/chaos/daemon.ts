@@ -1,0 +1,23 @@
+/** A daemon of the home in its argument; a line on stdin names a thread that is to crash. */
+import { createInterface } from 'node:readline';
+import { runDaemon } from '../../src/daemon.ts';
+
+/** What is open still when the daemon has ended gets this long, as in `monocore daemon run`. */
+const EXIT_GRACE_MS = 50;
+
+const [home] = process.argv.slice(2);
+if (home === undefined) throw new Error('usage: daemon.ts HOME');
+
+const exitCode = await runDaemon({
+  home,
+  logLevel: 'info',
+  background: true,
+  onServing(threads) {
+    createInterface({ input: process.stdin }).on('line', (line) => {
+      void threads.find(({ name }) => name === line)?.crash();
+    });
+  },
+});
+process.stdin.destroy();
+process.exitCode = exitCode;
+setTimeout(() => process.exit(), EXIT_GRACE_MS).unref();

@@ -1,0 +1,113 @@
+/** The services of a run: what they print, how they end, and what their policies make of that. */
+import {
+  type Config,
+  DEFAULT_HOME_LOG_SETTINGS,
+  DEFAULT_LOG_SETTINGS,
+  type Isolation,
+  type LogSettings,
+  type Service,
+} from '../../src/protocol/service.ts';
+import { DEFAULT_RESTART_SETTINGS, type RestartWhen } from '../../src/protocol/supervision.ts';
+import { ENVIRONMENT_MARK, PROGRAM } from './program.ts';
+
+/** How a service behaves. */
+export interface Character {
+  /** Lines between two pauses. */
+  readonly burst: number;
+  readonly pauseSeconds: number;
+  /** Bursts after which it ends by itself; 0 for never. */
+  readonly rounds: number;
+  /** Exit code when it ends by itself. */
+  readonly ownCode: number;
+  /** Exit code when it is asked to end; null: it does not listen. */
+  readonly askedCode: number | null;
+  readonly restart: RestartWhen;
+  readonly log: Partial<LogSettings>;
+}
+
+/** A service and what is to be expected of it. */
+export interface Member {
+  readonly service: Service;
+  readonly character: Character;
+  /** Where its runs note what they have printed; null in a VM. */
+  readonly ledger: string | null;
+}
+
+const GZIP = { compress: 'gzip', compress_delay_ms: 1000 } as const;
+const JSON_LOG = { format: 'json' } as const;
+
+const STEADY = { burst: 20, pauseSeconds: 0.25, rounds: 0, ownCode: 0 };
+const SHORT = { burst: 20, pauseSeconds: 0.25, rounds: 14 };
+const PROCESSES: readonly Character[] = [
+  { ...STEADY, askedCode: 40, restart: 'always', log: {} },
+  { ...SHORT, ownCode: 7, askedCode: 41, restart: 'on-failure', log: {} },
+  { ...STEADY, burst: 250, askedCode: 42, restart: 'no', log: JSON_LOG },
+  { ...SHORT, ownCode: 0, askedCode: 43, restart: 'always', log: GZIP },
+  { ...STEADY, askedCode: null, restart: 'unless-stopped', log: {} },
+  { ...SHORT, rounds: 6, ownCode: 3, askedCode: 44, restart: 'no', log: { ...GZIP, ...JSON_LOG } },
+];
+const VMS: readonly Character[] = [
+  { ...STEADY, askedCode: 45, restart: 'always', log: {} },
+  { ...SHORT, rounds: 30, ownCode: 9, askedCode: 46, restart: 'on-failure', log: JSON_LOG },
+];
+
+/** So that there are many files. */
+const MAX_FILE_BYTES = 64 * 1024;
+/** Above it a row of restarts is broken: runs are short here. */
+const RESET_MS = 2000;
+const STOP_TIMEOUT_MS = 10_000;
+const DEAF_STOP_TIMEOUT_MS = 500;
+
+/** The services: VMs first, then processes, each kind of them in turn. */
+export function makeFleet(services: number, vms: number, dir: string, ledgerOf: (name: string) => string): Member[] {
+  return Array.from({ length: services }, (_, index): Member => {
+    const isVm = index < vms;
+    const name = isVm ? `vm-${index}` : `process-${index - vms}`;
+    const characters = isVm ? VMS : PROCESSES;
+    const character = characters[(isVm ? index : index - vms) % characters.length]!;
+    const ledger = isVm ? null : ledgerOf(name);
+    return { service: makeService(name, isVm ? 'vm' : 'none', character, dir, ledger), character, ledger };
+  });
+}
+
+function makeService(
+  name: string,
+  isolation: Isolation,
+  character: Character,
+  dir: string,
+  ledger: string | null,
+): Service {
+  const { burst, pauseSeconds, rounds, ownCode, askedCode, restart, log } = character;
+  const numbers = [burst, pauseSeconds, rounds, ownCode].map(String);
+  return {
+    name,
+    group: null,
+    isolation,
+    rootfs: null,
+    command: '/bin/sh',
+    args: ['-c', PROGRAM, name, ledger ?? '', String(askedCode ?? ''), ...numbers],
+    envs: { [ENVIRONMENT_MARK]: dir },
+    workdir: '/',
+    cpus: 1,
+    ram_mib: 128,
+    ports: [],
+    depends_on: [],
+    stop_timeout_ms: askedCode === null ? DEAF_STOP_TIMEOUT_MS : STOP_TIMEOUT_MS,
+    stop_signal: 'SIGTERM',
+    restart: { ...DEFAULT_RESTART_SETTINGS, when: restart, reset_ms: RESET_MS },
+    healthcheck: null,
+    on_unhealthy: 'none',
+    disk_mib: null,
+    user: null,
+    open_files: null,
+    cpu_shares: null,
+    // Nothing is removed, however far the clock steps: lines that were removed cannot be counted.
+    log: { ...DEFAULT_LOG_SETTINGS, max_size_bytes: MAX_FILE_BYTES, keep_for_ms: null, ...log },
+  };
+}
+
+/** The config of all of them. */
+export function configOf(fleet: readonly Member[]): Config {
+  const services = fleet.map(({ service }) => service);
+  return { services, groups: [], kernel: null, logs: DEFAULT_HOME_LOG_SETTINGS };
+}

@@ -1,0 +1,38 @@
+/** What is left when everything has ended: there must be nothing that nobody needs. */
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { linkName, parseFileName } from '../../src/protocol/log-files.ts';
+import { STREAM_NAMES } from '../../src/protocol/logs.ts';
+import type { HomePaths } from '../../src/state/paths.ts';
+
+const DAEMON_LOG = /^monocore\.\d+\.log$/;
+const HOME_ENTRIES = new Set(['run', 'ended', 'log', 'cache', 'kernel']);
+
+/** Paths below the home that must not be there any more. */
+export function findStaleFiles(paths: HomePaths, services: readonly string[], asideDirs: readonly string[]): string[] {
+  const ended = new Set(services.map((service) => `${service}.json`));
+  const links = new Set(services.flatMap((service) => STREAM_NAMES.map((stream) => linkName({ service, stream }))));
+  const isLog = (name: string) =>
+    links.has(name) || DAEMON_LOG.test(name) || (parseFileName(name)?.form ?? 'unfinished') !== 'unfinished';
+  return [
+    ...listOthers(paths.home, (name) => HOME_ENTRIES.has(name)),
+    ...listOthers(paths.runDir, () => false),
+    ...listOthers(paths.endedDir, (name) => ended.has(name)),
+    ...listOthers(paths.logDir, isLog),
+    ...listOthers(paths.cacheDir, (name) => name === 'initramfs' || name === 'accelerator.json'),
+    ...listOthers(paths.initramfsDir, (name) => name.endsWith('.cpio')),
+    // What was being compressed when its folder went away cannot be gone on with.
+    ...asideDirs.flatMap((dir) => listOthers(dir, (name) => isLog(name) || name.endsWith('.tmp') || isLink(name))),
+  ];
+}
+
+/** A link that was being swapped. */
+function isLink(name: string): boolean {
+  return name.endsWith('.link');
+}
+
+function listOthers(dir: string, isKnown: (name: string) => boolean): string[] {
+  if (!existsSync(dir)) return [];
+  const others = readdirSync(dir).filter((name) => !isKnown(name));
+  return others.map((name) => join(dir, name));
+}

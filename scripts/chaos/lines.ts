@@ -1,0 +1,123 @@
+/** Whether every line is in the files, for all services of a run. */
+import { type Break, checkStream, type ExpectedRun, isOneChunk, type StreamCheck } from './continuity.ts';
+import type { Member } from './fleet.ts';
+import type { KillList } from './kill-list.ts';
+import type { LedgerRun } from './ledger.ts';
+import { readLines } from './log-lines.ts';
+
+/** What became of the lines of a service. */
+export interface LineCheck {
+  readonly service: string;
+  readonly runs: number;
+  readonly lines: number;
+  readonly lost: number;
+  readonly doubled: number;
+  readonly torn: number;
+  /** On their way when a log thread died: at most a chunk of each stream each time. */
+  readonly inFlight: number;
+  /** Of runs whose pipes were deleted. */
+  readonly outOfReach: number;
+  /** What was lost or torn, in words. */
+  readonly faults: readonly string[];
+  /** What was on its way, likewise. */
+  readonly excuses: readonly string[];
+}
+
+/** How often a thread that wrote logs died. */
+export interface LogWriterDeaths {
+  readonly usual: number;
+  /** While much waited in the pipes, or could not be written: a chunk is full then. */
+  readonly withBacklog: number;
+}
+
+/** What decides about what is excused. */
+export interface LineCheckOptions {
+  /** Folders with log files, the oldest first. */
+  readonly logDirs: readonly string[];
+  /** Deaths of threads that wrote logs. */
+  readonly deaths: LogWriterDeaths;
+  readonly kills: KillList;
+}
+
+type Stream = 'stdout' | 'stderr';
+
+/** Counts the lines of a service. @param ledger null for a VM */
+export function checkLines(
+  { service, character }: Member,
+  ledger: readonly LedgerRun[] | null,
+  options: LineCheckOptions,
+): LineCheck {
+  const check = { lines: 0, lost: 0, doubled: 0, torn: 0, inFlight: 0, outOfReach: 0 };
+  const faults: string[] = [];
+  const excuses: string[] = [];
+  let runs = 0;
+  for (const stream of ['stdout', 'stderr'] as const) {
+    const lines = readLines(options.logDirs, service.name, stream, service.log.format);
+    const found = checkStream(lines, ledger && expectedRuns(service.name, ledger, stream, options.kills));
+    runs = Math.max(runs, found.runs.length);
+    check.lines += found.lines;
+    check.doubled += found.doubledLines;
+    if (found.doubledLines > 0) faults.push(`${service.name}.${stream}: ${found.doubledLines} lines came again`);
+    const { reachable, outOfReach } = divide(service.name, found, ledger, options.kills);
+    const { excused, faulty } = excuse(reachable, options.deaths, character.burst);
+    check.inFlight += countMissing(excused);
+    check.outOfReach += countMissing(outOfReach);
+    excuses.push(...excused.map((one) => describe(`${service.name}.${stream}`, one)));
+    for (const one of faulty) {
+      check.lost += one.missingLines;
+      check.torn += one.tornLines;
+      faults.push(describe(`${service.name}.${stream}`, one));
+    }
+  }
+  return { service: service.name, runs, ...check, faults, excuses };
+}
+
+/** What a run that was killed printed last may be lost with the process that held its pipes. */
+function expectedRuns(service: string, ledger: readonly LedgerRun[], stream: Stream, kills: KillList): ExpectedRun[] {
+  return ledger.map(({ run, pids, end }) => {
+    const isKnown = end !== null && !kills.wasKilled(service, pids);
+    return { run, count: isKnown ? (stream === 'stdout' ? end.stdoutLines : end.stderrLines) : null };
+  });
+}
+
+function divide(
+  service: string,
+  { breaks }: StreamCheck,
+  ledger: readonly LedgerRun[] | null,
+  kills: KillList,
+): { reachable: Break[]; outOfReach: Break[] } {
+  const isOutOfReach = ({ run }: Break): boolean => {
+    if (!ledger) return kills.wasEverFolderless(service);
+    const known = ledger.find((candidate) => candidate.run === run);
+    return known !== undefined && kills.wasFolderless(service, known.pids);
+  };
+  return { reachable: breaks.filter((one) => !isOutOfReach(one)), outOfReach: breaks.filter(isOutOfReach) };
+}
+
+/** Lines that a service prints at once and that are read at once; twice that where the reader is a little late. */
+const USUAL_BURSTS = 2;
+
+/**
+ * As many breaks as log threads died may be, the small ones first. A chunk has what was printed since the last one was
+ * read, and only after a backlog all that fits into it.
+ */
+function excuse(
+  breaks: readonly Break[],
+  { usual, withBacklog }: LogWriterDeaths,
+  burst: number,
+): { excused: Break[]; faulty: Break[] } {
+  const sorted = breaks.toSorted((a, b) => a.missingLines - b.missingLines);
+  const small = sorted.filter(({ missingLines }) => missingLines <= USUAL_BURSTS * burst).slice(0, usual + withBacklog);
+  const large = sorted.filter((one) => isOneChunk(one) && !small.includes(one)).slice(0, withBacklog);
+  const excused = [...small, ...large];
+  return { excused, faulty: breaks.filter((one) => !excused.includes(one)) };
+}
+
+function countMissing(breaks: readonly Break[]): number {
+  return breaks.reduce((sum, { missingLines }) => sum + missingLines, 0);
+}
+
+function describe(stream: string, { run, before, missingLines, tornLines }: Break): string {
+  const where = before === null ? 'at its end' : `before line ${before}`;
+  return `${stream}: run ${run} ${where}: ${missingLines} lines missing, ${tornLines} torn`;
+}

@@ -1,0 +1,84 @@
+/** The command line of `npm run chaos`. */
+import { tmpdir } from 'node:os';
+import { parseArgs } from 'node:util';
+import { errorText } from '../../src/errors.ts';
+import { ACTION_TYPES, type ActionType } from './schedule.ts';
+
+/** What is to happen. */
+export interface ChaosOptions {
+  /** How long actions go on; what follows takes half a minute more. */
+  readonly minutes: number;
+  /** VMs included. */
+  readonly services: number;
+  readonly vms: number;
+  /** Decides about everything that is not up to the machine. */
+  readonly seed: number;
+  /** Folder for the home. */
+  readonly dir: string;
+  /** What is not done. */
+  readonly without: readonly ActionType[];
+}
+
+/** What the command line says. */
+export interface CommandLine extends ChaosOptions {
+  readonly json: boolean;
+}
+
+const USAGE = `usage: npm run chaos -- [options]
+  --minutes N    how long, 10 by default
+  --services N   how many services, 20 by default
+  --vms N        how many of them are microVMs, 2 by default; the others are plain processes
+  --seed N       repeats the decisions of an earlier run
+  --without TYPE leaves actions out: ${ACTION_TYPES.join(', ')}; may be repeated
+  --dir DIR      where the home is made, ${tmpdir()} by default
+  --json         the report as JSON`;
+
+const MAX_SEED = 2 ** 32 - 1;
+
+/** Reads the arguments. Ends the process when help is asked for, and with code 2 when they are wrong. */
+export function readOptions(args: readonly string[]): CommandLine {
+  try {
+    return parseOptions(args);
+  } catch (error) {
+    console.error(errorText(error));
+    process.exit(2);
+  }
+}
+
+function parseOptions(args: readonly string[]): CommandLine {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      minutes: { type: 'string', default: '10' },
+      services: { type: 'string', default: '20' },
+      vms: { type: 'string', default: '2' },
+      seed: { type: 'string', default: String(Math.floor(Math.random() * MAX_SEED)) },
+      without: { type: 'string', multiple: true, default: [] },
+      dir: { type: 'string', default: tmpdir() },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
+  if (values.help) {
+    console.log(USAGE);
+    process.exit();
+  }
+  const minutes = Number(values.minutes);
+  if (!(minutes > 0)) throw new Error(`--minutes ${values.minutes} is no number above 0`);
+  const services = readCount('services', values.services, 1, 500);
+  const vms = readCount('vms', values.vms, 0, services);
+  const seed = readCount('seed', values.seed, 0, MAX_SEED);
+  const unknown = values.without.filter((type) => !(ACTION_TYPES as string[]).includes(type));
+  if (unknown.length > 0)
+    throw new Error(`--without ${unknown.join(', ')}: the actions are ${ACTION_TYPES.join(', ')}`);
+  const without = values.without as ActionType[];
+  return { minutes, services, vms, seed, dir: values.dir, without, json: values.json };
+}
+
+function readCount(name: string, text: string, least: number, most: number): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < least || count > most) {
+    throw new Error(`--${name} ${text} is no whole number from ${least} to ${most}`);
+  }
+  return count;
+}

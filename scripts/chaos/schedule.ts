@@ -1,0 +1,124 @@
+/** What happens when: all of it is decided before the run, so that a seed repeats it whatever the machine does. Pure. */
+import type { SeededRandom } from './random.ts';
+
+/** Which process of a service is killed: its command, the process above that, or all of its group; a VM has only one. */
+export type Victim = 'command' | 'parent' | 'group';
+
+/** Threads of the daemon that crash, by name. */
+export const THREADS = ['logs', 'metrics', 'api'] as const;
+
+/** Something that is done to the services, the daemon or the host. */
+export type Action =
+  | { readonly type: 'start'; readonly services: readonly string[] }
+  /** `timeoutMs` 0: no time to end in order. */
+  | { readonly type: 'stop' | 'restart'; readonly services: readonly string[]; readonly timeoutMs: number | null }
+  | { readonly type: 'kill-service'; readonly service: string; readonly victim: Victim }
+  | { readonly type: 'crash-thread'; readonly thread: (typeof THREADS)[number] }
+  /** SIGKILL; the next daemon is started that much later. */
+  | { readonly type: 'kill-daemon'; readonly downMs: number }
+  /** It is told to end and to leave its services running; the next one is started that much later. */
+  | { readonly type: 'replace-daemon'; readonly downMs: number }
+  | { readonly type: 'fill-disk'; readonly forMs: number }
+  | { readonly type: 'delete-log-folder' }
+  | { readonly type: 'delete-runtime-folder'; readonly service: string }
+  | { readonly type: 'step-clock'; readonly byMs: number };
+export type ActionType = Action['type'];
+
+/** An action and its time since the begin of the run. */
+export interface PlannedAction {
+  readonly atMs: number;
+  readonly action: Action;
+}
+
+/** How often each is drawn, in relation to the others. */
+const WEIGHTS: Readonly<Record<ActionType, number>> = {
+  start: 24,
+  stop: 12,
+  restart: 10,
+  'kill-service': 18,
+  'crash-thread': 8,
+  'kill-daemon': 5,
+  'replace-daemon': 3,
+  'fill-disk': 4,
+  'delete-log-folder': 4,
+  'delete-runtime-folder': 2,
+  'step-clock': 5,
+};
+export const ACTION_TYPES = Object.keys(WEIGHTS) as ActionType[];
+const TICKETS = ACTION_TYPES.flatMap((type) => Array.from({ length: WEIGHTS[type] }, () => type));
+
+const LEAST_PAUSE_MS = 100;
+const MOST_PAUSE_MS = 900;
+/** Of a daemon: none, or long enough for services to fill their pipes. */
+const DOWN_MS = [0, 0, 500, 3000];
+/** Time that a daemon gets to come up and to be asked something, before the next one. */
+const DAEMON_LIFE_MS = 8000;
+const MINUTE_MS = 60_000;
+const CLOCK_STEPS_MS = [-24 * 60, -60, -1, -1 / 60, 1 / 60, 1, 60, 24 * 60].map((minutes) => minutes * MINUTE_MS);
+
+/**
+ * Plans a run. Every kind of action that is possible comes once, in a random order, before they are drawn by weight;
+ * daemons come and go no faster than that services get to know them.
+ *
+ * @param types the kinds that are possible
+ */
+export function planActions(
+  random: SeededRandom,
+  durationMs: number,
+  services: readonly string[],
+  types: readonly ActionType[] = ACTION_TYPES,
+): PlannedAction[] {
+  const planned: PlannedAction[] = [];
+  const first = random.shuffle(types);
+  const tickets = TICKETS.filter((type) => types.includes(type));
+  let daemonUpAtMs = 0;
+  for (let atMs = 0; ; ) {
+    atMs += random.between(LEAST_PAUSE_MS, MOST_PAUSE_MS);
+    if (atMs >= durationMs) return planned;
+    const isTooSoon = (type: ActionType) => endsDaemon(type) && atMs < daemonUpAtMs;
+    const at = first.findIndex((type) => !isTooSoon(type));
+    const drawn = at === -1 ? random.pick(tickets) : first.splice(at, 1)[0]!;
+    if (isTooSoon(drawn)) continue;
+    const action = drawAction(random, drawn, services);
+    if ('downMs' in action) daemonUpAtMs = atMs + action.downMs + DAEMON_LIFE_MS;
+    planned.push({ atMs, action });
+  }
+}
+
+function endsDaemon(type: ActionType): boolean {
+  return type === 'kill-daemon' || type === 'replace-daemon';
+}
+
+function drawAction(random: SeededRandom, type: ActionType, services: readonly string[]): Action {
+  const some = () => random.shuffle(services).slice(0, random.between(1, Math.min(4, services.length)));
+  switch (type) {
+    case 'start':
+      return { type, services: some() };
+    case 'stop':
+    case 'restart':
+      return { type, services: some(), timeoutMs: random.next() < 0.2 ? 0 : null };
+    case 'kill-service':
+      return { type, service: random.pick(services), victim: random.pick(['command', 'parent', 'group']) };
+    case 'crash-thread':
+      return { type, thread: random.pick(THREADS) };
+    case 'kill-daemon':
+    case 'replace-daemon':
+      return { type, downMs: random.pick(DOWN_MS) };
+    case 'fill-disk':
+      return { type, forMs: random.between(500, 4000) };
+    case 'delete-log-folder':
+      return { type };
+    case 'delete-runtime-folder':
+      return { type, service: random.pick(services) };
+    case 'step-clock':
+      return { type, byMs: random.pick(CLOCK_STEPS_MS) };
+  }
+}
+
+/** An action in a line. */
+export function describeAction({ type, ...data }: Action): string {
+  const words = Object.entries(data).map(
+    ([name, value]) => `${name}=${Array.isArray(value) ? value.join(',') : value}`,
+  );
+  return [type, ...words].join(' ');
+}

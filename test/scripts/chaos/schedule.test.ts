@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { SeededRandom } from '../../../scripts/chaos/random.ts';
+import { ACTION_TYPES, planActions } from '../../../scripts/chaos/schedule.ts';
+
+const MINUTE_MS = 60_000;
+const SERVICES = ['a', 'b', 'c'];
+
+describe('the plan of a chaos run', () => {
+  it('is the same for the same seed, and another one for another seed', () => {
+    const plan = (seed: number) => planActions(new SeededRandom(seed), MINUTE_MS, SERVICES);
+    assert.deepEqual(plan(7), plan(7));
+    assert.notDeepEqual(plan(7), plan(8));
+  });
+
+  it('has every kind of action that is possible, and no other', () => {
+    const possible = ACTION_TYPES.filter((type) => type !== 'fill-disk');
+    for (const seed of [1, 2, 3]) {
+      const plan = planActions(new SeededRandom(seed), MINUTE_MS, SERVICES, possible);
+      assert.deepEqual(new Set(plan.map(({ action }) => action.type)), new Set(possible));
+    }
+  });
+
+  it('is in the order of time, and ends in time', () => {
+    const times = planActions(new SeededRandom(1), MINUTE_MS, SERVICES).map(({ atMs }) => atMs);
+    assert.deepEqual(
+      times,
+      times.toSorted((a, b) => a - b),
+    );
+    assert.ok(times.at(-1)! < MINUTE_MS);
+  });
+});
