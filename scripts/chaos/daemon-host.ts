@@ -33,6 +33,7 @@ export interface DaemonHostOptions {
 export class DaemonHost {
   readonly client: DaemonClient;
   #isDiskFull = false;
+  #diskFullUntilMs = Number.NEGATIVE_INFINITY;
   readonly #deaths = { usual: 0, withBacklog: 0 };
   readonly #options: DaemonHostOptions;
   #child: ChildProcess | null = null;
@@ -59,7 +60,13 @@ export class DaemonHost {
   /** From now on the disk is full, or it is not any more. */
   noteDisk(isFull: boolean): void {
     this.#isDiskFull = isFull;
+    this.#diskFullUntilMs = performance.now();
     this.#expectBacklog();
+  }
+
+  /** Whether there was a moment since then at which nothing could be written. */
+  wasDiskFull(sinceMs: number): boolean {
+    return this.#isDiskFull || this.#diskFullUntilMs >= sinceMs;
   }
 
   /** Resolves when it answers, or has failed to, which is a violation. */

@@ -55,7 +55,10 @@ function* readRecords(dirs: readonly string[], service: string, stream: StreamNa
       before = parsed!.number;
       const bytes = readFileSync(join(dir, name));
       const text = (parsed!.form === 'compressed' ? gunzipSync(bytes) : bytes).toString('latin1');
-      yield* text.split('\n').slice(0, text.endsWith('\n') ? -1 : undefined);
+      const records = text.split('\n');
+      // Behind the last newline there is nothing, unless a record was cut off.
+      if (records.at(-1) === '') records.pop();
+      yield* records;
     }
   }
 }

@@ -19,6 +19,9 @@ const RECONNECT_DELAY_MS = 100;
 /** A process that has ended is noticed within a fraction of a second; a busy host may need more. */
 const NOTICE_TIMEOUT_MS = 15_000;
 
+/** How long what could not be saved on a full disk may go unsaved: until the next change of the service. */
+const UNSAVED_MS = 15_000;
+
 /** What a monitor looks at, and what it tells. */
 export interface MonitorOptions {
   readonly paths: HomePaths;
@@ -130,11 +133,13 @@ export class Monitor {
   }
 
   #checkRestarts(last: Snapshot, now: Snapshot): void {
-    const { starts, findings } = this.#options;
+    const { starts, findings, host } = this.#options;
     for (const [name, { restarts }] of now.rows) {
       const before = last.rows.get(name)?.restarts ?? 0;
       const pids = [last.daemonPid, now.daemonPid];
-      if (restarts >= before || starts.mayHaveStarted(name, last.atMs, pids)) continue;
+      // What a full disk kept a daemon from saving dies with it.
+      const isUnsaved = last.daemonPid !== now.daemonPid && host.wasDiskFull(last.atMs - UNSAVED_MS);
+      if (restarts >= before || isUnsaved || starts.mayHaveStarted(name, last.atMs, pids)) continue;
       findings.complain(`${name} had ${before} restarts and has ${restarts}, though nobody started it`);
     }
   }

@@ -167,7 +167,9 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     const pid = document.pid ?? identity.pid;
     const { state, effects } = resume(document, this.#state, pid, this.definition.service, this.#ports.clock.now());
     this.#state = state;
-    for (const effect of effects) await this.#perform(effect);
+    // Its process and its streams are in hand: it is supervised whatever cannot be noted.
+    for (const effect of effects)
+      await this.#perform(effect).catch((error: unknown) => this.#reportFault(effect, error));
   }
 
   #snapshot(): Snapshot {
@@ -190,7 +192,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
   }
 
   async #handle(event: VmEvent): Promise<void> {
-    const { clock, random, onStep, report } = this.#ports;
+    const { clock, random, onStep } = this.#ports;
     const before = this.#state.actual;
     const now = { ms: clock.now(), dice: random() };
     const { state, effects } = transition(this.#state, event, now, this.definition.service);
@@ -200,7 +202,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
       try {
         await this.#perform(effect);
       } catch (error) {
-        report('error', `${this.name}: ${effect.type} failed: ${errorText(error)}`, { err: error });
+        this.#reportFault(effect, error);
         // Nothing is launched that no later daemon could find.
         if (effect.type === 'persist' && state.actual.status === 'Starting' && state.actual.phase === 'preparing') {
           this.#events.putFirst({ type: 'launch-failed', error: `its state cannot be saved: ${errorText(error)}` });
@@ -209,6 +211,10 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
       }
     }
     this.#announce(before);
+  }
+
+  #reportFault({ type }: Effect, error: unknown): void {
+    this.#ports.report('error', `${this.name}: ${type} failed: ${errorText(error)}`, { err: error });
   }
 
   #emitChange(): void {
@@ -224,7 +230,6 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
   }
 
   async #perform(effect: Effect): Promise<void> {
-    const { metrics } = this.#ports;
     switch (effect.type) {
       case 'persist':
         return this.#persist();
@@ -233,16 +238,11 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
         void this.#session.launch();
         return;
       case 'cancel-launch':
-        return this.#session.cancelLaunch();
       case 'signal-job':
-        return this.#session.vm?.signalJob(effect.signal);
       case 'drain':
-        void this.#session.drain();
-        return;
       case 'release':
-        return this.#session.vm?.release();
       case 'kill':
-        return this.#session.vm?.kill(effect.signal);
+        return this.#session.perform(effect);
       case 'inspect':
         void this.#session.inspect(this.#launchedAtMs ?? this.#createdAtMs);
         return;
@@ -255,10 +255,10 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
       case 'cancel-timer':
         return this.#timers.cancel(effect.timer);
       case 'watch-metrics':
-        return metrics.watch(this.name, effect.pid, (sample) => this.#onSample(sample));
+        return this.#ports.metrics.watch(this.name, effect.pid, (sample) => this.#onSample(sample));
       case 'unwatch-metrics':
         this.#metrics = NO_METRICS;
-        return metrics.unwatch(this.name);
+        return this.#ports.metrics.unwatch(this.name);
       case 'conclude':
         return this.#conclude();
       case 'go-on':

@@ -6,7 +6,7 @@ import type { StreamName } from '../protocol/logs.ts';
 import type { Adoption, VmEvent as DriverEvent, PreparedVm, ProcessIdentity, RunningVm } from '../vm/driver.ts';
 import { addressOf, type ServiceDefinition } from './document.ts';
 import type { LifecyclePorts } from './ports.ts';
-import type { VmEvent } from './state.ts';
+import type { Effect, VmEvent } from './state.ts';
 
 /** 128 random bits: nothing that a service prints is taken for it. */
 const MARKER_BYTES = 16;
@@ -25,6 +25,9 @@ const PANIC = /Kernel panic - not syncing.*/;
  * less to let go.
  */
 export const STREAMS_TIMEOUT_MS = 2000;
+
+/** Effects on the VM alone. */
+type VmEffect = Extract<Effect, { type: 'cancel-launch' | 'signal-job' | 'drain' | 'release' | 'kill' }>;
 
 /** Where a session reports to. */
 export interface SessionHandlers {
@@ -98,8 +101,24 @@ export class VmSession {
     }
   }
 
-  cancelLaunch(): void {
-    this.#cancel?.abort();
+  /** Does to the VM, if there is one, what the state machine wants done. */
+  perform(effect: VmEffect): void {
+    switch (effect.type) {
+      case 'cancel-launch':
+        this.#cancel?.abort();
+        break;
+      case 'signal-job':
+        this.#vm?.signalJob(effect.signal);
+        break;
+      case 'drain':
+        void this.#drain();
+        break;
+      case 'release':
+        this.#vm?.release();
+        break;
+      case 'kill':
+        this.#vm?.kill(effect.signal);
+    }
   }
 
   /** Goes on with a VM that an earlier daemon launched; its events come after this. */
@@ -111,7 +130,7 @@ export class VmSession {
   }
 
   /** Waits until all that the command printed is in its files; answers with the event `drained`. */
-  async drain(): Promise<void> {
+  async #drain(): Promise<void> {
     const vm = this.#vm;
     const { name } = this.#definition.service;
     const marker = randomBytes(MARKER_BYTES).toString('hex');
