@@ -6,11 +6,12 @@ import { STREAM_NAMES } from '../../src/protocol/logs.ts';
 import type { HomePaths } from '../../src/state/paths.ts';
 
 const DAEMON_LOG = /^monocore\.\d+\.log$/;
-const HOME_ENTRIES = new Set(['run', 'ended', 'log', 'cache', 'kernel']);
+const HOME_ENTRIES = new Set(['run', 'ended', 'log', 'cache', 'kernel', 'disk', 'log-limits.json']);
 
 /** Paths below the home that must not be there any more. */
 export function findStaleFiles(paths: HomePaths, services: readonly string[], asideDirs: readonly string[]): string[] {
   const ended = new Set(services.map((service) => `${service}.json`));
+  const disks = new Set(services.map((service) => `${service}.img`));
   const links = new Set(services.flatMap((service) => STREAM_NAMES.map((stream) => linkName({ service, stream }))));
   const isLog = (name: string) =>
     links.has(name) || DAEMON_LOG.test(name) || (parseFileName(name)?.form ?? 'unfinished') !== 'unfinished';
@@ -19,6 +20,7 @@ export function findStaleFiles(paths: HomePaths, services: readonly string[], as
     ...listOthers(paths.runDir, () => false),
     ...listOthers(paths.endedDir, (name) => ended.has(name)),
     ...listOthers(paths.logDir, isLog),
+    ...listOthers(paths.diskDir, (name) => disks.has(name)),
     ...listOthers(paths.cacheDir, (name) => name === 'initramfs' || name === 'accelerator.json'),
     ...listOthers(paths.initramfsDir, (name) => name.endsWith('.cpio')),
     // What was being compressed when its folder went away cannot be gone on with.

@@ -57,6 +57,9 @@ export class HomePaths {
   get logLimits(): string {
     return join(this.home, 'log-limits.json');
   }
+  get diskDir(): string {
+    return join(this.home, 'disk');
+  }
   get kernelDir(): string {
     return join(this.home, 'kernel');
   }
@@ -82,7 +85,7 @@ export class HomePaths {
   }
   /** What a guest writes, kept from one run to the next. */
   disk(service: string): string {
-    return join(this.home, 'disk', `${service}.img`);
+    return join(this.diskDir, `${service}.img`);
   }
   /** The runtime folder of one VM. */
   vm(service: string): VmPaths {
