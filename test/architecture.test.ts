@@ -31,7 +31,7 @@ interface ImportRule {
   readonly wrong: SourceFile;
 }
 
-const LEAF = /^src\/(errors|clock|units|terminal-text)\.ts$/;
+const LEAF = /^src\/(errors|clock|units|control-characters)\.ts$/;
 const PROTOCOL = /^src\/protocol\//;
 const PATHS = /^src\/state\/paths\.ts$/;
 /** What a command may know besides the daemon's HTTP interface. */

@@ -1,5 +1,6 @@
 /** The keys of `healthcheck` in a service; see `schema.ts` for how they are written down. */
 import * as v from 'valibot';
+import { compilePattern } from '../protocol/logs.ts';
 import type { HealthCheck, Probe } from '../protocol/supervision.ts';
 import { formatDuration } from '../units.ts';
 import * as field from './fields.ts';
@@ -58,7 +59,7 @@ const LinePattern = v.pipe(
 /** Why `text` is no pattern, in the engine's words without the pattern itself; null when it is one. */
 function findPatternFault(text: string): string | null {
   try {
-    new RegExp(text, 'u');
+    compilePattern({ source: text, ignoreCase: false });
     return null;
   } catch (error) {
     return (error as SyntaxError).message.replace(/^.*: /s, '');

@@ -3,19 +3,14 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Orchestrator } from '../../src/lifecycle/orchestrator.ts';
 import type { CommandReply } from '../../src/protocol/control.ts';
-import type { Condition, HealthCheck, Service } from '../../src/protocol/service.ts';
+import type { Condition, Service } from '../../src/protocol/service.ts';
 import type { StateDocument } from '../../src/protocol/state-document.ts';
 import { DEFAULT_RESTART_SETTINGS, type RestartWhen } from '../../src/protocol/supervision.ts';
 import { FakePorts, settle } from '../helpers/fake-ports.ts';
+import { healthCheck } from '../helpers/health-check.ts';
 import { configOf, scriptService } from '../helpers/services.ts';
 
-const CHECK: HealthCheck = {
-  probe: { type: 'tcp', port: 5432 },
-  interval_ms: 1000,
-  timeout_ms: 1000,
-  retries: 1,
-  start_period_ms: 5000,
-};
+const CHECK = healthCheck({ probe: { type: 'tcp', port: 5432 }, interval_ms: 1000, start_period_ms: 5000 });
 
 /** `web` needs `api` to have started, `api` needs `db` in that condition. */
 function stack(condition: Condition, db: Partial<Service> = {}) {

@@ -3,14 +3,9 @@ import test from 'node:test';
 import { diagnose, STARTING_INTERVAL_MS, UNPROBED } from '../../src/lifecycle/health.ts';
 import type { Health } from '../../src/lifecycle/state.ts';
 import type { HealthCheck } from '../../src/protocol/service.ts';
+import { healthCheck } from '../helpers/health-check.ts';
 
-const CHECK: HealthCheck = {
-  probe: { type: 'tcp', port: 80 },
-  interval_ms: 10_000,
-  timeout_ms: 1000,
-  retries: 3,
-  start_period_ms: 30_000,
-};
+const CHECK = healthCheck({ retries: 3, start_period_ms: 30_000 });
 const OK = { ok: true, detail: 'connected' };
 const BAD = { ok: false, detail: 'connection refused' };
 

@@ -12,6 +12,7 @@ import {
 } from '../../src/lifecycle/restart.ts';
 import { type EndedState, NO_RESTARTS, type RestartHistory, type Rules } from '../../src/lifecycle/state.ts';
 import { RestartWhenSchema } from '../../src/protocol/supervision.ts';
+import { healthCheck } from '../helpers/health-check.ts';
 import { scriptService } from '../helpers/services.ts';
 import { failed, serviceState, stopped } from '../helpers/states.ts';
 
@@ -84,10 +85,7 @@ test('a run that was long enough begins the row anew, but not the total', () => 
   const fresh = { type: 'restart', delayMs: 1000, restarts: { total: 9, inRow: 1, lastReason: 'exit code 0' } };
   assert.deepEqual(ranFor(60_000), fresh);
   assert.equal(ranFor(59_999).type, 'give-up');
-  const healthcheck = {
-    probe: { type: 'tcp', port: 80 },
-    ...{ interval_ms: 1, timeout_ms: 1, retries: 1, start_period_ms: 0 },
-  } as const;
+  const healthcheck = healthCheck({ interval_ms: 1, timeout_ms: 1 });
   assert.equal(ranFor(60_000, { healthcheck }).type, 'give-up', 'it never was healthy');
   assert.deepEqual(ranFor(60_000, { healthcheck }, true), fresh);
 });

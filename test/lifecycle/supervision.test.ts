@@ -6,15 +6,10 @@ import { Supervisor } from '../../src/lifecycle/supervisor.ts';
 import { type HealthCheck, NO_METRICS, type Service } from '../../src/protocol/service.ts';
 import { DEFAULT_RESTART_SETTINGS } from '../../src/protocol/supervision.ts';
 import { FakePorts, settle } from '../helpers/fake-ports.ts';
+import { healthCheck } from '../helpers/health-check.ts';
 import { scriptService } from '../helpers/services.ts';
 
-const CHECK: HealthCheck = {
-  probe: { type: 'tcp', port: 80 },
-  interval_ms: 10_000,
-  timeout_ms: 1000,
-  retries: 2,
-  start_period_ms: 0,
-};
+const CHECK = healthCheck({ retries: 2 });
 const OK = { ok: true, detail: 'connected' };
 const BAD = { ok: false, detail: 'connection refused' };
 const ALWAYS = { restart: { ...DEFAULT_RESTART_SETTINGS, when: 'always' } } as const;

@@ -8,17 +8,12 @@ import fc from 'fast-check';
 import { Supervisor } from '../../src/lifecycle/supervisor.ts';
 import { NO_METRICS, type Service } from '../../src/protocol/service.ts';
 import { FakePorts, type FakeVm, settle } from '../helpers/fake-ports.ts';
+import { healthCheck } from '../helpers/health-check.ts';
 import { scriptService } from '../helpers/services.ts';
 
 const SERVICE: Service = scriptService('web', 'true', {
   on_unhealthy: 'restart',
-  healthcheck: {
-    probe: { type: 'tcp', port: 80 },
-    interval_ms: 1000,
-    timeout_ms: 1000,
-    retries: 2,
-    start_period_ms: 0,
-  },
+  healthcheck: healthCheck({ interval_ms: 1000, retries: 2 }),
   restart: { when: 'on-failure', max_restarts: 4, reset_ms: 60_000, max_memory_bytes: 1000 },
 });
 

@@ -11,6 +11,7 @@ import {
   type VmEvent,
 } from '../../src/lifecycle/state.ts';
 import { transition } from '../../src/lifecycle/transition.ts';
+import { healthCheck } from '../helpers/health-check.ts';
 import { scriptService } from '../helpers/services.ts';
 
 const EXIT = { code: 0, signal: null };
@@ -18,13 +19,7 @@ const EXIT = { code: 0, signal: null };
 /** Restarted whenever it ends, five times in a row; restarted for its health and its memory, too. */
 const RULES: Rules = scriptService('web', 'true', {
   on_unhealthy: 'restart',
-  healthcheck: {
-    probe: { type: 'tcp', port: 80 },
-    interval_ms: 1000,
-    timeout_ms: 1000,
-    retries: 2,
-    start_period_ms: 0,
-  },
+  healthcheck: healthCheck({ interval_ms: 1000, retries: 2 }),
   restart: { when: 'always', max_restarts: 5, reset_ms: 60_000, max_memory_bytes: 1000 },
 });
 

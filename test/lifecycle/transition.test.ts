@@ -3,6 +3,7 @@ import test from 'node:test';
 import type { Effect, Rules, ServiceState, StopPhase, Stopping, VmEvent, VmState } from '../../src/lifecycle/state.ts';
 import { NO_RESTARTS } from '../../src/lifecycle/state.ts';
 import { transition } from '../../src/lifecycle/transition.ts';
+import { healthCheck } from '../helpers/health-check.ts';
 import { scriptService } from '../helpers/services.ts';
 import { failed, serviceState, started, stopped, stopping } from '../helpers/states.ts';
 
@@ -106,13 +107,7 @@ const PHASES: readonly StopPhase[] = [
 const RULES: Rules = scriptService('web', 'true', {
   stop_timeout_ms: 5000,
   on_unhealthy: 'restart',
-  healthcheck: {
-    probe: { type: 'tcp', port: 80 },
-    interval_ms: 10_000,
-    timeout_ms: 1000,
-    retries: 1,
-    start_period_ms: 0,
-  },
+  healthcheck: healthCheck(),
   restart: { when: 'no', max_restarts: null, reset_ms: 60_000, max_memory_bytes: 1000 },
 });
 

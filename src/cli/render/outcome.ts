@@ -1,6 +1,7 @@
 /** What became of each service in a command. */
+
+import { maskControls } from '../../control-characters.ts';
 import type { ServiceOutcome } from '../../protocol/control.ts';
-import { maskControls } from '../../terminal-text.ts';
 import type { Colors } from '../terminal.ts';
 import { progressText } from './status-text.ts';
 

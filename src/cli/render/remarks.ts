@@ -1,6 +1,7 @@
 /** What is to be said of a service beyond its row. */
+
+import { maskControls } from '../../control-characters.ts';
 import type { ServiceStatus } from '../../protocol/service.ts';
-import { maskControls } from '../../terminal-text.ts';
 import { formatDuration } from '../../units.ts';
 
 /** Of what its VM said last; `--json` has all that is known. */

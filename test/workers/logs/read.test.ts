@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { MessageChannel } from 'node:worker_threads';
 import { gzipSync } from 'node:zlib';
-import { type LogReadEvent, READ_WINDOW, type StreamName } from '../../../src/protocol/logs.ts';
+import { EVERY_RECORD, type LogReadEvent, READ_WINDOW, type StreamName } from '../../../src/protocol/logs.ts';
 import { searchTail } from '../../../workers/log-files/tail-search.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { openFilesBelow } from '../../helpers/open-files.ts';
@@ -252,22 +252,27 @@ test('a follower that came before a cut-off record was mended gets it once', asy
   assert.deepEqual(linesOf(reader.text), ['whole', 'cut', 'next']);
 });
 
-test('when logs are removed and the numbers begin anew, a follower gets what is new, once', async (t) => {
-  const logs = await startLogs(t);
-  const reader = await read(t, logs.api, { follow: true });
-  const first = await logs.open('web', 'stdout');
-  await first.write('old\n');
-  await reader.until(({ text }) => text.includes('old'));
-  await first.end();
-  await logs.log.next('stream-ended');
-  await logs.api.removeLogs('web');
-  const second = await logs.open('web', 'stdout');
-  // Longer than what was there, so that places in the old file would be places in the new one.
-  const lines = ['new one', 'new two', 'new three'];
-  await second.write(`${lines.join('\n')}\n`);
-  await reader.until(({ text }) => text.includes('new three'));
-  assert.deepEqual(linesOf(reader.text), ['old', ...lines]);
-});
+for (const [who, filter] of [
+  ['a follower', EVERY_RECORD],
+  ['a search that follows', { ...EVERY_RECORD, grep: { source: '.', ignoreCase: false } }],
+] as const) {
+  test(`when logs are removed and the numbers begin anew, ${who} gets what is new, once`, async (t) => {
+    const logs = await startLogs(t);
+    const reader = await read(t, logs.api, { follow: true, filter });
+    const first = await logs.open('web', 'stdout');
+    await first.write('old\n');
+    await reader.until(({ text }) => text.includes('old'));
+    await first.end();
+    await logs.log.next('stream-ended');
+    await logs.api.removeLogs('web');
+    const second = await logs.open('web', 'stdout');
+    // Longer than what was there, so that places in the old file would be places in the new one.
+    const lines = ['new one', 'new two', 'new three'];
+    await second.write(`${lines.join('\n')}\n`);
+    await reader.until(({ text }) => text.includes('new three'));
+    assert.deepEqual(linesOf(reader.text), ['old', ...lines]);
+  });
+}
 
 test('when the folder is deleted from outside, a follower gets what is written after that', async (t) => {
   const logs = await startLogs(t);

@@ -358,23 +358,6 @@ test('following ends when until has passed, with all that was written by then', 
   assert.deepEqual(linesOf(await late.ended()), ['line one', 'line two']);
 });
 
-test('when logs are removed, a search that follows gets what is new, once', async (t) => {
-  const logs = await startLogs(t);
-  const reader = await read(t, logs.api, { follow: true, filter: filter(null, null, '.') });
-  const first = await logs.open('web', 'stdout');
-  await first.write('old\n');
-  await reader.until(({ text }) => text.includes('old'));
-  await first.end();
-  await logs.log.next('stream-ended');
-  await logs.api.removeLogs('web');
-  const second = await logs.open('web', 'stdout');
-  // Longer than what was there, so that places in the old file would be places in the new one.
-  const lines = ['new one', 'new two', 'new three'];
-  await second.write(`${lines.join('\n')}\n`);
-  await reader.until(({ text }) => text.includes('new three'));
-  assert.deepEqual(linesOf(reader.text), ['old', ...lines]);
-});
-
 test('logs that are removed under a slow search are forgotten, and the new ones come whole', async (t) => {
   const logs = await startLogs(t);
   const first = await logs.open('web', 'stdout');

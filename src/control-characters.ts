@@ -1,4 +1,4 @@
-/** Text of others on a terminal. */
+/** Control characters in text of others. */
 
 /**
  * The text with `�` for every control character but tab: what a guest or a file says must not drive the
