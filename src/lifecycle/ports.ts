@@ -26,10 +26,11 @@ export interface LogSink {
     handlers: CaptureHandlers,
     settings: LogSettings,
   ): Promise<void>;
-  /** Begins to look for the marker in stdout and stderr, then calls `send`; resolves when both have brought it. */
-  awaitMarker(service: string, marker: string, send: () => void): Promise<void>;
-  /** Resolves when the streams of the service are read, which they are not while the log worker is being restarted. */
-  awaitReader(service: string): Promise<void>;
+  /**
+   * Begins to look for the marker in stdout and stderr, then calls `send`; resolves when both have brought it. Null stands
+   * for the end of what is in their FIFOs now.
+   */
+  awaitMarker(service: string, marker: string | null, send: () => void): Promise<void>;
   /**
    * Calls `onSeen` once, when a line of stdout or stderr since then matches the regular expression.
    *

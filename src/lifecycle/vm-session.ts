@@ -135,9 +135,9 @@ export class VmSession {
     const { name } = this.#definition.service;
     const marker = randomBytes(MARKER_BYTES).toString('hex');
     try {
+      // What a plain process printed is in its pipes already, and is lost with it where a daemon that dies has not read it.
       if (vm?.drains) await this.#ports.logs.awaitMarker(name, marker, () => vm.drain(marker));
-      // What is in its pipes is lost with its process unless somebody has them open.
-      else await this.#ports.logs.awaitReader(name);
+      else await this.#ports.logs.awaitMarker(name, null, () => {});
     } catch (error) {
       // Without the log worker nobody knows what has arrived; the stop timer decides.
       this.#ports.report('warn', `${name}: the end of its output was not seen: ${errorText(error)}`);

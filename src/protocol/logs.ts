@@ -20,7 +20,7 @@ export interface StreamSource {
   /** It was captured before, by a worker that died: what was cut off in its file goes on with its next bytes. */
   readonly continues?: boolean;
   /** Looked for from the first byte on, as by {@link LogsApi.expectMarker}: it may be in the FIFO already. */
-  readonly marker?: string;
+  readonly marker?: string | null;
 }
 
 /** How the capture of a stream ended. */
@@ -150,9 +150,10 @@ export interface LogsApi {
   openStream(source: StreamSource): Promise<void>;
   /**
    * Looks for `marker` in the stream from now on; it ends what the service printed and is not written to the log.
-   * Must be called before the guest is told the marker. Answers with a `marker-seen` event. Main only.
+   * Must be called before the guest is told the marker. Null stands for the end of what is in the FIFO now, where
+   * everything that was printed is in it. Answers with a `marker-seen` event. Main only.
    */
-  expectMarker(service: string, stream: StreamName, marker: string): Promise<void>;
+  expectMarker(service: string, stream: StreamName, marker: string | null): Promise<void>;
   /**
    * Ends a stream that does not end by itself, because a process that outlived its VM holds it: what its FIFO holds now
    * is read, then it is as at end of file. One that is not open is ignored. Main only.

@@ -4,7 +4,7 @@ import type { LogSettings } from '../protocol/log-settings.ts';
 import type { StreamName } from '../protocol/logs.ts';
 
 interface Marker {
-  readonly marker: string;
+  readonly marker: string | null;
   readonly awaited: Set<StreamName>;
   readonly onSeen: () => void;
 }
@@ -30,15 +30,15 @@ export class LogCapture<Worker> {
   }
 
   /** Resolves when each of `streams` has brought `marker`, or has ended. */
-  awaitMarker(marker: string, streams: readonly StreamName[]): Promise<void> {
+  awaitMarker(marker: string | null, streams: readonly StreamName[]): Promise<void> {
     return new Promise((onSeen) => {
       this.#marker = { marker, awaited: new Set(streams), onSeen };
     });
   }
 
-  /** The marker that a stream has not brought yet. */
-  markerOf(stream: StreamName): string | null {
-    return this.#marker?.awaited.has(stream) ? this.#marker.marker : null;
+  /** The marker that a stream has not brought yet, if there is one. */
+  markerOf(stream: StreamName): { readonly marker?: string | null } {
+    return this.#marker?.awaited.has(stream) ? { marker: this.#marker.marker } : {};
   }
 
   markSeen(stream: StreamName): void {

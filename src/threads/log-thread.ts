@@ -107,7 +107,7 @@ export class LogThread implements LogSink {
     this.#keeper?.requestPass();
   }
 
-  async awaitMarker(service: string, marker: string, send: () => void): Promise<void> {
+  async awaitMarker(service: string, marker: string | null, send: () => void): Promise<void> {
     const capture = this.#captures.get(service);
     const awaited = (['stdout', 'stderr'] as const).filter((stream) => capture?.open.has(stream));
     if (!capture || awaited.length === 0) return;
@@ -123,10 +123,6 @@ export class LogThread implements LogSink {
     }
     send();
     await seen;
-  }
-
-  async awaitReader(service: string): Promise<void> {
-    await this.#captures.get(service)?.worker.thread.ready();
   }
 
   closeStreams(service: string): void {
@@ -274,8 +270,7 @@ export class LogThread implements LogSink {
         const fd = this.#reopen(service, stream, capture);
         if (fd === null) continue;
         try {
-          const marker = capture.markerOf(stream);
-          const awaited = marker === null ? {} : { marker };
+          const awaited = capture.markerOf(stream);
           await api.openStream({ service, stream, fd, settings, continues: true, ...awaited });
           if (capture.isClosing) await api.closeStream(service, stream);
         } catch (error) {

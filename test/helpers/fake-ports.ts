@@ -138,7 +138,6 @@ export class FakePorts implements OrchestratorPorts {
       send();
       await this.onMarker(service);
     },
-    awaitReader: async () => {},
     watchForLine: (service, _pattern, _sinceMs, onSeen) => {
       this.#note(service, 'watchForLine');
       this.lines.set(service, onSeen);

@@ -66,7 +66,7 @@ export function createLogs(options: LogsOptions): LogsApi {
   const startCapture = (source: StreamSource): void => {
     const key = streamKey(source);
     checkSource(source);
-    const marker = source.marker === undefined ? null : markerBytes(source.marker);
+    const marker = source.marker == null ? source.marker : markerBytes(source.marker);
     if (isClosed) throw new MonocoreError('Internal', `${key} cannot be opened: the log worker is closed`);
     if (captures.has(key)) throw new MonocoreError('Internal', `${key} is open already`);
     const capture: Capture = new Capture({
@@ -86,7 +86,7 @@ export function createLogs(options: LogsOptions): LogsApi {
       },
     });
     captures.set(key, capture);
-    if (marker) capture.expectMarker(marker);
+    if (marker !== undefined) capture.expectMarker(marker);
   };
 
   const read = async (query: LogQuery, port: MessagePort): Promise<void> => {
@@ -126,8 +126,8 @@ export function createLogs(options: LogsOptions): LogsApi {
       }
     },
 
-    async expectMarker(service: string, stream: StreamName, marker: string): Promise<void> {
-      const bytes = markerBytes(marker);
+    async expectMarker(service: string, stream: StreamName, marker: string | null): Promise<void> {
+      const bytes = marker === null ? null : markerBytes(marker);
       const capture = captures.get(streamKey({ service, stream }));
       if (capture) capture.expectMarker(bytes);
       else post({ type: 'marker-seen', service, stream });

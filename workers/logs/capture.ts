@@ -50,6 +50,8 @@ export class Capture {
   #isPaused = false;
   /** How much may still be read; null for as much as comes. */
   #restBytes: number | null = null;
+  /** How much of what was in the FIFO may still be there; null where nobody asked. */
+  #leftBytes: number | null = null;
   #ended: Promise<void> | null = null;
 
   /** Throws the system's error when the fd is no pipe; it stays open then. */
@@ -104,10 +106,13 @@ export class Capture {
     return this.#file.settled;
   }
 
-  /** Looks for `marker` from the next byte on; see `markerBytes`. */
-  expectMarker(marker: Buffer): void {
+  /** Looks for `marker` from the next byte on, see `markerBytes`; null stands for the end of what is in the FIFO now. */
+  expectMarker(marker: Buffer | null): void {
     this.#release();
     this.#marker = marker;
+    if (marker) return;
+    this.#leftBytes = MAX_PIPE_BYTES;
+    this.#catchUp();
   }
 
   /**
@@ -145,8 +150,24 @@ export class Capture {
 
   #resume(): void {
     this.#isPaused = false;
+    this.#catchUp();
     if (this.#restBytes === null) this.#socket.resume();
     else this.#readRest();
+  }
+
+  /** Reads what is there, ahead of the socket, and tells when it is in the file. */
+  #catchUp(): void {
+    while (this.#leftBytes !== null && !this.#isPaused && !this.#socket.destroyed) {
+      const length = this.#leftBytes === 0 ? null : readNow(this.#options.source.fd, this.#options.memory.input);
+      if (length) {
+        this.#leftBytes = Math.max(0, this.#leftBytes - length);
+        this.#take(length);
+        continue;
+      }
+      // At the end of file the socket ends the stream, which says the same.
+      this.#leftBytes = null;
+      this.#sink.afterWrites(() => this.#options.post({ type: 'marker-seen', ...this.id }));
+    }
   }
 
   /** Reads on by itself: the socket does not tell when the FIFO is empty. */

@@ -1,0 +1,52 @@
+/** The end of what is in a FIFO now, for a stream whose writer has ended and is to be let go. */
+import assert from 'node:assert/strict';
+import { closeSync, constants, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'node:test';
+import { makeTempDir } from '../../helpers/temp.ts';
+import { contentOf, linesOf, ManualClock, startLogs, type TestLogs } from './harness.ts';
+
+const stdoutLines = ({ dir }: TestLogs) => linesOf(contentOf(dir, 'web', 'stdout'));
+const numbered = (count: number) => Array.from({ length: count }, (_, index) => `line ${index}`);
+
+test('it is told when all of that is in the file, and the stream goes on', async (t) => {
+  const logs = await startLogs(t);
+  const source = await logs.open('web', 'stdout');
+  const lines = numbered(5000);
+  // In the pipe at once, all of it: the worker, which is in this thread, cannot read before the next turn.
+  const fd = openSync(source.path, constants.O_RDWR);
+  writeSync(fd, `${lines.join('\n')}\n`);
+  await logs.api.expectMarker('web', 'stdout', null);
+  await logs.log.next('marker-seen');
+  assert.deepEqual(stdoutLines(logs), lines);
+  writeSync(fd, 'more\n');
+  closeSync(fd);
+  await source.end();
+  const { lines: count } = await logs.log.next('stream-ended');
+  assert.equal(count, lines.length + 1);
+  assert.deepEqual(logs.log.types(), ['marker-seen', 'stream-ended']);
+});
+
+test('while nothing can be written it is not told', async (t) => {
+  const clock = new ManualClock();
+  const parent = await makeTempDir(t);
+  writeFileSync(join(parent, 'log'), 'a file where the folder should be');
+  const logs = await startLogs(t, { dir: join(parent, 'log'), clock });
+  const source = await logs.open('web', 'stdout');
+  const lines = numbered(5000);
+  const fd = openSync(source.path, constants.O_RDWR);
+  t.after(() => closeSync(fd));
+  writeSync(fd, `${lines.join('\n')}\n`);
+  await logs.api.expectMarker('web', 'stdout', null);
+  assert.deepEqual(logs.log.types(), ['stalled']);
+  rmSync(logs.dir);
+  clock.advance(250);
+  await logs.log.next('marker-seen');
+  assert.deepEqual(stdoutLines(logs), lines);
+});
+
+test('a stream that is not open has nothing left', async (t) => {
+  const logs = await startLogs(t);
+  await logs.api.expectMarker('web', 'stderr', null);
+  assert.deepEqual(logs.log.types(), ['marker-seen']);
+});
