@@ -61,7 +61,7 @@ export class Runtime implements OrchestratorPorts {
     this.report = report;
     this.onStep = onStep;
     this.#unlock = unlock;
-    this.store = new FileStateStore(paths);
+    this.store = new FileStateStore(paths, this.clock);
     const runJob = <J extends Job>(job: J) => this.jobs.run(job);
     this.#keeper = new LogKeeper({ logDir: paths.logDir, clock: this.clock, runJob, report });
     this.logs = new LogThread(paths.logDir, report, {

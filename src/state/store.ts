@@ -3,10 +3,14 @@ import { readdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import * as v from 'valibot';
 import writeFileAtomic from 'write-file-atomic';
+import { type Clock, systemClock } from '../clock.ts';
 import { errorCode, MonocoreError } from '../errors.ts';
 import { type StateDocument, StateDocumentSchema } from '../protocol/state-document.ts';
 import { makeFolder } from './folder.ts';
 import type { HomePaths } from './paths.ts';
+
+/** After this long a write that failed is tried again, while no later one has taken its place. */
+const RETRY_MS = 1000;
 
 /** State files hold the service's variables, which may be secret. */
 const MODE = 0o600;
@@ -30,12 +34,19 @@ export class FileStateStore {
   /** Per service: the last write, after which the next one goes; and what is to be written when it is done. */
   readonly #writes = new Map<string, Promise<void>>();
   readonly #waiting = new Map<string, { document: StateDocument }>();
+  /** Per service: what failed and is to be tried again, with what calls that off. */
+  readonly #retries = new Map<string, { readonly write: () => Promise<void>; readonly cancel: () => void }>();
+  readonly #clock: Clock;
 
-  constructor(paths: HomePaths) {
+  constructor(paths: HomePaths, clock: Clock = systemClock) {
     this.#paths = paths;
+    this.#clock = clock;
   }
 
-  /** Resolves when the document is on disk, behind all that was asked for before. */
+  /**
+   * Resolves when the document is on disk, behind all that was asked for before. One that cannot be written is tried
+   * again, for as long as no later write of the service comes: a full disk must not leave an old state behind.
+   */
   save(document: StateDocument): Promise<void> {
     const { name } = document.service;
     this.#waiting.delete(name);
@@ -52,13 +63,17 @@ export class FileStateStore {
     }
     const latest = { document };
     this.#waiting.set(name, latest);
-    this.#enqueue(name, async () => {
-      // Replaced by a later save, behind which another one may wait by now.
-      if (this.#waiting.get(name) !== latest) return;
-      this.#waiting.delete(name);
-      // Metrics may be lost in a crash of the host, so nobody waits for the disk.
-      await saveState(this.#paths.stateFile(name), latest.document, false);
-    }).catch(() => {
+    this.#enqueue(
+      name,
+      async () => {
+        // Replaced by a later save, behind which another one may wait by now.
+        if (this.#waiting.get(name) !== latest) return;
+        this.#waiting.delete(name);
+        // Metrics may be lost in a crash of the host, so nobody waits for the disk.
+        await saveState(this.#paths.stateFile(name), latest.document, false);
+      },
+      false,
+    ).catch(() => {
       // The next sample is written in two seconds; a disk that stays full shows in the writes that matter.
     });
   }
@@ -96,20 +111,36 @@ export class FileStateStore {
     return { left: await load(this.#paths.runDir), ended: await load(this.#paths.endedDir), broken };
   }
 
-  /** Resolves when nothing waits to be written. */
+  /** Resolves when nothing waits to be written; what failed before is tried once more. */
   async flush(): Promise<void> {
+    for (const [name, { write, cancel }] of this.#retries) {
+      cancel();
+      this.#retries.delete(name);
+      this.#enqueue(name, write, false).catch(() => {});
+    }
     await Promise.allSettled(this.#writes.values());
   }
 
-  #enqueue(name: string, write: () => Promise<void>): Promise<void> {
+  #enqueue(name: string, write: () => Promise<void>, isRetried = true): Promise<void> {
+    this.#retries.get(name)?.cancel();
+    this.#retries.delete(name);
     const before = this.#writes.get(name) ?? Promise.resolve();
     const written = before.then(write, write);
-    const settled = written.catch(() => {});
+    const settled = written.catch(() => {
+      if (isRetried && this.#writes.get(name) === settled) this.#retryLater(name, write);
+    });
     this.#writes.set(name, settled);
     void settled.then(() => {
       if (this.#writes.get(name) === settled) this.#writes.delete(name);
     });
     return written;
+  }
+
+  #retryLater(name: string, write: () => Promise<void>): void {
+    const cancel = this.#clock.after(RETRY_MS, () => {
+      this.#enqueue(name, write).catch(() => {});
+    });
+    this.#retries.set(name, { write, cancel });
   }
 }
 

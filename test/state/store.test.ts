@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { HomePaths } from '../../src/state/paths.ts';
 import { FileStateStore, loadState, makeHome } from '../../src/state/store.ts';
+import { eventually } from '../helpers/eventually.ts';
+import { ManualClock } from '../helpers/manual-clock.ts';
 import { mountSmallDisk } from '../helpers/small-disk.ts';
 import { stateDocument } from '../helpers/state-documents.ts';
 import { stopped } from '../helpers/states.ts';
@@ -160,4 +162,40 @@ test('a home that exists is taken as it is', async (t) => {
   await makeHome(paths);
   assert.equal(readFileSync(paths.stateFile('web'), 'utf8'), 'content');
   assert.deepEqual(readdirSync(paths.runDir), ['web.json']);
+});
+
+test('a write that failed is tried again until it succeeds, unless a later one takes its place', async (t) => {
+  const { paths } = await openStore(t);
+  const clock = new ManualClock();
+  const store = new FileStateStore(paths, clock);
+  // A folder where the file should be: it cannot be renamed over.
+  mkdirSync(paths.endedFile('web'));
+  await assert.rejects(store.conclude(stateDocument('web', 1, stopped())));
+  clock.advance(1000);
+  await eventually('the next failure', () => clock.timers === 1);
+  rmdirSync(paths.endedFile('web'));
+  clock.advance(1000);
+  await eventually('the file', () => existsSync(paths.endedFile('web')));
+  await store.flush();
+  assert.equal(clock.timers, 0);
+
+  mkdirSync(paths.stateFile('web'));
+  await assert.rejects(store.save(stateDocument('web', 2)));
+  assert.equal(clock.timers, 1);
+  rmdirSync(paths.stateFile('web'));
+  await store.save(stateDocument('web', 3));
+  assert.equal(clock.timers, 0, 'an old state is not written over a new one');
+  assert.equal(pidIn(paths.stateFile('web')), 3);
+});
+
+test('what could not be written is tried once more at the end', async (t) => {
+  const { paths } = await openStore(t);
+  const clock = new ManualClock();
+  const store = new FileStateStore(paths, clock);
+  mkdirSync(paths.stateFile('web'));
+  await assert.rejects(store.save(stateDocument('web', 1)));
+  rmdirSync(paths.stateFile('web'));
+  await store.flush();
+  assert.equal(pidIn(paths.stateFile('web')), 1);
+  assert.equal(clock.timers, 0);
 });
