@@ -32,13 +32,35 @@ export interface ExitRecord {
   readonly oomKilled: boolean;
 }
 
-function readStart(path: string): string {
-  const fd = openSync(path, 'r');
-  try {
+const EMPTY: ExitRecord = Object.freeze({ commandPid: null, exit: null, oomKilled: false });
+
+/**
+ * A record that is read more than once. From its first read on it is held open: a folder that somebody deletes takes the
+ * path away, but not what is still written to the record.
+ */
+export class ExitRecordFile {
+  readonly #path: string;
+  #fd: number | null = null;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** As {@link readExitRecord}. */
+  read(): ExitRecord {
+    try {
+      this.#fd ??= openSync(this.#path, 'r');
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return EMPTY;
+      throw error;
+    }
     const bytes = Buffer.alloc(MAX_RECORD_BYTES);
-    return bytes.toString('latin1', 0, readSync(fd, bytes));
-  } finally {
-    closeSync(fd);
+    return parseRecord(bytes.toString('latin1', 0, readSync(this.#fd, bytes, 0, bytes.length, 0)));
+  }
+
+  close(): void {
+    if (this.#fd !== null) closeSync(this.#fd);
+    this.#fd = null;
   }
 }
 
@@ -47,13 +69,15 @@ function readStart(path: string): string {
  * count. A record that does not exist is an empty one.
  */
 export function readExitRecord(path: string): ExitRecord {
-  let text: string;
+  const file = new ExitRecordFile(path);
   try {
-    text = readStart(path);
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return { commandPid: null, exit: null, oomKilled: false };
-    throw error;
+    return file.read();
+  } finally {
+    file.close();
   }
+}
+
+function parseRecord(text: string): ExitRecord {
   const started = /^started (\d{1,10})\n/m.exec(text);
   const exit = /^exit (\d{1,3})( oom)?\n/m.exec(text);
   return {

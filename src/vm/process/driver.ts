@@ -21,7 +21,7 @@ import type {
   VmProbe,
 } from '../driver.ts';
 import { findExecutable } from '../executables.ts';
-import { readExitRecord } from '../exit-record.ts';
+import { ExitRecordFile, readExitRecord } from '../exit-record.ts';
 import { closeAll, openChildEnd, openReadEnd } from '../fifos.ts';
 import { type HostProcess, ownProcess } from '../host-process.ts';
 import { ServiceLimits } from '../limits/service-limits.ts';
@@ -137,6 +137,7 @@ class SupervisedProcess implements RunningVm {
   readonly #paths: VmPaths;
   readonly #probes: ProcessProbes;
   readonly #onEvent: (event: VmEvent) => void;
+  readonly #record: ExitRecordFile;
   readonly #stopWatching: () => void;
   #started = false;
   #exited = false;
@@ -146,10 +147,15 @@ class SupervisedProcess implements RunningVm {
     this.#paths = paths;
     this.#probes = probes;
     this.#onEvent = onEvent;
-    this.#stopWatching = watchRecord(paths, () => this.#readRecord());
-    host.onExit((exit) => this.#onProcessExit(exit));
+    this.#record = new ExitRecordFile(paths.exitRecord);
+    const stopWatching = watchRecord(paths, () => this.#readRecord());
     // The record may have been written before it was watched; events must come after the launch, so not at once.
-    setImmediate(() => this.#readRecord());
+    const first = setImmediate(() => this.#readRecord());
+    this.#stopWatching = () => {
+      stopWatching();
+      clearImmediate(first);
+    };
+    host.onExit((exit) => this.#onProcessExit(exit));
   }
 
   signalJob(signal: NodeJS.Signals): void {
@@ -175,7 +181,7 @@ class SupervisedProcess implements RunningVm {
   }
 
   #readRecord(): void {
-    const { commandPid, exit } = readExitRecord(this.#paths.exitRecord);
+    const { commandPid, exit } = this.#record.read();
     if (commandPid !== null && !this.#started) {
       this.#started = true;
       this.#onEvent({ type: 'job-started', pid: commandPid });
@@ -190,6 +196,7 @@ class SupervisedProcess implements RunningVm {
     this.#stopWatching();
     this.#probes.end();
     this.#readRecord();
+    this.#record.close();
     killGroup(this.identity);
     this.#onEvent({ type: 'process-ended', exit });
   }

@@ -1,5 +1,5 @@
 /** Notices that a shim wrote to its exit record. */
-import { type FSWatcher, watch } from 'node:fs';
+import { existsSync, type FSWatcher, watch } from 'node:fs';
 import { basename } from 'node:path';
 import type { VmPaths } from '../../state/paths.ts';
 
@@ -28,6 +28,8 @@ export function watchRecord(paths: VmPaths, onChange: () => void): () => void {
   try {
     watcher = watch(paths.dir, (_change, file) => {
       if (file === basename(paths.exitRecord)) look();
+      // A folder that was deleted is watched in vain; who has the record open can go on reading it.
+      else if (!existsSync(paths.dir)) poll();
     });
     watcher.once('error', poll);
   } catch {

@@ -158,6 +158,19 @@ test('a command whose shim died while no daemon ran does not live on', async (t)
   await eventually('the command to end', () => hasEnded(command));
 });
 
+test('a command whose runtime folder is deleted while it runs is noticed when it ends, with its exit code', async (t) => {
+  const dir = await makeTempDir(t);
+  const go = join(dir, 'go');
+  const script = `while [ ! -e ${go} ]; do sleep 0.02; done; exit 5`;
+  const launched = await launchProcess(t, scriptService('web', script, { isolation: 'none' }));
+  await launched.event('job-started');
+  rmSync(launched.paths.vm('web').dir, { recursive: true });
+  writeFileSync(go, '');
+  assert.deepEqual((await launched.event('job-exited')).exit, { code: 5, signal: null });
+  launched.vm.kill('SIGKILL');
+  await launched.event('process-ended');
+});
+
 test('a process whose runtime folder was deleted is not taken over, and does not live on', async (t) => {
   const { paths, driver } = await openDriver(t);
   const daemon = startFixture(t, 'process-launcher.ts', [paths.home, 'exec sleep 1000']);
@@ -249,9 +262,11 @@ test('a discarded preparation leaves no descriptor, and its folder is cleaned up
 test('the daemon keeps no end of the streams of a process that runs', async (t) => {
   const { vm, event, paths, firstLine } = await launchProcess(t, scriptService('web', 'echo up; exec sleep 1000'));
   await firstLine('stdout');
-  assert.equal(openFilesBelow(paths.vm('web').dir), 2, 'the read ends');
+  await event('job-started');
+  assert.equal(openFilesBelow(paths.vm('web').dir), 3, 'the read ends and the exit record');
   vm.kill('SIGKILL');
   await event('process-ended');
+  assert.equal(openFilesBelow(paths.vm('web').dir), 2, 'the log worker, which has the read ends, is not there');
 });
 
 test('a preparation that fails leaves no descriptor', async (t) => {
