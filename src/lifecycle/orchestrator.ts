@@ -104,13 +104,12 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     }
     const ended = markGone(document, adoption.exit, adoption.oomKilled ?? false, clock.now());
     report('warn', `${service.name}: its process ended while no daemon ran`, { exit: ended.exit });
-    try {
-      await store.conclude(ended);
-      // Its exit record is the only one until then.
-      await driver.cleanUp(service.name);
-    } catch (error) {
-      report('error', `${service.name}: how it ended cannot be saved: ${errorText(error)}`);
-    }
+    // Its exit record is the only one until it is noted.
+    await store
+      .conclude(ended, () => driver.cleanUp(service.name))
+      .catch((error: unknown) => {
+        report('error', `${service.name}: how it ended cannot be saved yet: ${errorText(error)}`);
+      });
     this.#registry.install(definition, restoredState(ended));
   }
 

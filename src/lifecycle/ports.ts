@@ -60,8 +60,11 @@ export interface StateStore {
   save(document: StateDocument): Promise<void>;
   /** Writes a document that may be lost in a crash, soon; a later save replaces one that waits. */
   saveSoon(document: StateDocument): void;
-  /** Keeps the document as that of an ended service and removes the state file. */
-  conclude(document: StateDocument): Promise<void>;
+  /**
+   * Keeps the document as that of an ended service and removes the state file. What cannot be written is tried again, and
+   * `afterwards` is done when it is written.
+   */
+  conclude(document: StateDocument, afterwards?: () => Promise<void>): Promise<void>;
   /** Forgets an ended service. */
   remove(service: string): Promise<void>;
 }

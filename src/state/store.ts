@@ -78,12 +78,17 @@ export class FileStateStore {
     });
   }
 
-  /** Keeps the document of an ended service and removes its state file. */
-  conclude(document: StateDocument): Promise<void> {
+  /**
+   * Keeps the document of an ended service and removes its state file.
+   *
+   * @param afterwards done when the document is on disk, however often that has to be tried
+   */
+  conclude(document: StateDocument, afterwards: () => Promise<void> = async () => {}): Promise<void> {
     const { name } = document.service;
     this.#waiting.delete(name);
     return this.#enqueue(name, async () => {
       await saveState(this.#paths.endedFile(name), document, true);
+      await afterwards();
       await rm(this.#paths.stateFile(name), { force: true });
     });
   }

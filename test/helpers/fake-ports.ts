@@ -166,7 +166,10 @@ export class FakePorts implements OrchestratorPorts {
       await this.onSave(document);
     },
     saveSoon: (document) => this.#noteDocument('saveSoon', document),
-    conclude: async (document) => this.#noteDocument('conclude', document),
+    conclude: async (document, afterwards) => {
+      this.#noteDocument('conclude', document);
+      await afterwards?.();
+    },
     remove: async (service) => this.#note(service, 'remove'),
   };
 
