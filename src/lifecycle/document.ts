@@ -1,9 +1,17 @@
 /** A service's state as it is stored and as it is shown. Pure. */
 import { isoTime } from '../clock.ts';
-import { type Group, type Metrics, NO_METRICS, type Service, type ServiceStatus } from '../protocol/service.ts';
+import {
+  type EndedBy,
+  type Group,
+  type Metrics,
+  NO_METRICS,
+  type Service,
+  type ServiceStatus,
+} from '../protocol/service.ts';
 import type { StateDocument } from '../protocol/state-document.ts';
 import type { Exit, ProcessIdentity } from '../vm/driver.ts';
 import type { EndedState, RestartHistory, ServiceState, StopPhase, VmState } from './state.ts';
+import { rungOf } from './stopping.ts';
 
 /** What does not change while a supervisor lives. */
 export interface ServiceDefinition {
@@ -82,11 +90,16 @@ function pidOf(state: VmState): number | null {
   return 'pid' in state ? state.pid : null;
 }
 
+/** What makes it end that was not asked, or did not listen. */
+function killerOf({ phase }: Extract<VmState, { status: 'Stopping' }>): EndedBy | null {
+  return phase === 'terminating' || phase === 'killing' ? rungOf(phase) : null;
+}
+
 /** Why the run ends or ended. */
 function endOf(state: VmState): Pick<StateDocument, 'reason' | 'ended_by' | 'reason_detail'> {
   if (state.status === 'Stopping') {
     const reason = state.failure?.reason ?? state.reason;
-    return { reason, ended_by: state.endedBy, reason_detail: state.detail };
+    return { reason, ended_by: state.endedBy ?? killerOf(state), reason_detail: state.detail };
   }
   const ended = lastRun(state);
   return { reason: ended?.reason ?? null, ended_by: ended?.endedBy ?? null, reason_detail: ended?.detail ?? null };

@@ -151,7 +151,7 @@ function stopAgain({ phase }: Stopping, timeoutMs: number): readonly Effect[] {
 }
 
 /** What made it end that ends in this phase. */
-function rungOf(phase: StopPhase): EndedBy | null {
+export function rungOf(phase: StopPhase): EndedBy | null {
   switch (phase) {
     case 'asking':
       return 'stop_signal';
@@ -185,7 +185,11 @@ function climbLadder(service: StoppingService): Transition {
   const isLast = stopping.phase === 'terminating' || stopping.phase === 'killing';
   return {
     state: { ...service, actual: { ...stopping, phase: isLast ? 'killing' : 'terminating' } },
-    effects: isLast ? KILL : [setStopTimer(TERMINATE_TIMEOUT_MS), { type: 'kill', signal: 'SIGTERM' }],
+    // Noted first: the next daemon, which finds it gone, knows by what.
+    effects: [
+      { type: 'persist' },
+      ...(isLast ? KILL : ([setStopTimer(TERMINATE_TIMEOUT_MS), { type: 'kill', signal: 'SIGTERM' }] as const)),
+    ],
   };
 }
 

@@ -92,7 +92,7 @@ test('when the end of the output is not seen, the stop timer ends the VM', async
   ports.clear();
   ports.clock.advance(DRAIN_TIMEOUT_MS);
   await settle();
-  assert.deepEqual(calls(), ['kill SIGTERM']);
+  assert.deepEqual(calls(), ['save Stopping', 'kill SIGTERM']);
   vm.end();
   assert.equal((await web.ended()).exit_code, 0);
 });
@@ -144,12 +144,16 @@ test('a command that ignores the stop is ended by SIGTERM to its VM, then by SIG
   assert.deepEqual(calls(), []);
   ports.clock.advance(1);
   await settle();
-  assert.deepEqual(calls(), ['kill SIGTERM']);
+  assert.deepEqual(calls(), ['save Stopping', 'kill SIGTERM']);
+  assert.equal(ports.documents.at(-1)!.ended_by, 'vm_sigterm', 'the next daemon may find it gone');
   ports.clock.advance(TERMINATE_TIMEOUT_MS);
   await settle();
   ports.clock.advance(TERMINATE_TIMEOUT_MS);
   await settle();
-  assert.deepEqual(calls(), ['kill SIGTERM', 'kill SIGKILL', 'kill SIGKILL']);
+  assert.deepEqual(
+    calls().filter((call) => call !== 'save Stopping'),
+    ['kill SIGTERM', 'kill SIGKILL', 'kill SIGKILL'],
+  );
   vm.end({ code: 137, signal: 'SIGKILL' });
   const { status, exit_code, signal } = await stopped;
   assert.deepEqual({ status, exit_code, signal }, { status: 'Stopped', exit_code: 137, signal: 'SIGKILL' });
@@ -162,7 +166,7 @@ test('a second stop without time does not wait for the first to run out', async 
   ports.clear();
   ports.clock.advance(0);
   await settle();
-  assert.deepEqual(calls(), ['kill SIGTERM']);
+  assert.deepEqual(calls(), ['save Stopping', 'kill SIGTERM']);
   vm.end();
   await Promise.all(stops);
 });

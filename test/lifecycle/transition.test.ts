@@ -70,14 +70,14 @@ Stopping/*          | suspend       | Stopping/*           | persist
 Stopping/*          | launched      | Stopping/killing     | persist, set-timer stop 2000, kill SIGKILL
 Stopping/*          | launch-failed | Stopped              | CLEAN-UP
 Stopping/*          | process-ended | Stopping/*           | unwatch-metrics
-Stopping/*          | timer stop    | Stopping/terminating | set-timer stop 2000, kill SIGTERM
+Stopping/*          | timer stop    | Stopping/terminating | persist, set-timer stop 2000, kill SIGTERM
 Stopping/asking     | stop          | Stopping/asking      | persist, set-timer stop 5000
 Stopping/asking     | suspend       | Stopping/asking      | persist, set-timer stop 5000
 Stopping/asking     | job-exited    | Stopping/draining    | set-timer stop 60000, drain
 Stopping/failing    | job-exited    | Stopping/draining    | set-timer stop 60000, drain
 Stopping/draining   | drained       | Stopping/releasing   | set-timer stop 10000, release
-Stopping/terminating| timer stop    | Stopping/killing     | set-timer stop 2000, kill SIGKILL
-Stopping/killing    | timer stop    | Stopping/killing     | set-timer stop 2000, kill SIGKILL
+Stopping/terminating| timer stop    | Stopping/killing     | persist, set-timer stop 2000, kill SIGKILL
+Stopping/killing    | timer stop    | Stopping/killing     | persist, set-timer stop 2000, kill SIGKILL
 Stopping/inspecting | inspected     | Stopped              | CLEAN-UP
 `;
 const SHORTHANDS: Readonly<Record<string, string>> = {
