@@ -13,7 +13,7 @@ export async function listImages(store: ImageStore): Promise<ImageSummary[]> {
     const summary = await summarize(store, entry);
     if (summary) summaries.push(summary);
   }
-  return summaries.sort((a, b) => sortKey(a).localeCompare(sortKey(b), 'en'));
+  return summaries.sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
 }
 
 /** Null for an image that was removed while the list was made: reading takes no lock. */

@@ -88,9 +88,9 @@ async function pullImage(
     digest: answer.digest,
     size: answer.bytes.length,
   };
-  const wasThere = await store.has(image);
   const source: BlobSource = { client, store, signal, report, retries };
   const missing = await announceBlobs(manifest, source);
+  const unchanged = missing.size === 0 && (await store.has(image));
   // The config first: it says in a few kilobytes whether the rest is worth its time.
   if (missing.has(manifest.config)) await downloadBlob(source, manifest.config);
   const config = await store.read(manifest.config.digest, MAX_CONFIG_BYTES);
@@ -100,7 +100,7 @@ async function pullImage(
 
   await store.write(answer.bytes);
   await nameStored(store, name, image);
-  return { name, digest: image.digest, unchanged: wasThere && missing.size === 0 };
+  return { name, digest: image.digest, unchanged };
 }
 
 async function resolveManifest(
