@@ -28,11 +28,11 @@ export function createTerminalDownloads(
   let drawnLines = 0;
 
   function draw(above: readonly string[] = []): void {
-    const lines = [...above, ...visible([...rows.values()], out.rows ?? 24)];
     const columns = out.columns || 80;
-    const text = lines.map((line) => `${[...line].slice(0, columns - 1).join('')}\n`).join('');
-    out.write(eraseUp(drawnLines) + text);
-    drawnLines = lines.length - above.length;
+    // A wrapped row could not be erased; what stays above may wrap.
+    const shown = visible([...rows.values()], out.rows || 24).map((line) => [...line].slice(0, columns - 1).join(''));
+    out.write(`${eraseUp(drawnLines)}${[...above, ...shown].map((line) => `${line}\n`).join('')}`);
+    drawnLines = shown.length;
   }
 
   /** Leaves the rows as they are, for good. */

@@ -159,6 +159,27 @@ test('a registry that cannot go on from the middle sends all of it', async (t) =
   assert.ok(blobs().includes(image.layers[0]!));
 });
 
+test('a registry that always breaks off is given up if it never comes farther, and not while it does', async (t) => {
+  const registry = await startRegistry(t);
+  const image = makeImage({ layers: [randomBytes(9 * 2 ** 20)] });
+  registry.add('app', 'latest', image);
+  const { pull, blobs } = await makeStore(t);
+  let attempts = 0;
+  let goesOn = false;
+  registry.fault = (request, response, body) => {
+    if (!request.url!.endsWith(image.layers[0]!)) return false;
+    attempts += 1;
+    const start = goesOn ? Number(/=(\d+)/.exec(request.headers.range ?? '')?.[1] ?? 0) : 0;
+    breakOffAfter(2 ** 21, response, body, start);
+    return true;
+  };
+  await assert.rejects(pull(`${registry.host}/app`), { code: 'ImageUnavailable', message: /broke off/ });
+  assert.ok(attempts <= 6, `${attempts} attempts`);
+  goesOn = true;
+  await pull(`${registry.host}/app`);
+  assert.ok(blobs().includes(image.layers[0]!));
+});
+
 test('a registry that is busy is asked again when it says', async (t) => {
   const registry = await startRegistry(t);
   registry.add('app', 'latest', makeImage());

@@ -10,7 +10,10 @@ import type { RepositoryClient } from './client.ts';
 import { connectionFailure, PassingFailure, type RetryPolicy, withRetries } from './retries.ts';
 import { type Answer, discard } from './transport.ts';
 
-/** An attempt that got this much does not count as failed: a large blob over a bad line comes in many pieces. */
+/**
+ * An attempt that came this much farther than all before it does not count as failed: a large blob over a bad line comes
+ * in many pieces. Farther, because a registry that cannot go on in the middle would be asked for ever.
+ */
 const ADVANCE_BYTES = 2 ** 20;
 
 /** Where a blob comes from and goes to. */
@@ -80,7 +83,8 @@ class Download {
   readonly #file: FileHandle;
   #hash: Hash = createHash('sha256');
   #doneBytes = 0;
-  #attemptBytes = 0;
+  /** How far the attempts before this one came. */
+  #farthestBytes = 0;
 
   constructor(source: BlobSource, descriptor: Descriptor, file: FileHandle) {
     this.#source = source;
@@ -93,7 +97,7 @@ class Download {
   }
 
   hasAdvanced(): boolean {
-    return this.#attemptBytes >= ADVANCE_BYTES;
+    return this.#doneBytes >= this.#farthestBytes + ADVANCE_BYTES;
   }
 
   /** Takes over what the file has. */
@@ -108,7 +112,7 @@ class Download {
   async attempt(): Promise<void> {
     const { client, signal } = this.#source;
     const { digest, size } = this.#descriptor;
-    this.#attemptBytes = 0;
+    this.#farthestBytes = Math.max(this.#farthestBytes, this.#doneBytes);
     if (this.#doneBytes === size) return;
     const answer = await client.blob(digest, this.#doneBytes);
     if (!continues(answer, this.#doneBytes)) await this.#startAnew();
@@ -137,7 +141,6 @@ class Download {
     });
     this.#hash.update(chunk);
     this.#doneBytes += chunk.length;
-    this.#attemptBytes += chunk.length;
     this.#tell();
   }
 
