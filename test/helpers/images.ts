@@ -44,7 +44,7 @@ export interface ImageSettings {
   /** Contents of its layers. */
   readonly layers?: readonly Buffer[];
   /** Changes the manifest before it gets its digest. */
-  readonly spoil?: (manifest: { config: Entry; layers: Entry[] }) => object;
+  readonly spoil?: (manifest: { mediaType: string; config: Entry; layers: Entry[] }) => object;
 }
 
 interface Entry {

@@ -5,7 +5,7 @@ import { MonocoreError } from '../../../src/errors.ts';
 import { formatImageReference, parseImageReference } from '../../../src/protocol/image-reference.ts';
 import type { PruneImagesJob, RemovedImages, RemoveImagesJob } from '../../../src/protocol/images.ts';
 import { dropEntries, nameOf } from './index-entries.ts';
-import { blobsOf, type Descriptor, type ImageIndex, parseManifest } from './manifest.ts';
+import { blobsOf, type Descriptor, type ImageIndex, OCI_MANIFEST, parseManifest } from './manifest.ts';
 import { type ImageStore, sizeOf } from './store.ts';
 
 /** Fewer digits of a digest could be meant as a name. */
@@ -86,7 +86,8 @@ async function findLiveBlobs(store: ImageStore, index: ImageIndex, inUse: Readon
 /** A manifest's digest and those of its blobs; with `may-fail` only the first where it cannot be read. */
 async function reach(store: ImageStore, digest: string, failing: 'may-fail' | 'must-work'): Promise<string[]> {
   try {
-    const manifest = parseManifest(await store.readManifest(digest), '', digest);
+    // Those of OCI may leave their type out, those of Docker never do.
+    const manifest = parseManifest(await store.readManifest(digest), OCI_MANIFEST, digest);
     return 'config' in manifest ? [digest, ...blobsOf(manifest).map((blob) => blob.digest)] : [digest];
   } catch (error) {
     if (failing === 'must-work') throw error;

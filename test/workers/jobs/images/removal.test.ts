@@ -85,3 +85,15 @@ test('a store with a damaged manifest is not pruned, and the image can be remove
   await pruneImages(job, to.store);
   assert.deepEqual(await left(), [names.two]);
 });
+
+test('a manifest that leaves its type out is kept, pruned around and removed like any other', async (t) => {
+  const { registry, to, job, names, left } = await makeTwo(t);
+  const image = makeImage({ layers: [Buffer.from('typeless')], spoil: ({ mediaType: _, ...rest }) => rest });
+  registry.add('one', 'latest', image);
+  await to.pull(names.one);
+  await pruneImages(job, to.store);
+  assert.ok(to.blobs().includes(image.layers[0]!));
+  assert.deepEqual(await left(), [names.one, names.two]);
+  await removeImages({ ...job, names: [names.one] }, to.store);
+  assert.ok(!to.blobs().includes(image.layers[0]!));
+});
