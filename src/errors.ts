@@ -19,6 +19,14 @@ export type ErrorCode =
   | 'ServiceUnknown'
   /** A program or file of the host that a VM needs is not installed; the message names the package. */
   | 'ToolMissing'
+  /** An image cannot be got: its registry does not answer, refuses, or does not have it. */
+  | 'ImageUnavailable'
+  /** An image is not what its digest says, is malformed, too large, or for another platform. */
+  | 'ImageInvalid'
+  /** No image of that name is in the store. */
+  | 'ImageUnknown'
+  /** An image is used by a service and cannot be removed. */
+  | 'ImageInUse'
   /** A service could not be started; `details` has the last lines that it or its VM printed. */
   | 'StartFailed'
   /** A process did not end by any means within its deadline. */

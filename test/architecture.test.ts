@@ -117,7 +117,7 @@ const IMPORT_RULES: readonly ImportRule[] = [
     title:
       'cli/ imports only itself, leaf files, protocol/, config/, paths.ts, folder.ts, package-info.ts and doctor/: ' +
       'the daemon is asked by HTTP',
-    files: /^src\/cli\/(?!commands\/daemon-run\.ts$)/,
+    files: /^src\/cli\/(?!commands\/(daemon-run|image-request|images|pull)\.ts$)/,
     may: [...CLI_TARGETS, EXTERNAL],
     wrong: {
       path: 'src/cli/commands/start.ts',
@@ -129,6 +129,26 @@ const IMPORT_RULES: readonly ImportRule[] = [
     files: /^src\/cli\/commands\/daemon-run\.ts$/,
     may: [...CLI_TARGETS, /^src\/daemon\.ts$/, EXTERNAL],
     wrong: { path: 'src/cli/commands/daemon-run.ts', source: "import { Runtime } from '../../runtime.ts';" },
+  },
+  {
+    title: 'the commands on images import images/ and the pool besides: they need no daemon',
+    files: /^src\/cli\/commands\/(image-request|images|pull)\.ts$/,
+    may: [...CLI_TARGETS, /^src\/images\//, /^src\/threads\/pool\.ts$/, EXTERNAL],
+    wrong: { path: 'src/cli/commands/pull.ts', source: "import { Runtime } from '../../runtime.ts';" },
+  },
+  {
+    title: 'src/images/ imports only itself, leaf files, protocol/, paths.ts, folder.ts and the pool',
+    files: /^src\/images\//,
+    may: [
+      /^src\/images\//,
+      LEAF,
+      PROTOCOL,
+      PATHS,
+      /^src\/state\/folder\.ts$/,
+      /^src\/threads\/pool\.ts$/,
+      /^node:(events|os|path|worker_threads)$/,
+    ],
+    wrong: { path: 'src/images/images.ts', source: "import { request } from 'undici';" },
   },
   {
     title: 'in cli/ only daemon-process.ts starts processes',

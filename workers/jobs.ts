@@ -2,6 +2,7 @@
 import type { Job, JobResult } from '../src/protocol/jobs.ts';
 import { toWireError, type WireError } from '../src/protocol/wire-error.ts';
 import { compressLog } from './jobs/compress-log.ts';
+import { runImageJob } from './jobs/images/image-job.ts';
 import { buildInitramfs } from './jobs/initramfs.ts';
 import { pruneLogs } from './jobs/prune-logs.ts';
 import { searchLogs } from './jobs/search-logs.ts';
@@ -22,6 +23,8 @@ export default async function runJob(job: Job): Promise<JobOutcome> {
       case 'search-logs':
         await searchLogs(job);
         return { result: null };
+      default:
+        return { result: await runImageJob(job) };
     }
   } catch (error) {
     return { error: toWireError(error) };

@@ -2,7 +2,7 @@
 import { InvalidArgumentError } from 'commander';
 import { errorText } from '../errors.ts';
 import { compilePattern } from '../protocol/logs.ts';
-import { parseDurationMs, parseTimeMs } from '../units.ts';
+import { parseDurationMs, parseSize, parseTimeMs } from '../units.ts';
 
 /** Milliseconds of `10`, `1.5`, `500ms` or `1m`: a bare number is seconds. For commander. */
 export function parseTimeoutOption(text: string): number {
@@ -49,4 +49,11 @@ export function parsePatternOption(text: string): string {
     throw new InvalidArgumentError(`${errorText(error)}.`);
   }
   return text;
+}
+
+/** Bytes of `16GiB`, `500MB` or a bare number of bytes. For commander. */
+export function parseSizeOption(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes === null) throw new InvalidArgumentError('Give a size like 16GiB or 500MB.');
+  return bytes;
 }

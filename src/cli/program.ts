@@ -4,6 +4,7 @@ import { packageVersion } from '../package-info.ts';
 import { LOG_LEVELS } from '../protocol/control.ts';
 import { type CliContext, createContext } from './context.ts';
 import { EXIT_CODE_HELP } from './exit-codes.ts';
+import { addImageCommands } from './image-commands.ts';
 import {
   parseCountOption,
   parsePatternOption,
@@ -44,6 +45,7 @@ export function createProgram(onExitCode: (exitCode: number) => void): Command {
 
   addServiceCommands(program, run);
   addDaemonCommands(program, run);
+  addImageCommands(program, run);
   program
     .command('doctor')
     .description('check whether this host can run microVMs')
@@ -57,7 +59,8 @@ export function createProgram(onExitCode: (exitCode: number) => void): Command {
   return program;
 }
 
-type Run = <Options>(action: Action<Options>) => (...parameters: unknown[]) => Promise<void>;
+/** Adapts a command's action to commander. */
+export type Run = <Options>(action: Action<Options>) => (...parameters: unknown[]) => Promise<void>;
 
 function addServiceCommands(program: Command, run: Run): void {
   const group = ['-g, --group <group>', 'all services of a group'] as const;

@@ -1,4 +1,5 @@
 /** Finite jobs that run in the piscina pool, off the main thread. Inputs and results are plain data. */
+import type { ImageJob, ImageJobResults } from './images.ts';
 import type { HomeLogSettings, LogSettings } from './log-settings.ts';
 import type { SearchPage } from './search.ts';
 
@@ -60,9 +61,9 @@ export interface SearchLogsJob extends SearchPage {
   readonly port: import('node:worker_threads').MessagePort;
 }
 
-export type Job = BuildInitramfsJob | CompressLogJob | PruneLogsJob | SearchLogsJob;
+export type Job = BuildInitramfsJob | CompressLogJob | PruneLogsJob | SearchLogsJob | ImageJob;
 
-interface JobResults {
+interface JobResults extends ImageJobResults {
   readonly 'build-initramfs': InitramfsImage;
   readonly 'compress-log': null;
   readonly 'prune-logs': PrunedLogs;

@@ -19,6 +19,10 @@
  * | `log/monocore.<number>.log` | 0644 | pino-roll's worker | people | pino-roll |
  * | `cache/initramfs/<sha256>.cpio` | 0644 | job | QEMU | nobody: content-addressed |
  * | `cache/accelerator.json` | 0644 | main after a probe | main, `doctor` | nobody: keyed by versions |
+ * | `images/{oci-layout,index.json}` | 0644 | image jobs under the store's lock | image jobs | nobody |
+ * | `images/blobs/sha256/<hex>` | 0644 | image jobs, once verified | image jobs | `images rm`, `images prune` |
+ * | `images/partial/<hex>` | 0600 | pull job, until it is verified | the next pull, which goes on | that pull; `images prune` |
+ * | `images/partial/load-<n>` | 0600 | load job | load job | load job; next load, `images prune` |
  * | `kernel/` | 0755 | setup script | QEMU, job | nobody |
  */
 import { homedir } from 'node:os';
@@ -72,6 +76,10 @@ export class HomePaths {
   get acceleratorVerdict(): string {
     return join(this.cacheDir, 'accelerator.json');
   }
+  /** The store of images. */
+  get images(): ImagePaths {
+    return new ImagePaths(join(this.home, 'images'));
+  }
   /** Base name of the daemon's own log, to which pino-roll adds a number. */
   get daemonLog(): string {
     return join(this.logDir, 'monocore');
@@ -90,6 +98,38 @@ export class HomePaths {
   /** The runtime folder of one VM. */
   vm(service: string): VmPaths {
     return new VmPaths(join(this.runDir, service));
+  }
+}
+
+/** Paths of the image store: an OCI image layout (image-spec, image-layout.md), and what is not yet part of it. */
+export class ImagePaths {
+  readonly dir: string;
+
+  constructor(dir: string) {
+    this.dir = dir;
+  }
+
+  get layoutFile(): string {
+    return join(this.dir, 'oci-layout');
+  }
+  get index(): string {
+    return join(this.dir, 'index.json');
+  }
+  get blobsDir(): string {
+    return join(this.dir, 'blobs', 'sha256');
+  }
+  /** Bytes that nobody has verified yet. On the file system of the blobs, so that moving one there is one step. */
+  get partialDir(): string {
+    return join(this.dir, 'partial');
+  }
+
+  /** @param digest `sha256:<hex>`, checked by the caller */
+  blob(digest: string): string {
+    return join(this.blobsDir, digest.slice('sha256:'.length));
+  }
+  /** A download that has not ended. @param digest as for {@link blob} */
+  partial(digest: string): string {
+    return join(this.partialDir, digest.slice('sha256:'.length));
   }
 }
 

@@ -17,6 +17,12 @@ const IDLE_TIMEOUT_MS = 2000;
  */
 const SEARCH_THREADS = 2;
 
+/**
+ * Downloads take minutes, most of which they wait, and must keep no log from being compressed. One changes the store at
+ * a time; the second thread lists images meanwhile.
+ */
+const IMAGE_THREADS = 2;
+
 /** How to run a job. */
 export interface JobOptions {
   /** Calls the job off; the thread that runs it is ended, whatever it does. */
@@ -29,6 +35,7 @@ export interface JobOptions {
 export class JobPool {
   #jobs: Piscina | null = null;
   #searches: Piscina | null = null;
+  #images: Piscina | null = null;
   #closed = false;
 
   /**
@@ -56,13 +63,17 @@ export class JobPool {
   /** Ends the threads; jobs that run are cut off. */
   async close(): Promise<void> {
     this.#closed = true;
-    await Promise.all([this.#jobs?.destroy(), this.#searches?.destroy()]);
+    await Promise.all([this.#jobs?.destroy(), this.#searches?.destroy(), this.#images?.destroy()]);
   }
 
   #poolFor({ type }: Job): Piscina {
     if (type === 'search-logs') {
       this.#searches ??= createPool(SEARCH_THREADS);
       return this.#searches;
+    }
+    if (type.endsWith('-images')) {
+      this.#images ??= createPool(IMAGE_THREADS);
+      return this.#images;
     }
     this.#jobs ??= createPool(Math.max(1, availableParallelism() - 1));
     return this.#jobs;

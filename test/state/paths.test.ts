@@ -35,6 +35,10 @@ test('everything is below the home, at its documented place', () => {
     initramfs: home.initramfsDir,
     verdict: home.acceleratorVerdict,
     kernel: home.kernelDir,
+    index: home.images.index,
+    layout: home.images.layoutFile,
+    blob: home.images.blob('sha256:ab'),
+    partial: home.images.partial('sha256:ab'),
   };
   assert.deepEqual(
     Object.fromEntries(Object.entries(places).map(([name, path]) => [name, relative(home.home, path)])),
@@ -54,6 +58,10 @@ test('everything is below the home, at its documented place', () => {
       initramfs: 'cache/initramfs',
       verdict: 'cache/accelerator.json',
       kernel: 'kernel',
+      index: 'images/index.json',
+      layout: 'images/oci-layout',
+      blob: 'images/blobs/sha256/ab',
+      partial: 'images/partial/ab',
     },
   );
 });

@@ -143,6 +143,10 @@ test('unknown routes and methods are answered 404', async (t) => {
 
 test('each error code has its status, and keeps message and details', async (t) => {
   const statuses: Record<ErrorCode, number> = {
+    ImageUnknown: 404,
+    ImageInUse: 409,
+    ImageInvalid: 502,
+    ImageUnavailable: 502,
     ConfigInvalid: 400,
     Usage: 400,
     ServiceUnknown: 404,

@@ -1,0 +1,53 @@
+/** `monocore images` and its commands. They need no daemon. */
+import { resolve } from 'node:path';
+import { DEFAULT_MAX_IMAGE_BYTES } from '../../images/images.ts';
+import type { RemovedImages } from '../../protocol/images.ts';
+import { formatSize } from '../../units.ts';
+import type { CliContext } from '../context.ts';
+import { EXIT } from '../exit-codes.ts';
+import { renderImages } from '../render/images-table.ts';
+import { followImages, withImages } from './image-request.ts';
+
+/** No service is made from an image yet. */
+const IN_USE: ReadonlySet<string> = new Set();
+
+/** Prints the images of the home. Returns the exit code. */
+export async function listImages(context: CliContext, options: { readonly json?: boolean }): Promise<number> {
+  const images = await withImages(context, (store) => store.list());
+  const { stdout, colors } = context;
+  stdout.write(options.json ? `${JSON.stringify({ images })}\n` : renderImages(images, { colors, now: Date.now() }));
+  return EXIT.done;
+}
+
+/** Removes images. Returns the exit code. */
+export async function removeImages(context: CliContext, names: readonly string[]): Promise<number> {
+  const removed = await withImages(context, (store) => store.remove(names, IN_USE));
+  return report(context, removed);
+}
+
+/** Removes what no image needs. Returns the exit code. */
+export async function pruneImages(context: CliContext): Promise<number> {
+  const removed = await withImages(context, (store) => store.prune(IN_USE));
+  return report(context, removed);
+}
+
+/** Options of `images load`. */
+export interface LoadOptions {
+  readonly name?: string;
+  /** Bytes. */
+  readonly maxImageSize?: number;
+}
+
+/** Takes the images out of archives. Returns the exit code. */
+export async function loadImages(context: CliContext, files: readonly string[], options: LoadOptions): Promise<number> {
+  const { name = null, maxImageSize: maxImageBytes = DEFAULT_MAX_IMAGE_BYTES } = options;
+  return followImages(context, async (store, request) => {
+    for (const file of files) await store.load({ path: resolve(file), name, maxImageBytes }, request);
+  });
+}
+
+function report({ stdout }: CliContext, { removed, freedBytes }: RemovedImages): number {
+  for (const name of removed) stdout.write(`${name}: removed\n`);
+  stdout.write(`${formatSize(freedBytes)} freed\n`);
+  return EXIT.done;
+}

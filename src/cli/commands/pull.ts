@@ -1,0 +1,30 @@
+/** `monocore pull`. */
+import { DEFAULT_MAX_IMAGE_BYTES } from '../../images/images.ts';
+import { parseImageReference } from '../../protocol/image-reference.ts';
+import type { CliContext } from '../context.ts';
+import { followImages } from './image-request.ts';
+
+/** Options of `pull`. */
+export interface PullOptions {
+  readonly insecure?: boolean;
+  readonly insecureRegistry?: readonly string[];
+  /** Bytes. */
+  readonly maxImageSize?: number;
+}
+
+/** Gets images from their registries; needs no daemon. Returns the exit code. */
+export async function pull(context: CliContext, names: readonly string[], options: PullOptions): Promise<number> {
+  // A wrong name is said before any is pulled.
+  for (const name of names) parseImageReference(name);
+  return followImages(context, (images, request) =>
+    images.pull(
+      {
+        names,
+        insecureLoopback: options.insecure ?? false,
+        insecureRegistries: (options.insecureRegistry ?? []).map((host) => host.toLowerCase()),
+        maxImageBytes: options.maxImageSize ?? DEFAULT_MAX_IMAGE_BYTES,
+      },
+      request,
+    ),
+  );
+}

@@ -1,0 +1,135 @@
+/** Jobs on the image store, and what they report while they run. */
+import type { MessagePort } from 'node:worker_threads';
+
+/** What an image runs on, in the words of the OCI image index: `linux`, `arm64`, `v8`. */
+export interface Platform {
+  readonly os: string;
+  readonly architecture: string;
+  readonly variant: string | null;
+}
+
+interface StoreJob {
+  /** Absolute path of the store, see `ImagePaths`. */
+  readonly imagesDir: string;
+}
+
+/**
+ * A job that takes a while. Over `port` it posts {@link ImageEvent}s; any message to it calls the job off, which then
+ * throws `Aborted`.
+ */
+interface LongStoreJob extends StoreJob {
+  readonly port: MessagePort;
+}
+
+/** What a new image may be. */
+interface IntakeLimits {
+  readonly platform: Platform;
+  /** Most bytes of an image's blobs together, as they are kept: compressed. */
+  readonly maxImageBytes: number;
+}
+
+/** Gets images from their registries, one after the other. */
+export interface PullImagesJob extends LongStoreJob, IntakeLimits {
+  readonly type: 'pull-images';
+  /** As people write them. */
+  readonly names: readonly string[];
+  /** Plain HTTP for registries on this host. */
+  readonly insecureLoopback: boolean;
+  /** Registries, `host` or `host:port`, for which plain HTTP is used wherever they are. */
+  readonly insecureRegistries: readonly string[];
+  /** Docker's config file with credentials; it may be missing. */
+  readonly dockerConfigPath: string;
+}
+
+/** Takes images out of a docker-archive or an OCI archive, gzip-compressed or not. */
+export interface LoadImagesJob extends LongStoreJob, IntakeLimits {
+  readonly type: 'load-images';
+  /** Absolute path of the archive. */
+  readonly path: string;
+  /** Name for the only image of the archive, in the place of those that it says; null for those. */
+  readonly name: string | null;
+}
+
+/** Which images stay whatever is asked: digests of manifests that services use. */
+interface UseGuard {
+  readonly inUse: readonly string[];
+}
+
+/** Removes names, and with the last name of an image the blobs that no other image has. */
+export interface RemoveImagesJob extends LongStoreJob, UseGuard {
+  readonly type: 'remove-images';
+  /** Names as people write them, or digests of images, or their first 6 or more hexadecimal digits. */
+  readonly names: readonly string[];
+}
+
+/** Removes images without a name, blobs of no image, and what broken downloads left. */
+export interface PruneImagesJob extends LongStoreJob, UseGuard {
+  readonly type: 'prune-images';
+}
+
+/** Lists the images. */
+export interface ListImagesJob extends StoreJob {
+  readonly type: 'list-images';
+}
+
+export type ImageJob = PullImagesJob | LoadImagesJob | RemoveImagesJob | PruneImagesJob | ListImagesJob;
+
+/** An image that is in the store now. */
+export interface StoredImage {
+  /** In full, `docker.io/library/alpine:latest`. */
+  readonly name: string;
+  /** Of the manifest for this platform. */
+  readonly digest: string;
+  /** It was there already, every blob of it. */
+  readonly unchanged: boolean;
+}
+
+/** A row of `monocore images`; its JSON is for programs. */
+export interface ImageSummary {
+  /** Null for an image whose name was taken by another one. */
+  readonly name: string | null;
+  /** Of the manifest. */
+  readonly digest: string;
+  /** `linux/amd64`; null where the image does not say. */
+  readonly platform: string | null;
+  /** Compressed bytes of its blobs, those that it shares included. */
+  readonly size_bytes: number;
+  readonly layers: number;
+  /** When it was built, RFC 3339, as its maker says; null where it does not say. */
+  readonly created_at: string | null;
+  /** When it came into the store, RFC 3339. */
+  readonly pulled_at: string | null;
+}
+
+/** What {@link RemoveImagesJob} and {@link PruneImagesJob} did. */
+export interface RemovedImages {
+  /** Names, or digests of images that had none. */
+  readonly removed: readonly string[];
+  readonly freedBytes: number;
+}
+
+/** The results by type of job. */
+export interface ImageJobResults {
+  readonly 'pull-images': readonly StoredImage[];
+  readonly 'load-images': readonly StoredImage[];
+  readonly 'remove-images': RemovedImages;
+  readonly 'prune-images': RemovedImages;
+  readonly 'list-images': readonly ImageSummary[];
+}
+
+/** What a job says while it runs. */
+export type ImageEvent =
+  /** Another process changes the store, and the job waits for it. */
+  | { readonly type: 'waiting' }
+  /** An image's turn has come; its blobs follow. */
+  | { readonly type: 'image'; readonly name: string }
+  /** A blob is to be got. */
+  | { readonly type: 'blob'; readonly digest: string; readonly sizeBytes: number; readonly present: boolean }
+  /** Bytes of it that are on disk, at most a few times a second. It falls when a download starts anew. */
+  | { readonly type: 'bytes'; readonly digest: string; readonly doneBytes: number }
+  /** A request failed and is tried again after a while. */
+  | { readonly type: 'retry'; readonly what: string; readonly reason: string; readonly delayMs: number }
+  /** The blob is whole, verified and kept. */
+  | { readonly type: 'kept'; readonly digest: string }
+  | { readonly type: 'notice'; readonly text: string }
+  | { readonly type: 'stored'; readonly image: StoredImage };

@@ -1,0 +1,48 @@
+/** The entries of a store's `index.json`: which image a name stands for. Pure. */
+import type { Descriptor, ImageIndex } from './manifest.ts';
+
+/** Image-spec, annotations.md: the name of a reference in an image layout. */
+const NAME = 'org.opencontainers.image.ref.name';
+/** When the entry was made, RFC 3339. */
+const PULLED_AT = 'monocore.pulled-at';
+
+/** The name of an entry in full, or null for an image whose name was taken by another. */
+export function nameOf({ annotations }: Descriptor): string | null {
+  return annotations?.[NAME] ?? null;
+}
+
+/** When an entry came, RFC 3339. */
+export function pulledAtOf({ annotations }: Descriptor): string | null {
+  return annotations?.[PULLED_AT] ?? null;
+}
+
+/**
+ * Gives a name to an image. The image that had it so far stays, without a name if it has no other: a service may be
+ * using it. Of an image that has a name there is no entry without one.
+ */
+export function nameImage(index: ImageIndex, name: string, image: Descriptor, pulledAt: string): ImageIndex {
+  const entry = { ...image, annotations: { [NAME]: name, [PULLED_AT]: pulledAt } };
+  const manifests = index.manifests.map((old) => (nameOf(old) === name ? withoutName(old) : old));
+  return { ...index, manifests: dropNameless([...manifests, entry]) };
+}
+
+/** Takes entries out; what they describe is no longer an image of the store unless another entry has it. */
+export function dropEntries(index: ImageIndex, gone: ReadonlySet<Descriptor>): ImageIndex {
+  return { ...index, manifests: index.manifests.filter((entry) => !gone.has(entry)) };
+}
+
+function withoutName(entry: Descriptor): Descriptor {
+  const { [NAME]: _, ...annotations } = entry.annotations ?? {};
+  return { ...entry, annotations };
+}
+
+function dropNameless(manifests: readonly Descriptor[]): Descriptor[] {
+  const named = new Set(manifests.filter((entry) => nameOf(entry) !== null).map(({ digest }) => digest));
+  const seen = new Set<string>();
+  return manifests.filter((entry) => {
+    if (nameOf(entry) !== null) return true;
+    const isFirst = !named.has(entry.digest) && !seen.has(entry.digest);
+    seen.add(entry.digest);
+    return isFirst;
+  });
+}
