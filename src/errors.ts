@@ -19,6 +19,8 @@ export type ErrorCode =
   | 'ServiceUnknown'
   /** A program or file of the host that a VM needs is not installed; the message names the package. */
   | 'ToolMissing'
+  /** An image is not what its digest says, is malformed, too large, or for another platform. */
+  | 'ImageInvalid'
   /** A service could not be started; `details` has the last lines that it or its VM printed. */
   | 'StartFailed'
   /** A process did not end by any means within its deadline. */

@@ -4,6 +4,7 @@ import { toWireError, type WireError } from '../src/protocol/wire-error.ts';
 import { compressLog } from './jobs/compress-log.ts';
 import { buildInitramfs } from './jobs/initramfs.ts';
 import { pruneLogs } from './jobs/prune-logs.ts';
+import { buildRootImage } from './jobs/root-image.ts';
 import { searchLogs } from './jobs/search-logs.ts';
 
 /** What the pool answers: piscina would reduce an error to its message. */
@@ -14,6 +15,8 @@ export default async function runJob(job: Job): Promise<JobOutcome> {
     switch (job.type) {
       case 'build-initramfs':
         return { result: buildInitramfs(job) };
+      case 'build-root-image':
+        return { result: await buildRootImage(job) };
       case 'compress-log':
         await compressLog(job.path);
         return { result: null };

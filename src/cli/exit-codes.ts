@@ -22,6 +22,7 @@ const BY_ERROR: Record<ErrorCode, number> = {
   DaemonRunning: EXIT.unreachable,
   DaemonUnreachable: EXIT.unreachable,
   ToolMissing: EXIT.failed,
+  ImageInvalid: EXIT.failed,
   StartFailed: EXIT.failed,
   StopFailed: EXIT.failed,
   ThreadDied: EXIT.failed,

@@ -14,6 +14,7 @@ const STATUS_OF_CODE: Readonly<Record<ErrorCode, number>> = {
   StartFailed: 500,
   StopFailed: 500,
   Internal: 500,
+  ImageInvalid: 502,
   DaemonUnreachable: 503,
   ThreadDied: 503,
   CallTimeout: 504,

@@ -153,6 +153,7 @@ test('each error code has its status, and keeps message and details', async (t) 
     StartFailed: 500,
     StopFailed: 500,
     Internal: 500,
+    ImageInvalid: 502,
     DaemonUnreachable: 503,
     ThreadDied: 503,
     CallTimeout: 504,
