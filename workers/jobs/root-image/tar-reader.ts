@@ -73,12 +73,12 @@ export async function readTar(chunks: AsyncIterable<Uint8Array>, onEntry: EntryH
     });
   });
   archive.on('entry', (header, content, next) => {
+    // Emitted for the entry, too, when the archive is destroyed.
+    content.on('error', () => {});
     try {
       const sink = onEntry(header as unknown as TarEntry);
       // At once it would recurse, an entry deeper each time.
       if (header.size === 0) return queueMicrotask(next);
-      // Emitted for the entry when the archive is destroyed; `fail` has it already.
-      content.on('error', () => {});
       content.on('data', (chunk) => attempt(() => sink?.write(chunk as Buffer)));
       content.on('end', () => {
         attempt(() => sink?.end());
