@@ -6,6 +6,7 @@ import { buffer } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import { type Header, pack } from 'tar-stream';
 import type { LayerBlob } from '../../../src/protocol/jobs.ts';
+import { findProgram } from '../shippers/programs.ts';
 
 /** An entry to be packed; a file with `content` by default. */
 export interface LayerEntry extends Omit<Partial<Header>, 'pax'> {
@@ -48,9 +49,12 @@ export async function writeLayers(dir: string, layers: readonly (readonly LayerE
   );
 }
 
-/** Compresses with the host's zstd. */
+/** Compresses with the zstd program. */
 export function zstd(bytes: Buffer, ...options: readonly string[]): Buffer {
-  return execFileSync('zstd', ['-q', '-c', ...options], { input: bytes, maxBuffer: 2 ** 30 });
+  return execFileSync(findProgram({ executable: 'zstd' }), ['-q', '-c', ...options], {
+    input: bytes,
+    maxBuffer: 2 ** 30,
+  });
 }
 
 /** A header of tar, byte by byte, for what tar-stream would not write. */

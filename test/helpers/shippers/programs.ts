@@ -65,7 +65,7 @@ const SYSTEM_FOLDERS = ['/usr/sbin', '/sbin'];
 
 /** Path of a program: what scripts/test-packages.sh unpacked or, without that, the host's. */
 export function findProgram(
-  { executable }: Pick<ShipperProgram, 'executable'>,
+  { executable }: { readonly executable: string },
   env: NodeJS.ProcessEnv = process.env,
   systemFolders: readonly string[] = SYSTEM_FOLDERS,
 ): string {

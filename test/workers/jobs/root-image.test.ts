@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import test from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { JobPool } from '../../../src/threads/pool.ts';
 import type { ErofsFile } from '../../helpers/images/erofs-reader.ts';
 import {
   END_OF_ARCHIVE,
@@ -15,7 +17,7 @@ import {
   writeLayers,
   zstd,
 } from '../../helpers/images/layers.ts';
-import { buildAndRead, buildImage, leftIn, mergeLayers } from '../../helpers/images/root-image.ts';
+import { buildAndRead, buildImage, LIMITS, leftIn, mergeLayers } from '../../helpers/images/root-image.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
 /** Paths of an image, sorted, and the contents of files. */
@@ -236,4 +238,34 @@ test('gzip, zstd and plain archives give the same image, whatever the media type
 
 test('no layers are an empty root', async (t) => {
   assert.deepEqual([...(await mergeLayers(t)).keys()], ['/']);
+});
+
+test('the same layers give the same bytes', async (t) => {
+  const dir = await makeTempDir(t);
+  const layers = await writeLayers(dir, [[{ name: 'b', content: 'b' }, { name: 'a/c' }], [{ name: 'd' }]]);
+  const first = readFileSync(await buildImage(dir, layers));
+  assert.equal(first.equals(readFileSync(await buildImage(dir, layers))), true);
+});
+
+test('what an earlier build left half-done is replaced', async (t) => {
+  const dir = await makeTempDir(t);
+  for (const left of ['root.erofs.tmp', 'root.erofs.tails.tmp'])
+    writeFileSync(join(dir, left), Buffer.alloc(100_000, 1));
+  const files = await buildAndRead(dir, await writeLayers(dir, [[{ name: 'a', content: 'a' }]]));
+  assert.equal(files.get('/a')?.content.toString(), 'a');
+  assert.deepEqual(leftIn(dir), ['root.erofs']);
+});
+
+test('the pool builds images, and hands over why it refuses one', async (t) => {
+  const dir = await makeTempDir(t);
+  const pool = new JobPool();
+  t.after(() => pool.close());
+  const layers = await writeLayers(dir, [[{ name: 'a' }, { name: 'b', type: 'link', linkname: 'a' }]]);
+  const job = { type: 'build-root-image', layers, outputPath: join(dir, 'root.erofs'), limits: LIMITS } as const;
+  assert.deepEqual(await pool.run(job), { sizeBytes: 8192, inodes: 2 });
+  await assert.rejects(pool.run({ ...job, limits: { ...LIMITS, maxEntries: 1 } }), {
+    code: 'ImageInvalid',
+    message: 'layer 1: the layers have more than 1 entries',
+    details: { limit: 'entries' },
+  });
 });

@@ -28,9 +28,14 @@ export function writeImage(fd: number, { inodes, metaBlock, blocks }: ImageLayou
 }
 
 function renderFields(inode: AnyInode, number: number): Buffer {
-  const { xattrs, ...attributes } = inode.attributes;
+  // Field by field: to copy them with `...` took a quarter of the time of an image of many files.
+  const { mode, uid, gid, mtimeS, mtimeNs, xattrs } = inode.attributes;
   return renderInode({
-    ...attributes,
+    mode,
+    uid,
+    gid,
+    mtimeS,
+    mtimeNs,
     links: inode.links,
     sizeBytes: sizeOf(inode),
     xattrCount: xattrCount(xattrs),

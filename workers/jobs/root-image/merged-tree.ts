@@ -13,6 +13,8 @@ export class MergedTree {
   #layer = 0;
   #entries = 0;
   #textBytes = 0;
+  /** Directories that have names of this layer. */
+  #changed: DirectoryInode[] = [];
 
   constructor(limits: RootImageLimits) {
     this.#limits = limits;
@@ -21,6 +23,8 @@ export class MergedTree {
   /** What comes belongs to the next layer: whiteouts in it apply to all that came before. */
   beginLayer(): void {
     this.#layer += 1;
+    for (const directory of this.#changed) directory.fresh = null;
+    this.#changed = [];
   }
 
   /** @throws MonocoreError `ImageInvalid` for too many entries, those that only paths name included */
@@ -107,6 +111,7 @@ export class MergedTree {
     if (directory.freshLayer !== this.#layer) {
       directory.fresh = new Set();
       directory.freshLayer = this.#layer;
+      this.#changed.push(directory);
     }
     directory.fresh?.add(name);
   }

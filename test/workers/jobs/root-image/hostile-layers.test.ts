@@ -21,6 +21,7 @@ import {
   zstd,
 } from '../../../helpers/images/layers.ts';
 import { buildImage, LIMITS, leftIn, mergeLayers } from '../../../helpers/images/root-image.ts';
+import { mountSmallDisk } from '../../../helpers/small-disk.ts';
 import { makeTempDir } from '../../../helpers/temp.ts';
 
 interface Refusal {
@@ -249,4 +250,12 @@ test('a layer that is gone is an error of the system, and leaves an image that w
   await assert.rejects(buildImage(dir, [{ path: join(dir, 'gone'), mediaType: TAR }]), { code: 'ENOENT' });
   assert.deepEqual(readFileSync(path), before);
   assert.deepEqual(leftIn(dir), ['root.erofs']);
+});
+
+test('a disk that is full is an error of the system, and nothing is left on it', async (t) => {
+  const dir = await makeTempDir(t);
+  const disk = await mountSmallDisk(t);
+  const layers = await writeLayers(dir, [[{ name: 'a', content: Buffer.alloc(3_000_000) }]]);
+  await assert.rejects(buildImage(disk, layers), { code: 'ENOSPC' });
+  assert.deepEqual(readdirSync(disk), []);
 });
