@@ -55,11 +55,12 @@ export class MergedTree {
 
   /** Makes a directory, or gives the one that is there other attributes. */
   putDirectory(names: readonly string[], attributes: Attributes): void {
-    const directory = this.#enter(names);
+    const name = names.at(-1);
+    const parent = this.#enter(names.slice(0, -1));
+    const directory = name === undefined ? this.root : this.#enterChild(parent, name);
     directory.attributes = attributes;
     directory.layer = this.#layer;
-    const name = names.at(-1);
-    if (name !== undefined) this.#markFresh(directory.parent, name);
+    if (name !== undefined) this.#markFresh(parent, name);
   }
 
   /** What has that path, or null. */
@@ -90,19 +91,21 @@ export class MergedTree {
   #enter(names: readonly string[]): DirectoryInode {
     let directory = this.root;
     for (const name of names) {
-      const child = directory.children.get(name);
-      if (child instanceof DirectoryInode) {
-        directory = child;
-        continue;
-      }
-      this.countEntry();
-      this.countText(name.length);
-      const made = new DirectoryInode(IMPLICIT_DIRECTORY, this.#layer, directory);
-      directory.children.set(name, made);
-      this.#markFresh(directory, name);
-      directory = made;
+      // The entry itself was counted when it was read.
+      if (!(directory.children.get(name) instanceof DirectoryInode)) this.countEntry();
+      directory = this.#enterChild(directory, name);
     }
     return directory;
+  }
+
+  #enterChild(parent: DirectoryInode, name: string): DirectoryInode {
+    const child = parent.children.get(name);
+    if (child instanceof DirectoryInode) return child;
+    this.countText(name.length);
+    const made = new DirectoryInode(IMPLICIT_DIRECTORY, this.#layer, parent);
+    parent.children.set(name, made);
+    this.#markFresh(parent, name);
+    return made;
   }
 
   #markFresh(directory: DirectoryInode, name: string): void {

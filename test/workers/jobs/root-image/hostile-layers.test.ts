@@ -132,11 +132,18 @@ test('more entries than the limit are refused, directories that only paths name 
   const refusal = { message: /more than 100 entries/, limit: 'entries', limits: { maxEntries: 100 } };
   await refuseEntries(t, entries, refusal);
   await refuseEntries(t, [{ name: 'd/'.repeat(101) }], refusal);
+  await refuseEntries(t, [{ name: `${'d/'.repeat(100)}f` }], refusal);
   await refuseEntries(
     t,
     entries.map(() => ({ name: 'same' })),
     refusal,
   );
+});
+
+test('as many entries as the limit are taken, directories counted once', async (t) => {
+  const dir = await makeTempDir(t);
+  const entries = Array.from({ length: 100 }, (_, index) => ({ name: `${index}`, type: 'directory' as const }));
+  await buildImage(dir, await writeLayers(dir, [entries]), { ...LIMITS, maxEntries: 100 });
 });
 
 test('contents past the image limit are refused before they are written', async (t) => {
