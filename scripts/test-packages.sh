@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Gets the programs that only tests run: the log shippers rsyslog and syslog-ng, a registry of images with skopeo, and
-# the tools of systemd where the host has none. Says nothing and takes no time when they are there.
+# Gets the programs that only tests run: the log shippers rsyslog and syslog-ng, a registry of images with skopeo, umoci
+# and the checker of EROFS, and the tools of systemd where the host has none. Says nothing and takes no time when they are
+# there.
 #
 # On Debian and Ubuntu the packages are not installed but unpacked into the home's test-packages/: the shippers conflict
 # with each other, and installing one would replace and stop the syslog service of the host. Elsewhere the programs of
 # the host are used, and the script says what to install.
 set -euo pipefail
 
-packages=(rsyslog syslog-ng-core docker-registry skopeo)
-programs=(rsyslogd syslog-ng docker-registry skopeo)
+packages=(rsyslog syslog-ng-core docker-registry skopeo erofs-utils umoci zstd)
+programs=(rsyslogd syslog-ng docker-registry skopeo fsck.erofs umoci zstd)
 # The host's go with the host's libraries.
 if ! command -v systemd-notify >/dev/null || ! command -v systemd-analyze >/dev/null; then
   packages+=(systemd)
@@ -96,10 +97,12 @@ fetch_programs() {
   write_launcher "$unpacked" syslog-ng "--module-path=\"\$root/$(folder_of "$unpacked" /libaffile.so)\""
   "$unpacked/bin/rsyslogd" -v >/dev/null || die 'the rsyslogd of the package does not run here'
   "$unpacked/bin/syslog-ng" --version >/dev/null || die 'the syslog-ng of the package does not run here'
-  write_launcher "$unpacked" docker-registry ''
-  write_launcher "$unpacked" skopeo ''
-  "$unpacked/bin/docker-registry" --version >/dev/null || die 'the docker-registry of the package does not run here'
-  "$unpacked/bin/skopeo" --version >/dev/null || die 'the skopeo of the package does not run here'
+  local program
+  for program in docker-registry skopeo fsck.erofs umoci zstd; do
+    write_launcher "$unpacked" "$program" ''
+    "$unpacked/bin/$program" "$([[ $program == *.erofs ]] && echo -V || echo --version)" >/dev/null ||
+      die "the $program of the package does not run here"
+  done
   if [[ " ${programs[*]} " == *' systemd-notify '* ]]; then
     write_launcher "$unpacked" systemd-notify ''
     write_launcher "$unpacked" systemd-analyze ''

@@ -1,6 +1,7 @@
 /** How `pull` and `images load` show what happens. */
+
+import { maskControls } from '../../control-characters.ts';
 import type { ImageEvent } from '../../protocol/images.ts';
-import { maskControls } from '../../terminal-text.ts';
 import { formatDuration, formatSize } from '../../units.ts';
 import { shortDigest } from './blob-row.ts';
 

@@ -1,6 +1,7 @@
 /** The table of `monocore images`. */
+
+import { maskControls } from '../../control-characters.ts';
 import type { ImageSummary } from '../../protocol/images.ts';
-import { maskControls } from '../../terminal-text.ts';
 import { formatDuration, formatSize } from '../../units.ts';
 import { shortDigest } from '../downloads/blob-row.ts';
 import type { Colors } from '../terminal.ts';

@@ -145,7 +145,6 @@ test('each error code has its status, and keeps message and details', async (t) 
   const statuses: Record<ErrorCode, number> = {
     ImageUnknown: 404,
     ImageInUse: 409,
-    ImageInvalid: 502,
     ImageUnavailable: 502,
     ConfigInvalid: 400,
     Usage: 400,
@@ -157,6 +156,7 @@ test('each error code has its status, and keeps message and details', async (t) 
     StartFailed: 500,
     StopFailed: 500,
     Internal: 500,
+    ImageInvalid: 502,
     DaemonUnreachable: 503,
     ThreadDied: 503,
     CallTimeout: 504,

@@ -1,0 +1,101 @@
+/** Makes layers, ordinary and hostile, with tar-stream or byte by byte. */
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { gzipSync } from 'node:zlib';
+import { type Header, pack } from 'tar-stream';
+import type { LayerBlob } from '../../../src/protocol/jobs.ts';
+import { findProgram } from '../shippers/programs.ts';
+
+/** An entry to be packed; a file with `content` by default. */
+export interface LayerEntry extends Omit<Partial<Header>, 'pax'> {
+  readonly name: string;
+  readonly content?: string | Buffer;
+  readonly pax?: Readonly<Record<string, string>>;
+}
+
+export const TAR = 'application/vnd.oci.image.layer.v1.tar';
+export const TAR_GZIP = `${TAR}+gzip`;
+export const TAR_ZSTD = `${TAR}+zstd`;
+
+/** A tar archive. */
+export async function packTar(entries: readonly LayerEntry[]): Promise<Buffer> {
+  const archive = pack();
+  const packed = buffer(archive as unknown as AsyncIterable<Buffer>);
+  for (const { content = '', mtime = new Date(0), mode, ...entry } of entries) {
+    const header = { type: 'file', mtime, mode: mode ?? (entry.type === 'directory' ? 0o755 : 0o644), ...entry };
+    // Its own sinks are the way to pack an entry; a content at once is enough here.
+    archive.entry(header as Header, content);
+  }
+  archive.finalize();
+  return await packed;
+}
+
+/** Writes a blob into `dir`. */
+export function writeBlob(dir: string, name: string, bytes: Buffer, mediaType = TAR): LayerBlob {
+  const path = join(dir, name);
+  writeFileSync(path, bytes);
+  return { path, mediaType };
+}
+
+/** Writes layers, the lowest first. */
+export async function writeLayers(dir: string, layers: readonly (readonly LayerEntry[])[]): Promise<LayerBlob[]> {
+  const archives = await Promise.all(layers.map(packTar));
+  return archives.map((archive, index) =>
+    index % 2 === 0
+      ? writeBlob(dir, `layer-${index}`, archive)
+      : writeBlob(dir, `layer-${index}`, gzipSync(archive, { level: 1 }), TAR_GZIP),
+  );
+}
+
+/** Compresses with the zstd program. */
+export function zstd(bytes: Buffer, ...options: readonly string[]): Buffer {
+  return execFileSync(findProgram({ executable: 'zstd' }), ['-q', '-c', ...options], {
+    input: bytes,
+    maxBuffer: 2 ** 30,
+  });
+}
+
+/** A header of tar, byte by byte, for what tar-stream would not write. */
+export function rawHeader(fields: {
+  name: Buffer | string;
+  type: string;
+  size?: number;
+  linkname?: string;
+  mode?: string;
+}): Buffer {
+  const header = Buffer.alloc(512);
+  Buffer.from(fields.name).copy(header, 0, 0, 100);
+  header.write(fields.mode ?? '0000644', 100);
+  header.write('0000000', 108);
+  header.write('0000000', 116);
+  header.write((fields.size ?? 0).toString(8).padStart(11, '0'), 124);
+  header.write('00000000000', 136);
+  header.write('        ', 148);
+  header.write(fields.type, 156);
+  header.write(fields.linkname ?? '', 157);
+  header.write('ustar\x0000', 257, 'latin1');
+  const sum = header.reduce((total, byte) => total + byte, 0);
+  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+  return header;
+}
+
+/** A header with the content behind it, filled to whole blocks. */
+export function rawEntry(header: Omit<Parameters<typeof rawHeader>[0], 'size'>, content: Buffer): Buffer {
+  const padding = Buffer.alloc((512 - (content.length % 512)) % 512);
+  return Buffer.concat([rawHeader({ ...header, size: content.length }), content, padding]);
+}
+
+/** An extended header of records whose values may be binary. */
+export function rawPax(records: Readonly<Record<string, Buffer | string>>): Buffer {
+  const lines = Object.entries(records).map(([keyword, value]) => {
+    const body = Buffer.concat([Buffer.from(` ${keyword}=`), Buffer.from(value), Buffer.from('\n')]);
+    let length = body.length + 1;
+    while (String(length).length + body.length !== length) length += 1;
+    return Buffer.concat([Buffer.from(String(length)), body]);
+  });
+  return rawEntry({ name: 'PaxHeader', type: 'x' }, Buffer.concat(lines));
+}
+
+export const END_OF_ARCHIVE = Buffer.alloc(1024);

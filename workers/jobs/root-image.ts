@@ -1,0 +1,95 @@
+/**
+ * Builds one read-only file system of the layers of an image. Layers are never unpacked onto the host: the merged tree
+ * is a model in memory, and contents go into the image. So whatever a layer says, nothing but the output is written,
+ * and root is not needed for owners and devices.
+ */
+import { closeSync, fsyncSync, ftruncateSync, openSync } from 'node:fs';
+import { open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { errorCode, errorText, MonocoreError } from '../../src/errors.ts';
+import type { BuildRootImageJob, RootImage } from '../../src/protocol/jobs.ts';
+import { ContentStore } from './root-image/content-store.ts';
+import { EntryReader } from './root-image/entries.ts';
+import { BLOCK_BYTES } from './root-image/erofs-format.ts';
+import { collectInodes, layOut } from './root-image/image-layout.ts';
+import { writeImage } from './root-image/image-writer.ts';
+import { applyEntry } from './root-image/layer-application.ts';
+import { LayerByteCount, readLayer } from './root-image/layer-stream.ts';
+import { invalidLayer, maxLayerBytes } from './root-image/limits.ts';
+import { MergedTree } from './root-image/merged-tree.ts';
+import { readTar } from './root-image/tar-reader.ts';
+import { FileInode } from './root-image/tree.ts';
+
+const FILE_MODE = 0o644;
+
+/**
+ * Builds the image; what an earlier attempt left beside it is replaced. Runs in the pool.
+ *
+ * @throws MonocoreError `ImageInvalid` for layers that are malformed, not supported or past a limit; the system's
+ * errors. Nothing is left behind then
+ */
+export async function buildRootImage(job: BuildRootImageJob): Promise<RootImage> {
+  const unfinished = `${job.outputPath}.tmp`;
+  const spool = `${job.outputPath}.tails.tmp`;
+  try {
+    const image = await withFiles([unfinished, spool], ([imageFd, tailsFd]) => build(job, imageFd!, tailsFd!));
+    await rename(unfinished, job.outputPath);
+    await syncFolder(dirname(job.outputPath));
+    return image;
+  } finally {
+    await Promise.all([rm(unfinished, { force: true }), rm(spool, { force: true })]);
+  }
+}
+
+async function build({ layers, limits }: BuildRootImageJob, imageFd: number, tailsFd: number): Promise<RootImage> {
+  const contents = new ContentStore(imageFd, tailsFd, limits.maxImageBytes);
+  const tree = new MergedTree(limits);
+  const parts = { tree, contents, entries: new EntryReader((bytes) => tree.countText(bytes)) };
+  const count = new LayerByteCount(maxLayerBytes(limits));
+  for (const [index, layer] of layers.entries()) {
+    tree.beginLayer();
+    try {
+      await readTar(readLayer(layer, count), (entry) => applyEntry(entry, parts));
+    } catch (error) {
+      throw asLayerError(error, index + 1);
+    }
+  }
+  const inodes = collectInodes(tree.root);
+  const nextBlock = contents.close(inodes.filter((inode) => inode instanceof FileInode));
+  const layout = layOut(inodes, nextBlock);
+  contents.checkBlocks(layout.blocks);
+  writeImage(imageFd, layout, contents);
+  ftruncateSync(imageFd, layout.blocks * BLOCK_BYTES);
+  fsyncSync(imageFd);
+  return { sizeBytes: layout.blocks * BLOCK_BYTES, inodes: inodes.length };
+}
+
+/** Errors of the system stay what they are; the others are the layer's fault, and say which one it is. */
+function asLayerError(error: unknown, number: number): unknown {
+  if (error instanceof MonocoreError) {
+    const { code, message, details, cause } = error;
+    return new MonocoreError(code, `layer ${number}: ${message}`, { details, cause });
+  }
+  const code = errorCode(error);
+  if (code !== undefined && /^E[A-Z0-9]+$/.test(code)) return error;
+  return invalidLayer(`layer ${number} cannot be read: ${errorText(error)}`, error);
+}
+
+async function withFiles<T>(paths: readonly string[], action: (fds: readonly number[]) => Promise<T>): Promise<T> {
+  const fds: number[] = [];
+  try {
+    for (const path of paths) fds.push(openSync(path, 'w+', FILE_MODE));
+    return await action(fds);
+  } finally {
+    for (const fd of fds) closeSync(fd);
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path);
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
