@@ -266,7 +266,7 @@ test('the daemon keeps no end of the streams of a process that runs', async (t) 
   assert.equal(openFilesBelow(paths.vm('web').dir), 3, 'the read ends and the exit record');
   vm.kill('SIGKILL');
   await event('process-ended');
-  assert.equal(openFilesBelow(paths.vm('web').dir), 2, 'the log worker, which has the read ends, is not there');
+  await eventually('all of it to be closed', () => openFilesBelow(paths.vm('web').dir) === 0);
 });
 
 test('a preparation that fails leaves no descriptor', async (t) => {
