@@ -1,10 +1,9 @@
 /** The end of what is in a FIFO now, for a stream whose writer has ended and is to be let go. */
 import assert from 'node:assert/strict';
-import { closeSync, constants, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import test from 'node:test';
-import { makeTempDir } from '../../helpers/temp.ts';
-import { contentOf, linesOf, ManualClock, startLogs, type TestLogs } from './harness.ts';
+import { startBlockedLogs } from './blocked-logs.ts';
+import { contentOf, linesOf, startLogs, type TestLogs } from './harness.ts';
 
 const stdoutLines = ({ dir }: TestLogs) => linesOf(contentOf(dir, 'web', 'stdout'));
 const numbered = (count: number) => Array.from({ length: count }, (_, index) => `line ${index}`);
@@ -28,19 +27,10 @@ test('it is told when all of that is in the file, and the stream goes on', async
 });
 
 test('while nothing can be written it is not told', async (t) => {
-  const clock = new ManualClock();
-  const parent = await makeTempDir(t);
-  writeFileSync(join(parent, 'log'), 'a file where the folder should be');
-  const logs = await startLogs(t, { dir: join(parent, 'log'), clock });
-  const source = await logs.open('web', 'stdout');
-  const lines = numbered(5000);
-  const fd = openSync(source.path, constants.O_RDWR);
-  t.after(() => closeSync(fd));
-  writeSync(fd, `${lines.join('\n')}\n`);
+  const { logs, lines, unblock } = await startBlockedLogs(t);
   await logs.api.expectMarker('web', 'stdout', null);
   assert.deepEqual(logs.log.types(), ['stalled']);
-  rmSync(logs.dir);
-  clock.advance(250);
+  unblock();
   await logs.log.next('marker-seen');
   assert.deepEqual(stdoutLines(logs), lines);
 });

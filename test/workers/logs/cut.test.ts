@@ -1,11 +1,10 @@
 /** Streams that a process holds which outlived its VM. */
 import assert from 'node:assert/strict';
-import { closeSync, constants, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import test from 'node:test';
 import { replaceFs } from '../../helpers/fs-fault.ts';
-import { makeTempDir } from '../../helpers/temp.ts';
-import { contentOf, linesOf, ManualClock, openFilesBelow, startLogs, type TestLogs } from './harness.ts';
+import { startBlockedLogs } from './blocked-logs.ts';
+import { contentOf, linesOf, openFilesBelow, startLogs, type TestLogs } from './harness.ts';
 
 const stdoutLines = ({ dir }: TestLogs) => linesOf(contentOf(dir, 'web', 'stdout'));
 const numbered = (count: number) => Array.from({ length: count }, (_, index) => `line ${index}`);
@@ -58,19 +57,10 @@ test('a process that never stops writing does not keep the stream from its end',
 });
 
 test('while nothing can be written what is in the FIFO waits, and arrives', async (t) => {
-  const clock = new ManualClock();
-  const parent = await makeTempDir(t);
-  writeFileSync(join(parent, 'log'), 'a file where the folder should be');
-  const logs = await startLogs(t, { dir: join(parent, 'log'), clock });
-  const source = await logs.open('web', 'stdout');
-  const lines = numbered(5000);
-  const fd = openSync(source.path, constants.O_RDWR);
-  t.after(() => closeSync(fd));
-  writeSync(fd, `${lines.join('\n')}\n`);
+  const { logs, lines, unblock } = await startBlockedLogs(t);
   await logs.api.closeStream('web', 'stdout');
   assert.deepEqual(logs.log.types(), ['stalled']);
-  rmSync(logs.dir);
-  clock.advance(250);
+  unblock();
   await logs.log.next('stream-ended');
   assert.deepEqual(stdoutLines(logs), lines);
   assert.deepEqual(logs.log.types(), ['stalled', 'recovered', 'stream-held', 'stream-ended']);
