@@ -102,7 +102,7 @@ function parsePort(text: string): Port | null {
   if (!match) return null;
   const host = Number(match[1]);
   const guest = Number(match[2] ?? match[1]);
-  return [host, guest].every((port) => port >= 1 && port <= 65_535) ? { host, guest } : null;
+  return [host, guest].every((port) => port >= 1 && port <= 65_535) ? { host, guest, protocol: 'tcp' } : null;
 }
 
 /** Seconds as a number, or a duration with its unit; becomes milliseconds. */

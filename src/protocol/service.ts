@@ -41,9 +41,21 @@ export type Isolation = v.InferOutput<typeof IsolationSchema>;
 export const StopSignalSchema = v.picklist(['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2']);
 export type StopSignal = v.InferOutput<typeof StopSignalSchema>;
 
-/** A forwarded port: `host` on the group's address (127.0.0.1 without group) to `guest`. TCP. */
-export const PortSchema = v.object({ host: v.number(), guest: v.number() });
+/** A forwarded port: `host` on the group's address (127.0.0.1 without group) to `guest`. */
+export const PortSchema = v.object({
+  host: v.number(),
+  guest: v.number(),
+  protocol: v.optional(v.picklist(['tcp', 'udp']), 'tcp'),
+});
 export type Port = v.InferOutput<typeof PortSchema>;
+
+/** A file or directory of the host that the guest sees. Both paths are absolute and normalised. */
+export const VolumeSchema = v.object({ host: v.string(), guest: v.string(), read_only: v.boolean() });
+export type Volume = v.InferOutput<typeof VolumeSchema>;
+
+/** A file of the host, by its absolute path, that the guest sees as `/run/secrets/<name>`, in memory. */
+export const SecretSchema = v.object({ name: v.string(), path: v.string() });
+export type Secret = v.InferOutput<typeof SecretSchema>;
 
 /** Size of a VM whose config says nothing of it. */
 export const DEFAULT_CPUS = 1;
@@ -57,15 +69,21 @@ export const ServiceSchema = v.object({
   isolation: IsolationSchema,
   /** Absolute path of a host directory with a root filesystem; null boots the built-in busybox root. */
   rootfs: v.nullable(v.string()),
-  command: v.string(),
+  /** Name of an image to boot from, as people write it, or null; never together with `rootfs`. */
+  base: v.optional(v.nullable(v.string()), null),
+  /** Null only with a `base`: the entrypoint of the image then, and with no `args` its arguments, too. */
+  command: v.nullable(v.string()),
   args: v.array(v.string()),
   /** Variables of the group and the service's own merged, the service's own last. */
   envs: v.record(v.string(), v.string()),
-  /** Absolute path inside the guest; on the host for isolation `none`. */
-  workdir: v.string(),
+  /** Absolute path inside the guest; on the host for isolation `none`. Null only with a `base`: that of the image. */
+  workdir: v.nullable(v.string()),
   cpus: v.number(),
   ram_mib: v.number(),
   ports: v.array(PortSchema),
+  /** The service's own and those of its group that it takes, without overlap in the guest. */
+  volumes: v.optional(v.array(VolumeSchema), []),
+  secrets: v.optional(v.array(SecretSchema), []),
   depends_on: v.array(DependencySchema),
   /** How long a graceful stop may take before the VM process gets SIGTERM, milliseconds. */
   stop_timeout_ms: v.number(),

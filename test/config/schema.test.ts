@@ -17,6 +17,7 @@ test('a service with a name and a command gets every default', () => {
         group: null,
         isolation: 'vm',
         rootfs: null,
+        base: null,
         command: '/bin/sh',
         args: [],
         envs: {},
@@ -24,6 +25,8 @@ test('a service with a name and a command gets every default', () => {
         cpus: 1,
         ram_mib: 128,
         ports: [],
+        volumes: [],
+        secrets: [],
         depends_on: [],
         stop_timeout_ms: 10_000,
         stop_signal: 'SIGTERM',
@@ -89,6 +92,7 @@ test('a config with every key comes out whole, and fits the schema of the protoc
     group: 'front',
     isolation: 'vm',
     rootfs: '/etc/demo/roots/web',
+    base: null,
     command: 'httpd',
     args: ['-p', '80', 'two\nlines'],
     envs: { A: 'group', B: 'service', C: 'x=y' },
@@ -96,10 +100,12 @@ test('a config with every key comes out whole, and fits the schema of the protoc
     cpus: 2,
     ram_mib: 1024,
     ports: [
-      { host: 8080, guest: 80 },
-      { host: 443, guest: 443 },
-      { host: 8443, guest: 443 },
+      { host: 8080, guest: 80, protocol: 'tcp' },
+      { host: 443, guest: 443, protocol: 'tcp' },
+      { host: 8443, guest: 443, protocol: 'tcp' },
     ],
+    volumes: [],
+    secrets: [],
     depends_on: [
       { service: 'db', condition: 'started' },
       { service: 'db', condition: 'healthy' },
@@ -249,8 +255,8 @@ describe('values of a service', () => {
 
   test('the lowest and the highest port can be forwarded', () => {
     assert.deepEqual(parseService('ports = ["1:65535", "65535:1"]').ports, [
-      { host: 1, guest: 65_535 },
-      { host: 65_535, guest: 1 },
+      { host: 1, guest: 65_535, protocol: 'tcp' },
+      { host: 65_535, guest: 1, protocol: 'tcp' },
     ]);
   });
 

@@ -106,7 +106,9 @@ describe('a service in a guest', () => {
     await once(server, 'listening');
     t.after(() => server.close());
     const { port } = server.address() as { port: number };
-    const outcome = await startOne(scriptService('taken', 'true', { ports: [{ host: port, guest: 80 }] }));
+    const outcome = await startOne(
+      scriptService('taken', 'true', { ports: [{ host: port, guest: 80, protocol: 'tcp' }] }),
+    );
     assert.equal(
       outcome.error,
       `port 127.0.0.1:${port} of service taken cannot be opened: another program listens there`,

@@ -22,7 +22,11 @@ const FAILED = failed({ error: 'no kernel', startedAtMs: null, stoppedAtMs: NOW_
 
 function snapshot(actual: VmState, data: Partial<ServiceState> = {}): Snapshot {
   return {
-    service: scriptService('web', 'true', { group: 'blue', rootfs: '/srv/web', ports: [{ host: 8080, guest: 80 }] }),
+    service: scriptService('web', 'true', {
+      group: 'blue',
+      rootfs: '/srv/web',
+      ports: [{ host: 8080, guest: 80, protocol: 'tcp' }],
+    }),
     group: { name: 'blue', local_only: true },
     groupIp: '127.0.0.2',
     kernel: null,

@@ -41,7 +41,7 @@ test('services of a group share its address, and the last one that is removed fr
   const orchestrator = new Orchestrator(new FakePorts({ obedient: true }));
   const groups = ['blue', 'green', 'red'].map((name) => ({ name, local_only: true }));
   const member = (name: string, group: string) =>
-    scriptService(name, 'true', { group, ports: [{ host: 8080, guest: 80 }] });
+    scriptService(name, 'true', { group, ports: [{ host: 8080, guest: 80, protocol: 'tcp' }] });
   const services = [member('a', 'blue'), member('b', 'blue'), member('c', 'green')];
   await orchestrator.start(configOf(services, groups));
   assert.deepEqual(

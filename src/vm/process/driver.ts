@@ -28,6 +28,7 @@ import { ServiceLimits } from '../limits/service-limits.ts';
 import { findUser } from '../limits/user.ts';
 import { checkUserMayRun, renderUserSwitch } from '../limits/user-switch.ts';
 import { signalProcess } from '../process-identity.ts';
+import { ownProgram } from '../program.ts';
 import { makeRuntimeFolder, openEnds, openReadEnds } from '../runtime-folder.ts';
 import { renderEnvironment } from './environment.ts';
 import { type Prober, ProcessProbes } from './probes.ts';
@@ -67,11 +68,12 @@ export class ProcessDriver implements VmDriver {
   async prepare({ service }: LaunchRequest): Promise<PreparedVm> {
     const user = await findUser(service.user);
     const env = renderEnvironment(service, user);
-    if (!statSync(service.workdir, { throwIfNoEntry: false })?.isDirectory()) {
-      throw new MonocoreError('StartFailed', `the working directory ${service.workdir} is not a directory`);
+    const { command, args, workdir } = ownProgram(service);
+    if (!statSync(workdir, { throwIfNoEntry: false })?.isDirectory()) {
+      throw new MonocoreError('StartFailed', `the working directory ${workdir} is not a directory`);
     }
-    const program = findExecutable(service.command, service.workdir, env.PATH ?? '');
-    await checkUserMayRun(user, program, service.workdir);
+    const program = findExecutable(command, workdir, env.PATH ?? '');
+    await checkUserMayRun(user, program, workdir);
     const paths = this.#paths.vm(service.name);
     const fifos = inheritedFifos(paths);
     await makeRuntimeFolder(paths, fifos);
@@ -84,8 +86,8 @@ export class ProcessDriver implements VmDriver {
     });
     const openers = fifos.map((path) => () => openChildEnd(path));
     const { streams, childEnds } = openEnds(paths, STREAMS, openers);
-    const command = [...renderUserSwitch(user), program, ...service.args];
-    const shim = limits.wrap({ program: '/bin/sh', args: ['-c', SHIM, 'sh', paths.exitRecord, ...command] });
+    const words = [...renderUserSwitch(user), program, ...args];
+    const shim = limits.wrap({ program: '/bin/sh', args: ['-c', SHIM, 'sh', paths.exitRecord, ...words] });
     const discard = () => closeAll(childEnds);
     const probes = new ProcessProbes(service, async () => user, limits, this.#prober);
     return {
@@ -93,7 +95,7 @@ export class ProcessDriver implements VmDriver {
       notes: [...describeIgnored(service), ...limits.notes],
       discard,
       launch: (onEvent) =>
-        spawnDetached(shim.program, shim.args, ['ignore', ...childEnds], { cwd: service.workdir, env })
+        spawnDetached(shim.program, shim.args, ['ignore', ...childEnds], { cwd: workdir, env })
           .then((child) => new SupervisedProcess(ownProcess(child), paths, probes, onEvent))
           .finally(discard),
     };

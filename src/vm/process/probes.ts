@@ -7,6 +7,7 @@ import { findExecutable } from '../executables.ts';
 import type { AppliedLimits } from '../limits/service-limits.ts';
 import type { HostUser } from '../limits/user.ts';
 import { renderUserSwitch } from '../limits/user-switch.ts';
+import { ownProgram } from '../program.ts';
 import { renderEnvironment } from './environment.ts';
 import { runProbe } from './probe-command.ts';
 
@@ -57,7 +58,7 @@ export class ProcessProbes {
   }
 
   async #run([name = '', ...args]: readonly string[], timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
-    const { workdir } = this.#service;
+    const { workdir } = ownProgram(this.#service);
     const user = await this.#findUser();
     const env = renderEnvironment(this.#service, user);
     const program = findExecutable(name, workdir, env.PATH ?? '');

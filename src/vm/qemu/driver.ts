@@ -12,10 +12,11 @@ import { closeAll, openChildEnd, openLossyChildEnd, openReadEnd } from '../fifos
 import { ownProcess } from '../host-process.ts';
 import { type AppliedLimits, ServiceLimits } from '../limits/service-limits.ts';
 import { findUser, type HostUser } from '../limits/user.ts';
+import { ownProgram } from '../program.ts';
 import { makeRuntimeFolder, openEnds, openReadEnds } from '../runtime-folder.ts';
 import { renderCommandLine } from './command-line.ts';
 import { prepareDisk } from './disk.ts';
-import { renderJobScript } from './job-script.ts';
+import { type JobSpec, renderJobScript } from './job-script.ts';
 import { memoryLimitBytes } from './memory-limit.ts';
 import { type Platform, preparePlatform, type RunInitramfsJob } from './platform.ts';
 import { checkPortsAreFree } from './ports.ts';
@@ -28,6 +29,11 @@ const CHILD_FDS = { stdout: 3, stderr: 4, console: 5 } as const;
 /** A guest that may go out needs the device as much as one that is called from outside. */
 function hasNetwork(service: Service, localOnly: boolean): boolean {
   return service.ports.length > 0 || !localOnly;
+}
+
+function jobSpecOf(service: Service, localOnly: boolean): JobSpec {
+  const network = hasNetwork(service, localOnly);
+  return { program: ownProgram(service), network, sharedRoot: service.rootfs !== null };
 }
 
 /** The driver of isolation `vm`. Main thread. */
@@ -101,7 +107,7 @@ export class QemuDriver implements VmDriver {
       return { type: 'gone', exit, oomKilled };
     }
     const { notes } = await this.#limits.recall(service.name);
-    const job = runJob ? renderJobScript(service, hasNetwork(service, localOnly), service.rootfs !== null) : null;
+    const job = runJob ? renderJobScript(service, jobSpecOf(service, localOnly)) : null;
     return {
       type: 'running',
       streams: openReadEnds(paths, STREAM_NAMES),
@@ -155,7 +161,7 @@ export class QemuDriver implements VmDriver {
       const command = limits.wrap({ program: platform.qemu, args });
       const fds = ['ignore', console, console, stdout, stderr, console] as const;
       const child = await spawnDetached(command.program, command.args, [...fds]);
-      const job = renderJobScript(service, network !== null, service.rootfs !== null);
+      const job = renderJobScript(service, jobSpecOf(service, localOnly));
       return new QemuVm(ownProcess(child), paths, job, onEvent);
     } catch (error) {
       stopSharing();

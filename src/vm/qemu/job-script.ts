@@ -3,6 +3,7 @@
  * kernel's command line, because it carries the service's variables.
  */
 import type { Service } from '../../protocol/service.ts';
+import type { Program } from '../program.ts';
 
 /** What is set in the guest unless the service sets it: what OCI runtimes give a container. */
 export const DEFAULT_GUEST_ENV: Readonly<Record<string, string>> = {
@@ -26,20 +27,25 @@ export function quote(word: string): string {
   return `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
-/**
- * The job of a service for the guest's init, which sources it.
- *
- * @param network whether the VM has a network device
- * @param sharedRoot whether the VM has a shared root directory, else the built-in root is used
- */
-export function renderJobScript(service: Service, network: boolean, sharedRoot: boolean): string {
-  const env = { ...DEFAULT_GUEST_ENV, HOSTNAME: service.name, ...service.envs };
+/** What the guest is told besides the service. */
+export interface JobSpec {
+  readonly program: Program;
+  /** Whether the VM has a network device. */
+  readonly network: boolean;
+  /** Whether the VM has a shared root directory, else the built-in root is used. */
+  readonly sharedRoot: boolean;
+}
+
+/** The job of a service for the guest's init, which sources it. */
+export function renderJobScript(service: Service, { program, network, sharedRoot }: JobSpec): string {
+  const { command, args, envs, workdir } = program;
+  const env = { ...DEFAULT_GUEST_ENV, HOSTNAME: service.name, ...envs };
   const exports = Object.entries(env).map(([name, value]) => `export ${name}=${quote(value)}`);
-  const words = [service.workdir, service.command, ...service.args].map(quote);
+  const words = [workdir, command, ...args].map(quote);
   return [
     `guest_hostname=${quote(service.name)}`,
     ...Object.entries(GUEST_NETWORK).map(([name, value]) => `${name}=${value}`),
-    `guest_workdir=${quote(service.workdir)}`,
+    `guest_workdir=${quote(workdir)}`,
     `network=${flag(network)}`,
     `shared_root=${flag(sharedRoot)}`,
     `disk=${flag(service.disk_mib !== null)}`,

@@ -36,7 +36,7 @@ test('the machine has the name, the size and the kernel that it was given', () =
 });
 
 test('the kernel’s command line is the same for every service', () => {
-  const network = { address: '127.0.0.3', ports: [{ host: 1, guest: 2 }], localOnly: false };
+  const network = { address: '127.0.0.3', ports: [{ host: 1, guest: 2, protocol: 'tcp' as const }], localOnly: false };
   const other = { name: 'other', cpus: 1, ramMib: 64, network, paths: new VmPaths('/run/other') };
   assert.deepEqual(valuesOf('-append'), valuesOf('-append', other));
 });
@@ -48,8 +48,8 @@ test('a guest that needs no network has no device for one', () => {
 
 test('ports are forwarded from the address of the group', () => {
   const ports = [
-    { host: 8080, guest: 80 },
-    { host: 8443, guest: 443 },
+    { host: 8080, guest: 80, protocol: 'tcp' as const },
+    { host: 8443, guest: 443, protocol: 'tcp' as const },
   ];
   const network = { address: '127.0.0.2', ports, localOnly: true };
   assert.deepEqual(valuesOf('-netdev', { network }), [

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import fc from 'fast-check';
 import type { Service } from '../../../src/protocol/service.ts';
+import { ownProgram } from '../../../src/vm/program.ts';
 import { DEFAULT_GUEST_ENV, quote, renderJobScript } from '../../../src/vm/qemu/job-script.ts';
 import { scriptService } from '../../helpers/services.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
@@ -16,6 +17,10 @@ interface ReadBack {
   /** The working directory, the command and its arguments. */
   readonly words: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+}
+
+function render(service: Service, network = false, sharedRoot = false): string {
+  return renderJobScript(service, { program: ownProgram(service), network, sharedRoot });
 }
 
 /** Lets a shell source the job as the guest's init does. The script travels in a file, as it does in the guest. */
@@ -34,7 +39,7 @@ function readBack(dir: string, shell: readonly string[], job: string): ReadBack 
 }
 
 function checkRoundTrip(dir: string, service: Service): void {
-  const job = renderJobScript(service, false, false);
+  const job = render(service);
   for (const shell of SHELLS) {
     const { words, env } = readBack(dir, shell, job);
     assert.deepEqual(words, [service.workdir, service.command, ...service.args], shell.join(' '));
@@ -92,7 +97,7 @@ test('a long value survives', async (t) => {
 
 test('the service has the variables of a container unless it sets its own', async (t) => {
   const dir = await makeDir(t);
-  const own = renderJobScript(scriptService('web', '', { envs: { HOME: '/home/me' } }), false, false);
+  const own = render(scriptService('web', '', { envs: { HOME: '/home/me' } }));
   const { env } = readBack(dir, ['/bin/sh'], own);
   assert.deepEqual(
     { PATH: env.PATH, HOME: env.HOME, HOSTNAME: env.HOSTNAME },
@@ -108,7 +113,7 @@ test('the guest is told whether it has a network, a shared root and a disk, and 
     [true, true, null, 'network=1 root=1 disk= '],
     [false, false, 16, 'network= root= disk=1 '],
   ] as const) {
-    writeFileSync(path, renderJobScript(scriptService('web', '', { workdir: "/it's", disk_mib }), network, sharedRoot));
+    writeFileSync(path, render(scriptService('web', '', { workdir: "/it's", disk_mib }), network, sharedRoot));
     const script = `. "$1"; echo "network=$network root=$shared_root disk=$disk $guest_workdir $guest_hostname $guest_ip"`;
     assert.equal(
       execFileSync('/bin/sh', ['-c', script, 'sh', path], { encoding: 'utf8' }),
@@ -119,7 +124,7 @@ test('the guest is told whether it has a network, a shared root and a disk, and 
 
 test('sourcing the job runs nothing of it', async (t) => {
   const path = join(await makeDir(t), 'job');
-  writeFileSync(path, renderJobScript(scriptService('web', '', { args: ['$(echo run >&2)'] }), false, false));
+  writeFileSync(path, render(scriptService('web', '', { args: ['$(echo run >&2)'] })));
   const args = ['-c', '. "$1"; echo "[$HOSTNAME]"', 'sh', path];
   assert.equal(execFileSync('/bin/sh', args, { env: {}, encoding: 'utf8' }), '[]\n');
 });

@@ -10,7 +10,7 @@ test('a port that somebody listens on is named with its service, and only on tha
   t.after(() => server.close());
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  const service = scriptService('web', '', { ports: [{ host: port, guest: 80 }] });
+  const service = scriptService('web', '', { ports: [{ host: port, guest: 80, protocol: 'tcp' }] });
   await assert.rejects(checkPortsAreFree(service, '127.0.0.2'), {
     code: 'StartFailed',
     message: `port 127.0.0.2:${port} of service web cannot be opened: another program listens there`,
