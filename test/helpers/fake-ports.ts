@@ -95,6 +95,7 @@ export class FakePorts implements OrchestratorPorts {
   /** What the VM of each service said last. */
   readonly consoleLines: string[] = [];
   readonly concurrentBoots: number;
+  readonly freeMemoryBytes = () => 2 ** 40;
   /** No jitter. */
   readonly random = () => 0.5;
   readonly drivers: OrchestratorPorts['drivers'];
