@@ -54,9 +54,10 @@ it('plans, applies and watches changes of the config, and puts back what fails',
   const watching = spawnCli(['--home', home.dir, 'start', '-f', file, '--watch', '--prune']);
   let said = '';
   for (const stream of [watching.stdout, watching.stderr]) stream.on('data', (text) => (said += text));
-  const saying = (text: string) => eventually(`the watch to say ${text}`, () => said.includes(text)).catch((error: unknown) => {
-    throw new Error(`${String(error)}; it said:\n${said}`);
-  });
+  const saying = (text: string) =>
+    eventually(`the watch to say ${text}`, () => said.includes(text)).catch((error: unknown) => {
+      throw new Error(`${String(error)}; it said:\n${said}`);
+    });
   await saying('watching');
   assert.equal((await home.status('late')).status, 'Stopped');
   writeFileSync(file, '[[service]\n');
