@@ -1,6 +1,6 @@
 /** A config file, read, checked and filled in. Runs in the CLI's process or a library user's, never in the daemon. */
 import { dirname, resolve } from 'node:path';
-import type { Config, Dependency, Service } from '../protocol/service.ts';
+import { type Config, DEFAULT_IMAGE_SETTINGS, type Dependency, type Service } from '../protocol/service.ts';
 import { parseDocument } from './document.ts';
 import type { Fault } from './fault.ts';
 import { checkFiles } from './files.ts';
@@ -57,6 +57,7 @@ function finish(text: string, path: string, outline: Outline, faults: readonly F
     groups: groups.map(({ name, local_only }) => ({ name, local_only })),
     kernel: outline.kernel ?? null,
     logs: toHomeLogSettings(outline.logs as HomeLogValues),
+    images: DEFAULT_IMAGE_SETTINGS,
   };
 }
 
@@ -79,7 +80,7 @@ function toService(values: ServiceValues, groupEnvs: GroupValues['envs']): Servi
     secrets: [],
     depends_on: dropRepeated(values.depends_on),
     stop_timeout_ms: values.stop_timeout,
-    stop_signal: values.stop_signal,
+    stop_signal: values.stop_signal ?? null,
     restart: toRestartSettings(values),
     healthcheck: values.healthcheck ? toHealthCheck(values.healthcheck) : null,
     on_unhealthy: values.on_unhealthy,

@@ -39,8 +39,8 @@ export class FakeVm implements RunningVm {
     this.#probeResults = probeResults;
   }
 
-  signalJob(signal: NodeJS.Signals): void {
-    this.#note(`signal ${signal}`);
+  signalJob(signal: NodeJS.Signals | null): void {
+    this.#note(`signal ${signal ?? 'SIGTERM'}`);
     if (this.#obedient) this.emit({ type: 'job-exited', exit: { code: 0, signal: null } });
   }
   probe(probe: VmProbe, _timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
