@@ -2,6 +2,7 @@
 import {
   type Config,
   DEFAULT_HOME_LOG_SETTINGS,
+  DEFAULT_IMAGE_SETTINGS,
   DEFAULT_LOG_SETTINGS,
   type Isolation,
   type LogSettings,
@@ -112,5 +113,5 @@ function makeService(
 /** The config of all of them. */
 export function configOf(fleet: readonly Member[]): Config {
   const services = fleet.map(({ service }) => service);
-  return { services, groups: [], kernel: null, logs: DEFAULT_HOME_LOG_SETTINGS };
+  return { services, groups: [], kernel: null, logs: DEFAULT_HOME_LOG_SETTINGS, images: DEFAULT_IMAGE_SETTINGS };
 }

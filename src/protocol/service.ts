@@ -112,6 +112,16 @@ export const GroupSchema = v.object({
 });
 export type Group = v.InferOutput<typeof GroupSchema>;
 
+/** How images are got for the services of a config. */
+export const ImageSettingsSchema = v.object({
+  /** Registries (`host` or `host:port`) that are spoken to in plain HTTP. */
+  insecure_registries: v.array(v.string()),
+  /** Most bytes of an image. */
+  max_image_size_bytes: v.number(),
+});
+export type ImageSettings = v.InferOutput<typeof ImageSettingsSchema>;
+export const DEFAULT_IMAGE_SETTINGS: ImageSettings = { insecure_registries: [], max_image_size_bytes: 16 * 2 ** 30 };
+
 /** A whole config after validation: what the CLI sends with `start`. */
 export const ConfigSchema = v.object({
   services: v.array(ServiceSchema),
@@ -119,6 +129,7 @@ export const ConfigSchema = v.object({
   /** Path of the kernel image that `kernel` in the config names, or null for the cached or the host's one. */
   kernel: v.nullable(v.string()),
   logs: HomeLogSettingsSchema,
+  images: v.optional(ImageSettingsSchema, DEFAULT_IMAGE_SETTINGS),
 });
 export type Config = v.InferOutput<typeof ConfigSchema>;
 
