@@ -2,10 +2,10 @@
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import * as v from 'valibot';
-import writeFileAtomic from 'write-file-atomic';
 import { type Clock, systemClock } from '../clock.ts';
 import { errorCode, MonocoreError } from '../errors.ts';
 import { type StateDocument, StateDocumentSchema } from '../protocol/state-document.ts';
+import { asideOf, writeAtomically } from './atomic-file.ts';
 import { makeFolder } from './folder.ts';
 import type { HomePaths } from './paths.ts';
 
@@ -23,9 +23,9 @@ export async function loadState(path: string): Promise<StateDocument> {
   throw new MonocoreError('Internal', `${path} is not a state file of this version: ${parsed.issues[0].message}`);
 }
 
-/** Writes a state file; a reader sees the old content or the new one, never part of it. */
+/** Writes a state file, see {@link writeAtomically}. */
 export async function saveState(path: string, document: StateDocument, durable: boolean): Promise<void> {
-  await writeFileAtomic(path, `${JSON.stringify(document, null, 2)}\n`, { mode: MODE, fsync: durable });
+  await writeAtomically(path, `${JSON.stringify(document, null, 2)}\n`, { mode: MODE, durable });
 }
 
 /** The state files of one home. */
@@ -89,7 +89,8 @@ export class FileStateStore {
     return this.#enqueue(name, async () => {
       await saveState(this.#paths.endedFile(name), document, true);
       await afterwards();
-      await rm(this.#paths.stateFile(name), { force: true });
+      const path = this.#paths.stateFile(name);
+      await Promise.all([path, asideOf(path)].map((each) => rm(each, { force: true })));
     });
   }
 
@@ -161,7 +162,7 @@ export async function makeHome(paths: HomePaths): Promise<void> {
     }
     const probe = join(paths.runDir, `.writable.${process.pid}`);
     // An empty file needs no space: a block of content shows a full disk.
-    await writeFileAtomic(probe, Buffer.alloc(4096), { fsync: false });
+    await writeAtomically(probe, '\0'.repeat(4096), { mode: MODE, durable: false });
     await rm(probe);
   } catch (cause) {
     const hint = errorCode(cause) === 'ENOSPC' ? 'free some space' : 'choose another with --home or MONOCORE_HOME';
