@@ -12,6 +12,9 @@ import type { HomePaths } from './paths.ts';
 /** After this long a write that failed is tried again, while no later one has taken its place. */
 const RETRY_MS = 1000;
 
+/** Name of a file that `write-file-atomic` had not renamed when its process was killed: the name itself, then a number. */
+const UNFINISHED = /^[^.].*\.json\.\d+$/;
+
 /** State files hold the service's variables, which may be secret. */
 const MODE = 0o600;
 
@@ -99,8 +102,13 @@ export class FileStateStore {
     return this.#enqueue(name, () => rm(this.#paths.endedFile(name), { force: true }));
   }
 
-  /** Documents of services that an earlier daemon left running, and of those that ended. */
+  /**
+   * Documents of services that an earlier daemon left running, and of those that ended. What that daemon was writing when
+   * it was killed is removed; call it under the lock of the home.
+   */
   async loadAll(): Promise<{ left: StateDocument[]; ended: StateDocument[]; broken: string[] }> {
+    const { home, runDir, endedDir } = this.#paths;
+    await Promise.all([home, runDir, endedDir].map(removeUnfinished));
     const broken: string[] = [];
     const load = async (dir: string): Promise<StateDocument[]> => {
       const names = (await readdir(dir)).filter((name) => name.endsWith('.json'));
@@ -114,7 +122,7 @@ export class FileStateStore {
       );
       return documents.filter((document) => document !== null);
     };
-    return { left: await load(this.#paths.runDir), ended: await load(this.#paths.endedDir), broken };
+    return { left: await load(runDir), ended: await load(endedDir), broken };
   }
 
   /** Resolves when nothing waits to be written; what failed before is tried once more. */
@@ -148,6 +156,11 @@ export class FileStateStore {
     });
     this.#retries.set(name, { write, cancel });
   }
+}
+
+async function removeUnfinished(dir: string): Promise<void> {
+  const names = (await readdir(dir)).filter((name) => UNFINISHED.test(name));
+  await Promise.all(names.map((name) => rm(join(dir, name), { force: true })));
 }
 
 /**

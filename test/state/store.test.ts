@@ -128,6 +128,15 @@ test('what an earlier daemon left is loaded; broken files are reported and do no
   assert.deepEqual(broken.map((problem) => problem.split(':')[0]).sort(), ['foreign.json', 'torn.json']);
 });
 
+test('what an earlier daemon was writing when it was killed is removed, and nothing else', async (t) => {
+  const { paths, store } = await openStore(t);
+  const unfinished = [`${paths.stateFile('web')}.1629830823`, `${paths.endedFile('web')}.7`, `${paths.logLimits}.12`];
+  const others = [join(paths.runDir, 'web.json.old'), join(paths.home, 'notes.1')];
+  for (const path of [...unfinished, ...others]) writeFileSync(path, '{');
+  await store.loadAll();
+  assert.deepEqual([...unfinished, ...others].filter(existsSync), others);
+});
+
 test('a home that is a file, or below one, is unusable, and the message says what to do', async (t) => {
   const dir = await makeTempDir(t);
   const file = join(dir, 'file');
