@@ -12,8 +12,11 @@ import type { HomePaths } from './paths.ts';
 /** After this long a write that failed is tried again, while no later one has taken its place. */
 const RETRY_MS = 1000;
 
-/** Name of a file that `write-file-atomic` had not renamed when its process was killed: the name itself, then a number. */
-const UNFINISHED = /^[^.].*\.json\.\d+$/;
+/**
+ * Name of a file that had not got its own yet when its writer was killed: see {@link asideOf}; write-file-atomic, which
+ * writes the limits of logs, appends a number.
+ */
+const UNFINISHED = /^[^.].*\.json\.(?:tmp|\d+)$/;
 
 /** State files hold the service's variables, which may be secret. */
 const MODE = 0o600;
