@@ -1,10 +1,10 @@
 /**
  * References to variables in values of `envs`: `${NAME}` and `${NAME:-default}`, the forms of POSIX sh, 2.6.2. `$$` is a
- * `$`, and one before anything else is itself. A default ends at the first `}` and is taken as it is.
+ * `$`, and one before anything else is itself. A default ends at the first `}`, has no `${` in it, and is taken as it is.
  */
 
 /** A `$` that means something, and a `${` that nothing of this fits, alone in the last group. */
-const REFERENCE = /\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|(\{))/g;
+const REFERENCE = /\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)(?::-((?:(?!\$\{)[^}])*))?\}|(\{))/g;
 
 /** What is wrong with a value. */
 export type VariableFault =

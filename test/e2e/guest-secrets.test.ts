@@ -145,20 +145,24 @@ it('a guest that waits for its job gets secrets, variables and volumes from the 
   const stdout = guest.read('stdout');
   const others = [guest.read('stderr'), guest.read('console')];
   assert.equal((await guest.event('job-exited')).exit.code, 0);
-  guest.vm.release();
+  await eventually('the last line', () => stdout.endsWith('[a default]\n'));
+  guest.vm.kill('SIGKILL');
   await guest.event('process-ended');
   const printed = await stdout.ended;
   await Promise.all(others.map(({ ended }) => ended));
   assert.deepEqual(printed, Buffer.concat([ALL_BYTES, Buffer.from('[a default]\n')]));
   assert.equal(readFileSync(join(dir, 'new'), 'utf8'), 'written\n');
-  await eventually('virtiofsd to end', () => findProcesses(host.paths.home).length === 0);
+  await eventually('virtiofsd to end with QEMU', () => findProcesses(host.paths.home).length === 0);
 });
 
 it('a guest whose secret is gone when the next daemon comes is not given its job', async (t) => {
   const host = await makeGuestHost(t);
   const dir = await makeTempDir(t);
   writeFileSync(join(dir, 'key'), 'key');
-  const service = scriptService('orphan', 'echo never', { secrets: [{ name: 'key', path: join(dir, 'key') }] });
+  const service = scriptService('orphan', 'echo never', {
+    secrets: [{ name: 'key', path: join(dir, 'key') }],
+    volumes: [{ host: dir, guest: '/data', read_only: false }],
+  });
   const launcher = startFixture(t, 'dying-launcher.ts', [host.paths.home, JSON.stringify(service)]);
   const identity = JSON.parse(await launcher.readLine());
   unlinkSync(join(dir, 'key'));
@@ -168,7 +172,9 @@ it('a guest whose secret is gone when the next daemon comes is not given its job
     (await guest.event('job-failed')).error,
     /^the secret key of orphan cannot be read from .*: it does not exist$/,
   );
-  guest.vm.kill('SIGKILL');
+  // It is watched for its VM, whoever started it.
+  for (const { pid } of findProcesses(`--socket-path=${host.paths.vm('orphan').share}`)) process.kill(pid, 'SIGKILL');
   await guest.event('process-ended');
   assert.equal((await streams[0]!.ended).length, 0);
+  assert.deepEqual(findProcesses(host.paths.home), []);
 });

@@ -58,6 +58,8 @@ async function finish(guest: Guest, lines: () => Promise<string[]>): Promise<str
   return lines();
 }
 
+const cgroupsOf = (pid: number) => readFileSync(`/proc/${pid}/cgroup`, 'utf8');
+
 async function assertNothingIsLeft(home: string): Promise<void> {
   await eventually('virtiofsd to end', () => findProcesses(home).length === 0);
   assert.ok(!readFileSync('/proc/self/mountinfo', 'utf8').includes(home), 'the host’s mounts are as they were');
@@ -203,6 +205,7 @@ it('volumes lie above a shared root and a disk, each is a file system of its own
     // The tree, the root and the volumes: a file system that the host unmounts is not held by a copy of its mount.
     const mounts = readFileSync(`/proc/${pid}/mountinfo`, 'utf8').trimEnd().split('\n');
     assert.equal(mounts.length, 2 + volumes.length, mounts.join('\n'));
+    assert.equal(cgroupsOf(pid), cgroupsOf(guest.vm.identity.pid), 'it shares the limits of the VM');
   }
 
   writeFileSync(join(dir, 'other-settings'), 'other\n');

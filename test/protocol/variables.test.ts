@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
+import { findVariableFault } from '../../src/config/envs.ts';
 import { interpolate } from '../../src/protocol/variables.ts';
 
 const SET: Record<string, string> = { NAME: 'value', _x1: 'under', EMPTY: '', REFERENCE: '${NAME} $$' };
@@ -21,7 +22,6 @@ test('references are replaced and everything else is kept', () => {
     ['${EMPTY:-other}', 'other'],
     ['${UNSET:-}', ''],
     ['${UNSET:-a b:-$c$$}', 'a b:-$c$$'],
-    ['${UNSET:-${NAME}}', '${NAME}'],
     // Two make one, which is no beginning of a reference.
     ['$$', '$'],
     ['$$$$', '$$'],
@@ -54,10 +54,23 @@ test('what begins like a reference and is none is an error at its place', () => 
     ['${ NAME }', 0],
     ['${NAME:other}', 0],
     ['${UNSET:-open', 0],
+    ['${UNSET:-${NAME}}', 0],
     ['$$ ${grüße}', 3],
   ] as const) {
     assert.deepEqual(interpolate(text, lookup), { ok: false, fault: { type: 'malformed', at } }, text);
   }
+});
+
+test('the config finds fault with what cannot be resolved, and with nothing else', () => {
+  const part = fc.constantFrom('$', '$$', '${', '}', ':-', ':', '-', 'NAME', 'a b', '1', '\n', '${NAME}', '${NAME:-x}');
+  fc.assert(
+    fc.property(fc.array(part, { maxLength: 8 }), (parts) => {
+      const text = parts.join('');
+      const isRefused = findVariableFault('VALUE', text) !== null;
+      assert.equal(isRefused, !interpolate(text, () => 'set').ok, text);
+    }),
+    { numRuns: 2000 },
+  );
 });
 
 test('any text survives when each $ in it is doubled', () => {

@@ -95,7 +95,7 @@ export class QemuDriver implements VmDriver {
       STREAM_NAMES.map((stream) => paths.fifo(stream)),
     );
     const limits = await this.#limits.apply(service, {
-      memoryBytes: memoryLimitBytes(service.ram_mib),
+      memoryBytes: memoryLimitBytes(service.ram_mib, files.length > 0),
       cpus: service.cpus,
       cpuShares: service.cpu_shares,
     });

@@ -14,7 +14,7 @@ import type { AppliedLimits } from '../limits/service-limits.ts';
 import { isRunning, signalProcess } from '../process-identity.ts';
 import { findVirtiofsd } from './host-tools.ts';
 import { SHARE_ROOT, wrapInShare } from './share-script.ts';
-import type { SharedFile } from './shared-files.ts';
+import { ROOT_NAME, type SharedFile } from './shared-files.ts';
 import { identifyVirtiofsd, renderVirtiofsdArgs } from './virtiofsd.ts';
 
 const LISTEN_TIMEOUT_MS = 5000;
@@ -67,7 +67,10 @@ export async function shareFiles(
   consoleFd: number,
 ): Promise<FileShare> {
   const program = findVirtiofsd();
-  const args = renderVirtiofsdArgs(await identifyVirtiofsd(program), SHARE_ROOT, paths.share);
+  // A root directory below a running guest must not change: overlayfs says that it does not define what comes of it.
+  const changes = files.some(({ name }) => name !== ROOT_NAME);
+  const sharing = { directory: SHARE_ROOT, socketPath: paths.share, changes };
+  const args = renderVirtiofsdArgs(await identifyVirtiofsd(program), sharing);
   await mkdir(paths.shareFolder, { mode: 0o700 });
   const command = limits.join(wrapInShare({ program, args }, paths.shareFolder, files));
   // Of the daemon's variables it needs none but this one.

@@ -6,7 +6,7 @@ import { errorCode, errorText, MonocoreError } from '../../errors.ts';
 import type { Service, Volume } from '../../protocol/service.ts';
 
 /** Name of the root directory in the share; volumes have their number. */
-const ROOT_NAME = 'root';
+export const ROOT_NAME = 'root';
 
 /** A directory or file of the host that is shared. */
 export interface SharedFile {
