@@ -143,7 +143,7 @@ export class QemuDriver implements VmDriver {
   }
 
   async cleanUp(service: string): Promise<void> {
-    endStrayShare(this.#paths.vm(service));
+    await endStrayShare(this.#paths.vm(service));
     await this.#limits.release(service);
     await rm(this.#paths.vm(service).dir, { recursive: true, force: true });
   }

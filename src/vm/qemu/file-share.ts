@@ -19,6 +19,8 @@ import { identifyVirtiofsd, renderVirtiofsdArgs } from './virtiofsd.ts';
 
 const LISTEN_TIMEOUT_MS = 5000;
 const RETRY_MS = 10;
+/** One that waits for a disk of the host cannot be killed before it has that. */
+const KILL_TIMEOUT_MS = 2000;
 /** From its end to that of QEMU, where QEMU is what ended: the other way round somebody has to end QEMU. */
 const QEMU_END_TIMEOUT_MS = 2000;
 
@@ -35,13 +37,15 @@ function socketOption(paths: VmPaths): string {
   return `--socket-path=${paths.share}`;
 }
 
+function endWithoutFiles(vm: ProcessIdentity): void {
+  const timer = setTimeout(() => {
+    if (isRunning(vm)) signalProcess(vm, 'SIGKILL', 'process');
+  }, QEMU_END_TIMEOUT_MS);
+  timer.unref();
+}
+
 function guard(share: HostProcess, vm: ProcessIdentity): void {
-  share.onExit(() => {
-    const timer = setTimeout(() => {
-      if (isRunning(vm)) signalProcess(vm, 'SIGKILL', 'process');
-    }, QEMU_END_TIMEOUT_MS);
-    timer.unref();
-  });
+  share.onExit(() => endWithoutFiles(vm));
 }
 
 async function awaitSocket({ process: child }: Child, socketPath: string): Promise<void> {
@@ -97,13 +101,18 @@ export function guardAdoptedShare(paths: VmPaths, vm: ProcessIdentity): void {
   // The first of its processes waits for the other, so they end together.
   const [share] = findByArgument(socketOption(paths));
   if (share) guard(adoptedProcess(share), vm);
+  else endWithoutFiles(vm);
 }
 
 /**
- * Ends a virtiofsd to which no QEMU connected, because the daemon was killed in between, or QEMU was. Called when the VM
- * has ended, before its runtime folder goes.
+ * Ends a virtiofsd to which no QEMU connected, because the daemon was killed in between, or QEMU was, and waits for its
+ * end, as the next one would not get the lock that it has. Called when the VM has ended, before its runtime folder goes.
  */
-export function endStrayShare(paths: VmPaths): void {
+export async function endStrayShare(paths: VmPaths): Promise<void> {
   if (!existsSync(paths.shareFolder)) return;
-  for (const share of findByArgument(socketOption(paths))) signalProcess(share, 'SIGKILL', 'process');
+  const strays = findByArgument(socketOption(paths));
+  for (const share of strays) signalProcess(share, 'SIGKILL', 'process');
+  for (let waitedMs = 0; strays.some(isRunning) && waitedMs < KILL_TIMEOUT_MS; waitedMs += RETRY_MS) {
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+  }
 }
