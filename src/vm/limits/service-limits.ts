@@ -27,12 +27,18 @@ export interface AppliedLimits {
   readonly notes: readonly string[];
   /** The command that runs `command` within the limits, in the same process. */
   wrap(command: Command): Command;
+  /** As {@link AppliedLimits.wrap}, but for `open_files`: for what works for the service beside its process. */
+  join(command: Command): Command;
 }
 
 const NOTHING: LimitRecord = { cgroups: [], notes: [], open_files: null };
 
 function toApplied({ cgroups, notes, open_files }: LimitRecord): AppliedLimits {
-  return { notes, wrap: (command) => wrapCommand(command, open_files, cgroups) };
+  return {
+    notes,
+    wrap: (command) => wrapCommand(command, open_files, cgroups),
+    join: (command) => wrapCommand(command, null, cgroups),
+  };
 }
 
 /** What is not enforced where a controller is missing. */
