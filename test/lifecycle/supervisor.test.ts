@@ -37,9 +37,10 @@ test('a disk that hangs does not keep a service from being asked to stop', async
   ports.clock.advance(250);
   await settle();
   assert.deepEqual(calls().at(-1), 'signal SIGTERM');
-  vm.end();
-  await settle();
   saved.open();
+  vm.emit({ type: 'job-exited', exit: { code: 0, signal: null } });
+  await settle();
+  vm.end();
   assert.equal((await stopped).status, 'Stopped');
 });
 
