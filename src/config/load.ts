@@ -13,49 +13,55 @@ import { configInvalid } from './problem.ts';
 import { readConfigText } from './read.ts';
 import type { GroupValues, ServiceValues, Surroundings } from './schema.ts';
 import { type EnvFiles, toService } from './service.ts';
+import type { Document } from './syntax.ts';
 import { crossCheck } from './validate.ts';
 import { checkShares } from './validate-volumes.ts';
 
 /**
  * Reads a config file. Throws `ConfigInvalid`, whose `details` are all {@link Problem}s in order of position.
  *
- * @param path of a `.toml` file; relative paths inside it are relative to its folder
+ * @param path of a `.toml`, `.yaml`, `.yml` or `.json` file; relative paths inside it are relative to its folder
  */
 export async function loadConfig(path: string): Promise<Config> {
-  const text = await readConfigText(path);
-  const { outline, faults } = check(text, path, hostLimits());
-  const files = await checkFiles(outline);
-  return finish(text, path, outline, [...faults, ...files.faults], files.envFiles);
+  const reading = read(await readConfigText(path), path, hostLimits());
+  const { faults, envFiles } = await checkFiles(reading.outline);
+  return finish(reading, faults, envFiles);
 }
 
 /**
  * The config that `text` is. Throws as {@link loadConfig} does; the disk is not looked at, so a file
  * that does not exist passes, and what an `env_file` says is not there.
  *
- * @param path of the file, for problems and as the origin of relative paths; need not exist
+ * @param path of the file, for its language, for problems and as the origin of relative paths; need not exist
  * @param host upper limits of cpus and ram
  */
 export function parseConfig(text: string, path: string, host = hostLimits()): Config {
   // The same mark that decoding a file drops; left in, it would shift the columns of the first line.
-  const bare = text.replace(/^\uFEFF/, '');
-  const { outline, faults } = check(bare, path, host);
-  return finish(bare, path, outline, faults);
+  return finish(read(text.replace(/^\uFEFF/, ''), path, host), [], new Map());
 }
 
-function check(text: string, path: string, host: Surroundings['host']): { outline: Outline; faults: Fault[] } {
-  const surroundings = { folder: dirname(resolve(path)), host };
-  const { outline, faults } = readOutline(parseDocument(path, text), surroundings);
-  return { outline, faults: [...faults, ...crossCheck(outline), ...checkShares(outline)] };
+/** A text, and what is known of it. */
+interface Reading {
+  readonly path: string;
+  readonly text: string;
+  readonly document: Document;
+  readonly outline: Outline;
+  readonly faults: readonly Fault[];
+}
+
+function read(text: string, path: string, host: Surroundings['host']): Reading {
+  const document = parseDocument(path, text);
+  const { outline, faults } = readOutline(document.table, { folder: dirname(resolve(path)), host });
+  return { path, text, document, outline, faults: [...faults, ...crossCheck(outline), ...checkShares(outline)] };
 }
 
 function finish(
-  text: string,
-  path: string,
-  outline: Outline,
-  faults: readonly Fault[],
-  envFiles: EnvFiles = new Map(),
+  { path, text, document, outline, faults }: Reading,
+  more: readonly Fault[],
+  envFiles: EnvFiles,
 ): Config {
-  if (faults.length > 0) throw configInvalid(path, locate(path, text, faults));
+  const all = [...faults, ...more];
+  if (all.length > 0) throw configInvalid(path, locate(path, text, document.findPlaces(), all));
   // Without a fault the values of every table are complete, see Declaration.values.
   const services = outline.services.map(({ values }) => values as ServiceValues);
   const groups = new Map(outline.groups.map(({ values }) => [values.name, values as GroupValues]));

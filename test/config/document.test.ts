@@ -8,6 +8,7 @@ test('a syntax error is one problem, at the place where the parser gave up', () 
       file: '/etc/demo/monocore.toml',
       line: 3,
       column: 11,
+      length: 1,
       path: '',
       message: 'not TOML: invalid value',
       expected: null,

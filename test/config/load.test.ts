@@ -43,6 +43,7 @@ async function readProblem(file: string): Promise<Problem> {
       file,
       line: 1,
       column: 1,
+      length: 1,
       path: '',
       message: '',
       expected: null,
@@ -117,8 +118,10 @@ describe('a file that cannot be read', () => {
   });
 
   test('a file with another extension', async () => {
-    for (const name of ['monocore.yaml', 'monocore', 'monocore.toml.bak']) {
-      assert.equal((await readProblem(await write('', name))).message, 'is not a .toml file');
+    for (const name of ['monocore.ini', 'monocore', 'monocore.toml.bak']) {
+      const problem = await readProblem(await write('', name));
+      assert.equal(problem.message, 'has no extension of a config');
+      assert.equal(problem.expected, 'a file that ends in .toml, .yaml, .yml, .json');
     }
   });
 
