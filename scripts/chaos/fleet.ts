@@ -97,7 +97,7 @@ function makeService(
     secrets: [],
     depends_on: [],
     stop_timeout_ms: askedCode === null ? DEAF_STOP_TIMEOUT_MS : STOP_TIMEOUT_MS,
-    stop_signal: 'SIGTERM',
+    stop_signal: null,
     restart: { ...DEFAULT_RESTART_SETTINGS, when: restart, reset_ms: RESET_MS },
     healthcheck: null,
     on_unhealthy: 'none',

@@ -29,7 +29,7 @@ export function toService(values: ServiceValues, group: GroupValues | null, envF
     secrets: values.secrets,
     depends_on: values.depends_on.map(({ service, condition }): Dependency => ({ service, condition })),
     stop_timeout_ms: values.stop_timeout,
-    stop_signal: values.stop_signal,
+    stop_signal: values.stop_signal ?? null,
     restart: toRestartSettings(values),
     healthcheck: values.healthcheck ? toHealthCheck(values.healthcheck) : null,
     on_unhealthy: values.on_unhealthy,

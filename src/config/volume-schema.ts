@@ -12,7 +12,7 @@ const RESERVED = ['/proc', '/sys', '/dev', '/run/secrets'];
 export const VOLUME = '"/host:/guest", "/host:/guest:ro", or one path for both';
 
 /** `host[:guest][:ro]` as written, split. */
-interface Mount {
+export interface Mount {
   readonly host: string;
   /** Normalised, or null where nothing is said. */
   readonly guest: string | null;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as v from 'valibot';
-import { ConfigSchema, DEFAULT_LOG_SETTINGS } from '../../src/protocol/service.ts';
+import { ConfigSchema, DEFAULT_IMAGE_SETTINGS, DEFAULT_LOG_SETTINGS } from '../../src/protocol/service.ts';
 import { DEFAULT_RESTART_SETTINGS } from '../../src/protocol/supervision.ts';
 import { parse, parseService, problemsOf, serviceText, shortProblems } from './harness.ts';
 
@@ -10,7 +10,7 @@ test('a service with a name and a command gets every default', () => {
   assert.deepEqual(config, {
     kernel: null,
     logs: { keep_total_bytes: null },
-    images: { insecure_registries: [], max_image_size_bytes: 16 * 2 ** 30 },
+    images: DEFAULT_IMAGE_SETTINGS,
     groups: [],
     services: [
       {
@@ -30,7 +30,7 @@ test('a service with a name and a command gets every default', () => {
         secrets: [],
         depends_on: [],
         stop_timeout_ms: 10_000,
-        stop_signal: 'SIGTERM',
+        stop_signal: null,
         restart: DEFAULT_RESTART_SETTINGS,
         healthcheck: null,
         on_unhealthy: 'none',
@@ -136,7 +136,7 @@ test('an empty document is a config without services', () => {
     groups: [],
     kernel: null,
     logs: { keep_total_bytes: null },
-    images: { insecure_registries: [], max_image_size_bytes: 16 * 2 ** 30 },
+    images: DEFAULT_IMAGE_SETTINGS,
   });
 });
 

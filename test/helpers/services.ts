@@ -29,7 +29,7 @@ export function scriptService(name: string, script: string, overrides: Partial<S
     secrets: [],
     depends_on: [],
     stop_timeout_ms: 10_000,
-    stop_signal: 'SIGTERM',
+    stop_signal: null,
     restart: DEFAULT_RESTART_SETTINGS,
     healthcheck: null,
     on_unhealthy: 'none',

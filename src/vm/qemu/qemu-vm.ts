@@ -44,8 +44,8 @@ export class QemuVm implements RunningVm {
     return this.#machine.qmp;
   }
 
-  signalJob(signal: NodeJS.Signals): void {
-    this.#control.sendSignal(signal.replace(/^SIG/, ''));
+  signalJob(signal: NodeJS.Signals | null): void {
+    this.#control.sendSignal((signal ?? 'SIGTERM').replace(/^SIG/, ''));
   }
 
   probe(probe: VmProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
