@@ -1,4 +1,5 @@
 /** The config file as text. */
+import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { errorCode, errorText, MonocoreError } from '../errors.ts';
@@ -19,6 +20,26 @@ export async function readConfigText(file: string): Promise<string> {
   } catch {
     throw unreadable(file, 'is not UTF-8 text', 'a file in UTF-8');
   }
+}
+
+/** Names of configs that are found without being named. */
+const CONFIG_NAMES = EXTENSIONS.map((extension) => `monocore${extension}`);
+
+/**
+ * The config of a folder: the one file there that is named `monocore` and has a known extension. Where there is none, the
+ * path of the one that would be first. Throws `ConfigInvalid` where there are several: none of them is meant more than
+ * another one.
+ */
+export function findConfig(folder: string): string {
+  const found = CONFIG_NAMES.map((name) => join(folder, name)).filter((path) => existsSync(path));
+  const [first, second] = found;
+  if (second === undefined) return first ?? join(folder, CONFIG_NAMES[0]!);
+  const names = found.map((path) => basename(path));
+  throw unreadable(
+    second,
+    `${names.slice(0, -1).join(', ')} and ${names.at(-1)} are here; name one with the -f option`,
+    null,
+  );
 }
 
 async function readBytes(file: string): Promise<Buffer> {

@@ -39,6 +39,8 @@ export type Entries = Readonly<Record<string, v.GenericSchema>>;
 export type Values<E extends Entries> = { readonly [Key in keyof E]: v.InferOutput<E[Key]> };
 
 const NAME = 'up to 63 of a-z, 0-9, "-" and "_", the first and the last a letter or a digit';
+/** Far more than a host can run, and few enough to be written down one by one. */
+const MAX_REPLICAS = 256;
 const ENVS = 'an array such as ["NAME=value"], or a table of strings';
 
 /** A name that is no path, for `/run/secrets/<name>`; the length is NAME_MAX of Linux. */
@@ -60,6 +62,7 @@ export function documentEntries({ folder }: Surroundings) {
     kernel: v.pipe(v.optional(field.hostPath(folder)), v.description('the path of a kernel image')),
     service: tables('[[service]]'),
     group: tables('[[group]]'),
+    defaults: v.pipe(v.optional(field.SubTable), v.description('a table [defaults]')),
     logs: v.pipe(v.optional(field.SubTable), v.description('a table [logs]')),
     images: v.pipe(v.optional(field.SubTable), v.description('a table [images]')),
   };
@@ -89,6 +92,14 @@ export function groupEnvEntries() {
 export function serviceEntries({ folder, host }: Surroundings) {
   return {
     name: v.pipe(field.ServiceName, v.description(NAME)),
+    replicas: v.pipe(
+      v.optional(field.integer(1, MAX_REPLICAS)),
+      v.description(`a number of services that are alike, from 1 to ${MAX_REPLICAS}`),
+    ),
+    profiles: v.pipe(
+      v.optional(v.array(field.Name, field.mustBe('an array')), []),
+      v.description('an array of names such as ["dev"]'),
+    ),
     group: v.pipe(v.optional(v.nullable(field.Text), null), v.description('the name of a [[group]]')),
     isolation: v.pipe(
       v.optional(v.picklist(IsolationSchema.options, 'is not a kind of isolation'), 'vm'),
@@ -162,6 +173,7 @@ export type ServiceValues = Omit<
 > & {
   readonly log: LogValues;
   readonly group_volumes: readonly GroupMountValues[];
+  /** The services that are named, which may be replicated. */
   readonly depends_on: readonly Dependency[];
   readonly healthcheck: HealthCheckValues | undefined;
 };

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { loadConfig, parseConfig } from '../../src/config/load.ts';
 import type { Problem } from '../../src/config/problem.ts';
+import { findConfig } from '../../src/config/read.ts';
 import { detailsOf, serviceText } from './harness.ts';
 
 let folder = '';
@@ -101,6 +102,37 @@ test('parseConfig takes the limits of this host where none are given', () => {
     () => parseConfig(serviceText('cpus = 1000000'), 'monocore.toml'),
     (error) => /^is more than the \d+ that this host has$/.test(detailsOf(error)[0]?.message ?? ''),
   );
+});
+
+describe('the config of a folder', () => {
+  for (const name of ['monocore.toml', 'monocore.yaml', 'monocore.yml', 'monocore.json']) {
+    test(`is ${name} where that is the only one`, async () => {
+      const file = await write('', name);
+      assert.equal(findConfig(folder), file);
+    });
+  }
+
+  test('is monocore.toml where there is none', () => {
+    assert.equal(findConfig(folder), join(folder, 'monocore.toml'));
+  });
+
+  test('is an error where there are several', async () => {
+    await write('', 'monocore.toml');
+    await write('', 'monocore.yml');
+    const file = await write('{}', 'monocore.json');
+    assert.throws(
+      () => findConfig(folder),
+      (error) => {
+        const [problem] = detailsOf(error);
+        assert.equal(
+          problem?.message,
+          'monocore.toml, monocore.yml and monocore.json are here; name one with the -f option',
+        );
+        return true;
+      },
+    );
+    assert.deepEqual((await loadConfig(file)).services, []);
+  });
 });
 
 describe('a file that cannot be read', () => {

@@ -311,7 +311,7 @@ describe('keys', () => {
   test('an unknown key that resembles none is reported with all that there are', () => {
     const [problem] = problemsOf(serviceText('zeppelins = []'));
     assert.equal(problem?.message, 'unknown key');
-    assert.match(problem?.expected ?? '', /^one of name, group, .*, stop_timeout, .*, cpu_shares, log$/);
+    assert.match(problem?.expected ?? '', /^one of name, .*, stop_timeout, .*, cpu_shares, log$/);
   });
 
   test('keys that every JavaScript object has are unknown, too', () => {
