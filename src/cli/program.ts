@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander';
 import { packageVersion } from '../package-info.ts';
 import { LOG_LEVELS } from '../protocol/control.ts';
+import { addConfigCommands } from './config-commands.ts';
 import { type CliContext, createContext } from './context.ts';
 import { EXIT_CODE_HELP } from './exit-codes.ts';
 import { addImageCommands } from './image-commands.ts';
@@ -47,6 +48,7 @@ export function createProgram(onExitCode: (exitCode: number) => void): Command {
   addServiceCommands(program, run);
   addDaemonCommands(program, run);
   addImageCommands(program, run);
+  addConfigCommands(program, run);
   program
     .command('doctor')
     .description('check whether this host can run microVMs')

@@ -66,7 +66,7 @@ export function readDefaults(table: Table, empty: Table, surroundings: Surroundi
 
 /**
  * What a service has besides what it says: the other values, and the keys, faulty ones included. A default that could
- * only be wrong for it (a disk of a plain process, a rootfs beside its own base) is none for this service; variables are
+ * only be wrong for it (a disk of a plain process, a limit of restarts where there are none) is none for this service; variables are
  * left out, for they are merged one by one.
  */
 export function inherit(
@@ -74,10 +74,17 @@ export function inherit(
   { own }: Defaults,
 ): { values: Partial<Values<DefaultEntries>>; inherited: ReadonlySet<string> } {
   const has = (key: string) => Object.hasOwn(service.table, key);
-  const isolation = has('isolation') ? service.values.isolation : (own.values.isolation ?? service.values.isolation);
-  const pointless = new Set(['envs', 'log', ...(isolation === 'none' ? ['rootfs', 'base', 'disk'] : [])]);
+  const effective = (key: string) => (has(key) ? service.values[key] : (own.values[key] ?? service.values[key]));
+  const pointless = new Set(['envs', 'log']);
+  if (effective('isolation') === 'none') for (const key of ['rootfs', 'base', 'disk']) pointless.add(key);
   if (has('base')) pointless.add('rootfs');
   if (has('rootfs')) pointless.add('base');
+  if (!has('healthcheck')) pointless.add('on_unhealthy');
+  const isRestarted =
+    effective('restart') !== 'no' ||
+    (has('healthcheck') && effective('on_unhealthy') === 'restart') ||
+    effective('max_memory') !== undefined;
+  if (!isRestarted) for (const key of ['max_restarts', 'restart_reset']) pointless.add(key);
   const keys = Object.keys(own.table).filter((key) => !has(key) && !pointless.has(key));
   return { values: pick(own.values, keys), inherited: new Set(keys) };
 }

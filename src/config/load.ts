@@ -28,9 +28,18 @@ import { checkShares } from './validate-volumes.ts';
  * @throws MonocoreError `Usage` for a profile that no service has
  */
 export async function loadConfig(path: string, choice: Choice = {}): Promise<Config> {
+  return (await loadWithFileNames(path, choice)).config;
+}
+
+/** As {@link loadConfig}, with the names of all variables that an `env_file` has. */
+export async function loadWithFileNames(
+  path: string,
+  choice: Choice,
+): Promise<{ config: Config; fileNames: ReadonlySet<string> }> {
   const reading = read(await readConfigText(path), path, hostLimits());
   const { faults, envFiles } = await checkFiles(reading.outline);
-  return finish(reading, faults, envFiles, choice);
+  const fileNames = new Set([...envFiles.values()].flatMap((envs) => Object.keys(envs)));
+  return { config: finish(reading, faults, envFiles, choice), fileNames };
 }
 
 /**

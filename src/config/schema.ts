@@ -59,6 +59,8 @@ function tables(header: string) {
 
 export function documentEntries({ folder }: Surroundings) {
   return {
+    // Editors find the schema of a JSON file by it.
+    $schema: v.pipe(v.optional(field.Text), v.description('the address of a JSON schema')),
     kernel: v.pipe(v.optional(field.hostPath(folder)), v.description('the path of a kernel image')),
     service: tables('[[service]]'),
     group: tables('[[group]]'),
@@ -130,8 +132,10 @@ export function serviceEntries({ folder, host }: Surroundings) {
     ),
     group_volumes: v.pipe(v.optional(v.array(GroupMount, field.mustBe('an array')), []), v.description(GROUP_MOUNT)),
     secrets: v.pipe(
-      v.optional(Secrets, () => []),
-      v.transform((paths) => Object.entries(paths).map(([name, path]) => ({ name, path: resolve(folder, path) }))),
+      v.pipe(
+        v.optional(Secrets, () => []),
+        v.transform((paths) => Object.entries(paths).map(([name, path]) => ({ name, path: resolve(folder, path) }))),
+      ),
       v.description('an array such as ["db_password=/path"], or a table of paths'),
     ),
     workdir: v.pipe(v.optional(field.AbsolutePath), v.description('an absolute path such as "/srv"')),

@@ -142,11 +142,7 @@ function findUnmetConditions(services: readonly ServiceDeclaration[]): Fault[] {
 function findPointlessKeys(service: ServiceDeclaration): Fault[] {
   const { path, table, values } = service;
   const faults: Fault[] = [];
-  if (
-    Object.hasOwn(table, 'on_unhealthy') &&
-    values.on_unhealthy === 'restart' &&
-    !Object.hasOwn(table, 'healthcheck')
-  ) {
+  if (values.on_unhealthy === 'restart' && !Object.hasOwn(table, 'healthcheck')) {
     faults.push(keyFault([...path, 'on_unhealthy'], 'has no effect without a healthcheck', 'a healthcheck besides'));
   }
   if (!isNeverRestarted(service)) return faults;

@@ -56,6 +56,7 @@ max_restarts = 3
 ${serviceText('isolation = "none"')}`;
     const [service] = parse(text).services;
     assert.deepEqual([service?.base, service?.disk_mib, service?.workdir], [null, null, '/']);
+    assert.deepEqual([service?.on_unhealthy, service?.restart.max_restarts], ['none', null]);
   });
 
   test('that are faulty are reported once, where they stand', () => {

@@ -3,11 +3,11 @@ import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { loadConfig } from '../../config/load.ts';
-import { findConfig } from '../../config/read.ts';
 import { MonocoreError } from '../../errors.ts';
 import type { PlannedAction, StartRequestInput } from '../../protocol/control.ts';
 import type { Config } from '../../protocol/service.ts';
 import type { DaemonClient } from '../client.ts';
+import { configPath } from '../config-path.ts';
 import { watchConfig } from '../config-watch.ts';
 import { connect, noDaemonError } from '../connection.ts';
 import type { CliContext } from '../context.ts';
@@ -102,11 +102,6 @@ async function readRequest(names: readonly string[], options: StartOptions): Pro
   const config = kernel === undefined ? loaded : { ...loaded, kernel: checkKernel(kernel) };
   const selection = { ...asked, names: expandReplicas(config, asked.names) };
   return { body: { ...selection, config, prune, atomic }, names: selectFromConfig(config, selection) };
-}
-
-/** Absolute path of the config that is meant. */
-function configPath({ file }: Pick<StartOptions, 'file'>): string {
-  return file === undefined ? findConfig(process.cwd()) : resolve(file);
 }
 
 /** Absolute path of a kernel image. @throws MonocoreError `Usage` when there is no such file */
