@@ -34,10 +34,11 @@ function toSyntaxFault(text: string, error: Error): SyntaxFault {
   const isAtEnd = /end of JSON input|Unterminated string/.test(error.message);
   const offset = isAtEnd ? end : position === undefined ? findOffset(text) : Number(position);
   if (control !== -1 && control <= offset) {
-    return new SyntaxFault(
-      [control, control + 1],
-      'a string must not contain control characters, not even a line break',
-    );
+    const isLineEnd = /[\r\n]/.test(text[control]!);
+    const message = isLineEnd
+      ? 'this string has no closing quote; a line break in it is written \\n'
+      : 'a string must not contain control characters';
+    return new SyntaxFault([control, control + 1], message);
   }
   if (offset >= end) return new SyntaxFault([end, end], 'the file ends too early');
   return new SyntaxFault([offset, offset + 1], reason(text, offset));

@@ -17,16 +17,21 @@ export function parseToml(text: string): Document {
     const lines = new Lines(text);
     const isAtLineEnd = column > lines.source(line).length;
     const offset = lines.offset(line, column);
-    throw new SyntaxFault([offset, offset], reason(errorText(error), isAtLineEnd, isAtLineEnd && line === lines.count));
+    throw new SyntaxFault(
+      [offset, offset],
+      reason(errorText(error), text.charAt(offset), isAtLineEnd, isAtLineEnd && line === lines.count),
+    );
   }
 }
 
 /** The parser's own sentence, without its prefix and the excerpt below it, or a better one where it misleads. */
-function reason(text: string, isAtLineEnd: boolean, isAtEnd: boolean): string {
+function reason(text: string, character: string, isAtLineEnd: boolean, isAtEnd: boolean): string {
   const [sentence = ''] = text.split('\n');
   // To the parser, a missing quote is a line break inside of a string, and a missing bracket is an invalid value behind
   // the last character: both true, but not what anybody would look for.
   if (isAtEnd) return 'the file ends too early, in the middle of a value or key';
   if (isAtLineEnd && sentence.endsWith('not allowed in strings')) return 'this string has no closing quote';
+  if (sentence.includes('excessively nested')) return `values are nested more than ${MAX_DEPTH} deep`;
+  if (sentence.endsWith('invalid value') && /[A-Za-z]/.test(character)) return 'text has to be in quotes';
   return sentence.replace(/^Invalid TOML document: /, '').replace(/\.+$/, '');
 }

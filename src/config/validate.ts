@@ -202,7 +202,9 @@ function findRootFaults(service: ServiceDeclaration): Fault[] {
   const { path } = service;
   const [base, rootfs, command] = ['base', 'rootfs', 'command'].map((key) => hasKey(service, key));
   const faults: Fault[] = [];
-  if (base && rootfs) faults.push(keyFault([...path, 'rootfs'], 'the service has a base already', 'one of them'));
+  if (base && rootfs && service.values.isolation !== 'none') {
+    faults.push(keyFault([...path, 'rootfs'], 'the service has a base already', 'one of them'));
+  }
   if (!base && !command) {
     faults.push(
       valueFault([...path, 'command'], 'is missing', 'a program such as "/bin/sh", or a base that names one'),

@@ -10,7 +10,7 @@ export function isTable(value: unknown): value is Table {
 
 /** A value's kind with its article, for messages: `a string`. */
 export function kindOf(value: unknown): string {
-  if (value === null) return 'null';
+  if (value === null || Number.isNaN(value)) return String(value);
   if (Array.isArray(value)) return 'an array';
   if (isTable(value)) return 'a table';
   if (value instanceof Date) return 'a date';
