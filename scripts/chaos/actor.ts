@@ -53,6 +53,9 @@ export class Actor {
       case 'restart':
         this.#command(action);
         return;
+      case 'remove':
+        this.#commands.add(this.#remove(action.service));
+        return;
       case 'kill-service':
         this.#killService(action.service, action.victim);
         return;
@@ -108,14 +111,11 @@ export class Actor {
       return type === 'stop' ? host.client.stop(stop) : host.client.restart(stop);
     };
     const command = (async () => {
-      const settle = type === 'stop' ? () => {} : starts.begin(services, host.pid);
+      const settle = type === 'stop' ? () => {} : starts.begin(this.#withNeeds(services), host.pid);
       try {
         const reply = await send();
         settle();
-        const outcomes = reply.services.map(({ service, outcome, error }) =>
-          error === null ? `${service.name} ${outcome}` : `${service.name} ${outcome}: ${error}`,
-        );
-        findings.tell(`  ${type}: ${outcomes.join('; ')}`);
+        this.#tellOutcome(type, reply);
       } catch (error) {
         // Cut off; the daemon may still do it. One that refuses it does not.
         if (errorCode(error) === 'ServiceUnknown') settle();
@@ -124,6 +124,30 @@ export class Actor {
     })();
     this.#commands.add(command);
     void command.finally(() => this.#commands.delete(command));
+  }
+
+  async #remove(service: string): Promise<void> {
+    const { host, findings } = this.#options;
+    try {
+      this.#tellOutcome('remove', await host.client.remove({ names: [service], group: null, timeout_ms: null }));
+    } catch (error) {
+      findings.tell(`  remove ${service}: ${errorText(error)}`);
+    }
+    this.#command({ type: 'start', services: [service] });
+  }
+
+  #tellOutcome(command: string, { services }: CommandReply): void {
+    const outcomes = services.map(({ service, outcome, error }) =>
+      error === null ? `${service.name} ${outcome}` : `${service.name} ${outcome}: ${error}`,
+    );
+    this.#options.findings.tell(`  ${command}: ${outcomes.join('; ')}`);
+  }
+
+  /** What a start of `services` starts. */
+  #withNeeds(services: readonly string[]): string[] {
+    const known = this.#options.config.services;
+    const needs = known.filter(({ name }) => services.includes(name)).flatMap(({ depends_on }) => depends_on);
+    return [...services, ...needs.map(({ service }) => service)];
   }
 
   #killService(service: string, victim: Victim): void {
