@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { asideOf } from '../../src/state/atomic-file.ts';
 import { HomePaths } from '../../src/state/paths.ts';
 import { FileStateStore, loadState, makeHome } from '../../src/state/store.ts';
 import { eventually } from '../helpers/eventually.ts';
@@ -130,7 +131,7 @@ test('what an earlier daemon left is loaded; broken files are reported and do no
 
 test('what an earlier daemon was writing when it was killed is removed, and nothing else', async (t) => {
   const { paths, store } = await openStore(t);
-  const unfinished = [`${paths.stateFile('web')}.1629830823`, `${paths.endedFile('web')}.7`, `${paths.logLimits}.12`];
+  const unfinished = [asideOf(paths.stateFile('web')), `${paths.endedFile('web')}.7`, `${paths.logLimits}.12`];
   const others = [join(paths.runDir, 'web.json.old'), join(paths.home, 'notes.1')];
   for (const path of [...unfinished, ...others]) writeFileSync(path, '{');
   await store.loadAll();

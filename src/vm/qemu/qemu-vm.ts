@@ -1,10 +1,12 @@
 /** One QEMU process and the guest in it. */
+import { errorText } from '../../errors.ts';
 import type { VmPaths } from '../../state/paths.ts';
 import type { Exit, ProbeResult, ProcessIdentity, RunningVm, VmEvent, VmProbe } from '../driver.ts';
 import { exitOfShellStatus, readExitRecord } from '../exit-record.ts';
 import type { HostProcess } from '../host-process.ts';
 import { signalProcess } from '../process-identity.ts';
 import { ControlChannel, type GuestMessage } from './control-channel.ts';
+import type { Job } from './job-script.ts';
 import { MachineWatch } from './machine-watch.ts';
 import { ProbeDesk } from './probe-desk.ts';
 import type { QmpClient } from './qmp.ts';
@@ -18,17 +20,22 @@ export class QemuVm implements RunningVm {
   readonly #probes: ProbeDesk;
   readonly #machine: MachineWatch;
   readonly #onEvent: (event: VmEvent) => void;
-  /** Null once it was sent, or when there is none. */
-  #job: string | null;
+  /** Null once it was asked for, or when there is none. */
+  #makeJob: (() => Promise<Job>) | null;
   #started = false;
   #exited = false;
   #askedToEnd = false;
 
-  /** @param job for a guest that waits for one; null when it must not get any */
-  constructor(process: HostProcess, paths: VmPaths, job: string | null, onEvent: (event: VmEvent) => void) {
+  /** @param makeJob for a guest that waits for its job; null when it must not get any. It may fail */
+  constructor(
+    process: HostProcess,
+    paths: VmPaths,
+    makeJob: (() => Promise<Job>) | null,
+    onEvent: (event: VmEvent) => void,
+  ) {
     this.identity = process.identity;
     this.#paths = paths;
-    this.#job = job;
+    this.#makeJob = makeJob;
     this.#onEvent = onEvent;
     this.#control = new ControlChannel(paths.control, (message) => this.#onMessage(message));
     this.#probes = new ProbeDesk(this.#control);
@@ -44,8 +51,8 @@ export class QemuVm implements RunningVm {
     return this.#machine.qmp;
   }
 
-  signalJob(signal: NodeJS.Signals): void {
-    this.#control.sendSignal(signal.replace(/^SIG/, ''));
+  signalJob(signal: NodeJS.Signals | null): void {
+    this.#control.sendSignal((signal ?? 'SIGTERM').replace(/^SIG/, ''));
   }
 
   probe(probe: VmProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
@@ -69,8 +76,7 @@ export class QemuVm implements RunningVm {
   #onMessage(message: GuestMessage): void {
     switch (message.type) {
       case 'ready':
-        if (this.#job !== null) this.#control.sendJob(this.#job);
-        this.#job = null;
+        void this.#sendJob();
         return;
       case 'starting':
         return;
@@ -87,6 +93,16 @@ export class QemuVm implements RunningVm {
       case 'probed':
         this.#probes.answer(message.id, message.answer);
         return;
+    }
+  }
+
+  async #sendJob(): Promise<void> {
+    const makeJob = this.#makeJob;
+    this.#makeJob = null;
+    try {
+      if (makeJob) this.#control.sendJob(await makeJob());
+    } catch (error) {
+      this.#onEvent({ type: 'job-failed', error: errorText(error) });
     }
   }
 
