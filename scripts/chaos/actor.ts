@@ -66,11 +66,10 @@ export class Actor {
         this.#daemonTurn = this.#daemonTurn.then(() => this.#replaceDaemon(() => host.kill(), action.downMs));
         return;
       case 'replace-daemon':
-        this.#daemonTurn = this.#daemonTurn.then(async () => {
-          // What it has read and cannot write would be lost with it, which it says itself.
-          await this.#diskTurn;
-          await this.#replaceDaemon(() => host.end({ leaveRunning: true }), action.downMs);
-        });
+        // What it has read and cannot write would be lost with it, which it says itself.
+        this.#daemonTurn = this.#daemonTurn.then(() =>
+          this.#replaceDaemon(() => this.#withSpace(() => host.end({ leaveRunning: true })), action.downMs),
+        );
         return;
       case 'fill-disk':
         if (disk) this.#diskTurn = this.#diskTurn.then(() => this.#fillDisk(disk, action.forMs));
@@ -169,9 +168,15 @@ export class Actor {
     findings.tell('  the daemon has ended');
     await delay(downMs);
     // A daemon refuses to start on a full disk, and says so.
-    await this.#diskTurn;
-    await host.start();
+    await this.#withSpace(() => host.start());
     findings.tell(`  daemon ${host.pid} is ready`);
+  }
+
+  /** Does something when the disk has space, which it keeps meanwhile. */
+  async #withSpace(action: () => Promise<void>): Promise<void> {
+    const turn = this.#diskTurn.then(action);
+    this.#diskTurn = turn.catch(() => {});
+    await turn;
   }
 
   async #fillDisk(disk: SmallDisk, forMs: number): Promise<void> {
