@@ -89,8 +89,8 @@ class Daemon {
   }
 
   get threads(): readonly CrashableThread[] {
-    const { logs, metrics } = this.#runtime;
-    return [...logs.workers, metrics.thread, this.#api];
+    const { logs, metrics, jobs } = this.#runtime;
+    return [...logs.workers, metrics.thread, this.#api, { name: 'jobs', crash: () => jobs.crash() }];
   }
 
   /** Stops the services unless they are to be left, then refuses new work and ends the threads. */
