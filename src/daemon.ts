@@ -88,8 +88,8 @@ class Daemon {
   }
 
   get threads(): readonly CrashableThread[] {
-    const { logs, metrics } = this.#runtime;
-    return [...logs.workers, metrics.thread, this.#api];
+    const { logs, metrics, network } = this.#runtime;
+    return [...logs.workers, metrics.thread, network.thread, this.#api];
   }
 
   /** Stops the services unless they are to be left, then refuses new work and ends the threads. */

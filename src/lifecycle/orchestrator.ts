@@ -2,12 +2,15 @@
 import { EventEmitter } from 'node:events';
 import { errorText, MonocoreError } from '../errors.ts';
 import type { CommandReply, ControlEvent, Selection, ServiceOutcome } from '../protocol/control.ts';
-import type { Config, ServiceStatus } from '../protocol/service.ts';
+import type { Config, Group, Service, ServiceStatus } from '../protocol/service.ts';
 import type { StateDocument } from '../protocol/state-document.ts';
+import { isActive } from './conditions.ts';
 import { buildGraph, runInOrder } from './dependencies.ts';
 import { markGone, restoredState, type ServiceDefinition } from './document.ts';
 import { GroupAddresses } from './group-addresses.ts';
+import { GroupMembers } from './group-members.ts';
 import { byName, failed, succeeded } from './outcomes.ts';
+import { checkPortClaims } from './port-claims.ts';
 import type { OrchestratorPorts } from './ports.ts';
 import { Registry } from './registry.ts';
 import { startsWithDaemon } from './restart.ts';
@@ -31,6 +34,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   readonly #registry: Registry;
   readonly #starts: Starts;
   readonly #addresses = new GroupAddresses();
+  readonly #members = new GroupMembers();
   #ending = false;
 
   constructor(ports: OrchestratorPorts) {
@@ -49,20 +53,34 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
    */
   static async open(ports: OrchestratorPorts & Leftovers, { startsAll = false } = {}): Promise<Orchestrator> {
     const orchestrator = new Orchestrator(ports);
+    // What runs has its place; what ended may have lost it to another by then.
+    for (const document of [...ports.left, ...ports.ended]) orchestrator.#restorePlace(document);
     orchestrator.#restoreEnded(ports.ended);
+    orchestrator.#shareNames();
     await orchestrator.#adopt(ports.left);
     orchestrator.#startByPolicy(startsAll);
     return orchestrator;
   }
 
   #restoreEnded(documents: readonly StateDocument[]): void {
-    for (const document of documents)
+    for (const document of documents) {
       this.#registry.install(this.#restoreDefinition(document), restoredState(document));
+    }
   }
 
-  #restoreDefinition({ service, group, group_ip: groupIp, kernel }: StateDocument): ServiceDefinition {
+  #restorePlace({ service, group, group_ip: groupIp, group_index: groupIndex }: StateDocument): void {
     if (group && groupIp !== null) this.#addresses.restore(group.name, groupIp);
-    return { service, group, groupIp, kernel };
+    if (group && groupIndex !== null) this.#members.restore(group.name, service.name, groupIndex);
+  }
+
+  #restoreDefinition({ service, group, kernel }: StateDocument): ServiceDefinition {
+    const groupIp = group && this.#addresses.assign(group.name);
+    return { service, group, groupIp, groupIndex: this.#indexOf(service, group), kernel };
+  }
+
+  /** Place of a VM in the network of its group; a plain process has none, for it is on the host's. */
+  #indexOf({ name, isolation }: Service, group: Group | null): number | null {
+    return group && isolation === 'vm' ? this.#members.assign(group.name, name) : null;
   }
 
   #startByPolicy(startsAll: boolean): void {
@@ -96,7 +114,8 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     const definition = this.#restoreDefinition(document);
     const driver = drivers[service.isolation];
     const localOnly = group?.local_only ?? true;
-    const adoption = await driver.adopt({ service, localOnly, identity, runJob: status === 'Starting' });
+    const { groupIndex = null } = definition;
+    const adoption = await driver.adopt({ service, localOnly, groupIndex, identity, runJob: status === 'Starting' });
     if (adoption.type === 'running') {
       report('info', `${service.name}: taken over, process ${identity?.pid}`);
       this.#registry.add(await Supervisor.adopt(definition, this.#ports, document, adoption));
@@ -125,18 +144,23 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
    * Starts the selected services of a config and what they depend on. One that runs already is left alone, or
    * restarted when its definition differs. A start that fails undoes nothing.
    *
-   * @throws MonocoreError `ServiceUnknown` for a name that the config does not have; nothing is started then
+   * @throws MonocoreError `ServiceUnknown` for a name that the config does not have, `StartFailed` for a port that two
+   * services claim, and when there is no address left for a group; nothing is started then
    */
   async start(config: Config, selection: Selection = EVERYTHING): Promise<CommandReply> {
     const graph = buildGraph(config.services);
     const chosen = select(config.services, selection, 'the config');
     const names = new Set(chosen.flatMap(({ name }) => [...graph.dependenciesOf(name), name]));
-    const definitions = new Map<string, ServiceDefinition>();
-    for (const name of graph.overallOrder().filter((candidate) => names.has(candidate))) {
-      definitions.set(name, this.#define(config, name));
+    const order = graph.overallOrder().filter((name) => names.has(name));
+    try {
+      const definitions = order.map((name) => this.#define(config, name));
+      checkPortClaims(definitions, this.#runningBeside(names));
+      this.#ports.limitLogs(config.logs);
+      this.#shareNames();
+      return await this.#startInOrder(definitions);
+    } finally {
+      this.#freePlaces();
     }
-    this.#ports.limitLogs(config.logs);
-    return this.#startInOrder([...definitions.values()]);
   }
 
   /**
@@ -201,7 +225,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
       this.#registry.delete(supervisor.name);
       return succeeded(supervisor, true);
     });
-    this.#freeAddresses();
+    this.#freePlaces();
     return { services: outcomes };
   }
 
@@ -209,7 +233,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     const service = config.services.find((candidate) => candidate.name === name)!;
     const group = config.groups.find((candidate) => candidate.name === service.group) ?? null;
     const groupIp = group === null ? null : this.#addresses.assign(group.name);
-    return { service, group, groupIp, kernel: config.kernel };
+    return { service, group, groupIp, groupIndex: this.#indexOf(service, group), kernel: config.kernel };
   }
 
   async #startInOrder(definitions: readonly ServiceDefinition[]): Promise<CommandReply> {
@@ -244,8 +268,27 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     return [...outcomes.values()].sort((a, b) => byName(a.service, b.service));
   }
 
-  #freeAddresses(): void {
-    const groups = this.#registry.all().map(({ definition }) => definition.group?.name);
-    this.#addresses.keepOnly(new Set(groups.filter((name) => name !== undefined)));
+  /** What runs, or is about to, apart from those services. */
+  #runningBeside(names: ReadonlySet<string>): ServiceDefinition[] {
+    const running = this.#registry
+      .all()
+      .filter(({ state: { actual } }) => actual.status === 'Starting' || isActive(actual));
+    return [...this.#starts.pending(), ...running.map(({ definition }) => definition)].filter(
+      ({ service }) => !names.has(service.name),
+    );
+  }
+
+  /** Lets all VMs know whom they have in their groups now. */
+  #shareNames(): void {
+    for (const group of this.#members.groups()) this.#ports.network.setMembers(group, this.#members.list(group));
+  }
+
+  /** Addresses and names of groups and services that are not known, or not any more, are for others. */
+  #freePlaces(): void {
+    const known = [...this.#starts.pending(), ...this.#registry.all().map(({ definition }) => definition)];
+    const services = known.map(({ service }) => service);
+    this.#addresses.keepOnly(new Set(services.flatMap(({ group }) => group ?? [])));
+    this.#members.keepOnly(services.filter(({ isolation }) => isolation === 'vm'));
+    this.#shareNames();
   }
 }

@@ -65,7 +65,7 @@ export async function launchGuest(t: TestContext, service: Service): Promise<Gue
 }
 
 async function launch(t: TestContext, paths: HomePaths, driver: QemuDriver, service: Service): Promise<Guest> {
-  const request = { service, address: '127.0.0.1', localOnly: true, kernel: null };
+  const request = { service, address: '127.0.0.1', localOnly: true, groupIndex: null, kernel: null };
   const prepared: PreparedVm = await driver.prepare(request, new AbortController().signal);
 
   const events: VmEvent[] = [];

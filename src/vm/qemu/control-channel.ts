@@ -1,4 +1,5 @@
 /** The host's end of the control port: a line protocol with the guest's init, see `guest/init`. */
+import type { GroupMember } from '../../protocol/network.ts';
 import type { ProbeAnswer } from './guest-probe.ts';
 import { LineSocket } from './line-socket.ts';
 
@@ -64,6 +65,11 @@ export class ControlChannel {
   /** Sends the job once; the guest answers `started` or `failed`. */
   sendJob(script: string): void {
     this.#lines.send(`job ${Buffer.byteLength(script)}\n${script}`);
+  }
+
+  /** Tells the guest what names mean, in place of all that it was told before. */
+  sendHosts(members: readonly GroupMember[]): void {
+    this.#lines.send(`hosts ${members.map(({ address, name }) => `${address} ${name}`).join(' ')}\n`);
   }
 
   /** @param signal without its `SIG` */

@@ -1,7 +1,9 @@
 /** Starts microVMs with QEMU. */
+import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { MonocoreError } from '../../errors.ts';
 import { STREAM_NAMES, type StreamName } from '../../protocol/logs.ts';
+import { memberMac } from '../../protocol/network.ts';
 import type { Service } from '../../protocol/service.ts';
 import type { HomePaths } from '../../state/paths.ts';
 import { findAdopted } from '../adoption.ts';
@@ -16,6 +18,7 @@ import { ownProgram } from '../program.ts';
 import { makeRuntimeFolder, openEnds, openReadEnds } from '../runtime-folder.ts';
 import { renderCommandLine } from './command-line.ts';
 import { prepareDisk } from './disk.ts';
+import { describeNetworkLimits, groupObstacle } from './group-network.ts';
 import { type JobSpec, renderJobScript } from './job-script.ts';
 import { memoryLimitBytes } from './memory-limit.ts';
 import { type Platform, preparePlatform, type RunInitramfsJob } from './platform.ts';
@@ -26,14 +29,16 @@ import { shareRoot } from './root-share.ts';
 /** Descriptors 1 and 2 of QEMU are the console's; the guest's streams follow. */
 const CHILD_FDS = { stdout: 3, stderr: 4, console: 5 } as const;
 
+const NOT_IN_GROUP = 'it was started without; restart it';
+
 /** A guest that may go out needs the device as much as one that is called from outside. */
 function hasNetwork(service: Service, localOnly: boolean): boolean {
   return service.ports.length > 0 || !localOnly;
 }
 
-function jobSpecOf(service: Service, localOnly: boolean): JobSpec {
+function jobSpecOf(service: Service, localOnly: boolean, groupIndex: number | null): JobSpec {
   const network = hasNetwork(service, localOnly);
-  return { program: ownProgram(service), network, sharedRoot: service.rootfs !== null };
+  return { program: ownProgram(service), network, groupIndex, sharedRoot: service.rootfs !== null };
 }
 
 /** The driver of isolation `vm`. Main thread. */
@@ -65,8 +70,10 @@ export class QemuDriver implements VmDriver {
   async prepare(request: LaunchRequest, signal: AbortSignal): Promise<PreparedVm> {
     const { service, address, kernel } = request;
     const platform = await this.#platform(kernel);
+    const obstacle = request.groupIndex === null ? null : groupObstacle(platform.verdict.qemu_version);
+    const groupIndex = obstacle === null ? request.groupIndex : null;
     const user = await findUser(service.user);
-    await checkPortsAreFree(service, address);
+    await checkPortsAreFree(service, address, this.#paths.runDir);
     if (service.disk_mib !== null) {
       await prepareDisk(this.#paths.disk(service.name), service.disk_mib, service.name);
     }
@@ -92,14 +99,20 @@ export class QemuDriver implements VmDriver {
     const discard = () => closeAll(childEnds);
     return {
       streams,
-      notes: limits.notes,
+      notes: [...limits.notes, ...describeNetworkLimits(service, request.localOnly, obstacle)],
       discard,
       launch: (onEvent) =>
-        this.#launch(platform, request, { user, limits }, { stdout, stderr, console }, onEvent).finally(discard),
+        this.#launch(
+          platform,
+          { ...request, groupIndex },
+          { user, limits },
+          { stdout, stderr, console },
+          onEvent,
+        ).finally(discard),
     };
   }
 
-  async adopt({ service, localOnly, identity, runJob }: AdoptRequest): Promise<Adoption> {
+  async adopt({ service, localOnly, groupIndex, identity, runJob }: AdoptRequest): Promise<Adoption> {
     const paths = this.#paths.vm(service.name);
     const adopted = await findAdopted(identity, paths.control);
     if (!adopted) {
@@ -107,12 +120,17 @@ export class QemuDriver implements VmDriver {
       return { type: 'gone', exit, oomKilled };
     }
     const { notes } = await this.#limits.recall(service.name);
-    const job = runJob ? renderJobScript(service, jobSpecOf(service, localOnly)) : null;
+    // Its QEMU may be one that could not, or have been launched by a version that did not.
+    const inGroup = groupIndex !== null && existsSync(paths.groupNetwork);
+    const job = runJob ? renderJobScript(service, jobSpecOf(service, localOnly, inGroup ? groupIndex : null)) : null;
     return {
       type: 'running',
       streams: openReadEnds(paths, STREAM_NAMES),
-      notes,
-      attach: (onEvent) => new QemuVm(adopted, paths, job, onEvent),
+      notes: [
+        ...notes,
+        ...describeNetworkLimits(service, localOnly, inGroup || groupIndex === null ? null : NOT_IN_GROUP),
+      ],
+      attach: (onEvent) => new QemuVm(adopted, paths, { job, inGroup }, onEvent),
     };
   }
 
@@ -136,7 +154,7 @@ export class QemuDriver implements VmDriver {
     childEnds: { readonly stdout: number; readonly stderr: number; readonly console: number },
     onEvent: (event: VmEvent) => void,
   ): Promise<RunningVm> {
-    const { service, address, localOnly } = request;
+    const { service, address, localOnly, groupIndex } = request;
     const paths = this.#paths.vm(service.name);
     const network = hasNetwork(service, localOnly) ? { address, ports: service.ports, localOnly } : null;
     const args = renderCommandLine({
@@ -151,6 +169,7 @@ export class QemuDriver implements VmDriver {
       paths,
       fds: CHILD_FDS,
       network,
+      groupMac: groupIndex === null ? null : memberMac(groupIndex),
       sharedRoot: service.rootfs !== null,
       user: user?.name ?? null,
       disk: service.disk_mib === null ? null : this.#paths.disk(service.name),
@@ -161,8 +180,8 @@ export class QemuDriver implements VmDriver {
       const command = limits.wrap({ program: platform.qemu, args });
       const fds = ['ignore', console, console, stdout, stderr, console] as const;
       const child = await spawnDetached(command.program, command.args, [...fds]);
-      const job = renderJobScript(service, jobSpecOf(service, localOnly));
-      return new QemuVm(ownProcess(child), paths, job, onEvent);
+      const job = renderJobScript(service, jobSpecOf(service, localOnly, groupIndex));
+      return new QemuVm(ownProcess(child), paths, { job, inGroup: groupIndex !== null }, onEvent);
     } catch (error) {
       stopSharing();
       throw error;

@@ -1,4 +1,5 @@
 /** One QEMU process and the guest in it. */
+import type { GroupMember } from '../../protocol/network.ts';
 import type { VmPaths } from '../../state/paths.ts';
 import type { Exit, ProbeResult, ProcessIdentity, RunningVm, VmEvent, VmProbe } from '../driver.ts';
 import { exitOfShellStatus, readExitRecord } from '../exit-record.ts';
@@ -13,6 +14,7 @@ import type { QmpClient } from './qmp.ts';
 export class QemuVm implements RunningVm {
   readonly identity: ProcessIdentity;
   readonly drains = true;
+  readonly groupSocket: string | null;
   readonly #paths: VmPaths;
   readonly #control: ControlChannel;
   readonly #probes: ProbeDesk;
@@ -20,12 +22,24 @@ export class QemuVm implements RunningVm {
   readonly #onEvent: (event: VmEvent) => void;
   /** Null once it was sent, or when there is none. */
   #job: string | null;
+  /** Names that the guest is to know. */
+  #names: readonly GroupMember[] = [];
+  #hasGreeted = false;
   #started = false;
   #exited = false;
   #askedToEnd = false;
 
-  /** @param job for a guest that waits for one; null when it must not get any */
-  constructor(process: HostProcess, paths: VmPaths, job: string | null, onEvent: (event: VmEvent) => void) {
+  /**
+   * @param job for a guest that waits for one; null when it must not get any
+   * @param inGroup whether it has a device in the network of its group
+   */
+  constructor(
+    process: HostProcess,
+    paths: VmPaths,
+    { job, inGroup }: { readonly job: string | null; readonly inGroup: boolean },
+    onEvent: (event: VmEvent) => void,
+  ) {
+    this.groupSocket = inGroup ? paths.groupNetwork : null;
     this.identity = process.identity;
     this.#paths = paths;
     this.#job = job;
@@ -42,6 +56,11 @@ export class QemuVm implements RunningVm {
 
   get qmp(): QmpClient {
     return this.#machine.qmp;
+  }
+
+  setNames(members: readonly GroupMember[]): void {
+    this.#names = members;
+    if (this.#hasGreeted) this.#control.sendHosts(members);
   }
 
   signalJob(signal: NodeJS.Signals): void {
@@ -69,12 +88,18 @@ export class QemuVm implements RunningVm {
   #onMessage(message: GuestMessage): void {
     switch (message.type) {
       case 'ready':
+        // Before the job: its command finds the names of its group from the first moment on.
+        this.#greet();
         if (this.#job !== null) this.#control.sendJob(this.#job);
         this.#job = null;
         return;
       case 'starting':
+        this.#greet();
         return;
       case 'running':
+        this.#greet();
+        this.#reportStarted();
+        return;
       case 'started':
         this.#reportStarted();
         return;
@@ -88,6 +113,12 @@ export class QemuVm implements RunningVm {
         this.#probes.answer(message.id, message.answer);
         return;
     }
+  }
+
+  /** A connection has begun: the guest may have missed what was sent before. */
+  #greet(): void {
+    this.#hasGreeted = true;
+    if (this.#names.length > 0) this.#control.sendHosts(this.#names);
   }
 
   #reportStarted(): void {

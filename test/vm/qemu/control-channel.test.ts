@@ -65,11 +65,16 @@ test('a job is sent with its length in bytes, then commands a line each', async 
   t.after(() => control.close());
   const job = 'export V=grüße\n';
   control.sendJob(job);
+  control.sendHosts([
+    { name: 'db', address: '10.83.0.1' },
+    { name: 'web', address: '10.83.0.2' },
+  ]);
   control.sendSignal('TERM');
   control.sendProbe('0af9', 2500, "exec 'true'");
   control.sendAbort('0af9');
   control.sendDrain('m4rk3r');
   control.sendOff();
-  const commands = "sig TERM\nprobe 0af9 2.5 exec 'true'\nabort 0af9\ndrain m4rk3r\noff\n";
+  const commands =
+    "hosts 10.83.0.1 db 10.83.0.2 web\nsig TERM\nprobe 0af9 2.5 exec 'true'\nabort 0af9\ndrain m4rk3r\noff\n";
   assert.equal(await server.received(0, 'off\n'), `hello\njob 17\n${job}${commands}`);
 });

@@ -20,7 +20,7 @@ interface ReadBack {
 }
 
 function render(service: Service, network = false, sharedRoot = false): string {
-  return renderJobScript(service, { program: ownProgram(service), network, sharedRoot });
+  return renderJobScript(service, { program: ownProgram(service), network, groupIndex: null, sharedRoot });
 }
 
 /** Lets a shell source the job as the guest's init does. The script travels in a file, as it does in the guest. */
@@ -119,6 +119,22 @@ test('the guest is told whether it has a network, a shared root and a disk, and 
       execFileSync('/bin/sh', ['-c', script, 'sh', path], { encoding: 'utf8' }),
       `${told}/it's web 10.0.2.15\n`,
     );
+  }
+});
+
+test('the guest is told its place in the network of its group', async (t) => {
+  const path = join(await makeDir(t), 'job');
+  const service = scriptService('web', '');
+  for (const [groupIndex, told] of [
+    [null, ' '],
+    [258, '02:00:0a:53:01:02 10.83.1.2'],
+  ] as const) {
+    writeFileSync(
+      path,
+      renderJobScript(service, { program: ownProgram(service), network: false, groupIndex, sharedRoot: false }),
+    );
+    const script = `. "$1"; echo "$group_mac $group_ip"`;
+    assert.equal(execFileSync('/bin/sh', ['-c', script, 'sh', path], { encoding: 'utf8' }), `${told}\n`);
   }
 });
 
