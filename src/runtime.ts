@@ -1,5 +1,5 @@
 /** The parts of one home, built and ended in order: what the daemon runs on, and what a program may run on without it. */
-import { availableParallelism } from 'node:os';
+import { availableParallelism, freemem } from 'node:os';
 import { systemClock } from './clock.ts';
 import { errorText } from './errors.ts';
 import type { OrchestratorPorts, Report } from './lifecycle/ports.ts';
@@ -122,6 +122,11 @@ export class Runtime implements OrchestratorPorts {
     this.#limitsSaved = saveLogLimits(this.paths.logLimits, settings).catch((error: unknown) => {
       this.report('warn', `the limits of logs are not saved for the next daemon: ${errorText(error)}`);
     });
+  }
+
+  /** MemAvailable of proc_meminfo(5), which libuv reads for it. */
+  freeMemoryBytes(): number {
+    return freemem();
   }
 
   removeLogs(service: string): Promise<void> {

@@ -2,6 +2,7 @@
 import {
   type Config,
   DEFAULT_HOME_LOG_SETTINGS,
+  DEFAULT_IMAGE_SETTINGS,
   DEFAULT_LOG_SETTINGS,
   type Isolation,
   type LogSettings,
@@ -96,7 +97,7 @@ function makeService(
     secrets: [],
     depends_on: [],
     stop_timeout_ms: askedCode === null ? DEAF_STOP_TIMEOUT_MS : STOP_TIMEOUT_MS,
-    stop_signal: 'SIGTERM',
+    stop_signal: null,
     restart: { ...DEFAULT_RESTART_SETTINGS, when: restart, reset_ms: RESET_MS },
     healthcheck: null,
     on_unhealthy: 'none',
@@ -112,5 +113,5 @@ function makeService(
 /** The config of all of them. */
 export function configOf(fleet: readonly Member[]): Config {
   const services = fleet.map(({ service }) => service);
-  return { services, groups: [], kernel: null, logs: DEFAULT_HOME_LOG_SETTINGS };
+  return { services, groups: [], kernel: null, logs: DEFAULT_HOME_LOG_SETTINGS, images: DEFAULT_IMAGE_SETTINGS };
 }

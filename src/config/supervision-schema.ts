@@ -103,7 +103,7 @@ export function supervisionEntries(host: HostLimits) {
       v.optional(field.StopTimeout, 10),
       v.description(`seconds or a duration such as "10s", at most ${formatDuration(field.MAX_STOP_TIMEOUT_MS)}`),
     ),
-    stop_signal: v.pipe(v.optional(StopSignal, 'TERM'), v.description(`one of ${SIGNALS}`)),
+    stop_signal: v.pipe(v.optional(StopSignal), v.description(`one of ${SIGNALS}`)),
     restart: v.pipe(
       v.optional(v.picklist(RestartWhenSchema.options, 'is not a restart policy'), DEFAULT_RESTART_SETTINGS.when),
       v.description(`one of ${RestartWhenSchema.options.map((option) => `"${option}"`).join(', ')}`),

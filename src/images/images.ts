@@ -24,8 +24,6 @@ import type { HomePaths } from '../state/paths.ts';
 import type { JobPool } from '../threads/pool.ts';
 import { dockerConfigPath, hostPlatform } from './host.ts';
 
-/** Most compressed bytes of one image, unless told otherwise. */
-export const DEFAULT_MAX_IMAGE_BYTES = 16 * 2 ** 30;
 /** How long a job that is called off may take to close its files, before its thread is ended. */
 const CANCEL_GRACE_MS = 5000;
 

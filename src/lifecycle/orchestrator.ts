@@ -1,24 +1,32 @@
 /** Many services: which are to be started and stopped, and in which order. */
 import { EventEmitter } from 'node:events';
 import { errorText, MonocoreError } from '../errors.ts';
-import type { CommandReply, ControlEvent, Selection, ServiceOutcome } from '../protocol/control.ts';
-import type { Config, Group, Service, ServiceStatus } from '../protocol/service.ts';
+import type { CommandReply, ControlEvent, PlanReply, Selection, ServiceOutcome } from '../protocol/control.ts';
+import type { Config, ServiceStatus } from '../protocol/service.ts';
 import type { StateDocument } from '../protocol/state-document.ts';
-import { isActive } from './conditions.ts';
 import { buildGraph, runInOrder } from './dependencies.ts';
 import { markGone, restoredState, type ServiceDefinition } from './document.ts';
-import { GroupAddresses } from './group-addresses.ts';
-import { GroupMembers } from './group-members.ts';
+import { Groups } from './groups.ts';
+import { type Merge, mergeConfig } from './merge.ts';
 import { byName, failed, succeeded } from './outcomes.ts';
-import { checkPortClaims } from './port-claims.ts';
+import { planStart } from './plan.ts';
 import type { OrchestratorPorts } from './ports.ts';
 import { Registry } from './registry.ts';
 import { startsWithDaemon } from './restart.ts';
+import { Rollback } from './rollback.ts';
 import { select } from './selection.ts';
-import { Starts } from './starts.ts';
+import { describeKnown, Starts } from './starts.ts';
 import { Supervisor } from './supervisor.ts';
 
 const EVERYTHING: Selection = { names: [], group: null };
+
+/** How a config is merged into what is known. */
+export interface StartOptions {
+  /** What runs and is not in the config is stopped: of the selected group, else all. */
+  readonly prune?: boolean;
+  /** When one fails, all that was changed is put back. By default nothing is undone. */
+  readonly atomic?: boolean;
+}
 
 /** State documents of an earlier orchestrator of the home. */
 export interface Leftovers {
@@ -33,14 +41,14 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   readonly #ports: OrchestratorPorts;
   readonly #registry: Registry;
   readonly #starts: Starts;
-  readonly #addresses = new GroupAddresses();
-  readonly #members = new GroupMembers();
+  readonly #groups: Groups;
   #ending = false;
 
   constructor(ports: OrchestratorPorts) {
     super();
     this.#ports = ports;
     this.#registry = new Registry(ports);
+    this.#groups = new Groups(ports.network);
     this.#starts = new Starts(ports, this.#registry);
     this.#registry.on('event', (event) => this.emit('event', event));
   }
@@ -54,33 +62,18 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   static async open(ports: OrchestratorPorts & Leftovers, { startsAll = false } = {}): Promise<Orchestrator> {
     const orchestrator = new Orchestrator(ports);
     // What runs has its place; what ended may have lost it to another by then.
-    for (const document of [...ports.left, ...ports.ended]) orchestrator.#restorePlace(document);
-    orchestrator.#restoreEnded(ports.ended);
-    orchestrator.#shareNames();
+    orchestrator.#groups.restore([...ports.left, ...ports.ended]);
+    for (const document of ports.ended) {
+      orchestrator.#registry.install(orchestrator.#restoreDefinition(document), restoredState(document));
+    }
+    orchestrator.#groups.shareNames();
     await orchestrator.#adopt(ports.left);
     orchestrator.#startByPolicy(startsAll);
     return orchestrator;
   }
 
-  #restoreEnded(documents: readonly StateDocument[]): void {
-    for (const document of documents) {
-      this.#registry.install(this.#restoreDefinition(document), restoredState(document));
-    }
-  }
-
-  #restorePlace({ service, group, group_ip: groupIp, group_index: groupIndex }: StateDocument): void {
-    if (group && groupIp !== null) this.#addresses.restore(group.name, groupIp);
-    if (group && groupIndex !== null) this.#members.restore(group.name, service.name, groupIndex);
-  }
-
   #restoreDefinition({ service, group, kernel }: StateDocument): ServiceDefinition {
-    const groupIp = group && this.#addresses.assign(group.name);
-    return { service, group, groupIp, groupIndex: this.#indexOf(service, group), kernel };
-  }
-
-  /** Place of a VM in the network of its group; a plain process has none, for it is on the host's. */
-  #indexOf({ name, isolation }: Service, group: Group | null): number | null {
-    return group && isolation === 'vm' ? this.#members.assign(group.name, name) : null;
+    return { service, group, ...this.#groups.place(service, group), kernel };
   }
 
   #startByPolicy(startsAll: boolean): void {
@@ -141,23 +134,46 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   }
 
   /**
-   * Starts the selected services of a config and what they depend on. One that runs already is left alone, or
-   * restarted when its definition differs. A start that fails undoes nothing.
+   * Merges a config into what is known, and starts its selected services and what they depend on. One that runs already
+   * is left alone, or restarted when its definition or its group's differs. What the config does not have goes on.
    *
-   * @throws MonocoreError `ServiceUnknown` for a name that the config does not have, `StartFailed` for a port that two
-   * services claim, and when there is no address left for a group; nothing is started then
+   * @throws MonocoreError `ServiceUnknown` for a name that the config does not have, `Usage` for names with `prune`,
+   * `StartFailed` for a port that two services claim and for a group without an address; nothing is started then
    */
-  async start(config: Config, selection: Selection = EVERYTHING): Promise<CommandReply> {
-    const graph = buildGraph(config.services);
-    const chosen = select(config.services, selection, 'the config');
-    const names = new Set(chosen.flatMap(({ name }) => [...graph.dependenciesOf(name), name]));
-    const order = graph.overallOrder().filter((name) => names.has(name));
+  async start(
+    config: Config,
+    selection: Selection = EVERYTHING,
+    { prune = false, atomic = false }: StartOptions = {},
+  ): Promise<CommandReply> {
     try {
-      const definitions = order.map((name) => this.#define(config, name));
-      checkPortClaims(definitions, this.#runningBeside(names));
+      const { definitions, surplus } = this.#merge(config, selection, prune);
+      const surplusNames = surplus.map(({ name }) => name);
+      const touched = [...definitions.map(({ service }) => service.name), ...surplusNames];
+      const rollback = new Rollback(this.#registry, touched);
       this.#ports.limitLogs(config.logs);
-      this.#shareNames();
-      return await this.#startInOrder(definitions);
+      this.#groups.shareNames();
+      // First, because what starts may need their ports.
+      const stopped = await this.#stopNamed(surplusNames);
+      const outcomes = [...stopped, ...(await this.#startInOrder(definitions))];
+      if (!atomic || outcomes.every(({ outcome }) => outcome !== 'failed')) return { services: outcomes };
+      const stop = (names: string[]) => this.#stopNamed(names);
+      return { services: await rollback.run(outcomes, stop, (due) => this.#startInOrder(due)) };
+    } finally {
+      this.#freePlaces();
+    }
+  }
+
+  /** What {@link Orchestrator.start} would do, in order. Throws as it does. */
+  plan(config: Config, selection: Selection = EVERYTHING, { prune = false }: StartOptions = {}): PlanReply {
+    try {
+      const { definitions, surplus } = this.#merge(config, selection, prune);
+      const stops = surplus.map(({ name }) => ({ name, action: 'stop', reason: 'not in the config' }) as const);
+      const starts = definitions.map((definition) => {
+        const { name } = definition.service;
+        const known = this.#registry.get(name);
+        return { name, ...planStart(known ? describeKnown(known) : null, definition) };
+      });
+      return { actions: [...stops, ...starts] };
     } finally {
       this.#freePlaces();
     }
@@ -206,7 +222,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   async restart(selection: Selection = EVERYTHING, timeoutMs: number | null = null): Promise<CommandReply> {
     const supervisors = this.#select(selection);
     await this.stop({ names: supervisors.map(({ name }) => name), group: null }, timeoutMs);
-    return this.#startInOrder(supervisors.map(({ definition }) => definition));
+    return { services: await this.#startInOrder(supervisors.map(({ definition }) => definition)) };
   }
 
   /** Stops services and forgets them, their log files and disks included. */
@@ -229,16 +245,22 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     return { services: outcomes };
   }
 
-  #define(config: Config, name: string): ServiceDefinition {
-    const service = config.services.find((candidate) => candidate.name === name)!;
-    const group = config.groups.find((candidate) => candidate.name === service.group) ?? null;
-    const groupIp = group === null ? null : this.#addresses.assign(group.name);
-    return { service, group, groupIp, groupIndex: this.#indexOf(service, group), kernel: config.kernel };
+  #merge(config: Config, selection: Selection, prune: boolean): Merge {
+    return mergeConfig(config, selection, prune, {
+      supervisors: this.#registry.all(),
+      pending: this.#starts.pending(),
+      placeOf: (service, group) => this.#groups.place(service, group),
+    });
   }
 
-  async #startInOrder(definitions: readonly ServiceDefinition[]): Promise<CommandReply> {
+  async #startInOrder(definitions: readonly ServiceDefinition[]): Promise<ServiceOutcome[]> {
     if (this.#ending) throw new MonocoreError('Aborted', 'the daemon is ending');
-    return { services: await this.#starts.run(definitions, { type: 'asked' }) };
+    return this.#starts.run(definitions, { type: 'asked' });
+  }
+
+  /** No names are no services here. */
+  async #stopNamed(names: string[]): Promise<readonly ServiceOutcome[]> {
+    return names.length === 0 ? [] : (await this.stop({ names, group: null })).services;
   }
 
   #select(selection: Selection): Supervisor[] {
@@ -268,27 +290,8 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     return [...outcomes.values()].sort((a, b) => byName(a.service, b.service));
   }
 
-  /** What runs, or is about to, apart from those services. */
-  #runningBeside(names: ReadonlySet<string>): ServiceDefinition[] {
-    const running = this.#registry
-      .all()
-      .filter(({ state: { actual } }) => actual.status === 'Starting' || isActive(actual));
-    return [...this.#starts.pending(), ...running.map(({ definition }) => definition)].filter(
-      ({ service }) => !names.has(service.name),
-    );
-  }
-
-  /** Lets all VMs know whom they have in their groups now. */
-  #shareNames(): void {
-    for (const group of this.#members.groups()) this.#ports.network.setMembers(group, this.#members.list(group));
-  }
-
-  /** Addresses and names of groups and services that are not known, or not any more, are for others. */
+  /** Places of what is not known, or not any more, are for others. */
   #freePlaces(): void {
-    const known = [...this.#starts.pending(), ...this.#registry.all().map(({ definition }) => definition)];
-    const services = known.map(({ service }) => service);
-    this.#addresses.keepOnly(new Set(services.flatMap(({ group }) => group ?? [])));
-    this.#members.keepOnly(services.filter(({ isolation }) => isolation === 'vm'));
-    this.#shareNames();
+    this.#groups.keepOnly([...this.#starts.pending(), ...this.#registry.all().map(({ definition }) => definition)]);
   }
 }

@@ -106,6 +106,8 @@ export interface LifecyclePorts {
 export interface OrchestratorPorts extends LifecyclePorts {
   /** How many VMs may be between their launch and their first line at once: booting is all CPU. */
   readonly concurrentBoots: number;
+  /** Memory of the host that is free, bytes: what can be had without swapping. */
+  freeMemoryBytes(): number;
   /** The last records that a service, or else its VM, printed since that time; oldest first. */
   lastLines(service: string, sinceMs: number): Promise<string[]>;
   /** Keeps the log files of the whole home within those limits from now on. */

@@ -186,7 +186,8 @@ export type Effect =
   /** Prepares and launches; answers `launched` or `launch-failed`, then with what the driver reports. */
   | { readonly type: 'launch' }
   | { readonly type: 'cancel-launch' }
-  | { readonly type: 'signal-job'; readonly signal: NodeJS.Signals }
+  /** Null: the signal that its image asks for, or SIGTERM. */
+  | { readonly type: 'signal-job'; readonly signal: NodeJS.Signals | null }
   /** Answers `drained`. */
   | { readonly type: 'drain' }
   | { readonly type: 'release' }

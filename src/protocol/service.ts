@@ -3,6 +3,7 @@
  * snake_case with monocore's own field names.
  */
 import * as v from 'valibot';
+import { DEFAULT_IMAGE_SETTINGS, ImageSettingsSchema } from './image-settings.ts';
 import { HomeLogSettingsSchema, LogSettingsSchema } from './log-settings.ts';
 import type { EndedBy, EndReason } from './supervision.ts';
 import {
@@ -13,6 +14,7 @@ import {
   RestartSettingsSchema,
 } from './supervision.ts';
 
+export { DEFAULT_IMAGE_SETTINGS, type ImageSettings } from './image-settings.ts';
 export {
   DEFAULT_HOME_LOG_SETTINGS,
   DEFAULT_LOG_SETTINGS,
@@ -87,8 +89,8 @@ export const ServiceSchema = v.object({
   depends_on: v.array(DependencySchema),
   /** How long a graceful stop may take before the VM process gets SIGTERM, milliseconds. */
   stop_timeout_ms: v.number(),
-  /** What asks the command to end. */
-  stop_signal: v.optional(StopSignalSchema, 'SIGTERM'),
+  /** What asks the command to end; null for what its image says, and SIGTERM where that says nothing or there is none. */
+  stop_signal: v.optional(v.nullable(StopSignalSchema), null),
   restart: v.optional(RestartSettingsSchema, DEFAULT_RESTART_SETTINGS),
   healthcheck: v.optional(v.nullable(HealthCheckSchema), null),
   on_unhealthy: v.optional(OnUnhealthySchema, 'none'),
@@ -119,6 +121,7 @@ export const ConfigSchema = v.object({
   /** Path of the kernel image that `kernel` in the config names, or null for the cached or the host's one. */
   kernel: v.nullable(v.string()),
   logs: HomeLogSettingsSchema,
+  images: v.optional(ImageSettingsSchema, DEFAULT_IMAGE_SETTINGS),
 });
 export type Config = v.InferOutput<typeof ConfigSchema>;
 
@@ -173,7 +176,7 @@ export interface ServiceStatus {
   readonly ended_by: EndedBy | null;
   /** What its VM said last, where it did not end in order; oldest first. */
   readonly last_lines: readonly string[];
-  /** What is being done right now, for people: `booting`, `draining output`; null when nothing is. */
+  /** What is being done or waited for right now, for people: `booting`, `waits for db`; null when nothing is. */
   readonly detail: string | null;
   /** Why what it prints cannot be written at the moment, for people; null while it can. */
   readonly log_stalled: string | null;

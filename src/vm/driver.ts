@@ -81,8 +81,12 @@ export interface RunningVm {
   readonly groupSocket: string | null;
   /** Makes names known in the guest, in place of those that were made known before. */
   setNames(members: readonly GroupMember[]): void;
-  /** Sends a signal (`SIGTERM`) to the command; the VM ends only if the command does. */
-  signalJob(signal: NodeJS.Signals): void;
+  /**
+   * Sends a signal (`SIGTERM`) to the command; the VM ends only if the command does.
+   *
+   * @param signal null for the one that asks the program of its image to end, SIGTERM where the image names none
+   */
+  signalJob(signal: NodeJS.Signals | null): void;
   /**
    * Asks once. Never rejects: what goes wrong is a result that is not ok, the end of the VM and `signal` included. What
    * it started has ended, or was killed, when it answers.

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { createSelection, selectFromConfig } from '../../src/cli/selection.ts';
-import { type Config, DEFAULT_HOME_LOG_SETTINGS, type Service } from '../../src/protocol/service.ts';
+import {
+  type Config,
+  DEFAULT_HOME_LOG_SETTINGS,
+  DEFAULT_IMAGE_SETTINGS,
+  type Service,
+} from '../../src/protocol/service.ts';
 import { afterStart, scriptService } from '../helpers/services.ts';
 
 function makeEntry(name: string, group: string | null, dependencies: readonly string[] = []): Service {
@@ -21,6 +26,7 @@ const config: Config = {
   ],
   kernel: null,
   logs: DEFAULT_HOME_LOG_SETTINGS,
+  images: DEFAULT_IMAGE_SETTINGS,
 };
 
 test('without names and group all services are meant', () => {

@@ -7,6 +7,7 @@ const MIB = 2 ** 20;
 
 describe('values', () => {
   const valid: [line: string, of: (service: Service) => unknown, value: unknown][] = [
+    ['', ({ stop_signal }) => stop_signal, null],
     ['stop_signal = "TERM"', ({ stop_signal }) => stop_signal, 'SIGTERM'],
     ['stop_signal = "SIGQUIT"', ({ stop_signal }) => stop_signal, 'SIGQUIT'],
     ['stop_signal = "usr1"', ({ stop_signal }) => stop_signal, 'SIGUSR1'],

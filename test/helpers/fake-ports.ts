@@ -48,8 +48,8 @@ export class FakeVm implements RunningVm {
   setNames(members: readonly GroupMember[]): void {
     this.#note(`names ${members.map(({ name, address }) => `${name}=${address}`).join(' ')}`);
   }
-  signalJob(signal: NodeJS.Signals): void {
-    this.#note(`signal ${signal}`);
+  signalJob(signal: NodeJS.Signals | null): void {
+    this.#note(`signal ${signal ?? 'SIGTERM'}`);
     if (this.#obedient) this.emit({ type: 'job-exited', exit: { code: 0, signal: null } });
   }
   probe(probe: VmProbe, _timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
@@ -104,6 +104,7 @@ export class FakePorts implements OrchestratorPorts {
   /** What the VM of each service said last. */
   readonly consoleLines: string[] = [];
   readonly concurrentBoots: number;
+  readonly freeMemoryBytes = () => 2 ** 40;
   /** No jitter. */
   readonly random = () => 0.5;
   readonly drivers: OrchestratorPorts['drivers'];

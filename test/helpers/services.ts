@@ -2,6 +2,7 @@
 import {
   type Config,
   DEFAULT_HOME_LOG_SETTINGS,
+  DEFAULT_IMAGE_SETTINGS,
   DEFAULT_LOG_SETTINGS,
   type Dependency,
   type Group,
@@ -28,7 +29,7 @@ export function scriptService(name: string, script: string, overrides: Partial<S
     secrets: [],
     depends_on: [],
     stop_timeout_ms: 10_000,
-    stop_signal: 'SIGTERM',
+    stop_signal: null,
     restart: DEFAULT_RESTART_SETTINGS,
     healthcheck: null,
     on_unhealthy: 'none',
@@ -43,7 +44,13 @@ export function scriptService(name: string, script: string, overrides: Partial<S
 
 /** A config of those services. */
 export function configOf(services: readonly Service[], groups: readonly Group[] = []): Config {
-  return { services: [...services], groups: [...groups], kernel: null, logs: DEFAULT_HOME_LOG_SETTINGS };
+  return {
+    services: [...services],
+    groups: [...groups],
+    kernel: null,
+    logs: DEFAULT_HOME_LOG_SETTINGS,
+    images: DEFAULT_IMAGE_SETTINGS,
+  };
 }
 
 /** Dependencies on services that must have been started. */

@@ -5,7 +5,8 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { DEFAULT_MAX_IMAGE_BYTES, Images } from '../../src/images/images.ts';
+import { Images } from '../../src/images/images.ts';
+import { DEFAULT_IMAGE_SETTINGS } from '../../src/protocol/image-settings.ts';
 import type { ImageEvent } from '../../src/protocol/images.ts';
 import { HomePaths } from '../../src/state/paths.ts';
 import { JobPool } from '../../src/threads/pool.ts';
@@ -27,7 +28,7 @@ function request(registry: TestRegistry, ...repositories: string[]) {
     names: repositories.map((repository) => `${registry.host}/${repository}`),
     insecureLoopback: true,
     insecureRegistries: [],
-    maxImageBytes: DEFAULT_MAX_IMAGE_BYTES,
+    maxImageBytes: DEFAULT_IMAGE_SETTINGS.max_image_size_bytes,
   };
 }
 

@@ -37,6 +37,7 @@ function snapshot(actual: VmState, data: Partial<ServiceState> = {}): Snapshot {
     launchedAtMs: null,
     logStalled: null,
     paused: null,
+    queued: null,
     notes: [],
   };
 }

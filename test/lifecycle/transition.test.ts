@@ -105,6 +105,7 @@ const PHASES: readonly StopPhase[] = [
 
 /** Checked once a moment and restarted for each bad answer, never for its end. */
 const RULES: Rules = scriptService('web', 'true', {
+  stop_signal: 'SIGTERM',
   stop_timeout_ms: 5000,
   on_unhealthy: 'restart',
   healthcheck: healthCheck(),
@@ -271,9 +272,11 @@ test('a stop without time cuts the graceful phases short, a stop with time only 
 });
 
 test('the command is asked with the stop signal of its service', () => {
-  const rules: Rules = { ...RULES, stop_signal: 'SIGINT' };
-  const { effects } = transition(serviceState(started()), { type: 'stop', timeoutMs: 5000 }, NOW, rules);
-  assert.deepEqual(effects.at(-1), { type: 'signal-job', signal: 'SIGINT' });
+  for (const signal of ['SIGINT', null] as const) {
+    const rules: Rules = { ...RULES, stop_signal: signal };
+    const { effects } = transition(serviceState(started()), { type: 'stop', timeoutMs: 5000 }, NOW, rules);
+    assert.deepEqual(effects.at(-1), { type: 'signal-job', signal });
+  }
 });
 
 test('the exit is that of the command, however the VM ends afterwards', () => {

@@ -1,6 +1,6 @@
 /** `monocore images` and its commands. They need no daemon. */
 import { resolve } from 'node:path';
-import { DEFAULT_MAX_IMAGE_BYTES } from '../../images/images.ts';
+import { DEFAULT_IMAGE_SETTINGS } from '../../protocol/image-settings.ts';
 import type { RemovedImages } from '../../protocol/images.ts';
 import { formatSize } from '../../units.ts';
 import type { CliContext } from '../context.ts';
@@ -40,7 +40,7 @@ export interface LoadOptions {
 
 /** Takes the images out of archives. Returns the exit code. */
 export async function loadImages(context: CliContext, files: readonly string[], options: LoadOptions): Promise<number> {
-  const { name = null, maxImageSize: maxImageBytes = DEFAULT_MAX_IMAGE_BYTES } = options;
+  const { name = null, maxImageSize: maxImageBytes = DEFAULT_IMAGE_SETTINGS.max_image_size_bytes } = options;
   return followImages(context, async (store, request) => {
     for (const file of files) await store.load({ path: resolve(file), name, maxImageBytes }, request);
   });

@@ -1,6 +1,6 @@
 /** `monocore pull`. */
-import { DEFAULT_MAX_IMAGE_BYTES } from '../../images/images.ts';
 import { parseImageReference } from '../../protocol/image-reference.ts';
+import { DEFAULT_IMAGE_SETTINGS } from '../../protocol/image-settings.ts';
 import type { CliContext } from '../context.ts';
 import { followImages } from './image-request.ts';
 
@@ -22,7 +22,7 @@ export async function pull(context: CliContext, names: readonly string[], option
         names,
         insecureLoopback: options.insecure ?? false,
         insecureRegistries: (options.insecureRegistry ?? []).map((host) => host.toLowerCase()),
-        maxImageBytes: options.maxImageSize ?? DEFAULT_MAX_IMAGE_BYTES,
+        maxImageBytes: options.maxImageSize ?? DEFAULT_IMAGE_SETTINGS.max_image_size_bytes,
       },
       request,
     ),

@@ -161,8 +161,8 @@ class SupervisedProcess implements RunningVm {
     host.onExit((exit) => this.#onProcessExit(exit));
   }
 
-  signalJob(signal: NodeJS.Signals): void {
-    signalProcess(this.identity, signal, 'group');
+  signalJob(signal: NodeJS.Signals | null): void {
+    signalProcess(this.identity, signal ?? 'SIGTERM', 'group');
   }
 
   probe(probe: VmProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {

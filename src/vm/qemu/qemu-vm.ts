@@ -63,8 +63,8 @@ export class QemuVm implements RunningVm {
     if (this.#hasGreeted) this.#control.sendHosts(members);
   }
 
-  signalJob(signal: NodeJS.Signals): void {
-    this.#control.sendSignal(signal.replace(/^SIG/, ''));
+  signalJob(signal: NodeJS.Signals | null): void {
+    this.#control.sendSignal((signal ?? 'SIGTERM').replace(/^SIG/, ''));
   }
 
   probe(probe: VmProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
