@@ -8,9 +8,10 @@ import { JobPool } from '../threads/pool.ts';
 import { formatSize } from '../units.ts';
 import { readQemuVersion } from '../vm/qemu/accelerator.ts';
 import { groupObstacle } from '../vm/qemu/group-network.ts';
-import { findMkfs, findQemu, findStaticBusybox, findVirtiofsd, hostArchitecture } from '../vm/qemu/host-tools.ts';
+import { findMkfs, findQemu, findStaticBusybox, hostArchitecture } from '../vm/qemu/host-tools.ts';
 import { findKernel } from '../vm/qemu/kernel.ts';
 import { preparePlatform } from '../vm/qemu/platform.ts';
+import { checkFileSharing } from './file-sharing.ts';
 import { checkCgroups, checkUsers } from './limits.ts';
 import type { Check, DoctorReport } from './report.ts';
 
@@ -94,7 +95,7 @@ export async function runDoctor({ home }: { readonly home: string }): Promise<Do
     ],
     ['accelerator', () => checkAccelerator(paths)],
     ['mkfs.ext4', () => ok(`${findMkfs()}, for services with a disk`), 'warning'],
-    ['virtiofsd', () => ok(`${findVirtiofsd()}, for services with a rootfs`), 'warning'],
+    ['virtiofsd', () => checkFileSharing(), 'warning'],
     ['open files', checkOpenFiles],
     ['cgroups', () => checkCgroups()],
     ['users', () => checkUsers()],

@@ -1,7 +1,7 @@
 /** Services of a group find each other by name, and nobody else does: with real guests. */
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -81,7 +81,12 @@ it('services of a group reach each other by name, and those of other groups do n
     ],
   });
   // In that order: the client of the other group has the first address there, and asks for the second, which is web's.
-  await start(configOf([client('db', 'shop', 'web late db'), web, client('lone', 'other', 'web 10.83.0.2')], GROUPS));
+  const hostEtc = await makeTempDir(t);
+  const lone = {
+    ...client('lone', 'other', 'web 10.83.0.2'),
+    volumes: [{ host: hostEtc, guest: '/etc', read_only: false }],
+  };
+  await start(configOf([client('db', 'shop', 'web late db'), web, lone], GROUPS));
 
   await more('db', 'web: hello from web');
   await more('web', 'a datagram from 10.83.0.1');
@@ -124,6 +129,7 @@ it('services of a group reach each other by name, and those of other groups do n
   const strange = host.lines('lone', 'stdout').filter((line) => !/^(web|10\.83\.0\.2): nc: /.test(line));
   assert.deepEqual(strange, []);
   await more('lone', "web: nc: bad address 'web'");
+  assert.deepEqual(readdirSync(hostEtc), [], 'a volume is left alone');
 });
 
 it('a daemon that died is no end of it: the next one connects the VMs again, and tells them who is new', async (t) => {

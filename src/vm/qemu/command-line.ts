@@ -35,8 +35,8 @@ export interface MachineSpec {
   readonly network: { readonly address: string; readonly ports: readonly Port[]; readonly localOnly: boolean } | null;
   /** Ethernet address in the network of the group, whose frames go over {@link VmPaths.groupNetwork}; null for none. */
   readonly groupMac?: string | null;
-  /** Whether a root directory is shared through {@link VmPaths.rootShare}. */
-  readonly sharedRoot: boolean;
+  /** Whether files of the host are shared through {@link VmPaths.share}. */
+  readonly share: boolean;
   /** User of the host that QEMU changes to before the guest runs; null stays the daemon's. */
   readonly user?: string | null;
   /** Absolute path of the image that the guest sees as its disk, or null for none. */
@@ -77,12 +77,12 @@ function escapeValue(value: string): string {
 }
 
 function renderMachine(spec: MachineSpec): string[] {
-  const memory = spec.sharedRoot ? ',memory-backend=ram' : '';
+  const memory = spec.share ? ',memory-backend=ram' : '';
   const machine = spec.architecture === 'x86_64' ? `microvm,isa-serial=off${memory}` : `virt${memory}`;
   const args = ['-M', machine, '-cpu', spec.accelerator === 'kvm' ? 'host' : 'max'];
   args.push('-accel', spec.accelerator === 'kvm' ? 'kvm' : 'tcg,tb-size=32');
   // virtiofsd reads and writes the guest's memory, so it must be shared between the two.
-  if (spec.sharedRoot) args.push('-object', `memory-backend-memfd,id=ram,size=${spec.ramMib}M,share=on`);
+  if (spec.share) args.push('-object', `memory-backend-memfd,id=ram,size=${spec.ramMib}M,share=on`);
   return args;
 }
 
@@ -134,6 +134,15 @@ function renderDisk({ disk }: MachineSpec): string[] {
   ];
 }
 
+/** One device for all that is shared: a microVM has few slots. The tag is what the guest's init mounts. */
+function renderShare({ share, paths }: MachineSpec): string[] {
+  if (!share) return [];
+  return [
+    ...['-chardev', `socket,id=share,path=${escapeValue(paths.share)}`],
+    ...['-device', 'vhost-user-fs-device,chardev=share,tag=share'],
+  ];
+}
+
 /**
  * Tells QEMU of a panic of the guest's kernel. The machine is paused then instead of ended, so that a daemon that was
  * not there learns of it, too. On aarch64 it would be a PCI device, whose driver the guest does not load.
@@ -174,11 +183,6 @@ export function renderCommandLine(spec: MachineSpec): string[] {
     ...renderDisk(spec),
     ...renderNetwork(spec),
     ...renderGroupNetwork(spec),
-    ...(spec.sharedRoot
-      ? [
-          ...['-chardev', `socket,id=rootfs,path=${escapeValue(paths.rootShare)}`],
-          ...['-device', 'vhost-user-fs-device,chardev=rootfs,tag=root'],
-        ]
-      : []),
+    ...renderShare(spec),
   ];
 }

@@ -16,15 +16,18 @@ import { type AppliedLimits, ServiceLimits } from '../limits/service-limits.ts';
 import { findUser, type HostUser } from '../limits/user.ts';
 import { ownProgram } from '../program.ts';
 import { makeRuntimeFolder, openEnds, openReadEnds } from '../runtime-folder.ts';
+import { resolveEnvs } from '../variables.ts';
 import { renderCommandLine } from './command-line.ts';
 import { prepareDisk } from './disk.ts';
+import { endStrayShare, guardAdoptedShare, shareFiles } from './file-share.ts';
 import { describeNetworkLimits, groupObstacle } from './group-network.ts';
-import { type JobSpec, renderJobScript } from './job-script.ts';
+import { type Job, renderJobScript } from './job-script.ts';
 import { memoryLimitBytes } from './memory-limit.ts';
 import { type Platform, preparePlatform, type RunInitramfsJob } from './platform.ts';
 import { checkPortsAreFree } from './ports.ts';
 import { QemuVm } from './qemu-vm.ts';
-import { shareRoot } from './root-share.ts';
+import { readSecrets } from './secrets.ts';
+import { describeLinks, findSharedFiles, type SharedFile } from './shared-files.ts';
 
 /** Descriptors 1 and 2 of QEMU are the console's; the guest's streams follow. */
 const CHILD_FDS = { stdout: 3, stderr: 4, console: 5 } as const;
@@ -36,9 +39,21 @@ function hasNetwork(service: Service, localOnly: boolean): boolean {
   return service.ports.length > 0 || !localOnly;
 }
 
-function jobSpecOf(service: Service, localOnly: boolean, groupIndex: number | null): JobSpec {
+/** All that the guest is told, variables resolved and secrets read. @throws MonocoreError `StartFailed` */
+async function makeJob(unresolved: Service, localOnly: boolean, groupIndex: number | null): Promise<Job> {
+  const service = { ...unresolved, envs: resolveEnvs(unresolved) };
+  const secrets = await readSecrets(service);
   const network = hasNetwork(service, localOnly);
-  return { program: ownProgram(service), network, groupIndex, sharedRoot: service.rootfs !== null };
+  const spec = { program: ownProgram(service), network, groupIndex, sharedRoot: service.rootfs !== null, secrets };
+  return { script: renderJobScript(service, spec), secrets };
+}
+
+/** What a launch needs, beside what all VMs share. */
+interface Preparation {
+  readonly user: HostUser | null;
+  readonly limits: AppliedLimits;
+  readonly files: readonly SharedFile[];
+  readonly job: Job;
 }
 
 /** The driver of isolation `vm`. Main thread. */
@@ -68,11 +83,14 @@ export class QemuDriver implements VmDriver {
   }
 
   async prepare(request: LaunchRequest, signal: AbortSignal): Promise<PreparedVm> {
-    const { service, address, kernel } = request;
+    const { service, address, localOnly, kernel } = request;
     const platform = await this.#platform(kernel);
     const obstacle = request.groupIndex === null ? null : groupObstacle(platform.verdict.qemu_version);
     const groupIndex = obstacle === null ? request.groupIndex : null;
     const user = await findUser(service.user);
+    const job = await makeJob(service, localOnly, groupIndex);
+    const files = await findSharedFiles(service);
+    const links = await describeLinks(service.volumes);
     await checkPortsAreFree(service, address, this.#paths.runDir);
     if (service.disk_mib !== null) {
       await prepareDisk(this.#paths.disk(service.name), service.disk_mib, service.name);
@@ -84,7 +102,7 @@ export class QemuDriver implements VmDriver {
       STREAM_NAMES.map((stream) => paths.fifo(stream)),
     );
     const limits = await this.#limits.apply(service, {
-      memoryBytes: memoryLimitBytes(service.ram_mib),
+      memoryBytes: memoryLimitBytes(service.ram_mib, files.length > 0),
       cpus: service.cpus,
       cpuShares: service.cpu_shares,
     });
@@ -99,13 +117,13 @@ export class QemuDriver implements VmDriver {
     const discard = () => closeAll(childEnds);
     return {
       streams,
-      notes: [...limits.notes, ...describeNetworkLimits(service, request.localOnly, obstacle)],
+      notes: [...limits.notes, ...links, ...describeNetworkLimits(service, localOnly, obstacle)],
       discard,
       launch: (onEvent) =>
         this.#launch(
           platform,
           { ...request, groupIndex },
-          { user, limits },
+          { user, limits, files, job },
           { stdout, stderr, console },
           onEvent,
         ).finally(discard),
@@ -122,15 +140,19 @@ export class QemuDriver implements VmDriver {
     const { notes } = await this.#limits.recall(service.name);
     // Its QEMU may be one that could not, or have been launched by a version that did not.
     const inGroup = groupIndex !== null && existsSync(paths.groupNetwork);
-    const job = runJob ? renderJobScript(service, jobSpecOf(service, localOnly, inGroup ? groupIndex : null)) : null;
+    guardAdoptedShare(paths, adopted.identity);
+    // Made only for a guest that waits for it: what it needs may be gone when the guest has it already.
+    const job = runJob ? () => makeJob(service, localOnly, inGroup ? groupIndex : null) : null;
+    const obstacle = inGroup || groupIndex === null ? null : NOT_IN_GROUP;
     return {
       type: 'running',
       streams: openReadEnds(paths, STREAM_NAMES),
       notes: [
         ...notes,
-        ...describeNetworkLimits(service, localOnly, inGroup || groupIndex === null ? null : NOT_IN_GROUP),
+        ...(await describeLinks(service.volumes)),
+        ...describeNetworkLimits(service, localOnly, obstacle),
       ],
-      attach: (onEvent) => new QemuVm(adopted, paths, { job, inGroup }, onEvent),
+      attach: (onEvent) => new QemuVm(adopted, paths, { makeJob: job, inGroup }, onEvent),
     };
   }
 
@@ -139,6 +161,7 @@ export class QemuDriver implements VmDriver {
   }
 
   async cleanUp(service: string): Promise<void> {
+    await endStrayShare(this.#paths.vm(service));
     await this.#limits.release(service);
     await rm(this.#paths.vm(service).dir, { recursive: true, force: true });
   }
@@ -150,7 +173,7 @@ export class QemuDriver implements VmDriver {
   async #launch(
     platform: Platform,
     request: LaunchRequest,
-    { user, limits }: { readonly user: HostUser | null; readonly limits: AppliedLimits },
+    { user, limits, files, job }: Preparation,
     childEnds: { readonly stdout: number; readonly stderr: number; readonly console: number },
     onEvent: (event: VmEvent) => void,
   ): Promise<RunningVm> {
@@ -170,20 +193,20 @@ export class QemuDriver implements VmDriver {
       fds: CHILD_FDS,
       network,
       groupMac: groupIndex === null ? null : memberMac(groupIndex),
-      sharedRoot: service.rootfs !== null,
+      share: files.length > 0,
       user: user?.name ?? null,
       disk: service.disk_mib === null ? null : this.#paths.disk(service.name),
     });
     const { stdout, stderr, console } = childEnds;
-    const stopSharing = service.rootfs === null ? () => {} : await shareRoot(service.rootfs, paths.rootShare, console);
+    const share = files.length === 0 ? null : await shareFiles(files, paths, limits, console);
     try {
       const command = limits.wrap({ program: platform.qemu, args });
       const fds = ['ignore', console, console, stdout, stderr, console] as const;
       const child = await spawnDetached(command.program, command.args, [...fds]);
-      const job = renderJobScript(service, jobSpecOf(service, localOnly, groupIndex));
-      return new QemuVm(ownProcess(child), paths, { job, inGroup: groupIndex !== null }, onEvent);
+      share?.guard(child.identity);
+      return new QemuVm(ownProcess(child), paths, { makeJob: async () => job, inGroup: groupIndex !== null }, onEvent);
     } catch (error) {
-      stopSharing();
+      share?.stop();
       throw error;
     }
   }

@@ -5,6 +5,14 @@
 import { GROUP_NETMASK, memberAddress, memberMac } from '../../protocol/network.ts';
 import type { Service } from '../../protocol/service.ts';
 import type { Program } from '../program.ts';
+import type { SecretContent } from './secrets.ts';
+import { guestVolumes } from './shared-files.ts';
+
+/** What a guest is sent: the script, and behind it the secrets that the script names, byte for byte. */
+export interface Job {
+  readonly script: string;
+  readonly secrets: readonly SecretContent[];
+}
 
 /** What is set in the guest unless the service sets it: what OCI runtimes give a container. */
 export const DEFAULT_GUEST_ENV: Readonly<Record<string, string>> = {
@@ -37,10 +45,20 @@ export interface JobSpec {
   readonly groupIndex: number | null;
   /** Whether the VM has a shared root directory, else the built-in root is used. */
   readonly sharedRoot: boolean;
+  /** In the order in which they are sent. */
+  readonly secrets: readonly SecretContent[];
+}
+
+/** A function that runs its arguments with the words of each item behind them, and ends at the first failure. */
+function renderEach(name: string, items: readonly (readonly string[])[]): string {
+  return [`${name}() {`, ...items.map((words) => `"$@" ${words.map(quote).join(' ')} &&`), ':', '}'].join('\n');
 }
 
 /** The job of a service for the guest's init, which sources it. */
-export function renderJobScript(service: Service, { program, network, groupIndex, sharedRoot }: JobSpec): string {
+export function renderJobScript(
+  service: Service,
+  { program, network, groupIndex, sharedRoot, secrets }: JobSpec,
+): string {
   const { command, args, envs, workdir } = program;
   const env = { ...DEFAULT_GUEST_ENV, HOSTNAME: service.name, ...envs };
   const exports = Object.entries(env).map(([name, value]) => `export ${name}=${quote(value)}`);
@@ -55,7 +73,17 @@ export function renderJobScript(service: Service, { program, network, groupIndex
     `guest_workdir=${quote(workdir)}`,
     `network=${flag(network)}`,
     `shared_root=${flag(sharedRoot)}`,
+    `volumes=${flag(service.volumes.length > 0)}`,
+    `secrets=${flag(secrets.length > 0)}`,
     `disk=${flag(service.disk_mib !== null)}`,
+    renderEach(
+      'with_volumes',
+      guestVolumes(service).map(({ name, guest, readOnly }) => [name, guest, readOnly ? 'ro' : 'rw']),
+    ),
+    renderEach(
+      'with_secrets',
+      secrets.map(({ name, content }) => [name, String(content.length)]),
+    ),
     'set_environment() {',
     ...exports,
     '}',

@@ -1,4 +1,5 @@
 /** One QEMU process and the guest in it. */
+import { errorText } from '../../errors.ts';
 import type { GroupMember } from '../../protocol/network.ts';
 import type { VmPaths } from '../../state/paths.ts';
 import type { Exit, ProbeResult, ProcessIdentity, RunningVm, VmEvent, VmProbe } from '../driver.ts';
@@ -6,6 +7,7 @@ import { exitOfShellStatus, readExitRecord } from '../exit-record.ts';
 import type { HostProcess } from '../host-process.ts';
 import { signalProcess } from '../process-identity.ts';
 import { ControlChannel, type GuestMessage } from './control-channel.ts';
+import type { Job } from './job-script.ts';
 import { MachineWatch } from './machine-watch.ts';
 import { ProbeDesk } from './probe-desk.ts';
 import type { QmpClient } from './qmp.ts';
@@ -20,8 +22,8 @@ export class QemuVm implements RunningVm {
   readonly #probes: ProbeDesk;
   readonly #machine: MachineWatch;
   readonly #onEvent: (event: VmEvent) => void;
-  /** Null once it was sent, or when there is none. */
-  #job: string | null;
+  /** Null once it was asked for, or when there is none. */
+  #makeJob: (() => Promise<Job>) | null;
   /** Names that the guest is to know. */
   #names: readonly GroupMember[] = [];
   #hasGreeted = false;
@@ -30,19 +32,19 @@ export class QemuVm implements RunningVm {
   #askedToEnd = false;
 
   /**
-   * @param job for a guest that waits for one; null when it must not get any
+   * @param makeJob for a guest that waits for its job; null when it must not get any. It may fail
    * @param inGroup whether it has a device in the network of its group
    */
   constructor(
     process: HostProcess,
     paths: VmPaths,
-    { job, inGroup }: { readonly job: string | null; readonly inGroup: boolean },
+    { makeJob, inGroup }: { readonly makeJob: (() => Promise<Job>) | null; readonly inGroup: boolean },
     onEvent: (event: VmEvent) => void,
   ) {
     this.groupSocket = inGroup ? paths.groupNetwork : null;
     this.identity = process.identity;
     this.#paths = paths;
-    this.#job = job;
+    this.#makeJob = makeJob;
     this.#onEvent = onEvent;
     this.#control = new ControlChannel(paths.control, (message) => this.#onMessage(message));
     this.#probes = new ProbeDesk(this.#control);
@@ -90,8 +92,7 @@ export class QemuVm implements RunningVm {
       case 'ready':
         // Before the job: its command finds the names of its group from the first moment on.
         this.#greet();
-        if (this.#job !== null) this.#control.sendJob(this.#job);
-        this.#job = null;
+        void this.#sendJob();
         return;
       case 'starting':
         this.#greet();
@@ -119,6 +120,16 @@ export class QemuVm implements RunningVm {
   #greet(): void {
     this.#hasGreeted = true;
     if (this.#names.length > 0) this.#control.sendHosts(this.#names);
+  }
+
+  async #sendJob(): Promise<void> {
+    const makeJob = this.#makeJob;
+    this.#makeJob = null;
+    try {
+      if (makeJob) this.#control.sendJob(await makeJob());
+    } catch (error) {
+      this.#onEvent({ type: 'job-failed', error: errorText(error) });
+    }
   }
 
   #reportStarted(): void {

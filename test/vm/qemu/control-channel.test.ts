@@ -59,12 +59,13 @@ test('a new connection asks for the state, garbage in between is harmless', asyn
   assert.deepEqual(messages, [{ type: 'ready' }, { type: 'started' }, { type: 'exit', code: 3, oomKilled: false }]);
 });
 
-test('a job is sent with its length in bytes, then commands a line each', async (t) => {
+test('a job is sent with its length in bytes, its secrets behind it, then commands a line each', async (t) => {
   const server = await startUnixServer(t);
   const control = new ControlChannel(server.path, () => {});
   t.after(() => control.close());
   const job = 'export V=grüße\n';
-  control.sendJob(job);
+  const content = Buffer.from('s3cret\n');
+  control.sendJob({ script: job, secrets: [{ name: 'key', content }] });
   control.sendHosts([
     { name: 'db', address: '10.83.0.1' },
     { name: 'web', address: '10.83.0.2' },
@@ -76,5 +77,5 @@ test('a job is sent with its length in bytes, then commands a line each', async 
   control.sendOff();
   const commands =
     "hosts 10.83.0.1 db 10.83.0.2 web\nsig TERM\nprobe 0af9 2.5 exec 'true'\nabort 0af9\ndrain m4rk3r\noff\n";
-  assert.equal(await server.received(0, 'off\n'), `hello\njob 17\n${job}${commands}`);
+  assert.equal(await server.received(0, 'off\n'), `hello\njob 17\n${job}s3cret\n${commands}`);
 });
