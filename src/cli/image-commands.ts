@@ -1,12 +1,7 @@
 /** The part of the command line that is about images. */
 import { type Command, Option } from 'commander';
-import { parseSizeOption } from './options.ts';
+import { collectOption, parseSizeOption } from './options.ts';
 import type { Run } from './program.ts';
-
-/** An option that may be given more than once. For commander. */
-function collect(value: string, before: readonly string[] = []): readonly string[] {
-  return [...before, value];
-}
 
 /** Adds `pull` and `images`. */
 export function addImageCommands(program: Command, run: Run): void {
@@ -19,7 +14,7 @@ export function addImageCommands(program: Command, run: Run): void {
     .command('pull <images...>')
     .description('get images from their registries')
     .option('--insecure', 'plain HTTP for registries on this host')
-    .option('--insecure-registry <host>', 'plain HTTP for this registry (host[:port]), wherever it is', collect)
+    .option('--insecure-registry <host>', 'plain HTTP for this registry (host[:port]), wherever it is', collectOption)
     .addOption(maxSize())
     .action(
       run<import('./commands/pull.ts').PullOptions>(async (context, names, options) => {

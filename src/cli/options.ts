@@ -57,3 +57,8 @@ export function parseSizeOption(text: string): number {
   if (bytes === null) throw new InvalidArgumentError('Give a size like 16GiB or 500MB.');
   return bytes;
 }
+
+/** The values of an option that may be given more than once, in order. For commander. */
+export function collectOption(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}

@@ -2,10 +2,12 @@
 import { Command, Option } from 'commander';
 import { packageVersion } from '../package-info.ts';
 import { LOG_LEVELS } from '../protocol/control.ts';
+import { addConfigCommands } from './config-commands.ts';
 import { type CliContext, createContext } from './context.ts';
 import { EXIT_CODE_HELP } from './exit-codes.ts';
 import { addImageCommands } from './image-commands.ts';
 import {
+  collectOption,
   parseCountOption,
   parsePatternOption,
   parseThreadsOption,
@@ -46,6 +48,7 @@ export function createProgram(onExitCode: (exitCode: number) => void): Command {
   addServiceCommands(program, run);
   addDaemonCommands(program, run);
   addImageCommands(program, run);
+  addConfigCommands(program, run);
   program
     .command('doctor')
     .description('check whether this host can run microVMs')
@@ -72,7 +75,8 @@ function addServiceCommands(program: Command, run: Run): void {
     .command('start [names...]')
     .alias('up')
     .description('start services and what they depend on (default: all)')
-    .option('-f, --file <path>', 'the config', 'monocore.toml')
+    .option('-f, --file <path>', 'the config (default: monocore.toml, .yaml, .yml or .json)')
+    .option('--profile <name>', 'services with this profile, too; may be given more than once', collectOption)
     .option('--kernel <path>', 'kernel image of the guests, in the place of what the config says')
     .option(...group)
     .option('-a, --attach', 'stay and follow the logs; Ctrl-C leaves the services running')

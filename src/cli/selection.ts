@@ -12,6 +12,17 @@ export function createSelection(names: readonly string[], group: string | undefi
   return { names: [...new Set(names)], group: group ?? null };
 }
 
+/** The names with those of its replicas for a service that the config has only as such: `web-1` and `web-2` for `web`. */
+export function expandReplicas({ services }: Config, names: readonly string[]): string[] {
+  const known = new Set(services.map(({ name }) => name));
+  return names.flatMap((name) => {
+    const replicas = [...known].filter(
+      (other) => other.startsWith(`${name}-`) && /^-\d+$/.test(other.slice(name.length)),
+    );
+    return known.has(name) || replicas.length === 0 ? [name] : replicas;
+  });
+}
+
 /**
  * Names of the services that a start of `selection` concerns: the selected ones and what they depend on, in the
  * config's order.

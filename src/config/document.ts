@@ -1,37 +1,36 @@
-/** TOML text to values. */
-import { parse, TomlError } from 'smol-toml';
-import { errorText } from '../errors.ts';
-import { splitLines } from './locate.ts';
+/** Text to values, in each of the languages that a config may be written in. */
+import { extname } from 'node:path';
+import { parseJson } from './json.ts';
+import { toProblem } from './locate.ts';
+import { Lines } from './places.ts';
 import { configInvalid } from './problem.ts';
-import type { Table } from './value.ts';
+import { type Document, SyntaxFault } from './syntax.ts';
+import { parseToml } from './toml.ts';
+import { parseYaml } from './yaml.ts';
 
-/** Deepest nesting of inline arrays and tables. A config needs three; the limit keeps recursion off the stack's end. */
-const MAX_DEPTH = 64;
+type Parser = (text: string) => Document;
+
+const PARSERS: ReadonlyMap<string, readonly [language: string, parse: Parser]> = new Map([
+  ['.toml', ['TOML', parseToml]],
+  ['.yaml', ['YAML', parseYaml]],
+  ['.yml', ['YAML', parseYaml]],
+  ['.json', ['JSON', parseJson]],
+]);
+
+/** Extensions of files that can be read: `.toml` and so on. */
+export const EXTENSIONS: readonly string[] = [...PARSERS.keys()];
 
 /**
- * The document as a table without prototype; integers beyond 2^53 are bigints. Throws `ConfigInvalid` with the one
+ * The document in the language of the file's extension, TOML where that says nothing. Throws `ConfigInvalid` with the one
  * problem at which the parser gave up. Pure.
  */
-export function parseDocument(file: string, text: string): Table {
+export function parseDocument(file: string, text: string): Document {
+  const [language, parse] = PARSERS.get(extname(file)) ?? PARSERS.get('.toml')!;
   try {
-    return parse(text, { integersAsBigInt: 'asNeeded', maxDepth: MAX_DEPTH });
+    return parse(text);
   } catch (error) {
-    // Whatever else the parser throws is about this text, too: at least its reader learns the file.
-    const { line, column } = error instanceof TomlError ? error : { line: 1, column: 1 };
-    const lines = splitLines(text);
-    const source = lines[line - 1] ?? '';
-    const isAtLineEnd = column > source.length;
-    const message = `not TOML: ${reason(errorText(error), isAtLineEnd, isAtLineEnd && line === lines.length)}`;
-    throw configInvalid(file, [{ file, line, column, path: '', message, expected: null, source }]);
+    if (!(error instanceof SyntaxFault)) throw error;
+    const message = `not ${language}: ${error.message}`;
+    throw configInvalid(file, [toProblem(file, new Lines(text), error.span, '', message, null)]);
   }
-}
-
-/** The parser's own sentence, without its prefix and the excerpt below it, or a better one where it misleads. */
-function reason(text: string, isAtLineEnd: boolean, isAtEnd: boolean): string {
-  const [sentence = ''] = text.split('\n');
-  // To the parser, a missing quote is a line break inside of a string, and a missing bracket is an invalid value behind
-  // the last character: both true, but not what anybody would look for.
-  if (isAtEnd) return 'the file ends too early, in the middle of a value or key';
-  if (isAtLineEnd && sentence.endsWith('not allowed in strings')) return 'this string has no closing quote';
-  return sentence.replace(/^Invalid TOML document: /, '').replace(/\.+$/, '');
 }

@@ -1,6 +1,7 @@
 /** A config file, read, checked and filled in. Runs in the CLI's process or a library user's, never in the daemon. */
 import { dirname, resolve } from 'node:path';
 import type { Config } from '../protocol/service.ts';
+import { blameDefaults } from './defaults.ts';
 import { parseDocument } from './document.ts';
 import type { Fault } from './fault.ts';
 import { checkFiles } from './files.ts';
@@ -10,57 +11,79 @@ import { locate } from './locate.ts';
 import { type HomeLogValues, toHomeLogSettings } from './log-schema.ts';
 import { type Outline, readOutline } from './outline.ts';
 import { configInvalid } from './problem.ts';
+import { type Choice, choose } from './profiles.ts';
 import { readConfigText } from './read.ts';
+import { replicaNames } from './replicas.ts';
 import type { GroupValues, ServiceValues, Surroundings } from './schema.ts';
-import { type EnvFiles, toService } from './service.ts';
+import { type EnvFiles, toServices } from './service.ts';
+import type { Document } from './syntax.ts';
 import { crossCheck } from './validate.ts';
 import { checkShares } from './validate-volumes.ts';
 
 /**
  * Reads a config file. Throws `ConfigInvalid`, whose `details` are all {@link Problem}s in order of position.
  *
- * @param path of a `.toml` file; relative paths inside it are relative to its folder
+ * @param path of a `.toml`, `.yaml`, `.yml` or `.json` file; relative paths inside it are relative to its folder
+ * @param choice which services are meant; without it those that have no profile. The others are checked, too
+ * @throws MonocoreError `Usage` for a profile that no service has
  */
-export async function loadConfig(path: string): Promise<Config> {
-  const text = await readConfigText(path);
-  const { outline, faults } = check(text, path, hostLimits());
-  const files = await checkFiles(outline);
-  return finish(text, path, outline, [...faults, ...files.faults], files.envFiles);
+export async function loadConfig(path: string, choice: Choice = {}): Promise<Config> {
+  return (await loadWithFileNames(path, choice)).config;
+}
+
+/** As {@link loadConfig}, with the names of all variables that an `env_file` has. */
+export async function loadWithFileNames(
+  path: string,
+  choice: Choice,
+): Promise<{ config: Config; fileNames: ReadonlySet<string> }> {
+  const reading = read(await readConfigText(path), path, hostLimits());
+  const { faults, envFiles } = await checkFiles(reading.outline);
+  const fileNames = new Set([...envFiles.values()].flatMap((envs) => Object.keys(envs)));
+  return { config: finish(reading, faults, envFiles, choice), fileNames };
 }
 
 /**
  * The config that `text` is. Throws as {@link loadConfig} does; the disk is not looked at, so a file
  * that does not exist passes, and what an `env_file` says is not there.
  *
- * @param path of the file, for problems and as the origin of relative paths; need not exist
+ * @param path of the file, for its language, for problems and as the origin of relative paths; need not exist
  * @param host upper limits of cpus and ram
  */
-export function parseConfig(text: string, path: string, host = hostLimits()): Config {
+export function parseConfig(text: string, path: string, host = hostLimits(), choice: Choice = {}): Config {
   // The same mark that decoding a file drops; left in, it would shift the columns of the first line.
-  const bare = text.replace(/^\uFEFF/, '');
-  const { outline, faults } = check(bare, path, host);
-  return finish(bare, path, outline, faults);
+  return finish(read(text.replace(/^\uFEFF/, ''), path, host), [], new Map(), choice);
 }
 
-function check(text: string, path: string, host: Surroundings['host']): { outline: Outline; faults: Fault[] } {
-  const surroundings = { folder: dirname(resolve(path)), host };
-  const { outline, faults } = readOutline(parseDocument(path, text), surroundings);
-  return { outline, faults: [...faults, ...crossCheck(outline), ...checkShares(outline)] };
+/** A text, and what is known of it. */
+interface Reading {
+  readonly path: string;
+  readonly text: string;
+  readonly document: Document;
+  readonly outline: Outline;
+  readonly faults: readonly Fault[];
+}
+
+function read(text: string, path: string, host: Surroundings['host']): Reading {
+  const document = parseDocument(path, text);
+  const { outline, faults } = readOutline(document.table, { folder: dirname(resolve(path)), host });
+  return { path, text, document, outline, faults: [...faults, ...crossCheck(outline), ...checkShares(outline)] };
 }
 
 function finish(
-  text: string,
-  path: string,
-  outline: Outline,
-  faults: readonly Fault[],
-  envFiles: EnvFiles = new Map(),
+  { path, text, document, outline, faults }: Reading,
+  more: readonly Fault[],
+  envFiles: EnvFiles,
+  choice: Choice,
 ): Config {
-  if (faults.length > 0) throw configInvalid(path, locate(path, text, faults));
+  const all = blameDefaults([...faults, ...more], outline.services);
+  if (all.length > 0) throw configInvalid(path, locate(path, text, document.findPlaces(), all));
   // Without a fault the values of every table are complete, see Declaration.values.
   const services = outline.services.map(({ values }) => values as ServiceValues);
-  const groups = new Map(outline.groups.map(({ values }) => [values.name, values as GroupValues]));
+  const groups = new Map(outline.groups.map(({ values }) => [values.name!, values as GroupValues]));
+  const replicas = new Map(services.map((service) => [service.name, replicaNames(service)]));
+  const common = { groups, envFiles, envs: outline.envs, replicas };
   return {
-    services: services.map((service) => toService(service, groups.get(service.group ?? '') ?? null, envFiles)),
+    services: choose(services, choice).flatMap((service) => toServices(service, common)),
     groups: [...groups.values()].map(({ name, local_only }) => ({ name, local_only })),
     kernel: outline.kernel ?? null,
     logs: toHomeLogSettings(outline.logs as HomeLogValues),

@@ -1,5 +1,6 @@
 /** The document as far as it could be understood: what the cross checks work on. */
 import type { Dependency } from '../protocol/supervision.ts';
+import { type Defaults, inherit, inheritLog, readDefaults } from './defaults.ts';
 import { type Fault, keyFault, type Path, valueFault } from './fault.ts';
 import { healthCheckEntries, PROBE_KEYS } from './health-schema.ts';
 import { type ImageValues, imageEntries } from './image-schema.ts';
@@ -35,6 +36,13 @@ export interface Declaration<Values> {
   readonly table: Table;
   /** The keys that are valid; all of them, defaults included, when there is no fault. */
   readonly values: Partial<Values>;
+  /** Keys that a service has from `[defaults]`, faulty ones included. */
+  readonly inherited?: ReadonlySet<string>;
+}
+
+/** Whether a service has a key, be it faulty: from its own table or from `[defaults]`. */
+export function hasKey({ table, inherited }: Declaration<unknown>, key: string): boolean {
+  return Object.hasOwn(table, key) || inherited?.has(key) === true;
 }
 
 export interface Outline {
@@ -46,6 +54,8 @@ export interface Outline {
   readonly logs: Partial<HomeLogValues>;
   /** The keys of `[images]` that are valid. */
   readonly images: Partial<ImageValues>;
+  /** Variables of `[defaults]`, which every service has. */
+  readonly envs: Readonly<Record<string, string>>;
 }
 
 /** Reads every table of a document; what is wrong with single keys comes back in `faults`. */
@@ -53,7 +63,8 @@ export function readOutline(document: Table, surroundings: Surroundings): { outl
   const top = readTable(documentEntries(surroundings), document, []);
   const services = readDeclarations('[[service]]', ['service'], top.values.service ?? [], serviceEntries(surroundings));
   const groups = readDeclarations('[[group]]', ['group'], top.values.group ?? [], groupEntries());
-  const completeServices = services.declarations.map(readServiceTables);
+  const defaults = readDefaults(top.values.defaults ?? EMPTY, EMPTY, surroundings);
+  const completeServices = services.declarations.map((service) => readServiceTables(service, defaults));
   const completeGroups = groups.declarations.map(readGroupTables);
   const logs = readTable(homeLogEntries(), top.values.logs ?? EMPTY, ['logs']);
   const images = readTable(imageEntries(), top.values.images ?? EMPTY, ['images']);
@@ -64,8 +75,9 @@ export function readOutline(document: Table, surroundings: Surroundings): { outl
       groups: completeGroups.map(({ declaration }) => declaration),
       logs: logs.values,
       images: images.values,
+      envs: (defaults.own.values.envs as Record<string, string> | undefined) ?? {},
     },
-    faults: [top, services, groups, logs, images, ...completeServices, ...completeGroups].flatMap(
+    faults: [top, services, groups, defaults, logs, images, ...completeServices, ...completeGroups].flatMap(
       ({ faults }) => faults,
     ),
   };
@@ -75,22 +87,24 @@ export function readOutline(document: Table, surroundings: Surroundings): { outl
 const EMPTY: Table = Object.freeze(Object.create(null));
 
 /** Reads the tables in the table of a service. One that is no table was a fault already, and is passed over. */
-function readServiceTables({ path, table, values }: Declaration<Values<ServiceEntries>>) {
+function readServiceTables({ path, table, values }: Declaration<Values<ServiceEntries>>, defaults: Defaults) {
   const { log, healthcheck, depends_on, group_volumes, ...others } = values;
   const logs = readTable(logEntries(), log ?? EMPTY, [...path, 'log']);
+  const { values: more, inherited } = inherit({ table, values }, defaults);
   const health = healthcheck && readHealthCheck(healthcheck, [...path, 'healthcheck']);
   const dependencies = depends_on && readDependencies(depends_on, [...path, 'depends_on']);
   const mounts = group_volumes && readGroupMounts(group_volumes, [...path, 'group_volumes']);
   // Complete when there is no fault, see Declaration.values.
   const complete: Partial<ServiceValues> = {
     ...others,
-    log: logs.values as ServiceValues['log'],
+    ...more,
+    log: inheritLog({ table: log ?? EMPTY, values: logs.values }, defaults) as ServiceValues['log'],
     healthcheck: health?.values as ServiceValues['healthcheck'],
     ...(dependencies?.values ? { depends_on: dependencies.values } : {}),
     ...(mounts?.values ? { group_volumes: mounts.values } : {}),
   };
   const faults = [logs, health, dependencies, mounts].flatMap((reading) => reading?.faults ?? []);
-  return { declaration: { path, table, values: complete }, faults };
+  return { declaration: { path, table, values: complete, inherited }, faults };
 }
 
 /** All elements by their index, or none: cross checks find an element in the file by its index. */

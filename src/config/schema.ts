@@ -39,6 +39,8 @@ export type Entries = Readonly<Record<string, v.GenericSchema>>;
 export type Values<E extends Entries> = { readonly [Key in keyof E]: v.InferOutput<E[Key]> };
 
 const NAME = 'up to 63 of a-z, 0-9, "-" and "_", the first and the last a letter or a digit';
+/** Far more than a host can run, and few enough to be written down one by one. */
+const MAX_REPLICAS = 256;
 const ENVS = 'an array such as ["NAME=value"], or a table of strings';
 
 /** A name that is no path, for `/run/secrets/<name>`; the length is NAME_MAX of Linux. */
@@ -57,9 +59,12 @@ function tables(header: string) {
 
 export function documentEntries({ folder }: Surroundings) {
   return {
+    // Editors find the schema of a JSON file by it.
+    $schema: v.pipe(v.optional(field.Text), v.description('the address of a JSON schema')),
     kernel: v.pipe(v.optional(field.hostPath(folder)), v.description('the path of a kernel image')),
     service: tables('[[service]]'),
     group: tables('[[group]]'),
+    defaults: v.pipe(v.optional(field.SubTable), v.description('a table [defaults]')),
     logs: v.pipe(v.optional(field.SubTable), v.description('a table [logs]')),
     images: v.pipe(v.optional(field.SubTable), v.description('a table [images]')),
   };
@@ -89,6 +94,14 @@ export function groupEnvEntries() {
 export function serviceEntries({ folder, host }: Surroundings) {
   return {
     name: v.pipe(field.ServiceName, v.description(NAME)),
+    replicas: v.pipe(
+      v.optional(field.integer(1, MAX_REPLICAS)),
+      v.description(`a number of services that are alike, from 1 to ${MAX_REPLICAS}`),
+    ),
+    profiles: v.pipe(
+      v.optional(v.array(field.Name, field.mustBe('an array')), []),
+      v.description('an array of names such as ["dev"]'),
+    ),
     group: v.pipe(v.optional(v.nullable(field.Text), null), v.description('the name of a [[group]]')),
     isolation: v.pipe(
       v.optional(v.picklist(IsolationSchema.options, 'is not a kind of isolation'), 'vm'),
@@ -119,8 +132,10 @@ export function serviceEntries({ folder, host }: Surroundings) {
     ),
     group_volumes: v.pipe(v.optional(v.array(GroupMount, field.mustBe('an array')), []), v.description(GROUP_MOUNT)),
     secrets: v.pipe(
-      v.optional(Secrets, () => []),
-      v.transform((paths) => Object.entries(paths).map(([name, path]) => ({ name, path: resolve(folder, path) }))),
+      v.pipe(
+        v.optional(Secrets, () => []),
+        v.transform((paths) => Object.entries(paths).map(([name, path]) => ({ name, path: resolve(folder, path) }))),
+      ),
       v.description('an array such as ["db_password=/path"], or a table of paths'),
     ),
     workdir: v.pipe(v.optional(field.AbsolutePath), v.description('an absolute path such as "/srv"')),
@@ -162,6 +177,7 @@ export type ServiceValues = Omit<
 > & {
   readonly log: LogValues;
   readonly group_volumes: readonly GroupMountValues[];
+  /** The services that are named, which may be replicated. */
   readonly depends_on: readonly Dependency[];
   readonly healthcheck: HealthCheckValues | undefined;
 };

@@ -2,6 +2,8 @@
 import type { Dependency, Service, Volume } from '../protocol/service.ts';
 import { toHealthCheck } from './health-schema.ts';
 import { toLogSettings } from './log-schema.ts';
+import { portOf } from './port-mapping.ts';
+import { replicaNames } from './replicas.ts';
 import type { GroupValues, ServiceValues } from './schema.ts';
 import { toDiskMib, toRestartSettings } from './supervision-schema.ts';
 import { toVolume } from './volume-schema.ts';
@@ -9,9 +11,24 @@ import { toVolume } from './volume-schema.ts';
 /** Variables of the files that `env_file` names, by absolute path. */
 export type EnvFiles = ReadonlyMap<string, Readonly<Record<string, string>>>;
 
-/** The service that complete and checked values are. Pure. */
-export function toService(values: ServiceValues, group: GroupValues | null, envFiles: EnvFiles): Service {
-  const { name, isolation, rootfs, base, command, args, workdir, cpus, port, ports } = values;
+/** What the services of a config have in common. */
+export interface Common {
+  readonly groups: ReadonlyMap<string, GroupValues>;
+  readonly envFiles: EnvFiles;
+  /** Variables of `[defaults]`. */
+  readonly envs: Readonly<Record<string, string>>;
+  /** What each name in `depends_on` stands for. */
+  readonly replicas: ReadonlyMap<string, readonly string[]>;
+}
+
+/** The services that complete and checked values are, one for each replica. Pure. */
+export function toServices(values: ServiceValues, common: Common): Service[] {
+  return replicaNames(values).map((name, replica) => toService(name, replica, values, common));
+}
+
+function toService(name: string, replica: number, values: ServiceValues, common: Common): Service {
+  const group = common.groups.get(values.group ?? '') ?? null;
+  const { isolation, rootfs, base, command, args, workdir, cpus, port, ports } = values;
   return {
     name,
     group: values.group,
@@ -20,14 +37,16 @@ export function toService(values: ServiceValues, group: GroupValues | null, envF
     base: base ?? null,
     command: command ?? null,
     args,
-    envs: mergeEnvs(values, group, envFiles),
+    envs: mergeEnvs(values, group, common),
     workdir: workdir ?? (base === undefined ? '/' : null),
     cpus,
     ram_mib: values.ram,
-    ports: port === undefined ? ports : [port, ...ports],
+    ports: (port === undefined ? ports : [port, ...ports]).map((range) => portOf(range, replica)),
     volumes: mergeVolumes(values, group),
     secrets: values.secrets,
-    depends_on: values.depends_on.map(({ service, condition }): Dependency => ({ service, condition })),
+    depends_on: values.depends_on.flatMap(({ service, condition }) =>
+      (common.replicas.get(service) ?? []).map((one): Dependency => ({ service: one, condition })),
+    ),
     stop_timeout_ms: values.stop_timeout,
     stop_signal: values.stop_signal ?? null,
     restart: toRestartSettings(values),
@@ -41,11 +60,11 @@ export function toService(values: ServiceValues, group: GroupValues | null, envF
   };
 }
 
-/** The nearer to the service, the later: group, tables of the group that it names, files, its own. */
-function mergeEnvs(values: ServiceValues, group: GroupValues | null, envFiles: EnvFiles): Record<string, string> {
+/** The nearer to the service, the later: defaults, group, tables of the group that it names, files, its own. */
+function mergeEnvs(values: ServiceValues, group: GroupValues | null, common: Common): Record<string, string> {
   const named = values.group_envs.map((name) => group?.env.find((env) => env.values.name === name)?.values.envs);
-  const files = values.env_file.map((file) => envFiles.get(file));
-  return Object.assign({}, group?.envs, ...named, ...files, values.envs);
+  const files = values.env_file.map((file) => common.envFiles.get(file));
+  return Object.assign({}, common.envs, group?.envs, ...named, ...files, values.envs);
 }
 
 /** Its own win over those of the group at the same place. */

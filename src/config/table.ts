@@ -36,11 +36,30 @@ function toFault(issue: v.BaseIssue<unknown>, path: Path, expected: string | nul
   return valueFault([...path, ...below], issue.message, expected);
 }
 
+/** What other tools call a key, where that is spelt too differently to be a slip. */
+const OTHER_NAMES: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    image: 'base',
+    entrypoint: 'command',
+    cmd: 'command',
+    environment: 'envs',
+    memory: 'ram',
+    mem_limit: 'ram',
+    working_dir: 'workdir',
+    cwd: 'workdir',
+    depends: 'depends_on',
+    mounts: 'volumes',
+    scale: 'replicas',
+    ulimits: 'open_files',
+  }),
+);
+
 function findUnknownKeys(entries: Entries, table: Table, path: Path): Fault[] {
   const known = Object.keys(entries).filter((key) => v.getDescription(entries[key]!) !== undefined);
   const unknown = Object.keys(table).filter((key) => !Object.hasOwn(entries, key));
   return unknown.map((key) => {
-    const meant = closest(key, known);
+    const other = OTHER_NAMES.get(key);
+    const meant = other !== undefined && known.includes(other) ? other : closest(key, known);
     if (meant !== null) return keyFault([...path, key], `unknown key; did you mean "${meant}"?`);
     return keyFault([...path, key], 'unknown key', `one of ${known.join(', ')}`);
   });

@@ -149,8 +149,8 @@ function findHostOverlaps(services: readonly ServiceDeclaration[], groups: reado
   }
   return findOverlaps(uses, (one, other) => one.owner !== other.owner).map(({ inner, outer }) => {
     const relation = inner.path === outer.path ? 'is' : 'is in';
-    const message = `${quote(inner.path)} of the host ${relation} ${formatPath(outer.at)}, which is another group's`;
-    return valueFault(inner.at, message, 'paths that do not overlap, or services of one group');
+    const message = `${quote(inner.path)} of the host ${relation} ${formatPath(outer.at)}; only services of one group may share files`;
+    return valueFault(inner.at, message, 'paths that do not overlap, or one group for both');
   });
 }
 

@@ -1,14 +1,17 @@
 /** The rules that need more than one key: names, references, cycles, ports, isolation. */
 
-import type { Port } from '../protocol/service.ts';
-import { findCycles } from './cycles.ts';
+import { findCycles, findDeepChains } from './cycles.ts';
 import { type Fault, formatPath, keyFault, type Path, quote, valueFault } from './fault.ts';
-import type { Declaration, Outline } from './outline.ts';
+import { type Declaration, hasKey, type Outline } from './outline.ts';
+import { replicaNames } from './replicas.ts';
 import type { ServiceValues } from './schema.ts';
 import { closest } from './suggest.ts';
-import type { Table } from './value.ts';
+import { checkPorts } from './validate-ports.ts';
 
 type ServiceDeclaration = Declaration<ServiceValues>;
+
+/** As `fields.ts` has it for names as written. */
+const MAX_NAME_CHARS = 63;
 
 /** Every fault between the keys of a document. Keys that are faulty themselves are passed over. Pure. */
 export function crossCheck({ services, groups }: Outline): Fault[] {
@@ -20,7 +23,8 @@ export function crossCheck({ services, groups }: Outline): Fault[] {
     ...findDependencyCycles(services),
     ...findUnmetConditions(services),
     ...services.flatMap(findPointlessKeys),
-    ...findRepeatedPorts(services),
+    ...checkPorts(services),
+    ...findLongChains(services),
     ...services.flatMap(findIsolationFaults),
     ...services.flatMap(findRootFaults),
   ];
@@ -31,17 +35,30 @@ function namesOf(declarations: readonly Declaration<unknown>[]): ReadonlySet<str
   return new Set(declarations.map(({ table }) => table.name).filter((name) => typeof name === 'string'));
 }
 
-function findRepeatedNames(declarations: readonly Declaration<{ readonly name: string }>[]): Fault[] {
+type Named = { readonly name: string; readonly replicas?: number | undefined };
+
+/** Names of replicas, too, which may be the name that another service was given. */
+function findRepeatedNames(declarations: readonly Declaration<Named>[]): Fault[] {
   const owners = new Map<string, Path>();
-  const faults: Fault[] = [];
-  for (const { path, values } of declarations) {
-    if (values.name === undefined) continue;
-    const owner = owners.get(values.name);
-    if (owner === undefined) owners.set(values.name, path);
-    else
-      faults.push(valueFault([...path, 'name'], `${quote(values.name)} is the name of ${formatPath(owner)} already`));
-  }
-  return faults;
+  return declarations.flatMap(({ path, values: { name, replicas } }) => {
+    if (name === undefined) return [];
+    const names = replicaNames({ name, replicas });
+    const taken = names.find((candidate) => owners.has(candidate));
+    for (const candidate of names) if (!owners.has(candidate)) owners.set(candidate, path);
+    const at = [...path, 'name'];
+    if (taken !== undefined) {
+      return [valueFault(at, `${quote(taken)} is the name of ${formatPath(owners.get(taken)!)} already`)];
+    }
+    const last = names.at(-1)!;
+    return last.length <= MAX_NAME_CHARS || replicas === undefined
+      ? []
+      : [
+          valueFault(
+            at,
+            `is too long: a replica would be ${quote(last)}, and names have at most ${MAX_NAME_CHARS} characters`,
+          ),
+        ];
+  });
 }
 
 function findUnknownGroup({ path, values }: ServiceDeclaration, groups: ReadonlySet<string>): Fault[] {
@@ -64,7 +81,8 @@ function unknownName(path: Path, kind: string, name: string, known: ReadonlySet<
   return valueFault(path, `there is no ${kind} ${quote(name)}${hint}`);
 }
 
-function findDependencyCycles(services: readonly ServiceDeclaration[]): Fault[] {
+/** The dependencies of each service by its name, and where each is named. */
+function dependencyGraph(services: readonly ServiceDeclaration[]) {
   const edges = new Map<string, string[]>();
   const paths = new Map<string, Path>();
   for (const { values } of services) {
@@ -76,9 +94,29 @@ function findDependencyCycles(services: readonly ServiceDeclaration[]): Fault[] 
     edges.get(from)?.push(to);
     paths.set(`${from} ${to}`, namePath);
   }
+  return { edges, paths };
+}
+
+function findDependencyCycles(services: readonly ServiceDeclaration[]): Fault[] {
+  const { edges, paths } = dependencyGraph(services);
   return findCycles(edges).map((cycle) => {
     const closing = paths.get(cycle.slice(-2).join(' ')) ?? [];
     return valueFault(closing, `${cycle.join(' -> ')} is a cycle: none of them could start first`);
+  });
+}
+
+/** Most services in a chain of dependencies, as in monocore: nobody means more, and each waits for the one before. */
+const MAX_CHAIN = 32;
+
+function findLongChains(services: readonly ServiceDeclaration[]): Fault[] {
+  const { edges, paths } = dependencyGraph(services);
+  return findDeepChains(edges, MAX_CHAIN + 1).map((chain) => {
+    const at = paths.get(chain.slice(0, 2).join(' ')) ?? [];
+    const text = `${chain.slice(0, 3).join(' -> ')} -> … -> ${chain.at(-1)}`;
+    return valueFault(
+      at,
+      `${text} is a chain of ${chain.length} services; at most ${MAX_CHAIN} may wait for each other`,
+    );
   });
 }
 
@@ -101,12 +139,13 @@ function findUnmetConditions(services: readonly ServiceDeclaration[]): Fault[] {
 }
 
 /** Keys that do nothing without another. */
-function findPointlessKeys({ path, table, values }: ServiceDeclaration): Fault[] {
+function findPointlessKeys(service: ServiceDeclaration): Fault[] {
+  const { path, table, values } = service;
   const faults: Fault[] = [];
   if (values.on_unhealthy === 'restart' && !Object.hasOwn(table, 'healthcheck')) {
     faults.push(keyFault([...path, 'on_unhealthy'], 'has no effect without a healthcheck', 'a healthcheck besides'));
   }
-  if (!isNeverRestarted(table, values)) return faults;
+  if (!isNeverRestarted(service)) return faults;
   for (const key of ['max_restarts', 'restart_reset'] as const) {
     if (!Object.hasOwn(table, key) || values[key] === undefined) continue;
     faults.push(keyFault([...path, key], 'has no effect: the service is never restarted', 'a restart policy besides'));
@@ -115,8 +154,9 @@ function findPointlessKeys({ path, table, values }: ServiceDeclaration): Fault[]
 }
 
 /** Keys that are faulty may have been meant to restart it. */
-function isNeverRestarted(table: Table, values: ServiceDeclaration['values']): boolean {
-  return values.restart === 'no' && values.on_unhealthy === 'none' && !Object.hasOwn(table, 'max_memory');
+function isNeverRestarted(service: ServiceDeclaration): boolean {
+  const { restart, on_unhealthy } = service.values;
+  return restart === 'no' && on_unhealthy === 'none' && !hasKey(service, 'max_memory');
 }
 
 /**
@@ -135,31 +175,6 @@ function eachDependency(services: readonly ServiceDeclaration[]) {
       return { path, namePath, from: values.name, to, condition, isRepeated };
     });
   });
-}
-
-/** Guests of one group share its address; those without group share 127.0.0.1. */
-function findRepeatedPorts(services: readonly ServiceDeclaration[]): Fault[] {
-  const owners = new Map<string, Path>();
-  const faults: Fault[] = [];
-  for (const service of services) {
-    if (service.values.group === undefined || service.values.isolation !== 'vm') continue;
-    for (const { path, port } of eachPort(service)) {
-      const address = `${port.host}/${port.protocol} of ${service.values.group ?? '127.0.0.1'}`;
-      const owner = owners.get(address);
-      if (owner === undefined) owners.set(address, path);
-      else faults.push(valueFault(path, `host port ${formatPort(port)} is taken by ${formatPath(owner)} already`));
-    }
-  }
-  return faults;
-}
-
-function formatPort({ host, protocol }: Port): string {
-  return protocol === 'tcp' ? String(host) : `${host}/${protocol}`;
-}
-
-function eachPort({ path, values }: ServiceDeclaration): { path: Path; port: Port }[] {
-  const ports = (values.ports ?? []).map((port, index) => ({ path: [...path, 'ports', index], port }));
-  return values.port === undefined ? ports : [{ path: [...path, 'port'], port: values.port }, ...ports];
 }
 
 function findIsolationFaults({ path, table, values }: ServiceDeclaration): Fault[] {
@@ -183,10 +198,13 @@ function findIsolationFaults({ path, table, values }: ServiceDeclaration): Fault
 }
 
 /** A root comes from one place, and only an image says what to run. */
-function findRootFaults({ path, table }: ServiceDeclaration): Fault[] {
-  const [base, rootfs, command] = ['base', 'rootfs', 'command'].map((key) => Object.hasOwn(table, key));
+function findRootFaults(service: ServiceDeclaration): Fault[] {
+  const { path } = service;
+  const [base, rootfs, command] = ['base', 'rootfs', 'command'].map((key) => hasKey(service, key));
   const faults: Fault[] = [];
-  if (base && rootfs) faults.push(keyFault([...path, 'rootfs'], 'the service has a base already', 'one of them'));
+  if (base && rootfs && service.values.isolation !== 'none') {
+    faults.push(keyFault([...path, 'rootfs'], 'the service has a base already', 'one of them'));
+  }
   if (!base && !command) {
     faults.push(
       valueFault([...path, 'command'], 'is missing', 'a program such as "/bin/sh", or a base that names one'),

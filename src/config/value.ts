@@ -1,6 +1,6 @@
-/** The kinds of values that a parsed TOML document consists of. */
+/** The kinds of values that a parsed document consists of. */
 
-/** A TOML table as smol-toml gives it: without prototype, so that no key is special. */
+/** A table of TOML, a mapping of YAML, an object of JSON: without prototype, so that no key is special. */
 export type Table = Readonly<Record<string, unknown>>;
 
 /** True for a table; arrays and dates, objects too, are none. */
@@ -10,6 +10,7 @@ export function isTable(value: unknown): value is Table {
 
 /** A value's kind with its article, for messages: `a string`. */
 export function kindOf(value: unknown): string {
+  if (value === null || Number.isNaN(value)) return String(value);
   if (Array.isArray(value)) return 'an array';
   if (isTable(value)) return 'a table';
   if (value instanceof Date) return 'a date';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { createSelection, selectFromConfig } from '../../src/cli/selection.ts';
+import { createSelection, expandReplicas, selectFromConfig } from '../../src/cli/selection.ts';
 import {
   type Config,
   DEFAULT_HOME_LOG_SETTINGS,
@@ -61,4 +61,15 @@ test('names and a group together are refused', () => {
 
 test('a name that is given twice counts once', () => {
   assert.deepEqual(createSelection(['web', 'web'], undefined), { names: ['web'], group: null });
+});
+
+test('the name of a service with replicas stands for all of them', () => {
+  const services = ['web-1', 'web-2', 'web-3x', 'db', 'db-1'].map((name) => makeEntry(name, null));
+  assert.deepEqual(expandReplicas({ ...config, services }, ['web', 'db', 'web-2', 'none']), [
+    'web-1',
+    'web-2',
+    'db',
+    'web-2',
+    'none',
+  ]);
 });

@@ -3,10 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import * as v from 'valibot';
-import { formatProblem } from '../../src/config/problem.ts';
-import { type Config, ConfigSchema } from '../../src/protocol/service.ts';
-import { detailsOf, parse } from './harness.ts';
+import { survives } from './survival.ts';
 
 const DEMO = readFileSync(new URL('../../scripts/demo.toml', import.meta.url), 'utf8');
 const DEMO_LINES = DEMO.split('\n');
@@ -67,35 +64,6 @@ const PIECES = [
   ],
 ];
 const piece = fc.constantFrom(...PIECES);
-
-/** Checks one text; true when it was valid. */
-function survives(text: string): boolean {
-  let config: Config;
-  try {
-    config = parse(text);
-  } catch (error) {
-    checkProblems(text, error);
-    return false;
-  }
-  assert.deepEqual(v.parse(ConfigSchema, config), config);
-  return true;
-}
-
-function checkProblems(text: string, error: unknown): void {
-  const problems = detailsOf(error);
-  const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
-  const places = problems.map(({ line, column }): [number, number] => [line, column]);
-  assert.deepEqual(
-    places,
-    places.toSorted(([a, b], [c, d]) => a - c || b - d),
-  );
-  for (const problem of problems) {
-    assert.equal(problem.source, lines[problem.line - 1], 'the source is the line that is named');
-    assert.ok(problem.column >= 1 && problem.column <= problem.source.length + 1, 'the column is on that line');
-    assert.notEqual(problem.message, '');
-    assert.ok(!/[^\P{Cc}\t\n]/u.test(formatProblem(problem)), 'nothing controls the terminal');
-  }
-}
 
 test('random text', () => {
   const text = fc.string({ unit: 'binary', maxLength: 200 });
@@ -166,11 +134,19 @@ test('valid TOML with the right keys and any values', () => {
     'log',
     'log.max_size',
     'log.keep_for',
+    'volumes',
+    'group_volumes',
+    'group_envs',
+    'secrets',
+    'env_file',
+    'replicas',
+    'profiles',
     'other',
     '"odd.key"',
   );
   const atom = fc.oneof(
     fc.constantFrom('"a"', '"b"', '"c"', '"80"', '"81:80"', '"A=1"', '"vm"', '"none"', '"/x"', '"1GiB"', '"5s"'),
+    fc.constantFrom('"/a:/b:ro"', '"/a"', '"80-81:80/udp"', '"$$"', '"a:/b"', '"a=/b"', '2'),
     fc.constantFrom('"always"', '"no"', '"restart"', '"KILL"', '"healthy"', '"("', '":80/"', '80', '1024'),
     fc.constantFrom('1', '0.5', '-7', 'inf', 'nan', 'true', '2020-01-01', '99999999999999999999', '"\\u0000"', "''"),
   );
@@ -182,7 +158,9 @@ test('valid TOML with the right keys and any values', () => {
   const tables = fc.array(fc.oneof(atom, inline), { maxLength: 3 }).map((values) => `[${values.join(', ')}]`);
   const value = fc.oneof(atom, array, table, inline, tables);
   const entries = fc.uniqueArray(fc.tuple(key, value), { selector: ([name]) => name, maxLength: 10 });
-  const header = fc.constantFrom('[[service]]', '[[service]]', '[[service]]', '[[group]]', '[[other]]');
+  const header = fc.constantFrom(
+    ...['[[service]]', '[[service]]', '[[service]]', '[[group]]', '[[other]]', '[defaults]', '[[group.volume]]'],
+  );
   const text = fc
     .array(fc.tuple(header, entries), { maxLength: 5 })
     .map((tables) =>

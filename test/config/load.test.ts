@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { loadConfig, parseConfig } from '../../src/config/load.ts';
 import type { Problem } from '../../src/config/problem.ts';
+import { findConfig } from '../../src/config/read.ts';
 import { detailsOf, serviceText } from './harness.ts';
 
 let folder = '';
@@ -43,6 +44,7 @@ async function readProblem(file: string): Promise<Problem> {
       file,
       line: 1,
       column: 1,
+      length: 1,
       path: '',
       message: '',
       expected: null,
@@ -102,6 +104,37 @@ test('parseConfig takes the limits of this host where none are given', () => {
   );
 });
 
+describe('the config of a folder', () => {
+  for (const name of ['monocore.toml', 'monocore.yaml', 'monocore.yml', 'monocore.json']) {
+    test(`is ${name} where that is the only one`, async () => {
+      const file = await write('', name);
+      assert.equal(findConfig(folder), file);
+    });
+  }
+
+  test('is monocore.toml where there is none', () => {
+    assert.equal(findConfig(folder), join(folder, 'monocore.toml'));
+  });
+
+  test('is an error where there are several', async () => {
+    await write('', 'monocore.toml');
+    await write('', 'monocore.yml');
+    const file = await write('{}', 'monocore.json');
+    assert.throws(
+      () => findConfig(folder),
+      (error) => {
+        const [problem] = detailsOf(error);
+        assert.equal(
+          problem?.message,
+          'monocore.toml, monocore.yml and monocore.json are here; name one with the -f option',
+        );
+        return true;
+      },
+    );
+    assert.deepEqual((await loadConfig(file)).services, []);
+  });
+});
+
 describe('a file that cannot be read', () => {
   test('a missing one: the message names the -f option', async () => {
     const problem = await readProblem(join(folder, 'monocore.toml'));
@@ -117,8 +150,10 @@ describe('a file that cannot be read', () => {
   });
 
   test('a file with another extension', async () => {
-    for (const name of ['monocore.yaml', 'monocore', 'monocore.toml.bak']) {
-      assert.equal((await readProblem(await write('', name))).message, 'is not a .toml file');
+    for (const name of ['monocore.ini', 'monocore', 'monocore.toml.bak']) {
+      const problem = await readProblem(await write('', name));
+      assert.equal(problem.message, 'has no extension of a config');
+      assert.equal(problem.expected, 'a file that ends in .toml, .yaml, .yml, .json');
     }
   });
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { valueFault } from '../../src/config/fault.ts';
 import { locate } from '../../src/config/locate.ts';
+import { findTomlPlaces } from '../../src/config/toml-places.ts';
 import { problemsOf, serviceText, shortProblems } from './harness.ts';
 
 test('an element of a multi-line array is found on its own line', () => {
@@ -92,7 +93,7 @@ ram = 1
 });
 
 test('a path that the text does not have is reported at the start of the document', () => {
-  const [problem] = locate('x.toml', 'a = 1\n', [valueFault(['b', 0, 'c'], 'odd')]);
+  const [problem] = locate('x.toml', 'a = 1\n', findTomlPlaces('a = 1\n'), [valueFault(['b', 0, 'c'], 'odd')]);
   assert.deepEqual([problem?.line, problem?.column, problem?.path, problem?.source], [1, 1, 'b[0].c', 'a = 1']);
 });
 

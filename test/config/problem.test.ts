@@ -6,19 +6,20 @@ const PROBLEM: Problem = {
   file: 'monocore.toml',
   line: 7,
   column: 8,
+  length: 3,
   path: 'service[1].port',
   message: 'is not a port mapping',
   expected: '"host:guest"',
   source: 'port = "x"',
 };
 
-test('formatProblem prints the place, the fault, the line and a caret below the column', () => {
+test('formatProblem prints the place, the fault, the line and carets below what is meant', () => {
   assert.equal(
     formatProblem(PROBLEM),
     [
       'monocore.toml:7:8: service[1].port: is not a port mapping (expected "host:guest")',
       'port = "x"',
-      '       ^',
+      '       ^^^',
     ].join('\n'),
   );
 });
@@ -30,7 +31,22 @@ test('formatProblem leaves out an empty path, expectation and source', () => {
 
 test('formatProblem indents the caret by the tabs of the line', () => {
   const indented = { ...PROBLEM, source: '\tport\t= "x"', column: 9 };
-  assert.deepEqual(formatProblem(indented).split('\n').slice(1), ['\tport\t= "x"', '\t    \t  ^']);
+  assert.deepEqual(formatProblem(indented).split('\n').slice(1), ['\tport\t= "x"', '\t    \t  ^^^']);
+});
+
+test('formatProblem shows the part of a long line around the fault', () => {
+  const source = `args = [${'1, '.repeat(1000)}x, ${'2, '.repeat(1000)}]`;
+  const [, text, carets] = formatProblem({ ...PROBLEM, source, column: 3009, length: 1 }).split('\n');
+  assert.equal(text?.length, 122);
+  assert.match(text ?? '', /^….*1, x, 2, .*…$/);
+  assert.equal(text?.[carets!.indexOf('^')], 'x');
+  const [, start] = formatProblem({ ...PROBLEM, source, column: 1, length: 4 }).split('\n');
+  assert.match(start ?? '', /^args = .*…$/);
+});
+
+test('formatProblem underlines no more than there is', () => {
+  const [, , carets] = formatProblem({ ...PROBLEM, length: 1000 }).split('\n');
+  assert.equal(carets, '       ^^^');
 });
 
 test('formatProblem shows control characters instead of sending them to the terminal', () => {

@@ -208,7 +208,7 @@ describe('values of a service', () => {
     ['cpus = 5', '4:8 service[0].cpus: is more than the 4 that this host has'],
     ['cpus = 1.5', '4:8 service[0].cpus: must be a whole number'],
     ['cpus = inf', '4:8 service[0].cpus: must be a whole number'],
-    ['cpus = nan', '4:8 service[0].cpus: must be an integer, not a number'],
+    ['cpus = nan', '4:8 service[0].cpus: must be an integer, not NaN'],
     ['cpus = "2"', '4:8 service[0].cpus: must be an integer, not a string'],
     ['cpus = 99999999999999999999', '4:8 service[0].cpus: must be an integer, not a number this large'],
     ['ram = 95', '4:7 service[0].ram: is too little for a kernel to boot'],
@@ -311,7 +311,7 @@ describe('keys', () => {
   test('an unknown key that resembles none is reported with all that there are', () => {
     const [problem] = problemsOf(serviceText('zeppelins = []'));
     assert.equal(problem?.message, 'unknown key');
-    assert.match(problem?.expected ?? '', /^one of name, group, .*, stop_timeout, .*, cpu_shares, log$/);
+    assert.match(problem?.expected ?? '', /^one of name, .*, stop_timeout, .*, cpu_shares, log$/);
   });
 
   test('keys that every JavaScript object has are unknown, too', () => {

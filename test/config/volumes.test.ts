@@ -136,13 +136,13 @@ describe('paths of the host', () => {
       ['d', null, 'volumes = ["/c/d:/d"]'],
     );
     assert.deepEqual(shortProblems(text), [
-      `5:8 group[0].volume[0].path: "/srv/data" of the host is in service[1].volumes[1], which is another group's`,
-      `12:12 service[0].volumes[0]: "/srv/data/x" of the host is in service[1].volumes[1], which is another group's`,
-      `12:30 service[0].volumes[1]: "/srv/database" of the host is in service[1].volumes[1], which is another group's`,
-      `17:12 service[1].volumes[0]: "/srv/data/y" of the host is in group[0].volume[0].path, which is another group's`,
-      `27:12 service[3].volumes[0]: "/c/d" of the host is in service[2].volumes[0], which is another group's`,
+      `5:8 group[0].volume[0].path: "/srv/data" of the host is in service[1].volumes[1]; only services of one group may share files`,
+      `12:12 service[0].volumes[0]: "/srv/data/x" of the host is in service[1].volumes[1]; only services of one group may share files`,
+      `12:30 service[0].volumes[1]: "/srv/database" of the host is in service[1].volumes[1]; only services of one group may share files`,
+      `17:12 service[1].volumes[0]: "/srv/data/y" of the host is in group[0].volume[0].path; only services of one group may share files`,
+      `27:12 service[3].volumes[0]: "/c/d" of the host is in service[2].volumes[0]; only services of one group may share files`,
     ]);
-    assert.equal(problemsOf(text)[0]?.expected, 'paths that do not overlap, or services of one group');
+    assert.equal(problemsOf(text)[0]?.expected, 'paths that do not overlap, or one group for both');
   });
 
   test('may be shared in a group', () => {

@@ -7,6 +7,7 @@ import { MonocoreError } from '../../errors.ts';
 import type { PlannedAction, StartRequestInput } from '../../protocol/control.ts';
 import type { Config } from '../../protocol/service.ts';
 import type { DaemonClient } from '../client.ts';
+import { configPath } from '../config-path.ts';
 import { watchConfig } from '../config-watch.ts';
 import { connect, noDaemonError } from '../connection.ts';
 import type { CliContext } from '../context.ts';
@@ -16,13 +17,15 @@ import { writeLogs } from '../log-output.ts';
 import { runOperation } from '../operation.ts';
 import { renderFailure } from '../render/failure.ts';
 import { renderPlan } from '../render/plan.ts';
-import { createSelection, selectFromConfig } from '../selection.ts';
+import { createSelection, expandReplicas, selectFromConfig } from '../selection.ts';
 import { colorsFor } from '../terminal.ts';
 
 /** Options of `start`. */
 export interface StartOptions {
-  /** Path of the config. */
-  readonly file: string;
+  /** Path of the config; by default the one of the current folder. */
+  readonly file?: string;
+  /** Services with one of these profiles are started, too. */
+  readonly profile?: readonly string[];
   readonly group?: string;
   readonly attach?: boolean;
   /** Path of a kernel image; wins over the config's. */
@@ -94,9 +97,10 @@ function checkOptions(names: readonly string[], { prune, attach, watch, dryRun }
 
 async function readRequest(names: readonly string[], options: StartOptions): Promise<Request> {
   const { prune = false, atomic = false, kernel } = options;
-  const selection = createSelection(names, options.group);
-  const loaded = await loadConfig(resolve(options.file));
+  const asked = createSelection(names, options.group);
+  const loaded = await loadConfig(configPath(options), { profiles: options.profile ?? [], names });
   const config = kernel === undefined ? loaded : { ...loaded, kernel: checkKernel(kernel) };
+  const selection = { ...asked, names: expandReplicas(config, asked.names) };
   return { body: { ...selection, config, prune, atomic }, names: selectFromConfig(config, selection) };
 }
 
@@ -134,15 +138,16 @@ async function follow(
 ): Promise<number> {
   const { stdout, stderr } = context;
   const interrupt = catchInterrupt();
-  const watched = watchConfig(resolve(options.file), interrupt.signal);
+  const path = configPath(options);
+  const watched = watchConfig(path, interrupt.signal);
   let applied = first;
   try {
-    stdout.write(`watching ${options.file}; Ctrl-C ends that\n`);
+    stdout.write(`watching ${path}; Ctrl-C ends that\n`);
     while ((await watched.next()) !== null) {
       try {
         const request = await readRequest(names, options);
         if (isDeepStrictEqual(request.body, applied.body)) continue;
-        stdout.write(`${options.file} has changed\n`);
+        stdout.write(`${path} has changed\n`);
         // The daemon may have been replaced meanwhile.
         const exitCode = await send(context, await connectToStart(context), request);
         applied = request;

@@ -22,7 +22,7 @@ test('a hint of the error itself comes before the general one', () => {
 });
 
 test('every problem of a config is shown, with its place and line', () => {
-  const problem = { file: 'm.toml', line: 3, column: 7, path: 'service[0].cpus', expected: null };
+  const problem = { file: 'm.toml', line: 3, column: 7, length: 1, path: 'service[0].cpus', expected: null };
   const error = configInvalid('m.toml', [
     { ...problem, message: 'is not a number', source: 'cpus = "x"' },
     { ...problem, line: 9, message: 'is too many', source: '' },

@@ -1,0 +1,50 @@
+/** `monocore config`: looks at a config without a daemon. */
+import { basename } from 'node:path';
+import { configJsonSchema } from '../../config/json-schema.ts';
+import { loadWithFileNames } from '../../config/load.ts';
+import { maskVariables } from '../../config/mask.ts';
+import { type Language, writeConfig } from '../../config/write.ts';
+import { configPath } from '../config-path.ts';
+import type { CliContext } from '../context.ts';
+import { EXIT } from '../exit-codes.ts';
+
+/** Options of `config check`. */
+export interface ConfigOptions {
+  /** Path of the config; by default the one of the current folder. */
+  readonly file?: string;
+  readonly profile?: readonly string[];
+}
+
+/** Options of `config show`. */
+export interface ConfigShowOptions extends ConfigOptions {
+  readonly format: Language;
+  /** Show the values of variables that look like secrets. */
+  readonly reveal?: boolean;
+}
+
+/** Says that a config is valid. @throws MonocoreError `ConfigInvalid` with all problems where it is not */
+export async function checkConfig(context: CliContext, options: ConfigOptions): Promise<number> {
+  const path = configPath(options);
+  const { config } = await loadWithFileNames(path, { profiles: options.profile ?? [] });
+  const counts = [count(config.services.length, 'service'), count(config.groups.length, 'group')];
+  context.stdout.write(`${basename(path)} is valid: ${counts.join(', ')}\n`);
+  return EXIT.done;
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}
+
+/** Prints what a config comes to, as a config. @throws MonocoreError `ConfigInvalid`, or `Usage` for an unknown profile */
+export async function showConfig(context: CliContext, options: ConfigShowOptions): Promise<number> {
+  const { config, fileNames } = await loadWithFileNames(configPath(options), { profiles: options.profile ?? [] });
+  const shown = options.reveal ? config : maskVariables(config, fileNames);
+  context.stdout.write(writeConfig(shown, options.format));
+  return EXIT.done;
+}
+
+/** Prints the JSON Schema of configs. */
+export async function printSchema(context: CliContext): Promise<number> {
+  context.stdout.write(`${JSON.stringify(configJsonSchema(), null, 2)}\n`);
+  return EXIT.done;
+}

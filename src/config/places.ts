@@ -1,0 +1,77 @@
+/** Where in a text the keys and values of its document stand. */
+import type { Path } from './fault.ts';
+
+/** Offsets in UTF-16 code units, the second behind the last one. */
+export type Span = readonly [start: number, end: number];
+
+/** Where a path stands. */
+export interface Place {
+  readonly key: Span;
+  readonly value: Span;
+}
+
+/** Longest path that is looked up. A fault has six parts at most (`group[0].env[0].envs[0]`). */
+export const MAX_PATH_PARTS = 8;
+
+/** Places by their path. The first one wins: `service` of TOML is where the first `[[service]]` stands. */
+export class Places {
+  readonly #places = new Map<string, Place>();
+
+  /** Paths that are too long for any fault are dropped. */
+  add(path: Path, key: Span, value: Span): void {
+    if (path.length > MAX_PATH_PARTS) return;
+    const id = JSON.stringify(path);
+    if (!this.#places.has(id)) this.#places.set(id, { key, value });
+  }
+
+  /** The place of a path; of a path that the text does not have, the value of the innermost one around it. */
+  find(path: Path, at: 'key' | 'value'): Span | null {
+    const exact = this.#places.get(JSON.stringify(path));
+    if (exact !== undefined) return exact[at];
+    for (let length = path.length - 1; length > 0; length -= 1) {
+      const around = this.#places.get(JSON.stringify(path.slice(0, length)));
+      if (around !== undefined) return around.value;
+    }
+    return null;
+  }
+}
+
+/** Lines of a text, ended by LF or CRLF. */
+export class Lines {
+  readonly #text: string;
+  /** Offset of each line's first character. */
+  readonly #starts: number[] = [0];
+
+  constructor(text: string) {
+    this.#text = text;
+    for (let end = text.indexOf('\n'); end !== -1; end = text.indexOf('\n', end + 1)) this.#starts.push(end + 1);
+  }
+
+  get count(): number {
+    return this.#starts.length;
+  }
+
+  /** The text of a line without its end, counted from 1; empty where there is none. */
+  source(line: number): string {
+    const start = this.#starts[line - 1];
+    return start === undefined ? '' : this.#text.slice(start, this.#starts[line] ?? undefined).replace(/\r?\n$/, '');
+  }
+
+  /** Line and column of an offset, both from 1; the column is at most one behind the line's last character. */
+  position(offset: number): { line: number; column: number } {
+    let low = 0;
+    let high = this.#starts.length;
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if (this.#starts[middle]! <= offset) low = middle;
+      else high = middle;
+    }
+    const column = Math.min(offset - this.#starts[low]!, this.source(low + 1).length);
+    return { line: low + 1, column: column + 1 };
+  }
+
+  /** The offset of a line and a column, both from 1. */
+  offset(line: number, column: number): number {
+    return (this.#starts[line - 1] ?? this.#text.length) + column - 1;
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * A config as a document that says the same, with everything filled in. Read again it is the same config; only replicas
+ * without a group that share a volume would be services of their own then, which may not.
+ */
+import { stringify as stringifyToml } from 'smol-toml';
+import { stringify as stringifyYaml } from 'yaml';
+import type { Config, LogSettings, Service } from '../protocol/service.ts';
+import type { HealthCheck } from '../protocol/supervision.ts';
+
+/** Languages that a config can be written in. */
+export const LANGUAGES = ['toml', 'yaml', 'json'] as const;
+export type Language = (typeof LANGUAGES)[number];
+
+/** The text of a config; relative paths have become absolute. Pure. */
+export function writeConfig(config: Config, language: Language): string {
+  const document = toDocument(config);
+  if (language === 'json') return `${JSON.stringify(document, null, 2)}\n`;
+  return language === 'yaml' ? stringifyYaml(document, { lineWidth: 0 }) : `${stringifyToml(document)}\n`;
+}
+
+function toDocument({ kernel, logs, images, groups, services }: Config): Record<string, unknown> {
+  return drop({
+    kernel,
+    logs: drop({ keep_total: logs.keep_total_bytes }),
+    images: {
+      insecure_registries: images.insecure_registries,
+      max_image_size: size(images.max_image_size_bytes),
+    },
+    group: groups,
+    service: services.map(toTable),
+  });
+}
+
+/** Without keys that are null: TOML has no word for nothing. */
+function drop(table: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(table).filter(([, value]) => value !== null));
+}
+
+function toTable(service: Service): Record<string, unknown> {
+  const { isolation, restart, healthcheck, on_unhealthy } = service;
+  const isVm = isolation === 'vm';
+  const isRestarted = restart.when !== 'no' || on_unhealthy === 'restart' || restart.max_memory_bytes !== null;
+  return drop({
+    name: service.name,
+    group: service.group,
+    isolation,
+    rootfs: service.rootfs,
+    base: service.base,
+    command: service.command,
+    args: service.args,
+    envs: service.envs,
+    workdir: service.workdir,
+    cpus: service.cpus,
+    ram: `${service.ram_mib}MiB`,
+    ports: isVm ? service.ports.map(({ host, guest, protocol }) => `${host}:${guest}/${protocol}`) : null,
+    volumes: isVm
+      ? service.volumes.map(({ host, guest, read_only }) => `${host}:${guest}${read_only ? ':ro' : ''}`)
+      : null,
+    secrets: isVm ? service.secrets.map(({ name, path }) => `${name}=${path}`) : null,
+    depends_on: service.depends_on,
+    stop_timeout: `${service.stop_timeout_ms}ms`,
+    stop_signal: service.stop_signal?.replace('SIG', '') ?? null,
+    restart: restart.when,
+    max_restarts: isRestarted ? restart.max_restarts : null,
+    restart_reset: isRestarted ? `${restart.reset_ms}ms` : null,
+    max_memory: size(restart.max_memory_bytes),
+    healthcheck: healthcheck && toHealthTable(healthcheck),
+    on_unhealthy,
+    disk: isVm ? (size(service.disk_mib === null ? null : service.disk_mib * 2 ** 20) ?? 'none') : null,
+    user: service.user,
+    open_files: service.open_files,
+    cpu_shares: service.cpu_shares,
+    log: toLogTable(service.log),
+  });
+}
+
+function toHealthTable({ probe, interval_ms, timeout_ms, retries, start_period_ms }: HealthCheck) {
+  const times = { interval: interval_ms, timeout: timeout_ms, start_period: start_period_ms };
+  const durations = Object.entries(times).map(([key, ms]) => [key, `${ms}ms`]);
+  return { ...toProbeKey(probe), ...Object.fromEntries(durations), retries };
+}
+
+function toProbeKey(probe: HealthCheck['probe']): Record<string, unknown> {
+  switch (probe.type) {
+    case 'tcp':
+      return { tcp: probe.port };
+    case 'http':
+      return { http: `:${probe.port}${probe.path}` };
+    case 'exec':
+      return { exec: probe.command };
+    case 'log_line':
+      return { log_line: probe.pattern };
+  }
+}
+
+function toLogTable(log: LogSettings): Record<string, unknown> {
+  return drop({
+    format: log.format,
+    max_size: size(log.max_size_bytes),
+    max_age: log.max_age_ms === null ? null : `${log.max_age_ms}ms`,
+    keep: log.keep_files,
+    keep_total: size(log.keep_total_bytes),
+    keep_for: log.keep_for_ms === null ? 'forever' : `${log.keep_for_ms}ms`,
+    compress: log.compress,
+    compress_delay: `${log.compress_delay_ms}ms`,
+    max_line: size(log.max_line_bytes),
+    on_full: log.on_full,
+  });
+}
+
+/** The largest unit that says it exactly, as people write sizes. */
+function size(bytes: number | null): string | null {
+  if (bytes === null) return null;
+  for (const [unit, factor] of [
+    ['GiB', 2 ** 30],
+    ['MiB', 2 ** 20],
+    ['KiB', 2 ** 10],
+  ] as const) {
+    if (bytes > 0 && bytes % factor === 0) return `${bytes / factor}${unit}`;
+  }
+  return String(bytes);
+}
