@@ -89,8 +89,9 @@ class Daemon {
   }
 
   get threads(): readonly CrashableThread[] {
-    const { logs, metrics, jobs } = this.#runtime;
-    return [...logs.workers, metrics.thread, this.#api, { name: 'jobs', crash: () => jobs.crash() }];
+    const { logs, metrics, network, jobs } = this.#runtime;
+    const threads = [...logs.workers, metrics.thread, network.thread, this.#api];
+    return [...threads, { name: 'jobs', crash: () => jobs.crash() }];
   }
 
   /** Stops the services unless they are to be left, then refuses new work and ends the threads. */
