@@ -1,7 +1,9 @@
 /** The parts of one home, built and ended in order: what the daemon runs on, and what a program may run on without it. */
 import { availableParallelism } from 'node:os';
+import pLimit from 'p-limit';
 import { systemClock } from './clock.ts';
 import { errorText } from './errors.ts';
+import { ServiceImages } from './images/service-images.ts';
 import type { OrchestratorPorts, Report } from './lifecycle/ports.ts';
 import type { ThreadStatus } from './protocol/control.ts';
 import type { Job } from './protocol/jobs.ts';
@@ -37,7 +39,7 @@ export interface RuntimeOptions {
 export class Runtime implements OrchestratorPorts {
   readonly clock = systemClock;
   readonly random = Math.random;
-  readonly concurrentBoots = availableParallelism();
+  readonly boots = pLimit(availableParallelism());
   readonly paths: HomePaths;
   readonly report: Report;
   readonly onStep: NonNullable<OrchestratorPorts['onStep']>;
@@ -45,6 +47,7 @@ export class Runtime implements OrchestratorPorts {
   readonly jobs = new JobPool();
   readonly logs: LogThread;
   readonly metrics: MetricsThread;
+  readonly images: ServiceImages;
   readonly drivers: OrchestratorPorts['drivers'];
   /** What an earlier runtime left, for `Orchestrator.open` to go on with. */
   ended: readonly StateDocument[] = [];
@@ -71,6 +74,7 @@ export class Runtime implements OrchestratorPorts {
       onRestart: () => this.onLogsRestarted(),
     });
     this.metrics = new MetricsThread(report);
+    this.images = new ServiceImages(this.jobs, paths);
     this.drivers = {
       vm: new QemuDriver(paths, runJob),
       none: new ProcessDriver(paths, this.metrics),

@@ -2,6 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { errorText, MonocoreError } from '../errors.ts';
 import type { CommandReply, ControlEvent, Selection, ServiceOutcome } from '../protocol/control.ts';
+import type { ServiceImage } from '../protocol/images.ts';
 import type { Config, ServiceStatus } from '../protocol/service.ts';
 import type { StateDocument } from '../protocol/state-document.ts';
 import { buildGraph, runInOrder } from './dependencies.ts';
@@ -96,7 +97,8 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     const definition = this.#restoreDefinition(document);
     const driver = drivers[service.isolation];
     const localOnly = group?.local_only ?? true;
-    const adoption = await driver.adopt({ service, localOnly, identity, runJob: status === 'Starting' });
+    const image = await this.#recallImage(document);
+    const adoption = await driver.adopt({ service, localOnly, image, identity, runJob: status === 'Starting' });
     if (adoption.type === 'running') {
       report('info', `${service.name}: taken over, process ${identity?.pid}`);
       this.#registry.add(await Supervisor.adopt(definition, this.#ports, document, adoption));
@@ -111,6 +113,16 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
         report('error', `${service.name}: how it ended cannot be saved yet: ${errorText(error)}`);
       });
     this.#registry.install(definition, restoredState(ended));
+  }
+
+  /** Null where a VM has no image, and where its image is gone: it runs on all the same. */
+  async #recallImage({ service, image_digest: digest }: StateDocument): Promise<ServiceImage | null> {
+    if (digest === null) return null;
+    const { images, report } = this.#ports;
+    return images.recall(digest).catch((error: unknown) => {
+      report('warn', `${service.name}: ${errorText(error)}`);
+      return null;
+    });
   }
 
   /** Every known service, sorted by name. */
@@ -136,6 +148,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
       definitions.set(name, this.#define(config, name));
     }
     this.#ports.limitLogs(config.logs);
+    this.#ports.images.configure(config.images);
     return this.#startInOrder([...definitions.values()]);
   }
 

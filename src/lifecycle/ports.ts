@@ -1,7 +1,9 @@
 /** What a supervisor needs from the rest of the daemon; `runtime.ts` plugs the real parts in, tests others. */
+import type { LimitFunction } from 'p-limit';
 import type { Clock } from '../clock.ts';
+import type { ServiceImage } from '../protocol/images.ts';
 import type { StreamName } from '../protocol/logs.ts';
-import type { HomeLogSettings, Isolation, LogSettings, Metrics } from '../protocol/service.ts';
+import type { HomeLogSettings, ImageSettings, Isolation, LogSettings, Metrics } from '../protocol/service.ts';
 import type { StateDocument } from '../protocol/state-document.ts';
 import type { VmDriver } from '../vm/driver.ts';
 
@@ -69,6 +71,27 @@ export interface StateStore {
   remove(service: string): Promise<void>;
 }
 
+/** Where services get the images that they boot from. */
+export interface ImageSource {
+  /**
+   * An image that is ready to boot from; it is pulled and prepared where it is not.
+   *
+   * @param request `digest` is that of the image that the service ran from before, to be taken again if it is still
+   * there, or null; `onProgress` is told what is being done, for people
+   * @throws MonocoreError `Aborted` when the signal fires; why it cannot be had
+   */
+  fetch(request: {
+    readonly name: string;
+    readonly digest: string | null;
+    readonly signal: AbortSignal;
+    readonly onProgress: (text: string) => void;
+  }): Promise<ServiceImage>;
+  /** The same without any work; null for one that is not ready. @throws MonocoreError when it is damaged */
+  recall(digest: string): Promise<ServiceImage | null>;
+  /** What is pulled and prepared from now on is within these. */
+  configure(settings: ImageSettings): void;
+}
+
 /** Where a supervisor reports what people should know. */
 export type Report = (level: 'info' | 'warn' | 'error', message: string, data?: Record<string, unknown>) => void;
 
@@ -79,6 +102,12 @@ export interface LifecyclePorts {
   readonly logs: LogSink;
   readonly metrics: MetricsSink;
   readonly store: StateStore;
+  readonly images: ImageSource;
+  /**
+   * Runs what boots a VM when its turn has come: booting is all CPU, so only a few may be between their launch and their
+   * first line at once.
+   */
+  readonly boots: LimitFunction;
   readonly report: Report;
   /** A random number, from 0 to below 1. */
   readonly random: () => number;
@@ -88,8 +117,6 @@ export interface LifecyclePorts {
 
 /** What an orchestrator needs beside that. */
 export interface OrchestratorPorts extends LifecyclePorts {
-  /** How many VMs may be between their launch and their first line at once: booting is all CPU. */
-  readonly concurrentBoots: number;
   /** The last records that a service, or else its VM, printed since that time; oldest first. */
   lastLines(service: string, sinceMs: number): Promise<string[]>;
   /** Keeps the log files of the whole home within those limits from now on. */

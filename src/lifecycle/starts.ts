@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import pLimit, { type LimitFunction } from 'p-limit';
 import { errorText, MonocoreError } from '../errors.ts';
 import type { ServiceOutcome } from '../protocol/control.ts';
-import type { Dependency, Isolation } from '../protocol/service.ts';
+import type { Dependency, Service } from '../protocol/service.ts';
 import { runInOrder } from './dependencies.ts';
 import type { ServiceDefinition } from './document.ts';
 import { byName, CALLED_OFF, calledOff, failed, succeeded } from './outcomes.ts';
@@ -34,7 +34,7 @@ export type StartCause = { readonly type: 'asked' } | { readonly type: 'policy';
 export class Starts {
   readonly #ports: OrchestratorPorts;
   readonly #registry: Registry;
-  readonly #limits: Readonly<Record<Isolation, LimitFunction>>;
+  readonly #processStarts = pLimit(CONCURRENT_PROCESS_STARTS);
   readonly #pending = new Set<PendingStart>();
   /** By service: two starts at once would each launch a VM of that name. */
   readonly #turns = new Map<string, LimitFunction>();
@@ -42,7 +42,6 @@ export class Starts {
   constructor(ports: OrchestratorPorts, registry: Registry) {
     this.#ports = ports;
     this.#registry = registry;
-    this.#limits = { vm: pLimit(ports.concurrentBoots), none: pLimit(CONCURRENT_PROCESS_STARTS) };
   }
 
   /** Starts services, each when those that it depends on are what it needs of them. Resolves with the outcome of each. */
@@ -84,7 +83,7 @@ export class Starts {
     before: ReadonlyMap<string, StartResult>,
     cause: StartCause,
   ): Promise<StartResult> {
-    const { name, isolation } = definition.service;
+    const { name } = definition.service;
     const { signal } = callOff;
     const startedAtMs = this.#ports.clock.now();
     // There is one since the start was asked for; another may have taken its place.
@@ -104,7 +103,7 @@ export class Starts {
       // One that is on its way has its place already.
       if (isUp) await supervisor.start();
       else {
-        await this.#limits[isolation](() => {
+        await this.#inTurn(definition.service, () => {
           if (signal.aborted) throw new MonocoreError('Aborted', CALLED_OFF);
           return cause.type === 'asked' ? supervisor.start() : supervisor.revive(cause.reason);
         });
@@ -116,6 +115,12 @@ export class Starts {
       const lastLines = await this.#ports.lastLines(supervisor.name, startedAtMs).catch(() => []);
       return { outcome: failed(supervisor, errorText(error), lastLines), blame: `failed: ${errorText(error)}` };
     }
+  }
+
+  /** A VM with an image takes its turn to boot when it has that: a download must not keep others from booting. */
+  #inTurn<Result>({ isolation, base }: Service, start: () => Promise<Result>): Promise<Result> {
+    if (isolation === 'none') return this.#processStarts(start);
+    return base === null ? this.#ports.boots(start) : start();
   }
 
   /** One that waits to be restarted would run beside the new one. */

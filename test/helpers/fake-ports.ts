@@ -1,13 +1,16 @@
 /** Everything around a supervisor, in memory: each call is noted in order, each answer is the test's. */
 import { setImmediate } from 'node:timers/promises';
+import pLimit, { type LimitFunction } from 'p-limit';
 import type {
   CaptureHandlers,
+  ImageSource,
   LogSink,
   MetricsSink,
   OrchestratorPorts,
   Report,
   StateStore,
 } from '../../src/lifecycle/ports.ts';
+import type { ServiceImage } from '../../src/protocol/images.ts';
 import type { Metrics } from '../../src/protocol/service.ts';
 import type { StateDocument } from '../../src/protocol/state-document.ts';
 import type { Exit, LaunchRequest, ProbeResult, RunningVm, VmDriver, VmEvent, VmProbe } from '../../src/vm/driver.ts';
@@ -78,6 +81,12 @@ export class FakeVm implements RunningVm {
   }
 }
 
+/** An image that says nothing of its program. */
+export function imageOf(digest: string): ServiceImage {
+  const defaults = { entrypoint: [], cmd: [], env: [], workdir: null, user: null, stop_signal: null };
+  return { digest, root: `/roots/${digest}`, defaults };
+}
+
 /** Ports of an orchestrator or a supervisor. */
 export class FakePorts implements OrchestratorPorts {
   readonly clock = new ManualClock();
@@ -94,7 +103,7 @@ export class FakePorts implements OrchestratorPorts {
   readonly probeResults: ProbeResult[] = [];
   /** What the VM of each service said last. */
   readonly consoleLines: string[] = [];
-  readonly concurrentBoots: number;
+  readonly boots: LimitFunction;
   /** No jitter. */
   readonly random = () => 0.5;
   readonly drivers: OrchestratorPorts['drivers'];
@@ -113,7 +122,7 @@ export class FakePorts implements OrchestratorPorts {
   /** @param obedient see {@link FakeVm} */
   constructor({ obedient = false, concurrentBoots = 2 } = {}) {
     this.#obedient = obedient;
-    this.concurrentBoots = concurrentBoots;
+    this.boots = pLimit(concurrentBoots);
     this.drivers = { vm: this.#driver('vm'), none: this.#driver('none') };
   }
 
@@ -148,6 +157,19 @@ export class FakePorts implements OrchestratorPorts {
       this.#note(service, 'closeStreams');
       this.#handlers.get(service)?.onEnded();
     },
+  };
+
+  /** Answers requests for images: by default at once, with what is asked for or made of the name. */
+  onFetch: (request: Parameters<ImageSource['fetch']>[0]) => Promise<ServiceImage> = async ({ name, digest }) =>
+    imageOf(digest ?? `sha256:${name}`);
+
+  readonly images: ImageSource = {
+    fetch: (request) => {
+      this.calls.push(`fetch ${request.name} ${request.digest ?? 'anew'}`);
+      return this.onFetch(request);
+    },
+    recall: async (digest) => imageOf(digest),
+    configure: () => {},
   };
 
   readonly metrics: MetricsSink = {

@@ -3,6 +3,7 @@
 import { once } from 'node:events';
 import { Socket } from 'node:net';
 import type { TestContext } from 'node:test';
+import type { ServiceImage } from '../../src/protocol/images.ts';
 import type { StreamName } from '../../src/protocol/logs.ts';
 import type { Service } from '../../src/protocol/service.ts';
 import { HomePaths } from '../../src/state/paths.ts';
@@ -45,7 +46,7 @@ export interface GuestHost {
   readonly paths: HomePaths;
   readonly driver: QemuDriver;
   /** Launches a service in a VM; it is killed when the test has ended. */
-  launch(service: Service): Promise<Guest>;
+  launch(service: Service, image?: ServiceImage | null): Promise<Guest>;
 }
 
 /** A host of guests on a home of its own. */
@@ -56,7 +57,7 @@ export async function makeGuestHost(t: TestContext): Promise<GuestHost> {
   const pool = new JobPool();
   defer(t, () => pool.close());
   const driver = new QemuDriver(paths, (job) => pool.run(job));
-  return { paths, driver, launch: (service) => launch(t, paths, driver, service) };
+  return { paths, driver, launch: (service, image = null) => launch(t, paths, driver, service, image) };
 }
 
 /** Launches a service on a home of its own. */
@@ -64,8 +65,14 @@ export async function launchGuest(t: TestContext, service: Service): Promise<Gue
   return (await makeGuestHost(t)).launch(service);
 }
 
-async function launch(t: TestContext, paths: HomePaths, driver: QemuDriver, service: Service): Promise<Guest> {
-  const request = { service, address: '127.0.0.1', localOnly: true, kernel: null };
+async function launch(
+  t: TestContext,
+  paths: HomePaths,
+  driver: QemuDriver,
+  service: Service,
+  image: ServiceImage | null,
+): Promise<Guest> {
+  const request = { service, address: '127.0.0.1', localOnly: true, kernel: null, image };
   const prepared: PreparedVm = await driver.prepare(request, new AbortController().signal);
 
   const events: VmEvent[] = [];

@@ -66,7 +66,7 @@ export class ControlChannel {
     this.#lines.send(`job ${Buffer.byteLength(script)}\n${script}`);
   }
 
-  /** @param signal without its `SIG` */
+  /** @param signal without its `SIG`, or a number */
   sendSignal(signal: string): void {
     this.#lines.send(`sig ${signal}\n`);
   }

@@ -1,6 +1,7 @@
 /** Starts microVMs with QEMU. */
 import { rm } from 'node:fs/promises';
 import { MonocoreError } from '../../errors.ts';
+import type { ServiceImage } from '../../protocol/images.ts';
 import { STREAM_NAMES, type StreamName } from '../../protocol/logs.ts';
 import type { Service } from '../../protocol/service.ts';
 import type { HomePaths } from '../../state/paths.ts';
@@ -12,15 +13,15 @@ import { closeAll, openChildEnd, openLossyChildEnd, openReadEnd } from '../fifos
 import { ownProcess } from '../host-process.ts';
 import { type AppliedLimits, ServiceLimits } from '../limits/service-limits.ts';
 import { findUser, type HostUser } from '../limits/user.ts';
-import { ownProgram } from '../program.ts';
+import { describeOmissions, imageProgram, ownProgram, stopSignalOf } from '../program.ts';
 import { makeRuntimeFolder, openEnds, openReadEnds } from '../runtime-folder.ts';
 import { renderCommandLine } from './command-line.ts';
 import { prepareDisk } from './disk.ts';
-import { type JobSpec, renderJobScript } from './job-script.ts';
+import { renderJobScript } from './job-script.ts';
 import { memoryLimitBytes } from './memory-limit.ts';
 import { type Platform, preparePlatform, type RunInitramfsJob } from './platform.ts';
 import { checkPortsAreFree } from './ports.ts';
-import { QemuVm } from './qemu-vm.ts';
+import { type GuestJob, QemuVm } from './qemu-vm.ts';
 import { shareRoot } from './root-share.ts';
 
 /** Descriptors 1 and 2 of QEMU are the console's; the guest's streams follow. */
@@ -31,9 +32,26 @@ function hasNetwork(service: Service, localOnly: boolean): boolean {
   return service.ports.length > 0 || !localOnly;
 }
 
-function jobSpecOf(service: Service, localOnly: boolean): JobSpec {
+/** What the guest is to run. @throws MonocoreError `StartFailed` for an image without a command */
+function jobOf({ service, localOnly, image = null }: Pick<LaunchRequest, 'service' | 'localOnly' | 'image'>): GuestJob {
   const network = hasNetwork(service, localOnly);
-  return { program: ownProgram(service), network, sharedRoot: service.rootfs !== null };
+  const program = image === null ? ownProgram(service) : imageProgram(service, image.defaults);
+  const roots = { sharedRoot: service.rootfs !== null, image: image !== null };
+  return {
+    script: renderJobScript(service, { program, network, ...roots }),
+    stopSignal: image === null ? 'TERM' : stopSignalOf(image.defaults),
+  };
+}
+
+/** What an adopted guest can be told, which is nothing new where what its image says is not known any more. */
+function adoptedJobOf({ runJob, ...request }: AdoptRequest): GuestJob {
+  const isKnown = request.service.base === null || request.image;
+  const job = isKnown ? jobOf(request) : { script: null, stopSignal: 'TERM' };
+  return runJob ? job : { ...job, script: null };
+}
+
+function notesOf(image: ServiceImage | null, limits: AppliedLimits): readonly string[] {
+  return image === null ? limits.notes : [...limits.notes, ...describeOmissions(image.defaults)];
 }
 
 /** The driver of isolation `vm`. Main thread. */
@@ -63,7 +81,8 @@ export class QemuDriver implements VmDriver {
   }
 
   async prepare(request: LaunchRequest, signal: AbortSignal): Promise<PreparedVm> {
-    const { service, address, kernel } = request;
+    const { service, address, kernel, image = null } = request;
+    const job = jobOf(request);
     const platform = await this.#platform(kernel);
     const user = await findUser(service.user);
     await checkPortsAreFree(service, address);
@@ -92,26 +111,27 @@ export class QemuDriver implements VmDriver {
     const discard = () => closeAll(childEnds);
     return {
       streams,
-      notes: limits.notes,
+      notes: notesOf(image, limits),
       discard,
       launch: (onEvent) =>
-        this.#launch(platform, request, { user, limits }, { stdout, stderr, console }, onEvent).finally(discard),
+        this.#launch(platform, request, { user, limits, job }, { stdout, stderr, console }, onEvent).finally(discard),
     };
   }
 
-  async adopt({ service, localOnly, identity, runJob }: AdoptRequest): Promise<Adoption> {
+  async adopt(request: AdoptRequest): Promise<Adoption> {
+    const { service, image = null, identity } = request;
     const paths = this.#paths.vm(service.name);
     const adopted = await findAdopted(identity, paths.control);
     if (!adopted) {
       const { exit, oomKilled } = readExitRecord(paths.exitRecord);
       return { type: 'gone', exit, oomKilled };
     }
-    const { notes } = await this.#limits.recall(service.name);
-    const job = runJob ? renderJobScript(service, jobSpecOf(service, localOnly)) : null;
+    const limits = await this.#limits.recall(service.name);
+    const job = adoptedJobOf(request);
     return {
       type: 'running',
       streams: openReadEnds(paths, STREAM_NAMES),
-      notes,
+      notes: notesOf(image, limits),
       attach: (onEvent) => new QemuVm(adopted, paths, job, onEvent),
     };
   }
@@ -132,11 +152,11 @@ export class QemuDriver implements VmDriver {
   async #launch(
     platform: Platform,
     request: LaunchRequest,
-    { user, limits }: { readonly user: HostUser | null; readonly limits: AppliedLimits },
+    { user, limits, job }: { readonly user: HostUser | null; readonly limits: AppliedLimits; readonly job: GuestJob },
     childEnds: { readonly stdout: number; readonly stderr: number; readonly console: number },
     onEvent: (event: VmEvent) => void,
   ): Promise<RunningVm> {
-    const { service, address, localOnly } = request;
+    const { service, address, localOnly, image } = request;
     const paths = this.#paths.vm(service.name);
     const network = hasNetwork(service, localOnly) ? { address, ports: service.ports, localOnly } : null;
     const args = renderCommandLine({
@@ -154,6 +174,7 @@ export class QemuDriver implements VmDriver {
       sharedRoot: service.rootfs !== null,
       user: user?.name ?? null,
       disk: service.disk_mib === null ? null : this.#paths.disk(service.name),
+      rootImage: image?.root ?? null,
     });
     const { stdout, stderr, console } = childEnds;
     const stopSharing = service.rootfs === null ? () => {} : await shareRoot(service.rootfs, paths.rootShare, console);
@@ -161,7 +182,6 @@ export class QemuDriver implements VmDriver {
       const command = limits.wrap({ program: platform.qemu, args });
       const fds = ['ignore', console, console, stdout, stderr, console] as const;
       const child = await spawnDetached(command.program, command.args, [...fds]);
-      const job = renderJobScript(service, jobSpecOf(service, localOnly));
       return new QemuVm(ownProcess(child), paths, job, onEvent);
     } catch (error) {
       stopSharing();

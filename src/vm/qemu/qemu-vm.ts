@@ -9,6 +9,14 @@ import { MachineWatch } from './machine-watch.ts';
 import { ProbeDesk } from './probe-desk.ts';
 import type { QmpClient } from './qmp.ts';
 
+/** What a guest is told of its service. */
+export interface GuestJob {
+  /** For a guest that waits for its job; null when it must not get any. */
+  readonly script: string | null;
+  /** Asks the command to end, as kill(1) takes it: without its `SIG`. */
+  readonly stopSignal: string;
+}
+
 /** A running microVM. Sends the guest its job when it is ready, and passes on what becomes of it. Main thread. */
 export class QemuVm implements RunningVm {
   readonly identity: ProcessIdentity;
@@ -19,16 +27,22 @@ export class QemuVm implements RunningVm {
   readonly #machine: MachineWatch;
   readonly #onEvent: (event: VmEvent) => void;
   /** Null once it was sent, or when there is none. */
-  #job: string | null;
+  #script: string | null;
+  readonly #stopSignal: string;
   #started = false;
   #exited = false;
   #askedToEnd = false;
 
-  /** @param job for a guest that waits for one; null when it must not get any */
-  constructor(process: HostProcess, paths: VmPaths, job: string | null, onEvent: (event: VmEvent) => void) {
+  constructor(
+    process: HostProcess,
+    paths: VmPaths,
+    { script, stopSignal }: GuestJob,
+    onEvent: (event: VmEvent) => void,
+  ) {
     this.identity = process.identity;
     this.#paths = paths;
-    this.#job = job;
+    this.#script = script;
+    this.#stopSignal = stopSignal;
     this.#onEvent = onEvent;
     this.#control = new ControlChannel(paths.control, (message) => this.#onMessage(message));
     this.#probes = new ProbeDesk(this.#control);
@@ -45,7 +59,7 @@ export class QemuVm implements RunningVm {
   }
 
   signalJob(signal: NodeJS.Signals | null): void {
-    this.#control.sendSignal((signal ?? 'SIGTERM').replace(/^SIG/, ''));
+    this.#control.sendSignal(signal === null ? this.#stopSignal : signal.replace(/^SIG/, ''));
   }
 
   probe(probe: VmProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
@@ -69,8 +83,8 @@ export class QemuVm implements RunningVm {
   #onMessage(message: GuestMessage): void {
     switch (message.type) {
       case 'ready':
-        if (this.#job !== null) this.#control.sendJob(this.#job);
-        this.#job = null;
+        if (this.#script !== null) this.#control.sendJob(this.#script);
+        this.#script = null;
         return;
       case 'starting':
         return;
