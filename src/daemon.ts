@@ -136,7 +136,8 @@ class Daemon {
     const { port1, port2 } = new MessageChannel();
     const orchestrator = this.#orchestrator;
     const control: ControlApi = {
-      start: ({ config, ...selection }) => orchestrator.start(config, selection),
+      start: ({ config, names, group, ...options }) => orchestrator.start(config, { names, group }, options),
+      plan: async ({ config, names, group, ...options }) => orchestrator.plan(config, { names, group }, options),
       stop: ({ timeout_ms, ...selection }) => orchestrator.stop(selection, timeout_ms),
       restart: ({ timeout_ms, ...selection }) => orchestrator.restart(selection, timeout_ms),
       remove: ({ timeout_ms, ...selection }) => orchestrator.remove(selection, timeout_ms),

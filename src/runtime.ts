@@ -1,10 +1,10 @@
 /** The parts of one home, built and ended in order: what the daemon runs on, and what a program may run on without it. */
-import { availableParallelism } from 'node:os';
-import pLimit from 'p-limit';
+import { availableParallelism, freemem } from 'node:os';
 import { systemClock } from './clock.ts';
 import { errorText } from './errors.ts';
 import { ServiceImages } from './images/service-images.ts';
 import type { OrchestratorPorts, Report } from './lifecycle/ports.ts';
+import { StartGate } from './lifecycle/start-gate.ts';
 import type { ThreadStatus } from './protocol/control.ts';
 import type { Job } from './protocol/jobs.ts';
 import type { HomeLogSettings } from './protocol/service.ts';
@@ -39,7 +39,7 @@ export interface RuntimeOptions {
 export class Runtime implements OrchestratorPorts {
   readonly clock = systemClock;
   readonly random = Math.random;
-  readonly boots = pLimit(availableParallelism());
+  readonly boots = new StartGate({ slots: availableParallelism(), freeBytes: freemem });
   readonly paths: HomePaths;
   readonly report: Report;
   readonly onStep: NonNullable<OrchestratorPorts['onStep']>;
@@ -125,6 +125,7 @@ export class Runtime implements OrchestratorPorts {
     });
   }
 
+  /** MemAvailable of proc_meminfo(5), which libuv reads for it. */
   removeLogs(service: string): Promise<void> {
     return this.logs.removeLogs(service);
   }

@@ -6,8 +6,9 @@ import type {
   ControlEvent,
   DaemonStatus,
   DaemonStopRequest,
+  PlanReply,
   Selection,
-  StartRequest,
+  StartRequestInput,
   StopRequest,
 } from '../protocol/control.ts';
 import type { ServicesReply } from '../protocol/http.ts';
@@ -50,8 +51,13 @@ export class DaemonClient {
     return this.#query(`/v1/services?${query}`);
   }
 
-  start(request: StartRequest, signal?: AbortSignal): Promise<CommandReply> {
+  start(request: StartRequestInput, signal?: AbortSignal): Promise<CommandReply> {
     return this.#command('/v1/services/start', request, signal);
+  }
+
+  /** What {@link DaemonClient.start} would do. */
+  plan(request: StartRequestInput): Promise<PlanReply> {
+    return this.#command('/v1/services/plan', request);
   }
 
   stop(request: StopRequest, signal?: AbortSignal): Promise<CommandReply> {
@@ -104,9 +110,9 @@ export class DaemonClient {
     return readText(await this.#open(path, undefined), this.#socketPath);
   }
 
-  async #command(path: string, body: unknown, signal?: AbortSignal): Promise<CommandReply> {
+  async #command<Reply>(path: string, body: unknown, signal?: AbortSignal): Promise<Reply> {
     const response = await sendRequest(this.#socketPath, { method: 'POST', path, body, signal });
-    return JSON.parse(await readText(response, this.#socketPath)) as CommandReply;
+    return JSON.parse(await readText(response, this.#socketPath)) as Reply;
   }
 }
 

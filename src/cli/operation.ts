@@ -93,7 +93,7 @@ async function watch(
       if (event.type !== 'service' || !names.has(event.service.name)) continue;
       const { name } = event.service;
       // The stream begins with how things were: `Stopped` of an earlier run is no news.
-      if (isChanging(event.service)) changed.add(name);
+      if (isChanging(event.service) || event.service.detail !== null) changed.add(name);
       if (changed.has(name)) onChange(event.service);
     }
   } catch {

@@ -76,6 +76,10 @@ function addServiceCommands(program: Command, run: Run): void {
     .option('--kernel <path>', 'kernel image of the guests, in the place of what the config says')
     .option(...group)
     .option('-a, --attach', 'stay and follow the logs; Ctrl-C leaves the services running')
+    .option('--watch', 'stay and start again what changes in the config; Ctrl-C leaves the services running')
+    .option('--prune', 'stop services that run and that the config does not have')
+    .option('--atomic', 'when one fails, put everything back as it was')
+    .option('--dry-run', 'print what would be done, and do nothing')
     .action(
       run<import('./commands/start.ts').StartOptions>(async (context, names, options) => {
         const { start } = await import('./commands/start.ts');

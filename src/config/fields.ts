@@ -2,11 +2,13 @@
  * The values of single keys, as valibot schemas. The messages say what is wrong; the description of each key in
  * `schema.ts` says what would be right.
  */
-import { posix, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import * as v from 'valibot';
-import type { Port } from '../protocol/service.ts';
+import { errorText } from '../errors.ts';
+import { parseImageReference } from '../protocol/image-reference.ts';
 import { formatDuration, formatSize, parseDurationMs, parseSize } from '../units.ts';
 import type { HostLimits } from './host.ts';
+import { normalizePath } from './paths.ts';
 import { isTable, kindOf, type Table } from './value.ts';
 
 /**
@@ -35,7 +37,7 @@ export const Argument = v.pipe(
 );
 
 /** Something that can be shown on one line. */
-const Printable = v.pipe(
+export const Printable = v.pipe(
   Text,
   v.regex(/\S/, 'must not be empty'),
   v.regex(/^\P{Cc}*$/u, 'must not contain control characters'),
@@ -56,12 +58,43 @@ export function hostPath(folder: string) {
   );
 }
 
-/** An absolute path inside the guest, normalised, without slash at its end. */
-export const GuestPath = v.pipe(
+/** An absolute path, of the guest or the host; becomes normalised. */
+export const AbsolutePath = v.pipe(
   Printable,
-  v.startsWith('/', 'must be absolute'),
-  v.transform((path) => posix.resolve(path)),
+  v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    const normal = normalizePath(dataset.value);
+    if (typeof normal !== 'string') {
+      addIssue({ message: normal.fault });
+      return NEVER;
+    }
+    return normal;
+  }),
 );
+
+/** The name of an image, as written. */
+export const ImageName = v.pipe(
+  Printable,
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    try {
+      parseImageReference(dataset.value);
+    } catch (error) {
+      const reason = errorText(error).split(' is not the name of an image: ').at(-1);
+      addIssue({ message: `is not the name of an image: ${reason}` });
+    }
+  }),
+);
+
+/** A registry: `host` or `host:port`, as the names of images begin; becomes lower case. */
+export const Registry = v.pipe(Printable, v.toLowerCase(), v.check(isRegistry, 'is not a registry'));
+
+function isRegistry(host: string): boolean {
+  try {
+    return parseImageReference(`${host}/image`).registry === host;
+  } catch {
+    return false;
+  }
+}
 
 export function cpuCount(host: HostLimits) {
   return v.pipe(
@@ -88,21 +121,6 @@ export function ramMib(host: HostLimits) {
 function sizeMib(text: string): number | null {
   const bytes = /[a-z]\s*$/i.test(text) ? parseSize(text) : null;
   return bytes === null ? null : Math.floor(bytes / 2 ** 20);
-}
-
-/** `host:guest`, or one port for both. */
-export const PortMapping = v.pipe(
-  Text,
-  v.check((text) => parsePort(text) !== null, 'is not a port mapping'),
-  v.transform((text) => parsePort(text)!),
-);
-
-function parsePort(text: string): Port | null {
-  const match = /^(\d{1,5})(?::(\d{1,5}))?$/.exec(text);
-  if (!match) return null;
-  const host = Number(match[1]);
-  const guest = Number(match[2] ?? match[1]);
-  return [host, guest].every((port) => port >= 1 && port <= 65_535) ? { host, guest, protocol: 'tcp' } : null;
 }
 
 /** Seconds as a number, or a duration with its unit; becomes milliseconds. */
@@ -164,9 +182,4 @@ export const SubTable = v.custom<Table>(isTable, mustBe('a table'));
 
 function timeoutMs(time: number | string): number | null {
   return typeof time === 'number' ? Math.round(time * 1000) : parseDurationMs(time);
-}
-
-/** A key of monocore's that is known here but not implemented; whatever its value, `message` is the answer. */
-export function unsupported(message: string) {
-  return v.never(message);
 }

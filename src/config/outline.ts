@@ -2,12 +2,14 @@
 import type { Dependency } from '../protocol/supervision.ts';
 import { type Fault, keyFault, type Path, valueFault } from './fault.ts';
 import { healthCheckEntries, PROBE_KEYS } from './health-schema.ts';
+import { type ImageValues, imageEntries } from './image-schema.ts';
 import { type HomeLogValues, homeLogEntries, logEntries } from './log-schema.ts';
 import {
   documentEntries,
   type Entries,
   type GroupValues,
   groupEntries,
+  groupEnvEntries,
   type ServiceValues,
   type Surroundings,
   serviceEntries,
@@ -16,6 +18,13 @@ import {
 import { dependencyEntries, toDependency } from './supervision-schema.ts';
 import { readTable } from './table.ts';
 import { isTable, kindOf, type Table } from './value.ts';
+import {
+  GROUP_MOUNT,
+  type GroupMountValues,
+  groupMountEntries,
+  groupVolumeEntries,
+  readGroupMount,
+} from './volume-schema.ts';
 
 type ServiceEntries = ReturnType<typeof serviceEntries>;
 
@@ -35,29 +44,30 @@ export interface Outline {
   readonly groups: readonly Declaration<GroupValues>[];
   /** The keys of `[logs]` that are valid. */
   readonly logs: Partial<HomeLogValues>;
+  /** The keys of `[images]` that are valid. */
+  readonly images: Partial<ImageValues>;
 }
 
 /** Reads every table of a document; what is wrong with single keys comes back in `faults`. */
 export function readOutline(document: Table, surroundings: Surroundings): { outline: Outline; faults: Fault[] } {
   const top = readTable(documentEntries(surroundings), document, []);
-  const services = readDeclarations('service', top.values.service ?? [], serviceEntries(surroundings));
-  const groups = readDeclarations('group', top.values.group ?? [], groupEntries());
-  const withTables = services.declarations.map(readServiceTables);
+  const services = readDeclarations('[[service]]', ['service'], top.values.service ?? [], serviceEntries(surroundings));
+  const groups = readDeclarations('[[group]]', ['group'], top.values.group ?? [], groupEntries());
+  const completeServices = services.declarations.map(readServiceTables);
+  const completeGroups = groups.declarations.map(readGroupTables);
   const logs = readTable(homeLogEntries(), top.values.logs ?? EMPTY, ['logs']);
+  const images = readTable(imageEntries(), top.values.images ?? EMPTY, ['images']);
   return {
     outline: {
       kernel: top.values.kernel,
-      services: withTables.map(({ declaration }) => declaration),
-      groups: groups.declarations,
+      services: completeServices.map(({ declaration }) => declaration),
+      groups: completeGroups.map(({ declaration }) => declaration),
       logs: logs.values,
+      images: images.values,
     },
-    faults: [
-      ...top.faults,
-      ...services.faults,
-      ...groups.faults,
-      ...logs.faults,
-      ...withTables.flatMap(({ faults }) => faults),
-    ],
+    faults: [top, services, groups, logs, images, ...completeServices, ...completeGroups].flatMap(
+      ({ faults }) => faults,
+    ),
   };
 }
 
@@ -66,18 +76,20 @@ const EMPTY: Table = Object.freeze(Object.create(null));
 
 /** Reads the tables in the table of a service. One that is no table was a fault already, and is passed over. */
 function readServiceTables({ path, table, values }: Declaration<Values<ServiceEntries>>) {
-  const { log, healthcheck, depends_on, ...others } = values;
+  const { log, healthcheck, depends_on, group_volumes, ...others } = values;
   const logs = readTable(logEntries(), log ?? EMPTY, [...path, 'log']);
   const health = healthcheck && readHealthCheck(healthcheck, [...path, 'healthcheck']);
   const dependencies = depends_on && readDependencies(depends_on, [...path, 'depends_on']);
+  const mounts = group_volumes && readGroupMounts(group_volumes, [...path, 'group_volumes']);
   // Complete when there is no fault, see Declaration.values.
   const complete: Partial<ServiceValues> = {
     ...others,
     log: logs.values as ServiceValues['log'],
     healthcheck: health?.values as ServiceValues['healthcheck'],
     ...(dependencies?.values ? { depends_on: dependencies.values } : {}),
+    ...(mounts?.values ? { group_volumes: mounts.values } : {}),
   };
-  const faults = [...logs.faults, ...(health?.faults ?? []), ...(dependencies?.faults ?? [])];
+  const faults = [logs, health, dependencies, mounts].flatMap((reading) => reading?.faults ?? []);
   return { declaration: { path, table, values: complete }, faults };
 }
 
@@ -92,6 +104,28 @@ function readDependencies(elements: readonly (string | Table)[], path: Path) {
   return { values: faults.length === 0 ? readings.map(({ values }) => values as Dependency) : null, faults };
 }
 
+/** As {@link readDependencies}. */
+function readGroupMounts(elements: readonly (string | Table)[], path: Path) {
+  const readings = elements.map((element, index) => {
+    if (typeof element !== 'string') return readTable(groupMountEntries(), element, [...path, index]);
+    const values = readGroupMount(element);
+    return 'fault' in values
+      ? { values: {}, faults: [valueFault([...path, index], values.fault, GROUP_MOUNT)] }
+      : { values, faults: [] };
+  });
+  const faults = readings.flatMap((reading) => reading.faults);
+  return { values: faults.length === 0 ? readings.map(({ values }) => values as GroupMountValues) : null, faults };
+}
+
+/** Reads the tables in the table of a group. */
+function readGroupTables({ path, table, values }: Declaration<Values<ReturnType<typeof groupEntries>>>) {
+  const { env, volume, ...others } = values;
+  const envs = readDeclarations('[[group.env]]', [...path, 'env'], env ?? [], groupEnvEntries());
+  const volumes = readDeclarations('[[group.volume]]', [...path, 'volume'], volume ?? [], groupVolumeEntries());
+  const complete: Partial<GroupValues> = { ...others, env: envs.declarations, volume: volumes.declarations };
+  return { declaration: { path, table, values: complete }, faults: [...envs.faults, ...volumes.faults] };
+}
+
 function readHealthCheck(table: Table, path: Path) {
   const { values, faults } = readTable(healthCheckEntries(), table, path);
   const [first, ...others] = PROBE_KEYS.filter((key) => Object.hasOwn(table, key));
@@ -101,17 +135,17 @@ function readHealthCheck(table: Table, path: Path) {
   return { values, faults: [...faults, ...unclear] };
 }
 
-function readDeclarations<E extends Entries>(key: string, tables: readonly unknown[], entries: E) {
+function readDeclarations<E extends Entries>(header: string, at: Path, tables: readonly unknown[], entries: E) {
   const declarations = [];
   const faults: Fault[] = [];
   for (const [index, table] of tables.entries()) {
-    const path = [key, index];
+    const path = [...at, index];
     if (isTable(table)) {
       const reading = readTable(entries, table, path);
       declarations.push({ path, table, values: reading.values });
       for (const fault of reading.faults) faults.push(fault);
     } else {
-      faults.push(valueFault(path, `must be a table, not ${kindOf(table)}`, `[[${key}]]`));
+      faults.push(valueFault(path, `must be a table, not ${kindOf(table)}`, header));
     }
   }
   return { declarations, faults };

@@ -1,4 +1,6 @@
 /** The rules that need more than one key: names, references, cycles, ports, isolation. */
+
+import type { Port } from '../protocol/service.ts';
 import { findCycles } from './cycles.ts';
 import { type Fault, formatPath, keyFault, type Path, quote, valueFault } from './fault.ts';
 import type { Declaration, Outline } from './outline.ts';
@@ -20,6 +22,7 @@ export function crossCheck({ services, groups }: Outline): Fault[] {
     ...services.flatMap(findPointlessKeys),
     ...findRepeatedPorts(services),
     ...services.flatMap(findIsolationFaults),
+    ...services.flatMap(findRootFaults),
   ];
 }
 
@@ -48,8 +51,9 @@ function findUnknownGroup({ path, values }: ServiceDeclaration, groups: Readonly
 
 function findUnknownDependencies(services: readonly ServiceDeclaration[]): Fault[] {
   const names = namesOf(services);
-  return eachDependency(services).flatMap(({ namePath, from, to }) => {
+  return eachDependency(services).flatMap(({ namePath, from, to, isRepeated }) => {
     if (to === from) return [valueFault(namePath, `${quote(to)} cannot depend on itself`)];
+    if (isRepeated) return [valueFault(namePath, `${quote(to)} is named twice for the same condition`)];
     return names.has(to) ? [] : [unknownName(namePath, 'service', to, names)];
   });
 }
@@ -120,14 +124,17 @@ function isNeverRestarted(table: Table, values: ServiceDeclaration['values']): b
  * stands itself.
  */
 function eachDependency(services: readonly ServiceDeclaration[]) {
-  return services.flatMap(({ path: owner, table, values }) =>
-    (values.depends_on ?? []).map(({ service: to, condition }, index) => {
+  return services.flatMap(({ path: owner, table, values }) => {
+    const seen = new Set<string>();
+    return (values.depends_on ?? []).map(({ service: to, condition }, index) => {
+      const isRepeated = seen.has(`${condition} ${to}`);
+      seen.add(`${condition} ${to}`);
       const path = [...owner, 'depends_on', index];
       const written = (table.depends_on as readonly unknown[])[index];
       const namePath = typeof written === 'string' ? path : [...path, 'service'];
-      return { path, namePath, from: values.name, to, condition };
-    }),
-  );
+      return { path, namePath, from: values.name, to, condition, isRepeated };
+    });
+  });
 }
 
 /** Guests of one group share its address; those without group share 127.0.0.1. */
@@ -136,30 +143,54 @@ function findRepeatedPorts(services: readonly ServiceDeclaration[]): Fault[] {
   const faults: Fault[] = [];
   for (const service of services) {
     if (service.values.group === undefined || service.values.isolation !== 'vm') continue;
-    for (const { path, host } of eachPort(service)) {
-      const address = `${host} of ${service.values.group ?? '127.0.0.1'}`;
+    for (const { path, port } of eachPort(service)) {
+      const address = `${port.host}/${port.protocol} of ${service.values.group ?? '127.0.0.1'}`;
       const owner = owners.get(address);
       if (owner === undefined) owners.set(address, path);
-      else faults.push(valueFault(path, `host port ${host} is taken by ${formatPath(owner)} already`));
+      else faults.push(valueFault(path, `host port ${formatPort(port)} is taken by ${formatPath(owner)} already`));
     }
   }
   return faults;
 }
 
-function eachPort({ path, values }: ServiceDeclaration): { path: Path; host: number }[] {
-  const ports = (values.ports ?? []).map(({ host }, index) => ({ path: [...path, 'ports', index], host }));
-  return values.port === undefined ? ports : [{ path: [...path, 'port'], host: values.port.host }, ...ports];
+function formatPort({ host, protocol }: Port): string {
+  return protocol === 'tcp' ? String(host) : `${host}/${protocol}`;
+}
+
+function eachPort({ path, values }: ServiceDeclaration): { path: Path; port: Port }[] {
+  const ports = (values.ports ?? []).map((port, index) => ({ path: [...path, 'ports', index], port }));
+  return values.port === undefined ? ports : [{ path: [...path, 'port'], port: values.port }, ...ports];
 }
 
 function findIsolationFaults({ path, table, values }: ServiceDeclaration): Fault[] {
   if (values.isolation !== 'none') return [];
+  const ownRoot = 'a plain process (isolation "none") runs on the root of the host';
+  const ownPorts = 'a plain process (isolation "none") binds its own ports; nothing is forwarded to it';
+  const ownFiles = 'a plain process (isolation "none") sees the files of the host where they are';
   const reasons = {
-    rootfs: 'a plain process (isolation "none") runs on the root of the host',
-    port: 'a plain process (isolation "none") binds its own ports; nothing is forwarded to it',
-    ports: 'a plain process (isolation "none") binds its own ports; nothing is forwarded to it',
+    rootfs: ownRoot,
+    base: ownRoot,
+    port: ownPorts,
+    ports: ownPorts,
+    volumes: ownFiles,
+    group_volumes: ownFiles,
+    secrets: ownFiles,
     disk: 'a plain process (isolation "none") writes to the file systems of the host',
   };
   return Object.entries(reasons)
     .filter(([key]) => Object.hasOwn(table, key) && !(key === 'disk' && values.disk === null))
     .map(([key, reason]) => keyFault([...path, key], reason, `isolation "vm", or no ${key}`));
+}
+
+/** A root comes from one place, and only an image says what to run. */
+function findRootFaults({ path, table }: ServiceDeclaration): Fault[] {
+  const [base, rootfs, command] = ['base', 'rootfs', 'command'].map((key) => Object.hasOwn(table, key));
+  const faults: Fault[] = [];
+  if (base && rootfs) faults.push(keyFault([...path, 'rootfs'], 'the service has a base already', 'one of them'));
+  if (!base && !command) {
+    faults.push(
+      valueFault([...path, 'command'], 'is missing', 'a program such as "/bin/sh", or a base that names one'),
+    );
+  }
+  return faults;
 }

@@ -29,11 +29,13 @@ export interface Hindrances {
   readonly logStalled: string | null;
   /** Why its VM stands still. */
   readonly paused: string | null;
-  /** What is being done for its image. */
+  /** What is being done for its image, and that a VM with one waits for its turn to boot. */
   readonly preparing: string | null;
+  /** What its start waits for. */
+  readonly queued: string | null;
 }
 
-export const UNHINDERED: Hindrances = Object.freeze({ logStalled: null, paused: null, preparing: null });
+export const UNHINDERED: Hindrances = Object.freeze({ logStalled: null, paused: null, preparing: null, queued: null });
 
 /** Everything that is known of a service. */
 export interface Snapshot extends ServiceDefinition, Hindrances {
@@ -143,7 +145,7 @@ export function addressOf({ groupIp }: ServiceDefinition): string {
 
 /** The row of `monocore status`. */
 export function renderStatus(snapshot: Snapshot): ServiceStatus {
-  const { service, groupIp, state, metrics, logStalled, paused, preparing, notes } = snapshot;
+  const { service, groupIp, state, metrics, logStalled, paused, preparing, queued, notes } = snapshot;
   const { actual, desired, restarts } = state;
   const exit = exitOf(actual);
   const ended = lastRun(actual);
@@ -164,7 +166,7 @@ export function renderStatus(snapshot: Snapshot): ServiceStatus {
     reason,
     ended_by,
     last_lines: ended?.lastLines ?? [],
-    detail: paused === null ? (preparing ?? describeWork(actual)) : `stands still: ${paused}`,
+    detail: paused === null ? (preparing ?? describeWork(actual) ?? queued) : `stands still: ${paused}`,
     log_stalled: logStalled,
     notes,
     group_ip: groupIp,

@@ -1,22 +1,33 @@
 /** Many services: which are to be started and stopped, and in which order. */
 import { EventEmitter } from 'node:events';
 import { errorText, MonocoreError } from '../errors.ts';
-import type { CommandReply, ControlEvent, Selection, ServiceOutcome } from '../protocol/control.ts';
+import type { CommandReply, ControlEvent, PlanReply, Selection, ServiceOutcome } from '../protocol/control.ts';
 import type { ServiceImage } from '../protocol/images.ts';
 import type { Config, ServiceStatus } from '../protocol/service.ts';
 import type { StateDocument } from '../protocol/state-document.ts';
 import { buildGraph, runInOrder } from './dependencies.ts';
 import { markGone, restoredState, type ServiceDefinition } from './document.ts';
 import { GroupAddresses } from './group-addresses.ts';
+import { type Merge, mergeConfig } from './merge.ts';
 import { byName, failed, succeeded } from './outcomes.ts';
+import { planStart } from './plan.ts';
 import type { OrchestratorPorts } from './ports.ts';
 import { Registry } from './registry.ts';
 import { startsWithDaemon } from './restart.ts';
+import { Rollback } from './rollback.ts';
 import { select } from './selection.ts';
-import { Starts } from './starts.ts';
+import { describeKnown, Starts } from './starts.ts';
 import { Supervisor } from './supervisor.ts';
 
 const EVERYTHING: Selection = { names: [], group: null };
+
+/** How a config is merged into what is known. */
+export interface StartOptions {
+  /** What runs and is not in the config is stopped: of the selected group, else all. */
+  readonly prune?: boolean;
+  /** When one fails, all that was changed is put back. By default nothing is undone. */
+  readonly atomic?: boolean;
+}
 
 /** State documents of an earlier orchestrator of the home. */
 export interface Leftovers {
@@ -134,22 +145,41 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   }
 
   /**
-   * Starts the selected services of a config and what they depend on. One that runs already is left alone, or
-   * restarted when its definition differs. A start that fails undoes nothing.
+   * Merges a config into what is known, and starts its selected services and what they depend on. One that runs already
+   * is left alone, or restarted when its definition or its group's differs. What the config does not have goes on.
    *
-   * @throws MonocoreError `ServiceUnknown` for a name that the config does not have; nothing is started then
+   * @throws MonocoreError `ServiceUnknown` for a name that the config does not have, `Usage` for names with `prune`;
+   * nothing is started then
    */
-  async start(config: Config, selection: Selection = EVERYTHING): Promise<CommandReply> {
-    const graph = buildGraph(config.services);
-    const chosen = select(config.services, selection, 'the config');
-    const names = new Set(chosen.flatMap(({ name }) => [...graph.dependenciesOf(name), name]));
-    const definitions = new Map<string, ServiceDefinition>();
-    for (const name of graph.overallOrder().filter((candidate) => names.has(candidate))) {
-      definitions.set(name, this.#define(config, name));
-    }
+  async start(
+    config: Config,
+    selection: Selection = EVERYTHING,
+    { prune = false, atomic = false }: StartOptions = {},
+  ): Promise<CommandReply> {
+    const { definitions, surplus } = this.#merge(config, selection, prune);
+    const surplusNames = surplus.map(({ name }) => name);
+    const rollback = new Rollback(this.#registry, [...definitions.map(({ service }) => service.name), ...surplusNames]);
     this.#ports.limitLogs(config.logs);
     this.#ports.images.configure(config.images);
-    return this.#startInOrder([...definitions.values()]);
+    // First, because what starts may need their ports.
+    const stopped = await this.#stopNamed(surplusNames);
+    const outcomes = [...stopped, ...(await this.#startInOrder(definitions))];
+    if (!atomic || outcomes.every(({ outcome }) => outcome !== 'failed')) return { services: outcomes };
+    const stop = (names: string[]) => this.#stopNamed(names);
+    return { services: await rollback.run(outcomes, stop, (due) => this.#startInOrder(due)) };
+  }
+
+  /** What {@link Orchestrator.start} would do, in order. Throws as it does. */
+  plan(config: Config, selection: Selection = EVERYTHING, { prune = false }: StartOptions = {}): PlanReply {
+    const { definitions, surplus } = this.#merge(config, selection, prune);
+    const stops = surplus.map(({ name }) => ({ name, action: 'stop', reason: 'not in the config' }) as const);
+    const starts = definitions.map((definition) => {
+      const { name } = definition.service;
+      const known = this.#registry.get(name);
+      return { name, ...planStart(known ? describeKnown(known) : null, definition) };
+    });
+    this.#freeAddresses();
+    return { actions: [...stops, ...starts] };
   }
 
   /**
@@ -195,7 +225,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   async restart(selection: Selection = EVERYTHING, timeoutMs: number | null = null): Promise<CommandReply> {
     const supervisors = this.#select(selection);
     await this.stop({ names: supervisors.map(({ name }) => name), group: null }, timeoutMs);
-    return this.#startInOrder(supervisors.map(({ definition }) => definition));
+    return { services: await this.#startInOrder(supervisors.map(({ definition }) => definition)) };
   }
 
   /** Stops services and forgets them, their log files and disks included. */
@@ -218,16 +248,20 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     return { services: outcomes };
   }
 
-  #define(config: Config, name: string): ServiceDefinition {
-    const service = config.services.find((candidate) => candidate.name === name)!;
-    const group = config.groups.find((candidate) => candidate.name === service.group) ?? null;
-    const groupIp = group === null ? null : this.#addresses.assign(group.name);
-    return { service, group, groupIp, kernel: config.kernel };
+  #merge(config: Config, selection: Selection, prune: boolean): Merge {
+    const supervisors = this.#registry.all();
+    const assignAddress = (group: string) => this.#addresses.assign(group);
+    return mergeConfig(config, selection, prune, { supervisors, assignAddress });
   }
 
-  async #startInOrder(definitions: readonly ServiceDefinition[]): Promise<CommandReply> {
+  async #startInOrder(definitions: readonly ServiceDefinition[]): Promise<ServiceOutcome[]> {
     if (this.#ending) throw new MonocoreError('Aborted', 'the daemon is ending');
-    return { services: await this.#starts.run(definitions, { type: 'asked' }) };
+    return this.#starts.run(definitions, { type: 'asked' });
+  }
+
+  /** No names are no services here. */
+  async #stopNamed(names: string[]): Promise<readonly ServiceOutcome[]> {
+    return names.length === 0 ? [] : (await this.stop({ names, group: null })).services;
   }
 
   #select(selection: Selection): Supervisor[] {

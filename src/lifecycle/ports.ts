@@ -1,11 +1,11 @@
 /** What a supervisor needs from the rest of the daemon; `runtime.ts` plugs the real parts in, tests others. */
-import type { LimitFunction } from 'p-limit';
 import type { Clock } from '../clock.ts';
 import type { ServiceImage } from '../protocol/images.ts';
 import type { StreamName } from '../protocol/logs.ts';
 import type { HomeLogSettings, ImageSettings, Isolation, LogSettings, Metrics } from '../protocol/service.ts';
 import type { StateDocument } from '../protocol/state-document.ts';
 import type { VmDriver } from '../vm/driver.ts';
+import type { StartGate } from './start-gate.ts';
 
 /** What becomes of the streams of a service while they are captured. */
 export interface CaptureHandlers {
@@ -103,11 +103,8 @@ export interface LifecyclePorts {
   readonly metrics: MetricsSink;
   readonly store: StateStore;
   readonly images: ImageSource;
-  /**
-   * Runs what boots a VM when its turn has come: booting is all CPU, so only a few may be between their launch and their
-   * first line at once.
-   */
-  readonly boots: LimitFunction;
+  /** Lets VMs be between their launch and their first line: booting is all CPU, so only a few at once. */
+  readonly boots: StartGate;
   readonly report: Report;
   /** A random number, from 0 to below 1. */
   readonly random: () => number;

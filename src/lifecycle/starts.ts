@@ -7,8 +7,10 @@ import type { Dependency, Service } from '../protocol/service.ts';
 import { runInOrder } from './dependencies.ts';
 import type { ServiceDefinition } from './document.ts';
 import { byName, CALLED_OFF, calledOff, failed, succeeded } from './outcomes.ts';
+import { type KnownService, planStart } from './plan.ts';
 import type { OrchestratorPorts } from './ports.ts';
 import type { Registry } from './registry.ts';
+import { StartGate } from './start-gate.ts';
 import type { Supervisor } from './supervisor.ts';
 
 /** A plain process costs a fork, not a boot. */
@@ -34,7 +36,7 @@ export type StartCause = { readonly type: 'asked' } | { readonly type: 'policy';
 export class Starts {
   readonly #ports: OrchestratorPorts;
   readonly #registry: Registry;
-  readonly #processStarts = pLimit(CONCURRENT_PROCESS_STARTS);
+  readonly #processStarts = new StartGate({ slots: CONCURRENT_PROCESS_STARTS, freeBytes: null });
   readonly #pending = new Set<PendingStart>();
   /** By service: two starts at once would each launch a VM of that name. */
   readonly #turns = new Map<string, LimitFunction>();
@@ -52,7 +54,10 @@ export class Starts {
       // Known from now on, so that a stop finds those, too, that have to wait.
       if (!this.#registry.get(definition.service.name)) this.#registry.install(definition);
     }
-    for (const start of starts.values()) this.#pending.add(start);
+    for (const start of starts.values()) {
+      this.#pending.add(start);
+      this.#noteDependencies(start.definition);
+    }
     try {
       const results = await runInOrder<StartResult>(
         [...starts.keys()],
@@ -61,13 +66,23 @@ export class Starts {
       );
       return [...results.values()].map(({ outcome }) => outcome).sort((a, b) => byName(a.service, b.service));
     } finally {
-      for (const start of starts.values()) this.#pending.delete(start);
+      for (const [name, start] of starts) {
+        this.#pending.delete(start);
+        this.#registry.get(name)?.hinder({ queued: null });
+      }
     }
   }
 
   /** What of these services waits for its start does not start any more. */
   callOff(names: ReadonlySet<string>): void {
     for (const { definition, callOff } of this.#pending) if (names.has(definition.service.name)) callOff.abort();
+  }
+
+  #noteDependencies({ service }: ServiceDefinition): void {
+    const known = this.#registry.get(service.name);
+    if (!known || isUp(known) || service.depends_on.length === 0) return;
+    const names = new Set(service.depends_on.map((dependency) => dependency.service));
+    known.hinder({ queued: `waits for ${[...names].join(', ')}` });
   }
 
   #turnOf(name: string): LimitFunction {
@@ -93,22 +108,24 @@ export class Starts {
     if (signal.aborted) return blameless(calledOff(known));
     if (blame) return { outcome: failed(known, `not started: it ${blame}`), blame };
 
-    const isSame = isDeepStrictEqual(known.definition, definition);
-    const isUp = known.active && known.status().status !== 'Stopping' && isSame;
+    const isKept = planStart(describeKnown(known), definition).action === 'keep';
     // One that has ended may still be noting its end.
-    if (known.active && !isUp) await known.stop();
+    if (known.active && !isKept) await known.stop();
     if (signal.aborted) return blameless(calledOff(known));
+    const isSame = isDeepStrictEqual(known.definition, definition);
     const supervisor = isSame ? known : await this.#replace(known, definition);
     try {
       // One that is on its way has its place already.
-      if (isUp) await supervisor.start();
+      if (isKept) await supervisor.start();
       else {
-        await this.#inTurn(definition.service, () => {
+        const wait = (queued: string | null) => supervisor.hinder({ queued });
+        await this.#inTurn(definition.service, wait, () => {
+          wait(null);
           if (signal.aborted) throw new MonocoreError('Aborted', CALLED_OFF);
           return cause.type === 'asked' ? supervisor.start() : supervisor.revive(cause.reason);
         });
       }
-      return blameless(succeeded(supervisor, !isUp));
+      return blameless(succeeded(supervisor, !isKept));
     } catch (error) {
       // Its process may still be on its way out, and with it the lines that say why.
       await supervisor.ended();
@@ -118,9 +135,14 @@ export class Starts {
   }
 
   /** A VM with an image takes its turn to boot when it has that: a download must not keep others from booting. */
-  #inTurn<Result>({ isolation, base }: Service, start: () => Promise<Result>): Promise<Result> {
-    if (isolation === 'none') return this.#processStarts(start);
-    return base === null ? this.#ports.boots(start) : start();
+  #inTurn<T>(
+    { isolation, base, ram_mib }: Service,
+    onWait: (reason: string) => void,
+    start: () => Promise<T>,
+  ): Promise<T> {
+    if (isolation === 'vm' && base !== null) return start();
+    const gate = isolation === 'vm' ? this.#ports.boots : this.#processStarts;
+    return gate.run(ram_mib, onWait, start);
   }
 
   /** One that waits to be restarted would run beside the new one. */
@@ -141,6 +163,17 @@ export class Starts {
     }
     return null;
   }
+}
+
+/** A service as a plan takes it. */
+export function describeKnown(supervisor: Supervisor): KnownService {
+  const { definition, state } = supervisor;
+  return { definition, isUp: isUp(supervisor), isNew: state.actual.status === 'Unstarted' };
+}
+
+/** Whether it runs or is on its way there. */
+export function isUp(supervisor: Supervisor): boolean {
+  return supervisor.active && supervisor.state.actual.status !== 'Stopping';
 }
 
 function blameless(outcome: ServiceOutcome): StartResult {

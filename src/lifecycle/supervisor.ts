@@ -56,7 +56,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     this.#createdAtMs = ports.clock.now();
     this.#session = new VmSession(definition, ports, {
       onEvent: (event) => this.#events.push(event),
-      onHindered: (change) => this.#hinder(change),
+      onHindered: (change) => this.hinder(change),
     });
     this.#prober = new Prober(definition.service, ports.logs, (result) =>
       this.#events.push({ type: 'probed', ...result }),
@@ -93,6 +93,12 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
   /** What decides about the service. */
   get state(): ServiceState {
     return this.#state;
+  }
+
+  /** Notes what keeps it from going on. */
+  hinder(change: Partial<Hindrances>): void {
+    this.#hindrances = { ...this.#hindrances, ...change };
+    this.#emitChange();
   }
 
   /** Whether a process of the service may exist. */
@@ -262,8 +268,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
       case 'conclude':
         return this.#conclude();
       case 'go-on':
-        this.#events.putFirst({ type: 'again', delayMs: effect.delayMs });
-        return;
+        return this.#events.putFirst({ type: 'again', delayMs: effect.delayMs });
     }
   }
 
@@ -280,11 +285,6 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     this.#concludedRuns += 1;
     await this.#ports.drivers[this.definition.service.isolation].cleanUp(this.name);
     await this.#persist();
-  }
-
-  #hinder(change: Partial<Hindrances>): void {
-    this.#hindrances = { ...this.#hindrances, ...change };
-    this.#emitChange();
   }
 
   #onSample(sample: Metrics): void {

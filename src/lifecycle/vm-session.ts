@@ -40,15 +40,19 @@ export interface SessionHandlers {
 /**
  * Waits for a turn to boot.
  *
+ * @param enter has the callback called when it has come; it is over when what that answers is fulfilled
  * @returns ends the turn
  * @throws MonocoreError `Aborted` when the signal fires first
  */
-async function takeTurn(boots: LifecyclePorts['boots'], signal: AbortSignal): Promise<() => void> {
+async function takeTurn(
+  enter: (onTurn: () => Promise<void>) => Promise<void>,
+  signal: AbortSignal,
+): Promise<() => void> {
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(new MonocoreError('Aborted', 'the start was called off'));
     if (signal.aborted) return onAbort();
     signal.addEventListener('abort', onAbort, { once: true });
-    void boots(
+    void enter(
       () =>
         new Promise<void>((endTurn) => {
           signal.removeEventListener('abort', onAbort);
@@ -73,6 +77,8 @@ export class VmSession {
     this.#ports = ports;
     this.#handlers = handlers;
   }
+
+  readonly #tellPreparing = (preparing: string | null): void => this.#handlers.onHindered({ preparing });
 
   /** The VM; null before its launch and after its end. */
   get vm(): RunningVm | null {
@@ -103,7 +109,7 @@ export class VmSession {
     try {
       const image = await this.#fetchImage(digest, cancel.signal);
       if (image) {
-        endTurn = await takeTurn(this.#ports.boots, cancel.signal);
+        endTurn = await this.#takeTurn(cancel.signal);
         this.#handlers.onEvent({ type: 'image-ready', digest: image.digest });
       }
       const address = addressOf(this.#definition);
@@ -134,11 +140,23 @@ export class VmSession {
   async #fetchImage(digest: string | null, signal: AbortSignal): Promise<ServiceImage | null> {
     const { base: name } = this.#definition.service;
     if (name === null) return null;
-    const onProgress = (preparing: string | null) => this.#handlers.onHindered({ preparing });
     try {
-      return await this.#ports.images.fetch({ name, digest, signal, onProgress });
+      return await this.#ports.images.fetch({ name, digest, signal, onProgress: this.#tellPreparing });
     } finally {
-      onProgress(null);
+      this.#tellPreparing(null);
+    }
+  }
+
+  async #takeTurn(signal: AbortSignal): Promise<() => void> {
+    const { ram_mib } = this.#definition.service;
+    // Its place in the queue outlives a start that was called off.
+    const onWait = (reason: string): void => {
+      if (!signal.aborted) this.#tellPreparing(reason);
+    };
+    try {
+      return await takeTurn((onTurn) => this.#ports.boots.run(ram_mib, onWait, onTurn), signal);
+    } finally {
+      this.#tellPreparing(null);
     }
   }
 

@@ -9,9 +9,18 @@ export const SelectionSchema = v.object({
 });
 export type Selection = v.InferOutput<typeof SelectionSchema>;
 
-/** `POST /v1/services/start`. */
-export const StartRequestSchema = v.object({ ...SelectionSchema.entries, config: ConfigSchema });
+/** `POST /v1/services/start`, and `plan`, which only says what that would do. */
+export const StartRequestSchema = v.object({
+  ...SelectionSchema.entries,
+  config: ConfigSchema,
+  /** Stop services that the config does not have, of the selected group or of all; not with names. */
+  prune: v.optional(v.boolean(), false),
+  /** When one fails, put back all that was changed. */
+  atomic: v.optional(v.boolean(), false),
+});
 export type StartRequest = v.InferOutput<typeof StartRequestSchema>;
+/** As clients send it. */
+export type StartRequestInput = v.InferInput<typeof StartRequestSchema>;
 
 /** `POST /v1/services/stop`, `restart` and `remove`. `timeout_ms` replaces each service's own stop timeout. */
 export const StopRequestSchema = v.object({
@@ -37,6 +46,26 @@ export interface ServiceOutcome {
 /** Answer of the commands on services. */
 export interface CommandReply {
   readonly services: readonly ServiceOutcome[];
+}
+
+/** What a start is going to do about one service. */
+export interface PlannedAction {
+  readonly name: string;
+  /**
+   * - `create`: start it for the first time
+   * - `start`: start it again
+   * - `restart`: it runs, but not like that
+   * - `keep`: nothing
+   * - `stop`: the config does not have it
+   */
+  readonly action: 'create' | 'start' | 'restart' | 'keep' | 'stop';
+  /** Why, for people; null where the action says it. */
+  readonly reason: string | null;
+}
+
+/** Answer of `POST /v1/services/plan`, in the order in which things are done. */
+export interface PlanReply {
+  readonly actions: readonly PlannedAction[];
 }
 
 /** Levels of the daemon's own log, most severe first: pino's. */
@@ -83,6 +112,8 @@ export type ControlEvent =
 /** The main thread's side. Every call throws a MonocoreError; `ServiceUnknown` for a name that is not known. */
 export interface ControlApi {
   start(request: StartRequest): Promise<CommandReply>;
+  /** What `start` would do; does nothing. */
+  plan(request: StartRequest): Promise<PlanReply>;
   stop(request: StopRequest): Promise<CommandReply>;
   restart(request: StopRequest): Promise<CommandReply>;
   remove(request: StopRequest): Promise<CommandReply>;

@@ -8,6 +8,7 @@
  * | `POST /v1/daemon/stop` | `DaemonStopRequest` | `{}` |
  * | `GET /v1/services?name=…&name=…&group=…` | | `ServicesReply` |
  * | `POST /v1/services/start` | `StartRequest` | `CommandReply` |
+ * | `POST /v1/services/plan` | `StartRequest` | `PlanReply` |
  * | `POST /v1/services/stop`, `/restart`, `/remove` | `StopRequest` | `CommandReply` |
  * | `GET /v1/events` | | newline-delimited JSON: a `ControlEvent` for each service known, then each change |
  * | `GET /v1/logs?name=…&stream=stdout&stream=stderr&tail=100&follow=true&since=…&until=…&grep=…&ignore_case=true` | | text: the records as in the files |

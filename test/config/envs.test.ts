@@ -53,7 +53,7 @@ test('every faulty key of the table is reported at its value', () => {
 
 test('names that JavaScript objects give a meaning are refused rather than lost', () => {
   for (const name of ['__proto__', 'prototype', 'constructor']) {
-    const message = `"${name}" cannot be the name of a variable here`;
+    const message = `"${name}" cannot be a name here`;
     assert.deepEqual(shortProblems(serviceText(`envs = ["${name}=x"]`)), [`4:9 service[0].envs[0]: ${message}`]);
     assert.deepEqual(shortProblems(serviceText('[service.envs]', `${name} = "x"`)), [
       `5:${name.length + 4} service[0].envs.${name}: ${message}`,

@@ -61,6 +61,13 @@ describe('references', () => {
     ]);
   });
 
+  test('a dependency is named once for each condition', () => {
+    assert.deepEqual(shortProblems(services(['a', 'depends_on = ["b", { service = "b" }, "b"]'], ['b', ''])), [
+      '4:32 service[0].depends_on[1].service: "b" is named twice for the same condition',
+      '4:39 service[0].depends_on[2]: "b" is named twice for the same condition',
+    ]);
+  });
+
   test('a service cannot depend on itself', () => {
     assert.deepEqual(shortProblems(services(['a', 'depends_on = ["a"]'])), [
       '4:15 service[0].depends_on[0]: "a" cannot depend on itself',
@@ -77,9 +84,10 @@ describe('cycles', () => {
 
   test('are reported once where a service is named for two conditions', () => {
     const both = 'depends_on = ["b", { service = "b", condition = "completed" }]';
-    assert.deepEqual(shortProblems(services(['a', both], ['b', 'depends_on = ["a", { service = "a" }]'])), [
-      '8:15 service[1].depends_on[0]: a -> b -> a is a cycle: none of them could start first',
-    ]);
+    assert.deepEqual(
+      shortProblems(services(['a', both], ['b', 'depends_on = ["a", { service = "a", condition = "completed" }]'])),
+      ['8:15 service[1].depends_on[0]: a -> b -> a is a cycle: none of them could start first'],
+    );
   });
 
   test('leave out the services that only lead to them', () => {
@@ -197,6 +205,23 @@ describe('ports', () => {
   });
 });
 
+describe('ports of UDP', () => {
+  test('are apart from those of TCP', () => {
+    const [service] = parse(services(['a', 'ports = ["53:5353", "53:5353/udp", "54/tcp"]'])).services;
+    assert.deepEqual(service?.ports, [
+      { host: 53, guest: 5353, protocol: 'tcp' },
+      { host: 53, guest: 5353, protocol: 'udp' },
+      { host: 54, guest: 54, protocol: 'tcp' },
+    ]);
+  });
+
+  test('can be forwarded once, too', () => {
+    assert.deepEqual(shortProblems(services(['a', 'port = "53/udp"'], ['b', 'port = "53:54/udp"'])), [
+      '8:8 service[1].port: host port 53/udp is taken by service[0].port already',
+    ]);
+  });
+});
+
 describe('isolation "none"', () => {
   test('takes no root and no ports, and the problem says why', () => {
     const text = services(['a', 'isolation = "none"\nrootfs = "r"\nport = "80"\nports = ["81"]']);
@@ -206,6 +231,16 @@ describe('isolation "none"', () => {
       '7:1 service[0].ports: a plain process (isolation "none") binds its own ports; nothing is forwarded to it',
     ]);
     assert.equal(problemsOf(text)[1]?.expected, 'isolation "vm", or no port');
+  });
+
+  test('takes no image, volumes or secrets', () => {
+    const keys = 'isolation = "none"\nbase = "x"\nvolumes = ["/a"]\ngroup_volumes = []\nsecrets = ["a=b"]';
+    assert.deepEqual(shortProblems(services(['a', keys])), [
+      '5:1 service[0].base: a plain process (isolation "none") runs on the root of the host',
+      '6:1 service[0].volumes: a plain process (isolation "none") sees the files of the host where they are',
+      '7:1 service[0].group_volumes: a plain process (isolation "none") sees the files of the host where they are',
+      '8:1 service[0].secrets: a plain process (isolation "none") sees the files of the host where they are',
+    ]);
   });
 
   test('has no disk, and says so of one that is given', () => {
@@ -220,5 +255,57 @@ describe('isolation "none"', () => {
   test('leaves the other keys as they are', () => {
     const [service] = parse(services(['a', 'isolation = "none"\nworkdir = "/tmp"\nenvs = ["A=1"]'])).services;
     assert.deepEqual([service?.isolation, service?.workdir, service?.envs], ['none', '/tmp', { A: '1' }]);
+  });
+});
+
+describe('base', () => {
+  test('says what to run where the config does not', () => {
+    const text =
+      '[[service]]\nname = "a"\nbase = "alpine"\n[[service]]\nname = "b"\nbase = "x/y:1"\ncommand = "z"\nworkdir = "/w"\n';
+    assert.deepEqual(
+      parse(text).services.map(({ base, command, workdir }) => [base, command, workdir]),
+      [
+        ['alpine', null, null],
+        ['x/y:1', 'z', '/w'],
+      ],
+    );
+  });
+
+  test('must be the name of an image', () => {
+    assert.deepEqual(shortProblems(services(['a', 'base = "Alpine"'])), [
+      '4:8 service[0].base: is not the name of an image: a name has lower case letters, digits and single separators (. _ - /)',
+    ]);
+    assert.equal(
+      problemsOf(services(['a', 'base = "x@1"']))[0]?.expected,
+      'the name of an image such as "alpine:3.20"',
+    );
+  });
+
+  test('does not go with a rootfs', () => {
+    assert.deepEqual(shortProblems(services(['a', 'base = "x"\nrootfs = "y"'])), [
+      '5:1 service[0].rootfs: the service has a base already',
+    ]);
+  });
+});
+
+describe('[images]', () => {
+  test('sets where plain HTTP is used, and how large images may be', () => {
+    const { images } = parse(
+      '[images]\ninsecure_registries = ["Registry.lan:5000", "localhost"]\nmax_image_size = "2GiB"\n',
+    );
+    assert.deepEqual(images, {
+      insecure_registries: ['registry.lan:5000', 'localhost'],
+      max_image_size_bytes: 2 * 2 ** 30,
+    });
+  });
+
+  test('takes registries, not URLs', () => {
+    const text = '[images]\ninsecure_registries = ["http://a.b", "a.b/c", "plain"]\nmax_image_size = "1KiB"\n';
+    assert.deepEqual(shortProblems(text), [
+      '2:24 images.insecure_registries[0]: is not a registry',
+      '2:38 images.insecure_registries[1]: is not a registry',
+      '2:47 images.insecure_registries[2]: is not a registry',
+      '3:18 images.max_image_size: is less than 1 MiB',
+    ]);
   });
 });

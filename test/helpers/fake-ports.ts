@@ -1,6 +1,5 @@
 /** Everything around a supervisor, in memory: each call is noted in order, each answer is the test's. */
 import { setImmediate } from 'node:timers/promises';
-import pLimit, { type LimitFunction } from 'p-limit';
 import type {
   CaptureHandlers,
   ImageSource,
@@ -10,6 +9,7 @@ import type {
   Report,
   StateStore,
 } from '../../src/lifecycle/ports.ts';
+import { StartGate } from '../../src/lifecycle/start-gate.ts';
 import type { ServiceImage } from '../../src/protocol/images.ts';
 import type { Metrics } from '../../src/protocol/service.ts';
 import type { StateDocument } from '../../src/protocol/state-document.ts';
@@ -103,7 +103,7 @@ export class FakePorts implements OrchestratorPorts {
   readonly probeResults: ProbeResult[] = [];
   /** What the VM of each service said last. */
   readonly consoleLines: string[] = [];
-  readonly boots: LimitFunction;
+  readonly boots: StartGate;
   /** No jitter. */
   readonly random = () => 0.5;
   readonly drivers: OrchestratorPorts['drivers'];
@@ -122,7 +122,7 @@ export class FakePorts implements OrchestratorPorts {
   /** @param obedient see {@link FakeVm} */
   constructor({ obedient = false, concurrentBoots = 2 } = {}) {
     this.#obedient = obedient;
-    this.boots = pLimit(concurrentBoots);
+    this.boots = new StartGate({ slots: concurrentBoots, freeBytes: () => 2 ** 40 });
     this.drivers = { vm: this.#driver('vm'), none: this.#driver('none') };
   }
 

@@ -22,6 +22,7 @@ export function stateDocument(name: string, pid: number, state?: VmState): State
       logStalled: null,
       paused: null,
       preparing: null,
+      queued: null,
       notes: [],
     },
     0,

@@ -38,6 +38,7 @@ function snapshot(actual: VmState, data: Partial<ServiceState> = {}): Snapshot {
     logStalled: null,
     paused: null,
     preparing: null,
+    queued: null,
     notes: [],
   };
 }

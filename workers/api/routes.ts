@@ -48,6 +48,9 @@ export function createRoutes({ control, logs, events, answers }: RouteContext): 
   app.post('/v1/services/start', async (c) =>
     c.json(await control.start(await readBody(StartRequestSchema, c.env.incoming))),
   );
+  app.post('/v1/services/plan', async (c) =>
+    c.json(await control.plan(await readBody(StartRequestSchema, c.env.incoming))),
+  );
   for (const command of ['stop', 'restart', 'remove'] as const) {
     app.post(`/v1/services/${command}`, async (c) =>
       c.json(await control[command](await readBody(StopRequestSchema, c.env.incoming))),

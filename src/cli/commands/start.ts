@@ -1,14 +1,23 @@
 /** `monocore start`. */
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { loadConfig } from '../../config/load.ts';
 import { MonocoreError } from '../../errors.ts';
+import type { PlannedAction, StartRequestInput } from '../../protocol/control.ts';
+import type { Config } from '../../protocol/service.ts';
+import type { DaemonClient } from '../client.ts';
+import { watchConfig } from '../config-watch.ts';
 import { connect, noDaemonError } from '../connection.ts';
 import type { CliContext } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
+import { catchInterrupt } from '../interrupt.ts';
 import { writeLogs } from '../log-output.ts';
 import { runOperation } from '../operation.ts';
+import { renderFailure } from '../render/failure.ts';
+import { renderPlan } from '../render/plan.ts';
 import { createSelection, selectFromConfig } from '../selection.ts';
+import { colorsFor } from '../terminal.ts';
 
 /** Options of `start`. */
 export interface StartOptions {
@@ -18,6 +27,77 @@ export interface StartOptions {
   readonly attach?: boolean;
   /** Path of a kernel image; wins over the config's. */
   readonly kernel?: string;
+  /** Stop what runs and is not in the config. */
+  readonly prune?: boolean;
+  /** Put everything back when one fails. */
+  readonly atomic?: boolean;
+  readonly dryRun?: boolean;
+  /** Stay, and start again whenever the config changes. */
+  readonly watch?: boolean;
+}
+
+/** What is asked for, and the services that it is about. */
+interface Request {
+  readonly body: StartRequestInput & { readonly config: Config };
+  readonly names: readonly string[];
+}
+
+const RUN_ON = 'monocore: the services keep running; to stop them: monocore stop\n';
+
+/**
+ * Starts services and what they depend on, and the daemon if none runs.
+ *
+ * @returns the exit code
+ * @throws MonocoreError `ConfigInvalid`, `ServiceUnknown` or `Usage` before any daemon is started
+ */
+export async function start(context: CliContext, names: readonly string[], options: StartOptions): Promise<number> {
+  checkOptions(names, options);
+  const request = await readRequest(names, options);
+  if (options.dryRun) return showPlan(context, request);
+  if (request.names.length === 0 && !options.prune && !options.watch) {
+    context.stdout.write('nothing to start: no services are declared\n');
+    return EXIT.done;
+  }
+  const startedAtMs = Date.now();
+  const client = await connectToStart(context);
+  const exitCode = await send(context, client, request);
+  if (options.watch && exitCode !== EXIT.interrupted) return follow(context, request, names, options);
+  if (exitCode !== EXIT.done || !options.attach) return exitCode;
+
+  const end = await writeLogs(context, client, {
+    services: request.names,
+    streams: ['stdout', 'stderr'],
+    tail: null,
+    follow: true,
+    // What the services printed from their start on, and nothing of earlier runs.
+    filter: { sinceMs: startedAtMs, untilMs: null, grep: null },
+  });
+  if (end === EXIT.interrupted) context.stderr.write(`\n${RUN_ON}`);
+  return end;
+}
+
+async function connectToStart(context: CliContext): Promise<DaemonClient> {
+  const client = await connect(context, 'always');
+  if (!client) throw noDaemonError(context.paths, 'monocore daemon run shows why');
+  return client;
+}
+
+function checkOptions(names: readonly string[], { prune, attach, watch, dryRun }: StartOptions): void {
+  if (prune && names.length > 0) {
+    throw new MonocoreError('Usage', '--prune takes no names of services: give a --group, or nothing for all');
+  }
+  const [first, second] = Object.entries({ '--attach': attach, '--watch': watch, '--dry-run': dryRun })
+    .filter(([, isGiven]) => isGiven)
+    .map(([name]) => name);
+  if (second !== undefined) throw new MonocoreError('Usage', `give ${first} or ${second}, not both`);
+}
+
+async function readRequest(names: readonly string[], options: StartOptions): Promise<Request> {
+  const { prune = false, atomic = false, kernel } = options;
+  const selection = createSelection(names, options.group);
+  const loaded = await loadConfig(resolve(options.file));
+  const config = kernel === undefined ? loaded : { ...loaded, kernel: checkKernel(kernel) };
+  return { body: { ...selection, config, prune, atomic }, names: selectFromConfig(config, selection) };
 }
 
 /** Absolute path of a kernel image. @throws MonocoreError `Usage` when there is no such file */
@@ -27,42 +107,55 @@ function checkKernel(path: string): string {
   throw new MonocoreError('Usage', `--kernel: ${absolute} is not a file`);
 }
 
-/**
- * Starts services and what they depend on, and the daemon if none runs.
- *
- * @returns the exit code
- * @throws MonocoreError `ConfigInvalid`, `ServiceUnknown` or `Usage` before any daemon is started
- */
-export async function start(context: CliContext, names: readonly string[], options: StartOptions): Promise<number> {
-  const selection = createSelection(names, options.group);
-  const loaded = await loadConfig(resolve(options.file));
-  const config = options.kernel === undefined ? loaded : { ...loaded, kernel: checkKernel(options.kernel) };
-  const rows = selectFromConfig(config, selection);
-  if (rows.length === 0) {
-    context.stdout.write('nothing to start: no services are declared\n');
-    return EXIT.done;
-  }
+async function send(context: CliContext, client: DaemonClient, { body, names }: Request): Promise<number> {
+  // What is to be stopped only the daemon knows.
+  const shown = body.prune ? (await client.plan(body)).actions.map(({ name }) => name) : names;
+  const perform = (signal: AbortSignal) => client.start(body, signal);
+  return (await runOperation(context, client, { verb: 'start', names: shown, perform })).exitCode;
+}
 
-  const startedAtMs = Date.now();
-  const client = await connect(context, 'always');
-  if (!client) throw noDaemonError(context.paths, 'monocore daemon run shows why');
-  const { exitCode } = await runOperation(context, client, {
-    verb: 'start',
-    names: rows,
-    perform: (signal) => client.start({ ...selection, config }, signal),
-  });
-  if (exitCode !== EXIT.done || !options.attach) return exitCode;
+/** A daemon is started for VMs that run without one, not for the plan: it would start services by their policy. */
+async function showPlan(context: CliContext, { body, names }: Request): Promise<number> {
+  const client = await connect(context, 'for-vms');
+  const withoutDaemon = (name: string): PlannedAction => {
+    return { name, action: existsSync(context.paths.endedFile(name)) ? 'start' : 'create', reason: null };
+  };
+  const actions = client ? (await client.plan(body)).actions : names.map(withoutDaemon);
+  context.stdout.write(renderPlan(actions, context.colors) || 'nothing to do\n');
+  return EXIT.done;
+}
 
-  const end = await writeLogs(context, client, {
-    services: rows,
-    streams: ['stdout', 'stderr'],
-    tail: null,
-    follow: true,
-    // What the services printed from their start on, and nothing of earlier runs.
-    filter: { sinceMs: startedAtMs, untilMs: null, grep: null },
-  });
-  if (end === EXIT.interrupted) {
-    context.stderr.write('\nmonocore: the services keep running; to stop them: monocore stop\n');
+/** Applies the config again and again until Ctrl-C. One that is wrong is shown, and what runs goes on. */
+async function follow(
+  context: CliContext,
+  first: Request,
+  names: readonly string[],
+  options: StartOptions,
+): Promise<number> {
+  const { stdout, stderr } = context;
+  const interrupt = catchInterrupt();
+  const watched = watchConfig(resolve(options.file), interrupt.signal);
+  let applied = first;
+  try {
+    stdout.write(`watching ${options.file}; Ctrl-C ends that\n`);
+    while ((await watched.next()) !== null) {
+      try {
+        const request = await readRequest(names, options);
+        if (isDeepStrictEqual(request.body, applied.body)) continue;
+        stdout.write(`${options.file} has changed\n`);
+        // The daemon may have been replaced meanwhile.
+        const exitCode = await send(context, await connectToStart(context), request);
+        applied = request;
+        if (exitCode === EXIT.interrupted) break;
+      } catch (error) {
+        const debug = process.env.MONOCORE_DEBUG === '1';
+        stderr.write(renderFailure(error, { colors: colorsFor(stderr), debug }));
+      }
+    }
+  } finally {
+    watched.close();
+    interrupt.release();
   }
-  return end;
+  stderr.write(`\n${RUN_ON}`);
+  return EXIT.interrupted;
 }

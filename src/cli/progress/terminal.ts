@@ -12,7 +12,7 @@ type End = 'done' | 'failed' | 'left';
 
 interface Row {
   text: string;
-  /** `performance.now()` of the first change; null while the service waits for its turn. */
+  /** `performance.now()` of the first change of its status; null while the service waits for its turn. */
   startedAt: number | null;
   /** When it was last seen at rest; null while it changes. */
   settledAt: number | null;
@@ -67,14 +67,14 @@ export function createTerminalProgress(
   );
   const shown = list.run();
   const refresh = setInterval(() => {
-    for (const [name, row] of rows) if (row.task && row.startedAt !== null) row.task.title = title(name, row);
+    for (const [name, row] of rows) if (row.task) row.task.title = title(name, row);
   }, REFRESH_INTERVAL_MS);
 
   return {
     update(service) {
       const row = rows.get(service.name);
       if (!row) return;
-      row.startedAt ??= performance.now();
+      if (isChanging(service)) row.startedAt ??= performance.now();
       row.settledAt = isChanging(service) ? null : performance.now();
       row.text = rowText(service);
     },

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { makeTempDir } from '../../helpers/temp.ts';
@@ -190,4 +191,59 @@ test('attached, the logs of the started services follow until Ctrl-C, which stop
   const [, since] = /^\/v1\/logs\?name=cron&stream=stdout&stream=stderr&follow=true&since=(.*)$/.exec(logsUrl!)!;
   // Nothing of earlier runs.
   assert.ok(Date.parse(decodeURIComponent(since!)) >= beforeMs);
+});
+
+test('a dry run prints the plan of the daemon, and starts nothing', async (t) => {
+  const home = await makeTempDir(t);
+  await writeFile(join(home, 'monocore.toml'), CONFIG);
+  const actions = [
+    { name: 'old', action: 'stop', reason: 'not in the config' },
+    { name: 'db', action: 'keep', reason: null },
+    { name: 'web', action: 'restart', reason: 'command differs' },
+  ];
+  const daemon = await startFakeDaemon(t, home, {
+    'POST /v1/services/plan': (response) => sendJson(response, { actions }),
+  });
+  const { exitCode, stdout } = await runCli(['--home', home, 'start', '--dry-run', '--prune'], { cwd: home });
+  assert.equal(exitCode, 0);
+  assert.equal(stdout.toString(), 'stop     old  not in the config\nkeep     db\nrestart  web  command differs\n');
+  const body = daemon.requests.at(-1)!.body as { prune: boolean; atomic: boolean };
+  assert.deepEqual([body.prune, body.atomic], [true, false]);
+});
+
+test('a dry run without a daemon starts none', async (t) => {
+  const home = await makeTempDir(t);
+  await writeFile(join(home, 'monocore.toml'), CONFIG);
+  await mkdir(join(home, 'ended'));
+  await writeFile(join(home, 'ended', 'db.json'), '{}');
+  const { exitCode, stdout } = await runCli(['--home', home, 'start', 'web', '--dry-run'], { cwd: home });
+  assert.deepEqual([exitCode, stdout.toString()], [0, 'create  web\nstart   db\n']);
+  assert.equal(existsSync(join(home, 'daemon.sock')), false);
+});
+
+test('options that exclude each other are refused before anything is done', async (t) => {
+  const { daemon, run } = await prepare(t, () => assert.fail('nothing is to be started'));
+  for (const [args, message] of [
+    [['web', '--prune'], '--prune takes no names'],
+    [['--attach', '--watch'], 'give --attach or --watch, not both'],
+    [['--watch', '--dry-run'], 'give --watch or --dry-run, not both'],
+  ] as const) {
+    const { exitCode, stderr } = await run(...args);
+    assert.equal(exitCode, 2);
+    assert.match(stderr, new RegExp(message));
+  }
+  assert.deepEqual(daemon.requests, []);
+});
+
+test('to prune shows what is stopped, which the config does not name', async (t) => {
+  const home = await makeTempDir(t);
+  await writeFile(join(home, 'monocore.toml'), CONFIG);
+  const old = makeService({ name: 'old', status: 'Stopped', exit_code: 0 });
+  await startFakeDaemon(t, home, {
+    'POST /v1/services/plan': (response) =>
+      sendJson(response, { actions: [{ name: 'old', action: 'stop', reason: 'not in the config' }] }),
+    'POST /v1/services/start': (response) => sendJson(response, { services: [makeOutcome(old)] }),
+  });
+  const { exitCode, stdout } = await runCli(['--home', home, 'start', '--prune'], { cwd: home });
+  assert.deepEqual([exitCode, stdout.toString()], [0, 'old: Stopped (0)\n']);
 });

@@ -59,7 +59,7 @@ test('commands reach the main thread with their defaults filled in, and its repl
   for (const { status, json } of answers) assert.deepEqual([status, json], [200, reply]);
   assert.deepEqual((await ask('POST', '/v1/daemon/stop')).json, {});
   assert.deepEqual(calls, [
-    ['start', { names: ['web'], group: null, config: EMPTY_CONFIG }],
+    ['start', { names: ['web'], group: null, config: EMPTY_CONFIG, prune: false, atomic: false }],
     ['stop', { names: [], group: 'front', timeout_ms: 5 }],
     ['restart', { names: [], group: null, timeout_ms: null }],
     ['remove', { names: [], group: null, timeout_ms: null }],

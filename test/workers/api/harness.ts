@@ -136,6 +136,7 @@ const EMPTY_REPLY: CommandReply = { services: [] };
 
 const idleControl: ControlApi = {
   start: async () => EMPTY_REPLY,
+  plan: async () => ({ actions: [] }),
   stop: async () => EMPTY_REPLY,
   restart: async () => EMPTY_REPLY,
   remove: async () => EMPTY_REPLY,

@@ -1,0 +1,45 @@
+/**
+ * Starts many services at once, lets them print, stops them, and says what that cost: `npm run load`. With `--peers` the
+ * same is started without monocore in the same run: only ratios of one run mean anything.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { readOptions } from './load/options.ts';
+import { renderPlot } from './load/plot.ts';
+import { runPm2, runSpawnLoop } from './load/process-peers.ts';
+import { runQemuLoop } from './load/qemu-loop.ts';
+import { complaints, type LoadResult, PM2, QEMU_LOOP, renderReport, SPAWN_LOOP } from './load/report.ts';
+import { type LoadRun, runLoad } from './load/run.ts';
+import { loadConfig } from './load/workload.ts';
+
+const { json, plot, ...options } = readOptions(process.argv.slice(2));
+const dir = mkdtempSync(join(options.dir, 'monocore-load-'));
+process.once('exit', () => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }));
+
+const results: LoadResult[] = [];
+for (const services of options.services) {
+  say(`${services} services`);
+  const run = await runLoad(dir, services, options);
+  results.push({ figures: run.figures, peers: options.peers ? await measurePeers(services, run) : {} });
+}
+say('');
+if (plot !== null) writeFileSync(plot, renderPlot(results, `isolation "${options.isolation}"`));
+console.log(json ? JSON.stringify({ options, results }, null, 2) : renderReport(results));
+process.exitCode = results.some((result) => complaints(result).length > 0) ? 1 : 0;
+
+async function measurePeers(services: number, { commandLines }: LoadRun): Promise<LoadResult['peers']> {
+  const peerDir = join(dir, `peers-${services}`);
+  if (options.isolation === 'vm') {
+    say(`${services} services: ${QEMU_LOOP}`);
+    return { [QEMU_LOOP]: await runQemuLoop(peerDir, commandLines, options) };
+  }
+  const config = loadConfig(services, options);
+  say(`${services} services: ${SPAWN_LOOP}`);
+  const spawned = await runSpawnLoop(peerDir, config.services);
+  say(`${services} services: ${PM2}`);
+  return { [SPAWN_LOOP]: spawned, [PM2]: await runPm2(peerDir, config.services) };
+}
+
+function say(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[2K${text}`);
+}

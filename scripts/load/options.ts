@@ -1,0 +1,81 @@
+/** The command line of `npm run load`. */
+import { tmpdir } from 'node:os';
+import { parseArgs } from 'node:util';
+import { errorText } from '../../src/errors.ts';
+
+/** What is to be measured. */
+export interface LoadOptions {
+  /** How many at a time, one run for each. */
+  readonly services: readonly number[];
+  readonly isolation: 'vm' | 'none';
+  /** That each service prints. */
+  readonly lines: number;
+  /** Over how long it prints them. */
+  readonly seconds: number;
+  /** Also start the same without monocore, for comparison. */
+  readonly peers: boolean;
+  /** Folder for the home. */
+  readonly dir: string;
+}
+
+/** What the command line says. */
+export interface CommandLine extends LoadOptions {
+  readonly json: boolean;
+  /** Path of an SVG to write, or null. */
+  readonly plot: string | null;
+}
+
+const USAGE = `usage: npm run load -- [options]
+  --services N        how many services, 48 by default; N,N,… for one run after the other
+  --isolation KIND    vm (the default) or none, plain processes
+  --lines N           lines that each prints, 2000 by default
+  --seconds N         over how long, 60 by default
+  --peers             start the same without monocore, too: vm: QEMU in a shell loop; none: spawn in a loop, and pm2
+  --plot FILE         draw times and delays over the number of services, SVG
+  --dir DIR           where the home is made, ${tmpdir()} by default
+  --json              the figures as JSON`;
+
+/** Reads the arguments. Ends the process when help is asked for, and with code 2 when they are wrong. */
+export function readOptions(args: readonly string[]): CommandLine {
+  try {
+    return parseOptions(args);
+  } catch (error) {
+    console.error(`${errorText(error)}\n${USAGE}`);
+    process.exit(2);
+  }
+}
+
+function parseOptions(args: readonly string[]): CommandLine {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      services: { type: 'string', default: '48' },
+      isolation: { type: 'string', default: 'vm' },
+      lines: { type: 'string', default: '2000' },
+      seconds: { type: 'string', default: '60' },
+      peers: { type: 'boolean', default: false },
+      plot: { type: 'string' },
+      dir: { type: 'string', default: tmpdir() },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
+  if (values.help) {
+    console.log(USAGE);
+    process.exit();
+  }
+  const { isolation, peers, plot = null, dir, json } = values;
+  if (isolation !== 'vm' && isolation !== 'none') throw new Error(`--isolation ${isolation}: it is vm or none`);
+  const services = values.services.split(',').map((text) => readCount('services', text, 1, 1000));
+  const lines = readCount('lines', values.lines, 1, 1_000_000);
+  const seconds = readCount('seconds', values.seconds, 1, 3600);
+  return { services, isolation, lines, seconds, peers, plot, dir, json };
+}
+
+function readCount(name: string, text: string, least: number, most: number): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < least || count > most) {
+    throw new Error(`--${name} ${text} is no whole number from ${least} to ${most}`);
+  }
+  return count;
+}

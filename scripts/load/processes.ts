@@ -1,0 +1,62 @@
+/** What a process costs, and processes that are talked to by lines. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createInterface, type Interface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+/** USER_HZ, the unit of times in /proc/<pid>/stat, see proc(5): 100 on every Linux that Node runs on. */
+const TICKS_PER_SECOND = 100;
+
+/** How late an event loop ran, milliseconds. */
+export interface LoopDelay {
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+/** CPU seconds of a process, all its threads together. */
+export function cpuSeconds(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  // The name before the last ")" may have spaces; utime and stime are fields 14 and 15, the one behind it is 3.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+/** Resident memory, MiB. */
+export function residentMib(pid: number): number {
+  const [, kib] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return Number(kib) / 1024;
+}
+
+/** A program of this folder that watches its event loop, see `loop-delay.js`. */
+export class WatchedProgram {
+  readonly #child: ChildProcess;
+  readonly #lines: Interface;
+
+  constructor(name: string, args: readonly string[] = []) {
+    const path = fileURLToPath(new URL(name, import.meta.url));
+    this.#child = spawn(process.execPath, [path, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#child.stdin!.on('error', () => {});
+    this.#lines = createInterface({ input: this.#child.stdout! });
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  /** How late its loop ran since the last `reset`, which begins a new window. */
+  async delay(command: 'reset' | 'report'): Promise<LoopDelay> {
+    this.#child.stdin!.write(`${command}\n`);
+    const [line] = await once(this.#lines, 'line');
+    return JSON.parse(line) as LoopDelay;
+  }
+
+  /** Ends it and waits for that. */
+  async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const exited = once(this.#child, 'exit');
+    this.#child.kill(signal);
+    await exited;
+  }
+}

@@ -1,0 +1,178 @@
+/** One load: starts services under a daemon of their own, waits until they have printed everything, stops them. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { DaemonClient } from '../../src/cli/client.ts';
+import { HomePaths, resolveHome } from '../../src/state/paths.ts';
+import { findMentions, findServiceProcesses } from '../chaos/processes.ts';
+import { comesTrue } from '../chaos/waiting.ts';
+import { countLines, firstRecordMs } from './log-check.ts';
+import type { LoadOptions } from './options.ts';
+import { percentile } from './percentile.ts';
+import { cpuSeconds, type LoopDelay, residentMib, WatchedProgram } from './processes.ts';
+import { loadConfig, serviceNames } from './workload.ts';
+
+const READY_TIMEOUT_MS = 30_000;
+/** For a guest on a busy host that prints more slowly than it should. */
+const PRINT_GRACE_MS = 300_000;
+const PRINT_POLL_MS = 500;
+/** What is idle after the start settles. */
+const SETTLE_MS = 2000;
+
+/** What was measured. */
+export interface LoadFigures {
+  readonly services: number;
+  readonly failed: readonly string[];
+  /** From the command to the answer that all are started. */
+  readonly startSeconds: number;
+  /** From the command to the first line of the last one in its file. */
+  readonly firstLinesSeconds: number;
+  /** From the launch of a service to its first line in its file. */
+  readonly firstLineMs: { readonly p50: number; readonly p99: number };
+  readonly printedLines: number;
+  readonly writtenLines: number;
+  readonly misplacedLines: number;
+  /** Of the daemon's main thread, over the whole run. */
+  readonly mainDelayMs: LoopDelay;
+  /** Of a process that does nothing, at the same time. */
+  readonly idleDelayMs: LoopDelay;
+  /** While services print, per cent of one core. */
+  readonly daemonCpuPercent: number;
+  /** What the start of all of them cost the daemon, per service. */
+  readonly daemonCpuMsPerStart: number;
+  readonly daemonMib: { readonly before: number; readonly after: number; readonly perService: number };
+  readonly stopSeconds: number;
+  /** Processes and files that should not be there any more. */
+  readonly leftovers: readonly string[];
+}
+
+/** What a run leaves for comparisons. */
+export interface LoadRun {
+  readonly figures: LoadFigures;
+  /** Arguments of each VM process as they were, by service. */
+  readonly commandLines: ReadonlyMap<string, readonly string[]>;
+}
+
+/** How many VMs boot at a time: as the daemon has it. */
+export const CONCURRENT_BOOTS = availableParallelism();
+
+/** Runs one load in a home below `dir`. Throws when the daemon does not answer. */
+export async function runLoad(dir: string, services: number, options: LoadOptions): Promise<LoadRun> {
+  const home = join(dir, `home-${services}`);
+  mkdirSync(home, { recursive: true });
+  const kernels = join(resolveHome(undefined), 'kernel');
+  if (existsSync(kernels)) symlinkSync(kernels, join(home, 'kernel'));
+  const paths = new HomePaths(home);
+  const client = new DaemonClient(paths.socket);
+  const daemon = new WatchedProgram('daemon.js', [home]);
+  const bystander = new WatchedProgram('bystander.js');
+  try {
+    if (!(await comesTrue(READY_TIMEOUT_MS, async () => (await client.daemon()).pid === daemon.pid))) {
+      throw new Error('the daemon does not answer');
+    }
+    return await measure({ paths, client, daemon, bystander, services, options });
+  } finally {
+    await bystander.end();
+    await daemon.end();
+    rmSync(home, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+interface Stage {
+  readonly paths: HomePaths;
+  readonly client: DaemonClient;
+  readonly daemon: WatchedProgram;
+  readonly bystander: WatchedProgram;
+  readonly services: number;
+  readonly options: LoadOptions;
+}
+
+async function measure({ paths, client, daemon, bystander, services, options }: Stage): Promise<LoadRun> {
+  const names = serviceNames(services);
+  // What all VMs share is made and found once, at the first start ever; so it is here.
+  await client.start({ config: loadConfig(1, { ...options, lines: 1, seconds: 1 }) });
+  await client.remove({ names: [], group: null, timeout_ms: null });
+  await delay(SETTLE_MS);
+
+  const before = { mib: residentMib(daemon.pid), cpu: cpuSeconds(daemon.pid) };
+  await Promise.all([daemon.delay('reset'), bystander.delay('reset')]);
+  const beganAtMs = Date.now();
+  const { services: outcomes } = await client.start({ config: loadConfig(services, options) });
+  const startSeconds = (Date.now() - beganAtMs) / 1000;
+  const startCpu = cpuSeconds(daemon.pid) - before.cpu;
+  const failed = outcomes
+    .filter(({ outcome }) => outcome === 'failed')
+    .map(({ service, error }) => `${service.name}: ${error}`);
+  const commandLines = readCommandLines(paths.runDir);
+
+  const printing = { atMs: performance.now(), cpu: cpuSeconds(daemon.pid) };
+  const running = names.filter((name) => !failed.some((text) => text.startsWith(`${name}:`)));
+  await waitForLines(paths.logDir, running, options);
+  const printedForMs = performance.now() - printing.atMs;
+  const printCpu = cpuSeconds(daemon.pid) - printing.cpu;
+  const after = residentMib(daemon.pid);
+  const launched = running.map((name) => launchedAtMs(paths, name));
+  const first = running.map((name) => firstRecordMs(paths.logDir, name) ?? Number.NaN);
+
+  const stopAtMs = performance.now();
+  await client.stop({ names: [], group: null, timeout_ms: null });
+  const stopSeconds = (performance.now() - stopAtMs) / 1000;
+  const [mainDelayMs, idleDelayMs] = await Promise.all([daemon.delay('report'), bystander.delay('report')]);
+  const leftovers = findLeftovers(paths, [daemon.pid]);
+  const counts = running.map((name) => countLines(paths.logDir, name));
+
+  const latencies = first.map((ms, index) => ms - launched[index]!);
+  const figures: LoadFigures = {
+    services,
+    failed,
+    startSeconds,
+    firstLinesSeconds: (Math.max(...first) - beganAtMs) / 1000,
+    firstLineMs: { p50: percentile(latencies, 0.5), p99: percentile(latencies, 0.99) },
+    printedLines: running.length * options.lines,
+    writtenLines: counts.reduce((sum, { written }) => sum + written, 0),
+    misplacedLines: counts.reduce((sum, { misplaced }) => sum + misplaced, 0),
+    mainDelayMs,
+    idleDelayMs,
+    daemonCpuPercent: (printCpu / (printedForMs / 1000)) * 100,
+    daemonCpuMsPerStart: (startCpu / services) * 1000,
+    daemonMib: { before: before.mib, after, perService: (after - before.mib) / services },
+    stopSeconds,
+    leftovers,
+  };
+  return { figures, commandLines };
+}
+
+/** Until each service has printed as much as it should, or takes far too long for that. */
+async function waitForLines(logDir: string, names: readonly string[], { lines, seconds }: LoadOptions): Promise<void> {
+  const endAtMs = performance.now() + seconds * 1000 + PRINT_GRACE_MS;
+  const waiting = new Set(names);
+  while (waiting.size > 0 && performance.now() < endAtMs) {
+    await delay(PRINT_POLL_MS);
+    for (const name of waiting) {
+      if (firstRecordMs(logDir, name) === null || countLines(logDir, name).written < lines) break;
+      waiting.delete(name);
+    }
+  }
+}
+
+function launchedAtMs(paths: HomePaths, name: string): number {
+  const document = JSON.parse(readFileSync(paths.stateFile(name), 'utf8')) as { launched_at: string };
+  return Date.parse(document.launched_at);
+}
+
+function readCommandLines(runDir: string): Map<string, readonly string[]> {
+  const found = new Map<string, readonly string[]>();
+  for (const [service, pids] of findServiceProcesses(runDir)) {
+    const [pid] = pids;
+    if (pid === undefined) continue;
+    found.set(service, readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1));
+  }
+  return found;
+}
+
+function findLeftovers(paths: HomePaths, known: readonly number[]): string[] {
+  const processes = findMentions(paths.home).filter(({ pid }) => !known.includes(pid));
+  const files = readdirSync(paths.runDir).map((name) => join(paths.runDir, name));
+  return [...processes.map(({ commandLine }) => commandLine.slice(0, 200)), ...files];
+}

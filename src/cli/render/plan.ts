@@ -1,0 +1,22 @@
+/** What a start is going to do, as `--dry-run` prints it. */
+import type { PlannedAction } from '../../protocol/control.ts';
+import type { Colors } from '../terminal.ts';
+
+/** A line each: `restart  web  command differs`. Ends in a newline; empty for no actions. */
+export function renderPlan(actions: readonly PlannedAction[], colors: Colors): string {
+  const paint: Record<PlannedAction['action'], Colors['green']> = {
+    create: colors.green,
+    start: colors.green,
+    restart: colors.yellow,
+    keep: colors.dim,
+    stop: colors.red,
+  };
+  const verbWidth = Math.max(0, ...actions.map(({ action }) => action.length));
+  const nameWidth = Math.max(0, ...actions.map(({ name }) => name.length));
+  return actions
+    .map(({ name, action, reason }) => {
+      const verb = paint[action](action.padEnd(verbWidth));
+      return `${reason === null ? `${verb}  ${name}` : `${verb}  ${name.padEnd(nameWidth)}  ${reason}`}\n`;
+    })
+    .join('');
+}

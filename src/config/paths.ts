@@ -1,0 +1,35 @@
+/** Absolute paths, compared as text: nothing is looked up. */
+
+/** PATH_MAX of Linux without its NUL, see path_resolution(7). */
+const MAX_PATH_BYTES = 4095;
+
+/**
+ * The path without `.`, `..` and needless slashes, or what is wrong with it. Unlike in path.normalize(), a `..` that would
+ * leave the root is a fault: whoever wrote it meant another place.
+ */
+export function normalizePath(path: string): string | { readonly fault: string } {
+  if (!path.startsWith('/')) return { fault: 'must be absolute' };
+  if (Buffer.byteLength(path) > MAX_PATH_BYTES) return { fault: `is longer than ${MAX_PATH_BYTES} bytes` };
+  const parts: string[] = [];
+  for (const part of path.split('/')) {
+    if (part === '' || part === '.') continue;
+    if (part !== '..') parts.push(part);
+    else if (parts.pop() === undefined) return { fault: 'leads above the root' };
+  }
+  return `/${parts.join('/')}`;
+}
+
+/** The normalised path and all above it, up to the root: `/a/b`, `/a`, `/`. */
+export function* upwards(path: string): Generator<string> {
+  let current = path;
+  while (current !== '/') {
+    yield current;
+    current = current.slice(0, current.lastIndexOf('/')) || '/';
+  }
+  yield current;
+}
+
+/** Whether the first normalised path is the second one or below it, by segments: `/database` is not below `/data`. */
+export function isWithin(path: string, folder: string): boolean {
+  return folder === '/' || path === folder || path.startsWith(`${folder}/`);
+}

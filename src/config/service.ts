@@ -1,0 +1,67 @@
+/** A service as the daemon takes it, from the keys of a valid config. */
+import type { Dependency, Service, Volume } from '../protocol/service.ts';
+import { toHealthCheck } from './health-schema.ts';
+import { toLogSettings } from './log-schema.ts';
+import type { GroupValues, ServiceValues } from './schema.ts';
+import { toDiskMib, toRestartSettings } from './supervision-schema.ts';
+import { toVolume } from './volume-schema.ts';
+
+/** Variables of the files that `env_file` names, by absolute path. */
+export type EnvFiles = ReadonlyMap<string, Readonly<Record<string, string>>>;
+
+/** The service that complete and checked values are. Pure. */
+export function toService(values: ServiceValues, group: GroupValues | null, envFiles: EnvFiles): Service {
+  const { name, isolation, rootfs, base, command, args, workdir, cpus, port, ports } = values;
+  return {
+    name,
+    group: values.group,
+    isolation,
+    rootfs: rootfs ?? null,
+    base: base ?? null,
+    command: command ?? null,
+    args,
+    envs: mergeEnvs(values, group, envFiles),
+    workdir: workdir ?? (base === undefined ? '/' : null),
+    cpus,
+    ram_mib: values.ram,
+    ports: port === undefined ? ports : [port, ...ports],
+    volumes: mergeVolumes(values, group),
+    secrets: values.secrets,
+    depends_on: values.depends_on.map(({ service, condition }): Dependency => ({ service, condition })),
+    stop_timeout_ms: values.stop_timeout,
+    stop_signal: values.stop_signal ?? null,
+    restart: toRestartSettings(values),
+    healthcheck: values.healthcheck ? toHealthCheck(values.healthcheck) : null,
+    on_unhealthy: values.on_unhealthy,
+    disk_mib: toDiskMib(values.disk, isolation),
+    user: values.user ?? null,
+    open_files: values.open_files ?? null,
+    cpu_shares: values.cpu_shares ?? null,
+    log: toLogSettings(values.log),
+  };
+}
+
+/** The nearer to the service, the later: group, tables of the group that it names, files, its own. */
+function mergeEnvs(values: ServiceValues, group: GroupValues | null, envFiles: EnvFiles): Record<string, string> {
+  const named = values.group_envs.map((name) => group?.env.find((env) => env.values.name === name)?.values.envs);
+  const files = values.env_file.map((file) => envFiles.get(file));
+  return Object.assign({}, group?.envs, ...named, ...files, values.envs);
+}
+
+/** Its own win over those of the group at the same place. */
+function mergeVolumes(values: ServiceValues, group: GroupValues | null): Volume[] {
+  const own = new Set(values.volumes.map(({ guest }) => guest));
+  return [...groupVolumes(values, group).filter(({ guest }) => !own.has(guest)), ...values.volumes];
+}
+
+/** What a service takes of its group's volumes, faulty ones left out. */
+export function groupVolumes(
+  { group_volumes }: Pick<ServiceValues, 'group_volumes'>,
+  group: Partial<GroupValues> | null,
+): Volume[] {
+  return group_volumes.flatMap(({ name, mount }) => {
+    const path = group?.volume?.find(({ values }) => values.name === name)?.values.path;
+    const volume = path === undefined ? null : toVolume(path, mount);
+    return volume === null || 'fault' in volume ? [] : [volume];
+  });
+}

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { watchConfig } from '../../src/cli/config-watch.ts';
+import { makeTempDir } from '../helpers/temp.ts';
+
+async function prepare(t: TestContext) {
+  const dir = await makeTempDir(t);
+  const path = join(dir, 'monocore.toml');
+  writeFileSync(path, 'one');
+  const end = new AbortController();
+  const watched = watchConfig(path, end.signal);
+  t.after(() => watched.close());
+  return { dir, path, watched, end };
+}
+
+test('a file that is written, replaced, or removed and made again has changed', async (t) => {
+  const { dir, path, watched } = await prepare(t);
+  writeFileSync(path, 'longer than before');
+  assert.equal(await watched.next(), 'changed');
+  writeFileSync(join(dir, 'new'), 'two');
+  renameSync(join(dir, 'new'), path);
+  assert.equal(await watched.next(), 'changed');
+  rmSync(path);
+  writeFileSync(path, 'quite another one');
+  assert.equal(await watched.next(), 'changed');
+});
+
+test('a link that is turned is a change of what it leads to', async (t) => {
+  const dir = await makeTempDir(t);
+  for (const version of ['1', '2']) {
+    mkdirSync(join(dir, version));
+    writeFileSync(join(dir, version, 'monocore.toml'), version);
+  }
+  symlinkSync('1', join(dir, 'current'));
+  symlinkSync('current/monocore.toml', join(dir, 'monocore.toml'));
+  const watched = watchConfig(join(dir, 'monocore.toml'), new AbortController().signal);
+  t.after(() => watched.close());
+  symlinkSync('2', join(dir, 'next'));
+  renameSync(join(dir, 'next'), join(dir, 'current'));
+  assert.equal(await watched.next(), 'changed');
+});
+
+test('what happens beside the file is no change, and a change that nobody waited for is told later', async (t) => {
+  const { dir, path, watched, end } = await prepare(t);
+  writeFileSync(join(dir, 'another'), 'x');
+  utimesSync(path, 1, 1);
+  assert.equal(await watched.next(), 'changed');
+  writeFileSync(join(dir, 'another'), 'xy');
+  const next = watched.next();
+  end.abort();
+  assert.equal(await next, null, 'nothing came but the end');
+});

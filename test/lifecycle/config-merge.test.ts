@@ -1,0 +1,202 @@
+/** A config merged into what runs: what is started, kept, stopped and put back. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { Orchestrator } from '../../src/lifecycle/orchestrator.ts';
+import type { CommandReply, PlanReply } from '../../src/protocol/control.ts';
+import type { Service } from '../../src/protocol/service.ts';
+import { FakePorts, settle } from '../helpers/fake-ports.ts';
+import { afterStart, configOf, scriptService } from '../helpers/services.ts';
+
+const ALL = { names: [], group: null };
+
+const service = (name: string, overrides: Partial<Service> = {}) => scriptService(name, 'true', overrides);
+
+function orchestrate({ obedient = true, concurrentBoots = 2 } = {}) {
+  const ports = new FakePorts({ obedient, concurrentBoots });
+  const orchestrator = new Orchestrator(ports);
+  /** `name status` of every service. */
+  const statuses = () => orchestrator.services().map(({ name, status }) => `${name} ${status}`);
+  return { ports, orchestrator, statuses };
+}
+
+function words({ actions }: PlanReply): string[] {
+  return actions.map(({ name, action, reason }) => [action, name, reason].filter(Boolean).join(' '));
+}
+
+/** `name outcome error` of each service of a reply. */
+function outcomes({ services }: CommandReply): string[] {
+  return services.map(({ service: { name }, outcome, error }) => [name, outcome, error].filter(Boolean).join(' '));
+}
+
+test('what a config does not have goes on, and is stopped only to prune', async () => {
+  const { ports, orchestrator, statuses } = orchestrate();
+  await orchestrator.start(configOf([service('web'), service('old')]));
+  await orchestrator.start(configOf([service('web'), service('new')]));
+  assert.deepEqual(statuses(), ['new Started', 'old Started', 'web Started']);
+
+  ports.clear();
+  const reply = await orchestrator.start(configOf([service('web')]), ALL, { prune: true });
+  assert.deepEqual(outcomes(reply), ['new changed', 'old changed', 'web unchanged']);
+  assert.deepEqual(statuses(), ['new Stopped', 'old Stopped', 'web Started'], 'stopped, and not forgotten');
+  assert.deepEqual(outcomes(await orchestrator.start(configOf([service('web')]), ALL, { prune: true })), [
+    'web unchanged',
+  ]);
+});
+
+test('to prune a group leaves other groups alone', async () => {
+  const { orchestrator, statuses } = orchestrate();
+  const groups = ['blue', 'red'].map((name) => ({ name, local_only: true }));
+  const members = [service('a', { group: 'blue' }), service('b', { group: 'blue' }), service('c', { group: 'red' })];
+  await orchestrator.start(configOf(members, groups));
+  const config = configOf([members[0]!], groups);
+  await orchestrator.start(config, { names: [], group: 'blue' }, { prune: true });
+  assert.deepEqual(statuses(), ['a Started', 'b Stopped', 'c Started']);
+  await assert.rejects(orchestrator.start(config, { names: ['a'], group: null }, { prune: true }), { code: 'Usage' });
+});
+
+test('a group that the config changes takes all its services with it, those that the config does not have, too', async () => {
+  const { ports, orchestrator } = orchestrate();
+  const [a, b, c] = [service('a', { group: 'blue' }), service('b', { group: 'blue' }), service('c')];
+  await orchestrator.start(configOf([a!, b!, c!], [{ name: 'blue', local_only: true }]));
+  await orchestrator.stop({ names: ['c'], group: null });
+  ports.clear();
+  const changed = configOf([a!], [{ name: 'blue', local_only: false }]);
+  assert.deepEqual(words(orchestrator.plan(changed)), [
+    'restart a group local_only differs',
+    'restart b group local_only differs',
+  ]);
+  assert.deepEqual(ports.calls, [], 'a plan does nothing');
+  assert.deepEqual(outcomes(await orchestrator.start(changed)), ['a changed', 'b changed']);
+  assert.deepEqual(words(orchestrator.plan(changed)), ['keep a']);
+  // Who names services means these alone.
+  const again = configOf([a!], [{ name: 'blue', local_only: true }]);
+  assert.deepEqual(words(orchestrator.plan(again, { names: ['a'], group: null })), [
+    'restart a group local_only differs',
+  ]);
+});
+
+test('a plan names what would be done, in the order of dependencies, and why', async () => {
+  const { ports, orchestrator } = orchestrate();
+  const web = service('web', { depends_on: afterStart('db') });
+  await orchestrator.start(configOf([web, service('db'), service('old'), service('once')]));
+  await orchestrator.stop({ names: ['once'], group: null });
+  ports.clear();
+  const config = configOf([
+    service('web', { depends_on: afterStart('db'), cpus: 2 }),
+    service('db'),
+    service('once'),
+    service('new', { depends_on: afterStart('web') }),
+  ]);
+  assert.deepEqual(words(orchestrator.plan(config, ALL, { prune: true })), [
+    'stop old not in the config',
+    'start once',
+    'keep db',
+    'restart web cpus differs',
+    'create new',
+  ]);
+  assert.deepEqual(words(orchestrator.plan(config, { names: ['new'], group: null })), [
+    'keep db',
+    'restart web cpus differs',
+    'create new',
+  ]);
+  assert.throws(() => orchestrator.plan(config, { names: ['nwe'], group: null }), { code: 'ServiceUnknown' });
+  assert.deepEqual(ports.calls, []);
+});
+
+test('a plan takes no address from those who need one', async () => {
+  const { orchestrator } = orchestrate();
+  const groups = [{ name: 'blue', local_only: true }];
+  orchestrator.plan(configOf([service('a', { group: 'blue' })], groups));
+  const other = [{ name: 'red', local_only: true }];
+  await orchestrator.start(configOf([service('b', { group: 'red' })], other));
+  assert.equal(orchestrator.services()[0]!.group_ip, '127.0.0.2');
+});
+
+test('a start that is atomic and fails puts back what it changed', async () => {
+  const { ports, orchestrator, statuses } = orchestrate();
+  await orchestrator.start(configOf([service('web'), service('cache'), service('old'), service('ended')]));
+  await orchestrator.stop({ names: ['ended'], group: null });
+  ports.clear();
+  ports.onPrepare = async (name) => {
+    if (name === 'bad') throw new Error('no kernel');
+  };
+  const config = configOf([
+    service('web', { cpus: 2 }),
+    service('cache'),
+    service('ended', { cpus: 2 }),
+    service('new'),
+    service('bad'),
+  ]);
+  const reply = await orchestrator.start(config, ALL, { prune: true, atomic: true });
+  assert.deepEqual(outcomes(reply), [
+    'old failed put back, because bad failed',
+    'bad failed no kernel',
+    'cache unchanged',
+    'ended failed put back, because bad failed',
+    'new failed put back, because bad failed',
+    'web failed put back, because bad failed',
+  ]);
+  assert.deepEqual(statuses(), [
+    'bad Failed',
+    'cache Started',
+    'ended Stopped',
+    'new Stopped',
+    'old Started',
+    'web Started',
+  ]);
+  const cpus = new Map(orchestrator.services().map((row) => [row.name, row.cpus]));
+  assert.deepEqual([cpus.get('web'), cpus.get('ended')], [1, 1]);
+  assert.deepEqual(ports.callsOf('cache'), []);
+});
+
+test('what cannot be put back says so', async () => {
+  const { ports, orchestrator } = orchestrate();
+  await orchestrator.start(configOf([service('web')]));
+  let launches = 0;
+  ports.onPrepare = async (name) => {
+    if (name === 'bad') throw new Error('no kernel');
+    launches += 1;
+    if (launches > 1) throw new Error('no disk');
+  };
+  const config = configOf([service('web', { cpus: 2 }), service('bad', { depends_on: afterStart('web') })]);
+  assert.deepEqual(outcomes(await orchestrator.start(config, ALL, { atomic: true })), [
+    'bad failed no kernel',
+    'web failed put back, but it does not start as it was: no disk',
+  ]);
+});
+
+test('without that, what has started stays', async () => {
+  const { ports, orchestrator, statuses } = orchestrate();
+  ports.onPrepare = async (name) => {
+    if (name === 'bad') throw new Error('no kernel');
+  };
+  await orchestrator.start(configOf([service('web'), service('bad')]));
+  assert.deepEqual(statuses(), ['bad Failed', 'web Started']);
+});
+
+test('a service says what its start waits for', async () => {
+  const { ports, orchestrator } = orchestrate({ obedient: false, concurrentBoots: 1 });
+  const details = () => orchestrator.services().map(({ name, detail }) => `${name}: ${detail}`);
+  const config = configOf([service('a'), service('b'), service('c', { depends_on: afterStart('a', 'b') })]);
+  const started = orchestrator.start(config);
+  await settle();
+  assert.deepEqual(details(), ['a: booting', 'b: waits for its turn: 1 start at a time', 'c: waits for a, b']);
+  for (const name of ['a', 'b', 'c']) {
+    ports.vms.get(name)!.start();
+    await settle();
+  }
+  await started;
+  assert.deepEqual(details(), ['a: null', 'b: null', 'c: null']);
+});
+
+test('a start that comes to nothing waits for nothing any more', async () => {
+  const { ports, orchestrator } = orchestrate();
+  ports.onPrepare = async (name) => {
+    if (name === 'a') throw new Error('no kernel');
+  };
+  await orchestrator.start(configOf([service('a'), service('b', { depends_on: afterStart('a') })]));
+  assert.deepEqual(
+    orchestrator.services().map(({ detail }) => detail),
+    [null, null],
+  );
+});
