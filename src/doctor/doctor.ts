@@ -10,6 +10,7 @@ import { readQemuVersion } from '../vm/qemu/accelerator.ts';
 import { findMkfs, findQemu, findStaticBusybox, findVirtiofsd, hostArchitecture } from '../vm/qemu/host-tools.ts';
 import { findKernel } from '../vm/qemu/kernel.ts';
 import { preparePlatform } from '../vm/qemu/platform.ts';
+import { checkImages } from './images.ts';
 import { checkCgroups, checkUsers } from './limits.ts';
 import type { Check, DoctorReport } from './report.ts';
 
@@ -88,6 +89,7 @@ export async function runDoctor({ home }: { readonly home: string }): Promise<Do
         return ok(`${kernel.image}, modules in ${kernel.modulesDir ?? 'none: all must be built in'}`);
       },
     ],
+    ['images', () => checkImages(findKernel(null, paths.kernelDir, architecture())), 'warning'],
     ['accelerator', () => checkAccelerator(paths)],
     ['mkfs.ext4', () => ok(`${findMkfs()}, for services with a disk`), 'warning'],
     ['virtiofsd', () => ok(`${findVirtiofsd()}, for services with a rootfs`), 'warning'],
