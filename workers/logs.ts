@@ -20,6 +20,7 @@ await serve<LogsApi, LogsBoot>(({ data, events }) => {
     ...data,
     post,
     clock: systemClock,
+    atExit: (run) => process.once('exit', run),
     startPage(page, port) {
       pages += 1;
       const id = pages;

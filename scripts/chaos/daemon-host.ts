@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { DaemonClient } from '../../src/cli/client.ts';
 import type { HomePaths } from '../../src/state/paths.ts';
 import type { Findings } from './findings.ts';
-import type { LogWriterDeaths } from './lines.ts';
+import type { DaemonDeaths } from './lines.ts';
 import { comesTrue } from './waiting.ts';
 
 const PROGRAM = fileURLToPath(new URL('./daemon.ts', import.meta.url));
@@ -53,7 +53,7 @@ export class DaemonHost {
   }
 
   /** Moments at which a chunk of each stream may have been lost on its way. */
-  get logWriterDeaths(): LogWriterDeaths {
+  get deaths(): DaemonDeaths {
     return { ...this.#deaths };
   }
 
@@ -94,7 +94,8 @@ export class DaemonHost {
   /** Ends a thread of it as a crash would. */
   crashThread(name: string): void {
     if (!this.#child) return;
-    if (name === 'logs') this.#noteDeath();
+    // What is printed until the next one reads. Nothing of it may be lost.
+    if (name === 'logs') this.#expectBacklog();
     this.#child.stdin?.write(`${name}\n`);
   }
 

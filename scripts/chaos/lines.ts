@@ -13,7 +13,7 @@ export interface LineCheck {
   readonly lost: number;
   readonly doubled: number;
   readonly torn: number;
-  /** On their way when a log thread died: at most a chunk of each stream each time. */
+  /** On their way when a daemon was killed: at most a chunk of each stream each time. */
   readonly inFlight: number;
   /** Of runs whose pipes were deleted. */
   readonly outOfReach: number;
@@ -23,8 +23,8 @@ export interface LineCheck {
   readonly excuses: readonly string[];
 }
 
-/** How often a thread that wrote logs died. */
-export interface LogWriterDeaths {
+/** How often a daemon was killed while it wrote logs. A log thread that dies alone must lose nothing. */
+export interface DaemonDeaths {
   readonly usual: number;
   /** While much waited in the pipes, or could not be written: a chunk is full then. */
   readonly withBacklog: number;
@@ -34,8 +34,7 @@ export interface LogWriterDeaths {
 export interface LineCheckOptions {
   /** Folders with log files, the oldest first. */
   readonly logDirs: readonly string[];
-  /** Deaths of threads that wrote logs. */
-  readonly deaths: LogWriterDeaths;
+  readonly deaths: DaemonDeaths;
   readonly kills: KillList;
 }
 
@@ -98,12 +97,12 @@ function divide(
 const USUAL_BURSTS = 2;
 
 /**
- * As many breaks as log threads died may be, the small ones first. A chunk has what was printed since the last one was
+ * As many breaks as daemons were killed may be, the small ones first. A chunk has what was printed since the last one was
  * read, and only after a backlog all that fits into it.
  */
 function excuse(
   breaks: readonly Break[],
-  { usual, withBacklog }: LogWriterDeaths,
+  { usual, withBacklog }: DaemonDeaths,
   burst: number,
 ): { excused: Break[]; faulty: Break[] } {
   const sorted = breaks.toSorted((a, b) => a.missingLines - b.missingLines);

@@ -60,7 +60,7 @@ export function renderReport(report: ChaosReport): string {
     entries.length === 0 ? [] : [`${title}:`, ...entries.map((entry) => `  ${entry}`)];
   return [
     table.toString(),
-    'in flight: in a chunk that a log thread had read when it died; out of reach: of runs whose pipes were deleted',
+    'in flight: in a chunk that a daemon had read when it was killed; out of reach: of runs whose pipes were deleted',
     `actions: ${Object.entries(actions)
       .map(([type, count]) => `${type} ${count}`)
       .join(', ')}`,

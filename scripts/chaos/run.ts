@@ -204,7 +204,7 @@ class ChaosRun {
       fleet.flatMap(({ service, ledger }) => (ledger === null ? [] : [[service.name, readLedger(ledger)] as const])),
     );
     const { asideDirs } = this.#actor;
-    const { logWriterDeaths: deaths } = this.#host;
+    const { deaths } = this.#host;
     const logDirs = [...asideDirs, this.#paths.logDir].filter((dir) => existsSync(dir));
     const actions: Partial<Record<ActionType, number>> = {};
     for (const { action } of plan) actions[action.type] = (actions[action.type] ?? 0) + 1;

@@ -52,7 +52,7 @@ function prepare(folder: string, name: string, args: readonly string[], options:
   const service = loadService(name, options);
   writeFileSync(
     join(folder, 'job'),
-    renderJobScript(service, { program: ownProgram(service), network: false, sharedRoot: false }),
+    renderJobScript(service, { program: ownProgram(service), network: false, sharedRoot: false, secrets: [] }),
   );
   return folder;
 }

@@ -7,9 +7,10 @@ import { makeHome } from '../state/store.ts';
 import { JobPool } from '../threads/pool.ts';
 import { formatSize } from '../units.ts';
 import { readQemuVersion } from '../vm/qemu/accelerator.ts';
-import { findMkfs, findQemu, findStaticBusybox, findVirtiofsd, hostArchitecture } from '../vm/qemu/host-tools.ts';
+import { findMkfs, findQemu, findStaticBusybox, hostArchitecture } from '../vm/qemu/host-tools.ts';
 import { findKernel } from '../vm/qemu/kernel.ts';
 import { preparePlatform } from '../vm/qemu/platform.ts';
+import { checkFileSharing } from './file-sharing.ts';
 import { checkImages } from './images.ts';
 import { checkCgroups, checkUsers } from './limits.ts';
 import type { Check, DoctorReport } from './report.ts';
@@ -92,7 +93,7 @@ export async function runDoctor({ home }: { readonly home: string }): Promise<Do
     ['images', () => checkImages(findKernel(null, paths.kernelDir, architecture())), 'warning'],
     ['accelerator', () => checkAccelerator(paths)],
     ['mkfs.ext4', () => ok(`${findMkfs()}, for services with a disk`), 'warning'],
-    ['virtiofsd', () => ok(`${findVirtiofsd()}, for services with a rootfs`), 'warning'],
+    ['virtiofsd', () => checkFileSharing(), 'warning'],
     ['open files', checkOpenFiles],
     ['cgroups', () => checkCgroups()],
     ['users', () => checkUsers()],

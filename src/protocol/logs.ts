@@ -19,8 +19,53 @@ export interface StreamSource {
   readonly settings: LogSettings;
   /** It was captured before, by a worker that died: what was cut off in its file goes on with its next bytes. */
   readonly continues?: boolean;
+  /** What that worker had read and not written: it comes before what is in the FIFO. */
+  readonly held?: HeldOutput | null;
   /** Looked for from the first byte on, as by {@link LogsApi.expectMarker}: it may be in the FIFO already. */
   readonly marker?: string | null;
+}
+
+/** A place in a log file, and how that is found wherever it was moved to. */
+export interface HeldPlace {
+  readonly number: number;
+  readonly offset: number;
+  /** See stat(2). */
+  readonly dev: number;
+  readonly ino: number;
+  /** A descriptor of the file: in an event the log worker's own, otherwise one that the main thread keeps, or null. */
+  readonly fd: number | null;
+}
+
+/** Something that is to be written; see `workers/logs/steps.ts`. Bytes are copies, with nothing around them. */
+export type HeldStep =
+  /** Records and parts of records. */
+  | { readonly type: 'framed'; readonly bytes: Uint8Array }
+  /** Bytes of the stream. */
+  | { readonly type: 'raw'; readonly bytes: Uint8Array }
+  | { readonly type: 'end-line' }
+  | { readonly type: 'gap'; readonly gap: { readonly lines: number; readonly bytes: number; readonly reason: string } }
+  /** What was printed before the marker is all that comes before this. */
+  | { readonly type: 'marker-seen' };
+
+/** What a framer knows of the line that has begun, by the format; see `workers/logs/framer.ts`. */
+export type FramerState =
+  | {
+      readonly type: 'text';
+      readonly isAtStart: boolean;
+      readonly isContinued: boolean;
+      readonly partBytes: number;
+      readonly heldCr: boolean;
+    }
+  | { readonly type: 'json'; readonly line: Uint8Array | null; readonly epochMs: number };
+
+/** What a log worker has read of a stream and not written. With it another one goes on as if nothing had happened. */
+export interface HeldOutput {
+  /** Where the first framed bytes belong. What the file has behind it, the worker wrote later. Null: nowhere yet. */
+  readonly place: HeldPlace | null;
+  readonly steps: readonly HeldStep[];
+  readonly framer: FramerState;
+  /** The start of a marker, or of something that looks like it. */
+  readonly withheld: Uint8Array;
 }
 
 /** How the capture of a stream ended. */
@@ -51,6 +96,11 @@ export type LogEvent =
       readonly code: string | null;
     }
   | { readonly type: 'recovered'; readonly service: string; readonly stream: StreamName }
+  /**
+   * The worker has read this and cannot write it, or dies before it can: should it die, the next one is to be given it.
+   * Takes the place of what was said before; null: it is written.
+   */
+  | { readonly type: 'held'; readonly service: string; readonly stream: StreamName; readonly held: HeldOutput | null }
   /**
    * The disk was full, and this much was read and dropped since it was said last; `lines` counts newlines. Said at the
    * end of a spell, and every 10 s in a long one.

@@ -9,6 +9,7 @@
  * | `run/<service>/` | 0700 | main before the launch | VM process, main | main when the service has ended |
  * | `run/<service>/{stdout,stderr,console}.fifo` | 0600 | VM process | log worker | with the folder |
  * | `run/<service>/{control,qmp}.sock` | 0600 | VM process | main | with the folder |
+ * | `run/<service>/share.sock`, `share/` | 0700 | main before the launch, virtiofsd | VM process | with the folder |
  * | `run/<service>/exit` | 0600 | VM side (guest's init, or the shim) | main, next daemon | with the folder |
  * | `run/<service>/limits.json` | 0600 | main before the launch | main, next daemon | with the folder |
  * | `disk/<service>.img` | 0600 | main before the first launch, then the VM process | VM process | main at `remove` |
@@ -165,9 +166,13 @@ export class VmPaths {
   get qmp(): string {
     return join(this.dir, 'qmp.sock');
   }
-  /** Socket of the process that shares the root directory with the guest. */
-  get rootShare(): string {
-    return join(this.dir, 'rootfs.sock');
+  /** Socket of the process that shares files of the host with the guest. */
+  get share(): string {
+    return join(this.dir, 'share.sock');
+  }
+  /** Folder on which that process, for itself alone, mounts what it shares; there only where it shares something. */
+  get shareFolder(): string {
+    return join(this.dir, 'share');
   }
   /** FIFO on which the shim of a plain process waits for leave to end. */
   get release(): string {

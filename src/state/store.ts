@@ -2,15 +2,21 @@
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import * as v from 'valibot';
-import writeFileAtomic from 'write-file-atomic';
 import { type Clock, systemClock } from '../clock.ts';
 import { errorCode, MonocoreError } from '../errors.ts';
 import { type StateDocument, StateDocumentSchema } from '../protocol/state-document.ts';
+import { asideOf, writeAtomically } from './atomic-file.ts';
 import { makeFolder } from './folder.ts';
 import type { HomePaths } from './paths.ts';
 
 /** After this long a write that failed is tried again, while no later one has taken its place. */
 const RETRY_MS = 1000;
+
+/**
+ * Name of a file that had not got its own yet when its writer was killed: see {@link asideOf}; write-file-atomic, which
+ * writes the limits of logs, appends a number.
+ */
+const UNFINISHED = /^[^.].*\.json\.(?:tmp|\d+)$/;
 
 /** State files hold the service's variables, which may be secret. */
 const MODE = 0o600;
@@ -23,9 +29,9 @@ export async function loadState(path: string): Promise<StateDocument> {
   throw new MonocoreError('Internal', `${path} is not a state file of this version: ${parsed.issues[0].message}`);
 }
 
-/** Writes a state file; a reader sees the old content or the new one, never part of it. */
+/** Writes a state file, see {@link writeAtomically}. */
 export async function saveState(path: string, document: StateDocument, durable: boolean): Promise<void> {
-  await writeFileAtomic(path, `${JSON.stringify(document, null, 2)}\n`, { mode: MODE, fsync: durable });
+  await writeAtomically(path, `${JSON.stringify(document, null, 2)}\n`, { mode: MODE, durable });
 }
 
 /** The state files of one home. */
@@ -89,7 +95,8 @@ export class FileStateStore {
     return this.#enqueue(name, async () => {
       await saveState(this.#paths.endedFile(name), document, true);
       await afterwards();
-      await rm(this.#paths.stateFile(name), { force: true });
+      const path = this.#paths.stateFile(name);
+      await Promise.all([path, asideOf(path)].map((each) => rm(each, { force: true })));
     });
   }
 
@@ -98,8 +105,13 @@ export class FileStateStore {
     return this.#enqueue(name, () => rm(this.#paths.endedFile(name), { force: true }));
   }
 
-  /** Documents of services that an earlier daemon left running, and of those that ended. */
+  /**
+   * Documents of services that an earlier daemon left running, and of those that ended. What that daemon was writing when
+   * it was killed is removed; call it under the lock of the home.
+   */
   async loadAll(): Promise<{ left: StateDocument[]; ended: StateDocument[]; broken: string[] }> {
+    const { home, runDir, endedDir } = this.#paths;
+    await Promise.all([home, runDir, endedDir].map(removeUnfinished));
     const broken: string[] = [];
     const load = async (dir: string): Promise<StateDocument[]> => {
       const names = (await readdir(dir)).filter((name) => name.endsWith('.json'));
@@ -113,7 +125,7 @@ export class FileStateStore {
       );
       return documents.filter((document) => document !== null);
     };
-    return { left: await load(this.#paths.runDir), ended: await load(this.#paths.endedDir), broken };
+    return { left: await load(runDir), ended: await load(endedDir), broken };
   }
 
   /** Resolves when nothing waits to be written; what failed before is tried once more. */
@@ -149,6 +161,11 @@ export class FileStateStore {
   }
 }
 
+async function removeUnfinished(dir: string): Promise<void> {
+  const names = (await readdir(dir)).filter((name) => UNFINISHED.test(name));
+  await Promise.all(names.map((name) => rm(join(dir, name), { force: true })));
+}
+
 /**
  * Makes the folders of a home.
  *
@@ -161,7 +178,7 @@ export async function makeHome(paths: HomePaths): Promise<void> {
     }
     const probe = join(paths.runDir, `.writable.${process.pid}`);
     // An empty file needs no space: a block of content shows a full disk.
-    await writeFileAtomic(probe, Buffer.alloc(4096), { fsync: false });
+    await writeAtomically(probe, '\0'.repeat(4096), { mode: MODE, durable: false });
     await rm(probe);
   } catch (cause) {
     const hint = errorCode(cause) === 'ENOSPC' ? 'free some space' : 'choose another with --home or MONOCORE_HOME';

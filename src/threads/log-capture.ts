@@ -1,7 +1,7 @@
 /** What the main thread knows of the streams of one service while they are captured. */
 import type { CaptureHandlers } from '../lifecycle/ports.ts';
 import type { LogSettings } from '../protocol/log-settings.ts';
-import type { StreamName } from '../protocol/logs.ts';
+import type { HeldOutput, StreamName } from '../protocol/logs.ts';
 
 interface Marker {
   readonly marker: string | null;
@@ -36,8 +36,9 @@ export class LogCapture<Worker> {
     });
   }
 
-  /** The marker that a stream has not brought yet, if there is one. */
-  markerOf(stream: StreamName): { readonly marker?: string | null } {
+  /** The marker that a stream has not brought yet, if there is one. @param held has it if it only waits to be told of */
+  markerOf(stream: StreamName, held: HeldOutput | null): { readonly marker?: string | null } {
+    if (held?.steps.some(({ type }) => type === 'marker-seen')) return {};
     return this.#marker?.awaited.has(stream) ? { marker: this.#marker.marker } : {};
   }
 

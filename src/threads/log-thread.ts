@@ -8,6 +8,7 @@ import { recordTimeOf } from '../protocol/log-record.ts';
 import { DEFAULT_LOG_SETTINGS, type LogSettings } from '../protocol/log-settings.ts';
 import type { LogEvent, LogsApi, SearchEvent, StreamName } from '../protocol/logs.ts';
 import { type Remote, transfer } from './comlink.ts';
+import { HeldStreams } from './held-streams.ts';
 import { watchForLine } from './line-watch.ts';
 import { LogCapture, leastLoaded } from './log-capture.ts';
 import type { LogKeeper } from './log-keeper.ts';
@@ -17,6 +18,7 @@ import { ThreadService } from './service.ts';
 import { StallReport } from './stall-report.ts';
 
 const DEADLINES = { defaultMs: 10_000, perMethodMs: { close: null } } as const;
+const LOST_TEXT = 'what that prints now is lost';
 
 /** What is not the same everywhere. */
 export interface LogThreadOptions {
@@ -45,6 +47,7 @@ export class LogThread implements LogSink {
   readonly #removals = new Map<string, Promise<void>>();
   readonly #report: Report;
   readonly #stalls: StallReport;
+  readonly #held: HeldStreams;
   readonly #keeper: LogKeeper | null;
   readonly #searches: LogSearches;
 
@@ -52,6 +55,7 @@ export class LogThread implements LogSink {
     const { workers = 1, keeper = null, runSearch } = options;
     this.#report = report;
     this.#stalls = new StallReport(report);
+    this.#held = new HeldStreams(report);
     this.#keeper = keeper;
     this.#searches = new LogSearches(runSearch);
     this.#workers = Array.from({ length: workers }, (_, index) => this.#newWorker(logDir, index, options));
@@ -169,6 +173,7 @@ export class LogThread implements LogSink {
     await Promise.all(others.map(({ thread }) => thread.stop((api) => api.close())));
     await reader?.thread.stop((api) => api.close());
     this.#stalls.close();
+    this.#held.close();
   }
 
   get #reader(): LogWorker {
@@ -225,16 +230,14 @@ export class LogThread implements LogSink {
     switch (event.type) {
       case 'stream-ended':
         this.#stalls.end(event);
+        this.#held.forget(event);
         if (!capture?.markEnded(stream)) return;
         this.#captures.delete(service);
         this.#keeper?.end(service);
         capture.handlers.onEnded();
         return;
       case 'stream-held':
-        this.#report(
-          'warn',
-          `${service}: a process that outlived it holds its ${stream}; what that prints now is lost`,
-        );
+        this.#report('warn', `${service}: a process that outlived it holds its ${stream}; ${LOST_TEXT}`);
         return;
       case 'marker-seen':
         capture?.markSeen(stream);
@@ -246,6 +249,9 @@ export class LogThread implements LogSink {
       case 'recovered':
         this.#stalls.end(event);
         capture?.markStalled(stream, null);
+        return;
+      case 'held':
+        this.#held.keep(event, event.held);
         return;
       case 'dropped': {
         const { lines, bytes } = event;
@@ -270,8 +276,9 @@ export class LogThread implements LogSink {
         const fd = this.#reopen(service, stream, capture);
         if (fd === null) continue;
         try {
-          const awaited = capture.markerOf(stream);
-          await api.openStream({ service, stream, fd, settings, continues: true, ...awaited });
+          const held = this.#held.give({ service, stream });
+          const state = { continues: true, held, ...capture.markerOf(stream, held) };
+          await api.openStream({ service, stream, fd, settings, ...state });
           if (capture.isClosing) await api.closeStream(service, stream);
         } catch (error) {
           this.#report('error', `${service}: its ${stream} cannot be captured again: ${errorText(error)}`);

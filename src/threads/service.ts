@@ -1,12 +1,18 @@
 /**
  * A long-lived worker thread: started, called, restarted when it dies, stopped in order.
  */
-import { MessageChannel, type MessagePort, type TransferListItem, type Worker } from 'node:worker_threads';
+import {
+  MessageChannel,
+  type MessagePort,
+  receiveMessageOnPort,
+  type TransferListItem,
+  type Worker,
+} from 'node:worker_threads';
 import { errorText, MonocoreError } from '../errors.ts';
 import type { ThreadStatus } from '../protocol/control.ts';
 import { type CallDeadlines, type Remote, type Wrapped, wrap } from './comlink.ts';
 import { spawnWorker, type WorkerEntry } from './entry.ts';
-import { READY } from './worker-side.ts';
+import { CRASH, READY } from './worker-side.ts';
 
 const READY_TIMEOUT_MS = 20_000;
 const RESTART_DELAY_MS = 50;
@@ -114,8 +120,16 @@ export class ThreadService<Api, Event = never> {
     return result;
   }
 
-  /** Ends the worker as a crash would; it is restarted. For tests of exactly that. */
+  /** Throws in the worker what nobody catches, between two things that it does; it is restarted. For tests of that. */
   async crash(): Promise<void> {
+    this.#running?.worker.postMessage(CRASH);
+    await this.#running?.exited;
+  }
+
+  /**
+   * Ends the worker wherever it is, without a word, as when it runs out of memory; it is restarted. For tests of that.
+   */
+  async kill(): Promise<void> {
     await this.#running?.worker.terminate();
   }
 
@@ -139,6 +153,9 @@ export class ThreadService<Api, Event = never> {
         const reason = cause === undefined ? `exit code ${code}` : errorText(cause);
         const error = new MonocoreError('ThreadDied', `the ${this.name} thread ended: ${reason}`, { cause });
         wrapped.fail(error);
+        // Its last words may be under way still.
+        for (let last = receiveMessageOnPort(events); last; last = receiveMessageOnPort(events))
+          onEvent?.(last.message);
         events.close();
         if (performance.now() - startedAt > RESTART_RESET_MS) this.#delayMs = RESTART_DELAY_MS;
         resolve(error);

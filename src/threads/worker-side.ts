@@ -11,6 +11,8 @@ export interface WorkerBoot<Data> {
 
 /** First message of a worker: it answers calls from now on. */
 export const READY = 'monocore:ready';
+/** Message to a worker: it throws what nobody catches. */
+export const CRASH = 'monocore:crash';
 
 /**
  * Exposes the api that `build` returns to the main thread and reports ready. Called once, by a worker's entry file.
@@ -22,5 +24,8 @@ export async function serve<Api extends object, Data>(
   if (!parentPort) throw new Error('this file is the entry of a worker thread');
   const api = await build(workerData as WorkerBoot<Data>);
   expose(api, parentPort);
+  parentPort.on('message', (message) => {
+    if (message === CRASH) throw new Error('it was told to crash');
+  });
   parentPort.postMessage(READY);
 }

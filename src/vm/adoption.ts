@@ -6,7 +6,7 @@ import { adoptedProcess, type HostProcess } from './host-process.ts';
 import { identify, isRunning, signalProcess } from './process-identity.ts';
 
 /** Processes with `path` as an argument or in one. */
-function findByArgument(path: string): ProcessIdentity[] {
+export function findByArgument(path: string): ProcessIdentity[] {
   const found: ProcessIdentity[] = [];
   for (const entry of readdirSync('/proc')) {
     if (!/^\d+$/.test(entry)) continue;

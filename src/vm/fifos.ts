@@ -11,11 +11,15 @@ interface Batch {
   /** Resolves when it was tried: one path that cannot be made fails the program, and not the others. */
   readonly done: Promise<void>;
 }
+/** The batch that is collected. */
 let batch: Batch | null = null;
+/** The one before. */
+let running: Promise<void> = Promise.resolve();
 
 /**
  * Makes FIFOs with mode 0600; one that is there already will do. Node has no mkfifo(2), so the program is run: once for
- * all that is asked for in the same turn of the event loop, because dozens of services start together.
+ * all that is asked for until the one before has ended, because dozens of services start together, and each fork stops
+ * the event loop.
  *
  * @throws MonocoreError `StartFailed` when one of `paths` cannot be made
  */
@@ -35,14 +39,19 @@ export async function makeFifos(paths: readonly string[]): Promise<void> {
 function joinBatch(paths: readonly string[]): Promise<void> {
   if (!batch) {
     const collected: string[] = [];
-    const done = new Promise<void>((resolve) => setImmediate(resolve)).then(async () => {
+    const done = Promise.all([running, nextTurn()]).then(() => {
       batch = null;
-      await runMkfifo(collected).catch(() => {}); // Whose path is missing sees it.
+      running = runMkfifo(collected).catch(() => {}); // Whose path is missing sees it.
+      return running;
     });
     batch = { paths: collected, done };
   }
   batch.paths.push(...paths);
   return batch.done;
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 async function runMkfifo(paths: readonly string[]): Promise<void> {

@@ -11,7 +11,7 @@ import { makeFifos, openAll, openReadEnd } from './fifos.ts';
  * @throws MonocoreError `HomeUnusable` for a path that is too long for its sockets, `StartFailed` when it cannot be made
  */
 export async function makeRuntimeFolder(paths: VmPaths, fifoPaths: readonly string[]): Promise<void> {
-  const longest = Math.max(...[paths.control, paths.rootShare].map((path) => Buffer.byteLength(path)));
+  const longest = Math.max(...[paths.control, paths.share].map((path) => Buffer.byteLength(path)));
   if (longest > MAX_SOCKET_PATH_BYTES) {
     throw new MonocoreError(
       'HomeUnusable',

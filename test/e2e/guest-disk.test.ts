@@ -1,13 +1,14 @@
 /** What a guest writes is there after its next start, however it ended. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, statSync, symlinkSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, readdirSync, statSync, symlinkSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { it } from 'node:test';
-import { findProgram, findStaticBusybox } from '../../src/vm/qemu/host-tools.ts';
+import { findProgram } from '../../src/vm/qemu/host-tools.ts';
 import type { QemuVm } from '../../src/vm/qemu/qemu-vm.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { type Guest, makeGuestHost } from '../helpers/guest.ts';
+import { makeRoot } from '../helpers/guest-root.ts';
 import { scriptService } from '../helpers/services.ts';
 import { mountSmallDisk } from '../helpers/small-disk.ts';
 import { makeTempDir } from '../helpers/temp.ts';
@@ -15,14 +16,6 @@ import { makeTempDir } from '../helpers/temp.ts';
 /** What QEMU says when it opens the image a second time to write to it. */
 function openTwice(image: string): string {
   return spawnSync(findProgram('qemu-img')!, ['resize', '-f', 'raw', image, '16M'], { encoding: 'utf8' }).stderr;
-}
-
-/** A root directory with a busybox, and programs that are links to it. */
-function makeRoot(dir: string, programs: readonly string[]): void {
-  mkdirSync(join(dir, 'bin'));
-  cpSync(findStaticBusybox(), join(dir, 'bin/busybox'));
-  for (const program of programs) symlinkSync('busybox', join(dir, 'bin', program));
-  chmodSync(dir, 0o755);
 }
 
 /** Whether the journal has to be replayed before the file system is whole. */

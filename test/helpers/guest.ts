@@ -9,7 +9,7 @@ import type { Service } from '../../src/protocol/service.ts';
 import { HomePaths } from '../../src/state/paths.ts';
 import { makeHome } from '../../src/state/store.ts';
 import { JobPool } from '../../src/threads/pool.ts';
-import type { PreparedVm, RunningVm, VmEvent } from '../../src/vm/driver.ts';
+import type { PreparedVm, ProcessIdentity, RunningVm, VmEvent } from '../../src/vm/driver.ts';
 import { QemuDriver } from '../../src/vm/qemu/driver.ts';
 import { shareKernel } from './home.ts';
 import { defer, makeTempDir } from './temp.ts';
@@ -18,6 +18,8 @@ import { defer, makeTempDir } from './temp.ts';
 export interface Guest {
   readonly vm: RunningVm;
   readonly paths: HomePaths;
+  /** What was said of the service at its launch. */
+  readonly notes: readonly string[];
   /** Resolves with the first event of that type, also when it came before. */
   event<Type extends VmEvent['type']>(type: Type): Promise<Extract<VmEvent, { type: Type }>>;
   /** Begins to read a stream; to be called once for each. */
@@ -47,6 +49,8 @@ export interface GuestHost {
   readonly driver: QemuDriver;
   /** Launches a service in a VM; it is killed when the test has ended. */
   launch(service: Service, image?: ServiceImage | null): Promise<Guest>;
+  /** Takes over a VM that another process launched and that waits for its job; as {@link GuestHost.launch}. */
+  adopt(service: Service, identity: ProcessIdentity): Promise<Guest>;
 }
 
 /** A host of guests on a home of its own. */
@@ -57,7 +61,21 @@ export async function makeGuestHost(t: TestContext): Promise<GuestHost> {
   const pool = new JobPool();
   defer(t, () => pool.close());
   const driver = new QemuDriver(paths, (job) => pool.run(job));
-  return { paths, driver, launch: (service, image = null) => launch(t, paths, driver, service, image) };
+  return {
+    paths,
+    driver,
+    async launch(service, image = null) {
+      const request = { service, address: '127.0.0.1', localOnly: true, kernel: null, image };
+      const { streams, launch, notes } = await driver.prepare(request, new AbortController().signal);
+      return observe(t, paths, { streams, notes, begin: launch });
+    },
+    async adopt(service, identity) {
+      const adoption = await driver.adopt({ service, localOnly: true, identity, runJob: true });
+      if (adoption.type === 'gone') throw new Error('there is nothing to be taken over');
+      const { streams, notes, attach } = adoption;
+      return observe(t, paths, { streams, notes, begin: async (onEvent) => attach(onEvent) });
+    },
+  };
 }
 
 /** Launches a service on a home of its own. */
@@ -65,19 +83,14 @@ export async function launchGuest(t: TestContext, service: Service): Promise<Gue
   return (await makeGuestHost(t)).launch(service);
 }
 
-async function launch(
-  t: TestContext,
-  paths: HomePaths,
-  driver: QemuDriver,
-  service: Service,
-  image: ServiceImage | null,
-): Promise<Guest> {
-  const request = { service, address: '127.0.0.1', localOnly: true, kernel: null, image };
-  const prepared: PreparedVm = await driver.prepare(request, new AbortController().signal);
+interface Beginning extends Pick<PreparedVm, 'streams' | 'notes'> {
+  readonly begin: (onEvent: (event: VmEvent) => void) => Promise<RunningVm>;
+}
 
+async function observe(t: TestContext, paths: HomePaths, { streams, notes, begin }: Beginning): Promise<Guest> {
   const events: VmEvent[] = [];
   const waiting = new Set<() => void>();
-  const vm = await prepared.launch((event) => {
+  const vm = await begin((event) => {
     events.push(event);
     for (const check of [...waiting]) check();
   });
@@ -96,6 +109,6 @@ async function launch(
     vm.kill('SIGKILL');
     await event('process-ended');
   });
-  const fds = new Map(prepared.streams.map(({ stream, fd }) => [stream, fd]));
-  return { vm, paths, event, read: (stream) => openCollector(fds.get(stream)!) };
+  const fds = new Map(streams.map(({ stream, fd }) => [stream, fd]));
+  return { vm, paths, notes, event, read: (stream) => openCollector(fds.get(stream)!) };
 }

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { asideOf } from '../../src/state/atomic-file.ts';
 import { HomePaths } from '../../src/state/paths.ts';
 import { FileStateStore, loadState, makeHome } from '../../src/state/store.ts';
 import { eventually } from '../helpers/eventually.ts';
@@ -126,6 +127,15 @@ test('what an earlier daemon left is loaded; broken files are reported and do no
     [['over', { Stopped: { exit_code: 3 } }]],
   );
   assert.deepEqual(broken.map((problem) => problem.split(':')[0]).sort(), ['foreign.json', 'torn.json']);
+});
+
+test('what an earlier daemon was writing when it was killed is removed, and nothing else', async (t) => {
+  const { paths, store } = await openStore(t);
+  const unfinished = [asideOf(paths.stateFile('web')), `${paths.endedFile('web')}.7`, `${paths.logLimits}.12`];
+  const others = [join(paths.runDir, 'web.json.old'), join(paths.home, 'notes.1')];
+  for (const path of [...unfinished, ...others]) writeFileSync(path, '{');
+  await store.loadAll();
+  assert.deepEqual([...unfinished, ...others].filter(existsSync), others);
 });
 
 test('a home that is a file, or below one, is unusable, and the message says what to do', async (t) => {

@@ -80,46 +80,52 @@ test('everything that a service prints is in its files when its streams have end
 });
 
 /**
- * What a crash costs, precisely: the worker writes each chunk before it reads the next, so at most one chunk is lost,
- * in one piece. A line that the crash cut in two is two records. Nothing is there twice or out of order.
+ * A worker that crashes hands over what it has in its hands. One that is ended wherever it is cannot: it writes each chunk
+ * before it reads the next, so at most one chunk is lost, in one piece, and a line that was cut in two is two records.
+ * Nothing is there twice or out of order.
  */
-test('a log worker that dies while a service prints loses at most the chunk in its hands', async (t) => {
-  const { dir, logs, logFile, reports } = await startLogThread(t);
-  const { streams, childEnds, close, reopen } = await openStreams(t, dir, ['stdout']);
-  const ended = gate();
-  await logs.capture('web', streams, { reopen, onEnded: ended.open, onStalled });
-  const path = fileURLToPath(new URL('../fixtures/line-writer.js', import.meta.url));
-  const writer = spawn(process.execPath, [path], { stdio: ['pipe', childEnds[0]!, 'inherit'] });
-  t.after(() => writer.kill('SIGKILL'));
-  close();
+for (const [death, lostBytes] of [
+  ['crash', 0],
+  ['kill', CHUNK_BYTES],
+] as const) {
+  test(`a log worker that dies (${death}) while a service prints loses at most ${lostBytes} bytes`, async (t) => {
+    const { dir, logs, logFile, reports } = await startLogThread(t);
+    const { streams, childEnds, close, reopen } = await openStreams(t, dir, ['stdout']);
+    const ended = gate();
+    await logs.capture('web', streams, { reopen, onEnded: ended.open, onStalled });
+    const path = fileURLToPath(new URL('../fixtures/line-writer.js', import.meta.url));
+    const writer = spawn(process.execPath, [path], { stdio: ['pipe', childEnds[0]!, 'inherit'] });
+    t.after(() => writer.kill('SIGKILL'));
+    close();
 
-  const hasGrown = (bytes: number) => {
-    const before = linesIn(dir, 'stdout').length;
-    return eventually('more lines', () => linesIn(dir, 'stdout').length > before + bytes);
-  };
-  await eventually('the first lines', () => statSync(logFile('stdout'), { throwIfNoEntry: false })?.size);
-  await hasGrown(2000);
-  await logs.thread.crash();
-  await eventually('the restart', async () => logs.thread.status().restarts === 1 && logs.thread.ready());
-  await hasGrown(2000);
-  writer.stdin!.write('stop\n');
-  await once(writer, 'exit');
-  await ended.opened;
+    const hasGrown = (bytes: number) => {
+      const before = linesIn(dir, 'stdout').length;
+      return eventually('more lines', () => linesIn(dir, 'stdout').length > before + bytes);
+    };
+    await eventually('the first lines', () => statSync(logFile('stdout'), { throwIfNoEntry: false })?.size);
+    await hasGrown(2000);
+    await logs.thread[death]();
+    await eventually('the restart', async () => logs.thread.status().restarts === 1 && logs.thread.ready());
+    await hasGrown(2000);
+    writer.stdin!.write('stop\n');
+    await once(writer, 'exit');
+    await ended.opened;
 
-  const lines = linesIn(dir, 'stdout');
-  const count = Number(/^end (\d+)$/.exec(lines.at(-1)!)![1]);
-  const printed = [...Array.from({ length: count }, (_, index) => `line ${index + 1}`), `end ${count}`];
-  let whole = 0;
-  while (lines[whole] === printed[whole] && whole < printed.length) whole += 1;
-  let wholeAgain = 0;
-  while (lines.at(-1 - wholeAgain) === printed.at(-1 - wholeAgain) && wholeAgain < lines.length - whole)
-    wholeAgain += 1;
-  const torn = lines.slice(whole, lines.length - wholeAgain).join('\n');
-  const missing = printed.slice(whole, printed.length - wholeAgain).join('\n');
-  assert.ok(missing.length - torn.length <= CHUNK_BYTES, `${missing.length - torn.length} bytes are lost`);
-  assert.ok(torn.split('\n').length <= 2, `more than one line is torn: ${torn}`);
-  assert.match(reports[0]!, /^error: the logs thread ended: .*; it is started again$/);
-});
+    const lines = linesIn(dir, 'stdout');
+    const count = Number(/^end (\d+)$/.exec(lines.at(-1)!)![1]);
+    const printed = [...Array.from({ length: count }, (_, index) => `line ${index + 1}`), `end ${count}`];
+    let whole = 0;
+    while (lines[whole] === printed[whole] && whole < printed.length) whole += 1;
+    let wholeAgain = 0;
+    while (lines.at(-1 - wholeAgain) === printed.at(-1 - wholeAgain) && wholeAgain < lines.length - whole)
+      wholeAgain += 1;
+    const torn = lines.slice(whole, lines.length - wholeAgain).join('\n');
+    const missing = printed.slice(whole, printed.length - wholeAgain).join('\n');
+    assert.ok(missing.length - torn.length <= lostBytes, `${missing.length - torn.length} bytes are lost`);
+    assert.ok(torn.split('\n').length <= 2, `more than one line is torn: ${torn}`);
+    assert.match(reports[0]!, /^error: the logs thread ended: .*; it is started again$/);
+  });
+}
 
 test('the marker is looked for again after a crash, and is no line of the log', { timeout: 30_000 }, async (t) => {
   const { dir, logs } = await startLogThread(t);

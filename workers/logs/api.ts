@@ -38,6 +38,8 @@ export interface LogsOptions {
   /** Takes the messages to the main thread. */
   readonly post: (event: LogEvent) => void;
   readonly clock: Clock;
+  /** Has something done right before the thread ends, if it can still do anything. */
+  readonly atExit?: (run: () => void) => void;
   /** Without it nothing can be searched for: readers with a filter get an error. */
   readonly startPage?: StartPage;
   /** 10 s by default. */
@@ -54,6 +56,9 @@ export function createLogs(options: LogsOptions): LogsApi {
   /** Removals under way, by service. */
   const removals = new Map<string, Promise<void>>();
   let isClosed = false;
+  options.atExit?.(() => {
+    for (const capture of captures.values()) capture.handOver();
+  });
 
   const notify = (id: StreamId, settled: Position): void => {
     for (const reader of readers) reader.notify(id, settled);

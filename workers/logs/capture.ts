@@ -3,16 +3,17 @@ import { readSync } from 'node:fs';
 import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import type { Clock } from '../../src/clock.ts';
 import { errorCode, errorText } from '../../src/errors.ts';
-import type { LogEvent, StreamSource } from '../../src/protocol/logs.ts';
+import type { HeldOutput, HeldStep, LogEvent, StreamSource } from '../../src/protocol/logs.ts';
 import type { DiskPace } from './disk-pace.ts';
 import type { Position, StreamId } from './file-names.ts';
-import { type FrameMemory, type Framer, INPUT_START } from './framer.ts';
+import { type FrameMemory, type Framer, INPUT_START, isBetweenLines } from './framer.ts';
 import { JsonFramer } from './json-framer.ts';
 import { searchMarker } from './marker.ts';
 import { mendTail } from './mend.ts';
 import { RecordSink } from './record-sink.ts';
 import { RecordWriter } from './record-writer.ts';
 import { RollingFile } from './rolling-file.ts';
+import { takeSteps } from './steps.ts';
 import { TextFramer } from './text-framer.ts';
 
 /** The most that a pipe holds, unless root allows more: `fs.pipe-max-size`, see pipe(7). */
@@ -57,7 +58,7 @@ export class Capture {
   /** Throws the system's error when the fd is no pipe; it stays open then. */
   constructor(options: CaptureOptions) {
     const { source, memory, pace, clock, post, onRecords, logDir } = options;
-    const { service, stream, settings, continues = false } = source;
+    const { service, stream, settings, continues = false, held = null } = source;
     const id: StreamId = { service, stream };
     this.id = id;
     this.#options = options;
@@ -67,6 +68,8 @@ export class Capture {
       maxFileBytes: settings.max_size_bytes,
       maxAgeMs: settings.max_age_ms,
       mend: (lastRecord, nowMs) => this.#mend(lastRecord, nowMs, continues),
+      resumeAt: held?.place ?? null,
+      onRolled: () => this.#sink.noteChange(),
       onFinished: (number) => post({ type: 'file-finished', ...id, number }),
     });
     const framerOptions = { memory, id, maxLineBytes: settings.max_line_bytes };
@@ -86,6 +89,8 @@ export class Capture {
       onStalled: (error) => post({ type: 'stalled', ...id, error: errorText(error), code: errorCode(error) ?? null }),
       onRecovered: () => post({ type: 'recovered', ...id }),
       onDropped: (dropped) => post({ type: 'dropped', ...id, ...dropped }),
+      onHeld: () => (this.#sink.isDone ? post({ type: 'held', ...id, held: null }) : this.#tellHeld()),
+      onElsewhere: () => this.#leaveRecord(),
     });
     const socketOptions: SocketConstructorOpts & ConnectOpts = {
       fd: source.fd,
@@ -98,7 +103,8 @@ export class Capture {
     // What cannot be read any more has ended; 'close' follows.
     this.#socket.on('error', () => {});
     this.#socket.on('close', () => this.#finish());
-    this.#sink.open();
+    if (held) this.#resumeHeld(held);
+    else this.#sink.open();
   }
 
   /** End of the last whole record in the files; null while they cannot be opened. */
@@ -108,11 +114,19 @@ export class Capture {
 
   /** Looks for `marker` from the next byte on, see `markerBytes`; null stands for the end of what is in the FIFO now. */
   expectMarker(marker: Buffer | null): void {
+    // The start of it may have come before the thread died that was told first.
+    if (marker && this.#marker?.equals(marker)) return;
     this.#release();
     this.#marker = marker;
     if (marker) return;
     this.#leftBytes = MAX_PIPE_BYTES;
     this.#catchUp();
+  }
+
+  /** The thread dies: nothing is read any more, and what was read and is not in the file is told. */
+  handOver(): void {
+    this.#socket.pause();
+    if (!this.#sink.isDone || this.#held > 0 || !isBetweenLines(this.#framer.save())) this.#tellHeld();
   }
 
   /**
@@ -166,7 +180,7 @@ export class Capture {
       }
       // At the end of file the socket ends the stream, which says the same.
       this.#leftBytes = null;
-      this.#sink.afterWrites(() => this.#options.post({ type: 'marker-seen', ...this.id }));
+      this.#sink.afterWrites('marker-seen', this.#tellMarker);
     }
   }
 
@@ -188,8 +202,37 @@ export class Capture {
   /** A line that a crash cut off is one record more where the stream goes on, and one record less where it is new. */
   #mend(lastRecord: Buffer, nowMs: number, continues: boolean): Buffer {
     const mend = mendTail(lastRecord, { id: this.id, continues, nowMs });
-    if (continues && mend.length > 0) this.#framer.continueLine();
+    // A worker that had opened a file has framed what it handed over.
+    const isFramed = this.#options.source.held?.place != null;
+    if (continues && mend.length > 0 && !isFramed) this.#framer.continueLine();
     return mend;
+  }
+
+  readonly #tellMarker = (): void => this.#options.post({ type: 'marker-seen', ...this.id });
+
+  #tellHeld(): void {
+    const withheld = new Uint8Array(this.#marker?.subarray(0, this.#held) ?? []);
+    const steps = this.#sink.hold();
+    const held = { place: this.#file.place, steps, framer: this.#framer.save(), withheld };
+    this.#options.post({ type: 'held', ...this.id, held });
+  }
+
+  /** Goes on where a worker that died left off. */
+  #resumeHeld({ steps, framer, withheld }: HeldOutput): void {
+    this.#framer.restore(framer);
+    const { marker } = this.#options.source;
+    const isAwaited = marker?.startsWith(Buffer.from(withheld).toString('latin1')) ?? false;
+    // What turned out to be no start of a marker belongs to the line.
+    const rest: HeldStep[] = isAwaited || withheld.length === 0 ? [] : [{ type: 'raw', bytes: withheld }];
+    if (isAwaited) this.#held = withheld.length;
+    if (isAwaited) this.#marker = Buffer.from(marker!);
+    this.#sink.resume(takeSteps([...steps, ...rest], this.#tellMarker));
+  }
+
+  /** The file in which a record was begun is gone. */
+  #leaveRecord(): void {
+    const state = this.#framer.save();
+    if (state.type === 'text' && !state.isAtStart) this.#framer.continueLine();
   }
 
   #take(length: number): boolean {
@@ -200,7 +243,7 @@ export class Capture {
   }
 
   #takeMarked(length: number, marker: Buffer): void {
-    const { memory, post } = this.#options;
+    const { memory } = this.#options;
     const from = INPUT_START - this.#held;
     const to = INPUT_START + length;
     memory.bytes.set(marker.subarray(0, this.#held), from);
@@ -214,7 +257,7 @@ export class Capture {
     this.#bytes -= marker.length;
     this.#sink.write(from, from + at);
     this.#sink.endLine();
-    this.#sink.afterWrites(() => post({ type: 'marker-seen', ...this.id }));
+    this.#sink.afterWrites('marker-seen', this.#tellMarker);
     this.#sink.write(from + at + marker.length, to);
   }
 
@@ -226,7 +269,7 @@ export class Capture {
   #finish(): void {
     this.#release();
     this.#sink.endLine();
-    this.#sink.afterWrites(() => void this.#end());
+    this.#sink.afterWrites('end', () => void this.#end());
   }
 
   #end(): Promise<void> {

@@ -20,6 +20,7 @@
  * A record with level WARN (40) is from monocore itself: it tells what was dropped where it stands.
  */
 import { isoTime } from '../../src/clock.ts';
+import type { FramerState } from '../../src/protocol/logs.ts';
 import type { StreamId } from './file-names.ts';
 import { openSimdFramer, type SimdFramer } from './simd-framer.ts';
 
@@ -128,8 +129,17 @@ export interface Framer {
   endLine(epochMs: number): void;
   /** The next bytes continue the last record of the file: the stream is an old one, and a crash cut it off there. */
   continueLine(): void;
+  /** What another framer of the stream and the format needs to go on: all that comes before is put out. */
+  save(): FramerState;
+  /** Goes on where another one was saved. */
+  restore(state: FramerState): void;
   /** A record of monocore's own, with its newline. */
   notice(gap: Gap, epochMs: number): Buffer;
+}
+
+/** Whether no line has begun. */
+export function isBetweenLines(state: FramerState): boolean {
+  return state.type === 'json' ? state.line === null : state.isAtStart && !state.isContinued && !state.heldCr;
 }
 
 /** What was dropped between two records. */

@@ -1,5 +1,6 @@
 /** The JSON format, see `framer.ts`. */
 import { isUtf8 } from 'node:buffer';
+import type { FramerState } from '../../src/protocol/logs.ts';
 import {
   CR,
   type FrameMemory,
@@ -86,6 +87,19 @@ export class JsonFramer implements Framer {
 
   /** Nothing to do: the record before says that it is continued. */
   continueLine(): void {}
+
+  save(): FramerState {
+    const line = this.#hasLine ? new Uint8Array(this.#pending.subarray(0, this.#pendingBytes)) : null;
+    return { type: 'json', line, epochMs: this.#pendingEpochMs };
+  }
+
+  restore(state: FramerState): void {
+    if (state.type !== 'json' || !state.line) return;
+    this.#pending = Buffer.from(state.line);
+    this.#pendingBytes = state.line.length;
+    this.#pendingEpochMs = state.epochMs;
+    this.#hasLine = true;
+  }
 
   notice(gap: Gap, epochMs: number): Buffer {
     return jsonNotice(this.#options.id, gap, epochMs);

@@ -1,10 +1,12 @@
 /** From the bytes of a stream to its files: framing, writing, and patience when writing fails or takes long. */
 import type { Clock } from '../../src/clock.ts';
 import { errorCode, errorText } from '../../src/errors.ts';
+import type { HeldStep } from '../../src/protocol/logs.ts';
 import { type Dropped, DropReport } from './drop-report.ts';
 import { type FrameMemory, type Framer, LF } from './framer.ts';
 import type { RecordWriter } from './record-writer.ts';
-import { copyOutput, type DiskStep, DONE, frameStep, isDiskStep, leftOf, type Step } from './steps.ts';
+import { StepQueue } from './step-queue.ts';
+import { type CallStep, copyOutput, DONE, type Step } from './steps.ts';
 
 const RETRY_DELAY_MS = 250;
 const RETRY_DELAY_MAX_MS = 5000;
@@ -37,6 +39,10 @@ export interface RecordSinkOptions {
   readonly onRecovered: () => void;
   /** What was dropped since it was called last. */
   readonly onDropped: (dropped: Dropped) => void;
+  /** What is held is to be told, see {@link RecordSink.hold}: when a spell begins, whenever it changes, at the end. */
+  readonly onHeld?: () => void;
+  /** See `StepQueueOptions`. */
+  readonly onElsewhere?: () => void;
 }
 
 /**
@@ -47,21 +53,54 @@ export interface RecordSinkOptions {
 export class RecordSink {
   readonly #options: RecordSinkOptions;
   readonly #report: DropReport;
-  readonly #waiting: Step[] = [];
+  readonly #queue: StepQueue;
   #spell: Spell | null = null;
   /** Set while work is done on the pool. */
   #running: Promise<void> | null = null;
   #isHeld = false;
+  /** What is held was told, so every change has to be. */
+  #isTold = false;
   #isFinishing = false;
 
   constructor(options: RecordSinkOptions) {
     this.#options = options;
     this.#report = new DropReport(options.clock, options.onDropped);
+    const onCall = (step: CallStep): void => {
+      this.#recover();
+      step.run();
+    };
+    this.#queue = new StepQueue({ ...options, onCall, onChanged: () => this.noteChange() });
   }
 
   /** Opens the file, so that it is there before the stream says anything. */
   open(): void {
     this.#submit({ type: 'open' });
+  }
+
+  /** As {@link RecordSink.open}, and goes on with what another sink held. */
+  resume(held: readonly Step[]): void {
+    this.#isTold = true;
+    this.#queue.resume(held);
+    this.#attempt();
+  }
+
+  /** Whether everything that was given is in the file. */
+  get isDone(): boolean {
+    return this.#queue.isEmpty && !this.#spell?.drops?.bytes;
+  }
+
+  /** What is not in the file, for another sink to {@link RecordSink.resume}. */
+  hold(): HeldStep[] {
+    const held = this.#queue.hold();
+    const drops = this.#spell?.drops;
+    if (!drops || drops.bytes === 0) return held;
+    const { lines, bytes, reason } = drops;
+    return [...held, { type: 'end-line' }, { type: 'gap', gap: { lines, bytes, reason } }];
+  }
+
+  /** What is held, or where it belongs, is not as it was told. */
+  noteChange(): void {
+    if (this.#isTold) this.#tellHeld();
   }
 
   /** Takes bytes [from, to) of the memory, which must lie in its input. */
@@ -86,11 +125,13 @@ export class RecordSink {
   /**
    * Calls `run` once everything that was given before is in the file; at once when it is already, or when the disk is
    * full and what comes is dropped.
+   *
+   * @param tells see {@link CallStep}
    */
-  afterWrites(run: () => void): void {
-    if (this.#spell?.drops && !this.#running) this.#settle(this.#work());
+  afterWrites(tells: CallStep['tells'], run: () => void): void {
+    if (this.#spell?.drops && !this.#running) this.#settle(this.#queue.work());
     if (this.#spell?.drops) run();
-    else this.#submit({ type: 'call', run });
+    else this.#submit({ type: 'call', tells, run });
   }
 
   /**
@@ -103,9 +144,8 @@ export class RecordSink {
     this.#isFinishing = true;
     this.#spell?.cancel();
     const isStuck = await this.#lastTry();
-    let lostBytes = this.#options.writer.pendingBytes;
-    for (const step of this.#waiting) if ('bytes' in step) lostBytes += step.bytes.length;
-    this.#waiting.length = 0;
+    const lostBytes = this.#queue.bytes;
+    this.#queue.clear();
     const drops = this.#spell?.drops;
     if (drops && lostBytes > 0) this.#report.add({ lines: 0, bytes: lostBytes });
     this.#report.close();
@@ -113,37 +153,38 @@ export class RecordSink {
   }
 
   get #isAtOnce(): boolean {
-    return this.#waiting.length === 0 && !this.#running && !this.#options.writer.isSlow;
+    return this.#queue.isEmpty && !this.#running && !this.#options.writer.isSlow;
   }
 
   #submit(step: Step): void {
     if (this.#isAtOnce) {
-      this.#waiting.push(step);
-      if (!this.#work()) this.#stall();
+      this.#queue.push(step);
+      if (!this.#queue.work()) this.#stall();
     } else {
       this.#enqueue(step);
     }
   }
 
   #enqueue(step: Step): void {
-    this.#waiting.push(step);
+    this.#queue.push(step);
+    this.noteChange();
     if (!this.#running && !this.#spell) this.#attempt();
   }
 
   #keep(left: readonly Step[]): void {
     if (left.length === 0) return;
-    this.#waiting.push(...left);
+    this.#queue.push(...left);
     this.#stall();
   }
 
   #attempt(): void {
     if (this.#options.writer.isSlow) this.#running = this.#attemptAsync();
-    else this.#settle(this.#work());
+    else this.#settle(this.#queue.work());
   }
 
   async #attemptAsync(): Promise<void> {
     this.#hold();
-    const isDone = await this.#workAsync();
+    const isDone = await this.#queue.workAsync();
     this.#running = null;
     this.#settle(isDone);
   }
@@ -158,53 +199,12 @@ export class RecordSink {
       const { lines, bytes, reason } = drops;
       drops.lines = 0;
       drops.bytes = 0;
-      this.#waiting.push({ type: 'end-line' }, { type: 'gap', gap: { lines, bytes, reason } });
+      this.#queue.push({ type: 'end-line' }, { type: 'gap', gap: { lines, bytes, reason } });
       this.#attempt();
       return;
     }
     this.#recover();
     this.#release();
-  }
-
-  /** Works off what waits; false when writing fails. */
-  #work(): boolean {
-    for (let step = this.#waiting.shift(); step; step = this.#waiting.shift()) {
-      const left = isDiskStep(step) ? this.#perform(step) : this.#expand(step);
-      this.#waiting.unshift(...left);
-      if (left.length > 0 && isDiskStep(step)) return false;
-    }
-    return true;
-  }
-
-  async #workAsync(): Promise<boolean> {
-    for (let step = this.#waiting.shift(); step; step = this.#waiting.shift()) {
-      const left = isDiskStep(step) ? await this.#performAsync(step) : this.#expand(step);
-      this.#waiting.unshift(...left);
-      if (left.length > 0 && isDiskStep(step)) return false;
-    }
-    return true;
-  }
-
-  /** What `step` comes to, as work on the disk. */
-  #expand(step: Exclude<Step, DiskStep>): readonly Step[] {
-    if (step.type !== 'call')
-      return frameStep(step, this.#options.memory, this.#options.framer, this.#options.clock.now());
-    this.#recover();
-    step.run();
-    return DONE;
-  }
-
-  /** Returns what is left of `step`, for a later try. */
-  #perform(step: DiskStep): readonly Step[] {
-    const { writer } = this.#options;
-    if (step.type === 'open') return writer.open() ? DONE : [step];
-    return leftOf(step.bytes, writer.write(step.bytes, 0, step.bytes.length));
-  }
-
-  async #performAsync(step: DiskStep): Promise<readonly Step[]> {
-    const { writer } = this.#options;
-    if (step.type === 'open') return (await writer.openAsync()) ? DONE : [step];
-    return leftOf(step.bytes, await writer.writeAsync(step.bytes));
   }
 
   /** The way of a chunk while all is well: nothing is copied. */
@@ -237,14 +237,25 @@ export class RecordSink {
     if (drops) this.#release();
     else this.#hold();
     if (!spell) onStalled(writer.fault);
+    if (!this.#isTold) this.#tellHeld();
+  }
+
+  #tellHeld(): void {
+    if (this.#isFinishing) return;
+    this.#isTold = true;
+    this.#options.onHeld?.();
   }
 
   #recover(): void {
-    if (!this.#spell) return;
-    this.#spell.cancel();
-    this.#spell = null;
-    this.#options.onRecovered();
-    this.#report.endSpell();
+    if (this.#spell) {
+      this.#spell.cancel();
+      this.#spell = null;
+      this.#options.onRecovered();
+      this.#report.endSpell();
+    }
+    this.noteChange();
+    // What comes behind a marker waits still.
+    if (this.isDone) this.#isTold = false;
   }
 
   #drop(bytes: Buffer): void {
@@ -273,8 +284,8 @@ export class RecordSink {
   async #lastTry(): Promise<boolean> {
     const work = (async () => {
       await this.#running;
-      if (this.#options.writer.isSlow) await this.#workAsync();
-      else this.#work();
+      if (this.#options.writer.isSlow) await this.#queue.workAsync();
+      else this.#queue.work();
       return false;
     })();
     let cancel = () => {};

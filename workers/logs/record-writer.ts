@@ -18,8 +18,6 @@ export interface RecordWriterOptions {
 export class RecordWriter {
   /** Why the last call did not do everything. */
   fault: unknown = null;
-  /** Bytes that are being written on the pool. */
-  pendingBytes = 0;
   readonly #options: RecordWriterOptions;
   readonly #stopwatch: () => number;
 
@@ -31,6 +29,16 @@ export class RecordWriter {
   /** Whether the disk may stop the thread. */
   get isSlow(): boolean {
     return this.#options.pace.isSlow(this.#options.file.dev);
+  }
+
+  /** See {@link RollingFile.progressBytes}. */
+  get progressBytes(): number {
+    return this.#options.file.progressBytes;
+  }
+
+  /** See {@link RollingFile.resume}. */
+  resume(): number | null {
+    return this.#options.file.resume();
   }
 
   /** Opens the file, so that it is there before the stream says anything; false when that fails. */
@@ -79,7 +87,6 @@ export class RecordWriter {
   /** As {@link RecordWriter.write} for all of `bytes`, without stopping the thread. They must not change meanwhile. */
   async writeAsync(bytes: Buffer): Promise<number> {
     const { file, clock, pace, onWritten } = this.#options;
-    this.pendingBytes = bytes.length;
     const at = await pace.inTurn(async () => {
       const startMs = this.#stopwatch();
       const end = await file.writeAsync(bytes, clock.now(), (error) => {
@@ -88,7 +95,6 @@ export class RecordWriter {
       this.#noteTime(startMs);
       return end;
     });
-    this.pendingBytes = 0;
     if (at > 0) onWritten();
     return at;
   }

@@ -1,12 +1,11 @@
 /** The numbered files of one stream, as their writer sees them. Knows of records only that a newline ends each. */
-import { constants } from 'node:fs';
-import { join } from 'node:path';
-import { errorCode } from '../../src/errors.ts';
-import { fileName, linkName, type Position, parseFileName, type StreamId, streamKey } from './file-names.ts';
+import type { HeldPlace } from '../../src/protocol/logs.ts';
+import { fileName, type Position, type StreamId } from './file-names.ts';
 import {
   type AsyncFiles,
   asyncFiles as asyncNodeFiles,
   call,
+  type FileStatus,
   type Files,
   type FileWork,
   runAsync,
@@ -14,16 +13,12 @@ import {
   syncFiles,
 } from './files.ts';
 import { LF } from './framer.ts';
-import { leadsTo, linkTo } from './stable-link.ts';
+import { createFile, makeFolder, openHeldFile, openNewestFile } from './newest-file.ts';
+import { linkTo, whereIs } from './stable-link.ts';
 import { readFirstTime, readLastRecord } from './torn-file.ts';
-
-const { O_APPEND, O_CREAT, O_EXCL, O_RDWR } = constants;
 
 /** How often the file is looked for under its name while there is something to write. */
 const CHECK_INTERVAL_MS = 1000;
-const FILE_MODE = 0o644;
-const FOLDER_MODE = 0o755;
-const NOTHING = Buffer.alloc(0);
 
 /** Where and how to write. */
 export interface RollingFileOptions {
@@ -38,13 +33,12 @@ export interface RollingFileOptions {
   readonly mend: (lastRecord: Buffer, nowMs: number) => Buffer;
   /** Nothing is written to that file any more. */
   readonly onFinished?: (number: number) => void;
+  /** Another file was begun; it is empty. */
+  readonly onRolled?: () => void;
+  /** Where a writer that died left off. */
+  readonly resumeAt?: HeldPlace | null;
   readonly files?: Files;
   readonly asyncFiles?: AsyncFiles;
-}
-
-/** How far a write came. */
-interface Progress {
-  at: number;
 }
 
 /**
@@ -63,16 +57,24 @@ export class RollingFile {
   #startedAtMs = 0;
   #atRecordStart = true;
   /** What is to be added before anything else: a crash cut the last record off. */
-  #mend: Buffer = NOTHING;
+  #mend: Buffer = Buffer.alloc(0);
   #isLinked = false;
   #checkedAtMs = Number.NEGATIVE_INFINITY;
   #settledBytes = 0;
-  #dev: number | null = null;
+  #status: FileStatus | null = null;
+  /** The file was moved away behind the start of a record, which is to end in it. */
+  #isAstray = false;
+  /** How far the call that is under way came. */
+  #at = 0;
+  /** Taken by {@link RollingFile.resume}. */
+  #heldPlace: HeldPlace | null;
+  #heldBytes: number | null = null;
 
   constructor(options: RollingFileOptions) {
     this.#options = options;
     this.#files = options.files ?? syncFiles;
     this.#asyncFiles = options.asyncFiles ?? asyncNodeFiles;
+    this.#heldPlace = options.resumeAt ?? null;
   }
 
   /** End of the last whole record; null until the file is open and its end mended. */
@@ -83,7 +85,26 @@ export class RollingFile {
 
   /** Device of the current file, see stat(2); null until one is open. */
   get dev(): number | null {
-    return this.#dev;
+    return this.#status?.dev ?? null;
+  }
+
+  /** Where the next byte goes; null where that is not known yet. */
+  get place(): HeldPlace | null {
+    if (this.#heldPlace) return this.#heldPlace;
+    if (this.#fd === -1 || !this.#status || this.#mend.length > 0) return null;
+    const { dev, ino } = this.#status;
+    return { number: this.#number, offset: this.#sizeBytes, dev, ino, fd: this.#fd };
+  }
+
+  /** How many bytes of the write that is under way are in the file; 0 while none is. */
+  get progressBytes(): number {
+    return this.#at;
+  }
+
+  /** Called once the file is open: bytes that are behind the place to resume at; null where that was not found. */
+  resume(): number | null {
+    this.#heldPlace = null;
+    return this.#heldBytes;
   }
 
   /**
@@ -105,31 +126,28 @@ export class RollingFile {
    * system's error, and what is left may be given again at any time.
    */
   write(bytes: Buffer, from: number, to: number, nowMs: number, onFault: (error: unknown) => void): number {
-    const progress = { at: from };
+    this.#at = from;
     try {
       // Most writes need nothing besides, and are done without a generator: they may be many and short.
       if (this.#isReady(nowMs) && this.#endInFile(bytes, from, to) === to) {
         const written = this.#files.write(this.#fd, bytes, from, to - from);
-        progress.at += this.#noteWritten(bytes, from, written, nowMs);
+        this.#at += this.#noteWritten(bytes, from, written, nowMs);
       }
-      if (progress.at < to) runSync(this.#write(bytes, progress, to, nowMs), this.#files);
+      if (this.#at < to) runSync(this.#write(bytes, to, nowMs), this.#files);
     } catch (error) {
-      this.#checkedAtMs = Number.NEGATIVE_INFINITY;
       onFault(error);
     }
-    return progress.at;
+    return this.#endWrite(to);
   }
 
   /** As {@link RollingFile.write}, for all of `bytes`, without stopping the thread. They must not change meanwhile. */
   async writeAsync(bytes: Buffer, nowMs: number, onFault: (error: unknown) => void): Promise<number> {
-    const progress = { at: 0 };
     try {
-      await runAsync(this.#write(bytes, progress, bytes.length, nowMs), this.#asyncFiles);
+      await runAsync(this.#write(bytes, bytes.length, nowMs), this.#asyncFiles);
     } catch (error) {
-      this.#checkedAtMs = Number.NEGATIVE_INFINITY;
       onFault(error);
     }
-    return progress.at;
+    return this.#endWrite(bytes.length);
   }
 
   /** Closes the file; nothing is buffered. */
@@ -143,6 +161,15 @@ export class RollingFile {
     this.#fd = -1;
   }
 
+  /** How far a write came that was to come to `to`. */
+  #endWrite(to: number): number {
+    const at = this.#at;
+    this.#at = 0;
+    // Where writing fails, the file may be gone.
+    if (at < to) this.#checkedAtMs = Number.NEGATIVE_INFINITY;
+    return at;
+  }
+
   *#open(nowMs: number): FileWork<void> {
     if (this.#fd === -1) yield* this.#openNewest(nowMs);
     if (!this.#isLinked) yield* this.#link();
@@ -152,12 +179,12 @@ export class RollingFile {
     }
   }
 
-  *#write(bytes: Buffer, progress: Progress, to: number, nowMs: number): FileWork<void> {
-    while (progress.at < to) {
+  *#write(bytes: Buffer, to: number, nowMs: number): FileWork<void> {
+    while (this.#at < to) {
       yield* this.#open(nowMs);
       if (this.#isCheckDue(nowMs)) yield* this.#check(nowMs);
       if (this.#atRecordStart && this.#isFull(nowMs)) yield* this.#roll(nowMs);
-      progress.at += yield* this.#append(bytes, progress.at, this.#endInFile(bytes, progress.at, to), nowMs);
+      this.#at += yield* this.#append(bytes, this.#at, this.#endInFile(bytes, this.#at, to), nowMs);
     }
   }
 
@@ -174,13 +201,13 @@ export class RollingFile {
 
   #isFull(nowMs: number): boolean {
     const { maxFileBytes, maxAgeMs = null } = this.#options;
-    if (this.#sizeBytes >= maxFileBytes) return true;
+    if (this.#isAstray || this.#sizeBytes >= maxFileBytes) return true;
     return maxAgeMs !== null && this.#sizeBytes > 0 && nowMs - this.#startedAtMs >= maxAgeMs;
   }
 
   /** How much of bytes [at, to) goes to the current file: up to the newline that fills it. */
   #endInFile(bytes: Buffer, at: number, to: number): number {
-    const roomBytes = this.#options.maxFileBytes - this.#sizeBytes;
+    const roomBytes = this.#isAstray ? 0 : this.#options.maxFileBytes - this.#sizeBytes;
     if (to - at < roomBytes) return to;
     const newline = bytes.indexOf(LF, at + Math.max(0, roomBytes - 1));
     return newline === -1 || newline >= to ? to : newline + 1;
@@ -208,69 +235,48 @@ export class RollingFile {
   }
 
   *#openNewest(nowMs: number): FileWork<void> {
-    yield* this.#makeFolder();
     const { logDir, id, mend } = this.#options;
-    const key = streamKey(id);
-    let isPlain = false;
-    for (const name of yield* call('readdir', logDir)) {
-      const parsed = parseFileName(name);
-      if (!parsed || streamKey(parsed) !== key || parsed.number < this.#number) continue;
-      isPlain = parsed.form === 'plain' || (isPlain && parsed.number === this.#number);
-      this.#number = parsed.number;
-    }
-    // Only finished files are compressed: where the newest one is, somebody removed those after it.
-    if (!isPlain) return yield* this.#roll(nowMs);
-    const fd = yield* call('open', join(logDir, this.#name), O_RDWR | O_APPEND);
+    yield* makeFolder(logDir);
+    const held = this.#heldPlace && (yield* openHeldFile(logDir, id, this.#heldPlace));
+    this.#heldBytes = held?.writtenBytes ?? null;
+    const newest = held ?? (yield* openNewestFile(logDir, id));
+    this.#number = newest.number;
+    if (newest.fd === null) return yield* this.#roll(nowMs);
+    const { fd, status } = newest;
     try {
-      const { size, dev, mtimeMs } = yield* call('fstat', fd);
-      this.#mend = mend(yield* readLastRecord(fd, size), nowMs);
-      this.#startedAtMs = (yield* readFirstTime(fd)) ?? mtimeMs;
-      this.#sizeBytes = size;
-      this.#settledBytes = size;
-      this.#dev = dev;
+      const lastRecord = yield* readLastRecord(fd, status.size);
+      this.#startedAtMs = (yield* readFirstTime(fd)) ?? status.mtimeMs;
+      this.#atRecordStart = !held || lastRecord.length === 0 || lastRecord.at(-1) === LF;
+      this.#settledBytes = this.#atRecordStart ? status.size : status.size - lastRecord.length;
+      if (!held) this.#mend = mend(lastRecord, nowMs);
+      // It may have been moved away, and only what began in it belongs there.
+      this.#isLinked = held !== null;
+      this.#checkedAtMs = held ? Number.NEGATIVE_INFINITY : nowMs;
     } catch (error) {
       yield* call('close', fd);
       throw error;
     }
+    this.#sizeBytes = status.size;
+    this.#status = status;
     this.#fd = fd;
-    this.#checkedAtMs = nowMs;
   }
 
   /** Goes on in a new file. The old one stays in use until the new one is open. */
   *#roll(nowMs: number): FileWork<void> {
-    yield* this.#makeFolder();
     const finished = this.#number;
-    const { fd, number } = yield* this.#create();
+    const { fd, number, status } = yield* createFile(this.#options.logDir, this.#options.id, finished);
     if (this.#fd !== -1) yield* call('close', this.#fd);
     this.#fd = fd;
     this.#number = number;
+    this.#status = status;
     this.#sizeBytes = 0;
     this.#settledBytes = 0;
     this.#isLinked = false;
+    this.#isAstray = false;
     this.#checkedAtMs = nowMs;
-    // Shippers run as users of their own: the mode must not depend on the daemon's umask.
-    yield* call('fchmod', fd, FILE_MODE);
-    this.#dev = (yield* call('fstat', fd)).dev;
+    this.#options.onRolled?.();
     yield* this.#link();
     if (finished > 0) this.#options.onFinished?.(finished);
-  }
-
-  *#create(): FileWork<{ fd: number; number: number }> {
-    const { logDir, id } = this.#options;
-    for (let number = this.#number + 1; ; number += 1) {
-      try {
-        const path = join(logDir, fileName(id, number));
-        return { fd: yield* call('open', path, O_RDWR | O_APPEND | O_CREAT | O_EXCL), number };
-      } catch (error) {
-        if (errorCode(error) !== 'EEXIST') throw error;
-      }
-    }
-  }
-
-  *#makeFolder(): FileWork<void> {
-    const { logDir } = this.#options;
-    const made = yield* call('mkdir', logDir, FOLDER_MODE);
-    if (made !== undefined) yield* call('chmod', logDir, FOLDER_MODE);
   }
 
   *#link(): FileWork<void> {
@@ -280,15 +286,15 @@ export class RollingFile {
 
   /**
    * Notices that somebody removed the link, the file or the folder, or moved the file away: the kernel would go on
-   * writing to a file that nobody can find. One stat through the link tells for all of them.
+   * writing to a file that nobody can find.
    */
   *#check(nowMs: number): FileWork<void> {
-    const { logDir, id } = this.#options;
-    if (!(yield* leadsTo(join(logDir, linkName(id)), this.#fd))) {
-      if (yield* leadsTo(join(logDir, this.#name), this.#fd)) yield* this.#link();
-      // A new number: the old one may be known to a reader together with a place in it.
-      else yield* this.#roll(nowMs);
-    }
+    const where = yield* whereIs(this.#options.logDir, this.#options.id, this.#number, this.#fd);
+    if (where === 'unlinked') yield* this.#link();
+    // A record is one: where it began, it ends.
+    else if (where === 'moved' && !this.#atRecordStart) this.#isAstray = true;
+    // A new number: the old one may be known to a reader together with a place in it.
+    else if (where !== 'linked') yield* this.#roll(nowMs);
     this.#checkedAtMs = nowMs;
   }
 }

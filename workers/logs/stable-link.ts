@@ -1,7 +1,7 @@
 /** The name that always leads to the current file of a stream: a link beside the numbered files. */
 import { join } from 'node:path';
 import { errorCode } from '../../src/errors.ts';
-import { linkName, type StreamId, temporaryLinkName } from './file-names.ts';
+import { fileName, linkName, type StreamId, temporaryLinkName } from './file-names.ts';
 import { call, type FileStatus, type FileWork } from './files.ts';
 
 /** Lets the stable name lead to the file `name`. By rename: at no moment does it lead nowhere. */
@@ -12,9 +12,19 @@ export function* linkTo(logDir: string, id: StreamId, name: string): FileWork<vo
   yield* call('rename', temporary, join(logDir, linkName(id)));
 }
 
-/** Whether `path`, a file or a link to one, leads to the open file `fd`. */
-export function* leadsTo(path: string, fd: number): FileWork<boolean> {
+/** Where an open file is: behind its link, in the folder without it, anywhere else, or nowhere. */
+export type Whereabouts = 'linked' | 'unlinked' | 'moved' | 'deleted';
+
+/** Looks for file `number`, which is open as `fd`. As long as all is well one stat through the link tells. */
+export function* whereIs(logDir: string, id: StreamId, number: number, fd: number): FileWork<Whereabouts> {
   const own = yield* call('fstat', fd);
+  if (yield* leadsTo(join(logDir, linkName(id)), own)) return 'linked';
+  if (yield* leadsTo(join(logDir, fileName(id, number)), own)) return 'unlinked';
+  return own.nlink > 0 ? 'moved' : 'deleted';
+}
+
+/** Whether `path`, a file or a link to one, leads to the file `own`. */
+function* leadsTo(path: string, own: FileStatus): FileWork<boolean> {
   let found: FileStatus;
   try {
     found = yield* call('stat', path);

@@ -1,4 +1,5 @@
 /** What a sink has to do, in order, while it cannot do it at once. */
+import type { HeldStep } from '../../src/protocol/logs.ts';
 import { type FrameMemory, type Framer, type Gap, INPUT_START } from './framer.ts';
 
 /** Work on the disk. */
@@ -11,7 +12,15 @@ export type FramingStep =
   | { readonly type: 'end-line' }
   | { readonly type: 'gap'; readonly gap: Gap };
 
-export type Step = DiskStep | FramingStep | { readonly type: 'call'; readonly run: () => void };
+/** Tells that all that comes before is in the file. */
+export interface CallStep {
+  readonly type: 'call';
+  /** `end` is not handed on: a stream ends again for who opens it again. */
+  readonly tells: 'marker-seen' | 'end';
+  readonly run: () => void;
+}
+
+export type Step = DiskStep | FramingStep | CallStep;
 
 /** Nothing is left to do. */
 export const DONE: readonly Step[] = Object.freeze([]);
@@ -47,4 +56,35 @@ export function frameStep(step: FramingStep, memory: FrameMemory, framer: Framer
 /** The output of the memory from `from` on; a copy, because the memory belongs to the next stream. */
 export function copyOutput(memory: FrameMemory, from: number = memory.outputStart): DiskStep {
   return { type: 'framed', bytes: Buffer.from(memory.output.subarray(from, memory.outputEnd)) };
+}
+
+/** What of `steps` another sink must do; copies. @param written bytes of the first step that are in the file */
+export function holdSteps(steps: readonly Step[], written: number): HeldStep[] {
+  return steps.flatMap((step, index): HeldStep[] => {
+    switch (step.type) {
+      case 'framed':
+        return [{ type: 'framed', bytes: new Uint8Array(step.bytes.subarray(index === 0 ? written : 0)) }];
+      case 'raw':
+        return [{ type: 'raw', bytes: new Uint8Array(step.bytes) }];
+      case 'call':
+        return step.tells === 'marker-seen' ? [{ type: 'marker-seen' }] : [];
+      case 'open':
+        return [];
+      default:
+        return [step];
+    }
+  });
+}
+
+/** The steps that {@link holdSteps} made. @param tellMarker for `marker-seen` */
+export function takeSteps(held: readonly HeldStep[], tellMarker: () => void): Step[] {
+  return held.map((step): Step => {
+    if (step.type === 'marker-seen') return { type: 'call', tells: 'marker-seen', run: tellMarker };
+    if (step.type === 'framed' || step.type === 'raw') return { type: step.type, bytes: asBuffer(step.bytes) };
+    return step;
+  });
+}
+
+function asBuffer({ buffer, byteOffset, length }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, length);
 }

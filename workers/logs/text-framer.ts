@@ -1,4 +1,5 @@
 /** The text format, see `framer.ts`. */
+import type { FramerState } from '../../src/protocol/logs.ts';
 import {
   CONTINUED_START,
   CR,
@@ -68,7 +69,22 @@ export class TextFramer implements Framer {
   }
 
   continueLine(): void {
+    this.#isAtStart = true;
+    this.#partBytes = 0;
     this.#isContinued = true;
+  }
+
+  save(): FramerState {
+    const [isAtStart, isContinued, partBytes] = [this.#isAtStart, this.#isContinued, this.#partBytes];
+    return { type: 'text', isAtStart, isContinued, partBytes, heldCr: this.#heldCr };
+  }
+
+  restore(state: FramerState): void {
+    if (state.type !== 'text') return;
+    this.#isAtStart = state.isAtStart;
+    this.#isContinued = state.isContinued;
+    this.#partBytes = state.partBytes;
+    this.#heldCr = state.heldCr;
   }
 
   notice(gap: Gap, epochMs: number): Buffer {

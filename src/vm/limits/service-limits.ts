@@ -3,9 +3,9 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import writeFileAtomic from 'write-file-atomic';
 import { errorText } from '../../errors.ts';
 import type { Service } from '../../protocol/service.ts';
+import { writeAtomically } from '../../state/atomic-file.ts';
 import type { HomePaths } from '../../state/paths.ts';
 import { makeCgroup, openPlaces, removeCgroup, writeSettings } from './cgroup.ts';
 import { type CgroupLimits, type CgroupSetting, needsController, renderSettings } from './cgroup-settings.ts';
@@ -27,12 +27,18 @@ export interface AppliedLimits {
   readonly notes: readonly string[];
   /** The command that runs `command` within the limits, in the same process. */
   wrap(command: Command): Command;
+  /** As {@link AppliedLimits.wrap}, but for `open_files`: for what works for the service beside its process. */
+  join(command: Command): Command;
 }
 
 const NOTHING: LimitRecord = { cgroups: [], notes: [], open_files: null };
 
 function toApplied({ cgroups, notes, open_files }: LimitRecord): AppliedLimits {
-  return { notes, wrap: (command) => wrapCommand(command, open_files, cgroups) };
+  return {
+    notes,
+    wrap: (command) => wrapCommand(command, open_files, cgroups),
+    join: (command) => wrapCommand(command, null, cgroups),
+  };
 }
 
 /** What is not enforced where a controller is missing. */
@@ -66,6 +72,7 @@ export class ServiceLimits {
     const notes = openFiles.note === null ? [] : [openFiles.note];
     const plan = await this.#plan(name, wanted, notes);
     const record = { cgroups: [...plan.keys()], notes, open_files: openFiles.count };
+    if (plan.size === 0 && notes.length === 0 && openFiles.count === null) return toApplied(record);
     // Before they are made, so that a daemon that is killed leaves none that the next one does not know of.
     await this.#write(name, record);
     for (const [dir, settings] of plan) {
@@ -116,7 +123,7 @@ export class ServiceLimits {
   }
 
   async #write(service: string, record: LimitRecord): Promise<void> {
-    await writeFileAtomic(this.#paths.vm(service).limits, JSON.stringify(record), { mode: 0o600, fsync: false });
+    await writeAtomically(this.#paths.vm(service).limits, JSON.stringify(record), { mode: 0o600, durable: false });
   }
 
   /** Without a record, a service has no limits. */

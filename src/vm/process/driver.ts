@@ -46,6 +46,14 @@ function describeIgnored({ cpus, ram_mib }: Service): string[] {
   return notes;
 }
 
+/** They would not be where the service expects them. @throws MonocoreError `StartFailed` */
+function refuseGuestFiles({ name, volumes, secrets }: Service): void {
+  if (volumes.length === 0 && secrets.length === 0) return;
+  const what = volumes.length > 0 ? 'volumes' : 'secrets';
+  const message = `${name} has ${what}, which only a VM can have; a plain process opens files of the host by their paths`;
+  throw new MonocoreError('StartFailed', message);
+}
+
 /** What the shim inherits from descriptor 1 on; of the last the command gets nothing. */
 function inheritedFifos(paths: VmPaths): string[] {
   return [...STREAMS.map((stream) => paths.fifo(stream)), paths.release];
@@ -66,6 +74,7 @@ export class ProcessDriver implements VmDriver {
   }
 
   async prepare({ service }: LaunchRequest): Promise<PreparedVm> {
+    refuseGuestFiles(service);
     const user = await findUser(service.user);
     const env = renderEnvironment(service, user);
     const { command, args, workdir } = ownProgram(service);

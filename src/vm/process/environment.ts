@@ -1,6 +1,7 @@
 /** Variables of plain processes. */
 import type { Service } from '../../protocol/service.ts';
 import { type HostUser, renderUserEnvironment } from '../limits/user.ts';
+import { resolveEnvs } from '../variables.ts';
 
 /** Variables of the daemon that a plain process needs to work at all; the rest may hold secrets of somebody else's. */
 const INHERITED_VARIABLES = ['PATH', 'HOME', 'USER', 'LOGNAME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR'];
@@ -9,9 +10,10 @@ const INHERITED_VARIABLES = ['PATH', 'HOME', 'USER', 'LOGNAME', 'LANG', 'LC_ALL'
  * The environment of a service's programs; its own variables win.
  *
  * @param user whom they run as; null for the daemon's own
+ * @throws MonocoreError `StartFailed` for variables that cannot be resolved
  */
 export function renderEnvironment(service: Service, user: HostUser | null): NodeJS.ProcessEnv {
   const env: NodeJS.ProcessEnv = {};
   for (const name of INHERITED_VARIABLES) if (process.env[name] !== undefined) env[name] = process.env[name];
-  return { ...env, ...renderUserEnvironment(user), ...service.envs };
+  return { ...env, ...renderUserEnvironment(user), ...resolveEnvs(service) };
 }

@@ -33,8 +33,8 @@ export interface MachineSpec {
   readonly fds: InheritedFds;
   /** Null: no network device. */
   readonly network: { readonly address: string; readonly ports: readonly Port[]; readonly localOnly: boolean } | null;
-  /** Whether a root directory is shared through {@link VmPaths.rootShare}. */
-  readonly sharedRoot: boolean;
+  /** Whether files of the host are shared through {@link VmPaths.share}. */
+  readonly share: boolean;
   /** User of the host that QEMU changes to before the guest runs; null stays the daemon's. */
   readonly user?: string | null;
   /** Absolute path of the image that the guest sees as its disk, or null for none. */
@@ -77,12 +77,12 @@ function escapeValue(value: string): string {
 }
 
 function renderMachine(spec: MachineSpec): string[] {
-  const memory = spec.sharedRoot ? ',memory-backend=ram' : '';
+  const memory = spec.share ? ',memory-backend=ram' : '';
   const machine = spec.architecture === 'x86_64' ? `microvm,isa-serial=off${memory}` : `virt${memory}`;
   const args = ['-M', machine, '-cpu', spec.accelerator === 'kvm' ? 'host' : 'max'];
   args.push('-accel', spec.accelerator === 'kvm' ? 'kvm' : 'tcg,tb-size=32');
   // virtiofsd reads and writes the guest's memory, so it must be shared between the two.
-  if (spec.sharedRoot) args.push('-object', `memory-backend-memfd,id=ram,size=${spec.ramMib}M,share=on`);
+  if (spec.share) args.push('-object', `memory-backend-memfd,id=ram,size=${spec.ramMib}M,share=on`);
   return args;
 }
 
@@ -129,6 +129,15 @@ function renderRootImage({ rootImage = null }: MachineSpec): string[] {
   ];
 }
 
+/** One device for all that is shared: a microVM has few slots. The tag is what the guest's init mounts. */
+function renderShare({ share, paths }: MachineSpec): string[] {
+  if (!share) return [];
+  return [
+    ...['-chardev', `socket,id=share,path=${escapeValue(paths.share)}`],
+    ...['-device', 'vhost-user-fs-device,chardev=share,tag=share'],
+  ];
+}
+
 /**
  * Tells QEMU of a panic of the guest's kernel. The machine is paused then instead of ended, so that a daemon that was
  * not there learns of it, too. On aarch64 it would be a PCI device, whose driver the guest does not load.
@@ -169,11 +178,6 @@ export function renderCommandLine(spec: MachineSpec): string[] {
     ...renderDisk(spec),
     ...renderRootImage(spec),
     ...renderNetwork(spec),
-    ...(spec.sharedRoot
-      ? [
-          ...['-chardev', `socket,id=rootfs,path=${escapeValue(paths.rootShare)}`],
-          ...['-device', 'vhost-user-fs-device,chardev=rootfs,tag=root'],
-        ]
-      : []),
+    ...renderShare(spec),
   ];
 }

@@ -1,5 +1,6 @@
 /** The host's end of the control port: a line protocol with the guest's init, see `guest/init`. */
 import type { ProbeAnswer } from './guest-probe.ts';
+import type { Job } from './job-script.ts';
 import { LineSocket } from './line-socket.ts';
 
 /** What a guest says. */
@@ -62,8 +63,9 @@ export class ControlChannel {
   }
 
   /** Sends the job once; the guest answers `started` or `failed`. */
-  sendJob(script: string): void {
-    this.#lines.send(`job ${Buffer.byteLength(script)}\n${script}`);
+  sendJob({ script, secrets }: Job): void {
+    const head = `job ${Buffer.byteLength(script)}\n${script}`;
+    this.#lines.send(Buffer.concat([Buffer.from(head), ...secrets.map(({ content }) => content)]));
   }
 
   /** @param signal without its `SIG`, or a number */

@@ -1,7 +1,6 @@
 /** Starts microVMs with QEMU. */
 import { rm } from 'node:fs/promises';
 import { MonocoreError } from '../../errors.ts';
-import type { ServiceImage } from '../../protocol/images.ts';
 import { STREAM_NAMES, type StreamName } from '../../protocol/logs.ts';
 import type { Service } from '../../protocol/service.ts';
 import type { HomePaths } from '../../state/paths.ts';
@@ -15,14 +14,17 @@ import { type AppliedLimits, ServiceLimits } from '../limits/service-limits.ts';
 import { findUser, type HostUser } from '../limits/user.ts';
 import { describeOmissions, imageProgram, ownProgram, stopSignalOf } from '../program.ts';
 import { makeRuntimeFolder, openEnds, openReadEnds } from '../runtime-folder.ts';
+import { resolveEnvs } from '../variables.ts';
 import { renderCommandLine } from './command-line.ts';
 import { prepareDisk } from './disk.ts';
-import { renderJobScript } from './job-script.ts';
+import { endStrayShare, guardAdoptedShare, shareFiles } from './file-share.ts';
+import { type Job, renderJobScript } from './job-script.ts';
 import { memoryLimitBytes } from './memory-limit.ts';
 import { type Platform, preparePlatform, type RunInitramfsJob } from './platform.ts';
 import { checkPortsAreFree } from './ports.ts';
-import { type GuestJob, QemuVm } from './qemu-vm.ts';
-import { shareRoot } from './root-share.ts';
+import { QemuVm } from './qemu-vm.ts';
+import { readSecrets } from './secrets.ts';
+import { describeLinks, findSharedFiles, type SharedFile } from './shared-files.ts';
 
 /** Descriptors 1 and 2 of QEMU are the console's; the guest's streams follow. */
 const CHILD_FDS = { stdout: 3, stderr: 4, console: 5 } as const;
@@ -32,26 +34,39 @@ function hasNetwork(service: Service, localOnly: boolean): boolean {
   return service.ports.length > 0 || !localOnly;
 }
 
-/** What the guest is to run. @throws MonocoreError `StartFailed` for an image without a command */
-function jobOf({ service, localOnly, image = null }: Pick<LaunchRequest, 'service' | 'localOnly' | 'image'>): GuestJob {
-  const network = hasNetwork(service, localOnly);
+/** What a guest's job depends on. */
+type JobRequest = Pick<LaunchRequest, 'service' | 'localOnly' | 'image'>;
+
+/**
+ * All that the guest is told, variables resolved and secrets read.
+ *
+ * @throws MonocoreError `StartFailed`, also for an image without a command
+ */
+async function makeJob({ service: unresolved, localOnly, image = null }: JobRequest): Promise<Job> {
+  const service = { ...unresolved, envs: resolveEnvs(unresolved) };
   const program = image === null ? ownProgram(service) : imageProgram(service, image.defaults);
+  const secrets = await readSecrets(service);
+  const network = hasNetwork(service, localOnly);
   const roots = { sharedRoot: service.rootfs !== null, image: image !== null };
-  return {
-    script: renderJobScript(service, { program, network, ...roots }),
-    stopSignal: image === null ? 'TERM' : stopSignalOf(image.defaults),
-  };
+  return { script: renderJobScript(service, { program, network, secrets, ...roots }), secrets };
 }
 
-/** What an adopted guest can be told, which is nothing new where what its image says is not known any more. */
-function adoptedJobOf({ runJob, ...request }: AdoptRequest): GuestJob {
-  const isKnown = request.service.base === null || request.image;
-  const job = isKnown ? jobOf(request) : { script: null, stopSignal: 'TERM' };
-  return runJob ? job : { ...job, script: null };
+/** What asks the command to end where the config does not say, as kill(1) takes it. */
+function defaultSignalOf({ image = null }: Pick<LaunchRequest, 'image'>): string {
+  return image === null ? 'TERM' : stopSignalOf(image.defaults);
 }
 
-function notesOf(image: ServiceImage | null, limits: AppliedLimits): readonly string[] {
-  return image === null ? limits.notes : [...limits.notes, ...describeOmissions(image.defaults)];
+/** For people. @throws the system's error */
+async function describeShortcomings({ service, image = null }: JobRequest, limits: string[]): Promise<string[]> {
+  return [...limits, ...(await describeLinks(service.volumes)), ...(image ? describeOmissions(image.defaults) : [])];
+}
+
+/** What a launch needs, beside what all VMs share. */
+interface Preparation {
+  readonly user: HostUser | null;
+  readonly limits: AppliedLimits;
+  readonly files: readonly SharedFile[];
+  readonly job: Job;
 }
 
 /** The driver of isolation `vm`. Main thread. */
@@ -81,10 +96,11 @@ export class QemuDriver implements VmDriver {
   }
 
   async prepare(request: LaunchRequest, signal: AbortSignal): Promise<PreparedVm> {
-    const { service, address, kernel, image = null } = request;
-    const job = jobOf(request);
+    const { service, address, kernel } = request;
     const platform = await this.#platform(kernel);
     const user = await findUser(service.user);
+    const job = await makeJob(request);
+    const files = await findSharedFiles(service);
     await checkPortsAreFree(service, address);
     if (service.disk_mib !== null) {
       await prepareDisk(this.#paths.disk(service.name), service.disk_mib, service.name);
@@ -96,10 +112,11 @@ export class QemuDriver implements VmDriver {
       STREAM_NAMES.map((stream) => paths.fifo(stream)),
     );
     const limits = await this.#limits.apply(service, {
-      memoryBytes: memoryLimitBytes(service.ram_mib),
+      memoryBytes: memoryLimitBytes(service.ram_mib, files.length > 0),
       cpus: service.cpus,
       cpuShares: service.cpu_shares,
     });
+    const notes = await describeShortcomings(request, [...limits.notes]);
     const { streams, childEnds } = openEnds(paths, STREAM_NAMES, [
       () => openChildEnd(paths.fifo('stdout')),
       () => openChildEnd(paths.fifo('stderr')),
@@ -111,15 +128,17 @@ export class QemuDriver implements VmDriver {
     const discard = () => closeAll(childEnds);
     return {
       streams,
-      notes: notesOf(image, limits),
+      notes,
       discard,
       launch: (onEvent) =>
-        this.#launch(platform, request, { user, limits, job }, { stdout, stderr, console }, onEvent).finally(discard),
+        this.#launch(platform, request, { user, limits, files, job }, { stdout, stderr, console }, onEvent).finally(
+          discard,
+        ),
     };
   }
 
   async adopt(request: AdoptRequest): Promise<Adoption> {
-    const { service, image = null, identity } = request;
+    const { service, identity, runJob } = request;
     const paths = this.#paths.vm(service.name);
     const adopted = await findAdopted(identity, paths.control);
     if (!adopted) {
@@ -127,11 +146,15 @@ export class QemuDriver implements VmDriver {
       return { type: 'gone', exit, oomKilled };
     }
     const limits = await this.#limits.recall(service.name);
-    const job = adoptedJobOf(request);
+    guardAdoptedShare(paths, adopted.identity);
+    // Made only for a guest that waits for it: what it needs may be gone when the guest has it already. Without what its
+    // image says there is none, and the guest is ended when its time is up.
+    const isKnown = service.base === null || Boolean(request.image);
+    const job = { make: runJob && isKnown ? () => makeJob(request) : null, stopSignal: defaultSignalOf(request) };
     return {
       type: 'running',
       streams: openReadEnds(paths, STREAM_NAMES),
-      notes: notesOf(image, limits),
+      notes: await describeShortcomings(request, [...limits.notes]),
       attach: (onEvent) => new QemuVm(adopted, paths, job, onEvent),
     };
   }
@@ -141,6 +164,7 @@ export class QemuDriver implements VmDriver {
   }
 
   async cleanUp(service: string): Promise<void> {
+    await endStrayShare(this.#paths.vm(service));
     await this.#limits.release(service);
     await rm(this.#paths.vm(service).dir, { recursive: true, force: true });
   }
@@ -152,7 +176,7 @@ export class QemuDriver implements VmDriver {
   async #launch(
     platform: Platform,
     request: LaunchRequest,
-    { user, limits, job }: { readonly user: HostUser | null; readonly limits: AppliedLimits; readonly job: GuestJob },
+    { user, limits, files, job }: Preparation,
     childEnds: { readonly stdout: number; readonly stderr: number; readonly console: number },
     onEvent: (event: VmEvent) => void,
   ): Promise<RunningVm> {
@@ -171,20 +195,22 @@ export class QemuDriver implements VmDriver {
       paths,
       fds: CHILD_FDS,
       network,
-      sharedRoot: service.rootfs !== null,
+      share: files.length > 0,
       user: user?.name ?? null,
       disk: service.disk_mib === null ? null : this.#paths.disk(service.name),
       rootImage: image?.root ?? null,
     });
     const { stdout, stderr, console } = childEnds;
-    const stopSharing = service.rootfs === null ? () => {} : await shareRoot(service.rootfs, paths.rootShare, console);
+    const share = files.length === 0 ? null : await shareFiles(files, paths, limits, console);
     try {
       const command = limits.wrap({ program: platform.qemu, args });
       const fds = ['ignore', console, console, stdout, stderr, console] as const;
       const child = await spawnDetached(command.program, command.args, [...fds]);
-      return new QemuVm(ownProcess(child), paths, job, onEvent);
+      share?.guard(child.identity);
+      const guestJob = { make: async () => job, stopSignal: defaultSignalOf(request) };
+      return new QemuVm(ownProcess(child), paths, guestJob, onEvent);
     } catch (error) {
-      stopSharing();
+      share?.stop();
       throw error;
     }
   }

@@ -87,6 +87,6 @@ export function findMkfs(): string {
 /** Path of virtiofsd, which shares a host directory with a guest. @throws MonocoreError `ToolMissing` */
 export function findVirtiofsd(): string {
   const path = findProgram('virtiofsd', ['/usr/lib/qemu', '/usr/libexec', '/usr/libexec/qemu']);
-  if (path === null) throw missing('virtiofsd, which rootfs needs,', PACKAGES.virtiofsd);
+  if (path === null) throw missing('virtiofsd, which rootfs and volumes need,', PACKAGES.virtiofsd);
   return path;
 }

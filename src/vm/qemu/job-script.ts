@@ -4,6 +4,14 @@
  */
 import type { Service } from '../../protocol/service.ts';
 import type { Program } from '../program.ts';
+import type { SecretContent } from './secrets.ts';
+import { guestVolumes } from './shared-files.ts';
+
+/** What a guest is sent: the script, and behind it the secrets that the script names, byte for byte. */
+export interface Job {
+  readonly script: string;
+  readonly secrets: readonly SecretContent[];
+}
 
 /** What is set in the guest unless the service sets it: what OCI runtimes give a container. */
 export const DEFAULT_GUEST_ENV: Readonly<Record<string, string>> = {
@@ -37,10 +45,20 @@ export interface JobSpec {
   readonly sharedRoot: boolean;
   /** Whether its root is an image. False by default. */
   readonly image?: boolean;
+  /** In the order in which they are sent. */
+  readonly secrets: readonly SecretContent[];
+}
+
+/** A function that runs its arguments with the words of each item behind them, and ends at the first failure. */
+function renderEach(name: string, items: readonly (readonly string[])[]): string {
+  return [`${name}() {`, ...items.map((words) => `"$@" ${words.map(quote).join(' ')} &&`), ':', '}'].join('\n');
 }
 
 /** The job of a service for the guest's init, which sources it. */
-export function renderJobScript(service: Service, { program, network, sharedRoot, image = false }: JobSpec): string {
+export function renderJobScript(
+  service: Service,
+  { program, network, sharedRoot, image = false, secrets }: JobSpec,
+): string {
   const { command, args, envs, workdir, user } = program;
   const home = user === null ? { HOME: DEFAULT_HOME } : {};
   const env = { ...DEFAULT_GUEST_ENV, ...home, HOSTNAME: service.name, ...envs };
@@ -54,7 +72,17 @@ export function renderJobScript(service: Service, { program, network, sharedRoot
     `network=${flag(network)}`,
     `image=${flag(image)}`,
     `shared_root=${flag(sharedRoot)}`,
+    `volumes=${flag(service.volumes.length > 0)}`,
+    `secrets=${flag(secrets.length > 0)}`,
     `disk=${flag(service.disk_mib !== null)}`,
+    renderEach(
+      'with_volumes',
+      guestVolumes(service).map(({ name, guest, readOnly }) => [name, guest, readOnly ? 'ro' : 'rw']),
+    ),
+    renderEach(
+      'with_secrets',
+      secrets.map(({ name, content }) => [name, String(content.length)]),
+    ),
     'set_environment() {',
     ...exports,
     '}',

@@ -23,7 +23,7 @@ export class LineSocket {
   #connected = false;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
-  #unsent: string[] = [];
+  #unsent: (string | Uint8Array)[] = [];
 
   constructor(path: string, handlers: LineHandlers) {
     this.#path = path;
@@ -32,9 +32,9 @@ export class LineSocket {
   }
 
   /** Sends now, or right after the next connection's `onConnect`. */
-  send(text: string): void {
-    if (this.#connected) this.#socket?.write(text);
-    else this.#unsent.push(text);
+  send(data: string | Uint8Array): void {
+    if (this.#connected) this.#socket?.write(data);
+    else this.#unsent.push(data);
   }
 
   /**
@@ -62,7 +62,7 @@ export class LineSocket {
     socket.on('connect', () => {
       this.#connected = true;
       this.#handlers.onConnect?.((text) => socket.write(text));
-      for (const text of this.#unsent.splice(0)) socket.write(text);
+      for (const data of this.#unsent.splice(0)) socket.write(data);
     });
     socket.on('data', (text: string) => {
       const lines = (pending + text).split('\n');

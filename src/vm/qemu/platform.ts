@@ -56,7 +56,7 @@ export async function preparePlatform(
       initramfs: initramfs.path,
       tscKhz,
       network: null,
-      sharedRoot: false,
+      share: false,
       disk: null,
     }),
   );

@@ -1,18 +1,20 @@
 /** One QEMU process and the guest in it. */
+import { errorText } from '../../errors.ts';
 import type { VmPaths } from '../../state/paths.ts';
 import type { Exit, ProbeResult, ProcessIdentity, RunningVm, VmEvent, VmProbe } from '../driver.ts';
 import { exitOfShellStatus, readExitRecord } from '../exit-record.ts';
 import type { HostProcess } from '../host-process.ts';
 import { signalProcess } from '../process-identity.ts';
 import { ControlChannel, type GuestMessage } from './control-channel.ts';
+import type { Job } from './job-script.ts';
 import { MachineWatch } from './machine-watch.ts';
 import { ProbeDesk } from './probe-desk.ts';
 import type { QmpClient } from './qmp.ts';
 
-/** What a guest is told of its service. */
+/** What is to be done with a guest. */
 export interface GuestJob {
-  /** For a guest that waits for its job; null when it must not get any. */
-  readonly script: string | null;
+  /** For a guest that waits for its job; null when it must not get any. It may fail. */
+  readonly make: (() => Promise<Job>) | null;
   /** Asks the command to end, as kill(1) takes it: without its `SIG`. */
   readonly stopSignal: string;
 }
@@ -26,22 +28,17 @@ export class QemuVm implements RunningVm {
   readonly #probes: ProbeDesk;
   readonly #machine: MachineWatch;
   readonly #onEvent: (event: VmEvent) => void;
-  /** Null once it was sent, or when there is none. */
-  #script: string | null;
+  /** Null once it was asked for, or when there is none. */
+  #makeJob: GuestJob['make'];
   readonly #stopSignal: string;
   #started = false;
   #exited = false;
   #askedToEnd = false;
 
-  constructor(
-    process: HostProcess,
-    paths: VmPaths,
-    { script, stopSignal }: GuestJob,
-    onEvent: (event: VmEvent) => void,
-  ) {
+  constructor(process: HostProcess, paths: VmPaths, { make, stopSignal }: GuestJob, onEvent: (event: VmEvent) => void) {
     this.identity = process.identity;
     this.#paths = paths;
-    this.#script = script;
+    this.#makeJob = make;
     this.#stopSignal = stopSignal;
     this.#onEvent = onEvent;
     this.#control = new ControlChannel(paths.control, (message) => this.#onMessage(message));
@@ -83,8 +80,7 @@ export class QemuVm implements RunningVm {
   #onMessage(message: GuestMessage): void {
     switch (message.type) {
       case 'ready':
-        if (this.#script !== null) this.#control.sendJob(this.#script);
-        this.#script = null;
+        void this.#sendJob();
         return;
       case 'starting':
         return;
@@ -101,6 +97,16 @@ export class QemuVm implements RunningVm {
       case 'probed':
         this.#probes.answer(message.id, message.answer);
         return;
+    }
+  }
+
+  async #sendJob(): Promise<void> {
+    const makeJob = this.#makeJob;
+    this.#makeJob = null;
+    try {
+      if (makeJob) this.#control.sendJob(await makeJob());
+    } catch (error) {
+      this.#onEvent({ type: 'job-failed', error: errorText(error) });
     }
   }
 

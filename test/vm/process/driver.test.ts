@@ -49,6 +49,44 @@ test('arguments and variables arrive byte for byte', async (t) => {
   assert.equal(stdout, `${odd}|${odd}|`);
 });
 
+test('references in variables are replaced, for probes as well, and a variable that is not set prevents the start', async (t) => {
+  process.env.MONOCORE_TEST_SOURCE = 'resolved';
+  t.after(() => {
+    delete process.env.MONOCORE_TEST_SOURCE;
+  });
+  const envs = { VALUE: `<\${MONOCORE_TEST_SOURCE}>`, PLAIN: '$VALUE $$' };
+  const service = scriptService('web', 'echo "$VALUE $PLAIN"; exec sleep 1000', { isolation: 'none', envs });
+  const { vm, read } = await launchProcess(t, service);
+  const probe = { type: 'exec' as const, command: ['sh', '-c', '[ "$VALUE" = "<resolved>" ]'] };
+  assert.equal((await vm.probe(probe, 60_000, new AbortController().signal)).detail, 'exit code 0');
+  vm.kill('SIGKILL');
+  assert.equal(await read('stdout'), '<resolved> $VALUE $\n');
+
+  const { paths, driver } = await openDriver(t);
+  const unset = { ...service, envs: { VALUE: `\${MONOCORE_TEST_UNSET}` } };
+  await assert.rejects(driver.prepare(makeRequest(unset)), {
+    code: 'StartFailed',
+    message: /^the variable VALUE of web has no value: it refers to MONOCORE_TEST_UNSET/,
+  });
+  assert.ok(!existsSync(paths.vm('web').dir));
+});
+
+test('what only a guest can have is refused', async (t) => {
+  const { driver } = await openDriver(t);
+  const prepare = (overrides: Partial<Service>) =>
+    driver.prepare(makeRequest(scriptService('web', '', { isolation: 'none', ...overrides })));
+  const volumes = [{ host: '/tmp', guest: '/data', read_only: true }];
+  await assert.rejects(prepare({ volumes }), {
+    code: 'StartFailed',
+    message: /^web has volumes, which only a VM can have/,
+  });
+  const secrets = [{ name: 'key', path: '/etc/hostname' }];
+  await assert.rejects(prepare({ secrets }), {
+    code: 'StartFailed',
+    message: /^web has secrets, which only a VM can have/,
+  });
+});
+
 test('the process stays until it is released, so that its streams stay open', async (t) => {
   const { vm, event, types, read } = await launchProcess(t, scriptService('web', 'echo done', { isolation: 'none' }));
   await event('job-exited');

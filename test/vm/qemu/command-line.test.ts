@@ -15,7 +15,7 @@ const SPEC: MachineSpec = {
   paths: new VmPaths('/run/web'),
   fds: { stdout: 3, stderr: 4, console: 5 },
   network: null,
-  sharedRoot: false,
+  share: false,
   disk: null,
 };
 
@@ -64,11 +64,11 @@ test('a guest reaches out only where its group allows it', () => {
 });
 
 test('a comma in a path does not end the option', () => {
-  const line = lineOf({ paths: new VmPaths('/run/a,b'), sharedRoot: true });
+  const line = lineOf({ paths: new VmPaths('/run/a,b'), share: true });
   assert.ok(line.includes('path=/run/a,,b/control.sock,server=on'));
   assert.ok(line.includes('path=/run/a,,b/exit,append=on'));
   assert.ok(line.includes('path=/run/a,,b/qmp.sock,server=on'));
-  assert.ok(line.includes('path=/run/a,,b/rootfs.sock'));
+  assert.ok(line.includes('path=/run/a,,b/share.sock'));
 });
 
 test('each stream goes to the descriptor that QEMU inherits for it', () => {
@@ -90,12 +90,12 @@ test('the ports of the serial device have the numbers that the guest’s init kn
   );
 });
 
-test('a shared root needs shared memory and its device', () => {
+test('files of the host need shared memory and one device', () => {
   assert.ok(!lineOf().includes('vhost-user-fs'));
-  const line = lineOf({ sharedRoot: true });
+  const line = lineOf({ share: true });
   assert.match(line, /-M microvm,isa-serial=off,memory-backend=ram/);
   assert.match(line, /memory-backend-memfd,id=ram,size=256M,share=on/);
-  assert.match(line, /vhost-user-fs-device,chardev=rootfs,tag=root/);
+  assert.match(line, /vhost-user-fs-device,chardev=share,tag=share/);
 });
 
 test('a disk is attached to at most one machine, flushed when the guest says so, and stays sparse', () => {

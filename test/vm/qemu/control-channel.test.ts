@@ -59,17 +59,18 @@ test('a new connection asks for the state, garbage in between is harmless', asyn
   assert.deepEqual(messages, [{ type: 'ready' }, { type: 'started' }, { type: 'exit', code: 3, oomKilled: false }]);
 });
 
-test('a job is sent with its length in bytes, then commands a line each', async (t) => {
+test('a job is sent with its length in bytes, its secrets behind it, then commands a line each', async (t) => {
   const server = await startUnixServer(t);
   const control = new ControlChannel(server.path, () => {});
   t.after(() => control.close());
   const job = 'export V=grüße\n';
-  control.sendJob(job);
+  const content = Buffer.from('s3cret\n');
+  control.sendJob({ script: job, secrets: [{ name: 'key', content }] });
   control.sendSignal('TERM');
   control.sendProbe('0af9', 2500, "exec 'true'");
   control.sendAbort('0af9');
   control.sendDrain('m4rk3r');
   control.sendOff();
   const commands = "sig TERM\nprobe 0af9 2.5 exec 'true'\nabort 0af9\ndrain m4rk3r\noff\n";
-  assert.equal(await server.received(0, 'off\n'), `hello\njob 17\n${job}${commands}`);
+  assert.equal(await server.received(0, 'off\n'), `hello\njob 17\n${job}s3cret\n${commands}`);
 });

@@ -20,7 +20,7 @@ interface ReadBack {
 }
 
 function render(service: Service, network = false, sharedRoot = false): string {
-  return renderJobScript(service, { program: ownProgram(service), network, sharedRoot });
+  return renderJobScript(service, { program: ownProgram(service), network, sharedRoot, secrets: [] });
 }
 
 /** Lets a shell source the job as the guest's init does. The script travels in a file, as it does in the guest. */
@@ -120,6 +120,37 @@ test('the guest is told whether it has a network, a shared root and a disk, and 
       `${told}/it's web 10.0.2.15\n`,
     );
   }
+});
+
+test('volumes and secrets are handed over a call each, word for word, until one fails', async (t) => {
+  const path = join(await makeDir(t), 'job');
+  const volume = (host: string, guest: string, read_only: boolean) => ({ host, guest, read_only });
+  const service = scriptService('web', '', {
+    volumes: [volume('/host/b', "/it's $b", true), volume('/host/a', '/a', false)],
+    secrets: [{ name: 'key', path: '/host/key' }],
+  });
+  const secrets = [
+    { name: "it's", content: Buffer.from('s3cret') },
+    { name: 'empty', content: Buffer.alloc(0) },
+  ];
+  const job = renderJobScript(service, { program: ownProgram(service), network: false, sharedRoot: false, secrets });
+  assert.ok(!job.includes('s3cret') && !job.includes('/host/'), 'neither contents nor places on the host');
+  writeFileSync(path, job);
+  const script = `. "$1"
+    show() { printf '<%s>' "$@"; echo; }
+    refuse() { show "$@"; return 1; }
+    with_volumes show && with_secrets show && echo "$volumes$secrets"
+    with_volumes refuse || echo failed`;
+  for (const shell of SHELLS) {
+    const [program, ...args] = [...shell, '-c', script, 'sh', path];
+    assert.equal(
+      execFileSync(program!, args, { encoding: 'utf8' }),
+      "<1></a><rw>\n<0></it's $b><ro>\n<it's><6>\n<empty><0>\n11\n<1></a><rw>\nfailed\n",
+    );
+  }
+  writeFileSync(path, render(scriptService('web', '')));
+  const none = '. "$1"; with_volumes false && with_secrets false && echo "none:$volumes$secrets"';
+  assert.equal(execFileSync('busybox', ['sh', '-c', none, 'sh', path], { encoding: 'utf8' }), 'none:\n');
 });
 
 test('sourcing the job runs nothing of it', async (t) => {

@@ -37,8 +37,9 @@ export class EventLog {
     }
   }
 
+  /** What was told, in order, but for what the main thread keeps for the next worker. */
   types(): string[] {
-    return this.events.map(({ type }) => type);
+    return this.events.map(({ type }) => type).filter((type) => type !== 'held');
   }
 }
 

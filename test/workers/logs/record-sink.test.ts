@@ -129,7 +129,7 @@ test('what is called after writes waits for them, in order', async (t) => {
   disk.roomBytes = 0;
   put('last words');
   sink.endLine();
-  sink.afterWrites(() => told.push(`called with ${lines()}`));
+  sink.afterWrites('marker-seen', () => told.push(`called with ${lines()}`));
   put('more\n');
   assert.equal(told.length, 2);
   disk.roomBytes = Number.POSITIVE_INFINITY;
@@ -231,7 +231,7 @@ test('with drop the end of a stream is not kept waiting by a full disk, and what
   disk.roomBytes = 0;
   put('one\n');
   put('two\n');
-  sink.afterWrites(() => told.push('ended'));
+  sink.afterWrites('marker-seen', () => told.push('ended'));
   assert.equal(told.at(-1), 'ended');
   assert.equal((await sink.finish()).lostBytes, 0);
   assert.match(told.at(-1)!, /^dropped 1 lines, \d+ bytes$/);
@@ -281,7 +281,7 @@ test('what comes while a slow write is under way waits for it, in order', async 
   put('two\nth');
   put('ree\n');
   sink.endLine();
-  sink.afterWrites(() => told.push('called'));
+  sink.afterWrites('marker-seen', () => told.push('called'));
   await eventually('the call', () => told.includes('called'));
   assert.deepEqual(lines(), ['one', 'two', 'three']);
 });

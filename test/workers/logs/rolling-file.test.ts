@@ -259,6 +259,25 @@ for (const [what, remove] of removals) {
   });
 }
 
+test('a record that was begun in a file that is moved away ends there, and the next one begins another file', async (t) => {
+  const { dir, write } = await setUp(t);
+  write('one\ntw', 0);
+  renameSync(dir, `${dir}.old`);
+  write('o, which is', CHECK_INTERVAL_MS);
+  write(' long\nthree\n', CHECK_INTERVAL_MS);
+  assert.deepEqual(contents(`${dir}.old`), ['one\ntwo, which is long\n']);
+  assert.deepEqual(contents(dir), ['three\n']);
+  assert.deepEqual(filesOf(dir, 'web', 'stdout'), ['web.stdout.000002.log']);
+});
+
+test('a record whose file was deleted goes on in another one', async (t) => {
+  const { dir, write } = await setUp(t);
+  write('one\ntw', 0);
+  rmSync(dir, { recursive: true });
+  write('o\nthree\n', CHECK_INTERVAL_MS);
+  assert.deepEqual(contents(dir), ['o\nthree\n']);
+});
+
 test('a link that was removed is made again, and the file is kept', async (t) => {
   const { dir, write } = await setUp(t);
   write('before\n', 0);

@@ -76,7 +76,7 @@ test('over rolls and runs, on a disk that writes little at once and fails at tim
         }
         sink.endLine();
         let isDone = false;
-        sink.afterWrites(() => {
+        sink.afterWrites('end', () => {
           isDone = true;
         });
         while (!isDone) clock.advance(5000);

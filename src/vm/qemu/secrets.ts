@@ -1,0 +1,69 @@
+/** Secrets of a service: read at its launch, sent to the guest with its job, and kept nowhere. Main thread. */
+import { constants } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { errorCode, errorText, MonocoreError } from '../../errors.ts';
+import type { Secret, Service } from '../../protocol/service.ts';
+import { formatSize } from '../../units.ts';
+
+/** Of one secret. They are keys and passwords; what is larger is data, for which there are volumes. */
+export const MAX_SECRET_BYTES = 512 * 1024;
+/** Of all secrets of a service: they take the guest's memory, which may be as little as 96 MiB. */
+export const MAX_SECRETS_BYTES = 8 * 2 ** 20;
+
+/** A secret that was read. */
+export interface SecretContent {
+  /** Name of its file in the guest. */
+  readonly name: string;
+  readonly content: Buffer;
+}
+
+/** Reads to the end, but not more than `limit` bytes: a file may grow meanwhile. */
+async function readUpTo(file: FileHandle, limit: number): Promise<Buffer> {
+  const buffer = Buffer.alloc(limit);
+  let length = 0;
+  for (;;) {
+    const { bytesRead } = await file.read(buffer, length, limit - length, null);
+    length += bytesRead;
+    if (bytesRead === 0 || length === limit) return buffer.subarray(0, length);
+  }
+}
+
+/** @throws an error for people, or the system's */
+async function readSecret({ name, path }: Secret): Promise<Buffer> {
+  if (name === '' || name === '.' || name === '..' || /[/\0\n]/.test(name)) throw new Error('its name is no file name');
+  if (!path.startsWith('/')) throw new Error('its path is not absolute');
+  // Nobody waits for the other end of a FIFO.
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    if (!(await file.stat()).isFile()) throw new Error('it is not a regular file');
+    const content = await readUpTo(file, MAX_SECRET_BYTES + 1);
+    if (content.length > MAX_SECRET_BYTES) throw new Error(`it has more than ${formatSize(MAX_SECRET_BYTES)}`);
+    return content;
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * Reads all secrets of a service, byte by byte as they are.
+ *
+ * @throws MonocoreError `StartFailed` naming the service, the secret and its path, and never what is in it
+ */
+export async function readSecrets({ name: service, secrets }: Service): Promise<SecretContent[]> {
+  const contents: SecretContent[] = [];
+  let totalBytes = 0;
+  for (const secret of secrets) {
+    const content = await readSecret(secret).catch((cause: unknown) => {
+      const reason = errorCode(cause) === 'ENOENT' ? 'it does not exist' : errorText(cause);
+      const message = `the secret ${secret.name} of ${service} cannot be read from ${secret.path}: ${reason}`;
+      throw new MonocoreError('StartFailed', message, { cause });
+    });
+    totalBytes += content.length;
+    contents.push({ name: secret.name, content });
+  }
+  if (totalBytes > MAX_SECRETS_BYTES) {
+    const sizes = `${formatSize(totalBytes)}, of which a guest takes ${formatSize(MAX_SECRETS_BYTES)}`;
+    throw new MonocoreError('StartFailed', `the secrets of ${service} have ${sizes}`);
+  }
+  return contents;
+}

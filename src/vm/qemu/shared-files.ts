@@ -1,0 +1,131 @@
+/** What a VM is given of the host's files: its root directory and its volumes. Looked at before anything is started. */
+import type { BigIntStats } from 'node:fs';
+import { lstat, realpath } from 'node:fs/promises';
+import { isAbsolute, normalize } from 'node:path';
+import { errorCode, errorText, MonocoreError } from '../../errors.ts';
+import type { Service, Volume } from '../../protocol/service.ts';
+
+/** Name of the root directory in the share; volumes have their number. */
+export const ROOT_NAME = 'root';
+
+/** A directory or file of the host that is shared. */
+export interface SharedFile {
+  /** Its name in the share. */
+  readonly name: string;
+  /** Absolute path without symbolic links. */
+  readonly path: string;
+  readonly kind: 'directory' | 'file';
+  readonly readOnly: boolean;
+  /** Device and inode, `<st_dev>:<st_ino>`: whether the path still leads there when it is shared. */
+  readonly identity: string;
+}
+
+/** A volume in the guest. */
+export interface GuestVolume {
+  /** Name of what is shared. */
+  readonly name: string;
+  /** Where the guest sees it. */
+  readonly guest: string;
+  readonly readOnly: boolean;
+}
+
+/** Folders of the guest's init: what is in them is its kernel's, or must be in memory. */
+const RESERVED = ['/dev', '/proc', '/sys', '/run/secrets'];
+
+function isBelow(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(`${folder}/`);
+}
+
+/** Why a volume cannot have that place in the guest; null when it can. */
+function findFaultOfPlace(guest: string): string | null {
+  if (!isAbsolute(guest) || normalize(guest) !== guest) return 'is no absolute path without "." and ".."';
+  if (guest === '/' || guest === '/run' || RESERVED.some((folder) => isBelow(guest, folder))) {
+    return 'is reserved: choose another folder';
+  }
+  return null;
+}
+
+function refuse(service: Service, what: string, path: string, reason: string, cause?: unknown): MonocoreError {
+  return new MonocoreError('StartFailed', `the ${what} ${path} of ${service.name} cannot be shared: ${reason}`, {
+    cause,
+  });
+}
+
+function kindOf(stats: BigIntStats): SharedFile['kind'] | null {
+  if (stats.isDirectory()) return 'directory';
+  return stats.isFile() ? 'file' : null;
+}
+
+/** @throws MonocoreError `StartFailed` */
+async function look(
+  service: Service,
+  what: 'rootfs' | 'volume',
+  path: string,
+): Promise<Pick<SharedFile, 'path' | 'kind' | 'identity'>> {
+  if (!isAbsolute(path)) throw refuse(service, what, path, 'its path is not absolute');
+  try {
+    const real = await realpath(path);
+    const stats = await lstat(real, { bigint: true });
+    const kind = kindOf(stats);
+    if (kind === 'directory' || (kind === 'file' && what === 'volume')) {
+      return { path: real, kind, identity: `${stats.dev}:${stats.ino}` };
+    }
+  } catch (cause) {
+    throw refuse(service, what, path, errorCode(cause) === 'ENOENT' ? 'it does not exist' : errorText(cause), cause);
+  }
+  throw refuse(
+    service,
+    what,
+    path,
+    what === 'rootfs' ? 'it is not a directory' : 'it is neither a directory nor a file',
+  );
+}
+
+/** The volumes of a service as its guest binds them: those below others after them. Numbered as the config names them. */
+export function guestVolumes({ volumes }: Pick<Service, 'volumes'>): GuestVolume[] {
+  return volumes
+    .map(({ guest, read_only }, index) => ({ name: String(index), guest, readOnly: read_only }))
+    .sort((a, b) => (a.guest < b.guest ? -1 : 1));
+}
+
+/** Whether a service is given files of the host at all. */
+export function sharesFiles({ rootfs, volumes }: Pick<Service, 'rootfs' | 'volumes'>): boolean {
+  return rootfs !== null || volumes.length > 0;
+}
+
+/**
+ * Looks at everything that a service is to be given; nothing is opened. The root directory is read-only, because the
+ * guest has a layer of its own above it. Main thread.
+ *
+ * @param daemonUid only root may share files: their owners are those that the guest sees
+ * @throws MonocoreError `StartFailed` naming the service and the path
+ */
+export async function findSharedFiles(service: Service, daemonUid = process.getuid?.()): Promise<SharedFile[]> {
+  if (!sharesFiles(service)) return [];
+  if (daemonUid !== 0) {
+    const what = service.rootfs === null ? 'volumes' : 'rootfs';
+    const message = `${service.name} has ${what}, which only a daemon of root can share with a guest; start it as root`;
+    throw new MonocoreError('StartFailed', message);
+  }
+  const files: SharedFile[] = [];
+  if (service.rootfs !== null) {
+    files.push({ name: ROOT_NAME, readOnly: true, ...(await look(service, 'rootfs', service.rootfs)) });
+  }
+  for (const [index, { host, guest, read_only }] of service.volumes.entries()) {
+    const fault = findFaultOfPlace(guest);
+    if (fault !== null) throw refuse(service, 'volume', host, `its place in the guest, ${guest}, ${fault}`);
+    files.push({ name: String(index), readOnly: read_only, ...(await look(service, 'volume', host)) });
+  }
+  return files;
+}
+
+/** Where volumes are by their symbolic links, for people; a path that is gone says nothing. */
+export async function describeLinks(volumes: readonly Volume[]): Promise<string[]> {
+  const notes: string[] = [];
+  for (const { host } of volumes) {
+    const real = await realpath(host).catch(() => host);
+    if (real !== normalize(host).replace(/(.)\/$/, '$1'))
+      notes.push(`the volume ${host} is ${real}, by a symbolic link`);
+  }
+  return notes;
+}
