@@ -9,9 +9,11 @@ import { DEFAULT_IMAGE_SETTINGS, type Service } from '../../src/protocol/service
 import { PASSWORD, skopeo, startDockerRegistry, USERNAME, writeLayout } from '../helpers/docker-registry.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { healthCheck } from '../helpers/health-check.ts';
-import type { TestImage } from '../helpers/images.ts';
+import { packTar } from '../helpers/images/layers.ts';
+import { makeImage, type TestImage } from '../helpers/images.ts';
 import { freePort } from '../helpers/ports.ts';
-import { makeBusyboxImage } from '../helpers/program-image.ts';
+import { hostProgramEntries, makeBusyboxImage } from '../helpers/program-image.ts';
+import { startRegistry } from '../helpers/registry.ts';
 import { openTestRuntime } from '../helpers/runtime.ts';
 import { configOf, scriptService } from '../helpers/services.ts';
 import { defer, makeTempDir } from '../helpers/temp.ts';
@@ -47,6 +49,7 @@ echo "args: $*"
 echo "user: $(id -u) $(id -g) $(id -G), home $HOME, in $PWD"
 echo "env: $OF_IMAGE $OF_BOTH"
 echo "opened" >/dev/stdout
+cat /run/secrets/token 2>/dev/null
 trap 'echo asked; exit 42' USR1
 cat /tmp/../data/runs 2>/dev/null
 echo run >>/data/runs
@@ -84,6 +87,8 @@ test('a service boots from an image that nobody has pulled, as its image says, a
     if (event.type === 'service' && event.service.detail !== null) details.add(event.service.detail);
   });
   const port = await freePort();
+  const token = join(await makeTempDir(t), 'token');
+  writeFileSync(token, 'for its user only\n');
   const check = healthCheck({
     probe: { type: 'exec', command: ['/bin/sh', '-c', '[ "$(id -u):$OF_IMAGE:$PWD" = "1001:a b:/not/there/yet" ]'] },
   });
@@ -92,6 +97,7 @@ test('a service boots from an image that nobody has pulled, as its image says, a
     envs: { OF_BOTH: 'service' },
     ports: [{ host: port, guest: 8000, protocol: 'tcp' }],
     healthcheck: check,
+    secrets: [{ name: 'token', path: token }],
   });
   const other = imageService('other', name, { args: ['of service'] });
   const row = (service: string) => orchestrator.services().find((candidate) => candidate.name === service)!;
@@ -114,16 +120,18 @@ test('a service boots from an image that nobody has pulled, as its image says, a
   );
   assert.ok(details.has('preparing image'));
   const page = await eventually('the page', () =>
-    fetch(`http://127.0.0.1:${port}/`)
+    // A connection that came before the guest listened may stay without an answer.
+    fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(2000) })
       .then((answer) => answer.text())
       .catch(() => null),
   );
   assert.equal(page, 'from the image');
-  assert.deepEqual(host.lines('kept', 'stdout').slice(0, 4), [
+  assert.deepEqual(host.lines('kept', 'stdout').slice(0, 5), [
     'args: entry of image',
     'user: 1001 1002 1002 1500, home /home/web, in /not/there/yet',
     'env: a b service',
     'opened',
+    'for its user only',
   ]);
   assert.equal(host.lines('other', 'stdout')[0], 'args: entry of service');
   assert.deepEqual(row('kept').notes, ['variables of the image are left out, by their names: not.a.name']);
@@ -153,4 +161,22 @@ test('a service boots from an image that nobody has pulled, as its image says, a
   assert.deepEqual(readdirSync(store.rootsDir), []);
   await images.remove([name]);
   assert.deepEqual(readdirSync(store.blobsDir), []);
+});
+
+test('programs of a distribution run from an image, as a user that it does not know', async (t) => {
+  const layers = [await packTar(hostProgramEntries(['bash', 'id', 'sort']))];
+  const cmd = ['bash', '-c', 'printf "%s\\n" b a | sort; id -u; id -G; echo "$HOME"; echo $BASH_VERSION'];
+  const image = makeImage({ layers, config: { User: '4242:17', Cmd: cmd, Env: ['PATH=/usr/bin:/bin'] } });
+  const registry = await startRegistry(t);
+  registry.add('glibc', 'latest', image);
+  const host = await openTestRuntime();
+  defer(t, () => host.close());
+  const images = { ...DEFAULT_IMAGE_SETTINGS, insecure_registries: [registry.host] };
+  const service = imageService('glibc', `${registry.host}/glibc@${image.digest}`);
+  await host.orchestrator.start({ ...configOf([service]), images });
+  const { exit_code, error } = await host.ended('glibc');
+  assert.deepEqual([exit_code, error], [0, null], host.lines('glibc', 'stderr').join('\n'));
+  const lines = host.lines('glibc', 'stdout');
+  assert.deepEqual(lines.slice(0, 5), ['a', 'b', '4242', '17', '/']);
+  assert.match(lines[5]!, /^\d+\.\d+/);
 });

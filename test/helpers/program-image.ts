@@ -1,6 +1,7 @@
 /** Images with programs in them, for guests. */
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { findStaticBusybox } from '../../src/vm/qemu/host-tools.ts';
+import { findProgram, findStaticBusybox } from '../../src/vm/qemu/host-tools.ts';
 import { type LayerEntry, packTar } from './images/layers.ts';
 import { type ImageSettings, makeImage, type TestImage } from './images.ts';
 
@@ -28,4 +29,19 @@ export async function makeBusyboxImage(
 ): Promise<TestImage> {
   const packed = await Promise.all([busyboxEntries(programs), ...layers].map((entries) => packTar(entries)));
   return makeImage({ layers: packed, config });
+}
+
+/**
+ * Dynamically linked programs of the host with the libraries that they need, as a distribution has them: at the paths
+ * where the dynamic linker looks.
+ */
+export function hostProgramEntries(programs: readonly string[]): LayerEntry[] {
+  const files = new Set<string>();
+  for (const name of programs) {
+    const path = findProgram(name)!;
+    files.add(path);
+    const listed = execFileSync('ldd', [path], { encoding: 'utf8' });
+    for (const [, library] of listed.matchAll(/(\/\S+) \(0x/g)) files.add(library!);
+  }
+  return [...files].map((path) => ({ name: path.slice(1), mode: 0o755, content: readFileSync(path) }));
 }
