@@ -17,6 +17,7 @@ import {
   UNHINDERED,
 } from './document.ts';
 import { EventQueue } from './event-queue.ts';
+import { persist } from './persist.ts';
 import type { LifecyclePorts } from './ports.ts';
 import { Prober } from './prober.ts';
 import { resume } from './resume.ts';
@@ -273,10 +274,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
   }
 
   #persist(): Promise<void> {
-    const { store, clock } = this.#ports;
-    const { status } = this.#state.actual;
-    const document = renderDocument(this.#snapshot(), clock.now());
-    return status === 'Stopped' || status === 'Failed' ? store.conclude(document) : store.save(document);
+    return persist(renderDocument(this.#snapshot(), this.#ports.clock.now()), this.#ports);
   }
 
   async #conclude(): Promise<void> {

@@ -27,6 +27,23 @@ async function startWeb(ports = new FakePorts()) {
   return { ports, web, vm, calls: () => ports.callsOf('web') };
 }
 
+test('a disk that hangs does not keep a service from being asked to stop', async () => {
+  const { ports, web, vm, calls } = await startWeb();
+  const saved = gate();
+  ports.onSave = () => saved.opened;
+  const stopped = web.stop();
+  await settle();
+  assert.deepEqual(calls(), ['save Stopping'], 'for a moment it is waited for');
+  ports.clock.advance(250);
+  await settle();
+  assert.deepEqual(calls().at(-1), 'signal SIGTERM');
+  saved.open();
+  vm.emit({ type: 'job-exited', exit: { code: 0, signal: null } });
+  await settle();
+  vm.end();
+  assert.equal((await stopped).status, 'Stopped');
+});
+
 test('what is about to be done is on disk before it is done', async () => {
   const ports = new FakePorts();
   const web = supervise(ports);

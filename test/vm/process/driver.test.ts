@@ -56,11 +56,11 @@ test('references in variables are replaced, for probes as well, and a variable t
   });
   const envs = { VALUE: `<\${MONOCORE_TEST_SOURCE}>`, PLAIN: '$VALUE $$' };
   const service = scriptService('web', 'echo "$VALUE $PLAIN"; exec sleep 1000', { isolation: 'none', envs });
-  const { vm, read } = await launchProcess(t, service);
+  const { vm, firstLine } = await launchProcess(t, service);
+  assert.equal(await firstLine('stdout'), '<resolved> $VALUE $');
   const probe = { type: 'exec' as const, command: ['sh', '-c', '[ "$VALUE" = "<resolved>" ]'] };
   assert.equal((await vm.probe(probe, 60_000, new AbortController().signal)).detail, 'exit code 0');
   vm.kill('SIGKILL');
-  assert.equal(await read('stdout'), '<resolved> $VALUE $\n');
 
   const { paths, driver } = await openDriver(t);
   const unset = { ...service, envs: { VALUE: `\${MONOCORE_TEST_UNSET}` } };

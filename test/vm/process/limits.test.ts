@@ -49,6 +49,7 @@ test('a user owns what it writes, and of the home only its streams', async (t) =
     processService('echo by path >/dev/stdout; : >mine; while :; do sleep 0.01; done', {
       user: 'nobody',
       workdir: dir,
+      open_files: 512,
     }),
   );
   assert.equal(await firstLine('stdout'), 'by path');
@@ -128,5 +129,5 @@ test('of the size of a VM nothing is enforced, which is said when it was asked f
     'cpus has no effect on a plain process; cpu_shares does',
     'ram has no effect on a plain process; max_memory does',
   ]);
-  assert.deepEqual(JSON.parse(readFileSync(paths.vm('web').limits, 'utf8')).cgroups, []);
+  assert.equal(existsSync(paths.vm('web').limits), false, 'there are no limits to note');
 });
