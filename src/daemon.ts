@@ -9,7 +9,7 @@ import { Orchestrator } from './lifecycle/orchestrator.ts';
 import type { Report } from './lifecycle/ports.ts';
 import { packageVersion } from './package-info.ts';
 import type { ApiThreadApi } from './protocol/api.ts';
-import type { ControlApi, DaemonSettings, DaemonStatus, LogLevel } from './protocol/control.ts';
+import type { ControlApi, ControlEvent, DaemonSettings, DaemonStatus, LogLevel } from './protocol/control.ts';
 import type { LogQuery } from './protocol/logs.ts';
 import { Runtime } from './runtime.ts';
 import { closeStrayDescriptors } from './stray-descriptors.ts';
@@ -47,6 +47,7 @@ class Daemon {
   readonly #notifier: ServiceNotifier | null;
   readonly #api: ThreadService<ApiThreadApi>;
   readonly #startedAtMs = Date.now();
+  #unpublished: ControlEvent[] = [];
 
   constructor(
     runtime: Runtime,
@@ -72,7 +73,7 @@ class Daemon {
       onDeath: (error) => report('error', `${error.message}; it is started again`),
     });
     this.#orchestrator.on('event', (event) => {
-      this.#api.tell((api) => api.publish(event));
+      this.#publish(event);
       this.#notifier?.status(this.#summary());
     });
     runtime.onLogsRestarted = () => {
@@ -88,8 +89,9 @@ class Daemon {
   }
 
   get threads(): readonly CrashableThread[] {
-    const { logs, metrics } = this.#runtime;
-    return [...logs.workers, metrics.thread, this.#api];
+    const { logs, metrics, network, jobs } = this.#runtime;
+    const threads = [...logs.workers, metrics.thread, network.thread, this.#api];
+    return [...threads, { name: 'jobs', crash: () => jobs.crash() }];
   }
 
   /** Stops the services unless they are to be left, then refuses new work and ends the threads. */
@@ -110,6 +112,17 @@ class Daemon {
   /** Shortens the stop of everything to its last rungs: the second Ctrl-C. */
   hurry({ services }: End): void {
     void this.#orchestrator.end({ suspend: services === 'suspend', timeoutMs: 0 });
+  }
+
+  /** Dozens of services change at once, and each message costs more than an event: those of a turn go together. */
+  #publish(event: ControlEvent): void {
+    this.#unpublished.push(event);
+    if (this.#unpublished.length > 1) return;
+    setImmediate(() => {
+      const events = this.#unpublished;
+      this.#unpublished = [];
+      this.#api.tell((api) => api.publish(events));
+    });
   }
 
   #status(): DaemonStatus {

@@ -14,6 +14,7 @@ import { FileStateStore, makeHome } from './state/store.ts';
 import { LogKeeper } from './threads/log-keeper.ts';
 import { LogThread } from './threads/log-thread.ts';
 import { MetricsThread } from './threads/metrics-thread.ts';
+import { NetworkThread } from './threads/network-thread.ts';
 import { JobPool } from './threads/pool.ts';
 import { ProcessDriver } from './vm/process/driver.ts';
 import { QemuDriver } from './vm/qemu/driver.ts';
@@ -45,6 +46,7 @@ export class Runtime implements OrchestratorPorts {
   readonly jobs = new JobPool();
   readonly logs: LogThread;
   readonly metrics: MetricsThread;
+  readonly network: NetworkThread;
   readonly drivers: OrchestratorPorts['drivers'];
   /** What an earlier runtime left, for `Orchestrator.open` to go on with. */
   ended: readonly StateDocument[] = [];
@@ -71,6 +73,7 @@ export class Runtime implements OrchestratorPorts {
       onRestart: () => this.onLogsRestarted(),
     });
     this.metrics = new MetricsThread(report);
+    this.network = new NetworkThread(report);
     this.drivers = {
       vm: new QemuDriver(paths, runJob),
       none: new ProcessDriver(paths, this.metrics),
@@ -105,7 +108,7 @@ export class Runtime implements OrchestratorPorts {
   }
 
   threads(): ThreadStatus[] {
-    return [...this.logs.status(), this.metrics.thread.status(), this.jobs.status()];
+    return [...this.logs.status(), this.metrics.thread.status(), this.network.thread.status(), this.jobs.status()];
   }
 
   async lastLines(service: string, sinceMs: number): Promise<string[]> {
@@ -133,6 +136,7 @@ export class Runtime implements OrchestratorPorts {
   /** Ends the threads, in the order in which they get their input, and frees the home. VMs are not touched. */
   async close(): Promise<void> {
     await this.metrics.stop();
+    await this.network.stop();
     await this.logs.stop();
     this.#keeper.stop();
     await this.jobs.close();

@@ -53,6 +53,9 @@ export class Actor {
       case 'restart':
         this.#command(action);
         return;
+      case 'remove':
+        this.#commands.add(this.#remove(action.service));
+        return;
       case 'kill-service':
         this.#killService(action.service, action.victim);
         return;
@@ -63,11 +66,10 @@ export class Actor {
         this.#daemonTurn = this.#daemonTurn.then(() => this.#replaceDaemon(() => host.kill(), action.downMs));
         return;
       case 'replace-daemon':
-        this.#daemonTurn = this.#daemonTurn.then(async () => {
-          // What it has read and cannot write would be lost with it, which it says itself.
-          await this.#diskTurn;
-          await this.#replaceDaemon(() => host.end({ leaveRunning: true }), action.downMs);
-        });
+        // What it has read and cannot write would be lost with it, which it says itself.
+        this.#daemonTurn = this.#daemonTurn.then(() =>
+          this.#replaceDaemon(() => this.#withSpace(() => host.end({ leaveRunning: true })), action.downMs),
+        );
         return;
       case 'fill-disk':
         if (disk) this.#diskTurn = this.#diskTurn.then(() => this.#fillDisk(disk, action.forMs));
@@ -108,14 +110,11 @@ export class Actor {
       return type === 'stop' ? host.client.stop(stop) : host.client.restart(stop);
     };
     const command = (async () => {
-      const settle = type === 'stop' ? () => {} : starts.begin(services, host.pid);
+      const settle = type === 'stop' ? () => {} : starts.begin(this.#withNeeds(services), host.pid);
       try {
         const reply = await send();
         settle();
-        const outcomes = reply.services.map(({ service, outcome, error }) =>
-          error === null ? `${service.name} ${outcome}` : `${service.name} ${outcome}: ${error}`,
-        );
-        findings.tell(`  ${type}: ${outcomes.join('; ')}`);
+        this.#tellOutcome(type, reply);
       } catch (error) {
         // Cut off; the daemon may still do it. One that refuses it does not.
         if (errorCode(error) === 'ServiceUnknown') settle();
@@ -124,6 +123,30 @@ export class Actor {
     })();
     this.#commands.add(command);
     void command.finally(() => this.#commands.delete(command));
+  }
+
+  async #remove(service: string): Promise<void> {
+    const { host, findings } = this.#options;
+    try {
+      this.#tellOutcome('remove', await host.client.remove({ names: [service], group: null, timeout_ms: null }));
+    } catch (error) {
+      findings.tell(`  remove ${service}: ${errorText(error)}`);
+    }
+    this.#command({ type: 'start', services: [service] });
+  }
+
+  #tellOutcome(command: string, { services }: CommandReply): void {
+    const outcomes = services.map(({ service, outcome, error }) =>
+      error === null ? `${service.name} ${outcome}` : `${service.name} ${outcome}: ${error}`,
+    );
+    this.#options.findings.tell(`  ${command}: ${outcomes.join('; ')}`);
+  }
+
+  /** What a start of `services` starts. */
+  #withNeeds(services: readonly string[]): string[] {
+    const known = this.#options.config.services;
+    const needs = known.filter(({ name }) => services.includes(name)).flatMap(({ depends_on }) => depends_on);
+    return [...services, ...needs.map(({ service }) => service)];
   }
 
   #killService(service: string, victim: Victim): void {
@@ -145,9 +168,15 @@ export class Actor {
     findings.tell('  the daemon has ended');
     await delay(downMs);
     // A daemon refuses to start on a full disk, and says so.
-    await this.#diskTurn;
-    await host.start();
+    await this.#withSpace(() => host.start());
     findings.tell(`  daemon ${host.pid} is ready`);
+  }
+
+  /** Does something when the disk has space, which it keeps meanwhile. */
+  async #withSpace(action: () => Promise<void>): Promise<void> {
+    const turn = this.#diskTurn.then(action);
+    this.#diskTurn = turn.catch(() => {});
+    await turn;
   }
 
   async #fillDisk(disk: SmallDisk, forMs: number): Promise<void> {

@@ -118,6 +118,8 @@ export class DaemonHost {
     this.#isEnding = true;
     // By a signal where its socket does not answer: the thread behind it may have crashed.
     const isTold = await comesTrue(LEAVE_TIMEOUT_MS, async () => {
+      // The thread that had been told may have crashed before it could answer.
+      if (this.#child !== child) return true;
       await this.client.stopDaemon({ leave_running: leaveRunning });
       return true;
     });

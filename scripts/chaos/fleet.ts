@@ -8,7 +8,12 @@ import {
   type LogSettings,
   type Service,
 } from '../../src/protocol/service.ts';
-import { DEFAULT_RESTART_SETTINGS, type RestartWhen } from '../../src/protocol/supervision.ts';
+import {
+  type Condition,
+  DEFAULT_RESTART_SETTINGS,
+  type HealthCheck,
+  type RestartWhen,
+} from '../../src/protocol/supervision.ts';
 import { ENVIRONMENT_MARK, PROGRAM } from './program.ts';
 
 /** How a service behaves. */
@@ -24,6 +29,8 @@ export interface Character {
   readonly askedCode: number | null;
   readonly restart: RestartWhen;
   readonly log: Partial<LogSettings>;
+  /** What the service before it must have come to first; null where it is started at once. */
+  readonly needs?: Condition;
 }
 
 /** A service and what is to be expected of it. */
@@ -32,6 +39,8 @@ export interface Member {
   readonly character: Character;
   /** Where its runs note what they have printed; null in a VM. */
   readonly ledger: string | null;
+  /** It is removed now and then, with all that it printed: its lines cannot be counted. */
+  readonly isPassing: boolean;
 }
 
 const GZIP = { compress: 'gzip', compress_delay_ms: 1000 } as const;
@@ -41,10 +50,10 @@ const STEADY = { burst: 20, pauseSeconds: 0.25, rounds: 0, ownCode: 0 };
 const SHORT = { burst: 20, pauseSeconds: 0.25, rounds: 14 };
 const PROCESSES: readonly Character[] = [
   { ...STEADY, askedCode: 40, restart: 'always', log: {} },
-  { ...SHORT, ownCode: 7, askedCode: 41, restart: 'on-failure', log: {} },
+  { ...SHORT, ownCode: 7, askedCode: 41, restart: 'on-failure', log: {}, needs: 'healthy' },
   { ...STEADY, burst: 250, askedCode: 42, restart: 'no', log: JSON_LOG },
   { ...SHORT, ownCode: 0, askedCode: 43, restart: 'always', log: GZIP },
-  { ...STEADY, askedCode: null, restart: 'unless-stopped', log: {} },
+  { ...STEADY, askedCode: null, restart: 'unless-stopped', log: {}, needs: 'started' },
   { ...SHORT, rounds: 6, ownCode: 3, askedCode: 44, restart: 'no', log: { ...GZIP, ...JSON_LOG } },
 ];
 const VMS: readonly Character[] = [
@@ -56,10 +65,14 @@ const VMS: readonly Character[] = [
 const MAX_FILE_BYTES = 64 * 1024;
 /** Above it a row of restarts is broken: runs are short here. */
 const RESET_MS = 2000;
+const HEALTH_CHECK: HealthCheck = {
+  probe: { type: 'exec', command: ['/bin/true'] },
+  ...{ interval_ms: 2000, timeout_ms: 5000, retries: 3, start_period_ms: 10_000 },
+};
 const STOP_TIMEOUT_MS = 10_000;
 const DEAF_STOP_TIMEOUT_MS = 500;
 
-/** The services: VMs first, then processes, each kind of them in turn. */
+/** The services: VMs first, then processes, each kind of them in turn; the last one, if it is a process, is passing. */
 export function makeFleet(services: number, vms: number, dir: string, ledgerOf: (name: string) => string): Member[] {
   return Array.from({ length: services }, (_, index): Member => {
     const isVm = index < vms;
@@ -67,7 +80,12 @@ export function makeFleet(services: number, vms: number, dir: string, ledgerOf: 
     const characters = isVm ? VMS : PROCESSES;
     const character = characters[(isVm ? index : index - vms) % characters.length]!;
     const ledger = isVm ? null : ledgerOf(name);
-    return { service: makeService(name, isVm ? 'vm' : 'none', character, dir, ledger), character, ledger };
+    const service = makeService(name, isVm ? 'vm' : 'none', character, dir, ledger);
+    const isPassing = !isVm && index === services - 1 && index > vms;
+    const { needs } = character;
+    if (!needs || index === vms) return { service, character, ledger, isPassing };
+    const depends_on = [{ service: `process-${index - vms - 1}`, condition: needs }];
+    return { service: { ...service, depends_on }, character, ledger, isPassing };
   });
 }
 
@@ -99,7 +117,7 @@ function makeService(
     stop_timeout_ms: askedCode === null ? DEAF_STOP_TIMEOUT_MS : STOP_TIMEOUT_MS,
     stop_signal: null,
     restart: { ...DEFAULT_RESTART_SETTINGS, when: restart, reset_ms: RESET_MS },
-    healthcheck: null,
+    healthcheck: isolation === 'none' ? HEALTH_CHECK : null,
     on_unhealthy: 'none',
     disk_mib: null,
     user: null,

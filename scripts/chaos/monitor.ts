@@ -28,8 +28,10 @@ export interface MonitorOptions {
   readonly host: DaemonHost;
   readonly rows: RowBook;
   readonly starts: StartBook;
-  /** Services that were started at the begin, and are never removed. */
+  /** Services that were started at the begin. */
   readonly services: readonly string[];
+  /** Those of them that may be removed. */
+  readonly passing: readonly string[];
   readonly findings: Findings;
 }
 
@@ -127,8 +129,10 @@ export class Monitor {
   }
 
   #checkPresence({ rows }: Snapshot): void {
-    for (const service of this.#options.services) {
-      if (!rows.has(service)) this.#options.findings.complain(`${service} is not known any more`);
+    const { services, passing } = this.#options;
+    for (const service of services) {
+      if (!rows.has(service) && !passing.includes(service))
+        this.#options.findings.complain(`${service} is not known any more`);
     }
   }
 
@@ -147,7 +151,8 @@ export class Monitor {
   async #followEvents(): Promise<void> {
     for await (const event of await this.#options.host.client.events(this.#stop.signal)) {
       if (event.type === 'service') this.#options.rows.take(event.service);
-      else this.#options.findings.complain(`${event.name} was removed`);
+      else if (!this.#options.passing.includes(event.name))
+        this.#options.findings.complain(`${event.name} was removed`);
     }
   }
 }

@@ -88,6 +88,7 @@ class ChaosRun {
     this.#fleet = makeFleet(options.services, options.vms, dir, (name) => join(ledgerDir, name));
     for (const type of options.without) this.#leftOut[type] = 'it was not wanted';
     if (typeof disk === 'string') this.#leftOut['fill-disk'] = disk;
+    if (this.#passing.length === 0) this.#leftOut.remove = 'there are too few plain processes';
     this.#findings = new Findings(join(dir, 'chaos.log'));
     const common = { paths: this.#paths, findings: this.#findings, starts: this.#starts };
     const clockFile = join(dir, 'clock');
@@ -102,11 +103,21 @@ class ChaosRun {
       asideDir: join(diskDir, 'aside'),
       kills: this.#kills,
     });
-    this.#monitor = new Monitor({ ...common, host: this.#host, rows: this.#rows, services: this.#names });
+    this.#monitor = new Monitor({
+      ...common,
+      host: this.#host,
+      rows: this.#rows,
+      passing: this.#passing,
+      services: this.#names,
+    });
   }
 
   get #names(): string[] {
     return this.#fleet.map(({ service }) => service.name);
+  }
+
+  get #passing(): string[] {
+    return this.#fleet.filter(({ isPassing }) => isPassing).map(({ service }) => service.name);
   }
 
   async run({ onPlan = () => {}, onAction = () => {} }: RunHooks): Promise<Omit<ChaosReport, 'keptIn'>> {
@@ -208,7 +219,8 @@ class ChaosRun {
     const logDirs = [...asideDirs, this.#paths.logDir].filter((dir) => existsSync(dir));
     const actions: Partial<Record<ActionType, number>> = {};
     for (const { action } of plan) actions[action.type] = (actions[action.type] ?? 0) + 1;
-    const lines = fleet.map((member) =>
+    const lasting = fleet.filter(({ isPassing }) => !isPassing);
+    const lines = lasting.map((member) =>
       checkLines(member, ledgers.get(member.service.name) ?? null, { logDirs, deaths, kills: this.#kills }),
     );
     for (const { faults, excuses } of lines) {

@@ -5,13 +5,15 @@ import type { SeededRandom } from './random.ts';
 export type Victim = 'command' | 'parent' | 'group';
 
 /** Threads of the daemon that crash, by name. */
-export const THREADS = ['logs', 'metrics', 'api'] as const;
+export const THREADS = ['logs', 'metrics', 'api', 'jobs'] as const;
 
 /** Something that is done to the services, the daemon or the host. */
 export type Action =
   | { readonly type: 'start'; readonly services: readonly string[] }
   /** `timeoutMs` 0: no time to end in order. */
   | { readonly type: 'stop' | 'restart'; readonly services: readonly string[]; readonly timeoutMs: number | null }
+  /** It is stopped and forgotten with all that it printed, then started anew. */
+  | { readonly type: 'remove'; readonly service: string }
   | { readonly type: 'kill-service'; readonly service: string; readonly victim: Victim }
   | { readonly type: 'crash-thread'; readonly thread: (typeof THREADS)[number] }
   /** SIGKILL; the next daemon is started that much later. */
@@ -35,6 +37,7 @@ const WEIGHTS: Readonly<Record<ActionType, number>> = {
   start: 24,
   stop: 12,
   restart: 10,
+  remove: 3,
   'kill-service': 18,
   'crash-thread': 8,
   'kill-daemon': 5,
@@ -60,6 +63,7 @@ const CLOCK_STEPS_MS = [-24 * 60, -60, -1, -1 / 60, 1 / 60, 1, 60, 24 * 60].map(
  * Plans a run. Every kind of action that is possible comes once, in a random order, before they are drawn by weight;
  * daemons come and go no faster than that services get to know them.
  *
+ * @param services the last one is the one that is removed now and then
  * @param types the kinds that are possible
  */
 export function planActions(
@@ -97,6 +101,8 @@ function drawAction(random: SeededRandom, type: ActionType, services: readonly s
     case 'stop':
     case 'restart':
       return { type, services: some(), timeoutMs: random.next() < 0.2 ? 0 : null };
+    case 'remove':
+      return { type, service: services.at(-1)! };
     case 'kill-service':
       return { type, service: random.pick(services), victim: random.pick(['command', 'parent', 'group']) };
     case 'crash-thread':

@@ -34,9 +34,10 @@ export class WatchedProgram {
   readonly #child: ChildProcess;
   readonly #lines: Interface;
 
-  constructor(name: string, args: readonly string[] = []) {
+  /** @param nodeOptions of Node itself */
+  constructor(name: string, args: readonly string[] = [], nodeOptions: readonly string[] = []) {
     const path = fileURLToPath(new URL(name, import.meta.url));
-    this.#child = spawn(process.execPath, [path, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#child = spawn(process.execPath, [...nodeOptions, path, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#child.stdin!.on('error', () => {});
     this.#lines = createInterface({ input: this.#child.stdout! });
   }

@@ -52,7 +52,13 @@ function prepare(folder: string, name: string, args: readonly string[], options:
   const service = loadService(name, options);
   writeFileSync(
     join(folder, 'job'),
-    renderJobScript(service, { program: ownProgram(service), network: false, sharedRoot: false, secrets: [] }),
+    renderJobScript(service, {
+      program: ownProgram(service),
+      network: false,
+      groupIndex: null,
+      sharedRoot: false,
+      secrets: [],
+    }),
   );
   return folder;
 }

@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DaemonClient } from '../../src/cli/client.ts';
+import { ownProgram } from '../../src/cli/daemon-process.ts';
 import { HomePaths, resolveHome } from '../../src/state/paths.ts';
 import { findMentions, findServiceProcesses } from '../chaos/processes.ts';
 import { comesTrue } from '../chaos/waiting.ts';
@@ -65,7 +66,8 @@ export async function runLoad(dir: string, services: number, options: LoadOption
   if (existsSync(kernels)) symlinkSync(kernels, join(home, 'kernel'));
   const paths = new HomePaths(home);
   const client = new DaemonClient(paths.socket);
-  const daemon = new WatchedProgram('daemon.js', [home]);
+  // With the options of every daemon; the last one is the program.
+  const daemon = new WatchedProgram('daemon.js', [home], ownProgram().args.slice(-2, -1));
   const bystander = new WatchedProgram('bystander.js');
   try {
     if (!(await comesTrue(READY_TIMEOUT_MS, async () => (await client.daemon()).pid === daemon.pid))) {

@@ -7,6 +7,7 @@ import { makeHome } from '../state/store.ts';
 import { JobPool } from '../threads/pool.ts';
 import { formatSize } from '../units.ts';
 import { readQemuVersion } from '../vm/qemu/accelerator.ts';
+import { groupObstacle } from '../vm/qemu/group-network.ts';
 import { findMkfs, findQemu, findStaticBusybox, hostArchitecture } from '../vm/qemu/host-tools.ts';
 import { findKernel } from '../vm/qemu/kernel.ts';
 import { preparePlatform } from '../vm/qemu/platform.ts';
@@ -78,7 +79,10 @@ export async function runDoctor({ home }: { readonly home: string }): Promise<Do
       'QEMU',
       async () => {
         const qemu = findQemu(architecture());
-        return ok(`${qemu}, version ${await readQemuVersion(qemu)}`);
+        const version = await readQemuVersion(qemu);
+        const obstacle = groupObstacle(version);
+        if (obstacle === null) return ok(`${qemu}, version ${version}`);
+        return warn(obstacle, 'services of a group do not reach each other by name until QEMU is upgraded');
       },
     ],
     ['busybox', () => ok(findStaticBusybox())],

@@ -19,6 +19,8 @@ export interface ServiceDefinition {
   readonly group: Group | null;
   /** Address of the group, 127.0.0.2 to 127.0.0.254; null without a group. */
   readonly groupIp: string | null;
+  /** The VM's place in the network of its group, see `protocol/network.ts`; null for none, which is the default. */
+  readonly groupIndex?: number | null;
   /** Kernel image that the config names, or null. */
   readonly kernel: string | null;
 }
@@ -109,7 +111,7 @@ function endOf(state: VmState): Pick<StateDocument, 'reason' | 'ended_by' | 'rea
 
 /** The content of the state file. */
 export function renderDocument(snapshot: Snapshot, nowMs: number): StateDocument {
-  const { service, group, groupIp, kernel, state, identity, metrics, createdAtMs } = snapshot;
+  const { service, group, groupIp, groupIndex = null, kernel, state, identity, metrics, createdAtMs } = snapshot;
   const { actual, desired, restarts } = state;
   return {
     pid: pidOf(actual),
@@ -121,6 +123,7 @@ export function renderDocument(snapshot: Snapshot, nowMs: number): StateDocument
     status: storeStatus(actual),
     metrics,
     group_ip: groupIp,
+    group_index: groupIndex,
     kernel,
     process: identity,
     ...timesOf(actual),
@@ -169,7 +172,9 @@ export function renderStatus(snapshot: Snapshot): ServiceStatus {
     group_ip: groupIp,
     cpus: service.cpus,
     ram_mib: service.ram_mib,
-    addresses: service.ports.map((port) => `http://${addressOf(snapshot)}:${port.host}`),
+    addresses: service.ports.map(({ protocol, host }) => {
+      return `${protocol === 'udp' ? 'udp' : 'http'}://${addressOf(snapshot)}:${host}`;
+    }),
     ...timesOf(actual),
     restarts: restarts.total,
     last_restart_reason: restarts.lastReason,

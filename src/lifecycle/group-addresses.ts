@@ -27,9 +27,13 @@ export class GroupAddresses {
     throw new MonocoreError('StartFailed', `group ${group} gets no address: 127.0.0.${FIRST} to ${LAST} are all taken`);
   }
 
-  /** Notes an address that a group had in an earlier life of the daemon. */
+  /**
+   * Notes an address that a group had in an earlier life of the daemon, unless another group was given it since: all of
+   * the one's services had ended then.
+   */
   restore(group: string, address: string): void {
-    this.#byGroup.set(group, address);
+    const isTaken = [...this.#byGroup.values()].includes(address);
+    if (!isTaken && !this.#byGroup.has(group)) this.#byGroup.set(group, address);
   }
 
   /** Frees the addresses of all groups but those. */

@@ -2,9 +2,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import { MonocoreError } from '../errors.ts';
 import type { Selection } from '../protocol/control.ts';
-import type { Config } from '../protocol/service.ts';
+import type { Config, Group, Service } from '../protocol/service.ts';
 import { buildGraph } from './dependencies.ts';
 import type { ServiceDefinition } from './document.ts';
+import type { Place } from './groups.ts';
+import { checkPortClaims } from './port-claims.ts';
 import { select } from './selection.ts';
 import { isUp } from './starts.ts';
 import type { Supervisor } from './supervisor.ts';
@@ -12,8 +14,10 @@ import type { Supervisor } from './supervisor.ts';
 /** What is known beside the config. */
 export interface Surroundings {
   readonly supervisors: readonly Supervisor[];
-  /** Address of a group, which gets one if it has none. */
-  readonly assignAddress: (group: string) => string;
+  /** Those whose start was asked for and is not over. */
+  readonly pending: readonly ServiceDefinition[];
+  /** Place of a service, which gets one if it has none. */
+  readonly placeOf: (service: Service, group: Group | null) => Place;
 }
 
 /** What is to be up and what is not. */
@@ -30,13 +34,13 @@ export interface Merge {
  *
  * @param prune whether services that the config does not have are to be stopped: of the selected group, else all
  * @throws MonocoreError `ServiceUnknown` for a name that the config does not have, `Usage` for names with `prune`,
- * `StartFailed` where a group gets no address
+ * `StartFailed` where a group gets no address, and for a port that two services claim, one of which may run already
  */
 export function mergeConfig(
   config: Config,
   selection: Selection,
   prune: boolean,
-  { supervisors, assignAddress }: Surroundings,
+  { supervisors, pending, placeOf }: Surroundings,
 ): Merge {
   if (prune && selection.names.length > 0) {
     throw new MonocoreError('Usage', 'to prune, give no names: they say nothing of other services');
@@ -50,18 +54,29 @@ export function mergeConfig(
     .map((name): ServiceDefinition => {
       const service = graph.getNodeData(name);
       const group = config.groups.find((candidate) => candidate.name === service.group) ?? null;
-      return { service, group, groupIp: group && assignAddress(group.name), kernel: config.kernel };
+      return { service, group, ...placeOf(service, group), kernel: config.kernel };
     });
+
+  /** What runs, or is about to, keeps its ports, unless it is to change. */
+  const checked = (merge: Merge): Merge => {
+    const changing = new Set(merge.definitions.map(({ service }) => service.name));
+    for (const { name } of merge.surplus) changing.add(name);
+    const running = supervisors.filter((supervisor) => isUp(supervisor) || supervisor.active);
+    const others = [...pending, ...running.map(({ definition }) => definition)];
+    const untouched = others.filter(({ service }) => !changing.has(service.name));
+    checkPortClaims(merge.definitions, untouched);
+    return merge;
+  };
 
   const absent = supervisors.filter((supervisor) => {
     const { name, group } = supervisor.definition.service;
     const isMeant = selection.names.length === 0 && (selection.group === null || selection.group === group);
     return isMeant && !graph.hasNode(name) && isUp(supervisor);
   });
-  if (prune) return { definitions, surplus: absent };
+  if (prune) return checked({ definitions, surplus: absent });
   const regrouped = absent.flatMap(({ definition }) => {
     const group = config.groups.find(({ name }) => name === definition.group?.name);
     return group && !isDeepStrictEqual(group, definition.group) ? [{ ...definition, group }] : [];
   });
-  return { definitions: [...definitions, ...regrouped], surplus: [] };
+  return checked({ definitions: [...definitions, ...regrouped], surplus: [] });
 }

@@ -6,7 +6,7 @@ import type { Config, ServiceStatus } from '../protocol/service.ts';
 import type { StateDocument } from '../protocol/state-document.ts';
 import { buildGraph, runInOrder } from './dependencies.ts';
 import { markGone, restoredState, type ServiceDefinition } from './document.ts';
-import { GroupAddresses } from './group-addresses.ts';
+import { Groups } from './groups.ts';
 import { type Merge, mergeConfig } from './merge.ts';
 import { byName, failed, succeeded } from './outcomes.ts';
 import { planStart } from './plan.ts';
@@ -41,13 +41,14 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   readonly #ports: OrchestratorPorts;
   readonly #registry: Registry;
   readonly #starts: Starts;
-  readonly #addresses = new GroupAddresses();
+  readonly #groups: Groups;
   #ending = false;
 
   constructor(ports: OrchestratorPorts) {
     super();
     this.#ports = ports;
     this.#registry = new Registry(ports);
+    this.#groups = new Groups(ports.network);
     this.#starts = new Starts(ports, this.#registry);
     this.#registry.on('event', (event) => this.emit('event', event));
   }
@@ -60,20 +61,19 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
    */
   static async open(ports: OrchestratorPorts & Leftovers, { startsAll = false } = {}): Promise<Orchestrator> {
     const orchestrator = new Orchestrator(ports);
-    orchestrator.#restoreEnded(ports.ended);
+    // What runs has its place; what ended may have lost it to another by then.
+    orchestrator.#groups.restore([...ports.left, ...ports.ended]);
+    for (const document of ports.ended) {
+      orchestrator.#registry.install(orchestrator.#restoreDefinition(document), restoredState(document));
+    }
+    orchestrator.#groups.shareNames();
     await orchestrator.#adopt(ports.left);
     orchestrator.#startByPolicy(startsAll);
     return orchestrator;
   }
 
-  #restoreEnded(documents: readonly StateDocument[]): void {
-    for (const document of documents)
-      this.#registry.install(this.#restoreDefinition(document), restoredState(document));
-  }
-
-  #restoreDefinition({ service, group, group_ip: groupIp, kernel }: StateDocument): ServiceDefinition {
-    if (group && groupIp !== null) this.#addresses.restore(group.name, groupIp);
-    return { service, group, groupIp, kernel };
+  #restoreDefinition({ service, group, kernel }: StateDocument): ServiceDefinition {
+    return { service, group, ...this.#groups.place(service, group), kernel };
   }
 
   #startByPolicy(startsAll: boolean): void {
@@ -107,7 +107,8 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     const definition = this.#restoreDefinition(document);
     const driver = drivers[service.isolation];
     const localOnly = group?.local_only ?? true;
-    const adoption = await driver.adopt({ service, localOnly, identity, runJob: status === 'Starting' });
+    const { groupIndex = null } = definition;
+    const adoption = await driver.adopt({ service, localOnly, groupIndex, identity, runJob: status === 'Starting' });
     if (adoption.type === 'running') {
       report('info', `${service.name}: taken over, process ${identity?.pid}`);
       this.#registry.add(await Supervisor.adopt(definition, this.#ports, document, adoption));
@@ -136,37 +137,46 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
    * Merges a config into what is known, and starts its selected services and what they depend on. One that runs already
    * is left alone, or restarted when its definition or its group's differs. What the config does not have goes on.
    *
-   * @throws MonocoreError `ServiceUnknown` for a name that the config does not have, `Usage` for names with `prune`;
-   * nothing is started then
+   * @throws MonocoreError `ServiceUnknown` for a name that the config does not have, `Usage` for names with `prune`,
+   * `StartFailed` for a port that two services claim and for a group without an address; nothing is started then
    */
   async start(
     config: Config,
     selection: Selection = EVERYTHING,
     { prune = false, atomic = false }: StartOptions = {},
   ): Promise<CommandReply> {
-    const { definitions, surplus } = this.#merge(config, selection, prune);
-    const surplusNames = surplus.map(({ name }) => name);
-    const rollback = new Rollback(this.#registry, [...definitions.map(({ service }) => service.name), ...surplusNames]);
-    this.#ports.limitLogs(config.logs);
-    // First, because what starts may need their ports.
-    const stopped = await this.#stopNamed(surplusNames);
-    const outcomes = [...stopped, ...(await this.#startInOrder(definitions))];
-    if (!atomic || outcomes.every(({ outcome }) => outcome !== 'failed')) return { services: outcomes };
-    const stop = (names: string[]) => this.#stopNamed(names);
-    return { services: await rollback.run(outcomes, stop, (due) => this.#startInOrder(due)) };
+    try {
+      const { definitions, surplus } = this.#merge(config, selection, prune);
+      const surplusNames = surplus.map(({ name }) => name);
+      const touched = [...definitions.map(({ service }) => service.name), ...surplusNames];
+      const rollback = new Rollback(this.#registry, touched);
+      this.#ports.limitLogs(config.logs);
+      this.#groups.shareNames();
+      // First, because what starts may need their ports.
+      const stopped = await this.#stopNamed(surplusNames);
+      const outcomes = [...stopped, ...(await this.#startInOrder(definitions))];
+      if (!atomic || outcomes.every(({ outcome }) => outcome !== 'failed')) return { services: outcomes };
+      const stop = (names: string[]) => this.#stopNamed(names);
+      return { services: await rollback.run(outcomes, stop, (due) => this.#startInOrder(due)) };
+    } finally {
+      this.#freePlaces();
+    }
   }
 
   /** What {@link Orchestrator.start} would do, in order. Throws as it does. */
   plan(config: Config, selection: Selection = EVERYTHING, { prune = false }: StartOptions = {}): PlanReply {
-    const { definitions, surplus } = this.#merge(config, selection, prune);
-    const stops = surplus.map(({ name }) => ({ name, action: 'stop', reason: 'not in the config' }) as const);
-    const starts = definitions.map((definition) => {
-      const { name } = definition.service;
-      const known = this.#registry.get(name);
-      return { name, ...planStart(known ? describeKnown(known) : null, definition) };
-    });
-    this.#freeAddresses();
-    return { actions: [...stops, ...starts] };
+    try {
+      const { definitions, surplus } = this.#merge(config, selection, prune);
+      const stops = surplus.map(({ name }) => ({ name, action: 'stop', reason: 'not in the config' }) as const);
+      const starts = definitions.map((definition) => {
+        const { name } = definition.service;
+        const known = this.#registry.get(name);
+        return { name, ...planStart(known ? describeKnown(known) : null, definition) };
+      });
+      return { actions: [...stops, ...starts] };
+    } finally {
+      this.#freePlaces();
+    }
   }
 
   /**
@@ -231,14 +241,16 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
       this.#registry.delete(supervisor.name);
       return succeeded(supervisor, true);
     });
-    this.#freeAddresses();
+    this.#freePlaces();
     return { services: outcomes };
   }
 
   #merge(config: Config, selection: Selection, prune: boolean): Merge {
-    const supervisors = this.#registry.all();
-    const assignAddress = (group: string) => this.#addresses.assign(group);
-    return mergeConfig(config, selection, prune, { supervisors, assignAddress });
+    return mergeConfig(config, selection, prune, {
+      supervisors: this.#registry.all(),
+      pending: this.#starts.pending(),
+      placeOf: (service, group) => this.#groups.place(service, group),
+    });
   }
 
   async #startInOrder(definitions: readonly ServiceDefinition[]): Promise<ServiceOutcome[]> {
@@ -278,8 +290,8 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     return [...outcomes.values()].sort((a, b) => byName(a.service, b.service));
   }
 
-  #freeAddresses(): void {
-    const groups = this.#registry.all().map(({ definition }) => definition.group?.name);
-    this.#addresses.keepOnly(new Set(groups.filter((name) => name !== undefined)));
+  /** Places of what is not known, or not any more, are for others. */
+  #freePlaces(): void {
+    this.#groups.keepOnly([...this.#starts.pending(), ...this.#registry.all().map(({ definition }) => definition)]);
   }
 }

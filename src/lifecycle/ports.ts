@@ -1,6 +1,7 @@
 /** What a supervisor needs from the rest of the daemon; `runtime.ts` plugs the real parts in, tests others. */
 import type { Clock } from '../clock.ts';
 import type { StreamName } from '../protocol/logs.ts';
+import type { GroupMember, GroupPort } from '../protocol/network.ts';
 import type { HomeLogSettings, Isolation, LogSettings, Metrics } from '../protocol/service.ts';
 import type { StateDocument } from '../protocol/state-document.ts';
 import type { VmDriver } from '../vm/driver.ts';
@@ -54,6 +55,20 @@ export interface MetricsSink {
   unwatch(service: string): void;
 }
 
+/** The network worker. */
+export interface NetworkSink {
+  /**
+   * Connects a VM with the others of its group until {@link NetworkSink.detach}.
+   *
+   * @param onNames told the members of the group, before this returns and at each change
+   */
+  attach(port: GroupPort, onNames: (members: readonly GroupMember[]) => void): void;
+  /** Disconnects it at once; does nothing for one that is not connected. */
+  detach(service: string): void;
+  /** Members of a group from now on, its VMs that do not run included. */
+  setMembers(group: string, members: readonly GroupMember[]): void;
+}
+
 /** Where state files are kept. */
 export interface StateStore {
   /** Resolves when the document is on disk. */
@@ -78,6 +93,7 @@ export interface LifecyclePorts {
   readonly drivers: Readonly<Record<Isolation, VmDriver>>;
   readonly logs: LogSink;
   readonly metrics: MetricsSink;
+  readonly network: NetworkSink;
   readonly store: StateStore;
   readonly report: Report;
   /** A random number, from 0 to below 1. */

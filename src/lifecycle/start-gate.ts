@@ -15,6 +15,8 @@ interface Waiting {
   readonly needBytes: number;
   readonly onWait: (reason: string) => void;
   readonly enter: () => void;
+  /** What `onWait` was told last. */
+  told: string | null;
 }
 
 /**
@@ -40,7 +42,7 @@ export class StartGate {
   async run<T>(memoryMib: number, onWait: (reason: string) => void, task: () => Promise<T>): Promise<T> {
     const needBytes = memoryMib * MIB;
     await new Promise<void>((enter) => {
-      this.#waiting.push({ needBytes, onWait, enter });
+      this.#waiting.push({ needBytes, onWait, enter, told: null });
       this.#admit();
     });
     try {
@@ -56,7 +58,7 @@ export class StartGate {
     for (let [first] = this.#waiting; first; [first] = this.#waiting) {
       const reason = this.#whyNot(first.needBytes);
       if (reason !== null) {
-        for (const { onWait } of this.#waiting) onWait(reason);
+        for (const waiting of this.#waiting) tell(waiting, reason);
         return;
       }
       this.#waiting.shift();
@@ -73,4 +75,11 @@ export class StartGate {
     const leftBytes = freeBytes === null ? Number.POSITIVE_INFINITY : freeBytes() - this.#promisedBytes;
     return leftBytes < needBytes ? `waits for memory: ${formatSize(Math.max(0, leftBytes))} are free` : null;
   }
+}
+
+/** Once: with dozens that wait, each entry would be news for all of them. */
+function tell(waiting: Waiting, reason: string): void {
+  if (waiting.told === reason) return;
+  waiting.told = reason;
+  waiting.onWait(reason);
 }

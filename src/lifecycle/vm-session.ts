@@ -72,13 +72,13 @@ export class VmSession {
    * with the event `launched` or `launch-failed`.
    */
   async launch(): Promise<void> {
-    const { service, group, kernel } = this.#definition;
+    const { service, group, groupIndex = null, kernel } = this.#definition;
     const cancel = new AbortController();
     this.#cancel = cancel;
     let streamsEnded: Promise<void> = Promise.resolve();
     try {
       const address = addressOf(this.#definition);
-      const request = { service, address, localOnly: group?.local_only ?? true, kernel };
+      const request = { service, address, localOnly: group?.local_only ?? true, groupIndex, kernel };
       const prepared = await this.#ports.drivers[service.isolation].prepare(request, cancel.signal);
       this.#notes = prepared.notes;
       this.#ports.onStep?.(service.name, 'prepared');
@@ -93,6 +93,7 @@ export class VmSession {
       const vm = await prepared.launch(this.#observe(streamsEnded));
       this.#ports.onStep?.(service.name, 'spawned');
       this.#vm = vm;
+      this.#joinGroup(vm);
       this.#handlers.onEvent({ type: 'launched', pid: vm.identity.pid });
     } catch (error) {
       // The service may be started again at once: its streams must be free by then.
@@ -126,7 +127,16 @@ export class VmSession {
     const { ended } = await this.#capture(adoption.streams, true);
     this.#notes = adoption.notes;
     this.#vm = adoption.attach(this.#observe(ended));
+    this.#joinGroup(this.#vm);
     return this.#vm.identity;
+  }
+
+  #joinGroup(vm: RunningVm): void {
+    const { service, group, groupIndex = null } = this.#definition;
+    const { groupSocket: socketPath } = vm;
+    if (!group || groupIndex === null || socketPath === null) return;
+    const port = { service: service.name, group: group.name, index: groupIndex, socketPath };
+    this.#ports.network.attach(port, (members) => vm.setNames(members));
   }
 
   /** Waits until all that the command printed is in its files; answers with the event `drained`. */
@@ -198,6 +208,7 @@ export class VmSession {
         this.#onPaused(event.reason);
         return;
       }
+      if (event.type === 'process-ended') this.#ports.network.detach(this.#definition.service.name);
       this.#handlers.onEvent(event);
       if (event.type === 'process-ended') onProcessEnded();
     };

@@ -20,8 +20,8 @@ export interface ApiThreadApi {
   listen(): Promise<void>;
   /** Removes the socket, ends the streams that are open, waits a little for answers that are due, then cuts them off. */
   close(): Promise<void>;
-  /** Passes `event` on to every client of `/v1/events`. */
-  publish(event: ControlEvent): Promise<void>;
+  /** Passes `events` on to every client of `/v1/events`, in their order. */
+  publish(events: readonly ControlEvent[]): Promise<void>;
   /** Takes the place of the port to the log worker after that was started again. */
   connectLogs(port: import('node:worker_threads').MessagePort): Promise<void>;
 }

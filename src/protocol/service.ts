@@ -185,7 +185,7 @@ export interface ServiceStatus {
   readonly group_ip: string | null;
   readonly cpus: number;
   readonly ram_mib: number;
-  /** `http://127.0.0.2:8080`-style addresses that are forwarded to the guest. */
+  /** Addresses that are forwarded to the guest: `http://127.0.0.2:8080` for TCP, `udp://127.0.0.2:5353` for UDP. */
   readonly addresses: readonly string[];
   /** RFC 3339; when the command was started. */
   readonly started_at: string | null;

@@ -25,6 +25,8 @@ export const StateDocumentSchema = v.object({
   status: StoredStatusSchema,
   metrics: MetricsSchema,
   group_ip: v.nullable(v.string()),
+  /** Place of the VM in the network of its group, see `network.ts`; not told by the first versions. */
+  group_index: v.optional(v.nullable(v.number()), null),
   kernel: v.nullable(v.string()),
   /** The VM process, recognisable when its pid was reused. */
   process: v.nullable(v.object({ pid: v.number(), start_time: v.number(), boot_id: v.string() })),

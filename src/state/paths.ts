@@ -9,6 +9,7 @@
  * | `run/<service>/` | 0700 | main before the launch | VM process, main | main when the service has ended |
  * | `run/<service>/{stdout,stderr,console}.fifo` | 0600 | VM process | log worker | with the folder |
  * | `run/<service>/{control,qmp}.sock` | 0600 | VM process | main | with the folder |
+ * | `run/<service>/net.sock` | 0600 | VM process | network worker | with the folder |
  * | `run/<service>/share.sock`, `share/` | 0700 | main before the launch, virtiofsd | VM process | with the folder |
  * | `run/<service>/exit` | 0600 | VM side (guest's init, or the shim) | main, next daemon | with the folder |
  * | `run/<service>/limits.json` | 0600 | main before the launch | main, next daemon | with the folder |
@@ -150,6 +151,10 @@ export class VmPaths {
   }
   get qmp(): string {
     return join(this.dir, 'qmp.sock');
+  }
+  /** Where the VM process takes and gives the frames of its group's network. */
+  get groupNetwork(): string {
+    return join(this.dir, 'net.sock');
   }
   /** Socket of the process that shares files of the host with the guest. */
   get share(): string {

@@ -60,6 +60,11 @@ export class JobPool {
     return { name: 'jobs', state: this.#closed ? 'stopped' : 'ready', restarts: 0 };
   }
 
+  /** Ends a thread of jobs wherever it is, if there is one; another is started for the next job. For tests of that. */
+  async crash(): Promise<void> {
+    await this.#jobs?.threads[0]?.terminate();
+  }
+
   /** Ends the threads; jobs that run are cut off. */
   async close(): Promise<void> {
     this.#closed = true;

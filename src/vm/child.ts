@@ -3,6 +3,7 @@ import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { once } from 'node:events';
 import { errorText, MonocoreError } from '../errors.ts';
 import type { ProcessIdentity } from './driver.ts';
+import { forkTurn } from './fork-turn.ts';
 import { identify } from './process-identity.ts';
 
 /** A child and who it is. */
@@ -23,6 +24,7 @@ export async function spawnDetached(
   stdio: (number | 'ignore')[],
   options: Pick<SpawnOptions, 'cwd' | 'env'> = {},
 ): Promise<Child> {
+  await forkTurn();
   const child = spawn(program, args, { ...options, stdio, detached: true });
   try {
     await once(child, 'spawn');

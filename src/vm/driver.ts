@@ -3,6 +3,7 @@
  * host (`process/`). Both are told apart by the config alone; neither stands in for the other.
  */
 import type { StreamName } from '../protocol/logs.ts';
+import type { GroupMember } from '../protocol/network.ts';
 import type { ProbeResult } from '../protocol/probe.ts';
 import type { EndReason, Isolation, Probe, Service } from '../protocol/service.ts';
 
@@ -15,6 +16,8 @@ export interface LaunchRequest {
   readonly address: string;
   /** True: the guest reaches nothing but what is forwarded to it. */
   readonly localOnly: boolean;
+  /** Its place in the network of its group, see `protocol/network.ts`; null for none. */
+  readonly groupIndex: number | null;
   /** Kernel image that the config names, or null. */
   readonly kernel: string | null;
 }
@@ -74,6 +77,10 @@ export type VmProbe = Exclude<Probe, { type: 'log_line' }>;
 /** A VM whose process runs. */
 export interface RunningVm {
   readonly identity: ProcessIdentity;
+  /** Absolute path of the unix socket of its device in the group's network; null when it has none. */
+  readonly groupSocket: string | null;
+  /** Makes names known in the guest, in place of those that were made known before. */
+  setNames(members: readonly GroupMember[]): void;
   /**
    * Sends a signal (`SIGTERM`) to the command; the VM ends only if the command does.
    *
@@ -122,6 +129,7 @@ export interface AdoptRequest {
   readonly service: Service;
   /** As in the {@link LaunchRequest}. */
   readonly localOnly: boolean;
+  readonly groupIndex: number | null;
   /** Its process as the state file has it; null when the daemon ended before it knew. */
   readonly identity: ProcessIdentity | null;
   /** Whether a guest that waits for its job is to get it: not when the service was being stopped. */

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { closeSync, constants, lstatSync, openSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { MonocoreError } from '../errors.ts';
+import { forkTurn } from './fork-turn.ts';
 
 const run = promisify(execFile);
 
@@ -39,7 +40,7 @@ export async function makeFifos(paths: readonly string[]): Promise<void> {
 function joinBatch(paths: readonly string[]): Promise<void> {
   if (!batch) {
     const collected: string[] = [];
-    const done = Promise.all([running, nextTurn()]).then(() => {
+    const done = running.then(forkTurn).then(() => {
       batch = null;
       running = runMkfifo(collected).catch(() => {}); // Whose path is missing sees it.
       return running;
@@ -48,10 +49,6 @@ function joinBatch(paths: readonly string[]): Promise<void> {
   }
   batch.paths.push(...paths);
   return batch.done;
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
 
 async function runMkfifo(paths: readonly string[]): Promise<void> {

@@ -26,6 +26,12 @@ function holdings(): Record<string, number> {
   return counts;
 }
 
+/** What there is more of now, in words: empty when that is nothing. */
+function keptSince(before: Readonly<Record<string, number>>): string {
+  const more = Object.entries(holdings()).filter(([kind, count]) => count > (before[kind] ?? 0));
+  return more.map(([kind, count]) => `${kind} ${before[kind] ?? 0} -> ${count}`).join(', ');
+}
+
 /** Null for the descriptor of the listing itself. */
 function kindOf(fd: string): string | null {
   try {
@@ -69,9 +75,9 @@ async function checkCycles(isolation: Isolation, services: number, warmUp: numbe
     const before = { holdings: holdings(), heapBytes: heapBytes() };
     await cycle(host, isolation, services, times);
     // Threads of the pool end when they have been idle for a while, files of followers when they are collected.
-    await eventually('everything to be given back', () => {
-      const now = holdings();
-      return Object.entries(now).every(([kind, count]) => count <= (before.holdings[kind] ?? 0));
+    const kept = () => keptSince(before.holdings);
+    await eventually('everything to be given back', () => kept() === '').catch((error: Error) => {
+      throw new Error(`${error.message}; kept, before and now: ${kept() || 'nothing any more'}`);
     });
     const grownBytes = heapBytes() - before.heapBytes;
     assert.ok(grownBytes < MAX_GROWTH_BYTES, `the heap grew by ${grownBytes} bytes in ${services * times} cycles`);

@@ -69,7 +69,7 @@ it('a guest whose kernel panicked while nobody listened waits to be found', asyn
   await eventually('the last line of the panic', () => console.endsWith(' </TASK>\r\n'));
 
   const { identity } = guest.vm;
-  const adoption = await host.driver.adopt({ service, localOnly: true, identity, runJob: false });
+  const adoption = await host.driver.adopt({ service, localOnly: true, groupIndex: null, identity, runJob: false });
   assert.equal(adoption.type, 'running');
   if (adoption.type !== 'running') return;
   const ended = new Promise<VmEvent>((resolve) => {

@@ -1,13 +1,16 @@
 /** Everything around a supervisor, in memory: each call is noted in order, each answer is the test's. */
 import { setImmediate } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type {
   CaptureHandlers,
   LogSink,
   MetricsSink,
+  NetworkSink,
   OrchestratorPorts,
   Report,
   StateStore,
 } from '../../src/lifecycle/ports.ts';
+import type { GroupMember } from '../../src/protocol/network.ts';
 import type { Metrics } from '../../src/protocol/service.ts';
 import type { StateDocument } from '../../src/protocol/state-document.ts';
 import type { Exit, LaunchRequest, ProbeResult, RunningVm, VmDriver, VmEvent, VmProbe } from '../../src/vm/driver.ts';
@@ -17,6 +20,7 @@ import { ManualClock } from './manual-clock.ts';
 export class FakeVm implements RunningVm {
   readonly identity;
   readonly drains = true;
+  readonly groupSocket: string | null;
   readonly emit: (event: VmEvent) => void;
   readonly #note: (call: string) => void;
   readonly #handlers: CaptureHandlers;
@@ -30,7 +34,9 @@ export class FakeVm implements RunningVm {
     handlers: CaptureHandlers,
     obedient: boolean,
     probeResults: ProbeResult[],
+    groupSocket: string | null,
   ) {
+    this.groupSocket = groupSocket;
     this.identity = { pid, start_time: 1, boot_id: 'boot' };
     this.emit = emit;
     this.#note = note;
@@ -39,6 +45,9 @@ export class FakeVm implements RunningVm {
     this.#probeResults = probeResults;
   }
 
+  setNames(members: readonly GroupMember[]): void {
+    this.#note(`names ${members.map(({ name, address }) => `${name}=${address}`).join(' ')}`);
+  }
   signalJob(signal: NodeJS.Signals | null): void {
     this.#note(`signal ${signal ?? 'SIGTERM'}`);
     if (this.#obedient) this.emit({ type: 'job-exited', exit: { code: 0, signal: null } });
@@ -109,6 +118,11 @@ export class FakePorts implements OrchestratorPorts {
   onSave: (document: StateDocument) => Promise<void> = async () => {};
   readonly #obedient: boolean;
   readonly #handlers = new Map<string, CaptureHandlers>();
+  readonly #members = new Map<string, readonly GroupMember[]>();
+  readonly #onNames = new Map<
+    string,
+    { readonly group: string; readonly onNames: (members: readonly GroupMember[]) => void }
+  >();
   #nextPid = 100;
 
   /** @param obedient see {@link FakeVm} */
@@ -158,6 +172,22 @@ export class FakePorts implements OrchestratorPorts {
     },
     unwatch: (service) => {
       if (this.samples.delete(service)) this.#note(service, 'unwatch');
+    },
+  };
+
+  readonly network: NetworkSink = {
+    attach: ({ service, group, index }, onNames) => {
+      this.#note(service, `attach ${group} ${index}`);
+      this.#onNames.set(service, { group, onNames });
+      onNames(this.#members.get(group) ?? []);
+    },
+    detach: (service) => {
+      if (this.#onNames.delete(service)) this.#note(service, 'detach');
+    },
+    setMembers: (name, members) => {
+      if (isDeepStrictEqual(members, this.#members.get(name) ?? [])) return;
+      this.#members.set(name, members);
+      for (const { group, onNames } of this.#onNames.values()) if (group === name) onNames(members);
     },
   };
 
@@ -218,7 +248,7 @@ export class FakePorts implements OrchestratorPorts {
     };
   }
 
-  #prepared({ service: { name } }: LaunchRequest): Awaited<ReturnType<VmDriver['prepare']>> {
+  #prepared({ service: { name }, groupIndex }: LaunchRequest): Awaited<ReturnType<VmDriver['prepare']>> {
     const discard = () => {
       this.#note(name, 'discard');
       this.onDiscard(name);
@@ -237,7 +267,15 @@ export class FakePorts implements OrchestratorPorts {
         }
         const note = (call: string) => this.#note(name, call);
         const handlers = this.#handlers.get(name)!;
-        const vm = new FakeVm(this.#nextPid++, onEvent, note, handlers, this.#obedient, this.probeResults);
+        const vm = new FakeVm(
+          this.#nextPid++,
+          onEvent,
+          note,
+          handlers,
+          this.#obedient,
+          this.probeResults,
+          groupIndex === null ? null : `/run/${name}`,
+        );
         this.vms.set(name, vm);
         if (this.#obedient) void setImmediate().then(() => vm.start());
         return vm;

@@ -64,12 +64,12 @@ export async function makeGuestHost(t: TestContext): Promise<GuestHost> {
     paths,
     driver,
     async launch(service) {
-      const request = { service, address: '127.0.0.1', localOnly: true, kernel: null };
+      const request = { service, address: '127.0.0.1', localOnly: true, groupIndex: null, kernel: null };
       const { streams, launch, notes } = await driver.prepare(request, new AbortController().signal);
       return observe(t, paths, { streams, notes, begin: launch });
     },
     async adopt(service, identity) {
-      const adoption = await driver.adopt({ service, localOnly: true, identity, runJob: true });
+      const adoption = await driver.adopt({ service, localOnly: true, groupIndex: null, identity, runJob: true });
       if (adoption.type === 'gone') throw new Error('there is nothing to be taken over');
       const { streams, notes, attach } = adoption;
       return observe(t, paths, { streams, notes, begin: async (onEvent) => attach(onEvent) });

@@ -14,12 +14,13 @@ export class UnixServer {
   readonly #server: Server;
   readonly #received: string[] = [];
 
-  constructor(path: string) {
+  /** @param encoding of what comes; `latin1` keeps bytes apart */
+  constructor(path: string, encoding: BufferEncoding = 'utf8') {
     this.path = path;
     this.#server = createServer((socket) => {
       const index = this.connections.push(socket) - 1;
       this.#received.push('');
-      socket.setEncoding('utf8');
+      socket.setEncoding(encoding);
       socket.on('data', (text: string) => {
         this.#received[index] += text;
       });
@@ -40,6 +41,11 @@ export class UnixServer {
   /** What came over a connection, once it ends with `end`. */
   received(index: number, end: string): Promise<string> {
     return eventually(JSON.stringify(end), () => this.#received[index]?.endsWith(end) && this.#received[index]);
+  }
+
+  /** What has come over a connection so far. */
+  text(index: number): string | undefined {
+    return this.#received[index];
   }
 
   /** Ends every connection; new ones are taken. */

@@ -40,15 +40,15 @@ test('the group after the last address is refused', () => {
 test('services of a group share its address, and the last one that is removed frees it', async () => {
   const orchestrator = new Orchestrator(new FakePorts({ obedient: true }));
   const groups = ['blue', 'green', 'red'].map((name) => ({ name, local_only: true }));
-  const member = (name: string, group: string) =>
-    scriptService(name, 'true', { group, ports: [{ host: 8080, guest: 80, protocol: 'tcp' }] });
-  const services = [member('a', 'blue'), member('b', 'blue'), member('c', 'green')];
+  const member = (name: string, group: string, host = 8080) =>
+    scriptService(name, 'true', { group, ports: [{ host, guest: 80, protocol: 'tcp' }] });
+  const services = [member('a', 'blue'), member('b', 'blue', 8081), member('c', 'green')];
   await orchestrator.start(configOf(services, groups));
   assert.deepEqual(
     orchestrator.services().map(({ group_ip, addresses }) => [group_ip, addresses[0]]),
     [
       ['127.0.0.2', 'http://127.0.0.2:8080'],
-      ['127.0.0.2', 'http://127.0.0.2:8080'],
+      ['127.0.0.2', 'http://127.0.0.2:8081'],
       ['127.0.0.3', 'http://127.0.0.3:8080'],
     ],
   );

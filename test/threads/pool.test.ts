@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { errorCode } from '../../src/errors.ts';
 import type { BuildInitramfsJob } from '../../src/protocol/jobs.ts';
 import { JobPool } from '../../src/threads/pool.ts';
+import { eventually } from '../helpers/eventually.ts';
 import { writeProgram } from '../helpers/program.ts';
 import { makeTempDir } from '../helpers/temp.ts';
 
@@ -49,6 +50,22 @@ test('a job that was called off is aborted', async (t) => {
   const running = pool.run(job, { signal: cancel.signal });
   cancel.abort();
   await assert.rejects(running, { code: 'Aborted' });
+});
+
+test('a thread that dies fails the job that it runs, and no later one', async (t) => {
+  const pool = makePool(t);
+  const dir = await makeTempDir(t);
+  const begun = join(dir, 'begun');
+  const goOn = join(dir, 'go-on');
+  const script = `touch ${begun}; until [ -e ${goOn} ]; do sleep 0.05; done; echo sh`;
+  const running = assert.rejects(pool.run(await makeJob(t, script)), { code: 'ThreadDied' });
+  await eventually('the job', () => existsSync(begun));
+  const crashed = pool.crash();
+  // It waits for its program where nothing can end it.
+  writeFileSync(goOn, '');
+  await crashed;
+  await running;
+  assert.ok((await pool.run(await makeJob(t, 'echo sh'))).path);
 });
 
 test('jobs that the end of the pool cuts off, and those that come after it, are aborted', async (t) => {

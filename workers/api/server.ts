@@ -64,8 +64,8 @@ export function createApi({ socketPath, control, logs }: ApiBoot): ApiThreadApi 
       control.close();
       wrappedLogs.port.close();
     },
-    async publish(event) {
-      events.publish(event);
+    async publish(published) {
+      for (const event of published) events.publish(event);
     },
     async connectLogs(port) {
       const before = wrappedLogs;

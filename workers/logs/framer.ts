@@ -14,7 +14,7 @@
  * **json**, pino's shape: `{"level":30,"time":1763884800123,"service":"web","stream":"stdout","msg":"line"}`, with level
  * 30, 50 and 20. Every part of a line but the last has `"partial":true` at its end: the next record continues it. A line
  * that is no UTF-8 has U+FFFD in `msg` where its faults are, `"invalid_utf8":true`, and its very bytes in `raw`, base64.
- * A line is written when it is whole, so a crash loses its beginning, too. `"torn":true` is a record that a crash cut
+ * A line is written when it is whole, so a SIGKILL loses its beginning, too. `"torn":true` is a record that a crash cut
  * off.
  *
  * A record with level WARN (40) is from monocore itself: it tells what was dropped where it stands.

@@ -7,8 +7,11 @@
  * - Its own CPU percentage is 0 for the first poll and after a pause above `maxage`; so the caller works it out from
  *   the CPU time.
  * - It rejects an empty list, and a list of one when that process is gone; in longer ones the entry is missing.
+ * - It loses the file of a process that ends between being opened and being read for the first time: nobody would ever
+ *   close it. So whoever is missing from the first answer is looked for among the open files.
  * - `clear()` forgets the files without closing them: never called.
  */
+import { closeSync, readdirSync, readlinkSync } from 'node:fs';
 import pidusage from 'pidusage';
 
 /** What one process has used. */
@@ -53,6 +56,7 @@ export class UsagePoller {
     });
     if (pollable.length === 0) return new Map();
     const polledAtMs = performance.now();
+    const first = pollable.map(({ pid }) => pid).filter((pid) => !this.#holders.has(pid));
     for (const { pid, startTime } of pollable) this.#holders.set(pid, { startTime, polledAtMs });
 
     const stats = await pidusage(
@@ -64,7 +68,22 @@ export class UsagePoller {
     for (const stat of Object.values<pidusage.Status | null | undefined>(stats)) {
       if (stat) usages.set(stat.pid, { cpuTimeMs: stat.ctime, ageMs: stat.elapsed, memoryBytes: stat.memory });
     }
+    this.#closeLost(first.filter((pid) => !usages.has(pid)));
     return usages;
+  }
+
+  /** Closes what pidusage has open of these and has not closed by itself when it would have to. */
+  #closeLost(pids: readonly number[]): void {
+    if (pids.length === 0) return;
+    const paths = new Set(pids.map((pid) => `/proc/${pid}/stat`));
+    const open = readdirSync('/proc/self/fd').map((fd) => ({ fd: Number(fd), path: pathOf(fd) }));
+    const suspects = open.filter(({ path }) => path !== null && paths.has(path));
+    if (suspects.length === 0) return;
+    // What another thread is reading right now is closed, or another file, by then.
+    const timer = setTimeout(() => {
+      for (const { fd, path } of suspects) if (pathOf(String(fd)) === path) closeSync(fd);
+    }, this.#maxAgeMs * SWEEPS_PER_MAX_AGE);
+    timer.unref();
   }
 
   #forgetClosed(): void {
@@ -72,5 +91,14 @@ export class UsagePoller {
     for (const [pid, { polledAtMs }] of this.#holders) {
       if (polledAtMs < closedBeforeMs) this.#holders.delete(pid);
     }
+  }
+}
+
+/** Where a descriptor of this process leads; null where it was closed. */
+function pathOf(fd: string): string | null {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return null;
   }
 }

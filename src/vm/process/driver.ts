@@ -145,6 +145,7 @@ export class ProcessDriver implements VmDriver {
 class SupervisedProcess implements RunningVm {
   readonly identity: ProcessIdentity;
   readonly drains = false;
+  readonly groupSocket = null;
   readonly #paths: VmPaths;
   readonly #probes: ProcessProbes;
   readonly #onEvent: (event: VmEvent) => void;
@@ -175,6 +176,10 @@ class SupervisedProcess implements RunningVm {
 
   probe(probe: VmProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
     return this.#probes.ask(probe, timeoutMs, signal);
+  }
+
+  setNames(): void {
+    // It is on the host, whose names are not ours.
   }
 
   drain(): void {

@@ -33,6 +33,8 @@ export interface MachineSpec {
   readonly fds: InheritedFds;
   /** Null: no network device. */
   readonly network: { readonly address: string; readonly ports: readonly Port[]; readonly localOnly: boolean } | null;
+  /** Ethernet address in the network of the group, whose frames go over {@link VmPaths.groupNetwork}; null for none. */
+  readonly groupMac?: string | null;
   /** Whether files of the host are shared through {@link VmPaths.share}. */
   readonly share: boolean;
   /** User of the host that QEMU changes to before the guest runs; null stays the daemon's. */
@@ -98,9 +100,24 @@ function renderUser({ user = null }: MachineSpec): string[] {
 
 function renderNetwork({ network }: MachineSpec): string[] {
   if (!network) return [];
-  const forwards = network.ports.map((port) => `,hostfwd=tcp:${network.address}:${port.host}-:${port.guest}`).join('');
+  const forwards = network.ports
+    .map(({ protocol, host, guest }) => `,hostfwd=${protocol}:${network.address}:${host}-:${guest}`)
+    .join('');
   const restrict = network.localOnly ? 'on' : 'off';
   return ['-netdev', `user,id=net,restrict=${restrict}${forwards}`, '-device', 'virtio-net-device,netdev=net'];
+}
+
+/**
+ * QEMU listens, and does so again when the other side has gone: the network worker comes and goes with the daemon. The
+ * socket is made in a thread of QEMU's, which begins here, long before QEMU changes its user.
+ */
+function renderGroupNetwork({ groupMac = null, paths }: MachineSpec): string[] {
+  if (groupMac === null) return [];
+  const address = `addr.type=unix,addr.path=${escapeValue(paths.groupNetwork)}`;
+  return [
+    ...['-netdev', `stream,id=group,server=on,${address}`],
+    ...['-device', `virtio-net-device,netdev=group,mac=${groupMac}`],
+  ];
 }
 
 /**
@@ -165,6 +182,7 @@ export function renderCommandLine(spec: MachineSpec): string[] {
     ...renderPanicDevice(spec),
     ...renderDisk(spec),
     ...renderNetwork(spec),
+    ...renderGroupNetwork(spec),
     ...renderShare(spec),
   ];
 }

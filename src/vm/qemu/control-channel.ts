@@ -1,4 +1,5 @@
 /** The host's end of the control port: a line protocol with the guest's init, see `guest/init`. */
+import type { GroupMember } from '../../protocol/network.ts';
 import type { ProbeAnswer } from './guest-probe.ts';
 import type { Job } from './job-script.ts';
 import { LineSocket } from './line-socket.ts';
@@ -66,6 +67,11 @@ export class ControlChannel {
   sendJob({ script, secrets }: Job): void {
     const head = `job ${Buffer.byteLength(script)}\n${script}`;
     this.#lines.send(Buffer.concat([Buffer.from(head), ...secrets.map(({ content }) => content)]));
+  }
+
+  /** Tells the guest what names mean, in place of all that it was told before. */
+  sendHosts(members: readonly GroupMember[]): void {
+    this.#lines.send(`hosts ${members.map(({ address, name }) => `${address} ${name}`).join(' ')}\n`);
   }
 
   /** @param signal without its `SIG` */

@@ -1,7 +1,9 @@
 /** Starts microVMs with QEMU. */
+import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { MonocoreError } from '../../errors.ts';
 import { STREAM_NAMES, type StreamName } from '../../protocol/logs.ts';
+import { memberMac } from '../../protocol/network.ts';
 import type { Service } from '../../protocol/service.ts';
 import type { HomePaths } from '../../state/paths.ts';
 import { findAdopted } from '../adoption.ts';
@@ -18,6 +20,7 @@ import { resolveEnvs } from '../variables.ts';
 import { renderCommandLine } from './command-line.ts';
 import { prepareDisk } from './disk.ts';
 import { endStrayShare, guardAdoptedShare, shareFiles } from './file-share.ts';
+import { describeNetworkLimits, groupObstacle } from './group-network.ts';
 import { type Job, renderJobScript } from './job-script.ts';
 import { memoryLimitBytes } from './memory-limit.ts';
 import { type Platform, preparePlatform, type RunInitramfsJob } from './platform.ts';
@@ -29,17 +32,19 @@ import { describeLinks, findSharedFiles, type SharedFile } from './shared-files.
 /** Descriptors 1 and 2 of QEMU are the console's; the guest's streams follow. */
 const CHILD_FDS = { stdout: 3, stderr: 4, console: 5 } as const;
 
+const NOT_IN_GROUP = 'it was started without; restart it';
+
 /** A guest that may go out needs the device as much as one that is called from outside. */
 function hasNetwork(service: Service, localOnly: boolean): boolean {
   return service.ports.length > 0 || !localOnly;
 }
 
 /** All that the guest is told, variables resolved and secrets read. @throws MonocoreError `StartFailed` */
-async function makeJob(unresolved: Service, localOnly: boolean): Promise<Job> {
+async function makeJob(unresolved: Service, localOnly: boolean, groupIndex: number | null): Promise<Job> {
   const service = { ...unresolved, envs: resolveEnvs(unresolved) };
   const secrets = await readSecrets(service);
   const network = hasNetwork(service, localOnly);
-  const spec = { program: ownProgram(service), network, sharedRoot: service.rootfs !== null, secrets };
+  const spec = { program: ownProgram(service), network, groupIndex, sharedRoot: service.rootfs !== null, secrets };
   return { script: renderJobScript(service, spec), secrets };
 }
 
@@ -80,11 +85,13 @@ export class QemuDriver implements VmDriver {
   async prepare(request: LaunchRequest, signal: AbortSignal): Promise<PreparedVm> {
     const { service, address, localOnly, kernel } = request;
     const platform = await this.#platform(kernel);
+    const obstacle = request.groupIndex === null ? null : groupObstacle(platform.verdict.qemu_version);
+    const groupIndex = obstacle === null ? request.groupIndex : null;
     const user = await findUser(service.user);
-    const job = await makeJob(service, localOnly);
+    const job = await makeJob(service, localOnly, groupIndex);
     const files = await findSharedFiles(service);
     const links = await describeLinks(service.volumes);
-    await checkPortsAreFree(service, address);
+    await checkPortsAreFree(service, address, this.#paths.runDir);
     if (service.disk_mib !== null) {
       await prepareDisk(this.#paths.disk(service.name), service.disk_mib, service.name);
     }
@@ -110,16 +117,20 @@ export class QemuDriver implements VmDriver {
     const discard = () => closeAll(childEnds);
     return {
       streams,
-      notes: [...limits.notes, ...links],
+      notes: [...limits.notes, ...links, ...describeNetworkLimits(service, localOnly, obstacle)],
       discard,
       launch: (onEvent) =>
-        this.#launch(platform, request, { user, limits, files, job }, { stdout, stderr, console }, onEvent).finally(
-          discard,
-        ),
+        this.#launch(
+          platform,
+          { ...request, groupIndex },
+          { user, limits, files, job },
+          { stdout, stderr, console },
+          onEvent,
+        ).finally(discard),
     };
   }
 
-  async adopt({ service, localOnly, identity, runJob }: AdoptRequest): Promise<Adoption> {
+  async adopt({ service, localOnly, groupIndex, identity, runJob }: AdoptRequest): Promise<Adoption> {
     const paths = this.#paths.vm(service.name);
     const adopted = await findAdopted(identity, paths.control);
     if (!adopted) {
@@ -127,14 +138,21 @@ export class QemuDriver implements VmDriver {
       return { type: 'gone', exit, oomKilled };
     }
     const { notes } = await this.#limits.recall(service.name);
+    // Its QEMU may be one that could not, or have been launched by a version that did not.
+    const inGroup = groupIndex !== null && existsSync(paths.groupNetwork);
     guardAdoptedShare(paths, adopted.identity);
     // Made only for a guest that waits for it: what it needs may be gone when the guest has it already.
-    const job = runJob ? () => makeJob(service, localOnly) : null;
+    const job = runJob ? () => makeJob(service, localOnly, inGroup ? groupIndex : null) : null;
+    const obstacle = inGroup || groupIndex === null ? null : NOT_IN_GROUP;
     return {
       type: 'running',
       streams: openReadEnds(paths, STREAM_NAMES),
-      notes: [...notes, ...(await describeLinks(service.volumes))],
-      attach: (onEvent) => new QemuVm(adopted, paths, job, onEvent),
+      notes: [
+        ...notes,
+        ...(await describeLinks(service.volumes)),
+        ...describeNetworkLimits(service, localOnly, obstacle),
+      ],
+      attach: (onEvent) => new QemuVm(adopted, paths, { makeJob: job, inGroup }, onEvent),
     };
   }
 
@@ -159,7 +177,7 @@ export class QemuDriver implements VmDriver {
     childEnds: { readonly stdout: number; readonly stderr: number; readonly console: number },
     onEvent: (event: VmEvent) => void,
   ): Promise<RunningVm> {
-    const { service, address, localOnly } = request;
+    const { service, address, localOnly, groupIndex } = request;
     const paths = this.#paths.vm(service.name);
     const network = hasNetwork(service, localOnly) ? { address, ports: service.ports, localOnly } : null;
     const args = renderCommandLine({
@@ -174,6 +192,7 @@ export class QemuDriver implements VmDriver {
       paths,
       fds: CHILD_FDS,
       network,
+      groupMac: groupIndex === null ? null : memberMac(groupIndex),
       share: files.length > 0,
       user: user?.name ?? null,
       disk: service.disk_mib === null ? null : this.#paths.disk(service.name),
@@ -185,7 +204,7 @@ export class QemuDriver implements VmDriver {
       const fds = ['ignore', console, console, stdout, stderr, console] as const;
       const child = await spawnDetached(command.program, command.args, [...fds]);
       share?.guard(child.identity);
-      return new QemuVm(ownProcess(child), paths, async () => job, onEvent);
+      return new QemuVm(ownProcess(child), paths, { makeJob: async () => job, inGroup: groupIndex !== null }, onEvent);
     } catch (error) {
       share?.stop();
       throw error;

@@ -2,6 +2,7 @@
  * The script that tells the guest's init what to run. It travels over the control port, never in an argv or on the
  * kernel's command line, because it carries the service's variables.
  */
+import { GROUP_NETMASK, memberAddress, memberMac } from '../../protocol/network.ts';
 import type { Service } from '../../protocol/service.ts';
 import type { Program } from '../program.ts';
 import type { SecretContent } from './secrets.ts';
@@ -40,6 +41,8 @@ export interface JobSpec {
   readonly program: Program;
   /** Whether the VM has a network device. */
   readonly network: boolean;
+  /** Its place in the network of its group; null when it has no device there. */
+  readonly groupIndex: number | null;
   /** Whether the VM has a shared root directory, else the built-in root is used. */
   readonly sharedRoot: boolean;
   /** In the order in which they are sent. */
@@ -52,7 +55,10 @@ function renderEach(name: string, items: readonly (readonly string[])[]): string
 }
 
 /** The job of a service for the guest's init, which sources it. */
-export function renderJobScript(service: Service, { program, network, sharedRoot, secrets }: JobSpec): string {
+export function renderJobScript(
+  service: Service,
+  { program, network, groupIndex, sharedRoot, secrets }: JobSpec,
+): string {
   const { command, args, envs, workdir } = program;
   const env = { ...DEFAULT_GUEST_ENV, HOSTNAME: service.name, ...envs };
   const exports = Object.entries(env).map(([name, value]) => `export ${name}=${quote(value)}`);
@@ -60,6 +66,10 @@ export function renderJobScript(service: Service, { program, network, sharedRoot
   return [
     `guest_hostname=${quote(service.name)}`,
     ...Object.entries(GUEST_NETWORK).map(([name, value]) => `${name}=${value}`),
+    // The address tells the guest which of its devices is meant.
+    `group_mac=${groupIndex === null ? '' : memberMac(groupIndex)}`,
+    `group_ip=${groupIndex === null ? '' : memberAddress(groupIndex)}`,
+    `group_netmask=${GROUP_NETMASK}`,
     `guest_workdir=${quote(workdir)}`,
     `network=${flag(network)}`,
     `shared_root=${flag(sharedRoot)}`,

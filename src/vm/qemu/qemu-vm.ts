@@ -1,5 +1,6 @@
 /** One QEMU process and the guest in it. */
 import { errorText } from '../../errors.ts';
+import type { GroupMember } from '../../protocol/network.ts';
 import type { VmPaths } from '../../state/paths.ts';
 import type { Exit, ProbeResult, ProcessIdentity, RunningVm, VmEvent, VmProbe } from '../driver.ts';
 import { exitOfShellStatus, readExitRecord } from '../exit-record.ts';
@@ -15,6 +16,7 @@ import type { QmpClient } from './qmp.ts';
 export class QemuVm implements RunningVm {
   readonly identity: ProcessIdentity;
   readonly drains = true;
+  readonly groupSocket: string | null;
   readonly #paths: VmPaths;
   readonly #control: ControlChannel;
   readonly #probes: ProbeDesk;
@@ -22,17 +24,24 @@ export class QemuVm implements RunningVm {
   readonly #onEvent: (event: VmEvent) => void;
   /** Null once it was asked for, or when there is none. */
   #makeJob: (() => Promise<Job>) | null;
+  /** Names that the guest is to know. */
+  #names: readonly GroupMember[] = [];
+  #hasGreeted = false;
   #started = false;
   #exited = false;
   #askedToEnd = false;
 
-  /** @param makeJob for a guest that waits for its job; null when it must not get any. It may fail */
+  /**
+   * @param makeJob for a guest that waits for its job; null when it must not get any. It may fail
+   * @param inGroup whether it has a device in the network of its group
+   */
   constructor(
     process: HostProcess,
     paths: VmPaths,
-    makeJob: (() => Promise<Job>) | null,
+    { makeJob, inGroup }: { readonly makeJob: (() => Promise<Job>) | null; readonly inGroup: boolean },
     onEvent: (event: VmEvent) => void,
   ) {
+    this.groupSocket = inGroup ? paths.groupNetwork : null;
     this.identity = process.identity;
     this.#paths = paths;
     this.#makeJob = makeJob;
@@ -49,6 +58,11 @@ export class QemuVm implements RunningVm {
 
   get qmp(): QmpClient {
     return this.#machine.qmp;
+  }
+
+  setNames(members: readonly GroupMember[]): void {
+    this.#names = members;
+    if (this.#hasGreeted) this.#control.sendHosts(members);
   }
 
   signalJob(signal: NodeJS.Signals | null): void {
@@ -76,11 +90,17 @@ export class QemuVm implements RunningVm {
   #onMessage(message: GuestMessage): void {
     switch (message.type) {
       case 'ready':
+        // Before the job: its command finds the names of its group from the first moment on.
+        this.#greet();
         void this.#sendJob();
         return;
       case 'starting':
+        this.#greet();
         return;
       case 'running':
+        this.#greet();
+        this.#reportStarted();
+        return;
       case 'started':
         this.#reportStarted();
         return;
@@ -94,6 +114,12 @@ export class QemuVm implements RunningVm {
         this.#probes.answer(message.id, message.answer);
         return;
     }
+  }
+
+  /** A connection has begun: the guest may have missed what was sent before. */
+  #greet(): void {
+    this.#hasGreeted = true;
+    if (this.#names.length > 0) this.#control.sendHosts(this.#names);
   }
 
   async #sendJob(): Promise<void> {

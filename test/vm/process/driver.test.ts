@@ -143,7 +143,7 @@ test('what outlives its shim while no daemon runs is ended when that is found', 
   process.kill(identity.pid, 'SIGKILL');
   await eventually('the shim to end', () => hasEnded(identity.pid));
   assert.equal(hasEnded(commandPid), false);
-  const adoption = await driver.adopt({ service, localOnly: true, identity, runJob: false });
+  const adoption = await driver.adopt({ service, localOnly: true, groupIndex: null, identity, runJob: false });
   assert.deepEqual(adoption, { type: 'gone', exit: null });
   await eventually('the command to end', () => hasEnded(commandPid));
 });
@@ -156,7 +156,7 @@ test('a group that got the number of a forgotten one is left alone', async (t) =
   t.after(() => process.kill(member, 'SIGKILL'));
   await eventually('its leader to end', () => hasEnded(other.pid!));
   const reused = { ...identity, pid: other.pid! };
-  const adoption = await driver.adopt({ service, localOnly: true, identity: reused, runJob: false });
+  const adoption = await driver.adopt({ service, localOnly: true, groupIndex: null, identity: reused, runJob: false });
   assert.equal(adoption.type, 'gone');
   assert.equal(hasEnded(member), false);
 });
@@ -191,7 +191,7 @@ test('a command whose shim died while no daemon ran does not live on', async (t)
   signalProcess(identity, 'SIGKILL', 'process');
   await eventually('the shim to end', () => hasEnded(identity.pid));
   const service = scriptService('web', 'exec sleep 1000', { isolation: 'none' });
-  const adoption = await driver.adopt({ service, localOnly: true, identity, runJob: false });
+  const adoption = await driver.adopt({ service, localOnly: true, groupIndex: null, identity, runJob: false });
   assert.deepEqual(adoption, { type: 'gone', exit: null });
   await eventually('the command to end', () => hasEnded(command));
 });
@@ -217,7 +217,7 @@ test('a process whose runtime folder was deleted is not taken over, and does not
   await daemon.kill();
   rmSync(paths.vm('web').dir, { recursive: true });
   const service = scriptService('web', 'exec sleep 1000', { isolation: 'none' });
-  const adoption = await driver.adopt({ service, localOnly: true, identity, runJob: false });
+  const adoption = await driver.adopt({ service, localOnly: true, groupIndex: null, identity, runJob: false });
   assert.deepEqual(adoption, { type: 'gone', exit: null });
   assert.equal(hasEnded(identity.pid), true);
 });

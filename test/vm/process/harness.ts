@@ -13,7 +13,7 @@ import { eventually } from '../../helpers/eventually.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
 export function makeRequest(service: Service): LaunchRequest {
-  return { service, address: '127.0.0.1', localOnly: true, kernel: null };
+  return { service, address: '127.0.0.1', localOnly: true, groupIndex: null, kernel: null };
 }
 
 const NO_PROBER: Prober = { probe: async () => ({ ok: false, detail: 'nothing is asked here' }) };

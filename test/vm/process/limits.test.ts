@@ -107,7 +107,13 @@ test('a later daemon knows the notes of the launch, and probes within its limits
   const service = processService('echo up; exec sleep 1000', { ram_mib: 512, open_files: 99 });
   const { vm, driver, firstLine, event } = await launchProcess(t, service);
   await firstLine('stdout');
-  const adoption = await driver.adopt({ service, localOnly: true, identity: vm.identity, runJob: false });
+  const adoption = await driver.adopt({
+    service,
+    localOnly: true,
+    groupIndex: null,
+    identity: vm.identity,
+    runJob: false,
+  });
   assert.ok(adoption.type === 'running');
   closeAll(adoption.streams.map(({ fd }) => fd));
   assert.deepEqual(adoption.notes, ['ram has no effect on a plain process; max_memory does']);

@@ -50,10 +50,11 @@ test('ports are forwarded from the address of the group', () => {
   const ports = [
     { host: 8080, guest: 80, protocol: 'tcp' as const },
     { host: 8443, guest: 443, protocol: 'tcp' as const },
+    { host: 5353, guest: 53, protocol: 'udp' as const },
   ];
   const network = { address: '127.0.0.2', ports, localOnly: true };
   assert.deepEqual(valuesOf('-netdev', { network }), [
-    'user,id=net,restrict=on,hostfwd=tcp:127.0.0.2:8080-:80,hostfwd=tcp:127.0.0.2:8443-:443',
+    'user,id=net,restrict=on,hostfwd=tcp:127.0.0.2:8080-:80,hostfwd=tcp:127.0.0.2:8443-:443,hostfwd=udp:127.0.0.2:5353-:53',
   ]);
 });
 
@@ -61,6 +62,15 @@ test('a guest reaches out only where its group allows it', () => {
   const network = (localOnly: boolean) => ({ network: { address: '127.0.0.2', ports: [], localOnly } });
   assert.deepEqual(valuesOf('-netdev', network(true)), ['user,id=net,restrict=on']);
   assert.deepEqual(valuesOf('-netdev', network(false)), ['user,id=net,restrict=off']);
+});
+
+test('a guest of a group has a second device, with the address of its place', () => {
+  assert.ok(!lineOf().includes('stream,'));
+  const spec = { groupMac: '02:00:0a:53:00:01', paths: new VmPaths('/run/a,b') };
+  assert.deepEqual(valuesOf('-netdev', spec), [
+    'stream,id=group,server=on,addr.type=unix,addr.path=/run/a,,b/net.sock',
+  ]);
+  assert.ok(valuesOf('-device', spec).includes('virtio-net-device,netdev=group,mac=02:00:0a:53:00:01'));
 });
 
 test('a comma in a path does not end the option', () => {

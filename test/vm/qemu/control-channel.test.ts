@@ -66,11 +66,16 @@ test('a job is sent with its length in bytes, its secrets behind it, then comman
   const job = 'export V=grüße\n';
   const content = Buffer.from('s3cret\n');
   control.sendJob({ script: job, secrets: [{ name: 'key', content }] });
+  control.sendHosts([
+    { name: 'db', address: '10.83.0.1' },
+    { name: 'web', address: '10.83.0.2' },
+  ]);
   control.sendSignal('TERM');
   control.sendProbe('0af9', 2500, "exec 'true'");
   control.sendAbort('0af9');
   control.sendDrain('m4rk3r');
   control.sendOff();
-  const commands = "sig TERM\nprobe 0af9 2.5 exec 'true'\nabort 0af9\ndrain m4rk3r\noff\n";
+  const commands =
+    "hosts 10.83.0.1 db 10.83.0.2 web\nsig TERM\nprobe 0af9 2.5 exec 'true'\nabort 0af9\ndrain m4rk3r\noff\n";
   assert.equal(await server.received(0, 'off\n'), `hello\njob 17\n${job}s3cret\n${commands}`);
 });

@@ -17,7 +17,13 @@ test('a VM that ended while no daemon ran has the exit that its record tells', a
   const { paths, driver } = await makeDriver(t);
   const { dir, exitRecord } = paths.vm('web');
   mkdirSync(dir, { recursive: true });
-  const request = { service: scriptService('web', ''), localOnly: true, identity: null, runJob: false };
+  const request = {
+    service: scriptService('web', ''),
+    localOnly: true,
+    groupIndex: null,
+    identity: null,
+    runJob: false,
+  };
   const adopt = () => driver.adopt(request);
   assert.deepEqual(await adopt(), { type: 'gone', exit: null, oomKilled: false });
   writeFileSync(exitRecord, 'exit 3\n');

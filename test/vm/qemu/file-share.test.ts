@@ -53,6 +53,7 @@ test('a share that a daemon left, which was killed before it launched QEMU, ends
   const adoption = await driver.adopt({
     service: scriptService('web', ''),
     localOnly: true,
+    groupIndex: null,
     identity: null,
     runJob: true,
   });

@@ -20,7 +20,7 @@ interface ReadBack {
 }
 
 function render(service: Service, network = false, sharedRoot = false): string {
-  return renderJobScript(service, { program: ownProgram(service), network, sharedRoot, secrets: [] });
+  return renderJobScript(service, { program: ownProgram(service), network, groupIndex: null, sharedRoot, secrets: [] });
 }
 
 /** Lets a shell source the job as the guest's init does. The script travels in a file, as it does in the guest. */
@@ -122,6 +122,28 @@ test('the guest is told whether it has a network, a shared root and a disk, and 
   }
 });
 
+test('the guest is told its place in the network of its group', async (t) => {
+  const path = join(await makeDir(t), 'job');
+  const service = scriptService('web', '');
+  for (const [groupIndex, told] of [
+    [null, ' '],
+    [258, '02:00:0a:53:01:02 10.83.1.2'],
+  ] as const) {
+    writeFileSync(
+      path,
+      renderJobScript(service, {
+        program: ownProgram(service),
+        network: false,
+        groupIndex,
+        sharedRoot: false,
+        secrets: [],
+      }),
+    );
+    const script = `. "$1"; echo "$group_mac $group_ip"`;
+    assert.equal(execFileSync('/bin/sh', ['-c', script, 'sh', path], { encoding: 'utf8' }), `${told}\n`);
+  }
+});
+
 test('volumes and secrets are handed over a call each, word for word, until one fails', async (t) => {
   const path = join(await makeDir(t), 'job');
   const volume = (host: string, guest: string, read_only: boolean) => ({ host, guest, read_only });
@@ -133,7 +155,13 @@ test('volumes and secrets are handed over a call each, word for word, until one 
     { name: "it's", content: Buffer.from('s3cret') },
     { name: 'empty', content: Buffer.alloc(0) },
   ];
-  const job = renderJobScript(service, { program: ownProgram(service), network: false, sharedRoot: false, secrets });
+  const job = renderJobScript(service, {
+    program: ownProgram(service),
+    network: false,
+    groupIndex: null,
+    sharedRoot: false,
+    secrets,
+  });
   assert.ok(!job.includes('s3cret') && !job.includes('/host/'), 'neither contents nor places on the host');
   writeFileSync(path, job);
   const script = `. "$1"

@@ -29,7 +29,7 @@ test('a client gets each known service first, then every event in order', async 
   assert.deepEqual(await next(), { type: 'service', service: makeStatus('db') });
   assert.deepEqual(await next(), { type: 'service', service: makeStatus('web', { group: 'front' }) });
   const events: ControlEvent[] = [started('db'), { type: 'removed', name: 'db' }, started('web')];
-  for (const event of events) await api.publish(event);
+  for (const event of events) await api.publish([event]);
   assert.deepEqual([await next(), await next(), await next()], events);
 });
 
@@ -51,7 +51,7 @@ test('an event that is published while the services are being asked for is not l
   });
   const opening = open('/v1/events');
   await asked;
-  await api.publish(started('web'));
+  await api.publish([started('web')]);
   answer([makeStatus('web')]);
   const next = readEvents(await opening);
   assert.deepEqual(await next(), { type: 'service', service: makeStatus('web') });
@@ -67,11 +67,11 @@ test('every client gets every event, and one that leaves is forgotten', async (t
   const { api, open } = await startApi(t, { control: { services: async () => [] } });
   const [staying, leaving] = [await open('/v1/events'), await open('/v1/events')];
   const [nextOfStaying, nextOfLeaving] = [readEvents(staying), readEvents(leaving)];
-  await api.publish(started('a'));
+  await api.publish([started('a')]);
   assert.deepEqual(await nextOfStaying(), started('a'));
   assert.deepEqual(await nextOfLeaving(), started('a'));
   leaving.destroy();
-  await api.publish(started('b'));
+  await api.publish([started('b')]);
   assert.deepEqual(await nextOfStaying(), started('b'));
 });
 
@@ -81,7 +81,7 @@ test('a client that does not read is cut off while others go on', async (t) => {
   const next = readEvents(quick);
   const bulky: ControlEvent = { type: 'service', service: makeStatus('web', { error: 'x'.repeat(100_000) }) };
   for (let count = 0; count < 200; count += 1) {
-    await api.publish(bulky);
+    await api.publish([bulky]);
     assert.deepEqual(await next(), bulky);
   }
   let receivedBytes = 0;

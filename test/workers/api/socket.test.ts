@@ -103,7 +103,7 @@ test('close lets a client that reads slowly have the rest of its stream', async 
   const { api, open } = await startApi(t, { control: { services: async () => [] } });
   const message = await open('/v1/events');
   const name = 'x'.repeat(2 ** 20);
-  await api.publish({ type: 'removed', name });
+  await api.publish([{ type: 'removed', name }]);
   const closed = api.close();
   assert.deepEqual(JSON.parse(await text(message)), { type: 'removed', name });
   await closed;
@@ -112,7 +112,7 @@ test('close lets a client that reads slowly have the rest of its stream', async 
 test('close cuts off a client that never reads', async (t) => {
   const { api, open } = await startApi(t, { control: { services: async () => [] } });
   const message = await open('/v1/events');
-  await api.publish({ type: 'removed', name: 'x'.repeat(2 ** 20) });
+  await api.publish([{ type: 'removed', name: 'x'.repeat(2 ** 20) }]);
   await api.close();
   await assert.rejects(text(message), { code: 'ECONNRESET' });
 });

@@ -1,0 +1,54 @@
+/** Where services are to be reached: the addresses of groups on the host, and the places of VMs within their groups. */
+import type { Group, Service } from '../protocol/service.ts';
+import type { StateDocument } from '../protocol/state-document.ts';
+import type { ServiceDefinition } from './document.ts';
+import { GroupAddresses } from './group-addresses.ts';
+import { GroupMembers } from './group-members.ts';
+import type { NetworkSink } from './ports.ts';
+
+/** What a service gets of its group. */
+export type Place = Required<Pick<ServiceDefinition, 'groupIp' | 'groupIndex'>>;
+
+/** All groups of a home. Main thread. */
+export class Groups {
+  readonly #addresses = new GroupAddresses();
+  readonly #members = new GroupMembers();
+  readonly #network: NetworkSink;
+
+  /** @param network told who is in which group */
+  constructor(network: NetworkSink) {
+    this.#network = network;
+  }
+
+  /**
+   * The place of a service, kept while it is known. A plain process has none within the group: it is on the host's network.
+   *
+   * @throws MonocoreError `StartFailed` when there is none left
+   */
+  place({ name, isolation }: Service, group: Group | null): Place {
+    if (group === null) return { groupIp: null, groupIndex: null };
+    const groupIp = this.#addresses.assign(group.name);
+    return { groupIp, groupIndex: isolation === 'vm' ? this.#members.assign(group.name, name) : null };
+  }
+
+  /** Notes the places that services had under an earlier daemon; of two that claim the same one the first has it. */
+  restore(documents: readonly StateDocument[]): void {
+    for (const { service, group, group_ip: groupIp, group_index: groupIndex } of documents) {
+      if (group && groupIp !== null) this.#addresses.restore(group.name, groupIp);
+      if (group && groupIndex !== null) this.#members.restore(group.name, service.name, groupIndex);
+    }
+  }
+
+  /** Frees the places of all services but those, and lets the VMs of each group know whom they have with them. */
+  keepOnly(known: readonly ServiceDefinition[]): void {
+    const services = known.map(({ service }) => service);
+    this.#addresses.keepOnly(new Set(services.flatMap(({ group }) => group ?? [])));
+    this.#members.keepOnly(services.filter(({ isolation }) => isolation === 'vm'));
+    this.shareNames();
+  }
+
+  /** Lets all VMs know whom they have in their groups now. */
+  shareNames(): void {
+    for (const group of this.#members.groups()) this.#network.setMembers(group, this.#members.list(group));
+  }
+}

@@ -1,0 +1,164 @@
+/** What services of a group share: an address, ports, names. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { Orchestrator } from '../../src/lifecycle/orchestrator.ts';
+import type { Port, Service } from '../../src/protocol/service.ts';
+import { FakePorts, gate, settle } from '../helpers/fake-ports.ts';
+import { afterStart, configOf, scriptService } from '../helpers/services.ts';
+
+const GROUPS = ['blue', 'green', 'red'].map((name) => ({ name, local_only: true }));
+const port = (host: number, protocol: Port['protocol'] = 'tcp'): Port => ({ host, guest: 80, protocol });
+const member = (name: string, group: string | null, overrides: Partial<Service> = {}) =>
+  scriptService(name, 'true', { group, ...overrides });
+const config = (...services: Service[]) => configOf(services, GROUPS);
+
+function open() {
+  const ports = new FakePorts({ obedient: true });
+  return { ports, orchestrator: new Orchestrator(ports) };
+}
+
+const ipOf = (orchestrator: Orchestrator, name: string) =>
+  orchestrator.services().find((service) => service.name === name)!.group_ip;
+
+test('two services of a start that claim the same port are found before either is started', async () => {
+  const { ports, orchestrator } = open();
+  const services = [member('a', 'blue', { ports: [port(80)] }), member('b', 'blue', { ports: [port(80)] })];
+  await assert.rejects(orchestrator.start(config(...services)), {
+    code: 'StartFailed',
+    message:
+      'port 127.0.0.2:80 (tcp) is wanted by service a of group blue and service b of group blue; ' +
+      'choose another host port for one of them',
+  });
+  assert.deepEqual([ports.calls, orchestrator.services()], [[], []]);
+  const twice = member('a', null, { ports: [port(80), port(80)] });
+  await assert.rejects(orchestrator.start(config(twice)), {
+    message: 'port 127.0.0.1:80 (tcp) is forwarded twice by service a; leave one of them out',
+  });
+});
+
+test('the same number is another port by another protocol and on another address', async () => {
+  const { orchestrator } = open();
+  const { services } = await orchestrator.start(
+    config(
+      member('a', 'blue', { ports: [port(80)] }),
+      member('b', 'blue', { ports: [port(80, 'udp')] }),
+      member('c', 'green', { ports: [port(80)] }),
+      member('d', null, { ports: [port(80)] }),
+    ),
+  );
+  assert.deepEqual(
+    services.map(({ outcome }) => outcome),
+    ['changed', 'changed', 'changed', 'changed'],
+  );
+});
+
+test('a port that a running service has is refused by its name, until that has ended or moved', async () => {
+  const { ports, orchestrator } = open();
+  const a = member('a', 'blue', { ports: [port(80)] });
+  const b = member('b', 'blue', { ports: [port(80)] });
+  await orchestrator.start(config(a));
+  ports.clear();
+  await assert.rejects(orchestrator.start(config(b)), {
+    code: 'StartFailed',
+    message:
+      'port 127.0.0.2:80 (tcp) of service b of group blue is taken by service a of group blue, which runs; ' +
+      'stop a or choose another host port',
+  });
+  assert.deepEqual(ports.calls, []);
+  await orchestrator.start(config({ ...a, ports: [port(81)] }));
+  await orchestrator.start(config(b));
+  await orchestrator.stop({ names: ['b'], group: null });
+  await orchestrator.start(config(a));
+});
+
+test('a start that is refused keeps no address', async () => {
+  const { orchestrator } = open();
+  const clash = [member('b', 'green', { ports: [port(80)] }), member('c', 'green', { ports: [port(80)] })];
+  await assert.rejects(orchestrator.start(config(member('a', 'blue'), ...clash)), { code: 'StartFailed' });
+  await orchestrator.start(config(member('d', 'red')));
+  assert.equal(ipOf(orchestrator, 'd'), '127.0.0.2');
+  await orchestrator.start(config(member('a', 'blue')));
+  assert.equal(ipOf(orchestrator, 'a'), '127.0.0.3');
+});
+
+test('a group that no address is left for keeps those of the others free', async () => {
+  const { orchestrator } = open();
+  const groups = Array.from({ length: 254 }, (_, index) => ({ name: `g${index}`, local_only: true }));
+  const services = groups.map(({ name }) => member(`of-${name}`, name));
+  await assert.rejects(orchestrator.start(configOf(services, groups)), { message: /^group g253 gets no address/ });
+  assert.deepEqual(orchestrator.services(), []);
+  await orchestrator.start(config(member('a', 'blue')));
+  assert.equal(ipOf(orchestrator, 'a'), '127.0.0.2');
+});
+
+test('a group whose last service went to another one frees its address; one that waits for its start keeps its own', async () => {
+  const { ports, orchestrator } = open();
+  await orchestrator.start(config(member('a', 'blue')));
+  await orchestrator.start(config(member('a', 'green')));
+  assert.equal(ipOf(orchestrator, 'a'), '127.0.0.3');
+  const { opened, open: release } = gate();
+  ports.onPrepare = (service) => (service === 'slow' ? opened : Promise.resolve());
+  const slow = orchestrator.start(config(member('slow', null), member('a', 'red', { depends_on: afterStart('slow') })));
+  await settle();
+  await orchestrator.start(config(member('b', 'blue')));
+  release();
+  await slow;
+  assert.deepEqual([ipOf(orchestrator, 'a'), ipOf(orchestrator, 'b')], ['127.0.0.2', '127.0.0.4']);
+});
+
+test('VMs of a group are connected with each other from their launch to their end, and know the names of all', async () => {
+  const { ports, orchestrator } = open();
+  const late = member('late', 'blue', { isolation: 'vm' });
+  const plain = member('plain', 'blue', { isolation: 'none' });
+  await orchestrator.start(config(member('a', 'blue'), member('b', 'green'), member('alone', null), plain));
+  const about = (name: string) => ports.callsOf(name).filter((call) => /^(attach|names|detach)/.test(call));
+  assert.deepEqual(about('a'), ['attach blue 1', 'names a=10.83.0.1']);
+  assert.deepEqual(about('b'), ['attach green 1', 'names b=10.83.0.1']);
+  assert.deepEqual([about('alone'), about('plain')], [[], []]);
+  ports.clear();
+  await orchestrator.start(config(late));
+  assert.deepEqual(new Set(about('a')), new Set(['names a=10.83.0.1 late=10.83.0.2']));
+  assert.equal(about('late')[0], 'attach blue 2');
+  ports.clear();
+  await orchestrator.stop({ names: ['a'], group: null });
+  assert.deepEqual(about('a'), ['detach']);
+  assert.deepEqual(about('late'), [], 'who has stopped may come back');
+  ports.clear();
+  await orchestrator.remove({ names: ['a'], group: null });
+  assert.deepEqual(about('late'), ['names late=10.83.0.2']);
+});
+
+test('a VM that dies is disconnected at once', async () => {
+  const { ports, orchestrator } = open();
+  await orchestrator.start(config(member('a', 'blue')));
+  ports.vms.get('a')!.endProcess();
+  assert.equal(ports.callsOf('a').at(-1), 'detach');
+  ports.vms.get('a')!.endStreams();
+});
+
+test('places and addresses outlive the daemon, and a service that runs has precedence', async () => {
+  const { ports, orchestrator } = open();
+  await orchestrator.start(config(member('gone', 'green'), member('a', 'blue'), member('b', 'blue')));
+  await orchestrator.stop();
+  const ended = ['gone', 'a', 'b'].map((name) => ports.documents.findLast(({ service }) => service.name === name)!);
+  assert.deepEqual(
+    ended.map(({ group_index, group_ip }) => [group_index, group_ip]),
+    [
+      [1, '127.0.0.2'],
+      [1, '127.0.0.3'],
+      [2, '127.0.0.3'],
+    ],
+  );
+  // As if the daemon had died between a move and its note.
+  const [gone, ...others] = ended;
+  const left = [{ ...gone!, group: GROUPS[2]!, service: member('gone', 'red'), status: 'Started' as const }];
+  const stale = { ...gone!, service: member('stale', 'green') };
+  const next = new FakePorts({ obedient: true });
+  const reopened = await Orchestrator.open(Object.assign(next, { left, ended: [stale, ...others] }));
+  assert.deepEqual(
+    ['gone', 'a', 'b', 'stale'].map((name) => ipOf(reopened, name)),
+    ['127.0.0.2', '127.0.0.3', '127.0.0.3', '127.0.0.4'],
+  );
+  await reopened.start(config(member('b', 'blue')));
+  assert.equal(next.callsOf('b').includes('attach blue 2'), true);
+});

@@ -1,0 +1,16 @@
+/** The network worker: passes Ethernet frames between the VMs of each group. */
+import type { NetworkApi, NetworkBoot } from '../src/protocol/network.ts';
+import { serve } from '../src/threads/worker-side.ts';
+import { Network } from './network/network.ts';
+
+await serve<NetworkApi, NetworkBoot>(({ data: { dropReportMs }, events }) => {
+  const network = new Network(dropReportMs, (event) => events.postMessage(event));
+  return {
+    async attach(port) {
+      network.attach(port);
+    },
+    async detach(service) {
+      network.detach(service);
+    },
+  };
+});

@@ -1,0 +1,64 @@
+/**
+ * Ethernet frames as QEMU's `-netdev stream` carries them: each behind its length, four bytes in network order, as in
+ * net_stream_receive() of QEMU's net/stream.c. Offsets below are those behind the length.
+ */
+import { GROUP_PREFIX } from '../../src/protocol/network.ts';
+
+/** Bytes of the length. */
+export const HEADER_BYTES = 4;
+/** A frame with 1500 bytes of payload, as IEEE 802.3 has it without the checksum, which QEMU does not pass on. */
+export const MAX_FRAME_BYTES = 1514;
+/** QEMU never sends more: NET_BUFSIZE in its net/net.h. */
+export const MAX_QEMU_FRAME_BYTES = 4096 + 65_536;
+
+const ETHERNET_HEADER_BYTES = 14;
+const DESTINATION = HEADER_BYTES;
+const SOURCE = HEADER_BYTES + 6;
+const TYPE = HEADER_BYTES + 12;
+const PAYLOAD = HEADER_BYTES + ETHERNET_HEADER_BYTES;
+
+const TYPE_IPV4 = 0x0800;
+const TYPE_ARP = 0x0806;
+
+/** Bytes 0 to 3 of a member's address, see `memberMac`. */
+const MAC_PREFIX = 0x02_00_00_00 + (GROUP_PREFIX[0] << 8) + GROUP_PREFIX[1];
+/** The first two bytes of its IPv4 address. */
+const IP_PREFIX = (GROUP_PREFIX[0] << 8) + GROUP_PREFIX[1];
+
+function isMacOf(framed: Buffer, at: number, index: number): boolean {
+  return framed.readUInt32BE(at) === MAC_PREFIX && framed.readUInt16BE(at + 4) === index;
+}
+
+function isAddressOf(framed: Buffer, at: number, index: number): boolean {
+  return framed.readUInt16BE(at) === IP_PREFIX && framed.readUInt16BE(at + 2) === index;
+}
+
+/**
+ * Whether a frame says of itself that it comes from the member that sent it, so that nobody speaks for another: its
+ * source on Ethernet, and in IPv4 (RFC 791) or ARP (RFC 826), which are all that is let through. A member that asks with
+ * ARP whether an address is free has none yet, RFC 5227.
+ */
+export function isGenuine(framed: Buffer, index: number): boolean {
+  if (framed.length < PAYLOAD + 20 || !isMacOf(framed, SOURCE, index)) return false;
+  switch (framed.readUInt16BE(TYPE)) {
+    case TYPE_IPV4:
+      return isAddressOf(framed, PAYLOAD + 12, index);
+    case TYPE_ARP: {
+      const sender = PAYLOAD + 14;
+      const isOwn = isAddressOf(framed, sender, index) || framed.readUInt32BE(sender) === 0;
+      return isOwn && isMacOf(framed, PAYLOAD + 8, index);
+    }
+    default:
+      return false;
+  }
+}
+
+/** Whether a frame is for everybody: the lowest bit of the first byte says that of broadcast and multicast. */
+export function isForAll(framed: Buffer): boolean {
+  return (framed[DESTINATION]! & 1) === 1;
+}
+
+/** Index of the member that a frame is for; null when it is for none. */
+export function destinationOf(framed: Buffer): number | null {
+  return framed.readUInt32BE(DESTINATION) === MAC_PREFIX ? framed.readUInt16BE(DESTINATION + 4) : null;
+}
