@@ -8,7 +8,7 @@ import type { ServiceDefinition } from './document.ts';
 import type { Place } from './groups.ts';
 import { checkPortClaims } from './port-claims.ts';
 import { select } from './selection.ts';
-import { isUp } from './starts.ts';
+import { isWantedUp } from './starts.ts';
 import type { Supervisor } from './supervisor.ts';
 
 /** What is known beside the config. */
@@ -24,7 +24,7 @@ export interface Surroundings {
 export interface Merge {
   /** In the order of dependencies. */
   readonly definitions: readonly ServiceDefinition[];
-  /** What runs and is to be stopped. */
+  /** What runs, or waits to be restarted, and is to be stopped. */
   readonly surplus: readonly Supervisor[];
 }
 
@@ -61,7 +61,7 @@ export function mergeConfig(
   const checked = (merge: Merge): Merge => {
     const changing = new Set(merge.definitions.map(({ service }) => service.name));
     for (const { name } of merge.surplus) changing.add(name);
-    const running = supervisors.filter((supervisor) => isUp(supervisor) || supervisor.active);
+    const running = supervisors.filter(({ active }) => active);
     const others = [...pending, ...running.map(({ definition }) => definition)];
     const untouched = others.filter(({ service }) => !changing.has(service.name));
     checkPortClaims(merge.definitions, untouched);
@@ -71,7 +71,7 @@ export function mergeConfig(
   const absent = supervisors.filter((supervisor) => {
     const { name, group } = supervisor.definition.service;
     const isMeant = selection.names.length === 0 && (selection.group === null || selection.group === group);
-    return isMeant && !graph.hasNode(name) && isUp(supervisor);
+    return isMeant && !graph.hasNode(name) && isWantedUp(supervisor);
   });
   if (prune) return checked({ definitions, surplus: absent });
   const regrouped = absent.flatMap(({ definition }) => {

@@ -14,7 +14,7 @@ import { Registry } from './registry.ts';
 import { startsWithDaemon } from './restart.ts';
 import { Rollback } from './rollback.ts';
 import { select } from './selection.ts';
-import { describeKnown, Starts } from './starts.ts';
+import { describeKnown, isWantedUp, Starts } from './starts.ts';
 import type { Supervisor } from './supervisor.ts';
 import { type Leftovers, takeOver } from './takeover.ts';
 
@@ -133,9 +133,9 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   async stop(selection: Selection = EVERYTHING, timeoutMs: number | null = null): Promise<CommandReply> {
     const supervisors = this.#selectToStop(selection);
     const outcomes = await this.#inReverseOrder(supervisors, async (supervisor) => {
-      const wasActive = supervisor.active;
+      const changes = supervisor.active || isWantedUp(supervisor);
       await supervisor.stop(timeoutMs ?? undefined);
-      return succeeded(supervisor, wasActive);
+      return succeeded(supervisor, changes);
     });
     return { services: outcomes };
   }

@@ -3,7 +3,7 @@ import type { ServiceOutcome } from '../protocol/control.ts';
 import type { ServiceDefinition } from './document.ts';
 import { failed } from './outcomes.ts';
 import type { Registry } from './registry.ts';
-import { isUp } from './starts.ts';
+import { isWantedUp } from './starts.ts';
 
 /** How a service was before. */
 interface Before {
@@ -21,7 +21,7 @@ export class Rollback {
     this.#registry = registry;
     for (const name of names) {
       const supervisor = registry.get(name);
-      this.#before.set(name, supervisor ? { definition: supervisor.definition, wasUp: isUp(supervisor) } : null);
+      this.#before.set(name, supervisor ? { definition: supervisor.definition, wasUp: isWantedUp(supervisor) } : null);
     }
   }
 

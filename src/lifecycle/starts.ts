@@ -181,6 +181,12 @@ export function isUp(supervisor: Supervisor): boolean {
   return supervisor.active && supervisor.state.actual.status !== 'Stopping';
 }
 
+/** Whether it is up, or comes up by itself: one that waits to be restarted has no process, and will have one. */
+export function isWantedUp(supervisor: Supervisor): boolean {
+  const { actual } = supervisor.state;
+  return isUp(supervisor) || (actual.status === 'Starting' && actual.phase === 'waiting');
+}
+
 function blameless(outcome: ServiceOutcome): StartResult {
   return { outcome, blame: outcome.outcome === 'failed' ? `was not started: ${outcome.error}` : null };
 }

@@ -4,6 +4,7 @@ import test from 'node:test';
 import { Orchestrator } from '../../src/lifecycle/orchestrator.ts';
 import type { CommandReply, PlanReply } from '../../src/protocol/control.ts';
 import type { Service } from '../../src/protocol/service.ts';
+import { DEFAULT_RESTART_SETTINGS } from '../../src/protocol/supervision.ts';
 import { FakePorts, settle } from '../helpers/fake-ports.ts';
 import { afterStart, configOf, scriptService } from '../helpers/services.ts';
 
@@ -41,6 +42,31 @@ test('what a config does not have goes on, and is stopped only to prune', async 
   assert.deepEqual(outcomes(await orchestrator.start(configOf([service('web')]), ALL, { prune: true })), [
     'web unchanged',
   ]);
+});
+
+test('to prune stops what waits to be restarted, too', async () => {
+  const { ports, orchestrator, statuses } = orchestrate();
+  const restart = { ...DEFAULT_RESTART_SETTINGS, when: 'always' } as const;
+  const crash = async () => {
+    ports.vms.get('old')!.emit({ type: 'job-exited', exit: { code: 3, signal: null } });
+    await settle();
+    ports.vms.get('old')!.end();
+    await settle();
+    assert.equal(orchestrator.services().find(({ name }) => name === 'old')?.detail, 'waiting to be restarted');
+  };
+  await orchestrator.start(configOf([service('old', { restart })]));
+  await crash();
+  const config = configOf([service('web')]);
+  assert.deepEqual(words(orchestrator.plan(config, ALL, { prune: true })), [
+    'stop old not in the config',
+    'create web',
+  ]);
+  const reply = await orchestrator.start(config, ALL, { prune: true });
+  assert.deepEqual(outcomes(reply), ['old changed', 'web changed']);
+  assert.deepEqual(statuses(), ['old Stopped', 'web Started']);
+  ports.clock.advance(60_000);
+  await settle();
+  assert.deepEqual(statuses(), ['old Stopped', 'web Started'], 'it does not come back');
 });
 
 test('to prune a group leaves other groups alone', async () => {
