@@ -64,7 +64,7 @@ function fromSystem(file: string, error: unknown): MonocoreError {
   const missing = file === basename(file) ? `there is no ${file} here` : 'there is no such file';
   switch (errorCode(error)) {
     case 'ENOENT':
-      return unreadable(file, `${missing}; ${hint}`, null, error);
+      return unreadable(file, `${missing}; ${hint}, or write a first one with monocore init`, null, error);
     case 'EACCES':
     case 'EPERM':
       return unreadable(file, 'you may not read this file', 'read permission on it and its folders', error);

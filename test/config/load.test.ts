@@ -136,11 +136,12 @@ describe('the config of a folder', () => {
 });
 
 describe('a file that cannot be read', () => {
-  test('a missing one: the message names the -f option', async () => {
+  test('a missing one: the message names the -f option and init', async () => {
+    const hint = 'name another file with the -f option, or write a first one with monocore init';
     const problem = await readProblem(join(folder, 'monocore.toml'));
-    assert.equal(problem.message, 'there is no such file; name another file with the -f option');
+    assert.equal(problem.message, `there is no such file; ${hint}`);
     const here = await readProblem('no-such-config.toml');
-    assert.equal(here.message, 'there is no no-such-config.toml here; name another file with the -f option');
+    assert.equal(here.message, `there is no no-such-config.toml here; ${hint}`);
   });
 
   test('a directory', async () => {

@@ -23,7 +23,10 @@ function hintsFor(error: unknown): string[] {
   if (!(error instanceof MonocoreError)) return ['MONOCORE_DEBUG=1 shows where it happened'];
   const { code, details } = error;
   if (code === 'ConfigInvalid' && Array.isArray(details)) {
-    const problems = details as Problem[];
+    // A file that cannot be read has one, and the message says it already.
+    const problems = (details as Problem[]).filter(
+      ({ message, expected }) => expected !== null || !error.message.includes(message),
+    );
     const hidden = problems.length - MAX_PROBLEMS;
     const lines = problems.slice(0, MAX_PROBLEMS).flatMap((problem) => formatProblem(problem).split('\n'));
     return hidden > 0 ? [...lines, `… and ${hidden} more`] : lines;

@@ -65,3 +65,14 @@ test('exit codes tell wrong usage, a missing daemon and other failures apart', (
   assert.deepEqual(codes, [2, 2, 2, 3, 1]);
   assert.equal(exitCodeOf(new Error('anything')), 1);
 });
+
+test('a config that cannot be read is said once, and what would be right is not left out', () => {
+  const problem = { file: 'a.toml', line: 1, column: 1, length: 1, path: '', source: '' };
+  const render = (message: string, expected: string | null) => {
+    const details = [{ ...problem, message, expected }];
+    const error = new MonocoreError('ConfigInvalid', `a.toml cannot be read: ${message}`, { details });
+    return renderFailure(error, plain);
+  };
+  assert.equal(render('it is not there', null), 'monocore: a.toml cannot be read: it is not there\n');
+  assert.match(render('is a directory', 'a file'), /a\.toml:1:1: is a directory \(expected a file\)\n$/);
+});
