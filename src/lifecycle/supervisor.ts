@@ -59,6 +59,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
       onEvent: (event) => this.#events.push(event),
       onStalled: (logStalled) => this.hinder({ logStalled }),
       onPaused: (paused) => this.hinder({ paused }),
+      onNotes: () => this.#emitChange(),
     });
     this.#prober = new Prober(definition.service, ports.logs, (result) =>
       this.#events.push({ type: 'probed', ...result }),

@@ -36,6 +36,8 @@ export interface SessionHandlers {
   readonly onStalled: (error: string | null) => void;
   /** Why the VM stands still from now on; null when it goes on. */
   readonly onPaused: (reason: string | null) => void;
+  /** The notes have changed. */
+  readonly onNotes: () => void;
 }
 
 /** One VM after the other of a service; never two at once, which is the state machine's doing. Main thread. */
@@ -46,6 +48,8 @@ export class VmSession {
   #vm: RunningVm | null = null;
   #cancel: AbortController | null = null;
   #notes: readonly string[] = [];
+  /** What does not work of its network. */
+  #networkNotes: readonly string[] = [];
 
   constructor(definition: ServiceDefinition, ports: LifecyclePorts, handlers: SessionHandlers) {
     this.#definition = definition;
@@ -60,7 +64,7 @@ export class VmSession {
 
   /** What the host does not offer of what the service asked for. */
   get notes(): readonly string[] {
-    return this.#notes;
+    return [...this.#notes, ...this.#networkNotes];
   }
 
   get identity(): ProcessIdentity | null {
@@ -93,7 +97,7 @@ export class VmSession {
       const vm = await prepared.launch(this.#observe(streamsEnded));
       this.#ports.onStep?.(service.name, 'spawned');
       this.#vm = vm;
-      this.#joinGroup(vm);
+      this.#joinNetwork(vm);
       this.#handlers.onEvent({ type: 'launched', pid: vm.identity.pid });
     } catch (error) {
       // The service may be started again at once: its streams must be free by then.
@@ -127,16 +131,25 @@ export class VmSession {
     const { ended } = await this.#capture(adoption.streams, true);
     this.#notes = adoption.notes;
     this.#vm = adoption.attach(this.#observe(ended));
-    this.#joinGroup(this.#vm);
+    this.#joinNetwork(this.#vm);
     return this.#vm.identity;
   }
 
-  #joinGroup(vm: RunningVm): void {
+  #joinNetwork(vm: RunningVm): void {
     const { service, group, groupIndex = null } = this.#definition;
     const { groupSocket: socketPath } = vm;
-    if (!group || groupIndex === null || socketPath === null) return;
-    const port = { service: service.name, group: group.name, index: groupIndex, socketPath };
-    this.#ports.network.attach(port, (members) => vm.setNames(members));
+    if (groupIndex === null || socketPath === null) return;
+    const udp = service.ports
+      .filter(({ protocol }) => protocol === 'udp')
+      .map(({ host, guest }) => ({ address: addressOf(this.#definition), host, guest }));
+    const port = { service: service.name, group: group?.name ?? null, index: groupIndex, socketPath, udp };
+    this.#ports.network.attach(port, {
+      onNames: (members) => vm.setNames(members),
+      onNotes: (notes) => {
+        this.#networkNotes = notes;
+        this.#handlers.onNotes();
+      },
+    });
   }
 
   /** Waits until all that the command printed is in its files; answers with the event `drained`. */
@@ -176,6 +189,7 @@ export class VmSession {
     this.#vm = null;
     this.#cancel = null;
     this.#notes = [];
+    this.#networkNotes = [];
   }
 
   /** Begins to capture streams; `ended` is fulfilled when all of them have ended. */
@@ -195,7 +209,8 @@ export class VmSession {
 
   /** Takes what a driver reports, and adds the end of the streams. */
   #observe(streamsEnded: Promise<void>): (event: DriverEvent) => void {
-    let onProcessEnded = (): void => {};
+    let onProcessEnded = (_portsFreed: Promise<void>): void => {};
+    // The next to start may want the same ports.
     const processEnded = new Promise<void>((resolve) => {
       onProcessEnded = resolve;
     });
@@ -208,9 +223,10 @@ export class VmSession {
         this.#onPaused(event.reason);
         return;
       }
-      if (event.type === 'process-ended') this.#ports.network.detach(this.#definition.service.name);
+      const isEnd = event.type === 'process-ended';
+      const portsFreed = isEnd ? this.#ports.network.detach(this.#definition.service.name) : null;
       this.#handlers.onEvent(event);
-      if (event.type === 'process-ended') onProcessEnded();
+      if (portsFreed) onProcessEnded(portsFreed);
     };
   }
 

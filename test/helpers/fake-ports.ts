@@ -5,6 +5,7 @@ import type {
   CaptureHandlers,
   LogSink,
   MetricsSink,
+  NetworkHandlers,
   NetworkSink,
   OrchestratorPorts,
   Report,
@@ -99,6 +100,8 @@ export class FakePorts implements OrchestratorPorts {
   readonly samples = new Map<string, (metrics: Metrics) => void>();
   /** Called as the log worker does when the awaited line is printed. */
   readonly lines = new Map<string, () => void>();
+  /** VMs that are connected, by service. */
+  readonly attached = new Map<string, NetworkHandlers & { readonly group: string | null }>();
   /** Answers to probes, in order; what is asked beyond them is not answered. */
   readonly probeResults: ProbeResult[] = [];
   /** What the VM of each service said last. */
@@ -112,6 +115,7 @@ export class FakePorts implements OrchestratorPorts {
   onPrepare: (service: string, signal: AbortSignal) => Promise<void> = async () => {};
   onLaunch: (service: string) => Promise<void> = async () => {};
   onMarker: (service: string) => Promise<void> = async () => {};
+  onDetach: (service: string) => Promise<void> = async () => {};
   onCleanUp: (service: string) => Promise<void> = async () => {};
   /** By default the streams end with the launch that is discarded. */
   onDiscard: (service: string) => void = (service) => this.#handlers.get(service)?.onEnded();
@@ -119,10 +123,6 @@ export class FakePorts implements OrchestratorPorts {
   readonly #obedient: boolean;
   readonly #handlers = new Map<string, CaptureHandlers>();
   readonly #members = new Map<string, readonly GroupMember[]>();
-  readonly #onNames = new Map<
-    string,
-    { readonly group: string; readonly onNames: (members: readonly GroupMember[]) => void }
-  >();
   #nextPid = 100;
 
   /** @param obedient see {@link FakeVm} */
@@ -176,18 +176,22 @@ export class FakePorts implements OrchestratorPorts {
   };
 
   readonly network: NetworkSink = {
-    attach: ({ service, group, index }, onNames) => {
-      this.#note(service, `attach ${group} ${index}`);
-      this.#onNames.set(service, { group, onNames });
-      onNames(this.#members.get(group) ?? []);
+    attach: (port, handlers) => {
+      const { service, group, index, udp } = port;
+      const opened = udp.map(({ address, host, guest }) => ` ${address}:${host}-${guest}`);
+      this.#note(service, `attach ${group} ${index}${opened.join('')}`);
+      this.attached.set(service, { group, ...handlers });
+      if (group !== null) handlers.onNames(this.#members.get(group) ?? []);
     },
-    detach: (service) => {
-      if (this.#onNames.delete(service)) this.#note(service, 'detach');
+    detach: async (service) => {
+      if (!this.attached.delete(service)) return;
+      this.#note(service, 'detach');
+      await this.onDetach(service);
     },
     setMembers: (name, members) => {
       if (isDeepStrictEqual(members, this.#members.get(name) ?? [])) return;
       this.#members.set(name, members);
-      for (const { group, onNames } of this.#onNames.values()) if (group === name) onNames(members);
+      for (const { group, onNames } of this.attached.values()) if (group === name) onNames(members);
     },
   };
 

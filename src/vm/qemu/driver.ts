@@ -32,11 +32,11 @@ import { describeLinks, findSharedFiles, type SharedFile } from './shared-files.
 /** Descriptors 1 and 2 of QEMU are the console's; the guest's streams follow. */
 const CHILD_FDS = { stdout: 3, stderr: 4, console: 5 } as const;
 
-const NOT_IN_GROUP = 'it was started without; restart it';
+const NOT_IN_GROUP = 'it was started without the device for that; restart it';
 
-/** A guest that may go out needs the device as much as one that is called from outside. */
+/** Whether a guest needs QEMU's user network: to be called over TCP, or to go out. */
 function hasNetwork(service: Service, localOnly: boolean): boolean {
-  return service.ports.length > 0 || !localOnly;
+  return service.ports.some(({ protocol }) => protocol === 'tcp') || !localOnly;
 }
 
 /** All that the guest is told, variables resolved and secrets read. @throws MonocoreError `StartFailed` */
@@ -117,7 +117,7 @@ export class QemuDriver implements VmDriver {
     const discard = () => closeAll(childEnds);
     return {
       streams,
-      notes: [...limits.notes, ...links, ...describeNetworkLimits(service, localOnly, obstacle)],
+      notes: [...limits.notes, ...links, ...describeNetworkLimits(service, obstacle)],
       discard,
       launch: (onEvent) =>
         this.#launch(
@@ -147,11 +147,7 @@ export class QemuDriver implements VmDriver {
     return {
       type: 'running',
       streams: openReadEnds(paths, STREAM_NAMES),
-      notes: [
-        ...notes,
-        ...(await describeLinks(service.volumes)),
-        ...describeNetworkLimits(service, localOnly, obstacle),
-      ],
+      notes: [...notes, ...(await describeLinks(service.volumes)), ...describeNetworkLimits(service, obstacle)],
       attach: (onEvent) => new QemuVm(adopted, paths, { makeJob: job, inGroup }, onEvent),
     };
   }
