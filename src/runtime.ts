@@ -2,7 +2,9 @@
 import { availableParallelism, freemem } from 'node:os';
 import { systemClock } from './clock.ts';
 import { errorText } from './errors.ts';
+import { ServiceImages } from './images/service-images.ts';
 import type { OrchestratorPorts, Report } from './lifecycle/ports.ts';
+import { StartGate } from './lifecycle/start-gate.ts';
 import type { ThreadStatus } from './protocol/control.ts';
 import type { Job } from './protocol/jobs.ts';
 import type { HomeLogSettings } from './protocol/service.ts';
@@ -38,7 +40,7 @@ export interface RuntimeOptions {
 export class Runtime implements OrchestratorPorts {
   readonly clock = systemClock;
   readonly random = Math.random;
-  readonly concurrentBoots = availableParallelism();
+  readonly boots = new StartGate({ slots: availableParallelism(), freeBytes: freemem });
   readonly paths: HomePaths;
   readonly report: Report;
   readonly onStep: NonNullable<OrchestratorPorts['onStep']>;
@@ -47,6 +49,7 @@ export class Runtime implements OrchestratorPorts {
   readonly logs: LogThread;
   readonly metrics: MetricsThread;
   readonly network: NetworkThread;
+  readonly images: ServiceImages;
   readonly drivers: OrchestratorPorts['drivers'];
   /** What an earlier runtime left, for `Orchestrator.open` to go on with. */
   ended: readonly StateDocument[] = [];
@@ -74,6 +77,7 @@ export class Runtime implements OrchestratorPorts {
     });
     this.metrics = new MetricsThread(report);
     this.network = new NetworkThread(report);
+    this.images = new ServiceImages(this.jobs, paths);
     this.drivers = {
       vm: new QemuDriver(paths, runJob),
       none: new ProcessDriver(paths, this.metrics),
@@ -125,10 +129,6 @@ export class Runtime implements OrchestratorPorts {
   }
 
   /** MemAvailable of proc_meminfo(5), which libuv reads for it. */
-  freeMemoryBytes(): number {
-    return freemem();
-  }
-
   removeLogs(service: string): Promise<void> {
     return this.logs.removeLogs(service);
   }

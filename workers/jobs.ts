@@ -5,7 +5,6 @@ import { compressLog } from './jobs/compress-log.ts';
 import { runImageJob } from './jobs/images/image-job.ts';
 import { buildInitramfs } from './jobs/initramfs.ts';
 import { pruneLogs } from './jobs/prune-logs.ts';
-import { buildRootImage } from './jobs/root-image.ts';
 import { searchLogs } from './jobs/search-logs.ts';
 
 /** What the pool answers: piscina would reduce an error to its message. */
@@ -16,8 +15,6 @@ export default async function runJob(job: Job): Promise<JobOutcome> {
     switch (job.type) {
       case 'build-initramfs':
         return { result: buildInitramfs(job) };
-      case 'build-root-image':
-        return { result: await buildRootImage(job) };
       case 'compress-log':
         await compressLog(job.path);
         return { result: null };

@@ -44,7 +44,7 @@ export function addImageCommands(program: Command, run: Run): void {
     );
   images
     .command('prune')
-    .description('remove images that lost their name, and what broken downloads left')
+    .description('remove images that lost their name, roots of no service, and what broken downloads left')
     .action(
       run(async (context) => {
         const { pruneImages } = await import('./commands/images.ts');

@@ -149,10 +149,15 @@ function readHealthCheck(table: Table, path: Path) {
   return { values, faults: [...faults, ...unclear] };
 }
 
+/** Far more than a host can run; without a limit the rules between tables could take minutes. */
+export const MAX_TABLES = 1000;
+
 function readDeclarations<E extends Entries>(header: string, at: Path, tables: readonly unknown[], entries: E) {
   const declarations = [];
   const faults: Fault[] = [];
-  for (const [index, table] of tables.entries()) {
+  if (tables.length > MAX_TABLES)
+    faults.push(valueFault(at, `there are ${tables.length} of them`, `at most ${MAX_TABLES}`));
+  for (const [index, table] of tables.slice(0, MAX_TABLES).entries()) {
     const path = [...at, index];
     if (isTable(table)) {
       const reading = readTable(entries, table, path);

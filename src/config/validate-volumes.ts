@@ -18,9 +18,10 @@ interface PathUse {
 }
 
 /** Every fault of volumes, and of the variables that services take from their groups. Pure. */
-export function checkShares({ services, groups }: Outline): Fault[] {
+export function checkShares({ services, groups: declarations }: Outline): Fault[] {
+  const groups = new Groups(declarations);
   return [
-    ...groups.flatMap(({ values }) => [...findRepeated(values.volume ?? []), ...findRepeated(values.env ?? [])]),
+    ...declarations.flatMap(({ values }) => [...findRepeated(values.volume ?? []), ...findRepeated(values.env ?? [])]),
     ...services.flatMap((service) => [
       ...findUnknownReferences(service, groups, 'env'),
       ...findUnknownReferences(service, groups, 'volume'),
@@ -28,8 +29,48 @@ export function checkShares({ services, groups }: Outline): Fault[] {
       ...findRepeatedHostPaths(service),
       ...findGuestOverlaps(service, groups),
     ]),
-    ...findHostOverlaps(services, groups),
+    ...findHostOverlaps(services, declarations),
   ];
+}
+
+/** What groups share, found by name. */
+class Groups {
+  readonly #byName = new Map<string, { env: Set<string>; volume: Map<string, string | undefined> }>();
+  /** The group that a name belongs to. */
+  readonly owners = { env: new Map<string, string>(), volume: new Map<string, string>() };
+
+  constructor(groups: readonly GroupDeclaration[]) {
+    for (const { table, values } of groups) {
+      const { name } = table;
+      if (typeof name !== 'string' || this.#byName.has(name)) continue;
+      const env = new Set<string>();
+      const volume = new Map<string, string | undefined>();
+      for (const declaration of values.env ?? []) env.add(String(declaration.table.name));
+      for (const declaration of values.volume ?? []) {
+        const own = String(declaration.table.name);
+        if (!volume.has(own)) volume.set(own, declaration.values.path);
+      }
+      for (const own of env) this.owners.env.set(own, name);
+      for (const own of volume.keys()) this.owners.volume.set(own, name);
+      this.#byName.set(name, { env, volume });
+    }
+  }
+
+  /** Names of what a group shares; undefined for a group that there is not, which was reported already. */
+  names(group: string | null | undefined, kind: 'env' | 'volume'): readonly string[] | undefined {
+    const found = typeof group === 'string' ? this.#byName.get(group) : undefined;
+    return found && [...found[kind].keys()];
+  }
+
+  /** Whether a group shares that. */
+  has(group: string, kind: 'env' | 'volume', name: string): boolean {
+    return this.#byName.get(group)?.[kind].has(name) === true;
+  }
+
+  /** Path of a group's volume. */
+  path(group: string | null | undefined, name: string): string | undefined {
+    return typeof group === 'string' ? this.#byName.get(group)?.volume.get(name) : undefined;
+  }
 }
 
 function findRepeated(declarations: readonly Declaration<{ readonly name: string }>[]): Fault[] {
@@ -42,59 +83,61 @@ function findRepeated(declarations: readonly Declaration<{ readonly name: string
   });
 }
 
+/** To look for what was meant takes its time, and nobody reads on so far. */
+const MAX_SUGGESTIONS = 100;
+
 /** `group_envs` and `group_volumes` name what the own group has, each once. */
 function findUnknownReferences(
   { path, table, values }: ServiceDeclaration,
-  groups: readonly GroupDeclaration[],
+  groups: Groups,
   kind: 'env' | 'volume',
 ): Fault[] {
   const key = `group_${kind}s` as const;
-  const names = (values[key] ?? []).map((element) => (typeof element === 'string' ? element : element.name));
-  const group = groups.find((candidate) => candidate.values.name === values.group);
+  const elements = (values[key] ?? []).map((element) => (typeof element === 'string' ? element : element.name));
+  const known = groups.names(values.group, kind);
   const seen = new Set<string>();
-  return names.flatMap((name, index) => {
+  const faults: Fault[] = [];
+  for (const [index, name] of elements.entries()) {
     const element = (table[key] as readonly unknown[] | undefined)?.[index];
     const at = [...path, key, index, ...(typeof element === 'string' || element === undefined ? [] : ['name'])];
-    // A group that is faulty or unknown was reported already.
-    const fault =
-      values.group === null
-        ? `the service has no group, whose ${kind === 'env' ? 'variables' : 'volumes'} it could take`
-        : group && findReferenceFault(name, kind, group, groups);
-    if (fault) return [valueFault(at, fault)];
-    if (kind === 'env' && seen.has(name)) return [valueFault(at, `${quote(name)} is named twice`)];
+    let fault: string | null = null;
+    if (values.group === null) {
+      fault = `the service has no group, whose ${kind === 'env' ? 'variables' : 'volumes'} it could take`;
+    } else if (known !== undefined && typeof values.group === 'string' && !groups.has(values.group, kind, name)) {
+      fault = describeUnknown(name, kind, values.group, groups, faults.length < MAX_SUGGESTIONS ? known : []);
+    } else if (kind === 'env' && seen.has(name)) {
+      fault = `${quote(name)} is named twice`;
+    }
     seen.add(name);
-    return [];
-  });
+    if (fault !== null) faults.push(valueFault(at, fault));
+  }
+  return faults;
 }
 
-function findReferenceFault(
+function describeUnknown(
   name: string,
   kind: 'env' | 'volume',
-  group: GroupDeclaration,
-  groups: readonly GroupDeclaration[],
+  group: string,
+  groups: Groups,
+  known: readonly string[],
 ) {
-  const namesOf = (declaration: GroupDeclaration) => (declaration.values[kind] ?? []).map(({ table }) => table.name);
-  const own = namesOf(group).filter((candidate) => typeof candidate === 'string');
-  if (own.includes(name)) return null;
   const what = `[[group.${kind}]] ${quote(name)}`;
-  const other = groups.find((candidate) => namesOf(candidate).includes(name));
-  if (other)
-    return `${what} belongs to the group ${quote(String(other.table.name))}; a service takes from its own group only`;
-  const meant = closest(name, own);
-  const hint = meant === null ? '' : `; did you mean ${quote(meant)}?`;
-  return `the group ${quote(String(group.table.name))} has no ${what}${hint}`;
+  const other = groups.owners[kind].get(name);
+  if (other !== undefined)
+    return `${what} belongs to the group ${quote(other)}; a service takes from its own group only`;
+  const meant = closest(name, known);
+  return `the group ${quote(group)} has no ${what}${meant === null ? '' : `; did you mean ${quote(meant)}?`}`;
 }
 
 /** Each element of `group_volumes` whose volume is known, with what it comes to. */
-function eachMount({ path, values }: ServiceDeclaration, groups: readonly GroupDeclaration[]) {
-  const group = groups.find((candidate) => candidate.values.name === values.group);
+function eachMount({ path, values }: ServiceDeclaration, groups: Groups) {
   return (values.group_volumes ?? []).flatMap(({ name, mount }: GroupMountValues, index) => {
-    const base = group?.values.volume?.find((volume) => volume.values.name === name)?.values.path;
+    const base = groups.path(values.group, name);
     return base === undefined ? [] : [{ at: [...path, 'group_volumes', index], volume: toVolume(base, mount) }];
   });
 }
 
-function findMisplacedMounts(service: ServiceDeclaration, groups: readonly GroupDeclaration[]): Fault[] {
+function findMisplacedMounts(service: ServiceDeclaration, groups: Groups): Fault[] {
   return eachMount(service, groups).flatMap(({ at, volume }) => {
     if (!('fault' in volume)) return [];
     const element = (service.table.group_volumes as readonly unknown[])[Number(at.at(-1))];
@@ -113,7 +156,7 @@ function findRepeatedHostPaths({ path, values }: ServiceDeclaration): Fault[] {
 }
 
 /** One volume in another one of the guest, whose place would depend on the order of mounts. */
-function findGuestOverlaps(service: ServiceDeclaration, groups: readonly GroupDeclaration[]): Fault[] {
+function findGuestOverlaps(service: ServiceDeclaration, groups: Groups): Fault[] {
   const owner = '';
   const own = (service.values.volumes ?? []).map(({ guest }, index) => ({
     at: [...service.path, 'volumes', index],

@@ -2,7 +2,7 @@
 
 import { findCycles, findDeepChains } from './cycles.ts';
 import { type Fault, formatPath, keyFault, type Path, quote, valueFault } from './fault.ts';
-import { type Declaration, hasKey, type Outline } from './outline.ts';
+import { type Declaration, hasKey, MAX_TABLES, type Outline } from './outline.ts';
 import { replicaNames } from './replicas.ts';
 import type { ServiceValues } from './schema.ts';
 import { closest } from './suggest.ts';
@@ -18,7 +18,8 @@ export function crossCheck({ services, groups }: Outline): Fault[] {
   return [
     ...findRepeatedNames(services),
     ...findRepeatedNames(groups),
-    ...services.flatMap((service) => findUnknownGroup(service, namesOf(groups))),
+    ...findUnknownGroups(services, namesOf(groups)),
+    ...findTooMany(services),
     ...findUnknownDependencies(services),
     ...findDependencyCycles(services),
     ...findUnmetConditions(services),
@@ -61,17 +62,37 @@ function findRepeatedNames(declarations: readonly Declaration<Named>[]): Fault[]
   });
 }
 
-function findUnknownGroup({ path, values }: ServiceDeclaration, groups: ReadonlySet<string>): Fault[] {
-  if (typeof values.group !== 'string' || groups.has(values.group)) return [];
-  return [unknownName([...path, 'group'], 'group', values.group, groups)];
+function findUnknownGroups(services: readonly ServiceDeclaration[], groups: ReadonlySet<string>): Fault[] {
+  return services.flatMap(({ path, values }) =>
+    typeof values.group !== 'string' || groups.has(values.group)
+      ? []
+      : [unknownName([...path, 'group'], 'group', values.group, groups)],
+  );
 }
+
+/** Replicas count as the services that they are. */
+function findTooMany(services: readonly ServiceDeclaration[]): Fault[] {
+  let total = 0;
+  for (const { path, values } of services) {
+    total += values.replicas ?? 1;
+    if (total > MAX_TABLES)
+      return [valueFault([...path, 'replicas'], `with these there are ${total} services`, `at most ${MAX_TABLES}`)];
+  }
+  return [];
+}
+
+/** To look for what was meant takes its time, and nobody reads on so far. */
+const MAX_SUGGESTIONS = 100;
 
 function findUnknownDependencies(services: readonly ServiceDeclaration[]): Fault[] {
   const names = namesOf(services);
+  let unknown = 0;
   return eachDependency(services).flatMap(({ namePath, from, to, isRepeated }) => {
     if (to === from) return [valueFault(namePath, `${quote(to)} cannot depend on itself`)];
     if (isRepeated) return [valueFault(namePath, `${quote(to)} is named twice for the same condition`)];
-    return names.has(to) ? [] : [unknownName(namePath, 'service', to, names)];
+    if (names.has(to)) return [];
+    unknown += 1;
+    return [unknownName(namePath, 'service', to, unknown > MAX_SUGGESTIONS ? new Set() : names)];
   });
 }
 

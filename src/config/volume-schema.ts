@@ -56,6 +56,7 @@ function parseMount(text: string): Mount | string {
 /** What speaks against a normalised path in the guest, or null. */
 function findGuestFault(guest: string): string | null {
   if (guest === '/') return 'the path in the guest must not be its root';
+  if (guest === '/run') return 'the path in the guest must not be /run, which is in memory';
   const reserved = RESERVED.find((path) => isWithin(guest, path));
   return reserved === undefined
     ? null

@@ -21,7 +21,7 @@ export function writeConfig(config: Config, language: Language): string {
 function toDocument({ kernel, logs, images, groups, services }: Config): Record<string, unknown> {
   return drop({
     kernel,
-    logs: drop({ keep_total: logs.keep_total_bytes }),
+    logs: logs.keep_total_bytes === null ? null : { keep_total: size(logs.keep_total_bytes) },
     images: {
       insecure_registries: images.insecure_registries,
       max_image_size: size(images.max_image_size_bytes),
@@ -52,17 +52,19 @@ function toTable(service: Service): Record<string, unknown> {
     workdir: service.workdir,
     cpus: service.cpus,
     ram: `${service.ram_mib}MiB`,
-    ports: isVm ? service.ports.map(({ host, guest, protocol }) => `${host}:${guest}/${protocol}`) : null,
+    ports: isVm
+      ? service.ports.map(({ host, guest, protocol }) => `${host}:${guest}${protocol === 'udp' ? '/udp' : ''}`)
+      : null,
     volumes: isVm
       ? service.volumes.map(({ host, guest, read_only }) => `${host}:${guest}${read_only ? ':ro' : ''}`)
       : null,
     secrets: isVm ? service.secrets.map(({ name, path }) => `${name}=${path}`) : null,
     depends_on: service.depends_on,
-    stop_timeout: `${service.stop_timeout_ms}ms`,
+    stop_timeout: duration(service.stop_timeout_ms),
     stop_signal: service.stop_signal?.replace('SIG', '') ?? null,
     restart: restart.when,
     max_restarts: isRestarted ? restart.max_restarts : null,
-    restart_reset: isRestarted ? `${restart.reset_ms}ms` : null,
+    restart_reset: isRestarted ? duration(restart.reset_ms) : null,
     max_memory: size(restart.max_memory_bytes),
     healthcheck: healthcheck && toHealthTable(healthcheck),
     on_unhealthy,
@@ -76,7 +78,7 @@ function toTable(service: Service): Record<string, unknown> {
 
 function toHealthTable({ probe, interval_ms, timeout_ms, retries, start_period_ms }: HealthCheck) {
   const times = { interval: interval_ms, timeout: timeout_ms, start_period: start_period_ms };
-  const durations = Object.entries(times).map(([key, ms]) => [key, `${ms}ms`]);
+  const durations = Object.entries(times).map(([key, ms]) => [key, duration(ms)]);
   return { ...toProbeKey(probe), ...Object.fromEntries(durations), retries };
 }
 
@@ -97,12 +99,12 @@ function toLogTable(log: LogSettings): Record<string, unknown> {
   return drop({
     format: log.format,
     max_size: size(log.max_size_bytes),
-    max_age: log.max_age_ms === null ? null : `${log.max_age_ms}ms`,
+    max_age: log.max_age_ms === null ? null : duration(log.max_age_ms),
     keep: log.keep_files,
     keep_total: size(log.keep_total_bytes),
-    keep_for: log.keep_for_ms === null ? 'forever' : `${log.keep_for_ms}ms`,
+    keep_for: log.keep_for_ms === null ? 'forever' : duration(log.keep_for_ms),
     compress: log.compress,
-    compress_delay: `${log.compress_delay_ms}ms`,
+    compress_delay: duration(log.compress_delay_ms),
     max_line: size(log.max_line_bytes),
     on_full: log.on_full,
   });
@@ -119,4 +121,11 @@ function size(bytes: number | null): string | null {
     if (bytes > 0 && bytes % factor === 0) return `${bytes / factor}${unit}`;
   }
   return String(bytes);
+}
+
+/** The largest unit that says it exactly. */
+function duration(ms: number): string {
+  const units = { d: 86_400e3, h: 3600e3, m: 60e3, s: 1000 };
+  const exact = Object.entries(units).find(([, factor]) => ms > 0 && ms % factor === 0);
+  return exact ? `${ms / exact[1]}${exact[0]}` : `${ms}ms`;
 }

@@ -12,6 +12,7 @@ import { findMkfs, findQemu, findStaticBusybox, hostArchitecture } from '../vm/q
 import { findKernel } from '../vm/qemu/kernel.ts';
 import { preparePlatform } from '../vm/qemu/platform.ts';
 import { checkFileSharing } from './file-sharing.ts';
+import { checkImages } from './images.ts';
 import { checkCgroups, checkUsers } from './limits.ts';
 import type { Check, DoctorReport } from './report.ts';
 
@@ -96,6 +97,7 @@ export async function runDoctor({ home }: { readonly home: string }): Promise<Do
         return ok(`${kernel.image}, modules in ${kernel.modulesDir ?? 'none: all must be built in'}`);
       },
     ],
+    ['images', () => checkImages(findKernel(null, paths.kernelDir, architecture())), 'warning'],
     ['accelerator', () => checkAccelerator(paths)],
     ['mkfs.ext4', () => ok(`${findMkfs()}, for services with a disk`), 'warning'],
     ['virtiofsd', () => checkFileSharing(), 'warning'],

@@ -9,6 +9,7 @@ import { once } from 'node:events';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { errorCode, MonocoreError } from '../errors.ts';
 import type {
+  BuildRootImageJob,
   ImageEvent,
   ImageJobResults,
   ImageSummary,
@@ -33,7 +34,7 @@ export interface RequestOptions {
   readonly onEvent?: (event: ImageEvent) => void;
 }
 
-type LongJob = PullImagesJob | LoadImagesJob | RemoveImagesJob | PruneImagesJob;
+type LongJob = PullImagesJob | LoadImagesJob | RemoveImagesJob | PruneImagesJob | BuildRootImageJob;
 /** What is to be pulled. */
 export type PullRequest = Pick<PullImagesJob, 'names' | 'insecureLoopback' | 'insecureRegistries' | 'maxImageBytes'>;
 /** What is to be loaded. */
@@ -46,10 +47,12 @@ export type LoadRequest = Pick<LoadImagesJob, 'path' | 'name' | 'maxImageBytes'>
 export class Images {
   readonly #pool: JobPool;
   readonly #dir: string;
+  readonly #stateDirs: readonly string[];
 
   constructor(pool: JobPool, paths: HomePaths) {
     this.#pool = pool;
     this.#dir = paths.images.dir;
+    this.#stateDirs = [paths.runDir, paths.endedDir];
   }
 
   pull(request: PullRequest, options?: RequestOptions): Promise<readonly StoredImage[]> {
@@ -64,17 +67,22 @@ export class Images {
     );
   }
 
-  /** @param inUse digests of manifests that services use: these images stay */
-  remove(names: readonly string[], inUse: ReadonlySet<string>, options?: RequestOptions): Promise<RemovedImages> {
-    return this.#change<RemoveImagesJob>(
-      { type: 'remove-images', imagesDir: this.#dir, names, inUse: [...inUse] },
-      options,
-    );
+  /** Images that a service uses stay, which is an error. */
+  remove(names: readonly string[], options?: RequestOptions): Promise<RemovedImages> {
+    const guard = { stateDirs: this.#stateDirs };
+    return this.#change<RemoveImagesJob>({ type: 'remove-images', imagesDir: this.#dir, names, ...guard }, options);
   }
 
-  /** @param inUse as for {@link remove} */
-  prune(inUse: ReadonlySet<string>, options?: RequestOptions): Promise<RemovedImages> {
-    return this.#change<PruneImagesJob>({ type: 'prune-images', imagesDir: this.#dir, inUse: [...inUse] }, options);
+  /** What a service uses stays. */
+  prune(options?: RequestOptions): Promise<RemovedImages> {
+    const guard = { stateDirs: this.#stateDirs };
+    return this.#change<PruneImagesJob>({ type: 'prune-images', imagesDir: this.#dir, ...guard }, options);
+  }
+
+  /** Makes what services boot from of an image in the store, unless it is there. @param digest of its manifest */
+  async buildRoot(digest: string, maxImageBytes: number, options?: RequestOptions): Promise<void> {
+    const job = { type: 'build-root-image', imagesDir: this.#dir, digest, maxImageBytes } as const;
+    await this.#change<BuildRootImageJob>(job, options);
   }
 
   list(): Promise<readonly ImageSummary[]> {

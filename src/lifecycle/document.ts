@@ -25,17 +25,19 @@ export interface ServiceDefinition {
   readonly kernel: string | null;
 }
 
-/** What keeps a service from going on as it should, for people; null what does not. */
+/** What a service waits for beside its own, for people; null what it does not. */
 export interface Hindrances {
   /** Why what it prints cannot be written. */
   readonly logStalled: string | null;
   /** Why its VM stands still. */
   readonly paused: string | null;
+  /** What is being done for its image, and that a VM with one waits for its turn to boot. */
+  readonly preparing: string | null;
   /** What its start waits for. */
   readonly queued: string | null;
 }
 
-export const UNHINDERED: Hindrances = Object.freeze({ logStalled: null, paused: null, queued: null });
+export const UNHINDERED: Hindrances = Object.freeze({ logStalled: null, paused: null, preparing: null, queued: null });
 
 /** Everything that is known of a service. */
 export interface Snapshot extends ServiceDefinition, Hindrances {
@@ -112,7 +114,7 @@ function endOf(state: VmState): Pick<StateDocument, 'reason' | 'ended_by' | 'rea
 /** The content of the state file. */
 export function renderDocument(snapshot: Snapshot, nowMs: number): StateDocument {
   const { service, group, groupIp, groupIndex = null, kernel, state, identity, metrics, createdAtMs } = snapshot;
-  const { actual, desired, restarts } = state;
+  const { actual, desired, restarts, image = null } = state;
   return {
     pid: pidOf(actual),
     created_at: isoTime(createdAtMs),
@@ -120,6 +122,7 @@ export function renderDocument(snapshot: Snapshot, nowMs: number): StateDocument
     service,
     group,
     rootfs_path: service.rootfs,
+    image_digest: image,
     status: storeStatus(actual),
     metrics,
     group_ip: groupIp,
@@ -145,7 +148,7 @@ export function addressOf({ groupIp }: ServiceDefinition): string {
 
 /** The row of `monocore status`. */
 export function renderStatus(snapshot: Snapshot): ServiceStatus {
-  const { service, groupIp, state, metrics, logStalled, paused, queued, notes } = snapshot;
+  const { service, groupIp, state, metrics, logStalled, paused, preparing, queued, notes } = snapshot;
   const { actual, desired, restarts } = state;
   const exit = exitOf(actual);
   const ended = lastRun(actual);
@@ -166,7 +169,7 @@ export function renderStatus(snapshot: Snapshot): ServiceStatus {
     reason,
     ended_by,
     last_lines: ended?.lastLines ?? [],
-    detail: paused === null ? (describeWork(actual) ?? queued) : `stands still: ${paused}`,
+    detail: paused === null ? (preparing ?? describeWork(actual) ?? queued) : `stands still: ${paused}`,
     log_stalled: logStalled,
     notes,
     group_ip: groupIp,
@@ -232,5 +235,6 @@ function restartHistory({ restarts, restarts_in_row, last_restart_reason }: Stat
 
 /** Where a service stands by its document, its process aside. */
 export function restoredState(document: StateDocument): ServiceState {
-  return { desired: document.desired, actual: endedState(document), restarts: restartHistory(document) };
+  const { desired, image_digest: image } = document;
+  return { desired, actual: endedState(document), restarts: restartHistory(document), image };
 }

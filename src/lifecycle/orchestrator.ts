@@ -3,9 +3,8 @@ import { EventEmitter } from 'node:events';
 import { errorText, MonocoreError } from '../errors.ts';
 import type { CommandReply, ControlEvent, PlanReply, Selection, ServiceOutcome } from '../protocol/control.ts';
 import type { Config, ServiceStatus } from '../protocol/service.ts';
-import type { StateDocument } from '../protocol/state-document.ts';
 import { buildGraph, runInOrder } from './dependencies.ts';
-import { markGone, restoredState, type ServiceDefinition } from './document.ts';
+import type { ServiceDefinition } from './document.ts';
 import { Groups } from './groups.ts';
 import { type Merge, mergeConfig } from './merge.ts';
 import { byName, failed, succeeded } from './outcomes.ts';
@@ -16,7 +15,8 @@ import { startsWithDaemon } from './restart.ts';
 import { Rollback } from './rollback.ts';
 import { select } from './selection.ts';
 import { describeKnown, Starts } from './starts.ts';
-import { Supervisor } from './supervisor.ts';
+import type { Supervisor } from './supervisor.ts';
+import { type Leftovers, takeOver } from './takeover.ts';
 
 const EVERYTHING: Selection = { names: [], group: null };
 
@@ -26,14 +26,6 @@ export interface StartOptions {
   readonly prune?: boolean;
   /** When one fails, all that was changed is put back. By default nothing is undone. */
   readonly atomic?: boolean;
-}
-
-/** State documents of an earlier orchestrator of the home. */
-export interface Leftovers {
-  /** Of services that had not ended. */
-  readonly left: readonly StateDocument[];
-  /** Of services that had. */
-  readonly ended: readonly StateDocument[];
 }
 
 /** Supervises the services of one home. Emits every change of a service, in order. Main thread. */
@@ -61,19 +53,9 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
    */
   static async open(ports: OrchestratorPorts & Leftovers, { startsAll = false } = {}): Promise<Orchestrator> {
     const orchestrator = new Orchestrator(ports);
-    // What runs has its place; what ended may have lost it to another by then.
-    orchestrator.#groups.restore([...ports.left, ...ports.ended]);
-    for (const document of ports.ended) {
-      orchestrator.#registry.install(orchestrator.#restoreDefinition(document), restoredState(document));
-    }
-    orchestrator.#groups.shareNames();
-    await orchestrator.#adopt(ports.left);
+    await takeOver(ports, orchestrator.#registry, orchestrator.#groups);
     orchestrator.#startByPolicy(startsAll);
     return orchestrator;
-  }
-
-  #restoreDefinition({ service, group, kernel }: StateDocument): ServiceDefinition {
-    return { service, group, ...this.#groups.place(service, group), kernel };
   }
 
   #startByPolicy(startsAll: boolean): void {
@@ -86,43 +68,6 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     this.#starts.run(definitions, cause).catch((error: unknown) => {
       this.#ports.report('error', `services cannot be started again: ${errorText(error)}`);
     });
-  }
-
-  /** VMs that run are supervised again, for the others it is noted how they ended. */
-  async #adopt(documents: readonly StateDocument[]): Promise<void> {
-    await Promise.all(
-      documents.map(async (document) => {
-        try {
-          await this.#adoptOne(document);
-        } catch (error) {
-          this.#ports.report('error', `${document.service.name}: cannot be taken over: ${errorText(error)}`);
-        }
-      }),
-    );
-  }
-
-  async #adoptOne(document: StateDocument): Promise<void> {
-    const { service, group, process: identity, status } = document;
-    const { drivers, store, clock, report } = this.#ports;
-    const definition = this.#restoreDefinition(document);
-    const driver = drivers[service.isolation];
-    const localOnly = group?.local_only ?? true;
-    const { groupIndex = null } = definition;
-    const adoption = await driver.adopt({ service, localOnly, groupIndex, identity, runJob: status === 'Starting' });
-    if (adoption.type === 'running') {
-      report('info', `${service.name}: taken over, process ${identity?.pid}`);
-      this.#registry.add(await Supervisor.adopt(definition, this.#ports, document, adoption));
-      return;
-    }
-    const ended = markGone(document, adoption.exit, adoption.oomKilled ?? false, clock.now());
-    report('warn', `${service.name}: its process ended while no daemon ran`, { exit: ended.exit });
-    // Its exit record is the only one until it is noted.
-    await store
-      .conclude(ended, () => driver.cleanUp(service.name))
-      .catch((error: unknown) => {
-        report('error', `${service.name}: how it ended cannot be saved yet: ${errorText(error)}`);
-      });
-    this.#registry.install(definition, restoredState(ended));
   }
 
   /** Every known service, sorted by name. */
@@ -151,6 +96,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
       const touched = [...definitions.map(({ service }) => service.name), ...surplusNames];
       const rollback = new Rollback(this.#registry, touched);
       this.#ports.limitLogs(config.logs);
+      this.#ports.images.configure(config.images);
       this.#groups.shareNames();
       // First, because what starts may need their ports.
       const stopped = await this.#stopNamed(surplusNames);

@@ -1,10 +1,12 @@
 /** What a supervisor needs from the rest of the daemon; `runtime.ts` plugs the real parts in, tests others. */
 import type { Clock } from '../clock.ts';
+import type { ServiceImage } from '../protocol/images.ts';
 import type { StreamName } from '../protocol/logs.ts';
 import type { GroupMember, GroupPort } from '../protocol/network.ts';
-import type { HomeLogSettings, Isolation, LogSettings, Metrics } from '../protocol/service.ts';
+import type { HomeLogSettings, ImageSettings, Isolation, LogSettings, Metrics } from '../protocol/service.ts';
 import type { StateDocument } from '../protocol/state-document.ts';
 import type { VmDriver } from '../vm/driver.ts';
+import type { StartGate } from './start-gate.ts';
 
 /** What becomes of the streams of a service while they are captured. */
 export interface CaptureHandlers {
@@ -88,6 +90,27 @@ export interface StateStore {
   remove(service: string): Promise<void>;
 }
 
+/** Where services get the images that they boot from. */
+export interface ImageSource {
+  /**
+   * An image that is ready to boot from; it is pulled and prepared where it is not.
+   *
+   * @param request `digest` is that of the image that the service ran from before, to be taken again if it is still
+   * there, or null; `onProgress` is told what is being done, for people
+   * @throws MonocoreError `Aborted` when the signal fires; why it cannot be had
+   */
+  fetch(request: {
+    readonly name: string;
+    readonly digest: string | null;
+    readonly signal: AbortSignal;
+    readonly onProgress: (text: string) => void;
+  }): Promise<ServiceImage>;
+  /** The same without any work; null for one that is not ready. @throws MonocoreError when it is damaged */
+  recall(digest: string): Promise<ServiceImage | null>;
+  /** What is pulled and prepared from now on is within these. */
+  configure(settings: ImageSettings): void;
+}
+
 /** Where a supervisor reports what people should know. */
 export type Report = (level: 'info' | 'warn' | 'error', message: string, data?: Record<string, unknown>) => void;
 
@@ -99,6 +122,9 @@ export interface LifecyclePorts {
   readonly metrics: MetricsSink;
   readonly network: NetworkSink;
   readonly store: StateStore;
+  readonly images: ImageSource;
+  /** Lets VMs be between their launch and their first line: booting is all CPU, so only a few at once. */
+  readonly boots: StartGate;
   readonly report: Report;
   /** A random number, from 0 to below 1. */
   readonly random: () => number;
@@ -108,10 +134,6 @@ export interface LifecyclePorts {
 
 /** What an orchestrator needs beside that. */
 export interface OrchestratorPorts extends LifecyclePorts {
-  /** How many VMs may be between their launch and their first line at once: booting is all CPU. */
-  readonly concurrentBoots: number;
-  /** Memory of the host that is free, bytes: what can be had without swapping. */
-  freeMemoryBytes(): number;
   /** The last records that a service, or else its VM, printed since that time; oldest first. */
   lastLines(service: string, sinceMs: number): Promise<string[]>;
   /** Keeps the log files of the whole home within those limits from now on. */

@@ -98,7 +98,8 @@ export function fromStarted(
     case 'start': // It is up.
     case 'revive':
     case 'again':
-    case 'launched': // Came before.
+    case 'image-ready': // Came before.
+    case 'launched':
     case 'launch-failed':
     case 'job-started': // Said again on a new connection.
     case 'job-failed': // It did start.

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import pLimit, { type LimitFunction } from 'p-limit';
 import { errorText, MonocoreError } from '../errors.ts';
 import type { ServiceOutcome } from '../protocol/control.ts';
-import type { Dependency, Isolation } from '../protocol/service.ts';
+import type { Dependency, Service } from '../protocol/service.ts';
 import { runInOrder } from './dependencies.ts';
 import type { ServiceDefinition } from './document.ts';
 import { byName, CALLED_OFF, calledOff, failed, succeeded } from './outcomes.ts';
@@ -36,7 +36,7 @@ export type StartCause = { readonly type: 'asked' } | { readonly type: 'policy';
 export class Starts {
   readonly #ports: OrchestratorPorts;
   readonly #registry: Registry;
-  readonly #gates: Readonly<Record<Isolation, StartGate>>;
+  readonly #processStarts = new StartGate({ slots: CONCURRENT_PROCESS_STARTS, freeBytes: null });
   readonly #pending = new Set<PendingStart>();
   /** By service: two starts at once would each launch a VM of that name. */
   readonly #turns = new Map<string, LimitFunction>();
@@ -44,10 +44,6 @@ export class Starts {
   constructor(ports: OrchestratorPorts, registry: Registry) {
     this.#ports = ports;
     this.#registry = registry;
-    this.#gates = {
-      vm: new StartGate({ slots: ports.concurrentBoots, freeBytes: () => ports.freeMemoryBytes() }),
-      none: new StartGate({ slots: CONCURRENT_PROCESS_STARTS, freeBytes: null }),
-    };
   }
 
   /** Starts services, each when those that it depends on are what it needs of them. Resolves with the outcome of each. */
@@ -107,7 +103,7 @@ export class Starts {
     before: ReadonlyMap<string, StartResult>,
     cause: StartCause,
   ): Promise<StartResult> {
-    const { name, isolation } = definition.service;
+    const { name } = definition.service;
     const { signal } = callOff;
     const startedAtMs = this.#ports.clock.now();
     // There is one since the start was asked for; another may have taken its place.
@@ -128,8 +124,7 @@ export class Starts {
       if (isKept) await supervisor.start();
       else {
         const wait = (queued: string | null) => supervisor.hinder({ queued });
-        const memoryMib = definition.service.ram_mib;
-        await this.#gates[isolation].run(memoryMib, wait, () => {
+        await this.#inTurn(definition.service, wait, () => {
           wait(null);
           if (signal.aborted) throw new MonocoreError('Aborted', CALLED_OFF);
           return cause.type === 'asked' ? supervisor.start() : supervisor.revive(cause.reason);
@@ -142,6 +137,17 @@ export class Starts {
       const lastLines = await this.#ports.lastLines(supervisor.name, startedAtMs).catch(() => []);
       return { outcome: failed(supervisor, errorText(error), lastLines), blame: `failed: ${errorText(error)}` };
     }
+  }
+
+  /** A VM with an image takes its turn to boot when it has that: a download must not keep others from booting. */
+  #inTurn<T>(
+    { isolation, base, ram_mib }: Service,
+    onWait: (reason: string) => void,
+    start: () => Promise<T>,
+  ): Promise<T> {
+    if (isolation === 'vm' && base !== null) return start();
+    const gate = isolation === 'vm' ? this.#ports.boots : this.#processStarts;
+    return gate.run(ram_mib, onWait, start);
   }
 
   /** One that waits to be restarted would run beside the new one. */

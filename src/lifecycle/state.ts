@@ -130,6 +130,8 @@ export interface ServiceState {
   readonly desired: 'up' | 'down';
   readonly actual: VmState;
   readonly restarts: RestartHistory;
+  /** Digest of the manifest that the last run was booted from, or the current one is; null where there was none. */
+  readonly image?: string | null;
 }
 
 /** Nothing has happened yet. */
@@ -160,6 +162,8 @@ export type VmEvent =
   | { readonly type: 'revive'; readonly reason: string }
   /** The run before is concluded and another one is to follow; never sent from outside. */
   | { readonly type: 'again'; readonly delayMs: number }
+  /** The image of a service that has one is ready, and the VM is about to be launched. */
+  | { readonly type: 'image-ready'; readonly digest: string }
   /** The VM process exists. */
   | { readonly type: 'launched'; readonly pid: number }
   | { readonly type: 'launch-failed'; readonly error: string }
@@ -183,7 +187,10 @@ export type VmEventType = VmEvent['type'];
 export type Effect =
   /** Writes the state file, or that of an ended service; done before the effects behind it. */
   | { readonly type: 'persist' }
-  /** Prepares and launches; answers `launched` or `launch-failed`, then with what the driver reports. */
+  /**
+   * Prepares and launches; answers `image-ready` where there is an image, `launched` or `launch-failed`, then with what the
+   * driver reports.
+   */
   | { readonly type: 'launch' }
   | { readonly type: 'cancel-launch' }
   /** Null: the signal that its image asks for, or SIGTERM. */
@@ -222,4 +229,7 @@ export interface Now {
 }
 
 /** What of a service's definition decides about its transitions. */
-export type Rules = Pick<Service, 'restart' | 'healthcheck' | 'on_unhealthy' | 'stop_signal' | 'stop_timeout_ms'>;
+export type Rules = Pick<
+  Service,
+  'base' | 'restart' | 'healthcheck' | 'on_unhealthy' | 'stop_signal' | 'stop_timeout_ms'
+>;

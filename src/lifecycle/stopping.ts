@@ -132,7 +132,8 @@ export function fromStopping(service: StoppingService, event: VmEvent, now: Now,
       return stopping.phase === 'inspecting' ? finish(service, event, now, rules) : stay();
     case 'timer':
       return event.timer === 'stop' ? climbLadder(service) : stay();
-    case 'job-started': // The stop came first.
+    case 'image-ready': // The stop came first.
+    case 'job-started':
     case 'job-failed':
     case 'again': // It comes behind the conclusion.
     case 'probed': // A probe that was under way.

@@ -57,8 +57,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     this.#createdAtMs = ports.clock.now();
     this.#session = new VmSession(definition, ports, {
       onEvent: (event) => this.#events.push(event),
-      onStalled: (logStalled) => this.hinder({ logStalled }),
-      onPaused: (paused) => this.hinder({ paused }),
+      onHindered: (change) => this.hinder(change),
       onNotes: () => this.#emitChange(),
     });
     this.#prober = new Prober(definition.service, ports.logs, (result) =>
@@ -243,7 +242,8 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
         return this.#persist();
       case 'launch':
         this.#launchedAtMs = this.#ports.clock.now();
-        void this.#session.launch();
+        // What restarts a service by its policy is no wish for a newer image.
+        void this.#session.launch((this.#state.restarts.total > 0 && this.#state.image) || null);
         return;
       case 'cancel-launch':
       case 'signal-job':

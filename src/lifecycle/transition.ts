@@ -33,11 +33,14 @@ export const START_TIMEOUT_MS = 120_000;
 
 type Launching = Extract<VmState, { status: 'Starting'; phase: 'preparing' | 'booting' }>;
 
-function start(service: ServiceState): Transition {
+const START_TIMER: Effect = { type: 'set-timer', timer: 'start', delayMs: START_TIMEOUT_MS };
+
+/** The time for a boot begins when the image is there: nobody knows how long a download takes. */
+function start(service: ServiceState, { base }: Rules): Transition {
   return move(service, { status: 'Starting', phase: 'preparing', pid: null }, [
     { type: 'cancel-timer', timer: 'restart' },
     { type: 'persist' },
-    { type: 'set-timer', timer: 'start', delayMs: START_TIMEOUT_MS },
+    ...(base === null ? [START_TIMER] : []),
     { type: 'launch' },
   ]);
 }
@@ -48,16 +51,17 @@ function fromEnded(
   before: ServiceState,
   event: VmEvent,
   now: Now,
+  rules: Rules,
 ): Transition {
   switch (event.type) {
     case 'start':
-      return start({ ...service, restarts: NO_RESTARTS });
+      return start({ ...service, restarts: NO_RESTARTS }, rules);
     case 'revive': {
       const { total, inRow } = service.restarts;
-      return start({ ...service, restarts: { total: total + 1, inRow, lastReason: event.reason } });
+      return start({ ...service, restarts: { total: total + 1, inRow, lastReason: event.reason } }, rules);
     }
     case 'again': {
-      if (event.delayMs === 0 || actual.status === 'Unstarted') return start(service);
+      if (event.delayMs === 0 || actual.status === 'Unstarted') return start(service, rules);
       const waiting: Waiting = {
         status: 'Starting',
         phase: 'waiting',
@@ -73,7 +77,8 @@ function fromEnded(
         ? move(service, actual, [{ type: 'persist' }])
         : ignore(service);
     case 'suspend': // It is down already.
-    case 'launched': // The rest cannot come: nothing runs. A late timer or event of the last run means nothing.
+    case 'image-ready': // The rest cannot come: nothing runs. A late timer or event of the last run means nothing.
+    case 'launched':
     case 'launch-failed':
     case 'job-started':
     case 'job-failed':
@@ -89,19 +94,20 @@ function fromEnded(
   }
 }
 
-function fromWaiting(service: ServiceState, waiting: Waiting, event: VmEvent): Transition {
+function fromWaiting(service: ServiceState, waiting: Waiting, event: VmEvent, rules: Rules): Transition {
   switch (event.type) {
     case 'start':
-      return start({ ...service, restarts: NO_RESTARTS });
+      return start({ ...service, restarts: NO_RESTARTS }, rules);
     case 'stop':
       return move(service, waiting.last, [{ type: 'cancel-timer', timer: 'restart' }, { type: 'persist' }]);
     case 'suspend':
       return move(service, waiting.last, [{ type: 'cancel-timer', timer: 'restart' }]);
     case 'timer':
-      return event.timer === 'restart' ? start(service) : ignore(service);
+      return event.timer === 'restart' ? start(service, rules) : ignore(service);
     case 'revive': // It waits already.
     case 'again':
-    case 'launched': // Nothing runs, as above.
+    case 'image-ready': // Nothing runs, as above.
+    case 'launched':
     case 'launch-failed':
     case 'job-started':
     case 'job-failed':
@@ -129,6 +135,11 @@ function fromLaunching(
     case 'start': // It is on its way.
     case 'revive':
       return ignore(service);
+    case 'image-ready':
+      return move({ ...service, image: event.digest }, { status: 'Starting', phase, pid }, [
+        { type: 'persist' },
+        START_TIMER,
+      ]);
     case 'launched':
       return move(service, { status: 'Starting', phase: 'booting', pid: event.pid }, [{ type: 'persist' }]);
     case 'launch-failed': {
@@ -192,10 +203,10 @@ export function transition(before: ServiceState, event: VmEvent, now: Now, rules
     case 'Unstarted':
     case 'Stopped':
     case 'Failed':
-      return fromEnded(service, actual, before, event, now);
+      return fromEnded(service, actual, before, event, now, rules);
     case 'Starting':
       return actual.phase === 'waiting'
-        ? fromWaiting(service, actual, event)
+        ? fromWaiting(service, actual, event, rules)
         : fromLaunching(service, actual, event, now, rules);
     case 'Started':
       return fromStarted(service, actual, event, now, rules);

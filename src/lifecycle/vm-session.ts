@@ -2,9 +2,11 @@
 import { randomBytes } from 'node:crypto';
 import { isoTime } from '../clock.ts';
 import { errorText, MonocoreError } from '../errors.ts';
+import type { ServiceImage } from '../protocol/images.ts';
 import type { StreamName } from '../protocol/logs.ts';
 import type { Adoption, VmEvent as DriverEvent, PreparedVm, ProcessIdentity, RunningVm } from '../vm/driver.ts';
-import { addressOf, type ServiceDefinition } from './document.ts';
+import { takeTurn } from './boot-turn.ts';
+import { addressOf, type Hindrances, type ServiceDefinition } from './document.ts';
 import type { LifecyclePorts } from './ports.ts';
 import type { Effect, VmEvent } from './state.ts';
 
@@ -32,10 +34,8 @@ type VmEffect = Extract<Effect, { type: 'cancel-launch' | 'signal-job' | 'drain'
 /** Where a session reports to. */
 export interface SessionHandlers {
   readonly onEvent: (event: VmEvent) => void;
-  /** Why what the service prints cannot be written from now on; null when it can be again. */
-  readonly onStalled: (error: string | null) => void;
-  /** Why the VM stands still from now on; null when it goes on. */
-  readonly onPaused: (reason: string | null) => void;
+  /** What is different from now on. */
+  readonly onHindered: (change: Partial<Hindrances>) => void;
   /** The notes have changed. */
   readonly onNotes: () => void;
 }
@@ -57,6 +57,8 @@ export class VmSession {
     this.#handlers = handlers;
   }
 
+  readonly #tellPreparing = (preparing: string | null): void => this.#handlers.onHindered({ preparing });
+
   /** The VM; null before its launch and after its end. */
   get vm(): RunningVm | null {
     return this.#vm;
@@ -72,17 +74,25 @@ export class VmSession {
   }
 
   /**
-   * Prepares, captures the streams, launches: in this order, so that nothing is printed before somebody reads. Answers
-   * with the event `launched` or `launch-failed`.
+   * Gets the image, prepares, captures the streams, launches: in this order, so that nothing is printed before somebody
+   * reads. Answers with the events `image-ready` where there is an image, and `launched` or `launch-failed`.
+   *
+   * @param digest of the image that is to be taken again if it is there; null for the one that its name stands for
    */
-  async launch(): Promise<void> {
+  async launch(digest: string | null): Promise<void> {
     const { service, group, groupIndex = null, kernel } = this.#definition;
     const cancel = new AbortController();
     this.#cancel = cancel;
     let streamsEnded: Promise<void> = Promise.resolve();
+    let endTurn = (): void => {};
     try {
+      const image = await this.#fetchImage(digest, cancel.signal);
+      if (image) {
+        endTurn = await this.#takeTurn(cancel.signal);
+        this.#handlers.onEvent({ type: 'image-ready', digest: image.digest });
+      }
       const address = addressOf(this.#definition);
-      const request = { service, address, localOnly: group?.local_only ?? true, groupIndex, kernel };
+      const request = { service, address, localOnly: group?.local_only ?? true, groupIndex, kernel, image };
       const prepared = await this.#ports.drivers[service.isolation].prepare(request, cancel.signal);
       this.#notes = prepared.notes;
       this.#ports.onStep?.(service.name, 'prepared');
@@ -94,7 +104,7 @@ export class VmSession {
         prepared.discard();
         throw error;
       }
-      const vm = await prepared.launch(this.#observe(streamsEnded));
+      const vm = await prepared.launch(this.#observe(streamsEnded, endTurn));
       this.#ports.onStep?.(service.name, 'spawned');
       this.#vm = vm;
       this.#joinNetwork(vm);
@@ -102,7 +112,31 @@ export class VmSession {
     } catch (error) {
       // The service may be started again at once: its streams must be free by then.
       await this.#awaitEnd(streamsEnded);
+      endTurn();
       this.#handlers.onEvent({ type: 'launch-failed', error: errorText(error) });
+    }
+  }
+
+  async #fetchImage(digest: string | null, signal: AbortSignal): Promise<ServiceImage | null> {
+    const { base: name } = this.#definition.service;
+    if (name === null) return null;
+    try {
+      return await this.#ports.images.fetch({ name, digest, signal, onProgress: this.#tellPreparing });
+    } finally {
+      this.#tellPreparing(null);
+    }
+  }
+
+  async #takeTurn(signal: AbortSignal): Promise<() => void> {
+    const { ram_mib } = this.#definition.service;
+    // Its place in the queue outlives a start that was called off.
+    const onWait = (reason: string): void => {
+      if (!signal.aborted) this.#tellPreparing(reason);
+    };
+    try {
+      return await takeTurn((onTurn) => this.#ports.boots.run(ram_mib, onWait, onTurn), signal);
+    } finally {
+      this.#tellPreparing(null);
     }
   }
 
@@ -130,7 +164,7 @@ export class VmSession {
   async adopt(adoption: Extract<Adoption, { type: 'running' }>): Promise<ProcessIdentity> {
     const { ended } = await this.#capture(adoption.streams, true);
     this.#notes = adoption.notes;
-    this.#vm = adoption.attach(this.#observe(ended));
+    this.#vm = adoption.attach(this.#observe(ended, () => {}));
     this.#joinNetwork(this.#vm);
     return this.#vm.identity;
   }
@@ -201,14 +235,14 @@ export class VmSession {
     });
     const reopen = (stream: StreamName): number =>
       this.#ports.drivers[service.isolation].reopenStream(service.name, stream);
-    const { onStalled } = this.#handlers;
+    const onStalled = (logStalled: string | null) => this.#handlers.onHindered({ logStalled });
     const handlers = { reopen, onEnded, onStalled, continues };
     await this.#ports.logs.capture(service.name, streams, handlers, service.log);
     return { ended };
   }
 
-  /** Takes what a driver reports, and adds the end of the streams. */
-  #observe(streamsEnded: Promise<void>): (event: DriverEvent) => void {
+  /** Takes what a driver reports, and adds the end of the streams. @param endTurn called when the guest has booted, or not */
+  #observe(streamsEnded: Promise<void>, endTurn: () => void): (event: DriverEvent) => void {
     let onProcessEnded = (_portsFreed: Promise<void>): void => {};
     // The next to start may want the same ports.
     const processEnded = new Promise<void>((resolve) => {
@@ -225,6 +259,7 @@ export class VmSession {
       }
       const isEnd = event.type === 'process-ended';
       const portsFreed = isEnd ? this.#ports.network.detach(this.#definition.service.name) : null;
+      endTurn();
       this.#handlers.onEvent(event);
       if (portsFreed) onProcessEnded(portsFreed);
     };
@@ -234,7 +269,7 @@ export class VmSession {
     const { name } = this.#definition.service;
     if (reason === null) this.#ports.report('info', `${name}: its VM goes on`);
     else this.#ports.report('warn', `${name}: its VM stands still: ${reason}`);
-    this.#handlers.onPaused(reason);
+    this.#handlers.onHindered({ paused: reason });
   }
 
   /** Resolves when the streams of a VM whose process is gone have ended, by themselves or not. */

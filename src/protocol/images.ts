@@ -1,5 +1,28 @@
 /** Jobs on the image store, and what they report while they run. */
 import type { MessagePort } from 'node:worker_threads';
+import * as v from 'valibot';
+
+/** What an image says of the program in it, its root's record: image-spec, config.md, "Properties", `config`. */
+export const ImageDefaultsSchema = v.object({
+  entrypoint: v.array(v.string()),
+  cmd: v.array(v.string()),
+  /** `NAME=value` each. */
+  env: v.array(v.string()),
+  workdir: v.nullable(v.string()),
+  /** `user`, `uid`, `user:group`, …; null is root. */
+  user: v.nullable(v.string()),
+  stop_signal: v.nullable(v.string()),
+});
+export type ImageDefaults = v.InferOutput<typeof ImageDefaultsSchema>;
+
+/** An image that a service can boot from. */
+export interface ServiceImage {
+  /** Of its manifest. */
+  readonly digest: string;
+  /** Absolute path of the EROFS image with its root, which nobody changes. */
+  readonly root: string;
+  readonly defaults: ImageDefaults;
+}
 
 /** What an image runs on, in the words of the OCI image index: `linux`, `arm64`, `v8`. */
 export interface Platform {
@@ -50,9 +73,10 @@ export interface LoadImagesJob extends LongStoreJob, IntakeLimits {
   readonly name: string | null;
 }
 
-/** Which images stay whatever is asked: digests of manifests that services use. */
+/** Which images stay whatever is asked: those that services use, by the state files that are found under the lock. */
 interface UseGuard {
-  readonly inUse: readonly string[];
+  /** Absolute paths of the folders that have state files; they may be missing. */
+  readonly stateDirs: readonly string[];
 }
 
 /** Removes names, and with the last name of an image the blobs that no other image has. */
@@ -62,9 +86,21 @@ export interface RemoveImagesJob extends LongStoreJob, UseGuard {
   readonly names: readonly string[];
 }
 
-/** Removes images without a name, blobs of no image, and what broken downloads left. */
+/** Removes images without a name, blobs of no image, roots of no service, and what broken downloads left. */
 export interface PruneImagesJob extends LongStoreJob, UseGuard {
   readonly type: 'prune-images';
+}
+
+/**
+ * Makes the root file system of an image, and what its program has to know, unless they are there: `images/roots` in
+ * `ImagePaths`.
+ */
+export interface BuildRootImageJob extends LongStoreJob {
+  readonly type: 'build-root-image';
+  /** Of a manifest in the store. */
+  readonly digest: string;
+  /** Most bytes of the root, and of the layers unpacked. */
+  readonly maxImageBytes: number;
 }
 
 /** Lists the images. */
@@ -72,7 +108,13 @@ export interface ListImagesJob extends StoreJob {
   readonly type: 'list-images';
 }
 
-export type ImageJob = PullImagesJob | LoadImagesJob | RemoveImagesJob | PruneImagesJob | ListImagesJob;
+export type ImageJob =
+  | PullImagesJob
+  | LoadImagesJob
+  | RemoveImagesJob
+  | PruneImagesJob
+  | BuildRootImageJob
+  | ListImagesJob;
 
 /** An image that is in the store now. */
 export interface StoredImage {
@@ -95,6 +137,10 @@ export interface ImageSummary {
   /** Compressed bytes of its blobs, those that it shares included. */
   readonly size_bytes: number;
   readonly layers: number;
+  /** What its root takes on the disk besides; null before the first service was started from it. */
+  readonly root_bytes: number | null;
+  /** Ports that its maker says it listens on, `80/tcp`; nothing is forwarded for that. */
+  readonly exposed_ports: readonly string[];
   /** When it was built, RFC 3339, as its maker says; null where it does not say. */
   readonly created_at: string | null;
   /** When it came into the store, RFC 3339. */
@@ -114,6 +160,7 @@ export interface ImageJobResults {
   readonly 'load-images': readonly StoredImage[];
   readonly 'remove-images': RemovedImages;
   readonly 'prune-images': RemovedImages;
+  readonly 'build-root-image': null;
   readonly 'list-images': readonly ImageSummary[];
 }
 

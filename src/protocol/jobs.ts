@@ -61,49 +61,10 @@ export interface SearchLogsJob extends SearchPage {
   readonly port: import('node:worker_threads').MessagePort;
 }
 
-/** A layer of an image, as it was pulled. */
-export interface LayerBlob {
-  /** Absolute path. Its digest was verified. */
-  readonly path: string;
-  /** As the manifest says: of OCI or Docker, tar, gzip or zstd. */
-  readonly mediaType: string;
-}
-
-/** What the layers of an image may ask for. Passing one is an `ImageInvalid` with its name in `details.limit`. */
-export interface RootImageLimits {
-  /** Most bytes on the disk while it is built, and so of the image; hidden contents of lower layers count. */
-  readonly maxImageBytes: number;
-  /** Most entries of all layers, whiteouts and directories that only paths name included. */
-  readonly maxEntries: number;
-}
-
-/** By default. A million files were measured to take 430 MB of memory while an image is built, the process included. */
-export const DEFAULT_MAX_ENTRIES = 2_000_000;
-
-/** Builds one read-only EROFS image of layers. One job at a time may have the same output. */
-export interface BuildRootImageJob {
-  readonly type: 'build-root-image';
-  /** The lowest first. */
-  readonly layers: readonly LayerBlob[];
-  /**
-   * Absolute path; replaced in one step when the image is whole. Until then `<path>.tmp` and `<path>.tails.tmp` are
-   * there, and after a job that was cut off, until the next one.
-   */
-  readonly outputPath: string;
-  readonly limits: RootImageLimits;
-}
-
-/** Result of {@link BuildRootImageJob}. */
-export interface RootImage {
-  readonly sizeBytes: number;
-  readonly inodes: number;
-}
-
-export type Job = BuildInitramfsJob | BuildRootImageJob | CompressLogJob | PruneLogsJob | SearchLogsJob | ImageJob;
+export type Job = BuildInitramfsJob | CompressLogJob | PruneLogsJob | SearchLogsJob | ImageJob;
 
 interface JobResults extends ImageJobResults {
   readonly 'build-initramfs': InitramfsImage;
-  readonly 'build-root-image': RootImage;
   readonly 'compress-log': null;
   readonly 'prune-logs': PrunedLogs;
   readonly 'search-logs': null;

@@ -22,6 +22,8 @@ export const StateDocumentSchema = v.object({
   service: ServiceSchema,
   group: v.nullable(GroupSchema),
   rootfs_path: v.nullable(v.string()),
+  /** Of the manifest of the image that it runs from, or ran from last; null where it has none. */
+  image_digest: v.optional(v.nullable(v.string()), null),
   status: StoredStatusSchema,
   metrics: MetricsSchema,
   group_ip: v.nullable(v.string()),

@@ -24,6 +24,8 @@
  * | `images/{oci-layout,index.json}` | 0644 | image jobs under the store's lock | image jobs | nobody |
  * | `images/blobs/sha256/<hex>` | 0644 | image jobs, once verified | image jobs | `images rm`, `images prune` |
  * | `images/partial/<hex>` | 0600 | pull job, until it is verified | the next pull, which goes on | that pull; `images prune` |
+ * | `images/roots/<hex>.erofs` | 0644 | root job (`.erofs.tmp` until it is whole) | QEMU | `images rm`, `images prune` |
+ * | `images/roots/<hex>.json` | 0644 | root job, before the image itself | main | with the image |
  * | `images/partial/load-<n>` | 0600 | load job | load job | load job; next load, `images prune` |
  * | `kernel/` | 0755 | setup script | QEMU, job | nobody |
  */
@@ -125,9 +127,22 @@ export class ImagePaths {
     return join(this.dir, 'partial');
   }
 
+  /** What services boot from: a root file system for each image that one was started from. */
+  get rootsDir(): string {
+    return join(this.dir, 'roots');
+  }
+
   /** @param digest `sha256:<hex>`, checked by the caller */
   blob(digest: string): string {
     return join(this.blobsDir, digest.slice('sha256:'.length));
+  }
+  /** A root file system. @param digest of the image's manifest, as for {@link blob} */
+  root(digest: string): string {
+    return join(this.rootsDir, `${digest.slice('sha256:'.length)}.erofs`);
+  }
+  /** What the image says of the program in that root. @param digest as for {@link root} */
+  rootRecord(digest: string): string {
+    return join(this.rootsDir, `${digest.slice('sha256:'.length)}.json`);
   }
   /** A download that has not ended. @param digest as for {@link blob} */
   partial(digest: string): string {

@@ -18,8 +18,8 @@ const IDLE_TIMEOUT_MS = 2000;
 const SEARCH_THREADS = 2;
 
 /**
- * Downloads take minutes, most of which they wait, and must keep no log from being compressed. One changes the store at
- * a time; the second thread lists images meanwhile.
+ * Downloads take minutes, most of which they wait, and must keep no log from being compressed. One job changes the store
+ * at a time; the second thread lists images meanwhile.
  */
 const IMAGE_THREADS = 2;
 
@@ -76,7 +76,7 @@ export class JobPool {
       this.#searches ??= createPool(SEARCH_THREADS);
       return this.#searches;
     }
-    if (type.endsWith('-images')) {
+    if (type.endsWith('-images') || type === 'build-root-image') {
       this.#images ??= createPool(IMAGE_THREADS);
       return this.#images;
     }

@@ -2,6 +2,7 @@
  * What a supervisor asks of the thing it supervises. Two kinds exist: a microVM (`qemu/`) and a plain process of the
  * host (`process/`). Both are told apart by the config alone; neither stands in for the other.
  */
+import type { ServiceImage } from '../protocol/images.ts';
 import type { StreamName } from '../protocol/logs.ts';
 import type { GroupMember } from '../protocol/network.ts';
 import type { ProbeResult } from '../protocol/probe.ts';
@@ -20,6 +21,8 @@ export interface LaunchRequest {
   readonly groupIndex: number | null;
   /** Kernel image that the config names, or null. */
   readonly kernel: string | null;
+  /** What a service with a `base` boots from; no other has one. */
+  readonly image?: ServiceImage | null;
 }
 
 /**
@@ -130,6 +133,8 @@ export interface AdoptRequest {
   /** As in the {@link LaunchRequest}. */
   readonly localOnly: boolean;
   readonly groupIndex: number | null;
+  /** What it was booted from; null where nothing is known of it any more. */
+  readonly image?: ServiceImage | null;
   /** Its process as the state file has it; null when the daemon ended before it knew. */
   readonly identity: ProcessIdentity | null;
   /** Whether a guest that waits for its job is to get it: not when the service was being stopped. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { Ajv, type SchemaObject } from 'ajv';
 import { parse as parseToml } from 'smol-toml';
@@ -79,6 +79,15 @@ describe('the JSON schema', () => {
       assert.notDeepEqual(complaints(text), []);
       assert.notDeepEqual(shortProblems(text), []);
     });
+  }
+
+  // What only rules between keys know, or a reader of the text.
+  const beyond = new Set(['missing-command.toml', 'missing-probe.toml']);
+  const broken = readdirSync(new URL('broken/', import.meta.url)).filter(
+    (name) => /^(key|kind|missing)-.*\.toml$/.test(name) && !beyond.has(name),
+  );
+  for (const name of broken) {
+    test(`refuses ${name}`, () => assert.notDeepEqual(complaints(read(`test/config/broken/${name}`)), []));
   }
 
   test('describes every key', () => {

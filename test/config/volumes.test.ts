@@ -41,6 +41,7 @@ describe('volumes', () => {
     [':/b', 'is not a volume'],
     ['/a:/', 'the path in the guest must not be its root'],
     ['/', 'the path in the guest must not be its root'],
+    ['/a:/run', 'the path in the guest must not be /run, which is in memory'],
     ['/a:/proc/x', 'the path in the guest must not be in /proc, which the guest mounts itself'],
     ['/a:/run/secrets', 'the path in the guest must not be in /run/secrets, which the guest mounts itself'],
     [`/${'a'.repeat(4095)}`, 'the path on the host is longer than 4095 bytes'],

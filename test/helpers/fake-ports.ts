@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type {
   CaptureHandlers,
+  ImageSource,
   LogSink,
   MetricsSink,
   NetworkHandlers,
@@ -11,6 +12,8 @@ import type {
   Report,
   StateStore,
 } from '../../src/lifecycle/ports.ts';
+import { StartGate } from '../../src/lifecycle/start-gate.ts';
+import type { ServiceImage } from '../../src/protocol/images.ts';
 import type { GroupMember } from '../../src/protocol/network.ts';
 import type { Metrics } from '../../src/protocol/service.ts';
 import type { StateDocument } from '../../src/protocol/state-document.ts';
@@ -88,6 +91,12 @@ export class FakeVm implements RunningVm {
   }
 }
 
+/** An image that says nothing of its program. */
+export function imageOf(digest: string): ServiceImage {
+  const defaults = { entrypoint: [], cmd: [], env: [], workdir: null, user: null, stop_signal: null };
+  return { digest, root: `/roots/${digest}`, defaults };
+}
+
 /** Ports of an orchestrator or a supervisor. */
 export class FakePorts implements OrchestratorPorts {
   readonly clock = new ManualClock();
@@ -106,8 +115,7 @@ export class FakePorts implements OrchestratorPorts {
   readonly probeResults: ProbeResult[] = [];
   /** What the VM of each service said last. */
   readonly consoleLines: string[] = [];
-  readonly concurrentBoots: number;
-  readonly freeMemoryBytes = () => 2 ** 40;
+  readonly boots: StartGate;
   /** No jitter. */
   readonly random = () => 0.5;
   readonly drivers: OrchestratorPorts['drivers'];
@@ -128,7 +136,7 @@ export class FakePorts implements OrchestratorPorts {
   /** @param obedient see {@link FakeVm} */
   constructor({ obedient = false, concurrentBoots = 2 } = {}) {
     this.#obedient = obedient;
-    this.concurrentBoots = concurrentBoots;
+    this.boots = new StartGate({ slots: concurrentBoots, freeBytes: () => 2 ** 40 });
     this.drivers = { vm: this.#driver('vm'), none: this.#driver('none') };
   }
 
@@ -163,6 +171,19 @@ export class FakePorts implements OrchestratorPorts {
       this.#note(service, 'closeStreams');
       this.#handlers.get(service)?.onEnded();
     },
+  };
+
+  /** Answers requests for images: by default at once, with what is asked for or made of the name. */
+  onFetch: (request: Parameters<ImageSource['fetch']>[0]) => Promise<ServiceImage> = async ({ name, digest }) =>
+    imageOf(digest ?? `sha256:${name}`);
+
+  readonly images: ImageSource = {
+    fetch: (request) => {
+      this.calls.push(`fetch ${request.name} ${request.digest ?? 'anew'}`);
+      return this.onFetch(request);
+    },
+    recall: async (digest) => imageOf(digest),
+    configure: () => {},
   };
 
   readonly metrics: MetricsSink = {

@@ -3,6 +3,7 @@
 import { once } from 'node:events';
 import { Socket } from 'node:net';
 import type { TestContext } from 'node:test';
+import type { ServiceImage } from '../../src/protocol/images.ts';
 import type { StreamName } from '../../src/protocol/logs.ts';
 import type { Service } from '../../src/protocol/service.ts';
 import { HomePaths } from '../../src/state/paths.ts';
@@ -47,7 +48,7 @@ export interface GuestHost {
   readonly paths: HomePaths;
   readonly driver: QemuDriver;
   /** Launches a service in a VM; it is killed when the test has ended. */
-  launch(service: Service): Promise<Guest>;
+  launch(service: Service, image?: ServiceImage | null): Promise<Guest>;
   /** Takes over a VM that another process launched and that waits for its job; as {@link GuestHost.launch}. */
   adopt(service: Service, identity: ProcessIdentity): Promise<Guest>;
 }
@@ -63,8 +64,8 @@ export async function makeGuestHost(t: TestContext): Promise<GuestHost> {
   return {
     paths,
     driver,
-    async launch(service) {
-      const request = { service, address: '127.0.0.1', localOnly: true, groupIndex: null, kernel: null };
+    async launch(service, image = null) {
+      const request = { service, address: '127.0.0.1', localOnly: true, groupIndex: null, kernel: null, image };
       const { streams, launch, notes } = await driver.prepare(request, new AbortController().signal);
       return observe(t, paths, { streams, notes, begin: launch });
     },

@@ -43,6 +43,8 @@ export interface ImageSettings {
   readonly architecture?: string;
   /** Contents of its layers. */
   readonly layers?: readonly Buffer[];
+  /** What it says of its program, in the words of image-spec, config.md. */
+  readonly config?: Readonly<Record<string, unknown>>;
   /** Changes the manifest before it gets its digest. */
   readonly spoil?: (manifest: { mediaType: string; config: Entry; layers: Entry[] }) => object;
 }
@@ -55,11 +57,22 @@ interface Entry {
 
 /** An image of one platform. */
 export function makeImage(settings: ImageSettings = {}): TestImage {
-  const { family = 'oci', architecture = ARCHITECTURE, layers = [Buffer.from('a layer')], spoil } = settings;
+  const {
+    family = 'oci',
+    architecture = ARCHITECTURE,
+    layers = [Buffer.from('a layer')],
+    config: program,
+    spoil,
+  } = settings;
   const types = TYPES[family];
   const packed = layers.map((layer) => gzipSync(layer));
   const config = Buffer.from(
-    JSON.stringify({ os: 'linux', architecture, rootfs: { type: 'layers', diff_ids: layers.map(digestOf) } }),
+    JSON.stringify({
+      os: 'linux',
+      architecture,
+      config: program,
+      rootfs: { type: 'layers', diff_ids: layers.map(digestOf) },
+    }),
   );
   const describe = (mediaType: string, bytes: Buffer): Entry => ({
     mediaType,

@@ -21,6 +21,7 @@ export function stateDocument(name: string, pid: number, state?: VmState): State
       launchedAtMs: null,
       logStalled: null,
       paused: null,
+      preparing: null,
       queued: null,
       notes: [],
     },

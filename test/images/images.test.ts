@@ -45,11 +45,8 @@ test('images are pulled, listed and removed off the main thread, and every event
     stored,
   );
   assert.equal((await images.list()).length, 2);
-  await assert.rejects(images.remove(['none'], new Set()), { code: 'ImageUnknown' });
-  await images.remove(
-    stored.map(({ name }) => name),
-    new Set(),
-  );
+  await assert.rejects(images.remove(['none']), { code: 'ImageUnknown' });
+  await images.remove(stored.map(({ name }) => name));
   assert.deepEqual(await images.list(), []);
 });
 
@@ -81,24 +78,24 @@ test('a pull that is called off ends, keeps no lock and no blob that is not whol
   await assert.rejects(images.pull(request(registry, 'app'), { signal: cancel.signal }), { code: 'Aborted' });
   assert.equal(existsSync(paths.images.blob(image.layers[0]!)), false);
   assert.deepEqual(await images.list(), []);
-  await images.prune(new Set());
+  await images.prune();
   assert.deepEqual(readdirSync(paths.images.partialDir), []);
-  await assert.rejects(images.prune(new Set(), { signal: AbortSignal.abort() }), { code: 'Aborted' });
+  await assert.rejects(images.prune({ signal: AbortSignal.abort() }), { code: 'Aborted' });
 });
 
 test('who waits for the lock of a process says so, can be called off, and goes on when that process is killed', async (t) => {
   const { images, paths } = await makeImages(t);
-  await images.prune(new Set());
+  await images.prune();
   const holder = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), LOCK_HOLDER, paths.images.dir], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   defer(t, () => holder.kill('SIGKILL'));
   await once(holder.stdout, 'data');
   const cancel = new AbortController();
-  const calledOff = images.prune(new Set(), { signal: cancel.signal, onEvent: () => cancel.abort() });
+  const calledOff = images.prune({ signal: cancel.signal, onEvent: () => cancel.abort() });
   await assert.rejects(calledOff, { code: 'Aborted' });
   const events: ImageEvent[] = [];
-  await images.prune(new Set(), {
+  await images.prune({
     onEvent(event) {
       events.push(event);
       holder.kill('SIGKILL');
@@ -109,5 +106,5 @@ test('who waits for the lock of a process says so, can be called off, and goes o
 
 test('a home that cannot be written is an error', async (t) => {
   const { images } = await makeImages(t, join('/proc', 'none'));
-  await assert.rejects(images.prune(new Set()), { code: 'HomeUnusable' });
+  await assert.rejects(images.prune(), { code: 'HomeUnusable' });
 });

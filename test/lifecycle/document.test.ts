@@ -37,6 +37,7 @@ function snapshot(actual: VmState, data: Partial<ServiceState> = {}): Snapshot {
     launchedAtMs: null,
     logStalled: null,
     paused: null,
+    preparing: null,
     queued: null,
     notes: [],
   };
@@ -84,6 +85,7 @@ test('how a service ended survives its state file, with what the user wants and 
     const state = serviceState(actual, {
       desired: 'down',
       restarts: { total: 7, inRow: 2, lastReason: 'exit code 3' },
+      image: 'sha256:abc',
     });
     const stored: unknown = JSON.parse(JSON.stringify(renderDocument({ ...snapshot(actual), state }, NOW_MS)));
     assert.deepEqual(restoredState(v.parse(StateDocumentSchema, stored)), state);

@@ -37,6 +37,7 @@ Starting/waiting    | timer restart | Starting/preparing   | LAUNCH
 
 Starting/preparing  | stop          | Stopping/cancelling  | DOWN, cancel-launch
 Starting/preparing  | suspend       | Stopping/cancelling  | DOWN, cancel-launch
+Starting/preparing  | image-ready   | Starting/preparing   | persist, set-timer start 120000
 Starting/preparing  | launched      | Starting/booting     | persist
 Starting/preparing  | launch-failed | Failed               | CLEAN-UP
 Starting/preparing  | job-started   | Started              | cancel-timer start, persist, watch-metrics 7, probe
@@ -47,6 +48,7 @@ Starting/preparing  | timer start   | Stopping/killing     | DOWN, cancel-launch
 
 Starting/booting    | stop          | Stopping/terminating | DOWN, set-timer stop 2000, kill SIGTERM
 Starting/booting    | suspend       | Stopping/terminating | DOWN, set-timer stop 2000, kill SIGTERM
+Starting/booting    | image-ready   | Starting/booting     | persist, set-timer start 120000
 Starting/booting    | launched      | Starting/booting     | persist
 Starting/booting    | launch-failed | Failed               | CLEAN-UP
 Starting/booting    | job-started   | Started              | cancel-timer start, persist, watch-metrics 7, probe
@@ -130,6 +132,7 @@ const EVENTS: readonly VmEvent[] = [
   { type: 'revive', reason: 'a new daemon' },
   { type: 'again', delayMs: 0 },
   { type: 'again', delayMs: 1000 },
+  { type: 'image-ready', digest: 'sha256:1' },
   { type: 'launched', pid: 7 },
   { type: 'launch-failed', error: 'no' },
   { type: 'job-started', pid: 7 },
@@ -468,4 +471,15 @@ test('a service above its memory for three samples is stopped to be started agai
   assert.ok(over.status === 'Stopping');
   assert.deepEqual([over.phase, over.reason, over.sequel], ['asking', 'max-memory', 'decide']);
   assert.match(over.detail!, /above its max_memory/);
+});
+
+test('the time for a boot begins when the image is there', () => {
+  const rules: Rules = { ...RULES, base: 'app' };
+  const asked = transition(serviceState({ status: 'Unstarted' }), { type: 'start' }, NOW, rules);
+  assert.equal(nameEffects(asked.effects), 'cancel-timer restart, persist, launch');
+  const ready = transition(asked.state, { type: 'image-ready', digest: 'sha256:1' }, NOW, rules);
+  assert.equal(nameEffects(ready.effects), 'persist, set-timer start 120000');
+  assert.equal(ready.state.image, 'sha256:1');
+  const { state } = transition(ready.state, { type: 'launched', pid: 7 }, NOW, rules);
+  assert.equal(state.image, 'sha256:1');
 });

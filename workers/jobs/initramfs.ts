@@ -7,10 +7,25 @@ import writeFileAtomic from 'write-file-atomic';
 import type { BuildInitramfsJob, InitramfsImage } from '../../src/protocol/jobs.ts';
 import { type CpioEntry, renderCpio } from './cpio.ts';
 import { KernelModules } from './kernel-modules.ts';
+import { RUN_AS_PROGRAMS } from './run-as/programs.ts';
 
 const INIT = new URL('../../src/vm/qemu/guest/init', import.meta.url);
 
-const FOLDERS = ['bin', 'dev', 'etc', 'lib', 'lib/modules', 'newroot', 'proc', 'root', 'run', 'sys', 'tmp', 'var'];
+const FOLDERS = [
+  'bin',
+  'dev',
+  'etc',
+  'lib',
+  'lib/dev',
+  'lib/modules',
+  'newroot',
+  'proc',
+  'root',
+  'run',
+  'sys',
+  'tmp',
+  'var',
+];
 
 /** Modules by the purpose for which the guest's init loads them, `load <purpose>`. */
 const MODULES_BY_PURPOSE = {
@@ -19,7 +34,14 @@ const MODULES_BY_PURPOSE = {
   root: ['overlay'],
   share: ['virtiofs'],
   disk: ['virtio_blk'],
+  image: ['virtio_blk', 'erofs'],
 } as const;
+
+/** Links that init copies to /dev, which is the kernel's: Linux, admin-guide/devices.rst, "Compulsory links". */
+const DEVICE_LINKS = { fd: '/proc/self/fd', stdin: 'fd/0', stdout: 'fd/1', stderr: 'fd/2' };
+
+/** A guest has the processor of its host. */
+const RUN_AS = RUN_AS_PROGRAMS[process.arch === 'arm64' ? 'aarch64' : 'x86_64'];
 
 /** Programs beside busybox's own are found through these: images and scripts name both. */
 const LINKS: readonly CpioEntry[] = [
@@ -51,6 +73,10 @@ export function buildInitramfs(job: BuildInitramfsJob): InitramfsImage {
     ...applets
       .filter((applet) => applet !== 'busybox')
       .map((applet): CpioEntry => ({ type: 'symlink', path: `bin/${applet}`, target: 'busybox' })),
+    { type: 'file', path: 'lib/run-as', content: Buffer.from(RUN_AS, 'base64'), mode: 0o755 },
+    ...Object.entries(DEVICE_LINKS).map(
+      ([name, target]): CpioEntry => ({ type: 'symlink', path: `lib/dev/${name}`, target }),
+    ),
     { type: 'file', path: 'etc/passwd', content: Buffer.from('root:x:0:0:root:/root:/bin/sh\n'), mode: 0o644 },
     { type: 'file', path: 'etc/group', content: Buffer.from('root:x:0:\n'), mode: 0o644 },
     ...lists,

@@ -7,7 +7,6 @@ import { closeSync, fsyncSync, ftruncateSync, openSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errorCode, errorText, MonocoreError } from '../../src/errors.ts';
-import type { BuildRootImageJob, RootImage } from '../../src/protocol/jobs.ts';
 import { ContentStore } from './root-image/content-store.ts';
 import { EntryReader } from './root-image/entries.ts';
 import { BLOCK_BYTES } from './root-image/erofs-format.ts';
@@ -17,6 +16,7 @@ import { applyEntry } from './root-image/layer-application.ts';
 import { LayerByteCount, readLayer } from './root-image/layer-stream.ts';
 import { invalidLayer, maxLayerBytes } from './root-image/limits.ts';
 import { MergedTree } from './root-image/merged-tree.ts';
+import type { RootImage, RootImageSource } from './root-image/source.ts';
 import { readTar } from './root-image/tar-reader.ts';
 import { FileInode } from './root-image/tree.ts';
 
@@ -25,23 +25,34 @@ const FILE_MODE = 0o644;
 /**
  * Builds the image; what an earlier attempt left beside it is replaced. Runs in the pool.
  *
+ * @param signal calls it off
  * @throws MonocoreError `ImageInvalid` for layers that are malformed, not supported or past a limit; the system's
- * errors. Nothing is left behind then
+ * errors; the signal's reason. Nothing is left behind then
  */
-export async function buildRootImage(job: BuildRootImageJob): Promise<RootImage> {
-  const unfinished = `${job.outputPath}.tmp`;
-  const spool = `${job.outputPath}.tails.tmp`;
+export async function buildRootImage(
+  source: RootImageSource,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<RootImage> {
+  const unfinished = `${source.outputPath}.tmp`;
+  const spool = `${source.outputPath}.tails.tmp`;
   try {
-    const image = await withFiles([unfinished, spool], ([imageFd, tailsFd]) => build(job, imageFd!, tailsFd!));
-    await rename(unfinished, job.outputPath);
-    await syncFolder(dirname(job.outputPath));
+    const image = await withFiles([unfinished, spool], ([imageFd, tailsFd]) =>
+      build(source, signal, imageFd!, tailsFd!),
+    );
+    await rename(unfinished, source.outputPath);
+    await syncFolder(dirname(source.outputPath));
     return image;
   } finally {
     await Promise.all([rm(unfinished, { force: true }), rm(spool, { force: true })]);
   }
 }
 
-async function build({ layers, limits }: BuildRootImageJob, imageFd: number, tailsFd: number): Promise<RootImage> {
+async function build(
+  { layers, limits }: RootImageSource,
+  signal: AbortSignal,
+  imageFd: number,
+  tailsFd: number,
+): Promise<RootImage> {
   const contents = new ContentStore(imageFd, tailsFd, limits.maxImageBytes);
   const tree = new MergedTree(limits);
   const parts = { tree, contents, entries: new EntryReader((bytes) => tree.countText(bytes)) };
@@ -49,8 +60,9 @@ async function build({ layers, limits }: BuildRootImageJob, imageFd: number, tai
   for (const [index, layer] of layers.entries()) {
     tree.beginLayer();
     try {
-      await readTar(readLayer(layer, count), (entry) => applyEntry(entry, parts));
+      await readTar(interruptible(readLayer(layer, count), signal), (entry) => applyEntry(entry, parts));
     } catch (error) {
+      signal.throwIfAborted();
       throw asLayerError(error, index + 1);
     }
   }
@@ -62,6 +74,14 @@ async function build({ layers, limits }: BuildRootImageJob, imageFd: number, tai
   ftruncateSync(imageFd, layout.blocks * BLOCK_BYTES);
   fsyncSync(imageFd);
   return { sizeBytes: layout.blocks * BLOCK_BYTES, inodes: inodes.length };
+}
+
+/** Chunks come from a file, so what calls the job off is heard between them. */
+async function* interruptible(chunks: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) {
+    signal.throwIfAborted();
+    yield chunk;
+  }
 }
 
 /** Errors of the system stay what they are; the others are the layer's fault, and say which one it is. */

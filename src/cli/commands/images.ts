@@ -8,9 +8,6 @@ import { EXIT } from '../exit-codes.ts';
 import { renderImages } from '../render/images-table.ts';
 import { followImages, withImages } from './image-request.ts';
 
-/** No service is made from an image yet. */
-const IN_USE: ReadonlySet<string> = new Set();
-
 /** Prints the images of the home. Returns the exit code. */
 export async function listImages(context: CliContext, options: { readonly json?: boolean }): Promise<number> {
   const images = await withImages(context, (store) => store.list());
@@ -21,13 +18,13 @@ export async function listImages(context: CliContext, options: { readonly json?:
 
 /** Removes images. Returns the exit code. */
 export async function removeImages(context: CliContext, names: readonly string[]): Promise<number> {
-  const removed = await withImages(context, (store) => store.remove(names, IN_USE));
+  const removed = await withImages(context, (store) => store.remove(names));
   return report(context, removed);
 }
 
 /** Removes what no image needs. Returns the exit code. */
 export async function pruneImages(context: CliContext): Promise<number> {
-  const removed = await withImages(context, (store) => store.prune(IN_USE));
+  const removed = await withImages(context, (store) => store.prune());
   return report(context, removed);
 }
 

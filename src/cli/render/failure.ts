@@ -4,6 +4,9 @@ import { formatProblem, type Problem } from '../../config/problem.ts';
 import { errorText, MonocoreError } from '../../errors.ts';
 import type { Colors } from '../terminal.ts';
 
+/** Problems of a config that are shown: whoever has more has one mistake many times. */
+const MAX_PROBLEMS = 100;
+
 /**
  * `monocore: message`, then lines that help. Ends in a newline.
  *
@@ -20,7 +23,10 @@ function hintsFor(error: unknown): string[] {
   if (!(error instanceof MonocoreError)) return ['MONOCORE_DEBUG=1 shows where it happened'];
   const { code, details } = error;
   if (code === 'ConfigInvalid' && Array.isArray(details)) {
-    return (details as Problem[]).flatMap((problem) => formatProblem(problem).split('\n'));
+    const problems = details as Problem[];
+    const hidden = problems.length - MAX_PROBLEMS;
+    const lines = problems.slice(0, MAX_PROBLEMS).flatMap((problem) => formatProblem(problem).split('\n'));
+    return hidden > 0 ? [...lines, `… and ${hidden} more`] : lines;
   }
   if (typeof details === 'object' && details !== null && 'hint' in details && typeof details.hint === 'string') {
     return [details.hint];

@@ -6,8 +6,8 @@ import { formatDuration, formatSize } from '../../units.ts';
 import { shortDigest } from '../downloads/blob-row.ts';
 import type { Colors } from '../terminal.ts';
 
-const HEAD = ['Image', 'Digest', 'Platform', 'Layers', 'Size', 'Pulled'] as const;
-const RIGHT_ALIGNED: ReadonlySet<string> = new Set(['Layers', 'Size']);
+const HEAD = ['Image', 'Digest', 'Platform', 'Layers', 'Size', 'Root', 'Pulled'] as const;
+const RIGHT_ALIGNED: ReadonlySet<string> = new Set(['Layers', 'Size', 'Root']);
 const UNKNOWN = '-';
 
 /** A line per image, or a sentence where there is none. Ends in a newline. */
@@ -22,6 +22,7 @@ export function renderImages(
     maskControls(image.platform ?? UNKNOWN),
     String(image.layers),
     formatSize(image.size_bytes),
+    image.root_bytes === null ? UNKNOWN : formatSize(image.root_bytes),
     image.pulled_at === null ? UNKNOWN : `${formatDuration(now - Date.parse(image.pulled_at))} ago`,
   ]);
   const widths = HEAD.map((name, column) => Math.max(name.length, ...rows.map((row) => row[column]!.length)));

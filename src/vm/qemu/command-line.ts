@@ -41,6 +41,8 @@ export interface MachineSpec {
   readonly user?: string | null;
   /** Absolute path of the image that the guest sees as its disk, or null for none. */
   readonly disk: string | null;
+  /** Absolute path of the root file system of an OCI image, which many machines read at once; null for none. */
+  readonly rootImage?: string | null;
 }
 
 /**
@@ -135,7 +137,17 @@ function renderDisk({ disk }: MachineSpec): string[] {
   const file = `file.driver=file,file.filename=${escapeValue(disk)},file.locking=on,file.discard=unmap`;
   return [
     ...['-blockdev', `driver=raw,node-name=disk,discard=unmap,cache.direct=off,cache.no-flush=off,${file}`],
-    ...['-device', 'virtio-blk-device,drive=disk,werror=enospc'],
+    ...['-device', 'virtio-blk-device,drive=disk,serial=disk,werror=enospc'],
+  ];
+}
+
+/** The guest tells it from the disk by its serial number. Opened for reading only, so its locks keep no other QEMU out. */
+function renderRootImage({ rootImage = null }: MachineSpec): string[] {
+  if (rootImage === null) return [];
+  const file = `file.driver=file,file.filename=${escapeValue(rootImage)}`;
+  return [
+    ...['-blockdev', `driver=raw,node-name=image,read-only=on,${file}`],
+    ...['-device', 'virtio-blk-device,drive=image,serial=image'],
   ];
 }
 
@@ -186,6 +198,7 @@ export function renderCommandLine(spec: MachineSpec): string[] {
     ...[...socket('qmp', paths.qmp), '-mon', 'chardev=qmp,mode=control'],
     ...renderPanicDevice(spec),
     ...renderDisk(spec),
+    ...renderRootImage(spec),
     ...renderNetwork(spec),
     ...renderGroupNetwork(spec),
     ...renderShare(spec),

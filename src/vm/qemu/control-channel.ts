@@ -74,7 +74,7 @@ export class ControlChannel {
     this.#lines.send(`hosts ${members.map(({ address, name }) => `${address} ${name}`).join(' ')}\n`);
   }
 
-  /** @param signal without its `SIG` */
+  /** @param signal without its `SIG`, or a number */
   sendSignal(signal: string): void {
     this.#lines.send(`sig ${signal}\n`);
   }

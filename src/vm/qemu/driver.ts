@@ -14,7 +14,7 @@ import { closeAll, openChildEnd, openLossyChildEnd, openReadEnd } from '../fifos
 import { ownProcess } from '../host-process.ts';
 import { type AppliedLimits, ServiceLimits } from '../limits/service-limits.ts';
 import { findUser, type HostUser } from '../limits/user.ts';
-import { ownProgram } from '../program.ts';
+import { describeOmissions, imageProgram, ownProgram, stopSignalOf } from '../program.ts';
 import { makeRuntimeFolder, openEnds, openReadEnds } from '../runtime-folder.ts';
 import { resolveEnvs } from '../variables.ts';
 import { renderCommandLine } from './command-line.ts';
@@ -39,13 +39,45 @@ function hasNetwork(service: Service, localOnly: boolean): boolean {
   return service.ports.some(({ protocol }) => protocol === 'tcp') || !localOnly;
 }
 
-/** All that the guest is told, variables resolved and secrets read. @throws MonocoreError `StartFailed` */
-async function makeJob(unresolved: Service, localOnly: boolean, groupIndex: number | null): Promise<Job> {
+/** What a guest's job depends on. */
+type JobRequest = Pick<LaunchRequest, 'service' | 'localOnly' | 'groupIndex' | 'image'>;
+
+/**
+ * All that the guest is told, variables resolved and secrets read.
+ *
+ * @throws MonocoreError `StartFailed`, also for an image without a command
+ */
+async function makeJob({ service: unresolved, localOnly, groupIndex, image = null }: JobRequest): Promise<Job> {
   const service = { ...unresolved, envs: resolveEnvs(unresolved) };
+  const program = image === null ? ownProgram(service) : imageProgram(service, image.defaults);
   const secrets = await readSecrets(service);
   const network = hasNetwork(service, localOnly);
-  const spec = { program: ownProgram(service), network, groupIndex, sharedRoot: service.rootfs !== null, secrets };
-  return { script: renderJobScript(service, spec), secrets };
+  const roots = { sharedRoot: service.rootfs !== null, image: image !== null };
+  return { script: renderJobScript(service, { program, network, groupIndex, secrets, ...roots }), secrets };
+}
+
+/** What asks the command to end where the config does not say, as kill(1) takes it. */
+function defaultSignalOf({ image = null }: Pick<LaunchRequest, 'image'>): string {
+  return image === null ? 'TERM' : stopSignalOf(image.defaults);
+}
+
+/**
+ * For people.
+ *
+ * @param obstacle why it has no device in the network of its group; null where it has one or needs none
+ * @throws the system's error
+ */
+async function describeShortcomings(
+  { service, image = null }: Pick<LaunchRequest, 'service' | 'image'>,
+  limits: readonly string[],
+  obstacle: string | null,
+): Promise<string[]> {
+  return [
+    ...limits,
+    ...(await describeLinks(service.volumes)),
+    ...describeNetworkLimits(service, obstacle),
+    ...(image ? describeOmissions(image.defaults) : []),
+  ];
 }
 
 /** What a launch needs, beside what all VMs share. */
@@ -83,14 +115,13 @@ export class QemuDriver implements VmDriver {
   }
 
   async prepare(request: LaunchRequest, signal: AbortSignal): Promise<PreparedVm> {
-    const { service, address, localOnly, kernel } = request;
+    const { service, address, kernel } = request;
     const platform = await this.#platform(kernel);
     const obstacle = request.groupIndex === null ? null : groupObstacle(platform.verdict.qemu_version);
     const groupIndex = obstacle === null ? request.groupIndex : null;
     const user = await findUser(service.user);
-    const job = await makeJob(service, localOnly, groupIndex);
+    const job = await makeJob({ ...request, groupIndex });
     const files = await findSharedFiles(service);
-    const links = await describeLinks(service.volumes);
     await checkPortsAreFree(service, address, this.#paths.runDir);
     if (service.disk_mib !== null) {
       await prepareDisk(this.#paths.disk(service.name), service.disk_mib, service.name);
@@ -106,6 +137,7 @@ export class QemuDriver implements VmDriver {
       cpus: service.cpus,
       cpuShares: service.cpu_shares,
     });
+    const notes = await describeShortcomings(request, limits.notes, obstacle);
     const { streams, childEnds } = openEnds(paths, STREAM_NAMES, [
       () => openChildEnd(paths.fifo('stdout')),
       () => openChildEnd(paths.fifo('stderr')),
@@ -117,7 +149,7 @@ export class QemuDriver implements VmDriver {
     const discard = () => closeAll(childEnds);
     return {
       streams,
-      notes: [...limits.notes, ...links, ...describeNetworkLimits(service, obstacle)],
+      notes,
       discard,
       launch: (onEvent) =>
         this.#launch(
@@ -130,25 +162,33 @@ export class QemuDriver implements VmDriver {
     };
   }
 
-  async adopt({ service, localOnly, groupIndex, identity, runJob }: AdoptRequest): Promise<Adoption> {
+  async adopt(request: AdoptRequest): Promise<Adoption> {
+    const { service, groupIndex, identity, runJob } = request;
     const paths = this.#paths.vm(service.name);
     const adopted = await findAdopted(identity, paths.control);
     if (!adopted) {
       const { exit, oomKilled } = readExitRecord(paths.exitRecord);
       return { type: 'gone', exit, oomKilled };
     }
-    const { notes } = await this.#limits.recall(service.name);
+    const limits = await this.#limits.recall(service.name);
     // Its QEMU may be one that could not, or have been launched by a version that did not.
     const inGroup = groupIndex !== null && existsSync(paths.groupNetwork);
     guardAdoptedShare(paths, adopted.identity);
-    // Made only for a guest that waits for it: what it needs may be gone when the guest has it already.
-    const job = runJob ? () => makeJob(service, localOnly, inGroup ? groupIndex : null) : null;
+    // Made only for a guest that waits for it: what it needs may be gone when the guest has it already. Without what its
+    // image says there is none, and the guest is ended when its time is up.
+    const isKnown = service.base === null || Boolean(request.image);
+    const jobRequest = { ...request, groupIndex: inGroup ? groupIndex : null };
+    const job = {
+      make: runJob && isKnown ? () => makeJob(jobRequest) : null,
+      stopSignal: defaultSignalOf(request),
+      inGroup,
+    };
     const obstacle = inGroup || groupIndex === null ? null : NOT_IN_GROUP;
     return {
       type: 'running',
       streams: openReadEnds(paths, STREAM_NAMES),
-      notes: [...notes, ...(await describeLinks(service.volumes)), ...describeNetworkLimits(service, obstacle)],
-      attach: (onEvent) => new QemuVm(adopted, paths, { makeJob: job, inGroup }, onEvent),
+      notes: await describeShortcomings(request, limits.notes, obstacle),
+      attach: (onEvent) => new QemuVm(adopted, paths, job, onEvent),
     };
   }
 
@@ -173,7 +213,7 @@ export class QemuDriver implements VmDriver {
     childEnds: { readonly stdout: number; readonly stderr: number; readonly console: number },
     onEvent: (event: VmEvent) => void,
   ): Promise<RunningVm> {
-    const { service, address, localOnly, groupIndex } = request;
+    const { service, address, localOnly, groupIndex, image } = request;
     const paths = this.#paths.vm(service.name);
     const network = hasNetwork(service, localOnly) ? { address, ports: service.ports, localOnly } : null;
     const args = renderCommandLine({
@@ -192,6 +232,7 @@ export class QemuDriver implements VmDriver {
       share: files.length > 0,
       user: user?.name ?? null,
       disk: service.disk_mib === null ? null : this.#paths.disk(service.name),
+      rootImage: image?.root ?? null,
     });
     const { stdout, stderr, console } = childEnds;
     const share = files.length === 0 ? null : await shareFiles(files, paths, limits, console);
@@ -200,7 +241,8 @@ export class QemuDriver implements VmDriver {
       const fds = ['ignore', console, console, stdout, stderr, console] as const;
       const child = await spawnDetached(command.program, command.args, [...fds]);
       share?.guard(child.identity);
-      return new QemuVm(ownProcess(child), paths, { makeJob: async () => job, inGroup: groupIndex !== null }, onEvent);
+      const guestJob = { make: async () => job, stopSignal: defaultSignalOf(request), inGroup: groupIndex !== null };
+      return new QemuVm(ownProcess(child), paths, guestJob, onEvent);
     } catch (error) {
       share?.stop();
       throw error;

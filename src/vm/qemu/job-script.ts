@@ -17,8 +17,9 @@ export interface Job {
 /** What is set in the guest unless the service sets it: what OCI runtimes give a container. */
 export const DEFAULT_GUEST_ENV: Readonly<Record<string, string>> = {
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-  HOME: '/root',
 };
+/** The same for the user of the built-in root and of a shared one; that of an image is looked up in the guest. */
+const DEFAULT_HOME = '/root';
 
 /** Addresses of QEMU's user network, its defaults: see `-netdev user` in qemu(1). */
 const GUEST_NETWORK = {
@@ -43,8 +44,10 @@ export interface JobSpec {
   readonly network: boolean;
   /** Its place in the network of its group, or in one of its own; null when it has no device there. */
   readonly groupIndex: number | null;
-  /** Whether the VM has a shared root directory, else the built-in root is used. */
+  /** Whether the VM has a shared root directory. Without one, and without an image, the built-in root is used. */
   readonly sharedRoot: boolean;
+  /** Whether its root is an image. False by default. */
+  readonly image?: boolean;
   /** In the order in which they are sent. */
   readonly secrets: readonly SecretContent[];
 }
@@ -57,12 +60,13 @@ function renderEach(name: string, items: readonly (readonly string[])[]): string
 /** The job of a service for the guest's init, which sources it. */
 export function renderJobScript(
   service: Service,
-  { program, network, groupIndex, sharedRoot, secrets }: JobSpec,
+  { program, network, groupIndex, sharedRoot, image = false, secrets }: JobSpec,
 ): string {
-  const { command, args, envs, workdir } = program;
-  const env = { ...DEFAULT_GUEST_ENV, HOSTNAME: service.name, ...envs };
+  const { command, args, envs, workdir, user } = program;
+  const home = user === null ? { HOME: DEFAULT_HOME } : {};
+  const env = { ...DEFAULT_GUEST_ENV, ...home, HOSTNAME: service.name, ...envs };
   const exports = Object.entries(env).map(([name, value]) => `export ${name}=${quote(value)}`);
-  const words = [workdir, command, ...args].map(quote);
+  const words = [workdir, user ?? '', command, ...args].map(quote);
   return [
     `guest_hostname=${quote(service.name)}`,
     ...Object.entries(GUEST_NETWORK).map(([name, value]) => `${name}=${value}`),
@@ -71,7 +75,9 @@ export function renderJobScript(
     `group_ip=${groupIndex === null ? '' : memberAddress(groupIndex)}`,
     `group_netmask=${GROUP_NETMASK}`,
     `guest_workdir=${quote(workdir)}`,
+    `guest_user=${quote(user ?? '')}`,
     `network=${flag(network)}`,
+    `image=${flag(image)}`,
     `shared_root=${flag(sharedRoot)}`,
     `volumes=${flag(service.volumes.length > 0)}`,
     `secrets=${flag(secrets.length > 0)}`,

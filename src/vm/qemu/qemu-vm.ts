@@ -12,6 +12,16 @@ import { MachineWatch } from './machine-watch.ts';
 import { ProbeDesk } from './probe-desk.ts';
 import type { QmpClient } from './qmp.ts';
 
+/** What is to be done with a guest. */
+export interface GuestJob {
+  /** For a guest that waits for its job; null when it must not get any. It may fail. */
+  readonly make: (() => Promise<Job>) | null;
+  /** Asks the command to end, as kill(1) takes it: without its `SIG`. */
+  readonly stopSignal: string;
+  /** Whether it has a device in the network of its group. */
+  readonly inGroup: boolean;
+}
+
 /** A running microVM. Sends the guest its job when it is ready, and passes on what becomes of it. Main thread. */
 export class QemuVm implements RunningVm {
   readonly identity: ProcessIdentity;
@@ -23,7 +33,8 @@ export class QemuVm implements RunningVm {
   readonly #machine: MachineWatch;
   readonly #onEvent: (event: VmEvent) => void;
   /** Null once it was asked for, or when there is none. */
-  #makeJob: (() => Promise<Job>) | null;
+  #makeJob: GuestJob['make'];
+  readonly #stopSignal: string;
   /** Names that the guest is to know. */
   #names: readonly GroupMember[] = [];
   #hasGreeted = false;
@@ -31,20 +42,17 @@ export class QemuVm implements RunningVm {
   #exited = false;
   #askedToEnd = false;
 
-  /**
-   * @param makeJob for a guest that waits for its job; null when it must not get any. It may fail
-   * @param inGroup whether it has a device in the network of its group
-   */
   constructor(
     process: HostProcess,
     paths: VmPaths,
-    { makeJob, inGroup }: { readonly makeJob: (() => Promise<Job>) | null; readonly inGroup: boolean },
+    { make, stopSignal, inGroup }: GuestJob,
     onEvent: (event: VmEvent) => void,
   ) {
     this.groupSocket = inGroup ? paths.groupNetwork : null;
     this.identity = process.identity;
     this.#paths = paths;
-    this.#makeJob = makeJob;
+    this.#makeJob = make;
+    this.#stopSignal = stopSignal;
     this.#onEvent = onEvent;
     this.#control = new ControlChannel(paths.control, (message) => this.#onMessage(message));
     this.#probes = new ProbeDesk(this.#control);
@@ -66,7 +74,7 @@ export class QemuVm implements RunningVm {
   }
 
   signalJob(signal: NodeJS.Signals | null): void {
-    this.#control.sendSignal((signal ?? 'SIGTERM').replace(/^SIG/, ''));
+    this.#control.sendSignal(signal === null ? this.#stopSignal : signal.replace(/^SIG/, ''));
   }
 
   probe(probe: VmProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {

@@ -114,7 +114,14 @@ test('without a terminal there is a line for each thing, and none for bytes', ()
 });
 
 test('the table of images is aligned, and says what is not known', () => {
-  const row = { digest: digest('a'), size_bytes: 3 * MIB, layers: 12, created_at: null };
+  const row = {
+    digest: digest('a'),
+    size_bytes: 3 * MIB,
+    layers: 12,
+    created_at: null,
+    root_bytes: null,
+    exposed_ports: [],
+  };
   const images = [
     { ...row, name: image.name, platform: 'linux/amd64', pulled_at: '2026-11-23T08:00:00.000Z' },
     { ...row, name: null, platform: null, pulled_at: null },
@@ -123,9 +130,9 @@ test('the table of images is aligned, and says what is not known', () => {
   assert.equal(
     renderImages(images, { colors: NO_COLORS, now }),
     [
-      'Image                    Digest        Platform     Layers   Size  Pulled',
-      'docker.io/library/app:1  aaaaaaaaaaaa  linux/amd64      12  3 MiB  2h 30m ago',
-      '-                        aaaaaaaaaaaa  -                12  3 MiB  -',
+      'Image                    Digest        Platform     Layers   Size  Root  Pulled',
+      'docker.io/library/app:1  aaaaaaaaaaaa  linux/amd64      12  3 MiB     -  2h 30m ago',
+      '-                        aaaaaaaaaaaa  -                12  3 MiB     -  -',
       '',
     ].join('\n'),
   );

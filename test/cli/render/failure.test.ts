@@ -33,6 +33,24 @@ test('every problem of a config is shown, with its place and line', () => {
   assert.match(text, /\n {2}m\.toml:9:7: .*is too many\n$/);
 });
 
+test('of very many problems the first hundred are shown, and how many there are besides', () => {
+  const problem = {
+    file: 'm.toml',
+    line: 1,
+    column: 1,
+    length: 1,
+    path: '',
+    expected: null,
+    message: 'is odd',
+    source: '',
+  };
+  const lines = renderFailure(configInvalid('m.toml', Array(1234).fill(problem)), plain)
+    .trimEnd()
+    .split('\n');
+  assert.equal(lines.length, 102);
+  assert.equal(lines.at(-1), '  … and 1134 more');
+});
+
 test('for debugging the stack and the cause are shown too', () => {
   const error = new MonocoreError('Internal', 'outer', { cause: new Error('inner') });
   const text = renderFailure(error, { colors: NO_COLORS, debug: true });

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import type { LayerBlob, RootImageLimits } from '../../../src/protocol/jobs.ts';
+import type { LayerBlob, RootImageLimits } from '../../../workers/jobs/root-image/source.ts';
 import { buildRootImage } from '../../../workers/jobs/root-image.ts';
 import { makeTempDir } from '../temp.ts';
 import { type ErofsFile, readErofs } from './erofs-reader.ts';
@@ -13,7 +13,7 @@ export const LIMITS: RootImageLimits = { maxImageBytes: 64 * 2 ** 20, maxEntries
 /** Builds an image of blobs, and gives its path. */
 export async function buildImage(dir: string, layers: readonly LayerBlob[], limits = LIMITS): Promise<string> {
   const outputPath = join(dir, 'root.erofs');
-  await buildRootImage({ type: 'build-root-image', layers, outputPath, limits });
+  await buildRootImage({ layers, outputPath, limits });
   return outputPath;
 }
 

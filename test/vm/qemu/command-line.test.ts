@@ -124,7 +124,16 @@ test('a disk is attached to at most one machine, flushed when the guest says so,
     'file.locking': 'on',
     'file.discard': 'unmap',
   });
-  assert.ok(valuesOf('-device', { disk: '/disk/web.img' }).includes('virtio-blk-device,drive=disk,werror=enospc'));
+  assert.ok(
+    valuesOf('-device', { disk: '/disk/web.img' }).includes('virtio-blk-device,drive=disk,serial=disk,werror=enospc'),
+  );
+});
+
+test('the root of an image is attached read-only, so that many machines can have it', () => {
+  assert.deepEqual(valuesOf('-blockdev', { rootImage: '/home/a,b/roots/1.erofs' }), [
+    'driver=raw,node-name=image,read-only=on,file.driver=file,file.filename=/home/a,,b/roots/1.erofs',
+  ]);
+  assert.ok(valuesOf('-device', { rootImage: '/1.erofs' }).includes('virtio-blk-device,drive=image,serial=image'));
 });
 
 test('a machine whose guest panics is paused until somebody knows', () => {

@@ -14,7 +14,7 @@ const SHELLS = [['/bin/sh'], ['busybox', 'sh']] as const;
 
 /** What a shell that sources the job makes of it. */
 interface ReadBack {
-  /** The working directory, the command and its arguments. */
+  /** The working directory, the user, the command and its arguments. */
   readonly words: readonly string[];
   readonly env: Readonly<Record<string, string>>;
 }
@@ -42,7 +42,7 @@ function checkRoundTrip(dir: string, service: Service): void {
   const job = render(service);
   for (const shell of SHELLS) {
     const { words, env } = readBack(dir, shell, job);
-    assert.deepEqual(words, [service.workdir, service.command, ...service.args], shell.join(' '));
+    assert.deepEqual(words, [service.workdir, '', service.command, ...service.args], shell.join(' '));
     for (const [name, value] of Object.entries(service.envs)) assert.equal(env[name], value, shell.join(' '));
   }
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,6 +18,7 @@ const MODULES = {
   'drivers/block/virtio_blk.ko': 'virtio',
   'drivers/misc/pvpanic/pvpanic.ko': '',
   'drivers/misc/pvpanic/pvpanic-mmio.ko': 'pvpanic',
+  'fs/erofs/erofs.ko': '',
   'fs/overlayfs/overlay.ko': '',
   'fs/unrelated.ko': '',
 };
@@ -57,8 +58,10 @@ test('the guest gets our init, every applet of busybox and the modules in load o
   assert.equal(list('network'), 'virtio.ko\nvirtio_net.ko\n');
   assert.equal(list('root'), 'overlay.ko\n');
   assert.equal(list('disk'), 'virtio.ko\nvirtio_blk.ko\n');
+  assert.equal(list('image'), 'virtio.ko\nvirtio_blk.ko\nerofs.ko\n');
   const names = ['virtio', 'virtio_mmio', 'virtio_console', 'pvpanic', 'pvpanic_mmio', 'virtio_net', 'overlay'];
-  assert.deepEqual(image.modules, [...names, 'virtio_blk']);
+  assert.deepEqual(image.modules, [...names, 'virtio_blk', 'erofs']);
+  assert.equal(readlinkSync(join(root, 'lib/dev/stdout')), 'fd/1');
   const unpacked = readFileSync(join(root, 'lib/modules/virtio_mmio.ko'));
   assert.ok(unpacked.equals(moduleContent('virtio_mmio', 'virtio')), 'the guest’s insmod takes no compressed module');
 });
@@ -91,4 +94,28 @@ test('a kernel with everything built in needs no modules', async (t) => {
   const image = buildInitramfs(job);
   assert.deepEqual(image.modules, []);
   assert.equal(readFileSync(join(unpack(dir, image), 'lib/modules/boot.list'), 'utf8'), '');
+});
+
+test('run-as becomes a user and its groups, by number, and runs a program as it is told', async (t) => {
+  const { dir, build } = await makeBuild(t);
+  const runAs = join(unpack(dir, build()), 'lib/run-as');
+  const run = (...args: string[]) =>
+    spawnSync(runAs, args, { encoding: 'utf8', cwd: '/', env: { PATH: process.env.PATH, MARK: 'a b' } });
+  const show = 'echo "$(id -u) $(id -g) $(id -G)|$0|$1|$MARK"';
+  assert.equal(
+    run('54321:12345:7:4', '/bin/sh', '-c', show, 'zero', "it's").stdout,
+    "54321 12345 12345 4 7|zero|it's|a b\n",
+  );
+  assert.equal(run('4294967294:0', '/bin/sh', '-c', 'id -u').stdout, '4294967294\n');
+
+  const refused = 'monocore: the user of the command cannot be set\n';
+  for (const user of ['1', '1:', ':1', '1:a', '1:2:', '4294967296:0', '-1:0', '', `1${':1'.repeat(1025)}`]) {
+    const { status, stderr } = run(user, '/bin/true');
+    assert.deepEqual([status, stderr], [126, refused], user.slice(0, 20));
+  }
+  assert.equal(run('1:1').status, 126);
+  assert.equal(run(`1${':1'.repeat(1024)}`, '/bin/true').status, 0);
+  assert.equal(run('1:1', '/none').status, 127);
+  const { status, stderr } = run('1:1', '/etc/passwd');
+  assert.deepEqual([status, stderr], [126, 'monocore: the command cannot be executed by its user\n']);
 });

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { JobPool } from '../../../src/threads/pool.ts';
+import { buildRootImage } from '../../../workers/jobs/root-image.ts';
 import type { ErofsFile } from '../../helpers/images/erofs-reader.ts';
 import {
   END_OF_ARCHIVE,
@@ -256,16 +256,26 @@ test('what an earlier build left half-done is replaced', async (t) => {
   assert.deepEqual(leftIn(dir), ['root.erofs']);
 });
 
-test('the pool builds images, and hands over why it refuses one', async (t) => {
+test('a limit that was passed is named, and nothing is left', async (t) => {
   const dir = await makeTempDir(t);
-  const pool = new JobPool();
-  t.after(() => pool.close());
   const layers = await writeLayers(dir, [[{ name: 'a' }, { name: 'b', type: 'link', linkname: 'a' }]]);
-  const job = { type: 'build-root-image', layers, outputPath: join(dir, 'root.erofs'), limits: LIMITS } as const;
-  assert.deepEqual(await pool.run(job), { sizeBytes: 8192, inodes: 2 });
-  await assert.rejects(pool.run({ ...job, limits: { ...LIMITS, maxEntries: 1 } }), {
+  const source = { layers, outputPath: join(dir, 'root.erofs'), limits: LIMITS };
+  assert.deepEqual(await buildRootImage(source), { sizeBytes: 8192, inodes: 2 });
+  rmSync(source.outputPath);
+  await assert.rejects(buildRootImage({ ...source, limits: { ...LIMITS, maxEntries: 1 } }), {
     code: 'ImageInvalid',
     message: 'layer 1: the layers have more than 1 entries',
     details: { limit: 'entries' },
   });
+  assert.deepEqual(leftIn(dir), []);
+});
+
+test('a build that is called off leaves nothing', async (t) => {
+  const dir = await makeTempDir(t);
+  const layers = await writeLayers(dir, [[{ name: 'a', content: Buffer.alloc(4_000_000) }]]);
+  const called = new AbortController();
+  const building = buildRootImage({ layers, outputPath: join(dir, 'root.erofs'), limits: LIMITS }, called.signal);
+  called.abort(new Error('called off'));
+  await assert.rejects(building, { message: 'called off' });
+  assert.deepEqual(leftIn(dir), []);
 });

@@ -8,6 +8,7 @@ import { loadImages } from './load.ts';
 import { pullImages } from './pull.ts';
 import { pruneImages, removeImages } from './removal.ts';
 import { createReport, type Report } from './reporter.ts';
+import { buildRoot } from './root.ts';
 import { ImageStore } from './store.ts';
 import { lockStore } from './store-lock.ts';
 
@@ -55,5 +56,7 @@ function change(
       return removeImages(job, store);
     case 'prune-images':
       return pruneImages(job, store);
+    case 'build-root-image':
+      return buildRoot(job, store, signal).then(() => null);
   }
 }

@@ -1,15 +1,10 @@
 /** The entries of a store's `index.json`: which image a name stands for. Pure. */
-import type { Descriptor, ImageIndex } from './manifest.ts';
+import { type Descriptor, type ImageIndex, NAME_ANNOTATION, nameOf } from '../../../src/protocol/image-index.ts';
 
-/** Image-spec, annotations.md: the name of a reference in an image layout. */
-const NAME = 'org.opencontainers.image.ref.name';
+export { nameOf } from '../../../src/protocol/image-index.ts';
+
 /** When the entry was made, RFC 3339. */
 const PULLED_AT = 'monocore.pulled-at';
-
-/** The name of an entry in full, or null for an image whose name was taken by another. */
-export function nameOf({ annotations }: Descriptor): string | null {
-  return annotations?.[NAME] ?? null;
-}
 
 /** When an entry came, RFC 3339. */
 export function pulledAtOf({ annotations }: Descriptor): string | null {
@@ -21,7 +16,7 @@ export function pulledAtOf({ annotations }: Descriptor): string | null {
  * using it. Of an image that has a name there is no entry without one.
  */
 export function nameImage(index: ImageIndex, name: string, image: Descriptor, pulledAt: string): ImageIndex {
-  const entry = { ...image, annotations: { [NAME]: name, [PULLED_AT]: pulledAt } };
+  const entry = { ...image, annotations: { [NAME_ANNOTATION]: name, [PULLED_AT]: pulledAt } };
   const manifests = index.manifests.map((old) => (nameOf(old) === name ? withoutName(old) : old));
   return { ...index, manifests: dropNameless([...manifests, entry]) };
 }
@@ -32,7 +27,7 @@ export function dropEntries(index: ImageIndex, gone: ReadonlySet<Descriptor>): I
 }
 
 function withoutName(entry: Descriptor): Descriptor {
-  const { [NAME]: _, ...annotations } = entry.annotations ?? {};
+  const { [NAME_ANNOTATION]: _, ...annotations } = entry.annotations ?? {};
   return { ...entry, annotations };
 }
 

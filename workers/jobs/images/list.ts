@@ -3,7 +3,7 @@ import type { ImageSummary } from '../../../src/protocol/images.ts';
 import { nameOf, pulledAtOf } from './index-entries.ts';
 import { blobsOf, type Descriptor, MAX_CONFIG_BYTES, parseConfig, parseManifest } from './manifest.ts';
 import { formatPlatform } from './platform.ts';
-import type { ImageStore } from './store.ts';
+import { allocatedBytes, type ImageStore } from './store.ts';
 
 /** By name, those without one last. @throws MonocoreError `ImageInvalid` for a store that is damaged */
 export async function listImages(store: ImageStore): Promise<ImageSummary[]> {
@@ -32,6 +32,8 @@ async function summarize(store: ImageStore, entry: Descriptor): Promise<ImageSum
       platform: config.os && config.architecture ? formatPlatform(config) : null,
       size_bytes: blobsOf(manifest).reduce((sum, { size }) => sum + size, entry.size),
       layers: layers.length,
+      root_bytes: (await allocatedBytes(store.paths.root(digest))) || null,
+      exposed_ports: Object.keys(config.config?.ExposedPorts ?? {}),
       created_at: config.created ?? null,
       pulled_at: pulledAtOf(entry),
     };

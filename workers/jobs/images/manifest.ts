@@ -6,7 +6,13 @@
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
 import { MonocoreError } from '../../../src/errors.ts';
-import { isDigest } from '../../../src/protocol/image-reference.ts';
+import {
+  type Descriptor,
+  DescriptorSchema,
+  type ImageIndex,
+  ImageIndexSchema,
+} from '../../../src/protocol/image-index.ts';
+import type { ImageDefaults } from '../../../src/protocol/images.ts';
 
 /** Largest manifest and index: what registries have to take, distribution-spec, "Pushing Manifests". */
 export const MAX_MANIFEST_BYTES = 4 * 2 ** 20;
@@ -29,20 +35,6 @@ export const MANIFEST_TYPES = [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANI
 const LAYER =
   /^application\/vnd\.(oci\.image\.layer\.(nondistributable\.)?v1\.tar|docker\.image\.rootfs\.(foreign\.)?diff\.tar)(\.gzip|\+gzip|\.zstd|\+zstd)?$/;
 
-const PlatformSchema = v.object({
-  os: v.string(),
-  architecture: v.string(),
-  variant: v.optional(v.string()),
-});
-
-const DescriptorSchema = v.object({
-  mediaType: v.string(),
-  digest: v.pipe(v.string(), v.check(isDigest, 'a digest is sha256: and 64 hexadecimal digits')),
-  size: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
-  platform: v.optional(PlatformSchema),
-  annotations: v.optional(v.record(v.string(), v.string())),
-});
-
 const ManifestSchema = v.object({
   schemaVersion: v.literal(2),
   mediaType: v.optional(v.string()),
@@ -50,11 +42,12 @@ const ManifestSchema = v.object({
   layers: v.pipe(v.array(DescriptorSchema), v.maxLength(MAX_LAYERS)),
 });
 
-const IndexSchema = v.object({
-  schemaVersion: v.literal(2),
-  mediaType: v.optional(v.string()),
-  manifests: v.array(DescriptorSchema),
-});
+/** What a program is started with has no zero bytes, see execve(2). */
+const Text = v.pipe(
+  v.string(),
+  v.check((text) => !text.includes('\0'), 'has a zero byte'),
+);
+const Texts = v.nullish(v.array(Text));
 
 const ConfigSchema = v.object({
   os: v.optional(v.string(), ''),
@@ -62,11 +55,22 @@ const ConfigSchema = v.object({
   variant: v.optional(v.string()),
   created: v.nullish(v.string()),
   rootfs: v.object({ type: v.literal('layers'), diff_ids: v.array(v.string()) }),
+  /** All of it may be missing or null. */
+  config: v.nullish(
+    v.object({
+      Entrypoint: Texts,
+      Cmd: Texts,
+      Env: Texts,
+      WorkingDir: v.nullish(Text),
+      User: v.nullish(Text),
+      StopSignal: v.nullish(Text),
+      ExposedPorts: v.nullish(v.record(v.string(), v.unknown())),
+    }),
+  ),
 });
 
-export type Descriptor = v.InferOutput<typeof DescriptorSchema>;
+export type { Descriptor, ImageIndex } from '../../../src/protocol/image-index.ts';
 export type ImageManifest = v.InferOutput<typeof ManifestSchema>;
-export type ImageIndex = v.InferOutput<typeof IndexSchema>;
 export type ImageConfig = v.InferOutput<typeof ConfigSchema>;
 
 /** The digest of a document's bytes. */
@@ -85,7 +89,7 @@ export function parseManifest(bytes: Buffer, mediaType: string, what: string): I
   const document = parseJson(bytes, what);
   const own = (document as { mediaType?: unknown } | null)?.mediaType;
   const type = typeof own === 'string' ? own : mediaType.split(';')[0]!.trim();
-  if (type === OCI_INDEX || type === DOCKER_LIST) return check(IndexSchema, document, what);
+  if (type === OCI_INDEX || type === DOCKER_LIST) return check(ImageIndexSchema, document, what);
   if (type !== OCI_MANIFEST && type !== DOCKER_MANIFEST) {
     throw new MonocoreError('ImageInvalid', `${what} is of the unknown type ${JSON.stringify(type)}`);
   }
@@ -107,7 +111,7 @@ export function parseManifest(bytes: Buffer, mediaType: string, what: string): I
 
 /** The index of an image layout, which may leave its type out. @throws as {@link parseManifest} */
 export function parseIndex(bytes: Buffer, what: string): ImageIndex {
-  return check(IndexSchema, parseJson(bytes, what), what);
+  return check(ImageIndexSchema, parseJson(bytes, what), what);
 }
 
 /** @throws MonocoreError `ImageInvalid` for what is no config, or one of another number of layers */
@@ -120,6 +124,18 @@ export function parseConfig(bytes: Buffer, layers: number, what: string): ImageC
     );
   }
   return config;
+}
+
+/** What a config says of the program; empty texts say nothing. */
+export function defaultsOf({ config }: ImageConfig): ImageDefaults {
+  return {
+    entrypoint: config?.Entrypoint ?? [],
+    cmd: config?.Cmd ?? [],
+    env: config?.Env ?? [],
+    workdir: config?.WorkingDir || null,
+    user: config?.User || null,
+    stop_signal: config?.StopSignal || null,
+  };
 }
 
 /** Every blob that an image consists of but its manifest, each once. */

@@ -6,7 +6,8 @@ import { formatImageReference, parseImageReference } from '../../../src/protocol
 import type { PruneImagesJob, RemovedImages, RemoveImagesJob } from '../../../src/protocol/images.ts';
 import { dropEntries, nameOf } from './index-entries.ts';
 import { blobsOf, type Descriptor, type ImageIndex, OCI_MANIFEST, parseManifest } from './manifest.ts';
-import { type ImageStore, sizeOf } from './store.ts';
+import { allocatedBytes, type ImageStore, sizeOf } from './store.ts';
+import { readUses } from './uses.ts';
 
 /** Fewer digits of a digest could be meant as a name. */
 const DIGEST_PREFIX = /^(?:sha256:)?([a-f0-9]{6,64})$/;
@@ -14,47 +15,50 @@ const DIGEST_PREFIX = /^(?:sha256:)?([a-f0-9]{6,64})$/;
 /**
  * Removes names. A crash in between leaves blobs that a prune removes; an image is never there in part.
  *
- * @throws MonocoreError `ImageUnknown`, `ImageInUse`, and then nothing is removed; `Usage`
+ * @throws MonocoreError `ImageUnknown`, `ImageInUse`, `Usage`, `Internal` for a state file that cannot be read: nothing is
+ * removed then
  */
 export async function removeImages(
   job: Omit<RemoveImagesJob, 'type' | 'port'>,
   store: ImageStore,
 ): Promise<RemovedImages> {
   const index = await store.readIndex();
-  const inUse: ReadonlySet<string> = new Set(job.inUse);
+  const uses = await readUses(job.stateDirs, index);
   const gone = new Set(job.names.flatMap((name) => findEntries(index, name)));
   const rest = dropEntries(index, gone);
   const staying = new Set(rest.manifests.map(({ digest }) => digest));
   for (const entry of gone) {
-    if (inUse.has(entry.digest) && !staying.has(entry.digest)) {
-      throw new MonocoreError('ImageInUse', `${labelOf(entry)} is used by a service`);
-    }
+    const services = uses.get(entry.digest);
+    if (services && !staying.has(entry.digest)) throw inUse(entry, services);
   }
-  const live = await findLiveBlobs(store, rest, inUse);
+  const live = await findLiveBlobs(store, rest, uses.keys());
   const candidates = new Set<string>();
   for (const { digest } of gone) for (const blob of await reach(store, digest, 'may-fail')) candidates.add(blob);
   await store.writeIndex(rest);
   let freedBytes = 0;
   for (const digest of candidates) if (!live.has(digest)) freedBytes += await store.removeBlob(digest);
+  for (const { digest } of gone) if (!staying.has(digest)) freedBytes += await store.removeRoot(digest);
   return { removed: [...gone].map(labelOf), freedBytes };
 }
 
 /**
- * Removes images without a name that are not in use, all blobs of no image, and what broken downloads left.
+ * Removes images without a name that are not in use, all blobs of no image, roots of no service, and what broken
+ * downloads left.
  *
- * @throws MonocoreError `ImageInvalid` when a manifest cannot be read: what it needs is not known then
+ * @throws MonocoreError `ImageInvalid` when a manifest cannot be read: what it needs is not known then; `Internal` when a
+ * state file cannot
  */
 export async function pruneImages(
   job: Omit<PruneImagesJob, 'type' | 'port'>,
   store: ImageStore,
 ): Promise<RemovedImages> {
   const index = await store.readIndex();
-  const inUse: ReadonlySet<string> = new Set(job.inUse);
-  const gone = new Set(index.manifests.filter((entry) => nameOf(entry) === null && !inUse.has(entry.digest)));
+  const uses = await readUses(job.stateDirs, index);
+  const gone = new Set(index.manifests.filter((entry) => nameOf(entry) === null && !uses.has(entry.digest)));
   const rest = dropEntries(index, gone);
-  const live = await findLiveBlobs(store, rest, inUse);
+  const live = await findLiveBlobs(store, rest, uses.keys());
   if (gone.size > 0) await store.writeIndex(rest);
-  let freedBytes = await clearPartial(store);
+  let freedBytes = (await clearPartial(store)) + (await clearRoots(store, uses));
   for (const file of await readdir(store.paths.blobsDir)) {
     if (live.has(`sha256:${file}`)) continue;
     const path = join(store.paths.blobsDir, file);
@@ -75,8 +79,28 @@ export async function clearPartial({ paths }: ImageStore, prefix = ''): Promise<
   return freedBytes;
 }
 
+/** Removes roots that no service uses, and what a build that was cut off has left. Returns the bytes. */
+async function clearRoots({ paths }: ImageStore, uses: ReadonlyMap<string, unknown>): Promise<number> {
+  const kept = new Set([...uses.keys()].flatMap((digest) => [paths.root(digest), paths.rootRecord(digest)]));
+  let freedBytes = 0;
+  for (const file of await readdir(paths.rootsDir)) {
+    const path = join(paths.rootsDir, file);
+    if (kept.has(path)) continue;
+    freedBytes += await allocatedBytes(path);
+    await rm(path, { force: true });
+  }
+  return freedBytes;
+}
+
+function inUse(entry: Descriptor, services: ReadonlySet<string>): MonocoreError {
+  const names = [...services].sort();
+  return new MonocoreError('ImageInUse', `${labelOf(entry)} is used by ${names.join(', ')}`, {
+    details: { hint: `monocore remove ${names.join(' ')} frees it` },
+  });
+}
+
 /** The blobs of all images, and of those that are in use though no entry has them. */
-async function findLiveBlobs(store: ImageStore, index: ImageIndex, inUse: ReadonlySet<string>): Promise<Set<string>> {
+async function findLiveBlobs(store: ImageStore, index: ImageIndex, inUse: Iterable<string>): Promise<Set<string>> {
   const live = new Set<string>();
   for (const { digest } of index.manifests) for (const blob of await reach(store, digest, 'must-work')) live.add(blob);
   for (const digest of inUse) for (const blob of await reach(store, digest, 'may-fail')) live.add(blob);

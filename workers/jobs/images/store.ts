@@ -21,7 +21,8 @@ export class ImageStore {
 
   /** Makes what is missing of it. The store's folder itself has to exist. */
   async prepare(): Promise<void> {
-    for (const dir of [dirname(this.paths.blobsDir), this.paths.blobsDir, this.paths.partialDir]) {
+    const { blobsDir, partialDir, rootsDir } = this.paths;
+    for (const dir of [dirname(blobsDir), blobsDir, partialDir, rootsDir]) {
       await mkdir(dir).catch((error: unknown) => {
         if (errorCode(error) !== 'EEXIST') throw error;
       });
@@ -45,10 +46,21 @@ export class ImageStore {
     const size = await sizeOf(path);
     const bytes = size === null || size > maxBytes ? null : await readFile(path);
     if (bytes && digestOf(bytes) === digest) return bytes;
-    const fault = size === null ? 'missing' : bytes ? 'damaged' : 'too large';
-    throw new MonocoreError('ImageInvalid', `the image store is damaged: ${path} is ${fault}`, {
-      details: { hint: 'remove the image with monocore images rm, and pull it again' },
-    });
+    throw damaged(path, size === null ? 'missing' : bytes ? 'damaged' : 'too large');
+  }
+
+  /** @throws MonocoreError `ImageInvalid` when a blob is missing or has another size; its content is not looked at */
+  async checkPresent(blob: Pick<Descriptor, 'digest' | 'size'>): Promise<void> {
+    if (!(await this.has(blob))) throw damaged(this.paths.blob(blob.digest), 'missing or cut off');
+  }
+
+  /** Removes what services boot from, if it was made. @returns the bytes of the disk that are free now */
+  async removeRoot(digest: string): Promise<number> {
+    const root = this.paths.root(digest);
+    const freedBytes = await allocatedBytes(root);
+    await rm(root, { force: true });
+    await rm(this.paths.rootRecord(digest), { force: true });
+    return freedBytes;
   }
 
   /** Keeps a small blob. */
@@ -104,6 +116,22 @@ export class ImageStore {
   }
 }
 
+/** Bytes of the disk that a file takes; 0 where there is none. */
+export async function allocatedBytes(path: string): Promise<number> {
+  const found = await stat(path).catch((error: unknown) => {
+    if (errorCode(error) === 'ENOENT') return null;
+    throw error;
+  });
+  // A block of stat(2) has 512 bytes.
+  return (found?.blocks ?? 0) * 512;
+}
+
+function damaged(path: string, fault: string): MonocoreError {
+  return new MonocoreError('ImageInvalid', `the image store is damaged: ${path} is ${fault}`, {
+    details: { hint: 'remove the image with monocore images rm, and pull it again' },
+  });
+}
+
 /** Size of a regular file in bytes, or null where there is none. */
 export async function sizeOf(path: string): Promise<number | null> {
   try {
@@ -115,7 +143,8 @@ export async function sizeOf(path: string): Promise<number | null> {
   }
 }
 
-async function writeDurably(path: string, content: string | Buffer): Promise<void> {
+/** Replaces a file in one step; what it holds survives a power cut. */
+export async function writeDurably(path: string, content: string | Buffer): Promise<void> {
   await writeFileAtomic(path, content, { mode: 0o644, fsync: true });
   await syncFolder(dirname(path));
 }

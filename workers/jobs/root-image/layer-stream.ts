@@ -3,8 +3,8 @@ import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { pipeline, type Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import type { LayerBlob } from '../../../src/protocol/jobs.ts';
 import { invalidLayer, limitPassed } from './limits.ts';
+import type { LayerBlob } from './source.ts';
 import { decompressZstd } from './zstd.ts';
 
 const CHUNK_BYTES = 256 * 1024;

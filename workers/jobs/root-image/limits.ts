@@ -1,6 +1,6 @@
 /** What a layer may ask for before it is refused, and the errors that say so. */
 import { MonocoreError } from '../../../src/errors.ts';
-import type { RootImageLimits } from '../../../src/protocol/jobs.ts';
+import type { RootImageLimits } from './source.ts';
 
 /** Longest path of an entry in bytes: `PATH_MAX`, limits.h of Linux. */
 export const MAX_PATH_BYTES = 4096;

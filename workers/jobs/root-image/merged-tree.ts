@@ -3,8 +3,9 @@
  * and "Opaque Whiteout". Nothing follows a symlink: a path leads through directories only, and a name on it that is no
  * directory becomes one, as it does for Docker, which unpacks each layer alone.
  */
-import type { RootImageLimits } from '../../../src/protocol/jobs.ts';
+
 import { invalidLayer, limitPassed, MAX_TEXT_BYTES, showBytes } from './limits.ts';
+import type { RootImageLimits } from './source.ts';
 import { type AnyInode, type Attributes, DirectoryInode, IMPLICIT_DIRECTORY } from './tree.ts';
 
 export class MergedTree {

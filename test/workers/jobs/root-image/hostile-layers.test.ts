@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { MonocoreError } from '../../../../src/errors.ts';
-import type { LayerBlob, RootImageLimits } from '../../../../src/protocol/jobs.ts';
+import type { LayerBlob, RootImageLimits } from '../../../../workers/jobs/root-image/source.ts';
 import {
   END_OF_ARCHIVE,
   type LayerEntry,

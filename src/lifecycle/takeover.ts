@@ -1,0 +1,80 @@
+/** Goes on with what an earlier daemon of the home left. */
+import { errorText } from '../errors.ts';
+import type { ServiceImage } from '../protocol/images.ts';
+import type { StateDocument } from '../protocol/state-document.ts';
+import { markGone, restoredState, type ServiceDefinition } from './document.ts';
+import type { Groups } from './groups.ts';
+import type { LifecyclePorts } from './ports.ts';
+import type { Registry } from './registry.ts';
+import { Supervisor } from './supervisor.ts';
+
+/** State documents of an earlier orchestrator of the home. */
+export interface Leftovers {
+  /** Of services that had not ended. */
+  readonly left: readonly StateDocument[];
+  /** Of services that had. */
+  readonly ended: readonly StateDocument[];
+}
+
+/**
+ * VMs that run are supervised again; for the others it is noted how they ended. One that cannot be taken over is
+ * reported, and keeps no other from it.
+ */
+export async function takeOver(ports: LifecyclePorts & Leftovers, registry: Registry, groups: Groups): Promise<void> {
+  const { left, ended, report } = ports;
+  const define = ({ service, group, kernel }: StateDocument): ServiceDefinition => {
+    return { service, group, ...groups.place(service, group), kernel };
+  };
+  // What runs has its place; what ended may have lost it to another by then.
+  groups.restore([...left, ...ended]);
+  for (const document of ended) registry.install(define(document), restoredState(document));
+  groups.shareNames();
+  const adoptions = left.map((document) =>
+    adopt(ports, registry, document, define(document)).catch((error: unknown) => {
+      report('error', `${document.service.name}: cannot be taken over: ${errorText(error)}`);
+    }),
+  );
+  await Promise.all(adoptions);
+}
+
+async function adopt(
+  ports: LifecyclePorts,
+  registry: Registry,
+  document: StateDocument,
+  definition: ServiceDefinition,
+): Promise<void> {
+  const { service, group, process: identity, status } = document;
+  const { drivers, store, clock, report } = ports;
+  const driver = drivers[service.isolation];
+  const localOnly = group?.local_only ?? true;
+  const { groupIndex = null } = definition;
+  const image = await recallImage(ports, document);
+  const runJob = status === 'Starting';
+  const adoption = await driver.adopt({ service, localOnly, groupIndex, image, identity, runJob });
+  if (adoption.type === 'running') {
+    report('info', `${service.name}: taken over, process ${identity?.pid}`);
+    registry.add(await Supervisor.adopt(definition, ports, document, adoption));
+    return;
+  }
+  const ended = markGone(document, adoption.exit, adoption.oomKilled ?? false, clock.now());
+  report('warn', `${service.name}: its process ended while no daemon ran`, { exit: ended.exit });
+  // Its exit record is the only one until it is noted.
+  await store
+    .conclude(ended, () => driver.cleanUp(service.name))
+    .catch((error: unknown) => {
+      report('error', `${service.name}: how it ended cannot be saved yet: ${errorText(error)}`);
+    });
+  registry.install(definition, restoredState(ended));
+}
+
+/** Null where a VM has no image, and where its image is gone: it runs on all the same. */
+async function recallImage(
+  { images, report }: LifecyclePorts,
+  { service, image_digest: digest }: StateDocument,
+): Promise<ServiceImage | null> {
+  if (digest === null) return null;
+  return images.recall(digest).catch((error: unknown) => {
+    report('warn', `${service.name}: ${errorText(error)}`);
+    return null;
+  });
+}
