@@ -81,6 +81,13 @@ export class Home {
     });
   }
 
+  /** Kills the daemon, which gets no chance to end anything. */
+  async killDaemon(): Promise<void> {
+    const { pid } = JSON.parse(await this.ok('daemon', 'status', '--json')) as { pid: number };
+    process.kill(pid, 'SIGKILL');
+    await eventually('the daemon to be gone', () => !findProcesses(this.dir).some((process) => process.pid === pid));
+  }
+
   /** Lines of a log file, without their prefix. */
   lines(service: string, stream: 'stdout' | 'stderr' | 'console'): string[] {
     const text = readFileSync(join(this.dir, 'log', `${service}.${stream}.log`), 'utf8');
