@@ -20,6 +20,21 @@ import type { StateDocument } from '../../src/protocol/state-document.ts';
 import type { Exit, LaunchRequest, ProbeResult, RunningVm, VmDriver, VmEvent, VmProbe } from '../../src/vm/driver.ts';
 import { ManualClock } from './manual-clock.ts';
 
+/** The streams of one launch: open until they end, by themselves or because they are closed. */
+class FakeStreams {
+  open = true;
+  readonly #handlers: CaptureHandlers;
+
+  constructor(handlers: CaptureHandlers) {
+    this.#handlers = handlers;
+  }
+
+  end(): void {
+    this.open = false;
+    this.#handlers.onEnded();
+  }
+}
+
 /** A VM that does what the test says; an obedient one starts and ends by itself when asked to. */
 export class FakeVm implements RunningVm {
   readonly identity;
@@ -27,7 +42,7 @@ export class FakeVm implements RunningVm {
   readonly groupSocket: string | null;
   readonly emit: (event: VmEvent) => void;
   readonly #note: (call: string) => void;
-  readonly #handlers: CaptureHandlers;
+  readonly #streams: FakeStreams;
   readonly #obedient: boolean;
   readonly #probeResults: ProbeResult[];
 
@@ -35,7 +50,7 @@ export class FakeVm implements RunningVm {
     pid: number,
     emit: (event: VmEvent) => void,
     note: (call: string) => void,
-    handlers: CaptureHandlers,
+    streams: FakeStreams,
     obedient: boolean,
     probeResults: ProbeResult[],
     groupSocket: string | null,
@@ -44,7 +59,7 @@ export class FakeVm implements RunningVm {
     this.identity = { pid, start_time: 1, boot_id: 'boot' };
     this.emit = emit;
     this.#note = note;
-    this.#handlers = handlers;
+    this.#streams = streams;
     this.#obedient = obedient;
     this.#probeResults = probeResults;
   }
@@ -87,7 +102,11 @@ export class FakeVm implements RunningVm {
     this.emit({ type: 'process-ended', exit });
   }
   endStreams(): void {
-    this.#handlers.onEnded();
+    this.#streams.end();
+  }
+  /** Whether somebody may still read what it printed. */
+  get streamsOpen(): boolean {
+    return this.#streams.open;
   }
 }
 
@@ -126,10 +145,11 @@ export class FakePorts implements OrchestratorPorts {
   onDetach: (service: string) => Promise<void> = async () => {};
   onCleanUp: (service: string) => Promise<void> = async () => {};
   /** By default the streams end with the launch that is discarded. */
-  onDiscard: (service: string) => void = (service) => this.#handlers.get(service)?.onEnded();
+  onDiscard: (service: string) => void = (service) => this.#streams.get(service)?.end();
   onSave: (document: StateDocument) => Promise<void> = async () => {};
   readonly #obedient: boolean;
-  readonly #handlers = new Map<string, CaptureHandlers>();
+  /** Those of the latest launch of each service. */
+  readonly #streams = new Map<string, FakeStreams>();
   readonly #members = new Map<string, readonly GroupMember[]>();
   #nextPid = 100;
 
@@ -155,7 +175,7 @@ export class FakePorts implements OrchestratorPorts {
   readonly logs: LogSink = {
     capture: async (service, _streams, handlers) => {
       this.#note(service, 'capture');
-      this.#handlers.set(service, handlers);
+      this.#streams.set(service, new FakeStreams(handlers));
     },
     awaitMarker: async (service, _marker, send) => {
       send();
@@ -169,7 +189,7 @@ export class FakePorts implements OrchestratorPorts {
     lastLines: async () => [...this.consoleLines],
     closeStreams: (service) => {
       this.#note(service, 'closeStreams');
-      this.#handlers.get(service)?.onEnded();
+      this.#streams.get(service)?.end();
     },
   };
 
@@ -291,12 +311,12 @@ export class FakePorts implements OrchestratorPorts {
           throw error;
         }
         const note = (call: string) => this.#note(name, call);
-        const handlers = this.#handlers.get(name)!;
+        const streams = this.#streams.get(name)!;
         const vm = new FakeVm(
           this.#nextPid++,
           onEvent,
           note,
-          handlers,
+          streams,
           this.#obedient,
           this.probeResults,
           groupIndex === null ? null : `/run/${name}`,
