@@ -11,7 +11,8 @@ import { resolveHome } from '../../src/state/paths.ts';
 import { eventually } from './eventually.ts';
 import { defer, makeTempDir } from './temp.ts';
 
-const builtBin = fileURLToPath(new URL('../../dist/src/cli/bin.js', import.meta.url));
+/** The built command, for Node. */
+export const builtBin = fileURLToPath(new URL('../../dist/src/cli/bin.js', import.meta.url));
 
 /** How a command ended. */
 export interface Outcome {
