@@ -1,7 +1,7 @@
 /** The command line of `npm run chaos`. */
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
-import { errorText } from '../../src/errors.ts';
+import { parseOrExit, readCount } from '../command-line.ts';
 import { ACTION_TYPES, type ActionType } from './schedule.ts';
 
 /** What is to happen. */
@@ -37,12 +37,7 @@ const MAX_SEED = 2 ** 32 - 1;
 
 /** Reads the arguments. Ends the process when help is asked for, and with code 2 when they are wrong. */
 export function readOptions(args: readonly string[]): CommandLine {
-  try {
-    return parseOptions(args);
-  } catch (error) {
-    console.error(errorText(error));
-    process.exit(2);
-  }
+  return parseOrExit(() => parseOptions(args));
 }
 
 function parseOptions(args: readonly string[]): CommandLine {
@@ -73,12 +68,4 @@ function parseOptions(args: readonly string[]): CommandLine {
     throw new Error(`--without ${unknown.join(', ')}: the actions are ${ACTION_TYPES.join(', ')}`);
   const without = values.without as ActionType[];
   return { minutes, services, vms, seed, dir: values.dir, without, json: values.json };
-}
-
-function readCount(name: string, text: string, least: number, most: number): number {
-  const count = Number(text);
-  if (!Number.isInteger(count) || count < least || count > most) {
-    throw new Error(`--${name} ${text} is no whole number from ${least} to ${most}`);
-  }
-  return count;
 }

@@ -29,8 +29,7 @@ if ($pid == 0) {
     POSIX::dup2($fd, $number) // die "dup2: $!";
     POSIX::close($fd) if $fd > 5;
   }
-  exec { $command[0] } @command;
-  POSIX::_exit(127);
+  exec { $command[0] } @command or POSIX::_exit(127);
 }
 open my $pid_file, '>', 'pid' or die "pid: $!";
 print $pid_file "$pid\n";

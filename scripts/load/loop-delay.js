@@ -2,8 +2,8 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
 
-/** A sample holds the time between two runs of a timer, so this is taken off it. */
-const RESOLUTION_MS = 1;
+/** A sample holds the time between two runs of a timer, so this is taken off it. A finer one would itself be the load. */
+const RESOLUTION_MS = 5;
 
 /** `reset` on stdin begins a new window; each line on stdin has the window so far printed: JSON, milliseconds. */
 export function watchLoop() {

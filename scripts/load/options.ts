@@ -1,7 +1,7 @@
 /** The command line of `npm run load`. */
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
-import { errorText } from '../../src/errors.ts';
+import { parseOrExit, readCount } from '../command-line.ts';
 
 /** What is to be measured. */
 export interface LoadOptions {
@@ -37,12 +37,7 @@ const USAGE = `usage: npm run load -- [options]
 
 /** Reads the arguments. Ends the process when help is asked for, and with code 2 when they are wrong. */
 export function readOptions(args: readonly string[]): CommandLine {
-  try {
-    return parseOptions(args);
-  } catch (error) {
-    console.error(`${errorText(error)}\n${USAGE}`);
-    process.exit(2);
-  }
+  return parseOrExit(() => parseOptions(args));
 }
 
 function parseOptions(args: readonly string[]): CommandLine {
@@ -70,12 +65,4 @@ function parseOptions(args: readonly string[]): CommandLine {
   const lines = readCount('lines', values.lines, 1, 1_000_000);
   const seconds = readCount('seconds', values.seconds, 1, 3600);
   return { services, isolation, lines, seconds, peers, plot, dir, json };
-}
-
-function readCount(name: string, text: string, least: number, most: number): number {
-  const count = Number(text);
-  if (!Number.isInteger(count) || count < least || count > most) {
-    throw new Error(`--${name} ${text} is no whole number from ${least} to ${most}`);
-  }
-  return count;
 }

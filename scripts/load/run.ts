@@ -1,5 +1,5 @@
 /** One load: starts services under a daemon of their own, waits until they have printed everything, stops them. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -58,7 +58,7 @@ export interface LoadRun {
 /** How many VMs boot at a time: as the daemon has it. */
 export const CONCURRENT_BOOTS = availableParallelism();
 
-/** Runs one load in a home below `dir`. Throws when the daemon does not answer. */
+/** Runs one load in a home below `dir`, which stays: peers use its kernel. Throws when the daemon does not answer. */
 export async function runLoad(dir: string, services: number, options: LoadOptions): Promise<LoadRun> {
   const home = join(dir, `home-${services}`);
   mkdirSync(home, { recursive: true });
@@ -77,7 +77,6 @@ export async function runLoad(dir: string, services: number, options: LoadOption
   } finally {
     await bystander.end();
     await daemon.end();
-    rmSync(home, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 
