@@ -83,7 +83,10 @@ export async function runDoctor({ home }: { readonly home: string }): Promise<Do
         const version = await readQemuVersion(qemu);
         const obstacle = groupObstacle(version);
         if (obstacle === null) return ok(`${qemu}, version ${version}`);
-        return warn(obstacle, 'services of a group do not reach each other by name until QEMU is upgraded');
+        return warn(
+          obstacle,
+          'until QEMU is upgraded, services of a group do not reach each other by name, and UDP ports stay closed',
+        );
       },
     ],
     ['busybox', () => ok(findStaticBusybox())],

@@ -19,7 +19,7 @@ export interface ServiceDefinition {
   readonly group: Group | null;
   /** Address of the group, 127.0.0.2 to 127.0.0.254; null without a group. */
   readonly groupIp: string | null;
-  /** The VM's place in the network of its group, see `protocol/network.ts`; null for none, which is the default. */
+  /** The VM's place in the network of its group, or in one of its own, see `protocol/network.ts`; null for none. */
   readonly groupIndex?: number | null;
   /** Kernel image that the config names, or null. */
   readonly kernel: string | null;

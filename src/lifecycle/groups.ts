@@ -1,4 +1,5 @@
 /** Where services are to be reached: the addresses of groups on the host, and the places of VMs within their groups. */
+import { LONE_INDEX } from '../protocol/network.ts';
 import type { Group, Service } from '../protocol/service.ts';
 import type { StateDocument } from '../protocol/state-document.ts';
 import type { ServiceDefinition } from './document.ts';
@@ -22,11 +23,15 @@ export class Groups {
 
   /**
    * The place of a service, kept while it is known. A plain process has none within the group: it is on the host's network.
+   * A VM with UDP ports has one even without a group, for they are reached through its network.
    *
    * @throws MonocoreError `StartFailed` when there is none left
    */
-  place({ name, isolation }: Service, group: Group | null): Place {
-    if (group === null) return { groupIp: null, groupIndex: null };
+  place({ name, isolation, ports }: Service, group: Group | null): Place {
+    if (group === null) {
+      const isReached = isolation === 'vm' && ports.some(({ protocol }) => protocol === 'udp');
+      return { groupIp: null, groupIndex: isReached ? LONE_INDEX : null };
+    }
     const groupIp = this.#addresses.assign(group.name);
     return { groupIp, groupIndex: isolation === 'vm' ? this.#members.assign(group.name, name) : null };
   }

@@ -57,16 +57,20 @@ export interface MetricsSink {
   unwatch(service: string): void;
 }
 
+/** What a VM is told of its network. */
+export interface NetworkHandlers {
+  /** The members of its group: before {@link NetworkSink.attach} returns and at each change. Not called without a group. */
+  readonly onNames: (members: readonly GroupMember[]) => void;
+  /** What does not work of it from now on, for people; none at first. */
+  readonly onNotes: (notes: readonly string[]) => void;
+}
+
 /** The network worker. */
 export interface NetworkSink {
-  /**
-   * Connects a VM with the others of its group until {@link NetworkSink.detach}.
-   *
-   * @param onNames told the members of the group, before this returns and at each change
-   */
-  attach(port: GroupPort, onNames: (members: readonly GroupMember[]) => void): void;
-  /** Disconnects it at once; does nothing for one that is not connected. */
-  detach(service: string): void;
+  /** Connects a VM with the others of its group, and opens its UDP ports, until {@link NetworkSink.detach}. */
+  attach(port: GroupPort, handlers: NetworkHandlers): void;
+  /** Disconnects it at once; does nothing for one that is not connected. Resolves when its UDP ports are free. */
+  detach(service: string): Promise<void>;
   /** Members of a group from now on, its VMs that do not run included. */
   setMembers(group: string, members: readonly GroupMember[]): void;
 }

@@ -58,6 +58,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     this.#session = new VmSession(definition, ports, {
       onEvent: (event) => this.#events.push(event),
       onHindered: (change) => this.hinder(change),
+      onNotes: () => this.#emitChange(),
     });
     this.#prober = new Prober(definition.service, ports.logs, (result) =>
       this.#events.push({ type: 'probed', ...result }),

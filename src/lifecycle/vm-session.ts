@@ -5,6 +5,7 @@ import { errorText, MonocoreError } from '../errors.ts';
 import type { ServiceImage } from '../protocol/images.ts';
 import type { StreamName } from '../protocol/logs.ts';
 import type { Adoption, VmEvent as DriverEvent, PreparedVm, ProcessIdentity, RunningVm } from '../vm/driver.ts';
+import { takeTurn } from './boot-turn.ts';
 import { addressOf, type Hindrances, type ServiceDefinition } from './document.ts';
 import type { LifecyclePorts } from './ports.ts';
 import type { Effect, VmEvent } from './state.ts';
@@ -35,32 +36,8 @@ export interface SessionHandlers {
   readonly onEvent: (event: VmEvent) => void;
   /** What is different from now on. */
   readonly onHindered: (change: Partial<Hindrances>) => void;
-}
-
-/**
- * Waits for a turn to boot.
- *
- * @param enter has the callback called when it has come; it is over when what that answers is fulfilled
- * @returns ends the turn
- * @throws MonocoreError `Aborted` when the signal fires first
- */
-async function takeTurn(
-  enter: (onTurn: () => Promise<void>) => Promise<void>,
-  signal: AbortSignal,
-): Promise<() => void> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(new MonocoreError('Aborted', 'the start was called off'));
-    if (signal.aborted) return onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    void enter(
-      () =>
-        new Promise<void>((endTurn) => {
-          signal.removeEventListener('abort', onAbort);
-          if (signal.aborted) endTurn();
-          else resolve(endTurn);
-        }),
-    );
-  });
+  /** The notes have changed. */
+  readonly onNotes: () => void;
 }
 
 /** One VM after the other of a service; never two at once, which is the state machine's doing. Main thread. */
@@ -71,6 +48,8 @@ export class VmSession {
   #vm: RunningVm | null = null;
   #cancel: AbortController | null = null;
   #notes: readonly string[] = [];
+  /** What does not work of its network. */
+  #networkNotes: readonly string[] = [];
 
   constructor(definition: ServiceDefinition, ports: LifecyclePorts, handlers: SessionHandlers) {
     this.#definition = definition;
@@ -87,7 +66,7 @@ export class VmSession {
 
   /** What the host does not offer of what the service asked for. */
   get notes(): readonly string[] {
-    return this.#notes;
+    return [...this.#notes, ...this.#networkNotes];
   }
 
   get identity(): ProcessIdentity | null {
@@ -128,7 +107,7 @@ export class VmSession {
       const vm = await prepared.launch(this.#observe(streamsEnded, endTurn));
       this.#ports.onStep?.(service.name, 'spawned');
       this.#vm = vm;
-      this.#joinGroup(vm);
+      this.#joinNetwork(vm);
       this.#handlers.onEvent({ type: 'launched', pid: vm.identity.pid });
     } catch (error) {
       // The service may be started again at once: its streams must be free by then.
@@ -186,16 +165,25 @@ export class VmSession {
     const { ended } = await this.#capture(adoption.streams, true);
     this.#notes = adoption.notes;
     this.#vm = adoption.attach(this.#observe(ended, () => {}));
-    this.#joinGroup(this.#vm);
+    this.#joinNetwork(this.#vm);
     return this.#vm.identity;
   }
 
-  #joinGroup(vm: RunningVm): void {
+  #joinNetwork(vm: RunningVm): void {
     const { service, group, groupIndex = null } = this.#definition;
     const { groupSocket: socketPath } = vm;
-    if (!group || groupIndex === null || socketPath === null) return;
-    const port = { service: service.name, group: group.name, index: groupIndex, socketPath };
-    this.#ports.network.attach(port, (members) => vm.setNames(members));
+    if (groupIndex === null || socketPath === null) return;
+    const udp = service.ports
+      .filter(({ protocol }) => protocol === 'udp')
+      .map(({ host, guest }) => ({ address: addressOf(this.#definition), host, guest }));
+    const port = { service: service.name, group: group?.name ?? null, index: groupIndex, socketPath, udp };
+    this.#ports.network.attach(port, {
+      onNames: (members) => vm.setNames(members),
+      onNotes: (notes) => {
+        this.#networkNotes = notes;
+        this.#handlers.onNotes();
+      },
+    });
   }
 
   /** Waits until all that the command printed is in its files; answers with the event `drained`. */
@@ -235,6 +223,7 @@ export class VmSession {
     this.#vm = null;
     this.#cancel = null;
     this.#notes = [];
+    this.#networkNotes = [];
   }
 
   /** Begins to capture streams; `ended` is fulfilled when all of them have ended. */
@@ -254,7 +243,8 @@ export class VmSession {
 
   /** Takes what a driver reports, and adds the end of the streams. @param endTurn called when the guest has booted, or not */
   #observe(streamsEnded: Promise<void>, endTurn: () => void): (event: DriverEvent) => void {
-    let onProcessEnded = (): void => {};
+    let onProcessEnded = (_portsFreed: Promise<void>): void => {};
+    // The next to start may want the same ports.
     const processEnded = new Promise<void>((resolve) => {
       onProcessEnded = resolve;
     });
@@ -267,10 +257,11 @@ export class VmSession {
         this.#onPaused(event.reason);
         return;
       }
-      if (event.type === 'process-ended') this.#ports.network.detach(this.#definition.service.name);
+      const isEnd = event.type === 'process-ended';
+      const portsFreed = isEnd ? this.#ports.network.detach(this.#definition.service.name) : null;
       endTurn();
       this.#handlers.onEvent(event);
-      if (event.type === 'process-ended') onProcessEnded();
+      if (portsFreed) onProcessEnded(portsFreed);
     };
   }
 

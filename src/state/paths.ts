@@ -167,7 +167,7 @@ export class VmPaths {
   get qmp(): string {
     return join(this.dir, 'qmp.sock');
   }
-  /** Where the VM process takes and gives the frames of its group's network. */
+  /** Where the VM process takes and gives the frames of its group's network, or of its own. */
   get groupNetwork(): string {
     return join(this.dir, 'net.sock');
   }

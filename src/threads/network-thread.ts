@@ -1,27 +1,40 @@
 /** The main thread's side of the network worker, and who is in which group. */
 import { isDeepStrictEqual } from 'node:util';
 import { errorText } from '../errors.ts';
-import type { NetworkSink, Report } from '../lifecycle/ports.ts';
-import type { DropCause, GroupMember, GroupPort, NetworkApi, NetworkEvent } from '../protocol/network.ts';
+import type { NetworkHandlers, NetworkSink, Report } from '../lifecycle/ports.ts';
+import type { ClosedPort, DropCause, GroupMember, GroupPort, NetworkApi, NetworkEvent } from '../protocol/network.ts';
 import { ThreadService } from './service.ts';
 
 /** Time from a drop to the message in the daemon's log. */
 const DROP_REPORT_MS = 10_000;
 
-/** What to say of frames that were dropped; all but the first is the doing of the guest itself. */
+/** What is not the doing of the guest. */
+const DROPS_OF_OTHERS: ReadonlySet<DropCause> = new Set(['full', 'unsent', 'too-long']);
+
+/** What to say of frames that were dropped. */
 const DROP_MESSAGES: Readonly<Record<DropCause, string>> = {
   full: 'were not delivered to it, because it reads too slowly',
   foreign: 'that it sent were dropped: neither IPv4 nor ARP from its own address',
   flood: 'that it sent to all of its group were dropped: too many at once',
   oversize: 'that it sent were dropped: larger than 1514 bytes, so its MTU is above 1500',
+  stray: 'that it sent to the host were dropped: no whole answers to clients of its UDP ports',
+  unsent: 'that it sent to clients of its UDP ports were dropped: the host did not take them',
+  'too-long': 'for its UDP ports were dropped: they do not fit into its MTU of 1500',
 };
+
+/** A port that is closed, for people. */
+function describeClosed({ address, host, error }: ClosedPort): string {
+  return `port ${address}:${host} (udp) cannot be opened: ${error}; it is tried on`;
+}
 
 interface Attachment {
   readonly port: GroupPort;
-  readonly onNames: (members: readonly GroupMember[]) => void;
+  readonly handlers: NetworkHandlers;
+  /** Ports of it that are closed, for people. */
+  readonly notes: readonly string[];
 }
 
-/** The network worker. Its thread is started with the first VM that is in a group. Main thread. */
+/** The network worker. Its thread is started with the first VM that is in a group or has UDP ports. Main thread. */
 export class NetworkThread implements NetworkSink {
   readonly thread: ThreadService<NetworkApi, NetworkEvent>;
   readonly #report: Report;
@@ -44,22 +57,27 @@ export class NetworkThread implements NetworkSink {
     });
   }
 
-  attach(port: GroupPort, onNames: Attachment['onNames']): void {
-    this.#attached.set(port.service, { port, onNames });
-    onNames(this.#members.get(port.group) ?? []);
+  attach(port: GroupPort, handlers: NetworkHandlers): void {
+    this.#attached.set(port.service, { port, handlers, notes: [] });
+    if (port.group !== null) handlers.onNames(this.#members.get(port.group) ?? []);
     if (this.#isStarted) this.thread.tell((api) => api.attach(port));
     else this.#start();
   }
 
-  detach(service: string): void {
-    if (this.#attached.delete(service)) this.thread.tell((api) => api.detach(service));
+  async detach(service: string): Promise<void> {
+    if (!this.#attached.delete(service)) return;
+    const call = this.thread.ready().then((api) => api.detach(service));
+    // A call that fails has met a thread that ends, and its ports with it.
+    const done = call.catch(() => {});
+    // With a thread that died its ports were freed, and when the next one comes is not known.
+    if (this.thread.status().state !== 'restarting') await done;
   }
 
   setMembers(group: string, members: readonly GroupMember[]): void {
     if (isDeepStrictEqual(members, this.#members.get(group) ?? [])) return;
     if (members.length === 0) this.#members.delete(group);
     else this.#members.set(group, members);
-    for (const { port, onNames } of this.#attached.values()) if (port.group === group) onNames(members);
+    for (const { port, handlers } of this.#attached.values()) if (port.group === group) handlers.onNames(members);
   }
 
   async stop(): Promise<void> {
@@ -70,7 +88,10 @@ export class NetworkThread implements NetworkSink {
     this.#isStarted = true;
     this.thread.start().catch((error: unknown) => {
       this.#isStarted = false;
-      this.#report('error', `services of a group do not reach each other: ${errorText(error)}`);
+      this.#report(
+        'error',
+        `services of a group do not reach each other, and UDP ports are closed: ${errorText(error)}`,
+      );
     });
   }
 
@@ -78,15 +99,27 @@ export class NetworkThread implements NetworkSink {
     const { service } = event;
     switch (event.type) {
       case 'dropped': {
-        const level = event.cause === 'full' ? 'info' : 'warn';
+        const level = DROPS_OF_OTHERS.has(event.cause) ? 'info' : 'warn';
         this.#report(level, `${service}: ${event.frames} frames ${DROP_MESSAGES[event.cause]}`, { service });
         break;
       }
       case 'expelled':
-        this.#report('error', `${service}: cut off from its group: ${event.reason}`, { service });
+        this.#report('error', `${service}: cut off from its network: ${event.reason}`, { service });
         break;
       case 'unreachable':
-        this.#report('warn', `${service}: not connected with its group yet: ${event.error}`, { service });
+        this.#report('warn', `${service}: not connected with its network yet: ${event.error}`, { service });
+        break;
+      case 'udp-ports':
+        this.#onPorts(service, event.closed.map(describeClosed));
     }
+  }
+
+  #onPorts(service: string, notes: readonly string[]): void {
+    const attachment = this.#attached.get(service);
+    if (!attachment || isDeepStrictEqual(attachment.notes, notes)) return;
+    this.#attached.set(service, { ...attachment, notes });
+    for (const note of notes) this.#report('error', `${service}: ${note}`, { service });
+    if (notes.length === 0) this.#report('info', `${service}: its UDP ports are open`, { service });
+    attachment.handlers.onNotes(notes);
   }
 }

@@ -17,7 +17,7 @@ export interface LaunchRequest {
   readonly address: string;
   /** True: the guest reaches nothing but what is forwarded to it. */
   readonly localOnly: boolean;
-  /** Its place in the network of its group, see `protocol/network.ts`; null for none. */
+  /** Its place in the network of its group, or in one of its own, see `protocol/network.ts`; null for none. */
   readonly groupIndex: number | null;
   /** Kernel image that the config names, or null. */
   readonly kernel: string | null;
@@ -80,7 +80,7 @@ export type VmProbe = Exclude<Probe, { type: 'log_line' }>;
 /** A VM whose process runs. */
 export interface RunningVm {
   readonly identity: ProcessIdentity;
-  /** Absolute path of the unix socket of its device in the group's network; null when it has none. */
+  /** Absolute path of the unix socket of its device in the group's network, or its own; null when it has none. */
   readonly groupSocket: string | null;
   /** Makes names known in the guest, in place of those that were made known before. */
   setNames(members: readonly GroupMember[]): void;

@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { eventually } from '../helpers/eventually.ts';
-import { findProcesses, type Home, makeTestHome } from '../helpers/home.ts';
+import { type Home, makeTestHome } from '../helpers/home.ts';
 
 const COUNTER = 'i=0; while :; do i=$((i + 1)); echo "line $i"; sleep 0.02; done';
 
@@ -19,12 +19,6 @@ function writeConfig(
   );
   writeFileSync(file, tables.join('\n'));
   return file;
-}
-
-async function killDaemon(home: Home): Promise<void> {
-  const { pid } = JSON.parse(await home.ok('daemon', 'status', '--json')) as { pid: number };
-  process.kill(pid, 'SIGKILL');
-  await eventually('the daemon to be gone', () => !findProcesses(home.dir).some((process) => process.pid === pid));
 }
 
 function assertNoneLost(lines: readonly string[], allowedGaps: number): void {
@@ -45,7 +39,7 @@ describe('after the daemon was killed', () => {
     await home.ok('start', '-f', writeConfig(home, services));
     const before = { guest: await home.status('guest'), plain: await home.status('plain') };
     await eventually('some lines', () => home.lines('guest', 'stdout').length > 20);
-    await killDaemon(home);
+    await home.killDaemon();
 
     for (const name of ['guest', 'plain'] as const) {
       const status = await home.status(name);
@@ -81,7 +75,7 @@ describe('after the daemon was killed', () => {
     await home.ok('start', '-f', writeConfig(home, services));
     const plain = await home.status('plain');
     const killed = await home.status('killed');
-    await killDaemon(home);
+    await home.killDaemon();
     process.kill(plain.pid!, 'SIGUSR1');
     process.kill(killed.pid!, 'SIGKILL');
     for (const name of ['guest', 'plain']) {
@@ -102,7 +96,7 @@ describe('after the daemon was killed', () => {
   it('a process that has its pid by now is not touched', async (t) => {
     const home = await makeTestHome(t);
     await home.ok('start', '-f', writeConfig(home, { plain: { script: 'sleep 1000', isolation: 'none' } }));
-    await killDaemon(home);
+    await home.killDaemon();
     const file = join(home.dir, 'run/plain.json');
     const document = JSON.parse(readFileSync(file, 'utf8'));
     const shim = document.process.pid as number;

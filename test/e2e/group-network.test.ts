@@ -1,7 +1,6 @@
 /** Services of a group find each other by name, and nobody else does: with real guests. */
 import assert from 'node:assert/strict';
-import { createSocket } from 'node:dgram';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -9,11 +8,13 @@ import { it } from 'node:test';
 import type { DaemonStatus } from '../../src/protocol/control.ts';
 import type { Config } from '../../src/protocol/service.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { findFreePort } from '../helpers/free-port.ts';
 import { findProcesses, makeTestHome } from '../helpers/home.ts';
 import { makePerlRoot } from '../helpers/perl-root.ts';
 import { openTestRuntime } from '../helpers/runtime.ts';
 import { configOf, scriptService } from '../helpers/services.ts';
 import { makeTempDir } from '../helpers/temp.ts';
+import { openUdpClient } from '../helpers/udp-client.ts';
 
 const GROUPS = ['shop', 'other'].map((name) => ({ name, local_only: true }));
 
@@ -70,14 +71,15 @@ it('services of a group reach each other by name, and those of other groups do n
     until grep -q late /etc/hosts; do sleep 0.1; done
     cat /etc/hosts
     wait`;
+  const [tcp, udp] = [await findFreePort('tcp', '127.0.0.2'), await findFreePort('udp', '127.0.0.2')];
   const web = scriptService('web', script, {
     group: 'shop',
     rootfs: root,
     envs: { UDP_ECHO },
     stop_timeout_ms: 1000,
     ports: [
-      { host: 28_080, guest: 80, protocol: 'tcp' },
-      { host: 28_053, guest: 53, protocol: 'udp' },
+      { host: tcp, guest: 80, protocol: 'tcp' },
+      { host: udp, guest: 53, protocol: 'udp' },
     ],
   });
   // In that order: the client of the other group has the first address there, and asks for the second, which is web's.
@@ -95,20 +97,19 @@ it('services of a group reach each other by name, and those of other groups do n
   const names = '# monocore: the group\n10.83.0.1 db\n10.83.0.2 web\n# monocore: end\n';
   assert.deepEqual(host.lines('web', 'stdout').slice(0, 6).join('\n'), `${names}${ownHosts}`.trimEnd());
 
-  const web80 = createConnection(28_080, '127.0.0.2');
+  const web80 = createConnection(tcp, '127.0.0.2');
   assert.equal(await text(web80), 'hello from web\n');
-  const dgram = createSocket('udp4');
-  t.after(() => dgram.close());
-  // Of its group it may get no answer, but what is sent arrives.
-  const sending = setInterval(() => dgram.send('ping', 28_053, '127.0.0.2'), 100);
-  await more('web', 'a datagram from 10.0.2.2').finally(() => clearInterval(sending));
+  const outsider = await openUdpClient(t);
+  assert.equal(await outsider.ask('ping', udp, '127.0.0.2'), `127.0.0.2:${udp} echo: ping`);
+  assert.ok(count('web', 'a datagram from 10.83.255.254') > 0);
   const addresses = (name: string) => orchestrator.services().find((service) => service.name === name)!.addresses;
-  assert.deepEqual(addresses('web'), ['http://127.0.0.2:28080', 'udp://127.0.0.2:28053']);
+  assert.deepEqual(addresses('web'), [`http://127.0.0.2:${tcp}`, `udp://127.0.0.2:${udp}`]);
 
   // The worker dies.
   await runtime.network.thread.crash();
   await more('db', 'web: hello from web');
   assert.equal(runtime.network.thread.status().restarts, 1);
+  await outsider.ask('once more', udp, '127.0.0.2');
 
   // One more comes.
   await start(configOf([scriptService('late', `exec ${SERVE}`, { group: 'shop', stop_timeout_ms: 1000 })], GROUPS));
@@ -137,7 +138,12 @@ it('a daemon that died is no end of it: the next one connects the VMs again, and
   const file = join(home.dir, 'monocore.toml');
   const service = (name: string, script: string): string =>
     `[[service]]\nname = "${name}"\ngroup = "shop"\nstop_timeout = "1s"\ncommand = "/bin/sh"\nargs = ["-c", '''${script}''', "sh", "web late"]\n`;
-  const config = ['[[group]]\nname = "shop"\n', service('db', CLIENT), service('web', `exec ${SERVE}`)].join('\n');
+  const root = join(await makeTempDir(t), 'root');
+  makePerlRoot(root);
+  writeFileSync(join(root, 'udp-echo.pl'), UDP_ECHO);
+  const udp = await findFreePort('udp', '127.0.0.2');
+  const web = `${service('web', `perl /udp-echo.pl & exec ${SERVE}`)}rootfs = "${root}"\nports = ["${udp}:53/udp"]\n`;
+  const config = ['[[group]]\nname = "shop"\n', service('db', CLIENT), web].join('\n');
   writeFileSync(file, config);
   await home.ok('start', '-f', file);
   const more = async (line: string, times = 2) => {
@@ -146,6 +152,11 @@ it('a daemon that died is no end of it: the next one connects the VMs again, and
     await eventually(`db to print ${line}`, () => count() >= before + times);
   };
   await more('web: hello from web');
+  const outsider = await openUdpClient(t);
+  await outsider.ask('ping', udp, '127.0.0.2');
+  for (const name of ['control', 'qmp', 'net']) {
+    assert.equal(statSync(join(home.dir, `run/db/${name}.sock`)).mode & 0o777, 0o600, name);
+  }
   const status = async () => JSON.parse(await home.ok('daemon', 'status', '--json')) as DaemonStatus;
   const { pid } = await status();
   process.kill(pid, 'SIGKILL');
@@ -159,6 +170,8 @@ it('a daemon that died is no end of it: the next one connects the VMs again, and
     threads.filter(({ name }) => name === 'network').map(({ state }) => state),
     ['ready'],
   );
+  await outsider.ask('once more', udp, '127.0.0.2');
+  assert.deepEqual((await home.status('web')).notes, []);
   writeFileSync(file, `${config}\n${service('late', `exec ${SERVE}`)}`);
   await home.ok('start', '-f', file);
   await more('late: hello from late');

@@ -1,16 +1,19 @@
 /** What a guest reaches beyond its group, and what reaches it: with real guests. */
 import assert from 'node:assert/strict';
-import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { type AddressInfo, createConnection, createServer } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { it } from 'node:test';
+import { GATEWAY_INDEX, memberAddress } from '../../src/protocol/network.ts';
+import type { Port } from '../../src/protocol/service.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { findFreePort } from '../helpers/free-port.ts';
 import { makePerlRoot } from '../helpers/perl-root.ts';
 import { openTestRuntime } from '../helpers/runtime.ts';
 import { configOf, scriptService } from '../helpers/services.ts';
 import { makeTempDir } from '../helpers/temp.ts';
+import { openUdpClient } from '../helpers/udp-client.ts';
 
 /** Sends back what comes to port 53. */
 const UDP_ECHO = `
@@ -41,42 +44,54 @@ it('a guest reaches the host only where its group may go out, and is reached in 
   t.after(() => host.close());
   const local = await listen(t, '127.0.0.1');
   const other = await listen(t, '127.0.0.9');
+  const gateway = memberAddress(GATEWAY_INDEX);
   const root = join(await makeTempDir(t), 'root');
   makePerlRoot(root);
   const script = `
-    for place in "10.0.2.2 ${local}" "127.0.0.1 ${local}" "10.0.2.2 ${other}" "127.0.0.9 ${other}"; do
+    for place in "10.0.2.2 ${local}" "127.0.0.1 ${local}" "10.0.2.2 ${other}" "127.0.0.9 ${other}" "${gateway} ${local}"
+    do
       echo "$place: $(nc -w 2 $place </dev/null 2>/dev/null)"
     done
     perl -e "$ASK_DNS"
     perl -e "$UDP_ECHO" &
     echo done
     nc -ll -p 80 -e echo "hello from $HOSTNAME"`;
-  const member = (name: string) =>
+  const [tcp, udp] = [await findFreePort('tcp', '127.0.0.2'), await findFreePort('udp', '127.0.0.2')];
+  const member = (name: string, ports: Port[], group: string | null = name) =>
     scriptService(name, script, {
-      group: name,
+      group,
       rootfs: root,
       envs: { UDP_ECHO, ASK_DNS },
       stop_timeout_ms: 500,
-      ports: [
-        { host: 28_080, guest: 80, protocol: 'tcp' },
-        { host: 28_053, guest: 53, protocol: 'udp' },
-      ],
+      ports,
     });
+  const both: Port[] = [
+    { host: tcp, guest: 80, protocol: 'tcp' },
+    { host: udp, guest: 53, protocol: 'udp' },
+  ];
+  // Without a group and without TCP: its only network is that of its UDP ports.
+  const aloneUdp = await findFreePort('udp', '127.0.0.1');
+  const alone = member('alone', [{ host: aloneUdp, guest: 53, protocol: 'udp' }], null);
+
   const groups = [
     { name: 'closed', local_only: true },
     { name: 'open', local_only: false },
   ];
-  const { services } = await host.orchestrator.start(configOf([member('closed'), member('open')], groups));
+  const { services } = await host.orchestrator.start(
+    configOf([member('closed', both), member('open', both), alone], groups),
+  );
   assert.deepEqual(
     services.map(({ error }) => error),
-    [null, null],
+    [null, null, null],
   );
   const found = async (name: string) => {
     await eventually(`${name} to have tried`, () => host.lines(name, 'stdout').includes('done'));
     return host.lines(name, 'stdout');
   };
-  const nothing = [`127.0.0.1 ${local}: `, `10.0.2.2 ${other}: `, `127.0.0.9 ${other}: `];
-  assert.deepEqual(await found('closed'), [`10.0.2.2 ${local}: `, ...nothing, 'dns: silence', 'done']);
+  const nothing = [`127.0.0.1 ${local}: `, `10.0.2.2 ${other}: `, `127.0.0.9 ${other}: `, `${gateway} ${local}: `];
+  for (const name of ['closed', 'alone']) {
+    assert.deepEqual(await found(name), [`10.0.2.2 ${local}: `, ...nothing, 'dns: silence', 'done'], name);
+  }
   // Whether the host has a DNS server is the host's affair.
   const open = (await found('open')).filter((line) => !line.startsWith('dns: '));
   assert.deepEqual(open, [`10.0.2.2 ${local}: hello from 127.0.0.1`, ...nothing, 'done']);
@@ -85,17 +100,31 @@ it('a guest reaches the host only where its group may go out, and is reached in 
     ['closed', '127.0.0.2'],
     ['open', '127.0.0.3'],
   ] as const) {
-    const answer = () => text(createConnection(28_080, address)).catch(() => '');
+    const answer = () => text(createConnection(tcp, address)).catch(() => '');
     assert.equal(await eventually(name, async () => (await answer()) || null), `hello from ${name}\n`);
   }
 
-  // Answers by UDP are let out only where all is let out; the note says so.
-  const client = createSocket('udp4');
-  t.after(() => client.close());
-  const answered = once(client, 'message');
-  const sending = setInterval(() => client.send('ping', 28_053, '127.0.0.3'), 100);
-  const [message] = await answered.finally(() => clearInterval(sending));
-  assert.equal(String(message), 'echo: ping');
-  const notes = host.orchestrator.services().map((service) => service.notes.filter((note) => note.includes('UDP')));
-  assert.deepEqual([notes[0]!.length, notes[1]!.length], [1, 0]);
+  // UDP is answered in any case, several times and to several clients.
+  const clients = [await openUdpClient(t), await openUdpClient(t)];
+  for (const [address, port] of [
+    ['127.0.0.2', udp],
+    ['127.0.0.3', udp],
+    ['127.0.0.1', aloneUdp],
+  ] as const) {
+    for (const round of [1, 2, 3]) {
+      const asked = clients.map(({ ask }, index) => ask(`${round} of ${index}`, port, address));
+      const wanted = clients.map((_client, index) => `${address}:${port} echo: ${round} of ${index}`);
+      assert.deepEqual(await Promise.all(asked), wanted);
+    }
+  }
+  for (const [index, { answers }] of clients.entries()) {
+    assert.ok(
+      answers.every((answer) => answer.endsWith(` of ${index}`)),
+      'nobody hears what is for another',
+    );
+  }
+  assert.deepEqual(
+    host.orchestrator.services().flatMap((service) => service.notes),
+    [],
+  );
 });

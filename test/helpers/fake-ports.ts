@@ -6,6 +6,7 @@ import type {
   ImageSource,
   LogSink,
   MetricsSink,
+  NetworkHandlers,
   NetworkSink,
   OrchestratorPorts,
   Report,
@@ -19,6 +20,21 @@ import type { StateDocument } from '../../src/protocol/state-document.ts';
 import type { Exit, LaunchRequest, ProbeResult, RunningVm, VmDriver, VmEvent, VmProbe } from '../../src/vm/driver.ts';
 import { ManualClock } from './manual-clock.ts';
 
+/** The streams of one launch: open until they end, by themselves or because they are closed. */
+class FakeStreams {
+  open = true;
+  readonly #handlers: CaptureHandlers;
+
+  constructor(handlers: CaptureHandlers) {
+    this.#handlers = handlers;
+  }
+
+  end(): void {
+    this.open = false;
+    this.#handlers.onEnded();
+  }
+}
+
 /** A VM that does what the test says; an obedient one starts and ends by itself when asked to. */
 export class FakeVm implements RunningVm {
   readonly identity;
@@ -26,7 +42,7 @@ export class FakeVm implements RunningVm {
   readonly groupSocket: string | null;
   readonly emit: (event: VmEvent) => void;
   readonly #note: (call: string) => void;
-  readonly #handlers: CaptureHandlers;
+  readonly #streams: FakeStreams;
   readonly #obedient: boolean;
   readonly #probeResults: ProbeResult[];
 
@@ -34,7 +50,7 @@ export class FakeVm implements RunningVm {
     pid: number,
     emit: (event: VmEvent) => void,
     note: (call: string) => void,
-    handlers: CaptureHandlers,
+    streams: FakeStreams,
     obedient: boolean,
     probeResults: ProbeResult[],
     groupSocket: string | null,
@@ -43,7 +59,7 @@ export class FakeVm implements RunningVm {
     this.identity = { pid, start_time: 1, boot_id: 'boot' };
     this.emit = emit;
     this.#note = note;
-    this.#handlers = handlers;
+    this.#streams = streams;
     this.#obedient = obedient;
     this.#probeResults = probeResults;
   }
@@ -86,7 +102,11 @@ export class FakeVm implements RunningVm {
     this.emit({ type: 'process-ended', exit });
   }
   endStreams(): void {
-    this.#handlers.onEnded();
+    this.#streams.end();
+  }
+  /** Whether somebody may still read what it printed. */
+  get streamsOpen(): boolean {
+    return this.#streams.open;
   }
 }
 
@@ -108,6 +128,8 @@ export class FakePorts implements OrchestratorPorts {
   readonly samples = new Map<string, (metrics: Metrics) => void>();
   /** Called as the log worker does when the awaited line is printed. */
   readonly lines = new Map<string, () => void>();
+  /** VMs that are connected, by service. */
+  readonly attached = new Map<string, NetworkHandlers & { readonly group: string | null }>();
   /** Answers to probes, in order; what is asked beyond them is not answered. */
   readonly probeResults: ProbeResult[] = [];
   /** What the VM of each service said last. */
@@ -120,17 +142,15 @@ export class FakePorts implements OrchestratorPorts {
   onPrepare: (service: string, signal: AbortSignal) => Promise<void> = async () => {};
   onLaunch: (service: string) => Promise<void> = async () => {};
   onMarker: (service: string) => Promise<void> = async () => {};
+  onDetach: (service: string) => Promise<void> = async () => {};
   onCleanUp: (service: string) => Promise<void> = async () => {};
   /** By default the streams end with the launch that is discarded. */
-  onDiscard: (service: string) => void = (service) => this.#handlers.get(service)?.onEnded();
+  onDiscard: (service: string) => void = (service) => this.#streams.get(service)?.end();
   onSave: (document: StateDocument) => Promise<void> = async () => {};
   readonly #obedient: boolean;
-  readonly #handlers = new Map<string, CaptureHandlers>();
+  /** Those of the latest launch of each service. */
+  readonly #streams = new Map<string, FakeStreams>();
   readonly #members = new Map<string, readonly GroupMember[]>();
-  readonly #onNames = new Map<
-    string,
-    { readonly group: string; readonly onNames: (members: readonly GroupMember[]) => void }
-  >();
   #nextPid = 100;
 
   /** @param obedient see {@link FakeVm} */
@@ -155,7 +175,7 @@ export class FakePorts implements OrchestratorPorts {
   readonly logs: LogSink = {
     capture: async (service, _streams, handlers) => {
       this.#note(service, 'capture');
-      this.#handlers.set(service, handlers);
+      this.#streams.set(service, new FakeStreams(handlers));
     },
     awaitMarker: async (service, _marker, send) => {
       send();
@@ -169,7 +189,7 @@ export class FakePorts implements OrchestratorPorts {
     lastLines: async () => [...this.consoleLines],
     closeStreams: (service) => {
       this.#note(service, 'closeStreams');
-      this.#handlers.get(service)?.onEnded();
+      this.#streams.get(service)?.end();
     },
   };
 
@@ -197,18 +217,22 @@ export class FakePorts implements OrchestratorPorts {
   };
 
   readonly network: NetworkSink = {
-    attach: ({ service, group, index }, onNames) => {
-      this.#note(service, `attach ${group} ${index}`);
-      this.#onNames.set(service, { group, onNames });
-      onNames(this.#members.get(group) ?? []);
+    attach: (port, handlers) => {
+      const { service, group, index, udp } = port;
+      const opened = udp.map(({ address, host, guest }) => ` ${address}:${host}-${guest}`);
+      this.#note(service, `attach ${group} ${index}${opened.join('')}`);
+      this.attached.set(service, { group, ...handlers });
+      if (group !== null) handlers.onNames(this.#members.get(group) ?? []);
     },
-    detach: (service) => {
-      if (this.#onNames.delete(service)) this.#note(service, 'detach');
+    detach: async (service) => {
+      if (!this.attached.delete(service)) return;
+      this.#note(service, 'detach');
+      await this.onDetach(service);
     },
     setMembers: (name, members) => {
       if (isDeepStrictEqual(members, this.#members.get(name) ?? [])) return;
       this.#members.set(name, members);
-      for (const { group, onNames } of this.#onNames.values()) if (group === name) onNames(members);
+      for (const { group, onNames } of this.attached.values()) if (group === name) onNames(members);
     },
   };
 
@@ -287,12 +311,12 @@ export class FakePorts implements OrchestratorPorts {
           throw error;
         }
         const note = (call: string) => this.#note(name, call);
-        const handlers = this.#handlers.get(name)!;
+        const streams = this.#streams.get(name)!;
         const vm = new FakeVm(
           this.#nextPid++,
           onEvent,
           note,
-          handlers,
+          streams,
           this.#obedient,
           this.probeResults,
           groupIndex === null ? null : `/run/${name}`,

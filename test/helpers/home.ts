@@ -11,7 +11,8 @@ import { resolveHome } from '../../src/state/paths.ts';
 import { eventually } from './eventually.ts';
 import { defer, makeTempDir } from './temp.ts';
 
-const builtBin = fileURLToPath(new URL('../../dist/src/cli/bin.js', import.meta.url));
+/** The built command, for Node. */
+export const builtBin = fileURLToPath(new URL('../../dist/src/cli/bin.js', import.meta.url));
 
 /** How a command ended. */
 export interface Outcome {
@@ -79,6 +80,13 @@ export class Home {
       const service = await this.status(name);
       return service.status === status && service;
     });
+  }
+
+  /** Kills the daemon, which gets no chance to end anything. */
+  async killDaemon(): Promise<void> {
+    const { pid } = JSON.parse(await this.ok('daemon', 'status', '--json')) as { pid: number };
+    process.kill(pid, 'SIGKILL');
+    await eventually('the daemon to be gone', () => !findProcesses(this.dir).some((process) => process.pid === pid));
   }
 
   /** Lines of a log file, without their prefix. */

@@ -51,11 +51,11 @@ test('the member after the last place is refused', () => {
   assert.equal(members.assign('blue', 'last'), MAX_GROUP_MEMBERS);
   assert.throws(() => members.assign('blue', 'one-too-many'), {
     code: 'StartFailed',
-    message: /^group blue has 65534/,
+    message: /^group blue has 65533/,
   });
 });
 
 test('addresses follow from the place', () => {
-  assert.deepEqual([memberAddress(1), memberAddress(MAX_GROUP_MEMBERS)], ['10.83.0.1', '10.83.255.254']);
+  assert.deepEqual([memberAddress(1), memberAddress(MAX_GROUP_MEMBERS)], ['10.83.0.1', '10.83.255.253']);
   assert.deepEqual([memberMac(1), memberMac(258)], ['02:00:0a:53:00:01', '02:00:0a:53:01:02']);
 });

@@ -128,6 +128,37 @@ test('VMs of a group are connected with each other from their launch to their en
   assert.deepEqual(about('late'), ['names late=10.83.0.2']);
 });
 
+test('a VM with UDP ports has them opened for it, with or without a group', async () => {
+  const { ports, orchestrator } = open();
+  const udp = { ports: [port(53, 'udp'), port(80)] };
+  const plain = member('plain', null, { ports: [port(54, 'udp')], isolation: 'none' });
+  await orchestrator.start(config(member('a', 'blue', udp), member('alone', null, udp), plain));
+  assert.ok(ports.callsOf('a').includes('attach blue 1 127.0.0.2:53-80'));
+  assert.ok(ports.callsOf('alone').includes('attach null 1 127.0.0.1:53-80'));
+  assert.deepEqual([...ports.attached.keys()], ['a', 'alone']);
+
+  const notes = () => orchestrator.services().find(({ name }) => name === 'alone')!.notes;
+  const changes: (readonly string[])[] = [];
+  orchestrator.on('event', (event) => event.type === 'service' && changes.push(event.service.notes));
+  ports.attached.get('alone')!.onNotes(['port 53 is taken']);
+  assert.deepEqual([notes(), changes], [['port 53 is taken'], [['port 53 is taken']]]);
+});
+
+test('a VM has not ended before its UDP ports are free: the next one may want them', async () => {
+  const { ports, orchestrator } = open();
+  await orchestrator.start(config(member('a', 'blue', { ports: [port(53, 'udp')] })));
+  const { opened, open: release } = gate();
+  ports.onDetach = () => opened;
+  let hasEnded = false;
+  const stopped = orchestrator.stop({ names: ['a'], group: null }).then(() => {
+    hasEnded = true;
+  });
+  await settle();
+  assert.deepEqual([ports.callsOf('a').includes('detach'), hasEnded], [true, false]);
+  release();
+  await stopped;
+});
+
 test('a VM that dies is disconnected at once', async () => {
   const { ports, orchestrator } = open();
   await orchestrator.start(config(member('a', 'blue')));

@@ -21,7 +21,6 @@ const SERVICE: Service = scriptService('web', 'true', {
 interface Process {
   readonly vm: FakeVm;
   alive: boolean;
-  streamsOpen: boolean;
   exited: boolean;
 }
 
@@ -45,12 +44,7 @@ class World {
   async pass(): Promise<void> {
     await settle();
     const vm = this.ports.vms.get('web');
-    if (vm && vm !== this.process?.vm) this.processes.push({ vm, alive: true, streamsOpen: true, exited: false });
-    // What a dead process has left open is closed after a while.
-    const calls = this.ports.callsOf('web');
-    if (this.process && calls.lastIndexOf('closeStreams') > calls.lastIndexOf('launch'))
-      this.process.streamsOpen = false;
-    await settle();
+    if (vm && vm !== this.process?.vm) this.processes.push({ vm, alive: true, exited: false });
   }
 
   command(promise: Promise<unknown>): void {
@@ -70,7 +64,7 @@ class World {
     if (status === 'Stopped' || status === 'Failed' || status === 'Unstarted') {
       assert.equal(this.ports.clock.timers, 0, `a timer after the end: ${story()}`);
       assert.equal(alive.length, 0, `a process after the end: ${story()}`);
-      assert.ok(!this.process?.streamsOpen, `ended before its streams: ${story()}`);
+      assert.ok(!this.process?.vm.streamsOpen, `ended before its streams: ${story()}`);
       const calls = this.ports.callsOf('web');
       const concluded = calls.findLastIndex((call) => call.startsWith('conclude'));
       const cleaned = calls.lastIndexOf('cleanUp');
@@ -150,9 +144,8 @@ const COMMANDS: fc.Arbitrary<Happening>[] = [
   }),
   happening(
     'streams-ended',
-    ({ process }) => process?.alive === false && process.streamsOpen,
+    ({ process }) => process?.alive === false && process.vm.streamsOpen,
     ({ process }) => {
-      process!.streamsOpen = false;
       process!.vm.endStreams();
     },
   ),
@@ -181,8 +174,7 @@ async function shutDown(world: World): Promise<void> {
     if (process?.alive && world.ports.callsOf('web').at(-1) === 'kill SIGKILL') {
       process.alive = false;
       process.vm.endProcess({ code: null, signal: 'SIGKILL' });
-    } else if (process && !process.alive && process.streamsOpen) {
-      process.streamsOpen = false;
+    } else if (process && !process.alive && process.vm.streamsOpen) {
       process.vm.endStreams();
     } else world.ports.clock.advance(10_000);
     await world.pass();

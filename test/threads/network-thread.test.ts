@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import test from 'node:test';
-import type { GroupMember } from '../../src/protocol/network.ts';
+import type { GroupMember, GroupPort } from '../../src/protocol/network.ts';
 import { NetworkThread } from '../../src/threads/network-thread.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { findFreePort } from '../helpers/free-port.ts';
+import { openUdpClient } from '../helpers/udp-client.ts';
 import { frameOf, Testbed } from '../workers/network/harness.ts';
 
 async function open(t: Parameters<typeof Testbed.open>[0]) {
@@ -13,7 +18,16 @@ async function open(t: Parameters<typeof Testbed.open>[0]) {
   return { bed, reports, network };
 }
 
-const ignore = () => {};
+/** What may be sent to another thread. */
+const portOf = ({ service, group, index, socketPath, udp }: GroupPort): GroupPort => ({
+  service,
+  group,
+  index,
+  socketPath,
+  udp,
+});
+
+const ignore = { onNames: () => {}, onNotes: () => {} };
 
 test('the thread is there from the first VM on, and connects all of them again when it died', async (t) => {
   const { bed, reports, network } = await open(t);
@@ -21,8 +35,7 @@ test('the thread is there from the first VM on, and connects all of them again w
   network.detach('web');
   assert.equal(network.thread.status().state, 'stopped');
   for (const vm of [web, db, gone]) {
-    const { service, group, index, socketPath } = vm;
-    network.attach({ service, group, index, socketPath }, ignore);
+    network.attach(portOf(vm), ignore);
   }
   await gone.server.connection(0);
   network.detach('gone');
@@ -52,7 +65,7 @@ test('each VM is told the names of its group, and of every change', async (t) =>
     { name: 'db', address: '10.83.0.2' },
   ];
   network.setMembers('shop', [first]);
-  network.attach({ service: 'web', group: 'shop', index: 1, socketPath: web.socketPath }, (names) => told.push(names));
+  network.attach(portOf(web), { ...ignore, onNames: (names) => told.push(names) });
   network.setMembers('shop', [first, second]);
   network.setMembers('other', [first]);
   network.detach('web');
@@ -63,11 +76,69 @@ test('each VM is told the names of its group, and of every change', async (t) =>
 test('what is dropped, and who is cut off, is said in the log', async (t) => {
   const { bed, reports, network } = await open(t);
   const web = await bed.listen('web', 1);
-  network.attach({ service: 'web', group: 'shop', index: 1, socketPath: web.socketPath }, ignore);
+  network.attach(portOf(web), ignore);
   await web.send(frameOf({ from: 2 }));
   await eventually('the report', () => reports.length === 1);
   assert.equal(reports[0], 'warn: web: 1 frames that it sent were dropped: neither IPv4 nor ARP from its own address');
   await web.send(Buffer.alloc(4, 0xff));
   await eventually('the report', () => reports.length === 2);
-  assert.equal(reports[1], 'error: web: cut off from its group: it announced a frame of 4294967295 bytes');
+  assert.equal(reports[1], 'error: web: cut off from its network: it announced a frame of 4294967295 bytes');
+});
+
+/** A socket on a UDP port; the given one, else any that is free. */
+async function occupy(address: string, port = 0) {
+  const socket = createSocket('udp4').bind({ port, address, exclusive: true });
+  await once(socket, 'listening');
+  return { port: (socket.address() as AddressInfo).port, close: () => socket.close() };
+}
+
+test('UDP ports are opened again by a thread that takes the place of one that died, and free once it is detached', async (t) => {
+  const { bed, reports, network } = await open(t);
+  const host = await findFreePort('udp', '127.0.0.2');
+  const web = await bed.listen('web', 1, null, [{ address: '127.0.0.2', host, guest: 53 }]);
+  network.attach(portOf(web), ignore);
+  const client = await openUdpClient(t);
+  const arrives = (connection: number) =>
+    eventually('a datagram', () => {
+      client.send('question', host, '127.0.0.2');
+      return web.server.text(connection)?.endsWith('question');
+    });
+  await arrives(0);
+  await network.thread.crash();
+  await arrives(1);
+  await network.detach('web');
+  (await occupy('127.0.0.2', host)).close();
+  assert.equal(reports.length, 1, 'nothing but the death');
+});
+
+test('a port that is taken is said in the log and in the notes of its service, until it is had', async (t) => {
+  const { bed, reports, network } = await open(t);
+  const other = await occupy('127.0.0.2');
+  const notes: (readonly string[])[] = [];
+  const web = await bed.listen('web', 1, null, [{ address: '127.0.0.2', host: other.port, guest: 53 }]);
+  network.attach(portOf(web), { ...ignore, onNotes: (told) => notes.push(told) });
+  const note = `port 127.0.0.2:${other.port} (udp) cannot be opened: another program has it; it is tried on`;
+  await eventually('the note', () => notes.length === 1);
+  other.close();
+  await eventually('the end of the note', () => notes.length === 2);
+  assert.deepEqual(notes, [[note], []]);
+  assert.deepEqual(reports, [`error: web: ${note}`, 'info: web: its UDP ports are open']);
+});
+
+test('a thread that is not there holds up no detaching', async (t) => {
+  const { bed, network } = await open(t);
+  const host = await findFreePort('udp', '127.0.0.2');
+  const web = await bed.listen('web', 1, null, [{ address: '127.0.0.2', host, guest: 53 }]);
+  network.attach(portOf(web), ignore);
+  await web.server.connection(0);
+  await network.thread.crash();
+  assert.equal(network.thread.status().state, 'restarting');
+  await network.detach('web');
+  (await occupy('127.0.0.2', host)).close();
+
+  network.attach(portOf(web), ignore);
+  await web.server.connection(1);
+  await network.stop();
+  await network.detach('web');
+  (await occupy('127.0.0.2', host)).close();
 });

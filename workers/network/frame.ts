@@ -14,11 +14,11 @@ export const MAX_QEMU_FRAME_BYTES = 4096 + 65_536;
 const ETHERNET_HEADER_BYTES = 14;
 const DESTINATION = HEADER_BYTES;
 const SOURCE = HEADER_BYTES + 6;
-const TYPE = HEADER_BYTES + 12;
-const PAYLOAD = HEADER_BYTES + ETHERNET_HEADER_BYTES;
+export const TYPE = HEADER_BYTES + 12;
+export const PAYLOAD = HEADER_BYTES + ETHERNET_HEADER_BYTES;
 
-const TYPE_IPV4 = 0x0800;
-const TYPE_ARP = 0x0806;
+export const TYPE_IPV4 = 0x0800;
+export const TYPE_ARP = 0x0806;
 
 /** Bytes 0 to 3 of a member's address, see `memberMac`. */
 const MAC_PREFIX = 0x02_00_00_00 + (GROUP_PREFIX[0] << 8) + GROUP_PREFIX[1];
@@ -29,7 +29,29 @@ function isMacOf(framed: Buffer, at: number, index: number): boolean {
   return framed.readUInt32BE(at) === MAC_PREFIX && framed.readUInt16BE(at + 4) === index;
 }
 
-function isAddressOf(framed: Buffer, at: number, index: number): boolean {
+/** Writes the Ethernet address of a member. */
+export function writeMac(framed: Buffer, at: number, index: number): void {
+  framed.writeUInt32BE(MAC_PREFIX, at);
+  framed.writeUInt16BE(index, at + 4);
+}
+
+/** Writes the IPv4 address of a member. */
+export function writeAddress(framed: Buffer, at: number, index: number): void {
+  framed.writeUInt16BE(IP_PREFIX, at);
+  framed.writeUInt16BE(index, at + 2);
+}
+
+/** Writes length and Ethernet's header. Returns the whole frame, behind its length, as a part of the buffer. */
+export function writeHead(into: Buffer, from: number, to: number, type: number, payloadBytes: number): Buffer {
+  into.writeUInt32BE(ETHERNET_HEADER_BYTES + payloadBytes, 0);
+  writeMac(into, DESTINATION, to);
+  writeMac(into, SOURCE, from);
+  into.writeUInt16BE(type, TYPE);
+  return into.subarray(0, PAYLOAD + payloadBytes);
+}
+
+/** Whether the IPv4 address that stands there is that of a member. */
+export function isAddressOf(framed: Buffer, at: number, index: number): boolean {
   return framed.readUInt16BE(at) === IP_PREFIX && framed.readUInt16BE(at + 2) === index;
 }
 

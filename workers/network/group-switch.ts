@@ -1,6 +1,7 @@
 /** An Ethernet switch between the VMs of one group. */
-import type { DropCause } from '../../src/protocol/network.ts';
+import { type DropCause, GATEWAY_INDEX } from '../../src/protocol/network.ts';
 import { destinationOf, isForAll, isGenuine } from './frame.ts';
+import type { Gateway } from './gateway.ts';
 import type { VmLink } from './vm-link.ts';
 
 /**
@@ -31,30 +32,37 @@ export class GroupSwitch {
     this.#touched.delete(link);
   }
 
-  /** Passes on what a member sent. */
-  forward(from: VmLink, framed: Buffer): void {
+  /**
+   * Passes on what a member sent.
+   *
+   * @param gateway what it has of the host
+   */
+  forward(from: VmLink, gateway: Gateway, framed: Buffer): void {
     const { index, service } = from.port;
     if (!isGenuine(framed, index)) {
       this.#drop(service, 'foreign');
     } else if (!isForAll(framed)) {
-      const to = this.#links.get(destinationOf(framed) ?? 0);
-      if (to && to !== from) this.#send(to, framed);
-    } else if (from.flood.take()) {
-      for (const to of this.#links.values()) if (to !== from) this.#send(to, framed);
-    } else {
+      const destination = destinationOf(framed) ?? 0;
+      const to = this.#links.get(destination);
+      if (destination === GATEWAY_INDEX) gateway.receive(framed);
+      else if (to && to !== from) this.send(to, framed);
+    } else if (!from.flood.take()) {
       this.#drop(service, 'flood');
+    } else if (!gateway.answerArp(framed)) {
+      for (const to of this.#links.values()) if (to !== from) this.send(to, framed);
     }
+  }
+
+  /** Passes a frame to a member; written with the next {@link GroupSwitch.flush}. */
+  send(to: VmLink, framed: Buffer): void {
+    if (!to.connected) return;
+    if (to.send(framed)) this.#touched.add(to);
+    else this.#drop(to.port.service, 'full');
   }
 
   /** Writes what was passed on since the last time: once for many frames. */
   flush(): void {
     for (const link of this.#touched) link.flush();
     this.#touched.clear();
-  }
-
-  #send(to: VmLink, framed: Buffer): void {
-    if (!to.connected) return;
-    if (to.send(framed)) this.#touched.add(to);
-    else this.#drop(to.port.service, 'full');
   }
 }

@@ -2,15 +2,23 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { GroupPort, NetworkEvent } from '../../src/protocol/network.ts';
 import { DropReport } from './drop-report.ts';
+import { Gateway } from './gateway.ts';
 import { GroupSwitch } from './group-switch.ts';
 import { VmLink } from './vm-link.ts';
 
 interface Member {
   readonly link: VmLink;
-  readonly group: string;
+  readonly gateway: Gateway;
+  /** Name of its network. */
+  readonly network: string;
 }
 
-/** One switch for each group that has a VM. */
+/** The group's name, or one that no group can have. */
+function networkOf({ group, service }: GroupPort): string {
+  return group ?? `/${service}`;
+}
+
+/** One switch for each group that has a VM, and for each VM that has none. */
 export class Network {
   readonly #post: (event: NetworkEvent) => void;
   readonly #drops: DropReport;
@@ -26,12 +34,13 @@ export class Network {
 
   /** As `NetworkApi.attach`. */
   attach(port: GroupPort): void {
-    const { service, group } = port;
+    const { service } = port;
     if (isDeepStrictEqual(this.#members.get(service)?.link.port, port)) return;
     this.detach(service);
-    const hub = this.#switchOf(group);
+    const network = networkOf(port);
+    const hub = this.#switchOf(network);
     const link: VmLink = new VmLink(port, {
-      onFrame: (framed) => hub.forward(link, framed),
+      onFrame: (framed) => hub.forward(link, gateway, framed),
       onBatch: () => hub.flush(),
       onOversize: () => this.#drops.count(service, 'oversize'),
       onFault: (reason) => {
@@ -40,8 +49,16 @@ export class Network {
       },
       onUnreachable: (error) => this.#post({ type: 'unreachable', service, error }),
     });
+    const gateway = new Gateway(port, {
+      send: (framed) => {
+        hub.send(link, framed);
+        hub.flush();
+      },
+      drop: (cause) => this.#drops.count(service, cause),
+      onPorts: (closed) => this.#post({ type: 'udp-ports', service, closed }),
+    });
     hub.add(link);
-    this.#members.set(service, { link, group });
+    this.#members.set(service, { link, gateway, network });
   }
 
   /** As `NetworkApi.detach`. */
@@ -49,17 +66,18 @@ export class Network {
     const member = this.#members.get(service);
     if (!member) return;
     this.#members.delete(service);
+    member.gateway.close();
     member.link.close();
-    const hub = this.#switchOf(member.group);
+    const hub = this.#switchOf(member.network);
     hub.remove(member.link);
-    if (hub.isEmpty) this.#switches.delete(member.group);
+    if (hub.isEmpty) this.#switches.delete(member.network);
   }
 
-  #switchOf(group: string): GroupSwitch {
-    const known = this.#switches.get(group);
+  #switchOf(network: string): GroupSwitch {
+    const known = this.#switches.get(network);
     if (known) return known;
     const made = new GroupSwitch((service, cause) => this.#drops.count(service, cause));
-    this.#switches.set(group, made);
+    this.#switches.set(network, made);
     return made;
   }
 }

@@ -100,10 +100,15 @@ function renderUser({ user = null }: MachineSpec): string[] {
   return ['-sandbox', sandbox, ...(user === null ? [] : ['-runas', user])];
 }
 
+/**
+ * Connections of TCP come in, and where the guest may go out, all goes out. UDP ports are the network worker's: what a guest
+ * sends by UDP that may not go out is dropped, answers included, by udp_input() of libslirp's src/udp.c.
+ */
 function renderNetwork({ network }: MachineSpec): string[] {
   if (!network) return [];
   const forwards = network.ports
-    .map(({ protocol, host, guest }) => `,hostfwd=${protocol}:${network.address}:${host}-:${guest}`)
+    .filter(({ protocol }) => protocol === 'tcp')
+    .map(({ host, guest }) => `,hostfwd=tcp:${network.address}:${host}-:${guest}`)
     .join('');
   const restrict = network.localOnly ? 'on' : 'off';
   return ['-netdev', `user,id=net,restrict=${restrict}${forwards}`, '-device', 'virtio-net-device,netdev=net'];

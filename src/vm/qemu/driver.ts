@@ -32,11 +32,11 @@ import { describeLinks, findSharedFiles, type SharedFile } from './shared-files.
 /** Descriptors 1 and 2 of QEMU are the console's; the guest's streams follow. */
 const CHILD_FDS = { stdout: 3, stderr: 4, console: 5 } as const;
 
-const NOT_IN_GROUP = 'it was started without; restart it';
+const NOT_IN_GROUP = 'it was started without the device for that; restart it';
 
-/** A guest that may go out needs the device as much as one that is called from outside. */
+/** Whether a guest needs QEMU's user network: to be called over TCP, or to go out. */
 function hasNetwork(service: Service, localOnly: boolean): boolean {
-  return service.ports.length > 0 || !localOnly;
+  return service.ports.some(({ protocol }) => protocol === 'tcp') || !localOnly;
 }
 
 /** What a guest's job depends on. */
@@ -68,14 +68,14 @@ function defaultSignalOf({ image = null }: Pick<LaunchRequest, 'image'>): string
  * @throws the system's error
  */
 async function describeShortcomings(
-  { service, localOnly, image = null }: JobRequest,
+  { service, image = null }: Pick<LaunchRequest, 'service' | 'image'>,
   limits: readonly string[],
   obstacle: string | null,
 ): Promise<string[]> {
   return [
     ...limits,
     ...(await describeLinks(service.volumes)),
-    ...describeNetworkLimits(service, localOnly, obstacle),
+    ...describeNetworkLimits(service, obstacle),
     ...(image ? describeOmissions(image.defaults) : []),
   ];
 }

@@ -2,7 +2,7 @@
 import type { Service } from '../../protocol/service.ts';
 
 /**
- * Why this QEMU cannot connect the VMs of a group, for people; null when it can. `-netdev stream` came with QEMU 7.2.
+ * Why this QEMU cannot connect the VMs of a group, or open UDP ports, for people; null when it can. `-netdev stream` came with QEMU 7.2.
  *
  * @param version as QEMU tells it: `7.2.22`
  */
@@ -15,13 +15,11 @@ export function groupObstacle(version: string): string | null {
 /**
  * What does not work of the network that a service asked for, for people.
  *
- * In a guest that may not go out nothing that it sends by UDP leaves QEMU, not even an answer: udp_input() of libslirp's
- * src/udp.c drops it where `restrict` is on. TCP connections that come in are let through both ways.
+ * @param obstacle why it has no device in the network of its group; null when it has, or needs none
  */
-export function describeNetworkLimits(service: Service, localOnly: boolean, obstacle: string | null): string[] {
-  const notes = obstacle === null ? [] : [`it reaches no service of its group by name: ${obstacle}`];
-  if (localOnly && service.ports.some(({ protocol }) => protocol === 'udp')) {
-    notes.push('what comes to its UDP ports arrives, but QEMU lets no answer out; local_only = false does');
-  }
+export function describeNetworkLimits({ group, ports }: Service, obstacle: string | null): string[] {
+  if (obstacle === null) return [];
+  const notes = group === null ? [] : [`it reaches no service of its group by name: ${obstacle}`];
+  if (ports.some(({ protocol }) => protocol === 'udp')) notes.push(`its UDP ports are closed: ${obstacle}`);
   return notes;
 }

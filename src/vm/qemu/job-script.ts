@@ -40,9 +40,9 @@ export function quote(word: string): string {
 /** What the guest is told besides the service. */
 export interface JobSpec {
   readonly program: Program;
-  /** Whether the VM has a network device. */
+  /** Whether the VM has a device of QEMU's user network. */
   readonly network: boolean;
-  /** Its place in the network of its group; null when it has no device there. */
+  /** Its place in the network of its group, or in one of its own; null when it has no device there. */
   readonly groupIndex: number | null;
   /** Whether the VM has a shared root directory. Without one, and without an image, the built-in root is used. */
   readonly sharedRoot: boolean;

@@ -1,4 +1,5 @@
 /** A client of a line protocol on a unix socket that may not exist yet, or may be restarted: control port and QMP. */
+import { chmod } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 
 const RETRY_MS = 20;
@@ -61,6 +62,8 @@ export class LineSocket {
     socket.setEncoding('utf8');
     socket.on('connect', () => {
       this.#connected = true;
+      // QEMU leaves the mode to its umask; that nobody else gets this far is the folder's doing.
+      chmod(this.#path, 0o600, () => {});
       this.#handlers.onConnect?.((text) => socket.write(text));
       for (const data of this.#unsent.splice(0)) socket.write(data);
     });

@@ -46,7 +46,7 @@ test('a guest that needs no network has no device for one', () => {
   assert.ok(!lineOf().includes('virtio-net'));
 });
 
-test('ports are forwarded from the address of the group', () => {
+test('TCP ports are forwarded from the address of the group, and UDP ports are not by QEMU', () => {
   const ports = [
     { host: 8080, guest: 80, protocol: 'tcp' as const },
     { host: 8443, guest: 443, protocol: 'tcp' as const },
@@ -54,7 +54,7 @@ test('ports are forwarded from the address of the group', () => {
   ];
   const network = { address: '127.0.0.2', ports, localOnly: true };
   assert.deepEqual(valuesOf('-netdev', { network }), [
-    'user,id=net,restrict=on,hostfwd=tcp:127.0.0.2:8080-:80,hostfwd=tcp:127.0.0.2:8443-:443,hostfwd=udp:127.0.0.2:5353-:53',
+    'user,id=net,restrict=on,hostfwd=tcp:127.0.0.2:8080-:80,hostfwd=tcp:127.0.0.2:8443-:443',
   ]);
 });
 

@@ -13,10 +13,13 @@ test('QEMU connects the VMs of a group from 7.2 on', () => {
 
 test('a service is told what does not work of its network', () => {
   const udp = scriptService('web', '', { ports: [{ host: 53, guest: 53, protocol: 'udp' }] });
-  assert.deepEqual(describeNetworkLimits(udp, false, null), []);
-  assert.deepEqual(describeNetworkLimits(scriptService('web', ''), true, null), []);
-  assert.match(describeNetworkLimits(udp, true, null)[0]!, /^what comes to its UDP ports arrives, but/);
-  assert.deepEqual(describeNetworkLimits(udp, false, 'QEMU is old'), [
+  const member = scriptService('web', '', { group: 'shop' });
+  assert.deepEqual(describeNetworkLimits({ ...udp, group: 'shop' }, null), []);
+  const [names, ports] = [
     'it reaches no service of its group by name: QEMU is old',
-  ]);
+    'its UDP ports are closed: QEMU is old',
+  ];
+  assert.deepEqual(describeNetworkLimits(udp, 'QEMU is old'), [ports]);
+  assert.deepEqual(describeNetworkLimits(member, 'QEMU is old'), [names]);
+  assert.deepEqual(describeNetworkLimits({ ...udp, group: 'shop' }, 'QEMU is old'), [names, ports]);
 });

@@ -1,7 +1,15 @@
 /** The VMs of groups as the network worker sees them: unix sockets that give and take frames behind their lengths. */
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { type GroupPort, memberAddress, memberMac, type NetworkEvent } from '../../../src/protocol/network.ts';
+import {
+  type DropCause,
+  GATEWAY_INDEX,
+  type GroupPort,
+  memberAddress,
+  memberMac,
+  type NetworkEvent,
+  type UdpForward,
+} from '../../../src/protocol/network.ts';
 import { Network } from '../../../workers/network/network.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
@@ -37,11 +45,82 @@ export function frameOf(parts: FrameParts = {}): Buffer {
   return framed(ethernet);
 }
 
+const addressOf = (ip: string) => Buffer.from(ip.split('.').map(Number));
+
 /** An ARP request of `from`, RFC 826. */
 export function arpOf(from: number, senderIp = memberAddress(from), senderMac = memberMac(from)): Buffer {
-  const head = Buffer.from([0, 1, 8, 0, 6, 4, 0, 1]);
-  const body = [head, bytesOf(senderMac), Buffer.from(senderIp.split('.').map(Number)), Buffer.alloc(10)];
-  return framed(Buffer.concat([bytesOf(BROADCAST), bytesOf(memberMac(from)), Buffer.from([8, 6]), ...body]));
+  return arpFrame({ from, senderIp, senderMac });
+}
+
+/** Any ARP: a request of the first member for nothing by default. */
+export function arpFrame(parts: {
+  readonly from: number;
+  readonly to?: string;
+  readonly operation?: number;
+  readonly senderIp?: string;
+  readonly senderMac?: string;
+  readonly targetMac?: string;
+  readonly targetIp?: string;
+}): Buffer {
+  const { from, to = BROADCAST, operation = 1, senderIp = memberAddress(from), senderMac = memberMac(from) } = parts;
+  const { targetMac = '00:00:00:00:00:00', targetIp = '0.0.0.0' } = parts;
+  const head = Buffer.from([0, 1, 8, 0, 6, 4, 0, operation]);
+  const body = [head, bytesOf(senderMac), addressOf(senderIp), bytesOf(targetMac), addressOf(targetIp)];
+  return framed(Buffer.concat([bytesOf(to), bytesOf(memberMac(from)), Buffer.from([8, 6]), ...body]));
+}
+
+/** The checksum of RFC 1071, as its text has it. */
+function checksum(...parts: Buffer[]): number {
+  const bytes = Buffer.concat([...parts, Buffer.alloc(Buffer.concat(parts).length % 2)]);
+  let sum = 0;
+  for (let at = 0; at < bytes.length; at += 2) {
+    sum += bytes.readUInt16BE(at);
+    if (sum > 0xffff) sum -= 0xffff;
+  }
+  return 0xffff - sum;
+}
+
+/** What a datagram's frame may be made of; by default one of the first member for the host. */
+export interface DatagramParts {
+  readonly from?: number;
+  readonly to?: number;
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+  readonly text?: string;
+  /** Address in the IPv4 header, else that of `to`. */
+  readonly destinationIp?: string;
+  /** Changes the IPv4 header before its checksum is made. */
+  readonly alterIp?: (header: Buffer) => void;
+  /** Changes the UDP header, its checksum included. */
+  readonly alterUdp?: (header: Buffer) => void;
+  /** Changes the whole frame. */
+  readonly alter?: (frame: Buffer) => void;
+  /** Identification, flags, offset; zero by default as a guest may have it. */
+  readonly fragment?: number;
+}
+
+/** A whole frame with a datagram, built field by field as in RFC 791 and RFC 768. */
+export function datagramOf(parts: DatagramParts): Buffer {
+  const { from = 1, to = GATEWAY_INDEX, sourcePort, destinationPort, text = 'payload', fragment = 0 } = parts;
+  const payload = Buffer.from(text);
+  const udp = Buffer.alloc(8);
+  udp.writeUInt16BE(sourcePort, 0);
+  udp.writeUInt16BE(destinationPort, 2);
+  udp.writeUInt16BE(8 + payload.length, 4);
+  const ip = Buffer.from([0x45, 0, 0, 0, 0, 0, 0, 0, 64, 17, 0, 0, ...new Uint8Array(8)]);
+  ip.writeUInt16BE(28 + payload.length, 2);
+  ip.writeUInt32BE(fragment, 4);
+  ip.set(addressOf(memberAddress(from)), 12);
+  ip.set(addressOf(parts.destinationIp ?? memberAddress(to)), 16);
+  const pseudoHeader = Buffer.concat([ip.subarray(12), Buffer.from([0, 17]), udp.subarray(4, 6)]);
+  udp.writeUInt16BE(checksum(pseudoHeader, udp, payload) || 0xffff, 6);
+  parts.alterUdp?.(udp);
+  parts.alterIp?.(ip);
+  ip.writeUInt16BE(checksum(ip), 10);
+  const macs = [bytesOf(memberMac(to)), bytesOf(memberMac(from))];
+  const frame = framed(Buffer.concat([...macs, Buffer.from([8, 0]), ip, udp, payload]));
+  parts.alter?.(frame);
+  return frame;
 }
 
 export function framed(frame: Buffer): Buffer {
@@ -76,16 +155,24 @@ export class Testbed {
     return new Testbed(t, await makeTempDir(t));
   }
 
+  /** How many frames were dropped for that reason. */
+  drops(service: string, cause: DropCause): number {
+    return this.events.reduce((sum, event) => {
+      const isMeant = event.type === 'dropped' && event.service === service && event.cause === cause;
+      return sum + (isMeant ? event.frames : 0);
+    }, 0);
+  }
+
   /** A VM that listens and is attached. */
-  async add(service: string, index: number, group = 'shop'): Promise<FakeVm> {
-    const vm = await this.listen(service, index, group);
+  async add(service: string, index: number, group: string | null = 'shop', udp: UdpForward[] = []): Promise<FakeVm> {
+    const vm = await this.listen(service, index, group, udp);
     this.network.attach(vm);
     await vm.server.connection(0);
     return vm;
   }
 
   /** A VM that listens. */
-  async listen(service: string, index: number, group = 'shop'): Promise<FakeVm> {
+  async listen(service: string, index: number, group: string | null = 'shop', udp: UdpForward[] = []): Promise<FakeVm> {
     const server = new UnixServer(join(this.#dir, service), 'latin1');
     await server.listen();
     this.#t.after(() => {
@@ -98,6 +185,7 @@ export class Testbed {
       index,
       group,
       socketPath: server.path,
+      udp,
       server,
       send: async (...bytes) => void (await server.connection(Math.max(latest(), 0))).write(Buffer.concat(bytes)),
       received: async (...bytes) => {

@@ -83,7 +83,7 @@ test('a layer that is longer than it should be is cut off, and no byte of it sta
     response.on('close', () => clearInterval(more));
     return true;
   };
-  await assert.rejects(pull(`${registry.host}/app`), { code: 'ImageInvalid', message: /more than the \d+ bytes/ });
+  await assert.rejects(pull(`${registry.host}/app`), { code: 'ImageInvalid', message: /more than its \d+ bytes/ });
   assert.deepEqual(partial(), []);
 });
 

@@ -50,6 +50,7 @@ class DigestMismatch extends MonocoreError {}
 
 async function downloadOnce(source: BlobSource, descriptor: Descriptor, path: string): Promise<void> {
   const { digest } = descriptor;
+  const what = `${source.client.name} ${digest}`;
   const file = await open(path, 'a', 0o600);
   let isWrong = false;
   try {
@@ -59,12 +60,12 @@ async function downloadOnce(source: BlobSource, descriptor: Descriptor, path: st
       policy: source.retries,
       signal: source.signal,
       report: source.report,
-      what: digest,
+      what,
       hasAdvanced: () => download.hasAdvanced(),
     });
     const found = download.digest();
     isWrong = found !== digest;
-    if (isWrong) throw new DigestMismatch('ImageInvalid', `the registry sent another blob than ${digest}: ${found}`);
+    if (isWrong) throw new DigestMismatch('ImageInvalid', `${what}: the registry sent another blob: ${found}`);
     await file.sync();
   } catch (error) {
     if (error instanceof MonocoreError && error.code === 'ImageInvalid') isWrong = true;
@@ -134,7 +135,8 @@ class Download {
   async #append(chunk: Buffer): Promise<void> {
     const { digest, size } = this.#descriptor;
     if (this.#doneBytes + chunk.length > size) {
-      throw new MonocoreError('ImageInvalid', `the registry sent more than the ${size} bytes of ${digest}`);
+      const what = `${this.#source.client.name} ${digest}`;
+      throw new MonocoreError('ImageInvalid', `${what}: the registry sent more than its ${size} bytes`);
     }
     await this.#file.appendFile(chunk).catch((error: unknown) => {
       throw new WriteFailure(error);

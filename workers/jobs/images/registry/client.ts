@@ -20,7 +20,8 @@ export interface ManifestAnswer {
 export class RepositoryClient {
   readonly #transport: Transport;
   readonly #base: URL;
-  readonly #name: string;
+  /** `registry/repository`, for messages. */
+  readonly name: string;
   readonly #authorization: Authorization;
 
   constructor(
@@ -31,7 +32,7 @@ export class RepositoryClient {
     const host = registry === DEFAULT_REGISTRY ? DEFAULT_REGISTRY_HOST : registry;
     this.#transport = transport;
     this.#base = new URL(`${transport.schemeFor(host)}//${host}/v2/${repository}/`);
-    this.#name = `${registry}/${repository}`;
+    this.name = `${registry}/${repository}`;
     this.#authorization = new Authorization(transport, repository, findCredentials);
   }
 
@@ -43,7 +44,7 @@ export class RepositoryClient {
    * @throws MonocoreError `ImageUnavailable`, `ImageInvalid` when it is not what its digest says or above 4 MiB
    */
   async manifest(reference: string): Promise<ManifestAnswer> {
-    const what = `${this.#name} ${reference}`;
+    const what = `${this.name} ${reference}`;
     const answer = await this.#get(`manifests/${reference}`, { accept: MANIFEST_TYPES.join(', ') });
     if (answer.status !== 200) throw refusal(answer, what);
     const bytes = await readBody(answer, MAX_MANIFEST_BYTES, what);
@@ -66,7 +67,7 @@ export class RepositoryClient {
       ...(offset > 0 ? { range: `bytes=${offset}-` } : {}),
     });
     const isExpected = answer.status === 200 || (offset > 0 && (answer.status === 206 || answer.status === 416));
-    if (!isExpected) throw refusal(answer, `${this.#name} ${digest}`);
+    if (!isExpected) throw refusal(answer, `${this.name} ${digest}`);
     return answer;
   }
 

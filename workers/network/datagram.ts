@@ -1,0 +1,117 @@
+/** UDP (RFC 768) over IPv4 (RFC 791) between the host and a VM, in Ethernet frames behind their lengths. */
+import { GATEWAY_INDEX } from '../../src/protocol/network.ts';
+import {
+  HEADER_BYTES,
+  isAddressOf,
+  MAX_FRAME_BYTES,
+  PAYLOAD,
+  TYPE,
+  TYPE_IPV4,
+  writeAddress,
+  writeHead,
+} from './frame.ts';
+
+const IP_HEADER_BYTES = 20;
+const UDP_HEADER_BYTES = 8;
+
+/** Most that a datagram may carry which is not in fragments. */
+export const MAX_DATAGRAM_BYTES = HEADER_BYTES + MAX_FRAME_BYTES - PAYLOAD - IP_HEADER_BYTES - UDP_HEADER_BYTES;
+
+const IP_BYTES = PAYLOAD + 2;
+const FRAGMENT = PAYLOAD + 6;
+const TIME_TO_LIVE = PAYLOAD + 8;
+const PROTOCOL = PAYLOAD + 9;
+const IP_CHECKSUM = PAYLOAD + 10;
+const SOURCE_ADDRESS = PAYLOAD + 12;
+const DESTINATION_ADDRESS = PAYLOAD + 16;
+
+/** Version 4, five words of header, no precedence. */
+const VERSION_AND_LENGTH = 0x4500;
+const DO_NOT_FRAGMENT = 0x4000;
+/** The flag that more fragments follow, and the offset of this one. */
+const FRAGMENT_MASK = 0x3fff;
+const HOPS = 64;
+const PROTOCOL_UDP = 17;
+
+/** What is in a frame. */
+export interface Datagram {
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+  /** A part of the frame. */
+  readonly payload: Buffer;
+}
+
+/** The sum of 16-bit words in ones' complement of RFC 1071; with the right checksum among them it is 0xffff. */
+function sumWords(bytes: Buffer, start: number, end: number, initial = 0): number {
+  let sum = initial;
+  for (let at = start; at + 1 < end; at += 2) sum += bytes.readUInt16BE(at);
+  if ((end - start) % 2 === 1) sum += bytes[end - 1]! << 8;
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+  return sum;
+}
+
+/** Sum of a UDP header, of what is behind it, and of what stands for the IPv4 header before it. */
+function sumDatagram(framed: Buffer, start: number, bytes: number): number {
+  const pseudoHeader = sumWords(framed, SOURCE_ADDRESS, SOURCE_ADDRESS + 8, PROTOCOL_UDP + bytes);
+  return sumWords(framed, start, start + bytes, pseudoHeader);
+}
+
+/** Where the UDP header begins, and where the packet ends; null for what is no whole packet of UDP to the host. */
+function findDatagram(framed: Buffer): { readonly start: number; readonly end: number } | null {
+  if (framed.readUInt16BE(TYPE) !== TYPE_IPV4 || framed[PAYLOAD]! >> 4 !== 4) return null;
+  const headerBytes = (framed[PAYLOAD]! & 0xf) * 4;
+  const [start, end] = [PAYLOAD + headerBytes, PAYLOAD + framed.readUInt16BE(IP_BYTES)];
+  // Behind the end there may be something to fill the frame up.
+  if (headerBytes < IP_HEADER_BYTES || start + UDP_HEADER_BYTES > end || end > framed.length) return null;
+  if (sumWords(framed, PAYLOAD, start) !== 0xffff) return null;
+  if ((framed.readUInt16BE(FRAGMENT) & FRAGMENT_MASK) !== 0 || framed[PROTOCOL] !== PROTOCOL_UDP) return null;
+  return isAddressOf(framed, DESTINATION_ADDRESS, GATEWAY_INDEX) ? { start, end } : null;
+}
+
+/** The datagram that a frame brings the host; null when it brings none, a damaged one, or a part of one. */
+export function readDatagram(framed: Buffer): Datagram | null {
+  const found = findDatagram(framed);
+  if (!found) return null;
+  const { start, end } = found;
+  const bytes = framed.readUInt16BE(start + 4);
+  if (bytes < UDP_HEADER_BYTES || start + bytes > end) return null;
+  const hasChecksum = framed.readUInt16BE(start + 6) !== 0;
+  if (hasChecksum && sumDatagram(framed, start, bytes) !== 0xffff) return null;
+  return {
+    sourcePort: framed.readUInt16BE(start),
+    destinationPort: framed.readUInt16BE(start + 2),
+    payload: framed.subarray(start + UDP_HEADER_BYTES, start + bytes),
+  };
+}
+
+/**
+ * Makes the frame that brings a VM a datagram of the host.
+ *
+ * @param into takes the frame
+ * @param index of the VM
+ * @param datagram whose payload has at most {@link MAX_DATAGRAM_BYTES}
+ */
+export function writeDatagram(into: Buffer, index: number, datagram: Datagram): Buffer {
+  const { sourcePort, destinationPort, payload } = datagram;
+  const udpBytes = UDP_HEADER_BYTES + payload.length;
+  const framed = writeHead(into, GATEWAY_INDEX, index, TYPE_IPV4, IP_HEADER_BYTES + udpBytes);
+  framed.writeUInt16BE(VERSION_AND_LENGTH, PAYLOAD);
+  framed.writeUInt16BE(IP_HEADER_BYTES + udpBytes, IP_BYTES);
+  // Without fragments the number of a packet says nothing, RFC 6864.
+  framed.writeUInt32BE(DO_NOT_FRAGMENT, FRAGMENT - 2);
+  framed[TIME_TO_LIVE] = HOPS;
+  framed[PROTOCOL] = PROTOCOL_UDP;
+  framed.writeUInt16BE(0, IP_CHECKSUM);
+  writeAddress(framed, SOURCE_ADDRESS, GATEWAY_INDEX);
+  writeAddress(framed, DESTINATION_ADDRESS, index);
+  const start = PAYLOAD + IP_HEADER_BYTES;
+  framed.writeUInt16BE(0xffff - sumWords(framed, PAYLOAD, start), IP_CHECKSUM);
+  framed.writeUInt16BE(sourcePort, start);
+  framed.writeUInt16BE(destinationPort, start + 2);
+  framed.writeUInt16BE(udpBytes, start + 4);
+  framed.writeUInt16BE(0, start + 6);
+  payload.copy(framed, start + UDP_HEADER_BYTES);
+  // Zero would say that there is none.
+  framed.writeUInt16BE(0xffff - sumDatagram(framed, start, udpBytes) || 0xffff, start + 6);
+  return framed;
+}
