@@ -23,7 +23,8 @@ it('keeps a VM and captures its streams, tail and exit code when the log and met
   await eventually('both workers to be back', () =>
     host.runtime
       .threads()
-      .every(({ name, state, restarts }) => name === 'jobs' || (state === 'ready' && restarts === 1)),
+      .filter(({ name }) => name === 'logs' || name === 'metrics')
+      .every(({ state, restarts }) => state === 'ready' && restarts === 1),
   );
   const after = host.orchestrator.services()[0]!;
   assert.equal(after.pid, pid);
