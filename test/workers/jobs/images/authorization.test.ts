@@ -186,12 +186,12 @@ test('plain HTTP is for registries on this host that were asked for, and for tho
   assert.equal(registry.requests.length, 0);
   await pull(`${registry.host}/app`, { insecureLoopback: false, insecureRegistries: [registry.host] });
   registry.fault = (_request, response) => {
-    response.writeHead(307, { location: 'http://registry.example/elsewhere' }).end();
+    response.writeHead(307, { location: 'http://elsewhere.example/v2/' }).end();
     return true;
   };
   await assert.rejects(pull(`${registry.host}/app`), {
     code: 'ImageUnavailable',
-    message: 'plain HTTP to registry.example is not allowed',
+    message: 'plain HTTP to elsewhere.example is not allowed',
   });
 });
 
