@@ -40,6 +40,7 @@ export interface RuntimeOptions {
 export class Runtime implements OrchestratorPorts {
   readonly clock = systemClock;
   readonly random = Math.random;
+  /** What is free is MemAvailable of proc_meminfo(5), which libuv reads for it. */
   readonly boots = new StartGate({ slots: availableParallelism(), freeBytes: freemem });
   readonly paths: HomePaths;
   readonly report: Report;
@@ -56,6 +57,8 @@ export class Runtime implements OrchestratorPorts {
   left: readonly StateDocument[] = [];
   /** Called when the log worker was started again. */
   onLogsRestarted: () => void = () => {};
+  readonly #closing = new AbortController();
+  readonly closing = this.#closing.signal;
   readonly #unlock: () => void;
   readonly #keeper: LogKeeper;
   #limitsSaved: Promise<void> = Promise.resolve();
@@ -128,13 +131,13 @@ export class Runtime implements OrchestratorPorts {
     });
   }
 
-  /** MemAvailable of proc_meminfo(5), which libuv reads for it. */
   removeLogs(service: string): Promise<void> {
     return this.logs.removeLogs(service);
   }
 
   /** Ends the threads, in the order in which they get their input, and frees the home. VMs are not touched. */
   async close(): Promise<void> {
+    this.#closing.abort();
     await this.metrics.stop();
     await this.network.stop();
     await this.logs.stop();

@@ -4,16 +4,19 @@
 export class EventQueue<Event> {
   readonly #handle: (event: Event) => Promise<void>;
   readonly #onIdle: () => void;
+  readonly #isClosing: () => boolean;
   readonly #events: Event[] = [];
   #busy = false;
 
   /**
    * @param handle must not reject
    * @param onIdle called when there is no event left
+   * @param isClosing whether no event is to be handled any more
    */
-  constructor(handle: (event: Event) => Promise<void>, onIdle: () => void) {
+  constructor(handle: (event: Event) => Promise<void>, onIdle: () => void, isClosing: () => boolean) {
     this.#handle = handle;
     this.#onIdle = onIdle;
+    this.#isClosing = isClosing;
   }
 
   /** Whether an event is being handled. */
@@ -34,7 +37,11 @@ export class EventQueue<Event> {
 
   async #work(): Promise<void> {
     this.#busy = true;
-    for (let event = this.#events.shift(); event !== undefined; event = this.#events.shift()) await this.#handle(event);
+    while (!this.#isClosing()) {
+      const event = this.#events.shift();
+      if (event === undefined) break;
+      await this.#handle(event);
+    }
     this.#busy = false;
     this.#onIdle();
   }

@@ -125,6 +125,11 @@ export interface LifecyclePorts {
   readonly images: ImageSource;
   /** Lets VMs be between their launch and their first line: booting is all CPU, so only a few at once. */
   readonly boots: StartGate;
+  /**
+   * Fires when the threads begin to end, and services may run on: what comes from then on is left to the next daemon. The
+   * end of a stream, for example, may then be that of its reader.
+   */
+  readonly closing: AbortSignal;
   readonly report: Report;
   /** A random number, from 0 to below 1. */
   readonly random: () => number;

@@ -35,6 +35,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
   readonly #events = new EventQueue<VmEvent>(
     (event) => this.#handle(event),
     () => this.#waiters.check(),
+    () => this.#ports.closing.aborted,
   );
   readonly #session: VmSession;
   readonly #prober: Prober;

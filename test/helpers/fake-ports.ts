@@ -119,6 +119,8 @@ export function imageOf(digest: string): ServiceImage {
 /** Ports of an orchestrator or a supervisor. */
 export class FakePorts implements OrchestratorPorts {
   readonly clock = new ManualClock();
+  readonly closings = new AbortController();
+  readonly closing = this.closings.signal;
   /** `<call> <service> …` in order: what the lifecycle did to the world. */
   readonly calls: string[] = [];
   readonly documents: StateDocument[] = [];

@@ -44,6 +44,18 @@ test('a disk that hangs does not keep a service from being asked to stop', async
   assert.equal((await stopped).status, 'Stopped');
 });
 
+test('what comes while the daemon ends is left to the next one: the end of a stream may be that of its reader', async () => {
+  const { ports, vm, calls } = await startWeb();
+  vm.emit({ type: 'job-exited', exit: { code: 0, signal: null } });
+  ports.closings.abort();
+  await settle();
+  const before = calls();
+  assert.ok(!before.includes('release'), 'what it printed has not been read yet');
+  vm.end();
+  await settle();
+  assert.deepEqual(calls(), before);
+});
+
 test('what is about to be done is on disk before it is done', async () => {
   const ports = new FakePorts();
   const web = supervise(ports);
