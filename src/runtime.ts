@@ -18,6 +18,8 @@ import { LogThread } from './threads/log-thread.ts';
 import { MetricsThread } from './threads/metrics-thread.ts';
 import { NetworkThread } from './threads/network-thread.ts';
 import { JobPool } from './threads/pool.ts';
+import { SpawnerProcess } from './threads/spawner-process.ts';
+import { FifoMaker } from './vm/fifos.ts';
 import { ProcessDriver } from './vm/process/driver.ts';
 import { QemuDriver } from './vm/qemu/driver.ts';
 
@@ -50,6 +52,7 @@ export class Runtime implements OrchestratorPorts {
   readonly logs: LogThread;
   readonly metrics: MetricsThread;
   readonly network: NetworkThread;
+  readonly spawner: SpawnerProcess;
   readonly images: ServiceImages;
   readonly drivers: OrchestratorPorts['drivers'];
   /** What an earlier runtime left, for `Orchestrator.open` to go on with. */
@@ -58,7 +61,7 @@ export class Runtime implements OrchestratorPorts {
   /** Called when the log worker was started again. */
   onLogsRestarted: () => void = () => {};
   readonly #closing = new AbortController();
-  readonly closing = this.#closing.signal;
+  readonly closing: AbortSignal = this.#closing.signal;
   readonly #unlock: () => void;
   readonly #keeper: LogKeeper;
   #limitsSaved: Promise<void> = Promise.resolve();
@@ -81,9 +84,11 @@ export class Runtime implements OrchestratorPorts {
     this.metrics = new MetricsThread(report);
     this.network = new NetworkThread(report);
     this.images = new ServiceImages(this.jobs, paths);
+    this.spawner = new SpawnerProcess(report);
+    const fifos = new FifoMaker(this.spawner);
     this.drivers = {
-      vm: new QemuDriver(paths, runJob),
-      none: new ProcessDriver(paths, this.metrics),
+      vm: new QemuDriver(paths, this.spawner, fifos, runJob),
+      none: new ProcessDriver(paths, this.spawner, fifos, this.metrics),
     };
   }
 
@@ -97,6 +102,7 @@ export class Runtime implements OrchestratorPorts {
     await makeHome(paths);
     const runtime = new Runtime(paths, options, await lockHome(paths.home));
     try {
+      runtime.spawner.start();
       await Promise.all([runtime.logs.start(), runtime.metrics.thread.start()]);
       const { left, ended, broken } = await runtime.store.loadAll();
       for (const problem of broken) runtime.report('error', `a state file is left out: ${problem}`);
@@ -115,7 +121,8 @@ export class Runtime implements OrchestratorPorts {
   }
 
   threads(): ThreadStatus[] {
-    return [...this.logs.status(), this.metrics.thread.status(), this.network.thread.status(), this.jobs.status()];
+    const threads = [this.metrics.thread, this.network.thread, this.jobs, this.spawner];
+    return [...this.logs.status(), ...threads.map((thread) => thread.status())];
   }
 
   async lastLines(service: string, sinceMs: number): Promise<string[]> {
@@ -143,6 +150,7 @@ export class Runtime implements OrchestratorPorts {
     await this.logs.stop();
     this.#keeper.stop();
     await this.jobs.close();
+    await this.spawner.stop();
     await this.store.flush();
     await this.#limitsSaved;
     this.#unlock();

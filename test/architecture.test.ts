@@ -34,6 +34,8 @@ interface ImportRule {
 const LEAF = /^src\/(errors|clock|units|control-characters)\.ts$/;
 const PROTOCOL = /^src\/protocol\//;
 const PATHS = /^src\/state\/paths\.ts$/;
+/** The process that starts others has to say who they are before it waits for them. */
+const PROCESS_IDENTITY = /^src\/process-identity\.ts$/;
 /** What a command may know besides the daemon's HTTP interface. */
 const CLI_TARGETS = [
   /^src\/cli\//,
@@ -95,6 +97,7 @@ const IMPORT_RULES: readonly ImportRule[] = [
       LEAF,
       PROTOCOL,
       PATHS,
+      ...(name === 'spawner' ? [PROCESS_IDENTITY] : []),
       /^src\/threads\/(worker-side|comlink)\.ts$/,
       ...(LOG_FILE_READERS.includes(name) ? [LOG_FILES] : []),
       EXTERNAL,

@@ -1,10 +1,9 @@
 /** Where the worker entries are, both in the checkout (TypeScript through tsx) and in the build. */
 import { Worker, type WorkerOptions } from 'node:worker_threads';
+import { isSource } from '../package-info.ts';
 
 /** Entry files in `workers/`. */
-export type WorkerEntry = 'logs' | 'metrics' | 'network' | 'api' | 'jobs';
-
-const isSource = import.meta.url.endsWith('.ts');
+export type WorkerEntry = 'logs' | 'metrics' | 'network' | 'api' | 'jobs' | 'spawner';
 
 /** URL of a worker's entry file. */
 export function entryUrl(entry: WorkerEntry): URL {

@@ -1,9 +1,9 @@
 /** Finds the process of a VM that an earlier daemon launched. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { identify, isRunning, signalProcess } from '../process-identity.ts';
 import type { ProcessIdentity } from './driver.ts';
 import { adoptedProcess, type HostProcess } from './host-process.ts';
-import { identify, isRunning, signalProcess } from './process-identity.ts';
 
 /** Processes with `path` as an argument or in one. */
 export function findByArgument(path: string): ProcessIdentity[] {
@@ -33,8 +33,16 @@ export function findByArgument(path: string): ProcessIdentity[] {
 export async function findAdopted(identity: ProcessIdentity | null, ownPath: string): Promise<HostProcess | null> {
   if (identity && !isRunning(identity)) return null;
   if (identity && existsSync(dirname(ownPath))) return adoptedProcess(identity);
-  const cutOff = identity ? [identity] : findByArgument(ownPath);
-  for (const process of cutOff) signalProcess(process, 'SIGKILL', 'group');
-  while (cutOff.some(isRunning)) await new Promise((resolve) => setTimeout(resolve, 10));
+  await (identity ? killAll([identity]) : killByArgument(ownPath));
   return null;
+}
+
+/** Ends the processes, and their groups, that have `path` as an argument or in one. Main thread. */
+export async function killByArgument(path: string): Promise<void> {
+  await killAll(findByArgument(path));
+}
+
+async function killAll(processes: readonly ProcessIdentity[]): Promise<void> {
+  for (const process of processes) signalProcess(process, 'SIGKILL', 'group');
+  while (processes.some(isRunning)) await new Promise((resolve) => setTimeout(resolve, 10));
 }

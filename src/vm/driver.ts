@@ -7,8 +7,10 @@ import type { StreamName } from '../protocol/logs.ts';
 import type { GroupMember } from '../protocol/network.ts';
 import type { ProbeResult } from '../protocol/probe.ts';
 import type { EndReason, Isolation, Probe, Service } from '../protocol/service.ts';
+import type { ProcessIdentity } from '../protocol/spawner.ts';
 
 export type { ProbeResult } from '../protocol/probe.ts';
+export type { ProcessIdentity } from '../protocol/spawner.ts';
 
 /** What a service is started with. */
 export interface LaunchRequest {
@@ -23,16 +25,6 @@ export interface LaunchRequest {
   readonly kernel: string | null;
   /** What a service with a `base` boots from; no other has one. */
   readonly image?: ServiceImage | null;
-}
-
-/**
- * A process of the host, beyond the reuse of its pid: the start time in clock ticks since boot (proc(5), field 22 of
- * `stat`) and the boot's id (`/proc/sys/kernel/random/boot_id`).
- */
-export interface ProcessIdentity {
-  readonly pid: number;
-  readonly start_time: number;
-  readonly boot_id: string;
 }
 
 /** How a command or process ended. Null is unknown, never a default. */

@@ -1,8 +1,7 @@
 /** The process of a VM, whether this daemon started it or an earlier one did. */
-import type { Child } from './child.ts';
+
+import { isRunning } from '../process-identity.ts';
 import type { Exit, ProcessIdentity } from './driver.ts';
-import { exitOfChild } from './exit-record.ts';
-import { isRunning } from './process-identity.ts';
 
 /** Only a parent is told of an end, so a process that is not our child is looked at this often. */
 const POLL_INTERVAL_MS = 250;
@@ -12,14 +11,6 @@ export interface HostProcess {
   readonly identity: ProcessIdentity;
   /** Calls back once, when the process has ended; never before this returns. To be called once. */
   onExit(callback: (exit: Exit) => void): void;
-}
-
-/** A process that this daemon started. */
-export function ownProcess({ process: child, identity }: Child): HostProcess {
-  return {
-    identity,
-    onExit: (callback) => child.once('exit', (code, signal) => callback(exitOfChild(code, signal))),
-  };
 }
 
 /** A process that an earlier daemon started. How it ends, nobody is told. */

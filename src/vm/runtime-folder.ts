@@ -3,14 +3,14 @@ import { mkdir, rm } from 'node:fs/promises';
 import { MonocoreError } from '../errors.ts';
 import type { StreamName } from '../protocol/logs.ts';
 import { MAX_SOCKET_PATH_BYTES, type VmPaths } from '../state/paths.ts';
-import { makeFifos, openAll, openReadEnd } from './fifos.ts';
+import { type FifoMaker, openAll, openChildEnd, openReadEnd } from './fifos.ts';
 
 /**
  * Makes the folder (0700) with its FIFOs (0600); what an earlier VM of that name left is removed.
  *
  * @throws MonocoreError `HomeUnusable` for a path that is too long for its sockets, `StartFailed` when it cannot be made
  */
-export async function makeRuntimeFolder(paths: VmPaths, fifoPaths: readonly string[]): Promise<void> {
+export async function makeRuntimeFolder(paths: VmPaths, fifoPaths: readonly string[], fifos: FifoMaker): Promise<void> {
   const longest = Math.max(...[paths.control, paths.share].map((path) => Buffer.byteLength(path)));
   if (longest > MAX_SOCKET_PATH_BYTES) {
     throw new MonocoreError(
@@ -25,7 +25,7 @@ export async function makeRuntimeFolder(paths: VmPaths, fifoPaths: readonly stri
   } catch (cause) {
     throw new MonocoreError('StartFailed', `the runtime folder ${paths.dir} cannot be made: ${cause}`, { cause });
   }
-  await makeFifos(fifoPaths);
+  await fifos.make(fifoPaths);
 }
 
 /** A stream's read end, non-blocking. */
@@ -35,27 +35,36 @@ export interface ReadEnd {
 }
 
 /**
- * Opens the read ends of `streams`, then what `childEnds` opens; all of it or nothing.
+ * Opens the read ends of `streams`, and of each the end that the VM process will have; all of it or nothing.
  *
  * @throws MonocoreError `StartFailed` when one cannot be opened
  */
 export function openEnds(
   paths: VmPaths,
   streams: readonly StreamName[],
-  childEnds: readonly (() => number)[],
-): { streams: ReadEnd[]; childEnds: number[] } {
-  try {
-    const fds = openAll([...streams.map((stream) => () => openReadEnd(paths.fifo(stream))), ...childEnds]);
-    return {
-      streams: streams.map((stream, index) => ({ stream, fd: fds[index]! })),
-      childEnds: fds.slice(streams.length),
-    };
-  } catch (cause) {
-    throw new MonocoreError('StartFailed', `a stream in ${paths.dir} cannot be opened: ${cause}`, { cause });
-  }
+): { streams: ReadEnd[]; childEnds: readonly number[] } {
+  const ends = openStreams(paths, streams, [openReadEnd, openChildEnd]);
+  return { streams: toReadEnds(streams, ends), childEnds: ends.slice(streams.length) };
 }
 
 /** Opens the read ends of a VM that has the other ends. As {@link openEnds}. */
 export function openReadEnds(paths: VmPaths, streams: readonly StreamName[]): ReadEnd[] {
-  return openEnds(paths, streams, []).streams;
+  return toReadEnds(streams, openStreams(paths, streams, [openReadEnd]));
+}
+
+function toReadEnds(streams: readonly StreamName[], fds: readonly number[]): ReadEnd[] {
+  return streams.map((stream, index) => ({ stream, fd: fds[index]! }));
+}
+
+/** For each of `opens` the descriptors of all streams. */
+function openStreams(
+  paths: VmPaths,
+  streams: readonly StreamName[],
+  opens: readonly ((path: string) => number)[],
+): number[] {
+  try {
+    return openAll(opens.flatMap((open) => streams.map((stream) => () => open(paths.fifo(stream)))));
+  } catch (cause) {
+    throw new MonocoreError('StartFailed', `a stream in ${paths.dir} cannot be opened: ${cause}`, { cause });
+  }
 }

@@ -10,8 +10,10 @@ import { HomePaths } from '../../src/state/paths.ts';
 import { makeHome } from '../../src/state/store.ts';
 import { JobPool } from '../../src/threads/pool.ts';
 import type { PreparedVm, ProcessIdentity, RunningVm, VmEvent } from '../../src/vm/driver.ts';
+import { FifoMaker } from '../../src/vm/fifos.ts';
 import { QemuDriver } from '../../src/vm/qemu/driver.ts';
 import { shareKernel } from './home.ts';
+import { openSpawner } from './spawner.ts';
 import { defer, makeTempDir } from './temp.ts';
 
 /** A launched guest and what has come of it so far. */
@@ -60,7 +62,8 @@ export async function makeGuestHost(t: TestContext): Promise<GuestHost> {
   shareKernel(paths.home);
   const pool = new JobPool();
   defer(t, () => pool.close());
-  const driver = new QemuDriver(paths, (job) => pool.run(job));
+  const spawner = openSpawner(t);
+  const driver = new QemuDriver(paths, spawner, new FifoMaker(spawner), (job) => pool.run(job));
   return {
     paths,
     driver,

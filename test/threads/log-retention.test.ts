@@ -8,9 +8,10 @@ import { DEFAULT_LOG_SETTINGS, type LogSettings } from '../../src/protocol/log-s
 import { LogKeeper } from '../../src/threads/log-keeper.ts';
 import { LogThread } from '../../src/threads/log-thread.ts';
 import { JobPool } from '../../src/threads/pool.ts';
-import { makeFifos, openChildEnd, openReadEnd } from '../../src/vm/fifos.ts';
+import { openChildEnd, openReadEnd } from '../../src/vm/fifos.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { gate } from '../helpers/fake-ports.ts';
+import { makeFifos } from '../helpers/fifos.ts';
 import { defer, makeTempDir } from '../helpers/temp.ts';
 
 async function startKeeping(t: TestContext) {
@@ -29,7 +30,7 @@ async function startKeeping(t: TestContext) {
   await logs.start();
   const hold = async (service: string, settings: Partial<LogSettings>, lines: readonly string[]) => {
     const fifo = join(dir, `${service}.fifo`);
-    if (!existsSync(fifo)) await makeFifos([fifo]);
+    if (!existsSync(fifo)) makeFifos([fifo]);
     const fd = openReadEnd(fifo);
     const childEnd = openChildEnd(fifo);
     const ended = gate();

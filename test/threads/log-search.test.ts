@@ -9,8 +9,9 @@ import { transfer } from '../../src/threads/comlink.ts';
 import type { RunSearch } from '../../src/threads/log-searches.ts';
 import { LogThread } from '../../src/threads/log-thread.ts';
 import { JobPool } from '../../src/threads/pool.ts';
-import { makeFifos, openChildEnd, openReadEnd } from '../../src/vm/fifos.ts';
+import { openChildEnd, openReadEnd } from '../../src/vm/fifos.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { makeFifos } from '../helpers/fifos.ts';
 import { defer, makeTempDir } from '../helpers/temp.ts';
 import { contentOf, linesOf, TestReader } from '../workers/logs/harness.ts';
 
@@ -52,7 +53,7 @@ async function startSearching(t: TestContext, content = '', pageSilenceMs = 10_0
 /** A service that is captured; returns what prints. */
 async function capture(t: TestContext, dir: string, logs: LogThread): Promise<(text: string) => void> {
   const path = join(dir, 'stdout.fifo');
-  await makeFifos([path]);
+  makeFifos([path]);
   const fd = openReadEnd(path);
   const childEnd = openChildEnd(path);
   defer(t, () => closeSync(childEnd));

@@ -16,9 +16,10 @@ import test, { type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { StreamName } from '../../src/protocol/logs.ts';
 import { LogThread } from '../../src/threads/log-thread.ts';
-import { makeFifos, openChildEnd, openReadEnd } from '../../src/vm/fifos.ts';
+import { openChildEnd, openReadEnd } from '../../src/vm/fifos.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { gate } from '../helpers/fake-ports.ts';
+import { makeFifos } from '../helpers/fifos.ts';
 import { openFilesBelow } from '../helpers/open-files.ts';
 import { makeTempDir } from '../helpers/temp.ts';
 
@@ -39,7 +40,7 @@ async function startLogThread(t: TestContext) {
 /** The streams of a VM: read ends to be captured, and the ends that the VM writes to. */
 async function openStreams(t: TestContext, dir: string, names: readonly StreamName[] = ['stdout', 'stderr']) {
   const path = (stream: StreamName) => join(dir, `${stream}.fifo`);
-  await makeFifos(names.map(path));
+  makeFifos(names.map(path));
   const streams = names.map((stream) => ({ stream, fd: openReadEnd(path(stream)) }));
   const childEnds = names.map((stream) => openChildEnd(path(stream)));
   const close = () => {

@@ -7,9 +7,10 @@ import { MessageChannel } from 'node:worker_threads';
 import type { LogQuery } from '../../src/protocol/logs.ts';
 import { transfer } from '../../src/threads/comlink.ts';
 import { LogThread } from '../../src/threads/log-thread.ts';
-import { makeFifos, openChildEnd, openReadEnd } from '../../src/vm/fifos.ts';
+import { openChildEnd, openReadEnd } from '../../src/vm/fifos.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { gate } from '../helpers/fake-ports.ts';
+import { makeFifos } from '../helpers/fifos.ts';
 import { defer, makeTempDir } from '../helpers/temp.ts';
 import { contentOf, linesOf, TestReader } from '../workers/logs/harness.ts';
 
@@ -26,7 +27,7 @@ async function startWorkers(t: TestContext, workers: number) {
   const open = async (service: string) => {
     const path = join(dir, `${fifos}.fifo`);
     fifos += 1;
-    await makeFifos([path]);
+    makeFifos([path]);
     const fd = openReadEnd(path);
     const childEnd = openChildEnd(path);
     const ended = gate();

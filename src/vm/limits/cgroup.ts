@@ -3,7 +3,7 @@ import { mkdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errorCode, errorText } from '../../errors.ts';
-import { identify, signalProcess } from '../process-identity.ts';
+import { identify, signalProcess } from '../../process-identity.ts';
 import type { CgroupSetting } from './cgroup-settings.ts';
 import { type CgroupPlace, CONTROLLERS, type Controller, DAEMON_CGROUP, type HostCgroups } from './host-cgroups.ts';
 

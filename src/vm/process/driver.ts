@@ -2,11 +2,11 @@
 import { closeSync, constants, openSync, statSync, writeSync } from 'node:fs';
 import { chown, rm } from 'node:fs/promises';
 import { MonocoreError } from '../../errors.ts';
+import { signalProcess } from '../../process-identity.ts';
 import type { StreamName } from '../../protocol/logs.ts';
 import { DEFAULT_CPUS, DEFAULT_RAM_MIB, type Service } from '../../protocol/service.ts';
 import type { HomePaths, VmPaths } from '../../state/paths.ts';
 import { findAdopted } from '../adoption.ts';
-import { spawnDetached } from '../child.ts';
 import type {
   Adoption,
   AdoptRequest,
@@ -22,14 +22,14 @@ import type {
 } from '../driver.ts';
 import { findExecutable } from '../executables.ts';
 import { ExitRecordFile, readExitRecord } from '../exit-record.ts';
-import { closeAll, openChildEnd, openReadEnd } from '../fifos.ts';
-import { type HostProcess, ownProcess } from '../host-process.ts';
+import { closeAll, type FifoMaker, openReadEnd } from '../fifos.ts';
+import type { HostProcess } from '../host-process.ts';
 import { ServiceLimits } from '../limits/service-limits.ts';
 import { findUser } from '../limits/user.ts';
 import { checkUserMayRun, renderUserSwitch } from '../limits/user-switch.ts';
-import { signalProcess } from '../process-identity.ts';
 import { ownProgram } from '../program.ts';
 import { makeRuntimeFolder, openEnds, openReadEnds } from '../runtime-folder.ts';
+import type { Spawner } from '../spawner.ts';
 import { renderEnvironment } from './environment.ts';
 import { type Prober, ProcessProbes } from './probes.ts';
 import { watchRecord } from './record-watch.ts';
@@ -64,12 +64,19 @@ export class ProcessDriver implements VmDriver {
   readonly isolation = 'none';
   readonly #paths: HomePaths;
   readonly #limits: ServiceLimits;
+  readonly #spawner: Spawner;
+  readonly #fifos: FifoMaker;
   readonly #prober: Prober;
 
-  /** @param prober asks ports of services */
-  constructor(paths: HomePaths, prober: Prober) {
+  /**
+   * @param fifos shared by the drivers
+   * @param prober asks ports of services
+   */
+  constructor(paths: HomePaths, spawner: Spawner, fifos: FifoMaker, prober: Prober) {
     this.#paths = paths;
     this.#limits = new ServiceLimits(paths);
+    this.#spawner = spawner;
+    this.#fifos = fifos;
     this.#prober = prober;
   }
 
@@ -85,7 +92,7 @@ export class ProcessDriver implements VmDriver {
     await checkUserMayRun(user, program, workdir);
     const paths = this.#paths.vm(service.name);
     const fifos = inheritedFifos(paths);
-    await makeRuntimeFolder(paths, fifos);
+    await makeRuntimeFolder(paths, fifos, this.#fifos);
     // /dev/stdout opens the FIFO once more. The shim, the folder and all else in it stay the daemon's user's.
     if (user) await Promise.all(STREAMS.map((stream) => chown(paths.fifo(stream), user.uid, user.gid)));
     const limits = await this.#limits.apply(service, {
@@ -93,19 +100,20 @@ export class ProcessDriver implements VmDriver {
       cpus: null,
       cpuShares: service.cpu_shares,
     });
-    const openers = fifos.map((path) => () => openChildEnd(path));
-    const { streams, childEnds } = openEnds(paths, STREAMS, openers);
+    const { streams, childEnds } = openEnds(paths, STREAMS);
     const words = [...renderUserSwitch(user), program, ...args];
     const shim = limits.wrap({ program: '/bin/sh', args: ['-c', SHIM, 'sh', paths.exitRecord, ...words] });
     const discard = () => closeAll(childEnds);
-    const probes = new ProcessProbes(service, async () => user, limits, this.#prober);
+    const probes = new ProcessProbes(service, async () => user, limits, this.#spawner, this.#prober);
+    const fds = ['null' as const, ...fifos.map((fifo) => ({ fifo, nonBlocking: false }))];
     return {
       streams,
       notes: [...describeIgnored(service), ...limits.notes],
       discard,
       launch: (onEvent) =>
-        spawnDetached(shim.program, shim.args, ['ignore', ...childEnds], { cwd: workdir, env })
-          .then((child) => new SupervisedProcess(ownProcess(child), paths, probes, onEvent))
+        this.#spawner
+          .spawn({ ...shim, fds, workdir, env }, paths.exitRecord)
+          .then((child) => new SupervisedProcess(child, paths, probes, onEvent))
           .finally(discard),
     };
   }
@@ -118,7 +126,7 @@ export class ProcessDriver implements VmDriver {
       return { type: 'gone', exit: readExitRecord(paths.exitRecord).exit };
     }
     const limits = await this.#limits.recall(service.name);
-    const probes = new ProcessProbes(service, () => findUser(service.user), limits, this.#prober);
+    const probes = new ProcessProbes(service, () => findUser(service.user), limits, this.#spawner, this.#prober);
     return {
       type: 'running',
       streams: openReadEnds(paths, STREAMS),

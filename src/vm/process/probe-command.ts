@@ -1,25 +1,12 @@
 /** Runs the command of an exec probe. Main thread. */
-import { type SpawnOptions, spawn } from 'node:child_process';
-import { errorText } from '../../errors.ts';
 import { CALLED_OFF, noAnswer, type ProbeResult } from '../../protocol/probe.ts';
-import type { Command } from '../limits/launcher.ts';
-import { identify } from '../process-identity.ts';
+import type { SpawnRequest } from '../../protocol/spawner.ts';
+import type { Exit } from '../driver.ts';
+import type { Spawner } from '../spawner.ts';
+import { killGroup } from './stragglers.ts';
 
-function resultOf(code: number | null, signal: NodeJS.Signals | null): ProbeResult {
-  return { ok: code === 0, detail: signal === null ? `exit code ${code}` : `ended by ${signal}` };
-}
-
-/**
- * Kills what is left of the group of a process that has ended. Its id is not used again while the group has members:
- * whoever has that pid now shows that there are none.
- */
-function killRest(leader: number): void {
-  if (identify(leader)) return;
-  try {
-    process.kill(-leader, 'SIGKILL');
-  } catch {
-    // Nobody was left.
-  }
+function resultOf({ code, signal }: Exit): ProbeResult {
+  return { ok: code === 0, detail: signal === null ? `exit code ${code ?? 'unknown'}` : `ended by ${signal}` };
 }
 
 /**
@@ -28,35 +15,36 @@ function killRest(leader: number): void {
  *
  * @param timeoutMs when it is killed
  * @param signal kills it, too
- * @throws the system's error, or Node's, for what cannot be started
+ * @throws MonocoreError `StartFailed` for what cannot be started
  */
-export function runProbe(
-  { program, args }: Command,
-  options: Pick<SpawnOptions, 'cwd' | 'env'>,
+export async function runProbe(
+  spawner: Spawner,
+  command: Omit<SpawnRequest, 'fds'>,
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<ProbeResult> {
-  if (signal.aborted) return Promise.resolve(CALLED_OFF);
-  return new Promise((resolve) => {
-    const child = spawn(program, args, { ...options, stdio: 'ignore', detached: true });
-    /** What is answered once the killed command has ended. */
-    let verdict: ProbeResult | null = null;
-    const cut = (result: ProbeResult): void => {
-      verdict ??= result;
-      child.kill('SIGKILL');
-    };
-    const timer = setTimeout(() => cut(noAnswer(timeoutMs)), timeoutMs);
-    const onAbort = () => cut(CALLED_OFF);
-    signal.addEventListener('abort', onAbort);
-    const answer = (result: ProbeResult): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', onAbort);
-      resolve(result);
-    };
-    child.once('error', (error) => answer({ ok: false, detail: errorText(error) }));
-    child.once('exit', (code, endedBy) => {
-      killRest(child.pid!);
-      answer(verdict ?? resultOf(code, endedBy));
+  if (signal.aborted) return CALLED_OFF;
+  /** Why it is killed. */
+  let verdict: ProbeResult | null = null;
+  let kill = (): void => {};
+  const cut = (result: ProbeResult): void => {
+    verdict ??= result;
+    kill();
+  };
+  const timer = setTimeout(() => cut(noAnswer(timeoutMs)), timeoutMs);
+  const onAbort = () => cut(CALLED_OFF);
+  signal.addEventListener('abort', onAbort);
+  try {
+    const child = await spawner.spawn({ ...command, fds: ['null', 'null', 'null'] }, null);
+    const exit = await new Promise<Exit>((resolve) => {
+      child.onExit(resolve);
+      kill = () => killGroup(child.identity);
+      if (verdict) kill();
     });
-  });
+    killGroup(child.identity);
+    return verdict ?? resultOf(exit);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', onAbort);
+  }
 }

@@ -8,6 +8,7 @@ import type { AppliedLimits } from '../limits/service-limits.ts';
 import type { HostUser } from '../limits/user.ts';
 import { renderUserSwitch } from '../limits/user-switch.ts';
 import { ownProgram } from '../program.ts';
+import type { Spawner } from '../spawner.ts';
 import { renderEnvironment } from './environment.ts';
 import { runProbe } from './probe-command.ts';
 
@@ -22,13 +23,21 @@ export class ProcessProbes {
   readonly #service: Service;
   readonly #findUser: () => Promise<HostUser | null>;
   readonly #limits: AppliedLimits;
+  readonly #spawner: Spawner;
   readonly #prober: Prober;
   readonly #ended = new AbortController();
 
-  constructor(service: Service, findUser: () => Promise<HostUser | null>, limits: AppliedLimits, prober: Prober) {
+  constructor(
+    service: Service,
+    findUser: () => Promise<HostUser | null>,
+    limits: AppliedLimits,
+    spawner: Spawner,
+    prober: Prober,
+  ) {
     this.#service = service;
     this.#findUser = findUser;
     this.#limits = limits;
+    this.#spawner = spawner;
     this.#prober = prober;
   }
 
@@ -63,6 +72,7 @@ export class ProcessProbes {
     const env = renderEnvironment(this.#service, user);
     const program = findExecutable(name, workdir, env.PATH ?? '');
     const [first = program, ...rest] = [...renderUserSwitch(user), program, ...args];
-    return runProbe(this.#limits.wrap({ program: first, args: rest }), { cwd: workdir, env }, timeoutMs, signal);
+    const command = this.#limits.wrap({ program: first, args: rest });
+    return runProbe(this.#spawner, { ...command, workdir, env }, timeoutMs, signal);
   }
 }

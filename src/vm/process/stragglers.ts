@@ -4,8 +4,8 @@
  * number cannot have come round again.
  */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { identify, isSameProcess } from '../../process-identity.ts';
 import type { ProcessIdentity } from '../driver.ts';
-import { identify, isSameProcess } from '../process-identity.ts';
 
 /** To be called as soon as the leader has ended. Main thread. */
 export function killGroup(leader: ProcessIdentity): void {

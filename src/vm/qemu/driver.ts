@@ -7,15 +7,14 @@ import { memberMac } from '../../protocol/network.ts';
 import type { Service } from '../../protocol/service.ts';
 import type { HomePaths } from '../../state/paths.ts';
 import { findAdopted } from '../adoption.ts';
-import { spawnDetached } from '../child.ts';
 import type { Adoption, AdoptRequest, LaunchRequest, PreparedVm, RunningVm, VmDriver, VmEvent } from '../driver.ts';
 import { readExitRecord } from '../exit-record.ts';
-import { closeAll, openChildEnd, openLossyChildEnd, openReadEnd } from '../fifos.ts';
-import { ownProcess } from '../host-process.ts';
+import { closeAll, type FifoMaker, openReadEnd } from '../fifos.ts';
 import { type AppliedLimits, ServiceLimits } from '../limits/service-limits.ts';
 import { findUser, type HostUser } from '../limits/user.ts';
 import { describeOmissions, imageProgram, ownProgram, stopSignalOf } from '../program.ts';
 import { makeRuntimeFolder, openEnds, openReadEnds } from '../runtime-folder.ts';
+import type { Spawner } from '../spawner.ts';
 import { resolveEnvs } from '../variables.ts';
 import { renderCommandLine } from './command-line.ts';
 import { prepareDisk } from './disk.ts';
@@ -93,14 +92,21 @@ export class QemuDriver implements VmDriver {
   readonly isolation = 'vm';
   readonly #paths: HomePaths;
   readonly #limits: ServiceLimits;
+  readonly #spawner: Spawner;
+  readonly #fifos: FifoMaker;
   readonly #buildInitramfs: RunInitramfsJob;
   /** By the kernel that the config names, null for none. */
   readonly #platforms = new Map<string | null, Promise<Platform>>();
 
-  /** @param buildInitramfs runs the job in the pool */
-  constructor(paths: HomePaths, buildInitramfs: RunInitramfsJob) {
+  /**
+   * @param fifos shared by the drivers
+   * @param buildInitramfs runs the job in the pool
+   */
+  constructor(paths: HomePaths, spawner: Spawner, fifos: FifoMaker, buildInitramfs: RunInitramfsJob) {
     this.#paths = paths;
     this.#limits = new ServiceLimits(paths);
+    this.#spawner = spawner;
+    this.#fifos = fifos;
     this.#buildInitramfs = buildInitramfs;
   }
 
@@ -131,6 +137,7 @@ export class QemuDriver implements VmDriver {
     await makeRuntimeFolder(
       paths,
       STREAM_NAMES.map((stream) => paths.fifo(stream)),
+      this.#fifos,
     );
     const limits = await this.#limits.apply(service, {
       memoryBytes: memoryLimitBytes(service.ram_mib, files.length > 0),
@@ -138,13 +145,7 @@ export class QemuDriver implements VmDriver {
       cpuShares: service.cpu_shares,
     });
     const notes = await describeShortcomings(request, limits.notes, obstacle);
-    const { streams, childEnds } = openEnds(paths, STREAM_NAMES, [
-      () => openChildEnd(paths.fifo('stdout')),
-      () => openChildEnd(paths.fifo('stderr')),
-      // A console that nobody reads must not stop QEMU itself, so it may lose text; the service's streams may not.
-      () => openLossyChildEnd(paths.fifo('console')),
-    ]);
-    const [stdout, stderr, console] = childEnds as [number, number, number];
+    const { streams, childEnds } = openEnds(paths, STREAM_NAMES);
     // What stays open here would keep the streams from ever ending.
     const discard = () => closeAll(childEnds);
     return {
@@ -152,13 +153,7 @@ export class QemuDriver implements VmDriver {
       notes,
       discard,
       launch: (onEvent) =>
-        this.#launch(
-          platform,
-          { ...request, groupIndex },
-          { user, limits, files, job },
-          { stdout, stderr, console },
-          onEvent,
-        ).finally(discard),
+        this.#launch(platform, { ...request, groupIndex }, { user, limits, files, job }, onEvent).finally(discard),
     };
   }
 
@@ -210,7 +205,6 @@ export class QemuDriver implements VmDriver {
     platform: Platform,
     request: LaunchRequest,
     { user, limits, files, job }: Preparation,
-    childEnds: { readonly stdout: number; readonly stderr: number; readonly console: number },
     onEvent: (event: VmEvent) => void,
   ): Promise<RunningVm> {
     const { service, address, localOnly, groupIndex, image } = request;
@@ -234,15 +228,20 @@ export class QemuDriver implements VmDriver {
       disk: service.disk_mib === null ? null : this.#paths.disk(service.name),
       rootImage: image?.root ?? null,
     });
-    const { stdout, stderr, console } = childEnds;
-    const share = files.length === 0 ? null : await shareFiles(files, paths, limits, console);
+    // A console that nobody reads must not stop QEMU itself, so it may lose text; the service's streams may not.
+    const console = { fifo: paths.fifo('console'), nonBlocking: true };
+    const [stdout, stderr] = (['stdout', 'stderr'] as const).map((stream) => ({
+      fifo: paths.fifo(stream),
+      nonBlocking: false,
+    }));
+    const share = files.length === 0 ? null : await shareFiles(files, paths, limits, this.#spawner);
     try {
       const command = limits.wrap({ program: platform.qemu, args });
-      const fds = ['ignore', console, console, stdout, stderr, console] as const;
-      const child = await spawnDetached(command.program, command.args, [...fds]);
+      const fds = ['null' as const, console, console, stdout!, stderr!, console];
+      const child = await this.#spawner.spawn({ ...command, fds, workdir: null, env: null }, paths.control);
       share?.guard(child.identity);
       const guestJob = { make: async () => job, stopSignal: defaultSignalOf(request), inGroup: groupIndex !== null };
-      return new QemuVm(ownProcess(child), paths, guestJob, onEvent);
+      return new QemuVm(child, paths, guestJob, onEvent);
     } catch (error) {
       share?.stop();
       throw error;

@@ -5,13 +5,13 @@
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { errorText, MonocoreError } from '../../errors.ts';
+import { isRunning, signalProcess } from '../../process-identity.ts';
 import type { VmPaths } from '../../state/paths.ts';
 import { findByArgument } from '../adoption.ts';
-import { type Child, spawnDetached } from '../child.ts';
 import type { ProcessIdentity } from '../driver.ts';
-import { adoptedProcess, type HostProcess, ownProcess } from '../host-process.ts';
+import { adoptedProcess, type HostProcess } from '../host-process.ts';
 import type { AppliedLimits } from '../limits/service-limits.ts';
-import { isRunning, signalProcess } from '../process-identity.ts';
+import type { SpawnedProcess, Spawner } from '../spawner.ts';
 import { findVirtiofsd } from './host-tools.ts';
 import { SHARE_ROOT, wrapInShare } from './share-script.ts';
 import { ROOT_NAME, type SharedFile } from './shared-files.ts';
@@ -48,9 +48,9 @@ function guard(share: HostProcess, vm: ProcessIdentity): void {
   share.onExit(() => endWithoutFiles(vm));
 }
 
-async function awaitSocket({ process: child }: Child, socketPath: string): Promise<void> {
+async function awaitSocket(virtiofsd: SpawnedProcess, socketPath: string): Promise<void> {
   for (let waitedMs = 0; !existsSync(socketPath); waitedMs += RETRY_MS) {
-    if (child.exitCode !== null || child.signalCode !== null) throw new Error('virtiofsd did not start');
+    if (virtiofsd.ended) throw new Error('virtiofsd did not start');
     if (waitedMs > LISTEN_TIMEOUT_MS) throw new Error(`virtiofsd does not listen after ${LISTEN_TIMEOUT_MS / 1000} s`);
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }
@@ -61,14 +61,14 @@ async function awaitSocket({ process: child }: Child, socketPath: string): Promi
  *
  * @param limits those of the service hold for virtiofsd, too, but for `open_files`: it has one for each file that the
  * guest knows
- * @param consoleFd takes what virtiofsd says
+ * @param spawner starts virtiofsd; what that says goes to the console
  * @throws MonocoreError `ToolMissing`, `StartFailed`
  */
 export async function shareFiles(
   files: readonly SharedFile[],
   paths: VmPaths,
   limits: AppliedLimits,
-  consoleFd: number,
+  spawner: Spawner,
 ): Promise<FileShare> {
   const program = findVirtiofsd();
   // A root directory below a running guest must not change: overlayfs says that it does not define what comes of it.
@@ -79,7 +79,9 @@ export async function shareFiles(
   const command = limits.join(wrapInShare({ program, args }, paths.shareFolder, files));
   // Of the daemon's variables it needs none but this one.
   const env = { PATH: `${process.env.PATH ?? ''}:/usr/sbin:/usr/bin:/sbin:/bin` };
-  const child = await spawnDetached(command.program, command.args, ['ignore', consoleFd, consoleFd], { cwd: '/', env });
+  const console = { fifo: paths.fifo('console'), nonBlocking: true };
+  const fds = ['null' as const, console, console];
+  const child = await spawner.spawn({ ...command, fds, workdir: '/', env }, socketOption(paths));
   const stop = (): void => {
     // It is two processes, of which the second is the first of a process namespace.
     signalProcess(child.identity, 'SIGKILL', 'group');
@@ -92,7 +94,7 @@ export async function shareFiles(
     const message = `${list} cannot be shared with the guest: ${errorText(cause)}; its console may say why`;
     throw new MonocoreError('StartFailed', message, { cause });
   }
-  return { stop, guard: (vm) => guard(ownProcess(child), vm) };
+  return { stop, guard: (vm) => guard(child, vm) };
 }
 
 /** As {@link FileShare.guard}, for a VM that an earlier daemon launched; does nothing for one without a share. */

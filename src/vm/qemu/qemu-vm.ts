@@ -1,11 +1,11 @@
 /** One QEMU process and the guest in it. */
 import { errorText } from '../../errors.ts';
+import { signalProcess } from '../../process-identity.ts';
 import type { GroupMember } from '../../protocol/network.ts';
 import type { VmPaths } from '../../state/paths.ts';
 import type { Exit, ProbeResult, ProcessIdentity, RunningVm, VmEvent, VmProbe } from '../driver.ts';
 import { exitOfShellStatus, readExitRecord } from '../exit-record.ts';
 import type { HostProcess } from '../host-process.ts';
-import { signalProcess } from '../process-identity.ts';
 import { ControlChannel, type GuestMessage } from './control-channel.ts';
 import type { Job } from './job-script.ts';
 import { MachineWatch } from './machine-watch.ts';

@@ -8,8 +8,9 @@ import { fileURLToPath } from 'node:url';
 import { DEFAULT_LOG_SETTINGS } from '../../../src/protocol/log-settings.ts';
 import type { LogEvent, LogsApi, StreamName } from '../../../src/protocol/logs.ts';
 import { ThreadService } from '../../../src/threads/service.ts';
-import { closeAll, makeFifos, openReadEnd } from '../../../src/vm/fifos.ts';
+import { closeAll, openReadEnd } from '../../../src/vm/fifos.ts';
 import { contentOf, EventLog, filesOf, linesOf } from '../../workers/logs/harness.ts';
+import { makeFifos } from '../fifos.ts';
 import { defer, makeTempDir } from '../temp.ts';
 
 const writerPath = fileURLToPath(new URL('../../fixtures/steady-writer.js', import.meta.url));
@@ -42,7 +43,7 @@ export async function startRollingLog(t: TestContext, logDir: string): Promise<R
 
   const fifoDir = await makeTempDir(t);
   const fifos = STREAMS.map((stream) => join(fifoDir, `${stream}.fifo`));
-  await makeFifos(fifos);
+  makeFifos(fifos);
   const readEnds = fifos.map(openReadEnd);
   // Not open for reading: should this process be killed, the writer ends, too.
   const [stdout, stderr] = fifos.map((fifo) => openSync(fifo, 'w')) as [number, number];

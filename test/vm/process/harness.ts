@@ -7,10 +7,12 @@ import type { Service } from '../../../src/protocol/service.ts';
 import { HomePaths } from '../../../src/state/paths.ts';
 import { makeHome } from '../../../src/state/store.ts';
 import type { LaunchRequest, PreparedVm, RunningVm, VmEvent } from '../../../src/vm/driver.ts';
+import { FifoMaker } from '../../../src/vm/fifos.ts';
 import { ProcessDriver } from '../../../src/vm/process/driver.ts';
 import type { Prober } from '../../../src/vm/process/probes.ts';
 import { eventually } from '../../helpers/eventually.ts';
-import { makeTempDir } from '../../helpers/temp.ts';
+import { openSpawner } from '../../helpers/spawner.ts';
+import { defer, makeTempDir } from '../../helpers/temp.ts';
 
 export function makeRequest(service: Service): LaunchRequest {
   return { service, address: '127.0.0.1', localOnly: true, groupIndex: null, kernel: null };
@@ -22,7 +24,8 @@ const NO_PROBER: Prober = { probe: async () => ({ ok: false, detail: 'nothing is
 export async function openDriver(t: TestContext, prober: Prober = NO_PROBER) {
   const paths = new HomePaths(await makeTempDir(t));
   await makeHome(paths);
-  return { paths, driver: new ProcessDriver(paths, prober) };
+  const spawner = openSpawner(t);
+  return { paths, spawner, driver: new ProcessDriver(paths, spawner, new FifoMaker(spawner), prober) };
 }
 
 /** A stream as far as it was read. */
@@ -85,7 +88,7 @@ export async function launchProcess(
   const vm = await ready.launch((event) => events.push(event));
   const event: LaunchedProcess['event'] = (type) =>
     eventually(type, () => events.find((candidate) => candidate.type === type) as never);
-  t.after(async () => {
+  defer(t, async () => {
     vm.kill('SIGKILL');
     await event('process-ended');
     for (const reader of readers.values()) reader.close();

@@ -3,13 +3,16 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { HomePaths } from '../../../src/state/paths.ts';
+import { FifoMaker } from '../../../src/vm/fifos.ts';
 import { QemuDriver } from '../../../src/vm/qemu/driver.ts';
 import { scriptService } from '../../helpers/services.ts';
+import { openSpawner } from '../../helpers/spawner.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
 async function makeDriver(t: TestContext) {
   const paths = new HomePaths(await makeTempDir(t));
-  const driver = new QemuDriver(paths, () => assert.fail('nothing is launched here'));
+  const spawner = openSpawner(t);
+  const driver = new QemuDriver(paths, spawner, new FifoMaker(spawner), () => assert.fail('nothing is launched here'));
   return { paths, driver };
 }
 

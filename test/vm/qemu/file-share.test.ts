@@ -1,10 +1,11 @@
 /** A real virtiofsd, to which no QEMU connects. */
 import assert from 'node:assert/strict';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { HomePaths } from '../../../src/state/paths.ts';
 import { makeHome } from '../../../src/state/store.ts';
+import { FifoMaker } from '../../../src/vm/fifos.ts';
 import type { AppliedLimits } from '../../../src/vm/limits/service-limits.ts';
 import { QemuDriver } from '../../../src/vm/qemu/driver.ts';
 import { shareFiles } from '../../../src/vm/qemu/file-share.ts';
@@ -12,6 +13,7 @@ import { findSharedFiles } from '../../../src/vm/qemu/shared-files.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { findProcesses } from '../../helpers/home.ts';
 import { scriptService } from '../../helpers/services.ts';
+import { openSpawner } from '../../helpers/spawner.ts';
 import { defer, makeTempDir } from '../../helpers/temp.ts';
 
 const NO_LIMITS: AppliedLimits = { notes: [], wrap: (command) => command, join: (command) => command };
@@ -29,18 +31,18 @@ async function makeShare(t: TestContext) {
   mkdirSync(host);
   const volumes = [{ host, guest: '/data', read_only: true }];
   const files = await findSharedFiles(scriptService('web', '', { volumes }));
-  const said = join(dir, 'said');
-  const fd = openSync(said, 'a');
-  defer(t, () => closeSync(fd));
-  const driver = new QemuDriver(paths, () => assert.fail('nothing is launched here'));
+  const said = vm.fifo('console');
+  writeFileSync(said, '');
+  const spawner = openSpawner(t);
+  const driver = new QemuDriver(paths, spawner, new FifoMaker(spawner), () => assert.fail('nothing is launched here'));
   defer(t, () => driver.cleanUp('web'));
-  return { paths, vm, files, fd, driver, said: () => readFileSync(said, 'utf8') };
+  return { paths, vm, files, spawner, driver, said: () => readFileSync(said, 'utf8') };
 }
 
 test('a share whose launch fails is ended, and the host’s mounts are as they were', async (t) => {
-  const { vm, files, fd } = await makeShare(t);
+  const { vm, files, spawner } = await makeShare(t);
   const before = readMounts();
-  const share = await shareFiles(files, vm, NO_LIMITS, fd);
+  const share = await shareFiles(files, vm, NO_LIMITS, spawner);
   assert.equal(readMounts(), before);
   assert.ok(findProcesses(vm.share).length > 0);
   share.stop();
@@ -48,8 +50,8 @@ test('a share whose launch fails is ended, and the host’s mounts are as they w
 });
 
 test('a share that a daemon left, which was killed before it launched QEMU, ends with what is left of the launch', async (t) => {
-  const { paths, vm, files, fd, driver } = await makeShare(t);
-  await shareFiles(files, vm, NO_LIMITS, fd);
+  const { paths, vm, files, spawner, driver } = await makeShare(t);
+  await shareFiles(files, vm, NO_LIMITS, spawner);
   const adoption = await driver.adopt({
     service: scriptService('web', ''),
     localOnly: true,
@@ -64,10 +66,10 @@ test('a share that a daemon left, which was killed before it launched QEMU, ends
 });
 
 test('a path that leads elsewhere when it is shared is refused', async (t) => {
-  const { vm, files, fd, said } = await makeShare(t);
+  const { vm, files, spawner, said } = await makeShare(t);
   const [file] = files;
   const other = { ...file!, identity: `${file!.identity}0` };
-  await assert.rejects(shareFiles([other], vm, NO_LIMITS, fd), {
+  await assert.rejects(shareFiles([other], vm, NO_LIMITS, spawner), {
     code: 'StartFailed',
     message: `${file!.path} cannot be shared with the guest: virtiofsd did not start; its console may say why`,
   });
@@ -76,13 +78,13 @@ test('a path that leads elsewhere when it is shared is refused', async (t) => {
 });
 
 test('a path is only a path, whatever it is made of', async (t) => {
-  const { vm, fd } = await makeShare(t);
+  const { vm, spawner } = await makeShare(t);
   const dir = await makeTempDir(t);
   const volumes = ["it's $HOME", '-o bind', 'a,b\\:c', '--', 'new\nline', 'UUID=1'].map((name, index) => {
     writeFileSync(join(dir, name), '');
     return { host: join(dir, name), guest: `/v${index}`, read_only: index % 2 === 0 };
   });
-  const share = await shareFiles(await findSharedFiles(scriptService('web', '', { volumes })), vm, NO_LIMITS, fd);
+  const share = await shareFiles(await findSharedFiles(scriptService('web', '', { volumes })), vm, NO_LIMITS, spawner);
   const [process] = findProcesses(vm.share);
   const mounts = readFileSync(`/proc/${process!.pid}/mountinfo`, 'utf8').split('\n');
   const shared = mounts.filter((line) => / \/sys\/\d /.test(line)).map((line) => line.split(' ').slice(4, 6).join(' '));

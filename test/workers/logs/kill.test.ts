@@ -7,8 +7,9 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { DEFAULT_LOG_SETTINGS, type LogFormat } from '../../../src/protocol/log-settings.ts';
-import { makeFifos, openChildEnd } from '../../../src/vm/fifos.ts';
+import { openChildEnd } from '../../../src/vm/fifos.ts';
 import { eventually } from '../../helpers/eventually.ts';
+import { makeFifos } from '../../helpers/fifos.ts';
 import { startFixture } from '../../helpers/fixture.ts';
 import { defer, makeTempDir } from '../../helpers/temp.ts';
 import { contentOf, filesOf } from './harness.ts';
@@ -21,7 +22,7 @@ const writerPath = fileURLToPath(new URL('../../fixtures/line-writer.js', import
 
 /** A program that prints `line 1`, `line 2` and so on into a FIFO until it is told to stop, then how many there were. */
 async function startWriter(t: TestContext, fifo: string) {
-  await makeFifos([fifo]);
+  makeFifos([fifo]);
   const fd = openChildEnd(fifo);
   const writer = spawn(process.execPath, [writerPath], { stdio: ['pipe', fd, 'inherit'] });
   closeSync(fd);

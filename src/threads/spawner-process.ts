@@ -1,0 +1,169 @@
+/** The main thread's side of the spawner, see `workers/spawner.ts`. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { MonocoreError } from '../errors.ts';
+import type { Report } from '../lifecycle/ports.ts';
+import { isSource } from '../package-info.ts';
+import type { ThreadStatus } from '../protocol/control.ts';
+import type { ProcessIdentity, SpawnCommand, SpawnEvent, SpawnRequest } from '../protocol/spawner.ts';
+import { killByArgument } from '../vm/adoption.ts';
+import type { Exit } from '../vm/driver.ts';
+import { exitOfChild } from '../vm/exit-record.ts';
+import { adoptedProcess } from '../vm/host-process.ts';
+import type { SpawnedProcess, Spawner } from '../vm/spawner.ts';
+import { entryUrl } from './entry.ts';
+
+/** It holds nothing for long: little space for new objects keeps it small, and small is quick to fork. */
+const NODE_OPTIONS = ['--max-semi-space-size=1'];
+
+interface Waiting {
+  readonly request: SpawnRequest;
+  readonly ownPath: string | null;
+  readonly resolve: (process: SpawnedProcess) => void;
+  readonly reject: (error: MonocoreError) => void;
+}
+
+/**
+ * Starts the spawner, again when one is needed and the last one died. Processes of one that died are watched as those of
+ * an earlier daemon are. Main thread.
+ */
+export class SpawnerProcess implements Spawner {
+  readonly #report: Report;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #children = new Map<number, Child>();
+  #spawner: ChildProcess | null = null;
+  #starts = 0;
+  #lastId = 0;
+  #isStopping = false;
+
+  constructor(report: Report) {
+    this.#report = report;
+  }
+
+  get pid(): number | null {
+    return this.#spawner?.pid ?? null;
+  }
+
+  status(): ThreadStatus {
+    return {
+      name: 'spawner',
+      state: this.#spawner ? 'ready' : 'stopped',
+      restarts: Math.max(0, this.#starts - 1),
+    };
+  }
+
+  /** Starts it before it is needed; does not wait until it works. */
+  start(): void {
+    this.#spawner ??= this.#launch();
+  }
+
+  spawn(request: SpawnRequest, ownPath: string | null): Promise<SpawnedProcess> {
+    return new Promise((resolve, reject) => {
+      this.#lastId += 1;
+      this.#waiting.set(this.#lastId, { request, ownPath, resolve, reject });
+      this.start();
+      const command: SpawnCommand = { ...request, id: this.#lastId };
+      // Where it cannot be sent, the end of the spawner follows.
+      this.#spawner!.send(command, () => {});
+    });
+  }
+
+  /** Ends the spawner; processes run on. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    const spawner = this.#spawner;
+    if (!spawner) return;
+    const exited = once(spawner, 'exit');
+    if (spawner.connected) spawner.disconnect();
+    await exited;
+  }
+
+  #launch(): ChildProcess {
+    this.#starts += 1;
+    const spawner = fork(fileURLToPath(entryUrl('spawner')), [], {
+      execArgv: [...(isSource ? ['--import', 'tsx'] : []), ...NODE_OPTIONS],
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      // A Ctrl-C at the terminal of a daemon in the foreground is for the daemon.
+      detached: true,
+    });
+    spawner.on('message', (event: SpawnEvent) => this.#onEvent(event));
+    let cause = 'it cannot be started';
+    spawner.once('error', (error) => {
+      cause = error.message;
+      // One that was never started does not exit.
+      if (spawner.pid === undefined) this.#onDeath(spawner, cause);
+    });
+    spawner.once('exit', (code, signal) => this.#onDeath(spawner, signal ?? `exit code ${code}`));
+    return spawner;
+  }
+
+  #onEvent(event: SpawnEvent): void {
+    if (event.type === 'ended') {
+      this.#children.get(event.id)?.end(exitOfChild(event.code, event.signal));
+      this.#children.delete(event.id);
+      return;
+    }
+    const waiting = this.#waiting.get(event.id);
+    if (!waiting) return;
+    this.#waiting.delete(event.id);
+    if (event.type === 'failed') {
+      waiting.reject(failed(`${waiting.request.program} could not be executed: ${event.error}`));
+      return;
+    }
+    const child = new Child(event.identity);
+    this.#children.set(event.id, child);
+    waiting.resolve(child);
+  }
+
+  #onDeath(spawner: ChildProcess, reason: string): void {
+    if (this.#spawner !== spawner) return;
+    this.#spawner = null;
+    if (!this.#isStopping) {
+      this.#report('error', `the spawner ended: ${reason}; the next start begins another`);
+      for (const child of this.#children.values()) child.watch();
+    }
+    this.#children.clear();
+    for (const { request, ownPath, reject } of this.#waiting.values()) {
+      const error = failed(`${request.program} was not executed: the spawner ended: ${reason}`);
+      // It may have been started, with nobody who was told of it.
+      if (ownPath === null) reject(error);
+      else void killByArgument(ownPath).finally(() => reject(error));
+    }
+    this.#waiting.clear();
+  }
+}
+
+function failed(message: string): MonocoreError {
+  return new MonocoreError('StartFailed', message);
+}
+
+class Child implements SpawnedProcess {
+  readonly identity: ProcessIdentity;
+  #exit: Exit | null = null;
+  #callback: ((exit: Exit) => void) | null = null;
+
+  constructor(identity: ProcessIdentity) {
+    this.identity = identity;
+  }
+
+  get ended(): boolean {
+    return this.#exit !== null;
+  }
+
+  onExit(callback: (exit: Exit) => void): void {
+    this.#callback = callback;
+    const exit = this.#exit;
+    if (exit) setImmediate(() => callback(exit));
+  }
+
+  end(exit: Exit): void {
+    this.#exit = exit;
+    this.#callback?.(exit);
+  }
+
+  /** Finds out by itself when it ends. */
+  watch(): void {
+    adoptedProcess(this.identity).onExit((exit) => this.end(exit));
+  }
+}

@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict';
+import { closeSync, readFileSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { isRunning, signalProcess } from '../../src/process-identity.ts';
+import type { ChildFd, SpawnRequest } from '../../src/protocol/spawner.ts';
+import type { Exit } from '../../src/vm/driver.ts';
+import { openChildEnd } from '../../src/vm/fifos.ts';
+import type { SpawnedProcess } from '../../src/vm/spawner.ts';
+import { eventually } from '../helpers/eventually.ts';
+import { makeFifos } from '../helpers/fifos.ts';
+import { openSpawner } from '../helpers/spawner.ts';
+import { defer, makeTempDir } from '../helpers/temp.ts';
+
+const NO_STREAMS: readonly ChildFd[] = ['null', 'null', 'null'];
+
+function shell(script: string, change: Partial<SpawnRequest> = {}): SpawnRequest {
+  return { program: '/bin/sh', args: ['-c', script], fds: NO_STREAMS, workdir: null, env: null, ...change };
+}
+
+function exitOf(child: SpawnedProcess): Promise<Exit> {
+  return new Promise((resolve) => child.onExit(resolve));
+}
+
+/** It is killed when the test has ended, whether it was found or not. */
+function endLater(t: TestContext, child: SpawnedProcess): SpawnedProcess {
+  defer(t, () => signalProcess(child.identity, 'SIGKILL', 'group'));
+  return child;
+}
+
+/** A spawner that dies of SIGKILL, and what it says. */
+async function openDoomed(t: TestContext) {
+  const said: string[] = [];
+  const spawner = openSpawner(t, (message) => said.push(message));
+  return { spawner, said, kill: () => process.kill(spawner.pid!, 'SIGKILL') };
+}
+
+test('exit codes and signals are told, of a process that ended at once, too', async (t) => {
+  const spawner = openSpawner(t);
+  assert.deepEqual(await exitOf(await spawner.spawn(shell('exit 3'), null)), { code: 3, signal: null });
+  assert.deepEqual(await exitOf(await spawner.spawn(shell('kill -9 $$'), null)), { code: 137, signal: 'SIGKILL' });
+  const quick = await spawner.spawn(shell('exit 0'), null);
+  await eventually('its end', () => quick.ended);
+  assert.deepEqual(await exitOf(quick), { code: 0, signal: null });
+});
+
+test('a process leads a session of its own, with the folder, the variables and the descriptors that it is given', async (t) => {
+  const spawner = openSpawner(t);
+  const dir = await makeTempDir(t);
+  const fifo = join(dir, 'fifo');
+  makeFifos([fifo]);
+  const held = openChildEnd(fifo);
+  defer(t, () => closeSync(held));
+  const out: ChildFd = { fifo, nonBlocking: false };
+  const console: ChildFd = { fifo, nonBlocking: true };
+  const fds: ChildFd[] = ['null', out, 'null', console];
+  const request = shell('sleep 1000', { fds, workdir: dir, env: { PATH: process.env.PATH, ONLY: 'this' } });
+  const { identity } = endLater(t, await spawner.spawn(request, null));
+  const { pid } = identity;
+  const [, , , , group, session] = readFileSync(`/proc/${pid}/stat`, 'latin1').split(' ');
+  assert.deepEqual([group, session], [String(pid), String(pid)]);
+  assert.equal(readlinkSync(`/proc/${pid}/cwd`), dir);
+  assert.equal(readFileSync(`/proc/${pid}/environ`, 'utf8'), `PATH=${process.env.PATH}\0ONLY=this\0`);
+  const links = [0, 1, 2, 3].map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+  assert.deepEqual(links, ['/dev/null', fifo, '/dev/null', fifo]);
+  assert.throws(() => readlinkSync(`/proc/${pid}/fd/4`), { code: 'ENOENT' });
+  // O_NONBLOCK is 04000 on x86-64 and AArch64, O_RDWR is 02.
+  const flags = [1, 3].map(
+    (fd) => /^flags:\s+0*(\d+)$/m.exec(readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'latin1'))![1]!,
+  );
+  assert.deepEqual(
+    flags.map((octal) => Number.parseInt(octal, 8) & 0o4003),
+    [0o2, 0o4002],
+  );
+});
+
+test('output that may be lost is refused when nobody reads it, and does not wait', async (t) => {
+  const spawner = openSpawner(t);
+  const fifo = join(await makeTempDir(t), 'fifo');
+  makeFifos([fifo]);
+  const fds: ChildFd[] = ['null', 'null', 'null', { fifo, nonBlocking: true }];
+  const flood = await spawner.spawn(shell('head -c 1000000 /dev/zero >&3', { fds }), null);
+  assert.deepEqual(await exitOf(flood), { code: 1, signal: null });
+});
+
+test('what cannot be executed is an error, and so is a descriptor that cannot be opened', async (t) => {
+  const spawner = openSpawner(t);
+  await assert.rejects(spawner.spawn(shell('', { program: '/no/such/program' }), null), {
+    code: 'StartFailed',
+    message: /no\/such\/program could not be executed: .*ENOENT/,
+  });
+  await assert.rejects(spawner.spawn(shell('', { workdir: '/no/such/folder' }), null), { code: 'StartFailed' });
+  const fds: ChildFd[] = ['null', { fifo: '/no/such/fifo', nonBlocking: false }];
+  await assert.rejects(spawner.spawn(shell('', { fds }), null), { code: 'StartFailed', message: /no\/such\/fifo/ });
+});
+
+test('processes outlive a spawner that died, their ends are noticed, and the next start begins another', async (t) => {
+  const { spawner, said, kill } = await openDoomed(t);
+  const child = endLater(t, await spawner.spawn(shell('sleep 1000'), null));
+  const exited = exitOf(child);
+  kill();
+  await eventually('the report', () => said.length > 0);
+  assert.match(said[0]!, /^the spawner ended: SIGKILL; the next start begins another$/);
+  assert.equal(spawner.status().state, 'stopped');
+  assert.ok(isRunning(child.identity));
+  const next = endLater(t, await spawner.spawn(shell('sleep 1000'), null));
+  assert.deepEqual(spawner.status(), { name: 'spawner', state: 'ready', restarts: 1 });
+  assert.ok(isRunning(next.identity));
+  signalProcess(child.identity, 'SIGTERM', 'group');
+  assert.deepEqual(await exited, { code: null, signal: null });
+});
+
+test('where the spawner dies in between, nothing is left of what was asked for', async (t) => {
+  const { spawner, kill } = await openDoomed(t);
+  const own = join(await makeTempDir(t), 'own');
+  // It works until it is asked, and then never again.
+  await exitOf(await spawner.spawn(shell(''), null));
+  process.kill(spawner.pid!, 'SIGSTOP');
+  const starts = Array.from({ length: 5 }, () => spawner.spawn(shell(`sleep 1000; : ${own}`), own));
+  const settled = Promise.allSettled(starts);
+  process.kill(spawner.pid!, 'SIGCONT');
+  await delay(5);
+  kill();
+  for (const start of await settled) {
+    if (start.status === 'fulfilled') endLater(t, start.value);
+    else assert.match(start.reason.message, /was not executed: the spawner ended: SIGKILL/);
+  }
+});
+
+test('it ends with its user, and what it started runs on', async (t) => {
+  const spawner = openSpawner(t);
+  const child = endLater(t, await spawner.spawn(shell('sleep 1000'), null));
+  const { pid } = spawner;
+  process.kill(pid!, 'SIGTERM');
+  process.kill(pid!, 'SIGINT');
+  await exitOf(await spawner.spawn(shell(''), null));
+  assert.equal(spawner.pid, pid, 'a signal to all of a terminal is for the daemon');
+  await spawner.stop();
+  assert.throws(() => process.kill(pid!, 0), { code: 'ESRCH' });
+  assert.ok(isRunning(child.identity));
+});

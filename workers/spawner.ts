@@ -1,0 +1,20 @@
+/**
+ * The spawner: a process that starts all others. A fork copies the page tables of the process that does it, and stops its
+ * thread until the child runs its program: 10 ms and more for a daemon with its threads on a busy host, a tenth of that
+ * for a process that does nothing else. It ends with the daemon; what it started runs on.
+ */
+import type { SpawnCommand, SpawnEvent } from '../src/protocol/spawner.ts';
+import { spawnChild } from './spawner/child.ts';
+
+const daemonPid = process.ppid;
+
+// Whoever ends the daemon and all that is with it ends the daemon, too, and this follows.
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => {});
+process.on('disconnect', () => process.exit());
+process.on('message', (command: SpawnCommand) => {
+  // What a daemon that died had still asked for would run beside what the next one starts.
+  if (process.ppid !== daemonPid) process.exit();
+  spawnChild(command, (event: SpawnEvent) => {
+    if (process.connected) process.send!(event);
+  });
+});

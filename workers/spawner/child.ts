@@ -1,0 +1,53 @@
+/** Starts one process that outlives the daemon: its own session, no descriptor but those given. */
+import { spawn } from 'node:child_process';
+import { closeSync, constants, openSync } from 'node:fs';
+import { errorText } from '../../src/errors.ts';
+import { identify } from '../../src/process-identity.ts';
+import type { ChildFd, SpawnCommand, SpawnEvent } from '../../src/protocol/spawner.ts';
+
+/** Starts it and tells what becomes of it. Never throws. */
+export function spawnChild(
+  { id, program, args, fds, workdir, env }: SpawnCommand,
+  tell: (event: SpawnEvent) => void,
+): void {
+  const fail = (error: unknown) => tell({ type: 'failed', id, error: errorText(error) });
+  const opened: number[] = [];
+  try {
+    const stdio = fds.map((fd) => {
+      if (fd === 'null') return 'ignore' as const;
+      opened.push(openFifo(fd));
+      return opened.at(-1)!;
+    });
+    const child = spawn(program, args, {
+      stdio,
+      detached: true,
+      ...(workdir === null ? {} : { cwd: workdir }),
+      ...(env === null ? {} : { env }),
+    });
+    child.once('error', fail);
+    if (child.pid === undefined) return;
+    child.once('exit', (code, signal) => tell({ type: 'ended', id, code, signal }));
+    tell({ type: 'spawned', id, identity: identifyChild(child.pid) });
+  } catch (error) {
+    fail(error);
+  } finally {
+    for (const fd of opened) closeSync(fd);
+  }
+}
+
+function openFifo({ fifo, nonBlocking }: Exclude<ChildFd, 'null'>): number {
+  return openSync(fifo, constants.O_RDWR | (nonBlocking ? constants.O_NONBLOCK : 0));
+}
+
+/** A child that nobody could find again is killed. */
+function identifyChild(pid: number): NonNullable<ReturnType<typeof identify>> {
+  try {
+    // It keeps its pid until it is waited for, in a later turn: there is an identity even if it has ended already.
+    const identity = identify(pid);
+    if (!identity) throw new Error('it ended at once');
+    return identity;
+  } catch (error) {
+    process.kill(-pid, 'SIGKILL');
+    throw error;
+  }
+}
