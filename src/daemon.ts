@@ -32,7 +32,7 @@ export interface DaemonOptions {
   readonly logWorkers?: number;
   /** A signal ends the daemon without its services; with them by default. */
   readonly leaveRunning?: boolean;
-  /** Called when it serves, with its threads, so that tests can crash them. */
+  /** Called when it serves, with its threads and the spawner, so that tests can crash them. */
   readonly onServing?: (threads: readonly CrashableThread[]) => void;
 }
 
@@ -89,8 +89,8 @@ class Daemon {
   }
 
   get threads(): readonly CrashableThread[] {
-    const { logs, metrics, network, jobs } = this.#runtime;
-    const threads = [...logs.workers, metrics.thread, network.thread, this.#api];
+    const { logs, metrics, network, jobs, spawner } = this.#runtime;
+    const threads = [...logs.workers, metrics.thread, network.thread, this.#api, spawner];
     return [...threads, { name: 'jobs', crash: () => jobs.crash() }];
   }
 

@@ -4,8 +4,8 @@ import type { SeededRandom } from './random.ts';
 /** Which process of a service is killed: its command, the process above that, or all of its group; a VM has only one. */
 export type Victim = 'command' | 'parent' | 'group';
 
-/** Threads of the daemon that crash, by name. */
-export const THREADS = ['logs', 'metrics', 'api', 'jobs'] as const;
+/** Threads of the daemon that crash, by name, and the process that starts all others. */
+export const THREADS = ['logs', 'metrics', 'api', 'jobs', 'spawner'] as const;
 
 /** Something that is done to the services, the daemon or the host. */
 export type Action =

@@ -29,6 +29,7 @@ interface Waiting {
  * an earlier daemon are. Main thread.
  */
 export class SpawnerProcess implements Spawner {
+  readonly name = 'spawner';
   readonly #report: Report;
   readonly #waiting = new Map<number, Waiting>();
   readonly #children = new Map<number, Child>();
@@ -47,7 +48,7 @@ export class SpawnerProcess implements Spawner {
 
   status(): ThreadStatus {
     return {
-      name: 'spawner',
+      name: this.name,
       state: this.#spawner ? 'ready' : 'stopped',
       restarts: Math.max(0, this.#starts - 1),
     };
@@ -76,6 +77,15 @@ export class SpawnerProcess implements Spawner {
     if (!spawner) return;
     const exited = once(spawner, 'exit');
     if (spawner.connected) spawner.disconnect();
+    await exited;
+  }
+
+  /** Kills the spawner; another one is started for the next process. For tests of that. */
+  async crash(): Promise<void> {
+    const spawner = this.#spawner;
+    if (!spawner) return;
+    const exited = once(spawner, 'exit');
+    spawner.kill('SIGKILL');
     await exited;
   }
 

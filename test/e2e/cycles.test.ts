@@ -41,10 +41,16 @@ function kindOf(fd: string): string | null {
   }
 }
 
+/** The spawner, and the processes that it started. */
 function countChildren(): number {
-  const tasks = readdirSync('/proc/self/task');
-  const lists = tasks.map((task) => readFileSync(`/proc/self/task/${task}/children`, 'utf8'));
-  return lists.flatMap((list) => list.split(' ').filter(Boolean)).length;
+  const own = childrenOf(process.pid);
+  return own.length + own.flatMap(childrenOf).length;
+}
+
+function childrenOf(pid: number): number[] {
+  const dir = `/proc/${pid}/task`;
+  const lists = readdirSync(dir).map((task) => readFileSync(`${dir}/${task}/children`, 'utf8'));
+  return lists.flatMap((list) => list.split(' ').filter(Boolean).map(Number));
 }
 
 /** Starts and stops that many services at once, so many times. */
