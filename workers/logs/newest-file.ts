@@ -90,8 +90,10 @@ function* goToNewest(logDir: string, id: StreamId, held: HeldFile): FileWork<Hel
 }
 
 function* listFiles(logDir: string, id: StreamId): FileWork<LogFileName[]> {
-  const files = (yield* call('readdir', logDir)).map(parseFileName);
-  return files.filter((file) => file !== null && streamKey(file) === streamKey(id)) as LogFileName[];
+  const start = `${streamKey(id)}.`;
+  // Of hundreds of names two or three are its own.
+  const own = (yield* call('readdir', logDir)).filter((name) => name.startsWith(start));
+  return own.map(parseFileName).filter((file) => file !== null);
 }
 
 function* openFile(path: string, flags = O_RDWR | O_APPEND): FileWork<OpenFile> {
