@@ -187,6 +187,8 @@ export type VmEventType = VmEvent['type'];
 export type Effect =
   /** Writes the state file, or that of an ended service; done before the effects behind it. */
   | { readonly type: 'persist' }
+  /** The same within a moment, unless a later state is written before. Nothing waits for it. */
+  | { readonly type: 'persist-soon' }
   /**
    * Prepares and launches; answers `image-ready` where there is an image, `launched` or `launch-failed`, then with what the
    * driver reports.

@@ -176,8 +176,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     const { state, effects } = resume(document, this.#state, pid, this.definition.service, this.#ports.clock.now());
     this.#state = state;
     // Its process and its streams are in hand: it is supervised whatever cannot be noted.
-    for (const effect of effects)
-      await this.#perform(effect).catch((error: unknown) => this.#reportFault(effect, error));
+    for (const effect of effects) await this.#perform(effect).catch((error) => this.#reportFault(effect, error));
   }
 
   #snapshot(): Snapshot {
@@ -240,7 +239,9 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
   async #perform(effect: Effect): Promise<void> {
     switch (effect.type) {
       case 'persist':
-        return this.#persist();
+        return persist(this.#document(), this.#ports);
+      case 'persist-soon':
+        return this.#ports.store.saveSoon(this.#document());
       case 'launch':
         this.#launchedAtMs = this.#ports.clock.now();
         // What restarts a service by its policy is no wish for a newer image.
@@ -253,8 +254,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
       case 'kill':
         return this.#session.perform(effect);
       case 'inspect':
-        void this.#session.inspect(this.#launchedAtMs ?? this.#createdAtMs);
-        return;
+        return void this.#session.inspect(this.#launchedAtMs ?? this.#createdAtMs);
       case 'probe':
         return this.#prober.probe(this.#session.vm, this.#launchedAtMs ?? this.#createdAtMs);
       case 'end-probes':
@@ -275,8 +275,8 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     }
   }
 
-  #persist(): Promise<void> {
-    return persist(renderDocument(this.#snapshot(), this.#ports.clock.now()), this.#ports);
+  #document(): StateDocument {
+    return renderDocument(this.#snapshot(), this.#ports.clock.now());
   }
 
   async #conclude(): Promise<void> {
@@ -284,13 +284,13 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     this.#hindrances = UNHINDERED;
     this.#concludedRuns += 1;
     await this.#ports.drivers[this.definition.service.isolation].cleanUp(this.name);
-    await this.#persist();
+    await persist(this.#document(), this.#ports);
   }
 
   #onSample(sample: Metrics): void {
     if (this.#state.actual.status !== 'Started') return;
     this.#metrics = sample;
-    this.#ports.store.saveSoon(renderDocument(this.#snapshot(), this.#ports.clock.now()));
+    this.#ports.store.saveSoon(this.#document());
     this.#emitChange();
     const { memory_usage: bytes } = sample;
     if (bytes !== null && this.definition.service.restart.max_memory_bytes !== null) {

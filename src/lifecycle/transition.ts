@@ -141,7 +141,8 @@ function fromLaunching(
         START_TIMER,
       ]);
     case 'launched':
-      return move(service, { status: 'Starting', phase: 'booting', pid: event.pid }, [{ type: 'persist' }]);
+      // A plain process runs its command at once, a VM in seconds. Without this the next daemon would end it and start anew.
+      return move(service, { status: 'Starting', phase: 'booting', pid: event.pid }, [{ type: 'persist-soon' }]);
     case 'launch-failed': {
       const ended: EndedState = {
         ...{ status: 'Failed', error: event.error, reason: 'start-failed', detail: null },

@@ -9,6 +9,8 @@ import { asideOf, writeAtomically } from './atomic-file.ts';
 import { makeFolder } from './folder.ts';
 import type { HomePaths } from './paths.ts';
 
+/** How long a write that nobody waits for may be put off, so that a later one takes its place. */
+const SOON_MS = 50;
 /** After this long a write that failed is tried again, while no later one has taken its place. */
 const RETRY_MS = 1000;
 
@@ -20,6 +22,14 @@ const UNFINISHED = /^[^.].*\.json\.(?:tmp|\d+)$/;
 
 /** State files hold the service's variables, which may be secret. */
 const MODE = 0o600;
+
+/**
+ * Whether a state must survive a crash of the host, which leaves no process: that a service was begun to be started or
+ * stopped tells the next daemon nothing then, and nobody has been told that it was done.
+ */
+function isDurable({ status }: StateDocument): boolean {
+  return status !== 'Starting' && status !== 'Stopping';
+}
 
 /** Reads a state file. @throws the system's error, or MonocoreError `Internal` for one that is not a state file */
 export async function loadState(path: string): Promise<StateDocument> {
@@ -34,12 +44,18 @@ export async function saveState(path: string, document: StateDocument, durable: 
   await writeAtomically(path, `${JSON.stringify(document, null, 2)}\n`, { mode: MODE, durable });
 }
 
+interface WaitingWrite {
+  document: StateDocument;
+  /** Ends the wait; the write may be under way already. */
+  readonly cancel: () => void;
+}
+
 /** The state files of one home. */
 export class FileStateStore {
   readonly #paths: HomePaths;
   /** Per service: the last write, after which the next one goes; and what is to be written when it is done. */
   readonly #writes = new Map<string, Promise<void>>();
-  readonly #waiting = new Map<string, { document: StateDocument }>();
+  readonly #waiting = new Map<string, WaitingWrite>();
   /** Per service: what failed and is to be tried again, with what calls that off. */
   readonly #retries = new Map<string, { readonly write: () => Promise<void>; readonly cancel: () => void }>();
   readonly #clock: Clock;
@@ -50,38 +66,43 @@ export class FileStateStore {
   }
 
   /**
-   * Resolves when the document is on disk, behind all that was asked for before. One that cannot be written is tried
+   * Resolves when the document is in its file, behind all that was asked for before. One that cannot be written is tried
    * again, for as long as no later write of the service comes: a full disk must not leave an old state behind.
    */
   save(document: StateDocument): Promise<void> {
     const { name } = document.service;
-    this.#waiting.delete(name);
-    return this.#enqueue(name, () => saveState(this.#paths.stateFile(name), document, true));
+    this.#dropWaiting(name);
+    return this.#enqueue(name, () => saveState(this.#paths.stateFile(name), document, isDurable(document)));
   }
 
-  /** Writes the document when no other write of the service is under way; only the latest is written. */
+  /** Writes the document within a moment, when no other write of the service is under way; only the latest is written. */
   saveSoon(document: StateDocument): void {
     const { name } = document.service;
     const waiting = this.#waiting.get(name);
-    if (waiting) {
-      waiting.document = document;
-      return;
-    }
-    const latest = { document };
-    this.#waiting.set(name, latest);
+    if (waiting) waiting.document = document;
+    else this.#waiting.set(name, { document, cancel: this.#clock.after(SOON_MS, () => this.#writeWaiting(name)) });
+  }
+
+  #writeWaiting(name: string): void {
+    const latest = this.#waiting.get(name);
     this.#enqueue(
       name,
       async () => {
         // Replaced by a later save, behind which another one may wait by now.
-        if (this.#waiting.get(name) !== latest) return;
+        if (!latest || this.#waiting.get(name) !== latest) return;
         this.#waiting.delete(name);
-        // Metrics may be lost in a crash of the host, so nobody waits for the disk.
+        // May be lost in a crash of the host, so nobody waits for the disk.
         await saveState(this.#paths.stateFile(name), latest.document, false);
       },
       false,
     ).catch(() => {
-      // The next sample is written in two seconds; a disk that stays full shows in the writes that matter.
+      // Metrics come again in two seconds; a disk that stays full shows in the writes that matter.
     });
+  }
+
+  #dropWaiting(name: string): void {
+    this.#waiting.get(name)?.cancel();
+    this.#waiting.delete(name);
   }
 
   /**
@@ -91,7 +112,7 @@ export class FileStateStore {
    */
   conclude(document: StateDocument, afterwards: () => Promise<void> = async () => {}): Promise<void> {
     const { name } = document.service;
-    this.#waiting.delete(name);
+    this.#dropWaiting(name);
     return this.#enqueue(name, async () => {
       await saveState(this.#paths.endedFile(name), document, true);
       await afterwards();
@@ -130,6 +151,10 @@ export class FileStateStore {
 
   /** Resolves when nothing waits to be written; what failed before is tried once more. */
   async flush(): Promise<void> {
+    for (const [name, { cancel }] of this.#waiting) {
+      cancel();
+      this.#writeWaiting(name);
+    }
     for (const [name, { write, cancel }] of this.#retries) {
       cancel();
       this.#retries.delete(name);

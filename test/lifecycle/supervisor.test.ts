@@ -73,7 +73,7 @@ test('what is about to be done is on disk before it is done', async () => {
     'prepare',
     'capture',
     'launch',
-    'save Starting',
+    'saveSoon Starting',
     'save Started',
     'watch 100',
   ]);

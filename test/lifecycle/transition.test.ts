@@ -38,7 +38,7 @@ Starting/waiting    | timer restart | Starting/preparing   | LAUNCH
 Starting/preparing  | stop          | Stopping/cancelling  | DOWN, cancel-launch
 Starting/preparing  | suspend       | Stopping/cancelling  | DOWN, cancel-launch
 Starting/preparing  | image-ready   | Starting/preparing   | persist, set-timer start 120000
-Starting/preparing  | launched      | Starting/booting     | persist
+Starting/preparing  | launched      | Starting/booting     | persist-soon
 Starting/preparing  | launch-failed | Failed               | CLEAN-UP
 Starting/preparing  | job-started   | Started              | cancel-timer start, persist, watch-metrics 7, probe
 Starting/preparing  | job-failed    | Stopping/failing     | DOWN, set-timer stop 10000
@@ -49,7 +49,7 @@ Starting/preparing  | timer start   | Stopping/killing     | DOWN, cancel-launch
 Starting/booting    | stop          | Stopping/terminating | DOWN, set-timer stop 2000, kill SIGTERM
 Starting/booting    | suspend       | Stopping/terminating | DOWN, set-timer stop 2000, kill SIGTERM
 Starting/booting    | image-ready   | Starting/booting     | persist, set-timer start 120000
-Starting/booting    | launched      | Starting/booting     | persist
+Starting/booting    | launched      | Starting/booting     | persist-soon
 Starting/booting    | launch-failed | Failed               | CLEAN-UP
 Starting/booting    | job-started   | Started              | cancel-timer start, persist, watch-metrics 7, probe
 Starting/booting    | job-failed    | Stopping/failing     | DOWN, set-timer stop 10000
