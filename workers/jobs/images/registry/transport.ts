@@ -70,6 +70,9 @@ export class Transport {
         return answer;
       }
       discard(answer);
+      if (!URL.canParse(location, url)) {
+        throw new MonocoreError('ImageUnavailable', `${url.host} redirects to what is no address`);
+      }
       url = new URL(location, url);
     }
     throw new MonocoreError('ImageUnavailable', `${ask.url.host} redirects more than ${MAX_REDIRECTS} times`);
