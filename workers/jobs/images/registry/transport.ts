@@ -72,7 +72,7 @@ export class Transport {
         return answer;
       }
       discard(answer);
-      if (!URL.canParse(location, url)) {
+      if (!URL.canParse(location, url.href)) {
         throw new MonocoreError('ImageUnavailable', `${url.host} redirects to what is no address`);
       }
       url = new URL(location, url);
