@@ -55,3 +55,38 @@ test('a redirect to what is no address is an error that says so', async (t) => {
     message: `${registry.host} redirects to what is no address`,
   });
 });
+
+test('a program with more than anybody could be started with is refused, and no layer is asked for', async (t) => {
+  const registry = await startRegistry(t);
+  const names = Array.from({ length: 50_000 }, (_, index) => `${index}`);
+  const images = [{ Env: names }, { Cmd: ['x'.repeat(300_000)] }].map((config) => makeImage({ config }));
+  const { pull } = await makeStore(t);
+  for (const image of images) {
+    registry.add('app', 'latest', image);
+    await assert.rejects(pull(`${registry.host}/app`), { code: 'ImageInvalid', message: /take more than 256 KiB/ });
+  }
+  assert.deepEqual(
+    registry.requests.filter((request) => images.some(({ layers }) => request.endsWith(layers[0]!))),
+    [],
+  );
+  // What is said of ports is for people only.
+  const ExposedPorts = Object.fromEntries(names.map((name) => [`${name}/tcp`, {}]));
+  registry.add('app', 'latest', makeImage({ config: { ExposedPorts } }));
+  await pull(`${registry.host}/app`);
+});
+
+test('an image whose layers could not be unpacked later is not pulled', async (t) => {
+  const registry = await startRegistry(t);
+  const { pull } = await makeStore(t);
+  for (const mediaType of [
+    'application/vnd.oci.image.layer.v1.tar.gzip',
+    'application/vnd.docker.image.rootfs.diff.tar+gzip',
+  ]) {
+    const spoil = (manifest: { layers: object[] }) => ({
+      ...manifest,
+      layers: manifest.layers.map((layer) => ({ ...layer, mediaType })),
+    });
+    registry.add('app', 'latest', makeImage({ spoil }));
+    await assert.rejects(pull(`${registry.host}/app`), { code: 'ImageInvalid', message: /no container image/ });
+  }
+});
