@@ -29,10 +29,14 @@ export class SharedTasks<Result> {
    */
   async join(key: string, waiter: Waiter, work: DoTask<Result>): Promise<Result> {
     for (;;) {
-      waiter.signal.throwIfAborted();
+      if (waiter.signal.aborted) throw calledOff();
       const task = this.#tasks.get(key) ?? this.#begin(key, work);
       if (!task.end.signal.aborted) return await this.#wait(task, waiter);
-      await task.result.catch(() => {});
+      const ended = task.result.then(
+        () => {},
+        () => {},
+      );
+      await orCalledOff(ended, waiter.signal);
     }
   }
 
@@ -54,15 +58,9 @@ export class SharedTasks<Result> {
     const { told, waiters } = task.progress;
     waiters.add(waiter);
     if (told !== null) onProgress(told);
-    let onAbort = (): void => {};
-    const aborted = new Promise<never>((_resolve, reject) => {
-      onAbort = () => reject(new MonocoreError('Aborted', 'the start was called off'));
-      signal.addEventListener('abort', onAbort, { once: true });
-    });
     try {
-      return await Promise.race([task.result, aborted]);
+      return await orCalledOff(task.result, signal);
     } finally {
-      signal.removeEventListener('abort', onAbort);
       waiters.delete(waiter);
       if (waiters.size === 0) {
         task.end.abort();
@@ -70,5 +68,23 @@ export class SharedTasks<Result> {
         task.result.catch(() => {});
       }
     }
+  }
+}
+
+function calledOff(): MonocoreError {
+  return new MonocoreError('Aborted', 'the start was called off');
+}
+
+/** The result, unless the signal fires before it is there; it has not fired yet. */
+async function orCalledOff<Result>(result: Promise<Result>, signal: AbortSignal): Promise<Result> {
+  let onAbort = (): void => {};
+  const aborted = new Promise<never>((_resolve, reject) => {
+    onAbort = () => reject(calledOff());
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([result, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
   }
 }

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { errorText } from '../errors.ts';
 import type { NetworkHandlers, NetworkSink, Report } from '../lifecycle/ports.ts';
 import type { ClosedPort, DropCause, GroupMember, GroupPort, NetworkApi, NetworkEvent } from '../protocol/network.ts';
+import type { Remote } from './comlink.ts';
 import { ThreadService } from './service.ts';
 
 /** Time from a drop to the message in the daemon's log. */
@@ -42,6 +43,8 @@ export class NetworkThread implements NetworkSink {
   /** By group. */
   readonly #members = new Map<string, readonly GroupMember[]>();
   #isStarted = false;
+  /** A thread that is given its work again, and does not take other calls before it has it. */
+  #restored: Remote<NetworkApi> | null = null;
 
   constructor(report: Report, dropReportMs: number = DROP_REPORT_MS) {
     this.#report = report;
@@ -51,26 +54,26 @@ export class NetworkThread implements NetworkSink {
       deadlines: { defaultMs: 10_000 },
       onEvent: (event) => this.#onEvent(event),
       onDeath: (error) => report('error', `${error.message}; it is started again`),
-      onReady: async (api) => {
-        for (const { port } of this.#attached.values()) await api.attach(port);
-      },
+      onReady: (api) => this.#restore(api),
     });
   }
 
   attach(port: GroupPort, handlers: NetworkHandlers): void {
     this.#attached.set(port.service, { port, handlers, notes: [] });
     if (port.group !== null) handlers.onNames(this.#members.get(port.group) ?? []);
-    if (this.#isStarted) this.thread.tell((api) => api.attach(port));
-    else this.#start();
+    if (!this.#isStarted) this.#start();
+    // It may have been detached by the time that the thread takes calls.
+    else this.thread.tell(async (api) => this.#attached.get(port.service)?.port === port && api.attach(port));
   }
 
   async detach(service: string): Promise<void> {
     if (!this.#attached.delete(service)) return;
-    const call = this.thread.ready().then((api) => api.detach(service));
+    const restored = this.#restored;
+    const call = restored ? restored.detach(service) : this.thread.ready().then((api) => api.detach(service));
     // A call that fails has met a thread that ends, and its ports with it.
     const done = call.catch(() => {});
     // With a thread that died its ports were freed, and when the next one comes is not known.
-    if (this.thread.status().state !== 'restarting') await done;
+    if (restored || this.thread.status().state !== 'restarting') await done;
   }
 
   setMembers(group: string, members: readonly GroupMember[]): void {
@@ -82,6 +85,15 @@ export class NetworkThread implements NetworkSink {
 
   async stop(): Promise<void> {
     await this.thread.stop();
+  }
+
+  async #restore(api: Remote<NetworkApi>): Promise<void> {
+    this.#restored = api;
+    try {
+      for (const { port } of this.#attached.values()) await api.attach(port);
+    } finally {
+      this.#restored = null;
+    }
   }
 
   #start(): void {

@@ -142,3 +142,32 @@ test('a thread that is not there holds up no detaching', async (t) => {
   await network.detach('web');
   (await occupy('127.0.0.2', host)).close();
 });
+
+test('a port is free when its VM is detached while the thread is given its work again', async (t) => {
+  const { bed, network } = await open(t);
+  const address = '127.0.0.2';
+  const host = await findFreePort('udp', address);
+  const web = await bed.listen('web', 1, 'shop', [{ address, host, guest: 53 }]);
+  network.attach(portOf(web), ignore);
+  // Enough to be at it for a while.
+  for (let index = 2; index < 2000; index += 1)
+    network.attach({ ...portOf(web), service: `vm-${index}`, index, udp: [] }, ignore);
+  await web.server.connection(0);
+  await network.thread.ready();
+  await network.thread.crash();
+  await eventually('the port to be taken again', () =>
+    occupy(address, host).then(
+      (socket) => void socket.close(),
+      () => true,
+    ),
+  );
+  assert.equal(network.thread.status().state, 'restarting');
+  // One that comes and goes meanwhile is never there.
+  const late = { address, host: await findFreePort('udp', address), guest: 53 };
+  network.attach({ ...portOf(web), service: 'late', udp: [late] }, ignore);
+  await Promise.all([network.detach('late'), network.detach('web')]);
+  (await occupy(address, host)).close();
+  await network.thread.ready();
+  await network.detach('vm-2');
+  (await occupy(address, late.host)).close();
+});

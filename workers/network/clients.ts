@@ -1,4 +1,5 @@
 /** Who is behind which port of the gateway: the table of a network address translation, RFC 3022. */
+import { randomInt } from 'node:crypto';
 
 /** Most clients of a VM at once. */
 export const MAX_CLIENTS = 4096;
@@ -27,14 +28,15 @@ interface Entry<Through> extends Client<Through> {
 /**
  * Clients of one VM. Only what a client sends keeps it in the table: a guest cannot go on sending to a port of the host that
  * its client has left, and that may be somebody else's by now. Where there are too many, the one that was silent for longest
- * is forgotten. A port is not used again before all others were, so no late answer goes to another client.
+ * is forgotten. A port is not used again before all others were, so no late answer goes to another client. Where to begin is
+ * left to chance: another table may have been there for the same VM, before a thread that died or in an earlier daemon.
  */
 export class Clients<Through extends { readonly id: number }> {
   readonly #now: () => number;
   /** The one that was silent for longest first. */
   readonly #byKey = new Map<string, Entry<Through>>();
   readonly #byPort = new Map<number, Entry<Through>>();
-  #nextPort = FIRST_PORT;
+  #nextPort = randomInt(FIRST_PORT, LAST_PORT + 1);
 
   /** @param now monotonic time, milliseconds */
   constructor(now: () => number = () => performance.now()) {

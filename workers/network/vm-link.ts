@@ -35,7 +35,7 @@ export class VmLink {
   #queue: OutputQueue | null = null;
   #timer: NodeJS.Timeout | undefined;
   #delayMs = RETRY_MS;
-  /** Since when it is tried in vain; null when it was told. */
+  /** Since when it is tried in vain; null when it is connected, or that was told. */
   #triedSinceMs: number | null = performance.now();
   #closed = false;
 
@@ -72,6 +72,7 @@ export class VmLink {
     const reader = new FrameReader({ onFrame, onOversize });
     socket.on('connect', () => {
       this.#delayMs = RETRY_MS;
+      this.#triedSinceMs = null;
       // QEMU leaves the mode to its umask; that nobody else gets this far is the folder's doing.
       chmod(this.port.socketPath, 0o600, () => {});
       this.#queue = new OutputQueue((bytes, onWritten) => socket.write(bytes, () => onWritten()));
@@ -84,8 +85,8 @@ export class VmLink {
       } catch (error) {
         this.close();
         this.#handlers.onFault((error as Error).message);
-        return;
       }
+      // Frames that came before what was none are under way, too.
       onBatch();
     });
     socket.on('error', (error) => this.#tellUnreachable(error));

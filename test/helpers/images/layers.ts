@@ -87,15 +87,15 @@ export function rawEntry(header: Omit<Parameters<typeof rawHeader>[0], 'size'>, 
   return Buffer.concat([rawHeader({ ...header, size: content.length }), content, padding]);
 }
 
-/** An extended header of records whose values may be binary. */
-export function rawPax(records: Readonly<Record<string, Buffer | string>>): Buffer {
+/** An extended header of records whose values may be binary; of type `g` it is for all that follows. */
+export function rawPax(records: Readonly<Record<string, Buffer | string>>, type: 'x' | 'g' = 'x'): Buffer {
   const lines = Object.entries(records).map(([keyword, value]) => {
     const body = Buffer.concat([Buffer.from(` ${keyword}=`), Buffer.from(value), Buffer.from('\n')]);
     let length = body.length + 1;
     while (String(length).length + body.length !== length) length += 1;
     return Buffer.concat([Buffer.from(String(length)), body]);
   });
-  return rawEntry({ name: 'PaxHeader', type: 'x' }, Buffer.concat(lines));
+  return rawEntry({ name: 'PaxHeader', type }, Buffer.concat(lines));
 }
 
 export const END_OF_ARCHIVE = Buffer.alloc(1024);

@@ -20,6 +20,14 @@ test('a client is who has an address, a port, and a port of the host that it sen
   assert.equal(clients.find(0), null);
 });
 
+test('the first port says nothing of that of the table before', () => {
+  const firstPorts = Array.from({ length: 5 }, () => {
+    const { clients, client } = open();
+    return clients.portOf(client(1));
+  });
+  assert.ok(new Set(firstPorts).size > 1, `always ${firstPorts[0]}`);
+});
+
 test('a client that sends nothing for a while is forgotten, whatever it is sent', () => {
   const { clock, clients, client } = open();
   const [silent, other] = [clients.portOf(client(1)), clients.portOf(client(2))];

@@ -13,11 +13,18 @@ import {
   ImageIndexSchema,
 } from '../../../src/protocol/image-index.ts';
 import type { ImageDefaults } from '../../../src/protocol/images.ts';
+import { formatSize } from '../../../src/units.ts';
+import { LAYER_MEDIA_TYPE } from '../root-image/source.ts';
 
 /** Largest manifest and index: what registries have to take, distribution-spec, "Pushing Manifests". */
 export const MAX_MANIFEST_BYTES = 4 * 2 ** 20;
 /** Largest config. The specification has no limit; real ones have some kilobytes. */
 export const MAX_CONFIG_BYTES = 16 * 2 ** 20;
+/**
+ * Most bytes of what a config says of its program, as JSON. The main thread reads it at each start, and a string of an
+ * argument or variable cannot have more than 128 KiB anyway: MAX_ARG_STRLEN, execve(2).
+ */
+const MAX_PROGRAM_BYTES = 256 * 1024;
 /** Most layers. File systems that stack them stop at 128 or 500, and each costs a request. */
 const MAX_LAYERS = 1000;
 
@@ -31,9 +38,6 @@ const DOCKER_CONFIG = 'application/vnd.docker.container.image.v1+json';
 
 /** What is asked of a registry, by the `Accept` header. */
 export const MANIFEST_TYPES = [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST];
-
-const LAYER =
-  /^application\/vnd\.(oci\.image\.layer\.(nondistributable\.)?v1\.tar|docker\.image\.rootfs\.(foreign\.)?diff\.tar)(\.gzip|\+gzip|\.zstd|\+zstd)?$/;
 
 const ManifestSchema = v.object({
   schemaVersion: v.literal(2),
@@ -57,15 +61,21 @@ const ConfigSchema = v.object({
   rootfs: v.object({ type: v.literal('layers'), diff_ids: v.array(v.string()) }),
   /** All of it may be missing or null. */
   config: v.nullish(
-    v.object({
-      Entrypoint: Texts,
-      Cmd: Texts,
-      Env: Texts,
-      WorkingDir: v.nullish(Text),
-      User: v.nullish(Text),
-      StopSignal: v.nullish(Text),
-      ExposedPorts: v.nullish(v.record(v.string(), v.unknown())),
-    }),
+    v.pipe(
+      v.object({
+        Entrypoint: Texts,
+        Cmd: Texts,
+        Env: Texts,
+        WorkingDir: v.nullish(Text),
+        User: v.nullish(Text),
+        StopSignal: v.nullish(Text),
+        ExposedPorts: v.nullish(v.record(v.string(), v.unknown())),
+      }),
+      v.check(
+        ({ ExposedPorts: _, ...program }) => Buffer.byteLength(JSON.stringify(program)) <= MAX_PROGRAM_BYTES,
+        `command, arguments and variables take more than ${formatSize(MAX_PROGRAM_BYTES)}`,
+      ),
+    ),
   ),
 });
 
@@ -98,7 +108,7 @@ export function parseManifest(bytes: Buffer, mediaType: string, what: string): I
     ...(manifest.config.mediaType === OCI_CONFIG || manifest.config.mediaType === DOCKER_CONFIG
       ? []
       : [manifest.config]),
-    ...manifest.layers.filter((layer) => !LAYER.test(layer.mediaType)),
+    ...manifest.layers.filter((layer) => !LAYER_MEDIA_TYPE.test(layer.mediaType)),
   ][0];
   if (alien) {
     throw new MonocoreError(

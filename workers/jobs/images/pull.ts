@@ -132,21 +132,22 @@ async function announceBlobs(manifest: ImageManifest, { store, report }: BlobSou
 
 /** The first failure calls the others off; nothing of them goes on when this has ended. */
 async function downloadAll(source: BlobSource, blobs: readonly Descriptor[]): Promise<void> {
+  const failures: unknown[] = [];
   const failed = new AbortController();
   const signal = AbortSignal.any([source.signal, failed.signal]);
   const limit = pLimit(PARALLEL_LAYERS);
-  const outcomes = await Promise.allSettled(
+  await Promise.all(
     blobs.map((blob) =>
       limit(async () => {
         signal.throwIfAborted();
         await downloadBlob({ ...source, signal }, blob);
       }).catch((error: unknown) => {
-        failed.abort(error);
-        throw error;
+        failures.push(error);
+        // Without the failure as its reason: what another layer has wrong says nothing of what the others have so far.
+        failed.abort();
       }),
     ),
   );
   source.signal.throwIfAborted();
-  if (failed.signal.aborted) throw failed.signal.reason;
-  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+  if (failures.length > 0) throw failures[0];
 }

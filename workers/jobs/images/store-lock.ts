@@ -49,6 +49,8 @@ async function tryLock(path: string): Promise<(() => void) | null> {
 }
 
 async function waitForEnd(path: string, signal: AbortSignal): Promise<void> {
+  // A signal that has fired already tells nobody.
+  signal.throwIfAborted();
   const socket = connect({ path });
   // Refused when the lock has been freed meanwhile.
   socket.on('error', () => {}).resume();

@@ -4,18 +4,10 @@ import { open } from 'node:fs/promises';
 import { pipeline, type Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { invalidLayer, limitPassed } from './limits.ts';
-import type { LayerBlob } from './source.ts';
+import { LAYER_MEDIA_TYPE, type LayerBlob } from './source.ts';
 import { decompressZstd } from './zstd.ts';
 
 const CHUNK_BYTES = 256 * 1024;
-
-/**
- * Media types of layers: OCI image spec, layer.md, and Docker's image manifest v2 schema 2. What they say about
- * compression is not used, because tools are known to say gzip for archives that are not compressed; the first bytes
- * decide.
- */
-const LAYER_MEDIA_TYPE =
-  /^application\/vnd\.(oci\.image\.layer\.(nondistributable\.)?v1\.tar(\+gzip|\+zstd)?|docker\.image\.rootfs\.(foreign\.)?diff\.tar(\.gzip|\.zstd)?)$/;
 
 /** First bytes of gzip (RFC 1952, section 2.3.1) and zstd (RFC 8878, section 3.1), its skippable frames included. */
 const isGzip = (start: Buffer) => start.length >= 3 && start.readUIntBE(0, 3) === 0x1f8b08;

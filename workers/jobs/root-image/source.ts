@@ -1,10 +1,18 @@
 /** What a root file system is made of, and what comes of it. */
 
+/**
+ * Media types of layers: OCI image spec, layer.md, and Docker's image manifest v2 schema 2. What they say about
+ * compression is not used, because tools are known to say gzip for archives that are not compressed; the first bytes
+ * decide.
+ */
+export const LAYER_MEDIA_TYPE =
+  /^application\/vnd\.(oci\.image\.layer\.(nondistributable\.)?v1\.tar(\+gzip|\+zstd)?|docker\.image\.rootfs\.(foreign\.)?diff\.tar(\.gzip|\.zstd)?)$/;
+
 /** A layer of an image, as it was pulled. */
 export interface LayerBlob {
   /** Absolute path. Its digest was verified. */
   readonly path: string;
-  /** As the manifest says: of OCI or Docker, tar, gzip or zstd. */
+  /** As the manifest says, see {@link LAYER_MEDIA_TYPE}. */
   readonly mediaType: string;
 }
 

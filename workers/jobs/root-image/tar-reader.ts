@@ -34,7 +34,6 @@ const ZERO_BLOCKS_AT_END = 2;
 interface ExtractParts {
   _header: { type: string | null; size: number } | null;
   _pax: PaxRecords | null;
-  _paxGlobal: PaxRecords | null;
   _decodeLongHeader(bytes: Buffer): void;
   _applyLongHeaders(): void;
   _consumeHeader(): boolean;
@@ -119,11 +118,9 @@ export async function readTar(chunks: AsyncIterable<Uint8Array>, onEntry: EntryH
 function adapt(archive: ExtractParts, onEnd: () => void): void {
   const decodeLongHeader = archive._decodeLongHeader;
   archive._decodeLongHeader = function (bytes) {
-    if (this._header?.type === 'pax-header') {
-      this._pax = Object.assign(Object.create(null), this._paxGlobal, parsePax(bytes));
-    } else if (this._header?.type === 'pax-global-header') {
-      this._paxGlobal = Object.assign(Object.create(null), this._paxGlobal, parsePax(bytes));
-    } else decodeLongHeader.call(this, bytes);
+    if (this._header?.type === 'pax-header') this._pax = parsePax(bytes);
+    // Those for all that follows are ignored, as by Docker and containerd. They would have to be kept: without end.
+    else if (this._header?.type !== 'pax-global-header') decodeLongHeader.call(this, bytes);
   };
   const applyLongHeaders = archive._applyLongHeaders;
   archive._applyLongHeaders = function () {

@@ -118,6 +118,8 @@ test('an archive that lies, lacks something, is cut off or too large leaves noth
         ['index.json', 'oci-layout'],
       ],
     ],
+    'a name that no file could have': [[...files, ['n'.repeat(5000), Buffer.from('x')]]],
+    'a link to such a name': [[...files, ['link', 'n'.repeat(5000)]]],
     'no image': [[['README', Buffer.from('nothing')]]],
     'no tar': [[], { change: () => Buffer.from('not a tar at all'.repeat(100)) }],
     'a docker layer that the config does not list': [

@@ -20,7 +20,7 @@ import {
   writeLayers,
   zstd,
 } from '../../../helpers/images/layers.ts';
-import { buildImage, LIMITS, leftIn, mergeLayers } from '../../../helpers/images/root-image.ts';
+import { buildAndRead, buildImage, LIMITS, leftIn, mergeLayers } from '../../../helpers/images/root-image.ts';
 import { mountSmallDisk } from '../../../helpers/small-disk.ts';
 import { makeTempDir } from '../../../helpers/temp.ts';
 
@@ -185,6 +185,24 @@ test('extended attributes and headers that are too long are refused', async (t) 
   const many = Array.from({ length: 3 }, (_, index) => [`SCHILY.xattr.user.${index}`, Buffer.alloc(30_000)]);
   await refuseBytes(t, [rawPax(Object.fromEntries(many)), file], refusal);
   await refuseBytes(t, [rawHeader({ name: 'x', type: 'x', size: 2 ** 30 })], { message: /Header exceeds max size/ });
+});
+
+test('extended headers for all that follows are not kept, and say nothing', async (t) => {
+  const dir = await makeTempDir(t);
+  const layer = Buffer.concat([
+    rawPax({ uid: '7', path: 'elsewhere', 'SCHILY.xattr.user.a': 'b' }, 'g'),
+    rawHeader({ name: 'a', type: '0' }),
+    rawPax({ gid: '8' }),
+    rawHeader({ name: 'b', type: '0' }),
+    END_OF_ARCHIVE,
+  ]);
+  const files = await buildAndRead(dir, [writeBlob(dir, 'layer', layer)]);
+  const owners = [...files].map(([path, { uid, gid, xattrs }]) => [path, uid, gid, Object.keys(xattrs)]);
+  assert.deepEqual(owners, [
+    ['/', 0, 0, []],
+    ['/a', 0, 0, []],
+    ['/b', 0, 8, []],
+  ]);
 });
 
 test('archives that are malformed, cut off or of unknown types are refused', async (t) => {

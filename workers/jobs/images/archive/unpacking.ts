@@ -11,6 +11,7 @@ import { createGunzip } from 'node:zlib';
 import { extract, type Header } from 'tar-stream';
 import { errorCode, errorText, MonocoreError } from '../../../../src/errors.ts';
 import { formatSize } from '../../../../src/units.ts';
+import { MAX_PATH_BYTES } from '../../root-image/limits.ts';
 
 /** Files whose names start so are a load's, see `ImagePaths`. */
 export const LOAD_PREFIX = 'load-';
@@ -82,6 +83,9 @@ export async function unpackArchive(path: string, { partialDir, maxBytes, signal
   async function take(header: Header, entry: AsyncIterable<Buffer>): Promise<void> {
     entries += 1;
     if (entries > MAX_ENTRIES) throw new MonocoreError('ImageInvalid', `${path} has more than ${MAX_ENTRIES} entries`);
+    const longest = Math.max(header.name.length, header.linkname?.length ?? 0);
+    if (longest > MAX_PATH_BYTES)
+      throw new MonocoreError('ImageInvalid', `${path} has a name of ${longest} characters`);
     const name = normalize(header.name);
     if (header.type === 'symlink' && header.linkname) {
       archive.links.set(name, posix.join(posix.dirname(name), header.linkname));

@@ -115,7 +115,7 @@ class Download {
     const { digest, size } = this.#descriptor;
     this.#farthestBytes = Math.max(this.#farthestBytes, this.#doneBytes);
     if (this.#doneBytes === size) return;
-    const answer = await client.blob(digest, this.#doneBytes);
+    const answer = await client.blob(digest, this.#doneBytes, signal);
     if (!continues(answer, this.#doneBytes)) await this.#startAnew();
     if (answer.status === 416) {
       discard(answer);

@@ -58,30 +58,32 @@ export class RepositoryClient {
   /**
    * The bytes of a blob, from `offset` on if the registry can: status 206, and otherwise 200 with all of them, or 416.
    *
-   * @throws as {@link manifest}
+   * @param signal ends the request and its answer, and no other one
+   * @throws as {@link manifest}; the signal's reason
    */
-  async blob(digest: string, offset: number): Promise<Answer> {
-    const answer = await this.#get(`blobs/${digest}`, {
+  async blob(digest: string, offset: number, signal: AbortSignal): Promise<Answer> {
+    const headers = {
       // What is compressed on its way would not have the digest.
       'accept-encoding': 'identity',
       ...(offset > 0 ? { range: `bytes=${offset}-` } : {}),
-    });
+    };
+    const answer = await this.#get(`blobs/${digest}`, headers, signal);
     const isExpected = answer.status === 200 || (offset > 0 && (answer.status === 206 || answer.status === 416));
     if (!isExpected) throw refusal(answer, `${this.name} ${digest}`);
     return answer;
   }
 
-  async #get(path: string, headers: Readonly<Record<string, string>>): Promise<Answer> {
-    const url = new URL(path, this.#base);
+  async #get(path: string, headers: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<Answer> {
+    const ask = { url: new URL(path, this.#base), headers, ...(signal && { signal }) };
     const authorization = this.#authorization.header;
-    const answer = await this.#transport.send({ url, headers, authorization });
+    const answer = await this.#transport.send({ ...ask, authorization });
     const challenge = answer.headers['www-authenticate'];
     // Where a redirect leads, others ask, and they get nothing.
-    if (answer.status !== 401 || challenge === undefined || answer.origin !== url.origin) return answer;
+    if (answer.status !== 401 || challenge === undefined || answer.origin !== ask.url.origin) return answer;
     const renewed = await this.#authorization.renew([challenge].flat().join(', '), authorization);
     if (renewed === null) return answer;
     discard(answer);
-    return this.#transport.send({ url, headers, authorization: renewed });
+    return this.#transport.send({ ...ask, authorization: renewed });
   }
 }
 

@@ -32,6 +32,8 @@ export interface Ask {
   readonly headers?: Readonly<Record<string, string>>;
   readonly authorization?: string | null;
   readonly body?: string;
+  /** Ends it and its answer; that of the pull does in any case. */
+  readonly signal?: AbortSignal;
 }
 
 /** Sends requests for one pull. */
@@ -70,6 +72,9 @@ export class Transport {
         return answer;
       }
       discard(answer);
+      if (!URL.canParse(location, url.href)) {
+        throw new MonocoreError('ImageUnavailable', `${url.host} redirects to what is no address`);
+      }
       url = new URL(location, url);
     }
     throw new MonocoreError('ImageUnavailable', `${ask.url.host} redirects more than ${MAX_REDIRECTS} times`);
@@ -78,16 +83,17 @@ export class Transport {
   async #sendOnce(ask: Ask, url: URL): Promise<Answer> {
     const { method = 'GET', headers, authorization, body } = ask;
     const isOwn = url.origin === ask.url.origin;
+    const signal = ask.signal ? AbortSignal.any([this.#signal, ask.signal]) : this.#signal;
     const { statusCode, ...response } = await request(url, {
       method,
       dispatcher: this.#dispatcher,
-      signal: this.#signal,
+      signal,
       headersTimeout: SILENCE_MS,
       bodyTimeout: SILENCE_MS,
       headers: { ...headers, ...(isOwn && authorization ? { authorization } : {}) },
       ...(isOwn && body !== undefined ? { body } : {}),
     }).catch((error: unknown) => {
-      this.#signal.throwIfAborted();
+      signal.throwIfAborted();
       throw connectionFailure(error, url.host);
     });
     const answer = { status: statusCode, headers: response.headers, body: response.body, origin: url.origin };

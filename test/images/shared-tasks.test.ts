@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { SharedTasks } from '../../src/images/shared-tasks.ts';
+
+test('who is called off while an earlier task takes its time to end does not wait for that', async () => {
+  const tasks = new SharedTasks<string>();
+  let end = (): void => {};
+  const slow = new Promise<string>((resolve) => {
+    end = () => resolve('late');
+  });
+  const [first, second] = [new AbortController(), new AbortController()];
+  const waiter = ({ signal }: AbortController) => ({ signal, onProgress: () => {} });
+  const begun = tasks.join('image', waiter(first), () => slow);
+  first.abort();
+  await assert.rejects(begun, { code: 'Aborted' });
+  const waiting = tasks.join('image', waiter(second), async () => 'never begun');
+  second.abort();
+  const state = await Promise.race([
+    waiting.catch(({ code }) => code),
+    new Promise((r) => setTimeout(r, 1000, 'waits')),
+  ]);
+  assert.equal(state, 'Aborted');
+  // Its place is free only now.
+  const third = tasks.join('image', waiter(new AbortController()), async () => 'next');
+  end();
+  assert.equal(await third, 'next');
+});
