@@ -17,11 +17,15 @@ const FOLDERS = [
   'etc',
   'lib',
   'lib/dev',
+  'lib/dev/pts',
+  'lib/dev/shm',
   'lib/modules',
   'newroot',
   'proc',
   'root',
   'run',
+  'run/lower',
+  'run/rw',
   'sys',
   'tmp',
   'var',
@@ -39,6 +43,9 @@ const MODULES_BY_PURPOSE = {
 
 /** Links that init copies to /dev, which is the kernel's: Linux, admin-guide/devices.rst, "Compulsory links". */
 const DEVICE_LINKS = { fd: '/proc/self/fd', stdin: 'fd/0', stdout: 'fd/1', stderr: 'fd/2' };
+
+/** Between the job and its relays. Whatever user the job has, it may open /dev/stdout. */
+const FIFOS = ['run/stdout', 'run/stderr'];
 
 /** A guest has the processor of its host. */
 const RUN_AS = RUN_AS_PROGRAMS[process.arch === 'arm64' ? 'aarch64' : 'x86_64'];
@@ -68,6 +75,7 @@ export function buildInitramfs(job: BuildInitramfsJob): InitramfsImage {
   const archive = renderCpio([
     ...FOLDERS.map((path): CpioEntry => ({ type: 'directory', path, mode: path === 'tmp' ? 0o1777 : 0o755 })),
     ...LINKS,
+    ...FIFOS.map((path): CpioEntry => ({ type: 'fifo', path, mode: 0o666 })),
     { type: 'file', path: 'init', content: readFileSync(INIT), mode: 0o755 },
     { type: 'file', path: 'bin/busybox', content: readFileSync(job.busyboxPath), mode: 0o755 },
     ...applets
