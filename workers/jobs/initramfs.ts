@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import type { BuildInitramfsJob, InitramfsImage } from '../../src/protocol/jobs.ts';
 import { type CpioEntry, renderCpio } from './cpio.ts';
@@ -56,6 +56,16 @@ const LINKS: readonly CpioEntry[] = [
   { type: 'symlink', path: 'usr', target: '.' },
 ];
 
+/** What modprobe reads: the modules without what they depend on, because the lists have all in order. */
+function describeForModprobe(names: readonly string[], modulesDir: string | null): CpioEntry[] {
+  if (modulesDir === null) return [];
+  const lines = names.map((name) => `${name}.ko:\n`).join('');
+  return [
+    { type: 'symlink', path: `lib/modules/${basename(modulesDir)}`, target: '.' },
+    { type: 'file', path: 'lib/modules/modules.dep', content: Buffer.from(lines), mode: 0o644 },
+  ];
+}
+
 /**
  * Builds the image, or finds that the cache has it. Runs in the pool.
  *
@@ -68,8 +78,8 @@ export function buildInitramfs(job: BuildInitramfsJob): InitramfsImage {
   const lists = Object.entries(MODULES_BY_PURPOSE).map(([purpose, names]): CpioEntry => {
     const resolved = modules.resolve(names);
     for (const { name, content } of resolved) moduleFiles.set(name, content);
-    const lines = resolved.map(({ name }) => `${name}.ko\n`).join('');
-    return { type: 'file', path: `lib/modules/${purpose}.list`, content: Buffer.from(lines), mode: 0o644 };
+    const line = resolved.map(({ name }) => name).join(' ');
+    return { type: 'file', path: `lib/modules/${purpose}.list`, content: Buffer.from(`${line}\n`), mode: 0o644 };
   });
 
   const archive = renderCpio([
@@ -88,6 +98,7 @@ export function buildInitramfs(job: BuildInitramfsJob): InitramfsImage {
     { type: 'file', path: 'etc/passwd', content: Buffer.from('root:x:0:0:root:/root:/bin/sh\n'), mode: 0o644 },
     { type: 'file', path: 'etc/group', content: Buffer.from('root:x:0:\n'), mode: 0o644 },
     ...lists,
+    ...describeForModprobe([...moduleFiles.keys()], job.modulesDir),
     ...[...moduleFiles].map(
       ([name, content]): CpioEntry => ({ type: 'file', path: `lib/modules/${name}.ko`, content, mode: 0o644 }),
     ),
