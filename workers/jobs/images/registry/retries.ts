@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pRetry, { AbortError } from 'p-retry';
 import { errorCode, errorText, MonocoreError } from '../../../../src/errors.ts';
 import type { Report } from '../reporter.ts';
+import { adviseOn } from './advice.ts';
 
 /** How often and how fast. */
 export interface RetryPolicy {
@@ -87,6 +88,7 @@ export function connectionFailure(error: unknown, host: string): Error {
   }
   return new MonocoreError('ImageUnavailable', `${host} cannot be reached: ${errorText(error) || code}`, {
     cause: error,
+    details: adviseOn(code),
   });
 }
 
