@@ -1,4 +1,5 @@
 /** What to try when a registry cannot be reached safely. The commands have options for it, services the config. */
+import { errorText } from '../../../../src/errors.ts';
 
 export const PLAIN_HTTP_HINT =
   '--insecure allows it for registries on this host, --insecure-registry for one by its name, and insecure_registries of ' +
@@ -15,6 +16,12 @@ const UNTRUSTED_HINT =
 
 /** What a server answers that was addressed by TLS and does not speak it. */
 const NO_TLS = 'ERR_SSL_WRONG_VERSION_NUMBER';
+
+/** What an error of a connection says, in one line: of OpenSSL's, which name places in its source, the reason alone. */
+export function describeConnectionError(error: unknown): string {
+  const isOfTls = error instanceof Error && 'reason' in error && typeof error.reason === 'string';
+  return isOfTls ? (error.reason as string) : errorText(error);
+}
 
 /** The `details` for an error of a connection, by its code; undefined where nothing is to be said. */
 export function adviseOn(code: string): { readonly hint: string } | undefined {
