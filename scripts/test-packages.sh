@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Gets the programs that only tests run: the log shippers rsyslog and syslog-ng, a registry of images with skopeo, umoci
-# and the checker of EROFS, and the tools of systemd where the host has none. Says nothing and takes no time when they are
+# and the checker of EROFS, and the tools of systemd and openssl where the host has none. Says nothing and takes no time when they are
 # there.
 #
 # On Debian and Ubuntu the packages are not installed but unpacked into the home's test-packages/: the shippers conflict
@@ -14,6 +14,10 @@ programs=(rsyslogd syslog-ng docker-registry skopeo fsck.erofs umoci zstd)
 if ! command -v systemd-notify >/dev/null || ! command -v systemd-analyze >/dev/null; then
   packages+=(systemd)
   programs+=(systemd-notify systemd-analyze)
+fi
+if ! command -v openssl >/dev/null; then
+  packages+=(openssl)
+  programs+=(openssl)
 fi
 readonly packages programs
 home=${MONOCORE_HOME:-$HOME/.monocore}
@@ -107,6 +111,10 @@ fetch_programs() {
     write_launcher "$unpacked" systemd-notify ''
     write_launcher "$unpacked" systemd-analyze ''
     "$unpacked/bin/systemd-analyze" --version >/dev/null || die 'the systemd-analyze of the package does not run here'
+  fi
+  if [[ " ${programs[*]} " == *' openssl '* ]]; then
+    write_launcher "$unpacked" openssl ''
+    "$unpacked/bin/openssl" version >/dev/null || die 'the openssl of the package does not run here'
   fi
   rm -rf "$folder"
   mv -T "$unpacked" "$folder"

@@ -60,6 +60,19 @@ export function errorText(error: unknown): string {
   return String(error);
 }
 
+/** What to try, where whoever made the error knows it: `details.hint` of a {@link MonocoreError}. Null where nobody does. */
+export function hintOf(error: unknown): string | null {
+  const details = error instanceof MonocoreError ? error.details : null;
+  if (typeof details !== 'object' || details === null || !('hint' in details)) return null;
+  return typeof details.hint === 'string' ? details.hint : null;
+}
+
+/** The text of an error and what to try, for places that show nothing else of it. */
+export function errorTextWithHint(error: unknown): string {
+  const hint = hintOf(error);
+  return hint === null ? errorText(error) : `${errorText(error)}; ${hint}`;
+}
+
 /** The `code` of a system error (`ENOENT`) or of a {@link MonocoreError}; undefined for anything else. */
 export function errorCode(error: unknown): string | undefined {
   if (typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string') {

@@ -23,7 +23,7 @@ import type {
 import { makeFolder } from '../state/folder.ts';
 import type { HomePaths } from '../state/paths.ts';
 import type { JobPool } from '../threads/pool.ts';
-import { dockerConfigPath, hostPlatform } from './host.ts';
+import { dockerConfigPath, hostPlatform, proxySettings } from './host.ts';
 
 /** How long a job that is called off may take to close its files, before its thread is ended. */
 const CANCEL_GRACE_MS = 5000;
@@ -56,7 +56,7 @@ export class Images {
   }
 
   pull(request: PullRequest, options?: RequestOptions): Promise<readonly StoredImage[]> {
-    const host = { platform: hostPlatform(), dockerConfigPath: dockerConfigPath() };
+    const host = { platform: hostPlatform(), dockerConfigPath: dockerConfigPath(), proxies: proxySettings() };
     return this.#change<PullImagesJob>({ type: 'pull-images', imagesDir: this.#dir, ...request, ...host }, options);
   }
 

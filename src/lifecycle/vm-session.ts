@@ -1,7 +1,7 @@
 /** What binds a supervisor to one VM: its launch or adoption, its streams, its process, the end of its output. */
 import { randomBytes } from 'node:crypto';
 import { isoTime } from '../clock.ts';
-import { errorText, MonocoreError } from '../errors.ts';
+import { errorText, errorTextWithHint, MonocoreError } from '../errors.ts';
 import type { ServiceImage } from '../protocol/images.ts';
 import type { StreamName } from '../protocol/logs.ts';
 import type { Adoption, VmEvent as DriverEvent, PreparedVm, ProcessIdentity, RunningVm } from '../vm/driver.ts';
@@ -113,7 +113,7 @@ export class VmSession {
       // The service may be started again at once: its streams must be free by then.
       await this.#awaitEnd(streamsEnded);
       endTurn();
-      this.#handlers.onEvent({ type: 'launch-failed', error: errorText(error) });
+      this.#handlers.onEvent({ type: 'launch-failed', error: errorTextWithHint(error) });
     }
   }
 

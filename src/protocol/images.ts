@@ -51,6 +51,16 @@ interface IntakeLimits {
   readonly maxImageBytes: number;
 }
 
+/** Proxies between this host and registries, as the environment names them: each by its URL, null for none. */
+export interface ProxySettings {
+  /** For plain HTTP. */
+  readonly http: string | null;
+  /** For HTTPS, through a tunnel. */
+  readonly https: string | null;
+  /** Hosts that are asked without one, as `NO_PROXY` lists them; may be empty. */
+  readonly exempt: string;
+}
+
 /** Gets images from their registries, one after the other. */
 export interface PullImagesJob extends LongStoreJob, IntakeLimits {
   readonly type: 'pull-images';
@@ -62,6 +72,7 @@ export interface PullImagesJob extends LongStoreJob, IntakeLimits {
   readonly insecureRegistries: readonly string[];
   /** Docker's config file with credentials; it may be missing. */
   readonly dockerConfigPath: string;
+  readonly proxies: ProxySettings;
 }
 
 /** Takes images out of a docker-archive or an OCI archive, gzip-compressed or not. */

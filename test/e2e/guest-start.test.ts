@@ -6,7 +6,8 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { ServiceOutcome } from '../../src/protocol/control.ts';
-import { findStaticBusybox } from '../../src/vm/qemu/host-tools.ts';
+import { findStaticBusybox, hostArchitecture } from '../../src/vm/qemu/host-tools.ts';
+import { findKernel } from '../../src/vm/qemu/kernel.ts';
 import { findProcesses } from '../helpers/home.ts';
 import { openTestRuntime, type TestRuntime } from '../helpers/runtime.ts';
 import { configOf, scriptService } from '../helpers/services.ts';
@@ -42,6 +43,23 @@ describe('a service in a guest', () => {
     const lines = host.lines('exact', 'stdout');
     assert.equal(lines.slice(0, 6).join('\n'), `${SECRET}\n${SECRET}\n/tmp\n/nowhere kept kept`);
     assert.doesNotMatch(lines[6]!, /s3cret/);
+  });
+
+  it('gets its modules one by one where modprobe does not find them, as the kernel calls itself otherwise', async () => {
+    const { image, modulesDir } = findKernel(null, join(host.home, 'kernel'), hostArchitecture());
+    const dir = join(host.home, 'renamed');
+    mkdirSync(join(dir, 'boot'), { recursive: true });
+    mkdirSync(join(dir, 'lib/modules'), { recursive: true });
+    const kernel = join(dir, 'boot/vmlinuz-renamed');
+    symlinkSync(image, kernel);
+    symlinkSync(modulesDir!, join(dir, 'lib/modules/renamed'));
+    const service = scriptService('renamed', 'ls /lib/modules; grep " / overlay" /proc/mounts', { disk_mib: 16 });
+    const reply = await host.orchestrator.start({ ...configOf([service]), kernel });
+    assert.equal(reply.services[0]!.error, null);
+    await host.ended('renamed');
+    const lines = host.lines('renamed', 'stdout');
+    assert.ok(lines.includes('renamed'), 'the folder is called after the file');
+    assert.match(lines.at(-1)!, /^overlay \/ overlay /);
   });
 
   it('reports the real exit code, or the signal that ended the command', async () => {

@@ -103,11 +103,14 @@ it('a guest and its host see each other’s changes of a volume, and the guest c
     refuse 'a remounted directory gets a file' 'echo x >/fixed/new'
     refuse 'a remounted directory loses a file' 'rm /fixed/greeting'
     refuse 'a remounted file is written' 'echo x >/etc/fixed'
+    mkdir /srv/deep/data/walked && cd /srv/deep/data/walked
     echo changed
     await 'grep -qx "from the host again, and longer" /srv/deep/data/greeting'
     await '[ "$(cat /srv/deep/data/fresh/file)" = fresh ]'
     await '! [ -e /srv/deep/data/sub ]'
     await 'grep -q three /etc/app/settings'
+    refuse 'it stands in a folder that the host has moved out, and looks around' 'cat ../secret || cat ../../secret'
+    cd /
     echo seen
     await '[ "$(cat /srv/deep/data/renamed)" = fresh ]'
     [ -s /srv/deep/data/growing ] || echo looked
@@ -137,6 +140,7 @@ it('a guest and its host see each other’s changes of a volume, and the guest c
   assert.equal(statSync(join(dir, 'data/big')).size, 2 ** 20);
 
   writeFileSync(join(dir, 'data/greeting'), 'from the host again, and longer\n');
+  renameSync(join(dir, 'data/walked'), join(dir, 'out/walked'));
   mkdirSync(join(dir, 'data/fresh'));
   writeFileSync(join(dir, 'data/fresh/file'), 'fresh\n');
   rmSync(join(dir, 'data/sub'), { recursive: true });
@@ -159,7 +163,7 @@ it('a guest and its host see each other’s changes of a volume, and the guest c
   assert.equal(readFileSync(join(dir, 'fixed/greeting'), 'utf8'), 'not to be changed\n');
   assert.equal(readFileSync(join(dir, 'fixed-settings'), 'utf8'), 'fixed\n');
   assert.ok(!existsSync(join(dir, 'data/node')));
-  assert.deepEqual(readdirSync(join(dir, 'out')), ['secret']);
+  assert.deepEqual(readdirSync(join(dir, 'out')).sort(), ['secret', 'walked']);
   await assertNothingIsLeft(host.paths.home);
 });
 

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import { promisify } from 'node:util';
+import type { Certificate } from './certificate.ts';
 import { layoutFiles, type TestImage } from './images.ts';
 import { findProgram } from './shippers/programs.ts';
 import { defer, makeTempDir } from './temp.ts';
@@ -16,15 +17,22 @@ export const PASSWORD = 'secret';
 /** The password by bcrypt, which is all that the registry takes: `htpasswd -nbB me secret`. */
 const HTPASSWD = 'me:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n';
 
-/** Starts a registry that wants the password and ends with the test. Returns its host and port. */
-export async function startDockerRegistry(t: TestContext): Promise<string> {
+/**
+ * Starts a registry that wants the password and ends with the test. Returns its host and port.
+ *
+ * @param certificate for TLS; by default it speaks plain HTTP
+ */
+export async function startDockerRegistry(t: TestContext, certificate?: Certificate): Promise<string> {
   const dir = await makeTempDir(t);
   writeFileSync(join(dir, 'htpasswd'), HTPASSWD);
   const config = {
     version: '0.1',
     log: { accesslog: { disabled: true } },
     storage: { filesystem: { rootdirectory: join(dir, 'data') } },
-    http: { addr: '127.0.0.1:0' },
+    http: {
+      addr: '127.0.0.1:0',
+      ...(certificate && { tls: { certificate: certificate.path, key: certificate.keyPath } }),
+    },
     auth: { htpasswd: { realm: 'test', path: join(dir, 'htpasswd') } },
   };
   // JSON is YAML.

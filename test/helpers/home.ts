@@ -42,19 +42,31 @@ export function findProcesses(mention: string): { pid: number; commandLine: stri
   return found;
 }
 
+/** Another user of this host, and the built command at a path that the user can reach. */
+export interface OtherUser {
+  readonly uid: number;
+  readonly gid: number;
+  readonly bin: string;
+}
+
 /** A home and the built command on it. */
 export class Home {
   readonly dir: string;
+  readonly #user: OtherUser | null;
 
-  constructor(dir: string) {
+  /** @param user who runs the commands, without supplementary groups; by default whoever runs the tests */
+  constructor(dir: string, user: OtherUser | null = null) {
     this.dir = dir;
+    this.#user = user;
   }
 
   /** Runs `monocore …` on this home, as a user would. */
   async run(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
-    const child = spawn(process.execPath, [builtBin, ...args], {
-      env: { ...process.env, MONOCORE_HOME: this.dir, ...env },
+    const { bin = builtBin, uid, gid } = this.#user ?? {};
+    const child = spawn(process.execPath, [bin, ...args], {
+      env: { ...process.env, MONOCORE_HOME: this.dir, ...(this.#user && { HOME: this.dir, TMPDIR: this.dir }), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
+      ...(uid === undefined ? {} : { uid, gid, cwd: this.dir }),
     });
     const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
     return { code: child.exitCode, stdout, stderr };
@@ -106,9 +118,14 @@ export class Home {
 export async function makeTestHome(t: TestContext, dir?: string): Promise<Home> {
   const home = new Home(dir ?? (await makeTempDir(t)));
   if (dir === undefined) shareKernel(home.dir);
+  endWithTest(t, home);
+  return home;
+}
+
+/** Ends the daemon of a home with the test, and waits until no process of it is left. */
+export function endWithTest(t: TestContext, home: Home): void {
   defer(t, async () => {
     await home.run(['daemon', 'stop']);
     await eventually(`all processes of ${home.dir} to end`, () => findProcesses(home.dir).length === 0);
   });
-  return home;
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
-import { dockerConfigPath, hostPlatform } from '../../src/images/host.ts';
+import { dockerConfigPath, hostPlatform, proxySettings } from '../../src/images/host.ts';
 
 test('the platform has the names that images are labelled with', () => {
   assert.deepEqual(hostPlatform('x64'), { os: 'linux', architecture: 'amd64', variant: null });
@@ -12,4 +12,16 @@ test('the platform has the names that images are labelled with', () => {
 test("Docker's config is where Docker looks for it", () => {
   assert.equal(dockerConfigPath({ DOCKER_CONFIG: '/etc/docker-cli' }), '/etc/docker-cli/config.json');
   assert.equal(dockerConfigPath({}), join(homedir(), '.docker', 'config.json'));
+});
+
+test('proxies have the names that most programs know', () => {
+  assert.deepEqual(proxySettings({}), { http: null, https: null, exempt: '' });
+  const env = {
+    HTTP_PROXY: 'http://a',
+    http_proxy: 'http://b',
+    HTTPS_PROXY: 'http://c',
+    https_proxy: '',
+    no_proxy: '*',
+  };
+  assert.deepEqual(proxySettings(env), { http: 'http://b', https: 'http://c', exempt: '*' });
 });

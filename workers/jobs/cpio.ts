@@ -3,13 +3,15 @@
 const MODE_FILE = 0o100000;
 const MODE_DIRECTORY = 0o040000;
 const MODE_SYMLINK = 0o120000;
+const MODE_FIFO = 0o010000;
 const TRAILER = 'TRAILER!!!';
 
 /** An entry to write. Paths have no leading slash; a folder comes before what is in it. */
 export type CpioEntry =
   | { readonly type: 'directory'; readonly path: string; readonly mode?: number }
   | { readonly type: 'file'; readonly path: string; readonly content: Uint8Array; readonly mode: number }
-  | { readonly type: 'symlink'; readonly path: string; readonly target: string };
+  | { readonly type: 'symlink'; readonly path: string; readonly target: string }
+  | { readonly type: 'fifo'; readonly path: string; readonly mode: number };
 
 /** Everything is padded to 4 bytes. */
 function pad(length: number): Buffer {
@@ -34,6 +36,8 @@ function renderBody(entry: CpioEntry): { mode: number; content: Uint8Array } {
       return { mode: MODE_FILE | entry.mode, content: entry.content };
     case 'symlink':
       return { mode: MODE_SYMLINK | 0o777, content: Buffer.from(entry.target) };
+    case 'fifo':
+      return { mode: MODE_FIFO | entry.mode, content: Buffer.alloc(0) };
   }
 }
 

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import type { BuildInitramfsJob, InitramfsImage } from '../../src/protocol/jobs.ts';
 import { type CpioEntry, renderCpio } from './cpio.ts';
@@ -17,11 +17,15 @@ const FOLDERS = [
   'etc',
   'lib',
   'lib/dev',
+  'lib/dev/pts',
+  'lib/dev/shm',
   'lib/modules',
   'newroot',
   'proc',
   'root',
   'run',
+  'run/lower',
+  'run/rw',
   'sys',
   'tmp',
   'var',
@@ -40,6 +44,9 @@ const MODULES_BY_PURPOSE = {
 /** Links that init copies to /dev, which is the kernel's: Linux, admin-guide/devices.rst, "Compulsory links". */
 const DEVICE_LINKS = { fd: '/proc/self/fd', stdin: 'fd/0', stdout: 'fd/1', stderr: 'fd/2' };
 
+/** Between the job and its relays. Whatever user the job has, it may open /dev/stdout. */
+const FIFOS = ['run/stdout', 'run/stderr'];
+
 /** A guest has the processor of its host. */
 const RUN_AS = RUN_AS_PROGRAMS[process.arch === 'arm64' ? 'aarch64' : 'x86_64'];
 
@@ -48,6 +55,16 @@ const LINKS: readonly CpioEntry[] = [
   { type: 'symlink', path: 'sbin', target: 'bin' },
   { type: 'symlink', path: 'usr', target: '.' },
 ];
+
+/** What modprobe reads: the modules without what they depend on, because the lists have all in order. */
+function describeForModprobe(names: readonly string[], modulesDir: string | null): CpioEntry[] {
+  if (modulesDir === null) return [];
+  const lines = names.map((name) => `${name}.ko:\n`).join('');
+  return [
+    { type: 'symlink', path: `lib/modules/${basename(modulesDir)}`, target: '.' },
+    { type: 'file', path: 'lib/modules/modules.dep', content: Buffer.from(lines), mode: 0o644 },
+  ];
+}
 
 /**
  * Builds the image, or finds that the cache has it. Runs in the pool.
@@ -61,13 +78,14 @@ export function buildInitramfs(job: BuildInitramfsJob): InitramfsImage {
   const lists = Object.entries(MODULES_BY_PURPOSE).map(([purpose, names]): CpioEntry => {
     const resolved = modules.resolve(names);
     for (const { name, content } of resolved) moduleFiles.set(name, content);
-    const lines = resolved.map(({ name }) => `${name}.ko\n`).join('');
-    return { type: 'file', path: `lib/modules/${purpose}.list`, content: Buffer.from(lines), mode: 0o644 };
+    const line = resolved.map(({ name }) => name).join(' ');
+    return { type: 'file', path: `lib/modules/${purpose}.list`, content: Buffer.from(`${line}\n`), mode: 0o644 };
   });
 
   const archive = renderCpio([
     ...FOLDERS.map((path): CpioEntry => ({ type: 'directory', path, mode: path === 'tmp' ? 0o1777 : 0o755 })),
     ...LINKS,
+    ...FIFOS.map((path): CpioEntry => ({ type: 'fifo', path, mode: 0o666 })),
     { type: 'file', path: 'init', content: readFileSync(INIT), mode: 0o755 },
     { type: 'file', path: 'bin/busybox', content: readFileSync(job.busyboxPath), mode: 0o755 },
     ...applets
@@ -80,6 +98,7 @@ export function buildInitramfs(job: BuildInitramfsJob): InitramfsImage {
     { type: 'file', path: 'etc/passwd', content: Buffer.from('root:x:0:0:root:/root:/bin/sh\n'), mode: 0o644 },
     { type: 'file', path: 'etc/group', content: Buffer.from('root:x:0:\n'), mode: 0o644 },
     ...lists,
+    ...describeForModprobe([...moduleFiles.keys()], job.modulesDir),
     ...[...moduleFiles].map(
       ([name, content]): CpioEntry => ({ type: 'file', path: `lib/modules/${name}.ko`, content, mode: 0o644 }),
     ),

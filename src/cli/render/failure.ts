@@ -1,7 +1,7 @@
 /** How an error looks on stderr. */
 import { inspect } from 'node:util';
 import { formatProblem, type Problem } from '../../config/problem.ts';
-import { errorText, MonocoreError } from '../../errors.ts';
+import { errorText, hintOf, MonocoreError } from '../../errors.ts';
 import type { Colors } from '../terminal.ts';
 
 /** Problems of a config that are shown: whoever has more has one mistake many times. */
@@ -31,9 +31,8 @@ function hintsFor(error: unknown): string[] {
     const lines = problems.slice(0, MAX_PROBLEMS).flatMap((problem) => formatProblem(problem).split('\n'));
     return hidden > 0 ? [...lines, `… and ${hidden} more`] : lines;
   }
-  if (typeof details === 'object' && details !== null && 'hint' in details && typeof details.hint === 'string') {
-    return [details.hint];
-  }
+  const hint = hintOf(error);
+  if (hint !== null) return [hint];
   switch (code) {
     case 'Usage':
       return ['monocore --help shows how it is used'];

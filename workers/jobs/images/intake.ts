@@ -20,7 +20,7 @@ export function checkSizes(manifest: ImageManifest, maxImageBytes: number, name:
     'ImageInvalid',
     `${name} has ${formatSize(totalBytes)}, the limit is ${formatSize(maxImageBytes)}`,
     {
-      details: { hint: '--max-image-size allows more' },
+      details: { hint: '--max-image-size allows more, for services max_image_size of [images]' },
     },
   );
 }

@@ -1,6 +1,5 @@
 /** Gets images from registries into the store. */
 import pLimit from 'p-limit';
-import { Agent } from 'undici';
 import { MonocoreError } from '../../../src/errors.ts';
 import {
   formatImageReference,
@@ -22,6 +21,7 @@ import { type BlobSource, downloadBlob } from './registry/blob-download.ts';
 import { type ManifestAnswer, RepositoryClient } from './registry/client.ts';
 import { findCredentials } from './registry/credentials.ts';
 import { DEFAULT_RETRIES, type RetryPolicy, withRetries } from './registry/retries.ts';
+import { Routes } from './registry/routes.ts';
 import { Transport } from './registry/transport.ts';
 import type { Report } from './reporter.ts';
 import type { ImageStore } from './store.ts';
@@ -30,7 +30,6 @@ import type { ImageStore } from './store.ts';
 const PARALLEL_LAYERS = 4;
 /** An index may list indexes; more than this deep is no image. */
 const MAX_INDEX_DEPTH = 3;
-const CONNECT_TIMEOUT_MS = 15_000;
 
 /** What a pull is given besides its job. */
 export interface PullContext {
@@ -52,17 +51,17 @@ export async function pullImages(
   context: PullContext,
 ): Promise<StoredImage[]> {
   const references = job.names.map(parseImageReference);
-  const dispatcher = new Agent({ connect: { timeout: CONNECT_TIMEOUT_MS } });
+  const routes = new Routes(job.proxies);
   const stored: StoredImage[] = [];
   try {
-    const transport = new Transport(job, dispatcher, context.signal);
+    const transport = new Transport(job, routes, context.signal);
     for (const reference of references) {
       const image = await pullImage(reference, transport, job, context);
       context.report({ type: 'stored', image });
       stored.push(image);
     }
   } finally {
-    await dispatcher.destroy();
+    await routes.destroy();
   }
   return stored;
 }

@@ -50,6 +50,7 @@ export async function makeStore(t: TestContext): Promise<TestStore> {
         insecureLoopback: true,
         insecureRegistries: [],
         dockerConfigPath: join(dir, 'none', 'config.json'),
+        proxies: { http: null, https: null, exempt: '' },
         ...settings,
         names: [name],
       };

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pRetry, { AbortError } from 'p-retry';
 import { errorCode, errorText, MonocoreError } from '../../../../src/errors.ts';
 import type { Report } from '../reporter.ts';
+import { adviseOn, describeConnectionError } from './advice.ts';
 
 /** How often and how fast. */
 export interface RetryPolicy {
@@ -85,8 +86,9 @@ export function connectionFailure(error: unknown, host: string): Error {
   if (PASSING.test(code) || PASSING_OF_UNDICI.test(code)) {
     return new PassingFailure(`the connection to ${host} broke off (${errorText(error)})`, { cause: error });
   }
-  return new MonocoreError('ImageUnavailable', `${host} cannot be reached: ${errorText(error) || code}`, {
+  return new MonocoreError('ImageUnavailable', `${host} cannot be reached: ${describeConnectionError(error) || code}`, {
     cause: error,
+    details: adviseOn(code),
   });
 }
 

@@ -1,9 +1,11 @@
 /** HTTP as registries need it: redirects without leaking credentials, and no plain HTTP by accident. */
 import type { Readable } from 'node:stream';
-import { type Dispatcher, request } from 'undici';
+import { request } from 'undici';
 import { MonocoreError } from '../../../../src/errors.ts';
 import { isLoopbackRegistry } from '../../../../src/protocol/image-reference.ts';
+import { PLAIN_HTTP_HINT } from './advice.ts';
 import { connectionFailure, PassingFailure, parseRetryAfterMs } from './retries.ts';
+import type { Routes } from './routes.ts';
 
 /** Registries answer blobs with one redirect to where they are kept. */
 const MAX_REDIRECTS = 5;
@@ -39,12 +41,12 @@ export interface Ask {
 /** Sends requests for one pull. */
 export class Transport {
   readonly #policy: InsecurePolicy;
-  readonly #dispatcher: Dispatcher;
+  readonly #routes: Routes;
   readonly #signal: AbortSignal;
 
-  constructor(policy: InsecurePolicy, dispatcher: Dispatcher, signal: AbortSignal) {
+  constructor(policy: InsecurePolicy, routes: Routes, signal: AbortSignal) {
     this.#policy = policy;
-    this.#dispatcher = dispatcher;
+    this.#routes = routes;
     this.#signal = signal;
   }
 
@@ -84,9 +86,10 @@ export class Transport {
     const { method = 'GET', headers, authorization, body } = ask;
     const isOwn = url.origin === ask.url.origin;
     const signal = ask.signal ? AbortSignal.any([this.#signal, ask.signal]) : this.#signal;
+    const { dispatcher, proxy } = this.#routes.to(url);
     const { statusCode, ...response } = await request(url, {
       method,
-      dispatcher: this.#dispatcher,
+      dispatcher,
       signal,
       headersTimeout: SILENCE_MS,
       bodyTimeout: SILENCE_MS,
@@ -94,7 +97,7 @@ export class Transport {
       ...(isOwn && body !== undefined ? { body } : {}),
     }).catch((error: unknown) => {
       signal.throwIfAborted();
-      throw connectionFailure(error, url.host);
+      throw connectionFailure(error, proxy === null ? url.host : `${url.host} through the proxy ${proxy}`);
     });
     const answer = { status: statusCode, headers: response.headers, body: response.body, origin: url.origin };
     if (statusCode === 408 || statusCode === 429 || statusCode >= 500) {
@@ -111,7 +114,7 @@ export class Transport {
   #checkScheme({ protocol, host }: URL): void {
     if (protocol === 'https:' || (protocol === 'http:' && this.schemeFor(host) === 'http:')) return;
     throw new MonocoreError('ImageUnavailable', `plain HTTP to ${host} is not allowed`, {
-      details: { hint: '--insecure allows it for registries on this host, --insecure-registry for one by its name' },
+      details: { hint: PLAIN_HTTP_HINT },
     });
   }
 }
