@@ -6,7 +6,7 @@ import type { Config, Group, Service } from '../protocol/service.ts';
 import { buildGraph } from './dependencies.ts';
 import type { ServiceDefinition } from './document.ts';
 import type { Place } from './groups.ts';
-import { checkPortClaims } from './port-claims.ts';
+import { checkPortClaims, type PortHolder } from './port-claims.ts';
 import { select } from './selection.ts';
 import { isWantedUp } from './starts.ts';
 import type { Supervisor } from './supervisor.ts';
@@ -34,7 +34,7 @@ export interface Merge {
  *
  * @param prune whether services that the config does not have are to be stopped: of the selected group, else all
  * @throws MonocoreError `ServiceUnknown` for a name that the config does not have, `Usage` for names with `prune`,
- * `StartFailed` where a group gets no address, and for a port that two services claim, one of which may run already
+ * `StartFailed` where a group gets no address, and for a port that two services claim, one of which may have it already
  */
 export function mergeConfig(
   config: Config,
@@ -57,13 +57,17 @@ export function mergeConfig(
       return { service, group, ...placeOf(service, group), kernel: config.kernel };
     });
 
-  /** What runs, or is about to, keeps its ports, unless it is to change. */
+  /** What is up, or is to be, keeps its ports, unless it is to change. */
   const checked = (merge: Merge): Merge => {
     const changing = new Set(merge.definitions.map(({ service }) => service.name));
     for (const { name } of merge.surplus) changing.add(name);
-    const running = supervisors.filter(({ active }) => active);
-    const others = [...pending, ...running.map(({ definition }) => definition)];
-    const untouched = others.filter(({ service }) => !changing.has(service.name));
+    const holders: PortHolder[] = [
+      ...pending.map((definition) => ({ definition, because: 'is being started' })),
+      ...supervisors
+        .filter((supervisor) => supervisor.active || isWantedUp(supervisor))
+        .map(({ definition, active }) => ({ definition, because: active ? 'runs' : 'waits to be restarted' })),
+    ];
+    const untouched = holders.filter(({ definition }) => !changing.has(definition.service.name));
     checkPortClaims(merge.definitions, untouched);
     return merge;
   };
