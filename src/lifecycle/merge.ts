@@ -14,8 +14,8 @@ import type { Supervisor } from './supervisor.ts';
 /** What is known beside the config. */
 export interface Surroundings {
   readonly supervisors: readonly Supervisor[];
-  /** Those whose start was asked for and is not over. */
-  readonly pending: readonly ServiceDefinition[];
+  /** What has ports because of starts that are not over. */
+  readonly holders: readonly PortHolder[];
   /** Place of a service, which gets one if it has none. */
   readonly placeOf: (service: Service, group: Group | null) => Place;
 }
@@ -40,7 +40,7 @@ export function mergeConfig(
   config: Config,
   selection: Selection,
   prune: boolean,
-  { supervisors, pending, placeOf }: Surroundings,
+  { supervisors, holders: starting, placeOf }: Surroundings,
 ): Merge {
   if (prune && selection.names.length > 0) {
     throw new MonocoreError('Usage', 'to prune, give no names: they say nothing of other services');
@@ -62,7 +62,7 @@ export function mergeConfig(
     const changing = new Set(merge.definitions.map(({ service }) => service.name));
     for (const { name } of merge.surplus) changing.add(name);
     const holders: PortHolder[] = [
-      ...pending.map((definition) => ({ definition, because: 'is being started' })),
+      ...starting,
       ...supervisors
         .filter((supervisor) => supervisor.active || isWantedUp(supervisor))
         .map(({ definition, active }) => ({ definition, because: active ? 'runs' : 'waits to be restarted' })),

@@ -53,3 +53,17 @@ test('a service that waits for its start has its ports already', async () => {
   release();
   await started;
 });
+
+test('a service that is being restarted has its ports while it is down', async () => {
+  const { ports, orchestrator, statuses } = open();
+  await orchestrator.start(configOf([claimant('web'), scriptService('slow', 'true')]));
+  const { opened, open: release } = gate();
+  ports.onCleanUp = (service) => (service === 'slow' ? opened : Promise.resolve());
+  const restarted = orchestrator.restart();
+  await settle();
+  assert.deepEqual(statuses(), ['slow Stopped', 'web Stopped']);
+  await assert.rejects(orchestrator.start(configOf([claimant('other')])), { message: /web, which is being started/ });
+  release();
+  await restarted;
+  assert.deepEqual(statuses(), ['slow Started', 'web Started']);
+});
