@@ -51,6 +51,11 @@ export const PortSchema = v.object({
 });
 export type Port = v.InferOutput<typeof PortSchema>;
 
+/** A port as configs write it: `8080:80`, `5353:53/udp`. */
+export function formatPort({ host, guest, protocol }: Port): string {
+  return `${host}:${guest}${protocol === 'udp' ? '/udp' : ''}`;
+}
+
 /** A file or directory of the host that the guest sees. Both paths are absolute and normalised. */
 export const VolumeSchema = v.object({ host: v.string(), guest: v.string(), read_only: v.boolean() });
 export type Volume = v.InferOutput<typeof VolumeSchema>;

@@ -88,8 +88,8 @@ test('a group that the config changes takes all its services with it, those that
   ports.clear();
   const changed = configOf([a!], [{ name: 'blue', local_only: false }]);
   assert.deepEqual(words(orchestrator.plan(changed)), [
-    'restart a group local_only differs',
-    'restart b group local_only differs',
+    'restart a local_only of group blue changed from true to false',
+    'restart b local_only of group blue changed from true to false',
   ]);
   assert.deepEqual(ports.calls, [], 'a plan does nothing');
   assert.deepEqual(outcomes(await orchestrator.start(changed)), ['a changed', 'b changed']);
@@ -97,7 +97,7 @@ test('a group that the config changes takes all its services with it, those that
   // Who names services means these alone.
   const again = configOf([a!], [{ name: 'blue', local_only: true }]);
   assert.deepEqual(words(orchestrator.plan(again, { names: ['a'], group: null })), [
-    'restart a group local_only differs',
+    'restart a local_only of group blue changed from false to true',
   ]);
 });
 
@@ -117,12 +117,12 @@ test('a plan names what would be done, in the order of dependencies, and why', a
     'stop old not in the config',
     'start once',
     'keep db',
-    'restart web cpus differs',
+    'restart web cpus changed from 1 to 2',
     'create new',
   ]);
   assert.deepEqual(words(orchestrator.plan(config, { names: ['new'], group: null })), [
     'keep db',
-    'restart web cpus differs',
+    'restart web cpus changed from 1 to 2',
     'create new',
   ]);
   assert.throws(() => orchestrator.plan(config, { names: ['nwe'], group: null }), { code: 'ServiceUnknown' });
