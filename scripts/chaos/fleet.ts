@@ -100,6 +100,7 @@ function makeService(
   const numbers = [burst, pauseSeconds, rounds, ownCode].map(String);
   return {
     name,
+    replica_of: null,
     group: null,
     isolation,
     rootfs: null,

@@ -1,6 +1,6 @@
 /**
  * A config as a document that says the same, with everything filled in. Read again it is the same config; only replicas
- * without a group that share a volume would be services of their own then, which may not.
+ * are services of their own then, and without a group may share no volume.
  */
 import { stringify as stringifyToml } from 'smol-toml';
 import { stringify as stringifyYaml } from 'yaml';

@@ -28,6 +28,7 @@ const HEALTH_CHECK = within<HealthCheck>({
 
 const SERVICE: DescribeAll<Service> = {
   name: changed('name'),
+  replica_of: (from, to) => [to === null ? `no replica of ${from} any more` : `now a replica of ${to}`],
   group: changed('group'),
   isolation: changed('isolation'),
   rootfs: changed('rootfs'),

@@ -2,12 +2,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import { MonocoreError } from '../errors.ts';
 import type { Selection } from '../protocol/control.ts';
+import { select } from '../protocol/selection.ts';
 import type { Config, Group, Service } from '../protocol/service.ts';
 import { buildGraph } from './dependencies.ts';
 import type { ServiceDefinition } from './document.ts';
 import type { Place } from './groups.ts';
 import { checkPortClaims, type PortHolder } from './port-claims.ts';
-import { select } from './selection.ts';
 import { isWantedUp } from './starts.ts';
 import type { Supervisor } from './supervisor.ts';
 

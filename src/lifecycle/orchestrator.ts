@@ -2,6 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { errorText, MonocoreError } from '../errors.ts';
 import type { CommandReply, ControlEvent, PlanReply, Selection, ServiceOutcome } from '../protocol/control.ts';
+import { select } from '../protocol/selection.ts';
 import type { Config, ServiceStatus } from '../protocol/service.ts';
 import { buildGraph, runInOrder } from './dependencies.ts';
 import type { ServiceDefinition } from './document.ts';
@@ -13,7 +14,6 @@ import type { OrchestratorPorts } from './ports.ts';
 import { Registry } from './registry.ts';
 import { startsWithDaemon } from './restart.ts';
 import { Rollback } from './rollback.ts';
-import { select } from './selection.ts';
 import { describeKnown, isWantedUp, type StartCause, Starts } from './starts.ts';
 import type { Supervisor } from './supervisor.ts';
 import { type Leftovers, takeOver } from './takeover.ts';

@@ -71,6 +71,8 @@ export const DEFAULT_RAM_MIB = 128;
 /** A service after validation, defaults filled in: what `config/` produces and every other part takes. */
 export const ServiceSchema = v.object({
   name: v.string(),
+  /** Name of the service with `replicas` that it is one of, or null: that name stands for all of them. */
+  replica_of: v.optional(v.nullable(v.string()), null),
   /** The group's name, or null for none. */
   group: v.nullable(v.string()),
   isolation: IsolationSchema,
@@ -158,6 +160,8 @@ export const NO_METRICS: Metrics = Object.freeze({
 /** One row of `monocore status`. */
 export interface ServiceStatus {
   readonly name: string;
+  /** Name of the service with `replicas` that it is one of, or null. */
+  readonly replica_of: string | null;
   readonly group: string | null;
   readonly isolation: Isolation;
   readonly status: StatusName;

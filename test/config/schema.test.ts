@@ -15,6 +15,7 @@ test('a service with a name and a command gets every default', () => {
     services: [
       {
         name: 'web',
+        replica_of: null,
         group: null,
         isolation: 'vm',
         rootfs: null,
@@ -90,6 +91,7 @@ test('a config with every key comes out whole, and fits the schema of the protoc
   assert.deepEqual(config.groups, [{ name: 'front', local_only: false }]);
   assert.deepEqual(config.services[1], {
     name: 'web',
+    replica_of: null,
     group: 'front',
     isolation: 'vm',
     rootfs: '/etc/demo/roots/web',

@@ -14,6 +14,7 @@ import { DEFAULT_RESTART_SETTINGS } from '../../src/protocol/supervision.ts';
 export function scriptService(name: string, script: string, overrides: Partial<Service> = {}): Service {
   return {
     name,
+    replica_of: null,
     group: null,
     isolation: 'vm',
     rootfs: null,

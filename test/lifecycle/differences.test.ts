@@ -130,6 +130,7 @@ test('a change of its group is one of the service, and what follows from another
 test('no key of a service differs without a word', () => {
   const other: Service = {
     name: 'other',
+    replica_of: 'others',
     group: 'shop',
     isolation: 'none',
     rootfs: '/srv/root',
