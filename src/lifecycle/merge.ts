@@ -32,7 +32,8 @@ export interface Merge {
  * The selected services of a config and what they depend on; and services that the config does not have, where it says
  * something else of their group.
  *
- * @param prune whether services that the config does not have are to be stopped: of the selected group, else all
+ * @param prune whether services that the config does not have are to be stopped: of the selected group, else all. Those
+ * whose profiles were not chosen it has
  * @throws MonocoreError `ServiceUnknown` for a name that the config does not have, `Usage` for names with `prune`,
  * `StartFailed` where a group gets no address, and for a port that two services claim, one of which may have it already
  */
@@ -77,10 +78,12 @@ export function mergeConfig(
     const isMeant = selection.names.length === 0 && (selection.group === null || selection.group === group);
     return isMeant && !graph.hasNode(name) && isWantedUp(supervisor);
   });
-  if (prune) return checked({ definitions, surplus: absent });
-  const regrouped = absent.flatMap(({ definition }) => {
+  const unselected = new Set(config.unselected);
+  const surplus = prune ? absent.filter(({ name }) => !unselected.has(name)) : [];
+  const staying = absent.filter((supervisor) => !surplus.includes(supervisor));
+  const regrouped = staying.flatMap(({ definition }) => {
     const group = config.groups.find(({ name }) => name === definition.group?.name);
     return group && !isDeepStrictEqual(group, definition.group) ? [{ ...definition, group }] : [];
   });
-  return checked({ definitions: [...definitions, ...regrouped], surplus: [] });
+  return checked({ definitions: [...definitions, ...regrouped], surplus });
 }

@@ -124,6 +124,8 @@ export type Group = v.InferOutput<typeof GroupSchema>;
 /** A whole config after validation: what the CLI sends with `start`. */
 export const ConfigSchema = v.object({
   services: v.array(ServiceSchema),
+  /** Names of services that the file declares besides, whose profiles were not chosen: to prune leaves them as they are. */
+  unselected: v.optional(v.array(v.string()), []),
   groups: v.array(GroupSchema),
   /** Path of the kernel image that `kernel` in the config names, or null for the cached or the host's one. */
   kernel: v.nullable(v.string()),

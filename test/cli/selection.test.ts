@@ -20,6 +20,7 @@ const config: Config = {
     makeEntry('db', 'back'),
     makeEntry('cron', null),
   ],
+  unselected: [],
   groups: [
     { name: 'front', local_only: false },
     { name: 'back', local_only: true },

@@ -12,6 +12,7 @@ test('a service with a name and a command gets every default', () => {
     logs: { keep_total_bytes: null },
     images: DEFAULT_IMAGE_SETTINGS,
     groups: [],
+    unselected: [],
     services: [
       {
         name: 'web',
@@ -135,6 +136,7 @@ test('a config with every key comes out whole, and fits the schema of the protoc
 test('an empty document is a config without services', () => {
   assert.deepEqual(parse('# nothing yet\n'), {
     services: [],
+    unselected: [],
     groups: [],
     kernel: null,
     logs: { keep_total_bytes: null },

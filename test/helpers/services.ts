@@ -47,6 +47,7 @@ export function scriptService(name: string, script: string, overrides: Partial<S
 export function configOf(services: readonly Service[], groups: readonly Group[] = []): Config {
   return {
     services: [...services],
+    unselected: [],
     groups: [...groups],
     kernel: null,
     logs: DEFAULT_HOME_LOG_SETTINGS,

@@ -69,6 +69,27 @@ test('to prune stops what waits to be restarted, too', async () => {
   assert.deepEqual(statuses(), ['old Stopped', 'web Started'], 'it does not come back');
 });
 
+test('to prune leaves services alone whose profiles are not chosen, whether they run or not', async () => {
+  const { ports, orchestrator, statuses } = orchestrate();
+  const members = ['web', 'debug', 'seed', 'old'].map((name) => service(name, { group: 'blue' }));
+  const blue = { name: 'blue', local_only: true };
+  await orchestrator.start(configOf(members, [blue]));
+  await orchestrator.stop({ names: ['seed'], group: null });
+  ports.clear();
+  const chosen = { ...configOf([members[0]!], [blue]), unselected: ['debug', 'seed', 'never-started'] };
+  assert.deepEqual(words(orchestrator.plan(chosen, ALL, { prune: true })), ['stop old not in the config', 'keep web']);
+  const reply = await orchestrator.start(chosen, ALL, { prune: true });
+  assert.deepEqual(outcomes(reply), ['old changed', 'web unchanged']);
+  assert.deepEqual(statuses(), ['debug Started', 'old Stopped', 'seed Stopped', 'web Started']);
+  assert.deepEqual(ports.callsOf('debug'), []);
+  // A change of their group is one of theirs, as it is without pruning.
+  const opened = { ...chosen, groups: [{ ...blue, local_only: false }] };
+  assert.deepEqual(
+    words(orchestrator.plan(opened, ALL, { prune: true })).map((line) => line.slice(0, 14)),
+    ['restart web lo', 'restart debug '],
+  );
+});
+
 test('to prune a group leaves other groups alone', async () => {
   const { orchestrator, statuses } = orchestrate();
   const groups = ['blue', 'red'].map((name) => ({ name, local_only: true }));
