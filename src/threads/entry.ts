@@ -2,7 +2,7 @@
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 
 /** Entry files in `workers/`. */
-export type WorkerEntry = 'logs' | 'metrics' | 'network' | 'api' | 'jobs';
+export type WorkerEntry = 'logs' | 'metrics' | 'network' | 'api' | 'jobs' | 'images';
 
 const isSource = import.meta.url.endsWith('.ts');
 
