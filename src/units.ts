@@ -85,6 +85,25 @@ export function formatDuration(durationMs: number): string {
     .join(' ');
 }
 
+/** `1536` as `1536`, `1572864` as `1536KiB`: the largest unit that says it exactly, as configs write sizes. */
+export function exactSize(bytes: number): string {
+  for (const [unit, factor] of [
+    ['GiB', 2 ** 30],
+    ['MiB', 2 ** 20],
+    ['KiB', 2 ** 10],
+  ] as const) {
+    if (bytes > 0 && bytes % factor === 0) return `${bytes / factor}${unit}`;
+  }
+  return String(bytes);
+}
+
+/** `90000` as `90s`: the largest unit that says it exactly, as configs write durations. */
+export function exactDuration(durationMs: number): string {
+  const units = { d: 86_400e3, h: 3600e3, m: 60e3, s: 1000 };
+  const exact = Object.entries(units).find(([, factor]) => durationMs > 0 && durationMs % factor === 0);
+  return exact ? `${durationMs / exact[1]}${exact[0]}` : `${durationMs}ms`;
+}
+
 const TIME = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d(?:\.\d+)?)(?:[Zz]|([+-]\d\d:\d\d))$/;
 
 /**

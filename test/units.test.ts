@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import { formatDuration, formatSize, parseDurationMs, parseSize, parseTimeMs } from '../src/units.ts';
+import {
+  exactDuration,
+  exactSize,
+  formatDuration,
+  formatSize,
+  parseDurationMs,
+  parseSize,
+  parseTimeMs,
+} from '../src/units.ts';
 
 test('sizes take SI and IEC units, any case, fractions and blanks', () => {
   const cases: [string, number][] = [
@@ -74,6 +82,16 @@ test('durations are printed in their two largest units', () => {
     [93_784_000, '1d 2h'],
   ];
   for (const [durationMs, text] of cases) assert.equal(formatDuration(durationMs), text);
+});
+
+test('exact sizes and durations have the largest unit that says them, and come back as they were', () => {
+  assert.deepEqual([0, 1536, 1572864, 2 ** 30, 1023].map(exactSize), ['0', '1536', '1536KiB', '1GiB', '1023']);
+  assert.deepEqual([0, 250, 90e3, 3600e3, 7 * 86_400e3].map(exactDuration), ['0ms', '250ms', '90s', '1h', '7d']);
+  fc.assert(
+    fc.property(fc.nat(), (amount) => {
+      assert.deepEqual([parseSize(exactSize(amount)), parseDurationMs(exactDuration(amount))], [amount, amount]);
+    }),
+  );
 });
 
 test('a time is RFC 3339, with a zone', () => {

@@ -1,32 +1,29 @@
-/** Entry of the piscina pool: one finite job a call, see `protocol/jobs.ts`. */
-import type { Job, JobResult } from '../src/protocol/jobs.ts';
-import { toWireError, type WireError } from '../src/protocol/wire-error.ts';
+/**
+ * Entry of the pools for small jobs: one finite job a call, see `protocol/jobs.ts`. Images have an entry of their own:
+ * what those need takes longer to load than most of these take to run.
+ */
+import { type JobOutcome, type JobResult, outcomeOf, type SmallJob } from '../src/protocol/jobs.ts';
 import { compressLog } from './jobs/compress-log.ts';
-import { runImageJob } from './jobs/images/image-job.ts';
 import { buildInitramfs } from './jobs/initramfs.ts';
 import { pruneLogs } from './jobs/prune-logs.ts';
 import { searchLogs } from './jobs/search-logs.ts';
 
-/** What the pool answers: piscina would reduce an error to its message. */
-export type JobOutcome = { readonly result: JobResult<Job> } | { readonly error: WireError };
+/** Never throws; the pool's thread. */
+export default function run(job: SmallJob): Promise<JobOutcome<JobResult<SmallJob>>> {
+  return outcomeOf(() => runJob(job));
+}
 
-export default async function runJob(job: Job): Promise<JobOutcome> {
-  try {
-    switch (job.type) {
-      case 'build-initramfs':
-        return { result: buildInitramfs(job) };
-      case 'compress-log':
-        await compressLog(job.path);
-        return { result: null };
-      case 'prune-logs':
-        return { result: await pruneLogs(job) };
-      case 'search-logs':
-        await searchLogs(job);
-        return { result: null };
-      default:
-        return { result: await runImageJob(job) };
-    }
-  } catch (error) {
-    return { error: toWireError(error) };
+async function runJob(job: SmallJob): Promise<JobResult<SmallJob>> {
+  switch (job.type) {
+    case 'build-initramfs':
+      return buildInitramfs(job);
+    case 'compress-log':
+      await compressLog(job.path);
+      return null;
+    case 'prune-logs':
+      return pruneLogs(job);
+    case 'search-logs':
+      await searchLogs(job);
+      return null;
   }
 }

@@ -100,6 +100,7 @@ function makeService(
   const numbers = [burst, pauseSeconds, rounds, ownCode].map(String);
   return {
     name,
+    replica_of: null,
     group: null,
     isolation,
     rootfs: null,
@@ -131,5 +132,12 @@ function makeService(
 /** The config of all of them. */
 export function configOf(fleet: readonly Member[]): Config {
   const services = fleet.map(({ service }) => service);
-  return { services, groups: [], kernel: null, logs: DEFAULT_HOME_LOG_SETTINGS, images: DEFAULT_IMAGE_SETTINGS };
+  return {
+    services,
+    unselected: [],
+    groups: [],
+    kernel: null,
+    logs: DEFAULT_HOME_LOG_SETTINGS,
+    images: DEFAULT_IMAGE_SETTINGS,
+  };
 }

@@ -53,6 +53,7 @@ export function loadConfig(count: number, options: LoadOptions): Config {
   const services = serviceNames(count).map((name) => loadService(name, options));
   return {
     services,
+    unselected: [],
     groups: [],
     kernel: null,
     logs: { keep_total_bytes: null },

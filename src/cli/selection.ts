@@ -2,6 +2,7 @@
 import { closest } from '../config/suggest.ts';
 import { MonocoreError } from '../errors.ts';
 import type { Selection } from '../protocol/control.ts';
+import { findNamed } from '../protocol/selection.ts';
 import type { Config } from '../protocol/service.ts';
 
 /** @throws MonocoreError `Usage` for names together with a group: one of them would have no effect */
@@ -12,17 +13,6 @@ export function createSelection(names: readonly string[], group: string | undefi
   return { names: [...new Set(names)], group: group ?? null };
 }
 
-/** The names with those of its replicas for a service that the config has only as such: `web-1` and `web-2` for `web`. */
-export function expandReplicas({ services }: Config, names: readonly string[]): string[] {
-  const known = new Set(services.map(({ name }) => name));
-  return names.flatMap((name) => {
-    const replicas = [...known].filter(
-      (other) => other.startsWith(`${name}-`) && /^-\d+$/.test(other.slice(name.length)),
-    );
-    return known.has(name) || replicas.length === 0 ? [name] : replicas;
-  });
-}
-
 /**
  * Names of the services that a start of `selection` concerns: the selected ones and what they depend on, in the
  * config's order.
@@ -31,9 +21,13 @@ export function expandReplicas({ services }: Config, names: readonly string[]): 
  */
 export function selectFromConfig(config: Config, { names, group }: Selection): string[] {
   const services = new Map(config.services.map((service) => [service.name, service]));
-  const unknown = names.filter((name) => !services.has(name));
+  const unknown = names.filter((name) => findNamed(config.services, name).length === 0);
   if (unknown.length > 0) {
-    const lines = unknown.map((name) => `the config has no service "${name}"${suggest(name, [...services.keys()])}`);
+    const known = config.services.flatMap(({ name, replica_of }) => [
+      name,
+      ...(replica_of === null ? [] : [replica_of]),
+    ]);
+    const lines = unknown.map((name) => `the config has no service "${name}"${suggest(name, known)}`);
     throw new MonocoreError('ServiceUnknown', lines.join('\n'));
   }
   const groups = config.groups.map((known) => known.name);
@@ -42,9 +36,11 @@ export function selectFromConfig(config: Config, { names, group }: Selection): s
   }
 
   const wanted = new Set<string>();
-  const pending = config.services
-    .filter(({ name, group: own }) => (names.length > 0 ? names.includes(name) : group === null || own === group))
-    .map(({ name }) => name);
+  const chosen =
+    names.length > 0
+      ? names.flatMap((name) => findNamed(config.services, name))
+      : config.services.filter((service) => group === null || service.group === group);
+  const pending = chosen.map(({ name }) => name);
   for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
     if (wanted.has(name)) continue;
     wanted.add(name);

@@ -82,8 +82,10 @@ function finish(
   const groups = new Map(outline.groups.map(({ values }) => [values.name!, values as GroupValues]));
   const replicas = new Map(services.map((service) => [service.name, replicaNames(service)]));
   const common = { groups, envFiles, envs: outline.envs, replicas };
+  const chosen = new Set(choose(services, choice));
   return {
-    services: choose(services, choice).flatMap((service) => toServices(service, common)),
+    services: [...chosen].flatMap((service) => toServices(service, common)),
+    unselected: services.filter((service) => !chosen.has(service)).flatMap(replicaNames),
     groups: [...groups.values()].map(({ name, local_only }) => ({ name, local_only })),
     kernel: outline.kernel ?? null,
     logs: toHomeLogSettings(outline.logs as HomeLogValues),

@@ -1,5 +1,6 @@
 /** What is wrong in a config, as the reader of the file sees it: file, line, column. */
 
+import stringWidth from 'string-width';
 import { maskControls } from '../control-characters.ts';
 import { MonocoreError } from '../errors.ts';
 
@@ -26,31 +27,43 @@ export interface Problem {
 /** Longest piece of a line that is shown, and what of it may stand before the fault. */
 const MAX_SOURCE_CHARS = 120;
 const MAX_CHARS_BEFORE = 60;
+/** What a tab is shown as: how wide one is depends on where it stands, and on the terminal. */
+const TAB = '    ';
 
 /**
  * `file:line:column: path: message (expected …)`, then the source line and carets below what is meant. A problem without
  * a source line is the first line alone, and of a long line only the part around the fault is shown. Control characters
- * are shown as `�`, so that a config cannot drive the terminal; tabs stay, and the carets are indented by the same tabs.
+ * are shown as `�`, so that a config cannot drive the terminal, and tabs as blanks, so that the carets stand where they
+ * should; so they do below characters that take two columns, or none.
  */
 export function formatProblem(problem: Problem): string {
-  const { file, line, column, path, message, expected } = problem;
+  const { file, line, column, length, path, message, expected } = problem;
   const where = path === '' ? `${file}:${line}:${column}` : `${file}:${line}:${column}: ${path}`;
   const headline = maskControls(`${where}: ${message}${expected === null ? '' : ` (expected ${expected})`}`);
   if (problem.source === '') return headline;
-  const { text, at } = excerpt(maskControls(problem.source), column - 1);
-  const indent = text.slice(0, at).replace(/[^\t]/g, ' ');
-  const carets = '^'.repeat(Math.max(1, Math.min(problem.length, text.length - at)));
-  return `${headline}\n${text}\n${indent}${carets}`;
+  const { before, meant, after } = excerpt(problem.source, column - 1, length);
+  const carets = '^'.repeat(Math.max(1, stringWidth(meant)));
+  return `${headline}\n${before}${meant}${after}\n${' '.repeat(stringWidth(before))}${carets}`;
 }
 
-/** The part of a line around an index, and the index in it. */
-function excerpt(source: string, index: number): { text: string; at: number } {
-  if (source.length <= MAX_SOURCE_CHARS) return { text: source, at: index };
-  const start = Math.max(0, index - MAX_CHARS_BEFORE);
-  const end = start + MAX_SOURCE_CHARS;
-  const before = start > 0 ? '…' : '';
-  const text = `${before}${source.slice(start, end)}${end < source.length ? '…' : ''}`;
-  return { text, at: index - start + before.length };
+/** The part of a line around what is meant, as it is shown. */
+function excerpt(source: string, index: number, length: number): { before: string; meant: string; after: string } {
+  const isLong = source.length > MAX_SOURCE_CHARS;
+  const start = isLong ? wholeCharacter(source, Math.max(0, index - MAX_CHARS_BEFORE)) : 0;
+  const end = isLong ? wholeCharacter(source, start + MAX_SOURCE_CHARS) : source.length;
+  const until = wholeCharacter(source, Math.min(index + length, end));
+  const show = (from: number, to: number) => maskControls(source.slice(from, to)).replaceAll('\t', TAB);
+  return {
+    before: `${start > 0 ? '…' : ''}${show(start, index)}`,
+    meant: show(index, until),
+    after: `${show(until, end)}${end < source.length ? '…' : ''}`,
+  };
+}
+
+/** The index, or the next one where that would cut a character of two code units. */
+function wholeCharacter(source: string, index: number): number {
+  const isCut = index > 0 && index < source.length && (source.codePointAt(index - 1) ?? 0) > 0xffff;
+  return isCut ? index + 1 : index;
 }
 
 /** The error for a config that was read but does not fit; `problems` is in order of position and not empty. */

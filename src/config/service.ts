@@ -31,6 +31,7 @@ function toService(name: string, replica: number, values: ServiceValues, common:
   const { isolation, rootfs, base, command, args, workdir, cpus, port, ports } = values;
   return {
     name,
+    replica_of: values.replicas === undefined ? null : values.name,
     group: values.group,
     isolation,
     rootfs: rootfs ?? null,

@@ -1,13 +1,11 @@
 /** `volumes` and `group_volumes` of a service, `[[group.volume]]`; see `schema.ts` for how they are written down. */
 import * as v from 'valibot';
+import { findPlaceFault } from '../protocol/guest-places.ts';
 import type { Volume } from '../protocol/service.ts';
 import { AbsolutePath, Name, Printable, Text } from './fields.ts';
 import { isWithin, normalizePath } from './paths.ts';
 import type { Values } from './schema.ts';
 import { isTable, type Table } from './value.ts';
-
-/** What the kernel and monocore itself mount in a guest. */
-const RESERVED = ['/proc', '/sys', '/dev', '/run/secrets'];
 
 export const VOLUME = '"/host:/guest", "/host:/guest:ro", or one path for both';
 
@@ -35,7 +33,7 @@ export const VolumeText = v.pipe(
   v.rawTransform<Mount, Volume>(({ dataset, addIssue, NEVER }) => {
     const { host: written, guest, read_only } = dataset.value;
     const host = normalizePath(written);
-    const fault = typeof host === 'string' ? findGuestFault(guest ?? host) : `the path on the host ${host.fault}`;
+    const fault = typeof host === 'string' ? findPlaceFault(guest ?? host) : `the path on the host ${host.fault}`;
     if (typeof host === 'string' && fault === null) return { host, guest: guest ?? host, read_only };
     addIssue({ message: fault ?? '' });
     return NEVER;
@@ -51,16 +49,6 @@ function parseMount(text: string): Mount | string {
   const guest = normalizePath(written);
   if (typeof guest !== 'string') return `the path in the guest ${guest.fault}`;
   return { host, guest, read_only: mode === 'ro' };
-}
-
-/** What speaks against a normalised path in the guest, or null. */
-function findGuestFault(guest: string): string | null {
-  if (guest === '/') return 'the path in the guest must not be its root';
-  if (guest === '/run') return 'the path in the guest must not be /run, which is in memory';
-  const reserved = RESERVED.find((path) => isWithin(guest, path));
-  return reserved === undefined
-    ? null
-    : `the path in the guest must not be in ${reserved}, which the guest mounts itself`;
 }
 
 /** Keys of `[[group.volume]]`. */
@@ -110,6 +98,6 @@ export function toVolume(base: string, mount: Mount | undefined): Volume | { rea
   if (typeof host !== 'string') return host;
   if (!isWithin(host, base)) return { fault: `leads out of the volume, which is ${base}` };
   const guest = written ?? host;
-  const fault = findGuestFault(guest);
+  const fault = findPlaceFault(guest);
   return fault === null ? { host, guest, read_only } : { fault };
 }

@@ -1,11 +1,12 @@
 /**
  * A config as a document that says the same, with everything filled in. Read again it is the same config; only replicas
- * without a group that share a volume would be services of their own then, which may not.
+ * are services of their own then, and without a group may share no volume.
  */
 import { stringify as stringifyToml } from 'smol-toml';
 import { stringify as stringifyYaml } from 'yaml';
-import type { Config, LogSettings, Service } from '../protocol/service.ts';
+import { type Config, formatPort, type LogSettings, type Service } from '../protocol/service.ts';
 import type { HealthCheck } from '../protocol/supervision.ts';
+import { exactDuration, exactSize } from '../units.ts';
 
 /** Languages that a config can be written in. */
 export const LANGUAGES = ['toml', 'yaml', 'json'] as const;
@@ -52,19 +53,17 @@ function toTable(service: Service): Record<string, unknown> {
     workdir: service.workdir,
     cpus: service.cpus,
     ram: `${service.ram_mib}MiB`,
-    ports: isVm
-      ? service.ports.map(({ host, guest, protocol }) => `${host}:${guest}${protocol === 'udp' ? '/udp' : ''}`)
-      : null,
+    ports: isVm ? service.ports.map(formatPort) : null,
     volumes: isVm
       ? service.volumes.map(({ host, guest, read_only }) => `${host}:${guest}${read_only ? ':ro' : ''}`)
       : null,
     secrets: isVm ? service.secrets.map(({ name, path }) => `${name}=${path}`) : null,
     depends_on: service.depends_on,
-    stop_timeout: duration(service.stop_timeout_ms),
+    stop_timeout: exactDuration(service.stop_timeout_ms),
     stop_signal: service.stop_signal?.replace('SIG', '') ?? null,
     restart: restart.when,
     max_restarts: isRestarted ? restart.max_restarts : null,
-    restart_reset: isRestarted ? duration(restart.reset_ms) : null,
+    restart_reset: isRestarted ? exactDuration(restart.reset_ms) : null,
     max_memory: size(restart.max_memory_bytes),
     healthcheck: healthcheck && toHealthTable(healthcheck),
     on_unhealthy,
@@ -78,7 +77,7 @@ function toTable(service: Service): Record<string, unknown> {
 
 function toHealthTable({ probe, interval_ms, timeout_ms, retries, start_period_ms }: HealthCheck) {
   const times = { interval: interval_ms, timeout: timeout_ms, start_period: start_period_ms };
-  const durations = Object.entries(times).map(([key, ms]) => [key, duration(ms)]);
+  const durations = Object.entries(times).map(([key, ms]) => [key, exactDuration(ms)]);
   return { ...toProbeKey(probe), ...Object.fromEntries(durations), retries };
 }
 
@@ -99,33 +98,17 @@ function toLogTable(log: LogSettings): Record<string, unknown> {
   return drop({
     format: log.format,
     max_size: size(log.max_size_bytes),
-    max_age: log.max_age_ms === null ? null : duration(log.max_age_ms),
+    max_age: log.max_age_ms === null ? null : exactDuration(log.max_age_ms),
     keep: log.keep_files,
     keep_total: size(log.keep_total_bytes),
-    keep_for: log.keep_for_ms === null ? 'forever' : duration(log.keep_for_ms),
+    keep_for: log.keep_for_ms === null ? 'forever' : exactDuration(log.keep_for_ms),
     compress: log.compress,
-    compress_delay: duration(log.compress_delay_ms),
+    compress_delay: exactDuration(log.compress_delay_ms),
     max_line: size(log.max_line_bytes),
     on_full: log.on_full,
   });
 }
 
-/** The largest unit that says it exactly, as people write sizes. */
 function size(bytes: number | null): string | null {
-  if (bytes === null) return null;
-  for (const [unit, factor] of [
-    ['GiB', 2 ** 30],
-    ['MiB', 2 ** 20],
-    ['KiB', 2 ** 10],
-  ] as const) {
-    if (bytes > 0 && bytes % factor === 0) return `${bytes / factor}${unit}`;
-  }
-  return String(bytes);
-}
-
-/** The largest unit that says it exactly. */
-function duration(ms: number): string {
-  const units = { d: 86_400e3, h: 3600e3, m: 60e3, s: 1000 };
-  const exact = Object.entries(units).find(([, factor]) => ms > 0 && ms % factor === 0);
-  return exact ? `${ms / exact[1]}${exact[0]}` : `${ms}ms`;
+  return bytes === null ? null : exactSize(bytes);
 }

@@ -156,6 +156,7 @@ export function renderStatus(snapshot: Snapshot): ServiceStatus {
   const { reason, ended_by } = endOf(actual);
   return {
     name: service.name,
+    replica_of: service.replica_of,
     group: service.group,
     isolation: service.isolation,
     status: actual.status,

@@ -2,20 +2,20 @@
 import { isDeepStrictEqual } from 'node:util';
 import { MonocoreError } from '../errors.ts';
 import type { Selection } from '../protocol/control.ts';
+import { select } from '../protocol/selection.ts';
 import type { Config, Group, Service } from '../protocol/service.ts';
 import { buildGraph } from './dependencies.ts';
 import type { ServiceDefinition } from './document.ts';
 import type { Place } from './groups.ts';
-import { checkPortClaims } from './port-claims.ts';
-import { select } from './selection.ts';
+import { checkPortClaims, type PortHolder } from './port-claims.ts';
 import { isWantedUp } from './starts.ts';
 import type { Supervisor } from './supervisor.ts';
 
 /** What is known beside the config. */
 export interface Surroundings {
   readonly supervisors: readonly Supervisor[];
-  /** Those whose start was asked for and is not over. */
-  readonly pending: readonly ServiceDefinition[];
+  /** What has ports because of starts that are not over. */
+  readonly holders: readonly PortHolder[];
   /** Place of a service, which gets one if it has none. */
   readonly placeOf: (service: Service, group: Group | null) => Place;
 }
@@ -32,15 +32,16 @@ export interface Merge {
  * The selected services of a config and what they depend on; and services that the config does not have, where it says
  * something else of their group.
  *
- * @param prune whether services that the config does not have are to be stopped: of the selected group, else all
+ * @param prune whether services that the config does not have are to be stopped: of the selected group, else all. Those
+ * whose profiles were not chosen it has
  * @throws MonocoreError `ServiceUnknown` for a name that the config does not have, `Usage` for names with `prune`,
- * `StartFailed` where a group gets no address, and for a port that two services claim, one of which may run already
+ * `StartFailed` where a group gets no address, and for a port that two services claim, one of which may have it already
  */
 export function mergeConfig(
   config: Config,
   selection: Selection,
   prune: boolean,
-  { supervisors, pending, placeOf }: Surroundings,
+  { supervisors, holders: starting, placeOf }: Surroundings,
 ): Merge {
   if (prune && selection.names.length > 0) {
     throw new MonocoreError('Usage', 'to prune, give no names: they say nothing of other services');
@@ -57,13 +58,17 @@ export function mergeConfig(
       return { service, group, ...placeOf(service, group), kernel: config.kernel };
     });
 
-  /** What runs, or is about to, keeps its ports, unless it is to change. */
+  /** What is up, or is to be, keeps its ports, unless it is to change. */
   const checked = (merge: Merge): Merge => {
     const changing = new Set(merge.definitions.map(({ service }) => service.name));
     for (const { name } of merge.surplus) changing.add(name);
-    const running = supervisors.filter(({ active }) => active);
-    const others = [...pending, ...running.map(({ definition }) => definition)];
-    const untouched = others.filter(({ service }) => !changing.has(service.name));
+    const holders: PortHolder[] = [
+      ...starting,
+      ...supervisors
+        .filter((supervisor) => supervisor.active || isWantedUp(supervisor))
+        .map(({ definition, active }) => ({ definition, because: active ? 'runs' : 'waits to be restarted' })),
+    ];
+    const untouched = holders.filter(({ definition }) => !changing.has(definition.service.name));
     checkPortClaims(merge.definitions, untouched);
     return merge;
   };
@@ -73,10 +78,12 @@ export function mergeConfig(
     const isMeant = selection.names.length === 0 && (selection.group === null || selection.group === group);
     return isMeant && !graph.hasNode(name) && isWantedUp(supervisor);
   });
-  if (prune) return checked({ definitions, surplus: absent });
-  const regrouped = absent.flatMap(({ definition }) => {
+  const unselected = new Set(config.unselected);
+  const surplus = prune ? absent.filter(({ name }) => !unselected.has(name)) : [];
+  const staying = absent.filter((supervisor) => !surplus.includes(supervisor));
+  const regrouped = staying.flatMap(({ definition }) => {
     const group = config.groups.find(({ name }) => name === definition.group?.name);
     return group && !isDeepStrictEqual(group, definition.group) ? [{ ...definition, group }] : [];
   });
-  return checked({ definitions: [...definitions, ...regrouped], surplus: [] });
+  return checked({ definitions: [...definitions, ...regrouped], surplus });
 }

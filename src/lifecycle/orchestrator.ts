@@ -2,6 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { errorText, MonocoreError } from '../errors.ts';
 import type { CommandReply, ControlEvent, PlanReply, Selection, ServiceOutcome } from '../protocol/control.ts';
+import { select } from '../protocol/selection.ts';
 import type { Config, ServiceStatus } from '../protocol/service.ts';
 import { buildGraph, runInOrder } from './dependencies.ts';
 import type { ServiceDefinition } from './document.ts';
@@ -13,10 +14,10 @@ import type { OrchestratorPorts } from './ports.ts';
 import { Registry } from './registry.ts';
 import { startsWithDaemon } from './restart.ts';
 import { Rollback } from './rollback.ts';
-import { select } from './selection.ts';
-import { describeKnown, isWantedUp, Starts } from './starts.ts';
+import { describeKnown, isWantedUp, type StartCause, Starts } from './starts.ts';
 import type { Supervisor } from './supervisor.ts';
 import { type Leftovers, takeOver } from './takeover.ts';
+import { UnderWay } from './under-way.ts';
 
 const EVERYTHING: Selection = { names: [], group: null };
 
@@ -34,6 +35,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   readonly #registry: Registry;
   readonly #starts: Starts;
   readonly #groups: Groups;
+  readonly #underWay = new UnderWay();
   #ending = false;
 
   constructor(ports: OrchestratorPorts) {
@@ -65,7 +67,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     if (due.length === 0) return;
     const cause = { type: 'policy', reason: 'the daemon was started' } as const;
     const definitions = due.map(({ definition }) => definition);
-    this.#starts.run(definitions, cause).catch((error: unknown) => {
+    this.#run(definitions, cause).catch((error: unknown) => {
       this.#ports.report('error', `services cannot be started again: ${errorText(error)}`);
     });
   }
@@ -90,21 +92,24 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     selection: Selection = EVERYTHING,
     { prune = false, atomic = false }: StartOptions = {},
   ): Promise<CommandReply> {
+    let isOver = () => {};
     try {
       const { definitions, surplus } = this.#merge(config, selection, prune);
       const surplusNames = surplus.map(({ name }) => name);
       const touched = [...definitions.map(({ service }) => service.name), ...surplusNames];
-      const rollback = new Rollback(this.#registry, touched);
+      const rollback = atomic ? new Rollback(this.#registry, touched) : null;
+      isOver = this.#underWay.add(definitions, rollback?.before);
       this.#ports.limitLogs(config.logs);
       this.#ports.images.configure(config.images);
       this.#groups.shareNames();
       // First, because what starts may need their ports.
       const stopped = await this.#stopNamed(surplusNames);
       const outcomes = [...stopped, ...(await this.#startInOrder(definitions))];
-      if (!atomic || outcomes.every(({ outcome }) => outcome !== 'failed')) return { services: outcomes };
+      if (!rollback || outcomes.every(({ outcome }) => outcome !== 'failed')) return { services: outcomes };
       const stop = (names: string[]) => this.#stopNamed(names);
       return { services: await rollback.run(outcomes, stop, (due) => this.#startInOrder(due)) };
     } finally {
+      isOver();
       this.#freePlaces();
     }
   }
@@ -164,11 +169,19 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     });
   }
 
-  /** Stops services and starts them again as they were. */
+  /** Stops services and starts them again as they were, or as another command has made them meanwhile. */
   async restart(selection: Selection = EVERYTHING, timeoutMs: number | null = null): Promise<CommandReply> {
     const supervisors = this.#select(selection);
-    await this.stop({ names: supervisors.map(({ name }) => name), group: null }, timeoutMs);
-    return { services: await this.#startInOrder(supervisors.map(({ definition }) => definition)) };
+    const names = supervisors.map(({ name }) => name);
+    const isOver = this.#underWay.add(supervisors.map(({ definition }) => definition));
+    try {
+      await this.stop({ names, group: null }, timeoutMs);
+      const definitions = names.flatMap((name) => this.#registry.get(name)?.definition ?? []);
+      return { services: await this.#startInOrder(definitions) };
+    } finally {
+      isOver();
+      this.#freePlaces();
+    }
   }
 
   /** Stops services and forgets them, their log files and disks included. */
@@ -194,14 +207,23 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   #merge(config: Config, selection: Selection, prune: boolean): Merge {
     return mergeConfig(config, selection, prune, {
       supervisors: this.#registry.all(),
-      pending: this.#starts.pending(),
+      holders: this.#underWay.holders(),
       placeOf: (service, group) => this.#groups.place(service, group),
     });
   }
 
   async #startInOrder(definitions: readonly ServiceDefinition[]): Promise<ServiceOutcome[]> {
     if (this.#ending) throw new MonocoreError('Aborted', 'the daemon is ending');
-    return this.#starts.run(definitions, { type: 'asked' });
+    return this.#run(definitions, { type: 'asked' });
+  }
+
+  async #run(definitions: readonly ServiceDefinition[], cause: StartCause): Promise<ServiceOutcome[]> {
+    const isOver = this.#underWay.add(definitions);
+    try {
+      return await this.#starts.run(definitions, cause);
+    } finally {
+      isOver();
+    }
   }
 
   /** No names are no services here. */
@@ -238,6 +260,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
 
   /** Places of what is not known, or not any more, are for others. */
   #freePlaces(): void {
-    this.#groups.keepOnly([...this.#starts.pending(), ...this.#registry.all().map(({ definition }) => definition)]);
+    const known = this.#registry.all().map(({ definition }) => definition);
+    this.#groups.keepOnly([...this.#underWay.definitions(), ...known]);
   }
 }

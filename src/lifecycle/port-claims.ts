@@ -2,41 +2,46 @@
 import { MonocoreError } from '../errors.ts';
 import { addressOf, type ServiceDefinition } from './document.ts';
 
+/** A service that has its ports and is not started anew. */
+export interface PortHolder {
+  readonly definition: ServiceDefinition;
+  /** Why it has them, for people: `runs`. */
+  readonly because: string;
+}
+
 /** `service web of group shop`. */
 function nameOf({ service }: ServiceDefinition): string {
   return service.group === null ? `service ${service.name}` : `service ${service.name} of group ${service.group}`;
 }
 
 /**
- * Checks services that are to be started against each other, and against those that run.
+ * Checks services that are to be started against each other, and against those that have their ports already.
  *
- * @param running those that are not started anew
  * @throws MonocoreError `StartFailed` naming the port and both services
  */
-export function checkPortClaims(starting: readonly ServiceDefinition[], running: readonly ServiceDefinition[]): void {
-  const owners = new Map<string, { readonly definition: ServiceDefinition; readonly runs: boolean }>();
-  const claim = (definition: ServiceDefinition, runs: boolean): void => {
-    for (const { host, protocol } of definition.service.ports) {
-      const port = `port ${addressOf(definition)}:${host} (${protocol})`;
+export function checkPortClaims(starting: readonly ServiceDefinition[], holders: readonly PortHolder[]): void {
+  const owners = new Map<string, PortHolder | { readonly definition: ServiceDefinition; readonly because: null }>();
+  for (const holder of holders) for (const port of portsOf(holder.definition)) owners.set(port, holder);
+  for (const definition of starting) {
+    for (const port of portsOf(definition)) {
       const owner = owners.get(port);
-      if (owner && !runs) throw new MonocoreError('StartFailed', describe(port, definition, owner));
-      owners.set(port, { definition, runs });
+      if (owner) throw new MonocoreError('StartFailed', describe(port, definition, owner.definition, owner.because));
+      owners.set(port, { definition, because: null });
     }
-  };
-  for (const definition of running) claim(definition, true);
-  for (const definition of starting) claim(definition, false);
+  }
 }
 
-function describe(
-  port: string,
-  wanting: ServiceDefinition,
-  { definition, runs }: { readonly definition: ServiceDefinition; readonly runs: boolean },
-): string {
-  const { name } = definition.service;
-  if (runs) {
+function portsOf(definition: ServiceDefinition): string[] {
+  return definition.service.ports.map(({ host, protocol }) => `port ${addressOf(definition)}:${host} (${protocol})`);
+}
+
+/** @param because of a {@link PortHolder}; null for an owner that is to be started, too */
+function describe(port: string, wanting: ServiceDefinition, owner: ServiceDefinition, because: string | null): string {
+  const { name } = owner.service;
+  if (because !== null) {
     const remedy = `stop ${name} or choose another host port`;
-    return `${port} of ${nameOf(wanting)} is taken by ${nameOf(definition)}, which runs; ${remedy}`;
+    return `${port} of ${nameOf(wanting)} is taken by ${nameOf(owner)}, which ${because}; ${remedy}`;
   }
   if (name === wanting.service.name) return `${port} is forwarded twice by ${nameOf(wanting)}; leave one of them out`;
-  return `${port} is wanted by ${nameOf(definition)} and ${nameOf(wanting)}; choose another host port for one of them`;
+  return `${port} is wanted by ${nameOf(owner)} and ${nameOf(wanting)}; choose another host port for one of them`;
 }

@@ -6,7 +6,7 @@ import type { Registry } from './registry.ts';
 import { isWantedUp } from './starts.ts';
 
 /** How a service was before. */
-interface Before {
+export interface Before {
   readonly definition: ServiceDefinition;
   readonly wasUp: boolean;
 }
@@ -23,6 +23,11 @@ export class Rollback {
       const supervisor = registry.get(name);
       this.#before.set(name, supervisor ? { definition: supervisor.definition, wasUp: isWantedUp(supervisor) } : null);
     }
+  }
+
+  /** What {@link Rollback.run} may put back. */
+  get before(): Before[] {
+    return [...this.#before.values()].filter((before) => before !== null);
   }
 
   /**

@@ -73,11 +73,6 @@ export class Starts {
     }
   }
 
-  /** Those whose start was asked for and is not over. */
-  pending(): ServiceDefinition[] {
-    return [...this.#pending].map(({ definition }) => definition);
-  }
-
   /** What of these services waits for its start does not start any more. */
   callOff(names: ReadonlySet<string>): void {
     for (const { definition, callOff } of this.#pending) if (names.has(definition.service.name)) callOff.abort();

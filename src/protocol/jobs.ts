@@ -2,6 +2,7 @@
 import type { ImageJob, ImageJobResults } from './images.ts';
 import type { HomeLogSettings, LogSettings } from './log-settings.ts';
 import type { SearchPage } from './search.ts';
+import { toWireError, type WireError } from './wire-error.ts';
 
 /** Builds the guest's initramfs, or finds it in the cache. */
 export interface BuildInitramfsJob {
@@ -61,7 +62,9 @@ export interface SearchLogsJob extends SearchPage {
   readonly port: import('node:worker_threads').MessagePort;
 }
 
-export type Job = BuildInitramfsJob | CompressLogJob | PruneLogsJob | SearchLogsJob | ImageJob;
+/** Jobs that need little besides Node. */
+export type SmallJob = BuildInitramfsJob | CompressLogJob | PruneLogsJob | SearchLogsJob;
+export type Job = SmallJob | ImageJob;
 
 interface JobResults extends ImageJobResults {
   readonly 'build-initramfs': InitramfsImage;
@@ -70,3 +73,15 @@ interface JobResults extends ImageJobResults {
   readonly 'search-logs': null;
 }
 export type JobResult<J extends Job> = JobResults[J['type']];
+
+/** What a pool's thread answers: piscina would reduce an error to its message. */
+export type JobOutcome<Result> = { readonly result: Result } | { readonly error: WireError };
+
+/** The outcome of some work; never throws. */
+export async function outcomeOf<Result>(work: () => Promise<Result>): Promise<JobOutcome<Result>> {
+  try {
+    return { result: await work() };
+  } catch (error) {
+    return { error: toWireError(error) };
+  }
+}

@@ -51,6 +51,11 @@ export const PortSchema = v.object({
 });
 export type Port = v.InferOutput<typeof PortSchema>;
 
+/** A port as configs write it: `8080:80`, `5353:53/udp`. */
+export function formatPort({ host, guest, protocol }: Port): string {
+  return `${host}:${guest}${protocol === 'udp' ? '/udp' : ''}`;
+}
+
 /** A file or directory of the host that the guest sees. Both paths are absolute and normalised. */
 export const VolumeSchema = v.object({ host: v.string(), guest: v.string(), read_only: v.boolean() });
 export type Volume = v.InferOutput<typeof VolumeSchema>;
@@ -66,6 +71,8 @@ export const DEFAULT_RAM_MIB = 128;
 /** A service after validation, defaults filled in: what `config/` produces and every other part takes. */
 export const ServiceSchema = v.object({
   name: v.string(),
+  /** Name of the service with `replicas` that it is one of, or null: that name stands for all of them. */
+  replica_of: v.optional(v.nullable(v.string()), null),
   /** The group's name, or null for none. */
   group: v.nullable(v.string()),
   isolation: IsolationSchema,
@@ -117,6 +124,8 @@ export type Group = v.InferOutput<typeof GroupSchema>;
 /** A whole config after validation: what the CLI sends with `start`. */
 export const ConfigSchema = v.object({
   services: v.array(ServiceSchema),
+  /** Names of services that the file declares besides, whose profiles were not chosen: to prune leaves them as they are. */
+  unselected: v.optional(v.array(v.string()), []),
   groups: v.array(GroupSchema),
   /** Path of the kernel image that `kernel` in the config names, or null for the cached or the host's one. */
   kernel: v.nullable(v.string()),
@@ -153,6 +162,8 @@ export const NO_METRICS: Metrics = Object.freeze({
 /** One row of `monocore status`. */
 export interface ServiceStatus {
   readonly name: string;
+  /** Name of the service with `replicas` that it is one of, or null. */
+  readonly replica_of: string | null;
   readonly group: string | null;
   readonly isolation: Isolation;
   readonly status: StatusName;

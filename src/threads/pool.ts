@@ -1,27 +1,45 @@
-/** The piscina pool for finite jobs: whatever costs more than a millisecond and is not a stream. */
+/** The piscina pools for finite jobs: whatever costs more than a millisecond and is not a stream. */
 import { availableParallelism } from 'node:os';
 import type { MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { MonocoreError } from '../errors.ts';
 import type { ThreadStatus } from '../protocol/control.ts';
-import type { Job, JobResult } from '../protocol/jobs.ts';
-import { fromWireError, type WireError } from '../protocol/wire-error.ts';
-import { entryUrl } from './entry.ts';
+import type { Job, JobOutcome, JobResult } from '../protocol/jobs.ts';
+import { fromWireError } from '../protocol/wire-error.ts';
+import { entryUrl, type WorkerEntry } from './entry.ts';
 
 /** Jobs come in bursts at a start, and a thread costs 10 MB: idle ones end soon. */
 const IDLE_TIMEOUT_MS = 2000;
 
-/**
- * Searches have threads of their own, so that they keep no service from its start: what a search costs is up to its
- * user. With two of them, one that is stuck does not stop the others.
- */
-const SEARCH_THREADS = 2;
+/** Where a job runs: threads of its kind wait for no others. */
+type PoolName = 'jobs' | 'searches' | 'images';
 
-/**
- * Downloads take minutes, most of which they wait, and must keep no log from being compressed. One job changes the store
- * at a time; the second thread lists images meanwhile.
- */
-const IMAGE_THREADS = 2;
+const POOL_OF: Readonly<Record<Job['type'], PoolName>> = {
+  'build-initramfs': 'jobs',
+  'compress-log': 'jobs',
+  'prune-logs': 'jobs',
+  'search-logs': 'searches',
+  'pull-images': 'images',
+  'load-images': 'images',
+  'remove-images': 'images',
+  'prune-images': 'images',
+  'build-root-image': 'images',
+  'list-images': 'images',
+};
+
+const POOLS: Readonly<Record<PoolName, { readonly entry: WorkerEntry; readonly maxThreads: number }>> = {
+  jobs: { entry: 'jobs', maxThreads: Math.max(1, availableParallelism() - 1) },
+  /**
+   * Searches have threads of their own, so that they keep no service from its start: what a search costs is up to its
+   * user. With two of them, one that is stuck does not stop the others.
+   */
+  searches: { entry: 'jobs', maxThreads: 2 },
+  /**
+   * Downloads take minutes, most of which they wait, and must keep no log from being compressed. One job changes the
+   * store at a time; the second thread lists images meanwhile.
+   */
+  images: { entry: 'images', maxThreads: 2 },
+};
 
 /** How to run a job. */
 export interface JobOptions {
@@ -33,9 +51,7 @@ export interface JobOptions {
 
 /** Runs jobs off the main thread. Main thread only. */
 export class JobPool {
-  #jobs: Piscina | null = null;
-  #searches: Piscina | null = null;
-  #images: Piscina | null = null;
+  readonly #pools = new Map<PoolName, Piscina>();
   #closed = false;
 
   /**
@@ -46,7 +62,7 @@ export class JobPool {
   async run<J extends Job>(job: J, { signal, ports = [] }: JobOptions = {}): Promise<JobResult<J>> {
     // piscina would start threads again for a job that comes after its end.
     if (this.#closed) throw new MonocoreError('Aborted', 'the daemon is ending');
-    const outcome: { result: JobResult<J> } | { error: WireError } = await this.#poolFor(job)
+    const outcome: JobOutcome<JobResult<J>> = await this.#poolFor(job)
       .run(job, { transferList: [...ports], ...(signal ? { signal } : {}) })
       .catch((cause: unknown) => {
         const code = signal?.aborted || this.#closed ? 'Aborted' : 'ThreadDied';
@@ -62,31 +78,26 @@ export class JobPool {
 
   /** Ends a thread of jobs wherever it is, if there is one; another is started for the next job. For tests of that. */
   async crash(): Promise<void> {
-    await this.#jobs?.threads[0]?.terminate();
+    await this.#pools.get('jobs')?.threads[0]?.terminate();
   }
 
   /** Ends the threads; jobs that run are cut off. */
   async close(): Promise<void> {
     this.#closed = true;
-    await Promise.all([this.#jobs?.destroy(), this.#searches?.destroy(), this.#images?.destroy()]);
+    await Promise.all([...this.#pools.values()].map((pool) => pool.destroy()));
   }
 
   #poolFor({ type }: Job): Piscina {
-    if (type === 'search-logs') {
-      this.#searches ??= createPool(SEARCH_THREADS);
-      return this.#searches;
-    }
-    if (type.endsWith('-images') || type === 'build-root-image') {
-      this.#images ??= createPool(IMAGE_THREADS);
-      return this.#images;
-    }
-    this.#jobs ??= createPool(Math.max(1, availableParallelism() - 1));
-    return this.#jobs;
+    const name = POOL_OF[type];
+    const pool = this.#pools.get(name) ?? createPool(name);
+    this.#pools.set(name, pool);
+    return pool;
   }
 }
 
-function createPool(maxThreads: number): Piscina {
-  const url = entryUrl('jobs');
+function createPool(name: PoolName): Piscina {
+  const { entry, maxThreads } = POOLS[name];
+  const url = entryUrl(entry);
   return new Piscina({
     filename: url.href,
     minThreads: 0,

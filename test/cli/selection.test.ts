@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { createSelection, expandReplicas, selectFromConfig } from '../../src/cli/selection.ts';
+import { createSelection, selectFromConfig } from '../../src/cli/selection.ts';
 import {
   type Config,
   DEFAULT_HOME_LOG_SETTINGS,
@@ -20,6 +20,7 @@ const config: Config = {
     makeEntry('db', 'back'),
     makeEntry('cron', null),
   ],
+  unselected: [],
   groups: [
     { name: 'front', local_only: false },
     { name: 'back', local_only: true },
@@ -64,12 +65,10 @@ test('a name that is given twice counts once', () => {
 });
 
 test('the name of a service with replicas stands for all of them', () => {
-  const services = ['web-1', 'web-2', 'web-3x', 'db', 'db-1'].map((name) => makeEntry(name, null));
-  assert.deepEqual(expandReplicas({ ...config, services }, ['web', 'db', 'web-2', 'none']), [
-    'web-1',
-    'web-2',
-    'db',
-    'web-2',
-    'none',
-  ]);
+  const replicas = ['web-1', 'web-2'].map((name) => ({ ...makeEntry(name, null, ['db']), replica_of: 'web' }));
+  const scaled = { ...config, services: [...replicas, makeEntry('web-3', null), makeEntry('db', null)] };
+  const selected = (...names: string[]) => selectFromConfig(scaled, createSelection(names, undefined));
+  assert.deepEqual(selected('web'), ['web-1', 'web-2', 'db']);
+  assert.deepEqual(selected('web-2', 'web-3'), ['web-2', 'web-3', 'db']);
+  assert.throws(() => selected('wbe'), { message: 'the config has no service "wbe"; did you mean "web"?' });
 });

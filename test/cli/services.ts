@@ -6,6 +6,7 @@ import { NO_METRICS, type ServiceStatus } from '../../src/protocol/service.ts';
 export function makeService(differences: Partial<ServiceStatus> = {}): ServiceStatus {
   return {
     name: 'web',
+    replica_of: null,
     group: 'demo',
     isolation: 'vm',
     status: 'Started',

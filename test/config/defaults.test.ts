@@ -112,6 +112,14 @@ describe('replicas', () => {
     );
   });
 
+  test('know of whom they are replicas', () => {
+    const { services } = parse(serviceText('replicas = 2') + serviceText().replace('web', 'db'));
+    assert.deepEqual(
+      services.map(({ replica_of }) => replica_of),
+      ['web', 'web', null],
+    );
+  });
+
   test('one of them is numbered, too, so that a second one renames nothing', () => {
     assert.equal(parse(serviceText('replicas = 1', 'port = "80"')).services[0]?.name, 'web-1');
   });

@@ -29,9 +29,39 @@ test('formatProblem leaves out an empty path, expectation and source', () => {
   assert.equal(formatProblem(bare), 'monocore.toml:1:1: is not a port mapping');
 });
 
-test('formatProblem indents the caret by the tabs of the line', () => {
-  const indented = { ...PROBLEM, source: '\tport\t= "x"', column: 9 };
-  assert.deepEqual(formatProblem(indented).split('\n').slice(1), ['\tport\t= "x"', '\t    \t  ^^^']);
+/** The source line and the carets below it, of a problem with what stands between `«` and `»`. */
+function underlined(marked: string): string[] {
+  const source = marked.replace(/[«»]/g, '');
+  const column = marked.indexOf('«') + 1;
+  const length = marked.indexOf('»') - column;
+  return formatProblem({ ...PROBLEM, source, column, length })
+    .split('\n')
+    .slice(1);
+}
+
+test('formatProblem shows tabs as blanks, before the fault and in it', () => {
+  assert.deepEqual(underlined('\tport\t= «"x"»'), ['    port    = "x"', '              ^^^']);
+  assert.deepEqual(underlined('port = «"x\ty"»'), ['port = "x    y"', '       ^^^^^^^^']);
+});
+
+test('formatProblem puts the carets below what is meant, whatever stands before it and in it', () => {
+  assert.deepEqual(underlined('"名前" = «"ポート"»'), ['"名前" = "ポート"', '         ^^^^^^^^']);
+  assert.deepEqual(underlined('a = ["🚀", «"x"»]'), ['a = ["🚀", "x"]', '           ^^^']);
+  assert.deepEqual(underlined('e\u0301 = «1»'), ['e\u0301 = 1', '    ^'], 'a mark above a letter takes no column');
+  assert.deepEqual(underlined('«👨‍👩‍👧» = 1'), ['👨‍👩‍👧 = 1', '^^'], 'several characters may be one picture');
+});
+
+test('formatProblem cuts no character of a long line in two', () => {
+  const many = '🚀'.repeat(100);
+  for (const [gap, rockets, shift] of [
+    ['', 30, 0],
+    [' ', 29, 1],
+  ] as const) {
+    assert.deepEqual(underlined(`${many}${gap}«1»${gap}${many}`), [
+      `…${'🚀'.repeat(rockets)}${gap}1${gap}${'🚀'.repeat(30)}…`,
+      `${' '.repeat(1 + 2 * rockets + shift)}^`,
+    ]);
+  }
 });
 
 test('formatProblem shows the part of a long line around the fault', () => {

@@ -37,6 +37,13 @@ test('services without profiles are always there, others when one of theirs is c
   assert.deepEqual(namesOf({ profiles: ['test', 'seeding'] }), ['web', 'db', 'debug', 'seed', 'load-1', 'load-2']);
 });
 
+test('a config knows the names of those that are not chosen', () => {
+  const unselected = (choice: Choice) => parseConfig(TEXT, '/etc/demo/monocore.toml', HOST, choice).unselected;
+  assert.deepEqual(unselected({}), ['debug', 'seed', 'load-1', 'load-2']);
+  assert.deepEqual(unselected({ profiles: ['dev'] }), ['load-1', 'load-2']);
+  assert.deepEqual(unselected({ profiles: ['test'] }), []);
+});
+
 test('what a chosen service depends on is there with it', () => {
   assert.deepEqual(namesOf({ profiles: ['dev'] }), ['web', 'db', 'debug', 'seed']);
 });

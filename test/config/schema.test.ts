@@ -12,9 +12,11 @@ test('a service with a name and a command gets every default', () => {
     logs: { keep_total_bytes: null },
     images: DEFAULT_IMAGE_SETTINGS,
     groups: [],
+    unselected: [],
     services: [
       {
         name: 'web',
+        replica_of: null,
         group: null,
         isolation: 'vm',
         rootfs: null,
@@ -90,6 +92,7 @@ test('a config with every key comes out whole, and fits the schema of the protoc
   assert.deepEqual(config.groups, [{ name: 'front', local_only: false }]);
   assert.deepEqual(config.services[1], {
     name: 'web',
+    replica_of: null,
     group: 'front',
     isolation: 'vm',
     rootfs: '/etc/demo/roots/web',
@@ -133,6 +136,7 @@ test('a config with every key comes out whole, and fits the schema of the protoc
 test('an empty document is a config without services', () => {
   assert.deepEqual(parse('# nothing yet\n'), {
     services: [],
+    unselected: [],
     groups: [],
     kernel: null,
     logs: { keep_total_bytes: null },

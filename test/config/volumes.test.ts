@@ -39,11 +39,14 @@ describe('volumes', () => {
     ['/a:/b:/c', 'is not a volume'],
     ['/a:/b:rx', 'is not a volume'],
     [':/b', 'is not a volume'],
-    ['/a:/', 'the path in the guest must not be its root'],
-    ['/', 'the path in the guest must not be its root'],
-    ['/a:/run', 'the path in the guest must not be /run, which is in memory'],
-    ['/a:/proc/x', 'the path in the guest must not be in /proc, which the guest mounts itself'],
-    ['/a:/run/secrets', 'the path in the guest must not be in /run/secrets, which the guest mounts itself'],
+    ['/a:/', 'the path in the guest must not be its root; choose another folder'],
+    ['/', 'the path in the guest must not be its root; choose another folder'],
+    ['/a:/run', 'the path in the guest must not be /run, which is in memory; choose another folder'],
+    ['/a:/proc/x', 'the path in the guest must not be in /proc, which the guest mounts itself; choose another folder'],
+    [
+      '/a:/run/secrets',
+      'the path in the guest must not be in /run/secrets, which the guest mounts itself; choose another folder',
+    ],
     [`/${'a'.repeat(4095)}`, 'the path on the host is longer than 4095 bytes'],
   ];
   for (const [text, message] of faulty) {
@@ -112,7 +115,7 @@ describe('volumes of a group', () => {
     assert.deepEqual(shortProblems(grouped(['a', 'g', keys])), [
       '13:26 service[0].group_volumes[0].mount: leads out of the volume, which is /srv/data',
       '14:26 service[0].group_volumes[1].mount: leads out of the volume, which is /srv/data',
-      '15:1 service[0].group_volumes[2]: the path in the guest must not be in /proc, which the guest mounts itself',
+      '15:1 service[0].group_volumes[2]: the path in the guest must not be in /proc, which the guest mounts itself; choose another folder',
     ]);
     assert.deepEqual(shortProblems(grouped(['a', 'g', 'group_volumes = ["data:x"]'])), [
       '12:18 service[0].group_volumes[0]: the path in the guest must be absolute',

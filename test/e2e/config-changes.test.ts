@@ -32,7 +32,7 @@ it('plans, applies and watches changes of the config, and puts back what fails',
   const { pid: workerPid } = await home.status('worker');
 
   write({ web: STAY, worker: `echo second; ${STAY}`, late: STAY });
-  assert.deepEqual(await plan(), ['keep     web', 'restart  worker  args differs', 'create   late', '']);
+  assert.deepEqual(await plan(), ['keep     web', 'restart  worker  args changed', 'create   late', '']);
   await home.ok('start', '-f', file);
   assert.equal((await home.status('web')).pid, webPid);
   assert.notEqual((await home.status('worker')).pid, workerPid);

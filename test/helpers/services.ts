@@ -14,6 +14,7 @@ import { DEFAULT_RESTART_SETTINGS } from '../../src/protocol/supervision.ts';
 export function scriptService(name: string, script: string, overrides: Partial<Service> = {}): Service {
   return {
     name,
+    replica_of: null,
     group: null,
     isolation: 'vm',
     rootfs: null,
@@ -46,6 +47,7 @@ export function scriptService(name: string, script: string, overrides: Partial<S
 export function configOf(services: readonly Service[], groups: readonly Group[] = []): Config {
   return {
     services: [...services],
+    unselected: [],
     groups: [...groups],
     kernel: null,
     logs: DEFAULT_HOME_LOG_SETTINGS,

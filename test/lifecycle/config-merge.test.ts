@@ -69,6 +69,27 @@ test('to prune stops what waits to be restarted, too', async () => {
   assert.deepEqual(statuses(), ['old Stopped', 'web Started'], 'it does not come back');
 });
 
+test('to prune leaves services alone whose profiles are not chosen, whether they run or not', async () => {
+  const { ports, orchestrator, statuses } = orchestrate();
+  const members = ['web', 'debug', 'seed', 'old'].map((name) => service(name, { group: 'blue' }));
+  const blue = { name: 'blue', local_only: true };
+  await orchestrator.start(configOf(members, [blue]));
+  await orchestrator.stop({ names: ['seed'], group: null });
+  ports.clear();
+  const chosen = { ...configOf([members[0]!], [blue]), unselected: ['debug', 'seed', 'never-started'] };
+  assert.deepEqual(words(orchestrator.plan(chosen, ALL, { prune: true })), ['stop old not in the config', 'keep web']);
+  const reply = await orchestrator.start(chosen, ALL, { prune: true });
+  assert.deepEqual(outcomes(reply), ['old changed', 'web unchanged']);
+  assert.deepEqual(statuses(), ['debug Started', 'old Stopped', 'seed Stopped', 'web Started']);
+  assert.deepEqual(ports.callsOf('debug'), []);
+  // A change of their group is one of theirs, as it is without pruning.
+  const opened = { ...chosen, groups: [{ ...blue, local_only: false }] };
+  assert.deepEqual(
+    words(orchestrator.plan(opened, ALL, { prune: true })).map((line) => line.slice(0, 14)),
+    ['restart web lo', 'restart debug '],
+  );
+});
+
 test('to prune a group leaves other groups alone', async () => {
   const { orchestrator, statuses } = orchestrate();
   const groups = ['blue', 'red'].map((name) => ({ name, local_only: true }));
@@ -88,8 +109,8 @@ test('a group that the config changes takes all its services with it, those that
   ports.clear();
   const changed = configOf([a!], [{ name: 'blue', local_only: false }]);
   assert.deepEqual(words(orchestrator.plan(changed)), [
-    'restart a group local_only differs',
-    'restart b group local_only differs',
+    'restart a local_only of group blue changed from true to false',
+    'restart b local_only of group blue changed from true to false',
   ]);
   assert.deepEqual(ports.calls, [], 'a plan does nothing');
   assert.deepEqual(outcomes(await orchestrator.start(changed)), ['a changed', 'b changed']);
@@ -97,7 +118,7 @@ test('a group that the config changes takes all its services with it, those that
   // Who names services means these alone.
   const again = configOf([a!], [{ name: 'blue', local_only: true }]);
   assert.deepEqual(words(orchestrator.plan(again, { names: ['a'], group: null })), [
-    'restart a group local_only differs',
+    'restart a local_only of group blue changed from false to true',
   ]);
 });
 
@@ -117,12 +138,12 @@ test('a plan names what would be done, in the order of dependencies, and why', a
     'stop old not in the config',
     'start once',
     'keep db',
-    'restart web cpus differs',
+    'restart web cpus changed from 1 to 2',
     'create new',
   ]);
   assert.deepEqual(words(orchestrator.plan(config, { names: ['new'], group: null })), [
     'keep db',
-    'restart web cpus differs',
+    'restart web cpus changed from 1 to 2',
     'create new',
   ]);
   assert.throws(() => orchestrator.plan(config, { names: ['nwe'], group: null }), { code: 'ServiceUnknown' });

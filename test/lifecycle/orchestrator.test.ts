@@ -153,6 +153,22 @@ test('an unknown name or group is refused before anything is done', async () => 
   await assert.rejects(orchestrator.remove({ names: ['web'], group: null }), { code: 'ServiceUnknown' });
 });
 
+test('the name of a service with replicas stands for all of them in every command', async () => {
+  const { orchestrator } = orchestrate();
+  const replicas = ['web-1', 'web-2'].map((name) => service(name, { replica_of: 'web' }));
+  const [web, all] = [{ names: ['web'], group: null }, ['web-1 changed', 'web-2 changed']];
+  assert.deepEqual(outcomes(await orchestrator.start(configOf([...replicas, service('web-3')]), web)), all);
+  await orchestrator.start(configOf([service('web-3')]));
+  assert.deepEqual(outcomes(await orchestrator.restart(web)), all);
+  assert.deepEqual(outcomes(await orchestrator.stop(web)), all);
+  assert.deepEqual(outcomes(await orchestrator.remove(web)), all);
+  assert.deepEqual(
+    orchestrator.services().map(({ name, status }) => `${name} ${status}`),
+    ['web-3 Started'],
+    'a name that only looks like that of a replica is none',
+  );
+});
+
 test('no more VMs boot at once than there are slots for', async () => {
   const { ports, orchestrator } = orchestrate({ obedient: false, concurrentBoots: 2 });
   const names = ['a', 'b', 'c', 'd', 'e'];

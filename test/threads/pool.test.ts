@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { errorCode } from '../../src/errors.ts';
@@ -82,4 +83,18 @@ test('a pool that never had a job is closed as well', async () => {
   const pool = new JobPool();
   await pool.close();
   await pool.close();
+});
+
+test('a job on images runs on threads of their own, and waits for no other', async (t) => {
+  const pool = makePool(t);
+  const dir = await makeTempDir(t);
+  const release = join(dir, 'release');
+  const script = `while [ ! -e ${release} ]; do sleep 0.05; done; echo sh`;
+  // One more than there are threads for them.
+  const busy = Promise.all(
+    Array.from({ length: availableParallelism() }, async () => pool.run(await makeJob(t, script))),
+  );
+  assert.deepEqual(await pool.run({ type: 'list-images', imagesDir: join(dir, 'images') }), []);
+  writeFileSync(release, '');
+  await busy;
 });

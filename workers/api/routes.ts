@@ -11,7 +11,7 @@ import {
 } from '../../src/protocol/control.ts';
 import type { ServicesReply } from '../../src/protocol/http.ts';
 import type { LogQuery, LogsApi } from '../../src/protocol/logs.ts';
-import type { ServiceStatus } from '../../src/protocol/service.ts';
+import { select } from '../../src/protocol/selection.ts';
 import type { Remote } from '../../src/threads/comlink.ts';
 import { errorResponse } from './error-status.ts';
 import type { EventHub } from './event-hub.ts';
@@ -41,8 +41,9 @@ export function createRoutes({ control, logs, events, answers }: RouteContext): 
 
   app.get('/v1/services', async (c) => {
     const { name, group } = parseQuery(ServicesQuerySchema, c.req.queries());
-    const services = await control.services();
-    const reply: ServicesReply = { services: select(services, name, group) };
+    const named = select(await control.services(), { names: name, group: null }, 'the daemon');
+    // To ask for a group that has no service is no mistake.
+    const reply: ServicesReply = { services: named.filter((service) => (group ?? service.group) === service.group) };
     return c.json(reply);
   });
   app.post('/v1/services/start', async (c) =>
@@ -64,7 +65,8 @@ export function createRoutes({ control, logs, events, answers }: RouteContext): 
   app.get('/v1/logs', async (c) => {
     const parameters = parseQuery(LogsQuerySchema, c.req.queries());
     const { name, stream, tail = null, follow } = parameters;
-    const services = select(await control.services(), name, undefined).map((service) => service.name);
+    const selected = select(await control.services(), { names: name, group: null }, 'the daemon');
+    const services = selected.map((service) => service.name);
     const query = { services, streams: [...new Set(stream)], tail, follow, ...filterOf(parameters) };
     await streamLogs(c.env, logs(), query, answers);
     return RESPONSE_ALREADY_SENT;
@@ -77,18 +79,4 @@ function filterOf({ since, until, grep, ignore_case }: LogsParameters): Pick<Log
   if (since === undefined && until === undefined && grep === undefined) return {};
   const pattern = grep === undefined ? null : { source: grep, ignoreCase: ignore_case };
   return { filter: { sinceMs: since ?? null, untilMs: until ?? null, grep: pattern } };
-}
-
-/** The services of `names`, else of `group`, else all. Throws `ServiceUnknown`. */
-function select(
-  services: readonly ServiceStatus[],
-  names: readonly string[],
-  group: string | undefined,
-): readonly ServiceStatus[] {
-  if (names.length === 0) return services.filter((service) => group === undefined || service.group === group);
-  return names.map((name) => {
-    const service = services.find((candidate) => candidate.name === name);
-    if (!service) throw new MonocoreError('ServiceUnknown', `no service ${name} is known here`, { details: { name } });
-    return service;
-  });
 }

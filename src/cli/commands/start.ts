@@ -17,7 +17,7 @@ import { writeLogs } from '../log-output.ts';
 import { runOperation } from '../operation.ts';
 import { renderFailure } from '../render/failure.ts';
 import { renderPlan } from '../render/plan.ts';
-import { createSelection, expandReplicas, selectFromConfig } from '../selection.ts';
+import { createSelection, selectFromConfig } from '../selection.ts';
 import { colorsFor } from '../terminal.ts';
 
 /** Options of `start`. */
@@ -97,10 +97,9 @@ function checkOptions(names: readonly string[], { prune, attach, watch, dryRun }
 
 async function readRequest(names: readonly string[], options: StartOptions): Promise<Request> {
   const { prune = false, atomic = false, kernel } = options;
-  const asked = createSelection(names, options.group);
+  const selection = createSelection(names, options.group);
   const loaded = await loadConfig(configPath(options), { profiles: options.profile ?? [], names });
   const config = kernel === undefined ? loaded : { ...loaded, kernel: checkKernel(kernel) };
-  const selection = { ...asked, names: expandReplicas(config, asked.names) };
   return { body: { ...selection, config, prune, atomic }, names: selectFromConfig(config, selection) };
 }
 

@@ -1,8 +1,9 @@
 /** What a start is going to do, as `--dry-run` prints it. */
+import { maskControls } from '../../control-characters.ts';
 import type { PlannedAction } from '../../protocol/control.ts';
 import type { Colors } from '../terminal.ts';
 
-/** A line each: `restart  web  command differs`. Ends in a newline; empty for no actions. */
+/** A line each: `restart  web  cpus changed from 1 to 2`. Ends in a newline; empty for no actions. */
 export function renderPlan(actions: readonly PlannedAction[], colors: Colors): string {
   const paint: Record<PlannedAction['action'], Colors['green']> = {
     create: colors.green,
@@ -16,7 +17,7 @@ export function renderPlan(actions: readonly PlannedAction[], colors: Colors): s
   return actions
     .map(({ name, action, reason }) => {
       const verb = paint[action](action.padEnd(verbWidth));
-      return `${reason === null ? `${verb}  ${name}` : `${verb}  ${name.padEnd(nameWidth)}  ${reason}`}\n`;
+      return `${verb}  ${reason === null ? name : `${name.padEnd(nameWidth)}  ${maskControls(reason)}`}\n`;
     })
     .join('');
 }

@@ -3,6 +3,7 @@ import type { BigIntStats } from 'node:fs';
 import { lstat, realpath } from 'node:fs/promises';
 import { isAbsolute, normalize } from 'node:path';
 import { errorCode, errorText, MonocoreError } from '../../errors.ts';
+import { findPlaceFault } from '../../protocol/guest-places.ts';
 import type { Service, Volume } from '../../protocol/service.ts';
 
 /** Name of the root directory in the share; volumes have their number. */
@@ -29,20 +30,11 @@ export interface GuestVolume {
   readonly readOnly: boolean;
 }
 
-/** Folders of the guest's init: what is in them is its kernel's, or must be in memory. */
-const RESERVED = ['/dev', '/proc', '/sys', '/run/secrets'];
-
-function isBelow(path: string, folder: string): boolean {
-  return path === folder || path.startsWith(`${folder}/`);
-}
-
-/** Why a volume cannot have that place in the guest; null when it can. */
+/** Why a volume cannot have that place in the guest; null when it can. A config has been asked already. */
 function findFaultOfPlace(guest: string): string | null {
-  if (!isAbsolute(guest) || normalize(guest) !== guest) return 'is no absolute path without "." and ".."';
-  if (guest === '/' || guest === '/run' || RESERVED.some((folder) => isBelow(guest, folder))) {
-    return 'is reserved: choose another folder';
-  }
-  return null;
+  if (!isAbsolute(guest) || normalize(guest) !== guest)
+    return `its place in the guest, ${guest}, is no absolute path without "." and ".."`;
+  return findPlaceFault(guest);
 }
 
 function refuse(service: Service, what: string, path: string, reason: string, cause?: unknown): MonocoreError {
@@ -113,7 +105,7 @@ export async function findSharedFiles(service: Service, daemonUid = process.getu
   }
   for (const [index, { host, guest, read_only }] of service.volumes.entries()) {
     const fault = findFaultOfPlace(guest);
-    if (fault !== null) throw refuse(service, 'volume', host, `its place in the guest, ${guest}, ${fault}`);
+    if (fault !== null) throw refuse(service, 'volume', host, fault);
     files.push({ name: String(index), readOnly: read_only, ...(await look(service, 'volume', host)) });
   }
   return files;

@@ -199,14 +199,14 @@ test('a dry run prints the plan of the daemon, and starts nothing', async (t) =>
   const actions = [
     { name: 'old', action: 'stop', reason: 'not in the config' },
     { name: 'db', action: 'keep', reason: null },
-    { name: 'web', action: 'restart', reason: 'command differs' },
+    { name: 'web', action: 'restart', reason: 'args changed' },
   ];
   const daemon = await startFakeDaemon(t, home, {
     'POST /v1/services/plan': (response) => sendJson(response, { actions }),
   });
   const { exitCode, stdout } = await runCli(['--home', home, 'start', '--dry-run', '--prune'], { cwd: home });
   assert.equal(exitCode, 0);
-  assert.equal(stdout.toString(), 'stop     old  not in the config\nkeep     db\nrestart  web  command differs\n');
+  assert.equal(stdout.toString(), 'stop     old  not in the config\nkeep     db\nrestart  web  args changed\n');
   const body = daemon.requests.at(-1)!.body as { prune: boolean; atomic: boolean };
   assert.deepEqual([body.prune, body.atomic], [true, false]);
 });

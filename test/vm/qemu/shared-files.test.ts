@@ -3,8 +3,10 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, realpathSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { findPlaceFault } from '../../../src/protocol/guest-places.ts';
 import type { Service } from '../../../src/protocol/service.ts';
 import { describeLinks, findSharedFiles, guestVolumes } from '../../../src/vm/qemu/shared-files.ts';
+import { serviceText, shortProblems } from '../../config/harness.ts';
 import { scriptService } from '../../helpers/services.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 import { startUnixServer } from '../../helpers/unix-server.ts';
@@ -92,7 +94,12 @@ test('a volume cannot lie where the guest’s own files are', async (t) => {
     '/run/secrets',
     '/run/secrets/key',
   ]) {
-    await assert.rejects(find({ volumes: [volume(dir, guest)] }), /its place in the guest, .*, is reserved/, guest);
+    const fault = findPlaceFault(guest);
+    assert.ok(fault !== null);
+    const message = `the volume ${dir} of web cannot be shared: ${fault}`;
+    await assert.rejects(find({ volumes: [volume(dir, guest)] }), { code: 'StartFailed', message }, guest);
+    const asConfig = shortProblems(serviceText(`volumes = ["${dir}:${guest}"]`));
+    assert.deepEqual(asConfig, [`4:12 service[0].volumes[0]: ${fault}`], 'a config is refused in the same words');
   }
   for (const guest of ['data', '', './data', '/data/..', '/a/../b', '/a//b']) {
     await assert.rejects(find({ volumes: [volume(dir, guest)] }), /is no absolute path/, guest);

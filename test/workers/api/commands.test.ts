@@ -28,6 +28,9 @@ test('services are selected by name, else by group', async (t) => {
   assert.deepEqual(await namesAt('name=web&name=db&name=web'), ['web', 'db']);
   assert.deepEqual(await namesAt('group=front'), ['web']);
   assert.deepEqual(await namesAt('group=none'), []);
+  const replicas = ['web-1', 'web-2'].map((name) => makeStatus(name, { replica_of: 'web' }));
+  const scaled = await startApi(t, { control: { services: async () => replicas } });
+  assert.deepEqual((await scaled.ask('GET', '/v1/services?name=web')).json, { services: replicas });
   const { status, json } = await ask('GET', '/v1/services?name=nobody');
   assert.deepEqual([status, errorOf(json).code], [404, 'ServiceUnknown']);
 });

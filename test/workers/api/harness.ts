@@ -93,6 +93,7 @@ async function send(options: RequestOptions, payload?: string): Promise<Incoming
 export function makeStatus(name: string, changes: Partial<ServiceStatus> = {}): ServiceStatus {
   return {
     name,
+    replica_of: null,
     group: null,
     isolation: 'none',
     status: 'Unstarted',

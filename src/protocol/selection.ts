@@ -1,0 +1,36 @@
+/** Which services a command is about: names, and the names of services with replicas, mean the same to all of them. */
+import { MonocoreError } from '../errors.ts';
+import type { Selection } from './control.ts';
+import type { Service } from './service.ts';
+
+/** What of a service decides whether it is meant; `replica_of` is not told by the first versions. */
+export type Selectable = Pick<Service, 'name' | 'group'> & Partial<Pick<Service, 'replica_of'>>;
+
+/** The service of that name; else all replicas of it; else none. */
+export function findNamed<T extends Pick<Selectable, 'name' | 'replica_of'>>(
+  services: readonly T[],
+  name: string,
+): T[] {
+  const service = services.find((candidate) => candidate.name === name);
+  return service ? [service] : services.filter(({ replica_of }) => replica_of === name);
+}
+
+/**
+ * The services that a command is about: the named ones, in the order of their names, else those of the group, else all.
+ * Each is there once.
+ *
+ * @param owner who has the services, for the message
+ * @throws MonocoreError `ServiceUnknown` for a name or group that `owner` does not have
+ */
+export function select<T extends Selectable>(services: readonly T[], { names, group }: Selection, owner: string): T[] {
+  const found = names.map((name) => findNamed(services, name));
+  const unknown = names.filter((_, index) => found[index]!.length === 0);
+  if (unknown.length > 0) {
+    throw new MonocoreError('ServiceUnknown', `${owner} knows no service ${unknown.join(', ')}`, { details: unknown });
+  }
+  if (group !== null && !services.some((service) => service.group === group)) {
+    throw new MonocoreError('ServiceUnknown', `${owner} knows no service in group ${group}`, { details: [group] });
+  }
+  const named = names.length === 0 ? services : new Set(found.flat());
+  return [...named].filter((service) => group === null || service.group === group);
+}

@@ -1,0 +1,128 @@
+/** Commands that come while a start is under way: what that needs, and may have to put back, is none of theirs. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { Orchestrator } from '../../src/lifecycle/orchestrator.ts';
+import type { CommandReply } from '../../src/protocol/control.ts';
+import type { Service } from '../../src/protocol/service.ts';
+import { FakePorts, gate, settle } from '../helpers/fake-ports.ts';
+import { afterStart, configOf, scriptService } from '../helpers/services.ts';
+
+const ALL = { names: [], group: null };
+const GROUPS = ['blue', 'green', 'red'].map((name) => ({ name, local_only: true }));
+const member = (name: string, group: string | null, overrides: Partial<Service> = {}) =>
+  scriptService(name, 'true', { group, ...overrides });
+const config = (...services: Service[]) => configOf(services, GROUPS);
+
+function open() {
+  const ports = new FakePorts({ obedient: true });
+  const orchestrator = new Orchestrator(ports);
+  /** `name address status` of every service. */
+  const rows = () => orchestrator.services().map((row) => `${row.name} ${row.group_ip} ${row.status}`);
+  return { ports, orchestrator, rows };
+}
+
+function outcomes({ services }: CommandReply): string[] {
+  return services.map(({ service: { name }, outcome, error }) => [name, outcome, error].filter(Boolean).join(' '));
+}
+
+/** `web` has moved from blue to green, and the start that did it is about to fail and to put it back. */
+async function holdUpMove() {
+  const { ports, orchestrator, rows } = open();
+  const web = member('web', 'blue', { ports: [{ host: 80, guest: 80, protocol: 'tcp' }] });
+  await orchestrator.start(config(web));
+  const { opened, open: fail } = gate();
+  ports.onPrepare = async (name) => {
+    if (name !== 'bad') return;
+    await opened;
+    throw new Error('no kernel');
+  };
+  const bad = member('bad', null, { depends_on: afterStart('web') });
+  const started = orchestrator.start(config({ ...web, group: 'green' }, bad), ALL, { atomic: true });
+  await settle();
+  await settle();
+  assert.deepEqual(rows(), ['bad null Starting', 'web 127.0.0.3 Started']);
+  // Every command frees what nobody has.
+  orchestrator.plan(config());
+  const rolledBack = () => {
+    fail();
+    return started;
+  };
+  return { ports, orchestrator, rows, rolledBack };
+}
+
+test('the address that a start may have to give back goes to no other group meanwhile', async () => {
+  const { orchestrator, rows, rolledBack } = await holdUpMove();
+  await orchestrator.start(config(member('other', 'red')));
+  assert.deepEqual(outcomes(await rolledBack()), ['bad failed no kernel', 'web failed put back, because bad failed']);
+  assert.deepEqual(rows(), ['bad null Failed', 'other 127.0.0.4 Started', 'web 127.0.0.2 Started']);
+  await orchestrator.start(config(member('second', 'blue'), member('third', 'green')));
+  assert.deepEqual(
+    rows().slice(2),
+    ['second 127.0.0.2 Started', 'third 127.0.0.3 Started', 'web 127.0.0.2 Started'],
+    'its group has it again, and the other one is free',
+  );
+});
+
+test('neither does the place in the network of its group', async () => {
+  const { ports, orchestrator, rolledBack } = await holdUpMove();
+  await orchestrator.start(config(member('other', 'blue')));
+  assert.ok(ports.callsOf('other').includes('attach blue 2'));
+  ports.clear();
+  await rolledBack();
+  assert.ok(ports.callsOf('web').includes('attach blue 1'));
+});
+
+test('nor does its port', async () => {
+  const { orchestrator, rows, rolledBack } = await holdUpMove();
+  const rival = member('rival', 'blue', { ports: [{ host: 80, guest: 80, protocol: 'tcp' }] });
+  await assert.rejects(orchestrator.start(config(rival)), {
+    code: 'StartFailed',
+    message: /is taken by service web of group blue, which may be put back; /,
+  });
+  await rolledBack();
+  assert.deepEqual(rows(), ['bad null Failed', 'web 127.0.0.2 Started']);
+});
+
+test('what was removed while it was about to be put back stays away, and frees its places', async () => {
+  const { orchestrator, rows, rolledBack } = await holdUpMove();
+  await orchestrator.remove({ names: ['web'], group: null });
+  await rolledBack();
+  assert.deepEqual(rows(), ['bad null Failed']);
+  await orchestrator.start(config(member('other', 'red')));
+  assert.deepEqual(rows(), ['bad null Failed', 'other 127.0.0.2 Started']);
+});
+
+test('a start that waits for what it prunes has its addresses and ports already', async () => {
+  const { ports, orchestrator, rows } = open();
+  await orchestrator.start(config(member('old', null)));
+  const { opened, open: release } = gate();
+  ports.onCleanUp = (name) => (name === 'old' ? opened : Promise.resolve());
+  const web = member('web', 'green', { ports: [{ host: 80, guest: 80, protocol: 'tcp' }] });
+  const pruned = orchestrator.start(config(web), ALL, { prune: true });
+  await settle();
+  orchestrator.plan(config(web));
+  await orchestrator.start(config(member('other', 'red')));
+  await assert.rejects(orchestrator.start(config({ ...web, name: 'rival' })), {
+    message: /is taken by service web of group green, which is being started; /,
+  });
+  release();
+  await pruned;
+  assert.deepEqual(rows(), ['old null Stopped', 'other 127.0.0.3 Started', 'web 127.0.0.2 Started']);
+});
+
+test('a restart starts a service as it is by then, and none that was removed', async () => {
+  const { ports, orchestrator, rows } = open();
+  await orchestrator.start(config(member('web', 'blue'), member('gone', 'blue'), member('slow', null)));
+  const { opened, open: release } = gate();
+  ports.onCleanUp = (name) => (name === 'slow' ? opened : Promise.resolve());
+  const restarted = orchestrator.restart();
+  await settle();
+  await orchestrator.remove({ names: ['gone'], group: null });
+  await orchestrator.start(config(member('web', 'green')));
+  await orchestrator.start(config(member('other', 'red')));
+  release();
+  await restarted;
+  assert.deepEqual(rows(), ['other 127.0.0.4 Started', 'slow null Started', 'web 127.0.0.3 Started']);
+  await orchestrator.start(config(member('last', 'blue')));
+  assert.ok(rows().includes('last 127.0.0.2 Started'), 'what nobody has any more is free');
+});

@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { type Selectable, select } from '../../src/protocol/selection.ts';
+
+const SERVICES: readonly Selectable[] = [
+  { name: 'web-1', group: 'shop', replica_of: 'web' },
+  { name: 'web-2', group: 'shop', replica_of: 'web' },
+  { name: 'web-3', group: null, replica_of: null },
+  { name: 'db', group: 'shop', replica_of: null },
+  { name: 'db-1', group: null, replica_of: 'db' },
+  { name: 'old', group: null },
+];
+
+const named = (...names: string[]) => select(SERVICES, { names, group: null }, 'the daemon').map(({ name }) => name);
+
+test('a name stands for its service, else for its replicas', () => {
+  assert.deepEqual(named('web'), ['web-1', 'web-2']);
+  assert.deepEqual(named('web-2'), ['web-2']);
+  assert.deepEqual(named('db'), ['db'], 'a service of that very name wins');
+  assert.deepEqual(named('old'), ['old']);
+});
+
+test('services come in the order of their names, each once', () => {
+  assert.deepEqual(named('db', 'web-2', 'web', 'db'), ['db', 'web-2', 'web-1']);
+});
+
+test('without names those of the group are meant, else all', () => {
+  assert.equal(select(SERVICES, { names: [], group: null }, 'the daemon').length, SERVICES.length);
+  assert.equal(select(SERVICES, { names: [], group: 'shop' }, 'the daemon').length, 3);
+});
+
+test('every name that stands for nothing is told', () => {
+  assert.throws(() => named('web', 'we', 'db-2'), {
+    code: 'ServiceUnknown',
+    message: 'the daemon knows no service we, db-2',
+    details: ['we', 'db-2'],
+  });
+});

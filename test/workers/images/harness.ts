@@ -1,0 +1,65 @@
+/** A store of its own for a test, and pulls into it without threads. */
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import type { ImageEvent, PullImagesJob, StoredImage } from '../../../src/protocol/images.ts';
+import { ImagePaths } from '../../../src/state/paths.ts';
+import { pullImages } from '../../../workers/images/pull.ts';
+import { ImageStore } from '../../../workers/images/store.ts';
+import { ARCHITECTURE } from '../../helpers/images.ts';
+import { makeTempDir } from '../../helpers/temp.ts';
+
+/** Fast enough for tests, and patient enough for what they break. */
+const RETRIES = { retries: 3, firstDelayMs: 1, maxDelayMs: 5 };
+export const PLATFORM = { os: 'linux', architecture: ARCHITECTURE, variant: null };
+export const LARGE = 2 ** 30;
+
+/** A store, and what was said about it. */
+export interface TestStore {
+  readonly store: ImageStore;
+  readonly dir: string;
+  readonly events: ImageEvent[];
+  /** Digests of the blobs that are there. */
+  blobs(): string[];
+  /** Names of files that are not verified. */
+  partial(): string[];
+  pull(name: string, settings?: PullSettings): Promise<StoredImage>;
+}
+
+export interface PullSettings extends Partial<Omit<PullImagesJob, 'names'>> {
+  readonly signal?: AbortSignal;
+  readonly onEvent?: (event: ImageEvent) => void;
+}
+
+export async function makeStore(t: TestContext): Promise<TestStore> {
+  const dir = await makeTempDir(t);
+  const store = new ImageStore(new ImagePaths(dir));
+  await store.prepare();
+  const events: ImageEvent[] = [];
+  return {
+    store,
+    dir,
+    events,
+    blobs: () => readdirSync(store.paths.blobsDir).map((hex) => `sha256:${hex}`),
+    partial: () => (existsSync(store.paths.partialDir) ? readdirSync(store.paths.partialDir) : []),
+    async pull(name, { signal = new AbortController().signal, onEvent, ...settings } = {}) {
+      const job = {
+        imagesDir: dir,
+        platform: PLATFORM,
+        maxImageBytes: LARGE,
+        insecureLoopback: true,
+        insecureRegistries: [],
+        dockerConfigPath: join(dir, 'none', 'config.json'),
+        proxies: { http: null, https: null, exempt: '' },
+        ...settings,
+        names: [name],
+      };
+      const report = (event: ImageEvent) => {
+        events.push(event);
+        onEvent?.(event);
+      };
+      const [image] = await pullImages(job, { store, signal, report, retries: RETRIES });
+      return image!;
+    },
+  };
+}

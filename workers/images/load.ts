@@ -1,0 +1,97 @@
+/** Takes images out of archives into the store. */
+import { readFile } from 'node:fs/promises';
+import { MonocoreError } from '../../src/errors.ts';
+import { formatImageReference, parseImageReference } from '../../src/protocol/image-reference.ts';
+import type { LoadImagesJob, StoredImage } from '../../src/protocol/images.ts';
+import type { ArchivedImage } from './archive/archived-image.ts';
+import { readDockerArchive } from './archive/docker-archive.ts';
+import { hasLayout, readOciArchive } from './archive/oci-archive.ts';
+import { LOAD_PREFIX, unpackArchive } from './archive/unpacking.ts';
+import { checkSizes, nameStored } from './intake.ts';
+import { type Descriptor, digestOf, MAX_CONFIG_BYTES, OCI_MANIFEST, parseConfig } from './manifest.ts';
+import { checkPlatform } from './platform.ts';
+import { clearPartial } from './removal.ts';
+import type { Report } from './reporter.ts';
+import type { ImageStore } from './store.ts';
+
+/** What a load is given besides its job. */
+export interface LoadContext {
+  readonly store: ImageStore;
+  readonly signal: AbortSignal;
+  readonly report: Report;
+}
+
+/**
+ * Loads all images of an archive; the store is locked by the caller. All of them are verified before the first is kept.
+ *
+ * @throws MonocoreError `Usage` for a file that cannot be read or an image without name, `ImageInvalid`; the signal's
+ * reason
+ */
+export async function loadImages(
+  job: Omit<LoadImagesJob, 'type' | 'port'>,
+  context: LoadContext,
+): Promise<StoredImage[]> {
+  const { store, signal, report } = context;
+  const { path, maxImageBytes, platform } = job;
+  await clearPartial(store, LOAD_PREFIX);
+  try {
+    const { partialDir } = store.paths;
+    const archive = await unpackArchive(path, { partialDir, maxBytes: maxImageBytes, signal });
+    const images = hasLayout(archive)
+      ? await readOciArchive(archive, platform)
+      : await readDockerArchive(archive, maxImageBytes, signal);
+    const named = nameImages(images, job);
+    for (const { image } of named) {
+      checkSizes(image.manifest, maxImageBytes, path);
+      const config = await archiveConfig(image);
+      checkPlatform(parseConfig(config, image.manifest.layers.length, path), platform, path);
+    }
+    const stored: StoredImage[] = [];
+    for (const { image, names } of named) {
+      signal.throwIfAborted();
+      for (const result of await keepImage(image, names, store)) {
+        report({ type: 'stored', image: result });
+        stored.push(result);
+      }
+    }
+    return stored;
+  } finally {
+    await clearPartial(store, LOAD_PREFIX);
+  }
+}
+
+function nameImages(
+  images: readonly ArchivedImage[],
+  { path, name }: Pick<LoadImagesJob, 'path' | 'name'>,
+): { image: ArchivedImage; names: string[] }[] {
+  if (images.length === 0) throw new MonocoreError('ImageInvalid', `${path} has no image`);
+  if (name !== null && images.length > 1) {
+    throw new MonocoreError('Usage', `${path} has ${images.length} images: --name is for archives of one`);
+  }
+  return images.map((image) => {
+    const names = (name === null ? image.names : [name]).map((text) => formatImageReference(parseImageReference(text)));
+    // A word alone may be a tag, and then it would be taken for a name.
+    if (names.length > 0 && (name !== null || image.names.every((text) => /[:/]/.test(text)))) return { image, names };
+    throw new MonocoreError('Usage', `${path} does not say the name of its image: give one with --name`);
+  });
+}
+
+async function archiveConfig({ manifest, blobs }: ArchivedImage): Promise<Buffer> {
+  const { path, size } = blobs.get(manifest.config.digest)!;
+  if (size > MAX_CONFIG_BYTES) throw new MonocoreError('ImageInvalid', 'a config of the archive is too large');
+  return readFile(path);
+}
+
+async function keepImage(image: ArchivedImage, names: readonly string[], store: ImageStore): Promise<StoredImage[]> {
+  const digest = digestOf(image.bytes);
+  let unchanged = await store.has({ digest, size: image.bytes.length });
+  for (const [blob, { path, size }] of image.blobs) {
+    if (await store.has({ digest: blob, size })) continue;
+    unchanged = false;
+    await store.keep(path, blob);
+  }
+  await store.write(image.bytes);
+  const entry: Descriptor = { mediaType: image.manifest.mediaType ?? OCI_MANIFEST, digest, size: image.bytes.length };
+  for (const name of names) await nameStored(store, name, entry);
+  return names.map((name) => ({ name, digest, unchanged }));
+}

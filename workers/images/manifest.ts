@@ -1,0 +1,176 @@
+/**
+ * Manifests, indexes and configs of images, in the words of OCI (image-spec, manifest.md, image-index.md, config.md) and of
+ * Docker's image manifest version 2, schema 2; the two differ in media types only. They come from outside, so each is
+ * checked here.
+ */
+import { createHash } from 'node:crypto';
+import * as v from 'valibot';
+import { MonocoreError } from '../../src/errors.ts';
+import {
+  type Descriptor,
+  DescriptorSchema,
+  type ImageIndex,
+  ImageIndexSchema,
+} from '../../src/protocol/image-index.ts';
+import type { ImageDefaults } from '../../src/protocol/images.ts';
+import { formatSize } from '../../src/units.ts';
+import { LAYER_MEDIA_TYPE } from './root-image/source.ts';
+
+/** Largest manifest and index: what registries have to take, distribution-spec, "Pushing Manifests". */
+export const MAX_MANIFEST_BYTES = 4 * 2 ** 20;
+/** Largest config. The specification has no limit; real ones have some kilobytes. */
+export const MAX_CONFIG_BYTES = 16 * 2 ** 20;
+/**
+ * Most bytes of what a config says of its program, as JSON. The main thread reads it at each start, and a string of an
+ * argument or variable cannot have more than 128 KiB anyway: MAX_ARG_STRLEN, execve(2).
+ */
+const MAX_PROGRAM_BYTES = 256 * 1024;
+/** Most layers. File systems that stack them stop at 128 or 500, and each costs a request. */
+const MAX_LAYERS = 1000;
+
+export const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
+export const OCI_CONFIG = 'application/vnd.oci.image.config.v1+json';
+export const OCI_LAYER = 'application/vnd.oci.image.layer.v1.tar';
+const OCI_INDEX = 'application/vnd.oci.image.index.v1+json';
+const DOCKER_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json';
+const DOCKER_LIST = 'application/vnd.docker.distribution.manifest.list.v2+json';
+const DOCKER_CONFIG = 'application/vnd.docker.container.image.v1+json';
+
+/** What is asked of a registry, by the `Accept` header. */
+export const MANIFEST_TYPES = [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST];
+
+const ManifestSchema = v.object({
+  schemaVersion: v.literal(2),
+  mediaType: v.optional(v.string()),
+  config: DescriptorSchema,
+  layers: v.pipe(v.array(DescriptorSchema), v.maxLength(MAX_LAYERS)),
+});
+
+/** What a program is started with has no zero bytes, see execve(2). */
+const Text = v.pipe(
+  v.string(),
+  v.check((text) => !text.includes('\0'), 'has a zero byte'),
+);
+const Texts = v.nullish(v.array(Text));
+
+const ConfigSchema = v.object({
+  os: v.optional(v.string(), ''),
+  architecture: v.optional(v.string(), ''),
+  variant: v.optional(v.string()),
+  created: v.nullish(v.string()),
+  rootfs: v.object({ type: v.literal('layers'), diff_ids: v.array(v.string()) }),
+  /** All of it may be missing or null. */
+  config: v.nullish(
+    v.pipe(
+      v.object({
+        Entrypoint: Texts,
+        Cmd: Texts,
+        Env: Texts,
+        WorkingDir: v.nullish(Text),
+        User: v.nullish(Text),
+        StopSignal: v.nullish(Text),
+        ExposedPorts: v.nullish(v.record(v.string(), v.unknown())),
+      }),
+      v.check(
+        ({ ExposedPorts: _, ...program }) => Buffer.byteLength(JSON.stringify(program)) <= MAX_PROGRAM_BYTES,
+        `command, arguments and variables take more than ${formatSize(MAX_PROGRAM_BYTES)}`,
+      ),
+    ),
+  ),
+});
+
+export type { Descriptor, ImageIndex } from '../../src/protocol/image-index.ts';
+export type ImageManifest = v.InferOutput<typeof ManifestSchema>;
+export type ImageConfig = v.InferOutput<typeof ConfigSchema>;
+
+/** The digest of a document's bytes. */
+export function digestOf(bytes: Uint8Array | string): string {
+  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+}
+
+/**
+ * Tells a manifest from an index.
+ *
+ * @param mediaType what the registry or descriptor says; the document's own wins
+ * @param what the document, for messages
+ * @throws MonocoreError `ImageInvalid` for anything else, artifacts that are no images included
+ */
+export function parseManifest(bytes: Buffer, mediaType: string, what: string): ImageManifest | ImageIndex {
+  const document = parseJson(bytes, what);
+  const own = (document as { mediaType?: unknown } | null)?.mediaType;
+  const type = typeof own === 'string' ? own : mediaType.split(';')[0]!.trim();
+  if (type === OCI_INDEX || type === DOCKER_LIST) return check(ImageIndexSchema, document, what);
+  if (type !== OCI_MANIFEST && type !== DOCKER_MANIFEST) {
+    throw new MonocoreError('ImageInvalid', `${what} is of the unknown type ${JSON.stringify(type)}`);
+  }
+  const manifest = check(ManifestSchema, document, what);
+  const alien = [
+    ...(manifest.config.mediaType === OCI_CONFIG || manifest.config.mediaType === DOCKER_CONFIG
+      ? []
+      : [manifest.config]),
+    ...manifest.layers.filter((layer) => !LAYER_MEDIA_TYPE.test(layer.mediaType)),
+  ][0];
+  if (alien) {
+    throw new MonocoreError(
+      'ImageInvalid',
+      `${what} is no container image: it has a ${JSON.stringify(alien.mediaType)}`,
+    );
+  }
+  return { ...manifest, mediaType: type };
+}
+
+/** The index of an image layout, which may leave its type out. @throws as {@link parseManifest} */
+export function parseIndex(bytes: Buffer, what: string): ImageIndex {
+  return check(ImageIndexSchema, parseJson(bytes, what), what);
+}
+
+/** @throws MonocoreError `ImageInvalid` for what is no config, or one of another number of layers */
+export function parseConfig(bytes: Buffer, layers: number, what: string): ImageConfig {
+  const config = check(ConfigSchema, parseJson(bytes, what), what);
+  if (config.rootfs.diff_ids.length !== layers) {
+    throw new MonocoreError(
+      'ImageInvalid',
+      `the config of ${what} is about ${config.rootfs.diff_ids.length} layers, its manifest has ${layers}`,
+    );
+  }
+  return config;
+}
+
+/** What a config says of the program; empty texts say nothing. */
+export function defaultsOf({ config }: ImageConfig): ImageDefaults {
+  return {
+    entrypoint: config?.Entrypoint ?? [],
+    cmd: config?.Cmd ?? [],
+    env: config?.Env ?? [],
+    workdir: config?.WorkingDir || null,
+    user: config?.User || null,
+    stop_signal: config?.StopSignal || null,
+  };
+}
+
+/** Every blob that an image consists of but its manifest, each once. */
+export function blobsOf({ config, layers }: ImageManifest): Descriptor[] {
+  return [...new Map([config, ...layers].map((blob) => [blob.digest, blob])).values()];
+}
+
+/** Bytes of JSON, or {@link MonocoreError} `ImageInvalid`. */
+export function parseJson(bytes: Buffer, what: string): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch (cause) {
+    throw new MonocoreError('ImageInvalid', `${what} is not JSON`, { cause });
+  }
+}
+
+/** What fits `schema`, or {@link MonocoreError} `ImageInvalid`. */
+export function check<Schema extends v.GenericSchema>(
+  schema: Schema,
+  document: unknown,
+  what: string,
+): v.InferOutput<Schema> {
+  const parsed = v.safeParse(schema, document);
+  if (parsed.success) return parsed.output;
+  const [{ message }] = parsed.issues;
+  const at = v.getDotPath(parsed.issues[0]);
+  throw new MonocoreError('ImageInvalid', `${what} is malformed${at ? ` at ${at}` : ''}: ${message}`);
+}

@@ -1,0 +1,59 @@
+/** Which of an image's variants is for this host. */
+import { MonocoreError } from '../../src/errors.ts';
+import type { Platform } from '../../src/protocol/images.ts';
+import type { Descriptor, ImageConfig } from './manifest.ts';
+
+/**
+ * Variants that a processor runs, the best first, as containerd's `platforms` package orders them: an arm64 is a v8
+ * unless it says otherwise, and a 32-bit ARM of version 7 runs what was built for versions 6 and 5.
+ */
+const VARIANTS: Readonly<Record<string, readonly string[]>> = {
+  arm64: ['v8', ''],
+  arm: ['v7', '', 'v6', 'v5'],
+  amd64: ['', 'v1'],
+};
+
+/**
+ * The entry of an index for a platform.
+ *
+ * @throws MonocoreError `ImageInvalid` when there is none; the message names those that there are
+ */
+export function choosePlatform(manifests: readonly Descriptor[], wanted: Platform, what: string): Descriptor {
+  const fitting = manifests.filter(
+    ({ platform }) => platform?.os === wanted.os && platform.architecture === wanted.architecture,
+  );
+  for (const variant of variantsFor(wanted)) {
+    const found = fitting.find(({ platform }) => (platform?.variant ?? '') === variant);
+    if (found) return found;
+  }
+  const known = manifests.map(({ platform }) => platform).filter((platform) => platform !== undefined);
+  // Attestations of BuildKit are entries for the platform unknown/unknown.
+  const names = [...new Set(known.filter(({ os }) => os !== 'unknown').map(formatPlatform))];
+  throw new MonocoreError(
+    'ImageInvalid',
+    `${what} is not made for ${formatPlatform(wanted)}, but for ${names.join(', ') || 'no platform that it names'}`,
+  );
+}
+
+/** @throws MonocoreError `ImageInvalid` for an image whose config names another platform */
+export function checkPlatform({ os, architecture }: ImageConfig, wanted: Platform, what: string): void {
+  if ((os || wanted.os) === wanted.os && (architecture || wanted.architecture) === wanted.architecture) return;
+  throw new MonocoreError(
+    'ImageInvalid',
+    `${what} is made for ${formatPlatform({ os, architecture })}, not for ${formatPlatform(wanted)}`,
+  );
+}
+
+/** `linux/arm64/v8`. */
+export function formatPlatform(platform: {
+  readonly os: string;
+  readonly architecture: string;
+  readonly variant?: string | null | undefined;
+}): string {
+  return [platform.os, platform.architecture, platform.variant].filter(Boolean).join('/');
+}
+
+function variantsFor({ architecture, variant }: Platform): readonly string[] {
+  const usual = VARIANTS[architecture] ?? [''];
+  return variant === null ? usual : [variant, ...usual.slice(Math.max(0, usual.indexOf(variant)))];
+}

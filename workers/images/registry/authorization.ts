@@ -1,0 +1,102 @@
+/** The `Authorization` header for one repository: Basic, or a token of the service that the registry names. */
+import * as v from 'valibot';
+import { MonocoreError } from '../../../src/errors.ts';
+import { parseChallenges } from './challenge.ts';
+import type { Credentials } from './credentials.ts';
+import { readBody, type Transport } from './transport.ts';
+
+const MAX_TOKEN_ANSWER_BYTES = 2 ** 20;
+/** How the program calls itself to token services, which keep it with the tokens that they give. */
+const CLIENT_ID = 'monocore';
+
+/** Distribution project, `spec/auth/token.md`: either name. OAuth's is `access_token`. */
+const TokenSchema = v.object({ token: v.optional(v.string()), access_token: v.optional(v.string()) });
+
+/** Gets leave to read one repository, and keeps it for the requests that follow. */
+export class Authorization {
+  readonly #transport: Transport;
+  readonly #scope: string;
+  readonly #findCredentials: () => Promise<Credentials | null>;
+  #header: string | null = null;
+  #renewal: Promise<string | null> | null = null;
+
+  /** @param findCredentials asked at the first challenge, and once */
+  constructor(transport: Transport, repository: string, findCredentials: () => Promise<Credentials | null>) {
+    this.#transport = transport;
+    this.#scope = `repository:${repository}:pull`;
+    let known: Promise<Credentials | null> | null = null;
+    this.#findCredentials = () => {
+      known ??= findCredentials();
+      return known;
+    };
+  }
+
+  /** What to send with a request; null before the first challenge. */
+  get header(): string | null {
+    return this.#header;
+  }
+
+  /**
+   * Answers a challenge. Requests that get one together share the answer.
+   *
+   * @param used the header that the request had
+   * @returns the header for the next try; null when there is nothing better
+   * @throws PassingFailure, MonocoreError as `Transport.send`
+   */
+  async renew(challenge: string, used: string | null): Promise<string | null> {
+    if (this.#header !== used) return this.#header;
+    this.#renewal ??= this.#answer(challenge).finally(() => {
+      this.#renewal = null;
+    });
+    const header = await this.#renewal;
+    this.#header = header;
+    return header;
+  }
+
+  async #answer(header: string): Promise<string | null> {
+    const challenges = parseChallenges(header);
+    const bearer = challenges.find(({ scheme }) => scheme === 'bearer');
+    if (bearer?.parameters.realm !== undefined) return this.#fetchToken(bearer.parameters.realm, bearer.parameters);
+    if (!challenges.some(({ scheme }) => scheme === 'basic')) return null;
+    const credentials = await this.#findCredentials();
+    return credentials?.type === 'password' ? basic(credentials) : null;
+  }
+
+  async #fetchToken(realm: string, { service, scope }: Readonly<Record<string, string>>): Promise<string | null> {
+    if (!URL.canParse(realm)) throw new MonocoreError('ImageUnavailable', 'the registry names no token service');
+    const url = new URL(realm);
+    const credentials = await this.#findCredentials();
+    const wanted = { ...(service === undefined ? {} : { service }), scope: scope ?? this.#scope };
+    const answer = await this.#transport.send(
+      credentials?.type === 'identity-token'
+        ? {
+            url,
+            method: 'POST',
+            headers: { 'content-type': 'application/x-www-form-urlencoded' },
+            body: new URLSearchParams({
+              ...wanted,
+              grant_type: 'refresh_token',
+              client_id: CLIENT_ID,
+              refresh_token: credentials.token,
+            }).toString(),
+          }
+        : { url: withQuery(url, wanted), authorization: credentials ? basic(credentials) : null },
+    );
+    const bytes = await readBody(answer, MAX_TOKEN_ANSWER_BYTES, `the answer of ${url.host}`);
+    if (answer.status !== 200) return null;
+    const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), TokenSchema), bytes.toString('utf8'));
+    const token = parsed.success ? parsed.output.token || parsed.output.access_token : null;
+    if (token && /^[\x21-\x7e]+$/.test(token)) return `Bearer ${token}`;
+    throw new MonocoreError('ImageUnavailable', `the token service ${url.host} gave no token`);
+  }
+}
+
+function basic({ username, password }: Extract<Credentials, { type: 'password' }>): string {
+  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+}
+
+function withQuery(url: URL, parameters: Readonly<Record<string, string>>): URL {
+  const result = new URL(url);
+  for (const [name, value] of Object.entries(parameters)) result.searchParams.set(name, value);
+  return result;
+}

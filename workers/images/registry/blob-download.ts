@@ -1,0 +1,174 @@
+/** Gets one blob: verified while it streams, resumed where it broke off, a blob of the store only when it is whole. */
+import { createHash, type Hash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { type FileHandle, open, rm } from 'node:fs/promises';
+import { MonocoreError } from '../../../src/errors.ts';
+import type { Descriptor } from '../manifest.ts';
+import type { Report } from '../reporter.ts';
+import { type ImageStore, sizeOf } from '../store.ts';
+import type { RepositoryClient } from './client.ts';
+import { connectionFailure, PassingFailure, type RetryPolicy, withRetries } from './retries.ts';
+import { type Answer, discard } from './transport.ts';
+
+/**
+ * An attempt that came this much farther than all before it does not count as failed: a large blob over a bad line comes
+ * in many pieces. Farther, because a registry that cannot go on in the middle would be asked for ever.
+ */
+const ADVANCE_BYTES = 2 ** 20;
+
+/** Where a blob comes from and goes to. */
+export interface BlobSource {
+  readonly client: RepositoryClient;
+  readonly store: ImageStore;
+  readonly signal: AbortSignal;
+  readonly report: Report;
+  readonly retries: RetryPolicy;
+}
+
+/**
+ * Gets a blob into the store. What was got stays in the partial folder when it is called off or the registry breaks off;
+ * a blob that is not what its digest says is removed.
+ *
+ * @throws MonocoreError `ImageInvalid`, `ImageUnavailable`; the signal's reason; the system's error
+ */
+export async function downloadBlob(source: BlobSource, descriptor: Descriptor): Promise<void> {
+  const path = source.store.paths.partial(descriptor.digest);
+  if (((await sizeOf(path)) ?? 0) > descriptor.size) await rm(path);
+  const resumedBytes = (await sizeOf(path)) ?? 0;
+  try {
+    await downloadOnce(source, descriptor, path);
+  } catch (error) {
+    // What an earlier pull left may have been damaged since, by a full disk or a power cut.
+    if (resumedBytes === 0 || !(error instanceof DigestMismatch)) throw error;
+    await downloadOnce(source, descriptor, path);
+  }
+  await source.store.keep(path, descriptor.digest);
+  source.report({ type: 'kept', digest: descriptor.digest });
+}
+
+class DigestMismatch extends MonocoreError {}
+
+async function downloadOnce(source: BlobSource, descriptor: Descriptor, path: string): Promise<void> {
+  const { digest } = descriptor;
+  const what = `${source.client.name} ${digest}`;
+  const file = await open(path, 'a', 0o600);
+  let isWrong = false;
+  try {
+    const download = new Download(source, descriptor, file);
+    await download.resume(path);
+    await withRetries(() => download.attempt(), {
+      policy: source.retries,
+      signal: source.signal,
+      report: source.report,
+      what,
+      hasAdvanced: () => download.hasAdvanced(),
+    });
+    const found = download.digest();
+    isWrong = found !== digest;
+    if (isWrong) throw new DigestMismatch('ImageInvalid', `${what}: the registry sent another blob: ${found}`);
+    await file.sync();
+  } catch (error) {
+    if (error instanceof MonocoreError && error.code === 'ImageInvalid') isWrong = true;
+    throw error;
+  } finally {
+    await file.close();
+    if (isWrong) await rm(path, { force: true });
+  }
+}
+
+/** The state of a download, over its attempts: what is in the file is what was hashed. */
+class Download {
+  readonly #source: BlobSource;
+  readonly #descriptor: Descriptor;
+  /** Opened for appending. */
+  readonly #file: FileHandle;
+  #hash: Hash = createHash('sha256');
+  #doneBytes = 0;
+  /** How far the attempts before this one came. */
+  #farthestBytes = 0;
+
+  constructor(source: BlobSource, descriptor: Descriptor, file: FileHandle) {
+    this.#source = source;
+    this.#descriptor = descriptor;
+    this.#file = file;
+  }
+
+  digest(): string {
+    return `sha256:${this.#hash.digest('hex')}`;
+  }
+
+  hasAdvanced(): boolean {
+    return this.#doneBytes >= this.#farthestBytes + ADVANCE_BYTES;
+  }
+
+  /** Takes over what the file has. */
+  async resume(path: string): Promise<void> {
+    for await (const chunk of createReadStream(path, { signal: this.#source.signal }) as AsyncIterable<Buffer>) {
+      this.#hash.update(chunk);
+      this.#doneBytes += chunk.length;
+    }
+    this.#tell();
+  }
+
+  async attempt(): Promise<void> {
+    const { client, signal } = this.#source;
+    const { digest, size } = this.#descriptor;
+    this.#farthestBytes = Math.max(this.#farthestBytes, this.#doneBytes);
+    if (this.#doneBytes === size) return;
+    const answer = await client.blob(digest, this.#doneBytes, signal);
+    if (!continues(answer, this.#doneBytes)) await this.#startAnew();
+    if (answer.status === 416) {
+      discard(answer);
+      throw new PassingFailure('the registry does not go on where it broke off');
+    }
+    try {
+      for await (const chunk of answer.body as AsyncIterable<Buffer>) await this.#append(chunk);
+    } catch (error) {
+      signal.throwIfAborted();
+      // A full disk is nothing that the next attempt finds better.
+      if (error instanceof MonocoreError || error instanceof WriteFailure) throw unwrap(error);
+      throw connectionFailure(error, new URL(answer.origin).host);
+    }
+    if (this.#doneBytes < size) throw new PassingFailure(`it ended after ${this.#doneBytes} of ${size} bytes`);
+  }
+
+  async #append(chunk: Buffer): Promise<void> {
+    const { digest, size } = this.#descriptor;
+    if (this.#doneBytes + chunk.length > size) {
+      const what = `${this.#source.client.name} ${digest}`;
+      throw new MonocoreError('ImageInvalid', `${what}: the registry sent more than its ${size} bytes`);
+    }
+    await this.#file.appendFile(chunk).catch((error: unknown) => {
+      throw new WriteFailure(error);
+    });
+    this.#hash.update(chunk);
+    this.#doneBytes += chunk.length;
+    this.#tell();
+  }
+
+  async #startAnew(): Promise<void> {
+    await this.#file.truncate(0);
+    this.#hash = createHash('sha256');
+    this.#doneBytes = 0;
+  }
+
+  #tell(): void {
+    this.#source.report({ type: 'bytes', digest: this.#descriptor.digest, doneBytes: this.#doneBytes });
+  }
+}
+
+class WriteFailure extends Error {
+  constructor(cause: unknown) {
+    super('', { cause });
+  }
+}
+
+function unwrap(error: Error): unknown {
+  return error instanceof WriteFailure ? error.cause : error;
+}
+
+/** Whether an answer goes on at `offset`: RFC 9110 section 14.4, and not every proxy keeps to it. */
+function continues({ status, headers }: Answer, offset: number): boolean {
+  if (offset === 0) return true;
+  return status === 206 && new RegExp(`^bytes ${offset}-`).test(String(headers['content-range'] ?? ''));
+}

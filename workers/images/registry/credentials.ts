@@ -1,0 +1,81 @@
+/**
+ * Credentials for registries as `docker login` keeps them: in the config file, or with a helper program that the file
+ * names (docker/cli, `cli/config/configfile`; docker/docker-credential-helpers, "client/command protocol").
+ *
+ * They are never put in an argv, a message or an event.
+ */
+import { readFile } from 'node:fs/promises';
+import * as v from 'valibot';
+import { errorCode, MonocoreError } from '../../../src/errors.ts';
+import { DEFAULT_REGISTRY } from '../../../src/protocol/image-reference.ts';
+import { askHelper } from './credential-helper.ts';
+
+/** Who somebody is to a registry. */
+export type Credentials =
+  | { readonly type: 'password'; readonly username: string; readonly password: string }
+  /** A refresh token of the registry's token service. */
+  | { readonly type: 'identity-token'; readonly token: string };
+
+/** Under which the default registry has been known to `docker login` since its first version. */
+const DEFAULT_REGISTRY_KEY = 'https://index.docker.io/v1/';
+
+const AuthSchema = v.object({
+  auth: v.optional(v.string()),
+  username: v.optional(v.string()),
+  password: v.optional(v.string()),
+  identitytoken: v.optional(v.string()),
+});
+
+const ConfigSchema = v.object({
+  auths: v.optional(v.record(v.string(), AuthSchema), {}),
+  credsStore: v.optional(v.string()),
+  credHelpers: v.optional(v.record(v.string(), v.string()), {}),
+});
+
+/**
+ * What is known for a registry, or null.
+ *
+ * @param onNotice gets what people should know, a helper that is not installed for example
+ * @throws MonocoreError `ConfigInvalid` for a file that cannot be understood
+ */
+export async function findCredentials(
+  configPath: string,
+  registry: string,
+  signal: AbortSignal,
+  onNotice: (text: string) => void,
+): Promise<Credentials | null> {
+  const text = await readFile(configPath, 'utf8').catch((cause: unknown) => {
+    if (errorCode(cause) === 'ENOENT' || errorCode(cause) === 'ENOTDIR') return null;
+    throw new MonocoreError('ConfigInvalid', `${configPath} cannot be read (${errorCode(cause)})`, { cause });
+  });
+  if (text === null) return null;
+  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), ConfigSchema), text);
+  // The message of a JSON parser quotes the text, which has passwords in it.
+  if (!parsed.success) throw new MonocoreError('ConfigInvalid', `${configPath} is no config of Docker`);
+  const { auths, credsStore, credHelpers } = parsed.output;
+  const key = registry === DEFAULT_REGISTRY ? DEFAULT_REGISTRY_KEY : registry;
+  const helper = credHelpers[key] ?? credHelpers[registry] ?? credsStore;
+  const entry = Object.entries(auths).find(([name]) => hostOf(name) === hostOf(key))?.[1];
+  const helped = helper ? await askHelper(helper, key, signal, onNotice) : null;
+  return helped ?? (entry ? decode(entry) : null);
+}
+
+/** Keys are hosts, with or without scheme and the path of an API. */
+function hostOf(key: string): string {
+  const host = key
+    .replace(/^https?:\/\//, '')
+    .replace(/\/.*$/, '')
+    .toLowerCase();
+  return host === DEFAULT_REGISTRY || host === 'registry-1.docker.io' ? 'index.docker.io' : host;
+}
+
+function decode({ auth, username, password, identitytoken }: v.InferOutput<typeof AuthSchema>): Credentials | null {
+  if (identitytoken) return { type: 'identity-token', token: identitytoken };
+  const pair = auth ? Buffer.from(auth, 'base64').toString('utf8') : null;
+  // A password may have colons, a name has none.
+  const colon = pair?.indexOf(':') ?? -1;
+  if (pair !== null && colon > 0) {
+    return { type: 'password', username: pair.slice(0, colon), password: pair.slice(colon + 1).replace(/\0+$/, '') };
+  }
+  return username && password ? { type: 'password', username, password } : null;
+}

@@ -1,0 +1,105 @@
+/** Trying again what may work the next time. */
+import { setTimeout as delay } from 'node:timers/promises';
+import pRetry, { AbortError } from 'p-retry';
+import { errorCode, errorText, MonocoreError } from '../../../src/errors.ts';
+import type { Report } from '../reporter.ts';
+import { adviseOn, describeConnectionError } from './advice.ts';
+
+/** How often and how fast. */
+export interface RetryPolicy {
+  /** Failures after which it is given up are one more. */
+  readonly retries: number;
+  /** Before the first one; doubled each time, with chance added so that clients do not come back together. */
+  readonly firstDelayMs: number;
+  readonly maxDelayMs: number;
+}
+
+export const DEFAULT_RETRIES: RetryPolicy = { retries: 5, firstDelayMs: 500, maxDelayMs: 30_000 };
+
+/** A registry that wants more than this to pass is not waited for. */
+const MAX_RETRY_AFTER_MS = 5 * 60_000;
+
+/** A failure that may pass by itself. */
+export class PassingFailure extends Error {
+  /** What the registry asks for by `Retry-After`; null if nothing. */
+  readonly retryAfterMs: number | null;
+
+  constructor(message: string, options: { readonly retryAfterMs?: number | null; readonly cause?: unknown } = {}) {
+    super(message, { cause: options.cause });
+    this.retryAfterMs = options.retryAfterMs ?? null;
+  }
+}
+
+/** What {@link withRetries} needs besides what it is to do. */
+export interface RetryContext {
+  readonly policy: RetryPolicy;
+  readonly signal: AbortSignal;
+  readonly report: Report;
+  /** What is got, for messages. */
+  readonly what: string;
+  /** Whether the attempt came far enough not to count as a failure. */
+  readonly hasAdvanced?: () => boolean;
+}
+
+/**
+ * Runs `attempt` until it succeeds, fails for good, or has failed too often.
+ *
+ * @throws what the attempt throws; MonocoreError `ImageUnavailable` when a {@link PassingFailure} does not pass
+ */
+export async function withRetries<Result>(attempt: () => Promise<Result>, context: RetryContext): Promise<Result> {
+  const { policy, signal, report, what, hasAdvanced = () => false } = context;
+  try {
+    return await pRetry(() => attempt().catch(rethrow), {
+      retries: policy.retries,
+      minTimeout: policy.firstDelayMs,
+      maxTimeout: policy.maxDelayMs,
+      randomize: true,
+      signal,
+      shouldConsumeRetry: () => !hasAdvanced(),
+      async onFailedAttempt({ error, retriesLeft }) {
+        const { retryAfterMs } = error as PassingFailure;
+        if (retriesLeft === 0) return;
+        if ((retryAfterMs ?? 0) > MAX_RETRY_AFTER_MS) throw error;
+        report({ type: 'retry', what, reason: errorText(error), delayMs: retryAfterMs ?? policy.firstDelayMs });
+        if (retryAfterMs) await delay(retryAfterMs, undefined, { signal });
+      },
+    });
+  } catch (error) {
+    if (!(error instanceof PassingFailure)) throw error;
+    throw new MonocoreError('ImageUnavailable', `${what}: ${error.message}`, { cause: error.cause });
+  }
+}
+
+/** p-retry takes whatever is no AbortError for worth another try. */
+function rethrow(error: unknown): never {
+  if (error instanceof PassingFailure) throw error;
+  throw new AbortError(error instanceof Error ? error : new Error(errorText(error)));
+}
+
+/** Codes of errors of connections that broke or never came to be, for reasons that may pass. */
+const PASSING = /^(ECONNRESET|EPIPE|ETIMEDOUT|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|HPE_\w+)$/;
+const PASSING_OF_UNDICI = /^UND_ERR_(SOCKET|\w+_TIMEOUT|RES_CONTENT_LENGTH_MISMATCH|CLOSED|DESTROYED)$/;
+
+/** An error of undici as a {@link PassingFailure} or as a MonocoreError `ImageUnavailable`. */
+export function connectionFailure(error: unknown, host: string): Error {
+  const code = errorCode(error) ?? '';
+  if (PASSING.test(code) || PASSING_OF_UNDICI.test(code)) {
+    return new PassingFailure(`the connection to ${host} broke off (${errorText(error)})`, { cause: error });
+  }
+  return new MonocoreError('ImageUnavailable', `${host} cannot be reached: ${describeConnectionError(error) || code}`, {
+    cause: error,
+    details: adviseOn(code),
+  });
+}
+
+/**
+ * Milliseconds of a `Retry-After` header, RFC 9110 section 10.2.3: seconds or a date.
+ *
+ * @returns null where there is none, or it makes no sense
+ */
+export function parseRetryAfterMs(header: string | undefined, nowMs: number): number | null {
+  if (header === undefined) return null;
+  if (/^\d{1,9}$/.test(header.trim())) return Number(header) * 1000;
+  const dateMs = Date.parse(header);
+  return Number.isNaN(dateMs) ? null : Math.max(0, dateMs - nowMs);
+}

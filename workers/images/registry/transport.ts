@@ -1,0 +1,147 @@
+/** HTTP as registries need it: redirects without leaking credentials, and no plain HTTP by accident. */
+import type { Readable } from 'node:stream';
+import { request } from 'undici';
+import { MonocoreError } from '../../../src/errors.ts';
+import { isLoopbackRegistry } from '../../../src/protocol/image-reference.ts';
+import { PLAIN_HTTP_HINT } from './advice.ts';
+import { connectionFailure, PassingFailure, parseRetryAfterMs } from './retries.ts';
+import type { Routes } from './routes.ts';
+
+/** Registries answer blobs with one redirect to where they are kept. */
+const MAX_REDIRECTS = 5;
+/** From the request to the head of its answer, and between two pieces of the answer. */
+const SILENCE_MS = 60_000;
+
+/** For which registries plain HTTP is used. */
+export interface InsecurePolicy {
+  readonly insecureLoopback: boolean;
+  readonly insecureRegistries: readonly string[];
+}
+
+/** An answer whose body has not been read. It has to be read or destroyed. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: Readable;
+  /** Where it came from in the end. */
+  readonly origin: string;
+}
+
+/** One request; `headers` with credentials go to the origin of `url` and nowhere else. */
+export interface Ask {
+  readonly url: URL;
+  readonly method?: 'GET' | 'POST';
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly authorization?: string | null;
+  readonly body?: string;
+  /** Ends it and its answer; that of the pull does in any case. */
+  readonly signal?: AbortSignal;
+}
+
+/** Sends requests for one pull. */
+export class Transport {
+  readonly #policy: InsecurePolicy;
+  readonly #routes: Routes;
+  readonly #signal: AbortSignal;
+
+  constructor(policy: InsecurePolicy, routes: Routes, signal: AbortSignal) {
+    this.#policy = policy;
+    this.#routes = routes;
+    this.#signal = signal;
+  }
+
+  /** `https:`, unless plain HTTP was asked for and is allowed for this host (`host` or `host:port`). */
+  schemeFor(host: string): 'http:' | 'https:' {
+    const { insecureLoopback, insecureRegistries } = this.#policy;
+    const isPlain = insecureRegistries.includes(host) || (insecureLoopback && isLoopbackRegistry(host));
+    return isPlain ? 'http:' : 'https:';
+  }
+
+  /**
+   * Sends a request and follows redirects.
+   *
+   * @throws PassingFailure for statuses 408, 429 and 5xx and for broken connections
+   * @throws MonocoreError `ImageUnavailable` when the host cannot be reached, or a redirect is not followed
+   * @throws the signal's reason
+   */
+  async send(ask: Ask): Promise<Answer> {
+    let { url } = ask;
+    for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
+      this.#checkScheme(url);
+      const answer = await this.#sendOnce(ask, url);
+      const location = answer.headers.location;
+      if (answer.status < 301 || answer.status > 308 || answer.status === 304 || typeof location !== 'string') {
+        return answer;
+      }
+      discard(answer);
+      if (!URL.canParse(location, url.href)) {
+        throw new MonocoreError('ImageUnavailable', `${url.host} redirects to what is no address`);
+      }
+      url = new URL(location, url);
+    }
+    throw new MonocoreError('ImageUnavailable', `${ask.url.host} redirects more than ${MAX_REDIRECTS} times`);
+  }
+
+  async #sendOnce(ask: Ask, url: URL): Promise<Answer> {
+    const { method = 'GET', headers, authorization, body } = ask;
+    const isOwn = url.origin === ask.url.origin;
+    const signal = ask.signal ? AbortSignal.any([this.#signal, ask.signal]) : this.#signal;
+    const { dispatcher, proxy } = this.#routes.to(url);
+    const { statusCode, ...response } = await request(url, {
+      method,
+      dispatcher,
+      signal,
+      headersTimeout: SILENCE_MS,
+      bodyTimeout: SILENCE_MS,
+      headers: { ...headers, ...(isOwn && authorization ? { authorization } : {}) },
+      ...(isOwn && body !== undefined ? { body } : {}),
+    }).catch((error: unknown) => {
+      signal.throwIfAborted();
+      throw connectionFailure(error, proxy === null ? url.host : `${url.host} through the proxy ${proxy}`);
+    });
+    const answer = { status: statusCode, headers: response.headers, body: response.body, origin: url.origin };
+    if (statusCode === 408 || statusCode === 429 || statusCode >= 500) {
+      discard(answer);
+      const retryAfter = response.headers['retry-after'];
+      throw new PassingFailure(`${url.host} answered with status ${statusCode}`, {
+        retryAfterMs: parseRetryAfterMs(typeof retryAfter === 'string' ? retryAfter : undefined, Date.now()),
+      });
+    }
+    return answer;
+  }
+
+  /** A redirect or a token service must not lead from https to plain HTTP, where anybody may listen. */
+  #checkScheme({ protocol, host }: URL): void {
+    if (protocol === 'https:' || (protocol === 'http:' && this.schemeFor(host) === 'http:')) return;
+    throw new MonocoreError('ImageUnavailable', `plain HTTP to ${host} is not allowed`, {
+      details: { hint: PLAIN_HTTP_HINT },
+    });
+  }
+}
+
+/** Gives an answer up without reading it. */
+export function discard({ body }: Answer): void {
+  body.on('error', () => {}).destroy();
+}
+
+/**
+ * The whole body.
+ *
+ * @throws MonocoreError `ImageInvalid` for one above `maxBytes`
+ * @throws PassingFailure when the connection breaks
+ */
+export async function readBody(answer: Answer, maxBytes: number, what: string): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > maxBytes) throw new MonocoreError('ImageInvalid', `${what} is larger than ${maxBytes} bytes`);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    if (error instanceof MonocoreError) throw error;
+    throw connectionFailure(error, new URL(answer.origin).host);
+  }
+  return Buffer.concat(chunks);
+}
