@@ -62,7 +62,7 @@ test('absolute paths and .. stay inside, and the host is not touched', async (t)
   writeFileSync(victim, 'untouched');
   const layers = await writeLayers(inner, [
     [
-      { name: `${'../../jobs'.repeat(40)}${victim.slice(1)}`, content: 'changed' },
+      { name: `${'../'.repeat(40)}${victim.slice(1)}`, content: 'changed' },
       { name: victim, content: 'changed' },
       { name: '../escaped', content: 'e' },
       { name: 'a/../../b/./c//d', content: 'd' },
@@ -115,7 +115,7 @@ test('whiteouts that name the directory itself or the one above are refused', as
 });
 
 test('a root that is no directory is refused', async (t) => {
-  await refuseEntries(t, [{ name: '../../jobs', type: 'symlink', linkname: '/etc' }], {
+  await refuseEntries(t, [{ name: './..', type: 'symlink', linkname: '/etc' }], {
     message: /root is not a directory/,
   });
 });
