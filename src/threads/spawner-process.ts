@@ -60,6 +60,7 @@ export class SpawnerProcess implements Spawner {
   }
 
   spawn(request: SpawnRequest, ownPath: string | null): Promise<SpawnedProcess> {
+    if (this.#isStopping) return Promise.reject(failed(`${request.program} was not executed: the daemon is ending`));
     return new Promise((resolve, reject) => {
       this.#lastId += 1;
       this.#waiting.set(this.#lastId, { request, ownPath, resolve, reject });

@@ -139,4 +139,5 @@ test('it ends with its user, and what it started runs on', async (t) => {
   await spawner.stop();
   assert.throws(() => process.kill(pid!, 0), { code: 'ESRCH' });
   assert.ok(isRunning(child.identity));
+  await assert.rejects(spawner.spawn(shell(''), null), { code: 'StartFailed', message: /the daemon is ending/ });
 });
