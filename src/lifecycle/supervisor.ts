@@ -245,8 +245,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
       case 'launch':
         this.#launchedAtMs = this.#ports.clock.now();
         // What restarts a service by its policy is no wish for a newer image.
-        void this.#session.launch((this.#state.restarts.total > 0 && this.#state.image) || null);
-        return;
+        return void this.#session.launch((this.#state.restarts.total > 0 && this.#state.image) || null);
       case 'cancel-launch':
       case 'signal-job':
       case 'drain':
@@ -289,12 +288,13 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
 
   #onSample(sample: Metrics): void {
     if (this.#state.actual.status !== 'Started') return;
+    const { memory_usage: bytes } = sample;
+    const isLimited = this.definition.service.restart.max_memory_bytes !== null;
+    if (bytes !== null && isLimited) this.#events.push({ type: 'memory-sampled', bytes });
+    // An idle service has the same figures for hours.
+    if (isDeepStrictEqual(sample, this.#metrics)) return;
     this.#metrics = sample;
     this.#ports.store.saveSoon(this.#document());
     this.#emitChange();
-    const { memory_usage: bytes } = sample;
-    if (bytes !== null && this.definition.service.restart.max_memory_bytes !== null) {
-      this.#events.push({ type: 'memory-sampled', bytes });
-    }
   }
 }
