@@ -60,7 +60,8 @@ describe('the seed', () => {
     assert.match(seen.status, /^Start(ing|ed)$/);
     const { status, pid } = readState('saved');
     assert.equal(status, 'Started');
-    assert.match(readlinkSync(`/proc/${pid}/exe`), /sleep|coreutils|busybox/);
+    // What it printed is there a moment before it has become the next program.
+    await eventually('the command', () => /sleep|coreutils|busybox/.test(readlinkSync(`/proc/${pid}/exe`)));
     await supervisor.stop();
 
     const failing = supervise({ ...scriptService('failing', '', { isolation: 'none' }), command: 'no-such-command' });
