@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
+import { HomePaths } from '../../src/state/paths.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { makeTestHome } from '../helpers/home.ts';
 
@@ -29,7 +30,9 @@ test('a guest whose daemon is dead begins no process, and is heard again when th
   await home.ok('start', '-f', file);
   const { pid } = await home.status('idle');
   await home.killDaemon();
-  await new Promise((resolve) => setTimeout(resolve, 12_000));
+  // Written by the VM's side, so no daemon is needed.
+  const record = new HomePaths(home.dir).vm('idle').exitRecord;
+  await eventually('its exit record', () => readFileSync(record, 'utf8').includes('exit'), 60_000);
   await eventually('its end', async () => (await home.status('idle')).status === 'Stopped', 60_000);
   const ended = await home.status('idle');
   assert.deepEqual([ended.exit_code, ended.ended_by], [0, 'command']);
