@@ -16,6 +16,7 @@ import { closeStrayDescriptors } from './stray-descriptors.ts';
 import { expose, transfer } from './threads/comlink.ts';
 import { readLogs } from './threads/log-reading.ts';
 import { ThreadService } from './threads/service.ts';
+import { TurnBatch } from './turn-batch.ts';
 
 /** A thread that can be ended as a crash would. */
 export type CrashableThread = Pick<ThreadService<never>, 'name' | 'crash'>;
@@ -47,7 +48,7 @@ class Daemon {
   readonly #notifier: ServiceNotifier | null;
   readonly #api: ThreadService<ApiThreadApi>;
   readonly #startedAtMs = Date.now();
-  #unpublished: ControlEvent[] = [];
+  readonly #published = new TurnBatch<ControlEvent>((events) => this.#api.tell((api) => api.publish(events)));
 
   constructor(
     runtime: Runtime,
@@ -73,7 +74,7 @@ class Daemon {
       onDeath: (error) => report('error', `${error.message}; it is started again`),
     });
     this.#orchestrator.on('event', (event) => {
-      this.#publish(event);
+      this.#published.add(event);
       this.#notifier?.status(this.#summary());
     });
     runtime.onLogsRestarted = () => {
@@ -89,8 +90,8 @@ class Daemon {
   }
 
   get threads(): readonly CrashableThread[] {
-    const { logs, metrics, network, jobs, spawner } = this.#runtime;
-    const threads = [...logs.workers, metrics.thread, network.thread, this.#api, spawner];
+    const { logs, metrics, state, network, jobs, spawner } = this.#runtime;
+    const threads = [...logs.workers, metrics.thread, state.thread, network.thread, this.#api, spawner];
     return [...threads, { name: 'jobs', crash: () => jobs.crash() }];
   }
 
@@ -112,17 +113,6 @@ class Daemon {
   /** Shortens the stop of everything to its last rungs: the second Ctrl-C. */
   hurry({ services }: End): void {
     void this.#orchestrator.end({ suspend: services === 'suspend', timeoutMs: 0 });
-  }
-
-  /** Dozens of services change at once, and each message costs more than an event: those of a turn go together. */
-  #publish(event: ControlEvent): void {
-    this.#unpublished.push(event);
-    if (this.#unpublished.length > 1) return;
-    setImmediate(() => {
-      const events = this.#unpublished;
-      this.#unpublished = [];
-      this.#api.tell((api) => api.publish(events));
-    });
   }
 
   #status(): DaemonStatus {

@@ -19,6 +19,7 @@ import { MetricsThread } from './threads/metrics-thread.ts';
 import { NetworkThread } from './threads/network-thread.ts';
 import { JobPool } from './threads/pool.ts';
 import { SpawnerProcess } from './threads/spawner-process.ts';
+import { StateThread } from './threads/state-thread.ts';
 import { FifoMaker } from './vm/fifos.ts';
 import { ProcessDriver } from './vm/process/driver.ts';
 import { QemuDriver } from './vm/qemu/driver.ts';
@@ -47,6 +48,7 @@ export class Runtime implements OrchestratorPorts {
   readonly paths: HomePaths;
   readonly report: Report;
   readonly onStep: NonNullable<OrchestratorPorts['onStep']>;
+  readonly state: StateThread;
   readonly store: FileStateStore;
   readonly jobs = new JobPool();
   readonly logs: LogThread;
@@ -72,7 +74,8 @@ export class Runtime implements OrchestratorPorts {
     this.report = report;
     this.onStep = onStep;
     this.#unlock = unlock;
-    this.store = new FileStateStore(paths, this.clock);
+    this.state = new StateThread(report);
+    this.store = new FileStateStore(paths, this.state, this.clock);
     const runJob = <J extends Job>(job: J) => this.jobs.run(job);
     this.#keeper = new LogKeeper({ logDir: paths.logDir, clock: this.clock, runJob, report });
     this.logs = new LogThread(paths.logDir, report, {
@@ -103,7 +106,7 @@ export class Runtime implements OrchestratorPorts {
     const runtime = new Runtime(paths, options, await lockHome(paths.home));
     try {
       runtime.spawner.start();
-      await Promise.all([runtime.logs.start(), runtime.metrics.thread.start()]);
+      await Promise.all([runtime.logs.start(), runtime.metrics.thread.start(), runtime.state.thread.start()]);
       const { left, ended, broken } = await runtime.store.loadAll();
       for (const problem of broken) runtime.report('error', `a state file is left out: ${problem}`);
       const names = new Set(left.map(({ service }) => service.name));
@@ -121,7 +124,7 @@ export class Runtime implements OrchestratorPorts {
   }
 
   threads(): ThreadStatus[] {
-    const threads = [this.metrics.thread, this.network.thread, this.jobs, this.spawner];
+    const threads = [this.metrics.thread, this.state.thread, this.network.thread, this.jobs, this.spawner];
     return [...this.logs.status(), ...threads.map((thread) => thread.status())];
   }
 
@@ -152,6 +155,7 @@ export class Runtime implements OrchestratorPorts {
     await this.jobs.close();
     await this.spawner.stop();
     await this.store.flush();
+    await this.state.stop();
     await this.#limitsSaved;
     this.#unlock();
   }

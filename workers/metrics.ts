@@ -23,11 +23,11 @@ await serve<MetricsApi, MetricsBoot>(({ data: { intervalMs }, events }) => {
   });
 
   return {
-    async watch(service, pid) {
-      sampler.watch(service, pid);
-    },
-    async unwatch(service) {
-      sampler.unwatch(service);
+    async watch(changes) {
+      for (const { service, pid } of changes) {
+        if (pid === null) sampler.unwatch(service);
+        else sampler.watch(service, pid);
+      }
     },
     probe: (id, probe, timeoutMs) => prober.probe(id, probe, timeoutMs),
     async cancelProbe(id) {

@@ -4,6 +4,7 @@
  * for a process that does nothing else. It ends with the daemon; what it started runs on.
  */
 import type { SpawnCommand, SpawnEvent } from '../src/protocol/spawner.ts';
+import { TurnBatch } from '../src/turn-batch.ts';
 import { spawnChild } from './spawner/child.ts';
 
 const daemonPid = process.ppid;
@@ -11,10 +12,13 @@ const daemonPid = process.ppid;
 // Whoever ends the daemon and all that is with it ends the daemon, too, and this follows.
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => {});
 process.on('disconnect', () => process.exit());
-process.on('message', (command: SpawnCommand) => {
-  // What a daemon that died had still asked for would run beside what the next one starts.
-  if (process.ppid !== daemonPid) process.exit();
-  spawnChild(command, (event: SpawnEvent) => {
-    if (process.connected) process.send!(event);
-  });
+const events = new TurnBatch<SpawnEvent>((batch) => {
+  if (process.connected) process.send!(batch);
+});
+process.on('message', (commands: SpawnCommand[]) => {
+  for (const command of commands) {
+    // What a daemon that died had still asked for would run beside what the next one starts.
+    if (process.ppid !== daemonPid) process.exit();
+    spawnChild(command, (event) => events.add(event));
+  }
 });

@@ -196,8 +196,11 @@ export type LogsReadApi = Pick<LogsApi, 'read'>;
 
 /** Commands of the main thread and of the api worker. Exposed with comlink. */
 export interface LogsApi {
-  /** Starts to capture a stream; a stream of that name that is still open is an `Internal` error. Main only. */
-  openStream(source: StreamSource): Promise<void>;
+  /**
+   * Starts to capture streams; one of a name that is still open is an `Internal` error. Answers for each why it cannot be
+   * captured, or null. Main only.
+   */
+  openStreams(sources: readonly StreamSource[]): Promise<(WireError | null)[]>;
   /**
    * Looks for `marker` in the stream from now on; it ends what the service printed and is not written to the log.
    * Must be called before the guest is told the marker. Null stands for the end of what is in the FIFO now, where

@@ -18,12 +18,19 @@ export interface MetricsEvent {
   readonly samples: Readonly<Record<string, Metrics>>;
 }
 
+/** Which process is sampled as `service` from now on; null for none. */
+export interface WatchChange {
+  readonly service: string;
+  readonly pid: number | null;
+}
+
 /** Commands of the main thread. Exposed with comlink. */
 export interface MetricsApi {
-  /** Samples `pid` as `service` until {@link MetricsApi.unwatch}. */
-  watch(service: string, pid: number): Promise<void>;
-  /** Must be called as soon as the process has ended: its pid may be used again. Unknown names are ignored. */
-  unwatch(service: string): Promise<void>;
+  /**
+   * Samples processes from now on, or does so no more: to be told as soon as one has ended, because its pid may be used
+   * again.
+   */
+  watch(changes: readonly WatchChange[]): Promise<void>;
   /**
    * Asks a port of 127.0.0.1. Never throws; its connection is closed when it answers.
    *

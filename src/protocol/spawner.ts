@@ -29,10 +29,10 @@ export interface SpawnRequest {
   readonly env: Readonly<Record<string, string | undefined>> | null;
 }
 
-/** To the spawner. `id` is new for each. */
+/** To the spawner, which takes lists of them. `id` is new for each. */
 export type SpawnCommand = SpawnRequest & { readonly id: number };
 
-/** From the spawner: each command is answered by the first or the second, the first is followed by the third. */
+/** From the spawner, in lists: each command is answered by the first or the second, the first is followed by the third. */
 export type SpawnEvent =
   | { readonly type: 'spawned'; readonly id: number; readonly identity: ProcessIdentity }
   /** Nothing runs. */

@@ -1,11 +1,12 @@
-/** State files on disk: valid at every instant, because each is written aside and renamed. Main thread. */
+/** State files on disk: which is written when. Main thread. */
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import * as v from 'valibot';
+import writeFileAtomic from 'write-file-atomic';
 import { type Clock, systemClock } from '../clock.ts';
 import { errorCode, MonocoreError } from '../errors.ts';
 import { type StateDocument, StateDocumentSchema } from '../protocol/state-document.ts';
-import { asideOf, writeAtomically } from './atomic-file.ts';
+import type { FileChange } from '../protocol/state-files.ts';
 import { makeFolder } from './folder.ts';
 import type { HomePaths } from './paths.ts';
 
@@ -39,9 +40,28 @@ export async function loadState(path: string): Promise<StateDocument> {
   throw new MonocoreError('Internal', `${path} is not a state file of this version: ${parsed.issues[0].message}`);
 }
 
-/** Writes a state file, see {@link writeAtomically}. */
+/**
+ * Writes a state file by itself, where no daemon does: a reader sees the old content or the new one, never part of it.
+ * Throws the system's error.
+ *
+ * @param durable whether the content is on disk when this resolves, see fsync(2)
+ */
 export async function saveState(path: string, document: StateDocument, durable: boolean): Promise<void> {
-  await writeAtomically(path, `${JSON.stringify(document, null, 2)}\n`, { mode: MODE, durable });
+  await writeFileAtomic(path, renderState(document), { mode: MODE, fsync: durable });
+}
+
+function renderState(document: StateDocument): string {
+  return `${JSON.stringify(document, null, 2)}\n`;
+}
+
+/** Who writes the files. */
+export interface StateFiles {
+  /**
+   * Resolves when the file is changed; one call at a time for each path.
+   *
+   * @throws MonocoreError why it could not be; the file has its old content then
+   */
+  change(change: FileChange): Promise<void>;
 }
 
 interface WaitingWrite {
@@ -53,6 +73,7 @@ interface WaitingWrite {
 /** The state files of one home. */
 export class FileStateStore {
   readonly #paths: HomePaths;
+  readonly #files: StateFiles;
   /** Per service: the last write, after which the next one goes; and what is to be written when it is done. */
   readonly #writes = new Map<string, Promise<void>>();
   readonly #waiting = new Map<string, WaitingWrite>();
@@ -60,8 +81,9 @@ export class FileStateStore {
   readonly #retries = new Map<string, { readonly write: () => Promise<void>; readonly cancel: () => void }>();
   readonly #clock: Clock;
 
-  constructor(paths: HomePaths, clock: Clock = systemClock) {
+  constructor(paths: HomePaths, files: StateFiles, clock: Clock = systemClock) {
     this.#paths = paths;
+    this.#files = files;
     this.#clock = clock;
   }
 
@@ -72,7 +94,7 @@ export class FileStateStore {
   save(document: StateDocument): Promise<void> {
     const { name } = document.service;
     this.#dropWaiting(name);
-    return this.#enqueue(name, () => saveState(this.#paths.stateFile(name), document, isDurable(document)));
+    return this.#enqueue(name, () => this.#write(this.#paths.stateFile(name), document, isDurable(document)));
   }
 
   /** Writes the document within a moment, when no other write of the service is under way; only the latest is written. */
@@ -92,7 +114,7 @@ export class FileStateStore {
         if (!latest || this.#waiting.get(name) !== latest) return;
         this.#waiting.delete(name);
         // May be lost in a crash of the host, so nobody waits for the disk.
-        await saveState(this.#paths.stateFile(name), latest.document, false);
+        await this.#write(this.#paths.stateFile(name), latest.document, false);
       },
       false,
     ).catch(() => {
@@ -114,16 +136,15 @@ export class FileStateStore {
     const { name } = document.service;
     this.#dropWaiting(name);
     return this.#enqueue(name, async () => {
-      await saveState(this.#paths.endedFile(name), document, true);
+      await this.#write(this.#paths.endedFile(name), document, true);
       await afterwards();
-      const path = this.#paths.stateFile(name);
-      await Promise.all([path, asideOf(path)].map((each) => rm(each, { force: true })));
+      await this.#files.change({ type: 'remove', path: this.#paths.stateFile(name) });
     });
   }
 
   /** Forgets an ended service. */
   remove(name: string): Promise<void> {
-    return this.#enqueue(name, () => rm(this.#paths.endedFile(name), { force: true }));
+    return this.#enqueue(name, () => this.#files.change({ type: 'remove', path: this.#paths.endedFile(name) }));
   }
 
   /**
@@ -161,6 +182,10 @@ export class FileStateStore {
       this.#enqueue(name, write, false).catch(() => {});
     }
     await Promise.allSettled(this.#writes.values());
+  }
+
+  #write(path: string, document: StateDocument, durable: boolean): Promise<void> {
+    return this.#files.change({ type: 'write', path, text: renderState(document), durable });
   }
 
   #enqueue(name: string, write: () => Promise<void>, isRetried = true): Promise<void> {
@@ -203,7 +228,7 @@ export async function makeHome(paths: HomePaths): Promise<void> {
     }
     const probe = join(paths.runDir, `.writable.${process.pid}`);
     // An empty file needs no space: a block of content shows a full disk.
-    await writeAtomically(probe, '\0'.repeat(4096), { mode: MODE, durable: false });
+    await writeFileAtomic(probe, '\0'.repeat(4096), { mode: MODE, fsync: false });
     await rm(probe);
   } catch (cause) {
     const hint = errorCode(cause) === 'ENOSPC' ? 'free some space' : 'choose another with --home or MONOCORE_HOME';

@@ -3,7 +3,7 @@ import { Worker, type WorkerOptions } from 'node:worker_threads';
 import { isSource } from '../package-info.ts';
 
 /** Entry files in `workers/`. */
-export type WorkerEntry = 'logs' | 'metrics' | 'network' | 'api' | 'jobs' | 'images' | 'spawner';
+export type WorkerEntry = 'logs' | 'metrics' | 'state' | 'network' | 'api' | 'jobs' | 'images' | 'spawner';
 
 /** URL of a worker's entry file. */
 export function entryUrl(entry: WorkerEntry): URL {

@@ -7,6 +7,7 @@ import type { ThreadStatus } from '../protocol/control.ts';
 import { recordTimeOf } from '../protocol/log-record.ts';
 import { DEFAULT_LOG_SETTINGS, type LogSettings } from '../protocol/log-settings.ts';
 import type { LogEvent, LogsApi, SearchEvent, StreamName } from '../protocol/logs.ts';
+import { CallBatch } from './call-batch.ts';
 import { type Remote, transfer } from './comlink.ts';
 import { HeldStreams } from './held-streams.ts';
 import { watchForLine } from './line-watch.ts';
@@ -14,6 +15,7 @@ import { LogCapture, leastLoaded } from './log-capture.ts';
 import type { LogKeeper } from './log-keeper.ts';
 import { readLines } from './log-reading.ts';
 import { LogSearches, type RunSearch } from './log-searches.ts';
+import type { LogWorker } from './log-worker.ts';
 import { ThreadService } from './service.ts';
 import { StallReport } from './stall-report.ts';
 
@@ -32,12 +34,6 @@ export interface LogThreadOptions {
   readonly pageSilenceMs?: number;
   /** Called when the worker that serves readers answers again after a crash: ports to it are to be made anew. */
   readonly onRestart?: () => void;
-}
-
-interface LogWorker {
-  readonly thread: ThreadService<LogsApi, LogEvent | SearchEvent>;
-  /** Null while it is not to be called. */
-  api: Remote<LogsApi> | null;
 }
 
 /** The log workers. Main thread. */
@@ -89,11 +85,10 @@ export class LogThread implements LogSink {
     const worker = leastLoaded(this.#workers, this.#captures.values());
     const names = streams.map(({ stream }) => stream);
     const capture = new LogCapture(worker, names, handlers, settings);
-    let api: Remote<LogsApi>;
     try {
       await this.#removals.get(service);
       await this.#keeper?.begin(service, settings);
-      api = await worker.thread.ready();
+      await worker.thread.ready();
     } catch (error) {
       for (const { fd } of streams) closeSync(fd);
       this.#keeper?.end(service);
@@ -102,7 +97,8 @@ export class LogThread implements LogSink {
     this.#captures.set(service, capture);
     try {
       const { continues = false } = handlers;
-      await Promise.all(streams.map(({ stream, fd }) => api.openStream({ service, stream, fd, settings, continues })));
+      const sources = streams.map(({ stream, fd }) => ({ service, stream, fd, settings, continues }));
+      await Promise.all(sources.map((source) => worker.opens!.call(source)));
     } catch (error) {
       this.#captures.delete(service);
       this.#keeper?.end(service);
@@ -194,6 +190,7 @@ export class LogThread implements LogSink {
         this.#report('error', `${error.message}; it is started again`);
       },
       onReady: async (api) => {
+        worker.opens = new CallBatch((sources) => api.openStreams(sources));
         await this.#giveAgain(worker, api);
         worker.api = api;
         this.#introduce(worker);
@@ -201,7 +198,7 @@ export class LogThread implements LogSink {
         isFirst = false;
       },
     });
-    const worker: LogWorker = { thread, api: null };
+    const worker: LogWorker = { thread, api: null, opens: null };
     return worker;
   }
 
@@ -278,7 +275,7 @@ export class LogThread implements LogSink {
         try {
           const held = this.#held.give({ service, stream });
           const state = { continues: true, held, ...capture.markerOf(stream, held) };
-          await api.openStream({ service, stream, fd, settings, ...state });
+          await worker.opens!.call({ service, stream, fd, settings, ...state });
           if (capture.isClosing) await api.closeStream(service, stream);
         } catch (error) {
           this.#report('error', `${service}: its ${stream} cannot be captured again: ${errorText(error)}`);

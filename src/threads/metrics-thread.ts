@@ -1,9 +1,10 @@
 /** The main thread's side of the metrics worker. */
 import { errorCode, errorText } from '../errors.ts';
 import type { MetricsSink, Report } from '../lifecycle/ports.ts';
-import { type MetricsApi, type MetricsEvent, SAMPLE_INTERVAL_MS } from '../protocol/metrics.ts';
+import { type MetricsApi, type MetricsEvent, SAMPLE_INTERVAL_MS, type WatchChange } from '../protocol/metrics.ts';
 import { CALLED_OFF, type NetworkProbe, noAnswer, type ProbeResult } from '../protocol/probe.ts';
 import type { Metrics } from '../protocol/service.ts';
+import { TurnBatch } from '../turn-batch.ts';
 import { ThreadService } from './service.ts';
 
 /** A worker that answers keeps a probe's deadline itself; this much later it counts as stuck. */
@@ -18,6 +19,7 @@ interface Watch {
 export class MetricsThread implements MetricsSink {
   readonly thread: ThreadService<MetricsApi, MetricsEvent>;
   readonly #watched = new Map<string, Watch>();
+  readonly #changes = new TurnBatch<WatchChange>((changes) => this.thread.tell((api) => api.watch(changes)));
   #lastProbe = 0;
 
   constructor(report: Report) {
@@ -31,18 +33,18 @@ export class MetricsThread implements MetricsSink {
       },
       onDeath: (error) => report('error', `${error.message}; it is started again`),
       onReady: async (api) => {
-        for (const [service, { pid }] of this.#watched) await api.watch(service, pid);
+        await api.watch([...this.#watched].map(([service, { pid }]) => ({ service, pid })));
       },
     });
   }
 
   watch(service: string, pid: number, onSample: (metrics: Metrics) => void): void {
     this.#watched.set(service, { pid, onSample });
-    this.thread.tell((api) => api.watch(service, pid));
+    this.#changes.add({ service, pid });
   }
 
   unwatch(service: string): void {
-    if (this.#watched.delete(service)) this.thread.tell((api) => api.unwatch(service));
+    if (this.#watched.delete(service)) this.#changes.add({ service, pid: null });
   }
 
   /**

@@ -7,6 +7,7 @@ import type { Report } from '../lifecycle/ports.ts';
 import { isSource } from '../package-info.ts';
 import type { ThreadStatus } from '../protocol/control.ts';
 import type { ProcessIdentity, SpawnCommand, SpawnEvent, SpawnRequest } from '../protocol/spawner.ts';
+import { TurnBatch } from '../turn-batch.ts';
 import { killByArgument } from '../vm/adoption.ts';
 import type { Exit } from '../vm/driver.ts';
 import { exitOfChild } from '../vm/exit-record.ts';
@@ -33,6 +34,7 @@ export class SpawnerProcess implements Spawner {
   readonly #report: Report;
   readonly #waiting = new Map<number, Waiting>();
   readonly #children = new Map<number, Child>();
+  readonly #commands = new TurnBatch<SpawnCommand>((commands) => this.#send(commands));
   #spawner: ChildProcess | null = null;
   #starts = 0;
   #lastId = 0;
@@ -65,9 +67,7 @@ export class SpawnerProcess implements Spawner {
       this.#lastId += 1;
       this.#waiting.set(this.#lastId, { request, ownPath, resolve, reject });
       this.start();
-      const command: SpawnCommand = { ...request, id: this.#lastId };
-      // Where it cannot be sent, the end of the spawner follows.
-      this.#spawner!.send(command, () => {});
+      this.#commands.add({ ...request, id: this.#lastId });
     });
   }
 
@@ -98,7 +98,9 @@ export class SpawnerProcess implements Spawner {
       // A Ctrl-C at the terminal of a daemon in the foreground is for the daemon.
       detached: true,
     });
-    spawner.on('message', (event: SpawnEvent) => this.#onEvent(event));
+    spawner.on('message', (events: SpawnEvent[]) => {
+      for (const event of events) this.#onEvent(event);
+    });
     let cause = 'it cannot be started';
     spawner.once('error', (error) => {
       cause = error.message;
@@ -107,6 +109,13 @@ export class SpawnerProcess implements Spawner {
     });
     spawner.once('exit', (code, signal) => this.#onDeath(spawner, signal ?? `exit code ${code}`));
     return spawner;
+  }
+
+  #send(commands: readonly SpawnCommand[]): void {
+    // For those of a spawner that has ended meanwhile nobody waits any more.
+    const awaited = commands.filter(({ id }) => this.#waiting.has(id));
+    // Where they cannot be sent, the end of the spawner follows.
+    this.#spawner?.send(awaited, () => {});
   }
 
   #onEvent(event: SpawnEvent): void {

@@ -1,6 +1,6 @@
 /** The runtime folder of a VM: made before a launch, removed when its process has ended. Main thread. */
 import { mkdir, rm } from 'node:fs/promises';
-import { MonocoreError } from '../errors.ts';
+import { errorCode, MonocoreError } from '../errors.ts';
 import type { StreamName } from '../protocol/logs.ts';
 import { MAX_SOCKET_PATH_BYTES, type VmPaths } from '../state/paths.ts';
 import { type FifoMaker, openAll, openChildEnd, openReadEnd } from './fifos.ts';
@@ -20,12 +20,21 @@ export async function makeRuntimeFolder(paths: VmPaths, fifoPaths: readonly stri
     );
   }
   try {
-    await rm(paths.dir, { recursive: true, force: true });
-    await mkdir(paths.dir, { mode: 0o700 });
+    await makeEmptyFolder(paths.dir);
   } catch (cause) {
     throw new MonocoreError('StartFailed', `the runtime folder ${paths.dir} cannot be made: ${cause}`, { cause });
   }
   await fifos.make(fifoPaths);
+}
+
+async function makeEmptyFolder(dir: string): Promise<void> {
+  try {
+    await mkdir(dir, { mode: 0o700 });
+  } catch (error) {
+    if (errorCode(error) !== 'EEXIST') throw error;
+    await rm(dir, { recursive: true, force: true });
+    await mkdir(dir, { mode: 0o700 });
+  }
 }
 
 /** A stream's read end, non-blocking. */

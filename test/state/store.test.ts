@@ -3,20 +3,21 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { asideOf } from '../../src/state/atomic-file.ts';
+import { asideOf } from '../../src/protocol/state-files.ts';
 import { HomePaths } from '../../src/state/paths.ts';
 import { FileStateStore, loadState, makeHome } from '../../src/state/store.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { ManualClock } from '../helpers/manual-clock.ts';
 import { mountSmallDisk } from '../helpers/small-disk.ts';
 import { stateDocument } from '../helpers/state-documents.ts';
+import { stateFiles } from '../helpers/state-files.ts';
 import { stopped } from '../helpers/states.ts';
 import { makeTempDir } from '../helpers/temp.ts';
 
 async function openStore(t: TestContext) {
   const paths = new HomePaths(await makeTempDir(t));
   await makeHome(paths);
-  return { paths, store: new FileStateStore(paths) };
+  return { paths, store: new FileStateStore(paths, stateFiles) };
 }
 
 const pidIn = (path: string): number => JSON.parse(readFileSync(path, 'utf8')).pid;
@@ -177,7 +178,7 @@ test('a home that exists is taken as it is', async (t) => {
 test('a write that failed is tried again until it succeeds, unless a later one takes its place', async (t) => {
   const { paths } = await openStore(t);
   const clock = new ManualClock();
-  const store = new FileStateStore(paths, clock);
+  const store = new FileStateStore(paths, stateFiles, clock);
   // A folder where the file should be: it cannot be renamed over.
   mkdirSync(paths.endedFile('web'));
   let cleanUps = 0;
@@ -205,7 +206,7 @@ test('a write that failed is tried again until it succeeds, unless a later one t
 test('what could not be written is tried once more at the end', async (t) => {
   const { paths } = await openStore(t);
   const clock = new ManualClock();
-  const store = new FileStateStore(paths, clock);
+  const store = new FileStateStore(paths, stateFiles, clock);
   mkdirSync(paths.stateFile('web'));
   await assert.rejects(store.save(stateDocument('web', 1)));
   rmdirSync(paths.stateFile('web'));

@@ -32,8 +32,8 @@ test('each interval brings one batch with all watched processes, to main and to 
   const { port1, port2 } = new MessageChannel();
   await api.subscribe(transfer(port2, [port2]));
   const subscribed = once(port1, 'message');
-  await api.watch('a', fixtures[0]!.pid);
-  await api.watch('b', fixtures[1]!.pid);
+  await api.watch([{ service: 'a', pid: fixtures[0]!.pid }]);
+  await api.watch([{ service: 'b', pid: fixtures[1]!.pid }]);
   const { samples } = await complete;
   assert.ok(samples.a!.memory_usage! > 0);
   const [event] = (await subscribed) as [MetricsEvent];
@@ -56,8 +56,8 @@ test('a process that has ended is missing from the next batch', async (t) => {
     seen = new Set(Object.keys(samples).sort());
     onBatch();
   });
-  await api.watch('gone', gone.pid);
-  await api.watch('staying', staying.pid);
+  await api.watch([{ service: 'gone', pid: gone.pid }]);
+  await api.watch([{ service: 'staying', pid: staying.pid }]);
   await nextBatch('gone,staying');
   await gone.kill();
   await nextBatch('staying');
@@ -70,7 +70,7 @@ test('batches go on when a subscriber has closed its port', async (t) => {
   const api = await startMetrics(t, () => resolveBatch());
   const { port1, port2 } = new MessageChannel();
   await api.subscribe(transfer(port2, [port2]));
-  await api.watch('web', idle.pid);
+  await api.watch([{ service: 'web', pid: idle.pid }]);
   await once(port1, 'message');
   port1.close();
   for (let batch = 0; batch < 3; batch += 1) {

@@ -31,6 +31,7 @@ export class EventHub {
 
   /** Sends `event` to every client. */
   publish(event: ControlEvent): void {
+    if (this.#clients.size === 0) return;
     const line = toLine(event);
     for (const client of this.#clients) this.#send(client, line);
   }

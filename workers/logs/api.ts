@@ -12,6 +12,7 @@ import {
   type StreamName,
   type StreamSource,
 } from '../../src/protocol/logs.ts';
+import { toWireError, type WireError } from '../../src/protocol/wire-error.ts';
 import { expose } from '../../src/threads/comlink.ts';
 import { Capture } from './capture.ts';
 import { DiskPace } from './disk-pace.ts';
@@ -94,6 +95,17 @@ export function createLogs(options: LogsOptions): LogsApi {
     if (marker !== undefined) capture.expectMarker(marker);
   };
 
+  const openStream = async (source: StreamSource): Promise<WireError | null> => {
+    try {
+      await removals.get(source.service);
+      startCapture(source);
+      return null;
+    } catch (error) {
+      closeSync(source.fd);
+      return toWireError(error);
+    }
+  };
+
   const read = async (query: LogQuery, port: MessagePort): Promise<void> => {
     await peers.acquire();
     const reader = new LogReader({
@@ -121,14 +133,8 @@ export function createLogs(options: LogsOptions): LogsApi {
       expose(api, port);
     },
 
-    async openStream(source: StreamSource): Promise<void> {
-      try {
-        await removals.get(source.service);
-        startCapture(source);
-      } catch (error) {
-        closeSync(source.fd);
-        throw error;
-      }
+    openStreams(sources: readonly StreamSource[]): Promise<(WireError | null)[]> {
+      return Promise.all(sources.map(openStream));
     },
 
     async expectMarker(service: string, stream: StreamName, marker: string | null): Promise<void> {

@@ -3,9 +3,9 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
+import writeFileAtomic from 'write-file-atomic';
 import { errorText } from '../../errors.ts';
 import type { Service } from '../../protocol/service.ts';
-import { writeAtomically } from '../../state/atomic-file.ts';
 import type { HomePaths } from '../../state/paths.ts';
 import { makeCgroup, openPlaces, removeCgroup, writeSettings } from './cgroup.ts';
 import { type CgroupLimits, type CgroupSetting, needsController, renderSettings } from './cgroup-settings.ts';
@@ -123,7 +123,7 @@ export class ServiceLimits {
   }
 
   async #write(service: string, record: LimitRecord): Promise<void> {
-    await writeAtomically(this.#paths.vm(service).limits, JSON.stringify(record), { mode: 0o600, durable: false });
+    await writeFileAtomic(this.#paths.vm(service).limits, JSON.stringify(record), { mode: 0o600, fsync: false });
   }
 
   /** Without a record, a service has no limits. */

@@ -1,4 +1,5 @@
 /** A log that is written and rolled while a test looks: a real writer, FIFOs and the log worker in its thread. */
+
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { openSync } from 'node:fs';
@@ -11,6 +12,7 @@ import { ThreadService } from '../../../src/threads/service.ts';
 import { closeAll, openReadEnd } from '../../../src/vm/fifos.ts';
 import { contentOf, EventLog, filesOf, linesOf } from '../../workers/logs/harness.ts';
 import { makeFifos } from '../fifos.ts';
+import { openStream } from '../open-stream.ts';
 import { defer, makeTempDir } from '../temp.ts';
 
 const writerPath = fileURLToPath(new URL('../../fixtures/steady-writer.js', import.meta.url));
@@ -56,7 +58,7 @@ export async function startRollingLog(t: TestContext, logDir: string): Promise<R
   closeAll([stdout, stderr]);
   await Promise.all(
     STREAMS.map((stream, index) =>
-      api.openStream({
+      openStream(api, {
         service: SERVICE,
         stream,
         fd: readEnds[index]!,

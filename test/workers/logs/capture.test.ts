@@ -17,6 +17,7 @@ import test from 'node:test';
 import { DEFAULT_LOG_SETTINGS } from '../../../src/protocol/log-settings.ts';
 import type { LogEvent, StreamName } from '../../../src/protocol/logs.ts';
 import { eventually } from '../../helpers/eventually.ts';
+import { openStream } from '../../helpers/open-stream.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 import { contentOf, filesOf, linesOf, startLogs, type TestLogs, TestStream } from './harness.ts';
 
@@ -129,7 +130,7 @@ test('a second stream of the same name is refused and its fd closed', async (t) 
   const second = new TestStream(join(await makeTempDir(t), 'second.fifo'));
   t.after(() => second.end());
   await assert.rejects(
-    logs.api.openStream({
+    openStream(logs.api, {
       service: 'web',
       stream: 'stdout',
       fd: second.fd,
@@ -147,7 +148,7 @@ test('a name that would lead out of the folder, and a file instead of a pipe, ar
   for (const service of ['../web', 'web.x', '', '-web', 'Web', 'fine']) {
     const fd = openSync(join(dir, 'file'), 'r');
     await assert.rejects(
-      logs.api.openStream({
+      openStream(logs.api, {
         service,
         stream: 'stdout',
         fd,
@@ -192,7 +193,7 @@ test('what a VM prints after close() stays in its pipe for the next worker', asy
   await source.write('two\n');
   const second = await startLogs(t, { dir });
   const fd = openSync(source.path, constants.O_RDONLY | constants.O_NONBLOCK);
-  await second.api.openStream({
+  await openStream(second.api, {
     service: 'web',
     stream: 'stdout',
     fd,

@@ -1,4 +1,5 @@
 /** A log worker inside the test's own thread, with real FIFOs and real files. */
+
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { constants, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
@@ -14,6 +15,7 @@ import { type PageLimits, searchLogs } from '../../../workers/jobs/search-logs.t
 import { createLogs } from '../../../workers/logs/api.ts';
 import { parseFileName } from '../../../workers/logs/file-names.ts';
 import type { StartPage } from '../../../workers/logs/log-search.ts';
+import { openStream } from '../../helpers/open-stream.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
 const PREFIX = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z [A-Z]+\+? \[[^\]]+\] /;
@@ -112,7 +114,7 @@ export async function startLogs(
     async open(service, stream, settings = {}) {
       const source = new TestStream(join(fifoDir, `${streams.length}.fifo`));
       streams.push(source);
-      await api.openStream({ service, stream, fd: source.fd, settings: { ...DEFAULT_LOG_SETTINGS, ...settings } });
+      await openStream(api, { service, stream, fd: source.fd, settings: { ...DEFAULT_LOG_SETTINGS, ...settings } });
       return source;
     },
   };

@@ -9,6 +9,7 @@ import { transfer } from '../../../src/threads/comlink.ts';
 import { ThreadService } from '../../../src/threads/service.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { mountFreezableDisk } from '../../helpers/freezable-disk.ts';
+import { openStream } from '../../helpers/open-stream.ts';
 import { defer, makeTempDir } from '../../helpers/temp.ts';
 import { contentOf, EventLog, linesOf, TestReader, TestStream } from './harness.ts';
 
@@ -36,7 +37,7 @@ test('a disk that does not answer stops the streams that are on it, and no other
   const open = async (service: string) => {
     const source = new TestStream(join(dir, `${service}.fifo`));
     defer(t, () => source.end());
-    await api.openStream({ service, stream: 'stdout', fd: source.fd, settings: DEFAULT_LOG_SETTINGS });
+    await openStream(api, { service, stream: 'stdout', fd: source.fd, settings: DEFAULT_LOG_SETTINGS });
     return source;
   };
   const [slow, quick] = [await open('far'), await open('near')];

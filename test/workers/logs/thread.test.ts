@@ -6,6 +6,7 @@ import { DEFAULT_LOG_SETTINGS } from '../../../src/protocol/log-settings.ts';
 import type { LogEvent, LogsApi, LogsReadApi } from '../../../src/protocol/logs.ts';
 import { transfer, wrap } from '../../../src/threads/comlink.ts';
 import { ThreadService } from '../../../src/threads/service.ts';
+import { openStream } from '../../helpers/open-stream.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 import { contentOf, EventLog, linesOf, TestReader, TestStream } from './harness.ts';
 
@@ -26,7 +27,7 @@ test('the worker captures, finds the marker and serves readers, in a thread of i
   const source = new TestStream(join(dir, 'stdout.fifo'));
   t.after(() => source.end());
   const stream = { service: 'web', stream: 'stdout' } as const;
-  await api.openStream({ ...stream, fd: source.fd, settings: { ...DEFAULT_LOG_SETTINGS, max_size_bytes: 1000 } });
+  await openStream(api, { ...stream, fd: source.fd, settings: { ...DEFAULT_LOG_SETTINGS, max_size_bytes: 1000 } });
   await assert.rejects(api.expectMarker('web', 'stdout', ''), { code: 'Internal' });
   await api.expectMarker('web', 'stdout', 'END\n');
 

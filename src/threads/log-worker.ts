@@ -1,0 +1,13 @@
+/** One of the threads that share the log streams, as the main thread has it. */
+import type { LogEvent, LogsApi, SearchEvent, StreamSource } from '../protocol/logs.ts';
+import type { CallBatch } from './call-batch.ts';
+import type { Remote } from './comlink.ts';
+import type { ThreadService } from './service.ts';
+
+export interface LogWorker {
+  readonly thread: ThreadService<LogsApi, LogEvent | SearchEvent>;
+  /** Null while it is not to be called. */
+  api: Remote<LogsApi> | null;
+  /** Has streams opened by the thread as it runs now; null before it has. */
+  opens: CallBatch<StreamSource> | null;
+}
