@@ -16,7 +16,7 @@ import { closeStrayDescriptors } from './stray-descriptors.ts';
 import { expose, transfer } from './threads/comlink.ts';
 import { readLogs } from './threads/log-reading.ts';
 import { ThreadService } from './threads/service.ts';
-import { TurnBatch } from './turn-batch.ts';
+import { TurnBatch } from './turns.ts';
 
 /** A thread that can be ended as a crash would. */
 export type CrashableThread = Pick<ThreadService<never>, 'name' | 'crash'>;

@@ -31,7 +31,7 @@ interface ImportRule {
   readonly wrong: SourceFile;
 }
 
-const LEAF = /^src\/(errors|clock|units|control-characters|turn-batch)\.ts$/;
+const LEAF = /^src\/(errors|clock|units|control-characters|turns)\.ts$/;
 const PROTOCOL = /^src\/protocol\//;
 const PATHS = /^src\/state\/paths\.ts$/;
 /** The process that starts others has to say who they are before it waits for them. */

@@ -4,7 +4,7 @@
  * for a process that does nothing else. It ends with the daemon; what it started runs on.
  */
 import type { SpawnCommand, SpawnEvent } from '../src/protocol/spawner.ts';
-import { TurnBatch } from '../src/turn-batch.ts';
+import { TurnBatch } from '../src/turns.ts';
 import { spawnChild } from './spawner/child.ts';
 
 const daemonPid = process.ppid;

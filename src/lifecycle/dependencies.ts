@@ -1,6 +1,7 @@
 /** Order among services. */
 import { DepGraph } from 'dependency-graph';
 import type { Service } from '../protocol/service.ts';
+import { TurnQueue } from '../turns.ts';
 
 /** Which of the services depend on which, as far as both are among them. */
 export function buildGraph(services: Iterable<Service>): DepGraph<Service> {
@@ -26,6 +27,7 @@ export async function runInOrder<Result>(
 ): Promise<Map<string, Result>> {
   const running = new Map<string, Promise<Result>>();
   const selected = new Set(names);
+  const turns = new TurnQueue();
   const run = (name: string): Promise<Result> => {
     const known = running.get(name);
     if (known) return known;
@@ -34,6 +36,7 @@ export async function runInOrder<Result>(
       for (const other of waitsFor(name).filter((candidate) => selected.has(candidate))) {
         before.set(other, await run(other));
       }
+      await new Promise<void>((begin) => turns.add(begin));
       return action(name, before);
     })();
     running.set(name, promise);

@@ -1,6 +1,6 @@
 /** Calls of another thread that dozens of services make at once, as one message. Main thread. */
 import { fromWireError, type WireError } from '../protocol/wire-error.ts';
-import { TurnBatch } from '../turn-batch.ts';
+import { TurnBatch, TurnQueue } from '../turns.ts';
 
 interface Call<Item> {
   readonly item: Item;
@@ -11,30 +11,27 @@ interface Call<Item> {
 /** Calls of one turn that are made together, and answered each by itself. */
 export class CallBatch<Item> {
   readonly #calls: TurnBatch<Call<Item>>;
+  readonly #answers = new TurnQueue();
 
   /** @param makeAll answers for each item why it failed, or null; what it throws fails all of them */
   constructor(makeAll: (items: Item[]) => Promise<readonly (WireError | null)[]>) {
-    this.#calls = new TurnBatch((calls) => void answer(calls, makeAll(calls.map(({ item }) => item))));
+    this.#calls = new TurnBatch((calls) => void this.#answer(calls, makeAll(calls.map(({ item }) => item))));
   }
 
   /** @throws MonocoreError why it failed */
   call(item: Item): Promise<void> {
     return new Promise((resolve, reject) => this.#calls.add({ item, resolve, reject }));
   }
-}
 
-async function answer<Item>(
-  calls: readonly Call<Item>[],
-  answers: Promise<readonly (WireError | null)[]>,
-): Promise<void> {
-  try {
-    const errors = await answers;
-    for (const [index, { resolve, reject }] of calls.entries()) {
-      const error = errors[index];
-      if (error) reject(fromWireError(error));
-      else resolve();
+  async #answer(calls: readonly Call<Item>[], answers: Promise<readonly (WireError | null)[]>): Promise<void> {
+    try {
+      const errors = await answers;
+      for (const [index, { resolve, reject }] of calls.entries()) {
+        const error = errors[index];
+        this.#answers.add(error ? () => reject(fromWireError(error)) : resolve);
+      }
+    } catch (error) {
+      for (const { reject } of calls) this.#answers.add(() => reject(error));
     }
-  } catch (error) {
-    for (const { reject } of calls) reject(error);
   }
 }

@@ -4,7 +4,7 @@ import type { MetricsSink, Report } from '../lifecycle/ports.ts';
 import { type MetricsApi, type MetricsEvent, SAMPLE_INTERVAL_MS, type WatchChange } from '../protocol/metrics.ts';
 import { CALLED_OFF, type NetworkProbe, noAnswer, type ProbeResult } from '../protocol/probe.ts';
 import type { Metrics } from '../protocol/service.ts';
-import { TurnBatch } from '../turn-batch.ts';
+import { TurnBatch, TurnQueue } from '../turns.ts';
 import { ThreadService } from './service.ts';
 
 /** A worker that answers keeps a probe's deadline itself; this much later it counts as stuck. */
@@ -20,6 +20,7 @@ export class MetricsThread implements MetricsSink {
   readonly thread: ThreadService<MetricsApi, MetricsEvent>;
   readonly #watched = new Map<string, Watch>();
   readonly #changes = new TurnBatch<WatchChange>((changes) => this.thread.tell((api) => api.watch(changes)));
+  readonly #samples = new TurnQueue();
   #lastProbe = 0;
 
   constructor(report: Report) {
@@ -29,7 +30,9 @@ export class MetricsThread implements MetricsSink {
       // A probe has a deadline of its own.
       deadlines: { defaultMs: 10_000, perMethodMs: { probe: null } },
       onEvent: ({ samples }) => {
-        for (const [service, metrics] of Object.entries(samples)) this.#watched.get(service)?.onSample(metrics);
+        for (const [service, metrics] of Object.entries(samples)) {
+          this.#samples.add(() => this.#watched.get(service)?.onSample(metrics));
+        }
       },
       onDeath: (error) => report('error', `${error.message}; it is started again`),
       onReady: async (api) => {

@@ -7,7 +7,7 @@ import type { Report } from '../lifecycle/ports.ts';
 import { isSource } from '../package-info.ts';
 import type { ThreadStatus } from '../protocol/control.ts';
 import type { ProcessIdentity, SpawnCommand, SpawnEvent, SpawnRequest } from '../protocol/spawner.ts';
-import { TurnBatch } from '../turn-batch.ts';
+import { TurnBatch, TurnQueue } from '../turns.ts';
 import { killByArgument } from '../vm/adoption.ts';
 import type { Exit } from '../vm/driver.ts';
 import { exitOfChild } from '../vm/exit-record.ts';
@@ -35,6 +35,7 @@ export class SpawnerProcess implements Spawner {
   readonly #waiting = new Map<number, Waiting>();
   readonly #children = new Map<number, Child>();
   readonly #commands = new TurnBatch<SpawnCommand>((commands) => this.#send(commands));
+  readonly #events = new TurnQueue();
   #spawner: ChildProcess | null = null;
   #starts = 0;
   #lastId = 0;
@@ -99,7 +100,7 @@ export class SpawnerProcess implements Spawner {
       detached: true,
     });
     spawner.on('message', (events: SpawnEvent[]) => {
-      for (const event of events) this.#onEvent(event);
+      for (const event of events) this.#events.add(() => this.#onEvent(event));
     });
     let cause = 'it cannot be started';
     spawner.once('error', (error) => {

@@ -1,35 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { MonocoreError } from '../../src/errors.ts';
 import { toWireError } from '../../src/protocol/wire-error.ts';
 import { CallBatch } from '../../src/threads/call-batch.ts';
-import { TurnBatch } from '../../src/turn-batch.ts';
-
-test('what is added in one turn goes together, and in order', async () => {
-  const batches: number[][] = [];
-  const batch = new TurnBatch<number>((items) => batches.push(items));
-  batch.add(1);
-  await Promise.resolve();
-  batch.add(2);
-  assert.deepEqual(batches, []);
-  await nextTurn();
-  batch.add(3);
-  await nextTurn();
-  assert.deepEqual(batches, [[1, 2], [3]]);
-});
-
-test('what is added while a batch is handed over is the next one', async () => {
-  const batches: number[][] = [];
-  const batch: TurnBatch<number> = new TurnBatch((items) => {
-    batches.push(items);
-    if (batches.length === 1) batch.add(2);
-  });
-  batch.add(1);
-  await nextTurn();
-  await nextTurn();
-  assert.deepEqual(batches, [[1], [2]]);
-});
 
 test('calls of one turn are answered each by itself', async () => {
   const full = Object.assign(new Error('ENOSPC: no space left'), { code: 'ENOSPC' });
