@@ -8,6 +8,7 @@ import { errorCode, errorText } from './errors.ts';
 import { Orchestrator } from './lifecycle/orchestrator.ts';
 import type { Report } from './lifecycle/ports.ts';
 import { packageVersion } from './package-info.ts';
+import { takePrecedence } from './precedence.ts';
 import type { ApiThreadApi } from './protocol/api.ts';
 import type { ControlApi, ControlEvent, DaemonSettings, DaemonStatus, LogLevel } from './protocol/control.ts';
 import type { LogQuery } from './protocol/logs.ts';
@@ -197,6 +198,7 @@ async function checkLogWorkers({ logs }: Runtime): Promise<void> {
  */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
   closeStrayDescriptors();
+  takePrecedence();
   const { background, leaveRunning = false } = options;
   const reports = deferReports();
   const notifySocket = takeNotifySocket(process.env, process.pid);

@@ -16,4 +16,6 @@ export function watchLoop() {
     const [p50, p99, max] = delay.count === 0 ? [0, 0, 0] : [delay.percentile(50), delay.percentile(99), delay.max];
     console.log(JSON.stringify({ p50: inMs(p50), p99: inMs(p99), max: inMs(max) }));
   });
+  // Whoever watches it is gone.
+  process.stdin.once('end', () => process.kill(process.pid, 'SIGTERM'));
 }

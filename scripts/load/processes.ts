@@ -50,7 +50,11 @@ export class WatchedProgram {
   /** @param nodeOptions of Node itself */
   constructor(name: string, args: readonly string[] = [], nodeOptions: readonly string[] = []) {
     const path = fileURLToPath(new URL(name, import.meta.url));
-    this.#child = spawn(process.execPath, [...nodeOptions, path, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
+    // A session of its own, as every daemon in the background: the processors are shared out among sessions.
+    this.#child = spawn(process.execPath, [...nodeOptions, path, ...args], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      detached: true,
+    });
     this.#child.stdin!.on('error', () => {});
     this.#lines = createInterface({ input: this.#child.stdout! });
   }
