@@ -1,9 +1,10 @@
-/** One of the threads that share the log streams, as the main thread has it. */
+/** What the main thread knows of a log worker. */
 import type { LogEvent, LogsApi, SearchEvent, StreamSource } from '../protocol/logs.ts';
 import type { CallBatch } from './call-batch.ts';
 import type { Remote } from './comlink.ts';
 import type { ThreadService } from './service.ts';
 
+/** One of the threads that share the streams. */
 export interface LogWorker {
   readonly thread: ThreadService<LogsApi, LogEvent | SearchEvent>;
   /** Null while it is not to be called. */
