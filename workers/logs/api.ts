@@ -23,6 +23,7 @@ import type { StartPage } from './log-search.ts';
 import { markerBytes } from './marker.ts';
 import { PeerPositions, PositionTeller } from './peers.ts';
 import { removeServiceFiles } from './removal.ts';
+import { SharedListing } from './shared-listing.ts';
 
 /** How long {@link LogsApi.close} waits for readers to take what was written last. */
 const READERS_TIMEOUT_MS = 1000;
@@ -52,6 +53,7 @@ export function createLogs(options: LogsOptions): LogsApi {
   const { logDir, post, clock, startPage = refusePage, pageSilenceMs = PAGE_SILENCE_MS } = options;
   const memory = new FrameMemory();
   const pace = new DiskPace();
+  const listing = new SharedListing();
   const captures = new Map<string, Capture>();
   const readers = new Set<LogReader>();
   /** Removals under way, by service. */
@@ -80,6 +82,7 @@ export function createLogs(options: LogsOptions): LogsApi {
       logDir,
       memory,
       pace,
+      files: listing.files,
       clock,
       post,
       onRecords: (id, settled) => {
@@ -97,7 +100,8 @@ export function createLogs(options: LogsOptions): LogsApi {
 
   const openStream = async (source: StreamSource): Promise<WireError | null> => {
     try {
-      await removals.get(source.service);
+      const removal = removals.get(source.service);
+      if (removal) await removal;
       startCapture(source);
       return null;
     } catch (error) {
@@ -134,7 +138,7 @@ export function createLogs(options: LogsOptions): LogsApi {
     },
 
     openStreams(sources: readonly StreamSource[]): Promise<(WireError | null)[]> {
-      return Promise.all(sources.map(openStream));
+      return listing.share(() => Promise.all(sources.map(openStream)));
     },
 
     async expectMarker(service: string, stream: StreamName, marker: string | null): Promise<void> {

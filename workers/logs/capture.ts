@@ -6,6 +6,7 @@ import { errorCode, errorText } from '../../src/errors.ts';
 import type { HeldOutput, HeldStep, LogEvent, StreamSource } from '../../src/protocol/logs.ts';
 import type { DiskPace } from './disk-pace.ts';
 import type { Position, StreamId } from './file-names.ts';
+import type { Files } from './files.ts';
 import { type FrameMemory, type Framer, INPUT_START, isBetweenLines } from './framer.ts';
 import { JsonFramer } from './json-framer.ts';
 import { searchMarker } from './marker.ts';
@@ -25,6 +26,7 @@ export interface CaptureOptions {
   readonly logDir: string;
   readonly memory: FrameMemory;
   readonly pace: DiskPace;
+  readonly files: Files;
   readonly clock: Clock;
   readonly post: (event: LogEvent) => void;
   /** More records are in the files, up to `settled`. */
@@ -57,7 +59,7 @@ export class Capture {
 
   /** Throws the system's error when the fd is no pipe; it stays open then. */
   constructor(options: CaptureOptions) {
-    const { source, memory, pace, clock, post, onRecords, logDir } = options;
+    const { source, memory, pace, clock, post, onRecords, logDir, files } = options;
     const { service, stream, settings, continues = false, held = null } = source;
     const id: StreamId = { service, stream };
     this.id = id;
@@ -69,6 +71,7 @@ export class Capture {
       maxAgeMs: settings.max_age_ms,
       mend: (lastRecord, nowMs) => this.#mend(lastRecord, nowMs, continues),
       resumeAt: held?.place ?? null,
+      files,
       onRolled: () => this.#sink.noteChange(),
       onFinished: (number) => post({ type: 'file-finished', ...id, number }),
     });

@@ -18,6 +18,8 @@ const fstat = promisify(nodeFs.fstat);
 export interface FileStatus {
   readonly dev: number;
   readonly ino: number;
+  /** Permissions in its last twelve bits. */
+  readonly mode: number;
   /** 0 once it was deleted. */
   readonly nlink: number;
   readonly size: number;

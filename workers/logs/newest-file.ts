@@ -10,6 +10,7 @@ import { call, type FileStatus, type FileWork } from './files.ts';
 const { O_APPEND, O_CREAT, O_EXCL, O_RDWR } = constants;
 
 const FILE_MODE = 0o644;
+const PERMISSIONS = 0o7777;
 const FOLDER_MODE = 0o755;
 
 /** An open file, which is the caller's. */
@@ -56,25 +57,34 @@ export function* openHeldFile(logDir: string, id: StreamId, place: HeldPlace): F
   return here ? yield* goToNewest(logDir, id, held) : held;
 }
 
-/** Makes the folder if it is not there. Shippers run as users of their own: its mode must not depend on the umask. */
-export function* makeFolder(logDir: string): FileWork<void> {
-  const made = yield* call('mkdir', logDir, FOLDER_MODE);
-  if (made !== undefined) yield* call('chmod', logDir, FOLDER_MODE);
-}
-
-/** Makes the next file of a stream whose last one has that number; one that somebody else made is left alone. */
+/**
+ * Makes the next file of a stream whose last one has that number, and the folder when it is missing. A file that somebody
+ * else made is left alone. Shippers run as users of their own: modes must not depend on the umask.
+ */
 export function* createFile(logDir: string, id: StreamId, lastNumber: number): FileWork<NewestFile> {
-  yield* makeFolder(logDir);
-  for (let number = lastNumber + 1; ; number += 1) {
+  let isFolderMade = false;
+  for (let number = lastNumber + 1; ; ) {
     try {
       const flags = O_RDWR | O_APPEND | O_CREAT | O_EXCL;
       const file = yield* openFile(join(logDir, fileName(id, number)), flags);
-      yield* call('fchmod', file.fd, FILE_MODE);
+      if ((file.status.mode & PERMISSIONS) !== FILE_MODE) yield* call('fchmod', file.fd, FILE_MODE);
       return { ...file, number };
     } catch (error) {
-      if (errorCode(error) !== 'EEXIST') throw error;
+      if (errorCode(error) === 'EEXIST') {
+        number += 1;
+      } else if (errorCode(error) === 'ENOENT' && !isFolderMade) {
+        yield* makeFolder(logDir);
+        isFolderMade = true;
+      } else {
+        throw error;
+      }
     }
   }
+}
+
+function* makeFolder(logDir: string): FileWork<void> {
+  const made = yield* call('mkdir', logDir, FOLDER_MODE);
+  if (made !== undefined) yield* call('chmod', logDir, FOLDER_MODE);
 }
 
 /** The writer may have begun another file, and died before it told. */
@@ -91,8 +101,15 @@ function* goToNewest(logDir: string, id: StreamId, held: HeldFile): FileWork<Hel
 
 function* listFiles(logDir: string, id: StreamId): FileWork<LogFileName[]> {
   const start = `${streamKey(id)}.`;
+  let names: string[];
+  try {
+    names = yield* call('readdir', logDir);
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return [];
+    throw error;
+  }
   // Of hundreds of names two or three are its own.
-  const own = (yield* call('readdir', logDir)).filter((name) => name.startsWith(start));
+  const own = names.filter((name) => name.startsWith(start));
   return own.map(parseFileName).filter((file) => file !== null);
 }
 

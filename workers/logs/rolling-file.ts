@@ -13,7 +13,7 @@ import {
   syncFiles,
 } from './files.ts';
 import { LF } from './framer.ts';
-import { createFile, makeFolder, openHeldFile, openNewestFile } from './newest-file.ts';
+import { createFile, openHeldFile, openNewestFile } from './newest-file.ts';
 import { linkTo, whereIs } from './stable-link.ts';
 import { readFirstTime, readLastRecord } from './torn-file.ts';
 
@@ -236,7 +236,6 @@ export class RollingFile {
 
   *#openNewest(nowMs: number): FileWork<void> {
     const { logDir, id, mend } = this.#options;
-    yield* makeFolder(logDir);
     const held = this.#heldPlace && (yield* openHeldFile(logDir, id, this.#heldPlace));
     this.#heldBytes = held?.writtenBytes ?? null;
     const newest = held ?? (yield* openNewestFile(logDir, id));

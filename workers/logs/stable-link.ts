@@ -4,12 +4,18 @@ import { errorCode } from '../../src/errors.ts';
 import { fileName, linkName, type StreamId, temporaryLinkName } from './file-names.ts';
 import { call, type FileStatus, type FileWork } from './files.ts';
 
-/** Lets the stable name lead to the file `name`. By rename: at no moment does it lead nowhere. */
+/** Lets the stable name lead to the file `name`. One that leads elsewhere is replaced: at no moment is there none. */
 export function* linkTo(logDir: string, id: StreamId, name: string): FileWork<void> {
+  const link = join(logDir, linkName(id));
+  try {
+    return yield* call('symlink', name, link);
+  } catch (error) {
+    if (errorCode(error) !== 'EEXIST') throw error;
+  }
   const temporary = join(logDir, temporaryLinkName(id));
   yield* call('rm', temporary);
   yield* call('symlink', name, temporary);
-  yield* call('rename', temporary, join(logDir, linkName(id)));
+  yield* call('rename', temporary, link);
 }
 
 /** Where an open file is: behind its link, in the folder without it, anywhere else, or nowhere. */

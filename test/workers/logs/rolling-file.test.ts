@@ -306,9 +306,11 @@ test('what a crash left of a link is no obstacle', async (t) => {
   const dir = await makeTempDir(t);
   mkdirSync(dir, { recursive: true });
   writeFileSync(join(dir, '.web.stdout.link'), '');
-  const { file } = await setUp(t, { dir });
+  const { file, write } = await setUp(t, { dir, maxFileBytes: 1 });
   file.open(0);
-  assert.deepEqual(readdirSync(dir).sort(), ['web.stdout.000001.log', 'web.stdout.log']);
+  write('a\n');
+  write('b\n');
+  assert.deepEqual(readdirSync(dir).sort(), ['web.stdout.000001.log', 'web.stdout.000002.log', 'web.stdout.log']);
 });
 
 test('what others append to the file is not overwritten', async (t) => {
