@@ -37,11 +37,11 @@ it('plans, applies and watches changes of the config, and puts back what fails',
   assert.equal((await home.status('web')).pid, webPid);
   assert.notEqual((await home.status('worker')).pid, workerPid);
 
-  write({ web: `echo second; ${STAY}`, broken: '' });
-  writeFileSync(
-    file,
-    `${render({ web: `echo second; ${STAY}` })}${render({ broken: '' }).replace('/bin/sh', '/nope')}`,
-  );
+  const printed = '[service.healthcheck]\nlog_line = "second"\ninterval = "100ms"\n';
+  const broken = '[[service]]\nname = "broken"\nisolation = "none"\ncommand = "/nope"\n';
+  // What is put back may not have come to print.
+  const afterWeb = 'depends_on = [{ service = "web", condition = "healthy" }]\n';
+  writeFileSync(file, `${render({ web: `echo second; ${STAY}` })}${printed}${broken}${afterWeb}`);
   const failed = await home.run(['start', '-f', file, '--atomic']);
   assert.equal(failed.code, 1);
   assert.match(failed.stderr, /web could not be started: put back, because broken failed/);
