@@ -9,6 +9,17 @@ import { eventually } from '../helpers/eventually.ts';
 import { launchGuest, makeGuestHost } from '../helpers/guest.ts';
 import { scriptService } from '../helpers/services.ts';
 
+/** Ends in the kernel's memory killer, whose victims are of the process's own control group, see cgroups(7). */
+const EAT_MEMORY_OF_OWN_GROUP = `
+  set -e
+  mkdir /tmp/groups
+  mount -t cgroup2 groups /tmp/groups
+  echo +memory >/tmp/groups/cgroup.subtree_control
+  mkdir /tmp/groups/hungry
+  echo 4M >/tmp/groups/hungry/memory.max
+  echo $$ >/tmp/groups/hungry/cgroup.procs
+  exec tail /dev/zero`;
+
 it('every stop signal reaches the command, and one that ended it is no lack of memory', async (t) => {
   const names = StopSignalSchema.options;
   const traps = names.map((name) => `trap 'echo ${name}' ${name.slice(3)}`).join('\n');
@@ -23,8 +34,9 @@ it('every stop signal reaches the command, and one that ended it is no lack of m
   const probe: VmProbe = { type: 'exec', command: ['test', '-e', '/run/state'] };
   const never = new AbortController().signal;
   assert.equal((await guest.vm.probe(probe, 10_000, never)).detail, 'exit code 0');
-  // This one runs out of memory, which is not why the command ends.
-  const hungry: VmProbe = { type: 'exec', command: ['tail', '/dev/zero'] };
+  // This one runs out of memory, which is not why the command ends. The memory is that of a group of its own: where the
+  // whole guest has none left, the kernel may kill the command, too.
+  const hungry: VmProbe = { type: 'exec', command: ['sh', '-c', EAT_MEMORY_OF_OWN_GROUP] };
   assert.equal((await guest.vm.probe(hungry, 30_000, never)).detail, 'exit code 137');
   guest.vm.signalJob('SIGKILL');
   const exited = { type: 'job-exited', exit: { code: 137, signal: 'SIGKILL' }, oomKilled: false };
