@@ -9,8 +9,8 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
 
-/** Folders whose files are read at run time rather than imported: what runs inside the guest. */
-const ASSET_DIRS = ['src/vm/qemu/guest'];
+/** Folders whose files are read or executed at run time rather than imported: the guest's, and the shim. */
+const ASSET_DIRS = ['src/vm/qemu/guest', 'src/vm/process/shim'];
 
 await rm('dist', { recursive: true, force: true });
 

@@ -33,7 +33,7 @@ import type { Spawner } from '../spawner.ts';
 import { renderEnvironment } from './environment.ts';
 import { type Prober, ProcessProbes } from './probes.ts';
 import { watchRecord } from './record-watch.ts';
-import { SHIM } from './shim.ts';
+import { findShim } from './shim.ts';
 import { killForgottenGroup, killGroup } from './stragglers.ts';
 
 const STREAMS: readonly StreamName[] = ['stdout', 'stderr'];
@@ -102,7 +102,7 @@ export class ProcessDriver implements VmDriver {
     });
     const { streams, childEnds } = openEnds(paths, STREAMS);
     const words = [...renderUserSwitch(user), program, ...args];
-    const shim = limits.wrap({ program: '/bin/sh', args: ['-c', SHIM, 'sh', paths.exitRecord, ...words] });
+    const shim = limits.wrap({ program: findShim(), args: [paths.exitRecord, ...words] });
     const discard = () => closeAll(childEnds);
     const probes = new ProcessProbes(service, async () => user, limits, this.#spawner, this.#prober);
     const fds = ['null' as const, ...fifos.map((fifo) => ({ fifo, nonBlocking: false }))];

@@ -265,6 +265,26 @@ test('the working directory is the service’s', async (t) => {
   assert.equal((await run(t, 'pwd', { workdir: dir })).stdout, `${dir}\n`);
 });
 
+test('a script without a first line runs in a shell; one whose interpreter is missing says so', async (t) => {
+  const dir = await makeTempDir(t);
+  const writeScript = (name: string, content: string): string => {
+    writeFileSync(join(dir, name), content, { mode: 0o755 });
+    return join(dir, name);
+  };
+  const plain = writeScript('plain', 'echo "$0 $*"\n');
+  assert.deepEqual(await run(t, '', { command: plain, args: ['one', 'two three'] }), {
+    exit: { code: 0, signal: null },
+    stdout: `${plain} one two three\n`,
+    stderr: '',
+  });
+  const orphan = writeScript('orphan', '#!/no/such/interpreter\n');
+  assert.deepEqual(await run(t, '', { command: orphan, args: [] }), {
+    exit: { code: 127, signal: null },
+    stdout: '',
+    stderr: `monocore: ${orphan}, or what interprets it, is not there\n`,
+  });
+});
+
 test('what cannot be run is refused before anything is made for it', async (t) => {
   const { driver, paths } = await openDriver(t);
   const refuse = (overrides: Partial<Service>) =>
