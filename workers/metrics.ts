@@ -2,6 +2,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { MetricsApi, MetricsBoot, MetricsEvent } from '../src/protocol/metrics.ts';
 import { serve } from '../src/threads/worker-side.ts';
+import { growDescriptorTable } from './metrics/descriptor-table.ts';
 import { NetworkProber } from './metrics/network-prober.ts';
 import { hostProc } from './metrics/proc.ts';
 import { Sampler } from './metrics/sampler.ts';
@@ -39,3 +40,5 @@ await serve<MetricsApi, MetricsBoot>(({ data: { intervalMs }, events }) => {
     },
   };
 });
+// The one thread that nobody waits for while a daemon begins.
+setImmediate(growDescriptorTable);

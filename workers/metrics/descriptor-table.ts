@@ -1,0 +1,25 @@
+/** Room for descriptors, made before dozens of services need it. */
+import { closeSync, openSync, readFileSync } from 'node:fs';
+
+/** Enough for some two hundred services; each slot is 8 bytes. */
+const SLOTS = 2048;
+/** What the limit leaves to the other threads meanwhile. */
+const SPARE = 256;
+
+/**
+ * Grows this process's table of descriptors to {@link SLOTS}. Linux doubles it when a descriptor has no room, and where
+ * threads share it (`expand_fdtable` in fs/file.c) whoever opened that one waits until every processor has been elsewhere:
+ * 5 to 20 ms each time, on the main thread in the middle of a start. A table never shrinks, so opening that many once will
+ * do; those waits are then this thread's. Does nothing where the limit (RLIMIT_NOFILE) leaves no room for it.
+ */
+export function growDescriptorTable(): void {
+  const [, limit] = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1')) ?? [];
+  // The descriptor with the number of half the slots is the first that needs all of them.
+  const last = Math.min(SLOTS / 2, Number(limit ?? 0) - SPARE);
+  const opened: number[] = [];
+  try {
+    while ((opened.at(-1) ?? 0) < last) opened.push(openSync('/dev/null', 'r'));
+  } finally {
+    for (const fd of opened) closeSync(fd);
+  }
+}
