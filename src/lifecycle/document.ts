@@ -40,7 +40,9 @@ export interface Hindrances {
 export const UNHINDERED: Hindrances = Object.freeze({ logStalled: null, paused: null, preparing: null, queued: null });
 
 /** Everything that is known of a service. */
-export interface Snapshot extends ServiceDefinition, Hindrances {
+export interface Snapshot {
+  readonly definition: ServiceDefinition;
+  readonly hindrances: Hindrances;
   readonly state: ServiceState;
   readonly identity: ProcessIdentity | null;
   readonly metrics: Metrics;
@@ -86,10 +88,12 @@ function isoTimeOrNull(epochMs: number | null | undefined): string | null {
   return epochMs == null ? null : isoTime(epochMs);
 }
 
-function timesOf(state: VmState): { started_at: string | null; stopped_at: string | null } {
-  const ended = lastRun(state);
-  const startedAtMs = 'startedAtMs' in state ? state.startedAtMs : ended?.startedAtMs;
-  return { started_at: isoTimeOrNull(startedAtMs), stopped_at: isoTimeOrNull(ended?.stoppedAtMs) };
+function startedAt(state: VmState): string | null {
+  return isoTimeOrNull('startedAtMs' in state ? state.startedAtMs : lastRun(state)?.startedAtMs);
+}
+
+function stoppedAt(state: VmState): string | null {
+  return isoTimeOrNull(lastRun(state)?.stoppedAtMs);
 }
 
 function pidOf(state: VmState): number | null {
@@ -111,10 +115,12 @@ function endOf(state: VmState): Pick<StateDocument, 'reason' | 'ended_by' | 'rea
   return { reason: ended?.reason ?? null, ended_by: ended?.endedBy ?? null, reason_detail: ended?.detail ?? null };
 }
 
-/** The content of the state file. */
+/** The content of the state file. Written without spreads, as the status is: each start renders them a dozen times. */
 export function renderDocument(snapshot: Snapshot, nowMs: number): StateDocument {
-  const { service, group, groupIp, groupIndex = null, kernel, state, identity, metrics, createdAtMs } = snapshot;
+  const { definition, state, identity, metrics, createdAtMs, launchedAtMs } = snapshot;
+  const { service, group, groupIp, groupIndex = null, kernel } = definition;
   const { actual, desired, restarts, image = null } = state;
+  const { reason, ended_by, reason_detail } = endOf(actual);
   return {
     pid: pidOf(actual),
     created_at: isoTime(createdAtMs),
@@ -129,14 +135,17 @@ export function renderDocument(snapshot: Snapshot, nowMs: number): StateDocument
     group_index: groupIndex,
     kernel,
     process: identity,
-    ...timesOf(actual),
+    started_at: startedAt(actual),
+    stopped_at: stoppedAt(actual),
     exit: exitOf(actual),
     desired,
     restarts: restarts.total,
     restarts_in_row: restarts.inRow,
     last_restart_reason: restarts.lastReason,
-    launched_at: isoTimeOrNull(snapshot.launchedAtMs),
-    ...endOf(actual),
+    launched_at: isoTimeOrNull(launchedAtMs),
+    reason,
+    ended_by,
+    reason_detail,
     last_lines: [...(lastRun(actual)?.lastLines ?? [])],
   };
 }
@@ -148,7 +157,9 @@ export function addressOf({ groupIp }: ServiceDefinition): string {
 
 /** The row of `monocore status`. */
 export function renderStatus(snapshot: Snapshot): ServiceStatus {
-  const { service, groupIp, state, metrics, logStalled, paused, preparing, queued, notes } = snapshot;
+  const { definition, hindrances, state, metrics, notes } = snapshot;
+  const { service, groupIp } = definition;
+  const { logStalled, paused, preparing, queued } = hindrances;
   const { actual, desired, restarts } = state;
   const exit = exitOf(actual);
   const ended = lastRun(actual);
@@ -177,9 +188,10 @@ export function renderStatus(snapshot: Snapshot): ServiceStatus {
     cpus: service.cpus,
     ram_mib: service.ram_mib,
     addresses: service.ports.map(({ protocol, host }) => {
-      return `${protocol === 'udp' ? 'udp' : 'http'}://${addressOf(snapshot)}:${host}`;
+      return `${protocol === 'udp' ? 'udp' : 'http'}://${addressOf(definition)}:${host}`;
     }),
-    ...timesOf(actual),
+    started_at: startedAt(actual),
+    stopped_at: stoppedAt(actual),
     restarts: restarts.total,
     last_restart_reason: restarts.lastReason,
     restarts_at: actual.status === 'Starting' && actual.phase === 'waiting' ? isoTime(actual.resumeAtMs) : null,

@@ -181,13 +181,13 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
 
   #snapshot(): Snapshot {
     return {
-      ...this.definition,
+      definition: this.definition,
+      hindrances: this.#hindrances,
       state: this.#state,
       identity: this.#session.identity,
       metrics: this.#metrics,
       createdAtMs: this.#createdAtMs,
       launchedAtMs: this.#launchedAtMs,
-      ...this.#hindrances,
       notes: this.#session.notes,
     };
   }

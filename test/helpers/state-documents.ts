@@ -1,4 +1,4 @@
-import { renderDocument } from '../../src/lifecycle/document.ts';
+import { renderDocument, UNHINDERED } from '../../src/lifecycle/document.ts';
 import type { VmState } from '../../src/lifecycle/state.ts';
 import { NO_METRICS } from '../../src/protocol/service.ts';
 import type { StateDocument } from '../../src/protocol/state-document.ts';
@@ -10,19 +10,13 @@ export function stateDocument(name: string, pid: number, state?: VmState): State
   const service = scriptService(name, 'true', { envs: { PADDING: 'x'.repeat(20_000) } });
   return renderDocument(
     {
-      service,
-      group: null,
-      groupIp: null,
-      kernel: null,
+      definition: { service, group: null, groupIp: null, kernel: null },
+      hindrances: UNHINDERED,
       state: serviceState(state ?? started({ pid })),
       identity: null,
       metrics: NO_METRICS,
       createdAtMs: 0,
       launchedAtMs: null,
-      logStalled: null,
-      paused: null,
-      preparing: null,
-      queued: null,
       notes: [],
     },
     0,

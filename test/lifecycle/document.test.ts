@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import * as v from 'valibot';
-import { markGone, renderDocument, renderStatus, restoredState, type Snapshot } from '../../src/lifecycle/document.ts';
+import {
+  markGone,
+  renderDocument,
+  renderStatus,
+  restoredState,
+  type ServiceDefinition,
+  type Snapshot,
+  UNHINDERED,
+} from '../../src/lifecycle/document.ts';
 import type { ServiceState, VmState } from '../../src/lifecycle/state.ts';
 import { NO_METRICS } from '../../src/protocol/service.ts';
 import { StateDocumentSchema } from '../../src/protocol/state-document.ts';
@@ -20,25 +28,26 @@ const STOPPED = stopped({
 });
 const FAILED = failed({ error: 'no kernel', startedAtMs: null, stoppedAtMs: NOW_MS, lastLines: ['the last words'] });
 
+const DEFINITION: ServiceDefinition = {
+  service: scriptService('web', 'true', {
+    group: 'blue',
+    rootfs: '/srv/web',
+    ports: [{ host: 8080, guest: 80, protocol: 'tcp' }],
+  }),
+  group: { name: 'blue', local_only: true },
+  groupIp: '127.0.0.2',
+  kernel: null,
+};
+
 function snapshot(actual: VmState, data: Partial<ServiceState> = {}): Snapshot {
   return {
-    service: scriptService('web', 'true', {
-      group: 'blue',
-      rootfs: '/srv/web',
-      ports: [{ host: 8080, guest: 80, protocol: 'tcp' }],
-    }),
-    group: { name: 'blue', local_only: true },
-    groupIp: '127.0.0.2',
-    kernel: null,
+    definition: DEFINITION,
+    hindrances: UNHINDERED,
     state: serviceState(actual, data),
     identity: null,
     metrics: NO_METRICS,
     createdAtMs: CREATED_AT_MS,
     launchedAtMs: null,
-    logStalled: null,
-    paused: null,
-    preparing: null,
-    queued: null,
     notes: [],
   };
 }
@@ -146,6 +155,9 @@ test('the row shows what a service does, where it is reached and how it ended', 
 });
 
 test('without a group a service is reached on 127.0.0.1', () => {
-  const { addresses, group_ip } = renderStatus({ ...snapshot(FAILED), groupIp: null, group: null });
+  const { addresses, group_ip } = renderStatus({
+    ...snapshot(FAILED),
+    definition: { ...DEFINITION, groupIp: null, group: null },
+  });
   assert.deepEqual([addresses, group_ip], [['http://127.0.0.1:8080'], null]);
 });
