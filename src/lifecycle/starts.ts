@@ -13,8 +13,11 @@ import type { Registry } from './registry.ts';
 import { StartGate } from './start-gate.ts';
 import type { Supervisor } from './supervisor.ts';
 
-/** A plain process costs a fork, not a boot. */
-const CONCURRENT_PROCESS_STARTS = 16;
+/**
+ * A plain process costs a fork, not a boot. While some of them wait for a disk, others are forked; beyond this many at
+ * once nothing is gained, and the main thread has more to do in a row.
+ */
+const CONCURRENT_PROCESS_STARTS = 64;
 
 /** A start that may wait: for what the service depends on, for its turn, for a slot. */
 interface PendingStart {
