@@ -4,8 +4,8 @@
  * | path | mode | written by | read by | deleted by |
  * |---|---|---|---|---|
  * | `daemon.sock` | 0600 | api worker | CLI | api worker, next daemon |
- * | `run/<service>.json` | 0600 | main | main, next daemon | main when the service has ended |
- * | `ended/<service>.json    ` | 0600 | main when the service has ended | main, next daemon | main at `start`, `remove` |
+ * | `run/<service>.json` | 0600 | state worker (`.tmp` until it is whole) | main, next daemon | state worker when the service has ended |
+ * | `ended/<service>.json` | 0600 | state worker when the service has ended (`.tmp` likewise) | main, next daemon | state worker at `start`, `remove` |
  * | `run/<service>/` | 0700 | main before the launch | VM process, main | main when the service has ended |
  * | `run/<service>/{stdout,stderr,console}.fifo` | 0600 | VM process | log worker | with the folder |
  * | `run/<service>/{control,qmp}.sock` | 0600 | VM process | main | with the folder |

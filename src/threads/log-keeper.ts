@@ -1,5 +1,6 @@
 /** Keeps the log folder within its limits: has finished files compressed, and those removed that are not to be kept. */
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../clock.ts';
 import { errorCode, errorText } from '../errors.ts';
 import type { Report } from '../lifecycle/ports.ts';
@@ -14,7 +15,7 @@ import {
 
 /** After this long files have grown old, whether or not anything was written. */
 const PASS_INTERVAL_MS = 3600e3;
-/** Rolls and starts come in bursts; one pass does for all of them. */
+/** Rolls come in bursts; one pass does for all of them. */
 const PASS_DELAY_MS = 1000;
 
 /** What a keeper works with. */
@@ -72,10 +73,16 @@ export class LogKeeper {
     this.#settings.set(service, settings);
   }
 
-  /** The files of a service are about to be written. Resolves when none of them is removed as that of an ended one. */
+  /**
+   * The files of a service are about to be written. Resolves when none of them is removed as that of an ended one. Settings
+   * that are new for them have a pass; others had theirs, and each would start a thread while dozens of services start.
+   */
   async begin(service: string, settings: LogSettings): Promise<void> {
+    // What no service is known of is kept by the defaults.
+    const before = this.#settings.get(service) ?? DEFAULT_LOG_SETTINGS;
     this.know(service, settings);
     this.#written.add(service);
+    if (!isDeepStrictEqual(settings, before)) this.requestPass();
     await this.#pass;
   }
 
@@ -86,8 +93,9 @@ export class LogKeeper {
 
   /** Limits for all services together. */
   limit(settings: HomeLogSettings): void {
+    const isNew = !isDeepStrictEqual(settings, this.#home);
     this.#home = settings;
-    this.requestPass();
+    if (isNew) this.requestPass();
   }
 
   /** A file was rolled. */

@@ -104,7 +104,6 @@ export class LogThread implements LogSink {
       this.#keeper?.end(service);
       throw error;
     }
-    this.#keeper?.requestPass();
   }
 
   async awaitMarker(service: string, marker: string | null, send: () => void): Promise<void> {

@@ -69,6 +69,22 @@ test('there is a pass at the start and every hour, though nothing happens', asyn
   keeper.stop();
 });
 
+test('settings have a pass when they are new, and not at each start of a service', async () => {
+  const { keeper, passes, advance } = makeKeeper();
+  const expectPasses = async (count: number, change: () => unknown) => {
+    await change();
+    await advance(1000);
+    assert.equal(passes.length, count);
+  };
+  await expectPasses(0, () => keeper.begin('default', DEFAULT_LOG_SETTINGS));
+  await expectPasses(1, () => keeper.begin('web', GZIP));
+  keeper.end('web');
+  await expectPasses(1, () => keeper.begin('web', { ...GZIP }));
+  await expectPasses(2, () => keeper.begin('web', { ...GZIP, keep_files: 3 }));
+  await expectPasses(3, () => keeper.limit({ keep_total_bytes: 1e6 }));
+  await expectPasses(3, () => keeper.limit({ keep_total_bytes: 1e6 }));
+});
+
 test('a pass knows whose files are written', async () => {
   const { keeper, passes, advance } = makeKeeper();
   await keeper.begin('web', GZIP);
