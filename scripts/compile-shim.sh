@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the programs x64 and arm64 in src/vm/process/shim of shim.c beside them, named as Node names architectures. They
-# are committed, so that neither a build nor a run needs a compiler. Needs the packages gcc-x86-64-linux-gnu and
+# Makes src/vm/process/shim/{x64,arm64}/monocore-shim, as Node names architectures, of shim.c beside them. The results are
+# committed, so that neither a build nor a run needs a compiler. Needs the packages gcc-x86-64-linux-gnu and
 # gcc-aarch64-linux-gnu.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../src/vm/process/shim"
@@ -11,5 +11,5 @@ compile() {
     -fno-asynchronous-unwind-tables -fno-pie -fno-ident -static -nostdlib -no-pie -s \
     -Wl,-n,--build-id=none,-z,noexecstack -o "$2" shim.c
 }
-compile x86_64 x64
-compile aarch64 arm64
+compile x86_64 x64/monocore-shim
+compile aarch64 arm64/monocore-shim

@@ -10,7 +10,7 @@ import { MonocoreError } from '../../errors.ts';
  * @throws MonocoreError `ToolMissing`
  */
 export function findShim(): string {
-  const shim = fileURLToPath(new URL(`./shim/${process.arch}`, import.meta.url));
+  const shim = fileURLToPath(new URL(`./shim/${process.arch}/monocore-shim`, import.meta.url));
   if (existsSync(shim)) return shim;
   throw new MonocoreError('ToolMissing', `plain processes need x86-64 or aarch64; this host is ${process.arch}`);
 }

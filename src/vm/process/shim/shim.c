@@ -1,5 +1,5 @@
 /*
- * shim RECORD PROGRAM [ARGUMENT…]
+ * monocore-shim RECORD PROGRAM [ARGUMENT…]
  *
  * The parent of a plain process, leader of its own process group. It writes `started <pid>` to RECORD, executes PROGRAM
  * by its path with the environment as it is, writes `exit <status>` as a shell has it (above 128: the signal, POSIX sh,
