@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 const grower = fileURLToPath(new URL('../../fixtures/table-grower.ts', import.meta.url));
 
+/** See the fixture. */
 interface Table {
   readonly slots: number;
   readonly open: number;
