@@ -5,11 +5,13 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../src/vm/process/shim"
 
+sha256=$(sha256sum shim.c)
+
 compile() {
   # One small segment: without -n each section would begin a page of its own.
   "$1-linux-gnu-gcc" -std=gnu11 -Wall -Wextra -Werror -Os -ffreestanding -fno-stack-protector \
     -fno-asynchronous-unwind-tables -fno-pie -fno-ident -static -nostdlib -no-pie -s \
-    -Wl,-n,--build-id=none,-z,noexecstack -o "$2" shim.c
+    -Wl,-n,--build-id=none,-z,noexecstack -DSOURCE_SHA256="\"${sha256%% *}\"" -o "$2" shim.c
 }
 compile x86_64 x64/monocore-shim
 compile aarch64 arm64/monocore-shim
