@@ -56,11 +56,12 @@ describe('bad input', () => {
   it('a missing QEMU names the package, and no host process runs in the place of the VM', async (t) => {
     const home = await makeTestHome(t);
     const file = join(home.dir, 'monocore.toml');
-    writeFileSync(file, VALID.replace('isolation = "none"\n', ''));
+    // A time that no other process of this host sleeps.
+    writeFileSync(file, VALID.replace('isolation = "none"\n', '').replace('1000', '1000.0625'));
     const { code, stdout, stderr } = await home.run(['start', '-f', file], { PATH: home.dir });
     assert.equal(code, 1);
     assert.match(stdout + stderr, /qemu-system-\S+ is not installed; install the package qemu-system-/);
-    assert.deepEqual(findProcesses('sleep 1000 '), []);
+    assert.deepEqual(findProcesses('sleep 1000.0625 '), []);
     assert.deepEqual(readdirSync(join(home.dir, 'run')), []);
   });
 
