@@ -4,7 +4,7 @@ import type { MetricsApi, MetricsBoot, MetricsEvent } from '../src/protocol/metr
 import { serve } from '../src/threads/worker-side.ts';
 import { growDescriptorTable } from './metrics/descriptor-table.ts';
 import { NetworkProber } from './metrics/network-prober.ts';
-import { hostProc } from './metrics/proc.ts';
+import { openProcFiles } from './metrics/proc.ts';
 import { Sampler } from './metrics/sampler.ts';
 import { runEvery } from './metrics/schedule.ts';
 import { UsagePoller } from './metrics/usage.ts';
@@ -13,7 +13,7 @@ import { UsagePoller } from './metrics/usage.ts';
 const MAX_AGE_INTERVALS = 3;
 
 await serve<MetricsApi, MetricsBoot>(({ data: { intervalMs }, events }) => {
-  const sampler = new Sampler(hostProc, new UsagePoller(MAX_AGE_INTERVALS * intervalMs));
+  const sampler = new Sampler(openProcFiles, new UsagePoller(MAX_AGE_INTERVALS * intervalMs));
   const prober = new NetworkProber();
   const ports = new Set<MessagePort>([events]);
 

@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import Table from 'cli-table3';
-import { hostProc } from '../../workers/metrics/proc.ts';
+import { openProcFiles } from '../../workers/metrics/proc.ts';
 import { Sampler } from '../../workers/metrics/sampler.ts';
 import { UsagePoller } from '../../workers/metrics/usage.ts';
 
@@ -34,7 +34,7 @@ process.once('exit', () => {
 await Promise.all(children.map((child) => once(child, 'spawn')));
 const pids = children.map((child) => child.pid!);
 
-const sampler = new Sampler(hostProc, new UsagePoller(3 * INTERVAL_MS));
+const sampler = new Sampler(openProcFiles, new UsagePoller(3 * INTERVAL_MS));
 pids.forEach((pid, index) => {
   sampler.watch(`service-${index}`, pid);
 });

@@ -1,22 +1,23 @@
 /** Which processes are watched, and what each has cost since it was sampled last. */
 import type { Metrics } from '../../src/protocol/service.ts';
-import type { DiskBytes, ProcReader } from './proc.ts';
+import type { DiskBytes, OpenProcFiles, ProcFiles } from './proc.ts';
 import type { ProcessId, Usage, UsagePoller } from './usage.ts';
 
 /** A watched process and its previous sample. */
 interface Watched extends ProcessId {
+  readonly files: ProcFiles;
   usage: Usage | null;
   disk: DiskBytes | null;
 }
 
 /** Samples processes by the name of their service. */
 export class Sampler {
-  readonly #proc: ProcReader;
+  readonly #open: OpenProcFiles;
   readonly #poller: UsagePoller;
   readonly #watched = new Map<string, Watched>();
 
-  constructor(proc: ProcReader, poller: UsagePoller) {
-    this.#proc = proc;
+  constructor(open: OpenProcFiles, poller: UsagePoller) {
+    this.#open = open;
     this.#poller = poller;
   }
 
@@ -27,17 +28,18 @@ export class Sampler {
 
   /** Samples the process that has `pid` now as `service`, from the next {@link Sampler.sample} until it has ended. */
   watch(service: string, pid: number): void {
-    const startTime = this.#proc.readStartTime(pid);
-    if (startTime === null) this.#watched.delete(service);
-    else this.#watched.set(service, { pid, startTime, usage: null, disk: null });
+    this.unwatch(service);
+    const files = this.#open(pid);
+    if (files) this.#watched.set(service, { pid, startTime: files.startTime, files, usage: null, disk: null });
   }
 
   /** Unknown names are ignored. */
   unwatch(service: string): void {
+    this.#watched.get(service)?.files.close();
     this.#watched.delete(service);
   }
 
-  /** One batch. Processes that have ended, or whose pid is another's by now, are dropped. Calls must not overlap. */
+  /** One batch. Processes that have ended are dropped, though their pid may be another's by now. Calls must not overlap. */
   async sample(): Promise<Record<string, Metrics>> {
     this.#dropEnded();
     const batch = [...this.#watched];
@@ -53,7 +55,7 @@ export class Sampler {
   }
 
   #measure(watched: Watched, usage: Usage | null): Metrics {
-    const disk = this.#proc.readDiskBytes(watched.pid);
+    const disk = watched.files.readDiskBytes();
     const before = { usage: watched.usage, disk: watched.disk };
     watched.usage = usage;
     watched.disk = disk;
@@ -68,9 +70,7 @@ export class Sampler {
   }
 
   #dropEnded(): void {
-    for (const [service, { pid, startTime }] of this.#watched) {
-      if (this.#proc.readStartTime(pid) !== startTime) this.#watched.delete(service);
-    }
+    for (const [service, { files }] of this.#watched) if (!files.isAlive()) this.unwatch(service);
   }
 }
 

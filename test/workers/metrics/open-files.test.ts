@@ -2,14 +2,14 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import test from 'node:test';
-import { hostProc } from '../../../workers/metrics/proc.ts';
+import { openProcFiles } from '../../../workers/metrics/proc.ts';
 import { Sampler } from '../../../workers/metrics/sampler.ts';
 import { UsagePoller } from '../../../workers/metrics/usage.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { startFixture } from '../../helpers/fixture.ts';
 
 test('watching and unwatching 50 processes leaves no file open', async (t) => {
-  const sampler = new Sampler(hostProc, new UsagePoller(100));
+  const sampler = new Sampler(openProcFiles, new UsagePoller(100));
   const countFiles = () => readdirSync('/proc/self/fd').length;
   for (let round = 0; round < 5; round += 1) {
     const children = Array.from({ length: 10 }, () => startFixture(t, 'idle.js'));

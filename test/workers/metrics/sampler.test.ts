@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
-import { hostProc, type ProcReader } from '../../../workers/metrics/proc.ts';
+import { type OpenProcFiles, openProcFiles, type ProcFiles } from '../../../workers/metrics/proc.ts';
 import { Sampler } from '../../../workers/metrics/sampler.ts';
 import { UsagePoller } from '../../../workers/metrics/usage.ts';
 import { eventually } from '../../helpers/eventually.ts';
@@ -14,8 +16,13 @@ import { makeTempDir } from '../../helpers/temp.ts';
 const MAX_AGE_MS = 60_000;
 const TMPFS_MAGIC = 0x01021994; // statfs(2)
 
-function makeSampler(proc: ProcReader = hostProc, maxAgeMs = MAX_AGE_MS) {
-  return new Sampler(proc, new UsagePoller(maxAgeMs));
+function makeSampler(open: OpenProcFiles = openProcFiles, maxAgeMs = MAX_AGE_MS) {
+  return new Sampler(open, new UsagePoller(maxAgeMs));
+}
+
+/** Files of which something is different. */
+function openWith(change: () => Partial<ProcFiles>): OpenProcFiles {
+  return (pid) => ({ ...openProcFiles(pid)!, ...change() });
 }
 
 test('the first sample has no CPU usage and no disk deltas', async (t) => {
@@ -100,30 +107,46 @@ test('a process that ends while the batch is being read is dropped', async (t) =
       return super.poll(processes);
     }
   }
-  const sampler = new Sampler(hostProc, new LatePoller(MAX_AGE_MS));
+  const sampler = new Sampler(openProcFiles, new LatePoller(MAX_AGE_MS));
   sampler.watch('gone', gone.pid);
   sampler.watch('staying', staying.pid);
   assert.deepEqual(Object.keys(await sampler.sample()), ['staying']);
 });
 
-test('a pid that another process has by now is not sampled', async (t) => {
+test('the files of a process say nothing of another one that has its pid', async (t) => {
   const idle = startFixture(t, 'idle.js');
   await idle.readLine();
-  let startTime = '1000';
-  const sampler = makeSampler({ ...hostProc, readStartTime: () => startTime });
-  sampler.watch('web', idle.pid);
-  assert.deepEqual(Object.keys(await sampler.sample()), ['web']);
-  startTime = '2000';
-  assert.deepEqual(await sampler.sample(), {});
+  const files = openProcFiles(idle.pid)!;
+  t.after(() => files.close());
+  assert.equal(files.isAlive(), true);
+  await idle.kill();
+  assert.deepEqual([files.isAlive(), files.readDiskBytes()], [false, null]);
+  assert.equal(openProcFiles(idle.pid), null);
+});
+
+test('a zombie has ended', async (t) => {
+  // A shell that becomes a program which does not wait for its child.
+  const parent = spawn('/bin/sh', ['-c', 'sleep 0 & echo $!; exec sleep 1000'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.after(() => parent.kill());
+  const [line] = await once(parent.stdout, 'data');
+  const pid = Number(line);
+  await eventually('a zombie', () => / Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1')));
+  assert.equal(openProcFiles(pid), null);
 });
 
 test('a pid that was used before has unknown usage until the file of the one before is closed', async (t) => {
   const idle = startFixture(t, 'idle.js');
   await idle.readLine();
   let startTime = '1000';
-  const sampler = makeSampler({ ...hostProc, readStartTime: () => startTime }, 200);
+  const sampler = makeSampler(
+    openWith(() => ({ startTime })),
+    200,
+  );
   sampler.watch('before', idle.pid);
   await sampler.sample();
+  sampler.unwatch('before');
   startTime = '2000';
   sampler.watch('after', idle.pid);
   assert.equal((await sampler.sample()).after?.memory_usage, null);
@@ -133,7 +156,7 @@ test('a pid that was used before has unknown usage until the file of the one bef
 test('disk numbers of a process whose io file cannot be read are unknown', async (t) => {
   const idle = startFixture(t, 'idle.js');
   await idle.readLine();
-  const sampler = makeSampler({ ...hostProc, readDiskBytes: () => null });
+  const sampler = makeSampler(openWith(() => ({ readDiskBytes: () => null })));
   sampler.watch('web', idle.pid);
   await sampler.sample();
   const { web } = await sampler.sample();
