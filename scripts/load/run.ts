@@ -98,8 +98,10 @@ async function measure({ paths, client, daemon, bystander, services, options }: 
 
   const before = { mib: residentMib(daemon.pid), cpu: cpuSeconds(daemon.pid) };
   await Promise.all([daemon.delay('reset'), bystander.delay('reset')]);
+  // Made before, as that of the peers is.
+  const config = loadConfig(services, options);
   const beganAtMs = Date.now();
-  const { services: outcomes } = await client.start({ config: loadConfig(services, options) });
+  const { services: outcomes } = await client.start({ config });
   const startSeconds = (Date.now() - beganAtMs) / 1000;
   const startCpu = cpuSeconds(daemon.pid) - before.cpu;
   const failed = outcomes
