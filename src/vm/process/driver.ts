@@ -90,6 +90,7 @@ export class ProcessDriver implements VmDriver {
     }
     const program = findExecutable(command, workdir, env.PATH ?? '');
     await checkUserMayRun(user, program, workdir);
+    const shim = findShim();
     const paths = this.#paths.vm(service.name);
     const fifos = inheritedFifos(paths);
     await makeRuntimeFolder(paths, fifos, this.#fifos);
@@ -102,7 +103,7 @@ export class ProcessDriver implements VmDriver {
     });
     const { streams, childEnds } = openEnds(paths, STREAMS);
     const words = [...renderUserSwitch(user), program, ...args];
-    const shim = limits.wrap({ program: findShim(), args: [paths.exitRecord, ...words] });
+    const wrapped = limits.wrap({ program: shim, args: [paths.exitRecord, ...words] });
     const discard = () => closeAll(childEnds);
     const probes = new ProcessProbes(service, async () => user, limits, this.#spawner, this.#prober);
     const fds = ['null' as const, ...fifos.map((fifo) => ({ fifo, nonBlocking: false }))];
@@ -112,7 +113,7 @@ export class ProcessDriver implements VmDriver {
       discard,
       launch: (onEvent) =>
         this.#spawner
-          .spawn({ ...shim, fds, workdir, env }, paths.exitRecord)
+          .spawn({ ...wrapped, fds, workdir, env }, paths.exitRecord)
           .then((child) => new SupervisedProcess(child, paths, probes, onEvent))
           .finally(discard),
     };
