@@ -13,11 +13,11 @@ const SPARE = 256;
  * do; those waits are then this thread's. Does nothing where the limit (RLIMIT_NOFILE) leaves no room for it.
  */
 export function growDescriptorTable(): void {
-  const [, limit] = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1')) ?? [];
-  // The descriptor with the number of half the slots is the first that needs all of them.
-  const last = Math.min(SLOTS / 2, Number(limit ?? 0) - SPARE);
   const opened: number[] = [];
   try {
+    const [, limit] = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1')) ?? [];
+    // The descriptor with the number of half the slots is the first that needs all of them.
+    const last = Math.min(SLOTS / 2, Number(limit ?? 0) - SPARE);
     while ((opened.at(-1) ?? 0) < last) opened.push(openSync('/dev/null', 'r'));
   } catch {
     // Where the host has no more of them: nothing depends on it.
