@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import test from 'node:test';
+import test, { type TestContext } from 'node:test';
 import { type OpenProcFiles, openProcFiles, type ProcFiles } from '../../../workers/metrics/proc.ts';
 import { Sampler } from '../../../workers/metrics/sampler.ts';
 import { UsagePoller } from '../../../workers/metrics/usage.ts';
@@ -113,16 +113,33 @@ test('a process that ends while the batch is being read is dropped', async (t) =
   assert.deepEqual(Object.keys(await sampler.sample()), ['staying']);
 });
 
-test('the files of a process say nothing of another one that has its pid', async (t) => {
+test('a pid that another process has by now is not sampled', async (t) => {
   const idle = startFixture(t, 'idle.js');
   await idle.readLine();
-  const files = openProcFiles(idle.pid)!;
-  t.after(() => files.close());
-  assert.equal(files.isAlive(), true);
+  const sampler = makeSampler();
+  sampler.watch('web', idle.pid);
+  assert.deepEqual(Object.keys(await sampler.sample()), ['web']);
   await idle.kill();
-  assert.deepEqual([files.isAlive(), files.readDiskBytes()], [false, null]);
-  assert.equal(openProcFiles(idle.pid), null);
+  await takePid(t, idle.pid);
+  assert.deepEqual(await sampler.sample(), {});
+  sampler.watch('web', idle.pid);
+  assert.deepEqual(Object.keys(await sampler.sample()), ['web']);
 });
+
+/** The kernel gives the free pid behind this one to the next process, see proc_sys_kernel(5). */
+const LAST_PID = '/proc/sys/kernel/ns_last_pid';
+
+/** Starts a process with that pid, which is free; no other one is given again. */
+async function takePid(t: TestContext, pid: number): Promise<void> {
+  await eventually('a process with the pid', async () => {
+    const last = readFileSync(LAST_PID);
+    writeFileSync(LAST_PID, String(pid - 1));
+    const child = spawn('sleep', ['1000'], { stdio: 'ignore' });
+    writeFileSync(LAST_PID, last);
+    t.after(() => child.kill());
+    return child.pid === pid;
+  });
+}
 
 test('a zombie has ended', async (t) => {
   // A shell that becomes a program which does not wait for its child.
