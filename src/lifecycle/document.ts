@@ -115,7 +115,7 @@ function endOf(state: VmState): Pick<StateDocument, 'reason' | 'ended_by' | 'rea
   return { reason: ended?.reason ?? null, ended_by: ended?.endedBy ?? null, reason_detail: ended?.detail ?? null };
 }
 
-/** The content of the state file. Written without spreads, as the status is: each start renders them a dozen times. */
+/** The content of the state file. Written without spreads, as the status is: each start renders them many times. */
 export function renderDocument(snapshot: Snapshot, nowMs: number): StateDocument {
   const { definition, state, identity, metrics, createdAtMs, launchedAtMs } = snapshot;
   const { service, group, groupIp, groupIndex = null, kernel } = definition;
