@@ -6,8 +6,8 @@
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import type { Clock } from './clock.ts';
-import { errorText } from './errors.ts';
+import type { Clock } from './lib/clock.ts';
+import { errorText } from './lib/errors.ts';
 import type { Report } from './lifecycle/ports.ts';
 
 const SEND_TIMEOUT_MS = 5000;

@@ -1,13 +1,14 @@
 /** The daemon of one home: builds the parts, serves until told to end, ends them in order. */
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import { isoTime } from './clock.ts';
 import { type End, listenForEnd } from './daemon-ending.ts';
 import { openDaemonLog } from './daemon-log.ts';
 import { ServiceNotifier, takeNotifySocket } from './daemon-notify.ts';
-import { errorCode, errorText } from './errors.ts';
+import { isoTime } from './lib/clock.ts';
+import { errorCode, errorText } from './lib/errors.ts';
+import { TurnBatch } from './lib/event-loop-batch.ts';
+import { packageVersion } from './lib/package-info.ts';
 import { Orchestrator } from './lifecycle/orchestrator.ts';
 import type { Report } from './lifecycle/ports.ts';
-import { packageVersion } from './package-info.ts';
 import { takePrecedence } from './precedence.ts';
 import type { ApiThreadApi } from './protocol/api.ts';
 import type { ControlApi, ControlEvent, DaemonSettings, DaemonStatus, LogLevel } from './protocol/control.ts';
@@ -17,7 +18,6 @@ import { closeStrayDescriptors } from './stray-descriptors.ts';
 import { expose, transfer } from './threads/comlink.ts';
 import { readLogs } from './threads/log-reading.ts';
 import { ThreadService } from './threads/service.ts';
-import { TurnBatch } from './turns.ts';
 
 /** A thread that can be ended as a crash would. */
 export type CrashableThread = Pick<ThreadService<never>, 'name' | 'crash'>;

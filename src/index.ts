@@ -7,7 +7,7 @@
 export { loadConfig, parseConfig } from './config/load.ts';
 export { formatProblem, type Problem } from './config/problem.ts';
 export type { Choice } from './config/profiles.ts';
-export { type ErrorCode, MonocoreError } from './errors.ts';
+export { type ErrorCode, MonocoreError } from './lib/errors.ts';
 export type { ServiceDefinition } from './lifecycle/document.ts';
 export { Orchestrator } from './lifecycle/orchestrator.ts';
 export type { LifecyclePorts, OrchestratorPorts, Report } from './lifecycle/ports.ts';

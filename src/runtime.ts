@@ -1,8 +1,8 @@
 /** The parts of one home, built and ended in order: what the daemon runs on, and what a program may run on without it. */
 import { availableParallelism, freemem } from 'node:os';
-import { systemClock } from './clock.ts';
-import { errorText } from './errors.ts';
 import { ServiceImages } from './images/service-images.ts';
+import { systemClock } from './lib/clock.ts';
+import { errorText } from './lib/errors.ts';
 import type { OrchestratorPorts, Report } from './lifecycle/ports.ts';
 import { StartGate } from './lifecycle/start-gate.ts';
 import type { ThreadStatus } from './protocol/control.ts';

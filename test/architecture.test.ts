@@ -66,7 +66,7 @@ const IMPORT_RULES: readonly ImportRule[] = [
     title: 'leaf files import only each other and protocol/',
     files: LEAF,
     may: [LEAF, PROTOCOL],
-    wrong: { path: 'src/clock.ts', source: "import { hrtime } from 'node:process';" },
+    wrong: { path: 'src/lib/clock.ts', source: "import { hrtime } from 'node:process';" },
   },
   {
     title: 'protocol/ imports only itself, leaf files and valibot; types of Node besides',

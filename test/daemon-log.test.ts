@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { openDaemonLog } from '../src/daemon-log.ts';
-import { MonocoreError } from '../src/errors.ts';
+import { MonocoreError } from '../src/lib/errors.ts';
 import { eventually } from './helpers/eventually.ts';
 import { makeTempDir } from './helpers/temp.ts';
 

@@ -1,6 +1,6 @@
 /** Log worker: takes what every VM prints from its FIFO to rolling files, and serves readers of those files. */
 import type { MessagePort } from 'node:worker_threads';
-import { systemClock } from '../src/clock.ts';
+import { systemClock } from '../src/lib/clock.ts';
 import type { LogEvent, LogsApi, SearchEvent } from '../src/protocol/logs.ts';
 import { serve } from '../src/threads/worker-side.ts';
 import { createLogs } from './logs/api.ts';

@@ -3,8 +3,9 @@
  * thread until the child runs its program: 10 ms and more for a daemon with its threads on a busy host, a tenth of that
  * for a process that does nothing else. It ends with the daemon; what it started runs on.
  */
+
+import { TurnBatch } from '../src/lib/event-loop-batch.ts';
 import type { SpawnCommand, SpawnEvent } from '../src/protocol/spawner.ts';
-import { TurnBatch } from '../src/turns.ts';
 import { spawnChild } from './spawner/child.ts';
 
 const daemonPid = process.ppid;

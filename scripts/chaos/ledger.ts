@@ -1,6 +1,6 @@
 /** What the runs of a plain process say of themselves, see `PROGRAM`. */
 import { readFileSync } from 'node:fs';
-import { errorCode } from '../../src/errors.ts';
+import { errorCode } from '../../src/lib/errors.ts';
 
 /** A run of a service. */
 export interface LedgerRun {

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import * as v from 'valibot';
-import { errorCode, errorText } from '../../src/errors.ts';
+import { errorCode, errorText } from '../../src/lib/errors.ts';
 import type { ServiceStatus } from '../../src/protocol/service.ts';
 import { StateDocumentSchema } from '../../src/protocol/state-document.ts';
 import type { HomePaths } from '../../src/state/paths.ts';

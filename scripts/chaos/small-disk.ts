@@ -1,7 +1,7 @@
 /** A file system for the home that can be full from one moment to the next. */
 import { execFileSync } from 'node:child_process';
 import { statfsSync } from 'node:fs';
-import { errorText } from '../../src/errors.ts';
+import { errorText } from '../../src/lib/errors.ts';
 
 /** Far more than a run writes; nothing of it is taken before it is used. */
 const SIZE_BYTES = 4 * 2 ** 30;

@@ -1,6 +1,6 @@
 /** The daemon as the CLI sees it: one method per route of `protocol/http.ts`. */
 import type { IncomingMessage } from 'node:http';
-import { isoTime } from '../clock.ts';
+import { isoTime } from '../lib/clock.ts';
 import type {
   CommandReply,
   ControlEvent,

@@ -1,7 +1,7 @@
 /** How a command gets at the daemon. */
 import { readdirSync } from 'node:fs';
-import { MonocoreError } from '../errors.ts';
-import { packageVersion } from '../package-info.ts';
+import { MonocoreError } from '../lib/errors.ts';
+import { packageVersion } from '../lib/package-info.ts';
 import type { HomePaths } from '../state/paths.ts';
 import { DaemonClient } from './client.ts';
 import type { CliContext } from './context.ts';

@@ -1,5 +1,5 @@
 /** What every command gets. */
-import { MonocoreError } from '../errors.ts';
+import { MonocoreError } from '../lib/errors.ts';
 import { HomePaths, MAX_SOCKET_PATH_BYTES, resolveHome } from '../state/paths.ts';
 import { type Colors, colorsFor } from './terminal.ts';
 

@@ -1,5 +1,5 @@
 /** What the CLI's exit code means. */
-import { type ErrorCode, MonocoreError } from '../errors.ts';
+import { type ErrorCode, MonocoreError } from '../lib/errors.ts';
 
 /** `interrupted` is 128 + SIGINT, as shells have it. */
 export const EXIT = { done: 0, failed: 1, usage: 2, unreachable: 3, interrupted: 130 } as const;

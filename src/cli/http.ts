@@ -1,9 +1,9 @@
 /** One HTTP request over the daemon's unix socket. */
 import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { errorCode, errorText, MonocoreError } from '../errors.ts';
+import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
+import { fromWireError, type WireError } from '../lib/wire-error.ts';
 import { ERROR_TRAILER, type ErrorReply } from '../protocol/http.ts';
-import { fromWireError, type WireError } from '../protocol/wire-error.ts';
 
 /** A request to the daemon. */
 export interface DaemonRequest {

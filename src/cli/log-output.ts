@@ -1,6 +1,6 @@
 /** Log records on their way from the daemon to stdout. */
 import { once } from 'node:events';
-import { MonocoreError } from '../errors.ts';
+import { MonocoreError } from '../lib/errors.ts';
 import type { LogQuery } from '../protocol/logs.ts';
 import type { DaemonClient } from './client.ts';
 import type { CliContext } from './context.ts';

@@ -1,6 +1,6 @@
 /** The `monocore` command: parses, runs, and turns whatever goes wrong into a message and an exit code. */
 import { CommanderError } from 'commander';
-import { MonocoreError } from '../errors.ts';
+import { MonocoreError } from '../lib/errors.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 import { createProgram } from './program.ts';
 import { renderFailure } from './render/failure.ts';

@@ -1,8 +1,8 @@
 /** Values of options as people write them. */
 import { InvalidArgumentError } from 'commander';
-import { errorText } from '../errors.ts';
+import { errorText } from '../lib/errors.ts';
+import { parseDurationMs, parseSize, parseTimeMs } from '../lib/units.ts';
 import { compilePattern } from '../protocol/logs.ts';
-import { parseDurationMs, parseSize, parseTimeMs } from '../units.ts';
 
 /** Milliseconds of `10`, `1.5`, `500ms` or `1m`: a bare number is seconds. For commander. */
 export function parseTimeoutOption(text: string): number {

@@ -1,6 +1,6 @@
 /** The command line: its commands, options and help. */
 import { Command, Option } from 'commander';
-import { packageVersion } from '../package-info.ts';
+import { packageVersion } from '../lib/package-info.ts';
 import { LOG_LEVELS } from '../protocol/control.ts';
 import { addConfigCommands } from './config-commands.ts';
 import { type CliContext, createContext } from './context.ts';

@@ -1,6 +1,6 @@
 /** Which services of a config a `start` is about. */
 import { closest } from '../config/suggest.ts';
-import { MonocoreError } from '../errors.ts';
+import { MonocoreError } from '../lib/errors.ts';
 import type { Selection } from '../protocol/control.ts';
 import { findNamed } from '../protocol/selection.ts';
 import type { Config } from '../protocol/service.ts';

@@ -1,6 +1,6 @@
 /** The streams that the CLI writes to, and whether people look at them. */
 import pc from 'picocolors';
-import { errorCode, errorText } from '../errors.ts';
+import { errorCode, errorText } from '../lib/errors.ts';
 import { EXIT } from './exit-codes.ts';
 
 /** The functions that colour a text, or leave it as it is. */

@@ -4,9 +4,9 @@
  */
 import { resolve } from 'node:path';
 import * as v from 'valibot';
-import { errorText } from '../errors.ts';
+import { errorText } from '../lib/errors.ts';
+import { formatDuration, formatSize, parseDurationMs, parseSize } from '../lib/units.ts';
 import { parseImageReference } from '../protocol/image-reference.ts';
-import { formatDuration, formatSize, parseDurationMs, parseSize } from '../units.ts';
 import type { HostLimits } from './host.ts';
 import { normalizePath } from './paths.ts';
 import { isTable, kindOf, type Table } from './value.ts';

@@ -1,7 +1,7 @@
 /** The rules about files of the host that a config names. */
 import { readFile, stat } from 'node:fs/promises';
 import pLimit from 'p-limit';
-import { errorCode, errorText } from '../errors.ts';
+import { errorCode, errorText } from '../lib/errors.ts';
 import { parseEnvFile } from './env-file.ts';
 import { type Fault, type Path, quote, valueFault } from './fault.ts';
 import type { Outline } from './outline.ts';

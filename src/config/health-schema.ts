@@ -1,8 +1,8 @@
 /** The keys of `healthcheck` in a service; see `schema.ts` for how they are written down. */
 import * as v from 'valibot';
+import { formatDuration } from '../lib/units.ts';
 import { compilePattern } from '../protocol/logs.ts';
 import type { HealthCheck, Probe } from '../protocol/supervision.ts';
-import { formatDuration } from '../units.ts';
 import * as field from './fields.ts';
 import type { Values } from './schema.ts';
 

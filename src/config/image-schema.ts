@@ -1,7 +1,7 @@
 /** The keys of `[images]`; see `schema.ts` for how they are written down. */
 import * as v from 'valibot';
+import { formatSize } from '../lib/units.ts';
 import { type Config, DEFAULT_IMAGE_SETTINGS } from '../protocol/service.ts';
-import { formatSize } from '../units.ts';
 import * as field from './fields.ts';
 import type { Values } from './schema.ts';
 

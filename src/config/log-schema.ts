@@ -1,5 +1,6 @@
 /** The keys of `[service.log]` and `[logs]`; see `schema.ts` for how they are written down. */
 import * as v from 'valibot';
+import { formatDuration, formatSize } from '../lib/units.ts';
 import {
   DEFAULT_LOG_SETTINGS,
   type HomeLogSettings,
@@ -8,7 +9,6 @@ import {
   type LogSettings,
   OnFullSchema,
 } from '../protocol/log-settings.ts';
-import { formatDuration, formatSize } from '../units.ts';
 import * as field from './fields.ts';
 import type { Values } from './schema.ts';
 

@@ -1,8 +1,8 @@
 /** What is wrong in a config, as the reader of the file sees it: file, line, column. */
 
 import stringWidth from 'string-width';
-import { maskControls } from '../control-characters.ts';
-import { MonocoreError } from '../errors.ts';
+import { maskControls } from '../lib/control-characters.ts';
+import { MonocoreError } from '../lib/errors.ts';
 
 /** One fault of a config file. Plain JSON: the `details` of a `ConfigInvalid` error are an array of these. */
 export interface Problem {

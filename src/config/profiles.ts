@@ -1,5 +1,5 @@
 /** Which services of a config are meant: those of the profiles that were chosen, and those that were named. */
-import { MonocoreError } from '../errors.ts';
+import { MonocoreError } from '../lib/errors.ts';
 import { replicaNames } from './replicas.ts';
 import type { ServiceValues } from './schema.ts';
 import { closest } from './suggest.ts';

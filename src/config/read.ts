@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
-import { errorCode, errorText, MonocoreError } from '../errors.ts';
+import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
 import { EXTENSIONS } from './document.ts';
 
 /** Largest config that is read: a hand-written one has a few KiB, and a wrong `-f` may name anything. */

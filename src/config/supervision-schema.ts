@@ -1,5 +1,6 @@
 /** The keys of a service about its restarts, health and limits; see `schema.ts` for how they are written down. */
 import * as v from 'valibot';
+import { formatDuration, formatSize } from '../lib/units.ts';
 import { StopSignalSchema } from '../protocol/service.ts';
 import {
   ConditionSchema,
@@ -9,7 +10,6 @@ import {
   type RestartSettings,
   RestartWhenSchema,
 } from '../protocol/supervision.ts';
-import { formatDuration, formatSize } from '../units.ts';
 import * as field from './fields.ts';
 import type { HostLimits } from './host.ts';
 import type { Values } from './schema.ts';

@@ -1,6 +1,6 @@
 /** TOML text to values, and where they stand. */
 import { parse, TomlError } from 'smol-toml';
-import { errorText } from '../errors.ts';
+import { errorText } from '../lib/errors.ts';
 
 import { Lines } from './places.ts';
 import { type Document, MAX_DEPTH, SyntaxFault } from './syntax.ts';

@@ -4,9 +4,9 @@
  */
 import { stringify as stringifyToml } from 'smol-toml';
 import { stringify as stringifyYaml } from 'yaml';
+import { exactDuration, exactSize } from '../lib/units.ts';
 import { type Config, formatPort, type LogSettings, type Service } from '../protocol/service.ts';
 import type { HealthCheck } from '../protocol/supervision.ts';
-import { exactDuration, exactSize } from '../units.ts';
 
 /** Languages that a config can be written in. */
 export const LANGUAGES = ['toml', 'yaml', 'json'] as const;

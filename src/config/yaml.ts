@@ -12,7 +12,7 @@ import {
   type Range,
   type YAMLMap,
 } from 'yaml';
-import { errorText } from '../errors.ts';
+import { errorText } from '../lib/errors.ts';
 
 import { type Path, quote } from './fault.ts';
 import { Places, type Span } from './places.ts';

@@ -1,11 +1,11 @@
 /** Looks at everything on the host that monocore needs, and says what to do about what is missing. */
 import { readFileSync } from 'node:fs';
 import { freemem, totalmem } from 'node:os';
-import { errorText } from '../errors.ts';
+import { errorText } from '../lib/errors.ts';
+import { formatSize } from '../lib/units.ts';
 import { HomePaths, MAX_SOCKET_PATH_BYTES } from '../state/paths.ts';
 import { makeHome } from '../state/store.ts';
 import { JobPool } from '../threads/pool.ts';
-import { formatSize } from '../units.ts';
 import { readQemuVersion } from '../vm/qemu/accelerator.ts';
 import { groupObstacle } from '../vm/qemu/group-network.ts';
 import { findMkfs, findQemu, findStaticBusybox, hostArchitecture } from '../vm/qemu/host-tools.ts';

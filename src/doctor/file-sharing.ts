@@ -1,7 +1,7 @@
 /** Whether services of this host can have files of the host: rootfs and volumes. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { errorText } from '../errors.ts';
+import { errorText } from '../lib/errors.ts';
 import { findVirtiofsd } from '../vm/qemu/host-tools.ts';
 import { identifyVirtiofsd } from '../vm/qemu/virtiofsd.ts';
 import type { Check } from './report.ts';

@@ -1,7 +1,7 @@
 /** What services with a `base` need of the guests' kernel; they need no program of the host, and no root. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { errorCode } from '../errors.ts';
+import { errorCode } from '../lib/errors.ts';
 import { PACKAGES } from '../vm/qemu/host-tools.ts';
 import type { Kernel } from '../vm/qemu/kernel.ts';
 import type { Check } from './report.ts';

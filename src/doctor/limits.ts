@@ -1,6 +1,6 @@
 /** Which limits of services this host can enforce. */
 import { userInfo } from 'node:os';
-import { errorText } from '../errors.ts';
+import { errorText } from '../lib/errors.ts';
 import { CONTROLLERS, findHostCgroups, type HostCgroups } from '../vm/limits/host-cgroups.ts';
 import { findSetpriv } from '../vm/limits/user-switch.ts';
 import type { Check } from './report.ts';

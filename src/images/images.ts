@@ -7,7 +7,7 @@
  */
 import { once } from 'node:events';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import { errorCode, MonocoreError } from '../errors.ts';
+import { errorCode, MonocoreError } from '../lib/errors.ts';
 import type {
   BuildRootImageJob,
   ImageEvent,

@@ -1,7 +1,7 @@
 /** Images as services need them: found by name, pulled where they are missing, made into a root once for all services. */
 import { readFile, stat } from 'node:fs/promises';
 import * as v from 'valibot';
-import { errorCode, errorText, MonocoreError } from '../errors.ts';
+import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
 import { type ImageIndex, ImageIndexSchema, nameOf } from '../protocol/image-index.ts';
 import { formatImageReference, type ImageReference, parseImageReference } from '../protocol/image-reference.ts';
 import { DEFAULT_IMAGE_SETTINGS, type ImageSettings } from '../protocol/image-settings.ts';

@@ -1,5 +1,5 @@
 /** Work that several ask for at once and that is done once. */
-import { MonocoreError } from '../errors.ts';
+import { MonocoreError } from '../lib/errors.ts';
 
 /** Who waits for a task. */
 interface Waiter {

@@ -1,5 +1,5 @@
 /** Turns to boot: how a session waits for its own. */
-import { MonocoreError } from '../errors.ts';
+import { MonocoreError } from '../lib/errors.ts';
 
 /**
  * Waits for a turn to boot.

@@ -1,6 +1,6 @@
 /** Whether a service is what another one needs of it. Pure. */
 
-import { MonocoreError } from '../errors.ts';
+import { MonocoreError } from '../lib/errors.ts';
 import type { Condition } from '../protocol/service.ts';
 import { lastRun } from './document.ts';
 import { describeEnd } from './restart.ts';

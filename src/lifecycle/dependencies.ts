@@ -1,7 +1,7 @@
 /** Order among services. */
 import { DepGraph } from 'dependency-graph';
+import { TurnQueue } from '../lib/event-loop-batch.ts';
 import type { Service } from '../protocol/service.ts';
-import { TurnQueue } from '../turns.ts';
 
 /** Which of the services depend on which, as far as both are among them. */
 export function buildGraph(services: Iterable<Service>): DepGraph<Service> {

@@ -1,5 +1,5 @@
 /** A service's state as it is stored and as it is shown. Pure. */
-import { isoTime } from '../clock.ts';
+import { isoTime } from '../lib/clock.ts';
 import {
   type EndedBy,
   type Group,

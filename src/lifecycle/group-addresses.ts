@@ -1,5 +1,5 @@
 /** Loopback addresses of groups: a group's services are reached on an address of their own. */
-import { MonocoreError } from '../errors.ts';
+import { MonocoreError } from '../lib/errors.ts';
 
 /** 127.0.0.1 is everybody's, and 127.0.0.255 would be a broadcast address in a /24: as in monocore. */
 const FIRST = 2;

@@ -1,5 +1,5 @@
 /** Who is in which group, and where in its network. */
-import { MonocoreError } from '../errors.ts';
+import { MonocoreError } from '../lib/errors.ts';
 import { type GroupMember, MAX_GROUP_MEMBERS, memberAddress } from '../protocol/network.ts';
 import type { Service } from '../protocol/service.ts';
 

@@ -1,5 +1,5 @@
 /** How long the lifecycle waits for the disk. */
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { StateDocument } from '../protocol/state-document.ts';
 import type { StateStore } from './ports.ts';
 

@@ -1,5 +1,5 @@
 /** Ports of the host that services claim: two that want the same one are found before either is started. Pure. */
-import { MonocoreError } from '../errors.ts';
+import { MonocoreError } from '../lib/errors.ts';
 import { addressOf, type ServiceDefinition } from './document.ts';
 
 /** A service that has its ports and is not started anew. */

@@ -1,5 +1,5 @@
 /** Whether and when a service that ended by itself runs again. Pure. */
-import { formatSize } from '../units.ts';
+import { formatSize } from '../lib/units.ts';
 import type { EndedState, Now, RestartHistory, Rules, ServiceState } from './state.ts';
 
 /** Of the first restart in a row; doubles with each further one. */

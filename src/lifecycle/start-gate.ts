@@ -1,5 +1,5 @@
 /** Lets as many services start at once as the host can bear. */
-import { formatSize } from '../units.ts';
+import { formatSize } from '../lib/units.ts';
 
 const MIB = 2 ** 20;
 

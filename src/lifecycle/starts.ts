@@ -1,7 +1,7 @@
 /** Starts of many services: in the order of their dependencies, as many at once as the host can bear. */
 import { isDeepStrictEqual } from 'node:util';
 import pLimit, { type LimitFunction } from 'p-limit';
-import { errorText, MonocoreError } from '../errors.ts';
+import { errorText, MonocoreError } from '../lib/errors.ts';
 import type { ServiceOutcome } from '../protocol/control.ts';
 import type { Dependency, Service } from '../protocol/service.ts';
 import { runInOrder } from './dependencies.ts';

@@ -1,7 +1,7 @@
 /** One service: its state, its events in order, the effects they have. The only place that performs effects. */
 import { EventEmitter } from 'node:events';
 import { isDeepStrictEqual } from 'node:util';
-import { errorText } from '../errors.ts';
+import { errorText } from '../lib/errors.ts';
 import { type Condition, type Metrics, NO_METRICS, type ServiceStatus } from '../protocol/service.ts';
 import type { StateDocument } from '../protocol/state-document.ts';
 import type { Adoption } from '../vm/driver.ts';

@@ -1,5 +1,5 @@
 /** Goes on with what an earlier daemon of the home left. */
-import { errorText } from '../errors.ts';
+import { errorText } from '../lib/errors.ts';
 import type { ServiceImage } from '../protocol/images.ts';
 import type { StateDocument } from '../protocol/state-document.ts';
 import { markGone, restoredState, type ServiceDefinition } from './document.ts';

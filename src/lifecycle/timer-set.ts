@@ -1,5 +1,5 @@
 /** The timers of one service, by name. */
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { TimerName } from './state.ts';
 
 /** At most one of each name runs. Main thread. */

@@ -1,7 +1,7 @@
 /** What binds a supervisor to one VM: its launch or adoption, its streams, its process, the end of its output. */
 import { randomBytes } from 'node:crypto';
-import { isoTime } from '../clock.ts';
-import { errorText, errorTextWithHint, MonocoreError } from '../errors.ts';
+import { isoTime } from '../lib/clock.ts';
+import { errorText, errorTextWithHint, MonocoreError } from '../lib/errors.ts';
 import type { ServiceImage } from '../protocol/images.ts';
 import type { StreamName } from '../protocol/logs.ts';
 import type { Adoption, VmEvent as DriverEvent, PreparedVm, ProcessIdentity, RunningVm } from '../vm/driver.ts';

@@ -21,8 +21,9 @@
  * section 10.1.4) it ends with the field {@link ERROR_TRAILER}. The connection to any other client is cut off, so that
  * it does not take the part for the whole.
  */
+
+import type { WireError } from '../lib/wire-error.ts';
 import type { ServiceStatus } from './service.ts';
-import type { WireError } from './wire-error.ts';
 
 /** `GET /v1/services`. */
 export interface ServicesReply {

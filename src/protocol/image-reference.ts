@@ -4,7 +4,7 @@
  * The grammar and the defaults are those of the distribution project (`reference/reference.go`, `normalize.go`), so that
  * a name means here what it means to `docker pull`.
  */
-import { MonocoreError } from '../errors.ts';
+import { MonocoreError } from '../lib/errors.ts';
 
 /** The registry of names that name none. */
 export const DEFAULT_REGISTRY = 'docker.io';

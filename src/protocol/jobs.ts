@@ -1,8 +1,9 @@
 /** Finite jobs that run in the piscina pool, off the main thread. Inputs and results are plain data. */
+
+import { toWireError, type WireError } from '../lib/wire-error.ts';
 import type { ImageJob, ImageJobResults } from './images.ts';
 import type { HomeLogSettings, LogSettings } from './log-settings.ts';
 import type { SearchPage } from './search.ts';
-import { toWireError, type WireError } from './wire-error.ts';
 
 /** Builds the guest's initramfs, or finds it in the cache. */
 export interface BuildInitramfsJob {

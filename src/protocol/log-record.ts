@@ -1,5 +1,5 @@
 /** What a record of a log file is made of, for those who read it; see `workers/logs/framer.ts` for the formats. */
-import { isoTime } from '../clock.ts';
+import { isoTime } from '../lib/clock.ts';
 
 /** Line feed: ends a record. */
 export const LF = 10;

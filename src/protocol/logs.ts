@@ -1,7 +1,8 @@
 /** What other threads may ask of the log worker, and what it tells them. */
+
+import type { WireError } from '../lib/wire-error.ts';
 import type { LogSettings } from './log-settings.ts';
 import type { SearchPage } from './search.ts';
-import type { WireError } from './wire-error.ts';
 
 /** `console`: what the VM process and the guest's kernel print, kept out of the service's own streams. */
 export type StreamName = 'stdout' | 'stderr' | 'console';

@@ -1,5 +1,5 @@
 /** Probes as they cross threads: what is asked over the network, and what came of it. */
-import { formatDuration } from '../units.ts';
+import { formatDuration } from '../lib/units.ts';
 import type { Probe } from './supervision.ts';
 
 /** What a probe found out. */

@@ -2,9 +2,10 @@
  * A search of log files, cut into pages: each is one job of the pool, takes about a second and says how far it came, so
  * that a search holds no thread while nobody takes what it found.
  */
+
+import type { WireError } from '../lib/wire-error.ts';
 import type { Position, StreamId } from './log-files.ts';
 import type { LogFilter } from './logs.ts';
-import type { WireError } from './wire-error.ts';
 
 /** What a page is given. */
 export interface SearchPage {

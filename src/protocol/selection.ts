@@ -1,5 +1,5 @@
 /** Which services a command is about: names, and the names of services with replicas, mean the same to all of them. */
-import { MonocoreError } from '../errors.ts';
+import { MonocoreError } from '../lib/errors.ts';
 import type { Selection } from './control.ts';
 import type { Service } from './service.ts';
 

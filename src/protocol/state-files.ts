@@ -1,5 +1,5 @@
 /** What the main thread asks of the state worker. */
-import type { WireError } from './wire-error.ts';
+import type { WireError } from '../lib/wire-error.ts';
 
 /** A file that gets a new content, or is removed. */
 export type FileChange =

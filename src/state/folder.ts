@@ -1,7 +1,7 @@
 /** Makes folders. */
 import { mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { errorCode } from '../errors.ts';
+import { errorCode } from '../lib/errors.ts';
 
 /**
  * Makes a folder and those above it that are missing. Not with `recursive` of mkdir in Node (seen in 20.20), which

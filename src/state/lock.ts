@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { realpathSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { errorCode, MonocoreError } from '../errors.ts';
+import { errorCode, MonocoreError } from '../lib/errors.ts';
 
 /**
  * Takes the lock: a listening unix socket in the abstract namespace (unix(7)), which has no file that could be left

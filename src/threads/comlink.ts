@@ -7,8 +7,8 @@
 import type { MessagePort, Worker } from 'node:worker_threads';
 import * as Comlink from 'comlink';
 import nodeEndpoint from 'comlink/dist/umd/node-adapter.js';
-import { MonocoreError } from '../errors.ts';
-import { fromWireError, toWireError, type WireError } from '../protocol/wire-error.ts';
+import { MonocoreError } from '../lib/errors.ts';
+import { fromWireError, toWireError, type WireError } from '../lib/wire-error.ts';
 
 /** A comlink proxy of `Api`: what is thrown over there is a MonocoreError here. */
 export type Remote<Api> = Comlink.Remote<Api>;

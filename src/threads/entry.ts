@@ -1,6 +1,6 @@
 /** Where the worker entries are, both in the checkout (TypeScript through tsx) and in the build. */
 import { Worker, type WorkerOptions } from 'node:worker_threads';
-import { isSource } from '../package-info.ts';
+import { isSource } from '../lib/package-info.ts';
 
 /** Entry files in `workers/`. */
 export type WorkerEntry = 'logs' | 'metrics' | 'state' | 'network' | 'api' | 'jobs' | 'images' | 'spawner';

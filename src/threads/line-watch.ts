@@ -1,5 +1,5 @@
 /** Waiting for a line that a service prints. */
-import { errorCode, errorText } from '../errors.ts';
+import { errorCode, errorText } from '../lib/errors.ts';
 import type { Report } from '../lifecycle/ports.ts';
 import type { LogQuery, LogsApi } from '../protocol/logs.ts';
 import type { Remote } from './comlink.ts';

@@ -1,8 +1,8 @@
 /** Keeps the log folder within its limits: has finished files compressed, and those removed that are not to be kept. */
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import type { Clock } from '../clock.ts';
-import { errorCode, errorText } from '../errors.ts';
+import type { Clock } from '../lib/clock.ts';
+import { errorCode, errorText } from '../lib/errors.ts';
 import type { Report } from '../lifecycle/ports.ts';
 import type { Job, JobResult } from '../protocol/jobs.ts';
 import { fileName, type StreamId } from '../protocol/log-files.ts';

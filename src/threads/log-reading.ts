@@ -1,8 +1,8 @@
 /** Reading logs from the main thread. */
 import { MessageChannel } from 'node:worker_threads';
-import { MonocoreError } from '../errors.ts';
+import { MonocoreError } from '../lib/errors.ts';
+import { fromWireError } from '../lib/wire-error.ts';
 import type { LogQuery, LogReadEvent, LogsApi } from '../protocol/logs.ts';
-import { fromWireError } from '../protocol/wire-error.ts';
 import { type Remote, transfer } from './comlink.ts';
 
 /**

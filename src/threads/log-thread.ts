@@ -1,13 +1,13 @@
 /** The main thread's side of the log workers: gives them streams, hears of their end, gives them again after a crash. */
 import { closeSync } from 'node:fs';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import { errorCode, errorText, MonocoreError } from '../errors.ts';
+import { CallBatch } from '../lib/call-batch.ts';
+import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
 import type { CaptureHandlers, LogSink, Report } from '../lifecycle/ports.ts';
 import type { ThreadStatus } from '../protocol/control.ts';
 import { recordTimeOf } from '../protocol/log-record.ts';
 import { DEFAULT_LOG_SETTINGS, type LogSettings } from '../protocol/log-settings.ts';
 import type { LogEvent, LogsApi, SearchEvent, StreamName } from '../protocol/logs.ts';
-import { CallBatch } from './call-batch.ts';
 import { type Remote, transfer } from './comlink.ts';
 import { HeldStreams } from './held-streams.ts';
 import { watchForLine } from './line-watch.ts';

@@ -1,6 +1,7 @@
 /** What the main thread knows of a log worker. */
+
+import type { CallBatch } from '../lib/call-batch.ts';
 import type { LogEvent, LogsApi, SearchEvent, StreamSource } from '../protocol/logs.ts';
-import type { CallBatch } from './call-batch.ts';
 import type { Remote } from './comlink.ts';
 import type { ThreadService } from './service.ts';
 

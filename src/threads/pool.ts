@@ -2,10 +2,10 @@
 import { availableParallelism } from 'node:os';
 import type { MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
-import { MonocoreError } from '../errors.ts';
+import { MonocoreError } from '../lib/errors.ts';
+import { fromWireError } from '../lib/wire-error.ts';
 import type { ThreadStatus } from '../protocol/control.ts';
 import type { Job, JobOutcome, JobResult } from '../protocol/jobs.ts';
-import { fromWireError } from '../protocol/wire-error.ts';
 import { entryUrl, type WorkerEntry } from './entry.ts';
 
 /** Jobs come in bursts at a start, and a thread costs 10 MB: idle ones end soon. */

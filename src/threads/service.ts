@@ -8,7 +8,7 @@ import {
   type TransferListItem,
   type Worker,
 } from 'node:worker_threads';
-import { errorText, MonocoreError } from '../errors.ts';
+import { errorText, MonocoreError } from '../lib/errors.ts';
 import type { ThreadStatus } from '../protocol/control.ts';
 import { type CallDeadlines, type Remote, type Wrapped, wrap } from './comlink.ts';
 import { spawnWorker, type WorkerEntry } from './entry.ts';

@@ -2,12 +2,12 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { MonocoreError } from '../errors.ts';
+import { MonocoreError } from '../lib/errors.ts';
+import { TurnBatch, TurnQueue } from '../lib/event-loop-batch.ts';
+import { isSource } from '../lib/package-info.ts';
 import type { Report } from '../lifecycle/ports.ts';
-import { isSource } from '../package-info.ts';
 import type { ThreadStatus } from '../protocol/control.ts';
 import type { ProcessIdentity, SpawnCommand, SpawnEvent, SpawnRequest } from '../protocol/spawner.ts';
-import { TurnBatch, TurnQueue } from '../turns.ts';
 import { killByArgument } from '../vm/adoption.ts';
 import type { Exit } from '../vm/driver.ts';
 import { exitOfChild } from '../vm/exit-record.ts';

@@ -1,5 +1,5 @@
 /** Says that logs cannot be written, and that they can be again: once for a full disk, not once for each stream on it. */
-import { type Clock, systemClock } from '../clock.ts';
+import { type Clock, systemClock } from '../lib/clock.ts';
 import type { Report } from '../lifecycle/ports.ts';
 import { type StreamId, streamKey } from '../protocol/log-files.ts';
 

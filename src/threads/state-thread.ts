@@ -1,10 +1,11 @@
 /** The main thread's side of the state worker. */
-import { errorCode } from '../errors.ts';
+
+import { CallBatch } from '../lib/call-batch.ts';
+import { errorCode } from '../lib/errors.ts';
+import type { WireError } from '../lib/wire-error.ts';
 import type { Report } from '../lifecycle/ports.ts';
 import type { FileChange, StateApi } from '../protocol/state-files.ts';
-import type { WireError } from '../protocol/wire-error.ts';
 import type { StateFiles } from '../state/store.ts';
-import { CallBatch } from './call-batch.ts';
 import { ThreadService } from './service.ts';
 
 /** The state worker. Main thread. */

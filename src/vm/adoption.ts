@@ -1,7 +1,7 @@
 /** Finds the process of a VM that an earlier daemon launched. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { identify, isRunning, signalProcess } from '../process-identity.ts';
+import { identify, isRunning, signalProcess } from '../lib/proc.ts';
 import type { ProcessIdentity } from './driver.ts';
 import { adoptedProcess, type HostProcess } from './host-process.ts';
 

@@ -1,7 +1,7 @@
 /** Looks programs up as execvp(3) does, before anything is started for them. */
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, resolve } from 'node:path';
-import { MonocoreError } from '../errors.ts';
+import { MonocoreError } from '../lib/errors.ts';
 
 /** Whether the daemon may execute the file. */
 export function isExecutableFile(path: string): boolean {

@@ -1,7 +1,7 @@
 /** The exit record: what the VM's side wrote about itself, readable when nobody listened. */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { constants } from 'node:os';
-import { errorCode } from '../errors.ts';
+import { errorCode } from '../lib/errors.ts';
 import type { Exit } from './driver.ts';
 
 /** A record is two short lines; who owns the guest can write more, which nobody wants in memory. */

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { closeSync, constants, lstatSync, openSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { MonocoreError } from '../errors.ts';
+import { MonocoreError } from '../lib/errors.ts';
 import type { ChildFd } from '../protocol/spawner.ts';
 import type { Spawner } from './spawner.ts';
 

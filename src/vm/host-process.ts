@@ -1,6 +1,6 @@
 /** The process of a VM, whether this daemon started it or an earlier one did. */
 
-import { isRunning } from '../process-identity.ts';
+import { isRunning } from '../lib/proc.ts';
 import type { Exit, ProcessIdentity } from './driver.ts';
 
 /** Only a parent is told of an end, so a process that is not our child is looked at this often. */

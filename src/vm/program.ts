@@ -1,5 +1,5 @@
 /** What runs as a service: a command with all that it is given, by the config and by the image. */
-import { MonocoreError } from '../errors.ts';
+import { MonocoreError } from '../lib/errors.ts';
 import type { ImageDefaults } from '../protocol/images.ts';
 import type { Service } from '../protocol/service.ts';
 

@@ -1,5 +1,5 @@
 /** Variables of a service as its command gets them. */
-import { MonocoreError } from '../errors.ts';
+import { MonocoreError } from '../lib/errors.ts';
 import type { Service } from '../protocol/service.ts';
 import { interpolate, type VariableFault } from '../protocol/variables.ts';
 

@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
 import type { TestContext } from 'node:test';
-import { packageVersion } from '../../src/package-info.ts';
+import { packageVersion } from '../../src/lib/package-info.ts';
+import type { WireError } from '../../src/lib/wire-error.ts';
 import type { ControlEvent, DaemonStatus } from '../../src/protocol/control.ts';
-import type { WireError } from '../../src/protocol/wire-error.ts';
 import { HomePaths } from '../../src/state/paths.ts';
 
 /** A request as it came. */

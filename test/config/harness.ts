@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { parseConfig } from '../../src/config/load.ts';
 import type { Problem } from '../../src/config/problem.ts';
-import { MonocoreError } from '../../src/errors.ts';
+import { MonocoreError } from '../../src/lib/errors.ts';
 import type { Config, Service } from '../../src/protocol/service.ts';
 
 /** A host whose limits do not depend on where the tests run. */

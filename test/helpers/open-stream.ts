@@ -1,7 +1,7 @@
 /** One stream, opened as if by the main thread. */
 
+import { fromWireError } from '../../src/lib/wire-error.ts';
 import type { LogsApi, StreamSource } from '../../src/protocol/logs.ts';
-import { fromWireError } from '../../src/protocol/wire-error.ts';
 
 /** Throws what the log worker answers. */
 export async function openStream(api: Pick<LogsApi, 'openStreams'>, source: StreamSource): Promise<void> {

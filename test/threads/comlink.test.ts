@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import test, { type TestContext } from 'node:test';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import { errorCode, MonocoreError } from '../../src/errors.ts';
+import { errorCode, MonocoreError } from '../../src/lib/errors.ts';
 import { type CallDeadlines, expose, transfer, type Wrapped, wrap } from '../../src/threads/comlink.ts';
 
 interface Api {

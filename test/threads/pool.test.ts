@@ -3,7 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { errorCode } from '../../src/errors.ts';
+import { errorCode } from '../../src/lib/errors.ts';
 import type { BuildInitramfsJob } from '../../src/protocol/jobs.ts';
 import { JobPool } from '../../src/threads/pool.ts';
 import { eventually } from '../helpers/eventually.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
-import type { MonocoreError } from '../../src/errors.ts';
+import type { MonocoreError } from '../../src/lib/errors.ts';
 import { type ThreadOptions, ThreadService } from '../../src/threads/service.ts';
 import type { ThreadApi } from '../fixtures/thread.ts';
 import { eventually } from '../helpers/eventually.ts';

@@ -3,7 +3,7 @@ import { closeSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { isRunning, signalProcess } from '../../src/process-identity.ts';
+import { isRunning, signalProcess } from '../../src/lib/proc.ts';
 import type { ChildFd, SpawnRequest } from '../../src/protocol/spawner.ts';
 import type { Exit } from '../../src/vm/driver.ts';
 import { openChildEnd } from '../../src/vm/fifos.ts';

@@ -1,7 +1,7 @@
 /** How errors look over HTTP. */
-import type { ErrorCode } from '../../src/errors.ts';
+import type { ErrorCode } from '../../src/lib/errors.ts';
+import { toWireError } from '../../src/lib/wire-error.ts';
 import type { ErrorReply } from '../../src/protocol/http.ts';
-import { toWireError } from '../../src/protocol/wire-error.ts';
 
 const STATUS_OF_CODE: Readonly<Record<ErrorCode, number>> = {
   ConfigInvalid: 400,

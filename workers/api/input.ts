@@ -1,8 +1,8 @@
 /** The door: what comes in over HTTP is checked here, and nowhere after. */
 import * as v from 'valibot';
-import { errorText, MonocoreError } from '../../src/errors.ts';
+import { errorText, MonocoreError } from '../../src/lib/errors.ts';
+import { formatSize, parseTimeMs } from '../../src/lib/units.ts';
 import { compilePattern, STREAM_NAMES } from '../../src/protocol/logs.ts';
-import { formatSize, parseTimeMs } from '../../src/units.ts';
 
 /** A config of thousands of services fits. */
 const MAX_BODY_BYTES = 4 * 2 ** 20;

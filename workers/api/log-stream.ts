@@ -1,10 +1,10 @@
 /** `GET /v1/logs`: the log worker's chunks, passed on at the pace of the client. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import { MonocoreError } from '../../src/errors.ts';
+import { MonocoreError } from '../../src/lib/errors.ts';
+import { toWireError, type WireError } from '../../src/lib/wire-error.ts';
 import { ERROR_TRAILER } from '../../src/protocol/http.ts';
 import type { LogQuery, LogReadEvent, LogsApi } from '../../src/protocol/logs.ts';
-import { toWireError, type WireError } from '../../src/protocol/wire-error.ts';
 import { type Remote, transfer } from '../../src/threads/comlink.ts';
 import type { OpenAnswers } from './open-answers.ts';
 

@@ -2,7 +2,7 @@
 import type { HttpBindings } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { Hono } from 'hono';
-import { MonocoreError } from '../../src/errors.ts';
+import { MonocoreError } from '../../src/lib/errors.ts';
 import {
   type ControlApi,
   DaemonStopRequestSchema,

@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { MessagePort } from 'node:worker_threads';
 import { getRequestListener } from '@hono/node-server';
-import { errorText, MonocoreError } from '../../src/errors.ts';
+import { errorText, MonocoreError } from '../../src/lib/errors.ts';
 import type { ApiBoot, ApiThreadApi } from '../../src/protocol/api.ts';
 import type { ControlApi } from '../../src/protocol/control.ts';
 import type { LogsApi } from '../../src/protocol/logs.ts';

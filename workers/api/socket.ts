@@ -2,7 +2,7 @@
 import { chmod, mkdir, rename, rm } from 'node:fs/promises';
 import type { Server } from 'node:net';
 import { dirname, join } from 'node:path';
-import { errorText, MonocoreError } from '../../src/errors.ts';
+import { errorText, MonocoreError } from '../../src/lib/errors.ts';
 
 /**
  * The folder in which the socket is made, beside its place. Named so that the path in it is no longer than the final

@@ -1,6 +1,6 @@
 /** Jobs on the image store: the lock, the way to call them off, and the store around each. */
 import { once } from 'node:events';
-import { MonocoreError } from '../../src/errors.ts';
+import { MonocoreError } from '../../src/lib/errors.ts';
 import type { ImageJob, ImageJobResults } from '../../src/protocol/images.ts';
 import { ImagePaths } from '../../src/state/paths.ts';
 import { listImages } from './list.ts';

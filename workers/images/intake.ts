@@ -1,6 +1,6 @@
 /** What every image has to pass, and how it gets its name. */
-import { MonocoreError } from '../../src/errors.ts';
-import { formatSize } from '../../src/units.ts';
+import { MonocoreError } from '../../src/lib/errors.ts';
+import { formatSize } from '../../src/lib/units.ts';
 import { nameImage } from './index-entries.ts';
 import { blobsOf, type Descriptor, type ImageManifest, MAX_CONFIG_BYTES } from './manifest.ts';
 import type { ImageStore } from './store.ts';

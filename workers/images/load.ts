@@ -1,6 +1,6 @@
 /** Takes images out of archives into the store. */
 import { readFile } from 'node:fs/promises';
-import { MonocoreError } from '../../src/errors.ts';
+import { MonocoreError } from '../../src/lib/errors.ts';
 import { formatImageReference, parseImageReference } from '../../src/protocol/image-reference.ts';
 import type { LoadImagesJob, StoredImage } from '../../src/protocol/images.ts';
 import type { ArchivedImage } from './archive/archived-image.ts';

@@ -5,7 +5,8 @@
  */
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
-import { MonocoreError } from '../../src/errors.ts';
+import { MonocoreError } from '../../src/lib/errors.ts';
+import { formatSize } from '../../src/lib/units.ts';
 import {
   type Descriptor,
   DescriptorSchema,
@@ -13,7 +14,6 @@ import {
   ImageIndexSchema,
 } from '../../src/protocol/image-index.ts';
 import type { ImageDefaults } from '../../src/protocol/images.ts';
-import { formatSize } from '../../src/units.ts';
 import { LAYER_MEDIA_TYPE } from './root-image/source.ts';
 
 /** Largest manifest and index: what registries have to take, distribution-spec, "Pushing Manifests". */

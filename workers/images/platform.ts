@@ -1,5 +1,5 @@
 /** Which of an image's variants is for this host. */
-import { MonocoreError } from '../../src/errors.ts';
+import { MonocoreError } from '../../src/lib/errors.ts';
 import type { Platform } from '../../src/protocol/images.ts';
 import type { Descriptor, ImageConfig } from './manifest.ts';
 

@@ -1,6 +1,6 @@
 /** Gets images from registries into the store. */
 import pLimit from 'p-limit';
-import { MonocoreError } from '../../src/errors.ts';
+import { MonocoreError } from '../../src/lib/errors.ts';
 import { formatImageReference, type ImageReference, parseImageReference } from '../../src/protocol/image-reference.ts';
 import type { PullImagesJob, StoredImage } from '../../src/protocol/images.ts';
 import { checkSizes, nameStored } from './intake.ts';

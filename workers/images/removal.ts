@@ -1,7 +1,7 @@
 /** Takes images out of the store: names first, and then the blobs that no image has any more. */
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { MonocoreError } from '../../src/errors.ts';
+import { MonocoreError } from '../../src/lib/errors.ts';
 import { formatImageReference, parseImageReference } from '../../src/protocol/image-reference.ts';
 import type { PruneImagesJob, RemovedImages, RemoveImagesJob } from '../../src/protocol/images.ts';
 import { dropEntries, nameOf } from './index-entries.ts';

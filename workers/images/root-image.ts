@@ -6,7 +6,7 @@
 import { closeSync, fsyncSync, ftruncateSync, openSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { errorCode, errorText, MonocoreError } from '../../src/errors.ts';
+import { errorCode, errorText, MonocoreError } from '../../src/lib/errors.ts';
 import { ContentStore } from './root-image/content-store.ts';
 import { EntryReader } from './root-image/entries.ts';
 import { BLOCK_BYTES } from './root-image/erofs-format.ts';

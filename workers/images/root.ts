@@ -1,5 +1,5 @@
 /** Makes what services boot from of an image in the store. */
-import { MonocoreError } from '../../src/errors.ts';
+import { MonocoreError } from '../../src/lib/errors.ts';
 import type { BuildRootImageJob } from '../../src/protocol/images.ts';
 import { defaultsOf, MAX_CONFIG_BYTES, OCI_MANIFEST, parseConfig, parseManifest } from './manifest.ts';
 import { DEFAULT_MAX_ENTRIES } from './root-image/source.ts';

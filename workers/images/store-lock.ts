@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { realpathSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
-import { errorCode } from '../../src/errors.ts';
+import { errorCode } from '../../src/lib/errors.ts';
 
 /**
  * Takes the lock, a listening unix socket in the abstract namespace (unix(7)): the kernel frees it however its process

@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
-import { errorCode, MonocoreError } from '../../src/errors.ts';
+import { errorCode, MonocoreError } from '../../src/lib/errors.ts';
 import type { ImagePaths } from '../../src/state/paths.ts';
 import { type Descriptor, digestOf, type ImageIndex, MAX_MANIFEST_BYTES, parseIndex } from './manifest.ts';
 

@@ -2,7 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { errorCode, MonocoreError } from '../../src/errors.ts';
+import { errorCode, MonocoreError } from '../../src/lib/errors.ts';
 import { formatImageReference, parseImageReference } from '../../src/protocol/image-reference.ts';
 import { nameOf } from './index-entries.ts';
 import type { ImageIndex } from './manifest.ts';

@@ -2,7 +2,7 @@
 import type { Stats } from 'node:fs';
 import { readdir, readlink, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorCode } from '../../src/errors.ts';
+import { errorCode } from '../../src/lib/errors.ts';
 import type { LogRetention, PrunedLogs, PruneLogsJob } from '../../src/protocol/jobs.ts';
 import { type LogFileName, linkName, parseFileName, type StreamId, streamKey } from '../../src/protocol/log-files.ts';
 import { type LogFile, selectExpired } from './log-retention.ts';

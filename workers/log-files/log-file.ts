@@ -1,7 +1,7 @@
 /** A log file to be read, compressed or not: a place in it is the same in both. */
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorCode } from '../../src/errors.ts';
+import { errorCode } from '../../src/lib/errors.ts';
 import { COMPRESSED_SUFFIX, fileName, type StreamId } from '../../src/protocol/log-files.ts';
 import { Inflation } from './inflation.ts';
 

@@ -1,5 +1,5 @@
 /** The order of records of several streams: by the time at their start, as text of fixed width. */
-import { isoTime } from '../../src/clock.ts';
+import { isoTime } from '../../src/lib/clock.ts';
 import { TEXT_TIME_BYTES } from '../../src/protocol/log-record.ts';
 
 /** Bytes at the start of a record that tell its time, in either format. */

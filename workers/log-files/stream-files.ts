@@ -1,6 +1,6 @@
 /** Which files of which streams there are. */
 import { readdir } from 'node:fs/promises';
-import { errorCode } from '../../src/errors.ts';
+import { errorCode } from '../../src/lib/errors.ts';
 import { parseFileName, type StreamId, streamKey } from '../../src/protocol/log-files.ts';
 
 /** A stream that has files, and their numbers in rising order, those that were compressed included. */

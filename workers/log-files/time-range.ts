@@ -1,5 +1,5 @@
 /** The times that a query asks for. */
-import { isoTime } from '../../src/clock.ts';
+import { isoTime } from '../../src/lib/clock.ts';
 import type { LogFilter } from '../../src/protocol/logs.ts';
 import { EARLIEST } from './time-merge.ts';
 

@@ -1,8 +1,9 @@
 /** The log worker's api: which streams are open, who reads, and how it all ends. */
 import { closeSync } from 'node:fs';
 import type { MessagePort } from 'node:worker_threads';
-import type { Clock } from '../../src/clock.ts';
-import { MonocoreError } from '../../src/errors.ts';
+import type { Clock } from '../../src/lib/clock.ts';
+import { MonocoreError } from '../../src/lib/errors.ts';
+import { toWireError, type WireError } from '../../src/lib/wire-error.ts';
 import {
   type LogEvent,
   type LogQuery,
@@ -12,7 +13,6 @@ import {
   type StreamName,
   type StreamSource,
 } from '../../src/protocol/logs.ts';
-import { toWireError, type WireError } from '../../src/protocol/wire-error.ts';
 import { expose } from '../../src/threads/comlink.ts';
 import { Capture } from './capture.ts';
 import { DiskPace } from './disk-pace.ts';

@@ -1,8 +1,8 @@
 /** One stream of one VM: its FIFO, the search for its marker, and what is told about it. */
 import { readSync } from 'node:fs';
 import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
-import type { Clock } from '../../src/clock.ts';
-import { errorCode, errorText } from '../../src/errors.ts';
+import type { Clock } from '../../src/lib/clock.ts';
+import { errorCode, errorText } from '../../src/lib/errors.ts';
 import type { HeldOutput, HeldStep, LogEvent, StreamSource } from '../../src/protocol/logs.ts';
 import type { DiskPace } from './disk-pace.ts';
 import type { Position, StreamId } from './file-names.ts';

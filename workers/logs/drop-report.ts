@@ -1,5 +1,5 @@
 /** What was dropped, told now and then. */
-import type { Clock } from '../../src/clock.ts';
+import type { Clock } from '../../src/lib/clock.ts';
 
 /** The most often that somebody is told. */
 const REPORT_INTERVAL_MS = 10_000;

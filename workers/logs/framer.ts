@@ -19,7 +19,7 @@
  *
  * A record with level WARN (40) is from monocore itself: it tells what was dropped where it stands.
  */
-import { isoTime } from '../../src/clock.ts';
+import { isoTime } from '../../src/lib/clock.ts';
 import type { FramerState } from '../../src/protocol/logs.ts';
 import type { StreamId } from './file-names.ts';
 import { openSimdFramer, type SimdFramer } from './simd-framer.ts';

@@ -1,10 +1,10 @@
 /** A reader of log files: what is there, then, for a follower, what comes. */
 import type { MessagePort } from 'node:worker_threads';
-import type { Clock } from '../../src/clock.ts';
+import type { Clock } from '../../src/lib/clock.ts';
+import { toWireError } from '../../src/lib/wire-error.ts';
 import { ORIGIN, type Position, type StreamId, streamKey } from '../../src/protocol/log-files.ts';
 import { LF } from '../../src/protocol/log-record.ts';
 import { EVERY_RECORD, type LogQuery, type LogReadEvent, READ_WINDOW } from '../../src/protocol/logs.ts';
-import { toWireError } from '../../src/protocol/wire-error.ts';
 import { ChunkWindow, ReaderGone } from '../log-files/chunk-window.ts';
 import { BLOCK_BYTES, makeBlocks, StreamCursor } from '../log-files/stream-cursor.ts';
 import { EARLIEST, TimeMerge } from '../log-files/time-merge.ts';

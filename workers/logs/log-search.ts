@@ -1,11 +1,11 @@
 /** A reader's search: asks for one page after the other and passes on what they find. */
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import type { Clock } from '../../src/clock.ts';
-import { MonocoreError } from '../../src/errors.ts';
+import type { Clock } from '../../src/lib/clock.ts';
+import { MonocoreError } from '../../src/lib/errors.ts';
+import { fromWireError } from '../../src/lib/wire-error.ts';
 import { ORIGIN, type Position, type StreamId, streamKey } from '../../src/protocol/log-files.ts';
 import type { LogFilter } from '../../src/protocol/logs.ts';
 import type { SearchPage, SearchPlace, SearchReply, SearchState } from '../../src/protocol/search.ts';
-import { fromWireError } from '../../src/protocol/wire-error.ts';
 import type { ChunkWindow } from '../log-files/chunk-window.ts';
 import { EARLIEST } from '../log-files/time-merge.ts';
 

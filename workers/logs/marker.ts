@@ -1,5 +1,5 @@
 /** The search for the marker that ends what a service printed. Pure. */
-import { MonocoreError } from '../../src/errors.ts';
+import { MonocoreError } from '../../src/lib/errors.ts';
 import { HEADROOM_BYTES } from './framer.ts';
 
 /**

@@ -3,7 +3,7 @@
  * be taken back: whatever is added, what others have read of the file stays true.
  */
 import { isUtf8 } from 'node:buffer';
-import { isoTime } from '../../src/clock.ts';
+import { isoTime } from '../../src/lib/clock.ts';
 import type { StreamId } from './file-names.ts';
 import { JSON_PARTIAL_END, jsonPrefix, LF, textLabel } from './framer.ts';
 

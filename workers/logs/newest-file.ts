@@ -1,7 +1,7 @@
 /** Which file of a stream a writer goes on with: the newest one, or that in which one that died left off. */
 import { constants } from 'node:fs';
 import { join } from 'node:path';
-import { errorCode } from '../../src/errors.ts';
+import { errorCode } from '../../src/lib/errors.ts';
 import type { LogFileName } from '../../src/protocol/log-files.ts';
 import type { HeldPlace } from '../../src/protocol/logs.ts';
 import { fileName, parseFileName, type StreamId, streamKey } from './file-names.ts';

@@ -1,6 +1,6 @@
 /** From the bytes of a stream to its files: framing, writing, and patience when writing fails or takes long. */
-import type { Clock } from '../../src/clock.ts';
-import { errorCode, errorText } from '../../src/errors.ts';
+import type { Clock } from '../../src/lib/clock.ts';
+import { errorCode, errorText } from '../../src/lib/errors.ts';
 import type { HeldStep } from '../../src/protocol/logs.ts';
 import { type Dropped, DropReport } from './drop-report.ts';
 import { type FrameMemory, type Framer, LF } from './framer.ts';

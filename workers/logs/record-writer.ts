@@ -1,5 +1,5 @@
 /** Writes framed records to the files of one stream, at once or on libuv's pool, and notes how long the disk takes. */
-import type { Clock } from '../../src/clock.ts';
+import type { Clock } from '../../src/lib/clock.ts';
 import type { DiskPace } from './disk-pace.ts';
 import type { RollingFile } from './rolling-file.ts';
 

@@ -1,7 +1,7 @@
 /** Removes what the log worker wrote for a service. */
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorCode } from '../../src/errors.ts';
+import { errorCode } from '../../src/lib/errors.ts';
 import { STREAM_NAMES } from '../../src/protocol/logs.ts';
 import { linkName, parseFileName, temporaryLinkName } from './file-names.ts';
 

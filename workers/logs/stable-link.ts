@@ -1,6 +1,6 @@
 /** The name that always leads to the current file of a stream: a link beside the numbered files. */
 import { join } from 'node:path';
-import { errorCode } from '../../src/errors.ts';
+import { errorCode } from '../../src/lib/errors.ts';
 import { fileName, linkName, type StreamId, temporaryLinkName } from './file-names.ts';
 import { call, type FileStatus, type FileWork } from './files.ts';
 

@@ -1,5 +1,5 @@
 /** What a sink has to do, worked off in order: what was done is forgotten, what fails stays for a later try. */
-import type { Clock } from '../../src/clock.ts';
+import type { Clock } from '../../src/lib/clock.ts';
 import type { HeldStep } from '../../src/protocol/logs.ts';
 import type { FrameMemory, Framer } from './framer.ts';
 import type { RecordWriter } from './record-writer.ts';

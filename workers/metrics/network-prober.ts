@@ -1,7 +1,7 @@
 /** Asks ports of this host whether a service works: plain connections and HTTP. */
 import { request } from 'node:http';
 import { connect } from 'node:net';
-import { errorCode, errorText } from '../../src/errors.ts';
+import { errorCode, errorText } from '../../src/lib/errors.ts';
 import { CALLED_OFF, type NetworkProbe, type ProbeResult } from '../../src/protocol/probe.ts';
 
 /** Where the ports of plain processes are. */

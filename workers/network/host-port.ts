@@ -1,6 +1,6 @@
 /** A UDP port of the host. */
 import { createSocket, type Socket } from 'node:dgram';
-import { errorCode } from '../../src/errors.ts';
+import { errorCode } from '../../src/lib/errors.ts';
 import type { UdpForward } from '../../src/protocol/network.ts';
 
 const RETRY_MS = 1000;

@@ -1,8 +1,8 @@
 /** Starts one process that outlives the daemon: its own session, no descriptor but those given. */
 import { spawn } from 'node:child_process';
 import { closeSync, constants, openSync } from 'node:fs';
-import { errorText } from '../../src/errors.ts';
-import { identify } from '../../src/process-identity.ts';
+import { errorText } from '../../src/lib/errors.ts';
+import { identify } from '../../src/lib/proc.ts';
 import type { ChildFd, SpawnCommand, SpawnEvent } from '../../src/protocol/spawner.ts';
 
 /** Starts it and tells what becomes of it. Never throws. */

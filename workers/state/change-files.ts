@@ -1,8 +1,8 @@
 /** Files that are valid at every instant, because each is written aside and takes its name when it is whole. */
 import fs from 'node:fs';
 import { promisify } from 'node:util';
+import { toWireError, type WireError } from '../../src/lib/wire-error.ts';
 import { asideOf, type FileChange } from '../../src/protocol/state-files.ts';
-import { toWireError, type WireError } from '../../src/protocol/wire-error.ts';
 
 const fsync = promisify(fs.fsync);
 

@@ -2,10 +2,10 @@
 import { execFileSync } from 'node:child_process';
 import type { TestContext } from 'node:test';
 import { ServiceImages } from '../../../src/images/service-images.ts';
+import { formatSize } from '../../../src/lib/units.ts';
 import { DEFAULT_IMAGE_SETTINGS } from '../../../src/protocol/image-settings.ts';
 import { HomePaths } from '../../../src/state/paths.ts';
 import { JobPool } from '../../../src/threads/pool.ts';
-import { formatSize } from '../../../src/units.ts';
 import { prepareDisk } from '../../../src/vm/qemu/disk.ts';
 import { makeImage, makeTar } from '../../../test/helpers/images.ts';
 import { startRegistry } from '../../../test/helpers/registry.ts';

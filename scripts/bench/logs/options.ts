@@ -1,7 +1,7 @@
 /** The command line of `npm run bench:logs`. */
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
-import { errorText } from '../../../src/errors.ts';
+import { errorText } from '../../../src/lib/errors.ts';
 
 /** What to measure and how to say it. */
 export interface Options {

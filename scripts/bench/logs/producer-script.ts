@@ -2,7 +2,7 @@
 import { closeSync, constants, openSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { errorCode } from '../../../src/errors.ts';
+import { errorCode } from '../../../src/lib/errors.ts';
 import type { Run } from './contender.ts';
 import { nowSeconds, readCpuSeconds, TIMED } from './processes.ts';
 

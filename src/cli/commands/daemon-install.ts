@@ -2,8 +2,8 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
-import { errorCode, errorText, MonocoreError } from '../../errors.ts';
-import { isSource, packageRoot } from '../../package-info.ts';
+import { errorCode, errorText, MonocoreError } from '../../lib/errors.ts';
+import { isSource, packageRoot } from '../../lib/package-info.ts';
 import type { LogLevel } from '../../protocol/control.ts';
 import { DaemonClient } from '../client.ts';
 import type { CliContext } from '../context.ts';

@@ -1,5 +1,5 @@
 /** `monocore logs`. */
-import { MonocoreError } from '../../errors.ts';
+import { MonocoreError } from '../../lib/errors.ts';
 import { type LogFilter, type LogQuery, STREAM_NAMES, type StreamName } from '../../protocol/logs.ts';
 import { connect, noDaemonError } from '../connection.ts';
 import type { CliContext } from '../context.ts';

@@ -1,5 +1,5 @@
 /** A blob's line while images are pulled. Pure. */
-import { formatDuration, formatSize } from '../../units.ts';
+import { formatDuration, formatSize } from '../../lib/units.ts';
 
 const BAR_CHARACTERS = 24;
 /** As many hexadecimal digits as Docker shows. */

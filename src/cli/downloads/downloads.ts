@@ -1,8 +1,8 @@
 /** How `pull` and `images load` show what happens. */
 
-import { maskControls } from '../../control-characters.ts';
+import { maskControls } from '../../lib/control-characters.ts';
+import { formatDuration, formatSize } from '../../lib/units.ts';
 import type { ImageEvent } from '../../protocol/images.ts';
-import { formatDuration, formatSize } from '../../units.ts';
 import { shortDigest } from './blob-row.ts';
 
 /** A view of a running job. */

@@ -1,7 +1,7 @@
 /** How an error looks on stderr. */
 import { inspect } from 'node:util';
 import { formatProblem, type Problem } from '../../config/problem.ts';
-import { errorText, hintOf, MonocoreError } from '../../errors.ts';
+import { errorText, hintOf, MonocoreError } from '../../lib/errors.ts';
 import type { Colors } from '../terminal.ts';
 
 /** Problems of a config that are shown: whoever has more has one mistake many times. */

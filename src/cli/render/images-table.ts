@@ -1,8 +1,8 @@
 /** The table of `monocore images`. */
 
-import { maskControls } from '../../control-characters.ts';
+import { maskControls } from '../../lib/control-characters.ts';
+import { formatDuration, formatSize } from '../../lib/units.ts';
 import type { ImageSummary } from '../../protocol/images.ts';
-import { formatDuration, formatSize } from '../../units.ts';
 import { shortDigest } from '../downloads/blob-row.ts';
 import type { Colors } from '../terminal.ts';
 

@@ -1,6 +1,6 @@
 /** What became of each service in a command. */
 
-import { maskControls } from '../../control-characters.ts';
+import { maskControls } from '../../lib/control-characters.ts';
 import type { ServiceOutcome } from '../../protocol/control.ts';
 import type { Colors } from '../terminal.ts';
 import { progressText } from './status-text.ts';

@@ -1,5 +1,5 @@
 /** What a start is going to do, as `--dry-run` prints it. */
-import { maskControls } from '../../control-characters.ts';
+import { maskControls } from '../../lib/control-characters.ts';
 import type { PlannedAction } from '../../protocol/control.ts';
 import type { Colors } from '../terminal.ts';
 

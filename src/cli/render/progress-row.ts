@@ -1,6 +1,7 @@
 /** A service's row while a command runs on a terminal. */
+
+import { formatDuration } from '../../lib/units.ts';
 import type { ServiceStatus } from '../../protocol/service.ts';
-import { formatDuration } from '../../units.ts';
 import { progressText, statusLabel } from './status-text.ts';
 
 /** What happens to the service right now: `booting`, or its status where the daemon says no more. */

@@ -1,8 +1,8 @@
 /** What is to be said of a service beyond its row. */
 
-import { maskControls } from '../../control-characters.ts';
+import { maskControls } from '../../lib/control-characters.ts';
+import { formatDuration } from '../../lib/units.ts';
 import type { ServiceStatus } from '../../protocol/service.ts';
-import { formatDuration } from '../../units.ts';
 
 /** Of what its VM said last; `--json` has all that is known. */
 const LAST_LINES = 5;

@@ -1,8 +1,8 @@
 /** The table of `monocore status`. */
 import { stripVTControlCharacters } from 'node:util';
 import Table from 'cli-table3';
+import { formatDuration, formatSize } from '../../lib/units.ts';
 import type { ServiceStatus } from '../../protocol/service.ts';
-import { formatDuration, formatSize } from '../../units.ts';
 import type { Colors } from '../terminal.ts';
 import { renderRemarks } from './remarks.ts';
 import { paintStatus, statusLabel } from './status-text.ts';

@@ -1,5 +1,5 @@
 /** Records in JSON as lines of text, in the form that records in text format have. */
-import { isoTime } from '../../clock.ts';
+import { isoTime } from '../../lib/clock.ts';
 import { type JsonRecord, parseJsonRecord } from '../../protocol/log-record.ts';
 
 const LEVELS = new Map([

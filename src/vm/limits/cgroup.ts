@@ -2,8 +2,8 @@
 import { mkdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { errorCode, errorText } from '../../errors.ts';
-import { identify, signalProcess } from '../../process-identity.ts';
+import { errorCode, errorText } from '../../lib/errors.ts';
+import { identify, signalProcess } from '../../lib/proc.ts';
 import type { CgroupSetting } from './cgroup-settings.ts';
 import { type CgroupPlace, CONTROLLERS, type Controller, DAEMON_CGROUP, type HostCgroups } from './host-cgroups.ts';
 

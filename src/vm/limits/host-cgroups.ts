@@ -1,7 +1,7 @@
 /** Where on this host the daemon may make cgroups, see cgroups(7). */
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, posix } from 'node:path';
-import { errorCode, errorText } from '../../errors.ts';
+import { errorCode, errorText } from '../../lib/errors.ts';
 
 /** Controllers that limits of services need. */
 export const CONTROLLERS = ['cpu', 'memory'] as const;

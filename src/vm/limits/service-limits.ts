@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import writeFileAtomic from 'write-file-atomic';
-import { errorText } from '../../errors.ts';
+import { errorText } from '../../lib/errors.ts';
 import type { Service } from '../../protocol/service.ts';
 import type { HomePaths } from '../../state/paths.ts';
 import { makeCgroup, openPlaces, removeCgroup, writeSettings } from './cgroup.ts';

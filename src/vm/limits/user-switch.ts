@@ -1,7 +1,7 @@
 /** Changes the user of a process before its program runs. Main thread. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { MonocoreError } from '../../errors.ts';
+import { MonocoreError } from '../../lib/errors.ts';
 import { findExecutable } from '../executables.ts';
 import { type HostUser, outputOf } from './user.ts';
 

@@ -1,7 +1,7 @@
 /** Users of the host that services run as. Main thread. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { errorText, MonocoreError } from '../../errors.ts';
+import { errorText, MonocoreError } from '../../lib/errors.ts';
 
 const run = promisify(execFile);
 

@@ -1,8 +1,8 @@
 /** Runs services as plain processes of the host, without a VM: for development and load tests. */
 import { closeSync, constants, openSync, statSync, writeSync } from 'node:fs';
 import { chown, rm } from 'node:fs/promises';
-import { MonocoreError } from '../../errors.ts';
-import { signalProcess } from '../../process-identity.ts';
+import { MonocoreError } from '../../lib/errors.ts';
+import { signalProcess } from '../../lib/proc.ts';
 import type { StreamName } from '../../protocol/logs.ts';
 import { DEFAULT_CPUS, DEFAULT_RAM_MIB, type Service } from '../../protocol/service.ts';
 import type { HomePaths, VmPaths } from '../../state/paths.ts';

@@ -1,5 +1,5 @@
 /** Asks a plain process whether it works. Main thread. */
-import { errorText } from '../../errors.ts';
+import { errorText } from '../../lib/errors.ts';
 import { CALLED_OFF, type NetworkProbe, type ProbeResult } from '../../protocol/probe.ts';
 import type { Service } from '../../protocol/service.ts';
 import type { VmProbe } from '../driver.ts';

@@ -1,7 +1,7 @@
 /** The parent of a plain process: see shim/shim.c. */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { MonocoreError } from '../../errors.ts';
+import { MonocoreError } from '../../lib/errors.ts';
 
 /**
  * Path of the shim for this host, part of the package. Called with `<exit record> <program> <arguments…>` it records how

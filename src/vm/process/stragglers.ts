@@ -4,7 +4,7 @@
  * number cannot have come round again.
  */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { identify, isSameProcess } from '../../process-identity.ts';
+import { identify, isSameProcess } from '../../lib/proc.ts';
 import type { ProcessIdentity } from '../driver.ts';
 
 /** To be called as soon as the leader has ended. Main thread. */

@@ -11,7 +11,7 @@ import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import * as v from 'valibot';
 import writeFileAtomic from 'write-file-atomic';
-import { errorCode, errorText } from '../../errors.ts';
+import { errorCode, errorText } from '../../lib/errors.ts';
 import type { Accelerator } from './command-line.ts';
 import type { Kernel } from './kernel.ts';
 

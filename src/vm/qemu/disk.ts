@@ -3,8 +3,8 @@ import { execFile } from 'node:child_process';
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
-import { errorText, MonocoreError } from '../../errors.ts';
-import { formatSize } from '../../units.ts';
+import { errorText, MonocoreError } from '../../lib/errors.ts';
+import { formatSize } from '../../lib/units.ts';
 import { findMkfs } from './host-tools.ts';
 
 const run = promisify(execFile);

@@ -1,7 +1,7 @@
 /** Starts microVMs with QEMU. */
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { MonocoreError } from '../../errors.ts';
+import { MonocoreError } from '../../lib/errors.ts';
 import { STREAM_NAMES, type StreamName } from '../../protocol/logs.ts';
 import { memberMac } from '../../protocol/network.ts';
 import type { Service } from '../../protocol/service.ts';

@@ -4,8 +4,8 @@
  */
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { errorText, MonocoreError } from '../../errors.ts';
-import { isRunning, signalProcess } from '../../process-identity.ts';
+import { errorText, MonocoreError } from '../../lib/errors.ts';
+import { isRunning, signalProcess } from '../../lib/proc.ts';
 import type { VmPaths } from '../../state/paths.ts';
 import { findByArgument } from '../adoption.ts';
 import type { ProcessIdentity } from '../driver.ts';

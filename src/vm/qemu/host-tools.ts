@@ -1,7 +1,7 @@
 /** The programs of the host that a VM needs, and the package that brings each. */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { MonocoreError } from '../../errors.ts';
+import { MonocoreError } from '../../lib/errors.ts';
 import { isExecutableFile } from '../executables.ts';
 
 /** Machine of the host in QEMU's words. */

@@ -1,7 +1,7 @@
 /** Which kernel a VM boots: the config's, else the home's, else the host's. */
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { MonocoreError } from '../../errors.ts';
+import { MonocoreError } from '../../lib/errors.ts';
 import { type Architecture, PACKAGES } from './host-tools.ts';
 
 /** A kernel image and what belongs to it. */

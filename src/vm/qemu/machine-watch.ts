@@ -1,5 +1,5 @@
 /** What QEMU tells of its machine over QMP, and what is done about it. */
-import { errorCode } from '../../errors.ts';
+import { errorCode } from '../../lib/errors.ts';
 import type { Exit, VmEndReason } from '../driver.ts';
 import { findReason } from './end-reason.ts';
 import { QmpClient } from './qmp.ts';

@@ -2,7 +2,7 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { errorCode, errorText, MonocoreError } from '../../errors.ts';
+import { errorCode, errorText, MonocoreError } from '../../lib/errors.ts';
 import type { Port, Service } from '../../protocol/service.ts';
 import { findPortOwner } from '../port-owner.ts';
 

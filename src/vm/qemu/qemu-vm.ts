@@ -1,6 +1,6 @@
 /** One QEMU process and the guest in it. */
-import { errorText } from '../../errors.ts';
-import { signalProcess } from '../../process-identity.ts';
+import { errorText } from '../../lib/errors.ts';
+import { signalProcess } from '../../lib/proc.ts';
 import type { GroupMember } from '../../protocol/network.ts';
 import type { VmPaths } from '../../state/paths.ts';
 import type { Exit, ProbeResult, ProcessIdentity, RunningVm, VmEvent, VmProbe } from '../driver.ts';

@@ -1,9 +1,9 @@
 /** Secrets of a service: read at its launch, sent to the guest with its job, and kept nowhere. Main thread. */
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { errorCode, errorText, MonocoreError } from '../../errors.ts';
+import { errorCode, errorText, MonocoreError } from '../../lib/errors.ts';
+import { formatSize } from '../../lib/units.ts';
 import type { Secret, Service } from '../../protocol/service.ts';
-import { formatSize } from '../../units.ts';
 
 /** Of one secret. They are keys and passwords; what is larger is data, for which there are volumes. */
 export const MAX_SECRET_BYTES = 512 * 1024;

@@ -2,7 +2,7 @@
 import type { BigIntStats } from 'node:fs';
 import { lstat, realpath } from 'node:fs/promises';
 import { isAbsolute, normalize } from 'node:path';
-import { errorCode, errorText, MonocoreError } from '../../errors.ts';
+import { errorCode, errorText, MonocoreError } from '../../lib/errors.ts';
 import { findPlaceFault } from '../../protocol/guest-places.ts';
 import type { Service, Volume } from '../../protocol/service.ts';
 

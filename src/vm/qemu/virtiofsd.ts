@@ -1,7 +1,7 @@
 /** The two programs called virtiofsd: QEMU's own up to QEMU 7.2, in C, and its successor in Rust. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { errorText, MonocoreError } from '../../errors.ts';
+import { errorText, MonocoreError } from '../../lib/errors.ts';
 
 const run = promisify(execFile);
 

@@ -8,7 +8,7 @@ import test, { type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { DaemonClient } from '../../../src/cli/client.ts';
 import { ownDaemonCommand, startDaemon } from '../../../src/cli/daemon-process.ts';
-import { packageVersion } from '../../../src/package-info.ts';
+import { packageVersion } from '../../../src/lib/package-info.ts';
 import type { DaemonSettings } from '../../../src/protocol/control.ts';
 import { HomePaths } from '../../../src/state/paths.ts';
 import { eventually } from '../../helpers/eventually.ts';

@@ -4,7 +4,7 @@ import { exitCodeOf } from '../../../src/cli/exit-codes.ts';
 import { renderFailure } from '../../../src/cli/render/failure.ts';
 import { NO_COLORS } from '../../../src/cli/terminal.ts';
 import { configInvalid } from '../../../src/config/problem.ts';
-import { MonocoreError } from '../../../src/errors.ts';
+import { MonocoreError } from '../../../src/lib/errors.ts';
 
 const plain = { colors: NO_COLORS, debug: false };
 

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { identify, isRunning } from '../../../src/process-identity.ts';
+import { identify, isRunning } from '../../../src/lib/proc.ts';
 import { HomePaths } from '../../../src/state/paths.ts';
 import { makeHome } from '../../../src/state/store.ts';
 import type { CgroupLimits } from '../../../src/vm/limits/cgroup-settings.ts';

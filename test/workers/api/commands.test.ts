@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { type ErrorCode, MonocoreError } from '../../../src/errors.ts';
+import { type ErrorCode, MonocoreError } from '../../../src/lib/errors.ts';
 import type { StartRequest, StopRequest } from '../../../src/protocol/control.ts';
 import type { ErrorReply } from '../../../src/protocol/http.ts';
 import { configOf } from '../../helpers/services.ts';

@@ -4,10 +4,10 @@ import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import test from 'node:test';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import { MonocoreError } from '../../../src/errors.ts';
+import { MonocoreError } from '../../../src/lib/errors.ts';
+import { toWireError, type WireError } from '../../../src/lib/wire-error.ts';
 import { ERROR_TRAILER } from '../../../src/protocol/http.ts';
 import { CHUNK_BYTES, type LogQuery, type LogReadEvent, READ_WINDOW } from '../../../src/protocol/logs.ts';
-import { toWireError, type WireError } from '../../../src/protocol/wire-error.ts';
 import { expose } from '../../../src/threads/comlink.ts';
 import { startApi } from './harness.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import { MonocoreError } from '../../../src/errors.ts';
+import { MonocoreError } from '../../../src/lib/errors.ts';
 import { markerBytes, searchMarker } from '../../../workers/logs/marker.ts';
 
 const search = (text: string, marker: string) => searchMarker(Buffer.from(text, 'latin1'), Buffer.from(marker));

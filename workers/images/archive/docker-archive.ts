@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { createGunzip } from 'node:zlib';
 import * as v from 'valibot';
-import { errorText, MonocoreError } from '../../../src/errors.ts';
+import { errorText, MonocoreError } from '../../../src/lib/errors.ts';
 import {
   check,
   type Descriptor,

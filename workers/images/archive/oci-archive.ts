@@ -1,5 +1,5 @@
 /** OCI image layouts in a tar: image-spec, image-layout.md. */
-import { MonocoreError } from '../../../src/errors.ts';
+import { MonocoreError } from '../../../src/lib/errors.ts';
 import type { Platform } from '../../../src/protocol/images.ts';
 import { nameOf } from '../index-entries.ts';
 import {

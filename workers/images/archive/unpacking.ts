@@ -9,8 +9,8 @@ import { join, posix } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { extract, type Header } from 'tar-stream';
-import { errorCode, errorText, MonocoreError } from '../../../src/errors.ts';
-import { formatSize } from '../../../src/units.ts';
+import { errorCode, errorText, MonocoreError } from '../../../src/lib/errors.ts';
+import { formatSize } from '../../../src/lib/units.ts';
 import { MAX_PATH_BYTES } from '../root-image/limits.ts';
 
 /** Files whose names start so are a load's, see `ImagePaths`. */

@@ -1,5 +1,5 @@
 /** What to try when a registry cannot be reached safely. The commands have options for it, services the config. */
-import { errorText } from '../../../src/errors.ts';
+import { errorText } from '../../../src/lib/errors.ts';
 
 export const PLAIN_HTTP_HINT =
   '--insecure allows it for registries on this host, --insecure-registry for one by its name, and insecure_registries of ' +

@@ -1,6 +1,6 @@
 /** The `Authorization` header for one repository: Basic, or a token of the service that the registry names. */
 import * as v from 'valibot';
-import { MonocoreError } from '../../../src/errors.ts';
+import { MonocoreError } from '../../../src/lib/errors.ts';
 import { parseChallenges } from './challenge.ts';
 import type { Credentials } from './credentials.ts';
 import { readBody, type Transport } from './transport.ts';

@@ -2,7 +2,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
-import { MonocoreError } from '../../../src/errors.ts';
+import { MonocoreError } from '../../../src/lib/errors.ts';
 import type { Descriptor } from '../manifest.ts';
 import type { Report } from '../reporter.ts';
 import { type ImageStore, sizeOf } from '../store.ts';

@@ -1,5 +1,5 @@
 /** One repository of a registry, by the OCI distribution specification, which Docker's registry API v2 became. */
-import { MonocoreError } from '../../../src/errors.ts';
+import { MonocoreError } from '../../../src/lib/errors.ts';
 import { DEFAULT_REGISTRY, type ImageReference } from '../../../src/protocol/image-reference.ts';
 import { digestOf, MANIFEST_TYPES, MAX_MANIFEST_BYTES } from '../manifest.ts';
 import { Authorization } from './authorization.ts';

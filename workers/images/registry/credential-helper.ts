@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import * as v from 'valibot';
-import { errorCode, errorText, MonocoreError } from '../../../src/errors.ts';
+import { errorCode, errorText, MonocoreError } from '../../../src/lib/errors.ts';
 import type { Credentials } from './credentials.ts';
 
 /** Helpers may ask a person, by a window of the desktop. */

@@ -6,7 +6,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import * as v from 'valibot';
-import { errorCode, MonocoreError } from '../../../src/errors.ts';
+import { errorCode, MonocoreError } from '../../../src/lib/errors.ts';
 import { DEFAULT_REGISTRY } from '../../../src/protocol/image-reference.ts';
 import { askHelper } from './credential-helper.ts';
 

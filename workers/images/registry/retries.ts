@@ -1,7 +1,7 @@
 /** Trying again what may work the next time. */
 import { setTimeout as delay } from 'node:timers/promises';
 import pRetry, { AbortError } from 'p-retry';
-import { errorCode, errorText, MonocoreError } from '../../../src/errors.ts';
+import { errorCode, errorText, MonocoreError } from '../../../src/lib/errors.ts';
 import type { Report } from '../reporter.ts';
 import { adviseOn, describeConnectionError } from './advice.ts';
 

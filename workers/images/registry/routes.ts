@@ -1,6 +1,6 @@
 /** The ways to registries: straight, or through the proxies that the environment names. */
 import { Agent, type Dispatcher, ProxyAgent } from 'undici';
-import { MonocoreError } from '../../../src/errors.ts';
+import { MonocoreError } from '../../../src/lib/errors.ts';
 import type { ProxySettings } from '../../../src/protocol/images.ts';
 import { isExempt } from './exempt-hosts.ts';
 

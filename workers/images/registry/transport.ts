@@ -1,7 +1,7 @@
 /** HTTP as registries need it: redirects without leaking credentials, and no plain HTTP by accident. */
 import type { Readable } from 'node:stream';
 import { request } from 'undici';
-import { MonocoreError } from '../../../src/errors.ts';
+import { MonocoreError } from '../../../src/lib/errors.ts';
 import { isLoopbackRegistry } from '../../../src/protocol/image-reference.ts';
 import { PLAIN_HTTP_HINT } from './advice.ts';
 import { connectionFailure, PassingFailure, parseRetryAfterMs } from './retries.ts';

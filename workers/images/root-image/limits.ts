@@ -1,5 +1,5 @@
 /** What a layer may ask for before it is refused, and the errors that say so. */
-import { MonocoreError } from '../../../src/errors.ts';
+import { MonocoreError } from '../../../src/lib/errors.ts';
 import type { RootImageLimits } from './source.ts';
 
 /** Longest path of an entry in bytes: `PATH_MAX`, limits.h of Linux. */

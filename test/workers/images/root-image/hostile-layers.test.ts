@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { MonocoreError } from '../../../../src/errors.ts';
+import { MonocoreError } from '../../../../src/lib/errors.ts';
 import type { LayerBlob, RootImageLimits } from '../../../../workers/images/root-image/source.ts';
 import {
   END_OF_ARCHIVE,

@@ -1,7 +1,7 @@
 /** Who a pid is, so that a reused one is never taken for the process that had it. */
 import { readFileSync } from 'node:fs';
+import type { ProcessIdentity } from '../protocol/spawner.ts';
 import { errorCode } from './errors.ts';
-import type { ProcessIdentity } from './protocol/spawner.ts';
 
 let bootId: string | undefined;
 

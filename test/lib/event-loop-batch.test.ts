@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { TurnBatch, TurnQueue } from '../src/turns.ts';
+import { TurnBatch, TurnQueue } from '../../src/lib/event-loop-batch.ts';
 
 test('what is added in one turn goes together, and in order', async () => {
   const batches: number[][] = [];

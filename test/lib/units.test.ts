@@ -9,7 +9,7 @@ import {
   parseDurationMs,
   parseSize,
   parseTimeMs,
-} from '../src/units.ts';
+} from '../../src/lib/units.ts';
 
 test('sizes take SI and IEC units, any case, fractions and blanks', () => {
   const cases: [string, number][] = [

@@ -1,6 +1,7 @@
 /** Calls of another thread that dozens of services make at once, as one message. Main thread. */
-import { fromWireError, type WireError } from '../protocol/wire-error.ts';
-import { TurnBatch, TurnQueue } from '../turns.ts';
+
+import { TurnBatch, TurnQueue } from './event-loop-batch.ts';
+import { fromWireError, type WireError } from './wire-error.ts';
 
 interface Call<Item> {
   readonly item: Item;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { errorCode, MonocoreError } from '../src/errors.ts';
-import { fromWireError, toWireError } from '../src/protocol/wire-error.ts';
+import { errorCode, MonocoreError } from '../../src/lib/errors.ts';
+import { fromWireError, toWireError } from '../../src/lib/wire-error.ts';
 
 /** The error at the other end of a thread boundary or of HTTP. */
 const cross = (error: unknown) => fromWireError(JSON.parse(JSON.stringify(toWireError(error))));

@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { identify, isSameProcess, signalProcess } from '../src/process-identity.ts';
-import { makeTempDir } from './helpers/temp.ts';
+import { identify, isSameProcess, signalProcess } from '../../src/lib/proc.ts';
+import { makeTempDir } from '../helpers/temp.ts';
 
 async function startSleep(t: TestContext, program = 'sleep') {
   const child = spawn(program, ['1000'], { detached: true, stdio: 'ignore' });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import test from 'node:test';
-import { errorCode, errorText, MonocoreError } from '../src/errors.ts';
+import { errorCode, errorText, MonocoreError } from '../../src/lib/errors.ts';
 
 test('an error has a code, details and its cause', () => {
   const cause = new Error('below');

@@ -2,7 +2,7 @@
  * Errors as they cross threads and HTTP. Structured clone keeps neither `code` nor `cause` of an Error, so both sides
  * speak this shape instead.
  */
-import { type ErrorCode, errorCode, errorText, MonocoreError } from '../errors.ts';
+import { type ErrorCode, errorCode, errorText, MonocoreError } from './errors.ts';
 
 /** A {@link MonocoreError} as plain JSON. */
 export interface WireError {

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 export const isSource = import.meta.url.endsWith('.ts');
 
 /** Absolute path of the folder with package.json; the build has one more level, `dist/`. */
-export const packageRoot = fileURLToPath(new URL(isSource ? '..' : '../..', import.meta.url));
+export const packageRoot = fileURLToPath(new URL(isSource ? '../..' : '../../..', import.meta.url));
 
 /** The version in package.json. */
 export function packageVersion(): string {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { MonocoreError } from '../../src/errors.ts';
-import { toWireError } from '../../src/protocol/wire-error.ts';
-import { CallBatch } from '../../src/threads/call-batch.ts';
+import { CallBatch } from '../../src/lib/call-batch.ts';
+import { MonocoreError } from '../../src/lib/errors.ts';
+import { toWireError } from '../../src/lib/wire-error.ts';
 
 test('calls of one turn are answered each by itself', async () => {
   const full = Object.assign(new Error('ENOSPC: no space left'), { code: 'ENOSPC' });
