@@ -7,6 +7,7 @@
 export { loadConfig, parseConfig } from './config/load.ts';
 export { formatProblem, type Problem } from './config/problem.ts';
 export type { Choice } from './config/profiles.ts';
+export { Runtime, type RuntimeOptions } from './daemon/runtime.ts';
 export { type ErrorCode, MonocoreError } from './lib/errors.ts';
 export type { ServiceDefinition } from './lifecycle/document.ts';
 export { Orchestrator } from './lifecycle/orchestrator.ts';
@@ -24,6 +25,5 @@ export type {
   StatusName,
 } from './protocol/service.ts';
 export type { StateDocument } from './protocol/state-document.ts';
-export { Runtime, type RuntimeOptions } from './runtime.ts';
 export { resolveHome } from './state/paths.ts';
 export { loadState, saveState } from './state/store.ts';

@@ -114,7 +114,10 @@ const IMPORT_RULES: readonly ImportRule[] = [
     title: 'src never imports workers/: threads/entry.ts names them by URL',
     files: /^src\//,
     mustNot: [/^workers\//],
-    wrong: { path: 'src/daemon.ts', source: "const { Sampler } = await import('../workers/metrics/sampler.ts');" },
+    wrong: {
+      path: 'src/daemon/daemon.ts',
+      source: "const { Sampler } = await import('../workers/metrics/sampler.ts');",
+    },
   },
   {
     title:

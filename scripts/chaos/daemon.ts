@@ -1,6 +1,6 @@
 /** A daemon of the home in its argument; a line on stdin names a thread that is to crash. */
 import { createInterface } from 'node:readline';
-import { runDaemon } from '../../src/daemon.ts';
+import { runDaemon } from '../../src/daemon/daemon.ts';
 
 /** What is open still when the daemon has ended gets this long, as in `monocore daemon run`. */
 const EXIT_GRACE_MS = 50;

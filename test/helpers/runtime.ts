@@ -2,9 +2,9 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Runtime } from '../../src/daemon/runtime.ts';
 import { Orchestrator } from '../../src/lifecycle/orchestrator.ts';
 import type { ServiceStatus } from '../../src/protocol/service.ts';
-import { Runtime } from '../../src/runtime.ts';
 import { eventually } from './eventually.ts';
 import { shareKernel } from './home.ts';
 import { TEMP_PREFIX } from './temp.ts';

@@ -29,7 +29,7 @@ const EXIT_GRACE_MS = 50;
 export async function runDaemonCommand(context: CliContext, options: DaemonRunOptions): Promise<number> {
   const { background = false, leaveRunning = false, logLevel, logWorkers } = options;
   try {
-    const { runDaemon } = await import('../../daemon.ts');
+    const { runDaemon } = await import('../../daemon/daemon.ts');
     const exitCode = await runDaemon({ home: context.paths.home, logLevel, logWorkers, background, leaveRunning });
     // Fires only where something keeps the process from ending by itself.
     setTimeout(() => process.exit(exitCode), EXIT_GRACE_MS).unref();

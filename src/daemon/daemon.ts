@@ -1,23 +1,23 @@
 /** The daemon of one home: builds the parts, serves until told to end, ends them in order. */
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import { type End, listenForEnd } from './daemon-ending.ts';
+import { isoTime } from '../lib/clock.ts';
+import { errorCode, errorText } from '../lib/errors.ts';
+import { TurnBatch } from '../lib/event-loop-batch.ts';
+import { packageVersion } from '../lib/package-info.ts';
+import { Orchestrator } from '../lifecycle/orchestrator.ts';
+import type { Report } from '../lifecycle/ports.ts';
+import type { ApiThreadApi } from '../protocol/api.ts';
+import type { ControlApi, ControlEvent, DaemonSettings, DaemonStatus, LogLevel } from '../protocol/control.ts';
+import type { LogQuery } from '../protocol/logs.ts';
+import { expose, transfer } from '../threads/comlink.ts';
+import { readLogs } from '../threads/log-reading.ts';
+import { ThreadService } from '../threads/service.ts';
 import { openDaemonLog } from './daemon-log.ts';
-import { ServiceNotifier, takeNotifySocket } from './daemon-notify.ts';
-import { isoTime } from './lib/clock.ts';
-import { errorCode, errorText } from './lib/errors.ts';
-import { TurnBatch } from './lib/event-loop-batch.ts';
-import { packageVersion } from './lib/package-info.ts';
-import { Orchestrator } from './lifecycle/orchestrator.ts';
-import type { Report } from './lifecycle/ports.ts';
-import { takePrecedence } from './precedence.ts';
-import type { ApiThreadApi } from './protocol/api.ts';
-import type { ControlApi, ControlEvent, DaemonSettings, DaemonStatus, LogLevel } from './protocol/control.ts';
-import type { LogQuery } from './protocol/logs.ts';
+import { closeStrayDescriptors } from './inherited-descriptors.ts';
 import { Runtime } from './runtime.ts';
-import { closeStrayDescriptors } from './stray-descriptors.ts';
-import { expose, transfer } from './threads/comlink.ts';
-import { readLogs } from './threads/log-reading.ts';
-import { ThreadService } from './threads/service.ts';
+import { ServiceNotifier, takeNotifySocket } from './sd-notify.ts';
+import { takePrecedence } from './session-priority.ts';
+import { type End, listenForEnd } from './shutdown.ts';
 
 /** A thread that can be ended as a crash would. */
 export type CrashableThread = Pick<ThreadService<never>, 'name' | 'crash'>;

@@ -6,9 +6,9 @@
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import type { Clock } from './lib/clock.ts';
-import { errorText } from './lib/errors.ts';
-import type { Report } from './lifecycle/ports.ts';
+import type { Clock } from '../lib/clock.ts';
+import { errorText } from '../lib/errors.ts';
+import type { Report } from '../lifecycle/ports.ts';
 
 const SEND_TIMEOUT_MS = 5000;
 /** Between two signs of life where the manager asks for none but may lose patience with a stop. */

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
-import { runCli } from './cli/run-cli.ts';
-import { eventually } from './helpers/eventually.ts';
-import { openFilesBelow } from './helpers/open-files.ts';
-import { defer, makeTempDir } from './helpers/temp.ts';
+import { runCli } from '../cli/run-cli.ts';
+import { eventually } from '../helpers/eventually.ts';
+import { openFilesBelow } from '../helpers/open-files.ts';
+import { defer, makeTempDir } from '../helpers/temp.ts';
 
 test('what the caller of a command left open reaches neither the daemon that it starts nor a service', async (t) => {
   const home = await makeTempDir(t);

@@ -4,10 +4,10 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSyn
 import { join } from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { openDaemonLog } from '../src/daemon-log.ts';
-import { MonocoreError } from '../src/lib/errors.ts';
-import { eventually } from './helpers/eventually.ts';
-import { makeTempDir } from './helpers/temp.ts';
+import { openDaemonLog } from '../../src/daemon/daemon-log.ts';
+import { MonocoreError } from '../../src/lib/errors.ts';
+import { eventually } from '../helpers/eventually.ts';
+import { makeTempDir } from '../helpers/temp.ts';
 
 interface LogLine {
   readonly level: number;

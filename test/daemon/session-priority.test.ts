@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
-import { makeTestHome } from './helpers/home.ts';
+import { makeTestHome } from '../helpers/home.ts';
 
 const SLEEP =
   '[[service]]\nname = "sleep"\nisolation = "none"\ncommand = "/bin/sleep"\nargs = ["1000"]\nworkdir = "/"\n';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
-import { lockHome } from '../../src/state/lock.ts';
+import { lockHome } from '../../src/daemon/home-lock.ts';
 import { startFixture } from '../helpers/fixture.ts';
 import { makeTempDir } from '../helpers/temp.ts';
 

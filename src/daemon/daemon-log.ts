@@ -10,7 +10,7 @@ import { access, mkdir, realpath } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import pino from 'pino';
-import { errorText, MonocoreError } from './lib/errors.ts';
+import { errorText, MonocoreError } from '../lib/errors.ts';
 
 const MAX_FILE_SIZE = '10m';
 const KEPT_FILES = 5;

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { setImmediate as settled } from 'node:timers/promises';
-import { ServiceNotifier, takeNotifySocket } from '../src/daemon-notify.ts';
-import { eventually } from './helpers/eventually.ts';
-import { ManualClock } from './helpers/manual-clock.ts';
-import { type NotifyReceiver, receiveNotifications } from './helpers/notify-socket.ts';
-import { defer, makeTempDir } from './helpers/temp.ts';
+import { ServiceNotifier, takeNotifySocket } from '../../src/daemon/sd-notify.ts';
+import { eventually } from '../helpers/eventually.ts';
+import { ManualClock } from '../helpers/manual-clock.ts';
+import { type NotifyReceiver, receiveNotifications } from '../helpers/notify-socket.ts';
+import { defer, makeTempDir } from '../helpers/temp.ts';
 
 describe('the variables of a service manager', () => {
   const PID = 1234;
