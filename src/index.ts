@@ -10,9 +10,9 @@ export type { Choice } from './config/profiles.ts';
 export { Runtime, type RuntimeOptions } from './daemon/runtime.ts';
 export { type ErrorCode, MonocoreError } from './lib/errors.ts';
 export type { ServiceDefinition } from './lifecycle/document.ts';
-export { Orchestrator } from './lifecycle/orchestrator.ts';
 export type { LifecyclePorts, OrchestratorPorts, Report } from './lifecycle/ports.ts';
 export { Supervisor } from './lifecycle/supervisor.ts';
+export { Orchestrator } from './orchestrator/orchestrator.ts';
 export type { CommandReply, ControlEvent, Selection, ServiceOutcome } from './protocol/control.ts';
 export type {
   Config,

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Runtime } from '../../src/daemon/runtime.ts';
-import { Orchestrator } from '../../src/lifecycle/orchestrator.ts';
+import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
 import type { ServiceStatus } from '../../src/protocol/service.ts';
 import { eventually } from './eventually.ts';
 import { shareKernel } from './home.ts';

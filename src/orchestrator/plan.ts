@@ -1,7 +1,8 @@
 /** What a start comes to for each service. Pure. */
+
+import type { ServiceDefinition } from '../lifecycle/document.ts';
 import type { PlannedAction } from '../protocol/control.ts';
-import { describeDifferences } from './differences.ts';
-import type { ServiceDefinition } from './document.ts';
+import { describeDifferences } from './service-diff.ts';
 
 /** A service as it is known before a start. */
 export interface KnownService {

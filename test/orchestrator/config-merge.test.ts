@@ -1,7 +1,7 @@
 /** A config merged into what runs: what is started, kept, stopped and put back. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { Orchestrator } from '../../src/lifecycle/orchestrator.ts';
+import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
 import type { CommandReply, PlanReply } from '../../src/protocol/control.ts';
 import type { Service } from '../../src/protocol/service.ts';
 import { DEFAULT_RESTART_SETTINGS } from '../../src/protocol/supervision.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { GroupAddresses } from '../../src/lifecycle/group-addresses.ts';
-import { Orchestrator } from '../../src/lifecycle/orchestrator.ts';
+import { GroupAddresses } from '../../src/orchestrator/group-addresses.ts';
+import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
 import { FakePorts } from '../helpers/fake-ports.ts';
 import { configOf, scriptService } from '../helpers/services.ts';
 

@@ -1,7 +1,7 @@
 /** Ports of services that do not run at the moment, and will again. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { Orchestrator } from '../../src/lifecycle/orchestrator.ts';
+import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
 import type { Service } from '../../src/protocol/service.ts';
 import { DEFAULT_RESTART_SETTINGS } from '../../src/protocol/supervision.ts';
 import { FakePorts, gate, settle } from '../helpers/fake-ports.ts';

@@ -1,12 +1,12 @@
 /** Goes on with what an earlier daemon of the home left. */
 import { errorText } from '../lib/errors.ts';
+import { markGone, restoredState, type ServiceDefinition } from '../lifecycle/document.ts';
+import type { LifecyclePorts } from '../lifecycle/ports.ts';
+import { Supervisor } from '../lifecycle/supervisor.ts';
 import type { ServiceImage } from '../protocol/images.ts';
 import type { StateDocument } from '../protocol/state-document.ts';
-import { markGone, restoredState, type ServiceDefinition } from './document.ts';
-import type { Groups } from './groups.ts';
-import type { LifecyclePorts } from './ports.ts';
+import type { Groups } from './networks.ts';
 import type { Registry } from './registry.ts';
-import { Supervisor } from './supervisor.ts';
 
 /** State documents of an earlier orchestrator of the home. */
 export interface Leftovers {

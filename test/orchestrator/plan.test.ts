@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { ServiceDefinition } from '../../src/lifecycle/document.ts';
-import { planStart } from '../../src/lifecycle/plan.ts';
+import { planStart } from '../../src/orchestrator/plan.ts';
 import type { Service } from '../../src/protocol/service.ts';
 import { scriptService } from '../helpers/services.ts';
 

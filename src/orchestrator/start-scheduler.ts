@@ -2,16 +2,16 @@
 import { isDeepStrictEqual } from 'node:util';
 import pLimit, { type LimitFunction } from 'p-limit';
 import { errorText, MonocoreError } from '../lib/errors.ts';
+import type { ServiceDefinition } from '../lifecycle/document.ts';
+import type { OrchestratorPorts } from '../lifecycle/ports.ts';
+import { StartGate } from '../lifecycle/start-gate.ts';
+import type { Supervisor } from '../lifecycle/supervisor.ts';
 import type { ServiceOutcome } from '../protocol/control.ts';
 import type { Dependency, Service } from '../protocol/service.ts';
 import { runInOrder } from './dependencies.ts';
-import type { ServiceDefinition } from './document.ts';
 import { byName, CALLED_OFF, calledOff, failed, succeeded } from './outcomes.ts';
 import { type KnownService, planStart } from './plan.ts';
-import type { OrchestratorPorts } from './ports.ts';
 import type { Registry } from './registry.ts';
-import { StartGate } from './start-gate.ts';
-import type { Supervisor } from './supervisor.ts';
 
 /**
  * A plain process costs a fork, not a boot. While some of them wait for a disk, others are forked; beyond this many at

@@ -1,7 +1,7 @@
 /** What services of a group share: an address, ports, names. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { Orchestrator } from '../../src/lifecycle/orchestrator.ts';
+import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
 import type { Port, Service } from '../../src/protocol/service.ts';
 import { FakePorts, gate, settle } from '../helpers/fake-ports.ts';
 import { afterStart, configOf, scriptService } from '../helpers/services.ts';

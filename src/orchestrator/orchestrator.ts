@@ -1,22 +1,22 @@
 /** Many services: which are to be started and stopped, and in which order. */
 import { EventEmitter } from 'node:events';
 import { errorText, MonocoreError } from '../lib/errors.ts';
+import type { ServiceDefinition } from '../lifecycle/document.ts';
+import type { OrchestratorPorts } from '../lifecycle/ports.ts';
+import { startsWithDaemon } from '../lifecycle/restart.ts';
+import type { Supervisor } from '../lifecycle/supervisor.ts';
 import type { CommandReply, ControlEvent, PlanReply, Selection, ServiceOutcome } from '../protocol/control.ts';
 import { select } from '../protocol/selection.ts';
 import type { Config, ServiceStatus } from '../protocol/service.ts';
 import { buildGraph, runInOrder } from './dependencies.ts';
-import type { ServiceDefinition } from './document.ts';
-import { Groups } from './groups.ts';
 import { type Merge, mergeConfig } from './merge.ts';
+import { Groups } from './networks.ts';
 import { byName, failed, succeeded } from './outcomes.ts';
 import { planStart } from './plan.ts';
-import type { OrchestratorPorts } from './ports.ts';
+import { type Leftovers, takeOver } from './recovery.ts';
 import { Registry } from './registry.ts';
-import { startsWithDaemon } from './restart.ts';
 import { Rollback } from './rollback.ts';
-import { describeKnown, isWantedUp, type StartCause, Starts } from './starts.ts';
-import type { Supervisor } from './supervisor.ts';
-import { type Leftovers, takeOver } from './takeover.ts';
+import { describeKnown, isWantedUp, type StartCause, Starts } from './start-scheduler.ts';
 import { UnderWay } from './under-way.ts';
 
 const EVERYTHING: Selection = { names: [], group: null };

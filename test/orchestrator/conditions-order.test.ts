@@ -1,7 +1,7 @@
 /** What services wait for before they start, and what a new daemon starts by itself. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { Orchestrator } from '../../src/lifecycle/orchestrator.ts';
+import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
 import type { CommandReply } from '../../src/protocol/control.ts';
 import type { Condition, Service } from '../../src/protocol/service.ts';
 import type { StateDocument } from '../../src/protocol/state-document.ts';

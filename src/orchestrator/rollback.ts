@@ -1,9 +1,10 @@
 /** Undoes a start of several services of which one failed. */
+
+import type { ServiceDefinition } from '../lifecycle/document.ts';
 import type { ServiceOutcome } from '../protocol/control.ts';
-import type { ServiceDefinition } from './document.ts';
 import { failed } from './outcomes.ts';
 import type { Registry } from './registry.ts';
-import { isWantedUp } from './starts.ts';
+import { isWantedUp } from './start-scheduler.ts';
 
 /** How a service was before. */
 export interface Before {

@@ -1,7 +1,7 @@
 /** Commands that come while a start is under way: what that needs, and may have to put back, is none of theirs. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { Orchestrator } from '../../src/lifecycle/orchestrator.ts';
+import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
 import type { CommandReply } from '../../src/protocol/control.ts';
 import type { Service } from '../../src/protocol/service.ts';
 import { FakePorts, gate, settle } from '../helpers/fake-ports.ts';

@@ -1,7 +1,7 @@
 /** How services get their images: before their turn to boot, called off by a stop, and the same one after a failure. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { Orchestrator } from '../../src/lifecycle/orchestrator.ts';
+import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
 import type { CommandReply } from '../../src/protocol/control.ts';
 import type { ServiceImage } from '../../src/protocol/images.ts';
 import type { Service } from '../../src/protocol/service.ts';

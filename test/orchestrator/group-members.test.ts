@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { GroupMembers } from '../../src/lifecycle/group-members.ts';
+import { GroupMembers } from '../../src/orchestrator/group-members.ts';
 import { MAX_GROUP_MEMBERS, memberAddress, memberMac } from '../../src/protocol/network.ts';
 
 test('each group counts its members on its own, from the lowest free place on', () => {
