@@ -9,9 +9,6 @@ export { formatProblem, type Problem } from './config/problem.ts';
 export type { Choice } from './config/profiles.ts';
 export { Runtime, type RuntimeOptions } from './daemon/runtime.ts';
 export { type ErrorCode, MonocoreError } from './lib/errors.ts';
-export type { ServiceDefinition } from './lifecycle/document.ts';
-export type { LifecyclePorts, OrchestratorPorts, Report } from './lifecycle/ports.ts';
-export { Supervisor } from './lifecycle/supervisor.ts';
 export { Orchestrator } from './orchestrator/orchestrator.ts';
 export type { CommandReply, ControlEvent, Selection, ServiceOutcome } from './protocol/control.ts';
 export type {
@@ -27,3 +24,6 @@ export type {
 export type { StateDocument } from './protocol/state-document.ts';
 export { resolveHome } from './state/paths.ts';
 export { loadState, saveState } from './state/store.ts';
+export type { LifecyclePorts, OrchestratorPorts, Report } from './supervisor/interfaces.ts';
+export type { ServiceDefinition } from './supervisor/status.ts';
+export { Supervisor } from './supervisor/supervisor.ts';

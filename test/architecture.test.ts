@@ -79,13 +79,13 @@ const IMPORT_RULES: readonly ImportRule[] = [
     title: 'lifecycle/ imports only itself, leaf files, protocol/ and vm/driver.ts',
     files: /^src\/lifecycle\//,
     may: [/^src\/lifecycle\//, LEAF, PROTOCOL, /^src\/vm\/driver\.ts$/, EXTERNAL],
-    wrong: { path: 'src/lifecycle/supervisor.ts', source: "import type { Pool } from '../threads/pool.ts';" },
+    wrong: { path: 'src/supervisor/supervisor.ts', source: "import type { Pool } from '../threads/pool.ts';" },
   },
   {
     title: 'lifecycle/ reaches neither files, processes nor threads by itself',
     files: /^src\/lifecycle\//,
     mustNot: [/^(node:)?(fs|child_process|worker_threads)(\/|$)/],
-    wrong: { path: 'src/lifecycle/restart.ts', source: "import { readFile } from 'node:fs/promises';" },
+    wrong: { path: 'src/supervisor/restart-policy.ts', source: "import { readFile } from 'node:fs/promises';" },
   },
   ...[...workerNames].map((name) => ({
     title: `worker ${name} imports only leaf files, protocol/, paths.ts, its side of threads/ and workers/${name}/${

@@ -1,11 +1,11 @@
 /** What a config comes to, merged into what is known: the newer one wins, and what it does not have goes on. */
 import { isDeepStrictEqual } from 'node:util';
 import { MonocoreError } from '../lib/errors.ts';
-import type { ServiceDefinition } from '../lifecycle/document.ts';
-import type { Supervisor } from '../lifecycle/supervisor.ts';
 import type { Selection } from '../protocol/control.ts';
 import { select } from '../protocol/selection.ts';
 import type { Config, Group, Service } from '../protocol/service.ts';
+import type { ServiceDefinition } from '../supervisor/status.ts';
+import type { Supervisor } from '../supervisor/supervisor.ts';
 import { buildGraph } from './dependencies.ts';
 import type { Place } from './networks.ts';
 import { checkPortClaims, type PortHolder } from './port-claims.ts';

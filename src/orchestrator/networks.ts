@@ -1,10 +1,10 @@
 /** Where services are to be reached: the addresses of groups on the host, and the places of VMs within their groups. */
 
-import type { ServiceDefinition } from '../lifecycle/document.ts';
-import type { NetworkSink } from '../lifecycle/ports.ts';
 import { LONE_INDEX } from '../protocol/network.ts';
 import type { Group, Service } from '../protocol/service.ts';
 import type { StateDocument } from '../protocol/state-document.ts';
+import type { NetworkSink } from '../supervisor/interfaces.ts';
+import type { ServiceDefinition } from '../supervisor/status.ts';
 import { GroupAddresses } from './group-addresses.ts';
 import { GroupMembers } from './group-members.ts';
 

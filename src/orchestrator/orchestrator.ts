@@ -1,13 +1,13 @@
 /** Many services: which are to be started and stopped, and in which order. */
 import { EventEmitter } from 'node:events';
 import { errorText, MonocoreError } from '../lib/errors.ts';
-import type { ServiceDefinition } from '../lifecycle/document.ts';
-import type { OrchestratorPorts } from '../lifecycle/ports.ts';
-import { startsWithDaemon } from '../lifecycle/restart.ts';
-import type { Supervisor } from '../lifecycle/supervisor.ts';
 import type { CommandReply, ControlEvent, PlanReply, Selection, ServiceOutcome } from '../protocol/control.ts';
 import { select } from '../protocol/selection.ts';
 import type { Config, ServiceStatus } from '../protocol/service.ts';
+import type { OrchestratorPorts } from '../supervisor/interfaces.ts';
+import { startsWithDaemon } from '../supervisor/restart-policy.ts';
+import type { ServiceDefinition } from '../supervisor/status.ts';
+import type { Supervisor } from '../supervisor/supervisor.ts';
 import { buildGraph, runInOrder } from './dependencies.ts';
 import { type Merge, mergeConfig } from './merge.ts';
 import { Groups } from './networks.ts';

@@ -1,7 +1,7 @@
 /** How services fare in a command. */
 
-import type { Supervisor } from '../lifecycle/supervisor.ts';
 import type { ServiceOutcome } from '../protocol/control.ts';
+import type { Supervisor } from '../supervisor/supervisor.ts';
 
 /** For sorting. */
 export function byName(a: { readonly name: string }, b: { readonly name: string }): number {

@@ -1,7 +1,7 @@
 /** What a start comes to for each service. Pure. */
 
-import type { ServiceDefinition } from '../lifecycle/document.ts';
 import type { PlannedAction } from '../protocol/control.ts';
+import type { ServiceDefinition } from '../supervisor/status.ts';
 import { describeDifferences } from './service-diff.ts';
 
 /** A service as it is known before a start. */

@@ -1,6 +1,6 @@
 /** Ports of the host that services claim: two that want the same one are found before either is started. Pure. */
 import { MonocoreError } from '../lib/errors.ts';
-import { addressOf, type ServiceDefinition } from '../lifecycle/document.ts';
+import { addressOf, type ServiceDefinition } from '../supervisor/status.ts';
 
 /** A service that has its ports and is not started anew. */
 export interface PortHolder {

@@ -1,10 +1,10 @@
 /** Goes on with what an earlier daemon of the home left. */
 import { errorText } from '../lib/errors.ts';
-import { markGone, restoredState, type ServiceDefinition } from '../lifecycle/document.ts';
-import type { LifecyclePorts } from '../lifecycle/ports.ts';
-import { Supervisor } from '../lifecycle/supervisor.ts';
 import type { ServiceImage } from '../protocol/images.ts';
 import type { StateDocument } from '../protocol/state-document.ts';
+import type { LifecyclePorts } from '../supervisor/interfaces.ts';
+import { markGone, restoredState, type ServiceDefinition } from '../supervisor/status.ts';
+import { Supervisor } from '../supervisor/supervisor.ts';
 import type { Groups } from './networks.ts';
 import type { Registry } from './registry.ts';
 

@@ -1,10 +1,10 @@
 /** The services that are known in one home. */
 import { EventEmitter } from 'node:events';
-import type { ServiceDefinition } from '../lifecycle/document.ts';
-import type { LifecyclePorts } from '../lifecycle/ports.ts';
-import type { ServiceState } from '../lifecycle/state.ts';
-import { Supervisor } from '../lifecycle/supervisor.ts';
 import type { ControlEvent } from '../protocol/control.ts';
+import type { LifecyclePorts } from '../supervisor/interfaces.ts';
+import type { ServiceState } from '../supervisor/states.ts';
+import type { ServiceDefinition } from '../supervisor/status.ts';
+import { Supervisor } from '../supervisor/supervisor.ts';
 
 /** Supervisors by name; emits what changes about any of them, in order. Main thread. */
 export class Registry extends EventEmitter<{ event: [ControlEvent] }> {

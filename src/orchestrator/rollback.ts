@@ -1,7 +1,7 @@
 /** Undoes a start of several services of which one failed. */
 
-import type { ServiceDefinition } from '../lifecycle/document.ts';
 import type { ServiceOutcome } from '../protocol/control.ts';
+import type { ServiceDefinition } from '../supervisor/status.ts';
 import { failed } from './outcomes.ts';
 import type { Registry } from './registry.ts';
 import { isWantedUp } from './start-scheduler.ts';

@@ -1,10 +1,10 @@
 /** What tells one definition of a service from another, for people: by the keys of the config. Pure. */
 import { isDeepStrictEqual } from 'node:util';
 import { exactDuration, exactSize } from '../lib/units.ts';
-import type { ServiceDefinition } from '../lifecycle/document.ts';
 import { memberAddress } from '../protocol/network.ts';
 import { formatPort, type HealthCheck, type LogSettings, type Service } from '../protocol/service.ts';
 import type { RestartSettings } from '../protocol/supervision.ts';
+import type { ServiceDefinition } from '../supervisor/status.ts';
 
 /** How two values of a key differ; called only where they do. */
 type Describe<T> = (from: T, to: T) => string[];

@@ -2,12 +2,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import pLimit, { type LimitFunction } from 'p-limit';
 import { errorText, MonocoreError } from '../lib/errors.ts';
-import type { ServiceDefinition } from '../lifecycle/document.ts';
-import type { OrchestratorPorts } from '../lifecycle/ports.ts';
-import { StartGate } from '../lifecycle/start-gate.ts';
-import type { Supervisor } from '../lifecycle/supervisor.ts';
 import type { ServiceOutcome } from '../protocol/control.ts';
 import type { Dependency, Service } from '../protocol/service.ts';
+import type { OrchestratorPorts } from '../supervisor/interfaces.ts';
+import { StartGate } from '../supervisor/start-slots.ts';
+import type { ServiceDefinition } from '../supervisor/status.ts';
+import type { Supervisor } from '../supervisor/supervisor.ts';
 import { runInOrder } from './dependencies.ts';
 import { byName, CALLED_OFF, calledOff, failed, succeeded } from './outcomes.ts';
 import { type KnownService, planStart } from './plan.ts';

@@ -1,5 +1,5 @@
 /** Starts that are not over: what they need must go to no other command meanwhile. */
-import type { ServiceDefinition } from '../lifecycle/document.ts';
+import type { ServiceDefinition } from '../supervisor/status.ts';
 import type { PortHolder } from './port-claims.ts';
 import type { Before } from './rollback.ts';
 

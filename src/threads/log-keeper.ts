@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../lib/clock.ts';
 import { errorCode, errorText } from '../lib/errors.ts';
-import type { Report } from '../lifecycle/ports.ts';
 import type { Job, JobResult } from '../protocol/jobs.ts';
 import { fileName, type StreamId } from '../protocol/log-files.ts';
 import {
@@ -12,6 +11,7 @@ import {
   type HomeLogSettings,
   type LogSettings,
 } from '../protocol/log-settings.ts';
+import type { Report } from '../supervisor/interfaces.ts';
 
 /** After this long files have grown old, whether or not anything was written. */
 const PASS_INTERVAL_MS = 3600e3;

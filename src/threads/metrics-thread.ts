@@ -1,10 +1,10 @@
 /** The main thread's side of the metrics worker. */
 import { errorCode, errorText } from '../lib/errors.ts';
 import { TurnBatch, TurnQueue } from '../lib/event-loop-batch.ts';
-import type { MetricsSink, Report } from '../lifecycle/ports.ts';
 import { type MetricsApi, type MetricsEvent, SAMPLE_INTERVAL_MS, type WatchChange } from '../protocol/metrics.ts';
 import { CALLED_OFF, type NetworkProbe, noAnswer, type ProbeResult } from '../protocol/probe.ts';
 import type { Metrics } from '../protocol/service.ts';
+import type { MetricsSink, Report } from '../supervisor/interfaces.ts';
 import { ThreadService } from './service.ts';
 
 /** A worker that answers keeps a probe's deadline itself; this much later it counts as stuck. */

@@ -1,8 +1,8 @@
 /** The main thread's side of the network worker, and who is in which group. */
 import { isDeepStrictEqual } from 'node:util';
 import { errorText } from '../lib/errors.ts';
-import type { NetworkHandlers, NetworkSink, Report } from '../lifecycle/ports.ts';
 import type { ClosedPort, DropCause, GroupMember, GroupPort, NetworkApi, NetworkEvent } from '../protocol/network.ts';
+import type { NetworkHandlers, NetworkSink, Report } from '../supervisor/interfaces.ts';
 import type { Remote } from './comlink.ts';
 import { ThreadService } from './service.ts';
 

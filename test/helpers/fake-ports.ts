@@ -1,6 +1,10 @@
 /** Everything around a supervisor, in memory: each call is noted in order, each answer is the test's. */
 import { setImmediate } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
+import type { ServiceImage } from '../../src/protocol/images.ts';
+import type { GroupMember } from '../../src/protocol/network.ts';
+import type { Metrics } from '../../src/protocol/service.ts';
+import type { StateDocument } from '../../src/protocol/state-document.ts';
 import type {
   CaptureHandlers,
   ImageSource,
@@ -11,12 +15,8 @@ import type {
   OrchestratorPorts,
   Report,
   StateStore,
-} from '../../src/lifecycle/ports.ts';
-import { StartGate } from '../../src/lifecycle/start-gate.ts';
-import type { ServiceImage } from '../../src/protocol/images.ts';
-import type { GroupMember } from '../../src/protocol/network.ts';
-import type { Metrics } from '../../src/protocol/service.ts';
-import type { StateDocument } from '../../src/protocol/state-document.ts';
+} from '../../src/supervisor/interfaces.ts';
+import { StartGate } from '../../src/supervisor/start-slots.ts';
 import type { Exit, LaunchRequest, ProbeResult, RunningVm, VmDriver, VmEvent, VmProbe } from '../../src/vm/driver.ts';
 import { ManualClock } from './manual-clock.ts';
 

@@ -1,7 +1,7 @@
-import { renderDocument, UNHINDERED } from '../../src/lifecycle/document.ts';
-import type { VmState } from '../../src/lifecycle/state.ts';
 import { NO_METRICS } from '../../src/protocol/service.ts';
 import type { StateDocument } from '../../src/protocol/state-document.ts';
+import type { VmState } from '../../src/supervisor/states.ts';
+import { renderDocument, UNHINDERED } from '../../src/supervisor/status.ts';
 import { scriptService } from './services.ts';
 import { serviceState, started } from './states.ts';
 

@@ -1,6 +1,6 @@
 /** States of a service, with defaults for what a test does not care about. */
-import type { EndedState, ServiceState, Started, Stopping, VmState } from '../../src/lifecycle/state.ts';
-import { NO_RESTARTS } from '../../src/lifecycle/state.ts';
+import type { EndedState, ServiceState, Started, Stopping, VmState } from '../../src/supervisor/states.ts';
+import { NO_RESTARTS } from '../../src/supervisor/states.ts';
 
 /** A service that is wanted up, in that state. */
 export function serviceState(actual: VmState, data: Partial<ServiceState> = {}): ServiceState {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { ServiceDefinition } from '../../src/lifecycle/document.ts';
 import { planStart } from '../../src/orchestrator/plan.ts';
 import type { Service } from '../../src/protocol/service.ts';
+import type { ServiceDefinition } from '../../src/supervisor/status.ts';
 import { scriptService } from '../helpers/services.ts';
 
 function define(overrides: Partial<Service> = {}, rest: Partial<ServiceDefinition> = {}): ServiceDefinition {

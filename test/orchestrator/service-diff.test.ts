@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { ServiceDefinition } from '../../src/lifecycle/document.ts';
 import { describeDifferences } from '../../src/orchestrator/service-diff.ts';
 import { DEFAULT_LOG_SETTINGS, type HealthCheck, type Service, ServiceSchema } from '../../src/protocol/service.ts';
 import { DEFAULT_RESTART_SETTINGS } from '../../src/protocol/supervision.ts';
+import type { ServiceDefinition } from '../../src/supervisor/status.ts';
 import { scriptService } from '../helpers/services.ts';
 
 function define(overrides: Partial<Service> = {}, rest: Partial<ServiceDefinition> = {}): ServiceDefinition {

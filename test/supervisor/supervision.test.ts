@@ -1,10 +1,10 @@
 /** Restarts, health and memory of a supervised service, by the clock. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { RELEASE_TIMEOUT_MS } from '../../src/lifecycle/stopping.ts';
-import { Supervisor } from '../../src/lifecycle/supervisor.ts';
 import { type HealthCheck, NO_METRICS, type Service } from '../../src/protocol/service.ts';
 import { DEFAULT_RESTART_SETTINGS } from '../../src/protocol/supervision.ts';
+import { RELEASE_TIMEOUT_MS } from '../../src/supervisor/stopping.ts';
+import { Supervisor } from '../../src/supervisor/supervisor.ts';
 import { FakePorts, settle } from '../helpers/fake-ports.ts';
 import { healthCheck } from '../helpers/health-check.ts';
 import { scriptService } from '../helpers/services.ts';

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
+import { RestartWhenSchema } from '../../src/protocol/supervision.ts';
 import {
   backOffMs,
   countOverMemory,
@@ -9,9 +10,8 @@ import {
   JITTER,
   MAX_DELAY_MS,
   startsWithDaemon,
-} from '../../src/lifecycle/restart.ts';
-import { type EndedState, NO_RESTARTS, type RestartHistory, type Rules } from '../../src/lifecycle/state.ts';
-import { RestartWhenSchema } from '../../src/protocol/supervision.ts';
+} from '../../src/supervisor/restart-policy.ts';
+import { type EndedState, NO_RESTARTS, type RestartHistory, type Rules } from '../../src/supervisor/states.ts';
 import { healthCheck } from '../helpers/health-check.ts';
 import { scriptService } from '../helpers/services.ts';
 import { failed, serviceState, stopped } from '../helpers/states.ts';

@@ -1,9 +1,9 @@
 /** Where a service goes on whose daemon has died. Pure. */
 import type { StateDocument } from '../protocol/state-document.ts';
 import { UNPROBED } from './health.ts';
-import type { Rules, ServiceState, Transition } from './state.ts';
+import { START_TIMEOUT_MS } from './machine.ts';
+import type { Rules, ServiceState, Transition } from './states.ts';
 import { beginStopping, DRAIN_TIMEOUT_MS, setStopTimer } from './stopping.ts';
-import { START_TIMEOUT_MS } from './transition.ts';
 
 /**
  * Where a service of an earlier daemon goes on whose VM still runs.

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
+import { transition } from '../../src/supervisor/machine.ts';
 import {
   type Effect,
   INITIAL_STATE,
@@ -9,8 +10,7 @@ import {
   type ServiceState,
   type TimerName,
   type VmEvent,
-} from '../../src/lifecycle/state.ts';
-import { transition } from '../../src/lifecycle/transition.ts';
+} from '../../src/supervisor/states.ts';
 import { healthCheck } from '../helpers/health-check.ts';
 import { scriptService } from '../helpers/services.ts';
 

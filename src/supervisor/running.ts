@@ -1,8 +1,8 @@
 /** A service whose command runs: its health, its memory, its end. Pure. */
 import { diagnose, UNPROBED } from './health.ts';
 import { ignore, move } from './moves.ts';
-import { countOverMemory, describeMemory, OVER_MEMORY_SAMPLES } from './restart.ts';
-import type { Effect, Now, Rules, ServiceState, Started, Transition, VmEvent } from './state.ts';
+import { countOverMemory, describeMemory, OVER_MEMORY_SAMPLES } from './restart-policy.ts';
+import type { Effect, Now, Rules, ServiceState, Started, Transition, VmEvent } from './states.ts';
 import { beginStopping, DRAIN_TIMEOUT_MS, explainProcessEnd, type StoppingStart, setStopTimer } from './stopping.ts';
 
 /** The command runs. */

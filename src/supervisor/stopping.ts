@@ -1,7 +1,7 @@
 /** The way down: the ladder of a stop, the end of the process and of the streams, and what follows. Pure. */
 import type { EndedBy } from '../protocol/service.ts';
 import type { Exit } from '../vm/driver.ts';
-import { decideRestart } from './restart.ts';
+import { decideRestart } from './restart-policy.ts';
 import {
   type Effect,
   type EndedState,
@@ -15,7 +15,7 @@ import {
   TIMER_NAMES,
   type Transition,
   type VmEvent,
-} from './state.ts';
+} from './states.ts';
 
 /** From the end of the command until all that it printed has arrived. Long, because a full disk may hold it up. */
 export const DRAIN_TIMEOUT_MS = 60_000;

@@ -6,7 +6,14 @@ import { type Condition, type Metrics, NO_METRICS, type ServiceStatus } from '..
 import type { StateDocument } from '../protocol/state-document.ts';
 import type { Adoption } from '../vm/driver.ts';
 import { describeChange } from './announcement.ts';
-import { checkCondition, hasBegunOrEnded, isActive, whyNotStarted } from './conditions.ts';
+import { EventQueue } from './event-queue.ts';
+import { Prober } from './health-checker.ts';
+import type { LifecyclePorts } from './interfaces.ts';
+import { transition } from './machine.ts';
+import { checkCondition, hasBegunOrEnded, isActive, whyNotStarted } from './readiness.ts';
+import { resume } from './recover.ts';
+import { persist } from './saved-state.ts';
+import { type Effect, INITIAL_STATE, type ServiceState, type VmEvent, type VmState } from './states.ts';
 import {
   type Hindrances,
   renderDocument,
@@ -15,15 +22,8 @@ import {
   type ServiceDefinition,
   type Snapshot,
   UNHINDERED,
-} from './document.ts';
-import { EventQueue } from './event-queue.ts';
-import { persist } from './persist.ts';
-import type { LifecyclePorts } from './ports.ts';
-import { Prober } from './prober.ts';
-import { resume } from './resume.ts';
-import { type Effect, INITIAL_STATE, type ServiceState, type VmEvent, type VmState } from './state.ts';
+} from './status.ts';
 import { TimerSet } from './timer-set.ts';
-import { transition } from './transition.ts';
 import { VmSession } from './vm-session.ts';
 import { Waiters } from './waiters.ts';
 

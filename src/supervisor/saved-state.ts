@@ -1,7 +1,7 @@
 /** How long the lifecycle waits for the disk. */
 import type { Clock } from '../lib/clock.ts';
 import type { StateDocument } from '../protocol/state-document.ts';
-import type { StateStore } from './ports.ts';
+import type { StateStore } from './interfaces.ts';
 
 /**
  * A service that is to stop is asked to after this long, whether or not that is on disk by then. Where the daemon

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { StartGate, type StartLimits } from '../../src/lifecycle/start-gate.ts';
+import { StartGate, type StartLimits } from '../../src/supervisor/start-slots.ts';
 import { settle } from '../helpers/fake-ports.ts';
 
 const MIB = 2 ** 20;

@@ -1,8 +1,16 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { Effect, Rules, ServiceState, StopPhase, Stopping, VmEvent, VmState } from '../../src/lifecycle/state.ts';
-import { NO_RESTARTS } from '../../src/lifecycle/state.ts';
-import { transition } from '../../src/lifecycle/transition.ts';
+import { transition } from '../../src/supervisor/machine.ts';
+import type {
+  Effect,
+  Rules,
+  ServiceState,
+  StopPhase,
+  Stopping,
+  VmEvent,
+  VmState,
+} from '../../src/supervisor/states.ts';
+import { NO_RESTARTS } from '../../src/supervisor/states.ts';
 import { healthCheck } from '../helpers/health-check.ts';
 import { scriptService } from '../helpers/services.ts';
 import { failed, serviceState, started, stopped, stopping } from '../helpers/states.ts';

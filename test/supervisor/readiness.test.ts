@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { checkCondition } from '../../src/lifecycle/conditions.ts';
-import type { Health, VmState } from '../../src/lifecycle/state.ts';
 import { ConditionSchema } from '../../src/protocol/supervision.ts';
+import { checkCondition } from '../../src/supervisor/readiness.ts';
+import type { Health, VmState } from '../../src/supervisor/states.ts';
 import { failed, started, stopped, stopping } from '../helpers/states.ts';
 
 const health = (verdict: Health['verdict']): Health => ({ verdict, failures: 0, detail: 'connection refused' });

@@ -1,5 +1,5 @@
 /** The two ways in which an event is answered. Pure. */
-import type { Effect, ServiceState, Transition, VmState } from './state.ts';
+import type { Effect, ServiceState, Transition, VmState } from './states.ts';
 
 /** Nothing comes of it, but for what the user wants. */
 export function ignore(service: ServiceState): Transition {

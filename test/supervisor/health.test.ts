@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { diagnose, STARTING_INTERVAL_MS, UNPROBED } from '../../src/lifecycle/health.ts';
-import type { Health } from '../../src/lifecycle/state.ts';
 import type { HealthCheck } from '../../src/protocol/service.ts';
+import { diagnose, STARTING_INTERVAL_MS, UNPROBED } from '../../src/supervisor/health.ts';
+import type { Health } from '../../src/supervisor/states.ts';
 import { healthCheck } from '../helpers/health-check.ts';
 
 const CHECK = healthCheck({ retries: 3, start_period_ms: 30_000 });

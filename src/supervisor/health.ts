@@ -1,6 +1,6 @@
 /** What the answers of a health check mean. Pure. */
 import type { HealthCheck } from '../protocol/service.ts';
-import type { Health } from './state.ts';
+import type { Health } from './states.ts';
 
 /** Before the first answer. */
 export const UNPROBED: Health = Object.freeze({ verdict: 'starting', failures: 0, detail: null });

@@ -2,9 +2,9 @@
 
 import { MonocoreError } from '../lib/errors.ts';
 import type { Condition } from '../protocol/service.ts';
-import { lastRun } from './document.ts';
-import { describeEnd } from './restart.ts';
-import type { VmState } from './state.ts';
+import { describeEnd } from './restart-policy.ts';
+import type { VmState } from './states.ts';
+import { lastRun } from './status.ts';
 
 /** `failure` says why it never will be, without the service's name: `is unhealthy: connection refused`. */
 export type ConditionCheck =

@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import { Supervisor } from '../../src/lifecycle/supervisor.ts';
 import { NO_METRICS, type Service } from '../../src/protocol/service.ts';
+import { Supervisor } from '../../src/supervisor/supervisor.ts';
 import { FakePorts, type FakeVm, settle } from '../helpers/fake-ports.ts';
 import { healthCheck } from '../helpers/health-check.ts';
 import { scriptService } from '../helpers/services.ts';

@@ -1,6 +1,6 @@
 /** Whether and when a service that ended by itself runs again. Pure. */
 import { formatSize } from '../lib/units.ts';
-import type { EndedState, Now, RestartHistory, Rules, ServiceState } from './state.ts';
+import type { EndedState, Now, RestartHistory, Rules, ServiceState } from './states.ts';
 
 /** Of the first restart in a row; doubles with each further one. */
 export const FIRST_DELAY_MS = 1000;

@@ -6,9 +6,9 @@ import type { ServiceImage } from '../protocol/images.ts';
 import type { StreamName } from '../protocol/logs.ts';
 import type { Adoption, VmEvent as DriverEvent, PreparedVm, ProcessIdentity, RunningVm } from '../vm/driver.ts';
 import { takeTurn } from './boot-turn.ts';
-import { addressOf, type Hindrances, type ServiceDefinition } from './document.ts';
-import type { LifecyclePorts } from './ports.ts';
-import type { Effect, VmEvent } from './state.ts';
+import type { LifecyclePorts } from './interfaces.ts';
+import type { Effect, VmEvent } from './states.ts';
+import { addressOf, type Hindrances, type ServiceDefinition } from './status.ts';
 
 /** 128 random bits: nothing that a service prints is taken for it. */
 const MARKER_BYTES = 16;

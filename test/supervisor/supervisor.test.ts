@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { DRAIN_TIMEOUT_MS, TERMINATE_TIMEOUT_MS } from '../../src/lifecycle/stopping.ts';
-import { Supervisor } from '../../src/lifecycle/supervisor.ts';
-import { START_TIMEOUT_MS } from '../../src/lifecycle/transition.ts';
-import { STREAMS_TIMEOUT_MS } from '../../src/lifecycle/vm-session.ts';
 import { NO_METRICS, type ServiceStatus } from '../../src/protocol/service.ts';
+import { START_TIMEOUT_MS } from '../../src/supervisor/machine.ts';
+import { DRAIN_TIMEOUT_MS, TERMINATE_TIMEOUT_MS } from '../../src/supervisor/stopping.ts';
+import { Supervisor } from '../../src/supervisor/supervisor.ts';
+import { STREAMS_TIMEOUT_MS } from '../../src/supervisor/vm-session.ts';
 import { FakePorts, gate, settle } from '../helpers/fake-ports.ts';
 import { scriptService } from '../helpers/services.ts';
 

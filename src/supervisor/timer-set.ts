@@ -1,6 +1,6 @@
 /** The timers of one service, by name. */
 import type { Clock } from '../lib/clock.ts';
-import type { TimerName } from './state.ts';
+import type { TimerName } from './states.ts';
 
 /** At most one of each name runs. Main thread. */
 export class TimerSet {

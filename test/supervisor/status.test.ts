@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import * as v from 'valibot';
+import { NO_METRICS } from '../../src/protocol/service.ts';
+import { StateDocumentSchema } from '../../src/protocol/state-document.ts';
+import type { ServiceState, VmState } from '../../src/supervisor/states.ts';
 import {
   markGone,
   renderDocument,
@@ -9,10 +12,7 @@ import {
   type ServiceDefinition,
   type Snapshot,
   UNHINDERED,
-} from '../../src/lifecycle/document.ts';
-import type { ServiceState, VmState } from '../../src/lifecycle/state.ts';
-import { NO_METRICS } from '../../src/protocol/service.ts';
-import { StateDocumentSchema } from '../../src/protocol/state-document.ts';
+} from '../../src/supervisor/status.ts';
 import { scriptService } from '../helpers/services.ts';
 import { failed, serviceState, started, stopped, stopping } from '../helpers/states.ts';
 

@@ -10,7 +10,7 @@ import {
 } from '../protocol/service.ts';
 import type { StateDocument } from '../protocol/state-document.ts';
 import type { Exit, ProcessIdentity } from '../vm/driver.ts';
-import type { EndedState, RestartHistory, ServiceState, StopPhase, VmState } from './state.ts';
+import type { EndedState, RestartHistory, ServiceState, StopPhase, VmState } from './states.ts';
 import { rungOf } from './stopping.ts';
 
 /** What does not change while a supervisor lives. */

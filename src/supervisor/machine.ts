@@ -3,7 +3,7 @@
  * that changes nothing says why it can come.
  */
 import { ignore, move } from './moves.ts';
-import { begin, exited, fromStarted } from './started.ts';
+import { begin, exited, fromStarted } from './running.ts';
 import {
   type Effect,
   type EndedState,
@@ -15,7 +15,7 @@ import {
   type VmEvent,
   type VmState,
   type Waiting,
-} from './state.ts';
+} from './states.ts';
 import {
   beginStopping,
   explainProcessEnd,
