@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
 
 /** Folders whose files are read or executed at run time rather than imported: the guest's, and the shim. */
-const ASSET_DIRS = ['src/vm/qemu/guest', 'src/vm/process/shim'];
+const ASSET_DIRS = ['src/vm/guest', 'src/vm/process/shim'];
 
 await rm('dist', { recursive: true, force: true });
 

@@ -5,7 +5,7 @@ import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Service } from '../../src/protocol/service.ts';
-import { ownProgram } from '../../src/vm/program.ts';
+import { ownProgram } from '../../src/vm/host/child.ts';
 
 const run = promisify(execFile);
 

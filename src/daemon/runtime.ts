@@ -19,9 +19,9 @@ import { NetworkThread } from '../threads/network-thread.ts';
 import { JobPool } from '../threads/pool.ts';
 import { SpawnerProcess } from '../threads/spawner-process.ts';
 import { StateThread } from '../threads/state-thread.ts';
-import { FifoMaker } from '../vm/fifos.ts';
-import { ProcessDriver } from '../vm/process/driver.ts';
-import { QemuDriver } from '../vm/qemu/driver.ts';
+import { FifoMaker } from '../vm/host/fifos.ts';
+import { ProcessDriver } from '../vm/process/process-backend.ts';
+import { QemuDriver } from '../vm/qemu/qemu-backend.ts';
 import { lockHome } from './home-lock.ts';
 
 /** Lines that come with a failure. */

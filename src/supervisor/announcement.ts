@@ -1,5 +1,5 @@
 /** What the daemon's log says of a service. Pure. */
-import type { Exit } from '../vm/driver.ts';
+import type { Exit } from '../vm/backend.ts';
 import type { ServiceState, VmState } from './states.ts';
 
 /** A line for people, without the service's name, and its data; the message is null where there is nothing to say. */

@@ -1,6 +1,6 @@
 /** Performs the health checks of one service. */
 import type { Service } from '../protocol/service.ts';
-import type { ProbeResult, RunningVm } from '../vm/driver.ts';
+import type { ProbeResult, RunningVm } from '../vm/backend.ts';
 import type { LogSink } from './interfaces.ts';
 
 /** One after the other: the next probe is asked for when the last one was answered. Main thread. */

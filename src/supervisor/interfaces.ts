@@ -5,7 +5,7 @@ import type { StreamName } from '../protocol/logs.ts';
 import type { GroupMember, GroupPort } from '../protocol/network.ts';
 import type { HomeLogSettings, ImageSettings, Isolation, LogSettings, Metrics } from '../protocol/service.ts';
 import type { StateDocument } from '../protocol/state-document.ts';
-import type { VmDriver } from '../vm/driver.ts';
+import type { VmDriver } from '../vm/backend.ts';
 import type { StartGate } from './start-slots.ts';
 
 /** What becomes of the streams of a service while they are captured. */

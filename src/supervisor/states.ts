@@ -3,7 +3,7 @@
  * which leads to which, `supervisor.ts` performs the effects.
  */
 import type { EndedBy, EndReason, Service } from '../protocol/service.ts';
-import type { Exit, VmEndReason } from '../vm/driver.ts';
+import type { Exit, VmEndReason } from '../vm/backend.ts';
 
 /** What a stop has come to. Each rung of the ladder is tried when the one before did not help in time. */
 export type StopPhase =

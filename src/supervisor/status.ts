@@ -9,7 +9,7 @@ import {
   type ServiceStatus,
 } from '../protocol/service.ts';
 import type { StateDocument } from '../protocol/state-document.ts';
-import type { Exit, ProcessIdentity } from '../vm/driver.ts';
+import type { Exit, ProcessIdentity } from '../vm/backend.ts';
 import type { EndedState, RestartHistory, ServiceState, StopPhase, VmState } from './states.ts';
 import { rungOf } from './stopping.ts';
 

@@ -1,6 +1,6 @@
 /** The way down: the ladder of a stop, the end of the process and of the streams, and what follows. Pure. */
 import type { EndedBy } from '../protocol/service.ts';
-import type { Exit } from '../vm/driver.ts';
+import type { Exit } from '../vm/backend.ts';
 import { decideRestart } from './restart-policy.ts';
 import {
   type Effect,

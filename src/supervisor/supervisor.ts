@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { errorText } from '../lib/errors.ts';
 import { type Condition, type Metrics, NO_METRICS, type ServiceStatus } from '../protocol/service.ts';
 import type { StateDocument } from '../protocol/state-document.ts';
-import type { Adoption } from '../vm/driver.ts';
+import type { Adoption } from '../vm/backend.ts';
 import { describeChange } from './announcement.ts';
 import { EventQueue } from './event-queue.ts';
 import { Prober } from './health-checker.ts';

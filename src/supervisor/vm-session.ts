@@ -4,7 +4,7 @@ import { isoTime } from '../lib/clock.ts';
 import { errorText, errorTextWithHint, MonocoreError } from '../lib/errors.ts';
 import type { ServiceImage } from '../protocol/images.ts';
 import type { StreamName } from '../protocol/logs.ts';
-import type { Adoption, VmEvent as DriverEvent, PreparedVm, ProcessIdentity, RunningVm } from '../vm/driver.ts';
+import type { Adoption, VmEvent as DriverEvent, PreparedVm, ProcessIdentity, RunningVm } from '../vm/backend.ts';
 import { takeTurn } from './boot-turn.ts';
 import type { LifecyclePorts } from './interfaces.ts';
 import type { Effect, VmEvent } from './states.ts';

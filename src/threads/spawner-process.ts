@@ -8,11 +8,11 @@ import { isSource } from '../lib/package-info.ts';
 import type { ThreadStatus } from '../protocol/control.ts';
 import type { ProcessIdentity, SpawnCommand, SpawnEvent, SpawnRequest } from '../protocol/spawner.ts';
 import type { Report } from '../supervisor/interfaces.ts';
-import { killByArgument } from '../vm/adoption.ts';
-import type { Exit } from '../vm/driver.ts';
-import { exitOfChild } from '../vm/exit-record.ts';
-import { adoptedProcess } from '../vm/host-process.ts';
-import type { SpawnedProcess, Spawner } from '../vm/spawner.ts';
+import type { Exit } from '../vm/backend.ts';
+import { killByArgument } from '../vm/host/adoption.ts';
+import { exitOfChild } from '../vm/host/exit-record.ts';
+import { adoptedProcess } from '../vm/host/host-process.ts';
+import type { SpawnedProcess, Spawner } from '../vm/host/spawner.ts';
 import { entryUrl } from './entry.ts';
 
 /** It holds nothing for long: little space for new objects keeps it small, and small is quick to fork. */

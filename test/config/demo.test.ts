@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { loadConfig } from '../../src/config/load.ts';
 import type { Service } from '../../src/protocol/service.ts';
-import { ownProgram } from '../../src/vm/program.ts';
+import { ownProgram } from '../../src/vm/host/child.ts';
 
 const { services, groups } = await loadConfig(fileURLToPath(new URL('../../scripts/demo.toml', import.meta.url)));
 

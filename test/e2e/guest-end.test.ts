@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { StopSignalSchema } from '../../src/protocol/service.ts';
-import type { VmEvent, VmProbe } from '../../src/vm/driver.ts';
-import { readExitRecord } from '../../src/vm/exit-record.ts';
+import type { VmEvent, VmProbe } from '../../src/vm/backend.ts';
+import { readExitRecord } from '../../src/vm/host/exit-record.ts';
 import type { QemuVm } from '../../src/vm/qemu/qemu-vm.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { launchGuest, makeGuestHost } from '../helpers/guest.ts';

@@ -1,7 +1,7 @@
 /** A guest is asked how its service does; what asks is gone when there is an answer. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import type { VmProbe } from '../../src/vm/driver.ts';
+import type { VmProbe } from '../../src/vm/backend.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { launchGuest } from '../helpers/guest.ts';
 import { scriptService } from '../helpers/services.ts';

@@ -5,7 +5,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'node:test';
-import { MAX_SECRET_BYTES } from '../../src/vm/qemu/secrets.ts';
+import { MAX_SECRET_BYTES } from '../../src/vm/host/secrets.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { startFixture } from '../helpers/fixture.ts';
 import { makeGuestHost } from '../helpers/guest.ts';

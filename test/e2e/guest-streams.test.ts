@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { exitOfShellStatus, readExitRecord } from '../../src/vm/exit-record.ts';
+import { exitOfShellStatus, readExitRecord } from '../../src/vm/host/exit-record.ts';
 import type { QemuVm } from '../../src/vm/qemu/qemu-vm.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { launchGuest } from '../helpers/guest.ts';

@@ -15,8 +15,8 @@ import {
 import { join } from 'node:path';
 import { it, type TestContext } from 'node:test';
 import type { Volume } from '../../src/protocol/service.ts';
+import { identifyVirtiofsd } from '../../src/vm/host/virtiofsd.ts';
 import { findVirtiofsd } from '../../src/vm/qemu/host-tools.ts';
-import { identifyVirtiofsd } from '../../src/vm/qemu/virtiofsd.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { type Guest, makeGuestHost } from '../helpers/guest.ts';
 import { makeRoot } from '../helpers/guest-root.ts';

@@ -17,7 +17,7 @@ import type {
   StateStore,
 } from '../../src/supervisor/interfaces.ts';
 import { StartGate } from '../../src/supervisor/start-slots.ts';
-import type { Exit, LaunchRequest, ProbeResult, RunningVm, VmDriver, VmEvent, VmProbe } from '../../src/vm/driver.ts';
+import type { Exit, LaunchRequest, ProbeResult, RunningVm, VmDriver, VmEvent, VmProbe } from '../../src/vm/backend.ts';
 import { ManualClock } from './manual-clock.ts';
 
 /** The streams of one launch: open until they end, by themselves or because they are closed. */

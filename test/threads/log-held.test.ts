@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { DEFAULT_LOG_SETTINGS, type LogFormat, type LogSettings } from '../../src/protocol/log-settings.ts';
 import { LogThread } from '../../src/threads/log-thread.ts';
-import { openReadEnd } from '../../src/vm/fifos.ts';
+import { openReadEnd } from '../../src/vm/host/fifos.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { gate } from '../helpers/fake-ports.ts';
 import { openFilesBelow } from '../helpers/open-files.ts';

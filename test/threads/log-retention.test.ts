@@ -8,7 +8,7 @@ import { DEFAULT_LOG_SETTINGS, type LogSettings } from '../../src/protocol/log-s
 import { LogKeeper } from '../../src/threads/log-keeper.ts';
 import { LogThread } from '../../src/threads/log-thread.ts';
 import { JobPool } from '../../src/threads/pool.ts';
-import { openChildEnd, openReadEnd } from '../../src/vm/fifos.ts';
+import { openChildEnd, openReadEnd } from '../../src/vm/host/fifos.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { gate } from '../helpers/fake-ports.ts';
 import { makeFifos } from '../helpers/fifos.ts';

@@ -9,7 +9,7 @@ import { transfer } from '../../src/threads/comlink.ts';
 import type { RunSearch } from '../../src/threads/log-searches.ts';
 import { LogThread } from '../../src/threads/log-thread.ts';
 import { JobPool } from '../../src/threads/pool.ts';
-import { openChildEnd, openReadEnd } from '../../src/vm/fifos.ts';
+import { openChildEnd, openReadEnd } from '../../src/vm/host/fifos.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { makeFifos } from '../helpers/fifos.ts';
 import { defer, makeTempDir } from '../helpers/temp.ts';

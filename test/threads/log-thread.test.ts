@@ -16,7 +16,7 @@ import test, { type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { StreamName } from '../../src/protocol/logs.ts';
 import { LogThread } from '../../src/threads/log-thread.ts';
-import { openChildEnd, openReadEnd } from '../../src/vm/fifos.ts';
+import { openChildEnd, openReadEnd } from '../../src/vm/host/fifos.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { gate } from '../helpers/fake-ports.ts';
 import { makeFifos } from '../helpers/fifos.ts';

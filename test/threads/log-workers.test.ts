@@ -7,7 +7,7 @@ import { MessageChannel } from 'node:worker_threads';
 import type { LogQuery } from '../../src/protocol/logs.ts';
 import { transfer } from '../../src/threads/comlink.ts';
 import { LogThread } from '../../src/threads/log-thread.ts';
-import { openChildEnd, openReadEnd } from '../../src/vm/fifos.ts';
+import { openChildEnd, openReadEnd } from '../../src/vm/host/fifos.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { gate } from '../helpers/fake-ports.ts';
 import { makeFifos } from '../helpers/fifos.ts';

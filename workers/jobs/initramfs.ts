@@ -9,7 +9,7 @@ import { type CpioEntry, renderCpio } from './cpio.ts';
 import { KernelModules } from './kernel-modules.ts';
 import { RUN_AS_PROGRAMS } from './run-as/programs.ts';
 
-const INIT = new URL('../../src/vm/qemu/guest/init', import.meta.url);
+const INIT = new URL('../../src/vm/guest/init', import.meta.url);
 
 const FOLDERS = [
   'bin',

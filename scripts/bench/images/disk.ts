@@ -6,7 +6,7 @@ import { formatSize } from '../../../src/lib/units.ts';
 import { DEFAULT_IMAGE_SETTINGS } from '../../../src/protocol/image-settings.ts';
 import { HomePaths } from '../../../src/state/paths.ts';
 import { JobPool } from '../../../src/threads/pool.ts';
-import { prepareDisk } from '../../../src/vm/qemu/disk.ts';
+import { prepareDisk } from '../../../src/vm/host/disk.ts';
 import { makeImage, makeTar } from '../../../test/helpers/images.ts';
 import { startRegistry } from '../../../test/helpers/registry.ts';
 import { makeTempDir } from '../../../test/helpers/temp.ts';

@@ -1,7 +1,7 @@
 /** Variables of plain processes. */
 import type { Service } from '../../protocol/service.ts';
-import { type HostUser, renderUserEnvironment } from '../limits/user.ts';
-import { resolveEnvs } from '../variables.ts';
+import { type HostUser, renderUserEnvironment } from '../host/limits/user.ts';
+import { resolveEnvs } from '../host/variables.ts';
 
 /** Variables of the daemon that a plain process needs to work at all; the rest may hold secrets of somebody else's. */
 const INHERITED_VARIABLES = ['PATH', 'HOME', 'USER', 'LOGNAME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR'];

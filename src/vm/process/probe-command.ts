@@ -1,9 +1,9 @@
 /** Runs the command of an exec probe. Main thread. */
 import { CALLED_OFF, noAnswer, type ProbeResult } from '../../protocol/probe.ts';
 import type { SpawnRequest } from '../../protocol/spawner.ts';
-import type { Exit } from '../driver.ts';
-import type { Spawner } from '../spawner.ts';
-import { killGroup } from './stragglers.ts';
+import type { Exit } from '../backend.ts';
+import type { Spawner } from '../host/spawner.ts';
+import { killGroup } from './process-group.ts';
 
 function resultOf({ code, signal }: Exit): ProbeResult {
   return { ok: code === 0, detail: signal === null ? `exit code ${code ?? 'unknown'}` : `ended by ${signal}` };

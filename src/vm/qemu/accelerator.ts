@@ -12,8 +12,8 @@ import { promisify } from 'node:util';
 import * as v from 'valibot';
 import writeFileAtomic from 'write-file-atomic';
 import { errorCode, errorText } from '../../lib/errors.ts';
+import type { Kernel } from '../guest/kernel.ts';
 import type { Accelerator } from './command-line.ts';
-import type { Kernel } from './kernel.ts';
 
 const run = promisify(execFile);
 

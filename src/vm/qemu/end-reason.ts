@@ -1,5 +1,5 @@
 /** Why a machine ended. Pure. */
-import type { Exit, VmEndReason } from '../driver.ts';
+import type { Exit, VmEndReason } from '../backend.ts';
 
 /** What is known of the end of a QEMU process. */
 export interface EndSigns {

@@ -2,7 +2,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { MonocoreError } from '../../lib/errors.ts';
-import { isExecutableFile } from '../executables.ts';
+import { isExecutableFile } from '../host/executables.ts';
 
 /** Machine of the host in QEMU's words. */
 export type Architecture = 'x86_64' | 'aarch64';

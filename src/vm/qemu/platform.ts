@@ -1,11 +1,11 @@
 /** What all VMs of a host share: QEMU, a kernel, the guest's initramfs and the accelerator. Found once, kept. */
 import type { BuildInitramfsJob, InitramfsImage } from '../../protocol/jobs.ts';
 import type { HomePaths } from '../../state/paths.ts';
+import { findKernel, type Kernel } from '../guest/kernel.ts';
 import { type AcceleratorVerdict, chooseAccelerator } from './accelerator.ts';
 import { readTscKhz } from './command-line.ts';
 import { type Architecture, findQemu, findStaticBusybox, hostArchitecture } from './host-tools.ts';
-import { findKernel, type Kernel } from './kernel.ts';
-import { probeBoot } from './probe.ts';
+import { probeBoot } from './kvm-test.ts';
 
 /** Everything that a VM is launched with, whatever its service. */
 export interface Platform {

@@ -3,13 +3,13 @@ import { errorText } from '../../lib/errors.ts';
 import { signalProcess } from '../../lib/proc.ts';
 import type { GroupMember } from '../../protocol/network.ts';
 import type { VmPaths } from '../../state/paths.ts';
-import type { Exit, ProbeResult, ProcessIdentity, RunningVm, VmEvent, VmProbe } from '../driver.ts';
-import { exitOfShellStatus, readExitRecord } from '../exit-record.ts';
-import type { HostProcess } from '../host-process.ts';
-import { ControlChannel, type GuestMessage } from './control-channel.ts';
-import type { Job } from './job-script.ts';
-import { MachineWatch } from './machine-watch.ts';
-import { ProbeDesk } from './probe-desk.ts';
+import type { Exit, ProbeResult, ProcessIdentity, RunningVm, VmEvent, VmProbe } from '../backend.ts';
+import { ControlChannel, type GuestMessage } from '../guest/control-channel.ts';
+import { ProbeDesk } from '../guest/health-probe.ts';
+import type { Job } from '../guest/job-script.ts';
+import { exitOfShellStatus, readExitRecord } from '../host/exit-record.ts';
+import type { HostProcess } from '../host/host-process.ts';
+import { MachineWatch } from './monitor.ts';
 import type { QmpClient } from './qmp.ts';
 
 /** What is to be done with a guest. */

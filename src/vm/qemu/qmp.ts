@@ -1,7 +1,7 @@
 /** QEMU's machine protocol: JSON objects, a line each, over a unix socket. Source: QEMU's docs/interop/qmp-spec. */
 import * as v from 'valibot';
 import { MonocoreError } from '../../lib/errors.ts';
-import { LineSocket } from './line-socket.ts';
+import { LineSocket } from '../guest/line-socket.ts';
 
 const CALL_TIMEOUT_MS = 5000;
 

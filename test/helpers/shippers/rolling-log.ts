@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { DEFAULT_LOG_SETTINGS } from '../../../src/protocol/log-settings.ts';
 import type { LogEvent, LogsApi, StreamName } from '../../../src/protocol/logs.ts';
 import { ThreadService } from '../../../src/threads/service.ts';
-import { closeAll, openReadEnd } from '../../../src/vm/fifos.ts';
+import { closeAll, openReadEnd } from '../../../src/vm/host/fifos.ts';
 import { contentOf, EventLog, filesOf, linesOf } from '../../workers/logs/harness.ts';
 import { makeFifos } from '../fifos.ts';
 import { openStream } from '../open-stream.ts';

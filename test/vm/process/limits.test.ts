@@ -4,9 +4,9 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:f
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import type { Service } from '../../../src/protocol/service.ts';
-import { closeAll } from '../../../src/vm/fifos.ts';
-import { findHostCgroups } from '../../../src/vm/limits/host-cgroups.ts';
-import { findUser } from '../../../src/vm/limits/user.ts';
+import { closeAll } from '../../../src/vm/host/fifos.ts';
+import { findHostCgroups } from '../../../src/vm/host/limits/host-cgroups.ts';
+import { findUser } from '../../../src/vm/host/limits/user.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { scriptService } from '../../helpers/services.ts';
 import { makeTempDir } from '../../helpers/temp.ts';

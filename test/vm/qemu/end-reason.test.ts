@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { Exit, VmEndReason } from '../../../src/vm/driver.ts';
+import type { Exit, VmEndReason } from '../../../src/vm/backend.ts';
 import { type EndSigns, findReason } from '../../../src/vm/qemu/end-reason.ts';
 
 const IN_ORDER: Exit = { code: 0, signal: null };

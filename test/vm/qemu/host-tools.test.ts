@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { findExecutable } from '../../../src/vm/executables.ts';
+import { findExecutable } from '../../../src/vm/host/executables.ts';
 import {
   findMkfs,
   findProgram,

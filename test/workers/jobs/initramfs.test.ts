@@ -44,7 +44,7 @@ test('the guest gets our init, every applet of busybox and the modules in load o
   const { dir, build } = await makeBuild(t);
   const image = build();
   const root = unpack(dir, image);
-  const init = readFileSync(new URL('../../../src/vm/qemu/guest/init', import.meta.url));
+  const init = readFileSync(new URL('../../../src/vm/guest/init', import.meta.url));
   assert.ok(readFileSync(join(root, 'init')).equals(init));
   assert.equal(statSync(join(root, 'init')).mode & 0o777, 0o755);
 

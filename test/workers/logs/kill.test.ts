@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { DEFAULT_LOG_SETTINGS, type LogFormat } from '../../../src/protocol/log-settings.ts';
-import { openChildEnd } from '../../../src/vm/fifos.ts';
+import { openChildEnd } from '../../../src/vm/host/fifos.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { makeFifos } from '../../helpers/fifos.ts';
 import { startFixture } from '../../helpers/fixture.ts';

@@ -7,7 +7,7 @@ import test from 'node:test';
 import fc from 'fast-check';
 import { DEFAULT_LOG_SETTINGS, type LogFormat } from '../../../src/protocol/log-settings.ts';
 import { LogThread } from '../../../src/threads/log-thread.ts';
-import { openChildEnd, openReadEnd } from '../../../src/vm/fifos.ts';
+import { openChildEnd, openReadEnd } from '../../../src/vm/host/fifos.ts';
 import { DiskPace } from '../../../workers/logs/disk-pace.ts';
 import { syncFiles } from '../../../workers/logs/files.ts';
 import { FrameMemory, INPUT_START } from '../../../workers/logs/framer.ts';

@@ -1,0 +1,109 @@
+/** The host's end of the control port: a line protocol with the guest's init, see `guest/init`. */
+import type { GroupMember } from '../../protocol/network.ts';
+import type { Job } from './job-script.ts';
+import { LineSocket } from './line-socket.ts';
+import type { ProbeAnswer } from './probe-command.ts';
+
+/** What a guest says. */
+export type GuestMessage =
+  | { readonly type: 'ready' }
+  /** It has its job, but does not know yet whether it runs. */
+  | { readonly type: 'starting' }
+  | { readonly type: 'running' }
+  | { readonly type: 'started' }
+  | { readonly type: 'failed'; readonly reason: string }
+  | { readonly type: 'exit'; readonly code: number; readonly oomKilled: boolean }
+  | { readonly type: 'probed'; readonly id: string; readonly answer: ProbeAnswer };
+
+function parseExit(text: string): GuestMessage | null {
+  const [, code, oom] = /^(\d{1,3})( oom)?$/.exec(text) ?? [];
+  return code === undefined ? null : { type: 'exit', code: Number(code), oomKilled: oom !== undefined };
+}
+
+function parseProbed(text: string): GuestMessage | null {
+  const [, id, status, rest] = /^([0-9a-f]+) (\d{1,3})(?: (.*))?$/.exec(text) ?? [];
+  return id === undefined ? null : { type: 'probed', id, answer: { status: Number(status), text: rest ?? '' } };
+}
+
+/** A line of the guest, which is not trusted; null for one that is not of the protocol. */
+export function parseGuestMessage(line: string): GuestMessage | null {
+  const [verb, ...rest] = line.trim().split(' ');
+  const argument = rest.join(' ');
+  switch (verb) {
+    case 'ready':
+    case 'starting':
+    case 'running':
+    case 'started':
+      return { type: verb };
+    case 'failed':
+      return { type: 'failed', reason: argument || 'the guest gave no reason' };
+    case 'exit':
+      return parseExit(argument);
+    case 'probed':
+      return parseProbed(argument);
+    default:
+      return null;
+  }
+}
+
+/**
+ * The control port of one VM. Each new connection says `hello`, so the guest's state is known whatever was missed;
+ * messages may therefore come twice. Main thread.
+ */
+export class ControlChannel {
+  readonly #lines: LineSocket;
+
+  constructor(path: string, onMessage: (message: GuestMessage) => void) {
+    this.#lines = new LineSocket(path, {
+      onConnect: (send) => send('hello\n'),
+      onLine: (line) => {
+        const message = parseGuestMessage(line);
+        if (message) onMessage(message);
+      },
+    });
+  }
+
+  /** Sends the job once; the guest answers `started` or `failed`. */
+  sendJob({ script, secrets }: Job): void {
+    const head = `job ${Buffer.byteLength(script)}\n${script}`;
+    this.#lines.send(Buffer.concat([Buffer.from(head), ...secrets.map(({ content }) => content)]));
+  }
+
+  /** Tells the guest what names mean, in place of all that it was told before. */
+  sendHosts(members: readonly GroupMember[]): void {
+    this.#lines.send(`hosts ${members.map(({ address, name }) => `${address} ${name}`).join(' ')}\n`);
+  }
+
+  /** @param signal without its `SIG`, or a number */
+  sendSignal(signal: string): void {
+    this.#lines.send(`sig ${signal}\n`);
+  }
+
+  /**
+   * Asks for a probe; the guest answers `probed`, unless it has killed it when the time was up.
+   *
+   * @param id hexadecimal digits
+   * @param words see {@link renderProbe}
+   */
+  sendProbe(id: string, timeoutMs: number, words: string): void {
+    this.#lines.send(`probe ${id} ${timeoutMs / 1000} ${words}\n`);
+  }
+
+  /** Has a probe killed; answered by `probed`, whether it ran still or not. */
+  sendAbort(id: string): void {
+    this.#lines.send(`abort ${id}\n`);
+  }
+
+  /** @param marker without white space */
+  sendDrain(marker: string): void {
+    this.#lines.send(`drain ${marker}\n`);
+  }
+
+  sendOff(): void {
+    this.#lines.send('off\n');
+  }
+
+  close(): void {
+    this.#lines.close();
+  }
+}

@@ -1,0 +1,75 @@
+/** Which kernel a VM boots: the config's, else the home's, else the host's. */
+import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { MonocoreError } from '../../lib/errors.ts';
+import { type Architecture, PACKAGES } from '../qemu/host-tools.ts';
+
+/** A kernel image and what belongs to it. */
+export interface Kernel {
+  /** Absolute path of the image, which the daemon can read. */
+  readonly image: string;
+  /** Release, like `6.1.0-53-cloud-amd64`; the file's name where that says none. */
+  readonly release: string;
+  /** `…/lib/modules/<release>`, or null: then everything that a VM needs must be built in. */
+  readonly modulesDir: string | null;
+}
+
+function isReadable(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function describe(image: string): Kernel {
+  const release = basename(image).replace(/^(vmlinuz|vmlinux|bzImage|Image)-/, '');
+  const beside = join(dirname(dirname(image)), 'lib/modules', release);
+  const modulesDir = [beside, join('/lib/modules', release)].find(existsSync) ?? null;
+  return { image, release, modulesDir };
+}
+
+/** Readable kernel images of a folder, the newest release first. */
+function listKernels(bootDir: string): Kernel[] {
+  let names: string[];
+  try {
+    names = readdirSync(bootDir);
+  } catch {
+    return [];
+  }
+  return names
+    .filter((name) => name.startsWith('vmlinuz-'))
+    .sort((a, b) => b.localeCompare(a, 'en', { numeric: true }))
+    .map((name) => join(bootDir, name))
+    .filter(isReadable)
+    .map(describe);
+}
+
+/**
+ * Finds the kernel.
+ *
+ * @param chosen the config's path, or null
+ * @param kernelDir the home's `kernel/`, which the set-up script fills
+ * @param hostBootDir where the host's own kernels are
+ * @throws MonocoreError `ToolMissing` when there is none that can be read
+ */
+export function findKernel(
+  chosen: string | null,
+  kernelDir: string,
+  architecture: Architecture,
+  hostBootDir = '/boot',
+): Kernel {
+  if (chosen !== null) {
+    if (!isReadable(chosen)) throw new MonocoreError('ToolMissing', `the kernel ${chosen} cannot be read`);
+    return describe(chosen);
+  }
+  const found = listKernels(join(kernelDir, 'boot'))[0] ?? listKernels(hostBootDir).find((kernel) => kernel.modulesDir);
+  if (found) return found;
+  throw new MonocoreError(
+    'ToolMissing',
+    `no kernel in ${kernelDir} nor a readable one in ${hostBootDir}; run scripts/setup.sh, which unpacks the package ` +
+      `${PACKAGES[architecture].kernel} there, or name one with "kernel" in the config`,
+    { details: { package: PACKAGES[architecture].kernel } },
+  );
+}

@@ -1,0 +1,126 @@
+/** FIFOs between a VM process and the log worker. */
+import { execFile } from 'node:child_process';
+import { closeSync, constants, lstatSync, openSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { MonocoreError } from '../../lib/errors.ts';
+import type { ChildFd } from '../../protocol/spawner.ts';
+import type { Spawner } from './spawner.ts';
+
+const run = promisify(execFile);
+const NO_STREAMS: readonly ChildFd[] = ['null', 'null', 'null'];
+
+interface Batch {
+  readonly paths: string[];
+  /** Resolves when it was tried: one path that cannot be made fails the program, and not the others. */
+  readonly done: Promise<void>;
+}
+
+/**
+ * Makes FIFOs. Node has no mkfifo(2), so the program is run: once for all that is asked for until the one before has
+ * ended, because dozens of services start together. Main thread.
+ */
+export class FifoMaker {
+  readonly #spawner: Spawner;
+  /** The batch that is collected. */
+  #batch: Batch | null = null;
+  /** The one before. */
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(spawner: Spawner) {
+    this.#spawner = spawner;
+  }
+
+  /**
+   * Makes FIFOs with mode 0600; one that is there already will do.
+   *
+   * @throws MonocoreError `StartFailed` when one of `paths` cannot be made
+   */
+  async make(paths: readonly string[]): Promise<void> {
+    await this.#joinBatch(paths);
+    const missing = paths.filter((path) => !isFifo(path));
+    if (missing.length === 0) return;
+    try {
+      // Again and alone, to learn why.
+      await run('mkfifo', renderArgs(missing));
+    } catch (error) {
+      const reason = (error as { stderr?: string }).stderr?.trim() || String(error);
+      throw new MonocoreError('StartFailed', `a FIFO could not be made: ${reason}`, { cause: error });
+    }
+  }
+
+  #joinBatch(paths: readonly string[]): Promise<void> {
+    if (!this.#batch) {
+      const collected: string[] = [];
+      const done = this.#running.then(nextTurn).then(() => {
+        this.#batch = null;
+        this.#running = this.#runBatch(collected);
+        return this.#running;
+      });
+      this.#batch = { paths: collected, done };
+    }
+    this.#batch.paths.push(...paths);
+    return this.#batch.done;
+  }
+
+  async #runBatch(paths: readonly string[]): Promise<void> {
+    const request = { program: 'mkfifo', args: renderArgs(paths), fds: NO_STREAMS, workdir: null, env: null };
+    try {
+      const mkfifo = await this.#spawner.spawn(request, null);
+      await new Promise<unknown>((ended) => mkfifo.onExit(ended));
+    } catch {
+      // Whose path is missing sees it.
+    }
+  }
+}
+
+function renderArgs(paths: readonly string[]): string[] {
+  return ['-m', '0600', '--', ...paths];
+}
+
+function isFifo(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isFIFO() ?? false;
+}
+
+/**
+ * Opens the read end, non-blocking. A read before the first writer gives end of file, so reading starts after
+ * {@link openChildEnd}.
+ *
+ * Where the writers are gone, the end of file is noticed all the same: to poll(2) a pipe has ended only if it had a
+ * writer since this end was opened (`pipe_poll` in fs/pipe.c of Linux), so it gets one for a moment.
+ */
+export function openReadEnd(path: string): number {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    closeSync(openSync(path, constants.O_WRONLY | constants.O_NONBLOCK));
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+  return fd;
+}
+
+/**
+ * Opens the end that the VM process has: read-write, so that a log worker that died is no SIGPIPE, and the bytes wait in
+ * the pipe for the next one. The daemon holds it until the process does.
+ */
+export function openChildEnd(path: string): number {
+  return openSync(path, constants.O_RDWR);
+}
+
+/** Opens all of them or none: what was opened before one that fails is closed again. Throws the system's error. */
+export function openAll(opens: readonly (() => number)[]): number[] {
+  const fds: number[] = [];
+  try {
+    for (const open of opens) fds.push(open());
+    return fds;
+  } catch (error) {
+    closeAll(fds);
+    throw error;
+  }
+}
+
+/** Closes descriptors of the main thread. */
+export function closeAll(fds: readonly number[]): void {
+  for (const fd of fds) closeSync(fd);
+}

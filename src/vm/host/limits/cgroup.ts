@@ -1,0 +1,93 @@
+/** Makes, fills and removes cgroups. Main thread. */
+import { mkdir, readFile, rmdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { errorCode, errorText } from '../../../lib/errors.ts';
+import { identify, signalProcess } from '../../../lib/proc.ts';
+import type { CgroupSetting } from './cgroup-settings.ts';
+import { type CgroupPlace, CONTROLLERS, type Controller, DAEMON_CGROUP, type HostCgroups } from './host-cgroups.ts';
+
+/** A process that was killed leaves its cgroup when it is scheduled next; one that waits for a disk, later. */
+const REMOVE_TIMEOUT_MS = 5000;
+const RETRY_MS = 10;
+
+async function enable(place: CgroupPlace, controller: Controller): Promise<CgroupPlace> {
+  if (place.type === 'unusable' || place.evacuate === null) return place;
+  const { dir, evacuate } = place;
+  try {
+    if (evacuate.length > 0) await mkdir(join(dir, DAEMON_CGROUP), { recursive: true });
+    for (const pid of evacuate) {
+      await writeFile(join(dir, DAEMON_CGROUP, 'cgroup.procs'), String(pid)).catch((error: unknown) => {
+        // It ended meanwhile.
+        if (errorCode(error) !== 'ESRCH') throw error;
+      });
+    }
+    await writeFile(join(dir, 'cgroup.subtree_control'), `+${controller}`);
+    return { ...place, evacuate: null };
+  } catch (error) {
+    return {
+      type: 'unusable',
+      reason: `the controller ${controller} cannot be enabled in ${dir}: ${errorText(error)}`,
+    };
+  }
+}
+
+/**
+ * Makes places ready for cgroups of services: under v2 enables the controllers, for which the daemon may have to move
+ * to a cgroup of its own.
+ */
+export async function openPlaces(found: HostCgroups): Promise<HostCgroups> {
+  const places = { ...found };
+  for (const controller of CONTROLLERS) places[controller] = await enable(places[controller], controller);
+  return places;
+}
+
+/** Makes a cgroup, in place of one of that name. @throws the system's error */
+export async function makeCgroup(dir: string): Promise<void> {
+  await removeCgroup(dir);
+  await mkdir(dir);
+}
+
+/** Writes settings; those that the kernel refuses are in the result, for people. */
+export async function writeSettings(dir: string, settings: readonly CgroupSetting[]): Promise<string[]> {
+  const refused: string[] = [];
+  for (const { file, value } of settings) {
+    await writeFile(join(dir, file), value).catch((error: unknown) => {
+      refused.push(`${value} cannot be written to ${join(dir, file)}: ${errorText(error)}`);
+    });
+  }
+  return refused;
+}
+
+async function killMembers(dir: string): Promise<void> {
+  try {
+    // Since Linux 5.14, v2 only: everything in it at once, what is being forked included.
+    await writeFile(join(dir, 'cgroup.kill'), '1', { flag: 'r+' });
+    return;
+  } catch {
+    // There is no such file: one by one, and again while some are left.
+  }
+  const members = await readFile(join(dir, 'cgroup.procs'), 'utf8').catch(() => '');
+  for (const pid of members.split('\n').filter(Boolean).map(Number)) {
+    const identity = identify(pid);
+    if (identity) signalProcess(identity, 'SIGKILL', 'process');
+  }
+}
+
+/**
+ * Removes a cgroup whose service has ended. What is left in it is killed: processes that left the service's process
+ * group. Does nothing where there is none; one that cannot be removed in time stays, for the next launch to remove.
+ */
+export async function removeCgroup(dir: string): Promise<void> {
+  const endMs = performance.now() + REMOVE_TIMEOUT_MS;
+  for (;;) {
+    try {
+      await rmdir(dir);
+      return;
+    } catch (error) {
+      if (errorCode(error) !== 'EBUSY' || performance.now() > endMs) return;
+    }
+    await killMembers(dir);
+    await delay(RETRY_MS);
+  }
+}

@@ -1,0 +1,145 @@
+/** Where on this host the daemon may make cgroups, see cgroups(7). */
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { basename, dirname, join, posix } from 'node:path';
+import { errorCode, errorText } from '../../../lib/errors.ts';
+
+/** Controllers that limits of services need. */
+export const CONTROLLERS = ['cpu', 'memory'] as const;
+export type Controller = (typeof CONTROLLERS)[number];
+
+/**
+ * Name of the cgroup that the daemon moves itself to under cgroup v2, where one with children that are limited has no
+ * processes of its own. A systemd unit may place it there at once: `DelegateSubgroup=`, systemd.resource-control(5).
+ */
+export const DAEMON_CGROUP = 'monocore-daemon';
+
+/** Where cgroups for one controller can be made, or why not, for people. */
+export type CgroupPlace =
+  | {
+      readonly type: 'usable';
+      readonly version: 1 | 2;
+      /** Folder in which cgroups of services are made. */
+      readonly dir: string;
+      /** Processes to be moved to {@link DAEMON_CGROUP} so that the controller can be enabled; null when it is. */
+      readonly evacuate: readonly number[] | null;
+    }
+  | { readonly type: 'unusable'; readonly reason: string };
+
+export type HostCgroups = Readonly<Record<Controller, CgroupPlace>>;
+
+/** A mounted hierarchy: fields 4, 5 and 9 to 11 of `/proc/<pid>/mountinfo`, proc(5). */
+interface Mount {
+  readonly root: string;
+  readonly dir: string;
+  readonly type: string;
+  readonly options: readonly string[];
+}
+
+function unusable(reason: string): CgroupPlace {
+  return { type: 'unusable', reason };
+}
+
+function readLines(path: string): string[] {
+  return readFileSync(path, 'utf8').split('\n').filter(Boolean);
+}
+
+function readWords(path: string): string[] {
+  return readFileSync(path, 'utf8').split(/\s+/).filter(Boolean);
+}
+
+/** Blanks and backslashes in paths are written as `\040`. */
+function unescapePath(text: string): string {
+  return text.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+}
+
+function parseMount(line: string): Mount {
+  const [fields = '', source = ''] = line.split(' - ');
+  const [, , , root = '', dir = ''] = fields.split(' ');
+  const [type = '', , options = ''] = source.split(' ');
+  return { root: unescapePath(root), dir: unescapePath(dir), type, options: options.split(',') };
+}
+
+/**
+ * Folder of the cgroup `path` in one of the mounts of its hierarchy, of which each shows only what is below its root;
+ * undefined where it is outside of all, as `..` says in a cgroup namespace, cgroup_namespaces(7).
+ */
+function locate(mounts: readonly Mount[], path: string): { dir: string; isTop: boolean } | undefined {
+  for (const { root, dir } of mounts) {
+    const below = posix.relative(root, path);
+    if (!below.startsWith('..') && !path.startsWith('/..')) return { dir: join(dir, below), isTop: below === '' };
+  }
+  return undefined;
+}
+
+function findWriteObstacle(paths: readonly string[]): string | null {
+  for (const path of paths) {
+    try {
+      accessSync(path, constants.W_OK);
+    } catch (error) {
+      return `the daemon may not write ${path} (${errorCode(error) ?? errorText(error)})`;
+    }
+  }
+  return null;
+}
+
+/**
+ * Processes that must leave `base` before its children can have controllers ("no internal processes", cgroups(7)), or
+ * why they must not be moved. Those of others are moved only where `base` is the top of all that can be seen, as in a
+ * container: there they are the container's own.
+ */
+function findMembersToMove(base: string, isTop: boolean): readonly number[] | string {
+  // The real root has no such file, and is exempt from the rule.
+  if (isTop && !existsSync(join(base, 'cgroup.type'))) return [];
+  const members = readWords(join(base, 'cgroup.procs')).map(Number);
+  const others = members.filter((pid) => pid !== process.pid);
+  if (others.length === 0 || (isTop && !others.includes(0))) return members;
+  return `other processes share the daemon's cgroup ${base}`;
+}
+
+function findV1Place(controller: Controller, path: string, mounts: readonly Mount[]): CgroupPlace {
+  const candidates = mounts.filter(({ type, options }) => type === 'cgroup' && options.includes(controller));
+  const own = locate(candidates, path);
+  if (!own) return unusable(`the cgroup hierarchy of the controller ${controller} is not mounted`);
+  const obstacle = findWriteObstacle([own.dir]);
+  return obstacle === null ? { type: 'usable', version: 1, dir: own.dir, evacuate: null } : unusable(obstacle);
+}
+
+function findV2Place(controller: Controller, path: string, mounts: readonly Mount[]): CgroupPlace {
+  const candidates = mounts.filter(({ type }) => type === 'cgroup2');
+  const own = locate(candidates, path);
+  if (!own) return unusable('no cgroup hierarchy is mounted');
+  const moved = basename(own.dir) === DAEMON_CGROUP;
+  const base = moved ? dirname(own.dir) : own.dir;
+  if (!readWords(join(base, 'cgroup.controllers')).includes(controller)) {
+    return unusable(`the controller ${controller} is not delegated to ${base}`);
+  }
+  const enabled = readWords(join(base, 'cgroup.subtree_control')).includes(controller);
+  const written = enabled ? ['cgroup.procs'] : ['cgroup.procs', 'cgroup.subtree_control'];
+  const obstacle = findWriteObstacle([base, ...written.map((name) => join(base, name))]);
+  if (obstacle !== null) return unusable(obstacle);
+  const evacuate = enabled ? null : findMembersToMove(base, own.isTop);
+  if (typeof evacuate === 'string') return unusable(evacuate);
+  return { type: 'usable', version: 2, dir: base, evacuate };
+}
+
+/**
+ * Looks where this process may make cgroups; changes nothing. Any process.
+ *
+ * @param procDir `/proc`, or another folder in tests
+ */
+export function findHostCgroups(procDir = '/proc'): HostCgroups {
+  const find = (controller: Controller): CgroupPlace => {
+    try {
+      const mounts = readLines(join(procDir, 'self/mountinfo')).map(parseMount);
+      // Lines `id:controllers:path`; v2 has id 0 and names no controller. A path may have colons.
+      const own = readLines(join(procDir, 'self/cgroup')).map((line) => /^(\d+):([^:]*):(.*)$/.exec(line)!);
+      const v1 = own.find(([, , controllers]) => controllers!.split(',').includes(controller));
+      if (v1) return findV1Place(controller, v1[3]!, mounts);
+      const v2 = own.find(([, id]) => id === '0');
+      return v2 ? findV2Place(controller, v2[3]!, mounts) : unusable(`the kernel has no controller ${controller}`);
+    } catch (error) {
+      return unusable(errorText(error));
+    }
+  };
+  return { cpu: find('cpu'), memory: find('memory') };
+}

@@ -1,0 +1,79 @@
+/** The runtime folder of a VM: made before a launch, removed when its process has ended. Main thread. */
+import { mkdir, rm } from 'node:fs/promises';
+import { errorCode, MonocoreError } from '../../lib/errors.ts';
+import type { StreamName } from '../../protocol/logs.ts';
+import { MAX_SOCKET_PATH_BYTES, type VmPaths } from '../../state/paths.ts';
+import { type FifoMaker, openAll, openChildEnd, openReadEnd } from './fifos.ts';
+
+/**
+ * Makes the folder (0700) with its FIFOs (0600); what an earlier VM of that name left is removed.
+ *
+ * @throws MonocoreError `HomeUnusable` for a path that is too long for its sockets, `StartFailed` when it cannot be made
+ */
+export async function makeRuntimeFolder(paths: VmPaths, fifoPaths: readonly string[], fifos: FifoMaker): Promise<void> {
+  const longest = Math.max(...[paths.control, paths.share].map((path) => Buffer.byteLength(path)));
+  if (longest > MAX_SOCKET_PATH_BYTES) {
+    throw new MonocoreError(
+      'HomeUnusable',
+      `${paths.control} is too long for a unix socket (${longest} of ${MAX_SOCKET_PATH_BYTES} bytes); ` +
+        'choose a shorter home with --home or MONOCORE_HOME, or a shorter service name',
+    );
+  }
+  try {
+    await makeEmptyFolder(paths.dir);
+  } catch (cause) {
+    throw new MonocoreError('StartFailed', `the runtime folder ${paths.dir} cannot be made: ${cause}`, { cause });
+  }
+  await fifos.make(fifoPaths);
+}
+
+async function makeEmptyFolder(dir: string): Promise<void> {
+  try {
+    await mkdir(dir, { mode: 0o700 });
+  } catch (error) {
+    if (errorCode(error) !== 'EEXIST') throw error;
+    await rm(dir, { recursive: true, force: true });
+    await mkdir(dir, { mode: 0o700 });
+  }
+}
+
+/** A stream's read end, non-blocking. */
+export interface ReadEnd {
+  readonly stream: StreamName;
+  readonly fd: number;
+}
+
+/**
+ * Opens the read ends of `streams`, and of each the end that the VM process will have; all of it or nothing.
+ *
+ * @throws MonocoreError `StartFailed` when one cannot be opened
+ */
+export function openEnds(
+  paths: VmPaths,
+  streams: readonly StreamName[],
+): { streams: ReadEnd[]; childEnds: readonly number[] } {
+  const ends = openStreams(paths, streams, [openReadEnd, openChildEnd]);
+  return { streams: toReadEnds(streams, ends), childEnds: ends.slice(streams.length) };
+}
+
+/** Opens the read ends of a VM that has the other ends. As {@link openEnds}. */
+export function openReadEnds(paths: VmPaths, streams: readonly StreamName[]): ReadEnd[] {
+  return toReadEnds(streams, openStreams(paths, streams, [openReadEnd]));
+}
+
+function toReadEnds(streams: readonly StreamName[], fds: readonly number[]): ReadEnd[] {
+  return streams.map((stream, index) => ({ stream, fd: fds[index]! }));
+}
+
+/** For each of `opens` the descriptors of all streams. */
+function openStreams(
+  paths: VmPaths,
+  streams: readonly StreamName[],
+  opens: readonly ((path: string) => number)[],
+): number[] {
+  try {
+    return openAll(opens.flatMap((open) => streams.map((stream) => () => open(paths.fifo(stream)))));
+  } catch (cause) {
+    throw new MonocoreError('StartFailed', `a stream in ${paths.dir} cannot be opened: ${cause}`, { cause });
+  }
+}

@@ -1,0 +1,250 @@
+/** Starts microVMs with QEMU. */
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { MonocoreError } from '../../lib/errors.ts';
+import { STREAM_NAMES, type StreamName } from '../../protocol/logs.ts';
+import { memberMac } from '../../protocol/network.ts';
+import type { Service } from '../../protocol/service.ts';
+import type { HomePaths } from '../../state/paths.ts';
+import type { Adoption, AdoptRequest, LaunchRequest, PreparedVm, RunningVm, VmDriver, VmEvent } from '../backend.ts';
+import { type Job, renderJobScript } from '../guest/job-script.ts';
+import { findAdopted } from '../host/adoption.ts';
+import { describeOmissions, imageProgram, ownProgram, stopSignalOf } from '../host/child.ts';
+import { prepareDisk } from '../host/disk.ts';
+import { readExitRecord } from '../host/exit-record.ts';
+import { closeAll, type FifoMaker, openReadEnd } from '../host/fifos.ts';
+import { endStrayShare, guardAdoptedShare, shareFiles } from '../host/file-share.ts';
+import { type AppliedLimits, ServiceLimits } from '../host/limits/service-limits.ts';
+import { findUser, type HostUser } from '../host/limits/user.ts';
+import { checkPortsAreFree } from '../host/port-forwards.ts';
+import { makeRuntimeFolder, openEnds, openReadEnds } from '../host/runtime-folder.ts';
+import { readSecrets } from '../host/secrets.ts';
+import { describeLinks, findSharedFiles, type SharedFile } from '../host/shared-files.ts';
+import type { Spawner } from '../host/spawner.ts';
+import { resolveEnvs } from '../host/variables.ts';
+import { renderCommandLine } from './command-line.ts';
+import { describeNetworkLimits, groupObstacle } from './group-network.ts';
+import { memoryLimitBytes } from './memory-limit.ts';
+import { type Platform, preparePlatform, type RunInitramfsJob } from './platform.ts';
+import { QemuVm } from './qemu-vm.ts';
+
+/** Descriptors 1 and 2 of QEMU are the console's; the guest's streams follow. */
+const CHILD_FDS = { stdout: 3, stderr: 4, console: 5 } as const;
+
+const NOT_IN_GROUP = 'it was started without the device for that; restart it';
+
+/** Whether a guest needs QEMU's user network: to be called over TCP, or to go out. */
+function hasNetwork(service: Service, localOnly: boolean): boolean {
+  return service.ports.some(({ protocol }) => protocol === 'tcp') || !localOnly;
+}
+
+/** What a guest's job depends on. */
+type JobRequest = Pick<LaunchRequest, 'service' | 'localOnly' | 'groupIndex' | 'image'>;
+
+/**
+ * All that the guest is told, variables resolved and secrets read.
+ *
+ * @throws MonocoreError `StartFailed`, also for an image without a command
+ */
+async function makeJob({ service: unresolved, localOnly, groupIndex, image = null }: JobRequest): Promise<Job> {
+  const service = { ...unresolved, envs: resolveEnvs(unresolved) };
+  const program = image === null ? ownProgram(service) : imageProgram(service, image.defaults);
+  const secrets = await readSecrets(service);
+  const network = hasNetwork(service, localOnly);
+  const roots = { sharedRoot: service.rootfs !== null, image: image !== null };
+  return { script: renderJobScript(service, { program, network, groupIndex, secrets, ...roots }), secrets };
+}
+
+/** What asks the command to end where the config does not say, as kill(1) takes it. */
+function defaultSignalOf({ image = null }: Pick<LaunchRequest, 'image'>): string {
+  return image === null ? 'TERM' : stopSignalOf(image.defaults);
+}
+
+/**
+ * For people.
+ *
+ * @param obstacle why it has no device in the network of its group; null where it has one or needs none
+ * @throws the system's error
+ */
+async function describeShortcomings(
+  { service, image = null }: Pick<LaunchRequest, 'service' | 'image'>,
+  limits: readonly string[],
+  obstacle: string | null,
+): Promise<string[]> {
+  return [
+    ...limits,
+    ...(await describeLinks(service.volumes)),
+    ...describeNetworkLimits(service, obstacle),
+    ...(image ? describeOmissions(image.defaults) : []),
+  ];
+}
+
+/** What a launch needs, beside what all VMs share. */
+interface Preparation {
+  readonly user: HostUser | null;
+  readonly limits: AppliedLimits;
+  readonly files: readonly SharedFile[];
+  readonly job: Job;
+}
+
+/** The driver of isolation `vm`. Main thread. */
+export class QemuDriver implements VmDriver {
+  readonly isolation = 'vm';
+  readonly #paths: HomePaths;
+  readonly #limits: ServiceLimits;
+  readonly #spawner: Spawner;
+  readonly #fifos: FifoMaker;
+  readonly #buildInitramfs: RunInitramfsJob;
+  /** By the kernel that the config names, null for none. */
+  readonly #platforms = new Map<string | null, Promise<Platform>>();
+
+  /**
+   * @param fifos shared by the drivers
+   * @param buildInitramfs runs the job in the pool
+   */
+  constructor(paths: HomePaths, spawner: Spawner, fifos: FifoMaker, buildInitramfs: RunInitramfsJob) {
+    this.#paths = paths;
+    this.#limits = new ServiceLimits(paths);
+    this.#spawner = spawner;
+    this.#fifos = fifos;
+    this.#buildInitramfs = buildInitramfs;
+  }
+
+  /** What VMs are launched with: found at the first launch, again after a failure. */
+  #platform(kernel: string | null): Promise<Platform> {
+    const known = this.#platforms.get(kernel);
+    if (known) return known;
+    const platform = preparePlatform(this.#paths, kernel, this.#buildInitramfs);
+    this.#platforms.set(kernel, platform);
+    platform.catch(() => this.#platforms.delete(kernel));
+    return platform;
+  }
+
+  async prepare(request: LaunchRequest, signal: AbortSignal): Promise<PreparedVm> {
+    const { service, address, kernel } = request;
+    const platform = await this.#platform(kernel);
+    const obstacle = request.groupIndex === null ? null : groupObstacle(platform.verdict.qemu_version);
+    const groupIndex = obstacle === null ? request.groupIndex : null;
+    const user = await findUser(service.user);
+    const job = await makeJob({ ...request, groupIndex });
+    const files = await findSharedFiles(service);
+    await checkPortsAreFree(service, address, this.#paths.runDir);
+    if (service.disk_mib !== null) {
+      await prepareDisk(this.#paths.disk(service.name), service.disk_mib, service.name);
+    }
+    if (signal.aborted) throw new MonocoreError('Aborted', `the start of ${service.name} was cancelled`);
+    const paths = this.#paths.vm(service.name);
+    await makeRuntimeFolder(
+      paths,
+      STREAM_NAMES.map((stream) => paths.fifo(stream)),
+      this.#fifos,
+    );
+    const limits = await this.#limits.apply(service, {
+      memoryBytes: memoryLimitBytes(service.ram_mib, files.length > 0),
+      cpus: service.cpus,
+      cpuShares: service.cpu_shares,
+    });
+    const notes = await describeShortcomings(request, limits.notes, obstacle);
+    const { streams, childEnds } = openEnds(paths, STREAM_NAMES);
+    // What stays open here would keep the streams from ever ending.
+    const discard = () => closeAll(childEnds);
+    return {
+      streams,
+      notes,
+      discard,
+      launch: (onEvent) =>
+        this.#launch(platform, { ...request, groupIndex }, { user, limits, files, job }, onEvent).finally(discard),
+    };
+  }
+
+  async adopt(request: AdoptRequest): Promise<Adoption> {
+    const { service, groupIndex, identity, runJob } = request;
+    const paths = this.#paths.vm(service.name);
+    const adopted = await findAdopted(identity, paths.control);
+    if (!adopted) {
+      const { exit, oomKilled } = readExitRecord(paths.exitRecord);
+      return { type: 'gone', exit, oomKilled };
+    }
+    const limits = await this.#limits.recall(service.name);
+    // Its QEMU may be one that could not, or have been launched by a version that did not.
+    const inGroup = groupIndex !== null && existsSync(paths.groupNetwork);
+    guardAdoptedShare(paths, adopted.identity);
+    // Made only for a guest that waits for it: what it needs may be gone when the guest has it already. Without what its
+    // image says there is none, and the guest is ended when its time is up.
+    const isKnown = service.base === null || Boolean(request.image);
+    const jobRequest = { ...request, groupIndex: inGroup ? groupIndex : null };
+    const job = {
+      make: runJob && isKnown ? () => makeJob(jobRequest) : null,
+      stopSignal: defaultSignalOf(request),
+      inGroup,
+    };
+    const obstacle = inGroup || groupIndex === null ? null : NOT_IN_GROUP;
+    return {
+      type: 'running',
+      streams: openReadEnds(paths, STREAM_NAMES),
+      notes: await describeShortcomings(request, limits.notes, obstacle),
+      attach: (onEvent) => new QemuVm(adopted, paths, job, onEvent),
+    };
+  }
+
+  reopenStream(service: string, stream: StreamName): number {
+    return openReadEnd(this.#paths.vm(service).fifo(stream));
+  }
+
+  async cleanUp(service: string): Promise<void> {
+    await endStrayShare(this.#paths.vm(service));
+    await this.#limits.release(service);
+    await rm(this.#paths.vm(service).dir, { recursive: true, force: true });
+  }
+
+  async removeData(service: string): Promise<void> {
+    await rm(this.#paths.disk(service), { force: true });
+  }
+
+  async #launch(
+    platform: Platform,
+    request: LaunchRequest,
+    { user, limits, files, job }: Preparation,
+    onEvent: (event: VmEvent) => void,
+  ): Promise<RunningVm> {
+    const { service, address, localOnly, groupIndex, image } = request;
+    const paths = this.#paths.vm(service.name);
+    const network = hasNetwork(service, localOnly) ? { address, ports: service.ports, localOnly } : null;
+    const args = renderCommandLine({
+      architecture: platform.architecture,
+      accelerator: platform.verdict.accelerator,
+      name: service.name,
+      cpus: service.cpus,
+      ramMib: service.ram_mib,
+      kernelImage: platform.kernel.image,
+      initramfs: platform.initramfs.path,
+      tscKhz: platform.tscKhz,
+      paths,
+      fds: CHILD_FDS,
+      network,
+      groupMac: groupIndex === null ? null : memberMac(groupIndex),
+      share: files.length > 0,
+      user: user?.name ?? null,
+      disk: service.disk_mib === null ? null : this.#paths.disk(service.name),
+      rootImage: image?.root ?? null,
+    });
+    // A console that nobody reads must not stop QEMU itself, so it may lose text; the service's streams may not.
+    const console = { fifo: paths.fifo('console'), nonBlocking: true };
+    const [stdout, stderr] = (['stdout', 'stderr'] as const).map((stream) => ({
+      fifo: paths.fifo(stream),
+      nonBlocking: false,
+    }));
+    const share = files.length === 0 ? null : await shareFiles(files, paths, limits, this.#spawner);
+    try {
+      const command = limits.wrap({ program: platform.qemu, args });
+      const fds = ['null' as const, console, console, stdout!, stderr!, console];
+      const child = await this.#spawner.spawn({ ...command, fds, workdir: null, env: null }, paths.control);
+      share?.guard(child.identity);
+      const guestJob = { make: async () => job, stopSignal: defaultSignalOf(request), inGroup: groupIndex !== null };
+      return new QemuVm(child, paths, guestJob, onEvent);
+    } catch (error) {
+      share?.stop();
+      throw error;
+    }
+  }
+}
