@@ -1,13 +1,13 @@
 /**
- * Makes `workers/logs/frame-wasm.ts` of `workers/logs/frame.wat`. With `--check` it writes nothing and fails when that
+ * Makes `workers/logs/format/frame-wasm.ts` of `workers/logs/format/frame.wat`. With `--check` it writes nothing and fails when that
  * file is not what would be written. The result is committed, so that neither a build nor a run needs wabt.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import loadWabt from 'wabt';
 
-const source = new URL('../workers/logs/frame.wat', import.meta.url);
-const target = new URL('../workers/logs/frame-wasm.ts', import.meta.url);
+const source = new URL('../workers/logs/format/frame.wat', import.meta.url);
+const target = new URL('../workers/logs/format/frame-wasm.ts', import.meta.url);
 
 const wabt = await loadWabt();
 const parsed = wabt.parseWat(fileURLToPath(source), await readFile(source, 'utf8'), {

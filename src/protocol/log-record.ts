@@ -1,4 +1,4 @@
-/** What a record of a log file is made of, for those who read it; see `workers/logs/framer.ts` for the formats. */
+/** What a record of a log file is made of, for those who read it; see `workers/logs/format/framer.ts` for the formats. */
 import { isoTime } from '../lib/clock.ts';
 
 /** Line feed: ends a record. */

@@ -5,7 +5,7 @@ const MIB = 2 ** 20;
 const MINUTE_MS = 60e3;
 const DAY_MS = 86_400e3;
 
-/** `text`: the lines with a prefix. `json`: newline-delimited JSON in pino's shape. See `workers/logs/framer.ts`. */
+/** `text`: the lines with a prefix. `json`: newline-delimited JSON in pino's shape. See `workers/logs/format/framer.ts`. */
 export const LogFormatSchema = v.picklist(['text', 'json']);
 export type LogFormat = v.InferOutput<typeof LogFormatSchema>;
 

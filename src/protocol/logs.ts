@@ -37,7 +37,7 @@ export interface HeldPlace {
   readonly fd: number | null;
 }
 
-/** Something that is to be written; see `workers/logs/steps.ts`. Bytes are copies, with nothing around them. */
+/** Something that is to be written; see `workers/logs/capture/steps.ts`. Bytes are copies, with nothing around them. */
 export type HeldStep =
   /** Records and parts of records. */
   | { readonly type: 'framed'; readonly bytes: Uint8Array }
@@ -48,7 +48,7 @@ export type HeldStep =
   /** What was printed before the marker is all that comes before this. */
   | { readonly type: 'marker-seen' };
 
-/** What a framer knows of the line that has begun, by the format; see `workers/logs/framer.ts`. */
+/** What a framer knows of the line that has begun, by the format; see `workers/logs/format/framer.ts`. */
 export type FramerState =
   | {
       readonly type: 'text';

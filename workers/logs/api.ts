@@ -14,16 +14,16 @@ import {
   type StreamSource,
 } from '../../src/protocol/logs.ts';
 import { expose } from '../../src/threads/comlink.ts';
-import { Capture } from './capture.ts';
-import { DiskPace } from './disk-pace.ts';
-import { isServiceName, type Position, type StreamId, streamKey } from './file-names.ts';
-import { FrameMemory } from './framer.ts';
-import { LogReader } from './log-reader.ts';
-import type { StartPage } from './log-search.ts';
-import { markerBytes } from './marker.ts';
-import { PeerPositions, PositionTeller } from './peers.ts';
-import { removeServiceFiles } from './removal.ts';
-import { SharedListing } from './shared-listing.ts';
+import { Capture } from './capture/capture.ts';
+import { markerBytes } from './capture/end-marker.ts';
+import { isServiceName, type Position, type StreamId, streamKey } from './capture/file-names.ts';
+import { removeServiceFiles } from './capture/removal.ts';
+import { DiskPace } from './capture/slow-disk.ts';
+import { PeerPositions, PositionTeller } from './capture/writer-positions.ts';
+import { FrameMemory } from './format/framer.ts';
+import { LogReader } from './read/log-reader.ts';
+import type { StartPage } from './read/log-search.ts';
+import { SharedListing } from './read/shared-listing.ts';
 
 /** How long {@link LogsApi.close} waits for readers to take what was written last. */
 const READERS_TIMEOUT_MS = 1000;

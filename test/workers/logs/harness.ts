@@ -13,8 +13,8 @@ import { DEFAULT_LOG_SETTINGS, type LogSettings } from '../../../src/protocol/lo
 import type { LogEvent, LogQuery, LogReadEvent, LogsApi, StreamName } from '../../../src/protocol/logs.ts';
 import { type PageLimits, searchLogs } from '../../../workers/jobs/search-logs.ts';
 import { createLogs } from '../../../workers/logs/api.ts';
-import { parseFileName } from '../../../workers/logs/file-names.ts';
-import type { StartPage } from '../../../workers/logs/log-search.ts';
+import { parseFileName } from '../../../workers/logs/capture/file-names.ts';
+import type { StartPage } from '../../../workers/logs/read/log-search.ts';
 import { openStream } from '../../helpers/open-stream.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 

@@ -1,0 +1,65 @@
+/** Waiting for a line that a service prints. */
+import { errorCode, errorText } from '../lib/errors.ts';
+import type { LogQuery, LogsApi } from '../protocol/logs.ts';
+import type { Report } from '../supervisor/interfaces.ts';
+import type { Remote } from '../threads/comlink.ts';
+import { readLogs } from './log-reading.ts';
+
+/** The log worker that serves readers. */
+export interface ReadableThread {
+  /** Resolves when it can be asked; rejects with `ThreadDied` when it never will be again. */
+  ready(): Promise<Remote<LogsApi>>;
+}
+
+/** What is looked for, and where. */
+export interface LineWatch {
+  readonly service: string;
+  /** JavaScript regular expression, as in `LogPattern`; it runs in the pool of jobs. */
+  readonly pattern: string;
+  /** Milliseconds since the epoch. */
+  readonly sinceMs: number;
+}
+
+/**
+ * Calls `onSeen` once, when a line of stdout or stderr matches. A log worker that dies meanwhile is asked again when it is
+ * back. Main thread.
+ *
+ * @returns what ends the search
+ */
+export function watchForLine(
+  thread: ReadableThread,
+  { service, pattern, sinceMs }: LineWatch,
+  onSeen: () => void,
+  report: Report,
+): () => void {
+  const ended = new AbortController();
+  const { signal } = ended;
+  const query: LogQuery = {
+    services: [service],
+    streams: ['stdout', 'stderr'],
+    tail: null,
+    follow: true,
+    filter: { sinceMs, untilMs: null, grep: { source: pattern, ignoreCase: false } },
+  };
+  const onChunk = (): void => {
+    if (signal.aborted) return;
+    ended.abort();
+    onSeen();
+  };
+  const search = async (): Promise<void> => {
+    while (!signal.aborted) {
+      // Rejects when there is none any more, because the daemon ends.
+      const api = await thread.ready();
+      try {
+        await readLogs(api, query, onChunk, signal);
+        return;
+      } catch (error) {
+        if (errorCode(error) !== 'ThreadDied') throw error;
+      }
+    }
+  };
+  search().catch((error: unknown) => {
+    report('warn', `${service}: its log cannot be searched for ${pattern}: ${errorText(error)}`);
+  });
+  return () => ended.abort();
+}

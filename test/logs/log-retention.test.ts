@@ -1,0 +1,120 @@
+/** The limits of log files at work: worker, keeper and jobs together, on real files. */
+import assert from 'node:assert/strict';
+import { closeSync, existsSync, readdirSync, readFileSync, utimesSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { systemClock } from '../../src/lib/clock.ts';
+import { LogThread } from '../../src/logs/logs-thread.ts';
+import { LogKeeper } from '../../src/logs/retention.ts';
+import { DEFAULT_LOG_SETTINGS, type LogSettings } from '../../src/protocol/log-settings.ts';
+import { JobPool } from '../../src/threads/pool.ts';
+import { openChildEnd, openReadEnd } from '../../src/vm/host/fifos.ts';
+import { eventually } from '../helpers/eventually.ts';
+import { gate } from '../helpers/fake-ports.ts';
+import { makeFifos } from '../helpers/fifos.ts';
+import { defer, makeTempDir } from '../helpers/temp.ts';
+
+async function startKeeping(t: TestContext) {
+  const dir = await makeTempDir(t);
+  const logDir = join(dir, 'log');
+  const jobs = new JobPool();
+  defer(t, () => jobs.close());
+  const reports: string[] = [];
+  const report = (_level: string, message: string) => reports.push(message);
+  const keeper = new LogKeeper({ logDir, clock: systemClock, runJob: (job) => jobs.run(job), report });
+  const logs = new LogThread(logDir, report, { keeper });
+  defer(t, async () => {
+    await logs.stop();
+    keeper.stop();
+  });
+  await logs.start();
+  const hold = async (service: string, settings: Partial<LogSettings>, lines: readonly string[]) => {
+    const fifo = join(dir, `${service}.fifo`);
+    if (!existsSync(fifo)) makeFifos([fifo]);
+    const fd = openReadEnd(fifo);
+    const childEnd = openChildEnd(fifo);
+    const ended = gate();
+    const handlers = { reopen: () => openReadEnd(fifo), onEnded: ended.open };
+    await logs.capture(service, [{ stream: 'stdout', fd }], handlers, { ...DEFAULT_LOG_SETTINGS, ...settings });
+    for (const line of lines) writeSync(childEnd, `${line}\n`);
+    return async () => {
+      closeSync(childEnd);
+      await ended.opened;
+    };
+  };
+  const run = async (...what: Parameters<typeof hold>) => (await hold(...what))();
+  const names = () => readdirSync(logDir).filter((name) => name !== 'web.stdout.log');
+  return { logDir, keeper, logs, reports, run, hold, names };
+}
+
+const LINES = Array.from({ length: 1000 }, (_, index) => `line ${index}`);
+const SMALL = { max_size_bytes: 4096 } as const;
+
+test('finished files are compressed and the oldest go, and what is left is read as one', async (t) => {
+  const { logs, run, names, reports } = await startKeeping(t);
+  await run('web', { ...SMALL, compress: 'gzip', compress_delay_ms: 0, keep_files: 3 }, LINES);
+  const left = await eventually('the limits', () => {
+    const found = names().sort();
+    return found.length === 4 && found.filter((name) => name.endsWith('.log.gz')).length === 3 && found;
+  });
+  assert.equal(left.at(-1)?.endsWith('.log'), true, 'the current file is as it was');
+  const records = await logs.lastLines('web', ['stdout'], 5000, '2000');
+  const lines = records.map((record) => record.replace(/^\S+ INFO \[web\] /, ''));
+  assert.ok(lines.length > 100 && lines.length < LINES.length);
+  assert.deepEqual(lines, LINES.slice(-lines.length));
+  assert.deepEqual(reports, []);
+});
+
+test('what a crash left of a compression is ended when the service is started again', async (t) => {
+  const { logDir, run, names } = await startKeeping(t);
+  await run('web', SMALL, LINES);
+  writeFileSync(join(logDir, 'web.stdout.000001.log.gz.tmp'), 'half');
+  await run('web', { ...SMALL, compress: 'gzip', compress_delay_ms: 0 }, ['again']);
+  await eventually('the compression', () => {
+    const found = names();
+    return !found.some((name) => name.endsWith('.tmp')) && found.filter((name) => name.endsWith('.log')).length === 1;
+  });
+});
+
+test('the current file is old only when its service runs no more', async (t) => {
+  const { logDir, keeper, hold, names } = await startKeeping(t);
+  const settings = { keep_for_ms: 60_000 };
+  const end = await hold('web', settings, ['old news']);
+  const file = join(logDir, 'web.stdout.000001.log');
+  await eventually('the line', () => readFileSync(file, 'utf8') !== '');
+  utimesSync(file, 0, 0);
+  const other = join(logDir, 'other.stdout.000001.log');
+  const prune = async () => {
+    // Not known, and older than is kept by default: goes in each pass.
+    writeFileSync(other, '');
+    utimesSync(other, 0, 0);
+    keeper.requestPass();
+    await eventually('a pass', () => !existsSync(other));
+  };
+  await prune();
+  assert.deepEqual(names(), ['web.stdout.000001.log']);
+  await end();
+  await prune();
+  // The pass that removed the other file may not be through.
+  await eventually('its files to be removed', () => readdirSync(logDir).length === 0);
+});
+
+test('files of a service that runs no more are kept within the limit of the home', async (t) => {
+  const { keeper, run, names } = await startKeeping(t);
+  await run('web', SMALL, LINES);
+  assert.ok(names().length > 5);
+  keeper.limit({ keep_total_bytes: 10_000 });
+  const left = await eventually('the limit', () => names().length <= 3 && names().sort());
+  assert.ok(left.length >= 2, left.join(' '));
+});
+
+test('when the logs of a service are removed nothing of them comes back', async (t) => {
+  const { logs, keeper, run, names } = await startKeeping(t);
+  await run('web', { ...SMALL, compress: 'gzip', compress_delay_ms: 0 }, LINES);
+  await logs.removeLogs('web');
+  assert.deepEqual(names(), []);
+  await run('web', SMALL, ['new']);
+  keeper.requestPass();
+  await run('db', SMALL, ['new']);
+  assert.deepEqual(names().sort(), ['db.stdout.000001.log', 'db.stdout.log', 'web.stdout.000001.log']);
+});

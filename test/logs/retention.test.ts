@@ -1,0 +1,210 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import test from 'node:test';
+import { LogKeeper } from '../../src/logs/retention.ts';
+import type { Job, JobResult, PrunedLogs, PruneLogsJob } from '../../src/protocol/jobs.ts';
+import { DEFAULT_LOG_SETTINGS } from '../../src/protocol/log-settings.ts';
+import { gate, settle } from '../helpers/fake-ports.ts';
+import { ManualClock } from '../helpers/manual-clock.ts';
+
+const DIR = '/home/log';
+const GZIP = { ...DEFAULT_LOG_SETTINGS, compress: 'gzip', compress_delay_ms: 60_000 } as const;
+const ID = { service: 'web', stream: 'stdout' } as const;
+const FIRST = 'web.stdout.000001.log';
+const HOUR_MS = 3600e3;
+
+/** A keeper whose jobs are noted, as `prune` or by the name of the file. */
+function makeKeeper() {
+  const clock = new ManualClock();
+  const jobs: string[] = [];
+  const passes: PruneLogsJob[] = [];
+  const reports: string[] = [];
+  const state = { found: [] as PrunedLogs['compressible'], before: async (_job: Job): Promise<void> => {} };
+  const runJob = async <J extends Job>(job: J): Promise<JobResult<J>> => {
+    if (job.type === 'prune-logs') passes.push(job);
+    jobs.push(job.type === 'compress-log' ? job.path.slice(DIR.length + 1) : 'prune');
+    await state.before(job);
+    const result = job.type === 'prune-logs' ? { removed: [], compressible: state.found } : null;
+    return result as unknown as JobResult<J>;
+  };
+  const keeper = new LogKeeper({
+    logDir: DIR,
+    clock,
+    runJob,
+    report: (level, text) => reports.push(`${level}: ${text}`),
+  });
+  const advance = async (durationMs: number) => {
+    clock.advance(durationMs);
+    await settle();
+  };
+  return { keeper, clock, jobs, passes, reports, state, advance };
+}
+
+test('after a roll there is a pass, one for a burst of them, with what is known of every service', async () => {
+  const { keeper, passes, advance } = makeKeeper();
+  keeper.know('web', DEFAULT_LOG_SETTINGS);
+  keeper.know('db', GZIP);
+  keeper.limit({ keep_total_bytes: 1e6 });
+  for (let number = 1; number <= 50; number += 1) keeper.onFinished(ID, number);
+  await advance(1000);
+  assert.equal(passes.length, 1);
+  const [{ logDir, retentions, home, otherRetention } = passes[0]!] = passes;
+  assert.deepEqual(
+    [logDir, retentions, home],
+    [DIR, { web: DEFAULT_LOG_SETTINGS, db: GZIP }, { keep_total_bytes: 1e6 }],
+  );
+  assert.equal(otherRetention.keep_for_ms, DEFAULT_LOG_SETTINGS.keep_for_ms);
+});
+
+test('there is a pass at the start and every hour, though nothing happens', async () => {
+  const { keeper, passes, advance } = makeKeeper();
+  keeper.start();
+  await advance(1000);
+  assert.equal(passes.length, 1);
+  for (let hour = 1; hour <= 3; hour += 1) {
+    await advance(HOUR_MS);
+    await advance(1000);
+    assert.equal(passes.length, 1 + hour);
+  }
+  keeper.stop();
+});
+
+test('settings have a pass when they are new, and not at each start of a service', async () => {
+  const { keeper, passes, advance } = makeKeeper();
+  const expectPasses = async (count: number, change: () => unknown) => {
+    await change();
+    await advance(1000);
+    assert.equal(passes.length, count);
+  };
+  await expectPasses(0, () => keeper.begin('default', DEFAULT_LOG_SETTINGS));
+  await expectPasses(1, () => keeper.begin('web', GZIP));
+  keeper.end('web');
+  await expectPasses(1, () => keeper.begin('web', { ...GZIP }));
+  await expectPasses(2, () => keeper.begin('web', { ...GZIP, keep_files: 3 }));
+  await expectPasses(3, () => keeper.limit({ keep_total_bytes: 1e6 }));
+  await expectPasses(3, () => keeper.limit({ keep_total_bytes: 1e6 }));
+});
+
+test('a pass knows whose files are written', async () => {
+  const { keeper, passes, advance } = makeKeeper();
+  await keeper.begin('web', GZIP);
+  await keeper.begin('db', GZIP);
+  keeper.end('db');
+  keeper.requestPass();
+  await advance(1000);
+  assert.deepEqual(passes.at(-1)?.written, ['web']);
+  assert.deepEqual(Object.keys(passes.at(-1)!.retentions), ['web', 'db']);
+});
+
+test('files are not written before a pass that takes them for those of an ended service is over', async () => {
+  const { keeper, passes, state, advance } = makeKeeper();
+  const job = gate();
+  state.before = () => job.opened;
+  keeper.requestPass();
+  await advance(1000);
+  let hasBegun = false;
+  const begun = keeper.begin('web', GZIP).then(() => {
+    hasBegun = true;
+  });
+  await settle();
+  assert.deepEqual([passes[0]?.written, hasBegun], [[], false]);
+  job.open();
+  await begun;
+});
+
+test('a finished file is compressed after the delay, once', async () => {
+  const { keeper, jobs, advance } = makeKeeper();
+  keeper.know('web', GZIP);
+  keeper.onFinished(ID, 1);
+  keeper.onFinished(ID, 1);
+  await advance(59_999);
+  assert.deepEqual(jobs, ['prune']);
+  await advance(1);
+  assert.deepEqual(jobs, ['prune', FIRST]);
+});
+
+test('without compress nothing is compressed', async () => {
+  const { keeper, jobs, advance } = makeKeeper();
+  keeper.know('web', DEFAULT_LOG_SETTINGS);
+  keeper.onFinished(ID, 1);
+  await advance(HOUR_MS);
+  assert.deepEqual(jobs, ['prune']);
+});
+
+test('files that an earlier daemon left are found by a pass, and wait for what is left of the delay', async () => {
+  const { keeper, clock, jobs, state, advance } = makeKeeper();
+  keeper.know('web', GZIP);
+  const modifiedAtMs = clock.now() - 50_000;
+  state.found = [
+    { name: FIRST, service: 'web', modifiedAtMs },
+    { name: 'web.stdout.000002.log', service: 'web', modifiedAtMs: clock.now() + 1e9 },
+  ];
+  keeper.requestPass();
+  await advance(1000);
+  await advance(8999);
+  assert.deepEqual(jobs, ['prune']);
+  await advance(1);
+  assert.deepEqual(jobs, ['prune', FIRST]);
+  await advance(60_000);
+  assert.equal(jobs.at(-1), 'web.stdout.000002.log', 'a time in the future waits no longer than the delay');
+});
+
+test('a compression that failed is reported and done again by a later pass', async () => {
+  const { keeper, jobs, reports, state, advance } = makeKeeper();
+  keeper.know('web', GZIP);
+  state.before = async (job) => {
+    if (job.type === 'compress-log') throw new Error('ENOSPC: no space left on device');
+  };
+  keeper.onFinished(ID, 1);
+  await advance(60_000);
+  assert.deepEqual(reports, [`warn: ${join(DIR, FIRST)} could not be compressed: ENOSPC: no space left on device`]);
+  state.before = async () => {};
+  state.found = [{ name: FIRST, service: 'web', modifiedAtMs: 0 }];
+  keeper.requestPass();
+  await advance(1000);
+  await advance(0);
+  assert.deepEqual(jobs.slice(-2), ['prune', FIRST]);
+});
+
+test('while the files of a service are removed none of them is touched, and nothing of it comes later', async () => {
+  const { keeper, jobs, state, advance } = makeKeeper();
+  const job = gate();
+  const removal = gate();
+  keeper.know('web', GZIP);
+  keeper.onFinished(ID, 1);
+  keeper.onFinished(ID, 2);
+  state.before = async ({ type }) => {
+    if (type === 'compress-log') await job.opened;
+  };
+  await advance(60_000);
+  keeper.onFinished(ID, 3);
+  let isRemoving = false;
+  const removed = keeper.whileRemoving('web', async () => {
+    isRemoving = true;
+    await removal.opened;
+  });
+  await settle();
+  assert.equal(isRemoving, false, 'it waits for the compressions that run');
+  job.open();
+  await settle();
+  assert.equal(isRemoving, true);
+  jobs.length = 0;
+  await advance(HOUR_MS);
+  assert.deepEqual(jobs, []);
+  removal.open();
+  await removed;
+  await advance(1000);
+  assert.deepEqual(jobs, ['prune']);
+});
+
+test('after stop() nothing begins', async () => {
+  const { keeper, clock, jobs, advance } = makeKeeper();
+  keeper.know('web', GZIP);
+  keeper.start();
+  keeper.onFinished(ID, 1);
+  keeper.stop();
+  keeper.onFinished(ID, 2);
+  await advance(2 * HOUR_MS);
+  assert.deepEqual(jobs, []);
+  assert.equal(clock.timers, 0);
+});

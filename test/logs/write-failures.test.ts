@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { StallReport } from '../../src/logs/write-failures.ts';
+import type { StreamName } from '../../src/protocol/logs.ts';
+import { ManualClock } from '../helpers/manual-clock.ts';
+
+const FULL = { error: 'ENOSPC: no space left on device, write', code: 'ENOSPC' };
+const READ_ONLY = { error: 'EROFS: read-only file system, open', code: 'EROFS' };
+
+function makeReport() {
+  const clock = new ManualClock();
+  const said: string[] = [];
+  const stalls = new StallReport((level, message) => said.push(`${level}: ${message}`), clock);
+  const id = (service: string, stream: StreamName = 'stdout') => ({ service, stream });
+  return { clock, said, stalls, id };
+}
+
+test('a full disk is said once, whatever is on it and however often a little space comes and goes', () => {
+  const { clock, said, stalls, id } = makeReport();
+  const streams = ['web', 'db', 'queue'].flatMap((service) => [id(service), id(service, 'stderr')]);
+  for (const stream of streams) stalls.begin(stream, FULL);
+  for (let minute = 0; minute < 60; minute += 1) {
+    clock.advance(50_000);
+    for (const stream of streams) stalls.end(stream);
+    clock.advance(9999);
+    for (const stream of streams) stalls.begin(stream, FULL);
+  }
+  assert.deepEqual(said, [
+    `warn: web: its stdout cannot be written: ${FULL.error}; nor may others, which \`status\` tells`,
+  ]);
+  for (const stream of streams) stalls.end(stream);
+  clock.advance(9999);
+  assert.equal(said.length, 1);
+  clock.advance(1);
+  assert.deepEqual(said.slice(1), [
+    'info: the output of services is written again: ' +
+      'db.stderr, db.stdout, queue.stderr, queue.stdout, web.stderr, web.stdout',
+  ]);
+  assert.equal(clock.timers, 0);
+});
+
+test('what was tried, and on which file, makes no other reason; without a code the text is the reason', () => {
+  const { said, stalls, id } = makeReport();
+  stalls.begin(id('web'), FULL);
+  stalls.begin(id('db'), { ...FULL, error: "ENOSPC: no space left on device, open '/log/db.stdout.000001.log'" });
+  assert.equal(said.length, 1);
+  for (const error of ['odd', 'odd', 'odder']) stalls.begin(id('queue'), { error, code: null });
+  assert.equal(said.length, 3);
+});
+
+test('the end is not said while one stream waits still', () => {
+  const { clock, said, stalls, id } = makeReport();
+  stalls.begin(id('web'), FULL);
+  stalls.begin(id('db'), FULL);
+  stalls.end(id('web'));
+  clock.advance(3600e3);
+  assert.equal(said.length, 1);
+});
+
+test('another reason, and another time, are said again', () => {
+  const { clock, said, stalls, id } = makeReport();
+  stalls.begin(id('web'), FULL);
+  stalls.begin(id('db'), READ_ONLY);
+  assert.equal(said.length, 2);
+  stalls.end(id('web'));
+  clock.advance(10_000);
+  stalls.begin(id('web'), FULL);
+  assert.deepEqual(
+    said.map((line) => line.split(':')[0]),
+    ['warn', 'warn', 'info', 'warn'],
+  );
+});
+
+test('what is due is said at the close, and leaves no timer', () => {
+  const { clock, said, stalls, id } = makeReport();
+  stalls.begin(id('web'), FULL);
+  stalls.begin(id('db'), READ_ONLY);
+  stalls.end(id('web'));
+  stalls.end(id('queue'));
+  stalls.close();
+  assert.match(said.at(-1)!, /^info: .*: web\.stdout$/);
+  assert.equal(said.length, 3);
+  assert.equal(clock.timers, 0);
+});

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'node:test';
+import { MessageChannel } from 'node:worker_threads';
+import { DEFAULT_LOG_SETTINGS } from '../../../../src/protocol/log-settings.ts';
+import type { LogEvent, LogsApi } from '../../../../src/protocol/logs.ts';
+import { transfer } from '../../../../src/threads/comlink.ts';
+import { ThreadService } from '../../../../src/threads/service.ts';
+import { eventually } from '../../../helpers/eventually.ts';
+import { mountFreezableDisk } from '../../../helpers/freezable-disk.ts';
+import { openStream } from '../../../helpers/open-stream.ts';
+import { defer, makeTempDir } from '../../../helpers/temp.ts';
+import { contentOf, EventLog, linesOf, TestReader, TestStream } from '../harness.ts';
+
+test('a disk that does not answer stops the streams that are on it, and no others', async (t) => {
+  const disk = await mountFreezableDisk(t);
+  const dir = await makeTempDir(t);
+  const logDir = join(dir, 'log');
+  mkdirSync(logDir);
+  // The file of one stream is on the other disk.
+  const far = join(disk.dir, 'far.log');
+  writeFileSync(far, '');
+  symlinkSync(far, join(logDir, 'far.stdout.000001.log'));
+
+  const log = new EventLog();
+  const thread = new ThreadService<LogsApi, LogEvent>({
+    entry: 'logs',
+    data: () => ({ data: { logDir } }),
+    deadlines: { defaultMs: 20_000 },
+    onEvent: log.post,
+  });
+  defer(t, () => thread.stop());
+  defer(t, () => disk.thaw());
+  await thread.start();
+  const api = await thread.ready();
+  const open = async (service: string) => {
+    const source = new TestStream(join(dir, `${service}.fifo`));
+    defer(t, () => source.end());
+    await openStream(api, { service, stream: 'stdout', fd: source.fd, settings: DEFAULT_LOG_SETTINGS });
+    return source;
+  };
+  const [slow, quick] = [await open('far'), await open('near')];
+  const { port1, port2 } = new MessageChannel();
+  const follower = new TestReader(port1);
+  defer(t, () => port1.close());
+  await api.read({ services: [], streams: ['stdout'], tail: null, follow: true }, transfer(port2, [port2]));
+
+  // The first time nobody can know: the whole thread waits.
+  disk.freeze();
+  await slow.write('one\n');
+  await quick.write('waits\n');
+  const before = performance.now();
+  await eventually('a while', () => performance.now() - before > 200);
+  assert.equal(contentOf(logDir, 'near', 'stdout'), '');
+  disk.thaw();
+  await follower.until(({ text }) => text.includes('one') && text.includes('waits'));
+
+  disk.freeze();
+  await slow.write('two\n');
+  for (let line = 0; line < 100; line += 1) {
+    await quick.write(`line ${line}\n`);
+    await follower.until(({ text }) => text.includes(`line ${line}\n`));
+  }
+  assert.equal(linesOf(readFileSync(far, 'latin1')).length, 1);
+  disk.thaw();
+  await follower.until(({ text }) => text.includes('two\n'));
+  await slow.end();
+  await quick.end();
+  await eventually('both ends', () => log.types().filter((type) => type === 'stream-ended').length === 2);
+  assert.deepEqual(linesOf(readFileSync(far, 'latin1')), ['one', 'two']);
+});

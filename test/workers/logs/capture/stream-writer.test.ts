@@ -1,0 +1,313 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { type AsyncFiles, asyncFiles, type Files, syncFiles } from '../../../../workers/logs/capture/files.ts';
+import { RecordWriter } from '../../../../workers/logs/capture/record-writer.ts';
+import { RollingFile } from '../../../../workers/logs/capture/rolling-file.ts';
+import { DiskPace } from '../../../../workers/logs/capture/slow-disk.ts';
+import { RecordSink } from '../../../../workers/logs/capture/stream-writer.ts';
+import { FrameMemory, INPUT_START } from '../../../../workers/logs/format/framer.ts';
+import { TextFramer } from '../../../../workers/logs/format/text-framer.ts';
+import { eventually } from '../../../helpers/eventually.ts';
+import { makeTempDir } from '../../../helpers/temp.ts';
+import { contentOf, linesOf, ManualClock } from '../harness.ts';
+
+const ID = { service: 'web', stream: 'stdout' } as const;
+
+/** A disk that takes `roomBytes` more bytes, then is full; each write takes `writeMs`, and waits for `gate`. */
+class TestDisk {
+  roomBytes = Number.POSITIVE_INFINITY;
+  writeMs = 0;
+  elapsedMs = 0;
+  asyncWrites = 0;
+  gate: Promise<void> = Promise.resolve();
+
+  readonly files: Files = {
+    ...syncFiles,
+    write: (fd, bytes, from, length) => syncFiles.write(fd, bytes, from, this.#take(length)),
+  };
+  readonly asyncFiles: AsyncFiles = {
+    ...asyncFiles,
+    write: async (fd, bytes, from, length) => {
+      this.asyncWrites += 1;
+      await this.gate;
+      return asyncFiles.write(fd, bytes, from, this.#take(length));
+    },
+  };
+
+  #take(length: number): number {
+    this.elapsedMs += this.writeMs;
+    if (this.roomBytes <= 0) throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+    const taken = Math.min(length, this.roomBytes);
+    this.roomBytes -= taken;
+    return taken;
+  }
+}
+
+async function setUp(t: TestContext, onFull: 'block' | 'drop' = 'block') {
+  const dir = join(await makeTempDir(t), 'log');
+  const disk = new TestDisk();
+  const clock = new ManualClock();
+  const memory = new FrameMemory();
+  const { files, asyncFiles } = disk;
+  const mend = () => Buffer.alloc(0);
+  const file = new RollingFile({ logDir: dir, id: ID, maxFileBytes: 1e6, mend, files, asyncFiles });
+  t.after(() => file.close());
+  const told: string[] = [];
+  const pace = new DiskPace();
+  const framer = new TextFramer({ memory, id: ID, maxLineBytes: 2 ** 20 });
+  const stopwatch = () => disk.elapsedMs;
+  const sink = new RecordSink({
+    memory,
+    writer: new RecordWriter({ file, clock, pace, onWritten: () => {}, stopwatch }),
+    framer,
+    clock,
+    onFull,
+    onHold: () => told.push('hold'),
+    onReady: () => told.push('ready'),
+    onStalled: (error) => told.push(`stalled: ${error}`),
+    onRecovered: () => told.push('recovered'),
+    onDropped: ({ lines, bytes }) => told.push(`dropped ${lines} lines, ${bytes} bytes`),
+  });
+  const put = (text: string) => {
+    memory.bytes.write(text, INPUT_START, 'latin1');
+    sink.write(INPUT_START, INPUT_START + text.length);
+  };
+  const text = () => contentOf(dir, 'web', 'stdout');
+  return { clock, disk, framer, memory, pace, sink, told, put, text, lines: () => linesOf(text()) };
+}
+
+test('while the disk is full what was given waits, and is written once, from where it stood', async (t) => {
+  const { clock, disk, framer, memory, told, put, lines } = await setUp(t);
+  put('one\n');
+  disk.roomBytes = 50;
+  put('two\nthree\nfour\n');
+  assert.deepEqual(told, ['hold', 'stalled: Error: ENOSPC: no space left on device']);
+  // The memory belongs to other streams meanwhile.
+  memory.bytes.fill(0x21);
+  new TextFramer({ memory, id: { service: 'other', stream: 'stderr' }, maxLineBytes: 100 }).frame(
+    INPUT_START,
+    INPUT_START,
+    0,
+  );
+  put('five\nsi');
+  disk.roomBytes = 30;
+  clock.advance(250);
+  assert.equal(told.length, 2);
+  disk.roomBytes = Number.POSITIVE_INFINITY;
+  clock.advance(500);
+  assert.deepEqual(told.slice(2), ['recovered', 'ready']);
+  put('x\n');
+  assert.deepEqual(lines(), ['one', 'two', 'three', 'four', 'five', 'six']);
+  assert.equal(framer.lines, 6);
+});
+
+test('the delay doubles from 250 ms to 5 s, and starts anew with the next spell', async (t) => {
+  const { clock, disk, told, put } = await setUp(t);
+  const delays: (number | null)[] = [];
+  disk.roomBytes = 0;
+  put('one\n');
+  for (let turn = 0; turn < 7; turn += 1) {
+    delays.push(clock.nextDelayMs);
+    clock.advance(clock.nextDelayMs!);
+  }
+  assert.deepEqual(delays, [250, 500, 1000, 2000, 4000, 5000, 5000]);
+  disk.roomBytes = Number.POSITIVE_INFINITY;
+  clock.advance(5000);
+  assert.equal(clock.nextDelayMs, null);
+  disk.roomBytes = 0;
+  put('two\n');
+  assert.equal(clock.nextDelayMs, 250);
+  assert.deepEqual(
+    told.map((text) => text.split(':')[0]),
+    ['hold', 'stalled', 'recovered', 'ready', 'hold', 'stalled'],
+  );
+});
+
+test('what is called after writes waits for them, in order', async (t) => {
+  const { clock, disk, sink, told, put, lines } = await setUp(t);
+  disk.roomBytes = 0;
+  put('last words');
+  sink.endLine();
+  sink.afterWrites('marker-seen', () => told.push(`called with ${lines()}`));
+  put('more\n');
+  assert.equal(told.length, 2);
+  disk.roomBytes = Number.POSITIVE_INFINITY;
+  clock.advance(250);
+  assert.deepEqual(told.slice(2), ['recovered', 'called with last words', 'ready']);
+  assert.deepEqual(lines(), ['last words', 'more']);
+});
+
+test('a chunk that grows to many pieces is kept whole when the disk fills in the middle', async (t) => {
+  const { clock, disk, put, lines } = await setUp(t);
+  disk.roomBytes = 300_000;
+  put('\n'.repeat(60_000));
+  disk.roomBytes = Number.POSITIVE_INFINITY;
+  clock.advance(250);
+  assert.equal(lines().length, 60_000);
+});
+
+test('finish() tries once more and tells what is lost', async (t) => {
+  const { clock, disk, sink, put } = await setUp(t);
+  disk.roomBytes = 0;
+  put('one\n');
+  const lostBytes = '2026-11-23T08:00:00.123Z INFO [web] one\n'.length;
+  assert.deepEqual(await sink.finish(), { lostBytes, isStuck: false });
+  assert.equal(clock.nextDelayMs, null);
+});
+
+test('finish() writes what waits when it can', async (t) => {
+  const { disk, sink, put, lines } = await setUp(t);
+  disk.roomBytes = 0;
+  put('one\n');
+  disk.roomBytes = Number.POSITIVE_INFINITY;
+  assert.deepEqual(await sink.finish(), { lostBytes: 0, isStuck: false });
+  assert.deepEqual(lines(), ['one']);
+});
+
+const isRecord = (level: string, line: string) => new RegExp(`^2026-11-23T[0-9:.]{12}Z ${level} \\[web\\] ${line}$`);
+
+test('with drop a full disk keeps nobody waiting, and the gap is a record where it is', async (t) => {
+  const { clock, disk, told, put, text } = await setUp(t, 'drop');
+  put('one\n');
+  disk.roomBytes = 50;
+  put('two\nthree\n');
+  put('dropped\ndropped\nhalf a ');
+  put('line, ');
+  assert.deepEqual(told, ['stalled: Error: ENOSPC: no space left on device']);
+  disk.roomBytes = Number.POSITIVE_INFINITY;
+  clock.advance(250);
+  assert.deepEqual(told.slice(1), ['recovered', 'dropped 2 lines, 29 bytes']);
+  put('the rest of it\n');
+  const records = text().split('\n');
+  assert.deepEqual(linesOf(`${records.slice(0, 3).join('\n')}\n`), ['one', 'two', 'three']);
+  const gap = 'monocore: 2 lines \\(29 bytes\\) were dropped: ENOSPC: no space left on device';
+  assert.match(records[3]!, isRecord('WARN', gap));
+  assert.match(records[4]!, isRecord('INFO', 'the rest of it'));
+  assert.equal(records.length, 6);
+});
+
+test('with drop a line that the full disk cut is ended before the gap', async (t) => {
+  const { clock, disk, put, lines } = await setUp(t, 'drop');
+  put('begun ');
+  disk.roomBytes = 0;
+  put('in time\n');
+  put('too late\n');
+  disk.roomBytes = Number.POSITIVE_INFINITY;
+  clock.advance(250);
+  put('after\n');
+  assert.equal(lines()[0], 'begun in time');
+  assert.match(lines()[1]!, /^monocore: 1 lines \(9 bytes\) were dropped/);
+  assert.deepEqual(lines().slice(2), ['after']);
+});
+
+test('of what is dropped somebody is told every ten seconds, and never oftener', async (t) => {
+  const { clock, disk, told, put } = await setUp(t, 'drop');
+  const drops = () => told.filter((entry) => entry.startsWith('dropped'));
+  disk.roomBytes = 0;
+  put('one\n');
+  for (let second = 0; second < 25; second += 1) {
+    put('x\n');
+    clock.advance(1000);
+  }
+  assert.deepEqual(drops(), ['dropped 10 lines, 20 bytes', 'dropped 10 lines, 20 bytes']);
+  disk.roomBytes = Number.POSITIVE_INFINITY;
+  clock.advance(5000);
+  assert.equal(drops().length, 3);
+  for (let spell = 0; spell < 3; spell += 1) {
+    disk.roomBytes = 0;
+    put('one\n');
+    put('x\n');
+    disk.roomBytes = Number.POSITIVE_INFINITY;
+    clock.advance(250);
+  }
+  assert.equal(drops().length, 3, 'three short spells within ten seconds');
+  clock.advance(10_000);
+  assert.deepEqual(drops().slice(3), ['dropped 3 lines, 6 bytes']);
+});
+
+test('with drop the end of a stream is not kept waiting by a full disk, and what is lost is told', async (t) => {
+  const { disk, told, put, sink } = await setUp(t, 'drop');
+  disk.roomBytes = 0;
+  put('one\n');
+  put('two\n');
+  sink.afterWrites('marker-seen', () => told.push('ended'));
+  assert.equal(told.at(-1), 'ended');
+  assert.equal((await sink.finish()).lostBytes, 0);
+  assert.match(told.at(-1)!, /^dropped 1 lines, \d+ bytes$/);
+});
+
+test('with drop a fault that is no lack of space is waited for', async (t) => {
+  const { clock, disk, told, put } = await setUp(t, 'drop');
+  disk.files.write = () => {
+    throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
+  };
+  put('one\n');
+  assert.deepEqual(told, ['hold', 'stalled: Error: EIO: i/o error']);
+  assert.equal(clock.nextDelayMs, 250);
+});
+
+test('after a write that took long the next ones are done on the pool, until they are quick again', async (t) => {
+  const { disk, told, put, lines } = await setUp(t);
+  disk.writeMs = 51;
+  put('one\n');
+  assert.equal(told.length, 0);
+  let open = () => {};
+  disk.gate = new Promise((resolve) => {
+    open = resolve;
+  });
+  put('two\n');
+  assert.deepEqual(told, ['hold']);
+  assert.deepEqual(lines(), ['one']);
+  open();
+  await eventually('the second line', () => told.includes('ready'));
+  assert.deepEqual(lines(), ['one', 'two']);
+  disk.writeMs = 1;
+  for (let write = 0; write < 64; write += 1) {
+    told.length = 0;
+    put('x\n');
+    await eventually('the line', () => told.includes('ready'));
+  }
+  assert.equal(disk.asyncWrites, 65);
+  put('at once\n');
+  assert.equal(lines().at(-1), 'at once');
+  assert.equal(disk.asyncWrites, 65);
+});
+
+test('what comes while a slow write is under way waits for it, in order', async (t) => {
+  const { disk, sink, told, put, lines } = await setUp(t);
+  disk.writeMs = 100;
+  put('one\n');
+  put('two\nth');
+  put('ree\n');
+  sink.endLine();
+  sink.afterWrites('marker-seen', () => told.push('called'));
+  await eventually('the call', () => told.includes('called'));
+  assert.deepEqual(lines(), ['one', 'two', 'three']);
+});
+
+test('a full disk that is slow, too, is waited for as any other', async (t) => {
+  const { clock, disk, told, put, lines } = await setUp(t);
+  disk.writeMs = 100;
+  put('one\n');
+  disk.roomBytes = 10;
+  put('two\n');
+  await eventually('the fault', () => told.some((entry) => entry.startsWith('stalled')));
+  disk.roomBytes = Number.POSITIVE_INFINITY;
+  clock.advance(250);
+  await eventually('the second line', () => told.includes('ready'));
+  assert.deepEqual(lines(), ['one', 'two']);
+});
+
+test('finish() gives up a disk that does not answer', async (t) => {
+  const { clock, disk, put, sink } = await setUp(t);
+  disk.writeMs = 100;
+  put('one\n');
+  disk.gate = new Promise(() => {});
+  put('two\n');
+  const finished = sink.finish();
+  await eventually('the write', () => disk.asyncWrites === 1);
+  clock.advance(2000);
+  const lostBytes = '2026-11-23T08:00:00.123Z INFO [web] two\n'.length;
+  assert.deepEqual(await finished, { lostBytes, isStuck: true });
+});
