@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes workers/jobs/run-as/programs.ts of the assembler sources beside it. The result is committed, so that neither a
+# Makes workers/jobs/guest-image/run-as/programs.ts of the assembler sources beside it. The result is committed, so that neither a
 # build nor a run needs an assembler. Needs the packages binutils-x86-64-linux-gnu and binutils-aarch64-linux-gnu.
 set -euo pipefail
 folder=$(cd "$(dirname "${BASH_SOURCE[0]}")/../workers/jobs/run-as" && pwd)

@@ -3,10 +3,10 @@
  * what those need takes longer to load than most of these take to run.
  */
 import { type JobOutcome, type JobResult, outcomeOf, type SmallJob } from '../src/protocol/jobs.ts';
-import { compressLog } from './jobs/compress-log.ts';
-import { buildInitramfs } from './jobs/initramfs.ts';
-import { pruneLogs } from './jobs/prune-logs.ts';
-import { searchLogs } from './jobs/search-logs.ts';
+import { buildInitramfs } from './jobs/guest-image/initramfs.ts';
+import { compressLog } from './jobs/logs/compress.ts';
+import { pruneLogs } from './jobs/logs/prune.ts';
+import { searchLogs } from './jobs/logs/search.ts';
 
 /** Never throws; the pool's thread. */
 export default function run(job: SmallJob): Promise<JobOutcome<JobResult<SmallJob>>> {

@@ -11,7 +11,7 @@ import { type Clock, systemClock } from '../../../src/lib/clock.ts';
 import { fromWireError } from '../../../src/lib/wire-error.ts';
 import { DEFAULT_LOG_SETTINGS, type LogSettings } from '../../../src/protocol/log-settings.ts';
 import type { LogEvent, LogQuery, LogReadEvent, LogsApi, StreamName } from '../../../src/protocol/logs.ts';
-import { type PageLimits, searchLogs } from '../../../workers/jobs/search-logs.ts';
+import { type PageLimits, searchLogs } from '../../../workers/jobs/logs/search.ts';
 import { createLogs } from '../../../workers/logs/api.ts';
 import { parseFileName } from '../../../workers/logs/capture/file-names.ts';
 import type { StartPage } from '../../../workers/logs/read/log-search.ts';

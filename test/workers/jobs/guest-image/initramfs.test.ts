@@ -4,11 +4,11 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import type { InitramfsImage } from '../../../src/protocol/jobs.ts';
-import { findStaticBusybox } from '../../../src/vm/qemu/host-tools.ts';
-import { buildInitramfs } from '../../../workers/jobs/initramfs.ts';
-import { moduleContent, writeModules } from '../../helpers/kernel-modules.ts';
-import { makeTempDir } from '../../helpers/temp.ts';
+import type { InitramfsImage } from '../../../../src/protocol/jobs.ts';
+import { findStaticBusybox } from '../../../../src/vm/qemu/host-tools.ts';
+import { buildInitramfs } from '../../../../workers/jobs/guest-image/initramfs.ts';
+import { moduleContent, writeModules } from '../../../helpers/kernel-modules.ts';
+import { makeTempDir } from '../../../helpers/temp.ts';
 
 const MODULES = {
   'drivers/virtio/virtio.ko': '',
@@ -44,7 +44,7 @@ test('the guest gets our init, every applet of busybox and the modules in load o
   const { dir, build } = await makeBuild(t);
   const image = build();
   const root = unpack(dir, image);
-  const init = readFileSync(new URL('../../../src/vm/guest/init', import.meta.url));
+  const init = readFileSync(new URL('../../../../src/vm/guest/init', import.meta.url));
   assert.ok(readFileSync(join(root, 'init')).equals(init));
   assert.equal(statSync(join(root, 'init')).mode & 0o777, 0o755);
 

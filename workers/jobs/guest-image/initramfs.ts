@@ -4,12 +4,12 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
-import type { BuildInitramfsJob, InitramfsImage } from '../../src/protocol/jobs.ts';
+import type { BuildInitramfsJob, InitramfsImage } from '../../../src/protocol/jobs.ts';
 import { type CpioEntry, renderCpio } from './cpio.ts';
 import { KernelModules } from './kernel-modules.ts';
 import { RUN_AS_PROGRAMS } from './run-as/programs.ts';
 
-const INIT = new URL('../../src/vm/guest/init', import.meta.url);
+const INIT = new URL('../../../src/vm/guest/init', import.meta.url);
 
 const FOLDERS = [
   'bin',

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { MonocoreError } from '../../src/lib/errors.ts';
+import { MonocoreError } from '../../../src/lib/errors.ts';
 
 /** A module ready to be loaded. */
 export interface KernelModule {

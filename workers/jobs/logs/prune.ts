@@ -2,10 +2,16 @@
 import type { Stats } from 'node:fs';
 import { readdir, readlink, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorCode } from '../../src/lib/errors.ts';
-import type { LogRetention, PrunedLogs, PruneLogsJob } from '../../src/protocol/jobs.ts';
-import { type LogFileName, linkName, parseFileName, type StreamId, streamKey } from '../../src/protocol/log-files.ts';
-import { type LogFile, selectExpired } from './log-retention.ts';
+import { errorCode } from '../../../src/lib/errors.ts';
+import type { LogRetention, PrunedLogs, PruneLogsJob } from '../../../src/protocol/jobs.ts';
+import {
+  type LogFileName,
+  linkName,
+  parseFileName,
+  type StreamId,
+  streamKey,
+} from '../../../src/protocol/log-files.ts';
+import { type LogFile, selectExpired } from './retention.ts';
 
 /** A name in the folder, and what is behind it. */
 interface Entry {

@@ -13,8 +13,8 @@ import {
 import { join } from 'node:path';
 import test from 'node:test';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { compressLog } from '../../../workers/jobs/compress-log.ts';
-import { makeTempDir } from '../../helpers/temp.ts';
+import { compressLog } from '../../../../workers/jobs/logs/compress.ts';
+import { makeTempDir } from '../../../helpers/temp.ts';
 
 const NAME = 'web.stdout.000001.log';
 const CONTENT = 'a line of a log\n'.repeat(100_000);

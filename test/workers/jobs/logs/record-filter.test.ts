@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import { parseTextHead } from '../../../src/protocol/log-record.ts';
-import { makeRecordTest, recordText } from '../../../workers/jobs/record-filter.ts';
+import { parseTextHead } from '../../../../src/protocol/log-record.ts';
+import { makeRecordTest, recordText } from '../../../../workers/jobs/logs/record-filter.ts';
 
 const TIME = '2026-11-23T08:00:00.123Z';
 const JSON_HEAD = '{"level":30,"time":1795420800123,"service":"web","stream":"stdout","msg":"';

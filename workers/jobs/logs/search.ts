@@ -1,10 +1,10 @@
 /** One page of a search of log files. */
 
-import { toWireError } from '../../src/lib/wire-error.ts';
-import type { SearchLogsJob } from '../../src/protocol/jobs.ts';
-import type { SearchPlace, SearchReply, SearchState, TailState } from '../../src/protocol/search.ts';
-import { ChunkWindow, ReaderGone } from '../log-files/chunk-window.ts';
-import { searchTail } from '../log-files/tail-search.ts';
+import { toWireError } from '../../../src/lib/wire-error.ts';
+import type { SearchLogsJob } from '../../../src/protocol/jobs.ts';
+import type { SearchPlace, SearchReply, SearchState, TailState } from '../../../src/protocol/search.ts';
+import { ChunkWindow, ReaderGone } from '../../log-files/chunk-window.ts';
+import { searchTail } from '../../log-files/tail-search.ts';
 import { deliverFound } from './found-records.ts';
 import { makeRecordTest } from './record-filter.ts';
 

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { readdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import type { LogRetention, PruneLogsJob } from '../../../src/protocol/jobs.ts';
-import { pruneLogs } from '../../../workers/jobs/prune-logs.ts';
-import { makeTempDir } from '../../helpers/temp.ts';
+import type { LogRetention, PruneLogsJob } from '../../../../src/protocol/jobs.ts';
+import { pruneLogs } from '../../../../workers/jobs/logs/prune.ts';
+import { makeTempDir } from '../../../helpers/temp.ts';
 
 const NOW_MS = Date.parse('2026-11-23T08:00:00Z');
 const ALL: LogRetention = { keep_files: null, keep_total_bytes: null, keep_for_ms: null, compress: 'none' };

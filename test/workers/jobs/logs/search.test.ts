@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { MessageChannel } from 'node:worker_threads';
 import { gzipSync } from 'node:zlib';
-import { CHUNK_BYTES, EVERY_RECORD, type LogFilter } from '../../../src/protocol/logs.ts';
-import type { SearchPlace, SearchReply, SearchState } from '../../../src/protocol/search.ts';
-import { type PageLimits, searchLogs } from '../../../workers/jobs/search-logs.ts';
-import { openFilesBelow } from '../../helpers/open-files.ts';
-import { makeTempDir } from '../../helpers/temp.ts';
+import { CHUNK_BYTES, EVERY_RECORD, type LogFilter } from '../../../../src/protocol/logs.ts';
+import type { SearchPlace, SearchReply, SearchState } from '../../../../src/protocol/search.ts';
+import { type PageLimits, searchLogs } from '../../../../workers/jobs/logs/search.ts';
+import { openFilesBelow } from '../../../helpers/open-files.ts';
+import { makeTempDir } from '../../../helpers/temp.ts';
 
 const EPOCH_MS = Date.parse('2020-01-01T08:00:00.000Z');
 const record = (atMs: number, text: string) => `${new Date(EPOCH_MS + atMs).toISOString()} INFO [web] ${text}\n`;

@@ -3,8 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
-import { type CpioEntry, renderCpio } from '../../../workers/jobs/cpio.ts';
-import { makeTempDir } from '../../helpers/temp.ts';
+import { type CpioEntry, renderCpio } from '../../../../workers/jobs/guest-image/cpio.ts';
+import { makeTempDir } from '../../../helpers/temp.ts';
 
 const ENTRIES: readonly CpioEntry[] = [
   { type: 'directory', path: 'bin' },

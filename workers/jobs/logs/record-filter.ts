@@ -1,8 +1,8 @@
 /** What a query asks for, record by record. */
-import { parseJsonRecord, TEXT_HEAD_MAX_BYTES, TEXT_TIME_BYTES } from '../../src/protocol/log-record.ts';
-import { compilePattern, type LogFilter } from '../../src/protocol/logs.ts';
-import type { RecordTest } from '../log-files/backward-scan.ts';
-import { TimeRange } from '../log-files/time-range.ts';
+import { parseJsonRecord, TEXT_HEAD_MAX_BYTES, TEXT_TIME_BYTES } from '../../../src/protocol/log-record.ts';
+import { compilePattern, type LogFilter } from '../../../src/protocol/logs.ts';
+import type { RecordTest } from '../../log-files/backward-scan.ts';
+import { TimeRange } from '../../log-files/time-range.ts';
 
 const BRACE = 0x7b;
 const QUOTE = 0x22;

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { KernelModules } from '../../../workers/jobs/kernel-modules.ts';
-import { moduleContent, writeModules } from '../../helpers/kernel-modules.ts';
-import { makeTempDir } from '../../helpers/temp.ts';
+import { KernelModules } from '../../../../workers/jobs/guest-image/kernel-modules.ts';
+import { moduleContent, writeModules } from '../../../helpers/kernel-modules.ts';
+import { makeTempDir } from '../../../helpers/temp.ts';
 
 async function makeModules(t: TestContext, modules: Readonly<Record<string, string>>) {
   const dir = await makeTempDir(t);
