@@ -155,7 +155,7 @@ const IMPORT_RULES: readonly ImportRule[] = [
       /^node:(events|fs\/promises|os|path|worker_threads)$/,
       /^valibot$/,
     ],
-    wrong: { path: 'src/images/images.ts', source: "import { request } from 'undici';" },
+    wrong: { path: 'src/images/image-jobs.ts', source: "import { request } from 'undici';" },
   },
   {
     title: 'in cli/ only daemon-process.ts starts processes',

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { Images } from '../../src/images/images.ts';
+import { Images } from '../../src/images/image-jobs.ts';
 import type { ControlEvent } from '../../src/protocol/control.ts';
 import { DEFAULT_IMAGE_SETTINGS, type Service } from '../../src/protocol/service.ts';
 import { PASSWORD, skopeo, startDockerRegistry, USERNAME, writeLayout } from '../helpers/docker-registry.ts';

@@ -3,14 +3,14 @@ import { once } from 'node:events';
 import { MonocoreError } from '../../src/lib/errors.ts';
 import type { ImageJob, ImageJobResults } from '../../src/protocol/images.ts';
 import { ImagePaths } from '../../src/state/paths.ts';
-import { listImages } from './list.ts';
 import { loadImages } from './load.ts';
 import { pullImages } from './pull.ts';
-import { pruneImages, removeImages } from './removal.ts';
 import { createReport, type Report } from './reporter.ts';
 import { buildRoot } from './root.ts';
-import { ImageStore } from './store.ts';
-import { lockStore } from './store-lock.ts';
+import { listImages } from './store/list.ts';
+import { pruneImages, removeImages } from './store/removal.ts';
+import { ImageStore } from './store/store.ts';
+import { lockStore } from './store/store-lock.ts';
 
 /** @throws MonocoreError `Aborted` when it was called off, and what the job throws */
 export async function runImageJob(job: ImageJob): Promise<ImageJobResults[ImageJob['type']]> {

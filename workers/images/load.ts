@@ -7,12 +7,12 @@ import type { ArchivedImage } from './archive/archived-image.ts';
 import { readDockerArchive } from './archive/docker-archive.ts';
 import { hasLayout, readOciArchive } from './archive/oci-archive.ts';
 import { LOAD_PREFIX, unpackArchive } from './archive/unpacking.ts';
-import { checkSizes, nameStored } from './intake.ts';
 import { type Descriptor, digestOf, MAX_CONFIG_BYTES, OCI_MANIFEST, parseConfig } from './manifest.ts';
 import { checkPlatform } from './platform.ts';
-import { clearPartial } from './removal.ts';
 import type { Report } from './reporter.ts';
-import type { ImageStore } from './store.ts';
+import { checkSizes, nameStored } from './store/intake.ts';
+import { clearPartial } from './store/removal.ts';
+import type { ImageStore } from './store/store.ts';
 
 /** What a load is given besides its job. */
 export interface LoadContext {

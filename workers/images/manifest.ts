@@ -14,7 +14,7 @@ import {
   ImageIndexSchema,
 } from '../../src/protocol/image-index.ts';
 import type { ImageDefaults } from '../../src/protocol/images.ts';
-import { LAYER_MEDIA_TYPE } from './root-image/source.ts';
+import { LAYER_MEDIA_TYPE } from './rootfs/source.ts';
 
 /** Largest manifest and index: what registries have to take, distribution-spec, "Pushing Manifests". */
 export const MAX_MANIFEST_BYTES = 4 * 2 ** 20;

@@ -3,7 +3,6 @@ import pLimit from 'p-limit';
 import { MonocoreError } from '../../src/lib/errors.ts';
 import { formatImageReference, type ImageReference, parseImageReference } from '../../src/protocol/image-reference.ts';
 import type { PullImagesJob, StoredImage } from '../../src/protocol/images.ts';
-import { checkSizes, nameStored } from './intake.ts';
 import {
   blobsOf,
   type Descriptor,
@@ -20,7 +19,8 @@ import { DEFAULT_RETRIES, type RetryPolicy, withRetries } from './registry/retri
 import { Routes } from './registry/routes.ts';
 import { Transport } from './registry/transport.ts';
 import type { Report } from './reporter.ts';
-import type { ImageStore } from './store.ts';
+import { checkSizes, nameStored } from './store/intake.ts';
+import type { ImageStore } from './store/store.ts';
 
 /** Registries begin to refuse clients that open many more, and a few fill a line. */
 const PARALLEL_LAYERS = 4;

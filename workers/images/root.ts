@@ -2,9 +2,9 @@
 import { MonocoreError } from '../../src/lib/errors.ts';
 import type { BuildRootImageJob } from '../../src/protocol/images.ts';
 import { defaultsOf, MAX_CONFIG_BYTES, OCI_MANIFEST, parseConfig, parseManifest } from './manifest.ts';
-import { DEFAULT_MAX_ENTRIES } from './root-image/source.ts';
-import { buildRootImage } from './root-image.ts';
-import { type ImageStore, sizeOf, writeDurably } from './store.ts';
+import { buildRootImage } from './rootfs/build.ts';
+import { DEFAULT_MAX_ENTRIES } from './rootfs/source.ts';
+import { type ImageStore, sizeOf, writeDurably } from './store/store.ts';
 
 /**
  * Makes the root of an image and its record, unless they are there. The root comes last, so it is never there without

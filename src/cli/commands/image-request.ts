@@ -1,5 +1,5 @@
 /** What the commands on images have in common. */
-import { Images, type RequestOptions } from '../../images/images.ts';
+import { Images, type RequestOptions } from '../../images/image-jobs.ts';
 import { JobPool } from '../../threads/pool.ts';
 import type { CliContext } from '../context.ts';
 import { createPlainDownloads } from '../downloads/downloads.ts';

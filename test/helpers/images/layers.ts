@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import { type Header, pack } from 'tar-stream';
-import type { LayerBlob } from '../../../workers/images/root-image/source.ts';
+import type { LayerBlob } from '../../../workers/images/rootfs/source.ts';
 import { findProgram } from '../shippers/programs.ts';
 
 /** An entry to be packed; a file with `content` by default. */

@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test';
 import type { ImageEvent, PullImagesJob, StoredImage } from '../../../src/protocol/images.ts';
 import { ImagePaths } from '../../../src/state/paths.ts';
 import { pullImages } from '../../../workers/images/pull.ts';
-import { ImageStore } from '../../../workers/images/store.ts';
+import { ImageStore } from '../../../workers/images/store/store.ts';
 import { ARCHITECTURE } from '../../helpers/images.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 

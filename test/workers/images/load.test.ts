@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { gzipSync } from 'node:zlib';
 import type { StoredImage } from '../../../src/protocol/images.ts';
-import { listImages } from '../../../workers/images/list.ts';
 import { loadImages } from '../../../workers/images/load.ts';
+import { listImages } from '../../../workers/images/store/list.ts';
 import { ARCHITECTURE, digestOf, layoutFiles, makeImage, makeTar } from '../../helpers/images.ts';
 import { LARGE, makeStore, PLATFORM, type TestStore } from './harness.ts';
 

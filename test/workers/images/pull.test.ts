@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import test from 'node:test';
-import { listImages } from '../../../workers/images/list.ts';
+import { listImages } from '../../../workers/images/store/list.ts';
 import { ARCHITECTURE, digestOf, makeImage, makeIndex } from '../../helpers/images.ts';
 import { breakOffAfter, startRegistry } from '../../helpers/registry.ts';
 import { makeStore } from './harness.ts';

@@ -1,7 +1,6 @@
 /** OCI image layouts in a tar: image-spec, image-layout.md. */
 import { MonocoreError } from '../../../src/lib/errors.ts';
 import type { Platform } from '../../../src/protocol/images.ts';
-import { nameOf } from '../index-entries.ts';
 import {
   blobsOf,
   type Descriptor,
@@ -11,6 +10,7 @@ import {
   parseManifest,
 } from '../manifest.ts';
 import { choosePlatform } from '../platform.ts';
+import { nameOf } from '../store/index-entries.ts';
 import type { ArchivedImage } from './archived-image.ts';
 import type { Archive, ArchiveFile } from './unpacking.ts';
 

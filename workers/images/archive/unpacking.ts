@@ -11,7 +11,7 @@ import { createGunzip } from 'node:zlib';
 import { extract, type Header } from 'tar-stream';
 import { errorCode, errorText, MonocoreError } from '../../../src/lib/errors.ts';
 import { formatSize } from '../../../src/lib/units.ts';
-import { MAX_PATH_BYTES } from '../root-image/limits.ts';
+import { MAX_PATH_BYTES } from '../layers/limits.ts';
 
 /** Files whose names start so are a load's, see `ImagePaths`. */
 export const LOAD_PREFIX = 'load-';

@@ -5,7 +5,7 @@ import { type FileHandle, open, rm } from 'node:fs/promises';
 import { MonocoreError } from '../../../src/lib/errors.ts';
 import type { Descriptor } from '../manifest.ts';
 import type { Report } from '../reporter.ts';
-import { type ImageStore, sizeOf } from '../store.ts';
+import { type ImageStore, sizeOf } from '../store/store.ts';
 import type { RepositoryClient } from './client.ts';
 import { connectionFailure, PassingFailure, type RetryPolicy, withRetries } from './retries.ts';
 import { type Answer, discard } from './transport.ts';

@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Images } from '../../src/images/image-jobs.ts';
+import { DEFAULT_IMAGE_SETTINGS } from '../../src/protocol/image-settings.ts';
+import type { ImageEvent } from '../../src/protocol/images.ts';
+import { HomePaths } from '../../src/state/paths.ts';
+import { JobPool } from '../../src/threads/pool.ts';
+import { makeImage } from '../helpers/images.ts';
+import { startRegistry, type TestRegistry } from '../helpers/registry.ts';
+import { defer, makeTempDir } from '../helpers/temp.ts';
+
+const LOCK_HOLDER = fileURLToPath(new URL('../fixtures/image-lock-holder.ts', import.meta.url));
+
+async function makeImages(t: TestContext, home?: string) {
+  const paths = new HomePaths(home ?? (await makeTempDir(t)));
+  const pool = new JobPool();
+  defer(t, () => pool.close());
+  return { images: new Images(pool, paths), paths };
+}
+
+function request(registry: TestRegistry, ...repositories: string[]) {
+  return {
+    names: repositories.map((repository) => `${registry.host}/${repository}`),
+    insecureLoopback: true,
+    insecureRegistries: [],
+    maxImageBytes: DEFAULT_IMAGE_SETTINGS.max_image_size_bytes,
+  };
+}
+
+test('images are pulled, listed and removed off the main thread, and every event comes before the end', async (t) => {
+  const registry = await startRegistry(t);
+  registry.add('one', 'latest', makeImage());
+  registry.add('two', 'latest', makeImage({ layers: [Buffer.from('two')] }));
+  const { images } = await makeImages(t);
+  assert.deepEqual(await images.list(), []);
+  const events: ImageEvent[] = [];
+  const stored = await images.pull(request(registry, 'one', 'two'), { onEvent: (event) => events.push(event) });
+  assert.deepEqual(
+    events.filter((event) => event.type === 'stored').map(({ image }) => image),
+    stored,
+  );
+  assert.equal((await images.list()).length, 2);
+  await assert.rejects(images.remove(['none']), { code: 'ImageUnknown' });
+  await images.remove(stored.map(({ name }) => name));
+  assert.deepEqual(await images.list(), []);
+});
+
+test('pulls of two programs at once wait for each other and lose nothing', async (t) => {
+  const registry = await startRegistry(t);
+  const first = await makeImages(t);
+  const second = await makeImages(t, first.paths.home);
+  const repositories = Array.from({ length: 6 }, (_, index) => `app${index}`);
+  for (const repository of repositories) {
+    registry.add(repository, 'latest', makeImage({ layers: [Buffer.from(repository), Buffer.from('shared')] }));
+  }
+  await Promise.all(
+    repositories.map((repository, index) => (index % 2 ? first : second).images.pull(request(registry, repository))),
+  );
+  assert.equal((await first.images.list()).length, repositories.length);
+});
+
+test('a pull that is called off ends, keeps no lock and no blob that is not whole', async (t) => {
+  const registry = await startRegistry(t);
+  const image = makeImage({ layers: [Buffer.from('a layer that never comes whole')] });
+  registry.add('app', 'latest', image);
+  const { images, paths } = await makeImages(t);
+  const cancel = new AbortController();
+  registry.fault = (message, response, body) => {
+    if (!message.url!.endsWith(image.layers[0]!)) return false;
+    response.writeHead(200, { 'content-length': body.length }).write(body.subarray(0, 5), () => cancel.abort());
+    return true;
+  };
+  await assert.rejects(images.pull(request(registry, 'app'), { signal: cancel.signal }), { code: 'Aborted' });
+  assert.equal(existsSync(paths.images.blob(image.layers[0]!)), false);
+  assert.deepEqual(await images.list(), []);
+  await images.prune();
+  assert.deepEqual(readdirSync(paths.images.partialDir), []);
+  await assert.rejects(images.prune({ signal: AbortSignal.abort() }), { code: 'Aborted' });
+});
+
+test('who waits for the lock of a process says so, can be called off, and goes on when that process is killed', async (t) => {
+  const { images, paths } = await makeImages(t);
+  await images.prune();
+  const holder = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), LOCK_HOLDER, paths.images.dir], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  defer(t, () => holder.kill('SIGKILL'));
+  await once(holder.stdout, 'data');
+  const cancel = new AbortController();
+  const calledOff = images.prune({ signal: cancel.signal, onEvent: () => cancel.abort() });
+  await assert.rejects(calledOff, { code: 'Aborted' });
+  const events: ImageEvent[] = [];
+  await images.prune({
+    onEvent(event) {
+      events.push(event);
+      holder.kill('SIGKILL');
+    },
+  });
+  assert.deepEqual(events, [{ type: 'waiting' }]);
+});
+
+test('a home that cannot be written is an error', async (t) => {
+  const { images } = await makeImages(t, join('/proc', 'none'));
+  await assert.rejects(images.prune(), { code: 'HomeUnusable' });
+});

@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { makeImage } from '../../../helpers/images.ts';
+import { freePort } from '../../../helpers/ports.ts';
+import { startProxy } from '../../../helpers/proxy.ts';
+import { startRegistry } from '../../../helpers/registry.ts';
+import { makeStore } from '../harness.ts';
+
+const NONE = { http: null, https: null, exempt: '' };
+
+test('plain HTTP goes through its proxy, with the credentials of the proxy, by a name that only the proxy knows', async (t) => {
+  const registry = await startRegistry(t);
+  registry.add('app', 'latest', makeImage());
+  const name = `registry.example:${registry.host.split(':')[1]}`;
+  const proxy = await startProxy(t, 'me:p@ss');
+  const { pull, blobs } = await makeStore(t);
+  const settings = { insecureRegistries: [name] };
+  const proxies = { ...NONE, http: `http://me:p%40ss@${proxy.host}` };
+  await pull(`${name}/app`, { ...settings, proxies });
+  assert.ok(blobs().length > 0);
+  assert.ok(proxy.requests.length > 1);
+  assert.ok(
+    proxy.requests.every((line) => line.startsWith(`GET http://${name}/v2/app/`)),
+    proxy.requests.join(),
+  );
+
+  await assert.rejects(pull(`${name}/app`, { ...settings, proxies: { ...NONE, http: proxy.host } }), (error: Error) => {
+    assert.match(error.message, /registry\.example:\d+ through the proxy 127\.0\.0\.1:\d+ cannot be reached: .*407/);
+    return true;
+  });
+});
+
+test('this host is asked without a proxy, which may not even be there', async (t) => {
+  const registry = await startRegistry(t);
+  registry.add('app', 'latest', makeImage());
+  const { pull, blobs } = await makeStore(t);
+  const proxy = `http://127.0.0.1:${await freePort()}`;
+  await pull(`${registry.host}/app`, { proxies: { http: proxy, https: proxy, exempt: '' } });
+  assert.ok(blobs().length > 0);
+});
+
+test('a proxy that is not there is named without its password, and so is one that is none', async (t) => {
+  const { pull } = await makeStore(t);
+  const host = `127.0.0.1:${await freePort()}`;
+  await assert.rejects(pull('registry.example/app', { proxies: { ...NONE, https: `http://me:secret@${host}` } }), {
+    code: 'ImageUnavailable',
+    message: `registry.example through the proxy ${host} cannot be reached: connect ECONNREFUSED ${host}`,
+  });
+  for (const https of ['socks9://me:secret@proxy', 'http://', 'a b']) {
+    await assert.rejects(pull('registry.example/app', { proxies: { ...NONE, https } }), {
+      code: 'Usage',
+      message: 'HTTPS_PROXY in the environment is no address of a proxy like http://proxy:3128',
+    });
+  }
+});

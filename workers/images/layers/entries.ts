@@ -1,0 +1,130 @@
+/** Entries of tar archives as files of the tree. */
+import { encodeDevice } from '../erofs/erofs-format.ts';
+import { type Attributes, FileInode, FileType, SpecialInode, SymlinkInode } from '../rootfs/tree.ts';
+import { renderXattrs } from '../rootfs/xattrs.ts';
+import { invalidLayer, limitPassed, MAX_MAJOR, MAX_MINOR, MAX_TARGET_BYTES, showBytes } from './limits.ts';
+import { type PaxRecords, parsePaxTime } from './pax.ts';
+import type { TarEntry } from './tar-reader.ts';
+
+const PERMISSIONS = 0o7777;
+const MAX_ID = 0xffffffff;
+/** How star, GNU tar and Go name extended attributes. */
+const XATTR_KEYWORD = 'SCHILY.xattr.';
+const SPARSE_KEYWORD = 'GNU.sparse.';
+
+/** Makes inodes of entries. Extended attributes that are alike share their bytes. */
+export class EntryReader {
+  readonly #xattrs = new Map<string, Buffer>();
+  readonly #onText: (bytes: number) => void;
+
+  /** @param onText told the size of what is to be held in memory */
+  constructor(onText: (bytes: number) => void) {
+    this.#onText = onText;
+  }
+
+  /** @throws MonocoreError `ImageInvalid` for what Linux could not have */
+  attributesOf(entry: TarEntry): Attributes {
+    const { seconds, nanoseconds } = timeOf(entry);
+    return {
+      mode: typeOf(entry) | ((entry.mode || 0) & PERMISSIONS),
+      uid: idOf(entry, 'uid'),
+      gid: idOf(entry, 'gid'),
+      mtimeS: seconds,
+      mtimeNs: nanoseconds,
+      xattrs: this.#xattrsOf(entry),
+    };
+  }
+
+  /** A file that is neither a directory nor another name of one that exists. */
+  inodeOf(entry: TarEntry): FileInode | SymlinkInode | SpecialInode {
+    const attributes = this.attributesOf(entry);
+    switch (attributes.mode & ~PERMISSIONS) {
+      case FileType.file:
+        if (Object.keys(entry.pax ?? {}).some((keyword) => keyword.startsWith(SPARSE_KEYWORD))) {
+          throw invalidLayer(`${showBytes(entry.name)} is a sparse file; such archives are not supported`);
+        }
+        return new FileInode(attributes, entry.size);
+      case FileType.symlink: {
+        const target = targetOf(entry);
+        this.#onText(target.length);
+        // Linux shows all permissions for symlinks.
+        return new SymlinkInode({ ...attributes, mode: FileType.symlink | 0o777 }, target);
+      }
+      case FileType.fifo:
+        return new SpecialInode(attributes, 0);
+      default:
+        return new SpecialInode(attributes, deviceOf(entry));
+    }
+  }
+
+  #xattrsOf({ name, pax }: TarEntry): Buffer | null {
+    const attributes = Object.entries(pax ?? {})
+      .filter(([keyword]) => keyword.startsWith(XATTR_KEYWORD))
+      .map(([keyword, value]) => [keyword.slice(XATTR_KEYWORD.length), value] as const);
+    if (attributes.length === 0) return null;
+    const bytes = renderXattrs(attributes, name);
+    if (bytes === null) return null;
+    const key = bytes.toString('latin1');
+    const known = this.#xattrs.get(key);
+    if (known) return known;
+    this.#onText(2 * bytes.length);
+    this.#xattrs.set(key, bytes);
+    return bytes;
+  }
+}
+
+function typeOf({ name, type }: TarEntry): number {
+  switch (type) {
+    case 'file':
+    case 'contiguous-file':
+      return FileType.file;
+    case 'directory':
+      return FileType.directory;
+    case 'symlink':
+      return FileType.symlink;
+    case 'character-device':
+      return FileType.characterDevice;
+    case 'block-device':
+      return FileType.blockDevice;
+    case 'fifo':
+      return FileType.fifo;
+    default:
+      throw invalidLayer(`${showBytes(name)} is of a type that is not supported`);
+  }
+}
+
+function targetOf({ name, linkname }: TarEntry): string {
+  const target = linkname ?? '';
+  if (target === '' || target.includes('\0')) throw invalidLayer(`the symlink ${showBytes(name)} leads nowhere`);
+  if (target.length > MAX_TARGET_BYTES) {
+    throw limitPassed('path', `the target of the symlink ${showBytes(name)} has more than ${MAX_TARGET_BYTES} bytes`);
+  }
+  return target;
+}
+
+function idOf(entry: TarEntry, keyword: 'uid' | 'gid'): number {
+  const id = numberOf(entry.pax, keyword) ?? entry[keyword];
+  if (!Number.isInteger(id) || id < 0 || id > MAX_ID) {
+    throw invalidLayer(`${showBytes(entry.name)} has the impossible ${keyword} ${id}`);
+  }
+  return id;
+}
+
+function numberOf(pax: PaxRecords | null, keyword: string): number | null {
+  const text = pax?.[keyword];
+  return text ? Number(text) : null;
+}
+
+/** A time that nobody can read is no reason to refuse a file. */
+function timeOf({ mtime, pax }: TarEntry): { seconds: number; nanoseconds: number } {
+  const precise = pax?.mtime ? parsePaxTime(pax.mtime) : null;
+  return precise ?? { seconds: Math.floor(mtime.getTime() / 1000) || 0, nanoseconds: 0 };
+}
+
+function deviceOf({ name, devmajor, devminor }: TarEntry): number {
+  const [major, minor] = [devmajor || 0, devminor || 0];
+  if (major < 0 || major > MAX_MAJOR || minor < 0 || minor > MAX_MINOR) {
+    throw invalidLayer(`${showBytes(name)} is the impossible device ${major}:${minor}`);
+  }
+  return encodeDevice(major, minor);
+}

@@ -1,0 +1,113 @@
+/**
+ * Contents of files while an image is built. Whole blocks go straight to their place in the image; a short rest behind
+ * them, which will stand beside the inode, waits in a spool file. Contents that upper layers hide are closed up at the
+ * end.
+ */
+import { readSync } from 'node:fs';
+import { BLOCK_BYTES, planContent } from '../erofs/erofs-format.ts';
+import { FileWriter, writeFully } from '../erofs/file-writer.ts';
+import { limitPassed } from '../layers/limits.ts';
+import type { ContentSink } from '../layers/tar-reader.ts';
+import type { FileInode } from './tree.ts';
+
+const COPY_BYTES = 1024 * 1024;
+/** The first block is the superblock's. */
+const FIRST_BLOCK = 1;
+
+export class ContentStore {
+  readonly #imageFd: number;
+  readonly #tailsFd: number;
+  readonly #maxBytes: number;
+  readonly #blocks: FileWriter;
+  readonly #tails: FileWriter;
+
+  /** @param maxBytes how much both files may take together */
+  constructor(imageFd: number, tailsFd: number, maxBytes: number) {
+    this.#imageFd = imageFd;
+    this.#tailsFd = tailsFd;
+    this.#maxBytes = maxBytes;
+    this.#blocks = new FileWriter(imageFd, FIRST_BLOCK * BLOCK_BYTES);
+    this.#tails = new FileWriter(tailsFd);
+  }
+
+  /**
+   * A sink for the content of `file`, which is told where that is. One file after the other.
+   *
+   * @throws MonocoreError `ImageInvalid` when there is no room for it; errors of the system
+   */
+  open(file: FileInode): ContentSink {
+    const { blocks, tailBytes } = planContent(file.sizeBytes);
+    this.checkRoom(blocks * BLOCK_BYTES + tailBytes);
+    file.block = blocks === 0 ? 0 : this.#blocks.position / BLOCK_BYTES;
+    file.tailOffset = this.#tails.position;
+    let restBytes = file.sizeBytes - tailBytes;
+    return {
+      write: (chunk) => {
+        this.#blocks.write(chunk.subarray(0, restBytes));
+        this.#tails.write(chunk.subarray(restBytes));
+        restBytes = Math.max(0, restBytes - chunk.length);
+      },
+      end: () => this.#blocks.padTo(Math.ceil(this.#blocks.position / BLOCK_BYTES) * BLOCK_BYTES),
+    };
+  }
+
+  /** @throws MonocoreError `ImageInvalid` when `moreBytes` would pass the limit */
+  checkRoom(moreBytes: number): void {
+    if (this.#blocks.position + this.#tails.position + moreBytes > this.#maxBytes) this.#fail();
+  }
+
+  /** The same for an image of so many blocks. */
+  checkBlocks(blocks: number): void {
+    if (blocks * BLOCK_BYTES + this.#tails.position > this.#maxBytes) this.#fail();
+  }
+
+  /** What `planContent` leaves for the inode. */
+  readTail(file: FileInode): Buffer {
+    const { tailBytes } = planContent(file.sizeBytes);
+    const tail = Buffer.alloc(tailBytes);
+    readFully(this.#tailsFd, tail, file.tailOffset);
+    return tail;
+  }
+
+  /**
+   * Ends the writing of contents, and moves those of `files` together.
+   *
+   * @param files all that are part of the image
+   * @returns the first block behind them
+   */
+  close(files: readonly FileInode[]): number {
+    this.#blocks.flush();
+    this.#tails.flush();
+    const placed = files.filter(({ block }) => block > 0).sort((a, b) => a.block - b.block);
+    let nextBlock = FIRST_BLOCK;
+    for (const file of placed) {
+      const { blocks } = planContent(file.sizeBytes);
+      // Never upwards, so nothing is overwritten that is still to be moved.
+      if (file.block > nextBlock) this.#move(file.block, nextBlock, blocks);
+      file.block = nextBlock;
+      nextBlock += blocks;
+    }
+    return nextBlock;
+  }
+
+  #fail(): never {
+    throw limitPassed('image-bytes', `the image would take more than ${this.#maxBytes} bytes`);
+  }
+
+  #move(from: number, to: number, blocks: number): void {
+    const buffer = Buffer.allocUnsafe(Math.min(COPY_BYTES, blocks * BLOCK_BYTES));
+    for (let done = 0; done < blocks * BLOCK_BYTES; done += buffer.length) {
+      const part = buffer.subarray(0, Math.min(buffer.length, blocks * BLOCK_BYTES - done));
+      readFully(this.#imageFd, part, from * BLOCK_BYTES + done);
+      writeFully(this.#imageFd, part, to * BLOCK_BYTES + done);
+    }
+  }
+}
+
+function readFully(fd: number, target: Buffer, position: number): void {
+  for (let done = 0; done < target.length; ) {
+    const bytes = readSync(fd, target, done, target.length - done, position + done);
+    if (bytes === 0) throw new Error('the spool of an image was cut off');
+    done += bytes;
+  }
+}

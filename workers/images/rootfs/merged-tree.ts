@@ -1,0 +1,161 @@
+/**
+ * The tree that layers make one after the other: OCI image spec, layer.md, sections "Applying Changesets", "Whiteouts"
+ * and "Opaque Whiteout". Nothing follows a symlink: a path leads through directories only, and a name on it that is no
+ * directory becomes one, as it does for Docker, which unpacks each layer alone.
+ */
+
+import { invalidLayer, limitPassed, MAX_TEXT_BYTES, showBytes } from '../layers/limits.ts';
+import type { RootImageLimits } from './source.ts';
+import { type AnyInode, type Attributes, DirectoryInode, IMPLICIT_DIRECTORY } from './tree.ts';
+
+export class MergedTree {
+  readonly root = new DirectoryInode(IMPLICIT_DIRECTORY, 0, null);
+  readonly #limits: RootImageLimits;
+  #layer = 0;
+  #entries = 0;
+  #textBytes = 0;
+  /** Directories that have names of this layer. */
+  #changed: DirectoryInode[] = [];
+
+  constructor(limits: RootImageLimits) {
+    this.#limits = limits;
+  }
+
+  /** What comes belongs to the next layer: whiteouts in it apply to all that came before. */
+  beginLayer(): void {
+    this.#layer += 1;
+    for (const directory of this.#changed) directory.fresh = null;
+    this.#changed = [];
+  }
+
+  /** @throws MonocoreError `ImageInvalid` for too many entries, those that only paths name included */
+  countEntry(): void {
+    this.#entries += 1;
+    if (this.#entries > this.#limits.maxEntries) {
+      throw limitPassed('entries', `the layers have more than ${this.#limits.maxEntries} entries`);
+    }
+  }
+
+  /** @throws MonocoreError `ImageInvalid` for more text than is held in memory */
+  countText(bytes: number): void {
+    this.#textBytes += bytes;
+    if (this.#textBytes > MAX_TEXT_BYTES) {
+      throw limitPassed('text-bytes', `names, targets and attributes of more than ${MAX_TEXT_BYTES} bytes`);
+    }
+  }
+
+  /** Puts `inode`, new or known by another name, in the place of what has that path. Never a directory. */
+  put(names: readonly string[], inode: Exclude<AnyInode, DirectoryInode>): void {
+    const name = names.at(-1);
+    if (name === undefined) throw invalidLayer('the root is not a directory');
+    const parent = this.#enter(names.slice(0, -1));
+    this.countText(name.length);
+    parent.children.set(name, inode);
+    this.#markFresh(parent, name);
+  }
+
+  /** Makes a directory, or gives the one that is there other attributes. */
+  putDirectory(names: readonly string[], attributes: Attributes): void {
+    const name = names.at(-1);
+    const parent = this.#enter(names.slice(0, -1));
+    const directory = name === undefined ? this.root : this.#enterChild(parent, name);
+    directory.attributes = attributes;
+    directory.layer = this.#layer;
+    if (name !== undefined) this.#markFresh(parent, name);
+  }
+
+  /** What has that path, or null. */
+  find(names: readonly string[]): AnyInode | null {
+    let inode: AnyInode = this.root;
+    for (const name of names) {
+      const child: AnyInode | undefined = inode instanceof DirectoryInode ? inode.children.get(name) : undefined;
+      if (child === undefined) return null;
+      inode = child;
+    }
+    return inode;
+  }
+
+  /** Removes what lower layers have there, and leaves what this layer has put there, before or after. */
+  remove(names: readonly string[]): void {
+    const parent = this.find(names.slice(0, -1));
+    const name = names.at(-1);
+    if (parent instanceof DirectoryInode && name !== undefined) this.#removeLower(parent, name);
+  }
+
+  /** Removes what lower layers have in a directory. */
+  removeContent(names: readonly string[]): void {
+    const directory = this.find(names);
+    if (directory instanceof DirectoryInode) this.#prune(directory);
+  }
+
+  /** The directory of that path; what is missing or no directory on the way becomes one. */
+  #enter(names: readonly string[]): DirectoryInode {
+    let directory = this.root;
+    for (const name of names) {
+      // The entry itself was counted when it was read.
+      if (!(directory.children.get(name) instanceof DirectoryInode)) this.countEntry();
+      directory = this.#enterChild(directory, name);
+    }
+    return directory;
+  }
+
+  #enterChild(parent: DirectoryInode, name: string): DirectoryInode {
+    const child = parent.children.get(name);
+    if (child instanceof DirectoryInode) return child;
+    this.countText(name.length);
+    const made = new DirectoryInode(IMPLICIT_DIRECTORY, this.#layer, parent);
+    parent.children.set(name, made);
+    this.#markFresh(parent, name);
+    return made;
+  }
+
+  #markFresh(directory: DirectoryInode, name: string): void {
+    // Below the first layer there is nothing that a whiteout could remove.
+    if (this.#layer <= 1) return;
+    if (directory.freshLayer !== this.#layer) {
+      directory.fresh = new Set();
+      directory.freshLayer = this.#layer;
+      this.#changed.push(directory);
+    }
+    directory.fresh?.add(name);
+  }
+
+  #isFresh(directory: DirectoryInode, name: string): boolean {
+    if (this.#layer <= 1) return true;
+    return directory.freshLayer === this.#layer && directory.fresh !== null && directory.fresh.has(name);
+  }
+
+  #removeLower(parent: DirectoryInode, name: string): void {
+    const child = parent.children.get(name);
+    if (child instanceof DirectoryInode) {
+      this.#prune(child);
+      if (this.#isFresh(parent, name)) return;
+      if (child.children.size === 0) parent.children.delete(name);
+      else if (child.layer !== this.#layer) {
+        // Something of this layer is in it, so it exists, but not as the directory that it was.
+        child.attributes = IMPLICIT_DIRECTORY;
+        child.layer = this.#layer;
+      }
+    } else if (child !== undefined && !this.#isFresh(parent, name)) parent.children.delete(name);
+  }
+
+  #prune(directory: DirectoryInode): void {
+    // Many whiteouts of one directory cost as much as one.
+    if (directory.prunedLayer === this.#layer) return;
+    directory.prunedLayer = this.#layer;
+    for (const name of [...directory.children.keys()]) this.#removeLower(directory, name);
+  }
+}
+
+/** Whether `inode` may have another name. @throws MonocoreError `ImageInvalid` when not, naming both paths */
+export function assertLinkable(
+  inode: AnyInode | null,
+  path: string,
+  target: string,
+): asserts inode is Exclude<AnyInode, DirectoryInode> {
+  if (inode === null)
+    throw invalidLayer(`${showBytes(path)} is a hard link to ${showBytes(target)}, which does not exist`);
+  if (inode instanceof DirectoryInode) {
+    throw invalidLayer(`${showBytes(path)} is a hard link to the directory ${showBytes(target)}`);
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * Extended attributes as they stand behind an inode of EROFS: `erofs_xattr_ibody_header` and `erofs_xattr_entry` in
+ * fs/erofs/erofs_fs.h of Linux. Pure.
+ */
+import { limitPassed, MAX_NAME_BYTES, MAX_XATTR_BYTES, showBytes } from '../layers/limits.ts';
+
+/** Prefixes that EROFS writes as a number, `EROFS_XATTR_INDEX_…`. It cannot have attributes with any other. */
+const PREFIXES: readonly (readonly [prefix: string, index: number])[] = [
+  ['user.', 1],
+  ['system.posix_acl_access', 2],
+  ['system.posix_acl_default', 3],
+  ['trusted.', 4],
+  ['security.', 6],
+];
+/** The guest's overlayfs would take these for its own: they say that files of lower layers are hidden or elsewhere. */
+const OVERLAY_PREFIX = 'trusted.overlay.';
+const HEADER_BYTES = 12;
+const ENTRY_BYTES = 4;
+
+/**
+ * The attributes as bytes of the image, sorted by name. Those that EROFS cannot have (`com.apple.…`) and overlayfs' own
+ * are left out.
+ *
+ * @param attributes name and value, one character per byte
+ * @returns null when none is left
+ * @throws MonocoreError `ImageInvalid` for names or values that Linux could not have
+ */
+export function renderXattrs(
+  attributes: readonly (readonly [name: string, value: string])[],
+  path: string,
+): Buffer | null {
+  const entries: Buffer[] = [];
+  let totalBytes = 0;
+  for (const [name, value] of attributes.toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))) {
+    totalBytes += name.length + value.length;
+    if (name.length > MAX_NAME_BYTES || value.length >= MAX_XATTR_BYTES || totalBytes > MAX_XATTR_BYTES) {
+      throw limitPassed('xattrs', `too long extended attributes of ${showBytes(path)}: ${showBytes(name)}`);
+    }
+    const [prefix, index] = PREFIXES.find(([start]) => name.startsWith(start)) ?? [];
+    if (prefix === undefined || index === undefined || name.startsWith(OVERLAY_PREFIX)) continue;
+    entries.push(renderEntry(index, name.slice(prefix.length), value));
+  }
+  return entries.length === 0 ? null : Buffer.concat([Buffer.alloc(HEADER_BYTES), ...entries]);
+}
+
+/** `i_xattr_icount`: 1 for the header and 1 for each 4 bytes behind it. */
+export function xattrCount(xattrs: Buffer | null): number {
+  return xattrs === null ? 0 : (xattrs.length - HEADER_BYTES) / 4 + 1;
+}
+
+function renderEntry(index: number, name: string, value: string): Buffer {
+  const length = ENTRY_BYTES + name.length + value.length;
+  const entry = Buffer.alloc(Math.ceil(length / 4) * 4);
+  entry.writeUInt8(name.length, 0);
+  entry.writeUInt8(index, 1);
+  entry.writeUInt16LE(value.length, 2);
+  entry.write(name, ENTRY_BYTES, 'latin1');
+  entry.write(value, ENTRY_BYTES + name.length, 'latin1');
+  return entry;
+}
