@@ -167,7 +167,7 @@ const IMPORT_RULES: readonly ImportRule[] = [
     title: 'only threads/comlink.ts imports comlink',
     files: /^(?!src\/threads\/comlink\.ts$)/,
     mustNot: [/^comlink(\/|$)/],
-    wrong: { path: 'src/threads/service.ts', source: "import * as Comlink from 'comlink';" },
+    wrong: { path: 'src/threads/worker-thread.ts', source: "import * as Comlink from 'comlink';" },
   },
 ];
 

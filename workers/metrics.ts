@@ -3,7 +3,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { MetricsApi, MetricsBoot, MetricsEvent } from '../src/protocol/metrics.ts';
 import { serve } from '../src/threads/worker-side.ts';
 import { growDescriptorTable } from './metrics/descriptor-table.ts';
-import { NetworkProber } from './metrics/network-prober.ts';
+import { NetworkProber } from './metrics/health-probes.ts';
 import { openProcFiles } from './metrics/proc.ts';
 import { Sampler } from './metrics/sampler.ts';
 import { runEvery } from './metrics/schedule.ts';

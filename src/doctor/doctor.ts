@@ -5,7 +5,7 @@ import { errorText } from '../lib/errors.ts';
 import { formatSize } from '../lib/units.ts';
 import { HomePaths, MAX_SOCKET_PATH_BYTES } from '../state/paths.ts';
 import { makeHome } from '../state/store.ts';
-import { JobPool } from '../threads/pool.ts';
+import { JobPool } from '../threads/job-pool.ts';
 import { findKernel } from '../vm/guest/kernel.ts';
 import { readQemuVersion } from '../vm/qemu/accelerator.ts';
 import { groupObstacle } from '../vm/qemu/group-network.ts';

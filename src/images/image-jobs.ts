@@ -22,7 +22,7 @@ import type {
 } from '../protocol/images.ts';
 import { makeFolder } from '../state/folder.ts';
 import type { HomePaths } from '../state/paths.ts';
-import type { JobPool } from '../threads/pool.ts';
+import type { JobPool } from '../threads/job-pool.ts';
 import { dockerConfigPath, hostPlatform, proxySettings } from './host.ts';
 
 /** How long a job that is called off may take to close its files, before its thread is ended. */

@@ -7,7 +7,7 @@ import { formatImageReference, type ImageReference, parseImageReference } from '
 import { DEFAULT_IMAGE_SETTINGS, type ImageSettings } from '../protocol/image-settings.ts';
 import { type ImageDefaults, ImageDefaultsSchema, type ServiceImage } from '../protocol/images.ts';
 import type { HomePaths, ImagePaths } from '../state/paths.ts';
-import type { JobPool } from '../threads/pool.ts';
+import type { JobPool } from '../threads/job-pool.ts';
 import { Images } from './image-jobs.ts';
 import { PullProgress } from './pull-progress.ts';
 import { type DoTask, SharedTasks } from './shared-tasks.ts';

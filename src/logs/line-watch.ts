@@ -2,7 +2,7 @@
 import { errorCode, errorText } from '../lib/errors.ts';
 import type { LogQuery, LogsApi } from '../protocol/logs.ts';
 import type { Report } from '../supervisor/interfaces.ts';
-import type { Remote } from '../threads/comlink.ts';
+import type { Remote } from '../threads/rpc.ts';
 import { readLogs } from './log-reading.ts';
 
 /** The log worker that serves readers. */

@@ -3,7 +3,7 @@ import { MessageChannel } from 'node:worker_threads';
 import { MonocoreError } from '../lib/errors.ts';
 import { fromWireError } from '../lib/wire-error.ts';
 import type { LogQuery, LogReadEvent, LogsApi } from '../protocol/logs.ts';
-import { type Remote, transfer } from '../threads/comlink.ts';
+import { type Remote, transfer } from '../threads/rpc.ts';
 
 /**
  * Gives the records that `query` asks for to `onChunk`, as in `LogReadEvent`; the bytes are gone when that returns. Main

@@ -2,8 +2,8 @@
 
 import type { CallBatch } from '../lib/call-batch.ts';
 import type { LogEvent, LogsApi, SearchEvent, StreamSource } from '../protocol/logs.ts';
-import type { Remote } from '../threads/comlink.ts';
-import type { ThreadService } from '../threads/service.ts';
+import type { Remote } from '../threads/rpc.ts';
+import type { ThreadService } from '../threads/worker-thread.ts';
 
 /** One of the threads that share the streams. */
 export interface LogWorker {

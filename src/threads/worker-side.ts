@@ -1,6 +1,6 @@
 /** How a worker's entry file starts: the other half of `service.ts`. */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import { expose } from './comlink.ts';
+import { expose } from './rpc.ts';
 
 /** What the main thread hands to a worker at its start. */
 export interface WorkerBoot<Data> {

@@ -8,7 +8,7 @@ import type { StreamName } from '../../src/protocol/logs.ts';
 import type { Service } from '../../src/protocol/service.ts';
 import { HomePaths } from '../../src/state/paths.ts';
 import { makeHome } from '../../src/state/store.ts';
-import { JobPool } from '../../src/threads/pool.ts';
+import { JobPool } from '../../src/threads/job-pool.ts';
 import type { PreparedVm, ProcessIdentity, RunningVm, VmEvent } from '../../src/vm/backend.ts';
 import { FifoMaker } from '../../src/vm/host/fifos.ts';
 import { QemuDriver } from '../../src/vm/qemu/qemu-backend.ts';

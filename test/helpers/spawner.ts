@@ -1,6 +1,6 @@
 /** A spawner of a test's own. */
 import type { TestContext } from 'node:test';
-import { SpawnerProcess } from '../../src/threads/spawner-process.ts';
+import { SpawnerProcess } from '../../src/spawner/spawner-process.ts';
 import { defer } from './temp.ts';
 
 /** It ends with the test. @param report gets what it says of itself */

@@ -9,7 +9,7 @@ import { Images } from '../../src/images/image-jobs.ts';
 import { DEFAULT_IMAGE_SETTINGS } from '../../src/protocol/image-settings.ts';
 import type { ImageEvent } from '../../src/protocol/images.ts';
 import { HomePaths } from '../../src/state/paths.ts';
-import { JobPool } from '../../src/threads/pool.ts';
+import { JobPool } from '../../src/threads/job-pool.ts';
 import { makeImage } from '../helpers/images.ts';
 import { startRegistry, type TestRegistry } from '../helpers/registry.ts';
 import { defer, makeTempDir } from '../helpers/temp.ts';

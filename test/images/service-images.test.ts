@@ -5,7 +5,7 @@ import test, { type TestContext } from 'node:test';
 import { type ImageRequest, ServiceImages } from '../../src/images/service-images.ts';
 import { DEFAULT_IMAGE_SETTINGS } from '../../src/protocol/image-settings.ts';
 import { HomePaths } from '../../src/state/paths.ts';
-import { JobPool } from '../../src/threads/pool.ts';
+import { JobPool } from '../../src/threads/job-pool.ts';
 import { gate } from '../helpers/fake-ports.ts';
 import { makeImage, makeTar } from '../helpers/images.ts';
 import { startRegistry } from '../helpers/registry.ts';

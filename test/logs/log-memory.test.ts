@@ -9,8 +9,8 @@ import { MessageChannel } from 'node:worker_threads';
 import { LogThread } from '../../src/logs/logs-thread.ts';
 import { fileName } from '../../src/protocol/log-files.ts';
 import { EVERY_RECORD, type LogFilter, type LogReadEvent } from '../../src/protocol/logs.ts';
-import { transfer } from '../../src/threads/comlink.ts';
-import { JobPool } from '../../src/threads/pool.ts';
+import { JobPool } from '../../src/threads/job-pool.ts';
+import { transfer } from '../../src/threads/rpc.ts';
 import { defer, makeTempDir } from '../helpers/temp.ts';
 
 const MIB = 2 ** 20;

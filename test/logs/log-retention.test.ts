@@ -7,7 +7,7 @@ import { systemClock } from '../../src/lib/clock.ts';
 import { LogThread } from '../../src/logs/logs-thread.ts';
 import { LogKeeper } from '../../src/logs/retention.ts';
 import { DEFAULT_LOG_SETTINGS, type LogSettings } from '../../src/protocol/log-settings.ts';
-import { JobPool } from '../../src/threads/pool.ts';
+import { JobPool } from '../../src/threads/job-pool.ts';
 import { openChildEnd, openReadEnd } from '../../src/vm/host/fifos.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { gate } from '../helpers/fake-ports.ts';

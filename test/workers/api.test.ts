@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { MessageChannel } from 'node:worker_threads';
 import type { ApiBoot, ApiThreadApi } from '../../src/protocol/api.ts';
-import { expose } from '../../src/threads/comlink.ts';
-import { ThreadService } from '../../src/threads/service.ts';
+import { expose } from '../../src/threads/rpc.ts';
+import { ThreadService } from '../../src/threads/worker-thread.ts';
 import { makeTempDir } from '../helpers/temp.ts';
 import { ask, DAEMON_STATUS } from './api/harness.ts';
 

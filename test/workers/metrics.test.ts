@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import test, { type TestContext } from 'node:test';
 import { MessageChannel } from 'node:worker_threads';
 import type { MetricsApi, MetricsEvent } from '../../src/protocol/metrics.ts';
-import { transfer } from '../../src/threads/comlink.ts';
-import { ThreadService } from '../../src/threads/service.ts';
+import { transfer } from '../../src/threads/rpc.ts';
+import { ThreadService } from '../../src/threads/worker-thread.ts';
 import { startFixture } from '../helpers/fixture.ts';
 
 async function startMetrics(t: TestContext, onEvent: (event: MetricsEvent) => void) {

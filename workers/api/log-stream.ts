@@ -5,7 +5,7 @@ import { MonocoreError } from '../../src/lib/errors.ts';
 import { toWireError, type WireError } from '../../src/lib/wire-error.ts';
 import { ERROR_TRAILER } from '../../src/protocol/http.ts';
 import type { LogQuery, LogReadEvent, LogsApi } from '../../src/protocol/logs.ts';
-import { type Remote, transfer } from '../../src/threads/comlink.ts';
+import { type Remote, transfer } from '../../src/threads/rpc.ts';
 import type { OpenAnswers } from './open-answers.ts';
 
 /** A request and its answer. */

@@ -12,7 +12,7 @@ import {
 import type { ServicesReply } from '../../src/protocol/http.ts';
 import type { LogQuery, LogsApi } from '../../src/protocol/logs.ts';
 import { select } from '../../src/protocol/selection.ts';
-import type { Remote } from '../../src/threads/comlink.ts';
+import type { Remote } from '../../src/threads/rpc.ts';
 import { errorResponse } from './error-status.ts';
 import type { EventHub } from './event-hub.ts';
 import { type LogsParameters, LogsQuerySchema, parseQuery, readBody, ServicesQuerySchema } from './input.ts';

@@ -7,7 +7,7 @@ import { errorText, MonocoreError } from '../../src/lib/errors.ts';
 import type { ApiBoot, ApiThreadApi } from '../../src/protocol/api.ts';
 import type { ControlApi } from '../../src/protocol/control.ts';
 import type { LogsApi } from '../../src/protocol/logs.ts';
-import { type CallDeadlines, type Wrapped, wrap } from '../../src/threads/comlink.ts';
+import { type CallDeadlines, type Wrapped, wrap } from '../../src/threads/rpc.ts';
 import { errorResponse } from './error-status.ts';
 import { EventHub } from './event-hub.ts';
 import { OpenAnswers } from './open-answers.ts';

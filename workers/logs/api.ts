@@ -13,7 +13,7 @@ import {
   type StreamName,
   type StreamSource,
 } from '../../src/protocol/logs.ts';
-import { expose } from '../../src/threads/comlink.ts';
+import { expose } from '../../src/threads/rpc.ts';
 import { Capture } from './capture/capture.ts';
 import { markerBytes } from './capture/end-marker.ts';
 import { isServiceName, type Position, type StreamId, streamKey } from './capture/file-names.ts';

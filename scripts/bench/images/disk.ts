@@ -5,7 +5,7 @@ import { ServiceImages } from '../../../src/images/service-images.ts';
 import { formatSize } from '../../../src/lib/units.ts';
 import { DEFAULT_IMAGE_SETTINGS } from '../../../src/protocol/image-settings.ts';
 import { HomePaths } from '../../../src/state/paths.ts';
-import { JobPool } from '../../../src/threads/pool.ts';
+import { JobPool } from '../../../src/threads/job-pool.ts';
 import { prepareDisk } from '../../../src/vm/host/disk.ts';
 import { makeImage, makeTar } from '../../../test/helpers/images.ts';
 import { startRegistry } from '../../../test/helpers/registry.ts';

@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { ServiceImages } from '../../../src/images/service-images.ts';
 import { DEFAULT_IMAGE_SETTINGS } from '../../../src/protocol/image-settings.ts';
 import { HomePaths } from '../../../src/state/paths.ts';
-import { JobPool } from '../../../src/threads/pool.ts';
+import { JobPool } from '../../../src/threads/job-pool.ts';
 import { PASSWORD, skopeo, startDockerRegistry, USERNAME, writeLayout } from '../../../test/helpers/docker-registry.ts';
 import { packTar } from '../../../test/helpers/images/layers.ts';
 import { makeImage } from '../../../test/helpers/images.ts';

@@ -1,6 +1,6 @@
 /** What the commands on images have in common. */
 import { Images, type RequestOptions } from '../../images/image-jobs.ts';
-import { JobPool } from '../../threads/pool.ts';
+import { JobPool } from '../../threads/job-pool.ts';
 import type { CliContext } from '../context.ts';
 import { createPlainDownloads } from '../downloads/downloads.ts';
 import { createTerminalDownloads } from '../downloads/terminal.ts';

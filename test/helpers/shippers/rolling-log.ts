@@ -8,7 +8,7 @@ import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { DEFAULT_LOG_SETTINGS } from '../../../src/protocol/log-settings.ts';
 import type { LogEvent, LogsApi, StreamName } from '../../../src/protocol/logs.ts';
-import { ThreadService } from '../../../src/threads/service.ts';
+import { ThreadService } from '../../../src/threads/worker-thread.ts';
 import { closeAll, openReadEnd } from '../../../src/vm/host/fifos.ts';
 import { contentOf, EventLog, filesOf, linesOf } from '../../workers/logs/harness.ts';
 import { makeFifos } from '../fifos.ts';

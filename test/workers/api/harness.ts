@@ -9,7 +9,7 @@ import type { ApiThreadApi } from '../../../src/protocol/api.ts';
 import type { CommandReply, ControlApi, DaemonStatus } from '../../../src/protocol/control.ts';
 import type { LogsApi } from '../../../src/protocol/logs.ts';
 import { NO_METRICS, type ServiceStatus } from '../../../src/protocol/service.ts';
-import { expose } from '../../../src/threads/comlink.ts';
+import { expose } from '../../../src/threads/rpc.ts';
 import { createApi } from '../../../workers/api/server.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 

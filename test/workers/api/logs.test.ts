@@ -8,7 +8,7 @@ import { MonocoreError } from '../../../src/lib/errors.ts';
 import { toWireError, type WireError } from '../../../src/lib/wire-error.ts';
 import { ERROR_TRAILER } from '../../../src/protocol/http.ts';
 import { CHUNK_BYTES, type LogQuery, type LogReadEvent, READ_WINDOW } from '../../../src/protocol/logs.ts';
-import { expose } from '../../../src/threads/comlink.ts';
+import { expose } from '../../../src/threads/rpc.ts';
 import { startApi } from './harness.ts';
 
 /** A reader as the log worker has them: never more than the window on its way. Sends `total` chunks, then the end. */

@@ -5,7 +5,7 @@ import { type MetricsApi, type MetricsEvent, SAMPLE_INTERVAL_MS, type WatchChang
 import { CALLED_OFF, type NetworkProbe, noAnswer, type ProbeResult } from '../protocol/probe.ts';
 import type { Metrics } from '../protocol/service.ts';
 import type { MetricsSink, Report } from '../supervisor/interfaces.ts';
-import { ThreadService } from './service.ts';
+import { ThreadService } from '../threads/worker-thread.ts';
 
 /** A worker that answers keeps a probe's deadline itself; this much later it counts as stuck. */
 const PROBE_GRACE_MS = 1000;

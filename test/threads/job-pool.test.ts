@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { errorCode } from '../../src/lib/errors.ts';
 import type { BuildInitramfsJob } from '../../src/protocol/jobs.ts';
-import { JobPool } from '../../src/threads/pool.ts';
+import { JobPool } from '../../src/threads/job-pool.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { writeProgram } from '../helpers/program.ts';
 import { makeTempDir } from '../helpers/temp.ts';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer as createHttpServer, type RequestListener } from 'node:http';
 import { createServer, type Server, type Socket } from 'node:net';
 import test, { type TestContext } from 'node:test';
-import { NetworkProber } from '../../../workers/metrics/network-prober.ts';
+import { NetworkProber } from '../../../workers/metrics/health-probes.ts';
 
 const LONG_MS = 60_000;
 

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { asideOf, type FileChange } from '../../src/protocol/state-files.ts';
-import { StateThread } from '../../src/threads/state-thread.ts';
+import { StateThread } from '../../src/state/state-thread.ts';
 import { defer, makeTempDir } from '../helpers/temp.ts';
 
 async function openState(t: TestContext) {

@@ -3,8 +3,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { errorText } from '../lib/errors.ts';
 import type { ClosedPort, DropCause, GroupMember, GroupPort, NetworkApi, NetworkEvent } from '../protocol/network.ts';
 import type { NetworkHandlers, NetworkSink, Report } from '../supervisor/interfaces.ts';
-import type { Remote } from './comlink.ts';
-import { ThreadService } from './service.ts';
+import type { Remote } from '../threads/rpc.ts';
+import { ThreadService } from '../threads/worker-thread.ts';
 
 /** Time from a drop to the message in the daemon's log. */
 const DROP_REPORT_MS = 10_000;

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import test, { type TestContext } from 'node:test';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { errorCode, MonocoreError } from '../../src/lib/errors.ts';
-import { type CallDeadlines, expose, transfer, type Wrapped, wrap } from '../../src/threads/comlink.ts';
+import { type CallDeadlines, expose, transfer, type Wrapped, wrap } from '../../src/threads/rpc.ts';
 
 interface Api {
   readonly secret?: string;

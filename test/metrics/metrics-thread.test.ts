@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import test, { type TestContext } from 'node:test';
+import { MetricsThread } from '../../src/metrics/metrics-thread.ts';
 import type { Metrics } from '../../src/protocol/service.ts';
-import { MetricsThread } from '../../src/threads/metrics-thread.ts';
 import { startFixture } from '../helpers/fixture.ts';
 
 /** Samples as they come; each promise is of one that is asked for before it comes. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import type { MonocoreError } from '../../src/lib/errors.ts';
-import { type ThreadOptions, ThreadService } from '../../src/threads/service.ts';
+import { type ThreadOptions, ThreadService } from '../../src/threads/worker-thread.ts';
 import type { ThreadApi } from '../fixtures/thread.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { gate } from '../helpers/fake-ports.ts';

@@ -4,9 +4,9 @@ import { CallBatch } from '../lib/call-batch.ts';
 import { errorCode } from '../lib/errors.ts';
 import type { WireError } from '../lib/wire-error.ts';
 import type { FileChange, StateApi } from '../protocol/state-files.ts';
-import type { StateFiles } from '../state/store.ts';
 import type { Report } from '../supervisor/interfaces.ts';
-import { ThreadService } from './service.ts';
+import { ThreadService } from '../threads/worker-thread.ts';
+import type { StateFiles } from './store.ts';
 
 /** The state worker. Main thread. */
 export class StateThread implements StateFiles {
