@@ -1,24 +1,24 @@
 /** A config file, read, checked and filled in. Runs in the CLI's process or a library user's, never in the daemon. */
 import { dirname, resolve } from 'node:path';
 import type { Config } from '../protocol/service.ts';
-import { blameDefaults } from './defaults.ts';
-import { parseDocument } from './document.ts';
 import type { Fault } from './fault.ts';
-import { checkFiles } from './files.ts';
-import { hostLimits } from './host.ts';
-import { type ImageValues, toImageSettings } from './image-schema.ts';
+import { parseDocument } from './languages/document.ts';
+import type { Document } from './languages/syntax.ts';
 import { locate } from './locate.ts';
-import { type HomeLogValues, toHomeLogSettings } from './log-schema.ts';
-import { type Outline, readOutline } from './outline.ts';
-import { configInvalid } from './problem.ts';
+import { configInvalid } from './problems.ts';
 import { type Choice, choose } from './profiles.ts';
 import { readConfigText } from './read.ts';
-import { replicaNames } from './replicas.ts';
-import type { GroupValues, ServiceValues, Surroundings } from './schema.ts';
-import { type EnvFiles, toServices } from './service.ts';
-import type { Document } from './syntax.ts';
-import { crossCheck } from './validate.ts';
-import { checkShares } from './validate-volumes.ts';
+import { checkFiles } from './referenced-files.ts';
+import { type EnvFiles, toServices } from './resolve.ts';
+import { crossCheck } from './rules/rules.ts';
+import { checkShares } from './rules/volumes.ts';
+import type { GroupValues, ServiceValues, Surroundings } from './schema/config.ts';
+import { blameDefaults } from './schema/defaults.ts';
+import { hostLimits } from './schema/host-limits.ts';
+import { type ImageValues, toImageSettings } from './schema/images.ts';
+import { type HomeLogValues, toHomeLogSettings } from './schema/log.ts';
+import { type Outline, readOutline } from './schema/outline.ts';
+import { replicaNames } from './schema/replicas.ts';
 
 /**
  * Reads a config file. Throws `ConfigInvalid`, whose `details` are all {@link Problem}s in order of position.

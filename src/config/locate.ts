@@ -1,7 +1,7 @@
 /** Where in the file faults are, for who reads it. */
 import { type Fault, formatPath } from './fault.ts';
-import { Lines, type Places, type Span } from './places.ts';
-import type { Problem } from './problem.ts';
+import { Lines, type Places, type Span } from './positions.ts';
+import type { Problem } from './problems.ts';
 
 /**
  * Problems in order of position. A path that the file does not have (a missing key) is reported at the innermost table

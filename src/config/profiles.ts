@@ -1,7 +1,7 @@
 /** Which services of a config are meant: those of the profiles that were chosen, and those that were named. */
 import { MonocoreError } from '../lib/errors.ts';
-import { replicaNames } from './replicas.ts';
-import type { ServiceValues } from './schema.ts';
+import type { ServiceValues } from './schema/config.ts';
+import { replicaNames } from './schema/replicas.ts';
 import { closest } from './suggest.ts';
 
 /** What of a config is wanted. */

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
-import { EXTENSIONS } from './document.ts';
+import { EXTENSIONS } from './languages/document.ts';
 
 /** Largest config that is read: a hand-written one has a few KiB, and a wrong `-f` may name anything. */
 const MAX_CONFIG_BYTES = 1024 * 1024;

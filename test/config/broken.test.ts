@@ -9,7 +9,7 @@ import { extname } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parseConfig } from '../../src/config/load.ts';
-import { formatProblem } from '../../src/config/problem.ts';
+import { formatProblem } from '../../src/config/problems.ts';
 import { detailsOf, HOST } from './harness.ts';
 
 const folder = new URL('broken/', import.meta.url);

@@ -1,7 +1,7 @@
 /** What the tests of the config have in common: a host of known size, and the problems of a text. */
 import assert from 'node:assert/strict';
 import { parseConfig } from '../../src/config/load.ts';
-import type { Problem } from '../../src/config/problem.ts';
+import type { Problem } from '../../src/config/problems.ts';
 import { MonocoreError } from '../../src/lib/errors.ts';
 import type { Config, Service } from '../../src/protocol/service.ts';
 

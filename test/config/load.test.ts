@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { loadConfig, parseConfig } from '../../src/config/load.ts';
-import type { Problem } from '../../src/config/problem.ts';
+import type { Problem } from '../../src/config/problems.ts';
 import { findConfig } from '../../src/config/read.ts';
 import { detailsOf, serviceText } from './harness.ts';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { valueFault } from '../../src/config/fault.ts';
+import { findTomlPlaces } from '../../src/config/languages/toml-places.ts';
 import { locate } from '../../src/config/locate.ts';
-import { findTomlPlaces } from '../../src/config/toml-places.ts';
 import { problemsOf, serviceText, shortProblems } from './harness.ts';
 
 test('an element of a multi-line array is found on its own line', () => {

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import * as v from 'valibot';
 import { parseConfig } from '../../src/config/load.ts';
-import { formatProblem } from '../../src/config/problem.ts';
-import type { Language } from '../../src/config/write.ts';
+import type { Language } from '../../src/config/print.ts';
+import { formatProblem } from '../../src/config/problems.ts';
 import { type Config, ConfigSchema } from '../../src/protocol/service.ts';
 import { detailsOf, HOST } from './harness.ts';
 

@@ -1,9 +1,9 @@
 /** `monocore config`: looks at a config without a daemon. */
 import { basename } from 'node:path';
-import { configJsonSchema } from '../../config/json-schema.ts';
 import { loadWithFileNames } from '../../config/load.ts';
 import { maskVariables } from '../../config/mask.ts';
-import { type Language, writeConfig } from '../../config/write.ts';
+import { type Language, writeConfig } from '../../config/print.ts';
+import { configJsonSchema } from '../../config/schema/json-schema.ts';
 import { configPath } from '../config-path.ts';
 import type { CliContext } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';

@@ -1,6 +1,6 @@
 /** How an error looks on stderr. */
 import { inspect } from 'node:util';
-import { formatProblem, type Problem } from '../../config/problem.ts';
+import { formatProblem, type Problem } from '../../config/problems.ts';
 import { errorText, hintOf, MonocoreError } from '../../lib/errors.ts';
 import type { Colors } from '../terminal.ts';
 

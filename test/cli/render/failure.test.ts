@@ -3,7 +3,7 @@ import test from 'node:test';
 import { exitCodeOf } from '../../../src/cli/exit-codes.ts';
 import { renderFailure } from '../../../src/cli/render/failure.ts';
 import { NO_COLORS } from '../../../src/cli/terminal.ts';
-import { configInvalid } from '../../../src/config/problem.ts';
+import { configInvalid } from '../../../src/config/problems.ts';
 import { MonocoreError } from '../../../src/lib/errors.ts';
 
 const plain = { colors: NO_COLORS, debug: false };

@@ -1,0 +1,36 @@
+/** Text to values, in each of the languages that a config may be written in. */
+import { extname } from 'node:path';
+import { toProblem } from '../locate.ts';
+import { Lines } from '../positions.ts';
+import { configInvalid } from '../problems.ts';
+import { parseJson } from './json.ts';
+import { type Document, SyntaxFault } from './syntax.ts';
+import { parseToml } from './toml.ts';
+import { parseYaml } from './yaml.ts';
+
+type Parser = (text: string) => Document;
+
+const PARSERS: ReadonlyMap<string, readonly [language: string, parse: Parser]> = new Map([
+  ['.toml', ['TOML', parseToml]],
+  ['.yaml', ['YAML', parseYaml]],
+  ['.yml', ['YAML', parseYaml]],
+  ['.json', ['JSON', parseJson]],
+]);
+
+/** Extensions of files that can be read: `.toml` and so on. */
+export const EXTENSIONS: readonly string[] = [...PARSERS.keys()];
+
+/**
+ * The document in the language of the file's extension, TOML where that says nothing. Throws `ConfigInvalid` with the one
+ * problem at which the parser gave up. Pure.
+ */
+export function parseDocument(file: string, text: string): Document {
+  const [language, parse] = PARSERS.get(extname(file)) ?? PARSERS.get('.toml')!;
+  try {
+    return parse(text);
+  } catch (error) {
+    if (!(error instanceof SyntaxFault)) throw error;
+    const message = `not ${language}: ${error.message}`;
+    throw configInvalid(file, [toProblem(file, new Lines(text), error.span, '', message, null)]);
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * Files of variables, as `docker run --env-file`, docker compose and dotenv know them: `NAME=value` lines, `#` comments,
+ * quoted values. Parsers of dotenv files pass over a line that they do not understand; here it is a fault with its line.
+ */
+
+import { quote } from '../fault.ts';
+import { findVariableFault } from '../schema/envs.ts';
+
+/** A fault of a file; lines count from 1. */
+export interface EnvFileFault {
+  readonly line: number;
+  readonly message: string;
+}
+
+/**
+ * `NAME=`, with or without `export`, and what follows: a value in quotes, which may span lines and be followed by a
+ * comment, or the rest of the line.
+ */
+const STATEMENT =
+  /[^\S\n]*(?:export[^\S\n]+)?([^\s=#]+)[^\S\n]*=[^\S\n]*(?:(?:'([^']*)'|"([^"\\]*(?:\\.[^"\\]*)*)"|`([^`]*)`)[^\S\n]*(?:#[^\n]*)?|([^\n]*))(?:\n|$)/sy;
+const BLANK = /[^\S\n]*(?:#[^\n]*)?(?:\n|$)/y;
+
+/**
+ * The variables of a file, later ones winning, or all its faults. A value in single quotes is taken literally: its `$` is
+ * doubled, as the daemon resolves it. Pure.
+ */
+export function parseEnvFile(text: string): { envs: Record<string, string>; faults: readonly EnvFileFault[] } {
+  const source = text.replace(/^\uFEFF/, '').replace(/\r\n?/g, '\n');
+  const envs = new Map<string, string>();
+  const faults: EnvFileFault[] = [];
+  let line = 1;
+  for (let at = 0; at < source.length; ) {
+    const match = matchAt(BLANK, source, at) ?? matchAt(STATEMENT, source, at);
+    const lineEnd = source.indexOf('\n', at);
+    const end = match === null ? (lineEnd === -1 ? source.length : lineEnd + 1) : at + match[0].length;
+    const found = match === null ? { fault: 'has no "="' } : readStatement(match);
+    if (found !== null && 'fault' in found) faults.push({ line, message: found.fault });
+    else if (found !== null) envs.set(found.name, found.value);
+    for (let next = source.indexOf('\n', at); next !== -1 && next < end; next = source.indexOf('\n', next + 1))
+      line += 1;
+    at = end;
+  }
+  return { envs: Object.fromEntries(envs), faults };
+}
+
+function matchAt(pattern: RegExp, text: string, at: number): RegExpExecArray | null {
+  pattern.lastIndex = at;
+  return pattern.exec(text);
+}
+
+/** The variable of a statement; null for a blank line or a comment. */
+function readStatement(match: RegExpExecArray): { name: string; value: string } | { fault: string } | null {
+  const [, name, single, double, backtick, bare] = match;
+  if (name === undefined) return null;
+  if (bare !== undefined && /^['"`]/.test(bare)) return { fault: `the value of ${quote(name)} has no closing quote` };
+  const value =
+    single?.replaceAll('$', '$$$$') ??
+    backtick ??
+    (double === undefined ? bareValue(bare ?? '') : resolveEscapes(double));
+  const fault = findVariableFault(name, value);
+  return fault === null ? { name, value } : { fault };
+}
+
+/** Without the comment, which a blank stands before, and the blanks around. */
+function bareValue(text: string): string {
+  return text.replace(/(^|\s)#.*$/, '').trim();
+}
+
+const ESCAPES: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', '"': '"', '\\': '\\' };
+
+function resolveEscapes(text: string): string {
+  return text.replace(/\\(.)/gs, (whole, character: string) => ESCAPES[character] ?? whole);
+}

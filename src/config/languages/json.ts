@@ -1,0 +1,127 @@
+/** JSON text (RFC 8259) to values, and where they stand. */
+import { type AnyNode, type ObjectNode, parse } from '@humanwhocodes/momoa';
+
+import type { Path } from '../fault.ts';
+import { quote } from '../fault.ts';
+import { Places, type Span } from '../positions.ts';
+import { type Document, MAX_DEPTH, SyntaxFault } from './syntax.ts';
+import type { Table } from './value.ts';
+
+/** The document. Throws {@link SyntaxFault}, also for a key that is there twice. Pure. */
+export function parseJson(text: string): Document {
+  refuseDepth(text);
+  const body = parseBody(text);
+  if (body.type !== 'Object') throw new SyntaxFault(spanOf(body), 'the document must be an object');
+  const places = new Places();
+  const table = readObject(body, [], places);
+  return { table, findPlaces: () => places };
+}
+
+function parseBody(text: string): AnyNode {
+  try {
+    JSON.parse(text);
+    return parse(text, { mode: 'json' }).body;
+  } catch (error) {
+    throw toSyntaxFault(text, error as Error);
+  }
+}
+
+/** The engine knows best where a text stops being JSON, but does not always say so; the other parser does. */
+function toSyntaxFault(text: string, error: Error): SyntaxFault {
+  const control = findControlCharacter(text);
+  const end = text.trimEnd().length;
+  const position = /at position (\d+)/.exec(error.message)?.[1];
+  const isAtEnd = /end of JSON input|Unterminated string/.test(error.message);
+  const offset = isAtEnd ? end : position === undefined ? findOffset(text) : Number(position);
+  if (control !== -1 && control <= offset) {
+    const isLineEnd = /[\r\n]/.test(text[control]!);
+    const message = isLineEnd
+      ? 'this string has no closing quote; a line break in it is written \\n'
+      : 'a string must not contain control characters';
+    return new SyntaxFault([control, control + 1], message);
+  }
+  if (offset >= end) return new SyntaxFault([end, end], 'the file ends too early');
+  return new SyntaxFault([offset, offset + 1], reason(text, offset));
+}
+
+function findOffset(text: string): number {
+  try {
+    parse(text, { mode: 'json' });
+  } catch (error) {
+    const { offset } = error as { offset?: number };
+    if (offset !== undefined) return offset;
+  }
+  return 0;
+}
+
+function reason(text: string, offset: number): string {
+  const character = text[offset]!;
+  if (/[}\]]/.test(character) && text.slice(0, offset).trimEnd().endsWith(',')) {
+    return 'there must be no comma behind the last element';
+  }
+  if (character === '/') return 'comments are not allowed';
+  if (character === "'") return 'strings are in double quotes';
+  return `${quote(character)} is not expected here`;
+}
+
+/** The first one in a string: elsewhere the parser has found it. */
+function findControlCharacter(text: string): number {
+  let isInString = false;
+  for (let at = 0; at < text.length; at += 1) {
+    const character = text[at]!;
+    if (isInString && character === '\\') at += 1;
+    else if (character === '"') isInString = !isInString;
+    else if (isInString && character < ' ') return at;
+  }
+  return -1;
+}
+
+/** Before anything recursive gets the text. */
+function refuseDepth(text: string): void {
+  let depth = 0;
+  let isInString = false;
+  for (let at = 0; at < text.length; at += 1) {
+    const character = text[at]!;
+    if (isInString && character === '\\') at += 1;
+    else if (character === '"') isInString = !isInString;
+    else if (isInString) continue;
+    else if (character === '[' || character === '{') depth += 1;
+    else if (character === ']' || character === '}') depth -= 1;
+    if (depth > MAX_DEPTH) throw new SyntaxFault([at, at + 1], `values are nested more than ${MAX_DEPTH} deep`);
+  }
+}
+
+function spanOf({ loc }: AnyNode): Span {
+  return [loc.start.offset, loc.end.offset];
+}
+
+function readObject(node: ObjectNode, path: Path, places: Places): Table {
+  const table: Record<string, unknown> = Object.create(null);
+  for (const { name, value } of node.members) {
+    const key = name.type === 'String' ? name.value : name.name;
+    if (Object.hasOwn(table, key)) throw new SyntaxFault(spanOf(name), `the key ${quote(key)} is there twice`);
+    const inner = [...path, key];
+    places.add(inner, spanOf(name), spanOf(value));
+    table[key] = readValue(value, inner, places);
+  }
+  return table;
+}
+
+function readValue(node: AnyNode, path: Path, places: Places): unknown {
+  switch (node.type) {
+    case 'Object':
+      return readObject(node, path, places);
+    case 'Array':
+      return node.elements.map(({ value }, index) => {
+        const inner = [...path, index];
+        places.add(inner, spanOf(value), spanOf(value));
+        return readValue(value, inner, places);
+      });
+    case 'String':
+    case 'Number':
+    case 'Boolean':
+      return node.value;
+    default:
+      return null;
+  }
+}

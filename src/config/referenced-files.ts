@@ -1,0 +1,113 @@
+/** The rules about files of the host that a config names. */
+import { readFile, stat } from 'node:fs/promises';
+import pLimit from 'p-limit';
+import { errorCode, errorText } from '../lib/errors.ts';
+import { type Fault, type Path, quote, valueFault } from './fault.ts';
+import { parseEnvFile } from './languages/env-file.ts';
+import type { EnvFiles } from './resolve.ts';
+import type { Outline } from './schema/outline.ts';
+
+type Kind = 'directory' | 'file' | 'file or directory';
+
+/** Largest `env_file` that is read: variables and arguments together have to fit into 2 MiB, see execve(2). */
+const MAX_ENV_FILE_BYTES = 1024 * 1024;
+
+/** What of the host a config names. */
+interface FileUse {
+  readonly at: Path;
+  readonly file: string;
+  readonly kind: Kind;
+}
+
+/**
+ * A fault for each file or directory that a config names and that is not what it has to be, and the variables of its
+ * `env_file`s. Reads the disk.
+ */
+export async function checkFiles(outline: Outline): Promise<{ faults: Fault[]; envFiles: EnvFiles }> {
+  const [faults, envFiles] = await Promise.all([
+    Promise.all(listFiles(outline).map((use) => atOnce(() => checkKind(use)))),
+    Promise.all(listEnvFiles(outline).map((use) => atOnce(() => readEnvFile(use)))),
+  ]);
+  return {
+    faults: [...faults.filter((fault) => fault !== null), ...envFiles.flatMap((reading) => reading.faults)],
+    envFiles: new Map(envFiles.map(({ file, envs }) => [file, envs])),
+  };
+}
+
+/** A config may name thousands; each that is open takes a file descriptor. */
+const atOnce = pLimit(16);
+
+function listFiles({ kernel, services, groups }: Outline): FileUse[] {
+  return [
+    ...useOf(['kernel'], kernel, 'file'),
+    ...services.flatMap(({ path, table, values }) => [
+      ...useOf([...path, 'rootfs'], values.rootfs, 'directory'),
+      ...(values.volumes ?? []).flatMap(({ host }, index) =>
+        useOf([...path, 'volumes', index], host, 'file or directory'),
+      ),
+      ...(values.secrets ?? []).flatMap(({ name, path: file }) =>
+        useOf([...path, 'secrets', keyOfPair(table.secrets, name)], file, 'file'),
+      ),
+    ]),
+    ...groups.flatMap(({ values }) =>
+      (values.volume ?? []).flatMap((volume) =>
+        useOf([...volume.path, 'path'], volume.values.path, 'file or directory'),
+      ),
+    ),
+  ];
+}
+
+function useOf(at: Path, file: string | undefined, kind: Kind): FileUse[] {
+  return file === undefined ? [] : [{ at, file, kind }];
+}
+
+/** Where an array or a table of pairs has a name. */
+function keyOfPair(pairs: unknown, name: string): string | number {
+  return Array.isArray(pairs) ? pairs.findIndex((pair: string) => pair.startsWith(`${name}=`)) : name;
+}
+
+async function checkKind({ at, file, kind }: FileUse): Promise<Fault | null> {
+  try {
+    const found = await stat(file);
+    if (kind !== 'file' && found.isDirectory()) return null;
+    if (kind !== 'directory' && found.isFile()) return null;
+    return valueFault(at, `${quote(file)} is not a ${kind}`);
+  } catch (error) {
+    return unreadable(at, file, kind, error);
+  }
+}
+
+function unreadable(at: Path, file: string, kind: Kind, error: unknown): Fault {
+  const code = errorCode(error);
+  const isMissing = code === 'ENOENT' || code === 'ENOTDIR';
+  return valueFault(at, isMissing ? `there is no ${kind} ${quote(file)}` : errorText(error));
+}
+
+function listEnvFiles({ services }: Outline): FileUse[] {
+  return services.flatMap(({ path, table, values }) =>
+    (values.env_file ?? []).map(
+      (file, index): FileUse => ({
+        at: [...path, 'env_file', ...(Array.isArray(table.env_file) ? [index] : [])],
+        file,
+        kind: 'file',
+      }),
+    ),
+  );
+}
+
+async function readEnvFile({ at, file, kind }: FileUse) {
+  const failed = (fault: Fault) => ({ file, envs: {}, faults: [fault] });
+  const wrongKind = await checkKind({ at, file, kind });
+  if (wrongKind !== null) return failed(wrongKind);
+  try {
+    if ((await stat(file)).size > MAX_ENV_FILE_BYTES)
+      return failed(valueFault(at, `${quote(file)} is larger than 1 MiB`));
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file));
+    const { envs, faults } = parseEnvFile(text);
+    return { file, envs, faults: faults.map(({ line, message }) => valueFault(at, `${file}:${line}: ${message}`)) };
+  } catch (error) {
+    if (errorCode(error) === 'ERR_ENCODING_INVALID_ENCODED_DATA')
+      return failed(valueFault(at, `${quote(file)} is not UTF-8 text`));
+    return failed(unreadable(at, file, kind, error));
+  }
+}

@@ -1,0 +1,58 @@
+/** The rules on ports of the host. */
+import { type Fault, formatPath, type Path, valueFault } from '../fault.ts';
+import type { ServiceValues } from '../schema/config.ts';
+import type { Declaration } from '../schema/outline.ts';
+import { type PortRange, portOf } from '../schema/ports.ts';
+
+type ServiceDeclaration = Declaration<ServiceValues>;
+
+/** Faults of ports: as many as there are replicas, and each forwarded once. Pure. */
+export function checkPorts(services: readonly ServiceDeclaration[]): Fault[] {
+  return [...services.flatMap(findMiscounts), ...findRepeatedPorts(services)];
+}
+
+function findMiscounts(service: ServiceDeclaration): Fault[] {
+  const { table, values } = service;
+  // A number of replicas that is faulty is the first thing to be put right.
+  if (Object.hasOwn(table, 'replicas') && values.replicas === undefined) return [];
+  const count = values.replicas ?? 1;
+  return eachRange(service).flatMap(({ path, range }) => {
+    if (range.count === count) return [];
+    const ports = range.count === 1 ? '1 host port' : `${range.count} host ports`;
+    const services = count === 1 ? 'one service' : `${count} replicas`;
+    return [valueFault(path, `has ${ports} for ${services}`, suggestion(range, count))];
+  });
+}
+
+function suggestion({ first, count: ports, guest, protocol }: PortRange, count: number): string {
+  const suffix = protocol === 'udp' ? '/udp' : '';
+  if (count === 1) return `"${first}:${guest}${suffix}", or replicas = ${ports}`;
+  return `a range of ${count} such as "${first}-${first + count - 1}:${guest}${suffix}"`;
+}
+
+/** Guests of one group share its address; those without group share 127.0.0.1. */
+function findRepeatedPorts(services: readonly ServiceDeclaration[]): Fault[] {
+  const owners = new Map<string, Path>();
+  const faults: Fault[] = [];
+  for (const service of services) {
+    const { group, isolation, replicas = 1 } = service.values;
+    if (group === undefined || isolation !== 'vm') continue;
+    for (const { path, range } of eachRange(service)) {
+      if (range.count !== replicas) continue;
+      const ports = Array.from({ length: range.count }, (_, replica) => portOf(range, replica));
+      const keyOf = (host: number) => `${host}/${range.protocol} of ${group ?? '127.0.0.1'}`;
+      const taken = ports.find(({ host }) => owners.has(keyOf(host)));
+      for (const { host } of ports) if (!owners.has(keyOf(host))) owners.set(keyOf(host), path);
+      if (taken === undefined) continue;
+      const name = range.protocol === 'tcp' ? String(taken.host) : `${taken.host}/${range.protocol}`;
+      const owner = formatPath(owners.get(keyOf(taken.host))!);
+      faults.push(valueFault(path, `host port ${name} is taken by ${owner} already`));
+    }
+  }
+  return faults;
+}
+
+function eachRange({ path, values }: ServiceDeclaration): { path: Path; range: PortRange }[] {
+  const ports = (values.ports ?? []).map((range, index) => ({ path: [...path, 'ports', index], range }));
+  return values.port === undefined ? ports : [{ path: [...path, 'port'], range: values.port }, ...ports];
+}

@@ -1,0 +1,235 @@
+/** The rules that need more than one key: names, references, cycles, ports, isolation. */
+
+import { type Fault, formatPath, keyFault, type Path, quote, valueFault } from '../fault.ts';
+import type { ServiceValues } from '../schema/config.ts';
+import { type Declaration, hasKey, MAX_TABLES, type Outline } from '../schema/outline.ts';
+import { replicaNames } from '../schema/replicas.ts';
+import { closest } from '../suggest.ts';
+import { findCycles, findDeepChains } from './cycles.ts';
+import { checkPorts } from './ports.ts';
+
+type ServiceDeclaration = Declaration<ServiceValues>;
+
+/** As `fields.ts` has it for names as written. */
+const MAX_NAME_CHARS = 63;
+
+/** Every fault between the keys of a document. Keys that are faulty themselves are passed over. Pure. */
+export function crossCheck({ services, groups }: Outline): Fault[] {
+  return [
+    ...findRepeatedNames(services),
+    ...findRepeatedNames(groups),
+    ...findUnknownGroups(services, namesOf(groups)),
+    ...findTooMany(services),
+    ...findUnknownDependencies(services),
+    ...findDependencyCycles(services),
+    ...findUnmetConditions(services),
+    ...services.flatMap(findPointlessKeys),
+    ...checkPorts(services),
+    ...findLongChains(services),
+    ...services.flatMap(findIsolationFaults),
+    ...services.flatMap(findRootFaults),
+  ];
+}
+
+/** Names as written, faulty ones too: a reference to such a name is no second fault. */
+function namesOf(declarations: readonly Declaration<unknown>[]): ReadonlySet<string> {
+  return new Set(declarations.map(({ table }) => table.name).filter((name) => typeof name === 'string'));
+}
+
+type Named = { readonly name: string; readonly replicas?: number | undefined };
+
+/** Names of replicas, too, which may be the name that another service was given. */
+function findRepeatedNames(declarations: readonly Declaration<Named>[]): Fault[] {
+  const owners = new Map<string, Path>();
+  return declarations.flatMap(({ path, values: { name, replicas } }) => {
+    if (name === undefined) return [];
+    const names = replicaNames({ name, replicas });
+    const taken = names.find((candidate) => owners.has(candidate));
+    for (const candidate of names) if (!owners.has(candidate)) owners.set(candidate, path);
+    const at = [...path, 'name'];
+    if (taken !== undefined) {
+      return [valueFault(at, `${quote(taken)} is the name of ${formatPath(owners.get(taken)!)} already`)];
+    }
+    const last = names.at(-1)!;
+    return last.length <= MAX_NAME_CHARS || replicas === undefined
+      ? []
+      : [
+          valueFault(
+            at,
+            `is too long: a replica would be ${quote(last)}, and names have at most ${MAX_NAME_CHARS} characters`,
+          ),
+        ];
+  });
+}
+
+function findUnknownGroups(services: readonly ServiceDeclaration[], groups: ReadonlySet<string>): Fault[] {
+  return services.flatMap(({ path, values }) =>
+    typeof values.group !== 'string' || groups.has(values.group)
+      ? []
+      : [unknownName([...path, 'group'], 'group', values.group, groups)],
+  );
+}
+
+/** Replicas count as the services that they are. */
+function findTooMany(services: readonly ServiceDeclaration[]): Fault[] {
+  let total = 0;
+  for (const { path, values } of services) {
+    total += values.replicas ?? 1;
+    if (total > MAX_TABLES)
+      return [valueFault([...path, 'replicas'], `with these there are ${total} services`, `at most ${MAX_TABLES}`)];
+  }
+  return [];
+}
+
+/** To look for what was meant takes its time, and nobody reads on so far. */
+const MAX_SUGGESTIONS = 100;
+
+function findUnknownDependencies(services: readonly ServiceDeclaration[]): Fault[] {
+  const names = namesOf(services);
+  let unknown = 0;
+  return eachDependency(services).flatMap(({ namePath, from, to, isRepeated }) => {
+    if (to === from) return [valueFault(namePath, `${quote(to)} cannot depend on itself`)];
+    if (isRepeated) return [valueFault(namePath, `${quote(to)} is named twice for the same condition`)];
+    if (names.has(to)) return [];
+    unknown += 1;
+    return [unknownName(namePath, 'service', to, unknown > MAX_SUGGESTIONS ? new Set() : names)];
+  });
+}
+
+function unknownName(path: Path, kind: string, name: string, known: ReadonlySet<string>): Fault {
+  const meant = closest(name, known);
+  const hint = meant === null ? '' : `; did you mean ${quote(meant)}?`;
+  return valueFault(path, `there is no ${kind} ${quote(name)}${hint}`);
+}
+
+/** The dependencies of each service by its name, and where each is named. */
+function dependencyGraph(services: readonly ServiceDeclaration[]) {
+  const edges = new Map<string, string[]>();
+  const paths = new Map<string, Path>();
+  for (const { values } of services) {
+    if (values.name !== undefined) edges.set(values.name, []);
+  }
+  for (const { namePath, from, to } of eachDependency(services)) {
+    // One that is named for two conditions closes a cycle once.
+    if (from === undefined || from === to || paths.has(`${from} ${to}`)) continue;
+    edges.get(from)?.push(to);
+    paths.set(`${from} ${to}`, namePath);
+  }
+  return { edges, paths };
+}
+
+function findDependencyCycles(services: readonly ServiceDeclaration[]): Fault[] {
+  const { edges, paths } = dependencyGraph(services);
+  return findCycles(edges).map((cycle) => {
+    const closing = paths.get(cycle.slice(-2).join(' ')) ?? [];
+    return valueFault(closing, `${cycle.join(' -> ')} is a cycle: none of them could start first`);
+  });
+}
+
+/** Most services in a chain of dependencies, as in monocore: nobody means more, and each waits for the one before. */
+const MAX_CHAIN = 32;
+
+function findLongChains(services: readonly ServiceDeclaration[]): Fault[] {
+  const { edges, paths } = dependencyGraph(services);
+  return findDeepChains(edges, MAX_CHAIN + 1).map((chain) => {
+    const at = paths.get(chain.slice(0, 2).join(' ')) ?? [];
+    const text = `${chain.slice(0, 3).join(' -> ')} -> … -> ${chain.at(-1)}`;
+    return valueFault(
+      at,
+      `${text} is a chain of ${chain.length} services; at most ${MAX_CHAIN} may wait for each other`,
+    );
+  });
+}
+
+/** Conditions that can never come true. */
+function findUnmetConditions(services: readonly ServiceDeclaration[]): Fault[] {
+  const byName = new Map(services.map((service) => [service.values.name, service]));
+  return eachDependency(services).flatMap(({ path, from, to, condition }) => {
+    const { table, values } = byName.get(to) ?? {};
+    if (from === to || !table || !values) return [];
+    if (condition === 'healthy' && !Object.hasOwn(table, 'healthcheck')) {
+      const message = `${quote(to)} has no healthcheck, so it never is healthy`;
+      return [valueFault([...path, 'condition'], message, `another condition, or a healthcheck of ${quote(to)}`)];
+    }
+    if (condition === 'completed' && (values.restart === 'always' || values.restart === 'unless-stopped')) {
+      const message = `${quote(to)} is restarted whenever it ends, so it never is completed`;
+      return [valueFault([...path, 'condition'], message, `another condition, or another restart of ${quote(to)}`)];
+    }
+    return [];
+  });
+}
+
+/** Keys that do nothing without another. */
+function findPointlessKeys(service: ServiceDeclaration): Fault[] {
+  const { path, table, values } = service;
+  const faults: Fault[] = [];
+  if (values.on_unhealthy === 'restart' && !Object.hasOwn(table, 'healthcheck')) {
+    faults.push(keyFault([...path, 'on_unhealthy'], 'has no effect without a healthcheck', 'a healthcheck besides'));
+  }
+  if (!isNeverRestarted(service)) return faults;
+  for (const key of ['max_restarts', 'restart_reset'] as const) {
+    if (!Object.hasOwn(table, key) || values[key] === undefined) continue;
+    faults.push(keyFault([...path, key], 'has no effect: the service is never restarted', 'a restart policy besides'));
+  }
+  return faults;
+}
+
+/** Keys that are faulty may have been meant to restart it. */
+function isNeverRestarted(service: ServiceDeclaration): boolean {
+  const { restart, on_unhealthy } = service.values;
+  return restart === 'no' && on_unhealthy === 'none' && !hasKey(service, 'max_memory');
+}
+
+/**
+ * Every element of every valid `depends_on`; `namePath` is where it names the service, which in a table is not where it
+ * stands itself.
+ */
+function eachDependency(services: readonly ServiceDeclaration[]) {
+  return services.flatMap(({ path: owner, table, values }) => {
+    const seen = new Set<string>();
+    return (values.depends_on ?? []).map(({ service: to, condition }, index) => {
+      const isRepeated = seen.has(`${condition} ${to}`);
+      seen.add(`${condition} ${to}`);
+      const path = [...owner, 'depends_on', index];
+      const written = (table.depends_on as readonly unknown[])[index];
+      const namePath = typeof written === 'string' ? path : [...path, 'service'];
+      return { path, namePath, from: values.name, to, condition, isRepeated };
+    });
+  });
+}
+
+function findIsolationFaults({ path, table, values }: ServiceDeclaration): Fault[] {
+  if (values.isolation !== 'none') return [];
+  const ownRoot = 'a plain process (isolation "none") runs on the root of the host';
+  const ownPorts = 'a plain process (isolation "none") binds its own ports; nothing is forwarded to it';
+  const ownFiles = 'a plain process (isolation "none") sees the files of the host where they are';
+  const reasons = {
+    rootfs: ownRoot,
+    base: ownRoot,
+    port: ownPorts,
+    ports: ownPorts,
+    volumes: ownFiles,
+    group_volumes: ownFiles,
+    secrets: ownFiles,
+    disk: 'a plain process (isolation "none") writes to the file systems of the host',
+  };
+  return Object.entries(reasons)
+    .filter(([key]) => Object.hasOwn(table, key) && !(key === 'disk' && values.disk === null))
+    .map(([key, reason]) => keyFault([...path, key], reason, `isolation "vm", or no ${key}`));
+}
+
+/** A root comes from one place, and only an image says what to run. */
+function findRootFaults(service: ServiceDeclaration): Fault[] {
+  const { path } = service;
+  const [base, rootfs, command] = ['base', 'rootfs', 'command'].map((key) => hasKey(service, key));
+  const faults: Fault[] = [];
+  if (base && rootfs && service.values.isolation !== 'none') {
+    faults.push(keyFault([...path, 'rootfs'], 'the service has a base already', 'one of them'));
+  }
+  if (!base && !command) {
+    faults.push(
+      valueFault([...path, 'command'], 'is missing', 'a program such as "/bin/sh", or a base that names one'),
+    );
+  }
+  return faults;
+}

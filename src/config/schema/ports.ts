@@ -1,0 +1,40 @@
+/** `port` and `ports`: what of the host leads to what of the guest. */
+import * as v from 'valibot';
+import type { Port } from '../../protocol/service.ts';
+import { Text } from './fields.ts';
+
+const MAX_PORT = 65_535;
+
+export const PORT =
+  '"host:guest" such as "8080:80" or "5353:53/udp", or one port for both, from 1 to 65535; for replicas "8080-8083:80"';
+
+/** A port of the guest, and those of the host that lead to it: one for each replica. */
+export interface PortRange {
+  /** The first host port. */
+  readonly first: number;
+  readonly count: number;
+  readonly guest: number;
+  readonly protocol: Port['protocol'];
+}
+
+/** `host:guest`, `first-last:guest`, or one port for both; `/udp` behind it, or `/tcp`, which is the default. */
+export const PortMapping = v.pipe(
+  Text,
+  v.check((text) => parsePorts(text) !== null, 'is not a port mapping'),
+  v.transform((text) => parsePorts(text)!),
+);
+
+function parsePorts(text: string): PortRange | null {
+  const match = /^(\d{1,5})(?:-(\d{1,5})(?=:))?(?::(\d{1,5}))?(?:\/(tcp|udp))?$/.exec(text);
+  if (!match) return null;
+  const first = Number(match[1]);
+  const last = Number(match[2] ?? match[1]);
+  const guest = Number(match[3] ?? match[1]);
+  const isValid = last >= first && [first, last, guest].every((port) => port >= 1 && port <= MAX_PORT);
+  return isValid ? { first, count: last - first + 1, guest, protocol: match[4] === 'udp' ? 'udp' : 'tcp' } : null;
+}
+
+/** The port of a replica, counted from 0. */
+export function portOf({ first, guest, protocol }: PortRange, replica: number): Port {
+  return { host: first + replica, guest, protocol };
+}

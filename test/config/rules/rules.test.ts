@@ -1,0 +1,311 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { parse, problemsOf, shortProblems } from '../harness.ts';
+
+/** Services by name, each with further keys below its first three lines; without any it has an empty fourth line. */
+function services(...tables: [name: string, keys: string][]): string {
+  return tables.map(([name, keys]) => `[[service]]\nname = "${name}"\ncommand = "x"\n${keys}\n`).join('');
+}
+
+describe('names', () => {
+  test('a name may be given to one service only', () => {
+    assert.deepEqual(shortProblems(services(['a', ''], ['b', ''], ['a', ''], ['a', ''])), [
+      '10:8 service[2].name: "a" is the name of service[0] already',
+      '14:8 service[3].name: "a" is the name of service[0] already',
+    ]);
+  });
+
+  test('a name may be given to one group only', () => {
+    assert.deepEqual(shortProblems('[[group]]\nname = "g"\n[[group]]\nname = "g"\n'), [
+      '4:8 group[1].name: "g" is the name of group[0] already',
+    ]);
+  });
+
+  test('a service and a group may have the same name', () => {
+    const config = parse(`${services(['a', 'group = "a"'])}[[group]]\nname = "a"\n`);
+    assert.equal(config.services[0]?.group, 'a');
+  });
+});
+
+describe('references', () => {
+  test('a group must be declared, anywhere in the file', () => {
+    assert.deepEqual(shortProblems(`${services(['a', 'group = "fornt"'])}[[group]]\nname = "front"\n`), [
+      '4:9 service[0].group: there is no group "fornt"; did you mean "front"?',
+    ]);
+    assert.deepEqual(shortProblems(services(['a', 'group = "front"'])), [
+      '4:9 service[0].group: there is no group "front"',
+    ]);
+  });
+
+  test('a dependency must be declared, anywhere in the file', () => {
+    assert.deepEqual(shortProblems(services(['a', 'depends_on = ["db", "webb"]'], ['web', ''])), [
+      '4:15 service[0].depends_on[0]: there is no service "db"',
+      '4:21 service[0].depends_on[1]: there is no service "webb"; did you mean "web"?',
+    ]);
+    assert.deepEqual(parse(services(['a', 'depends_on = ["web"]'], ['web', ''])).services[0]?.depends_on, [
+      { service: 'web', condition: 'started' },
+    ]);
+  });
+
+  test('a dependency in a table is reported where the table names it', () => {
+    assert.deepEqual(shortProblems(services(['a', 'depends_on = [{ service = "webb" }]'], ['web', ''])), [
+      '4:27 service[0].depends_on[0].service: there is no service "webb"; did you mean "web"?',
+    ]);
+  });
+
+  test('a reference to a name that is faulty itself is no second problem', () => {
+    const text = `${services(['a', 'depends_on = ["B"]'], ['B', 'group = "G"'])}[[group]]\nname = "G"\n`;
+    assert.deepEqual(shortProblems(text), [
+      '6:8 service[1].name: is not a valid name',
+      '10:8 group[0].name: is not a valid name',
+    ]);
+  });
+
+  test('a dependency is named once for each condition', () => {
+    assert.deepEqual(shortProblems(services(['a', 'depends_on = ["b", { service = "b" }, "b"]'], ['b', ''])), [
+      '4:32 service[0].depends_on[1].service: "b" is named twice for the same condition',
+      '4:39 service[0].depends_on[2]: "b" is named twice for the same condition',
+    ]);
+  });
+
+  test('a service cannot depend on itself', () => {
+    assert.deepEqual(shortProblems(services(['a', 'depends_on = ["a"]'])), [
+      '4:15 service[0].depends_on[0]: "a" cannot depend on itself',
+    ]);
+  });
+});
+
+describe('cycles', () => {
+  test('are named as a path and reported where they close', () => {
+    assert.deepEqual(shortProblems(services(['a', 'depends_on = ["b"]'], ['b', 'depends_on = ["a"]'])), [
+      '8:15 service[1].depends_on[0]: a -> b -> a is a cycle: none of them could start first',
+    ]);
+  });
+
+  test('are reported once where a service is named for two conditions', () => {
+    const both = 'depends_on = ["b", { service = "b", condition = "completed" }]';
+    assert.deepEqual(
+      shortProblems(services(['a', both], ['b', 'depends_on = ["a", { service = "a", condition = "completed" }]'])),
+      ['8:15 service[1].depends_on[0]: a -> b -> a is a cycle: none of them could start first'],
+    );
+  });
+
+  test('leave out the services that only lead to them', () => {
+    const text = services(
+      ['start', 'depends_on = ["x"]'],
+      ['x', 'depends_on = ["y"]'],
+      ['y', 'depends_on = ["z"]'],
+      ['z', 'depends_on = ["start2", "x"]'],
+      ['start2', ''],
+    );
+    assert.deepEqual(shortProblems(text), [
+      '16:25 service[3].depends_on[1]: x -> y -> z -> x is a cycle: none of them could start first',
+    ]);
+  });
+});
+
+describe('conditions', () => {
+  const dependent = (condition: string) => `depends_on = ["b", { service = "b", condition = "${condition}" }]`;
+
+  test('a service without a healthcheck never is healthy', () => {
+    const text = services(['a', dependent('healthy')], ['b', '']);
+    assert.deepEqual(shortProblems(text), [
+      '4:49 service[0].depends_on[1].condition: "b" has no healthcheck, so it never is healthy',
+    ]);
+    assert.equal(problemsOf(text)[0]?.expected, 'another condition, or a healthcheck of "b"');
+    parse(services(['a', dependent('healthy')], ['b', 'healthcheck = { tcp = 80 }']));
+  });
+
+  test('one whose healthcheck is faulty is no second problem', () => {
+    assert.deepEqual(shortProblems(services(['a', dependent('healthy')], ['b', 'healthcheck = 80'])), [
+      '8:15 service[1].healthcheck: must be a table, not a number',
+    ]);
+  });
+
+  for (const restart of ['always', 'unless-stopped']) {
+    test(`a service with restart "${restart}" never is completed`, () => {
+      assert.deepEqual(shortProblems(services(['a', dependent('completed')], ['b', `restart = "${restart}"`])), [
+        '4:49 service[0].depends_on[1].condition: "b" is restarted whenever it ends, so it never is completed',
+      ]);
+    });
+  }
+
+  for (const restart of ['no', 'on-failure']) {
+    test(`a service with restart "${restart}" can be completed`, () => {
+      const config = parse(services(['a', dependent('completed')], ['b', `restart = "${restart}"`]));
+      assert.deepEqual(config.services[0]?.depends_on, [
+        { service: 'b', condition: 'started' },
+        { service: 'b', condition: 'completed' },
+      ]);
+    });
+  }
+
+  test('a condition of a service that there is not, or of the service itself, is one problem', () => {
+    const text = services(
+      ['a', 'depends_on = [{ service = "a", condition = "healthy" }]'],
+      ['b', dependent('healthy')],
+    );
+    assert.deepEqual(shortProblems(text.replaceAll('"b", {', '{').replace('{ service = "b"', '{ service = "zz"')), [
+      '4:27 service[0].depends_on[0].service: "a" cannot depend on itself',
+      '8:27 service[1].depends_on[0].service: there is no service "zz"',
+    ]);
+  });
+});
+
+describe('keys that do nothing', () => {
+  const cases: [keys: string, problems: string[]][] = [
+    ['on_unhealthy = "restart"', ['4:1 service[0].on_unhealthy: has no effect without a healthcheck']],
+    ['max_restarts = 3', ['4:1 service[0].max_restarts: has no effect: the service is never restarted']],
+    [
+      'restart = "no"\nrestart_reset = 60',
+      ['5:1 service[0].restart_reset: has no effect: the service is never restarted'],
+    ],
+    // What is wrong with the key itself, or with one that could give it a meaning, comes first.
+    ['max_restarts = 0', ['4:16 service[0].max_restarts: must be at least 1']],
+    ['max_restarts = 3\nrestart = "ever"', ['5:11 service[0].restart: is not a restart policy']],
+    ['max_restarts = 3\non_unhealthy = "kill"', ['5:16 service[0].on_unhealthy: is not known']],
+    ['max_restarts = 3\nmax_memory = "x"', ['5:14 service[0].max_memory: is not a size']],
+  ];
+  for (const [keys, problems] of cases) {
+    test(`${keys.replace('\n', ', ')} is reported as such`, () =>
+      assert.deepEqual(shortProblems(services(['a', keys])), problems));
+  }
+
+  for (const reason of ['restart = "on-failure"', 'max_memory = "1GiB"', 'on_unhealthy = "restart"']) {
+    test(`limits of restarts mean something with ${reason}`, () => {
+      const keys = `max_restarts = 3\nrestart_reset = 30\nhealthcheck = { tcp = 1 }\n${reason}`;
+      const [service] = parse(services(['a', keys])).services;
+      assert.deepEqual([service?.restart.max_restarts, service?.restart.reset_ms], [3, 30_000]);
+    });
+  }
+});
+
+describe('ports', () => {
+  test('a host port can be forwarded once on 127.0.0.1', () => {
+    assert.deepEqual(shortProblems(services(['a', 'port = "80"'], ['b', 'ports = ["81", "80:8080"]'])), [
+      '8:16 service[1].ports[1]: host port 80 is taken by service[0].port already',
+    ]);
+  });
+
+  test('a host port can be forwarded once by one service', () => {
+    assert.deepEqual(shortProblems(services(['a', 'ports = ["80:1", "80:2"]\nport = "80"'])), [
+      '4:10 service[0].ports[0]: host port 80 is taken by service[0].port already',
+      '4:18 service[0].ports[1]: host port 80 is taken by service[0].port already',
+    ]);
+  });
+
+  test('each group has an address, so that the same port is free in another one', () => {
+    const groups = '[[group]]\nname = "g"\n[[group]]\nname = "h"\n';
+    const inGroup = (group: string) => `port = "80"\ngroup = "${group}"`;
+    const config = parse(groups + services(['a', inGroup('g')], ['b', inGroup('h')], ['c', 'port = "80"']));
+    assert.equal(config.services.length, 3);
+    assert.deepEqual(shortProblems(groups + services(['a', inGroup('g')], ['b', inGroup('g')])), [
+      '13:8 service[1].port: host port 80 is taken by service[0].port already',
+    ]);
+  });
+});
+
+describe('ports of UDP', () => {
+  test('are apart from those of TCP', () => {
+    const [service] = parse(services(['a', 'ports = ["53:5353", "53:5353/udp", "54/tcp"]'])).services;
+    assert.deepEqual(service?.ports, [
+      { host: 53, guest: 5353, protocol: 'tcp' },
+      { host: 53, guest: 5353, protocol: 'udp' },
+      { host: 54, guest: 54, protocol: 'tcp' },
+    ]);
+  });
+
+  test('can be forwarded once, too', () => {
+    assert.deepEqual(shortProblems(services(['a', 'port = "53/udp"'], ['b', 'port = "53:54/udp"'])), [
+      '8:8 service[1].port: host port 53/udp is taken by service[0].port already',
+    ]);
+  });
+});
+
+describe('isolation "none"', () => {
+  test('takes no root and no ports, and the problem says why', () => {
+    const text = services(['a', 'isolation = "none"\nrootfs = "r"\nport = "80"\nports = ["81"]']);
+    assert.deepEqual(shortProblems(text), [
+      '5:1 service[0].rootfs: a plain process (isolation "none") runs on the root of the host',
+      '6:1 service[0].port: a plain process (isolation "none") binds its own ports; nothing is forwarded to it',
+      '7:1 service[0].ports: a plain process (isolation "none") binds its own ports; nothing is forwarded to it',
+    ]);
+    assert.equal(problemsOf(text)[1]?.expected, 'isolation "vm", or no port');
+  });
+
+  test('takes no image, volumes or secrets', () => {
+    const keys = 'isolation = "none"\nbase = "x"\nvolumes = ["/a"]\ngroup_volumes = []\nsecrets = ["a=b"]';
+    assert.deepEqual(shortProblems(services(['a', keys])), [
+      '5:1 service[0].base: a plain process (isolation "none") runs on the root of the host',
+      '6:1 service[0].volumes: a plain process (isolation "none") sees the files of the host where they are',
+      '7:1 service[0].group_volumes: a plain process (isolation "none") sees the files of the host where they are',
+      '8:1 service[0].secrets: a plain process (isolation "none") sees the files of the host where they are',
+    ]);
+  });
+
+  test('has no disk, and says so of one that is given', () => {
+    assert.deepEqual(shortProblems(services(['a', 'isolation = "none"\ndisk = "1GiB"'])), [
+      '5:1 service[0].disk: a plain process (isolation "none") writes to the file systems of the host',
+    ]);
+    for (const keys of ['', 'disk = "none"']) {
+      assert.equal(parse(services(['a', `isolation = "none"\n${keys}`])).services[0]?.disk_mib, null);
+    }
+  });
+
+  test('leaves the other keys as they are', () => {
+    const [service] = parse(services(['a', 'isolation = "none"\nworkdir = "/tmp"\nenvs = ["A=1"]'])).services;
+    assert.deepEqual([service?.isolation, service?.workdir, service?.envs], ['none', '/tmp', { A: '1' }]);
+  });
+});
+
+describe('base', () => {
+  test('says what to run where the config does not', () => {
+    const text =
+      '[[service]]\nname = "a"\nbase = "alpine"\n[[service]]\nname = "b"\nbase = "x/y:1"\ncommand = "z"\nworkdir = "/w"\n';
+    assert.deepEqual(
+      parse(text).services.map(({ base, command, workdir }) => [base, command, workdir]),
+      [
+        ['alpine', null, null],
+        ['x/y:1', 'z', '/w'],
+      ],
+    );
+  });
+
+  test('must be the name of an image', () => {
+    assert.deepEqual(shortProblems(services(['a', 'base = "Alpine"'])), [
+      '4:8 service[0].base: is not the name of an image: a name has lower case letters, digits and single separators (. _ - /)',
+    ]);
+    assert.equal(
+      problemsOf(services(['a', 'base = "x@1"']))[0]?.expected,
+      'the name of an image such as "alpine:3.20"',
+    );
+  });
+
+  test('does not go with a rootfs', () => {
+    assert.deepEqual(shortProblems(services(['a', 'base = "x"\nrootfs = "y"'])), [
+      '5:1 service[0].rootfs: the service has a base already',
+    ]);
+  });
+});
+
+describe('[images]', () => {
+  test('sets where plain HTTP is used, and how large images may be', () => {
+    const { images } = parse(
+      '[images]\ninsecure_registries = ["Registry.lan:5000", "localhost"]\nmax_image_size = "2GiB"\n',
+    );
+    assert.deepEqual(images, {
+      insecure_registries: ['registry.lan:5000', 'localhost'],
+      max_image_size_bytes: 2 * 2 ** 30,
+    });
+  });
+
+  test('takes registries, not URLs', () => {
+    const text = '[images]\ninsecure_registries = ["http://a.b", "a.b/c", "plain"]\nmax_image_size = "1KiB"\n';
+    assert.deepEqual(shortProblems(text), [
+      '2:24 images.insecure_registries[0]: is not a registry',
+      '2:38 images.insecure_registries[1]: is not a registry',
+      '2:47 images.insecure_registries[2]: is not a registry',
+      '3:18 images.max_image_size: is less than 1 MiB',
+    ]);
+  });
+});

@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, test } from 'node:test';
+import { Ajv, type SchemaObject } from 'ajv';
+import { parse as parseToml } from 'smol-toml';
+import { FIRST_CONFIG } from '../../../src/cli/commands/init.ts';
+import { writeConfig } from '../../../src/config/print.ts';
+import { configJsonSchema } from '../../../src/config/schema/json-schema.ts';
+import { parse, serviceText, shortProblems } from '../harness.ts';
+
+const read = (path: string) => readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8');
+const validate = new Ajv({ strict: true, strictTypes: false, allErrors: true }).compile({
+  ...configJsonSchema(),
+} as SchemaObject);
+
+/** What the schema says of a config in TOML: `path message`, empty for a valid one. */
+function complaints(text: string): string[] {
+  validate(JSON.parse(JSON.stringify(parseToml(text))));
+  return (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`);
+}
+
+const README_CONFIGS = [...read('README.md').matchAll(/```toml\n(.*?)```/gs)]
+  .map(([, text]) => text!)
+  .filter((text) => text.includes('[[service]]'));
+
+describe('the JSON schema', () => {
+  test('takes every example', () => {
+    assert.ok(README_CONFIGS.length >= 2);
+    for (const text of [read('scripts/demo.toml'), FIRST_CONFIG, ...README_CONFIGS]) {
+      assert.deepEqual(complaints(text), []);
+      parse(text.replace(/^rootfs = .*$/gm, ''));
+    }
+  });
+
+  test('takes what config show prints', () => {
+    assert.deepEqual(complaints(writeConfig(parse(read('scripts/demo.toml')), 'toml')), []);
+  });
+
+  const keys: [string, ...string[]][] = [
+    ['args = "x"'],
+    ['cpus = 0'],
+    ['cpus = "1"'],
+    ['comand = "x"'],
+    ['restart = "maybe"'],
+    ['ram = true'],
+    ['ports = [80]'],
+    ['envs = ["A"]'],
+    ['envs = { A = 1 }'],
+    ['secrets = [1]'],
+    ['volumes = "/a:/b"'],
+    ['depends_on = [{ condition = "healthy" }]'],
+    ['depends_on = [{ service = "web", condition = "up" }]'],
+    ['group_volumes = [{ mount = ".:/x" }]'],
+    ['healthcheck = { tcp = 0 }'],
+    ['healthcheck = { exec = 1 }'],
+    ['log = { format = "xml" }'],
+    ['log = { keep = 1.5 }'],
+    ['replicas = 0'],
+    ['profiles = "dev"'],
+    ['env_file = 1'],
+    ['name2 = "x"'],
+  ];
+  for (const [key] of keys) {
+    test(`refuses ${key}, as the config does`, () => {
+      assert.notDeepEqual(complaints(serviceText(key)), []);
+      assert.notDeepEqual(shortProblems(serviceText(key)), []);
+    });
+  }
+
+  for (const text of [
+    'services = []',
+    '[[service]]',
+    'kernel = 1',
+    '[[group]]\nlocal_only = 1',
+    '[images]\nx = 1',
+    '[defaults]\nname = "x"',
+  ]) {
+    test(`refuses ${JSON.stringify(text)}, as the config does`, () => {
+      assert.notDeepEqual(complaints(text), []);
+      assert.notDeepEqual(shortProblems(text), []);
+    });
+  }
+
+  // What only rules between keys know, or a reader of the text.
+  const beyond = new Set(['missing-command.toml', 'missing-probe.toml']);
+  const broken = readdirSync(new URL('broken/', import.meta.url)).filter(
+    (name) => /^(key|kind|missing)-.*\.toml$/.test(name) && !beyond.has(name),
+  );
+  for (const name of broken) {
+    test(`refuses ${name}`, () => assert.notDeepEqual(complaints(read(`test/config/broken/${name}`)), []));
+  }
+
+  test('describes every key', () => {
+    const { properties } = configJsonSchema() as { properties: Record<string, { description?: string }> };
+    for (const [key, { description }] of Object.entries(properties)) assert.ok(description, key);
+    const service = (properties.service as { items?: { properties: Record<string, { description?: string }> } }).items!;
+    for (const [key, { description }] of Object.entries(service.properties)) assert.ok(description, key);
+  });
+});
