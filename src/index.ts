@@ -10,7 +10,7 @@ export type { Choice } from './config/profiles.ts';
 export { Runtime, type RuntimeOptions } from './daemon/runtime.ts';
 export { type ErrorCode, MonocoreError } from './lib/errors.ts';
 export { Orchestrator } from './orchestrator/orchestrator.ts';
-export type { CommandReply, ControlEvent, Selection, ServiceOutcome } from './protocol/control.ts';
+export type { CommandReply, ControlEvent, Selection, ServiceOutcome } from './protocol/api.ts';
 export type {
   Config,
   Group,

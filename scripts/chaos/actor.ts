@@ -3,7 +3,7 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errorCode, errorText } from '../../src/lib/errors.ts';
-import type { CommandReply } from '../../src/protocol/control.ts';
+import type { CommandReply } from '../../src/protocol/api.ts';
 import type { Config } from '../../src/protocol/service.ts';
 import type { HomePaths } from '../../src/state/paths.ts';
 import type { DaemonHost } from './daemon-host.ts';

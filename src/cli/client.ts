@@ -10,7 +10,7 @@ import type {
   Selection,
   StartRequestInput,
   StopRequest,
-} from '../protocol/control.ts';
+} from '../protocol/api.ts';
 import type { ServicesReply } from '../protocol/http.ts';
 import type { LogQuery } from '../protocol/logs.ts';
 import { readText, sendRequest, toMonocoreError } from './http.ts';

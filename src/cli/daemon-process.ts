@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { errorText, MonocoreError } from '../lib/errors.ts';
 import { isSource, packageRoot } from '../lib/package-info.ts';
 import { fromWireError } from '../lib/wire-error.ts';
-import type { DaemonSettings, DaemonStatus } from '../protocol/control.ts';
+import type { DaemonSettings, DaemonStatus } from '../protocol/api.ts';
 import type { ErrorReply } from '../protocol/http.ts';
 import { makeFolder } from '../state/folder.ts';
 import type { HomePaths } from '../state/paths.ts';

@@ -1,5 +1,5 @@
 /** A command that changes services, with its progress, its failures and Ctrl-C. */
-import type { CommandReply, ControlEvent, ServiceOutcome } from '../protocol/control.ts';
+import type { CommandReply, ControlEvent, ServiceOutcome } from '../protocol/api.ts';
 import type { ServiceStatus } from '../protocol/service.ts';
 import type { DaemonClient } from './client.ts';
 import type { CliContext } from './context.ts';

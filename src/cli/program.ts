@@ -1,7 +1,7 @@
 /** The command line: its commands, options and help. */
 import { Command, Option } from 'commander';
 import { packageVersion } from '../lib/package-info.ts';
-import { LOG_LEVELS } from '../protocol/control.ts';
+import { LOG_LEVELS } from '../protocol/api.ts';
 import { addConfigCommands } from './config-commands.ts';
 import { type CliContext, createContext } from './context.ts';
 import { EXIT_CODE_HELP } from './exit-codes.ts';

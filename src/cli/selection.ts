@@ -1,7 +1,7 @@
 /** Which services of a config a `start` is about. */
 import { closest } from '../config/suggest.ts';
 import { MonocoreError } from '../lib/errors.ts';
-import type { Selection } from '../protocol/control.ts';
+import type { Selection } from '../protocol/api.ts';
 import { findNamed } from '../protocol/selection.ts';
 import type { Config } from '../protocol/service.ts';
 

@@ -8,7 +8,7 @@ import { LogThread } from '../logs/logs-thread.ts';
 import { LogKeeper } from '../logs/retention.ts';
 import { MetricsThread } from '../metrics/metrics-thread.ts';
 import { NetworkThread } from '../network/network-thread.ts';
-import type { ThreadStatus } from '../protocol/control.ts';
+import type { ThreadStatus } from '../protocol/api.ts';
 import type { Job } from '../protocol/jobs.ts';
 import type { HomeLogSettings } from '../protocol/service.ts';
 import type { StateDocument } from '../protocol/state-document.ts';

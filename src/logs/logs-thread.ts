@@ -3,7 +3,7 @@ import { closeSync } from 'node:fs';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { CallBatch } from '../lib/call-batch.ts';
 import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
-import type { ThreadStatus } from '../protocol/control.ts';
+import type { ThreadStatus } from '../protocol/api.ts';
 import { recordTimeOf } from '../protocol/log-record.ts';
 import { DEFAULT_LOG_SETTINGS, type LogSettings } from '../protocol/log-settings.ts';
 import type { LogEvent, LogsApi, SearchEvent, StreamName } from '../protocol/logs.ts';

@@ -1,7 +1,7 @@
 /** What a config comes to, merged into what is known: the newer one wins, and what it does not have goes on. */
 import { isDeepStrictEqual } from 'node:util';
 import { MonocoreError } from '../lib/errors.ts';
-import type { Selection } from '../protocol/control.ts';
+import type { Selection } from '../protocol/api.ts';
 import { select } from '../protocol/selection.ts';
 import type { Config, Group, Service } from '../protocol/service.ts';
 import type { ServiceDefinition } from '../supervisor/status.ts';

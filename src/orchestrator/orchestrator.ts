@@ -1,7 +1,7 @@
 /** Many services: which are to be started and stopped, and in which order. */
 import { EventEmitter } from 'node:events';
 import { errorText, MonocoreError } from '../lib/errors.ts';
-import type { CommandReply, ControlEvent, PlanReply, Selection, ServiceOutcome } from '../protocol/control.ts';
+import type { CommandReply, ControlEvent, PlanReply, Selection, ServiceOutcome } from '../protocol/api.ts';
 import { select } from '../protocol/selection.ts';
 import type { Config, ServiceStatus } from '../protocol/service.ts';
 import type { OrchestratorPorts } from '../supervisor/interfaces.ts';

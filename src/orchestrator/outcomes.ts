@@ -1,6 +1,6 @@
 /** How services fare in a command. */
 
-import type { ServiceOutcome } from '../protocol/control.ts';
+import type { ServiceOutcome } from '../protocol/api.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 
 /** For sorting. */

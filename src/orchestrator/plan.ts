@@ -1,6 +1,6 @@
 /** What a start comes to for each service. Pure. */
 
-import type { PlannedAction } from '../protocol/control.ts';
+import type { PlannedAction } from '../protocol/api.ts';
 import type { ServiceDefinition } from '../supervisor/status.ts';
 import { describeDifferences } from './service-diff.ts';
 

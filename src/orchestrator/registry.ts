@@ -1,6 +1,6 @@
 /** The services that are known in one home. */
 import { EventEmitter } from 'node:events';
-import type { ControlEvent } from '../protocol/control.ts';
+import type { ControlEvent } from '../protocol/api.ts';
 import type { LifecyclePorts } from '../supervisor/interfaces.ts';
 import type { ServiceState } from '../supervisor/states.ts';
 import type { ServiceDefinition } from '../supervisor/status.ts';

@@ -1,6 +1,6 @@
 /** Undoes a start of several services of which one failed. */
 
-import type { ServiceOutcome } from '../protocol/control.ts';
+import type { ServiceOutcome } from '../protocol/api.ts';
 import type { ServiceDefinition } from '../supervisor/status.ts';
 import { failed } from './outcomes.ts';
 import type { Registry } from './registry.ts';

@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import pLimit, { type LimitFunction } from 'p-limit';
 import { errorText, MonocoreError } from '../lib/errors.ts';
-import type { ServiceOutcome } from '../protocol/control.ts';
+import type { ServiceOutcome } from '../protocol/api.ts';
 import type { Dependency, Service } from '../protocol/service.ts';
 import type { OrchestratorPorts } from '../supervisor/interfaces.ts';
 import { StartGate } from '../supervisor/start-slots.ts';

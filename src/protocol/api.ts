@@ -1,27 +1,125 @@
-/** What the api worker is started with, and what the main thread may ask of it. */
-import type { ControlEvent } from './control.ts';
+/** What the api worker may ask of the main thread: few and small commands. Exposed with comlink by the daemon. */
+import * as v from 'valibot';
+import { ConfigSchema, type ServiceStatus } from './service.ts';
 
-/** What the api worker is started with. */
-export interface ApiBoot {
-  /** Absolute path of the unix socket. */
-  readonly socketPath: string;
-  /** Its other end answers as `ControlApi`: the main thread. */
-  readonly control: import('node:worker_threads').MessagePort;
-  /** Its other end answers as `LogsApi`: the log worker. */
-  readonly logs: import('node:worker_threads').MessagePort;
+/** Which services a command is about: names, else a group, else all. */
+export const SelectionSchema = v.object({
+  names: v.optional(v.array(v.string()), []),
+  group: v.optional(v.nullable(v.string()), null),
+});
+export type Selection = v.InferOutput<typeof SelectionSchema>;
+
+/** `POST /v1/services/start`, and `plan`, which only says what that would do. */
+export const StartRequestSchema = v.object({
+  ...SelectionSchema.entries,
+  config: ConfigSchema,
+  /** Stop services that the config does not have, of the selected group or of all; not with names. */
+  prune: v.optional(v.boolean(), false),
+  /** When one fails, put back all that was changed. */
+  atomic: v.optional(v.boolean(), false),
+});
+export type StartRequest = v.InferOutput<typeof StartRequestSchema>;
+/** As clients send it. */
+export type StartRequestInput = v.InferInput<typeof StartRequestSchema>;
+
+/** `POST /v1/services/stop`, `restart` and `remove`. `timeout_ms` replaces each service's own stop timeout. */
+export const StopRequestSchema = v.object({
+  ...SelectionSchema.entries,
+  timeout_ms: v.optional(v.nullable(v.pipe(v.number(), v.minValue(0))), null),
+});
+export type StopRequest = v.InferOutput<typeof StopRequestSchema>;
+
+/** `POST /v1/daemon/stop`. */
+export const DaemonStopRequestSchema = v.object({ leave_running: v.optional(v.boolean(), false) });
+export type DaemonStopRequest = v.InferOutput<typeof DaemonStopRequestSchema>;
+
+/** How one service fared in a command. */
+export interface ServiceOutcome {
+  readonly service: ServiceStatus;
+  /** `changed`: the command did something; `unchanged`: nothing was to do; `failed`: see `error`. */
+  readonly outcome: 'changed' | 'unchanged' | 'failed';
+  readonly error: string | null;
+  /** For failures: the last lines that the service, or else its VM, printed; oldest first. */
+  readonly last_lines: readonly string[];
 }
 
-/** Commands of the main thread. Exposed with comlink. */
-export interface ApiThreadApi {
+/** Answer of the commands on services. */
+export interface CommandReply {
+  readonly services: readonly ServiceOutcome[];
+}
+
+/** What a start is going to do about one service. */
+export interface PlannedAction {
+  readonly name: string;
   /**
-   * Opens the socket, mode 0600, in the place of what is there: the daemon's lock says that no other daemon listens.
-   * Throws `HomeUnusable`.
+   * - `create`: start it for the first time
+   * - `start`: start it again
+   * - `restart`: it runs, but not like that
+   * - `keep`: nothing
+   * - `stop`: the config does not have it
    */
-  listen(): Promise<void>;
-  /** Removes the socket, ends the streams that are open, waits a little for answers that are due, then cuts them off. */
-  close(): Promise<void>;
-  /** Passes `events` on to every client of `/v1/events`, in their order. */
-  publish(events: readonly ControlEvent[]): Promise<void>;
-  /** Takes the place of the port to the log worker after that was started again. */
-  connectLogs(port: import('node:worker_threads').MessagePort): Promise<void>;
+  readonly action: 'create' | 'start' | 'restart' | 'keep' | 'stop';
+  /** Why, for people; null where the action says it. */
+  readonly reason: string | null;
+}
+
+/** Answer of `POST /v1/services/plan`, in the order in which things are done. */
+export interface PlanReply {
+  readonly actions: readonly PlannedAction[];
+}
+
+/** Levels of the daemon's own log, most severe first: pino's. */
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** How a daemon was started: what a new one in its place needs to be the same. */
+export interface DaemonSettings {
+  readonly log_level: LogLevel;
+  /** Threads that share the log streams. */
+  readonly log_workers: number;
+  /** Started by a command; else by a service manager, or by somebody who waits for it in a terminal. */
+  readonly background: boolean;
+  /** A signal ends it without its services. */
+  readonly leave_running: boolean;
+}
+
+/** `GET /v1/daemon`. */
+export interface DaemonStatus {
+  readonly pid: number;
+  readonly version: string;
+  /** RFC 3339. */
+  readonly started_at: string;
+  readonly home: string;
+  readonly threads: readonly ThreadStatus[];
+  readonly services: number;
+  /** Not told by the first versions. */
+  readonly settings?: DaemonSettings;
+}
+
+/** A worker thread, or the pool of jobs, as `monocore daemon status` shows it. */
+export interface ThreadStatus {
+  readonly name: string;
+  readonly state: 'starting' | 'ready' | 'restarting' | 'stopped';
+  /** How often it died and was started again. */
+  readonly restarts: number;
+}
+
+/** Messages of the main thread to the api worker: every change of a service, in order. */
+export type ControlEvent =
+  | { readonly type: 'service'; readonly service: ServiceStatus }
+  | { readonly type: 'removed'; readonly name: string };
+
+/** The main thread's side. Every call throws a MonocoreError; `ServiceUnknown` for a name that is not known. */
+export interface ControlApi {
+  start(request: StartRequest): Promise<CommandReply>;
+  /** What `start` would do; does nothing. */
+  plan(request: StartRequest): Promise<PlanReply>;
+  stop(request: StopRequest): Promise<CommandReply>;
+  restart(request: StopRequest): Promise<CommandReply>;
+  remove(request: StopRequest): Promise<CommandReply>;
+  /** Every known service, sorted by name. */
+  services(): Promise<readonly ServiceStatus[]>;
+  daemon(): Promise<DaemonStatus>;
+  /** Answers at once; the daemon ends after the answer. */
+  stopDaemon(request: DaemonStopRequest): Promise<void>;
 }

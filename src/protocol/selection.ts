@@ -1,6 +1,6 @@
 /** Which services a command is about: names, and the names of services with replicas, mean the same to all of them. */
 import { MonocoreError } from '../lib/errors.ts';
-import type { Selection } from './control.ts';
+import type { Selection } from './api.ts';
 import type { Service } from './service.ts';
 
 /** What of a service decides whether it is meant; `replica_of` is not told by the first versions. */

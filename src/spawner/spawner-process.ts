@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { MonocoreError } from '../lib/errors.ts';
 import { TurnBatch, TurnQueue } from '../lib/event-loop-batch.ts';
 import { isSource } from '../lib/package-info.ts';
-import type { ThreadStatus } from '../protocol/control.ts';
+import type { ThreadStatus } from '../protocol/api.ts';
 import type { ProcessIdentity, SpawnCommand, SpawnEvent, SpawnRequest } from '../protocol/spawner.ts';
 import type { Report } from '../supervisor/interfaces.ts';
 import { entryUrl } from '../threads/entry.ts';

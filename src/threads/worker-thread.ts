@@ -9,7 +9,7 @@ import {
   type Worker,
 } from 'node:worker_threads';
 import { errorText, MonocoreError } from '../lib/errors.ts';
-import type { ThreadStatus } from '../protocol/control.ts';
+import type { ThreadStatus } from '../protocol/api.ts';
 import { spawnWorker, type WorkerEntry } from './entry.ts';
 import { type CallDeadlines, type Remote, type Wrapped, wrap } from './rpc.ts';
 import { CRASH, READY } from './worker-side.ts';

@@ -1,5 +1,5 @@
 /** Service states for tests of the CLI. */
-import type { ServiceOutcome } from '../../src/protocol/control.ts';
+import type { ServiceOutcome } from '../../src/protocol/api.ts';
 import { NO_METRICS, type ServiceStatus } from '../../src/protocol/service.ts';
 
 /** A running service, apart from `differences`. */

@@ -5,7 +5,7 @@ import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { it } from 'node:test';
-import type { DaemonStatus } from '../../src/protocol/control.ts';
+import type { DaemonStatus } from '../../src/protocol/api.ts';
 import type { Config } from '../../src/protocol/service.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { findFreePort } from '../helpers/free-port.ts';

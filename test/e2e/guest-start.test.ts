@@ -5,7 +5,7 @@ import { chmodSync, cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync }
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import type { ServiceOutcome } from '../../src/protocol/control.ts';
+import type { ServiceOutcome } from '../../src/protocol/api.ts';
 import { findKernel } from '../../src/vm/guest/kernel.ts';
 import { findStaticBusybox, hostArchitecture } from '../../src/vm/qemu/host-tools.ts';
 import { findProcesses } from '../helpers/home.ts';

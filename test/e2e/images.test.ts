@@ -4,7 +4,7 @@ import { existsSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { Images } from '../../src/images/image-jobs.ts';
-import type { ControlEvent } from '../../src/protocol/control.ts';
+import type { ControlEvent } from '../../src/protocol/api.ts';
 import { DEFAULT_IMAGE_SETTINGS, type Service } from '../../src/protocol/service.ts';
 import { PASSWORD, skopeo, startDockerRegistry, USERNAME, writeLayout } from '../helpers/docker-registry.ts';
 import { eventually } from '../helpers/eventually.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
-import type { CommandReply } from '../../src/protocol/control.ts';
+import type { CommandReply } from '../../src/protocol/api.ts';
 import type { Service } from '../../src/protocol/service.ts';
 import { FakePorts, gate, settle } from '../helpers/fake-ports.ts';
 import { afterStart, configOf, scriptService } from '../helpers/services.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
-import type { CommandReply } from '../../src/protocol/control.ts';
+import type { CommandReply } from '../../src/protocol/api.ts';
 import type { Condition, Service } from '../../src/protocol/service.ts';
 import type { StateDocument } from '../../src/protocol/state-document.ts';
 import { DEFAULT_RESTART_SETTINGS, type RestartWhen } from '../../src/protocol/supervision.ts';

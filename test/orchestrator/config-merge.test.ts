@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
-import type { CommandReply, PlanReply } from '../../src/protocol/control.ts';
+import type { CommandReply, PlanReply } from '../../src/protocol/api.ts';
 import type { Service } from '../../src/protocol/service.ts';
 import { DEFAULT_RESTART_SETTINGS } from '../../src/protocol/supervision.ts';
 import { FakePorts, settle } from '../helpers/fake-ports.ts';

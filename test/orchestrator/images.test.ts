@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
-import type { CommandReply } from '../../src/protocol/control.ts';
+import type { CommandReply } from '../../src/protocol/api.ts';
 import type { ServiceImage } from '../../src/protocol/images.ts';
 import type { Service } from '../../src/protocol/service.ts';
 import { DEFAULT_RESTART_SETTINGS } from '../../src/protocol/supervision.ts';

@@ -1,6 +1,6 @@
 /** `GET /v1/events`: what is known, then every change, to any number of clients. */
 import type { ServerResponse } from 'node:http';
-import type { ControlEvent } from '../../src/protocol/control.ts';
+import type { ControlEvent } from '../../src/protocol/api.ts';
 import type { ServiceStatus } from '../../src/protocol/service.ts';
 import type { OpenAnswers } from './open-answers.ts';
 

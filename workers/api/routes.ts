@@ -8,7 +8,7 @@ import {
   DaemonStopRequestSchema,
   StartRequestSchema,
   StopRequestSchema,
-} from '../../src/protocol/control.ts';
+} from '../../src/protocol/api.ts';
 import type { ServicesReply } from '../../src/protocol/http.ts';
 import type { LogQuery, LogsApi } from '../../src/protocol/logs.ts';
 import { select } from '../../src/protocol/selection.ts';

@@ -1,5 +1,5 @@
 /** `monocore stop`, `restart` and `remove`. */
-import type { StopRequest } from '../../protocol/control.ts';
+import type { StopRequest } from '../../protocol/api.ts';
 import type { DaemonClient } from '../client.ts';
 import { connect, noDaemonError } from '../connection.ts';
 import type { CliContext } from '../context.ts';

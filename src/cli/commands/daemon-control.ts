@@ -1,5 +1,5 @@
 /** `monocore daemon status` and `stop`. */
-import type { DaemonStatus } from '../../protocol/control.ts';
+import type { DaemonStatus } from '../../protocol/api.ts';
 import { connect, noDaemonError } from '../connection.ts';
 import type { CliContext } from '../context.ts';
 import { waitForEnd } from '../daemon-process.ts';

@@ -1,7 +1,7 @@
 /** `monocore daemon restart`: a new daemon takes the place of the old one, and every VM lives on. */
 import { readFileSync } from 'node:fs';
 import { errorText, MonocoreError } from '../../lib/errors.ts';
-import type { DaemonStatus, Selection } from '../../protocol/control.ts';
+import type { DaemonStatus, Selection } from '../../protocol/api.ts';
 import type { ServiceStatus } from '../../protocol/service.ts';
 import { DaemonClient } from '../client.ts';
 import { connect } from '../connection.ts';

@@ -1,7 +1,7 @@
 /** `monocore daemon run`: this process becomes the daemon. */
 
 import { toWireError } from '../../lib/wire-error.ts';
-import type { LogLevel } from '../../protocol/control.ts';
+import type { LogLevel } from '../../protocol/api.ts';
 import type { ErrorReply } from '../../protocol/http.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodeOf } from '../exit-codes.ts';

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { loadConfig } from '../../config/load.ts';
 import { MonocoreError } from '../../lib/errors.ts';
-import type { PlannedAction, StartRequestInput } from '../../protocol/control.ts';
+import type { PlannedAction, StartRequestInput } from '../../protocol/api.ts';
 import type { Config } from '../../protocol/service.ts';
 import type { DaemonClient } from '../client.ts';
 import { configPath } from '../config-path.ts';

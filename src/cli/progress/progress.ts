@@ -1,5 +1,5 @@
 /** How a command that changes services shows what happens. */
-import type { ServiceOutcome } from '../../protocol/control.ts';
+import type { ServiceOutcome } from '../../protocol/api.ts';
 import type { ServiceStatus } from '../../protocol/service.ts';
 
 /** A view of a running command. */

@@ -1,7 +1,7 @@
 /** The text of `monocore daemon status`. */
 
 import { formatDuration } from '../../lib/units.ts';
-import type { DaemonStatus, ThreadStatus } from '../../protocol/control.ts';
+import type { DaemonStatus, ThreadStatus } from '../../protocol/api.ts';
 import type { Colors } from '../terminal.ts';
 
 /**

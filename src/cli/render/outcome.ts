@@ -1,7 +1,7 @@
 /** What became of each service in a command. */
 
 import { maskControls } from '../../lib/control-characters.ts';
-import type { ServiceOutcome } from '../../protocol/control.ts';
+import type { ServiceOutcome } from '../../protocol/api.ts';
 import type { Colors } from '../terminal.ts';
 import { progressText } from './status-text.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import type { DaemonSettings } from '../../../src/protocol/control.ts';
+import type { DaemonSettings } from '../../../src/protocol/api.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 import { makeDaemonStatus, sendJson, startFakeDaemon } from '../fake-daemon.ts';
 import { runCli } from '../run-cli.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { type ErrorCode, MonocoreError } from '../../../src/lib/errors.ts';
-import type { StartRequest, StopRequest } from '../../../src/protocol/control.ts';
+import type { StartRequest, StopRequest } from '../../../src/protocol/api.ts';
 import type { ErrorReply } from '../../../src/protocol/http.ts';
 import { configOf } from '../../helpers/services.ts';
 import { DAEMON_STATUS, makeStatus, startApi } from './harness.ts';

@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createInterface } from 'node:readline';
 import { PassThrough } from 'node:stream';
 import test from 'node:test';
-import type { ControlEvent } from '../../../src/protocol/control.ts';
+import type { ControlEvent } from '../../../src/protocol/api.ts';
 import type { ServiceStatus } from '../../../src/protocol/service.ts';
 import { EventHub } from '../../../workers/api/event-hub.ts';
 import { OpenAnswers } from '../../../workers/api/open-answers.ts';
