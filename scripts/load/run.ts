@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DaemonClient } from '../../src/cli/client.ts';
-import { ownProgram } from '../../src/cli/daemon-process.ts';
+import { ownProgram } from '../../src/cli/daemon/process.ts';
 import { HomePaths, resolveHome } from '../../src/state/paths.ts';
 import { findMentions, findServiceProcesses } from '../chaos/processes.ts';
 import { comesTrue } from '../chaos/waiting.ts';

@@ -5,7 +5,7 @@ import { packageVersion } from '../lib/package-info.ts';
 import type { HomePaths } from '../state/paths.ts';
 import { DaemonClient } from './client.ts';
 import type { CliContext } from './context.ts';
-import { askStatus, startDaemon } from './daemon-process.ts';
+import { askStatus, startDaemon } from './daemon/process.ts';
 
 /**
  * What a command wants where no daemon runs:

@@ -7,9 +7,9 @@ import type { CliContext } from './context.ts';
 import { EXIT } from './exit-codes.ts';
 import { checkWhole, toMonocoreError } from './http.ts';
 import { catchInterrupt } from './interrupt.ts';
-import { RecordPrinter } from './record-printer.ts';
 import { jsonLine } from './render/json-line.ts';
 import { decorateRecord } from './render/log-record.ts';
+import { RecordPrinter } from './render/log-records.ts';
 import { escapeForJson, escapeForTerminal } from './render/terminal-text.ts';
 import { TextLines } from './render/text-line.ts';
 

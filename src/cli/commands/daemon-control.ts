@@ -2,7 +2,7 @@
 import type { DaemonStatus } from '../../protocol/api.ts';
 import { connect, noDaemonError } from '../connection.ts';
 import type { CliContext } from '../context.ts';
-import { waitForEnd } from '../daemon-process.ts';
+import { waitForEnd } from '../daemon/process.ts';
 import { EXIT } from '../exit-codes.ts';
 import { renderDaemonStatus } from '../render/daemon-status.ts';
 

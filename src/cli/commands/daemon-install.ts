@@ -7,9 +7,9 @@ import { isSource, packageRoot } from '../../lib/package-info.ts';
 import type { LogLevel } from '../../protocol/api.ts';
 import { DaemonClient } from '../client.ts';
 import type { CliContext } from '../context.ts';
-import { askStatus, ownProgram } from '../daemon-process.ts';
+import { askStatus, ownProgram } from '../daemon/process.ts';
+import { renderUnit, UNIT_MARK, UNIT_NAME, type UnitScope } from '../daemon/systemd-unit.ts';
 import { EXIT } from '../exit-codes.ts';
-import { renderUnit, UNIT_MARK, UNIT_NAME, type UnitScope } from '../systemd-unit.ts';
 
 /** Options of `daemon install`; the last three are those of `daemon run` in the unit. */
 export interface DaemonInstallOptions {

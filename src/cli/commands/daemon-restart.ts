@@ -6,9 +6,9 @@ import type { ServiceStatus } from '../../protocol/service.ts';
 import { DaemonClient } from '../client.ts';
 import { connect } from '../connection.ts';
 import type { CliContext } from '../context.ts';
-import { askStatus, ownDaemonCommand, startDaemon, waitForEnd } from '../daemon-process.ts';
+import { askStatus, ownDaemonCommand, startDaemon, waitForEnd } from '../daemon/process.ts';
+import { findUnit } from '../daemon/systemd-unit.ts';
 import { EXIT } from '../exit-codes.ts';
-import { findUnit } from '../systemd-unit.ts';
 
 /** A daemon that leaves its services running has only its threads to end. */
 const END_TIMEOUT_MS = 30_000;

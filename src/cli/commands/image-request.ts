@@ -2,10 +2,10 @@
 import { Images, type RequestOptions } from '../../images/image-jobs.ts';
 import { JobPool } from '../../threads/job-pool.ts';
 import type { CliContext } from '../context.ts';
-import { createPlainDownloads } from '../downloads/downloads.ts';
-import { createTerminalDownloads } from '../downloads/terminal.ts';
 import { EXIT } from '../exit-codes.ts';
 import { catchInterrupt } from '../interrupt.ts';
+import { createPlainDownloads } from '../progress/downloads.ts';
+import { createTerminalDownloads } from '../progress/downloads-terminal.ts';
 
 /** Runs a request without progress. */
 export async function withImages<Result>(

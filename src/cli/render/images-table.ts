@@ -3,7 +3,7 @@
 import { maskControls } from '../../lib/control-characters.ts';
 import { formatDuration, formatSize } from '../../lib/units.ts';
 import type { ImageSummary } from '../../protocol/images.ts';
-import { shortDigest } from '../downloads/blob-row.ts';
+import { shortDigest } from '../progress/blob-row.ts';
 import type { Colors } from '../terminal.ts';
 
 const HEAD = ['Image', 'Digest', 'Platform', 'Layers', 'Size', 'Root', 'Pulled'] as const;

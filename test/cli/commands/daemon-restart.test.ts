@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { DaemonClient } from '../../../src/cli/client.ts';
-import { ownDaemonCommand, startDaemon } from '../../../src/cli/daemon-process.ts';
+import { ownDaemonCommand, startDaemon } from '../../../src/cli/daemon/process.ts';
 import { packageVersion } from '../../../src/lib/package-info.ts';
 import type { DaemonSettings } from '../../../src/protocol/api.ts';
 import { HomePaths } from '../../../src/state/paths.ts';

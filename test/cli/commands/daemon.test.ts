@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'node:test';
-import { parseFailure } from '../../../src/cli/daemon-process.ts';
+import { parseFailure } from '../../../src/cli/daemon/process.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 import { makeDaemonStatus, sendJson, startFakeDaemon } from '../fake-daemon.ts';
 import { runCli } from '../run-cli.ts';

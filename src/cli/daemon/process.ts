@@ -5,15 +5,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { errorText, MonocoreError } from '../lib/errors.ts';
-import { isSource, packageRoot } from '../lib/package-info.ts';
-import { fromWireError } from '../lib/wire-error.ts';
-import type { DaemonSettings, DaemonStatus } from '../protocol/api.ts';
-import type { ErrorReply } from '../protocol/http.ts';
-import { makeFolder } from '../state/folder.ts';
-import type { HomePaths } from '../state/paths.ts';
-import type { DaemonClient } from './client.ts';
-import { isDaemonAbsent } from './http.ts';
+import { errorText, MonocoreError } from '../../lib/errors.ts';
+import { isSource, packageRoot } from '../../lib/package-info.ts';
+import { fromWireError } from '../../lib/wire-error.ts';
+import type { DaemonSettings, DaemonStatus } from '../../protocol/api.ts';
+import type { ErrorReply } from '../../protocol/http.ts';
+import { makeFolder } from '../../state/folder.ts';
+import type { HomePaths } from '../../state/paths.ts';
+import type { DaemonClient } from '../client.ts';
+import { isDaemonAbsent } from '../http.ts';
 
 /** A daemon that has not answered by then is taken for stuck; it needs a fraction of a second even on a busy host. */
 const START_TIMEOUT_MS = 20_000;
@@ -39,7 +39,7 @@ const NODE_OPTIONS = ['--max-semi-space-size=1'];
 
 /** This very program as it runs a daemon, without a command. */
 export function ownProgram(): Pick<DaemonCommand, 'execPath' | 'args'> {
-  const bin = fileURLToPath(new URL(isSource ? './bin.ts' : './bin.js', import.meta.url));
+  const bin = fileURLToPath(new URL(isSource ? '../bin.ts' : './bin.js', import.meta.url));
   // A daemon that starts another one has them already.
   const given = process.execArgv.filter((option) => !NODE_OPTIONS.includes(option));
   return { execPath: process.execPath, args: [...given, ...NODE_OPTIONS, bin] };

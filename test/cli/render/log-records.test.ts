@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import { RecordPrinter } from '../../src/cli/record-printer.ts';
+import { RecordPrinter } from '../../../src/cli/render/log-records.ts';
 
 const HEAD = '2026-11-23T08:00:00.123Z ERROR [web] ';
 

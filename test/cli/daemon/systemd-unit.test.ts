@@ -3,9 +3,9 @@ import { spawnSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { findUnit, renderUnit, UNIT_MARK, UNIT_NAME, type UnitOptions } from '../../src/cli/systemd-unit.ts';
-import { findProgram } from '../helpers/shippers/programs.ts';
-import { makeTempDir } from '../helpers/temp.ts';
+import { findUnit, renderUnit, UNIT_MARK, UNIT_NAME, type UnitOptions } from '../../../src/cli/daemon/systemd-unit.ts';
+import { findProgram } from '../../helpers/shippers/programs.ts';
+import { makeTempDir } from '../../helpers/temp.ts';
 
 const SETTINGS = { log_level: 'info', log_workers: 1, leave_running: false } as const;
 const PLAIN: UnitOptions = {

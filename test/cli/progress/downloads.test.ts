@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { blobRow, shortDigest } from '../../../src/cli/downloads/blob-row.ts';
-import { createPlainDownloads } from '../../../src/cli/downloads/downloads.ts';
-import { RateMeter } from '../../../src/cli/downloads/rate-meter.ts';
-import { createTerminalDownloads } from '../../../src/cli/downloads/terminal.ts';
+import { blobRow, shortDigest } from '../../../src/cli/progress/blob-row.ts';
+import { createPlainDownloads } from '../../../src/cli/progress/downloads.ts';
+import { createTerminalDownloads } from '../../../src/cli/progress/downloads-terminal.ts';
+import { RateMeter } from '../../../src/cli/progress/rate-meter.ts';
 import { renderImages } from '../../../src/cli/render/images-table.ts';
 import { NO_COLORS } from '../../../src/cli/terminal.ts';
 import { defer } from '../../helpers/temp.ts';

@@ -4,11 +4,11 @@ import { watch, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { DaemonClient } from '../../src/cli/client.ts';
-import { type DaemonCommand, ownDaemonCommand, parseFailure, startDaemon } from '../../src/cli/daemon-process.ts';
-import { HomePaths } from '../../src/state/paths.ts';
-import { makeTempDir } from '../helpers/temp.ts';
-import { startFakeDaemon } from './fake-daemon.ts';
+import { DaemonClient } from '../../../src/cli/client.ts';
+import { type DaemonCommand, ownDaemonCommand, parseFailure, startDaemon } from '../../../src/cli/daemon/process.ts';
+import { HomePaths } from '../../../src/state/paths.ts';
+import { makeTempDir } from '../../helpers/temp.ts';
+import { startFakeDaemon } from '../fake-daemon.ts';
 
 const fixture = fileURLToPath(new URL('fixtures/daemon.ts', import.meta.url));
 

@@ -1,5 +1,5 @@
 /** From chunks of records to what is printed of them. */
-import { LF } from '../protocol/log-record.ts';
+import { LF } from '../../protocol/log-record.ts';
 
 const BRACE = 0x7b;
 const JSON_START = Buffer.from('\n{');
