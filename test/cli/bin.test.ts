@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import test from 'node:test';
+import { sendJson, startFakeDaemon } from '../helpers/fakes/fake-daemon.ts';
+import { makeService } from '../helpers/fakes/listed-services.ts';
+import { runCli } from '../helpers/processes/run-cli.ts';
 import { makeTempDir } from '../helpers/temp.ts';
-import { sendJson, startFakeDaemon } from './fake-daemon.ts';
-import { runCli } from './run-cli.ts';
-import { makeService } from './services.ts';
 
 /** What is wrong, and what the message must say. */
 const WRONG_USAGE: readonly [string[], RegExp][] = [

@@ -6,10 +6,10 @@ import test from 'node:test';
 import { DaemonClient } from '../../src/cli/client.ts';
 import { isDaemonAbsent, sendRequest } from '../../src/cli/http.ts';
 import { HomePaths } from '../../src/state/paths.ts';
-import { configOf } from '../helpers/services.ts';
+import { type Handler, sendError, sendJson, startFakeDaemon } from '../helpers/fakes/fake-daemon.ts';
+import { makeOutcome, makeService } from '../helpers/fakes/listed-services.ts';
+import { configOf } from '../helpers/fakes/services.ts';
 import { makeTempDir } from '../helpers/temp.ts';
-import { type Handler, sendError, sendJson, startFakeDaemon } from './fake-daemon.ts';
-import { makeOutcome, makeService } from './services.ts';
 
 function clientOf(home: string): DaemonClient {
   return new DaemonClient(new HomePaths(home).socket);

@@ -7,7 +7,7 @@ import {
   DEFAULT_IMAGE_SETTINGS,
   type Service,
 } from '../../src/protocol/service.ts';
-import { afterStart, scriptService } from '../helpers/services.ts';
+import { afterStart, scriptService } from '../helpers/fakes/services.ts';
 
 function makeEntry(name: string, group: string | null, dependencies: readonly string[] = []): Service {
   return scriptService(name, 'true', { group, depends_on: afterStart(...dependencies) });

@@ -7,12 +7,12 @@ import test, { type TestContext } from 'node:test';
 import { DaemonClient } from '../../src/cli/client.ts';
 import type { Service } from '../../src/protocol/service.ts';
 import { HomePaths } from '../../src/state/paths.ts';
-import { spawnCli } from '../cli/run-cli.ts';
+import { mountFreezableDisk } from '../helpers/disks/freezable-disk.ts';
 import { eventually } from '../helpers/eventually.ts';
-import { mountFreezableDisk } from '../helpers/freezable-disk.ts';
+import { configOf, scriptService } from '../helpers/fakes/services.ts';
 import { findProcesses } from '../helpers/home.ts';
-import { receiveNotifications } from '../helpers/notify-socket.ts';
-import { configOf, scriptService } from '../helpers/services.ts';
+import { spawnCli } from '../helpers/processes/run-cli.ts';
+import { receiveNotifications } from '../helpers/servers/notify-socket.ts';
 import { defer, makeTempDir } from '../helpers/temp.ts';
 
 const EVERYTHING = { names: [], group: null };

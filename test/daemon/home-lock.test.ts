@@ -3,7 +3,7 @@ import { symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { lockHome } from '../../src/daemon/home-lock.ts';
-import { startFixture } from '../helpers/fixture.ts';
+import { startFixture } from '../helpers/processes/fixture.ts';
 import { makeTempDir } from '../helpers/temp.ts';
 
 test('a home is locked once at a time, under each of its names', async (t) => {

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
-import { runCli } from '../cli/run-cli.ts';
 import { eventually } from '../helpers/eventually.ts';
-import { openFilesBelow } from '../helpers/open-files.ts';
+import { openFilesBelow } from '../helpers/processes/open-files.ts';
+import { runCli } from '../helpers/processes/run-cli.ts';
 import { defer, makeTempDir } from '../helpers/temp.ts';
 
 test('what the caller of a command left open reaches neither the daemon that it starts nor a service', async (t) => {

@@ -4,8 +4,8 @@ import { describe, type TestContext, test } from 'node:test';
 import { setImmediate as settled } from 'node:timers/promises';
 import { ServiceNotifier, takeNotifySocket } from '../../src/daemon/sd-notify.ts';
 import { eventually } from '../helpers/eventually.ts';
-import { ManualClock } from '../helpers/manual-clock.ts';
-import { type NotifyReceiver, receiveNotifications } from '../helpers/notify-socket.ts';
+import { ManualClock } from '../helpers/fakes/manual-clock.ts';
+import { type NotifyReceiver, receiveNotifications } from '../helpers/servers/notify-socket.ts';
 import { defer, makeTempDir } from '../helpers/temp.ts';
 
 describe('the variables of a service manager', () => {

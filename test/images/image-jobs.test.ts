@@ -10,8 +10,8 @@ import { DEFAULT_IMAGE_SETTINGS } from '../../src/protocol/image-settings.ts';
 import type { ImageEvent } from '../../src/protocol/images.ts';
 import { HomePaths } from '../../src/state/paths.ts';
 import { JobPool } from '../../src/threads/job-pool.ts';
-import { makeImage } from '../helpers/images.ts';
-import { startRegistry, type TestRegistry } from '../helpers/registry.ts';
+import { makeImage } from '../helpers/images/images.ts';
+import { startRegistry, type TestRegistry } from '../helpers/servers/registry.ts';
 import { defer, makeTempDir } from '../helpers/temp.ts';
 
 const LOCK_HOLDER = fileURLToPath(new URL('../fixtures/image-lock-holder.ts', import.meta.url));

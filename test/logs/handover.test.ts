@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { HeldStreams } from '../../src/logs/handover.ts';
 import type { HeldOutput } from '../../src/protocol/logs.ts';
-import { openFilesBelow } from '../helpers/open-files.ts';
+import { openFilesBelow } from '../helpers/processes/open-files.ts';
 import { makeTempDir } from '../helpers/temp.ts';
 
 const ID = { service: 'web', stream: 'stdout' } as const;

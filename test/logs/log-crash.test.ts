@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { eventually } from '../helpers/eventually.ts';
+import { configOf, scriptService } from '../helpers/fakes/services.ts';
 import { openTestRuntime } from '../helpers/runtime.ts';
-import { configOf, scriptService } from '../helpers/services.ts';
 
 const LAST_LINES = 300;
 

@@ -10,8 +10,8 @@ import { DEFAULT_LOG_SETTINGS, type LogSettings } from '../../src/protocol/log-s
 import { JobPool } from '../../src/threads/job-pool.ts';
 import { openChildEnd, openReadEnd } from '../../src/vm/host/fifos.ts';
 import { eventually } from '../helpers/eventually.ts';
-import { gate } from '../helpers/fake-ports.ts';
-import { makeFifos } from '../helpers/fifos.ts';
+import { gate } from '../helpers/fakes/fake-ports.ts';
+import { makeFifos } from '../helpers/processes/fifos.ts';
 import { defer, makeTempDir } from '../helpers/temp.ts';
 
 async function startKeeping(t: TestContext) {

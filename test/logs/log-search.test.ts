@@ -11,7 +11,7 @@ import { JobPool } from '../../src/threads/job-pool.ts';
 import { transfer } from '../../src/threads/rpc.ts';
 import { openChildEnd, openReadEnd } from '../../src/vm/host/fifos.ts';
 import { eventually } from '../helpers/eventually.ts';
-import { makeFifos } from '../helpers/fifos.ts';
+import { makeFifos } from '../helpers/processes/fifos.ts';
 import { defer, makeTempDir } from '../helpers/temp.ts';
 import { contentOf, linesOf, TestReader } from '../workers/logs/harness.ts';
 

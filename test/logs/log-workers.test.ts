@@ -9,8 +9,8 @@ import type { LogQuery } from '../../src/protocol/logs.ts';
 import { transfer } from '../../src/threads/rpc.ts';
 import { openChildEnd, openReadEnd } from '../../src/vm/host/fifos.ts';
 import { eventually } from '../helpers/eventually.ts';
-import { gate } from '../helpers/fake-ports.ts';
-import { makeFifos } from '../helpers/fifos.ts';
+import { gate } from '../helpers/fakes/fake-ports.ts';
+import { makeFifos } from '../helpers/processes/fifos.ts';
 import { defer, makeTempDir } from '../helpers/temp.ts';
 import { contentOf, linesOf, TestReader } from '../workers/logs/harness.ts';
 

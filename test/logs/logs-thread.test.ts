@@ -18,9 +18,9 @@ import { LogThread } from '../../src/logs/logs-thread.ts';
 import type { StreamName } from '../../src/protocol/logs.ts';
 import { openChildEnd, openReadEnd } from '../../src/vm/host/fifos.ts';
 import { eventually } from '../helpers/eventually.ts';
-import { gate } from '../helpers/fake-ports.ts';
-import { makeFifos } from '../helpers/fifos.ts';
-import { openFilesBelow } from '../helpers/open-files.ts';
+import { gate } from '../helpers/fakes/fake-ports.ts';
+import { makeFifos } from '../helpers/processes/fifos.ts';
+import { openFilesBelow } from '../helpers/processes/open-files.ts';
 import { makeTempDir } from '../helpers/temp.ts';
 
 const PREFIX = /^\S+Z (INFO|ERROR) \[web\] /;

@@ -4,8 +4,8 @@ import test from 'node:test';
 import { LogKeeper } from '../../src/logs/retention.ts';
 import type { Job, JobResult, PrunedLogs, PruneLogsJob } from '../../src/protocol/jobs.ts';
 import { DEFAULT_LOG_SETTINGS } from '../../src/protocol/log-settings.ts';
-import { gate, settle } from '../helpers/fake-ports.ts';
-import { ManualClock } from '../helpers/manual-clock.ts';
+import { gate, settle } from '../helpers/fakes/fake-ports.ts';
+import { ManualClock } from '../helpers/fakes/manual-clock.ts';
 
 const DIR = '/home/log';
 const GZIP = { ...DEFAULT_LOG_SETTINGS, compress: 'gzip', compress_delay_ms: 60_000 } as const;

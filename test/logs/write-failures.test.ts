@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { StallReport } from '../../src/logs/write-failures.ts';
 import type { StreamName } from '../../src/protocol/logs.ts';
-import { ManualClock } from '../helpers/manual-clock.ts';
+import { ManualClock } from '../helpers/fakes/manual-clock.ts';
 
 const FULL = { error: 'ENOSPC: no space left on device, write', code: 'ENOSPC' };
 const READ_ONLY = { error: 'EROFS: read-only file system, open', code: 'EROFS' };

@@ -4,7 +4,7 @@ import { createServer, type Socket } from 'node:net';
 import test, { type TestContext } from 'node:test';
 import { MetricsThread } from '../../src/metrics/metrics-thread.ts';
 import type { Metrics } from '../../src/protocol/service.ts';
-import { startFixture } from '../helpers/fixture.ts';
+import { startFixture } from '../helpers/processes/fixture.ts';
 
 /** Samples as they come; each promise is of one that is asked for before it comes. */
 function sampleReceiver() {

@@ -6,8 +6,8 @@ import test from 'node:test';
 import { NetworkThread } from '../../src/network/network-thread.ts';
 import type { GroupMember, GroupPort } from '../../src/protocol/network.ts';
 import { eventually } from '../helpers/eventually.ts';
-import { findFreePort } from '../helpers/free-port.ts';
-import { openUdpClient } from '../helpers/udp-client.ts';
+import { findFreePort } from '../helpers/servers/free-port.ts';
+import { openUdpClient } from '../helpers/servers/udp-client.ts';
 import { frameOf, Testbed } from '../workers/network/harness.ts';
 
 async function open(t: Parameters<typeof Testbed.open>[0]) {

@@ -4,8 +4,8 @@ import test from 'node:test';
 import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
 import type { CommandReply } from '../../src/protocol/api.ts';
 import type { Service } from '../../src/protocol/service.ts';
-import { FakePorts, gate, settle } from '../helpers/fake-ports.ts';
-import { afterStart, configOf, scriptService } from '../helpers/services.ts';
+import { FakePorts, gate, settle } from '../helpers/fakes/fake-ports.ts';
+import { afterStart, configOf, scriptService } from '../helpers/fakes/services.ts';
 
 const ALL = { names: [], group: null };
 const GROUPS = ['blue', 'green', 'red'].map((name) => ({ name, local_only: true }));

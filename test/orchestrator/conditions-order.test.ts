@@ -6,9 +6,9 @@ import type { CommandReply } from '../../src/protocol/api.ts';
 import type { Condition, Service } from '../../src/protocol/service.ts';
 import type { StateDocument } from '../../src/protocol/state-document.ts';
 import { DEFAULT_RESTART_SETTINGS, type RestartWhen } from '../../src/protocol/supervision.ts';
-import { FakePorts, settle } from '../helpers/fake-ports.ts';
-import { healthCheck } from '../helpers/health-check.ts';
-import { configOf, scriptService } from '../helpers/services.ts';
+import { FakePorts, settle } from '../helpers/fakes/fake-ports.ts';
+import { configOf, scriptService } from '../helpers/fakes/services.ts';
+import { healthCheck } from '../helpers/processes/health-check.ts';
 
 const CHECK = healthCheck({ probe: { type: 'tcp', port: 5432 }, interval_ms: 1000, start_period_ms: 5000 });
 

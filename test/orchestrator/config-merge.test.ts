@@ -5,8 +5,8 @@ import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
 import type { CommandReply, PlanReply } from '../../src/protocol/api.ts';
 import type { Service } from '../../src/protocol/service.ts';
 import { DEFAULT_RESTART_SETTINGS } from '../../src/protocol/supervision.ts';
-import { FakePorts, settle } from '../helpers/fake-ports.ts';
-import { afterStart, configOf, scriptService } from '../helpers/services.ts';
+import { FakePorts, settle } from '../helpers/fakes/fake-ports.ts';
+import { afterStart, configOf, scriptService } from '../helpers/fakes/services.ts';
 
 const ALL = { names: [], group: null };
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { GroupAddresses } from '../../src/orchestrator/group-addresses.ts';
 import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
-import { FakePorts } from '../helpers/fake-ports.ts';
-import { configOf, scriptService } from '../helpers/services.ts';
+import { FakePorts } from '../helpers/fakes/fake-ports.ts';
+import { configOf, scriptService } from '../helpers/fakes/services.ts';
 
 test('groups get the lowest free address, and keep it', () => {
   const addresses = new GroupAddresses();

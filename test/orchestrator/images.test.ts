@@ -6,8 +6,8 @@ import type { CommandReply } from '../../src/protocol/api.ts';
 import type { ServiceImage } from '../../src/protocol/images.ts';
 import type { Service } from '../../src/protocol/service.ts';
 import { DEFAULT_RESTART_SETTINGS } from '../../src/protocol/supervision.ts';
-import { FakePorts, gate, imageOf, settle } from '../helpers/fake-ports.ts';
-import { configOf, scriptService } from '../helpers/services.ts';
+import { FakePorts, gate, imageOf, settle } from '../helpers/fakes/fake-ports.ts';
+import { configOf, scriptService } from '../helpers/fakes/services.ts';
 
 const service = (name: string, overrides: Partial<Service> = {}) =>
   scriptService(name, 'true', { base: 'app', ...overrides });

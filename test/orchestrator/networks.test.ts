@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
 import type { Port, Service } from '../../src/protocol/service.ts';
-import { FakePorts, gate, settle } from '../helpers/fake-ports.ts';
-import { afterStart, configOf, scriptService } from '../helpers/services.ts';
+import { FakePorts, gate, settle } from '../helpers/fakes/fake-ports.ts';
+import { afterStart, configOf, scriptService } from '../helpers/fakes/services.ts';
 
 const GROUPS = ['blue', 'green', 'red'].map((name) => ({ name, local_only: true }));
 const port = (host: number, protocol: Port['protocol'] = 'tcp'): Port => ({ host, guest: 80, protocol });

@@ -3,8 +3,8 @@ import test from 'node:test';
 import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
 import type { CommandReply, ControlEvent } from '../../src/protocol/api.ts';
 import type { Service } from '../../src/protocol/service.ts';
-import { FakePorts, gate, settle } from '../helpers/fake-ports.ts';
-import { afterStart, configOf, scriptService } from '../helpers/services.ts';
+import { FakePorts, gate, settle } from '../helpers/fakes/fake-ports.ts';
+import { afterStart, configOf, scriptService } from '../helpers/fakes/services.ts';
 
 const service = (name: string, overrides: Partial<Service> = {}) => scriptService(name, 'true', overrides);
 

@@ -3,7 +3,7 @@ import test from 'node:test';
 import { planStart } from '../../src/orchestrator/plan.ts';
 import type { Service } from '../../src/protocol/service.ts';
 import type { ServiceDefinition } from '../../src/supervisor/status.ts';
-import { scriptService } from '../helpers/services.ts';
+import { scriptService } from '../helpers/fakes/services.ts';
 
 function define(overrides: Partial<Service> = {}, rest: Partial<ServiceDefinition> = {}): ServiceDefinition {
   return { service: scriptService('web', 'true', overrides), group: null, groupIp: null, kernel: null, ...rest };

@@ -4,8 +4,8 @@ import test from 'node:test';
 import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
 import type { Service } from '../../src/protocol/service.ts';
 import { DEFAULT_RESTART_SETTINGS } from '../../src/protocol/supervision.ts';
-import { FakePorts, gate, settle } from '../helpers/fake-ports.ts';
-import { afterStart, configOf, scriptService } from '../helpers/services.ts';
+import { FakePorts, gate, settle } from '../helpers/fakes/fake-ports.ts';
+import { afterStart, configOf, scriptService } from '../helpers/fakes/services.ts';
 
 const claimant = (name: string, overrides: Partial<Service> = {}) =>
   scriptService(name, 'true', { ports: [{ host: 80, guest: 80, protocol: 'tcp' }], ...overrides });

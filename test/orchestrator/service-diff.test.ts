@@ -4,7 +4,7 @@ import { describeDifferences } from '../../src/orchestrator/service-diff.ts';
 import { DEFAULT_LOG_SETTINGS, type HealthCheck, type Service, ServiceSchema } from '../../src/protocol/service.ts';
 import { DEFAULT_RESTART_SETTINGS } from '../../src/protocol/supervision.ts';
 import type { ServiceDefinition } from '../../src/supervisor/status.ts';
-import { scriptService } from '../helpers/services.ts';
+import { scriptService } from '../helpers/fakes/services.ts';
 
 function define(overrides: Partial<Service> = {}, rest: Partial<ServiceDefinition> = {}): ServiceDefinition {
   const service = scriptService('web', 'true', overrides);

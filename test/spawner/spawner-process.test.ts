@@ -9,8 +9,8 @@ import type { Exit } from '../../src/vm/backend.ts';
 import { openChildEnd } from '../../src/vm/host/fifos.ts';
 import type { SpawnedProcess } from '../../src/vm/host/spawner.ts';
 import { eventually } from '../helpers/eventually.ts';
-import { makeFifos } from '../helpers/fifos.ts';
-import { openSpawner } from '../helpers/spawner.ts';
+import { makeFifos } from '../helpers/processes/fifos.ts';
+import { openSpawner } from '../helpers/processes/spawner.ts';
 import { defer, makeTempDir } from '../helpers/temp.ts';
 
 const NO_STREAMS: readonly ChildFd[] = ['null', 'null', 'null'];

@@ -3,7 +3,7 @@ import { mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { makeFolder } from '../../src/state/folder.ts';
-import { runCli } from '../cli/run-cli.ts';
+import { runCli } from '../helpers/processes/run-cli.ts';
 import { makeTempDir } from '../helpers/temp.ts';
 
 test('a folder is made with those above it, and one that is there stays as it is', async (t) => {

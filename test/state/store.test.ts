@@ -6,12 +6,12 @@ import test, { type TestContext } from 'node:test';
 import { asideOf } from '../../src/protocol/state-files.ts';
 import { HomePaths } from '../../src/state/paths.ts';
 import { FileStateStore, loadState, makeHome } from '../../src/state/store.ts';
+import { mountSmallDisk } from '../helpers/disks/small-disk.ts';
 import { eventually } from '../helpers/eventually.ts';
-import { ManualClock } from '../helpers/manual-clock.ts';
-import { mountSmallDisk } from '../helpers/small-disk.ts';
-import { stateDocument } from '../helpers/state-documents.ts';
+import { ManualClock } from '../helpers/fakes/manual-clock.ts';
+import { stateDocument } from '../helpers/fakes/state-documents.ts';
+import { stopped } from '../helpers/fakes/states.ts';
 import { stateFiles } from '../helpers/state-files.ts';
-import { stopped } from '../helpers/states.ts';
 import { makeTempDir } from '../helpers/temp.ts';
 
 async function openStore(t: TestContext) {

@@ -11,8 +11,8 @@ import {
   type TimerName,
   type VmEvent,
 } from '../../src/supervisor/states.ts';
-import { healthCheck } from '../helpers/health-check.ts';
-import { scriptService } from '../helpers/services.ts';
+import { scriptService } from '../helpers/fakes/services.ts';
+import { healthCheck } from '../helpers/processes/health-check.ts';
 
 const EXIT = { code: 0, signal: null };
 

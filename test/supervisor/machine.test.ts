@@ -11,9 +11,9 @@ import type {
   VmState,
 } from '../../src/supervisor/states.ts';
 import { NO_RESTARTS } from '../../src/supervisor/states.ts';
-import { healthCheck } from '../helpers/health-check.ts';
-import { scriptService } from '../helpers/services.ts';
-import { failed, serviceState, started, stopped, stopping } from '../helpers/states.ts';
+import { scriptService } from '../helpers/fakes/services.ts';
+import { failed, serviceState, started, stopped, stopping } from '../helpers/fakes/states.ts';
+import { healthCheck } from '../helpers/processes/health-check.ts';
 
 /**
  * The machine, a line per pair: state, event, next state, effects in order. A pair that is not listed is ignored: the

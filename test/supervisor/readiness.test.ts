@@ -3,7 +3,7 @@ import test from 'node:test';
 import { ConditionSchema } from '../../src/protocol/supervision.ts';
 import { checkCondition } from '../../src/supervisor/readiness.ts';
 import type { Health, VmState } from '../../src/supervisor/states.ts';
-import { failed, started, stopped, stopping } from '../helpers/states.ts';
+import { failed, started, stopped, stopping } from '../helpers/fakes/states.ts';
 
 const health = (verdict: Health['verdict']): Health => ({ verdict, failures: 0, detail: 'connection refused' });
 const EXIT_3 = stopped({ exit: { code: 3, signal: null } });

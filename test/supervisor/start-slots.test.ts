@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { StartGate, type StartLimits } from '../../src/supervisor/start-slots.ts';
-import { settle } from '../helpers/fake-ports.ts';
+import { settle } from '../helpers/fakes/fake-ports.ts';
 
 const MIB = 2 ** 20;
 

@@ -13,8 +13,8 @@ import {
   type Snapshot,
   UNHINDERED,
 } from '../../src/supervisor/status.ts';
-import { scriptService } from '../helpers/services.ts';
-import { failed, serviceState, started, stopped, stopping } from '../helpers/states.ts';
+import { scriptService } from '../helpers/fakes/services.ts';
+import { failed, serviceState, started, stopped, stopping } from '../helpers/fakes/states.ts';
 
 const CREATED_AT_MS = Date.parse('2026-11-23T08:00:00.123Z');
 const NOW_MS = CREATED_AT_MS + 60_000;

@@ -5,9 +5,9 @@ import { type HealthCheck, NO_METRICS, type Service } from '../../src/protocol/s
 import { DEFAULT_RESTART_SETTINGS } from '../../src/protocol/supervision.ts';
 import { RELEASE_TIMEOUT_MS } from '../../src/supervisor/stopping.ts';
 import { Supervisor } from '../../src/supervisor/supervisor.ts';
-import { FakePorts, settle } from '../helpers/fake-ports.ts';
-import { healthCheck } from '../helpers/health-check.ts';
-import { scriptService } from '../helpers/services.ts';
+import { FakePorts, settle } from '../helpers/fakes/fake-ports.ts';
+import { scriptService } from '../helpers/fakes/services.ts';
+import { healthCheck } from '../helpers/processes/health-check.ts';
 
 const CHECK = healthCheck({ retries: 2 });
 const OK = { ok: true, detail: 'connected' };

@@ -7,9 +7,9 @@ import test from 'node:test';
 import fc from 'fast-check';
 import { NO_METRICS, type Service } from '../../src/protocol/service.ts';
 import { Supervisor } from '../../src/supervisor/supervisor.ts';
-import { FakePorts, type FakeVm, settle } from '../helpers/fake-ports.ts';
-import { healthCheck } from '../helpers/health-check.ts';
-import { scriptService } from '../helpers/services.ts';
+import { FakePorts, type FakeVm, settle } from '../helpers/fakes/fake-ports.ts';
+import { scriptService } from '../helpers/fakes/services.ts';
+import { healthCheck } from '../helpers/processes/health-check.ts';
 
 const SERVICE: Service = scriptService('web', 'true', {
   on_unhealthy: 'restart',

@@ -5,8 +5,8 @@ import { START_TIMEOUT_MS } from '../../src/supervisor/machine.ts';
 import { DRAIN_TIMEOUT_MS, TERMINATE_TIMEOUT_MS } from '../../src/supervisor/stopping.ts';
 import { Supervisor } from '../../src/supervisor/supervisor.ts';
 import { STREAMS_TIMEOUT_MS } from '../../src/supervisor/vm-session.ts';
-import { FakePorts, gate, settle } from '../helpers/fake-ports.ts';
-import { scriptService } from '../helpers/services.ts';
+import { FakePorts, gate, settle } from '../helpers/fakes/fake-ports.ts';
+import { scriptService } from '../helpers/fakes/services.ts';
 
 const STOP_TIMEOUT_MS = 5000;
 

@@ -7,7 +7,7 @@ import { errorCode } from '../../src/lib/errors.ts';
 import type { BuildInitramfsJob } from '../../src/protocol/jobs.ts';
 import { JobPool } from '../../src/threads/job-pool.ts';
 import { eventually } from '../helpers/eventually.ts';
-import { writeProgram } from '../helpers/program.ts';
+import { writeProgram } from '../helpers/processes/program.ts';
 import { makeTempDir } from '../helpers/temp.ts';
 
 /** A job that takes long enough to be interrupted: its busybox does not answer before it is told to. */

@@ -4,8 +4,8 @@ import type { MonocoreError } from '../../src/lib/errors.ts';
 import { type ThreadOptions, ThreadService } from '../../src/threads/worker-thread.ts';
 import type { ThreadApi } from '../fixtures/thread.ts';
 import { eventually } from '../helpers/eventually.ts';
-import { gate } from '../helpers/fake-ports.ts';
-import { fixtureEntry } from '../helpers/fixture-thread.ts';
+import { gate } from '../helpers/fakes/fake-ports.ts';
+import { fixtureEntry } from '../helpers/processes/fixture-thread.ts';
 
 type Options = Partial<ThreadOptions<ThreadApi, string>>;
 

@@ -5,7 +5,7 @@ import { MessageChannel } from 'node:worker_threads';
 import type { MetricsApi, MetricsEvent } from '../../src/protocol/metrics.ts';
 import { transfer } from '../../src/threads/rpc.ts';
 import { ThreadService } from '../../src/threads/worker-thread.ts';
-import { startFixture } from '../helpers/fixture.ts';
+import { startFixture } from '../helpers/processes/fixture.ts';
 
 async function startMetrics(t: TestContext, onEvent: (event: MetricsEvent) => void) {
   const thread = new ThreadService<MetricsApi, MetricsEvent>({

@@ -7,8 +7,8 @@ import { DEFAULT_IMAGE_SETTINGS } from '../../../src/protocol/image-settings.ts'
 import { HomePaths } from '../../../src/state/paths.ts';
 import { JobPool } from '../../../src/threads/job-pool.ts';
 import { prepareDisk } from '../../../src/vm/host/disk.ts';
-import { makeImage, makeTar } from '../../../test/helpers/images.ts';
-import { startRegistry } from '../../../test/helpers/registry.ts';
+import { makeImage, makeTar } from '../../../test/helpers/images/images.ts';
+import { startRegistry } from '../../../test/helpers/servers/registry.ts';
 import { makeTempDir } from '../../../test/helpers/temp.ts';
 import { round } from './median.ts';
 

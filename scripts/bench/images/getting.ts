@@ -9,9 +9,15 @@ import { ServiceImages } from '../../../src/images/service-images.ts';
 import { DEFAULT_IMAGE_SETTINGS } from '../../../src/protocol/image-settings.ts';
 import { HomePaths } from '../../../src/state/paths.ts';
 import { JobPool } from '../../../src/threads/job-pool.ts';
-import { PASSWORD, skopeo, startDockerRegistry, USERNAME, writeLayout } from '../../../test/helpers/docker-registry.ts';
+import { makeImage } from '../../../test/helpers/images/images.ts';
 import { packTar } from '../../../test/helpers/images/layers.ts';
-import { makeImage } from '../../../test/helpers/images.ts';
+import {
+  PASSWORD,
+  skopeo,
+  startDockerRegistry,
+  USERNAME,
+  writeLayout,
+} from '../../../test/helpers/servers/docker-registry.ts';
 import { findProgram } from '../../../test/helpers/shippers/programs.ts';
 import { makeTempDir } from '../../../test/helpers/temp.ts';
 import { median, round, timed } from './median.ts';

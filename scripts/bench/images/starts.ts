@@ -5,10 +5,10 @@
 import { readFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import { DEFAULT_IMAGE_SETTINGS } from '../../../src/protocol/image-settings.ts';
-import { makeBusyboxImage } from '../../../test/helpers/program-image.ts';
-import { startRegistry } from '../../../test/helpers/registry.ts';
+import { configOf, scriptService } from '../../../test/helpers/fakes/services.ts';
+import { makeBusyboxImage } from '../../../test/helpers/images/program-image.ts';
 import { openTestRuntime } from '../../../test/helpers/runtime.ts';
-import { configOf, scriptService } from '../../../test/helpers/services.ts';
+import { startRegistry } from '../../../test/helpers/servers/registry.ts';
 import { median, round } from './median.ts';
 
 const SCRIPT = 'trap "exit 0" TERM; while :; do sleep 1; done';

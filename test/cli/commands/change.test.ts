@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { sendJson, startFakeDaemon } from '../../helpers/fakes/fake-daemon.ts';
+import { makeOutcome, makeService } from '../../helpers/fakes/listed-services.ts';
+import { runCli } from '../../helpers/processes/run-cli.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
-import { sendJson, startFakeDaemon } from '../fake-daemon.ts';
-import { runCli } from '../run-cli.ts';
-import { makeOutcome, makeService } from '../services.ts';
 
 test('stop shows how each service ended, and passes its timeout on', async (t) => {
   const home = await makeTempDir(t);

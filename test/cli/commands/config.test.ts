@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
+import { runCli } from '../../helpers/processes/run-cli.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
-import { runCli } from '../run-cli.ts';
 
 const CONFIG = `[[service]]
 name = "web"

@@ -3,9 +3,9 @@ import { lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from '
 import { dirname, join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import type { DaemonSettings } from '../../../src/protocol/api.ts';
+import { makeDaemonStatus, sendJson, startFakeDaemon } from '../../helpers/fakes/fake-daemon.ts';
+import { runCli } from '../../helpers/processes/run-cli.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
-import { makeDaemonStatus, sendJson, startFakeDaemon } from '../fake-daemon.ts';
-import { runCli } from '../run-cli.ts';
 
 /** A user's folder for configuration, and `daemon install` for that user. */
 async function prepare(t: TestContext) {

@@ -12,12 +12,12 @@ import { packageVersion } from '../../../src/lib/package-info.ts';
 import type { DaemonSettings } from '../../../src/protocol/api.ts';
 import { HomePaths } from '../../../src/state/paths.ts';
 import { eventually } from '../../helpers/eventually.ts';
+import { makeDaemonStatus, sendJson, startFakeDaemon } from '../../helpers/fakes/fake-daemon.ts';
 import { findProcesses } from '../../helpers/home.ts';
+import { type CliResult, runCli } from '../../helpers/processes/run-cli.ts';
 import { defer, makeTempDir } from '../../helpers/temp.ts';
-import { makeDaemonStatus, sendJson, startFakeDaemon } from '../fake-daemon.ts';
-import { type CliResult, runCli } from '../run-cli.ts';
 
-const fixture = fileURLToPath(new URL('../fixtures/daemon.ts', import.meta.url));
+const fixture = fileURLToPath(new URL('../../fixtures/daemon.ts', import.meta.url));
 
 /** A home with one plain service in its config, and the command on it. */
 async function prepare(t: TestContext) {

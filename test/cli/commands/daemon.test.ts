@@ -5,9 +5,9 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'node:test';
 import { parseFailure } from '../../../src/cli/daemon/process.ts';
+import { makeDaemonStatus, sendJson, startFakeDaemon } from '../../helpers/fakes/fake-daemon.ts';
+import { runCli } from '../../helpers/processes/run-cli.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
-import { makeDaemonStatus, sendJson, startFakeDaemon } from '../fake-daemon.ts';
-import { runCli } from '../run-cli.ts';
 
 test('daemon status prints what the daemon says of itself', async (t) => {
   const home = await makeTempDir(t);

@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import test from 'node:test';
 import type { ImageSummary } from '../../../src/protocol/images.ts';
 import { HomePaths } from '../../../src/state/paths.ts';
-import { layoutFiles, makeImage, makeTar } from '../../helpers/images.ts';
-import { startRegistry } from '../../helpers/registry.ts';
+import { layoutFiles, makeImage, makeTar } from '../../helpers/images/images.ts';
+import { runCli, spawnCli, waitForCli } from '../../helpers/processes/run-cli.ts';
+import { startRegistry } from '../../helpers/servers/registry.ts';
 import { defer, makeTempDir } from '../../helpers/temp.ts';
-import { runCli, spawnCli, waitForCli } from '../run-cli.ts';
 
 test('an image is pulled, listed, loaded and removed, in plain lines where there is no terminal', async (t) => {
   const registry = await startRegistry(t);

@@ -3,9 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import test from 'node:test';
 import { ERROR_TRAILER } from '../../../src/protocol/http.ts';
+import { startFakeDaemon } from '../../helpers/fakes/fake-daemon.ts';
+import { runCli, spawnCli, waitForCli } from '../../helpers/processes/run-cli.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
-import { startFakeDaemon } from '../fake-daemon.ts';
-import { runCli, spawnCli, waitForCli } from '../run-cli.ts';
 
 const HEAD = Buffer.from('2026-11-23T08:00:00.123Z INFO [web] ');
 

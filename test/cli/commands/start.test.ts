@@ -4,10 +4,10 @@ import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { type FakeDaemon, type Handler, sendJson, startFakeDaemon } from '../../helpers/fakes/fake-daemon.ts';
+import { makeOutcome, makeService } from '../../helpers/fakes/listed-services.ts';
+import { runCli, spawnCli, waitForCli } from '../../helpers/processes/run-cli.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
-import { type FakeDaemon, type Handler, sendJson, startFakeDaemon } from '../fake-daemon.ts';
-import { runCli, spawnCli, waitForCli } from '../run-cli.ts';
-import { makeOutcome, makeService } from '../services.ts';
 
 const CONFIG = `
 [[service]]

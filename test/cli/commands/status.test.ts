@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { makeDaemonStatus, sendError, sendJson, startFakeDaemon } from '../../helpers/fakes/fake-daemon.ts';
+import { makeService } from '../../helpers/fakes/listed-services.ts';
+import { runCli } from '../../helpers/processes/run-cli.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
-import { makeDaemonStatus, sendError, sendJson, startFakeDaemon } from '../fake-daemon.ts';
-import { runCli } from '../run-cli.ts';
-import { makeService } from '../services.ts';
 
 test('status is a table without colours when no terminal shows it', async (t) => {
   const home = await makeTempDir(t);

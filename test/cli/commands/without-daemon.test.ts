@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import test from 'node:test';
+import { runCli } from '../../helpers/processes/run-cli.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
-import { runCli } from '../run-cli.ts';
 
 /** Commands where no daemon runs and none is needed: exit code and what is printed. */
 const EXPECTED: readonly [command: string, exitCode: number, stdout: RegExp, stderr: RegExp][] = [

@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { DaemonClient } from '../../../src/cli/client.ts';
 import { type DaemonCommand, ownDaemonCommand, parseFailure, startDaemon } from '../../../src/cli/daemon/process.ts';
 import { HomePaths } from '../../../src/state/paths.ts';
+import { startFakeDaemon } from '../../helpers/fakes/fake-daemon.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
-import { startFakeDaemon } from '../fake-daemon.ts';
 
 const fixture = fileURLToPath(new URL('fixtures/daemon.ts', import.meta.url));
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { createPlainProgress } from '../../../src/cli/progress/plain.ts';
 import type { Verb } from '../../../src/cli/render/outcome.ts';
-import { makeOutcome, makeService } from '../services.ts';
+import { makeOutcome, makeService } from '../../helpers/fakes/listed-services.ts';
 
 function record(verb: Verb) {
   const lines: string[] = [];

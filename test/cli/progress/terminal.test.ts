@@ -4,7 +4,7 @@ import { buffer } from 'node:stream/consumers';
 import test from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
 import { createTerminalProgress } from '../../../src/cli/progress/terminal.ts';
-import { makeOutcome, makeService } from '../services.ts';
+import { makeOutcome, makeService } from '../../helpers/fakes/listed-services.ts';
 
 /** A terminal of 80 × 24 whose output can be read. */
 function makeTerminal() {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { outcomeText, renderFailures } from '../../../src/cli/render/outcome.ts';
 import { NO_COLORS } from '../../../src/cli/terminal.ts';
-import { makeOutcome, makeService } from '../services.ts';
+import { makeOutcome, makeService } from '../../helpers/fakes/listed-services.ts';
 
 test('the last word on a service says how it is now', () => {
   const started = makeService({ addresses: ['http://127.0.0.2:8080', 'http://127.0.0.2:8081'] });

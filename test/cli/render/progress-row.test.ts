@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { rowText, rowTitle } from '../../../src/cli/render/progress-row.ts';
-import { makeService } from '../services.ts';
+import { makeService } from '../../helpers/fakes/listed-services.ts';
 
 test('a row says what is being done, else the status', () => {
   assert.equal(rowText(makeService({ status: 'Starting', detail: 'booting' })), 'booting');

@@ -5,7 +5,7 @@ import pc from 'picocolors';
 import { renderStatusTable } from '../../../src/cli/render/status-table.ts';
 import { NO_COLORS } from '../../../src/cli/terminal.ts';
 import { NO_METRICS } from '../../../src/protocol/service.ts';
-import { makeService } from '../services.ts';
+import { makeService } from '../../helpers/fakes/listed-services.ts';
 
 const NOW = Date.parse('2026-11-23T08:03:05.000Z');
 

@@ -11,8 +11,8 @@ import type { LogEvent, LogsApi, StreamName } from '../../../src/protocol/logs.t
 import { ThreadService } from '../../../src/threads/worker-thread.ts';
 import { closeAll, openReadEnd } from '../../../src/vm/host/fifos.ts';
 import { contentOf, EventLog, filesOf, linesOf } from '../../workers/logs/harness.ts';
-import { makeFifos } from '../fifos.ts';
-import { openStream } from '../open-stream.ts';
+import { makeFifos } from '../processes/fifos.ts';
+import { openStream } from '../processes/open-stream.ts';
 import { defer, makeTempDir } from '../temp.ts';
 
 const writerPath = fileURLToPath(new URL('../../fixtures/steady-writer.js', import.meta.url));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { ControlChannel, type GuestMessage, parseGuestMessage } from '../../../src/vm/guest/control-channel.ts';
 import { eventually } from '../../helpers/eventually.ts';
-import { startUnixServer } from '../../helpers/unix-server.ts';
+import { startUnixServer } from '../../helpers/servers/unix-server.ts';
 
 test('the lines of the protocol are understood', () => {
   const cases: [string, GuestMessage][] = [

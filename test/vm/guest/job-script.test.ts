@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import type { Service } from '../../../src/protocol/service.ts';
 import { DEFAULT_GUEST_ENV, quote, renderJobScript } from '../../../src/vm/guest/job-script.ts';
 import { ownProgram } from '../../../src/vm/host/child.ts';
-import { scriptService } from '../../helpers/services.ts';
+import { scriptService } from '../../helpers/fakes/services.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
 const SHELLS = [['/bin/sh'], ['busybox', 'sh']] as const;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import { LineSocket } from '../../../src/vm/guest/line-socket.ts';
 import { eventually } from '../../helpers/eventually.ts';
-import { startUnixServer, type UnixServer } from '../../helpers/unix-server.ts';
+import { startUnixServer, type UnixServer } from '../../helpers/servers/unix-server.ts';
 
 function connect(t: TestContext, server: UnixServer) {
   const lines: string[] = [];

@@ -3,7 +3,7 @@ import test from 'node:test';
 import type { ImageDefaults } from '../../../src/protocol/images.ts';
 import type { Service } from '../../../src/protocol/service.ts';
 import { describeOmissions, imageProgram, ownProgram, stopSignalOf } from '../../../src/vm/host/child.ts';
-import { scriptService } from '../../helpers/services.ts';
+import { scriptService } from '../../helpers/fakes/services.ts';
 
 const NOTHING: ImageDefaults = { entrypoint: [], cmd: [], env: [], workdir: null, user: null, stop_signal: null };
 

@@ -5,7 +5,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'node:test';
 import { prepareDisk } from '../../../src/vm/host/disk.ts';
-import { writeProgram } from '../../helpers/program.ts';
+import { writeProgram } from '../../helpers/processes/program.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
 const MIB = 2 ** 20;

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { findExecutable, isExecutableFile } from '../../../src/vm/host/executables.ts';
-import { writeProgram } from '../../helpers/program.ts';
+import { writeProgram } from '../../helpers/processes/program.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
 test('a name is searched in the path, the first program wins', async (t) => {

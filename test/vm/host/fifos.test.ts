@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { findExecutable } from '../../../src/vm/host/executables.ts';
 import { closeAll, FifoMaker, openAll, openChildEnd, openReadEnd } from '../../../src/vm/host/fifos.ts';
-import { makeFifos } from '../../helpers/fifos.ts';
-import { openFilesBelow } from '../../helpers/open-files.ts';
-import { writeProgram } from '../../helpers/program.ts';
-import { openSpawner } from '../../helpers/spawner.ts';
+import { makeFifos } from '../../helpers/processes/fifos.ts';
+import { openFilesBelow } from '../../helpers/processes/open-files.ts';
+import { writeProgram } from '../../helpers/processes/program.ts';
+import { openSpawner } from '../../helpers/processes/spawner.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
 async function makeFifo(t: TestContext): Promise<string> {

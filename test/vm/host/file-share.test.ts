@@ -11,9 +11,9 @@ import type { AppliedLimits } from '../../../src/vm/host/limits/service-limits.t
 import { findSharedFiles } from '../../../src/vm/host/shared-files.ts';
 import { QemuDriver } from '../../../src/vm/qemu/qemu-backend.ts';
 import { eventually } from '../../helpers/eventually.ts';
+import { scriptService } from '../../helpers/fakes/services.ts';
 import { findProcesses } from '../../helpers/home.ts';
-import { scriptService } from '../../helpers/services.ts';
-import { openSpawner } from '../../helpers/spawner.ts';
+import { openSpawner } from '../../helpers/processes/spawner.ts';
 import { defer, makeTempDir } from '../../helpers/temp.ts';
 
 const NO_LIMITS: AppliedLimits = { notes: [], wrap: (command) => command, join: (command) => command };

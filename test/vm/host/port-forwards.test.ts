@@ -8,8 +8,8 @@ import test, { type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Port } from '../../../src/protocol/service.ts';
 import { checkPortsAreFree } from '../../../src/vm/host/port-forwards.ts';
-import { startFixture } from '../../helpers/fixture.ts';
-import { scriptService } from '../../helpers/services.ts';
+import { scriptService } from '../../helpers/fakes/services.ts';
+import { startFixture } from '../../helpers/processes/fixture.ts';
 
 const RUN_DIR = '/no/such/home/run';
 const own = `${readFileSync('/proc/self/comm', 'utf8').trim()} (process ${process.pid})`;

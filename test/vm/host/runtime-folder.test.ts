@@ -5,8 +5,8 @@ import test from 'node:test';
 import { VmPaths } from '../../../src/state/paths.ts';
 import { closeAll, FifoMaker } from '../../../src/vm/host/fifos.ts';
 import { makeRuntimeFolder, openReadEnds } from '../../../src/vm/host/runtime-folder.ts';
-import { openFilesBelow } from '../../helpers/open-files.ts';
-import { openSpawner } from '../../helpers/spawner.ts';
+import { openFilesBelow } from '../../helpers/processes/open-files.ts';
+import { openSpawner } from '../../helpers/processes/spawner.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
 test('the folder is the owner’s alone, and nothing of an earlier VM is in it', async (t) => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 import type { Secret } from '../../../src/protocol/service.ts';
 import { MAX_SECRET_BYTES, MAX_SECRETS_BYTES, readSecrets } from '../../../src/vm/host/secrets.ts';
-import { scriptService } from '../../helpers/services.ts';
+import { scriptService } from '../../helpers/fakes/services.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
 const read = (...secrets: Secret[]) => readSecrets(scriptService('web', '', { secrets }));

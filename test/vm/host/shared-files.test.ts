@@ -7,9 +7,9 @@ import { findPlaceFault } from '../../../src/protocol/guest-places.ts';
 import type { Service } from '../../../src/protocol/service.ts';
 import { describeLinks, findSharedFiles, guestVolumes } from '../../../src/vm/host/shared-files.ts';
 import { serviceText, shortProblems } from '../../config/harness.ts';
-import { scriptService } from '../../helpers/services.ts';
+import { scriptService } from '../../helpers/fakes/services.ts';
+import { startUnixServer } from '../../helpers/servers/unix-server.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
-import { startUnixServer } from '../../helpers/unix-server.ts';
 
 const ROOT = 0;
 const volume = (host: string, guest = '/data', read_only = false) => ({ host, guest, read_only });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { identifyVirtiofsd, parseVirtiofsdKind, renderVirtiofsdArgs } from '../../../src/vm/host/virtiofsd.ts';
 import { findVirtiofsd } from '../../../src/vm/qemu/host-tools.ts';
-import { writeProgram } from '../../helpers/program.ts';
+import { writeProgram } from '../../helpers/processes/program.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
 const C_VERSION = 'virtiofsd version 7.2.22 (Debian 1:7.2+dfsg-7)\nusing FUSE kernel interface version 7.36\n';

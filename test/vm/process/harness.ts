@@ -11,7 +11,7 @@ import { FifoMaker } from '../../../src/vm/host/fifos.ts';
 import type { Prober } from '../../../src/vm/process/health-probe.ts';
 import { ProcessDriver } from '../../../src/vm/process/process-backend.ts';
 import { eventually } from '../../helpers/eventually.ts';
-import { openSpawner } from '../../helpers/spawner.ts';
+import { openSpawner } from '../../helpers/processes/spawner.ts';
 import { defer, makeTempDir } from '../../helpers/temp.ts';
 
 export function makeRequest(service: Service): LaunchRequest {

@@ -5,7 +5,7 @@ import test, { type TestContext } from 'node:test';
 import type { NetworkProbe, ProbeResult } from '../../../src/protocol/probe.ts';
 import type { Service } from '../../../src/protocol/service.ts';
 import { eventually } from '../../helpers/eventually.ts';
-import { scriptService } from '../../helpers/services.ts';
+import { scriptService } from '../../helpers/fakes/services.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 import { launchProcess } from './harness.ts';
 

@@ -8,7 +8,7 @@ import { closeAll } from '../../../src/vm/host/fifos.ts';
 import { findHostCgroups } from '../../../src/vm/host/limits/host-cgroups.ts';
 import { findUser } from '../../../src/vm/host/limits/user.ts';
 import { eventually } from '../../helpers/eventually.ts';
-import { scriptService } from '../../helpers/services.ts';
+import { scriptService } from '../../helpers/fakes/services.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 import { launchProcess, makeRequest, openDriver } from './harness.ts';
 

@@ -10,11 +10,11 @@ import { HomePaths } from '../../../src/state/paths.ts';
 import { makeHome } from '../../../src/state/store.ts';
 import { closeAll } from '../../../src/vm/host/fifos.ts';
 import { eventually } from '../../helpers/eventually.ts';
-import { makeFifos } from '../../helpers/fifos.ts';
-import { startFixture } from '../../helpers/fixture.ts';
-import { failFs } from '../../helpers/fs-fault.ts';
-import { openFilesBelow } from '../../helpers/open-files.ts';
-import { scriptService } from '../../helpers/services.ts';
+import { failFs } from '../../helpers/fakes/fs-fault.ts';
+import { scriptService } from '../../helpers/fakes/services.ts';
+import { makeFifos } from '../../helpers/processes/fifos.ts';
+import { startFixture } from '../../helpers/processes/fixture.ts';
+import { openFilesBelow } from '../../helpers/processes/open-files.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 import { launchProcess, makeRequest, openDriver } from './harness.ts';
 

@@ -3,7 +3,7 @@ import { existsSync, readFileSync, statSync, utimesSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { chooseAccelerator, readQemuVersion } from '../../../src/vm/qemu/accelerator.ts';
-import { writeProgram } from '../../helpers/program.ts';
+import { writeProgram } from '../../helpers/processes/program.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
 /** A host with KVM that boots a probe VM or not, and how often it was asked to. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { describeNetworkLimits, groupObstacle } from '../../../src/vm/qemu/group-network.ts';
-import { scriptService } from '../../helpers/services.ts';
+import { scriptService } from '../../helpers/fakes/services.ts';
 
 test('QEMU connects the VMs of a group from 7.2 on', () => {
   for (const version of ['7.2.0', '7.2.22', '7.10.0', '8.0.0', '10.1.0-rc1'])

@@ -12,7 +12,7 @@ import {
   hostArchitecture,
   isStaticElf,
 } from '../../../src/vm/qemu/host-tools.ts';
-import { writeProgram } from '../../helpers/program.ts';
+import { writeProgram } from '../../helpers/processes/program.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
 const busybox = findExecutable('busybox', '/', '/bin:/usr/bin');

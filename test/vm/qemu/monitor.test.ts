@@ -3,7 +3,7 @@ import test, { type TestContext } from 'node:test';
 import type { Exit } from '../../../src/vm/backend.ts';
 import { MachineWatch } from '../../../src/vm/qemu/monitor.ts';
 import { eventually } from '../../helpers/eventually.ts';
-import { startUnixServer } from '../../helpers/unix-server.ts';
+import { startUnixServer } from '../../helpers/servers/unix-server.ts';
 
 const IN_ORDER: Exit = { code: 0, signal: null };
 const FAILED: Exit = { code: 1, signal: null };

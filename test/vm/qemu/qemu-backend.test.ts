@@ -5,8 +5,8 @@ import test, { type TestContext } from 'node:test';
 import { HomePaths } from '../../../src/state/paths.ts';
 import { FifoMaker } from '../../../src/vm/host/fifos.ts';
 import { QemuDriver } from '../../../src/vm/qemu/qemu-backend.ts';
-import { scriptService } from '../../helpers/services.ts';
-import { openSpawner } from '../../helpers/spawner.ts';
+import { scriptService } from '../../helpers/fakes/services.ts';
+import { openSpawner } from '../../helpers/processes/spawner.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
 async function makeDriver(t: TestContext) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import { QmpClient } from '../../../src/vm/qemu/qmp.ts';
 import { eventually } from '../../helpers/eventually.ts';
-import { startUnixServer } from '../../helpers/unix-server.ts';
+import { startUnixServer } from '../../helpers/servers/unix-server.ts';
 
 const GREETING = '{"QMP": {"version": {"qemu": {"major": 7}}, "capabilities": []}}\n{"return": {}, "id": 0}\n';
 

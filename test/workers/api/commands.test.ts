@@ -3,7 +3,7 @@ import test from 'node:test';
 import { type ErrorCode, MonocoreError } from '../../../src/lib/errors.ts';
 import type { StartRequest, StopRequest } from '../../../src/protocol/api.ts';
 import type { ErrorReply } from '../../../src/protocol/http.ts';
-import { configOf } from '../../helpers/services.ts';
+import { configOf } from '../../helpers/fakes/services.ts';
 import { DAEMON_STATUS, makeStatus, startApi } from './harness.ts';
 
 const EMPTY_CONFIG = configOf([]);

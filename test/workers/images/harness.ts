@@ -6,7 +6,7 @@ import type { ImageEvent, PullImagesJob, StoredImage } from '../../../src/protoc
 import { ImagePaths } from '../../../src/state/paths.ts';
 import { pullImages } from '../../../workers/images/pull.ts';
 import { ImageStore } from '../../../workers/images/store/store.ts';
-import { ARCHITECTURE } from '../../helpers/images.ts';
+import { ARCHITECTURE } from '../../helpers/images/images.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
 /** Fast enough for tests, and patient enough for what they break. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import test from 'node:test';
-import { replaceFs } from '../../helpers/fs-fault.ts';
+import { replaceFs } from '../../helpers/fakes/fs-fault.ts';
 import { startBlockedLogs } from './blocked-logs.ts';
 import { contentOf, linesOf, openFilesBelow, startLogs, type TestLogs } from './harness.ts';
 

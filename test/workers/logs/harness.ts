@@ -15,7 +15,7 @@ import { type PageLimits, searchLogs } from '../../../workers/jobs/logs/search.t
 import { createLogs } from '../../../workers/logs/api.ts';
 import { parseFileName } from '../../../workers/logs/capture/file-names.ts';
 import type { StartPage } from '../../../workers/logs/read/log-search.ts';
-import { openStream } from '../../helpers/open-stream.ts';
+import { openStream } from '../../helpers/processes/open-stream.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
 const PREFIX = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z [A-Z]+\+? \[[^\]]+\] /;

@@ -17,7 +17,7 @@ import { RecordSink } from '../../../workers/logs/capture/stream-writer.ts';
 import { FrameMemory, INPUT_START } from '../../../workers/logs/format/framer.ts';
 import { JsonFramer } from '../../../workers/logs/format/json-framer.ts';
 import { TextFramer } from '../../../workers/logs/format/text-framer.ts';
-import { gate } from '../../helpers/fake-ports.ts';
+import { gate } from '../../helpers/fakes/fake-ports.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 import { contentOf, ManualClock } from './harness.ts';
 import { linesIn, strip } from './strip.ts';

@@ -6,7 +6,7 @@ import { DEFAULT_LOG_SETTINGS } from '../../../src/protocol/log-settings.ts';
 import type { LogEvent, LogsApi, LogsReadApi } from '../../../src/protocol/logs.ts';
 import { transfer, wrap } from '../../../src/threads/rpc.ts';
 import { ThreadService } from '../../../src/threads/worker-thread.ts';
-import { openStream } from '../../helpers/open-stream.ts';
+import { openStream } from '../../helpers/processes/open-stream.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 import { contentOf, EventLog, linesOf, TestReader, TestStream } from './harness.ts';
 

@@ -6,7 +6,7 @@ import { openProcFiles } from '../../../workers/metrics/proc.ts';
 import { Sampler } from '../../../workers/metrics/sampler.ts';
 import { UsagePoller } from '../../../workers/metrics/usage.ts';
 import { eventually } from '../../helpers/eventually.ts';
-import { startFixture } from '../../helpers/fixture.ts';
+import { startFixture } from '../../helpers/processes/fixture.ts';
 
 test('watching and unwatching 50 processes leaves no file open', async (t) => {
   const sampler = new Sampler(openProcFiles, new UsagePoller(100));

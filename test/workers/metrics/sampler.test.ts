@@ -10,7 +10,7 @@ import { type OpenProcFiles, openProcFiles, type ProcFiles } from '../../../work
 import { Sampler } from '../../../workers/metrics/sampler.ts';
 import { UsagePoller } from '../../../workers/metrics/usage.ts';
 import { eventually } from '../../helpers/eventually.ts';
-import { startFixture } from '../../helpers/fixture.ts';
+import { startFixture } from '../../helpers/processes/fixture.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
 const MAX_AGE_MS = 60_000;

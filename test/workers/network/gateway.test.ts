@@ -7,8 +7,8 @@ import test, { type TestContext } from 'node:test';
 import { GATEWAY_INDEX, memberAddress, memberMac } from '../../../src/protocol/network.ts';
 import { MAX_DATAGRAM_BYTES } from '../../../workers/network/datagram.ts';
 import { eventually } from '../../helpers/eventually.ts';
-import { findFreePort } from '../../helpers/free-port.ts';
-import { openUdpClient } from '../../helpers/udp-client.ts';
+import { findFreePort } from '../../helpers/servers/free-port.ts';
+import { openUdpClient } from '../../helpers/servers/udp-client.ts';
 import { arpFrame, datagramOf, type FakeVm, frameOf, Testbed } from './harness.ts';
 
 const ADDRESS = '127.0.0.2';

@@ -12,8 +12,8 @@ import {
 } from '../../../src/protocol/network.ts';
 import { Network } from '../../../workers/network/network.ts';
 import { eventually } from '../../helpers/eventually.ts';
+import { UnixServer } from '../../helpers/servers/unix-server.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
-import { UnixServer } from '../../helpers/unix-server.ts';
 
 export const BROADCAST = 'ff:ff:ff:ff:ff:ff';
 

@@ -4,9 +4,9 @@ import test from 'node:test';
 import type { SpawnEvent } from '../../../src/protocol/spawner.ts';
 import { spawnChild } from '../../../workers/spawner/child.ts';
 import { eventually } from '../../helpers/eventually.ts';
-import { makeFifos } from '../../helpers/fifos.ts';
-import { failFs } from '../../helpers/fs-fault.ts';
-import { openFilesBelow } from '../../helpers/open-files.ts';
+import { failFs } from '../../helpers/fakes/fs-fault.ts';
+import { makeFifos } from '../../helpers/processes/fifos.ts';
+import { openFilesBelow } from '../../helpers/processes/open-files.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
 test('a process that nobody could find again is killed', async (t) => {

@@ -12,7 +12,7 @@ import { findHostCgroups, type HostCgroups } from '../../../../src/vm/host/limit
 import type { Command } from '../../../../src/vm/host/limits/launcher.ts';
 import { ServiceLimits } from '../../../../src/vm/host/limits/service-limits.ts';
 import { eventually } from '../../../helpers/eventually.ts';
-import { scriptService } from '../../../helpers/services.ts';
+import { scriptService } from '../../../helpers/fakes/services.ts';
 import { defer, makeTempDir } from '../../../helpers/temp.ts';
 import { makeFakeHost, v2Files } from './host-folders.ts';
 

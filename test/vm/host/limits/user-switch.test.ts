@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { findUser } from '../../../../src/vm/host/limits/user.ts';
 import { checkUserMayRun, renderUserSwitch } from '../../../../src/vm/host/limits/user-switch.ts';
-import { writeProgram } from '../../../helpers/program.ts';
+import { writeProgram } from '../../../helpers/processes/program.ts';
 import { makeTempDir } from '../../../helpers/temp.ts';
 
 test('nothing stands before a program that keeps its user', () => {

@@ -6,6 +6,7 @@ import test, { type TestContext } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { MonocoreError } from '../../../../src/lib/errors.ts';
 import type { LayerBlob, RootImageLimits } from '../../../../workers/images/rootfs/source.ts';
+import { mountSmallDisk } from '../../../helpers/disks/small-disk.ts';
 import {
   END_OF_ARCHIVE,
   type LayerEntry,
@@ -21,7 +22,6 @@ import {
   zstd,
 } from '../../../helpers/images/layers.ts';
 import { buildAndRead, buildImage, LIMITS, leftIn, mergeLayers } from '../../../helpers/images/root-image.ts';
-import { mountSmallDisk } from '../../../helpers/small-disk.ts';
 import { makeTempDir } from '../../../helpers/temp.ts';
 
 interface Refusal {

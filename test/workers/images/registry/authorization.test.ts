@@ -7,9 +7,9 @@ import { text } from 'node:stream/consumers';
 import test, { type TestContext } from 'node:test';
 import { parseChallenges } from '../../../../workers/images/registry/challenge.ts';
 import { findCredentials } from '../../../../workers/images/registry/credentials.ts';
-import { makeImage } from '../../../helpers/images.ts';
-import { writeProgram } from '../../../helpers/program.ts';
-import { startRegistry } from '../../../helpers/registry.ts';
+import { makeImage } from '../../../helpers/images/images.ts';
+import { writeProgram } from '../../../helpers/processes/program.ts';
+import { startRegistry } from '../../../helpers/servers/registry.ts';
 import { defer, makeTempDir } from '../../../helpers/temp.ts';
 import { makeStore } from '../harness.ts';
 

@@ -5,8 +5,8 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import test from 'node:test';
 import type { ImageEvent } from '../../../../src/protocol/images.ts';
-import { makeImage } from '../../../helpers/images.ts';
-import { startRegistry } from '../../../helpers/registry.ts';
+import { makeImage } from '../../../helpers/images/images.ts';
+import { startRegistry } from '../../../helpers/servers/registry.ts';
 import { makeStore } from '../harness.ts';
 
 test('a layer that is wrong ends the download of one that stalls, of which stays what came', {

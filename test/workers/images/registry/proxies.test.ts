@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { makeImage } from '../../../helpers/images.ts';
-import { freePort } from '../../../helpers/ports.ts';
-import { startProxy } from '../../../helpers/proxy.ts';
-import { startRegistry } from '../../../helpers/registry.ts';
+import { freePort } from '../../../helpers/fakes/ports.ts';
+import { makeImage } from '../../../helpers/images/images.ts';
+import { startProxy } from '../../../helpers/servers/proxy.ts';
+import { startRegistry } from '../../../helpers/servers/registry.ts';
 import { makeStore } from '../harness.ts';
 
 const NONE = { http: null, https: null, exempt: '' };

@@ -5,8 +5,8 @@ import test from 'node:test';
 import { buildRoot } from '../../../../workers/images/root.ts';
 import { listImages } from '../../../../workers/images/store/list.ts';
 import { pruneImages, removeImages } from '../../../../workers/images/store/removal.ts';
-import { makeImage, makeTar, type TestImage } from '../../../helpers/images.ts';
-import { startRegistry } from '../../../helpers/registry.ts';
+import { makeImage, makeTar, type TestImage } from '../../../helpers/images/images.ts';
+import { startRegistry } from '../../../helpers/servers/registry.ts';
 import { makeTempDir } from '../../../helpers/temp.ts';
 import { makeStore } from '../harness.ts';
 

@@ -9,7 +9,7 @@ import { gzipSync } from 'node:zlib';
 import { CHUNK_BYTES, EVERY_RECORD, type LogFilter } from '../../../../src/protocol/logs.ts';
 import type { SearchPlace, SearchReply, SearchState } from '../../../../src/protocol/search.ts';
 import { type PageLimits, searchLogs } from '../../../../workers/jobs/logs/search.ts';
-import { openFilesBelow } from '../../../helpers/open-files.ts';
+import { openFilesBelow } from '../../../helpers/processes/open-files.ts';
 import { makeTempDir } from '../../../helpers/temp.ts';
 
 const EPOCH_MS = Date.parse('2020-01-01T08:00:00.000Z');

@@ -17,7 +17,7 @@ import test from 'node:test';
 import { DEFAULT_LOG_SETTINGS } from '../../../../src/protocol/log-settings.ts';
 import type { LogEvent, StreamName } from '../../../../src/protocol/logs.ts';
 import { eventually } from '../../../helpers/eventually.ts';
-import { openStream } from '../../../helpers/open-stream.ts';
+import { openStream } from '../../../helpers/processes/open-stream.ts';
 import { makeTempDir } from '../../../helpers/temp.ts';
 import { contentOf, filesOf, linesOf, startLogs, type TestLogs, TestStream } from '../harness.ts';
 

@@ -7,9 +7,9 @@ import { DEFAULT_LOG_SETTINGS } from '../../../../src/protocol/log-settings.ts';
 import type { LogEvent, LogsApi } from '../../../../src/protocol/logs.ts';
 import { transfer } from '../../../../src/threads/rpc.ts';
 import { ThreadService } from '../../../../src/threads/worker-thread.ts';
+import { mountFreezableDisk } from '../../../helpers/disks/freezable-disk.ts';
 import { eventually } from '../../../helpers/eventually.ts';
-import { mountFreezableDisk } from '../../../helpers/freezable-disk.ts';
-import { openStream } from '../../../helpers/open-stream.ts';
+import { openStream } from '../../../helpers/processes/open-stream.ts';
 import { defer, makeTempDir } from '../../../helpers/temp.ts';
 import { contentOf, EventLog, linesOf, TestReader, TestStream } from '../harness.ts';
 

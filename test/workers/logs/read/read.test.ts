@@ -7,7 +7,7 @@ import { gzipSync } from 'node:zlib';
 import { EVERY_RECORD, type LogReadEvent, READ_WINDOW, type StreamName } from '../../../../src/protocol/logs.ts';
 import { searchTail } from '../../../../workers/log-files/tail-search.ts';
 import { eventually } from '../../../helpers/eventually.ts';
-import { openFilesBelow } from '../../../helpers/open-files.ts';
+import { openFilesBelow } from '../../../helpers/processes/open-files.ts';
 import { makeTempDir } from '../../../helpers/temp.ts';
 import { contentOf, filesOf, linesOf, read, startLogs, type TestLogs } from '../harness.ts';
 

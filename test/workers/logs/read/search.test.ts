@@ -7,8 +7,8 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { EVERY_RECORD, type LogFilter, type LogQuery } from '../../../../src/protocol/logs.ts';
 import { eventually } from '../../../helpers/eventually.ts';
-import { ManualClock } from '../../../helpers/manual-clock.ts';
-import { openFilesBelow } from '../../../helpers/open-files.ts';
+import { ManualClock } from '../../../helpers/fakes/manual-clock.ts';
+import { openFilesBelow } from '../../../helpers/processes/open-files.ts';
 import { makeTempDir } from '../../../helpers/temp.ts';
 import { contentOf, linesOf, read, startLogs, type TestLogs } from '../harness.ts';
 

@@ -1,0 +1,103 @@
+/** Wrong input and hosts that lack something: a clear error, an exit code, nothing half-started. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { findProcesses, makeTestHome } from '../../helpers/home.ts';
+import { defer, makeTempDir } from '../../helpers/temp.ts';
+
+const VALID = `
+[[service]]
+name = "one"
+isolation = "none"
+command = "sleep"
+args = ["1000"]
+`;
+
+/** A stack trace or an internal name is no message for a user. */
+function assertClear(stderr: string): void {
+  assert.doesNotMatch(stderr, /\n\s+at |node:internal|ERR_/);
+  assert.match(stderr, /^monocore: /m);
+}
+
+describe('bad input', () => {
+  it('in the config: every problem with its place, exit code 2, and no daemon', async (t) => {
+    const home = await makeTestHome(t);
+    const file = join(home.dir, 'monocore.toml');
+    writeFileSync(file, '[[service]]\nname = "Bad Name"\ncomand = "true"\nram = "1 MiB"\n\n[[service]]\nname = 3\n');
+    const { code, stderr } = await home.run(['start', '-f', file]);
+    assert.equal(code, 2);
+    assertClear(stderr);
+    for (const place of [
+      '2:8: service[0].name',
+      '3:1: service[0].comand',
+      '4:7: service[0].ram',
+      '7:8: service[1].name',
+    ]) {
+      assert.ok(stderr.includes(`monocore.toml:${place}`), `${place} in\n${stderr}`);
+    }
+    assert.match(stderr, /did you mean "?command"?/);
+    assert.equal(existsSync(join(home.dir, 'daemon.sock')), false);
+  });
+
+  it('a second daemon on one home is refused', async (t) => {
+    const home = await makeTestHome(t);
+    const file = join(home.dir, 'monocore.toml');
+    writeFileSync(file, VALID);
+    await home.ok('start', '-f', file);
+    const { code, stderr } = await home.run(['daemon', 'run']);
+    assert.notEqual(code, 0);
+    assertClear(stderr);
+    assert.match(stderr, /a monocore daemon runs already for the home/);
+    assert.equal((await home.status('one')).status, 'Started');
+  });
+
+  it('a missing QEMU names the package, and no host process runs in the place of the VM', async (t) => {
+    const home = await makeTestHome(t);
+    const file = join(home.dir, 'monocore.toml');
+    // A time that no other process of this host sleeps.
+    writeFileSync(file, VALID.replace('isolation = "none"\n', '').replace('1000', '1000.0625'));
+    const { code, stdout, stderr } = await home.run(['start', '-f', file], { PATH: home.dir });
+    assert.equal(code, 1);
+    assert.match(stdout + stderr, /qemu-system-\S+ is not installed; install the package qemu-system-/);
+    assert.deepEqual(findProcesses('sleep 1000.0625 '), []);
+    assert.deepEqual(readdirSync(join(home.dir, 'run')), []);
+  });
+
+  it('a home that is too long for a unix socket', async (t) => {
+    const home = await makeTestHome(t, join(await makeTempDir(t), 'long'.repeat(40)));
+    const file = join(await makeTempDir(t), 'monocore.toml');
+    writeFileSync(file, VALID);
+    const { code, stderr } = await home.run(['start', '-f', file]);
+    assert.notEqual(code, 0);
+    assertClear(stderr);
+    assert.match(stderr, /is too long: a unix socket's path has at most 107 bytes/);
+  });
+
+  it('a home that cannot be written', async (t) => {
+    const dir = await makeTempDir(t);
+    writeFileSync(join(dir, 'file'), '');
+    const file = join(dir, 'monocore.toml');
+    writeFileSync(file, VALID);
+    const { code, stderr } = await (await makeTestHome(t, join(dir, 'file', 'home'))).run(['start', '-f', file]);
+    assert.equal(code, 3);
+    assertClear(stderr);
+    assert.match(stderr, /cannot be created: ENOTDIR.*; choose another with --home or MONOCORE_HOME/);
+  });
+
+  it('a full disk', async (t) => {
+    const dir = await makeTempDir(t);
+    const disk = join(dir, 'disk');
+    mkdirSync(disk);
+    assert.equal(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', disk]).status, 0);
+    defer(t, () => spawnSync('umount', [disk]));
+    const file = join(dir, 'monocore.toml');
+    writeFileSync(file, VALID);
+    assert.throws(() => writeFileSync(join(disk, 'ballast'), Buffer.alloc(128 * 1024)), /ENOSPC/);
+    const { code, stderr } = await (await makeTestHome(t, join(disk, 'home'))).run(['start', '-f', file]);
+    assert.equal(code, 3);
+    assertClear(stderr);
+    assert.match(stderr, /\(ENOSPC\); free some space/);
+  });
+});

@@ -1,0 +1,99 @@
+/** Services that are started and stopped again and again leave nothing behind. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import type { Isolation } from '../../../src/protocol/service.ts';
+import { eventually } from '../../helpers/eventually.ts';
+import { configOf, scriptService } from '../../helpers/fakes/services.ts';
+import { openTestRuntime, type TestRuntime } from '../../helpers/runtime.ts';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
+/** What may be on the heap after the cycles and was not before: names of a few caches, compiled code. */
+const MAX_GROWTH_BYTES = 2 * 2 ** 20;
+
+/** What this process holds of the system: threads, children, and descriptors by their kind. */
+function holdings(): Record<string, number> {
+  const counts: Record<string, number> = { children: countChildren() };
+  for (const fd of readdirSync('/proc/self/fd')) {
+    const kind = kindOf(fd);
+    if (kind !== null) counts[kind] = (counts[kind] ?? 0) + 1;
+  }
+  return counts;
+}
+
+/** What there is more of now, in words: empty when that is nothing. */
+function keptSince(before: Readonly<Record<string, number>>): string {
+  const more = Object.entries(holdings()).filter(([kind, count]) => count > (before[kind] ?? 0));
+  return more.map(([kind, count]) => `${kind} ${before[kind] ?? 0} -> ${count}`).join(', ');
+}
+
+/** Null for the descriptor of the listing itself. */
+function kindOf(fd: string): string | null {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`).replace(/:\[\d+\]$/, '');
+  } catch {
+    return null;
+  }
+}
+
+/** The spawner, and the processes that it started. */
+function countChildren(): number {
+  const own = childrenOf(process.pid);
+  return own.length + own.flatMap(childrenOf).length;
+}
+
+function childrenOf(pid: number): number[] {
+  const dir = `/proc/${pid}/task`;
+  const lists = readdirSync(dir).map((task) => readFileSync(`${dir}/${task}/children`, 'utf8'));
+  return lists.flatMap((list) => list.split(' ').filter(Boolean).map(Number));
+}
+
+/** Starts and stops that many services at once, so many times. */
+async function cycle(host: TestRuntime, isolation: Isolation, services: number, times: number): Promise<void> {
+  const config = configOf(
+    Array.from({ length: services }, (_, index) =>
+      scriptService(`cycled-${index}`, 'echo begun; exec sleep 1000', { isolation }),
+    ),
+  );
+  for (let time = 0; time < times; time += 1) {
+    const started = await host.orchestrator.start(config);
+    assert.deepEqual(started.services.map(({ error }) => error).filter(Boolean), []);
+    const stopped = await host.orchestrator.stop();
+    assert.deepEqual(stopped.services.map(({ service }) => service.error).filter(Boolean), []);
+  }
+}
+
+function heapBytes(): number {
+  collectGarbage();
+  return process.memoryUsage().heapUsed;
+}
+
+/** A warm-up, then the cycles that count: nothing of them may stay. */
+async function checkCycles(isolation: Isolation, services: number, warmUp: number, times: number): Promise<void> {
+  const host = await openTestRuntime();
+  try {
+    await cycle(host, isolation, services, warmUp);
+    const before = { holdings: holdings(), heapBytes: heapBytes() };
+    await cycle(host, isolation, services, times);
+    // Threads of the pool end when they have been idle for a while, files of followers when they are collected.
+    const kept = () => keptSince(before.holdings);
+    await eventually('everything to be given back', () => kept() === '').catch((error: Error) => {
+      throw new Error(`${error.message}; kept, before and now: ${kept() || 'nothing any more'}`);
+    });
+    const grownBytes = heapBytes() - before.heapBytes;
+    assert.ok(grownBytes < MAX_GROWTH_BYTES, `the heap grew by ${grownBytes} bytes in ${services * times} cycles`);
+    assert.deepEqual(readdirSync(join(host.home, 'run')), []);
+  } finally {
+    await host.close();
+  }
+}
+
+test('1,000 cycles of plain processes leave no process, descriptor or file behind, and memory flat', () =>
+  checkCycles('none', 10, 20, 100));
+
+test('20 cycles of microVMs leave nothing behind either', () => checkCycles('vm', 2, 1, 10));

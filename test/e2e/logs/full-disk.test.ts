@@ -1,0 +1,50 @@
+/** A full disk is told once, in the log and in the status, and costs no line. */
+import assert from 'node:assert/strict';
+import { rmdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { it } from 'node:test';
+import { mountSmallDisk } from '../../helpers/disks/small-disk.ts';
+import { eventually } from '../../helpers/eventually.ts';
+import { configOf, scriptService } from '../../helpers/fakes/services.ts';
+import { openTestRuntime } from '../../helpers/runtime.ts';
+import { defer } from '../../helpers/temp.ts';
+
+const NAMES = ['web', 'db', 'queue'] as const;
+const LINES = 20_000;
+const EXPECTED = Array.from({ length: LINES }, (_, index) => String(index + 1));
+
+it('says once that the disk of many streams is full, and in the status until it is not', {
+  timeout: 60_000,
+}, async (t) => {
+  const disk = await mountSmallDisk(t, 'size=16m');
+  const filler = join(disk, 'filler');
+  writeFileSync(filler, Buffer.alloc(15 * 2 ** 20));
+  const host = await openTestRuntime();
+  let isClosed = false;
+  const close = async () => {
+    if (!isClosed) await host.close();
+    isClosed = true;
+  };
+  defer(t, close);
+  rmdirSync(join(host.home, 'log'));
+  symlinkSync(disk, join(host.home, 'log'));
+
+  const script = `seq 1 ${LINES}; seq 1 ${LINES} >&2`;
+  const services = NAMES.map((name) => scriptService(name, script, { isolation: 'none' }));
+  await host.orchestrator.start(configOf(services));
+  const stalled = () => host.orchestrator.services().filter(({ log_stalled }) => log_stalled !== null);
+  await eventually('all services to wait', () => stalled().length === NAMES.length);
+  for (const { log_stalled } of stalled()) assert.match(log_stalled!, /^std(out|err): ENOSPC/);
+
+  rmSync(filler);
+  for (const name of NAMES) {
+    const { status, log_stalled } = await host.ended(name);
+    assert.deepEqual([status, log_stalled], ['Stopped', null]);
+    for (const stream of ['stdout', 'stderr'] as const) assert.deepEqual(host.lines(name, stream), EXPECTED);
+  }
+  await close();
+  const said = host.reports.filter((report) => report.includes('written'));
+  assert.equal(said.length, 2, said.join('\n'));
+  assert.match(said[0]!, /^\w+: its \w+ cannot be written: ENOSPC: no space left on device, write; nor may others/);
+  for (const name of NAMES) assert.match(said[1]!, new RegExp(`is written again:.* ${name}\\.`));
+});

@@ -1,0 +1,14 @@
+import type { Config, Isolation } from '../../../src/protocol/service.ts';
+import { configOf, scriptService } from './services.ts';
+
+/** Exit code of a service that was asked to end. */
+export const ASKED_EXIT_CODE = 7;
+
+/** What it says all the time: a daemon that dies may take one chunk with it, but not what comes after. */
+export const ALIVE = 'alive';
+
+/** A service that says when it begins and when it was asked to end, for daemons that die. */
+export function doomedConfig(isolation: Isolation): Config {
+  const script = `trap 'echo asked; exit ${ASKED_EXIT_CODE}' TERM; echo begun; while :; do sleep 0.02; echo ${ALIVE}; done`;
+  return configOf([scriptService('doomed', script, { isolation })]);
+}

@@ -1,0 +1,354 @@
+/** Everything around a supervisor, in memory: each call is noted in order, each answer is the test's. */
+import { setImmediate } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
+import type { ServiceImage } from '../../../src/protocol/images.ts';
+import type { GroupMember } from '../../../src/protocol/network.ts';
+import type { Metrics } from '../../../src/protocol/service.ts';
+import type { StateDocument } from '../../../src/protocol/state-document.ts';
+import type {
+  CaptureHandlers,
+  ImageSource,
+  LogSink,
+  MetricsSink,
+  NetworkHandlers,
+  NetworkSink,
+  OrchestratorPorts,
+  Report,
+  StateStore,
+} from '../../../src/supervisor/interfaces.ts';
+import { StartGate } from '../../../src/supervisor/start-slots.ts';
+import type {
+  Exit,
+  LaunchRequest,
+  ProbeResult,
+  RunningVm,
+  VmDriver,
+  VmEvent,
+  VmProbe,
+} from '../../../src/vm/backend.ts';
+import { ManualClock } from './manual-clock.ts';
+
+/** The streams of one launch: open until they end, by themselves or because they are closed. */
+class FakeStreams {
+  open = true;
+  readonly #handlers: CaptureHandlers;
+
+  constructor(handlers: CaptureHandlers) {
+    this.#handlers = handlers;
+  }
+
+  end(): void {
+    this.open = false;
+    this.#handlers.onEnded();
+  }
+}
+
+/** A VM that does what the test says; an obedient one starts and ends by itself when asked to. */
+export class FakeVm implements RunningVm {
+  readonly identity;
+  readonly drains = true;
+  readonly groupSocket: string | null;
+  readonly emit: (event: VmEvent) => void;
+  readonly #note: (call: string) => void;
+  readonly #streams: FakeStreams;
+  readonly #obedient: boolean;
+  readonly #probeResults: ProbeResult[];
+
+  constructor(
+    pid: number,
+    emit: (event: VmEvent) => void,
+    note: (call: string) => void,
+    streams: FakeStreams,
+    obedient: boolean,
+    probeResults: ProbeResult[],
+    groupSocket: string | null,
+  ) {
+    this.groupSocket = groupSocket;
+    this.identity = { pid, start_time: 1, boot_id: 'boot' };
+    this.emit = emit;
+    this.#note = note;
+    this.#streams = streams;
+    this.#obedient = obedient;
+    this.#probeResults = probeResults;
+  }
+
+  setNames(members: readonly GroupMember[]): void {
+    this.#note(`names ${members.map(({ name, address }) => `${name}=${address}`).join(' ')}`);
+  }
+  signalJob(signal: NodeJS.Signals | null): void {
+    this.#note(`signal ${signal ?? 'SIGTERM'}`);
+    if (this.#obedient) this.emit({ type: 'job-exited', exit: { code: 0, signal: null } });
+  }
+  probe(probe: VmProbe, _timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
+    this.#note(`probe ${probe.type}`);
+    const result = this.#probeResults.shift();
+    if (result) return Promise.resolve(result);
+    return new Promise((resolve) => {
+      signal.addEventListener('abort', () => resolve({ ok: false, detail: 'called off' }));
+    });
+  }
+  drain(): void {
+    this.#note('drain');
+  }
+  release(): void {
+    this.#note('release');
+    if (this.#obedient) this.end();
+  }
+  kill(signal: NodeJS.Signals): void {
+    this.#note(`kill ${signal}`);
+  }
+
+  start(): void {
+    this.emit({ type: 'job-started', pid: this.identity.pid });
+  }
+  /** The process ends, and with it the streams. */
+  end(exit: Exit = { code: 0, signal: null }): void {
+    this.endProcess(exit);
+    this.endStreams();
+  }
+  endProcess(exit: Exit = { code: 0, signal: null }): void {
+    this.emit({ type: 'process-ended', exit });
+  }
+  endStreams(): void {
+    this.#streams.end();
+  }
+  /** Whether somebody may still read what it printed. */
+  get streamsOpen(): boolean {
+    return this.#streams.open;
+  }
+}
+
+/** An image that says nothing of its program. */
+export function imageOf(digest: string): ServiceImage {
+  const defaults = { entrypoint: [], cmd: [], env: [], workdir: null, user: null, stop_signal: null };
+  return { digest, root: `/roots/${digest}`, defaults };
+}
+
+/** Ports of an orchestrator or a supervisor. */
+export class FakePorts implements OrchestratorPorts {
+  readonly clock = new ManualClock();
+  readonly closings = new AbortController();
+  readonly closing = this.closings.signal;
+  /** `<call> <service> …` in order: what the lifecycle did to the world. */
+  readonly calls: string[] = [];
+  readonly documents: StateDocument[] = [];
+  readonly reports: string[] = [];
+  /** The latest VM of each service. */
+  readonly vms = new Map<string, FakeVm>();
+  readonly samples = new Map<string, (metrics: Metrics) => void>();
+  /** Called as the log worker does when the awaited line is printed. */
+  readonly lines = new Map<string, () => void>();
+  /** VMs that are connected, by service. */
+  readonly attached = new Map<string, NetworkHandlers & { readonly group: string | null }>();
+  /** Answers to probes, in order; what is asked beyond them is not answered. */
+  readonly probeResults: ProbeResult[] = [];
+  /** What the VM of each service said last. */
+  readonly consoleLines: string[] = [];
+  readonly boots: StartGate;
+  /** No jitter. */
+  readonly random = () => 0.5;
+  readonly drivers: OrchestratorPorts['drivers'];
+  /** Steps that a test may hold up or let fail. */
+  onPrepare: (service: string, signal: AbortSignal) => Promise<void> = async () => {};
+  onLaunch: (service: string) => Promise<void> = async () => {};
+  onMarker: (service: string) => Promise<void> = async () => {};
+  onDetach: (service: string) => Promise<void> = async () => {};
+  onCleanUp: (service: string) => Promise<void> = async () => {};
+  /** By default the streams end with the launch that is discarded. */
+  onDiscard: (service: string) => void = (service) => this.#streams.get(service)?.end();
+  onSave: (document: StateDocument) => Promise<void> = async () => {};
+  readonly #obedient: boolean;
+  /** Those of the latest launch of each service. */
+  readonly #streams = new Map<string, FakeStreams>();
+  readonly #members = new Map<string, readonly GroupMember[]>();
+  #nextPid = 100;
+
+  /** @param obedient see {@link FakeVm} */
+  constructor({ obedient = false, concurrentBoots = 2 } = {}) {
+    this.#obedient = obedient;
+    this.boots = new StartGate({ slots: concurrentBoots, freeBytes: () => 2 ** 40 });
+    this.drivers = { vm: this.#driver('vm'), none: this.#driver('none') };
+  }
+
+  /** The calls about one service, without its name. */
+  callsOf(service: string): string[] {
+    return this.calls
+      .filter((call) => call.split(' ')[1] === service)
+      .map((call) => call.split(' ').toSpliced(1, 1).join(' '));
+  }
+
+  /** Forgets the calls so far. */
+  clear(): void {
+    this.calls.length = 0;
+  }
+
+  readonly logs: LogSink = {
+    capture: async (service, _streams, handlers) => {
+      this.#note(service, 'capture');
+      this.#streams.set(service, new FakeStreams(handlers));
+    },
+    awaitMarker: async (service, _marker, send) => {
+      send();
+      await this.onMarker(service);
+    },
+    watchForLine: (service, _pattern, _sinceMs, onSeen) => {
+      this.#note(service, 'watchForLine');
+      this.lines.set(service, onSeen);
+      return () => this.lines.delete(service);
+    },
+    lastLines: async () => [...this.consoleLines],
+    closeStreams: (service) => {
+      this.#note(service, 'closeStreams');
+      this.#streams.get(service)?.end();
+    },
+  };
+
+  /** Answers requests for images: by default at once, with what is asked for or made of the name. */
+  onFetch: (request: Parameters<ImageSource['fetch']>[0]) => Promise<ServiceImage> = async ({ name, digest }) =>
+    imageOf(digest ?? `sha256:${name}`);
+
+  readonly images: ImageSource = {
+    fetch: (request) => {
+      this.calls.push(`fetch ${request.name} ${request.digest ?? 'anew'}`);
+      return this.onFetch(request);
+    },
+    recall: async (digest) => imageOf(digest),
+    configure: () => {},
+  };
+
+  readonly metrics: MetricsSink = {
+    watch: (service, pid, onSample) => {
+      this.#note(service, `watch ${pid}`);
+      this.samples.set(service, onSample);
+    },
+    unwatch: (service) => {
+      if (this.samples.delete(service)) this.#note(service, 'unwatch');
+    },
+  };
+
+  readonly network: NetworkSink = {
+    attach: (port, handlers) => {
+      const { service, group, index, udp } = port;
+      const opened = udp.map(({ address, host, guest }) => ` ${address}:${host}-${guest}`);
+      this.#note(service, `attach ${group} ${index}${opened.join('')}`);
+      this.attached.set(service, { group, ...handlers });
+      if (group !== null) handlers.onNames(this.#members.get(group) ?? []);
+    },
+    detach: async (service) => {
+      if (!this.attached.delete(service)) return;
+      this.#note(service, 'detach');
+      await this.onDetach(service);
+    },
+    setMembers: (name, members) => {
+      if (isDeepStrictEqual(members, this.#members.get(name) ?? [])) return;
+      this.#members.set(name, members);
+      for (const { group, onNames } of this.attached.values()) if (group === name) onNames(members);
+    },
+  };
+
+  readonly store: StateStore = {
+    save: async (document) => {
+      this.#noteDocument('save', document);
+      await this.onSave(document);
+    },
+    saveSoon: (document) => this.#noteDocument('saveSoon', document),
+    conclude: async (document, afterwards) => {
+      this.#noteDocument('conclude', document);
+      await afterwards?.();
+    },
+    remove: async (service) => this.#note(service, 'remove'),
+  };
+
+  readonly report: Report = (level, message) => {
+    this.reports.push(`${level}: ${message}`);
+  };
+
+  async lastLines(service: string): Promise<string[]> {
+    return [`the last words of ${service}`];
+  }
+
+  limitLogs(): void {}
+
+  async removeLogs(service: string): Promise<void> {
+    this.#note(service, 'removeLogs');
+  }
+
+  #note(service: string, call: string): void {
+    const [verb, ...rest] = call.split(' ');
+    this.calls.push([verb, service, ...rest].join(' '));
+  }
+
+  #noteDocument(verb: string, document: StateDocument): void {
+    this.documents.push(document);
+    const { status, service } = document;
+    this.#note(service.name, `${verb} ${typeof status === 'string' ? status : Object.keys(status)[0]}`);
+  }
+
+  #driver(isolation: 'vm' | 'none'): VmDriver {
+    return {
+      isolation,
+      prepare: async (request, signal) => {
+        const { name } = request.service;
+        this.#note(name, 'prepare');
+        await this.onPrepare(name, signal);
+        return this.#prepared(request);
+      },
+      adopt: async () => ({ type: 'gone', exit: null }),
+      reopenStream: () => -1,
+      cleanUp: async (service) => {
+        this.#note(service, 'cleanUp');
+        await this.onCleanUp(service);
+      },
+      removeData: async (service) => this.#note(service, 'removeData'),
+    };
+  }
+
+  #prepared({ service: { name }, groupIndex }: LaunchRequest): Awaited<ReturnType<VmDriver['prepare']>> {
+    const discard = () => {
+      this.#note(name, 'discard');
+      this.onDiscard(name);
+    };
+    return {
+      streams: [],
+      notes: [],
+      discard,
+      launch: async (onEvent) => {
+        this.#note(name, 'launch');
+        try {
+          await this.onLaunch(name);
+        } catch (error) {
+          discard();
+          throw error;
+        }
+        const note = (call: string) => this.#note(name, call);
+        const streams = this.#streams.get(name)!;
+        const vm = new FakeVm(
+          this.#nextPid++,
+          onEvent,
+          note,
+          streams,
+          this.#obedient,
+          this.probeResults,
+          groupIndex === null ? null : `/run/${name}`,
+        );
+        this.vms.set(name, vm);
+        if (this.#obedient) void setImmediate().then(() => vm.start());
+        return vm;
+      },
+    };
+  }
+}
+
+/** Lets everything happen that waits for nobody: the fakes answer within a turn of the event loop. */
+export async function settle(): Promise<void> {
+  for (let turn = 0; turn < 5; turn += 1) await setImmediate();
+}
+
+/** A promise and the function that fulfils it. */
+export function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
+  let open = () => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { opened, open };
+}

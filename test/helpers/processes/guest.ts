@@ -1,0 +1,117 @@
+/** A VM without supervisor or log worker: the driver alone, its streams read raw. */
+
+import { once } from 'node:events';
+import { Socket } from 'node:net';
+import type { TestContext } from 'node:test';
+import type { ServiceImage } from '../../../src/protocol/images.ts';
+import type { StreamName } from '../../../src/protocol/logs.ts';
+import type { Service } from '../../../src/protocol/service.ts';
+import { HomePaths } from '../../../src/state/paths.ts';
+import { makeHome } from '../../../src/state/store.ts';
+import { JobPool } from '../../../src/threads/job-pool.ts';
+import type { PreparedVm, ProcessIdentity, RunningVm, VmEvent } from '../../../src/vm/backend.ts';
+import { FifoMaker } from '../../../src/vm/host/fifos.ts';
+import { QemuDriver } from '../../../src/vm/qemu/qemu-backend.ts';
+import { shareKernel } from '../home.ts';
+import { defer, makeTempDir } from '../temp.ts';
+import { openSpawner } from './spawner.ts';
+
+/** A launched guest and what has come of it so far. */
+export interface Guest {
+  readonly vm: RunningVm;
+  readonly paths: HomePaths;
+  /** What was said of the service at its launch. */
+  readonly notes: readonly string[];
+  /** Resolves with the first event of that type, also when it came before. */
+  event<Type extends VmEvent['type']>(type: Type): Promise<Extract<VmEvent, { type: Type }>>;
+  /** Begins to read a stream; to be called once for each. */
+  read(stream: StreamName): Collector;
+}
+
+/** A stream that is being read. */
+export interface Collector {
+  /** All bytes, once the stream has ended. */
+  readonly ended: Promise<Buffer>;
+  /** Whether that text, up to a few hundred bytes, is the last that came. */
+  endsWith(text: string): boolean;
+}
+
+/** Reads a FIFO as the log worker does, without ever blocking. */
+function openCollector(fd: number): Collector {
+  const chunks: Buffer[] = [];
+  const socket = new Socket({ fd, readable: true, writable: false });
+  socket.on('data', (chunk) => chunks.push(chunk));
+  const ended = once(socket, 'close').then(() => Buffer.concat(chunks));
+  return { ended, endsWith: (text) => Buffer.concat(chunks.slice(-8)).toString('latin1').endsWith(text) };
+}
+
+/** A home whose services are launched one by one. */
+export interface GuestHost {
+  readonly paths: HomePaths;
+  readonly driver: QemuDriver;
+  /** Launches a service in a VM; it is killed when the test has ended. */
+  launch(service: Service, image?: ServiceImage | null): Promise<Guest>;
+  /** Takes over a VM that another process launched and that waits for its job; as {@link GuestHost.launch}. */
+  adopt(service: Service, identity: ProcessIdentity): Promise<Guest>;
+}
+
+/** A host of guests on a home of its own. */
+export async function makeGuestHost(t: TestContext): Promise<GuestHost> {
+  const paths = new HomePaths(await makeTempDir(t));
+  await makeHome(paths);
+  shareKernel(paths.home);
+  const pool = new JobPool();
+  defer(t, () => pool.close());
+  const spawner = openSpawner(t);
+  const driver = new QemuDriver(paths, spawner, new FifoMaker(spawner), (job) => pool.run(job));
+  return {
+    paths,
+    driver,
+    async launch(service, image = null) {
+      const request = { service, address: '127.0.0.1', localOnly: true, groupIndex: null, kernel: null, image };
+      const { streams, launch, notes } = await driver.prepare(request, new AbortController().signal);
+      return observe(t, paths, { streams, notes, begin: launch });
+    },
+    async adopt(service, identity) {
+      const adoption = await driver.adopt({ service, localOnly: true, groupIndex: null, identity, runJob: true });
+      if (adoption.type === 'gone') throw new Error('there is nothing to be taken over');
+      const { streams, notes, attach } = adoption;
+      return observe(t, paths, { streams, notes, begin: async (onEvent) => attach(onEvent) });
+    },
+  };
+}
+
+/** Launches a service on a home of its own. */
+export async function launchGuest(t: TestContext, service: Service): Promise<Guest> {
+  return (await makeGuestHost(t)).launch(service);
+}
+
+interface Beginning extends Pick<PreparedVm, 'streams' | 'notes'> {
+  readonly begin: (onEvent: (event: VmEvent) => void) => Promise<RunningVm>;
+}
+
+async function observe(t: TestContext, paths: HomePaths, { streams, notes, begin }: Beginning): Promise<Guest> {
+  const events: VmEvent[] = [];
+  const waiting = new Set<() => void>();
+  const vm = await begin((event) => {
+    events.push(event);
+    for (const check of [...waiting]) check();
+  });
+  const event: Guest['event'] = (type) =>
+    new Promise((resolve) => {
+      const check = (): void => {
+        const found = events.find((candidate) => candidate.type === type);
+        if (!found) return;
+        waiting.delete(check);
+        resolve(found as never);
+      };
+      waiting.add(check);
+      check();
+    });
+  defer(t, async () => {
+    vm.kill('SIGKILL');
+    await event('process-ended');
+  });
+  const fds = new Map(streams.map(({ stream, fd }) => [stream, fd]));
+  return { vm, paths, notes, event, read: (stream) => openCollector(fds.get(stream)!) };
+}

@@ -1,0 +1,13 @@
+import type { HealthCheck } from '../../../src/protocol/service.ts';
+
+/** A check of a port every 10 s, of which the first failure counts, with what a test cares about. */
+export function healthCheck(overrides: Partial<HealthCheck> = {}): HealthCheck {
+  return {
+    probe: { type: 'tcp', port: 80 },
+    interval_ms: 10_000,
+    timeout_ms: 1000,
+    retries: 1,
+    start_period_ms: 0,
+    ...overrides,
+  };
+}

@@ -1,0 +1,10 @@
+/** One stream, opened as if by the main thread. */
+
+import { fromWireError } from '../../../src/lib/wire-error.ts';
+import type { LogsApi, StreamSource } from '../../../src/protocol/logs.ts';
+
+/** Throws what the log worker answers. */
+export async function openStream(api: Pick<LogsApi, 'openStreams'>, source: StreamSource): Promise<void> {
+  const [error] = await api.openStreams([source]);
+  if (error) throw fromWireError(error);
+}
