@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { catchInterrupt } from '../../src/cli/interrupt.ts';
 
 test('Ctrl-C is left to the command while rows are shown on a terminal', async () => {
-  const fixture = fileURLToPath(new URL('fixtures/interrupted-progress.ts', import.meta.url));
+  const fixture = fileURLToPath(new URL('../fixtures/interrupted-progress.ts', import.meta.url));
   const child = spawn(process.execPath, ['--import', 'tsx', fixture], { stdio: ['ignore', 'pipe', 'inherit'] });
   const exited = once(child, 'exit');
   const [first] = await once(child.stdout, 'data');

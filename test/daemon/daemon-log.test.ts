@@ -49,7 +49,7 @@ function openFiles(): string[] {
 
 /** Runs a program of test/fixtures on the log file `file`. */
 function runFixture(name: string, file: string) {
-  const path = fileURLToPath(new URL(`fixtures/${name}`, import.meta.url));
+  const path = fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url));
   return spawnSync(process.execPath, ['--import=tsx', path, file], { encoding: 'utf8' });
 }
 

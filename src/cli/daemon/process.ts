@@ -39,7 +39,7 @@ const NODE_OPTIONS = ['--max-semi-space-size=1'];
 
 /** This very program as it runs a daemon, without a command. */
 export function ownProgram(): Pick<DaemonCommand, 'execPath' | 'args'> {
-  const bin = fileURLToPath(new URL(isSource ? '../bin.ts' : './bin.js', import.meta.url));
+  const bin = fileURLToPath(new URL(isSource ? '../bin.ts' : '../bin.js', import.meta.url));
   // A daemon that starts another one has them already.
   const given = process.execArgv.filter((option) => !NODE_OPTIONS.includes(option));
   return { execPath: process.execPath, args: [...given, ...NODE_OPTIONS, bin] };

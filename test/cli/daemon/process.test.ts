@@ -10,7 +10,7 @@ import { HomePaths } from '../../../src/state/paths.ts';
 import { startFakeDaemon } from '../../helpers/fakes/fake-daemon.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
-const fixture = fileURLToPath(new URL('fixtures/daemon.ts', import.meta.url));
+const fixture = fileURLToPath(new URL('../../fixtures/daemon.ts', import.meta.url));
 
 async function prepare(t: TestContext, behaviour: string) {
   // A home that does not exist yet.

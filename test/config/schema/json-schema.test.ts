@@ -83,7 +83,7 @@ describe('the JSON schema', () => {
 
   // What only rules between keys know, or a reader of the text.
   const beyond = new Set(['missing-command.toml', 'missing-probe.toml']);
-  const broken = readdirSync(new URL('broken/', import.meta.url)).filter(
+  const broken = readdirSync(new URL('../broken/', import.meta.url)).filter(
     (name) => /^(key|kind|missing)-.*\.toml$/.test(name) && !beyond.has(name),
   );
   for (const name of broken) {

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { eventually } from '../../helpers/eventually.ts';
 import { type Home, makeTestHome } from '../../helpers/home.ts';
 
-const bin = fileURLToPath(new URL('../../dist/src/cli/bin.js', import.meta.url));
+const bin = fileURLToPath(new URL('../../../dist/src/cli/bin.js', import.meta.url));
 
 /** Rolled every few records, compressed at once. */
 const LOG = 'log = { max_size = "4KiB", compress = "gzip", compress_delay = 0';
