@@ -9,6 +9,7 @@ export { formatProblem, type Problem } from './config/problems.ts';
 export type { Choice } from './config/profiles.ts';
 export { Runtime, type RuntimeOptions } from './daemon/runtime.ts';
 export { type ErrorCode, MonocoreError } from './lib/errors.ts';
+export type { Report } from './lib/report.ts';
 export { Orchestrator } from './orchestrator/orchestrator.ts';
 export type { CommandReply, ControlEvent, Selection, ServiceOutcome } from './protocol/api.ts';
 export type {
@@ -21,9 +22,9 @@ export type {
   ServiceStatus,
   StatusName,
 } from './protocol/service.ts';
-export type { StateDocument } from './protocol/state-document.ts';
+export type { SavedState } from './protocol/state-document.ts';
 export { resolveHome } from './state/paths.ts';
 export { loadState, saveState } from './state/store.ts';
-export type { LifecyclePorts, OrchestratorPorts, Report } from './supervisor/interfaces.ts';
+export type { OrchestratorContext, SupervisorContext } from './supervisor/interfaces.ts';
 export type { ServiceDefinition } from './supervisor/status.ts';
 export { Supervisor } from './supervisor/supervisor.ts';

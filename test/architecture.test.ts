@@ -1,10 +1,10 @@
-/** Who may import whom: the rules that keep each thread's code apart, checked on every file of src and workers. */
+/** Rules of the house: who may import whom, how full a folder may be, and how a comment begins. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { codeOf, findImports, type Import } from './helpers/imports.ts';
+import { codeOf, findImports } from './helpers/imports.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -14,164 +14,98 @@ interface SourceFile {
   readonly source: string;
 }
 
-/** What rules look at: a path like {@link SourceFile.path}, or the name of a package or of a module of Node. */
-type Target = string;
+/**
+ * Rooms that each room may import besides itself. A room is a folder of `src` or, below `workers`, an entry with its
+ * folder. Every room may import `lib` and `protocol`, and `src/state/paths.ts`, which names the files of a home.
+ */
+const ROOMS: Readonly<Record<string, readonly string[]>> = {
+  'src/lib': [],
+  'src/protocol': [],
+  'src/threads': [],
+  'src/config': [],
+  'src/vm': [],
+  'src/supervisor': ['src/vm'],
+  'src/orchestrator': ['src/supervisor'],
+  // The main thread's half of each subject keeps the interface that a supervisor asks for.
+  'src/images': ['src/threads', 'src/state'],
+  'src/logs': ['src/threads', 'src/supervisor'],
+  'src/metrics': ['src/threads', 'src/supervisor'],
+  'src/network': ['src/threads', 'src/supervisor'],
+  'src/spawner': ['src/threads', 'src/vm'],
+  'src/state': ['src/threads', 'src/supervisor'],
+  'src/doctor': ['src/threads', 'src/state', 'src/vm'],
+  'src/daemon': [
+    'src/threads',
+    'src/images',
+    'src/logs',
+    'src/metrics',
+    'src/network',
+    'src/spawner',
+    'src/state',
+    'src/vm',
+    'src/supervisor',
+    'src/orchestrator',
+  ],
+  'src/cli': ['src/config', 'src/doctor', 'src/state', 'src/images', 'src/threads', 'src/daemon'],
+  'src/index.ts': ['src/config', 'src/daemon', 'src/orchestrator', 'src/supervisor', 'src/state'],
+  'workers/api': ['src/threads'],
+  'workers/images': ['src/threads'],
+  'workers/jobs': ['src/threads', 'workers/log-files'],
+  'workers/log-files': [],
+  'workers/logs': ['src/threads', 'workers/log-files'],
+  'workers/metrics': ['src/threads'],
+  'workers/network': ['src/threads'],
+  'workers/spawner': ['src/threads'],
+  'workers/state': ['src/threads'],
+};
+const EVERYBODY = ['src/lib', 'src/protocol'];
+const PATHS = 'src/state/paths.ts';
+/** Rooms below everything: not even {@link EVERYBODY} is theirs to import. */
+const FOUNDATIONS: Readonly<Record<string, readonly string[]>> = { 'src/lib': [], 'src/protocol': ['src/lib'] };
 
-interface ImportRule {
+/** Imports that a file outside of `keepers` must not have, whatever its room. */
+interface Reservation {
   readonly title: string;
   /** Files that the rule is about. */
-  readonly files: RegExp;
-  /** Targets that are allowed; all by default. */
-  readonly may?: readonly RegExp[];
-  /** Targets that are forbidden, even where `may` names them. */
-  readonly mustNot?: readonly RegExp[];
-  /** Imports that vanish when compiled are exempt. By default they count: they tie files together just as much. */
-  readonly typesAreFree?: true;
+  readonly within: RegExp;
+  readonly target: RegExp;
+  readonly keepers: RegExp;
   /** A file that breaks the rule, to see the rule at work. */
   readonly wrong: SourceFile;
 }
 
-const LEAF = /^src\/(errors|clock|units|control-characters|turns)\.ts$/;
-const PROTOCOL = /^src\/protocol\//;
-const PATHS = /^src\/state\/paths\.ts$/;
-/** The process that starts others has to say who they are before it waits for them. */
-const PROCESS_IDENTITY = /^src\/process-identity\.ts$/;
-/** What a command may know besides the daemon's HTTP interface. */
-const CLI_TARGETS = [
-  /^src\/cli\//,
-  LEAF,
-  PROTOCOL,
-  /^src\/config\//,
-  PATHS,
-  /^src\/state\/folder\.ts$/,
-  /^src\/package-info\.ts$/,
-  /^src\/doctor\//,
-];
-/** Packages and modules of Node. */
-const EXTERNAL = /^(?!src\/|workers\/|test\/|scripts\/)/;
-
-/** How log files are read: no thread of its own, but run by the log worker and by jobs. */
-const LOG_FILES = /^workers\/log-files\//;
-const LOG_FILE_READERS = ['logs', 'jobs'];
-
-/** Of entries and of folders alike, so that a folder without an entry is no loophole. */
-const workerNames = new Set(
-  listSources('workers')
-    .filter((path) => !LOG_FILES.test(path))
-    .map((path) => /^workers\/([^/.]+)/.exec(path)![1]!),
-);
-
-const IMPORT_RULES: readonly ImportRule[] = [
+const RESERVATIONS: readonly Reservation[] = [
   {
-    title: 'leaf files import only each other and protocol/',
-    files: LEAF,
-    may: [LEAF, PROTOCOL],
-    wrong: { path: 'src/lib/clock.ts', source: "import { hrtime } from 'node:process';" },
-  },
-  {
-    title: 'protocol/ imports only itself, leaf files and valibot; types of Node besides',
-    files: PROTOCOL,
-    may: [LEAF, PROTOCOL, /^valibot$/],
-    typesAreFree: true,
-    wrong: { path: 'src/protocol/logs.ts', source: "import { HomePaths } from '../state/paths.ts';" },
-  },
-  {
-    title: 'lifecycle/ imports only itself, leaf files, protocol/ and vm/driver.ts',
-    files: /^src\/lifecycle\//,
-    may: [/^src\/lifecycle\//, LEAF, PROTOCOL, /^src\/vm\/driver\.ts$/, EXTERNAL],
-    wrong: { path: 'src/supervisor/supervisor.ts', source: "import type { Pool } from '../threads/pool.ts';" },
-  },
-  {
-    title: 'lifecycle/ reaches neither files, processes nor threads by itself',
-    files: /^src\/lifecycle\//,
-    mustNot: [/^(node:)?(fs|child_process|worker_threads)(\/|$)/],
-    wrong: { path: 'src/supervisor/restart-policy.ts', source: "import { readFile } from 'node:fs/promises';" },
-  },
-  ...[...workerNames].map((name) => ({
-    title: `worker ${name} imports only leaf files, protocol/, paths.ts, its side of threads/ and workers/${name}/${
-      LOG_FILE_READERS.includes(name) ? ', and log-files/' : ''
-    }`,
-    files: new RegExp(`^workers/${name}(\\.ts$|/)`),
-    may: [
-      new RegExp(`^workers/${name}/`),
-      LEAF,
-      PROTOCOL,
-      PATHS,
-      ...(name === 'spawner' ? [PROCESS_IDENTITY] : []),
-      /^src\/threads\/(worker-side|comlink)\.ts$/,
-      ...(LOG_FILE_READERS.includes(name) ? [LOG_FILES] : []),
-      EXTERNAL,
-    ],
-    wrong: { path: `workers/${name}/part.ts`, source: "import { something } from '../another/part.ts';" },
-  })),
-  {
-    title: 'workers/log-files/ imports only itself, leaf files and protocol/, for it is run by several workers',
-    files: LOG_FILES,
-    may: [LOG_FILES, LEAF, PROTOCOL, EXTERNAL],
-    wrong: { path: 'workers/log-files/part.ts', source: "import { Capture } from '../logs/capture.ts';" },
-  },
-  {
-    title: 'src never imports workers/: threads/entry.ts names them by URL',
-    files: /^src\//,
-    mustNot: [/^workers\//],
-    wrong: {
-      path: 'src/daemon/daemon.ts',
-      source: "const { Sampler } = await import('../workers/metrics/sampler.ts');",
-    },
-  },
-  {
-    title:
-      'cli/ imports only itself, leaf files, protocol/, config/, paths.ts, folder.ts, package-info.ts and doctor/: ' +
-      'the daemon is asked by HTTP',
-    files: /^src\/cli\/(?!commands\/(daemon-run|image-request|images|pull)\.ts$)/,
-    may: [...CLI_TARGETS, EXTERNAL],
-    wrong: {
-      path: 'src/cli/commands/start.ts',
-      source: "import { Orchestrator } from '../../lifecycle/orchestrator.ts';",
-    },
-  },
-  {
-    title: 'the command that becomes the daemon imports daemon.ts besides, and nothing that is behind it',
-    files: /^src\/cli\/commands\/daemon-run\.ts$/,
-    may: [...CLI_TARGETS, /^src\/daemon\.ts$/, EXTERNAL],
-    wrong: { path: 'src/cli/commands/daemon-run.ts', source: "import { Runtime } from '../../runtime.ts';" },
-  },
-  {
-    title: 'the commands on images import images/ and the pool besides: they need no daemon',
-    files: /^src\/cli\/commands\/(image-request|images|pull)\.ts$/,
-    may: [...CLI_TARGETS, /^src\/images\//, /^src\/threads\/pool\.ts$/, EXTERNAL],
-    wrong: { path: 'src/cli/commands/pull.ts', source: "import { Runtime } from '../../runtime.ts';" },
-  },
-  {
-    title: 'src/images/ imports only itself, leaf files, protocol/, paths.ts, folder.ts and the pool',
-    files: /^src\/images\//,
-    may: [
-      /^src\/images\//,
-      LEAF,
-      PROTOCOL,
-      PATHS,
-      /^src\/state\/folder\.ts$/,
-      /^src\/threads\/pool\.ts$/,
-      /^node:(events|fs\/promises|os|path|worker_threads)$/,
-      /^valibot$/,
-    ],
-    wrong: { path: 'src/images/image-jobs.ts', source: "import { request } from 'undici';" },
-  },
-  {
-    title: 'in cli/ only daemon-process.ts starts processes',
-    files: /^src\/cli\/(?!daemon-process\.ts$)/,
-    mustNot: [/^(node:)?(child_process|worker_threads)$/],
-    wrong: { path: 'src/cli/main.ts', source: "import { spawn } from 'node:child_process';" },
-  },
-  {
-    title: 'only threads/comlink.ts imports comlink',
-    files: /^(?!src\/threads\/comlink\.ts$)/,
-    mustNot: [/^comlink(\/|$)/],
+    title: 'only threads/rpc.ts imports comlink: it repairs what comlink does with errors and dead workers',
+    within: /./,
+    target: /^comlink(\/|$)/,
+    keepers: /^src\/threads\/rpc\.ts$/,
     wrong: { path: 'src/threads/worker-thread.ts', source: "import * as Comlink from 'comlink';" },
   },
+  {
+    title: 'the lifecycle reaches neither files, processes nor threads by itself',
+    within: /^src\/(supervisor|orchestrator)\//,
+    target: /^(node:)?(fs|child_process|worker_threads)(\/|$)/,
+    keepers: /^$/,
+    wrong: { path: 'src/supervisor/restart-policy.ts', source: "import { readFile } from 'node:fs/promises';" },
+  },
+  {
+    title: 'the lifecycle knows a back end only by vm/backend.ts',
+    within: /^src\/(supervisor|orchestrator)\//,
+    target: /^src\/vm\/(?!backend\.ts$)/,
+    keepers: /^$/,
+    wrong: { path: 'src/supervisor/vm-session.ts', source: "import { Qmp } from '../vm/qemu/qmp.ts';" },
+  },
+  {
+    title: 'the command becomes the daemon in one place, and starts processes in one place',
+    within: /^src\/cli\//,
+    target: /^(src\/daemon\/|(node:)?(child_process|worker_threads)$)/,
+    keepers: /^src\/cli\/(daemon\/process|commands\/daemon-run)\.ts$/,
+    wrong: { path: 'src/cli/commands/start.ts', source: "import { Runtime } from '../../daemon/runtime.ts';" },
+  },
 ];
 
-/** What a file's text must be like. */
+/** Rule on the text of a file. */
 interface TextRule {
   readonly title: string;
   readonly holds: (file: SourceFile) => boolean;
@@ -179,6 +113,8 @@ interface TextRule {
 }
 
 const MAX_LINES = 300;
+/** First words of comments that say what a reader has to guess; a noun phrase or an imperative says the thing itself. */
+const FIRST_WORDS = /\/\*\*[\s*]*(What|How|Whether|Who|One|Nothing|All)\b/;
 
 const TEXT_RULES: readonly TextRule[] = [
   {
@@ -192,18 +128,47 @@ const TEXT_RULES: readonly TextRule[] = [
     holds: ({ path, source }) => path.startsWith('src/cli/') || !/\bconsole\s*\.\s*log\b/.test(codeOf(source)),
     wrong: { path: 'workers/logs.ts', source: "console.log('a line');" },
   },
+  {
+    title: 'a doc comment begins with a noun phrase or an imperative',
+    holds: ({ source }) => !FIRST_WORDS.test(source),
+    wrong: { path: 'src/lib/units.ts', source: '/** What a size is. */' },
+  },
+  {
+    title: 'an entry of workers/ only opens its folder: at most 30 lines',
+    holds: ({ path, source }) => !/^workers\/[^/]+$/.test(path) || source.trimEnd().split('\n').length <= 30,
+    wrong: { path: 'workers/logs.ts', source: 'call();\n'.repeat(31) },
+  },
 ];
 
-const files = [...listSources('src'), ...listSources('workers')].map((path) => ({
-  path,
-  source: readFileSync(join(root, path), 'utf8'),
-}));
+const MAX_FILES_IN_FOLDER = 16;
 
-for (const rule of IMPORT_RULES) {
+const paths = [...listSources('src'), ...listSources('workers')];
+const files = paths.map((path): SourceFile => ({ path, source: readFileSync(join(root, path), 'utf8') }));
+const imports = new Map(files.map((file) => [file.path, targetsOf(file)]));
+
+test('every file lies in a room that has rules', () => {
+  assert.deepEqual([...new Set(paths.map(roomOf))].filter((room) => ROOMS[room] === undefined).sort(), []);
+});
+
+for (const room of Object.keys(ROOMS)) {
+  const guests = guestsOf(room);
+  test(`${room} imports ${guests.length === 0 ? 'only itself' : `only itself and ${guests.join(', ')}`}`, () => {
+    const breaches = paths.filter((path) => roomOf(path) === room).flatMap((path) => strangersIn(path, room));
+    assert.deepEqual(breaches, []);
+  });
+}
+
+test('a room does not see into a room that its rule does not name', () => {
+  const source = "import type { Capture } from '../../workers/logs/capture/capture.ts';";
+  const targets = targetsOf({ path: 'src/metrics/metrics-thread.ts', source });
+  assert.deepEqual(targets.filter((target) => !mayImport('src/metrics', target)).length, 1);
+});
+
+for (const rule of RESERVATIONS) {
   test(rule.title, () => {
-    assert.notDeepEqual(breaches(rule, rule.wrong), [], 'the rule does not see what is wrong');
+    assert.notDeepEqual(taken(rule, rule.wrong.path, targetsOf(rule.wrong)), [], 'the rule does not see what is wrong');
     assert.deepEqual(
-      files.flatMap((file) => breaches(rule, file)),
+      paths.flatMap((path) => taken(rule, path, imports.get(path)!)),
       [],
     );
   });
@@ -219,11 +184,25 @@ for (const rule of TEXT_RULES) {
   });
 }
 
-test('a type import is a breach like any other, except where types are free', () => {
-  const file = { path: 'src/protocol/logs.ts', source: "let port: import('node:worker_threads').MessagePort;" };
-  const [leafRule, protocolRule] = IMPORT_RULES as [ImportRule, ImportRule];
-  assert.deepEqual(breaches(protocolRule, file), []);
-  assert.equal(breaches({ ...leafRule, files: PROTOCOL }, file).length, 1);
+test(`no folder has more than ${MAX_FILES_IN_FOLDER} files side by side`, () => {
+  const folders = groupByFolder(paths);
+  assert.deepEqual(
+    [...folders].filter(([, count]) => count > MAX_FILES_IN_FOLDER),
+    [],
+  );
+});
+
+test('files import each other without a circle', () => {
+  assert.deepEqual(
+    findCircle(
+      new Map([
+        ['a', ['b']],
+        ['b', ['a']],
+      ]),
+    ),
+    ['a', 'b', 'a'],
+  );
+  assert.equal(findCircle(imports), null);
 });
 
 test('a long file may say why it is long', () => {
@@ -231,23 +210,66 @@ test('a long file may say why it is long', () => {
   assert.equal(TEXT_RULES[0]!.holds({ path: 'src/long.ts', source }), true);
 });
 
-/** The imports of `file` that break `rule`, for people. */
-function breaches(rule: ImportRule, { path, source }: SourceFile): string[] {
-  if (!rule.files.test(path)) return [];
-  return findImports(source)
-    .filter(({ typeOnly }) => !(typeOnly && rule.typesAreFree))
-    .map((found) => targetOf(path, found))
-    .filter((target) => !isAllowed(rule, target))
+/** Room of a path: `src/cli`, `workers/logs` for the entry and the folder alike, `src/index.ts` for itself. */
+function roomOf(path: string): string {
+  const [top, name = ''] = path.split('/');
+  return `${top}/${top === 'workers' ? name.replace(/\.ts$/, '') : name}`;
+}
+
+function guestsOf(room: string): readonly string[] {
+  return FOUNDATIONS[room] ?? [...EVERYBODY, ...ROOMS[room]!];
+}
+
+function mayImport(room: string, target: string): boolean {
+  if (!/^(src|workers|test|scripts)\//.test(target)) return true;
+  return roomOf(target) === room || guestsOf(room).includes(roomOf(target)) || (target === PATHS && !FOUNDATIONS[room]);
+}
+
+/** Imports of `path` that its room may not have, for people. */
+function strangersIn(path: string, room: string): string[] {
+  return imports
+    .get(path)!
+    .filter((target) => !mayImport(room, target))
     .map((target) => `${path} imports ${target}`);
 }
 
-function isAllowed({ may, mustNot }: ImportRule, target: Target): boolean {
-  const matches = (pattern: RegExp) => pattern.test(target);
-  return !mustNot?.some(matches) && (may === undefined || may.some(matches));
+/** Imports of `path` that belong to others by `rule`, for people. */
+function taken(rule: Reservation, path: string, targets: readonly string[]): string[] {
+  if (!rule.within.test(path) || rule.keepers.test(path)) return [];
+  return targets.filter((target) => rule.target.test(target)).map((target) => `${path} imports ${target}`);
 }
 
-function targetOf(path: string, { specifier }: Import): Target {
-  return specifier.startsWith('.') ? posix.join(posix.dirname(path), specifier) : specifier;
+/** Paths of the files, and names of the packages and Node modules, that a file imports; types count. */
+function targetsOf({ path, source }: SourceFile): string[] {
+  return findImports(source).map(({ specifier }) =>
+    specifier.startsWith('.') ? posix.join(posix.dirname(path), specifier) : specifier,
+  );
+}
+
+function groupByFolder(all: readonly string[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const folder of all.map(posix.dirname)) counts.set(folder, (counts.get(folder) ?? 0) + 1);
+  return counts;
+}
+
+/** The first circle found, from a file back to itself; null where there is none. */
+function findCircle(graph: ReadonlyMap<string, readonly string[]>): string[] | null {
+  const done = new Set<string>();
+  const visit = (path: string, trail: readonly string[]): string[] | null => {
+    if (trail.includes(path)) return [...trail.slice(trail.indexOf(path)), path];
+    if (done.has(path)) return null;
+    for (const target of graph.get(path) ?? []) {
+      const circle = visit(target, [...trail, path]);
+      if (circle !== null) return circle;
+    }
+    done.add(path);
+    return null;
+  };
+  for (const path of graph.keys()) {
+    const circle = visit(path, []);
+    if (circle !== null) return circle;
+  }
+  return null;
 }
 
 function listSources(dir: string): string[] {

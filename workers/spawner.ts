@@ -4,7 +4,7 @@
  * for a process that does nothing else. It ends with the daemon; what it started runs on.
  */
 
-import { TurnBatch } from '../src/lib/event-loop-batch.ts';
+import { EventLoopBatch } from '../src/lib/event-loop-batch.ts';
 import type { SpawnCommand, SpawnEvent } from '../src/protocol/spawner.ts';
 import { spawnChild } from './spawner/child.ts';
 
@@ -13,7 +13,7 @@ const daemonPid = process.ppid;
 // Whoever ends the daemon and all that is with it ends the daemon, too, and this follows.
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => {});
 process.on('disconnect', () => process.exit());
-const events = new TurnBatch<SpawnEvent>((batch) => {
+const events = new EventLoopBatch<SpawnEvent>((batch) => {
   if (process.connected) process.send!(batch);
 });
 process.on('message', (commands: SpawnCommand[]) => {

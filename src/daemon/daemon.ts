@@ -2,16 +2,16 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { isoTime } from '../lib/clock.ts';
 import { errorCode, errorText } from '../lib/errors.ts';
-import { TurnBatch } from '../lib/event-loop-batch.ts';
+import { EventLoopBatch } from '../lib/event-loop-batch.ts';
 import { packageVersion } from '../lib/package-info.ts';
+import type { Report } from '../lib/report.ts';
 import { readLogs } from '../logs/log-reading.ts';
 import { Orchestrator } from '../orchestrator/orchestrator.ts';
 import type { ControlApi, ControlEvent, DaemonSettings, DaemonStatus, LogLevel } from '../protocol/api.ts';
 import type { ApiThreadApi } from '../protocol/api-thread.ts';
 import type { LogQuery } from '../protocol/logs.ts';
-import type { Report } from '../supervisor/interfaces.ts';
 import { expose, transfer } from '../threads/rpc.ts';
-import { ThreadService } from '../threads/worker-thread.ts';
+import { WorkerThread } from '../threads/worker-thread.ts';
 import { openDaemonLog } from './daemon-log.ts';
 import { closeStrayDescriptors } from './inherited-descriptors.ts';
 import { Runtime } from './runtime.ts';
@@ -20,7 +20,7 @@ import { takePrecedence } from './session-priority.ts';
 import { type End, listenForEnd } from './shutdown.ts';
 
 /** A thread that can be ended as a crash would. */
-export type CrashableThread = Pick<ThreadService<never>, 'name' | 'crash'>;
+export type CrashableThread = Pick<WorkerThread<never>, 'name' | 'crash'>;
 
 /** How to run it. */
 export interface DaemonOptions {
@@ -47,9 +47,9 @@ class Daemon {
   readonly #orchestrator: Orchestrator;
   readonly #settings: DaemonSettings;
   readonly #notifier: ServiceNotifier | null;
-  readonly #api: ThreadService<ApiThreadApi>;
+  readonly #api: WorkerThread<ApiThreadApi>;
   readonly #startedAtMs = Date.now();
-  readonly #published = new TurnBatch<ControlEvent>((events) => this.#api.tell((api) => api.publish(events)));
+  readonly #published = new EventLoopBatch<ControlEvent>((events) => this.#api.tell((api) => api.publish(events)));
 
   constructor(
     runtime: Runtime,
@@ -63,7 +63,7 @@ class Daemon {
     this.#orchestrator = orchestrator;
     this.#settings = settings;
     this.#notifier = notifier;
-    this.#api = new ThreadService<ApiThreadApi>({
+    this.#api = new WorkerThread<ApiThreadApi>({
       entry: 'api',
       data: () => {
         const control = this.#openControl(requestEnd);

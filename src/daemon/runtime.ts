@@ -3,25 +3,26 @@ import { availableParallelism, freemem } from 'node:os';
 import { ServiceImages } from '../images/service-images.ts';
 import { systemClock } from '../lib/clock.ts';
 import { errorText } from '../lib/errors.ts';
+import type { Report } from '../lib/report.ts';
 import { loadLogLimits, saveLogLimits } from '../logs/log-limits.ts';
 import { LogThread } from '../logs/logs-thread.ts';
-import { LogKeeper } from '../logs/retention.ts';
+import { LogRetention } from '../logs/retention.ts';
 import { MetricsThread } from '../metrics/metrics-thread.ts';
 import { NetworkThread } from '../network/network-thread.ts';
 import type { ThreadStatus } from '../protocol/api.ts';
 import type { Job } from '../protocol/jobs.ts';
 import type { HomeLogSettings } from '../protocol/service.ts';
-import type { StateDocument } from '../protocol/state-document.ts';
+import type { SavedState } from '../protocol/state-document.ts';
 import { SpawnerProcess } from '../spawner/spawner-process.ts';
 import { HomePaths, resolveHome } from '../state/paths.ts';
 import { StateThread } from '../state/state-thread.ts';
 import { FileStateStore, makeHome } from '../state/store.ts';
-import type { OrchestratorPorts, Report } from '../supervisor/interfaces.ts';
-import { StartGate } from '../supervisor/start-slots.ts';
+import type { OrchestratorContext } from '../supervisor/interfaces.ts';
+import { StartSlots } from '../supervisor/start-slots.ts';
 import { JobPool } from '../threads/job-pool.ts';
 import { FifoMaker } from '../vm/host/fifos.ts';
-import { ProcessDriver } from '../vm/process/process-backend.ts';
-import { QemuDriver } from '../vm/qemu/qemu-backend.ts';
+import { ProcessBackend } from '../vm/process/process-backend.ts';
+import { QemuBackend } from '../vm/qemu/qemu-backend.ts';
 import { lockHome } from './home-lock.ts';
 
 /** Lines that come with a failure. */
@@ -35,19 +36,19 @@ export interface RuntimeOptions {
   readonly report?: Report;
   /** Threads that share the log streams; 1 by default. */
   readonly logWorkers?: number;
-  /** See `LifecyclePorts.onStep`. */
-  readonly onStep?: NonNullable<OrchestratorPorts['onStep']>;
+  /** See `SupervisorContext.onStep`. */
+  readonly onStep?: NonNullable<OrchestratorContext['onStep']>;
 }
 
 /** The opened parts of a home. Main thread. */
-export class Runtime implements OrchestratorPorts {
+export class Runtime implements OrchestratorContext {
   readonly clock = systemClock;
   readonly random = Math.random;
   /** What is free is MemAvailable of proc_meminfo(5), which libuv reads for it. */
-  readonly boots = new StartGate({ slots: availableParallelism(), freeBytes: freemem });
+  readonly boots = new StartSlots({ slots: availableParallelism(), freeBytes: freemem });
   readonly paths: HomePaths;
   readonly report: Report;
-  readonly onStep: NonNullable<OrchestratorPorts['onStep']>;
+  readonly onStep: NonNullable<OrchestratorContext['onStep']>;
   readonly state: StateThread;
   readonly store: FileStateStore;
   readonly jobs = new JobPool();
@@ -56,16 +57,16 @@ export class Runtime implements OrchestratorPorts {
   readonly network: NetworkThread;
   readonly spawner: SpawnerProcess;
   readonly images: ServiceImages;
-  readonly drivers: OrchestratorPorts['drivers'];
+  readonly backends: OrchestratorContext['backends'];
   /** What an earlier runtime left, for `Orchestrator.open` to go on with. */
-  ended: readonly StateDocument[] = [];
-  left: readonly StateDocument[] = [];
+  ended: readonly SavedState[] = [];
+  left: readonly SavedState[] = [];
   /** Called when the log worker was started again. */
   onLogsRestarted: () => void = () => {};
   readonly #closing = new AbortController();
   readonly closing: AbortSignal = this.#closing.signal;
   readonly #unlock: () => void;
-  readonly #keeper: LogKeeper;
+  readonly #keeper: LogRetention;
   #limitsSaved: Promise<void> = Promise.resolve();
 
   private constructor(paths: HomePaths, options: RuntimeOptions, unlock: () => void) {
@@ -77,7 +78,7 @@ export class Runtime implements OrchestratorPorts {
     this.state = new StateThread(report);
     this.store = new FileStateStore(paths, this.state, this.clock);
     const runJob = <J extends Job>(job: J) => this.jobs.run(job);
-    this.#keeper = new LogKeeper({ logDir: paths.logDir, clock: this.clock, runJob, report });
+    this.#keeper = new LogRetention({ logDir: paths.logDir, clock: this.clock, runJob, report });
     this.logs = new LogThread(paths.logDir, report, {
       workers: logWorkers,
       keeper: this.#keeper,
@@ -89,9 +90,9 @@ export class Runtime implements OrchestratorPorts {
     this.images = new ServiceImages(this.jobs, paths);
     this.spawner = new SpawnerProcess(report);
     const fifos = new FifoMaker(this.spawner);
-    this.drivers = {
-      vm: new QemuDriver(paths, this.spawner, fifos, runJob),
-      none: new ProcessDriver(paths, this.spawner, fifos, this.metrics),
+    this.backends = {
+      vm: new QemuBackend(paths, this.spawner, fifos, runJob),
+      none: new ProcessBackend(paths, this.spawner, fifos, this.metrics),
     };
   }
 

@@ -8,7 +8,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { Clock } from '../lib/clock.ts';
 import { errorText } from '../lib/errors.ts';
-import type { Report } from '../supervisor/interfaces.ts';
+import type { Report } from '../lib/report.ts';
 
 const SEND_TIMEOUT_MS = 5000;
 /** Between two signs of life where the manager asks for none but may lose patience with a stop. */

@@ -1,5 +1,5 @@
 /** How the daemon comes to be told to end. */
-import type { Report } from '../supervisor/interfaces.ts';
+import type { Report } from '../lib/report.ts';
 
 /** How it is to end. */
 export interface End {

@@ -1,6 +1,6 @@
 /** Calls of another thread that dozens of services make at once, as one message. Main thread. */
 
-import { TurnBatch, TurnQueue } from './event-loop-batch.ts';
+import { EventLoopBatch, TurnQueue } from './event-loop-batch.ts';
 import { fromWireError, type WireError } from './wire-error.ts';
 
 interface Call<Item> {
@@ -11,12 +11,12 @@ interface Call<Item> {
 
 /** Calls of one turn that are made together, and answered each by itself. */
 export class CallBatch<Item> {
-  readonly #calls: TurnBatch<Call<Item>>;
+  readonly #calls: EventLoopBatch<Call<Item>>;
   readonly #answers = new TurnQueue();
 
   /** @param makeAll answers for each item why it failed, or null; what it throws fails all of them */
   constructor(makeAll: (items: Item[]) => Promise<readonly (WireError | null)[]>) {
-    this.#calls = new TurnBatch((calls) => void this.#answer(calls, makeAll(calls.map(({ item }) => item))));
+    this.#calls = new EventLoopBatch((calls) => void this.#answer(calls, makeAll(calls.map(({ item }) => item))));
   }
 
   /** @throws MonocoreError why it failed */

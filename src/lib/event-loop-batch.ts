@@ -42,7 +42,7 @@ export class TurnQueue {
 }
 
 /** Collects what is added in one turn, and hands it over in the next: a message for each would wake its reader each time. */
-export class TurnBatch<Item> {
+export class EventLoopBatch<Item> {
   readonly #handOver: (items: Item[]) => void;
   #items: Item[] = [];
 

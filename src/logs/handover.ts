@@ -1,8 +1,8 @@
 /** What log workers have read and could not write, kept for those that come after them. */
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import type { Report } from '../lib/report.ts';
 import { type StreamId, streamKey } from '../protocol/log-files.ts';
 import type { HeldOutput, HeldPlace } from '../protocol/logs.ts';
-import type { Report } from '../supervisor/interfaces.ts';
 
 // Non-blocking: the number may belong to a pipe by now.
 const { O_APPEND, O_NONBLOCK, O_RDWR } = constants;

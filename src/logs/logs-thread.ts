@@ -3,20 +3,21 @@ import { closeSync } from 'node:fs';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { CallBatch } from '../lib/call-batch.ts';
 import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
+import type { Report } from '../lib/report.ts';
 import type { ThreadStatus } from '../protocol/api.ts';
 import { recordTimeOf } from '../protocol/log-record.ts';
 import { DEFAULT_LOG_SETTINGS, type LogSettings } from '../protocol/log-settings.ts';
 import type { LogEvent, LogsApi, SearchEvent, StreamName } from '../protocol/logs.ts';
-import type { CaptureHandlers, LogSink, Report } from '../supervisor/interfaces.ts';
+import type { CaptureHandlers, LogSink } from '../supervisor/interfaces.ts';
 import { type Remote, transfer } from '../threads/rpc.ts';
-import { ThreadService } from '../threads/worker-thread.ts';
+import { WorkerThread } from '../threads/worker-thread.ts';
 import { HeldStreams } from './handover.ts';
 import { watchForLine } from './line-watch.ts';
 import { LogCapture, leastLoaded } from './log-capture.ts';
 import { readLines } from './log-reading.ts';
 import { LogSearches, type RunSearch } from './log-searches.ts';
 import type { LogWorker } from './log-worker.ts';
-import type { LogKeeper } from './retention.ts';
+import type { LogRetention } from './retention.ts';
 import { StallReport } from './write-failures.ts';
 
 const DEADLINES = { defaultMs: 10_000, perMethodMs: { close: null } } as const;
@@ -27,7 +28,7 @@ export interface LogThreadOptions {
   /** Threads that share the streams. The first one serves all readers. */
   readonly workers?: number;
   /** Is told of files that are finished; without it nothing is compressed or removed. */
-  readonly keeper?: LogKeeper | null;
+  readonly keeper?: LogRetention | null;
   /** Runs the jobs of searches; without it nothing can be searched for. */
   readonly runSearch?: RunSearch;
   /** How long a page of a search may be silent; 10 s by default. */
@@ -44,7 +45,7 @@ export class LogThread implements LogSink {
   readonly #report: Report;
   readonly #stalls: StallReport;
   readonly #held: HeldStreams;
-  readonly #keeper: LogKeeper | null;
+  readonly #keeper: LogRetention | null;
   readonly #searches: LogSearches;
 
   constructor(logDir: string, report: Report, options: LogThreadOptions = {}) {
@@ -177,7 +178,7 @@ export class LogThread implements LogSink {
 
   #newWorker(logDir: string, index: number, { onRestart, pageSilenceMs }: LogThreadOptions): LogWorker {
     let isFirst = true;
-    const thread = new ThreadService<LogsApi, LogEvent | SearchEvent>({
+    const thread = new WorkerThread<LogsApi, LogEvent | SearchEvent>({
       entry: 'logs',
       ...(index === 0 ? {} : { name: `logs-${index + 1}` }),
       data: () => ({ data: { logDir, pageSilenceMs } }),

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../lib/clock.ts';
 import { errorCode, errorText } from '../lib/errors.ts';
+import type { Report } from '../lib/report.ts';
 import type { Job, JobResult } from '../protocol/jobs.ts';
 import { fileName, type StreamId } from '../protocol/log-files.ts';
 import {
@@ -11,7 +12,6 @@ import {
   type HomeLogSettings,
   type LogSettings,
 } from '../protocol/log-settings.ts';
-import type { Report } from '../supervisor/interfaces.ts';
 
 /** After this long files have grown old, whether or not anything was written. */
 const PASS_INTERVAL_MS = 3600e3;
@@ -35,7 +35,7 @@ interface Compression {
 }
 
 /** The work is done by jobs in the pool; this says which and when. Main thread. */
-export class LogKeeper {
+export class LogRetention {
   readonly #options: LogKeeperOptions;
   readonly #settings = new Map<string, LogSettings>();
   /** Services whose files are written. */

@@ -1,11 +1,12 @@
 /** The main thread's side of the metrics worker. */
 import { errorCode, errorText } from '../lib/errors.ts';
-import { TurnBatch, TurnQueue } from '../lib/event-loop-batch.ts';
+import { EventLoopBatch, TurnQueue } from '../lib/event-loop-batch.ts';
+import type { Report } from '../lib/report.ts';
 import { type MetricsApi, type MetricsEvent, SAMPLE_INTERVAL_MS, type WatchChange } from '../protocol/metrics.ts';
 import { CALLED_OFF, type NetworkProbe, noAnswer, type ProbeResult } from '../protocol/probe.ts';
 import type { Metrics } from '../protocol/service.ts';
-import type { MetricsSink, Report } from '../supervisor/interfaces.ts';
-import { ThreadService } from '../threads/worker-thread.ts';
+import type { MetricsSink } from '../supervisor/interfaces.ts';
+import { WorkerThread } from '../threads/worker-thread.ts';
 
 /** A worker that answers keeps a probe's deadline itself; this much later it counts as stuck. */
 const PROBE_GRACE_MS = 1000;
@@ -17,14 +18,14 @@ interface Watch {
 
 /** The metrics worker. Main thread. */
 export class MetricsThread implements MetricsSink {
-  readonly thread: ThreadService<MetricsApi, MetricsEvent>;
+  readonly thread: WorkerThread<MetricsApi, MetricsEvent>;
   readonly #watched = new Map<string, Watch>();
-  readonly #changes = new TurnBatch<WatchChange>((changes) => this.thread.tell((api) => api.watch(changes)));
+  readonly #changes = new EventLoopBatch<WatchChange>((changes) => this.thread.tell((api) => api.watch(changes)));
   readonly #samples = new TurnQueue();
   #lastProbe = 0;
 
   constructor(report: Report) {
-    this.thread = new ThreadService<MetricsApi, MetricsEvent>({
+    this.thread = new WorkerThread<MetricsApi, MetricsEvent>({
       entry: 'metrics',
       data: () => ({ data: { intervalMs: SAMPLE_INTERVAL_MS } }),
       // A probe has a deadline of its own.

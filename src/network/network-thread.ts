@@ -1,10 +1,11 @@
 /** The main thread's side of the network worker, and who is in which group. */
 import { isDeepStrictEqual } from 'node:util';
 import { errorText } from '../lib/errors.ts';
+import type { Report } from '../lib/report.ts';
 import type { ClosedPort, DropCause, GroupMember, GroupPort, NetworkApi, NetworkEvent } from '../protocol/network.ts';
-import type { NetworkHandlers, NetworkSink, Report } from '../supervisor/interfaces.ts';
+import type { NetworkHandlers, NetworkSink } from '../supervisor/interfaces.ts';
 import type { Remote } from '../threads/rpc.ts';
-import { ThreadService } from '../threads/worker-thread.ts';
+import { WorkerThread } from '../threads/worker-thread.ts';
 
 /** Time from a drop to the message in the daemon's log. */
 const DROP_REPORT_MS = 10_000;
@@ -37,7 +38,7 @@ interface Attachment {
 
 /** The network worker. Its thread is started with the first VM that is in a group or has UDP ports. Main thread. */
 export class NetworkThread implements NetworkSink {
-  readonly thread: ThreadService<NetworkApi, NetworkEvent>;
+  readonly thread: WorkerThread<NetworkApi, NetworkEvent>;
   readonly #report: Report;
   readonly #attached = new Map<string, Attachment>();
   /** By group. */
@@ -48,7 +49,7 @@ export class NetworkThread implements NetworkSink {
 
   constructor(report: Report, dropReportMs: number = DROP_REPORT_MS) {
     this.#report = report;
-    this.thread = new ThreadService<NetworkApi, NetworkEvent>({
+    this.thread = new WorkerThread<NetworkApi, NetworkEvent>({
       entry: 'network',
       data: () => ({ data: { dropReportMs } }),
       deadlines: { defaultMs: 10_000 },

@@ -2,7 +2,7 @@
 
 import { LONE_INDEX } from '../protocol/network.ts';
 import type { Group, Service } from '../protocol/service.ts';
-import type { StateDocument } from '../protocol/state-document.ts';
+import type { SavedState } from '../protocol/state-document.ts';
 import type { NetworkSink } from '../supervisor/interfaces.ts';
 import type { ServiceDefinition } from '../supervisor/status.ts';
 import { GroupAddresses } from './group-addresses.ts';
@@ -38,7 +38,7 @@ export class Groups {
   }
 
   /** Notes the places that services had under an earlier daemon; of two that claim the same one the first has it. */
-  restore(documents: readonly StateDocument[]): void {
+  restore(documents: readonly SavedState[]): void {
     for (const { service, group, group_ip: groupIp, group_index: groupIndex } of documents) {
       if (group && groupIp !== null) this.#addresses.restore(group.name, groupIp);
       if (group && groupIndex !== null) this.#members.restore(group.name, service.name, groupIndex);

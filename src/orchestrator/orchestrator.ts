@@ -4,7 +4,7 @@ import { errorText, MonocoreError } from '../lib/errors.ts';
 import type { CommandReply, ControlEvent, PlanReply, Selection, ServiceOutcome } from '../protocol/api.ts';
 import { select } from '../protocol/selection.ts';
 import type { Config, ServiceStatus } from '../protocol/service.ts';
-import type { OrchestratorPorts } from '../supervisor/interfaces.ts';
+import type { OrchestratorContext } from '../supervisor/interfaces.ts';
 import { startsWithDaemon } from '../supervisor/restart-policy.ts';
 import type { ServiceDefinition } from '../supervisor/status.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
@@ -31,14 +31,14 @@ export interface StartOptions {
 
 /** Supervises the services of one home. Emits every change of a service, in order. Main thread. */
 export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
-  readonly #ports: OrchestratorPorts;
+  readonly #ports: OrchestratorContext;
   readonly #registry: Registry;
   readonly #starts: Starts;
   readonly #groups: Groups;
   readonly #underWay = new UnderWay();
   #ending = false;
 
-  constructor(ports: OrchestratorPorts) {
+  constructor(ports: OrchestratorContext) {
     super();
     this.#ports = ports;
     this.#registry = new Registry(ports);
@@ -53,7 +53,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
    *
    * @param startsAll whether services that the user had stopped start, too, where their policy is `always`
    */
-  static async open(ports: OrchestratorPorts & Leftovers, { startsAll = false } = {}): Promise<Orchestrator> {
+  static async open(ports: OrchestratorContext & Leftovers, { startsAll = false } = {}): Promise<Orchestrator> {
     const orchestrator = new Orchestrator(ports);
     await takeOver(ports, orchestrator.#registry, orchestrator.#groups);
     orchestrator.#startByPolicy(startsAll);
@@ -192,7 +192,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
       try {
         await this.#ports.removeLogs(supervisor.name);
         // Its isolation may have changed in its life.
-        for (const driver of Object.values(this.#ports.drivers)) await driver.removeData(supervisor.name);
+        for (const backend of Object.values(this.#ports.backends)) await backend.removeData(supervisor.name);
         await this.#ports.store.remove(supervisor.name);
       } catch (error) {
         return failed(supervisor, errorText(error));

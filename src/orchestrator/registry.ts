@@ -1,17 +1,17 @@
 /** The services that are known in one home. */
 import { EventEmitter } from 'node:events';
 import type { ControlEvent } from '../protocol/api.ts';
-import type { LifecyclePorts } from '../supervisor/interfaces.ts';
+import type { SupervisorContext } from '../supervisor/interfaces.ts';
 import type { ServiceState } from '../supervisor/states.ts';
 import type { ServiceDefinition } from '../supervisor/status.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 
 /** Supervisors by name; emits what changes about any of them, in order. Main thread. */
 export class Registry extends EventEmitter<{ event: [ControlEvent] }> {
-  readonly #ports: LifecyclePorts;
+  readonly #ports: SupervisorContext;
   readonly #supervisors = new Map<string, Supervisor>();
 
-  constructor(ports: LifecyclePorts) {
+  constructor(ports: SupervisorContext) {
     super();
     this.#ports = ports;
   }

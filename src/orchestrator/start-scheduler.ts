@@ -4,8 +4,8 @@ import pLimit, { type LimitFunction } from 'p-limit';
 import { errorText, MonocoreError } from '../lib/errors.ts';
 import type { ServiceOutcome } from '../protocol/api.ts';
 import type { Dependency, Service } from '../protocol/service.ts';
-import type { OrchestratorPorts } from '../supervisor/interfaces.ts';
-import { StartGate } from '../supervisor/start-slots.ts';
+import type { OrchestratorContext } from '../supervisor/interfaces.ts';
+import { StartSlots } from '../supervisor/start-slots.ts';
 import type { ServiceDefinition } from '../supervisor/status.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { runInOrder } from './dependencies.ts';
@@ -37,14 +37,14 @@ export type StartCause = { readonly type: 'asked' } | { readonly type: 'policy';
 
 /** Main thread. */
 export class Starts {
-  readonly #ports: OrchestratorPorts;
+  readonly #ports: OrchestratorContext;
   readonly #registry: Registry;
-  readonly #processStarts = new StartGate({ slots: CONCURRENT_PROCESS_STARTS, freeBytes: null });
+  readonly #processStarts = new StartSlots({ slots: CONCURRENT_PROCESS_STARTS, freeBytes: null });
   readonly #pending = new Set<PendingStart>();
   /** By service: two starts at once would each launch a VM of that name. */
   readonly #turns = new Map<string, LimitFunction>();
 
-  constructor(ports: OrchestratorPorts, registry: Registry) {
+  constructor(ports: OrchestratorContext, registry: Registry) {
     this.#ports = ports;
     this.#registry = registry;
   }

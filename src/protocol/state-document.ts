@@ -53,4 +53,4 @@ export const StateDocumentSchema = v.object({
   /** What its VM said last, where it did not end in order; oldest first. */
   last_lines: v.optional(v.array(v.string()), []),
 });
-export type StateDocument = v.InferOutput<typeof StateDocumentSchema>;
+export type SavedState = v.InferOutput<typeof StateDocumentSchema>;

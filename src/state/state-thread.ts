@@ -2,19 +2,19 @@
 
 import { CallBatch } from '../lib/call-batch.ts';
 import { errorCode } from '../lib/errors.ts';
+import type { Report } from '../lib/report.ts';
 import type { WireError } from '../lib/wire-error.ts';
 import type { FileChange, StateApi } from '../protocol/state-files.ts';
-import type { Report } from '../supervisor/interfaces.ts';
-import { ThreadService } from '../threads/worker-thread.ts';
+import { WorkerThread } from '../threads/worker-thread.ts';
 import type { StateFiles } from './store.ts';
 
 /** The state worker. Main thread. */
 export class StateThread implements StateFiles {
-  readonly thread: ThreadService<StateApi>;
+  readonly thread: WorkerThread<StateApi>;
   readonly #changes = new CallBatch<FileChange>((changes) => this.#makeAll(changes));
 
   constructor(report: Report) {
-    this.thread = new ThreadService<StateApi>({
+    this.thread = new WorkerThread<StateApi>({
       entry: 'state',
       data: () => ({ data: null }),
       // However slow the disk is.

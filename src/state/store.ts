@@ -5,7 +5,7 @@ import * as v from 'valibot';
 import writeFileAtomic from 'write-file-atomic';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { errorCode, MonocoreError } from '../lib/errors.ts';
-import { type StateDocument, StateDocumentSchema } from '../protocol/state-document.ts';
+import { type SavedState, StateDocumentSchema } from '../protocol/state-document.ts';
 import type { FileChange } from '../protocol/state-files.ts';
 import { makeFolder } from './folder.ts';
 import type { HomePaths } from './paths.ts';
@@ -28,12 +28,12 @@ const MODE = 0o600;
  * Whether a state must survive a crash of the host, which leaves no process: that a service was begun to be started or
  * stopped tells the next daemon nothing then, and nobody has been told that it was done.
  */
-function isDurable({ status }: StateDocument): boolean {
+function isDurable({ status }: SavedState): boolean {
   return status !== 'Starting' && status !== 'Stopping';
 }
 
 /** Reads a state file. @throws the system's error, or MonocoreError `Internal` for one that is not a state file */
-export async function loadState(path: string): Promise<StateDocument> {
+export async function loadState(path: string): Promise<SavedState> {
   const text = await readFile(path, 'utf8');
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), StateDocumentSchema), text);
   if (parsed.success) return parsed.output;
@@ -46,11 +46,11 @@ export async function loadState(path: string): Promise<StateDocument> {
  *
  * @param durable whether the content is on disk when this resolves, see fsync(2)
  */
-export async function saveState(path: string, document: StateDocument, durable: boolean): Promise<void> {
+export async function saveState(path: string, document: SavedState, durable: boolean): Promise<void> {
   await writeFileAtomic(path, renderState(document), { mode: MODE, fsync: durable });
 }
 
-function renderState(document: StateDocument): string {
+function renderState(document: SavedState): string {
   return `${JSON.stringify(document, null, 2)}\n`;
 }
 
@@ -65,7 +65,7 @@ export interface StateFiles {
 }
 
 interface WaitingWrite {
-  document: StateDocument;
+  document: SavedState;
   /** Ends the wait; the write may be under way already. */
   readonly cancel: () => void;
 }
@@ -91,14 +91,14 @@ export class FileStateStore {
    * Resolves when the document is in its file, behind all that was asked for before. One that cannot be written is tried
    * again, for as long as no later write of the service comes: a full disk must not leave an old state behind.
    */
-  save(document: StateDocument): Promise<void> {
+  save(document: SavedState): Promise<void> {
     const { name } = document.service;
     this.#dropWaiting(name);
     return this.#enqueue(name, () => this.#write(this.#paths.stateFile(name), document, isDurable(document)));
   }
 
   /** Writes the document within a moment, when no other write of the service is under way; only the latest is written. */
-  saveSoon(document: StateDocument): void {
+  saveSoon(document: SavedState): void {
     const { name } = document.service;
     const waiting = this.#waiting.get(name);
     if (waiting) waiting.document = document;
@@ -132,7 +132,7 @@ export class FileStateStore {
    *
    * @param afterwards done when the document is on disk, however often that has to be tried
    */
-  conclude(document: StateDocument, afterwards: () => Promise<void> = async () => {}): Promise<void> {
+  conclude(document: SavedState, afterwards: () => Promise<void> = async () => {}): Promise<void> {
     const { name } = document.service;
     this.#dropWaiting(name);
     return this.#enqueue(name, async () => {
@@ -151,11 +151,11 @@ export class FileStateStore {
    * Documents of services that an earlier daemon left running, and of those that ended. What that daemon was writing when
    * it was killed is removed; call it under the lock of the home.
    */
-  async loadAll(): Promise<{ left: StateDocument[]; ended: StateDocument[]; broken: string[] }> {
+  async loadAll(): Promise<{ left: SavedState[]; ended: SavedState[]; broken: string[] }> {
     const { home, runDir, endedDir } = this.#paths;
     await Promise.all([home, runDir, endedDir].map(removeUnfinished));
     const broken: string[] = [];
-    const load = async (dir: string): Promise<StateDocument[]> => {
+    const load = async (dir: string): Promise<SavedState[]> => {
       const names = (await readdir(dir)).filter((name) => name.endsWith('.json'));
       const documents = await Promise.all(
         names.map((name) =>
@@ -184,7 +184,7 @@ export class FileStateStore {
     await Promise.allSettled(this.#writes.values());
   }
 
-  #write(path: string, document: StateDocument, durable: boolean): Promise<void> {
+  #write(path: string, document: SavedState, durable: boolean): Promise<void> {
     return this.#files.change({ type: 'write', path, text: renderState(document), durable });
   }
 

@@ -1,6 +1,6 @@
 /** Performs the health checks of one service. */
 import type { Service } from '../protocol/service.ts';
-import type { ProbeResult, RunningVm } from '../vm/backend.ts';
+import type { Instance, ProbeResult } from '../vm/backend.ts';
 import type { LogSink } from './interfaces.ts';
 
 /** One after the other: the next probe is asked for when the last one was answered. Main thread. */
@@ -23,7 +23,7 @@ export class Prober {
    *
    * @param sinceMs when the launch began: what was printed before is no line of this run
    */
-  probe(vm: RunningVm | null, sinceMs: number): void {
+  probe(vm: Instance | null, sinceMs: number): void {
     const { name, healthcheck } = this.#service;
     if (!vm || !healthcheck) return;
     const { probe, timeout_ms } = healthcheck;

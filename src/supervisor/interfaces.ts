@@ -1,12 +1,14 @@
 /** What a supervisor needs from the rest of the daemon; `runtime.ts` plugs the real parts in, tests others. */
+
 import type { Clock } from '../lib/clock.ts';
+import type { Report } from '../lib/report.ts';
 import type { ServiceImage } from '../protocol/images.ts';
 import type { StreamName } from '../protocol/logs.ts';
 import type { GroupMember, GroupPort } from '../protocol/network.ts';
 import type { HomeLogSettings, ImageSettings, Isolation, LogSettings, Metrics } from '../protocol/service.ts';
-import type { StateDocument } from '../protocol/state-document.ts';
-import type { VmDriver } from '../vm/backend.ts';
-import type { StartGate } from './start-slots.ts';
+import type { SavedState } from '../protocol/state-document.ts';
+import type { Backend } from '../vm/backend.ts';
+import type { StartSlots } from './start-slots.ts';
 
 /** What becomes of the streams of a service while they are captured. */
 export interface CaptureHandlers {
@@ -78,14 +80,14 @@ export interface NetworkSink {
 /** Where state files are kept. */
 export interface StateStore {
   /** Resolves when the document is on disk. */
-  save(document: StateDocument): Promise<void>;
+  save(document: SavedState): Promise<void>;
   /** Writes a document that may be lost in a crash, soon; a later save replaces one that waits. */
-  saveSoon(document: StateDocument): void;
+  saveSoon(document: SavedState): void;
   /**
    * Keeps the document as that of an ended service and removes the state file. What cannot be written is tried again, and
    * `afterwards` is done when it is written.
    */
-  conclude(document: StateDocument, afterwards?: () => Promise<void>): Promise<void>;
+  conclude(document: SavedState, afterwards?: () => Promise<void>): Promise<void>;
   /** Forgets an ended service. */
   remove(service: string): Promise<void>;
 }
@@ -111,20 +113,17 @@ export interface ImageSource {
   configure(settings: ImageSettings): void;
 }
 
-/** Where a supervisor reports what people should know. */
-export type Report = (level: 'info' | 'warn' | 'error', message: string, data?: Record<string, unknown>) => void;
-
 /** All of it. */
-export interface LifecyclePorts {
+export interface SupervisorContext {
   readonly clock: Clock;
-  readonly drivers: Readonly<Record<Isolation, VmDriver>>;
+  readonly backends: Readonly<Record<Isolation, Backend>>;
   readonly logs: LogSink;
   readonly metrics: MetricsSink;
   readonly network: NetworkSink;
   readonly store: StateStore;
   readonly images: ImageSource;
   /** Lets VMs be between their launch and their first line: booting is all CPU, so only a few at once. */
-  readonly boots: StartGate;
+  readonly boots: StartSlots;
   /**
    * Fires when the threads begin to end, and services may run on: what comes from then on is left to the next daemon. The
    * end of a stream, for example, may then be that of its reader.
@@ -138,7 +137,7 @@ export interface LifecyclePorts {
 }
 
 /** What an orchestrator needs beside that. */
-export interface OrchestratorPorts extends LifecyclePorts {
+export interface OrchestratorContext extends SupervisorContext {
   /** The last records that a service, or else its VM, printed since that time; oldest first. */
   lastLines(service: string, sinceMs: number): Promise<string[]>;
   /** Keeps the log files of the whole home within those limits from now on. */

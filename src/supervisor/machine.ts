@@ -7,12 +7,12 @@ import { begin, exited, fromStarted } from './running.ts';
 import {
   type Effect,
   type EndedState,
+  type MachineEvent,
   NO_RESTARTS,
   type Now,
   type Rules,
   type ServiceState,
   type Transition,
-  type VmEvent,
   type VmState,
   type Waiting,
 } from './states.ts';
@@ -49,7 +49,7 @@ function fromEnded(
   service: ServiceState,
   actual: EndedState | { status: 'Unstarted' },
   before: ServiceState,
-  event: VmEvent,
+  event: MachineEvent,
   now: Now,
   rules: Rules,
 ): Transition {
@@ -94,7 +94,7 @@ function fromEnded(
   }
 }
 
-function fromWaiting(service: ServiceState, waiting: Waiting, event: VmEvent, rules: Rules): Transition {
+function fromWaiting(service: ServiceState, waiting: Waiting, event: MachineEvent, rules: Rules): Transition {
   switch (event.type) {
     case 'start':
       return start({ ...service, restarts: NO_RESTARTS }, rules);
@@ -125,7 +125,7 @@ function fromWaiting(service: ServiceState, waiting: Waiting, event: VmEvent, ru
 function fromLaunching(
   service: ServiceState,
   { pid, phase }: Launching,
-  event: VmEvent,
+  event: MachineEvent,
   now: Now,
   rules: Rules,
 ): Transition {
@@ -191,13 +191,13 @@ function fromLaunching(
   }
 }
 
-function desiredAfter(desired: ServiceState['desired'], event: VmEvent): ServiceState['desired'] {
+function desiredAfter(desired: ServiceState['desired'], event: MachineEvent): ServiceState['desired'] {
   if (event.type === 'start' || event.type === 'revive') return 'up';
   return event.type === 'stop' ? 'down' : desired;
 }
 
 /** What `event` makes of a service, and what is to be done about it, in order. Pure. */
-export function transition(before: ServiceState, event: VmEvent, now: Now, rules: Rules): Transition {
+export function transition(before: ServiceState, event: MachineEvent, now: Now, rules: Rules): Transition {
   const service: ServiceState = { ...before, desired: desiredAfter(before.desired, event) };
   const { actual } = service;
   switch (actual.status) {

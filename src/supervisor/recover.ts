@@ -1,5 +1,5 @@
 /** Where a service goes on whose daemon has died. Pure. */
-import type { StateDocument } from '../protocol/state-document.ts';
+import type { SavedState } from '../protocol/state-document.ts';
 import { UNPROBED } from './health.ts';
 import { START_TIMEOUT_MS } from './machine.ts';
 import type { Rules, ServiceState, Transition } from './states.ts';
@@ -13,7 +13,7 @@ import { beginStopping, DRAIN_TIMEOUT_MS, setStopTimer } from './stopping.ts';
  * @param pid of its process
  */
 export function resume(
-  { status, exit, started_at, reason, reason_detail }: StateDocument,
+  { status, exit, started_at, reason, reason_detail }: SavedState,
   service: ServiceState,
   pid: number,
   rules: Rules,

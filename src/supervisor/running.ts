@@ -2,7 +2,7 @@
 import { diagnose, UNPROBED } from './health.ts';
 import { ignore, move } from './moves.ts';
 import { countOverMemory, describeMemory, OVER_MEMORY_SAMPLES } from './restart-policy.ts';
-import type { Effect, Now, Rules, ServiceState, Started, Transition, VmEvent } from './states.ts';
+import type { Effect, MachineEvent, Now, Rules, ServiceState, Started, Transition } from './states.ts';
 import { beginStopping, DRAIN_TIMEOUT_MS, explainProcessEnd, type StoppingStart, setStopTimer } from './stopping.ts';
 
 /** The command runs. */
@@ -21,7 +21,7 @@ export function begin(service: ServiceState, pid: number, startedAtMs: number, {
 export function exited(
   service: ServiceState,
   run: Pick<StoppingStart, 'pid' | 'startedAtMs' | 'wasHealthy'>,
-  { exit, oomKilled = false }: Extract<VmEvent, { type: 'job-exited' }>,
+  { exit, oomKilled = false }: Extract<MachineEvent, { type: 'job-exited' }>,
   effects: readonly Effect[],
 ): Transition {
   const reason = oomKilled ? 'out-of-memory' : 'exited';
@@ -36,7 +36,7 @@ export function exited(
 export function fromStarted(
   service: ServiceState,
   started: Started,
-  event: VmEvent,
+  event: MachineEvent,
   now: Now,
   rules: Rules,
 ): Transition {

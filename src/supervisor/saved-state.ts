@@ -1,6 +1,6 @@
 /** How long the lifecycle waits for the disk. */
 import type { Clock } from '../lib/clock.ts';
-import type { StateDocument } from '../protocol/state-document.ts';
+import type { SavedState } from '../protocol/state-document.ts';
 import type { StateStore } from './interfaces.ts';
 
 /**
@@ -14,7 +14,7 @@ const STOP_PATIENCE_MS = 250;
  * stop does not wait for a disk that hangs. Throws the system's error.
  */
 export async function persist(
-  document: StateDocument,
+  document: SavedState,
   { store, clock }: { readonly store: StateStore; readonly clock: Clock },
 ): Promise<void> {
   const { status } = document;

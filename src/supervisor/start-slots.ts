@@ -23,7 +23,7 @@ interface Waiting {
  * First come, first served. One that is on its way has not touched its memory yet, so what it will need counts as taken;
  * where nothing is on its way the next one goes ahead however little is free: waiting would not help. Main thread.
  */
-export class StartGate {
+export class StartSlots {
   readonly #limits: StartLimits;
   readonly #waiting: Waiting[] = [];
   #entered = 0;

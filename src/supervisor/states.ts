@@ -151,7 +151,7 @@ export type TimerName =
 export const TIMER_NAMES: readonly TimerName[] = ['start', 'stop', 'health', 'restart'];
 
 /** What happens to a service. */
-export type VmEvent =
+export type MachineEvent =
   /** The user wants it up. */
   | { readonly type: 'start' }
   /** The user wants it down; `timeoutMs` is the time for the graceful part. */
@@ -181,7 +181,7 @@ export type VmEvent =
   | { readonly type: 'memory-sampled'; readonly bytes: number }
   | { readonly type: 'timer'; readonly timer: TimerName };
 
-export type VmEventType = VmEvent['type'];
+export type MachineEventType = MachineEvent['type'];
 
 /** What a supervisor does after a transition, in order. */
 export type Effect =
@@ -191,7 +191,7 @@ export type Effect =
   | { readonly type: 'persist-soon' }
   /**
    * Prepares and launches; answers `image-ready` where there is an image, `launched` or `launch-failed`, then with what the
-   * driver reports.
+   * backend reports.
    */
   | { readonly type: 'launch' }
   | { readonly type: 'cancel-launch' }

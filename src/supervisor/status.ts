@@ -8,7 +8,7 @@ import {
   type Service,
   type ServiceStatus,
 } from '../protocol/service.ts';
-import type { StateDocument } from '../protocol/state-document.ts';
+import type { SavedState } from '../protocol/state-document.ts';
 import type { Exit, ProcessIdentity } from '../vm/backend.ts';
 import type { EndedState, RestartHistory, ServiceState, StopPhase, VmState } from './states.ts';
 import { rungOf } from './stopping.ts';
@@ -69,7 +69,7 @@ function describeWork(state: VmState): string | null {
   return state.status === 'Stopping' ? STOP_DETAILS[state.phase] : null;
 }
 
-function storeStatus(state: VmState): StateDocument['status'] {
+function storeStatus(state: VmState): SavedState['status'] {
   if (state.status === 'Stopped') return { Stopped: { exit_code: state.exit.code } };
   return state.status === 'Failed' ? { Failed: { error: state.error } } : state.status;
 }
@@ -106,7 +106,7 @@ function killerOf({ phase }: Extract<VmState, { status: 'Stopping' }>): EndedBy 
 }
 
 /** Why the run ends or ended. */
-function endOf(state: VmState): Pick<StateDocument, 'reason' | 'ended_by' | 'reason_detail'> {
+function endOf(state: VmState): Pick<SavedState, 'reason' | 'ended_by' | 'reason_detail'> {
   if (state.status === 'Stopping') {
     const reason = state.failure?.reason ?? state.reason;
     return { reason, ended_by: state.endedBy ?? killerOf(state), reason_detail: state.detail };
@@ -116,7 +116,7 @@ function endOf(state: VmState): Pick<StateDocument, 'reason' | 'ended_by' | 'rea
 }
 
 /** The content of the state file. Written without spreads, as the status is: each start renders them many times. */
-export function renderDocument(snapshot: Snapshot, nowMs: number): StateDocument {
+export function renderDocument(snapshot: Snapshot, nowMs: number): SavedState {
   const { definition, state, identity, metrics, createdAtMs, launchedAtMs } = snapshot;
   const { service, group, groupIp, groupIndex = null, kernel } = definition;
   const { actual, desired, restarts, image = null } = state;
@@ -204,10 +204,10 @@ export function renderStatus(snapshot: Snapshot): ServiceStatus {
  *
  * @param exit from the exit record; null when the command did not end in order
  */
-export function markGone(document: StateDocument, exit: Exit | null, oomKilled: boolean, nowMs: number): StateDocument {
+export function markGone(document: SavedState, exit: Exit | null, oomKilled: boolean, nowMs: number): SavedState {
   const known = exit ?? document.exit;
   const wasStopping = document.status === 'Stopping';
-  const status: StateDocument['status'] =
+  const status: SavedState['status'] =
     known || wasStopping
       ? { Stopped: { exit_code: known?.code ?? null } }
       : { Failed: { error: 'its process ended while no daemon ran' } };
@@ -226,7 +226,7 @@ export function markGone(document: StateDocument, exit: Exit | null, oomKilled: 
 }
 
 /** The state of a service that has ended, from its stored document; `Unstarted` for any other. */
-function endedState(document: StateDocument): VmState {
+function endedState(document: SavedState): VmState {
   const { status, exit, started_at, stopped_at, reason, reason_detail, ended_by, last_lines } = document;
   if (typeof status === 'string') return { status: 'Unstarted' };
   const common = {
@@ -242,12 +242,12 @@ function endedState(document: StateDocument): VmState {
 }
 
 /** What a document says of the restarts so far. */
-function restartHistory({ restarts, restarts_in_row, last_restart_reason }: StateDocument): RestartHistory {
+function restartHistory({ restarts, restarts_in_row, last_restart_reason }: SavedState): RestartHistory {
   return { total: restarts, inRow: restarts_in_row, lastReason: last_restart_reason };
 }
 
 /** Where a service stands by its document, its process aside. */
-export function restoredState(document: StateDocument): ServiceState {
+export function restoredState(document: SavedState): ServiceState {
   const { desired, image_digest: image } = document;
   return { desired, actual: endedState(document), restarts: restartHistory(document), image };
 }

@@ -6,6 +6,7 @@ import {
   type Effect,
   type EndedState,
   type Failure,
+  type MachineEvent,
   NO_RESTARTS,
   type Now,
   type Rules,
@@ -14,7 +15,6 @@ import {
   type Stopping,
   TIMER_NAMES,
   type Transition,
-  type VmEvent,
 } from './states.ts';
 
 /** From the end of the command until all that it printed has arrived. Long, because a full disk may hold it up. */
@@ -43,7 +43,7 @@ export function setStopTimer(delayMs: number): Effect {
 export const KILL: readonly Effect[] = [setStopTimer(TERMINATE_TIMEOUT_MS), { type: 'kill', signal: 'SIGKILL' }];
 
 /** Why a VM failed that was not told to end; `when` completes the sentence: `unexpectedly`. */
-export function explainProcessEnd(event: Extract<VmEvent, { type: 'process-ended' }>, when: string): Failure {
+export function explainProcessEnd(event: Extract<MachineEvent, { type: 'process-ended' }>, when: string): Failure {
   const { exit, reason = 'vm-crash' } = event;
   switch (reason) {
     case 'guest-panic':
@@ -83,7 +83,7 @@ export function beginStopping(service: ServiceState, start: StoppingStart, effec
 }
 
 /** Every event for a service that is stopping. */
-export function fromStopping(service: StoppingService, event: VmEvent, now: Now, rules: Rules): Transition {
+export function fromStopping(service: StoppingService, event: MachineEvent, now: Now, rules: Rules): Transition {
   const stopping = service.actual;
   const stay = (changes: Partial<Stopping> = {}, effects: readonly Effect[] = []): Transition => ({
     state: { ...service, actual: { ...stopping, ...changes } },
@@ -175,7 +175,7 @@ function exitOfKilled(stopping: Stopping, processExit: Exit): Exit | null {
 }
 
 /** The VM went away while its command was still being asked, or its output still being read. */
-function unexpectedEnd({ phase }: Stopping, event: Extract<VmEvent, { type: 'process-ended' }>): Failure | null {
+function unexpectedEnd({ phase }: Stopping, event: Extract<MachineEvent, { type: 'process-ended' }>): Failure | null {
   return phase === 'asking' || phase === 'draining' ? explainProcessEnd(event, 'unexpectedly') : null;
 }
 
@@ -223,7 +223,7 @@ const CLEAN_UP: readonly Effect[] = [
 /** The run is over: says how it ended, and what follows. */
 function finish(
   service: StoppingService,
-  { lastLines, panic }: Pick<Extract<VmEvent, { type: 'inspected' }>, 'lastLines' | 'panic'>,
+  { lastLines, panic }: Pick<Extract<MachineEvent, { type: 'inspected' }>, 'lastLines' | 'panic'>,
   now: Now,
   rules: Rules,
 ): Transition {

@@ -3,17 +3,17 @@ import { EventEmitter } from 'node:events';
 import { isDeepStrictEqual } from 'node:util';
 import { errorText } from '../lib/errors.ts';
 import { type Condition, type Metrics, NO_METRICS, type ServiceStatus } from '../protocol/service.ts';
-import type { StateDocument } from '../protocol/state-document.ts';
+import type { SavedState } from '../protocol/state-document.ts';
 import type { Adoption } from '../vm/backend.ts';
 import { describeChange } from './announcement.ts';
 import { EventQueue } from './event-queue.ts';
 import { Prober } from './health-checker.ts';
-import type { LifecyclePorts } from './interfaces.ts';
+import type { SupervisorContext } from './interfaces.ts';
 import { transition } from './machine.ts';
 import { checkCondition, hasBegunOrEnded, isActive, whyNotStarted } from './readiness.ts';
 import { resume } from './recover.ts';
 import { persist } from './saved-state.ts';
-import { type Effect, INITIAL_STATE, type ServiceState, type VmEvent, type VmState } from './states.ts';
+import { type Effect, INITIAL_STATE, type MachineEvent, type ServiceState, type VmState } from './states.ts';
 import {
   type Hindrances,
   renderDocument,
@@ -30,9 +30,9 @@ import { Waiters } from './waiters.ts';
 /** Supervises one service. Main thread. */
 export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
   readonly definition: ServiceDefinition;
-  readonly #ports: LifecyclePorts;
+  readonly #ports: SupervisorContext;
   readonly #createdAtMs: number;
-  readonly #events = new EventQueue<VmEvent>(
+  readonly #events = new EventQueue<MachineEvent>(
     (event) => this.#handle(event),
     () => this.#waiters.check(),
     () => this.#ports.closing.aborted,
@@ -50,7 +50,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
   #concludedRuns = 0;
 
   /** @param initial where the service stands: `Unstarted`, or how an earlier run of it ended */
-  constructor(definition: ServiceDefinition, ports: LifecyclePorts, initial: ServiceState = INITIAL_STATE) {
+  constructor(definition: ServiceDefinition, ports: SupervisorContext, initial: ServiceState = INITIAL_STATE) {
     super();
     this.definition = definition;
     this.#ports = ports;
@@ -75,8 +75,8 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
    */
   static async adopt(
     definition: ServiceDefinition,
-    ports: LifecyclePorts,
-    document: StateDocument,
+    ports: SupervisorContext,
+    document: SavedState,
     adoption: Extract<Adoption, { type: 'running' }>,
   ): Promise<Supervisor> {
     const supervisor = new Supervisor(definition, ports, restoredState(document));
@@ -125,7 +125,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     return this.#awaitStart({ type: 'revive', reason });
   }
 
-  async #awaitStart(event: VmEvent): Promise<ServiceStatus> {
+  async #awaitStart(event: MachineEvent): Promise<ServiceStatus> {
     const wasStopping = this.#state.actual.status === 'Stopping';
     this.#events.push(event);
     // A start of a stopping service begins only after the end of the run before.
@@ -169,7 +169,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     return check.type === 'failed' ? check.failure : null;
   }
 
-  async #resume(document: StateDocument, adoption: Extract<Adoption, { type: 'running' }>): Promise<void> {
+  async #resume(document: SavedState, adoption: Extract<Adoption, { type: 'running' }>): Promise<void> {
     const identity = await this.#session.adopt(adoption);
     this.#launchedAtMs = Date.parse(document.launched_at ?? document.created_at);
     const pid = document.pid ?? identity.pid;
@@ -198,7 +198,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     return this.#state.actual;
   }
 
-  async #handle(event: VmEvent): Promise<void> {
+  async #handle(event: MachineEvent): Promise<void> {
     const { clock, random, onStep } = this.#ports;
     const before = this.#state.actual;
     const now = { ms: clock.now(), dice: random() };
@@ -274,7 +274,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     }
   }
 
-  #document(): StateDocument {
+  #document(): SavedState {
     return renderDocument(this.#snapshot(), this.#ports.clock.now());
   }
 
@@ -282,7 +282,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     this.#session.forget();
     this.#hindrances = UNHINDERED;
     this.#concludedRuns += 1;
-    await this.#ports.drivers[this.definition.service.isolation].cleanUp(this.name);
+    await this.#ports.backends[this.definition.service.isolation].cleanUp(this.name);
     await persist(this.#document(), this.#ports);
   }
 

@@ -4,10 +4,10 @@ import { isoTime } from '../lib/clock.ts';
 import { errorText, errorTextWithHint, MonocoreError } from '../lib/errors.ts';
 import type { ServiceImage } from '../protocol/images.ts';
 import type { StreamName } from '../protocol/logs.ts';
-import type { Adoption, VmEvent as DriverEvent, PreparedVm, ProcessIdentity, RunningVm } from '../vm/backend.ts';
+import type { Adoption, BackendEvent, Instance, PreparedInstance, ProcessIdentity } from '../vm/backend.ts';
 import { takeTurn } from './boot-turn.ts';
-import type { LifecyclePorts } from './interfaces.ts';
-import type { Effect, VmEvent } from './states.ts';
+import type { SupervisorContext } from './interfaces.ts';
+import type { Effect, MachineEvent } from './states.ts';
 import { addressOf, type Hindrances, type ServiceDefinition } from './status.ts';
 
 /** 128 random bits: nothing that a service prints is taken for it. */
@@ -33,7 +33,7 @@ type VmEffect = Extract<Effect, { type: 'cancel-launch' | 'signal-job' | 'drain'
 
 /** Where a session reports to. */
 export interface SessionHandlers {
-  readonly onEvent: (event: VmEvent) => void;
+  readonly onEvent: (event: MachineEvent) => void;
   /** What is different from now on. */
   readonly onHindered: (change: Partial<Hindrances>) => void;
   /** The notes have changed. */
@@ -43,15 +43,15 @@ export interface SessionHandlers {
 /** One VM after the other of a service; never two at once, which is the state machine's doing. Main thread. */
 export class VmSession {
   readonly #definition: ServiceDefinition;
-  readonly #ports: LifecyclePorts;
+  readonly #ports: SupervisorContext;
   readonly #handlers: SessionHandlers;
-  #vm: RunningVm | null = null;
+  #vm: Instance | null = null;
   #cancel: AbortController | null = null;
   #notes: readonly string[] = [];
   /** What does not work of its network. */
   #networkNotes: readonly string[] = [];
 
-  constructor(definition: ServiceDefinition, ports: LifecyclePorts, handlers: SessionHandlers) {
+  constructor(definition: ServiceDefinition, ports: SupervisorContext, handlers: SessionHandlers) {
     this.#definition = definition;
     this.#ports = ports;
     this.#handlers = handlers;
@@ -60,7 +60,7 @@ export class VmSession {
   readonly #tellPreparing = (preparing: string | null): void => this.#handlers.onHindered({ preparing });
 
   /** The VM; null before its launch and after its end. */
-  get vm(): RunningVm | null {
+  get vm(): Instance | null {
     return this.#vm;
   }
 
@@ -93,7 +93,7 @@ export class VmSession {
       }
       const address = addressOf(this.#definition);
       const request = { service, address, localOnly: group?.local_only ?? true, groupIndex, kernel, image };
-      const prepared = await this.#ports.drivers[service.isolation].prepare(request, cancel.signal);
+      const prepared = await this.#ports.backends[service.isolation].prepare(request, cancel.signal);
       this.#notes = prepared.notes;
       this.#ports.onStep?.(service.name, 'prepared');
       try {
@@ -169,7 +169,7 @@ export class VmSession {
     return this.#vm.identity;
   }
 
-  #joinNetwork(vm: RunningVm): void {
+  #joinNetwork(vm: Instance): void {
     const { service, group, groupIndex = null } = this.#definition;
     const { groupSocket: socketPath } = vm;
     if (groupIndex === null || socketPath === null) return;
@@ -227,22 +227,22 @@ export class VmSession {
   }
 
   /** Begins to capture streams; `ended` is fulfilled when all of them have ended. */
-  async #capture(streams: PreparedVm['streams'], continues: boolean): Promise<{ ended: Promise<void> }> {
+  async #capture(streams: PreparedInstance['streams'], continues: boolean): Promise<{ ended: Promise<void> }> {
     const { service } = this.#definition;
     let onEnded = (): void => {};
     const ended = new Promise<void>((resolve) => {
       onEnded = resolve;
     });
     const reopen = (stream: StreamName): number =>
-      this.#ports.drivers[service.isolation].reopenStream(service.name, stream);
+      this.#ports.backends[service.isolation].reopenStream(service.name, stream);
     const onStalled = (logStalled: string | null) => this.#handlers.onHindered({ logStalled });
     const handlers = { reopen, onEnded, onStalled, continues };
     await this.#ports.logs.capture(service.name, streams, handlers, service.log);
     return { ended };
   }
 
-  /** Takes what a driver reports, and adds the end of the streams. @param endTurn called when the guest has booted, or not */
-  #observe(streamsEnded: Promise<void>, endTurn: () => void): (event: DriverEvent) => void {
+  /** Takes what a backend reports, and adds the end of the streams. @param endTurn called when the guest has booted, or not */
+  #observe(streamsEnded: Promise<void>, endTurn: () => void): (event: BackendEvent) => void {
     let onProcessEnded = (_portsFreed: Promise<void>): void => {};
     // The next to start may want the same ports.
     const processEnded = new Promise<void>((resolve) => {

@@ -46,7 +46,7 @@ interface Running<Api> {
 }
 
 /** A worker thread under supervision. Main thread only. */
-export class ThreadService<Api, Event = never> {
+export class WorkerThread<Api, Event = never> {
   readonly #options: ThreadOptions<Api, Event>;
   #state: ThreadStatus['state'] = 'stopped';
   #restarts = 0;
@@ -81,7 +81,7 @@ export class ThreadService<Api, Event = never> {
 
   /**
    * The worker's api, once it is ready. While a dead worker is being restarted this waits, so a call made through it
-   * reaches the new one. Throws `ThreadDied` after {@link ThreadService.stop}.
+   * reaches the new one. Throws `ThreadDied` after {@link WorkerThread.stop}.
    */
   ready(): Promise<Remote<Api>> {
     return this.#ready;

@@ -38,7 +38,7 @@ export interface Exit {
  * What happens to a launched VM, in this order; everything but `process-ended` may be missing. `paused` comes at any time
  * before the end.
  */
-export type VmEvent =
+export type BackendEvent =
   /** The command runs; `pid` is the process to measure. */
   | { readonly type: 'job-started'; readonly pid: number }
   /** The command could not be run; the VM is still there and must be released. */
@@ -70,7 +70,7 @@ export type VmEndReason = Extract<EndReason, 'guest-panic' | 'guest-reset' | 'vm
 export type VmProbe = Exclude<Probe, { type: 'log_line' }>;
 
 /** A VM whose process runs. */
-export interface RunningVm {
+export interface Instance {
   readonly identity: ProcessIdentity;
   /** Absolute path of the unix socket of its device in the group's network, or its own; null when it has none. */
   readonly groupSocket: string | null;
@@ -87,7 +87,7 @@ export interface RunningVm {
    * it started has ended, or was killed, when it answers.
    */
   probe(probe: VmProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult>;
-  /** Whether bytes may still be on their way when the command has ended, so that {@link RunningVm.drain} is needed. */
+  /** Whether bytes may still be on their way when the command has ended, so that {@link Instance.drain} is needed. */
   readonly drains: boolean;
   /**
    * Makes the VM write `marker` behind the last byte of stdout and stderr. Called after `job-exited`, when the log
@@ -104,7 +104,7 @@ export interface RunningVm {
  * A VM that is ready to be launched: its runtime folder and FIFOs exist, and both ends of each FIFO are open, so that
  * reading may begin. Must be launched or discarded, else the streams never end.
  */
-export interface PreparedVm {
+export interface PreparedInstance {
   /** Read ends of the streams' FIFOs, non-blocking; the caller owns them. */
   readonly streams: readonly { readonly stream: StreamName; readonly fd: number }[];
   /** Limits of the service that it does not have, each with the reason, for people: `cpu_shares has no effect: …`. */
@@ -114,7 +114,7 @@ export interface PreparedVm {
    *
    * @throws MonocoreError `StartFailed`, `ToolMissing`
    */
-  launch(onEvent: (event: VmEvent) => void): Promise<RunningVm>;
+  launch(onEvent: (event: BackendEvent) => void): Promise<Instance>;
   /** Closes the VM's ends of the streams. */
   discard(): void;
 }
@@ -137,25 +137,25 @@ export interface AdoptRequest {
 export type Adoption =
   | {
       readonly type: 'running';
-      /** As in {@link PreparedVm}; the VM holds the other ends. */
+      /** As in {@link PreparedInstance}; the VM holds the other ends. */
       readonly streams: readonly { readonly stream: StreamName; readonly fd: number }[];
-      /** As in {@link PreparedVm}; those of its launch. */
+      /** As in {@link PreparedInstance}; those of its launch. */
       readonly notes: readonly string[];
       /** Begins to supervise it again. Events come after this returns. */
-      readonly attach: (onEvent: (event: VmEvent) => void) => RunningVm;
+      readonly attach: (onEvent: (event: BackendEvent) => void) => Instance;
     }
-  /** `exit` is from the exit record; null when the command did not end in order. `oomKilled` as in {@link VmEvent}. */
+  /** `exit` is from the exit record; null when the command did not end in order. `oomKilled` as in {@link BackendEvent}. */
   | { readonly type: 'gone'; readonly exit: Exit | null; readonly oomKilled?: boolean };
 
 /** Starts VMs of one kind. Main thread. */
-export interface VmDriver {
+export interface Backend {
   readonly isolation: Isolation;
   /**
    * Makes everything that a launch needs. `signal` cancels it.
    *
    * @throws MonocoreError `StartFailed`, `ToolMissing`, `Aborted`
    */
-  prepare(request: LaunchRequest, signal: AbortSignal): Promise<PreparedVm>;
+  prepare(request: LaunchRequest, signal: AbortSignal): Promise<PreparedInstance>;
   /**
    * Finds a VM that an earlier daemon launched. One that was cut off in the middle of its launch is ended.
    *

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { TurnBatch, TurnQueue } from '../../src/lib/event-loop-batch.ts';
+import { EventLoopBatch, TurnQueue } from '../../src/lib/event-loop-batch.ts';
 
 test('what is added in one turn goes together, and in order', async () => {
   const batches: number[][] = [];
-  const batch = new TurnBatch<number>((items) => batches.push(items));
+  const batch = new EventLoopBatch<number>((items) => batches.push(items));
   batch.add(1);
   await Promise.resolve();
   batch.add(2);
@@ -18,7 +18,7 @@ test('what is added in one turn goes together, and in order', async () => {
 
 test('what is added while a batch is handed over is the next one', async () => {
   const batches: number[][] = [];
-  const batch: TurnBatch<number> = new TurnBatch((items) => {
+  const batch: EventLoopBatch<number> = new EventLoopBatch((items) => {
     batches.push(items);
     if (batches.length === 1) batch.add(2);
   });

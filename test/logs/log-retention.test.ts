@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { systemClock } from '../../src/lib/clock.ts';
 import { LogThread } from '../../src/logs/logs-thread.ts';
-import { LogKeeper } from '../../src/logs/retention.ts';
+import { LogRetention } from '../../src/logs/retention.ts';
 import { DEFAULT_LOG_SETTINGS, type LogSettings } from '../../src/protocol/log-settings.ts';
 import { JobPool } from '../../src/threads/job-pool.ts';
 import { openChildEnd, openReadEnd } from '../../src/vm/host/fifos.ts';
@@ -21,7 +21,7 @@ async function startKeeping(t: TestContext) {
   defer(t, () => jobs.close());
   const reports: string[] = [];
   const report = (_level: string, message: string) => reports.push(message);
-  const keeper = new LogKeeper({ logDir, clock: systemClock, runJob: (job) => jobs.run(job), report });
+  const keeper = new LogRetention({ logDir, clock: systemClock, runJob: (job) => jobs.run(job), report });
   const logs = new LogThread(logDir, report, { keeper });
   defer(t, async () => {
     await logs.stop();

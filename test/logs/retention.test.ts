@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import test from 'node:test';
-import { LogKeeper } from '../../src/logs/retention.ts';
+import { LogRetention } from '../../src/logs/retention.ts';
 import type { Job, JobResult, PrunedLogs, PruneLogsJob } from '../../src/protocol/jobs.ts';
 import { DEFAULT_LOG_SETTINGS } from '../../src/protocol/log-settings.ts';
 import { gate, settle } from '../helpers/fakes/fake-ports.ts';
@@ -27,7 +27,7 @@ function makeKeeper() {
     const result = job.type === 'prune-logs' ? { removed: [], compressible: state.found } : null;
     return result as unknown as JobResult<J>;
   };
-  const keeper = new LogKeeper({
+  const keeper = new LogRetention({
     logDir: DIR,
     clock,
     runJob,

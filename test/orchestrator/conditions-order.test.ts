@@ -4,7 +4,7 @@ import test from 'node:test';
 import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
 import type { CommandReply } from '../../src/protocol/api.ts';
 import type { Condition, Service } from '../../src/protocol/service.ts';
-import type { StateDocument } from '../../src/protocol/state-document.ts';
+import type { SavedState } from '../../src/protocol/state-document.ts';
 import { DEFAULT_RESTART_SETTINGS, type RestartWhen } from '../../src/protocol/supervision.ts';
 import { FakePorts, settle } from '../helpers/fakes/fake-ports.ts';
 import { configOf, scriptService } from '../helpers/fakes/services.ts';
@@ -104,7 +104,7 @@ async function endedDocument(when: RestartWhen, end: (orchestrator: Orchestrator
 }
 
 /** What a new daemon makes of it. */
-async function reopen(document: StateDocument, startsAll: boolean): Promise<string> {
+async function reopen(document: SavedState, startsAll: boolean): Promise<string> {
   const ports = Object.assign(new FakePorts({ obedient: true }), { left: [], ended: [document] });
   const orchestrator = await Orchestrator.open(ports, { startsAll });
   await settle();

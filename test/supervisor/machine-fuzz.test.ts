@@ -6,10 +6,10 @@ import { transition } from '../../src/supervisor/machine.ts';
 import {
   type Effect,
   INITIAL_STATE,
+  type MachineEvent,
   type Rules,
   type ServiceState,
   type TimerName,
-  type VmEvent,
 } from '../../src/supervisor/states.ts';
 import { scriptService } from '../helpers/fakes/services.ts';
 import { healthCheck } from '../helpers/processes/health-check.ts';
@@ -38,16 +38,16 @@ class World {
   #killed = false;
   readonly #timers = new Set<TimerName>();
 
-  /** Every event that can come now, as `vm/driver.ts` promises their order; one may be missed at any time. */
-  possible(): VmEvent[] {
+  /** Every event that can come now, as `vm/backend.ts` promises their order; one may be missed at any time. */
+  possible(): MachineEvent[] {
     const vm = this.#vm;
-    const events: VmEvent[] = [
+    const events: MachineEvent[] = [
       { type: 'start' },
       { type: 'stop', timeoutMs: 5000 },
       { type: 'stop', timeoutMs: 0 },
       { type: 'suspend', timeoutMs: 5000 },
       { type: 'memory-sampled', bytes: 2000 },
-      ...[...this.#timers].map((timer): VmEvent => ({ type: 'timer', timer })),
+      ...[...this.#timers].map((timer): MachineEvent => ({ type: 'timer', timer })),
     ];
     if (this.#launching) events.push({ type: 'launched', pid: 7 }, { type: 'launch-failed', error: 'no' });
     if (vm && !vm.ended) {
@@ -63,7 +63,7 @@ class World {
     return events;
   }
 
-  happen(event: VmEvent): void {
+  happen(event: MachineEvent): void {
     this.history.push(event.type);
     this.#note(event);
     const { state, effects } = transition(this.state, event, { ms: 0, dice: 0.5 }, RULES);
@@ -92,7 +92,7 @@ class World {
     }
   }
 
-  #note(event: VmEvent): void {
+  #note(event: MachineEvent): void {
     const vm = this.#vm;
     switch (event.type) {
       case 'launched':

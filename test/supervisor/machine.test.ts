@@ -3,11 +3,11 @@ import test from 'node:test';
 import { transition } from '../../src/supervisor/machine.ts';
 import type {
   Effect,
+  MachineEvent,
   Rules,
   ServiceState,
   StopPhase,
   Stopping,
-  VmEvent,
   VmState,
 } from '../../src/supervisor/states.ts';
 import { NO_RESTARTS } from '../../src/supervisor/states.ts';
@@ -133,7 +133,7 @@ const STATES: readonly VmState[] = [
   ...PHASES.map((phase) => stopping(phase)),
 ];
 
-const EVENTS: readonly VmEvent[] = [
+const EVENTS: readonly MachineEvent[] = [
   { type: 'start' },
   { type: 'stop', timeoutMs: 5000 },
   { type: 'suspend', timeoutMs: 5000 },
@@ -163,7 +163,7 @@ function nameState(state: VmState): string {
   return 'phase' in state ? `${state.status}/${state.phase}` : state.status;
 }
 
-function nameEvent(event: VmEvent): string {
+function nameEvent(event: MachineEvent): string {
   switch (event.type) {
     case 'timer':
       return `timer ${event.timer}`;
@@ -188,7 +188,7 @@ const rows = new Map(
 );
 
 /** What the table says of a pair: the name of the next state and its effects. */
-function look(state: VmState, event: VmEvent): { next: string; effects: string } {
+function look(state: VmState, event: MachineEvent): { next: string; effects: string } {
   const own = nameState(state);
   const row =
     rows.get(`${own} | ${nameEvent(event)}`) ?? rows.get(`${own.replace(/\/.*/, '/*')} | ${nameEvent(event)}`);
@@ -233,17 +233,17 @@ test('what the user wants is what the user said last, whatever the service does'
 });
 
 /** The state after those events. */
-function follow(from: VmState, ...events: readonly VmEvent[]): VmState {
+function follow(from: VmState, ...events: readonly MachineEvent[]): VmState {
   return events.reduce<ServiceState>((state, event) => transition(state, event, NOW, RULES).state, serviceState(from))
     .actual;
 }
 
-const INSPECTED: VmEvent = { type: 'inspected', lastLines: [], panic: null };
+const INSPECTED: MachineEvent = { type: 'inspected', lastLines: [], panic: null };
 
 for (const phase of PHASES.slice(0, -1)) {
   test(`Stopping/${phase} ends when both the process and the streams have ended, in either order`, () => {
     const failure = { reason: 'vm-crash', message: 'known' } as const;
-    const orders: [Stopping, VmEvent][] = [
+    const orders: [Stopping, MachineEvent][] = [
       [stopping(phase, { exit: EXIT, processEnded: true }), { type: 'streams-ended' }],
       [
         stopping(phase, { exit: EXIT, streamsEnded: true, pid: null, failure }),
@@ -316,11 +316,11 @@ test('a command that dies with its VM has the signal that killed both as its exi
 });
 
 test('the rung of the ladder that ended it is noted', () => {
-  const exited: VmEvent = { type: 'job-exited', exit: EXIT };
-  const gone: VmEvent[] = [{ type: 'process-ended', exit: { code: 0, signal: null } }, { type: 'streams-ended' }];
-  const rung: VmEvent = { type: 'timer', timer: 'stop' };
-  const stop: VmEvent = { type: 'stop', timeoutMs: 5000 };
-  const cases: [string, VmEvent[]][] = [
+  const exited: MachineEvent = { type: 'job-exited', exit: EXIT };
+  const gone: MachineEvent[] = [{ type: 'process-ended', exit: { code: 0, signal: null } }, { type: 'streams-ended' }];
+  const rung: MachineEvent = { type: 'timer', timer: 'stop' };
+  const stop: MachineEvent = { type: 'stop', timeoutMs: 5000 };
+  const cases: [string, MachineEvent[]][] = [
     ['command', [exited, ...gone]],
     ['command', [exited, stop, rung, rung, ...gone]],
     ['stop_signal', [stop, exited, ...gone]],
@@ -337,9 +337,9 @@ test('the rung of the ladder that ended it is noted', () => {
 });
 
 test('the exit is unknown where nobody saw it: a status of the VM process is none of the command', () => {
-  const cleanQemuExit: VmEvent = { type: 'process-ended', exit: { code: 0, signal: null } };
+  const cleanQemuExit: MachineEvent = { type: 'process-ended', exit: { code: 0, signal: null } };
   const booting: VmState = { status: 'Starting', phase: 'booting', pid: 7 };
-  const stop: VmEvent = { type: 'stop', timeoutMs: 5000 };
+  const stop: MachineEvent = { type: 'stop', timeoutMs: 5000 };
   for (const state of [
     follow(stopping('asking'), { type: 'timer', timer: 'stop' }, cleanQemuExit),
     follow(booting, stop, cleanQemuExit),
@@ -352,7 +352,7 @@ test('the exit is unknown where nobody saw it: a status of the VM process is non
 });
 
 test('a VM that ends unasked is a failure that says how it ended, and what it said last', () => {
-  const crash: VmEvent = { type: 'process-ended', exit: KILLED };
+  const crash: MachineEvent = { type: 'process-ended', exit: KILLED };
   const cases: [VmState, RegExp][] = [
     [{ status: 'Starting', phase: 'booting', pid: 7 }, /ended by SIGKILL before the command ran/],
     [started(), /ended by SIGKILL unexpectedly/],
@@ -367,14 +367,14 @@ test('a VM that ends unasked is a failure that says how it ended, and what it sa
     assert.match(end.error, message);
     assert.deepEqual([end.reason, end.lastLines], ['vm-crash', ['qemu: hm']]);
   }
-  const ended: VmEvent = { type: 'process-ended', exit: { code: 1, signal: null } };
+  const ended: MachineEvent = { type: 'process-ended', exit: { code: 1, signal: null } };
   const withStatus = follow(started(), ended, { type: 'streams-ended' }, INSPECTED);
   assert.match(withStatus.status === 'Failed' ? withStatus.error : '', /with status 1 unexpectedly/);
 });
 
 test('a panic of the guest explains a VM that went away, but no other failure', () => {
-  const panic: VmEvent = { type: 'inspected', lastLines: [], panic: 'Kernel panic - not syncing: sysrq' };
-  const gone: VmEvent[] = [{ type: 'process-ended', exit: { code: 0, signal: null } }, { type: 'streams-ended' }];
+  const panic: MachineEvent = { type: 'inspected', lastLines: [], panic: 'Kernel panic - not syncing: sysrq' };
+  const gone: MachineEvent[] = [{ type: 'process-ended', exit: { code: 0, signal: null } }, { type: 'streams-ended' }];
   const crashed = follow(started(), ...gone, panic);
   assert.ok(crashed.status === 'Failed');
   assert.equal(crashed.reason, 'guest-panic');
@@ -389,7 +389,7 @@ test('a panic of the guest explains a VM that went away, but no other failure', 
 });
 
 test('a command that the guest killed for want of memory is told apart from one that was killed otherwise', () => {
-  const end: VmEvent[] = [{ type: 'process-ended', exit: EXIT }, { type: 'streams-ended' }, INSPECTED];
+  const end: MachineEvent[] = [{ type: 'process-ended', exit: EXIT }, { type: 'streams-ended' }, INSPECTED];
   const exited = (oomKilled: boolean) =>
     follow(started(), { type: 'job-exited', exit: KILLED, oomKilled }, { type: 'drained' }, ...end);
   const killed = exited(true);
@@ -416,14 +416,14 @@ test('a VM that is not ready in time fails with that reason, though it was kille
 });
 
 /** A run under a restart policy, from its start to its conclusion. */
-function endRun(restart: Partial<Rules['restart']>, run: ServiceState, ...events: readonly VmEvent[]) {
+function endRun(restart: Partial<Rules['restart']>, run: ServiceState, ...events: readonly MachineEvent[]) {
   const rules: Rules = { ...RULES, healthcheck: null, restart: { ...RULES.restart, ...restart } };
   let last = { state: run, effects: [] as readonly Effect[] };
   for (const event of events) last = transition(last.state, event, NOW, rules);
   return last;
 }
 
-const EXITED: readonly VmEvent[] = [
+const EXITED: readonly MachineEvent[] = [
   { type: 'job-exited', exit: EXIT },
   { type: 'drained' },
   { type: 'process-ended', exit: EXIT },
@@ -471,7 +471,7 @@ test('a start by the user begins the count of restarts anew, one by the policy d
 });
 
 test('a service above its memory for three samples is stopped to be started again; a peak is not enough', () => {
-  const sample = (bytes: number): VmEvent => ({ type: 'memory-sampled', bytes });
+  const sample = (bytes: number): MachineEvent => ({ type: 'memory-sampled', bytes });
   const peak = follow(started(), sample(1001), sample(1001), sample(899), sample(1001), sample(1001));
   assert.equal(peak.status, 'Started');
   // Between the two limits the count stands still.

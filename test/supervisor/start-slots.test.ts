@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { StartGate, type StartLimits } from '../../src/supervisor/start-slots.ts';
+import { type StartLimits, StartSlots } from '../../src/supervisor/start-slots.ts';
 import { settle } from '../helpers/fakes/fake-ports.ts';
 
 const MIB = 2 ** 20;
 
 /** A gate, and what goes through it: each start lasts until it is ended. */
 function watchGate(limits: StartLimits) {
-  const gate = new StartGate(limits);
+  const gate = new StartSlots(limits);
   const entered: string[] = [];
   const reasons = new Map<string, string>();
   const ends = new Map<string, (error?: Error) => void>();

@@ -1,5 +1,5 @@
 /**
- * A supervisor in a world that does anything at any time, in the order that the kernel and the drivers promise: random
+ * A supervisor in a world that does anything at any time, in the order that the kernel and the backends promise: random
  * commands, events and faults, and after each of them what must always hold.
  */
 import assert from 'node:assert/strict';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import type { MonocoreError } from '../../src/lib/errors.ts';
-import { type ThreadOptions, ThreadService } from '../../src/threads/worker-thread.ts';
+import { type ThreadOptions, WorkerThread } from '../../src/threads/worker-thread.ts';
 import type { ThreadApi } from '../fixtures/thread.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { gate } from '../helpers/fakes/fake-ports.ts';
@@ -9,8 +9,8 @@ import { fixtureEntry } from '../helpers/processes/fixture-thread.ts';
 
 type Options = Partial<ThreadOptions<ThreadApi, string>>;
 
-function makeThread(t: TestContext, options: Options = {}): ThreadService<ThreadApi, string> {
-  const thread = new ThreadService<ThreadApi, string>({
+function makeThread(t: TestContext, options: Options = {}): WorkerThread<ThreadApi, string> {
+  const thread = new WorkerThread<ThreadApi, string>({
     entry: fixtureEntry('thread'),
     data: () => ({ data: { bootError: null } }),
     deadlines: { defaultMs: 10_000, perMethodMs: { hang: null } },
@@ -70,7 +70,7 @@ test('while a worker is being restarted, who wants it waits for the new one', as
 
 test('nobody reaches a restarted worker before it has its work again', async (t) => {
   const seen: (readonly string[])[] = [];
-  const thread: ThreadService<ThreadApi, string> = await startThread(t, {
+  const thread: WorkerThread<ThreadApi, string> = await startThread(t, {
     onDeath: () => thread.tell(async (api) => seen.push(await api.notes())),
     onReady: async (api) => {
       for (const part of ['one', 'two', 'three']) await api.note(part);
@@ -161,7 +161,7 @@ test('a worker that is stopped while it boots again is not said to have died', a
   const deaths: string[] = [];
   const stopped = gate();
   let boots = 0;
-  const thread: ThreadService<ThreadApi, string> = await startThread(t, {
+  const thread: WorkerThread<ThreadApi, string> = await startThread(t, {
     data: () => {
       boots += 1;
       if (boots === 2) setImmediate(() => thread.stop().then(stopped.open));

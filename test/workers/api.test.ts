@@ -5,14 +5,14 @@ import test from 'node:test';
 import { MessageChannel } from 'node:worker_threads';
 import type { ApiBoot, ApiThreadApi } from '../../src/protocol/api-thread.ts';
 import { expose } from '../../src/threads/rpc.ts';
-import { ThreadService } from '../../src/threads/worker-thread.ts';
+import { WorkerThread } from '../../src/threads/worker-thread.ts';
 import { makeTempDir } from '../helpers/temp.ts';
 import { ask, DAEMON_STATUS } from './api/harness.ts';
 
 test('the worker answers over its socket, and again after it died and was started anew', async (t) => {
   const socketPath = join(await makeTempDir(t), 'daemon.sock');
   let onListening = () => {};
-  const thread = new ThreadService<ApiThreadApi>({
+  const thread = new WorkerThread<ApiThreadApi>({
     entry: 'api',
     data() {
       const [control, logs] = [new MessageChannel(), new MessageChannel()];

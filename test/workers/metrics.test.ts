@@ -4,11 +4,11 @@ import test, { type TestContext } from 'node:test';
 import { MessageChannel } from 'node:worker_threads';
 import type { MetricsApi, MetricsEvent } from '../../src/protocol/metrics.ts';
 import { transfer } from '../../src/threads/rpc.ts';
-import { ThreadService } from '../../src/threads/worker-thread.ts';
+import { WorkerThread } from '../../src/threads/worker-thread.ts';
 import { startFixture } from '../helpers/processes/fixture.ts';
 
 async function startMetrics(t: TestContext, onEvent: (event: MetricsEvent) => void) {
-  const thread = new ThreadService<MetricsApi, MetricsEvent>({
+  const thread = new WorkerThread<MetricsApi, MetricsEvent>({
     entry: 'metrics',
     data: () => ({ data: { intervalMs: 50 } }),
     deadlines: { defaultMs: 10_000 },

@@ -41,7 +41,7 @@ export class ProcessProbes {
     this.#prober = prober;
   }
 
-  /** See `RunningVm.probe`. */
+  /** See `Instance.probe`. */
   async ask(probe: VmProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
     const cancel = new AbortController();
     const abort = () => cancel.abort();

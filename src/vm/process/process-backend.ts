@@ -9,14 +9,14 @@ import type { HomePaths, VmPaths } from '../../state/paths.ts';
 import type {
   Adoption,
   AdoptRequest,
+  Backend,
+  BackendEvent,
   Exit,
+  Instance,
   LaunchRequest,
-  PreparedVm,
+  PreparedInstance,
   ProbeResult,
   ProcessIdentity,
-  RunningVm,
-  VmDriver,
-  VmEvent,
   VmProbe,
 } from '../backend.ts';
 import { findAdopted } from '../host/adoption.ts';
@@ -59,8 +59,8 @@ function inheritedFifos(paths: VmPaths): string[] {
   return [...STREAMS.map((stream) => paths.fifo(stream)), paths.release];
 }
 
-/** The driver of isolation `none`. Main thread. */
-export class ProcessDriver implements VmDriver {
+/** The backend of isolation `none`. Main thread. */
+export class ProcessBackend implements Backend {
   readonly isolation = 'none';
   readonly #paths: HomePaths;
   readonly #limits: ServiceLimits;
@@ -69,7 +69,7 @@ export class ProcessDriver implements VmDriver {
   readonly #prober: Prober;
 
   /**
-   * @param fifos shared by the drivers
+   * @param fifos shared by the backends
    * @param prober asks ports of services
    */
   constructor(paths: HomePaths, spawner: Spawner, fifos: FifoMaker, prober: Prober) {
@@ -80,7 +80,7 @@ export class ProcessDriver implements VmDriver {
     this.#prober = prober;
   }
 
-  async prepare({ service }: LaunchRequest): Promise<PreparedVm> {
+  async prepare({ service }: LaunchRequest): Promise<PreparedInstance> {
     refuseGuestFiles(service);
     const user = await findUser(service.user);
     const env = renderEnvironment(service, user);
@@ -151,19 +151,19 @@ export class ProcessDriver implements VmDriver {
 }
 
 /** A command under its shim. */
-class SupervisedProcess implements RunningVm {
+class SupervisedProcess implements Instance {
   readonly identity: ProcessIdentity;
   readonly drains = false;
   readonly groupSocket = null;
   readonly #paths: VmPaths;
   readonly #probes: ProcessProbes;
-  readonly #onEvent: (event: VmEvent) => void;
+  readonly #onEvent: (event: BackendEvent) => void;
   readonly #record: ExitRecordFile;
   readonly #stopWatching: () => void;
   #started = false;
   #exited = false;
 
-  constructor(host: HostProcess, paths: VmPaths, probes: ProcessProbes, onEvent: (event: VmEvent) => void) {
+  constructor(host: HostProcess, paths: VmPaths, probes: ProcessProbes, onEvent: (event: BackendEvent) => void) {
     this.identity = host.identity;
     this.#paths = paths;
     this.#probes = probes;

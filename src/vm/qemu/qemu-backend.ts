@@ -6,7 +6,15 @@ import { STREAM_NAMES, type StreamName } from '../../protocol/logs.ts';
 import { memberMac } from '../../protocol/network.ts';
 import type { Service } from '../../protocol/service.ts';
 import type { HomePaths } from '../../state/paths.ts';
-import type { Adoption, AdoptRequest, LaunchRequest, PreparedVm, RunningVm, VmDriver, VmEvent } from '../backend.ts';
+import type {
+  Adoption,
+  AdoptRequest,
+  Backend,
+  BackendEvent,
+  Instance,
+  LaunchRequest,
+  PreparedInstance,
+} from '../backend.ts';
 import { type Job, renderJobScript } from '../guest/job-script.ts';
 import { findAdopted } from '../host/adoption.ts';
 import { describeOmissions, imageProgram, ownProgram, stopSignalOf } from '../host/child.ts';
@@ -87,8 +95,8 @@ interface Preparation {
   readonly job: Job;
 }
 
-/** The driver of isolation `vm`. Main thread. */
-export class QemuDriver implements VmDriver {
+/** The backend of isolation `vm`. Main thread. */
+export class QemuBackend implements Backend {
   readonly isolation = 'vm';
   readonly #paths: HomePaths;
   readonly #limits: ServiceLimits;
@@ -99,7 +107,7 @@ export class QemuDriver implements VmDriver {
   readonly #platforms = new Map<string | null, Promise<Platform>>();
 
   /**
-   * @param fifos shared by the drivers
+   * @param fifos shared by the backends
    * @param buildInitramfs runs the job in the pool
    */
   constructor(paths: HomePaths, spawner: Spawner, fifos: FifoMaker, buildInitramfs: RunInitramfsJob) {
@@ -120,7 +128,7 @@ export class QemuDriver implements VmDriver {
     return platform;
   }
 
-  async prepare(request: LaunchRequest, signal: AbortSignal): Promise<PreparedVm> {
+  async prepare(request: LaunchRequest, signal: AbortSignal): Promise<PreparedInstance> {
     const { service, address, kernel } = request;
     const platform = await this.#platform(kernel);
     const obstacle = request.groupIndex === null ? null : groupObstacle(platform.verdict.qemu_version);
@@ -205,8 +213,8 @@ export class QemuDriver implements VmDriver {
     platform: Platform,
     request: LaunchRequest,
     { user, limits, files, job }: Preparation,
-    onEvent: (event: VmEvent) => void,
-  ): Promise<RunningVm> {
+    onEvent: (event: BackendEvent) => void,
+  ): Promise<Instance> {
     const { service, address, localOnly, groupIndex, image } = request;
     const paths = this.#paths.vm(service.name);
     const network = hasNetwork(service, localOnly) ? { address, ports: service.ports, localOnly } : null;

@@ -3,7 +3,7 @@ import { errorText } from '../../lib/errors.ts';
 import { signalProcess } from '../../lib/proc.ts';
 import type { GroupMember } from '../../protocol/network.ts';
 import type { VmPaths } from '../../state/paths.ts';
-import type { Exit, ProbeResult, ProcessIdentity, RunningVm, VmEvent, VmProbe } from '../backend.ts';
+import type { BackendEvent, Exit, Instance, ProbeResult, ProcessIdentity, VmProbe } from '../backend.ts';
 import { ControlChannel, type GuestMessage } from '../guest/control-channel.ts';
 import { ProbeDesk } from '../guest/health-probe.ts';
 import type { Job } from '../guest/job-script.ts';
@@ -23,7 +23,7 @@ export interface GuestJob {
 }
 
 /** A running microVM. Sends the guest its job when it is ready, and passes on what becomes of it. Main thread. */
-export class QemuVm implements RunningVm {
+export class QemuVm implements Instance {
   readonly identity: ProcessIdentity;
   readonly drains = true;
   readonly groupSocket: string | null;
@@ -31,7 +31,7 @@ export class QemuVm implements RunningVm {
   readonly #control: ControlChannel;
   readonly #probes: ProbeDesk;
   readonly #machine: MachineWatch;
-  readonly #onEvent: (event: VmEvent) => void;
+  readonly #onEvent: (event: BackendEvent) => void;
   /** Null once it was asked for, or when there is none. */
   #makeJob: GuestJob['make'];
   readonly #stopSignal: string;
@@ -46,7 +46,7 @@ export class QemuVm implements RunningVm {
     process: HostProcess,
     paths: VmPaths,
     { make, stopSignal, inGroup }: GuestJob,
-    onEvent: (event: VmEvent) => void,
+    onEvent: (event: BackendEvent) => void,
   ) {
     this.groupSocket = inGroup ? paths.groupNetwork : null;
     this.identity = process.identity;

@@ -80,7 +80,7 @@ it('a disk keeps what was written before a stop, and what was synced before the 
   assert.deepEqual(third.digests.slice(0, 2), second.digests);
 
   assert.deepEqual(readdirSync(rootfs), ['bin'], 'the shared root is not written to');
-  await host.driver.removeData('keeper');
+  await host.backend.removeData('keeper');
   assert.equal(existsSync(image), false);
 });
 

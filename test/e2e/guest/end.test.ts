@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { StopSignalSchema } from '../../../src/protocol/service.ts';
-import type { VmEvent, VmProbe } from '../../../src/vm/backend.ts';
+import type { BackendEvent, VmProbe } from '../../../src/vm/backend.ts';
 import { readExitRecord } from '../../../src/vm/host/exit-record.ts';
 import type { QemuVm } from '../../../src/vm/qemu/qemu-vm.ts';
 import { eventually } from '../../helpers/eventually.ts';
@@ -81,10 +81,10 @@ it('a guest whose kernel panicked while nobody listened waits to be found', asyn
   await eventually('the last line of the panic', () => console.endsWith(' </TASK>\r\n'));
 
   const { identity } = guest.vm;
-  const adoption = await host.driver.adopt({ service, localOnly: true, groupIndex: null, identity, runJob: false });
+  const adoption = await host.backend.adopt({ service, localOnly: true, groupIndex: null, identity, runJob: false });
   assert.equal(adoption.type, 'running');
   if (adoption.type !== 'running') return;
-  const ended = new Promise<VmEvent>((resolve) => {
+  const ended = new Promise<BackendEvent>((resolve) => {
     adoption.attach((event) => event.type === 'process-ended' && resolve(event));
   });
   assert.deepEqual(await ended, {

@@ -1,10 +1,11 @@
 /** Everything around a supervisor, in memory: each call is noted in order, each answer is the test's. */
 import { setImmediate } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
+import type { Report } from '../../../src/lib/report.ts';
 import type { ServiceImage } from '../../../src/protocol/images.ts';
 import type { GroupMember } from '../../../src/protocol/network.ts';
 import type { Metrics } from '../../../src/protocol/service.ts';
-import type { StateDocument } from '../../../src/protocol/state-document.ts';
+import type { SavedState } from '../../../src/protocol/state-document.ts';
 import type {
   CaptureHandlers,
   ImageSource,
@@ -12,18 +13,17 @@ import type {
   MetricsSink,
   NetworkHandlers,
   NetworkSink,
-  OrchestratorPorts,
-  Report,
+  OrchestratorContext,
   StateStore,
 } from '../../../src/supervisor/interfaces.ts';
-import { StartGate } from '../../../src/supervisor/start-slots.ts';
+import { StartSlots } from '../../../src/supervisor/start-slots.ts';
 import type {
+  Backend,
+  BackendEvent,
   Exit,
+  Instance,
   LaunchRequest,
   ProbeResult,
-  RunningVm,
-  VmDriver,
-  VmEvent,
   VmProbe,
 } from '../../../src/vm/backend.ts';
 import { ManualClock } from './manual-clock.ts';
@@ -44,11 +44,11 @@ class FakeStreams {
 }
 
 /** A VM that does what the test says; an obedient one starts and ends by itself when asked to. */
-export class FakeVm implements RunningVm {
+export class FakeVm implements Instance {
   readonly identity;
   readonly drains = true;
   readonly groupSocket: string | null;
-  readonly emit: (event: VmEvent) => void;
+  readonly emit: (event: BackendEvent) => void;
   readonly #note: (call: string) => void;
   readonly #streams: FakeStreams;
   readonly #obedient: boolean;
@@ -56,7 +56,7 @@ export class FakeVm implements RunningVm {
 
   constructor(
     pid: number,
-    emit: (event: VmEvent) => void,
+    emit: (event: BackendEvent) => void,
     note: (call: string) => void,
     streams: FakeStreams,
     obedient: boolean,
@@ -125,13 +125,13 @@ export function imageOf(digest: string): ServiceImage {
 }
 
 /** Ports of an orchestrator or a supervisor. */
-export class FakePorts implements OrchestratorPorts {
+export class FakePorts implements OrchestratorContext {
   readonly clock = new ManualClock();
   readonly closings = new AbortController();
   readonly closing = this.closings.signal;
   /** `<call> <service> …` in order: what the lifecycle did to the world. */
   readonly calls: string[] = [];
-  readonly documents: StateDocument[] = [];
+  readonly documents: SavedState[] = [];
   readonly reports: string[] = [];
   /** The latest VM of each service. */
   readonly vms = new Map<string, FakeVm>();
@@ -144,10 +144,10 @@ export class FakePorts implements OrchestratorPorts {
   readonly probeResults: ProbeResult[] = [];
   /** What the VM of each service said last. */
   readonly consoleLines: string[] = [];
-  readonly boots: StartGate;
+  readonly boots: StartSlots;
   /** No jitter. */
   readonly random = () => 0.5;
-  readonly drivers: OrchestratorPorts['drivers'];
+  readonly backends: OrchestratorContext['backends'];
   /** Steps that a test may hold up or let fail. */
   onPrepare: (service: string, signal: AbortSignal) => Promise<void> = async () => {};
   onLaunch: (service: string) => Promise<void> = async () => {};
@@ -156,7 +156,7 @@ export class FakePorts implements OrchestratorPorts {
   onCleanUp: (service: string) => Promise<void> = async () => {};
   /** By default the streams end with the launch that is discarded. */
   onDiscard: (service: string) => void = (service) => this.#streams.get(service)?.end();
-  onSave: (document: StateDocument) => Promise<void> = async () => {};
+  onSave: (document: SavedState) => Promise<void> = async () => {};
   readonly #obedient: boolean;
   /** Those of the latest launch of each service. */
   readonly #streams = new Map<string, FakeStreams>();
@@ -166,8 +166,8 @@ export class FakePorts implements OrchestratorPorts {
   /** @param obedient see {@link FakeVm} */
   constructor({ obedient = false, concurrentBoots = 2 } = {}) {
     this.#obedient = obedient;
-    this.boots = new StartGate({ slots: concurrentBoots, freeBytes: () => 2 ** 40 });
-    this.drivers = { vm: this.#driver('vm'), none: this.#driver('none') };
+    this.boots = new StartSlots({ slots: concurrentBoots, freeBytes: () => 2 ** 40 });
+    this.backends = { vm: this.#backend('vm'), none: this.#backend('none') };
   }
 
   /** The calls about one service, without its name. */
@@ -278,13 +278,13 @@ export class FakePorts implements OrchestratorPorts {
     this.calls.push([verb, service, ...rest].join(' '));
   }
 
-  #noteDocument(verb: string, document: StateDocument): void {
+  #noteDocument(verb: string, document: SavedState): void {
     this.documents.push(document);
     const { status, service } = document;
     this.#note(service.name, `${verb} ${typeof status === 'string' ? status : Object.keys(status)[0]}`);
   }
 
-  #driver(isolation: 'vm' | 'none'): VmDriver {
+  #backend(isolation: 'vm' | 'none'): Backend {
     return {
       isolation,
       prepare: async (request, signal) => {
@@ -303,7 +303,7 @@ export class FakePorts implements OrchestratorPorts {
     };
   }
 
-  #prepared({ service: { name }, groupIndex }: LaunchRequest): Awaited<ReturnType<VmDriver['prepare']>> {
+  #prepared({ service: { name }, groupIndex }: LaunchRequest): Awaited<ReturnType<Backend['prepare']>> {
     const discard = () => {
       this.#note(name, 'discard');
       this.onDiscard(name);

@@ -1,4 +1,4 @@
-/** A VM without supervisor or log worker: the driver alone, its streams read raw. */
+/** A VM without supervisor or log worker: the backend alone, its streams read raw. */
 
 import { once } from 'node:events';
 import { Socket } from 'node:net';
@@ -9,21 +9,21 @@ import type { Service } from '../../../src/protocol/service.ts';
 import { HomePaths } from '../../../src/state/paths.ts';
 import { makeHome } from '../../../src/state/store.ts';
 import { JobPool } from '../../../src/threads/job-pool.ts';
-import type { PreparedVm, ProcessIdentity, RunningVm, VmEvent } from '../../../src/vm/backend.ts';
+import type { BackendEvent, Instance, PreparedInstance, ProcessIdentity } from '../../../src/vm/backend.ts';
 import { FifoMaker } from '../../../src/vm/host/fifos.ts';
-import { QemuDriver } from '../../../src/vm/qemu/qemu-backend.ts';
+import { QemuBackend } from '../../../src/vm/qemu/qemu-backend.ts';
 import { shareKernel } from '../home.ts';
 import { defer, makeTempDir } from '../temp.ts';
 import { openSpawner } from './spawner.ts';
 
 /** A launched guest and what has come of it so far. */
 export interface Guest {
-  readonly vm: RunningVm;
+  readonly vm: Instance;
   readonly paths: HomePaths;
   /** What was said of the service at its launch. */
   readonly notes: readonly string[];
   /** Resolves with the first event of that type, also when it came before. */
-  event<Type extends VmEvent['type']>(type: Type): Promise<Extract<VmEvent, { type: Type }>>;
+  event<Type extends BackendEvent['type']>(type: Type): Promise<Extract<BackendEvent, { type: Type }>>;
   /** Begins to read a stream; to be called once for each. */
   read(stream: StreamName): Collector;
 }
@@ -48,7 +48,7 @@ function openCollector(fd: number): Collector {
 /** A home whose services are launched one by one. */
 export interface GuestHost {
   readonly paths: HomePaths;
-  readonly driver: QemuDriver;
+  readonly backend: QemuBackend;
   /** Launches a service in a VM; it is killed when the test has ended. */
   launch(service: Service, image?: ServiceImage | null): Promise<Guest>;
   /** Takes over a VM that another process launched and that waits for its job; as {@link GuestHost.launch}. */
@@ -63,17 +63,17 @@ export async function makeGuestHost(t: TestContext): Promise<GuestHost> {
   const pool = new JobPool();
   defer(t, () => pool.close());
   const spawner = openSpawner(t);
-  const driver = new QemuDriver(paths, spawner, new FifoMaker(spawner), (job) => pool.run(job));
+  const backend = new QemuBackend(paths, spawner, new FifoMaker(spawner), (job) => pool.run(job));
   return {
     paths,
-    driver,
+    backend,
     async launch(service, image = null) {
       const request = { service, address: '127.0.0.1', localOnly: true, groupIndex: null, kernel: null, image };
-      const { streams, launch, notes } = await driver.prepare(request, new AbortController().signal);
+      const { streams, launch, notes } = await backend.prepare(request, new AbortController().signal);
       return observe(t, paths, { streams, notes, begin: launch });
     },
     async adopt(service, identity) {
-      const adoption = await driver.adopt({ service, localOnly: true, groupIndex: null, identity, runJob: true });
+      const adoption = await backend.adopt({ service, localOnly: true, groupIndex: null, identity, runJob: true });
       if (adoption.type === 'gone') throw new Error('there is nothing to be taken over');
       const { streams, notes, attach } = adoption;
       return observe(t, paths, { streams, notes, begin: async (onEvent) => attach(onEvent) });
@@ -86,12 +86,12 @@ export async function launchGuest(t: TestContext, service: Service): Promise<Gue
   return (await makeGuestHost(t)).launch(service);
 }
 
-interface Beginning extends Pick<PreparedVm, 'streams' | 'notes'> {
-  readonly begin: (onEvent: (event: VmEvent) => void) => Promise<RunningVm>;
+interface Beginning extends Pick<PreparedInstance, 'streams' | 'notes'> {
+  readonly begin: (onEvent: (event: BackendEvent) => void) => Promise<Instance>;
 }
 
 async function observe(t: TestContext, paths: HomePaths, { streams, notes, begin }: Beginning): Promise<Guest> {
-  const events: VmEvent[] = [];
+  const events: BackendEvent[] = [];
   const waiting = new Set<() => void>();
   const vm = await begin((event) => {
     events.push(event);

@@ -8,7 +8,7 @@ import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { DEFAULT_LOG_SETTINGS } from '../../../src/protocol/log-settings.ts';
 import type { LogEvent, LogsApi, StreamName } from '../../../src/protocol/logs.ts';
-import { ThreadService } from '../../../src/threads/worker-thread.ts';
+import { WorkerThread } from '../../../src/threads/worker-thread.ts';
 import { closeAll, openReadEnd } from '../../../src/vm/host/fifos.ts';
 import { contentOf, EventLog, filesOf, linesOf } from '../../workers/logs/harness.ts';
 import { makeFifos } from '../processes/fifos.ts';
@@ -33,7 +33,7 @@ export interface RollingLog {
 /** Starts to write into `logDir`, as service `web`, some thousand lines a second. */
 export async function startRollingLog(t: TestContext, logDir: string): Promise<RollingLog> {
   const events = new EventLog();
-  const thread = new ThreadService<LogsApi, LogEvent>({
+  const thread = new WorkerThread<LogsApi, LogEvent>({
     entry: 'logs',
     data: () => ({ data: { logDir } }),
     deadlines: { defaultMs: 10_000 },

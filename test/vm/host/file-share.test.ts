@@ -9,7 +9,7 @@ import { FifoMaker } from '../../../src/vm/host/fifos.ts';
 import { shareFiles } from '../../../src/vm/host/file-share.ts';
 import type { AppliedLimits } from '../../../src/vm/host/limits/service-limits.ts';
 import { findSharedFiles } from '../../../src/vm/host/shared-files.ts';
-import { QemuDriver } from '../../../src/vm/qemu/qemu-backend.ts';
+import { QemuBackend } from '../../../src/vm/qemu/qemu-backend.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { scriptService } from '../../helpers/fakes/services.ts';
 import { findProcesses } from '../../helpers/home.ts';
@@ -34,9 +34,11 @@ async function makeShare(t: TestContext) {
   const said = vm.fifo('console');
   writeFileSync(said, '');
   const spawner = openSpawner(t);
-  const driver = new QemuDriver(paths, spawner, new FifoMaker(spawner), () => assert.fail('nothing is launched here'));
-  defer(t, () => driver.cleanUp('web'));
-  return { paths, vm, files, spawner, driver, said: () => readFileSync(said, 'utf8') };
+  const backend = new QemuBackend(paths, spawner, new FifoMaker(spawner), () =>
+    assert.fail('nothing is launched here'),
+  );
+  defer(t, () => backend.cleanUp('web'));
+  return { paths, vm, files, spawner, backend, said: () => readFileSync(said, 'utf8') };
 }
 
 test('a share whose launch fails is ended, and the host’s mounts are as they were', async (t) => {
@@ -50,9 +52,9 @@ test('a share whose launch fails is ended, and the host’s mounts are as they w
 });
 
 test('a share that a daemon left, which was killed before it launched QEMU, ends with what is left of the launch', async (t) => {
-  const { paths, vm, files, spawner, driver } = await makeShare(t);
+  const { paths, vm, files, spawner, backend } = await makeShare(t);
   await shareFiles(files, vm, NO_LIMITS, spawner);
-  const adoption = await driver.adopt({
+  const adoption = await backend.adopt({
     service: scriptService('web', ''),
     localOnly: true,
     groupIndex: null,
@@ -60,7 +62,7 @@ test('a share that a daemon left, which was killed before it launched QEMU, ends
     runJob: true,
   });
   assert.equal(adoption.type, 'gone');
-  await driver.cleanUp('web');
+  await backend.cleanUp('web');
   await eventually('its processes to end', () => findProcesses(vm.share).length === 0);
   assert.ok(!existsSync(paths.vm('web').dir));
 });

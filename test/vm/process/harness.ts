@@ -1,4 +1,4 @@
-/** A plain process without supervisor or log worker: the driver alone, its streams read raw. */
+/** A plain process without supervisor or log worker: the backend alone, its streams read raw. */
 import { once } from 'node:events';
 import { Socket } from 'node:net';
 import type { TestContext } from 'node:test';
@@ -6,10 +6,10 @@ import type { StreamName } from '../../../src/protocol/logs.ts';
 import type { Service } from '../../../src/protocol/service.ts';
 import { HomePaths } from '../../../src/state/paths.ts';
 import { makeHome } from '../../../src/state/store.ts';
-import type { LaunchRequest, PreparedVm, RunningVm, VmEvent } from '../../../src/vm/backend.ts';
+import type { BackendEvent, Instance, LaunchRequest, PreparedInstance } from '../../../src/vm/backend.ts';
 import { FifoMaker } from '../../../src/vm/host/fifos.ts';
 import type { Prober } from '../../../src/vm/process/health-probe.ts';
-import { ProcessDriver } from '../../../src/vm/process/process-backend.ts';
+import { ProcessBackend } from '../../../src/vm/process/process-backend.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { openSpawner } from '../../helpers/processes/spawner.ts';
 import { defer, makeTempDir } from '../../helpers/temp.ts';
@@ -20,12 +20,12 @@ export function makeRequest(service: Service): LaunchRequest {
 
 const NO_PROBER: Prober = { probe: async () => ({ ok: false, detail: 'nothing is asked here' }) };
 
-/** A driver over a new home. */
+/** A backend over a new home. */
 export async function openDriver(t: TestContext, prober: Prober = NO_PROBER) {
   const paths = new HomePaths(await makeTempDir(t));
   await makeHome(paths);
   const spawner = openSpawner(t);
-  return { paths, spawner, driver: new ProcessDriver(paths, spawner, new FifoMaker(spawner), prober) };
+  return { paths, spawner, backend: new ProcessBackend(paths, spawner, new FifoMaker(spawner), prober) };
 }
 
 /** A stream as far as it was read. */
@@ -57,13 +57,13 @@ class StreamReader {
 
 /** A launched process and what has come of it so far. */
 export interface LaunchedProcess {
-  readonly vm: RunningVm;
+  readonly vm: Instance;
   readonly paths: HomePaths;
-  readonly driver: ProcessDriver;
+  readonly backend: ProcessBackend;
   /** What was said of its limits. */
   readonly notes: readonly string[];
   /** Resolves with the event of that type, also when it came before. */
-  event<Type extends VmEvent['type']>(type: Type): Promise<Extract<VmEvent, { type: Type }>>;
+  event<Type extends BackendEvent['type']>(type: Type): Promise<Extract<BackendEvent, { type: Type }>>;
   /** Types of the events so far. */
   types(): string[];
   /** The whole stream, once it has ended. */
@@ -76,15 +76,15 @@ export interface LaunchedProcess {
 export async function launchProcess(
   t: TestContext,
   service: Service,
-  { prepared, prober }: { prepared?: PreparedVm; prober?: Prober } = {},
+  { prepared, prober }: { prepared?: PreparedInstance; prober?: Prober } = {},
 ): Promise<LaunchedProcess> {
-  const { paths, driver } = await openDriver(t, prober);
+  const { paths, backend } = await openDriver(t, prober);
   const captured = prepared === undefined;
-  const ready = prepared ?? (await driver.prepare(makeRequest(service)));
+  const ready = prepared ?? (await backend.prepare(makeRequest(service)));
   const readers = new Map<StreamName, StreamReader>();
   if (captured) for (const { stream, fd } of ready.streams) readers.set(stream, new StreamReader(fd));
 
-  const events: VmEvent[] = [];
+  const events: BackendEvent[] = [];
   const vm = await ready.launch((event) => events.push(event));
   const event: LaunchedProcess['event'] = (type) =>
     eventually(type, () => events.find((candidate) => candidate.type === type) as never);
@@ -96,7 +96,7 @@ export async function launchProcess(
   return {
     vm,
     paths,
-    driver,
+    backend,
     notes: ready.notes,
     event,
     types: () => events.map(({ type }) => type),

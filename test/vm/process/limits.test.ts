@@ -73,11 +73,11 @@ test('a command cannot end the process that watches over it', async (t) => {
 });
 
 test('a user that cannot be had is an error, before anything is made', async (t) => {
-  const { driver, paths } = await openDriver(t);
+  const { backend, paths } = await openDriver(t);
   const secret = join(await makeTempDir(t), 'secret');
   mkdirSync(secret, { mode: 0o700 });
   const refuse = (overrides: Partial<Service>, message: RegExp) =>
-    assert.rejects(driver.prepare(makeRequest(processService('true', overrides))), { code: 'StartFailed', message });
+    assert.rejects(backend.prepare(makeRequest(processService('true', overrides))), { code: 'StartFailed', message });
   await refuse({ user: 'no-such-user' }, /^the user no-such-user does not exist on this host$/);
   await refuse({ user: 'nobody', workdir: secret }, /^the user nobody may not enter the working directory /);
   assert.equal(existsSync(paths.vm('web').dir), false);
@@ -85,7 +85,7 @@ test('a user that cannot be had is an error, before anything is made', async (t)
 
 test('shares are set where the host offers them, else a note says why not; the cgroup goes with the service', async (t) => {
   const launched = await launchProcess(t, processService('cat /proc/self/cgroup', { cpu_shares: 256 }));
-  const { vm, event, read, notes, driver, paths } = launched;
+  const { vm, event, read, notes, backend, paths } = launched;
   await event('job-exited');
   const place = findHostCgroups().cpu;
   const [dir, ...others] = JSON.parse(readFileSync(paths.vm('web').limits, 'utf8')).cgroups as string[];
@@ -99,15 +99,15 @@ test('shares are set where the host offers them, else a note says why not; the c
   vm.release();
   await event('process-ended');
   assert.equal(/monocore-[0-9a-f]{8}-web$/m.test(await read('stdout')), place.type === 'usable');
-  await driver.cleanUp('web');
+  await backend.cleanUp('web');
   assert.equal(dir !== undefined && existsSync(dir), false);
 });
 
 test('a later daemon knows the notes of the launch, and probes within its limits', async (t) => {
   const service = processService('echo up; exec sleep 1000', { ram_mib: 512, open_files: 99 });
-  const { vm, driver, firstLine, event } = await launchProcess(t, service);
+  const { vm, backend, firstLine, event } = await launchProcess(t, service);
   await firstLine('stdout');
-  const adoption = await driver.adopt({
+  const adoption = await backend.adopt({
     service,
     localOnly: true,
     groupIndex: null,

@@ -62,9 +62,9 @@ test('references in variables are replaced, for probes as well, and a variable t
   assert.equal((await vm.probe(probe, 60_000, new AbortController().signal)).detail, 'exit code 0');
   vm.kill('SIGKILL');
 
-  const { paths, driver } = await openDriver(t);
+  const { paths, backend } = await openDriver(t);
   const unset = { ...service, envs: { VALUE: `\${MONOCORE_TEST_UNSET}` } };
-  await assert.rejects(driver.prepare(makeRequest(unset)), {
+  await assert.rejects(backend.prepare(makeRequest(unset)), {
     code: 'StartFailed',
     message: /^the variable VALUE of web has no value: it refers to MONOCORE_TEST_UNSET/,
   });
@@ -72,9 +72,9 @@ test('references in variables are replaced, for probes as well, and a variable t
 });
 
 test('what only a guest can have is refused', async (t) => {
-  const { driver } = await openDriver(t);
+  const { backend } = await openDriver(t);
   const prepare = (overrides: Partial<Service>) =>
-    driver.prepare(makeRequest(scriptService('web', '', { isolation: 'none', ...overrides })));
+    backend.prepare(makeRequest(scriptService('web', '', { isolation: 'none', ...overrides })));
   const volumes = [{ host: '/tmp', guest: '/data', read_only: true }];
   await assert.rejects(prepare({ volumes }), {
     code: 'StartFailed',
@@ -139,24 +139,24 @@ test('what a command leaves running in its group ends with it', async (t) => {
 });
 
 test('what outlives its shim while no daemon runs is ended when that is found', async (t) => {
-  const { driver, identity, commandPid, service } = await launchForgotten(t);
+  const { backend, identity, commandPid, service } = await launchForgotten(t);
   process.kill(identity.pid, 'SIGKILL');
   await eventually('the shim to end', () => hasEnded(identity.pid));
   assert.equal(hasEnded(commandPid), false);
-  const adoption = await driver.adopt({ service, localOnly: true, groupIndex: null, identity, runJob: false });
+  const adoption = await backend.adopt({ service, localOnly: true, groupIndex: null, identity, runJob: false });
   assert.deepEqual(adoption, { type: 'gone', exit: null });
   await eventually('the command to end', () => hasEnded(commandPid));
 });
 
 test('a group that got the number of a forgotten one is left alone', async (t) => {
-  const { driver, identity, service } = await launchForgotten(t);
+  const { backend, identity, service } = await launchForgotten(t);
   // A leader that ends and leaves a member behind.
   const other = spawn('/bin/sh', ['-c', 'sleep 1000 >/dev/null & echo $!'], { detached: true });
   const member = Number(await text(other.stdout));
   t.after(() => process.kill(member, 'SIGKILL'));
   await eventually('its leader to end', () => hasEnded(other.pid!));
   const reused = { ...identity, pid: other.pid! };
-  const adoption = await driver.adopt({ service, localOnly: true, groupIndex: null, identity: reused, runJob: false });
+  const adoption = await backend.adopt({ service, localOnly: true, groupIndex: null, identity: reused, runJob: false });
   assert.equal(adoption.type, 'gone');
   assert.equal(hasEnded(member), false);
 });
@@ -178,7 +178,7 @@ test('the exit record is written though the daemon is dead', async (t) => {
 });
 
 test('a command whose shim died while no daemon ran does not live on', async (t) => {
-  const { paths, driver } = await openDriver(t);
+  const { paths, backend } = await openDriver(t);
   const daemon = startFixture(t, 'process-launcher.ts', [paths.home, 'exec sleep 1000']);
   const identity = identify(Number(await daemon.readLine()))!;
   t.after(() => signalProcess(identity, 'SIGKILL', 'group'));
@@ -191,7 +191,7 @@ test('a command whose shim died while no daemon ran does not live on', async (t)
   signalProcess(identity, 'SIGKILL', 'process');
   await eventually('the shim to end', () => hasEnded(identity.pid));
   const service = scriptService('web', 'exec sleep 1000', { isolation: 'none' });
-  const adoption = await driver.adopt({ service, localOnly: true, groupIndex: null, identity, runJob: false });
+  const adoption = await backend.adopt({ service, localOnly: true, groupIndex: null, identity, runJob: false });
   assert.deepEqual(adoption, { type: 'gone', exit: null });
   await eventually('the command to end', () => hasEnded(command));
 });
@@ -210,14 +210,14 @@ test('a command whose runtime folder is deleted while it runs is noticed when it
 });
 
 test('a process whose runtime folder was deleted is not taken over, and does not live on', async (t) => {
-  const { paths, driver } = await openDriver(t);
+  const { paths, backend } = await openDriver(t);
   const daemon = startFixture(t, 'process-launcher.ts', [paths.home, 'exec sleep 1000']);
   const identity = identify(Number(await daemon.readLine()))!;
   t.after(() => signalProcess(identity, 'SIGKILL', 'group'));
   await daemon.kill();
   rmSync(paths.vm('web').dir, { recursive: true });
   const service = scriptService('web', 'exec sleep 1000', { isolation: 'none' });
-  const adoption = await driver.adopt({ service, localOnly: true, groupIndex: null, identity, runJob: false });
+  const adoption = await backend.adopt({ service, localOnly: true, groupIndex: null, identity, runJob: false });
   assert.deepEqual(adoption, { type: 'gone', exit: null });
   assert.equal(hasEnded(identity.pid), true);
 });
@@ -286,9 +286,9 @@ test('a script without a first line runs in a shell; one whose interpreter is mi
 });
 
 test('what cannot be run is refused before anything is made for it', async (t) => {
-  const { driver, paths } = await openDriver(t);
+  const { backend, paths } = await openDriver(t);
   const refuse = (overrides: Partial<Service>) =>
-    assert.rejects(driver.prepare(makeRequest(scriptService('web', 'true', overrides))), { code: 'StartFailed' });
+    assert.rejects(backend.prepare(makeRequest(scriptService('web', 'true', overrides))), { code: 'StartFailed' });
   await refuse({ command: 'no-such-command' });
   await refuse({ command: './no-such-command' });
   await refuse({ workdir: '/no/such/folder' });
@@ -296,25 +296,25 @@ test('what cannot be run is refused before anything is made for it', async (t) =
 });
 
 test('bytes that nobody has read wait for the next log worker', async (t) => {
-  const { driver } = await openDriver(t);
-  const prepared = await driver.prepare(makeRequest(scriptService('web', 'echo waiting', { isolation: 'none' })));
+  const { backend } = await openDriver(t);
+  const prepared = await backend.prepare(makeRequest(scriptService('web', 'echo waiting', { isolation: 'none' })));
   closeAll(prepared.streams.map(({ fd }) => fd));
   const launched = await launchProcess(t, scriptService('web', 'echo waiting'), { prepared });
   await launched.event('job-exited');
-  assert.match(await launched.firstLine('stdout', driver.reopenStream('web', 'stdout')), /^waiting$/);
+  assert.match(await launched.firstLine('stdout', backend.reopenStream('web', 'stdout')), /^waiting$/);
   launched.vm.release();
   await launched.event('process-ended');
 });
 
 test('a discarded preparation leaves no descriptor, and its folder is cleaned up', async (t) => {
-  const { driver, paths } = await openDriver(t);
-  const prepared = await driver.prepare(makeRequest(scriptService('web', 'true')));
+  const { backend, paths } = await openDriver(t);
+  const prepared = await backend.prepare(makeRequest(scriptService('web', 'true')));
   prepared.discard();
   closeAll(prepared.streams.map(({ fd }) => fd));
   assert.equal(openFilesBelow(paths.home), 0);
-  await driver.cleanUp('web');
+  await backend.cleanUp('web');
   assert.equal(existsSync(paths.vm('web').dir), false);
-  await driver.cleanUp('web');
+  await backend.cleanUp('web');
 });
 
 test('the daemon keeps no end of the streams of a process that runs', async (t) => {
@@ -328,9 +328,9 @@ test('the daemon keeps no end of the streams of a process that runs', async (t) 
 });
 
 test('a preparation that fails leaves no descriptor', async (t) => {
-  const { driver, paths } = await openDriver(t);
+  const { backend, paths } = await openDriver(t);
   failFs(t, 'openSync', 'EMFILE', (path) => path === paths.vm('web').fifo('stderr'));
-  await assert.rejects(driver.prepare(makeRequest(scriptService('web', 'true'))), { code: 'StartFailed' });
+  await assert.rejects(backend.prepare(makeRequest(scriptService('web', 'true'))), { code: 'StartFailed' });
   assert.equal(openFilesBelow(paths.home), 0);
 });
 
@@ -350,7 +350,7 @@ test('where the host gives no more watches a process is supervised all the same'
 
 /** A process whose daemon is dead. */
 async function launchForgotten(t: TestContext) {
-  const { driver, paths } = await openDriver(t);
+  const { backend, paths } = await openDriver(t);
   const script = 'echo $$ >"$HOME_DIR/command"; exec sleep 1000';
   const launched = startFixture(t, 'process-launcher.ts', [paths.home, script.replace('$HOME_DIR', paths.home)]);
   const identity = identify(Number(await launched.readLine()))!;
@@ -359,7 +359,7 @@ async function launchForgotten(t: TestContext) {
   const command = await eventually('the command', () => existsSync(noted) && (readFileSync(noted, 'utf8') || null));
   await launched.kill();
   return {
-    driver,
+    backend,
     identity,
     commandPid: Number(command),
     service: scriptService('web', script, { isolation: 'none' }),

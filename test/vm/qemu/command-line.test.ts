@@ -114,12 +114,12 @@ test('a disk is attached to at most one machine, flushed when the guest says so,
   const [blockdev] = valuesOf('-blockdev', { disk: '/home/a,b/disk/web.img' });
   const options = blockdev!.split(/(?<!,),(?!,)/).map((option) => option.split('='));
   assert.deepEqual(Object.fromEntries(options), {
-    driver: 'raw',
+    backend: 'raw',
     'node-name': 'disk',
     discard: 'unmap',
     'cache.direct': 'off',
     'cache.no-flush': 'off',
-    'file.driver': 'file',
+    'file.backend': 'file',
     'file.filename': '/home/a,,b/disk/web.img',
     'file.locking': 'on',
     'file.discard': 'unmap',
@@ -131,7 +131,7 @@ test('a disk is attached to at most one machine, flushed when the guest says so,
 
 test('the root of an image is attached read-only, so that many machines can have it', () => {
   assert.deepEqual(valuesOf('-blockdev', { rootImage: '/home/a,b/roots/1.erofs' }), [
-    'driver=raw,node-name=image,read-only=on,file.driver=file,file.filename=/home/a,,b/roots/1.erofs',
+    'backend=raw,node-name=image,read-only=on,file.backend=file,file.filename=/home/a,,b/roots/1.erofs',
   ]);
   assert.ok(valuesOf('-device', { rootImage: '/1.erofs' }).includes('virtio-blk-device,drive=image,serial=image'));
 });

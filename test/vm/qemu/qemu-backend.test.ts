@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { HomePaths } from '../../../src/state/paths.ts';
 import { FifoMaker } from '../../../src/vm/host/fifos.ts';
-import { QemuDriver } from '../../../src/vm/qemu/qemu-backend.ts';
+import { QemuBackend } from '../../../src/vm/qemu/qemu-backend.ts';
 import { scriptService } from '../../helpers/fakes/services.ts';
 import { openSpawner } from '../../helpers/processes/spawner.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
@@ -12,12 +12,14 @@ import { makeTempDir } from '../../helpers/temp.ts';
 async function makeDriver(t: TestContext) {
   const paths = new HomePaths(await makeTempDir(t));
   const spawner = openSpawner(t);
-  const driver = new QemuDriver(paths, spawner, new FifoMaker(spawner), () => assert.fail('nothing is launched here'));
-  return { paths, driver };
+  const backend = new QemuBackend(paths, spawner, new FifoMaker(spawner), () =>
+    assert.fail('nothing is launched here'),
+  );
+  return { paths, backend };
 }
 
 test('a VM that ended while no daemon ran has the exit that its record tells', async (t) => {
-  const { paths, driver } = await makeDriver(t);
+  const { paths, backend } = await makeDriver(t);
   const { dir, exitRecord } = paths.vm('web');
   mkdirSync(dir, { recursive: true });
   const request = {
@@ -27,7 +29,7 @@ test('a VM that ended while no daemon ran has the exit that its record tells', a
     identity: null,
     runJob: false,
   };
-  const adopt = () => driver.adopt(request);
+  const adopt = () => backend.adopt(request);
   assert.deepEqual(await adopt(), { type: 'gone', exit: null, oomKilled: false });
   writeFileSync(exitRecord, 'exit 3\n');
   assert.deepEqual(await adopt(), { type: 'gone', exit: { code: 3, signal: null }, oomKilled: false });
@@ -36,10 +38,10 @@ test('a VM that ended while no daemon ran has the exit that its record tells', a
 });
 
 test('the data of a service is its disk, and only its own', async (t) => {
-  const { paths, driver } = await makeDriver(t);
+  const { paths, backend } = await makeDriver(t);
   mkdirSync(dirname(paths.disk('web')), { recursive: true });
   for (const service of ['web', 'web2']) writeFileSync(paths.disk(service), 'data');
-  await driver.removeData('web');
-  await driver.removeData('web');
+  await backend.removeData('web');
+  await backend.removeData('web');
   assert.deepEqual([existsSync(paths.disk('web')), existsSync(paths.disk('web2'))], [false, true]);
 });

@@ -5,7 +5,7 @@ import { MessageChannel } from 'node:worker_threads';
 import { DEFAULT_LOG_SETTINGS } from '../../../src/protocol/log-settings.ts';
 import type { LogEvent, LogsApi, LogsReadApi } from '../../../src/protocol/logs.ts';
 import { transfer, wrap } from '../../../src/threads/rpc.ts';
-import { ThreadService } from '../../../src/threads/worker-thread.ts';
+import { WorkerThread } from '../../../src/threads/worker-thread.ts';
 import { openStream } from '../../helpers/processes/open-stream.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 import { contentOf, EventLog, linesOf, TestReader, TestStream } from './harness.ts';
@@ -14,7 +14,7 @@ test('the worker captures, finds the marker and serves readers, in a thread of i
   const dir = await makeTempDir(t);
   const logDir = join(dir, 'log');
   const log = new EventLog();
-  const thread = new ThreadService<LogsApi, LogEvent>({
+  const thread = new WorkerThread<LogsApi, LogEvent>({
     entry: 'logs',
     data: () => ({ data: { logDir } }),
     deadlines: { defaultMs: 10_000 },

@@ -6,7 +6,7 @@ import { MessageChannel } from 'node:worker_threads';
 import { DEFAULT_LOG_SETTINGS } from '../../../../src/protocol/log-settings.ts';
 import type { LogEvent, LogsApi } from '../../../../src/protocol/logs.ts';
 import { transfer } from '../../../../src/threads/rpc.ts';
-import { ThreadService } from '../../../../src/threads/worker-thread.ts';
+import { WorkerThread } from '../../../../src/threads/worker-thread.ts';
 import { mountFreezableDisk } from '../../../helpers/disks/freezable-disk.ts';
 import { eventually } from '../../../helpers/eventually.ts';
 import { openStream } from '../../../helpers/processes/open-stream.ts';
@@ -24,7 +24,7 @@ test('a disk that does not answer stops the streams that are on it, and no other
   symlinkSync(far, join(logDir, 'far.stdout.000001.log'));
 
   const log = new EventLog();
-  const thread = new ThreadService<LogsApi, LogEvent>({
+  const thread = new WorkerThread<LogsApi, LogEvent>({
     entry: 'logs',
     data: () => ({ data: { logDir } }),
     deadlines: { defaultMs: 20_000 },
