@@ -1,9 +1,9 @@
 /** A short chaos run; `npm run chaos` has longer ones. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { countFaults, renderReport } from '../../../scripts/chaos/report.ts';
-import { runChaos } from '../../../scripts/chaos/run.ts';
-import { ACTION_TYPES } from '../../../scripts/chaos/schedule.ts';
+import { countFaults, renderReport } from '../../chaos/report.ts';
+import { runChaos } from '../../chaos/run.ts';
+import { ACTION_TYPES } from '../../chaos/schedule.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
 /** Another one is as good; `npm run chaos -- --seed` takes those that found something. */

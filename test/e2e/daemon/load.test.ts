@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type { LoadResult } from '../../../scripts/load/report.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
+import type { LoadResult } from '../../load/report.ts';
 
-const TOOL = fileURLToPath(new URL('../../../scripts/load.ts', import.meta.url));
+const TOOL = fileURLToPath(new URL('../../load/load.ts', import.meta.url));
 
 test('a load says what it cost, loses no line and leaves nothing', async (t) => {
   const dir = await makeTempDir(t);

@@ -3,10 +3,10 @@
  * end no line may be missing, no process or file left over, no exit code wrong. What is done is decided by the seed; how
  * the machine takes it is not.
  */
-import { readOptions } from './chaos/options.ts';
-import { isClean, renderReport } from './chaos/report.ts';
-import { runChaos } from './chaos/run.ts';
-import { describeAction } from './chaos/schedule.ts';
+import { readOptions } from './options.ts';
+import { isClean, renderReport } from './report.ts';
+import { runChaos } from './run.ts';
+import { describeAction } from './schedule.ts';
 
 const { json, ...options } = readOptions(process.argv.slice(2));
 const say = (text: string): void => {

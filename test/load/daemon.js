@@ -1,5 +1,5 @@
 /** The built daemon of the home in its argument, whose main thread watches its event loop. */
-import { runDaemon } from '../../dist/src/daemon.js';
+import { runDaemon } from '../../dist/src/daemon/daemon.js';
 import { watchLoop } from './loop-delay.js';
 
 process.exitCode = await runDaemon({

@@ -4,13 +4,13 @@
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readOptions } from './load/options.ts';
-import { renderPlot } from './load/plot.ts';
-import { runPm2, runSpawnLoop } from './load/process-peers.ts';
-import { runQemuLoop } from './load/qemu-loop.ts';
-import { complaints, type LoadResult, PM2, QEMU_LOOP, renderReport, SPAWN_LOOP } from './load/report.ts';
-import { type LoadRun, runLoad } from './load/run.ts';
-import { loadConfig } from './load/workload.ts';
+import { readOptions } from './options.ts';
+import { renderPlot } from './plot.ts';
+import { runPm2, runSpawnLoop } from './process-peers.ts';
+import { runQemuLoop } from './qemu-loop.ts';
+import { complaints, type LoadResult, PM2, QEMU_LOOP, renderReport, SPAWN_LOOP } from './report.ts';
+import { type LoadRun, runLoad } from './run.ts';
+import { loadConfig } from './workload.ts';
 
 const { json, plot, ...options } = readOptions(process.argv.slice(2));
 const dir = mkdtempSync(join(options.dir, 'monocore-load-'));

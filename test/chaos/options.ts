@@ -1,7 +1,7 @@
 /** The command line of `npm run chaos`. */
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
-import { parseOrExit, readCount } from '../command-line.ts';
+import { parseOrExit, readCount } from '../helpers/command-line.ts';
 import { ACTION_TYPES, type ActionType } from './schedule.ts';
 
 /** What is to happen. */

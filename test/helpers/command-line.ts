@@ -1,5 +1,5 @@
 /** What the command lines of several scripts have in common. */
-import { errorText } from '../src/lib/errors.ts';
+import { errorText } from '../../src/lib/errors.ts';
 
 /** Runs `parse`; what it throws ends the process with code 2. */
 export function parseOrExit<T>(parse: () => T): T {

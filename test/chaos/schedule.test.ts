@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { SeededRandom } from '../../../scripts/chaos/random.ts';
-import { ACTION_TYPES, planActions } from '../../../scripts/chaos/schedule.ts';
+import { SeededRandom } from './random.ts';
+import { ACTION_TYPES, planActions } from './schedule.ts';
 
 const MINUTE_MS = 60_000;
 const SERVICES = ['a', 'b', 'c'];

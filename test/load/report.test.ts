@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
-import { countLines, firstRecordMs } from '../../../scripts/load/log-check.ts';
-import { percentile } from '../../../scripts/load/percentile.ts';
-import { renderPlot } from '../../../scripts/load/plot.ts';
-import { complaints, type LoadResult, renderReport, SPAWN_LOOP } from '../../../scripts/load/report.ts';
-import type { LoadFigures } from '../../../scripts/load/run.ts';
-import { makeTempDir } from '../../helpers/temp.ts';
+import { makeTempDir } from '../helpers/temp.ts';
+import { countLines, firstRecordMs } from './log-check.ts';
+import { percentile } from './percentile.ts';
+import { renderPlot } from './plot.ts';
+import { complaints, type LoadResult, renderReport, SPAWN_LOOP } from './report.ts';
+import type { LoadFigures } from './run.ts';
 
 function result(figures: Partial<LoadFigures> = {}, peers: LoadResult['peers'] = {}): LoadResult {
   return {

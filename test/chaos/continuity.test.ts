@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { checkStream, type ExpectedRun, isOneChunk } from '../../../scripts/chaos/continuity.ts';
+import { checkStream, type ExpectedRun, isOneChunk } from './continuity.ts';
 
 const PADDING = 'x'.repeat(60);
 const RUN = '0123abcd';

@@ -1,7 +1,7 @@
 /** The command line of `npm run load`. */
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
-import { parseOrExit, readCount } from '../command-line.ts';
+import { parseOrExit, readCount } from '../helpers/command-line.ts';
 
 /** What is to be measured. */
 export interface LoadOptions {
