@@ -2,9 +2,11 @@
  * A config as a document that says the same, with everything filled in. Read again it is the same config; only replicas
  * are services of their own then, and without a group may share no volume.
  */
+
 import { stringify as stringifyToml } from 'smol-toml';
 import { stringify as stringifyYaml } from 'yaml';
 import { exactDuration, exactSize } from '../lib/units.ts';
+import { capabilitiesOf } from '../protocol/isolation.ts';
 import { type Config, formatPort, type LogSettings, type Service } from '../protocol/service.ts';
 import type { HealthCheck } from '../protocol/supervision.ts';
 
@@ -39,7 +41,7 @@ function drop(table: Readonly<Record<string, unknown>>): Record<string, unknown>
 
 function toTable(service: Service): Record<string, unknown> {
   const { isolation, restart, healthcheck, on_unhealthy } = service;
-  const isVm = isolation === 'vm';
+  const can = capabilitiesOf(isolation);
   const isRestarted = restart.when !== 'no' || on_unhealthy === 'restart' || restart.max_memory_bytes !== null;
   return drop({
     name: service.name,
@@ -53,11 +55,11 @@ function toTable(service: Service): Record<string, unknown> {
     workdir: service.workdir,
     cpus: service.cpus,
     ram: `${service.ram_mib}MiB`,
-    ports: isVm ? service.ports.map(formatPort) : null,
-    volumes: isVm
+    ports: can.ports ? service.ports.map(formatPort) : null,
+    volumes: can.files
       ? service.volumes.map(({ host, guest, read_only }) => `${host}:${guest}${read_only ? ':ro' : ''}`)
       : null,
-    secrets: isVm ? service.secrets.map(({ name, path }) => `${name}=${path}`) : null,
+    secrets: can.files ? service.secrets.map(({ name, path }) => `${name}=${path}`) : null,
     depends_on: service.depends_on,
     stop_timeout: exactDuration(service.stop_timeout_ms),
     stop_signal: service.stop_signal?.replace('SIG', '') ?? null,
@@ -67,7 +69,7 @@ function toTable(service: Service): Record<string, unknown> {
     max_memory: size(restart.max_memory_bytes),
     healthcheck: healthcheck && toHealthTable(healthcheck),
     on_unhealthy,
-    disk: isVm ? (size(service.disk_mib === null ? null : service.disk_mib * 2 ** 20) ?? 'none') : null,
+    disk: can.disk ? (size(service.disk_mib === null ? null : service.disk_mib * 2 ** 20) ?? 'none') : null,
     user: service.user,
     open_files: service.open_files,
     cpu_shares: service.cpu_shares,

@@ -20,9 +20,8 @@ import { FileStateStore, makeHome } from '../state/store.ts';
 import type { OrchestratorContext } from '../supervisor/interfaces.ts';
 import { StartSlots } from '../supervisor/start-slots.ts';
 import { JobPool } from '../threads/job-pool.ts';
+import { BACKENDS, type BackendRegistry, openBackends } from '../vm/backends.ts';
 import { FifoMaker } from '../vm/host/fifos.ts';
-import { ProcessBackend } from '../vm/process/process-backend.ts';
-import { QemuBackend } from '../vm/qemu/qemu-backend.ts';
 import { lockHome } from './home-lock.ts';
 
 /** Lines that come with a failure. */
@@ -36,6 +35,8 @@ export interface RuntimeOptions {
   readonly report?: Report;
   /** Threads that share the log streams; 1 by default. */
   readonly logWorkers?: number;
+  /** Back ends of the services; QEMU and plain processes by default. */
+  readonly backends?: BackendRegistry;
   /** See `SupervisorContext.onStep`. */
   readonly onStep?: NonNullable<OrchestratorContext['onStep']>;
 }
@@ -70,7 +71,7 @@ export class Runtime implements OrchestratorContext {
   #limitsSaved: Promise<void> = Promise.resolve();
 
   private constructor(paths: HomePaths, options: RuntimeOptions, unlock: () => void) {
-    const { report = () => {}, logWorkers = 1, onStep = () => {} } = options;
+    const { report = () => {}, logWorkers = 1, backends = BACKENDS, onStep = () => {} } = options;
     this.paths = paths;
     this.report = report;
     this.onStep = onStep;
@@ -89,11 +90,8 @@ export class Runtime implements OrchestratorContext {
     this.network = new NetworkThread(report);
     this.images = new ServiceImages(this.jobs, paths);
     this.spawner = new SpawnerProcess(report);
-    const fifos = new FifoMaker(this.spawner);
-    this.backends = {
-      vm: new QemuBackend(paths, this.spawner, fifos, runJob),
-      none: new ProcessBackend(paths, this.spawner, fifos, this.metrics),
-    };
+    const host = { paths, spawner: this.spawner, fifos: new FifoMaker(this.spawner), runJob, prober: this.metrics };
+    this.backends = openBackends(backends, host);
   }
 
   /**

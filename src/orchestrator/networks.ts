@@ -1,5 +1,6 @@
 /** Where services are to be reached: the addresses of groups on the host, and the places of VMs within their groups. */
 
+import { capabilitiesOf } from '../protocol/isolation.ts';
 import { LONE_INDEX } from '../protocol/network.ts';
 import type { Group, Service } from '../protocol/service.ts';
 import type { SavedState } from '../protocol/state-document.ts';
@@ -29,12 +30,13 @@ export class Groups {
    * @throws MonocoreError `StartFailed` when there is none left
    */
   place({ name, isolation, ports }: Service, group: Group | null): Place {
+    const { networks, udp } = capabilitiesOf(isolation);
     if (group === null) {
-      const isReached = isolation === 'vm' && ports.some(({ protocol }) => protocol === 'udp');
+      const isReached = udp && ports.some(({ protocol }) => protocol === 'udp');
       return { groupIp: null, groupIndex: isReached ? LONE_INDEX : null };
     }
     const groupIp = this.#addresses.assign(group.name);
-    return { groupIp, groupIndex: isolation === 'vm' ? this.#members.assign(group.name, name) : null };
+    return { groupIp, groupIndex: networks ? this.#members.assign(group.name, name) : null };
   }
 
   /** Notes the places that services had under an earlier daemon; of two that claim the same one the first has it. */
@@ -49,7 +51,7 @@ export class Groups {
   keepOnly(known: readonly ServiceDefinition[]): void {
     const services = known.map(({ service }) => service);
     this.#addresses.keepOnly(new Set(services.flatMap(({ group }) => group ?? [])));
-    this.#members.keepOnly(services.filter(({ isolation }) => isolation === 'vm'));
+    this.#members.keepOnly(services.filter(({ isolation }) => capabilitiesOf(isolation).networks));
     this.shareNames();
   }
 

@@ -1,8 +1,10 @@
 /** Starts of many services: in the order of their dependencies, as many at once as the host can bear. */
+
 import { isDeepStrictEqual } from 'node:util';
 import pLimit, { type LimitFunction } from 'p-limit';
 import { errorText, MonocoreError } from '../lib/errors.ts';
 import type { ServiceOutcome } from '../protocol/api.ts';
+import { capabilitiesOf } from '../protocol/isolation.ts';
 import type { Dependency, Service } from '../protocol/service.ts';
 import type { OrchestratorContext } from '../supervisor/interfaces.ts';
 import { StartSlots } from '../supervisor/start-slots.ts';
@@ -143,8 +145,9 @@ export class Starts {
     onWait: (reason: string) => void,
     start: () => Promise<T>,
   ): Promise<T> {
-    if (isolation === 'vm' && base !== null) return start();
-    const gate = isolation === 'vm' ? this.#ports.boots : this.#processStarts;
+    const { guest, images } = capabilitiesOf(isolation);
+    if (images && base !== null) return start();
+    const gate = guest ? this.#ports.boots : this.#processStarts;
     return gate.run(ram_mib, onWait, start);
   }
 

@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot';
 import { DEFAULT_IMAGE_SETTINGS, ImageSettingsSchema } from './image-settings.ts';
+import { type Isolation, IsolationSchema } from './isolation.ts';
 import { HomeLogSettingsSchema, LogSettingsSchema } from './log-settings.ts';
 import type { EndedBy, EndReason } from './supervision.ts';
 import {
@@ -15,6 +16,7 @@ import {
 } from './supervision.ts';
 
 export { DEFAULT_IMAGE_SETTINGS, type ImageSettings } from './image-settings.ts';
+export { type Isolation, IsolationSchema } from './isolation.ts';
 export {
   DEFAULT_HOME_LOG_SETTINGS,
   DEFAULT_LOG_SETTINGS,
@@ -34,10 +36,6 @@ export type {
 /** `started` or `stopped` as a word; the data of each status stands beside it in {@link ServiceStatus}. */
 export const StatusNameSchema = v.picklist(['Unstarted', 'Starting', 'Started', 'Stopping', 'Stopped', 'Failed']);
 export type StatusName = v.InferOutput<typeof StatusNameSchema>;
-
-/** `vm`: a microVM of its own. `none`: a plain process of the host, for development and load tests. */
-export const IsolationSchema = v.picklist(['vm', 'none']);
-export type Isolation = v.InferOutput<typeof IsolationSchema>;
 
 /** Signals that may ask a command to end: see signal(7) for those whose default is to end a process. */
 export const StopSignalSchema = v.picklist(['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2']);

@@ -6,7 +6,7 @@ import type { ServiceImage } from '../protocol/images.ts';
 import type { StreamName } from '../protocol/logs.ts';
 import type { GroupMember } from '../protocol/network.ts';
 import type { ProbeResult } from '../protocol/probe.ts';
-import type { EndReason, Isolation, Probe, Service } from '../protocol/service.ts';
+import type { EndReason, Probe, Service } from '../protocol/service.ts';
 import type { ProcessIdentity } from '../protocol/spawner.ts';
 
 export type { ProbeResult } from '../protocol/probe.ts';
@@ -149,7 +149,6 @@ export type Adoption =
 
 /** Starts VMs of one kind. Main thread. */
 export interface Backend {
-  readonly isolation: Isolation;
   /**
    * Makes everything that a launch needs. `signal` cancels it.
    *

@@ -1,7 +1,9 @@
 /** The table of `monocore status`. */
+
 import { stripVTControlCharacters } from 'node:util';
 import Table from 'cli-table3';
 import { formatDuration, formatSize } from '../../lib/units.ts';
+import { capabilitiesOf } from '../../protocol/isolation.ts';
 import type { ServiceStatus } from '../../protocol/service.ts';
 import type { Colors } from '../terminal.ts';
 import { renderRemarks } from './remarks.ts';
@@ -49,7 +51,7 @@ export function renderStatusTable(services: readonly ServiceStatus[], options: T
   if (lines.some((line) => stripVTControlCharacters(line).length > options.columns)) {
     lines = renderLines(rows, ' ', options.colors);
   }
-  if (services.some(({ isolation }) => isolation === 'none')) {
+  if (!services.every(hasGuest)) {
     lines.push('', `${NO_VM_MARK} a plain process of this host, not a VM (isolation = "none")`);
   }
   const remarks = services.flatMap((service) =>
@@ -57,6 +59,10 @@ export function renderStatusTable(services: readonly ServiceStatus[], options: T
   );
   if (remarks.length > 0) lines.push('', ...remarks);
   return `${lines.join('\n')}\n`;
+}
+
+function hasGuest({ isolation }: ServiceStatus): boolean {
+  return capabilitiesOf(isolation).guest;
 }
 
 function paintName(service: ServiceStatus, { red, yellow }: Colors): string {
@@ -78,7 +84,7 @@ function renderLines(rows: readonly string[][], gap: string, colors: Colors): st
 }
 
 function renderRow(service: ServiceStatus, { colors, now }: TableOptions): string[] {
-  const hasVm = service.isolation === 'vm';
+  const hasVm = hasGuest(service);
   const label = `${statusLabel(service)}${hasVm ? '' : NO_VM_MARK}`;
   return [
     service.name,

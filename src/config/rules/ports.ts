@@ -1,4 +1,5 @@
 /** The rules on ports of the host. */
+import { capabilitiesOf } from '../../protocol/isolation.ts';
 import { type Fault, formatPath, type Path, valueFault } from '../fault.ts';
 import type { ServiceValues } from '../schema/config.ts';
 import type { Declaration } from '../schema/outline.ts';
@@ -36,7 +37,7 @@ function findRepeatedPorts(services: readonly ServiceDeclaration[]): Fault[] {
   const faults: Fault[] = [];
   for (const service of services) {
     const { group, isolation, replicas = 1 } = service.values;
-    if (group === undefined || isolation !== 'vm') continue;
+    if (group === undefined || isolation === undefined || !capabilitiesOf(isolation).ports) continue;
     for (const { path, range } of eachRange(service)) {
       if (range.count !== replicas) continue;
       const ports = Array.from({ length: range.count }, (_, replica) => portOf(range, replica));

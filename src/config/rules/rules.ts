@@ -1,5 +1,6 @@
 /** The rules that need more than one key: names, references, cycles, ports, isolation. */
 
+import { type Capabilities, capabilitiesOf, labelOf } from '../../protocol/isolation.ts';
 import { type Fault, formatPath, keyFault, type Path, quote, valueFault } from '../fault.ts';
 import type { ServiceValues } from '../schema/config.ts';
 import { type Declaration, hasKey, MAX_TABLES, type Outline } from '../schema/outline.ts';
@@ -198,24 +199,40 @@ function eachDependency(services: readonly ServiceDeclaration[]) {
   });
 }
 
+/** Keys that need a capability of the service's isolation. */
+const NEEDED_CAPABILITIES: Readonly<Record<string, keyof Capabilities>> = {
+  rootfs: 'images',
+  base: 'images',
+  port: 'ports',
+  ports: 'ports',
+  volumes: 'files',
+  group_volumes: 'files',
+  secrets: 'files',
+  disk: 'disk',
+};
+
+/** Behaviour of a service without the capability, behind the name of its isolation. */
+const WITHOUT_CAPABILITY: Readonly<Partial<Record<keyof Capabilities, string>>> = {
+  images: 'runs on the root of the host',
+  ports: 'binds its own ports; nothing is forwarded to it',
+  files: 'sees the files of the host where they are',
+  disk: 'writes to the file systems of the host',
+};
+
 function findIsolationFaults({ path, table, values }: ServiceDeclaration): Fault[] {
-  if (values.isolation !== 'none') return [];
-  const ownRoot = 'a plain process (isolation "none") runs on the root of the host';
-  const ownPorts = 'a plain process (isolation "none") binds its own ports; nothing is forwarded to it';
-  const ownFiles = 'a plain process (isolation "none") sees the files of the host where they are';
-  const reasons = {
-    rootfs: ownRoot,
-    base: ownRoot,
-    port: ownPorts,
-    ports: ownPorts,
-    volumes: ownFiles,
-    group_volumes: ownFiles,
-    secrets: ownFiles,
-    disk: 'a plain process (isolation "none") writes to the file systems of the host',
-  };
-  return Object.entries(reasons)
-    .filter(([key]) => Object.hasOwn(table, key) && !(key === 'disk' && values.disk === null))
-    .map(([key, reason]) => keyFault([...path, key], reason, `isolation "vm", or no ${key}`));
+  const { isolation } = values;
+  if (isolation === undefined) return [];
+  return Object.entries(NEEDED_CAPABILITIES)
+    .filter(([key, needed]) => Object.hasOwn(table, key) && !capabilitiesOf(isolation)[needed])
+    .filter(([key]) => !(key === 'disk' && values.disk === null))
+    .map(([key, needed]) => {
+      const reason = `${labelOf(isolation)} (isolation "${isolation}") ${WITHOUT_CAPABILITY[needed]}`;
+      return keyFault([...path, key], reason, `isolation "vm", or no ${key}`);
+    });
+}
+
+function hasImages({ values }: ServiceDeclaration): boolean {
+  return values.isolation === undefined || capabilitiesOf(values.isolation).images;
 }
 
 /** A root comes from one place, and only an image says what to run. */
@@ -223,7 +240,7 @@ function findRootFaults(service: ServiceDeclaration): Fault[] {
   const { path } = service;
   const [base, rootfs, command] = ['base', 'rootfs', 'command'].map((key) => hasKey(service, key));
   const faults: Fault[] = [];
-  if (base && rootfs && service.values.isolation !== 'none') {
+  if (base && rootfs && hasImages(service)) {
     faults.push(keyFault([...path, 'rootfs'], 'the service has a base already', 'one of them'));
   }
   if (!base && !command) {

@@ -1,4 +1,5 @@
 /** The rules on what services share: volumes and variables of their group, paths that overlap. */
+import { capabilitiesOf } from '../../protocol/isolation.ts';
 import { type Fault, formatPath, type Path, quote, valueFault } from '../fault.ts';
 import { upwards } from '../paths.ts';
 import type { GroupValues, ServiceValues } from '../schema/config.ts';
@@ -184,7 +185,8 @@ function findHostOverlaps(services: readonly ServiceDeclaration[], groups: reado
     ),
   );
   for (const { path, values } of services) {
-    if (values.isolation !== 'vm' || values.group === undefined) continue;
+    if (values.isolation === undefined || values.group === undefined) continue;
+    if (!capabilitiesOf(values.isolation).files) continue;
     const owner = ownerOf(values.group, path);
     for (const [index, { host }] of (values.volumes ?? []).entries()) {
       uses.push({ at: [...path, 'volumes', index], path: host, owner });

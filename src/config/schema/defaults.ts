@@ -1,4 +1,5 @@
 /** `[defaults]`: what holds for every service that does not say otherwise. */
+import { capabilitiesOf, type Isolation } from '../../protocol/isolation.ts';
 import type { Fault, Path } from '../fault.ts';
 import type { Table } from '../languages/value.ts';
 import { type ServiceValues, type Surroundings, serviceEntries, type Values } from './config.ts';
@@ -76,7 +77,9 @@ export function inherit(
   const has = (key: string) => Object.hasOwn(service.table, key);
   const effective = (key: string) => (has(key) ? service.values[key] : (own.values[key] ?? service.values[key]));
   const pointless = new Set(['envs', 'log']);
-  if (effective('isolation') === 'none') for (const key of ['rootfs', 'base', 'disk']) pointless.add(key);
+  const { images, disk } = capabilitiesOf((effective('isolation') as Isolation | undefined) ?? 'vm');
+  if (!images) for (const key of ['rootfs', 'base']) pointless.add(key);
+  if (!disk) pointless.add('disk');
   if (has('base')) pointless.add('rootfs');
   if (has('rootfs')) pointless.add('base');
   if (!has('healthcheck')) pointless.add('on_unhealthy');

@@ -1,6 +1,8 @@
 /** The keys of a service about its restarts, health and limits; see `schema.ts` for how they are written down. */
+
 import * as v from 'valibot';
 import { formatDuration, formatSize } from '../../lib/units.ts';
+import { capabilitiesOf, type Isolation } from '../../protocol/isolation.ts';
 import { StopSignalSchema } from '../../protocol/service.ts';
 import {
   ConditionSchema,
@@ -155,8 +157,8 @@ type RestartValues = Pick<
 const DEFAULT_DISK_MIB = GIB / MIB;
 
 /** Size of a service's disk: a plain process has none, a VM has one unless told. */
-export function toDiskMib(disk: number | null | undefined, isolation: 'vm' | 'none'): number | null {
-  if (isolation === 'none') return null;
+export function toDiskMib(disk: number | null | undefined, isolation: Isolation): number | null {
+  if (!capabilitiesOf(isolation).disk) return null;
   return disk === undefined ? DEFAULT_DISK_MIB : disk;
 }
 

@@ -61,7 +61,6 @@ function inheritedFifos(paths: VmPaths): string[] {
 
 /** The backend of isolation `none`. Main thread. */
 export class ProcessBackend implements Backend {
-  readonly isolation = 'none';
   readonly #paths: HomePaths;
   readonly #limits: ServiceLimits;
   readonly #spawner: Spawner;

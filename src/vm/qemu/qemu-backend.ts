@@ -97,7 +97,6 @@ interface Preparation {
 
 /** The backend of isolation `vm`. Main thread. */
 export class QemuBackend implements Backend {
-  readonly isolation = 'vm';
   readonly #paths: HomePaths;
   readonly #limits: ServiceLimits;
   readonly #spawner: Spawner;

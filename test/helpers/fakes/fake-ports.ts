@@ -167,7 +167,7 @@ export class FakePorts implements OrchestratorContext {
   constructor({ obedient = false, concurrentBoots = 2 } = {}) {
     this.#obedient = obedient;
     this.boots = new StartSlots({ slots: concurrentBoots, freeBytes: () => 2 ** 40 });
-    this.backends = { vm: this.#backend('vm'), none: this.#backend('none') };
+    this.backends = { vm: this.#backend(), none: this.#backend() };
   }
 
   /** The calls about one service, without its name. */
@@ -284,9 +284,8 @@ export class FakePorts implements OrchestratorContext {
     this.#note(service.name, `${verb} ${typeof status === 'string' ? status : Object.keys(status)[0]}`);
   }
 
-  #backend(isolation: 'vm' | 'none'): Backend {
+  #backend(): Backend {
     return {
-      isolation,
       prepare: async (request, signal) => {
         const { name } = request.service;
         this.#note(name, 'prepare');
