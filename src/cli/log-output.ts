@@ -2,11 +2,10 @@
 import { once } from 'node:events';
 import { MonocoreError } from '../lib/errors.ts';
 import type { LogQuery } from '../protocol/logs.ts';
-import type { DaemonClient } from './client.ts';
-import type { CliContext } from './context.ts';
+import { checkWhole, type DaemonClient, toMonocoreError } from './client.ts';
+import type { CliContext } from './connection.ts';
 import { EXIT } from './exit-codes.ts';
-import { checkWhole, toMonocoreError } from './http.ts';
-import { catchInterrupt } from './interrupt.ts';
+import { catchInterrupt } from './operation.ts';
 import { jsonLine } from './render/json-line.ts';
 import { decorateRecord } from './render/log-record.ts';
 import { RecordPrinter } from './render/log-records.ts';

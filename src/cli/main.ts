@@ -4,7 +4,7 @@ import { MonocoreError } from '../lib/errors.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 import { createProgram } from './program.ts';
 import { renderFailure } from './render/failure.ts';
-import { colorsFor, endOnBrokenOutput } from './terminal.ts';
+import { colorsFor, endOnBrokenOutput } from './render/terminal-text.ts';
 
 /**
  * Runs one command line.

@@ -2,14 +2,11 @@
 import type { CommandReply, ControlEvent, ServiceOutcome } from '../protocol/api.ts';
 import type { ServiceStatus } from '../protocol/service.ts';
 import type { DaemonClient } from './client.ts';
-import type { CliContext } from './context.ts';
+import type { CliContext } from './connection.ts';
 import { EXIT } from './exit-codes.ts';
-import { catchInterrupt } from './interrupt.ts';
-import { createPlainProgress } from './progress/plain.ts';
-import type { Progress } from './progress/progress.ts';
-import { renderFailures, type Verb } from './render/outcome.ts';
-import { isChanging } from './render/status-text.ts';
-import { colorsFor } from './terminal.ts';
+import { createPlainProgress, type Progress } from './progress/progress.ts';
+import { isChanging, renderFailures, type Verb } from './render/status-text.ts';
+import { colorsFor } from './render/terminal-text.ts';
 
 /** What is to be done. */
 export interface Operation {
@@ -108,4 +105,24 @@ async function watch(
 function bringUpToDate(outcome: ServiceOutcome, seen: ServiceStatus | undefined): ServiceOutcome {
   const isLater = seen && !isChanging(seen) && seen.started_at === outcome.service.started_at;
   return isLater ? { ...outcome, service: seen } : outcome;
+}
+
+/** A signal that fires at the first Ctrl-C; a second one ends the process at once. */
+export interface Interrupt {
+  readonly signal: AbortSignal;
+  /** Gives Ctrl-C its usual meaning back. */
+  release(): void;
+}
+
+/** Takes Ctrl-C over until {@link Interrupt.release} is called. */
+export function catchInterrupt(): Interrupt {
+  const controller = new AbortController();
+  // Not `once`: signal-exit, which listr2 brings along to show the cursor again, kills the process if it finds itself
+  // to be the only listener.
+  const onSignal = () => {
+    if (controller.signal.aborted) process.exit(EXIT.interrupted);
+    controller.abort();
+  };
+  process.on('SIGINT', onSignal);
+  return { signal: controller.signal, release: () => process.off('SIGINT', onSignal) };
 }

@@ -3,7 +3,7 @@ import { Command, Option } from 'commander';
 import { packageVersion } from '../lib/package-info.ts';
 import { LOG_LEVELS } from '../protocol/api.ts';
 import { addConfigCommands } from './config-commands.ts';
-import { type CliContext, createContext } from './context.ts';
+import { type CliContext, createContext } from './connection.ts';
 import { EXIT_CODE_HELP } from './exit-codes.ts';
 import { addImageCommands } from './image-commands.ts';
 import {

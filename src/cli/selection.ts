@@ -1,4 +1,6 @@
-/** Which services of a config a `start` is about. */
+/** The config and the services that a command is about. */
+import { resolve } from 'node:path';
+import { findConfig } from '../config/read.ts';
 import { closest } from '../config/suggest.ts';
 import { MonocoreError } from '../lib/errors.ts';
 import type { Selection } from '../protocol/api.ts';
@@ -52,4 +54,13 @@ export function selectFromConfig(config: Config, { names, group }: Selection): s
 function suggest(word: string, candidates: readonly string[]): string {
   const suggestion = closest(word, candidates);
   return suggestion ? `; did you mean "${suggestion}"?` : '';
+}
+
+/**
+ * Absolute path of the config that `-f` names, or else of the one in the current folder.
+ *
+ * @throws MonocoreError `ConfigInvalid` where there are several
+ */
+export function configPath({ file }: { readonly file?: string }): string {
+  return file === undefined ? findConfig(process.cwd()) : resolve(file);
 }

@@ -1,11 +1,10 @@
 /** `monocore stop`, `restart` and `remove`. */
 import type { StopRequest } from '../../protocol/api.ts';
 import type { DaemonClient } from '../client.ts';
-import { connect, noDaemonError } from '../connection.ts';
-import type { CliContext } from '../context.ts';
+import { type CliContext, connect, noDaemonError } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
 import { runOperation } from '../operation.ts';
-import type { Verb } from '../render/outcome.ts';
+import type { Verb } from '../render/status-text.ts';
 import { createSelection } from '../selection.ts';
 
 /** Options of `stop`, `restart` and `remove`. */

@@ -4,9 +4,9 @@ import { loadWithFileNames } from '../../config/load.ts';
 import { maskVariables } from '../../config/mask.ts';
 import { type Language, writeConfig } from '../../config/print.ts';
 import { configJsonSchema } from '../../config/schema/json-schema.ts';
-import { configPath } from '../config-path.ts';
-import type { CliContext } from '../context.ts';
+import type { CliContext } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
+import { configPath } from '../selection.ts';
 
 /** Options of `config check`. */
 export interface ConfigOptions {

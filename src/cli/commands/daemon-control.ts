@@ -1,7 +1,6 @@
 /** `monocore daemon status` and `stop`. */
 import type { DaemonStatus } from '../../protocol/api.ts';
-import { connect, noDaemonError } from '../connection.ts';
-import type { CliContext } from '../context.ts';
+import { type CliContext, connect, noDaemonError } from '../connection.ts';
 import { waitForEnd } from '../daemon/process.ts';
 import { EXIT } from '../exit-codes.ts';
 import { renderDaemonStatus } from '../render/daemon-status.ts';

@@ -6,7 +6,7 @@ import { errorCode, errorText, MonocoreError } from '../../lib/errors.ts';
 import { isSource, packageRoot } from '../../lib/package-info.ts';
 import type { LogLevel } from '../../protocol/api.ts';
 import { DaemonClient } from '../client.ts';
-import type { CliContext } from '../context.ts';
+import type { CliContext } from '../connection.ts';
 import { askStatus, ownProgram } from '../daemon/process.ts';
 import { renderUnit, UNIT_MARK, UNIT_NAME, type UnitScope } from '../daemon/systemd-unit.ts';
 import { EXIT } from '../exit-codes.ts';

@@ -3,7 +3,7 @@
 import { toWireError } from '../../lib/wire-error.ts';
 import type { LogLevel } from '../../protocol/api.ts';
 import type { ErrorReply } from '../../protocol/http.ts';
-import type { CliContext } from '../context.ts';
+import type { CliContext } from '../connection.ts';
 import { exitCodeOf } from '../exit-codes.ts';
 
 /** Options of `daemon run`. */

@@ -1,6 +1,6 @@
 /** `monocore doctor`. */
 import { runDoctor } from '../../doctor/doctor.ts';
-import type { CliContext } from '../context.ts';
+import type { CliContext } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
 import { renderDoctor } from '../render/doctor.ts';
 

@@ -1,9 +1,9 @@
 /** What the commands on images have in common. */
 import { Images, type RequestOptions } from '../../images/image-jobs.ts';
 import { JobPool } from '../../threads/job-pool.ts';
-import type { CliContext } from '../context.ts';
+import type { CliContext } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
-import { catchInterrupt } from '../interrupt.ts';
+import { catchInterrupt } from '../operation.ts';
 import { createPlainDownloads } from '../progress/downloads.ts';
 import { createTerminalDownloads } from '../progress/downloads-terminal.ts';
 

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { formatSize } from '../../lib/units.ts';
 import { DEFAULT_IMAGE_SETTINGS } from '../../protocol/image-settings.ts';
 import type { RemovedImages } from '../../protocol/images.ts';
-import type { CliContext } from '../context.ts';
+import type { CliContext } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
 import { renderImages } from '../render/images-table.ts';
 import { followImages, withImages } from './image-request.ts';

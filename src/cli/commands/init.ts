@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, resolve } from 'node:path';
 import { findConfig } from '../../config/read.ts';
 import { errorCode, errorText, MonocoreError } from '../../lib/errors.ts';
-import type { CliContext } from '../context.ts';
+import type { CliContext } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
 
 /** One service that runs on any host that runs VMs, and next to it what most configs need sooner or later. */

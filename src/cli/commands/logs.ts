@@ -1,8 +1,7 @@
 /** `monocore logs`. */
 import { MonocoreError } from '../../lib/errors.ts';
 import { type LogFilter, type LogQuery, STREAM_NAMES, type StreamName } from '../../protocol/logs.ts';
-import { connect, noDaemonError } from '../connection.ts';
-import type { CliContext } from '../context.ts';
+import { type CliContext, connect, noDaemonError } from '../connection.ts';
 import { writeLogs } from '../log-output.ts';
 
 /** Records that are shown before those that follow. */

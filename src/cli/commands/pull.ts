@@ -1,7 +1,7 @@
 /** `monocore pull`. */
 import { parseImageReference } from '../../protocol/image-reference.ts';
 import { DEFAULT_IMAGE_SETTINGS } from '../../protocol/image-settings.ts';
-import type { CliContext } from '../context.ts';
+import type { CliContext } from '../connection.ts';
 import { followImages } from './image-request.ts';
 
 /** Options of `pull`. */

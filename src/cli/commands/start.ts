@@ -7,18 +7,15 @@ import { MonocoreError } from '../../lib/errors.ts';
 import type { PlannedAction, StartRequestInput } from '../../protocol/api.ts';
 import type { Config } from '../../protocol/service.ts';
 import type { DaemonClient } from '../client.ts';
-import { configPath } from '../config-path.ts';
 import { watchConfig } from '../config-watch.ts';
-import { connect, noDaemonError } from '../connection.ts';
-import type { CliContext } from '../context.ts';
+import { type CliContext, connect, noDaemonError } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
-import { catchInterrupt } from '../interrupt.ts';
 import { writeLogs } from '../log-output.ts';
-import { runOperation } from '../operation.ts';
+import { catchInterrupt, runOperation } from '../operation.ts';
 import { renderFailure } from '../render/failure.ts';
 import { renderPlan } from '../render/plan.ts';
-import { createSelection, selectFromConfig } from '../selection.ts';
-import { colorsFor } from '../terminal.ts';
+import { colorsFor } from '../render/terminal-text.ts';
+import { configPath, createSelection, selectFromConfig } from '../selection.ts';
 
 /** Options of `start`. */
 export interface StartOptions {

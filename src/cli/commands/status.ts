@@ -1,7 +1,6 @@
 /** `monocore status`. */
 import type { ServicesReply } from '../../protocol/http.ts';
-import { connect } from '../connection.ts';
-import type { CliContext } from '../context.ts';
+import { type CliContext, connect } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
 import { renderStatusTable } from '../render/status-table.ts';
 import { createSelection } from '../selection.ts';

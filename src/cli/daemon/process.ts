@@ -12,8 +12,7 @@ import type { DaemonSettings, DaemonStatus } from '../../protocol/api.ts';
 import type { ErrorReply } from '../../protocol/http.ts';
 import { makeFolder } from '../../state/folder.ts';
 import type { HomePaths } from '../../state/paths.ts';
-import type { DaemonClient } from '../client.ts';
-import { isDaemonAbsent } from '../http.ts';
+import { type DaemonClient, isDaemonAbsent } from '../client.ts';
 
 /** A daemon that has not answered by then is taken for stuck; it needs a fraction of a second even on a busy host. */
 const START_TIMEOUT_MS = 20_000;

@@ -1,8 +1,6 @@
 /** Downloads on a terminal: a bar per layer, drawn anew in place. */
 import type { ImageEvent } from '../../protocol/images.ts';
-import { type BlobState, blobRow } from './blob-row.ts';
-import { type Downloads, eventText } from './downloads.ts';
-import { RateMeter } from './rate-meter.ts';
+import { type BlobState, blobRow, type Downloads, eventText, RateMeter } from './downloads.ts';
 
 const REFRESH_INTERVAL_MS = 100;
 /** ECMA-48: cursor up (CUU), erase to the end of the display (ED). */

@@ -1,9 +1,7 @@
-/** How `pull` and `images load` show what happens. */
-
+/** Progress of `pull` and `images load`. */
 import { maskControls } from '../../lib/control-characters.ts';
 import { formatDuration, formatSize } from '../../lib/units.ts';
 import type { ImageEvent } from '../../protocol/images.ts';
-import { shortDigest } from './blob-row.ts';
 
 /** A view of a running job. */
 export interface Downloads {
@@ -45,5 +43,72 @@ export function eventText(event: ImageEvent): string | null {
       return `${event.image.name}: ${event.image.unchanged ? 'is up to date' : 'stored'}, ${event.image.digest}`;
     case 'bytes':
       return null;
+  }
+}
+
+const BAR_CHARACTERS = 24;
+/** As many hexadecimal digits as Docker shows. */
+const SHORT_DIGITS = 12;
+
+/** What a line is made of. */
+export interface BlobState {
+  readonly digest: string;
+  readonly sizeBytes: number;
+  readonly doneBytes: number;
+  /** `waiting` before its first byte. */
+  readonly phase: 'waiting' | 'running' | 'kept' | 'present';
+  readonly bytesPerSecond: number | null;
+}
+
+/** `2f5e1c0a9b44  ███████          12 MiB of 30 MiB  5 MiB/s  4s left`. */
+export function blobRow({ digest, sizeBytes, doneBytes, phase, bytesPerSecond }: BlobState): string {
+  const name = shortDigest(digest);
+  if (phase === 'present') return `${name}  ${formatSize(sizeBytes)}, is here already`;
+  if (phase === 'waiting') return `${name}  ${formatSize(sizeBytes)}, waiting`;
+  const share = phase === 'kept' || sizeBytes === 0 ? 1 : doneBytes / sizeBytes;
+  const filled = Math.round(Math.min(share, 1) * BAR_CHARACTERS);
+  const bar = '█'.repeat(filled) + '░'.repeat(BAR_CHARACTERS - filled);
+  if (phase === 'kept') return `${name}  ${bar}  ${formatSize(sizeBytes)}`;
+  const parts = [name, bar, `${formatSize(doneBytes)} of ${formatSize(sizeBytes)}`];
+  if (bytesPerSecond !== null) parts.push(`${formatSize(Math.round(bytesPerSecond))}/s`);
+  if (bytesPerSecond !== null && bytesPerSecond >= 1) {
+    parts.push(`${formatDuration((Math.max(0, sizeBytes - doneBytes) / bytesPerSecond) * 1000)} left`);
+  }
+  return parts.join('  ');
+}
+
+/** The first digits of a digest, for people. */
+export function shortDigest(digest: string): string {
+  return digest.replace(/^sha256:/, '').slice(0, SHORT_DIGITS);
+}
+
+/** Time over which the rate is smoothed: long enough to be readable, short enough to show a stall. */
+const WINDOW_MS = 3000;
+
+/** Bytes per second of a download, as an exponential moving average. Time is passed in, in milliseconds. */
+export class RateMeter {
+  #lastMs: number | null = null;
+  #lastBytes = 0;
+  #bytesPerSecond: number | null = null;
+
+  /** Takes a reading. The first one says where it starts, and so does one below the one before. */
+  update(doneBytes: number, nowMs: number): void {
+    if (this.#lastMs === null || doneBytes < this.#lastBytes) {
+      this.#bytesPerSecond = null;
+    } else {
+      const elapsedMs = nowMs - this.#lastMs;
+      if (elapsedMs <= 0) return;
+      const current = ((doneBytes - this.#lastBytes) * 1000) / elapsedMs;
+      const weight = 1 - Math.exp(-elapsedMs / WINDOW_MS);
+      const before = this.#bytesPerSecond;
+      this.#bytesPerSecond = before === null ? current : before + (current - before) * weight;
+    }
+    this.#lastMs = nowMs;
+    this.#lastBytes = doneBytes;
+  }
+
+  /** Null before the second reading. */
+  get bytesPerSecond(): number | null {
+    return this.#bytesPerSecond;
   }
 }

@@ -1,8 +1,8 @@
 /** Progress for a terminal: a row per service that is drawn anew in place. */
 import { DefaultRenderer, Listr, ListrLogger, type ListrTaskWrapper, ProcessOutput } from 'listr2';
-import { outcomeText, type Verb } from '../render/outcome.ts';
-import { rowText, rowTitle } from '../render/progress-row.ts';
-import { isChanging } from '../render/status-text.ts';
+import { formatDuration } from '../../lib/units.ts';
+import type { ServiceStatus } from '../../protocol/service.ts';
+import { isChanging, outcomeText, progressText, statusLabel, type Verb } from '../render/status-text.ts';
 import type { Progress } from './progress.ts';
 
 /** Tenths of a second are shown. */
@@ -98,4 +98,24 @@ function createRow(): Row {
     end = resolve;
   });
   return { text: 'waiting', startedAt: null, settledAt: null, task: null, ended, end };
+}
+
+/** What happens to the service right now: `booting`, or its status where the daemon says no more. */
+export function rowText(service: ServiceStatus): string {
+  if (service.detail !== null) return service.detail;
+  return service.status === 'Started' ? progressText(service) : statusLabel(service).toLowerCase();
+}
+
+/**
+ * `web  booting 1.2 s`.
+ *
+ * @param name padded by the caller
+ * @param elapsedMs null for a service whose turn has not come
+ */
+export function rowTitle(name: string, text: string, elapsedMs: number | null): string {
+  return elapsedMs === null ? `${name}  ${text}` : `${name}  ${text} ${formatElapsed(elapsedMs)}`;
+}
+
+function formatElapsed(elapsedMs: number): string {
+  return elapsedMs < 60_000 ? `${(elapsedMs / 1000).toFixed(1)} s` : formatDuration(elapsedMs);
 }

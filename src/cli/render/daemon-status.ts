@@ -2,7 +2,7 @@
 
 import { formatDuration } from '../../lib/units.ts';
 import type { DaemonStatus, ThreadStatus } from '../../protocol/api.ts';
-import type { Colors } from '../terminal.ts';
+import type { Colors } from './terminal-text.ts';
 
 /**
  * One line per fact. Ends in a newline.

@@ -1,6 +1,6 @@
 /** The report of `monocore doctor`. */
 import type { Check, DoctorReport } from '../../doctor/report.ts';
-import type { Colors } from '../terminal.ts';
+import type { Colors } from './terminal-text.ts';
 
 const STATE_WIDTH = 'warning'.length;
 

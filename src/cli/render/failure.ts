@@ -2,7 +2,7 @@
 import { inspect } from 'node:util';
 import { formatProblem, type Problem } from '../../config/problems.ts';
 import { errorText, hintOf, MonocoreError } from '../../lib/errors.ts';
-import type { Colors } from '../terminal.ts';
+import type { Colors } from './terminal-text.ts';
 
 /** Problems of a config that are shown: whoever has more has one mistake many times. */
 const MAX_PROBLEMS = 100;

@@ -3,8 +3,8 @@
 import { maskControls } from '../../lib/control-characters.ts';
 import { formatDuration, formatSize } from '../../lib/units.ts';
 import type { ImageSummary } from '../../protocol/images.ts';
-import { shortDigest } from '../progress/blob-row.ts';
-import type { Colors } from '../terminal.ts';
+import { shortDigest } from '../progress/downloads.ts';
+import type { Colors } from './terminal-text.ts';
 
 const HEAD = ['Image', 'Digest', 'Platform', 'Layers', 'Size', 'Root', 'Pulled'] as const;
 const RIGHT_ALIGNED: ReadonlySet<string> = new Set(['Layers', 'Size', 'Root']);

@@ -1,6 +1,6 @@
 /** Colours of log records on a terminal. */
 import { parseTextHead, type TextLevel } from '../../protocol/log-record.ts';
-import type { Colors } from '../terminal.ts';
+import type { Colors } from './terminal-text.ts';
 
 const NAME_COLORS = [
   'cyan',

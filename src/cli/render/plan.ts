@@ -1,7 +1,7 @@
 /** What a start is going to do, as `--dry-run` prints it. */
 import { maskControls } from '../../lib/control-characters.ts';
 import type { PlannedAction } from '../../protocol/api.ts';
-import type { Colors } from '../terminal.ts';
+import type { Colors } from './terminal-text.ts';
 
 /** A line each: `restart  web  cpus changed from 1 to 2`. Ends in a newline; empty for no actions. */
 export function renderPlan(actions: readonly PlannedAction[], colors: Colors): string {

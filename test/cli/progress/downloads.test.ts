@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { blobRow, shortDigest } from '../../../src/cli/progress/blob-row.ts';
-import { createPlainDownloads } from '../../../src/cli/progress/downloads.ts';
+import { blobRow, createPlainDownloads, RateMeter, shortDigest } from '../../../src/cli/progress/downloads.ts';
 import { createTerminalDownloads } from '../../../src/cli/progress/downloads-terminal.ts';
-import { RateMeter } from '../../../src/cli/progress/rate-meter.ts';
 import { renderImages } from '../../../src/cli/render/images-table.ts';
-import { NO_COLORS } from '../../../src/cli/terminal.ts';
+import { NO_COLORS } from '../../../src/cli/render/terminal-text.ts';
 import { defer } from '../../helpers/temp.ts';
 
 const MIB = 2 ** 20;

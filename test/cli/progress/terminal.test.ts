@@ -3,7 +3,7 @@ import { PassThrough } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import test from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
-import { createTerminalProgress } from '../../../src/cli/progress/terminal.ts';
+import { createTerminalProgress, rowText, rowTitle } from '../../../src/cli/progress/terminal.ts';
 import { makeOutcome, makeService } from '../../helpers/fakes/listed-services.ts';
 
 /** A terminal of 80 × 24 whose output can be read. */
@@ -47,4 +47,16 @@ test('services without outcome stay as they are when the command ends early', as
   const lines = await finalLines(terminal);
   assert.match(lines[0]!, / web {2}booting 0\.\d s$/);
   assert.match(lines[1]!, / db {3}waiting$/);
+});
+
+test('a row says what is being done, else the status', () => {
+  assert.equal(rowText(makeService({ status: 'Starting', detail: 'booting' })), 'booting');
+  assert.equal(rowText(makeService({ status: 'Stopping' })), 'stopping');
+  assert.equal(rowText(makeService({ addresses: ['http://127.0.0.2:80'] })), 'Started, http://127.0.0.2:80');
+});
+
+test('a row shows tenths of a second, and whole ones after a minute', () => {
+  assert.equal(rowTitle('web', 'booting', 1234), 'web  booting 1.2 s');
+  assert.equal(rowTitle('web', 'booting', 75_400), 'web  booting 1m 15s');
+  assert.equal(rowTitle('web', 'waiting', null), 'web  waiting');
 });

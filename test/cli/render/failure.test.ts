@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { exitCodeOf } from '../../../src/cli/exit-codes.ts';
 import { renderFailure } from '../../../src/cli/render/failure.ts';
-import { NO_COLORS } from '../../../src/cli/terminal.ts';
+import { NO_COLORS } from '../../../src/cli/render/terminal-text.ts';
 import { configInvalid } from '../../../src/config/problems.ts';
 import { MonocoreError } from '../../../src/lib/errors.ts';
 

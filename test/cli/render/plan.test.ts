@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { renderPlan } from '../../../src/cli/render/plan.ts';
-import { NO_COLORS } from '../../../src/cli/terminal.ts';
+import { NO_COLORS } from '../../../src/cli/render/terminal-text.ts';
 
 test('a plan has a line for each service, with the reason where there is one', () => {
   const actions = [

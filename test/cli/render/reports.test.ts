@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { renderDaemonStatus } from '../../../src/cli/render/daemon-status.ts';
 import { renderDoctor } from '../../../src/cli/render/doctor.ts';
-import { NO_COLORS } from '../../../src/cli/terminal.ts';
+import { NO_COLORS } from '../../../src/cli/render/terminal-text.ts';
 
 test("the doctor's report has a line per check, advice beneath it and a verdict", () => {
   const checks = [

@@ -3,7 +3,7 @@ import test from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
 import pc from 'picocolors';
 import { renderStatusTable } from '../../../src/cli/render/status-table.ts';
-import { NO_COLORS } from '../../../src/cli/terminal.ts';
+import { NO_COLORS } from '../../../src/cli/render/terminal-text.ts';
 import { NO_METRICS } from '../../../src/protocol/service.ts';
 import { makeService } from '../../helpers/fakes/listed-services.ts';
 

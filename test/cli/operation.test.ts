@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { catchInterrupt } from '../../src/cli/interrupt.ts';
+import { catchInterrupt } from '../../src/cli/operation.ts';
 
 test('Ctrl-C is left to the command while rows are shown on a terminal', async () => {
   const fixture = fileURLToPath(new URL('../fixtures/interrupted-progress.ts', import.meta.url));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { createPlainProgress } from '../../../src/cli/progress/plain.ts';
-import type { Verb } from '../../../src/cli/render/outcome.ts';
+import { createPlainProgress } from '../../../src/cli/progress/progress.ts';
+import type { Verb } from '../../../src/cli/render/status-text.ts';
 import { makeOutcome, makeService } from '../../helpers/fakes/listed-services.ts';
 
 function record(verb: Verb) {

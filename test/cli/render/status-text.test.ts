@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { outcomeText, renderFailures } from '../../../src/cli/render/outcome.ts';
-import { NO_COLORS } from '../../../src/cli/terminal.ts';
+import { outcomeText, renderFailures } from '../../../src/cli/render/status-text.ts';
+import { NO_COLORS } from '../../../src/cli/render/terminal-text.ts';
 import { makeOutcome, makeService } from '../../helpers/fakes/listed-services.ts';
 
 test('the last word on a service says how it is now', () => {
