@@ -2,7 +2,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { systemClock } from '../src/lib/clock.ts';
 import type { LogEvent, LogsApi, SearchEvent } from '../src/protocol/logs.ts';
-import { serve } from '../src/threads/worker-side.ts';
+import { serve } from '../src/threads/entry.ts';
 import { createLogs } from './logs/api.ts';
 
 /** What the main thread gives this worker at its start. */

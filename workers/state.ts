@@ -4,7 +4,7 @@
  * what they cost through the pool of libuv.
  */
 import type { StateApi } from '../src/protocol/state-files.ts';
-import { serve } from '../src/threads/worker-side.ts';
+import { serve } from '../src/threads/entry.ts';
 import { changeFiles } from './state/change-files.ts';
 
 await serve<StateApi, null>(() => ({ change: changeFiles }));

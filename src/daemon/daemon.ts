@@ -7,8 +7,14 @@ import { packageVersion } from '../lib/package-info.ts';
 import type { Report } from '../lib/report.ts';
 import { readLogs } from '../logs/log-reading.ts';
 import { Orchestrator } from '../orchestrator/orchestrator.ts';
-import type { ControlApi, ControlEvent, DaemonSettings, DaemonStatus, LogLevel } from '../protocol/api.ts';
-import type { ApiThreadApi } from '../protocol/api-thread.ts';
+import type {
+  ApiThreadApi,
+  ControlApi,
+  ControlEvent,
+  DaemonSettings,
+  DaemonStatus,
+  LogLevel,
+} from '../protocol/api.ts';
 import type { LogQuery } from '../protocol/logs.ts';
 import { expose, transfer } from '../threads/rpc.ts';
 import { WorkerThread } from '../threads/worker-thread.ts';

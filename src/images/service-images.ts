@@ -2,10 +2,17 @@
 import { readFile, stat } from 'node:fs/promises';
 import * as v from 'valibot';
 import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
-import { type ImageIndex, ImageIndexSchema, nameOf } from '../protocol/image-index.ts';
 import { formatImageReference, type ImageReference, parseImageReference } from '../protocol/image-reference.ts';
-import { DEFAULT_IMAGE_SETTINGS, type ImageSettings } from '../protocol/image-settings.ts';
-import { type ImageDefaults, ImageDefaultsSchema, type ServiceImage } from '../protocol/images.ts';
+import {
+  DEFAULT_IMAGE_SETTINGS,
+  type ImageDefaults,
+  ImageDefaultsSchema,
+  type ImageIndex,
+  ImageIndexSchema,
+  type ImageSettings,
+  nameOf,
+  type ServiceImage,
+} from '../protocol/images.ts';
 import type { HomePaths, ImagePaths } from '../state/paths.ts';
 import type { JobPool } from '../threads/job-pool.ts';
 import { Images } from './image-jobs.ts';

@@ -1,6 +1,7 @@
 /** Jobs on the image store, and what they report while they run. */
 import type { MessagePort } from 'node:worker_threads';
 import * as v from 'valibot';
+import { isDigest } from './image-reference.ts';
 
 /** What an image says of the program in it, its root's record: image-spec, config.md, "Properties", `config`. */
 export const ImageDefaultsSchema = v.object({
@@ -191,3 +192,48 @@ export type ImageEvent =
   | { readonly type: 'kept'; readonly digest: string }
   | { readonly type: 'notice'; readonly text: string }
   | { readonly type: 'stored'; readonly image: StoredImage };
+
+const PlatformSchema = v.object({
+  os: v.string(),
+  architecture: v.string(),
+  variant: v.optional(v.string()),
+});
+
+export const DescriptorSchema = v.object({
+  mediaType: v.string(),
+  digest: v.pipe(v.string(), v.check(isDigest, 'a digest is sha256: and 64 hexadecimal digits')),
+  size: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
+  platform: v.optional(PlatformSchema),
+  annotations: v.optional(v.record(v.string(), v.string())),
+});
+
+export const ImageIndexSchema = v.object({
+  schemaVersion: v.literal(2),
+  mediaType: v.optional(v.string()),
+  manifests: v.array(DescriptorSchema),
+});
+
+export type Descriptor = v.InferOutput<typeof DescriptorSchema>;
+export type ImageIndex = v.InferOutput<typeof ImageIndexSchema>;
+
+/** Image-spec, annotations.md: the name of a reference in an image layout. */
+export const NAME_ANNOTATION = 'org.opencontainers.image.ref.name';
+
+/** The name of an entry in full, or null for an image whose name was taken by another. */
+export function nameOf({ annotations }: Descriptor): string | null {
+  return annotations?.[NAME_ANNOTATION] ?? null;
+}
+
+/** Settings of a whole home. They are those of the config that was started last. */
+export const ImageSettingsSchema = v.object({
+  /** Registries, `host` or `host:port` in lower case, that are asked by plain HTTP. */
+  insecure_registries: v.array(v.string()),
+  /** Most bytes of one image: of its blobs as they are kept, and again of the root file system that is made of them. */
+  max_image_size_bytes: v.number(),
+});
+export type ImageSettings = v.InferOutput<typeof ImageSettingsSchema>;
+
+export const DEFAULT_IMAGE_SETTINGS: ImageSettings = Object.freeze({
+  insecure_registries: [],
+  max_image_size_bytes: 16 * 2 ** 30,
+});

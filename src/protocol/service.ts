@@ -3,19 +3,20 @@
  * snake_case with monocore's own field names.
  */
 import * as v from 'valibot';
-import { DEFAULT_IMAGE_SETTINGS, ImageSettingsSchema } from './image-settings.ts';
+import { DEFAULT_IMAGE_SETTINGS, ImageSettingsSchema } from './images.ts';
 import { type Isolation, IsolationSchema } from './isolation.ts';
 import { HomeLogSettingsSchema, LogSettingsSchema } from './log-settings.ts';
-import type { EndedBy, EndReason } from './supervision.ts';
 import {
   DEFAULT_RESTART_SETTINGS,
   DependencySchema,
+  type EndedBy,
+  type EndReason,
   HealthCheckSchema,
   OnUnhealthySchema,
   RestartSettingsSchema,
 } from './supervision.ts';
 
-export { DEFAULT_IMAGE_SETTINGS, type ImageSettings } from './image-settings.ts';
+export { DEFAULT_IMAGE_SETTINGS, type ImageSettings } from './images.ts';
 export { type Isolation, IsolationSchema } from './isolation.ts';
 export {
   DEFAULT_HOME_LOG_SETTINGS,

@@ -1,6 +1,7 @@
-/** Where the worker entries are, both in the checkout (TypeScript through tsx) and in the build. */
-import { Worker, type WorkerOptions } from 'node:worker_threads';
+/** Entries of worker threads: their URLs, both from source (TypeScript through tsx) and built, and their start. */
+import { type MessagePort, parentPort, Worker, type WorkerOptions, workerData } from 'node:worker_threads';
 import { isSource } from '../lib/package-info.ts';
+import { expose } from './rpc.ts';
 
 /** Entry files in `workers/`. */
 export type WorkerEntry = 'logs' | 'metrics' | 'state' | 'network' | 'api' | 'jobs' | 'images' | 'spawner';
@@ -19,4 +20,32 @@ export function spawnWorker(entry: WorkerEntry, options: WorkerOptions): Worker 
   if (!isSource) return new Worker(url, { ...options, execArgv: [] });
   const boot = `import('tsx/esm/api').then(({ register }) => { register(); return import(${JSON.stringify(url.href)}); })`;
   return new Worker(boot, { ...options, eval: true, execArgv: [] });
+}
+
+/** What the main thread hands to a worker at its start. */
+export interface WorkerBoot<Data> {
+  readonly data: Data;
+  /** For messages to the main thread that answer no call. */
+  readonly events: MessagePort;
+}
+
+/** First message of a worker: it answers calls from now on. */
+export const READY = 'monocore:ready';
+/** Message to a worker: it throws what nobody catches. */
+export const CRASH = 'monocore:crash';
+
+/**
+ * Exposes the api that `build` returns to the main thread and reports ready. Called once, by a worker's entry file.
+ * What `build` throws ends the worker; the main thread sees its message.
+ */
+export async function serve<Api extends object, Data>(
+  build: (boot: WorkerBoot<Data>) => Api | Promise<Api>,
+): Promise<void> {
+  if (!parentPort) throw new Error('this file is the entry of a worker thread');
+  const api = await build(workerData as WorkerBoot<Data>);
+  expose(api, parentPort);
+  parentPort.on('message', (message) => {
+    if (message === CRASH) throw new Error('it was told to crash');
+  });
+  parentPort.postMessage(READY);
 }

@@ -10,9 +10,8 @@ import {
 } from 'node:worker_threads';
 import { errorText, MonocoreError } from '../lib/errors.ts';
 import type { ThreadStatus } from '../protocol/api.ts';
-import { spawnWorker, type WorkerEntry } from './entry.ts';
+import { CRASH, READY, spawnWorker, type WorkerEntry } from './entry.ts';
 import { type CallDeadlines, type Remote, type Wrapped, wrap } from './rpc.ts';
-import { CRASH, READY } from './worker-side.ts';
 
 const READY_TIMEOUT_MS = 20_000;
 const RESTART_DELAY_MS = 50;

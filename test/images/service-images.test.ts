@@ -3,7 +3,7 @@ import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { type ImageRequest, ServiceImages } from '../../src/images/service-images.ts';
-import { DEFAULT_IMAGE_SETTINGS } from '../../src/protocol/image-settings.ts';
+import { DEFAULT_IMAGE_SETTINGS } from '../../src/protocol/images.ts';
 import { HomePaths } from '../../src/state/paths.ts';
 import { JobPool } from '../../src/threads/job-pool.ts';
 import { gate } from '../helpers/fakes/fake-ports.ts';

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { MessageChannel } from 'node:worker_threads';
-import type { ApiBoot, ApiThreadApi } from '../../src/protocol/api-thread.ts';
+import type { ApiBoot, ApiThreadApi } from '../../src/protocol/api.ts';
 import { expose } from '../../src/threads/rpc.ts';
 import { WorkerThread } from '../../src/threads/worker-thread.ts';
 import { makeTempDir } from '../helpers/temp.ts';

@@ -6,7 +6,7 @@ import { ImagePaths } from '../../src/state/paths.ts';
 import { loadImages } from './load.ts';
 import { pullImages } from './pull.ts';
 import { createReport, type Report } from './reporter.ts';
-import { buildRoot } from './root.ts';
+import { buildRoot } from './rootfs/stored-root.ts';
 import { listImages } from './store/list.ts';
 import { pruneImages, removeImages } from './store/removal.ts';
 import { ImageStore } from './store/store.ts';

@@ -10,10 +10,10 @@ import { formatSize } from '../../src/lib/units.ts';
 import {
   type Descriptor,
   DescriptorSchema,
+  type ImageDefaults,
   type ImageIndex,
   ImageIndexSchema,
-} from '../../src/protocol/image-index.ts';
-import type { ImageDefaults } from '../../src/protocol/images.ts';
+} from '../../src/protocol/images.ts';
 import { LAYER_MEDIA_TYPE } from './rootfs/source.ts';
 
 /** Largest manifest and index: what registries have to take, distribution-spec, "Pushing Manifests". */
@@ -79,7 +79,7 @@ const ConfigSchema = v.object({
   ),
 });
 
-export type { Descriptor, ImageIndex } from '../../src/protocol/image-index.ts';
+export type { Descriptor, ImageIndex } from '../../src/protocol/images.ts';
 export type ImageManifest = v.InferOutput<typeof ManifestSchema>;
 export type ImageConfig = v.InferOutput<typeof ConfigSchema>;
 

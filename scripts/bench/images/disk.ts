@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import type { TestContext } from 'node:test';
 import { ServiceImages } from '../../../src/images/service-images.ts';
 import { formatSize } from '../../../src/lib/units.ts';
-import { DEFAULT_IMAGE_SETTINGS } from '../../../src/protocol/image-settings.ts';
+import { DEFAULT_IMAGE_SETTINGS } from '../../../src/protocol/images.ts';
 import { HomePaths } from '../../../src/state/paths.ts';
 import { JobPool } from '../../../src/threads/job-pool.ts';
 import { prepareDisk } from '../../../src/vm/host/disk.ts';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { promisify } from 'node:util';
 import { ServiceImages } from '../../../src/images/service-images.ts';
-import { DEFAULT_IMAGE_SETTINGS } from '../../../src/protocol/image-settings.ts';
+import { DEFAULT_IMAGE_SETTINGS } from '../../../src/protocol/images.ts';
 import { HomePaths } from '../../../src/state/paths.ts';
 import { JobPool } from '../../../src/threads/job-pool.ts';
 import { makeImage } from '../../../test/helpers/images/images.ts';

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';
-import { DEFAULT_IMAGE_SETTINGS } from '../../../src/protocol/image-settings.ts';
+import { DEFAULT_IMAGE_SETTINGS } from '../../../src/protocol/images.ts';
 import { configOf, scriptService } from '../../../test/helpers/fakes/services.ts';
 import { makeBusyboxImage } from '../../../test/helpers/images/program-image.ts';
 import { openTestRuntime } from '../../../test/helpers/runtime.ts';

@@ -1,8 +1,7 @@
 /** `monocore images` and its commands. They need no daemon. */
 import { resolve } from 'node:path';
 import { formatSize } from '../../lib/units.ts';
-import { DEFAULT_IMAGE_SETTINGS } from '../../protocol/image-settings.ts';
-import type { RemovedImages } from '../../protocol/images.ts';
+import { DEFAULT_IMAGE_SETTINGS, type RemovedImages } from '../../protocol/images.ts';
 import type { CliContext } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
 import { renderImages } from '../render/images-table.ts';

@@ -1,6 +1,6 @@
 /** `monocore pull`. */
 import { parseImageReference } from '../../protocol/image-reference.ts';
-import { DEFAULT_IMAGE_SETTINGS } from '../../protocol/image-settings.ts';
+import { DEFAULT_IMAGE_SETTINGS } from '../../protocol/images.ts';
 import type { CliContext } from '../connection.ts';
 import { followImages } from './image-request.ts';
 

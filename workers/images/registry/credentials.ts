@@ -4,11 +4,13 @@
  *
  * They are never put in an argv, a message or an event.
  */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { text as readText } from 'node:stream/consumers';
 import * as v from 'valibot';
-import { errorCode, MonocoreError } from '../../../src/lib/errors.ts';
+import { errorCode, errorText, MonocoreError } from '../../../src/lib/errors.ts';
 import { DEFAULT_REGISTRY } from '../../../src/protocol/image-reference.ts';
-import { askHelper } from './credential-helper.ts';
 
 /** Who somebody is to a registry. */
 export type Credentials =
@@ -78,4 +80,64 @@ function decode({ auth, username, password, identitytoken }: v.InferOutput<typeo
     return { type: 'password', username: pair.slice(0, colon), password: pair.slice(colon + 1).replace(/\0+$/, '') };
   }
   return username && password ? { type: 'password', username, password } : null;
+}
+
+/** Helpers may ask a person, by a window of the desktop. */
+const HELPER_TIMEOUT_MS = 60_000;
+/** Says that the secret is a refresh token, in the place of a name. */
+const TOKEN_USERNAME = '<token>';
+
+const HelperAnswerSchema = v.object({ Username: v.string(), Secret: v.string() });
+
+/**
+ * Asks a helper with the server's name on its standard input; null when it has nothing or is not installed.
+ *
+ * @throws MonocoreError `ImageUnavailable` when it fails in any other way; what it printed is not told, as it may be
+ * secret
+ */
+async function askHelper(
+  name: string,
+  server: string,
+  signal: AbortSignal,
+  onNotice: (text: string) => void,
+): Promise<Credentials | null> {
+  const program = `docker-credential-${name}`;
+  if (!/^[\w.-]+$/.test(name)) throw helperFailure(program, 'its name makes no sense');
+  try {
+    const child = spawn(program, ['get'], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+      signal: AbortSignal.any([signal, AbortSignal.timeout(HELPER_TIMEOUT_MS)]),
+    });
+    // One that does not read its input shows in its answer.
+    child.stdin.on('error', () => {}).end(server);
+    const [answer, [code]] = await Promise.all([
+      readText(child.stdout),
+      once(child, 'close') as Promise<[number | null]>,
+    ]);
+    if (code !== 0) {
+      // docker-credential-helpers, `credentials/error.go`; other texts mean that it is out of order.
+      if (/credentials not found/.test(answer)) return null;
+      throw helperFailure(program, `it ended with status ${code}`);
+    }
+    return parseHelperAnswer(answer, program);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof MonocoreError) throw error;
+    if (errorCode(error) !== 'ENOENT') throw helperFailure(program, errorText(error));
+    onNotice(`${program}, which Docker's config names, is not installed: going on without credentials`);
+    return null;
+  }
+}
+
+function parseHelperAnswer(answer: string, program: string): Credentials | null {
+  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), HelperAnswerSchema), answer);
+  if (!parsed.success) throw helperFailure(program, 'its answer makes no sense');
+  const { Username: username, Secret: secret } = parsed.output;
+  if (secret === '') return null;
+  if (username === TOKEN_USERNAME) return { type: 'identity-token', token: secret };
+  return { type: 'password', username, password: secret };
+}
+
+function helperFailure(program: string, reason: string): MonocoreError {
+  return new MonocoreError('ImageUnavailable', `${program} gave no credentials: ${reason}`);
 }

@@ -3,7 +3,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pRetry, { AbortError } from 'p-retry';
 import { errorCode, errorText, MonocoreError } from '../../../src/lib/errors.ts';
 import type { Report } from '../reporter.ts';
-import { adviseOn, describeConnectionError } from './advice.ts';
 
 /** How often and how fast. */
 export interface RetryPolicy {
@@ -102,4 +101,33 @@ export function parseRetryAfterMs(header: string | undefined, nowMs: number): nu
   if (/^\d{1,9}$/.test(header.trim())) return Number(header) * 1000;
   const dateMs = Date.parse(header);
   return Number.isNaN(dateMs) ? null : Math.max(0, dateMs - nowMs);
+}
+
+export const PLAIN_HTTP_HINT =
+  '--insecure allows it for registries on this host, --insecure-registry for one by its name, and insecure_registries of ' +
+  '[images] for services';
+
+/** OpenSSL codes for a certificate of an unknown authority: X509_STORE_CTX_get_error(3). */
+const UNTRUSTED =
+  /^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_GET_ISSUER_CERT(_LOCALLY)?|UNABLE_TO_VERIFY_LEAF_SIGNATURE)$/;
+
+/** Node reads the variable at its start: https://nodejs.org/api/cli.html, `NODE_EXTRA_CA_CERTS=file`. */
+const UNTRUSTED_HINT =
+  'NODE_EXTRA_CA_CERTS names a PEM file of further authorities to trust; a daemon has what it was started with until ' +
+  'monocore daemon restart';
+
+/** OpenSSL code of a server that does not speak TLS. */
+const NO_TLS = 'ERR_SSL_WRONG_VERSION_NUMBER';
+
+/** One line for a connection error. OpenSSL messages name places in its source, so only their reason is shown. */
+function describeConnectionError(error: unknown): string {
+  const isOfTls = error instanceof Error && 'reason' in error && typeof error.reason === 'string';
+  return isOfTls ? (error.reason as string) : errorText(error);
+}
+
+/** The `details` of a connection error, by its code; undefined without advice. */
+function adviseOn(code: string): { readonly hint: string } | undefined {
+  if (UNTRUSTED.test(code)) return { hint: UNTRUSTED_HINT };
+  if (code === NO_TLS) return { hint: `it may speak plain HTTP: ${PLAIN_HTTP_HINT}` };
+  return undefined;
 }

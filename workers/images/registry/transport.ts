@@ -3,8 +3,7 @@ import type { Readable } from 'node:stream';
 import { request } from 'undici';
 import { MonocoreError } from '../../../src/lib/errors.ts';
 import { isLoopbackRegistry } from '../../../src/protocol/image-reference.ts';
-import { PLAIN_HTTP_HINT } from './advice.ts';
-import { connectionFailure, PassingFailure, parseRetryAfterMs } from './retries.ts';
+import { connectionFailure, PassingFailure, PLAIN_HTTP_HINT, parseRetryAfterMs } from './retries.ts';
 import type { Routes } from './routes.ts';
 
 /** Registries answer blobs with one redirect to where they are kept. */

@@ -1,7 +1,7 @@
 /** The entries of a store's `index.json`: which image a name stands for. Pure. */
-import { type Descriptor, type ImageIndex, NAME_ANNOTATION, nameOf } from '../../../src/protocol/image-index.ts';
+import { type Descriptor, type ImageIndex, NAME_ANNOTATION, nameOf } from '../../../src/protocol/images.ts';
 
-export { nameOf } from '../../../src/protocol/image-index.ts';
+export { nameOf } from '../../../src/protocol/images.ts';
 
 /** When the entry was made, RFC 3339. */
 const PULLED_AT = 'monocore.pulled-at';

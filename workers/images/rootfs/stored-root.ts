@@ -1,10 +1,10 @@
 /** Makes what services boot from of an image in the store. */
-import { MonocoreError } from '../../src/lib/errors.ts';
-import type { BuildRootImageJob } from '../../src/protocol/images.ts';
-import { defaultsOf, MAX_CONFIG_BYTES, OCI_MANIFEST, parseConfig, parseManifest } from './manifest.ts';
-import { buildRootImage } from './rootfs/build.ts';
-import { DEFAULT_MAX_ENTRIES } from './rootfs/source.ts';
-import { type ImageStore, sizeOf, writeDurably } from './store/store.ts';
+import { MonocoreError } from '../../../src/lib/errors.ts';
+import type { BuildRootImageJob } from '../../../src/protocol/images.ts';
+import { defaultsOf, MAX_CONFIG_BYTES, OCI_MANIFEST, parseConfig, parseManifest } from '../manifest.ts';
+import { type ImageStore, sizeOf, writeDurably } from '../store/store.ts';
+import { buildRootImage } from './build.ts';
+import { DEFAULT_MAX_ENTRIES } from './source.ts';
 
 /**
  * Makes the root of an image and its record, unless they are there. The root comes last, so it is never there without
