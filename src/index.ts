@@ -5,7 +5,7 @@
  * config on it, a {@link Supervisor} a single one.
  */
 export { loadConfig, parseConfig } from './config/load.ts';
-export { formatProblem, type Problem } from './config/problems.ts';
+export { type ConfigProblem, formatProblem } from './config/problems.ts';
 export type { Choice } from './config/profiles.ts';
 export { Runtime, type RuntimeOptions } from './daemon/runtime.ts';
 export { type ErrorCode, MonocoreError } from './lib/errors.ts';

@@ -1,7 +1,7 @@
 /** The config and the services that a command is about. */
 import { resolve } from 'node:path';
-import { findConfig } from '../config/read.ts';
-import { closest } from '../config/suggest.ts';
+import { findConfig } from '../config/load.ts';
+import { closest } from '../config/problems.ts';
 import { MonocoreError } from '../lib/errors.ts';
 import type { Selection } from '../protocol/api.ts';
 import { findNamed } from '../protocol/selection.ts';

@@ -1,27 +1,28 @@
 /** A config file, read, checked and filled in. Runs in the CLI's process or a library user's, never in the daemon. */
-import { dirname, resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { basename, dirname, extname, join, resolve } from 'node:path';
+import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
 import type { Config } from '../protocol/service.ts';
-import type { Fault } from './fault.ts';
-import { parseDocument } from './languages/document.ts';
+import { EXTENSIONS, parseDocument } from './languages/document.ts';
 import type { Document } from './languages/syntax.ts';
-import { locate } from './locate.ts';
-import { configInvalid } from './problems.ts';
+import type { PathProblem } from './problems.ts';
+import { configInvalid, locate } from './problems.ts';
 import { type Choice, choose } from './profiles.ts';
-import { readConfigText } from './read.ts';
 import { checkFiles } from './referenced-files.ts';
 import { type EnvFiles, toServices } from './resolve.ts';
-import { crossCheck } from './rules/rules.ts';
+import { checkRules } from './rules/rules.ts';
 import { checkShares } from './rules/volumes.ts';
-import type { GroupValues, ServiceValues, Surroundings } from './schema/config.ts';
-import { blameDefaults } from './schema/defaults.ts';
+import type { GroupValues, ParseContext, ServiceValues } from './schema/config.ts';
+import { attributeToDefaults } from './schema/defaults.ts';
 import { hostLimits } from './schema/host-limits.ts';
 import { type ImageValues, toImageSettings } from './schema/images.ts';
 import { type HomeLogValues, toHomeLogSettings } from './schema/log.ts';
-import { type Outline, readOutline } from './schema/outline.ts';
+import { type ParsedConfig, readConfig } from './schema/outline.ts';
 import { replicaNames } from './schema/replicas.ts';
 
 /**
- * Reads a config file. Throws `ConfigInvalid`, whose `details` are all {@link Problem}s in order of position.
+ * Reads a config file. Throws `ConfigInvalid`, whose `details` are all {@link ConfigProblem}s in order of position.
  *
  * @param path of a `.toml`, `.yaml`, `.yml` or `.json` file; relative paths inside it are relative to its folder
  * @param choice which services are meant; without it those that have no profile. The others are checked, too
@@ -37,9 +38,9 @@ export async function loadWithFileNames(
   choice: Choice,
 ): Promise<{ config: Config; fileNames: ReadonlySet<string> }> {
   const reading = read(await readConfigText(path), path, hostLimits());
-  const { faults, envFiles } = await checkFiles(reading.outline);
+  const { problems, envFiles } = await checkFiles(reading.parsed);
   const fileNames = new Set([...envFiles.values()].flatMap((envs) => Object.keys(envs)));
-  return { config: finish(reading, faults, envFiles, choice), fileNames };
+  return { config: finish(reading, problems, envFiles, choice), fileNames };
 }
 
 /**
@@ -59,36 +60,112 @@ interface Reading {
   readonly path: string;
   readonly text: string;
   readonly document: Document;
-  readonly outline: Outline;
-  readonly faults: readonly Fault[];
+  readonly parsed: ParsedConfig;
+  readonly problems: readonly PathProblem[];
 }
 
-function read(text: string, path: string, host: Surroundings['host']): Reading {
+function read(text: string, path: string, host: ParseContext['host']): Reading {
   const document = parseDocument(path, text);
-  const { outline, faults } = readOutline(document.table, { folder: dirname(resolve(path)), host });
-  return { path, text, document, outline, faults: [...faults, ...crossCheck(outline), ...checkShares(outline)] };
+  const { parsed, problems } = readConfig(document.table, { folder: dirname(resolve(path)), host });
+  return { path, text, document, parsed, problems: [...problems, ...checkRules(parsed), ...checkShares(parsed)] };
 }
 
 function finish(
-  { path, text, document, outline, faults }: Reading,
-  more: readonly Fault[],
+  { path, text, document, parsed, problems }: Reading,
+  more: readonly PathProblem[],
   envFiles: EnvFiles,
   choice: Choice,
 ): Config {
-  const all = blameDefaults([...faults, ...more], outline.services);
-  if (all.length > 0) throw configInvalid(path, locate(path, text, document.findPlaces(), all));
-  // Without a fault the values of every table are complete, see Declaration.values.
-  const services = outline.services.map(({ values }) => values as ServiceValues);
-  const groups = new Map(outline.groups.map(({ values }) => [values.name!, values as GroupValues]));
+  const all = attributeToDefaults([...problems, ...more], parsed.services);
+  if (all.length > 0) throw configInvalid(path, locate(path, text, document.findPositions(), all));
+  // Without a problem the values of every table are complete, see ParsedTable.values.
+  const services = parsed.services.map(({ values }) => values as ServiceValues);
+  const groups = new Map(parsed.groups.map(({ values }) => [values.name!, values as GroupValues]));
   const replicas = new Map(services.map((service) => [service.name, replicaNames(service)]));
-  const common = { groups, envFiles, envs: outline.envs, replicas };
+  const common = { groups, envFiles, envs: parsed.envs, replicas };
   const chosen = new Set(choose(services, choice));
   return {
     services: [...chosen].flatMap((service) => toServices(service, common)),
     unselected: services.filter((service) => !chosen.has(service)).flatMap(replicaNames),
     groups: [...groups.values()].map(({ name, local_only }) => ({ name, local_only })),
-    kernel: outline.kernel ?? null,
-    logs: toHomeLogSettings(outline.logs as HomeLogValues),
-    images: toImageSettings(outline.images as ImageValues),
+    kernel: parsed.kernel ?? null,
+    logs: toHomeLogSettings(parsed.logs as HomeLogValues),
+    images: toImageSettings(parsed.images as ImageValues),
   };
+}
+
+/** Largest config that is read: a hand-written one has a few KiB, and a wrong `-f` may name anything. */
+const MAX_CONFIG_BYTES = 1024 * 1024;
+
+/**
+ * The text of a config file, without byte order mark. Throws `ConfigInvalid` with one problem at line 1, column 1 for
+ * whatever is not a readable file in UTF-8 with an
+ * extension that is known. CLI process and library.
+ */
+async function readConfigText(file: string): Promise<string> {
+  const bytes = await readBytes(file);
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw unreadableFile(file, 'is not UTF-8 text', 'a file in UTF-8');
+  }
+}
+
+/** Names of configs that are found without being named. */
+const CONFIG_NAMES = EXTENSIONS.map((extension) => `monocore${extension}`);
+
+/**
+ * The config of a folder: the one file there that is named `monocore` and has a known extension. Where there is none, the
+ * path of the one that would be first. Throws `ConfigInvalid` where there are several: none of them is meant more than
+ * another one.
+ */
+export function findConfig(folder: string): string {
+  const found = CONFIG_NAMES.map((name) => join(folder, name)).filter((path) => existsSync(path));
+  const [first, second] = found;
+  if (second === undefined) return first ?? join(folder, CONFIG_NAMES[0]!);
+  const names = found.map((path) => basename(path));
+  throw unreadableFile(
+    second,
+    `${names.slice(0, -1).join(', ')} and ${names.at(-1)} are here; name one with the -f option`,
+    null,
+  );
+}
+
+async function readBytes(file: string): Promise<Buffer> {
+  try {
+    const found = await stat(file);
+    if (found.isDirectory())
+      throw unreadableFile(file, 'is a directory', `a file such as ${join(file, 'monocore.toml')}`);
+    if (!EXTENSIONS.includes(extname(file))) {
+      throw unreadableFile(file, 'has no extension of a config', `a file that ends in ${EXTENSIONS.join(', ')}`);
+    }
+    // Reading a FIFO or a device could wait for ever.
+    if (!found.isFile()) throw unreadableFile(file, 'is not a regular file', 'a file');
+    if (found.size > MAX_CONFIG_BYTES) throw unreadableFile(file, 'is larger than 1 MiB', 'a config');
+    return await readFile(file);
+  } catch (error) {
+    if (error instanceof MonocoreError) throw error;
+    throw fromSystem(file, error);
+  }
+}
+
+function fromSystem(file: string, error: unknown): MonocoreError {
+  const hint = 'name another file with the -f option';
+  const missing = file === basename(file) ? `there is no ${file} here` : 'there is no such file';
+  switch (errorCode(error)) {
+    case 'ENOENT':
+      return unreadableFile(file, `${missing}; ${hint}, or write a first one with monocore init`, null, error);
+    case 'EACCES':
+    case 'EPERM':
+      return unreadableFile(file, 'you may not read this file', 'read permission on it and its folders', error);
+    default:
+      return unreadableFile(file, `${errorText(error)}; ${hint}`, null, error);
+  }
+}
+
+function unreadableFile(file: string, message: string, expected: string | null, cause?: unknown): MonocoreError {
+  return new MonocoreError('ConfigInvalid', `${file} cannot be read: ${message}; nothing was started`, {
+    details: [{ file, line: 1, column: 1, length: 1, path: '', message, expected, source: '' }],
+    cause,
+  });
 }

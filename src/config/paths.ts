@@ -5,16 +5,16 @@ const MAX_PATH_BYTES = 4095;
 
 /**
  * The path without `.`, `..` and needless slashes, or what is wrong with it. Unlike in path.normalize(), a `..` that would
- * leave the root is a fault: whoever wrote it meant another place.
+ * leave the root is a problem: whoever wrote it meant another place.
  */
-export function normalizePath(path: string): string | { readonly fault: string } {
-  if (!path.startsWith('/')) return { fault: 'must be absolute' };
-  if (Buffer.byteLength(path) > MAX_PATH_BYTES) return { fault: `is longer than ${MAX_PATH_BYTES} bytes` };
+export function normalizePath(path: string): string | { readonly problem: string } {
+  if (!path.startsWith('/')) return { problem: 'must be absolute' };
+  if (Buffer.byteLength(path) > MAX_PATH_BYTES) return { problem: `is longer than ${MAX_PATH_BYTES} bytes` };
   const parts: string[] = [];
   for (const part of path.split('/')) {
     if (part === '' || part === '.') continue;
     if (part !== '..') parts.push(part);
-    else if (parts.pop() === undefined) return { fault: 'leads above the root' };
+    else if (parts.pop() === undefined) return { problem: 'leads above the root' };
   }
   return `/${parts.join('/')}`;
 }

@@ -1,42 +1,145 @@
-/** What is wrong in a config, as the reader of the file sees it: file, line, column. */
-
+/** Problems of a config: found at a path of keys, located in the file, and shown with file, line and column. */
+import { distance } from 'fastest-levenshtein';
 import stringWidth from 'string-width';
 import { maskControls } from '../lib/control-characters.ts';
 import { MonocoreError } from '../lib/errors.ts';
+import { Lines, type Path, type Positions, type Span } from './languages/positions.ts';
 
-/** One fault of a config file. Plain JSON: the `details` of a `ConfigInvalid` error are an array of these. */
-export interface Problem {
+/** Problem of a config file. Plain JSON: the `details` of a `ConfigInvalid` error are an array of these. */
+export interface ConfigProblem {
   /** The file as the caller named it. */
   readonly file: string;
   /** From 1. */
   readonly line: number;
   /** From 1, in UTF-16 code units. */
   readonly column: number;
-  /** What of the line is meant, in UTF-16 code units from the column on; at least 1. */
+  /** Length of the offending text, in UTF-16 code units from the column on; at least 1. */
   readonly length: number;
   /** `service[1].port`; empty for the document as a whole. */
   readonly path: string;
-  /** What is wrong, without a full stop. */
+  /** Without a full stop. */
   readonly message: string;
-  /** What would be right, or null where the message says it already. */
+  /** Description of a valid value, or null where the message gives it already. */
   readonly expected: string | null;
   /** The offending line as it stands in the file; empty where the file could not be read. */
   readonly source: string;
 }
 
-/** Longest piece of a line that is shown, and what of it may stand before the fault. */
+/** Problem at a path of keys, not yet located in the file: {@link locate} makes a {@link ConfigProblem} of it. */
+export interface PathProblem extends Pick<ConfigProblem, 'message' | 'expected'> {
+  readonly path: Path;
+  /** Whether the caret belongs below the key (a key that must not be there) or below the value. */
+  readonly at: 'key' | 'value';
+}
+
+/** Problem of a value. */
+export function valueProblem(path: Path, message: string, expected: string | null = null): PathProblem {
+  return { path, at: 'value', message, expected };
+}
+
+/** Problem of a key. */
+export function keyProblem(path: Path, message: string, expected: string | null = null): PathProblem {
+  return { path, at: 'key', message, expected };
+}
+
+/** `service[1].envs."odd key"`: a path as TOML would write it, with indexes from 0. */
+export function formatPath(path: Path): string {
+  let text = '';
+  for (const part of path) {
+    if (typeof part === 'number') text += `[${part}]`;
+    else text += `${text === '' ? '' : '.'}${/^[\w-]+$/.test(part) ? part : quote(part)}`;
+  }
+  return text;
+}
+
+/** Longest piece of the file that a message repeats; the source line below it shows the rest. */
+const MAX_QUOTED_CHARS = 60;
+
+/** Text of the file in double quotes, cut to a readable length, with every control character escaped. */
+export function quote(text: string): string {
+  const cut = text.length > MAX_QUOTED_CHARS ? `${text.slice(0, MAX_QUOTED_CHARS)}…` : text;
+  return JSON.stringify(cut).replace(
+    /\p{Cc}/gu,
+    (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+/**
+ * The candidate that `word` is most likely a misspelling of, or null where none comes near. Near is one edit for every
+ * three characters, at least one, but never as many as the word has; an edit adds, drops or changes a character or
+ * swaps two neighbours. Case is ignored. Of equally near candidates the first wins. Pure.
+ */
+export function closest(word: string, candidates: Iterable<string>): string | null {
+  const wanted = word.toLowerCase();
+  let best: string | null = null;
+  let bestEdits = Math.min(wanted.length, Math.max(1, Math.floor(wanted.length / 3)) + 1);
+  for (const candidate of candidates) {
+    // The difference in length is the least number of edits; it spares most candidates the comparison.
+    if (Math.abs(candidate.length - wanted.length) >= bestEdits) continue;
+    const edits = countEdits(wanted, candidate.toLowerCase());
+    if (edits < bestEdits) {
+      best = candidate;
+      bestEdits = edits;
+    }
+  }
+  return best;
+}
+
+/** Levenshtein's distance; a word that differs by one pair of swapped neighbours is one edit away, not two. */
+function countEdits(left: string, right: string): number {
+  const edits = distance(left, right);
+  if (edits !== 2 || left.length !== right.length) return edits;
+  const at = [...left].findIndex((character, index) => character !== right[index]);
+  const swapped = `${left.slice(0, at)}${left[at + 1]}${left[at]}${left.slice(at + 2)}`;
+  return swapped === right ? 1 : edits;
+}
+
+/**
+ * Problems in order of position. A path that the file does not have (a missing key) is reported at the innermost table
+ * around it that does.
+ */
+export function locate(
+  file: string,
+  text: string,
+  positions: Positions,
+  problems: readonly PathProblem[],
+): ConfigProblem[] {
+  const lines = new Lines(text);
+  return problems
+    .map(({ path, at, message, expected }) =>
+      toConfigProblem(file, lines, positions.find(path, at) ?? [0, 0], formatPath(path), message, expected),
+    )
+    .sort((a, b) => a.line - b.line || a.column - b.column);
+}
+
+/** The problem at a span; of a span over several lines, the part on the first line is underlined. */
+export function toConfigProblem(
+  file: string,
+  lines: Lines,
+  [start, end]: Span,
+  path: string,
+  message: string,
+  expected: string | null,
+): ConfigProblem {
+  const { line, column } = lines.position(start);
+  const source = lines.source(line);
+  const length = Math.max(1, Math.min(end - start, source.length - column + 1));
+  return { file, line, column, length, path, message, expected, source };
+}
+
+/** Longest piece of a line that is shown, and the part of it that may stand before the offending text. */
 const MAX_SOURCE_CHARS = 120;
 const MAX_CHARS_BEFORE = 60;
-/** What a tab is shown as: how wide one is depends on where it stands, and on the terminal. */
+/** Shown for a tab: its width depends on where it stands, and on the terminal. */
 const TAB = '    ';
 
 /**
- * `file:line:column: path: message (expected …)`, then the source line and carets below what is meant. A problem without
- * a source line is the first line alone, and of a long line only the part around the fault is shown. Control characters
- * are shown as `�`, so that a config cannot drive the terminal, and tabs as blanks, so that the carets stand where they
- * should; so they do below characters that take two columns, or none.
+ * `file:line:column: path: message (expected …)`, then the source line and carets below the offending text. A problem
+ * without a source line is the first line alone, and of a long line only the part around the problem is shown. Control
+ * characters are shown as `�`, so that a config cannot drive the terminal, and tabs as blanks, so that the carets stand
+ * where they should; so they do below characters that take two columns, or none.
  */
-export function formatProblem(problem: Problem): string {
+export function formatProblem(problem: ConfigProblem): string {
   const { file, line, column, length, path, message, expected } = problem;
   const where = path === '' ? `${file}:${line}:${column}` : `${file}:${line}:${column}: ${path}`;
   const headline = maskControls(`${where}: ${message}${expected === null ? '' : ` (expected ${expected})`}`);
@@ -46,7 +149,7 @@ export function formatProblem(problem: Problem): string {
   return `${headline}\n${before}${meant}${after}\n${' '.repeat(stringWidth(before))}${carets}`;
 }
 
-/** The part of a line around what is meant, as it is shown. */
+/** The part of a line around the offending text, as it is shown. */
 function excerpt(source: string, index: number, length: number): { before: string; meant: string; after: string } {
   const isLong = source.length > MAX_SOURCE_CHARS;
   const start = isLong ? wholeCharacter(source, Math.max(0, index - MAX_CHARS_BEFORE)) : 0;
@@ -66,8 +169,8 @@ function wholeCharacter(source: string, index: number): number {
   return isCut ? index + 1 : index;
 }
 
-/** The error for a config that was read but does not fit; `problems` is in order of position and not empty. */
-export function configInvalid(file: string, problems: readonly Problem[]): MonocoreError {
+/** The error for a config that was read but is not valid; `problems` is in order of position and not empty. */
+export function configInvalid(file: string, problems: readonly ConfigProblem[]): MonocoreError {
   const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
   return new MonocoreError('ConfigInvalid', `${file} has ${count}; nothing was started`, { details: problems });
 }

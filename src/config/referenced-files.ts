@@ -2,10 +2,11 @@
 import { readFile, stat } from 'node:fs/promises';
 import pLimit from 'p-limit';
 import { errorCode, errorText } from '../lib/errors.ts';
-import { type Fault, type Path, quote, valueFault } from './fault.ts';
 import { parseEnvFile } from './languages/env-file.ts';
+import type { Path } from './languages/positions.ts';
+import { type PathProblem, quote, valueProblem } from './problems.ts';
 import type { EnvFiles } from './resolve.ts';
-import type { Outline } from './schema/outline.ts';
+import type { ParsedConfig } from './schema/outline.ts';
 
 type Kind = 'directory' | 'file' | 'file or directory';
 
@@ -20,16 +21,16 @@ interface FileUse {
 }
 
 /**
- * A fault for each file or directory that a config names and that is not what it has to be, and the variables of its
+ * A problem for each file or directory that a config names and that is not what it has to be, and the variables of its
  * `env_file`s. Reads the disk.
  */
-export async function checkFiles(outline: Outline): Promise<{ faults: Fault[]; envFiles: EnvFiles }> {
-  const [faults, envFiles] = await Promise.all([
-    Promise.all(listFiles(outline).map((use) => atOnce(() => checkKind(use)))),
-    Promise.all(listEnvFiles(outline).map((use) => atOnce(() => readEnvFile(use)))),
+export async function checkFiles(parsed: ParsedConfig): Promise<{ problems: PathProblem[]; envFiles: EnvFiles }> {
+  const [problems, envFiles] = await Promise.all([
+    Promise.all(listFiles(parsed).map((use) => atOnce(() => checkKind(use)))),
+    Promise.all(listEnvFiles(parsed).map((use) => atOnce(() => readEnvFile(use)))),
   ]);
   return {
-    faults: [...faults.filter((fault) => fault !== null), ...envFiles.flatMap((reading) => reading.faults)],
+    problems: [...problems.filter((problem) => problem !== null), ...envFiles.flatMap((reading) => reading.problems)],
     envFiles: new Map(envFiles.map(({ file, envs }) => [file, envs])),
   };
 }
@@ -37,7 +38,7 @@ export async function checkFiles(outline: Outline): Promise<{ faults: Fault[]; e
 /** A config may name thousands; each that is open takes a file descriptor. */
 const atOnce = pLimit(16);
 
-function listFiles({ kernel, services, groups }: Outline): FileUse[] {
+function listFiles({ kernel, services, groups }: ParsedConfig): FileUse[] {
   return [
     ...useOf(['kernel'], kernel, 'file'),
     ...services.flatMap(({ path, table, values }) => [
@@ -66,24 +67,24 @@ function keyOfPair(pairs: unknown, name: string): string | number {
   return Array.isArray(pairs) ? pairs.findIndex((pair: string) => pair.startsWith(`${name}=`)) : name;
 }
 
-async function checkKind({ at, file, kind }: FileUse): Promise<Fault | null> {
+async function checkKind({ at, file, kind }: FileUse): Promise<PathProblem | null> {
   try {
     const found = await stat(file);
     if (kind !== 'file' && found.isDirectory()) return null;
     if (kind !== 'directory' && found.isFile()) return null;
-    return valueFault(at, `${quote(file)} is not a ${kind}`);
+    return valueProblem(at, `${quote(file)} is not a ${kind}`);
   } catch (error) {
     return unreadable(at, file, kind, error);
   }
 }
 
-function unreadable(at: Path, file: string, kind: Kind, error: unknown): Fault {
+function unreadable(at: Path, file: string, kind: Kind, error: unknown): PathProblem {
   const code = errorCode(error);
   const isMissing = code === 'ENOENT' || code === 'ENOTDIR';
-  return valueFault(at, isMissing ? `there is no ${kind} ${quote(file)}` : errorText(error));
+  return valueProblem(at, isMissing ? `there is no ${kind} ${quote(file)}` : errorText(error));
 }
 
-function listEnvFiles({ services }: Outline): FileUse[] {
+function listEnvFiles({ services }: ParsedConfig): FileUse[] {
   return services.flatMap(({ path, table, values }) =>
     (values.env_file ?? []).map(
       (file, index): FileUse => ({
@@ -96,18 +97,22 @@ function listEnvFiles({ services }: Outline): FileUse[] {
 }
 
 async function readEnvFile({ at, file, kind }: FileUse) {
-  const failed = (fault: Fault) => ({ file, envs: {}, faults: [fault] });
+  const failed = (problem: PathProblem) => ({ file, envs: {}, problems: [problem] });
   const wrongKind = await checkKind({ at, file, kind });
   if (wrongKind !== null) return failed(wrongKind);
   try {
     if ((await stat(file)).size > MAX_ENV_FILE_BYTES)
-      return failed(valueFault(at, `${quote(file)} is larger than 1 MiB`));
+      return failed(valueProblem(at, `${quote(file)} is larger than 1 MiB`));
     const text = new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file));
-    const { envs, faults } = parseEnvFile(text);
-    return { file, envs, faults: faults.map(({ line, message }) => valueFault(at, `${file}:${line}: ${message}`)) };
+    const { envs, problems } = parseEnvFile(text);
+    return {
+      file,
+      envs,
+      problems: problems.map(({ line, message }) => valueProblem(at, `${file}:${line}: ${message}`)),
+    };
   } catch (error) {
     if (errorCode(error) === 'ERR_ENCODING_INVALID_ENCODED_DATA')
-      return failed(valueFault(at, `${quote(file)} is not UTF-8 text`));
+      return failed(valueProblem(at, `${quote(file)} is not UTF-8 text`));
     return failed(unreadable(at, file, kind, error));
   }
 }

@@ -82,6 +82,6 @@ export function groupVolumes(
   return group_volumes.flatMap(({ name, mount }) => {
     const path = group?.volume?.find(({ values }) => values.name === name)?.values.path;
     const volume = path === undefined ? null : toVolume(path, mount);
-    return volume === null || 'fault' in volume ? [] : [volume];
+    return volume === null || 'problem' in volume ? [] : [volume];
   });
 }

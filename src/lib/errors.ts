@@ -5,7 +5,7 @@
  * threads and HTTP unchanged (see `protocol/wire-error.ts`), so a typed error never has to be recovered from text.
  */
 export type ErrorCode =
-  /** The config file cannot be read, parsed or does not fit; `details` has one {@link Problem} per fault. */
+  /** The config file cannot be read, parsed or does not fit; `details` has one {@link ConfigProblem} per fault. */
   | 'ConfigInvalid'
   /** A command line or request that makes no sense. */
   | 'Usage'

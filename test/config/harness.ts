@@ -1,7 +1,7 @@
 /** What the tests of the config have in common: a host of known size, and the problems of a text. */
 import assert from 'node:assert/strict';
 import { parseConfig } from '../../src/config/load.ts';
-import type { Problem } from '../../src/config/problems.ts';
+import type { ConfigProblem } from '../../src/config/problems.ts';
 import { MonocoreError } from '../../src/lib/errors.ts';
 import type { Config, Service } from '../../src/protocol/service.ts';
 
@@ -24,7 +24,7 @@ export function serviceText(...lines: string[]): string {
 }
 
 /** The problems of a ConfigInvalid error; fails on any other error. */
-export function detailsOf(error: unknown): readonly Problem[] {
+export function detailsOf(error: unknown): readonly ConfigProblem[] {
   assert.ok(error instanceof MonocoreError, String(error));
   assert.equal(error.code, 'ConfigInvalid');
   assert.ok(Array.isArray(error.details) && error.details.length > 0);
@@ -32,7 +32,7 @@ export function detailsOf(error: unknown): readonly Problem[] {
 }
 
 /** The problems of a text that must not be valid. */
-export function problemsOf(text: string): readonly Problem[] {
+export function problemsOf(text: string): readonly ConfigProblem[] {
   try {
     parse(text);
   } catch (error) {

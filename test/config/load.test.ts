@@ -4,9 +4,8 @@ import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { loadConfig, parseConfig } from '../../src/config/load.ts';
-import type { Problem } from '../../src/config/problems.ts';
-import { findConfig } from '../../src/config/read.ts';
+import { findConfig, loadConfig, parseConfig } from '../../src/config/load.ts';
+import type { ConfigProblem } from '../../src/config/problems.ts';
 import { detailsOf, serviceText } from './harness.ts';
 
 let folder = '';
@@ -22,7 +21,7 @@ async function write(content: string | Uint8Array, name = 'monocore.toml'): Prom
   return file;
 }
 
-async function failure(file: string): Promise<{ message: string; problems: readonly Problem[] }> {
+async function failure(file: string): Promise<{ message: string; problems: readonly ConfigProblem[] }> {
   try {
     await loadConfig(file);
   } catch (error) {
@@ -33,7 +32,7 @@ async function failure(file: string): Promise<{ message: string; problems: reado
 }
 
 /** The one problem of a file that cannot be read at all. */
-async function readProblem(file: string): Promise<Problem> {
+async function readProblem(file: string): Promise<ConfigProblem> {
   const { message, problems } = await failure(file);
   const [problem] = problems;
   assert.ok(problem);

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { parseConfig } from '../../src/config/load.ts';
-import { MASK, maskVariables } from '../../src/config/mask.ts';
-import { LANGUAGES, writeConfig } from '../../src/config/print.ts';
+import { LANGUAGES, MASK, maskVariables, writeConfig } from '../../src/config/print.ts';
 import type { Config } from '../../src/protocol/service.ts';
 import { HOST, parse, serviceText } from './harness.ts';
 

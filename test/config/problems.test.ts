@@ -1,8 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { configInvalid, formatProblem, type Problem } from '../../src/config/problems.ts';
+import fc from 'fast-check';
+import {
+  type ConfigProblem,
+  closest,
+  configInvalid,
+  formatPath,
+  formatProblem,
+  quote,
+} from '../../src/config/problems.ts';
 
-const PROBLEM: Problem = {
+const PROBLEM: ConfigProblem = {
   file: 'monocore.toml',
   line: 7,
   column: 8,
@@ -93,4 +101,62 @@ test('configInvalid counts the problems in its message and carries them as detai
   assert.deepEqual(one.details, [PROBLEM]);
   const three = configInvalid('a/b.toml', [PROBLEM, PROBLEM, PROBLEM]);
   assert.equal(three.message, 'a/b.toml has 3 problems; nothing was started');
+});
+
+test('formatPath writes indexes in brackets and odd keys in quotes', () => {
+  assert.equal(formatPath([]), '');
+  assert.equal(formatPath(['kernel']), 'kernel');
+  assert.equal(formatPath(['service', 1, 'args', 0]), 'service[1].args[0]');
+  assert.equal(formatPath(['service', 0, 'envs', 'a.b "c"']), 'service[0].envs."a.b \\"c\\""');
+  assert.equal(formatPath(['', 'x']), '"".x');
+});
+
+test('quote escapes every control character and cuts long text', () => {
+  assert.equal(quote('a "b"'), '"a \\"b\\""');
+  assert.equal(quote('\u001b\u007f\u009b\n'), '"\\u001b\\u007f\\u009b\\n"');
+  assert.equal(quote('x'.repeat(61)), `"${'x'.repeat(60)}…"`);
+});
+
+const KEYS = ['name', 'command', 'cpus', 'ram', 'port', 'ports', 'depends_on', 'stop_timeout'];
+
+for (const [word, meant] of [
+  ['nam', 'name'],
+  ['names', 'name'],
+  ['nane', 'name'],
+  ['naem', 'name'],
+  ['comand', 'command'],
+  ['depends-on', 'depends_on'],
+  ['dependson', 'depends_on'],
+  ['stoptimeuot', 'stop_timeout'],
+  ['RAM', 'ram'],
+  ['prts', 'ports'],
+] as const) {
+  test(`closest takes ${word} for ${meant}`, () => assert.equal(closest(word, KEYS), meant));
+}
+
+test('closest is null where nothing comes near', () => {
+  for (const word of ['volumes', 'healthcheck', '', 'x', 'zz']) assert.equal(closest(word, KEYS), null, word);
+});
+
+test('closest does not take a word for one that shares no character with it', () => {
+  assert.equal(closest('b', ['a']), null);
+  assert.equal(closest('B', ['b']), 'b');
+});
+
+test('closest prefers the nearest, then the first', () => {
+  assert.equal(closest('port', ['ports', 'port']), 'port');
+  assert.equal(closest('wex', ['web', 'wed']), 'web');
+});
+
+test('closest finds every word again after one edit', () => {
+  const word = fc.stringMatching(/^[a-z]{3,12}$/);
+  fc.assert(
+    fc.property(word, fc.nat(), fc.stringMatching(/^[a-z]$/), (original, position, letter) => {
+      const at = position % original.length;
+      const dropped = original.slice(0, at) + original.slice(at + 1);
+      const added = original.slice(0, at) + letter + original.slice(at);
+      const changed = original.slice(0, at) + letter + original.slice(at + 1);
+      for (const misspelt of [dropped, added, changed]) assert.equal(closest(misspelt, [original]), original);
+    }),
+  );
 });

@@ -30,10 +30,10 @@ export function complaintsOf(text: string, language: Language): string[] {
 function checkProblems(text: string, error: unknown): void {
   const problems = detailsOf(error);
   const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
-  const places = problems.map(({ line, column }): [number, number] => [line, column]);
+  const positions = problems.map(({ line, column }): [number, number] => [line, column]);
   assert.deepEqual(
-    places,
-    places.toSorted(([a, b], [c, d]) => a - c || b - d),
+    positions,
+    positions.toSorted(([a, b], [c, d]) => a - c || b - d),
   );
   for (const problem of problems) {
     assert.equal(problem.source, lines[problem.line - 1], 'the source is the line that is named');

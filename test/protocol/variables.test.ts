@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import { findVariableFault } from '../../src/config/schema/envs.ts';
+import { findVariableProblem } from '../../src/config/schema/envs.ts';
 import { interpolate } from '../../src/protocol/variables.ts';
 
 const SET: Record<string, string> = { NAME: 'value', _x1: 'under', EMPTY: '', REFERENCE: '${NAME} $$' };
@@ -66,7 +66,7 @@ test('the config finds fault with what cannot be resolved, and with nothing else
   fc.assert(
     fc.property(fc.array(part, { maxLength: 8 }), (parts) => {
       const text = parts.join('');
-      const isRefused = findVariableFault('VALUE', text) !== null;
+      const isRefused = findVariableProblem('VALUE', text) !== null;
       assert.equal(isRefused, !interpolate(text, () => 'set').ok, text);
     }),
     { numRuns: 2000 },

@@ -1,8 +1,7 @@
 /** `monocore config`: looks at a config without a daemon. */
 import { basename } from 'node:path';
 import { loadWithFileNames } from '../../config/load.ts';
-import { maskVariables } from '../../config/mask.ts';
-import { type Language, writeConfig } from '../../config/print.ts';
+import { type Language, maskVariables, writeConfig } from '../../config/print.ts';
 import { configJsonSchema } from '../../config/schema/json-schema.ts';
 import type { CliContext } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';

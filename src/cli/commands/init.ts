@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, resolve } from 'node:path';
-import { findConfig } from '../../config/read.ts';
+import { findConfig } from '../../config/load.ts';
 import { errorCode, errorText, MonocoreError } from '../../lib/errors.ts';
 import type { CliContext } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';

@@ -1,6 +1,6 @@
 /** How an error looks on stderr. */
 import { inspect } from 'node:util';
-import { formatProblem, type Problem } from '../../config/problems.ts';
+import { type ConfigProblem, formatProblem } from '../../config/problems.ts';
 import { errorText, hintOf, MonocoreError } from '../../lib/errors.ts';
 import type { Colors } from './terminal-text.ts';
 
@@ -24,7 +24,7 @@ function hintsFor(error: unknown): string[] {
   const { code, details } = error;
   if (code === 'ConfigInvalid' && Array.isArray(details)) {
     // A file that cannot be read has one, and the message says it already.
-    const problems = (details as Problem[]).filter(
+    const problems = (details as ConfigProblem[]).filter(
       ({ message, expected }) => expected !== null || !error.message.includes(message),
     );
     const hidden = problems.length - MAX_PROBLEMS;

@@ -1,10 +1,9 @@
 /** Text to values, in each of the languages that a config may be written in. */
 import { extname } from 'node:path';
-import { toProblem } from '../locate.ts';
-import { Lines } from '../positions.ts';
-import { configInvalid } from '../problems.ts';
+import { configInvalid, toConfigProblem } from '../problems.ts';
 import { parseJson } from './json.ts';
-import { type Document, SyntaxFault } from './syntax.ts';
+import { Lines } from './positions.ts';
+import { ConfigSyntaxError, type Document } from './syntax.ts';
 import { parseToml } from './toml.ts';
 import { parseYaml } from './yaml.ts';
 
@@ -29,8 +28,8 @@ export function parseDocument(file: string, text: string): Document {
   try {
     return parse(text);
   } catch (error) {
-    if (!(error instanceof SyntaxFault)) throw error;
+    if (!(error instanceof ConfigSyntaxError)) throw error;
     const message = `not ${language}: ${error.message}`;
-    throw configInvalid(file, [toProblem(file, new Lines(text), error.span, '', message, null)]);
+    throw configInvalid(file, [toConfigProblem(file, new Lines(text), error.span, '', message, null)]);
   }
 }

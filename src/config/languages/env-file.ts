@@ -1,13 +1,13 @@
 /**
  * Files of variables, as `docker run --env-file`, docker compose and dotenv know them: `NAME=value` lines, `#` comments,
- * quoted values. Parsers of dotenv files pass over a line that they do not understand; here it is a fault with its line.
+ * quoted values. Parsers of dotenv files pass over a line that they do not understand; here it is a problem with its line.
  */
 
-import { quote } from '../fault.ts';
-import { findVariableFault } from '../schema/envs.ts';
+import { quote } from '../problems.ts';
+import { findVariableProblem } from '../schema/envs.ts';
 
-/** A fault of a file; lines count from 1. */
-export interface EnvFileFault {
+/** A problem of a file; lines count from 1. */
+export interface EnvFileProblem {
   readonly line: number;
   readonly message: string;
 }
@@ -21,26 +21,26 @@ const STATEMENT =
 const BLANK = /[^\S\n]*(?:#[^\n]*)?(?:\n|$)/y;
 
 /**
- * The variables of a file, later ones winning, or all its faults. A value in single quotes is taken literally: its `$` is
+ * The variables of a file, later ones winning, or all its problems. A value in single quotes is taken literally: its `$` is
  * doubled, as the daemon resolves it. Pure.
  */
-export function parseEnvFile(text: string): { envs: Record<string, string>; faults: readonly EnvFileFault[] } {
+export function parseEnvFile(text: string): { envs: Record<string, string>; problems: readonly EnvFileProblem[] } {
   const source = text.replace(/^\uFEFF/, '').replace(/\r\n?/g, '\n');
   const envs = new Map<string, string>();
-  const faults: EnvFileFault[] = [];
+  const problems: EnvFileProblem[] = [];
   let line = 1;
   for (let at = 0; at < source.length; ) {
     const match = matchAt(BLANK, source, at) ?? matchAt(STATEMENT, source, at);
     const lineEnd = source.indexOf('\n', at);
     const end = match === null ? (lineEnd === -1 ? source.length : lineEnd + 1) : at + match[0].length;
-    const found = match === null ? { fault: 'has no "="' } : readStatement(match);
-    if (found !== null && 'fault' in found) faults.push({ line, message: found.fault });
+    const found = match === null ? { problem: 'has no "="' } : readStatement(match);
+    if (found !== null && 'problem' in found) problems.push({ line, message: found.problem });
     else if (found !== null) envs.set(found.name, found.value);
     for (let next = source.indexOf('\n', at); next !== -1 && next < end; next = source.indexOf('\n', next + 1))
       line += 1;
     at = end;
   }
-  return { envs: Object.fromEntries(envs), faults };
+  return { envs: Object.fromEntries(envs), problems };
 }
 
 function matchAt(pattern: RegExp, text: string, at: number): RegExpExecArray | null {
@@ -49,16 +49,16 @@ function matchAt(pattern: RegExp, text: string, at: number): RegExpExecArray | n
 }
 
 /** The variable of a statement; null for a blank line or a comment. */
-function readStatement(match: RegExpExecArray): { name: string; value: string } | { fault: string } | null {
+function readStatement(match: RegExpExecArray): { name: string; value: string } | { problem: string } | null {
   const [, name, single, double, backtick, bare] = match;
   if (name === undefined) return null;
-  if (bare !== undefined && /^['"`]/.test(bare)) return { fault: `the value of ${quote(name)} has no closing quote` };
+  if (bare !== undefined && /^['"`]/.test(bare)) return { problem: `the value of ${quote(name)} has no closing quote` };
   const value =
     single?.replaceAll('$', '$$$$') ??
     backtick ??
     (double === undefined ? bareValue(bare ?? '') : resolveEscapes(double));
-  const fault = findVariableFault(name, value);
-  return fault === null ? { name, value } : { fault };
+  const problem = findVariableProblem(name, value);
+  return problem === null ? { name, value } : { problem };
 }
 
 /** Without the comment, which a blank stands before, and the blanks around. */

@@ -1,20 +1,19 @@
 /** JSON text (RFC 8259) to values, and where they stand. */
 import { type AnyNode, type ObjectNode, parse } from '@humanwhocodes/momoa';
+import { quote } from '../problems.ts';
+import type { Path } from './positions.ts';
+import { Positions, type Span } from './positions.ts';
+import type { Table } from './syntax.ts';
+import { ConfigSyntaxError, type Document, MAX_DEPTH } from './syntax.ts';
 
-import type { Path } from '../fault.ts';
-import { quote } from '../fault.ts';
-import { Places, type Span } from '../positions.ts';
-import { type Document, MAX_DEPTH, SyntaxFault } from './syntax.ts';
-import type { Table } from './value.ts';
-
-/** The document. Throws {@link SyntaxFault}, also for a key that is there twice. Pure. */
+/** The document. Throws {@link ConfigSyntaxError}, also for a key that is there twice. Pure. */
 export function parseJson(text: string): Document {
   refuseDepth(text);
   const body = parseBody(text);
-  if (body.type !== 'Object') throw new SyntaxFault(spanOf(body), 'the document must be an object');
-  const places = new Places();
-  const table = readObject(body, [], places);
-  return { table, findPlaces: () => places };
+  if (body.type !== 'Object') throw new ConfigSyntaxError(spanOf(body), 'the document must be an object');
+  const positions = new Positions();
+  const table = readObject(body, [], positions);
+  return { table, findPositions: () => positions };
 }
 
 function parseBody(text: string): AnyNode {
@@ -22,12 +21,12 @@ function parseBody(text: string): AnyNode {
     JSON.parse(text);
     return parse(text, { mode: 'json' }).body;
   } catch (error) {
-    throw toSyntaxFault(text, error as Error);
+    throw toSyntaxError(text, error as Error);
   }
 }
 
 /** The engine knows best where a text stops being JSON, but does not always say so; the other parser does. */
-function toSyntaxFault(text: string, error: Error): SyntaxFault {
+function toSyntaxError(text: string, error: Error): ConfigSyntaxError {
   const control = findControlCharacter(text);
   const end = text.trimEnd().length;
   const position = /at position (\d+)/.exec(error.message)?.[1];
@@ -38,10 +37,10 @@ function toSyntaxFault(text: string, error: Error): SyntaxFault {
     const message = isLineEnd
       ? 'this string has no closing quote; a line break in it is written \\n'
       : 'a string must not contain control characters';
-    return new SyntaxFault([control, control + 1], message);
+    return new ConfigSyntaxError([control, control + 1], message);
   }
-  if (offset >= end) return new SyntaxFault([end, end], 'the file ends too early');
-  return new SyntaxFault([offset, offset + 1], reason(text, offset));
+  if (offset >= end) return new ConfigSyntaxError([end, end], 'the file ends too early');
+  return new ConfigSyntaxError([offset, offset + 1], reason(text, offset));
 }
 
 function findOffset(text: string): number {
@@ -87,7 +86,7 @@ function refuseDepth(text: string): void {
     else if (isInString) continue;
     else if (character === '[' || character === '{') depth += 1;
     else if (character === ']' || character === '}') depth -= 1;
-    if (depth > MAX_DEPTH) throw new SyntaxFault([at, at + 1], `values are nested more than ${MAX_DEPTH} deep`);
+    if (depth > MAX_DEPTH) throw new ConfigSyntaxError([at, at + 1], `values are nested more than ${MAX_DEPTH} deep`);
   }
 }
 
@@ -95,27 +94,27 @@ function spanOf({ loc }: AnyNode): Span {
   return [loc.start.offset, loc.end.offset];
 }
 
-function readObject(node: ObjectNode, path: Path, places: Places): Table {
+function readObject(node: ObjectNode, path: Path, positions: Positions): Table {
   const table: Record<string, unknown> = Object.create(null);
   for (const { name, value } of node.members) {
     const key = name.type === 'String' ? name.value : name.name;
-    if (Object.hasOwn(table, key)) throw new SyntaxFault(spanOf(name), `the key ${quote(key)} is there twice`);
+    if (Object.hasOwn(table, key)) throw new ConfigSyntaxError(spanOf(name), `the key ${quote(key)} is there twice`);
     const inner = [...path, key];
-    places.add(inner, spanOf(name), spanOf(value));
-    table[key] = readValue(value, inner, places);
+    positions.add(inner, spanOf(name), spanOf(value));
+    table[key] = readValue(value, inner, positions);
   }
   return table;
 }
 
-function readValue(node: AnyNode, path: Path, places: Places): unknown {
+function readValue(node: AnyNode, path: Path, positions: Positions): unknown {
   switch (node.type) {
     case 'Object':
-      return readObject(node, path, places);
+      return readObject(node, path, positions);
     case 'Array':
       return node.elements.map(({ value }, index) => {
         const inner = [...path, index];
-        places.add(inner, spanOf(value), spanOf(value));
-        return readValue(value, inner, places);
+        positions.add(inner, spanOf(value), spanOf(value));
+        return readValue(value, inner, positions);
       });
     case 'String':
     case 'Number':

@@ -13,11 +13,10 @@ import {
   type YAMLMap,
 } from 'yaml';
 import { errorText } from '../../lib/errors.ts';
-
-import { type Path, quote } from '../fault.ts';
-import { Places, type Span } from '../positions.ts';
-import { type Document, MAX_DEPTH, SyntaxFault } from './syntax.ts';
-import type { Table } from './value.ts';
+import { quote } from '../problems.ts';
+import { type Path, Positions, type Span } from './positions.ts';
+import type { Table } from './syntax.ts';
+import { ConfigSyntaxError, type Document, MAX_DEPTH } from './syntax.ts';
 
 /** Parts of a text (scalars, spaces, line breaks …). The parser needs a second for as many; a config has some hundreds. */
 const MAX_TOKENS = 100_000;
@@ -29,7 +28,7 @@ const MAX_ALIASED_VALUES = 10_000;
 /** Tokens that are no text: where a document, a flow's end, a scalar begins, and a byte order mark. */
 const MARKS: ReadonlySet<string> = new Set(['\u0002', '\u0018', '\u001f', '\uFEFF']);
 
-/** The document. Throws {@link SyntaxFault}, also for what a config has no use for: tags, keys that are no strings. Pure. */
+/** The document. Throws {@link ConfigSyntaxError}, also for what a config has no use for: tags, keys that are no strings. Pure. */
 export function parseYaml(text: string): Document {
   refuseExcess(text);
   const document = parseDocument(text, {
@@ -47,16 +46,16 @@ export function parseYaml(text: string): Document {
   if (error !== undefined) {
     // Behind the last line there is nothing to show.
     const start = Math.min(error.pos[0], text.trimEnd().length);
-    throw new SyntaxFault([start, error.pos[1]], reason(error.code, errorText(error)));
+    throw new ConfigSyntaxError([start, error.pos[1]], reason(error.code, errorText(error)));
   }
   const reader = new Reader();
   const root: unknown = document.contents;
   // As in TOML, an empty document is a table without keys.
   if (root === null || (isScalar(root) && root.value === null))
-    return { table: emptyTable(), findPlaces: () => reader.places };
-  if (!isMap(root)) throw new SyntaxFault(spanOf(root as Node), 'the document must be a mapping');
+    return { table: emptyTable(), findPositions: () => reader.positions };
+  if (!isMap(root)) throw new ConfigSyntaxError(spanOf(root as Node), 'the document must be a mapping');
   const table = reader.map(root, [], 0);
-  return { table, findPlaces: () => reader.places };
+  return { table, findPositions: () => reader.positions };
 }
 
 function reason(code: string, message: string): string {
@@ -80,12 +79,13 @@ function refuseExcess(text: string): void {
     const isTooFar = depth === 0 && column > MAX_INDENT && (token === '-' || token === '?');
     const isIndent = column === 0 && depth === 0 && token.length > MAX_INDENT && /^ +$/.test(token);
     if (depth > MAX_DEPTH || isTooFar || isIndent) {
-      throw new SyntaxFault(
+      throw new ConfigSyntaxError(
         [offset, offset + 1],
         `values are nested more than ${MAX_DEPTH} deep, or too far to the right`,
       );
     }
-    if (tokens > MAX_TOKENS) throw new SyntaxFault([offset, offset + 1], 'the file has too many parts for a config');
+    if (tokens > MAX_TOKENS)
+      throw new ConfigSyntaxError([offset, offset + 1], 'the file has too many parts for a config');
     if (!MARKS.has(token)) {
       offset += token.length;
       const lineEnd = token.lastIndexOf('\n');
@@ -103,7 +103,7 @@ function spanOf(node: Node | null | undefined, fallback: Span = [0, 0]): Span {
 }
 
 class Reader {
-  readonly places = new Places();
+  readonly positions = new Positions();
   /** Nodes by anchor, as far as the document was read: an alias stands for the last one before it. */
   readonly #anchors = new Map<string, Node>();
   #aliased = 0;
@@ -114,9 +114,9 @@ class Reader {
     const table = emptyTable();
     for (const { key, value } of node.items as Pair<Node, Node | null>[]) {
       const name = isScalar(key) ? key.value : undefined;
-      if (typeof name !== 'string') throw new SyntaxFault(spanOf(key), 'a key must be a string');
+      if (typeof name !== 'string') throw new ConfigSyntaxError(spanOf(key), 'a key must be a string');
       refuseTag(key);
-      if (Object.hasOwn(table, name)) throw new SyntaxFault(spanOf(key), `the key ${quote(name)} is there twice`);
+      if (Object.hasOwn(table, name)) throw new ConfigSyntaxError(spanOf(key), `the key ${quote(name)} is there twice`);
       const inner = [...path, name];
       this.#place(inner, spanOf(key), spanOf(value, spanOf(key)));
       table[name] = this.#value(value, inner, depth + 1);
@@ -125,10 +125,10 @@ class Reader {
   }
 
   #value(node: Node | null, path: Path, depth: number): unknown {
-    if (depth > MAX_DEPTH) throw new SyntaxFault(spanOf(node), `values are nested more than ${MAX_DEPTH} deep`);
+    if (depth > MAX_DEPTH) throw new ConfigSyntaxError(spanOf(node), `values are nested more than ${MAX_DEPTH} deep`);
     if (this.#aliasDepth > 0) {
       this.#aliased += 1;
-      if (this.#aliased > MAX_ALIASED_VALUES) throw new SyntaxFault(spanOf(node), 'aliases stand for too much');
+      if (this.#aliased > MAX_ALIASED_VALUES) throw new ConfigSyntaxError(spanOf(node), 'aliases stand for too much');
     }
     if (isAlias(node)) return this.#alias(node, path, depth);
     if (node?.anchor !== undefined) this.#anchors.set(node.anchor, node);
@@ -149,7 +149,7 @@ class Reader {
   /** What an alias stands for is reported where the alias stands. */
   #alias(node: Alias, path: Path, depth: number): unknown {
     const target = this.#anchors.get(node.source);
-    if (target === undefined) throw new SyntaxFault(spanOf(node), 'there is no such anchor');
+    if (target === undefined) throw new ConfigSyntaxError(spanOf(node), 'there is no such anchor');
     this.#aliasDepth += 1;
     const value = this.#value(target, path, depth + 1);
     this.#aliasDepth -= 1;
@@ -157,10 +157,10 @@ class Reader {
   }
 
   #place(path: Path, key: Span, value: Span): void {
-    if (this.#aliasDepth === 0) this.places.add(path, key, value);
+    if (this.#aliasDepth === 0) this.positions.add(path, key, value);
   }
 }
 
 function refuseTag({ tag, range }: { readonly tag?: string; readonly range?: Range | null }): void {
-  if (tag !== undefined) throw new SyntaxFault(range ? [range[0], range[1]] : [0, 0], 'tags are not allowed');
+  if (tag !== undefined) throw new ConfigSyntaxError(range ? [range[0], range[1]] : [0, 0], 'tags are not allowed');
 }

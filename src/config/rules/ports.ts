@@ -1,18 +1,19 @@
 /** The rules on ports of the host. */
 import { capabilitiesOf } from '../../protocol/isolation.ts';
-import { type Fault, formatPath, type Path, valueFault } from '../fault.ts';
+import type { Path } from '../languages/positions.ts';
+import { formatPath, type PathProblem, valueProblem } from '../problems.ts';
 import type { ServiceValues } from '../schema/config.ts';
-import type { Declaration } from '../schema/outline.ts';
+import type { ParsedTable } from '../schema/outline.ts';
 import { type PortRange, portOf } from '../schema/ports.ts';
 
-type ServiceDeclaration = Declaration<ServiceValues>;
+type ParsedService = ParsedTable<ServiceValues>;
 
 /** Faults of ports: as many as there are replicas, and each forwarded once. Pure. */
-export function checkPorts(services: readonly ServiceDeclaration[]): Fault[] {
+export function checkPorts(services: readonly ParsedService[]): PathProblem[] {
   return [...services.flatMap(findMiscounts), ...findRepeatedPorts(services)];
 }
 
-function findMiscounts(service: ServiceDeclaration): Fault[] {
+function findMiscounts(service: ParsedService): PathProblem[] {
   const { table, values } = service;
   // A number of replicas that is faulty is the first thing to be put right.
   if (Object.hasOwn(table, 'replicas') && values.replicas === undefined) return [];
@@ -21,7 +22,7 @@ function findMiscounts(service: ServiceDeclaration): Fault[] {
     if (range.count === count) return [];
     const ports = range.count === 1 ? '1 host port' : `${range.count} host ports`;
     const services = count === 1 ? 'one service' : `${count} replicas`;
-    return [valueFault(path, `has ${ports} for ${services}`, suggestion(range, count))];
+    return [valueProblem(path, `has ${ports} for ${services}`, suggestion(range, count))];
   });
 }
 
@@ -32,9 +33,9 @@ function suggestion({ first, count: ports, guest, protocol }: PortRange, count: 
 }
 
 /** Guests of one group share its address; those without group share 127.0.0.1. */
-function findRepeatedPorts(services: readonly ServiceDeclaration[]): Fault[] {
+function findRepeatedPorts(services: readonly ParsedService[]): PathProblem[] {
   const owners = new Map<string, Path>();
-  const faults: Fault[] = [];
+  const problems: PathProblem[] = [];
   for (const service of services) {
     const { group, isolation, replicas = 1 } = service.values;
     if (group === undefined || isolation === undefined || !capabilitiesOf(isolation).ports) continue;
@@ -47,13 +48,13 @@ function findRepeatedPorts(services: readonly ServiceDeclaration[]): Fault[] {
       if (taken === undefined) continue;
       const name = range.protocol === 'tcp' ? String(taken.host) : `${taken.host}/${range.protocol}`;
       const owner = formatPath(owners.get(keyOf(taken.host))!);
-      faults.push(valueFault(path, `host port ${name} is taken by ${owner} already`));
+      problems.push(valueProblem(path, `host port ${name} is taken by ${owner} already`));
     }
   }
-  return faults;
+  return problems;
 }
 
-function eachRange({ path, values }: ServiceDeclaration): { path: Path; range: PortRange }[] {
+function eachRange({ path, values }: ParsedService): { path: Path; range: PortRange }[] {
   const ports = (values.ports ?? []).map((range, index) => ({ path: [...path, 'ports', index], range }));
   return values.port === undefined ? ports : [{ path: [...path, 'port'], range: values.port }, ...ports];
 }

@@ -1,21 +1,21 @@
 /** The rules that need more than one key: names, references, cycles, ports, isolation. */
 
 import { type Capabilities, capabilitiesOf, labelOf } from '../../protocol/isolation.ts';
-import { type Fault, formatPath, keyFault, type Path, quote, valueFault } from '../fault.ts';
+import type { Path } from '../languages/positions.ts';
+import { closest, formatPath, keyProblem, type PathProblem, quote, valueProblem } from '../problems.ts';
 import type { ServiceValues } from '../schema/config.ts';
-import { type Declaration, hasKey, MAX_TABLES, type Outline } from '../schema/outline.ts';
+import { hasKey, MAX_TABLES, type ParsedConfig, type ParsedTable } from '../schema/outline.ts';
 import { replicaNames } from '../schema/replicas.ts';
-import { closest } from '../suggest.ts';
 import { findCycles, findDeepChains } from './cycles.ts';
 import { checkPorts } from './ports.ts';
 
-type ServiceDeclaration = Declaration<ServiceValues>;
+type ParsedService = ParsedTable<ServiceValues>;
 
 /** As `fields.ts` has it for names as written. */
 const MAX_NAME_CHARS = 63;
 
-/** Every fault between the keys of a document. Keys that are faulty themselves are passed over. Pure. */
-export function crossCheck({ services, groups }: Outline): Fault[] {
+/** Every problem between the keys of a document. Keys that are faulty themselves are passed over. Pure. */
+export function checkRules({ services, groups }: ParsedConfig): PathProblem[] {
   return [
     ...findRepeatedNames(services),
     ...findRepeatedNames(groups),
@@ -27,20 +27,20 @@ export function crossCheck({ services, groups }: Outline): Fault[] {
     ...services.flatMap(findPointlessKeys),
     ...checkPorts(services),
     ...findLongChains(services),
-    ...services.flatMap(findIsolationFaults),
-    ...services.flatMap(findRootFaults),
+    ...services.flatMap(findIsolationProblems),
+    ...services.flatMap(findRootProblems),
   ];
 }
 
-/** Names as written, faulty ones too: a reference to such a name is no second fault. */
-function namesOf(declarations: readonly Declaration<unknown>[]): ReadonlySet<string> {
+/** Names as written, faulty ones too: a reference to such a name is no second problem. */
+function namesOf(declarations: readonly ParsedTable<unknown>[]): ReadonlySet<string> {
   return new Set(declarations.map(({ table }) => table.name).filter((name) => typeof name === 'string'));
 }
 
 type Named = { readonly name: string; readonly replicas?: number | undefined };
 
 /** Names of replicas, too, which may be the name that another service was given. */
-function findRepeatedNames(declarations: readonly Declaration<Named>[]): Fault[] {
+function findRepeatedNames(declarations: readonly ParsedTable<Named>[]): PathProblem[] {
   const owners = new Map<string, Path>();
   return declarations.flatMap(({ path, values: { name, replicas } }) => {
     if (name === undefined) return [];
@@ -49,13 +49,13 @@ function findRepeatedNames(declarations: readonly Declaration<Named>[]): Fault[]
     for (const candidate of names) if (!owners.has(candidate)) owners.set(candidate, path);
     const at = [...path, 'name'];
     if (taken !== undefined) {
-      return [valueFault(at, `${quote(taken)} is the name of ${formatPath(owners.get(taken)!)} already`)];
+      return [valueProblem(at, `${quote(taken)} is the name of ${formatPath(owners.get(taken)!)} already`)];
     }
     const last = names.at(-1)!;
     return last.length <= MAX_NAME_CHARS || replicas === undefined
       ? []
       : [
-          valueFault(
+          valueProblem(
             at,
             `is too long: a replica would be ${quote(last)}, and names have at most ${MAX_NAME_CHARS} characters`,
           ),
@@ -63,7 +63,7 @@ function findRepeatedNames(declarations: readonly Declaration<Named>[]): Fault[]
   });
 }
 
-function findUnknownGroups(services: readonly ServiceDeclaration[], groups: ReadonlySet<string>): Fault[] {
+function findUnknownGroups(services: readonly ParsedService[], groups: ReadonlySet<string>): PathProblem[] {
   return services.flatMap(({ path, values }) =>
     typeof values.group !== 'string' || groups.has(values.group)
       ? []
@@ -72,12 +72,12 @@ function findUnknownGroups(services: readonly ServiceDeclaration[], groups: Read
 }
 
 /** Replicas count as the services that they are. */
-function findTooMany(services: readonly ServiceDeclaration[]): Fault[] {
+function findTooMany(services: readonly ParsedService[]): PathProblem[] {
   let total = 0;
   for (const { path, values } of services) {
     total += values.replicas ?? 1;
     if (total > MAX_TABLES)
-      return [valueFault([...path, 'replicas'], `with these there are ${total} services`, `at most ${MAX_TABLES}`)];
+      return [valueProblem([...path, 'replicas'], `with these there are ${total} services`, `at most ${MAX_TABLES}`)];
   }
   return [];
 }
@@ -85,26 +85,26 @@ function findTooMany(services: readonly ServiceDeclaration[]): Fault[] {
 /** To look for what was meant takes its time, and nobody reads on so far. */
 const MAX_SUGGESTIONS = 100;
 
-function findUnknownDependencies(services: readonly ServiceDeclaration[]): Fault[] {
+function findUnknownDependencies(services: readonly ParsedService[]): PathProblem[] {
   const names = namesOf(services);
   let unknown = 0;
   return eachDependency(services).flatMap(({ namePath, from, to, isRepeated }) => {
-    if (to === from) return [valueFault(namePath, `${quote(to)} cannot depend on itself`)];
-    if (isRepeated) return [valueFault(namePath, `${quote(to)} is named twice for the same condition`)];
+    if (to === from) return [valueProblem(namePath, `${quote(to)} cannot depend on itself`)];
+    if (isRepeated) return [valueProblem(namePath, `${quote(to)} is named twice for the same condition`)];
     if (names.has(to)) return [];
     unknown += 1;
     return [unknownName(namePath, 'service', to, unknown > MAX_SUGGESTIONS ? new Set() : names)];
   });
 }
 
-function unknownName(path: Path, kind: string, name: string, known: ReadonlySet<string>): Fault {
+function unknownName(path: Path, kind: string, name: string, known: ReadonlySet<string>): PathProblem {
   const meant = closest(name, known);
   const hint = meant === null ? '' : `; did you mean ${quote(meant)}?`;
-  return valueFault(path, `there is no ${kind} ${quote(name)}${hint}`);
+  return valueProblem(path, `there is no ${kind} ${quote(name)}${hint}`);
 }
 
 /** The dependencies of each service by its name, and where each is named. */
-function dependencyGraph(services: readonly ServiceDeclaration[]) {
+function dependencyGraph(services: readonly ParsedService[]) {
   const edges = new Map<string, string[]>();
   const paths = new Map<string, Path>();
   for (const { values } of services) {
@@ -119,23 +119,23 @@ function dependencyGraph(services: readonly ServiceDeclaration[]) {
   return { edges, paths };
 }
 
-function findDependencyCycles(services: readonly ServiceDeclaration[]): Fault[] {
+function findDependencyCycles(services: readonly ParsedService[]): PathProblem[] {
   const { edges, paths } = dependencyGraph(services);
   return findCycles(edges).map((cycle) => {
     const closing = paths.get(cycle.slice(-2).join(' ')) ?? [];
-    return valueFault(closing, `${cycle.join(' -> ')} is a cycle: none of them could start first`);
+    return valueProblem(closing, `${cycle.join(' -> ')} is a cycle: none of them could start first`);
   });
 }
 
 /** Most services in a chain of dependencies, as in monocore: nobody means more, and each waits for the one before. */
 const MAX_CHAIN = 32;
 
-function findLongChains(services: readonly ServiceDeclaration[]): Fault[] {
+function findLongChains(services: readonly ParsedService[]): PathProblem[] {
   const { edges, paths } = dependencyGraph(services);
   return findDeepChains(edges, MAX_CHAIN + 1).map((chain) => {
     const at = paths.get(chain.slice(0, 2).join(' ')) ?? [];
     const text = `${chain.slice(0, 3).join(' -> ')} -> … -> ${chain.at(-1)}`;
-    return valueFault(
+    return valueProblem(
       at,
       `${text} is a chain of ${chain.length} services; at most ${MAX_CHAIN} may wait for each other`,
     );
@@ -143,40 +143,44 @@ function findLongChains(services: readonly ServiceDeclaration[]): Fault[] {
 }
 
 /** Conditions that can never come true. */
-function findUnmetConditions(services: readonly ServiceDeclaration[]): Fault[] {
+function findUnmetConditions(services: readonly ParsedService[]): PathProblem[] {
   const byName = new Map(services.map((service) => [service.values.name, service]));
   return eachDependency(services).flatMap(({ path, from, to, condition }) => {
     const { table, values } = byName.get(to) ?? {};
     if (from === to || !table || !values) return [];
     if (condition === 'healthy' && !Object.hasOwn(table, 'healthcheck')) {
       const message = `${quote(to)} has no healthcheck, so it never is healthy`;
-      return [valueFault([...path, 'condition'], message, `another condition, or a healthcheck of ${quote(to)}`)];
+      return [valueProblem([...path, 'condition'], message, `another condition, or a healthcheck of ${quote(to)}`)];
     }
     if (condition === 'completed' && (values.restart === 'always' || values.restart === 'unless-stopped')) {
       const message = `${quote(to)} is restarted whenever it ends, so it never is completed`;
-      return [valueFault([...path, 'condition'], message, `another condition, or another restart of ${quote(to)}`)];
+      return [valueProblem([...path, 'condition'], message, `another condition, or another restart of ${quote(to)}`)];
     }
     return [];
   });
 }
 
 /** Keys that do nothing without another. */
-function findPointlessKeys(service: ServiceDeclaration): Fault[] {
+function findPointlessKeys(service: ParsedService): PathProblem[] {
   const { path, table, values } = service;
-  const faults: Fault[] = [];
+  const problems: PathProblem[] = [];
   if (values.on_unhealthy === 'restart' && !Object.hasOwn(table, 'healthcheck')) {
-    faults.push(keyFault([...path, 'on_unhealthy'], 'has no effect without a healthcheck', 'a healthcheck besides'));
+    problems.push(
+      keyProblem([...path, 'on_unhealthy'], 'has no effect without a healthcheck', 'a healthcheck besides'),
+    );
   }
-  if (!isNeverRestarted(service)) return faults;
+  if (!isNeverRestarted(service)) return problems;
   for (const key of ['max_restarts', 'restart_reset'] as const) {
     if (!Object.hasOwn(table, key) || values[key] === undefined) continue;
-    faults.push(keyFault([...path, key], 'has no effect: the service is never restarted', 'a restart policy besides'));
+    problems.push(
+      keyProblem([...path, key], 'has no effect: the service is never restarted', 'a restart policy besides'),
+    );
   }
-  return faults;
+  return problems;
 }
 
 /** Keys that are faulty may have been meant to restart it. */
-function isNeverRestarted(service: ServiceDeclaration): boolean {
+function isNeverRestarted(service: ParsedService): boolean {
   const { restart, on_unhealthy } = service.values;
   return restart === 'no' && on_unhealthy === 'none' && !hasKey(service, 'max_memory');
 }
@@ -185,7 +189,7 @@ function isNeverRestarted(service: ServiceDeclaration): boolean {
  * Every element of every valid `depends_on`; `namePath` is where it names the service, which in a table is not where it
  * stands itself.
  */
-function eachDependency(services: readonly ServiceDeclaration[]) {
+function eachDependency(services: readonly ParsedService[]) {
   return services.flatMap(({ path: owner, table, values }) => {
     const seen = new Set<string>();
     return (values.depends_on ?? []).map(({ service: to, condition }, index) => {
@@ -219,7 +223,7 @@ const WITHOUT_CAPABILITY: Readonly<Partial<Record<keyof Capabilities, string>>> 
   disk: 'writes to the file systems of the host',
 };
 
-function findIsolationFaults({ path, table, values }: ServiceDeclaration): Fault[] {
+function findIsolationProblems({ path, table, values }: ParsedService): PathProblem[] {
   const { isolation } = values;
   if (isolation === undefined) return [];
   return Object.entries(NEEDED_CAPABILITIES)
@@ -227,26 +231,26 @@ function findIsolationFaults({ path, table, values }: ServiceDeclaration): Fault
     .filter(([key]) => !(key === 'disk' && values.disk === null))
     .map(([key, needed]) => {
       const reason = `${labelOf(isolation)} (isolation "${isolation}") ${WITHOUT_CAPABILITY[needed]}`;
-      return keyFault([...path, key], reason, `isolation "vm", or no ${key}`);
+      return keyProblem([...path, key], reason, `isolation "vm", or no ${key}`);
     });
 }
 
-function hasImages({ values }: ServiceDeclaration): boolean {
+function hasImages({ values }: ParsedService): boolean {
   return values.isolation === undefined || capabilitiesOf(values.isolation).images;
 }
 
 /** A root comes from one place, and only an image says what to run. */
-function findRootFaults(service: ServiceDeclaration): Fault[] {
+function findRootProblems(service: ParsedService): PathProblem[] {
   const { path } = service;
   const [base, rootfs, command] = ['base', 'rootfs', 'command'].map((key) => hasKey(service, key));
-  const faults: Fault[] = [];
+  const problems: PathProblem[] = [];
   if (base && rootfs && hasImages(service)) {
-    faults.push(keyFault([...path, 'rootfs'], 'the service has a base already', 'one of them'));
+    problems.push(keyProblem([...path, 'rootfs'], 'the service has a base already', 'one of them'));
   }
   if (!base && !command) {
-    faults.push(
-      valueFault([...path, 'command'], 'is missing', 'a program such as "/bin/sh", or a base that names one'),
+    problems.push(
+      valueProblem([...path, 'command'], 'is missing', 'a program such as "/bin/sh", or a base that names one'),
     );
   }
-  return faults;
+  return problems;
 }

@@ -1,14 +1,14 @@
 /** The rules on what services share: volumes and variables of their group, paths that overlap. */
 import { capabilitiesOf } from '../../protocol/isolation.ts';
-import { type Fault, formatPath, type Path, quote, valueFault } from '../fault.ts';
+import type { Path } from '../languages/positions.ts';
 import { upwards } from '../paths.ts';
+import { closest, formatPath, type PathProblem, quote, valueProblem } from '../problems.ts';
 import type { GroupValues, ServiceValues } from '../schema/config.ts';
-import type { Declaration, Outline } from '../schema/outline.ts';
+import type { ParsedConfig, ParsedTable } from '../schema/outline.ts';
 import { type GroupMountValues, toVolume } from '../schema/volumes.ts';
-import { closest } from '../suggest.ts';
 
-type ServiceDeclaration = Declaration<ServiceValues>;
-type GroupDeclaration = Declaration<GroupValues>;
+type ParsedService = ParsedTable<ServiceValues>;
+type ParsedGroup = ParsedTable<GroupValues>;
 
 /** A path of the host or the guest, and where the config says it. */
 interface PathUse {
@@ -18,8 +18,8 @@ interface PathUse {
   readonly owner: string;
 }
 
-/** Every fault of volumes, and of the variables that services take from their groups. Pure. */
-export function checkShares({ services, groups: declarations }: Outline): Fault[] {
+/** Every problem of volumes, and of the variables that services take from their groups. Pure. */
+export function checkShares({ services, groups: declarations }: ParsedConfig): PathProblem[] {
   const groups = new Groups(declarations);
   return [
     ...declarations.flatMap(({ values }) => [...findRepeated(values.volume ?? []), ...findRepeated(values.env ?? [])]),
@@ -40,7 +40,7 @@ class Groups {
   /** The group that a name belongs to. */
   readonly owners = { env: new Map<string, string>(), volume: new Map<string, string>() };
 
-  constructor(groups: readonly GroupDeclaration[]) {
+  constructor(groups: readonly ParsedGroup[]) {
     for (const { table, values } of groups) {
       const { name } = table;
       if (typeof name !== 'string' || this.#byName.has(name)) continue;
@@ -74,13 +74,13 @@ class Groups {
   }
 }
 
-function findRepeated(declarations: readonly Declaration<{ readonly name: string }>[]): Fault[] {
+function findRepeated(declarations: readonly ParsedTable<{ readonly name: string }>[]): PathProblem[] {
   const owners = new Map<string, Path>();
   return declarations.flatMap(({ path, values: { name } }) => {
     const owner = name === undefined ? undefined : owners.get(name);
     if (name !== undefined && owner === undefined) owners.set(name, path);
     if (owner === undefined) return [];
-    return [valueFault([...path, 'name'], `${quote(name!)} is the name of ${formatPath(owner)} already`)];
+    return [valueProblem([...path, 'name'], `${quote(name!)} is the name of ${formatPath(owner)} already`)];
   });
 }
 
@@ -89,30 +89,30 @@ const MAX_SUGGESTIONS = 100;
 
 /** `group_envs` and `group_volumes` name what the own group has, each once. */
 function findUnknownReferences(
-  { path, table, values }: ServiceDeclaration,
+  { path, table, values }: ParsedService,
   groups: Groups,
   kind: 'env' | 'volume',
-): Fault[] {
+): PathProblem[] {
   const key = `group_${kind}s` as const;
   const elements = (values[key] ?? []).map((element) => (typeof element === 'string' ? element : element.name));
   const known = groups.names(values.group, kind);
   const seen = new Set<string>();
-  const faults: Fault[] = [];
+  const problems: PathProblem[] = [];
   for (const [index, name] of elements.entries()) {
     const element = (table[key] as readonly unknown[] | undefined)?.[index];
     const at = [...path, key, index, ...(typeof element === 'string' || element === undefined ? [] : ['name'])];
-    let fault: string | null = null;
+    let problem: string | null = null;
     if (values.group === null) {
-      fault = `the service has no group, whose ${kind === 'env' ? 'variables' : 'volumes'} it could take`;
+      problem = `the service has no group, whose ${kind === 'env' ? 'variables' : 'volumes'} it could take`;
     } else if (known !== undefined && typeof values.group === 'string' && !groups.has(values.group, kind, name)) {
-      fault = describeUnknown(name, kind, values.group, groups, faults.length < MAX_SUGGESTIONS ? known : []);
+      problem = describeUnknown(name, kind, values.group, groups, problems.length < MAX_SUGGESTIONS ? known : []);
     } else if (kind === 'env' && seen.has(name)) {
-      fault = `${quote(name)} is named twice`;
+      problem = `${quote(name)} is named twice`;
     }
     seen.add(name);
-    if (fault !== null) faults.push(valueFault(at, fault));
+    if (problem !== null) problems.push(valueProblem(at, problem));
   }
-  return faults;
+  return problems;
 }
 
 function describeUnknown(
@@ -131,33 +131,33 @@ function describeUnknown(
 }
 
 /** Each element of `group_volumes` whose volume is known, with what it comes to. */
-function eachMount({ path, values }: ServiceDeclaration, groups: Groups) {
+function eachMount({ path, values }: ParsedService, groups: Groups) {
   return (values.group_volumes ?? []).flatMap(({ name, mount }: GroupMountValues, index) => {
     const base = groups.path(values.group, name);
     return base === undefined ? [] : [{ at: [...path, 'group_volumes', index], volume: toVolume(base, mount) }];
   });
 }
 
-function findMisplacedMounts(service: ServiceDeclaration, groups: Groups): Fault[] {
+function findMisplacedMounts(service: ParsedService, groups: Groups): PathProblem[] {
   return eachMount(service, groups).flatMap(({ at, volume }) => {
-    if (!('fault' in volume)) return [];
+    if (!('problem' in volume)) return [];
     const element = (service.table.group_volumes as readonly unknown[])[Number(at.at(-1))];
-    return [valueFault(typeof element === 'string' ? at : [...at, 'mount'], volume.fault)];
+    return [valueProblem(typeof element === 'string' ? at : [...at, 'mount'], volume.problem)];
   });
 }
 
-function findRepeatedHostPaths({ path, values }: ServiceDeclaration): Fault[] {
+function findRepeatedHostPaths({ path, values }: ParsedService): PathProblem[] {
   const first = new Map<string, number>();
   return (values.volumes ?? []).flatMap(({ host }, index) => {
     const earlier = first.get(host);
     if (earlier === undefined) first.set(host, index);
     if (earlier === undefined) return [];
-    return [valueFault([...path, 'volumes', index], `${quote(host)} is volumes[${earlier}] already`)];
+    return [valueProblem([...path, 'volumes', index], `${quote(host)} is volumes[${earlier}] already`)];
   });
 }
 
 /** One volume in another one of the guest, whose place would depend on the order of mounts. */
-function findGuestOverlaps(service: ServiceDeclaration, groups: Groups): Fault[] {
+function findGuestOverlaps(service: ParsedService, groups: Groups): PathProblem[] {
   const owner = '';
   const own = (service.values.volumes ?? []).map(({ guest }, index) => ({
     at: [...service.path, 'volumes', index],
@@ -167,16 +167,16 @@ function findGuestOverlaps(service: ServiceDeclaration, groups: Groups): Fault[]
   const ownPaths = new Set(own.map(({ path }) => path));
   const taken = eachMount(service, groups).flatMap(({ at, volume }) =>
     // One at the very place of an own one gives way to it.
-    'fault' in volume || ownPaths.has(volume.guest) ? [] : [{ at, path: volume.guest, owner }],
+    'problem' in volume || ownPaths.has(volume.guest) ? [] : [{ at, path: volume.guest, owner }],
   );
   return findOverlaps([...own, ...taken], () => true).map(({ inner, outer }) => {
     const relation = inner.path === outer.path ? 'is' : 'is in';
-    return valueFault(inner.at, `${quote(inner.path)} of the guest ${relation} ${formatPath(outer.at)} already`);
+    return valueProblem(inner.at, `${quote(inner.path)} of the guest ${relation} ${formatPath(outer.at)} already`);
   });
 }
 
 /** What one group can write must not be what another one sees: by volumes, groups would not be apart. */
-function findHostOverlaps(services: readonly ServiceDeclaration[], groups: readonly GroupDeclaration[]): Fault[] {
+function findHostOverlaps(services: readonly ParsedService[], groups: readonly ParsedGroup[]): PathProblem[] {
   const uses: PathUse[] = groups.flatMap((group) =>
     (group.values.volume ?? []).flatMap(({ path, values }) =>
       values.path === undefined
@@ -195,7 +195,7 @@ function findHostOverlaps(services: readonly ServiceDeclaration[], groups: reado
   return findOverlaps(uses, (one, other) => one.owner !== other.owner).map(({ inner, outer }) => {
     const relation = inner.path === outer.path ? 'is' : 'is in';
     const message = `${quote(inner.path)} of the host ${relation} ${formatPath(outer.at)}; only services of one group may share files`;
-    return valueFault(inner.at, message, 'paths that do not overlap, or one group for both');
+    return valueProblem(inner.at, message, 'paths that do not overlap, or one group for both');
   });
 }
 

@@ -6,13 +6,13 @@ import { resolve } from 'node:path';
 import * as v from 'valibot';
 import { DEFAULT_CPUS, DEFAULT_RAM_MIB, IsolationSchema } from '../../protocol/service.ts';
 import type { Dependency } from '../../protocol/supervision.ts';
-import { quote } from '../fault.ts';
+import { quote } from '../problems.ts';
 import { Envs } from './envs.ts';
 import * as field from './fields.ts';
 import type { HealthCheckValues } from './healthcheck.ts';
 import type { HostLimits } from './host-limits.ts';
 import type { LogValues } from './log.ts';
-import type { Declaration } from './outline.ts';
+import type { ParsedTable } from './outline.ts';
 import { pairs } from './pairs.ts';
 import { PORT, PortMapping } from './ports.ts';
 import { supervisionEntries } from './supervision.ts';
@@ -26,7 +26,7 @@ import {
 } from './volumes.ts';
 
 /** What the meaning of a config depends on, besides its text. */
-export interface Surroundings {
+export interface ParseContext {
   /** Folder of the config, absolute: relative paths in it start there. */
   readonly folder: string;
   readonly host: HostLimits;
@@ -57,7 +57,7 @@ function tables(header: string) {
   return v.pipe(v.optional(v.array(v.unknown(), field.mustBe('an array of tables')), []), v.description(header));
 }
 
-export function documentEntries({ folder }: Surroundings) {
+export function documentEntries({ folder }: ParseContext) {
   return {
     // Editors find the schema of a JSON file by it.
     $schema: v.pipe(v.optional(field.Text), v.description('the address of a JSON schema')),
@@ -91,7 +91,7 @@ export function groupEnvEntries() {
   };
 }
 
-export function serviceEntries({ folder, host }: Surroundings) {
+export function serviceEntries({ folder, host }: ParseContext) {
   return {
     name: v.pipe(field.ServiceName, v.description(NAME)),
     replicas: v.pipe(
@@ -166,8 +166,8 @@ function envFiles(folder: string) {
 
 /** With the tables in it, in place of these as written, those of them that are tables. */
 export type GroupValues = Omit<Values<ReturnType<typeof groupEntries>>, 'env' | 'volume'> & {
-  readonly env: readonly Declaration<Values<ReturnType<typeof groupEnvEntries>>>[];
-  readonly volume: readonly Declaration<GroupVolumeValues>[];
+  readonly env: readonly ParsedTable<Values<ReturnType<typeof groupEnvEntries>>>[];
+  readonly volume: readonly ParsedTable<GroupVolumeValues>[];
 };
 
 /** With the keys of the tables in it in place of these as written. */

@@ -1,10 +1,11 @@
 /** `[defaults]`: what holds for every service that does not say otherwise. */
 import { capabilitiesOf, type Isolation } from '../../protocol/isolation.ts';
-import type { Fault, Path } from '../fault.ts';
-import type { Table } from '../languages/value.ts';
-import { type ServiceValues, type Surroundings, serviceEntries, type Values } from './config.ts';
+import type { Path } from '../languages/positions.ts';
+import type { Table } from '../languages/syntax.ts';
+import type { PathProblem } from '../problems.ts';
+import { type ParseContext, type ServiceValues, serviceEntries, type Values } from './config.ts';
 import { logEntries } from './log.ts';
-import type { Declaration } from './outline.ts';
+import type { ParsedTable } from './outline.ts';
 import { readTable } from './table.ts';
 
 /** Keys that make sense for many services: not what a service is, and what two of them could not have both. */
@@ -35,8 +36,8 @@ const KEYS = [
 type DefaultEntries = Pick<ReturnType<typeof serviceEntries>, (typeof KEYS)[number]>;
 
 /** Keys of `[defaults]`. */
-export function defaultEntries(surroundings: Surroundings): DefaultEntries {
-  const entries = serviceEntries(surroundings);
+export function defaultEntries(context: ParseContext): DefaultEntries {
+  const entries = serviceEntries(context);
   return Object.fromEntries(KEYS.map((key) => [key, entries[key]])) as unknown as DefaultEntries;
 }
 
@@ -50,18 +51,18 @@ interface Layer {
 export interface Defaults {
   readonly own: Layer;
   readonly log: Layer;
-  readonly faults: readonly Fault[];
+  readonly problems: readonly PathProblem[];
 }
 
 /** Reads the table by itself, so that what is wrong in it is reported once. */
-export function readDefaults(table: Table, empty: Table, surroundings: Surroundings): Defaults {
-  const own = readTable(defaultEntries(surroundings), table, ['defaults']);
+export function readDefaults(table: Table, empty: Table, context: ParseContext): Defaults {
+  const own = readTable(defaultEntries(context), table, ['defaults']);
   const logTable = (own.values.log as Table | undefined) ?? empty;
   const log = readTable(logEntries(), logTable, ['defaults', 'log']);
   return {
     own: { table, values: own.values },
     log: { table: logTable, values: log.values },
-    faults: [...own.faults, ...log.faults],
+    problems: [...own.problems, ...log.problems],
   };
 }
 
@@ -103,16 +104,19 @@ function pick(values: Layer['values'], keys: readonly string[]): Record<string, 
 }
 
 /** Faults of what services have from `[defaults]`, at their place there, each once. */
-export function blameDefaults(faults: readonly Fault[], services: readonly Declaration<ServiceValues>[]): Fault[] {
+export function attributeToDefaults(
+  problems: readonly PathProblem[],
+  services: readonly ParsedTable<ServiceValues>[],
+): PathProblem[] {
   const byIndex = new Map(services.map(({ path, inherited }) => [path[1], inherited]));
   const moved = new Set<string>();
-  return faults.flatMap((fault) => {
-    const [first, index, key, ...rest] = fault.path;
-    if (first !== 'service' || key === undefined || !byIndex.get(index!)?.has(String(key))) return [fault];
+  return problems.flatMap((problem) => {
+    const [first, index, key, ...rest] = problem.path;
+    if (first !== 'service' || key === undefined || !byIndex.get(index!)?.has(String(key))) return [problem];
     const path: Path = ['defaults', key, ...rest];
-    const id = JSON.stringify([path, fault.message]);
+    const id = JSON.stringify([path, problem.message]);
     if (moved.has(id)) return [];
     moved.add(id);
-    return [{ ...fault, path }];
+    return [{ ...problem, path }];
   });
 }

@@ -7,7 +7,7 @@ import * as v from 'valibot';
 import { errorText } from '../../lib/errors.ts';
 import { formatDuration, formatSize, parseDurationMs, parseSize } from '../../lib/units.ts';
 import { parseImageReference } from '../../protocol/image-reference.ts';
-import { isTable, kindOf, type Table } from '../languages/value.ts';
+import { isTable, kindOf, type Table } from '../languages/syntax.ts';
 import { normalizePath } from '../paths.ts';
 import type { HostLimits } from './host-limits.ts';
 
@@ -64,7 +64,7 @@ export const AbsolutePath = v.pipe(
   v.rawTransform(({ dataset, addIssue, NEVER }) => {
     const normal = normalizePath(dataset.value);
     if (typeof normal !== 'string') {
-      addIssue({ message: normal.fault });
+      addIssue({ message: normal.problem });
       return NEVER;
     }
     return normal;

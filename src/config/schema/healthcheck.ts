@@ -51,13 +51,13 @@ const LinePattern = v.pipe(
   field.Text,
   v.nonEmpty('must not be empty'),
   v.rawCheck(({ dataset, addIssue }) => {
-    const reason = dataset.typed ? findPatternFault(dataset.value) : null;
+    const reason = dataset.typed ? findPatternProblem(dataset.value) : null;
     if (reason !== null) addIssue({ message: `is not a regular expression: ${reason}` });
   }),
 );
 
 /** Why `text` is no pattern, in the engine's words without the pattern itself; null when it is one. */
-function findPatternFault(text: string): string | null {
+function findPatternProblem(text: string): string | null {
   try {
     compilePattern({ source: text, ignoreCase: false });
     return null;

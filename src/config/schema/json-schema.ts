@@ -6,7 +6,7 @@ import {
   type Entries,
   groupEntries,
   groupEnvEntries,
-  type Surroundings,
+  type ParseContext,
   serviceEntries,
 } from './config.ts';
 import { defaultEntries } from './defaults.ts';
@@ -17,7 +17,7 @@ import { dependencyEntries } from './supervision.ts';
 import { groupMountEntries, groupVolumeEntries } from './volumes.ts';
 
 /** The schema is kept beside the config, which moves from host to host: limits of this one would be wrong on another. */
-const ANY_HOST: Surroundings = { folder: '/', host: { cpus: 1024, ramMib: 2 ** 24 } };
+const ANY_HOST: ParseContext = { folder: '/', host: { cpus: 1024, ramMib: 2 ** 24 } };
 
 const TEXTS: JsonSchema = { type: 'array', items: { type: 'string' } };
 const TEXT_OR_TEXTS: JsonSchema = { anyOf: [{ type: 'string' }, TEXTS] };

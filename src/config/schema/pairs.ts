@@ -1,7 +1,7 @@
 /** Names with a text each: an array of `"NAME=value"` as in monocore, or a table. */
 import * as v from 'valibot';
-import { quote } from '../fault.ts';
-import { isTable, kindOf, type Table } from '../languages/value.ts';
+import { isTable, kindOf, type Table } from '../languages/syntax.ts';
+import { quote } from '../problems.ts';
 import { mustBe } from './fields.ts';
 
 /** Names that valibot's records leave out, so that they would be lost on the way to the daemon. */
@@ -23,7 +23,7 @@ export function pairs(check: PairCheck) {
       let faulty = false;
       for (const [key, value] of Array.isArray(input) ? input.entries() : Object.entries(input)) {
         const pair = typeof key === 'number' ? splitPair(value) : readPair(key, value);
-        const message = typeof pair === 'string' ? pair : findFault(pair, found, check);
+        const message = typeof pair === 'string' ? pair : findProblem(pair, found, check);
         if (message !== null) {
           faulty = true;
           addIssue({ message, path: [{ type: 'unknown', origin: 'value', input, key, value }] });
@@ -50,9 +50,9 @@ function readPair(name: string, value: unknown): [name: string, value: string] |
   return [name, value];
 }
 
-function findFault([name, value]: [string, string], earlier: ReadonlyMap<string, string>, check: PairCheck) {
+function findProblem([name, value]: [string, string], earlier: ReadonlyMap<string, string>, check: PairCheck) {
   if (LOST_NAMES.has(name)) return `${quote(name)} cannot be a name here`;
-  const fault = check(name, value);
-  if (fault !== null) return fault;
+  const problem = check(name, value);
+  if (problem !== null) return problem;
   return earlier.has(name) ? `${quote(name)} is set twice` : null;
 }

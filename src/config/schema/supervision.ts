@@ -12,7 +12,7 @@ import {
   type RestartSettings,
   RestartWhenSchema,
 } from '../../protocol/supervision.ts';
-import { isTable, type Table } from '../languages/value.ts';
+import { isTable, type Table } from '../languages/syntax.ts';
 import type { Values } from './config.ts';
 import * as field from './fields.ts';
 import type { HostLimits } from './host-limits.ts';

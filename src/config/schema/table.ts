@@ -1,14 +1,14 @@
 /** Reading one table of the document against its schema. */
 import * as v from 'valibot';
-import { type Fault, keyFault, type Path, valueFault } from '../fault.ts';
-import type { Table } from '../languages/value.ts';
-import { closest } from '../suggest.ts';
+import type { Path } from '../languages/positions.ts';
+import type { Table } from '../languages/syntax.ts';
+import { closest, keyProblem, type PathProblem, valueProblem } from '../problems.ts';
 import type { Entries, Values } from './config.ts';
 
-/** What became of a table: the keys that are valid, defaults filled in, and the faults of the others. */
+/** What became of a table: the keys that are valid, defaults filled in, and the problems of the others. */
 export interface TableReading<E extends Entries> {
   readonly values: Partial<Values<E>>;
-  readonly faults: readonly Fault[];
+  readonly problems: readonly PathProblem[];
 }
 
 /**
@@ -17,23 +17,23 @@ export interface TableReading<E extends Entries> {
  */
 export function readTable<E extends Entries>(entries: E, table: Table, path: Path): TableReading<E> {
   const values: Record<string, unknown> = {};
-  const faults = findUnknownKeys(entries, table, path);
+  const problems = findUnknownKeys(entries, table, path);
   for (const [key, schema] of Object.entries(entries)) {
     const isPresent = Object.hasOwn(table, key);
     const result = v.safeParse(schema, table[key], { abortPipeEarly: true });
     const expected = v.getDescription(schema) ?? null;
     if (result.success) values[key] = result.output;
-    else if (!isPresent) faults.push(valueFault([...path, key], 'is missing', expected));
-    else for (const issue of result.issues) faults.push(toFault(issue, [...path, key], expected));
+    else if (!isPresent) problems.push(valueProblem([...path, key], 'is missing', expected));
+    else for (const issue of result.issues) problems.push(toFault(issue, [...path, key], expected));
   }
-  return { values: values as Partial<Values<E>>, faults };
+  return { values: values as Partial<Values<E>>, problems };
 }
 
-function toFault(issue: v.BaseIssue<unknown>, path: Path, expected: string | null): Fault {
+function toFault(issue: v.BaseIssue<unknown>, path: Path, expected: string | null): PathProblem {
   // A key that must not be there at all is named itself, not its value.
-  if (issue.type === 'never') return keyFault(path, issue.message, expected);
+  if (issue.type === 'never') return keyProblem(path, issue.message, expected);
   const below = issue.path?.map((item) => item.key as string | number) ?? [];
-  return valueFault([...path, ...below], issue.message, expected);
+  return valueProblem([...path, ...below], issue.message, expected);
 }
 
 /** What other tools call a key, where that is spelt too differently to be a slip. */
@@ -54,13 +54,13 @@ const OTHER_NAMES: ReadonlyMap<string, string> = new Map(
   }),
 );
 
-function findUnknownKeys(entries: Entries, table: Table, path: Path): Fault[] {
+function findUnknownKeys(entries: Entries, table: Table, path: Path): PathProblem[] {
   const known = Object.keys(entries).filter((key) => v.getDescription(entries[key]!) !== undefined);
   const unknown = Object.keys(table).filter((key) => !Object.hasOwn(entries, key));
   return unknown.map((key) => {
     const other = OTHER_NAMES.get(key);
     const meant = other !== undefined && known.includes(other) ? other : closest(key, known);
-    if (meant !== null) return keyFault([...path, key], `unknown key; did you mean "${meant}"?`);
-    return keyFault([...path, key], 'unknown key', `one of ${known.join(', ')}`);
+    if (meant !== null) return keyProblem([...path, key], `unknown key; did you mean "${meant}"?`);
+    return keyProblem([...path, key], 'unknown key', `one of ${known.join(', ')}`);
   });
 }

@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { findPlaceFault } from '../../protocol/guest-places.ts';
 import type { Volume } from '../../protocol/service.ts';
-import { isTable, type Table } from '../languages/value.ts';
+import { isTable, type Table } from '../languages/syntax.ts';
 import { isWithin, normalizePath } from '../paths.ts';
 import type { Values } from './config.ts';
 import { AbsolutePath, Name, Printable, Text } from './fields.ts';
@@ -33,9 +33,9 @@ export const VolumeText = v.pipe(
   v.rawTransform<Mount, Volume>(({ dataset, addIssue, NEVER }) => {
     const { host: written, guest, read_only } = dataset.value;
     const host = normalizePath(written);
-    const fault = typeof host === 'string' ? findPlaceFault(guest ?? host) : `the path on the host ${host.fault}`;
-    if (typeof host === 'string' && fault === null) return { host, guest: guest ?? host, read_only };
-    addIssue({ message: fault ?? '' });
+    const problem = typeof host === 'string' ? findPlaceFault(guest ?? host) : `the path on the host ${host.problem}`;
+    if (typeof host === 'string' && problem === null) return { host, guest: guest ?? host, read_only };
+    addIssue({ message: problem ?? '' });
     return NEVER;
   }),
 );
@@ -47,7 +47,7 @@ function parseMount(text: string): Mount | string {
   const [written] = rest;
   if (written === undefined) return { host, guest: null, read_only: mode === 'ro' };
   const guest = normalizePath(written);
-  if (typeof guest !== 'string') return `the path in the guest ${guest.fault}`;
+  if (typeof guest !== 'string') return `the path in the guest ${guest.problem}`;
   return { host, guest, read_only: mode === 'ro' };
 }
 
@@ -85,19 +85,19 @@ export function groupMountEntries() {
 export type GroupMountValues = Values<ReturnType<typeof groupMountEntries>>;
 
 /** What an element of `group_volumes` that is a string says: the whole volume. Or what is wrong with it. */
-export function readGroupMount(text: string): GroupMountValues | { readonly fault: string } {
+export function readGroupMount(text: string): GroupMountValues | { readonly problem: string } {
   const mount = parseMount(text);
-  if (typeof mount === 'string') return { fault: mount };
+  if (typeof mount === 'string') return { problem: mount };
   return { name: mount.host, mount: { ...mount, host: '.' } };
 }
 
 /** The volume that a service gets of a group's, or what speaks against it. Pure. */
-export function toVolume(base: string, mount: Mount | undefined): Volume | { readonly fault: string } {
+export function toVolume(base: string, mount: Mount | undefined): Volume | { readonly problem: string } {
   const { host: part, guest: written, read_only } = mount ?? { host: '.', guest: null, read_only: false };
   const host = normalizePath(part.startsWith('/') ? part : `${base}/${part}`);
   if (typeof host !== 'string') return host;
-  if (!isWithin(host, base)) return { fault: `leads out of the volume, which is ${base}` };
+  if (!isWithin(host, base)) return { problem: `leads out of the volume, which is ${base}` };
   const guest = written ?? host;
-  const fault = findPlaceFault(guest);
-  return fault === null ? { host, guest, read_only } : { fault };
+  const problem = findPlaceFault(guest);
+  return problem === null ? { host, guest, read_only } : { problem };
 }

@@ -10,11 +10,11 @@ import { loadConfig } from '../../../src/config/load.ts';
 import { detailsOf, parse, parseService, serviceText, shortProblems } from '../harness.ts';
 
 const envsOf = (text: string) => {
-  const { envs, faults } = parseEnvFile(text);
-  assert.deepEqual(faults, []);
+  const { envs, problems } = parseEnvFile(text);
+  assert.deepEqual(problems, []);
   return envs;
 };
-const faultsOf = (text: string) => parseEnvFile(text).faults.map(({ line, message }) => `${line}: ${message}`);
+const faultsOf = (text: string) => parseEnvFile(text).problems.map(({ line, message }) => `${line}: ${message}`);
 
 describe('a file of variables', () => {
   test('has a variable a line, comments and blank lines', () => {

@@ -165,7 +165,7 @@ test('a config with values replaced has the same problems in every language', ()
       noNullPrototype: true,
     }),
   );
-  const places = placesOf(valid).filter((path) => path.length > 0);
+  const positions = placesOf(valid).filter((path) => path.length > 0);
   const extra = [
     'volumes',
     'group_volumes',
@@ -178,7 +178,7 @@ test('a config with values replaced has the same problems in every language', ()
     'odd key',
   ];
   const more = fc.tuple(fc.nat(3), fc.constantFrom(...extra)).map(([index, key]) => ['service', index, key]);
-  const edit = fc.tuple(fc.oneof(fc.constantFrom(...places), more), value);
+  const edit = fc.tuple(fc.oneof(fc.constantFrom(...positions), more), value);
   let faulty = 0;
   fc.assert(
     fc.property(fc.array(edit, { minLength: 1, maxLength: 3 }), (edits) => {

@@ -1,35 +1,37 @@
-/** Where in a text the keys and values of its document stand. */
-import type { Path } from './fault.ts';
+/** Positions of the keys and values of a document in its text. */
+
+/** Keys and indexes (from 0) that lead from the document to a value: `['service', 1, 'port']`. */
+export type Path = readonly (string | number)[];
 
 /** Offsets in UTF-16 code units, the second behind the last one. */
 export type Span = readonly [start: number, end: number];
 
-/** Where a path stands. */
-export interface Place {
+/** Spans of a path's key and value. */
+export interface Position {
   readonly key: Span;
   readonly value: Span;
 }
 
-/** Longest path that is looked up. A fault has six parts at most (`group[0].env[0].envs[0]`). */
+/** Longest path that is looked up. A problem's path has six parts at most (`group[0].env[0].envs[0]`). */
 export const MAX_PATH_PARTS = 8;
 
-/** Places by their path. The first one wins: `service` of TOML is where the first `[[service]]` stands. */
-export class Places {
-  readonly #places = new Map<string, Place>();
+/** Positions by path. The first one wins: `service` of TOML is where the first `[[service]]` stands. */
+export class Positions {
+  readonly #positions = new Map<string, Position>();
 
-  /** Paths that are too long for any fault are dropped. */
+  /** Paths that are too long for any problem are dropped. */
   add(path: Path, key: Span, value: Span): void {
     if (path.length > MAX_PATH_PARTS) return;
     const id = JSON.stringify(path);
-    if (!this.#places.has(id)) this.#places.set(id, { key, value });
+    if (!this.#positions.has(id)) this.#positions.set(id, { key, value });
   }
 
   /** The place of a path; of a path that the text does not have, the value of the innermost one around it. */
   find(path: Path, at: 'key' | 'value'): Span | null {
-    const exact = this.#places.get(JSON.stringify(path));
+    const exact = this.#positions.get(JSON.stringify(path));
     if (exact !== undefined) return exact[at];
     for (let length = path.length - 1; length > 0; length -= 1) {
-      const around = this.#places.get(JSON.stringify(path.slice(0, length)));
+      const around = this.#positions.get(JSON.stringify(path.slice(0, length)));
       if (around !== undefined) return around.value;
     }
     return null;

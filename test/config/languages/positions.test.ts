@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { valueFault } from '../../src/config/fault.ts';
-import { findTomlPlaces } from '../../src/config/languages/toml-places.ts';
-import { locate } from '../../src/config/locate.ts';
-import { problemsOf, serviceText, shortProblems } from './harness.ts';
+import { findTomlPositions } from '../../../src/config/languages/toml.ts';
+import { locate, valueProblem } from '../../../src/config/problems.ts';
+import { problemsOf, serviceText, shortProblems } from '../harness.ts';
 
 test('an element of a multi-line array is found on its own line', () => {
   const text = serviceText('args = [', '  "one", # a comment, with ] in it', "  'two', 3,", '\t[4],', ']');
@@ -93,7 +92,7 @@ ram = 1
 });
 
 test('a path that the text does not have is reported at the start of the document', () => {
-  const [problem] = locate('x.toml', 'a = 1\n', findTomlPlaces('a = 1\n'), [valueFault(['b', 0, 'c'], 'odd')]);
+  const [problem] = locate('x.toml', 'a = 1\n', findTomlPositions('a = 1\n'), [valueProblem(['b', 0, 'c'], 'odd')]);
   assert.deepEqual([problem?.line, problem?.column, problem?.path, problem?.source], [1, 1, 'b[0].c', 'a = 1']);
 });
 
