@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Everything that must hold before a change is done: `scripts/test.sh`.
+# Proves that a change is done: `scripts/test.sh`. Prepares the host and the checkout first.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 scripts/setup.sh
-scripts/test-packages.sh
+npm run --silent test:programs
 npm run --silent check
+npm run --silent compile -- --check
 npm test --silent

@@ -1,7 +1,7 @@
 /**
  * Measures services from images: `npm run bench:images [-- --rounds N] [-- --files N]`. A pull and its root against
  * skopeo and umoci on the same registry, a start from an image that is there against one of the built-in root, and the
- * disk that twenty services of one image take. Only ratios of one run mean anything. Needs `scripts/test-packages.sh`.
+ * disk that twenty services of one image take. Only ratios of one run mean anything. Needs `npm run test:programs`.
  */
 
 import type { TestContext } from 'node:test';

@@ -11,6 +11,7 @@ import { HomePaths } from '../../../src/state/paths.ts';
 import { JobPool } from '../../../src/threads/job-pool.ts';
 import { makeImage } from '../../../test/helpers/images/images.ts';
 import { packTar } from '../../../test/helpers/images/layers.ts';
+import { findTestProgram } from '../../../test/helpers/processes/test-program.ts';
 import {
   PASSWORD,
   skopeo,
@@ -18,7 +19,6 @@ import {
   USERNAME,
   writeLayout,
 } from '../../../test/helpers/servers/docker-registry.ts';
-import { findProgram } from '../../../test/helpers/shippers/programs.ts';
 import { makeTempDir } from '../../../test/helpers/temp.ts';
 import { median, round, timed } from './median.ts';
 
@@ -59,7 +59,7 @@ export async function measureGetting(lifetime: TestContext, rounds: number, file
     const layout = join(home, 'layout');
     mkdirSync(home);
     await skopeo('copy', '--src-tls-verify=false', '--src-creds', credentials, `docker://${name}`, `oci:${layout}:app`);
-    const umoci = findProgram({ executable: 'umoci' });
+    const umoci = findTestProgram('umoci');
     await promisify(execFile)(umoci, ['unpack', '--image', `${layout}:app`, join(home, 'bundle')]);
   };
 

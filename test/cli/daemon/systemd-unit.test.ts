@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { findUnit, renderUnit, UNIT_MARK, UNIT_NAME, type UnitOptions } from '../../../src/cli/daemon/systemd-unit.ts';
-import { findProgram } from '../../helpers/shippers/programs.ts';
+import { findTestProgram } from '../../helpers/processes/test-program.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
 const SETTINGS = { log_level: 'info', log_workers: 1, leave_running: false } as const;
@@ -47,7 +47,7 @@ describe('the unit', () => {
     test(`${name} has nothing that systemd does not know`, async (t) => {
       const file = join(await makeTempDir(t), UNIT_NAME);
       await writeFile(file, renderUnit(options));
-      const analyze = findProgram({ executable: 'systemd-analyze' });
+      const analyze = findTestProgram('systemd-analyze');
       const { status, stdout, stderr } = spawnSync(analyze, ['verify', '--man=no', file], { encoding: 'utf8' });
       // It has something to say of other units as well.
       const remarks = `${stdout}${stderr}`.split('\n').filter((line) => line.includes(UNIT_NAME));

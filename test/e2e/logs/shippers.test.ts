@@ -5,8 +5,9 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { eventually } from '../../helpers/eventually.ts';
+import { findTestProgram } from '../../helpers/processes/test-program.ts';
 import { readShipperConfig } from '../../helpers/shippers/configs.ts';
-import { findProgram, rsyslog, syslogNg } from '../../helpers/shippers/programs.ts';
+import { rsyslog, syslogNg } from '../../helpers/shippers/programs.ts';
 import { startRollingLog } from '../../helpers/shippers/rolling-log.ts';
 import { makeShipper, type ShippedRecord } from '../../helpers/shippers/shipper.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
@@ -88,7 +89,10 @@ test('the configs that are not run match the files of the streams alone, and tak
 });
 
 test('a shipper that is not there is an error that says what to run', () => {
-  assert.throws(() => findProgram(rsyslog, { MONOCORE_HOME: '/nowhere', PATH: '' }, []), /scripts\/test-packages\.sh/);
+  assert.throws(
+    () => findTestProgram('rsyslogd', { MONOCORE_HOME: '/nowhere', PATH: '' }, []),
+    /npm run test:programs/,
+  );
 });
 
 /** The record as it stands in its file, its stream before it. */

@@ -6,7 +6,7 @@ import { buffer } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import { type Header, pack } from 'tar-stream';
 import type { LayerBlob } from '../../../workers/images/rootfs/source.ts';
-import { findProgram } from '../shippers/programs.ts';
+import { findTestProgram } from '../processes/test-program.ts';
 
 /** An entry to be packed; a file with `content` by default. */
 export interface LayerEntry extends Omit<Partial<Header>, 'pax'> {
@@ -51,7 +51,7 @@ export async function writeLayers(dir: string, layers: readonly (readonly LayerE
 
 /** Compresses with the zstd program. */
 export function zstd(bytes: Buffer, ...options: readonly string[]): Buffer {
-  return execFileSync(findProgram({ executable: 'zstd' }), ['-q', '-c', ...options], {
+  return execFileSync(findTestProgram('zstd'), ['-q', '-c', ...options], {
     input: bytes,
     maxBuffer: 2 ** 30,
   });

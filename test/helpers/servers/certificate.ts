@@ -1,7 +1,7 @@
 /** Certificates that nobody has signed but themselves. */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import { findProgram } from '../shippers/programs.ts';
+import { findTestProgram } from '../processes/test-program.ts';
 
 /** PEM files. */
 export interface Certificate {
@@ -15,6 +15,6 @@ export function makeCertificate(dir: string, name: string): Certificate {
   const options = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-noenc', '-days', '2'];
   const names = ['-subj', `/CN=${name}`, '-addext', `subjectAltName=DNS:${name},IP:127.0.0.1`];
   const output = ['-out', certificate.path, '-keyout', certificate.keyPath];
-  execFileSync(findProgram({ executable: 'openssl' }), ['req', ...options, ...names, ...output], { stdio: 'pipe' });
+  execFileSync(findTestProgram('openssl'), ['req', ...options, ...names, ...output], { stdio: 'pipe' });
   return certificate;
 }

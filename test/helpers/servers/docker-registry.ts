@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import { promisify } from 'node:util';
 import { layoutFiles, type TestImage } from '../images/images.ts';
-import { findProgram } from '../shippers/programs.ts';
+import { findTestProgram } from '../processes/test-program.ts';
 import { defer, makeTempDir } from '../temp.ts';
 import type { Certificate } from './certificate.ts';
 
@@ -37,7 +37,7 @@ export async function startDockerRegistry(t: TestContext, certificate?: Certific
   };
   // JSON is YAML.
   writeFileSync(join(dir, 'config.yml'), JSON.stringify(config));
-  const registry = spawn(findProgram({ executable: 'docker-registry' }), ['serve', join(dir, 'config.yml')], {
+  const registry = spawn(findTestProgram('docker-registry'), ['serve', join(dir, 'config.yml')], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   const ended = once(registry, 'close');
@@ -60,7 +60,7 @@ export async function startDockerRegistry(t: TestContext, certificate?: Certific
 /** Runs skopeo; what it says on stdout. */
 export async function skopeo(...args: string[]): Promise<string> {
   const run = promisify(execFile);
-  const { stdout } = await run(findProgram({ executable: 'skopeo' }), ['--insecure-policy', ...args]);
+  const { stdout } = await run(findTestProgram('skopeo'), ['--insecure-policy', ...args]);
   return stdout;
 }
 

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { eventually } from '../eventually.ts';
-import { findProgram } from '../shippers/programs.ts';
+import { findTestProgram } from '../processes/test-program.ts';
 import { defer, makeTempDir } from '../temp.ts';
 
 const receiver = fileURLToPath(new URL('../../fixtures/notify-socket.pl', import.meta.url));
@@ -37,7 +37,7 @@ export async function receiveNotifications(t: TestContext): Promise<NotifyReceiv
   lines.on('line', (line) => messages.push(line.split('\t')));
   return {
     path,
-    searchPath: `${dirname(findProgram({ executable: 'systemd-notify' }))}:${process.env.PATH}`,
+    searchPath: `${dirname(findTestProgram('systemd-notify'))}:${process.env.PATH}`,
     messages,
     async until(assignment, from = 0) {
       const index = await eventually(assignment, () => {

@@ -1,7 +1,5 @@
 /** Which log shippers there are, and how each is run on a config of the README. */
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
-import { resolveHome } from '../../../src/state/paths.ts';
+import { join } from 'node:path';
 
 /** Paths that one shipper of a test works with; nothing of it is the host's. */
 export interface ShipperPaths {
@@ -58,27 +56,4 @@ function syslogNgPaths({ mainConfig, stateDir }: ShipperPaths): string[] {
     `--pidfile=${join(stateDir, 'pid')}`,
     `--control=${join(stateDir, 'control')}`,
   ];
-}
-
-/** Where services are, which is not in everybody's PATH. */
-const SYSTEM_FOLDERS = ['/usr/sbin', '/sbin'];
-
-/** Path of a program: what scripts/test-packages.sh unpacked or, without that, the host's. */
-export function findProgram(
-  { executable }: { readonly executable: string },
-  env: NodeJS.ProcessEnv = process.env,
-  systemFolders: readonly string[] = SYSTEM_FOLDERS,
-): string {
-  const unpacked = join(resolveHome(undefined, env), 'test-packages', 'bin');
-  const folders = [unpacked, ...(env.PATH ?? '').split(delimiter).filter(Boolean), ...systemFolders];
-  for (const folder of folders) {
-    const path = join(folder, executable);
-    try {
-      accessSync(path, constants.X_OK);
-      return path;
-    } catch {
-      // Not there.
-    }
-  }
-  throw new Error(`there is no ${executable}: run scripts/test-packages.sh, which gets what only the tests need`);
 }

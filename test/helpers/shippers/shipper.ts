@@ -5,9 +5,10 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { TestContext } from 'node:test';
+import { findTestProgram } from '../processes/test-program.ts';
 import { defer, makeTempDir } from '../temp.ts';
 import { renderShipperConfig } from './configs.ts';
-import { findProgram, type ShipperPaths, type ShipperProgram } from './programs.ts';
+import type { ShipperPaths, ShipperProgram } from './programs.ts';
 
 /** A record as a shipper delivers it. */
 export interface ShippedRecord {
@@ -36,7 +37,7 @@ export class Shipper {
   /** @param dir empty, for everything that the shipper writes */
   constructor(program: ShipperProgram, dir: string, logDir: string) {
     this.#program = program;
-    this.#executable = findProgram(program);
+    this.#executable = findTestProgram(program.executable);
     this.#outputFile = join(dir, 'output.ndjson');
     const config = join(dir, `${program.name}.conf`);
     this.#paths = { config, mainConfig: join(dir, 'main.conf'), stateDir: join(dir, 'state') };

@@ -281,7 +281,7 @@ test('a script without a first line runs in a shell; one whose interpreter is mi
   assert.deepEqual(await run(t, '', { command: orphan, args: [] }), {
     exit: { code: 127, signal: null },
     stdout: '',
-    stderr: `monocore: ${orphan}, or what interprets it, is not there\n`,
+    stderr: `monocore: ${orphan} or its interpreter does not exist\n`,
   });
 });
 

@@ -7,7 +7,6 @@ import writeFileAtomic from 'write-file-atomic';
 import type { BuildInitramfsJob, InitramfsImage } from '../../../src/protocol/jobs.ts';
 import { type CpioEntry, renderCpio } from './cpio.ts';
 import { KernelModules } from './kernel-modules.ts';
-import { RUN_AS_PROGRAMS } from './run-as/programs.ts';
 
 const INIT = new URL('../../../src/vm/guest/init', import.meta.url);
 
@@ -47,8 +46,8 @@ const DEVICE_LINKS = { fd: '/proc/self/fd', stdin: 'fd/0', stdout: 'fd/1', stder
 /** Between the job and its relays. Whatever user the job has, it may open /dev/stdout. */
 const FIFOS = ['run/stdout', 'run/stderr'];
 
-/** A guest has the processor of its host. */
-const RUN_AS = RUN_AS_PROGRAMS[process.arch === 'arm64' ? 'aarch64' : 'x86_64'];
+/** A guest has the architecture of its host. */
+const RUN_AS = new URL(`./run-as/${process.arch}/run-as`, import.meta.url);
 
 /** Programs beside busybox's own are found through these: images and scripts name both. */
 const LINKS: readonly CpioEntry[] = [
@@ -91,7 +90,7 @@ export function buildInitramfs(job: BuildInitramfsJob): InitramfsImage {
     ...applets
       .filter((applet) => applet !== 'busybox')
       .map((applet): CpioEntry => ({ type: 'symlink', path: `bin/${applet}`, target: 'busybox' })),
-    { type: 'file', path: 'lib/run-as', content: Buffer.from(RUN_AS, 'base64'), mode: 0o755 },
+    { type: 'file', path: 'lib/run-as', content: readFileSync(RUN_AS), mode: 0o755 },
     ...Object.entries(DEVICE_LINKS).map(
       ([name, target]): CpioEntry => ({ type: 'symlink', path: `lib/dev/${name}`, target }),
     ),

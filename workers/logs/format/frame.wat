@@ -1,6 +1,6 @@
 ;; Frames whole lines, sixteen bytes at a time: what the text and the JSON framer do with most of what is printed. The
 ;; rest (a line that began in an earlier chunk or goes on in the next one, one that is too long, bytes that JSON needs
-;; decoded) is left to them. `node scripts/compile-framer.js` makes frame-wasm.ts of this.
+;; decoded) is left to them. `npm run compile` makes frame-wasm.ts of this.
 (module
   ;; That of FrameMemory: input, prefix and output lie where the caller says.
   (import "monocore" "memory" (memory 0))

@@ -1,69 +1,28 @@
 /*
  * monocore-shim RECORD PROGRAM [ARGUMENT…]
  *
- * The parent of a plain process, leader of its own process group. It writes `started <pid>` to RECORD, executes PROGRAM
- * by its path with the environment as it is, writes `exit <status>` as a shell has it (above 128: the signal, POSIX sh,
- * 2.8.2), and ends when somebody has written to descriptor 3: until then it holds the streams open for whoever reads
- * them. PROGRAM does not get descriptor 3. A program that cannot be executed has the status 126, or 127 where it is not
- * there; a file of no known format is a script for /bin/sh, as execvp(3) has it.
- *
- * Without a C library, because loading one would take longer than all that this does. Compiled by
- * scripts/compile-shim.sh.
+ * The parent of a plain process and the leader of its process group. It writes `started <pid>` to RECORD and executes
+ * PROGRAM by its path, with the environment unchanged. When PROGRAM has ended, it writes `exit <status>`, as a shell
+ * counts it (above 128: the signal, POSIX sh, 2.8.2). It exits when somebody has written to descriptor 3: until then it
+ * holds the streams open for their reader. PROGRAM does not get descriptor 3. The status is 126 for a program that
+ * cannot be executed and 127 for one that does not exist; a file of no known format is a script for /bin/sh, as in
+ * execvp(3).
  */
 #include <asm/signal.h>
-#include <asm/unistd.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
+#include "freestanding.h"
 
-enum { STDERR = 2, RELEASE = 3 };
-
-/* Of this file: by that a test knows a program that was not compiled after a change. */
-__attribute__((used)) static const char source_sha256[] = SOURCE_SHA256;
-
-#ifdef __x86_64__
-__asm__(".globl _start\n_start:\n\txor %ebp, %ebp\n\tmov %rsp, %rdi\n\tand $-16, %rsp\n\tcall run\n");
-
-static long call(long number, long a, long b, long c, long d) {
-  long result;
-  register long fourth __asm__("r10") = d;
-  register long fifth __asm__("r8") = 0;
-  __asm__ volatile("syscall"
-                   : "=a"(result)
-                   : "a"(number), "D"(a), "S"(b), "d"(c), "r"(fourth), "r"(fifth)
-                   : "rcx", "r11", "memory");
-  return result;
-}
-#else
-__asm__(".globl _start\n_start:\n\tmov x29, xzr\n\tmov x0, sp\n\tbl run\n");
-
-static long call(long number, long a, long b, long c, long d) {
-  register long x8 __asm__("x8") = number;
-  register long x0 __asm__("x0") = a;
-  register long x1 __asm__("x1") = b;
-  register long x2 __asm__("x2") = c;
-  register long x3 __asm__("x3") = d;
-  register long x4 __asm__("x4") = 0;
-  __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4) : "memory");
-  return x0;
-}
-#endif
-
-static _Noreturn void end(int status) {
-  for (;;) call(__NR_exit_group, status, 0, 0, 0);
-}
-
-static long length(const char *text) {
-  long bytes = 0;
-  while (text[bytes]) bytes++;
-  return bytes;
-}
+enum { RELEASE = 3 };
 
 static void say(const char *what, const char *path) {
-  const char *parts[] = {"monocore: ", path, what, "\n"};
-  for (int part = 0; part < 4; part++) call(__NR_write, STDERR, (long)parts[part], length(parts[part]), 0);
+  print("monocore: ");
+  print(path);
+  print(what);
+  print("\n");
 }
 
-/* A line of the record, in one write: who reads it meanwhile sees all of it or nothing. */
+/* Appends a line to the record in one write: a concurrent reader sees all of it or none. */
 static void note(int record, const char *word, unsigned number) {
   char line[32];
   char *at = line + sizeof line;
@@ -81,12 +40,11 @@ static _Noreturn void execute(char **words, char **environment) {
     words[-1] = "/bin/sh";
     error = -call(__NR_execve, (long)words[-1], (long)(words - 1), (long)environment, 0);
   }
-  say(error == ENOENT ? ", or what interprets it, is not there" : " cannot be executed", program);
+  say(error == ENOENT ? " or its interpreter does not exist" : " cannot be executed", program);
   end(error == ENOENT ? 127 : 126);
 }
 
-/* The stack of a program at its start: argc, argv and a null, the environment and a null (System V ABI, 3.4.1). */
-__attribute__((used)) _Noreturn static void run(long *stack) {
+static _Noreturn void run(long *stack) {
   long argc = stack[0];
   char **argv = (char **)(stack + 1);
   if (argc < 3) end(2);
@@ -96,7 +54,7 @@ __attribute__((used)) _Noreturn static void run(long *stack) {
     end(2);
   }
 
-  /* Signals go to the whole group: this outlives them, the program gets them. */
+  /* Signals go to the whole group: the shim survives them, the program gets them. */
   unsigned long all = ~0UL, inherited;
   call(__NR_rt_sigprocmask, SIG_BLOCK, (long)&all, (long)&inherited, sizeof all);
   long child = call(__NR_clone, SIGCHLD, 0, 0, 0);
@@ -107,7 +65,7 @@ __attribute__((used)) _Noreturn static void run(long *stack) {
     execute(argv + 2, argv + argc + 1);
   }
   if (child < 0) {
-    say(": no process for it", argv[2]);
+    say(" cannot be started: no process could be created", argv[2]);
     note(record, "exit ", 126);
   } else {
     int status = 0;

@@ -13,7 +13,7 @@ import { type ErofsFile, readErofs } from '../../../helpers/images/erofs-reader.
 import { type LayerEntry, writeBlob, writeLayers } from '../../../helpers/images/layers.ts';
 import { writeOciLayout } from '../../../helpers/images/oci-layout.ts';
 import { buildImage } from '../../../helpers/images/root-image.ts';
-import { findProgram } from '../../../helpers/shippers/programs.ts';
+import { findTestProgram } from '../../../helpers/processes/test-program.ts';
 import { defer, makeTempDir } from '../../../helpers/temp.ts';
 
 const mtime = new Date(1_600_000_000_000);
@@ -120,7 +120,7 @@ test('the kernel shows the image as it was built', async (t) => {
 test('fsck.erofs finds no fault, and extracts what is there', async (t) => {
   const { dir, image } = await makeImage(t);
   const extracted = join(dir, 'extracted');
-  execFileSync(findProgram({ executable: 'fsck.erofs' }), [`--extract=${extracted}`, image], {
+  execFileSync(findTestProgram('fsck.erofs'), [`--extract=${extracted}`, image], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   // It neither links nor writes attributes, and its chown after chmod takes setuid away.
@@ -134,7 +134,7 @@ test('umoci unpacks the layers to the same tree', async (t) => {
   const layout = join(dir, 'oci');
   const unpacked = join(dir, 'unpacked');
   writeOciLayout(layout, layers);
-  execFileSync(findProgram({ executable: 'umoci' }), ['raw', 'unpack', '--image', `${layout}:latest`, unpacked], {
+  execFileSync(findTestProgram('umoci'), ['raw', 'unpack', '--image', `${layout}:latest`, unpacked], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   assert.deepEqual(await describeTree(t, unpacked), describe(image));

@@ -1,8 +1,6 @@
 /** The framer in WebAssembly does what the one in JavaScript does; what that does is in framer.test.ts. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import test from 'node:test';
-import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import type { LogFormat } from '../../../../src/protocol/log-settings.ts';
 import {
@@ -171,10 +169,4 @@ test('where there is no WebAssembly the framer in JavaScript does everything', (
   } finally {
     scope.WebAssembly = WebAssembly;
   }
-});
-
-test('the compiled framer is that of the source', () => {
-  const script = fileURLToPath(new URL('../../../../scripts/compile-framer.js', import.meta.url));
-  const { status, stderr } = spawnSync(process.execPath, [script, '--check'], { encoding: 'utf8' });
-  assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
 });

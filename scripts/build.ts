@@ -1,6 +1,6 @@
 /**
- * Builds `dist/`: compiles with the project's own tsc, adds the files that are not TypeScript, marks the command
- * executable. Everything comes anew, so nothing of an older build is ever published.
+ * Builds `dist/`: compiles TypeScript, adds the files of other kinds and marks the command executable. An older `dist/` is
+ * removed first, so that none of its files is ever published.
  */
 import { spawnSync } from 'node:child_process';
 import { chmod, cp, rm } from 'node:fs/promises';
@@ -9,8 +9,8 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
 
-/** Folders whose files are read or executed at run time rather than imported: the guest's, and the shim. */
-const ASSET_DIRS = ['src/vm/guest', 'src/vm/process/shim'];
+/** Folders with files that are read or executed at run time rather than imported. */
+const ASSET_DIRS = ['src/vm/guest', 'src/vm/process/shim', 'workers/jobs/guest-image/run-as'];
 
 await rm('dist', { recursive: true, force: true });
 
@@ -23,6 +23,6 @@ if (tsc.status !== 0) {
 }
 
 for (const dir of ASSET_DIRS) {
-  await cp(dir, `dist/${dir}`, { recursive: true, filter: (source) => !source.endsWith('.ts') });
+  await cp(dir, `dist/${dir}`, { recursive: true, filter: (source) => !/\.(ts|c)$/.test(source) });
 }
 await chmod('dist/src/cli/bin.js', 0o755);
