@@ -20,6 +20,7 @@ import { type ImageValues, toImageSettings } from './schema/images.ts';
 import { type HomeLogValues, toHomeLogSettings } from './schema/log.ts';
 import { type ParsedConfig, readConfig } from './schema/outline.ts';
 import { replicaNames } from './schema/replicas.ts';
+import { pathAsWritten } from './schema/table.ts';
 
 /**
  * Reads a config file. Throws `ConfigInvalid`, whose `details` are all {@link ConfigProblem}s in order of position.
@@ -76,7 +77,10 @@ function finish(
   envFiles: EnvFiles,
   choice: Choice,
 ): Config {
-  const all = attributeToDefaults([...problems, ...more], parsed.services);
+  const all = attributeToDefaults([...problems, ...more], parsed.services).map((problem) => ({
+    ...problem,
+    path: pathAsWritten(document.table, problem.path),
+  }));
   if (all.length > 0) throw configInvalid(path, locate(path, text, document.findPositions(), all));
   // Without a problem the values of every table are complete, see ParsedTable.values.
   const services = parsed.services.map(({ values }) => values as ServiceValues);

@@ -48,7 +48,7 @@ function toTable(service: Service): Record<string, unknown> {
     group: service.group,
     isolation,
     rootfs: service.rootfs,
-    base: service.base,
+    image: service.image,
     command: service.command,
     args: service.args,
     envs: service.envs,

@@ -28,18 +28,18 @@ export function toServices(values: ServiceValues, common: Common): Service[] {
 
 function toService(name: string, replica: number, values: ServiceValues, common: Common): Service {
   const group = common.groups.get(values.group ?? '') ?? null;
-  const { isolation, rootfs, base, command, args, workdir, cpus, port, ports } = values;
+  const { isolation, rootfs, image, command, args, workdir, cpus, port, ports } = values;
   return {
     name,
     replica_of: values.replicas === undefined ? null : values.name,
     group: values.group,
     isolation,
     rootfs: rootfs ?? null,
-    base: base ?? null,
+    image: image ?? null,
     command: command ?? null,
     args,
     envs: mergeEnvs(values, group, common),
-    workdir: workdir ?? (base === undefined ? '/' : null),
+    workdir: workdir ?? (image === undefined ? '/' : null),
     cpus,
     ram_mib: values.ram,
     ports: (port === undefined ? ports : [port, ...ports]).map((range) => portOf(range, replica)),

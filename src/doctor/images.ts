@@ -1,4 +1,4 @@
-/** What services with a `base` need of the guests' kernel; they need no program of the host, and no root. */
+/** Kernel features that the guests of services with an `image` need; they need no program of the host, and no root. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { errorCode } from '../lib/errors.ts';
@@ -19,7 +19,7 @@ export function checkImages({ release, modulesDir }: Kernel): Omit<Check, 'name'
   if (missing.length === 0) return { state: 'ok', finding: `${release} has ${MODULES.join(', ')}`, advice: null };
   return {
     state: 'warning',
-    finding: `the kernel ${release} has no ${missing.join(', ')}, so no service with a base starts`,
+    finding: `the kernel ${release} has no ${missing.join(', ')}, so no service with an image starts`,
     advice: `use another kernel, such as that of the package ${PACKAGES[process.arch === 'arm64' ? 'aarch64' : 'x86_64'].kernel}`,
   };
 }

@@ -32,7 +32,7 @@ const SERVICE: DescribeAll<Service> = {
   group: changed('group'),
   isolation: changed('isolation'),
   rootfs: changed('rootfs'),
-  base: changed('image'),
+  image: changed('image'),
   command: changed('command', { none: "the image's" }),
   // They may well have a password in them.
   args: unseen('args'),

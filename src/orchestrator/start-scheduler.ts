@@ -141,12 +141,12 @@ export class Starts {
 
   /** A VM with an image takes its turn to boot when it has that: a download must not keep others from booting. */
   #inTurn<T>(
-    { isolation, base, ram_mib }: Service,
+    { isolation, image, ram_mib }: Service,
     onWait: (reason: string) => void,
     start: () => Promise<T>,
   ): Promise<T> {
     const { guest, images } = capabilitiesOf(isolation);
-    if (images && base !== null) return start();
+    if (images && image !== null) return start();
     const gate = guest ? this.#ports.boots : this.#processStarts;
     return gate.run(ram_mib, onWait, start);
   }

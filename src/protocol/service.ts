@@ -67,8 +67,8 @@ export type Secret = v.InferOutput<typeof SecretSchema>;
 export const DEFAULT_CPUS = 1;
 export const DEFAULT_RAM_MIB = 128;
 
-/** A service after validation, defaults filled in: what `config/` produces and every other part takes. */
-export const ServiceSchema = v.object({
+/** A service after validation, defaults filled in: produced by `config/`, taken by every other part. */
+const ServiceFields = v.object({
   name: v.string(),
   /** Name of the service with `replicas` that it is one of, or null: that name stands for all of them. */
   replica_of: v.optional(v.nullable(v.string()), null),
@@ -78,13 +78,13 @@ export const ServiceSchema = v.object({
   /** Absolute path of a host directory with a root filesystem; null boots the built-in busybox root. */
   rootfs: v.nullable(v.string()),
   /** Name of an image to boot from, as people write it, or null; never together with `rootfs`. */
-  base: v.optional(v.nullable(v.string()), null),
-  /** Null only with a `base`: the entrypoint of the image then, and with no `args` its arguments, too. */
+  image: v.optional(v.nullable(v.string()), null),
+  /** Null only with an `image`: the entrypoint of the image then, and with no `args` its arguments, too. */
   command: v.nullable(v.string()),
   args: v.array(v.string()),
   /** Variables of the group and the service's own merged, the service's own last. */
   envs: v.record(v.string(), v.string()),
-  /** Absolute path inside the guest; on the host for isolation `none`. Null only with a `base`: that of the image. */
+  /** Absolute path inside the guest; on the host for isolation `none`. Null only with an `image`: that of the image. */
   workdir: v.nullable(v.string()),
   cpus: v.number(),
   ram_mib: v.number(),
@@ -110,7 +110,14 @@ export const ServiceSchema = v.object({
   cpu_shares: v.optional(v.nullable(v.number()), null),
   log: LogSettingsSchema,
 });
-export type Service = v.InferOutput<typeof ServiceSchema>;
+export type Service = v.InferOutput<typeof ServiceFields>;
+
+/** A service of a config that a client sends, or of a state file. Earlier versions wrote `base` for `image`. */
+export const ServiceSchema = v.pipe(
+  v.looseObject({ base: v.optional(v.unknown()) }),
+  v.transform(({ base, ...fields }) => ({ image: base, ...fields })),
+  ServiceFields,
+);
 
 /** A group after validation. */
 export const GroupSchema = v.object({

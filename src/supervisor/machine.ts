@@ -36,11 +36,11 @@ type Launching = Extract<VmState, { status: 'Starting'; phase: 'preparing' | 'bo
 const START_TIMER: Effect = { type: 'set-timer', timer: 'start', delayMs: START_TIMEOUT_MS };
 
 /** The time for a boot begins when the image is there: nobody knows how long a download takes. */
-function start(service: ServiceState, { base }: Rules): Transition {
+function start(service: ServiceState, { image }: Rules): Transition {
   return move(service, { status: 'Starting', phase: 'preparing', pid: null }, [
     { type: 'cancel-timer', timer: 'restart' },
     { type: 'persist' },
-    ...(base === null ? [START_TIMER] : []),
+    ...(image === null ? [START_TIMER] : []),
     { type: 'launch' },
   ]);
 }

@@ -233,5 +233,5 @@ export interface Now {
 /** What of a service's definition decides about its transitions. */
 export type Rules = Pick<
   Service,
-  'base' | 'restart' | 'healthcheck' | 'on_unhealthy' | 'stop_signal' | 'stop_timeout_ms'
+  'image' | 'restart' | 'healthcheck' | 'on_unhealthy' | 'stop_signal' | 'stop_timeout_ms'
 >;

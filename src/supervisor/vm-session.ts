@@ -118,7 +118,7 @@ export class VmSession {
   }
 
   async #fetchImage(digest: string | null, signal: AbortSignal): Promise<ServiceImage | null> {
-    const { base: name } = this.#definition.service;
+    const { image: name } = this.#definition.service;
     if (name === null) return null;
     try {
       return await this.#ports.images.fetch({ name, digest, signal, onProgress: this.#tellPreparing });

@@ -23,7 +23,7 @@ export interface LaunchRequest {
   readonly groupIndex: number | null;
   /** Kernel image that the config names, or null. */
   readonly kernel: string | null;
-  /** What a service with a `base` boots from; no other has one. */
+  /** Root filesystem of a service with an `image`; null for every other. */
   readonly image?: ServiceImage | null;
 }
 

@@ -104,7 +104,7 @@ function makeService(
     group: null,
     isolation,
     rootfs: null,
-    base: null,
+    image: null,
     command: '/bin/sh',
     args: ['-c', PROGRAM, name, ledger ?? '', String(askedCode ?? ''), ...numbers],
     envs: { [ENVIRONMENT_MARK]: dir },

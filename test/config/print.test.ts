@@ -20,7 +20,7 @@ volume = [{ name = "data", path = "/srv/data" }]
 [[service]]
 name = "web"
 group = "g"
-base = "alpine:3"
+image = "alpine:3"
 args = ["a\\nb", "", "'"]
 envs = { B = "\${HOME} $$", "C" = "two\\nlines" }
 cpus = 2

@@ -13,7 +13,7 @@ test('a kernel that lacks what images need is a warning that names it', async (t
   const { state, finding, advice } = checkImages(kernel);
   assert.deepEqual(
     [state, finding],
-    ['warning', 'the kernel 1.2 has no erofs, overlay, so no service with a base starts'],
+    ['warning', 'the kernel 1.2 has no erofs, overlay, so no service with an image starts'],
   );
   assert.match(advice!, /package linux-image-/);
   writeModules(modulesDir, { 'fs/erofs/erofs.ko': '' });

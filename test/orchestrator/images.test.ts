@@ -10,7 +10,7 @@ import { FakePorts, gate, imageOf, settle } from '../helpers/fakes/fake-ports.ts
 import { configOf, scriptService } from '../helpers/fakes/services.ts';
 
 const service = (name: string, overrides: Partial<Service> = {}) =>
-  scriptService(name, 'true', { base: 'app', ...overrides });
+  scriptService(name, 'true', { image: 'app', ...overrides });
 
 function orchestrate({ obedient = true, concurrentBoots = 2 } = {}) {
   const ports = new FakePorts({ obedient, concurrentBoots });

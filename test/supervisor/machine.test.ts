@@ -482,7 +482,7 @@ test('a service above its memory for three samples is stopped to be started agai
 });
 
 test('the time for a boot begins when the image is there', () => {
-  const rules: Rules = { ...RULES, base: 'app' };
+  const rules: Rules = { ...RULES, image: 'app' };
   const asked = transition(serviceState({ status: 'Unstarted' }), { type: 'start' }, NOW, rules);
   assert.equal(nameEffects(asked.effects), 'cancel-timer restart, persist, launch');
   const ready = transition(asked.state, { type: 'image-ready', digest: 'sha256:1' }, NOW, rules);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import * as v from 'valibot';
 import { NO_METRICS } from '../../src/protocol/service.ts';
-import { StateDocumentSchema } from '../../src/protocol/state-document.ts';
+import { type SavedState, StateDocumentSchema } from '../../src/protocol/state-document.ts';
 import type { ServiceState, VmState } from '../../src/supervisor/states.ts';
 import {
   markGone,
@@ -99,6 +99,16 @@ test('how a service ended survives its state file, with what the user wants and 
     const stored: unknown = JSON.parse(JSON.stringify(renderDocument({ ...snapshot(actual), state }, NOW_MS)));
     assert.deepEqual(restoredState(v.parse(StateDocumentSchema, stored)), state);
   }
+});
+
+test('a state file of a version that wrote `base` for `image` is read', () => {
+  const stored = JSON.parse(JSON.stringify(renderDocument(snapshot(STOPPED), NOW_MS))) as SavedState;
+  const { image: _, ...service } = stored.service;
+  const { image, ...others } = v.parse(StateDocumentSchema, {
+    ...stored,
+    service: { ...service, base: 'alpine:3' },
+  }).service;
+  assert.deepEqual([image, 'base' in others], ['alpine:3', false]);
 });
 
 test('a state file of a service that ran says nothing of how it ended', () => {

@@ -37,7 +37,7 @@ export async function measureStarts(lifetime: TestContext, rounds: number) {
   lifetime.after(() => host.close());
   const images = { ...DEFAULT_IMAGE_SETTINGS, insecure_registries: [registry.host] };
   const services = {
-    image: scriptService('image', SCRIPT, { base: `${registry.host}/app`, disk_mib: DISK_MIB }),
+    image: scriptService('image', SCRIPT, { image: `${registry.host}/app`, disk_mib: DISK_MIB }),
     builtIn: scriptService('built-in', SCRIPT, { disk_mib: DISK_MIB }),
     noDisk: scriptService('no-disk', SCRIPT),
   };

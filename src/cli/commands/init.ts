@@ -28,7 +28,7 @@ cpus = 1
 ram = "128MiB"
 
 # An image instead of the small root that is built in; it says itself what to run.
-# base = "nginx:1.27"
+# image = "nginx:1.27"
 
 # Files of the host in the guest, and a file that only the service can read.
 # volumes = ["/srv/site:/usr/share/nginx/html:ro"]

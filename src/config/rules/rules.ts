@@ -206,7 +206,7 @@ function eachDependency(services: readonly ParsedService[]) {
 /** Keys that need a capability of the service's isolation. */
 const NEEDED_CAPABILITIES: Readonly<Record<string, keyof Capabilities>> = {
   rootfs: 'images',
-  base: 'images',
+  image: 'images',
   port: 'ports',
   ports: 'ports',
   volumes: 'files',
@@ -231,7 +231,7 @@ function findIsolationProblems({ path, table, values }: ParsedService): PathProb
     .filter(([key]) => !(key === 'disk' && values.disk === null))
     .map(([key, needed]) => {
       const reason = `${labelOf(isolation)} (isolation "${isolation}") ${WITHOUT_CAPABILITY[needed]}`;
-      return keyProblem([...path, key], reason, `isolation "vm", or no ${key}`);
+      return keyProblem([...path, key], reason, 'isolation "vm", or leave the key out');
     });
 }
 
@@ -242,14 +242,14 @@ function hasImages({ values }: ParsedService): boolean {
 /** A root comes from one place, and only an image says what to run. */
 function findRootProblems(service: ParsedService): PathProblem[] {
   const { path } = service;
-  const [base, rootfs, command] = ['base', 'rootfs', 'command'].map((key) => hasKey(service, key));
+  const [image, rootfs, command] = ['image', 'rootfs', 'command'].map((key) => hasKey(service, key));
   const problems: PathProblem[] = [];
-  if (base && rootfs && hasImages(service)) {
-    problems.push(keyProblem([...path, 'rootfs'], 'the service has a base already', 'one of them'));
+  if (image && rootfs && hasImages(service)) {
+    problems.push(keyProblem([...path, 'rootfs'], 'the service has an image already', 'one of them'));
   }
-  if (!base && !command) {
+  if (!image && !command) {
     problems.push(
-      valueProblem([...path, 'command'], 'is missing', 'a program such as "/bin/sh", or a base that names one'),
+      valueProblem([...path, 'command'], 'is missing', 'a program such as "/bin/sh", or an image that names one'),
     );
   }
   return problems;

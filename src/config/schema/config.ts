@@ -108,7 +108,7 @@ export function serviceEntries({ folder, host }: ParseContext) {
       v.description('"vm" or "none"'),
     ),
     rootfs: v.pipe(v.optional(field.hostPath(folder)), v.description('the path of a directory')),
-    base: v.pipe(v.optional(field.ImageName), v.description('the name of an image such as "alpine:3.20"')),
+    image: v.pipe(v.optional(field.ImageName), v.description('the name of an image such as "alpine:3.20"')),
     command: v.pipe(v.optional(field.Command), v.description('a program such as "/bin/sh"')),
     args: v.pipe(
       v.optional(v.array(field.Argument, field.mustBe('an array')), []),

@@ -13,7 +13,7 @@ const KEYS = [
   'group',
   'isolation',
   'rootfs',
-  'base',
+  'image',
   'envs',
   'env_file',
   'workdir',
@@ -60,7 +60,7 @@ export function readDefaults(table: Table, empty: Table, context: ParseContext):
   const logTable = (own.values.log as Table | undefined) ?? empty;
   const log = readTable(logEntries(), logTable, ['defaults', 'log']);
   return {
-    own: { table, values: own.values },
+    own: { table: own.table, values: own.values },
     log: { table: logTable, values: log.values },
     problems: [...own.problems, ...log.problems],
   };
@@ -79,10 +79,10 @@ export function inherit(
   const effective = (key: string) => (has(key) ? service.values[key] : (own.values[key] ?? service.values[key]));
   const pointless = new Set(['envs', 'log']);
   const { images, disk } = capabilitiesOf((effective('isolation') as Isolation | undefined) ?? 'vm');
-  if (!images) for (const key of ['rootfs', 'base']) pointless.add(key);
+  if (!images) for (const key of ['rootfs', 'image']) pointless.add(key);
   if (!disk) pointless.add('disk');
-  if (has('base')) pointless.add('rootfs');
-  if (has('rootfs')) pointless.add('base');
+  if (has('image')) pointless.add('rootfs');
+  if (has('rootfs')) pointless.add('image');
   if (!has('healthcheck')) pointless.add('on_unhealthy');
   const isRestarted =
     effective('restart') !== 'no' ||

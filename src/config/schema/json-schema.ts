@@ -14,6 +14,7 @@ import { healthCheckEntries } from './healthcheck.ts';
 import { imageEntries } from './images.ts';
 import { homeLogEntries, logEntries } from './log.ts';
 import { dependencyEntries } from './supervision.ts';
+import { ALIASES } from './table.ts';
 import { groupMountEntries, groupVolumeEntries } from './volumes.ts';
 
 /** The schema is kept beside the config, which moves from host to host: limits of this one would be wrong on another. */
@@ -62,10 +63,16 @@ function list(items: JsonSchema): JsonSchema {
 
 /** A table with these keys and no others; `inner` stands for keys that hold what valibot has no words for. */
 function table(entries: Entries, inner: Readonly<Record<string, JsonSchema>> = {}): JsonSchema {
-  const properties = Object.entries(entries).map(([key, schema]) => {
+  const properties = Object.entries(entries).flatMap(([key, schema]) => {
     const description = v.getDescription(schema);
-    const own = inner[key] ?? convert(schema);
-    return [key, { ...own, ...(description === undefined ? {} : { description }) }];
+    const own = { ...(inner[key] ?? convert(schema)), ...(description === undefined ? {} : { description }) };
+    const alias = ALIASES[key];
+    return alias === undefined
+      ? [[key, own]]
+      : [
+          [key, own],
+          [alias, own],
+        ];
   });
   return {
     type: 'object',

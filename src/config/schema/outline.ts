@@ -162,7 +162,7 @@ function readDeclarations<E extends Entries>(header: string, at: Path, tables: r
     const path = [...at, index];
     if (isTable(table)) {
       const reading = readTable(entries, table, path);
-      declarations.push({ path, table, values: reading.values });
+      declarations.push({ path, table: reading.table, values: reading.values });
       for (const problem of reading.problems) problems.push(problem);
     } else {
       problems.push(valueProblem(path, `must be a table, not ${kindOf(table)}`, header));

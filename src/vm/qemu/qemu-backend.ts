@@ -178,7 +178,7 @@ export class QemuBackend implements Backend {
     guardAdoptedShare(paths, adopted.identity);
     // Made only for a guest that waits for it: what it needs may be gone when the guest has it already. Without what its
     // image says there is none, and the guest is ended when its time is up.
-    const isKnown = service.base === null || Boolean(request.image);
+    const isKnown = service.image === null || Boolean(request.image);
     const jobRequest = { ...request, groupIndex: inGroup ? groupIndex : null };
     const job = {
       make: runJob && isKnown ? () => makeJob(jobRequest) : null,

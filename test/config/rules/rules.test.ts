@@ -230,13 +230,13 @@ describe('isolation "none"', () => {
       '6:1 service[0].port: a plain process (isolation "none") binds its own ports; nothing is forwarded to it',
       '7:1 service[0].ports: a plain process (isolation "none") binds its own ports; nothing is forwarded to it',
     ]);
-    assert.equal(problemsOf(text)[1]?.expected, 'isolation "vm", or no port');
+    assert.equal(problemsOf(text)[1]?.expected, 'isolation "vm", or leave the key out');
   });
 
   test('takes no image, volumes or secrets', () => {
-    const keys = 'isolation = "none"\nbase = "x"\nvolumes = ["/a"]\ngroup_volumes = []\nsecrets = ["a=b"]';
+    const keys = 'isolation = "none"\nimage = "x"\nvolumes = ["/a"]\ngroup_volumes = []\nsecrets = ["a=b"]';
     assert.deepEqual(shortProblems(services(['a', keys])), [
-      '5:1 service[0].base: a plain process (isolation "none") runs on the root of the host',
+      '5:1 service[0].image: a plain process (isolation "none") runs on the root of the host',
       '6:1 service[0].volumes: a plain process (isolation "none") sees the files of the host where they are',
       '7:1 service[0].group_volumes: a plain process (isolation "none") sees the files of the host where they are',
       '8:1 service[0].secrets: a plain process (isolation "none") sees the files of the host where they are',
@@ -258,12 +258,12 @@ describe('isolation "none"', () => {
   });
 });
 
-describe('base', () => {
+describe('image', () => {
   test('says what to run where the config does not', () => {
     const text =
-      '[[service]]\nname = "a"\nbase = "alpine"\n[[service]]\nname = "b"\nbase = "x/y:1"\ncommand = "z"\nworkdir = "/w"\n';
+      '[[service]]\nname = "a"\nimage = "alpine"\n[[service]]\nname = "b"\nimage = "x/y:1"\ncommand = "z"\nworkdir = "/w"\n';
     assert.deepEqual(
-      parse(text).services.map(({ base, command, workdir }) => [base, command, workdir]),
+      parse(text).services.map(({ image, command, workdir }) => [image, command, workdir]),
       [
         ['alpine', null, null],
         ['x/y:1', 'z', '/w'],
@@ -272,19 +272,39 @@ describe('base', () => {
   });
 
   test('must be the name of an image', () => {
-    assert.deepEqual(shortProblems(services(['a', 'base = "Alpine"'])), [
-      '4:8 service[0].base: is not the name of an image: a name has lower case letters, digits and single separators (. _ - /)',
+    assert.deepEqual(shortProblems(services(['a', 'image = "Alpine"'])), [
+      '4:9 service[0].image: is not the name of an image: a name has lower case letters, digits and single separators (. _ - /)',
     ]);
     assert.equal(
-      problemsOf(services(['a', 'base = "x@1"']))[0]?.expected,
+      problemsOf(services(['a', 'image = "x@1"']))[0]?.expected,
       'the name of an image such as "alpine:3.20"',
     );
   });
 
   test('does not go with a rootfs', () => {
-    assert.deepEqual(shortProblems(services(['a', 'base = "x"\nrootfs = "y"'])), [
-      '5:1 service[0].rootfs: the service has a base already',
+    assert.deepEqual(shortProblems(services(['a', 'image = "x"\nrootfs = "y"'])), [
+      '5:1 service[0].rootfs: the service has an image already',
     ]);
+  });
+
+  test('may be called base, and a problem names the key that was written', () => {
+    assert.equal(parse(services(['a', 'base = "alpine"'])).services[0]?.image, 'alpine');
+    assert.equal(parse('[defaults]\nbase = "alpine"\n[[service]]\nname = "a"\n').services[0]?.image, 'alpine');
+    assert.deepEqual(shortProblems(services(['a', 'base = 1'])), [
+      '4:8 service[0].base: must be a string, not a number',
+    ]);
+    assert.deepEqual(shortProblems(services(['a', 'isolation = "none"\nbase = "x"'])), [
+      '5:1 service[0].base: a plain process (isolation "none") runs on the root of the host',
+    ]);
+    assert.deepEqual(shortProblems('[defaults]\nbase = "A"\n[[service]]\nname = "a"\n'), [
+      '2:8 defaults.base: is not the name of an image: a name has lower case letters, digits and single separators (. _ - /)',
+    ]);
+  });
+
+  test('may not be given by both names', () => {
+    const text = services(['a', 'image = "x"\nbase = "y"']);
+    assert.deepEqual(shortProblems(text), ['5:1 service[0].base: means the same as image, which is given, too']);
+    assert.equal(problemsOf(text)[0]?.expected, 'one of them');
   });
 });
 

@@ -10,7 +10,7 @@ ram = "256MiB"
 workdir = "/srv"
 restart = "always"
 disk = "2GiB"
-base = "alpine"
+image = "alpine"
 [[group]]
 name = "g"
 `;
@@ -18,13 +18,13 @@ name = "g"
       `${defaults}${serviceText()}${serviceText('ram = 128', 'disk = "none"', 'rootfs = "r"').replace('web', 'b')}`,
     );
     assert.deepEqual(
-      services.map(({ group, ram_mib, workdir, restart, disk_mib, base, rootfs }) => [
+      services.map(({ group, ram_mib, workdir, restart, disk_mib, image, rootfs }) => [
         group,
         ram_mib,
         workdir,
         restart.when,
         disk_mib,
-        base,
+        image,
         rootfs,
       ]),
       [
@@ -49,13 +49,13 @@ ${serviceText('group = "g"', 'envs = ["C=own"]', 'log = { keep = 5, format = "js
 
   test('that mean nothing to a service are none of its', () => {
     const text = `[defaults]
-base = "alpine"
+image = "alpine"
 disk = "1GiB"
 on_unhealthy = "restart"
 max_restarts = 3
 ${serviceText('isolation = "none"')}`;
     const [service] = parse(text).services;
-    assert.deepEqual([service?.base, service?.disk_mib, service?.workdir], [null, null, '/']);
+    assert.deepEqual([service?.image, service?.disk_mib, service?.workdir], [null, null, '/']);
     assert.deepEqual([service?.on_unhealthy, service?.restart.max_restarts], ['none', null]);
   });
 
@@ -76,15 +76,15 @@ ${serviceText()}${serviceText().replace('web', 'b')}`;
     ]);
   });
 
-  test('a base says what to run', () => {
-    const { services } = parse('[defaults]\nbase = "alpine"\n[[service]]\nname = "a"\n');
+  test('an image says what to run', () => {
+    const { services } = parse('[defaults]\nimage = "alpine"\n[[service]]\nname = "a"\n');
     assert.equal(services[0]?.command, null);
-    assert.deepEqual(shortProblems('[defaults]\nbase = "A"\n[[service]]\nname = "a"\n').length, 1);
+    assert.deepEqual(shortProblems('[defaults]\nimage = "A"\n[[service]]\nname = "a"\n').length, 1);
   });
 
   test('name one root', () => {
-    assert.deepEqual(shortProblems('[defaults]\nbase = "a"\nrootfs = "b"\n[[service]]\nname = "a"\n'), [
-      '3:1 defaults.rootfs: the service has a base already',
+    assert.deepEqual(shortProblems('[defaults]\nimage = "a"\nrootfs = "b"\n[[service]]\nname = "a"\n'), [
+      '3:1 defaults.rootfs: the service has an image already',
     ]);
   });
 });

@@ -20,7 +20,7 @@ test('a plain user starts a VM from an image, which keeps its disk, and is told 
   const { home, user } = await makePlainUserHome(t);
   const config = join(home.dir, 'monocore.toml');
   const images = `[images]\ninsecure_registries = ["${registry.host}"]\n`;
-  const app = `[[service]]\nname = "app"\nbase = "${registry.host}/app"\n`;
+  const app = `[[service]]\nname = "app"\nimage = "${registry.host}/app"\n`;
   writeFileSync(config, `${images}${app}`);
 
   const printed = ['1001', 'bye'];

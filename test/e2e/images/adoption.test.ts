@@ -42,7 +42,7 @@ test('a service from an image is adopted, is asked and stopped as its image says
   writeFileSync(
     file,
     `[images]\ninsecure_registries = ["${registry.host}"]
-[[service]]\nname = "app"\nbase = "${name}"
+[[service]]\nname = "app"\nimage = "${name}"
 [service.healthcheck]\nexec = ["/bin/sh", "-c", '${CHECK}']\ninterval = "1s"\ntimeout = "30s"\nstart_period = "0s"\n`,
   );
   await home.ok('start', '-f', file);

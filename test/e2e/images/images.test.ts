@@ -40,8 +40,8 @@ async function push(t: TestContext, image: TestImage): Promise<{ name: string; r
 }
 
 /** A service that leaves everything to its image. */
-function imageService(name: string, base: string, overrides: Partial<Service> = {}): Service {
-  return { ...scriptService(name, ''), base, command: null, args: [], workdir: null, ...overrides };
+function imageService(name: string, image: string, overrides: Partial<Service> = {}): Service {
+  return { ...scriptService(name, ''), image, command: null, args: [], workdir: null, ...overrides };
 }
 
 const MAIN = `#!/bin/sh

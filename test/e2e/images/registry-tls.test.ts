@@ -51,7 +51,7 @@ test('a service starts from a registry once its certificate is trusted and its p
   const { host, certificate, dockerDir } = registry;
   const home = await makeTestHome(t);
   const config = join(home.dir, 'monocore.toml');
-  writeFileSync(config, `[[service]]\nname = "app"\nbase = "${host}/team/app:1"\n`);
+  writeFileSync(config, `[[service]]\nname = "app"\nimage = "${host}/team/app:1"\n`);
   const start = ['start', '-f', config];
   const stranger = { DOCKER_CONFIG: dockerDir, NODE_EXTRA_CA_CERTS: undefined };
   const trusting = { ...stranger, NODE_EXTRA_CA_CERTS: certificate.path };

@@ -49,7 +49,7 @@ test('Ctrl-C during a pull leaves nothing half-done: a start goes on, and a stop
   const home = await makeTestHome(t);
   const store = new HomePaths(home.dir).images;
   const name = `${registry.host}/app:1`;
-  const file = writeConfig(home, [registry.host], [`name = "app"\nbase = "${name}"`]);
+  const file = writeConfig(home, [registry.host], [`name = "app"\nimage = "${name}"`]);
   const interrupt = async (): Promise<{ code: number | null; stderr: string }> => {
     const child = spawn(process.execPath, [builtBin, 'start', '-f', file], {
       env: { ...process.env, MONOCORE_HOME: home.dir },
@@ -115,7 +115,7 @@ test('images that cannot be had fail their services alone, with a line each', as
     down: `${down}/app:1`,
     spoilt: `${registry.host}/spoilt:1`,
   };
-  const tables = Object.entries(bases).map(([name, base]) => `name = "${name}"\nbase = "${base}"`);
+  const tables = Object.entries(bases).map(([name, base]) => `name = "${name}"\nimage = "${base}"`);
   tables.push('name = "plain"\nisolation = "none"\ncommand = "/bin/sleep"\nargs = ["1000"]');
   const { code, stderr } = await home.run(['start', '-f', writeConfig(home, [registry.host, down], tables)]);
   assert.equal(code, 1);

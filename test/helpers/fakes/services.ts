@@ -18,7 +18,7 @@ export function scriptService(name: string, script: string, overrides: Partial<S
     group: null,
     isolation: 'vm',
     rootfs: null,
-    base: null,
+    image: null,
     command: '/bin/sh',
     args: ['-c', script],
     envs: {},

@@ -8,7 +8,7 @@ import { scriptService } from '../../helpers/fakes/services.ts';
 const NOTHING: ImageDefaults = { entrypoint: [], cmd: [], env: [], workdir: null, user: null, stop_signal: null };
 
 function programOf(defaults: Partial<ImageDefaults>, service: Partial<Service> = {}) {
-  const left = { base: 'app', command: null, args: [], workdir: null };
+  const left = { image: 'app', command: null, args: [], workdir: null };
   return imageProgram({ ...scriptService('web', ''), ...left, ...service }, { ...NOTHING, ...defaults });
 }
 

@@ -7,9 +7,9 @@ import { formatImageReference, parseImageReference } from '../../../src/protocol
 import type { ImageIndex } from '../manifest.ts';
 import { nameOf } from './index-entries.ts';
 
-/** What of a state file says so; see `StateDocumentSchema`. */
+/** Part of a state file that names images, see `StateDocumentSchema`. Earlier versions wrote `base` for `image`. */
 const UseSchema = v.object({
-  service: v.object({ name: v.string(), base: v.nullish(v.string()) }),
+  service: v.object({ name: v.string(), image: v.nullish(v.string()), base: v.nullish(v.string()) }),
   image_digest: v.nullish(v.string()),
 });
 
@@ -26,8 +26,9 @@ export async function readUses(stateDirs: readonly string[], index: ImageIndex):
     if (document === null) continue;
     const { service, image_digest } = document;
     if (image_digest) note(image_digest, service.name);
-    if (service.base) {
-      const name = formatImageReference(parseImageReference(service.base));
+    const reference = service.image ?? service.base;
+    if (reference) {
+      const name = formatImageReference(parseImageReference(reference));
       for (const entry of index.manifests) if (nameOf(entry) === name) note(entry.digest, service.name);
     }
   }

@@ -11,9 +11,9 @@ import { makeTempDir } from '../../../helpers/temp.ts';
 import { makeStore } from '../harness.ts';
 
 /** A state file, as far as it tells of an image. */
-function writeUse(stateDir: string, name: string, base: string | null, image_digest: string | null): void {
+function writeUse(stateDir: string, name: string, image: string | null, image_digest: string | null): void {
   mkdirSync(stateDir, { recursive: true });
-  writeFileSync(join(stateDir, `${name}.json`), JSON.stringify({ service: { name, base }, image_digest }));
+  writeFileSync(join(stateDir, `${name}.json`), JSON.stringify({ service: { name, image }, image_digest }));
 }
 
 const shared = Buffer.from('a layer of both');
@@ -31,7 +31,7 @@ async function makeTwo(t: Parameters<typeof makeStore>[0]) {
   const stateDir = join(await makeTempDir(t), 'run');
   const job = { imagesDir: to.dir, stateDirs: [stateDir, `${stateDir}-not-there`] };
   return {
-    use: (service: string, base: string | null, digest: string | null) => writeUse(stateDir, service, base, digest),
+    use: (service: string, image: string | null, digest: string | null) => writeUse(stateDir, service, image, digest),
     stateDir,
     registry,
     one,
@@ -72,6 +72,9 @@ test('an image that is used, or not known, is an error, and nothing is removed',
   // One that was never started is going to use what its name stands for.
   use('web', names.one, null);
   rmSync(join(stateDir, 'api.json'));
+  await assert.rejects(removeImages({ ...job, names: [names.one] }, to.store), { message: /is used by web$/ });
+  // A state file of an earlier version.
+  writeFileSync(join(stateDir, 'web.json'), JSON.stringify({ service: { name: 'web', base: names.one } }));
   await assert.rejects(removeImages({ ...job, names: [names.one] }, to.store), { message: /is used by web$/ });
   writeFileSync(join(stateDir, 'web.json'), '{');
   await assert.rejects(removeImages({ ...job, names: [names.one] }, to.store), {
