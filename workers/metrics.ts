@@ -1,10 +1,10 @@
 /** The metrics worker: one batch of samples for all watched processes per interval, and probes of their ports. */
 import type { MessagePort } from 'node:worker_threads';
+import { openProcFiles } from '../src/lib/proc.ts';
 import type { MetricsApi, MetricsBoot, MetricsEvent } from '../src/protocol/metrics.ts';
 import { serve } from '../src/threads/entry.ts';
 import { growDescriptorTable } from './metrics/descriptor-table.ts';
 import { NetworkProber } from './metrics/health-probes.ts';
-import { openProcFiles } from './metrics/proc.ts';
 import { Sampler } from './metrics/sampler.ts';
 import { runEvery } from './metrics/schedule.ts';
 import { UsagePoller } from './metrics/usage.ts';

@@ -5,18 +5,15 @@
  */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import Table from 'cli-table3';
-import { openProcFiles } from '../../workers/metrics/proc.ts';
+import { openProcFiles, readStat, TICKS_PER_SECOND } from '../../src/lib/proc.ts';
 import { Sampler } from '../../workers/metrics/sampler.ts';
 import { UsagePoller } from '../../workers/metrics/usage.ts';
 
 const run = promisify(execFile);
 
 const INTERVAL_MS = 2000;
-/** USER_HZ, the unit of times in /proc/<pid>/stat, see proc(5): 100 on every Linux that Node runs on. */
-const TICKS_PER_SECOND = 100;
 const WARM_UP_BATCHES = 10;
 /** A batch of `ps` takes long. */
 const PS_BATCHES = 3;
@@ -66,9 +63,6 @@ async function measure(batches: number, sample: () => Promise<unknown>): Promise
 
 function cpuMs(): number {
   const { user, system } = process.cpuUsage();
-  const stat = readFileSync('/proc/self/stat', 'utf8');
-  // cutime and cstime are fields 16 and 17 of proc(5), the one behind the name is 3.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const children = Number(fields[13]) + Number(fields[14]);
+  const children = readStat('self')!.endedChildrenCpuTicks;
   return (user + system) / 1000 + (children * 1000) / TICKS_PER_SECOND;
 }

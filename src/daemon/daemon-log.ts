@@ -5,12 +5,13 @@
  * pino-roll starts with the highest number that any file of the folder ends in, so numbers may leap; they never fall.
  * It rolls between two chunks, not two lines: a line may begin in one file and end in the next.
  */
-import { closeSync, constants, readdirSync, readlinkSync, writeSync } from 'node:fs';
+import { closeSync, constants, writeSync } from 'node:fs';
 import { access, mkdir, realpath } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import pino from 'pino';
 import { errorText, MonocoreError } from '../lib/errors.ts';
+import { listDescriptors } from '../lib/proc.ts';
 
 const MAX_FILE_SIZE = '10m';
 const KEPT_FILES = 5;
@@ -197,12 +198,7 @@ function startTransport(file: string): Transport {
  * Node does not, and each failure would leave a file open for ever.
  */
 function closeFiles(file: string): void {
-  for (const fd of readdirSync('/proc/self/fd').map(Number)) {
-    try {
-      const target = readlinkSync(`/proc/self/fd/${fd}`);
-      if (target.startsWith(file) && /^\.\d+\.log( \(deleted\))?$/.test(target.slice(file.length))) closeSync(fd);
-    } catch {
-      // The descriptor by which the folder itself was read.
-    }
+  for (const { fd, target } of listDescriptors('self')) {
+    if (target.startsWith(file) && /^\.\d+\.log( \(deleted\))?$/.test(target.slice(file.length))) closeSync(fd);
   }
 }

@@ -1,5 +1,6 @@
 /** The daemon's precedence over the services that it looks after, where all processors are taken. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
+import { readStat } from '../lib/proc.ts';
 
 /** Weight 9548 against 1024 of a session at 0, see sched_prio_to_weight in kernel/sched/core.c of Linux. */
 const NICE = -10;
@@ -15,14 +16,8 @@ const NICE = -10;
  */
 export function takePrecedence(): void {
   try {
-    if (readSession() === process.pid) writeFileSync('/proc/self/autogroup', String(NICE));
+    if (readStat('self')?.session === process.pid) writeFileSync('/proc/self/autogroup', String(NICE));
   } catch {
     // Nothing depends on it.
   }
-}
-
-/** Field 6 of `stat`, proc(5); the name before the last ")" may hold spaces. */
-function readSession(): number {
-  const stat = readFileSync('/proc/self/stat', 'latin1');
-  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[3]);
 }

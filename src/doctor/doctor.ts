@@ -1,7 +1,7 @@
 /** Looks at everything on the host that monocore needs, and says what to do about what is missing. */
-import { readFileSync } from 'node:fs';
 import { freemem, totalmem } from 'node:os';
 import { errorText } from '../lib/errors.ts';
+import { readOpenFilesLimit } from '../lib/proc.ts';
 import { formatSize } from '../lib/units.ts';
 import { HomePaths, MAX_SOCKET_PATH_BYTES } from '../state/paths.ts';
 import { makeHome } from '../state/store.ts';
@@ -63,9 +63,9 @@ async function checkAccelerator(paths: HomePaths): Promise<Finding> {
 }
 
 function checkOpenFiles(): Finding {
-  const limit = /^Max open files\s+(\S+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? 'unknown';
-  const count = limit === 'unlimited' ? Number.POSITIVE_INFINITY : Number(limit);
-  if (count >= WANTED_OPEN_FILES) return ok(`${limit} open files`);
+  const { soft } = readOpenFilesLimit();
+  const limit = soft === Number.POSITIVE_INFINITY ? 'unlimited' : String(soft);
+  if (soft >= WANTED_OPEN_FILES) return ok(`${limit} open files`);
   return warn(`only ${limit} open files are allowed`, `raise the limit: ulimit -n ${WANTED_OPEN_FILES}`);
 }
 

@@ -1,57 +1,119 @@
-/** Who a pid is, so that a reused one is never taken for the process that had it. */
-import { readFileSync } from 'node:fs';
-import type { ProcessIdentity } from '../protocol/spawner.ts';
+/**
+ * Reads of `/proc`, see proc(5), and the identity of processes, which no reuse of a pid can confuse. Any thread.
+ *
+ * Reads are synchronous: these files never wait for a disk, and asynchronous calls would queue in the thread pool that all
+ * threads share.
+ *
+ * Long because every parser of `/proc` is here.
+ */
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from 'node:fs';
 import { errorCode } from './errors.ts';
 
-let bootId: string | undefined;
-
-function readBootId(): string {
-  bootId ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  return bootId;
-}
+/** A process that runs now: a pid, or the reader itself. */
+export type Pid = number | 'self';
 
 /**
- * State and start time of a process: fields 3 and 22 of `/proc/<pid>/stat`, proc(5). The command name in field 2 may
- * hold spaces and parentheses, so fields are counted from the last `)`.
+ * Identity of a process beyond the reuse of its pid: the start time in clock ticks since boot, and the id of that boot.
  */
-function readStat(pid: number): { state: string; startTimeTicks: number } {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  const afterName = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return { state: afterName[0]!, startTimeTicks: Number(afterName[19]) };
+export interface ProcessIdentity {
+  readonly pid: number;
+  readonly start_time: number;
+  readonly boot_id: string;
 }
 
-/** What `read` finds of a process; null when there is none. */
-function ifThere<T>(read: () => T): T | null {
+/** USER_HZ, the unit of times in `/proc/<pid>/stat`: 100 on every Linux that Node runs on. */
+export const TICKS_PER_SECOND = 100;
+
+/** Processes end while they are read, and some belong to other users: null for both. Other errors (EMFILE) are thrown. */
+function ifReadable<T>(read: () => T): T | null {
   try {
     return read();
   } catch (error) {
-    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ESRCH') return null;
+    if (['ENOENT', 'ESRCH', 'EACCES', 'EPERM'].includes(errorCode(error) ?? '')) return null;
     throw error;
   }
 }
 
-/** Identity of a process that runs now; null when there is none with that pid. */
-export function identify(pid: number): ProcessIdentity | null {
-  return ifThere(() => ({ pid, start_time: readStat(pid).startTimeTicks, boot_id: readBootId() }));
+/** Text of `/proc/<pid>/<file>`; null when the process has ended, or its file is not for this user. */
+export function readProcessFile(pid: Pid, file: string): string | null {
+  return ifReadable(() => readFileSync(`/proc/${pid}/${file}`, 'utf8'));
 }
 
-/** Whether that very process exists still (a zombie does). */
+/** Fields of `/proc/<pid>/stat`. */
+export interface ProcessStat {
+  /** `R`, `S`, `D`…; a zombie is `Z`. */
+  readonly state: string;
+  /** Ids of its process group and of its session. */
+  readonly group: number;
+  readonly session: number;
+  /** Time in user and kernel mode, of the process and of its children that have ended. */
+  readonly cpuTicks: number;
+  readonly endedChildrenCpuTicks: number;
+  /** Start time since boot. */
+  readonly startTicks: number;
+}
+
+/** The command name, field 2, may hold spaces and parentheses, so fields are counted from the last `)`. */
+function parseStat(text: string): ProcessStat {
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  const number = (field: number): number => Number(fields[field - 3]);
+  return {
+    state: fields[0]!,
+    group: number(5),
+    session: number(6),
+    cpuTicks: number(14) + number(15),
+    endedChildrenCpuTicks: number(16) + number(17),
+    startTicks: number(22),
+  };
+}
+
+/** Null when there is no such process. */
+export function readStat(pid: Pid): ProcessStat | null {
+  const text = readProcessFile(pid, 'stat');
+  return text === null ? null : parseStat(text);
+}
+
+/** CPU time of all threads of a process so far, milliseconds; 0 when there is no such process. */
+export function readCpuMs(pid: Pid): number {
+  return ((readStat(pid)?.cpuTicks ?? 0) * 1000) / TICKS_PER_SECOND;
+}
+
+/** Resident memory, bytes; 0 of a zombie and when there is no such process. */
+export function readResidentBytes(pid: Pid): number {
+  const [, kib = 0] = /^VmRSS:\s+(\d+) kB$/m.exec(readProcessFile(pid, 'status') ?? '') ?? [];
+  return Number(kib) * 1024;
+}
+
+/** True while a process has that pid; a zombie, which may stay for long when its parent waits late, has ended. */
+export function isAlive(pid: number): boolean {
+  const stat = readStat(pid);
+  return stat !== null && stat.state !== 'Z' && stat.state !== 'X';
+}
+
+let bootId: string | undefined;
+
+/** Identity of the process that has the pid now; null when there is none. */
+export function identify(pid: number): ProcessIdentity | null {
+  const stat = readStat(pid);
+  bootId ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  return stat && { pid, start_time: stat.startTicks, boot_id: bootId };
+}
+
+/** True while that very process exists, as a zombie does. */
 export function isSameProcess(identity: ProcessIdentity): boolean {
   const now = identify(identity.pid);
   return now !== null && now.start_time === identity.start_time && now.boot_id === identity.boot_id;
 }
 
-/** Whether that very process runs: a zombie does not, and one whose parent waits late can stay for long. */
+/** True while that very process runs, as a zombie does not. */
 export function isRunning(identity: ProcessIdentity): boolean {
-  if (!isSameProcess(identity)) return false;
-  const stat = ifThere(() => readStat(identity.pid));
-  return stat !== null && stat.state !== 'Z' && stat.state !== 'X';
+  return isSameProcess(identity) && isAlive(identity.pid);
 }
 
 /**
  * Signals a process, or its group, unless its pid belongs to another one by now.
  *
- * @returns whether it was there to be signalled
+ * @returns true when it was there to be signalled
  */
 export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals, target: 'process' | 'group'): boolean {
   if (!isSameProcess(identity)) return false;
@@ -61,5 +123,225 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals,
   } catch (error) {
     if (errorCode(error) === 'ESRCH') return false;
     throw error;
+  }
+}
+
+/** Pids of all processes that this one can see. */
+export function listPids(): number[] {
+  return readdirSync('/proc').map(Number).filter(Number.isInteger);
+}
+
+/** Children of all threads of a process. */
+export function listChildren(pid: number): number[] {
+  const tasks = ifReadable(() => readdirSync(`/proc/${pid}/task`)) ?? [];
+  const lists = tasks.map((task) => readProcessFile(pid, `task/${task}/children`) ?? '');
+  return lists.flatMap((list) => list.split(' ').filter(Boolean).map(Number));
+}
+
+/** Arguments of a process, each with a NUL behind it; empty when it has ended. */
+export function readCommandLine(pid: number): string {
+  return readProcessFile(pid, 'cmdline') ?? '';
+}
+
+/** Processes with `text` in their arguments. */
+export function findByArgument(text: string): ProcessIdentity[] {
+  return listPids()
+    .filter((pid) => readCommandLine(pid).includes(text))
+    .map(identify)
+    .filter((identity) => identity !== null);
+}
+
+/** An open descriptor of a process. */
+export interface Descriptor {
+  readonly fd: number;
+  /** Opens the same file again, or tells its status. */
+  readonly path: string;
+  /** Path of a file, with ` (deleted)` behind it when it is gone; `socket:[<inode>]` or the like for others. */
+  readonly target: string;
+}
+
+/** Descriptors of a process that are open still when they are looked at. */
+export function listDescriptors(pid: Pid): Descriptor[] {
+  const dir = `/proc/${pid}/fd`;
+  return (ifReadable(() => readdirSync(dir)) ?? []).flatMap((fd) => {
+    const path = `${dir}/${fd}`;
+    const target = ifReadable(() => readlinkSync(path));
+    return target === null ? [] : [{ fd: Number(fd), path, target }];
+  });
+}
+
+/** O_CLOEXEC in the flags of a descriptor; the number of Linux on x86-64 and AArch64. */
+const CLOSE_ON_EXEC = 0o2000000;
+
+/** True for an open descriptor of this process that its children inherit. */
+export function isInheritable(fd: number): boolean {
+  const [, flags] = /^flags:\s*([0-7]+)$/m.exec(readProcessFile('self', `fdinfo/${fd}`) ?? '') ?? [];
+  return flags !== undefined && (Number.parseInt(flags, 8) & CLOSE_ON_EXEC) === 0;
+}
+
+/** Limits of this process on open files, RLIMIT_NOFILE of getrlimit(2); Infinity for none. */
+export function readOpenFilesLimit(): { readonly soft: number; readonly hard: number } {
+  const [, soft, hard] = /^Max open files\s+(\S+)\s+(\S+)/m.exec(readProcessFile('self', 'limits') ?? '') ?? [];
+  const toNumber = (limit = 'unlimited') => (limit === 'unlimited' ? Number.POSITIVE_INFINITY : Number(limit));
+  return { soft: toNumber(soft), hard: toNumber(hard) };
+}
+
+/** Largest limit on open files that root may set: fs.nr_open in proc_sys_fs(5). */
+export function readMaxOpenFilesLimit(): number {
+  return Number(readFileSync('/proc/sys/fs/nr_open', 'utf8'));
+}
+
+/** Processors of the host as text. */
+export function readCpuInfo(): string {
+  return readFileSync('/proc/cpuinfo', 'utf8');
+}
+
+/** A socket of IPv4 or IPv6 that is bound to a port. */
+export interface BoundSocket {
+  /** Hexadecimal, as the kernel prints it. */
+  readonly address: string;
+  readonly port: number;
+  readonly isListening: boolean;
+  readonly inode: string;
+}
+
+/** TCP_LISTEN of the kernel's net/tcp_states.h, as `/proc/net/tcp` prints it. */
+const TCP_LISTEN = '0A';
+
+/** Sockets of a table of `/proc/net`; none where the kernel has no such table, as without IPv6. */
+export function listSockets(table: 'tcp' | 'tcp6' | 'udp' | 'udp6'): BoundSocket[] {
+  const lines = (readProcessFile('self', `net/${table}`) ?? '').split('\n').slice(1, -1);
+  return lines.map((line) => {
+    const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/);
+    const [address = '', port = ''] = local.split(':');
+    return { address, port: Number.parseInt(port, 16), isListening: state === TCP_LISTEN, inode };
+  });
+}
+
+/** A mounted file system. */
+export interface Mount {
+  /** Directory of the file system that is mounted. */
+  readonly root: string;
+  /** Mount point. */
+  readonly dir: string;
+  readonly type: string;
+  /** Options of the file system. */
+  readonly options: readonly string[];
+}
+
+/** Fields 4, 5 and 9 to 11 of a line of `mountinfo`; blanks and backslashes in paths are written as `\040`. */
+function parseMount(line: string): Mount {
+  const toPath = (text: string): string =>
+    text.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+  const [fields = '', source = ''] = line.split(' - ');
+  const [, , , root = '', dir = ''] = fields.split(' ');
+  const [type = '', , options = ''] = source.split(' ');
+  return { root: toPath(root), dir: toPath(dir), type, options: options.split(',') };
+}
+
+/** Mounts that this process sees. @param procDir another folder in tests */
+export function readMounts(procDir = '/proc'): Mount[] {
+  return readFileSync(`${procDir}/self/mountinfo`, 'utf8').split('\n').filter(Boolean).map(parseMount);
+}
+
+/** Membership of a process in a hierarchy of cgroups. */
+export interface CgroupMembership {
+  /** Controllers of a hierarchy of v1, or `name=systemd`; empty in v2, whose only hierarchy has the id 0. */
+  readonly controllers: readonly string[];
+  readonly isV2: boolean;
+  readonly path: string;
+}
+
+/** Lines `id:controllers:path`; a path may have colons. */
+function parseCgroup(line: string): CgroupMembership {
+  const [, id, controllers = '', path = ''] = /^(\d+):([^:]*):(.*)$/.exec(line) ?? [];
+  return { controllers: controllers.split(','), isV2: id === '0', path };
+}
+
+/**
+ * Cgroups of a process; none when it has ended.
+ *
+ * @param procDir another folder in tests
+ */
+export function readCgroups(pid: Pid, procDir = '/proc'): CgroupMembership[] {
+  const text = procDir === '/proc' ? readProcessFile(pid, 'cgroup') : readFileSync(`${procDir}/${pid}/cgroup`, 'utf8');
+  return (text ?? '').split('\n').filter(Boolean).map(parseCgroup);
+}
+
+/** Bytes that a process made the block layer read and write since it started. */
+export interface DiskBytes {
+  readonly read: number;
+  readonly write: number;
+}
+
+/**
+ * Files of one process that stay open, because opening one takes longer than reading it. They are that process's alone:
+ * the next one with its pid has others.
+ */
+export interface ProcFiles {
+  /** With the pid it names one process, however often the pid is used again. */
+  readonly startTicks: number;
+  /** False for a zombie, too. */
+  isAlive(): boolean;
+  /** Null when the process is gone, or belongs to another user. */
+  readDiskBytes(): DiskBytes | null;
+  /** To be called once. */
+  close(): void;
+}
+
+/** Opens the files of the process that has `pid` now; null when there is none. Passed in so that tests can replace it. */
+export type OpenProcFiles = (pid: number) => ProcFiles | null;
+
+export const openProcFiles: OpenProcFiles = (pid) => {
+  // Not `stat`, which pidusage has open, too: `workers/metrics/usage.ts` must tell its files from all others.
+  const statm = openFile(pid, 'statm');
+  if (statm === null) return null;
+  const startTicks = readStat(pid)?.startTicks;
+  // A process that is alive by now had its pid before, too.
+  if (startTicks === undefined || !hasMemory(statm)) {
+    closeSync(statm);
+    return null;
+  }
+  // The file of another user's process may not be opened.
+  const io = openFile(pid, 'io');
+  return {
+    startTicks,
+    isAlive: () => hasMemory(statm),
+    readDiskBytes: () => (io === null ? null : readDiskBytes(io)),
+    close() {
+      closeSync(statm);
+      if (io !== null) closeSync(io);
+    },
+  };
+};
+
+/** The first number of `statm` is the size of the memory, which a process gives back at its end: 0 of a zombie. */
+function hasMemory(statm: number): boolean {
+  return /^[1-9]/.test(readOpen(statm) ?? '');
+}
+
+/** `read_bytes` and `write_bytes` went to and came from storage; `rchar` and `wchar` count pipes and the page cache, too. */
+function readDiskBytes(io: number): DiskBytes | null {
+  const [, read, write] = /^read_bytes: (\d+)\nwrite_bytes: (\d+)$/m.exec(readOpen(io) ?? '') ?? [];
+  return read === undefined || write === undefined ? null : { read: Number(read), write: Number(write) };
+}
+
+/** Larger than each of the files. */
+const buffer = Buffer.alloc(4096);
+
+/** One read from the beginning, which these files answer in full and anew; null when the process is gone (ESRCH). */
+function readOpen(fd: number): string | null {
+  try {
+    return buffer.toString('latin1', 0, readSync(fd, buffer, 0, buffer.length, 0));
+  } catch {
+    return null;
+  }
+}
+
+function openFile(pid: number, name: string): number | null {
+  try {
+    return openSync(`/proc/${pid}/${name}`, 'r');
+  } catch {
+    return null;
   }
 }

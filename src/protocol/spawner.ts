@@ -2,16 +2,7 @@
  * What the main thread and the spawner say to each other: the process that starts all others, see `workers/spawner.ts`.
  * Messages are JSON, over the channel of child_process.fork.
  */
-
-/**
- * A process of the host, beyond the reuse of its pid: the start time in clock ticks since boot (proc(5), field 22 of
- * `stat`) and the boot's id (`/proc/sys/kernel/random/boot_id`).
- */
-export interface ProcessIdentity {
-  readonly pid: number;
-  readonly start_time: number;
-  readonly boot_id: string;
-}
+import type { ProcessIdentity } from '../lib/proc.ts';
 
 /** What a child has for a descriptor: /dev/null, or a FIFO, opened read-write so that it neither waits nor ends. */
 export type ChildFd = 'null' | { readonly fifo: string; readonly nonBlocking: boolean };

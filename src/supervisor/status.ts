@@ -1,5 +1,6 @@
 /** A service's state as it is stored and as it is shown. Pure. */
 import { isoTime } from '../lib/clock.ts';
+import type { ProcessIdentity } from '../lib/proc.ts';
 import {
   type EndedBy,
   type Group,
@@ -9,7 +10,7 @@ import {
   type ServiceStatus,
 } from '../protocol/service.ts';
 import type { SavedState } from '../protocol/state-document.ts';
-import type { Exit, ProcessIdentity } from '../vm/backend.ts';
+import type { Exit } from '../vm/backend.ts';
 import type { EndedState, RestartHistory, ServiceState, StopPhase, VmState } from './states.ts';
 import { rungOf } from './stopping.ts';
 

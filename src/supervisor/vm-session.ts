@@ -2,9 +2,10 @@
 import { randomBytes } from 'node:crypto';
 import { isoTime } from '../lib/clock.ts';
 import { errorText, errorTextWithHint, MonocoreError } from '../lib/errors.ts';
+import type { ProcessIdentity } from '../lib/proc.ts';
 import type { ServiceImage } from '../protocol/images.ts';
 import type { StreamName } from '../protocol/logs.ts';
-import type { Adoption, BackendEvent, Instance, PreparedInstance, ProcessIdentity } from '../vm/backend.ts';
+import type { Adoption, BackendEvent, Instance, PreparedInstance } from '../vm/backend.ts';
 import { takeTurn } from './boot-turn.ts';
 import type { SupervisorContext } from './interfaces.ts';
 import type { Effect, MachineEvent } from './states.ts';

@@ -2,15 +2,14 @@
  * What a supervisor asks of the thing it supervises. Two kinds exist: a microVM (`qemu/`) and a plain process of the
  * host (`process/`). Both are told apart by the config alone; neither stands in for the other.
  */
+import type { ProcessIdentity } from '../lib/proc.ts';
 import type { ServiceImage } from '../protocol/images.ts';
 import type { StreamName } from '../protocol/logs.ts';
 import type { GroupMember } from '../protocol/network.ts';
 import type { ProbeResult } from '../protocol/probe.ts';
 import type { EndReason, Probe, Service } from '../protocol/service.ts';
-import type { ProcessIdentity } from '../protocol/spawner.ts';
 
 export type { ProbeResult } from '../protocol/probe.ts';
-export type { ProcessIdentity } from '../protocol/spawner.ts';
 
 /** What a service is started with. */
 export interface LaunchRequest {

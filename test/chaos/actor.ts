@@ -3,13 +3,14 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errorCode, errorText } from '../../src/lib/errors.ts';
+import { listChildren } from '../../src/lib/proc.ts';
 import type { CommandReply } from '../../src/protocol/api.ts';
 import type { Config } from '../../src/protocol/service.ts';
 import type { HomePaths } from '../../src/state/paths.ts';
 import type { DaemonHost } from './daemon-host.ts';
 import type { Findings } from './findings.ts';
 import type { KillList } from './kill-list.ts';
-import { findChildren, findServiceProcesses } from './processes.ts';
+import { findServiceProcesses } from './processes.ts';
 import { type Action, describeAction, type Victim } from './schedule.ts';
 import type { SmallDisk } from './small-disk.ts';
 import type { StartBook } from './start-book.ts';
@@ -152,7 +153,7 @@ export class Actor {
   #killService(service: string, victim: Victim): void {
     const { kills, findings } = this.#options;
     const parents = this.#processesOf(service);
-    const commands = parents.flatMap(findChildren);
+    const commands = parents.flatMap(listChildren);
     const hasCommands = commands.length > 0;
     const targets = victim === 'command' && hasCommands ? commands : parents;
     if (targets.length === 0) return;
@@ -208,7 +209,7 @@ export class Actor {
   #deleteRuntimeFolder(service: string): void {
     const { paths, kills } = this.#options;
     const parents = this.#processesOf(service);
-    kills.addFolderless(service, [...parents, ...parents.flatMap(findChildren)]);
+    kills.addFolderless(service, [...parents, ...parents.flatMap(listChildren)]);
     rmSync(paths.vm(service).dir, { recursive: true, force: true });
   }
 

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { openDaemonLog } from '../../src/daemon/daemon-log.ts';
 import { MonocoreError } from '../../src/lib/errors.ts';
+import { listDescriptors } from '../../src/lib/proc.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { makeTempDir } from '../helpers/temp.ts';
 
@@ -38,13 +39,7 @@ function findReport(path: string): LogLine | undefined {
 
 /** Paths of the files that this process has open. */
 function openFiles(): string[] {
-  return readdirSync('/proc/self/fd').flatMap((fd) => {
-    try {
-      return [readlinkSync(`/proc/self/fd/${fd}`)];
-    } catch {
-      return []; // the descriptor by which the folder was read
-    }
-  });
+  return listDescriptors('self').map(({ target }) => target);
 }
 
 /** Runs a program of test/fixtures on the log file `file`. */

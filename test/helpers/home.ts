@@ -1,11 +1,12 @@
 /** A home of its own for each test, with the kernel that the set-up script put into the user's. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { existsSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { listPids, readCommandLine } from '../../src/lib/proc.ts';
 import type { ServiceStatus } from '../../src/protocol/service.ts';
 import { resolveHome } from '../../src/state/paths.ts';
 import { eventually } from './eventually.ts';
@@ -29,17 +30,9 @@ export function shareKernel(home: string): void {
 
 /** Command lines of all processes that mention `text`. */
 export function findProcesses(mention: string): { pid: number; commandLine: string }[] {
-  const found: { pid: number; commandLine: string }[] = [];
-  for (const entry of readdirSync('/proc')) {
-    if (!/^\d+$/.test(entry)) continue;
-    try {
-      const commandLine = readFileSync(`/proc/${entry}/cmdline`, 'latin1').replaceAll('\0', ' ');
-      if (commandLine.includes(mention)) found.push({ pid: Number(entry), commandLine });
-    } catch {
-      // It ended meanwhile.
-    }
-  }
-  return found;
+  return listPids()
+    .map((pid) => ({ pid, commandLine: readCommandLine(pid).replaceAll('\0', ' ') }))
+    .filter(({ commandLine }) => commandLine.includes(mention));
 }
 
 /** Another user of this host, and the built command at a path that the user can reach. */

@@ -1,14 +1,35 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { symlinkSync } from 'node:fs';
+import { closeSync, openSync, symlinkSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { identify, isSameProcess, signalProcess } from '../../src/lib/proc.ts';
+import {
+  findByArgument,
+  identify,
+  isAlive,
+  isInheritable,
+  isRunning,
+  isSameProcess,
+  listChildren,
+  listDescriptors,
+  listPids,
+  listSockets,
+  readCgroups,
+  readCommandLine,
+  readCpuMs,
+  readMaxOpenFilesLimit,
+  readOpenFilesLimit,
+  readResidentBytes,
+  readStat,
+  signalProcess,
+} from '../../src/lib/proc.ts';
+import { eventually } from '../helpers/eventually.ts';
 import { makeTempDir } from '../helpers/temp.ts';
 
-async function startSleep(t: TestContext, program = 'sleep') {
-  const child = spawn(program, ['1000'], { detached: true, stdio: 'ignore' });
+async function startSleep(t: TestContext, program = 'sleep', args = ['1000']) {
+  const child = spawn(program, args, { detached: true, stdio: 'ignore' });
   await once(child, 'spawn');
   const exited = once(child, 'exit');
   t.after(async () => {
@@ -63,4 +84,64 @@ test('a name with blanks and parentheses does not hide the start time', async (t
   const { identity } = await startSleep(t, odd);
   const plain = await startSleep(t);
   assert.ok(identity.start_time > 0 && identity.start_time <= plain.identity.start_time);
+});
+
+test('a zombie exists still, but does not run', async (t) => {
+  // A shell that becomes a program which does not wait for its child.
+  const parent = spawn('/bin/sh', ['-c', 'sleep 0 & echo $!; exec sleep 1000'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.after(() => parent.kill());
+  const [line] = await once(parent.stdout, 'data');
+  const pid = Number(line);
+  await eventually('a zombie', () => readStat(pid)?.state === 'Z');
+  const identity = identify(pid)!;
+  assert.deepEqual([isSameProcess(identity), isRunning(identity), isAlive(pid)], [true, false, false]);
+  assert.equal(readResidentBytes(pid), 0);
+  assert.deepEqual(listChildren(parent.pid!), [pid]);
+});
+
+test('a process is found by its arguments', async (t) => {
+  const { child, identity } = await startSleep(t, 'sleep', ['1000', `0.${process.pid}`]);
+  assert.deepEqual(findByArgument(`0.${process.pid}`), [identity]);
+  assert.equal(readCommandLine(child.pid!), `sleep\x001000\x000.${process.pid}\0`);
+  assert.ok(listPids().includes(child.pid!));
+});
+
+test('of a pid that nobody has there is nothing to read', async (t) => {
+  const { child, exited } = await startSleep(t);
+  child.kill('SIGKILL');
+  await exited;
+  const pid = child.pid!;
+  assert.deepEqual([readStat(pid), readCommandLine(pid), listDescriptors(pid), listChildren(pid)], [null, '', [], []]);
+  assert.deepEqual([readCgroups(pid), readCpuMs(pid), isAlive(pid)], [[], 0, false]);
+});
+
+test('descriptors lead to their files, and tell what children inherit', async (t) => {
+  const path = join(await makeTempDir(t), 'file');
+  const fd = openSync(path, 'w');
+  t.after(() => closeSync(fd));
+  assert.ok(listDescriptors('self').some((one) => one.fd === fd && one.target === path));
+  assert.equal(isInheritable(fd), false);
+  assert.equal(isInheritable(10_000), false);
+});
+
+test('the open files of this process are limited as its shell says', () => {
+  const show = (option: string) =>
+    Number(
+      execFileSync('/bin/sh', ['-c', `ulimit ${option} -n`], { encoding: 'utf8' }).replace('unlimited', 'Infinity'),
+    );
+  // A child has the limits of its parent; Node raises its own soft limit, which it takes back for children.
+  assert.equal(readOpenFilesLimit().hard, show('-H'));
+  assert.ok(readOpenFilesLimit().soft <= readOpenFilesLimit().hard);
+  assert.ok(readMaxOpenFilesLimit() >= 1024);
+});
+
+test('a server is among the sockets', async (t) => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const found = listSockets('tcp').find((socket) => socket.port === port && socket.isListening)!;
+  assert.ok(listDescriptors('self').some(({ target }) => target === `socket:[${found.inode}]`));
 });

@@ -1,13 +1,9 @@
 /** What a process costs, and processes that are talked to by lines. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { findChildren } from '../chaos/processes.ts';
-
-/** USER_HZ, the unit of times in /proc/<pid>/stat, see proc(5): 100 on every Linux that Node runs on. */
-const TICKS_PER_SECOND = 100;
+import { listChildren, readCpuMs, readResidentBytes } from '../../src/lib/proc.ts';
 
 /** How late an event loop ran, milliseconds. */
 export interface LoopDelay {
@@ -18,28 +14,16 @@ export interface LoopDelay {
 
 /** CPU seconds of a process and its children, all their threads together: a daemon has one, which starts all others. */
 export function cpuSeconds(pid: number): number {
-  return sum([pid, ...findChildren(pid)].map(ownCpuSeconds));
+  return sum([pid, ...listChildren(pid)].map(readCpuMs)) / 1000;
 }
 
 /** Resident memory of a process and its children, MiB. */
 export function residentMib(pid: number): number {
-  return sum([pid, ...findChildren(pid)].map(ownResidentMib));
+  return sum([pid, ...listChildren(pid)].map(readResidentBytes)) / 2 ** 20;
 }
 
 function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
-}
-
-function ownCpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  // The name before the last ")" may have spaces; utime and stime are fields 14 and 15, the one behind it is 3.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-}
-
-function ownResidentMib(pid: number): number {
-  const [, kib] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
-  return Number(kib) / 1024;
 }
 
 /** A program of this folder that watches its event loop, see `loop-delay.js`. */

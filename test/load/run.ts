@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DaemonClient } from '../../src/cli/client.ts';
 import { ownProgram } from '../../src/cli/daemon/process.ts';
+import { readCommandLine } from '../../src/lib/proc.ts';
 import { HomePaths, resolveHome } from '../../src/state/paths.ts';
 import { findMentions, findServiceProcesses } from '../chaos/processes.ts';
 import { comesTrue } from '../chaos/waiting.ts';
@@ -169,7 +170,7 @@ function readCommandLines(runDir: string): Map<string, readonly string[]> {
   for (const [service, pids] of findServiceProcesses(runDir)) {
     const [pid] = pids;
     if (pid === undefined) continue;
-    found.set(service, readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1));
+    found.set(service, readCommandLine(pid).split('\0').slice(0, -1));
   }
   return found;
 }

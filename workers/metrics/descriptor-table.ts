@@ -1,5 +1,6 @@
 /** Room for descriptors, made before dozens of services need it. */
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
+import { readOpenFilesLimit } from '../../src/lib/proc.ts';
 
 /** Enough for some two hundred services; each slot is 8 bytes. */
 const SLOTS = 2048;
@@ -15,9 +16,8 @@ const SPARE = 256;
 export function growDescriptorTable(): void {
   const opened: number[] = [];
   try {
-    const [, limit] = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1')) ?? [];
     // The descriptor with the number of half the slots is the first that needs all of them.
-    const last = Math.min(SLOTS / 2, Number(limit ?? 0) - SPARE);
+    const last = Math.min(SLOTS / 2, readOpenFilesLimit().soft - SPARE);
     while ((opened.at(-1) ?? 0) < last) opened.push(openSync('/dev/null', 'r'));
   } catch {
     // Where the host has no more of them: nothing depends on it.

@@ -1,6 +1,7 @@
 /** Which processes are watched, and what each has cost since it was sampled last. */
+
+import type { DiskBytes, OpenProcFiles, ProcFiles } from '../../src/lib/proc.ts';
 import type { Metrics } from '../../src/protocol/service.ts';
-import type { DiskBytes, OpenProcFiles, ProcFiles } from './proc.ts';
 import type { ProcessId, Usage, UsagePoller } from './usage.ts';
 
 /** A watched process and its previous sample. */
@@ -30,7 +31,7 @@ export class Sampler {
   watch(service: string, pid: number): void {
     this.unwatch(service);
     const files = this.#open(pid);
-    if (files) this.#watched.set(service, { pid, startTime: files.startTime, files, usage: null, disk: null });
+    if (files) this.#watched.set(service, { pid, startTicks: files.startTicks, files, usage: null, disk: null });
   }
 
   /** Unknown names are ignored. */

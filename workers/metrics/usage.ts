@@ -11,8 +11,9 @@
  *   close it. So whoever is missing from the first answer is looked for among the open files.
  * - `clear()` forgets the files without closing them: never called.
  */
-import { closeSync, readdirSync, readlinkSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import pidusage from 'pidusage';
+import { listDescriptors } from '../../src/lib/proc.ts';
 
 /** What one process has used. */
 export interface Usage {
@@ -27,7 +28,7 @@ export interface Usage {
 /** A process; the start time tells it from a later one of the same pid. */
 export interface ProcessId {
   readonly pid: number;
-  readonly startTime: string;
+  readonly startTicks: number;
 }
 
 /** pidusage looks for files to close this often per `maxage`, see its history.js. */
@@ -37,7 +38,7 @@ const SWEEPS_PER_MAX_AGE = 2;
 export class UsagePoller {
   readonly #maxAgeMs: number;
   /** Who holds pidusage's file of a pid, and when it was last polled, by `performance.now()`. */
-  readonly #holders = new Map<number, { startTime: string; polledAtMs: number }>();
+  readonly #holders = new Map<number, { startTicks: number; polledAtMs: number }>();
 
   /** @param maxAgeMs how long pidusage keeps the file of a pid that is no longer polled */
   constructor(maxAgeMs: number) {
@@ -50,14 +51,14 @@ export class UsagePoller {
    */
   async poll(processes: readonly ProcessId[]): Promise<ReadonlyMap<number, Usage>> {
     this.#forgetClosed();
-    const pollable = processes.filter(({ pid, startTime }) => {
+    const pollable = processes.filter(({ pid, startTicks }) => {
       const holder = this.#holders.get(pid);
-      return holder === undefined || holder.startTime === startTime;
+      return holder === undefined || holder.startTicks === startTicks;
     });
     if (pollable.length === 0) return new Map();
     const polledAtMs = performance.now();
     const first = pollable.map(({ pid }) => pid).filter((pid) => !this.#holders.has(pid));
-    for (const { pid, startTime } of pollable) this.#holders.set(pid, { startTime, polledAtMs });
+    for (const { pid, startTicks } of pollable) this.#holders.set(pid, { startTicks, polledAtMs });
 
     const stats = await pidusage(
       pollable.map(({ pid }) => pid),
@@ -76,12 +77,12 @@ export class UsagePoller {
   #closeLost(pids: readonly number[]): void {
     if (pids.length === 0) return;
     const paths = new Set(pids.map((pid) => `/proc/${pid}/stat`));
-    const open = readdirSync('/proc/self/fd').map((fd) => ({ fd: Number(fd), path: pathOf(fd) }));
-    const suspects = open.filter(({ path }) => path !== null && paths.has(path));
+    const suspects = listDescriptors('self').filter(({ target }) => paths.has(target));
     if (suspects.length === 0) return;
     // What another thread is reading right now is closed, or another file, by then.
     const timer = setTimeout(() => {
-      for (const { fd, path } of suspects) if (pathOf(String(fd)) === path) closeSync(fd);
+      const open = new Map(listDescriptors('self').map(({ fd, target }) => [fd, target]));
+      for (const { fd, target } of suspects) if (open.get(fd) === target) closeSync(fd);
     }, this.#maxAgeMs * SWEEPS_PER_MAX_AGE);
     timer.unref();
   }
@@ -91,14 +92,5 @@ export class UsagePoller {
     for (const [pid, { polledAtMs }] of this.#holders) {
       if (polledAtMs < closedBeforeMs) this.#holders.delete(pid);
     }
-  }
-}
-
-/** Where a descriptor of this process leads; null where it was closed. */
-function pathOf(fd: string): string | null {
-  try {
-    return readlinkSync(`/proc/self/fd/${fd}`);
-  } catch {
-    return null;
   }
 }

@@ -1,9 +1,5 @@
-/**
- * A start from an image that is there against starts of the built-in root, in turns: with the default disk, and without
- * any. Besides the time until the service has started, the processor time of its QEMU, which other work disturbs less.
- */
-import { readFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';
+import { readCpuMs } from '../../../src/lib/proc.ts';
 import { DEFAULT_IMAGE_SETTINGS } from '../../../src/protocol/images.ts';
 import { configOf, scriptService } from '../../../test/helpers/fakes/services.ts';
 import { makeBusyboxImage } from '../../../test/helpers/images/program-image.ts';
@@ -14,19 +10,10 @@ import { median, round } from './median.ts';
 const SCRIPT = 'trap "exit 0" TERM; while :; do sleep 1; done';
 /** As the config has it by default. */
 const DISK_MIB = 1024;
-/** Of the times in /proc: USER_HZ is 100 on x86-64 and aarch64; see proc(5). */
-const MS_PER_TICK = 10;
 
 interface Start {
   readonly wallMs: number;
   readonly cpuMs: number;
-}
-
-/** Processor time that all threads of a process have used so far, ms. Fields 14 and 15 of its stat, see proc(5). */
-function cpuMsOf(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
 }
 
 /** One row for each comparison and kind of time, as the table shows them. */
@@ -49,7 +36,7 @@ export async function measureStarts(lifetime: TestContext, rounds: number) {
     const wallMs = performance.now() - begunAt;
     if (outcome!.outcome !== 'changed') throw new Error(`${service.name}: ${outcome!.error}`);
     const { pid } = host.orchestrator.services().find(({ name }) => name === service.name)!;
-    const cpuMs = cpuMsOf(pid!);
+    const cpuMs = readCpuMs(pid!);
     await host.orchestrator.stop();
     return { wallMs, cpuMs };
   };

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { readCpuMs } from '../../../src/lib/proc.ts';
 import type { Contender, Cost, Run } from './contender.ts';
 import { type WaitingProducer, writeProducerScript } from './producer-script.ts';
 
@@ -16,8 +17,6 @@ const VERSION = '7.0.4';
  */
 const QUIET_MS = 500;
 const QUIET_CPU_SECONDS = 0.05;
-/** USER_HZ, the unit of times in /proc/<pid>/stat, see proc(5): 100 on every Linux that Node runs on. */
-const TICKS_PER_SECOND = 100;
 
 let command = '';
 
@@ -43,7 +42,7 @@ async function measure(task: Run): Promise<Cost> {
   try {
     await run(command, ['start', producer.path, '--interpreter', 'none', '--no-autorestart', ...logs], { env });
     const pid = Number(readFileSync(join(home, 'pm2.pid'), 'utf8'));
-    const cpuBefore = cpuSeconds(pid);
+    const cpuBefore = readCpuMs(pid) / 1000;
     await producer.release();
     const startedAtMs = Date.now();
     const cpuAfter = await untilIdle(pid, producer);
@@ -55,9 +54,9 @@ async function measure(task: Run): Promise<Cost> {
 
 /** Returns its CPU seconds. */
 async function untilIdle(pid: number, producer: WaitingProducer): Promise<number> {
-  for (let before = cpuSeconds(pid); ; ) {
+  for (let before = readCpuMs(pid) / 1000; ; ) {
     await setTimeout(QUIET_MS);
-    const now = cpuSeconds(pid);
+    const now = readCpuMs(pid) / 1000;
     if (producer.hasEnded() && now - before < QUIET_CPU_SECONDS) return now;
     before = now;
   }
@@ -65,11 +64,4 @@ async function untilIdle(pid: number, producer: WaitingProducer): Promise<number
 
 function lastWriteMs(dir: string): number {
   return Math.max(...readdirSync(dir).map((name) => statSync(join(dir, name)).mtimeMs));
-}
-
-function cpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  // The name before the last ")" may have spaces; utime and stime are fields 14 and 15, the one behind it is 3.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }

@@ -1,6 +1,6 @@
 /** `monocore daemon restart`: a new daemon takes the place of the old one, and every VM lives on. */
-import { readFileSync } from 'node:fs';
 import { errorText, MonocoreError } from '../../lib/errors.ts';
+import { readProcessFile } from '../../lib/proc.ts';
 import type { DaemonStatus, Selection } from '../../protocol/api.ts';
 import type { ServiceStatus } from '../../protocol/service.ts';
 import { DaemonClient } from '../client.ts';
@@ -56,7 +56,7 @@ async function startForVms(context: CliContext): Promise<number> {
 
 function refuseForeground({ pid, settings }: DaemonStatus): void {
   if (!settings || settings.background) return;
-  const unit = findUnit(readCgroup(pid));
+  const unit = findUnit(readProcessFile(pid, 'cgroup') ?? '');
   const again = unit ? `${unit.manager} start ${unit.name}` : 'then start it as before';
   throw new MonocoreError(
     'Usage',
@@ -65,15 +65,6 @@ function refuseForeground({ pid, settings }: DaemonStatus): void {
       details: { hint: `to restart it while the VMs keep running: monocore daemon stop --leave-running; ${again}` },
     },
   );
-}
-
-/** See proc_pid_cgroup(5); empty when the process is gone. */
-function readCgroup(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/cgroup`, 'utf8');
-  } catch {
-    return '';
-  }
 }
 
 async function startNext({ paths }: CliContext, client: DaemonClient, old: DaemonStatus): Promise<DaemonStatus> {

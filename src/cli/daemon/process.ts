@@ -1,12 +1,13 @@
 /** The daemon's process: starting one when none runs, waiting for the end of one. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, fstatSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
+import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { errorText, MonocoreError } from '../../lib/errors.ts';
 import { isSource, packageRoot } from '../../lib/package-info.ts';
+import { isAlive } from '../../lib/proc.ts';
 import { fromWireError } from '../../lib/wire-error.ts';
 import type { DaemonSettings, DaemonStatus } from '../../protocol/api.ts';
 import type { ErrorReply } from '../../protocol/http.ts';
@@ -122,25 +123,11 @@ export async function askStatus(client: DaemonClient): Promise<DaemonStatus | nu
  */
 export async function waitForEnd(pid: number, timeoutMs = Number.POSITIVE_INFINITY): Promise<void> {
   const deadline = performance.now() + timeoutMs;
-  while (isRunning(pid)) {
+  while (isAlive(pid)) {
     if (performance.now() > deadline) {
       throw new MonocoreError('CallTimeout', `the daemon, process ${pid}, has not ended in ${timeoutMs / 1000} s`);
     }
     await delay(POLL_INTERVAL_MS);
-  }
-}
-
-/**
- * False for a zombie too: in a container whose first process does not wait for orphans, the daemon stays one. See
- * proc_pid_stat(5) for the state after the closing parenthesis.
- */
-function isRunning(pid: number): boolean {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    const state = stat[stat.lastIndexOf(')') + 2];
-    return state !== 'Z' && state !== 'X';
-  } catch {
-    return false;
   }
 }
 

@@ -1,25 +1,8 @@
 /** Finds the process of a VM that an earlier daemon launched. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { identify, isRunning, signalProcess } from '../../lib/proc.ts';
-import type { ProcessIdentity } from '../backend.ts';
+import { findByArgument, isRunning, type ProcessIdentity, signalProcess } from '../../lib/proc.ts';
 import { adoptedProcess, type HostProcess } from './host-process.ts';
-
-/** Processes with `path` as an argument or in one. */
-export function findByArgument(path: string): ProcessIdentity[] {
-  const found: ProcessIdentity[] = [];
-  for (const entry of readdirSync('/proc')) {
-    if (!/^\d+$/.test(entry)) continue;
-    try {
-      if (!readFileSync(`/proc/${entry}/cmdline`, 'utf8').includes(path)) continue;
-    } catch {
-      continue; // It has ended meanwhile.
-    }
-    const identity = identify(Number(entry));
-    if (identity) found.push(identity);
-  }
-  return found;
-}
 
 /**
  * The process of a VM, or null when it is gone. One whose runtime folder was deleted is ended: nobody can reach its

@@ -5,12 +5,10 @@
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { errorText, MonocoreError } from '../../lib/errors.ts';
-import { isRunning, signalProcess } from '../../lib/proc.ts';
+import { findByArgument, isRunning, type ProcessIdentity, signalProcess } from '../../lib/proc.ts';
 import type { VmPaths } from '../../state/paths.ts';
-import type { ProcessIdentity } from '../backend.ts';
 import { SHARE_ROOT, wrapInShare } from '../guest/share-script.ts';
 import { findVirtiofsd } from '../qemu/host-tools.ts';
-import { findByArgument } from './adoption.ts';
 import { adoptedProcess, type HostProcess } from './host-process.ts';
 import type { AppliedLimits } from './limits/service-limits.ts';
 import { ROOT_NAME, type SharedFile } from './shared-files.ts';

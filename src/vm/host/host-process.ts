@@ -1,7 +1,7 @@
 /** The process of a VM, whether this daemon started it or an earlier one did. */
 
-import { isRunning } from '../../lib/proc.ts';
-import type { Exit, ProcessIdentity } from '../backend.ts';
+import { isRunning, type ProcessIdentity } from '../../lib/proc.ts';
+import type { Exit } from '../backend.ts';
 
 /** Only a parent is told of an end, so a process that is not our child is looked at this often. */
 const POLL_INTERVAL_MS = 250;

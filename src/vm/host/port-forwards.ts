@@ -3,8 +3,8 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { errorCode, errorText, MonocoreError } from '../../lib/errors.ts';
+import { listDescriptors, listPids, listSockets, readCommandLine, readProcessFile, readStat } from '../../lib/proc.ts';
 import type { Port, Service } from '../../protocol/service.ts';
-import { findPortOwner } from './port-owner.ts';
 
 /** Binds the port for a moment, as nobody can who has to share it. Throws the system's error. */
 async function tryPort({ protocol, host: port }: Port, host: string): Promise<void> {
@@ -48,4 +48,79 @@ export async function checkPortsAreFree(service: Service, address: string, runDi
       throw new MonocoreError('StartFailed', message, { cause });
     }
   }
+}
+
+/** A socket that keeps others from a port. */
+export interface PortOwner {
+  /** Address that it is bound to; `0.0.0.0` and `::` are all of the host's. */
+  readonly address: string;
+  /** Null where this user may not see whose it is. */
+  readonly process: { readonly pid: number; readonly name: string } | null;
+  /** The service of this home that the process belongs to, or null. */
+  readonly service: string | null;
+}
+
+/** What the kernel prints for 127.0.0.2 is the number as it stands in memory, so in the order of the processor. */
+function hexOf(address: string): string {
+  const bytes = new Uint8Array(address.split('.').map(Number));
+  return new Uint32Array(bytes.buffer)[0]!.toString(16).toUpperCase().padStart(8, '0');
+}
+
+/** The addresses that a socket may be bound to which has `address`, as the kernel prints them. */
+function candidates(address: string): ReadonlyMap<string, string> {
+  // The words of an IPv6 address are printed one by one, so that of an IPv4 address mapped into one is its own.
+  const mapped = `0000000000000000${hexOf('0.0.255.255')}`;
+  return new Map([
+    [hexOf(address), address],
+    [hexOf('0.0.0.0'), '0.0.0.0'],
+    ['0'.repeat(32), '::'],
+    [`${mapped}${hexOf(address)}`, `::ffff:${address}`],
+    [`${mapped}${hexOf('0.0.0.0')}`, '::ffff:0.0.0.0'],
+  ]);
+}
+
+/** Finds the socket that keeps others from a port of `address`. */
+function findSocket(protocol: Port['protocol'], address: string, port: number) {
+  const wanted = candidates(address);
+  const sockets = ([protocol, `${protocol}6`] as const).flatMap((table) => listSockets(table));
+  // UDP has no state of listening.
+  const found = sockets.find(
+    (socket) => wanted.has(socket.address) && socket.port === port && (protocol === 'udp' || socket.isListening),
+  );
+  return found && { address: wanted.get(found.address)!, inode: found.inode };
+}
+
+/**
+ * Service of a process: the one in whose runtime folder the VM process has its sockets. A process that a plain process
+ * started is in the session of its shim, whose arguments name the folder.
+ */
+function serviceOf(pid: number, runDir: string): string | null {
+  for (const candidate of [pid, readStat(pid)?.session ?? pid]) {
+    // QEMU's options have a comma of a path twice.
+    const commandLine = readCommandLine(candidate).replaceAll(',,', ',');
+    const start = commandLine.indexOf(`${runDir}/`);
+    if (start !== -1) return /^[^/\0]*/.exec(commandLine.slice(start + runDir.length + 1))![0];
+  }
+  return null;
+}
+
+/**
+ * Finds the owner of a port.
+ *
+ * @param address IPv4 address that cannot be bound
+ * @param runDir folder of the home's runtime folders
+ * @returns null when the port was freed meanwhile
+ */
+export function findPortOwner(
+  { protocol, host }: Pick<Port, 'protocol' | 'host'>,
+  address: string,
+  runDir: string,
+): PortOwner | null {
+  const socket = findSocket(protocol, address, host);
+  if (!socket) return null;
+  const link = `socket:[${socket.inode}]`;
+  const pid = listPids().find((candidate) => listDescriptors(candidate).some(({ target }) => target === link));
+  if (pid === undefined) return { address: socket.address, process: null, service: null };
+  const name = readProcessFile(pid, 'comm')?.trim() ?? '';
+  return { address: socket.address, process: { pid, name }, service: serviceOf(pid, runDir) };
 }

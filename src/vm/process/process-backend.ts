@@ -2,7 +2,7 @@
 import { closeSync, constants, openSync, statSync, writeSync } from 'node:fs';
 import { chown, rm } from 'node:fs/promises';
 import { MonocoreError } from '../../lib/errors.ts';
-import { signalProcess } from '../../lib/proc.ts';
+import { type ProcessIdentity, signalProcess } from '../../lib/proc.ts';
 import type { StreamName } from '../../protocol/logs.ts';
 import { DEFAULT_CPUS, DEFAULT_RAM_MIB, type Service } from '../../protocol/service.ts';
 import type { HomePaths, VmPaths } from '../../state/paths.ts';
@@ -16,7 +16,6 @@ import type {
   LaunchRequest,
   PreparedInstance,
   ProbeResult,
-  ProcessIdentity,
   VmProbe,
 } from '../backend.ts';
 import { findAdopted } from '../host/adoption.ts';

@@ -3,9 +3,8 @@
  * number to no new process while a group has it (fork(2) takes a free one), so of a group that still has members the
  * number cannot have come round again.
  */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { identify, isSameProcess } from '../../lib/proc.ts';
-import type { ProcessIdentity } from '../backend.ts';
+import { statSync } from 'node:fs';
+import { identify, isSameProcess, listDescriptors, listPids, type ProcessIdentity, readStat } from '../../lib/proc.ts';
 
 /** To be called as soon as the leader has ended. Main thread. */
 export function killGroup(leader: ProcessIdentity): void {
@@ -26,7 +25,7 @@ export function killForgottenGroup({ pid }: ProcessIdentity, fifoPaths: readonly
   if (!signalGroup(pid, 0)) return;
   const fifos = new Set(fifoPaths.map(fileOf));
   const holdsOne = (member: number): boolean =>
-    listOpenFiles(member).some((path) => {
+    listDescriptors(member).some(({ path }) => {
       const file = fileOf(path);
       return file !== null && fifos.has(file);
     });
@@ -42,32 +41,15 @@ function signalGroup(id: number, signal: NodeJS.Signals | 0): boolean {
   }
 }
 
-/** Pids of a group: field 5 of `/proc/<pid>/stat`, proc(5), counted from behind the command's name. */
 function listMembers(group: number): number[] {
-  const pids = readdirSync('/proc').filter((entry) => /^\d+$/.test(entry));
-  return pids.map(Number).filter((pid) => {
-    const stat = ifThere(() => readFileSync(`/proc/${pid}/stat`, 'latin1'));
-    return stat !== null && Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]) === group;
-  });
+  return listPids().filter((pid) => readStat(pid)?.group === group);
 }
 
-function listOpenFiles(pid: number): string[] {
-  const dir = `/proc/${pid}/fd`;
-  return (ifThere(() => readdirSync(dir)) ?? []).map((fd) => `${dir}/${fd}`);
-}
-
-/** What tells one file from another; null for one that is gone. */
+/** Device and inode of a file; null for one that is gone. */
 function fileOf(path: string): string | null {
-  return ifThere(() => {
+  try {
     const { dev, ino } = statSync(path);
     return `${dev} ${ino}`;
-  });
-}
-
-/** Processes end while they are looked at, and some belong to others. */
-function ifThere<T>(read: () => T): T | null {
-  try {
-    return read();
   } catch {
     return null;
   }

@@ -2,7 +2,7 @@
  * QEMU's command line. Pure: everything that varies is in {@link MachineSpec}. Nothing of the service but its name,
  * size and ports is in it, because every user of the host can read it.
  */
-import { readFileSync } from 'node:fs';
+import { readCpuInfo } from '../../lib/proc.ts';
 import type { Port } from '../../protocol/service.ts';
 import type { VmPaths } from '../../state/paths.ts';
 import type { Architecture } from './host-tools.ts';
@@ -50,7 +50,7 @@ export interface MachineSpec {
  * told, and take the number for the truth. The counter's rate is the nominal one, while "cpu MHz" follows power saving,
  * so the nominal sources come first.
  */
-export function readTscKhz(cpuinfo: string = readFileSync('/proc/cpuinfo', 'utf8')): number | null {
+export function readTscKhz(cpuinfo: string = readCpuInfo()): number | null {
   const nominal = /^model name\s*:.*@\s*([\d.]+)GHz/m.exec(cpuinfo);
   if (nominal) return Math.round(Number(nominal[1]) * 1e6);
   const current = /^cpu MHz\s*:\s*([\d.]+)/m.exec(cpuinfo);

@@ -1,9 +1,9 @@
 /** One QEMU process and the guest in it. */
 import { errorText } from '../../lib/errors.ts';
-import { signalProcess } from '../../lib/proc.ts';
+import { type ProcessIdentity, signalProcess } from '../../lib/proc.ts';
 import type { GroupMember } from '../../protocol/network.ts';
 import type { VmPaths } from '../../state/paths.ts';
-import type { BackendEvent, Exit, Instance, ProbeResult, ProcessIdentity, VmProbe } from '../backend.ts';
+import type { BackendEvent, Exit, Instance, ProbeResult, VmProbe } from '../backend.ts';
 import { ControlChannel, type GuestMessage } from '../guest/control-channel.ts';
 import { ProbeDesk } from '../guest/health-probe.ts';
 import type { Job } from '../guest/job-script.ts';

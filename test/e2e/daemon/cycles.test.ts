@@ -1,10 +1,11 @@
 /** Services that are started and stopped again and again leave nothing behind. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { listChildren, listDescriptors } from '../../../src/lib/proc.ts';
 import type { Isolation } from '../../../src/protocol/service.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { configOf, scriptService } from '../../helpers/fakes/services.ts';
@@ -19,9 +20,9 @@ const MAX_GROWTH_BYTES = 2 * 2 ** 20;
 /** What this process holds of the system: threads, children, and descriptors by their kind. */
 function holdings(): Record<string, number> {
   const counts: Record<string, number> = { children: countChildren() };
-  for (const fd of readdirSync('/proc/self/fd')) {
-    const kind = kindOf(fd);
-    if (kind !== null) counts[kind] = (counts[kind] ?? 0) + 1;
+  for (const { target } of listDescriptors('self')) {
+    const kind = target.replace(/:\[\d+\]$/, '');
+    counts[kind] = (counts[kind] ?? 0) + 1;
   }
   return counts;
 }
@@ -32,25 +33,10 @@ function keptSince(before: Readonly<Record<string, number>>): string {
   return more.map(([kind, count]) => `${kind} ${before[kind] ?? 0} -> ${count}`).join(', ');
 }
 
-/** Null for the descriptor of the listing itself. */
-function kindOf(fd: string): string | null {
-  try {
-    return readlinkSync(`/proc/self/fd/${fd}`).replace(/:\[\d+\]$/, '');
-  } catch {
-    return null;
-  }
-}
-
 /** The spawner, and the processes that it started. */
 function countChildren(): number {
-  const own = childrenOf(process.pid);
-  return own.length + own.flatMap(childrenOf).length;
-}
-
-function childrenOf(pid: number): number[] {
-  const dir = `/proc/${pid}/task`;
-  const lists = readdirSync(dir).map((task) => readFileSync(`${dir}/${task}/children`, 'utf8'));
-  return lists.flatMap((list) => list.split(' ').filter(Boolean).map(Number));
+  const own = listChildren(process.pid);
+  return own.length + own.flatMap(listChildren).length;
 }
 
 /** Starts and stops that many services at once, so many times. */

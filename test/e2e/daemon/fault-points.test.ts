@@ -1,11 +1,12 @@
 /** The daemon dies between every two steps of a start and of a stop; the next one must make the best of it. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { findByArgument, isAlive } from '../../../src/lib/proc.ts';
 import type { Isolation } from '../../../src/protocol/service.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { ALIVE, ASKED_EXIT_CODE, doomedConfig } from '../../helpers/fakes/doomed-service.ts';
@@ -39,15 +40,9 @@ async function liveOn(isolation: Isolation): Promise<Life> {
 
 /** Processes of the service: its shim or its VM has a path below the home in its arguments, and so has nobody else. */
 function processesOf(home: string): number[] {
-  const pids = readdirSync('/proc').filter((entry) => /^\d+$/.test(entry));
-  return pids.map(Number).filter((pid) => {
-    try {
-      const isOwn = readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(join(home, 'run/'));
-      return isOwn && !/^\S+ \(.*\) Z/s.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
-    } catch {
-      return false;
-    }
-  });
+  return findByArgument(join(home, 'run/'))
+    .map(({ pid }) => pid)
+    .filter(isAlive);
 }
 
 /** What the next daemon makes of it: the service runs, or has ended, or was never heard of. */

@@ -3,13 +3,14 @@
 import { once } from 'node:events';
 import { Socket } from 'node:net';
 import type { TestContext } from 'node:test';
+import type { ProcessIdentity } from '../../../src/lib/proc.ts';
 import type { ServiceImage } from '../../../src/protocol/images.ts';
 import type { StreamName } from '../../../src/protocol/logs.ts';
 import type { Service } from '../../../src/protocol/service.ts';
 import { HomePaths } from '../../../src/state/paths.ts';
 import { makeHome } from '../../../src/state/store.ts';
 import { JobPool } from '../../../src/threads/job-pool.ts';
-import type { BackendEvent, Instance, PreparedInstance, ProcessIdentity } from '../../../src/vm/backend.ts';
+import type { BackendEvent, Instance, PreparedInstance } from '../../../src/vm/backend.ts';
 import { FifoMaker } from '../../../src/vm/host/fifos.ts';
 import { QemuBackend } from '../../../src/vm/qemu/qemu-backend.ts';
 import { shareKernel } from '../home.ts';

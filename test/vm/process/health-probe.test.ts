@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { isAlive } from '../../../src/lib/proc.ts';
 import type { NetworkProbe, ProbeResult } from '../../../src/protocol/probe.ts';
 import type { Service } from '../../../src/protocol/service.ts';
 import { eventually } from '../../helpers/eventually.ts';
@@ -18,15 +19,6 @@ const script = (text: string) => ({ type: 'exec' as const, command: ['/bin/sh', 
 /** A service that runs until the test has ended. */
 function launch(t: TestContext, overrides: Partial<Service> = {}) {
   return launchProcess(t, scriptService('web', 'exec sleep 1000', { isolation: 'none', ...overrides }));
-}
-
-/** Whether the process is gone, or only waits to be noticed by its parent. */
-function hasEnded(pid: number): boolean {
-  try {
-    return /\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
-  } catch {
-    return true;
-  }
 }
 
 test('a command that exits with 0 is a success, and everything else has its reason', async (t) => {
@@ -53,14 +45,14 @@ test('a command that takes too long is killed with all that it started', async (
   assert.deepEqual(result, { ok: false, detail: 'no answer in 500 ms' });
   const pids = readFileSync(file, 'utf8').trim().split(' ').map(Number);
   assert.equal(pids.length, 2);
-  for (const pid of pids) await eventually(`${pid} to end`, () => hasEnded(pid));
+  for (const pid of pids) await eventually(`${pid} to end`, () => !isAlive(pid));
 });
 
 test('what a command leaves running is killed when it has answered', async (t) => {
   const file = join(await makeTempDir(t), 'pid');
   const { vm } = await launch(t);
   assert.equal((await vm.probe(script(`sleep 1000 & echo $! >${file}`), LONG_MS, NEVER)).ok, true);
-  await eventually('the rest to end', () => hasEnded(Number(readFileSync(file, 'utf8'))));
+  await eventually('the rest to end', () => !isAlive(Number(readFileSync(file, 'utf8'))));
 });
 
 test('a probe that is called off answers at once, and so does one that is asked afterwards', async (t) => {

@@ -4,7 +4,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import test, { type TestContext } from 'node:test';
-import { identify, isSameProcess, signalProcess } from '../../../src/lib/proc.ts';
+import { identify, isAlive, isSameProcess, readCommandLine, signalProcess } from '../../../src/lib/proc.ts';
 import type { Service } from '../../../src/protocol/service.ts';
 import { HomePaths } from '../../../src/state/paths.ts';
 import { makeHome } from '../../../src/state/store.ts';
@@ -129,23 +129,23 @@ test('a command that ignores SIGTERM is killed with its group', async (t) => {
   vm.kill('SIGTERM');
   vm.kill('SIGKILL');
   assert.deepEqual((await event('process-ended')).exit, { code: 137, signal: 'SIGKILL' });
-  await eventually('the grandchild to end', () => hasEnded(grandchild));
+  await eventually('the grandchild to end', () => !isAlive(grandchild));
 });
 
 test('what a command leaves running in its group ends with it', async (t) => {
   const { exit, stdout } = await run(t, 'sleep 1000 & echo $!');
   assert.equal(exit.code, 0);
-  await eventually('the grandchild to end', () => hasEnded(Number(stdout)));
+  await eventually('the grandchild to end', () => !isAlive(Number(stdout)));
 });
 
 test('what outlives its shim while no daemon runs is ended when that is found', async (t) => {
   const { backend, identity, commandPid, service } = await launchForgotten(t);
   process.kill(identity.pid, 'SIGKILL');
-  await eventually('the shim to end', () => hasEnded(identity.pid));
-  assert.equal(hasEnded(commandPid), false);
+  await eventually('the shim to end', () => !isAlive(identity.pid));
+  assert.equal(!isAlive(commandPid), false);
   const adoption = await backend.adopt({ service, localOnly: true, groupIndex: null, identity, runJob: false });
   assert.deepEqual(adoption, { type: 'gone', exit: null });
-  await eventually('the command to end', () => hasEnded(commandPid));
+  await eventually('the command to end', () => !isAlive(commandPid));
 });
 
 test('a group that got the number of a forgotten one is left alone', async (t) => {
@@ -154,11 +154,11 @@ test('a group that got the number of a forgotten one is left alone', async (t) =
   const other = spawn('/bin/sh', ['-c', 'sleep 1000 >/dev/null & echo $!'], { detached: true });
   const member = Number(await text(other.stdout));
   t.after(() => process.kill(member, 'SIGKILL'));
-  await eventually('its leader to end', () => hasEnded(other.pid!));
+  await eventually('its leader to end', () => !isAlive(other.pid!));
   const reused = { ...identity, pid: other.pid! };
   const adoption = await backend.adopt({ service, localOnly: true, groupIndex: null, identity: reused, runJob: false });
   assert.equal(adoption.type, 'gone');
-  assert.equal(hasEnded(member), false);
+  assert.equal(!isAlive(member), false);
 });
 
 test('the exit record is written though the daemon is dead', async (t) => {
@@ -185,15 +185,15 @@ test('a command whose shim died while no daemon ran does not live on', async (t)
   const record = paths.vm('web').exitRecord;
   const command = await eventually('the command', () => {
     const pid = /^started (\d+)\n/.exec(readFileSync(record, { encoding: 'utf8', flag: 'a+' }))?.[1];
-    return pid !== undefined && readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith('sleep') && Number(pid);
+    return pid !== undefined && readCommandLine(Number(pid)).startsWith('sleep') && Number(pid);
   });
   await daemon.kill();
   signalProcess(identity, 'SIGKILL', 'process');
-  await eventually('the shim to end', () => hasEnded(identity.pid));
+  await eventually('the shim to end', () => !isAlive(identity.pid));
   const service = scriptService('web', 'exec sleep 1000', { isolation: 'none' });
   const adoption = await backend.adopt({ service, localOnly: true, groupIndex: null, identity, runJob: false });
   assert.deepEqual(adoption, { type: 'gone', exit: null });
-  await eventually('the command to end', () => hasEnded(command));
+  await eventually('the command to end', () => !isAlive(command));
 });
 
 test('a command whose runtime folder is deleted while it runs is noticed when it ends, with its exit code', async (t) => {
@@ -219,7 +219,7 @@ test('a process whose runtime folder was deleted is not taken over, and does not
   const service = scriptService('web', 'exec sleep 1000', { isolation: 'none' });
   const adoption = await backend.adopt({ service, localOnly: true, groupIndex: null, identity, runJob: false });
   assert.deepEqual(adoption, { type: 'gone', exit: null });
-  assert.equal(hasEnded(identity.pid), true);
+  assert.equal(!isAlive(identity.pid), true);
 });
 
 test('a command inherits no descriptor but its three, and stdin is empty', async (t) => {
@@ -364,13 +364,4 @@ async function launchForgotten(t: TestContext) {
     commandPid: Number(command),
     service: scriptService('web', script, { isolation: 'none' }),
   };
-}
-
-/** Whether the process is gone, or only waits to be noticed by init. */
-function hasEnded(pid: number): boolean {
-  try {
-    return / [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
-  } catch {
-    return true;
-  }
 }

@@ -2,12 +2,13 @@
 
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { constants, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { constants, openSync, readdirSync, readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { type Clock, systemClock } from '../../../src/lib/clock.ts';
+import { listDescriptors } from '../../../src/lib/proc.ts';
 import { fromWireError } from '../../../src/lib/wire-error.ts';
 import { DEFAULT_LOG_SETTINGS, type LogSettings } from '../../../src/protocol/log-settings.ts';
 import type { LogEvent, LogQuery, LogReadEvent, LogsApi, StreamName } from '../../../src/protocol/logs.ts';
@@ -250,14 +251,5 @@ export class ManualClock implements Clock {
 
 /** How many descriptors of this process lead to files below `dir`. */
 export function openFilesBelow(dir: string): number {
-  return readdirSync('/proc/self/fd').filter((fd) => linkTarget(fd).startsWith(dir)).length;
-}
-
-function linkTarget(fd: string): string {
-  try {
-    return readlinkSync(`/proc/self/fd/${fd}`);
-  } catch {
-    // The descriptor of the listing itself.
-    return '';
-  }
+  return listDescriptors('self').filter(({ target }) => target.startsWith(dir)).length;
 }

@@ -1,8 +1,7 @@
 /** A file of its own: pidusage sweeps at the pace of the first poller of the process. */
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
 import test from 'node:test';
-import { openProcFiles } from '../../../workers/metrics/proc.ts';
+import { listDescriptors, openProcFiles } from '../../../src/lib/proc.ts';
 import { Sampler } from '../../../workers/metrics/sampler.ts';
 import { UsagePoller } from '../../../workers/metrics/usage.ts';
 import { eventually } from '../../helpers/eventually.ts';
@@ -10,7 +9,7 @@ import { startFixture } from '../../helpers/processes/fixture.ts';
 
 test('watching and unwatching 50 processes leaves no file open', async (t) => {
   const sampler = new Sampler(openProcFiles, new UsagePoller(100));
-  const countFiles = () => readdirSync('/proc/self/fd').length;
+  const countFiles = () => listDescriptors('self').length;
   for (let round = 0; round < 5; round += 1) {
     const children = Array.from({ length: 10 }, () => startFixture(t, 'idle.js'));
     await Promise.all(children.map((child) => child.readLine()));

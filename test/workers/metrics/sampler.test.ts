@@ -6,7 +6,14 @@ import { statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { type OpenProcFiles, openProcFiles, type ProcFiles } from '../../../workers/metrics/proc.ts';
+import {
+  type OpenProcFiles,
+  openProcFiles,
+  type ProcFiles,
+  readCpuMs,
+  readResidentBytes,
+  readStat,
+} from '../../../src/lib/proc.ts';
 import { Sampler } from '../../../workers/metrics/sampler.ts';
 import { UsagePoller } from '../../../workers/metrics/usage.ts';
 import { eventually } from '../../helpers/eventually.ts';
@@ -37,22 +44,29 @@ test('the first sample has no CPU usage and no disk deltas', async (t) => {
   assert.equal(typeof web?.total_disk_read_bytes, 'number');
 });
 
-test('a busy process is above 50 % and an idle one near 0 %', async (t) => {
+test('CPU usage is the time that the kernel counts, over the time between two samples', async (t) => {
   const busy = startFixture(t, 'busy.js');
-  const idle = startFixture(t, 'idle.js');
-  await Promise.all([busy.readLine(), idle.readLine()]);
+  await busy.readLine();
   const sampler = makeSampler();
   sampler.watch('busy', busy.pid);
+  const read = () => ({ cpuMs: readCpuMs(busy.pid), atMs: performance.now() });
+  const [beforeFirst, , afterFirst] = [read(), await sampler.sample(), read()];
+  await eventually('some CPU time', () => readCpuMs(busy.pid) - afterFirst.cpuMs >= 500);
+  const [beforeSecond, samples, afterSecond] = [read(), await sampler.sample(), read()];
+  const percent = samples.busy!.cpu_usage!;
+  // Both clocks have steps of 10 ms.
+  const least = (100 * (beforeSecond.cpuMs - afterFirst.cpuMs - 20)) / (afterSecond.atMs - beforeFirst.atMs + 20);
+  const most = (100 * (afterSecond.cpuMs - beforeFirst.cpuMs + 20)) / (beforeSecond.atMs - afterFirst.atMs - 20);
+  assert.ok(percent >= least && percent <= most, `${percent} % is not between ${least} and ${most}`);
+});
+
+test('a process that sleeps uses no CPU', async (t) => {
+  const idle = startFixture(t, 'idle.js');
+  await idle.readLine();
+  const sampler = makeSampler();
   sampler.watch('idle', idle.pid);
-  await sampler.sample();
-  // Other work on the host may take the CPU from it for a while.
-  const samples = await eventually('a busy sample', async () => {
-    await busy.readLine();
-    const batch = await sampler.sample();
-    return batch.busy!.cpu_usage! > 50 && batch;
-  });
-  assert.ok(samples.busy!.cpu_usage! < 250, `${samples.busy!.cpu_usage} % of one core`);
-  assert.ok(samples.idle!.cpu_usage! < 20, `${samples.idle!.cpu_usage} %`);
+  const isStill = async () => (await sampler.sample()).idle!.cpu_usage === 0;
+  await eventually('a sample without CPU time', isStill);
 });
 
 test('memory is the resident set that the kernel reports', async (t) => {
@@ -61,7 +75,7 @@ test('memory is the resident set that the kernel reports', async (t) => {
   const sampler = makeSampler();
   sampler.watch('web', idle.pid);
   const { web } = await sampler.sample();
-  const residentKib = Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${idle.pid}/status`, 'utf8'))![1]);
+  const residentKib = readResidentBytes(idle.pid) / 1024;
   const ratio = web!.memory_usage! / (residentKib * 1024);
   assert.ok(ratio > 0.8 && ratio < 1.2, `${web!.memory_usage} bytes sampled, ${residentKib} KiB resident`);
 });
@@ -149,22 +163,22 @@ test('a zombie has ended', async (t) => {
   t.after(() => parent.kill());
   const [line] = await once(parent.stdout, 'data');
   const pid = Number(line);
-  await eventually('a zombie', () => / Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1')));
+  await eventually('a zombie', () => readStat(pid)?.state === 'Z');
   assert.equal(openProcFiles(pid), null);
 });
 
 test('a pid that was used before has unknown usage until the file of the one before is closed', async (t) => {
   const idle = startFixture(t, 'idle.js');
   await idle.readLine();
-  let startTime = '1000';
+  let startTicks = 1000;
   const sampler = makeSampler(
-    openWith(() => ({ startTime })),
+    openWith(() => ({ startTicks })),
     200,
   );
   sampler.watch('before', idle.pid);
   await sampler.sample();
   sampler.unwatch('before');
-  startTime = '2000';
+  startTicks = 2000;
   sampler.watch('after', idle.pid);
   assert.equal((await sampler.sample()).after?.memory_usage, null);
   await eventually('usage of the new process', async () => (await sampler.sample()).after?.memory_usage);

@@ -2,6 +2,7 @@
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, posix } from 'node:path';
 import { errorCode, errorText } from '../../../lib/errors.ts';
+import { type Mount, readCgroups, readMounts } from '../../../lib/proc.ts';
 
 /** Controllers that limits of services need. */
 export const CONTROLLERS = ['cpu', 'memory'] as const;
@@ -27,36 +28,12 @@ export type CgroupPlace =
 
 export type HostCgroups = Readonly<Record<Controller, CgroupPlace>>;
 
-/** A mounted hierarchy: fields 4, 5 and 9 to 11 of `/proc/<pid>/mountinfo`, proc(5). */
-interface Mount {
-  readonly root: string;
-  readonly dir: string;
-  readonly type: string;
-  readonly options: readonly string[];
-}
-
 function unusable(reason: string): CgroupPlace {
   return { type: 'unusable', reason };
 }
 
-function readLines(path: string): string[] {
-  return readFileSync(path, 'utf8').split('\n').filter(Boolean);
-}
-
 function readWords(path: string): string[] {
   return readFileSync(path, 'utf8').split(/\s+/).filter(Boolean);
-}
-
-/** Blanks and backslashes in paths are written as `\040`. */
-function unescapePath(text: string): string {
-  return text.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
-}
-
-function parseMount(line: string): Mount {
-  const [fields = '', source = ''] = line.split(' - ');
-  const [, , , root = '', dir = ''] = fields.split(' ');
-  const [type = '', , options = ''] = source.split(' ');
-  return { root: unescapePath(root), dir: unescapePath(dir), type, options: options.split(',') };
 }
 
 /**
@@ -130,13 +107,12 @@ function findV2Place(controller: Controller, path: string, mounts: readonly Moun
 export function findHostCgroups(procDir = '/proc'): HostCgroups {
   const find = (controller: Controller): CgroupPlace => {
     try {
-      const mounts = readLines(join(procDir, 'self/mountinfo')).map(parseMount);
-      // Lines `id:controllers:path`; v2 has id 0 and names no controller. A path may have colons.
-      const own = readLines(join(procDir, 'self/cgroup')).map((line) => /^(\d+):([^:]*):(.*)$/.exec(line)!);
-      const v1 = own.find(([, , controllers]) => controllers!.split(',').includes(controller));
-      if (v1) return findV1Place(controller, v1[3]!, mounts);
-      const v2 = own.find(([, id]) => id === '0');
-      return v2 ? findV2Place(controller, v2[3]!, mounts) : unusable(`the kernel has no controller ${controller}`);
+      const mounts = readMounts(procDir);
+      const own = readCgroups('self', procDir);
+      const v1 = own.find(({ controllers }) => controllers.includes(controller));
+      if (v1) return findV1Place(controller, v1.path, mounts);
+      const v2 = own.find(({ isV2 }) => isV2);
+      return v2 ? findV2Place(controller, v2.path, mounts) : unusable(`the kernel has no controller ${controller}`);
     } catch (error) {
       return unusable(errorText(error));
     }
