@@ -15,7 +15,7 @@ import type {
   StopRequest,
 } from '../protocol/api.ts';
 import { ERROR_TRAILER, type ErrorReply, type ServicesReply } from '../protocol/http.ts';
-import type { LogQuery } from '../protocol/logs.ts';
+import type { LogQuery } from '../protocol/log-files/queries.ts';
 
 /** For questions that the daemon answers from memory. Commands have none: a stop takes as long as its services do. */
 const QUERY_DEADLINE_MS = 10_000;

@@ -2,7 +2,7 @@
 import { InvalidArgumentError } from 'commander';
 import { errorText } from '../lib/errors.ts';
 import { parseDurationMs, parseSize, parseTimeMs } from '../lib/units.ts';
-import { compilePattern } from '../protocol/logs.ts';
+import { compilePattern } from '../protocol/log-files/queries.ts';
 
 /** Milliseconds of `10`, `1.5`, `500ms` or `1m`: a bare number is seconds. For commander. */
 export function parseTimeoutOption(text: string): number {

@@ -15,7 +15,7 @@ import type {
   DaemonStatus,
   LogLevel,
 } from '../protocol/api.ts';
-import type { LogQuery } from '../protocol/logs.ts';
+import type { LogQuery } from '../protocol/log-files/queries.ts';
 import { expose, transfer } from '../threads/rpc.ts';
 import { WorkerThread } from '../threads/worker-thread.ts';
 import { openDaemonLog } from './daemon-log.ts';

@@ -1,7 +1,7 @@
 /** What log workers have read and could not write, kept for those that come after them. */
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import type { Report } from '../lib/report.ts';
-import { type StreamId, streamKey } from '../protocol/log-files.ts';
+import { type StreamId, streamKey } from '../protocol/log-files/names.ts';
 import type { HeldOutput, HeldPlace } from '../protocol/logs.ts';
 
 // Non-blocking: the number may belong to a pipe by now.
@@ -84,7 +84,7 @@ function openSame(fd: number | null, { dev, ino }: HeldPlace): number | null {
 }
 
 function countBytes({ steps, framer, withheld }: HeldOutput): number {
-  const begun = framer.type === 'json' ? (framer.line?.length ?? 0) : 0;
+  const begun = framer.type === 'buffering' ? (framer.line?.length ?? 0) : 0;
   const waiting = steps.reduce((sum, step) => sum + ('bytes' in step ? step.bytes.length : 0), 0);
   return waiting + begun + withheld.length;
 }

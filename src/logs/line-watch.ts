@@ -1,7 +1,8 @@
 /** Waiting for a line that a service prints. */
 import { errorCode, errorText } from '../lib/errors.ts';
 import type { Report } from '../lib/report.ts';
-import type { LogQuery, LogsApi } from '../protocol/logs.ts';
+import type { LogQuery } from '../protocol/log-files/queries.ts';
+import type { LogsApi } from '../protocol/logs.ts';
 import type { Remote } from '../threads/rpc.ts';
 import { readLogs } from './log-reading.ts';
 

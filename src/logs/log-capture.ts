@@ -1,7 +1,8 @@
 /** What the main thread knows of the streams of one service while they are captured. */
 
+import type { StreamName } from '../protocol/log-files/names.ts';
 import type { LogSettings } from '../protocol/log-settings.ts';
-import type { HeldOutput, StreamName } from '../protocol/logs.ts';
+import type { HeldOutput } from '../protocol/logs.ts';
 import type { CaptureHandlers } from '../supervisor/interfaces.ts';
 
 interface Marker {

@@ -2,7 +2,8 @@
 import { MessageChannel } from 'node:worker_threads';
 import { MonocoreError } from '../lib/errors.ts';
 import { fromWireError } from '../lib/wire-error.ts';
-import type { LogQuery, LogReadEvent, LogsApi } from '../protocol/logs.ts';
+import type { LogQuery, LogReadEvent } from '../protocol/log-files/queries.ts';
+import type { LogsApi } from '../protocol/logs.ts';
 import { type Remote, transfer } from '../threads/rpc.ts';
 
 /**

@@ -5,9 +5,10 @@ import { CallBatch } from '../lib/call-batch.ts';
 import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
 import type { Report } from '../lib/report.ts';
 import type { ThreadStatus } from '../protocol/api.ts';
-import { recordTimeOf } from '../protocol/log-record.ts';
+import { recordTime } from '../protocol/log-files/formats.ts';
+import type { StreamName } from '../protocol/log-files/names.ts';
 import { DEFAULT_LOG_SETTINGS, type LogSettings } from '../protocol/log-settings.ts';
-import type { LogEvent, LogsApi, SearchEvent, StreamName } from '../protocol/logs.ts';
+import type { LogEvent, LogsApi, SearchEvent } from '../protocol/logs.ts';
 import type { CaptureHandlers, LogSink } from '../supervisor/interfaces.ts';
 import { type Remote, transfer } from '../threads/rpc.ts';
 import { WorkerThread } from '../threads/worker-thread.ts';
@@ -135,7 +136,7 @@ export class LogThread implements LogSink {
   async lastLines(service: string, streams: readonly StreamName[], tail: number, sinceIso: string): Promise<string[]> {
     const query = { services: [service], streams, tail, follow: false };
     const lines = await readLines(await this.thread.ready(), query);
-    return lines.filter((line) => recordTimeOf(line) >= sinceIso);
+    return lines.filter((line) => recordTime(Buffer.from(line), 0, '') >= sinceIso);
   }
 
   watchForLine(service: string, pattern: string, sinceMs: number, onSeen: () => void): () => void {

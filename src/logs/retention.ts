@@ -5,7 +5,7 @@ import type { Clock } from '../lib/clock.ts';
 import { errorCode, errorText } from '../lib/errors.ts';
 import type { Report } from '../lib/report.ts';
 import type { Job, JobResult } from '../protocol/jobs.ts';
-import { fileName, type StreamId } from '../protocol/log-files.ts';
+import { fileName, type StreamId } from '../protocol/log-files/names.ts';
 import {
   DEFAULT_HOME_LOG_SETTINGS,
   DEFAULT_LOG_SETTINGS,

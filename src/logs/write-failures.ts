@@ -1,7 +1,7 @@
 /** Says that logs cannot be written, and that they can be again: once for a full disk, not once for each stream on it. */
 import { type Clock, systemClock } from '../lib/clock.ts';
 import type { Report } from '../lib/report.ts';
-import { type StreamId, streamKey } from '../protocol/log-files.ts';
+import { type StreamId, streamKey } from '../protocol/log-files/names.ts';
 
 /** A disk that has no space has some now and then: so long must all be well before that is said. */
 const RECOVERY_MS = 10_000;

@@ -2,8 +2,8 @@
 
 import { toWireError, type WireError } from '../lib/wire-error.ts';
 import type { ImageJob, ImageJobResults } from './images.ts';
+import type { SearchPage } from './log-files/queries.ts';
 import type { HomeLogSettings, LogSettings } from './log-settings.ts';
-import type { SearchPage } from './search.ts';
 
 /** Builds the guest's initramfs, or finds it in the cache. */
 export interface BuildInitramfsJob {

@@ -1,13 +1,13 @@
 /** How the output of a service is written and how long it is kept: `[service.log]` and `[logs]` of the config. */
 import * as v from 'valibot';
+import { LOG_FORMATS, type LogFormat } from './log-files/formats.ts';
 
 const MIB = 2 ** 20;
 const MINUTE_MS = 60e3;
 const DAY_MS = 86_400e3;
 
-/** `text`: the lines with a prefix. `json`: newline-delimited JSON in pino's shape. See `workers/logs/format/framer.ts`. */
-export const LogFormatSchema = v.picklist(['text', 'json']);
-export type LogFormat = v.InferOutput<typeof LogFormatSchema>;
+/** Format of the records: `text`, `json` in pino's shape. */
+export const LogFormatSchema = v.picklist(Object.keys(LOG_FORMATS) as LogFormat[]);
 
 /** `gzip`: files that are finished become `<name>.log.gz`. */
 export const LogCompressionSchema = v.picklist(['none', 'gzip']);

@@ -1,12 +1,10 @@
 /** What other threads may ask of the log worker, and what it tells them. */
 
 import type { WireError } from '../lib/wire-error.ts';
+import type { StreamName } from './log-files/names.ts';
+import type { LogQuery, SearchPage } from './log-files/queries.ts';
+import type { Gap } from './log-files/record.ts';
 import type { LogSettings } from './log-settings.ts';
-import type { SearchPage } from './search.ts';
-
-/** `console`: what the VM process and the guest's kernel print, kept out of the service's own streams. */
-export type StreamName = 'stdout' | 'stderr' | 'console';
-export const STREAM_NAMES: readonly StreamName[] = ['stdout', 'stderr', 'console'];
 
 /** A stream to capture. */
 export interface StreamSource {
@@ -44,20 +42,20 @@ export type HeldStep =
   /** Bytes of the stream. */
   | { readonly type: 'raw'; readonly bytes: Uint8Array }
   | { readonly type: 'end-line' }
-  | { readonly type: 'gap'; readonly gap: { readonly lines: number; readonly bytes: number; readonly reason: string } }
+  | { readonly type: 'gap'; readonly gap: Gap }
   /** What was printed before the marker is all that comes before this. */
   | { readonly type: 'marker-seen' };
 
-/** What a framer knows of the line that has begun, by the format; see `workers/logs/format/framer.ts`. */
+/** State of a framer in the middle of a line, by its kind; see `workers/logs/format/framers.ts`. */
 export type FramerState =
   | {
-      readonly type: 'text';
+      readonly type: 'streaming';
       readonly isAtStart: boolean;
       readonly isContinued: boolean;
       readonly partBytes: number;
       readonly heldCr: boolean;
     }
-  | { readonly type: 'json'; readonly line: Uint8Array | null; readonly epochMs: number };
+  | { readonly type: 'buffering'; readonly line: Uint8Array | null; readonly epochMs: number };
 
 /** What a log worker has read of a stream and not written. With it another one goes on as if nothing had happened. */
 export interface HeldOutput {
@@ -115,67 +113,6 @@ export type LogEvent =
     }
   /** Nothing is written to that file any more: it may be compressed, and older ones removed. */
   | { readonly type: 'file-finished'; readonly service: string; readonly stream: StreamName; readonly number: number };
-
-/** Which records `read` delivers. */
-export interface LogQuery {
-  /** Names of services, without repetition. */
-  readonly services: readonly string[];
-  readonly streams: readonly StreamName[];
-  /** The last n records over all streams together, of those that `filter` lets through; null for all of them. */
-  readonly tail: number | null;
-  /** Stay and deliver what is written from then on; with `filter.untilMs` until that time has passed. */
-  readonly follow: boolean;
-  /** Without it: every record. */
-  readonly filter?: LogFilter;
-}
-
-/**
- * What a record has to be like. Its time is the one that it begins with; a record that begins with none, which another
- * program wrote or a crash left, has that of the record before it in its file.
- */
-export interface LogFilter {
-  /** Milliseconds since the epoch; the time itself included. Null for no limit. Files last written before are not read. */
-  readonly sinceMs: number | null;
-  readonly untilMs: number | null;
-  readonly grep: LogPattern | null;
-}
-
-/**
- * A JavaScript regular expression with the flag `u`, matched against the text of a record without what monocore put
- * before it; in JSON against the decoded `msg`. Bytes that are no UTF-8 are U+FFFD to it. The parts of a line that was
- * too long are records of their own, and of a record above 1 MiB it sees the first MiB. Run in the pool of jobs only.
- */
-export interface LogPattern {
-  readonly source: string;
-  readonly ignoreCase: boolean;
-}
-
-/** A filter that lets everything through. */
-export const EVERY_RECORD: LogFilter = Object.freeze({ sinceMs: null, untilMs: null, grep: null });
-
-/** Compiles a pattern. Any thread may do that; only a job may run it. Throws `SyntaxError`. */
-export function compilePattern({ source, ignoreCase }: LogPattern): RegExp {
-  return new RegExp(source, ignoreCase ? 'iu' : 'u');
-}
-
-/**
- * Messages of the log worker to a reader, over the MessagePort that came with `read`. Flow control is the reader's: when
- * it has passed a chunk on it posts the chunk's ArrayBuffer back, transferred, and nothing else. There are
- * {@link READ_WINDOW} buffers in the life of a reader: they are its memory and its credit at once.
- */
-export type LogReadEvent =
-  /**
-   * Whole records, each ending in a newline, byte for byte as in the files; the buffer of {@link CHUNK_BYTES} is
-   * transferred. A record that is longer comes in several chunks, one right after the other.
-   */
-  | { readonly type: 'chunk'; readonly bytes: Uint8Array<ArrayBuffer> }
-  | { readonly type: 'end' }
-  | { readonly type: 'error'; readonly error: WireError };
-
-/** Buffers of a reader. */
-export const READ_WINDOW = 4;
-/** Size of each; the most that a chunk has. */
-export const CHUNK_BYTES = 65_536;
 
 /**
  * Searches of old files run in the pool of jobs, which is the main thread's. These messages of the log worker to the

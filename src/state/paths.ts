@@ -31,7 +31,7 @@
  */
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
-import type { StreamName } from '../protocol/logs.ts';
+import type { StreamName } from '../protocol/log-files/names.ts';
 
 /**
  * The home folder: `--home`, else `MONOCORE_HOME`, else `~/.monocore` as in the Rust original. Always absolute.

@@ -3,7 +3,7 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Report } from '../lib/report.ts';
 import type { ServiceImage } from '../protocol/images.ts';
-import type { StreamName } from '../protocol/logs.ts';
+import type { StreamName } from '../protocol/log-files/names.ts';
 import type { GroupMember, GroupPort } from '../protocol/network.ts';
 import type { HomeLogSettings, ImageSettings, Isolation, LogSettings, Metrics } from '../protocol/service.ts';
 import type { SavedState } from '../protocol/state-document.ts';

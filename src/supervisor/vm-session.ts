@@ -4,7 +4,7 @@ import { isoTime } from '../lib/clock.ts';
 import { errorText, errorTextWithHint, MonocoreError } from '../lib/errors.ts';
 import type { ProcessIdentity } from '../lib/proc.ts';
 import type { ServiceImage } from '../protocol/images.ts';
-import type { StreamName } from '../protocol/logs.ts';
+import type { StreamName } from '../protocol/log-files/names.ts';
 import type { Adoption, BackendEvent, Instance, PreparedInstance } from '../vm/backend.ts';
 import { takeTurn } from './boot-turn.ts';
 import type { SupervisorContext } from './interfaces.ts';

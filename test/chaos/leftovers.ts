@@ -1,8 +1,7 @@
 /** What is left when everything has ended: there must be nothing that nobody needs. */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { linkName, parseFileName } from '../../src/protocol/log-files.ts';
-import { STREAM_NAMES } from '../../src/protocol/logs.ts';
+import { linkName, parseFileName, STREAM_NAMES } from '../../src/protocol/log-files/names.ts';
 import type { HomePaths } from '../../src/state/paths.ts';
 
 const DAEMON_LOG = /^monocore\.\d+\.log$/;

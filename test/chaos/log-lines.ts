@@ -2,9 +2,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { parseFileName } from '../../src/protocol/log-files.ts';
-import type { LogFormat } from '../../src/protocol/log-settings.ts';
-import type { StreamName } from '../../src/protocol/logs.ts';
+import type { LogFormat } from '../../src/protocol/log-files/formats.ts';
+import type { StreamName } from '../../src/protocol/log-files/names.ts';
+import { parseFileName } from '../../src/protocol/log-files/names.ts';
 
 const TEXT_RECORD = /^\S{24} (?:INFO|ERROR)(\+?) \[[^\]]*\] (.*)$/s;
 

@@ -1,7 +1,7 @@
 /** What the log files say about a load: when each service began to print, and whether every line is there once. */
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileName, parseFileName } from '../../src/protocol/log-files.ts';
+import { fileName, parseFileName } from '../../src/protocol/log-files/names.ts';
 import { lineNumber } from './workload.ts';
 
 const RECORD_TIME_CHARACTERS = '2026-11-23T08:00:00.123Z'.length;

@@ -4,7 +4,8 @@ import { existsSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSy
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { LogThread } from '../../src/logs/logs-thread.ts';
-import { DEFAULT_LOG_SETTINGS, type LogFormat, type LogSettings } from '../../src/protocol/log-settings.ts';
+import type { LogFormat } from '../../src/protocol/log-files/formats.ts';
+import { DEFAULT_LOG_SETTINGS, type LogSettings } from '../../src/protocol/log-settings.ts';
 import { openReadEnd } from '../../src/vm/host/fifos.ts';
 import { mountSmallDisk } from '../helpers/disks/small-disk.ts';
 import { eventually } from '../helpers/eventually.ts';

@@ -6,7 +6,7 @@ import test, { type TestContext } from 'node:test';
 import { MessageChannel } from 'node:worker_threads';
 import type { RunSearch } from '../../src/logs/log-searches.ts';
 import { LogThread } from '../../src/logs/logs-thread.ts';
-import type { LogFilter, LogQuery } from '../../src/protocol/logs.ts';
+import type { LogFilter, LogQuery } from '../../src/protocol/log-files/queries.ts';
 import { JobPool } from '../../src/threads/job-pool.ts';
 import { transfer } from '../../src/threads/rpc.ts';
 import { openChildEnd, openReadEnd } from '../../src/vm/host/fifos.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { MessageChannel } from 'node:worker_threads';
 import { LogThread } from '../../src/logs/logs-thread.ts';
-import type { LogQuery } from '../../src/protocol/logs.ts';
+import type { LogQuery } from '../../src/protocol/log-files/queries.ts';
 import { transfer } from '../../src/threads/rpc.ts';
 import { openChildEnd, openReadEnd } from '../../src/vm/host/fifos.ts';
 import { eventually } from '../helpers/eventually.ts';

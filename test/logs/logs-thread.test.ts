@@ -7,7 +7,7 @@ import test, { type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { listDescriptors } from '../../src/lib/proc.ts';
 import { LogThread } from '../../src/logs/logs-thread.ts';
-import type { StreamName } from '../../src/protocol/logs.ts';
+import type { StreamName } from '../../src/protocol/log-files/names.ts';
 import { openChildEnd, openReadEnd } from '../../src/vm/host/fifos.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { gate } from '../helpers/fakes/fake-ports.ts';

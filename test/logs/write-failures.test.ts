@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { StallReport } from '../../src/logs/write-failures.ts';
-import type { StreamName } from '../../src/protocol/logs.ts';
+import type { StreamName } from '../../src/protocol/log-files/names.ts';
 import { ManualClock } from '../helpers/fakes/manual-clock.ts';
 
 const FULL = { error: 'ENOSPC: no space left on device, write', code: 'ENOSPC' };

@@ -2,7 +2,8 @@
 import * as v from 'valibot';
 import { errorText, MonocoreError } from '../../src/lib/errors.ts';
 import { formatSize, parseTimeMs } from '../../src/lib/units.ts';
-import { compilePattern, STREAM_NAMES } from '../../src/protocol/logs.ts';
+import { STREAM_NAMES } from '../../src/protocol/log-files/names.ts';
+import { compilePattern } from '../../src/protocol/log-files/queries.ts';
 
 /** A config of thousands of services fits. */
 const MAX_BODY_BYTES = 4 * 2 ** 20;

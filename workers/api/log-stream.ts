@@ -4,7 +4,8 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { MonocoreError } from '../../src/lib/errors.ts';
 import { toWireError, type WireError } from '../../src/lib/wire-error.ts';
 import { ERROR_TRAILER } from '../../src/protocol/http.ts';
-import type { LogQuery, LogReadEvent, LogsApi } from '../../src/protocol/logs.ts';
+import type { LogQuery, LogReadEvent } from '../../src/protocol/log-files/queries.ts';
+import type { LogsApi } from '../../src/protocol/logs.ts';
 import { type Remote, transfer } from '../../src/threads/rpc.ts';
 import type { OpenAnswers } from './open-answers.ts';
 

@@ -10,7 +10,8 @@ import {
   StopRequestSchema,
 } from '../../src/protocol/api.ts';
 import type { ServicesReply } from '../../src/protocol/http.ts';
-import type { LogQuery, LogsApi } from '../../src/protocol/logs.ts';
+import type { LogQuery } from '../../src/protocol/log-files/queries.ts';
+import type { LogsApi } from '../../src/protocol/logs.ts';
 import { select } from '../../src/protocol/selection.ts';
 import type { Remote } from '../../src/threads/rpc.ts';
 import { errorResponse } from './error-status.ts';

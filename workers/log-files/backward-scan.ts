@@ -1,13 +1,13 @@
 /** Backward through the records of one stream, to find where its last ones start. */
-import type { Position } from '../../src/protocol/log-files.ts';
-import { LF } from '../../src/protocol/log-record.ts';
-import type { FoundRecord } from '../../src/protocol/search.ts';
+
+import { recordTime } from '../../src/protocol/log-files/formats.ts';
+import type { Position } from '../../src/protocol/log-files/names.ts';
+import type { FoundRecord } from '../../src/protocol/log-files/queries.ts';
+import { EARLIEST, LF, RECORD_TIME_BYTES } from '../../src/protocol/log-files/record.ts';
 import { type LogFile, openLogFile } from './log-file.ts';
 import { MAX_SEEN_BYTES, scanRecords } from './record-scan.ts';
-import { RECORD_HEAD_BYTES, recordTime } from './record-time.ts';
 import { endsBefore } from './stream-cursor.ts';
 import type { StreamFiles } from './stream-files.ts';
-import { EARLIEST } from './time-merge.ts';
 
 /** Whether a record is wanted. Its bytes are without newline, and of a long one only the first MiB. */
 export type RecordTest = (bytes: Buffer, from: number, to: number, time: string) => boolean;
@@ -130,7 +130,7 @@ export class BackwardScan {
   /** Time of the record at `start`, or of the last one before it that has one in the file. */
   async #timeAt(file: LogFile, start: number): Promise<string> {
     const { memory } = this.#options;
-    const head = Buffer.alloc(RECORD_HEAD_BYTES);
+    const head = Buffer.alloc(RECORD_TIME_BYTES);
     for (let at = start; at > 0; ) {
       await file.read(head, at);
       let time = recordTime(head, 0, EARLIEST);

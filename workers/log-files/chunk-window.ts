@@ -1,6 +1,6 @@
 /** The buffers in which records go to a reader in another thread: a window of a fixed size, for the reader's whole life. */
 import type { MessagePort } from 'node:worker_threads';
-import { CHUNK_BYTES } from '../../src/protocol/logs.ts';
+import { CHUNK_BYTES } from '../../src/protocol/log-files/queries.ts';
 
 /** Thrown where the reader is gone; nobody is told. */
 export class ReaderGone extends Error {

@@ -2,7 +2,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode } from '../../src/lib/errors.ts';
-import { COMPRESSED_SUFFIX, fileName, type StreamId } from '../../src/protocol/log-files.ts';
+import { COMPRESSED_SUFFIX, fileName, type StreamId } from '../../src/protocol/log-files/names.ts';
 import { Inflation } from './inflation.ts';
 
 /** An open file. It can be read to its end though it is compressed or removed meanwhile. */

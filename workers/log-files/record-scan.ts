@@ -1,7 +1,6 @@
 /** Forward through the records of a part of a file. */
-import { LF } from '../../src/protocol/log-record.ts';
+import { LF, RECORD_TIME_BYTES } from '../../src/protocol/log-files/record.ts';
 import type { LogFile } from './log-file.ts';
-import { RECORD_HEAD_BYTES } from './record-time.ts';
 
 /** Of a record that is longer, only so much is looked at. */
 export const MAX_SEEN_BYTES = 2 ** 20;
@@ -52,7 +51,7 @@ async function scanLongRecord(
   visit: RecordVisitor,
 ): Promise<number> {
   const pieces: Buffer[] = [];
-  let missing = Math.max(seenBytes, RECORD_HEAD_BYTES);
+  let missing = Math.max(seenBytes, RECORD_TIME_BYTES);
   const keep = (piece: Buffer): void => {
     if (missing > 0) pieces.push(Buffer.from(piece.subarray(0, missing)));
     missing -= piece.length;

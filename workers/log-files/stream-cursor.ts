@@ -1,6 +1,6 @@
 /** Forward through the files of one stream. */
-import { isBefore, ORIGIN, type Position, type StreamId, streamKey } from '../../src/protocol/log-files.ts';
-import { LF } from '../../src/protocol/log-record.ts';
+import { isBefore, ORIGIN, type Position, type StreamId, streamKey } from '../../src/protocol/log-files/names.ts';
+import { LF } from '../../src/protocol/log-files/record.ts';
 import { type LogFile, openLogFile } from './log-file.ts';
 import { listStreamFiles } from './stream-files.ts';
 

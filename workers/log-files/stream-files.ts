@@ -1,7 +1,7 @@
 /** Which files of which streams there are. */
 import { readdir } from 'node:fs/promises';
 import { errorCode } from '../../src/lib/errors.ts';
-import { parseFileName, type StreamId, streamKey } from '../../src/protocol/log-files.ts';
+import { parseFileName, type StreamId, streamKey } from '../../src/protocol/log-files/names.ts';
 
 /** A stream that has files, and their numbers in rising order, those that were compressed included. */
 export interface StreamFiles {

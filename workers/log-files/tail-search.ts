@@ -1,10 +1,10 @@
 /** Backward through several streams at once, to find where the last records over all of them start. */
-import { streamKey } from '../../src/protocol/log-files.ts';
-import type { FoundRecord, TailPlace, TailState } from '../../src/protocol/search.ts';
+import { streamKey } from '../../src/protocol/log-files/names.ts';
+import type { FoundRecord, TailPlace, TailState } from '../../src/protocol/log-files/queries.ts';
 import { BackwardScan, type RecordTest } from './backward-scan.ts';
-import { insertRanked, type Ranked } from './record-time.ts';
 import { BLOCK_BYTES } from './stream-cursor.ts';
 import { listStreamFiles, type StreamFiles } from './stream-files.ts';
+import { insertRanked, type Ranked } from './time-merge.ts';
 
 /** What to look for, and where. */
 export interface TailSearchOptions {

@@ -1,11 +1,33 @@
 /** Several streams in one, by the time of their records. */
-import type { Position } from '../../src/protocol/log-files.ts';
-import { LF } from '../../src/protocol/log-record.ts';
-import { insertRanked, precedes, type Ranked, recordTime } from './record-time.ts';
+
+import { recordTime } from '../../src/protocol/log-files/formats.ts';
+import type { Position } from '../../src/protocol/log-files/names.ts';
+import { EARLIEST, LF } from '../../src/protocol/log-files/record.ts';
 import type { Block } from './stream-cursor.ts';
 
-/** Sorts before every time: that of a record at the start of a file that has none. */
-export const EARLIEST = '';
+/** Stream at one of its records. */
+export interface Ranked {
+  readonly time: string;
+  /** Index of the stream among the streams: decides between equal times. */
+  readonly rank: number;
+}
+
+/** True if `a` comes before `b`. */
+function precedes(a: Ranked, b: Ranked): boolean {
+  return a.time < b.time || (a.time === b.time && a.rank < b.rank);
+}
+
+/** Inserts `item` into `list`, which is in rising order. */
+export function insertRanked<T extends Ranked>(list: T[], item: T): void {
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (precedes(list[middle]!, item)) low = middle + 1;
+    else high = middle;
+  }
+  list.splice(low, 0, item);
+}
 
 /** A stream to merge. */
 export interface MergeSource {

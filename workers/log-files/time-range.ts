@@ -1,7 +1,7 @@
 /** The times that a query asks for. */
 import { isoTime } from '../../src/lib/clock.ts';
-import type { LogFilter } from '../../src/protocol/logs.ts';
-import { EARLIEST } from './time-merge.ts';
+import type { LogFilter } from '../../src/protocol/log-files/queries.ts';
+import { EARLIEST } from '../../src/protocol/log-files/record.ts';
 
 /** Sorts behind every time. */
 const LATEST = '~';

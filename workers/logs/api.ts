@@ -4,15 +4,9 @@ import type { MessagePort } from 'node:worker_threads';
 import type { Clock } from '../../src/lib/clock.ts';
 import { MonocoreError } from '../../src/lib/errors.ts';
 import { toWireError, type WireError } from '../../src/lib/wire-error.ts';
-import {
-  type LogEvent,
-  type LogQuery,
-  type LogsApi,
-  type LogsReadApi,
-  STREAM_NAMES,
-  type StreamName,
-  type StreamSource,
-} from '../../src/protocol/logs.ts';
+import { STREAM_NAMES, type StreamName } from '../../src/protocol/log-files/names.ts';
+import type { LogQuery } from '../../src/protocol/log-files/queries.ts';
+import type { LogEvent, LogsApi, LogsReadApi, StreamSource } from '../../src/protocol/logs.ts';
 import { expose } from '../../src/threads/rpc.ts';
 import { Capture } from './capture/capture.ts';
 import { markerBytes } from './capture/end-marker.ts';

@@ -1,13 +1,18 @@
 /** `monocore logs`. */
+import { once } from 'node:events';
 import { MonocoreError } from '../../lib/errors.ts';
-import { type LogFilter, type LogQuery, STREAM_NAMES, type StreamName } from '../../protocol/logs.ts';
+import { STREAM_NAMES, type StreamName } from '../../protocol/log-files/names.ts';
+import type { LogFilter, LogQuery } from '../../protocol/log-files/queries.ts';
+import { checkWhole, type DaemonClient, toMonocoreError } from '../client.ts';
 import { type CliContext, connect, noDaemonError } from '../connection.ts';
-import { writeLogs } from '../log-output.ts';
+import { EXIT } from '../exit-codes.ts';
+import { catchInterrupt } from '../operation.ts';
+import { createRecordPrinter, type OutputFormat } from '../render/log-records.ts';
 
-/** Records that are shown before those that follow. */
+/** Records shown before those that follow. */
 const FOLLOW_TAIL = 10;
 
-/** Options of `logs`; a stream that is asked for is true. */
+/** Options of `logs`; a wanted stream is true. */
 export interface LogsOptions extends Partial<Readonly<Record<StreamName, boolean>>> {
   readonly follow?: boolean;
   /** Last records to show. */
@@ -22,14 +27,14 @@ export interface LogsOptions extends Partial<Readonly<Record<StreamName, boolean
 }
 
 /**
- * Prints the log of services, of all without names. Returns the exit code.
+ * Prints the logs of the named services, or of all. Returns the exit code.
  *
- * @throws MonocoreError `Usage` for options that make no sense together
+ * @throws MonocoreError `Usage` for options that contradict each other
  */
 export async function logs(context: CliContext, names: readonly string[], options: LogsOptions): Promise<number> {
   const query = toQuery(names, options);
   const client = await connect(context, 'for-records');
-  if (!client) throw noDaemonError(context.paths, `what services printed earlier is in ${context.paths.logDir}`);
+  if (!client) throw noDaemonError(context.paths, `earlier logs are in ${context.paths.logDir}`);
   return writeLogs(context, client, query, options.json ? 'json' : 'text');
 }
 
@@ -47,11 +52,46 @@ function toQuery(names: readonly string[], options: LogsOptions): LogQuery {
 }
 
 function toFilter({ since, until, grep, ignoreCase = false }: LogsOptions): LogFilter | null {
-  if (ignoreCase && grep === undefined) throw new MonocoreError('Usage', '--ignore-case is for --grep, give both');
+  if (ignoreCase && grep === undefined)
+    throw new MonocoreError('Usage', '--ignore-case has no effect without --grep; add --grep');
   if (since !== undefined && until !== undefined && since > until) {
-    throw new MonocoreError('Usage', '--since is after --until: no record can be between them');
+    throw new MonocoreError('Usage', '--since is after --until: no record can match');
   }
   if (since === undefined && until === undefined && grep === undefined) return null;
   const pattern = grep === undefined ? null : { source: grep, ignoreCase };
   return { sinceMs: since ?? null, untilMs: until ?? null, grep: pattern };
+}
+
+/**
+ * Writes the records that `query` selects to stdout, at the pace of its reader, so that a slow one costs no memory.
+ *
+ * @returns the exit code; `interrupted` if Ctrl-C ended it
+ * @throws MonocoreError the daemon's answer; `DaemonUnreachable` if the daemon ended before the last record
+ */
+export async function writeLogs(
+  context: CliContext,
+  client: DaemonClient,
+  query: LogQuery,
+  format: OutputFormat = 'text',
+): Promise<number> {
+  const { stdout, colors, paths } = context;
+  const interrupt = catchInterrupt();
+  const printer = createRecordPrinter({ format, isTerminal: stdout.isTTY, colors });
+
+  async function write(bytes: Buffer): Promise<void> {
+    if (!stdout.write(bytes)) await once(stdout, 'drain');
+  }
+
+  try {
+    const response = await client.logs(query, interrupt.signal);
+    for await (const chunk of response) await write(printer.push(chunk));
+    await write(printer.end());
+    checkWhole(response);
+    return EXIT.done;
+  } catch (error) {
+    if (interrupt.signal.aborted) return EXIT.interrupted;
+    throw error instanceof MonocoreError ? error : toMonocoreError(error, paths.socket);
+  } finally {
+    interrupt.release();
+  }
 }

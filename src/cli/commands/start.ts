@@ -10,12 +10,12 @@ import type { DaemonClient } from '../client.ts';
 import { watchConfig } from '../config-watch.ts';
 import { type CliContext, connect, noDaemonError } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
-import { writeLogs } from '../log-output.ts';
 import { catchInterrupt, runOperation } from '../operation.ts';
 import { renderFailure } from '../render/failure.ts';
 import { renderPlan } from '../render/plan.ts';
 import { colorsFor } from '../render/terminal-text.ts';
 import { configPath, createSelection, selectFromConfig } from '../selection.ts';
+import { writeLogs } from './logs.ts';
 
 /** Options of `start`. */
 export interface StartOptions {

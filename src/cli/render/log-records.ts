@@ -1,53 +1,112 @@
-/** From chunks of records to what is printed of them. */
-import { LF } from '../../protocol/log-record.ts';
+/**
+ * Rendering of log records: from chunks of a log to the bytes that are printed.
+ *
+ * Records are bytes of any encoding. Here they are strings with one character per byte (Node's `latin1`), so that no byte
+ * is lost.
+ */
+import { formatOf, LOG_FORMATS } from '../../protocol/log-files/formats.ts';
+import { LF, type LogRecord, type RecordFormat } from '../../protocol/log-files/record.ts';
+import { parseTextHead } from '../../protocol/log-files/text.ts';
+import { type Colors, escapeForJson, escapeForTerminal } from './terminal-text.ts';
 
-const BRACE = 0x7b;
-const JSON_START = Buffer.from('\n{');
-const NOTHING = Buffer.alloc(0);
+/** `text`: a line per record, for people. `json`: an object per line, for programs. */
+export type OutputFormat = 'text' | 'json';
+
+/** Where records are printed to. */
+export interface RecordOutput {
+  readonly format: OutputFormat;
+  readonly isTerminal: boolean;
+  readonly colors: Colors;
+}
 
 /**
- * Renders one record, without its newline. Records are bytes of any encoding, so here they are "binary strings" with one
- * character per byte (Node's `latin1`), and nothing of them is lost.
+ * Makes a printer. Files and pipes get records in the wanted format byte for byte. On a terminal text is coloured, and a
+ * record can do nothing but colour itself.
  */
-export type RecordRenderer = (record: string) => string;
+export function createRecordPrinter({ format, isTerminal, colors }: RecordOutput): RecordPrinter {
+  const target = LOG_FORMATS[format];
+  const converter = new RecordConverter(target);
+  const convert = (record: string) => converter.convert(record);
+  if (!isTerminal) return new RecordPrinter(convert, format === 'text' ? target : null);
+  if (format === 'json') return new RecordPrinter((record) => escapeForJson(convert(record)));
+  return new RecordPrinter((record) => decorateRecord(escapeForTerminal(convert(record)), colors));
+}
 
-/** Takes chunks of any size and gives back whole records, rendered. */
+/** Fields of a line that is not a record. */
+const NO_RECORD: Omit<LogRecord, 'text'> = {
+  ...{ level: null, timeMs: null, service: null, stream: null },
+  ...{ isContinued: false, isPartial: false },
+};
+
+/** Converts records of every format to one. Takes the records in order. */
+export class RecordConverter {
+  readonly #target: RecordFormat;
+  /** Streams whose last record is continued by their next one. */
+  readonly #partial = new Set<string>();
+
+  constructor(target: RecordFormat) {
+    this.#target = target;
+  }
+
+  /** Returns a record of the target format as it is. A line that is not a record is all text. */
+  convert(record: string): string {
+    if (this.#target.has(record)) return record;
+    const parsed = formatOf(record)?.parse(record);
+    return this.#target.encode(parsed ? this.#markContinued(parsed) : { ...NO_RECORD, text: record });
+  }
+
+  #markContinued(record: LogRecord): LogRecord {
+    const stream = `${record.service}.${record.stream}`;
+    const isContinued = this.#partial.delete(stream) || record.isContinued;
+    if (record.isPartial) this.#partial.add(stream);
+    return { ...record, isContinued };
+  }
+}
+
+const NOTHING = Buffer.alloc(0);
+
+/** Takes chunks of any size and returns whole records, rendered. */
 export class RecordPrinter {
-  readonly #render: RecordRenderer;
-  readonly #keepsText: boolean;
-  /** The chunks of a record whose end has not come. */
+  readonly #render: (record: string) => string;
+  /** Bytes at which a record starts that has to be rendered; null for every byte. */
+  readonly #starts: readonly string[] | null;
+  /** Chunks of a record whose end has not come. */
   #rest: Buffer[] = [];
-  /** The start of a record in text format has been passed on. */
-  #isInText = false;
+  /** The start of a record was passed on unseen. */
+  #isInPassed = false;
 
-  /** @param keepsText records in text format are rendered as they are: they are passed on unseen */
-  constructor(render: RecordRenderer, { keepsText = false }: { readonly keepsText?: boolean } = {}) {
+  /**
+   * @param render renders a record without its newline
+   * @param passed format whose records `render` does not change: they are passed on unseen, as they come
+   */
+  constructor(render: (record: string) => string, passed: RecordFormat | null = null) {
     this.#render = render;
-    this.#keepsText = keepsText;
+    const others = Object.values(LOG_FORMATS).filter((format) => format !== passed);
+    this.#starts = passed && others.flatMap(({ firstBytes }) => [...firstBytes]);
   }
 
   push(chunk: Buffer): Buffer {
     if (chunk.length === 0) return NOTHING;
-    if (!this.#keepsText || this.#rest.length > 0) return this.#pushRecords(chunk);
-    const jsonStart = this.#findJson(chunk);
-    this.#isInText = jsonStart === -1 && chunk.at(-1) !== LF;
-    if (jsonStart === -1) return chunk;
-    const records = this.#pushRecords(chunk.subarray(jsonStart));
-    return jsonStart === 0 ? records : Buffer.concat([chunk.subarray(0, jsonStart), records]);
+    if (!this.#starts || this.#rest.length > 0) return this.#pushRecords(chunk);
+    const start = this.#findStart(chunk, this.#starts);
+    this.#isInPassed = start === -1 && chunk.at(-1) !== LF;
+    if (start === -1) return chunk;
+    const records = this.#pushRecords(chunk.subarray(start));
+    return start === 0 ? records : Buffer.concat([chunk.subarray(0, start), records]);
   }
 
-  /** What is left when the stream has ended. */
+  /** Renders the rest when the stream has ended. */
   end(): Buffer {
     const rest = Buffer.concat(this.#rest);
     this.#rest = [];
     return rest.length === 0 ? rest : this.#renderAll(rest);
   }
 
-  /** Where the first record starts that may be JSON, or -1. */
-  #findJson(chunk: Buffer): number {
-    if (chunk[0] === BRACE && !this.#isInText) return 0;
-    const newline = chunk.indexOf(JSON_START);
-    return newline === -1 ? -1 : newline + 1;
+  /** Where the first record starts that has to be rendered, or -1. */
+  #findStart(chunk: Buffer, starts: readonly string[]): number {
+    if (!this.#isInPassed && starts.includes(String.fromCharCode(chunk[0]!))) return 0;
+    const found = starts.map((start) => chunk.indexOf(`\n${start}`) + 1).filter((at) => at > 0);
+    return found.length === 0 ? -1 : Math.min(...found);
   }
 
   #pushRecords(chunk: Buffer): Buffer {
@@ -61,12 +120,40 @@ export class RecordPrinter {
     return this.#renderAll(whole);
   }
 
-  /** A newline after the last record is no record. */
   #renderAll(records: Buffer): Buffer {
     const lines = records.toString('latin1').split('\n');
+    // Empty after a newline at the end.
     const last = lines.pop()!;
     let output = lines.map((line) => `${this.#render(line)}\n`).join('');
     if (last !== '') output += this.#render(last);
     return Buffer.from(output, 'latin1');
   }
+}
+
+const NAME_COLORS = [
+  'cyan',
+  'magenta',
+  'blue',
+  'green',
+  'yellow',
+  'cyanBright',
+  'magentaBright',
+  'blueBright',
+] as const;
+
+/** Colours the head of a text record; any other line comes back as it is. */
+export function decorateRecord(record: string, colors: Colors): string {
+  const head = parseTextHead(record);
+  if (!head) return record;
+  const { time, level, isContinued, service, length } = head;
+  const paintLevel = { INFO: String, ERROR: colors.red, WARN: colors.yellow, DEBUG: colors.dim }[level];
+  const plus = isContinued ? '+' : '';
+  return `${colors.dim(time)} ${paintLevel(level)}${plus} ${paintName(service, colors)} ${record.slice(length)}`;
+}
+
+/** Gives a name the same colour in every run. */
+function paintName(name: string, colors: Colors): string {
+  let hash = 0;
+  for (let index = 0; index < name.length; index++) hash = (hash * 31 + name.charCodeAt(index)) >>> 0;
+  return colors[NAME_COLORS[hash % NAME_COLORS.length]!](`[${name}]`);
 }

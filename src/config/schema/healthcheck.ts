@@ -1,7 +1,7 @@
 /** The keys of `healthcheck` in a service; see `schema.ts` for how they are written down. */
 import * as v from 'valibot';
 import { formatDuration } from '../../lib/units.ts';
-import { compilePattern } from '../../protocol/logs.ts';
+import { compilePattern } from '../../protocol/log-files/queries.ts';
 import type { HealthCheck, Probe } from '../../protocol/supervision.ts';
 import type { Values } from './config.ts';
 import * as field from './fields.ts';

@@ -44,7 +44,7 @@ export function logEntries() {
   return {
     format: v.pipe(
       v.optional(v.picklist(LogFormatSchema.options, 'is not a format'), defaults.format),
-      v.description('"text" or "json"'),
+      v.description(LogFormatSchema.options.map((name) => `"${name}"`).join(' or ')),
     ),
     max_size: v.pipe(
       v.optional(field.sizeBytes(MIN_FILE_BYTES, MAX_FILE_BYTES), defaults.max_size_bytes),

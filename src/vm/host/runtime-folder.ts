@@ -1,7 +1,7 @@
 /** The runtime folder of a VM: made before a launch, removed when its process has ended. Main thread. */
 import { mkdir, rm } from 'node:fs/promises';
 import { errorCode, MonocoreError } from '../../lib/errors.ts';
-import type { StreamName } from '../../protocol/logs.ts';
+import type { StreamName } from '../../protocol/log-files/names.ts';
 import { MAX_SOCKET_PATH_BYTES, type VmPaths } from '../../state/paths.ts';
 import { type FifoMaker, openAll, openChildEnd, openReadEnd } from './fifos.ts';
 

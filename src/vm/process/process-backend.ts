@@ -3,7 +3,7 @@ import { closeSync, constants, openSync, statSync, writeSync } from 'node:fs';
 import { chown, rm } from 'node:fs/promises';
 import { MonocoreError } from '../../lib/errors.ts';
 import { type ProcessIdentity, signalProcess } from '../../lib/proc.ts';
-import type { StreamName } from '../../protocol/logs.ts';
+import type { StreamName } from '../../protocol/log-files/names.ts';
 import { DEFAULT_CPUS, DEFAULT_RAM_MIB, type Service } from '../../protocol/service.ts';
 import type { HomePaths, VmPaths } from '../../state/paths.ts';
 import type {

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { MonocoreError } from '../../lib/errors.ts';
-import { STREAM_NAMES, type StreamName } from '../../protocol/logs.ts';
+import { STREAM_NAMES, type StreamName } from '../../protocol/log-files/names.ts';
 import { memberMac } from '../../protocol/network.ts';
 import type { Service } from '../../protocol/service.ts';
 import type { HomePaths } from '../../state/paths.ts';

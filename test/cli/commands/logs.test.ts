@@ -111,7 +111,7 @@ test('a time or a pattern that makes no sense is wrong usage, and nothing is ask
     [['--until', '2026-02-30T08:00:00Z'], /--until/],
     [['--grep', '('], /--grep.*Unterminated group/],
     [['--grep', ''], /--grep/],
-    [['-i'], /--ignore-case is for --grep/],
+    [['-i'], /--ignore-case has no effect without --grep/],
     [['--since', '1m', '--until', '2m'], /--since is after --until/],
   ] as const) {
     const { exitCode, stderr } = await runCli(['--home', home, 'logs', ...options]);

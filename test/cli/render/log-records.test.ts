@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import { RecordPrinter } from '../../../src/cli/render/log-records.ts';
+import pc from 'picocolors';
+import { decorateRecord, RecordConverter, RecordPrinter } from '../../../src/cli/render/log-records.ts';
+import { LOG_FORMATS } from '../../../src/protocol/log-files/formats.ts';
 
 const HEAD = '2026-11-23T08:00:00.123Z ERROR [web] ';
+const TIME = '2026-11-23T08:00:00.123Z';
+const time = Date.parse(TIME);
+const colors = pc.createColors(true);
+const toJson = (record: string) => new RecordConverter(LOG_FORMATS.json).convert(record);
 
 /** Cuts bytes at places given as numbers of any size. */
 function cut(bytes: Buffer, places: readonly number[]): Buffer[] {
@@ -31,12 +37,12 @@ test('every record is rendered once and in order, however it is cut', () => {
   );
 });
 
-test('with text kept, only records that begin with a brace are rendered', () => {
+test('with text passed on, only records that begin with a brace are rendered', () => {
   fc.assert(
     fc.property(fc.array(record), fc.array(fc.nat(), { maxLength: 8 }), (records, places) => {
       const text = records.map((each) => `${each}\n`).join('');
       const render = (each: string) => (each.startsWith('{') ? `<${each}>` : each);
-      const printer = new RecordPrinter(render, { keepsText: true });
+      const printer = new RecordPrinter(render, LOG_FORMATS.text);
       const printed = print(printer, cut(Buffer.from(text, 'latin1'), places));
       assert.equal(printed, records.map((each) => `${render(each)}\n`).join(''));
     }),
@@ -50,9 +56,136 @@ test('a record is held back until it is whole, so that its head can be coloured'
   assert.equal(printer.end().toString(), 'REST');
 });
 
-test('with text kept, a record in text comes out as it comes in', () => {
-  const printer = new RecordPrinter(() => assert.fail('nothing is to be rendered'), { keepsText: true });
+test('with text passed on, a record in text comes out as it comes in', () => {
+  const printer = new RecordPrinter(() => assert.fail('nothing is to be rendered'), LOG_FORMATS.text);
   for (const part of [HEAD, 'hel', '', 'lo', '\n', HEAD, '{"not":"json"}\n']) {
     assert.equal(printer.push(Buffer.from(part)).toString(), part);
+  }
+});
+
+/** Object that a record, given as bytes, becomes. */
+function parseJson(record: string | Buffer): unknown {
+  const line = toJson(Buffer.from(record).toString('latin1'));
+  assert.ok(!line.includes('\n'));
+  return JSON.parse(Buffer.from(line, 'latin1').toString());
+}
+
+test('a record in text becomes one in the shape of the files in JSON', () => {
+  assert.equal(
+    toJson(`${TIME} INFO [web] say "hello"`),
+    `{"level":30,"time":${time},"service":"web","stream":"stdout","msg":"say \\"hello\\""}`,
+  );
+  assert.deepEqual(parseJson(`${TIME} ERROR [web] x`), { level: 50, time, service: 'web', stream: 'stderr', msg: 'x' });
+  assert.deepEqual(parseJson(`${TIME} DEBUG [web] `), { level: 20, time, service: 'web', stream: 'console', msg: '' });
+});
+
+test('a continuation is flagged, and what monocore says belongs to no stream', () => {
+  const continued = { level: 30, time, service: 'web', stream: 'stdout', msg: 'rest', continued: true };
+  assert.deepEqual(parseJson(`${TIME} INFO+ [web] rest`), continued);
+  assert.deepEqual(parseJson(`${TIME} WARN [web] x`), { level: 40, time, service: 'web', stream: null, msg: 'x' });
+});
+
+test('bytes that are no UTF-8 are readable in msg and whole in raw', () => {
+  const bytes = Buffer.from([0x61, 0xff]);
+  assert.deepEqual(parseJson(Buffer.concat([Buffer.from(`${TIME} INFO [web] `), bytes])), {
+    ...{ level: 30, time, service: 'web', stream: 'stdout', msg: 'a\ufffd' },
+    ...{ invalid_utf8: true, raw: bytes.toString('base64') },
+  });
+});
+
+test('a record in JSON stays as it is, byte for byte', () => {
+  for (const record of ['{"level":30,  "msg":"ü"}', `{"level":30,"time":${time},"msg":"x","partial":true}`]) {
+    const text = Buffer.from(record).toString('latin1');
+    assert.equal(toJson(text), text);
+  }
+});
+
+test('a line that is no record is all message', () => {
+  for (const line of ['hello', '{"torn', '']) {
+    assert.deepEqual(parseJson(line), { level: null, time: null, service: null, stream: null, msg: line });
+  }
+});
+
+/** Record in JSON, one character per byte. */
+function json(fields: Readonly<Record<string, unknown>>): string {
+  const record = { level: 30, time: Date.parse(TIME), service: 'web', stream: 'stdout', msg: 'hello', ...fields };
+  return Buffer.from(JSON.stringify(record)).toString('latin1');
+}
+
+test('a record in JSON is shown as one in text', () => {
+  const lines = new RecordConverter(LOG_FORMATS.text);
+  assert.equal(lines.convert(json({})), `${TIME} INFO [web] hello`);
+  assert.equal(lines.convert(json({ level: 50, stream: 'stderr' })), `${TIME} ERROR [web] hello`);
+  assert.equal(lines.convert(json({ level: 20, stream: 'console' })), `${TIME} DEBUG [web] hello`);
+  assert.equal(lines.convert(json({ level: 40, dropped_lines: 3 })), `${TIME} WARN [web] hello`);
+  assert.equal(lines.convert(json({ msg: '"a"\t\\' })), `${TIME} INFO [web] "a"\t\\`);
+});
+
+test('the text comes out in the bytes that were printed', () => {
+  const lines = new RecordConverter(LOG_FORMATS.text);
+  assert.equal(Buffer.from(lines.convert(json({ msg: 'grün' })), 'latin1').toString(), `${TIME} INFO [web] grün`);
+  const raw = Buffer.from([0xff, 0x00, 0x41]);
+  const invalid = json({ msg: '\ufffd\u0000A', invalid_utf8: true, raw: raw.toString('base64') });
+  assert.equal(lines.convert(invalid), `${TIME} INFO [web] ${raw.toString('latin1')}`);
+});
+
+test('what continues a part has a plus behind its level, stream by stream', () => {
+  const lines = new RecordConverter(LOG_FORMATS.text);
+  const shown = [
+    json({ msg: 'a', partial: true }),
+    json({ msg: 'other', stream: 'stderr', level: 50 }),
+    json({ msg: 'b', partial: true }),
+    json({ msg: 'c' }),
+    json({ msg: 'd' }),
+  ].map((record) => lines.convert(record));
+  assert.deepEqual(shown, [
+    `${TIME} INFO [web] a`,
+    `${TIME} ERROR [web] other`,
+    `${TIME} INFO+ [web] b`,
+    `${TIME} INFO+ [web] c`,
+    `${TIME} INFO [web] d`,
+  ]);
+});
+
+test('what is no record in JSON stays as it is', () => {
+  const lines = new RecordConverter(LOG_FORMATS.text);
+  for (const record of [
+    `${TIME} INFO [web] hello`,
+    '',
+    '{"level":30,"msg":"hello"}',
+    '{"level":30,"time":',
+    '{',
+    json({ time: 1e300 }),
+  ]) {
+    assert.equal(lines.convert(record), record);
+  }
+});
+
+test('a newline in a record of another program makes no second line', () => {
+  assert.equal(new RecordConverter(LOG_FORMATS.text).convert(json({ msg: 'a\nb' })), `${TIME} INFO [web] a\\nb`);
+});
+
+test('the time of a record is dimmed and the name of its service coloured', () => {
+  const painted = decorateRecord(`${TIME} INFO [web] hello [db] ERROR`, colors);
+  const foreground = '\x1b[39m';
+  assert.ok(painted.startsWith(`${colors.dim(TIME)} INFO \x1b[`), painted);
+  assert.ok(painted.endsWith(`m[web]${foreground} hello [db] ERROR`), painted);
+});
+
+test('ERROR is red, and what monocore itself says is yellow', () => {
+  assert.ok(decorateRecord(`${TIME} ERROR [web] hello`, colors).includes(` ${colors.red('ERROR')} `));
+  assert.ok(decorateRecord(`${TIME} ERROR+ [web] hello`, colors).includes(` ${colors.red('ERROR')}+ `));
+  assert.ok(decorateRecord(`${TIME} WARN [web] hello`, colors).includes(` ${colors.yellow('WARN')} `));
+});
+
+test('a service has the same colour in every record, and not all services have the same', () => {
+  const paint = (name: string) => decorateRecord(`${TIME} INFO [${name}] x`, colors).replace(`[${name}]`, '');
+  assert.equal(paint('web'), paint('web'));
+  assert.ok(new Set(['web', 'db', 'cache', 'worker', 'proxy'].map(paint)).size > 1);
+});
+
+test('what is not in the text format stays as it is', () => {
+  for (const record of ['{"level":30,"msg":"hello"}', '', 'hello', `${TIME} NOTE [web] x`, `${TIME} INFO web`]) {
+    assert.equal(decorateRecord(record, colors), record);
   }
 });

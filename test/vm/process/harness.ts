@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { Socket } from 'node:net';
 import type { TestContext } from 'node:test';
-import type { StreamName } from '../../../src/protocol/logs.ts';
+import type { StreamName } from '../../../src/protocol/log-files/names.ts';
 import type { Service } from '../../../src/protocol/service.ts';
 import { HomePaths } from '../../../src/state/paths.ts';
 import { makeHome } from '../../../src/state/store.ts';

@@ -7,7 +7,7 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { MonocoreError } from '../../../src/lib/errors.ts';
 import { toWireError, type WireError } from '../../../src/lib/wire-error.ts';
 import { ERROR_TRAILER } from '../../../src/protocol/http.ts';
-import { CHUNK_BYTES, type LogQuery, type LogReadEvent, READ_WINDOW } from '../../../src/protocol/logs.ts';
+import { CHUNK_BYTES, type LogQuery, type LogReadEvent, READ_WINDOW } from '../../../src/protocol/log-files/queries.ts';
 import { expose } from '../../../src/threads/rpc.ts';
 import { startApi } from './harness.ts';
 

@@ -6,24 +6,22 @@ import { join } from 'node:path';
 import test from 'node:test';
 import fc from 'fast-check';
 import { LogThread } from '../../../src/logs/logs-thread.ts';
-import { DEFAULT_LOG_SETTINGS, type LogFormat } from '../../../src/protocol/log-settings.ts';
+import { type LogFormat, repairTail } from '../../../src/protocol/log-files/formats.ts';
+import { DEFAULT_LOG_SETTINGS } from '../../../src/protocol/log-settings.ts';
 import { openChildEnd, openReadEnd } from '../../../src/vm/host/fifos.ts';
 import { syncFiles } from '../../../workers/logs/capture/files.ts';
 import { RecordWriter } from '../../../workers/logs/capture/record-writer.ts';
-import { mendTail } from '../../../workers/logs/capture/repair.ts';
 import { RollingFile } from '../../../workers/logs/capture/rolling-file.ts';
 import { DiskPace } from '../../../workers/logs/capture/slow-disk.ts';
 import { RecordSink } from '../../../workers/logs/capture/stream-writer.ts';
 import { FrameMemory, INPUT_START } from '../../../workers/logs/format/framer.ts';
-import { JsonFramer } from '../../../workers/logs/format/json-framer.ts';
-import { TextFramer } from '../../../workers/logs/format/text-framer.ts';
+import { createFramer } from '../../../workers/logs/format/framers.ts';
 import { gate } from '../../helpers/fakes/fake-ports.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 import { contentOf, ManualClock } from './harness.ts';
 import { linesIn, strip } from './strip.ts';
 
 const ID = { service: 'web', stream: 'stdout' } as const;
-const FRAMERS = { text: TextFramer, json: JsonFramer } as const;
 
 const byte = fc.oneof(fc.constantFrom(10, 10, 13, 0x22, 0x5c, 0xc3, 0xa9), fc.integer({ min: 0, max: 255 }));
 const chunk = fc.array(byte, { minLength: 1, maxLength: 60 }).map((bytes) => Buffer.from(bytes));
@@ -54,9 +52,9 @@ test('over rolls and runs, on a disk that writes little at once and fails at tim
         return syncFiles.write(fd, bytes, from, Math.min(bound, length));
       };
       for (const chunks of inputs) {
-        const mend = (tail: Buffer, nowMs: number) => mendTail(tail, { id: ID, continues: false, nowMs });
+        const mend = (tail: Buffer, nowMs: number) => repairTail(tail, { id: ID, continues: false, nowMs });
         const file = new RollingFile({ logDir, id: ID, maxFileBytes, mend, files: { ...syncFiles, write } });
-        const framer = new FRAMERS[format]({ memory, id: ID, maxLineBytes });
+        const framer = createFramer(format, { memory, id: ID, maxLineBytes });
         const nothing = () => {};
         const told = {
           onHold: nothing,

@@ -1,5 +1,5 @@
 /** From records back to what was printed: the rules of `workers/logs/format/framer.ts`, read from the other side. */
-import type { LogFormat } from '../../../src/protocol/log-settings.ts';
+import type { LogFormat } from '../../../src/protocol/log-files/formats.ts';
 
 const TEXT_RECORD = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ([A-Z]+)(\+?) \[[^\]]+\] /;
 

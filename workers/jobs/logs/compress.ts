@@ -8,7 +8,7 @@ import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { errorCode } from '../../../src/lib/errors.ts';
-import { COMPRESSED_SUFFIX, UNFINISHED_SUFFIX } from '../../../src/protocol/log-files.ts';
+import { COMPRESSED_SUFFIX, UNFINISHED_SUFFIX } from '../../../src/protocol/log-files/names.ts';
 
 /** As that of the file: shippers run as users of their own. */
 const FILE_MODE = 0o644;

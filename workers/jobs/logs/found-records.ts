@@ -1,13 +1,14 @@
 /** Forward through the streams of a search: what matches goes out, until it is time to end the page. */
-import type { Position } from '../../../src/protocol/log-files.ts';
-import { LF } from '../../../src/protocol/log-record.ts';
-import type { SearchPlace } from '../../../src/protocol/search.ts';
+
+import { recordTime } from '../../../src/protocol/log-files/formats.ts';
+import type { Position } from '../../../src/protocol/log-files/names.ts';
+import type { SearchPlace } from '../../../src/protocol/log-files/queries.ts';
+import { EARLIEST, LF } from '../../../src/protocol/log-files/record.ts';
 import type { RecordTest } from '../../log-files/backward-scan.ts';
 import type { ChunkWindow } from '../../log-files/chunk-window.ts';
 import { MAX_SEEN_BYTES } from '../../log-files/record-scan.ts';
-import { recordTime } from '../../log-files/record-time.ts';
 import { makeBlocks, StreamCursor } from '../../log-files/stream-cursor.ts';
-import { EARLIEST, placeIn, type Run, TimeMerge } from '../../log-files/time-merge.ts';
+import { placeIn, type Run, TimeMerge } from '../../log-files/time-merge.ts';
 
 /** What to deliver, and when to end. */
 export interface DeliveryOptions {

@@ -10,7 +10,7 @@ import {
   parseFileName,
   type StreamId,
   streamKey,
-} from '../../../src/protocol/log-files.ts';
+} from '../../../src/protocol/log-files/names.ts';
 import { type LogFile, selectExpired } from './retention.ts';
 
 /** A name in the folder, and what is behind it. */

@@ -1,7 +1,7 @@
 /** Which log files go. Pure: from what is there and what is to be kept to what is to be removed. */
 
 import type { LogRetention } from '../../../src/protocol/jobs.ts';
-import { type StreamId, streamKey } from '../../../src/protocol/log-files.ts';
+import { type StreamId, streamKey } from '../../../src/protocol/log-files/names.ts';
 
 /** One number of a stream, in whichever forms it is there. */
 export interface LogFile {

@@ -2,7 +2,7 @@
 
 import { toWireError } from '../../../src/lib/wire-error.ts';
 import type { SearchLogsJob } from '../../../src/protocol/jobs.ts';
-import type { SearchPlace, SearchReply, SearchState, TailState } from '../../../src/protocol/search.ts';
+import type { SearchPlace, SearchReply, SearchState, TailState } from '../../../src/protocol/log-files/queries.ts';
 import { ChunkWindow, ReaderGone } from '../../log-files/chunk-window.ts';
 import { searchTail } from '../../log-files/tail-search.ts';
 import { deliverFound } from './found-records.ts';

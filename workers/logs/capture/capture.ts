@@ -3,15 +3,14 @@ import { readSync } from 'node:fs';
 import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import type { Clock } from '../../../src/lib/clock.ts';
 import { errorCode, errorText } from '../../../src/lib/errors.ts';
+import { repairTail } from '../../../src/protocol/log-files/formats.ts';
 import type { HeldOutput, HeldStep, LogEvent, StreamSource } from '../../../src/protocol/logs.ts';
-import { type FrameMemory, type Framer, INPUT_START, isBetweenLines } from '../format/framer.ts';
-import { JsonFramer } from '../format/json-framer.ts';
-import { TextFramer } from '../format/text-framer.ts';
+import { type FrameMemory, type Framer, INPUT_START } from '../format/framer.ts';
+import { createFramer } from '../format/framers.ts';
 import { searchMarker } from './end-marker.ts';
 import type { Position, StreamId } from './file-names.ts';
 import type { Files } from './files.ts';
 import { RecordWriter } from './record-writer.ts';
-import { mendTail } from './repair.ts';
 import { RollingFile } from './rolling-file.ts';
 import type { DiskPace } from './slow-disk.ts';
 import { takeSteps } from './steps.ts';
@@ -75,8 +74,7 @@ export class Capture {
       onRolled: () => this.#sink.noteChange(),
       onFinished: (number) => post({ type: 'file-finished', ...id, number }),
     });
-    const framerOptions = { memory, id, maxLineBytes: settings.max_line_bytes };
-    this.#framer = settings.format === 'json' ? new JsonFramer(framerOptions) : new TextFramer(framerOptions);
+    this.#framer = createFramer(settings.format, { memory, id, maxLineBytes: settings.max_line_bytes });
     const onWritten = (): void => {
       const { settled } = this.#file;
       if (settled) onRecords(id, settled);
@@ -129,7 +127,7 @@ export class Capture {
   /** The thread dies: nothing is read any more, and what was read and is not in the file is told. */
   handOver(): void {
     this.#socket.pause();
-    if (!this.#sink.isDone || this.#held > 0 || !isBetweenLines(this.#framer.save())) this.#tellHeld();
+    if (!this.#sink.isDone || this.#held > 0 || !this.#framer.isBetweenLines) this.#tellHeld();
   }
 
   /**
@@ -204,7 +202,7 @@ export class Capture {
 
   /** A line that a crash cut off is one record more where the stream goes on, and one record less where it is new. */
   #mend(lastRecord: Buffer, nowMs: number, continues: boolean): Buffer {
-    const mend = mendTail(lastRecord, { id: this.id, continues, nowMs });
+    const mend = repairTail(lastRecord, { id: this.id, continues, nowMs });
     // A worker that had opened a file has framed what it handed over.
     const isFramed = this.#options.source.held?.place != null;
     if (continues && mend.length > 0 && !isFramed) this.#framer.continueLine();
@@ -234,8 +232,7 @@ export class Capture {
 
   /** The file in which a record was begun is gone. */
   #leaveRecord(): void {
-    const state = this.#framer.save();
-    if (state.type === 'text' && !state.isAtStart) this.#framer.continueLine();
+    if (this.#framer.isInRecord) this.#framer.continueLine();
   }
 
   #take(length: number): boolean {

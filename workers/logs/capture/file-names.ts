@@ -10,4 +10,4 @@ export {
   type StreamId,
   streamKey,
   temporaryLinkName,
-} from '../../../src/protocol/log-files.ts';
+} from '../../../src/protocol/log-files/names.ts';

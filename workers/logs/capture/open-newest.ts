@@ -2,7 +2,7 @@
 import { constants } from 'node:fs';
 import { join } from 'node:path';
 import { errorCode } from '../../../src/lib/errors.ts';
-import type { LogFileName } from '../../../src/protocol/log-files.ts';
+import type { LogFileName } from '../../../src/protocol/log-files/names.ts';
 import type { HeldPlace } from '../../../src/protocol/logs.ts';
 import { fileName, parseFileName, type StreamId, streamKey } from './file-names.ts';
 import { call, type FileStatus, type FileWork } from './files.ts';

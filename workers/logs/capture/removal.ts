@@ -2,7 +2,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode } from '../../../src/lib/errors.ts';
-import { STREAM_NAMES } from '../../../src/protocol/logs.ts';
+import { STREAM_NAMES } from '../../../src/protocol/log-files/names.ts';
 import { linkName, parseFileName, temporaryLinkName } from './file-names.ts';
 
 /** Deletes the numbered files and the symlinks of `service`, and nothing else. What is gone already is fine. */

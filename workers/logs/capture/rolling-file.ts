@@ -29,7 +29,7 @@ export interface RollingFileOptions {
   readonly maxFileBytes: number;
   /** A file is rolled by the record that comes this long after its first one; null for never. */
   readonly maxAgeMs?: number | null;
-  /** What to add to a file that is there already, so that it ends in a whole record; see `mendTail`. */
+  /** What to add to a file that is there already, so that it ends in a whole record; see `repairTail`. */
   readonly mend: (lastRecord: Buffer, nowMs: number) => Buffer;
   /** Nothing is written to that file any more. */
   readonly onFinished?: (number: number) => void;

@@ -1,6 +1,8 @@
 /** What a sink has to do, in order, while it cannot do it at once. */
+
+import type { Gap } from '../../../src/protocol/log-files/record.ts';
 import type { HeldStep } from '../../../src/protocol/logs.ts';
-import { type FrameMemory, type Framer, type Gap, INPUT_START } from '../format/framer.ts';
+import { type FrameMemory, type Framer, INPUT_START } from '../format/framer.ts';
 
 /** Work on the disk. */
 export type DiskStep = { readonly type: 'open' } | { readonly type: 'framed'; readonly bytes: Buffer };

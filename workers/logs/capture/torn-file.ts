@@ -1,9 +1,9 @@
 /** What a writer has to know of a file that it goes on with: how it ends and when it was begun. */
 
-import { RECORD_HEAD_BYTES, recordTime } from '../../log-files/record-time.ts';
+import { MAX_TAIL_BYTES, recordTime } from '../../../src/protocol/log-files/formats.ts';
+import { RECORD_TIME_BYTES } from '../../../src/protocol/log-files/record.ts';
 import { LF } from '../format/framer.ts';
 import { call, type FileWork } from './files.ts';
-import { MAX_TAIL_BYTES } from './repair.ts';
 
 const BLOCK_BYTES = 65_536;
 
@@ -30,7 +30,7 @@ export function* readLastRecord(fd: number, sizeBytes: number): FileWork<Buffer>
 
 /** Time of the first record, milliseconds since the epoch; null where there is none that can be read. */
 export function* readFirstTime(fd: number): FileWork<number | null> {
-  const head = Buffer.alloc(RECORD_HEAD_BYTES);
+  const head = Buffer.alloc(RECORD_TIME_BYTES);
   yield* call('read', fd, head, 0);
   const epochMs = Date.parse(recordTime(head, 0, ''));
   return Number.isNaN(epochMs) ? null : epochMs;

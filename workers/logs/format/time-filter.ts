@@ -1,8 +1,8 @@
 /** What a query for times lets through of a stream that is followed. */
-import { LF } from '../../../src/protocol/log-record.ts';
-import { recordTime } from '../../log-files/record-time.ts';
+
+import { recordTime } from '../../../src/protocol/log-files/formats.ts';
+import { EARLIEST, LF } from '../../../src/protocol/log-files/record.ts';
 import type { Block } from '../../log-files/stream-cursor.ts';
-import { EARLIEST } from '../../log-files/time-merge.ts';
 import type { TimeRange } from '../../log-files/time-range.ts';
 
 /** Takes the blocks of one stream in order. */

@@ -2,12 +2,17 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Clock } from '../../../src/lib/clock.ts';
 import { toWireError } from '../../../src/lib/wire-error.ts';
-import { ORIGIN, type Position, type StreamId, streamKey } from '../../../src/protocol/log-files.ts';
-import { LF } from '../../../src/protocol/log-record.ts';
-import { EVERY_RECORD, type LogQuery, type LogReadEvent, READ_WINDOW } from '../../../src/protocol/logs.ts';
+import { ORIGIN, type Position, type StreamId, streamKey } from '../../../src/protocol/log-files/names.ts';
+import {
+  EVERY_RECORD,
+  type LogQuery,
+  type LogReadEvent,
+  READ_WINDOW,
+} from '../../../src/protocol/log-files/queries.ts';
+import { EARLIEST, LF } from '../../../src/protocol/log-files/record.ts';
 import { ChunkWindow, ReaderGone } from '../../log-files/chunk-window.ts';
 import { BLOCK_BYTES, makeBlocks, StreamCursor } from '../../log-files/stream-cursor.ts';
-import { EARLIEST, TimeMerge } from '../../log-files/time-merge.ts';
+import { TimeMerge } from '../../log-files/time-merge.ts';
 import { TimeRange } from '../../log-files/time-range.ts';
 import { TimeSieve } from '../format/time-filter.ts';
 import { LogSearch, type StartPage } from './log-search.ts';

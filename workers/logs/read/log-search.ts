@@ -3,11 +3,16 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import type { Clock } from '../../../src/lib/clock.ts';
 import { MonocoreError } from '../../../src/lib/errors.ts';
 import { fromWireError } from '../../../src/lib/wire-error.ts';
-import { ORIGIN, type Position, type StreamId, streamKey } from '../../../src/protocol/log-files.ts';
-import type { LogFilter } from '../../../src/protocol/logs.ts';
-import type { SearchPage, SearchPlace, SearchReply, SearchState } from '../../../src/protocol/search.ts';
+import { ORIGIN, type Position, type StreamId, streamKey } from '../../../src/protocol/log-files/names.ts';
+import type {
+  LogFilter,
+  SearchPage,
+  SearchPlace,
+  SearchReply,
+  SearchState,
+} from '../../../src/protocol/log-files/queries.ts';
+import { EARLIEST } from '../../../src/protocol/log-files/record.ts';
 import type { ChunkWindow } from '../../log-files/chunk-window.ts';
-import { EARLIEST } from '../../log-files/time-merge.ts';
 
 /** Has a job do a page, which answers on `port` with `SearchReply`s; what is returned calls it off, if it still runs. */
 export type StartPage = (page: SearchPage, port: MessagePort) => () => void;

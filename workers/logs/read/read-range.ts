@@ -1,6 +1,6 @@
 /** Which part of which files a query is about. */
-import { ORIGIN, type Position, type StreamId } from '../../../src/protocol/log-files.ts';
-import { type LogQuery, STREAM_NAMES } from '../../../src/protocol/logs.ts';
+import { ORIGIN, type Position, STREAM_NAMES, type StreamId } from '../../../src/protocol/log-files/names.ts';
+import type { LogQuery } from '../../../src/protocol/log-files/queries.ts';
 import { BackwardScan } from '../../log-files/backward-scan.ts';
 import { openLogFile } from '../../log-files/log-file.ts';
 import { BLOCK_BYTES } from '../../log-files/stream-cursor.ts';

@@ -14,8 +14,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
+import type { StreamName } from '../../../../src/protocol/log-files/names.ts';
 import { DEFAULT_LOG_SETTINGS } from '../../../../src/protocol/log-settings.ts';
-import type { LogEvent, StreamName } from '../../../../src/protocol/logs.ts';
+import type { LogEvent } from '../../../../src/protocol/logs.ts';
 import { eventually } from '../../../helpers/eventually.ts';
 import { openStream } from '../../../helpers/processes/open-stream.ts';
 import { makeTempDir } from '../../../helpers/temp.ts';

@@ -15,8 +15,8 @@ import {
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { Worker } from 'node:worker_threads';
+import { repairTail } from '../../../../src/protocol/log-files/formats.ts';
 import { type Files, syncFiles } from '../../../../workers/logs/capture/files.ts';
-import { mendTail } from '../../../../workers/logs/capture/repair.ts';
 import { RollingFile } from '../../../../workers/logs/capture/rolling-file.ts';
 import { makeTempDir } from '../../../helpers/temp.ts';
 import { contentOf, filesOf } from '../harness.ts';
@@ -51,7 +51,7 @@ async function setUp(
     id: ID,
     maxFileBytes,
     maxAgeMs,
-    mend: (lastRecord, nowMs) => mendTail(lastRecord, { id: ID, continues: false, nowMs }),
+    mend: (lastRecord, nowMs) => repairTail(lastRecord, { id: ID, continues: false, nowMs }),
     onFinished: (number) => finished.push(number),
     files,
   });

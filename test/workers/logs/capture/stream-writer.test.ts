@@ -7,7 +7,7 @@ import { RollingFile } from '../../../../workers/logs/capture/rolling-file.ts';
 import { DiskPace } from '../../../../workers/logs/capture/slow-disk.ts';
 import { RecordSink } from '../../../../workers/logs/capture/stream-writer.ts';
 import { FrameMemory, INPUT_START } from '../../../../workers/logs/format/framer.ts';
-import { TextFramer } from '../../../../workers/logs/format/text-framer.ts';
+import { createFramer } from '../../../../workers/logs/format/framers.ts';
 import { eventually } from '../../../helpers/eventually.ts';
 import { makeTempDir } from '../../../helpers/temp.ts';
 import { contentOf, linesOf, ManualClock } from '../harness.ts';
@@ -55,7 +55,7 @@ async function setUp(t: TestContext, onFull: 'block' | 'drop' = 'block') {
   t.after(() => file.close());
   const told: string[] = [];
   const pace = new DiskPace();
-  const framer = new TextFramer({ memory, id: ID, maxLineBytes: 2 ** 20 });
+  const framer = createFramer('text', { memory, id: ID, maxLineBytes: 2 ** 20 });
   const stopwatch = () => disk.elapsedMs;
   const sink = new RecordSink({
     memory,
@@ -85,7 +85,7 @@ test('while the disk is full what was given waits, and is written once, from whe
   assert.deepEqual(told, ['hold', 'stalled: Error: ENOSPC: no space left on device']);
   // The memory belongs to other streams meanwhile.
   memory.bytes.fill(0x21);
-  new TextFramer({ memory, id: { service: 'other', stream: 'stderr' }, maxLineBytes: 100 }).frame(
+  createFramer('text', { memory, id: { service: 'other', stream: 'stderr' }, maxLineBytes: 100 }).frame(
     INPUT_START,
     INPUT_START,
     0,

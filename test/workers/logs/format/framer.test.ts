@@ -1,17 +1,15 @@
 import assert from 'node:assert/strict';
 import test, { describe } from 'node:test';
 import fc from 'fast-check';
-import type { LogFormat } from '../../../../src/protocol/log-settings.ts';
-import type { StreamName } from '../../../../src/protocol/logs.ts';
+import type { LogFormat } from '../../../../src/protocol/log-files/formats.ts';
+import type { StreamName } from '../../../../src/protocol/log-files/names.ts';
 import { FrameMemory, type Framer, INPUT_BYTES, INPUT_START } from '../../../../workers/logs/format/framer.ts';
-import { JsonFramer } from '../../../../workers/logs/format/json-framer.ts';
-import { TextFramer } from '../../../../workers/logs/format/text-framer.ts';
+import { createFramer } from '../../../../workers/logs/format/framers.ts';
 import { linesIn, parseRecord, strip } from '../strip.ts';
 
 const EPOCH_MS = Date.parse('2026-11-23T08:00:00.123Z');
 const PREFIX = '2026-11-23T08:00:00.123Z INFO [web] ';
 const CONTINUED = '2026-11-23T08:00:00.123Z INFO+ [web] ';
-const FORMATS = { text: TextFramer, json: JsonFramer } as const;
 const memory = new FrameMemory();
 
 interface Setting {
@@ -22,7 +20,7 @@ interface Setting {
 }
 
 function newFramer({ format = 'text', service = 'web', stream = 'stdout', maxLineBytes = 2 ** 20 }: Setting): Framer {
-  return new FORMATS[format]({ memory, id: { service, stream }, maxLineBytes });
+  return createFramer(format, { memory, id: { service, stream }, maxLineBytes });
 }
 
 const takeOutput = () => Buffer.from(memory.output.subarray(memory.outputStart, memory.outputEnd));

@@ -2,20 +2,18 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import type { LogFormat } from '../../../../src/protocol/log-settings.ts';
+import type { LogFormat } from '../../../../src/protocol/log-files/formats.ts';
 import {
   FrameMemory,
+  HEAD_START,
   INPUT_BYTES,
   INPUT_START,
   OUTPUT_END,
   OUTPUT_START,
-  PREFIX_START,
 } from '../../../../workers/logs/format/framer.ts';
-import { JsonFramer } from '../../../../workers/logs/format/json-framer.ts';
-import { TextFramer } from '../../../../workers/logs/format/text-framer.ts';
+import { createFramer } from '../../../../workers/logs/format/framers.ts';
 
 const EPOCH_MS = Date.parse('2026-11-23T08:00:00.123Z');
-const FORMATS = { text: TextFramer, json: JsonFramer } as const;
 const FORMAT_NAMES: readonly LogFormat[] = ['text', 'json'];
 
 const simdMemory = new FrameMemory();
@@ -39,12 +37,12 @@ interface Setting {
 /** Frames a stream of `chunks`. Throws when anything but the output and the prefixes was written to. */
 function frameAll(memory: FrameMemory, chunks: readonly Buffer[], setting: Setting) {
   const { format, service = 'web', maxLineBytes = 2 ** 20, litter = 0 } = setting;
-  const framer = new FORMATS[format]({ memory, id: { service, stream: 'stdout' }, maxLineBytes });
+  const framer = createFramer(format, { memory, id: { service, stream: 'stdout' }, maxLineBytes });
   const pieces: Buffer[] = [];
   const take = () => pieces.push(Buffer.from(memory.output.subarray(memory.outputStart, memory.outputEnd)));
   for (const chunk of chunks) {
     const to = INPUT_START + chunk.length;
-    const around = memory.bytes.subarray(0, Math.min(to + AROUND_BYTES, PREFIX_START)).fill(litter);
+    const around = memory.bytes.subarray(0, Math.min(to + AROUND_BYTES, HEAD_START)).fill(litter);
     around.set(chunk, INPUT_START);
     const before = Buffer.from(around);
     for (let at = INPUT_START; at < to; ) {

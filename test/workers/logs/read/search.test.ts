@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
-import { EVERY_RECORD, type LogFilter, type LogQuery } from '../../../../src/protocol/logs.ts';
+import { EVERY_RECORD, type LogFilter, type LogQuery } from '../../../../src/protocol/log-files/queries.ts';
 import { eventually } from '../../../helpers/eventually.ts';
 import { ManualClock } from '../../../helpers/fakes/manual-clock.ts';
 import { openFilesBelow } from '../../../helpers/processes/open-files.ts';

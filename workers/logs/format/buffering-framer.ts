@@ -1,35 +1,26 @@
-/** The JSON format, see `framer.ts`. */
-import { isUtf8 } from 'node:buffer';
+/** Framer of formats that encode the line: it needs each line as a whole. */
+import type { BodyEncoder, Gap } from '../../../src/protocol/log-files/record.ts';
+import { MAX_HEAD_BYTES } from '../../../src/protocol/log-files/record.ts';
 import type { FramerState } from '../../../src/protocol/logs.ts';
 import {
   CR,
   type FrameMemory,
   type Framer,
   type FramerOptions,
-  type Gap,
-  JSON_PARTIAL_END,
-  jsonNotice,
-  jsonPrefix,
+  HEAD_START,
   LF,
   OUTPUT_END,
   OUTPUT_LIMIT,
   OUTPUT_START,
-  PREFIX_BYTES,
-  PREFIX_START,
 } from './framer.ts';
-import { HAS_ESCAPES, HAS_NON_ASCII, kindsOf, MAX_GROWTH, putEscaped } from './json-string.ts';
 
-/** Longest end of a record, without `raw`. */
-const SUFFIX_BYTES = 64;
 const PENDING_BYTES = 1024;
-const QUOTE = 0x22;
-const END = Buffer.from('}\n');
-const PARTIAL_END = Buffer.from(`,${JSON_PARTIAL_END}`);
 
-/** A line is rendered when it is whole: what there is of it so far is kept, at most `maxLineBytes` and two. */
-export class JsonFramer implements Framer {
+/** Keeps the start of a line until its end comes: at most `maxLineBytes` and two. */
+export class BufferingFramer implements Framer {
   lines = 0;
   readonly #options: FramerOptions;
+  readonly #body: BodyEncoder;
   readonly #memory: FrameMemory;
   readonly #maxLineBytes: number;
   /** The start of a line whose end has not come. */
@@ -38,12 +29,23 @@ export class JsonFramer implements Framer {
   #pendingEpochMs = 0;
   #hasLine = false;
   #out = OUTPUT_START;
-  #prefixEnd = PREFIX_START;
+  #headEnd = HEAD_START;
 
-  constructor(options: FramerOptions) {
+  /** @param body that of the format */
+  constructor(options: FramerOptions, body: BodyEncoder) {
     this.#options = options;
+    this.#body = body;
     this.#memory = options.memory;
     this.#maxLineBytes = options.maxLineBytes;
+  }
+
+  get isBetweenLines(): boolean {
+    return !this.#hasLine;
+  }
+
+  /** Records are put out whole. */
+  get isInRecord(): boolean {
+    return false;
   }
 
   frame(from: number, to: number, epochMs: number): number {
@@ -85,16 +87,16 @@ export class JsonFramer implements Framer {
     this.#finish();
   }
 
-  /** Nothing to do: the record before says that it is continued. */
+  /** Does nothing: the record before says that it is continued. */
   continueLine(): void {}
 
   save(): FramerState {
     const line = this.#hasLine ? new Uint8Array(this.#pending.subarray(0, this.#pendingBytes)) : null;
-    return { type: 'json', line, epochMs: this.#pendingEpochMs };
+    return { type: 'buffering', line, epochMs: this.#pendingEpochMs };
   }
 
   restore(state: FramerState): void {
-    if (state.type !== 'json' || !state.line) return;
+    if (state.type !== 'buffering' || !state.line) return;
     this.#pending = Buffer.from(state.line);
     this.#pendingBytes = state.line.length;
     this.#pendingEpochMs = state.epochMs;
@@ -102,22 +104,23 @@ export class JsonFramer implements Framer {
   }
 
   notice(gap: Gap, epochMs: number): Buffer {
-    return jsonNotice(this.#options.id, gap, epochMs);
+    const { format, id } = this.#options;
+    return Buffer.from(format.notice(id, gap, epochMs));
   }
 
-  /** Frames lines that need no more than backslashes, as far as there are such; returns where it stopped. */
+  /** Frames lines that need only backslashes, up to the first other line; returns where it stopped. */
   #frameWhole(from: number, to: number, epochMs: number): number {
     const { simd, bytes, output } = this.#memory;
-    if (!simd || this.#hasLine || output !== bytes) return from;
-    this.#setPrefix(epochMs);
-    const prefixBytes = this.#prefixEnd - PREFIX_START;
-    const at = simd.frame(from, to, this.#out, OUTPUT_LIMIT, PREFIX_START, prefixBytes, this.#maxLineBytes, 1);
+    if (!simd || !this.#body.isJsonString || this.#hasLine || output !== bytes) return from;
+    this.#setHead(epochMs);
+    const headBytes = this.#headEnd - HEAD_START;
+    const at = simd.frame(from, to, this.#out, OUTPUT_LIMIT, HEAD_START, headBytes, this.#maxLineBytes, 1);
     this.#out = simd.outEnd.value;
     this.lines += simd.lines.value;
     return at;
   }
 
-  /** Takes as much of [from, to) as is needed to know whether the line is too long; returns how much. */
+  /** Keeps as much of [from, to) as shows whether the line is too long; returns how much. */
   #keep(from: number, to: number, epochMs: number): number {
     if (!this.#hasLine) this.#pendingEpochMs = epochMs;
     this.#hasLine = true;
@@ -139,7 +142,7 @@ export class JsonFramer implements Framer {
     return this.#pendingBytes - (endsInCr ? 1 : 0) > this.#maxLineBytes;
   }
 
-  /** Puts out the line, without the carriage return before its newline; false when there is no room. */
+  /** Puts out the line, without the carriage return before its newline; false if there is no room. */
   #putPending(dropsCr: boolean): boolean {
     const endsInCr = this.#pendingBytes > 0 && this.#pending[this.#pendingBytes - 1] === CR;
     const end = this.#pendingBytes - (dropsCr && endsInCr ? 1 : 0);
@@ -151,7 +154,7 @@ export class JsonFramer implements Framer {
     return true;
   }
 
-  /** Puts out a part of a line that is too long, and keeps the rest; false when there is no room. */
+  /** Puts out the first part of a line that is too long, and keeps the rest; false if there is no room. */
   #putPart(): boolean {
     const end = cutBefore(this.#pending, this.#maxLineBytes);
     if (!this.#put(this.#pending, 0, end, this.#pendingEpochMs, true)) return false;
@@ -165,16 +168,17 @@ export class JsonFramer implements Framer {
     this.#memory.setOutput(OUTPUT_START);
   }
 
-  /** One that needed room of its own is the output already. */
+  /** A record that needed a buffer of its own is the output already. */
   #finish(): void {
     if (this.#memory.output === this.#memory.bytes) this.#memory.setOutput(this.#out);
   }
 
-  /** Puts out one record; false when there is no room beside what was put out before. */
+  /** Puts out one record; false if there is no room behind the output so far. */
   #put(source: Buffer, from: number, to: number, epochMs: number, isPartial: boolean): boolean {
     const memory = this.#memory;
     if (memory.output !== memory.bytes) return false;
-    const boundBytes = PREFIX_BYTES + (to - from) * (MAX_GROWTH + 2) + SUFFIX_BYTES;
+    const { maxGrowth, maxEndBytes } = this.#body;
+    const boundBytes = MAX_HEAD_BYTES + (to - from) * maxGrowth + maxEndBytes;
     if (this.#out + boundBytes <= OUTPUT_END) {
       this.#out = this.#render(memory.bytes, this.#out, source, from, to, epochMs, isPartial);
       return true;
@@ -185,6 +189,7 @@ export class JsonFramer implements Framer {
     return true;
   }
 
+  /** Writes a record to `target` at `start`; returns where it ends. */
   #render(
     target: Buffer,
     start: number,
@@ -194,43 +199,22 @@ export class JsonFramer implements Framer {
     epochMs: number,
     isPartial: boolean,
   ): number {
-    let out = this.#putPrefix(target, start, epochMs);
-    const kinds = kindsOf(source, from, to);
-    const isText = (kinds & HAS_NON_ASCII) === 0 || isUtf8(source.subarray(from, to));
-    if (!isText) {
-      const text = JSON.stringify(source.toString('utf8', from, to)).slice(1);
-      out += target.write(`${text},"invalid_utf8":true,"raw":"${source.toString('base64', from, to)}"`, out);
-    } else {
-      if ((kinds & HAS_ESCAPES) !== 0) out = putEscaped(target, out, source, from, to);
-      else out = copy(source, from, to, target, out);
-      target[out] = QUOTE;
-      out += 1;
-    }
-    const end = isPartial ? PARTIAL_END : END;
-    target.set(end, out);
-    return out + end.length;
-  }
-
-  #putPrefix(target: Buffer, at: number, epochMs: number): number {
-    this.#setPrefix(epochMs);
-    return copy(this.#memory.bytes, PREFIX_START, this.#prefixEnd, target, at);
-  }
-
-  #setPrefix(epochMs: number): void {
+    this.#setHead(epochMs);
     const { bytes } = this.#memory;
-    if (!this.#memory.takePrefix(this, epochMs)) return;
-    this.#prefixEnd = PREFIX_START + bytes.write(jsonPrefix(this.#options.id, epochMs), PREFIX_START, 'latin1');
+    const at = start + this.#headEnd - HEAD_START;
+    if (target === bytes) target.copyWithin(start, HEAD_START, this.#headEnd);
+    else bytes.copy(target, start, HEAD_START, this.#headEnd);
+    return this.#body.put(target, at, source, from, to, isPartial);
+  }
+
+  #setHead(epochMs: number): void {
+    const { memory, format, id } = this.#options;
+    if (!memory.claimHead(this, epochMs)) return;
+    this.#headEnd = HEAD_START + memory.bytes.write(format.head(id, epochMs, false), HEAD_START, 'latin1');
   }
 }
 
-/** Copies [from, to) to `at`; returns where it ends. */
-function copy(source: Buffer, from: number, to: number, target: Buffer, at: number): number {
-  if (source === target) target.copyWithin(at, from, to);
-  else source.copy(target, at, from, to);
-  return at + (to - from);
-}
-
-/** At most `limit`; less where that would cut a character of UTF-8 in two. */
+/** Largest cut up to `limit` that does not split a character of UTF-8. */
 function cutBefore(bytes: Buffer, limit: number): number {
   let cut = limit;
   while (cut > limit - 3 && cut > 1 && (bytes[cut]! & 0xc0) === 0x80) cut -= 1;

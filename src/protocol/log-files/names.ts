@@ -1,36 +1,39 @@
 /**
- * Names in the log folder: `<service>.<stream>.<number>.log` for the files, `<service>.<stream>.<number>.log.gz` for
- * those that were compressed, `<service>.<stream>.log` for the symlink to the current one. Neither services nor streams
- * have a dot in their name, so a name reads in one way only. Pure.
+ * Names in the log folder: `<service>.<stream>.<number>.log` for files, `<service>.<stream>.<number>.log.gz` for
+ * compressed files, `<service>.<stream>.log` for the symlink to the current file. Neither services nor streams have a
+ * dot in their name, so each name can be read in one way only.
  */
-import type { StreamName } from './logs.ts';
 
-/** One stream of one service. */
+/** `console`: what the VM process and the guest's kernel print, kept out of the service's own streams. */
+export type StreamName = 'stdout' | 'stderr' | 'console';
+export const STREAM_NAMES: readonly StreamName[] = ['stdout', 'stderr', 'console'];
+
+/** Stream of a service. */
 export interface StreamId {
   readonly service: string;
   readonly stream: StreamName;
 }
 
 /**
- * A place in the files of a stream: `offset` bytes into file `number`, compressed or not. Files only grow and numbers
- * only rise, so a place stays what it is. Number 0 stands before the first file.
+ * Position in the files of a stream: `offset` bytes into file `number`, compressed or not. Files only grow and numbers
+ * only rise, so a position stays valid. Number 0 stands before the first file.
  */
 export interface Position {
   readonly number: number;
   readonly offset: number;
 }
 
-/** Before the first file of any stream. */
+/** Position before the first file of a stream. */
 export const ORIGIN: Position = Object.freeze({ number: 0, offset: 0 });
 
-/** Whether `a` is a place before `b`. */
+/** True if position `a` is before `b`. */
 export function isBefore(a: Position, b: Position): boolean {
   return a.number < b.number || (a.number === b.number && a.offset < b.offset);
 }
 
-/** What the name of a compressed file has behind that of the file; `*.log` does not match it. */
+/** Suffix of a compressed file; the glob `*.log` does not match it. */
 export const COMPRESSED_SUFFIX = '.gz';
-/** What the name of a compressed file that is not whole has behind its own. */
+/** Suffix of a compressed file that is not complete yet. */
 export const UNFINISHED_SUFFIX = '.tmp';
 
 const SERVICE_PATTERN = '[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?';
@@ -39,17 +42,17 @@ const FILE_NAME = new RegExp(
   `^(${SERVICE_PATTERN})\\.(stdout|stderr|console)\\.([0-9]{6,15})\\.log(\\.gz(?:\\.tmp)?)?$`,
 );
 
-/** Whether `name` is one that the config accepts, and so no path out of the log folder. */
+/** Checks that the config accepts `name`; such a name cannot lead out of the log folder. */
 export function isServiceName(name: string): boolean {
   return SERVICE_NAME.test(name);
 }
 
-/** Text that names a stream and nothing else. */
+/** Unique key of a stream. */
 export function streamKey({ service, stream }: StreamId): string {
   return `${service}.${stream}`;
 }
 
-/** Name of file `number`: six digits, more where the number has more. */
+/** Name of file `number`, with at least six digits. */
 export function fileName(id: StreamId, number: number): string {
   return `${streamKey(id)}.${String(number).padStart(6, '0')}.log`;
 }
@@ -59,19 +62,19 @@ export function linkName(id: StreamId): string {
   return `${streamKey(id)}.log`;
 }
 
-/** Name under which a new symlink is made before it takes the place of the old one; `*.log` does not match it. */
+/** Temporary name of a new symlink, which is then renamed over the old one; the glob `*.log` does not match it. */
 export function temporaryLinkName(id: StreamId): string {
   return `.${streamKey(id)}.link`;
 }
 
-/** What a name in the log folder says. */
+/** Parsed name of a log file. */
 export interface LogFileName extends StreamId {
   readonly number: number;
-  /** `unfinished`: what a compression that was cut off left, or one that runs. */
+  /** `unfinished`: a compression is running, or was interrupted. */
   readonly form: 'plain' | 'compressed' | 'unfinished';
 }
 
-/** What the name of a log file says; null for any other name. */
+/** Parses the name of a log file; null for any other name. */
 export function parseFileName(name: string): LogFileName | null {
   const [, service, stream, digits, suffix = ''] = FILE_NAME.exec(name) ?? [];
   if (service === undefined || stream === undefined) return null;

@@ -1,35 +1,32 @@
-/** The text format, see `framer.ts`. */
+/** Framer of formats that write the line as it is: each chunk is framed at once. */
+import type { Gap } from '../../../src/protocol/log-files/record.ts';
 import type { FramerState } from '../../../src/protocol/logs.ts';
 import {
-  CONTINUED_START,
   CR,
   type FrameMemory,
   type Framer,
   type FramerOptions,
-  type Gap,
+  HEAD_START,
   LF,
   OUTPUT_LIMIT,
   OUTPUT_START,
-  PREFIX_START,
-  TIME_BYTES,
-  textLabel,
-  textNotice,
 } from './framer.ts';
 
-/** Flags in place of a pending line: a line of any length costs no memory. */
-export class TextFramer implements Framer {
+/** Keeps flags instead of a pending line, so a line of any length costs no memory. */
+export class StreamingFramer implements Framer {
   lines = 0;
   readonly #options: FramerOptions;
   readonly #memory: FrameMemory;
   readonly #maxLineBytes: number;
-  readonly #label: Buffer;
-  readonly #continuedLabel: Buffer;
+  /** Length of the head in memory. */
+  #headBytes = 0;
+  /** No record has begun. */
   #isAtStart = true;
   /** The next record continues the one before it. */
   #isContinued = false;
   /** Bytes of the line in the record that has begun. */
   #partBytes = 0;
-  /** The last byte was a carriage return, which is withheld: a newline may follow. */
+  /** The last byte was a carriage return; it is withheld because a newline may follow. */
   #heldCr = false;
   /** Where the last call stopped. */
   #at = 0;
@@ -38,27 +35,33 @@ export class TextFramer implements Framer {
     this.#options = options;
     this.#memory = options.memory;
     this.#maxLineBytes = options.maxLineBytes;
-    this.#label = Buffer.from(textLabel(options.id, false), 'latin1');
-    this.#continuedLabel = Buffer.from(textLabel(options.id, true), 'latin1');
+  }
+
+  get isBetweenLines(): boolean {
+    return this.#isAtStart && !this.#isContinued && !this.#heldCr;
+  }
+
+  get isInRecord(): boolean {
+    return !this.#isAtStart;
   }
 
   frame(from: number, to: number, epochMs: number): number {
     const { bytes } = this.#memory;
-    this.#setPrefixes(epochMs);
+    this.#setHead(epochMs);
     let out = OUTPUT_START;
     if (this.#heldCr && from < to) {
-      if (bytes[from] !== LF) out = this.#putCr(out);
+      if (bytes[from] !== LF) out = this.#putCr(out, epochMs);
       this.#heldCr = false;
     }
-    out = this.#frameLines(from, to, out);
+    out = this.#frameLines(from, to, out, epochMs);
     this.#memory.setOutput(out);
     return this.#at;
   }
 
   endLine(epochMs: number): void {
-    this.#setPrefixes(epochMs);
+    this.#setHead(epochMs);
     let out = OUTPUT_START;
-    if (this.#heldCr) out = this.#putCr(out);
+    if (this.#heldCr) out = this.#putCr(out, epochMs);
     this.#heldCr = false;
     if (!this.#isAtStart) {
       out = this.#endRecord(out);
@@ -76,11 +79,11 @@ export class TextFramer implements Framer {
 
   save(): FramerState {
     const [isAtStart, isContinued, partBytes] = [this.#isAtStart, this.#isContinued, this.#partBytes];
-    return { type: 'text', isAtStart, isContinued, partBytes, heldCr: this.#heldCr };
+    return { type: 'streaming', isAtStart, isContinued, partBytes, heldCr: this.#heldCr };
   }
 
   restore(state: FramerState): void {
-    if (state.type !== 'text') return;
+    if (state.type !== 'streaming') return;
     this.#isAtStart = state.isAtStart;
     this.#isContinued = state.isContinued;
     this.#partBytes = state.partBytes;
@@ -88,15 +91,14 @@ export class TextFramer implements Framer {
   }
 
   notice(gap: Gap, epochMs: number): Buffer {
-    return textNotice(this.#options.id, gap, epochMs);
+    const { format, id } = this.#options;
+    return Buffer.from(format.notice(id, gap, epochMs));
   }
 
-  /** The hot loop: what it needs is in local variables, which is twice as fast as fields. Returns where the output ends. */
-  #frameLines(from: number, to: number, start: number): number {
+  /** Hot loop: local variables are twice as fast as fields here. Returns where the output ends. */
+  #frameLines(from: number, to: number, start: number, epochMs: number): number {
     const { bytes, simd } = this.#memory;
-    const prefixBytes = TIME_BYTES + this.#label.length;
-    const prefixEnd = PREFIX_START + prefixBytes;
-    const continuedEnd = CONTINUED_START + TIME_BYTES + this.#continuedLabel.length;
+    const headBytes = this.#headBytes;
     const maxLineBytes = this.#maxLineBytes;
     let isAtStart = this.#isAtStart;
     let isContinued = this.#isContinued;
@@ -109,7 +111,7 @@ export class TextFramer implements Framer {
     bytes[to] = LF;
     while (at < to && out + (to - at) <= OUTPUT_LIMIT) {
       if (simd && isAtStart && !isContinued) {
-        at = simd.frame(at, to, out, OUTPUT_LIMIT, PREFIX_START, prefixBytes, maxLineBytes, 0);
+        at = simd.frame(at, to, out, OUTPUT_LIMIT, HEAD_START, headBytes, maxLineBytes, 0);
         out = simd.outEnd.value;
         lines += simd.lines.value;
         if (at === to || out + (to - at) > OUTPUT_LIMIT) break;
@@ -120,10 +122,7 @@ export class TextFramer implements Framer {
       const endsInCr = end > at && bytes[end - 1] === CR;
       if (endsInCr) end -= 1;
       if (isAtStart && (isWhole || end > at)) {
-        const prefixStart = isContinued ? CONTINUED_START : PREFIX_START;
-        const ownEnd = isContinued ? continuedEnd : prefixEnd;
-        bytes.copyWithin(out, prefixStart, ownEnd);
-        out += ownEnd - prefixStart;
+        out = this.#putHead(out, isContinued, epochMs);
         isAtStart = false;
         isContinued = false;
       }
@@ -155,25 +154,20 @@ export class TextFramer implements Framer {
     return out;
   }
 
-  #setPrefixes(epochMs: number): void {
-    const memory = this.#memory;
-    if (!memory.takePrefix(this, epochMs)) return;
-    const { bytes } = memory;
-    const time = memory.isoTime(epochMs);
-    bytes.write(time, PREFIX_START, 'latin1');
-    bytes.set(this.#label, PREFIX_START + TIME_BYTES);
-    bytes.write(time, CONTINUED_START, 'latin1');
-    bytes.set(this.#continuedLabel, CONTINUED_START + TIME_BYTES);
+  #setHead(epochMs: number): void {
+    const { memory, format, id } = this.#options;
+    if (!memory.claimHead(this, epochMs)) return;
+    this.#headBytes = memory.bytes.write(format.head(id, epochMs, false), HEAD_START, 'latin1');
   }
 
-  /** Begins a record. */
-  #putPrefix(at: number): number {
-    const start = this.#isContinued ? CONTINUED_START : PREFIX_START;
-    const length = TIME_BYTES + (this.#isContinued ? this.#continuedLabel : this.#label).length;
-    this.#memory.bytes.copyWithin(at, start, start + length);
-    this.#isAtStart = false;
-    this.#isContinued = false;
-    return at + length;
+  #putHead(at: number, isContinued: boolean, epochMs: number): number {
+    const { bytes } = this.#memory;
+    if (isContinued) {
+      const { format, id } = this.#options;
+      return at + bytes.write(format.head(id, epochMs, true), at, 'latin1');
+    }
+    bytes.copyWithin(at, HEAD_START, HEAD_START + this.#headBytes);
+    return at + this.#headBytes;
   }
 
   #endRecord(at: number): number {
@@ -183,14 +177,16 @@ export class TextFramer implements Framer {
     return at + 1;
   }
 
-  /** Writes the withheld carriage return, which turned out to be one of the line. */
-  #putCr(at: number): number {
+  /** Writes the withheld carriage return, which belongs to the line. */
+  #putCr(at: number, epochMs: number): number {
     let out = at;
     if (!this.#isAtStart && this.#partBytes === this.#maxLineBytes) {
       out = this.#endRecord(out);
       this.#isContinued = true;
     }
-    if (this.#isAtStart) out = this.#putPrefix(out);
+    if (this.#isAtStart) out = this.#putHead(out, this.#isContinued, epochMs);
+    this.#isAtStart = false;
+    this.#isContinued = false;
     this.#memory.bytes[out] = CR;
     this.#partBytes += 1;
     return out + 1;

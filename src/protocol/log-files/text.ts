@@ -1,0 +1,137 @@
+/**
+ * Text format, the original's: `2026-11-23T08:00:00.123Z INFO [web] line`.
+ *
+ * Every part of a split line but the first has a `+` behind its level (`INFO+`): it continues the record before it. The
+ * first part has no mark, because a line is written as it comes, before its length is known. Bytes are not decoded.
+ */
+import { isoTime } from '../../lib/clock.ts';
+import type { StreamId } from './names.ts';
+import { type Gap, gapText, LEVELS, type LevelName, type LogRecord, levelOf, type RecordFormat } from './record.ts';
+
+const HEAD = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (INFO|ERROR|DEBUG|WARN)(\+?) \[([^\]]*)\] /;
+const TIME_BYTES = 24;
+/** Longest head: a time, `ERROR+`, a service name of 63 characters. */
+const MAX_HEAD_BYTES = 104;
+/** `ERROR+ [`. */
+const MAX_LEVEL_BYTES = 8;
+
+const ZED = 0x5a;
+const SPACE = 0x20;
+const OPENING = 0x5b;
+const CLOSING = 0x5d;
+
+let cachedMs = Number.NaN;
+let cachedTime = '';
+
+/** {@link isoTime}, rendered once per millisecond for all streams of the thread. */
+function timeText(epochMs: number): string {
+  if (epochMs !== cachedMs) {
+    cachedTime = isoTime(epochMs);
+    cachedMs = epochMs;
+  }
+  return cachedTime;
+}
+
+function head({ service, stream }: StreamId, epochMs: number, isContinued: boolean): string {
+  return `${timeText(epochMs)} ${levelOf(stream).name}${isContinued ? '+' : ''} [${service}] `;
+}
+
+function notice({ service }: StreamId, gap: Gap, epochMs: number): string {
+  return `${timeText(epochMs)} ${levelOf(null).name} [${service}] ${gapText(gap)}\n`;
+}
+
+/** A newline in the text of a JSON record of another program becomes visible: it would end the record. */
+function encode({ level, timeMs, service, text, isContinued }: LogRecord): string {
+  const line = text.replaceAll('\n', '\\n');
+  if (timeMs === null) return line;
+  const name = LEVELS.find(({ number }) => number === level)?.name ?? level;
+  const start = `${isoTime(timeMs)} ${name}${isContinued ? '+' : ''} [${service}] `;
+  return Buffer.from(start).toString('latin1') + line;
+}
+
+/** Parsed head of a text record. */
+export interface TextHead {
+  readonly time: string;
+  readonly level: LevelName;
+  readonly isContinued: boolean;
+  readonly service: string;
+  /** Where the text starts. */
+  readonly length: number;
+}
+
+/** Parses the head of a text record; null for any other line. */
+export function parseTextHead(record: string): TextHead | null {
+  const match = HEAD.exec(record);
+  if (!match) return null;
+  const [start, time, level, plus, service] = match as unknown as [string, string, LevelName, string, string];
+  return { time, level, isContinued: plus === '+', service, length: start.length };
+}
+
+function parse(record: string): LogRecord | null {
+  const parsed = parseTextHead(record);
+  if (!parsed) return null;
+  const { number, stream } = LEVELS.find(({ name }) => name === parsed.level)!;
+  const epochMs = Date.parse(parsed.time);
+  return {
+    level: number,
+    timeMs: Number.isNaN(epochMs) ? null : epochMs,
+    service: parsed.service,
+    stream,
+    text: record.slice(parsed.length),
+    isContinued: parsed.isContinued,
+    isPartial: false,
+  };
+}
+
+function time(bytes: Buffer, at: number): string | null {
+  const isTime = bytes[at + 4] === 0x2d && bytes[at + 10] === 0x54 && bytes[at + TIME_BYTES - 1] === ZED;
+  return isTime ? bytes.toString('latin1', at, at + TIME_BYTES) : null;
+}
+
+function text(bytes: Buffer, from: number, to: number): string {
+  return bytes.toString('utf8', textStart(bytes, from, to), to);
+}
+
+/** Agrees with {@link parseTextHead}, and makes no string: searches ask for each record. */
+function textStart(bytes: Buffer, from: number, to: number): number {
+  const levelStart = from + TIME_BYTES + 1;
+  if (bytes[levelStart - 2] !== ZED || bytes[levelStart - 1] !== SPACE) return from;
+  const nameStart = bytes.indexOf(OPENING, levelStart) + 1;
+  if (nameStart === 0 || nameStart > levelStart + MAX_LEVEL_BYTES) return from;
+  const end = bytes.indexOf(CLOSING, nameStart) + 2;
+  return end < 2 || end > Math.min(to, from + MAX_HEAD_BYTES) || bytes[end - 1] !== SPACE ? from : end;
+}
+
+/** Completes a head that was cut; a torn line needs only its newline. */
+function repair(
+  tail: Buffer,
+  isTorn: boolean,
+  { id, nowMs }: { readonly id: StreamId; readonly nowMs: number },
+): string {
+  if (!isTorn) return '';
+  for (const isContinued of [false, true]) {
+    const whole = head(id, nowMs, isContinued);
+    const isInHead =
+      tail.length < whole.length && maskDigits(whole.slice(0, tail.length)) === maskDigits(tail.toString('latin1'));
+    if (isInHead) return `${whole.slice(tail.length)}\n`;
+  }
+  return '\n';
+}
+
+/** Makes all times look alike. */
+function maskDigits(text: string): string {
+  return text.replaceAll(/\d/g, '0');
+}
+
+export const textFormat: RecordFormat = {
+  firstBytes: '0123456789',
+  body: null,
+  head,
+  notice,
+  encode,
+  parse,
+  has: (record) => HEAD.test(record),
+  time,
+  text,
+  repair,
+};
