@@ -1,24 +1,20 @@
 /**
- * Configs that are wrong, and all that is said about each: `broken/<name>.{toml,yaml,json}` and `<name>.<language>.expected`.
+ * Configs that are not valid, and all that is said about each: see `helpers/config/broken.ts`.
  *
  * UPDATE_EXPECTED=1 writes what is said now; whoever sets it reads the difference before it is committed.
  */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { extname } from 'node:path';
-import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { describe, test } from 'node:test';
 import { parseConfig } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/problems.ts';
-import { detailsOf, HOST } from './harness.ts';
-
-const folder = new URL('broken/', import.meta.url);
-const files = readdirSync(folder).filter((name) => extname(name) !== '.expected');
+import { type BrokenConfig, countHeadings, readCases, SUBJECTS, updateExpected } from '../helpers/config/broken.ts';
+import { detailsOf, HOST } from '../helpers/config/harness.ts';
 
 /** All problems of a config, as people see them. */
-function complaintsAbout(name: string): string {
+function problemsOf({ name, text }: BrokenConfig): string {
   try {
-    parseConfig(readFileSync(new URL(name, folder), 'utf8'), name, HOST);
+    parseConfig(text, name, HOST);
   } catch (error) {
     return detailsOf(error)
       .map((problem) => `${formatProblem(problem)}\n`)
@@ -27,18 +23,24 @@ function complaintsAbout(name: string): string {
   assert.fail(`${name} is valid`);
 }
 
-for (const name of files) {
-  test(`${name} is wrong as expected`, () => {
-    const expected = new URL(`${name}.expected`, folder);
-    const complaints = complaintsAbout(name);
-    if (process.env.UPDATE_EXPECTED === '1') writeFileSync(expected, complaints);
-    assert.equal(complaints, existsSync(expected) ? readFileSync(expected, 'utf8') : '');
+for (const subject of SUBJECTS) {
+  if (process.env.UPDATE_EXPECTED === '1') {
+    updateExpected(subject, new Map(readCases(subject).map((config) => [config.name, problemsOf(config)])));
+  }
+  describe(subject, () => {
+    for (const config of readCases(subject)) {
+      test(`${config.name} has the expected problems`, () => assert.equal(problemsOf(config), config.expected));
+    }
   });
 }
 
-test('there are many, in every language, and no expectation without its config', () => {
-  assert.ok(files.length >= 150, fileURLToPath(folder));
-  assert.deepEqual(new Set(files.map(extname)), new Set(['.toml', '.yaml', '.json']));
-  const expectations = readdirSync(folder).filter((name) => extname(name) === '.expected');
-  assert.deepEqual(expectations.sort(), files.map((name) => `${name}.expected`).sort());
+test('there are many, in every language, each with a name of its own and written so that it is read', () => {
+  const cases = SUBJECTS.flatMap(readCases);
+  assert.equal(
+    cases.length,
+    SUBJECTS.map(countHeadings).reduce((sum, count) => sum + count, 0),
+  );
+  assert.ok(cases.length >= 250);
+  assert.equal(new Set(cases.map(({ name }) => name)).size, cases.length);
+  assert.deepEqual(new Set(cases.map(({ name }) => extname(name))), new Set(['.toml', '.yaml', '.json']));
 });

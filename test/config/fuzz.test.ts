@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { survives } from './survival.ts';
+import { survives } from '../helpers/config/survival.ts';
 
 const DEMO = readFileSync(new URL('../../scripts/demo.toml', import.meta.url), 'utf8');
 const DEMO_LINES = DEMO.split('\n');

@@ -1,7 +1,7 @@
 /** Configs of a mebibyte that would keep the rules between tables busy for minutes: each is refused at once. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parse, serviceText, shortProblems } from './harness.ts';
+import { parse, serviceText, shortProblems } from '../helpers/config/harness.ts';
 
 /** As many pieces as go into a mebibyte. */
 function fill(piece: (index: number) => string, before = ''): string {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { findConfig, loadConfig, parseConfig } from '../../src/config/load.ts';
 import type { ConfigProblem } from '../../src/config/problems.ts';
-import { detailsOf, serviceText } from './harness.ts';
+import { detailsOf, serviceText } from '../helpers/config/harness.ts';
 
 let folder = '';
 beforeEach(async () => {

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { parseConfig } from '../../src/config/load.ts';
 import { LANGUAGES, MASK, maskVariables, writeConfig } from '../../src/config/print.ts';
 import type { Config } from '../../src/protocol/service.ts';
-import { HOST, parse, serviceText } from './harness.ts';
+import { HOST, parse, serviceText } from '../helpers/config/harness.ts';
 
 const DEMO = readFileSync(new URL('../../scripts/demo.toml', import.meta.url), 'utf8');
 

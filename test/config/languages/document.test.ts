@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { problemsOf, shortProblems } from '../harness.ts';
+import { problemsOf, shortProblems } from '../../helpers/config/harness.ts';
 
 test('a syntax error is one problem, at the place where the parser gave up', () => {
   assert.deepEqual(problemsOf('[[service]]\nname = "web"\ncommand = \nargs = []\n'), [

@@ -7,7 +7,7 @@ import { parseEnv } from 'node:util';
 import fc from 'fast-check';
 import { parseEnvFile } from '../../../src/config/languages/env-file.ts';
 import { loadConfig } from '../../../src/config/load.ts';
-import { detailsOf, parse, parseService, serviceText, shortProblems } from '../harness.ts';
+import { detailsOf, parse, parseService, serviceText, shortProblems } from '../../helpers/config/harness.ts';
 
 const envsOf = (text: string) => {
   const { envs, problems } = parseEnvFile(text);

@@ -10,8 +10,8 @@ import { stringify as stringifyToml } from 'smol-toml';
 import { stringify as stringifyYaml } from 'yaml';
 import { loadConfig } from '../../../src/config/load.ts';
 import { LANGUAGES, type Language, writeConfig } from '../../../src/config/print.ts';
-import { detailsOf, parse } from '../harness.ts';
-import { complaintsOf, survives } from '../survival.ts';
+import { detailsOf, parse } from '../../helpers/config/harness.ts';
+import { complaintsOf, survives } from '../../helpers/config/survival.ts';
 
 const DEMO = parse(readFileSync(new URL('../../../scripts/demo.toml', import.meta.url), 'utf8'));
 

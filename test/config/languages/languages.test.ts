@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parseConfig } from '../../../src/config/load.ts';
-import { detailsOf, HOST } from '../harness.ts';
+import { detailsOf, HOST } from '../../helpers/config/harness.ts';
 
 type Language = 'toml' | 'yaml' | 'yml' | 'json';
 

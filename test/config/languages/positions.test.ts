@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { findTomlPositions } from '../../../src/config/languages/toml.ts';
 import { locate, valueProblem } from '../../../src/config/problems.ts';
-import { problemsOf, serviceText, shortProblems } from '../harness.ts';
+import { problemsOf, serviceText, shortProblems } from '../../helpers/config/harness.ts';
 
 test('an element of a multi-line array is found on its own line', () => {
   const text = serviceText('args = [', '  "one", # a comment, with ] in it', "  'two', 3,", '\t[4],', ']');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { parse, problemsOf, shortProblems } from '../harness.ts';
+import { parse, problemsOf, shortProblems } from '../../helpers/config/harness.ts';
 
 /** Services by name, each with further keys below its first three lines; without any it has an empty fourth line. */
 function services(...tables: [name: string, keys: string][]): string {

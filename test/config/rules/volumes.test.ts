@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Volume } from '../../../src/protocol/service.ts';
-import { parse, parseService, problemsOf, serviceText, shortProblems } from '../harness.ts';
+import { parse, parseService, problemsOf, serviceText, shortProblems } from '../../helpers/config/harness.ts';
 
 const volume = (host: string, guest = host, read_only = false): Volume => ({ host, guest, read_only });
 

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import * as v from 'valibot';
 import { ConfigSchema, DEFAULT_IMAGE_SETTINGS, DEFAULT_LOG_SETTINGS } from '../../../src/protocol/service.ts';
 import { DEFAULT_RESTART_SETTINGS } from '../../../src/protocol/supervision.ts';
-import { parse, parseService, problemsOf, serviceText, shortProblems } from '../harness.ts';
+import { parse, parseService, problemsOf, serviceText, shortProblems } from '../../helpers/config/harness.ts';
 
 test('a service with a name and a command gets every default', () => {
   const config = parse(serviceText());

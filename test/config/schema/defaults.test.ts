@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { parse, problemsOf, serviceText, shortProblems } from '../harness.ts';
+import { parse, problemsOf, serviceText, shortProblems } from '../../helpers/config/harness.ts';
 
 describe('[defaults]', () => {
   test('hold for every service that does not say otherwise', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parse, parseService, serviceText, shortProblems } from '../harness.ts';
+import { parse, parseService, serviceText, shortProblems } from '../../helpers/config/harness.ts';
 
 test('an array and a table of variables are the same', () => {
   const expected = { A: '1', _b2: '', C: 'x=y=z', D: 'two\nlines' };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { parseService, problemsOf, serviceText, shortProblems } from '../harness.ts';
+import { parseService, problemsOf, serviceText, shortProblems } from '../../helpers/config/harness.ts';
 
 describe('probes', () => {
   const valid: [keys: string, probe: unknown][] = [

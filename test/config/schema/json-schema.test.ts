@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { Ajv, type SchemaObject } from 'ajv';
 import { parse as parseToml } from 'smol-toml';
 import { FIRST_CONFIG } from '../../../src/cli/commands/init.ts';
 import { writeConfig } from '../../../src/config/print.ts';
 import { configJsonSchema } from '../../../src/config/schema/json-schema.ts';
-import { parse, serviceText, shortProblems } from '../harness.ts';
+import { readCases, SUBJECTS } from '../../helpers/config/broken.ts';
+import { parse, serviceText, shortProblems } from '../../helpers/config/harness.ts';
 
 const read = (path: string) => readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8');
 const validate = new Ajv({ strict: true, strictTypes: false, allErrors: true }).compile({
@@ -83,12 +84,10 @@ describe('the JSON schema', () => {
 
   // What only rules between keys know, or a reader of the text.
   const beyond = new Set(['missing-command.toml', 'missing-probe.toml']);
-  const broken = readdirSync(new URL('../broken/', import.meta.url)).filter(
-    (name) => /^(key|kind|missing)-.*\.toml$/.test(name) && !beyond.has(name),
+  const broken = SUBJECTS.flatMap(readCases).filter(
+    ({ name }) => /^(key|kind|missing)-.*\.toml$/.test(name) && !beyond.has(name),
   );
-  for (const name of broken) {
-    test(`refuses ${name}`, () => assert.notDeepEqual(complaints(read(`test/config/broken/${name}`)), []));
-  }
+  for (const { name, text } of broken) test(`refuses ${name}`, () => assert.notDeepEqual(complaints(text), []));
 
   test('describes every key', () => {
     const { properties } = configJsonSchema() as { properties: Record<string, { description?: string }> };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Service } from '../../../src/protocol/service.ts';
-import { parse, parseService, problemsOf, serviceText, shortProblems } from '../harness.ts';
+import { parse, parseService, problemsOf, serviceText, shortProblems } from '../../helpers/config/harness.ts';
 
 const MIB = 2 ** 20;
 

@@ -6,7 +6,7 @@ import test, { type TestContext } from 'node:test';
 import { findPlaceFault } from '../../../src/protocol/guest-places.ts';
 import type { Service } from '../../../src/protocol/service.ts';
 import { describeLinks, findSharedFiles, guestVolumes } from '../../../src/vm/host/shared-files.ts';
-import { serviceText, shortProblems } from '../../config/harness.ts';
+import { serviceText, shortProblems } from '../../helpers/config/harness.ts';
 import { scriptService } from '../../helpers/fakes/services.ts';
 import { startUnixServer } from '../../helpers/servers/unix-server.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
