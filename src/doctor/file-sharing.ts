@@ -2,8 +2,8 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { errorText } from '../lib/errors.ts';
+import { findVirtiofsd } from '../vm/host/host-tools.ts';
 import { identifyVirtiofsd } from '../vm/host/virtiofsd.ts';
-import { findVirtiofsd } from '../vm/qemu/host-tools.ts';
 import type { Check } from './report.ts';
 
 const run = promisify(execFile);

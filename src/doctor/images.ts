@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { errorCode } from '../lib/errors.ts';
 import type { Kernel } from '../vm/guest/kernel.ts';
-import { PACKAGES } from '../vm/qemu/host-tools.ts';
+import { PACKAGES } from '../vm/host/host-tools.ts';
 import type { Check } from './report.ts';
 
 /** By what init loads for them: the disk that has the root, its file system, and the layer over it. */

@@ -1,16 +1,17 @@
-/** Turns of the event loop: what dozens of services do at once is shared out among them, or put together in one. */
+/** Queues and batches by turns of the event loop, for dozens of services that act at once. */
+import { fromWireError, type WireError } from './wire-error.ts';
 
-/** Each thing takes up to half a millisecond when the code is new: a turn of them stays below ten. */
+/** A task takes up to half a millisecond while its code is new, so a turn stays below ten. */
 const PER_TURN = 16;
 
 /**
- * Does what comes in bulk a few at a time, in order, so that what else waits has its turn between them. At once where
- * little comes. A task that throws ends the process, as an event handler would.
+ * Runs tasks in order, a few in each turn, so that other work gets its turn between them; at once while there are few. A
+ * task that throws ends the process, as an event handler would.
  */
-export class TurnQueue {
+export class EventLoopQueue {
   readonly #perTurn: number;
   readonly #waiting: (() => void)[] = [];
-  /** How many tasks this turn has had; null before its first. */
+  /** Tasks of this turn so far; null before its first. */
   #done: number | null = null;
 
   constructor(perTurn = PER_TURN) {
@@ -20,7 +21,7 @@ export class TurnQueue {
   add(task: () => void): void {
     this.#waiting.push(task);
     if (this.#done === null) this.#work();
-    // Within a task, or behind one: there is room, and nobody waits longer.
+    // Inside a task, or right behind one: this turn has room, and no other task waits longer.
     else if (this.#done < this.#perTurn && this.#waiting.length === 1) this.#workOff();
   }
 
@@ -41,7 +42,7 @@ export class TurnQueue {
   }
 }
 
-/** Collects what is added in one turn, and hands it over in the next: a message for each would wake its reader each time. */
+/** Collects the items of one turn and hands them over in the next: a message for each would wake its reader each time. */
 export class EventLoopBatch<Item> {
   readonly #handOver: (items: Item[]) => void;
   #items: Item[] = [];
@@ -57,5 +58,39 @@ export class EventLoopBatch<Item> {
       this.#items = [];
       this.#handOver(items);
     });
+  }
+}
+
+interface Call<Item> {
+  readonly item: Item;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Sends the calls of one turn to another thread as one message, and answers each by itself. */
+export class CallBatch<Item> {
+  readonly #calls: EventLoopBatch<Call<Item>>;
+  readonly #answers = new EventLoopQueue();
+
+  /** @param makeAll returns the error or null of each item; its rejection fails all of them */
+  constructor(makeAll: (items: Item[]) => Promise<readonly (WireError | null)[]>) {
+    this.#calls = new EventLoopBatch((calls) => void this.#answer(calls, makeAll(calls.map(({ item }) => item))));
+  }
+
+  /** @throws MonocoreError the error of this item */
+  call(item: Item): Promise<void> {
+    return new Promise((resolve, reject) => this.#calls.add({ item, resolve, reject }));
+  }
+
+  async #answer(calls: readonly Call<Item>[], answers: Promise<readonly (WireError | null)[]>): Promise<void> {
+    try {
+      const errors = await answers;
+      for (const [index, { resolve, reject }] of calls.entries()) {
+        const error = errors[index];
+        this.#answers.add(error ? () => reject(fromWireError(error)) : resolve);
+      }
+    } catch (error) {
+      for (const { reject } of calls) this.#answers.add(() => reject(error));
+    }
   }
 }

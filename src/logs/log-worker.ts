@@ -1,6 +1,6 @@
 /** What the main thread knows of a log worker. */
 
-import type { CallBatch } from '../lib/call-batch.ts';
+import type { CallBatch } from '../lib/event-loop-batch.ts';
 import type { LogEvent, LogsApi, SearchEvent, StreamSource } from '../protocol/logs.ts';
 import type { Remote } from '../threads/rpc.ts';
 import type { WorkerThread } from '../threads/worker-thread.ts';

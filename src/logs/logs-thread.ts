@@ -1,8 +1,8 @@
 /** The main thread's side of the log workers: gives them streams, hears of their end, gives them again after a crash. */
 import { closeSync } from 'node:fs';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import { CallBatch } from '../lib/call-batch.ts';
 import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
+import { CallBatch } from '../lib/event-loop-batch.ts';
 import type { Report } from '../lib/report.ts';
 import type { ThreadStatus } from '../protocol/api.ts';
 import { recordTime } from '../protocol/log-files/formats.ts';

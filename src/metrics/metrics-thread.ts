@@ -1,6 +1,6 @@
 /** The main thread's side of the metrics worker. */
 import { errorCode, errorText } from '../lib/errors.ts';
-import { EventLoopBatch, TurnQueue } from '../lib/event-loop-batch.ts';
+import { EventLoopBatch, EventLoopQueue } from '../lib/event-loop-batch.ts';
 import type { Report } from '../lib/report.ts';
 import { type MetricsApi, type MetricsEvent, SAMPLE_INTERVAL_MS, type WatchChange } from '../protocol/metrics.ts';
 import { CALLED_OFF, type NetworkProbe, noAnswer, type ProbeResult } from '../protocol/probe.ts';
@@ -21,7 +21,7 @@ export class MetricsThread implements MetricsSink {
   readonly thread: WorkerThread<MetricsApi, MetricsEvent>;
   readonly #watched = new Map<string, Watch>();
   readonly #changes = new EventLoopBatch<WatchChange>((changes) => this.thread.tell((api) => api.watch(changes)));
-  readonly #samples = new TurnQueue();
+  readonly #samples = new EventLoopQueue();
   #lastProbe = 0;
 
   constructor(report: Report) {

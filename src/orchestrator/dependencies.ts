@@ -1,6 +1,6 @@
 /** Order among services. */
 import { DepGraph } from 'dependency-graph';
-import { TurnQueue } from '../lib/event-loop-batch.ts';
+import { EventLoopQueue } from '../lib/event-loop-batch.ts';
 import type { Service } from '../protocol/service.ts';
 
 /** Which of the services depend on which, as far as both are among them. */
@@ -27,7 +27,7 @@ export async function runInOrder<Result>(
 ): Promise<Map<string, Result>> {
   const running = new Map<string, Promise<Result>>();
   const selected = new Set(names);
-  const turns = new TurnQueue();
+  const turns = new EventLoopQueue();
   const run = (name: string): Promise<Result> => {
     const known = running.get(name);
     if (known) return known;

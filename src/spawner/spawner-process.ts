@@ -3,7 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { MonocoreError } from '../lib/errors.ts';
-import { EventLoopBatch, TurnQueue } from '../lib/event-loop-batch.ts';
+import { EventLoopBatch, EventLoopQueue } from '../lib/event-loop-batch.ts';
 import { isSource } from '../lib/package-info.ts';
 import type { ProcessIdentity } from '../lib/proc.ts';
 import type { Report } from '../lib/report.ts';
@@ -36,7 +36,7 @@ export class SpawnerProcess implements Spawner {
   readonly #waiting = new Map<number, Waiting>();
   readonly #children = new Map<number, Child>();
   readonly #commands = new EventLoopBatch<SpawnCommand>((commands) => this.#send(commands));
-  readonly #events = new TurnQueue();
+  readonly #events = new EventLoopQueue();
   #spawner: ChildProcess | null = null;
   #starts = 0;
   #lastId = 0;

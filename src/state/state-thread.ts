@@ -1,7 +1,7 @@
 /** The main thread's side of the state worker. */
 
-import { CallBatch } from '../lib/call-batch.ts';
 import { errorCode } from '../lib/errors.ts';
+import { CallBatch } from '../lib/event-loop-batch.ts';
 import type { Report } from '../lib/report.ts';
 import type { WireError } from '../lib/wire-error.ts';
 import type { FileChange, StateApi } from '../protocol/state-files.ts';

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { loadConfig } from '../../src/config/load.ts';
 import type { Service } from '../../src/protocol/service.ts';
-import { ownProgram } from '../../src/vm/host/child.ts';
+import { ownCommand } from '../../src/vm/host/service-command.ts';
 
 const { services, groups } = await loadConfig(fileURLToPath(new URL('../../scripts/demo.toml', import.meta.url)));
 
@@ -43,7 +43,7 @@ test('every script of the demo is one that a shell can read', () => {
 });
 
 test('report writes to both streams and exits 3', () => {
-  const { command, args } = ownProgram(serviceNamed('report'));
+  const { command, args } = ownCommand(serviceNamed('report'));
   const { status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8' });
   assert.equal(status, 3);
   assert.match(stdout, /^disk: fine\n/);
@@ -51,7 +51,7 @@ test('report writes to both streams and exits 3', () => {
 });
 
 test('counter counts, and says so when it is asked to stop', async () => {
-  const { command, args, envs } = ownProgram(serviceNamed('counter'));
+  const { command, args, envs } = ownCommand(serviceNamed('counter'));
   const child = spawn(command, args, { env: { ...process.env, ...envs }, stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {

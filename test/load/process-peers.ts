@@ -5,7 +5,7 @@ import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Service } from '../../src/protocol/service.ts';
-import { ownProgram } from '../../src/vm/host/child.ts';
+import { ownCommand } from '../../src/vm/host/service-command.ts';
 
 const run = promisify(execFile);
 
@@ -17,7 +17,7 @@ export async function runSpawnLoop(dir: string, services: readonly Service[]): P
   const children: ChildProcess[] = [];
   const beganAt = performance.now();
   for (const service of services) {
-    const { command, args, envs } = ownProgram(service);
+    const { command, args, envs } = ownCommand(service);
     const [out, err] = ['out', 'err'].map((kind) => openSync(join(dir, `${service.name}.${kind}`), 'a'));
     const child = spawn(command, args, {
       env: { ...process.env, ...envs },
@@ -45,7 +45,7 @@ export async function runPm2(dir: string, services: readonly Service[]): Promise
   const command = join(prefix, 'node_modules', '.bin', 'pm2');
   const env = { ...process.env, PM2_HOME: join(dir, 'pm2-home'), PM2_DISABLE_VERSION_CHECK: 'true' };
   const apps = services.map((service) => {
-    const { command: script, args, envs } = ownProgram(service);
+    const { command: script, args, envs } = ownCommand(service);
     return { name: service.name, script, args, interpreter: 'none', autorestart: false, env: envs };
   });
   const config = join(dir, 'ecosystem.json');

@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { renderJobScript } from '../../src/vm/guest/job-script.ts';
-import { ownProgram } from '../../src/vm/host/child.ts';
+import { renderJobScript } from '../../src/vm/guest/job.ts';
+import { ownCommand } from '../../src/vm/host/service-command.ts';
 import { findProcess } from '../chaos/processes.ts';
 import { comesTrue } from '../chaos/waiting.ts';
 import type { LoadOptions } from './options.ts';
@@ -53,7 +53,7 @@ function prepare(folder: string, name: string, args: readonly string[], options:
   writeFileSync(
     join(folder, 'job'),
     renderJobScript(service, {
-      program: ownProgram(service),
+      serviceCommand: ownCommand(service),
       network: false,
       groupIndex: null,
       sharedRoot: false,

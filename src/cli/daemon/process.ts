@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { errorText, MonocoreError } from '../../lib/errors.ts';
 import { isSource, packageRoot } from '../../lib/package-info.ts';
 import { isAlive } from '../../lib/proc.ts';
+import { pollUntil } from '../../lib/promises.ts';
 import { fromWireError } from '../../lib/wire-error.ts';
 import type { DaemonSettings, DaemonStatus } from '../../protocol/api.ts';
 import type { ErrorReply } from '../../protocol/http.ts';
@@ -122,13 +123,8 @@ export async function askStatus(client: DaemonClient): Promise<DaemonStatus | nu
  * @throws MonocoreError `CallTimeout`
  */
 export async function waitForEnd(pid: number, timeoutMs = Number.POSITIVE_INFINITY): Promise<void> {
-  const deadline = performance.now() + timeoutMs;
-  while (isAlive(pid)) {
-    if (performance.now() > deadline) {
-      throw new MonocoreError('CallTimeout', `the daemon, process ${pid}, has not ended in ${timeoutMs / 1000} s`);
-    }
-    await delay(POLL_INTERVAL_MS);
-  }
+  if (await pollUntil(() => !isAlive(pid), POLL_INTERVAL_MS, timeoutMs)) return;
+  throw new MonocoreError('CallTimeout', `the daemon, process ${pid}, has not ended in ${timeoutMs / 1000} s`);
 }
 
 interface Launch {

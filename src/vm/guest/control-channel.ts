@@ -1,6 +1,6 @@
 /** The host's end of the control port: a line protocol with the guest's init, see `guest/init`. */
 import type { GroupMember } from '../../protocol/network.ts';
-import type { Job } from './job-script.ts';
+import type { Job } from './job.ts';
 import { LineSocket } from './line-socket.ts';
 import type { ProbeAnswer } from './probe-command.ts';
 

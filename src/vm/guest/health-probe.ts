@@ -1,5 +1,6 @@
 /** The probes of one guest that wait for an answer. */
 import { randomBytes } from 'node:crypto';
+import { within } from '../../lib/promises.ts';
 import type { ProbeResult, VmProbe } from '../backend.ts';
 import type { ControlChannel } from './control-channel.ts';
 import { judgeAnswer, type ProbeAnswer, renderProbe } from './probe-command.ts';
@@ -9,23 +10,8 @@ const ID_BYTES = 8;
 /** How long the guest may take to say that it has killed a probe. */
 const ABORT_TIMEOUT_MS = 1000;
 
-/** What `promise` is fulfilled with; null when `limitMs` or `signal` comes first. */
-function within<T>(promise: Promise<T>, limitMs: number, signal?: AbortSignal): Promise<T | null> {
-  return new Promise((resolve) => {
-    const settle = (value: T | null): void => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', giveUp);
-      resolve(value);
-    };
-    const giveUp = (): void => settle(null);
-    const timer = setTimeout(giveUp, limitMs);
-    signal?.addEventListener('abort', giveUp);
-    void promise.then(settle);
-  });
-}
-
 /** Sends probes and gives the answers to who asked. Main thread. */
-export class ProbeDesk {
+export class GuestProbes {
   readonly #control: Pick<ControlChannel, 'sendProbe' | 'sendAbort'>;
   /** By id. A text says why there will be no answer. */
   readonly #waiting = new Map<string, (outcome: ProbeAnswer | string) => void>();
@@ -47,7 +33,7 @@ export class ProbeDesk {
     const answered = new Promise<ProbeAnswer | string>((resolve) => this.#waiting.set(id, resolve));
     try {
       this.#control.sendProbe(id, timeoutMs, renderProbe(probe));
-      const answer = await within(answered, timeoutMs, signal);
+      const answer = await within(answered, timeoutMs, { signal });
       if (typeof answer === 'string') return { ok: false, detail: answer };
       if (answer) return judgeAnswer(probe, answer);
       this.#control.sendAbort(id);

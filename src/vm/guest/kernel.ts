@@ -2,7 +2,7 @@
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { MonocoreError } from '../../lib/errors.ts';
-import { type Architecture, PACKAGES } from '../qemu/host-tools.ts';
+import { type Architecture, PACKAGES } from '../host/host-tools.ts';
 
 /** A kernel image and what belongs to it. */
 export interface Kernel {

@@ -1,6 +1,6 @@
 /** A probe in the words of the guest's init, and what its answer means. Pure. */
 import type { ProbeResult, VmProbe } from '../backend.ts';
-import { quote } from './job-script.ts';
+import { quote } from './job.ts';
 
 /** First line of an HTTP response: RFC 9112, section 4. */
 const STATUS_LINE = /^HTTP\/\d(?:\.\d)? (\d{3})\b/;

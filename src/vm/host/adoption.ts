@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { findByArgument, isRunning, type ProcessIdentity, signalProcess } from '../../lib/proc.ts';
+import { pollUntil } from '../../lib/promises.ts';
 import { adoptedProcess, type HostProcess } from './host-process.ts';
 
 /**
@@ -27,5 +28,5 @@ export async function killByArgument(path: string): Promise<void> {
 
 async function killAll(processes: readonly ProcessIdentity[]): Promise<void> {
   for (const process of processes) signalProcess(process, 'SIGKILL', 'group');
-  while (processes.some(isRunning)) await new Promise((resolve) => setTimeout(resolve, 10));
+  await pollUntil(() => !processes.some(isRunning), 10);
 }

@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { errorText, MonocoreError } from '../../lib/errors.ts';
 import { formatSize } from '../../lib/units.ts';
-import { findMkfs } from '../qemu/host-tools.ts';
+import { findMkfs } from './host-tools.ts';
 
 const run = promisify(execFile);
 

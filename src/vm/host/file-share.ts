@@ -6,10 +6,11 @@ import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { errorText, MonocoreError } from '../../lib/errors.ts';
 import { findByArgument, isRunning, type ProcessIdentity, signalProcess } from '../../lib/proc.ts';
+import { pollUntil } from '../../lib/promises.ts';
 import type { VmPaths } from '../../state/paths.ts';
 import { SHARE_ROOT, wrapInShare } from '../guest/share-script.ts';
-import { findVirtiofsd } from '../qemu/host-tools.ts';
 import { adoptedProcess, type HostProcess } from './host-process.ts';
+import { findVirtiofsd } from './host-tools.ts';
 import type { AppliedLimits } from './limits/service-limits.ts';
 import { ROOT_NAME, type SharedFile } from './shared-files.ts';
 import type { SpawnedProcess, Spawner } from './spawner.ts';
@@ -47,11 +48,9 @@ function guard(share: HostProcess, vm: ProcessIdentity): void {
 }
 
 async function awaitSocket(virtiofsd: SpawnedProcess, socketPath: string): Promise<void> {
-  for (let waitedMs = 0; !existsSync(socketPath); waitedMs += RETRY_MS) {
-    if (virtiofsd.ended) throw new Error('virtiofsd did not start');
-    if (waitedMs > LISTEN_TIMEOUT_MS) throw new Error(`virtiofsd does not listen after ${LISTEN_TIMEOUT_MS / 1000} s`);
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-  }
+  const listens = await pollUntil(() => virtiofsd.ended || existsSync(socketPath), RETRY_MS, LISTEN_TIMEOUT_MS);
+  if (!listens) throw new Error(`virtiofsd does not listen after ${LISTEN_TIMEOUT_MS / 1000} s`);
+  if (!existsSync(socketPath)) throw new Error('virtiofsd did not start');
 }
 
 /**
@@ -112,7 +111,5 @@ export async function endStrayShare(paths: VmPaths): Promise<void> {
   if (!existsSync(paths.shareFolder)) return;
   const strays = findByArgument(socketOption(paths));
   for (const share of strays) signalProcess(share, 'SIGKILL', 'process');
-  for (let waitedMs = 0; strays.some(isRunning) && waitedMs < KILL_TIMEOUT_MS; waitedMs += RETRY_MS) {
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-  }
+  await pollUntil(() => !strays.some(isRunning), RETRY_MS, KILL_TIMEOUT_MS);
 }

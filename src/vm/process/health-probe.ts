@@ -3,11 +3,11 @@ import { errorText } from '../../lib/errors.ts';
 import { CALLED_OFF, type NetworkProbe, type ProbeResult } from '../../protocol/probe.ts';
 import type { Service } from '../../protocol/service.ts';
 import type { VmProbe } from '../backend.ts';
-import { ownProgram } from '../host/child.ts';
 import { findExecutable } from '../host/executables.ts';
 import type { AppliedLimits } from '../host/limits/service-limits.ts';
 import type { HostUser } from '../host/limits/user.ts';
 import { renderUserSwitch } from '../host/limits/user-switch.ts';
+import { ownCommand } from '../host/service-command.ts';
 import type { Spawner } from '../host/spawner.ts';
 import { renderEnvironment } from './environment.ts';
 import { runProbe } from './probe-command.ts';
@@ -67,7 +67,7 @@ export class ProcessProbes {
   }
 
   async #run([name = '', ...args]: readonly string[], timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
-    const { workdir } = ownProgram(this.#service);
+    const { workdir } = ownCommand(this.#service);
     const user = await this.#findUser();
     const env = renderEnvironment(this.#service, user);
     const program = findExecutable(name, workdir, env.PATH ?? '');

@@ -19,7 +19,6 @@ import type {
   VmProbe,
 } from '../backend.ts';
 import { findAdopted } from '../host/adoption.ts';
-import { ownProgram } from '../host/child.ts';
 import { findExecutable } from '../host/executables.ts';
 import { ExitRecordFile, readExitRecord } from '../host/exit-record.ts';
 import { closeAll, type FifoMaker, openReadEnd } from '../host/fifos.ts';
@@ -28,6 +27,7 @@ import { ServiceLimits } from '../host/limits/service-limits.ts';
 import { findUser } from '../host/limits/user.ts';
 import { checkUserMayRun, renderUserSwitch } from '../host/limits/user-switch.ts';
 import { makeRuntimeFolder, openEnds, openReadEnds } from '../host/runtime-folder.ts';
+import { ownCommand } from '../host/service-command.ts';
 import type { Spawner } from '../host/spawner.ts';
 import { renderEnvironment } from './environment.ts';
 import { watchRecord } from './exit-watch.ts';
@@ -82,7 +82,7 @@ export class ProcessBackend implements Backend {
     refuseGuestFiles(service);
     const user = await findUser(service.user);
     const env = renderEnvironment(service, user);
-    const { command, args, workdir } = ownProgram(service);
+    const { command, args, workdir } = ownCommand(service);
     if (!statSync(workdir, { throwIfNoEntry: false })?.isDirectory()) {
       throw new MonocoreError('StartFailed', `the working directory ${workdir} is not a directory`);
     }

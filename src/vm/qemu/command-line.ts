@@ -5,7 +5,7 @@
 import { readCpuInfo } from '../../lib/proc.ts';
 import type { Port } from '../../protocol/service.ts';
 import type { VmPaths } from '../../state/paths.ts';
-import type { Architecture } from './host-tools.ts';
+import type { Architecture } from '../host/host-tools.ts';
 
 /** `tcg` emulates the processor in software; `kvm` uses the host's. */
 export type Accelerator = 'kvm' | 'tcg';

@@ -15,7 +15,7 @@ const DISK_RETRY_MS = 1000;
  * write finds no room on the host's disk, and this lets it go on until there is: the guest never sees an error. Main
  * thread.
  */
-export class MachineWatch {
+export class MachineMonitor {
   readonly qmp: QmpClient;
   readonly #kill: () => void;
   readonly #onPaused: (reason: string | null) => void;

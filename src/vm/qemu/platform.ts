@@ -2,9 +2,9 @@
 import type { BuildInitramfsJob, InitramfsImage } from '../../protocol/jobs.ts';
 import type { HomePaths } from '../../state/paths.ts';
 import { findKernel, type Kernel } from '../guest/kernel.ts';
+import { type Architecture, findQemu, findStaticBusybox, hostArchitecture } from '../host/host-tools.ts';
 import { type AcceleratorVerdict, chooseAccelerator } from './accelerator.ts';
 import { readTscKhz } from './command-line.ts';
-import { type Architecture, findQemu, findStaticBusybox, hostArchitecture } from './host-tools.ts';
 import { probeBoot } from './kvm-test.ts';
 
 /** Everything that a VM is launched with, whatever its service. */

@@ -15,9 +15,8 @@ import type {
   LaunchRequest,
   PreparedInstance,
 } from '../backend.ts';
-import { type Job, renderJobScript } from '../guest/job-script.ts';
+import { type Job, renderJobScript } from '../guest/job.ts';
 import { findAdopted } from '../host/adoption.ts';
-import { describeOmissions, imageProgram, ownProgram, stopSignalOf } from '../host/child.ts';
 import { prepareDisk } from '../host/disk.ts';
 import { readExitRecord } from '../host/exit-record.ts';
 import { closeAll, type FifoMaker, openReadEnd } from '../host/fifos.ts';
@@ -27,6 +26,7 @@ import { findUser, type HostUser } from '../host/limits/user.ts';
 import { checkPortsAreFree } from '../host/port-forwards.ts';
 import { makeRuntimeFolder, openEnds, openReadEnds } from '../host/runtime-folder.ts';
 import { readSecrets } from '../host/secrets.ts';
+import { describeOmissions, imageCommand, ownCommand, stopSignalOf } from '../host/service-command.ts';
 import { describeLinks, findSharedFiles, type SharedFile } from '../host/shared-files.ts';
 import type { Spawner } from '../host/spawner.ts';
 import { resolveEnvs } from '../host/variables.ts';
@@ -56,11 +56,11 @@ type JobRequest = Pick<LaunchRequest, 'service' | 'localOnly' | 'groupIndex' | '
  */
 async function makeJob({ service: unresolved, localOnly, groupIndex, image = null }: JobRequest): Promise<Job> {
   const service = { ...unresolved, envs: resolveEnvs(unresolved) };
-  const program = image === null ? ownProgram(service) : imageProgram(service, image.defaults);
+  const serviceCommand = image === null ? ownCommand(service) : imageCommand(service, image.defaults);
   const secrets = await readSecrets(service);
   const network = hasNetwork(service, localOnly);
   const roots = { sharedRoot: service.rootfs !== null, image: image !== null };
-  return { script: renderJobScript(service, { program, network, groupIndex, secrets, ...roots }), secrets };
+  return { script: renderJobScript(service, { serviceCommand, network, groupIndex, secrets, ...roots }), secrets };
 }
 
 /** What asks the command to end where the config does not say, as kill(1) takes it. */

@@ -5,11 +5,11 @@ import type { GroupMember } from '../../protocol/network.ts';
 import type { VmPaths } from '../../state/paths.ts';
 import type { BackendEvent, Exit, Instance, ProbeResult, VmProbe } from '../backend.ts';
 import { ControlChannel, type GuestMessage } from '../guest/control-channel.ts';
-import { ProbeDesk } from '../guest/health-probe.ts';
-import type { Job } from '../guest/job-script.ts';
+import { GuestProbes } from '../guest/health-probe.ts';
+import type { Job } from '../guest/job.ts';
 import { exitOfShellStatus, readExitRecord } from '../host/exit-record.ts';
 import type { HostProcess } from '../host/host-process.ts';
-import { MachineWatch } from './monitor.ts';
+import { MachineMonitor } from './monitor.ts';
 import type { QmpClient } from './qmp.ts';
 
 /** What is to be done with a guest. */
@@ -29,8 +29,8 @@ export class QemuVm implements Instance {
   readonly groupSocket: string | null;
   readonly #paths: VmPaths;
   readonly #control: ControlChannel;
-  readonly #probes: ProbeDesk;
-  readonly #machine: MachineWatch;
+  readonly #probes: GuestProbes;
+  readonly #machine: MachineMonitor;
   readonly #onEvent: (event: BackendEvent) => void;
   /** Null once it was asked for, or when there is none. */
   #makeJob: GuestJob['make'];
@@ -55,8 +55,8 @@ export class QemuVm implements Instance {
     this.#stopSignal = stopSignal;
     this.#onEvent = onEvent;
     this.#control = new ControlChannel(paths.control, (message) => this.#onMessage(message));
-    this.#probes = new ProbeDesk(this.#control);
-    this.#machine = new MachineWatch(
+    this.#probes = new GuestProbes(this.#control);
+    this.#machine = new MachineMonitor(
       paths.qmp,
       () => signalProcess(this.identity, 'SIGKILL', 'process'),
       (reason) => onEvent({ type: 'paused', reason }),

@@ -5,8 +5,8 @@ import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, st
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { Service } from '../../../src/protocol/service.ts';
+import { findStaticBusybox } from '../../../src/vm/host/host-tools.ts';
 import { findHostCgroups } from '../../../src/vm/host/limits/host-cgroups.ts';
-import { findStaticBusybox } from '../../../src/vm/qemu/host-tools.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { configOf, scriptService } from '../../helpers/fakes/services.ts';
 import { findProcesses } from '../../helpers/home.ts';

@@ -4,7 +4,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync, symlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { it } from 'node:test';
-import { findProgram } from '../../../src/vm/qemu/host-tools.ts';
+import { findProgram } from '../../../src/vm/host/host-tools.ts';
 import type { QemuVm } from '../../../src/vm/qemu/qemu-vm.ts';
 import { makeRoot } from '../../helpers/disks/guest-root.ts';
 import { mountSmallDisk } from '../../helpers/disks/small-disk.ts';

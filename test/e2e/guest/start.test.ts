@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { ServiceOutcome } from '../../../src/protocol/api.ts';
 import { findKernel } from '../../../src/vm/guest/kernel.ts';
-import { findStaticBusybox, hostArchitecture } from '../../../src/vm/qemu/host-tools.ts';
+import { findStaticBusybox, hostArchitecture } from '../../../src/vm/host/host-tools.ts';
 import { configOf, scriptService } from '../../helpers/fakes/services.ts';
 import { findProcesses } from '../../helpers/home.ts';
 import { openTestRuntime, type TestRuntime } from '../../helpers/runtime.ts';

@@ -15,8 +15,8 @@ import {
 import { join } from 'node:path';
 import { it, type TestContext } from 'node:test';
 import type { Volume } from '../../../src/protocol/service.ts';
+import { findVirtiofsd } from '../../../src/vm/host/host-tools.ts';
 import { identifyVirtiofsd } from '../../../src/vm/host/virtiofsd.ts';
-import { findVirtiofsd } from '../../../src/vm/qemu/host-tools.ts';
 import { makeRoot } from '../../helpers/disks/guest-root.ts';
 import { mountSmallDisk } from '../../helpers/disks/small-disk.ts';
 import { eventually } from '../../helpers/eventually.ts';

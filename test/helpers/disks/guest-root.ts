@@ -1,6 +1,6 @@
 import { chmodSync, cpSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { findStaticBusybox } from '../../../src/vm/qemu/host-tools.ts';
+import { findStaticBusybox } from '../../../src/vm/host/host-tools.ts';
 
 /** Makes of an empty folder a root directory with a busybox, and programs that are links to it. */
 export function makeRoot(dir: string, programs: readonly string[]): void {

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { findProgram, findStaticBusybox } from '../../../src/vm/qemu/host-tools.ts';
+import { findProgram, findStaticBusybox } from '../../../src/vm/host/host-tools.ts';
 
 const APPLETS = ['cat', 'grep', 'nc', 'sh', 'sleep'];
 

@@ -1,7 +1,7 @@
 /** Images with programs in them, for guests. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { findProgram, findStaticBusybox } from '../../../src/vm/qemu/host-tools.ts';
+import { findProgram, findStaticBusybox } from '../../../src/vm/host/host-tools.ts';
 import { type ImageSettings, makeImage, type TestImage } from './images.ts';
 import { type LayerEntry, packTar } from './layers.ts';
 

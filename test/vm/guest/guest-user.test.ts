@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
-import { findStaticBusybox } from '../../../src/vm/qemu/host-tools.ts';
+import { findStaticBusybox } from '../../../src/vm/host/host-tools.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
 const INIT = readFileSync(new URL('../../../src/vm/guest/init', import.meta.url), 'utf8');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import type { VmProbe } from '../../../src/vm/backend.ts';
-import { ProbeDesk } from '../../../src/vm/guest/health-probe.ts';
+import { GuestProbes } from '../../../src/vm/guest/health-probe.ts';
 
 const PROBE: VmProbe = { type: 'tcp', port: 80 };
 const NEVER = new AbortController().signal;
@@ -13,7 +13,7 @@ function makeDesk(t: TestContext) {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const sent: string[] = [];
   const ids: string[] = [];
-  const desk = new ProbeDesk({
+  const desk = new GuestProbes({
     sendProbe(id, timeoutMs, words) {
       ids.push(id);
       sent.push(`probe ${timeoutMs} ${words}`);

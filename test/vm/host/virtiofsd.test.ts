@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import test from 'node:test';
+import { findVirtiofsd } from '../../../src/vm/host/host-tools.ts';
 import { identifyVirtiofsd, parseVirtiofsdKind, renderVirtiofsdArgs } from '../../../src/vm/host/virtiofsd.ts';
-import { findVirtiofsd } from '../../../src/vm/qemu/host-tools.ts';
 import { writeProgram } from '../../helpers/processes/program.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import type { Exit } from '../../../src/vm/backend.ts';
-import { MachineWatch } from '../../../src/vm/qemu/monitor.ts';
+import { MachineMonitor } from '../../../src/vm/qemu/monitor.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { startUnixServer } from '../../helpers/servers/unix-server.ts';
 
@@ -16,7 +16,7 @@ async function listen(t: TestContext) {
   const kill = () => {
     kills += 1;
   };
-  const watch = new MachineWatch(server.path, kill, (reason) => pauses.push(reason));
+  const watch = new MachineMonitor(server.path, kill, (reason) => pauses.push(reason));
   t.after(() => watch.qmp.close());
   const peer = await server.connection(0);
   await server.received(0, '"id":1}\n');
@@ -46,7 +46,7 @@ test('a QEMU that is slow to answer is asked again', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const sent: string[] = [];
   const server = await startUnixServer(t, { listening: false });
-  const watch = new MachineWatch(
+  const watch = new MachineMonitor(
     server.path,
     () => {},
     () => {},
@@ -102,7 +102,7 @@ test('the last word of a QEMU that is dead already is still heard', async (t) =>
 
 test('a QEMU that was never heard is not waited for', async (t) => {
   const server = await startUnixServer(t, { listening: false });
-  const watch = new MachineWatch(
+  const watch = new MachineMonitor(
     server.path,
     () => {},
     () => {},

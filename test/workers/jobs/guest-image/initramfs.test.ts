@@ -5,7 +5,7 @@ import { mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, writeFile
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import type { InitramfsImage } from '../../../../src/protocol/jobs.ts';
-import { findStaticBusybox } from '../../../../src/vm/qemu/host-tools.ts';
+import { findStaticBusybox } from '../../../../src/vm/host/host-tools.ts';
 import { buildInitramfs } from '../../../../workers/jobs/guest-image/initramfs.ts';
 import { moduleContent, writeModules } from '../../../helpers/kernel-modules.ts';
 import { makeTempDir } from '../../../helpers/temp.ts';

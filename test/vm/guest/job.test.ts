@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import fc from 'fast-check';
 import type { Service } from '../../../src/protocol/service.ts';
-import { DEFAULT_GUEST_ENV, quote, renderJobScript } from '../../../src/vm/guest/job-script.ts';
-import { ownProgram } from '../../../src/vm/host/child.ts';
+import { DEFAULT_GUEST_ENV, quote, renderJobScript } from '../../../src/vm/guest/job.ts';
+import { ownCommand } from '../../../src/vm/host/service-command.ts';
 import { scriptService } from '../../helpers/fakes/services.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
@@ -20,7 +20,13 @@ interface ReadBack {
 }
 
 function render(service: Service, network = false, sharedRoot = false): string {
-  return renderJobScript(service, { program: ownProgram(service), network, groupIndex: null, sharedRoot, secrets: [] });
+  return renderJobScript(service, {
+    serviceCommand: ownCommand(service),
+    network,
+    groupIndex: null,
+    sharedRoot,
+    secrets: [],
+  });
 }
 
 /** Lets a shell source the job as the guest's init does. The script travels in a file, as it does in the guest. */
@@ -132,7 +138,7 @@ test('the guest is told its place in the network of its group', async (t) => {
     writeFileSync(
       path,
       renderJobScript(service, {
-        program: ownProgram(service),
+        serviceCommand: ownCommand(service),
         network: false,
         groupIndex,
         sharedRoot: false,
@@ -156,7 +162,7 @@ test('volumes and secrets are handed over a call each, word for word, until one 
     { name: 'empty', content: Buffer.alloc(0) },
   ];
   const job = renderJobScript(service, {
-    program: ownProgram(service),
+    serviceCommand: ownCommand(service),
     network: false,
     groupIndex: null,
     sharedRoot: false,

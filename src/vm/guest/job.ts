@@ -4,8 +4,8 @@
  */
 import { GROUP_NETMASK, memberAddress, memberMac } from '../../protocol/network.ts';
 import type { Service } from '../../protocol/service.ts';
-import type { Program } from '../host/child.ts';
 import type { SecretContent } from '../host/secrets.ts';
+import type { ServiceCommand } from '../host/service-command.ts';
 import { guestVolumes } from '../host/shared-files.ts';
 
 /** What a guest is sent: the script, and behind it the secrets that the script names, byte for byte. */
@@ -39,7 +39,7 @@ export function quote(word: string): string {
 
 /** What the guest is told besides the service. */
 export interface JobSpec {
-  readonly program: Program;
+  readonly serviceCommand: ServiceCommand;
   /** Whether the VM has a device of QEMU's user network. */
   readonly network: boolean;
   /** Its place in the network of its group, or in one of its own; null when it has no device there. */
@@ -60,9 +60,9 @@ function renderEach(name: string, items: readonly (readonly string[])[]): string
 /** The job of a service for the guest's init, which sources it. */
 export function renderJobScript(
   service: Service,
-  { program, network, groupIndex, sharedRoot, image = false, secrets }: JobSpec,
+  { serviceCommand, network, groupIndex, sharedRoot, image = false, secrets }: JobSpec,
 ): string {
-  const { command, args, envs, workdir, user } = program;
+  const { command, args, envs, workdir, user } = serviceCommand;
   const home = user === null ? { HOME: DEFAULT_HOME } : {};
   const env = { ...DEFAULT_GUEST_ENV, ...home, HOSTNAME: service.name, ...envs };
   const exports = Object.entries(env).map(([name, value]) => `export ${name}=${quote(value)}`);

@@ -11,7 +11,7 @@ import {
   findVirtiofsd,
   hostArchitecture,
   isStaticElf,
-} from '../../../src/vm/qemu/host-tools.ts';
+} from '../../../src/vm/host/host-tools.ts';
 import { writeProgram } from '../../helpers/processes/program.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 

@@ -4,7 +4,7 @@ import type { ImageDefaults } from '../../protocol/images.ts';
 import type { Service } from '../../protocol/service.ts';
 
 /** A command that is complete: nothing of it is left to an image. */
-export interface Program {
+export interface ServiceCommand {
   readonly command: string;
   readonly args: readonly string[];
   readonly envs: Readonly<Record<string, string>>;
@@ -22,7 +22,7 @@ const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
  *
  * @throws MonocoreError `Internal` for a service with an image
  */
-export function ownProgram({ name, command, args, envs, workdir }: Service): Program {
+export function ownCommand({ name, command, args, envs, workdir }: Service): ServiceCommand {
   if (command === null || workdir === null) {
     throw new MonocoreError('Internal', `what ${name} runs is said by its image`);
   }
@@ -35,7 +35,7 @@ export function ownProgram({ name, command, args, envs, workdir }: Service): Pro
  *
  * @throws MonocoreError `StartFailed` when neither names a command
  */
-export function imageProgram(service: Service, defaults: ImageDefaults): Program {
+export function imageCommand(service: Service, defaults: ImageDefaults): ServiceCommand {
   const { entrypoint, cmd } = defaults;
   const args = service.args.length > 0 ? service.args : cmd;
   const words = service.command === null ? [...entrypoint, ...args] : [service.command, ...service.args];

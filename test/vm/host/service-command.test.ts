@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { ImageDefaults } from '../../../src/protocol/images.ts';
 import type { Service } from '../../../src/protocol/service.ts';
-import { describeOmissions, imageProgram, ownProgram, stopSignalOf } from '../../../src/vm/host/child.ts';
+import { describeOmissions, imageCommand, ownCommand, stopSignalOf } from '../../../src/vm/host/service-command.ts';
 import { scriptService } from '../../helpers/fakes/services.ts';
 
 const NOTHING: ImageDefaults = { entrypoint: [], cmd: [], env: [], workdir: null, user: null, stop_signal: null };
 
 function programOf(defaults: Partial<ImageDefaults>, service: Partial<Service> = {}) {
   const left = { image: 'app', command: null, args: [], workdir: null };
-  return imageProgram({ ...scriptService('web', ''), ...left, ...service }, { ...NOTHING, ...defaults });
+  return imageCommand({ ...scriptService('web', ''), ...left, ...service }, { ...NOTHING, ...defaults });
 }
 
 function wordsOf(...args: Parameters<typeof programOf>): string[] {
@@ -57,8 +57,8 @@ test('the working directory is that of the config, of the image, or the root', (
 test('a program of an image has a user, that of a service without one has none', () => {
   assert.equal(programOf({ cmd: ['true'] }).user, '0');
   assert.equal(programOf({ cmd: ['true'], user: 'web:log' }).user, 'web:log');
-  assert.equal(ownProgram(scriptService('web', '')).user, null);
-  assert.throws(() => ownProgram({ ...scriptService('web', ''), command: null }), { code: 'Internal' });
+  assert.equal(ownCommand(scriptService('web', '')).user, null);
+  assert.throws(() => ownCommand({ ...scriptService('web', ''), command: null }), { code: 'Internal' });
 });
 
 test('a stop signal is known by its name or number, and SIGTERM takes the place of any other', () => {

@@ -1,0 +1,66 @@
+/** Promises with a way out: deferred, timeout, polling. Any thread. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Clock, systemClock } from './clock.ts';
+
+/** A promise that its owner settles, as `Promise.withResolvers` of Node 22 makes it. */
+export interface Deferred<T> {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export function deferred<T = void>(): Deferred<T> {
+  let settle!: Omit<Deferred<T>, 'promise'>;
+  const promise = new Promise<T>((resolve, reject) => {
+    settle = { resolve, reject };
+  });
+  return { promise, ...settle };
+}
+
+/** Limits of {@link within}. */
+export interface WithinOptions {
+  /** Gives up when it fires. */
+  readonly signal?: AbortSignal | undefined;
+  readonly clock?: Clock;
+}
+
+/**
+ * Value of `promise`; null when `timeoutMs` has passed or the signal fires first. A late rejection is ignored.
+ *
+ * @throws the promise's error
+ */
+export async function within<T>(
+  promise: Promise<T>,
+  timeoutMs: number,
+  { signal, clock = systemClock }: WithinOptions = {},
+): Promise<T | null> {
+  const limit = deferred<null>();
+  const giveUp = (): void => limit.resolve(null);
+  const cancel = clock.after(timeoutMs, giveUp);
+  signal?.addEventListener('abort', giveUp);
+  if (signal?.aborted) giveUp();
+  try {
+    return await Promise.race([promise, limit.promise]);
+  } finally {
+    cancel();
+    signal?.removeEventListener('abort', giveUp);
+  }
+}
+
+/**
+ * Waits until a condition holds, looking every `intervalMs`.
+ *
+ * @returns false when it does not hold after `timeoutMs`; what the condition throws ends the wait
+ */
+export async function pollUntil(
+  condition: () => boolean,
+  intervalMs: number,
+  timeoutMs = Number.POSITIVE_INFINITY,
+): Promise<boolean> {
+  const deadline = performance.now() + timeoutMs;
+  while (!condition()) {
+    if (performance.now() > deadline) return false;
+    await delay(intervalMs);
+  }
+  return true;
+}
