@@ -97,10 +97,10 @@ const RESERVATIONS: readonly Reservation[] = [
     wrong: { path: 'src/supervisor/vm-session.ts', source: "import { Qmp } from '../vm/qemu/qmp.ts';" },
   },
   {
-    title: 'the command becomes the daemon in one place, and starts processes in one place',
+    title: 'the command becomes the daemon in one place, and starts only daemons and pagers',
     within: /^src\/cli\//,
     target: /^(src\/daemon\/|(node:)?(child_process|worker_threads)$)/,
-    keepers: /^src\/cli\/(daemon\/process|commands\/daemon-run)\.ts$/,
+    keepers: /^src\/cli\/(daemon\/process|render\/pager|commands\/daemon\/run)\.ts$/,
     wrong: { path: 'src/cli/commands/start.ts', source: "import { Runtime } from '../../daemon/runtime.ts';" },
   },
 ];

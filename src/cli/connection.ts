@@ -62,7 +62,7 @@ export async function connect(context: CliContext, policy: StartPolicy): Promise
 
 /** The error of a command that cannot do without a daemon. */
 export function noDaemonError(paths: HomePaths, hint: string): MonocoreError {
-  return new MonocoreError('DaemonUnreachable', `no daemon runs for ${paths.home}`, { details: { hint } });
+  return new MonocoreError('DaemonUnreachable', `no daemon is running for ${paths.home}`, { details: { hint } });
 }
 
 function wantsDaemon(paths: HomePaths, policy: StartPolicy): boolean {

@@ -1,18 +1,17 @@
-/** What the CLI's exit code means. */
+/** Exit codes of the command. */
 import { type ErrorCode, MonocoreError } from '../lib/errors.ts';
 
 /** `interrupted` is 128 + SIGINT, as shells have it. */
 export const EXIT = { done: 0, failed: 1, usage: 2, unreachable: 3, interrupted: 130 } as const;
 
-/** The part of `monocore --help` about exit codes. */
-export const EXIT_CODE_HELP = `
-Exit codes:
-  0    done
-  1    something failed: a service could not be started, a check of the host failed
-  2    wrong usage or config
-  3    the daemon cannot be reached or started
-  130  interrupted
-`;
+/** Exit codes with their meanings, for the help. */
+export const EXIT_CODES: readonly (readonly [code: number, meaning: string])[] = [
+  [EXIT.done, 'done'],
+  [EXIT.failed, 'something failed: a service could not be started, a check of the host failed'],
+  [EXIT.usage, 'wrong usage or config'],
+  [EXIT.unreachable, 'the daemon cannot be reached or started'],
+  [EXIT.interrupted, 'interrupted'],
+];
 
 const BY_ERROR: Record<ErrorCode, number> = {
   ConfigInvalid: EXIT.usage,

@@ -2,7 +2,7 @@
 import { CommanderError } from 'commander';
 import { MonocoreError } from '../lib/errors.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
-import { createProgram } from './program.ts';
+import { createParser } from './parser.ts';
 import { renderFailure } from './render/failure.ts';
 import { colorsFor, endOnBrokenOutput } from './render/terminal-text.ts';
 
@@ -15,7 +15,7 @@ import { colorsFor, endOnBrokenOutput } from './render/terminal-text.ts';
 export async function main(argv: readonly string[]): Promise<number> {
   endOnBrokenOutput();
   let exitCode: number = EXIT.done;
-  const program = createProgram((code) => {
+  const program = createParser((code) => {
     exitCode = code;
   });
   try {

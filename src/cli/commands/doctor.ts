@@ -1,12 +1,32 @@
 /** `monocore doctor`. */
 import { runDoctor } from '../../doctor/doctor.ts';
+import type { Check, DoctorReport } from '../../doctor/report.ts';
 import type { CliContext } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
-import { renderDoctor } from '../render/doctor.ts';
+import type { Colors } from '../render/terminal-text.ts';
 
-/** Checks whether this host can run VMs, without a daemon. Returns the exit code. */
+const STATE_WIDTH = 'warning'.length;
+
+/** Checks whether this host can run VMs, without a daemon. */
 export async function doctor(context: CliContext, options: { readonly json?: boolean }): Promise<number> {
   const report = await runDoctor({ home: context.paths.home });
   context.stdout.write(options.json ? `${JSON.stringify(report)}\n` : renderDoctor(report, context.colors));
   return report.ok ? EXIT.done : EXIT.failed;
+}
+
+/** A line for each check with its advice below, then the verdict. Ends in a newline. */
+export function renderDoctor(report: DoctorReport, colors: Colors): string {
+  const nameWidth = Math.max(0, ...report.checks.map(({ name }) => name.length));
+  const paint: Record<Check['state'], Colors['green']> = {
+    ok: colors.green,
+    warning: colors.yellow,
+    failed: colors.red,
+  };
+  const lines = report.checks.flatMap(({ name, state, finding, advice }) => {
+    const line = `${paint[state](state.padEnd(STATE_WIDTH))}  ${name.padEnd(nameWidth)}  ${finding}`;
+    const indent = ' '.repeat(STATE_WIDTH + nameWidth + 4);
+    return advice === null ? [line] : [line, ...advice.split('\n').map((part) => `${indent}${part}`)];
+  });
+  lines.push('', report.ok ? 'This host can run microVMs.' : colors.red('This host cannot run microVMs yet.'));
+  return `${lines.join('\n')}\n`;
 }

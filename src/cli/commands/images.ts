@@ -16,7 +16,7 @@ export async function listImages(context: CliContext, options: { readonly json?:
 }
 
 /** Removes images. Returns the exit code. */
-export async function removeImages(context: CliContext, names: readonly string[]): Promise<number> {
+export async function removeImages(context: CliContext, _options: unknown, names: readonly string[]): Promise<number> {
   const removed = await withImages(context, (store) => store.remove(names));
   return report(context, removed);
 }
@@ -35,7 +35,7 @@ export interface LoadOptions {
 }
 
 /** Takes the images out of archives. Returns the exit code. */
-export async function loadImages(context: CliContext, files: readonly string[], options: LoadOptions): Promise<number> {
+export async function loadImages(context: CliContext, options: LoadOptions, files: readonly string[]): Promise<number> {
   const { name = null, maxImageSize: maxImageBytes = DEFAULT_IMAGE_SETTINGS.max_image_size_bytes } = options;
   return followImages(context, async (store, request) => {
     for (const file of files) await store.load({ path: resolve(file), name, maxImageBytes }, request);

@@ -31,7 +31,7 @@ export interface LogsOptions extends Partial<Readonly<Record<StreamName, boolean
  *
  * @throws MonocoreError `Usage` for options that contradict each other
  */
-export async function logs(context: CliContext, names: readonly string[], options: LogsOptions): Promise<number> {
+export async function logs(context: CliContext, options: LogsOptions, names: readonly string[]): Promise<number> {
   const query = toQuery(names, options);
   const client = await connect(context, 'for-records');
   if (!client) throw noDaemonError(context.paths, `earlier logs are in ${context.paths.logDir}`);

@@ -13,7 +13,7 @@ export interface PullOptions {
 }
 
 /** Gets images from their registries; needs no daemon. Returns the exit code. */
-export async function pull(context: CliContext, names: readonly string[], options: PullOptions): Promise<number> {
+export async function pull(context: CliContext, options: PullOptions, names: readonly string[]): Promise<number> {
   // A wrong name is said before any is pulled.
   for (const name of names) parseImageReference(name);
   return followImages(context, (images, request) =>

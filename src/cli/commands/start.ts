@@ -50,7 +50,7 @@ const RUN_ON = 'monocore: the services keep running; to stop them: monocore stop
  * @returns the exit code
  * @throws MonocoreError `ConfigInvalid`, `ServiceUnknown` or `Usage` before any daemon is started
  */
-export async function start(context: CliContext, names: readonly string[], options: StartOptions): Promise<number> {
+export async function start(context: CliContext, options: StartOptions, names: readonly string[]): Promise<number> {
   checkOptions(names, options);
   const request = await readRequest(names, options);
   if (options.dryRun) return showPlan(context, request);
@@ -111,7 +111,7 @@ async function send(context: CliContext, client: DaemonClient, { body, names }: 
   // What is to be stopped only the daemon knows.
   const shown = body.prune ? (await client.plan(body)).actions.map(({ name }) => name) : names;
   const perform = (signal: AbortSignal) => client.start(body, signal);
-  return (await runOperation(context, client, { verb: 'start', names: shown, perform })).exitCode;
+  return runOperation(context, client, { verb: 'start', names: shown, perform });
 }
 
 /** A daemon is started for VMs that run without one, not for the plan: it would start services by their policy. */

@@ -14,7 +14,7 @@ export interface StatusOptions {
 const NO_SERVICES: ServicesReply = { services: [] };
 
 /** Prints what is known of services; nothing is known where no daemon runs. Returns the exit code. */
-export async function status(context: CliContext, names: readonly string[], options: StatusOptions): Promise<number> {
+export async function status(context: CliContext, options: StatusOptions, names: readonly string[]): Promise<number> {
   const { stdout, colors } = context;
   const selection = createSelection(names, options.group);
   const client = await connect(context, 'for-records');

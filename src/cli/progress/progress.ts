@@ -3,7 +3,7 @@ import type { ServiceOutcome } from '../../protocol/api.ts';
 import type { ServiceStatus } from '../../protocol/service.ts';
 import { outcomeText, progressText, type Verb } from '../render/status-text.ts';
 
-/** A view of a running command. */
+/** View of a running command. */
 export interface Progress {
   /** A service that the command is about has changed. */
   update(service: ServiceStatus): void;
@@ -13,7 +13,7 @@ export interface Progress {
   close(): Promise<void>;
 }
 
-/** Writes `web: Starting (booting)` for each change; never the same line of a service twice in a row. */
+/** Progress for files, pipes and CI: `web: booting`, a line for each change, never the same line twice in a row. */
 export function createPlainProgress(verb: Verb, write: (text: string) => void): Progress {
   const lastTexts = new Map<string, string>();
 
@@ -24,13 +24,8 @@ export function createPlainProgress(verb: Verb, write: (text: string) => void): 
   }
 
   return {
-    update: (service) => say(service.name, progressText(service)),
-    finish(outcome) {
-      const text = outcomeText(verb, outcome);
-      // Said already, at the change itself.
-      if (outcome.outcome === 'failed' && lastTexts.get(outcome.service.name)?.startsWith(text)) return;
-      say(outcome.service.name, text);
-    },
+    update: (service) => say(service.name, progressText(service, Date.now())),
+    finish: (outcome) => say(outcome.service.name, outcomeText(verb, outcome, Date.now())),
     close: async () => {},
   };
 }

@@ -1,8 +1,7 @@
-/** Progress for a terminal: a row per service that is drawn anew in place. */
+/** Progress on a terminal: a row for each service, redrawn in place. */
 import { DefaultRenderer, Listr, ListrLogger, type ListrTaskWrapper, ProcessOutput } from 'listr2';
 import { formatDuration } from '../../lib/units.ts';
-import type { ServiceStatus } from '../../protocol/service.ts';
-import { isChanging, outcomeText, progressText, statusLabel, type Verb } from '../render/status-text.ts';
+import { isChanging, outcomeText, progressText, type Verb } from '../render/status-text.ts';
 import type { Progress } from './progress.ts';
 
 /** Tenths of a second are shown. */
@@ -11,10 +10,11 @@ const REFRESH_INTERVAL_MS = 100;
 type End = 'done' | 'failed' | 'left';
 
 interface Row {
-  text: string;
+  /** @param nowMs milliseconds since the epoch */
+  text: (nowMs: number) => string;
   /** `performance.now()` of the first change of its status; null while the service waits for its turn. */
   startedAt: number | null;
-  /** When it was last seen at rest; null while it changes. */
+  /** `performance.now()` when it last came to rest; null while it changes. */
   settledAt: number | null;
   task: ListrTaskWrapper<unknown, typeof DefaultRenderer, typeof DefaultRenderer> | null;
   readonly ended: Promise<End>;
@@ -22,8 +22,9 @@ interface Row {
 }
 
 /**
- * @param names the services to show, in order; what is not among them is not shown
- * @param stdout the terminal; what others write to it and to `stderr` meanwhile appears after the rows
+ * Shows the services in `names`, in that order.
+ *
+ * @param stdout the terminal; other output to it and to `stderr` appears after the rows
  */
 export function createTerminalProgress(
   verb: Verb,
@@ -36,7 +37,7 @@ export function createTerminalProgress(
 
   function title(name: string, row: Row): string {
     const elapsedMs = row.startedAt === null ? null : (row.settledAt ?? performance.now()) - row.startedAt;
-    return rowTitle(name.padEnd(width), row.text, elapsedMs);
+    return rowTitle(name.padEnd(width), row.text(Date.now()), elapsedMs);
   }
 
   const rendererOptions = {
@@ -56,9 +57,9 @@ export function createTerminalProgress(
     {
       concurrent: true,
       exitOnError: false,
-      // Ctrl-C is the command's to handle.
+      // The command handles Ctrl-C.
       registerSignalListeners: false,
-      // The caller has decided that this is a terminal, listr2 looks at process.stdout only.
+      // The caller has checked `stdout`; listr2 would check process.stdout.
       renderer: DefaultRenderer,
       fallbackRenderer: DefaultRenderer,
       rendererOptions,
@@ -76,12 +77,12 @@ export function createTerminalProgress(
       if (!row) return;
       if (isChanging(service)) row.startedAt ??= performance.now();
       row.settledAt = isChanging(service) ? null : performance.now();
-      row.text = rowText(service);
+      row.text = (nowMs) => progressText(service, nowMs);
     },
     finish(outcome) {
       const row = rows.get(outcome.service.name);
       if (!row) return;
-      row.text = outcomeText(verb, outcome);
+      row.text = (nowMs) => outcomeText(verb, outcome, nowMs);
       row.end(outcome.outcome === 'failed' ? 'failed' : 'done');
     },
     async close() {
@@ -97,13 +98,7 @@ function createRow(): Row {
   const ended = new Promise<End>((resolve) => {
     end = resolve;
   });
-  return { text: 'waiting', startedAt: null, settledAt: null, task: null, ended, end };
-}
-
-/** What happens to the service right now: `booting`, or its status where the daemon says no more. */
-export function rowText(service: ServiceStatus): string {
-  if (service.detail !== null) return service.detail;
-  return service.status === 'Started' ? progressText(service) : statusLabel(service).toLowerCase();
+  return { text: () => 'waiting', startedAt: null, settledAt: null, task: null, ended, end };
 }
 
 /**

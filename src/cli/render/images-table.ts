@@ -4,10 +4,12 @@ import { maskControls } from '../../lib/control-characters.ts';
 import { formatDuration, formatSize } from '../../lib/units.ts';
 import type { ImageSummary } from '../../protocol/images.ts';
 import { shortDigest } from '../progress/downloads.ts';
+import { renderTable } from './table.ts';
 import type { Colors } from './terminal-text.ts';
 
 const HEAD = ['Image', 'Digest', 'Platform', 'Layers', 'Size', 'Root', 'Pulled'] as const;
-const RIGHT_ALIGNED: ReadonlySet<string> = new Set(['Layers', 'Size', 'Root']);
+/** Layers, size and root. */
+const RIGHT: ReadonlySet<number> = new Set([3, 4, 5]);
 const UNKNOWN = '-';
 
 /** A line per image, or a sentence where there is none. Ends in a newline. */
@@ -25,13 +27,6 @@ export function renderImages(
     image.root_bytes === null ? UNKNOWN : formatSize(image.root_bytes),
     image.pulled_at === null ? UNKNOWN : `${formatDuration(now - Date.parse(image.pulled_at))} ago`,
   ]);
-  const widths = HEAD.map((name, column) => Math.max(name.length, ...rows.map((row) => row[column]!.length)));
-  const line = (cells: readonly string[]) =>
-    cells
-      .map((cell, column) =>
-        RIGHT_ALIGNED.has(HEAD[column]!) ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!),
-      )
-      .join('  ')
-      .trimEnd();
-  return `${[colors.bold(line(HEAD)), ...rows.map(line)].join('\n')}\n`;
+  const head = HEAD.map((name) => colors.bold(name));
+  return `${renderTable(head, rows, { right: RIGHT }).join('\n')}\n`;
 }

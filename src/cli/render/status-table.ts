@@ -1,12 +1,12 @@
 /** The table of `monocore status`. */
 
 import { stripVTControlCharacters } from 'node:util';
-import Table from 'cli-table3';
 import { maskControls } from '../../lib/control-characters.ts';
 import { formatDuration, formatSize } from '../../lib/units.ts';
 import { capabilitiesOf } from '../../protocol/isolation.ts';
 import type { ServiceStatus } from '../../protocol/service.ts';
 import { paintStatus, statusLabel } from './status-text.ts';
+import { renderTable } from './table.ts';
 import type { Colors } from './terminal-text.ts';
 
 const COLUMNS = [
@@ -23,19 +23,13 @@ const COLUMNS = [
   'Restarts',
 ] as const;
 const RIGHT_ALIGNED: ReadonlySet<string> = new Set(['vCPUs', 'RAM', 'VM PID', 'CPU', 'Memory', 'Uptime', 'Restarts']);
+const RIGHT = new Set(COLUMNS.flatMap((name, column) => (RIGHT_ALIGNED.has(name) ? [column] : [])));
 
-const NO_BORDERS = Object.fromEntries(
-  [
-    ...['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right'],
-    ...['left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid'],
-  ].map((name) => [name, '']),
-);
-
-/** Marks services that run without a VM; the line beneath the table explains it. */
+/** Mark of services that run without a VM, explained below the table. */
 const NO_VM_MARK = '*';
 const UNKNOWN = '-';
 
-/** How the table is made. */
+/** Surroundings of the table. */
 export interface TableOptions {
   readonly colors: Colors;
   /** Milliseconds since the epoch, for the uptimes. */
@@ -44,12 +38,13 @@ export interface TableOptions {
   readonly columns: number;
 }
 
-/** The table, then a line for services without VM and what else is to be said of services. Ends in a newline. */
+/** The table, then the explanation of the mark, then remarks on services. Ends in a newline. */
 export function renderStatusTable(services: readonly ServiceStatus[], options: TableOptions): string {
   const rows = services.map((service) => renderRow(service, options));
-  let lines = renderLines(rows, '  ', options.colors);
+  const head = COLUMNS.map((name) => options.colors.bold(name));
+  let lines = renderTable(head, rows, { right: RIGHT });
   if (lines.some((line) => stripVTControlCharacters(line).length > options.columns)) {
-    lines = renderLines(rows, ' ', options.colors);
+    lines = renderTable(head, rows, { right: RIGHT, gap: 1 });
   }
   if (!services.every(hasGuest)) {
     lines.push('', `${NO_VM_MARK} a plain process of this host, not a VM (isolation = "none")`);
@@ -67,20 +62,6 @@ function hasGuest({ isolation }: ServiceStatus): boolean {
 
 function paintName(service: ServiceStatus, { red, yellow }: Colors): string {
   return service.error === null ? yellow(service.name) : red(service.name);
-}
-
-function renderLines(rows: readonly string[][], gap: string, colors: Colors): string[] {
-  const table = new Table({
-    head: COLUMNS.map((name) => colors.bold(name)),
-    chars: { ...NO_BORDERS, middle: gap },
-    colAligns: COLUMNS.map((name) => (RIGHT_ALIGNED.has(name) ? 'right' : 'left')),
-    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0, compact: true },
-  });
-  table.push(...rows);
-  return table
-    .toString()
-    .split('\n')
-    .map((line) => line.trimEnd());
 }
 
 function renderRow(service: ServiceStatus, { colors, now }: TableOptions): string[] {
@@ -102,7 +83,7 @@ function renderRow(service: ServiceStatus, { colors, now }: TableOptions): strin
   ];
 }
 
-/** `128M` for 128 MiB, as `free -h` and `ls -h` have it: a column has no room for more. */
+/** `128M` for 128 MiB, like `free -h` and `ls -h`: columns are narrow. */
 function formatCompactSize(bytes: number): string {
   return formatSize(bytes).replace(/ (?:([KMGT])i)?B$/, (_, prefix: string | undefined) => prefix ?? 'B');
 }
@@ -112,18 +93,18 @@ function formatUptime({ status, started_at }: ServiceStatus, now: number): strin
   return formatDuration(now - Date.parse(started_at));
 }
 
-/** Of what its VM said last; `--json` has all that is known. */
+/** Lines of a service's last output that are shown; `--json` has all that are known. */
 const LAST_LINES = 5;
 
 /**
- * Sentences about a service, the gravest first; none where the row says all.
+ * Remarks on a service beyond its row, the gravest first.
  *
- * @param nowMs milliseconds since the epoch, for what is still to come
+ * @param nowMs milliseconds since the epoch
  */
 export function renderRemarks(service: ServiceStatus, nowMs: number): string[] {
   return [
     ...remarkOnEnd(service),
-    ...(service.log_stalled === null ? [] : [maskControls(`what it prints cannot be written: ${service.log_stalled}`)]),
+    ...(service.log_stalled === null ? [] : [maskControls(`its output cannot be written: ${service.log_stalled}`)]),
     ...(service.status === 'Started' && service.detail !== null ? [maskControls(service.detail)] : []),
     ...(service.health === 'unhealthy' ? [maskControls(`unhealthy: ${service.health_detail}`)] : []),
     ...remarkOnRestarts(service, nowMs),
@@ -132,7 +113,7 @@ export function renderRemarks(service: ServiceStatus, nowMs: number): string[] {
 }
 
 function remarkOnEnd({ error, reason, last_lines }: ServiceStatus): string[] {
-  const what = error ?? (reason === 'out-of-memory' ? 'the guest was out of memory and killed its command' : null);
+  const what = error ?? (reason === 'out-of-memory' ? 'the guest ran out of memory and killed its command' : null);
   if (what === null) return [];
   const lines = last_lines.slice(-LAST_LINES).map((line) => `    ${line}`);
   return [[what, ...lines].map(maskControls).join('\n')];
@@ -141,7 +122,9 @@ function remarkOnEnd({ error, reason, last_lines }: ServiceStatus): string[] {
 function remarkOnRestarts({ restarts, last_restart_reason, restarts_at }: ServiceStatus, nowMs: number): string[] {
   if (restarts === 0) return [];
   const times = restarts === 1 ? 'once' : `${restarts} times`;
-  const due = restarts_at === null ? '' : `, next in ${formatDuration(Date.parse(restarts_at) - nowMs)}`;
-  const count = restarts_at === null ? `restarted ${times}` : `restart ${restarts} is due`;
-  return [maskControls(`${count}${due}; the last end: ${last_restart_reason}`)];
+  const count =
+    restarts_at === null
+      ? `restarted ${times}`
+      : `restart ${restarts} is due in ${formatDuration(Date.parse(restarts_at) - nowMs)}`;
+  return [maskControls(`${count}; last reason: ${last_restart_reason}`)];
 }

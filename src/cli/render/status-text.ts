@@ -1,32 +1,63 @@
-/** A service's status and the outcome of a command in words. */
+/** A service's status and the outcome of a command in words: `docker compose`'s where it has one. */
 import { maskControls } from '../../lib/control-characters.ts';
+import { formatDuration } from '../../lib/units.ts';
 import type { ServiceOutcome } from '../../protocol/api.ts';
 import type { ServiceStatus, StatusName } from '../../protocol/service.ts';
 import type { Colors } from './terminal-text.ts';
 
-/** `Started`, `Started (unhealthy)`, `Restarting`, `Stopped (3)`, `Stopped (SIGKILL)`, `Stopped (out of memory)`. */
-export function statusLabel(service: ServiceStatus): string {
-  const { status, exit_code, signal, health, restarts_at, reason } = service;
-  if (restarts_at !== null) return 'Restarting';
-  if (status === 'Started' && health !== null) return `${status} (${health})`;
-  if (status !== 'Stopped') return status;
+/** Commands that change services. */
+export type Verb = 'start' | 'stop' | 'restart' | 'remove';
+
+const PARTICIPLES: Record<Verb, string> = {
+  start: 'started',
+  stop: 'stopped',
+  restart: 'restarted',
+  remove: 'removed',
+};
+
+const LABELS: Record<StatusName, string> = {
+  Unstarted: 'not started',
+  Starting: 'starting',
+  Started: 'running',
+  Stopping: 'stopping',
+  Stopped: 'stopped',
+  Failed: 'failed',
+};
+
+/** `running (healthy)`, `running (health: starting)`, `restarting`, `exited (3)`, `exited (SIGKILL)`, `stopped`. */
+export function statusLabel({ status, exit_code, signal, health, restarts_at, reason }: ServiceStatus): string {
+  if (restarts_at !== null) return 'restarting';
+  const label = LABELS[status];
+  if (status === 'Started' && health !== null)
+    return `${label} (${health === 'starting' ? 'health: starting' : health})`;
+  if (status !== 'Stopped') return label;
   const end = reason === 'out-of-memory' ? 'out of memory' : (exit_code ?? signal);
-  return end === null ? status : `${status} (${end})`;
+  return end === null ? label : `exited (${end})`;
 }
 
-/** True while something is being done to the service. */
+/** True while the service is on its way up or down. */
 export function isChanging({ status }: ServiceStatus): boolean {
   return status === 'Starting' || status === 'Stopping';
 }
 
-/** As {@link statusLabel}, with what is being done or where the service can be reached: `Starting (booting)`. */
-export function progressText(service: ServiceStatus): string {
-  const label = statusLabel(service);
-  if (service.status === 'Started' && service.addresses.length > 0) return `${label}, ${service.addresses.join(' ')}`;
-  return service.detail === null ? label : `${label} (${service.detail})`;
+/**
+ * A service in the progress of a command: the step under way, else the status, with the addresses of one that runs.
+ * `booting`, `restarting in 2s`, `running, http://127.0.0.1:8080`.
+ *
+ * @param nowMs milliseconds since the epoch
+ */
+export function progressText(service: ServiceStatus, nowMs: number): string {
+  const { detail, status, addresses, restarts_at } = service;
+  if (restarts_at !== null) {
+    const seconds = Math.ceil((Date.parse(restarts_at) - nowMs) / 1000);
+    return seconds > 0 ? `restarting in ${formatDuration(seconds * 1000)}` : 'restarting';
+  }
+  if (status !== 'Started') return detail ?? statusLabel(service);
+  const label = `${statusLabel(service)}${addresses.length > 0 ? `, ${addresses.join(' ')}` : ''}`;
+  return detail === null ? label : `${label} (${detail})`;
 }
 
-/** Colours `text` by a status. A stop with an exit code other than 0 is worth a look. */
+/** Colours `text` by a status. An exit code other than 0 is worth a look. */
 export function paintStatus(service: ServiceStatus, text: string, colors: Colors): string {
   const paint: Record<StatusName, Colors['green']> = {
     Unstarted: colors.dim,
@@ -39,34 +70,22 @@ export function paintStatus(service: ServiceStatus, text: string, colors: Colors
   return paint[service.status](text);
 }
 
-/** The commands that change services. */
-export type Verb = 'start' | 'stop' | 'restart' | 'remove';
-
-const PARTICIPLES: Record<Verb, string> = {
-  start: 'started',
-  stop: 'stopped',
-  restart: 'restarted',
-  remove: 'removed',
-};
-
-/** The last word on a service: `Started`, `Stopped (0)`, `Removed`, `Started (nothing to do)`, `Failed`. */
-export function outcomeText(verb: Verb, { outcome, service }: ServiceOutcome): string {
-  if (outcome === 'failed') return 'Failed';
-  if (verb === 'remove' && outcome === 'changed') return 'Removed';
-  const text = progressText(service);
-  return outcome === 'unchanged' ? `${text} (nothing to do)` : text;
+/** Final text on a service: `running`, `exited (0)`, `removed`, `running (unchanged)`, `failed`. */
+export function outcomeText(verb: Verb, { outcome, service }: ServiceOutcome, nowMs: number): string {
+  if (outcome === 'failed') return 'failed';
+  if (verb === 'remove' && outcome === 'changed') return 'removed';
+  const text = progressText(service, nowMs);
+  return outcome === 'unchanged' ? `${text} (unchanged)` : text;
 }
 
-/** For each service that failed its error, then indented what it printed last. Empty when none failed. */
+/** The error of each service that failed, then its last output, indented. Empty when none failed. */
 export function renderFailures(verb: Verb, outcomes: readonly ServiceOutcome[], colors: Colors): string {
   return outcomes
     .filter(({ outcome }) => outcome === 'failed')
     .map(({ service, error, last_lines }) => {
       const what = maskControls(`${service.name} could not be ${PARTICIPLES[verb]}: ${error}`);
       const lines = [`${colors.red('monocore:')} ${what}`];
-      if (last_lines.length > 0) {
-        lines.push('  it printed last:', ...last_lines.map((line) => `    ${maskControls(line)}`));
-      }
+      if (last_lines.length > 0) lines.push('  last output:', ...last_lines.map((line) => `    ${maskControls(line)}`));
       return `${lines.join('\n')}\n`;
     })
     .join('');

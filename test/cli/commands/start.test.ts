@@ -49,8 +49,8 @@ test('start sends the config and shows each change of the services that it is ab
   const lines = stdout.toString().trimEnd().split('\n');
   // Whether the last events are read before the reply is a race of two connections; what is said is not.
   assert.deepEqual(
-    lines.filter((line) => !line.startsWith('db: Starting')),
-    ['db: Started', 'web: Started, http://127.0.0.1:8080'],
+    lines.filter((line) => !line.startsWith('db: booting')),
+    ['db: running', 'web: running, http://127.0.0.1:8080'],
   );
   const request = daemon.requests.find(({ url }) => url === '/v1/services/start')?.body as {
     names: string[];
@@ -76,11 +76,11 @@ test('changes are shown while they happen, not at the end', async (t) => {
   });
   const child = spawnCli(['--home', home, 'start', 'cron'], { cwd: home });
   const [first] = await once(child.stdout, 'data');
-  assert.equal(first.toString(), 'cron: Starting (booting)\n');
+  assert.equal(first.toString(), 'cron: booting\n');
   finish();
   const { exitCode, stdout } = await waitForCli(child);
   assert.equal(exitCode, 0);
-  assert.equal(stdout.toString(), 'cron: Started\n');
+  assert.equal(stdout.toString(), 'cron: running\n');
 });
 
 test('a service that ended while others were starting is not said to be started at last', async (t) => {
@@ -96,9 +96,9 @@ test('a service that ended while others were starting is not said to be started 
   let seen = '';
   for await (const chunk of child.stdout) {
     seen += chunk;
-    if (seen.includes('Stopped')) finish();
+    if (seen.includes('exited')) finish();
   }
-  assert.equal(seen, 'cron: Starting\ncron: Started\ncron: Stopped (3)\n');
+  assert.equal(seen, 'cron: starting\ncron: running\ncron: exited (3)\n');
 });
 
 test('a service that cannot be started makes the exit code 1, with its error and its last lines', async (t) => {
@@ -116,10 +116,10 @@ test('a service that cannot be started makes the exit code 1, with its error and
   );
   const { exitCode, stdout, stderr } = await run('web', '--attach');
   assert.equal(exitCode, 1);
-  assert.equal(stdout.toString(), 'db: Started\nweb: Failed\n');
+  assert.equal(stdout.toString(), 'db: running\nweb: failed\n');
   assert.equal(
     stderr,
-    'monocore: web could not be started: it ended with exit code 1\n  it printed last:\n    bind: address in use\n',
+    'monocore: web could not be started: it ended with exit code 1\n  last output:\n    bind: address in use\n',
   );
 });
 
@@ -182,7 +182,7 @@ test('attached, the logs of the started services follow until Ctrl-C, which stop
     seen += chunk;
     if (seen.endsWith('a record\n')) child.kill('SIGINT');
   }
-  assert.equal(seen, 'cron: Started\na record\n');
+  assert.equal(seen, 'cron: running\na record\n');
   assert.equal((await waitForCli(child)).exitCode, 130);
   const [logsUrl, ...others] = daemon.requests
     .map(({ url }) => url)
@@ -245,5 +245,5 @@ test('to prune shows what is stopped, which the config does not name', async (t)
     'POST /v1/services/start': (response) => sendJson(response, { services: [makeOutcome(old)] }),
   });
   const { exitCode, stdout } = await runCli(['--home', home, 'start', '--prune'], { cwd: home });
-  assert.deepEqual([exitCode, stdout.toString()], [0, 'old: Stopped (0)\n']);
+  assert.deepEqual([exitCode, stdout.toString()], [0, 'old: exited (0)\n']);
 });

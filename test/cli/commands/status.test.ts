@@ -12,7 +12,7 @@ test('status is a table without colours when no terminal shows it', async (t) =>
   });
   const { exitCode, stdout } = await runCli(['--home', home, 'ps'], { env: { FORCE_COLOR: '1' } });
   assert.equal(exitCode, 0);
-  assert.match(stdout.toString(), /^Service .*\nweb .* Started .*\n$/);
+  assert.match(stdout.toString(), /^Service .*\nweb .* running .*\n$/);
   assert.ok(!stdout.includes(27));
 });
 

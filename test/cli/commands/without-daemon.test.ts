@@ -4,18 +4,18 @@ import test from 'node:test';
 import { runCli } from '../../helpers/processes/run-cli.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
-/** Commands where no daemon runs and none is needed: exit code and what is printed. */
+/** Commands where no daemon is running and none is needed: exit code and what is printed. */
 const EXPECTED: readonly [command: string, exitCode: number, stdout: RegExp, stderr: RegExp][] = [
   ['status', 0, /^Service [^\n]*\n$/, /^$/],
   ['status --json', 0, /^\{"services":\[\]\}\n$/, /^$/],
-  ['stop', 0, /^nothing runs\n$/, /^$/],
-  ['stop web', 0, /^nothing runs\n$/, /^$/],
-  ['restart', 3, /^$/, /no daemon runs.*\n.*monocore start/],
+  ['stop', 0, /^no services are running\n$/, /^$/],
+  ['stop web', 0, /^no services are running\n$/, /^$/],
+  ['restart', 3, /^$/, /no daemon is running.*\n.*monocore start/],
   ['remove', 0, /^nothing to remove\n$/, /^$/],
-  ['logs', 3, /^$/, /no daemon runs.*\n.*\/log\n/],
-  ['daemon status', 3, /^$/, /no daemon runs/],
-  ['daemon stop', 0, /^no daemon runs\n$/, /^$/],
-  ['daemon stop --leave-running', 0, /^no daemon runs\n$/, /^$/],
+  ['logs', 3, /^$/, /no daemon is running.*\n.*\/log\n/],
+  ['daemon status', 3, /^$/, /no daemon is running/],
+  ['daemon stop', 0, /^no daemon is running\n$/, /^$/],
+  ['daemon stop --leave-running', 0, /^no daemon is running\n$/, /^$/],
 ];
 
 for (const [command, expectedCode, expectedStdout, expectedStderr] of EXPECTED) {

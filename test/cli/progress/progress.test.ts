@@ -17,14 +17,14 @@ test('each change is one line, and the outcome is not said twice', () => {
   progress.update(makeService({ status: 'Starting', detail: 'booting', restarts: 1 }));
   progress.update(started);
   progress.finish(makeOutcome(started));
-  assert.deepEqual(lines, ['web: Starting\n', 'web: Starting (booting)\n', 'web: Started, http://127.0.0.2:8080\n']);
+  assert.deepEqual(lines, ['web: starting\n', 'web: booting\n', 'web: running, http://127.0.0.2:8080\n']);
 });
 
 test('an outcome whose change was not seen is said', () => {
   const { lines, progress } = record('remove');
   progress.finish(makeOutcome(makeService({ status: 'Stopped' })));
   progress.finish(makeOutcome(makeService({ name: 'db' }), { outcome: 'unchanged' }));
-  assert.deepEqual(lines, ['web: Removed\n', 'db: Started (nothing to do)\n']);
+  assert.deepEqual(lines, ['web: removed\n', 'db: running (unchanged)\n']);
 });
 
 test('a failure is said once', () => {
@@ -33,5 +33,5 @@ test('a failure is said once', () => {
   progress.update(makeService({ status: 'Starting' }));
   progress.update(failed);
   progress.finish(makeOutcome(failed, { outcome: 'failed', error: 'no kernel' }));
-  assert.deepEqual(lines, ['web: Starting\n', 'web: Failed\n']);
+  assert.deepEqual(lines, ['web: starting\n', 'web: failed\n']);
 });

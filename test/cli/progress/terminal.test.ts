@@ -3,7 +3,7 @@ import { PassThrough } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import test from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
-import { createTerminalProgress, rowText, rowTitle } from '../../../src/cli/progress/terminal.ts';
+import { createTerminalProgress, rowTitle } from '../../../src/cli/progress/terminal.ts';
 import { makeOutcome, makeService } from '../../helpers/fakes/listed-services.ts';
 
 /** A terminal of 80 × 24 whose output can be read. */
@@ -34,9 +34,9 @@ test('at the end each service has one row with its outcome', async () => {
   await progress.close();
   const lines = await finalLines(terminal);
   assert.equal(lines.length, 3, lines.join('\n'));
-  assert.match(lines[0]!, / web {4}Started, http:\/\/127\.0\.0\.2:8080 0\.\d s$/);
-  assert.match(lines[1]!, / cache {2}Started \(nothing to do\)$/);
-  assert.match(lines[2]!, / db {5}Failed$/);
+  assert.match(lines[0]!, / web {4}running, http:\/\/127\.0\.0\.2:8080 0\.\d s$/);
+  assert.match(lines[1]!, / cache {2}running \(unchanged\)$/);
+  assert.match(lines[2]!, / db {5}failed$/);
 });
 
 test('services without outcome stay as they are when the command ends early', async () => {
@@ -47,12 +47,6 @@ test('services without outcome stay as they are when the command ends early', as
   const lines = await finalLines(terminal);
   assert.match(lines[0]!, / web {2}booting 0\.\d s$/);
   assert.match(lines[1]!, / db {3}waiting$/);
-});
-
-test('a row says what is being done, else the status', () => {
-  assert.equal(rowText(makeService({ status: 'Starting', detail: 'booting' })), 'booting');
-  assert.equal(rowText(makeService({ status: 'Stopping' })), 'stopping');
-  assert.equal(rowText(makeService({ addresses: ['http://127.0.0.2:80'] })), 'Started, http://127.0.0.2:80');
 });
 
 test('a row shows tenths of a second, and whole ones after a minute', () => {

@@ -39,7 +39,7 @@ test('a running service has its size, process, address, cost and age in its row'
     '1',
     '128M',
     '12345',
-    'Started',
+    'running',
     '127.0.0.2',
     '1.3%',
     '123M',
@@ -53,7 +53,7 @@ test('what is not known is a dash', () => {
   const [, row] = render([
     makeService({ group: null, status: 'Unstarted', pid: null, group_ip: null, started_at: null, metrics: NO_METRICS }),
   ]);
-  assert.deepEqual(cells(row), ['web', '-', '1', '128M', '-', 'Unstarted', '-', '-', '-', '-', '0']);
+  assert.deepEqual(cells(row), ['web', '-', '1', '128M', '-', 'not started', '-', '-', '-', '-', '0']);
 });
 
 test('short values fit a terminal of 80 columns', () => {
@@ -69,9 +69,9 @@ test('a service that ended shows its exit code or signal, and no age', () => {
       .slice(1)
       .map((line) => [cells(line)[5], cells(line)[9]]),
     [
-      ['Stopped (3)', '-'],
-      ['Stopped (SIGKILL)', '-'],
-      ['Stopped', '-'],
+      ['exited (3)', '-'],
+      ['exited (SIGKILL)', '-'],
+      ['stopped', '-'],
     ],
   );
 });
@@ -87,8 +87,8 @@ test('a service that waits to be restarted says when and why, and how its last r
     restarts_at: '2026-11-23T08:03:13.000Z',
   });
   const lines = render([waiting]);
-  assert.equal(cells(lines[1])[5], 'Restarting');
-  assert.deepEqual(lines.slice(2), ['', 'web: restart 4 is due, next in 8s; the last end: exit code 3']);
+  assert.equal(cells(lines[1])[5], 'restarting');
+  assert.deepEqual(lines.slice(2), ['', 'web: restart 4 is due in 8s; last reason: exit code 3']);
 });
 
 test('health stands with the status, and what is wrong beneath the table', () => {
@@ -103,12 +103,12 @@ test('health stands with the status, and what is wrong beneath the table', () =>
       last_restart_reason: 'exit code 3',
     }),
   ]);
-  assert.deepEqual([cells(lines[1])[5], cells(lines[2])[5]], ['Started (healthy)', 'Started (unhealthy)']);
+  assert.deepEqual([cells(lines[1])[5], cells(lines[2])[5]], ['running (healthy)', 'running (unhealthy)']);
   assert.deepEqual(lines.slice(4), [
     '',
     'db: unhealthy: connection refused',
-    'cron: what it prints cannot be written: stdout: ENOSPC',
-    'cron: restarted once; the last end: exit code 3',
+    'cron: its output cannot be written: stdout: ENOSPC',
+    'cron: restarted once; last reason: exit code 3',
     'cron: cpu_shares has no effect',
   ]);
 });
@@ -116,14 +116,14 @@ test('health stands with the status, and what is wrong beneath the table', () =>
 test('a service that ended in an odd way shows what its VM said last', () => {
   const ended = { status: 'Stopped', pid: null, exit_code: 137, reason: 'out-of-memory' } as const;
   const lines = render([makeService({ ...ended, last_lines: ['one', 'two', 'three', 'four', 'five', 'six\x1b[2J'] })]);
-  assert.equal(cells(lines[1])[5], 'Stopped (out of memory)');
-  assert.equal(lines[3], 'web: the guest was out of memory and killed its command');
+  assert.equal(cells(lines[1])[5], 'exited (out of memory)');
+  assert.equal(lines[3], 'web: the guest ran out of memory and killed its command');
   assert.deepEqual(lines.slice(4), ['    two', '    three', '    four', '    five', '    six\uFFFD[2J']);
 });
 
 test('a service without VM is marked, shows no size of a VM, and the mark is explained', () => {
   const lines = render([makeService({ isolation: 'none' })]);
-  assert.deepEqual(cells(lines[1]).slice(2, 6), ['-', '-', '12345', 'Started*']);
+  assert.deepEqual(cells(lines[1]).slice(2, 6), ['-', '-', '12345', 'running*']);
   assert.match(lines.at(-1)!, /^\* .*isolation = "none"/);
 });
 
@@ -135,8 +135,8 @@ test('colours do not move the columns', () => {
   const services = [makeService(), makeService({ name: 'database', status: 'Failed', error: 'no' })];
   const colors = pc.createColors(true);
   const painted = renderStatusTable(services, { colors, now: NOW, columns: 80 });
-  assert.ok(painted.includes(colors.green('Started')));
-  assert.ok(painted.includes(colors.red('Failed')));
+  assert.ok(painted.includes(colors.green('running')));
+  assert.ok(painted.includes(colors.red('failed')));
   const plain = stripVTControlCharacters(painted);
   assert.equal(plain, renderStatusTable(services, { colors: NO_COLORS, now: NOW, columns: 80 }));
 });
@@ -144,5 +144,5 @@ test('colours do not move the columns', () => {
 test('a log that cannot be written is told below the table, with the reason', () => {
   const log_stalled = 'stdout: ENOSPC: no space left on device, write';
   const lines = render([makeService({ name: 'db' }), makeService({ log_stalled })]);
-  assert.deepEqual(lines.slice(3), ['', `web: what it prints cannot be written: ${log_stalled}`]);
+  assert.deepEqual(lines.slice(3), ['', `web: its output cannot be written: ${log_stalled}`]);
 });

@@ -1,20 +1,37 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { outcomeText, renderFailures } from '../../../src/cli/render/status-text.ts';
+import { outcomeText, progressText, renderFailures } from '../../../src/cli/render/status-text.ts';
 import { NO_COLORS } from '../../../src/cli/render/terminal-text.ts';
 import { makeOutcome, makeService } from '../../helpers/fakes/listed-services.ts';
 
-test('the last word on a service says how it is now', () => {
-  const started = makeService({ addresses: ['http://127.0.0.2:8080', 'http://127.0.0.2:8081'] });
-  const stopped = makeService({ status: 'Stopped', exit_code: 0 });
-  assert.equal(outcomeText('start', makeOutcome(started)), 'Started, http://127.0.0.2:8080 http://127.0.0.2:8081');
-  assert.equal(outcomeText('stop', makeOutcome(stopped)), 'Stopped (0)');
-  assert.equal(outcomeText('stop', makeOutcome(stopped, { outcome: 'unchanged' })), 'Stopped (0) (nothing to do)');
-  assert.equal(outcomeText('remove', makeOutcome(stopped)), 'Removed');
-  assert.equal(outcomeText('remove', makeOutcome(started, { outcome: 'failed' })), 'Failed');
+const NOW = Date.parse('2026-11-23T08:00:00.000Z');
+
+test('progress names the step under way, else the status', () => {
+  const progress = (differences: Parameters<typeof makeService>[0]) => progressText(makeService(differences), NOW);
+  assert.equal(progress({ status: 'Starting' }), 'starting');
+  assert.equal(progress({ status: 'Starting', detail: 'booting' }), 'booting');
+  assert.equal(progress({ status: 'Starting', restarts_at: '2026-11-23T08:00:01.400Z' }), 'restarting in 2s');
+  assert.equal(progress({ status: 'Starting', restarts_at: '2026-11-23T08:00:00.000Z' }), 'restarting');
+  assert.equal(progress({ health: 'starting' }), 'running (health: starting)');
+  assert.equal(
+    progress({ health: 'healthy', addresses: ['udp://127.0.0.2:53'] }),
+    'running (healthy), udp://127.0.0.2:53',
+  );
+  assert.equal(progress({ status: 'Stopping' }), 'stopping');
+  assert.equal(progress({ status: 'Stopped', signal: 'SIGKILL' }), 'exited (SIGKILL)');
 });
 
-test('failures are told with what the service printed last, successes are not', () => {
+test('the outcome of a command says how the service is now', () => {
+  const started = makeService({ addresses: ['http://127.0.0.2:8080', 'http://127.0.0.2:8081'] });
+  const stopped = makeService({ status: 'Stopped', exit_code: 0 });
+  assert.equal(outcomeText('start', makeOutcome(started), NOW), 'running, http://127.0.0.2:8080 http://127.0.0.2:8081');
+  assert.equal(outcomeText('stop', makeOutcome(stopped), NOW), 'exited (0)');
+  assert.equal(outcomeText('stop', makeOutcome(stopped, { outcome: 'unchanged' }), NOW), 'exited (0) (unchanged)');
+  assert.equal(outcomeText('remove', makeOutcome(stopped), NOW), 'removed');
+  assert.equal(outcomeText('remove', makeOutcome(started, { outcome: 'failed' }), NOW), 'failed');
+});
+
+test('failures are shown with the last output of the service, successes are not', () => {
   const outcomes = [
     makeOutcome(makeService({ name: 'db' })),
     makeOutcome(makeService(), { outcome: 'failed', error: 'it ended with exit code 1', last_lines: ['one', '  two'] }),
@@ -24,7 +41,7 @@ test('failures are told with what the service printed last, successes are not', 
     renderFailures('start', outcomes, NO_COLORS),
     [
       'monocore: web could not be started: it ended with exit code 1',
-      '  it printed last:',
+      '  last output:',
       '    one',
       '      two',
       'monocore: cache could not be started: db did not start',

@@ -64,7 +64,7 @@ it('plans, applies and watches changes of the config, and puts back what fails',
   await saying('nothing was started');
   assert.equal((await home.status('web')).status, 'Started');
   write({ web: STAY, other: STAY });
-  await saying('other: Started');
+  await saying('other: running');
   await home.reached('worker', 'Stopped');
   watching.kill('SIGINT');
   const [code] = await once(watching, 'close');

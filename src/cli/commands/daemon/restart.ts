@@ -1,13 +1,13 @@
 /** `monocore daemon restart`: a new daemon takes the place of the old one, and every VM lives on. */
-import { errorText, MonocoreError } from '../../lib/errors.ts';
-import { readProcessFile } from '../../lib/proc.ts';
-import type { DaemonStatus, Selection } from '../../protocol/api.ts';
-import type { ServiceStatus } from '../../protocol/service.ts';
-import { DaemonClient } from '../client.ts';
-import { type CliContext, connect } from '../connection.ts';
-import { askStatus, ownDaemonCommand, startDaemon, waitForEnd } from '../daemon/process.ts';
-import { findUnit } from '../daemon/systemd-unit.ts';
-import { EXIT } from '../exit-codes.ts';
+import { errorText, MonocoreError } from '../../../lib/errors.ts';
+import { readProcessFile } from '../../../lib/proc.ts';
+import type { DaemonStatus, Selection } from '../../../protocol/api.ts';
+import type { ServiceStatus } from '../../../protocol/service.ts';
+import { DaemonClient } from '../../client.ts';
+import { type CliContext, connect } from '../../connection.ts';
+import { askStatus, ownDaemonCommand, startDaemon, waitForEnd } from '../../daemon/process.ts';
+import { findUnit } from '../../daemon/systemd-unit.ts';
+import { EXIT } from '../../exit-codes.ts';
 
 /** A daemon that leaves its services running has only its threads to end. */
 const END_TIMEOUT_MS = 30_000;
@@ -44,7 +44,7 @@ export async function daemonRestart(context: CliContext): Promise<number> {
 async function startForVms(context: CliContext): Promise<number> {
   const client = await connect(context, 'for-vms');
   if (!client) {
-    context.stdout.write('no daemon runs\n');
+    context.stdout.write('no daemon is running\n');
     return EXIT.done;
   }
   const { pid } = await client.daemon();

@@ -2,14 +2,14 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
-import { errorCode, errorText, MonocoreError } from '../../lib/errors.ts';
-import { isSource, packageRoot } from '../../lib/package-info.ts';
-import type { LogLevel } from '../../protocol/api.ts';
-import { DaemonClient } from '../client.ts';
-import type { CliContext } from '../connection.ts';
-import { askStatus, ownProgram } from '../daemon/process.ts';
-import { renderUnit, UNIT_MARK, UNIT_NAME, type UnitScope } from '../daemon/systemd-unit.ts';
-import { EXIT } from '../exit-codes.ts';
+import { errorCode, errorText, MonocoreError } from '../../../lib/errors.ts';
+import { isSource, packageRoot } from '../../../lib/package-info.ts';
+import type { LogLevel } from '../../../protocol/api.ts';
+import { DaemonClient } from '../../client.ts';
+import type { CliContext } from '../../connection.ts';
+import { askStatus, ownProgram } from '../../daemon/process.ts';
+import { renderUnit, UNIT_MARK, UNIT_NAME, type UnitScope } from '../../daemon/systemd-unit.ts';
+import { EXIT } from '../../exit-codes.ts';
 
 /** Options of `daemon install`; the last three are those of `daemon run` in the unit. */
 export interface DaemonInstallOptions {

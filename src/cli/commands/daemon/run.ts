@@ -1,10 +1,10 @@
 /** `monocore daemon run`: this process becomes the daemon. */
 
-import { toWireError } from '../../lib/wire-error.ts';
-import type { LogLevel } from '../../protocol/api.ts';
-import type { ErrorReply } from '../../protocol/http.ts';
-import type { CliContext } from '../connection.ts';
-import { exitCodeOf } from '../exit-codes.ts';
+import { toWireError } from '../../../lib/wire-error.ts';
+import type { LogLevel } from '../../../protocol/api.ts';
+import type { ErrorReply } from '../../../protocol/http.ts';
+import type { CliContext } from '../../connection.ts';
+import { exitCodeOf } from '../../exit-codes.ts';
 
 /** Options of `daemon run`. */
 export interface DaemonRunOptions {
@@ -26,10 +26,10 @@ const EXIT_GRACE_MS = 50;
  * @returns the exit code
  * @throws MonocoreError why it could not start; in the background that goes to stderr as an `ErrorReply` instead
  */
-export async function runDaemonCommand(context: CliContext, options: DaemonRunOptions): Promise<number> {
+export async function daemonRun(context: CliContext, options: DaemonRunOptions): Promise<number> {
   const { background = false, leaveRunning = false, logLevel, logWorkers } = options;
   try {
-    const { runDaemon } = await import('../../daemon/daemon.ts');
+    const { runDaemon } = await import('../../../daemon/daemon.ts');
     const exitCode = await runDaemon({ home: context.paths.home, logLevel, logWorkers, background, leaveRunning });
     // Fires only where something keeps the process from ending by itself.
     setTimeout(() => process.exit(exitCode), EXIT_GRACE_MS).unref();

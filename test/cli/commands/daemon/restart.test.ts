@@ -6,18 +6,18 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { DaemonClient } from '../../../src/cli/client.ts';
-import { ownDaemonCommand, startDaemon } from '../../../src/cli/daemon/process.ts';
-import { packageVersion } from '../../../src/lib/package-info.ts';
-import type { DaemonSettings } from '../../../src/protocol/api.ts';
-import { HomePaths } from '../../../src/state/paths.ts';
-import { eventually } from '../../helpers/eventually.ts';
-import { makeDaemonStatus, sendJson, startFakeDaemon } from '../../helpers/fakes/fake-daemon.ts';
-import { findProcesses } from '../../helpers/home.ts';
-import { type CliResult, runCli } from '../../helpers/processes/run-cli.ts';
-import { defer, makeTempDir } from '../../helpers/temp.ts';
+import { DaemonClient } from '../../../../src/cli/client.ts';
+import { ownDaemonCommand, startDaemon } from '../../../../src/cli/daemon/process.ts';
+import { packageVersion } from '../../../../src/lib/package-info.ts';
+import type { DaemonSettings } from '../../../../src/protocol/api.ts';
+import { HomePaths } from '../../../../src/state/paths.ts';
+import { eventually } from '../../../helpers/eventually.ts';
+import { makeDaemonStatus, sendJson, startFakeDaemon } from '../../../helpers/fakes/fake-daemon.ts';
+import { findProcesses } from '../../../helpers/home.ts';
+import { type CliResult, runCli } from '../../../helpers/processes/run-cli.ts';
+import { defer, makeTempDir } from '../../../helpers/temp.ts';
 
-const fixture = fileURLToPath(new URL('../../fixtures/daemon.ts', import.meta.url));
+const fixture = fileURLToPath(new URL('../../../fixtures/daemon.ts', import.meta.url));
 
 /** A home with one plain service in its config, and the command on it. */
 async function prepare(t: TestContext) {
@@ -105,7 +105,7 @@ test('without a daemon there is nothing to replace', async (t) => {
   const { run, home } = await prepare(t);
   const { exitCode, stdout } = await run('daemon', 'restart');
   assert.equal(exitCode, 0);
-  assert.equal(stdout.toString(), 'no daemon runs\n');
+  assert.equal(stdout.toString(), 'no daemon is running\n');
   assert.deepEqual(findProcesses(home), []);
 });
 

@@ -1,0 +1,42 @@
+/** `monocore daemon status`. */
+import { formatDuration } from '../../../lib/units.ts';
+import type { DaemonStatus, ThreadStatus } from '../../../protocol/api.ts';
+import { type CliContext, connect, noDaemonError } from '../../connection.ts';
+import { EXIT } from '../../exit-codes.ts';
+import type { Colors } from '../../render/terminal-text.ts';
+
+/** Prints what the daemon reports of itself. Never starts one. @throws MonocoreError `DaemonUnreachable` when none runs */
+export async function daemonStatus(context: CliContext, options: { readonly json?: boolean }): Promise<number> {
+  const client = await connect(context, 'never');
+  if (!client) throw noDaemonError(context.paths, 'monocore start starts one, with the services of monocore.toml');
+  const document = await client.daemonText();
+  context.stdout.write(
+    options.json
+      ? `${document.trimEnd()}\n`
+      : renderDaemonStatus(JSON.parse(document) as DaemonStatus, Date.now(), context.colors),
+  );
+  return EXIT.done;
+}
+
+/**
+ * One line per fact. Ends in a newline.
+ *
+ * @param now milliseconds since the epoch
+ */
+export function renderDaemonStatus(status: DaemonStatus, now: number, colors: Colors): string {
+  const facts: [string, string][] = [
+    ['PID', String(status.pid)],
+    ['Version', status.version],
+    ['Home', status.home],
+    ['Started', `${status.started_at} (${formatDuration(now - Date.parse(status.started_at))} ago)`],
+    ['Services', String(status.services)],
+    ...status.threads.map((thread): [string, string] => [`Thread ${thread.name}`, describeThread(thread)]),
+  ];
+  const width = Math.max(...facts.map(([name]) => name.length));
+  return facts.map(([name, value]) => `${colors.bold(name.padEnd(width))}  ${value}\n`).join('');
+}
+
+function describeThread({ state, restarts }: ThreadStatus): string {
+  if (restarts === 0) return state;
+  return `${state}, restarted ${restarts === 1 ? 'once' : `${restarts} times`}`;
+}

@@ -1,0 +1,61 @@
+/** `monocore help`: the commands and the topics, a page of the manual, or the help of one command. */
+import type { Command } from 'commander';
+import { closest } from '../../config/problems.ts';
+import { MonocoreError } from '../../lib/errors.ts';
+import type { CliContext } from '../connection.ts';
+import { EXIT } from '../exit-codes.ts';
+import { readPages } from '../manual/pages.ts';
+import { writePaged } from '../render/pager.ts';
+
+/** Longer lines are hard to read. */
+const MAX_COLUMNS = 100;
+
+/**
+ * Shows the help of `words`: a topic, or a command like `daemon run`. Of a word that is both, first the command's usage.
+ *
+ * @throws MonocoreError `Usage` where there is no such help
+ */
+export async function help(
+  { stdout, colors }: CliContext,
+  _options: unknown,
+  words: readonly string[],
+  program: Command,
+): Promise<number> {
+  const command = findCommand(program, words);
+  const topic = command === null ? words.join(' ') : command.name();
+  const page = words.length === 1 ? readPages().find((known) => known.topic === topic) : undefined;
+  if (page) {
+    const { renderForTerminal } = await import('../manual/terminal.ts');
+    const columns = Math.min(MAX_COLUMNS, (stdout.isTTY && stdout.columns) || MAX_COLUMNS);
+    const usage = command === null ? '' : `${command.helpInformation()}\n`;
+    await writePaged(stdout, usage + renderForTerminal(page.text, { colors, columns }));
+  } else if (command === null) {
+    throw noHelp(program, words.join(' '));
+  } else {
+    command.outputHelp();
+  }
+  return EXIT.done;
+}
+
+/** The command that `words` name, by its aliases, too; the program itself for no words; null where there is none. */
+function findCommand(program: Command, words: readonly string[]): Command | null {
+  let command: Command | undefined = program;
+  for (const word of words) {
+    command = command.commands.find((child) => child.name() === word || child.aliases().includes(word));
+    if (!command) return null;
+  }
+  return command;
+}
+
+function noHelp(program: Command, wanted: string): MonocoreError {
+  const topics = readPages().map(({ topic }) => topic);
+  const commands = program.commands.flatMap((command) => [
+    command.name(),
+    ...command.commands.map((child) => `${command.name()} ${child.name()}`),
+  ]);
+  const suggestion = closest(wanted, [...topics, ...commands]);
+  const guess = suggestion === null ? '' : `; did you mean "${suggestion}"?`;
+  return new MonocoreError('Usage', `there is no help on "${wanted}"${guess}`, {
+    details: { hint: `topics: ${topics.join(', ')}; commands: monocore help` },
+  });
+}

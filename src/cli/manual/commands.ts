@@ -1,0 +1,57 @@
+/** The reference of the commands, made from the table of verbs. */
+import { EXIT_CODES } from '../exit-codes.ts';
+import { GLOBAL_OPTIONS, type OptionRow, VERBS, type VerbRow } from '../program.ts';
+
+/** The commands with their options as Markdown, for `monocore(1)`. */
+export function commandReference(): string {
+  return `## Synopsis
+
+\`monocore [--home DIR] COMMAND [options]\`
+
+## Description
+
+monocore boots the microVMs that \`monocore.toml\` declares and keeps them running. Each service is a program in a VM of
+its own. The first command that needs it starts a daemon in the background, which runs the services; \`monocore help
+start\` is an introduction.
+
+## Commands
+
+${VERBS.filter(({ load }) => load !== undefined)
+  .map(describeVerb)
+  .join('\n')}
+## Options of every command
+
+${[...GLOBAL_OPTIONS, { flags: '-h, --help', summary: 'print help' }, { flags: '-V, --version', summary: 'print the version' }].map(describeOption).join('')}
+## Exit status
+
+${EXIT_CODES.map(([code, meaning]) => `- \`${code}\`: ${meaning}\n`).join('')}
+## Environment
+
+- \`MONOCORE_HOME\`: folder of the daemon, its state and logs, where \`--home\` is not given
+- \`MONOCORE_DEBUG\`: with 1, errors are printed with their stack
+- \`NO_COLOR\`: print no colors
+- \`PAGER\`: shows long help on a terminal, \`less\` by default
+`;
+}
+
+function describeVerb({ name, alias, argument, summary, options = [] }: VerbRow): string {
+  const usage = [
+    'monocore',
+    name,
+    ...(options.length > 0 ? ['[options]'] : []),
+    ...(argument ? [argument.syntax] : []),
+  ];
+  const sentence = `${summary[0]!.toUpperCase()}${summary.slice(1)}.`;
+  const aka = alias === undefined ? '' : ` Alias: \`monocore ${alias}\`.`;
+  const what = argument ? ` Arguments: ${argument.summary}.` : '';
+  const list = options.filter(({ hidden }) => !hidden).map(describeOption);
+  return `### ${usage.join(' ')}\n\n${sentence}${aka}${what}\n${list.length > 0 ? `\n${list.join('')}` : ''}`;
+}
+
+function describeOption(row: OptionRow): string {
+  const facts = [
+    ...(row.choices ? [`one of ${row.choices.join(', ')}`] : []),
+    ...(row.default === undefined ? [] : [`default: ${row.default}`]),
+  ];
+  return `- \`${row.flags}\`: ${row.summary}${facts.length > 0 ? ` (${facts.join('; ')})` : ''}\n`;
+}
