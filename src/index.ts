@@ -22,7 +22,7 @@ export type {
   ServiceStatus,
   StatusName,
 } from './protocol/service.ts';
-export type { SavedState } from './protocol/state-document.ts';
+export type { SavedState } from './protocol/state.ts';
 export { resolveHome } from './state/paths.ts';
 export { loadState, saveState } from './state/store.ts';
 export type { OrchestratorContext, SupervisorContext } from './supervisor/interfaces.ts';

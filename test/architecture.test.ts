@@ -34,6 +34,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'src/spawner': ['src/threads', 'src/vm'],
   'src/state': ['src/threads', 'src/supervisor'],
   'src/doctor': ['src/threads', 'src/state', 'src/vm'],
+  // Pages that are rendered from the tables of the program.
+  'src/manual': ['src/supervisor'],
   'src/daemon': [
     'src/threads',
     'src/images',

@@ -3,7 +3,7 @@
  * services change at once, and a file takes five system calls: here they are made one after the other, at a fraction of
  * what they cost through the pool of libuv.
  */
-import type { StateApi } from '../src/protocol/state-files.ts';
+import type { StateApi } from '../src/protocol/state.ts';
 import { serve } from '../src/threads/entry.ts';
 import { changeFiles } from './state/change-files.ts';
 

@@ -12,7 +12,7 @@ import { NetworkThread } from '../network/network-thread.ts';
 import type { ThreadStatus } from '../protocol/api.ts';
 import type { Job } from '../protocol/jobs.ts';
 import type { HomeLogSettings } from '../protocol/service.ts';
-import type { SavedState } from '../protocol/state-document.ts';
+import type { SavedState } from '../protocol/state.ts';
 import { SpawnerProcess } from '../spawner/spawner-process.ts';
 import { HomePaths, resolveHome } from '../state/paths.ts';
 import { StateThread } from '../state/state-thread.ts';
@@ -46,7 +46,7 @@ export class Runtime implements OrchestratorContext {
   readonly clock = systemClock;
   readonly random = Math.random;
   /** What is free is MemAvailable of proc_meminfo(5), which libuv reads for it. */
-  readonly boots = new StartSlots({ slots: availableParallelism(), freeBytes: freemem });
+  readonly bootSlots = new StartSlots({ slots: availableParallelism(), freeBytes: freemem });
   readonly paths: HomePaths;
   readonly report: Report;
   readonly onStep: NonNullable<OrchestratorContext['onStep']>;

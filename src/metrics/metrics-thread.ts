@@ -3,8 +3,8 @@ import { errorCode, errorText } from '../lib/errors.ts';
 import { EventLoopBatch, EventLoopQueue } from '../lib/event-loop-batch.ts';
 import type { Report } from '../lib/report.ts';
 import { type MetricsApi, type MetricsEvent, SAMPLE_INTERVAL_MS, type WatchChange } from '../protocol/metrics.ts';
-import { CALLED_OFF, type NetworkProbe, noAnswer, type ProbeResult } from '../protocol/probe.ts';
 import type { Metrics } from '../protocol/service.ts';
+import { CANCELLED, type NetworkProbe, noAnswer, type ProbeResult } from '../protocol/supervision.ts';
 import type { MetricsSink } from '../supervisor/interfaces.ts';
 import { WorkerThread } from '../threads/worker-thread.ts';
 
@@ -63,7 +63,7 @@ export class MetricsThread implements MetricsSink {
     const endsAtMs = performance.now() + timeoutMs;
     const ask = async (): Promise<ProbeResult | null> => {
       const api = await this.thread.ready();
-      if (signal.aborted) return CALLED_OFF;
+      if (signal.aborted) return CANCELLED;
       return api.probe(id, probe, Math.max(endsAtMs - performance.now(), 0)).catch((error: unknown) => {
         if (errorCode(error) === 'ThreadDied') return ask();
         throw error;

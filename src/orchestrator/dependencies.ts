@@ -1,9 +1,9 @@
-/** Order among services. */
+/** Order of services by their dependencies. */
 import { DepGraph } from 'dependency-graph';
 import { EventLoopQueue } from '../lib/event-loop-batch.ts';
 import type { Service } from '../protocol/service.ts';
 
-/** Which of the services depend on which, as far as both are among them. */
+/** Dependency graph of services; dependencies on services outside of it are left out. */
 export function buildGraph(services: Iterable<Service>): DepGraph<Service> {
   const graph = new DepGraph<Service>();
   const all = [...services];
@@ -15,10 +15,10 @@ export function buildGraph(services: Iterable<Service>): DepGraph<Service> {
 }
 
 /**
- * Runs `action` for each service when it is done for all that it waits for; what does not wait for each other runs at
- * the same time.
+ * Runs `action` for each service once it is done for all services that this one waits for; independent services run
+ * concurrently.
  *
- * @param waitsFor names of services whose actions come first; names that are not among `names` count as done
+ * @param waitsFor services whose actions come first; names outside of `names` count as done
  */
 export async function runInOrder<Result>(
   names: readonly string[],

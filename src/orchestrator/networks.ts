@@ -1,33 +1,83 @@
-/** Where services are to be reached: the addresses of groups on the host, and the places of VMs within their groups. */
-
+/** Addresses of services: the loopback address of each group, and the place of each VM in its group's network. */
+import { MonocoreError } from '../lib/errors.ts';
 import { capabilitiesOf } from '../protocol/isolation.ts';
-import { LONE_INDEX } from '../protocol/network.ts';
+import { type GroupMember, LONE_INDEX, MAX_GROUP_MEMBERS, memberAddress } from '../protocol/network.ts';
 import type { Group, Service } from '../protocol/service.ts';
-import type { SavedState } from '../protocol/state-document.ts';
+import type { SavedState } from '../protocol/state.ts';
 import type { NetworkSink } from '../supervisor/interfaces.ts';
 import type { ServiceDefinition } from '../supervisor/status.ts';
-import { GroupAddresses } from './group-addresses.ts';
-import { GroupMembers } from './group-members.ts';
 
-/** What a service gets of its group. */
+/** Last bytes of group addresses: 127.0.0.1 belongs to everybody, 127.0.0.255 is the broadcast address of a /24. */
+const FIRST_ADDRESS = 2;
+const LAST_ADDRESS = 254;
+
+/** Numbers by name: the lowest free one is given first, and a name keeps its number. */
+class NumberPool {
+  readonly #first: number;
+  readonly #last: number;
+  readonly #byName = new Map<string, number>();
+  readonly #taken = new Set<number>();
+
+  constructor(first: number, last: number) {
+    this.#first = first;
+    this.#last = last;
+  }
+
+  get entries(): readonly (readonly [string, number])[] {
+    return [...this.#byName];
+  }
+
+  /** The number of `name`, which gets one if it has none; null when all are taken. */
+  assign(name: string): number | null {
+    const known = this.#byName.get(name);
+    if (known !== undefined) return known;
+    for (let number = this.#first; number <= this.#last; number += 1) {
+      if (this.#taken.has(number)) continue;
+      this.#set(name, number);
+      return number;
+    }
+    return null;
+  }
+
+  /** Gives `name` its former number, unless another name has it by now. */
+  restore(name: string, number: number): void {
+    const isValid = Number.isInteger(number) && number >= this.#first && number <= this.#last;
+    if (isValid && !this.#byName.has(name) && !this.#taken.has(number)) this.#set(name, number);
+  }
+
+  keepOnly(names: ReadonlySet<string>): void {
+    for (const [name, number] of this.#byName) {
+      if (names.has(name)) continue;
+      this.#byName.delete(name);
+      this.#taken.delete(number);
+    }
+  }
+
+  #set(name: string, number: number): void {
+    this.#byName.set(name, number);
+    this.#taken.add(number);
+  }
+}
+
+/** Address and place of a service. */
 export type Place = Required<Pick<ServiceDefinition, 'groupIp' | 'groupIndex'>>;
 
-/** All groups of a home. Main thread. */
+/** Groups of a home. Main thread. */
 export class Groups {
-  readonly #addresses = new GroupAddresses();
-  readonly #members = new GroupMembers();
+  readonly #addresses = new NumberPool(FIRST_ADDRESS, LAST_ADDRESS);
+  readonly #members = new Map<string, NumberPool>();
   readonly #network: NetworkSink;
 
-  /** @param network told who is in which group */
+  /** @param network gets the members of each group */
   constructor(network: NetworkSink) {
     this.#network = network;
   }
 
   /**
-   * The place of a service, kept while it is known. A plain process has none within the group: it is on the host's network.
-   * A VM with UDP ports has one even without a group, for they are reached through its network.
+   * Place of a service, which it keeps while it is known. A plain process has none within the group: it is on the host's
+   * network. A VM with UDP ports has one even without a group, because they are reached through its network.
    *
-   * @throws MonocoreError `StartFailed` when there is none left
+   * @throws MonocoreError `StartFailed` when all addresses of groups, or all places of the group, are taken
    */
   place({ name, isolation, ports }: Service, group: Group | null): Place {
     const { networks, udp } = capabilitiesOf(isolation);
@@ -35,28 +85,57 @@ export class Groups {
       const isReached = udp && ports.some(({ protocol }) => protocol === 'udp');
       return { groupIp: null, groupIndex: isReached ? LONE_INDEX : null };
     }
-    const groupIp = this.#addresses.assign(group.name);
-    return { groupIp, groupIndex: networks ? this.#members.assign(group.name, name) : null };
+    const lastByte = this.#addresses.assign(group.name);
+    if (lastByte === null) {
+      const range = `127.0.0.${FIRST_ADDRESS} to ${LAST_ADDRESS}`;
+      throw new MonocoreError('StartFailed', `group ${group.name} gets no address: ${range} are all taken`);
+    }
+    const groupIp = `127.0.0.${lastByte}`;
+    if (!networks) return { groupIp, groupIndex: null };
+    const groupIndex = this.#membersOf(group.name).assign(name);
+    if (groupIndex === null) {
+      const reason = `a group has at most ${MAX_GROUP_MEMBERS} services`;
+      throw new MonocoreError('StartFailed', `group ${group.name} has no place for ${name}: ${reason}`);
+    }
+    return { groupIp, groupIndex };
   }
 
-  /** Notes the places that services had under an earlier daemon; of two that claim the same one the first has it. */
-  restore(documents: readonly SavedState[]): void {
-    for (const { service, group, group_ip: groupIp, group_index: groupIndex } of documents) {
-      if (group && groupIp !== null) this.#addresses.restore(group.name, groupIp);
-      if (group && groupIndex !== null) this.#members.restore(group.name, service.name, groupIndex);
+  /** Restores the places of an earlier daemon; of two services with the same place, the first keeps it. */
+  restore(saved: readonly SavedState[]): void {
+    for (const { service, group, group_ip: groupIp, group_index: groupIndex } of saved) {
+      const [, lastByte] = /^127\.0\.0\.(\d+)$/.exec(groupIp ?? '') ?? [];
+      if (group && lastByte !== undefined) this.#addresses.restore(group.name, Number(lastByte));
+      if (group && groupIndex !== null) this.#membersOf(group.name).restore(service.name, groupIndex);
     }
   }
 
-  /** Frees the places of all services but those, and lets the VMs of each group know whom they have with them. */
+  /** Frees the places of all other services, and tells the VMs of each group their fellow members. */
   keepOnly(known: readonly ServiceDefinition[]): void {
     const services = known.map(({ service }) => service);
     this.#addresses.keepOnly(new Set(services.flatMap(({ group }) => group ?? [])));
-    this.#members.keepOnly(services.filter(({ isolation }) => capabilitiesOf(isolation).networks));
-    this.shareNames();
+    const networked = services.filter(({ isolation }) => capabilitiesOf(isolation).networks);
+    for (const [group, members] of this.#members) {
+      // A group without members is kept until here, so that its end is shared once.
+      if (members.entries.length === 0) this.#members.delete(group);
+      members.keepOnly(new Set(networked.filter((service) => service.group === group).map(({ name }) => name)));
+    }
+    this.shareMembers();
   }
 
-  /** Lets all VMs know whom they have in their groups now. */
-  shareNames(): void {
-    for (const group of this.#members.groups()) this.#network.setMembers(group, this.#members.list(group));
+  /** Tells the VMs of each group their fellow members. */
+  shareMembers(): void {
+    for (const [group, { entries }] of this.#members) {
+      const members = entries.map(([name, index]): GroupMember => ({ name, address: memberAddress(index) }));
+      this.#network.setMembers(
+        group,
+        members.sort((a, b) => (a.name < b.name ? -1 : 1)),
+      );
+    }
+  }
+
+  #membersOf(group: string): NumberPool {
+    const members = this.#members.get(group) ?? new NumberPool(1, MAX_GROUP_MEMBERS);
+    this.#members.set(group, members);
+    return members;
   }
 }

@@ -1,4 +1,4 @@
-/** Many services: which are to be started and stopped, and in which order. */
+/** Commands on the services of a home: start, stop, restart, remove. */
 import { EventEmitter } from 'node:events';
 import { errorText, MonocoreError } from '../lib/errors.ts';
 import type { CommandReply, ControlEvent, PlanReply, Selection, ServiceOutcome } from '../protocol/api.ts';
@@ -9,53 +9,52 @@ import { startsWithDaemon } from '../supervisor/restart-policy.ts';
 import type { ServiceDefinition } from '../supervisor/status.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { buildGraph, runInOrder } from './dependencies.ts';
-import { type Merge, mergeConfig } from './merge.ts';
 import { Groups } from './networks.ts';
 import { byName, failed, succeeded } from './outcomes.ts';
-import { planStart } from './plan.ts';
-import { type Leftovers, takeOver } from './recovery.ts';
+import { type Merge, mergeConfig, planStart } from './plan.ts';
+import { UnfinishedStarts } from './port-claims.ts';
+import { type Leftovers, recover } from './recovery.ts';
 import { Registry } from './registry.ts';
 import { Rollback } from './rollback.ts';
-import { describeKnown, isWantedUp, type StartCause, Starts } from './start-scheduler.ts';
-import { UnderWay } from './under-way.ts';
+import { type StartCause, StartScheduler } from './start-scheduler.ts';
 
 const EVERYTHING: Selection = { names: [], group: null };
 
-/** How a config is merged into what is known. */
+/** Options of a start. */
 export interface StartOptions {
-  /** What runs and is not in the config is stopped: of the selected group, else all. */
+  /** Stops running services that the config lacks: of the selected group, else all. */
   readonly prune?: boolean;
-  /** When one fails, all that was changed is put back. By default nothing is undone. */
+  /** Puts all changed services back when one fails. By default nothing is undone. */
   readonly atomic?: boolean;
 }
 
-/** Supervises the services of one home. Emits every change of a service, in order. Main thread. */
+/** Supervises the services of a home. Emits every change of a service, in order. Main thread. */
 export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
-  readonly #ports: OrchestratorContext;
+  readonly #context: OrchestratorContext;
   readonly #registry: Registry;
-  readonly #starts: Starts;
+  readonly #scheduler: StartScheduler;
   readonly #groups: Groups;
-  readonly #underWay = new UnderWay();
+  readonly #unfinished = new UnfinishedStarts();
   #ending = false;
 
-  constructor(ports: OrchestratorContext) {
+  constructor(context: OrchestratorContext) {
     super();
-    this.#ports = ports;
-    this.#registry = new Registry(ports);
-    this.#groups = new Groups(ports.network);
-    this.#starts = new Starts(ports, this.#registry);
+    this.#context = context;
+    this.#registry = new Registry(context);
+    this.#groups = new Groups(context.network);
+    this.#scheduler = new StartScheduler(context, this.#registry);
     this.#registry.on('event', (event) => this.emit('event', event));
   }
 
   /**
-   * An orchestrator that knows what an earlier one of this home left: services that ended, and VMs that run on, which
-   * are supervised again. What should be up by its restart policy is started; that goes on when this has resolved.
+   * Opens an orchestrator with the services of an earlier daemon: it adopts the VMs that still run, and starts services as
+   * their restart policy demands. These starts continue after this resolves.
    *
-   * @param startsAll whether services that the user had stopped start, too, where their policy is `always`
+   * @param startsAll true: also starts services with the policy `always` that the user had stopped
    */
-  static async open(ports: OrchestratorContext & Leftovers, { startsAll = false } = {}): Promise<Orchestrator> {
-    const orchestrator = new Orchestrator(ports);
-    await takeOver(ports, orchestrator.#registry, orchestrator.#groups);
+  static async open(context: OrchestratorContext & Leftovers, { startsAll = false } = {}): Promise<Orchestrator> {
+    const orchestrator = new Orchestrator(context);
+    await recover(context, orchestrator.#registry, orchestrator.#groups);
     orchestrator.#startByPolicy(startsAll);
     return orchestrator;
   }
@@ -68,11 +67,11 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     const cause = { type: 'policy', reason: 'the daemon was started' } as const;
     const definitions = due.map(({ definition }) => definition);
     this.#run(definitions, cause).catch((error: unknown) => {
-      this.#ports.report('error', `services cannot be started again: ${errorText(error)}`);
+      this.#context.report('error', `services cannot be started again: ${errorText(error)}`);
     });
   }
 
-  /** Every known service, sorted by name. */
+  /** Status of every known service, sorted by name. */
   services(): ServiceStatus[] {
     return this.#registry
       .all()
@@ -81,10 +80,10 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   }
 
   /**
-   * Merges a config into what is known, and starts its selected services and what they depend on. One that runs already
-   * is left alone, or restarted when its definition or its group's differs. What the config does not have goes on.
+   * Merges a config into the known services, and starts its selected services and their dependencies. A running service
+   * is restarted when its definition or its group has changed, else left alone. Services that the config lacks run on.
    *
-   * @throws MonocoreError `ServiceUnknown` for a name that the config does not have, `Usage` for names with `prune`,
+   * @throws MonocoreError `ServiceUnknown` for a name that the config lacks, `Usage` for names with `prune`,
    * `StartFailed` for a port that two services claim and for a group without an address; nothing is started then
    */
   async start(
@@ -92,37 +91,37 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     selection: Selection = EVERYTHING,
     { prune = false, atomic = false }: StartOptions = {},
   ): Promise<CommandReply> {
-    let isOver = () => {};
+    let end = () => {};
     try {
       const { definitions, surplus } = this.#merge(config, selection, prune);
       const surplusNames = surplus.map(({ name }) => name);
       const touched = [...definitions.map(({ service }) => service.name), ...surplusNames];
       const rollback = atomic ? new Rollback(this.#registry, touched) : null;
-      isOver = this.#underWay.add(definitions, rollback?.before);
-      this.#ports.limitLogs(config.logs);
-      this.#ports.images.configure(config.images);
-      this.#groups.shareNames();
-      // First, because what starts may need their ports.
+      end = this.#unfinished.add(definitions, rollback?.before);
+      this.#context.limitLogs(config.logs);
+      this.#context.images.configure(config.images);
+      this.#groups.shareMembers();
+      // First, because services that start may need their ports.
       const stopped = await this.#stopNamed(surplusNames);
       const outcomes = [...stopped, ...(await this.#startInOrder(definitions))];
       if (!rollback || outcomes.every(({ outcome }) => outcome !== 'failed')) return { services: outcomes };
       const stop = (names: string[]) => this.#stopNamed(names);
       return { services: await rollback.run(outcomes, stop, (due) => this.#startInOrder(due)) };
     } finally {
-      isOver();
+      end();
       this.#freePlaces();
     }
   }
 
-  /** What {@link Orchestrator.start} would do, in order. Throws as it does. */
+  /** Actions that {@link Orchestrator.start} would take, in order. Throws like it. */
   plan(config: Config, selection: Selection = EVERYTHING, { prune = false }: StartOptions = {}): PlanReply {
     try {
       const { definitions, surplus } = this.#merge(config, selection, prune);
       const stops = surplus.map(({ name }) => ({ name, action: 'stop', reason: 'not in the config' }) as const);
       const starts = definitions.map((definition) => {
         const { name } = definition.service;
-        const known = this.#registry.get(name);
-        return { name, ...planStart(known ? describeKnown(known) : null, definition) };
+        const known = this.#registry.get(name) ?? null;
+        return { name, ...planStart(known, definition) };
       });
       return { actions: [...stops, ...starts] };
     } finally {
@@ -131,14 +130,14 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   }
 
   /**
-   * Stops services, those first that depend on others.
+   * Stops services, dependent ones first.
    *
-   * @param timeoutMs for the graceful part; null for each service's own
+   * @param timeoutMs time for the graceful part; null for each service's own
    */
   async stop(selection: Selection = EVERYTHING, timeoutMs: number | null = null): Promise<CommandReply> {
     const supervisors = this.#selectToStop(selection);
     const outcomes = await this.#inReverseOrder(supervisors, async (supervisor) => {
-      const changes = supervisor.active || isWantedUp(supervisor);
+      const changes = supervisor.active || supervisor.isWantedUp;
       await supervisor.stop(timeoutMs ?? undefined);
       return succeeded(supervisor, changes);
     });
@@ -146,9 +145,9 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   }
 
   /**
-   * Stops everything, and refuses to start anything from then on. Once more shortens a stop that is under way.
+   * Stops all services, and refuses to start any from then on. A second call shortens the stop.
    *
-   * @param suspend whether services count as wanted up: the next daemon starts them again where their policy says so
+   * @param suspend true: the services count as wanted up, so the next daemon starts them as their restart policy demands
    * @param timeoutMs as for {@link Orchestrator.stop}
    */
   async end({
@@ -169,31 +168,31 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     });
   }
 
-  /** Stops services and starts them again as they were, or as another command has made them meanwhile. */
+  /** Stops services and starts them again with their definitions, which another command may have changed meanwhile. */
   async restart(selection: Selection = EVERYTHING, timeoutMs: number | null = null): Promise<CommandReply> {
     const supervisors = this.#select(selection);
     const names = supervisors.map(({ name }) => name);
-    const isOver = this.#underWay.add(supervisors.map(({ definition }) => definition));
+    const end = this.#unfinished.add(supervisors.map(({ definition }) => definition));
     try {
       await this.stop({ names, group: null }, timeoutMs);
       const definitions = names.flatMap((name) => this.#registry.get(name)?.definition ?? []);
       return { services: await this.#startInOrder(definitions) };
     } finally {
-      isOver();
+      end();
       this.#freePlaces();
     }
   }
 
-  /** Stops services and forgets them, their log files and disks included. */
+  /** Stops services and removes them with their log files and disks. */
   async remove(selection: Selection = EVERYTHING, timeoutMs: number | null = null): Promise<CommandReply> {
     const supervisors = this.#selectToStop(selection);
     const outcomes = await this.#inReverseOrder(supervisors, async (supervisor) => {
       await supervisor.stop(timeoutMs ?? undefined);
       try {
-        await this.#ports.removeLogs(supervisor.name);
-        // Its isolation may have changed in its life.
-        for (const backend of Object.values(this.#ports.backends)) await backend.removeData(supervisor.name);
-        await this.#ports.store.remove(supervisor.name);
+        await this.#context.removeLogs(supervisor.name);
+        // Another back end may have run the service before.
+        for (const backend of Object.values(this.#context.backends)) await backend.removeData(supervisor.name);
+        await this.#context.store.remove(supervisor.name);
       } catch (error) {
         return failed(supervisor, errorText(error));
       }
@@ -207,7 +206,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   #merge(config: Config, selection: Selection, prune: boolean): Merge {
     return mergeConfig(config, selection, prune, {
       supervisors: this.#registry.all(),
-      holders: this.#underWay.holders(),
+      starting: this.#unfinished.holders(),
       placeOf: (service, group) => this.#groups.place(service, group),
     });
   }
@@ -218,15 +217,15 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   }
 
   async #run(definitions: readonly ServiceDefinition[], cause: StartCause): Promise<ServiceOutcome[]> {
-    const isOver = this.#underWay.add(definitions);
+    const end = this.#unfinished.add(definitions);
     try {
-      return await this.#starts.run(definitions, cause);
+      return await this.#scheduler.run(definitions, cause);
     } finally {
-      isOver();
+      end();
     }
   }
 
-  /** No names are no services here. */
+  /** Stops named services; no names stop none. */
   async #stopNamed(names: string[]): Promise<readonly ServiceOutcome[]> {
     return names.length === 0 ? [] : (await this.stop({ names, group: null })).services;
   }
@@ -236,10 +235,10 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     return select(services, selection, 'the daemon').map(({ name }) => this.#registry.get(name)!);
   }
 
-  /** Like {@link Orchestrator.#select}; what is selected and waits for its start does not start any more. */
+  /** Selects services, and cancels their pending starts. */
   #selectToStop(selection: Selection): Supervisor[] {
     const supervisors = this.#select(selection);
-    this.#starts.callOff(new Set(supervisors.map(({ name }) => name)));
+    this.#scheduler.cancel(new Set(supervisors.map(({ name }) => name)));
     return supervisors;
   }
 
@@ -252,15 +251,15 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     const outcomes = await runInOrder(
       [...selected.keys()],
       (name) => graph.directDependentsOf(name),
-      // It may have been replaced by a start, or removed, while others were stopped.
+      // A start may have replaced it, or another command removed it, while others were stopped.
       (name) => action(this.#registry.get(name) ?? selected.get(name)!),
     );
     return [...outcomes.values()].sort((a, b) => byName(a.service, b.service));
   }
 
-  /** Places of what is not known, or not any more, are for others. */
+  /** Frees the places of services that are neither known nor being started. */
   #freePlaces(): void {
     const known = this.#registry.all().map(({ definition }) => definition);
-    this.#groups.keepOnly([...this.#underWay.definitions(), ...known]);
+    this.#groups.keepOnly([...this.#unfinished.definitions(), ...known]);
   }
 }

@@ -1,32 +1,21 @@
-/** How services fare in a command. */
-
+/** Outcomes of a command for its services. */
 import type { ServiceOutcome } from '../protocol/api.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 
-/** For sorting. */
+/** Compares by name, for sorting. */
 export function byName(a: { readonly name: string }, b: { readonly name: string }): number {
   return a.name < b.name ? -1 : 1;
 }
 
-/** Why a start did not go on. */
-export const CALLED_OFF = 'it was stopped before its command ran';
+/** Error of a start that a stop overtook. */
+export const CANCELLED = 'it was stopped before its command ran';
 
-/** A start that a stop overtook. */
-export function calledOff(supervisor: Supervisor): ServiceOutcome {
-  return failed(supervisor, CALLED_OFF);
-}
-
-/** A command that did not do what it should. */
 export function failed(supervisor: Supervisor, error: string, lastLines: readonly string[] = []): ServiceOutcome {
   return { service: supervisor.status(), outcome: 'failed', error, last_lines: lastLines };
 }
 
-/** A command that did what it should; `changed` where there was something to do. */
+/** @param changed false where there was nothing to do */
 export function succeeded(supervisor: Supervisor, changed: boolean): ServiceOutcome {
-  return {
-    service: supervisor.status(),
-    outcome: changed ? 'changed' : 'unchanged',
-    error: null,
-    last_lines: [],
-  };
+  const outcome = changed ? 'changed' : 'unchanged';
+  return { service: supervisor.status(), outcome, error: null, last_lines: [] };
 }

@@ -1,26 +1,96 @@
-/** What a start comes to for each service. Pure. */
-
-import type { PlannedAction } from '../protocol/api.ts';
+/** Merge of a config into the known services, and the action that a start means for each service. */
+import { isDeepStrictEqual } from 'node:util';
+import { MonocoreError } from '../lib/errors.ts';
+import type { PlannedAction, Selection } from '../protocol/api.ts';
+import { select } from '../protocol/selection.ts';
+import type { Config, Group, Service } from '../protocol/service.ts';
 import type { ServiceDefinition } from '../supervisor/status.ts';
+import type { Supervisor } from '../supervisor/supervisor.ts';
+import { buildGraph } from './dependencies.ts';
+import type { Place } from './networks.ts';
+import { checkPortClaims, type PortHolder } from './port-claims.ts';
 import { describeDifferences } from './service-diff.ts';
 
-/** A service as it is known before a start. */
-export interface KnownService {
-  readonly definition: ServiceDefinition;
-  /** It runs, or is on its way there. */
-  readonly isUp: boolean;
-  /** It has never run. */
-  readonly isNew: boolean;
-}
-
-/**
- * What is to be done to have a service up as `wanted`.
- *
- * @param known null for a service that the daemon has never heard of
- */
-export function planStart(known: KnownService | null, wanted: ServiceDefinition): Omit<PlannedAction, 'name'> {
-  if (known === null || known.isNew) return { action: 'create', reason: null };
+/** The action that brings a service up as `wanted`; `known` is null for a service that is new to the daemon. */
+export function planStart(
+  known: Pick<Supervisor, 'definition' | 'state' | 'isUp'> | null,
+  wanted: ServiceDefinition,
+): Omit<PlannedAction, 'name'> {
+  if (known === null || known.state.actual.status === 'Unstarted') return { action: 'create', reason: null };
   const reason = describeDifferences(known.definition, wanted).join('; ') || null;
   if (known.isUp) return { action: reason === null ? 'keep' : 'restart', reason };
   return { action: 'start', reason };
+}
+
+/** The state that a config is merged into. */
+export interface MergeContext {
+  readonly supervisors: readonly Supervisor[];
+  /** Services that hold ports because they are being started. */
+  readonly starting: readonly PortHolder[];
+  /** Place of a service, which gets one if it has none. */
+  readonly placeOf: (service: Service, group: Group | null) => Place;
+}
+
+/** Services to start and to stop. */
+export interface Merge {
+  /** In the order of dependencies. */
+  readonly definitions: readonly ServiceDefinition[];
+  /** Services to stop: they run, or wait to be restarted. */
+  readonly surplus: readonly Supervisor[];
+}
+
+/**
+ * Merges a config: the selected services and their dependencies; and known services that the config lacks, where it
+ * changes their group.
+ *
+ * @param prune true: also stops services that the config lacks, of the selected group or of all. Services of profiles that
+ * were not chosen are not lacking
+ * @throws MonocoreError `ServiceUnknown` for a name that the config lacks, `Usage` for names with `prune`, `StartFailed`
+ * where a group gets no address, and for a port that two services claim, one of which may have it already
+ */
+export function mergeConfig(config: Config, selection: Selection, prune: boolean, context: MergeContext): Merge {
+  if (prune && selection.names.length > 0) {
+    throw new MonocoreError('Usage', 'to prune, give no names: they say nothing about other services');
+  }
+  const graph = buildGraph(config.services);
+  const chosen = select(config.services, selection, 'the config');
+  const names = new Set(chosen.flatMap(({ name }) => [...graph.dependenciesOf(name), name]));
+  const selected = graph
+    .overallOrder()
+    .filter((name) => names.has(name))
+    .map((name): ServiceDefinition => {
+      const service = graph.getNodeData(name);
+      const group = config.groups.find((candidate) => candidate.name === service.group) ?? null;
+      return { service, group, ...context.placeOf(service, group), kernel: config.kernel };
+    });
+
+  const absent = context.supervisors.filter((supervisor) => {
+    const { name, group } = supervisor.definition.service;
+    const isMeant = selection.names.length === 0 && (selection.group === null || selection.group === group);
+    return isMeant && !graph.hasNode(name) && supervisor.isWantedUp;
+  });
+  const unselected = new Set(config.unselected);
+  const surplus = prune ? absent.filter(({ name }) => !unselected.has(name)) : [];
+  const staying = absent.filter((supervisor) => !surplus.includes(supervisor));
+  const regrouped = staying.flatMap(({ definition }) => {
+    const group = config.groups.find(({ name }) => name === definition.group?.name);
+    return group && !isDeepStrictEqual(group, definition.group) ? [{ ...definition, group }] : [];
+  });
+  const definitions = [...selected, ...regrouped];
+  checkPorts(definitions, surplus, context);
+  return { definitions, surplus };
+}
+
+/** Checks the ports of services to start against those of services that stay up as they are. */
+function checkPorts(
+  definitions: readonly ServiceDefinition[],
+  surplus: readonly Supervisor[],
+  { supervisors, starting }: MergeContext,
+): void {
+  const changing = new Set([...definitions.map(({ service }) => service.name), ...surplus.map(({ name }) => name)]);
+  const up = supervisors
+    .filter((supervisor) => supervisor.active || supervisor.isWantedUp)
+    .map(({ definition, active }) => ({ definition, because: active ? 'runs' : 'waits to be restarted' }));
+  const staying = [...starting, ...up].filter(({ definition }) => !changing.has(definition.service.name));
+  checkPortClaims(definitions, staying);
 }

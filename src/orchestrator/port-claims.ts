@@ -1,23 +1,54 @@
-/** Ports of the host that services claim: two that want the same one are found before either is started. Pure. */
+/** Host ports that services claim: a conflict is found before either service is started. */
 import { MonocoreError } from '../lib/errors.ts';
 import { addressOf, type ServiceDefinition } from '../supervisor/status.ts';
+import type { Before } from './rollback.ts';
 
-/** A service that has its ports and is not started anew. */
+/** A service that holds its ports and is not started anew. */
 export interface PortHolder {
   readonly definition: ServiceDefinition;
-  /** Why it has them, for people: `runs`. */
+  /** The reason, for people: `runs`. */
   readonly because: string;
 }
 
-/** `service web of group shop`. */
-function nameOf({ service }: ServiceDefinition): string {
-  return service.group === null ? `service ${service.name}` : `service ${service.name} of group ${service.group}`;
+interface UnfinishedStart {
+  readonly definitions: readonly ServiceDefinition[];
+  readonly before: readonly Before[];
+}
+
+/** Starts that are not over: no other command may take their ports and places. Main thread. */
+export class UnfinishedStarts {
+  readonly #starts = new Set<UnfinishedStart>();
+
+  /**
+   * @param before services that a rollback may put back
+   * @returns ends the claims of the start
+   */
+  add(definitions: readonly ServiceDefinition[], before: readonly Before[] = []): () => void {
+    const start = { definitions, before };
+    this.#starts.add(start);
+    return () => this.#starts.delete(start);
+  }
+
+  /** Services that keep their places: as they are started, and as they may be put back. */
+  definitions(): ServiceDefinition[] {
+    return [...this.#starts].flatMap(({ definitions, before }) => [
+      ...definitions,
+      ...before.map(({ definition }) => definition),
+    ]);
+  }
+
+  holders(): PortHolder[] {
+    return [...this.#starts].flatMap(({ definitions, before }) => [
+      ...before.filter(({ wasUp }) => wasUp).map(({ definition }) => ({ definition, because: 'may be put back' })),
+      ...definitions.map((definition) => ({ definition, because: 'is being started' })),
+    ]);
+  }
 }
 
 /**
- * Checks services that are to be started against each other, and against those that have their ports already.
+ * Checks services to start against each other, and against those that hold their ports already. Pure.
  *
- * @throws MonocoreError `StartFailed` naming the port and both services
+ * @throws MonocoreError `StartFailed` with the port and both services
  */
 export function checkPortClaims(starting: readonly ServiceDefinition[], holders: readonly PortHolder[]): void {
   const owners = new Map<string, PortHolder | { readonly definition: ServiceDefinition; readonly because: null }>();
@@ -35,7 +66,12 @@ function portsOf(definition: ServiceDefinition): string[] {
   return definition.service.ports.map(({ host, protocol }) => `port ${addressOf(definition)}:${host} (${protocol})`);
 }
 
-/** @param because of a {@link PortHolder}; null for an owner that is to be started, too */
+/** `service web of group shop`. */
+function nameOf({ service }: ServiceDefinition): string {
+  return service.group === null ? `service ${service.name}` : `service ${service.name} of group ${service.group}`;
+}
+
+/** @param because reason of a {@link PortHolder}; null for an owner that is also being started */
 function describe(port: string, wanting: ServiceDefinition, owner: ServiceDefinition, because: string | null): string {
   const { name } = owner.service;
   if (because !== null) {

@@ -1,77 +1,78 @@
-/** Goes on with what an earlier daemon of the home left. */
+/** Recovery of the services of an earlier daemon. */
 import { errorText } from '../lib/errors.ts';
 import type { ServiceImage } from '../protocol/images.ts';
-import type { SavedState } from '../protocol/state-document.ts';
+import type { SavedState } from '../protocol/state.ts';
 import type { SupervisorContext } from '../supervisor/interfaces.ts';
-import { markGone, restoredState, type ServiceDefinition } from '../supervisor/status.ts';
+import { markGone, restoreState } from '../supervisor/saved-state.ts';
+import type { ServiceDefinition } from '../supervisor/status.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 import type { Groups } from './networks.ts';
 import type { Registry } from './registry.ts';
 
-/** State documents of an earlier orchestrator of the home. */
+/** Saved states of an earlier daemon. */
 export interface Leftovers {
-  /** Of services that had not ended. */
+  /** Services that had not ended. */
   readonly left: readonly SavedState[];
-  /** Of services that had. */
+  /** Services that had ended. */
   readonly ended: readonly SavedState[];
 }
 
 /**
- * VMs that run are supervised again; for the others it is noted how they ended. One that cannot be taken over is
- * reported, and keeps no other from it.
+ * Adopts VMs that still run, and notes the end of the others. A VM that cannot be adopted is reported; the others are
+ * adopted all the same.
  */
-export async function takeOver(
-  ports: SupervisorContext & Leftovers,
+export async function recover(
+  context: SupervisorContext & Leftovers,
   registry: Registry,
   groups: Groups,
 ): Promise<void> {
-  const { left, ended, report } = ports;
+  const { left, ended, report } = context;
   const define = ({ service, group, kernel }: SavedState): ServiceDefinition => {
     return { service, group, ...groups.place(service, group), kernel };
   };
-  // What runs has its place; what ended may have lost it to another by then.
+  // Running VMs have their places; those of ended services may have been given to others.
   groups.restore([...left, ...ended]);
-  for (const document of ended) registry.install(define(document), restoredState(document));
-  groups.shareNames();
-  const adoptions = left.map((document) =>
-    adopt(ports, registry, document, define(document)).catch((error: unknown) => {
-      report('error', `${document.service.name}: cannot be taken over: ${errorText(error)}`);
+  for (const saved of ended) registry.install(define(saved), restoreState(saved));
+  groups.shareMembers();
+  const adoptions = left.map((saved) =>
+    adopt(context, registry, saved, define(saved)).catch((error: unknown) => {
+      report('error', `${saved.service.name}: its VM cannot be adopted: ${errorText(error)}`);
     }),
   );
   await Promise.all(adoptions);
 }
 
 async function adopt(
-  ports: SupervisorContext,
+  context: SupervisorContext,
   registry: Registry,
-  document: SavedState,
+  saved: SavedState,
   definition: ServiceDefinition,
 ): Promise<void> {
-  const { service, group, process: identity, status } = document;
-  const { backends, store, clock, report } = ports;
+  const { service, group, process: identity, status } = saved;
+  const { backends, store, clock, report } = context;
   const backend = backends[service.isolation];
   const localOnly = group?.local_only ?? true;
   const { groupIndex = null } = definition;
-  const image = await recallImage(ports, document);
+  const image = await recallImage(context, saved);
   const runJob = status === 'Starting';
   const adoption = await backend.adopt({ service, localOnly, groupIndex, image, identity, runJob });
   if (adoption.type === 'running') {
-    report('info', `${service.name}: taken over, process ${identity?.pid}`);
-    registry.add(await Supervisor.adopt(definition, ports, document, adoption));
+    report('info', `${service.name}: adopted, process ${identity?.pid}`);
+    registry.add(await Supervisor.adopt(definition, context, saved, adoption));
     return;
   }
-  const ended = markGone(document, adoption.exit, adoption.oomKilled ?? false, clock.now());
+  const ended = markGone(saved, adoption.exit, adoption.oomKilled ?? false, clock.now());
   report('warn', `${service.name}: its process ended while no daemon ran`, { exit: ended.exit });
-  // Its exit record is the only one until it is noted.
+  // The exit record is the only record of its end until this is saved.
   await store
     .conclude(ended, () => backend.cleanUp(service.name))
     .catch((error: unknown) => {
-      report('error', `${service.name}: how it ended cannot be saved yet: ${errorText(error)}`);
+      report('error', `${service.name}: its end cannot be saved yet: ${errorText(error)}`);
     });
-  registry.install(definition, restoredState(ended));
+  registry.install(definition, restoreState(ended));
 }
 
-/** Null where a VM has no image, and where its image is gone: it runs on all the same. */
+/** Image of a VM that runs on; null without one, and for an image that is gone. */
 async function recallImage(
   { images, report }: SupervisorContext,
   { service, image_digest: digest }: SavedState,

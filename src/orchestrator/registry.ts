@@ -1,4 +1,4 @@
-/** The services that are known in one home. */
+/** Registry of the known services of a home. */
 import { EventEmitter } from 'node:events';
 import type { ControlEvent } from '../protocol/api.ts';
 import type { SupervisorContext } from '../supervisor/interfaces.ts';
@@ -6,14 +6,14 @@ import type { ServiceState } from '../supervisor/states.ts';
 import type { ServiceDefinition } from '../supervisor/status.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 
-/** Supervisors by name; emits what changes about any of them, in order. Main thread. */
+/** Supervisors by name; emits every change of any of them, in order. Main thread. */
 export class Registry extends EventEmitter<{ event: [ControlEvent] }> {
-  readonly #ports: SupervisorContext;
+  readonly #context: SupervisorContext;
   readonly #supervisors = new Map<string, Supervisor>();
 
-  constructor(ports: SupervisorContext) {
+  constructor(context: SupervisorContext) {
     super();
-    this.#ports = ports;
+    this.#context = context;
   }
 
   get(name: string): Supervisor | undefined {
@@ -24,9 +24,9 @@ export class Registry extends EventEmitter<{ event: [ControlEvent] }> {
     return [...this.#supervisors.values()];
   }
 
-  /** A supervisor for a service, in place of the one that may be there. */
+  /** Adds a supervisor for a service, in place of an earlier one. */
   install(definition: ServiceDefinition, initial?: ServiceState): Supervisor {
-    return this.add(new Supervisor(definition, this.#ports, initial));
+    return this.add(new Supervisor(definition, this.#context, initial));
   }
 
   add(supervisor: Supervisor): Supervisor {

@@ -1,5 +1,4 @@
-/** Starts of many services: in the order of their dependencies, as many at once as the host can bear. */
-
+/** Scheduler of starts: in the order of dependencies, and as many at once as the host can bear. */
 import { isDeepStrictEqual } from 'node:util';
 import pLimit, { type LimitFunction } from 'p-limit';
 import { errorText, MonocoreError } from '../lib/errors.ts';
@@ -11,153 +10,153 @@ import { StartSlots } from '../supervisor/start-slots.ts';
 import type { ServiceDefinition } from '../supervisor/status.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { runInOrder } from './dependencies.ts';
-import { byName, CALLED_OFF, calledOff, failed, succeeded } from './outcomes.ts';
-import { type KnownService, planStart } from './plan.ts';
+import { byName, CANCELLED, failed, succeeded } from './outcomes.ts';
+import { planStart } from './plan.ts';
 import type { Registry } from './registry.ts';
 
 /**
- * A plain process costs a fork, not a boot. While some of them wait for a disk, others are forked; beyond this many at
- * once nothing is gained, and the main thread has more to do in a row.
+ * Starts of plain processes at once. Each costs a fork, not a boot, so others are forked while some wait for a disk; more
+ * than this gain nothing, and keep the main thread busy for longer at a stretch.
  */
 const CONCURRENT_PROCESS_STARTS = 64;
 
-/** A start that may wait: for what the service depends on, for its turn, for a slot. */
+/** A start that may wait for dependencies, for another start of the service, or for a slot. */
 interface PendingStart {
   readonly definition: ServiceDefinition;
-  /** Aborted by a stop that came meanwhile. */
-  readonly callOff: AbortController;
+  /** Aborted by a stop. */
+  readonly cancel: AbortController;
 }
 
-/** How a start went; `blame` is for those who depend on the service: `failed: …`, or the chain that led there. */
 interface StartResult {
   readonly outcome: ServiceOutcome;
+  /** Predicate for dependent services: `failed: …`, or the chain that led there; null when the service may be used. */
   readonly blame: string | null;
 }
 
-/** Why services are started: for the policy of each it counts as a restart. */
+/** Cause of a start; `policy` counts as a restart. */
 export type StartCause = { readonly type: 'asked' } | { readonly type: 'policy'; readonly reason: string };
 
 /** Main thread. */
-export class Starts {
-  readonly #ports: OrchestratorContext;
+export class StartScheduler {
+  readonly #context: OrchestratorContext;
   readonly #registry: Registry;
-  readonly #processStarts = new StartSlots({ slots: CONCURRENT_PROCESS_STARTS, freeBytes: null });
+  readonly #processSlots = new StartSlots({ slots: CONCURRENT_PROCESS_STARTS, freeBytes: null });
   readonly #pending = new Set<PendingStart>();
   /** By service: two starts at once would each launch a VM of that name. */
-  readonly #turns = new Map<string, LimitFunction>();
+  readonly #limits = new Map<string, LimitFunction>();
 
-  constructor(ports: OrchestratorContext, registry: Registry) {
-    this.#ports = ports;
+  constructor(context: OrchestratorContext, registry: Registry) {
+    this.#context = context;
     this.#registry = registry;
   }
 
-  /** Starts services, each when those that it depends on are what it needs of them. Resolves with the outcome of each. */
+  /** Starts services, each once its dependencies meet their conditions. Resolves with all outcomes, sorted by name. */
   async run(definitions: readonly ServiceDefinition[], cause: StartCause): Promise<ServiceOutcome[]> {
     const starts = new Map<string, PendingStart>();
     for (const definition of definitions) {
-      starts.set(definition.service.name, { definition, callOff: new AbortController() });
-      // Known from now on, so that a stop finds those, too, that have to wait.
+      starts.set(definition.service.name, { definition, cancel: new AbortController() });
+      // Registered at once, so that a stop finds the services that wait, too.
       if (!this.#registry.get(definition.service.name)) this.#registry.install(definition);
     }
     for (const start of starts.values()) {
       this.#pending.add(start);
-      this.#noteDependencies(start.definition);
+      this.#showDependencies(start.definition);
     }
     try {
       const results = await runInOrder<StartResult>(
         [...starts.keys()],
         (name) => starts.get(name)!.definition.service.depends_on.map(({ service }) => service),
-        (name, before) => this.#turnOf(name)(() => this.#startOne(starts.get(name)!, before, cause)),
+        (name, before) => this.#limitOf(name)(() => this.#startOne(starts.get(name)!, before, cause)),
       );
       return [...results.values()].map(({ outcome }) => outcome).sort((a, b) => byName(a.service, b.service));
     } finally {
       for (const [name, start] of starts) {
         this.#pending.delete(start);
-        this.#registry.get(name)?.hinder({ queued: null });
+        this.#registry.get(name)?.setBlocked({ queued: null });
       }
     }
   }
 
-  /** What of these services waits for its start does not start any more. */
-  callOff(names: ReadonlySet<string>): void {
-    for (const { definition, callOff } of this.#pending) if (names.has(definition.service.name)) callOff.abort();
+  /** Cancels pending starts of these services. */
+  cancel(names: ReadonlySet<string>): void {
+    for (const { definition, cancel } of this.#pending) if (names.has(definition.service.name)) cancel.abort();
   }
 
-  #noteDependencies({ service }: ServiceDefinition): void {
+  #showDependencies({ service }: ServiceDefinition): void {
     const known = this.#registry.get(service.name);
-    if (!known || isUp(known) || service.depends_on.length === 0) return;
+    if (!known || known.isUp || service.depends_on.length === 0) return;
     const names = new Set(service.depends_on.map((dependency) => dependency.service));
-    known.hinder({ queued: `waits for ${[...names].join(', ')}` });
+    known.setBlocked({ queued: `waits for ${[...names].join(', ')}` });
   }
 
-  #turnOf(name: string): LimitFunction {
-    const known = this.#turns.get(name);
+  #limitOf(name: string): LimitFunction {
+    const known = this.#limits.get(name);
     if (known) return known;
-    const turn = pLimit(1);
-    this.#turns.set(name, turn);
-    return turn;
+    const limit = pLimit(1);
+    this.#limits.set(name, limit);
+    return limit;
   }
 
   async #startOne(
-    { definition, callOff }: PendingStart,
+    { definition, cancel: { signal } }: PendingStart,
     before: ReadonlyMap<string, StartResult>,
     cause: StartCause,
   ): Promise<StartResult> {
     const { name } = definition.service;
-    const { signal } = callOff;
-    const startedAtMs = this.#ports.clock.now();
-    // There is one since the start was asked for; another may have taken its place.
+    const startedAtMs = this.#context.clock.now();
+    // Another start may have replaced the supervisor that `run` installed.
     const known = this.#registry.get(name) ?? this.#registry.install(definition);
-    if (signal.aborted) return blameless(calledOff(known));
+    if (signal.aborted) return cancelled(known);
     const blame = await this.#awaitDependencies(definition.service.depends_on, before, signal);
-    if (signal.aborted) return blameless(calledOff(known));
+    if (signal.aborted) return cancelled(known);
     if (blame) return { outcome: failed(known, `not started: it ${blame}`), blame };
 
-    const isKept = planStart(describeKnown(known), definition).action === 'keep';
-    // One that has ended may still be noting its end.
+    const isKept = planStart(known, definition).action === 'keep';
+    // A service that has ended may still be saving its end.
     if (known.active && !isKept) await known.stop();
-    if (signal.aborted) return blameless(calledOff(known));
+    if (signal.aborted) return cancelled(known);
     const isSame = isDeepStrictEqual(known.definition, definition);
     const supervisor = isSame ? known : await this.#replace(known, definition);
     try {
-      // One that is on its way has its place already.
+      // A service on its way up has its slot already.
       if (isKept) await supervisor.start();
-      else {
-        const wait = (queued: string | null) => supervisor.hinder({ queued });
-        await this.#inTurn(definition.service, wait, () => {
-          wait(null);
-          if (signal.aborted) throw new MonocoreError('Aborted', CALLED_OFF);
-          return cause.type === 'asked' ? supervisor.start() : supervisor.revive(cause.reason);
-        });
-      }
-      return blameless(succeeded(supervisor, !isKept));
+      else await this.#startInSlot(supervisor, cause, signal);
+      return { outcome: succeeded(supervisor, !isKept), blame: null };
     } catch (error) {
-      // Its process may still be on its way out, and with it the lines that say why.
+      // Its process, and with it the lines that explain the failure, may still be on their way out.
       await supervisor.ended();
-      const lastLines = await this.#ports.lastLines(supervisor.name, startedAtMs).catch(() => []);
+      const lastLines = await this.#context.lastLines(supervisor.name, startedAtMs).catch(() => []);
       return { outcome: failed(supervisor, errorText(error), lastLines), blame: `failed: ${errorText(error)}` };
     }
   }
 
-  /** A VM with an image takes its turn to boot when it has that: a download must not keep others from booting. */
-  #inTurn<T>(
-    { isolation, image, ram_mib }: Service,
-    onWait: (reason: string) => void,
-    start: () => Promise<T>,
-  ): Promise<T> {
-    const { guest, images } = capabilitiesOf(isolation);
-    if (images && image !== null) return start();
-    const gate = guest ? this.#ports.boots : this.#processStarts;
-    return gate.run(ram_mib, onWait, start);
+  async #startInSlot(supervisor: Supervisor, cause: StartCause, signal: AbortSignal): Promise<void> {
+    const { service } = supervisor.definition;
+    const setQueued = (queued: string | null) => supervisor.setBlocked({ queued });
+    const freeSlot = await this.#takeSlot(service, setQueued);
+    try {
+      setQueued(null);
+      if (signal.aborted) throw new MonocoreError('Aborted', CANCELLED);
+      await (cause.type === 'asked' ? supervisor.start() : supervisor.recover(cause.reason));
+    } finally {
+      freeSlot();
+    }
   }
 
-  /** One that waits to be restarted would run beside the new one. */
+  /** A VM with an image takes its slot once it has the image: a download must not keep others from booting. */
+  async #takeSlot({ isolation, image, ram_mib }: Service, onWait: (reason: string) => void): Promise<() => void> {
+    const { guest, images } = capabilitiesOf(isolation);
+    if (images && image !== null) return () => {};
+    return (guest ? this.#context.bootSlots : this.#processSlots).take(ram_mib, onWait);
+  }
+
+  /** Stops the old supervisor first: one that waits to be restarted would run beside the new one. */
   async #replace(known: Supervisor, definition: ServiceDefinition): Promise<Supervisor> {
     await known.stop();
     return this.#registry.install(definition);
   }
 
-  /** Null when all of them are what is needed; else why not, as a predicate: `depends on db, which failed: …`. */
+  /** Null once all conditions are met; else the reason as a predicate: `depends on db, which failed: …`. */
   async #awaitDependencies(
     dependencies: readonly Dependency[],
     before: ReadonlyMap<string, StartResult>,
@@ -171,23 +170,6 @@ export class Starts {
   }
 }
 
-/** A service as a plan takes it. */
-export function describeKnown(supervisor: Supervisor): KnownService {
-  const { definition, state } = supervisor;
-  return { definition, isUp: isUp(supervisor), isNew: state.actual.status === 'Unstarted' };
-}
-
-/** Whether it runs or is on its way there. */
-export function isUp(supervisor: Supervisor): boolean {
-  return supervisor.active && supervisor.state.actual.status !== 'Stopping';
-}
-
-/** Whether it is up, or comes up by itself: one that waits to be restarted has no process, and will have one. */
-export function isWantedUp(supervisor: Supervisor): boolean {
-  const { actual } = supervisor.state;
-  return isUp(supervisor) || (actual.status === 'Starting' && actual.phase === 'waiting');
-}
-
-function blameless(outcome: ServiceOutcome): StartResult {
-  return { outcome, blame: outcome.outcome === 'failed' ? `was not started: ${outcome.error}` : null };
+function cancelled(supervisor: Supervisor): StartResult {
+  return { outcome: failed(supervisor, CANCELLED), blame: `was not started: ${CANCELLED}` };
 }

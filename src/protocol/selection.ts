@@ -1,12 +1,12 @@
-/** Which services a command is about: names, and the names of services with replicas, mean the same to all of them. */
+/** Selection of services by name, by replica set or by group, alike for every command. */
 import { MonocoreError } from '../lib/errors.ts';
 import type { Selection } from './api.ts';
 import type { Service } from './service.ts';
 
-/** What of a service decides whether it is meant; `replica_of` is not told by the first versions. */
+/** Fields of a service that decide its selection; `replica_of` is missing in answers of the first versions. */
 export type Selectable = Pick<Service, 'name' | 'group'> & Partial<Pick<Service, 'replica_of'>>;
 
-/** The service of that name; else all replicas of it; else none. */
+/** The service of that name, else all its replicas, else none. */
 export function findNamed<T extends Pick<Selectable, 'name' | 'replica_of'>>(
   services: readonly T[],
   name: string,
@@ -16,10 +16,9 @@ export function findNamed<T extends Pick<Selectable, 'name' | 'replica_of'>>(
 }
 
 /**
- * The services that a command is about: the named ones, in the order of their names, else those of the group, else all.
- * Each is there once.
+ * Selects services: the named ones, in the order of the names, else those of the group, else all. Each is selected once.
  *
- * @param owner who has the services, for the message
+ * @param owner source of the services, for the message
  * @throws MonocoreError `ServiceUnknown` for a name or group that `owner` does not have
  */
 export function select<T extends Selectable>(services: readonly T[], { names, group }: Selection, owner: string): T[] {

@@ -1,20 +1,21 @@
-/** What a service asks of its supervisor beyond being started: restarts, health checks, conditions of dependencies. */
+/** Restarts, health checks and dependencies of a service, and the reasons for its end. */
 import * as v from 'valibot';
+import { formatDuration } from '../lib/units.ts';
 
 /**
- * `on-failure`: when it failed, or its exit code is not 0 or not known. `always` and `unless-stopped`: whenever it ended
- * by itself; they differ where a daemon starts anew: `always` then starts also what the user had stopped.
+ * `on-failure`: after a failure, or an exit code that is unknown or not 0. `always` and `unless-stopped`: whenever the
+ * service ends by itself. When a daemon starts, `always` also starts a service that the user had stopped.
  */
 export const RestartWhenSchema = v.picklist(['no', 'on-failure', 'always', 'unless-stopped']);
 export type RestartWhen = v.InferOutput<typeof RestartWhenSchema>;
 
 export const RestartSettingsSchema = v.object({
   when: RestartWhenSchema,
-  /** Restarts in a row before it counts as failed; null for no limit. */
+  /** Restarts in a row before the service counts as failed; null for no limit. */
   max_restarts: v.nullable(v.number()),
-  /** A run this long, and healthy where that is checked, begins the row and the back-off anew. Milliseconds. */
+  /** A run of this length, healthy where there is a health check, resets the row and the back-off. Milliseconds. */
   reset_ms: v.number(),
-  /** Resident memory of its process at which it is restarted, bytes; null never. */
+  /** Resident memory of its process above which it is restarted, bytes; null for no limit. */
   max_memory_bytes: v.nullable(v.number()),
 });
 export type RestartSettings = v.InferOutput<typeof RestartSettingsSchema>;
@@ -26,60 +27,60 @@ export const DEFAULT_RESTART_SETTINGS: RestartSettings = Object.freeze({
   max_memory_bytes: null,
 });
 
-/** How it is found out whether a service works. Ports are those inside of the guest. */
+/** A health probe. Ports are those inside the guest. */
 export const ProbeSchema = v.variant('type', [
-  /** A connection is accepted. */
+  /** Succeeds when a connection is accepted. */
   v.object({ type: v.literal('tcp'), port: v.number() }),
-  /** A GET is answered with a status of 200 to 399. */
+  /** Succeeds when a GET is answered with status 200 to 399. */
   v.object({ type: v.literal('http'), port: v.number(), path: v.string() }),
-  /** A command ends with status 0, in the guest, with the environment of the service. */
+  /** Succeeds when a command in the guest, with the environment of the service, exits with status 0. */
   v.object({ type: v.literal('exec'), command: v.array(v.string()) }),
-  /** A line of stdout or stderr of this run matches the regular expression; healthy from then on. */
+  /** A line of stdout or stderr of this run matches the regular expression; the service stays healthy from then on. */
   v.object({ type: v.literal('log_line'), pattern: v.string() }),
 ]);
 export type Probe = v.InferOutput<typeof ProbeSchema>;
 
-/** Milliseconds, all of them. */
+/** A probe and its schedule; all times in milliseconds. */
 export const HealthCheckSchema = v.object({
   probe: ProbeSchema,
   interval_ms: v.number(),
   timeout_ms: v.number(),
-  /** Failures in a row that make it unhealthy. */
+  /** Failures in a row that make the service unhealthy. */
   retries: v.number(),
-  /** From the start of the command: failures in it do not count, a success ends it. */
+  /** Time after the start of the command in which failures do not count; a success ends it. */
   start_period_ms: v.number(),
 });
 export type HealthCheck = v.InferOutput<typeof HealthCheckSchema>;
 
-/** `restart`: a service that becomes unhealthy is stopped, and started again as after a failure. */
+/** `restart`: an unhealthy service is stopped, and started again as after a failure. */
 export const OnUnhealthySchema = v.picklist(['none', 'restart']);
 export type OnUnhealthy = v.InferOutput<typeof OnUnhealthySchema>;
 
-/** `started`: its command runs, or has run. `healthy`: its check succeeded. `completed`: it ended with exit code 0. */
+/** `started`: the command runs, or has run. `healthy`: the health check succeeded. `completed`: the exit code was 0. */
 export const ConditionSchema = v.picklist(['started', 'healthy', 'completed']);
 export type Condition = v.InferOutput<typeof ConditionSchema>;
 
-/** A service that another needs, and what it needs of it. */
+/** A service that another one waits for, and the condition. */
 export const DependencySchema = v.object({ service: v.string(), condition: ConditionSchema });
 export type Dependency = v.InferOutput<typeof DependencySchema>;
 
-/** Why a run of a service ended. */
+/** Reason for the end of a run. */
 export const EndReasonSchema = v.picklist([
-  /** Its command ended by itself. */
+  /** The command ended by itself. */
   'exited',
-  /** Somebody wanted it to stop. */
+  /** A user or the daemon stopped it. */
   'stopped',
-  /** The guest's kernel killed its command for want of memory. */
+  /** The guest's kernel killed the command for lack of memory. */
   'out-of-memory',
-  /** It was stopped because its health check failed, so that it can be started again. */
+  /** It was stopped for a restart because its health check failed. */
   'unhealthy',
-  /** It was stopped because it had more memory than it may have, so that it can be started again. */
+  /** It was stopped for a restart because it had more memory than allowed. */
   'max-memory',
   /** It could not be launched. */
   'start-failed',
   /** The guest was not ready in time. */
   'boot-timeout',
-  /** Its command could not be run. */
+  /** The command could not be run. */
   'command-failed',
   /** The guest's kernel panicked. */
   'guest-panic',
@@ -87,14 +88,14 @@ export const EndReasonSchema = v.picklist([
   'guest-reset',
   /** The VM process failed, or somebody else killed it. */
   'vm-crash',
-  /** It ended while no daemon ran, and nobody noted how. */
+  /** It ended while no daemon ran, and left no exit record. */
   'lost',
   /** It ended too often in a row. */
   'gave-up',
 ]);
 export type EndReason = v.InferOutput<typeof EndReasonSchema>;
 
-/** What made a run end: the command itself, or the rung of the stop ladder that helped. */
+/** The command itself, or the step of the stop that ended a run. */
 export const EndedBySchema = v.picklist([
   /** The command ended by itself. */
   'command',
@@ -108,3 +109,21 @@ export const EndedBySchema = v.picklist([
   'vm_ended',
 ]);
 export type EndedBy = v.InferOutput<typeof EndedBySchema>;
+
+/** Result of a health probe. */
+export interface ProbeResult {
+  readonly ok: boolean;
+  /** For people: `connection refused`, `status 503`, `exit code 1`, `no answer in 5s`. */
+  readonly detail: string;
+}
+
+/** A probe of a port, which other threads can make. */
+export type NetworkProbe = Extract<Probe, { type: 'tcp' | 'http' }>;
+
+/** Result of a cancelled probe. */
+export const CANCELLED: ProbeResult = Object.freeze({ ok: false, detail: 'cancelled' });
+
+/** Result of a probe that took too long. */
+export function noAnswer(timeoutMs: number): ProbeResult {
+  return { ok: false, detail: `no answer in ${timeoutMs < 1000 ? `${timeoutMs} ms` : formatDuration(timeoutMs)}` };
+}

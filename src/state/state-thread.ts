@@ -4,7 +4,7 @@ import { errorCode } from '../lib/errors.ts';
 import { CallBatch } from '../lib/event-loop-batch.ts';
 import type { Report } from '../lib/report.ts';
 import type { WireError } from '../lib/wire-error.ts';
-import type { FileChange, StateApi } from '../protocol/state-files.ts';
+import type { FileChange, StateApi } from '../protocol/state.ts';
 import { WorkerThread } from '../threads/worker-thread.ts';
 import type { StateFiles } from './store.ts';
 

@@ -5,8 +5,8 @@ import * as v from 'valibot';
 import writeFileAtomic from 'write-file-atomic';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { errorCode, MonocoreError } from '../lib/errors.ts';
-import { type SavedState, StateDocumentSchema } from '../protocol/state-document.ts';
-import type { FileChange } from '../protocol/state-files.ts';
+import type { FileChange } from '../protocol/state.ts';
+import { type SavedState, SavedStateSchema } from '../protocol/state.ts';
 import { makeFolder } from './folder.ts';
 import type { HomePaths } from './paths.ts';
 
@@ -35,7 +35,7 @@ function isDurable({ status }: SavedState): boolean {
 /** Reads a state file. @throws the system's error, or MonocoreError `Internal` for one that is not a state file */
 export async function loadState(path: string): Promise<SavedState> {
   const text = await readFile(path, 'utf8');
-  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), StateDocumentSchema), text);
+  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), SavedStateSchema), text);
   if (parsed.success) return parsed.output;
   throw new MonocoreError('Internal', `${path} is not a state file of this version: ${parsed.issues[0].message}`);
 }

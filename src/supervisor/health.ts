@@ -1,34 +1,35 @@
-/** What the answers of a health check mean. Pure. */
-import type { HealthCheck } from '../protocol/service.ts';
+/** Health of one service: its probes, and the verdict that follows from their results. */
+import type { HealthCheck, Service } from '../protocol/service.ts';
+import type { Instance, ProbeResult } from '../vm/backend.ts';
+import type { LogSink } from './interfaces.ts';
 import type { Health } from './states.ts';
 
-/** Before the first answer. */
+/** Health before the first result. */
 export const UNPROBED: Health = Object.freeze({ verdict: 'starting', failures: 0, detail: null });
 
-/** While a service starts it is asked this often, however long its interval: others may wait for it. */
+/** Longest interval while a service starts: others may wait for it. */
 export const STARTING_INTERVAL_MS = 1000;
 
-/** A verdict, and when to ask again. */
-export interface Diagnosis {
+/** A verdict, and the delay until the next probe. */
+export interface HealthUpdate {
   readonly health: Health;
-  /** Null: never again. */
+  /** Null for no further probe. */
   readonly nextProbeMs: number | null;
 }
 
 /**
- * What an answer makes of a service's health. `retries` failures in a row make it unhealthy, but failures within the
- * start period do not count until a probe has succeeded.
+ * Verdict after a probe. `retries` failures in a row make a service unhealthy; failures within the start period do not
+ * count until a probe has succeeded. Pure.
  *
- * @param ageMs how long the command has been running
+ * @param ageMs time since the command started
  */
-export function diagnose(
+export function evaluateProbe(
   check: HealthCheck,
   health: Health,
-  answer: { readonly ok: boolean; readonly detail: string },
+  { ok, detail }: ProbeResult,
   ageMs: number,
-): Diagnosis {
-  const { detail } = answer;
-  if (answer.ok) {
+): HealthUpdate {
+  if (ok) {
     // A line that was printed stays printed.
     const nextProbeMs = check.probe.type === 'log_line' ? null : check.interval_ms;
     return { health: { verdict: 'healthy', failures: 0, detail }, nextProbeMs };
@@ -40,4 +41,55 @@ export function diagnose(
   const failures = health.failures + 1;
   const verdict = failures >= check.retries ? 'unhealthy' : health.verdict;
   return { health: { verdict, failures, detail }, nextProbeMs: check.interval_ms };
+}
+
+/** Probes a service, one probe after the other. Main thread. */
+export class HealthChecker {
+  readonly #service: Service;
+  readonly #logs: LogSink;
+  readonly #onResult: (result: ProbeResult) => void;
+  #running: AbortController | null = null;
+  #lineSeen = false;
+  #endWatch: (() => void) | null = null;
+
+  constructor(service: Service, logs: LogSink, onResult: (result: ProbeResult) => void) {
+    this.#service = service;
+    this.#logs = logs;
+    this.#onResult = onResult;
+  }
+
+  /**
+   * Probes once; the result goes to `onResult`, unless {@link HealthChecker.end} comes first.
+   *
+   * @param sinceMs start of the launch: earlier lines belong to another run
+   */
+  probe(vm: Instance | null, sinceMs: number): void {
+    const { name, healthcheck } = this.#service;
+    if (!vm || !healthcheck) return;
+    const { probe, timeout_ms } = healthcheck;
+    if (probe.type === 'log_line') {
+      this.#endWatch ??= this.#logs.watchForLine(name, probe.pattern, sinceMs, () => this.#onLine());
+      this.#onResult({ ok: this.#lineSeen, detail: this.#lineSeen ? 'the line was printed' : 'no line matches yet' });
+      return;
+    }
+    const running = new AbortController();
+    this.#running = running;
+    void vm.probe(probe, timeout_ms, running.signal).then((result) => {
+      if (!running.signal.aborted) this.#onResult(result);
+    });
+  }
+
+  /** Cancels the probe that runs; its result is dropped. */
+  end(): void {
+    this.#running?.abort();
+    this.#running = null;
+    this.#endWatch?.();
+    this.#endWatch = null;
+    this.#lineSeen = false;
+  }
+
+  #onLine(): void {
+    this.#lineSeen = true;
+    this.#onResult({ ok: true, detail: 'the line was printed' });
+  }
 }

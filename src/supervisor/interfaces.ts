@@ -1,4 +1,4 @@
-/** What a supervisor needs from the rest of the daemon; `runtime.ts` plugs the real parts in, tests others. */
+/** Interfaces that a supervisor needs of the rest of the daemon. `daemon.ts` passes the real parts, tests pass fakes. */
 
 import type { Clock } from '../lib/clock.ts';
 import type { Report } from '../lib/report.ts';
@@ -6,25 +6,25 @@ import type { ServiceImage } from '../protocol/images.ts';
 import type { StreamName } from '../protocol/log-files/names.ts';
 import type { GroupMember, GroupPort } from '../protocol/network.ts';
 import type { HomeLogSettings, ImageSettings, Isolation, LogSettings, Metrics } from '../protocol/service.ts';
-import type { SavedState } from '../protocol/state-document.ts';
+import type { SavedState } from '../protocol/state.ts';
 import type { Backend } from '../vm/backend.ts';
 import type { StartSlots } from './start-slots.ts';
 
-/** What becomes of the streams of a service while they are captured. */
+/** Callbacks about the captured streams of a service. */
 export interface CaptureHandlers {
-  /** Opens a stream once more after the log worker died. The fd belongs to the worker. */
+  /** Opens a stream again after the log worker died. The fd belongs to the worker. */
   readonly reopen: (stream: StreamName) => number;
-  /** All streams have ended and everything is in the files. */
+  /** All streams have ended, and the log files have all of them. */
   readonly onEnded: () => void;
-  /** Why they cannot be written from now on; null when they can be again. */
+  /** Gets the reason why the log files cannot be written; null once they can be again. */
   readonly onStalled?: (error: string | null) => void;
-  /** An earlier daemon captured them: what it could not finish goes on. False by default. */
+  /** True: an earlier daemon captured the streams, so its last record may be continued. False by default. */
   readonly continues?: boolean;
 }
 
 /** The log worker. */
 export interface LogSink {
-  /** Starts to capture; the fds belong to the log worker from the call on. */
+  /** Starts to capture. From the call on, the fds belong to the log worker. */
   capture(
     service: string,
     streams: readonly { readonly stream: StreamName; readonly fd: number }[],
@@ -32,74 +32,74 @@ export interface LogSink {
     settings: LogSettings,
   ): Promise<void>;
   /**
-   * Begins to look for the marker in stdout and stderr, then calls `send`; resolves when both have brought it. Null stands
-   * for the end of what is in their FIFOs now.
+   * Starts to look for a marker in stdout and stderr, then calls `send`; resolves when both have delivered it. Null waits
+   * for the current content of their FIFOs instead.
    */
   awaitMarker(service: string, marker: string | null, send: () => void): Promise<void>;
   /**
-   * Calls `onSeen` once, when a line of stdout or stderr since then matches the regular expression.
+   * Calls `onSeen` once, when a line of stdout or stderr since `sinceMs` matches the regular expression.
    *
-   * @returns what ends the search
+   * @returns ends the search
    */
   watchForLine(service: string, pattern: string, sinceMs: number, onSeen: () => void): () => void;
   /**
-   * The last records of a service, without their newlines, oldest first.
+   * Last records of a service, without their newlines, oldest first.
    *
-   * @param sinceIso RFC 3339; what is older belongs to an earlier run and is left out
+   * @param sinceIso RFC 3339; older records belong to an earlier run and are left out
    */
   lastLines(service: string, streams: readonly StreamName[], tail: number, sinceIso: string): Promise<string[]>;
-  /** Ends streams that a process holds which outlived the VM: what they hold now is read. They end as ever. */
+  /** Ends streams that a process which outlived the VM holds open. Their content is read first; `onEnded` is called. */
   closeStreams(service: string): void;
 }
 
 /** The metrics worker. */
 export interface MetricsSink {
-  /** Samples go to `onSample` until {@link MetricsSink.unwatch}. */
+  /** Passes samples to `onSample` until {@link MetricsSink.unwatch}. */
   watch(service: string, pid: number, onSample: (metrics: Metrics) => void): void;
   unwatch(service: string): void;
 }
 
-/** What a VM is told of its network. */
+/** Callbacks about the network of a VM. */
 export interface NetworkHandlers {
-  /** The members of its group: before {@link NetworkSink.attach} returns and at each change. Not called without a group. */
+  /** Gets the members of the group: before {@link NetworkSink.attach} returns, and at each change. Only with a group. */
   readonly onNames: (members: readonly GroupMember[]) => void;
-  /** What does not work of it from now on, for people; none at first. */
+  /** Gets the current faults of the network, for people; there are none at first. */
   readonly onNotes: (notes: readonly string[]) => void;
 }
 
 /** The network worker. */
 export interface NetworkSink {
-  /** Connects a VM with the others of its group, and opens its UDP ports, until {@link NetworkSink.detach}. */
+  /** Connects a VM with its group and opens its UDP ports, until {@link NetworkSink.detach}. */
   attach(port: GroupPort, handlers: NetworkHandlers): void;
-  /** Disconnects it at once; does nothing for one that is not connected. Resolves when its UDP ports are free. */
+  /** Disconnects a VM at once, if it is connected. Resolves when its UDP ports are free. */
   detach(service: string): Promise<void>;
-  /** Members of a group from now on, its VMs that do not run included. */
+  /** Sets the members of a group, including VMs that do not run. */
   setMembers(group: string, members: readonly GroupMember[]): void;
 }
 
-/** Where state files are kept. */
+/** The store of state files. */
 export interface StateStore {
-  /** Resolves when the document is on disk. */
-  save(document: SavedState): Promise<void>;
-  /** Writes a document that may be lost in a crash, soon; a later save replaces one that waits. */
-  saveSoon(document: SavedState): void;
+  /** Resolves when the state is on disk. */
+  save(saved: SavedState): Promise<void>;
+  /** Writes a state soon; a crash may lose it, and a later save replaces it. */
+  saveSoon(saved: SavedState): void;
   /**
-   * Keeps the document as that of an ended service and removes the state file. What cannot be written is tried again, and
-   * `afterwards` is done when it is written.
+   * Keeps the final state of a run and removes the state file. Retries a failed write; `afterwards` is called once it is
+   * written.
    */
-  conclude(document: SavedState, afterwards?: () => Promise<void>): Promise<void>;
-  /** Forgets an ended service. */
+  conclude(saved: SavedState, afterwards?: () => Promise<void>): Promise<void>;
+  /** Removes the final state of a service. */
   remove(service: string): Promise<void>;
 }
 
-/** Where services get the images that they boot from. */
+/** The source of images that services boot from. */
 export interface ImageSource {
   /**
-   * An image that is ready to boot from; it is pulled and prepared where it is not.
+   * Pulls and prepares an image, unless it is ready to boot from.
    *
-   * @param request `digest` is that of the image that the service ran from before, to be taken again if it is still
-   * there, or null; `onProgress` is told what is being done, for people
-   * @throws MonocoreError `Aborted` when the signal fires; why it cannot be had
+   * @param request `digest`: image of the last run, to be used again if it still exists, or null; `onProgress` gets the
+   * progress, for people
+   * @throws MonocoreError `Aborted` when the signal fires; the reason when the image cannot be pulled or prepared
    */
   fetch(request: {
     readonly name: string;
@@ -107,13 +107,13 @@ export interface ImageSource {
     readonly signal: AbortSignal;
     readonly onProgress: (text: string) => void;
   }): Promise<ServiceImage>;
-  /** The same without any work; null for one that is not ready. @throws MonocoreError when it is damaged */
+  /** Finds an image that is ready to boot from, else null. @throws MonocoreError when it is damaged */
   recall(digest: string): Promise<ServiceImage | null>;
-  /** What is pulled and prepared from now on is within these. */
+  /** Sets the limits of pulls and of prepared images. */
   configure(settings: ImageSettings): void;
 }
 
-/** All of it. */
+/** The world of a supervisor. */
 export interface SupervisorContext {
   readonly clock: Clock;
   readonly backends: Readonly<Record<Isolation, Backend>>;
@@ -122,25 +122,25 @@ export interface SupervisorContext {
   readonly network: NetworkSink;
   readonly store: StateStore;
   readonly images: ImageSource;
-  /** Lets VMs be between their launch and their first line: booting is all CPU, so only a few at once. */
-  readonly boots: StartSlots;
+  /** Slots of VMs that boot: booting is all CPU, so only a few boot at once. */
+  readonly bootSlots: StartSlots;
   /**
-   * Fires when the threads begin to end, and services may run on: what comes from then on is left to the next daemon. The
-   * end of a stream, for example, may then be that of its reader.
+   * Fires when the threads begin to end while services may run on. Events are then left to the next daemon: the end of a
+   * stream, for example, may be the end of its reader.
    */
   readonly closing: AbortSignal;
   readonly report: Report;
-  /** A random number, from 0 to below 1. */
+  /** Random number, from 0 to below 1. */
   readonly random: () => number;
-  /** Called at each point between two steps of a start or a stop, by name, so that tests can end the daemon there. */
+  /** Called between any two steps of a start or a stop, so that tests can kill the daemon there. */
   readonly onStep?: (service: string, step: string) => void;
 }
 
-/** What an orchestrator needs beside that. */
+/** The world of an orchestrator. */
 export interface OrchestratorContext extends SupervisorContext {
-  /** The last records that a service, or else its VM, printed since that time; oldest first. */
+  /** Last records of a service since then, or of its console where there are none; oldest first. */
   lastLines(service: string, sinceMs: number): Promise<string[]>;
-  /** Keeps the log files of the whole home within those limits from now on. */
+  /** Sets the limits of all log files of the home. */
   limitLogs(settings: HomeLogSettings): void;
   /** Removes the log files of a service that has ended. */
   removeLogs(service: string): Promise<void>;

@@ -1,217 +1,295 @@
 /**
- * The lifecycle of one service as a pure function. Every (state, event) pair is named below and in `stopping.ts`; a pair
- * that changes nothing says why it can come.
+ * The lifecycle of one service as a table: a step, or the reason to ignore the event, for every state and every event.
+ * `monocore help states` prints it; `starting.ts`, `running.ts` and `stopping.ts` hold the handlers. Pure.
  */
-import { ignore, move } from './moves.ts';
-import { begin, exited, fromStarted } from './running.ts';
+import * as running from './running.ts';
+import * as starting from './starting.ts';
 import {
-  type Effect,
   type EndedState,
+  type EventOf,
+  type Input,
+  type Launching,
   type MachineEvent,
-  NO_RESTARTS,
+  type MachineEventType,
   type Now,
+  nameState,
   type Rules,
+  type Running,
   type ServiceState,
+  type StateName,
+  type Stopping,
   type Transition,
+  type Unstarted,
   type VmState,
   type Waiting,
 } from './states.ts';
-import {
-  beginStopping,
-  explainProcessEnd,
-  followUp,
-  fromStopping,
-  KILL,
-  RELEASE_TIMEOUT_MS,
-  type StoppingStart,
-  setStopTimer,
-  TERMINATE_TIMEOUT_MS,
-} from './stopping.ts';
+import * as stopping from './stopping.ts';
 
-/** A VM boots in seconds; under emulation on a loaded host it may take many times as long. */
-export const START_TIMEOUT_MS = 120_000;
-
-type Launching = Extract<VmState, { status: 'Starting'; phase: 'preparing' | 'booting' }>;
-
-const START_TIMER: Effect = { type: 'set-timer', timer: 'start', delayMs: START_TIMEOUT_MS };
-
-/** The time for a boot begins when the image is there: nobody knows how long a download takes. */
-function start(service: ServiceState, { image }: Rules): Transition {
-  return move(service, { status: 'Starting', phase: 'preparing', pid: null }, [
-    { type: 'cancel-timer', timer: 'restart' },
-    { type: 'persist' },
-    ...(image === null ? [START_TIMER] : []),
-    { type: 'launch' },
-  ]);
+/** Reaction to an event: a handler, the states that it may lead to, and its purpose for the reader of the table. */
+export interface Step<S extends VmState = VmState, E extends MachineEvent = MachineEvent> {
+  readonly to: readonly (StateName | 'same')[];
+  readonly does: string;
+  /** A method, so that the table may be read without knowing the state and the event of the row. */
+  handle(input: Input<S, E>): Transition;
 }
 
-function fromEnded(
-  service: ServiceState,
-  actual: EndedState | { status: 'Unstarted' },
-  before: ServiceState,
-  event: MachineEvent,
-  now: Now,
-  rules: Rules,
-): Transition {
-  switch (event.type) {
-    case 'start':
-      return start({ ...service, restarts: NO_RESTARTS }, rules);
-    case 'revive': {
-      const { total, inRow } = service.restarts;
-      return start({ ...service, restarts: { total: total + 1, inRow, lastReason: event.reason } }, rules);
-    }
-    case 'again': {
-      if (event.delayMs === 0 || actual.status === 'Unstarted') return start(service, rules);
-      const waiting: Waiting = {
-        status: 'Starting',
-        phase: 'waiting',
-        pid: null,
-        resumeAtMs: now.ms + event.delayMs,
-        last: actual,
-      };
-      return move(service, waiting, [{ type: 'set-timer', timer: 'restart', delayMs: event.delayMs }]);
-    }
-    case 'stop':
-      // It is down already; but the next daemon would start what should be up.
-      return before.desired === 'up' && actual.status !== 'Unstarted'
-        ? move(service, actual, [{ type: 'persist' }])
-        : ignore(service);
-    case 'suspend': // It is down already.
-    case 'image-ready': // The rest cannot come: nothing runs. A late timer or event of the last run means nothing.
-    case 'launched':
-    case 'launch-failed':
-    case 'job-started':
-    case 'job-failed':
-    case 'job-exited':
-    case 'drained':
-    case 'process-ended':
-    case 'streams-ended':
-    case 'inspected':
-    case 'probed':
-    case 'memory-sampled':
-    case 'timer':
-      return ignore(service);
-  }
+/** Reason to ignore an event, as a sentence; only `desired` may change. */
+export interface Ignored {
+  readonly ignored: string;
 }
 
-function fromWaiting(service: ServiceState, waiting: Waiting, event: MachineEvent, rules: Rules): Transition {
-  switch (event.type) {
-    case 'start':
-      return start({ ...service, restarts: NO_RESTARTS }, rules);
-    case 'stop':
-      return move(service, waiting.last, [{ type: 'cancel-timer', timer: 'restart' }, { type: 'persist' }]);
-    case 'suspend':
-      return move(service, waiting.last, [{ type: 'cancel-timer', timer: 'restart' }]);
-    case 'timer':
-      return event.timer === 'restart' ? start(service, rules) : ignore(service);
-    case 'revive': // It waits already.
-    case 'again':
-    case 'image-ready': // Nothing runs, as above.
-    case 'launched':
-    case 'launch-failed':
-    case 'job-started':
-    case 'job-failed':
-    case 'job-exited':
-    case 'drained':
-    case 'process-ended':
-    case 'streams-ended':
-    case 'inspected':
-    case 'probed':
-    case 'memory-sampled':
-      return ignore(service);
-  }
+type Row<S extends VmState> = { readonly [T in MachineEventType]: Step<S, EventOf<T>> | Ignored };
+
+/** Rows of events that a state ignores for one reason. */
+function ignore<T extends MachineEventType>(reason: string, ...types: readonly T[]): { readonly [K in T]: Ignored } {
+  const ignored: Ignored = { ignored: reason };
+  return Object.fromEntries(types.map((type) => [type, ignored])) as { [K in T]: Ignored };
 }
 
-function fromLaunching(
-  service: ServiceState,
-  { pid, phase }: Launching,
-  event: MachineEvent,
-  now: Now,
-  rules: Rules,
-): Transition {
-  const fail = (from: Pick<StoppingStart, 'phase' | 'failure' | 'processEnded'>, effects: readonly Effect[]) =>
-    beginStopping(service, { pid, reason: 'start-failed', sequel: 'decide', ...from }, effects);
-  switch (event.type) {
-    case 'start': // It is on its way.
-    case 'revive':
-      return ignore(service);
-    case 'image-ready':
-      return move({ ...service, image: event.digest }, { status: 'Starting', phase, pid }, [
-        { type: 'persist' },
-        START_TIMER,
-      ]);
-    case 'launched':
-      // A plain process runs its command at once, a VM in seconds. Without this the next daemon would end it and start anew.
-      return move(service, { status: 'Starting', phase: 'booting', pid: event.pid }, [{ type: 'persist-soon' }]);
-    case 'launch-failed': {
-      const ended: EndedState = {
-        ...{ status: 'Failed', error: event.error, reason: 'start-failed', detail: null },
-        ...{ exit: null, endedBy: null, startedAtMs: null, stoppedAtMs: now.ms, lastLines: [] },
-      };
-      return followUp(service, ended, 'decide', false, now, rules);
-    }
-    case 'job-started':
-      return begin(service, event.pid, now.ms, rules);
-    case 'job-failed':
-      return fail({ phase: 'failing', failure: { reason: 'command-failed', message: event.error } }, [
-        setStopTimer(RELEASE_TIMEOUT_MS),
-      ]);
-    case 'job-exited': // The report of its start was missed.
-      return exited(service, { pid, startedAtMs: now.ms, wasHealthy: false }, event, []);
-    case 'process-ended': {
-      const failure = explainProcessEnd(event, 'before the command ran');
-      return fail({ phase: 'releasing', processEnded: true, failure }, []);
-    }
-    case 'stop':
-    case 'suspend': {
-      // No command runs yet, so nothing is there to be ended in order.
-      const stopped = { pid, reason: 'stopped', sequel: 'stay' } as const;
-      return phase === 'preparing'
-        ? beginStopping(service, { ...stopped, phase: 'cancelling' }, [{ type: 'cancel-launch' }])
-        : beginStopping(service, { ...stopped, phase: 'terminating' }, [
-            setStopTimer(TERMINATE_TIMEOUT_MS),
-            { type: 'kill', signal: 'SIGTERM' },
-          ]);
-    }
-    case 'timer': {
-      if (event.timer !== 'start') return ignore(service);
-      const message = `the VM was not ready in ${START_TIMEOUT_MS / 1000} s`;
-      return fail(
-        { phase: 'killing', failure: { reason: 'boot-timeout', message } },
-        phase === 'preparing' ? [{ type: 'cancel-launch' }] : KILL,
-      );
-    }
-    case 'streams-ended': // Comes after the end of the process.
-    case 'again': // The rest belongs to a command that runs, or to a run before.
-    case 'drained':
-    case 'inspected':
-    case 'probed':
-    case 'memory-sampled':
-      return ignore(service);
-  }
+function step<S extends VmState, E extends MachineEvent>(
+  to: Step['to'][number] | Step['to'],
+  does: string,
+  handle: (input: Input<S, E>) => Transition,
+): Step<S, E> {
+  return { to: typeof to === 'string' ? [to] : to, does, handle };
 }
 
-function desiredAfter(desired: ServiceState['desired'], event: MachineEvent): ServiceState['desired'] {
-  if (event.type === 'start' || event.type === 'revive') return 'up';
-  return event.type === 'stop' ? 'down' : desired;
-}
+const ABOUT_A_RUN = [
+  'image-ready',
+  'launched',
+  'launch-failed',
+  'job-started',
+  'job-failed',
+  'job-exited',
+  'drained',
+  'process-ended',
+  'streams-ended',
+  'inspected',
+  'probed',
+  'memory-sampled',
+  'start-timeout',
+  'stop-timeout',
+  'probe-due',
+] as const;
 
-/** What `event` makes of a service, and what is to be done about it, in order. Pure. */
-export function transition(before: ServiceState, event: MachineEvent, now: Now, rules: Rules): Transition {
-  const service: ServiceState = { ...before, desired: desiredAfter(before.desired, event) };
-  const { actual } = service;
-  switch (actual.status) {
-    case 'Unstarted':
-    case 'Stopped':
-    case 'Failed':
-      return fromEnded(service, actual, before, event, now, rules);
-    case 'Starting':
-      return actual.phase === 'waiting'
-        ? fromWaiting(service, actual, event, rules)
-        : fromLaunching(service, actual, event, now, rules);
-    case 'Started':
-      return fromStarted(service, actual, event, now, rules);
-    case 'Stopping':
-      return fromStopping({ ...service, actual }, event, now, rules);
-  }
+const LAUNCH_ASKED = step('Starting/preparing', 'launches it and resets the restart count', starting.start);
+const LAUNCH_RECOVERED = step('Starting/preparing', 'launches it and counts a restart', starting.recover);
+const LAUNCH_DUE = step('Starting/preparing', 'launches it', starting.restart);
+
+const UNSTARTED: Row<Unstarted> = {
+  start: LAUNCH_ASKED,
+  recover: LAUNCH_RECOVERED,
+  ...ignore('The service is down already.', 'stop', 'suspend'),
+  ...ignore('No run has ended.', 'restart-scheduled', 'restart-due'),
+  ...ignore('There has been no run.', ...ABOUT_A_RUN),
+};
+
+const ENDED: Row<EndedState> = {
+  start: LAUNCH_ASKED,
+  recover: LAUNCH_RECOVERED,
+  'restart-due': LAUNCH_DUE,
+  'restart-scheduled': step('Starting/waiting', 'waits for the back-off delay', starting.waitForRestart),
+  stop: step('same', 'saves that it must stay down', starting.stopEnded),
+  ...ignore('The service is down already.', 'suspend'),
+  ...ignore('The run is over.', ...ABOUT_A_RUN),
+};
+
+const WAITING: Row<Waiting> = {
+  start: LAUNCH_ASKED,
+  'restart-due': LAUNCH_DUE,
+  stop: step(['Stopped', 'Failed'], 'cancels the restart and saves that it must stay down', starting.stopWaiting),
+  suspend: step(['Stopped', 'Failed'], 'cancels the restart', starting.suspendWaiting),
+  ...ignore('A restart is scheduled already.', 'recover', 'restart-scheduled'),
+  ...ignore('The run is over.', ...ABOUT_A_RUN),
+};
+
+const LAUNCHING = {
+  'job-started': step('Started', 'begins to measure and to probe it', starting.jobStarted),
+  'job-failed': step('Stopping/failing', 'gives the guest time to power off', starting.jobFailed),
+  'job-exited': step('Stopping/draining', 'reads the last output', starting.jobExitedEarly),
+  'process-ended': step('Stopping/releasing', 'waits for the streams to end', starting.processEndedEarly),
+  ...ignore('The service is starting already.', 'start', 'recover'),
+  ...ignore('No run has ended.', 'restart-scheduled', 'restart-due'),
+  ...ignore('The VM process must have ended first.', 'streams-ended', 'inspected'),
+  ...ignore('It is left over from the last run.', 'drained', 'probed', 'memory-sampled', 'stop-timeout', 'probe-due'),
+} satisfies Partial<Row<Launching>>;
+
+const PREPARING: Row<Launching> = {
+  ...LAUNCHING,
+  'image-ready': step('same', 'starts the boot timer', starting.imageReady),
+  launched: step('Starting/booting', 'saves the process', starting.launched),
+  'launch-failed': step('Failed', 'cleans up; the restart policy decides', starting.launchFailed),
+  stop: step('Stopping/cancelling', 'cancels the launch', starting.stopPreparing),
+  suspend: step('Stopping/cancelling', 'cancels the launch', starting.stopPreparing),
+  'start-timeout': step('Stopping/killing', 'cancels the launch', starting.timeOutPreparing),
+};
+
+const BOOTING: Row<Launching> = {
+  ...LAUNCHING,
+  stop: step('Stopping/terminating', 'sends SIGTERM to the VM process', starting.stopBooting),
+  suspend: step('Stopping/terminating', 'sends SIGTERM to the VM process', starting.stopBooting),
+  'start-timeout': step('Stopping/killing', 'sends SIGKILL to the VM process', starting.timeOutBooting),
+  ...ignore('The VM process exists already.', 'image-ready', 'launched', 'launch-failed'),
+};
+
+const RUNNING: Row<Running> = {
+  stop: step('Stopping/asking', 'sends the stop signal to the command', running.stop),
+  suspend: step('Stopping/asking', 'sends the stop signal to the command', running.stop),
+  'job-exited': step('Stopping/draining', 'reads the last output', running.jobExited),
+  'process-ended': step('Stopping/releasing', 'waits for the streams to end', running.processEnded),
+  probed: step(['same', 'Stopping/asking'], 'updates its health; unhealthy may mean a restart', running.probed),
+  'probe-due': step('same', 'probes it', running.probeDue),
+  'memory-sampled': step(['same', 'Stopping/asking'], 'restarts it above max_memory', running.memorySampled),
+  ...ignore(
+    'The service runs already.',
+    'start',
+    'recover',
+    'image-ready',
+    'launched',
+    'launch-failed',
+    'start-timeout',
+  ),
+  ...ignore('A new connection to the guest reports it again.', 'job-started'),
+  ...ignore('The command did start.', 'job-failed'),
+  ...ignore('It belongs to a stop.', 'drained', 'inspected', 'stop-timeout'),
+  ...ignore('The VM process must have ended first.', 'streams-ended'),
+  ...ignore('No run has ended.', 'restart-scheduled', 'restart-due'),
+};
+
+/** The phases in which process and streams may end, and where that leads. */
+const ENDS: Step['to'] = ['same', 'Stopping/inspecting', 'Stopped', 'Failed'];
+
+const START_AGAIN = step('same', 'starts it again after this stop', stopping.startAgain);
+const STOP_AGAIN = step('same', 'keeps it down after this stop; may shorten the stop', stopping.stopAgain);
+const KILL = step(['same', 'Stopping/killing'], 'sends SIGKILL to the VM process if it exists', stopping.kill);
+const FAIL = step(
+  ['same', 'Stopping/inspecting', 'Failed'],
+  'fails the run once the streams have ended, too',
+  stopping.processEnded,
+);
+const DRAIN = step('Stopping/draining', 'reads the last output', stopping.drain);
+
+const STOPPING: Row<Stopping> = {
+  start: START_AGAIN,
+  recover: START_AGAIN,
+  stop: STOP_AGAIN,
+  suspend: STOP_AGAIN,
+  'job-exited': step('same', 'keeps the exit of the command', stopping.noteExit),
+  'process-ended': step(ENDS, 'ends the run once the streams have ended, too', stopping.processEnded),
+  'streams-ended': step(ENDS, 'ends the run once the process has ended, too', stopping.streamsEnded),
+  'stop-timeout': step(
+    ['same', 'Stopping/terminating'],
+    'sends SIGTERM to the VM process if it exists',
+    stopping.terminate,
+  ),
+  ...ignore('The VM process exists already.', 'launched', 'launch-failed'),
+  ...ignore('The stop came first.', 'image-ready', 'job-started', 'job-failed', 'start-timeout'),
+  ...ignore('The service is stopping already.', 'probed', 'memory-sampled', 'probe-due'),
+  ...ignore('It belongs to another phase.', 'drained', 'inspected'),
+  ...ignore('The run has not ended yet.', 'restart-scheduled', 'restart-due'),
+};
+
+const CANCELLING: Row<Stopping> = {
+  ...STOPPING,
+  launched: step('Stopping/killing', 'sends SIGKILL to the VM process', stopping.killLaunched),
+  'launch-failed': step(['Stopped', 'Failed'], 'ends the run', stopping.launchCancelled),
+  ...ignore('There is no VM process to end.', 'stop-timeout'),
+};
+
+const INSPECTING: Row<Stopping> = {
+  ...STOPPING,
+  inspected: step(['Stopped', 'Failed'], 'ends the run with its last console lines', stopping.inspected),
+  ...ignore(
+    'the VM process and its streams have ended',
+    'job-exited',
+    'process-ended',
+    'streams-ended',
+    'stop-timeout',
+  ),
+};
+
+/** Next step, or the reason to ignore the event, for each state and event. */
+export const MACHINE = {
+  Unstarted: UNSTARTED,
+  'Starting/preparing': PREPARING,
+  'Starting/booting': BOOTING,
+  Started: RUNNING,
+  'Stopping/cancelling': CANCELLING,
+  'Stopping/asking': { ...STOPPING, 'job-exited': DRAIN, 'process-ended': FAIL },
+  'Stopping/failing': { ...STOPPING, 'job-exited': DRAIN },
+  'Stopping/draining': {
+    ...STOPPING,
+    'process-ended': FAIL,
+    drained: step(['same', 'Stopping/releasing'], 'lets the guest power off', stopping.release),
+  },
+  'Stopping/releasing': STOPPING,
+  'Stopping/terminating': { ...STOPPING, 'stop-timeout': KILL },
+  'Stopping/killing': {
+    ...STOPPING,
+    'stop-timeout': KILL,
+    launched: CANCELLING.launched,
+    'launch-failed': CANCELLING['launch-failed'],
+  },
+  'Stopping/inspecting': INSPECTING,
+  Stopped: ENDED,
+  Failed: ENDED,
+  'Starting/waiting': WAITING,
+} satisfies Record<StateName, Record<MachineEventType, Step | Ignored>>;
+
+/** Meaning of each state, for `monocore help states`. */
+export const STATES: Readonly<Record<StateName, string>> = {
+  Unstarted: 'the service has not run yet',
+  'Starting/preparing': 'the image is fetched, and the VM is being made',
+  'Starting/booting': 'the VM process exists, and its guest boots',
+  Started: 'the command runs',
+  'Stopping/cancelling': 'a launch is being cancelled',
+  'Stopping/asking': 'the command got its stop signal',
+  'Stopping/failing': 'the command could not be run, and the guest powers off',
+  'Stopping/draining': 'the command has ended, and its last output is being read',
+  'Stopping/releasing': 'all output has arrived, and the guest powers off',
+  'Stopping/terminating': 'the VM process got SIGTERM',
+  'Stopping/killing': 'the VM process got SIGKILL',
+  'Stopping/inspecting': 'the last console lines of a failed run are being read',
+  Stopped: 'the run has ended normally',
+  Failed: 'the run has failed',
+  'Starting/waiting': 'the next run waits for its back-off delay',
+};
+
+/** Meaning of each event, for `monocore help states`. */
+export const EVENTS: Readonly<Record<MachineEventType, string>> = {
+  start: 'a user wants the service up',
+  stop: 'a user wants the service down',
+  suspend: 'the daemon ends, and the user still wants the service up',
+  recover: 'a daemon has started, and the restart policy wants the service up',
+  'image-ready': 'the image is ready to boot from',
+  launched: 'the VM process exists',
+  'launch-failed': 'the VM could not be launched, or its launch was cancelled',
+  'job-started': 'the command runs',
+  'job-failed': 'the command could not be run',
+  'job-exited': 'the command has ended',
+  drained: 'all output of the command is in the log files',
+  'process-ended': 'the VM process has ended',
+  'streams-ended': 'stdout, stderr and the console are closed',
+  inspected: 'the last console lines were read',
+  probed: 'a health probe was answered',
+  'memory-sampled': 'the memory of the process was measured',
+  'start-timeout': 'the VM is not ready in time',
+  'stop-timeout': 'a step of the stop takes too long',
+  'probe-due': 'the next health probe is due',
+  'restart-scheduled': 'the restart policy wants another run after a delay',
+  'restart-due': 'the next run is due',
+};
+
+const WISHES: { readonly [T in MachineEventType]?: ServiceState['desired'] } = {
+  start: 'up',
+  recover: 'up',
+  stop: 'down',
+};
+
+/** Next state of a service after `event`, and the effects on the way, in order. Pure. */
+export function transition(service: ServiceState, event: MachineEvent, now: Now, rules: Rules): Transition {
+  const cell: Step | Ignored = MACHINE[nameState(service.actual)][event.type];
+  const { state, effects } =
+    'ignored' in cell ? { state: service, effects: [] } : cell.handle({ service, event, now, rules });
+  return { state: { ...state, desired: WISHES[event.type] ?? state.desired }, effects };
 }

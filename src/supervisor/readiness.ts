@@ -1,12 +1,11 @@
-/** Whether a service is what another one needs of it. Pure. */
-
+/** Conditions that dependent services and callers wait for. Pure. */
 import { MonocoreError } from '../lib/errors.ts';
 import type { Condition } from '../protocol/service.ts';
 import { describeEnd } from './restart-policy.ts';
 import type { VmState } from './states.ts';
 import { lastRun } from './status.ts';
 
-/** `failure` says why it never will be, without the service's name: `is unhealthy: connection refused`. */
+/** `failure`: the reason why the condition cannot be met any more, without the service's name: `is unhealthy: …`. */
 export type ConditionCheck =
   | { readonly type: 'met' }
   | { readonly type: 'pending' }
@@ -15,7 +14,7 @@ export type ConditionCheck =
 const MET: ConditionCheck = { type: 'met' };
 const PENDING: ConditionCheck = { type: 'pending' };
 
-/** How a service stands to a condition. One that waits to be restarted may still come to meet it. */
+/** Checks a condition. A service that waits to be restarted may still meet it. */
 export function checkCondition(condition: Condition, state: VmState): ConditionCheck {
   switch (condition) {
     case 'started':
@@ -29,7 +28,7 @@ export function checkCondition(condition: Condition, state: VmState): ConditionC
 
 function checkStarted(state: VmState): ConditionCheck {
   if (state.status === 'Started') return MET;
-  // It ran already.
+  // The command has run.
   if ((state.status === 'Stopping' || state.status === 'Stopped') && state.startedAtMs !== null) return MET;
   return failedOrPending(state);
 }
@@ -51,7 +50,7 @@ function failedOrPending(state: VmState): ConditionCheck {
   return PENDING;
 }
 
-/** Whether a start has come to something: the command runs, or has run, or never will. */
+/** True once a start is decided: the command runs, has run, or never will. */
 export function hasBegunOrEnded(state: VmState): boolean {
   switch (state.status) {
     case 'Unstarted':
@@ -65,7 +64,7 @@ export function hasBegunOrEnded(state: VmState): boolean {
   }
 }
 
-/** What is wrong with a start that has come to that; null when the command runs, or has run. */
+/** Error of a start that is decided; null when the command runs, or has run. */
 export function whyNotStarted(state: VmState): MonocoreError | null {
   const ended = lastRun(state);
   if (ended?.status === 'Failed') return new MonocoreError('StartFailed', ended.error);
@@ -73,7 +72,7 @@ export function whyNotStarted(state: VmState): MonocoreError | null {
   return new MonocoreError('Aborted', 'it was stopped before its command ran');
 }
 
-/** Whether a process of the service may exist. */
+/** True while a process of the service may exist. */
 export function isActive(state: VmState): boolean {
   if (state.status === 'Starting') return state.phase !== 'waiting';
   return state.status === 'Started' || state.status === 'Stopping';

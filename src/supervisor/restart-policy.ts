@@ -1,30 +1,30 @@
-/** Whether and when a service that ended by itself runs again. Pure. */
+/** Restart policy: whether a service that ended by itself runs again, and after which delay. Pure. */
 import { formatSize } from '../lib/units.ts';
 import type { EndedState, Now, RestartHistory, Rules, ServiceState } from './states.ts';
 
-/** Of the first restart in a row; doubles with each further one. */
+/** Delay of the first restart in a row; it doubles with each further one. */
 export const FIRST_DELAY_MS = 1000;
-/** Longest wait between two runs, but for the jitter. */
+/** Longest delay between two runs, before jitter. */
 export const MAX_DELAY_MS = 60_000;
-/** Share of the delay by which it is longer or shorter at most: what failed together does not come back together. */
+/** Largest jitter as a share of the delay: services that failed together do not restart together. */
 export const JITTER = 0.2;
 
-/** Samples in a row above the limit that make a restart: a peak between two samples of 2 s is none. */
+/** Samples in a row above the limit that cause a restart, so that a short peak does not; one sample takes 2 s. */
 export const OVER_MEMORY_SAMPLES = 3;
-/** Share of the limit below which the count begins anew: at the limit itself it would never come to an end. */
+/** Share of the limit below which the count resets. The gap keeps a service near its limit from resetting it forever. */
 export const MEMORY_CALM_SHARE = 0.9;
 
-/** What follows the end of a run. */
+/** Decision after the end of a run. */
 export type RestartDecision =
   | { readonly type: 'restart'; readonly delayMs: number; readonly restarts: RestartHistory }
-  /** It would be restarted, but was too often. */
+  /** The policy wants a restart, but there were too many in a row. */
   | { readonly type: 'give-up'; readonly message: string }
   | { readonly type: 'stay-down' };
 
 /**
- * Decides after the end of a run that the user did not ask for.
+ * Decides after the end of a run that no user asked for.
  *
- * @param wasHealthy whether its health check, if it has one, ever succeeded in the run
+ * @param wasHealthy true when a probe of the run succeeded
  */
 export function decideRestart(
   { restart, healthcheck }: Rules,
@@ -44,13 +44,13 @@ export function decideRestart(
   }
   return {
     type: 'restart',
-    delayMs: backOffMs(inRow, now.dice),
+    delayMs: backOffMs(inRow, now.jitter),
     restarts: { total: restarts.total + 1, inRow: inRow + 1, lastReason: reason },
   };
 }
 
 function wantsRestart(when: Rules['restart']['when'], { status, reason, exit }: EndedState): boolean {
-  // These are stops that the service's own settings asked for, so that it would run again.
+  // The service's own settings caused these stops in order to restart it.
   if (reason === 'unhealthy' || reason === 'max-memory') return true;
   switch (when) {
     case 'no':
@@ -64,48 +64,48 @@ function wantsRestart(when: Rules['restart']['when'], { status, reason, exit }: 
 }
 
 /**
- * Whether a service that is down is started when a daemon starts.
+ * Decides whether a daemon starts a service at its own start.
  *
- * @param startsAll whether the daemon was started for its services, not just to answer a question
+ * @param startsAll true: the daemon was started for its services, not just to answer a question
  */
 export function startsWithDaemon(when: Rules['restart']['when'], state: ServiceState, startsAll: boolean): boolean {
   const { desired, actual } = state;
   if (actual.status !== 'Stopped' && actual.status !== 'Failed') return false;
   if (desired === 'down') return when === 'always' && startsAll;
   if (actual.reason === 'gave-up') return false;
-  // After an ordinary end of the daemon: what failed had been restarted before it, or was not to be.
+  // A normal end of the daemon stopped it: it had not failed.
   if (when === 'on-failure' && actual.reason === 'stopped') return false;
   return wantsRestart(when, actual);
 }
 
-/** Wait before restart number `inRow` + 1 of a row. */
-export function backOffMs(inRow: number, dice: number): number {
-  // Beyond that many the delay has long reached its limit, and a power of two might overflow.
+/** Delay before restart number `inRow` + 1 of a row. */
+export function backOffMs(inRow: number, jitter: number): number {
+  // At 16 the delay has long reached its limit; a larger exponent might overflow.
   const doubled = FIRST_DELAY_MS * 2 ** Math.min(inRow, 16);
-  return Math.round(Math.min(doubled, MAX_DELAY_MS) * (1 + JITTER * (2 * dice - 1)));
+  return Math.round(Math.min(doubled, MAX_DELAY_MS) * (1 + JITTER * (2 * jitter - 1)));
 }
 
 function countRestarts(count: number): string {
   return count === 1 ? '1 restart' : `${count} restarts`;
 }
 
-/** How a run ended, in a few words. */
+/** The end of a run in a few words. */
 export function describeEnd(ended: EndedState): string {
   if (ended.status === 'Failed') return ended.error;
   if (ended.detail !== null) return ended.detail;
   if (ended.reason === 'out-of-memory') return 'the guest was out of memory';
   const { code, signal } = ended.exit;
   if (signal !== null) return `ended by ${signal}`;
-  return code === null ? 'its exit code is not known' : `exit code ${code}`;
+  return code === null ? 'its exit code is unknown' : `exit code ${code}`;
 }
 
-/** Counts samples above the limit: see {@link OVER_MEMORY_SAMPLES} and {@link MEMORY_CALM_SHARE}. */
+/** Count of samples above the limit: see {@link OVER_MEMORY_SAMPLES} and {@link MEMORY_CALM_SHARE}. */
 export function countOverMemory(count: number, bytes: number, maxBytes: number): number {
   if (bytes > maxBytes) return count + 1;
   return bytes < maxBytes * MEMORY_CALM_SHARE ? 0 : count;
 }
 
-/** Why a service is restarted for its memory. */
+/** Reason for a restart because of memory. */
 export function describeMemory(bytes: number, maxBytes: number): string {
   return `it had ${formatSize(bytes)} of memory, above its max_memory of ${formatSize(maxBytes)}`;
 }

@@ -1,111 +1,76 @@
-/** A service whose command runs: its health, its memory, its end. Pure. */
-import { diagnose, UNPROBED } from './health.ts';
-import { ignore, move } from './moves.ts';
+/** Handlers of a service whose command runs: its health, its memory, its end. Pure. */
+import { evaluateProbe } from './health.ts';
 import { countOverMemory, describeMemory, OVER_MEMORY_SAMPLES } from './restart-policy.ts';
-import type { Effect, MachineEvent, Now, Rules, ServiceState, Started, Transition } from './states.ts';
-import { beginStopping, DRAIN_TIMEOUT_MS, explainProcessEnd, type StoppingStart, setStopTimer } from './stopping.ts';
+import { type Effect, goTo, type On, type Rules, type Running, type ServiceIn, type Transition } from './states.ts';
+import { beginStopping, drainAfterExit, explainProcessEnd, type StoppingStart, setStopTimer } from './stopping.ts';
 
-/** The command runs. */
-export function begin(service: ServiceState, pid: number, startedAtMs: number, { healthcheck }: Rules): Transition {
-  const health = healthcheck ? UNPROBED : null;
-  const probe: readonly Effect[] = healthcheck ? [{ type: 'probe' }] : [];
-  return move(service, { status: 'Started', pid, startedAtMs, health, overMemorySamples: 0 }, [
-    { type: 'cancel-timer', timer: 'start' },
-    { type: 'persist' },
-    { type: 'watch-metrics', pid },
-    ...probe,
+/** Facts about the run that its end keeps. */
+function runOf({ actual }: ServiceIn<Running>): Pick<StoppingStart, 'pid' | 'startedAtMs' | 'wasHealthy'> {
+  const { pid, startedAtMs, health } = actual;
+  return { pid, startedAtMs, wasHealthy: health?.verdict === 'healthy' };
+}
+
+/** Asks the command to end. */
+function ask(
+  service: ServiceIn<Running>,
+  { stop_signal: signal }: Rules,
+  why: Pick<StoppingStart, 'reason' | 'afterStop' | 'detail'>,
+  timeoutMs: number,
+): Transition {
+  return beginStopping(service, { ...runOf(service), ...why, phase: 'asking' }, [
+    setStopTimer(timeoutMs),
+    { type: 'signal-job', signal },
   ]);
 }
 
-/** The command has ended by itself. */
-export function exited(
-  service: ServiceState,
-  run: Pick<StoppingStart, 'pid' | 'startedAtMs' | 'wasHealthy'>,
-  { exit, oomKilled = false }: Extract<MachineEvent, { type: 'job-exited' }>,
-  effects: readonly Effect[],
-): Transition {
-  const reason = oomKilled ? 'out-of-memory' : 'exited';
-  return beginStopping(service, { ...run, phase: 'draining', reason, sequel: 'decide', exit, endedBy: 'command' }, [
-    ...effects,
-    setStopTimer(DRAIN_TIMEOUT_MS),
-    { type: 'drain' },
-  ]);
+export function stop({ service, event, rules }: On<Running, 'stop' | 'suspend'>): Transition {
+  return ask(service, rules, { reason: 'stopped', afterStop: 'stay' }, event.timeoutMs);
 }
 
-/** Every event for a service whose command runs. */
-export function fromStarted(
-  service: ServiceState,
-  started: Started,
-  event: MachineEvent,
-  now: Now,
-  rules: Rules,
-): Transition {
-  const { pid, startedAtMs, health } = started;
-  const run = { pid, startedAtMs, wasHealthy: health?.verdict === 'healthy' };
-  const ask = (why: Pick<StoppingStart, 'reason' | 'sequel' | 'detail'>, timeoutMs: number): Transition =>
-    beginStopping(service, { ...run, ...why, phase: 'asking' }, [
-      setStopTimer(timeoutMs),
-      { type: 'signal-job', signal: rules.stop_signal },
-    ]);
-  switch (event.type) {
-    case 'stop':
-    case 'suspend':
-      return ask({ reason: 'stopped', sequel: 'stay' }, event.timeoutMs);
-    case 'job-exited':
-      return exited(service, run, event, [{ type: 'unwatch-metrics' }]);
-    case 'process-ended': {
-      const failure = explainProcessEnd(event, 'unexpectedly');
-      return beginStopping(
-        service,
-        {
-          ...run,
-          phase: 'releasing',
-          reason: failure.reason,
-          sequel: 'decide',
-          processEnded: true,
-          endedBy: 'vm_ended',
-          failure,
-        },
-        [{ type: 'unwatch-metrics' }],
-      );
-    }
-    case 'probed': {
-      const check = rules.healthcheck;
-      if (!check || !health) return ignore(service);
-      const { health: found, nextProbeMs } = diagnose(check, health, event, now.ms - startedAtMs);
-      if (found.verdict === 'unhealthy' && rules.on_unhealthy === 'restart') {
-        return ask(
-          { reason: 'unhealthy', sequel: 'decide', detail: `it was unhealthy: ${event.detail}` },
-          rules.stop_timeout_ms,
-        );
-      }
-      const next: Effect =
-        nextProbeMs === null
-          ? { type: 'cancel-timer', timer: 'health' }
-          : { type: 'set-timer', timer: 'health', delayMs: nextProbeMs };
-      return move(service, { ...started, health: found }, [next]);
-    }
-    case 'memory-sampled': {
-      const { max_memory_bytes: maxBytes } = rules.restart;
-      if (maxBytes === null) return ignore(service);
-      const overMemorySamples = countOverMemory(started.overMemorySamples, event.bytes, maxBytes);
-      if (overMemorySamples < OVER_MEMORY_SAMPLES) return move(service, { ...started, overMemorySamples }, []);
-      const detail = describeMemory(event.bytes, maxBytes);
-      return ask({ reason: 'max-memory', sequel: 'decide', detail }, rules.stop_timeout_ms);
-    }
-    case 'timer':
-      return event.timer === 'health' ? move(service, started, [{ type: 'probe' }]) : ignore(service);
-    case 'start': // It is up.
-    case 'revive':
-    case 'again':
-    case 'image-ready': // Came before.
-    case 'launched':
-    case 'launch-failed':
-    case 'job-started': // Said again on a new connection.
-    case 'job-failed': // It did start.
-    case 'drained':
-    case 'inspected':
-    case 'streams-ended': // Comes after the end of the process.
-      return ignore(service);
+export function jobExited({ service, event }: On<Running, 'job-exited'>): Transition {
+  return drainAfterExit(service, runOf(service), event, [{ type: 'unwatch-metrics' }]);
+}
+
+export function processEnded({ service, event }: On<Running, 'process-ended'>): Transition {
+  const failure = explainProcessEnd(event, 'unexpectedly');
+  const { reason } = failure;
+  const end = {
+    phase: 'releasing',
+    reason,
+    afterStop: 'decide',
+    processEnded: true,
+    endedBy: 'vm_ended',
+    failure,
+  } as const;
+  return beginStopping(service, { ...runOf(service), ...end }, [{ type: 'unwatch-metrics' }]);
+}
+
+export function probed({ service, event, now, rules }: On<Running, 'probed'>): Transition {
+  const { actual } = service;
+  if (!rules.healthcheck || !actual.health) return goTo(service, actual);
+  const ageMs = now.ms - actual.startedAtMs;
+  const { health, nextProbeMs } = evaluateProbe(rules.healthcheck, actual.health, event, ageMs);
+  if (health.verdict === 'unhealthy' && rules.on_unhealthy === 'restart') {
+    const why = { reason: 'unhealthy', afterStop: 'decide', detail: `it was unhealthy: ${event.detail}` } as const;
+    return ask(service, rules, why, rules.stop_timeout_ms);
   }
+  const next: Effect =
+    nextProbeMs === null
+      ? { type: 'cancel-timer', timer: 'probe-due' }
+      : { type: 'set-timer', timer: 'probe-due', delayMs: nextProbeMs };
+  return goTo(service, { ...actual, health }, [next]);
+}
+
+export function probeDue({ service }: On<Running, 'probe-due'>): Transition {
+  return goTo(service, service.actual, [{ type: 'probe' }]);
+}
+
+export function memorySampled({ service, event, rules }: On<Running, 'memory-sampled'>): Transition {
+  const { actual } = service;
+  const { max_memory_bytes: maxBytes } = rules.restart;
+  if (maxBytes === null) return goTo(service, actual);
+  const overMemorySamples = countOverMemory(actual.overMemorySamples, event.bytes, maxBytes);
+  if (overMemorySamples < OVER_MEMORY_SAMPLES) return goTo(service, { ...actual, overMemorySamples });
+  const why = { reason: 'max-memory', afterStop: 'decide', detail: describeMemory(event.bytes, maxBytes) } as const;
+  return ask(service, rules, why, rules.stop_timeout_ms);
 }

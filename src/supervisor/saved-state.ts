@@ -1,31 +1,129 @@
-/** How long the lifecycle waits for the disk. */
+/** The state file of a service: its content, and how long the supervisor waits for it to be written. */
+
 import type { Clock } from '../lib/clock.ts';
-import type { SavedState } from '../protocol/state-document.ts';
+import { isoTime } from '../lib/clock.ts';
+import { NO_METRICS } from '../protocol/service.ts';
+import type { SavedState } from '../protocol/state.ts';
+import type { Exit } from '../vm/backend.ts';
 import type { StateStore } from './interfaces.ts';
+import type { ServiceState, VmState } from './states.ts';
+import { endOf, exitOf, isoTimeOrNull, lastRun, pidOf, type Snapshot, startedAt, stoppedAt } from './status.ts';
 
 /**
- * A service that is to stop is asked to after this long, whether or not that is on disk by then. Where the daemon
- * crashes meanwhile, the next one finds it as one that ended by itself.
+ * Longest wait of a stop for its state file. If the daemon crashes before the file is written, the next one takes the
+ * service for one that ended by itself.
  */
 const STOP_PATIENCE_MS = 250;
 
+/** Content of the state file. Without spreads, like the status: each start renders both many times. Pure. */
+export function renderSavedState(snapshot: Snapshot, nowMs: number): SavedState {
+  const { definition, state, identity, metrics, createdAtMs, launchedAtMs } = snapshot;
+  const { service, group, groupIp, groupIndex = null, kernel } = definition;
+  const { actual, desired, restarts, image = null } = state;
+  const { reason, ended_by, reason_detail } = endOf(actual);
+  return {
+    pid: pidOf(actual),
+    created_at: isoTime(createdAtMs),
+    modified_at: isoTime(nowMs),
+    service,
+    group,
+    rootfs_path: service.rootfs,
+    image_digest: image,
+    status: renderStoredStatus(actual),
+    metrics,
+    group_ip: groupIp,
+    group_index: groupIndex,
+    kernel,
+    process: identity,
+    started_at: startedAt(actual),
+    stopped_at: stoppedAt(actual),
+    exit: exitOf(actual),
+    desired,
+    restarts: restarts.total,
+    restarts_in_row: restarts.inRow,
+    last_restart_reason: restarts.lastReason,
+    launched_at: isoTimeOrNull(launchedAtMs),
+    reason,
+    ended_by,
+    reason_detail,
+    last_lines: [...(lastRun(actual)?.lastLines ?? [])],
+  };
+}
+
+function renderStoredStatus(state: VmState): SavedState['status'] {
+  if (state.status === 'Stopped') return { Stopped: { exit_code: state.exit.code } };
+  return state.status === 'Failed' ? { Failed: { error: state.error } } : state.status;
+}
+
+/** State of a service from its state file. `Unstarted` unless the service has ended: its process is not looked at. Pure. */
+export function restoreState(saved: SavedState): ServiceState {
+  const { desired, image_digest: image, restarts, restarts_in_row, last_restart_reason } = saved;
+  return {
+    desired,
+    actual: restoreEnded(saved),
+    restarts: { total: restarts, inRow: restarts_in_row, lastReason: last_restart_reason },
+    image,
+  };
+}
+
+function restoreEnded(saved: SavedState): VmState {
+  const { status, exit, started_at, stopped_at, reason, reason_detail, ended_by, last_lines } = saved;
+  if (typeof status === 'string') return { status: 'Unstarted' };
+  const facts = {
+    reason: reason ?? 'lost',
+    detail: reason_detail,
+    endedBy: ended_by,
+    startedAtMs: started_at === null ? null : Date.parse(started_at),
+    stoppedAtMs: Date.parse(stopped_at ?? saved.modified_at),
+    lastLines: last_lines,
+  };
+  if ('Failed' in status) return { ...facts, status: 'Failed', error: status.Failed.error, exit };
+  return { ...facts, status: 'Stopped', exit: exit ?? { code: status.Stopped.exit_code, signal: null } };
+}
+
 /**
- * Writes what is known of a service. Resolves when it is on disk, so that what is done next is announced there; only a
- * stop does not wait for a disk that hangs. Throws the system's error.
+ * State file of a service whose process ended while no daemon ran. Pure.
+ *
+ * @param exit from the exit record; null when the command did not end normally
+ */
+export function markGone(saved: SavedState, exit: Exit | null, oomKilled: boolean, nowMs: number): SavedState {
+  const known = exit ?? saved.exit;
+  const wasStopping = saved.status === 'Stopping';
+  const status: SavedState['status'] =
+    known || wasStopping
+      ? { Stopped: { exit_code: known?.code ?? null } }
+      : { Failed: { error: 'its process ended while no daemon ran' } };
+  const foundReason = oomKilled ? 'out-of-memory' : known ? 'exited' : 'lost';
+  return {
+    ...saved,
+    status,
+    exit: known,
+    reason: saved.reason ?? foundReason,
+    ended_by: saved.ended_by ?? (known && !wasStopping ? 'command' : null),
+    pid: null,
+    process: null,
+    metrics: NO_METRICS,
+    stopped_at: isoTime(nowMs),
+  };
+}
+
+/**
+ * Writes a state file. Resolves when it is on disk, so that the next effect is announced there; only a stop does not wait
+ * for a disk that hangs. Throws the system's error.
  */
 export async function persist(
-  document: SavedState,
+  saved: SavedState,
   { store, clock }: { readonly store: StateStore; readonly clock: Clock },
 ): Promise<void> {
-  const { status } = document;
-  if (typeof status !== 'string') return store.conclude(document);
-  const saved = store.save(document);
-  if (status !== 'Stopping') return saved;
+  const { status } = saved;
+  if (typeof status !== 'string') return store.conclude(saved);
+  const written = store.save(saved);
+  if (status !== 'Stopping') return written;
   let cancel = (): void => {};
   const patience = new Promise<void>((resolve) => {
     cancel = clock.after(STOP_PATIENCE_MS, resolve);
   });
-  // One that fails later is tried again by the store.
-  saved.catch(() => {});
-  await Promise.race([saved, patience]).finally(cancel);
+  // The store tries a failed write again.
+  written.catch(() => {});
+  await Promise.race([written, patience]).finally(cancel);
 }

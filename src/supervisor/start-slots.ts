@@ -1,13 +1,14 @@
-/** Lets as many services start at once as the host can bear. */
+/** Limit of concurrent starts: as many as the processors and the free memory of the host allow. */
+import { MonocoreError } from '../lib/errors.ts';
 import { formatSize } from '../lib/units.ts';
 
 const MIB = 2 ** 20;
 
-/** What the host can bear. */
+/** Capacity of the host. */
 export interface StartLimits {
-  /** How many may be on their way at once. */
+  /** Starts at once. */
   readonly slots: number;
-  /** Memory of the host that is free now, bytes; null where it does not matter. */
+  /** Free memory of the host, bytes; null where memory does not matter. */
   readonly freeBytes: (() => number) | null;
 }
 
@@ -15,18 +16,19 @@ interface Waiting {
   readonly needBytes: number;
   readonly onWait: (reason: string) => void;
   readonly enter: () => void;
-  /** What `onWait` was told last. */
+  /** The reason that `onWait` got last. */
   told: string | null;
 }
 
 /**
- * First come, first served. One that is on its way has not touched its memory yet, so what it will need counts as taken;
- * where nothing is on its way the next one goes ahead however little is free: waiting would not help. Main thread.
+ * Slots in the order of requests. A VM that is starting has not touched its memory yet, so its whole need counts as
+ * taken. While nothing is starting, the next start may begin however little memory is free: waiting would not help.
+ * Main thread.
  */
 export class StartSlots {
   readonly #limits: StartLimits;
   readonly #waiting: Waiting[] = [];
-  #entered = 0;
+  #taken = 0;
   #promisedBytes = 0;
 
   constructor(limits: StartLimits) {
@@ -34,24 +36,41 @@ export class StartSlots {
   }
 
   /**
-   * Runs `task` when its turn has come, and settles as it does.
+   * Takes a slot as soon as one is free.
    *
-   * @param memoryMib what it will take of the host's memory
-   * @param onWait told why it has to wait, for people
+   * @param memoryMib memory that the start will take of the host
+   * @param onWait gets the reason to wait, for people
+   * @returns frees the slot; further calls do nothing
+   * @throws MonocoreError `Aborted` when the signal fires first
    */
-  async run<T>(memoryMib: number, onWait: (reason: string) => void, task: () => Promise<T>): Promise<T> {
+  async take(memoryMib: number, onWait: (reason: string) => void, signal?: AbortSignal): Promise<() => void> {
     const needBytes = memoryMib * MIB;
-    await new Promise<void>((enter) => {
-      this.#waiting.push({ needBytes, onWait, enter, told: null });
+    await new Promise<void>((resolve, reject) => {
+      const leave = (): void => {
+        const index = this.#waiting.indexOf(waiting);
+        if (index >= 0) this.#waiting.splice(index, 1);
+        reject(new MonocoreError('Aborted', 'the start was cancelled'));
+        // It may have been the one that the others waited behind.
+        this.#admit();
+      };
+      const enter = (): void => {
+        signal?.removeEventListener('abort', leave);
+        resolve();
+      };
+      const waiting: Waiting = { needBytes, onWait, enter, told: null };
+      if (signal?.aborted) return leave();
+      signal?.addEventListener('abort', leave, { once: true });
+      this.#waiting.push(waiting);
       this.#admit();
     });
-    try {
-      return await task();
-    } finally {
-      this.#entered -= 1;
+    let isHeld = true;
+    return () => {
+      if (!isHeld) return;
+      isHeld = false;
+      this.#taken -= 1;
       this.#promisedBytes -= needBytes;
       this.#admit();
-    }
+    };
   }
 
   #admit(): void {
@@ -62,7 +81,7 @@ export class StartSlots {
         return;
       }
       this.#waiting.shift();
-      this.#entered += 1;
+      this.#taken += 1;
       this.#promisedBytes += first.needBytes;
       first.enter();
     }
@@ -70,14 +89,14 @@ export class StartSlots {
 
   #whyNot(needBytes: number): string | null {
     const { slots, freeBytes } = this.#limits;
-    if (this.#entered === 0) return null;
-    if (this.#entered >= slots) return `waits for its turn: ${slots} start at a time`;
+    if (this.#taken === 0) return null;
+    if (this.#taken >= slots) return `waits for its turn: ${slots} start at a time`;
     const leftBytes = freeBytes === null ? Number.POSITIVE_INFINITY : freeBytes() - this.#promisedBytes;
     return leftBytes < needBytes ? `waits for memory: ${formatSize(Math.max(0, leftBytes))} are free` : null;
   }
 }
 
-/** Once: with dozens that wait, each entry would be news for all of them. */
+/** Tells a reason once: with dozens of waiting services, a repetition would be an event for all of them. */
 function tell(waiting: Waiting, reason: string): void {
   if (waiting.told === reason) return;
   waiting.told = reason;

@@ -1,30 +1,32 @@
 /**
- * The states of a service, the events that change them and the effects that follow: data only. `transition.ts` says
- * which leads to which, `supervisor.ts` performs the effects.
+ * States of a service, the events that change them and the effects that follow: data only. `machine.ts` holds the
+ * table of transitions, `supervisor.ts` performs the effects.
  */
 import type { EndedBy, EndReason, Service } from '../protocol/service.ts';
-import type { Exit, VmEndReason } from '../vm/backend.ts';
+import type { BackendEvent, Exit } from '../vm/backend.ts';
 
-/** What a stop has come to. Each rung of the ladder is tried when the one before did not help in time. */
-export type StopPhase =
-  /** The launch is being called off; there is no process yet, or nobody knows of it yet. */
-  | 'cancelling'
-  /** The command was asked to end, with its stop signal. */
-  | 'asking'
-  /** The command could not be run; the guest is about to say so. */
-  | 'failing'
-  /** The command has ended; what it printed is on its way. */
-  | 'draining'
-  /** Everything has arrived; the VM was told to end. */
-  | 'releasing'
+/** Phases of a stop, in their usual order. The stop timer moves to a harsher phase when one takes too long. */
+export const STOP_PHASES = [
+  /** The launch is being cancelled; there is no process yet, or its pid is not known yet. */
+  'cancelling',
+  /** The command got its stop signal. */
+  'asking',
+  /** The command could not be run; the guest is about to report it. */
+  'failing',
+  /** The command has ended; its last output is on its way. */
+  'draining',
+  /** All output has arrived; the VM was told to power off. */
+  'releasing',
   /** The VM process got SIGTERM. */
-  | 'terminating'
+  'terminating',
   /** The VM process got SIGKILL. */
-  | 'killing'
-  /** It is over; what the VM said last is looked up. */
-  | 'inspecting';
+  'killing',
+  /** The run is over; the last console lines are being read. */
+  'inspecting',
+] as const;
+export type StopPhase = (typeof STOP_PHASES)[number];
 
-/** Why a run counts as failed. */
+/** Reason for a run to count as failed. */
 export interface Failure {
   readonly reason: EndReason;
   /** For people. */
@@ -37,37 +39,34 @@ export interface Stopping {
   readonly phase: StopPhase;
   readonly pid: number | null;
   readonly startedAtMs: number | null;
-  /** How the command ended, once known. */
+  /** Exit of the command, once known. */
   readonly exit: Exit | null;
-  /** Why it ends; a failure replaces it. */
+  /** Reason for the end; a failure replaces it. */
   readonly reason: EndReason;
-  /** More about the reason, for people; null where it says all. */
+  /** More about the reason, for people; null where the reason says it all. */
   readonly detail: string | null;
-  /** What made it end, once it has. */
+  /** The step of the stop that ended it, once it has ended. */
   readonly endedBy: EndedBy | null;
-  /** Why the run counts as failed; null when it ends in order. */
+  /** Null when the run ends normally. */
   readonly failure: Failure | null;
-  /** Whether its health check, if it has one, found it healthy in this run. */
+  /** True once a probe of this run succeeded. */
   readonly wasHealthy: boolean;
   readonly processEnded: boolean;
-  /** Both must be true to leave this state: no tail is lost. */
+  /** Both must be true to leave this state: the last output is never lost. */
   readonly streamsEnded: boolean;
-  /**
-   * What follows: the restart policy decides, or it stays down because somebody said so, or it starts again because
-   * somebody said so after that.
-   */
-  readonly sequel: 'decide' | 'stay' | 'start';
+  /** `decide`: the restart policy decides. `stay`: a user stopped it. `start`: a user has started it again since. */
+  readonly afterStop: 'decide' | 'stay' | 'start';
 }
 
-/** What is known of a run that is over. */
+/** Facts about a run that is over. */
 export interface Ended {
   readonly reason: EndReason;
-  /** More about the reason, for people; null where it says all. */
+  /** More about the reason, for people; null where the reason says it all. */
   readonly detail: string | null;
   readonly endedBy: EndedBy | null;
   readonly startedAtMs: number | null;
   readonly stoppedAtMs: number;
-  /** What the VM said last, where it did not end in order; oldest first. */
+  /** Last console lines of a run that failed; oldest first. */
   readonly lastLines: readonly string[];
 }
 
@@ -75,26 +74,27 @@ export type EndedState =
   | (Ended & { readonly status: 'Stopped'; readonly exit: Exit })
   | (Ended & { readonly status: 'Failed'; readonly error: string; readonly exit: Exit | null });
 
-/** What the health check has found so far. */
+/** Result of the health check so far. */
 export interface Health {
   readonly verdict: 'starting' | 'healthy' | 'unhealthy';
   /** In a row. */
   readonly failures: number;
-  /** What the last probe said; null before the first one. */
+  /** Detail of the last probe; null before the first one. */
   readonly detail: string | null;
 }
 
-export interface Started {
+/** The command runs. */
+export interface Running {
   readonly status: 'Started';
   readonly pid: number;
   readonly startedAtMs: number;
   /** Null without a health check. */
   readonly health: Health | null;
-  /** Samples in a row with more memory than the service may have. */
+  /** Memory samples above the limit in a row. */
   readonly overMemorySamples: number;
 }
 
-/** The last run is over, the next one waits for its time. */
+/** The last run is over; the restart timer runs. */
 export interface Waiting {
   readonly status: 'Starting';
   readonly phase: 'waiting';
@@ -103,16 +103,44 @@ export interface Waiting {
   readonly last: EndedState;
 }
 
-/** Where a service is. `pid` is the process to show and to measure; null until it is known. */
-export type VmState =
-  | { readonly status: 'Unstarted' }
-  | Waiting
-  | { readonly status: 'Starting'; readonly phase: 'preparing' | 'booting'; readonly pid: number | null }
-  | Started
-  | Stopping
-  | EndedState;
+/** On its way to run its command. */
+export interface Launching {
+  readonly status: 'Starting';
+  /** `preparing` until the VM process exists. */
+  readonly phase: 'preparing' | 'booting';
+  readonly pid: number | null;
+}
 
-/** The restarts that nobody asked for. */
+export interface Unstarted {
+  readonly status: 'Unstarted';
+}
+
+/** Actual state of a service. `pid` is the process to show and to measure; null until it is known. */
+export type VmState = Unstarted | Waiting | Launching | Running | Stopping | EndedState;
+
+/** Name of a state: its status, and its phase where it has one. */
+export type StateName =
+  | 'Unstarted'
+  | 'Starting/preparing'
+  | 'Starting/booting'
+  | 'Started'
+  | `Stopping/${StopPhase}`
+  | 'Stopped'
+  | 'Failed'
+  | 'Starting/waiting';
+
+export function nameState(state: VmState): StateName {
+  switch (state.status) {
+    case 'Starting':
+      return `${state.status}/${state.phase}`;
+    case 'Stopping':
+      return `${state.status}/${state.phase}`;
+    default:
+      return state.status;
+  }
+}
+
+/** Automatic restarts. */
 export interface RestartHistory {
   /** Since the user started the service. */
   readonly total: number;
@@ -124,78 +152,72 @@ export interface RestartHistory {
 
 export const NO_RESTARTS: RestartHistory = Object.freeze({ total: 0, inRow: 0, lastReason: null });
 
-/** Everything that decides what comes next. */
+/** Everything that decides the next transition. */
 export interface ServiceState {
-  /** What the user wants, whatever the service does. */
+  /** The user's wish, whatever the service does. */
   readonly desired: 'up' | 'down';
   readonly actual: VmState;
   readonly restarts: RestartHistory;
-  /** Digest of the manifest that the last run was booted from, or the current one is; null where there was none. */
+  /** Manifest digest of the image of the current or last run; null where there was none. */
   readonly image?: string | null;
 }
 
-/** Nothing has happened yet. */
+/** A service in one of the states `S`. */
+export interface ServiceIn<S extends VmState> extends ServiceState {
+  readonly actual: S;
+}
+
 export const INITIAL_STATE: ServiceState = { desired: 'down', actual: { status: 'Unstarted' }, restarts: NO_RESTARTS };
 
-/** Timers of a supervisor; at most one of each runs. */
-export type TimerName =
-  /** The VM has to be up by then. */
-  | 'start'
-  /** The next rung of the stop ladder. */
-  | 'stop'
-  /** The next probe is due. */
-  | 'health'
-  /** The next run is due. */
-  | 'restart';
-
-export const TIMER_NAMES: readonly TimerName[] = ['start', 'stop', 'health', 'restart'];
-
-/** What happens to a service. */
-export type MachineEvent =
-  /** The user wants it up. */
+/** Commands of the user and of the daemon. */
+export type UserEvent =
   | { readonly type: 'start' }
-  /** The user wants it down; `timeoutMs` is the time for the graceful part. */
+  /** `timeoutMs`: time for the graceful part. */
   | { readonly type: 'stop'; readonly timeoutMs: number }
-  /** The daemon ends it, but the user still wants it up; `timeoutMs` as above. */
+  /** The daemon ends, and the user still wants the service up. */
   | { readonly type: 'suspend'; readonly timeoutMs: number }
-  /** A daemon has started, and its policy wants the service up. */
-  | { readonly type: 'revive'; readonly reason: string }
-  /** The run before is concluded and another one is to follow; never sent from outside. */
-  | { readonly type: 'again'; readonly delayMs: number }
-  /** The image of a service that has one is ready, and the VM is about to be launched. */
+  /** A daemon has started, and the restart policy wants the service up. */
+  | { readonly type: 'recover'; readonly reason: string };
+
+/** Reports about the current run: by its VM, its streams and its measurements. */
+export type RunEvent =
+  | Exclude<BackendEvent, { type: 'paused' }>
   | { readonly type: 'image-ready'; readonly digest: string }
   /** The VM process exists. */
   | { readonly type: 'launched'; readonly pid: number }
   | { readonly type: 'launch-failed'; readonly error: string }
-  | { readonly type: 'job-started'; readonly pid: number }
-  | { readonly type: 'job-failed'; readonly error: string }
-  | { readonly type: 'job-exited'; readonly exit: Exit; readonly oomKilled?: boolean }
-  /** Everything that the command printed is in the log files. */
+  /** The log files have all output of the command. */
   | { readonly type: 'drained' }
-  | { readonly type: 'process-ended'; readonly exit: Exit; readonly reason?: VmEndReason }
-  /** Everything is in the log files; never before `process-ended`. */
+  /** All streams have ended, and the log files have all of them. */
   | { readonly type: 'streams-ended' }
-  /** What the VM said last; `panic` is the line of it with which the guest's kernel gave up, or null. */
+  /** Last console lines, oldest first, and the kernel's panic line; null where there is none. */
   | { readonly type: 'inspected'; readonly lastLines: readonly string[]; readonly panic: string | null }
   | { readonly type: 'probed'; readonly ok: boolean; readonly detail: string }
   | { readonly type: 'memory-sampled'; readonly bytes: number }
-  | { readonly type: 'timer'; readonly timer: TimerName };
+  /** The restart policy wants another run after a delay. Comes right behind the end of a run. */
+  | { readonly type: 'restart-scheduled'; readonly delayMs: number };
 
+/** Timers of a supervisor; at most one of each runs. The event of a timer has its name. */
+export const TIMERS = ['start-timeout', 'stop-timeout', 'probe-due', 'restart-due'] as const;
+export type Timer = (typeof TIMERS)[number];
+export type TimerEvent = { readonly [T in Timer]: { readonly type: T } }[Timer];
+
+export type MachineEvent = UserEvent | RunEvent | TimerEvent;
 export type MachineEventType = MachineEvent['type'];
 
-/** What a supervisor does after a transition, in order. */
+/** Work of a supervisor after a transition, in order. */
 export type Effect =
-  /** Writes the state file, or that of an ended service; done before the effects behind it. */
+  /** Writes the state file; the effects behind it wait for the disk. */
   | { readonly type: 'persist' }
-  /** The same within a moment, unless a later state is written before. Nothing waits for it. */
+  /** Writes the state file soon; nothing waits for it, and a later state may replace it. */
   | { readonly type: 'persist-soon' }
   /**
-   * Prepares and launches; answers `image-ready` where there is an image, `launched` or `launch-failed`, then with what the
-   * backend reports.
+   * Prepares and launches a VM. Answers `image-ready` where there is an image, then `launched` or `launch-failed`, then the
+   * reports of the back end.
    */
   | { readonly type: 'launch' }
   | { readonly type: 'cancel-launch' }
-  /** Null: the signal that its image asks for, or SIGTERM. */
+  /** Null: the stop signal of the image, or SIGTERM. */
   | { readonly type: 'signal-job'; readonly signal: NodeJS.Signals | null }
   /** Answers `drained`. */
   | { readonly type: 'drain' }
@@ -203,35 +225,53 @@ export type Effect =
   | { readonly type: 'kill'; readonly signal: NodeJS.Signals }
   /** Answers `inspected`. */
   | { readonly type: 'inspect' }
-  /** Asks once how the service is; answers `probed`. */
+  /** Probes once; answers `probed`. */
   | { readonly type: 'probe' }
-  /** No answer comes any more. */
+  /** Suppresses the answer of a probe that still runs. */
   | { readonly type: 'end-probes' }
-  | { readonly type: 'set-timer'; readonly timer: TimerName; readonly delayMs: number }
-  | { readonly type: 'cancel-timer'; readonly timer: TimerName }
+  | { readonly type: 'set-timer'; readonly timer: Timer; readonly delayMs: number }
+  | { readonly type: 'cancel-timer'; readonly timer: Timer }
   | { readonly type: 'watch-metrics'; readonly pid: number }
   | { readonly type: 'unwatch-metrics' }
-  /** Keeps the row of the ended service, removes its state file and runtime folder. */
+  /** Keeps the final status of the run, removes its state file and its runtime folder. */
   | { readonly type: 'conclude' }
-  /** Answers `again`, before whatever else has come meanwhile. */
-  | { readonly type: 'go-on'; readonly delayMs: number };
+  /** Answers `restart-due` where the delay is 0, else `restart-scheduled`, before any event that waits already. */
+  | { readonly type: 'schedule-restart'; readonly delayMs: number };
 
-/** A next state and what to do on the way. */
+/** The next state and the effects on the way there. */
 export interface Transition {
   readonly state: ServiceState;
   readonly effects: readonly Effect[];
 }
 
-/** The moment of a transition: what a pure function cannot know by itself. */
+export function goTo(service: ServiceState, actual: VmState, effects: readonly Effect[] = []): Transition {
+  return { state: { ...service, actual }, effects };
+}
+
+/** Inputs of a transition that a pure function cannot know. */
 export interface Now {
   /** Milliseconds since the epoch. */
   readonly ms: number;
-  /** A random number, from 0 to below 1: spreads restarts of services that failed together. */
-  readonly dice: number;
+  /** Random, from 0 to below 1: spreads the restarts of services that failed together. */
+  readonly jitter: number;
 }
 
-/** What of a service's definition decides about its transitions. */
+/** Settings of a service that decide its transitions. */
 export type Rules = Pick<
   Service,
   'image' | 'restart' | 'healthcheck' | 'on_unhealthy' | 'stop_signal' | 'stop_timeout_ms'
 >;
+
+/** The events of the types `T`. */
+export type EventOf<T extends MachineEventType> = Extract<MachineEvent, { readonly type: T }>;
+
+/** Input of the handler of the events `E` in one of the states `S`. */
+export interface Input<S extends VmState, E extends MachineEvent> {
+  readonly service: ServiceIn<S>;
+  readonly event: E;
+  readonly now: Now;
+  readonly rules: Rules;
+}
+
+/** {@link Input} by the types of the events. */
+export type On<S extends VmState, T extends MachineEventType> = Input<S, EventOf<T>>;

@@ -1,49 +1,48 @@
-/** The way down: the ladder of a stop, the end of the process and of the streams, and what follows. Pure. */
+/** Handlers of a service that stops: the steps of a stop, the end of process and streams, the next run. Pure. */
 import type { EndedBy } from '../protocol/service.ts';
 import type { Exit } from '../vm/backend.ts';
 import { decideRestart } from './restart-policy.ts';
 import {
   type Effect,
   type EndedState,
+  type EventOf,
   type Failure,
-  type MachineEvent,
+  goTo,
   NO_RESTARTS,
   type Now,
+  type On,
   type Rules,
+  type ServiceIn,
   type ServiceState,
   type StopPhase,
   type Stopping,
-  TIMER_NAMES,
+  TIMERS,
   type Transition,
 } from './states.ts';
 
-/** From the end of the command until all that it printed has arrived. Long, because a full disk may hold it up. */
+/** From the end of the command until all its output has arrived. Long, because a full disk may hold it up. */
 export const DRAIN_TIMEOUT_MS = 60_000;
 /** From `release` until the VM process must have ended: the guest writes out its file systems. */
 export const RELEASE_TIMEOUT_MS = 10_000;
 /** From SIGTERM to the VM process until SIGKILL. */
 export const TERMINATE_TIMEOUT_MS = 2000;
 
-/** Ends of a VM that a panic of its guest may be behind. */
-const CRASHES = ['guest-panic', 'guest-reset', 'vm-crash'] as const;
+/** Ends of a VM that a panic of its guest may have caused. */
+const CRASHES: readonly string[] = ['guest-panic', 'guest-reset', 'vm-crash'];
 
 const UNKNOWN_EXIT: Exit = { code: null, signal: null };
 
-/** A service that is stopping, with all that was decided before. */
-interface StoppingService extends ServiceState {
-  readonly actual: Stopping;
-}
-
-/** The `stop` timer, anew. */
 export function setStopTimer(delayMs: number): Effect {
-  return { type: 'set-timer', timer: 'stop', delayMs };
+  return { type: 'set-timer', timer: 'stop-timeout', delayMs };
 }
 
-/** The last rung, which is tried again for as long as the process is there. */
+const TERMINATE: readonly Effect[] = [setStopTimer(TERMINATE_TIMEOUT_MS), { type: 'kill', signal: 'SIGTERM' }];
+/** The last step, repeated for as long as the process exists. */
 export const KILL: readonly Effect[] = [setStopTimer(TERMINATE_TIMEOUT_MS), { type: 'kill', signal: 'SIGKILL' }];
+const DRAIN: readonly Effect[] = [setStopTimer(DRAIN_TIMEOUT_MS), { type: 'drain' }];
 
-/** Why a VM failed that was not told to end; `when` completes the sentence: `unexpectedly`. */
-export function explainProcessEnd(event: Extract<MachineEvent, { type: 'process-ended' }>, when: string): Failure {
+/** Explains the end of a VM process that was not told to end; `when` completes the sentence: `unexpectedly`. */
+export function explainProcessEnd(event: EventOf<'process-ended'>, when: string): Failure {
   const { exit, reason = 'vm-crash' } = event;
   switch (reason) {
     case 'guest-panic':
@@ -57,12 +56,11 @@ export function explainProcessEnd(event: Extract<MachineEvent, { type: 'process-
   }
 }
 
-/** What {@link beginStopping} has to know; the rest has defaults. */
-export type StoppingStart = Partial<Stopping> & Pick<Stopping, 'phase' | 'pid' | 'reason' | 'sequel'>;
+/** Required and optional facts for {@link beginStopping}. */
+export type StoppingStart = Partial<Stopping> & Pick<Stopping, 'phase' | 'pid' | 'reason' | 'afterStop'>;
 
-/** On the way down. */
 export function beginStopping(service: ServiceState, start: StoppingStart, effects: readonly Effect[]): Transition {
-  const actual: Stopping = {
+  const stopping: Stopping = {
     status: 'Stopping',
     startedAtMs: null,
     exit: null,
@@ -74,85 +72,99 @@ export function beginStopping(service: ServiceState, start: StoppingStart, effec
     streamsEnded: false,
     ...start,
   };
-  const cancelled: Effect[] = [
-    { type: 'cancel-timer', timer: 'start' },
-    { type: 'cancel-timer', timer: 'health' },
+  return goTo(service, stopping, [
+    { type: 'cancel-timer', timer: 'start-timeout' },
+    { type: 'cancel-timer', timer: 'probe-due' },
     { type: 'end-probes' },
-  ];
-  return { state: { ...service, actual }, effects: [...cancelled, { type: 'persist' }, ...effects] };
+    { type: 'persist' },
+    ...effects,
+  ]);
 }
 
-/** Every event for a service that is stopping. */
-export function fromStopping(service: StoppingService, event: MachineEvent, now: Now, rules: Rules): Transition {
-  const stopping = service.actual;
-  const stay = (changes: Partial<Stopping> = {}, effects: readonly Effect[] = []): Transition => ({
-    state: { ...service, actual: { ...stopping, ...changes } },
-    effects,
-  });
-  const conclude = (changes: Partial<Stopping>, effects: readonly Effect[] = []): Transition =>
-    concludeWhenEnded({ ...service, actual: { ...stopping, ...changes } }, now, rules, effects);
+/** Begins to read the last output of a command that has ended by itself. */
+export function drainAfterExit(
+  service: ServiceState,
+  run: Pick<StoppingStart, 'pid' | 'startedAtMs' | 'wasHealthy'>,
+  { exit, oomKilled = false }: Pick<EventOf<'job-exited'>, 'exit' | 'oomKilled'>,
+  effects: readonly Effect[],
+): Transition {
+  const reason = oomKilled ? 'out-of-memory' : 'exited';
+  const start = { ...run, phase: 'draining', reason, afterStop: 'decide', exit, endedBy: 'command' } as const;
+  return beginStopping(service, start, [...effects, ...DRAIN]);
+}
 
-  switch (event.type) {
-    case 'start':
-    case 'revive':
-      return stay({ sequel: 'start' }, [{ type: 'persist' }]);
-    case 'stop':
-    case 'suspend': {
-      const again = stopAgain(stopping, event.timeoutMs);
-      return stay({ sequel: 'stay' }, [{ type: 'persist' }, ...again]);
-    }
-    case 'launched':
-      // Called off while it was being launched: nothing of the service has run.
-      return stay({ phase: 'killing', pid: event.pid }, [{ type: 'persist' }, ...KILL]);
-    case 'launch-failed':
-      return conclude({ processEnded: true, streamsEnded: true });
-    case 'job-exited': {
-      const exit = stopping.exit ?? event.exit;
-      const endedBy = stopping.endedBy ?? rungOf(stopping.phase);
-      const reason = event.oomKilled && stopping.reason === 'exited' ? 'out-of-memory' : stopping.reason;
-      if (stopping.phase !== 'asking' && stopping.phase !== 'failing') return stay({ exit, endedBy, reason });
-      return stay({ exit, endedBy, reason, phase: 'draining' }, [setStopTimer(DRAIN_TIMEOUT_MS), { type: 'drain' }]);
-    }
-    case 'drained':
-      if (stopping.phase !== 'draining' || stopping.processEnded) return stay();
-      return stay({ phase: 'releasing' }, [setStopTimer(RELEASE_TIMEOUT_MS), { type: 'release' }]);
-    case 'process-ended':
-      return conclude(
-        {
-          processEnded: true,
-          exit: stopping.exit ?? exitOfKilled(stopping, event.exit),
-          endedBy: stopping.endedBy ?? rungOf(stopping.phase),
-          failure: stopping.failure ?? unexpectedEnd(stopping, event),
-        },
-        [{ type: 'unwatch-metrics' }],
-      );
-    case 'streams-ended':
-      return conclude({ streamsEnded: true });
-    case 'inspected':
-      return stopping.phase === 'inspecting' ? finish(service, event, now, rules) : stay();
-    case 'timer':
-      return event.timer === 'stop' ? climbLadder(service) : stay();
-    case 'image-ready': // The stop came first.
-    case 'job-started':
-    case 'job-failed':
-    case 'again': // It comes behind the conclusion.
-    case 'probed': // A probe that was under way.
-    case 'memory-sampled':
-      return stay();
-  }
+function change(service: ServiceIn<Stopping>, changes: Partial<Stopping>, effects: readonly Effect[] = []): Transition {
+  return goTo(service, { ...service.actual, ...changes }, effects);
+}
+
+export function startAgain({ service }: On<Stopping, 'start' | 'recover'>): Transition {
+  return change(service, { afterStop: 'start' }, [{ type: 'persist' }]);
 }
 
 /**
- * A stop of what is ending anyway. The command gets the time of the last stop; drain and release keep theirs, unless
- * there is to be no time at all.
+ * Handles another stop. The command gets the time of the last stop; `draining` and `releasing` keep theirs, unless there
+ * must be no time at all.
  */
-function stopAgain({ phase }: Stopping, timeoutMs: number): readonly Effect[] {
-  const graceful = phase === 'failing' || phase === 'draining' || phase === 'releasing';
-  return phase === 'asking' || (graceful && timeoutMs === 0) ? [setStopTimer(timeoutMs)] : [];
+export function stopAgain({ service, event }: On<Stopping, 'stop' | 'suspend'>): Transition {
+  const { phase } = service.actual;
+  const isGraceful = phase === 'failing' || phase === 'draining' || phase === 'releasing';
+  const isSooner = phase === 'asking' || (isGraceful && event.timeoutMs === 0);
+  const timer = isSooner ? [setStopTimer(event.timeoutMs)] : [];
+  return change(service, { afterStop: 'stay' }, [{ type: 'persist' }, ...timer]);
 }
 
-/** What made it end that ends in this phase. */
-export function rungOf(phase: StopPhase): EndedBy | null {
+/** Kills a VM whose launch was cancelled: its command has not run. */
+export function killLaunched({ service, event }: On<Stopping, 'launched'>): Transition {
+  return change(service, { phase: 'killing', pid: event.pid }, [{ type: 'persist' }, ...KILL]);
+}
+
+export function launchCancelled({ service, now, rules }: On<Stopping, 'launch-failed'>): Transition {
+  return endWhenComplete(service, { processEnded: true, streamsEnded: true }, now, rules);
+}
+
+/** Exit of the command, the first one known, and the step of the stop that ended it. */
+function exitFacts({ actual }: ServiceIn<Stopping>, event: EventOf<'job-exited'>): Partial<Stopping> {
+  return {
+    exit: actual.exit ?? event.exit,
+    endedBy: actual.endedBy ?? stopStepOf(actual.phase),
+    reason: event.oomKilled && actual.reason === 'exited' ? 'out-of-memory' : actual.reason,
+  };
+}
+
+export function drain({ service, event }: On<Stopping, 'job-exited'>): Transition {
+  return change(service, { ...exitFacts(service, event), phase: 'draining' }, DRAIN);
+}
+
+export function noteExit({ service, event }: On<Stopping, 'job-exited'>): Transition {
+  return change(service, exitFacts(service, event));
+}
+
+export function release({ service }: On<Stopping, 'drained'>): Transition {
+  if (service.actual.processEnded) return change(service, {});
+  return change(service, { phase: 'releasing' }, [setStopTimer(RELEASE_TIMEOUT_MS), { type: 'release' }]);
+}
+
+export function processEnded({ service, event, now, rules }: On<Stopping, 'process-ended'>): Transition {
+  const { actual } = service;
+  const changes = {
+    processEnded: true,
+    exit: actual.exit ?? exitOfKilled(actual, event.exit),
+    endedBy: actual.endedBy ?? stopStepOf(actual.phase),
+    failure: actual.failure ?? unexpectedEnd(actual, event),
+  };
+  return endWhenComplete(service, changes, now, rules, [{ type: 'unwatch-metrics' }]);
+}
+
+export function streamsEnded({ service, now, rules }: On<Stopping, 'streams-ended'>): Transition {
+  return endWhenComplete(service, { streamsEnded: true }, now, rules);
+}
+
+export function inspected({ service, event, now, rules }: On<Stopping, 'inspected'>): Transition {
+  return finish(service, event, now, rules);
+}
+
+/** The step of a stop that ended a run in this phase; null where the run ended by itself. */
+export function stopStepOf(phase: StopPhase): EndedBy | null {
   switch (phase) {
     case 'asking':
       return 'stop_signal';
@@ -166,70 +178,66 @@ export function rungOf(phase: StopPhase): EndedBy | null {
 }
 
 /**
- * A command that ran died with its VM, by the signal that killed both. Otherwise nobody knows: QEMU ends with status 0
- * on SIGTERM, whatever its guest was doing.
+ * Exit of a command that died with its VM, by the signal that killed both. Otherwise it is unknown: QEMU exits with
+ * status 0 on SIGTERM, whatever its guest was doing.
  */
-function exitOfKilled(stopping: Stopping, processExit: Exit): Exit | null {
-  const killed = stopping.phase === 'terminating' || stopping.phase === 'killing';
-  return killed && stopping.startedAtMs !== null && processExit.signal !== null ? processExit : null;
+function exitOfKilled({ phase, startedAtMs }: Stopping, processExit: Exit): Exit | null {
+  const isKilled = phase === 'terminating' || phase === 'killing';
+  return isKilled && startedAtMs !== null && processExit.signal !== null ? processExit : null;
 }
 
-/** The VM went away while its command was still being asked, or its output still being read. */
-function unexpectedEnd({ phase }: Stopping, event: Extract<MachineEvent, { type: 'process-ended' }>): Failure | null {
+/** Failure of a VM that ended while its command was still being asked, or its output still being read. */
+function unexpectedEnd({ phase }: Stopping, event: EventOf<'process-ended'>): Failure | null {
   return phase === 'asking' || phase === 'draining' ? explainProcessEnd(event, 'unexpectedly') : null;
 }
 
-/** The next rung: SIGTERM to the VM process, then SIGKILL. */
-function climbLadder(service: StoppingService): Transition {
-  const stopping = service.actual;
-  if (stopping.processEnded) return { state: service, effects: [] };
-  const isLast = stopping.phase === 'terminating' || stopping.phase === 'killing';
-  return {
-    state: { ...service, actual: { ...stopping, phase: isLast ? 'killing' : 'terminating' } },
-    // Noted first: the next daemon, which finds it gone, knows by what.
-    effects: [
-      { type: 'persist' },
-      ...(isLast ? KILL : ([setStopTimer(TERMINATE_TIMEOUT_MS), { type: 'kill', signal: 'SIGTERM' }] as const)),
-    ],
-  };
+/** Persists first: a later daemon that finds the VM gone then knows the signal that ended it. */
+export function terminate({ service }: On<Stopping, 'stop-timeout'>): Transition {
+  if (service.actual.processEnded) return change(service, {});
+  return change(service, { phase: 'terminating' }, [{ type: 'persist' }, ...TERMINATE]);
 }
 
-function concludeWhenEnded(
-  service: StoppingService,
+export function kill({ service }: On<Stopping, 'stop-timeout'>): Transition {
+  if (service.actual.processEnded) return change(service, {});
+  return change(service, { phase: 'killing' }, [{ type: 'persist' }, ...KILL]);
+}
+
+/** Ends the run once process and streams have ended; a failed run is inspected first. */
+function endWhenComplete(
+  before: ServiceIn<Stopping>,
+  changes: Partial<Stopping>,
   now: Now,
   rules: Rules,
   effects: readonly Effect[] = [],
 ): Transition {
-  const stopping = service.actual;
-  if (!stopping.processEnded || !stopping.streamsEnded) return { state: service, effects };
+  const stopping: Stopping = { ...before.actual, ...changes };
+  const service = { ...before, actual: stopping };
+  if (!stopping.processEnded || !stopping.streamsEnded) return goTo(service, stopping, effects);
   const isOdd = stopping.failure !== null || stopping.reason === 'out-of-memory';
   if (isOdd && stopping.pid !== null) {
-    return {
-      state: { ...service, actual: { ...stopping, phase: 'inspecting' } },
-      effects: [...effects, { type: 'cancel-timer', timer: 'stop' }, { type: 'inspect' }],
-    };
+    const inspect: readonly Effect[] = [{ type: 'cancel-timer', timer: 'stop-timeout' }, { type: 'inspect' }];
+    return change(service, { phase: 'inspecting' }, [...effects, ...inspect]);
   }
   const end = finish(service, { lastLines: [], panic: null }, now, rules);
   return { state: end.state, effects: [...effects, ...end.effects] };
 }
 
 const CLEAN_UP: readonly Effect[] = [
-  ...TIMER_NAMES.map((timer): Effect => ({ type: 'cancel-timer', timer })),
+  ...TIMERS.map((timer): Effect => ({ type: 'cancel-timer', timer })),
   { type: 'end-probes' },
   { type: 'unwatch-metrics' },
   { type: 'conclude' },
 ];
 
-/** The run is over: says how it ended, and what follows. */
 function finish(
-  service: StoppingService,
-  { lastLines, panic }: Pick<Extract<MachineEvent, { type: 'inspected' }>, 'lastLines' | 'panic'>,
+  service: ServiceIn<Stopping>,
+  { lastLines, panic }: Pick<EventOf<'inspected'>, 'lastLines' | 'panic'>,
   now: Now,
   rules: Rules,
 ): Transition {
-  const { startedAtMs, exit, wasHealthy, sequel, reason, detail, endedBy } = service.actual;
+  const { startedAtMs, exit, reason, detail, endedBy } = service.actual;
   const failure = explainCrash(service.actual.failure, panic);
-  const common = {
+  const facts = {
     reason: failure?.reason ?? reason,
     detail,
     endedBy,
@@ -238,46 +246,35 @@ function finish(
     lastLines,
   };
   const ended: EndedState = failure
-    ? { ...common, status: 'Failed', error: failure.message, exit }
-    : { ...common, status: 'Stopped', exit: exit ?? UNKNOWN_EXIT };
-  return followUp(service, ended, sequel, wasHealthy, now, rules);
+    ? { ...facts, status: 'Failed', error: failure.message, exit }
+    : { ...facts, status: 'Stopped', exit: exit ?? UNKNOWN_EXIT };
+  return afterRun(service, ended, service.actual, now, rules);
 }
 
-/** The line that the kernel gave up with says more; where there is no panic device, it alone tells. */
+/** Adds the kernel's panic line. Where there is no panic device, that line is the only sign of a panic. */
 function explainCrash(failure: Failure | null, panic: string | null): Failure | null {
-  const isCrash = failure && (CRASHES as readonly string[]).includes(failure.reason);
-  if (!isCrash || panic === null) return failure;
+  if (failure === null || panic === null || !CRASHES.includes(failure.reason)) return failure;
   return { reason: 'guest-panic', message: `the guest's kernel panicked: ${panic}` };
 }
 
-/** The end of a run, and the next one where there is to be one. */
-export function followUp(
+/** Concludes a run, and schedules the next one where there is one. */
+export function afterRun(
   service: ServiceState,
   ended: EndedState,
-  sequel: Stopping['sequel'],
-  wasHealthy: boolean,
+  { afterStop, wasHealthy }: Pick<Stopping, 'afterStop' | 'wasHealthy'>,
   now: Now,
   rules: Rules,
 ): Transition {
-  if (sequel === 'start') {
-    const restarted: Effect = { type: 'go-on', delayMs: 0 };
-    return { state: { ...service, actual: ended, restarts: NO_RESTARTS }, effects: [...CLEAN_UP, restarted] };
-  }
-  const down: Transition = { state: { ...service, actual: ended }, effects: CLEAN_UP };
-  if (sequel === 'stay' || service.desired === 'down') return down;
+  const again = (delayMs: number): readonly Effect[] => [...CLEAN_UP, { type: 'schedule-restart', delayMs }];
+  if (afterStop === 'start') return goTo({ ...service, restarts: NO_RESTARTS }, ended, again(0));
+  if (afterStop === 'stay' || service.desired === 'down') return goTo(service, ended, CLEAN_UP);
   const decision = decideRestart(rules, ended, wasHealthy, service.restarts, now);
   switch (decision.type) {
     case 'stay-down':
-      return down;
+      return goTo(service, ended, CLEAN_UP);
     case 'give-up':
-      return {
-        state: { ...service, actual: { ...ended, status: 'Failed', reason: 'gave-up', error: decision.message } },
-        effects: CLEAN_UP,
-      };
+      return goTo(service, { ...ended, status: 'Failed', reason: 'gave-up', error: decision.message }, CLEAN_UP);
     case 'restart':
-      return {
-        state: { ...service, actual: ended, restarts: decision.restarts },
-        effects: [...CLEAN_UP, { type: 'go-on', delayMs: decision.delayMs }],
-      };
+      return goTo({ ...service, restarts: decision.restarts }, ended, again(decision.delayMs));
   }
 }

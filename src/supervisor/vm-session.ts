@@ -1,4 +1,4 @@
-/** What binds a supervisor to one VM: its launch or adoption, its streams, its process, the end of its output. */
+/** The VM of a supervisor: its launch or adoption, its streams, its process, the end of its output. */
 import { randomBytes } from 'node:crypto';
 import { isoTime } from '../lib/clock.ts';
 import { errorText, errorTextWithHint, MonocoreError } from '../lib/errors.ts';
@@ -6,66 +6,60 @@ import type { ProcessIdentity } from '../lib/proc.ts';
 import type { ServiceImage } from '../protocol/images.ts';
 import type { StreamName } from '../protocol/log-files/names.ts';
 import type { Adoption, BackendEvent, Instance, PreparedInstance } from '../vm/backend.ts';
-import { takeTurn } from './boot-turn.ts';
 import type { SupervisorContext } from './interfaces.ts';
 import type { Effect, MachineEvent } from './states.ts';
-import { addressOf, type Hindrances, type ServiceDefinition } from './status.ts';
+import { addressOf, type Blocked, type ServiceDefinition } from './status.ts';
 
-/** 128 random bits: nothing that a service prints is taken for it. */
+/** 128 random bits: no output of a service can be mistaken for the marker. */
 const MARKER_BYTES = 16;
 
-/** Lines of the VM that come with a failure. */
+/** Console lines that are kept of a failed run. */
 const LAST_LINES = 10;
-/** How far back a panic is looked for: the kernel says what it did last, on some sixty lines, after it said that it panicked. */
+/** Console lines that are searched for a panic: the kernel prints some sixty lines of registers and stack behind it. */
 const SEARCHED_LINES = 200;
 
-/** How Linux says that it cannot go on, see panic() in kernel/panic.c. */
+/** First line of a panic, see panic() in kernel/panic.c of Linux. */
 const PANIC = /Kernel panic - not syncing.*/;
 
 /**
- * From the end of the VM process, after which only a process that escaped it can hold its streams, until they are
- * closed. Nothing that is in them by then is lost, so this need not be long; a process that was just killed needs far
- * less to let go.
+ * Time between the end of the VM process, after which only an escaped process can hold its streams, and their forced
+ * end. Short, because their content is still read; a process that was just killed closes them far sooner.
  */
 export const STREAMS_TIMEOUT_MS = 2000;
 
-/** Effects on the VM alone. */
+/** Effects on the VM. */
 type VmEffect = Extract<Effect, { type: 'cancel-launch' | 'signal-job' | 'drain' | 'release' | 'kill' }>;
 
-/** Where a session reports to. */
 export interface SessionHandlers {
   readonly onEvent: (event: MachineEvent) => void;
-  /** What is different from now on. */
-  readonly onHindered: (change: Partial<Hindrances>) => void;
-  /** The notes have changed. */
+  readonly onBlocked: (change: Partial<Blocked>) => void;
   readonly onNotes: () => void;
 }
 
-/** One VM after the other of a service; never two at once, which is the state machine's doing. Main thread. */
+/** The VMs of a service, one after the other: the state machine never launches two at once. Main thread. */
 export class VmSession {
   readonly #definition: ServiceDefinition;
-  readonly #ports: SupervisorContext;
+  readonly #context: SupervisorContext;
   readonly #handlers: SessionHandlers;
   #vm: Instance | null = null;
   #cancel: AbortController | null = null;
   #notes: readonly string[] = [];
-  /** What does not work of its network. */
   #networkNotes: readonly string[] = [];
 
-  constructor(definition: ServiceDefinition, ports: SupervisorContext, handlers: SessionHandlers) {
+  constructor(definition: ServiceDefinition, context: SupervisorContext, handlers: SessionHandlers) {
     this.#definition = definition;
-    this.#ports = ports;
+    this.#context = context;
     this.#handlers = handlers;
   }
 
-  readonly #tellPreparing = (preparing: string | null): void => this.#handlers.onHindered({ preparing });
+  readonly #setPreparing = (preparing: string | null): void => this.#handlers.onBlocked({ preparing });
 
   /** The VM; null before its launch and after its end. */
   get vm(): Instance | null {
     return this.#vm;
   }
 
-  /** What the host does not offer of what the service asked for. */
+  /** Settings that the host cannot apply, with the reason. */
   get notes(): readonly string[] {
     return [...this.#notes, ...this.#networkNotes];
   }
@@ -75,45 +69,45 @@ export class VmSession {
   }
 
   /**
-   * Gets the image, prepares, captures the streams, launches: in this order, so that nothing is printed before somebody
-   * reads. Answers with the events `image-ready` where there is an image, and `launched` or `launch-failed`.
+   * Fetches the image, prepares, captures the streams, launches: in this order, so that all output has a reader. Answers
+   * with the events `image-ready` where there is an image, and `launched` or `launch-failed`.
    *
-   * @param digest of the image that is to be taken again if it is there; null for the one that its name stands for
+   * @param digest image of the last run, to be used again if it still exists; null to resolve the name anew
    */
   async launch(digest: string | null): Promise<void> {
     const { service, group, groupIndex = null, kernel } = this.#definition;
     const cancel = new AbortController();
     this.#cancel = cancel;
     let streamsEnded: Promise<void> = Promise.resolve();
-    let endTurn = (): void => {};
+    let freeSlot = (): void => {};
     try {
       const image = await this.#fetchImage(digest, cancel.signal);
       if (image) {
-        endTurn = await this.#takeTurn(cancel.signal);
+        freeSlot = await this.#takeSlot(cancel.signal);
         this.#handlers.onEvent({ type: 'image-ready', digest: image.digest });
       }
       const address = addressOf(this.#definition);
       const request = { service, address, localOnly: group?.local_only ?? true, groupIndex, kernel, image };
-      const prepared = await this.#ports.backends[service.isolation].prepare(request, cancel.signal);
+      const prepared = await this.#context.backends[service.isolation].prepare(request, cancel.signal);
       this.#notes = prepared.notes;
-      this.#ports.onStep?.(service.name, 'prepared');
+      this.#context.onStep?.(service.name, 'prepared');
       try {
         streamsEnded = (await this.#capture(prepared.streams, false)).ended;
-        this.#ports.onStep?.(service.name, 'captured');
-        if (cancel.signal.aborted) throw new MonocoreError('Aborted', 'the start was called off');
+        this.#context.onStep?.(service.name, 'captured');
+        if (cancel.signal.aborted) throw new MonocoreError('Aborted', 'the start was cancelled');
       } catch (error) {
         prepared.discard();
         throw error;
       }
-      const vm = await prepared.launch(this.#observe(streamsEnded, endTurn));
-      this.#ports.onStep?.(service.name, 'spawned');
+      const vm = await prepared.launch(this.#observe(streamsEnded, freeSlot));
+      this.#context.onStep?.(service.name, 'spawned');
       this.#vm = vm;
       this.#joinNetwork(vm);
       this.#handlers.onEvent({ type: 'launched', pid: vm.identity.pid });
     } catch (error) {
-      // The service may be started again at once: its streams must be free by then.
+      // The service may be started again at once, so its streams must be free.
       await this.#awaitEnd(streamsEnded);
-      endTurn();
+      freeSlot();
       this.#handlers.onEvent({ type: 'launch-failed', error: errorTextWithHint(error) });
     }
   }
@@ -122,26 +116,21 @@ export class VmSession {
     const { image: name } = this.#definition.service;
     if (name === null) return null;
     try {
-      return await this.#ports.images.fetch({ name, digest, signal, onProgress: this.#tellPreparing });
+      return await this.#context.images.fetch({ name, digest, signal, onProgress: this.#setPreparing });
     } finally {
-      this.#tellPreparing(null);
+      this.#setPreparing(null);
     }
   }
 
-  async #takeTurn(signal: AbortSignal): Promise<() => void> {
-    const { ram_mib } = this.#definition.service;
-    // Its place in the queue outlives a start that was called off.
-    const onWait = (reason: string): void => {
-      if (!signal.aborted) this.#tellPreparing(reason);
-    };
+  async #takeSlot(signal: AbortSignal): Promise<() => void> {
     try {
-      return await takeTurn((onTurn) => this.#ports.boots.run(ram_mib, onWait, onTurn), signal);
+      return await this.#context.bootSlots.take(this.#definition.service.ram_mib, this.#setPreparing, signal);
     } finally {
-      this.#tellPreparing(null);
+      this.#setPreparing(null);
     }
   }
 
-  /** Does to the VM, if there is one, what the state machine wants done. */
+  /** Performs an effect on the VM, if there is one. */
   perform(effect: VmEffect): void {
     switch (effect.type) {
       case 'cancel-launch':
@@ -161,7 +150,7 @@ export class VmSession {
     }
   }
 
-  /** Goes on with a VM that an earlier daemon launched; its events come after this. */
+  /** Takes a VM of an earlier daemon; its events come after this resolves. */
   async adopt(adoption: Extract<Adoption, { type: 'running' }>): Promise<ProcessIdentity> {
     const { ended } = await this.#capture(adoption.streams, true);
     this.#notes = adoption.notes;
@@ -178,7 +167,7 @@ export class VmSession {
       .filter(({ protocol }) => protocol === 'udp')
       .map(({ host, guest }) => ({ address: addressOf(this.#definition), host, guest }));
     const port = { service: service.name, group: group?.name ?? null, index: groupIndex, socketPath, udp };
-    this.#ports.network.attach(port, {
+    this.#context.network.attach(port, {
       onNames: (members) => vm.setNames(members),
       onNotes: (notes) => {
         this.#networkNotes = notes;
@@ -187,30 +176,30 @@ export class VmSession {
     });
   }
 
-  /** Waits until all that the command printed is in its files; answers with the event `drained`. */
+  /** Waits until the log files have all output of the command; answers with the event `drained`. */
   async #drain(): Promise<void> {
     const vm = this.#vm;
     const { name } = this.#definition.service;
     const marker = randomBytes(MARKER_BYTES).toString('hex');
     try {
-      // What a plain process printed is in its pipes already, and is lost with it where a daemon that dies has not read it.
-      if (vm?.drains) await this.#ports.logs.awaitMarker(name, marker, () => vm.drain(marker));
-      else await this.#ports.logs.awaitMarker(name, null, () => {});
+      // The output of a plain process is in its pipes already.
+      if (vm?.drains) await this.#context.logs.awaitMarker(name, marker, () => vm.drain(marker));
+      else await this.#context.logs.awaitMarker(name, null, () => {});
     } catch (error) {
-      // Without the log worker nobody knows what has arrived; the stop timer decides.
-      this.#ports.report('warn', `${name}: the end of its output was not seen: ${errorText(error)}`);
+      // Without the log worker, the stop timer decides.
+      this.#context.report('warn', `${name}: the end of its output was not seen: ${errorText(error)}`);
       return;
     }
     this.#handlers.onEvent({ type: 'drained' });
   }
 
-  /** Looks up what the VM said last since then; answers with the event `inspected`. */
+  /** Reads the last console lines since then; answers with the event `inspected`. */
   async inspect(sinceMs: number): Promise<void> {
     const { name } = this.#definition.service;
-    const lines = await this.#ports.logs
+    const lines = await this.#context.logs
       .lastLines(name, ['console'], SEARCHED_LINES, isoTime(sinceMs))
       .catch((error: unknown) => {
-        this.#ports.report('warn', `${name}: what its VM said last cannot be read: ${errorText(error)}`);
+        this.#context.report('warn', `${name}: the last console lines cannot be read: ${errorText(error)}`);
         return [];
       });
     const panicAt = lines.findIndex((line) => PANIC.test(line));
@@ -219,7 +208,7 @@ export class VmSession {
     this.#handlers.onEvent({ type: 'inspected', lastLines, panic });
   }
 
-  /** The VM has ended. */
+  /** Drops the VM, which has ended. */
   forget(): void {
     this.#vm = null;
     this.#cancel = null;
@@ -227,7 +216,7 @@ export class VmSession {
     this.#networkNotes = [];
   }
 
-  /** Begins to capture streams; `ended` is fulfilled when all of them have ended. */
+  /** Captures streams; `ended` resolves when all of them have ended. */
   async #capture(streams: PreparedInstance['streams'], continues: boolean): Promise<{ ended: Promise<void> }> {
     const { service } = this.#definition;
     let onEnded = (): void => {};
@@ -235,21 +224,25 @@ export class VmSession {
       onEnded = resolve;
     });
     const reopen = (stream: StreamName): number =>
-      this.#ports.backends[service.isolation].reopenStream(service.name, stream);
-    const onStalled = (logStalled: string | null) => this.#handlers.onHindered({ logStalled });
+      this.#context.backends[service.isolation].reopenStream(service.name, stream);
+    const onStalled = (logStalled: string | null) => this.#handlers.onBlocked({ logStalled });
     const handlers = { reopen, onEnded, onStalled, continues };
-    await this.#ports.logs.capture(service.name, streams, handlers, service.log);
+    await this.#context.logs.capture(service.name, streams, handlers, service.log);
     return { ended };
   }
 
-  /** Takes what a backend reports, and adds the end of the streams. @param endTurn called when the guest has booted, or not */
-  #observe(streamsEnded: Promise<void>, endTurn: () => void): (event: BackendEvent) => void {
+  /**
+   * Listener for the back end that adds the end of the streams.
+   *
+   * @param freeSlot called once the guest has booted, or has failed to
+   */
+  #observe(streamsEnded: Promise<void>, freeSlot: () => void): (event: BackendEvent) => void {
     let onProcessEnded = (_portsFreed: Promise<void>): void => {};
-    // The next to start may want the same ports.
+    // The next service to start may want the same ports.
     const processEnded = new Promise<void>((resolve) => {
       onProcessEnded = resolve;
     });
-    // The log worker may see the end of the streams before this thread sees that of the process.
+    // The log worker may see the end of the streams before this thread sees the end of the process.
     void processEnded
       .then(() => this.#awaitEnd(streamsEnded))
       .then(() => this.#handlers.onEvent({ type: 'streams-ended' }));
@@ -259,8 +252,8 @@ export class VmSession {
         return;
       }
       const isEnd = event.type === 'process-ended';
-      const portsFreed = isEnd ? this.#ports.network.detach(this.#definition.service.name) : null;
-      endTurn();
+      const portsFreed = isEnd ? this.#context.network.detach(this.#definition.service.name) : null;
+      freeSlot();
       this.#handlers.onEvent(event);
       if (portsFreed) onProcessEnded(portsFreed);
     };
@@ -268,14 +261,14 @@ export class VmSession {
 
   #onPaused(reason: string | null): void {
     const { name } = this.#definition.service;
-    if (reason === null) this.#ports.report('info', `${name}: its VM goes on`);
-    else this.#ports.report('warn', `${name}: its VM stands still: ${reason}`);
-    this.#handlers.onHindered({ paused: reason });
+    if (reason === null) this.#context.report('info', `${name}: its VM has resumed`);
+    else this.#context.report('warn', `${name}: its VM is paused: ${reason}`);
+    this.#handlers.onBlocked({ paused: reason });
   }
 
-  /** Resolves when the streams of a VM whose process is gone have ended, by themselves or not. */
+  /** Waits for the streams of a VM whose process has ended, and ends them after a while. */
   async #awaitEnd(streamsEnded: Promise<void>): Promise<void> {
-    const { logs, clock } = this.#ports;
+    const { logs, clock } = this.#context;
     const cancel = clock.after(STREAMS_TIMEOUT_MS, () => logs.closeStreams(this.#definition.service.name));
     await streamsEnded;
     cancel();

@@ -6,10 +6,10 @@ import type { ProcessIdentity } from '../lib/proc.ts';
 import type { ServiceImage } from '../protocol/images.ts';
 import type { StreamName } from '../protocol/log-files/names.ts';
 import type { GroupMember } from '../protocol/network.ts';
-import type { ProbeResult } from '../protocol/probe.ts';
 import type { EndReason, Probe, Service } from '../protocol/service.ts';
+import type { ProbeResult } from '../protocol/supervision.ts';
 
-export type { ProbeResult } from '../protocol/probe.ts';
+export type { ProbeResult } from '../protocol/supervision.ts';
 
 /** What a service is started with. */
 export interface LaunchRequest {

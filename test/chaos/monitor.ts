@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import * as v from 'valibot';
 import { errorCode, errorText } from '../../src/lib/errors.ts';
 import type { ServiceStatus } from '../../src/protocol/service.ts';
-import { StateDocumentSchema } from '../../src/protocol/state-document.ts';
+import { SavedStateSchema } from '../../src/protocol/state.ts';
 import type { HomePaths } from '../../src/state/paths.ts';
 import type { DaemonHost } from './daemon-host.ts';
 import type { Findings } from './findings.ts';
@@ -95,7 +95,7 @@ export class Monitor {
 
   #checkStateFile(path: string): void {
     try {
-      v.parse(StateDocumentSchema, JSON.parse(readFileSync(path, 'utf8')));
+      v.parse(SavedStateSchema, JSON.parse(readFileSync(path, 'utf8')));
     } catch (error) {
       if (errorCode(error) === 'ENOENT') return;
       this.#options.findings.complain(`${basename(path)} is no state file: ${errorText(error)}`);

@@ -6,7 +6,7 @@ import { type ImageRequest, ServiceImages } from '../../src/images/service-image
 import { DEFAULT_IMAGE_SETTINGS } from '../../src/protocol/images.ts';
 import { HomePaths } from '../../src/state/paths.ts';
 import { JobPool } from '../../src/threads/job-pool.ts';
-import { gate } from '../helpers/fakes/fake-ports.ts';
+import { gate } from '../helpers/fakes/fake-context.ts';
 import { makeImage, makeTar } from '../helpers/images/images.ts';
 import { startRegistry } from '../helpers/servers/registry.ts';
 import { defer, makeTempDir } from '../helpers/temp.ts';

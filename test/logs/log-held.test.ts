@@ -9,7 +9,7 @@ import { DEFAULT_LOG_SETTINGS, type LogSettings } from '../../src/protocol/log-s
 import { openReadEnd } from '../../src/vm/host/fifos.ts';
 import { mountSmallDisk } from '../helpers/disks/small-disk.ts';
 import { eventually } from '../helpers/eventually.ts';
-import { gate } from '../helpers/fakes/fake-ports.ts';
+import { gate } from '../helpers/fakes/fake-context.ts';
 import { openFilesBelow } from '../helpers/processes/open-files.ts';
 import { defer, makeTempDir } from '../helpers/temp.ts';
 import { filesOf, TestStream } from '../workers/logs/harness.ts';

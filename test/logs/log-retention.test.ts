@@ -10,7 +10,7 @@ import { DEFAULT_LOG_SETTINGS, type LogSettings } from '../../src/protocol/log-s
 import { JobPool } from '../../src/threads/job-pool.ts';
 import { openChildEnd, openReadEnd } from '../../src/vm/host/fifos.ts';
 import { eventually } from '../helpers/eventually.ts';
-import { gate } from '../helpers/fakes/fake-ports.ts';
+import { gate } from '../helpers/fakes/fake-context.ts';
 import { makeFifos } from '../helpers/processes/fifos.ts';
 import { defer, makeTempDir } from '../helpers/temp.ts';
 

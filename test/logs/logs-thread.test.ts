@@ -10,7 +10,7 @@ import { LogThread } from '../../src/logs/logs-thread.ts';
 import type { StreamName } from '../../src/protocol/log-files/names.ts';
 import { openChildEnd, openReadEnd } from '../../src/vm/host/fifos.ts';
 import { eventually } from '../helpers/eventually.ts';
-import { gate } from '../helpers/fakes/fake-ports.ts';
+import { gate } from '../helpers/fakes/fake-context.ts';
 import { makeFifos } from '../helpers/processes/fifos.ts';
 import { openFilesBelow } from '../helpers/processes/open-files.ts';
 import { makeTempDir } from '../helpers/temp.ts';

@@ -4,7 +4,7 @@ import test from 'node:test';
 import { LogRetention } from '../../src/logs/retention.ts';
 import type { Job, JobResult, PrunedLogs, PruneLogsJob } from '../../src/protocol/jobs.ts';
 import { DEFAULT_LOG_SETTINGS } from '../../src/protocol/log-settings.ts';
-import { gate, settle } from '../helpers/fakes/fake-ports.ts';
+import { gate, settle } from '../helpers/fakes/fake-context.ts';
 import { ManualClock } from '../helpers/fakes/manual-clock.ts';
 
 const DIR = '/home/log';

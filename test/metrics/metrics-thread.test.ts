@@ -78,10 +78,10 @@ test('a probe that is called off has closed its connection when it answers', asy
   await once(server, 'connection');
   const closed = once(sockets[0]!.resume(), 'close');
   cancel.abort();
-  assert.deepEqual(await result, { ok: false, detail: 'called off' });
+  assert.deepEqual(await result, { ok: false, detail: 'cancelled' });
   await closed;
   const late = await metrics.probe({ type: 'tcp', port }, 60_000, cancel.signal);
-  assert.deepEqual(late, { ok: false, detail: 'called off' });
+  assert.deepEqual(late, { ok: false, detail: 'cancelled' });
 });
 
 test('a worker that dies is no failure of the service: the next one asks again', async (t) => {

@@ -4,7 +4,7 @@ import test from 'node:test';
 import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
 import type { CommandReply } from '../../src/protocol/api.ts';
 import type { Service } from '../../src/protocol/service.ts';
-import { FakePorts, gate, settle } from '../helpers/fakes/fake-ports.ts';
+import { FakeContext, gate, settle } from '../helpers/fakes/fake-context.ts';
 import { afterStart, configOf, scriptService } from '../helpers/fakes/services.ts';
 
 const ALL = { names: [], group: null };
@@ -14,7 +14,7 @@ const member = (name: string, group: string | null, overrides: Partial<Service> 
 const config = (...services: Service[]) => configOf(services, GROUPS);
 
 function open() {
-  const ports = new FakePorts({ obedient: true });
+  const ports = new FakeContext({ obedient: true });
   const orchestrator = new Orchestrator(ports);
   /** `name address status` of every service. */
   const rows = () => orchestrator.services().map((row) => `${row.name} ${row.group_ip} ${row.status}`);

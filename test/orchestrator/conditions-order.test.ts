@@ -4,9 +4,9 @@ import test from 'node:test';
 import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
 import type { CommandReply } from '../../src/protocol/api.ts';
 import type { Condition, Service } from '../../src/protocol/service.ts';
-import type { SavedState } from '../../src/protocol/state-document.ts';
+import type { SavedState } from '../../src/protocol/state.ts';
 import { DEFAULT_RESTART_SETTINGS, type RestartWhen } from '../../src/protocol/supervision.ts';
-import { FakePorts, settle } from '../helpers/fakes/fake-ports.ts';
+import { FakeContext, settle } from '../helpers/fakes/fake-context.ts';
 import { configOf, scriptService } from '../helpers/fakes/services.ts';
 import { healthCheck } from '../helpers/processes/health-check.ts';
 
@@ -25,9 +25,9 @@ function stack(condition: Condition, db: Partial<Service> = {}) {
 async function startStack(
   condition: Condition,
   db: Partial<Service> = {},
-  probeResults: FakePorts['probeResults'] = [],
+  probeResults: FakeContext['probeResults'] = [],
 ) {
-  const ports = new FakePorts({ obedient: true });
+  const ports = new FakeContext({ obedient: true });
   ports.probeResults.push(...probeResults);
   const orchestrator = new Orchestrator(ports);
   const reply = orchestrator.start(stack(condition, db));
@@ -95,7 +95,7 @@ test('a start that waits for a condition is called off by a stop of that service
 
 /** The document of a service that has run under a policy, ended as told. */
 async function endedDocument(when: RestartWhen, end: (orchestrator: Orchestrator) => Promise<unknown>) {
-  const ports = new FakePorts({ obedient: true });
+  const ports = new FakeContext({ obedient: true });
   const orchestrator = new Orchestrator(ports);
   const restart = { ...DEFAULT_RESTART_SETTINGS, when };
   await orchestrator.start(configOf([scriptService('web', 'true', { restart })]));
@@ -105,7 +105,7 @@ async function endedDocument(when: RestartWhen, end: (orchestrator: Orchestrator
 
 /** What a new daemon makes of it. */
 async function reopen(document: SavedState, startsAll: boolean): Promise<string> {
-  const ports = Object.assign(new FakePorts({ obedient: true }), { left: [], ended: [document] });
+  const ports = Object.assign(new FakeContext({ obedient: true }), { left: [], ended: [document] });
   const orchestrator = await Orchestrator.open(ports, { startsAll });
   await settle();
   await settle();

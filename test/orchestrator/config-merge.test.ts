@@ -5,7 +5,7 @@ import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
 import type { CommandReply, PlanReply } from '../../src/protocol/api.ts';
 import type { Service } from '../../src/protocol/service.ts';
 import { DEFAULT_RESTART_SETTINGS } from '../../src/protocol/supervision.ts';
-import { FakePorts, settle } from '../helpers/fakes/fake-ports.ts';
+import { FakeContext, settle } from '../helpers/fakes/fake-context.ts';
 import { afterStart, configOf, scriptService } from '../helpers/fakes/services.ts';
 
 const ALL = { names: [], group: null };
@@ -13,7 +13,7 @@ const ALL = { names: [], group: null };
 const service = (name: string, overrides: Partial<Service> = {}) => scriptService(name, 'true', overrides);
 
 function orchestrate({ obedient = true, concurrentBoots = 2 } = {}) {
-  const ports = new FakePorts({ obedient, concurrentBoots });
+  const ports = new FakeContext({ obedient, concurrentBoots });
   const orchestrator = new Orchestrator(ports);
   /** `name status` of every service. */
   const statuses = () => orchestrator.services().map(({ name, status }) => `${name} ${status}`);

@@ -6,14 +6,14 @@ import type { CommandReply } from '../../src/protocol/api.ts';
 import type { ServiceImage } from '../../src/protocol/images.ts';
 import type { Service } from '../../src/protocol/service.ts';
 import { DEFAULT_RESTART_SETTINGS } from '../../src/protocol/supervision.ts';
-import { FakePorts, gate, imageOf, settle } from '../helpers/fakes/fake-ports.ts';
+import { FakeContext, gate, imageOf, settle } from '../helpers/fakes/fake-context.ts';
 import { configOf, scriptService } from '../helpers/fakes/services.ts';
 
 const service = (name: string, overrides: Partial<Service> = {}) =>
   scriptService(name, 'true', { image: 'app', ...overrides });
 
 function orchestrate({ obedient = true, concurrentBoots = 2 } = {}) {
-  const ports = new FakePorts({ obedient, concurrentBoots });
+  const ports = new FakeContext({ obedient, concurrentBoots });
   const orchestrator = new Orchestrator(ports);
   const row = (name: string) => orchestrator.services().find((candidate) => candidate.name === name)!;
   return { ports, orchestrator, row };
@@ -121,7 +121,7 @@ test('how a service ended is noted with its image, so that it counts as used', a
   const ended = ports.documents.at(-1)!;
   assert.deepEqual([ended.status, ended.image_digest], [{ Stopped: { exit_code: 0 } }, 'sha256:app']);
 
-  const next = new FakePorts({ obedient: true });
+  const next = new FakeContext({ obedient: true });
   const restored = await Orchestrator.open(
     Object.assign(next, { left: [], ended: [{ ...ended, desired: 'up' as const }] }),
   );

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
 import type { Port, Service } from '../../src/protocol/service.ts';
-import { FakePorts, gate, settle } from '../helpers/fakes/fake-ports.ts';
+import { FakeContext, gate, settle } from '../helpers/fakes/fake-context.ts';
 import { afterStart, configOf, scriptService } from '../helpers/fakes/services.ts';
 
 const GROUPS = ['blue', 'green', 'red'].map((name) => ({ name, local_only: true }));
@@ -13,7 +13,7 @@ const member = (name: string, group: string | null, overrides: Partial<Service> 
 const config = (...services: Service[]) => configOf(services, GROUPS);
 
 function open() {
-  const ports = new FakePorts({ obedient: true });
+  const ports = new FakeContext({ obedient: true });
   return { ports, orchestrator: new Orchestrator(ports) };
 }
 
@@ -184,7 +184,7 @@ test('places and addresses outlive the daemon, and a service that runs has prece
   const [gone, ...others] = ended;
   const left = [{ ...gone!, group: GROUPS[2]!, service: member('gone', 'red'), status: 'Started' as const }];
   const stale = { ...gone!, service: member('stale', 'green') };
-  const next = new FakePorts({ obedient: true });
+  const next = new FakeContext({ obedient: true });
   const reopened = await Orchestrator.open(Object.assign(next, { left, ended: [stale, ...others] }));
   assert.deepEqual(
     ['gone', 'a', 'b', 'stale'].map((name) => ipOf(reopened, name)),

@@ -3,7 +3,7 @@ import test from 'node:test';
 import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
 import type { CommandReply, ControlEvent } from '../../src/protocol/api.ts';
 import type { Service } from '../../src/protocol/service.ts';
-import { FakePorts, gate, settle } from '../helpers/fakes/fake-ports.ts';
+import { FakeContext, gate, settle } from '../helpers/fakes/fake-context.ts';
 import { afterStart, configOf, scriptService } from '../helpers/fakes/services.ts';
 
 const service = (name: string, overrides: Partial<Service> = {}) => scriptService(name, 'true', overrides);
@@ -17,7 +17,7 @@ const STACK = configOf([
 ]);
 
 function orchestrate({ obedient = true, concurrentBoots = 2 } = {}) {
-  const ports = new FakePorts({ obedient, concurrentBoots });
+  const ports = new FakeContext({ obedient, concurrentBoots });
   return { ports, orchestrator: new Orchestrator(ports) };
 }
 
@@ -27,7 +27,7 @@ function outcomes({ services }: CommandReply): string[] {
 }
 
 /** Names of the services about which that call was made, in order. */
-function order(ports: FakePorts, verb: string): string[] {
+function order(ports: FakeContext, verb: string): string[] {
   return ports.calls.filter((call) => call.startsWith(`${verb} `)).map((call) => call.split(' ')[1]!);
 }
 
@@ -238,7 +238,7 @@ test('services that ended under an earlier daemon are listed as they ended', asy
   ports.vms.get('web')!.emit({ type: 'job-exited', exit: { code: 3, signal: null } });
   await settle();
   const leftovers = { left: [], ended: [ports.documents.at(-1)!] };
-  const later = await Orchestrator.open(Object.assign(new FakePorts(), leftovers));
+  const later = await Orchestrator.open(Object.assign(new FakeContext(), leftovers));
   const [row] = later.services();
   assert.deepEqual([row!.name, row!.status, row!.exit_code], ['web', 'Stopped', 3]);
 });

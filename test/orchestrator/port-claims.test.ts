@@ -4,14 +4,14 @@ import test from 'node:test';
 import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
 import type { Service } from '../../src/protocol/service.ts';
 import { DEFAULT_RESTART_SETTINGS } from '../../src/protocol/supervision.ts';
-import { FakePorts, gate, settle } from '../helpers/fakes/fake-ports.ts';
+import { FakeContext, gate, settle } from '../helpers/fakes/fake-context.ts';
 import { afterStart, configOf, scriptService } from '../helpers/fakes/services.ts';
 
 const claimant = (name: string, overrides: Partial<Service> = {}) =>
   scriptService(name, 'true', { ports: [{ host: 80, guest: 80, protocol: 'tcp' }], ...overrides });
 
 function open() {
-  const ports = new FakePorts({ obedient: true });
+  const ports = new FakeContext({ obedient: true });
   const orchestrator = new Orchestrator(ports);
   const statuses = () => orchestrator.services().map(({ name, status }) => `${name} ${status}`);
   return { ports, orchestrator, statuses };

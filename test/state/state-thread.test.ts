@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { asideOf, type FileChange } from '../../src/protocol/state-files.ts';
+import { asideOf, type FileChange } from '../../src/protocol/state.ts';
 import { StateThread } from '../../src/state/state-thread.ts';
 import { defer, makeTempDir } from '../helpers/temp.ts';
 

@@ -3,13 +3,13 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { asideOf } from '../../src/protocol/state-files.ts';
+import { asideOf } from '../../src/protocol/state.ts';
 import { HomePaths } from '../../src/state/paths.ts';
 import { FileStateStore, loadState, makeHome } from '../../src/state/store.ts';
 import { mountSmallDisk } from '../helpers/disks/small-disk.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { ManualClock } from '../helpers/fakes/manual-clock.ts';
-import { stateDocument } from '../helpers/fakes/state-documents.ts';
+import { savedState } from '../helpers/fakes/saved-states.ts';
 import { stopped } from '../helpers/fakes/states.ts';
 import { stateFiles } from '../helpers/state-files.ts';
 import { makeTempDir } from '../helpers/temp.ts';
@@ -24,12 +24,12 @@ const pidIn = (path: string): number => JSON.parse(readFileSync(path, 'utf8')).p
 
 test('a reader sees the old document or the new one, never part of one', async (t) => {
   const { paths, store } = await openStore(t);
-  await store.save(stateDocument('web', 0));
+  await store.save(savedState('web', 0));
   let saving = true;
   const saves = (async () => {
     for (let pid = 1; pid <= 60; pid += 1) {
-      store.saveSoon(stateDocument('web', pid));
-      await store.save(stateDocument('web', pid));
+      store.saveSoon(savedState('web', pid));
+      await store.save(savedState('web', pid));
     }
     saving = false;
   })();
@@ -50,7 +50,7 @@ test('saves of a service are written in the order in which they were asked for',
   const { paths, store } = await openStore(t);
   const written: number[] = [];
   const saves = Array.from({ length: 10 }, (_, pid) =>
-    store.save(stateDocument('web', pid)).then(() => written.push(pidIn(paths.stateFile('web')))),
+    store.save(savedState('web', pid)).then(() => written.push(pidIn(paths.stateFile('web')))),
   );
   await Promise.all(saves);
   assert.deepEqual(written, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
@@ -58,17 +58,17 @@ test('saves of a service are written in the order in which they were asked for',
 
 test('of the documents that may be lost only the latest is written', async (t) => {
   const { paths, store } = await openStore(t);
-  for (let pid = 1; pid <= 100; pid += 1) store.saveSoon(stateDocument('web', pid));
+  for (let pid = 1; pid <= 100; pid += 1) store.saveSoon(savedState('web', pid));
   await store.flush();
   assert.equal(pidIn(paths.stateFile('web')), 100);
 });
 
 test('a save replaces a document that waits, and one that comes later is written behind it', async (t) => {
   const { paths, store } = await openStore(t);
-  const first = store.save(stateDocument('web', 1));
-  store.saveSoon(stateDocument('web', 2));
-  const second = store.save(stateDocument('web', 3));
-  store.saveSoon(stateDocument('web', 4));
+  const first = store.save(savedState('web', 1));
+  store.saveSoon(savedState('web', 2));
+  const second = store.save(savedState('web', 3));
+  store.saveSoon(savedState('web', 4));
   await first;
   await second;
   assert.equal(pidIn(paths.stateFile('web')), 3, 'what was asked for later does not come earlier');
@@ -78,9 +78,9 @@ test('a save replaces a document that waits, and one that comes later is written
 
 test('a concluded service has its document among the ended ones, and nothing that waited brings it back', async (t) => {
   const { paths, store } = await openStore(t);
-  void store.save(stateDocument('web', 1));
-  store.saveSoon(stateDocument('web', 2));
-  await store.conclude(stateDocument('web', 3));
+  void store.save(savedState('web', 1));
+  store.saveSoon(savedState('web', 2));
+  await store.conclude(savedState('web', 3));
   await store.flush();
   assert.equal(existsSync(paths.stateFile('web')), false);
   assert.equal(pidIn(paths.endedFile('web')), 3);
@@ -91,30 +91,30 @@ test('a concluded service has its document among the ended ones, and nothing tha
 
 test('only the owner can read state files, for they hold variables', async (t) => {
   const { paths, store } = await openStore(t);
-  await store.save(stateDocument('web', 1));
+  await store.save(savedState('web', 1));
   assert.equal(statSync(paths.stateFile('web')).mode & 0o777, 0o600);
-  store.saveSoon(stateDocument('web', 2));
+  store.saveSoon(savedState('web', 2));
   await store.flush();
   assert.equal(statSync(paths.stateFile('web')).mode & 0o777, 0o600);
-  await store.conclude(stateDocument('web', 3));
+  await store.conclude(savedState('web', 3));
   assert.equal(statSync(paths.endedFile('web')).mode & 0o777, 0o600);
 });
 
 test('a failed save does not keep the next from being written', async (t) => {
   const { paths, store } = await openStore(t);
   await mkdir(paths.stateFile('web'));
-  await assert.rejects(store.save(stateDocument('web', 1)));
-  store.saveSoon(stateDocument('web', 2));
+  await assert.rejects(store.save(savedState('web', 1)));
+  store.saveSoon(savedState('web', 2));
   await store.flush();
-  await store.save(stateDocument('api', 3));
+  await store.save(savedState('api', 3));
   assert.equal(pidIn(paths.stateFile('api')), 3);
 });
 
 test('what an earlier daemon left is loaded; broken files are reported and do not keep the rest from it', async (t) => {
   const { paths, store } = await openStore(t);
-  await store.save(stateDocument('left', 1));
+  await store.save(savedState('left', 1));
   const exit = { code: 3, signal: null };
-  await store.conclude(stateDocument('over', 2, stopped({ exit })));
+  await store.conclude(savedState('over', 2, stopped({ exit })));
   writeFileSync(join(paths.runDir, 'torn.json'), '{"pid": 1,');
   writeFileSync(join(paths.endedDir, 'foreign.json'), '{"pid": "one"}');
   writeFileSync(join(paths.runDir, 'note.txt'), 'no state file');
@@ -185,7 +185,7 @@ test('a write that failed is tried again until it succeeds, unless a later one t
   const cleanUp = async () => {
     cleanUps += 1;
   };
-  await assert.rejects(store.conclude(stateDocument('web', 1, stopped()), cleanUp));
+  await assert.rejects(store.conclude(savedState('web', 1, stopped()), cleanUp));
   clock.advance(1000);
   await eventually('the next failure', () => clock.timers === 1);
   rmdirSync(paths.endedFile('web'));
@@ -195,10 +195,10 @@ test('a write that failed is tried again until it succeeds, unless a later one t
   assert.deepEqual([clock.timers, cleanUps], [0, 1]);
 
   mkdirSync(paths.stateFile('web'));
-  await assert.rejects(store.save(stateDocument('web', 2)));
+  await assert.rejects(store.save(savedState('web', 2)));
   assert.equal(clock.timers, 1);
   rmdirSync(paths.stateFile('web'));
-  await store.save(stateDocument('web', 3));
+  await store.save(savedState('web', 3));
   assert.equal(clock.timers, 0, 'an old state is not written over a new one');
   assert.equal(pidIn(paths.stateFile('web')), 3);
 });
@@ -208,7 +208,7 @@ test('what could not be written is tried once more at the end', async (t) => {
   const clock = new ManualClock();
   const store = new FileStateStore(paths, stateFiles, clock);
   mkdirSync(paths.stateFile('web'));
-  await assert.rejects(store.save(stateDocument('web', 1)));
+  await assert.rejects(store.save(savedState('web', 1)));
   rmdirSync(paths.stateFile('web'));
   await store.flush();
   assert.equal(pidIn(paths.stateFile('web')), 1);

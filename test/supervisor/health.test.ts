@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { HealthCheck } from '../../src/protocol/service.ts';
-import { diagnose, STARTING_INTERVAL_MS, UNPROBED } from '../../src/supervisor/health.ts';
+import { evaluateProbe, STARTING_INTERVAL_MS, UNPROBED } from '../../src/supervisor/health.ts';
 import type { Health } from '../../src/supervisor/states.ts';
 import { healthCheck } from '../helpers/processes/health-check.ts';
 
@@ -13,16 +13,16 @@ const BAD = { ok: false, detail: 'connection refused' };
 function verdicts(answers: readonly (typeof OK)[], ageMs: number, check = CHECK): Health['verdict'][] {
   let health: Health = UNPROBED;
   return answers.map((answer) => {
-    health = diagnose(check, health, answer, ageMs).health;
+    health = evaluateProbe(check, health, answer, ageMs).health;
     return health.verdict;
   });
 }
 
 test('failures do not count in the start period, and are asked after often', () => {
   assert.deepEqual(verdicts([BAD, BAD, BAD, BAD, BAD], 29_999), Array(5).fill('starting'));
-  const { nextProbeMs, health } = diagnose(CHECK, UNPROBED, BAD, 0);
+  const { nextProbeMs, health } = evaluateProbe(CHECK, UNPROBED, BAD, 0);
   assert.deepEqual([nextProbeMs, health.detail], [STARTING_INTERVAL_MS, 'connection refused']);
-  assert.equal(diagnose({ ...CHECK, interval_ms: 200 }, UNPROBED, BAD, 0).nextProbeMs, 200);
+  assert.equal(evaluateProbe({ ...CHECK, interval_ms: 200 }, UNPROBED, BAD, 0).nextProbeMs, 200);
 });
 
 test('after it, that many failures in a row make it unhealthy, and one success healthy', () => {
@@ -38,6 +38,6 @@ test('a success ends the start period: what worked once may fail', () => {
 
 test('a line that was printed is not looked for again', () => {
   const check: HealthCheck = { ...CHECK, probe: { type: 'log_line', pattern: 'ready' } };
-  assert.equal(diagnose(check, UNPROBED, OK, 0).nextProbeMs, null);
-  assert.equal(diagnose(CHECK, UNPROBED, OK, 0).nextProbeMs, 10_000);
+  assert.equal(evaluateProbe(check, UNPROBED, OK, 0).nextProbeMs, null);
+  assert.equal(evaluateProbe(CHECK, UNPROBED, OK, 0).nextProbeMs, 10_000);
 });

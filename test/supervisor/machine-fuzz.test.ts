@@ -9,7 +9,7 @@ import {
   type MachineEvent,
   type Rules,
   type ServiceState,
-  type TimerName,
+  type Timer,
 } from '../../src/supervisor/states.ts';
 import { scriptService } from '../helpers/fakes/services.ts';
 import { healthCheck } from '../helpers/processes/health-check.ts';
@@ -36,7 +36,7 @@ class World {
   #conclusions = 0;
   #persisted = false;
   #killed = false;
-  readonly #timers = new Set<TimerName>();
+  readonly #timers = new Set<Timer>();
 
   /** Every event that can come now, as `vm/backend.ts` promises their order; one may be missed at any time. */
   possible(): MachineEvent[] {
@@ -47,7 +47,7 @@ class World {
       { type: 'stop', timeoutMs: 0 },
       { type: 'suspend', timeoutMs: 5000 },
       { type: 'memory-sampled', bytes: 2000 },
-      ...[...this.#timers].map((timer): MachineEvent => ({ type: 'timer', timer })),
+      ...[...this.#timers].map((timer): MachineEvent => ({ type: timer })),
     ];
     if (this.#launching) events.push({ type: 'launched', pid: 7 }, { type: 'launch-failed', error: 'no' });
     if (vm && !vm.ended) {
@@ -66,13 +66,15 @@ class World {
   happen(event: MachineEvent): void {
     this.history.push(event.type);
     this.#note(event);
-    const { state, effects } = transition(this.state, event, { ms: 0, dice: 0.5 }, RULES);
+    const { state, effects } = transition(this.state, event, { ms: 0, jitter: 0.5 }, RULES);
     this.state = state;
     this.#persisted = false;
     for (const effect of effects) this.#check(effect);
     this.#checkState();
     const last = effects.at(-1);
-    if (last?.type === 'go-on') this.happen({ type: 'again', delayMs: last.delayMs });
+    if (last?.type !== 'schedule-restart') return;
+    const { delayMs } = last;
+    this.happen(delayMs === 0 ? { type: 'restart-due' } : { type: 'restart-scheduled', delayMs });
   }
 
   /** Follows a stop to its end: nothing answers but the kernel. */
@@ -85,7 +87,7 @@ class World {
           type === 'launched' ||
           type === 'streams-ended' ||
           type === 'inspected' ||
-          (this.#killed ? type === 'process-ended' : type === 'timer' && !this.#vm?.ended),
+          (this.#killed ? type === 'process-ended' : type === 'stop-timeout' && !this.#vm?.ended),
       );
       assert.ok(due, this.#describe('nothing is left that could end it'));
       this.happen(due);
@@ -111,8 +113,11 @@ class World {
       case 'inspected':
         this.#isInspecting = false;
         return;
-      case 'timer':
-        this.#timers.delete(event.timer);
+      case 'start-timeout':
+      case 'stop-timeout':
+      case 'probe-due':
+      case 'restart-due':
+        this.#timers.delete(event.type);
         return;
       case 'job-started':
         vm!.started = true;
@@ -186,8 +191,8 @@ class World {
     assert.equal(isActive, this.#mayRun(), this.#describe('the state does not say whether a process may exist'));
     assert.equal(this.#conclusions, isActive ? this.#runs - 1 : this.#runs, this.#describe('conclusions'));
     const timers = [...this.#timers];
-    if (isWaiting) assert.deepEqual(timers, ['restart'], this.#describe('it does not wait for its restart alone'));
-    else assert.ok(!timers.includes('restart'), this.#describe('a restart is due though it does not wait'));
+    if (isWaiting) assert.deepEqual(timers, ['restart-due'], this.#describe('it does not wait for its restart alone'));
+    else assert.ok(!timers.includes('restart-due'), this.#describe('a restart is due though it does not wait'));
     if (!isActive && !isWaiting) assert.deepEqual(timers, [], this.#describe('a timer runs though nothing does'));
   }
 

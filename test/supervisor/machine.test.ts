@@ -1,117 +1,107 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { transition } from '../../src/supervisor/machine.ts';
+import { type Ignored, MACHINE, type Step, transition } from '../../src/supervisor/machine.ts';
 import type {
   Effect,
   MachineEvent,
+  MachineEventType,
   Rules,
   ServiceState,
-  StopPhase,
   Stopping,
   VmState,
 } from '../../src/supervisor/states.ts';
-import { NO_RESTARTS } from '../../src/supervisor/states.ts';
+import { NO_RESTARTS, nameState, STOP_PHASES } from '../../src/supervisor/states.ts';
 import { scriptService } from '../helpers/fakes/services.ts';
 import { failed, serviceState, started, stopped, stopping } from '../helpers/fakes/states.ts';
 import { healthCheck } from '../helpers/processes/health-check.ts';
 
 /**
- * The machine, a line per pair: state, event, next state, effects in order. A pair that is not listed is ignored: the
- * state stays and nothing is done. `Stopping/*` is each phase that has no line of its own for the event; `*` as the
+ * Expected effects, a line per pair: state, event, next state, effects in order. A pair without a line is ignored: the
+ * state stays, and there is no effect. `Stopping/*` is each phase without a line of its own for the event; `*` as the
  * next state is the same phase.
  */
-const MACHINE = `
-Unstarted           | start         | Starting/preparing   | LAUNCH
-Unstarted           | revive        | Starting/preparing   | LAUNCH
-Unstarted           | again         | Starting/preparing   | LAUNCH
-Unstarted           | again later   | Starting/preparing   | LAUNCH
+const EXPECTED = `
+Unstarted           | start           | Starting/preparing   | LAUNCH
+Unstarted           | recover         | Starting/preparing   | LAUNCH
 
-Stopped             | start         | Starting/preparing   | LAUNCH
-Stopped             | stop          | Stopped              | persist
-Stopped             | revive        | Starting/preparing   | LAUNCH
-Stopped             | again         | Starting/preparing   | LAUNCH
-Stopped             | again later   | Starting/waiting     | set-timer restart 1000
+Stopped             | start           | Starting/preparing   | LAUNCH
+Stopped             | stop            | Stopped              | persist
+Stopped             | recover         | Starting/preparing   | LAUNCH
+Stopped             | restart-due     | Starting/preparing   | LAUNCH
+Stopped             | restart-scheduled | Starting/waiting   | set-timer restart-due 1000
 
-Failed              | start         | Starting/preparing   | LAUNCH
-Failed              | stop          | Failed               | persist
-Failed              | revive        | Starting/preparing   | LAUNCH
-Failed              | again         | Starting/preparing   | LAUNCH
-Failed              | again later   | Starting/waiting     | set-timer restart 1000
+Failed              | start           | Starting/preparing   | LAUNCH
+Failed              | stop            | Failed               | persist
+Failed              | recover         | Starting/preparing   | LAUNCH
+Failed              | restart-due     | Starting/preparing   | LAUNCH
+Failed              | restart-scheduled | Starting/waiting   | set-timer restart-due 1000
 
-Starting/waiting    | start         | Starting/preparing   | LAUNCH
-Starting/waiting    | stop          | Stopped              | cancel-timer restart, persist
-Starting/waiting    | suspend       | Stopped              | cancel-timer restart
-Starting/waiting    | timer restart | Starting/preparing   | LAUNCH
+Starting/waiting    | start           | Starting/preparing   | LAUNCH
+Starting/waiting    | stop            | Stopped              | cancel-timer restart-due, persist
+Starting/waiting    | suspend         | Stopped              | cancel-timer restart-due
+Starting/waiting    | restart-due     | Starting/preparing   | LAUNCH
 
-Starting/preparing  | stop          | Stopping/cancelling  | DOWN, cancel-launch
-Starting/preparing  | suspend       | Stopping/cancelling  | DOWN, cancel-launch
-Starting/preparing  | image-ready   | Starting/preparing   | persist, set-timer start 120000
-Starting/preparing  | launched      | Starting/booting     | persist-soon
-Starting/preparing  | launch-failed | Failed               | CLEAN-UP
-Starting/preparing  | job-started   | Started              | cancel-timer start, persist, watch-metrics 7, probe
-Starting/preparing  | job-failed    | Stopping/failing     | DOWN, set-timer stop 10000
-Starting/preparing  | job-exited    | Stopping/draining    | DOWN, set-timer stop 60000, drain
-Starting/preparing  | process-ended | Stopping/releasing   | DOWN
-Starting/preparing  | timer start   | Stopping/killing     | DOWN, cancel-launch
+Starting/preparing  | stop            | Stopping/cancelling  | DOWN, cancel-launch
+Starting/preparing  | suspend         | Stopping/cancelling  | DOWN, cancel-launch
+Starting/preparing  | image-ready     | Starting/preparing   | persist, set-timer start-timeout 120000
+Starting/preparing  | launched        | Starting/booting     | persist-soon
+Starting/preparing  | launch-failed   | Failed               | CLEAN-UP
+Starting/preparing  | job-started     | Started              | cancel-timer start-timeout, persist, watch-metrics 7, probe
+Starting/preparing  | job-failed      | Stopping/failing     | DOWN, set-timer stop-timeout 10000
+Starting/preparing  | job-exited      | Stopping/draining    | DOWN, set-timer stop-timeout 60000, drain
+Starting/preparing  | process-ended   | Stopping/releasing   | DOWN
+Starting/preparing  | start-timeout   | Stopping/killing     | DOWN, cancel-launch
 
-Starting/booting    | stop          | Stopping/terminating | DOWN, set-timer stop 2000, kill SIGTERM
-Starting/booting    | suspend       | Stopping/terminating | DOWN, set-timer stop 2000, kill SIGTERM
-Starting/booting    | image-ready   | Starting/booting     | persist, set-timer start 120000
-Starting/booting    | launched      | Starting/booting     | persist-soon
-Starting/booting    | launch-failed | Failed               | CLEAN-UP
-Starting/booting    | job-started   | Started              | cancel-timer start, persist, watch-metrics 7, probe
-Starting/booting    | job-failed    | Stopping/failing     | DOWN, set-timer stop 10000
-Starting/booting    | job-exited    | Stopping/draining    | DOWN, set-timer stop 60000, drain
-Starting/booting    | process-ended | Stopping/releasing   | DOWN
-Starting/booting    | timer start   | Stopping/killing     | DOWN, set-timer stop 2000, kill SIGKILL
+Starting/booting    | stop            | Stopping/terminating | DOWN, set-timer stop-timeout 2000, kill SIGTERM
+Starting/booting    | suspend         | Stopping/terminating | DOWN, set-timer stop-timeout 2000, kill SIGTERM
+Starting/booting    | job-started     | Started              | cancel-timer start-timeout, persist, watch-metrics 7, probe
+Starting/booting    | job-failed      | Stopping/failing     | DOWN, set-timer stop-timeout 10000
+Starting/booting    | job-exited      | Stopping/draining    | DOWN, set-timer stop-timeout 60000, drain
+Starting/booting    | process-ended   | Stopping/releasing   | DOWN
+Starting/booting    | start-timeout   | Stopping/killing     | DOWN, set-timer stop-timeout 2000, kill SIGKILL
 
-Started             | stop          | Stopping/asking      | DOWN, set-timer stop 5000, signal-job SIGTERM
-Started             | suspend       | Stopping/asking      | DOWN, set-timer stop 5000, signal-job SIGTERM
-Started             | job-exited    | Stopping/draining    | DOWN, unwatch-metrics, set-timer stop 60000, drain
-Started             | process-ended | Stopping/releasing   | DOWN, unwatch-metrics
-Started             | probed ok     | Started              | set-timer health 10000
-Started             | probed bad    | Stopping/asking      | DOWN, set-timer stop 5000, signal-job SIGTERM
-Started             | timer health  | Started              | probe
+Started             | stop            | Stopping/asking      | DOWN, set-timer stop-timeout 5000, signal-job SIGTERM
+Started             | suspend         | Stopping/asking      | DOWN, set-timer stop-timeout 5000, signal-job SIGTERM
+Started             | job-exited      | Stopping/draining    | DOWN, unwatch-metrics, set-timer stop-timeout 60000, drain
+Started             | process-ended   | Stopping/releasing   | DOWN, unwatch-metrics
+Started             | probed ok       | Started              | set-timer probe-due 10000
+Started             | probed bad      | Stopping/asking      | DOWN, set-timer stop-timeout 5000, signal-job SIGTERM
+Started             | probe-due       | Started              | probe
 
-Stopping/*          | start         | Stopping/*           | persist
-Stopping/*          | revive        | Stopping/*           | persist
-Stopping/*          | stop          | Stopping/*           | persist
-Stopping/*          | suspend       | Stopping/*           | persist
-Stopping/*          | launched      | Stopping/killing     | persist, set-timer stop 2000, kill SIGKILL
-Stopping/*          | launch-failed | Stopped              | CLEAN-UP
-Stopping/*          | process-ended | Stopping/*           | unwatch-metrics
-Stopping/*          | timer stop    | Stopping/terminating | persist, set-timer stop 2000, kill SIGTERM
-Stopping/asking     | stop          | Stopping/asking      | persist, set-timer stop 5000
-Stopping/asking     | suspend       | Stopping/asking      | persist, set-timer stop 5000
-Stopping/asking     | job-exited    | Stopping/draining    | set-timer stop 60000, drain
-Stopping/failing    | job-exited    | Stopping/draining    | set-timer stop 60000, drain
-Stopping/draining   | drained       | Stopping/releasing   | set-timer stop 10000, release
-Stopping/terminating| timer stop    | Stopping/killing     | persist, set-timer stop 2000, kill SIGKILL
-Stopping/killing    | timer stop    | Stopping/killing     | persist, set-timer stop 2000, kill SIGKILL
-Stopping/inspecting | inspected     | Stopped              | CLEAN-UP
+Stopping/*          | start           | Stopping/*           | persist
+Stopping/*          | recover         | Stopping/*           | persist
+Stopping/*          | stop            | Stopping/*           | persist
+Stopping/*          | suspend         | Stopping/*           | persist
+Stopping/*          | process-ended   | Stopping/*           | unwatch-metrics
+Stopping/*          | stop-timeout    | Stopping/terminating | persist, set-timer stop-timeout 2000, kill SIGTERM
+Stopping/cancelling | launched        | Stopping/killing     | persist, set-timer stop-timeout 2000, kill SIGKILL
+Stopping/cancelling | launch-failed   | Stopped              | CLEAN-UP
+Stopping/cancelling | stop-timeout    | Stopping/cancelling  |
+Stopping/asking     | stop            | Stopping/asking      | persist, set-timer stop-timeout 5000
+Stopping/asking     | suspend         | Stopping/asking      | persist, set-timer stop-timeout 5000
+Stopping/asking     | job-exited      | Stopping/draining    | set-timer stop-timeout 60000, drain
+Stopping/failing    | job-exited      | Stopping/draining    | set-timer stop-timeout 60000, drain
+Stopping/draining   | drained         | Stopping/releasing   | set-timer stop-timeout 10000, release
+Stopping/terminating| stop-timeout    | Stopping/killing     | persist, set-timer stop-timeout 2000, kill SIGKILL
+Stopping/killing    | stop-timeout    | Stopping/killing     | persist, set-timer stop-timeout 2000, kill SIGKILL
+Stopping/killing    | launched        | Stopping/killing     | persist, set-timer stop-timeout 2000, kill SIGKILL
+Stopping/killing    | launch-failed   | Stopped              | CLEAN-UP
+Stopping/inspecting | inspected       | Stopped              | CLEAN-UP
+Stopping/inspecting | process-ended   | Stopping/inspecting  |
+Stopping/inspecting | stop-timeout    | Stopping/inspecting  |
 `;
 const SHORTHANDS: Readonly<Record<string, string>> = {
-  LAUNCH: 'cancel-timer restart, persist, set-timer start 120000, launch',
-  DOWN: 'cancel-timer start, cancel-timer health, end-probes, persist',
+  LAUNCH: 'cancel-timer restart-due, persist, set-timer start-timeout 120000, launch',
+  DOWN: 'cancel-timer start-timeout, cancel-timer probe-due, end-probes, persist',
   'CLEAN-UP':
-    'cancel-timer start, cancel-timer stop, cancel-timer health, cancel-timer restart, end-probes, unwatch-metrics, conclude',
+    'cancel-timer start-timeout, cancel-timer stop-timeout, cancel-timer probe-due, cancel-timer restart-due, end-probes, unwatch-metrics, conclude',
 };
 const CLEAN_UP = SHORTHANDS['CLEAN-UP']!;
 
-const NOW = { ms: 1_000_000, dice: 0.5 };
+const NOW = { ms: 1_000_000, jitter: 0.5 };
 const STARTED_AT_MS = 900_000;
 const EXIT = { code: 3, signal: null };
 const KILLED = { code: 137, signal: 'SIGKILL' };
-const PHASES: readonly StopPhase[] = [
-  'cancelling',
-  'asking',
-  'failing',
-  'draining',
-  'releasing',
-  'terminating',
-  'killing',
-  'inspecting',
-];
 
 /** Checked once a moment and restarted for each bad answer, never for its end. */
 const RULES: Rules = scriptService('web', 'true', {
@@ -130,16 +120,15 @@ const STATES: readonly VmState[] = [
   { status: 'Starting', phase: 'preparing', pid: null },
   { status: 'Starting', phase: 'booting', pid: 7 },
   started({ health: { verdict: 'starting', failures: 0, detail: null } }),
-  ...PHASES.map((phase) => stopping(phase)),
+  ...STOP_PHASES.map((phase) => stopping(phase)),
 ];
 
 const EVENTS: readonly MachineEvent[] = [
   { type: 'start' },
   { type: 'stop', timeoutMs: 5000 },
   { type: 'suspend', timeoutMs: 5000 },
-  { type: 'revive', reason: 'a new daemon' },
-  { type: 'again', delayMs: 0 },
-  { type: 'again', delayMs: 1000 },
+  { type: 'recover', reason: 'a new daemon' },
+  { type: 'restart-scheduled', delayMs: 1000 },
   { type: 'image-ready', digest: 'sha256:1' },
   { type: 'launched', pid: 7 },
   { type: 'launch-failed', error: 'no' },
@@ -153,27 +142,14 @@ const EVENTS: readonly MachineEvent[] = [
   { type: 'probed', ok: true, detail: 'fine' },
   { type: 'probed', ok: false, detail: 'bad' },
   { type: 'memory-sampled', bytes: 2000 },
-  { type: 'timer', timer: 'start' },
-  { type: 'timer', timer: 'stop' },
-  { type: 'timer', timer: 'health' },
-  { type: 'timer', timer: 'restart' },
+  { type: 'start-timeout' },
+  { type: 'stop-timeout' },
+  { type: 'probe-due' },
+  { type: 'restart-due' },
 ];
 
-function nameState(state: VmState): string {
-  return 'phase' in state ? `${state.status}/${state.phase}` : state.status;
-}
-
 function nameEvent(event: MachineEvent): string {
-  switch (event.type) {
-    case 'timer':
-      return `timer ${event.timer}`;
-    case 'probed':
-      return event.ok ? 'probed ok' : 'probed bad';
-    case 'again':
-      return event.delayMs === 0 ? 'again' : 'again later';
-    default:
-      return event.type;
-  }
+  return event.type === 'probed' ? `probed ${event.ok ? 'ok' : 'bad'}` : event.type;
 }
 
 function nameEffects(effects: readonly Effect[]): string {
@@ -181,14 +157,14 @@ function nameEffects(effects: readonly Effect[]): string {
 }
 
 const rows = new Map(
-  MACHINE.split('\n')
+  EXPECTED.split('\n')
     .filter(Boolean)
     .map((line) => line.split('|').map((cell) => cell.trim()))
     .map(([state, event, next, effects]) => [`${state} | ${event}`, { next, effects }]),
 );
 
-/** What the table says of a pair: the name of the next state and its effects. */
-function look(state: VmState, event: MachineEvent): { next: string; effects: string } {
+/** Expected name of the next state, and its effects. */
+function expected(state: VmState, event: MachineEvent): { next: string; effects: string } {
   const own = nameState(state);
   const row =
     rows.get(`${own} | ${nameEvent(event)}`) ?? rows.get(`${own.replace(/\/.*/, '/*')} | ${nameEvent(event)}`);
@@ -198,19 +174,19 @@ function look(state: VmState, event: MachineEvent): { next: string; effects: str
 }
 
 for (const state of STATES) {
-  test(`${nameState(state)} answers each event as the table says`, () => {
+  test(`${nameState(state)} answers each event with the expected state and effects`, () => {
     for (const event of EVENTS) {
       const { state: next, effects } = transition(serviceState(state), event, NOW, RULES);
       assert.deepEqual(
         { next: nameState(next.actual), effects: nameEffects(effects) },
-        look(state, event),
+        expected(state, event),
         `${nameState(state)} | ${nameEvent(event)}`,
       );
     }
   });
 }
 
-test('every line of the table is about a state and an event that exist', () => {
+test('every expectation is about a state and an event that exist', () => {
   const states = new Set([...STATES.map(nameState), 'Stopping/*']);
   const events = new Set(EVENTS.map(nameEvent));
   for (const key of rows.keys()) {
@@ -219,10 +195,47 @@ test('every line of the table is about a state and an event that exist', () => {
   }
 });
 
+/** Variants of each state that lead somewhere else. */
+const VARIANTS: readonly VmState[] = [
+  ...STATES,
+  { status: 'Starting', phase: 'waiting', pid: null, resumeAtMs: 0, last: failed() },
+  started({ overMemorySamples: 2 }),
+  ...STOP_PHASES.flatMap((phase) =>
+    [false, true].flatMap((streamsEnded) =>
+      [null, { reason: 'vm-crash', message: 'known' } as const].flatMap((failure) =>
+        [7, null].map((pid) => stopping(phase, { failure, pid, streamsEnded, processEnded: !streamsEnded })),
+      ),
+    ),
+  ),
+];
+
+for (const [name, row] of Object.entries(MACHINE)) {
+  test(`the table of ${name} names the states that each event leads to, and ignores the others`, () => {
+    for (const [type, cell] of Object.entries(row) as [MachineEventType, Step | Ignored][]) {
+      const reached = new Set<string>();
+      for (const state of VARIANTS.filter((variant) => nameState(variant) === name)) {
+        for (const event of EVENTS.filter((candidate) => candidate.type === type)) {
+          // Before the answer to a launch there is no process.
+          if (type === 'launch-failed' && 'to' in cell && 'pid' in state && state.pid !== null) continue;
+          const before = serviceState(state);
+          const { state: after, effects } = transition(before, event, NOW, RULES);
+          const next = nameState(after.actual);
+          reached.add(next === name ? 'same' : next);
+          if (!('ignored' in cell)) continue;
+          assert.deepEqual(effects, [], `${name} | ${type}`);
+          assert.deepEqual({ ...after, desired: before.desired }, before, `${name} | ${type}`);
+        }
+      }
+      const named = 'ignored' in cell ? ['same'] : cell.to.map((next) => (next === name ? 'same' : next));
+      assert.deepEqual(reached, new Set(named), `${name} | ${type}`);
+    }
+  });
+}
+
 test('what the user wants is what the user said last, whatever the service does', () => {
   for (const state of STATES) {
     for (const event of EVENTS) {
-      const wanted = { start: 'up', revive: 'up', stop: 'down' } as const;
+      const wanted = { start: 'up', recover: 'up', stop: 'down' } as const;
       for (const desired of ['up', 'down'] as const) {
         const { state: next } = transition(serviceState(state, { desired }), event, NOW, RULES);
         const expected = event.type in wanted ? wanted[event.type as keyof typeof wanted] : desired;
@@ -240,7 +253,7 @@ function follow(from: VmState, ...events: readonly MachineEvent[]): VmState {
 
 const INSPECTED: MachineEvent = { type: 'inspected', lastLines: [], panic: null };
 
-for (const phase of PHASES.slice(0, -1)) {
+for (const phase of STOP_PHASES.slice(0, -1)) {
   test(`Stopping/${phase} ends when both the process and the streams have ended, in either order`, () => {
     const failure = { reason: 'vm-crash', message: 'known' } as const;
     const orders: [Stopping, MachineEvent][] = [
@@ -259,7 +272,7 @@ for (const phase of PHASES.slice(0, -1)) {
 
   test(`Stopping/${phase} waits for the streams without signalling a process that has ended`, () => {
     const state = serviceState(stopping(phase, { processEnded: true }));
-    for (const event of [{ type: 'timer', timer: 'stop' }, { type: 'drained' }] as const) {
+    for (const event of [{ type: 'stop-timeout' }, { type: 'drained' }] as const) {
       assert.deepEqual(transition(state, event, NOW, RULES), { state, effects: [] });
     }
   });
@@ -269,7 +282,7 @@ for (const phase of PHASES.slice(0, -1)) {
     const asked = transition(ended, { type: 'start' }, NOW, RULES).state;
     const { state, effects } = transition(asked, { type: 'streams-ended' }, NOW, RULES);
     assert.match(state.actual.status, /^(Stopped|Failed)$/);
-    assert.equal(nameEffects(effects), `${CLEAN_UP}, go-on 0`);
+    assert.equal(nameEffects(effects), `${CLEAN_UP}, schedule-restart 0`);
     const withdrawn = transition(asked, { type: 'stop', timeoutMs: 0 }, NOW, RULES).state;
     assert.equal(nameEffects(transition(withdrawn, { type: 'streams-ended' }, NOW, RULES).effects), CLEAN_UP);
   });
@@ -278,7 +291,7 @@ for (const phase of PHASES.slice(0, -1)) {
 test('a stop without time cuts the graceful phases short, a stop with time only the command', () => {
   for (const phase of ['asking', 'failing', 'draining', 'releasing'] as const) {
     const { effects } = transition(serviceState(stopping(phase)), { type: 'stop', timeoutMs: 0 }, NOW, RULES);
-    assert.equal(nameEffects(effects), 'persist, set-timer stop 0', phase);
+    assert.equal(nameEffects(effects), 'persist, set-timer stop-timeout 0', phase);
   }
 });
 
@@ -294,8 +307,8 @@ test('the exit is that of the command, however the VM ends afterwards', () => {
   const end = follow(
     started({ startedAtMs: STARTED_AT_MS }),
     { type: 'job-exited', exit: EXIT },
-    { type: 'timer', timer: 'stop' },
-    { type: 'timer', timer: 'stop' },
+    { type: 'stop-timeout' },
+    { type: 'stop-timeout' },
     { type: 'process-ended', exit: KILLED },
     { type: 'streams-ended' },
   );
@@ -306,8 +319,8 @@ test('the exit is that of the command, however the VM ends afterwards', () => {
 test('a command that dies with its VM has the signal that killed both as its exit', () => {
   const end = follow(
     stopping('asking', { startedAtMs: STARTED_AT_MS }),
-    { type: 'timer', timer: 'stop' },
-    { type: 'timer', timer: 'stop' },
+    { type: 'stop-timeout' },
+    { type: 'stop-timeout' },
     { type: 'process-ended', exit: KILLED },
     { type: 'streams-ended' },
   );
@@ -318,7 +331,7 @@ test('a command that dies with its VM has the signal that killed both as its exi
 test('the rung of the ladder that ended it is noted', () => {
   const exited: MachineEvent = { type: 'job-exited', exit: EXIT };
   const gone: MachineEvent[] = [{ type: 'process-ended', exit: { code: 0, signal: null } }, { type: 'streams-ended' }];
-  const rung: MachineEvent = { type: 'timer', timer: 'stop' };
+  const rung: MachineEvent = { type: 'stop-timeout' };
   const stop: MachineEvent = { type: 'stop', timeoutMs: 5000 };
   const cases: [string, MachineEvent[]][] = [
     ['command', [exited, ...gone]],
@@ -341,7 +354,7 @@ test('the exit is unknown where nobody saw it: a status of the VM process is non
   const booting: VmState = { status: 'Starting', phase: 'booting', pid: 7 };
   const stop: MachineEvent = { type: 'stop', timeoutMs: 5000 };
   for (const state of [
-    follow(stopping('asking'), { type: 'timer', timer: 'stop' }, cleanQemuExit),
+    follow(stopping('asking'), { type: 'stop-timeout' }, cleanQemuExit),
     follow(booting, stop, cleanQemuExit),
     follow(booting, stop, { type: 'process-ended', exit: KILLED }),
   ]) {
@@ -379,12 +392,7 @@ test('a panic of the guest explains a VM that went away, but no other failure', 
   assert.ok(crashed.status === 'Failed');
   assert.equal(crashed.reason, 'guest-panic');
   assert.match(crashed.error, /the guest's kernel panicked: Kernel panic - not syncing: sysrq/);
-  const late = follow(
-    { status: 'Starting', phase: 'booting', pid: 7 },
-    { type: 'timer', timer: 'start' },
-    ...gone,
-    panic,
-  );
+  const late = follow({ status: 'Starting', phase: 'booting', pid: 7 }, { type: 'start-timeout' }, ...gone, panic);
   assert.equal(late.status === 'Failed' && late.reason, 'boot-timeout');
 });
 
@@ -401,7 +409,7 @@ test('a command that the guest killed for want of memory is told apart from one 
 test('a VM that is not ready in time fails with that reason, though it was killed', () => {
   const end = follow(
     { status: 'Starting', phase: 'booting', pid: 7 },
-    { type: 'timer', timer: 'start' },
+    { type: 'start-timeout' },
     { type: 'process-ended', exit: KILLED },
     { type: 'streams-ended' },
     INSPECTED,
@@ -434,7 +442,7 @@ test('a run that ended by itself is followed by another as its policy says, and 
   const { state, effects } = endRun({ when: 'on-failure' }, serviceState(started()), ...EXITED);
   assert.equal(state.actual.status, 'Stopped');
   assert.deepEqual(state.restarts, { total: 1, inRow: 1, lastReason: 'exit code 3' });
-  assert.equal(nameEffects(effects), `${CLEAN_UP}, go-on 1000`);
+  assert.equal(nameEffects(effects), `${CLEAN_UP}, schedule-restart 1000`);
   assert.equal(state.desired, 'up');
 });
 
@@ -466,7 +474,7 @@ test('a start by the user begins the count of restarts anew, one by the policy d
   const waiting = serviceState({ status: 'Starting', phase: 'waiting', pid: null, resumeAtMs: 0, last: stopped() });
   const asked = transition({ ...waiting, restarts }, { type: 'start' }, NOW, RULES);
   assert.deepEqual(asked.state.restarts, NO_RESTARTS);
-  const due = transition({ ...waiting, restarts }, { type: 'timer', timer: 'restart' }, NOW, RULES);
+  const due = transition({ ...waiting, restarts }, { type: 'restart-due' }, NOW, RULES);
   assert.deepEqual(due.state.restarts, restarts);
 });
 
@@ -477,16 +485,16 @@ test('a service above its memory for three samples is stopped to be started agai
   // Between the two limits the count stands still.
   const over = follow(started(), sample(1001), sample(950), sample(1001), sample(950), sample(1001));
   assert.ok(over.status === 'Stopping');
-  assert.deepEqual([over.phase, over.reason, over.sequel], ['asking', 'max-memory', 'decide']);
+  assert.deepEqual([over.phase, over.reason, over.afterStop], ['asking', 'max-memory', 'decide']);
   assert.match(over.detail!, /above its max_memory/);
 });
 
 test('the time for a boot begins when the image is there', () => {
   const rules: Rules = { ...RULES, image: 'app' };
   const asked = transition(serviceState({ status: 'Unstarted' }), { type: 'start' }, NOW, rules);
-  assert.equal(nameEffects(asked.effects), 'cancel-timer restart, persist, launch');
+  assert.equal(nameEffects(asked.effects), 'cancel-timer restart-due, persist, launch');
   const ready = transition(asked.state, { type: 'image-ready', digest: 'sha256:1' }, NOW, rules);
-  assert.equal(nameEffects(ready.effects), 'persist, set-timer start 120000');
+  assert.equal(nameEffects(ready.effects), 'persist, set-timer start-timeout 120000');
   assert.equal(ready.state.image, 'sha256:1');
   const { state } = transition(ready.state, { type: 'launched', pid: 7 }, NOW, rules);
   assert.equal(state.image, 'sha256:1');

@@ -16,7 +16,7 @@ import { scriptService } from '../helpers/fakes/services.ts';
 import { failed, serviceState, stopped } from '../helpers/fakes/states.ts';
 import { healthCheck } from '../helpers/processes/health-check.ts';
 
-const NOW = { ms: 1_000_000, dice: 0.5 };
+const NOW = { ms: 1_000_000, jitter: 0.5 };
 
 function rules(restart: Partial<Rules['restart']>, overrides: Partial<Rules> = {}): Rules {
   const settings = { when: 'no', max_restarts: null, reset_ms: 60_000, max_memory_bytes: null, ...restart } as const;
@@ -110,7 +110,7 @@ test('memory counts above the limit, is forgotten well below it, and stands stil
 
 test('an end is described by what is known of it', () => {
   assert.equal(describeEnd(EXIT_3), 'exit code 3');
-  assert.equal(describeEnd(EXIT_UNKNOWN), 'its exit code is not known');
+  assert.equal(describeEnd(EXIT_UNKNOWN), 'its exit code is unknown');
   assert.equal(describeEnd(stopped({ exit: { code: 137, signal: 'SIGKILL' } })), 'ended by SIGKILL');
   assert.equal(describeEnd(stopped({ reason: 'out-of-memory' })), 'the guest was out of memory');
   assert.equal(describeEnd(stopped({ reason: 'unhealthy', detail: 'it was unhealthy: no' })), 'it was unhealthy: no');

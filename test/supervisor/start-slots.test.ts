@@ -1,30 +1,27 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { type StartLimits, StartSlots } from '../../src/supervisor/start-slots.ts';
-import { settle } from '../helpers/fakes/fake-ports.ts';
+import { settle } from '../helpers/fakes/fake-context.ts';
 
 const MIB = 2 ** 20;
 
-/** A gate, and what goes through it: each start lasts until it is ended. */
-function watchGate(limits: StartLimits) {
-  const gate = new StartSlots(limits);
+/** Slots, and the starts that take them: each lasts until it is ended. */
+function watchSlots(limits: StartLimits) {
+  const slots = new StartSlots(limits);
   const entered: string[] = [];
   const reasons = new Map<string, string>();
-  const ends = new Map<string, (error?: Error) => void>();
-  const start = (name: string, memoryMib = 128): Promise<void> =>
-    gate.run(
-      memoryMib,
-      (reason) => reasons.set(name, reason),
-      () => {
-        entered.push(name);
-        return new Promise((resolve, reject) => ends.set(name, (error) => (error ? reject(error) : resolve())));
-      },
-    );
-  return { start, entered, reasons, end: (name: string, error?: Error) => ends.get(name)!(error) };
+  const ends = new Map<string, () => void>();
+  const start = async (name: string, memoryMib = 128, signal?: AbortSignal): Promise<void> => {
+    const free = await slots.take(memoryMib, (reason) => reasons.set(name, reason), signal);
+    entered.push(name);
+    await new Promise<void>((resolve) => ends.set(name, resolve));
+    free();
+  };
+  return { start, entered, reasons, end: (name: string) => ends.get(name)!() };
 }
 
 test('as many starts as there are slots go on at once, the others in their order', async () => {
-  const { start, entered, reasons, end } = watchGate({ slots: 2, freeBytes: null });
+  const { start, entered, reasons, end } = watchSlots({ slots: 2, freeBytes: null });
   const starts = ['a', 'b', 'c', 'd'].map((name) => start(name));
   await settle();
   assert.deepEqual(entered, ['a', 'b']);
@@ -41,24 +38,44 @@ test('as many starts as there are slots go on at once, the others in their order
   await Promise.all(starts);
 });
 
-test('a start that fails frees its slot, and its failure is that of its caller alone', async () => {
-  const { start, entered, end } = watchGate({ slots: 1, freeBytes: null });
-  const first = start('a');
-  const second = start('b');
+test('a cancelled wait is over at once, and the starts behind it do not wait for it', async () => {
+  const { start, entered, end } = watchSlots({ slots: 9, freeBytes: () => 1000 * MIB });
+  const first = start('a', 600);
+  const cancel = new AbortController();
+  const big = start('big', 600, cancel.signal);
+  const small = start('small', 100);
   await settle();
-  end('a', new Error('no kernel'));
-  await assert.rejects(first, /no kernel/);
+  assert.deepEqual(entered, ['a'], 'nothing overtakes');
+  cancel.abort();
+  await assert.rejects(big, { code: 'Aborted', message: 'the start was cancelled' });
+  await assert.rejects(start('late', 1, cancel.signal), { code: 'Aborted' });
   await settle();
-  assert.deepEqual(entered, ['a', 'b']);
-  end('b');
-  await second;
+  assert.deepEqual(entered, ['a', 'small']);
+  for (const name of entered) end(name);
+  await Promise.all([first, small]);
 });
 
-test('what those on their way are going to take of the memory counts as taken', async () => {
-  const { start, entered, reasons, end } = watchGate({ slots: 9, freeBytes: () => 1000 * MIB });
+test('a slot that is freed twice is free once', async () => {
+  const slots = new StartSlots({ slots: 1, freeBytes: null });
+  const free = await slots.take(1, () => {});
+  free();
+  free();
+  await slots.take(1, () => {});
+  let isTaken = false;
+  void slots
+    .take(1, () => {})
+    .then(() => {
+      isTaken = true;
+    });
+  await settle();
+  assert.equal(isTaken, false);
+});
+
+test('the memory that running starts will need counts as taken', async () => {
+  const { start, entered, reasons, end } = watchSlots({ slots: 9, freeBytes: () => 1000 * MIB });
   const starts = [start('a', 600), start('b', 600), start('small', 100)];
   await settle();
-  assert.deepEqual(entered, ['a'], 'nobody overtakes: a big one would wait for ever');
+  assert.deepEqual(entered, ['a'], 'nothing overtakes: a big one would wait forever');
   assert.equal(reasons.get('b'), 'waits for memory: 400 MiB are free');
   end('a');
   await settle();
@@ -69,7 +86,7 @@ test('what those on their way are going to take of the memory counts as taken', 
 });
 
 test('one at a time starts however little memory is free', async () => {
-  const { start, entered, end } = watchGate({ slots: 9, freeBytes: () => 0 });
+  const { start, entered, end } = watchSlots({ slots: 9, freeBytes: () => 0 });
   const starts = [start('a'), start('b')];
   await settle();
   assert.deepEqual(entered, ['a']);

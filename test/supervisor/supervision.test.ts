@@ -5,7 +5,7 @@ import { type HealthCheck, NO_METRICS, type Service } from '../../src/protocol/s
 import { DEFAULT_RESTART_SETTINGS } from '../../src/protocol/supervision.ts';
 import { RELEASE_TIMEOUT_MS } from '../../src/supervisor/stopping.ts';
 import { Supervisor } from '../../src/supervisor/supervisor.ts';
-import { FakePorts, settle } from '../helpers/fakes/fake-ports.ts';
+import { FakeContext, settle } from '../helpers/fakes/fake-context.ts';
 import { scriptService } from '../helpers/fakes/services.ts';
 import { healthCheck } from '../helpers/processes/health-check.ts';
 
@@ -15,8 +15,8 @@ const BAD = { ok: false, detail: 'connection refused' };
 const ALWAYS = { restart: { ...DEFAULT_RESTART_SETTINGS, when: 'always' } } as const;
 
 /** A service whose command runs; `prepare` is done to its world before. */
-async function startWeb(overrides: Partial<Service>, prepare: (ports: FakePorts) => void = () => {}) {
-  const ports = new FakePorts();
+async function startWeb(overrides: Partial<Service>, prepare: (ports: FakeContext) => void = () => {}) {
+  const ports = new FakeContext();
   prepare(ports);
   const service = scriptService('web', 'true', overrides);
   const web = new Supervisor({ service, group: null, groupIp: null, kernel: null }, ports);
@@ -97,7 +97,7 @@ test('a start between two runs does not wait, and begins the count anew', async 
 test('a start whose service ends at once has succeeded when its command ran, and failed when it never did', async () => {
   const { web, exit } = await startWeb(ALWAYS, () => {});
   await exit(0);
-  const broken = new FakePorts();
+  const broken = new FakeContext();
   broken.onPrepare = () => Promise.reject(new Error('no kernel'));
   const definition = { ...web.definition, service: scriptService('db', 'true', ALWAYS) };
   const db = new Supervisor(definition, broken);
@@ -224,11 +224,11 @@ test('a command that could not be run is tried again where its policy says so', 
   assert.equal(web.status().reason, 'command-failed');
 });
 
-test('a VM that stands still is shown with the reason, and said once', async () => {
+test('a paused VM is shown with the reason, and reported once', async () => {
   const { ports, web, vm } = await startWeb({});
   vm().emit({ type: 'paused', reason: 'there is no room' });
-  assert.equal(web.status().detail, 'stands still: there is no room');
-  assert.equal(ports.reports.at(-1), 'warn: web: its VM stands still: there is no room');
+  assert.equal(web.status().detail, 'paused: there is no room');
+  assert.equal(ports.reports.at(-1), 'warn: web: its VM is paused: there is no room');
   vm().emit({ type: 'paused', reason: null });
   assert.equal(web.status().detail, null);
 });

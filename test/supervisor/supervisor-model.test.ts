@@ -7,7 +7,7 @@ import test from 'node:test';
 import fc from 'fast-check';
 import { NO_METRICS, type Service } from '../../src/protocol/service.ts';
 import { Supervisor } from '../../src/supervisor/supervisor.ts';
-import { FakePorts, type FakeVm, settle } from '../helpers/fakes/fake-ports.ts';
+import { FakeContext, type FakeVm, settle } from '../helpers/fakes/fake-context.ts';
 import { scriptService } from '../helpers/fakes/services.ts';
 import { healthCheck } from '../helpers/processes/health-check.ts';
 
@@ -25,7 +25,7 @@ interface Process {
 }
 
 class World {
-  readonly ports = new FakePorts();
+  readonly ports = new FakeContext();
   readonly web: Supervisor;
   readonly processes: Process[] = [];
   readonly history: string[] = [];
@@ -110,7 +110,7 @@ const always = () => true;
 const runs = ({ process }: World) => process?.alive === true && !process.exited;
 const lives = ({ process }: World) => process?.alive === true;
 
-function fault(name: string, set: (ports: FakePorts, action: () => Promise<void>) => void): fc.Arbitrary<Happening> {
+function fault(name: string, set: (ports: FakeContext, action: () => Promise<void>) => void): fc.Arbitrary<Happening> {
   return fc.boolean().map(
     (fails) =>
       new Happening(`${name} ${fails ? 'fails' : 'works'}`, always, ({ ports }) =>

@@ -1,22 +1,22 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { NO_METRICS, type ServiceStatus } from '../../src/protocol/service.ts';
-import { START_TIMEOUT_MS } from '../../src/supervisor/machine.ts';
+import { START_TIMEOUT_MS } from '../../src/supervisor/starting.ts';
 import { DRAIN_TIMEOUT_MS, TERMINATE_TIMEOUT_MS } from '../../src/supervisor/stopping.ts';
 import { Supervisor } from '../../src/supervisor/supervisor.ts';
 import { STREAMS_TIMEOUT_MS } from '../../src/supervisor/vm-session.ts';
-import { FakePorts, gate, settle } from '../helpers/fakes/fake-ports.ts';
+import { FakeContext, gate, settle } from '../helpers/fakes/fake-context.ts';
 import { scriptService } from '../helpers/fakes/services.ts';
 
 const STOP_TIMEOUT_MS = 5000;
 
-function supervise(ports: FakePorts): Supervisor {
+function supervise(ports: FakeContext): Supervisor {
   const service = scriptService('web', 'true', { stop_timeout_ms: STOP_TIMEOUT_MS });
   return new Supervisor({ service, group: null, groupIp: null, kernel: null }, ports);
 }
 
 /** A service whose command runs. */
-async function startWeb(ports = new FakePorts()) {
+async function startWeb(ports = new FakeContext()) {
   const web = supervise(ports);
   const started = web.start();
   await settle();
@@ -57,7 +57,7 @@ test('what comes while the daemon ends is left to the next one: the end of a str
 });
 
 test('what is about to be done is on disk before it is done', async () => {
-  const ports = new FakePorts();
+  const ports = new FakeContext();
   const web = supervise(ports);
   const saved = gate();
   ports.onSave = () => saved.opened;
@@ -151,7 +151,7 @@ test('streams that end by themselves are not closed', async () => {
 });
 
 test('streams that outlive a launch that failed are closed after a while, and the start has failed', async () => {
-  const ports = new FakePorts();
+  const ports = new FakeContext();
   ports.onLaunch = () => Promise.reject(new Error('no room'));
   ports.onDiscard = () => {};
   const web = supervise(ports);
@@ -201,7 +201,7 @@ test('a second stop without time does not wait for the first to run out', async 
 });
 
 test('a stop while the VM is prepared calls the launch off', async () => {
-  const ports = new FakePorts();
+  const ports = new FakeContext();
   let prepareSignal: AbortSignal | undefined;
   const prepared = gate();
   ports.onPrepare = (_service, signal) => {
@@ -224,7 +224,7 @@ test('a stop while the VM is prepared calls the launch off', async () => {
 });
 
 test('a VM that came up though its launch was called off is killed', async () => {
-  const ports = new FakePorts();
+  const ports = new FakeContext();
   const launched = gate();
   ports.onLaunch = () => launched.opened;
   const web = supervise(ports);
@@ -241,7 +241,7 @@ test('a VM that came up though its launch was called off is killed', async () =>
 });
 
 test('a stop while the VM boots ends it', async () => {
-  const ports = new FakePorts();
+  const ports = new FakeContext();
   const web = supervise(ports);
   const refused = assert.rejects(web.start(), { code: 'Aborted' });
   await settle();
@@ -254,7 +254,7 @@ test('a stop while the VM boots ends it', async () => {
 });
 
 test('a VM that does not get ready in time is killed, and the start says so', async () => {
-  const ports = new FakePorts();
+  const ports = new FakeContext();
   const web = supervise(ports);
   const refused = assert.rejects(web.start(), { code: 'StartFailed', message: /not ready in 120 s/ });
   await settle();
@@ -268,7 +268,7 @@ test('a VM that does not get ready in time is killed, and the start says so', as
 
 for (const step of ['onPrepare', 'onLaunch'] as const) {
   test(`a start whose ${step === 'onPrepare' ? 'preparation' : 'launch'} fails is rejected and can be tried again`, async () => {
-    const ports = new FakePorts();
+    const ports = new FakeContext();
     ports[step] = () => Promise.reject(new Error('no room'));
     const web = supervise(ports);
     await assert.rejects(web.start(), { code: 'StartFailed', message: 'no room' });
@@ -286,7 +286,7 @@ for (const step of ['onPrepare', 'onLaunch'] as const) {
 }
 
 test('a command that cannot be run is a failed start with the reason of the guest', async () => {
-  const ports = new FakePorts();
+  const ports = new FakeContext();
   const web = supervise(ports);
   const refused = assert.rejects(web.start(), { code: 'StartFailed', message: 'command not found: nginx' });
   await settle();
@@ -356,7 +356,7 @@ test('samples are kept and shown while the command runs, and not after it', asyn
 });
 
 test('each change is told once, and nothing that is none', async () => {
-  const ports = new FakePorts();
+  const ports = new FakeContext();
   const web = supervise(ports);
   const changes: ServiceStatus[] = [];
   web.on('change', (status) => changes.push(status));
@@ -380,7 +380,7 @@ test('each change is told once, and nothing that is none', async () => {
       ['Starting', 'booting', null],
       ['Started', null, null],
       ['Started', null, 4096],
-      ['Stopping', 'reading what it printed last', null],
+      ['Stopping', 'reading the last output', null],
       ['Stopping', 'powering off', null],
       ['Stopped', null, null],
     ],
@@ -399,7 +399,7 @@ test('an effect that fails is reported and does not keep the rest from being don
 });
 
 test('nothing is launched when its state cannot be saved', async () => {
-  const ports = new FakePorts();
+  const ports = new FakeContext();
   const web = supervise(ports);
   ports.onSave = () => Promise.reject(new Error('ENOSPC: no space left on device'));
   await assert.rejects(web.start(), {

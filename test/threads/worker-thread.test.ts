@@ -4,7 +4,7 @@ import type { MonocoreError } from '../../src/lib/errors.ts';
 import { type ThreadOptions, WorkerThread } from '../../src/threads/worker-thread.ts';
 import type { ThreadApi } from '../fixtures/thread.ts';
 import { eventually } from '../helpers/eventually.ts';
-import { gate } from '../helpers/fakes/fake-ports.ts';
+import { gate } from '../helpers/fakes/fake-context.ts';
 import { fixtureEntry } from '../helpers/processes/fixture-thread.ts';
 
 type Options = Partial<ThreadOptions<ThreadApi, string>>;

@@ -2,7 +2,7 @@
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { errorCode, errorText } from '../../src/lib/errors.ts';
-import { CALLED_OFF, type NetworkProbe, type ProbeResult } from '../../src/protocol/probe.ts';
+import { CANCELLED, type NetworkProbe, type ProbeResult } from '../../src/protocol/supervision.ts';
 
 /** Where the ports of plain processes are. */
 const HOST = '127.0.0.1';
@@ -63,7 +63,7 @@ export class NetworkProber {
     let timer: NodeJS.Timeout | undefined;
     const cut = new Promise<ProbeResult | null>((resolve) => {
       timer = setTimeout(() => resolve(null), timeoutMs);
-      this.#cancels.set(id, () => resolve(CALLED_OFF));
+      this.#cancels.set(id, () => resolve(CANCELLED));
     });
     const result = await Promise.race([connection.answer, cut]);
     clearTimeout(timer);

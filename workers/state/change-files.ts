@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import { promisify } from 'node:util';
 import { toWireError, type WireError } from '../../src/lib/wire-error.ts';
-import { asideOf, type FileChange } from '../../src/protocol/state-files.ts';
+import { asideOf, type FileChange } from '../../src/protocol/state.ts';
 
 const fsync = promisify(fs.fsync);
 

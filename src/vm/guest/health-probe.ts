@@ -28,7 +28,7 @@ export class GuestProbes {
    */
   async ask(probe: VmProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
     if (this.#closed !== null) return { ok: false, detail: this.#closed };
-    if (signal.aborted) return { ok: false, detail: 'called off' };
+    if (signal.aborted) return { ok: false, detail: 'cancelled' };
     const id = randomBytes(ID_BYTES).toString('hex');
     const answered = new Promise<ProbeAnswer | string>((resolve) => this.#waiting.set(id, resolve));
     try {
@@ -38,7 +38,7 @@ export class GuestProbes {
       if (answer) return judgeAnswer(probe, answer);
       this.#control.sendAbort(id);
       await within(answered, ABORT_TIMEOUT_MS);
-      return { ok: false, detail: signal.aborted ? 'called off' : `no answer in ${timeoutMs / 1000}s` };
+      return { ok: false, detail: signal.aborted ? 'cancelled' : `no answer in ${timeoutMs / 1000}s` };
     } finally {
       this.#waiting.delete(id);
     }

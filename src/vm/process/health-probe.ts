@@ -1,7 +1,7 @@
 /** Asks a plain process whether it works. Main thread. */
 import { errorText } from '../../lib/errors.ts';
-import { CALLED_OFF, type NetworkProbe, type ProbeResult } from '../../protocol/probe.ts';
 import type { Service } from '../../protocol/service.ts';
+import { CANCELLED, type NetworkProbe, type ProbeResult } from '../../protocol/supervision.ts';
 import type { VmProbe } from '../backend.ts';
 import { findExecutable } from '../host/executables.ts';
 import type { AppliedLimits } from '../host/limits/service-limits.ts';
@@ -51,7 +51,7 @@ export class ProcessProbes {
       if (cause.aborted) abort();
     }
     try {
-      if (cancel.signal.aborted) return CALLED_OFF;
+      if (cancel.signal.aborted) return CANCELLED;
       if (probe.type !== 'exec') return await this.#prober.probe(probe, timeoutMs, cancel.signal);
       return await this.#run(probe.command, timeoutMs, cancel.signal);
     } catch (error) {

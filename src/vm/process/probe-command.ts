@@ -1,6 +1,7 @@
 /** Runs the command of an exec probe. Main thread. */
-import { CALLED_OFF, noAnswer, type ProbeResult } from '../../protocol/probe.ts';
+
 import type { SpawnRequest } from '../../protocol/spawner.ts';
+import { CANCELLED, noAnswer, type ProbeResult } from '../../protocol/supervision.ts';
 import type { Exit } from '../backend.ts';
 import type { Spawner } from '../host/spawner.ts';
 import { killGroup } from './process-group.ts';
@@ -23,7 +24,7 @@ export async function runProbe(
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<ProbeResult> {
-  if (signal.aborted) return CALLED_OFF;
+  if (signal.aborted) return CANCELLED;
   /** Why it is killed. */
   let verdict: ProbeResult | null = null;
   let kill = (): void => {};
@@ -32,7 +33,7 @@ export async function runProbe(
     kill();
   };
   const timer = setTimeout(() => cut(noAnswer(timeoutMs)), timeoutMs);
-  const onAbort = () => cut(CALLED_OFF);
+  const onAbort = () => cut(CANCELLED);
   signal.addEventListener('abort', onAbort);
   try {
     const child = await spawner.spawn({ ...command, fds: ['null', 'null', 'null'] }, null);

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import * as v from 'valibot';
-import { StateDocumentSchema } from '../../../src/protocol/state-document.ts';
+import { SavedStateSchema } from '../../../src/protocol/state.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { configOf, scriptService } from '../../helpers/fakes/services.ts';
 import { openTestRuntime } from '../../helpers/runtime.ts';
@@ -29,7 +29,7 @@ it('keeps a VM and captures its streams, tail and exit code when the log and met
   const after = host.orchestrator.services()[0]!;
   assert.equal(after.pid, pid);
   assert.equal(after.status, 'Started');
-  const document = v.parse(StateDocumentSchema, JSON.parse(readFileSync(join(host.home, 'run/survivor.json'), 'utf8')));
+  const document = v.parse(SavedStateSchema, JSON.parse(readFileSync(join(host.home, 'run/survivor.json'), 'utf8')));
   assert.equal(document.pid, pid);
 
   const ended = await host.ended('survivor');

@@ -51,7 +51,7 @@ it('answers about ports, pages and commands, in the root and with the environmen
   const pending = ask(exec('sh', '-c', `${spawn} touch /srv/spawned; wait`), 60_000, calledOff.signal);
   await eventually('the command', async () => (await ask(exec('test', '-e', '/srv/spawned'))).ok);
   calledOff.abort();
-  assert.deepEqual(await pending, { ok: false, detail: 'called off' });
+  assert.deepEqual(await pending, { ok: false, detail: 'cancelled' });
   const noneLeft = 'for dir in /proc/[0-9]*; do grep -q [4]321 $dir/cmdline && exit 1; done; exit 0';
   assert.deepEqual(await ask(exec('sh', '-c', noneLeft)), { ok: true, detail: 'exit code 0' });
 

@@ -1,13 +1,13 @@
 /** States of a service, with defaults for what a test does not care about. */
-import type { EndedState, ServiceState, Started, Stopping, VmState } from '../../../src/supervisor/states.ts';
+import type { EndedState, Running, ServiceState, Stopping, VmState } from '../../../src/supervisor/states.ts';
 import { NO_RESTARTS } from '../../../src/supervisor/states.ts';
 
-/** A service that is wanted up, in that state. */
+/** A service in a state that the user wants up. */
 export function serviceState(actual: VmState, data: Partial<ServiceState> = {}): ServiceState {
   return { desired: 'up', actual, restarts: NO_RESTARTS, ...data };
 }
 
-export function started(data: Partial<Started> = {}): Started {
+export function started(data: Partial<Running> = {}): Running {
   return { status: 'Started', pid: 7, startedAtMs: 0, health: null, overMemorySamples: 0, ...data };
 }
 
@@ -26,7 +26,7 @@ export function stopping(phase: Stopping['phase'], data: Partial<Stopping> = {})
     wasHealthy: false,
     processEnded: false,
     streamsEnded: false,
-    sequel: 'stay',
+    afterStop: 'stay',
     ...data,
   };
 }

@@ -86,8 +86,8 @@ test('a probe that is called off is killed; one that is called off before is nev
   await turn();
   assert.deepEqual(sent, ['probe 60000 tcp 80', 'abort 0']);
   desk.answer(ids[0]!, KILLED);
-  assert.deepEqual(await asked, { ok: false, detail: 'called off' });
-  assert.deepEqual(await desk.ask(PROBE, 60_000, cancel.signal), { ok: false, detail: 'called off' });
+  assert.deepEqual(await asked, { ok: false, detail: 'cancelled' });
+  assert.deepEqual(await desk.ask(PROBE, 60_000, cancel.signal), { ok: false, detail: 'cancelled' });
   assert.equal(ids.length, 1);
 });
 

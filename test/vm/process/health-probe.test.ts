@@ -3,8 +3,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { isAlive } from '../../../src/lib/proc.ts';
-import type { NetworkProbe, ProbeResult } from '../../../src/protocol/probe.ts';
 import type { Service } from '../../../src/protocol/service.ts';
+import type { NetworkProbe, ProbeResult } from '../../../src/protocol/supervision.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { scriptService } from '../../helpers/fakes/services.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
@@ -12,7 +12,7 @@ import { launchProcess } from './harness.ts';
 
 const NEVER = new AbortController().signal;
 const LONG_MS = 60_000;
-const CALLED_OFF = { ok: false, detail: 'called off' };
+const CANCELLED = { ok: false, detail: 'cancelled' };
 
 const script = (text: string) => ({ type: 'exec' as const, command: ['/bin/sh', '-c', text] });
 
@@ -62,8 +62,8 @@ test('a probe that is called off answers at once, and so does one that is asked 
   const result = vm.probe(script(`: >${file}; sleep 1000`), LONG_MS, cancel.signal);
   await eventually('the command to run', () => existsSync(file));
   cancel.abort();
-  assert.deepEqual(await result, CALLED_OFF);
-  assert.deepEqual(await vm.probe(script('true'), LONG_MS, cancel.signal), CALLED_OFF);
+  assert.deepEqual(await result, CANCELLED);
+  assert.deepEqual(await vm.probe(script('true'), LONG_MS, cancel.signal), CANCELLED);
 });
 
 test('the end of the process calls its probes off', async (t) => {
@@ -72,9 +72,9 @@ test('the end of the process calls its probes off', async (t) => {
   const result = vm.probe(script(`: >${file}; sleep 1000`), LONG_MS, NEVER);
   await eventually('the command to run', () => existsSync(file));
   vm.kill('SIGKILL');
-  assert.deepEqual(await result, CALLED_OFF);
+  assert.deepEqual(await result, CANCELLED);
   await event('process-ended');
-  assert.deepEqual(await vm.probe(script('true'), LONG_MS, NEVER), CALLED_OFF);
+  assert.deepEqual(await vm.probe(script('true'), LONG_MS, NEVER), CANCELLED);
 });
 
 test('ports are asked elsewhere, until the process has ended', async (t) => {

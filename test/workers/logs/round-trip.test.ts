@@ -16,7 +16,7 @@ import { DiskPace } from '../../../workers/logs/capture/slow-disk.ts';
 import { RecordSink } from '../../../workers/logs/capture/stream-writer.ts';
 import { FrameMemory, INPUT_START } from '../../../workers/logs/format/framer.ts';
 import { createFramer } from '../../../workers/logs/format/framers.ts';
-import { gate } from '../../helpers/fakes/fake-ports.ts';
+import { gate } from '../../helpers/fakes/fake-context.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 import { contentOf, ManualClock } from './harness.ts';
 import { linesIn, strip } from './strip.ts';

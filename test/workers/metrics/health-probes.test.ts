@@ -126,7 +126,7 @@ test('a probe that is cancelled answers at once; the others go on', async (t) =>
   await second;
   prober.cancel(1);
   prober.cancel(99);
-  assert.deepEqual(await cancelled, { ok: false, detail: 'called off' });
+  assert.deepEqual(await cancelled, { ok: false, detail: 'cancelled' });
   for (const socket of sockets) if (!socket.destroyed) socket.end('HTTP/1.0 200 OK\r\n\r\n');
   assert.deepEqual(await other, { ok: true, detail: 'status 200' });
   prober.cancel(2);

@@ -7,7 +7,7 @@ import { formatImageReference, parseImageReference } from '../../../src/protocol
 import type { ImageIndex } from '../manifest.ts';
 import { nameOf } from './index-entries.ts';
 
-/** Part of a state file that names images, see `StateDocumentSchema`. Earlier versions wrote `base` for `image`. */
+/** Part of a state file that names images, see `SavedStateSchema`. Earlier versions wrote `base` for `image`. */
 const UseSchema = v.object({
   service: v.object({ name: v.string(), image: v.nullish(v.string()), base: v.nullish(v.string()) }),
   image_digest: v.nullish(v.string()),

@@ -5,7 +5,7 @@ import type { Report } from '../../../src/lib/report.ts';
 import type { ServiceImage } from '../../../src/protocol/images.ts';
 import type { GroupMember } from '../../../src/protocol/network.ts';
 import type { Metrics } from '../../../src/protocol/service.ts';
-import type { SavedState } from '../../../src/protocol/state-document.ts';
+import type { SavedState } from '../../../src/protocol/state.ts';
 import type {
   CaptureHandlers,
   ImageSource,
@@ -84,7 +84,7 @@ export class FakeVm implements Instance {
     const result = this.#probeResults.shift();
     if (result) return Promise.resolve(result);
     return new Promise((resolve) => {
-      signal.addEventListener('abort', () => resolve({ ok: false, detail: 'called off' }));
+      signal.addEventListener('abort', () => resolve({ ok: false, detail: 'cancelled' }));
     });
   }
   drain(): void {
@@ -125,7 +125,7 @@ export function imageOf(digest: string): ServiceImage {
 }
 
 /** Ports of an orchestrator or a supervisor. */
-export class FakePorts implements OrchestratorContext {
+export class FakeContext implements OrchestratorContext {
   readonly clock = new ManualClock();
   readonly closings = new AbortController();
   readonly closing = this.closings.signal;
@@ -144,7 +144,7 @@ export class FakePorts implements OrchestratorContext {
   readonly probeResults: ProbeResult[] = [];
   /** What the VM of each service said last. */
   readonly consoleLines: string[] = [];
-  readonly boots: StartSlots;
+  readonly bootSlots: StartSlots;
   /** No jitter. */
   readonly random = () => 0.5;
   readonly backends: OrchestratorContext['backends'];
@@ -166,7 +166,7 @@ export class FakePorts implements OrchestratorContext {
   /** @param obedient see {@link FakeVm} */
   constructor({ obedient = false, concurrentBoots = 2 } = {}) {
     this.#obedient = obedient;
-    this.boots = new StartSlots({ slots: concurrentBoots, freeBytes: () => 2 ** 40 });
+    this.bootSlots = new StartSlots({ slots: concurrentBoots, freeBytes: () => 2 ** 40 });
     this.backends = { vm: this.#backend(), none: this.#backend() };
   }
 

@@ -1,0 +1,121 @@
+/** The state machine of a service for people, from its table: as text for `monocore help states`, and as a diagram. */
+import { EVENTS, type Ignored, MACHINE, STATES, type Step } from '../supervisor/machine.ts';
+import type { MachineEventType, StateName } from '../supervisor/states.ts';
+
+type Row = Readonly<Partial<Record<MachineEventType, Step | Ignored>>>;
+
+/** Cells of one state, or of several that share them. */
+interface Section {
+  readonly title: string;
+  readonly row: Row;
+}
+
+const NAMES = Object.keys(MACHINE) as StateName[];
+const EVENT_TYPES = Object.keys(EVENTS) as MachineEventType[];
+const STOPPING = NAMES.filter((name) => name.startsWith('Stopping/'));
+const NAME_WIDTH = 23;
+/** A reason with more events than this is about all that have no line of their own. */
+const MAX_NAMES = 8;
+
+/** The whole table: states, events, and each pair of them. */
+export function renderStates(): string {
+  return [
+    'STATES',
+    ...Object.entries(STATES).map(([name, meaning]) => `  ${name.padEnd(NAME_WIDTH)}${meaning}`),
+    '',
+    'EVENTS',
+    ...Object.entries(EVENTS).map(([type, meaning]) => `  ${type.padEnd(NAME_WIDTH)}${meaning}`),
+    '',
+    'TRANSITIONS',
+    ...sections().flatMap(({ title, row }) => [`  ${title}`, ...renderSteps(row), ...renderIgnored(row), '']),
+  ].join('\n');
+}
+
+/** A Mermaid diagram of the transitions that change the state. */
+export function renderDiagram(): string {
+  const all = sections();
+  const isInside = ({ title }: Section, to: string) => title.startsWith('Stopping/') && to.startsWith('Stopping/');
+  const edges = (inside: boolean) =>
+    all.flatMap((section) => renderEdges(section, (to) => isInside(section, to) === inside));
+  return [
+    'stateDiagram-v2',
+    '  [*] --> Unstarted',
+    '  state Stopping {',
+    ...edges(true).map((edge) => `  ${edge}`),
+    '  }',
+    ...edges(false),
+  ].join('\n');
+}
+
+/** An arrow for each pair of states, with its events. */
+function renderEdges({ title, row }: Section, isWanted: (to: string) => boolean): string[] {
+  const events = new Map<string, string[]>();
+  for (const from of title.replace(/^Stopping,.*/, 'Stopping').split(', ')) {
+    for (const [type, { to }] of stepsOf(row)) {
+      for (const next of to.filter((name) => name !== 'same' && isWanted(name))) {
+        const arrow = `${nodeOf(from)} --> ${nodeOf(next)}`;
+        events.set(arrow, [...(events.get(arrow) ?? []), type]);
+      }
+    }
+  }
+  return [...events].map(([arrow, types]) => `  ${arrow}: ${types.join(', ')}`);
+}
+
+/** Mermaid takes no slash in a name. */
+function nodeOf(name: string): string {
+  return name.replace(/^.*\//, '');
+}
+
+/** States with equal rows share a section; so do the phases of a stop, as far as they agree. */
+function sections(): Section[] {
+  const shared = sharedRow(STOPPING);
+  const rows = new Map<Row, StateName[]>();
+  for (const name of NAMES.filter((candidate) => !STOPPING.includes(candidate))) {
+    rows.set(MACHINE[name], [...(rows.get(MACHINE[name]) ?? []), name]);
+  }
+  return [
+    ...[...rows].map(([row, names]) => ({ title: names.join(', '), row })),
+    { title: 'Stopping, in every phase unless stated otherwise', row: shared },
+    ...STOPPING.map((name) => ({ title: name, row: differences(MACHINE[name], shared) })),
+  ].filter(({ row }) => Object.keys(row).length > 0);
+}
+
+/** For each event the cell that most of the states have. */
+function sharedRow(names: readonly StateName[]): Row {
+  return Object.fromEntries(
+    EVENT_TYPES.map((type) => {
+      const cells = names.map((name): Step | Ignored => MACHINE[name][type]);
+      const count = (cell: Step | Ignored) => cells.filter((other) => other === cell).length;
+      return [type, cells.reduce((most, cell) => (count(cell) > count(most) ? cell : most))];
+    }),
+  );
+}
+
+function differences(row: Row, shared: Row): Row {
+  return Object.fromEntries(Object.entries(row).filter(([type, cell]) => cell !== shared[type as MachineEventType]));
+}
+
+function stepsOf(row: Row): [string, Step][] {
+  return Object.entries(row).filter((entry): entry is [string, Step] => 'to' in entry[1]);
+}
+
+function renderSteps(row: Row): string[] {
+  return stepsOf(row).map(([type, { to, does }]) => {
+    const next = to.filter((name) => name !== 'same').join(' or ');
+    const arrow = next === '' ? '' : ` -> ${next}${to.includes('same') ? ', or no change' : ''}`;
+    return `    ${type.padEnd(NAME_WIDTH - 2)}${does}${arrow}`;
+  });
+}
+
+/** A line for each reason, with its events. */
+function renderIgnored(row: Row): string[] {
+  const byReason = new Map<string, string[]>();
+  for (const [type, cell] of Object.entries(row)) {
+    if ('ignored' in cell) byReason.set(cell.ignored, [...(byReason.get(cell.ignored) ?? []), type]);
+  }
+  return [...byReason]
+    .sort(([, a], [, b]) => a.length - b.length)
+    .map(
+      ([reason, types]) => `    ignores ${types.length > MAX_NAMES ? 'all other events' : types.join(', ')}: ${reason}`,
+    );
+}

@@ -1,0 +1,87 @@
+/**
+ * The state file of a service, `run/<service>.json`, and the messages of the state worker, which writes it. The main thread
+ * saves a state before the effect that it announces; the next daemon reads it. The names of the fields up to `group_ip`,
+ * and the shape of `status`, are those of the original monocore.
+ */
+import * as v from 'valibot';
+import type { WireError } from '../lib/wire-error.ts';
+import { GroupSchema, MetricsSchema, ServiceSchema } from './service.ts';
+import { EndedBySchema, EndReasonSchema } from './supervision.ts';
+
+/** A Rust enum as serde writes it: a bare name, or an object with the data of the status. */
+export const StoredStatusSchema = v.union([
+  v.picklist(['Unstarted', 'Starting', 'Started', 'Stopping']),
+  v.object({ Stopped: v.object({ exit_code: v.nullable(v.number()) }) }),
+  v.object({ Failed: v.object({ error: v.string() }) }),
+]);
+
+export const SavedStateSchema = v.object({
+  /** Process to show and to measure. */
+  pid: v.nullable(v.number()),
+  /** RFC 3339, like all times here. */
+  created_at: v.string(),
+  modified_at: v.string(),
+  service: ServiceSchema,
+  group: v.nullable(GroupSchema),
+  rootfs_path: v.nullable(v.string()),
+  /** Manifest digest of the image of the current or last run; null without an image. */
+  image_digest: v.optional(v.nullable(v.string()), null),
+  status: StoredStatusSchema,
+  metrics: MetricsSchema,
+  group_ip: v.nullable(v.string()),
+  /** Place of the VM in the network of its group, see `network.ts`; missing in files of the first versions. */
+  group_index: v.optional(v.nullable(v.number()), null),
+  kernel: v.nullable(v.string()),
+  /** The VM process. The start time and the boot id tell it from a later process with its pid. */
+  process: v.nullable(v.object({ pid: v.number(), start_time: v.number(), boot_id: v.string() })),
+  started_at: v.nullable(v.string()),
+  stopped_at: v.nullable(v.string()),
+  /** Exit of the command, also of a service that counts as failed. */
+  exit: v.nullable(v.object({ code: v.nullable(v.number()), signal: v.nullable(v.string()) })),
+  /** The user's wish: the next daemon starts a service that should be up, as its restart policy allows. */
+  desired: v.optional(v.picklist(['up', 'down']), 'up'),
+  /** Automatic restarts since the user started the service. */
+  restarts: v.number(),
+  /** Automatic restarts since it last ran well for long. */
+  restarts_in_row: v.optional(v.number(), 0),
+  last_restart_reason: v.optional(v.nullable(v.string()), null),
+  /** Start of the launch. */
+  launched_at: v.optional(v.nullable(v.string()), null),
+  /** Reason for the end of the run, and the step of the stop that ended it; null while it runs. */
+  reason: v.optional(v.nullable(EndReasonSchema), null),
+  ended_by: v.optional(v.nullable(EndedBySchema), null),
+  /** More about the reason, for people. */
+  reason_detail: v.optional(v.nullable(v.string()), null),
+  /** Last console lines of a run that failed; oldest first. */
+  last_lines: v.optional(v.array(v.string()), []),
+});
+export type SavedState = v.InferOutput<typeof SavedStateSchema>;
+
+/** A file to write or to remove. */
+export type FileChange =
+  | {
+      readonly type: 'write';
+      /** Absolute, in an existing folder. */
+      readonly path: string;
+      /** Text costs the main thread less to hand over than the object that it was made of. */
+      readonly text: string;
+      /** True: the change is answered once the content is on disk, see fsync(2). */
+      readonly durable: boolean;
+    }
+  /** Removes the file, which may be missing, and the temporary file that a crash may have left. */
+  | { readonly type: 'remove'; readonly path: string };
+
+/** Commands of the main thread to the state worker. Exposed with comlink. */
+export interface StateApi {
+  /**
+   * Makes the changes: at most one for each path, and none for a path whose last change is not answered yet. Never throws.
+   *
+   * @returns for each change null, or the reason for its failure; the file then has its old content
+   */
+  change(changes: readonly FileChange[]): Promise<(WireError | null)[]>;
+}
+
+/** Temporary file that takes the name of `path` once it is complete; the next write overwrites a leftover. */
+export function asideOf(path: string): string {
+  return `${path}.tmp`;
+}

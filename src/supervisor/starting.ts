@@ -1,0 +1,175 @@
+/** Handlers of a service that is down, that waits for its next run, or that boots. Pure. */
+
+import { UNPROBED } from './health.ts';
+import {
+  type Effect,
+  type EndedState,
+  goTo,
+  type Launching,
+  NO_RESTARTS,
+  type On,
+  type Rules,
+  type Running,
+  type ServiceIn,
+  type ServiceState,
+  type Transition,
+  type Unstarted,
+  type Waiting,
+} from './states.ts';
+import {
+  afterRun,
+  beginStopping,
+  drainAfterExit,
+  explainProcessEnd,
+  KILL,
+  RELEASE_TIMEOUT_MS,
+  type StoppingStart,
+  setStopTimer,
+  TERMINATE_TIMEOUT_MS,
+} from './stopping.ts';
+
+/** A VM boots in seconds; under emulation on a loaded host it may take many times as long. */
+export const START_TIMEOUT_MS = 120_000;
+
+export const START_TIMER: Effect = { type: 'set-timer', timer: 'start-timeout', delayMs: START_TIMEOUT_MS };
+const CANCEL_RESTART: Effect = { type: 'cancel-timer', timer: 'restart-due' };
+
+type Down = Unstarted | EndedState;
+
+/** With an image, the boot timer starts when the image is ready: the time of a download is not known. */
+function launch(service: ServiceState, { image }: Rules): Transition {
+  return goTo(service, { status: 'Starting', phase: 'preparing', pid: null }, [
+    CANCEL_RESTART,
+    { type: 'persist' },
+    ...(image === null ? [START_TIMER] : []),
+    { type: 'launch' },
+  ]);
+}
+
+export function start({ service, rules }: On<Down | Waiting, 'start'>): Transition {
+  return launch({ ...service, restarts: NO_RESTARTS }, rules);
+}
+
+export function recover({ service, event, rules }: On<Down, 'recover'>): Transition {
+  const { total, inRow } = service.restarts;
+  return launch({ ...service, restarts: { total: total + 1, inRow, lastReason: event.reason } }, rules);
+}
+
+export function restart({ service, rules }: On<EndedState | Waiting, 'restart-due'>): Transition {
+  return launch(service, rules);
+}
+
+export function waitForRestart({ service, event, now }: On<EndedState, 'restart-scheduled'>): Transition {
+  const resumeAtMs = now.ms + event.delayMs;
+  const waiting: Waiting = { status: 'Starting', phase: 'waiting', pid: null, resumeAtMs, last: service.actual };
+  return goTo(service, waiting, [{ type: 'set-timer', timer: 'restart-due', delayMs: event.delayMs }]);
+}
+
+/** The next daemon would start a service that counts as wanted up. */
+export function stopEnded({ service }: On<EndedState, 'stop'>): Transition {
+  return goTo(service, service.actual, service.desired === 'up' ? [{ type: 'persist' }] : []);
+}
+
+export function stopWaiting({ service }: On<Waiting, 'stop'>): Transition {
+  return goTo(service, service.actual.last, [CANCEL_RESTART, { type: 'persist' }]);
+}
+
+export function suspendWaiting({ service }: On<Waiting, 'suspend'>): Transition {
+  return goTo(service, service.actual.last, [CANCEL_RESTART]);
+}
+
+export function imageReady({ service, event }: On<Launching, 'image-ready'>): Transition {
+  return goTo({ ...service, image: event.digest }, service.actual, [{ type: 'persist' }, START_TIMER]);
+}
+
+/**
+ * A plain process runs its command at once, a VM within seconds, so nothing waits for the disk. Without this write the
+ * next daemon would end the VM and start another one.
+ */
+export function launched({ service, event }: On<Launching, 'launched'>): Transition {
+  return goTo(service, { status: 'Starting', phase: 'booting', pid: event.pid }, [{ type: 'persist-soon' }]);
+}
+
+export function launchFailed({ service, event, now, rules }: On<Launching, 'launch-failed'>): Transition {
+  const ended: EndedState = {
+    status: 'Failed',
+    error: event.error,
+    reason: 'start-failed',
+    detail: null,
+    exit: null,
+    endedBy: null,
+    startedAtMs: null,
+    stoppedAtMs: now.ms,
+    lastLines: [],
+  };
+  return afterRun(service, ended, { afterStop: 'decide', wasHealthy: false }, now, rules);
+}
+
+export function jobStarted({ service, event, now, rules }: On<Launching, 'job-started'>): Transition {
+  const health = rules.healthcheck ? UNPROBED : null;
+  const running: Running = {
+    status: 'Started',
+    pid: event.pid,
+    startedAtMs: now.ms,
+    health,
+    overMemorySamples: 0,
+  };
+  return goTo(service, running, [
+    { type: 'cancel-timer', timer: 'start-timeout' },
+    { type: 'persist' },
+    { type: 'watch-metrics', pid: event.pid },
+    ...(health ? [{ type: 'probe' } as const] : []),
+  ]);
+}
+
+/** A failed start on its way down. */
+function fail(
+  service: ServiceIn<Launching>,
+  start: Pick<StoppingStart, 'phase' | 'failure' | 'processEnded'>,
+  effects: readonly Effect[],
+): Transition {
+  const { pid } = service.actual;
+  return beginStopping(service, { pid, reason: 'start-failed', afterStop: 'decide', ...start }, effects);
+}
+
+export function jobFailed({ service, event }: On<Launching, 'job-failed'>): Transition {
+  const failure = { reason: 'command-failed', message: event.error } as const;
+  return fail(service, { phase: 'failing', failure }, [setStopTimer(RELEASE_TIMEOUT_MS)]);
+}
+
+/** Handles the end of a command whose `job-started` was missed. */
+export function jobExitedEarly({ service, event, now }: On<Launching, 'job-exited'>): Transition {
+  const { exit, oomKilled = false } = event;
+  const { pid } = service.actual;
+  const run = { pid, startedAtMs: now.ms, wasHealthy: false };
+  return drainAfterExit(service, run, { exit, oomKilled }, []);
+}
+
+export function processEndedEarly({ service, event }: On<Launching, 'process-ended'>): Transition {
+  const failure = explainProcessEnd(event, 'before the command ran');
+  return fail(service, { phase: 'releasing', processEnded: true, failure }, []);
+}
+
+const BOOT_TIMEOUT = {
+  reason: 'boot-timeout',
+  message: `the VM was not ready in ${START_TIMEOUT_MS / 1000} s`,
+} as const;
+
+export function timeOutPreparing({ service }: On<Launching, 'start-timeout'>): Transition {
+  return fail(service, { phase: 'killing', failure: BOOT_TIMEOUT }, [{ type: 'cancel-launch' }]);
+}
+
+export function timeOutBooting({ service }: On<Launching, 'start-timeout'>): Transition {
+  return fail(service, { phase: 'killing', failure: BOOT_TIMEOUT }, KILL);
+}
+
+export function stopPreparing({ service }: On<Launching, 'stop' | 'suspend'>): Transition {
+  const start = { pid: service.actual.pid, reason: 'stopped', afterStop: 'stay', phase: 'cancelling' } as const;
+  return beginStopping(service, start, [{ type: 'cancel-launch' }]);
+}
+
+/** No command runs yet, so there is nothing to end gracefully. */
+export function stopBooting({ service }: On<Launching, 'stop' | 'suspend'>): Transition {
+  const start = { pid: service.actual.pid, reason: 'stopped', afterStop: 'stay', phase: 'terminating' } as const;
+  return beginStopping(service, start, [setStopTimer(TERMINATE_TIMEOUT_MS), { type: 'kill', signal: 'SIGTERM' }]);
+}

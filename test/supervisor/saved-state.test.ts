@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import * as v from 'valibot';
+import { NO_METRICS } from '../../src/protocol/service.ts';
+import { type SavedState, SavedStateSchema } from '../../src/protocol/state.ts';
+import { markGone, renderSavedState, restoreState } from '../../src/supervisor/saved-state.ts';
+import type { ServiceState, VmState } from '../../src/supervisor/states.ts';
+import { NOT_BLOCKED, type ServiceDefinition, type Snapshot } from '../../src/supervisor/status.ts';
+import { scriptService } from '../helpers/fakes/services.ts';
+import { failed, serviceState, started, stopped, stopping } from '../helpers/fakes/states.ts';
+
+const CREATED_AT_MS = Date.parse('2026-11-23T08:00:00.123Z');
+const NOW_MS = CREATED_AT_MS + 60_000;
+
+const STOPPED = stopped({
+  reason: 'stopped',
+  endedBy: 'stop_signal',
+  exit: { code: 143, signal: 'SIGTERM' },
+  startedAtMs: CREATED_AT_MS + 1000,
+  stoppedAtMs: NOW_MS,
+});
+const FAILED = failed({ error: 'no kernel', startedAtMs: null, stoppedAtMs: NOW_MS, lastLines: ['the last words'] });
+
+const DEFINITION: ServiceDefinition = {
+  service: scriptService('web', 'true', {
+    group: 'blue',
+    rootfs: '/srv/web',
+    ports: [{ host: 8080, guest: 80, protocol: 'tcp' }],
+  }),
+  group: { name: 'blue', local_only: true },
+  groupIp: '127.0.0.2',
+  kernel: null,
+};
+
+function snapshot(actual: VmState, data: Partial<ServiceState> = {}): Snapshot {
+  return {
+    definition: DEFINITION,
+    blocked: NOT_BLOCKED,
+    state: serviceState(actual, data),
+    identity: null,
+    metrics: NO_METRICS,
+    createdAtMs: CREATED_AT_MS,
+    launchedAtMs: null,
+    notes: [],
+  };
+}
+
+test('a state file has the fields of monocore by their names', () => {
+  const state = started({ startedAtMs: CREATED_AT_MS + 1000 });
+  const { pid, created_at, modified_at, service, group, rootfs_path, status, metrics, group_ip } = renderSavedState(
+    snapshot(state),
+    NOW_MS,
+  );
+  assert.deepEqual(
+    { pid, created_at, modified_at, group, rootfs_path, status, metrics, group_ip },
+    {
+      pid: 7,
+      created_at: '2026-11-23T08:00:00.123Z',
+      modified_at: '2026-11-23T08:01:00.123Z',
+      group: { name: 'blue', local_only: true },
+      rootfs_path: '/srv/web',
+      status: 'Started',
+      metrics: {
+        cpu_usage: null,
+        memory_usage: null,
+        disk_read_bytes: null,
+        disk_write_bytes: null,
+        total_disk_read_bytes: null,
+        total_disk_write_bytes: null,
+      },
+      group_ip: '127.0.0.2',
+    },
+  );
+  assert.equal(service.name, 'web');
+});
+
+test('the status is a bare name, or an object with the data of the status', () => {
+  const statusOf = (state: VmState) => renderSavedState(snapshot(state), NOW_MS).status;
+  assert.equal(statusOf({ status: 'Unstarted' }), 'Unstarted');
+  assert.equal(statusOf({ status: 'Starting', phase: 'booting', pid: 7 }), 'Starting');
+  assert.deepEqual(statusOf(STOPPED), { Stopped: { exit_code: 143 } });
+  assert.deepEqual(statusOf(FAILED), { Failed: { error: 'no kernel' } });
+});
+
+test('how a service ended survives its state file, with what the user wants and the restarts', () => {
+  for (const actual of [STOPPED, FAILED]) {
+    const state = serviceState(actual, {
+      desired: 'down',
+      restarts: { total: 7, inRow: 2, lastReason: 'exit code 3' },
+      image: 'sha256:abc',
+    });
+    const stored: unknown = JSON.parse(JSON.stringify(renderSavedState({ ...snapshot(actual), state }, NOW_MS)));
+    assert.deepEqual(restoreState(v.parse(SavedStateSchema, stored)), state);
+  }
+});
+
+test('a state file of a version that wrote `base` for `image` is read', () => {
+  const stored = JSON.parse(JSON.stringify(renderSavedState(snapshot(STOPPED), NOW_MS))) as SavedState;
+  const { image: _, ...service } = stored.service;
+  const { image, ...others } = v.parse(SavedStateSchema, {
+    ...stored,
+    service: { ...service, base: 'alpine:3' },
+  }).service;
+  assert.deepEqual([image, 'base' in others], ['alpine:3', false]);
+});
+
+test('a state file of a service that ran says nothing of how it ended', () => {
+  const document = renderSavedState(snapshot(started({ startedAtMs: CREATED_AT_MS })), NOW_MS);
+  assert.deepEqual(restoreState(document).actual, { status: 'Unstarted' });
+});
+
+test('a service that is gone keeps its exit; without one it is lost, or was killed for want of memory', () => {
+  const document = renderSavedState(snapshot(started({ startedAtMs: CREATED_AT_MS })), NOW_MS);
+  const exit = { code: 3, signal: null };
+  const exited = markGone(document, exit, false, NOW_MS);
+  assert.deepEqual(
+    [exited.status, exited.reason, exited.ended_by],
+    [{ Stopped: { exit_code: 3 } }, 'exited', 'command'],
+  );
+  assert.equal(markGone(document, { code: 137, signal: 'SIGKILL' }, true, NOW_MS).reason, 'out-of-memory');
+  const lost = markGone(document, null, false, NOW_MS);
+  assert.deepEqual([typeof lost.status, lost.reason, lost.exit], ['object', 'lost', null]);
+  const stoppingDocument = renderSavedState(snapshot(stopping('asking')), NOW_MS);
+  const wasStopped = markGone(stoppingDocument, exit, false, NOW_MS);
+  assert.deepEqual([wasStopped.reason, wasStopped.ended_by], ['stopped', null]);
+});
