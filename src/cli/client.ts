@@ -1,6 +1,7 @@
 /** The daemon as the CLI sees it: one method per route of `protocol/http.ts`, each a request over its unix socket. */
 import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
+import type { ImageRequests, RequestOptions } from '../images/image-jobs.ts';
 import { isoTime } from '../lib/clock.ts';
 import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
 import { fromWireError, type WireError } from '../lib/wire-error.ts';
@@ -15,6 +16,7 @@ import type {
   StopRequest,
 } from '../protocol/api.ts';
 import { ERROR_TRAILER, type ErrorReply, type ServicesReply } from '../protocol/http.ts';
+import type { ImageReply, ImagesReply, StoredImage } from '../protocol/images.ts';
 import type { LogQuery } from '../protocol/log-files/queries.ts';
 
 /** For questions that the daemon answers from memory. Commands have none: a stop takes as long as its services do. */
@@ -26,6 +28,14 @@ const QUERY_DEADLINE_MS = 10_000;
  */
 export class DaemonClient {
   readonly #socketPath: string;
+  /** Requests on the images of the daemon's home. */
+  readonly images: ImageRequests = {
+    list: async () => ((await this.#command('/v1/images', undefined)) as ImagesReply).images,
+    pull: (request, options) => this.#follow('/v1/images/pull', request, options),
+    load: (request, options) => this.#follow('/v1/images/load', request, options),
+    remove: (request) => this.#command('/v1/images/remove', request),
+    prune: () => this.#command('/v1/images/prune', {}),
+  };
 
   /** @param socketPath the daemon's unix socket */
   constructor(socketPath: string) {
@@ -113,8 +123,22 @@ export class DaemonClient {
   }
 
   async #command<Reply>(path: string, body: unknown, signal?: AbortSignal): Promise<Reply> {
-    const response = await sendRequest(this.#socketPath, { method: 'POST', path, body, signal });
+    const method = body === undefined ? 'GET' : 'POST';
+    const response = await sendRequest(this.#socketPath, { method, path, body, signal });
     return JSON.parse(await readText(response, this.#socketPath)) as Reply;
+  }
+
+  /** Sends a request that is answered with a line for each event, then with `done` or `error`. */
+  async #follow(path: string, body: unknown, options: RequestOptions = {}): Promise<readonly StoredImage[]> {
+    const { signal, onEvent = () => {} } = options;
+    const response = await sendRequest(this.#socketPath, { method: 'POST', path, body, signal });
+    for await (const line of parseLines(response, this.#socketPath)) {
+      const reply = line as ImageReply;
+      if (reply.type === 'done') return reply.images;
+      if (reply.type === 'error') throw fromWireError(reply.error);
+      onEvent(reply);
+    }
+    throw new MonocoreError('DaemonUnreachable', 'the daemon ended before it had answered');
   }
 }
 

@@ -1,5 +1,6 @@
 /** The daemon of one home: builds the parts, serves until told to end, ends them in order. */
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { followRequest } from '../images/image-jobs.ts';
 import { isoTime } from '../lib/clock.ts';
 import { errorCode, errorText } from '../lib/errors.ts';
 import { EventLoopBatch } from '../lib/event-loop-batch.ts';
@@ -145,12 +146,18 @@ class Daemon {
   #openControl(requestEnd: (end: End) => void): MessagePort {
     const { port1, port2 } = new MessageChannel();
     const orchestrator = this.#orchestrator;
+    const images = this.#runtime.imageStore;
     const control: ControlApi = {
       start: ({ config, names, group, ...options }) => orchestrator.start(config, { names, group }, options),
       plan: async ({ config, names, group, ...options }) => orchestrator.plan(config, { names, group }, options),
       stop: ({ timeout_ms, ...selection }) => orchestrator.stop(selection, timeout_ms),
       restart: ({ timeout_ms, ...selection }) => orchestrator.restart(selection, timeout_ms),
       remove: ({ timeout_ms, ...selection }) => orchestrator.remove(selection, timeout_ms),
+      images: () => images.list(),
+      pullImages: (request, replies) => followRequest(replies, (options) => images.pull(request, options)),
+      loadImages: (request, replies) => followRequest(replies, (options) => images.load(request, options)),
+      removeImages: (request) => images.remove(request),
+      pruneImages: () => images.prune(),
       services: async () => orchestrator.services(),
       daemon: async () => this.#status(),
       stopDaemon: async ({ leave_running }) => requestEnd({ services: leave_running ? 'leave' : 'stop' }),

@@ -1,5 +1,6 @@
 /** The parts of one home, built and ended in order: what the daemon runs on, and what a program may run on without it. */
 import { availableParallelism, freemem } from 'node:os';
+import { Images } from '../images/image-jobs.ts';
 import { ServiceImages } from '../images/service-images.ts';
 import { systemClock } from '../lib/clock.ts';
 import { errorText } from '../lib/errors.ts';
@@ -57,6 +58,7 @@ export class Runtime implements OrchestratorContext {
   readonly metrics: MetricsThread;
   readonly network: NetworkThread;
   readonly spawner: SpawnerProcess;
+  readonly imageStore: Images;
   readonly images: ServiceImages;
   readonly backends: OrchestratorContext['backends'];
   /** What an earlier runtime left, for `Orchestrator.open` to go on with. */
@@ -88,7 +90,8 @@ export class Runtime implements OrchestratorContext {
     });
     this.metrics = new MetricsThread(report);
     this.network = new NetworkThread(report);
-    this.images = new ServiceImages(this.jobs, paths);
+    this.imageStore = new Images(this.jobs, paths);
+    this.images = new ServiceImages(this.imageStore, paths.images);
     this.spawner = new SpawnerProcess(report);
     const host = { paths, spawner: this.spawner, fifos: new FifoMaker(this.spawner), runJob, prober: this.metrics };
     this.backends = openBackends(backends, host);

@@ -1,53 +1,80 @@
 /**
- * The image store as other code asks it: each request is a job of the pool, so that no download, hash or tar runs on a
- * main thread.
+ * The image store of one home: each request is a job of the pool, so that no download, hash or tar runs on the main
+ * thread.
  *
- * No daemon is needed. Jobs of several processes are safe side by side: they take the store's lock one after the other,
- * which the kernel frees when a process dies, and each change of the store is one rename.
+ * With a daemon its process is the only one that changes the store; commands ask it. Without one each command does it in
+ * process. Jobs of several processes are safe side by side: they take the store's lock one after the other, which the
+ * kernel frees when a process dies, and each change of the store is one rename.
  */
 import { once } from 'node:events';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { errorCode, MonocoreError } from '../lib/errors.ts';
+import { toWireError } from '../lib/wire-error.ts';
+import { formatImageReference, parseImageReference } from '../protocol/image-reference.ts';
 import type {
   BuildRootImageJob,
+  ChangeImagesJob,
   ImageEvent,
   ImageJobResults,
+  ImageReply,
   ImageSummary,
   LoadImagesJob,
+  LoadRequest,
+  Platform,
+  ProxySettings,
   PruneImagesJob,
-  PullImagesJob,
+  PullImageJob,
+  PullRequest,
   RemovedImages,
   RemoveImagesJob,
+  RemoveImagesRequest,
   StoredImage,
 } from '../protocol/images.ts';
 import { makeFolder } from '../state/folder.ts';
 import type { HomePaths } from '../state/paths.ts';
 import type { JobPool } from '../threads/job-pool.ts';
-import { dockerConfigPath, hostPlatform, proxySettings } from './host.ts';
+import { orAborted, SharedTasks } from './shared-tasks.ts';
 
-/** How long a job that is called off may take to close its files, before its thread is ended. */
+/** Time in which a cancelled job may close its files, before its thread is ended. */
 const CANCEL_GRACE_MS = 5000;
 
-/** How a request is followed and called off. */
+/** How a request is followed and cancelled. */
 export interface RequestOptions {
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: ImageEvent) => void;
 }
 
-type LongJob = PullImagesJob | LoadImagesJob | RemoveImagesJob | PruneImagesJob | BuildRootImageJob;
-/** What is to be pulled. */
-export type PullRequest = Pick<PullImagesJob, 'names' | 'insecureLoopback' | 'insecureRegistries' | 'maxImageBytes'>;
-/** What is to be loaded. */
-export type LoadRequest = Pick<LoadImagesJob, 'path' | 'name' | 'maxImageBytes'>;
+/** Requests on the images of a home. Implemented in process, and by the daemon's client. */
+export interface ImageRequests {
+  /** Pulls images one after the other. */
+  pull(request: PullRequest, options?: RequestOptions): Promise<readonly StoredImage[]>;
+  load(request: LoadRequest, options?: RequestOptions): Promise<readonly StoredImage[]>;
+  /** Fails with `ImageInUse` for an image that a service uses. */
+  remove(request: RemoveImagesRequest): Promise<RemovedImages>;
+  /** Keeps images that services use. */
+  prune(): Promise<RemovedImages>;
+  list(): Promise<readonly ImageSummary[]>;
+}
+
+/** A job without the store's place and the port, which are added here. */
+type Request<J extends ChangeImagesJob> = Omit<J, 'imagesDir' | 'port'>;
+type Result<J extends ChangeImagesJob> = ImageJobResults[J['type']];
 
 /**
  * Image store of one home. Methods throw MonocoreError: `Aborted` when the signal fires, `HomeUnusable` when the store's
- * folder cannot be made, and what `protocol/images.ts` and the jobs say.
+ * folder cannot be made, and the errors of the jobs. Main thread.
  */
-export class Images {
+export class Images implements ImageRequests {
   readonly #pool: JobPool;
   readonly #dir: string;
   readonly #stateDirs: readonly string[];
+  /** Pulls and builds that several want at once, by the job without its port. */
+  readonly #shared = new SharedTasks<Result<ChangeImagesJob>, ImageEvent>(rememberEvent);
+  /** Settled when every change that was asked for so far has ended. */
+  #changes: Promise<unknown> = Promise.resolve();
+  #pending = 0;
 
   constructor(pool: JobPool, paths: HomePaths) {
     this.#pool = pool;
@@ -55,45 +82,84 @@ export class Images {
     this.#stateDirs = [paths.runDir, paths.endedDir];
   }
 
-  pull(request: PullRequest, options?: RequestOptions): Promise<readonly StoredImage[]> {
-    const host = { platform: hostPlatform(), dockerConfigPath: dockerConfigPath(), proxies: proxySettings() };
-    return this.#change<PullImagesJob>({ type: 'pull-images', imagesDir: this.#dir, ...request, ...host }, options);
+  async pull({ names, ...request }: PullRequest, options?: RequestOptions): Promise<readonly StoredImage[]> {
+    // A name that is not valid fails before any image is pulled.
+    const fullNames = names.map((name) => formatImageReference(parseImageReference(name)));
+    const docker_config = request.docker_config ?? dockerConfigPath();
+    const host = { platform: hostPlatform(), docker_config, proxies: request.proxies ?? proxySettings() };
+    const stored: StoredImage[] = [];
+    for (const name of fullNames) {
+      stored.push(await this.#share<PullImageJob>({ type: 'pull-image', ...request, ...host, name }, options));
+    }
+    return stored;
   }
 
   load(request: LoadRequest, options?: RequestOptions): Promise<readonly StoredImage[]> {
-    return this.#change<LoadImagesJob>(
-      { type: 'load-images', imagesDir: this.#dir, ...request, platform: hostPlatform() },
-      options,
-    );
+    return this.#change<LoadImagesJob>({ type: 'load-images', ...request, platform: hostPlatform() }, options);
   }
 
-  /** Images that a service uses stay, which is an error. */
-  remove(names: readonly string[], options?: RequestOptions): Promise<RemovedImages> {
-    const guard = { stateDirs: this.#stateDirs };
-    return this.#change<RemoveImagesJob>({ type: 'remove-images', imagesDir: this.#dir, names, ...guard }, options);
+  remove({ names }: RemoveImagesRequest, options?: RequestOptions): Promise<RemovedImages> {
+    const job: Request<RemoveImagesJob> = { type: 'remove-images', names, stateDirs: this.#stateDirs };
+    return this.#change<RemoveImagesJob>(job, options);
   }
 
-  /** What a service uses stays. */
   prune(options?: RequestOptions): Promise<RemovedImages> {
-    const guard = { stateDirs: this.#stateDirs };
-    return this.#change<PruneImagesJob>({ type: 'prune-images', imagesDir: this.#dir, ...guard }, options);
+    return this.#change<PruneImagesJob>({ type: 'prune-images', stateDirs: this.#stateDirs }, options);
   }
 
-  /** Makes what services boot from of an image in the store, unless it is there. @param digest of its manifest */
+  /** Builds the root of an image in the store, unless it exists. @param digest of its manifest */
   async buildRoot(digest: string, maxImageBytes: number, options?: RequestOptions): Promise<void> {
-    const job = { type: 'build-root-image', imagesDir: this.#dir, digest, maxImageBytes } as const;
-    await this.#change<BuildRootImageJob>(job, options);
+    const job = { type: 'build-root-image', digest, max_image_size_bytes: maxImageBytes } as const;
+    await this.#share<BuildRootImageJob>(job, options);
   }
 
   list(): Promise<readonly ImageSummary[]> {
     return this.#pool.run({ type: 'list-images', imagesDir: this.#dir });
   }
 
-  async #change<J extends LongJob>(
-    job: Omit<J, 'port'>,
-    { signal, onEvent = () => {} }: RequestOptions = {},
-  ): Promise<ImageJobResults[J['type']]> {
-    if (signal?.aborted) throw new MonocoreError('Aborted', 'called off');
+  /** Resolves when every change has ended, cancelled ones included. */
+  async settle(): Promise<void> {
+    await this.#changes;
+  }
+
+  /** Changes the store, or waits for the same change that was asked for before. */
+  async #share<J extends PullImageJob | BuildRootImageJob>(
+    job: Request<J>,
+    { signal = new AbortController().signal, onEvent = () => {} }: RequestOptions = {},
+  ): Promise<Result<J>> {
+    const result = await this.#shared.join(JSON.stringify(job), { signal, onEvent }, (end, tell) =>
+      this.#change<J>(job, { signal: end, onEvent: tell }),
+    );
+    return result as Result<J>;
+  }
+
+  /** Changes the store when all changes before this one have ended, so that one thread of the pool stays free to list. */
+  async #change<J extends ChangeImagesJob>(
+    job: Request<J>,
+    { signal = new AbortController().signal, onEvent = () => {} }: RequestOptions = {},
+  ): Promise<Result<J>> {
+    if (signal.aborted) throw new MonocoreError('Aborted', 'the request was cancelled');
+    const before = this.#changes;
+    const change = async (): Promise<Result<J>> => {
+      await orAborted(before, signal);
+      return this.#run(job, signal, onEvent);
+    };
+    if (this.#pending > 0) onEvent({ type: 'waiting' });
+    this.#pending += 1;
+    const changed = change();
+    this.#changes = Promise.allSettled([before, changed]);
+    try {
+      return await changed;
+    } finally {
+      this.#pending -= 1;
+    }
+  }
+
+  async #run<J extends ChangeImagesJob>(
+    job: Request<J>,
+    signal: AbortSignal,
+    onEvent: (event: ImageEvent) => void,
+  ): Promise<Result<J>> {
     this.#makeDir();
     const { port1, port2 } = new MessageChannel();
     const end = new AbortController();
@@ -102,16 +168,16 @@ export class Images {
       port1.postMessage('cancel');
       grace = setTimeout(() => end.abort(), CANCEL_GRACE_MS);
     };
-    signal?.addEventListener('abort', onAbort, { once: true });
+    signal.addEventListener('abort', onAbort, { once: true });
     port1.on('message', onEvent);
     const closed = once(port1, 'close');
     try {
-      const whole = { ...job, port: port2 as MessagePort } as unknown as J;
+      const whole = { ...job, imagesDir: this.#dir, port: port2 } as unknown as J;
       const result = await this.#pool.run(whole, { signal: end.signal, ports: [port2] });
-      return result as ImageJobResults[J['type']];
+      return result as Result<J>;
     } finally {
       clearTimeout(grace);
-      signal?.removeEventListener('abort', onAbort);
+      signal.removeEventListener('abort', onAbort);
       // A job that never ran still has the port here. Events that are on their way come before its end.
       port2.close();
       await closed;
@@ -125,4 +191,56 @@ export class Images {
       throw new MonocoreError('HomeUnusable', `${this.#dir} cannot be made (${errorCode(cause)})`, { cause });
     }
   }
+}
+
+/** Progress that a late caller gets: the latest of each blob and request, and no wait that is over. */
+function rememberEvent(past: readonly ImageEvent[], event: ImageEvent): readonly ImageEvent[] {
+  const isReplaced = (old: ImageEvent): boolean => {
+    if (old.type === 'bytes') return (event.type === 'bytes' || event.type === 'kept') && old.digest === event.digest;
+    if (old.type === 'retry') return event.type === 'retry' && old.what === event.what;
+    return old.type === 'waiting';
+  };
+  return [...past.filter((old) => !isReplaced(old)), event];
+}
+
+/**
+ * Performs a pull or load and posts its events over `port`, then `done` or `error`. The request is cancelled when the
+ * other side closes the port.
+ */
+export async function followRequest(
+  port: MessagePort,
+  request: (options: RequestOptions) => Promise<readonly StoredImage[]>,
+): Promise<void> {
+  const cancel = new AbortController();
+  port.once('close', () => cancel.abort());
+  const post = (reply: ImageReply) => port.postMessage(reply);
+  try {
+    post({ type: 'done', images: await request({ signal: cancel.signal, onEvent: post }) });
+  } catch (error) {
+    post({ type: 'error', error: toWireError(error) });
+  } finally {
+    port.close();
+  }
+}
+
+/** Go's names for Node's architectures, where they differ: images are labelled with them (`go tool dist list`). */
+const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386', ppc64: 'ppc64le' };
+
+/** Platform of guests: Linux on the host's processor. */
+export function hostPlatform(arch: string = process.arch): Platform {
+  return { os: 'linux', architecture: ARCHITECTURES[arch] ?? arch, variant: null };
+}
+
+/** Docker's config file, where `docker login` keeps credentials: in `DOCKER_CONFIG`, else in `~/.docker`. Absolute. */
+export function dockerConfigPath(env: NodeJS.ProcessEnv = process.env): string {
+  return resolve(env.DOCKER_CONFIG || join(homedir(), '.docker'), 'config.json');
+}
+
+/**
+ * Proxies by the names that most programs know. Lower case wins, as with curl(1), where both are set; an empty variable
+ * counts as not set.
+ */
+export function proxySettings(env: NodeJS.ProcessEnv = process.env): ProxySettings {
+  const read = (name: string): string | null => env[name.toLowerCase()] || env[name] || null;
+  return { http: read('HTTP_PROXY'), https: read('HTTPS_PROXY'), exempt: read('NO_PROXY') ?? '' };
 }

@@ -1,31 +1,31 @@
-/** How far a pull is, in a few words. */
+/** Progress of a pull in a few words. */
 import type { ImageEvent } from '../protocol/images.ts';
 
-/** Takes the events of one image's pull; each answer is what there is to tell, or null where it is as before. */
+/** Turns the events of one image's pull into texts. */
 export class PullProgress {
   readonly #blobs = new Map<string, { readonly sizeBytes: number; doneBytes: number }>();
-  #told: string | null = null;
+  #last: string | null = null;
 
-  /** `pulling 40 %`, `waiting for another monocore …`: the service's `detail`. */
+  /** The service's new `detail`, `pulling 40 %` for example; null when it stays the same. */
   take(event: ImageEvent): string | null {
     const text = this.#describe(event);
-    if (text === null || text === this.#told) return null;
-    this.#told = text;
+    if (text === null || text === this.#last) return null;
+    this.#last = text;
     return text;
   }
 
   #describe(event: ImageEvent): string | null {
     switch (event.type) {
       case 'waiting':
-        return 'waiting for other changes of the images';
+        return 'waiting for another change of the images';
       case 'blob':
         this.#blobs.set(event.digest, {
-          sizeBytes: event.sizeBytes,
-          doneBytes: event.present ? event.sizeBytes : 0,
+          sizeBytes: event.size_bytes,
+          doneBytes: event.present ? event.size_bytes : 0,
         });
         return this.#share();
       case 'bytes':
-        return this.#set(event.digest, event.doneBytes);
+        return this.#set(event.digest, event.done_bytes);
       case 'kept':
         return this.#set(event.digest, Number.POSITIVE_INFINITY);
       case 'retry':

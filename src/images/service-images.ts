@@ -1,8 +1,8 @@
-/** Images as services need them: found by name, pulled where they are missing, made into a root once for all services. */
+/** Images as services need them: found by name, pulled when missing, built into a root once for all services. */
 import { readFile, stat } from 'node:fs/promises';
 import * as v from 'valibot';
 import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
-import { formatImageReference, type ImageReference, parseImageReference } from '../protocol/image-reference.ts';
+import { formatImageReference, parseImageReference } from '../protocol/image-reference.ts';
 import {
   DEFAULT_IMAGE_SETTINGS,
   type ImageDefaults,
@@ -13,63 +13,67 @@ import {
   nameOf,
   type ServiceImage,
 } from '../protocol/images.ts';
-import type { HomePaths, ImagePaths } from '../state/paths.ts';
-import type { JobPool } from '../threads/job-pool.ts';
-import { Images } from './image-jobs.ts';
+import type { ImagePaths } from '../state/paths.ts';
+import type { Images } from './image-jobs.ts';
 import { PullProgress } from './pull-progress.ts';
-import { type DoTask, SharedTasks } from './shared-tasks.ts';
 
-/** Which image, and how its getting is followed and called off. */
+/** A service's request for its image. */
 export interface ImageRequest {
   /** As people write it. */
   readonly name: string;
-  /** Of the image that the service ran from before, which is taken again where it is still there; null for none. */
+  /** Digest of the image that the service ran from before, which is used again while the store has it; null for none. */
   readonly digest: string | null;
   readonly signal: AbortSignal;
-  /** What is being done, for people. */
+  /** Gets the current step, for people. */
   readonly onProgress: (text: string) => void;
 }
 
 /**
- * Images of the services of one home. Main thread: what it reads by itself are two documents of a few kilobytes, so that
- * a start from an image that is there waits for no job and reads no blob.
+ * Images of the services of one home. Main thread: it reads only two documents of a few kilobytes itself, so that a start
+ * from an image that is ready waits for no job and reads no blob.
  */
 export class ServiceImages {
   readonly #images: Images;
   readonly #paths: ImagePaths;
-  readonly #tasks = new SharedTasks<ServiceImage>();
   #settings: ImageSettings = DEFAULT_IMAGE_SETTINGS;
 
-  constructor(pool: JobPool, paths: HomePaths) {
-    this.#images = new Images(pool, paths);
-    this.#paths = paths.images;
+  constructor(images: Images, paths: ImagePaths) {
+    this.#images = images;
+    this.#paths = paths;
   }
 
-  /** What is pulled and made from now on is within these. */
+  /** Sets the limits of pulls and builds from now on. */
   configure(settings: ImageSettings): void {
     this.#settings = settings;
   }
 
   /**
-   * An image that is ready to boot from. The registry is asked only for a name that the store does not have. Services that
-   * want the same image share the work; different ones take the store's lock one after the other.
+   * Prepares an image to boot from. The registry is asked only for a name that the store does not have. Services that
+   * want the same image share the work; other images take their turns.
    *
    * @throws MonocoreError `Aborted` when the signal fires; `Usage`, `ImageUnavailable`, `ImageInvalid`
    */
-  async fetch({ name, digest, ...waiter }: ImageRequest): Promise<ServiceImage> {
-    const reference = parseImageReference(name);
-    const known = await this.#resolve(reference, digest);
+  async fetch({ name, digest: wanted, signal, onProgress }: ImageRequest): Promise<ServiceImage> {
+    const fullName = formatImageReference(parseImageReference(name));
+    const known = await this.#resolve(name, wanted);
     const ready = known === null ? null : await this.recall(known);
     if (ready) return ready;
-    const make: DoTask<ServiceImage> = (signal, tell) => this.#make(reference, known, signal, tell);
-    return this.#tasks.join(known ?? formatImageReference(reference), waiter, make);
+    const digest = known ?? (await this.#pull(fullName, signal, onProgress));
+    onProgress('preparing image');
+    await this.#images.buildRoot(digest, this.#settings.max_image_size_bytes, { signal });
+    const built = await this.recall(digest);
+    if (built) return built;
+    throw new MonocoreError(
+      'ImageInvalid',
+      `${fullName} was removed while it was being prepared; start the service again`,
+    );
   }
 
   /**
-   * An image whose root was made; null where it was not.
+   * Finds an image whose root was built; null for any other.
    *
    * @param digest of its manifest
-   * @throws MonocoreError `ImageInvalid` for a record that is damaged
+   * @throws MonocoreError `ImageInvalid` for a damaged record
    */
   async recall(digest: string): Promise<ServiceImage | null> {
     const root = this.#paths.root(digest);
@@ -77,46 +81,29 @@ export class ServiceImages {
     return defaults && { digest, root, defaults };
   }
 
-  async #make(
-    reference: ImageReference,
-    known: string | null,
-    signal: AbortSignal,
-    tell: (text: string) => void,
-  ): Promise<ServiceImage> {
-    const { insecure_registries, max_image_size_bytes: maxImageBytes } = this.#settings;
-    const name = formatImageReference(reference);
-    let digest = known;
-    if (digest === null) {
-      const progress = new PullProgress();
-      const limits = { insecureLoopback: false, insecureRegistries: insecure_registries, maxImageBytes };
-      tell('waiting to be pulled');
-      const [stored] = await this.#images.pull(
-        { names: [name], ...limits },
-        {
-          signal,
-          onEvent(event) {
-            const text = progress.take(event);
-            if (text !== null) tell(text);
-          },
-        },
-      );
-      digest = stored!.digest;
-    }
-    tell('preparing image');
-    await this.#images.buildRoot(digest, maxImageBytes, { signal });
-    const made = await this.recall(digest);
-    if (made) return made;
-    throw new MonocoreError('ImageInvalid', `${name} was removed while it was being prepared; start the service again`);
+  async #pull(name: string, signal: AbortSignal, onProgress: (text: string) => void): Promise<string> {
+    const progress = new PullProgress();
+    onProgress('waiting to be pulled');
+    const request = { names: [name], insecure_loopback: false, ...this.#settings, docker_config: null, proxies: null };
+    const [stored] = await this.#images.pull(request, {
+      signal,
+      onEvent(event) {
+        const text = progress.take(event);
+        if (text !== null) onProgress(text);
+      },
+    });
+    return stored!.digest;
   }
 
-  /** The digest of the manifest that is to be used, or null where the store does not have it. */
-  async #resolve(reference: ImageReference, wanted: string | null): Promise<string | null> {
+  /** Digest of the manifest to use; null when the store does not have it. */
+  async #resolve(text: string, wanted: string | null): Promise<string | null> {
     const { manifests } = await this.#readIndex();
     if (wanted !== null && manifests.some(({ digest }) => digest === wanted)) return wanted;
+    const reference = parseImageReference(text);
     const name = formatImageReference(reference);
     const named = manifests.find((entry) => nameOf(entry) === name);
     if (named) return named.digest;
-    // A manifest by its digest is the same whatever it is called. What a name with a digest was pulled for was verified.
+    // A manifest by its digest is the same under any name. The store verified it when it came.
     return manifests.find(({ digest }) => digest === reference.digest)?.digest ?? null;
   }
 
@@ -138,7 +125,7 @@ export class ServiceImages {
   }
 }
 
-/** Null for a file that is not there. */
+/** Reads a file; null when it is missing. */
 async function readText(path: string): Promise<string | null> {
   try {
     return await readFile(path, 'utf8');

@@ -1,89 +1,93 @@
-/** Work that several ask for at once and that is done once. */
+/** Tasks that several callers ask for at once and that run once. */
 import { MonocoreError } from '../lib/errors.ts';
 
-/** Who waits for a task. */
-interface Waiter {
+/** A caller that waits for a task. */
+export interface Waiter<Event> {
   readonly signal: AbortSignal;
-  /** For people; also what was told last, for those who come later. */
-  readonly onProgress: (text: string) => void;
+  /** Gets every event; one that joins late first gets those that are remembered. */
+  readonly onEvent: (event: Event) => void;
 }
 
-interface Task<Result> {
+interface Task<Result, Event> {
   readonly result: Promise<Result>;
   readonly end: AbortController;
-  readonly progress: { told: string | null; readonly waiters: Set<Waiter> };
+  readonly waiters: Set<Waiter<Event>>;
+  past: readonly Event[];
 }
 
-/** Does what the task is; `signal` fires when nobody waits for it any more. */
-export type DoTask<Result> = (signal: AbortSignal, tell: (text: string) => void) => Promise<Result>;
+/** Performs a task; `signal` fires when its last waiter has gone. */
+export type Work<Result, Event> = (signal: AbortSignal, onEvent: (event: Event) => void) => Promise<Result>;
 
 /** Tasks by key, each from its first waiter to its end. */
-export class SharedTasks<Result> {
-  readonly #tasks = new Map<string, Task<Result>>();
+export class SharedTasks<Result, Event> {
+  readonly #tasks = new Map<string, Task<Result, Event>>();
+  readonly #remember: (past: readonly Event[], event: Event) => readonly Event[];
+
+  /** @param remember adds an event to those that late waiters get, and drops those that it replaces */
+  constructor(remember: (past: readonly Event[], event: Event) => readonly Event[]) {
+    this.#remember = remember;
+  }
 
   /**
-   * Waits for the task of that key, which is begun unless it is under way. One that nobody waits for any more is called
-   * off, and its place is free only when it has ended.
+   * Waits for the task with that key and begins it unless it is running. A task without waiters is cancelled; the next
+   * one with its key begins after it has ended.
    *
    * @throws what the task throws; MonocoreError `Aborted` when the signal fires
    */
-  async join(key: string, waiter: Waiter, work: DoTask<Result>): Promise<Result> {
+  async join(key: string, waiter: Waiter<Event>, work: Work<Result, Event>): Promise<Result> {
     for (;;) {
-      if (waiter.signal.aborted) throw calledOff();
+      if (waiter.signal.aborted) throw cancelled();
       const task = this.#tasks.get(key) ?? this.#begin(key, work);
       if (!task.end.signal.aborted) return await this.#wait(task, waiter);
-      const ended = task.result.then(
-        () => {},
-        () => {},
-      );
-      await orCalledOff(ended, waiter.signal);
+      await orAborted(Promise.allSettled([task.result]), waiter.signal);
     }
   }
 
-  #begin(key: string, work: DoTask<Result>): Task<Result> {
+  #begin(key: string, work: Work<Result, Event>): Task<Result, Event> {
     const end = new AbortController();
-    const progress = { told: null as string | null, waiters: new Set<Waiter>() };
-    const tell = (text: string): void => {
-      progress.told = text;
-      for (const { onProgress } of progress.waiters) onProgress(text);
+    const waiters = new Set<Waiter<Event>>();
+    const onEvent = (event: Event): void => {
+      task.past = this.#remember(task.past, event);
+      for (const waiter of waiters) waiter.onEvent(event);
     };
-    const result = work(end.signal, tell).finally(() => this.#tasks.delete(key));
-    const task: Task<Result> = { result, end, progress };
+    // Begun in a turn of its own, when its first waiter is there.
+    const result = Promise.resolve()
+      .then(() => work(end.signal, onEvent))
+      .finally(() => this.#tasks.delete(key));
+    const task: Task<Result, Event> = { result, end, waiters, past: [] };
     this.#tasks.set(key, task);
     return task;
   }
 
-  async #wait(task: Task<Result>, waiter: Waiter): Promise<Result> {
-    const { signal, onProgress } = waiter;
-    const { told, waiters } = task.progress;
-    waiters.add(waiter);
-    if (told !== null) onProgress(told);
+  async #wait(task: Task<Result, Event>, waiter: Waiter<Event>): Promise<Result> {
+    for (const event of task.past) waiter.onEvent(event);
+    task.waiters.add(waiter);
     try {
-      return await orCalledOff(task.result, signal);
+      return await orAborted(task.result, waiter.signal);
     } finally {
-      waiters.delete(waiter);
-      if (waiters.size === 0) {
+      task.waiters.delete(waiter);
+      if (task.waiters.size === 0) {
         task.end.abort();
-        // Nobody else hears of how it ends.
+        // Its failure concerns nobody any more.
         task.result.catch(() => {});
       }
     }
   }
 }
 
-function calledOff(): MonocoreError {
-  return new MonocoreError('Aborted', 'the start was called off');
+function cancelled(): MonocoreError {
+  return new MonocoreError('Aborted', 'the request was cancelled');
 }
 
-/** The result, unless the signal fires before it is there; it has not fired yet. */
-async function orCalledOff<Result>(result: Promise<Result>, signal: AbortSignal): Promise<Result> {
+/** The result of `promise`. @throws MonocoreError `Aborted` when the signal, which has not fired yet, fires first */
+export async function orAborted<Result>(promise: Promise<Result>, signal: AbortSignal): Promise<Result> {
   let onAbort = (): void => {};
   const aborted = new Promise<never>((_resolve, reject) => {
-    onAbort = () => reject(calledOff());
+    onAbort = () => reject(cancelled());
     signal.addEventListener('abort', onAbort, { once: true });
   });
   try {
-    return await Promise.race([result, aborted]);
+    return await Promise.race([promise, aborted]);
   } finally {
     signal.removeEventListener('abort', onAbort);
   }

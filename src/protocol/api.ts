@@ -1,5 +1,6 @@
 /** What the api worker may ask of the main thread: few and small commands. Exposed with comlink by the daemon. */
 import * as v from 'valibot';
+import type { ImageSummary, LoadRequest, PullRequest, RemovedImages, RemoveImagesRequest } from './images.ts';
 import { ConfigSchema, type ServiceStatus } from './service.ts';
 
 /** Which services a command is about: names, else a group, else all. */
@@ -117,6 +118,14 @@ export interface ControlApi {
   stop(request: StopRequest): Promise<CommandReply>;
   restart(request: StopRequest): Promise<CommandReply>;
   remove(request: StopRequest): Promise<CommandReply>;
+  /** Every stored image. */
+  images(): Promise<readonly ImageSummary[]>;
+  /** Posts each `ImageReply` over the port, the last one `done` or `error`. Closing the port cancels the request. */
+  pullImages(request: PullRequest, replies: import('node:worker_threads').MessagePort): Promise<void>;
+  /** Likewise. */
+  loadImages(request: LoadRequest, replies: import('node:worker_threads').MessagePort): Promise<void>;
+  removeImages(request: RemoveImagesRequest): Promise<RemovedImages>;
+  pruneImages(): Promise<RemovedImages>;
   /** Every known service, sorted by name. */
   services(): Promise<readonly ServiceStatus[]>;
   daemon(): Promise<DaemonStatus>;

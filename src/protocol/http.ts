@@ -10,6 +10,10 @@
  * | `POST /v1/services/start` | `StartRequest` | `CommandReply` |
  * | `POST /v1/services/plan` | `StartRequest` | `PlanReply` |
  * | `POST /v1/services/stop`, `/restart`, `/remove` | `StopRequest` | `CommandReply` |
+ * | `GET /v1/images` | | `ImagesReply` |
+ * | `POST /v1/images/pull`, `/load` | `PullRequest`, `LoadRequest` | newline-delimited JSON: an `ImageReply` a line |
+ * | `POST /v1/images/remove` | `RemoveImagesRequest` | `RemovedImages` |
+ * | `POST /v1/images/prune` | | `RemovedImages` |
  * | `GET /v1/events` | | newline-delimited JSON: a `ControlEvent` for each service known, then each change |
  * | `GET /v1/logs?name=…&stream=stdout&stream=stderr&tail=100&follow=true&since=…&until=…&grep=…&ignore_case=true` | | text: the records as in the files |
  *
@@ -17,7 +21,10 @@
  * regular expression, see `LogPattern`; `tail` counts the records that match. With `follow` all of them apply to what
  * comes, too, and the answer ends when `until` has passed.
  *
- * An answer that lasts may fail after its status was sent. To a client that asked for trailers (`TE: trailers`, RFC 9110
+ * Closing the connection cancels a pull or load. An error before its first line is answered as any other; a later one is
+ * its last line.
+ *
+ * The logs' answer may fail after its status was sent. To a client that asked for trailers (`TE: trailers`, RFC 9110
  * section 10.1.4) it ends with the field {@link ERROR_TRAILER}. The connection to any other client is cut off, so that
  * it does not take the part for the whole.
  */

@@ -1,9 +1,24 @@
-/** Jobs on the image store, and what they report while they run. */
+/** Words of the image store: its files, requests over HTTP, jobs of the pool, and the events that both report. */
 import type { MessagePort } from 'node:worker_threads';
 import * as v from 'valibot';
+import type { WireError } from '../lib/wire-error.ts';
 import { isDigest } from './image-reference.ts';
 
-/** What an image says of the program in it, its root's record: image-spec, config.md, "Properties", `config`. */
+/** Image settings of a home, `[images]` of the config that was started last. */
+export const ImageSettingsSchema = v.object({
+  /** Registries, `host` or `host:port` in lower case, that are asked over plain HTTP. */
+  insecure_registries: v.array(v.string()),
+  /** Most bytes of one image: compressed in the store, and again as a root file system. */
+  max_image_size_bytes: v.number(),
+});
+export type ImageSettings = v.InferOutput<typeof ImageSettingsSchema>;
+
+export const DEFAULT_IMAGE_SETTINGS: ImageSettings = Object.freeze({
+  insecure_registries: [],
+  max_image_size_bytes: 16 * 2 ** 30,
+});
+
+/** Defaults of a service from its image, kept beside the root: image-spec, config.md, "Properties", `config`. */
 export const ImageDefaultsSchema = v.object({
   entrypoint: v.array(v.string()),
   cmd: v.array(v.string()),
@@ -18,182 +33,17 @@ export type ImageDefaults = v.InferOutput<typeof ImageDefaultsSchema>;
 
 /** An image that a service can boot from. */
 export interface ServiceImage {
-  /** Of its manifest. */
+  /** Digest of the manifest. */
   readonly digest: string;
-  /** Absolute path of the EROFS image with its root, which nobody changes. */
+  /** Absolute path of the EROFS root, which is never changed. */
   readonly root: string;
   readonly defaults: ImageDefaults;
 }
 
-/** What an image runs on, in the words of the OCI image index: `linux`, `arm64`, `v8`. */
-export interface Platform {
-  readonly os: string;
-  readonly architecture: string;
-  readonly variant: string | null;
-}
+// The index of the store, `index.json` of an OCI image layout: image-spec, image-index.md and image-layout.md. Jobs write
+// it; the main thread looks names up in it.
 
-interface StoreJob {
-  /** Absolute path of the store, see `ImagePaths`. */
-  readonly imagesDir: string;
-}
-
-/**
- * A job that takes a while. Over `port` it posts {@link ImageEvent}s; any message to it calls the job off, which then
- * throws `Aborted`.
- */
-interface LongStoreJob extends StoreJob {
-  readonly port: MessagePort;
-}
-
-/** What a new image may be. */
-interface IntakeLimits {
-  readonly platform: Platform;
-  /** Most bytes of an image's blobs together, as they are kept: compressed. */
-  readonly maxImageBytes: number;
-}
-
-/** Proxies between this host and registries, as the environment names them: each by its URL, null for none. */
-export interface ProxySettings {
-  /** For plain HTTP. */
-  readonly http: string | null;
-  /** For HTTPS, through a tunnel. */
-  readonly https: string | null;
-  /** Hosts that are asked without one, as `NO_PROXY` lists them; may be empty. */
-  readonly exempt: string;
-}
-
-/** Gets images from their registries, one after the other. */
-export interface PullImagesJob extends LongStoreJob, IntakeLimits {
-  readonly type: 'pull-images';
-  /** As people write them. */
-  readonly names: readonly string[];
-  /** Plain HTTP for registries on this host. */
-  readonly insecureLoopback: boolean;
-  /** Registries, `host` or `host:port`, for which plain HTTP is used wherever they are. */
-  readonly insecureRegistries: readonly string[];
-  /** Docker's config file with credentials; it may be missing. */
-  readonly dockerConfigPath: string;
-  readonly proxies: ProxySettings;
-}
-
-/** Takes images out of a docker-archive or an OCI archive, gzip-compressed or not. */
-export interface LoadImagesJob extends LongStoreJob, IntakeLimits {
-  readonly type: 'load-images';
-  /** Absolute path of the archive. */
-  readonly path: string;
-  /** Name for the only image of the archive, in the place of those that it says; null for those. */
-  readonly name: string | null;
-}
-
-/** Which images stay whatever is asked: those that services use, by the state files that are found under the lock. */
-interface UseGuard {
-  /** Absolute paths of the folders that have state files; they may be missing. */
-  readonly stateDirs: readonly string[];
-}
-
-/** Removes names, and with the last name of an image the blobs that no other image has. */
-export interface RemoveImagesJob extends LongStoreJob, UseGuard {
-  readonly type: 'remove-images';
-  /** Names as people write them, or digests of images, or their first 6 or more hexadecimal digits. */
-  readonly names: readonly string[];
-}
-
-/** Removes images without a name, blobs of no image, roots of no service, and what broken downloads left. */
-export interface PruneImagesJob extends LongStoreJob, UseGuard {
-  readonly type: 'prune-images';
-}
-
-/**
- * Makes the root file system of an image, and what its program has to know, unless they are there: `images/roots` in
- * `ImagePaths`.
- */
-export interface BuildRootImageJob extends LongStoreJob {
-  readonly type: 'build-root-image';
-  /** Of a manifest in the store. */
-  readonly digest: string;
-  /** Most bytes of the root, and of the layers unpacked. */
-  readonly maxImageBytes: number;
-}
-
-/** Lists the images. */
-export interface ListImagesJob extends StoreJob {
-  readonly type: 'list-images';
-}
-
-export type ImageJob =
-  | PullImagesJob
-  | LoadImagesJob
-  | RemoveImagesJob
-  | PruneImagesJob
-  | BuildRootImageJob
-  | ListImagesJob;
-
-/** An image that is in the store now. */
-export interface StoredImage {
-  /** In full, `docker.io/library/alpine:latest`. */
-  readonly name: string;
-  /** Of the manifest for this platform. */
-  readonly digest: string;
-  /** It was there already, every blob of it. */
-  readonly unchanged: boolean;
-}
-
-/** A row of `monocore images`; its JSON is for programs. */
-export interface ImageSummary {
-  /** Null for an image whose name was taken by another one. */
-  readonly name: string | null;
-  /** Of the manifest. */
-  readonly digest: string;
-  /** `linux/amd64`; null where the image does not say. */
-  readonly platform: string | null;
-  /** Compressed bytes of its blobs, those that it shares included. */
-  readonly size_bytes: number;
-  readonly layers: number;
-  /** What its root takes on the disk besides; null before the first service was started from it. */
-  readonly root_bytes: number | null;
-  /** Ports that its maker says it listens on, `80/tcp`; nothing is forwarded for that. */
-  readonly exposed_ports: readonly string[];
-  /** When it was built, RFC 3339, as its maker says; null where it does not say. */
-  readonly created_at: string | null;
-  /** When it came into the store, RFC 3339. */
-  readonly pulled_at: string | null;
-}
-
-/** What {@link RemoveImagesJob} and {@link PruneImagesJob} did. */
-export interface RemovedImages {
-  /** Names, or digests of images that had none. */
-  readonly removed: readonly string[];
-  readonly freedBytes: number;
-}
-
-/** The results by type of job. */
-export interface ImageJobResults {
-  readonly 'pull-images': readonly StoredImage[];
-  readonly 'load-images': readonly StoredImage[];
-  readonly 'remove-images': RemovedImages;
-  readonly 'prune-images': RemovedImages;
-  readonly 'build-root-image': null;
-  readonly 'list-images': readonly ImageSummary[];
-}
-
-/** What a job says while it runs. */
-export type ImageEvent =
-  /** Another process changes the store, and the job waits for it. */
-  | { readonly type: 'waiting' }
-  /** An image's turn has come; its blobs follow. */
-  | { readonly type: 'image'; readonly name: string }
-  /** A blob is to be got. */
-  | { readonly type: 'blob'; readonly digest: string; readonly sizeBytes: number; readonly present: boolean }
-  /** Bytes of it that are on disk, at most a few times a second. It falls when a download starts anew. */
-  | { readonly type: 'bytes'; readonly digest: string; readonly doneBytes: number }
-  /** A request failed and is tried again after a while. */
-  | { readonly type: 'retry'; readonly what: string; readonly reason: string; readonly delayMs: number }
-  /** The blob is whole, verified and kept. */
-  | { readonly type: 'kept'; readonly digest: string }
-  | { readonly type: 'notice'; readonly text: string }
-  | { readonly type: 'stored'; readonly image: StoredImage };
-
-const PlatformSchema = v.object({
+const DescriptorPlatformSchema = v.object({
   os: v.string(),
   architecture: v.string(),
   variant: v.optional(v.string()),
@@ -203,37 +53,225 @@ export const DescriptorSchema = v.object({
   mediaType: v.string(),
   digest: v.pipe(v.string(), v.check(isDigest, 'a digest is sha256: and 64 hexadecimal digits')),
   size: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
-  platform: v.optional(PlatformSchema),
+  platform: v.optional(DescriptorPlatformSchema),
   annotations: v.optional(v.record(v.string(), v.string())),
 });
+export type Descriptor = v.InferOutput<typeof DescriptorSchema>;
 
 export const ImageIndexSchema = v.object({
   schemaVersion: v.literal(2),
   mediaType: v.optional(v.string()),
   manifests: v.array(DescriptorSchema),
 });
-
-export type Descriptor = v.InferOutput<typeof DescriptorSchema>;
 export type ImageIndex = v.InferOutput<typeof ImageIndexSchema>;
 
 /** Image-spec, annotations.md: the name of a reference in an image layout. */
 export const NAME_ANNOTATION = 'org.opencontainers.image.ref.name';
 
-/** The name of an entry in full, or null for an image whose name was taken by another. */
+/** The full name of an entry; null for an image whose name now stands for another. */
 export function nameOf({ annotations }: Descriptor): string | null {
   return annotations?.[NAME_ANNOTATION] ?? null;
 }
 
-/** Settings of a whole home. They are those of the config that was started last. */
-export const ImageSettingsSchema = v.object({
-  /** Registries, `host` or `host:port` in lower case, that are asked by plain HTTP. */
-  insecure_registries: v.array(v.string()),
-  /** Most bytes of one image: of its blobs as they are kept, and again of the root file system that is made of them. */
-  max_image_size_bytes: v.number(),
-});
-export type ImageSettings = v.InferOutput<typeof ImageSettingsSchema>;
+/** Platform of an image in the words of the OCI image index: `linux`, `arm64`, `v8`. */
+export interface Platform {
+  readonly os: string;
+  readonly architecture: string;
+  readonly variant: string | null;
+}
 
-export const DEFAULT_IMAGE_SETTINGS: ImageSettings = Object.freeze({
-  insecure_registries: [],
-  max_image_size_bytes: 16 * 2 ** 30,
+// Requests. Bounds are far above what people ask for.
+
+const Text = v.pipe(v.string(), v.nonEmpty(), v.maxLength(4096));
+const Texts = v.pipe(v.array(Text), v.maxLength(1000), v.readonly());
+const Names = v.pipe(v.array(Text), v.minLength(1), v.maxLength(1000), v.readonly());
+const AbsolutePath = v.pipe(Text, v.regex(/^\/[^\0]*$/, 'Not an absolute path'));
+const MaxImageSize = v.optional(
+  v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
+  DEFAULT_IMAGE_SETTINGS.max_image_size_bytes,
+);
+
+/** Proxies between this host and registries, each by its URL; null for none. */
+export const ProxySettingsSchema = v.object({
+  /** For plain HTTP. */
+  http: v.nullable(Text),
+  /** For HTTPS, through a tunnel. */
+  https: v.nullable(Text),
+  /** Hosts that need no proxy, as in `NO_PROXY`; may be empty. */
+  exempt: v.pipe(v.string(), v.maxLength(65_536)),
 });
+export type ProxySettings = v.InferOutput<typeof ProxySettingsSchema>;
+
+/** `POST /v1/images/pull`: gets images from their registries, one after the other. */
+export const PullRequestSchema = v.object({
+  /** As people write them. */
+  names: Names,
+  /** Plain HTTP for registries on this host. */
+  insecure_loopback: v.optional(v.boolean(), false),
+  /** Registries, `host` or `host:port`, for which plain HTTP is used wherever they are. */
+  insecure_registries: v.optional(Texts, []),
+  /** Most bytes of an image's blobs together, compressed. */
+  max_image_size_bytes: MaxImageSize,
+  /** Absolute path of the Docker config with credentials, which may be missing; null for that of the daemon's user. */
+  docker_config: v.optional(v.nullable(AbsolutePath), null),
+  /** Null for those in the daemon's environment. */
+  proxies: v.optional(v.nullable(ProxySettingsSchema), null),
+});
+export type PullRequest = v.InferOutput<typeof PullRequestSchema>;
+export type PullRequestInput = v.InferInput<typeof PullRequestSchema>;
+
+/** `POST /v1/images/load`: takes images out of a docker-archive or an OCI archive, gzip-compressed or not. */
+export const LoadRequestSchema = v.object({
+  /** Absolute path of the archive on the daemon's host. */
+  path: AbsolutePath,
+  /** Replaces the name of the archive's only image; null keeps the archive's names. */
+  name: v.optional(v.nullable(Text), null),
+  max_image_size_bytes: MaxImageSize,
+});
+export type LoadRequest = v.InferOutput<typeof LoadRequestSchema>;
+export type LoadRequestInput = v.InferInput<typeof LoadRequestSchema>;
+
+/** `POST /v1/images/remove`. */
+export const RemoveImagesRequestSchema = v.object({
+  /** Names as people write them, digests of images, or their first 6 or more hexadecimal digits. */
+  names: Names,
+});
+export type RemoveImagesRequest = v.InferOutput<typeof RemoveImagesRequestSchema>;
+
+/** `GET /v1/images`. */
+export interface ImagesReply {
+  readonly images: readonly ImageSummary[];
+}
+
+// Jobs of the pool.
+
+interface StoreJob {
+  /** Absolute path of the store, see `ImagePaths`. */
+  readonly imagesDir: string;
+}
+
+/**
+ * A job that changes the store. It posts {@link ImageEvent}s over `port`; any message to it cancels the job, which then
+ * throws `Aborted`.
+ */
+interface ChangeJob extends StoreJob {
+  readonly port: MessagePort;
+}
+
+/** Pulls one image. */
+export interface PullImageJob extends ChangeJob, Omit<PullRequest, 'names'> {
+  readonly type: 'pull-image';
+  readonly name: string;
+  readonly platform: Platform;
+  readonly docker_config: string;
+  readonly proxies: ProxySettings;
+}
+
+/** Loads all images of one archive. */
+export interface LoadImagesJob extends ChangeJob, LoadRequest {
+  readonly type: 'load-images';
+  readonly platform: Platform;
+}
+
+/** Protects images that services use, by the state files that are found under the store's lock. */
+interface UseGuard {
+  /** Absolute paths of the folders with state files; they may be missing. */
+  readonly stateDirs: readonly string[];
+}
+
+/** Removes names, and with the last name of an image the blobs that no other image has. */
+export interface RemoveImagesJob extends ChangeJob, UseGuard, RemoveImagesRequest {
+  readonly type: 'remove-images';
+}
+
+/** Removes images without a name, blobs of no image, roots of no service, and remains of interrupted downloads. */
+export interface PruneImagesJob extends ChangeJob, UseGuard {
+  readonly type: 'prune-images';
+}
+
+/** Builds the root file system of an image and records its defaults, unless they exist: `images/roots` in `ImagePaths`. */
+export interface BuildRootImageJob extends ChangeJob {
+  readonly type: 'build-root-image';
+  /** Digest of a manifest in the store. */
+  readonly digest: string;
+  /** Most bytes of the root, and of the layers decompressed. */
+  readonly max_image_size_bytes: number;
+}
+
+export interface ListImagesJob extends StoreJob {
+  readonly type: 'list-images';
+}
+
+export type ChangeImagesJob = PullImageJob | LoadImagesJob | RemoveImagesJob | PruneImagesJob | BuildRootImageJob;
+export type ImageJob = ChangeImagesJob | ListImagesJob;
+
+/** Results by type of job. */
+export interface ImageJobResults {
+  readonly 'pull-image': StoredImage;
+  readonly 'load-images': readonly StoredImage[];
+  readonly 'remove-images': RemovedImages;
+  readonly 'prune-images': RemovedImages;
+  readonly 'build-root-image': null;
+  readonly 'list-images': readonly ImageSummary[];
+}
+
+/** An image that was pulled or loaded. */
+export interface StoredImage {
+  /** In full, `docker.io/library/alpine:latest`. */
+  readonly name: string;
+  /** Digest of the manifest for this platform. */
+  readonly digest: string;
+  /** True when the store already had every blob of it. */
+  readonly unchanged: boolean;
+}
+
+/** A row of `monocore images`; its JSON is for programs. */
+export interface ImageSummary {
+  /** Null for an image whose name now stands for another. */
+  readonly name: string | null;
+  /** Digest of the manifest. */
+  readonly digest: string;
+  /** `linux/amd64`; null where the image does not say. */
+  readonly platform: string | null;
+  /** Compressed bytes of its blobs, including those it shares with other images. */
+  readonly size_bytes: number;
+  readonly layers: number;
+  /** Bytes on disk of its root; null before the first service was started from it. */
+  readonly root_bytes: number | null;
+  /** Ports that the image declares, `80/tcp`; none is forwarded for that. */
+  readonly exposed_ports: readonly string[];
+  /** Time of the build, RFC 3339, as the image says; null where it does not say. */
+  readonly created_at: string | null;
+  /** Time at which it came into the store, RFC 3339. */
+  readonly pulled_at: string | null;
+}
+
+/** Outcome of a removal or a prune. */
+export interface RemovedImages {
+  /** Names, or digests of images that had none. */
+  readonly removed: readonly string[];
+  readonly freed_bytes: number;
+}
+
+/** Progress of a change. */
+export type ImageEvent =
+  /** The change waits for another one, perhaps of another process. */
+  | { readonly type: 'waiting' }
+  /** The pull of an image begins; its blobs follow. */
+  | { readonly type: 'image'; readonly name: string }
+  /** A blob of the image, to be downloaded unless `present`. */
+  | { readonly type: 'blob'; readonly digest: string; readonly size_bytes: number; readonly present: boolean }
+  /** Bytes of a blob on disk, at most ten times a second. Falls when a download starts over. */
+  | { readonly type: 'bytes'; readonly digest: string; readonly done_bytes: number }
+  /** A request failed and is sent again after `delay_ms`. */
+  | { readonly type: 'retry'; readonly what: string; readonly reason: string; readonly delay_ms: number }
+  /** A blob is complete, verified and in the store. */
+  | { readonly type: 'kept'; readonly digest: string }
+  | { readonly type: 'notice'; readonly text: string }
+  | { readonly type: 'stored'; readonly image: StoredImage };
+
+/** A line of the answer to a pull or load: events, then `done` or `error`. An answer without either was cut off. */
+export type ImageReply =
+  | ImageEvent
+  | { readonly type: 'done'; readonly images: readonly StoredImage[] }
+  | { readonly type: 'error'; readonly error: WireError };

@@ -19,7 +19,7 @@ const POOL_OF: Readonly<Record<Job['type'], PoolName>> = {
   'compress-log': 'jobs',
   'prune-logs': 'jobs',
   'search-logs': 'searches',
-  'pull-images': 'images',
+  'pull-image': 'images',
   'load-images': 'images',
   'remove-images': 'images',
   'prune-images': 'images',

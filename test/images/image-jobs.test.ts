@@ -2,13 +2,15 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { Images } from '../../src/images/image-jobs.ts';
+import { dockerConfigPath, hostPlatform, Images, proxySettings } from '../../src/images/image-jobs.ts';
 import { DEFAULT_IMAGE_SETTINGS, type ImageEvent } from '../../src/protocol/images.ts';
 import { HomePaths } from '../../src/state/paths.ts';
 import { JobPool } from '../../src/threads/job-pool.ts';
+import { gate } from '../helpers/fakes/fake-context.ts';
 import { makeImage } from '../helpers/images/images.ts';
 import { startRegistry, type TestRegistry } from '../helpers/servers/registry.ts';
 import { defer, makeTempDir } from '../helpers/temp.ts';
@@ -25,9 +27,11 @@ async function makeImages(t: TestContext, home?: string) {
 function request(registry: TestRegistry, ...repositories: string[]) {
   return {
     names: repositories.map((repository) => `${registry.host}/${repository}`),
-    insecureLoopback: true,
-    insecureRegistries: [],
-    maxImageBytes: DEFAULT_IMAGE_SETTINGS.max_image_size_bytes,
+    insecure_loopback: true,
+    insecure_registries: [],
+    docker_config: null,
+    proxies: null,
+    max_image_size_bytes: DEFAULT_IMAGE_SETTINGS.max_image_size_bytes,
   };
 }
 
@@ -44,8 +48,8 @@ test('images are pulled, listed and removed off the main thread, and every event
     stored,
   );
   assert.equal((await images.list()).length, 2);
-  await assert.rejects(images.remove(['none']), { code: 'ImageUnknown' });
-  await images.remove(stored.map(({ name }) => name));
+  await assert.rejects(images.remove({ names: ['none'] }), { code: 'ImageUnknown' });
+  await images.remove({ names: stored.map(({ name }) => name) });
   assert.deepEqual(await images.list(), []);
 });
 
@@ -61,6 +65,33 @@ test('pulls of two programs at once wait for each other and lose nothing', async
     repositories.map((repository, index) => (index % 2 ? first : second).images.pull(request(registry, repository))),
   );
   assert.equal((await first.images.list()).length, repositories.length);
+});
+
+test('images are listed while one is pulled and another one waits, which can be cancelled at once', async (t) => {
+  const registry = await startRegistry(t);
+  for (const repository of ['one', 'two']) registry.add(repository, 'latest', makeImage());
+  const { images } = await makeImages(t);
+  const asked = gate();
+  const held = gate();
+  registry.fault = (message, response) => {
+    if (!message.url!.startsWith('/v2/one/manifests')) return false;
+    asked.open();
+    void held.opened.then(() => response.writeHead(404).end());
+    return true;
+  };
+  const first = images.pull(request(registry, 'one'));
+  await asked.opened;
+  const cancel = new AbortController();
+  const events: ImageEvent[] = [];
+  const onEvent = (event: ImageEvent) => events.push(event);
+  const second = images.pull(request(registry, 'two'), { signal: cancel.signal, onEvent });
+  assert.deepEqual(await images.list(), []);
+  assert.deepEqual(events, [{ type: 'waiting' }]);
+  cancel.abort();
+  await assert.rejects(second, { code: 'Aborted' });
+  held.open();
+  await assert.rejects(first, { code: 'ImageUnavailable' });
+  assert.equal((await images.pull(request(registry, 'two'))).length, 1, 'whoever comes next has its turn');
 });
 
 test('a pull that is called off ends, keeps no lock and no blob that is not whole', async (t) => {
@@ -106,4 +137,26 @@ test('who waits for the lock of a process says so, can be called off, and goes o
 test('a home that cannot be written is an error', async (t) => {
   const { images } = await makeImages(t, join('/proc', 'none'));
   await assert.rejects(images.prune(), { code: 'HomeUnusable' });
+});
+
+test('the platform has the names that images are labelled with', () => {
+  assert.deepEqual(hostPlatform('x64'), { os: 'linux', architecture: 'amd64', variant: null });
+  assert.deepEqual(hostPlatform('arm64'), { os: 'linux', architecture: 'arm64', variant: null });
+});
+
+test("Docker's config is where Docker looks for it", () => {
+  assert.equal(dockerConfigPath({ DOCKER_CONFIG: '/etc/docker-cli' }), '/etc/docker-cli/config.json');
+  assert.equal(dockerConfigPath({}), join(homedir(), '.docker', 'config.json'));
+});
+
+test('proxies have the names that most programs know', () => {
+  assert.deepEqual(proxySettings({}), { http: null, https: null, exempt: '' });
+  const env = {
+    HTTP_PROXY: 'http://a',
+    http_proxy: 'http://b',
+    HTTPS_PROXY: 'http://c',
+    https_proxy: '',
+    no_proxy: '*',
+  };
+  assert.deepEqual(proxySettings(env), { http: 'http://b', https: 'http://c', exempt: '*' });
 });

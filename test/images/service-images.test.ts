@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { Images } from '../../src/images/image-jobs.ts';
 import { type ImageRequest, ServiceImages } from '../../src/images/service-images.ts';
 import { DEFAULT_IMAGE_SETTINGS } from '../../src/protocol/images.ts';
 import { HomePaths } from '../../src/state/paths.ts';
@@ -15,10 +16,11 @@ const MIB = 2 ** 20;
 
 async function makeImages(t: TestContext, maxImageBytes = 64 * MIB) {
   const registry = await startRegistry(t);
-  const { images: paths, home } = new HomePaths(await makeTempDir(t));
+  const home = new HomePaths(await makeTempDir(t));
+  const paths = home.images;
   const pool = new JobPool();
   defer(t, () => pool.close());
-  const images = new ServiceImages(pool, new HomePaths(home));
+  const images = new ServiceImages(new Images(pool, home), paths);
   images.configure({ insecure_registries: [registry.host], max_image_size_bytes: maxImageBytes });
   const told: string[] = [];
   const fetch = (name: string, request: Partial<ImageRequest> = {}) =>

@@ -3,13 +3,13 @@ import test from 'node:test';
 import { SharedTasks } from '../../src/images/shared-tasks.ts';
 
 test('who is called off while an earlier task takes its time to end does not wait for that', async () => {
-  const tasks = new SharedTasks<string>();
+  const tasks = new SharedTasks<string, string>((past, event) => [...past, event]);
   let end = (): void => {};
   const slow = new Promise<string>((resolve) => {
     end = () => resolve('late');
   });
   const [first, second] = [new AbortController(), new AbortController()];
-  const waiter = ({ signal }: AbortController) => ({ signal, onProgress: () => {} });
+  const waiter = ({ signal }: AbortController) => ({ signal, onEvent: () => {} });
   const begun = tasks.join('image', waiter(first), () => slow);
   first.abort();
   await assert.rejects(begun, { code: 'Aborted' });

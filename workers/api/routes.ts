@@ -10,12 +10,19 @@ import {
   StopRequestSchema,
 } from '../../src/protocol/api.ts';
 import type { ServicesReply } from '../../src/protocol/http.ts';
+import {
+  type ImagesReply,
+  LoadRequestSchema,
+  PullRequestSchema,
+  RemoveImagesRequestSchema,
+} from '../../src/protocol/images.ts';
 import type { LogQuery } from '../../src/protocol/log-files/queries.ts';
 import type { LogsApi } from '../../src/protocol/logs.ts';
 import { select } from '../../src/protocol/selection.ts';
 import type { Remote } from '../../src/threads/rpc.ts';
 import { errorResponse } from './error-status.ts';
 import type { EventHub } from './event-hub.ts';
+import { streamImages } from './image-stream.ts';
 import { type LogsParameters, LogsQuerySchema, parseQuery, readBody, ServicesQuerySchema } from './input.ts';
 import { streamLogs } from './log-stream.ts';
 import type { OpenAnswers } from './open-answers.ts';
@@ -58,6 +65,22 @@ export function createRoutes({ control, logs, events, answers }: RouteContext): 
       c.json(await control[command](await readBody(StopRequestSchema, c.env.incoming))),
     );
   }
+
+  app.get('/v1/images', async (c) => c.json({ images: await control.images() } satisfies ImagesReply));
+  app.post('/v1/images/pull', async (c) => {
+    const request = await readBody(PullRequestSchema, c.env.incoming);
+    await streamImages(c.env.outgoing, (port) => control.pullImages(request, port), answers);
+    return RESPONSE_ALREADY_SENT;
+  });
+  app.post('/v1/images/load', async (c) => {
+    const request = await readBody(LoadRequestSchema, c.env.incoming);
+    await streamImages(c.env.outgoing, (port) => control.loadImages(request, port), answers);
+    return RESPONSE_ALREADY_SENT;
+  });
+  app.post('/v1/images/remove', async (c) =>
+    c.json(await control.removeImages(await readBody(RemoveImagesRequestSchema, c.env.incoming))),
+  );
+  app.post('/v1/images/prune', async (c) => c.json(await control.pruneImages()));
 
   app.get('/v1/events', async (c) => {
     await events.add(c.env.outgoing, () => control.services());

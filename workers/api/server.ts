@@ -13,10 +13,20 @@ import { OpenAnswers } from './open-answers.ts';
 import { createRoutes } from './routes.ts';
 import { listenPrivately } from './socket.ts';
 
-/** Commands on services take as long as the services do; everything else is answered from memory. */
+/** Commands take as long as the services and registries do; everything else is answered from memory. */
 const CONTROL_DEADLINES: CallDeadlines = {
   defaultMs: 10_000,
-  perMethodMs: { start: null, stop: null, restart: null, remove: null },
+  perMethodMs: {
+    start: null,
+    stop: null,
+    restart: null,
+    remove: null,
+    images: null,
+    pullImages: null,
+    loadImages: null,
+    removeImages: null,
+    pruneImages: null,
+  },
 };
 const LOGS_DEADLINES: CallDeadlines = { defaultMs: 10_000 };
 

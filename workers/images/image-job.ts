@@ -1,10 +1,10 @@
-/** Jobs on the image store: the lock, the way to call them off, and the store around each. */
+/** Jobs on the image store: each runs under the store's lock and can be cancelled. */
 import { once } from 'node:events';
 import { MonocoreError } from '../../src/lib/errors.ts';
-import type { ImageJob, ImageJobResults } from '../../src/protocol/images.ts';
+import type { ChangeImagesJob, ImageJob, ImageJobResults } from '../../src/protocol/images.ts';
 import { ImagePaths } from '../../src/state/paths.ts';
 import { loadImages } from './load.ts';
-import { pullImages } from './pull.ts';
+import { pullImage } from './pull.ts';
 import { createReport, type Report } from './reporter.ts';
 import { buildRoot } from './rootfs/stored-root.ts';
 import { listImages } from './store/list.ts';
@@ -12,29 +12,29 @@ import { pruneImages, removeImages } from './store/removal.ts';
 import { ImageStore } from './store/store.ts';
 import { lockStore } from './store/store-lock.ts';
 
-/** @throws MonocoreError `Aborted` when it was called off, and what the job throws */
+/** Runs a job. @throws MonocoreError `Aborted` when it was cancelled; what the job throws */
 export async function runImageJob(job: ImageJob): Promise<ImageJobResults[ImageJob['type']]> {
   const store = new ImageStore(new ImagePaths(job.imagesDir));
   if (job.type === 'list-images') return listImages(store);
   const { port } = job;
   const ended = new AbortController();
-  const called = new AbortController();
+  const cancel = new AbortController();
   once(port, 'message', { signal: ended.signal }).then(
-    () => called.abort(new MonocoreError('Aborted', 'called off')),
+    () => cancel.abort(new MonocoreError('Aborted', 'the request was cancelled')),
     () => {},
   );
   try {
     const report = createReport(port);
-    const unlock = await lockStore(job.imagesDir, called.signal, () => report({ type: 'waiting' }));
+    const unlock = await lockStore(job.imagesDir, cancel.signal, () => report({ type: 'waiting' }));
     try {
       await store.prepare();
-      return await change(job, store, called.signal, report);
+      return await change(job, store, cancel.signal, report);
     } finally {
       unlock();
     }
   } catch (error) {
-    // What breaks because it was called off breaks in many ways.
-    throw called.signal.aborted ? called.signal.reason : error;
+    // A cancelled job fails in many ways.
+    throw cancel.signal.aborted ? cancel.signal.reason : error;
   } finally {
     ended.abort();
     port.close();
@@ -42,14 +42,14 @@ export async function runImageJob(job: ImageJob): Promise<ImageJobResults[ImageJ
 }
 
 function change(
-  job: Exclude<ImageJob, { type: 'list-images' }>,
+  job: ChangeImagesJob,
   store: ImageStore,
   signal: AbortSignal,
   report: Report,
 ): Promise<ImageJobResults[ImageJob['type']]> {
   switch (job.type) {
-    case 'pull-images':
-      return pullImages(job, { store, signal, report });
+    case 'pull-image':
+      return pullImage(job, { store, signal, report });
     case 'load-images':
       return loadImages(job, { store, signal, report });
     case 'remove-images':

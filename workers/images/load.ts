@@ -1,4 +1,4 @@
-/** Takes images out of archives into the store. */
+/** Loads images from archives into the store. */
 import { readFile } from 'node:fs/promises';
 import { MonocoreError } from '../../src/lib/errors.ts';
 import { formatImageReference, parseImageReference } from '../../src/protocol/image-reference.ts';
@@ -14,7 +14,7 @@ import { checkSizes, nameStored } from './store/intake.ts';
 import { clearPartial } from './store/removal.ts';
 import type { ImageStore } from './store/store.ts';
 
-/** What a load is given besides its job. */
+/** Surroundings of a load. */
 export interface LoadContext {
   readonly store: ImageStore;
   readonly signal: AbortSignal;
@@ -22,17 +22,17 @@ export interface LoadContext {
 }
 
 /**
- * Loads all images of an archive; the store is locked by the caller. All of them are verified before the first is kept.
+ * Loads all images of an archive; the caller holds the store's lock. All of them are verified before the first is kept.
  *
  * @throws MonocoreError `Usage` for a file that cannot be read or an image without name, `ImageInvalid`; the signal's
  * reason
  */
 export async function loadImages(
-  job: Omit<LoadImagesJob, 'type' | 'port'>,
+  job: Omit<LoadImagesJob, 'type' | 'imagesDir' | 'port'>,
   context: LoadContext,
 ): Promise<StoredImage[]> {
   const { store, signal, report } = context;
-  const { path, maxImageBytes, platform } = job;
+  const { path, max_image_size_bytes: maxImageBytes, platform } = job;
   await clearPartial(store, LOAD_PREFIX);
   try {
     const { partialDir } = store.paths;
@@ -64,21 +64,21 @@ function nameImages(
   images: readonly ArchivedImage[],
   { path, name }: Pick<LoadImagesJob, 'path' | 'name'>,
 ): { image: ArchivedImage; names: string[] }[] {
-  if (images.length === 0) throw new MonocoreError('ImageInvalid', `${path} has no image`);
+  if (images.length === 0) throw new MonocoreError('ImageInvalid', `${path} contains no image`);
   if (name !== null && images.length > 1) {
-    throw new MonocoreError('Usage', `${path} has ${images.length} images: --name is for archives of one`);
+    throw new MonocoreError('Usage', `${path} has ${images.length} images; --name is for an archive of one image`);
   }
   return images.map((image) => {
     const names = (name === null ? image.names : [name]).map((text) => formatImageReference(parseImageReference(text)));
-    // A word alone may be a tag, and then it would be taken for a name.
+    // A single word may be a tag, which would be read as a name.
     if (names.length > 0 && (name !== null || image.names.every((text) => /[:/]/.test(text)))) return { image, names };
-    throw new MonocoreError('Usage', `${path} does not say the name of its image: give one with --name`);
+    throw new MonocoreError('Usage', `${path} does not name its image; name it with --name`);
   });
 }
 
 async function archiveConfig({ manifest, blobs }: ArchivedImage): Promise<Buffer> {
   const { path, size } = blobs.get(manifest.config.digest)!;
-  if (size > MAX_CONFIG_BYTES) throw new MonocoreError('ImageInvalid', 'a config of the archive is too large');
+  if (size > MAX_CONFIG_BYTES) throw new MonocoreError('ImageInvalid', 'a config in the archive is too large');
   return readFile(path);
 }
 

@@ -1,8 +1,8 @@
-/** Gets images from registries into the store. */
+/** Pulls an image from its registry into the store. */
 import pLimit from 'p-limit';
 import { MonocoreError } from '../../src/lib/errors.ts';
-import { formatImageReference, type ImageReference, parseImageReference } from '../../src/protocol/image-reference.ts';
-import type { PullImagesJob, StoredImage } from '../../src/protocol/images.ts';
+import { type ImageReference, parseImageReference } from '../../src/protocol/image-reference.ts';
+import type { PullImageJob, StoredImage } from '../../src/protocol/images.ts';
 import {
   blobsOf,
   type Descriptor,
@@ -22,61 +22,55 @@ import type { Report } from './reporter.ts';
 import { checkSizes, nameStored } from './store/intake.ts';
 import type { ImageStore } from './store/store.ts';
 
-/** Registries begin to refuse clients that open many more, and a few fill a line. */
+/** A few downloads fill a line; registries refuse clients that open many more. */
 const PARALLEL_LAYERS = 4;
-/** An index may list indexes; more than this deep is no image. */
+/** Most indexes that lead to a manifest, each listed in the one before. */
 const MAX_INDEX_DEPTH = 3;
 
-/** What a pull is given besides its job. */
+/** Surroundings of a pull. */
 export interface PullContext {
   readonly store: ImageStore;
   readonly signal: AbortSignal;
   readonly report: Report;
-  /** In tests they are faster. */
+  /** Shorter delays in tests. */
   readonly retries?: RetryPolicy;
 }
 
+/** The job without its place and port, which only the thread's entry needs. */
+export type PullJob = Omit<PullImageJob, 'type' | 'imagesDir' | 'port'>;
+
 /**
- * Pulls images one after the other; the store is locked by the caller. Each is in the index when all its blobs are on
- * disk, so what a failure or a crash leaves of one is nothing, or blobs that a prune removes.
+ * Pulls an image; the caller holds the store's lock. The image is in the index once all its blobs are on disk, so a
+ * failure or crash leaves nothing of it but blobs that a prune removes.
  *
  * @throws MonocoreError `Usage`, `ImageUnavailable`, `ImageInvalid`, `ConfigInvalid`; the signal's reason
  */
-export async function pullImages(
-  job: Omit<PullImagesJob, 'type' | 'port'>,
-  context: PullContext,
-): Promise<StoredImage[]> {
-  const references = job.names.map(parseImageReference);
+export async function pullImage(job: PullJob, context: PullContext): Promise<StoredImage> {
   const routes = new Routes(job.proxies);
-  const stored: StoredImage[] = [];
   try {
-    const transport = new Transport(job, routes, context.signal);
-    for (const reference of references) {
-      const image = await pullImage(reference, transport, job, context);
-      context.report({ type: 'stored', image });
-      stored.push(image);
-    }
+    const image = await pullOver(new Transport(job, routes, context.signal), job, context);
+    context.report({ type: 'stored', image });
+    return image;
   } finally {
     await routes.destroy();
   }
-  return stored;
 }
 
-async function pullImage(
-  reference: ImageReference,
+async function pullOver(
   transport: Transport,
-  job: Omit<PullImagesJob, 'type' | 'port'>,
+  job: PullJob,
   { store, signal, report, retries = DEFAULT_RETRIES }: PullContext,
 ): Promise<StoredImage> {
-  const name = formatImageReference(reference);
+  const { name, max_image_size_bytes: maxImageBytes } = job;
+  const reference = parseImageReference(name);
   report({ type: 'image', name });
   const client = new RepositoryClient(transport, reference, () =>
-    findCredentials(job.dockerConfigPath, reference.registry, signal, (text) => report({ type: 'notice', text })),
+    findCredentials(job.docker_config, reference.registry, signal, (text) => report({ type: 'notice', text })),
   );
   const fetchManifest = (tagOrDigest: string): Promise<ManifestAnswer> =>
     withRetries(() => client.manifest(tagOrDigest), { policy: retries, signal, report, what: name });
   const { answer, manifest } = await resolveManifest(reference, fetchManifest, job, name);
-  checkSizes(manifest, job.maxImageBytes, name);
+  checkSizes(manifest, maxImageBytes, name);
 
   const image: Descriptor = {
     mediaType: manifest.mediaType ?? answer.mediaType,
@@ -86,7 +80,7 @@ async function pullImage(
   const source: BlobSource = { client, store, signal, report, retries };
   const missing = await announceBlobs(manifest, source);
   const unchanged = missing.size === 0 && (await store.has(image));
-  // The config first: it says in a few kilobytes whether the rest is worth its time.
+  // The config first: its few kilobytes tell whether the rest is worth downloading.
   if (missing.has(manifest.config)) await downloadBlob(source, manifest.config);
   const config = await store.read(manifest.config.digest, MAX_CONFIG_BYTES);
   checkPlatform(parseConfig(config, manifest.layers.length, name), job.platform, name);
@@ -101,7 +95,7 @@ async function pullImage(
 async function resolveManifest(
   reference: ImageReference,
   fetchManifest: (tagOrDigest: string) => Promise<ManifestAnswer>,
-  { platform }: Pick<PullImagesJob, 'platform'>,
+  { platform }: PullJob,
   name: string,
 ): Promise<{ answer: ManifestAnswer; manifest: ImageManifest }> {
   let wanted = reference.digest ?? reference.tag!;
@@ -114,18 +108,18 @@ async function resolveManifest(
   throw new MonocoreError('ImageInvalid', `${name} is an index of indexes, deeper than ${MAX_INDEX_DEPTH}`);
 }
 
-/** Tells of all blobs, and gives back those that the store lacks. */
+/** Reports all blobs and returns those that the store lacks. */
 async function announceBlobs(manifest: ImageManifest, { store, report }: BlobSource): Promise<Set<Descriptor>> {
   const missing = new Set<Descriptor>();
   for (const blob of blobsOf(manifest)) {
     const present = await store.has(blob);
-    report({ type: 'blob', digest: blob.digest, sizeBytes: blob.size, present });
+    report({ type: 'blob', digest: blob.digest, size_bytes: blob.size, present });
     if (!present) missing.add(blob.digest === manifest.config.digest ? manifest.config : blob);
   }
   return missing;
 }
 
-/** The first failure calls the others off; nothing of them goes on when this has ended. */
+/** Downloads blobs side by side. The first failure cancels the others; none of them runs on when this settles. */
 async function downloadAll(source: BlobSource, blobs: readonly Descriptor[]): Promise<void> {
   const failures: unknown[] = [];
   const failed = new AbortController();
@@ -138,7 +132,7 @@ async function downloadAll(source: BlobSource, blobs: readonly Descriptor[]): Pr
         await downloadBlob({ ...source, signal }, blob);
       }).catch((error: unknown) => {
         failures.push(error);
-        // Without the failure as its reason: what another layer has wrong says nothing of what the others have so far.
+        // Without the failure as its reason: a fault of one layer must not discard what the others have so far.
         failed.abort();
       }),
     ),

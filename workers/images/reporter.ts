@@ -1,14 +1,14 @@
-/** How a job on images talks to who asked for it. */
+/** Progress reports of image jobs. */
 import type { MessagePort } from 'node:worker_threads';
 import type { ImageEvent } from '../../src/protocol/images.ts';
 
 /** Takes events; never throws. */
 export type Report = (event: ImageEvent) => void;
 
-/** How often the bytes of a blob are told: as often as people can see. */
+/** Interval between reports of a blob's bytes: as short as people can see. */
 const BYTES_INTERVAL_MS = 100;
 
-/** A report over a port that tells the bytes of a blob only now and then. */
+/** Makes a report over a port that thins out the bytes of each blob. */
 export function createReport(port: MessagePort): Report {
   const toldAt = new Map<string, number>();
   return (event) => {

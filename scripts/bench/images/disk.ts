@@ -1,6 +1,7 @@
 /** What twenty services of one image take of the disk before they write: its root once, and an empty disk each. */
 import { execFileSync } from 'node:child_process';
 import type { TestContext } from 'node:test';
+import { Images } from '../../../src/images/image-jobs.ts';
 import { ServiceImages } from '../../../src/images/service-images.ts';
 import { formatSize } from '../../../src/lib/units.ts';
 import { DEFAULT_IMAGE_SETTINGS } from '../../../src/protocol/images.ts';
@@ -27,7 +28,7 @@ export async function measureDisk(lifetime: TestContext) {
   const paths = new HomePaths(await makeTempDir(lifetime));
   const pool = new JobPool();
   lifetime.after(() => pool.close());
-  const images = new ServiceImages(pool, paths);
+  const images = new ServiceImages(new Images(pool, paths), paths.images);
   images.configure({ ...DEFAULT_IMAGE_SETTINGS, insecure_registries: [registry.host] });
   const request = { digest: null, signal: new AbortController().signal, onProgress: () => {} };
   for (let number = 1; number <= SERVICES; number += 1) {

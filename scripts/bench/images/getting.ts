@@ -5,6 +5,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { promisify } from 'node:util';
+import { Images } from '../../../src/images/image-jobs.ts';
 import { ServiceImages } from '../../../src/images/service-images.ts';
 import { DEFAULT_IMAGE_SETTINGS } from '../../../src/protocol/images.ts';
 import { HomePaths } from '../../../src/state/paths.ts';
@@ -51,7 +52,8 @@ export async function measureGetting(lifetime: TestContext, rounds: number, file
   const pool = new JobPool();
   lifetime.after(() => pool.close());
   const own = async (home: string) => {
-    const images = new ServiceImages(pool, new HomePaths(home));
+    const paths = new HomePaths(home);
+    const images = new ServiceImages(new Images(pool, paths), paths.images);
     images.configure({ ...DEFAULT_IMAGE_SETTINGS, insecure_registries: [registry] });
     await images.fetch({ name, digest: null, signal: new AbortController().signal, onProgress: () => {} });
   };

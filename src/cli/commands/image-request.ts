@@ -1,7 +1,7 @@
-/** What the commands on images have in common. */
-import { Images, type RequestOptions } from '../../images/image-jobs.ts';
-import { JobPool } from '../../threads/job-pool.ts';
-import type { CliContext } from '../connection.ts';
+/** Requests on images: to the home's daemon when one runs, else in process. */
+import { type ImageRequests, Images, type RequestOptions } from '../../images/image-jobs.ts';
+import { errorCode, MonocoreError } from '../../lib/errors.ts';
+import { type CliContext, connect } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
 import { catchInterrupt } from '../operation.ts';
 import { createPlainDownloads } from '../progress/downloads.ts';
@@ -10,24 +10,33 @@ import { createTerminalDownloads } from '../progress/downloads-terminal.ts';
 /** Runs a request without progress. */
 export async function withImages<Result>(
   context: CliContext,
-  ask: (images: Images) => Promise<Result>,
+  ask: (images: ImageRequests) => Promise<Result>,
 ): Promise<Result> {
+  const client = await connect(context, 'never').catch((error: unknown) => {
+    // The images of another user's home can be listed; its daemon is out of reach.
+    if (error instanceof MonocoreError && /^(EACCES|EPERM)$/.test(errorCode(error.cause) ?? '')) return null;
+    throw error;
+  });
+  if (client) return ask(client.images);
+  const { JobPool } = await import('../../threads/job-pool.ts');
   const pool = new JobPool();
+  const images = new Images(pool, context.paths);
   try {
-    return await ask(new Images(pool, context.paths));
+    return await ask(images);
   } finally {
+    await images.settle();
     await pool.close();
   }
 }
 
 /**
- * Runs a request, shows its progress, and calls it off at Ctrl-C. Returns the exit code.
+ * Runs a request, shows its progress, and cancels it at Ctrl-C. Returns the exit code.
  *
  * @throws what the request throws
  */
 export async function followImages(
   context: CliContext,
-  ask: (images: Images, options: RequestOptions) => Promise<unknown>,
+  ask: (images: ImageRequests, options: RequestOptions) => Promise<unknown>,
 ): Promise<number> {
   const { stdout, stderr } = context;
   const interrupt = catchInterrupt();
@@ -38,7 +47,7 @@ export async function followImages(
     );
     return EXIT.done;
   } catch (error) {
-    if (!interrupt.signal.aborted) throw error;
+    if (!interrupt.signal.aborted) throw withHint(error);
     downloads.close();
     stderr.write('monocore: interrupted; the next pull goes on from what is here\n');
     return EXIT.interrupted;
@@ -46,4 +55,11 @@ export async function followImages(
     downloads.close();
     interrupt.release();
   }
+}
+
+/** Says what becomes of a download whose daemon has ended. */
+function withHint(error: unknown): unknown {
+  if (!(error instanceof MonocoreError) || error.code !== 'DaemonUnreachable') return error;
+  const hint = 'run the command again; a pull goes on from what is here';
+  return new MonocoreError(error.code, error.message, { cause: error.cause, details: { hint } });
 }

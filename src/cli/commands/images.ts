@@ -1,4 +1,5 @@
 /** `monocore images` and its commands. They need no daemon. */
+import { realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { formatSize } from '../../lib/units.ts';
 import { DEFAULT_IMAGE_SETTINGS, type RemovedImages } from '../../protocol/images.ts';
@@ -17,7 +18,7 @@ export async function listImages(context: CliContext, options: { readonly json?:
 
 /** Removes images. Returns the exit code. */
 export async function removeImages(context: CliContext, _options: unknown, names: readonly string[]): Promise<number> {
-  const removed = await withImages(context, (store) => store.remove(names));
+  const removed = await withImages(context, (store) => store.remove({ names }));
   return report(context, removed);
 }
 
@@ -36,14 +37,24 @@ export interface LoadOptions {
 
 /** Takes the images out of archives. Returns the exit code. */
 export async function loadImages(context: CliContext, options: LoadOptions, files: readonly string[]): Promise<number> {
-  const { name = null, maxImageSize: maxImageBytes = DEFAULT_IMAGE_SETTINGS.max_image_size_bytes } = options;
+  const { name = null, maxImageSize: max_image_size_bytes = DEFAULT_IMAGE_SETTINGS.max_image_size_bytes } = options;
   return followImages(context, async (store, request) => {
-    for (const file of files) await store.load({ path: resolve(file), name, maxImageBytes }, request);
+    for (const file of files) await store.load({ path: absolutePath(file), name, max_image_size_bytes }, request);
   });
 }
 
-function report({ stdout }: CliContext, { removed, freedBytes }: RemovedImages): number {
+/** The path of a file for another process, in which `/dev/stdin` would be its own. */
+function absolutePath(file: string): string {
+  try {
+    return realpathSync(file);
+  } catch {
+    // Reported by whoever reads it.
+    return resolve(file);
+  }
+}
+
+function report({ stdout }: CliContext, { removed, freed_bytes }: RemovedImages): number {
   for (const name of removed) stdout.write(`${name}: removed\n`);
-  stdout.write(`${formatSize(freedBytes)} freed\n`);
+  stdout.write(`${formatSize(freed_bytes)} freed\n`);
   return EXIT.done;
 }

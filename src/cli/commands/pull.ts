@@ -1,4 +1,6 @@
 /** `monocore pull`. */
+import { statSync } from 'node:fs';
+import { dockerConfigPath, proxySettings } from '../../images/image-jobs.ts';
 import { parseImageReference } from '../../protocol/image-reference.ts';
 import { DEFAULT_IMAGE_SETTINGS } from '../../protocol/images.ts';
 import type { CliContext } from '../connection.ts';
@@ -20,11 +22,19 @@ export async function pull(context: CliContext, options: PullOptions, names: rea
     images.pull(
       {
         names,
-        insecureLoopback: options.insecure ?? false,
-        insecureRegistries: (options.insecureRegistry ?? []).map((host) => host.toLowerCase()),
-        maxImageBytes: options.maxImageSize ?? DEFAULT_IMAGE_SETTINGS.max_image_size_bytes,
+        insecure_loopback: options.insecure ?? false,
+        insecure_registries: (options.insecureRegistry ?? []).map((host) => host.toLowerCase()),
+        max_image_size_bytes: options.maxImageSize ?? DEFAULT_IMAGE_SETTINGS.max_image_size_bytes,
+        docker_config: callersDockerConfig(context.paths.socket),
+        proxies: proxySettings(),
       },
       request,
     ),
   );
+}
+
+/** The caller's Docker config; null for a daemon of another user, who may not be able to read it. */
+function callersDockerConfig(socketPath: string): string | null {
+  const socket = statSync(socketPath, { throwIfNoEntry: false });
+  return socket && socket.uid !== process.getuid?.() ? null : dockerConfigPath();
 }

@@ -60,7 +60,7 @@ export function createTerminalDownloads(
     handle(event: ImageEvent) {
       switch (event.type) {
         case 'blob': {
-          const { digest, sizeBytes, present } = event;
+          const { digest, size_bytes: sizeBytes, present } = event;
           const phase = present ? 'present' : 'waiting';
           rows.set(digest, {
             state: { digest, sizeBytes, doneBytes: 0, phase, bytesPerSecond: null },
@@ -69,7 +69,7 @@ export function createTerminalDownloads(
           return;
         }
         case 'bytes':
-          return change(event.digest, { phase: 'running', doneBytes: event.doneBytes });
+          return change(event.digest, { phase: 'running', doneBytes: event.done_bytes });
         case 'kept':
           return change(event.digest, { phase: 'kept' });
         case 'stored':

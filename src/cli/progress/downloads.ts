@@ -25,16 +25,16 @@ export function createPlainDownloads(write: (text: string) => void): Downloads {
 export function eventText(event: ImageEvent): string | null {
   switch (event.type) {
     case 'waiting':
-      return 'waiting for another monocore that changes the images';
+      return 'waiting for another change of the images';
     case 'image':
       return `${event.name}: pulling`;
     case 'blob':
-      return `${shortDigest(event.digest)}: ${formatSize(event.sizeBytes)}${event.present ? ', is here already' : ''}`;
+      return `${shortDigest(event.digest)}: ${formatSize(event.size_bytes)}${event.present ? ', is here already' : ''}`;
     case 'kept':
       return `${shortDigest(event.digest)}: done`;
     case 'retry': {
       const what = event.what.startsWith('sha256:') ? shortDigest(event.what) : event.what;
-      const wait = event.delayMs < 1000 ? '' : ` in ${formatDuration(event.delayMs)}`;
+      const wait = event.delay_ms < 1000 ? '' : ` in ${formatDuration(event.delay_ms)}`;
       return maskControls(`${what}: ${event.reason}; trying again${wait}`);
     }
     case 'notice':

@@ -65,10 +65,10 @@ test('the rate follows the download, falls while it stands still and starts anew
 test('a terminal keeps a row per layer, lines for the rest above them, and the last state when it ends', (t) => {
   const { downloads, screen } = makeTerminal(t);
   downloads.handle({ type: 'image', name: image.name });
-  downloads.handle({ type: 'blob', digest: digest('a'), sizeBytes: MIB, present: false });
-  downloads.handle({ type: 'blob', digest: digest('b'), sizeBytes: MIB, present: true });
-  downloads.handle({ type: 'bytes', digest: digest('a'), doneBytes: MIB / 2 });
-  downloads.handle({ type: 'retry', what: digest('a'), reason: 'bad \x1b[2J', delayMs: 2000 });
+  downloads.handle({ type: 'blob', digest: digest('a'), size_bytes: MIB, present: false });
+  downloads.handle({ type: 'blob', digest: digest('b'), size_bytes: MIB, present: true });
+  downloads.handle({ type: 'bytes', digest: digest('a'), done_bytes: MIB / 2 });
+  downloads.handle({ type: 'retry', what: digest('a'), reason: 'bad \x1b[2J', delay_ms: 2000 });
   assert.deepEqual(screen().slice(0, 2), [`${image.name}: pulling`, 'aaaaaaaaaaaa: bad �[2J; trying again in 2s']);
   assert.match(screen()[2]!, /^a{12} {2}█{12}░{12} {2}512 KiB of 1 MiB/);
   assert.equal(screen().length, 4);
@@ -83,9 +83,9 @@ test('a terminal keeps a row per layer, lines for the rest above them, and the l
 test('a terminal that is too small shows what runs, and no line is wrapped', (t) => {
   const { downloads, screen } = makeTerminal(t, 40, 6);
   for (const digit of '0123456789') {
-    downloads.handle({ type: 'blob', digest: digest(digit), sizeBytes: MIB, present: digit < '3' });
+    downloads.handle({ type: 'blob', digest: digest(digit), size_bytes: MIB, present: digit < '3' });
   }
-  downloads.handle({ type: 'bytes', digest: digest('9'), doneBytes: 1 });
+  downloads.handle({ type: 'bytes', digest: digest('9'), done_bytes: 1 });
   downloads.close();
   assert.equal(screen().at(-1), '3 of 10 layers are here');
   assert.match(screen()[0]!, /^9{12}/);
@@ -96,14 +96,14 @@ test('without a terminal there is a line for each thing, and none for bytes', ()
   const lines: string[] = [];
   const downloads = createPlainDownloads((text) => lines.push(text));
   downloads.handle({ type: 'waiting' });
-  downloads.handle({ type: 'blob', digest: digest('a'), sizeBytes: MIB, present: false });
-  downloads.handle({ type: 'bytes', digest: digest('a'), doneBytes: 1 });
+  downloads.handle({ type: 'blob', digest: digest('a'), size_bytes: MIB, present: false });
+  downloads.handle({ type: 'bytes', digest: digest('a'), done_bytes: 1 });
   downloads.handle({ type: 'kept', digest: digest('a') });
   downloads.handle({ type: 'notice', text: 'a notice' });
   downloads.handle({ type: 'stored', image: { ...image, unchanged: true } });
   downloads.close();
   assert.deepEqual(lines, [
-    'waiting for another monocore that changes the images\n',
+    'waiting for another change of the images\n',
     'aaaaaaaaaaaa: 1 MiB\n',
     'aaaaaaaaaaaa: done\n',
     'a notice\n',

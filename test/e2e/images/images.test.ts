@@ -139,7 +139,7 @@ test('a service boots from an image that nobody has pulled, as its image says, a
   assert.equal(readdirSync(store.rootsDir).filter((file) => file.endsWith('.erofs')).length, 1, 'one root for both');
 
   assert.equal((await images.prune()).removed.length, 0);
-  await assert.rejects(images.remove([name]), { code: 'ImageInUse', message: /is used by kept, other$/ });
+  await assert.rejects(images.remove({ names: [name] }), { code: 'ImageInUse', message: /is used by kept, other$/ });
   await orchestrator.stop();
   assert.deepEqual([row('kept').exit_code, row('kept').ended_by], [42, 'stop_signal']);
   await images.prune();
@@ -157,9 +157,9 @@ test('a service boots from an image that nobody has pulled, as its image says, a
   await orchestrator.remove();
   assert.equal(existsSync(runtime.paths.disk('kept')), false);
   assert.equal(readdirSync(store.rootsDir).length, 2, 'a root stays for the next service');
-  assert.ok((await images.prune()).freedBytes > 1_000_000);
+  assert.ok((await images.prune()).freed_bytes > 1_000_000);
   assert.deepEqual(readdirSync(store.rootsDir), []);
-  await images.remove([name]);
+  await images.remove({ names: [name] });
   assert.deepEqual(readdirSync(store.blobsDir), []);
 });
 

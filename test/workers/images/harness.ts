@@ -2,9 +2,9 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import type { ImageEvent, PullImagesJob, StoredImage } from '../../../src/protocol/images.ts';
+import type { ImageEvent, PullImageJob, StoredImage } from '../../../src/protocol/images.ts';
 import { ImagePaths } from '../../../src/state/paths.ts';
-import { pullImages } from '../../../workers/images/pull.ts';
+import { pullImage } from '../../../workers/images/pull.ts';
 import { ImageStore } from '../../../workers/images/store/store.ts';
 import { ARCHITECTURE } from '../../helpers/images/images.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
@@ -26,7 +26,7 @@ export interface TestStore {
   pull(name: string, settings?: PullSettings): Promise<StoredImage>;
 }
 
-export interface PullSettings extends Partial<Omit<PullImagesJob, 'names'>> {
+export interface PullSettings extends Partial<Omit<PullImageJob, 'name'>> {
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: ImageEvent) => void;
 }
@@ -44,22 +44,20 @@ export async function makeStore(t: TestContext): Promise<TestStore> {
     partial: () => (existsSync(store.paths.partialDir) ? readdirSync(store.paths.partialDir) : []),
     async pull(name, { signal = new AbortController().signal, onEvent, ...settings } = {}) {
       const job = {
-        imagesDir: dir,
         platform: PLATFORM,
-        maxImageBytes: LARGE,
-        insecureLoopback: true,
-        insecureRegistries: [],
-        dockerConfigPath: join(dir, 'none', 'config.json'),
+        max_image_size_bytes: LARGE,
+        insecure_loopback: true,
+        insecure_registries: [],
+        docker_config: join(dir, 'none', 'config.json'),
         proxies: { http: null, https: null, exempt: '' },
         ...settings,
-        names: [name],
+        name,
       };
       const report = (event: ImageEvent) => {
         events.push(event);
         onEvent?.(event);
       };
-      const [image] = await pullImages(job, { store, signal, report, retries: RETRIES });
-      return image!;
+      return pullImage(job, { store, signal, report, retries: RETRIES });
     },
   };
 }

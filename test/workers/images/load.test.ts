@@ -13,16 +13,16 @@ type Files = readonly (readonly [string, Buffer | string])[];
 
 interface LoadSettings {
   readonly name?: string;
-  readonly maxImageBytes?: number;
+  readonly max_image_size_bytes?: number;
   readonly change?: (archive: Buffer) => Buffer;
 }
 
 async function load(to: TestStore, files: Files, settings: LoadSettings = {}): Promise<readonly StoredImage[]> {
-  const { name = null, maxImageBytes = LARGE, change = (archive) => archive } = settings;
+  const { name = null, max_image_size_bytes = LARGE, change = (archive) => archive } = settings;
   const path = join(to.dir, 'archive.tar');
   writeFileSync(path, change(await makeTar(files)));
   const { signal } = new AbortController();
-  const job = { imagesDir: to.dir, platform: PLATFORM, maxImageBytes, path, name };
+  const job = { platform: PLATFORM, max_image_size_bytes, path, name };
   return loadImages(job, { store: to.store, signal, report: (event) => to.events.push(event) });
 }
 
@@ -111,7 +111,7 @@ test('an archive that lies, lacks something, is cut off or too large leaves noth
     'the same name twice': [[...files, [layer, Buffer.from('other')]]],
     'a cut tar': [files, { change: (archive) => archive.subarray(0, 3000) }],
     'a cut gzip': [files, { change: (archive) => gzipSync(archive).subarray(0, 100) }],
-    'too many bytes': [[...files, ['large', Buffer.alloc(10_000)]], { maxImageBytes: 10_000 }],
+    'too many bytes': [[...files, ['large', Buffer.alloc(10_000)]], { max_image_size_bytes: 10_000 }],
     'links in a circle': [
       [
         ['oci-layout', 'index.json'],
@@ -136,7 +136,7 @@ test('an archive that lies, lacks something, is cut off or too large leaves noth
   }
   await assert.rejects(
     loadImages(
-      { imagesDir: to.dir, platform: PLATFORM, maxImageBytes: LARGE, path: '/nonexistent.tar', name: null },
+      { platform: PLATFORM, max_image_size_bytes: LARGE, path: '/nonexistent.tar', name: null },
       { store: to.store, signal: new AbortController().signal, report: () => {} },
     ),
     { code: 'Usage', message: /nonexistent.tar cannot be read \(ENOENT\)/ },

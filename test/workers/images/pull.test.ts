@@ -119,8 +119,8 @@ test('what an interrupted pull left is gone on with by the next one, and is neve
     response.writeHead(200, { 'content-length': body.length }).write(body.subarray(0, 150_000));
     return true;
   };
-  const onEvent = (event: { type: string; digest?: string; doneBytes?: number }) => {
-    if (event.type === 'bytes' && event.digest === image.layers[0] && event.doneBytes! > 0) {
+  const onEvent = (event: { type: string; digest?: string; done_bytes?: number }) => {
+    if (event.type === 'bytes' && event.digest === image.layers[0] && event.done_bytes! > 0) {
       cancel.abort(new Error('called off'));
     }
   };
@@ -223,7 +223,7 @@ test('what is not there, not for this platform or too large is an error that say
     message: new RegExp(`for linux/${OTHER}`),
   });
   await assert.rejects(pull(`${registry.host}/list`), { code: 'ImageInvalid', message: new RegExp(`linux/${OTHER}$`) });
-  await assert.rejects(pull(`${registry.host}/large`, { maxImageBytes: 4000 }), {
+  await assert.rejects(pull(`${registry.host}/large`, { max_image_size_bytes: 4000 }), {
     code: 'ImageInvalid',
     message: /limit/,
   });

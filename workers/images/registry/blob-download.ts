@@ -153,7 +153,7 @@ class Download {
   }
 
   #tell(): void {
-    this.#source.report({ type: 'bytes', digest: this.#descriptor.digest, doneBytes: this.#doneBytes });
+    this.#source.report({ type: 'bytes', digest: this.#descriptor.digest, done_bytes: this.#doneBytes });
   }
 }
 

@@ -59,7 +59,7 @@ export async function withRetries<Result>(attempt: () => Promise<Result>, contex
         const { retryAfterMs } = error as PassingFailure;
         if (retriesLeft === 0) return;
         if ((retryAfterMs ?? 0) > MAX_RETRY_AFTER_MS) throw error;
-        report({ type: 'retry', what, reason: errorText(error), delayMs: retryAfterMs ?? policy.firstDelayMs });
+        report({ type: 'retry', what, reason: errorText(error), delay_ms: retryAfterMs ?? policy.firstDelayMs });
         if (retryAfterMs) await delay(retryAfterMs, undefined, { signal });
       },
     });

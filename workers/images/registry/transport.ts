@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import { request } from 'undici';
 import { MonocoreError } from '../../../src/lib/errors.ts';
 import { isLoopbackRegistry } from '../../../src/protocol/image-reference.ts';
+import type { PullRequest } from '../../../src/protocol/images.ts';
 import { connectionFailure, PassingFailure, PLAIN_HTTP_HINT, parseRetryAfterMs } from './retries.ts';
 import type { Routes } from './routes.ts';
 
@@ -11,11 +12,8 @@ const MAX_REDIRECTS = 5;
 /** From the request to the head of its answer, and between two pieces of the answer. */
 const SILENCE_MS = 60_000;
 
-/** For which registries plain HTTP is used. */
-export interface InsecurePolicy {
-  readonly insecureLoopback: boolean;
-  readonly insecureRegistries: readonly string[];
-}
+/** Registries that are asked over plain HTTP. */
+export type InsecurePolicy = Pick<PullRequest, 'insecure_loopback' | 'insecure_registries'>;
 
 /** An answer whose body has not been read. It has to be read or destroyed. */
 export interface Answer {
@@ -51,8 +49,8 @@ export class Transport {
 
   /** `https:`, unless plain HTTP was asked for and is allowed for this host (`host` or `host:port`). */
   schemeFor(host: string): 'http:' | 'https:' {
-    const { insecureLoopback, insecureRegistries } = this.#policy;
-    const isPlain = insecureRegistries.includes(host) || (insecureLoopback && isLoopbackRegistry(host));
+    const { insecure_loopback, insecure_registries } = this.#policy;
+    const isPlain = insecure_registries.includes(host) || (insecure_loopback && isLoopbackRegistry(host));
     return isPlain ? 'http:' : 'https:';
   }
 

@@ -1,4 +1,4 @@
-/** Makes what services boot from of an image in the store. */
+/** Builds the EROFS root file system of a stored image. */
 import { MonocoreError } from '../../../src/lib/errors.ts';
 import type { BuildRootImageJob } from '../../../src/protocol/images.ts';
 import { defaultsOf, MAX_CONFIG_BYTES, OCI_MANIFEST, parseConfig, parseManifest } from '../manifest.ts';
@@ -7,13 +7,13 @@ import { buildRootImage } from './build.ts';
 import { DEFAULT_MAX_ENTRIES } from './source.ts';
 
 /**
- * Makes the root of an image and its record, unless they are there. The root comes last, so it is never there without
- * its record. The store is locked by the caller.
+ * Builds the root of an image and writes its record, unless both exist. The root comes last, so it never exists without
+ * its record. The caller holds the store's lock.
  *
  * @throws MonocoreError `ImageInvalid` when the store lacks a part of the image, or a layer is refused; the signal's reason
  */
 export async function buildRoot(
-  { digest, maxImageBytes }: Pick<BuildRootImageJob, 'digest' | 'maxImageBytes'>,
+  { digest, max_image_size_bytes }: Pick<BuildRootImageJob, 'digest' | 'max_image_size_bytes'>,
   store: ImageStore,
   signal: AbortSignal,
 ): Promise<void> {
@@ -29,6 +29,6 @@ export async function buildRoot(
   for (const layer of manifest.layers) await store.checkPresent(layer);
   await writeDurably(paths.rootRecord(digest), `${JSON.stringify(defaultsOf(config), null, 2)}\n`);
   const layers = manifest.layers.map((layer) => ({ path: paths.blob(layer.digest), mediaType: layer.mediaType }));
-  const limits = { maxImageBytes, maxEntries: DEFAULT_MAX_ENTRIES };
+  const limits = { maxImageBytes: max_image_size_bytes, maxEntries: DEFAULT_MAX_ENTRIES };
   await buildRootImage({ layers, outputPath: paths.root(digest), limits }, signal);
 }

@@ -19,7 +19,7 @@ const DIGEST_PREFIX = /^(?:sha256:)?([a-f0-9]{6,64})$/;
  * removed then
  */
 export async function removeImages(
-  job: Omit<RemoveImagesJob, 'type' | 'port'>,
+  job: Omit<RemoveImagesJob, 'type' | 'imagesDir' | 'port'>,
   store: ImageStore,
 ): Promise<RemovedImages> {
   const index = await store.readIndex();
@@ -38,7 +38,7 @@ export async function removeImages(
   let freedBytes = 0;
   for (const digest of candidates) if (!live.has(digest)) freedBytes += await store.removeBlob(digest);
   for (const { digest } of gone) if (!staying.has(digest)) freedBytes += await store.removeRoot(digest);
-  return { removed: [...gone].map(labelOf), freedBytes };
+  return { removed: [...gone].map(labelOf), freed_bytes: freedBytes };
 }
 
 /**
@@ -49,7 +49,7 @@ export async function removeImages(
  * state file cannot
  */
 export async function pruneImages(
-  job: Omit<PruneImagesJob, 'type' | 'port'>,
+  job: Omit<PruneImagesJob, 'type' | 'imagesDir' | 'port'>,
   store: ImageStore,
 ): Promise<RemovedImages> {
   const index = await store.readIndex();
@@ -65,7 +65,7 @@ export async function pruneImages(
     freedBytes += (await sizeOf(path)) ?? 0;
     await rm(path, { force: true });
   }
-  return { removed: [...gone].map(labelOf), freedBytes };
+  return { removed: [...gone].map(labelOf), freed_bytes: freedBytes };
 }
 
 /** Removes what is in the partial folder, or only what an interrupted load left there. Returns the bytes. */

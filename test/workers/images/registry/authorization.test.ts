@@ -82,7 +82,7 @@ test('a token service gets the credentials of docker login', async (t) => {
   const auth = Buffer.from(`me:${SECRET}`).toString('base64');
   const dockerConfigPath = await writeConfig(t, { auths: { [`https://${registry.host}/v2/`]: { auth } } });
   const { pull, events } = await makeStore(t);
-  await pull(`${registry.host}/team/app`, { dockerConfigPath });
+  await pull(`${registry.host}/team/app`, { docker_config: dockerConfigPath });
   assert.equal(asked[0]!.authorization, BASIC);
   assert.ok(!JSON.stringify(events).includes(SECRET));
 });
@@ -91,7 +91,7 @@ test('an identity token is sent in the body of a request for a token', async (t)
   const { registry, asked } = await startTokenRegistry(t);
   const dockerConfigPath = await writeConfig(t, { auths: { [registry.host]: { identitytoken: 'refresh' } } });
   const { pull } = await makeStore(t);
-  await pull(`${registry.host}/team/app`, { dockerConfigPath });
+  await pull(`${registry.host}/team/app`, { docker_config: dockerConfigPath });
   assert.equal(asked[0]!.method, 'POST');
   const form = new URLSearchParams(asked[0]!.body);
   assert.equal(form.get('refresh_token'), 'refresh');
@@ -117,16 +117,19 @@ test('a registry that wants Basic gets it from a helper, and a wrong password is
   const dockerConfigPath = await writeConfig(t, { credHelpers: { [registry.host]: 'test' } });
   const { pull } = await makeStore(t);
   writeProgram(join(bin, 'docker-credential-test'), answers('wrong-secret'));
-  await assert.rejects(pull(`${registry.host}/app`, { dockerConfigPath }), (error: Error & { code?: string }) => {
-    assert.equal(error.code, 'ImageUnavailable');
-    assert.match(error.message, /refuses/);
-    assert.ok(!JSON.stringify([error.message, error]).includes('wrong-secret'));
-    return true;
-  });
+  await assert.rejects(
+    pull(`${registry.host}/app`, { docker_config: dockerConfigPath }),
+    (error: Error & { code?: string }) => {
+      assert.equal(error.code, 'ImageUnavailable');
+      assert.match(error.message, /refuses/);
+      assert.ok(!JSON.stringify([error.message, error]).includes('wrong-secret'));
+      return true;
+    },
+  );
   writeProgram(join(bin, 'docker-credential-test'), answers(SECRET));
-  await pull(`${registry.host}/app`, { dockerConfigPath });
+  await pull(`${registry.host}/app`, { docker_config: dockerConfigPath });
   writeProgram(join(bin, 'docker-credential-test'), 'echo secret-of-a-broken-helper; exit 3');
-  await assert.rejects(pull(`${registry.host}/app`, { dockerConfigPath }), {
+  await assert.rejects(pull(`${registry.host}/app`, { docker_config: dockerConfigPath }), {
     code: 'ImageUnavailable',
     message: 'docker-credential-test gave no credentials: it ended with status 3',
   });
@@ -173,7 +176,7 @@ test('credentials do not follow a redirect to another origin', async (t) => {
   const auth = BASIC.slice('Basic '.length);
   const dockerConfigPath = await writeConfig(t, { auths: { [registry.host]: { auth } } });
   const { pull } = await makeStore(t);
-  await pull(`${registry.host}/app`, { dockerConfigPath });
+  await pull(`${registry.host}/app`, { docker_config: dockerConfigPath });
   assert.equal(elsewhere.requests.length, 2);
   assert.ok(elsewhere.requests.every((request) => !request.includes('Basic')));
 });
@@ -182,9 +185,9 @@ test('plain HTTP is for registries on this host that were asked for, and for tho
   const registry = await startRegistry(t);
   registry.add('app', 'latest', makeImage());
   const { pull } = await makeStore(t);
-  await assert.rejects(pull(`${registry.host}/app`, { insecureLoopback: false }), { code: 'ImageUnavailable' });
+  await assert.rejects(pull(`${registry.host}/app`, { insecure_loopback: false }), { code: 'ImageUnavailable' });
   assert.equal(registry.requests.length, 0);
-  await pull(`${registry.host}/app`, { insecureLoopback: false, insecureRegistries: [registry.host] });
+  await pull(`${registry.host}/app`, { insecure_loopback: false, insecure_registries: [registry.host] });
   registry.fault = (_request, response) => {
     response.writeHead(307, { location: 'http://elsewhere.example/v2/' }).end();
     return true;

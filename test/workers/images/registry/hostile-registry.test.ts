@@ -33,7 +33,7 @@ test('a layer that is wrong ends the download of one that stalls, of which stays
     return true;
   };
   const onEvent = (event: ImageEvent) => {
-    if (event.type === 'bytes' && event.digest === stalled && event.doneBytes === 10) onBegun();
+    if (event.type === 'bytes' && event.digest === stalled && event.done_bytes === 10) onBegun();
   };
   await assert.rejects(pull(`${registry.host}/app`, { onEvent }), { code: 'ImageInvalid', message: /another blob/ });
   await ended;

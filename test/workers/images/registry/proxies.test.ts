@@ -14,7 +14,7 @@ test('plain HTTP goes through its proxy, with the credentials of the proxy, by a
   const name = `registry.example:${registry.host.split(':')[1]}`;
   const proxy = await startProxy(t, 'me:p@ss');
   const { pull, blobs } = await makeStore(t);
-  const settings = { insecureRegistries: [name] };
+  const settings = { insecure_registries: [name] };
   const proxies = { ...NONE, http: `http://me:p%40ss@${proxy.host}` };
   await pull(`${name}/app`, { ...settings, proxies });
   assert.ok(blobs().length > 0);

@@ -45,11 +45,11 @@ async function makeTwo(t: Parameters<typeof makeStore>[0]) {
 
 test('a removed image takes its blobs along, but for those that another one has', async (t) => {
   const { one, two, names, to, job, left } = await makeTwo(t);
-  const { removed, freedBytes } = await removeImages({ ...job, names: [names.one] }, to.store);
+  const { removed, freed_bytes } = await removeImages({ ...job, names: [names.one] }, to.store);
   assert.deepEqual(removed, [names.one]);
   const sizeOf = (digest: string) => (one.blobs.get(digest) ?? one.manifests.get(digest)!.bytes).length;
   assert.equal(
-    freedBytes,
+    freed_bytes,
     [one.digest, one.config, one.layers[1]!].reduce((sum, digest) => sum + sizeOf(digest), 0),
   );
   assert.deepEqual(to.blobs().sort(), [two.digest, ...two.blobs.keys()].sort());
@@ -110,7 +110,7 @@ test('a prune removes blobs of no image and rests of downloads', async (t) => {
   const before = to.blobs();
   writeFileSync(join(to.store.paths.blobsDir, '0'.repeat(64)), 'of no image');
   writeFileSync(join(to.store.paths.partialDir, '1'.repeat(64)), 'half');
-  assert.deepEqual(await pruneImages(job, to.store), { removed: [], freedBytes: 15 });
+  assert.deepEqual(await pruneImages(job, to.store), { removed: [], freed_bytes: 15 });
   assert.deepEqual(to.blobs(), before);
   assert.deepEqual(to.partial(), []);
 });
@@ -148,15 +148,15 @@ test('roots go with their images, and those that no service uses with a prune', 
   for (const [index, image] of [one, two].entries()) {
     registry.add(['one', 'two'][index]!, 'latest', image);
     await to.pull(names[index]!);
-    await buildRoot({ digest: image.digest, maxImageBytes: 2 ** 20 }, to.store, new AbortController().signal);
+    await buildRoot({ digest: image.digest, max_image_size_bytes: 2 ** 20 }, to.store, new AbortController().signal);
   }
   const [first] = await listImages(to.store);
   assert.ok(first!.root_bytes! > 0);
   writeUse(stateDir, 'web', names[0], one.digest);
   writeFileSync(`${paths.root(two.digest)}.tmp`, 'cut off');
-  const { removed, freedBytes } = await pruneImages(job, to.store);
+  const { removed, freed_bytes } = await pruneImages(job, to.store);
   assert.deepEqual(removed, []);
-  assert.ok(freedBytes > 0);
+  assert.ok(freed_bytes > 0);
   assert.deepEqual(readdirSync(paths.rootsDir).sort(), [
     basename(paths.root(one.digest)),
     basename(paths.rootRecord(one.digest)),

@@ -1,0 +1,56 @@
+/** Answers to `POST /v1/images/pull` and `load`: a line for each event of the main thread, then `done` or `error`. */
+import type { ServerResponse } from 'node:http';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { MonocoreError } from '../../src/lib/errors.ts';
+import { fromWireError } from '../../src/lib/wire-error.ts';
+import type { ImageReply } from '../../src/protocol/images.ts';
+import { transfer } from '../../src/threads/rpc.ts';
+import type { OpenAnswers } from './open-answers.ts';
+
+/** Most bytes that a client may leave unread before it is cut off. Reports of bytes are left out long before. */
+const MAX_UNREAD_BYTES = 2 ** 20;
+
+/**
+ * Answers with the replies to `request`, which posts them over the port it is given. The request is cancelled when the
+ * client disconnects.
+ *
+ * @throws MonocoreError an error that came before any event, `ThreadDied` when the main thread closes the port early;
+ * nothing has been sent then
+ */
+export async function streamImages(
+  outgoing: ServerResponse,
+  request: (port: MessagePort) => Promise<void>,
+  answers: OpenAnswers,
+): Promise<void> {
+  const { port1: port, port2: replies } = new MessageChannel();
+  // Closing the port cancels the request.
+  outgoing.once('close', () => port.close());
+  const begun = new Promise<void>((resolve, reject) => {
+    let isBegun = false;
+    port.on('message', (reply: ImageReply) => {
+      if (!isBegun && reply.type === 'error') {
+        reject(fromWireError(reply.error));
+        return;
+      }
+      if (!isBegun) answers.startStream(outgoing, 'application/x-ndjson');
+      isBegun = true;
+      resolve();
+      writeReply(outgoing, reply);
+    });
+    port.once('close', () => {
+      // A client sees an answer without `done` or `error` as one that was cut off.
+      if (isBegun || outgoing.destroyed) outgoing.destroy();
+      else reject(new MonocoreError('ThreadDied', 'the main thread ended the request; try again'));
+      resolve();
+    });
+  });
+  request(transfer(replies, [replies])).catch(() => port.close());
+  await begun;
+}
+
+function writeReply(outgoing: ServerResponse, reply: ImageReply): void {
+  if (outgoing.writableEnded || (reply.type === 'bytes' && outgoing.writableNeedDrain)) return;
+  outgoing.write(`${JSON.stringify(reply)}\n`);
+  if (reply.type === 'done' || reply.type === 'error') outgoing.end();
+  else if (outgoing.writableLength > MAX_UNREAD_BYTES) outgoing.destroy();
+}
