@@ -1,44 +1,45 @@
-/** Backward through the records of one stream, to find where its last ones start. */
+/** Backward scan of the records of one stream, to find where its last ones start. */
 
 import { recordTime } from '../../src/protocol/log-files/formats.ts';
 import type { Position } from '../../src/protocol/log-files/names.ts';
 import type { FoundRecord } from '../../src/protocol/log-files/queries.ts';
 import { EARLIEST, LF, RECORD_TIME_BYTES } from '../../src/protocol/log-files/record.ts';
+import type { StreamFiles } from './log-file.ts';
 import { type LogFile, openLogFile } from './log-file.ts';
-import { MAX_SEEN_BYTES, scanRecords } from './record-scan.ts';
-import { endsBefore } from './stream-cursor.ts';
-import type { StreamFiles } from './stream-files.ts';
+import { BLOCK_BYTES, endsBefore } from './stream-cursor.ts';
 
-/** Whether a record is wanted. Its bytes are without newline, and of a long one only the first MiB. */
+/** Most bytes of a record that a test gets. */
+export const MAX_SEEN_BYTES = 2 ** 20;
+
+/** Test of a record in [from, to), without its newline; of a long record, of its first {@link MAX_SEEN_BYTES}. */
 export type RecordTest = (bytes: Buffer, from: number, to: number, time: string) => boolean;
 
-/** Where to scan, and for what. */
 export interface BackwardScanOptions {
   readonly logDir: string;
   readonly files: StreamFiles;
-  /** Where the last record of interest ends. */
+  /** End of the last record of interest. */
   readonly end: Position;
-  /** All records by default. */
+  /** Test of the wanted records; null for all. */
   readonly wants?: RecordTest | null;
-  /** Files that were last written before are passed over, milliseconds since the epoch. */
+  /** Skip files last written before, milliseconds since the epoch. */
   readonly sinceMs?: number | null;
-  /** To read into; scans that take turns may share it. */
+  /** Buffer to read into; scans that take turns may share it. */
   readonly memory: Buffer;
 }
 
-/** How much of a file is looked at in one go. A compressed one is looked at from its beginning, whatever is wanted. */
+/** Size of a section of a plain file. A compressed file is one section, because it can only be read forward. */
 const SECTION_BYTES = 65_536;
-/** Most records that are remembered of one section; those before them are a section of their own. */
+/** Most records remembered of a section; earlier ones become a section of their own. */
 const MAX_FOUND = 16_384;
 
-/** Looks at a section at a time, forward, and gives what it found there from behind. */
+/** Scans a section at a time, forward, and returns its records in reverse order. */
 export class BackwardScan {
   readonly #options: BackwardScanOptions;
   #index: number;
   #file: LogFile | null = null;
-  /** Where the part of the file ends that has not been looked at. */
+  /** End of the part of the file that is not scanned yet. */
   #endBytes: number;
-  /** Found in the section that was looked at last, in rising order. */
+  /** Records of the last section that are not returned yet, in rising order. */
   readonly #found: FoundRecord[] = [];
 
   constructor(options: BackwardScanOptions) {
@@ -47,24 +48,24 @@ export class BackwardScan {
     this.#index = files.numbers.findLastIndex((number) => number <= end.number);
     this.#endBytes = end.offset;
     if (files.numbers[this.#index] === end.number) return;
-    // It was removed: the one before it comes next.
+    // It was removed: go on with the file before it.
     this.#index += 1;
     this.#endBytes = 0;
   }
 
-  /** What has not been looked at ends here, once all that was found has been given. */
+  /** End of the part of the stream that is not scanned yet, once all found records are returned. */
   get at(): Position {
     return { number: this.#options.files.numbers[this.#index] ?? 0, offset: this.#endBytes };
   }
 
   /**
-   * The record before the one that was found last; null when there is none.
+   * Returns the record before the last returned one; null if there is none.
    *
-   * @param isDue asked between two sections: true ends the search for now
+   * @param isDue called between two sections; if true, the result is `later`
    */
   async previous(isDue: () => boolean = () => false): Promise<FoundRecord | 'later' | null> {
     while (this.#found.length === 0) {
-      if (this.#endBytes > 0) await this.#lookAtSection();
+      if (this.#endBytes > 0) await this.#scanSection();
       else if (this.#index > 0) await this.#openPrevious();
       else return null;
       if (this.#found.length === 0 && isDue()) return 'later';
@@ -72,7 +73,7 @@ export class BackwardScan {
     return this.#found.pop()!;
   }
 
-  /** Whether the last record of interest is whole. */
+  /** True if the last record of interest is whole. */
   async endsInNewline(): Promise<boolean> {
     const last = Buffer.alloc(1);
     await (await this.#open())?.read(last, this.#endBytes - 1);
@@ -93,7 +94,7 @@ export class BackwardScan {
     this.#endBytes = isOld ? 0 : await file.sizeBytes();
   }
 
-  async #lookAtSection(): Promise<void> {
+  async #scanSection(): Promise<void> {
     const file = await this.#open();
     if (!file) {
       this.#endBytes = 0;
@@ -117,7 +118,7 @@ export class BackwardScan {
     this.#endBytes = sectionStart;
   }
 
-  /** Where the records of a section before `end` start: in a larger one where a single record fills it. */
+  /** Start of the section before `end`; the section grows until it holds a whole record. */
   async #findStart(file: LogFile, end: number): Promise<number> {
     for (let bytes = SECTION_BYTES; bytes < end; bytes *= 2) {
       // The newline before `end` is that of the last record.
@@ -127,7 +128,7 @@ export class BackwardScan {
     return 0;
   }
 
-  /** Time of the record at `start`, or of the last one before it that has one in the file. */
+  /** Time of the record at `start`, or of the last record before it in the file that has one. */
   async #timeAt(file: LogFile, start: number): Promise<string> {
     const { memory } = this.#options;
     const head = Buffer.alloc(RECORD_TIME_BYTES);
@@ -145,7 +146,7 @@ export class BackwardScan {
     return EARLIEST;
   }
 
-  /** Null when it was removed while it was looked for: it has no records then. */
+  /** Null if the file was removed since it was listed. */
   async #open(): Promise<LogFile | null> {
     const { logDir, files } = this.#options;
     this.#file ??= await openLogFile(logDir, files.id, files.numbers[this.#index]!);
@@ -153,7 +154,32 @@ export class BackwardScan {
   }
 }
 
-/** The first newline in the file from `start` on and before `end`, or -1. */
+/**
+ * Finds the end of a stream that nobody writes.
+ *
+ * @param skipsTorn exclude a last record without newline: it is repaired when the stream is opened again
+ */
+export async function findEnd(
+  logDir: string,
+  files: StreamFiles,
+  { skipsTorn }: { readonly skipsTorn: boolean },
+): Promise<Position> {
+  const number = files.numbers.at(-1)!;
+  const file = await openLogFile(logDir, files.id, number);
+  const end = { number, offset: (await file?.sizeBytes()) ?? 0 };
+  await file?.close();
+  if (!skipsTorn || end.offset === 0) return end;
+  const scan = new BackwardScan({ logDir, files, end, memory: Buffer.allocUnsafeSlow(BLOCK_BYTES) });
+  try {
+    if (await scan.endsInNewline()) return end;
+    const last = await scan.previous();
+    return last === null || last === 'later' ? end : last.start;
+  } finally {
+    await scan.close();
+  }
+}
+
+/** Offset of the first newline in [start, end), or -1. */
 async function findNewline(file: LogFile, start: number, end: number, memory: Buffer): Promise<number> {
   for (let at = start; at < end; ) {
     const length = await file.read(memory.subarray(0, Math.min(memory.length, end - at)), at);
@@ -163,4 +189,69 @@ async function findNewline(file: LogFile, start: number, end: number, memory: Bu
     at += length;
   }
   return -1;
+}
+
+/** Gets a record in [from, to) without its newline; only the beginning of a long one. The bytes are valid during the call. */
+type RecordVisitor = (offset: number, bytes: Buffer, from: number, to: number) => void;
+
+interface ScanMemory {
+  /** Buffer to read into; larger than the head of a record. */
+  readonly memory: Buffer;
+  /** Most bytes that are given of a record longer than the memory; its head is always given. */
+  readonly seenBytes: number;
+}
+
+/** Calls `visit` for each record of the file in [start, end); a record starts at `start`. */
+async function scanRecords(
+  file: LogFile,
+  { start, end }: { readonly start: number; readonly end: number },
+  scan: ScanMemory,
+  visit: RecordVisitor,
+): Promise<void> {
+  const { memory } = scan;
+  for (let at = start; at < end; ) {
+    const wanted = Math.min(memory.length, end - at);
+    const block = memory.subarray(0, await file.read(memory.subarray(0, wanted), at));
+    if (block.length === 0) return;
+    let from = 0;
+    for (let newline = block.indexOf(LF); newline !== -1; newline = block.indexOf(LF, from)) {
+      visit(at + from, block, from, newline);
+      from = newline + 1;
+    }
+    if (at + block.length >= end || block.length < wanted) {
+      if (from < block.length) visit(at + from, block, from, block.length);
+      return;
+    }
+    // A block without a newline is the start of a longer record.
+    at = from === 0 ? await scanLongRecord(file, at, end, scan, visit) : at + from;
+  }
+}
+
+/** Visits the record at `start`, whose beginning fills the memory; returns its end. */
+async function scanLongRecord(
+  file: LogFile,
+  start: number,
+  end: number,
+  { memory, seenBytes }: ScanMemory,
+  visit: RecordVisitor,
+): Promise<number> {
+  const pieces: Buffer[] = [];
+  let missing = Math.max(seenBytes, RECORD_TIME_BYTES);
+  const keep = (piece: Buffer): void => {
+    if (missing > 0) pieces.push(Buffer.from(piece.subarray(0, missing)));
+    missing -= piece.length;
+  };
+  keep(memory);
+  let at = start + memory.length;
+  for (let newline = -1; newline === -1 && at < end; ) {
+    const wanted = Math.min(memory.length, end - at);
+    const block = memory.subarray(0, await file.read(memory.subarray(0, wanted), at));
+    if (block.length === 0) break;
+    newline = block.indexOf(LF);
+    keep(newline === -1 ? block : block.subarray(0, newline));
+    at += newline === -1 ? block.length : newline + 1;
+  }
+  const record = Buffer.concat(pieces);
+  visit(start, record, 0, record.length);
+  return at;
 }

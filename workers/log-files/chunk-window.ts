@@ -1,20 +1,20 @@
-/** The buffers in which records go to a reader in another thread: a window of a fixed size, for the reader's whole life. */
+/** Flow control to a reader in another thread: a fixed number of buffers, for the reader's whole life. */
 import type { MessagePort } from 'node:worker_threads';
 import { CHUNK_BYTES } from '../../src/protocol/log-files/queries.ts';
 
-/** Thrown where the reader is gone; nobody is told. */
+/** Thrown when the reader is gone; it is not reported to anybody. */
 export class ReaderGone extends Error {
   override readonly name = 'ReaderGone';
 }
 
 /**
- * Collects records to chunks and sends them. A chunk is its buffer, transferred; the reader sends it back when it is done
- * with it, and only what is back is filled again. So a slow reader holds the sender up, and costs no memory.
+ * Collects records into chunks and sends them. A chunk is a transferred buffer; the reader sends it back when it is done,
+ * and only returned buffers are filled again. So a slow reader blocks the sender and costs no memory.
  */
 export class ChunkWindow {
   readonly #port: MessagePort;
   readonly #free: ArrayBuffer[] = [];
-  /** Buffers that may yet be made. */
+  /** Number of buffers that may still be made. */
   #unmade: number;
   #chunk: Buffer | null = null;
   #length = 0;
@@ -24,8 +24,8 @@ export class ChunkWindow {
   #wake: () => void = () => {};
 
   /**
-   * @param buffers how many there are; further ones are those that the other side sends
-   * @param onGone called once, when the port is closed from either side
+   * @param buffers number of buffers to make; the other side may send more
+   * @param onGone called once, when either side closes the port
    */
   constructor(port: MessagePort, buffers: number, onGone: () => void = () => {}) {
     this.#port = port;
@@ -44,14 +44,14 @@ export class ChunkWindow {
     return this.#isGone;
   }
 
-  /** Adds bytes [from, to), at most {@link CHUNK_BYTES}, where they fit into the chunk at hand; else false. */
+  /** Adds bytes [from, to), at most {@link CHUNK_BYTES}, to the current chunk; false if they do not fit. */
   put(bytes: Buffer, from: number, to: number): boolean {
     if (!this.#chunk || this.#length + (to - from) > CHUNK_BYTES) return false;
     this.#length += bytes.copy(this.#chunk, this.#length, from, to);
     return true;
   }
 
-  /** As {@link put}, with a new chunk where they do not fit. Throws {@link ReaderGone}. */
+  /** As {@link put}, but waits for a new chunk if they do not fit. Throws {@link ReaderGone}. */
   async append(bytes: Buffer, from: number, to: number): Promise<void> {
     if (this.put(bytes, from, to)) return;
     await this.turn();
@@ -59,10 +59,10 @@ export class ChunkWindow {
   }
 
   /**
-   * Sends the chunk at hand and begins a new one as soon as there is a buffer. Throws {@link ReaderGone}.
+   * Sends the current chunk and begins a new one as soon as there is a buffer. Throws {@link ReaderGone}.
    *
-   * @param patienceMs how long to wait for that; for ever by default
-   * @returns false when none came; the next call asks again
+   * @param patienceMs how long to wait for a buffer; forever by default
+   * @returns false if none came; the next call may try again
    */
   async turn(patienceMs?: number): Promise<boolean> {
     this.flush();
@@ -71,7 +71,7 @@ export class ChunkWindow {
     return true;
   }
 
-  /** Waits until a chunk could be filled. Throws {@link ReaderGone}. */
+  /** Waits for a buffer; false if none came within `patienceMs`. Throws {@link ReaderGone}. */
   async hasRoom(patienceMs?: number): Promise<boolean> {
     if (this.#isGone) throw new ReaderGone();
     if (this.#chunk || this.#free.length > 0 || this.#unmade > 0) return true;
@@ -85,7 +85,7 @@ export class ChunkWindow {
     return this.#free.length > 0;
   }
 
-  /** Sends what was put. */
+  /** Sends the current chunk, unless it is empty. */
   flush(): void {
     if (!this.#chunk || this.#length === 0) return;
     const bytes = new Uint8Array(this.#chunk.buffer as ArrayBuffer, 0, this.#length);
@@ -94,7 +94,7 @@ export class ChunkWindow {
     this.#send(bytes);
   }
 
-  /** Gives every buffer to `borrower`, those that come back later, too, until {@link endLoan}. */
+  /** Passes every buffer to `borrower`, also those that come back later, until {@link endLoan}. */
   lend(borrower: (buffer: ArrayBuffer) => void): void {
     this.flush();
     this.#borrower = borrower;
@@ -103,13 +103,13 @@ export class ChunkWindow {
     for (let buffer = this.#take(); buffer; buffer = this.#take()) this.#accept(buffer);
   }
 
-  /** Sends a chunk that the borrower has filled. */
+  /** Sends a chunk that the borrower filled. */
   relay(bytes: Uint8Array<ArrayBuffer>): void {
     this.#lent -= 1;
     this.#send(bytes);
   }
 
-  /** Takes back what the borrower has not used; what is not among `unused` got lost and is made anew. */
+  /** Takes back the borrower's unused buffers; lost ones are made anew. */
   endLoan(unused: readonly ArrayBuffer[]): void {
     this.#borrower = null;
     this.#unmade += this.#lent - unused.length;
@@ -117,7 +117,7 @@ export class ChunkWindow {
     for (const buffer of unused) this.#accept(buffer);
   }
 
-  /** Every buffer that is in no chunk; none is left. */
+  /** Takes every free buffer out of the window. */
   takeUnused(): ArrayBuffer[] {
     const unused = this.#free.splice(0);
     if (this.#chunk) unused.push(this.#chunk.buffer as ArrayBuffer);

@@ -1,61 +1,59 @@
-/** Forward through the files of one stream. */
+/** Forward cursor through the files of one stream. */
 import { isBefore, ORIGIN, type Position, type StreamId, streamKey } from '../../src/protocol/log-files/names.ts';
 import { LF } from '../../src/protocol/log-files/record.ts';
-import { type LogFile, openLogFile } from './log-file.ts';
-import { listStreamFiles } from './stream-files.ts';
+import { type LogFile, listStreamFiles, openLogFile } from './log-file.ts';
 
-/** Size of a block; a good one for a disk. */
+/** Size of a block; large enough for a disk to be fast. */
 export const BLOCK_BYTES = 65_536;
-/** Streams that are merged have a block each. Together these have so much, unless the streams are very many. */
+/** Merged streams have a block each. This is the limit for all of them, unless there are very many streams. */
 const BLOCKS_BYTES = 64 * BLOCK_BYTES;
 const MIN_BLOCK_BYTES = 4096;
 
-/** A buffer for the blocks of each of so many streams. */
+/** Makes a buffer for the blocks of each stream. */
 export function makeBlocks(streams: number): Buffer[] {
   const bytes = Math.max(MIN_BLOCK_BYTES, Math.min(BLOCK_BYTES, Math.floor(BLOCKS_BYTES / streams)));
   return Array.from({ length: streams }, () => Buffer.allocUnsafeSlow(bytes));
 }
 
-/** A block of a stream. */
+/** Bytes of a stream. */
 export interface Block {
   readonly bytes: Buffer;
-  /** Where it starts. At offset 0 a file begins. */
+  /** Position of the first byte. At offset 0 a file begins. */
   readonly start: Position;
-  /** Where a cursor goes on behind it. */
+  /** Position at which the cursor goes on. */
   readonly end: Position;
 }
 
-/** Where and how a cursor goes. */
 export interface CursorOptions {
   readonly logDir: string;
   readonly id: StreamId;
-  /** Where a record starts, or {@link ORIGIN}. */
+  /** Start of a record, or {@link ORIGIN}. */
   readonly start: Position;
-  /** `start` is in the middle of a record. */
+  /** `start` is within a record. */
   readonly isInRecord?: boolean;
-  /** Files that were last written before are passed over, milliseconds since the epoch. */
+  /** Skip files last written before, milliseconds since the epoch. */
   readonly sinceMs?: number | null;
 }
 
-/** The clock by which a kernel dates files may be one tick behind the one by which records are dated. */
+/** The kernel dates files by a clock that may be a tick behind the one for records. */
 const MTIME_SLACK_MS = 1000;
 
 const NEWLINE = Buffer.from([LF]);
 
-/** Whether a file has only records from before `sinceMs`. */
+/** True if all records of a file are from before `sinceMs`. */
 export async function endsBefore(file: LogFile, sinceMs: number | null): Promise<boolean> {
   return sinceMs !== null && (await file.modifiedAtMs()) + MTIME_SLACK_MS < sinceMs;
 }
 
 /**
- * Reads records from a place in a stream up to a limit that may rise. Asynchronous, so that a slow disk keeps nobody
- * else in the thread waiting.
+ * Reads records from a position in a stream up to a limit, which may rise. Asynchronous, so that a slow disk does not
+ * block the thread.
  */
 export class StreamCursor {
   readonly #options: CursorOptions;
   #at: Position;
   #file: LogFile | null = null;
-  /** Of the file, once nothing is written to it any more. */
+  /** Size of the file, once it is finished. */
   #sizeBytes: number | null = null;
   #isInRecord: boolean;
   #isAbandoned = false;
@@ -67,14 +65,14 @@ export class StreamCursor {
   }
 
   /**
-   * The next whole records before `limit`, or, of a record that is longer than `target`, the next piece: bytes without
-   * any newline, which the next blocks of this cursor continue. A newline is added where a file ends without one.
+   * Reads the next whole records before `limit`, or the next piece of a record that is longer than `target`: bytes without
+   * a newline, continued by the next blocks of this cursor. A newline is added where a file ends without one.
    *
-   * @param target what the block's bytes are in; the caller's, and to be filled anew by the next call
+   * @param target memory for the block; the next call overwrites it
    * @returns null at the limit
    */
   async take(limit: Position, target: Buffer): Promise<Block | null> {
-    // Somebody removed the files, and the numbers began anew.
+    // The files were removed, and the numbers started again.
     if (isBefore(limit, this.#at)) await this.#moveTo(ORIGIN);
     let start = this.#at;
     while (!this.#isAbandoned && isBefore(this.#at, limit)) {
@@ -89,7 +87,7 @@ export class StreamCursor {
     return { bytes: NEWLINE, start, end: this.#at };
   }
 
-  /** Ends the cursor where it stands: its files were removed. */
+  /** Ends the cursor where it is, because its files were removed. */
   abandon(): void {
     this.#isAbandoned = true;
     void this.close();
@@ -101,7 +99,7 @@ export class StreamCursor {
     await file?.close();
   }
 
-  /** Null at the end of a file; the cursor is past it then. */
+  /** Returns null at the end of a file, and moves past it. */
   async #readBlock(limit: Position, target: Buffer): Promise<Block | null> {
     const file = await this.#openFile(limit);
     if (!file) return null;
@@ -117,7 +115,7 @@ export class StreamCursor {
     const endBytes = isNewest ? limit.offset : this.#sizeBytes!;
     const bytesRead = await file.read(target.subarray(0, Math.max(0, endBytes - offset)), offset);
     if (bytesRead === 0) {
-      // Short of the limit in the newest file only where somebody cut the file: what was there is gone.
+      // Before the limit of the newest file only if somebody truncated it.
       await this.#moveTo(next);
       return null;
     }
@@ -128,7 +126,7 @@ export class StreamCursor {
     return { bytes: target.subarray(0, length), start, end: this.#at };
   }
 
-  /** The file at the cursor, or the next one that is there; null when none is, the cursor is at the limit then. */
+  /** Opens the file at the cursor, or the next one that exists; null if there is none, and moves to the limit. */
   async #openFile(limit: Position): Promise<LogFile | null> {
     if (this.#file) return this.#file;
     const { logDir, id } = this.#options;

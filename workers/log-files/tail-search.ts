@@ -1,28 +1,27 @@
-/** Backward through several streams at once, to find where the last records over all of them start. */
+/** Backward search of several streams at once, for the start of the last records over all of them. */
 import { streamKey } from '../../src/protocol/log-files/names.ts';
 import type { FoundRecord, TailPlace, TailState } from '../../src/protocol/log-files/queries.ts';
 import { BackwardScan, type RecordTest } from './backward-scan.ts';
+import { listStreamFiles, type StreamFiles } from './log-file.ts';
 import { BLOCK_BYTES } from './stream-cursor.ts';
-import { listStreamFiles, type StreamFiles } from './stream-files.ts';
 import { insertRanked, type Ranked } from './time-merge.ts';
 
-/** What to look for, and where. */
 export interface TailSearchOptions {
   readonly logDir: string;
-  /** Which records count; all by default. */
+  /** Selects the records that count; all by default. */
   readonly wants?: RecordTest | null;
-  /** Files that were last written before are passed over, milliseconds since the epoch. */
+  /** Skip files last written before, milliseconds since the epoch. */
   readonly sinceMs?: number | null;
-  /** True ends the search for now; never by default. */
+  /** Ends the search for now when it returns true; never by default. */
   readonly isDue?: () => boolean;
 }
 
 interface Candidate extends Ranked, FoundRecord {}
 
 /**
- * Goes on from `state`, always to the newest record that was not counted yet.
+ * Continues a search from `state`, always to the newest record that is not counted yet.
  *
- * @returns the state that it came to, and whether there is nothing more to be found
+ * @returns the new state, and true if the search is complete
  */
 export async function searchTail(
   state: TailState,
@@ -54,7 +53,7 @@ class TailSearch {
     return { missing: this.#missing, streams: this.#places };
   }
 
-  /** True when all was found. */
+  /** Returns true if the search is complete. */
   async run(files: readonly StreamFiles[]): Promise<boolean> {
     if (this.#missing === 0) return true;
     const { logDir, wants = null, sinceMs = null } = this.#options;
@@ -77,7 +76,7 @@ class TailSearch {
     await Promise.all(this.#scans.map((scan) => scan.close()));
   }
 
-  /** Makes the next record of a stream, if it has one, a candidate; false when there was no time to find it. */
+  /** Makes the next record of a stream a candidate, if there is one; false if there was no time to find it. */
   async #look(rank: number): Promise<boolean> {
     const place = this.#places[rank]!;
     const scan = this.#scans[rank]!;
@@ -92,7 +91,7 @@ class TailSearch {
   }
 }
 
-/** Files of each stream up to its end: what was rolled since the folder was listed included. */
+/** Files of each stream up to its end, including files that were begun after the folder was listed. */
 async function listFiles(logDir: string, streams: readonly TailPlace[]): Promise<StreamFiles[]> {
   const wanted = new Set(streams.map(({ id }) => streamKey(id)));
   const listed = await listStreamFiles(logDir, (id) => wanted.has(streamKey(id)));

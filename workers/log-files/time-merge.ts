@@ -1,4 +1,4 @@
-/** Several streams in one, by the time of their records. */
+/** Merge of several streams by the time of their records. */
 
 import { recordTime } from '../../src/protocol/log-files/formats.ts';
 import type { Position } from '../../src/protocol/log-files/names.ts';
@@ -29,11 +29,11 @@ export function insertRanked<T extends Ranked>(list: T[], item: T): void {
   list.splice(low, 0, item);
 }
 
-/** A stream to merge. */
+/** Stream to merge. */
 export interface MergeSource {
   /**
-   * Gives blocks that either end in a newline or, as pieces of one long record, have none; what follows pieces ends
-   * their record first. Null at the end. A block is used until the next one is asked for.
+   * Returns the next block; null at the end. A block ends in a newline or, as a piece of a long record, has none; the
+   * blocks after it complete the record first. A block stays in use until the next call.
    */
   readonly next: () => Promise<Block | null>;
   /** Time of the record before the first one. */
@@ -42,16 +42,16 @@ export interface MergeSource {
   readonly isInRecord?: boolean;
 }
 
-/** Bytes [from, to) of a block: whole records, or a piece of one that the next run continues. Good until the next run. */
+/** Bytes [from, to) of a block: whole records, or a piece of one that the next run continues. Valid until the next run. */
 export interface Run {
-  /** Place of the stream among the sources. */
+  /** Index of the stream among the sources. */
   readonly rank: number;
   readonly block: Block;
   readonly from: number;
   readonly to: number;
 }
 
-/** How far a source was given. */
+/** Position up to which a source was returned. */
 export interface MergePlace {
   readonly at: Position;
   readonly isInRecord: boolean;
@@ -60,27 +60,27 @@ export interface MergePlace {
 interface Head extends Ranked {
   readonly next: MergeSource['next'];
   block: Block | null;
-  /** Where the next record starts in the block. */
+  /** Start of the next record in the block. */
   at: number;
   time: string;
   isInRecord: boolean;
 }
 
-/** The place at offset `at` of a block. */
+/** Position of offset `at` of a block. */
 export function placeIn(block: Block, at: number): Position {
   if (at === block.bytes.length) return block.end;
   return { number: block.start.number, offset: block.start.offset + at };
 }
 
 /**
- * Gives the records of all sources in the order of their times; at equal times, in the order of the sources. Within a
- * source the order stays, whatever the times. One block per source is in memory.
+ * Returns the records of all sources in the order of their times and, at equal times, of the sources. The records of one
+ * source stay in their order, whatever their times. One block per source is in memory.
  */
 export class TimeMerge {
   readonly #all: readonly Head[];
-  /** Those that have more, in rising order. */
+  /** Sources that have more, in rising order. */
   readonly #waiting: Head[] = [];
-  /** The one whose run was given last. */
+  /** Source of the last returned run. */
   #current: Head | null = null;
 
   private constructor(heads: readonly Head[]) {
@@ -105,7 +105,7 @@ export class TimeMerge {
     return merge;
   }
 
-  /** The next run; null when all were given. */
+  /** Returns the next run; null at the end. */
   async next(): Promise<Run | null> {
     const last = this.#current;
     if (last && (last.at < last.block!.bytes.length || (await load(last)))) {
@@ -118,7 +118,7 @@ export class TimeMerge {
     return head ? this.#give(head) : null;
   }
 
-  /** How far each source was given, the last run included; null for one that had nothing. */
+  /** Positions up to which the sources were returned, last run included; null for a source without records. */
   places(): (MergePlace | null)[] {
     return this.#all.map(({ block, at, isInRecord }) => block && { at: placeIn(block, at), isInRecord });
   }
@@ -132,7 +132,7 @@ export class TimeMerge {
   }
 }
 
-/** Past the records up to the one that comes after `rival`, or to the block's end. */
+/** Moves past the records that come before `rival`, or to the end of the block. */
 function advance(head: Head, rival: Head | undefined): void {
   const { bytes } = head.block!;
   do {
@@ -141,7 +141,7 @@ function advance(head: Head, rival: Head | undefined): void {
   } while (head.at < bytes.length && rival && precedes(head, rival));
 }
 
-/** Past the piece of a record that the block begins with. */
+/** Moves past the piece of a record at the start of the block. */
 function advanceInRecord(head: Head): void {
   const { bytes } = head.block!;
   const end = bytes.indexOf(LF, head.at) + 1;
@@ -150,7 +150,7 @@ function advanceInRecord(head: Head): void {
   if (head.at < bytes.length) head.time = recordTime(bytes, head.at, head.time);
 }
 
-/** Loads the next block; the old one stays where there is none, for it says where the stream ended. */
+/** Loads the next block. Keeps the old one at the end, because it has the last position of the stream. */
 async function load(head: Head): Promise<boolean> {
   const block = await head.next();
   if (!block) return false;

@@ -1,12 +1,14 @@
-/** The times that a query asks for. */
+/** Time conditions of a query. Times are compared as they are in records: RFC 3339, all of the same length. */
 import { isoTime } from '../../src/lib/clock.ts';
+import { recordTime } from '../../src/protocol/log-files/formats.ts';
 import type { LogFilter } from '../../src/protocol/log-files/queries.ts';
-import { EARLIEST } from '../../src/protocol/log-files/record.ts';
+import { EARLIEST, LF } from '../../src/protocol/log-files/record.ts';
+import type { Block } from './stream-cursor.ts';
 
-/** Sorts behind every time. */
+/** Sorts after every time. */
 const LATEST = '~';
 
-/** Compares times as they stand in records: RFC 3339, all of the same length. */
+/** Times that a filter selects. */
 export class TimeRange {
   readonly #since: string;
   readonly #until: string;
@@ -18,5 +20,37 @@ export class TimeRange {
 
   has(time: string): boolean {
     return time >= this.#since && time <= this.#until;
+  }
+}
+
+/** Selects the records of one stream by their time. Takes the blocks of the stream in order. */
+export class TimeFilter {
+  readonly #range: TimeRange;
+  #time: string;
+  /** Decision on a record whose end has not come, or null. */
+  #isWanted: boolean | null = null;
+
+  /** @param time time of the record before the first one */
+  constructor(range: TimeRange, time: string) {
+    this.#range = range;
+    this.#time = time;
+  }
+
+  /** Yields the runs of bytes [from, to) of `block` that are selected. */
+  *select({ bytes, start }: Block): Generator<readonly [from: number, to: number]> {
+    let from = 0;
+    for (let at = 0; at < bytes.length; ) {
+      if (this.#isWanted === null) {
+        const before = at === 0 && start.offset === 0 ? EARLIEST : this.#time;
+        this.#time = recordTime(bytes, at, before);
+      }
+      const isWanted = this.#isWanted ?? this.#range.has(this.#time);
+      const end = bytes.indexOf(LF, at) + 1;
+      this.#isWanted = end === 0 ? isWanted : null;
+      if (!isWanted && from < at) yield [from, at];
+      at = end === 0 ? bytes.length : end;
+      if (!isWanted) from = at;
+    }
+    if (from < bytes.length) yield [from, bytes.length];
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Compresses a finished log file. The compressed file is written aside and synchronized to the disk before it gets its
- * name, and only then the other one goes: whenever it is cut off, one of the two is whole, and doing it again ends it.
+ * Compression of a finished log file. The compressed file gets its name only after it is written and synchronized to the
+ * disk, and the plain file is removed last: after an interruption one of the two is whole, and a second run completes it.
  */
 import { createReadStream, createWriteStream, existsSync } from 'node:fs';
 import { chmod, open, rename, rm, stat, utimes } from 'node:fs/promises';
@@ -10,19 +10,19 @@ import { createGzip } from 'node:zlib';
 import { errorCode } from '../../../src/lib/errors.ts';
 import { COMPRESSED_SUFFIX, UNFINISHED_SUFFIX } from '../../../src/protocol/log-files/names.ts';
 
-/** As that of the file: shippers run as users of their own. */
+/** Mode of log files: shippers run as other users. */
 const FILE_MODE = 0o644;
 
-/** Makes `<path>.gz` of the file at `path`, with its time of modification. Throws the system's error. */
+/** Replaces the file at `path` by `<path>.gz`, with its time of modification. Throws the system's error. */
 export async function compressLog(path: string): Promise<void> {
   const target = path + COMPRESSED_SUFFIX;
   const unfinished = target + UNFINISHED_SUFFIX;
-  // Cut off between its last two steps.
+  // It exists if a run was interrupted between its last two steps.
   if (!existsSync(target) && !(await compressTo(path, unfinished, target))) return;
   await rm(path, { force: true });
 }
 
-/** False when there is nothing to compress. */
+/** Returns false if there is nothing to compress. */
 async function compressTo(path: string, unfinished: string, target: string): Promise<boolean> {
   try {
     const { atime, mtime } = await stat(path);
@@ -31,7 +31,7 @@ async function compressTo(path: string, unfinished: string, target: string): Pro
     await pipeline(createReadStream(path), createGzip(), output);
     await chmod(unfinished, FILE_MODE);
     await utimes(unfinished, atime, mtime);
-    // Removed meanwhile: it is not to come back under another name.
+    // A file removed meanwhile must not come back under another name.
     if (!existsSync(path)) return false;
     await rename(unfinished, target);
     await syncFolder(dirname(path));

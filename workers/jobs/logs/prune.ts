@@ -1,4 +1,4 @@
-/** Removes log files that are not to be kept, and finds those that are to be compressed. */
+/** Removal of log files by their retention, and the search for files to compress. */
 import type { Stats } from 'node:fs';
 import { readdir, readlink, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,14 +13,14 @@ import {
 } from '../../../src/protocol/log-files/names.ts';
 import { type LogFile, selectExpired } from './retention.ts';
 
-/** A name in the folder, and what is behind it. */
+/** File in the log folder. */
 interface Entry {
   readonly name: string;
   readonly parsed: LogFileName;
   readonly stats: Stats;
 }
 
-/** Throws the system's error; what is gone already is fine. */
+/** Removes expired files. Files that are already gone are ignored. Throws the system's error. */
 export async function pruneLogs({
   logDir,
   retentions,
@@ -58,7 +58,7 @@ function noneIfGone<T>(none: T): (error: unknown) => T {
   };
 }
 
-/** A compression that was cut off leaves a file in two forms for a while. */
+/** An interrupted compression leaves a file in two forms for a while. */
 function groupByNumber(entries: readonly Entry[]): LogFile[] {
   const byNumber = new Map<string, LogFile>();
   for (const { name, parsed, stats } of entries) {
@@ -75,7 +75,7 @@ function groupByNumber(entries: readonly Entry[]): LogFile[] {
   return [...byNumber.values()];
 }
 
-/** What a crash left of a compression whose file has been removed since. */
+/** Leftovers of interrupted compressions whose file has been removed since. */
 function findAbandoned(entries: readonly Entry[]): string[] {
   const names = new Set(entries.map(({ name }) => name));
   return [...names].filter((name) => name.endsWith('.gz.tmp') && !names.has(name.slice(0, -'.gz.tmp'.length)));
@@ -97,13 +97,13 @@ function findCompressible(
     .map(({ name, parsed, stats }) => ({ name, service: parsed.service, modifiedAtMs: stats.mtimeMs }));
 }
 
-/** Not one that took its place since it was listed. */
+/** Removes the listed file, but not one that replaced it since. */
 async function removeSame(path: string, listed: Stats): Promise<void> {
   const found = await stat(path).catch(noneIfGone(null));
   if (found?.ino === listed.ino && found.mtimeMs === listed.mtimeMs) await rm(path, { force: true });
 }
 
-/** The link to a stream's newest file goes with it. */
+/** Removes the link to a stream's newest file if that was removed. */
 async function removeLinkTo(logDir: string, id: StreamId, names: readonly string[]): Promise<void> {
   const link = join(logDir, linkName(id));
   const target = await readlink(link).catch(() => null);

@@ -1,29 +1,27 @@
-/** Which log files go. Pure: from what is there and what is to be kept to what is to be removed. */
-
+/** Choice of the log files to remove. */
 import type { LogRetention } from '../../../src/protocol/jobs.ts';
 import { type StreamId, streamKey } from '../../../src/protocol/log-files/names.ts';
 
-/** One number of a stream, in whichever forms it is there. */
+/** Log file, in all forms in which it exists. */
 export interface LogFile {
   readonly id: StreamId;
   readonly number: number;
   readonly names: readonly string[];
   readonly sizeBytes: number;
-  /** When its last record was written. */
+  /** Time of the last write, milliseconds since the epoch. */
   readonly modifiedAtMs: number;
 }
 
-/** What is to be kept. */
 export interface RetentionOptions {
   readonly retentionOf: (service: string) => LogRetention;
   /** For all services together; null for no limit. */
   readonly homeKeepTotalBytes: number | null;
-  /** Whether the newest files of a service are being written. */
+  /** Tells if the newest files of a service are being written. */
   readonly isWritten: (service: string) => boolean;
   readonly nowMs: number;
 }
 
-/** The files of a stream that are still there, by number, and their size together. */
+/** Remaining files of a stream, by number, and their total size. */
 interface Stream {
   readonly service: string;
   readonly finished: LogFile[];
@@ -32,9 +30,9 @@ interface Stream {
 }
 
 /**
- * The files to remove. Numbers order the files of a stream, times those of different streams: the clock may have been
- * stepped. The newest file of each stream is its current one; it counts, and stays, unless its service has ended and it
- * has grown too old.
+ * Selects the files to remove. The files of a stream are ordered by number, those of different streams by time, because
+ * the clock may have been stepped. The newest file of a stream is its current one: it counts, and is kept unless its
+ * service has ended and it is too old.
  */
 export function selectExpired(files: readonly LogFile[], options: RetentionOptions): LogFile[] {
   const streams = groupByStream(files);
@@ -79,7 +77,7 @@ function* takeExpired(stream: Stream, { retentionOf, isWritten, nowMs }: Retenti
   yield stream.newest;
 }
 
-/** Oldest files until what is left of `streams` together fits into `limitBytes`. */
+/** Takes the oldest files until the rest of `streams` fits into `limitBytes`. */
 function* takeAbove(streams: readonly Stream[], limitBytes: number | null): Generator<LogFile> {
   if (limitBytes === null) return;
   while (streams.reduce((sum, { bytes }) => sum + bytes, 0) > limitBytes) {

@@ -1,23 +1,23 @@
-/** The framer in WebAssembly, see `frame.wat`. Compiled once for each thread: it has half a kilobyte. */
+/** WebAssembly framer, see `frame.wat`. Each thread compiles its half kilobyte once. */
 import { FRAME_WASM } from './frame-wasm.ts';
 
-/** A page, in which WebAssembly counts the size of a memory. */
+/** Unit of the size of a WebAssembly memory. */
 const PAGE_BYTES = 65_536;
 
-/** Frames whole lines sixteen bytes at a time. Places are those in {@link SimdFramer.memory}. */
+/** Frames whole lines, sixteen bytes at a time. All positions are offsets in {@link SimdFramer.memory}. */
 export interface SimdFramer {
   readonly memory: { readonly buffer: ArrayBuffer };
-  /** Where the output of the last call ends. */
+  /** End of the output of the last call. */
   readonly outEnd: { readonly value: number };
-  /** How many lines the last call framed. */
+  /** Number of lines that the last call framed. */
   readonly lines: { readonly value: number };
   /**
    * Frames the whole lines at the start of [at, to), each of which begins a record.
    *
-   * @param limit no line is begun when `out` and what is left of the input, in JSON twice as much, are beyond it
+   * @param limit a line is framed only if `out` plus the rest of the input, twice the rest in JSON, is within it
    * @param isJson 1 for JSON, 0 for text
-   * @returns where it stopped: `to`, or where a line begins that is left to the caller, for want of room or because it is
-   * no whole one, is longer than `maxLineBytes`, or has bytes that JSON needs more for than a backslash
+   * @returns where it stopped: `to`, or the start of a line that is left to the caller, because there is no room, it is not
+   * whole, it is longer than `maxLineBytes`, or JSON needs more than a backslash for one of its bytes
    */
   frame(
     at: number,
@@ -31,7 +31,7 @@ export interface SimdFramer {
   ): number;
 }
 
-// The types of Node leave WebAssembly to those of browsers; this is as much of it as is needed here.
+// Node's types do not declare WebAssembly; this is the part that is needed here.
 declare const WebAssembly: {
   readonly Memory: new (size: { initial: number; maximum: number }) => { readonly buffer: ArrayBuffer };
   readonly Module: new (bytes: Uint8Array) => object;
@@ -39,8 +39,8 @@ declare const WebAssembly: {
 };
 
 /**
- * Makes one, with a memory of at least `memoryBytes`; null where that cannot be: a processor without SIMD, Node with
- * `--jitless`, or a limit of the address space, of which V8 takes gigabytes for each memory.
+ * Makes a framer with a memory of at least `memoryBytes`. Null where that is impossible: on a processor without SIMD, in
+ * Node with `--jitless`, or under a limit of the address space, because V8 reserves gigabytes for each memory.
  */
 export function openSimdFramer(memoryBytes: number): SimdFramer | null {
   try {

@@ -1,8 +1,21 @@
-/** A reader of log files: what is there, then, for a follower, what comes. */
+/**
+ * Reader of log files: delivers the records that are there and, to a follower, those that come.
+ *
+ * The way of a record from its file to the terminal: `log-files/log-file.ts` reads bytes, `stream-cursor.ts` takes
+ * whole records, `time-merge.ts` merges the streams, this reader sends them through `chunk-window.ts` to the API worker, which
+ * answers `GET /logs`; the CLI (`commands/logs.ts`) prints them with `render/log-records.ts`. With a filter, `log-search.ts`
+ * has jobs do the first part (`workers/jobs/logs/search.ts`).
+ */
 import type { MessagePort } from 'node:worker_threads';
 import type { Clock } from '../../../src/lib/clock.ts';
 import { toWireError } from '../../../src/lib/wire-error.ts';
-import { ORIGIN, type Position, type StreamId, streamKey } from '../../../src/protocol/log-files/names.ts';
+import {
+  ORIGIN,
+  type Position,
+  STREAM_NAMES,
+  type StreamId,
+  streamKey,
+} from '../../../src/protocol/log-files/names.ts';
 import {
   EVERY_RECORD,
   type LogQuery,
@@ -10,58 +23,60 @@ import {
   READ_WINDOW,
 } from '../../../src/protocol/log-files/queries.ts';
 import { EARLIEST, LF } from '../../../src/protocol/log-files/record.ts';
+import { findEnd } from '../../log-files/backward-scan.ts';
 import { ChunkWindow, ReaderGone } from '../../log-files/chunk-window.ts';
+import { listStreamFiles } from '../../log-files/log-file.ts';
 import { BLOCK_BYTES, makeBlocks, StreamCursor } from '../../log-files/stream-cursor.ts';
+import { searchTail } from '../../log-files/tail-search.ts';
 import { TimeMerge } from '../../log-files/time-merge.ts';
-import { TimeRange } from '../../log-files/time-range.ts';
-import { TimeSieve } from '../format/time-filter.ts';
+import { TimeFilter, TimeRange } from '../../log-files/time-range.ts';
 import { LogSearch, type StartPage } from './log-search.ts';
-import { findAll, findRanges, type SettledEnd, selectsStream } from './read-range.ts';
 
-/** What to read, and for whom. */
+/** End of the last whole record of a stream that is being written; null for any other stream. */
+export type SettledEnd = (id: StreamId) => Position | null;
+
 export interface LogReaderOptions {
   readonly logDir: string;
   readonly query: LogQuery;
   readonly port: MessagePort;
   readonly settledEnd: SettledEnd;
   readonly startPage: StartPage;
-  /** How long a page may be silent before it is called off. */
+  /** Time without a sign of life after which a page of a search is cancelled. */
   readonly pageSilenceMs: number;
   readonly clock: Clock;
 }
 
-/** How far a stream is written that the reader follows. */
+/** Stream that the reader follows, and how far it is written. */
 interface Track {
   readonly id: StreamId;
   readonly end: Position;
 }
 
-/** A stream whose news are read here. */
+/** Stream whose new records are read in this thread. */
 interface Followed {
   readonly cursor: StreamCursor;
-  /** Null where all of it is wanted. */
-  readonly sieve: TimeSieve | null;
+  /** Null if all records are wanted. */
+  readonly filter: TimeFilter | null;
 }
 
-/** News for a pattern wait this long for more: each page costs the pool a job. */
-const NEWS_DELAY_MS = 100;
-/** The longest that a timer can be set to. */
+/** New records wait this long for more before they are searched: each page costs the pool a job. */
+const SEARCH_DELAY_MS = 100;
+/** Longest delay of a timer. */
 const MAX_DELAY_MS = 2 ** 31 - 1;
 
 /**
- * Serves one query. A follower is told by the writer, in the same thread, how far a stream is written, and reads up to
- * there from the files: it holds nothing back in memory, and however slow it is, it keeps nobody waiting. Old records
- * with a filter, and all with a pattern, are searched for by jobs: a pattern that takes for ever must not stop the
- * capture.
+ * Serves one query. The writer, in the same thread, tells a follower how far a stream is written; the follower reads up
+ * to there from the files. So a slow follower costs no memory and delays nobody. Jobs search old records with a filter,
+ * and all records with a pattern: an endless pattern must not stop the capture.
  */
 export class LogReader {
-  /** Settles when the reader has ended and its files are closed; never rejects. */
+  /** Resolves when the reader has ended and its files are closed; never rejects. */
   readonly done: Promise<void>;
   readonly #options: LogReaderOptions;
   readonly #window: ChunkWindow;
   readonly #search: LogSearch;
   readonly #followed = new Map<string, Followed>();
-  /** Streams that may have more than was delivered. */
+  /** Streams that may have undelivered records. */
   readonly #tracks = new Map<string, Track>();
   #isFinishing = false;
   #wake: () => void = () => {};
@@ -79,7 +94,7 @@ export class LogReader {
     this.done = this.#run();
   }
 
-  /** The stream is written up to `end`, where a record ends. */
+  /** Tells that the stream is written up to `end`, the end of a record. */
   notify(id: StreamId, end: Position): void {
     const { query } = this.#options;
     if (!query.follow || !selectsStream(query, id)) return;
@@ -87,7 +102,7 @@ export class LogReader {
     this.#wake();
   }
 
-  /** The files of the stream were removed: what comes next starts from the first number. */
+  /** Tells that the files of the stream were removed; new ones start at the first number. */
   forget(id: StreamId): void {
     const key = streamKey(id);
     this.#tracks.delete(key);
@@ -96,7 +111,7 @@ export class LogReader {
     this.#search.forget(id);
   }
 
-  /** Follows no longer: the reader delivers what it was told of and ends. */
+  /** Stops following: the reader delivers what it was told of, and ends. */
   finish(): void {
     this.#isFinishing = true;
     this.#wake();
@@ -104,7 +119,7 @@ export class LogReader {
 
   /** Ends at once. */
   end(): void {
-    this.#say({ type: 'end' });
+    this.#post({ type: 'end' });
   }
 
   async #run(): Promise<void> {
@@ -113,25 +128,25 @@ export class LogReader {
       if (follow && filter) this.#finishAfter(filter.untilMs);
       if (filter) await this.#searchPast();
       else await this.#deliverPast();
-      if (follow) await (filter?.grep ? this.#searchNews() : this.#deliverNews());
+      if (follow) await (filter?.grep ? this.#searchNew() : this.#deliverNew());
       this.#window.flush();
-      this.#say({ type: 'end' });
+      this.#post({ type: 'end' });
     } catch (error) {
-      if (!(error instanceof ReaderGone)) this.#say({ type: 'error', error: toWireError(error) });
+      if (!(error instanceof ReaderGone)) this.#post({ type: 'error', error: toWireError(error) });
     } finally {
       this.#cancelEnd();
       await Promise.all([...this.#followed.values()].map(({ cursor }) => cursor.close()));
     }
   }
 
-  #say(event: Extract<LogReadEvent, { type: 'end' | 'error' }>): void {
+  #post(event: Extract<LogReadEvent, { type: 'end' | 'error' }>): void {
     if (this.#window.isGone) return;
     const { port } = this.#options;
     port.postMessage(event);
     port.close();
   }
 
-  /** Ends the following when the clock has passed the last time that is asked for. */
+  /** Stops following when the last wanted time has passed. */
   #finishAfter(untilMs: number | null): void {
     if (untilMs === null) return;
     const { clock } = this.#options;
@@ -164,24 +179,24 @@ export class LogReader {
 
   #follow(id: StreamId, start: Position, time: string = EARLIEST): Followed {
     const { logDir, query } = this.#options;
-    const sieve = query.filter ? new TimeSieve(new TimeRange(query.filter), time) : null;
-    const followed = { cursor: new StreamCursor({ logDir, id, start }), sieve };
+    const filter = query.filter ? new TimeFilter(new TimeRange(query.filter), time) : null;
+    const followed = { cursor: new StreamCursor({ logDir, id, start }), filter };
     this.#followed.set(streamKey(id), followed);
     return followed;
   }
 
-  async #searchNews(): Promise<void> {
-    while (await this.#hasNews()) {
+  async #searchNew(): Promise<void> {
+    while (await this.#hasNew()) {
       const tracks = [...this.#tracks.values()];
       this.#tracks.clear();
-      await this.#search.deliverNews(tracks);
+      await this.#search.deliverNew(tracks);
       await this.#pause();
     }
   }
 
-  async #deliverNews(): Promise<void> {
+  async #deliverNew(): Promise<void> {
     const memory = Buffer.allocUnsafeSlow(BLOCK_BYTES);
-    while (await this.#hasNews()) {
+    while (await this.#hasNew()) {
       while (this.#tracks.size > 0) {
         for (const [key, track] of this.#tracks) await this.#deliverBlock(key, track, memory);
       }
@@ -189,26 +204,26 @@ export class LogReader {
     }
   }
 
-  /** One block of a stream, so that no stream keeps the others waiting; but a long record in one go. */
+  /** Delivers one block of a stream, so that streams take turns, or one long record as a whole. */
   async #deliverBlock(key: string, track: Track, memory: Buffer): Promise<void> {
-    const { cursor, sieve } = this.#followed.get(key) ?? this.#follow(track.id, ORIGIN);
+    const { cursor, filter } = this.#followed.get(key) ?? this.#follow(track.id, ORIGIN);
     for (;;) {
       const block = await cursor.take(track.end, memory);
       if (!block) {
-        // A newer track has taken its place when more was written meanwhile.
+        // If more was written meanwhile, a newer track has replaced this one.
         if (this.#tracks.get(key) === track) this.#tracks.delete(key);
         return;
       }
       const { bytes } = block;
-      for (const [from, to] of sieve?.sift(block) ?? [[0, bytes.length] as const]) {
+      for (const [from, to] of filter?.select(block) ?? [[0, bytes.length] as const]) {
         await this.#window.append(bytes, from, to);
       }
       if (bytes.at(-1) === LF) return;
     }
   }
 
-  /** Waits for news; false when there are none and none will be delivered. */
-  async #hasNews(): Promise<boolean> {
+  /** Waits for new records; false if none will be delivered any more. */
+  async #hasNew(): Promise<boolean> {
     while (this.#tracks.size === 0) {
       if (this.#isFinishing) return false;
       await new Promise<void>((resolve) => {
@@ -222,11 +237,54 @@ export class LogReader {
     if (this.#isFinishing) return;
     let cancel = () => {};
     await new Promise<void>((resolve) => {
-      cancel = this.#options.clock.after(NEWS_DELAY_MS, resolve);
+      cancel = this.#options.clock.after(SEARCH_DELAY_MS, resolve);
       this.#wake = () => {
         if (this.#isFinishing) resolve();
       };
     });
     cancel();
   }
+}
+
+/** True if `query` selects the stream. */
+function selectsStream(query: LogQuery, { service, stream }: StreamId): boolean {
+  return query.streams.includes(stream) && (query.services.length === 0 || query.services.includes(service));
+}
+
+/** Records of a stream; both ends are ends of records. */
+interface ReadRange {
+  readonly id: StreamId;
+  readonly start: Position;
+  readonly end: Position;
+}
+
+/**
+ * Finds the records that are in the files now, of each stream that `query` selects, without regard to tail and filter.
+ * They are in the order of services and, for each, stdout, stderr, console.
+ */
+async function findAll(logDir: string, query: LogQuery, settledEnd: SettledEnd): Promise<ReadRange[]> {
+  const streams = await listStreamFiles(logDir, (id) => selectsStream(query, id));
+  streams.sort((a, b) => compareStreams(a.id, b.id));
+  const ranges: ReadRange[] = [];
+  for (const files of streams) {
+    const { id } = files;
+    const end = settledEnd(id) ?? (await findEnd(logDir, files, { skipsTorn: query.follow }));
+    // If it was opened meanwhile, only its writer knows where a record ends.
+    ranges.push({ id, start: ORIGIN, end: settledEnd(id) ?? end });
+  }
+  return ranges;
+}
+
+/** As {@link findAll}, but only the last `query.tail` records over all streams. */
+async function findRanges(logDir: string, query: LogQuery, settledEnd: SettledEnd): Promise<ReadRange[]> {
+  const all = await findAll(logDir, query, settledEnd);
+  if (query.tail === null) return all;
+  const streams = all.map(({ id, end }) => ({ id, end, start: end, startTime: '', at: end, next: null }));
+  const { state } = await searchTail({ missing: query.tail, streams }, { logDir });
+  return state.streams.map(({ id, start, end }) => ({ id, start, end }));
+}
+
+function compareStreams(a: StreamId, b: StreamId): number {
+  if (a.service !== b.service) return a.service < b.service ? -1 : 1;
+  return STREAM_NAMES.indexOf(a.stream) - STREAM_NAMES.indexOf(b.stream);
 }

@@ -1,4 +1,4 @@
-/** A reader's search: asks for one page after the other and passes on what they find. */
+/** Search of a reader: starts one page after the other and passes on what they find. */
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import type { Clock } from '../../../src/lib/clock.ts';
 import { MonocoreError } from '../../../src/lib/errors.ts';
@@ -14,10 +14,9 @@ import type {
 import { EARLIEST } from '../../../src/protocol/log-files/record.ts';
 import type { ChunkWindow } from '../../log-files/chunk-window.ts';
 
-/** Has a job do a page, which answers on `port` with `SearchReply`s; what is returned calls it off, if it still runs. */
+/** Starts a job for a page, which answers on `port` with `SearchReply`s. The returned function cancels it. */
 export type StartPage = (page: SearchPage, port: MessagePort) => () => void;
 
-/** What to search, and for whom. */
 export interface LogSearchOptions {
   readonly logDir: string;
   readonly filter: LogFilter;
@@ -27,17 +26,16 @@ export interface LogSearchOptions {
   readonly clock: Clock;
 }
 
-/** A stream, and where to stop in it. */
 interface StreamEnd {
   readonly id: StreamId;
   readonly end: Position;
 }
 
-/** Where each stream is that was searched. Log worker. */
+/** Keeps how far each stream was searched. Log worker. */
 export class LogSearch {
   readonly #options: LogSearchOptions;
   readonly #places = new Map<string, SearchPlace>();
-  /** Streams whose files were removed while a page was at work. */
+  /** Streams whose files were removed while a page ran. */
   readonly #forgotten = new Set<string>();
   #stopPage: (error: Error) => void = () => {};
   #stopped: Error | null = null;
@@ -46,15 +44,15 @@ export class LogSearch {
     this.#options = options;
   }
 
-  /** How far the streams have been delivered. */
+  /** Progress of the streams. */
   places(): SearchPlace[] {
     return [...this.#places.values()];
   }
 
   /**
-   * Delivers what matches from the first file on, the last `tail` of it over all streams; in the order of times.
+   * Delivers the matching records from the first file on, or the last `tail` of them, in the order of their times.
    *
-   * @throws ReaderGone; MonocoreError `Aborted` when a page was silent for too long, `ThreadDied` when it was cut off
+   * @throws ReaderGone; MonocoreError `Aborted` if a page gave no sign of life for too long, `ThreadDied` if it died
    */
   async deliverPast(streams: readonly StreamEnd[], tail: number | null): Promise<void> {
     if (tail === null) {
@@ -65,19 +63,19 @@ export class LogSearch {
     await this.#deliver({ phase: 'tail', tail: { missing: tail, streams: places } });
   }
 
-  /** Delivers what matches from where the streams are up to the new ends. Throws as {@link deliverPast}. */
-  async deliverNews(streams: readonly StreamEnd[]): Promise<void> {
+  /** Delivers the matching records from the current positions to the new ends. Throws as {@link deliverPast}. */
+  async deliverNew(streams: readonly StreamEnd[]): Promise<void> {
     const places = streams.map(({ id, end }) => ({ ...(this.#places.get(streamKey(id)) ?? newPlace(id, end)), end }));
     await this.#deliver({ phase: 'deliver', places });
   }
 
-  /** The files of the stream were removed: the next ones start from the first number. */
+  /** Tells that the files of the stream were removed; new ones start at the first number. */
   forget(id: StreamId): void {
     this.#places.delete(streamKey(id));
     this.#forgotten.add(streamKey(id));
   }
 
-  /** Ends the page that is at work, and lets none begin; the delivery throws `error`. */
+  /** Ends the running page and starts no other; the delivery throws `error`. */
   stop(error: Error): void {
     this.#stopped ??= error;
     this.#stopPage(error);
@@ -95,18 +93,18 @@ export class LogSearch {
 
   async #runPage(state: SearchState): Promise<SearchState> {
     const { logDir, filter, window, startPage } = this.#options;
-    // While the reader takes nothing, no job is worth its thread.
+    // A job would only hold a thread while the reader takes nothing.
     await window.hasRoom();
     if (this.#stopped) throw this.#stopped;
     const { port1: port, port2: jobPort } = new MessageChannel();
-    const callOff = startPage({ logDir, filter, state }, jobPort);
+    const cancel = startPage({ logDir, filter, state }, jobPort);
     let unused: readonly ArrayBuffer[] = [];
     try {
       const end = await this.#relay(port);
       unused = end.unused;
       return end.state;
     } catch (error) {
-      callOff();
+      cancel();
       throw error;
     } finally {
       window.endLoan(unused);
@@ -114,7 +112,7 @@ export class LogSearch {
     }
   }
 
-  /** Lends the job the reader's buffers and passes on what it fills them with, up to its last word. */
+  /** Lends the job the reader's buffers and passes on the filled ones, until the job's last message. */
   #relay(port: MessagePort): Promise<Extract<SearchReply, { type: 'page' }>> {
     const { filter, window, pageSilenceMs, clock } = this.#options;
     let cancelTimer = () => {};
@@ -139,7 +137,7 @@ export class LogSearch {
             reply satisfies never;
         }
       });
-      port.on('close', () => reject(new MonocoreError('ThreadDied', 'the search was cut off; try again')));
+      port.on('close', () => reject(new MonocoreError('ThreadDied', 'the search failed: its thread died; try again')));
     });
     window.lend((buffer) => port.postMessage(buffer, [buffer]));
     return ended.finally(() => {
@@ -158,7 +156,7 @@ function silenceError({ grep }: LogFilter, silenceMs: number): MonocoreError {
   return new MonocoreError(
     'Aborted',
     grep
-      ? `the search was ended: the pattern was at a single record for more than ${seconds} s; try a simpler one`
-      : `the search was ended: it did not go on for ${seconds} s`,
+      ? `the search was cancelled: the pattern took more than ${seconds} s for a single record; try a simpler pattern`
+      : `the search was cancelled: it made no progress for ${seconds} s; try again`,
   );
 }

@@ -6,15 +6,22 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { MessageChannel } from 'node:worker_threads';
 import { gzipSync } from 'node:zlib';
-import type { SearchPlace, SearchReply, SearchState } from '../../../../src/protocol/log-files/queries.ts';
-import { CHUNK_BYTES, EVERY_RECORD, type LogFilter } from '../../../../src/protocol/log-files/queries.ts';
-import { type PageLimits, searchLogs } from '../../../../workers/jobs/logs/search.ts';
+import {
+  CHUNK_BYTES,
+  EVERY_RECORD,
+  type LogFilter,
+  type SearchPlace,
+  type SearchReply,
+  type SearchState,
+} from '../../../../src/protocol/log-files/queries.ts';
+import { makeRecordTest, type PageLimits, searchLogs } from '../../../../workers/jobs/logs/search.ts';
 import { openFilesBelow } from '../../../helpers/processes/open-files.ts';
 import { makeTempDir } from '../../../helpers/temp.ts';
 
 const EPOCH_MS = Date.parse('2020-01-01T08:00:00.000Z');
 const record = (atMs: number, text: string) => `${new Date(EPOCH_MS + atMs).toISOString()} INFO [web] ${text}\n`;
 
+const TIME = '2026-11-23T08:00:00.123Z';
 const grep = (source: string): LogFilter => ({ ...EVERY_RECORD, grep: { source, ignoreCase: false } });
 
 /** A folder with one file for each stream, and the search of all of it. */
@@ -184,4 +191,16 @@ test('the last matches are found though no page sees more than one section', asy
     text,
     record(12_000, 'HIT err 12000') + record(18_000, 'HIT out 18000') + record(18_000, 'HIT err 18000'),
   );
+});
+
+test('a pattern is one of JavaScript with the flag u, and is tried anew on each record', () => {
+  const match = (source: string, line: string, ignoreCase = false) => {
+    const wants = makeRecordTest({ sinceMs: null, untilMs: null, grep: { source, ignoreCase } });
+    const bytes = Buffer.from(`${TIME} INFO [web] ${line}`);
+    return [1, 2].map(() => wants(bytes, 0, bytes.length, TIME));
+  };
+  assert.deepEqual(match('^.$', '🐙'), [true, true]);
+  assert.deepEqual(match('\\p{Lu}', 'ü'), [false, false]);
+  assert.deepEqual(match('Ü', 'ü', true), [true, true]);
+  assert.deepEqual(match('b', 'abc'), [true, true]);
 });
