@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 
-/** What every temporary folder of a test begins with: `scripts/run-tests.js` looks for those that stayed. */
+/** What the name of every temporary folder of a test begins with. */
 export const TEMP_PREFIX = 'monocore-test-';
 
 const deferred = new WeakMap<object, (() => unknown)[]>();

@@ -1,26 +1,27 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { makeTempDir, TEMP_PREFIX } from '../helpers/temp.ts';
+import { makeTempDir } from '../helpers/temp.ts';
 
-const script = fileURLToPath(new URL('../../scripts/run-tests.js', import.meta.url));
+const script = fileURLToPath(new URL('../../scripts/test.ts', import.meta.url));
 const PASSING = "import test from 'node:test'; test('one', () => {}); test('two', () => {});";
 
-/** Runs the script on a folder with these files, its temporary files in a folder of its own. */
-async function runOn(t: TestContext, files: Record<string, string>) {
+/** Runs the script on a folder with these files. */
+async function runOn(t: TestContext, files: Record<string, string>, options: readonly string[] = []) {
   const dir = await makeTempDir(t);
-  const temp = join(dir, 'temp');
-  mkdirSync(temp);
   for (const [name, source] of Object.entries(files)) writeFileSync(join(dir, name), source);
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
-  const { status, stdout, stderr } = spawnSync(process.execPath, [script, dir], {
-    env: { ...env, TMPDIR: temp },
+  const command = ['--import', import.meta.resolve('tsx'), script, ...options, dir];
+  const { status, stdout, stderr } = spawnSync(process.execPath, command, {
+    // Not the folder of this run: leftovers of this one must not be taken for those of the other.
+    env: { ...env, TMPDIR: dir },
     encoding: 'utf8',
   });
-  return { status, stderr, lastLine: stdout.trimEnd().split('\n').at(-1) };
+  const lines = stdout.trimEnd().split('\n');
+  return { status, stderr, lines, lastLine: lines.at(-1) };
 }
 
 test('a run of passing tests succeeds and ends with their number', async (t) => {
@@ -55,25 +56,35 @@ test('a folder without test files is a failure', async (t) => {
   assert.match(stderr, /no \*\.test\.ts file found/);
 });
 
-test('a temporary folder that a test leaves behind fails the run and is named', async (t) => {
+test('a temporary file that a test leaves behind fails the run and is named', async (t) => {
   const { status, stderr } = await runOn(t, {
     'a.test.ts': `${PASSING}
       import { mkdtempSync } from 'node:fs'; import { tmpdir } from 'node:os';
-      mkdtempSync(tmpdir() + '/${TEMP_PREFIX}');`,
+      mkdtempSync(tmpdir() + '/left-');`,
   });
   assert.equal(status, 1);
-  assert.match(stderr, new RegExp(`folder left behind: .*${TEMP_PREFIX}`));
+  assert.match(stderr, /file left behind: .*\/left-/);
 });
 
-test('a VM process that a test leaves behind fails the run and is named', async (t) => {
-  const { status, stderr } = await runOn(t, {
-    'a.test.ts': `${PASSING}
-      import { spawn } from 'node:child_process'; import { tmpdir } from 'node:os';
-      const argv0 = 'qemu-system-fake ' + tmpdir() + '/${TEMP_PREFIX}x';
-      spawn('sleep', ['1000'], { argv0, stdio: 'ignore', detached: true }).unref();`,
-  });
-  const pid = /process left behind: (\d+) qemu-system-fake/.exec(stderr)?.[1];
-  if (pid) process.kill(Number(pid), 'SIGKILL');
-  assert.equal(status, 1);
-  assert.ok(pid, stderr);
+test('a process that a test leaves behind fails the run and is named', async (t) => {
+  for (const [program, options] of [
+    ['by-argument', "['1000', 'infinity'], { argv0: 'by-argument ' + tmpdir(), env: {}"],
+    ['by-environment', "['1000'], { argv0: 'by-environment'"],
+  ]) {
+    const { status, stderr } = await runOn(t, {
+      'a.test.ts': `${PASSING}
+        import { spawn } from 'node:child_process'; import { tmpdir } from 'node:os';
+        spawn('sleep', ${options}, stdio: 'ignore', detached: true }).unref();`,
+    });
+    const pid = new RegExp(`process left behind: (\\d+) ${program}`).exec(stderr)?.[1];
+    if (pid) process.kill(Number(pid), 'SIGKILL');
+    assert.equal(status, 1);
+    assert.ok(pid, stderr);
+  }
+});
+
+test('the slowest files are printed on demand', async (t) => {
+  const slow = "import test from 'node:test'; test('slow', () => new Promise((done) => setTimeout(done, 200)));";
+  const { lines } = await runOn(t, { 'a.test.ts': PASSING, 'b.test.ts': slow }, ['--slowest', '1']);
+  assert.match(lines.at(-2)!, /^ +0\.\d s .*b\.test\.ts$/);
 });
