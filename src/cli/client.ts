@@ -8,14 +8,13 @@ import { fromWireError, type WireError } from '../lib/wire-error.ts';
 import type {
   CommandReply,
   ControlEvent,
-  DaemonStatus,
   DaemonStopRequest,
   PlanReply,
   Selection,
   StartRequestInput,
   StopRequest,
 } from '../protocol/api.ts';
-import { ERROR_TRAILER, type ErrorReply, type ServicesReply } from '../protocol/http.ts';
+import { type DaemonStatus, ERROR_TRAILER, type ErrorReply, type ServicesReply } from '../protocol/http.ts';
 import type { ImageReply, ImagesReply, StoredImage } from '../protocol/images.ts';
 import type { LogQuery } from '../protocol/log-files/queries.ts';
 

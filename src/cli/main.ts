@@ -1,9 +1,8 @@
-/** The `monocore` command: parses, runs, and turns whatever goes wrong into a message and an exit code. */
+/** The `monocore` command: parses and runs a command line, and turns every failure into a message and an exit code. */
 import { CommanderError } from 'commander';
 import { MonocoreError } from '../lib/errors.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 import { createParser } from './parser.ts';
-import { renderFailure } from './render/failure.ts';
 import { colorsFor, endOnBrokenOutput } from './render/terminal-text.ts';
 
 /**
@@ -26,14 +25,15 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** Commander throws to end the program, after help and the version too, which it has printed by then. */
-function reportParsing(error: CommanderError): number {
+/** Commander also throws to end the program after it has printed the help or the version. */
+async function reportParsing(error: CommanderError): Promise<number> {
   if (error.exitCode === 0) return EXIT.done;
   if (error.code === 'commander.help') return EXIT.usage;
   return report(new MonocoreError('Usage', error.message.replace(/^error: /, '')));
 }
 
-function report(error: unknown): number {
+async function report(error: unknown): Promise<number> {
+  const { renderFailure } = await import('./render/failure.ts');
   const debug = process.env.MONOCORE_DEBUG === '1';
   process.stderr.write(renderFailure(error, { colors: colorsFor(process.stderr), debug }));
   return exitCodeOf(error);

@@ -4,10 +4,10 @@ import type { ServiceStatus } from '../protocol/service.ts';
 import type { DaemonClient } from './client.ts';
 import type { CliContext } from './connection.ts';
 import { EXIT } from './exit-codes.ts';
+import { createSelection } from './options.ts';
 import { createPlainProgress, type Progress } from './progress/progress.ts';
 import { isChanging, renderFailures, type Verb } from './render/status-text.ts';
 import { colorsFor } from './render/terminal-text.ts';
-import { createSelection } from './selection.ts';
 
 /** A command to the daemon, and its services. */
 export interface Operation {

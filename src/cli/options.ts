@@ -1,7 +1,8 @@
 /** Values of options as people write them. */
 import { InvalidArgumentError } from 'commander';
-import { errorText } from '../lib/errors.ts';
+import { errorText, MonocoreError } from '../lib/errors.ts';
 import { parseDurationMs, parseSize, parseTimeMs } from '../lib/units.ts';
+import type { Selection } from '../protocol/api.ts';
 import { compilePattern } from '../protocol/log-files/queries.ts';
 
 /** Milliseconds of `10`, `1.5`, `500ms` or `1m`: a bare number is seconds. For commander. */
@@ -61,4 +62,16 @@ export function parseSizeOption(text: string): number {
 /** The values of an option that may be given more than once, in order. For commander. */
 export function collectOption(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value];
+}
+
+/**
+ * The services that a command is about: names, else a group, else all.
+ *
+ * @throws MonocoreError `Usage` for names together with a group, one of which would have no effect
+ */
+export function createSelection(names: readonly string[], group: string | undefined): Selection {
+  if (names.length > 0 && group !== undefined) {
+    throw new MonocoreError('Usage', 'names of services and --group exclude each other; give one of them');
+  }
+  return { names: [...new Set(names)], group: group ?? null };
 }

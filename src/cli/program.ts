@@ -4,7 +4,7 @@
  * Long because each verb with its options is a row.
  */
 import type { Command } from 'commander';
-import { LOG_LEVELS } from '../protocol/api.ts';
+import { LOG_LEVELS } from '../protocol/http.ts';
 import type { CliContext } from './connection.ts';
 import {
   collectOption,

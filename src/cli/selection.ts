@@ -1,4 +1,4 @@
-/** The config and the services that a command is about. */
+/** The config and the services of a start. Apart from options.ts, since reading a config takes many modules. */
 import { resolve } from 'node:path';
 import { findConfig } from '../config/load.ts';
 import { closest } from '../config/problems.ts';
@@ -6,14 +6,6 @@ import { MonocoreError } from '../lib/errors.ts';
 import type { Selection } from '../protocol/api.ts';
 import { findNamed } from '../protocol/selection.ts';
 import type { Config } from '../protocol/service.ts';
-
-/** @throws MonocoreError `Usage` for names together with a group: one of them would have no effect */
-export function createSelection(names: readonly string[], group: string | undefined): Selection {
-  if (names.length > 0 && group !== undefined) {
-    throw new MonocoreError('Usage', 'give names of services or --group, not both');
-  }
-  return { names: [...new Set(names)], group: group ?? null };
-}
 
 /**
  * Names of the services that a start of `selection` concerns: the selected ones and what they depend on, in the

@@ -8,14 +8,8 @@ import { packageVersion } from '../lib/package-info.ts';
 import type { Report } from '../lib/report.ts';
 import { readLogs } from '../logs/log-reading.ts';
 import { Orchestrator } from '../orchestrator/orchestrator.ts';
-import type {
-  ApiThreadApi,
-  ControlApi,
-  ControlEvent,
-  DaemonSettings,
-  DaemonStatus,
-  LogLevel,
-} from '../protocol/api.ts';
+import type { ApiThreadApi, ControlApi, ControlEvent } from '../protocol/api.ts';
+import type { DaemonSettings, DaemonStatus, LogLevel } from '../protocol/http.ts';
 import type { LogQuery } from '../protocol/log-files/queries.ts';
 import { expose, transfer } from '../threads/rpc.ts';
 import { WorkerThread } from '../threads/worker-thread.ts';

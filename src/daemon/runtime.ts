@@ -10,7 +10,7 @@ import { LogThread } from '../logs/logs-thread.ts';
 import { LogRetention } from '../logs/retention.ts';
 import { MetricsThread } from '../metrics/metrics-thread.ts';
 import { NetworkThread } from '../network/network-thread.ts';
-import type { ThreadStatus } from '../protocol/api.ts';
+import type { ThreadStatus } from '../protocol/http.ts';
 import type { Job } from '../protocol/jobs.ts';
 import type { HomeLogSettings } from '../protocol/service.ts';
 import type { SavedState } from '../protocol/state.ts';

@@ -4,7 +4,7 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
 import { CallBatch } from '../lib/event-loop-batch.ts';
 import type { Report } from '../lib/report.ts';
-import type { ThreadStatus } from '../protocol/api.ts';
+import type { ThreadStatus } from '../protocol/http.ts';
 import { recordTime } from '../protocol/log-files/formats.ts';
 import type { StreamName } from '../protocol/log-files/names.ts';
 import { DEFAULT_LOG_SETTINGS, type LogSettings } from '../protocol/log-settings.ts';

@@ -1,5 +1,6 @@
 /** What the api worker may ask of the main thread: few and small commands. Exposed with comlink by the daemon. */
 import * as v from 'valibot';
+import type { DaemonStatus } from './http.ts';
 import type { ImageSummary, LoadRequest, PullRequest, RemovedImages, RemoveImagesRequest } from './images.ts';
 import { ConfigSchema, type ServiceStatus } from './service.ts';
 
@@ -67,42 +68,6 @@ export interface PlannedAction {
 /** Answer of `POST /v1/services/plan`, in the order in which things are done. */
 export interface PlanReply {
   readonly actions: readonly PlannedAction[];
-}
-
-/** Levels of the daemon's own log, most severe first: pino's. */
-export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
-
-/** How a daemon was started: what a new one in its place needs to be the same. */
-export interface DaemonSettings {
-  readonly log_level: LogLevel;
-  /** Threads that share the log streams. */
-  readonly log_workers: number;
-  /** Started by a command; else by a service manager, or by somebody who waits for it in a terminal. */
-  readonly background: boolean;
-  /** A signal ends it without its services. */
-  readonly leave_running: boolean;
-}
-
-/** `GET /v1/daemon`. */
-export interface DaemonStatus {
-  readonly pid: number;
-  readonly version: string;
-  /** RFC 3339. */
-  readonly started_at: string;
-  readonly home: string;
-  readonly threads: readonly ThreadStatus[];
-  readonly services: number;
-  /** Not told by the first versions. */
-  readonly settings?: DaemonSettings;
-}
-
-/** A worker thread, or the pool of jobs, as `monocore daemon status` shows it. */
-export interface ThreadStatus {
-  readonly name: string;
-  readonly state: 'starting' | 'ready' | 'restarting' | 'stopped';
-  /** How often it died and was started again. */
-  readonly restarts: number;
 }
 
 /** Messages of the main thread to the api worker: every change of a service, in order. */

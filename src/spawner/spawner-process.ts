@@ -7,7 +7,7 @@ import { EventLoopBatch, EventLoopQueue } from '../lib/event-loop-batch.ts';
 import { isSource } from '../lib/package-info.ts';
 import type { ProcessIdentity } from '../lib/proc.ts';
 import type { Report } from '../lib/report.ts';
-import type { ThreadStatus } from '../protocol/api.ts';
+import type { ThreadStatus } from '../protocol/http.ts';
 import type { SpawnCommand, SpawnEvent, SpawnRequest } from '../protocol/spawner.ts';
 import { entryUrl } from '../threads/entry.ts';
 import type { Exit } from '../vm/backend.ts';

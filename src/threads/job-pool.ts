@@ -4,7 +4,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { MonocoreError } from '../lib/errors.ts';
 import { fromWireError } from '../lib/wire-error.ts';
-import type { ThreadStatus } from '../protocol/api.ts';
+import type { ThreadStatus } from '../protocol/http.ts';
 import type { Job, JobOutcome, JobResult } from '../protocol/jobs.ts';
 import { entryUrl, type WorkerEntry } from './entry.ts';
 

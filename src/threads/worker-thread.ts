@@ -9,7 +9,7 @@ import {
   type Worker,
 } from 'node:worker_threads';
 import { errorText, MonocoreError } from '../lib/errors.ts';
-import type { ThreadStatus } from '../protocol/api.ts';
+import type { ThreadStatus } from '../protocol/http.ts';
 import { CRASH, READY, spawnWorker, type WorkerEntry } from './entry.ts';
 import { type CallDeadlines, type Remote, type Wrapped, wrap } from './rpc.ts';
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { createSelection, selectFromConfig } from '../../src/cli/selection.ts';
+import { createSelection } from '../../src/cli/options.ts';
+import { selectFromConfig } from '../../src/cli/selection.ts';
 import {
   type Config,
   DEFAULT_HOME_LOG_SETTINGS,
@@ -54,14 +55,6 @@ test('every unknown name is told, with the one that was probably meant', () => {
     code: 'Usage',
     message: 'the config has no group "frnt"; did you mean "front"?',
   });
-});
-
-test('names and a group together are refused', () => {
-  assert.throws(() => createSelection(['web'], 'front'), { code: 'Usage' });
-});
-
-test('a name that is given twice counts once', () => {
-  assert.deepEqual(createSelection(['web', 'web'], undefined), { names: ['web'], group: null });
 });
 
 test('the name of a service with replicas stands for all of them', () => {

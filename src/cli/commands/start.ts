@@ -11,10 +11,11 @@ import { watchConfig } from '../config-watch.ts';
 import { type CliContext, connect, noDaemonError } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
 import { catchInterrupt, runOperation } from '../operation.ts';
+import { createSelection } from '../options.ts';
 import { renderFailure } from '../render/failure.ts';
 import { renderPlan } from '../render/plan.ts';
 import { colorsFor } from '../render/terminal-text.ts';
-import { configPath, createSelection, selectFromConfig } from '../selection.ts';
+import { configPath, selectFromConfig } from '../selection.ts';
 import { writeLogs } from './logs.ts';
 
 /** Options of `start`. */

@@ -2,8 +2,8 @@
 import type { ServicesReply } from '../../protocol/http.ts';
 import { type CliContext, connect } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
+import { createSelection } from '../options.ts';
 import { renderStatusTable } from '../render/status-table.ts';
-import { createSelection } from '../selection.ts';
 
 /** Options of `status`. */
 export interface StatusOptions {

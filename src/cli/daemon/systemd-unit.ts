@@ -1,5 +1,5 @@
 /** The systemd unit that runs the daemon: systemd.unit(5), systemd.service(5), systemd.exec(5), systemd.kill(5). */
-import type { DaemonSettings } from '../../protocol/api.ts';
+import type { DaemonSettings } from '../../protocol/http.ts';
 import { settingOptions } from './process.ts';
 
 /** Whose service manager it is for. */

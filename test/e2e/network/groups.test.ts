@@ -5,7 +5,7 @@ import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { it } from 'node:test';
-import type { DaemonStatus } from '../../../src/protocol/api.ts';
+import type { DaemonStatus } from '../../../src/protocol/http.ts';
 import type { Config } from '../../../src/protocol/service.ts';
 import { makePerlRoot } from '../../helpers/disks/perl-root.ts';
 import { eventually } from '../../helpers/eventually.ts';

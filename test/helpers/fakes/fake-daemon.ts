@@ -5,7 +5,8 @@ import { text } from 'node:stream/consumers';
 import type { TestContext } from 'node:test';
 import { packageVersion } from '../../../src/lib/package-info.ts';
 import type { WireError } from '../../../src/lib/wire-error.ts';
-import type { ControlEvent, DaemonStatus } from '../../../src/protocol/api.ts';
+import type { ControlEvent } from '../../../src/protocol/api.ts';
+import type { DaemonStatus } from '../../../src/protocol/http.ts';
 import { HomePaths } from '../../../src/state/paths.ts';
 
 /** A request as it came. */

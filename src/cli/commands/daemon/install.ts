@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { errorCode, errorText, MonocoreError } from '../../../lib/errors.ts';
 import { isSource, packageRoot } from '../../../lib/package-info.ts';
-import type { LogLevel } from '../../../protocol/api.ts';
+import type { LogLevel } from '../../../protocol/http.ts';
 import { DaemonClient } from '../../client.ts';
 import type { CliContext } from '../../connection.ts';
 import { askStatus, ownProgram } from '../../daemon/process.ts';

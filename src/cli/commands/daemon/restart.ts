@@ -1,7 +1,8 @@
 /** `monocore daemon restart`: a new daemon takes the place of the old one, and every VM lives on. */
 import { errorText, MonocoreError } from '../../../lib/errors.ts';
 import { readProcessFile } from '../../../lib/proc.ts';
-import type { DaemonStatus, Selection } from '../../../protocol/api.ts';
+import type { Selection } from '../../../protocol/api.ts';
+import type { DaemonStatus } from '../../../protocol/http.ts';
 import type { ServiceStatus } from '../../../protocol/service.ts';
 import { DaemonClient } from '../../client.ts';
 import { type CliContext, connect } from '../../connection.ts';

@@ -1,8 +1,7 @@
 /** `monocore daemon run`: this process becomes the daemon. */
 
 import { toWireError } from '../../../lib/wire-error.ts';
-import type { LogLevel } from '../../../protocol/api.ts';
-import type { ErrorReply } from '../../../protocol/http.ts';
+import type { ErrorReply, LogLevel } from '../../../protocol/http.ts';
 import type { CliContext } from '../../connection.ts';
 import { exitCodeOf } from '../../exit-codes.ts';
 

@@ -1,6 +1,6 @@
 /** `monocore daemon status`. */
 import { formatDuration } from '../../../lib/units.ts';
-import type { DaemonStatus, ThreadStatus } from '../../../protocol/api.ts';
+import type { DaemonStatus, ThreadStatus } from '../../../protocol/http.ts';
 import { type CliContext, connect, noDaemonError } from '../../connection.ts';
 import { EXIT } from '../../exit-codes.ts';
 import type { Colors } from '../../render/terminal-text.ts';

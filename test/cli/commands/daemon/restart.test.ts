@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { DaemonClient } from '../../../../src/cli/client.ts';
 import { ownDaemonCommand, startDaemon } from '../../../../src/cli/daemon/process.ts';
 import { packageVersion } from '../../../../src/lib/package-info.ts';
-import type { DaemonSettings } from '../../../../src/protocol/api.ts';
+import type { DaemonSettings } from '../../../../src/protocol/http.ts';
 import { HomePaths } from '../../../../src/state/paths.ts';
 import { eventually } from '../../../helpers/eventually.ts';
 import { makeDaemonStatus, sendJson, startFakeDaemon } from '../../../helpers/fakes/fake-daemon.ts';
