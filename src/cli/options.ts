@@ -71,7 +71,7 @@ export function collectOption(value: string, before: readonly string[] = []): re
  */
 export function createSelection(names: readonly string[], group: string | undefined): Selection {
   if (names.length > 0 && group !== undefined) {
-    throw new MonocoreError('Usage', 'names of services and --group exclude each other; give one of them');
+    throw new MonocoreError('Usage', 'give names of services or --group, not both');
   }
   return { names: [...new Set(names)], group: group ?? null };
 }
