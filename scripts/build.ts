@@ -27,7 +27,7 @@ if (tsc.status !== 0) {
 for (const dir of ASSET_DIRS) {
   await cp(dir, `dist/${dir}`, { recursive: true, filter: (source) => !/\.(ts|c)$/.test(source) });
 }
-for (const [path, source] of manPages()) {
+for (const [path, source] of await manPages()) {
   await mkdir(dirname(`dist/${path}`), { recursive: true });
   await writeFile(`dist/${path}`, source);
 }

@@ -1,17 +1,19 @@
 /** Manual pages of the package, for man(1): the manual, and the commands from the table of verbs. */
 import { commandReference } from '../src/cli/manual/commands.ts';
-import { readPages } from '../src/cli/manual/pages.ts';
+import { listPages, readPage } from '../src/cli/manual/pages.ts';
 import { type ManPage, renderManPage } from '../src/cli/manual/roff.ts';
 import { packageVersion } from '../src/lib/package-info.ts';
 
 /** Source of each page by its path below `dist/`. package.json lists the same paths, since npm expands no pattern there. */
-export function manPages(): Map<string, string> {
+export async function manPages(): Promise<Map<string, string>> {
   const version = packageVersion();
   const pages: ManPage[] = [
     { name: 'monocore', section: 1, title: 'boot and supervise microVMs', version, text: commandReference() },
-    ...readPages().map(({ topic, title, text }): ManPage => {
-      return { name: `monocore-${topic}`, section: 7, title, version, text };
-    }),
+    ...(await Promise.all(
+      listPages().map(async ({ topic, title }): Promise<ManPage> => {
+        return { name: `monocore-${topic}`, section: 7, title, version, text: await readPage(topic) };
+      }),
+    )),
   ];
   return new Map(pages.map((page) => [`man/man${page.section}/${page.name}.${page.section}`, renderManPage(page)]));
 }

@@ -48,7 +48,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'src/supervisor',
     'src/orchestrator',
   ],
-  'src/cli': ['src/config', 'src/doctor', 'src/state', 'src/images', 'src/threads', 'src/daemon'],
+  'src/cli': ['src/manual', 'src/config', 'src/doctor', 'src/state', 'src/images', 'src/threads', 'src/daemon'],
   'src/index.ts': ['src/config', 'src/daemon', 'src/orchestrator', 'src/supervisor', 'src/state'],
   'workers/api': ['src/threads'],
   'workers/images': ['src/threads'],

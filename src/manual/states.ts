@@ -1,4 +1,4 @@
-/** The state machine of a service for people, from its table: as text for `monocore help states`, and as a diagram. */
+/** The state machine of a service for people, from its table: as Markdown for `monocore help states`, and as a diagram. */
 import { EVENTS, type Ignored, MACHINE, STATES, type Step } from '../supervisor/machine.ts';
 import type { MachineEventType, StateName } from '../supervisor/states.ts';
 
@@ -13,22 +13,23 @@ interface Section {
 const NAMES = Object.keys(MACHINE) as StateName[];
 const EVENT_TYPES = Object.keys(EVENTS) as MachineEventType[];
 const STOPPING = NAMES.filter((name) => name.startsWith('Stopping/'));
-const NAME_WIDTH = 23;
 /** A reason with more events than this is about all that have no line of their own. */
 const MAX_NAMES = 8;
 
-/** The whole table: states, events, and each pair of them. */
+/** The whole table as Markdown: states, events, and each pair of them. */
 export function renderStates(): string {
   return [
-    'STATES',
-    ...Object.entries(STATES).map(([name, meaning]) => `  ${name.padEnd(NAME_WIDTH)}${meaning}`),
-    '',
-    'EVENTS',
-    ...Object.entries(EVENTS).map(([type, meaning]) => `  ${type.padEnd(NAME_WIDTH)}${meaning}`),
-    '',
-    'TRANSITIONS',
-    ...sections().flatMap(({ title, row }) => [`  ${title}`, ...renderSteps(row), ...renderIgnored(row), '']),
+    '### States',
+    ...renderTable(['State', 'Meaning'], Object.entries(STATES)),
+    '### Events',
+    ...renderTable(['Event', 'Meaning'], Object.entries(EVENTS)),
+    ...sections().flatMap(({ title, row }) => [`### ${title}`, ...renderSteps(row), ...renderIgnored(row)]),
   ].join('\n');
+}
+
+function renderTable(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  return ['', line(head), line(head.map(() => '---')), ...rows.map(line), ''];
 }
 
 /** A Mermaid diagram of the transitions that change the state. */
@@ -100,11 +101,11 @@ function stepsOf(row: Row): [string, Step][] {
 }
 
 function renderSteps(row: Row): string[] {
-  return stepsOf(row).map(([type, { to, does }]) => {
-    const next = to.filter((name) => name !== 'same').join(' or ');
-    const arrow = next === '' ? '' : ` -> ${next}${to.includes('same') ? ', or no change' : ''}`;
-    return `    ${type.padEnd(NAME_WIDTH - 2)}${does}${arrow}`;
+  const rows = stepsOf(row).map(([type, { to, does }]) => {
+    const names = [...to.filter((name) => name !== 'same'), ...(to.includes('same') ? ['no change'] : [])];
+    return [type, does, names.join(' or ')];
   });
+  return rows.length === 0 ? [''] : renderTable(['Event', 'What monocore does', 'Next state'], rows);
 }
 
 /** A line for each reason, with its events. */
@@ -113,9 +114,10 @@ function renderIgnored(row: Row): string[] {
   for (const [type, cell] of Object.entries(row)) {
     if ('ignored' in cell) byReason.set(cell.ignored, [...(byReason.get(cell.ignored) ?? []), type]);
   }
-  return [...byReason]
+  const lines = [...byReason]
     .sort(([, a], [, b]) => a.length - b.length)
     .map(
-      ([reason, types]) => `    ignores ${types.length > MAX_NAMES ? 'all other events' : types.join(', ')}: ${reason}`,
+      ([reason, types]) => `- ignores ${types.length > MAX_NAMES ? 'all other events' : types.join(', ')}: ${reason}`,
     );
+  return [...lines, ''];
 }

@@ -6,12 +6,12 @@ test('package.json lists every man page that the build writes', async () => {
   const manifest = (await import('../../package.json', { with: { type: 'json' } })).default;
   assert.deepEqual(
     manifest.man,
-    [...manPages().keys()].map((path) => `dist/${path}`),
+    [...(await manPages()).keys()].map((path) => `dist/${path}`),
   );
 });
 
-test('monocore(1) has every command with its options, and no hidden one', () => {
-  const page = manPages().get('man/man1/monocore.1') ?? '';
+test('monocore(1) has every command with its options, and no hidden one', async () => {
+  const page = (await manPages()).get('man/man1/monocore.1') ?? '';
   for (const line of [
     '.SS monocore start [options] [names...]',
     '.SS monocore daemon install [options]',

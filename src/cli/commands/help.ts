@@ -4,7 +4,7 @@ import { closest } from '../../config/problems.ts';
 import { MonocoreError } from '../../lib/errors.ts';
 import type { CliContext } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
-import { readPages } from '../manual/pages.ts';
+import { listPages, readPage } from '../manual/pages.ts';
 import { writePaged } from '../render/pager.ts';
 
 /** Longer lines are hard to read. */
@@ -23,12 +23,12 @@ export async function help(
 ): Promise<number> {
   const command = findCommand(program, words);
   const topic = command === null ? words.join(' ') : command.name();
-  const page = words.length === 1 ? readPages().find((known) => known.topic === topic) : undefined;
-  if (page) {
+  const isPage = words.length === 1 && listPages().some((page) => page.topic === topic);
+  if (isPage) {
     const { renderForTerminal } = await import('../manual/terminal.ts');
     const columns = Math.min(MAX_COLUMNS, (stdout.isTTY && stdout.columns) || MAX_COLUMNS);
     const usage = command === null ? '' : `${command.helpInformation()}\n`;
-    await writePaged(stdout, usage + renderForTerminal(page.text, { colors, columns }));
+    await writePaged(stdout, usage + renderForTerminal(await readPage(topic), { colors, columns }));
   } else if (command === null) {
     throw noHelp(program, words.join(' '));
   } else {
@@ -48,7 +48,7 @@ function findCommand(program: Command, words: readonly string[]): Command | null
 }
 
 function noHelp(program: Command, wanted: string): MonocoreError {
-  const topics = readPages().map(({ topic }) => topic);
+  const topics = listPages().map(({ topic }) => topic);
   const commands = program.commands.flatMap((command) => [
     command.name(),
     ...command.commands.map((child) => `${command.name()} ${child.name()}`),

@@ -1,35 +1,55 @@
-/** Pages of the manual: `src/manual/<topic>.md`, each with its title as the first line, `# Title`. */
+/**
+ * Pages of the manual: `src/manual/<topic>.md`. The first line is the title, `# Title`; a line `<!-- insert: NAME -->`
+ * stands for a part that is made from a table of the program.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const FOLDER = fileURLToPath(new URL('../../manual/', import.meta.url));
-/** The page that a newcomer reads first. */
+/** Topic of the page that a newcomer reads first. */
 const FIRST = 'start';
+
+/** Parts that are made from tables, as Markdown. */
+const PARTS: Readonly<Record<string, () => Promise<string>>> = {
+  states: async () => (await import('../../manual/states.ts')).renderStates(),
+};
 
 /** A page of the manual. */
 export interface Page {
   /** Word after `monocore help`. */
   readonly topic: string;
   readonly title: string;
-  /** Markdown, with the title. */
-  readonly text: string;
 }
 
 /** Every page, the newcomer's first, then by name. */
-export function readPages(): Page[] {
-  const topics = readdirSync(FOLDER)
+export function listPages(): Page[] {
+  return readdirSync(FOLDER)
     .filter((name) => name.endsWith('.md'))
     .map((name) => name.slice(0, -'.md'.length))
-    .sort((left, right) => Number(right === FIRST) - Number(left === FIRST) || (left < right ? -1 : 1));
-  return topics.map((topic) => {
-    const text = readFileSync(`${FOLDER}${topic}.md`, 'utf8');
-    return { topic, title: /^# (.+)/.exec(text)?.[1] ?? topic, text };
-  });
+    .sort((left, right) => Number(right === FIRST) - Number(left === FIRST) || (left < right ? -1 : 1))
+    .map((topic) => ({ topic, title: /^# (.+)/.exec(readSource(topic))?.[1] ?? topic }));
+}
+
+/** The page as Markdown, with its title and its parts. */
+export async function readPage(topic: string): Promise<string> {
+  const pieces = readSource(topic).split(/^<!-- insert: (.+) -->$/m);
+  const texts = pieces.map((piece, index) => (index % 2 === 0 ? piece : makePart(piece)));
+  return (await Promise.all(texts)).join('');
+}
+
+function makePart(name: string): Promise<string> {
+  const make = PARTS[name];
+  if (!make) throw new Error(`no part of the manual is called "${name}"`);
+  return make();
+}
+
+function readSource(topic: string): string {
+  return readFileSync(`${FOLDER}${topic}.md`, 'utf8');
 }
 
 /** The topics with their titles, for the help. Ends in a newline. */
 export function renderTopics(): string {
-  const pages = readPages();
+  const pages = listPages();
   const width = Math.max(...pages.map(({ topic }) => topic.length));
   const lines = pages.map(({ topic, title }) => `  ${topic.padEnd(width)}  ${title}\n`);
   return `Manual (monocore help TOPIC):\n${lines.join('')}`;

@@ -42,6 +42,8 @@ function renderBlock(token: Token): string[] {
       ];
     }
     case 'code': {
+      // A diagram for the web.
+      if ((token as Tokens.Code).lang === 'mermaid') return [];
       const lines = (token as Tokens.Code).text.split('\n').map((line) => guard(escapeText(line)));
       return ['.PP', '.RS 4', '.nf', ...lines, '.fi', '.RE'];
     }

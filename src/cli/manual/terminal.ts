@@ -35,6 +35,8 @@ function renderBlock(token: Token, indent: string, options: TerminalOptions): st
     case 'heading':
       return [renderInline((token as Tokens.Heading).tokens, colors, colors.bold)];
     case 'code':
+      // A diagram for the web.
+      if ((token as Tokens.Code).lang === 'mermaid') return [];
       return (token as Tokens.Code).text.split('\n').map((line) => `${indent}${INDENT}${colors.cyan(line)}`.trimEnd());
     case 'list':
       return renderList(token as Tokens.List, indent, options);

@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { readPages } from '../../../src/cli/manual/pages.ts';
+import { listPages, readPage } from '../../../src/cli/manual/pages.ts';
 
-const pages = readPages();
+const pages = listPages();
 
 test('the page for newcomers is the first', () => {
   assert.equal(pages[0]?.topic, 'start');
 });
 
-for (const { topic, title, text } of pages) {
-  test(`the page "${topic}" has a title, and its links lead to pages`, () => {
+for (const { topic, title } of pages) {
+  test(`the page "${topic}" has a title, its parts, and links that lead to pages`, async () => {
+    const text = await readPage(topic);
     assert.ok(text.startsWith(`# ${title}\n\n`));
+    assert.doesNotMatch(text, /^<!--/m);
     const links = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, target]) => target);
     assert.deepEqual(
       links.filter((target) => !pages.some((page) => `${page.topic}.md` === target)),
