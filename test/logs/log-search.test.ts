@@ -118,6 +118,6 @@ test('the end of the pool is told to whoever searches', async (t) => {
   await eventually('the searches', () => running() === 3);
   await pool.close();
   for (const reader of [...readers, await read({ filter: grep('x') })]) {
-    await assert.rejects(reader.ended(), { code: 'ThreadDied', message: /cut off/ });
+    await assert.rejects(reader.ended(), { code: 'ThreadDied', message: /its thread died/ });
   }
 });
