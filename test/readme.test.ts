@@ -1,6 +1,6 @@
-/** What the README quotes is what the tests run, and what it measures is all that the benchmark does. */
+/** The README's measurements cover all that the benchmark measures. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { conmon } from '../scripts/bench/logs/conmon.ts';
 import { LOADS } from '../scripts/bench/logs/loads.ts';
@@ -9,14 +9,6 @@ import { pm2 } from '../scripts/bench/logs/pm2.ts';
 import { stdinPrograms } from '../scripts/bench/logs/stdin-programs.ts';
 
 const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
-const snippets = new URL('./fixtures/shippers/', import.meta.url);
-
-for (const name of readdirSync(snippets)) {
-  test(`the README quotes ${name} as it is tested`, () => {
-    const text = readFileSync(new URL(name, snippets), 'utf8').trimEnd();
-    assert.ok(readme.includes(`\n${text}\n\`\`\``));
-  });
-}
 
 test('the README has the speed of every peer under every load of the benchmark', () => {
   const [head = '', , ...rows] = (/^\| *\| times .*\n(?:\|.*\n)+/m.exec(readme)?.[0] ?? '').trimEnd().split('\n');

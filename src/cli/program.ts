@@ -256,8 +256,15 @@ export const VERBS: readonly VerbRow[] = [
   {
     name: 'init',
     group: 'Config',
-    summary: 'write a first config',
-    options: [{ flags: '-f, --file <path>', summary: 'file to write (default: monocore.toml)' }],
+    summary: 'write a first config, or print the config of a log shipper',
+    options: [
+      { flags: '-f, --file <path>', summary: 'file to write (default: monocore.toml)' },
+      {
+        flags: '--shipper [name]',
+        summary: "print a shipper's config for this home's logs; without name, the shippers",
+        conflicts: 'file',
+      },
+    ],
     load: async () => (await import('./commands/init.ts')).init,
   },
 

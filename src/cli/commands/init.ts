@@ -1,9 +1,11 @@
-/** `monocore init`: a first config. */
+/** `monocore init`: a first config, or the config of a log shipper. */
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, resolve } from 'node:path';
 import { findConfig } from '../../config/load.ts';
+import { closest } from '../../config/problems.ts';
 import { errorCode, errorText, MonocoreError } from '../../lib/errors.ts';
+import { SHIPPERS, shipperConfig } from '../../manual/shippers.ts';
 import type { CliContext } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
 
@@ -49,8 +51,40 @@ ram = "128MiB"
 # depends_on = ["web"]
 `;
 
-/** Writes a commented config that starts. @throws MonocoreError `Usage` where there is one already, or it cannot be written */
-export async function init(context: CliContext, { file }: { readonly file?: string }): Promise<number> {
+/** Options of `init`. */
+export interface InitOptions {
+  readonly file?: string;
+  /** Name of a shipper; true for the list of them. */
+  readonly shipper?: string | true;
+}
+
+/**
+ * Writes a commented config that starts, or prints the config of a log shipper.
+ *
+ * @throws MonocoreError `Usage` if there is a config already, it cannot be written, or the shipper is unknown
+ */
+export async function init(context: CliContext, options: InitOptions): Promise<number> {
+  if (options.shipper !== undefined) context.stdout.write(renderShipper(options.shipper, context.paths.logDir));
+  else await writeFirstConfig(context, options.file);
+  return EXIT.done;
+}
+
+function renderShipper(name: string | true, logDir: string): string {
+  const shipper = SHIPPERS.find((known) => known.name === name);
+  if (shipper) return shipperConfig(shipper, logDir);
+  const names = SHIPPERS.map((known) => known.name);
+  if (name === true) {
+    const width = Math.max(...names.map(({ length }) => length));
+    return SHIPPERS.map((known) => `${known.name.padEnd(width)}  ${known.installAt}\n`).join('');
+  }
+  const suggestion = closest(name, names);
+  const guess = suggestion === null ? '' : `; did you mean "${suggestion}"?`;
+  throw new MonocoreError('Usage', `there is no config for the shipper "${name}"${guess}`, {
+    details: { hint: `shippers: ${names.join(', ')}` },
+  });
+}
+
+async function writeFirstConfig(context: CliContext, file: string | undefined): Promise<void> {
   const path = resolve(file ?? 'monocore.toml');
   if (extname(path) !== '.toml') throw new MonocoreError('Usage', `${path} would be TOML: give it a name with .toml`);
   // Beside another one of the folder it would keep both from being found.
@@ -65,7 +99,6 @@ export async function init(context: CliContext, { file }: { readonly file?: stri
   context.stdout.write(
     `${basename(path)} was written; monocore start${file === undefined ? '' : ` -f ${file}`} boots it\n`,
   );
-  return EXIT.done;
 }
 
 function existing(path: string): MonocoreError {

@@ -1,4 +1,4 @@
-/** Real log shippers, run with the configs that the README quotes, follow files that are rolled under their hands. */
+/** Real log shippers, run with the package's configs, follow files that are rolled while they read. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { eventually } from '../../helpers/eventually.ts';
 import { findTestProgram } from '../../helpers/processes/test-program.ts';
-import { readShipperConfig } from '../../helpers/shippers/configs.ts';
+import { findShipper, readSelection } from '../../helpers/shippers/configs.ts';
 import { rsyslog, syslogNg } from '../../helpers/shippers/programs.ts';
 import { startRollingLog } from '../../helpers/shippers/rolling-log.ts';
 import { makeShipper, type ShippedRecord } from '../../helpers/shippers/shipper.ts';
@@ -18,22 +18,25 @@ const FILES_READ_PER_RUN = 60;
 const FILES_WHILE_STOPPED = 15;
 const DELIVERY_DEADLINE_MS = 30_000;
 
+/** Every kind of character that a log folder may have in a config. */
+const HOME = 'größe 1 _+@=~-.d';
 const RECORD = '2026-11-23T08:00:00.123Z INFO [web] [x] text';
 /** What stands beside the streams in a log folder and must not be shipped. */
 const OTHER_FILES = ['monocore.1.log', 'web.console.000001.log', 'old.stdout.000001.log.gz', 'notes.log'];
 
 for (const program of [rsyslog, syslogNg]) {
   test(`${program.name} accepts its config`, async (t) => {
-    const dir = await makeTempDir(t);
-    const shipper = await makeShipper(t, program, dir);
+    const logDir = join(await makeTempDir(t), HOME, 'log');
+    mkdirSync(logDir, { recursive: true });
+    const shipper = await makeShipper(t, program, logDir);
     const { code, stderr } = await shipper.check();
     assert.equal(code, 0, stderr);
     assert.doesNotMatch(stderr, /error|warning/i);
   });
 
   test(`${program.name} delivers each line once from rolled files, over a restart of its own`, async (t) => {
-    const logDir = join(await makeTempDir(t), 'log');
-    mkdirSync(logDir);
+    const logDir = join(await makeTempDir(t), HOME, 'log');
+    mkdirSync(logDir, { recursive: true });
     for (const name of OTHER_FILES) writeFileSync(join(logDir, name), `${RECORD}\n`);
     const log = await startRollingLog(t, logDir);
     const rolled = (files: number): Promise<unknown> => {
@@ -72,8 +75,8 @@ test('the configs that are not run match the files of the streams alone, and tak
   const streamFiles = ['web.stderr.000001.log', 'web.stdout.000001.log', 'web.stdout.1000000.log'];
   for (const name of [...OTHER_FILES, ...streamFiles]) writeFileSync(join(dir, name), '');
   symlinkSync('web.stdout.1000000.log', join(dir, 'web.stdout.log'));
-  for (const name of ['vector.toml', 'fluent-bit.yaml', 'filebeat.yml', 'alloy.alloy', 'promtail.yaml']) {
-    const { globs, expressions } = readShipperConfig(name);
+  for (const name of ['vector', 'fluent-bit', 'filebeat', 'alloy', 'promtail']) {
+    const { globs, expressions } = readSelection(findShipper(name));
     const matched = execFileSync('sh', ['-c', `printf '%s\\n' ${globs.join(' ')}`], { cwd: dir, encoding: 'utf8' });
     assert.deepEqual(matched.trimEnd().split('\n').sort(), streamFiles, name);
     for (const expression of expressions) {
@@ -84,7 +87,7 @@ test('the configs that are not run match the files of the streams alone, and tak
       else assert.deepEqual([level, ...Object.values(others)], ['INFO', '2026-11-23T08:00:00.123Z', '[x] text'], name);
     }
     // Filebeat has patterns of its own kind.
-    assert.equal(expressions.length, name === 'filebeat.yml' ? 0 : 2, name);
+    assert.equal(expressions.length, name === 'filebeat' ? 0 : 2, name);
   }
 });
 

@@ -1,42 +1,38 @@
-/** The shippers' configs that the README quotes. */
+/** The package's configs of shippers, for tests. */
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { SHIPPERS, type Shipper, shipperConfig } from '../../../src/manual/shippers.ts';
 
-const configDir = fileURLToPath(new URL('../../fixtures/shippers/', import.meta.url));
+/** Output file that the configs of rsyslog and syslog-ng name. */
+const EXAMPLE_OUTPUT = '/var/log/monocore.ndjson';
 
-/** What the configs name, to be replaced by the folders of a test. */
-const README_LOG_DIR = '/var/lib/monocore/log';
-const README_OUTPUT = '/var/log/monocore.ndjson';
-
-/** A config as it is quoted, with other paths; throws where it does not name the quoted ones. */
-export function renderShipperConfig(name: string, logDir: string, outputFile: string): string {
-  return replaceFound(replaceFound(readQuoted(name), README_LOG_DIR, logDir), README_OUTPUT, outputFile);
+export function findShipper(name: string): Shipper {
+  const shipper = SHIPPERS.find((known) => known.name === name);
+  if (!shipper) throw new Error(`there is no shipper ${name}`);
+  return shipper;
 }
 
-/** What a config selects files with. */
+/** Config of a shipper that reads `logDir` and writes `outputFile`. */
+export function renderShipperConfig(name: string, logDir: string, outputFile: string): string {
+  const config = shipperConfig(findShipper(name), logDir);
+  if (!config.includes(EXAMPLE_OUTPUT)) throw new Error(`the config of ${name} does not name ${EXAMPLE_OUTPUT}`);
+  return config.replaceAll(EXAMPLE_OUTPUT, () => outputFile);
+}
+
+/** Parts of a config that select files and split records. */
 export interface Selection {
   /** Relative to the log folder. */
   readonly globs: readonly string[];
-  /** Regular expressions with groups named `service` or `level`, as they are understood here. */
+  /** Regular expressions with groups named `service` or `level`, in JavaScript's syntax. */
   readonly expressions: readonly RegExp[];
 }
 
 /** Picks globs and regular expressions out of a config, whatever its language. */
-export function readShipperConfig(name: string): Selection {
-  const quoted = readQuoted(name);
-  const globs = [...quoted.matchAll(/\/var\/lib\/monocore\/log\/([^\s"',]*\*[^\s"',]*)/g)].map((match) => match[1]!);
-  const expressions = [...quoted.matchAll(/(['`])([^'`\n]*\(\?P?<(?:service|level)>[^'`\n]*)\1/g)].map(
-    // Node 20 knows (?<name>) alone, Go and Rust (?P<name>) of old.
+export function readSelection({ file }: Shipper): Selection {
+  const config = readFileSync(new URL(`../../../src/manual/shippers/${file}`, import.meta.url), 'utf8');
+  const globs = [...config.matchAll(/\/var\/lib\/monocore\/log\/([^\s"',]*\*[^\s"',]*)/g)].map((match) => match[1]!);
+  const expressions = [...config.matchAll(/(['`])([^'`\n]*\(\?P?<(?:service|level)>[^'`\n]*)\1/g)].map(
+    // Node 20 supports only (?<name>), older Go and Rust only (?P<name>).
     (match) => new RegExp(match[2]!.replaceAll('(?P<', '(?<')),
   );
   return { globs, expressions };
-}
-
-function readQuoted(name: string): string {
-  return readFileSync(`${configDir}${name}`, 'utf8');
-}
-
-function replaceFound(text: string, what: string, replacement: string): string {
-  if (!text.includes(what)) throw new Error(`the config does not name ${what}`);
-  return text.replaceAll(what, () => replacement);
 }

@@ -1,11 +1,11 @@
-/** Which log shippers there are, and how each is run on a config of the README. */
+/** Log shippers that tests run, and how each is run with the package's config. */
 import { join } from 'node:path';
 
 /** Paths that one shipper of a test works with; nothing of it is the host's. */
 export interface ShipperPaths {
-  /** Its main config, which includes the one of the README. */
+  /** Main config, which includes the package's. */
   readonly mainConfig: string;
-  /** The README's config, with the folders of the test in it. */
+  /** The package's config, with the folders of the test in it. */
   readonly config: string;
   /** Where it keeps how far it has read, its pid file and its sockets. */
   readonly stateDir: string;

@@ -1,4 +1,4 @@
-/** A log shipper that runs as a child of the test, with the config that the README quotes. */
+/** A log shipper that runs as a child of the test, with the package's config. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -42,7 +42,7 @@ export class Shipper {
     const config = join(dir, `${program.name}.conf`);
     this.#paths = { config, mainConfig: join(dir, 'main.conf'), stateDir: join(dir, 'state') };
     mkdirSync(this.#paths.stateDir);
-    writeFileSync(config, renderShipperConfig(`${program.name}.conf`, logDir, this.#outputFile));
+    writeFileSync(config, renderShipperConfig(program.name, logDir, this.#outputFile));
     writeFileSync(this.#paths.mainConfig, program.mainConfig(this.#paths));
   }
 
