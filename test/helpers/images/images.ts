@@ -1,7 +1,7 @@
 /** Images made for tests: what is in their layers does not matter to the store. */
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
-import { pack } from 'tar-stream';
+import { packTar } from './layers.ts';
 
 /** Documents and blobs of an image, by digest. */
 export interface TestImage {
@@ -118,15 +118,11 @@ export function makeIndex(images: Readonly<Record<string, TestImage>>, family: M
 
 /** A tar of files, or links where the content is a text. */
 export async function makeTar(files: readonly (readonly [string, Buffer | string])[]): Promise<Buffer> {
-  const tar = pack();
-  for (const [name, content] of files) {
-    if (typeof content === 'string') tar.entry({ name, type: 'symlink', linkname: content });
-    else tar.entry({ name }, content);
-  }
-  tar.finalize();
-  const chunks: Buffer[] = [];
-  for await (const chunk of tar as AsyncIterable<Buffer>) chunks.push(chunk);
-  return Buffer.concat(chunks);
+  return packTar(
+    files.map(([name, content]) =>
+      typeof content === 'string' ? { name, type: 'symlink', linkname: content } : { name, content },
+    ),
+  );
 }
 
 /** Files of an OCI archive of one image. */

@@ -1,19 +1,36 @@
-/** Makes layers, ordinary and hostile, with tar-stream or byte by byte. */
+/** Makes layers, ordinary ones with the headers of node-tar and hostile ones byte by byte. */
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { buffer } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
-import { type Header, pack } from 'tar-stream';
+import { Header } from 'tar';
 import type { LayerBlob } from '../../../workers/images/rootfs/source.ts';
 import { findTestProgram } from '../processes/test-program.ts';
 
 /** An entry to be packed; a file with `content` by default. */
-export interface LayerEntry extends Omit<Partial<Header>, 'pax'> {
+export interface LayerEntry {
   readonly name: string;
+  readonly type?: keyof typeof TYPES;
   readonly content?: string | Buffer;
+  readonly linkname?: string;
+  readonly mode?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly mtime?: Date;
+  readonly devmajor?: number;
+  readonly devminor?: number;
   readonly pax?: Readonly<Record<string, string>>;
 }
+
+const TYPES = {
+  file: 'File',
+  link: 'Link',
+  symlink: 'SymbolicLink',
+  'character-device': 'CharacterDevice',
+  'block-device': 'BlockDevice',
+  directory: 'Directory',
+  fifo: 'FIFO',
+} as const;
 
 export const TAR = 'application/vnd.oci.image.layer.v1.tar';
 export const TAR_GZIP = `${TAR}+gzip`;
@@ -21,15 +38,20 @@ export const TAR_ZSTD = `${TAR}+zstd`;
 
 /** A tar archive. */
 export async function packTar(entries: readonly LayerEntry[]): Promise<Buffer> {
-  const archive = pack();
-  const packed = buffer(archive as unknown as AsyncIterable<Buffer>);
-  for (const { content = '', mtime = new Date(0), mode, ...entry } of entries) {
-    const header = { type: 'file', mtime, mode: mode ?? (entry.type === 'directory' ? 0o755 : 0o644), ...entry };
-    // Its own sinks are the way to pack an entry; a content at once is enough here.
-    archive.entry(header as Header, content);
-  }
-  archive.finalize();
-  return await packed;
+  return Buffer.concat([...entries.flatMap(packEntry), END_OF_ARCHIVE]);
+}
+
+function packEntry(entry: LayerEntry): Buffer[] {
+  const { name, type = 'file', linkname, mode = type === 'directory' ? 0o755 : 0o644, pax = {} } = entry;
+  const { uid = 0, gid = 0, mtime = new Date(0), devmajor = 0, devminor = 0 } = entry;
+  const content = Buffer.from(entry.content ?? '');
+  const link = linkname === undefined ? {} : { linkpath: linkname };
+  const fields = { path: name, ...link, type: TYPES[type], size: content.length, mode, uid, gid, mtime };
+  const header = new Header({ ...fields, devmaj: devmajor, devmin: devminor });
+  const block = Buffer.alloc(512);
+  const records = header.encode(block) ? { path: name, ...link, ...pax } : pax;
+  const extension = Object.keys(records).length > 0 ? [rawPax(records)] : [];
+  return [...extension, block, content, Buffer.alloc(-content.length & 511)];
 }
 
 /** Writes a blob into `dir`. */
@@ -57,7 +79,7 @@ export function zstd(bytes: Buffer, ...options: readonly string[]): Buffer {
   });
 }
 
-/** A header of tar, byte by byte, for what tar-stream would not write. */
+/** A header of tar, byte by byte, for what node-tar would not write. */
 export function rawHeader(fields: {
   name: Buffer | string;
   type: string;

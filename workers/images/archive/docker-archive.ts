@@ -1,12 +1,11 @@
 /**
- * What `docker save` wrote before it wrote image layouts, and what skopeo and podman write as `docker-archive`: moby's
- * image-spec v1.2, "Combined Image JSON + Filesystem Changeset Format", `manifest.json`.
+ * The format of `docker save` before it wrote image layouts, `docker-archive` of skopeo and podman: moby's image-spec
+ * v1.2, "Combined Image JSON + Filesystem Changeset Format", `manifest.json`.
  */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { createGunzip } from 'node:zlib';
 import * as v from 'valibot';
 import { errorText, MonocoreError } from '../../../src/lib/errors.ts';
+import { compressionOf, decompress } from '../layers/decompression.ts';
 import {
   check,
   type Descriptor,
@@ -19,8 +18,7 @@ import {
   parseConfig,
   parseJson,
 } from '../manifest.ts';
-import type { ArchivedImage } from './archived-image.ts';
-import { type Archive, type ArchiveFile, isGzip } from './unpacking.ts';
+import type { Archive, ArchivedImage, ArchiveFile } from './unpacking.ts';
 
 const ManifestSchema = v.array(
   v.object({
@@ -31,11 +29,11 @@ const ManifestSchema = v.array(
 );
 
 /**
- * The images of the archive. Layers have no digests there but those of their content in the config, against which they
- * are verified.
+ * Reads the images of the archive. Its only digests of layers are those of their decompressed content, in the config;
+ * layers are verified against them.
  *
- * @param maxBytes most bytes of a layer that is compressed, unpacked
- * @throws MonocoreError `ImageInvalid` for what is missing, malformed or not what its digest says
+ * @param maxBytes most bytes of a compressed layer when decompressed
+ * @throws MonocoreError `ImageInvalid` for a part that is missing, malformed or does not match its digest
  */
 export async function readDockerArchive(
   archive: Archive,
@@ -69,11 +67,12 @@ export async function readDockerArchive(
   return images;
 }
 
-/** @returns the layer's media type */
+/** Verifies a layer. @returns its media type */
 async function verifyLayer(file: ArchiveFile, diffId: string, maxBytes: number, signal: AbortSignal): Promise<string> {
   if (file.digest === diffId) return OCI_LAYER;
-  if (await isGzip(file.path)) {
-    if ((await digestUnpacked(file.path, maxBytes, signal)) === diffId) return `${OCI_LAYER}+gzip`;
+  const compression = await compressionOf(file.path);
+  if (compression !== null && (await digestContent(file.path, maxBytes, signal)) === diffId) {
+    return `${OCI_LAYER}+${compression}`;
   }
   throw new MonocoreError(
     'ImageInvalid',
@@ -81,24 +80,20 @@ async function verifyLayer(file: ArchiveFile, diffId: string, maxBytes: number, 
   );
 }
 
-async function digestUnpacked(path: string, maxBytes: number, signal: AbortSignal): Promise<string> {
+async function digestContent(path: string, maxBytes: number, signal: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
   let size = 0;
-  const source = createReadStream(path, { signal });
-  const unpacked = createGunzip();
-  source.on('error', (error) => unpacked.destroy(error)).pipe(unpacked);
+  const count = (bytes: number) => {
+    size += bytes;
+    if (size <= maxBytes) return;
+    throw new MonocoreError('ImageInvalid', 'a layer of the archive is too large when decompressed');
+  };
   try {
-    for await (const chunk of unpacked as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      if (size > maxBytes) throw new MonocoreError('ImageInvalid', 'a layer of the archive is too large when unpacked');
-      hash.update(chunk);
-    }
+    for await (const chunk of decompress(path, count, signal)) hash.update(chunk);
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof MonocoreError) throw error;
     throw new MonocoreError('ImageInvalid', `a layer of the archive is damaged: ${errorText(error)}`, { cause: error });
-  } finally {
-    source.destroy();
   }
   return `sha256:${hash.digest('hex')}`;
 }

@@ -11,8 +11,7 @@ import {
 } from '../manifest.ts';
 import { choosePlatform } from '../platform.ts';
 import { nameOf } from '../store/index-entries.ts';
-import type { ArchivedImage } from './archived-image.ts';
-import type { Archive, ArchiveFile } from './unpacking.ts';
+import type { Archive, ArchivedImage, ArchiveFile } from './unpacking.ts';
 
 /** As containerd and Docker write a name in full beside the tag of the specification. */
 const FULL_NAME = 'io.containerd.image.name';

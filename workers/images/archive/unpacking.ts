@@ -1,39 +1,51 @@
 /**
- * Reads an archive of images into files of the store's partial folder. The names in the archive are only looked up, never
+ * Unpacks an archive of images into files of the store's partial folder. Names in the archive are only looked up, never
  * used as paths, so nothing in it can write anywhere else.
  */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { join, posix } from 'node:path';
-import { pipeline } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
-import { extract, type Header } from 'tar-stream';
 import { errorCode, errorText, MonocoreError } from '../../../src/lib/errors.ts';
 import { formatSize } from '../../../src/lib/units.ts';
+import { writeFully } from '../erofs/file-writer.ts';
+import { compressionOf, decompress } from '../layers/decompression.ts';
 import { MAX_PATH_BYTES } from '../layers/limits.ts';
+import { type ContentSink, readTar, type TarEntry } from '../layers/tar-reader.ts';
+import type { ImageManifest } from '../manifest.ts';
 
-/** Files whose names start so are a load's, see `ImagePaths`. */
+/** Prefix of a load's files, see `ImagePaths`. */
 export const LOAD_PREFIX = 'load-';
 /** Most entries of an archive: a few for each layer. */
 const MAX_ENTRIES = 20_000;
-/** Links that point to links. */
+/** Most links from a name to its file. */
 const MAX_LINKS = 8;
 
 /** A file of an archive. */
 export interface ArchiveFile {
-  /** In the partial folder, and on disk. */
+  /** Absolute, in the partial folder; its content is on disk. */
   readonly path: string;
   readonly digest: string;
   readonly size: number;
 }
 
-/** What was in an archive, by normalised name. */
+/** An image of an archive, ready to be moved into the store. Its files are verified against the digests that name them. */
+export interface ArchivedImage {
+  /** Names in the archive, as they stand there. */
+  readonly names: readonly string[];
+  /** The manifest's bytes, from the archive or made for it. */
+  readonly bytes: Buffer;
+  readonly manifest: ImageManifest;
+  /** Blobs by digest, without the manifest. */
+  readonly blobs: ReadonlyMap<string, ArchiveFile>;
+}
+
+/** Content of an archive, by normalised name. */
 export class Archive {
   readonly files = new Map<string, ArchiveFile>();
   readonly links = new Map<string, string>();
 
-  /** A file by its name, links followed. */
+  /** Finds a file by its name and follows links. */
   find(name: string): ArchiveFile | null {
     let at = normalize(name);
     for (let links = 0; links <= MAX_LINKS; links += 1) {
@@ -46,124 +58,126 @@ export class Archive {
     return null;
   }
 
-  /** A small document. @throws MonocoreError `ImageInvalid` when it is missing or above `maxBytes` */
+  /** Reads a small document. @throws MonocoreError `ImageInvalid` when it is missing or above `maxBytes` */
   async read(name: string, maxBytes: number): Promise<Buffer> {
     const file = this.find(name);
     if (!file) throw new MonocoreError('ImageInvalid', `the archive has no ${JSON.stringify(name)}`);
     if (file.size > maxBytes) {
       throw new MonocoreError(
         'ImageInvalid',
-        `${JSON.stringify(name)} in the archive is above ${formatSize(maxBytes)}`,
+        `${JSON.stringify(name)} in the archive is larger than ${formatSize(maxBytes)}`,
       );
     }
     return readFile(file.path);
   }
 }
 
-/** Limits and ways of {@link unpackArchive}. */
+/** Limits and surroundings of {@link unpackArchive}. */
 export interface UnpackContext {
   readonly partialDir: string;
-  /** Most bytes of all files together, unpacked. */
+  /** Most bytes of all files together, decompressed. */
   readonly maxBytes: number;
   readonly signal: AbortSignal;
 }
 
 /**
- * @param path of the archive; gzip is known by its first bytes
- * @throws MonocoreError `ImageInvalid`, `Usage` for a file that cannot be read; the system's error
+ * Unpacks an archive, compressed with gzip or zstd or not at all.
+ *
+ * @throws MonocoreError `ImageInvalid`, `Usage` for a file that cannot be read; the system's error; the signal's reason
  */
 export async function unpackArchive(path: string, { partialDir, maxBytes, signal }: UnpackContext): Promise<Archive> {
-  const archive = new Archive();
-  const isPacked = await isGzip(path).catch((cause: unknown) => {
+  await compressionOf(path).catch((cause: unknown) => {
     throw new MonocoreError('Usage', `${path} cannot be read (${errorCode(cause)})`, { cause });
   });
+  const archive = new Archive();
   let leftBytes = maxBytes;
   let entries = 0;
+  let sink: FileSink | null = null;
 
-  async function take(header: Header, entry: AsyncIterable<Buffer>): Promise<void> {
+  function take(entry: TarEntry): ContentSink | null {
     entries += 1;
     if (entries > MAX_ENTRIES) throw new MonocoreError('ImageInvalid', `${path} has more than ${MAX_ENTRIES} entries`);
-    const longest = Math.max(header.name.length, header.linkname?.length ?? 0);
-    if (longest > MAX_PATH_BYTES)
-      throw new MonocoreError('ImageInvalid', `${path} has a name of ${longest} characters`);
-    const name = normalize(header.name);
-    if (header.type === 'symlink' && header.linkname) {
-      archive.links.set(name, posix.join(posix.dirname(name), header.linkname));
-    } else if (header.type === 'link' && header.linkname) {
-      archive.links.set(name, header.linkname);
-    }
-    if (header.type !== 'file' && header.type !== 'contiguous-file') {
-      for await (const _ of entry);
-      return;
-    }
-    leftBytes -= header.size ?? 0;
+    const longest = Math.max(entry.name.length, entry.linkname.length);
+    if (longest > MAX_PATH_BYTES) throw new MonocoreError('ImageInvalid', `${path} has a name of ${longest} bytes`);
+    const name = normalize(entry.name);
+    if (entry.type === 'symlink') archive.links.set(name, posix.join(posix.dirname(name), entry.linkname));
+    if (entry.type === 'link') archive.links.set(name, entry.linkname);
+    if (entry.type !== 'file') return null;
+    leftBytes -= entry.size;
     if (leftBytes < 0) {
       throw new MonocoreError('ImageInvalid', `${path} has more than ${formatSize(maxBytes)}`, {
         details: { hint: '--max-image-size allows more' },
       });
     }
-    // The first one counts: else what was looked at would not be what is used.
+    // Two files of one name: the one that was verified might not be the one that is used.
     if (archive.files.has(name)) throw new MonocoreError('ImageInvalid', `${path} has ${JSON.stringify(name)} twice`);
-    archive.files.set(name, await save(join(partialDir, `${LOAD_PREFIX}${entries}`), entry));
+    sink = new FileSink(join(partialDir, `${LOAD_PREFIX}${entries}`), (file) => archive.files.set(name, file));
+    return sink;
   }
 
-  const tar = extract();
-  const reading = isPacked
-    ? pipeline(createReadStream(path), createGunzip(), tar, { signal })
-    : pipeline(createReadStream(path), tar, { signal });
-  const taking = (async () => {
-    try {
-      for await (const entry of tar) await take(entry.header, entry as AsyncIterable<Buffer>);
-    } catch (error) {
-      tar.destroy(error instanceof Error ? error : null);
-      throw error;
-    }
-  })();
-  const outcomes = await Promise.allSettled([taking, reading]);
-  const reasons = outcomes.filter((outcome) => outcome.status === 'rejected').map(({ reason }) => reason as unknown);
-  if (reasons.length > 0) {
+  try {
+    await readTar(
+      decompress(path, () => {}, signal),
+      take,
+    );
+  } catch (error) {
     signal.throwIfAborted();
-    throw readingFailure(reasons, path);
+    if (error instanceof MonocoreError || /^E[A-Z0-9]+$/.test(errorCode(error) ?? '')) throw error;
+    throw new MonocoreError('ImageInvalid', `${path} is not a valid tar archive: ${errorText(error)}`, {
+      cause: error,
+    });
+  } finally {
+    (sink as FileSink | null)?.close();
+  }
+  for (const file of archive.files.values()) {
+    signal.throwIfAborted();
+    await syncFile(file.path);
   }
   return archive;
 }
 
-/** Of two ends of a stream that failed, one only knows that the other did. */
-function readingFailure(reasons: readonly unknown[], path: string): unknown {
-  const own = reasons.find((reason) => reason instanceof MonocoreError || /^E[A-Z]+$/.test(errorCode(reason) ?? ''));
-  const text = reasons.map(errorText).at(-1);
-  return own ?? new MonocoreError('ImageInvalid', `${path} is no sound tar archive: ${text}`, { cause: reasons[0] });
+/** Writes a file and hashes it; synchronous, because the job has its thread for itself. */
+class FileSink implements ContentSink {
+  readonly #path: string;
+  readonly #onEnd: (file: ArchiveFile) => void;
+  readonly #hash = createHash('sha256');
+  #fd: number | null;
+  #size = 0;
+
+  constructor(path: string, onEnd: (file: ArchiveFile) => void) {
+    this.#path = path;
+    this.#onEnd = onEnd;
+    this.#fd = openSync(path, 'w', 0o600);
+  }
+
+  write(chunk: Buffer): void {
+    this.#hash.update(chunk);
+    writeFully(this.#fd!, chunk, this.#size);
+    this.#size += chunk.length;
+  }
+
+  end(): void {
+    this.close();
+    this.#onEnd({ path: this.#path, digest: `sha256:${this.#hash.digest('hex')}`, size: this.#size });
+  }
+
+  /** Frees the descriptor, also of a file that is not complete. */
+  close(): void {
+    if (this.#fd !== null) closeSync(this.#fd);
+    this.#fd = null;
+  }
 }
 
-async function save(path: string, entry: AsyncIterable<Buffer>): Promise<ArchiveFile> {
-  const hash = createHash('sha256');
-  let size = 0;
-  const file = await open(path, 'w', 0o600);
+async function syncFile(path: string): Promise<void> {
+  const file = await open(path);
   try {
-    for await (const chunk of entry) {
-      hash.update(chunk);
-      await file.appendFile(chunk);
-      size += chunk.length;
-    }
     await file.sync();
   } finally {
     await file.close();
   }
-  return { path, digest: `sha256:${hash.digest('hex')}`, size };
 }
 
-/** RFC 1952, section 2.3.1. */
-export async function isGzip(path: string): Promise<boolean> {
-  const file = await open(path);
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(2), 0, 2, 0);
-    return bytesRead === 2 && buffer.readUInt16BE() === 0x1f8b;
-  } finally {
-    await file.close();
-  }
-}
-
-/** `./a//b` as `a/b`; what leads out of the archive stays in it. */
+/** Turns `./a//b` into `a/b`; `..` never leads out of the archive. */
 function normalize(name: string): string {
   return posix.join('/', name).slice(1);
 }

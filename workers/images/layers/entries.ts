@@ -1,28 +1,28 @@
-/** Entries of tar archives as files of the tree. */
+/** Inodes of the tree from entries of tar archives. */
 import { encodeDevice } from '../erofs/erofs-format.ts';
 import { type Attributes, FileInode, FileType, SpecialInode, SymlinkInode } from '../rootfs/tree.ts';
 import { renderXattrs } from '../rootfs/xattrs.ts';
 import { invalidLayer, limitPassed, MAX_MAJOR, MAX_MINOR, MAX_TARGET_BYTES, showBytes } from './limits.ts';
-import { type PaxRecords, parsePaxTime } from './pax.ts';
+import { type PaxRecords, parsePaxTime } from './tar-header.ts';
 import type { TarEntry } from './tar-reader.ts';
 
 const PERMISSIONS = 0o7777;
 const MAX_ID = 0xffffffff;
-/** How star, GNU tar and Go name extended attributes. */
+/** Prefix of extended attributes in star, GNU tar and Go. */
 const XATTR_KEYWORD = 'SCHILY.xattr.';
 const SPARSE_KEYWORD = 'GNU.sparse.';
 
-/** Makes inodes of entries. Extended attributes that are alike share their bytes. */
+/** Makes inodes. Equal extended attributes share their bytes. */
 export class EntryReader {
   readonly #xattrs = new Map<string, Buffer>();
   readonly #onText: (bytes: number) => void;
 
-  /** @param onText told the size of what is to be held in memory */
+  /** @param onText told the bytes that each inode keeps in memory */
   constructor(onText: (bytes: number) => void) {
     this.#onText = onText;
   }
 
-  /** @throws MonocoreError `ImageInvalid` for what Linux could not have */
+  /** @throws MonocoreError `ImageInvalid` for attributes that Linux does not allow */
   attributesOf(entry: TarEntry): Attributes {
     const { seconds, nanoseconds } = timeOf(entry);
     return {
@@ -35,7 +35,7 @@ export class EntryReader {
     };
   }
 
-  /** A file that is neither a directory nor another name of one that exists. */
+  /** Makes the inode of a file that is neither a directory nor a hard link. */
   inodeOf(entry: TarEntry): FileInode | SymlinkInode | SpecialInode {
     const attributes = this.attributesOf(entry);
     switch (attributes.mode & ~PERMISSIONS) {
@@ -76,7 +76,6 @@ export class EntryReader {
 function typeOf({ name, type }: TarEntry): number {
   switch (type) {
     case 'file':
-    case 'contiguous-file':
       return FileType.file;
     case 'directory':
       return FileType.directory;
@@ -89,13 +88,13 @@ function typeOf({ name, type }: TarEntry): number {
     case 'fifo':
       return FileType.fifo;
     default:
-      throw invalidLayer(`${showBytes(name)} is of a type that is not supported`);
+      throw invalidLayer(`${showBytes(name)} has a type that is not supported`);
   }
 }
 
 function targetOf({ name, linkname }: TarEntry): string {
-  const target = linkname ?? '';
-  if (target === '' || target.includes('\0')) throw invalidLayer(`the symlink ${showBytes(name)} leads nowhere`);
+  const target = linkname;
+  if (target === '' || target.includes('\0')) throw invalidLayer(`the symlink ${showBytes(name)} has no valid target`);
   if (target.length > MAX_TARGET_BYTES) {
     throw limitPassed('path', `the target of the symlink ${showBytes(name)} has more than ${MAX_TARGET_BYTES} bytes`);
   }
@@ -105,7 +104,7 @@ function targetOf({ name, linkname }: TarEntry): string {
 function idOf(entry: TarEntry, keyword: 'uid' | 'gid'): number {
   const id = numberOf(entry.pax, keyword) ?? entry[keyword];
   if (!Number.isInteger(id) || id < 0 || id > MAX_ID) {
-    throw invalidLayer(`${showBytes(entry.name)} has the impossible ${keyword} ${id}`);
+    throw invalidLayer(`${showBytes(entry.name)} has an impossible ${keyword}: ${id}`);
   }
   return id;
 }
@@ -115,16 +114,16 @@ function numberOf(pax: PaxRecords | null, keyword: string): number | null {
   return text ? Number(text) : null;
 }
 
-/** A time that nobody can read is no reason to refuse a file. */
-function timeOf({ mtime, pax }: TarEntry): { seconds: number; nanoseconds: number } {
+/** A malformed time is no reason to refuse a file. */
+function timeOf({ mtimeS, pax }: TarEntry): { seconds: number; nanoseconds: number } {
   const precise = pax?.mtime ? parsePaxTime(pax.mtime) : null;
-  return precise ?? { seconds: Math.floor(mtime.getTime() / 1000) || 0, nanoseconds: 0 };
+  return precise ?? { seconds: mtimeS || 0, nanoseconds: 0 };
 }
 
 function deviceOf({ name, devmajor, devminor }: TarEntry): number {
   const [major, minor] = [devmajor || 0, devminor || 0];
   if (major < 0 || major > MAX_MAJOR || minor < 0 || minor > MAX_MINOR) {
-    throw invalidLayer(`${showBytes(name)} is the impossible device ${major}:${minor}`);
+    throw invalidLayer(`${showBytes(name)} is an impossible device: ${major}:${minor}`);
   }
   return encodeDevice(major, minor);
 }

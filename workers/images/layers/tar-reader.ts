@@ -1,24 +1,27 @@
-/** Entries of a tar archive, one by one, with their content. */
-import { type Extract, extract, type Header } from 'tar-stream';
-import { type PaxRecords, parsePax } from './pax.ts';
+/** Reads tar archives entry by entry, synchronously between the chunks that they come in. */
+import { BLOCK_BYTES, type PaxRecords, parseHeader, parsePax, parseText, type TarHeader } from './tar-header.ts';
 
-/** An entry as it stands in the archive; texts have one character per byte. */
-export interface TarEntry extends Omit<Header, 'pax' | 'type'> {
-  /** Null for types that tar-stream does not know, those of sparse files for example. */
-  readonly type: Header['type'] | null;
+/** An entry as it stands in the archive, extended headers applied. */
+export interface TarEntry extends TarHeader {
   readonly pax: PaxRecords | null;
 }
 
-/** Takes the content of an entry that is not empty. */
+/** Takes the content of an entry. */
 export interface ContentSink {
+  /** @param chunk only valid during the call */
   write(chunk: Buffer): void;
   end(): void;
 }
 
-/** Called for each entry; null when its content is not wanted. What it or the sink throws ends the reading. */
+/** Called for each entry; returns null to skip its content. An error of it or of the sink ends the reading. */
 export type EntryHandler = (entry: TarEntry) => ContentSink | null;
 
-/** Types whose size says nothing: no content follows their header, whatever it says. As in Go's `archive/tar`. */
+/** Largest extended header, `maxSpecialFileSize` of Go's `archive/tar`, with which images are made. */
+const MAX_EXTENSION_BYTES = 2 ** 20;
+/** Zero blocks at the end, as POSIX has it. */
+const END_BLOCKS = 2;
+
+/** Types that have no content, whatever size their header states; likewise in Go's `archive/tar`. */
 const TYPES_WITHOUT_CONTENT = new Set<string | null>([
   'link',
   'symlink',
@@ -27,113 +30,130 @@ const TYPES_WITHOUT_CONTENT = new Set<string | null>([
   'block-device',
   'fifo',
 ]);
-/** As POSIX has it. tar-stream would read on. */
-const ZERO_BLOCKS_AT_END = 2;
-
-/** What is changed of tar-stream; its version is fixed in package.json for that. */
-interface ExtractParts {
-  _header: { type: string | null; size: number } | null;
-  _pax: PaxRecords | null;
-  _decodeLongHeader(bytes: Buffer): void;
-  _applyLongHeaders(): void;
-  _consumeHeader(): boolean;
-}
 
 /**
  * Reads an archive to its end mark, or to the end of `chunks`.
  *
- * @throws Error of tar-stream when it is malformed; what `chunks` and `onEntry` throw
+ * @throws Error when it is malformed; errors of `chunks` and `onEntry`
  */
 export async function readTar(chunks: AsyncIterable<Uint8Array>, onEntry: EntryHandler): Promise<void> {
-  // 'latin1' keeps bytes; archives from before POSIX have no magic number.
-  const options = { filenameEncoding: 'latin1', allowUnknownFormat: true };
-  const archive: Extract = extract(options as Parameters<typeof extract>[0]);
-  const state: { failure: unknown; isEnded: boolean; wake: () => void } = {
-    failure: null,
-    isEnded: false,
-    wake: () => {},
-  };
-  const fail = (error: unknown) => {
-    state.failure ??= error;
-    archive.destroy(error instanceof Error ? error : new Error(String(error)));
-  };
-  adapt(archive as unknown as ExtractParts, () => {
-    state.isEnded = true;
-    archive.destroy();
-  });
-  archive.on('error', (error) => {
-    state.failure ??= error;
-  });
-  archive.on('drain', () => state.wake());
-  const closed = new Promise<void>((resolve) => {
-    archive.on('close', () => {
-      state.wake();
-      resolve();
-    });
-  });
-  archive.on('entry', (header, content, next) => {
-    // Emitted for the entry, too, when the archive is destroyed.
-    content.on('error', () => {});
-    try {
-      const sink = onEntry(header as unknown as TarEntry);
-      // At once it would recurse, an entry deeper each time.
-      if (header.size === 0) return queueMicrotask(next);
-      content.on('data', (chunk) => attempt(() => sink?.write(chunk as Buffer)));
-      content.on('end', () => {
-        attempt(() => sink?.end());
-        next();
-      });
-    } catch (error) {
-      fail(error);
-    }
-  });
-  const attempt = (action: () => void) => {
-    if (state.failure !== null) return;
-    try {
-      action();
-    } catch (error) {
-      fail(error);
-    }
-  };
-
-  const isOver = () => state.failure !== null || state.isEnded;
-  try {
-    for await (const chunk of chunks) {
-      if (!archive.write(chunk) && !archive.destroyed) {
-        await new Promise<void>((resolve) => {
-          state.wake = resolve;
-        });
-      }
-      if (isOver()) break;
-    }
-    if (!isOver()) archive.end(undefined);
-  } catch (error) {
-    fail(error);
+  const reader = new TarReader(onEntry);
+  for await (const { buffer, byteOffset, length } of chunks) {
+    if (reader.push(Buffer.from(buffer, byteOffset, length))) return;
   }
-  await closed;
-  if (state.failure !== null) throw state.failure;
+  reader.end();
 }
 
-/** Lets extended headers be read as bytes, sizes that say nothing be ignored, and the end mark be seen. */
-function adapt(archive: ExtractParts, onEnd: () => void): void {
-  const decodeLongHeader = archive._decodeLongHeader;
-  archive._decodeLongHeader = function (bytes) {
-    if (this._header?.type === 'pax-header') this._pax = parsePax(bytes);
-    // Those for all that follows are ignored, as by Docker and containerd. They would have to be kept: without end.
-    else if (this._header?.type !== 'pax-global-header') decodeLongHeader.call(this, bytes);
-  };
-  const applyLongHeaders = archive._applyLongHeaders;
-  archive._applyLongHeaders = function () {
-    applyLongHeaders.call(this);
-    if (this._header && TYPES_WITHOUT_CONTENT.has(this._header.type)) this._header.size = 0;
-  };
-  const consumeHeader = archive._consumeHeader;
-  let zeroBlocks = 0;
-  archive._consumeHeader = function () {
-    const goesOn = consumeHeader.call(this);
-    zeroBlocks = goesOn && this._header === null ? zeroBlocks + 1 : 0;
-    if (zeroBlocks < ZERO_BLOCKS_AT_END) return goesOn;
-    onEnd();
+class TarReader {
+  readonly #onEntry: EntryHandler;
+  /** A header that is split over chunks. */
+  readonly #block = Buffer.alloc(BLOCK_BYTES);
+  #blockBytes = 0;
+  #sink: ContentSink | null = null;
+  #contentBytes = 0;
+  #paddingBytes = 0;
+  #zeroBlocks = 0;
+  /** Extensions of the next entry. */
+  #pax: PaxRecords | null = null;
+  #name = '';
+  #linkname = '';
+
+  constructor(onEntry: EntryHandler) {
+    this.#onEntry = onEntry;
+  }
+
+  /** Returns true at the end mark. */
+  push(chunk: Buffer): boolean {
+    for (let at = 0; at < chunk.length; ) {
+      if (this.#contentBytes > 0) {
+        const content = chunk.subarray(at, at + this.#contentBytes);
+        this.#sink?.write(content);
+        at += content.length;
+        this.#contentBytes -= content.length;
+        if (this.#contentBytes === 0) this.#endContent();
+      } else if (this.#paddingBytes > 0) {
+        const skipped = Math.min(this.#paddingBytes, chunk.length - at);
+        at += skipped;
+        this.#paddingBytes -= skipped;
+      } else {
+        const copied = chunk.copy(this.#block, this.#blockBytes, at, at + BLOCK_BYTES - this.#blockBytes);
+        at += copied;
+        this.#blockBytes = (this.#blockBytes + copied) % BLOCK_BYTES;
+        if (this.#blockBytes === 0 && this.#takeHeader()) return true;
+      }
+    }
     return false;
-  };
+  }
+
+  /** @throws Error when the archive ends within an entry */
+  end(): void {
+    if (this.#blockBytes + this.#contentBytes + this.#paddingBytes > 0) {
+      throw new Error('the archive ends in the middle of an entry');
+    }
+  }
+
+  #takeHeader(): boolean {
+    const header = parseHeader(this.#block);
+    this.#zeroBlocks = header === null ? this.#zeroBlocks + 1 : 0;
+    if (header === null) return this.#zeroBlocks === END_BLOCKS;
+    switch (header.type) {
+      case 'pax':
+        this.#collect(header, (bytes) => {
+          this.#pax = parsePax(bytes);
+        });
+        break;
+      case 'pax-global':
+        // Ignored, as by Docker and containerd: they would have to be kept to the end.
+        this.#collect(header, () => {});
+        break;
+      case 'gnu-name':
+        this.#collect(header, (bytes) => {
+          this.#name = parseText(bytes);
+        });
+        break;
+      case 'gnu-linkname':
+        this.#collect(header, (bytes) => {
+          this.#linkname = parseText(bytes);
+        });
+        break;
+      default:
+        this.#takeEntry(header);
+    }
+    return false;
+  }
+
+  #collect({ size }: TarHeader, take: (bytes: Buffer) => void): void {
+    if (size > MAX_EXTENSION_BYTES) {
+      throw new Error(`an extended header of ${size} bytes; at most ${MAX_EXTENSION_BYTES} are supported`);
+    }
+    const parts: Buffer[] = [];
+    this.#beginContent(size, () => ({
+      write: (part) => void parts.push(Buffer.from(part)),
+      end: () => take(Buffer.concat(parts)),
+    }));
+  }
+
+  #takeEntry(header: TarHeader): void {
+    const pax = this.#pax;
+    const size = TYPES_WITHOUT_CONTENT.has(header.type) ? 0 : pax?.size ? Number(pax.size) : header.size;
+    const name = pax?.path || this.#name || header.name;
+    const linkname = pax?.linkpath || this.#linkname || header.linkname;
+    this.#pax = null;
+    this.#name = '';
+    this.#linkname = '';
+    this.#beginContent(size, () => this.#onEntry({ ...header, name, linkname, size, pax }));
+  }
+
+  #beginContent(size: number, openSink: () => ContentSink | null): void {
+    if (!Number.isSafeInteger(size) || size < 0) throw new Error('malformed tar header: its size is not a number');
+    this.#sink = openSink();
+    this.#contentBytes = size;
+    this.#paddingBytes = -size & (BLOCK_BYTES - 1);
+    if (size === 0) this.#endContent();
+  }
+
+  #endContent(): void {
+    this.#sink?.end();
+    this.#sink = null;
+  }
 }

@@ -1,7 +1,7 @@
 /**
- * Builds one read-only file system of the layers of an image. Layers are never unpacked onto the host: the merged tree
- * is a model in memory, and contents go into the image. So whatever a layer says, nothing but the output is written,
- * and root is not needed for owners and devices.
+ * Builds one read-only file system from the layers of an image. Layers are never unpacked onto the host: the merged tree
+ * is a model in memory, and contents go into the image. So whatever a layer says, only the output is written, and owners
+ * and devices need no root.
  */
 import { closeSync, fsyncSync, ftruncateSync, openSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
@@ -10,22 +10,22 @@ import { errorCode, errorText, MonocoreError } from '../../../src/lib/errors.ts'
 import { BLOCK_BYTES } from '../erofs/erofs-format.ts';
 import { collectInodes, layOut } from '../erofs/image-layout.ts';
 import { writeImage } from '../erofs/image-writer.ts';
+import { decompress } from '../layers/decompression.ts';
 import { EntryReader } from '../layers/entries.ts';
-import { LayerByteCount, readLayer } from '../layers/layer-stream.ts';
-import { invalidLayer, maxLayerBytes } from '../layers/limits.ts';
+import { invalidLayer, limitPassed, maxLayerBytes } from '../layers/limits.ts';
 import { readTar } from '../layers/tar-reader.ts';
 import { ContentStore } from './content-store.ts';
 import { applyEntry } from './layer-application.ts';
 import { MergedTree } from './merged-tree.ts';
-import type { RootImage, RootImageSource } from './source.ts';
+import { LAYER_MEDIA_TYPE, type RootImage, type RootImageSource } from './source.ts';
 import { FileInode } from './tree.ts';
 
 const FILE_MODE = 0o644;
 
 /**
- * Builds the image; what an earlier attempt left beside it is replaced. Runs in the pool.
+ * Builds the image and replaces what an earlier attempt left beside it. Runs in the pool.
  *
- * @param signal calls it off
+ * @param signal cancels it
  * @throws MonocoreError `ImageInvalid` for layers that are malformed, not supported or past a limit; the system's
  * errors; the signal's reason. Nothing is left behind then
  */
@@ -56,11 +56,18 @@ async function build(
   const contents = new ContentStore(imageFd, tailsFd, limits.maxImageBytes);
   const tree = new MergedTree(limits);
   const parts = { tree, contents, entries: new EntryReader((bytes) => tree.countText(bytes)) };
-  const count = new LayerByteCount(maxLayerBytes(limits));
-  for (const [index, layer] of layers.entries()) {
+  const maxBytes = maxLayerBytes(limits);
+  let layerBytes = 0;
+  const count = (bytes: number) => {
+    layerBytes += bytes;
+    if (layerBytes <= maxBytes) return;
+    throw limitPassed('layer-bytes', `the layers have more than ${maxBytes} bytes when decompressed`);
+  };
+  for (const [index, { path, mediaType }] of layers.entries()) {
     tree.beginLayer();
     try {
-      await readTar(interruptible(readLayer(layer, count), signal), (entry) => applyEntry(entry, parts));
+      if (!LAYER_MEDIA_TYPE.test(mediaType)) throw invalidLayer(`a layer of the type ${mediaType} is not supported`);
+      await readTar(decompress(path, count, signal), (entry) => applyEntry(entry, parts));
     } catch (error) {
       signal.throwIfAborted();
       throw asLayerError(error, index + 1);
@@ -76,15 +83,7 @@ async function build(
   return { sizeBytes: layout.blocks * BLOCK_BYTES, inodes: inodes.length };
 }
 
-/** Chunks come from a file, so what calls the job off is heard between them. */
-async function* interruptible(chunks: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  for await (const chunk of chunks) {
-    signal.throwIfAborted();
-    yield chunk;
-  }
-}
-
-/** Errors of the system stay what they are; the others are the layer's fault, and say which one it is. */
+/** Names the layer in an error that is its fault; errors of the system stay as they are. */
 function asLayerError(error: unknown, number: number): unknown {
   if (error instanceof MonocoreError) {
     const { code, message, details, cause } = error;

@@ -47,7 +47,7 @@ export function applyEntry(entry: TarEntry, { tree, entries, contents }: ImagePa
     return null;
   }
   if (entry.type === 'link') {
-    const target = entry.linkname ?? '';
+    const target = entry.linkname;
     const inode = tree.find(splitPath(target));
     assertLinkable(inode, entry.name, target);
     tree.put(names, inode);

@@ -186,7 +186,9 @@ test('extended attributes and headers that are too long are refused', async (t) 
   await refuseBytes(t, [rawPax({ [`SCHILY.xattr.user.${'n'.repeat(251)}`]: '' }), file], refusal);
   const many = Array.from({ length: 3 }, (_, index) => [`SCHILY.xattr.user.${index}`, Buffer.alloc(30_000)]);
   await refuseBytes(t, [rawPax(Object.fromEntries(many)), file], refusal);
-  await refuseBytes(t, [rawHeader({ name: 'x', type: 'x', size: 2 ** 30 })], { message: /Header exceeds max size/ });
+  await refuseBytes(t, [rawHeader({ name: 'x', type: 'x', size: 2 ** 30 })], {
+    message: /an extended header of 1073741824 bytes/,
+  });
 });
 
 test('extended headers for all that follows are not kept, and say nothing', async (t) => {
@@ -208,15 +210,15 @@ test('extended headers for all that follows are not kept, and say nothing', asyn
 });
 
 test('archives that are malformed, cut off or of unknown types are refused', async (t) => {
-  await refuseBytes(t, [Buffer.alloc(2048, 'no tar')], { message: /layer 1 cannot be read: Invalid tar header/ });
+  await refuseBytes(t, [Buffer.alloc(2048, 'no tar')], { message: /layer 1 cannot be read: not a tar header/ });
   const file = rawEntry({ name: 'f', type: '0' }, Buffer.alloc(2000));
-  await refuseBytes(t, [file.subarray(0, 1500)], { message: /Unexpected end of data/ });
+  await refuseBytes(t, [file.subarray(0, 1500)], { message: /ends in the middle of an entry/ });
   await refuseBytes(t, [rawEntry({ name: 'x', type: 'x' }, Buffer.from('99 path=a\n')), file], {
     message: /malformed/,
   });
-  await refuseBytes(t, [rawHeader({ name: 'f', type: 'S' })], { message: /f is of a type that is not supported/ });
+  await refuseBytes(t, [rawHeader({ name: 'f', type: 'S' })], { message: /f has a type that is not supported/ });
   await refuseBytes(t, [rawPax({ 'GNU.sparse.major': '1' }), file], { message: /sparse/ });
-  await refuseBytes(t, [rawPax({ uid: '-1' }), file], { message: /impossible uid/ });
+  await refuseBytes(t, [rawPax({ uid: '-1' }), file], { message: /impossible uid: -1/ });
   const gzip = gzipSync(await packTar([{ name: 'a', content: Buffer.alloc(50_000) }]));
   for (const [bytes, mediaType] of [
     [gzip.subarray(0, -20), TAR_GZIP],

@@ -15,8 +15,7 @@ const TYPES: Readonly<Record<string, number>> = { file: 8, directory: 4, symlink
 const name = fc.constantFrom('a', 'b', 'c', '-');
 const path = fc.array(name, { minLength: 1, maxLength: 4 }).map((names) => names.join('/'));
 const attributes = {
-  // tar-stream takes 0 for no mode.
-  mode: fc.integer({ min: 1, max: 0o7777 }),
+  mode: fc.integer({ min: 0, max: 0o7777 }),
   uid: fc.integer({ min: 0, max: 0o777777 }),
   gid: fc.nat(1000),
   pax: fc.option(

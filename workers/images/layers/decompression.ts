@@ -1,0 +1,104 @@
+/** Files as they were before their compression: gzip and zstd are known by their first bytes. */
+import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { pipeline } from 'node:stream';
+import { createGunzip } from 'node:zlib';
+import { Decompress } from 'fzstd';
+import { invalidLayer } from './limits.ts';
+
+const CHUNK_BYTES = 256 * 1024;
+/**
+ * Bytes that the zstd decoder gets at once. It answers with all that is in them, and a block of four bytes can become
+ * 128 KiB (RFC 8878, section 3.1.1.2), so that is 64 MiB at the most.
+ */
+const ZSTD_SLICE_BYTES = 2048;
+/**
+ * Largest window of a zstd frame, 128 MiB: more than any level of the zstd program uses without being asked for it
+ * (`ZSTD_WINDOWLOG_LIMIT_DEFAULT`). The decoder copies the window for each block.
+ */
+const MAX_ZSTD_WINDOW_BYTES = 2 ** 27;
+
+/**
+ * Compression of a file: RFC 1952, section 2.3.1, and RFC 8878, section 3.1, skippable frames included.
+ *
+ * @throws errors of the system
+ */
+export async function compressionOf(path: string): Promise<'gzip' | 'zstd' | null> {
+  const file = await open(path);
+  try {
+    const start = Buffer.alloc(4);
+    const { bytesRead } = await file.read(start, 0, 4, 0);
+    if (bytesRead >= 3 && start.readUIntBE(0, 3) === 0x1f8b08) return 'gzip';
+    if (bytesRead < 4) return null;
+    const magic = start.readUInt32LE();
+    return magic === 0xfd2fb528 || magic >>> 4 === 0x184d2a5 ? 'zstd' : null;
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * The content of a file, decompressed while it is read.
+ *
+ * @param onBytes told the size of each chunk before it is kept; an error of it ends the decompression
+ * @throws MonocoreError `ImageInvalid` for a zstd window that is too large; errors of the system and of the decoders; the
+ * signal's reason
+ */
+export async function* decompress(
+  path: string,
+  onBytes: (bytes: number) => void,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const compression = await compressionOf(path);
+  const file = createReadStream(path, { highWaterMark: CHUNK_BYTES });
+  const chunks =
+    compression === 'zstd'
+      ? unzstd(file, onBytes)
+      : count(
+          // Errors of either stream come out of the loop that reads the last one.
+          compression === 'gzip' ? pipeline(file, createGunzip({ chunkSize: CHUNK_BYTES }), () => {}) : file,
+          onBytes,
+        );
+  for await (const chunk of chunks) {
+    signal.throwIfAborted();
+    yield chunk;
+  }
+}
+
+async function* count(chunks: AsyncIterable<Buffer>, onBytes: (bytes: number) => void): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) {
+    onBytes(chunk.length);
+    yield chunk;
+  }
+}
+
+/** State of the frame that is being read; a number between frames. */
+interface ZstdDecoderParts {
+  readonly s: { readonly w: Uint8Array } | number | undefined;
+}
+
+/** Decompresses zstd with fzstd: zlib has it only from Node 22.15 on. */
+async function* unzstd(chunks: AsyncIterable<Buffer>, onBytes: (bytes: number) => void): AsyncGenerator<Uint8Array> {
+  let blocks: Uint8Array[] = [];
+  const decoder = new Decompress((block) => {
+    const { s: frame } = decoder as unknown as ZstdDecoderParts;
+    if (typeof frame === 'object' && frame.w.length > MAX_ZSTD_WINDOW_BYTES) {
+      throw invalidLayer(`a zstd window of ${frame.w.length} bytes; at most ${MAX_ZSTD_WINDOW_BYTES} are supported`);
+    }
+    onBytes(block.length);
+    if (block.length > 0) blocks.push(block);
+  });
+  function* take() {
+    const taken = blocks;
+    blocks = [];
+    yield* taken;
+  }
+  for await (const chunk of chunks) {
+    for (let start = 0; start < chunk.length; start += ZSTD_SLICE_BYTES) {
+      decoder.push(chunk.subarray(start, start + ZSTD_SLICE_BYTES));
+      yield* take();
+    }
+  }
+  decoder.push(new Uint8Array(0), true);
+  yield* take();
+}
