@@ -103,7 +103,7 @@ const RESERVATIONS: readonly Reservation[] = [
     within: /^src\/cli\//,
     target: /^(src\/daemon\/|(node:)?(child_process|worker_threads)$)/,
     keepers: /^src\/cli\/(daemon\/process|render\/pager|commands\/daemon\/run)\.ts$/,
-    wrong: { path: 'src/cli/commands/start.ts', source: "import { Runtime } from '../../daemon/runtime.ts';" },
+    wrong: { path: 'src/cli/commands/start.ts', source: "import { Runtime } from '../../daemon/daemon.ts';" },
   },
 ];
 

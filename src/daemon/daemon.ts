@@ -1,55 +1,215 @@
-/** The daemon of one home: builds the parts, serves until told to end, ends them in order. */
+/**
+ * Composition root: `Runtime` builds the parts of a home and ends them in order, `runDaemon` serves them until it is told to
+ * shut down. The library uses a `Runtime` without the daemon.
+ *
+ * Long because the parts are put together here and nowhere else.
+ */
+import { availableParallelism, freemem } from 'node:os';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import { followRequest } from '../images/image-jobs.ts';
-import { isoTime } from '../lib/clock.ts';
+import { Images } from '../images/image-jobs.ts';
+import { ServiceImages } from '../images/service-images.ts';
+import { systemClock } from '../lib/clock.ts';
 import { errorCode, errorText } from '../lib/errors.ts';
 import { EventLoopBatch } from '../lib/event-loop-batch.ts';
 import { packageVersion } from '../lib/package-info.ts';
 import type { Report } from '../lib/report.ts';
+import { loadLogLimits, saveLogLimits } from '../logs/log-limits.ts';
 import { readLogs } from '../logs/log-reading.ts';
+import { LogThread } from '../logs/logs-thread.ts';
+import { LogRetention } from '../logs/retention.ts';
+import { MetricsThread } from '../metrics/metrics-thread.ts';
+import { NetworkThread } from '../network/network-thread.ts';
 import { Orchestrator } from '../orchestrator/orchestrator.ts';
-import type { ApiThreadApi, ControlApi, ControlEvent } from '../protocol/api.ts';
-import type { DaemonSettings, DaemonStatus, LogLevel } from '../protocol/http.ts';
+import type { ApiThreadApi, ControlEvent } from '../protocol/api.ts';
+import type { DaemonSettings, LogLevel, ThreadStatus } from '../protocol/http.ts';
+import type { Job } from '../protocol/jobs.ts';
 import type { LogQuery } from '../protocol/log-files/queries.ts';
+import type { HomeLogSettings } from '../protocol/service.ts';
+import type { SavedState } from '../protocol/state.ts';
+import { SpawnerProcess } from '../spawner/spawner-process.ts';
+import { HomePaths, resolveHome } from '../state/paths.ts';
+import { StateThread } from '../state/state-thread.ts';
+import { FileStateStore, makeHome } from '../state/store.ts';
+import type { OrchestratorContext } from '../supervisor/interfaces.ts';
+import { StartSlots } from '../supervisor/start-slots.ts';
+import { JobPool } from '../threads/job-pool.ts';
 import { expose, transfer } from '../threads/rpc.ts';
 import { WorkerThread } from '../threads/worker-thread.ts';
-import { openDaemonLog } from './daemon-log.ts';
-import { closeStrayDescriptors } from './inherited-descriptors.ts';
-import { Runtime } from './runtime.ts';
+import { BACKENDS, type BackendRegistry, openBackends } from '../vm/backends.ts';
+import { FifoMaker } from '../vm/host/fifos.ts';
+import { createControlApi, summarize } from './control-api.ts';
+import { lockHome } from './home-lock.ts';
+import { closeInheritedDescriptors } from './inherited-descriptors.ts';
 import { ServiceNotifier, takeNotifySocket } from './sd-notify.ts';
-import { takePrecedence } from './session-priority.ts';
-import { type End, listenForEnd } from './shutdown.ts';
+import { raiseSessionPriority } from './session-priority.ts';
+import { listenForShutdown, type ShutdownRequest } from './shutdown.ts';
+import { type Crashable, crashByName, type TestHooks } from './test-hooks.ts';
 
-/** A thread that can be ended as a crash would. */
-export type CrashableThread = Pick<WorkerThread<never>, 'name' | 'crash'>;
+/** Lines that explain a failed start. */
+const LAST_LINES = 10;
 
-/** How to run it. */
+export interface RuntimeOptions {
+  /** Home folder; `MONOCORE_HOME` or `~/.monocore` by default. Made if missing. */
+  readonly home?: string;
+  /** Gets messages for people; they are dropped by default. */
+  readonly report?: Report;
+  /** Threads that share the log streams; 1 by default. */
+  readonly logWorkers?: number;
+  /** Back ends of the services; QEMU and plain processes by default. */
+  readonly backends?: BackendRegistry;
+  readonly hooks?: TestHooks;
+}
+
+/** The parts of an open home. Main thread. */
+export class Runtime implements OrchestratorContext {
+  readonly clock = systemClock;
+  readonly random = Math.random;
+  /** Free memory is MemAvailable of proc_meminfo(5), which libuv reads. */
+  readonly bootSlots = new StartSlots({ slots: availableParallelism(), freeBytes: freemem });
+  readonly paths: HomePaths;
+  readonly report: Report;
+  readonly onStep: NonNullable<OrchestratorContext['onStep']>;
+  readonly state: StateThread;
+  readonly store: FileStateStore;
+  readonly jobs = new JobPool();
+  readonly logs: LogThread;
+  readonly metrics: MetricsThread;
+  readonly network: NetworkThread;
+  readonly spawner: SpawnerProcess;
+  readonly imageStore: Images;
+  readonly images: ServiceImages;
+  readonly backends: OrchestratorContext['backends'];
+  /** Saved states of an earlier runtime, for `Orchestrator.open`. */
+  ended: readonly SavedState[] = [];
+  left: readonly SavedState[] = [];
+  /** Called when the log worker that serves readers was started again. */
+  onLogsRestarted: () => void = () => {};
+  readonly #closing = new AbortController();
+  readonly closing: AbortSignal = this.#closing.signal;
+  readonly #unlock: () => void;
+  readonly #retention: LogRetention;
+  #limitsSaved: Promise<void> = Promise.resolve();
+
+  private constructor(paths: HomePaths, options: RuntimeOptions, unlock: () => void) {
+    const { report = () => {}, logWorkers = 1, backends = BACKENDS, hooks = {} } = options;
+    this.paths = paths;
+    this.report = report;
+    this.onStep = hooks.onStep ?? (() => {});
+    this.#unlock = unlock;
+    this.state = new StateThread(report);
+    this.store = new FileStateStore(paths, this.state, this.clock);
+    const runJob = <J extends Job>(job: J) => this.jobs.run(job);
+    this.#retention = new LogRetention({ logDir: paths.logDir, clock: this.clock, runJob, report });
+    this.logs = new LogThread(paths.logDir, report, {
+      workers: logWorkers,
+      keeper: this.#retention,
+      runSearch: (job, searchOptions) => this.jobs.run(job, searchOptions),
+      onRestart: () => this.onLogsRestarted(),
+    });
+    this.metrics = new MetricsThread(report);
+    this.network = new NetworkThread(report);
+    this.imageStore = new Images(this.jobs, paths);
+    this.images = new ServiceImages(this.imageStore, paths.images);
+    this.spawner = new SpawnerProcess(report);
+    const host = { paths, spawner: this.spawner, fifos: new FifoMaker(this.spawner), runJob, prober: this.metrics };
+    this.backends = openBackends(backends, host);
+  }
+
+  /**
+   * Makes the home, takes its lock and starts the threads.
+   *
+   * @throws MonocoreError `HomeUnusable`, `DaemonRunning` when another process has the home, `ThreadDied`
+   */
+  static async open(options: RuntimeOptions = {}): Promise<Runtime> {
+    const paths = new HomePaths(resolveHome(options.home));
+    await makeHome(paths);
+    const runtime = new Runtime(paths, options, await lockHome(paths.home));
+    try {
+      await runtime.#start();
+    } catch (error) {
+      await runtime.close();
+      throw error;
+    }
+    return runtime;
+  }
+
+  async #start(): Promise<void> {
+    this.spawner.start();
+    await Promise.all([this.logs.start(), this.metrics.thread.start(), this.state.thread.start()]);
+    const { left, ended, broken } = await this.store.loadAll();
+    for (const problem of broken) this.report('error', `a state file is ignored: ${problem}`);
+    const names = new Set(left.map(({ service }) => service.name));
+    for (const { service } of [...ended, ...left]) this.#retention.know(service.name, service.log);
+    const limits = await loadLogLimits(this.paths.logLimits);
+    if (limits) this.#retention.limit(limits);
+    this.#retention.start();
+    this.left = left;
+    this.ended = ended.filter(({ service }) => !names.has(service.name));
+  }
+
+  /** Threads, job pool and spawner. */
+  get parts(): readonly Crashable[] {
+    const { logs, metrics, state, network, jobs, spawner } = this;
+    return [...logs.workers, metrics.thread, state.thread, network.thread, jobs, spawner];
+  }
+
+  threads(): ThreadStatus[] {
+    return this.parts.map((part) => part.status());
+  }
+
+  async lastLines(service: string, sinceMs: number): Promise<string[]> {
+    const since = new Date(sinceMs).toISOString();
+    const lines = await this.logs.lastLines(service, ['stdout', 'stderr'], LAST_LINES, since);
+    return lines.length > 0 ? lines : this.logs.lastLines(service, ['console'], LAST_LINES, since);
+  }
+
+  limitLogs(settings: HomeLogSettings): void {
+    this.#retention.limit(settings);
+    this.#limitsSaved = saveLogLimits(this.paths.logLimits, settings).catch((error: unknown) => {
+      this.report('warn', `the limits of logs are not saved for the next daemon: ${errorText(error)}`);
+    });
+  }
+
+  removeLogs(service: string): Promise<void> {
+    return this.logs.removeLogs(service);
+  }
+
+  /** Ends the threads, in the order in which they get their input, and unlocks the home. VMs run on. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.metrics.stop();
+    await this.network.stop();
+    await this.logs.stop();
+    this.#retention.stop();
+    await this.jobs.close();
+    await this.spawner.stop();
+    await this.store.flush();
+    await this.state.stop();
+    await this.#limitsSaved;
+    this.#unlock();
+  }
+}
+
 export interface DaemonOptions {
   /** Absolute path, see `resolveHome`. */
   readonly home: string;
   /** Least severe level of the daemon's own log. */
   readonly logLevel: LogLevel;
-  /** True: started by a command, which watches for readiness; nothing is printed. */
+  /** True: started by a command that watches for readiness, so nothing is printed. */
   readonly background: boolean;
   /** Threads that share the log streams; 1 by default. */
   readonly logWorkers?: number;
-  /** A signal ends the daemon without its services; with them by default. */
+  /** True: signals end the daemon alone. By default they end its services, too. */
   readonly leaveRunning?: boolean;
-  /** Called when it serves, with its threads and the spawner, so that tests can crash them. */
-  readonly onServing?: (threads: readonly CrashableThread[]) => void;
+  readonly hooks?: TestHooks;
 }
 
-/** Asks for no record at all, and is served like any other query. */
-const NOTHING: LogQuery = { services: [], streams: [], tail: 0, follow: false };
-
-/** What only the daemon has: the orchestrator of everybody's services, the api thread, a service manager's ear. */
+/** Parts that only the daemon has: the orchestrator of all services, the api thread, the service manager. */
 class Daemon {
   readonly #runtime: Runtime;
   readonly #orchestrator: Orchestrator;
-  readonly #settings: DaemonSettings;
   readonly #notifier: ServiceNotifier | null;
   readonly #api: WorkerThread<ApiThreadApi>;
-  readonly #startedAtMs = Date.now();
   readonly #published = new EventLoopBatch<ControlEvent>((events) => this.#api.tell((api) => api.publish(events)));
 
   constructor(
@@ -57,25 +217,27 @@ class Daemon {
     orchestrator: Orchestrator,
     settings: DaemonSettings,
     notifier: ServiceNotifier | null,
-    requestEnd: (end: End) => void,
+    requestShutdown: (request: ShutdownRequest) => void,
   ) {
-    const { report } = runtime;
+    const { report, paths, imageStore: images } = runtime;
     this.#runtime = runtime;
     this.#orchestrator = orchestrator;
-    this.#settings = settings;
     this.#notifier = notifier;
+    const threads = () => this.parts.map((part) => part.status());
+    const controlApi = createControlApi({ home: paths.home, settings, orchestrator, images, threads, requestShutdown });
     this.#api = new WorkerThread<ApiThreadApi>({
       entry: 'api',
       data: () => {
-        const control = this.#openControl(requestEnd);
+        const { port1, port2: control } = new MessageChannel();
+        expose(controlApi, port1);
         const logs = this.#openLogs();
-        return { data: { socketPath: runtime.paths.socket, control, logs }, transferList: [control, logs] };
+        return { data: { socketPath: paths.socket, control, logs }, transferList: [control, logs] };
       },
       deadlines: { defaultMs: 10_000 },
       onReady: (api) => api.listen(),
       onDeath: (error) => report('error', `${error.message}; it is started again`),
     });
-    this.#orchestrator.on('event', (event) => {
+    orchestrator.on('event', (event) => {
       this.#published.add(event);
       this.#notifier?.status(this.#summary());
     });
@@ -85,82 +247,41 @@ class Daemon {
     };
   }
 
-  /** Answers from now on. What earlier daemons left is taken over by then. */
+  get parts(): readonly Crashable[] {
+    return [...this.#runtime.parts, this.#api];
+  }
+
+  /** Serves from now on. */
   async start(): Promise<void> {
     await this.#api.start();
     this.#notifier?.ready(this.#summary());
   }
 
-  get threads(): readonly CrashableThread[] {
-    const { logs, metrics, state, network, jobs, spawner } = this.#runtime;
-    const threads = [...logs.workers, metrics.thread, state.thread, network.thread, this.#api, spawner];
-    return [...threads, { name: 'jobs', crash: () => jobs.crash() }];
-  }
-
-  /** Stops the services unless they are to be left, then refuses new work and ends the threads. */
-  async end({ services }: End): Promise<void> {
+  /** Stops the services, unless they run on, then refuses new work and ends the threads. */
+  async shutDown({ services }: ShutdownRequest): Promise<void> {
     this.#notifier?.stopping(services === 'leave' ? 'ending, services run on' : 'stopping all services');
     if (services !== 'leave') await this.#orchestrator.end({ suspend: services === 'suspend' });
     await this.close();
   }
 
+  /** Shortens the stop of all services to its last steps. */
+  hurry({ services }: ShutdownRequest): void {
+    void this.#orchestrator.end({ suspend: services === 'suspend', timeoutMs: 0 });
+  }
+
   /** Ends the threads; services run on. */
   async close(): Promise<void> {
-    // Without threads there is nothing to be alive; what is left takes a moment.
+    // First, because it asks the threads for signs of life.
     await this.#notifier?.close();
     await this.#api.stop((api) => api.close());
     await this.#runtime.close();
   }
 
-  /** Shortens the stop of everything to its last rungs: the second Ctrl-C. */
-  hurry({ services }: End): void {
-    void this.#orchestrator.end({ suspend: services === 'suspend', timeoutMs: 0 });
-  }
-
-  #status(): DaemonStatus {
-    return {
-      pid: process.pid,
-      version: packageVersion(),
-      started_at: isoTime(this.#startedAtMs),
-      home: this.#runtime.paths.home,
-      threads: [...this.#runtime.threads(), this.#api.status()],
-      services: this.#orchestrator.services().length,
-      settings: this.#settings,
-    };
-  }
-
-  /** For people. */
   #summary(): string {
-    const services = this.#orchestrator.services();
-    const running = services.filter(({ pid }) => pid !== null).length;
-    return `${services.length} ${services.length === 1 ? 'service' : 'services'}, ${running} running`;
+    return summarize(this.#orchestrator.services());
   }
 
-  /** A port of the api thread to this one. */
-  #openControl(requestEnd: (end: End) => void): MessagePort {
-    const { port1, port2 } = new MessageChannel();
-    const orchestrator = this.#orchestrator;
-    const images = this.#runtime.imageStore;
-    const control: ControlApi = {
-      start: ({ config, names, group, ...options }) => orchestrator.start(config, { names, group }, options),
-      plan: async ({ config, names, group, ...options }) => orchestrator.plan(config, { names, group }, options),
-      stop: ({ timeout_ms, ...selection }) => orchestrator.stop(selection, timeout_ms),
-      restart: ({ timeout_ms, ...selection }) => orchestrator.restart(selection, timeout_ms),
-      remove: ({ timeout_ms, ...selection }) => orchestrator.remove(selection, timeout_ms),
-      images: () => images.list(),
-      pullImages: (request, replies) => followRequest(replies, (options) => images.pull(request, options)),
-      loadImages: (request, replies) => followRequest(replies, (options) => images.load(request, options)),
-      removeImages: (request) => images.remove(request),
-      pruneImages: () => images.prune(),
-      services: async () => orchestrator.services(),
-      daemon: async () => this.#status(),
-      stopDaemon: async ({ leave_running }) => requestEnd({ services: leave_running ? 'leave' : 'stop' }),
-    };
-    expose(control, port1);
-    return port2;
-  }
-
-  /** A port of the api thread to the log worker, past this thread. */
+  /** A port between the api thread and the log worker, past this thread. */
   #openLogs(): MessagePort {
     const { port1, port2 } = new MessageChannel();
     this.#runtime.logs.connect(port1);
@@ -168,7 +289,24 @@ class Daemon {
   }
 }
 
-/** Reports to the daemon's log once it is open; what comes before waits. */
+/** A query without records, which is served like any other. */
+const EMPTY_QUERY: LogQuery = { services: [], streams: [], tail: 0, follow: false };
+
+/** Resolves when each log worker has served a reader. */
+async function checkLogWorkers({ logs }: Runtime): Promise<void> {
+  await Promise.all(
+    logs.workers.map(async (thread) => {
+      try {
+        await readLogs(await thread.ready(), EMPTY_QUERY, () => {});
+      } catch (error) {
+        // A folder that cannot be read is an answer, too.
+        if (errorCode(error) !== 'Internal') throw error;
+      }
+    }),
+  );
+}
+
+/** Keeps reports until the daemon's log is open. */
 function deferReports(): { report: Report; open: (sink: Report) => void } {
   const early: Parameters<Report>[] = [];
   let sink: Report = (...entry) => early.push(entry);
@@ -181,86 +319,66 @@ function deferReports(): { report: Report; open: (sink: Report) => void } {
   };
 }
 
-/** Resolves when each log worker has served a reader: its thread works on what it is given. */
-async function checkLogWorkers({ logs }: Runtime): Promise<void> {
-  await Promise.all(
-    logs.workers.map(async (thread) => {
-      try {
-        await readLogs(await thread.ready(), NOTHING, () => {});
-      } catch (error) {
-        // That its folder cannot be read is an answer, too.
-        if (errorCode(error) !== 'Internal') throw error;
-      }
-    }),
-  );
-}
-
 /**
- * Runs the daemon until it is told to end: by `POST /v1/daemon/stop`, SIGTERM or SIGINT. A second signal shortens the
- * stop. In the foreground a service manager is told, see `daemon-notify.ts`; its variables are taken out of the
- * environment in any case. Main thread of a process of its own.
+ * Runs the daemon until `POST /v1/daemon/stop`, SIGTERM or SIGINT. A second signal shortens the stop. In the foreground it
+ * tells a service manager its state, see `sd-notify.ts`; the variables of the manager are removed from the environment in
+ * any case. Main thread of a process of its own.
  *
  * @returns the exit code of the process
  * @throws MonocoreError `HomeUnusable`, `DaemonRunning`, `ThreadDied` when it cannot start
  */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
-  closeStrayDescriptors();
-  takePrecedence();
-  const { background, leaveRunning = false } = options;
-  const reports = deferReports();
+  closeInheritedDescriptors();
+  raiseSessionPriority();
+  const { home, logLevel, background, logWorkers = 1, leaveRunning = false, hooks = {} } = options;
+  const { report, open: openReports } = deferReports();
   const notifySocket = takeNotifySocket(process.env, process.pid);
   let daemon: Daemon | null = null;
   let isHurried = false;
-  // From the first moment on: by default a signal would end the process and leave services that it is to stop.
-  const ending = listenForEnd({
+  // From the first moment on: by default a signal would end the process and leave its services running.
+  const shutdown = listenForShutdown({
     onSignal: { services: leaveRunning ? 'leave' : 'suspend' },
-    report: reports.report,
-    hurry(end) {
+    report,
+    hurry(request) {
       isHurried = true;
-      daemon?.hurry(end);
+      daemon?.hurry(request);
     },
   });
   try {
-    // The home is locked first: a daemon that is refused must not touch the log of the one that runs.
-    const { home, logLevel, logWorkers = 1 } = options;
-    const runtime = await Runtime.open({ home, report: reports.report, logWorkers });
-    const log = await openDaemonLog({ file: runtime.paths.daemonLog, level: logLevel }).catch(async (error) => {
-      await runtime.close();
-      throw error;
-    });
-    reports.open((level, message, data = {}) => log.logger[level](data, message));
+    // pino takes 50 ms to load, and a program that uses the library needs none of it.
+    const logModule = import('./daemon-log.ts');
+    // Locks the home first: a second daemon must not touch the log of the first.
+    const runtime = await Runtime.open({ home, report, logWorkers, hooks });
+    const log = await logModule
+      .then(({ openDaemonLog }) => openDaemonLog({ file: runtime.paths.daemonLog, level: logLevel }))
+      .catch(async (error) => {
+        await runtime.close();
+        throw error;
+      });
+    openReports((level, message, data = {}) => log.logger[level](data, message));
     process.on('uncaughtExceptionMonitor', (error) => log.fatal(error));
-    // One in the background is nobody's service, whatever it has inherited.
-    const notifier =
-      notifySocket === null || background
-        ? null
-        : new ServiceNotifier({
-            socket: notifySocket,
-            clock: runtime.clock,
-            report: reports.report,
-            checkAlive: () => checkLogWorkers(runtime),
-          });
+    const { clock } = runtime;
+    const checkAlive = () => checkLogWorkers(runtime);
+    // A daemon in the background is not the manager's service, whatever it has inherited.
+    const isManaged = notifySocket !== null && !background;
+    const notifier = isManaged ? new ServiceNotifier({ socket: notifySocket, clock, report, checkAlive }) : null;
     const settings = { log_level: logLevel, log_workers: logWorkers, background, leave_running: leaveRunning };
     try {
-      daemon = new Daemon(
-        runtime,
-        await Orchestrator.open(runtime, { startsAll: !background }),
-        settings,
-        notifier,
-        ending.request,
-      );
+      const orchestrator = await Orchestrator.open(runtime, { startsAll: !background });
+      daemon = new Daemon(runtime, orchestrator, settings, notifier, shutdown.request);
+      const { parts } = daemon;
       await daemon.start();
-      reports.report('info', `ready, version ${packageVersion()}`, { pid: process.pid, home });
-      options.onServing?.(daemon.threads);
+      report('info', `ready, version ${packageVersion()}`, { pid: process.pid, home });
+      hooks.onServing?.((name) => crashByName(parts, name));
       if (!background) process.stderr.write(`monocore: the daemon of ${home} is ready\n`);
-      const end = await ending.requested;
-      reports.report('info', end.services === 'leave' ? 'ending; services run on' : 'ending with all services');
-      const ended = daemon.end(end);
-      if (isHurried) daemon.hurry(end);
+      const request = await shutdown.requested;
+      report('info', request.services === 'leave' ? 'ending; services run on' : 'ending with all services');
+      const ended = daemon.shutDown(request);
+      if (isHurried) daemon.hurry(request);
       await ended;
       return 0;
     } catch (error) {
-      reports.report('error', errorText(error), { err: error });
+      report('error', errorText(error), { err: error });
       // Its threads would keep the process alive.
       await (daemon ?? runtime).close().catch(() => {});
       throw error;
@@ -268,6 +386,6 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
       await log.close();
     }
   } finally {
-    ending.release();
+    shutdown.release();
   }
 }

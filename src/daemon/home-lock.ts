@@ -1,4 +1,4 @@
-/** The lock of a home: one daemon at a time, freed by the kernel however the daemon ends. */
+/** Lock of a home: one daemon at a time. The kernel frees it however the daemon ends. */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { realpathSync } from 'node:fs';
@@ -6,8 +6,8 @@ import { createServer } from 'node:net';
 import { errorCode, MonocoreError } from '../lib/errors.ts';
 
 /**
- * Takes the lock: a listening unix socket in the abstract namespace (unix(7)), which has no file that could be left
- * over. Abstract names are per network namespace, and anybody may take one, so the user's id is part of it.
+ * Takes the lock: a listening unix socket in the abstract namespace (unix(7)), which leaves no file behind. Abstract names
+ * are per network namespace, and every user may take any of them, so the user id is part of the name.
  *
  * @param home an existing folder
  * @returns frees the lock

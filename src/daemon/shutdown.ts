@@ -1,50 +1,45 @@
-/** How the daemon comes to be told to end. */
+/** Requests to end the daemon: by signals of this process, and by the API. */
+import { deferred } from '../lib/promises.ts';
 import type { Report } from '../lib/report.ts';
 
-/** How it is to end. */
-export interface End {
+export interface ShutdownRequest {
   /**
-   * What becomes of the services: `stop` as the user's own stop; `suspend` likewise, but they count as wanted up, so
-   * that the next daemon starts them again where their policy says so; `leave` lets them run on.
+   * `stop`: like a stop by the user. `suspend`: stops the services, but they count as wanted up, so the next daemon starts
+   * them as their restart policy demands. `leave`: the services run on.
    */
   readonly services: 'stop' | 'suspend' | 'leave';
 }
 
-/** What signals do. */
-export interface EndingOptions {
-  /** What a signal means for the services. */
-  readonly onSignal: End;
-  /** Shortens the stop of everything to its last rungs. */
-  readonly hurry: (end: End) => void;
+export interface ShutdownOptions {
+  readonly onSignal: ShutdownRequest;
+  /** Shortens the stop of all services to its last steps. */
+  readonly hurry: (request: ShutdownRequest) => void;
   readonly report: Report;
 }
 
-/** The end that is asked for first, by whomever. */
-export interface Ending {
-  readonly requested: Promise<End>;
-  request(end: End): void;
-  /** Gives the signals their usual meaning back. */
+export interface ShutdownListener {
+  /** The first request. */
+  readonly requested: Promise<ShutdownRequest>;
+  request(request: ShutdownRequest): void;
+  /** Restores the default effect of the signals. */
   release(): void;
 }
 
 /**
- * Listens to the signals of this process: the first SIGTERM or SIGINT asks for the end, each further one hurries it.
- * SIGHUP is ignored: a terminal that is closed ends neither the daemon nor the services. Main thread.
+ * Listens to the signals of this process: the first SIGTERM or SIGINT requests the shutdown, each further one hurries it.
+ * SIGHUP is ignored: a closed terminal ends neither the daemon nor the services. Main thread.
  */
-export function listenForEnd({ onSignal, hurry, report }: EndingOptions): Ending {
+export function listenForShutdown({ onSignal, hurry, report }: ShutdownOptions): ShutdownListener {
   let isSignalled = false;
-  let decided: End | null = null;
-  let resolve: (end: End) => void = () => {};
-  const requested = new Promise<End>((settle) => {
-    resolve = settle;
-  });
-  const request = (end: End): void => {
-    decided ??= end;
+  let decided: ShutdownRequest | null = null;
+  const { promise: requested, resolve } = deferred<ShutdownRequest>();
+  const request = (wanted: ShutdownRequest): void => {
+    decided ??= wanted;
     resolve(decided);
   };
   const listener = (signal: NodeJS.Signals): void => {
     report('info', `got ${signal}`);
-    // Services that are left running are no hurry.
+    // There is nothing to hurry where the services run on.
     if (isSignalled && decided && decided.services !== 'leave') hurry(decided);
     isSignalled = true;
     request(onSignal);

@@ -12,10 +12,10 @@ const exitCode = await runDaemon({
   home,
   logLevel: 'info',
   background: true,
-  onServing(threads) {
-    createInterface({ input: process.stdin }).on('line', (line) => {
-      void threads.find(({ name }) => name === line)?.crash();
-    });
+  hooks: {
+    onServing(crash) {
+      createInterface({ input: process.stdin }).on('line', (line) => void crash(line));
+    },
   },
 });
 process.stdin.destroy();

@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Runtime } from '../../src/daemon/runtime.ts';
+import { Runtime } from '../../src/daemon/daemon.ts';
 import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
 import type { ServiceStatus } from '../../src/protocol/service.ts';
 import { eventually } from './eventually.ts';

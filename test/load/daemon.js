@@ -6,7 +6,7 @@ process.exitCode = await runDaemon({
   home: process.argv[2],
   logLevel: 'info',
   background: true,
-  onServing: () => watchLoop(),
+  hooks: { onServing: () => watchLoop() },
 });
 process.stdin.destroy();
 // What is open still when the daemon has ended gets this long, as in `monocore daemon run`.

@@ -8,7 +8,7 @@ export interface SpawnedProcess extends HostProcess {
   readonly ended: boolean;
 }
 
-/** Starts processes, off the main thread; `runtime.ts` plugs the spawner in. Main thread. */
+/** Starts processes, off the main thread; `daemon.ts` plugs the spawner in. Main thread. */
 export interface Spawner {
   /**
    * @param ownPath an argument, or a part of one, that no other process has: where the spawner dies in between, the process

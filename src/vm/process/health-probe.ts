@@ -12,7 +12,7 @@ import type { Spawner } from '../host/spawner.ts';
 import { renderEnvironment } from './environment.ts';
 import { runProbe } from './probe-command.ts';
 
-/** Asks ports of this host, off the main thread; `runtime.ts` plugs the metrics thread in. */
+/** Asks ports of this host, off the main thread; `daemon.ts` plugs the metrics thread in. */
 export interface Prober {
   /** Never rejects; its connection is closed when it answers. */
   probe(probe: NetworkProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult>;

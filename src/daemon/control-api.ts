@@ -1,0 +1,54 @@
+/** Answers of the main thread to the api worker. */
+import { followRequest, type Images } from '../images/image-jobs.ts';
+import { isoTime } from '../lib/clock.ts';
+import { packageVersion } from '../lib/package-info.ts';
+import type { Orchestrator } from '../orchestrator/orchestrator.ts';
+import type { ControlApi } from '../protocol/api.ts';
+import type { DaemonSettings, ThreadStatus } from '../protocol/http.ts';
+import type { ServiceStatus } from '../protocol/service.ts';
+import type { ShutdownRequest } from './shutdown.ts';
+
+/** Parts of the daemon that its answers need. */
+export interface ControlContext {
+  readonly home: string;
+  readonly settings: DaemonSettings;
+  readonly orchestrator: Orchestrator;
+  readonly images: Images;
+  readonly threads: () => readonly ThreadStatus[];
+  readonly requestShutdown: (request: ShutdownRequest) => void;
+}
+
+/** To be exposed on a port of the api worker. */
+export function createControlApi(context: ControlContext): ControlApi {
+  const { home, settings, orchestrator, images, threads, requestShutdown } = context;
+  const startedAtMs = Date.now();
+  return {
+    start: ({ config, names, group, ...options }) => orchestrator.start(config, { names, group }, options),
+    plan: async ({ config, names, group, ...options }) => orchestrator.plan(config, { names, group }, options),
+    stop: ({ timeout_ms, ...selection }) => orchestrator.stop(selection, timeout_ms),
+    restart: ({ timeout_ms, ...selection }) => orchestrator.restart(selection, timeout_ms),
+    remove: ({ timeout_ms, ...selection }) => orchestrator.remove(selection, timeout_ms),
+    images: () => images.list(),
+    pullImages: (request, replies) => followRequest(replies, (options) => images.pull(request, options)),
+    loadImages: (request, replies) => followRequest(replies, (options) => images.load(request, options)),
+    removeImages: (request) => images.remove(request),
+    pruneImages: () => images.prune(),
+    services: async () => orchestrator.services(),
+    daemon: async () => ({
+      pid: process.pid,
+      version: packageVersion(),
+      started_at: isoTime(startedAtMs),
+      home,
+      threads: threads(),
+      services: orchestrator.services().length,
+      settings,
+    }),
+    stopDaemon: async ({ leave_running }) => requestShutdown({ services: leave_running ? 'leave' : 'stop' }),
+  };
+}
+
+/** Summary for a service manager: `3 services, 2 running`. */
+export function summarize(services: readonly ServiceStatus[]): string {
+  const running = services.filter(({ pid }) => pid !== null).length;
+  return `${services.length} ${services.length === 1 ? 'service' : 'services'}, ${running} running`;
+}
