@@ -4,8 +4,7 @@ import { errorCode, MonocoreError } from '../../lib/errors.ts';
 import { type CliContext, connect } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
 import { catchInterrupt } from '../operation.ts';
-import { createPlainDownloads } from '../progress/downloads.ts';
-import { createTerminalDownloads } from '../progress/downloads-terminal.ts';
+import { createPlainDownloads, type Downloads } from '../progress/downloads.ts';
 
 /** Runs a request without progress. */
 export async function withImages<Result>(
@@ -38,23 +37,29 @@ export async function followImages(
   context: CliContext,
   ask: (images: ImageRequests, options: RequestOptions) => Promise<unknown>,
 ): Promise<number> {
-  const { stdout, stderr } = context;
+  const { stderr } = context;
   const interrupt = catchInterrupt();
-  const downloads = stdout.isTTY ? createTerminalDownloads(stdout) : createPlainDownloads((text) => stdout.write(text));
+  const downloads = await createDownloads(context);
   try {
     await withImages(context, (images) =>
       ask(images, { signal: interrupt.signal, onEvent: (event) => downloads.handle(event) }),
     );
+    await downloads.close('done');
     return EXIT.done;
   } catch (error) {
+    await downloads.close('failed');
     if (!interrupt.signal.aborted) throw withHint(error);
-    downloads.close();
     stderr.write('monocore: interrupted; the next pull goes on from what is here\n');
     return EXIT.interrupted;
   } finally {
-    downloads.close();
     interrupt.release();
   }
+}
+
+async function createDownloads({ stdout, stderr }: CliContext): Promise<Downloads> {
+  if (!stdout.isTTY) return createPlainDownloads((text) => stdout.write(text));
+  const { createTerminalDownloads } = await import('../progress/terminal.ts');
+  return createTerminalDownloads(stdout, stderr);
 }
 
 /** Says what becomes of a download whose daemon has ended. */

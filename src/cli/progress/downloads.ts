@@ -3,25 +3,25 @@ import { maskControls } from '../../lib/control-characters.ts';
 import { formatDuration, formatSize } from '../../lib/units.ts';
 import type { ImageEvent } from '../../protocol/images.ts';
 
-/** A view of a running job. */
+/** View of a running job. */
 export interface Downloads {
   handle(event: ImageEvent): void;
-  /** The job has ended, in whatever way. */
-  close(): void;
+  /** The job has ended; resolves when everything is shown. Later calls do nothing. */
+  close(how: 'done' | 'failed'): Promise<void>;
 }
 
-/** For files, pipes and CI: a line for each thing that happens, none for bytes. */
+/** Progress for files, pipes and CI: a line for each event, none for bytes. */
 export function createPlainDownloads(write: (text: string) => void): Downloads {
   return {
     handle(event) {
       const text = eventText(event);
       if (text !== null) write(`${text}\n`);
     },
-    close() {},
+    close: async () => {},
   };
 }
 
-/** One line about an event, or null where there is nothing to say. */
+/** Line on an event; null for one that changes only the bars. */
 export function eventText(event: ImageEvent): string | null {
   switch (event.type) {
     case 'waiting':
@@ -29,7 +29,7 @@ export function eventText(event: ImageEvent): string | null {
     case 'image':
       return `${event.name}: pulling`;
     case 'blob':
-      return `${shortDigest(event.digest)}: ${formatSize(event.size_bytes)}${event.present ? ', is here already' : ''}`;
+      return `${shortDigest(event.digest)}: ${formatSize(event.size_bytes)}${event.present ? ', already present' : ''}`;
     case 'kept':
       return `${shortDigest(event.digest)}: done`;
     case 'retry': {
@@ -50,7 +50,7 @@ const BAR_CHARACTERS = 24;
 /** As many hexadecimal digits as Docker shows. */
 const SHORT_DIGITS = 12;
 
-/** What a line is made of. */
+/** A layer while its image is pulled. */
 export interface BlobState {
   readonly digest: string;
   readonly sizeBytes: number;
@@ -63,7 +63,7 @@ export interface BlobState {
 /** `2f5e1c0a9b44  ███████          12 MiB of 30 MiB  5 MiB/s  4s left`. */
 export function blobRow({ digest, sizeBytes, doneBytes, phase, bytesPerSecond }: BlobState): string {
   const name = shortDigest(digest);
-  if (phase === 'present') return `${name}  ${formatSize(sizeBytes)}, is here already`;
+  if (phase === 'present') return `${name}  ${formatSize(sizeBytes)}, already present`;
   if (phase === 'waiting') return `${name}  ${formatSize(sizeBytes)}, waiting`;
   const share = phase === 'kept' || sizeBytes === 0 ? 1 : doneBytes / sizeBytes;
   const filled = Math.round(Math.min(share, 1) * BAR_CHARACTERS);

@@ -1,7 +1,9 @@
-/** Progress on a terminal: a row for each service, redrawn in place. */
+/** Progress on a terminal: rows that are redrawn in place, one for each service, or the layers of images. */
 import { DefaultRenderer, Listr, ListrLogger, type ListrTaskWrapper, ProcessOutput } from 'listr2';
 import { formatDuration } from '../../lib/units.ts';
+import type { ImageEvent } from '../../protocol/images.ts';
 import { isChanging, outcomeText, progressText, type Verb } from '../render/status-text.ts';
+import { type BlobState, blobRow, type Downloads, eventText, RateMeter } from './downloads.ts';
 import type { Progress } from './progress.ts';
 
 /** Tenths of a second are shown. */
@@ -9,13 +11,10 @@ const REFRESH_INTERVAL_MS = 100;
 
 type End = 'done' | 'failed' | 'left';
 
+/** A row of the list. */
 interface Row {
-  /** @param nowMs milliseconds since the epoch */
-  text: (nowMs: number) => string;
-  /** `performance.now()` of the first change of its status; null while the service waits for its turn. */
-  startedAt: number | null;
-  /** `performance.now()` when it last came to rest; null while it changes. */
-  settledAt: number | null;
+  /** May have several lines. */
+  title: () => string;
   task: ListrTaskWrapper<unknown, typeof DefaultRenderer, typeof DefaultRenderer> | null;
   readonly ended: Promise<End>;
   readonly end: (how: End) => void;
@@ -33,25 +32,145 @@ export function createTerminalProgress(
   stderr: NodeJS.WriteStream,
 ): Progress {
   const width = Math.max(0, ...names.map((name) => name.length));
-  const rows = new Map(names.map((name) => [name, createRow()]));
+  const services = new Map(names.map((name) => [name, createServiceRow(name.padEnd(width))]));
+  const close = showRows([...services.values()], stdout, stderr);
+  return {
+    update(service) {
+      const row = services.get(service.name);
+      if (!row) return;
+      if (isChanging(service)) row.startedAt ??= performance.now();
+      row.settledAt = isChanging(service) ? null : performance.now();
+      row.text = (nowMs) => progressText(service, nowMs);
+    },
+    finish(outcome) {
+      const row = services.get(outcome.service.name);
+      if (!row) return;
+      row.text = (nowMs) => outcomeText(verb, outcome, nowMs);
+      row.end(outcome.outcome === 'failed' ? 'failed' : 'done');
+    },
+    close,
+  };
+}
 
-  function title(name: string, row: Row): string {
-    const elapsedMs = row.startedAt === null ? null : (row.settledAt ?? performance.now()) - row.startedAt;
-    return rowTitle(name.padEnd(width), row.text(Date.now()), elapsedMs);
+interface ServiceRow extends Row {
+  /** @param nowMs milliseconds since the epoch */
+  text: (nowMs: number) => string;
+  /** `performance.now()` of the first change of its status; null while the service waits for its turn. */
+  startedAt: number | null;
+  /** `performance.now()` when it last came to rest; null while it changes. */
+  settledAt: number | null;
+}
+
+function createServiceRow(name: string): ServiceRow {
+  const row: ServiceRow = {
+    ...createRow(() => {
+      const elapsedMs = row.startedAt === null ? null : (row.settledAt ?? performance.now()) - row.startedAt;
+      return rowTitle(name, row.text(Date.now()), elapsedMs);
+    }),
+    text: () => 'waiting',
+    startedAt: null,
+    settledAt: null,
+  };
+  return row;
+}
+
+/**
+ * `web  booting 1.2 s`.
+ *
+ * @param name padded by the caller
+ * @param elapsedMs null for a service whose turn has not come
+ */
+export function rowTitle(name: string, text: string, elapsedMs: number | null): string {
+  return elapsedMs === null ? `${name}  ${text}` : `${name}  ${text} ${formatElapsed(elapsedMs)}`;
+}
+
+function formatElapsed(elapsedMs: number): string {
+  return elapsedMs < 60_000 ? `${(elapsedMs / 1000).toFixed(1)} s` : formatDuration(elapsedMs);
+}
+
+/** Shows a bar for each layer of the image that is pulled, below the lines on what has happened. */
+export function createTerminalDownloads(stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream): Downloads {
+  const lines: string[] = [];
+  let blobs = new Map<string, { state: BlobState; readonly meter: RateMeter }>();
+
+  function change(digest: string, changed: Partial<BlobState>): void {
+    const blob = blobs.get(digest);
+    if (blob) blob.state = { ...blob.state, ...changed };
   }
 
+  const row = createRow(() => {
+    for (const { state, meter } of blobs.values()) {
+      if (state.phase !== 'running') continue;
+      // A download that stands still sends no event, and its rate falls.
+      meter.update(state.doneBytes, performance.now());
+      change(state.digest, { bytesPerSecond: meter.bytesPerSecond });
+    }
+    // Behind the mark and the indentation, and never wrapped.
+    const columns = (stdout.columns || 80) - 4;
+    const states = [...blobs.values()].map(({ state }) => state);
+    const bars = visible(states, stdout.rows || 24).map((line) => [...line].slice(0, columns).join(''));
+    return [...lines, ...bars].join('\n');
+  });
+  const close = showRows([row], stdout, stderr);
+  return {
+    handle(event: ImageEvent) {
+      switch (event.type) {
+        case 'blob': {
+          const { digest, size_bytes: sizeBytes, present } = event;
+          const phase = present ? 'present' : 'waiting';
+          const state: BlobState = { digest, sizeBytes, doneBytes: 0, phase, bytesPerSecond: null };
+          blobs.set(digest, { state, meter: new RateMeter() });
+          return;
+        }
+        case 'bytes':
+          return change(event.digest, { phase: 'running', doneBytes: event.done_bytes });
+        case 'kept':
+          return change(event.digest, { phase: 'kept' });
+        case 'stored':
+          lines.push(...[...blobs.values()].map(({ state }) => blobRow(state)));
+          blobs = new Map();
+      }
+      const text = eventText(event);
+      if (text !== null) lines.push(text);
+    },
+    close(how) {
+      row.end(how);
+      return close();
+    },
+  };
+}
+
+/** Rows that fit the screen: the running ones, and a line that counts the finished ones. */
+function visible(states: readonly BlobState[], screenLines: number): string[] {
+  const room = Math.max(1, screenLines - 2);
+  if (states.length <= room) return states.map(blobRow);
+  const running = states.filter(({ phase }) => phase === 'running').slice(0, room - 1);
+  const done = states.filter(({ phase }) => phase === 'kept' || phase === 'present').length;
+  return [...running.map(blobRow), `${done} of ${states.length} layers are here`];
+}
+
+function createRow(title: () => string): Row {
+  let end: (how: End) => void = () => {};
+  const ended = new Promise<End>((resolve) => {
+    end = resolve;
+  });
+  return { title, task: null, ended, end };
+}
+
+/** Draws the rows until the returned function is called; rows that have not ended by then are left as they are. */
+function showRows(rows: readonly Row[], stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream): () => Promise<void> {
   const rendererOptions = {
     logger: new ListrLogger({ useIcons: true, toStderr: [], processOutput: new ProcessOutput(stdout, stderr) }),
   };
   const list = new Listr<unknown, typeof DefaultRenderer, typeof DefaultRenderer>(
-    [...rows].map(([name, row]) => ({
-      title: title(name, row),
+    rows.map((row) => ({
+      title: row.title(),
       task: async (_context, task): Promise<void> => {
         row.task = task;
         const how = await row.ended;
-        task.title = title(name, row);
-        if (how === 'left') task.skip(title(name, row));
-        if (how === 'failed') throw new Error(title(name, row));
+        task.title = row.title();
+        if (how === 'left') task.skip(row.title());
+        if (how === 'failed') throw new Error(row.title());
       },
     })),
     {
@@ -68,49 +187,11 @@ export function createTerminalProgress(
   );
   const shown = list.run();
   const refresh = setInterval(() => {
-    for (const [name, row] of rows) if (row.task) row.task.title = title(name, row);
+    for (const row of rows) if (row.task) row.task.title = row.title();
   }, REFRESH_INTERVAL_MS);
-
-  return {
-    update(service) {
-      const row = rows.get(service.name);
-      if (!row) return;
-      if (isChanging(service)) row.startedAt ??= performance.now();
-      row.settledAt = isChanging(service) ? null : performance.now();
-      row.text = (nowMs) => progressText(service, nowMs);
-    },
-    finish(outcome) {
-      const row = rows.get(outcome.service.name);
-      if (!row) return;
-      row.text = (nowMs) => outcomeText(verb, outcome, nowMs);
-      row.end(outcome.outcome === 'failed' ? 'failed' : 'done');
-    },
-    async close() {
-      clearInterval(refresh);
-      for (const row of rows.values()) row.end('left');
-      await shown;
-    },
+  return async () => {
+    clearInterval(refresh);
+    for (const row of rows) row.end('left');
+    await shown;
   };
-}
-
-function createRow(): Row {
-  let end: (how: End) => void = () => {};
-  const ended = new Promise<End>((resolve) => {
-    end = resolve;
-  });
-  return { text: () => 'waiting', startedAt: null, settledAt: null, task: null, ended, end };
-}
-
-/**
- * `web  booting 1.2 s`.
- *
- * @param name padded by the caller
- * @param elapsedMs null for a service whose turn has not come
- */
-export function rowTitle(name: string, text: string, elapsedMs: number | null): string {
-  return elapsedMs === null ? `${name}  ${text}` : `${name}  ${text} ${formatElapsed(elapsedMs)}`;
-}
-
-function formatElapsed(elapsedMs: number): string {
-  return elapsedMs < 60_000 ? `${(elapsedMs / 1000).toFixed(1)} s` : formatDuration(elapsedMs);
 }
