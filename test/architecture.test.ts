@@ -25,7 +25,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'src/config': [],
   'src/vm': [],
   'src/supervisor': ['src/vm'],
-  'src/orchestrator': ['src/supervisor'],
+  // Differences between services are told by the keys of the config.
+  'src/orchestrator': ['src/supervisor', 'src/config'],
   // The main thread's half of each subject keeps the interface that a supervisor asks for.
   'src/images': ['src/threads', 'src/state'],
   'src/logs': ['src/threads', 'src/supervisor'],

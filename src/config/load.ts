@@ -4,23 +4,19 @@ import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
 import type { Config } from '../protocol/service.ts';
+import { DOCUMENT_KEYS } from './keys.ts';
 import { EXTENSIONS, parseDocument } from './languages/document.ts';
 import type { Document } from './languages/syntax.ts';
 import type { PathProblem } from './problems.ts';
 import { configInvalid, locate } from './problems.ts';
-import { type Choice, choose } from './profiles.ts';
+import type { Choice } from './profiles.ts';
 import { checkFiles } from './referenced-files.ts';
-import { type EnvFiles, toServices } from './resolve.ts';
+import { type EnvFiles, toConfig } from './resolve.ts';
 import { checkRules } from './rules/rules.ts';
 import { checkShares } from './rules/volumes.ts';
-import type { GroupValues, ParseContext, ServiceValues } from './schema/config.ts';
-import { attributeToDefaults } from './schema/defaults.ts';
-import { hostLimits } from './schema/host-limits.ts';
-import { type ImageValues, toImageSettings } from './schema/images.ts';
-import { type HomeLogValues, toHomeLogSettings } from './schema/log.ts';
-import { type ParsedConfig, readConfig } from './schema/outline.ts';
-import { replicaNames } from './schema/replicas.ts';
+import { attributeToDefaults, type ParsedConfig, readConfig } from './schema/parsed-config.ts';
 import { pathAsWritten } from './schema/table.ts';
+import { hostLimits, type ParseContext } from './schema/types.ts';
 
 /**
  * Reads a config file. Throws `ConfigInvalid`, whose `details` are all {@link ConfigProblem}s in order of position.
@@ -79,23 +75,10 @@ function finish(
 ): Config {
   const all = attributeToDefaults([...problems, ...more], parsed.services).map((problem) => ({
     ...problem,
-    path: pathAsWritten(document.table, problem.path),
+    path: pathAsWritten(DOCUMENT_KEYS, document.table, problem.path),
   }));
   if (all.length > 0) throw configInvalid(path, locate(path, text, document.findPositions(), all));
-  // Without a problem the values of every table are complete, see ParsedTable.values.
-  const services = parsed.services.map(({ values }) => values as ServiceValues);
-  const groups = new Map(parsed.groups.map(({ values }) => [values.name!, values as GroupValues]));
-  const replicas = new Map(services.map((service) => [service.name, replicaNames(service)]));
-  const common = { groups, envFiles, envs: parsed.envs, replicas };
-  const chosen = new Set(choose(services, choice));
-  return {
-    services: [...chosen].flatMap((service) => toServices(service, common)),
-    unselected: services.filter((service) => !chosen.has(service)).flatMap(replicaNames),
-    groups: [...groups.values()].map(({ name, local_only }) => ({ name, local_only })),
-    kernel: parsed.kernel ?? null,
-    logs: toHomeLogSettings(parsed.logs as HomeLogValues),
-    images: toImageSettings(parsed.images as ImageValues),
-  };
+  return toConfig(parsed, envFiles, choice);
 }
 
 /** Largest config that is read: a hand-written one has a few KiB, and a wrong `-f` may name anything. */

@@ -1,8 +1,8 @@
 /** Which services of a config are meant: those of the profiles that were chosen, and those that were named. */
 import { MonocoreError } from '../lib/errors.ts';
+import type { ServiceValues } from './keys.ts';
 import { closest } from './problems.ts';
-import type { ServiceValues } from './schema/config.ts';
-import { replicaNames } from './schema/replicas.ts';
+import { replicaNames } from './schema/ports.ts';
 
 /** What of a config is wanted. */
 export interface Choice {

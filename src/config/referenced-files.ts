@@ -6,7 +6,7 @@ import { parseEnvFile } from './languages/env-file.ts';
 import type { Path } from './languages/positions.ts';
 import { type PathProblem, quote, valueProblem } from './problems.ts';
 import type { EnvFiles } from './resolve.ts';
-import type { ParsedConfig } from './schema/outline.ts';
+import type { ParsedConfig } from './schema/parsed-config.ts';
 
 type Kind = 'directory' | 'file' | 'file or directory';
 
@@ -38,9 +38,9 @@ export async function checkFiles(parsed: ParsedConfig): Promise<{ problems: Path
 /** A config may name thousands; each that is open takes a file descriptor. */
 const atOnce = pLimit(16);
 
-function listFiles({ kernel, services, groups }: ParsedConfig): FileUse[] {
+function listFiles({ document, services, groups }: ParsedConfig): FileUse[] {
   return [
-    ...useOf(['kernel'], kernel, 'file'),
+    ...useOf(['kernel'], document.values.kernel, 'file'),
     ...services.flatMap(({ path, table, values }) => [
       ...useOf([...path, 'rootfs'], values.rootfs, 'directory'),
       ...(values.volumes ?? []).flatMap(({ host }, index) =>

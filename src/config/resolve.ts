@@ -1,63 +1,81 @@
-/** A service as the daemon takes it, from the keys of a valid config. */
-import type { Dependency, Service, Volume } from '../protocol/service.ts';
-import type { GroupValues, ServiceValues } from './schema/config.ts';
-import { toHealthCheck } from './schema/healthcheck.ts';
-import { toLogSettings } from './schema/log.ts';
-import { portOf } from './schema/ports.ts';
-import { replicaNames } from './schema/replicas.ts';
-import { toDiskMib, toRestartSettings } from './schema/supervision.ts';
+/** Services as the daemon takes them, from the keys of a valid config. */
+import { capabilitiesOf } from '../protocol/isolation.ts';
+import type { Config, Dependency, Service, Volume } from '../protocol/service.ts';
+import { DOCUMENT_KEYS, type GroupValues, SERVICE_KEYS, type ServiceValues } from './keys.ts';
+import { type Choice, choose } from './profiles.ts';
+import type { ParsedConfig } from './schema/parsed-config.ts';
+import { portOf, replicaNames } from './schema/ports.ts';
+import type { KeyTable, ParsedTable } from './schema/types.ts';
 import { toVolume } from './schema/volumes.ts';
 
 /** Variables of the files that `env_file` names, by absolute path. */
 export type EnvFiles = ReadonlyMap<string, Readonly<Record<string, string>>>;
 
-/** What the services of a config have in common. */
-export interface Common {
+/** Settings that the services of a config share. */
+interface Common {
   readonly groups: ReadonlyMap<string, GroupValues>;
   readonly envFiles: EnvFiles;
   /** Variables of `[defaults]`. */
   readonly envs: Readonly<Record<string, string>>;
-  /** What each name in `depends_on` stands for. */
+  /** Services that each name in `depends_on` stands for. */
   readonly replicas: ReadonlyMap<string, readonly string[]>;
 }
 
-/** The services that complete and checked values are, one for each replica. Pure. */
-export function toServices(values: ServiceValues, common: Common): Service[] {
-  return replicaNames(values).map((name, replica) => toService(name, replica, values, common));
+/**
+ * The config that a document without problems is: the values of its tables are complete, see `ParsedTable.values`. Pure.
+ *
+ * @throws MonocoreError `Usage` for a profile that no service has
+ */
+export function toConfig(parsed: ParsedConfig, envFiles: EnvFiles, choice: Choice): Config {
+  const services = parsed.services.map(({ values }) => values as ServiceValues);
+  const common: Common = {
+    groups: new Map(parsed.groups.map(({ values }) => [values.name!, values as GroupValues])),
+    envFiles,
+    envs: parsed.envs,
+    replicas: new Map(services.map((service) => [service.name, replicaNames(service)])),
+  };
+  const chosen = new Set(choose(services, choice));
+  return {
+    ...(toStored(DOCUMENT_KEYS, parsed.document.values) as Config),
+    services: [...chosen].flatMap((service) =>
+      replicaNames(service).map((name, replica) => toService(name, replica, service, common)),
+    ),
+    unselected: services.filter((service) => !chosen.has(service)).flatMap(replicaNames),
+  };
+}
+
+type ParsedValues = ParsedTable<Record<string, unknown>>;
+
+/** The fields of the protocol that the values of a table fill; null for a key that is left out. */
+function toStored(keys: KeyTable, values: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const stored: Record<string, unknown> = {};
+  for (const [name, { field, type }] of Object.entries(keys)) {
+    if (field === undefined) continue;
+    let value = values[name] ?? null;
+    if (type.kind === 'table' && value !== null) value = toStored(type.keys, (value as ParsedValues).values);
+    if (type.kind === 'tables') value = (value as ParsedValues[]).map((one) => toStored(type.keys, one.values));
+    const [outer = '', inner] = field.split('.');
+    if (inner === undefined) stored[outer] ??= value;
+    else stored[outer] = { ...(stored[outer] as object | undefined), [inner]: value };
+  }
+  return stored;
 }
 
 function toService(name: string, replica: number, values: ServiceValues, common: Common): Service {
   const group = common.groups.get(values.group ?? '') ?? null;
-  const { isolation, rootfs, image, command, args, workdir, cpus, port, ports } = values;
+  const { isolation, image, workdir, port, ports, disk } = values;
   return {
+    ...(toStored(SERVICE_KEYS, values) as Service),
     name,
     replica_of: values.replicas === undefined ? null : values.name,
-    group: values.group,
-    isolation,
-    rootfs: rootfs ?? null,
-    image: image ?? null,
-    command: command ?? null,
-    args,
     envs: mergeEnvs(values, group, common),
     workdir: workdir ?? (image === undefined ? '/' : null),
-    cpus,
-    ram_mib: values.ram,
     ports: (port === undefined ? ports : [port, ...ports]).map((range) => portOf(range, replica)),
     volumes: mergeVolumes(values, group),
-    secrets: values.secrets,
     depends_on: values.depends_on.flatMap(({ service, condition }) =>
       (common.replicas.get(service) ?? []).map((one): Dependency => ({ service: one, condition })),
     ),
-    stop_timeout_ms: values.stop_timeout,
-    stop_signal: values.stop_signal ?? null,
-    restart: toRestartSettings(values),
-    healthcheck: values.healthcheck ? toHealthCheck(values.healthcheck) : null,
-    on_unhealthy: values.on_unhealthy,
-    disk_mib: toDiskMib(values.disk, isolation),
-    user: values.user ?? null,
-    open_files: values.open_files ?? null,
-    cpu_shares: values.cpu_shares ?? null,
-    log: toLogSettings(values.log),
+    disk_mib: capabilitiesOf(isolation).disk ? disk : null,
   };
 }
 
@@ -71,17 +89,10 @@ function mergeEnvs(values: ServiceValues, group: GroupValues | null, common: Com
 /** Its own win over those of the group at the same place. */
 function mergeVolumes(values: ServiceValues, group: GroupValues | null): Volume[] {
   const own = new Set(values.volumes.map(({ guest }) => guest));
-  return [...groupVolumes(values, group).filter(({ guest }) => !own.has(guest)), ...values.volumes];
-}
-
-/** What a service takes of its group's volumes, faulty ones left out. */
-export function groupVolumes(
-  { group_volumes }: Pick<ServiceValues, 'group_volumes'>,
-  group: Partial<GroupValues> | null,
-): Volume[] {
-  return group_volumes.flatMap(({ name, mount }) => {
-    const path = group?.volume?.find(({ values }) => values.name === name)?.values.path;
+  const taken = values.group_volumes.flatMap(({ name, mount }) => {
+    const path = group?.volume.find((volume) => volume.values.name === name)?.values.path;
     const volume = path === undefined ? null : toVolume(path, mount);
-    return volume === null || 'problem' in volume ? [] : [volume];
+    return volume === null || 'problem' in volume || own.has(volume.guest) ? [] : [volume];
   });
+  return [...taken, ...values.volumes];
 }

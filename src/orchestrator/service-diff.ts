@@ -1,150 +1,100 @@
-/** What tells one definition of a service from another, for people: by the keys of the config. Pure. */
+/** Differences between two definitions of a service, for people: by the keys of the config. Pure. */
 import { isDeepStrictEqual } from 'node:util';
-import { exactDuration, exactSize } from '../lib/units.ts';
+import { SERVICE_KEYS } from '../config/keys.ts';
+import { type AnyKey, type KeyTable, printScalar, storedValue } from '../config/schema/types.ts';
 import { memberAddress } from '../protocol/network.ts';
-import { formatPort, type HealthCheck, type LogSettings, type Service } from '../protocol/service.ts';
-import type { RestartSettings } from '../protocol/supervision.ts';
 import type { ServiceDefinition } from '../supervisor/status.ts';
-
-/** How two values of a key differ; called only where they do. */
-type Describe<T> = (from: T, to: T) => string[];
-/** One for each key, so that none can be forgotten. */
-type DescribeAll<T> = { readonly [K in keyof T]-?: Describe<T[K]> };
 
 /** Names that are listed; of more only their number is told. */
 const MAX_NAMES = 5;
 
-const HEALTH_CHECK = within<HealthCheck>({
-  // What it asks for may have a password in it.
-  probe: (from, to) =>
-    from.type === to.type
-      ? [`healthcheck.${to.type} changed`]
-      : [`healthcheck changed from ${from.type} to ${to.type}`],
-  interval_ms: changed('healthcheck.interval', { show: exactDuration }),
-  timeout_ms: changed('healthcheck.timeout', { show: exactDuration }),
-  retries: changed('healthcheck.retries'),
-  start_period_ms: changed('healthcheck.start_period', { show: exactDuration }),
-});
-
-const SERVICE: DescribeAll<Service> = {
-  name: changed('name'),
-  replica_of: (from, to) => [to === null ? `no replica of ${from} any more` : `now a replica of ${to}`],
-  group: changed('group'),
-  isolation: changed('isolation'),
-  rootfs: changed('rootfs'),
-  image: changed('image'),
-  command: changed('command', { none: "the image's" }),
-  // They may well have a password in them.
-  args: unseen('args'),
-  envs: (from, to) => named('variables', from, to),
-  workdir: changed('workdir', { none: "the image's" }),
-  cpus: changed('cpus'),
-  ram_mib: changed('ram', { show: mebibytes }),
-  ports: (from, to) => [
-    `ports changed from ${from.map(formatPort).join(', ') || 'none'} to ${to.map(formatPort).join(', ') || 'none'}`,
-  ],
-  volumes: (from, to) => named('volumes', byKey(from, 'guest'), byKey(to, 'guest')),
-  secrets: (from, to) => named('secrets', byKey(from, 'name'), byKey(to, 'name')),
-  depends_on: (from, to) => named('dependencies', byKey(from, 'service'), byKey(to, 'service')),
-  stop_timeout_ms: changed('stop_timeout', { show: exactDuration }),
-  stop_signal: changed('stop_signal', { none: 'the default' }),
-  restart: within<RestartSettings>({
-    when: changed('restart'),
-    max_restarts: changed('max_restarts', { none: 'no limit' }),
-    reset_ms: changed('restart_reset', { show: exactDuration }),
-    max_memory_bytes: changed('max_memory', { show: exactSize, none: 'no limit' }),
-  }),
-  healthcheck: (from, to) => {
-    if (from === null || to === null) return [`healthcheck ${from === null ? 'added' : 'removed'}`];
-    return HEALTH_CHECK(from, to);
-  },
-  on_unhealthy: changed('on_unhealthy'),
-  disk_mib: changed('disk', { show: mebibytes }),
-  user: changed('user', { none: "the daemon's" }),
-  open_files: changed('open_files', { none: "the daemon's" }),
-  cpu_shares: changed('cpu_shares', { none: 'the default' }),
-  log: within<LogSettings>({
-    format: changed('log.format'),
-    max_size_bytes: changed('log.max_size', { show: exactSize }),
-    max_age_ms: changed('log.max_age', { show: exactDuration, none: 'no limit' }),
-    keep_files: changed('log.keep', { none: 'no limit' }),
-    keep_total_bytes: changed('log.keep_total', { show: exactSize, none: 'no limit' }),
-    keep_for_ms: changed('log.keep_for', { show: exactDuration, none: 'forever' }),
-    compress: changed('log.compress'),
-    compress_delay_ms: changed('log.compress_delay', { show: exactDuration }),
-    max_line_bytes: changed('log.max_line', { show: exactSize }),
-    on_full: changed('log.on_full'),
-  }),
-};
-
-const describeService = within(SERVICE);
-
 /**
- * Everything that differs, in a phrase each: `ram changed from 128MiB to 256MiB`, `variables changed: A, B`. Values of
- * variables, arguments and health checks are not told. Empty only for definitions that are the same.
+ * Every difference in a phrase: `ram changed from 128MiB to 256MiB`, `variables changed: A, B`. Values of variables,
+ * arguments and probes are left out. Empty only for definitions that are the same.
  */
 export function describeDifferences(from: ServiceDefinition, to: ServiceDefinition): string[] {
   if (isDeepStrictEqual(from, to)) return [];
-  const phrases = describeService(from.service, to.service);
-  const { group } = to.service;
-  // What follows from another group is no news.
+  const phrases: string[] = [];
+  const { group, replica_of } = to.service;
+  if (from.service.replica_of !== replica_of) {
+    phrases.push(
+      replica_of === null ? `no longer a replica of ${from.service.replica_of}` : `now a replica of ${replica_of}`,
+    );
+  }
+  phrases.push(...compareTables(SERVICE_KEYS, '', from.service, to.service));
+  // Consequences of another group are not worth a phrase.
   if (from.service.group === group && group !== null) {
     if (from.group?.local_only !== to.group?.local_only) {
-      phrases.push(...changed(`local_only of group ${group}`)(from.group?.local_only, to.group?.local_only));
+      phrases.push(changed(`local_only of group ${group}`, from.group?.local_only, to.group?.local_only));
     }
-    if (from.groupIp !== to.groupIp) phrases.push(...changed(`address of group ${group}`)(from.groupIp, to.groupIp));
+    if (from.groupIp !== to.groupIp) phrases.push(changed(`address of group ${group}`, from.groupIp, to.groupIp));
   }
-  if (from.kernel !== to.kernel) phrases.push(...changed('kernel', { none: 'the default' })(from.kernel, to.kernel));
+  if (from.kernel !== to.kernel)
+    phrases.push(changed('kernel', from.kernel ?? 'the default', to.kernel ?? 'the default'));
   if (phrases.length > 0) return phrases;
   // It follows from other keys, where any differs.
-  const show = { show: memberAddress };
-  return changed('address in the network of its group', show)(from.groupIndex ?? null, to.groupIndex ?? null);
+  const addressOf = ({ groupIndex }: ServiceDefinition) => (groupIndex == null ? null : memberAddress(groupIndex));
+  return [changed('address in the network of its group', addressOf(from), addressOf(to))];
 }
 
-/** @param none what stands for null */
-function changed<T>(
-  label: string,
-  { show = String, none = 'none' }: { show?: (value: T) => string; none?: string } = {},
-): Describe<T | null | undefined> {
-  const text = (value: T | null | undefined) => (value === null || value === undefined ? none : show(value));
-  return (from, to) => [`${label} changed from ${text(from)} to ${text(to)}`];
-}
-
-/** A value that is not to be told. */
-function unseen(label: string): Describe<unknown> {
-  return () => [`${label} changed`];
-}
-
-/** The differences of the fields of a value. */
-function within<T extends object>(fields: DescribeAll<T>): Describe<T> {
-  return (from, to) =>
-    (Object.keys(fields) as (keyof T)[]).flatMap((key) =>
-      isDeepStrictEqual(from[key], to[key]) ? [] : fields[key](from[key], to[key]),
+/** Differences of the fields that the keys of a table fill; of keys that share a field, the one that has it is named. */
+function compareTables(keys: KeyTable, prefix: string, from: object, to: object): string[] {
+  const compared = new Set<string>();
+  return Object.entries(keys).flatMap(([name, key]) => {
+    const { field } = key;
+    if (field === undefined || compared.has(field)) return [];
+    compared.add(field);
+    const [before, after] = [storedValue(from, key), storedValue(to, key)];
+    if (isDeepStrictEqual(before, after)) return [];
+    const rivals = Object.entries(keys).filter(([, other]) => other.field === field);
+    if (rivals.length === 1) return compareKey(key, `${prefix}${name}`, before, after);
+    const [one, other] = [before, after].map(
+      (value) => rivals.find(([, { type }]) => print(type, value) !== null)?.[0],
     );
+    return [one === other ? `${prefix}${one} changed` : changed(prefix.replace(/\.$/, ''), one, other)];
+  });
 }
 
-/** Which entries differ, by their names. */
-function named(
-  label: string,
-  from: Readonly<Record<string, unknown>>,
-  to: Readonly<Record<string, unknown>>,
-): string[] {
-  const both = Object.keys(to).filter((name) => Object.hasOwn(from, name));
+function compareKey({ type, difference, unset = 'none' }: AnyKey, label: string, from: unknown, to: unknown): string[] {
+  if (difference === 'hidden') return [`${label} changed`];
+  if (difference !== undefined)
+    return compareEntries(difference.noun, byName(from, difference.by), byName(to, difference.by));
+  if (type.kind === 'table') {
+    if (from === null || to === null) return [`${label} ${from === null ? 'added' : 'removed'}`];
+    return compareTables(type.keys, `${label}.`, from as object, to as object);
+  }
+  return [changed(label, print(type, from) ?? unset, print(type, to) ?? unset)];
+}
+
+function print(type: AnyKey['type'], stored: unknown): unknown {
+  const printed = type.kind === 'scalar' ? printScalar(type, stored) : stored;
+  return Array.isArray(printed) ? printed.join(', ') || null : printed;
+}
+
+function changed(label: string, from: unknown, to: unknown): string {
+  return `${label} changed from ${from ?? 'none'} to ${to ?? 'none'}`;
+}
+
+type Entries = Readonly<Record<string, unknown>>;
+
+/** Entries that differ, by their names. */
+function compareEntries(noun: string, from: Entries, to: Entries): string[] {
+  const [before, after] = [Object.keys(from), Object.keys(to)];
   const phrases = [
-    list(
-      `${label} changed`,
-      both.filter((name) => !isDeepStrictEqual(from[name], to[name])),
+    ...list(
+      `${noun} changed`,
+      after.filter((name) => Object.hasOwn(from, name) && !isDeepStrictEqual(from[name], to[name])),
     ),
-    list(
-      `${label} added`,
-      Object.keys(to).filter((name) => !Object.hasOwn(from, name)),
+    ...list(
+      `${noun} added`,
+      after.filter((name) => !Object.hasOwn(from, name)),
     ),
-    list(
-      `${label} removed`,
-      Object.keys(from).filter((name) => !Object.hasOwn(to, name)),
+    ...list(
+      `${noun} removed`,
+      before.filter((name) => !Object.hasOwn(to, name)),
     ),
-  ].flat();
-  return phrases.length > 0 ? phrases : [`order of ${label} changed`];
+  ];
+  return phrases.length > 0 ? phrases : [`order of ${noun} changed`];
 }
 
 function list(label: string, names: readonly string[]): string[] {
@@ -153,21 +103,15 @@ function list(label: string, names: readonly string[]): string[] {
   return [`${label}: ${names.slice(0, MAX_NAMES).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`];
 }
 
-/** A repeated name counts with its place: a config may declare two dependencies on one service. */
-function byKey<K extends string, T extends Readonly<Record<K, string>>>(
-  values: readonly T[],
-  key: K,
-): Record<string, T> {
+/** Elements by a field of theirs. A repeated one counts with its place: a service may depend on another one twice. */
+function byName(values: unknown, by: string | undefined): Entries {
+  if (by === undefined) return values as Entries;
   const seen = new Map<string, number>();
-  return Object.fromEntries(
-    values.map((value) => {
-      const count = (seen.get(value[key]) ?? 0) + 1;
-      seen.set(value[key], count);
-      return [count === 1 ? value[key] : `${value[key]} (${count})`, value];
-    }),
-  );
-}
-
-function mebibytes(count: number): string {
-  return exactSize(count * 2 ** 20);
+  const entries = (values as Record<string, string>[]).map((value) => {
+    const name = value[by]!;
+    const count = (seen.get(name) ?? 0) + 1;
+    seen.set(name, count);
+    return [count === 1 ? name : `${name} (${count})`, value];
+  });
+  return Object.fromEntries(entries);
 }

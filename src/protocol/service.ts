@@ -63,9 +63,10 @@ export type Volume = v.InferOutput<typeof VolumeSchema>;
 export const SecretSchema = v.object({ name: v.string(), path: v.string() });
 export type Secret = v.InferOutput<typeof SecretSchema>;
 
-/** Size of a VM whose config says nothing of it. */
+/** Size of a VM for which the config gives none. */
 export const DEFAULT_CPUS = 1;
 export const DEFAULT_RAM_MIB = 128;
+export const DEFAULT_DISK_MIB = 1024;
 
 /** A service after validation, defaults filled in: produced by `config/`, taken by every other part. */
 const ServiceFields = v.object({

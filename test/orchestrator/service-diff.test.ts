@@ -43,7 +43,7 @@ test('a change names both values, as configs write them', () => {
     'cpus changed from 1 to 2',
     'ram changed from 128MiB to 1GiB',
     'stop_timeout changed from 10s to 90s',
-    'stop_signal changed from the default to SIGINT',
+    'stop_signal changed from the default to INT',
     'disk changed from none to 1GiB',
     "user changed from the daemon's to nobody",
   ]);

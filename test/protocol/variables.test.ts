@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import { findVariableProblem } from '../../src/config/schema/envs.ts';
+import { findVariableProblem } from '../../src/config/schema/pairs.ts';
 import { interpolate } from '../../src/protocol/variables.ts';
 
 const SET: Record<string, string> = { NAME: 'value', _x1: 'under', EMPTY: '', REFERENCE: '${NAME} $$' };

@@ -4,7 +4,7 @@
  */
 
 import { quote } from '../problems.ts';
-import { findVariableProblem } from '../schema/envs.ts';
+import { findVariableProblem } from '../schema/pairs.ts';
 
 /** A problem of a file; lines count from 1. */
 export interface EnvFileProblem {

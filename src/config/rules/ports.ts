@@ -1,12 +1,9 @@
 /** The rules on ports of the host. */
 import { capabilitiesOf } from '../../protocol/isolation.ts';
+import type { ParsedService } from '../keys.ts';
 import type { Path } from '../languages/positions.ts';
 import { formatPath, type PathProblem, valueProblem } from '../problems.ts';
-import type { ServiceValues } from '../schema/config.ts';
-import type { ParsedTable } from '../schema/outline.ts';
 import { type PortRange, portOf } from '../schema/ports.ts';
-
-type ParsedService = ParsedTable<ServiceValues>;
 
 /** Faults of ports: as many as there are replicas, and each forwarded once. Pure. */
 export function checkPorts(services: readonly ParsedService[]): PathProblem[] {

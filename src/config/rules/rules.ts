@@ -1,17 +1,19 @@
 /** The rules that need more than one key: names, references, cycles, ports, isolation. */
 
 import { type Capabilities, capabilitiesOf, labelOf } from '../../protocol/isolation.ts';
+import { HEALTH_KEYS, type ParsedService, SERVICE_KEYS } from '../keys.ts';
 import type { Path } from '../languages/positions.ts';
 import { closest, formatPath, keyProblem, type PathProblem, quote, valueProblem } from '../problems.ts';
-import type { ServiceValues } from '../schema/config.ts';
-import { hasKey, MAX_TABLES, type ParsedConfig, type ParsedTable } from '../schema/outline.ts';
-import { replicaNames } from '../schema/replicas.ts';
+import type { ParsedConfig } from '../schema/parsed-config.ts';
+import { replicaNames } from '../schema/ports.ts';
+import { MAX_TABLES } from '../schema/table.ts';
+import { hasKey, type KeyTable, type ParsedTable } from '../schema/types.ts';
 import { findCycles, findDeepChains } from './cycles.ts';
 import { checkPorts } from './ports.ts';
 
-type ParsedService = ParsedTable<ServiceValues>;
+const KEYS: KeyTable = SERVICE_KEYS;
 
-/** As `fields.ts` has it for names as written. */
+/** As `schema/values.ts` has it for names as written. */
 const MAX_NAME_CHARS = 63;
 
 /** Every problem between the keys of a document. Keys that are faulty themselves are passed over. Pure. */
@@ -29,6 +31,7 @@ export function checkRules({ services, groups }: ParsedConfig): PathProblem[] {
     ...findLongChains(services),
     ...services.flatMap(findIsolationProblems),
     ...services.flatMap(findRootProblems),
+    ...services.flatMap(findUnclearProbes),
   ];
 }
 
@@ -160,23 +163,21 @@ function findUnmetConditions(services: readonly ParsedService[]): PathProblem[] 
   });
 }
 
-/** Keys that do nothing without another. */
+/** Keys that have no effect without another. */
 function findPointlessKeys(service: ParsedService): PathProblem[] {
-  const { path, table, values } = service;
-  const problems: PathProblem[] = [];
-  if (values.on_unhealthy === 'restart' && !Object.hasOwn(table, 'healthcheck')) {
-    problems.push(
-      keyProblem([...path, 'on_unhealthy'], 'has no effect without a healthcheck', 'a healthcheck besides'),
-    );
-  }
-  if (!isNeverRestarted(service)) return problems;
-  for (const key of ['max_restarts', 'restart_reset'] as const) {
-    if (!Object.hasOwn(table, key) || values[key] === undefined) continue;
-    problems.push(
-      keyProblem([...path, key], 'has no effect: the service is never restarted', 'a restart policy besides'),
-    );
-  }
-  return problems;
+  const { path, table } = service;
+  const values: Readonly<Record<string, unknown>> = service.values;
+  return Object.entries(KEYS).flatMap(([name, { onlyWith }]) => {
+    const isGiven = Object.hasOwn(table, name) && values[name] !== undefined && values[name] !== 'none';
+    if (!isGiven || onlyWith === undefined) return [];
+    const at = [...path, name];
+    if (onlyWith === 'restarts') {
+      if (!isNeverRestarted(service)) return [];
+      return [keyProblem(at, 'has no effect: the service is never restarted', 'a restart policy as well')];
+    }
+    if (Object.hasOwn(table, 'healthcheck')) return [];
+    return [keyProblem(at, 'has no effect without a healthcheck', 'a healthcheck as well')];
+  });
 }
 
 /** Keys that are faulty may have been meant to restart it. */
@@ -203,18 +204,6 @@ function eachDependency(services: readonly ParsedService[]) {
   });
 }
 
-/** Keys that need a capability of the service's isolation. */
-const NEEDED_CAPABILITIES: Readonly<Record<string, keyof Capabilities>> = {
-  rootfs: 'images',
-  image: 'images',
-  port: 'ports',
-  ports: 'ports',
-  volumes: 'files',
-  group_volumes: 'files',
-  secrets: 'files',
-  disk: 'disk',
-};
-
 /** Behaviour of a service without the capability, behind the name of its isolation. */
 const WITHOUT_CAPABILITY: Readonly<Partial<Record<keyof Capabilities, string>>> = {
   images: 'runs on the root of the host',
@@ -226,13 +215,12 @@ const WITHOUT_CAPABILITY: Readonly<Partial<Record<keyof Capabilities, string>>> 
 function findIsolationProblems({ path, table, values }: ParsedService): PathProblem[] {
   const { isolation } = values;
   if (isolation === undefined) return [];
-  return Object.entries(NEEDED_CAPABILITIES)
-    .filter(([key, needed]) => Object.hasOwn(table, key) && !capabilitiesOf(isolation)[needed])
-    .filter(([key]) => !(key === 'disk' && values.disk === null))
-    .map(([key, needed]) => {
-      const reason = `${labelOf(isolation)} (isolation "${isolation}") ${WITHOUT_CAPABILITY[needed]}`;
-      return keyProblem([...path, key], reason, 'isolation "vm", or leave the key out');
-    });
+  return Object.entries(KEYS).flatMap(([name, { needs }]) => {
+    const isGiven = Object.hasOwn(table, name) && !(name === 'disk' && values.disk === null);
+    if (!isGiven || needs === undefined || capabilitiesOf(isolation)[needs]) return [];
+    const reason = `${labelOf(isolation)} (isolation "${isolation}") ${WITHOUT_CAPABILITY[needs]}`;
+    return [keyProblem([...path, name], reason, 'isolation "vm", or leave the key out')];
+  });
 }
 
 function hasImages({ values }: ParsedService): boolean {
@@ -253,4 +241,17 @@ function findRootProblems(service: ParsedService): PathProblem[] {
     );
   }
   return problems;
+}
+
+/** Keys of a health check, one of which names the probe. */
+const PROBE_KEYS = Object.entries<KeyTable[string]>(HEALTH_KEYS)
+  .filter(([, { field }]) => field === 'probe')
+  .map(([name]) => name);
+
+function findUnclearProbes({ values: { healthcheck } }: ParsedService): PathProblem[] {
+  if (healthcheck === undefined) return [];
+  const [first, ...others] = PROBE_KEYS.filter((key) => Object.hasOwn(healthcheck.table, key));
+  return first === undefined
+    ? [valueProblem(healthcheck.path, 'does not name a probe', `one of ${PROBE_KEYS.join(', ')}`)]
+    : others.map((key) => keyProblem([...healthcheck.path, key], `there is a probe already: ${first}`, 'one of them'));
 }

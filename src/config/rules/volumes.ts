@@ -1,14 +1,12 @@
 /** The rules on what services share: volumes and variables of their group, paths that overlap. */
 import { capabilitiesOf } from '../../protocol/isolation.ts';
+import type { ParsedGroup, ParsedService } from '../keys.ts';
 import type { Path } from '../languages/positions.ts';
 import { upwards } from '../paths.ts';
 import { closest, formatPath, type PathProblem, quote, valueProblem } from '../problems.ts';
-import type { GroupValues, ServiceValues } from '../schema/config.ts';
-import type { ParsedConfig, ParsedTable } from '../schema/outline.ts';
-import { type GroupMountValues, toVolume } from '../schema/volumes.ts';
-
-type ParsedService = ParsedTable<ServiceValues>;
-type ParsedGroup = ParsedTable<GroupValues>;
+import type { ParsedConfig } from '../schema/parsed-config.ts';
+import type { ParsedTable } from '../schema/types.ts';
+import { toVolume } from '../schema/volumes.ts';
 
 /** A path of the host or the guest, and where the config says it. */
 interface PathUse {
@@ -132,7 +130,7 @@ function describeUnknown(
 
 /** Each element of `group_volumes` whose volume is known, with what it comes to. */
 function eachMount({ path, values }: ParsedService, groups: Groups) {
-  return (values.group_volumes ?? []).flatMap(({ name, mount }: GroupMountValues, index) => {
+  return (values.group_volumes ?? []).flatMap(({ name, mount }, index) => {
     const base = groups.path(values.group, name);
     return base === undefined ? [] : [{ at: [...path, 'group_volumes', index], volume: toVolume(base, mount) }];
   });

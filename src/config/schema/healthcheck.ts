@@ -1,25 +1,19 @@
-/** The keys of `healthcheck` in a service; see `schema.ts` for how they are written down. */
+/** Types of the keys of `healthcheck` that name a kind of probe. */
 import * as v from 'valibot';
-import { formatDuration } from '../../lib/units.ts';
 import { compilePattern } from '../../protocol/log-files/queries.ts';
-import type { HealthCheck, Probe } from '../../protocol/supervision.ts';
-import type { Values } from './config.ts';
-import * as field from './fields.ts';
+import type { Probe } from '../../protocol/supervision.ts';
+import { Argument, integerSchema, mustBe, Printable, scalar, TEXT_OR_TEXTS, Text } from './values.ts';
 
-const MIN_DURATION_MS = 100;
-const MAX_TIMEOUT_MS = 3600e3;
-const DAY_MS = 86_400e3;
 const MAX_PORT = 65_535;
-const MAX_RETRIES = 1000;
 const DEFAULT_HTTP_PORT = 80;
 
 /** `http://localhost:8080/health`, or `:8080/health`; the host is always the guest itself. */
 const HTTP_TARGET = /^(?:http:\/\/(?:localhost|127\.0\.0\.1))?(?::(\d{1,5}))?(\/[!-~]*)?$/;
 
 const HttpTarget = v.pipe(
-  field.Text,
+  Text,
   v.check((text) => parseHttpTarget(text) !== null, 'is not the address of a page in the guest'),
-  v.transform((text) => parseHttpTarget(text)!),
+  v.transform((text): Probe => ({ type: 'http', ...parseHttpTarget(text)! })),
 );
 
 function parseHttpTarget(text: string): { port: number; path: string } | null {
@@ -30,12 +24,12 @@ function parseHttpTarget(text: string): { port: number; path: string } | null {
 }
 
 const ShellLine = v.pipe(
-  field.Command,
+  Printable,
   v.transform((line) => ['/bin/sh', '-c', line]),
 );
 
 const ExecArguments = v.pipe(
-  v.array(field.Argument, field.mustBe('an array or a string')),
+  v.array(Argument, mustBe('an array or a string')),
   v.nonEmpty('must not be empty'),
   v.rawCheck(({ dataset, addIssue }) => {
     if (!dataset.typed || dataset.value[0] !== '') return;
@@ -48,7 +42,7 @@ const ExecArguments = v.pipe(
 const ExecCommand = v.lazy((input) => (typeof input === 'string' ? ShellLine : ExecArguments));
 
 const LinePattern = v.pipe(
-  field.Text,
+  Text,
   v.nonEmpty('must not be empty'),
   v.rawCheck(({ dataset, addIssue }) => {
     const reason = dataset.typed ? findPatternProblem(dataset.value) : null;
@@ -56,7 +50,7 @@ const LinePattern = v.pipe(
   }),
 );
 
-/** Why `text` is no pattern, in the engine's words without the pattern itself; null when it is one. */
+/** The reason why `text` is not a pattern, in the engine's words without the pattern itself; null when it is one. */
 function findPatternProblem(text: string): string | null {
   try {
     compilePattern({ source: text, ignoreCase: false });
@@ -66,56 +60,37 @@ function findPatternProblem(text: string): string | null {
   }
 }
 
-/** Names of the keys that say how it is checked; one of them must be there. */
-export const PROBE_KEYS = ['tcp', 'http', 'exec', 'log_line'] as const;
+/** A connection to a port. */
+export const TcpProbe = scalar(
+  v.pipe(
+    integerSchema(1, MAX_PORT),
+    v.transform((port): Probe => ({ type: 'tcp', port })),
+  ),
+  `a port in the guest, from 1 to ${MAX_PORT}`,
+  { print: (probe: Probe) => (probe.type === 'tcp' ? probe.port : null) },
+);
 
-/** Keys of `healthcheck`. */
-export function healthCheckEntries() {
-  const range = (minMs: number, maxMs: number) =>
-    `seconds or a duration such as "10s", from ${minMs === 0 ? 0 : `${minMs}ms`} to ${formatDuration(maxMs)}`;
-  return {
-    tcp: v.pipe(v.optional(field.integer(1, MAX_PORT)), v.description(`a port in the guest, from 1 to ${MAX_PORT}`)),
-    http: v.pipe(
-      v.optional(HttpTarget),
-      v.description('an address such as "http://localhost:80/health" or ":80/health"'),
-    ),
-    exec: v.pipe(
-      v.optional(ExecCommand),
-      v.description('an array such as ["/bin/check", "-q"], or a line for /bin/sh'),
-    ),
-    log_line: v.pipe(v.optional(LinePattern), v.description('a regular expression such as "ready$"')),
-    interval: v.pipe(
-      v.optional(field.durationMs(MIN_DURATION_MS, DAY_MS), 10),
-      v.description(range(MIN_DURATION_MS, DAY_MS)),
-    ),
-    timeout: v.pipe(
-      v.optional(field.durationMs(MIN_DURATION_MS, MAX_TIMEOUT_MS), 5),
-      v.description(range(MIN_DURATION_MS, MAX_TIMEOUT_MS)),
-    ),
-    retries: v.pipe(
-      v.optional(field.integer(1, MAX_RETRIES), 3),
-      v.description(`a number of failures in a row, from 1 to ${MAX_RETRIES}`),
-    ),
-    start_period: v.pipe(v.optional(field.durationMs(0, DAY_MS), 10), v.description(range(0, DAY_MS))),
-  };
-}
+/** A GET. */
+export const HttpProbe = scalar(HttpTarget, 'an address such as "http://localhost:80/health" or ":80/health"', {
+  print: (probe: Probe) => (probe.type === 'http' ? `:${probe.port}${probe.path}` : null),
+});
 
-export type HealthCheckValues = Values<ReturnType<typeof healthCheckEntries>>;
+/** A command in the guest. */
+export const ExecProbe = scalar(
+  v.pipe(
+    ExecCommand,
+    v.transform((command): Probe => ({ type: 'exec', command })),
+  ),
+  'an array such as ["/bin/check", "-q"], or a line for /bin/sh',
+  { print: (probe: Probe) => (probe.type === 'exec' ? probe.command : null), json: TEXT_OR_TEXTS },
+);
 
-/** The check that the valid keys of `healthcheck` are. */
-export function toHealthCheck(values: HealthCheckValues): HealthCheck {
-  return {
-    probe: toProbe(values),
-    interval_ms: values.interval,
-    timeout_ms: values.timeout,
-    retries: values.retries,
-    start_period_ms: values.start_period,
-  };
-}
-
-function toProbe({ tcp, http, exec, log_line }: HealthCheckValues): Probe {
-  if (tcp !== undefined) return { type: 'tcp', port: tcp };
-  if (http !== undefined) return { type: 'http', ...http };
-  if (exec !== undefined) return { type: 'exec', command: exec };
-  return { type: 'log_line', pattern: log_line ?? '' };
-}
+/** A line of output. */
+export const LogLineProbe = scalar(
+  v.pipe(
+    LinePattern,
+    v.transform((pattern): Probe => ({ type: 'log_line', pattern })),
+  ),
+  'a regular expression such as "ready$"',
+  { print: (probe: Probe) => (probe.type === 'log_line' ? probe.pattern : null) },
+);

@@ -1,17 +1,28 @@
-/** Names with a text each: an array of `"NAME=value"` as in monocore, or a table. */
+/** Names with a text each: an array of `"NAME=value"` as in monocore, or a table. Variables and secrets are such. */
+import { resolve } from 'node:path';
+import type { JsonSchema } from '@valibot/to-json-schema';
 import * as v from 'valibot';
+import type { Secret } from '../../protocol/service.ts';
+import { interpolate } from '../../protocol/variables.ts';
 import { isTable, kindOf, type Table } from '../languages/syntax.ts';
 import { quote } from '../problems.ts';
-import { mustBe } from './fields.ts';
+import { mustBe, scalar } from './values.ts';
+
+const PAIRS: JsonSchema = {
+  anyOf: [
+    { type: 'array', items: { type: 'string', pattern: '=' } },
+    { type: 'object', additionalProperties: { type: 'string' } },
+  ],
+};
 
 /** Names that valibot's records leave out, so that they would be lost on the way to the daemon. */
 const LOST_NAMES: ReadonlySet<string> = new Set(['__proto__', 'prototype', 'constructor']);
 
-/** What is wrong with a pair, or null. */
-export type PairCheck = (name: string, value: string) => string | null;
+/** The problem with a pair, or null. */
+type PairCheck = (name: string, value: string) => string | null;
 
 /** Texts by name. Every faulty one is an issue of its own, at its index or key. */
-export function pairs(check: PairCheck) {
+function pairs(check: PairCheck) {
   return v.pipe(
     v.custom<readonly unknown[] | Table>(
       (input) => Array.isArray(input) || isTable(input),
@@ -36,7 +47,7 @@ export function pairs(check: PairCheck) {
   );
 }
 
-/** An element of the array, or what is wrong with it. */
+/** An element of the array, or the problem with it. */
 function splitPair(text: unknown): [name: string, value: string] | string {
   if (typeof text !== 'string') return `must be a string, not ${kindOf(text)}`;
   const equals = text.indexOf('=');
@@ -44,7 +55,7 @@ function splitPair(text: unknown): [name: string, value: string] | string {
   return [text.slice(0, equals), text.slice(equals + 1)];
 }
 
-/** An entry of the table, or what is wrong with it. */
+/** An entry of the table, or the problem with it. */
 function readPair(name: string, value: unknown): [name: string, value: string] | string {
   if (typeof value !== 'string') return `must be a string, not ${kindOf(value)}`;
   return [name, value];
@@ -56,3 +67,49 @@ function findProblem([name, value]: [string, string], earlier: ReadonlyMap<strin
   if (problem !== null) return problem;
   return earlier.has(name) ? `${quote(name)} is set twice` : null;
 }
+
+/** A name of POSIX (XBD 3.216), the only kind that every shell can read. */
+const NAME_PATTERN = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+/** Variables by name. */
+export const Variables = scalar(pairs(findVariableProblem), 'an array such as ["NAME=value"], or a table of strings', {
+  json: PAIRS,
+});
+
+/** The problem with a variable of the config or of an `env_file`, or null. Pure. */
+export function findVariableProblem(name: string, value: string): string | null {
+  if (!NAME_PATTERN.test(name)) return `${quote(name)} is not a valid variable name`;
+  if (value.includes('\0')) return 'must not contain a NUL character';
+  return findReferenceProblem(value);
+}
+
+/** References are resolved by the daemon; here they are only read, so that a slip is found while the file is open. */
+function findReferenceProblem(value: string): string | null {
+  const reading = interpolate(value, () => '');
+  if (reading.ok || reading.fault.type !== 'malformed') return null;
+  const [text] = /^\$\{[^}]*\}?/.exec(value.slice(reading.fault.at)) ?? [''];
+  const problem = text.endsWith('}') ? `is neither \${NAME} nor \${NAME:-default}` : 'has no closing "}"';
+  return `${quote(text)} ${problem}; a literal "$" is written "$$"`;
+}
+
+/** A name that is no path, for `/run/secrets/<name>`; the length is NAME_MAX of Linux. */
+const SECRET_NAME = /^(?!\.{1,2}$)[\w.-]{1,255}$/;
+
+const SecretPairs = pairs((name, path) => {
+  if (!SECRET_NAME.test(name)) return `${quote(name)} is not a valid name of a secret`;
+  if (path === '') return 'has no path behind the "="';
+  return /\p{Cc}/u.test(path) ? 'must not contain control characters' : null;
+});
+
+/** Files by the names of secrets; their paths become absolute. */
+export const Secrets = scalar(
+  ({ folder }) =>
+    v.pipe(
+      SecretPairs,
+      v.transform((paths) =>
+        Object.entries(paths).map(([name, path]): Secret => ({ name, path: resolve(folder, path) })),
+      ),
+    ),
+  'an array such as ["db_password=/path"], or a table of paths',
+  { json: PAIRS, print: (secrets: readonly Secret[]) => secrets.map(({ name, path }) => `${name}=${path}`) },
+);

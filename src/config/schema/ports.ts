@@ -1,11 +1,11 @@
-/** `port` and `ports`: what of the host leads to what of the guest. */
+/** Ports of the host that lead to ports of the guest, one for each replica. */
 import * as v from 'valibot';
-import type { Port } from '../../protocol/service.ts';
-import { Text } from './fields.ts';
+import { formatPort, type Port } from '../../protocol/service.ts';
+import { list, scalar, Text } from './values.ts';
 
 const MAX_PORT = 65_535;
 
-export const PORT =
+const EXPECTED =
   '"host:guest" such as "8080:80" or "5353:53/udp", or one port for both, from 1 to 65535; for replicas "8080-8083:80"';
 
 /** A port of the guest, and those of the host that lead to it: one for each replica. */
@@ -17,12 +17,19 @@ export interface PortRange {
   readonly protocol: Port['protocol'];
 }
 
-/** `host:guest`, `first-last:guest`, or one port for both; `/udp` behind it, or `/tcp`, which is the default. */
-export const PortMapping = v.pipe(
+const Mapping = v.pipe(
   Text,
   v.check((text) => parsePorts(text) !== null, 'is not a port mapping'),
   v.transform((text) => parsePorts(text)!),
 );
+
+/** `host:guest`, `first-last:guest`, or one port for both; `/udp` behind it, or `/tcp`, which is the default. */
+export const PortMapping = scalar(Mapping, EXPECTED);
+
+/** Several {@link PortMapping}s. */
+export const PortMappings = scalar(list(Mapping), `an array of ${EXPECTED}`, {
+  print: (ports: readonly Port[]) => ports.map(formatPort),
+});
 
 function parsePorts(text: string): PortRange | null {
   const match = /^(\d{1,5})(?:-(\d{1,5})(?=:))?(?::(\d{1,5}))?(?:\/(tcp|udp))?$/.exec(text);
@@ -37,4 +44,10 @@ function parsePorts(text: string): PortRange | null {
 /** The port of a replica, counted from 0. */
 export function portOf({ first, guest, protocol }: PortRange, replica: number): Port {
   return { host: first + replica, guest, protocol };
+}
+
+/** Names of the services that a declaration stands for: its own, or `web-1`, `web-2` of `replicas = 2`. */
+export function replicaNames({ name, replicas }: { readonly name: string; readonly replicas?: number | undefined }) {
+  if (replicas === undefined) return [name];
+  return Array.from({ length: replicas }, (_, index) => `${name}-${index + 1}`);
 }

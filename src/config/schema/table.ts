@@ -1,99 +1,160 @@
-/** Reading one table of the document against its schema. */
+/** Reading of a table of the document by its rows in `keys.ts`. */
 import * as v from 'valibot';
 import type { Path } from '../languages/positions.ts';
-import { isTable, type Table } from '../languages/syntax.ts';
+import { isTable, kindOf, type Table } from '../languages/syntax.ts';
 import { closest, keyProblem, type PathProblem, valueProblem } from '../problems.ts';
-import type { Entries, Values } from './config.ts';
+import type {
+  AnyKey,
+  EntriesType,
+  KeyTable,
+  ParseContext,
+  ParsedTable,
+  ScalarType,
+  TablesType,
+  Values,
+} from './types.ts';
 
-/** What became of a table: the keys that are valid, defaults filled in, and the problems of the others. */
-export interface TableReading<E extends Entries> {
-  /** As written, with aliases replaced by the keys that they stand for. */
-  readonly table: Table;
-  readonly values: Partial<Values<E>>;
-  readonly problems: readonly PathProblem[];
-}
+/** Far more than a host can run; without a limit the rules between tables could take minutes. */
+export const MAX_TABLES = 1000;
 
-/**
- * Reads each key by itself rather than the table as a whole: one faulty key then leaves the others for the cross
- * checks, and all unknown keys are found where valibot's strictObject stops at the first.
- */
-export function readTable<E extends Entries>(entries: E, written: Table, path: Path): TableReading<E> {
-  const { table, problems: doubles } = resolveAliases(entries, written, path);
-  const values: Record<string, unknown> = {};
-  const problems = [...doubles, ...findUnknownKeys(entries, table, path)];
-  for (const [key, schema] of Object.entries(entries)) {
-    const isPresent = Object.hasOwn(table, key);
-    const result = v.safeParse(schema, table[key], { abortPipeEarly: true });
-    const expected = v.getDescription(schema) ?? null;
-    if (result.success) values[key] = result.output;
-    else if (!isPresent) problems.push(valueProblem([...path, key], 'is missing', expected));
-    else for (const issue of result.issues) problems.push(toFault(issue, [...path, key], expected));
+/** A table that is left out. */
+const EMPTY: Table = Object.freeze(Object.create(null));
+
+/** Reads tables of a document and collects what is wrong in them. */
+export class TableReader {
+  readonly problems: PathProblem[] = [];
+  readonly #context: ParseContext;
+  /** Building a schema takes longer than using it, and a config may have a thousand tables of a kind. */
+  readonly #schemas = new Map<ScalarType<unknown>, v.GenericSchema>();
+
+  constructor(context: ParseContext) {
+    this.#context = context;
   }
-  return { table, values: values as Partial<Values<E>>, problems };
-}
 
-/** Second names of keys: `base` is monocore's own word for what docker calls an image. */
-export const ALIASES: Readonly<Record<string, string>> = { image: 'base' };
-
-function resolveAliases(entries: Entries, written: Table, path: Path): { table: Table; problems: PathProblem[] } {
-  const used = Object.entries(ALIASES).filter(
-    ([key, alias]) => Object.hasOwn(entries, key) && Object.hasOwn(written, alias),
-  );
-  if (used.length === 0) return { table: written, problems: [] };
-  const table: Record<string, unknown> = Object.assign(Object.create(null), written);
-  const problems: PathProblem[] = [];
-  for (const [key, alias] of used) {
-    delete table[alias];
-    if (Object.hasOwn(written, key))
-      problems.push(keyProblem([...path, alias], `means the same as ${key}, which is given, too`, 'one of them'));
-    else table[key] = written[alias];
+  /**
+   * Reads each key by itself rather than the table as a whole: one faulty key then leaves the others for the rules
+   * between keys, and all unknown keys are found where valibot's strictObject stops at the first.
+   */
+  table<K extends KeyTable>(keys: K, written: Table, path: Path): ParsedTable<Values<K>> {
+    const table = this.#resolveAliases(keys, written, path);
+    this.#findUnknownKeys(keys, table, path);
+    const values: Record<string, unknown> = {};
+    for (const [name, key] of Object.entries(keys)) {
+      const value = Object.hasOwn(table, name)
+        ? this.#value(key, table[name], [...path, name])
+        : this.#absent(key, [...path, name]);
+      if (value !== undefined) values[name] = value;
+    }
+    return { path, table, values: values as Partial<Values<K>> };
   }
-  return { table, problems };
+
+  #absent({ presence, type, default: value }: AnyKey, path: Path): unknown {
+    if (presence === 'default') return type.kind === 'table' ? this.table(type.keys, EMPTY, path) : value;
+    if (presence === 'required') {
+      this.#report(valueProblem(path, 'is missing', type.kind === 'scalar' ? type.expected(this.#context) : null));
+    }
+    return undefined;
+  }
+
+  /** The value of a key that is there; undefined where it is not valid. */
+  #value({ type }: AnyKey, input: unknown, path: Path): unknown {
+    switch (type.kind) {
+      case 'scalar':
+        return this.#scalar(type, input, path);
+      case 'table':
+        if (isTable(input)) return this.table(type.keys, input, path);
+        return this.#report(valueProblem(path, `must be a table, not ${kindOf(input)}`, `a table ${type.header}`));
+      case 'tables':
+        if (Array.isArray(input)) return this.#tables(type, input, path);
+        return this.#report(valueProblem(path, `must be an array of tables, not ${kindOf(input)}`, type.header));
+      case 'entries':
+        if (Array.isArray(input)) return this.#entries(type, input, path);
+        return this.#report(valueProblem(path, `must be an array, not ${kindOf(input)}`, type.expected));
+    }
+  }
+
+  #scalar(type: ScalarType<unknown>, input: unknown, path: Path): unknown {
+    const schema = this.#schemas.get(type) ?? type.schema(this.#context);
+    this.#schemas.set(type, schema);
+    const result = v.safeParse(schema, input, { abortPipeEarly: true });
+    if (result.success) return result.output;
+    for (const issue of result.issues) {
+      const below = issue.path?.map((item) => item.key as string | number) ?? [];
+      this.#report(valueProblem([...path, ...below], issue.message, type.expected(this.#context)));
+    }
+    return undefined;
+  }
+
+  /** Those elements that are tables. */
+  #tables({ header, keys }: TablesType<KeyTable>, elements: readonly unknown[], path: Path): ParsedTable<unknown>[] {
+    if (elements.length > MAX_TABLES) {
+      this.#report(valueProblem(path, `there are ${elements.length} of them`, `at most ${MAX_TABLES}`));
+    }
+    return elements.slice(0, MAX_TABLES).flatMap((element, index) => {
+      const at = [...path, index];
+      if (isTable(element)) return [this.table(keys, element, at)];
+      this.#report(valueProblem(at, `must be a table, not ${kindOf(element)}`, header));
+      return [];
+    });
+  }
+
+  /** All elements, or undefined where one is faulty: rules between keys find an element in the file by its index. */
+  #entries(type: EntriesType<KeyTable>, elements: readonly unknown[], path: Path): unknown[] | undefined {
+    const before = this.problems.length;
+    const values = elements.map((element, index) => {
+      const at = [...path, index];
+      if (isTable(element)) return this.table(type.keys, element, at).values;
+      const expanded =
+        typeof element === 'string'
+          ? type.expand(element)
+          : { problem: `must be a string or a table, not ${kindOf(element)}` };
+      if ('problem' in expanded) this.#report(valueProblem(at, String(expanded.problem), type.expected));
+      return expanded;
+    });
+    return this.problems.length === before ? values : undefined;
+  }
+
+  #resolveAliases(keys: KeyTable, written: Table, path: Path): Table {
+    const table: Record<string, unknown> = Object.assign(Object.create(null), written);
+    for (const [name, { alias }] of Object.entries(keys)) {
+      if (alias === undefined || !Object.hasOwn(written, alias)) continue;
+      delete table[alias];
+      if (!Object.hasOwn(written, name)) table[name] = written[alias];
+      else this.#report(keyProblem([...path, alias], `means the same as ${name}, which is given, too`, 'one of them'));
+    }
+    return table;
+  }
+
+  #findUnknownKeys(keys: KeyTable, table: Table, path: Path): void {
+    const known = Object.keys(keys);
+    for (const name of Object.keys(table)) {
+      if (Object.hasOwn(keys, name)) continue;
+      const meant = known.find((key) => keys[key]!.otherNames?.includes(name)) ?? closest(name, known);
+      this.#report(
+        meant === null
+          ? keyProblem([...path, name], 'unknown key', `one of ${known.join(', ')}`)
+          : keyProblem([...path, name], `unknown key; did you mean "${meant}"?`),
+      );
+    }
+  }
+
+  #report(problem: PathProblem): undefined {
+    this.problems.push(problem);
+  }
 }
 
 /** The path of a value by the keys that the document has: where it has an alias, that is named. */
-export function pathAsWritten(document: Table, path: Path): Path {
+export function pathAsWritten(keys: KeyTable, document: Table, path: Path): Path {
+  let rows: KeyTable | undefined = keys;
   let value: unknown = document;
   return path.map((part) => {
-    const alias = ALIASES[part];
+    const key: AnyKey | undefined =
+      typeof part === 'string' && rows && Object.hasOwn(rows, part) ? rows[part] : undefined;
+    const { alias } = key ?? {};
     const isAlias = alias !== undefined && isTable(value) && !Object.hasOwn(value, part) && Object.hasOwn(value, alias);
-    const key = isAlias ? alias : part;
-    value = (isTable(value) || Array.isArray(value)) && Object.hasOwn(value, key) ? (value as Table)[key] : undefined;
-    return key;
-  });
-}
-
-function toFault(issue: v.BaseIssue<unknown>, path: Path, expected: string | null): PathProblem {
-  // A key that must not be there at all is named itself, not its value.
-  if (issue.type === 'never') return keyProblem(path, issue.message, expected);
-  const below = issue.path?.map((item) => item.key as string | number) ?? [];
-  return valueProblem([...path, ...below], issue.message, expected);
-}
-
-/** What other tools call a key, where that is spelt too differently to be a slip. */
-const OTHER_NAMES: ReadonlyMap<string, string> = new Map(
-  Object.entries({
-    entrypoint: 'command',
-    cmd: 'command',
-    environment: 'envs',
-    memory: 'ram',
-    mem_limit: 'ram',
-    working_dir: 'workdir',
-    cwd: 'workdir',
-    depends: 'depends_on',
-    mounts: 'volumes',
-    scale: 'replicas',
-    ulimits: 'open_files',
-  }),
-);
-
-function findUnknownKeys(entries: Entries, table: Table, path: Path): PathProblem[] {
-  const known = Object.keys(entries).filter((key) => v.getDescription(entries[key]!) !== undefined);
-  const unknown = Object.keys(table).filter((key) => !Object.hasOwn(entries, key));
-  return unknown.map((key) => {
-    const other = OTHER_NAMES.get(key);
-    const meant = other !== undefined && known.includes(other) ? other : closest(key, known);
-    if (meant !== null) return keyProblem([...path, key], `unknown key; did you mean "${meant}"?`);
-    return keyProblem([...path, key], 'unknown key', `one of ${known.join(', ')}`);
+    const written = isAlias ? alias : part;
+    value = typeof value === 'object' && value !== null ? (value as Table)[written] : undefined;
+    if (typeof part === 'string') rows = key && key.type.kind !== 'scalar' ? key.type.keys : undefined;
+    return written;
   });
 }

@@ -1,18 +1,14 @@
-/** `volumes` and `group_volumes` of a service, `[[group.volume]]`; see `schema.ts` for how they are written down. */
+/** Volumes of a service's own, and those that it takes from its group. */
 import * as v from 'valibot';
 import { findPlaceFault } from '../../protocol/guest-places.ts';
 import type { Volume } from '../../protocol/service.ts';
-import { isTable, type Table } from '../languages/syntax.ts';
 import { isWithin, normalizePath } from '../paths.ts';
-import type { Values } from './config.ts';
-import { AbsolutePath, Name, Printable, Text } from './fields.ts';
-
-export const VOLUME = '"/host:/guest", "/host:/guest:ro", or one path for both';
+import { list, Printable, scalar } from './values.ts';
 
 /** `host[:guest][:ro]` as written, split. */
 export interface Mount {
   readonly host: string;
-  /** Normalised, or null where nothing is said. */
+  /** Normalised; null where only the host's path is given. */
   readonly guest: string | null;
   readonly read_only: boolean;
 }
@@ -27,8 +23,7 @@ const MountText = v.pipe(
   }),
 );
 
-/** A volume of a service's own. */
-export const VolumeText = v.pipe(
+const VolumeText = v.pipe(
   MountText,
   v.rawTransform<Mount, Volume>(({ dataset, addIssue, NEVER }) => {
     const { host: written, guest, read_only } = dataset.value;
@@ -38,6 +33,18 @@ export const VolumeText = v.pipe(
     addIssue({ message: problem ?? '' });
     return NEVER;
   }),
+);
+
+/** Volumes of a service's own. */
+export const Volumes = scalar(list(VolumeText), 'an array of "/host:/guest", "/host:/guest:ro", or one path for both', {
+  print: (volumes: readonly Volume[]) =>
+    volumes.map(({ host, guest, read_only }) => `${host}:${guest}${read_only ? ':ro' : ''}`),
+});
+
+/** A part of a group's volume, and its place in the guest. */
+export const GroupMount = scalar(
+  MountText,
+  '"part:/guest" or "part:/guest:ro"; the part is a path in the volume, or "." for all of it',
 );
 
 function parseMount(text: string): Mount | string {
@@ -51,47 +58,20 @@ function parseMount(text: string): Mount | string {
   return { host, guest, read_only: mode === 'ro' };
 }
 
-/** Keys of `[[group.volume]]`. */
-export function groupVolumeEntries() {
-  return {
-    name: v.pipe(Name, v.description('a name, by which services take the volume')),
-    path: v.pipe(AbsolutePath, v.description('the absolute path of a file or directory of the host')),
-  };
+/** Reference to a volume of the group. */
+export interface GroupVolume {
+  readonly name: string;
+  readonly mount: Mount | undefined;
 }
 
-export type GroupVolumeValues = Values<ReturnType<typeof groupVolumeEntries>>;
-
-/** A name with what follows it, or a table that is read by itself, see {@link groupMountEntries}. */
-export const GroupMount = v.custom<string | Table>(
-  (input) => typeof input === 'string' || isTable(input),
-  'must be a string or a table',
-);
-
-export const GROUP_MOUNT =
-  'an array of "name", "name:/guest" or "name:/guest:ro", or of tables such as { name = "data", mount = "logs:/var/log" }';
-
-/** Keys of a table in `group_volumes`. */
-export function groupMountEntries() {
-  return {
-    name: v.pipe(Text, v.description('the name of a [[group.volume]]')),
-    mount: v.pipe(
-      v.optional(MountText),
-      v.description('"part:/guest" or "part:/guest:ro"; the part is a path in the volume, or "." for all of it'),
-    ),
-  };
-}
-
-/** A reference to a volume of the group. */
-export type GroupMountValues = Values<ReturnType<typeof groupMountEntries>>;
-
-/** What an element of `group_volumes` that is a string says: the whole volume. Or what is wrong with it. */
-export function readGroupMount(text: string): GroupMountValues | { readonly problem: string } {
+/** The whole volume, from a string in `group_volumes`; or the problem with it. */
+export function expandGroupVolume(text: string): GroupVolume | { readonly problem: string } {
   const mount = parseMount(text);
   if (typeof mount === 'string') return { problem: mount };
   return { name: mount.host, mount: { ...mount, host: '.' } };
 }
 
-/** The volume that a service gets of a group's, or what speaks against it. Pure. */
+/** The volume that a service gets of a group's, or the problem with it. Pure. */
 export function toVolume(base: string, mount: Mount | undefined): Volume | { readonly problem: string } {
   const { host: part, guest: written, read_only } = mount ?? { host: '.', guest: null, read_only: false };
   const host = normalizePath(part.startsWith('/') ? part : `${base}/${part}`);

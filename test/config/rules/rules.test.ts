@@ -163,7 +163,7 @@ describe('keys that do nothing', () => {
     // What is wrong with the key itself, or with one that could give it a meaning, comes first.
     ['max_restarts = 0', ['4:16 service[0].max_restarts: must be at least 1']],
     ['max_restarts = 3\nrestart = "ever"', ['5:11 service[0].restart: is not a restart policy']],
-    ['max_restarts = 3\non_unhealthy = "kill"', ['5:16 service[0].on_unhealthy: is not known']],
+    ['max_restarts = 3\non_unhealthy = "kill"', ['5:16 service[0].on_unhealthy: is not a valid action']],
     ['max_restarts = 3\nmax_memory = "x"', ['5:14 service[0].max_memory: is not a size']],
   ];
   for (const [keys, problems] of cases) {

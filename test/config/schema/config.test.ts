@@ -395,7 +395,7 @@ describe('log settings', () => {
 
   const invalid: [line: string, problem: string][] = [
     ['log = 1', '4:7 service[0].log: must be a table, not a number'],
-    ['log = { format = "xml" }', '4:18 service[0].log.format: is not a format'],
+    ['log = { format = "xml" }', '4:18 service[0].log.format: is not a log format'],
     ['log = { max_size = "4095" }', '4:20 service[0].log.max_size: is less than 4 KiB'],
     ['log = { max_size = "3GiB" }', '4:20 service[0].log.max_size: is more than 2 GiB'],
     ['log = { max_size = "big" }', '4:20 service[0].log.max_size: is not a size'],
@@ -412,10 +412,10 @@ describe('log settings', () => {
       '4:20 service[0].log.keep_for: must be a number of seconds or a duration, not a boolean',
     ],
     ['log = { compress = "zstd" }', '4:20 service[0].log.compress: is not a kind of compression'],
-    ['log = { compress_delay = "2d" }', '4:26 service[0].log.compress_delay: is longer than 1d'],
+    ['log = { compress_delay = "2d" }', '4:26 service[0].log.compress_delay: is longer than a day'],
     ['log = { max_line = 1023 }', '4:20 service[0].log.max_line: is less than 1 KiB'],
     ['log = { max_line = "17MiB" }', '4:20 service[0].log.max_line: is more than 16 MiB'],
-    ['log = { on_full = "wait" }', '4:19 service[0].log.on_full: is not known'],
+    ['log = { on_full = "wait" }', '4:19 service[0].log.on_full: is not a valid action'],
     ['log = { maxsize = 1 }', '4:9 service[0].log.maxsize: unknown key; did you mean "max_size"?'],
   ];
   for (const [line, problem] of invalid) {

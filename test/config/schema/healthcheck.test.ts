@@ -31,14 +31,14 @@ describe('probes', () => {
     const [problem, ...others] = problemsOf(serviceText('healthcheck = { interval = 5 }'));
     assert.deepEqual(others, []);
     assert.deepEqual([problem?.line, problem?.column, problem?.path], [4, 15, 'service[0].healthcheck']);
-    assert.equal(problem?.message, 'does not say what to check');
+    assert.equal(problem?.message, 'does not name a probe');
     assert.equal(problem?.expected, 'one of tcp, http, exec, log_line');
   });
 
   test('each one beyond the first is a problem', () => {
     assert.deepEqual(shortProblems(serviceText('healthcheck = { exec = ["a"], log_line = "b", tcp = 1 }')), [
-      '4:17 service[0].healthcheck.exec: there is a check already: tcp',
-      '4:31 service[0].healthcheck.log_line: there is a check already: tcp',
+      '4:17 service[0].healthcheck.exec: there is a probe already: tcp',
+      '4:31 service[0].healthcheck.log_line: there is a probe already: tcp',
     ]);
   });
 });
@@ -64,14 +64,14 @@ describe('values', () => {
     ['log_line = ""', 28, 'log_line', 'must not be empty'],
     ['log_line = 1', 28, 'log_line', 'must be a string, not a number'],
     ['tcp = 1, interval = 0', 37, 'interval', 'is shorter than 100ms'],
-    ['tcp = 1, interval = "25h"', 37, 'interval', 'is longer than 1d'],
+    ['tcp = 1, interval = "25h"', 37, 'interval', 'is longer than a day'],
     ['tcp = 1, timeout = "99ms"', 36, 'timeout', 'is shorter than 100ms'],
     ['tcp = 1, timeout = "61m"', 36, 'timeout', 'is longer than 1h'],
     ['tcp = 1, timeout = true', 36, 'timeout', 'must be a number of seconds or a duration, not a boolean'],
     ['tcp = 1, retries = 0', 36, 'retries', 'must be at least 1'],
     ['tcp = 1, retries = 1001', 36, 'retries', 'must be at most 1000'],
     ['tcp = 1, start_period = -1', 41, 'start_period', 'must not be negative'],
-    ['tcp = 1, start_period = "2d"', 41, 'start_period', 'is longer than 1d'],
+    ['tcp = 1, start_period = "2d"', 41, 'start_period', 'is longer than a day'],
   ];
   for (const [keys, column, key, message] of invalid) {
     test(`${keys} is a problem, and what would be right is said`, () => {

@@ -1,0 +1,97 @@
+/** The document as far as it could be understood, with `[defaults]` given to the services: what the rules work on. */
+import { capabilitiesOf, type Isolation } from '../../protocol/isolation.ts';
+import { DOCUMENT_KEYS, type DocumentValues, type ParsedGroup, type ParsedService, SERVICE_KEYS } from '../keys.ts';
+import type { Path } from '../languages/positions.ts';
+import type { Table } from '../languages/syntax.ts';
+import type { PathProblem } from '../problems.ts';
+import { TableReader } from './table.ts';
+import type { AnyKey, ParseContext, ParsedTable } from './types.ts';
+
+export interface ParsedConfig {
+  readonly document: ParsedTable<DocumentValues>;
+  /** With the keys of `[defaults]` that each of them has. */
+  readonly services: readonly ParsedService[];
+  readonly groups: readonly ParsedGroup[];
+  /** Variables of `[defaults]`, which every service has. */
+  readonly envs: Readonly<Record<string, string>>;
+}
+
+/** Reads every table of a document; problems of single keys come back in `problems`. */
+export function readConfig(
+  written: Table,
+  context: ParseContext,
+): { parsed: ParsedConfig; problems: readonly PathProblem[] } {
+  const reader = new TableReader(context);
+  const document = reader.table(DOCUMENT_KEYS, written, []);
+  const { defaults, service = [], group = [] } = document.values;
+  return {
+    parsed: {
+      document,
+      services: defaults === undefined ? service : service.map((one) => inherit(one, defaults)),
+      groups: group,
+      envs: (defaults?.values.envs as Record<string, string> | undefined) ?? {},
+    },
+    problems: reader.problems,
+  };
+}
+
+/**
+ * A service with the defaults that it has: those of keys that it does not have itself, faulty ones included. A default
+ * that could only be wrong for it (a disk of a plain process, a limit of restarts where there are none) is left out;
+ * variables are, too, for they are merged one by one.
+ */
+function inherit(service: ParsedService, defaults: ParsedTable<Record<string, unknown>>): ParsedService {
+  const own: Readonly<Record<string, unknown>> = service.values;
+  const has = (key: string) => Object.hasOwn(service.table, key);
+  const effective = (key: string) => (has(key) ? own[key] : (defaults.values[key] ?? own[key]));
+  const capabilities = capabilitiesOf((effective('isolation') as Isolation | undefined) ?? 'vm');
+  const hasEffect = {
+    healthcheck: has('healthcheck'),
+    restarts:
+      effective('restart') !== 'no' ||
+      (has('healthcheck') && effective('on_unhealthy') === 'restart') ||
+      effective('max_memory') !== undefined,
+  };
+  /** Two roots would be one too many. */
+  const rivals: Readonly<Record<string, string>> = { rootfs: 'image', image: 'rootfs' };
+  const inherited = Object.keys(defaults.table).filter((name) => {
+    const { needs, onlyWith } = (SERVICE_KEYS as Readonly<Record<string, AnyKey>>)[name] ?? {};
+    if (has(name) || name === 'envs' || name === 'log' || has(rivals[name] ?? '')) return false;
+    return (needs === undefined || capabilities[needs]) && (onlyWith === undefined || hasEffect[onlyWith]);
+  });
+  return {
+    ...service,
+    values: { ...service.values, ...pick(defaults.values, inherited), ...inheritLog(service, defaults) },
+    inherited: new Set(inherited),
+  };
+}
+
+/** The log settings of a service: its own keys over the defaults'. */
+function inheritLog({ values: { log } }: ParsedService, defaults: ParsedTable<Record<string, unknown>>) {
+  const base = defaults.values.log as typeof log;
+  if (log === undefined || base === undefined) return {};
+  const names = Object.keys(base.table).filter((name) => !Object.hasOwn(log.table, name));
+  return { log: { ...log, values: { ...log.values, ...pick(base.values, names) } } };
+}
+
+function pick(values: Readonly<Record<string, unknown>>, names: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(names.filter((name) => values[name] !== undefined).map((name) => [name, values[name]]));
+}
+
+/** Problems of keys that services have from `[defaults]`, at their position there, each once. */
+export function attributeToDefaults(
+  problems: readonly PathProblem[],
+  services: readonly ParsedService[],
+): PathProblem[] {
+  const byIndex = new Map(services.map(({ path, inherited }) => [path[1], inherited]));
+  const moved = new Set<string>();
+  return problems.flatMap((problem) => {
+    const [first, index, key, ...rest] = problem.path;
+    if (first !== 'service' || key === undefined || !byIndex.get(index!)?.has(String(key))) return [problem];
+    const path: Path = ['defaults', key, ...rest];
+    const id = JSON.stringify([path, problem.message]);
+    if (moved.has(id)) return [];
+    moved.add(id);
+    return [{ ...problem, path }];
+  });
+}

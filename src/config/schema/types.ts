@@ -1,0 +1,204 @@
+/** Types of the table of keys, `keys.ts`, and of what is read by it. */
+import { availableParallelism, totalmem } from 'node:os';
+import type { JsonSchema } from '@valibot/to-json-schema';
+import type * as v from 'valibot';
+import type { Capabilities } from '../../protocol/isolation.ts';
+import type { Path } from '../languages/positions.ts';
+import type { Table } from '../languages/syntax.ts';
+
+/** Upper limits of what a service may ask for. */
+export interface HostLimits {
+  /** Cpus that this process may use. */
+  readonly cpus: number;
+  /** Memory of the host, MiB. */
+  readonly ramMib: number;
+}
+
+/** The limits of this host, asked anew at each call. */
+export function hostLimits(): HostLimits {
+  return { cpus: availableParallelism(), ramMib: Math.floor(totalmem() / 2 ** 20) };
+}
+
+/** Circumstances that the meaning of a config depends on, besides its text. */
+export interface ParseContext {
+  /** Folder of the config, absolute: relative paths in it start there. */
+  readonly folder: string;
+  readonly host: HostLimits;
+}
+
+/** Value that valibot checks as a whole. */
+export interface ScalarType<T> {
+  readonly kind: 'scalar';
+  readonly schema: (context: ParseContext) => v.GenericSchema<unknown, T>;
+  /** Description of a valid value, as a problem tells it. */
+  readonly expected: (context: ParseContext) => string;
+  /** The config's form of the value that the protocol has; without it they are the same. */
+  readonly print?: (stored: never) => unknown;
+  /** The config's word for null in the protocol; without it the key is left out. */
+  readonly nullWord?: string;
+  /** JSON Schema where valibot's schema has no words for the input. */
+  readonly json?: JsonSchema;
+}
+
+/** Table with keys of its own. */
+export interface TableType<K extends KeyTable> {
+  readonly kind: 'table';
+  /** `[service.log]`. */
+  readonly header: string;
+  readonly keys: K;
+}
+
+/** Array of tables. */
+export interface TablesType<K extends KeyTable> {
+  readonly kind: 'tables';
+  /** `[[service]]`. */
+  readonly header: string;
+  readonly keys: K;
+}
+
+/** Array whose elements are tables, or strings as a short form of them. */
+export interface EntriesType<K extends KeyTable> {
+  readonly kind: 'entries';
+  readonly header: string;
+  readonly keys: K;
+  readonly expected: string;
+  /** The values of an element that is a string, or the problem with it. */
+  readonly expand: (text: string) => Values<K> | { readonly problem: string };
+}
+
+export type ValueType = ScalarType<unknown> | TableType<KeyTable> | TablesType<KeyTable> | EntriesType<KeyTable>;
+
+/**
+ * Effect of a change at the next start. `restart`: services that run and differ are restarted. `live`: it applies, and
+ * nothing is restarted. `services`: other services are there than before.
+ */
+export type Change = 'restart' | 'live' | 'services';
+
+/** Properties of a key, whatever its type. */
+export interface KeyOptions<Field extends string> {
+  /** One line for the manual, a noun phrase without full stop. */
+  readonly summary: string;
+  /** Field of the protocol that has the value, `restart.when` for one in an object; none for a key that is merged. */
+  readonly field?: Field;
+  /** A table `[defaults]` may have it. */
+  readonly inherited?: true;
+  /** Second name, which means the same. */
+  readonly alias?: string;
+  /** Names that other tools have for it, to suggest it. */
+  readonly otherNames?: readonly string[];
+  /** Capability of the isolation without which the key is refused. */
+  readonly needs?: keyof Capabilities;
+  /** Other keys without which it has no effect: any that restarts the service, or a health check. */
+  readonly onlyWith?: 'restarts' | 'healthcheck';
+  /** Effect of a change; `restart` when nothing is said. */
+  readonly change?: Change;
+  /** Meaning of the key left out, where it has no default value: `no limit`. */
+  readonly unset?: string;
+  /**
+   * How a plan tells a difference, without which it tells both values. `hidden`: that there is one, for the values may
+   * have a password in them. Else the names of the entries that differ: of an object, or by a field of each element.
+   */
+  readonly difference?: 'hidden' | { readonly noun: string; readonly by?: string };
+}
+
+/** Row of the table of keys. */
+export interface Key<T extends ValueType, Presence, Field extends string = string> extends KeyOptions<Field> {
+  readonly type: T;
+  readonly presence: Presence;
+  /** Value of a key that is left out, as the schema gives it. */
+  readonly default?: unknown;
+}
+
+type Presence = 'required' | 'optional' | 'default';
+export type AnyKey = Key<ValueType, Presence>;
+
+/** Rows of a table of the config, by the names of its keys. */
+export type KeyTable = Readonly<Record<string, AnyKey>>;
+
+/** As {@link KeyTable}, for a table whose values become fields of a `Stored`. */
+export type KeyTableOf<Stored> = Readonly<Record<string, Key<ValueType, Presence, FieldPath<Stored>>>>;
+
+/** `cpus`, or `restart.when`. */
+type FieldPath<Stored> = {
+  [Name in keyof Stored & string]: Stored[Name] extends readonly unknown[] | null
+    ? Name
+    : Stored[Name] extends object
+      ? Name | `${Name}.${keyof Stored[Name] & string}`
+      : Name;
+}[keyof Stored & string];
+
+type Output<T> =
+  T extends ScalarType<infer V>
+    ? V
+    : T extends TableType<infer K>
+      ? ParsedTable<Values<K>>
+      : T extends TablesType<infer K>
+        ? readonly ParsedTable<Values<K>>[]
+        : T extends EntriesType<infer K>
+          ? readonly Values<K>[]
+          : never;
+
+/** Values of the keys of a table once each is valid. */
+export type Values<K extends KeyTable> = {
+  readonly [Name in keyof K]: Output<K[Name]['type']> | (K[Name]['presence'] extends 'optional' ? undefined : never);
+};
+
+/** Table of the config as it was read. */
+export interface ParsedTable<V> {
+  readonly path: Path;
+  /** As written, faulty keys included; aliases have become the keys that they stand for. */
+  readonly table: Table;
+  /** The keys that are valid; all of them, defaults included, when there is no problem. */
+  readonly values: Partial<V>;
+  /** Keys that a service has from `[defaults]`, faulty ones included. */
+  readonly inherited?: ReadonlySet<string>;
+}
+
+/** Whether a table has a key, be it faulty: written in it, or inherited from `[defaults]`. */
+export function hasKey({ table, inherited }: ParsedTable<unknown>, key: string): boolean {
+  return Object.hasOwn(table, key) || inherited?.has(key) === true;
+}
+
+/** A key that must be there. */
+export function required<T extends ValueType, const Field extends string = never>(
+  type: T,
+  options: KeyOptions<Field>,
+): Key<T, 'required', Field> {
+  return { ...options, type, presence: 'required' };
+}
+
+/** A key that may be left out and has no value then. */
+export function optional<T extends ValueType, const Field extends string = never>(
+  type: T,
+  options: KeyOptions<Field>,
+): Key<T, 'optional', Field> {
+  return { ...options, type, presence: 'optional' };
+}
+
+/** A key that has a value when it is left out. */
+export function defaulted<V, const Field extends string = never>(
+  type: ScalarType<V>,
+  value: NoInfer<V>,
+  options: KeyOptions<Field>,
+): Key<ScalarType<V>, 'default', Field> {
+  return { ...options, type, presence: 'default', default: value };
+}
+
+/** A table or an array. Of a table that is left out, each key has its default; an array is empty then. */
+export function nested<T extends Exclude<ValueType, ScalarType<unknown>>, const Field extends string = never>(
+  type: T,
+  options: KeyOptions<Field>,
+): Key<T, 'default', Field> {
+  return { ...options, type, presence: 'default', default: [] };
+}
+
+/** The value that a key has in an object of the protocol. */
+export function storedValue(stored: object, { field = '' }: AnyKey): unknown {
+  return field.split('.').reduce<unknown>((value, name) => (value as Record<string, unknown>)[name], stored);
+}
+
+/** A value of the protocol as a config has it; null where the key is left out. */
+export function printScalar({ print, nullWord }: ScalarType<unknown>, stored: unknown): unknown {
+  if (stored === null) return nullWord ?? null;
+  return print === undefined ? stored : print(stored as never);
+}
