@@ -1,8 +1,8 @@
 /**
- * The daemon's own log: pino through pino-roll, in a thread of its own, so that the main thread never waits for the
- * disk. Files are `<file>.<number>.log`, NDJSON.
+ * Log of the daemon: pino through pino-roll in a thread of its own, so that the main thread never waits for the disk. The
+ * files are NDJSON with the names `<file>.<number>.log`.
  *
- * pino-roll starts with the highest number that any file of the folder ends in, so numbers may leap; they never fall.
+ * pino-roll starts with the highest number at the end of any file name in the folder, so numbers may leap; they never fall.
  * It rolls between two chunks, not two lines: a line may begin in one file and end in the next.
  */
 import { closeSync, constants, writeSync } from 'node:fs';
@@ -16,17 +16,16 @@ import { listDescriptors } from '../lib/proc.ts';
 const MAX_FILE_SIZE = '10m';
 const KEPT_FILES = 5;
 
-/** What may wait for the thread beyond the 4 MiB that it shares with this one; lines above that are lost. */
+/** Limit of the backlog beyond the 4 MiB that both threads share; further lines are lost. */
 const MAX_BACKLOG_BYTES = 16 * 2 ** 20;
 
-/** After a failure (disk full, folder gone) the files are opened again when a line comes, but not sooner than this. */
+/** Shortest time between a failure (disk full, folder gone) and the next attempt to open the files, at a new line. */
 const REOPEN_DELAY_MS = 10_000;
 
 const STDERR_FD = 2;
 
-/** Where to log to, and what. */
 export interface DaemonLogOptions {
-  /** Absolute path without number and extension, see `HomePaths.daemonLog`. Its folder is made when it is not there. */
+  /** Absolute path without number and extension, see `HomePaths.daemonLog`. Its folder is made if missing. */
   readonly file: string;
   readonly level: pino.LevelWithSilent;
   /** {@link REOPEN_DELAY_MS} by default. */
@@ -35,28 +34,28 @@ export interface DaemonLogOptions {
 
 /** An open log. Main thread only. */
 export interface DaemonLog {
-  /** Never throws, whatever becomes of the disk; lines that were lost are counted in a later line. */
+  /** Never throws, even on a full disk; a later line counts the lines that were lost. */
   readonly logger: pino.Logger;
-  /** Resolves once every line is in the files. Lines that come later are dropped. */
+  /** Resolves once every line is in the files. Later lines are dropped. */
   close(): Promise<void>;
   /**
-   * Logs `error` and closes the log, synchronously: when this returns, the line and each before it are in the files,
-   * and the process may end in any way. Blocks for 10 s at most; where the log is broken the line goes to stderr.
+   * Logs `error` and closes the log, synchronously: when this returns, all lines are in the files, and the process may end
+   * in any way. Blocks for 10 s at most. If the log is broken, the line goes to stderr.
    */
   fatal(error: unknown): void;
 }
 
-/** pino's side of the thread, with what thread-stream has but does not declare. */
+/** pino's side of the thread, with members that thread-stream has but does not declare. */
 type Transport = ReturnType<typeof pino.transport> & {
   readonly destroyed: boolean;
   readonly writableNeedDrain: boolean;
   ref(): void;
 };
 
-/** Opens the log. Throws `HomeUnusable` when its folder cannot be made or written. */
+/** Opens the log. @throws MonocoreError `HomeUnusable` when its folder cannot be made or written */
 export async function openDaemonLog({ file, level, reopenDelayMs }: DaemonLogOptions): Promise<DaemonLog> {
   const sink = new RollingSink(await prepareFolder(file), reopenDelayMs ?? REOPEN_DELAY_MS, (lostLines) =>
-    logger.warn({ lost_lines: lostLines }, 'lines of this log could not be written'),
+    logger.warn({ lost_lines: lostLines }, 'lines of this log were lost'),
   );
   const logger: pino.Logger = pino(
     { level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime },
@@ -73,7 +72,7 @@ export async function openDaemonLog({ file, level, reopenDelayMs }: DaemonLogOpt
   };
 }
 
-/** Makes the folder of `file`; `file` with symbolic links resolved. */
+/** Makes the folder of `file`, and resolves its symbolic links. */
 async function prepareFolder(file: string): Promise<string> {
   const dir = dirname(file);
   try {
@@ -87,12 +86,12 @@ async function prepareFolder(file: string): Promise<string> {
   }
 }
 
-/** Where pino writes to: a transport that is replaced when it breaks, as it does at the first write that fails. */
+/** Destination of pino: a transport that is replaced when it breaks, which it does at the first write that fails. */
 class RollingSink implements pino.DestinationStream {
   readonly #file: string;
   readonly #reopenDelayMs: number;
   readonly #onLoss: (lines: number) => void;
-  /** The one in use, or the one that is being opened. */
+  /** In use, or being opened. */
   #transport: Transport | null = null;
   #state: 'opening' | 'open' | 'broken' | 'closed' = 'opening';
   #brokenAtMs = 0;
@@ -106,7 +105,7 @@ class RollingSink implements pino.DestinationStream {
     this.#onLoss = onLoss;
   }
 
-  /** Resolves when lines are accepted. The file may not be open yet then: a failure of that shows later. */
+  /** Resolves when lines are accepted. The file may not be open yet: a failure to open it shows later. */
   async open(): Promise<void> {
     const transport = startTransport(this.#file);
     this.#transport = transport;
@@ -130,7 +129,7 @@ class RollingSink implements pino.DestinationStream {
   write(line: string): void {
     this.#lastLine = line;
     if (this.#state === 'broken' && performance.now() - this.#brokenAtMs >= this.#reopenDelayMs) {
-      this.open().catch(() => {}); // broken again, and known to be
+      this.open().catch(() => {}); // The state is `broken` again.
     }
     const transport = this.#transport;
     const isFull = transport?.writableNeedDrain && this.#backlogBytes > MAX_BACKLOG_BYTES;
@@ -151,7 +150,7 @@ class RollingSink implements pino.DestinationStream {
     if (!transport) return;
     await new Promise<void>((resolve) => {
       transport.once('close', resolve);
-      // The thread does not keep the process alive by itself: on an idle loop nobody would see it end.
+      // Without this reference, an idle event loop would end before the thread does.
       transport.ref();
       transport.end();
     });
@@ -161,7 +160,7 @@ class RollingSink implements pino.DestinationStream {
     const transport = this.#release();
     let isWritten = false;
     try {
-      // end() waits until the thread has closed its file, but only when nothing is on its way to it.
+      // end() waits until the thread has closed its file, but only without a pending write.
       transport?.flushSync();
       transport?.end();
       isWritten = transport !== null && !transport.destroyed;
@@ -188,14 +187,14 @@ function startTransport(file: string): Transport {
       mkdir: true,
       limit: { count: KEPT_FILES, removeOtherLogFiles: true },
     },
-    // Not what this process was started with: a loader, for example, which costs time and does nothing here.
+    // The flags of this process, such as a loader, would cost time and do nothing here.
     worker: { execArgv: [] },
   }) as Transport;
 }
 
 /**
- * Closes what a thread that has ended by force left open: thread-stream starts it with `trackUnmanagedFds: false`, so
- * Node does not, and each failure would leave a file open for ever.
+ * Closes files that a killed thread left open. thread-stream starts it with `trackUnmanagedFds: false`, so Node does not
+ * close them, and each failure would leave a file open forever.
  */
 function closeFiles(file: string): void {
   for (const { fd, target } of listDescriptors('self')) {

@@ -1,37 +1,38 @@
 /**
- * Tells the service manager that started the daemon how it is, as sd_notify(3) says: ready, alive, stopping.
+ * Notifications to the service manager that started the daemon, see sd_notify(3): ready, alive, stopping.
  *
- * Node has no datagram sockets of the unix domain, so systemd-notify(1) sends, which comes with systemd. The messages
- * are then not the main process's own: a unit needs `NotifyAccess=all`.
+ * Node has no datagram sockets of the unix domain, so systemd-notify(1), which comes with systemd, sends the messages. They
+ * come from another process than the daemon's: a unit needs `NotifyAccess=all`.
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { Clock } from '../lib/clock.ts';
 import { errorText } from '../lib/errors.ts';
+import { within } from '../lib/promises.ts';
 import type { Report } from '../lib/report.ts';
 
 const SEND_TIMEOUT_MS = 5000;
-/** Between two signs of life where the manager asks for none but may lose patience with a stop. */
+/** Interval of signs of life during a stop when the manager has no watchdog: it may lose patience with the stop. */
 const DEFAULT_BEAT_MS = 15_000;
-/** After a sign of life that could not be given: soon, as the manager's time runs. */
+/** Delay after a failed sign of life: short, because the manager's time runs. */
 const RETRY_MS = 500;
-/** Services change in bursts; each status costs a process. */
+/** Delay of a status: services change in bursts, and each status costs a process. */
 const STATUS_DELAY_MS = 1000;
 
-/** What a service manager put into the environment. */
+/** Settings of a service manager, from the environment. */
 export interface NotifySocket {
   /** Path of a socket, or `@` and a name in the abstract namespace. */
   readonly address: string;
-  /** The daemon counts as hung when it gives no sign of life for this long; null for no such limit. */
+  /** Longest time without a sign of life, after which the daemon counts as hung; null for no limit. */
   readonly watchdogMs: number | null;
 }
 
 /**
- * Takes the variables of sd_notify(3) and sd_watchdog_enabled(3) out of `env`, so that no process that the daemon
- * starts gets them: it could speak for the daemon.
+ * Removes the variables of sd_notify(3) and sd_watchdog_enabled(3) from `env`: a child of the daemon that inherited them
+ * could speak for the daemon.
  *
- * @param pid of this process: a watchdog that is meant for another one is none
- * @returns null where no service manager waits to be told
+ * @param pid this process; a watchdog of another one is ignored
+ * @returns null where no service manager waits for notifications
  */
 export function takeNotifySocket(env: NodeJS.ProcessEnv, pid: number): NotifySocket | null {
   const { NOTIFY_SOCKET: address, WATCHDOG_USEC: watchdogUsec, WATCHDOG_PID: watchdogPid } = env;
@@ -44,16 +45,15 @@ export function takeNotifySocket(env: NodeJS.ProcessEnv, pid: number): NotifySoc
   return { address, watchdogMs };
 }
 
-/** How to tell, and what is known of the daemon. */
 export interface NotifierOptions {
   readonly socket: NotifySocket;
   readonly clock: Clock;
   readonly report: Report;
-  /** Resolves when the daemon has been found to work, rejects when it does not. */
+  /** Resolves when the daemon works, rejects when it does not. */
   readonly checkAlive: () => Promise<void>;
 }
 
-/** Sends one message after the other. Nothing here throws: what cannot be sent is reported. Main thread. */
+/** Sends one message after the other. Never throws: failures are reported. Main thread. */
 export class ServiceNotifier {
   readonly #options: NotifierOptions;
   readonly #beatMs: number;
@@ -74,14 +74,14 @@ export class ServiceNotifier {
     this.#beatMs = watchdogMs === null ? DEFAULT_BEAT_MS : watchdogMs / 2;
   }
 
-  /** The daemon can be asked from now on. */
+  /** Reports that the daemon serves. */
   ready(status: string): void {
     this.#status = status;
     this.#send('READY=1', `STATUS=${status}`);
     if (this.#options.socket.watchdogMs !== null) this.#beatAfter(this.#beatMs);
   }
 
-  /** A line for people, shown by `systemctl status`. Of several in quick succession the last is sent. */
+  /** Sends a line for `systemctl status`; the last of several in quick succession. */
   status(status: string): void {
     if (status === this.#status || this.#isClosed) return;
     this.#status = status;
@@ -91,7 +91,7 @@ export class ServiceNotifier {
     });
   }
 
-  /** The daemon begins to end. As long as it is alive, it gets more time than the manager's own patience. */
+  /** Reports the shutdown. While the daemon is alive, it asks for more time than the manager's own limit. */
   stopping(status: string): void {
     this.#status = status;
     this.#isStopping = true;
@@ -100,7 +100,7 @@ export class ServiceNotifier {
     if (!this.#isBeating) void this.#beat();
   }
 
-  /** Resolves when all is sent; nothing more will be. */
+  /** Resolves when all messages are sent. Later ones are dropped. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#cancelStatus?.();
@@ -122,7 +122,7 @@ export class ServiceNotifier {
       await this.#sent;
       this.#reported.delete('alive');
     } catch (error) {
-      this.#reportOnce('alive', `no sign of life is given to the service manager: ${errorText(error)}`);
+      this.#reportOnce('alive', `cannot give the service manager a sign of life: ${errorText(error)}`);
       delayMs = Math.min(RETRY_MS, this.#beatMs);
     }
     this.#isBeating = false;
@@ -130,17 +130,13 @@ export class ServiceNotifier {
   }
 
   async #checkInTime(): Promise<void> {
-    let cancel = () => {};
-    const late = new Promise<never>((_resolve, reject) => {
-      cancel = this.#options.clock.after(this.#beatMs, () =>
-        reject(new Error(`the threads did not answer in ${Math.round(this.#beatMs)} ms`)),
-      );
-    });
-    try {
-      await Promise.race([this.#options.checkAlive(), late]);
-    } finally {
-      cancel();
-    }
+    const { checkAlive, clock } = this.#options;
+    const isAlive = await within(
+      checkAlive().then(() => true),
+      this.#beatMs,
+      { clock },
+    );
+    if (!isAlive) throw new Error(`the threads did not answer in ${Math.round(this.#beatMs)} ms`);
   }
 
   #send(...assignments: string[]): void {
@@ -152,15 +148,15 @@ export class ServiceNotifier {
         });
         this.#reported.delete('send');
       } catch (error) {
-        this.#reportOnce('send', `the service manager cannot be told: ${errorText(error)}`);
+        this.#reportOnce('send', `cannot notify the service manager: ${errorText(error)}`);
       }
     });
   }
 
-  /** Once for each spell of the same trouble. */
-  #reportOnce(trouble: 'alive' | 'send', message: string): void {
-    if (this.#reported.has(trouble) || this.#isClosed) return;
-    this.#reported.add(trouble);
+  /** Reports a fault once until it is over. */
+  #reportOnce(fault: 'alive' | 'send', message: string): void {
+    if (this.#reported.has(fault) || this.#isClosed) return;
+    this.#reported.add(fault);
     this.#options.report('warn', message);
   }
 }

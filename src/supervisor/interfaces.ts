@@ -14,7 +14,7 @@ import type { StartSlots } from './start-slots.ts';
 export interface CaptureHandlers {
   /** Opens a stream again after the log worker died. The fd belongs to the worker. */
   readonly reopen: (stream: StreamName) => number;
-  /** All streams have ended, and the log files have all of them. */
+  /** Called when the streams have ended and the log files have all of them. */
   readonly onEnded: () => void;
   /** Gets the reason why the log files cannot be written; null once they can be again. */
   readonly onStalled?: (error: string | null) => void;

@@ -1,7 +1,7 @@
 /** The state file of a service: its content, and how long the supervisor waits for it to be written. */
 
-import type { Clock } from '../lib/clock.ts';
-import { isoTime } from '../lib/clock.ts';
+import { type Clock, isoTime } from '../lib/clock.ts';
+import { within } from '../lib/promises.ts';
 import { NO_METRICS } from '../protocol/service.ts';
 import type { SavedState } from '../protocol/state.ts';
 import type { Exit } from '../vm/backend.ts';
@@ -119,11 +119,6 @@ export async function persist(
   if (typeof status !== 'string') return store.conclude(saved);
   const written = store.save(saved);
   if (status !== 'Stopping') return written;
-  let cancel = (): void => {};
-  const patience = new Promise<void>((resolve) => {
-    cancel = clock.after(STOP_PATIENCE_MS, resolve);
-  });
   // The store tries a failed write again.
-  written.catch(() => {});
-  await Promise.race([written, patience]).finally(cancel);
+  await within(written, STOP_PATIENCE_MS, { clock });
 }

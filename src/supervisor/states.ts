@@ -5,23 +5,18 @@
 import type { EndedBy, EndReason, Service } from '../protocol/service.ts';
 import type { BackendEvent, Exit } from '../vm/backend.ts';
 
-/** Phases of a stop, in their usual order. The stop timer moves to a harsher phase when one takes too long. */
+/**
+ * Phases of a stop, in their usual order; the stop timer moves to a harsher one when a phase takes too long. `machine.ts`
+ * has the meaning of each.
+ */
 export const STOP_PHASES = [
-  /** The launch is being cancelled; there is no process yet, or its pid is not known yet. */
   'cancelling',
-  /** The command got its stop signal. */
   'asking',
-  /** The command could not be run; the guest is about to report it. */
   'failing',
-  /** The command has ended; its last output is on its way. */
   'draining',
-  /** All output has arrived; the VM was told to power off. */
   'releasing',
-  /** The VM process got SIGTERM. */
   'terminating',
-  /** The VM process got SIGKILL. */
   'killing',
-  /** The run is over; the last console lines are being read. */
   'inspecting',
 ] as const;
 export type StopPhase = (typeof STOP_PHASES)[number];
@@ -169,32 +164,24 @@ export interface ServiceIn<S extends VmState> extends ServiceState {
 
 export const INITIAL_STATE: ServiceState = { desired: 'down', actual: { status: 'Unstarted' }, restarts: NO_RESTARTS };
 
-/** Commands of the user and of the daemon. */
+/** Commands of the user and of the daemon. `machine.ts` has the meaning of each event. */
 export type UserEvent =
   | { readonly type: 'start' }
   /** `timeoutMs`: time for the graceful part. */
-  | { readonly type: 'stop'; readonly timeoutMs: number }
-  /** The daemon ends, and the user still wants the service up. */
-  | { readonly type: 'suspend'; readonly timeoutMs: number }
-  /** A daemon has started, and the restart policy wants the service up. */
+  | { readonly type: 'stop' | 'suspend'; readonly timeoutMs: number }
   | { readonly type: 'recover'; readonly reason: string };
 
 /** Reports about the current run: by its VM, its streams and its measurements. */
 export type RunEvent =
   | Exclude<BackendEvent, { type: 'paused' }>
   | { readonly type: 'image-ready'; readonly digest: string }
-  /** The VM process exists. */
   | { readonly type: 'launched'; readonly pid: number }
   | { readonly type: 'launch-failed'; readonly error: string }
-  /** The log files have all output of the command. */
-  | { readonly type: 'drained' }
-  /** All streams have ended, and the log files have all of them. */
-  | { readonly type: 'streams-ended' }
+  | { readonly type: 'drained' | 'streams-ended' }
   /** Last console lines, oldest first, and the kernel's panic line; null where there is none. */
   | { readonly type: 'inspected'; readonly lastLines: readonly string[]; readonly panic: string | null }
   | { readonly type: 'probed'; readonly ok: boolean; readonly detail: string }
   | { readonly type: 'memory-sampled'; readonly bytes: number }
-  /** The restart policy wants another run after a delay. Comes right behind the end of a run. */
   | { readonly type: 'restart-scheduled'; readonly delayMs: number };
 
 /** Timers of a supervisor; at most one of each runs. The event of a timer has its name. */

@@ -1,4 +1,4 @@
-/** Supervision of one service: its state, its events in order, and their effects, which are performed only here. */
+/** Supervision of one service: its state, its events in order, and their effects, performed only here. Main thread. */
 import { EventEmitter } from 'node:events';
 import { isDeepStrictEqual } from 'node:util';
 import { errorText } from '../lib/errors.ts';
@@ -23,7 +23,6 @@ import {
 } from './status.ts';
 import { VmSession } from './vm-session.ts';
 
-/** Supervises one service. Main thread. */
 export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
   readonly definition: ServiceDefinition;
   readonly #context: SupervisorContext;
@@ -65,7 +64,6 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
   /**
    * Supervises a service whose VM an earlier daemon launched.
    *
-   * @param saved its state file
    * @throws MonocoreError when its streams cannot be captured
    */
   static async adopt(
@@ -75,7 +73,15 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     adoption: Extract<Adoption, { type: 'running' }>,
   ): Promise<Supervisor> {
     const supervisor = new Supervisor(definition, context, restoreState(saved));
-    await supervisor.#adopt(saved, adoption);
+    const identity = await supervisor.#session.adopt(adoption);
+    supervisor.#launchedAtMs = Date.parse(saved.launched_at ?? saved.created_at);
+    const pid = saved.pid ?? identity.pid;
+    const recovered = recoverAdopted(saved, supervisor.#state, pid, definition.service, context.clock.now());
+    supervisor.#state = recovered.state;
+    // Its process and its streams are adopted, so it stays supervised when an effect fails.
+    for (const effect of recovered.effects) {
+      await supervisor.#perform(effect).catch((error) => supervisor.#reportFault(effect, error));
+    }
     return supervisor;
   }
 
@@ -83,7 +89,6 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     return this.definition.service.name;
   }
 
-  /** The row of `monocore status`. */
   status(): ServiceStatus {
     return renderStatus(this.#snapshot());
   }
@@ -98,7 +103,6 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     this.#emitChange();
   }
 
-  /** True while a process of the service may exist. */
   get active(): boolean {
     return isActive(this.#state.actual);
   }
@@ -174,17 +178,6 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     return check.type === 'failed' ? check.failure : null;
   }
 
-  async #adopt(saved: SavedState, adoption: Extract<Adoption, { type: 'running' }>): Promise<void> {
-    const identity = await this.#session.adopt(adoption);
-    this.#launchedAtMs = Date.parse(saved.launched_at ?? saved.created_at);
-    const pid = saved.pid ?? identity.pid;
-    const { service } = this.definition;
-    const { state, effects } = recoverAdopted(saved, this.#state, pid, service, this.#context.clock.now());
-    this.#state = state;
-    // Its process and its streams are adopted, so it stays supervised when an effect fails.
-    for (const effect of effects) await this.#perform(effect).catch((error) => this.#reportFault(effect, error));
-  }
-
   #snapshot(): Snapshot {
     return {
       definition: this.definition,
@@ -207,8 +200,8 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
   async #handle(event: MachineEvent): Promise<void> {
     const { clock, random, onStep } = this.#context;
     const before = this.#state.actual;
-    const now = { ms: clock.now(), jitter: random() };
-    const { state, effects } = transition(this.#state, event, now, this.definition.service);
+    const { service } = this.definition;
+    const { state, effects } = transition(this.#state, event, { ms: clock.now(), jitter: random() }, service);
     this.#state = state;
     for (const effect of effects) {
       onStep?.(this.name, effect.type);
@@ -275,10 +268,10 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
         return this.#context.metrics.unwatch(this.name);
       case 'conclude':
         return this.#conclude();
-      case 'schedule-restart': {
-        const { delayMs } = effect;
-        return this.#events.putFirst(delayMs === 0 ? { type: 'restart-due' } : { type: 'restart-scheduled', delayMs });
-      }
+      case 'schedule-restart':
+        return this.#events.putFirst(
+          effect.delayMs === 0 ? { type: 'restart-due' } : { ...effect, type: 'restart-scheduled' },
+        );
     }
   }
 
@@ -297,10 +290,9 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
   #onSample(sample: Metrics): void {
     if (this.#state.actual.status !== 'Started') return;
     const { memory_usage: bytes } = sample;
-    const isLimited = this.definition.service.restart.max_memory_bytes !== null;
-    if (bytes !== null && isLimited) this.#events.push({ type: 'memory-sampled', bytes });
-    // An idle service has equal samples for hours.
-    if (isDeepStrictEqual(sample, this.#metrics)) return;
+    const { max_memory_bytes: maxBytes } = this.definition.service.restart;
+    if (bytes !== null && maxBytes !== null) this.#events.push({ type: 'memory-sampled', bytes });
+    if (isDeepStrictEqual(sample, this.#metrics)) return; // An idle service has equal samples for hours.
     this.#metrics = sample;
     this.#context.store.saveSoon(this.#savedState());
     this.#emitChange();

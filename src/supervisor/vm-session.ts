@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { isoTime } from '../lib/clock.ts';
 import { errorText, errorTextWithHint, MonocoreError } from '../lib/errors.ts';
 import type { ProcessIdentity } from '../lib/proc.ts';
+import { deferred } from '../lib/promises.ts';
 import type { ServiceImage } from '../protocol/images.ts';
 import type { StreamName } from '../protocol/log-files/names.ts';
 import type { Adoption, BackendEvent, Instance, PreparedInstance } from '../vm/backend.ts';
@@ -219,10 +220,7 @@ export class VmSession {
   /** Captures streams; `ended` resolves when all of them have ended. */
   async #capture(streams: PreparedInstance['streams'], continues: boolean): Promise<{ ended: Promise<void> }> {
     const { service } = this.#definition;
-    let onEnded = (): void => {};
-    const ended = new Promise<void>((resolve) => {
-      onEnded = resolve;
-    });
+    const { promise: ended, resolve: onEnded } = deferred();
     const reopen = (stream: StreamName): number =>
       this.#context.backends[service.isolation].reopenStream(service.name, stream);
     const onStalled = (logStalled: string | null) => this.#handlers.onBlocked({ logStalled });
@@ -237,13 +235,9 @@ export class VmSession {
    * @param freeSlot called once the guest has booted, or has failed to
    */
   #observe(streamsEnded: Promise<void>, freeSlot: () => void): (event: BackendEvent) => void {
-    let onProcessEnded = (_portsFreed: Promise<void>): void => {};
-    // The next service to start may want the same ports.
-    const processEnded = new Promise<void>((resolve) => {
-      onProcessEnded = resolve;
-    });
+    const processEnded = deferred();
     // The log worker may see the end of the streams before this thread sees the end of the process.
-    void processEnded
+    void processEnded.promise
       .then(() => this.#awaitEnd(streamsEnded))
       .then(() => this.#handlers.onEvent({ type: 'streams-ended' }));
     return (event) => {
@@ -252,10 +246,11 @@ export class VmSession {
         return;
       }
       const isEnd = event.type === 'process-ended';
+      // The next service to start may want the same ports.
       const portsFreed = isEnd ? this.#context.network.detach(this.#definition.service.name) : null;
       freeSlot();
       this.#handlers.onEvent(event);
-      if (portsFreed) onProcessEnded(portsFreed);
+      void portsFreed?.then(processEnded.resolve);
     };
   }
 

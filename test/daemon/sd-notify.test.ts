@@ -120,7 +120,7 @@ describe('a service manager', () => {
     clock.advance(15_000);
     clock.advance(15_000);
     await settled();
-    assert.match(reports[0]!, /no sign of life .* did not answer in 15000 ms/);
+    assert.match(reports[0]!, /a sign of life: .* did not answer in 15000 ms/);
     checks.next = () => Promise.reject(new Error('the logs thread ended'));
     clock.advance(500);
     await settled();
@@ -152,6 +152,6 @@ describe('a service manager', () => {
     await eventually('the report', () => reports.length > 0);
     await notifier.close();
     assert.equal(reports.length, 1);
-    assert.match(reports[0]!, /^the service manager cannot be told: .*systemd-notify/s);
+    assert.match(reports[0]!, /^cannot notify the service manager: .*systemd-notify/s);
   });
 });
