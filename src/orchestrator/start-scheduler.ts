@@ -86,7 +86,7 @@ export class StartScheduler {
     const known = this.#registry.get(service.name);
     if (!known || known.isUp || service.depends_on.length === 0) return;
     const names = new Set(service.depends_on.map((dependency) => dependency.service));
-    known.setBlocked({ queued: `waits for ${[...names].join(', ')}` });
+    known.setBlocked({ queued: `waiting for ${[...names].join(', ')}` });
   }
 
   #limitOf(name: string): LimitFunction {
@@ -109,7 +109,7 @@ export class StartScheduler {
     if (signal.aborted) return cancelled(known);
     const blame = await this.#awaitDependencies(definition.service.depends_on, before, signal);
     if (signal.aborted) return cancelled(known);
-    if (blame) return { outcome: failed(known, `not started: it ${blame}`), blame };
+    if (blame) return { outcome: failed(known, `it ${blame}`), blame };
 
     const isKept = planStart(known, definition).action === 'keep';
     // A service that has ended may still be saving its end.

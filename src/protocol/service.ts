@@ -194,7 +194,7 @@ export interface ServiceStatus {
   readonly ended_by: EndedBy | null;
   /** What its VM said last, where it did not end in order; oldest first. */
   readonly last_lines: readonly string[];
-  /** What is being done or waited for right now, for people: `booting`, `waits for db`; null when nothing is. */
+  /** What is being done or waited for right now, for people: `booting`, `waiting for db`; null when nothing is. */
   readonly detail: string | null;
   /** Why what it prints cannot be written at the moment, for people; null while it can. */
   readonly log_stalled: string | null;

@@ -90,9 +90,9 @@ export class StartSlots {
   #whyNot(needBytes: number): string | null {
     const { slots, freeBytes } = this.#limits;
     if (this.#taken === 0) return null;
-    if (this.#taken >= slots) return `waits for its turn: ${slots} start at a time`;
+    if (this.#taken >= slots) return `waiting for a start slot (${slots} at a time)`;
     const leftBytes = freeBytes === null ? Number.POSITIVE_INFINITY : freeBytes() - this.#promisedBytes;
-    return leftBytes < needBytes ? `waits for memory: ${formatSize(Math.max(0, leftBytes))} are free` : null;
+    return leftBytes < needBytes ? `waiting for memory (${formatSize(Math.max(0, leftBytes))} free)` : null;
   }
 }
 

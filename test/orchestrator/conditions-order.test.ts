@@ -56,9 +56,9 @@ test('a service that is unhealthy fails those who need it healthy, each naming t
   const { ports, reply, statuses } = await startStack('healthy', { healthcheck: CHECK }, [bad, bad]);
   ports.clock.advance(5000);
   assert.deepEqual(errors(await reply), [
-    'not started: it depends on db, which is unhealthy: connection refused',
+    'it depends on db, which is unhealthy: connection refused',
     null,
-    'not started: it depends on api, which depends on db, which is unhealthy: connection refused',
+    'it depends on api, which depends on db, which is unhealthy: connection refused',
   ]);
   assert.deepEqual(statuses(), ['api Unstarted', 'db Started', 'web Unstarted']);
 });
@@ -68,9 +68,9 @@ for (const [code, expected] of [
   [
     3,
     [
-      'not started: it depends on db, which ended: exit code 3',
+      'it depends on db, which ended: exit code 3',
       null,
-      'not started: it depends on api, which depends on db, which ended: exit code 3',
+      'it depends on api, which depends on db, which ended: exit code 3',
     ],
   ],
 ] as const) {

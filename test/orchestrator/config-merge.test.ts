@@ -227,7 +227,7 @@ test('a service says what its start waits for', async () => {
   const config = configOf([service('a'), service('b'), service('c', { depends_on: afterStart('a', 'b') })]);
   const started = orchestrator.start(config);
   await settle();
-  assert.deepEqual(details(), ['a: booting', 'b: waits for its turn: 1 start at a time', 'c: waits for a, b']);
+  assert.deepEqual(details(), ['a: booting', 'b: waiting for a start slot (1 at a time)', 'c: waiting for a, b']);
   for (const name of ['a', 'b', 'c']) {
     ports.vms.get(name)!.start();
     await settle();

@@ -50,7 +50,7 @@ test('a guest with an image boots when its turn has come, and says so', async ()
   const started = orchestrator.start(configOf([scriptService('db', 'true'), service('web')]));
   await settle();
   assert.deepEqual(ports.callsOf('web').at(-1), 'save Starting');
-  assert.match(row('web').detail!, /^waits for its turn/);
+  assert.match(row('web').detail!, /^waiting for a start slot/);
   ports.vms.get('db')!.start();
   await settle();
   assert.equal(ports.callsOf('web').at(-2), 'launch');

@@ -56,10 +56,10 @@ test('a service that fails takes those with it that depend on it, each naming th
   assert.deepEqual(
     reply.services.map(({ service: { name, status }, error }) => [name, status, error]),
     [
-      ['api', 'Unstarted', 'not started: it depends on db, which failed: no kernel'],
+      ['api', 'Unstarted', 'it depends on db, which failed: no kernel'],
       ['cron', 'Started', null],
       ['db', 'Failed', 'no kernel'],
-      ['web', 'Unstarted', 'not started: it depends on api, which depends on db, which failed: no kernel'],
+      ['web', 'Unstarted', 'it depends on api, which depends on db, which failed: no kernel'],
     ],
   );
   assert.deepEqual(reply.services[2]!.last_lines, ['the last words of db']);

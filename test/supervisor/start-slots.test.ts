@@ -27,7 +27,7 @@ test('as many starts as there are slots go on at once, the others in their order
   assert.deepEqual(entered, ['a', 'b']);
   assert.deepEqual(
     [...reasons],
-    ['c', 'd'].map((name) => [name, 'waits for its turn: 2 start at a time']),
+    ['c', 'd'].map((name) => [name, 'waiting for a start slot (2 at a time)']),
   );
   end('b');
   await settle();
@@ -76,7 +76,7 @@ test('the memory that running starts will need counts as taken', async () => {
   const starts = [start('a', 600), start('b', 600), start('small', 100)];
   await settle();
   assert.deepEqual(entered, ['a'], 'nothing overtakes: a big one would wait forever');
-  assert.equal(reasons.get('b'), 'waits for memory: 400 MiB are free');
+  assert.equal(reasons.get('b'), 'waiting for memory (400 MiB free)');
   end('a');
   await settle();
   assert.deepEqual(entered, ['a', 'b', 'small']);

@@ -39,7 +39,7 @@ export function createTerminalProgress(
       const row = services.get(service.name);
       if (!row) return;
       if (isChanging(service)) row.startedAt ??= performance.now();
-      row.settledAt = isChanging(service) ? null : performance.now();
+      row.settledAt = isChanging(service) ? null : (row.settledAt ?? performance.now());
       row.text = (nowMs) => progressText(service, nowMs);
     },
     finish(outcome) {
