@@ -7,10 +7,8 @@ import { HomePaths, MAX_SOCKET_PATH_BYTES } from '../state/paths.ts';
 import { makeHome } from '../state/store.ts';
 import { JobPool } from '../threads/job-pool.ts';
 import { findKernel } from '../vm/guest/kernel.ts';
-import { findMkfs, findQemu, findStaticBusybox, hostArchitecture } from '../vm/host/host-tools.ts';
-import { readQemuVersion } from '../vm/qemu/accelerator.ts';
-import { groupObstacle } from '../vm/qemu/group-network.ts';
-import { preparePlatform } from '../vm/qemu/platform.ts';
+import { findMkfs, findQemu, findStaticBusybox, hostArchitecture, readQemuVersion } from '../vm/host/host-tools.ts';
+import { groupObstacle, preparePlatform } from '../vm/qemu/platform.ts';
 import { checkFileSharing } from './file-sharing.ts';
 import { checkImages } from './images.ts';
 import { checkCgroups, checkUsers } from './limits.ts';
@@ -53,7 +51,7 @@ async function checkAccelerator(paths: HomePaths): Promise<Finding> {
   try {
     const { verdict } = await preparePlatform(paths, null, (job) => pool.run(job));
     if (verdict.accelerator === 'kvm') return ok(`KVM: ${verdict.reason}`);
-    const remedy = verdict.probed
+    const remedy = verdict.tested
       ? "this host's KVM cannot run the guest's kernel, as in some nested virtual machines"
       : 'on a host with KVM give your user access to /dev/kvm';
     return warn(`TCG, software emulation: ${verdict.reason}`, `VMs run, several times slower; ${remedy}`);

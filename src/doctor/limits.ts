@@ -1,8 +1,8 @@
 /** Which limits of services this host can enforce. */
 import { userInfo } from 'node:os';
 import { errorText } from '../lib/errors.ts';
+import { findSetpriv } from '../vm/host/host-tools.ts';
 import { CONTROLLERS, findHostCgroups, type HostCgroups } from '../vm/host/limits/host-cgroups.ts';
-import { findSetpriv } from '../vm/host/limits/user-switch.ts';
 import type { Check } from './report.ts';
 
 type Finding = Omit<Check, 'name'>;

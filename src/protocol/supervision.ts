@@ -1,6 +1,6 @@
 /** Restarts, health checks and dependencies of a service, and the reasons for its end. */
 import * as v from 'valibot';
-import { formatDuration } from '../lib/units.ts';
+import { exactDuration } from '../lib/units.ts';
 
 /**
  * `on-failure`: after a failure, or an exit code that is unknown or not 0. `always` and `unless-stopped`: whenever the
@@ -125,5 +125,5 @@ export const CANCELLED: ProbeResult = Object.freeze({ ok: false, detail: 'cancel
 
 /** Result of a probe that took too long. */
 export function noAnswer(timeoutMs: number): ProbeResult {
-  return { ok: false, detail: `no answer in ${timeoutMs < 1000 ? `${timeoutMs} ms` : formatDuration(timeoutMs)}` };
+  return { ok: false, detail: `no answer in ${exactDuration(timeoutMs)}` };
 }

@@ -11,10 +11,9 @@ import type { ThreadStatus } from '../protocol/http.ts';
 import type { SpawnCommand, SpawnEvent, SpawnRequest } from '../protocol/spawner.ts';
 import { entryUrl } from '../threads/entry.ts';
 import type { Exit } from '../vm/backend.ts';
-import { killByArgument } from '../vm/host/adoption.ts';
 import { exitOfChild } from '../vm/host/exit-record.ts';
-import { adoptedProcess } from '../vm/host/host-process.ts';
-import type { SpawnedProcess, Spawner } from '../vm/host/spawner.ts';
+import type { SpawnedProcess, Spawner } from '../vm/host/host-process.ts';
+import { adoptedProcess, killByArgument } from '../vm/host/host-process.ts';
 
 /** It holds nothing for long: little space for new objects keeps it small, and small is quick to fork. */
 const NODE_OPTIONS = ['--max-semi-space-size=1'];

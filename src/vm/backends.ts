@@ -3,7 +3,7 @@ import type { Isolation } from '../protocol/isolation.ts';
 import type { HomePaths } from '../state/paths.ts';
 import type { Backend } from './backend.ts';
 import type { FifoMaker } from './host/fifos.ts';
-import type { Spawner } from './host/spawner.ts';
+import type { Spawner } from './host/host-process.ts';
 import type { Prober } from './process/health-probe.ts';
 import { ProcessBackend } from './process/process-backend.ts';
 import type { RunInitramfsJob } from './qemu/platform.ts';

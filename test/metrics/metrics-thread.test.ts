@@ -67,7 +67,7 @@ test('a port is asked in the worker', async (t) => {
   const { port } = await startSilentServer(t);
   assert.deepEqual(await metrics.probe({ type: 'tcp', port }, 5000, NEVER), { ok: true, detail: 'connected' });
   const silent = await metrics.probe({ type: 'http', port, path: '/' }, 100, NEVER);
-  assert.deepEqual(silent, { ok: false, detail: 'no answer in 100 ms' });
+  assert.deepEqual(silent, { ok: false, detail: 'no answer in 100ms' });
 });
 
 test('a probe that is called off has closed its connection when it answers', async (t) => {

@@ -1,4 +1,4 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: such references are what is tested
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the test is about such references
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';

@@ -7,7 +7,7 @@ import { isRunning, readStat, signalProcess } from '../../src/lib/proc.ts';
 import type { ChildFd, SpawnRequest } from '../../src/protocol/spawner.ts';
 import type { Exit } from '../../src/vm/backend.ts';
 import { openChildEnd } from '../../src/vm/host/fifos.ts';
-import type { SpawnedProcess } from '../../src/vm/host/spawner.ts';
+import type { SpawnedProcess } from '../../src/vm/host/host-process.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { makeFifos } from '../helpers/processes/fifos.ts';
 import { openSpawner } from '../helpers/processes/spawner.ts';

@@ -1,8 +1,8 @@
 /** The host's end of the control port: a line protocol with the guest's init, see `guest/init`. */
 import type { GroupMember } from '../../protocol/network.ts';
+import type { ProbeAnswer } from './health-probe.ts';
 import type { Job } from './job.ts';
 import { LineSocket } from './line-socket.ts';
-import type { ProbeAnswer } from './probe-command.ts';
 
 /** What a guest says. */
 export type GuestMessage =

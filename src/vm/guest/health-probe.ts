@@ -1,34 +1,81 @@
-/** The probes of one guest that wait for an answer. */
+/** Health probes of one guest: their commands on the control port, and the answers. */
 import { randomBytes } from 'node:crypto';
 import { within } from '../../lib/promises.ts';
-import type { ProbeResult, VmProbe } from '../backend.ts';
-import type { ControlChannel } from './control-channel.ts';
-import { judgeAnswer, type ProbeAnswer, renderProbe } from './probe-command.ts';
+import { CANCELLED, noAnswer, type ProbeResult } from '../../protocol/supervision.ts';
+import type { VmProbe } from '../backend.ts';
+import { quote } from './job.ts';
 
-/** No id of an earlier daemon, whose probes may still be answered, comes again. */
+/** Long enough that no id of an earlier daemon, whose probes may still be answered, comes again. */
 const ID_BYTES = 8;
-/** How long the guest may take to say that it has killed a probe. */
+/** Time for the guest to say that it has killed a probe. */
 const ABORT_TIMEOUT_MS = 1000;
+/** First line of an HTTP response: RFC 9112, section 4. */
+const STATUS_LINE = /^HTTP\/\d(?:\.\d)? (\d{3})\b/;
 
-/** Sends probes and gives the answers to who asked. Main thread. */
+/** A word for the guest's shell that is part of one line: `$newline` is set there. */
+function quoteInLine(word: string): string {
+  return quote(word).replaceAll('\n', `'"$newline"'`);
+}
+
+/** Words behind the id and the seconds of a `probe` in the protocol of the control port: see `guest/init`. */
+export function renderProbe(probe: VmProbe): string {
+  switch (probe.type) {
+    case 'tcp':
+      return `tcp ${probe.port}`;
+    case 'http':
+      return `http ${probe.port} ${quoteInLine(probe.path)}`;
+    case 'exec':
+      return ['exec', ...probe.command.map(quoteInLine)].join(' ');
+  }
+}
+
+/** An answer of the guest. */
+export interface ProbeAnswer {
+  /** 0 when a connection was made, or the exit code of the command. */
+  readonly status: number;
+  /** `http`: the first line of the response. `exec`: `started`, or `failed <reason>` where it could not be run. */
+  readonly text: string;
+}
+
+/** Result that an answer means for the service. */
+export function judgeAnswer({ type }: VmProbe, { status, text }: ProbeAnswer): ProbeResult {
+  if (type === 'exec') {
+    const reason = /^failed (.+)/.exec(text)?.[1];
+    return { ok: status === 0, detail: reason ?? `exit code ${status}` };
+  }
+  // The loopback accepts or refuses a connection; a port that does neither leaves the probe without an answer.
+  if (status !== 0) return { ok: false, detail: 'connection refused' };
+  if (type === 'tcp') return { ok: true, detail: 'connection accepted' };
+  const code = STATUS_LINE.exec(text)?.[1];
+  if (code === undefined) return { ok: false, detail: 'no HTTP response' };
+  return { ok: code >= '200' && code < '400', detail: `status ${code}` };
+}
+
+/** The part of the control port that probes need, see `ControlChannel`. */
+interface ProbeSender {
+  sendProbe(id: string, timeoutMs: number, words: string): void;
+  sendAbort(id: string): void;
+}
+
+/** Sends probes to the guest and hands each answer to its caller. Main thread. */
 export class GuestProbes {
-  readonly #control: Pick<ControlChannel, 'sendProbe' | 'sendAbort'>;
-  /** By id. A text says why there will be no answer. */
+  readonly #control: ProbeSender;
+  /** By id. A text is the reason why no answer comes. */
   readonly #waiting = new Map<string, (outcome: ProbeAnswer | string) => void>();
   #closed: string | null = null;
 
-  constructor(control: Pick<ControlChannel, 'sendProbe' | 'sendAbort'>) {
+  constructor(control: ProbeSender) {
     this.#control = control;
   }
 
   /**
-   * Asks once; never rejects. The guest kills what has not ended after `timeoutMs`, or at `signal`.
+   * Asks once; never rejects. The guest kills a probe that has not ended after `timeoutMs`, or at `signal`.
    *
-   * @param timeoutMs counted from now on, so the way to the guest is part of it
+   * @param timeoutMs counted from now on, so it includes the way to the guest
    */
   async ask(probe: VmProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
     if (this.#closed !== null) return { ok: false, detail: this.#closed };
-    if (signal.aborted) return { ok: false, detail: 'cancelled' };
+    if (signal.aborted) return CANCELLED;
     const id = randomBytes(ID_BYTES).toString('hex');
     const answered = new Promise<ProbeAnswer | string>((resolve) => this.#waiting.set(id, resolve));
     try {
@@ -38,18 +85,18 @@ export class GuestProbes {
       if (answer) return judgeAnswer(probe, answer);
       this.#control.sendAbort(id);
       await within(answered, ABORT_TIMEOUT_MS);
-      return { ok: false, detail: signal.aborted ? 'cancelled' : `no answer in ${timeoutMs / 1000}s` };
+      return signal.aborted ? CANCELLED : noAnswer(timeoutMs);
     } finally {
       this.#waiting.delete(id);
     }
   }
 
-  /** Takes an answer of the guest; one that nobody waits for is dropped. */
+  /** Takes an answer of the guest; one that has no caller any more is dropped. */
   answer(id: string, answer: ProbeAnswer): void {
     this.#waiting.get(id)?.(answer);
   }
 
-  /** Ends every probe, those that come later included, with `detail`. */
+  /** Ends every probe with `detail`, later ones included. */
   close(detail: string): void {
     this.#closed ??= detail;
     for (const end of [...this.#waiting.values()]) end(detail);

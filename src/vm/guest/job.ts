@@ -1,24 +1,31 @@
 /**
- * The script that tells the guest's init what to run. It travels over the control port, never in an argv or on the
- * kernel's command line, because it carries the service's variables.
+ * The job of a guest: a shell script that tells the guest's init what to run. It travels over the control port, never in
+ * an argv or on the kernel's command line, because it carries the service's variables.
  */
 import { GROUP_NETMASK, memberAddress, memberMac } from '../../protocol/network.ts';
 import type { Service } from '../../protocol/service.ts';
-import type { SecretContent } from '../host/secrets.ts';
-import type { ServiceCommand } from '../host/service-command.ts';
+import type { LaunchRequest } from '../backend.ts';
+import { readSecrets, type SecretContent } from '../host/secrets.ts';
+import {
+  defaultStopSignal,
+  imageCommand,
+  ownCommand,
+  resolveEnvs,
+  type ServiceCommand,
+} from '../host/service-command.ts';
 import { guestVolumes } from '../host/shared-files.ts';
 
-/** What a guest is sent: the script, and behind it the secrets that the script names, byte for byte. */
+/** The script, and behind it the secrets that the script names, byte for byte. */
 export interface Job {
   readonly script: string;
   readonly secrets: readonly SecretContent[];
 }
 
-/** What is set in the guest unless the service sets it: what OCI runtimes give a container. */
+/** Variables of the guest that the service may override: those that OCI runtimes give a container. */
 export const DEFAULT_GUEST_ENV: Readonly<Record<string, string>> = {
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
 };
-/** The same for the user of the built-in root and of a shared one; that of an image is looked up in the guest. */
+/** Home of the user of the built-in root and of a shared one; that of an image is looked up in the guest. */
 const DEFAULT_HOME = '/root';
 
 /** Addresses of QEMU's user network, its defaults: see `-netdev user` in qemu(1). */
@@ -29,7 +36,7 @@ const GUEST_NETWORK = {
   guest_dns: '10.0.2.3',
 };
 
-/** True for the guest's shell is any text. */
+/** Any text is true for the guest's shell. */
 const flag = (value: boolean): string => (value ? '1' : '');
 
 /** A word that a POSIX shell reads back byte for byte: single quotes protect all but themselves. */
@@ -37,27 +44,27 @@ export function quote(word: string): string {
   return `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
-/** What the guest is told besides the service. */
+/** Facts of a job besides the service. */
 export interface JobSpec {
   readonly serviceCommand: ServiceCommand;
-  /** Whether the VM has a device of QEMU's user network. */
+  /** True when the VM has a device of QEMU's user network. */
   readonly network: boolean;
-  /** Its place in the network of its group, or in one of its own; null when it has no device there. */
+  /** Place in the network of the group, or in one of its own; null when the VM has no device there. */
   readonly groupIndex: number | null;
-  /** Whether the VM has a shared root directory. Without one, and without an image, the built-in root is used. */
+  /** True when the VM has a shared root directory. Without one, and without an image, the built-in root is used. */
   readonly sharedRoot: boolean;
-  /** Whether its root is an image. False by default. */
+  /** True when the root is an image. False by default. */
   readonly image?: boolean;
   /** In the order in which they are sent. */
   readonly secrets: readonly SecretContent[];
 }
 
-/** A function that runs its arguments with the words of each item behind them, and ends at the first failure. */
+/** A shell function that runs its arguments with the words of each item behind them, and stops at the first failure. */
 function renderEach(name: string, items: readonly (readonly string[])[]): string {
   return [`${name}() {`, ...items.map((words) => `"$@" ${words.map(quote).join(' ')} &&`), ':', '}'].join('\n');
 }
 
-/** The job of a service for the guest's init, which sources it. */
+/** Renders the script, which the guest's init sources. */
 export function renderJobScript(
   service: Service,
   { serviceCommand, network, groupIndex, sharedRoot, image = false, secrets }: JobSpec,
@@ -70,7 +77,7 @@ export function renderJobScript(
   return [
     `guest_hostname=${quote(service.name)}`,
     ...Object.entries(GUEST_NETWORK).map(([name, value]) => `${name}=${value}`),
-    // The address tells the guest which of its devices is meant.
+    // By its address the guest knows the device.
     `group_mac=${groupIndex === null ? '' : memberMac(groupIndex)}`,
     `group_ip=${groupIndex === null ? '' : memberAddress(groupIndex)}`,
     `group_netmask=${GROUP_NETMASK}`,
@@ -96,4 +103,32 @@ export function renderJobScript(
     `with_job() { "$@" ${words.join(' ')}; }`,
     '',
   ].join('\n');
+}
+
+/** Facts of a launch that the job of its guest depends on. */
+export type JobRequest = Pick<LaunchRequest, 'service' | 'localOnly' | 'groupIndex' | 'image'>;
+
+/** True for a guest that needs a user network: to be called over TCP, or to go out. */
+export function hasNetwork({ service, localOnly }: Pick<JobRequest, 'service' | 'localOnly'>): boolean {
+  return service.ports.some(({ protocol }) => protocol === 'tcp') || !localOnly;
+}
+
+/**
+ * Makes the job of a guest: resolves variables and reads secrets.
+ *
+ * @throws MonocoreError `StartFailed`, also for an image without a command
+ */
+export async function makeJob(request: JobRequest): Promise<Job> {
+  const { service: unresolved, groupIndex, image = null } = request;
+  const service = { ...unresolved, envs: resolveEnvs(unresolved) };
+  const serviceCommand = image === null ? ownCommand(service) : imageCommand(service, image.defaults);
+  const secrets = await readSecrets(service);
+  const network = hasNetwork(request);
+  const roots = { sharedRoot: service.rootfs !== null, image: image !== null };
+  return { script: renderJobScript(service, { serviceCommand, network, groupIndex, secrets, ...roots }), secrets };
+}
+
+/** Default stop signal of the command, for a config that names none; as kill(1) takes it. */
+export function stopSignalOf({ image = null }: Pick<JobRequest, 'image'>): string {
+  return image === null ? 'TERM' : defaultStopSignal(image.defaults);
 }

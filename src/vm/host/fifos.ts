@@ -5,7 +5,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { MonocoreError } from '../../lib/errors.ts';
 import type { ChildFd } from '../../protocol/spawner.ts';
-import type { Spawner } from './spawner.ts';
+import type { Spawner } from './host-process.ts';
 
 const run = promisify(execFile);
 const NO_STREAMS: readonly ChildFd[] = ['null', 'null', 'null'];

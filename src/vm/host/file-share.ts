@@ -9,11 +9,11 @@ import { findByArgument, isRunning, type ProcessIdentity, signalProcess } from '
 import { pollUntil } from '../../lib/promises.ts';
 import type { VmPaths } from '../../state/paths.ts';
 import { SHARE_ROOT, wrapInShare } from '../guest/share-script.ts';
+import type { SpawnedProcess, Spawner } from './host-process.ts';
 import { adoptedProcess, type HostProcess } from './host-process.ts';
 import { findVirtiofsd } from './host-tools.ts';
 import type { AppliedLimits } from './limits/service-limits.ts';
 import { ROOT_NAME, type SharedFile } from './shared-files.ts';
-import type { SpawnedProcess, Spawner } from './spawner.ts';
 import { identifyVirtiofsd, renderVirtiofsdArgs } from './virtiofsd.ts';
 
 const LISTEN_TIMEOUT_MS = 5000;

@@ -1,8 +1,11 @@
-/** The programs of the host that a VM needs, and the package that brings each. */
-import { closeSync, openSync, readSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+/** Programs of the host: lookup, and the package that brings each one that VMs need. */
+import { execFile } from 'node:child_process';
+import { accessSync, closeSync, constants, openSync, readSync, statSync } from 'node:fs';
+import { delimiter, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { MonocoreError } from '../../lib/errors.ts';
-import { isExecutableFile } from '../host/executables.ts';
+
+const run = promisify(execFile);
 
 /** Machine of the host in QEMU's words. */
 export type Architecture = 'x86_64' | 'aarch64';
@@ -14,6 +17,7 @@ export const PACKAGES = {
   busybox: 'busybox-static',
   virtiofsd: 'virtiofsd (qemu-system-common on Debian 12)',
   mkfs: 'e2fsprogs',
+  setpriv: 'util-linux',
 } as const;
 
 /** @throws MonocoreError `ToolMissing` on a machine that monocore has no VM for */
@@ -23,13 +27,40 @@ export function hostArchitecture(): Architecture {
   throw new MonocoreError('ToolMissing', `microVMs need x86-64 or aarch64; this host is ${process.arch}`);
 }
 
+/** True for a file that the daemon may execute. */
+export function isExecutableFile(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Absolute path of the command of a service, as execvp(3) finds it: a path is relative to `workdir`, a name is searched
+ * in `searchPath`.
+ *
+ * @throws MonocoreError `StartFailed` when there is none
+ */
+export function findExecutable(command: string, workdir: string, searchPath: string): string {
+  if (command.includes('/')) {
+    const path = resolve(workdir, command);
+    if (isExecutableFile(path)) return path;
+    throw new MonocoreError('StartFailed', `${path} is not an executable file`);
+  }
+  for (const dir of searchPath.split(delimiter)) {
+    const path = resolve(workdir, dir, command);
+    if (isExecutableFile(path)) return path;
+  }
+  throw new MonocoreError('StartFailed', `command not found: ${command} (searched in ${searchPath})`);
+}
+
 /** First executable of that name in `PATH` and then in `extraDirs`; null when there is none. */
 export function findProgram(name: string, extraDirs: readonly string[] = []): string | null {
   const dirs = [...(process.env.PATH ?? '').split(delimiter), ...extraDirs];
-  for (const dir of dirs) {
-    if (dir !== '' && isExecutableFile(join(dir, name))) return join(dir, name);
-  }
-  return null;
+  const paths = dirs.filter((dir) => dir !== '').map((dir) => join(dir, name));
+  return paths.find(isExecutableFile) ?? null;
 }
 
 function missing(what: string, packageName: string): MonocoreError {
@@ -46,6 +77,12 @@ export function findQemu(architecture: Architecture): string {
   const path = findProgram(name);
   if (path === null) throw missing(name, PACKAGES[architecture].qemu);
   return path;
+}
+
+/** Version of a QEMU binary: `7.2.22`. */
+export async function readQemuVersion(qemu: string): Promise<string> {
+  const { stdout } = await run(qemu, ['--version']);
+  return /version (\S+)/.exec(stdout)?.[1] ?? 'unknown';
 }
 
 /** PT_INTERP of a 64-bit little-endian ELF file names the dynamic loader, see elf(5); a static program has none. */
@@ -78,7 +115,7 @@ export function findStaticBusybox(): string {
 
 /** Path of mkfs.ext4, which makes the disks of guests. @throws MonocoreError `ToolMissing` */
 export function findMkfs(): string {
-  // It is for administrators: a user's PATH may lack the folders that have it.
+  // A tool for administrators: a user's PATH may lack its folder.
   const path = findProgram('mkfs.ext4', ['/usr/sbin', '/sbin']);
   if (path === null) throw missing('mkfs.ext4, which makes the disks of services,', PACKAGES.mkfs);
   return path;
@@ -88,5 +125,12 @@ export function findMkfs(): string {
 export function findVirtiofsd(): string {
   const path = findProgram('virtiofsd', ['/usr/lib/qemu', '/usr/libexec', '/usr/libexec/qemu']);
   if (path === null) throw missing('virtiofsd, which rootfs and volumes need,', PACKAGES.virtiofsd);
+  return path;
+}
+
+/** Path of setpriv, with which a process changes its user. @throws MonocoreError `ToolMissing` */
+export function findSetpriv(): string {
+  const path = findProgram('setpriv', ['/usr/bin', '/bin']);
+  if (path === null) throw missing('setpriv, which user needs,', PACKAGES.setpriv);
   return path;
 }

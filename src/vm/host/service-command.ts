@@ -1,16 +1,17 @@
-/** What runs as a service: a command with all that it is given, by the config and by the image. */
+/** Command of a service, completed from its config and its image. */
 import { MonocoreError } from '../../lib/errors.ts';
 import type { ImageDefaults } from '../../protocol/images.ts';
 import type { Service } from '../../protocol/service.ts';
+import { interpolate, type VariableFault } from '../../protocol/variables.ts';
 
-/** A command that is complete: nothing of it is left to an image. */
+/** A complete command: no part of it is left to an image. */
 export interface ServiceCommand {
   readonly command: string;
   readonly args: readonly string[];
   readonly envs: Readonly<Record<string, string>>;
   /** Absolute path where it runs. */
   readonly workdir: string;
-  /** Of an image: `user`, `user:group` or numbers; null where there is no image, and nobody to become. */
+  /** User of an image: `user`, `user:group` or numbers; null where there is no image, and no user to become. */
   readonly user: string | null;
 }
 
@@ -18,20 +19,20 @@ export interface ServiceCommand {
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /**
- * The program of a service that has no image, where the config names all of it.
+ * Command of a service without an image, where the config names all of it.
  *
  * @throws MonocoreError `Internal` for a service with an image
  */
 export function ownCommand({ name, command, args, envs, workdir }: Service): ServiceCommand {
   if (command === null || workdir === null) {
-    throw new MonocoreError('Internal', `what ${name} runs is said by its image`);
+    throw new MonocoreError('Internal', `the command of ${name} is in its image`);
   }
   return { command, args, envs, workdir, user: null };
 }
 
 /**
- * The program of a service that has an image. What the config says wins: `command` stands in the place of the image's
- * entrypoint and arguments, `args` alone in that of its arguments.
+ * Command of a service with an image. The config wins: `command` replaces the image's entrypoint and arguments, `args`
+ * alone replaces its arguments.
  *
  * @throws MonocoreError `StartFailed` when neither names a command
  */
@@ -51,19 +52,19 @@ export function imageCommand(service: Service, defaults: ImageDefaults): Service
     command,
     args: rest,
     envs: { ...parseEnv(defaults).envs, ...service.envs },
-    // Some images leave the slash out; runtimes take the path from the root then.
+    // Some images leave out the slash; runtimes then take the path from the root.
     workdir: workdir.startsWith('/') ? workdir : `/${workdir}`,
     user: defaults.user ?? '0',
   };
 }
 
-/** What of an image's program cannot be as its maker says, for people. */
+/** Notes on the parts of an image's command that cannot take effect, for people. */
 export function describeOmissions(defaults: ImageDefaults): string[] {
   const { omitted } = parseEnv(defaults);
   const notes =
-    omitted.length > 0 ? [`variables of the image are left out, by their names: ${omitted.join(', ')}`] : [];
+    omitted.length > 0 ? [`variables of the image are left out because of their names: ${omitted.join(', ')}`] : [];
   if (defaults.stop_signal !== null && parseSignal(defaults.stop_signal) === null) {
-    notes.push(`the stop signal of the image is not known, ${JSON.stringify(defaults.stop_signal)}: SIGTERM is sent`);
+    notes.push(`the stop signal of the image is unknown, ${JSON.stringify(defaults.stop_signal)}: SIGTERM is sent`);
   }
   return notes;
 }
@@ -73,15 +74,15 @@ const SIGNALS = (
   'HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU ' +
   'XFSZ VTALRM PROF WINCH IO PWR SYS'
 ).split(' ');
-/** Real-time signals, as glibc leaves them to programs, and as images name them: the C library keeps 32 and 33. */
+/** Real-time signals, as glibc leaves them to programs and as images name them: the C library keeps 32 and 33. */
 const RTMIN = 34;
 const RTMAX = 64;
 
 /**
- * What asks the program of an image to end, as kill(1) takes it: a name without its `SIG`, or the number of a real-time
- * signal. `TERM` where the image says nothing, or what nobody knows.
+ * Default stop signal of an image's command, as kill(1) takes it: a name without its `SIG`, or the number of a real-time
+ * signal. `TERM` where the image names none, or an unknown one.
  */
-export function stopSignalOf({ stop_signal }: ImageDefaults): string {
+export function defaultStopSignal({ stop_signal }: ImageDefaults): string {
   return (stop_signal === null ? null : parseSignal(stop_signal)) ?? 'TERM';
 }
 
@@ -95,7 +96,7 @@ function parseSignal(text: string): string | null {
   return number >= RTMIN && number <= RTMAX ? String(number) : null;
 }
 
-/** The variables of an image; the shell that leads to the program can pass on none with other names. */
+/** Variables of an image; the shell that leads to the command can pass on none with other names. */
 function parseEnv({ env }: ImageDefaults): { envs: Record<string, string>; omitted: string[] } {
   const pairs = env.map((text) => {
     const at = text.indexOf('=');
@@ -103,6 +104,33 @@ function parseEnv({ env }: ImageDefaults): { envs: Record<string, string>; omitt
   });
   return {
     envs: Object.fromEntries(pairs.filter(([name]) => VARIABLE.test(name))),
-    omitted: pairs.filter(([name]) => !VARIABLE.test(name)).map(([name]) => name),
+    omitted: pairs.map(([name]) => name).filter((name) => !VARIABLE.test(name)),
   };
+}
+
+function describeFault(fault: VariableFault): string {
+  if (fault.type === 'malformed') return `it has a "\${" that begins no \${NAME}; write "$$" for a "$" of its own`;
+  const { name } = fault;
+  return `it refers to ${name}, which is not set where the daemon was started; set it there, or write \${${name}:-default}`;
+}
+
+/**
+ * Variables of a service with the references in them replaced, see `protocol/variables.ts`. Called at each launch, and
+ * the values are kept nowhere: state files and status show the references. Main thread.
+ *
+ * @param environment values of the references: the environment that the daemon was started with
+ * @throws MonocoreError `StartFailed` naming the service and the variable
+ */
+export function resolveEnvs(
+  { name, envs }: Pick<Service, 'name' | 'envs'>,
+  environment: NodeJS.ProcessEnv = process.env,
+): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(envs).map(([variable, text]) => {
+      const resolved = interpolate(text, (reference) => environment[reference]);
+      if (resolved.ok) return [variable, resolved.value];
+      const reason = describeFault(resolved.fault);
+      throw new MonocoreError('StartFailed', `the variable ${variable} of ${name} has no value: ${reason}`);
+    }),
+  );
 }

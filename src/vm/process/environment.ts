@@ -1,15 +1,15 @@
-/** Variables of plain processes. */
+/** Environment of plain processes. */
 import type { Service } from '../../protocol/service.ts';
 import { type HostUser, renderUserEnvironment } from '../host/limits/user.ts';
-import { resolveEnvs } from '../host/variables.ts';
+import { resolveEnvs } from '../host/service-command.ts';
 
-/** Variables of the daemon that a plain process needs to work at all; the rest may hold secrets of somebody else's. */
+/** Variables of the daemon that a plain process cannot do without; the others may be secrets. */
 const INHERITED_VARIABLES = ['PATH', 'HOME', 'USER', 'LOGNAME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR'];
 
 /**
- * The environment of a service's programs; its own variables win.
+ * Environment of a service's commands; its own variables win.
  *
- * @param user whom they run as; null for the daemon's own
+ * @param user user that they run as; null for the daemon's own
  * @throws MonocoreError `StartFailed` for variables that cannot be resolved
  */
 export function renderEnvironment(service: Service, user: HostUser | null): NodeJS.ProcessEnv {

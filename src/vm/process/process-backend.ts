@@ -1,4 +1,4 @@
-/** Runs services as plain processes of the host, without a VM: for development and load tests. */
+/** Back end for plain processes of the host, without a VM: for development and load tests. */
 import { closeSync, constants, openSync, statSync, writeSync } from 'node:fs';
 import { chown, rm } from 'node:fs/promises';
 import { MonocoreError } from '../../lib/errors.ts';
@@ -18,17 +18,14 @@ import type {
   ProbeResult,
   VmProbe,
 } from '../backend.ts';
-import { findAdopted } from '../host/adoption.ts';
-import { findExecutable } from '../host/executables.ts';
 import { ExitRecordFile, readExitRecord } from '../host/exit-record.ts';
 import { closeAll, type FifoMaker, openReadEnd } from '../host/fifos.ts';
-import type { HostProcess } from '../host/host-process.ts';
+import { findAdopted, type HostProcess, type Spawner } from '../host/host-process.ts';
+import { findExecutable } from '../host/host-tools.ts';
 import { ServiceLimits } from '../host/limits/service-limits.ts';
-import { findUser } from '../host/limits/user.ts';
-import { checkUserMayRun, renderUserSwitch } from '../host/limits/user-switch.ts';
+import { checkUserMayRun, findUser, renderUserSwitch } from '../host/limits/user.ts';
 import { makeRuntimeFolder, openEnds, openReadEnds } from '../host/runtime-folder.ts';
 import { ownCommand } from '../host/service-command.ts';
-import type { Spawner } from '../host/spawner.ts';
 import { renderEnvironment } from './environment.ts';
 import { watchRecord } from './exit-watch.ts';
 import { type Prober, ProcessProbes } from './health-probe.ts';
@@ -37,7 +34,7 @@ import { findShim } from './shim.ts';
 
 const STREAMS: readonly StreamName[] = ['stdout', 'stderr'];
 
-/** `cpus` and `ram` size a VM; a process of the host has what the host has. Defaults were asked for by nobody. */
+/** Notes on `cpus` and `ram`, which size a VM only. The defaults need no note, because nobody asked for them. */
 function describeIgnored({ cpus, ram_mib }: Service): string[] {
   const notes: string[] = [];
   if (cpus !== DEFAULT_CPUS) notes.push('cpus has no effect on a plain process; cpu_shares does');
@@ -45,7 +42,7 @@ function describeIgnored({ cpus, ram_mib }: Service): string[] {
   return notes;
 }
 
-/** They would not be where the service expects them. @throws MonocoreError `StartFailed` */
+/** Files of the host are not where the service expects its volumes and secrets. @throws MonocoreError `StartFailed` */
 function refuseGuestFiles({ name, volumes, secrets }: Service): void {
   if (volumes.length === 0 && secrets.length === 0) return;
   const what = volumes.length > 0 ? 'volumes' : 'secrets';
@@ -53,12 +50,12 @@ function refuseGuestFiles({ name, volumes, secrets }: Service): void {
   throw new MonocoreError('StartFailed', message);
 }
 
-/** What the shim inherits from descriptor 1 on; of the last the command gets nothing. */
+/** FIFOs that the shim inherits, from descriptor 1 on; the command gets all but the last. */
 function inheritedFifos(paths: VmPaths): string[] {
   return [...STREAMS.map((stream) => paths.fifo(stream)), paths.release];
 }
 
-/** The backend of isolation `none`. Main thread. */
+/** Back end of isolation `none`. Main thread. */
 export class ProcessBackend implements Backend {
   readonly #paths: HomePaths;
   readonly #limits: ServiceLimits;
@@ -67,8 +64,8 @@ export class ProcessBackend implements Backend {
   readonly #prober: Prober;
 
   /**
-   * @param fifos shared by the backends
-   * @param prober asks ports of services
+   * @param fifos shared by the back ends
+   * @param prober probes ports of services
    */
   constructor(paths: HomePaths, spawner: Spawner, fifos: FifoMaker, prober: Prober) {
     this.#paths = paths;
@@ -92,7 +89,7 @@ export class ProcessBackend implements Backend {
     const paths = this.#paths.vm(service.name);
     const fifos = inheritedFifos(paths);
     await makeRuntimeFolder(paths, fifos, this.#fifos);
-    // /dev/stdout opens the FIFO once more. The shim, the folder and all else in it stay the daemon's user's.
+    // /dev/stdout opens the FIFO once more. The shim, the folder and everything else in it stay with the daemon's user.
     if (user) await Promise.all(STREAMS.map((stream) => chown(paths.fifo(stream), user.uid, user.gid)));
     const limits = await this.#limits.apply(service, {
       memoryBytes: null,
@@ -144,7 +141,7 @@ export class ProcessBackend implements Backend {
   }
 
   async removeData(): Promise<void> {
-    // A plain process writes where it likes; nothing of that is ours.
+    // A plain process writes where it likes, so it has no data that is monocore's.
   }
 }
 
@@ -168,7 +165,7 @@ class SupervisedProcess implements Instance {
     this.#onEvent = onEvent;
     this.#record = new ExitRecordFile(paths.exitRecord);
     const stopWatching = watchRecord(paths, () => this.#readRecord());
-    // The record may have been written before it was watched; events must come after the launch, so not at once.
+    // The record may have been written before it was watched. Not at once, because events must follow the launch.
     const first = setImmediate(() => this.#readRecord());
     this.#stopWatching = () => {
       stopWatching();
@@ -186,11 +183,11 @@ class SupervisedProcess implements Instance {
   }
 
   setNames(): void {
-    // It is on the host, whose names are not ours.
+    // A plain process has the names of the host.
   }
 
   drain(): void {
-    // What the command wrote is in the FIFO when it has ended, and the FIFO is read to its end.
+    // The FIFO holds all output of a command that has ended, and is read to its end.
   }
 
   release(): void {

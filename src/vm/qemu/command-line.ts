@@ -1,8 +1,7 @@
 /**
- * QEMU's command line. Pure: everything that varies is in {@link MachineSpec}. Nothing of the service but its name,
- * size and ports is in it, because every user of the host can read it.
+ * Command line of QEMU. Pure: everything that varies is in {@link MachineSpec}. It tells only the name, size and ports of
+ * the service, because every user of the host can read it.
  */
-import { readCpuInfo } from '../../lib/proc.ts';
 import type { Port } from '../../protocol/service.ts';
 import type { VmPaths } from '../../state/paths.ts';
 import type { Architecture } from '../host/host-tools.ts';
@@ -10,15 +9,15 @@ import type { Architecture } from '../host/host-tools.ts';
 /** `tcg` emulates the processor in software; `kvm` uses the host's. */
 export type Accelerator = 'kvm' | 'tcg';
 
-/** A descriptor that QEMU inherits, by its number in QEMU. */
+/** Descriptors that QEMU inherits, by their numbers in QEMU. */
 export interface InheritedFds {
   readonly stdout: number;
   readonly stderr: number;
-  /** Takes what the guest's kernel prints; QEMU's own messages go to its descriptors 1 and 2. */
+  /** Output of the guest's kernel; QEMU's own messages go to its descriptors 1 and 2. */
   readonly console: number;
 }
 
-/** Everything that shapes a machine. */
+/** Parameters of a machine. */
 export interface MachineSpec {
   readonly architecture: Architecture;
   readonly accelerator: Accelerator;
@@ -35,9 +34,9 @@ export interface MachineSpec {
   readonly network: { readonly address: string; readonly ports: readonly Port[]; readonly localOnly: boolean } | null;
   /** Ethernet address in the network of the group, whose frames go over {@link VmPaths.groupNetwork}; null for none. */
   readonly groupMac?: string | null;
-  /** Whether files of the host are shared through {@link VmPaths.share}. */
+  /** True when files of the host are shared through {@link VmPaths.share}. */
   readonly share: boolean;
-  /** User of the host that QEMU changes to before the guest runs; null stays the daemon's. */
+  /** User of the host that QEMU switches to before the guest runs; null keeps the daemon's. */
   readonly user?: string | null;
   /** Absolute path of the image that the guest sees as its disk, or null for none. */
   readonly disk: string | null;
@@ -46,20 +45,8 @@ export interface MachineSpec {
 }
 
 /**
- * Frequency of the time stamp counter in kHz. Debian's kernels hang at clock calibration under TCG on `microvm` unless
- * told, and take the number for the truth. The counter's rate is the nominal one, while "cpu MHz" follows power saving,
- * so the nominal sources come first.
- */
-export function readTscKhz(cpuinfo: string = readCpuInfo()): number | null {
-  const nominal = /^model name\s*:.*@\s*([\d.]+)GHz/m.exec(cpuinfo);
-  if (nominal) return Math.round(Number(nominal[1]) * 1e6);
-  const current = /^cpu MHz\s*:\s*([\d.]+)/m.exec(cpuinfo);
-  return current ? Math.round(Number(current[1]) * 1e3) : null;
-}
-
-/**
- * The kernel's command line. `quiet` and the options behind it save boot time under TCG, measured; a guest runs one
- * service, so mitigations between its own processes are traded for speed under TCG only, where they protect nothing.
+ * Command line of the guest's kernel. `quiet` and the options behind it save boot time under TCG, as measured.
+ * Mitigations between processes of a guest protect nothing under TCG and are off there.
  */
 function renderKernelCommandLine(spec: MachineSpec): string {
   const words = ['console=hvc0', 'quiet', 'panic=-1', 'random.trust_cpu=on', 'cryptomgr.notests'];
@@ -83,16 +70,16 @@ function renderMachine(spec: MachineSpec): string[] {
   const machine = spec.architecture === 'x86_64' ? `microvm,isa-serial=off${memory}` : `virt${memory}`;
   const args = ['-M', machine, '-cpu', spec.accelerator === 'kvm' ? 'host' : 'max'];
   args.push('-accel', spec.accelerator === 'kvm' ? 'kvm' : 'tcg,tb-size=32');
-  // virtiofsd reads and writes the guest's memory, so it must be shared between the two.
+  // virtiofsd reads and writes the guest's memory, so QEMU must share it.
   if (spec.share) args.push('-object', `memory-backend-memfd,id=ram,size=${spec.ramMib}M,share=on`);
   return args;
 }
 
 /**
- * QEMU changes its user itself, after it has opened all that it needs: FIFOs, sockets, kernel, /dev/kvm and virtiofsd
- * are the daemon's user's, whatever the other may reach, and nothing of the home has to be handed over. The sandbox is
- * on by then and would kill it for that; without capabilities, and as the sandbox sets no_new_privs, there is no way
- * back anyway. `-runas` is called `-run-with user=` as well since QEMU 9.1.
+ * QEMU switches its user itself, after it has opened FIFOs, sockets, kernel, /dev/kvm and virtiofsd as the daemon's user,
+ * so the other user needs access to none of them. The sandbox is on by then and would kill QEMU for the switch, so
+ * elevation is allowed; without capabilities, and with the sandbox's no_new_privs, there is no way back. Since QEMU 9.1
+ * `-runas` is also called `-run-with user=`.
  */
 function renderUser({ user = null }: MachineSpec): string[] {
   const elevation = user === null ? 'deny' : 'allow';
@@ -101,8 +88,8 @@ function renderUser({ user = null }: MachineSpec): string[] {
 }
 
 /**
- * Connections of TCP come in, and where the guest may go out, all goes out. UDP ports are the network worker's: what a guest
- * sends by UDP that may not go out is dropped, answers included, by udp_input() of libslirp's src/udp.c.
+ * The user network forwards TCP ports, and carries everything that the guest sends out where it may. UDP ports belong to
+ * the network worker: with `restrict=on`, udp_input() in libslirp's src/udp.c drops the answers, too.
  */
 function renderNetwork({ network }: MachineSpec): string[] {
   if (!network) return [];
@@ -115,8 +102,8 @@ function renderNetwork({ network }: MachineSpec): string[] {
 }
 
 /**
- * QEMU listens, and does so again when the other side has gone: the network worker comes and goes with the daemon. The
- * socket is made in a thread of QEMU's, which begins here, long before QEMU changes its user.
+ * QEMU listens, and listens again when the network worker, which comes and goes with the daemon, has disconnected. A
+ * thread of QEMU makes the socket long before QEMU switches its user.
  */
 function renderGroupNetwork({ groupMac = null, paths }: MachineSpec): string[] {
   if (groupMac === null) return [];
@@ -128,9 +115,9 @@ function renderGroupNetwork({ groupMac = null, paths }: MachineSpec): string[] {
 }
 
 /**
- * The guest flushes what it syncs, and a flush is fdatasync(2) of the image; what the guest discards becomes a hole in
- * it. The lock keeps a second QEMU from writing to it. A write that finds no room on the host's disk pauses the machine,
- * see `machine-watch.ts`; any other error is the guest's.
+ * A flush of the guest is fdatasync(2) of the image; a discard of the guest makes a hole in it. The lock keeps a second
+ * QEMU from writing to it. A write that finds no space on the host's disk pauses the machine, see `monitor.ts`; the guest
+ * gets any other error.
  */
 function renderDisk({ disk }: MachineSpec): string[] {
   if (disk === null) return [];
@@ -141,7 +128,7 @@ function renderDisk({ disk }: MachineSpec): string[] {
   ];
 }
 
-/** The guest tells it from the disk by its serial number. Opened for reading only, so its locks keep no other QEMU out. */
+/** The serial number tells the guest the image from the disk. Opened for reading only, so its locks exclude no other QEMU. */
 function renderRootImage({ rootImage = null }: MachineSpec): string[] {
   if (rootImage === null) return [];
   const file = `file.driver=file,file.filename=${escapeValue(rootImage)}`;
@@ -151,7 +138,7 @@ function renderRootImage({ rootImage = null }: MachineSpec): string[] {
   ];
 }
 
-/** One device for all that is shared: a microVM has few slots. The tag is what the guest's init mounts. */
+/** Single device for all shared files, because a microVM has few slots. The guest's init mounts its tag. */
 function renderShare({ share, paths }: MachineSpec): string[] {
   if (!share) return [];
   return [
@@ -161,16 +148,16 @@ function renderShare({ share, paths }: MachineSpec): string[] {
 }
 
 /**
- * Tells QEMU of a panic of the guest's kernel. The machine is paused then instead of ended, so that a daemon that was
- * not there learns of it, too. On aarch64 it would be a PCI device, whose driver the guest does not load.
+ * Device that reports a panic of the guest's kernel to QEMU. It pauses the machine instead of ending it, so that a later
+ * daemon sees the panic, too. On aarch64 it would be a PCI device, whose driver the guest does not load.
  */
 function renderPanicDevice(spec: MachineSpec): string[] {
   return spec.architecture === 'x86_64' ? ['-device', 'pvpanic', '-action', 'panic=pause'] : [];
 }
 
 /**
- * Arguments for `qemu-system-<arch>`. Ports of the serial device, as the guest's init knows them: 0 console, 1 stdout,
- * 2 stderr, 3 control, 4 exit record.
+ * Renders the arguments of `qemu-system-<arch>`. Ports of the serial device, as the guest's init numbers them: 0 console,
+ * 1 stdout, 2 stderr, 3 control, 4 exit record.
  */
 export function renderCommandLine(spec: MachineSpec): string[] {
   const { paths, fds } = spec;

@@ -1,52 +1,125 @@
-/** A VM that is booted only to see whether it can be. */
+/**
+ * Choice of the accelerator. That /dev/kvm exists proves nothing: some hosts open it and create a VM that cannot run a
+ * stock guest. So KVM is used only after a test VM has booted with it, and the verdict is kept until the kernel, QEMU or
+ * the host change.
+ */
 import { spawn } from 'node:child_process';
-import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { accessSync, constants, statSync } from 'node:fs';
+import { mkdir, mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { release, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import * as v from 'valibot';
+import writeFileAtomic from 'write-file-atomic';
+import { errorCode, errorText } from '../../lib/errors.ts';
+import { deferred, within } from '../../lib/promises.ts';
 import { VmPaths } from '../../state/paths.ts';
 import { ControlChannel } from '../guest/control-channel.ts';
-import { type MachineSpec, renderCommandLine } from './command-line.ts';
+import type { Kernel } from '../guest/kernel.ts';
+import { readQemuVersion } from '../host/host-tools.ts';
+import { type Accelerator, type MachineSpec, renderCommandLine } from './command-line.ts';
 
-/** KVM boots in well under a second; a guest that hangs early must not hold up the first start for long. */
-const PROBE_TIMEOUT_MS = 8000;
+/** KVM boots in well under a second; a guest that hangs early must not delay the first start for long. */
+const BOOT_TIMEOUT_MS = 8000;
+
+const VerdictSchema = v.object({
+  accelerator: v.picklist(['kvm', 'tcg']),
+  /** For people. */
+  reason: v.string(),
+  /** True when a test VM was started; false where there was no KVM to test. */
+  tested: v.boolean(),
+  /** Scope of the verdict: QEMU's version, the file of the guest's kernel, the host's kernel. */
+  qemu_version: v.string(),
+  guest_kernel: v.string(),
+  host_kernel: v.string(),
+});
+/** Content of `cache/accelerator.json`. */
+export type AcceleratorVerdict = v.InferOutput<typeof VerdictSchema>;
+
+/** Reason why KVM is out of the question, or null when only a test can tell. */
+export function kvmObstacle(): string | null {
+  try {
+    accessSync('/dev/kvm', constants.R_OK | constants.W_OK);
+    return null;
+  } catch (error) {
+    return errorCode(error) === 'ENOENT' ? 'the host has no /dev/kvm' : `/dev/kvm cannot be used: ${errorText(error)}`;
+  }
+}
+
+/** Null when the verdict is missing, torn or of another version: the test runs again. */
+async function readVerdict(path: string): Promise<AcceleratorVerdict | null> {
+  try {
+    return v.parse(v.pipe(v.string(), v.parseJson(), VerdictSchema), await readFile(path, 'utf8'));
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Chooses the accelerator.
+ *
+ * @param verdictPath file that keeps the verdict
+ * @param testKvm boots a VM with KVM; resolves with null when its guest was ready, else with the reason why not
+ * @param obstacle see {@link kvmObstacle}; nothing is tested when there is one
+ */
+export async function chooseAccelerator(
+  qemu: string,
+  kernel: Kernel,
+  verdictPath: string,
+  testKvm: () => Promise<string | null>,
+  obstacle: string | null = kvmObstacle(),
+): Promise<AcceleratorVerdict> {
+  const { size, mtimeMs } = statSync(kernel.image);
+  const scope = {
+    qemu_version: await readQemuVersion(qemu),
+    guest_kernel: `${kernel.image} ${size} ${Math.round(mtimeMs)}`,
+    host_kernel: release(),
+  };
+  if (obstacle !== null) return { accelerator: 'tcg', reason: obstacle, tested: false, ...scope };
+
+  const known = await readVerdict(verdictPath);
+  const holds =
+    known?.qemu_version === scope.qemu_version &&
+    known.guest_kernel === scope.guest_kernel &&
+    known.host_kernel === scope.host_kernel;
+  if (known && holds) return known;
+
+  const failure = await testKvm();
+  const accelerator: Accelerator = failure === null ? 'kvm' : 'tcg';
+  const reason = failure === null ? 'a test VM booted with KVM' : `a test VM did not boot with KVM: ${failure}`;
+  const verdict: AcceleratorVerdict = { accelerator, reason, tested: true, ...scope };
+  await mkdir(dirname(verdictPath), { recursive: true });
+  await writeFileAtomic(verdictPath, `${JSON.stringify(verdict, null, 2)}\n`, { mode: 0o644 });
+  return verdict;
+}
 
 /**
  * Boots a VM until its init says `ready`, and ends it.
  *
- * @returns null when it got ready, else why not, in a line
+ * @returns null when it was ready in time, else the reason why not, in one line
  */
-export async function probeBoot(qemu: string, spec: Omit<MachineSpec, 'paths' | 'fds'>): Promise<string | null> {
-  const dir = await mkdtemp(join(tmpdir(), 'monocore-probe-'));
+export async function testBoot(qemu: string, spec: Omit<MachineSpec, 'paths' | 'fds'>): Promise<string | null> {
+  const dir = await mkdtemp(join(tmpdir(), 'monocore-kvm-test-'));
   const paths = new VmPaths(dir);
   const output = await open(join(dir, 'output'), 'a');
   const args = renderCommandLine({ ...spec, paths, fds: { stdout: 3, stderr: 3, console: 3 } });
   const child = spawn(qemu, args, { stdio: ['ignore', output.fd, output.fd, output.fd] });
-  let timer: NodeJS.Timeout | undefined;
-  let control: ControlChannel | undefined;
-  const ended = new Promise<void>((resolve) => {
-    child.once('exit', () => resolve());
-    child.once('error', () => resolve());
+  const ended = deferred<'ended'>();
+  child.once('exit', () => ended.resolve('ended'));
+  child.once('error', () => ended.resolve('ended'));
+  const ready = deferred<'ready'>();
+  const control = new ControlChannel(paths.control, ({ type }) => {
+    if (type === 'ready') ready.resolve('ready');
   });
   try {
-    const outcome = await Promise.race([
-      new Promise<null>((resolve) => {
-        control = new ControlChannel(paths.control, (message) => {
-          if (message.type === 'ready') resolve(null);
-        });
-      }),
-      ended.then(() => 'it ended at once'),
-      new Promise<string>((resolve) => {
-        timer = setTimeout(() => resolve(`it was not ready in ${PROBE_TIMEOUT_MS / 1000} s`), PROBE_TIMEOUT_MS);
-      }),
-    ]);
-    if (outcome === null) return null;
+    const outcome = await within(Promise.race([ready.promise, ended.promise]), BOOT_TIMEOUT_MS);
+    if (outcome === 'ready') return null;
+    const failure = outcome === 'ended' ? 'it ended at once' : `it was not ready in ${BOOT_TIMEOUT_MS / 1000} s`;
     const lastLine = (await readFile(join(dir, 'output'), 'utf8')).trim().split('\n').at(-1);
-    return lastLine ? `${outcome}: ${lastLine.slice(0, 300)}` : outcome;
+    return lastLine ? `${failure}: ${lastLine.slice(0, 300)}` : failure;
   } finally {
-    clearTimeout(timer);
-    control?.close();
+    control.close();
     child.kill('SIGKILL');
-    await ended;
+    await ended.promise;
     await output.close();
     await rm(dir, { recursive: true, force: true });
   }

@@ -1,21 +1,42 @@
-/** What QEMU tells of its machine over QMP, and what is done about it. */
+/** Monitor of one machine: its events over QMP, the reactions to them, and the reason of its end. */
 import { errorCode } from '../../lib/errors.ts';
 import type { Exit, VmEndReason } from '../backend.ts';
-import { findReason } from './end-reason.ts';
+import type { EndObserver } from '../guest/guest-vm.ts';
 import { QmpClient } from './qmp.ts';
 
-/** Why a machine stands still, for people. */
-const NO_ROOM = 'there is no room for its disk on the host';
+/** Reason of a pause, for people. */
+const DISK_FULL = 'the host has no space left for its disk';
 
-/** How often a machine that waits for room on the host's disk is let try again. */
+/** Interval at which a machine that waits for space on the host's disk tries again. */
 const DISK_RETRY_MS = 1000;
 
+/** Signs of the end of a QEMU process. */
+export interface EndSigns {
+  readonly exit: Exit;
+  /** True when it was told to end. */
+  readonly asked: boolean;
+  readonly panicked: boolean;
+  /** `reason` of its SHUTDOWN event, see `ShutdownCause` in QEMU's QMP reference; null when there was none. */
+  readonly cause: string | null;
+  /** True when its events were heard to the end, so that a missing event was never sent. */
+  readonly heard: boolean;
+}
+
+/** Reason of the end; null where it was asked to end, or where the reason is unknown. */
+export function findReason({ exit, asked, panicked, cause, heard }: EndSigns): VmEndReason | null {
+  if (panicked || cause === 'guest-panic') return 'guest-panic';
+  if (asked) return null;
+  if (cause === 'guest-reset' || cause === 'guest-shutdown') return 'guest-reset';
+  const failed = exit.signal !== null || (exit.code !== null && exit.code !== 0);
+  return failed || (heard && cause === null) ? 'vm-crash' : null;
+}
+
 /**
- * Listens to one QEMU. QEMU pauses the machine when the guest's kernel panics, and this ends it; and it pauses it when a
- * write finds no room on the host's disk, and this lets it go on until there is: the guest never sees an error. Main
- * thread.
+ * Listens to one QEMU. QEMU pauses the machine when the guest's kernel panics, and this ends it. QEMU also pauses it when
+ * a write finds no space on the host's disk, and this continues it until there is some: the guest never sees an error.
+ * Main thread.
  */
-export class MachineMonitor {
+export class MachineMonitor implements EndObserver {
   readonly qmp: QmpClient;
   readonly #kill: () => void;
   readonly #onPaused: (reason: string | null) => void;
@@ -25,8 +46,8 @@ export class MachineMonitor {
   #isPaused = false;
 
   /**
-   * @param kill for a QEMU that does not end when it is told
-   * @param onPaused told why the machine stands still, once, and null when it has gone on for a while
+   * @param kill ends a QEMU that does not quit when it is told
+   * @param onPaused gets the reason of a pause, once, and null when the machine has gone on for a while
    */
   constructor(qmpPath: string, kill: () => void, onPaused: (reason: string | null) => void) {
     this.#kill = kill;
@@ -35,12 +56,6 @@ export class MachineMonitor {
     void this.#askForState();
   }
 
-  /**
-   * Why the machine ended, once QEMU was heard to the end; see {@link findReason}.
-   *
-   * @param exit how its process ended, which it has
-   * @param asked whether it was told to
-   */
   async endReason(exit: Exit, asked: boolean): Promise<VmEndReason | null> {
     const heard = await this.qmp.ended();
     this.qmp.close();
@@ -48,7 +63,7 @@ export class MachineMonitor {
     return findReason({ exit, asked, panicked: this.#panicked, cause: this.#cause, heard });
   }
 
-  /** It may have been paused while no daemon listened. Asks until there is an answer, or the connection is given up. */
+  /** The machine may have been paused while no daemon listened. Asks until there is an answer or the connection closes. */
   async #askForState(): Promise<void> {
     try {
       const answer = (await this.qmp.execute('query-status')) as { status?: unknown } | null;
@@ -71,7 +86,7 @@ export class MachineMonitor {
     this.qmp.execute('quit').catch(() => this.#kill());
   }
 
-  /** Each write that was held up is tried again then, and pauses the machine again where it fails. */
+  /** QEMU then repeats each write that was held up, and pauses the machine again where one fails. */
   #continueSoon(): void {
     this.#setPaused(true);
     clearTimeout(this.#retry);
@@ -84,6 +99,6 @@ export class MachineMonitor {
   #setPaused(isPaused: boolean): void {
     if (isPaused === this.#isPaused) return;
     this.#isPaused = isPaused;
-    this.#onPaused(isPaused ? NO_ROOM : null);
+    this.#onPaused(isPaused ? DISK_FULL : null);
   }
 }

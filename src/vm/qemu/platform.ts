@@ -1,11 +1,10 @@
-/** What all VMs of a host share: QEMU, a kernel, the guest's initramfs and the accelerator. Found once, kept. */
+/** Parts that all VMs of a host share: QEMU, a kernel, the guest's initramfs and the accelerator. */
+import { readCpuInfo } from '../../lib/proc.ts';
 import type { BuildInitramfsJob, InitramfsImage } from '../../protocol/jobs.ts';
 import type { HomePaths } from '../../state/paths.ts';
 import { findKernel, type Kernel } from '../guest/kernel.ts';
 import { type Architecture, findQemu, findStaticBusybox, hostArchitecture } from '../host/host-tools.ts';
-import { type AcceleratorVerdict, chooseAccelerator } from './accelerator.ts';
-import { readTscKhz } from './command-line.ts';
-import { probeBoot } from './kvm-test.ts';
+import { type AcceleratorVerdict, chooseAccelerator, testBoot } from './kvm-test.ts';
 
 /** Everything that a VM is launched with, whatever its service. */
 export interface Platform {
@@ -20,8 +19,32 @@ export interface Platform {
 /** Runs a job off the main thread. */
 export type RunInitramfsJob = (job: BuildInitramfsJob) => Promise<InitramfsImage>;
 
-/** Sizes of the probe VM: the smallest that stock kernels boot with. */
-const PROBE_RAM_MIB = 128;
+/** Smallest memory that stock kernels boot with. */
+const TEST_RAM_MIB = 128;
+
+/**
+ * Reason why a QEMU cannot connect the VMs of a group or open UDP ports, for people; null when it can: `-netdev stream`
+ * came with QEMU 7.2.
+ *
+ * @param version as QEMU prints it: `7.2.22`
+ */
+export function groupObstacle(version: string): string | null {
+  const [major = 0, minor = 0] = version.split('.').map((part) => Number.parseInt(part, 10) || 0);
+  if (major > 7 || (major === 7 && minor >= 2)) return null;
+  return `QEMU ${version} has no -netdev stream; 7.2 and newer have it`;
+}
+
+/**
+ * Frequency of the time stamp counter in kHz. Debian's kernels hang at clock calibration under TCG on `microvm` unless
+ * they are told it, and believe the number. The counter runs at the nominal rate, while "cpu MHz" follows power saving,
+ * so the nominal sources come first.
+ */
+export function readTscKhz(cpuinfo: string = readCpuInfo()): number | null {
+  const nominal = /^model name\s*:.*@\s*([\d.]+)GHz/m.exec(cpuinfo);
+  if (nominal) return Math.round(Number(nominal[1]) * 1e6);
+  const current = /^cpu MHz\s*:\s*([\d.]+)/m.exec(cpuinfo);
+  return current ? Math.round(Number(current[1]) * 1e3) : null;
+}
 
 /**
  * Finds and prepares everything.
@@ -45,20 +68,19 @@ export async function preparePlatform(
     cacheDir: paths.initramfsDir,
   });
   const tscKhz = architecture === 'x86_64' ? readTscKhz() : null;
-  const verdict = await chooseAccelerator(qemu, kernel, paths.acceleratorVerdict, () =>
-    probeBoot(qemu, {
-      architecture,
-      accelerator: 'kvm',
-      name: 'probe',
-      cpus: 1,
-      ramMib: PROBE_RAM_MIB,
-      kernelImage: kernel.image,
-      initramfs: initramfs.path,
-      tscKhz,
-      network: null,
-      share: false,
-      disk: null,
-    }),
-  );
+  const testSpec = {
+    architecture,
+    accelerator: 'kvm',
+    name: 'kvm-test',
+    cpus: 1,
+    ramMib: TEST_RAM_MIB,
+    kernelImage: kernel.image,
+    initramfs: initramfs.path,
+    tscKhz,
+    network: null,
+    share: false,
+    disk: null,
+  } as const;
+  const verdict = await chooseAccelerator(qemu, kernel, paths.acceleratorVerdict, () => testBoot(qemu, testSpec));
   return { architecture, qemu, kernel, initramfs, verdict, tscKhz };
 }

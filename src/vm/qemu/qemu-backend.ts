@@ -15,63 +15,45 @@ import type {
   LaunchRequest,
   PreparedInstance,
 } from '../backend.ts';
-import { type Job, renderJobScript } from '../guest/job.ts';
-import { findAdopted } from '../host/adoption.ts';
+import { hasNetwork, type Job, makeJob, stopSignalOf } from '../guest/job.ts';
 import { prepareDisk } from '../host/disk.ts';
 import { readExitRecord } from '../host/exit-record.ts';
 import { closeAll, type FifoMaker, openReadEnd } from '../host/fifos.ts';
 import { endStrayShare, guardAdoptedShare, shareFiles } from '../host/file-share.ts';
+import type { Spawner } from '../host/host-process.ts';
+import { findAdopted } from '../host/host-process.ts';
 import { type AppliedLimits, ServiceLimits } from '../host/limits/service-limits.ts';
 import { findUser, type HostUser } from '../host/limits/user.ts';
 import { checkPortsAreFree } from '../host/port-forwards.ts';
 import { makeRuntimeFolder, openEnds, openReadEnds } from '../host/runtime-folder.ts';
-import { readSecrets } from '../host/secrets.ts';
-import { describeOmissions, imageCommand, ownCommand, stopSignalOf } from '../host/service-command.ts';
+import { describeOmissions } from '../host/service-command.ts';
 import { describeLinks, findSharedFiles, type SharedFile } from '../host/shared-files.ts';
-import type { Spawner } from '../host/spawner.ts';
-import { resolveEnvs } from '../host/variables.ts';
 import { renderCommandLine } from './command-line.ts';
-import { describeNetworkLimits, groupObstacle } from './group-network.ts';
 import { memoryLimitBytes } from './memory-limit.ts';
-import { type Platform, preparePlatform, type RunInitramfsJob } from './platform.ts';
+import { groupObstacle, type Platform, preparePlatform, type RunInitramfsJob } from './platform.ts';
 import { QemuVm } from './qemu-vm.ts';
 
 /** Descriptors 1 and 2 of QEMU are the console's; the guest's streams follow. */
 const CHILD_FDS = { stdout: 3, stderr: 4, console: 5 } as const;
 
-const NOT_IN_GROUP = 'it was started without the device for that; restart it';
-
-/** Whether a guest needs QEMU's user network: to be called over TCP, or to go out. */
-function hasNetwork(service: Service, localOnly: boolean): boolean {
-  return service.ports.some(({ protocol }) => protocol === 'tcp') || !localOnly;
-}
-
-/** What a guest's job depends on. */
-type JobRequest = Pick<LaunchRequest, 'service' | 'localOnly' | 'groupIndex' | 'image'>;
+const NOT_IN_GROUP = 'it was started without a device for that; restart it';
 
 /**
- * All that the guest is told, variables resolved and secrets read.
+ * Limits of the network that a service asked for, for people.
  *
- * @throws MonocoreError `StartFailed`, also for an image without a command
+ * @param obstacle reason why it has no device in the network of its group; null when it has one, or needs none
  */
-async function makeJob({ service: unresolved, localOnly, groupIndex, image = null }: JobRequest): Promise<Job> {
-  const service = { ...unresolved, envs: resolveEnvs(unresolved) };
-  const serviceCommand = image === null ? ownCommand(service) : imageCommand(service, image.defaults);
-  const secrets = await readSecrets(service);
-  const network = hasNetwork(service, localOnly);
-  const roots = { sharedRoot: service.rootfs !== null, image: image !== null };
-  return { script: renderJobScript(service, { serviceCommand, network, groupIndex, secrets, ...roots }), secrets };
-}
-
-/** What asks the command to end where the config does not say, as kill(1) takes it. */
-function defaultSignalOf({ image = null }: Pick<LaunchRequest, 'image'>): string {
-  return image === null ? 'TERM' : stopSignalOf(image.defaults);
+export function describeNetworkLimits({ group, ports }: Service, obstacle: string | null): string[] {
+  if (obstacle === null) return [];
+  const notes = group === null ? [] : [`it reaches no service of its group by name: ${obstacle}`];
+  if (ports.some(({ protocol }) => protocol === 'udp')) notes.push(`its UDP ports are closed: ${obstacle}`);
+  return notes;
 }
 
 /**
- * For people.
+ * Notes on a service, for people.
  *
- * @param obstacle why it has no device in the network of its group; null where it has one or needs none
+ * @param obstacle see {@link describeNetworkLimits}
  * @throws the system's error
  */
 async function describeShortcomings(
@@ -87,7 +69,7 @@ async function describeShortcomings(
   ];
 }
 
-/** What a launch needs, beside what all VMs share. */
+/** Parts of a launch that are its service's own. */
 interface Preparation {
   readonly user: HostUser | null;
   readonly limits: AppliedLimits;
@@ -95,7 +77,7 @@ interface Preparation {
   readonly job: Job;
 }
 
-/** The backend of isolation `vm`. Main thread. */
+/** Back end of isolation `vm`. Main thread. */
 export class QemuBackend implements Backend {
   readonly #paths: HomePaths;
   readonly #limits: ServiceLimits;
@@ -106,7 +88,7 @@ export class QemuBackend implements Backend {
   readonly #platforms = new Map<string | null, Promise<Platform>>();
 
   /**
-   * @param fifos shared by the backends
+   * @param fifos shared by the back ends
    * @param buildInitramfs runs the job in the pool
    */
   constructor(paths: HomePaths, spawner: Spawner, fifos: FifoMaker, buildInitramfs: RunInitramfsJob) {
@@ -117,7 +99,7 @@ export class QemuBackend implements Backend {
     this.#buildInitramfs = buildInitramfs;
   }
 
-  /** What VMs are launched with: found at the first launch, again after a failure. */
+  /** Prepared at the first launch, and again after a failure. */
   #platform(kernel: string | null): Promise<Platform> {
     const known = this.#platforms.get(kernel);
     if (known) return known;
@@ -153,7 +135,7 @@ export class QemuBackend implements Backend {
     });
     const notes = await describeShortcomings(request, limits.notes, obstacle);
     const { streams, childEnds } = openEnds(paths, STREAM_NAMES);
-    // What stays open here would keep the streams from ever ending.
+    // The streams end only when nobody holds these ends.
     const discard = () => closeAll(childEnds);
     return {
       streams,
@@ -173,16 +155,16 @@ export class QemuBackend implements Backend {
       return { type: 'gone', exit, oomKilled };
     }
     const limits = await this.#limits.recall(service.name);
-    // Its QEMU may be one that could not, or have been launched by a version that did not.
+    // Its QEMU may be too old for the device, or an earlier version of monocore launched it without one.
     const inGroup = groupIndex !== null && existsSync(paths.groupNetwork);
     guardAdoptedShare(paths, adopted.identity);
-    // Made only for a guest that waits for it: what it needs may be gone when the guest has it already. Without what its
-    // image says there is none, and the guest is ended when its time is up.
+    // Made only when the guest waits for it: the files that it needs may be gone when the guest has it already. Without
+    // the facts of its image there is no job, and the guest is ended when its time is up.
     const isKnown = service.image === null || Boolean(request.image);
     const jobRequest = { ...request, groupIndex: inGroup ? groupIndex : null };
     const job = {
       make: runJob && isKnown ? () => makeJob(jobRequest) : null,
-      stopSignal: defaultSignalOf(request),
+      stopSignal: stopSignalOf(request),
       inGroup,
     };
     const obstacle = inGroup || groupIndex === null ? null : NOT_IN_GROUP;
@@ -216,7 +198,7 @@ export class QemuBackend implements Backend {
   ): Promise<Instance> {
     const { service, address, localOnly, groupIndex, image } = request;
     const paths = this.#paths.vm(service.name);
-    const network = hasNetwork(service, localOnly) ? { address, ports: service.ports, localOnly } : null;
+    const network = hasNetwork(request) ? { address, ports: service.ports, localOnly } : null;
     const args = renderCommandLine({
       architecture: platform.architecture,
       accelerator: platform.verdict.accelerator,
@@ -235,7 +217,7 @@ export class QemuBackend implements Backend {
       disk: service.disk_mib === null ? null : this.#paths.disk(service.name),
       rootImage: image?.root ?? null,
     });
-    // A console that nobody reads must not stop QEMU itself, so it may lose text; the service's streams may not.
+    // A console without a reader must not block QEMU, so it may lose text; the service's streams may not.
     const console = { fifo: paths.fifo('console'), nonBlocking: true };
     const [stdout, stderr] = (['stdout', 'stderr'] as const).map((stream) => ({
       fifo: paths.fifo(stream),
@@ -247,7 +229,7 @@ export class QemuBackend implements Backend {
       const fds = ['null' as const, console, console, stdout!, stderr!, console];
       const child = await this.#spawner.spawn({ ...command, fds, workdir: null, env: null }, paths.control);
       share?.guard(child.identity);
-      const guestJob = { make: async () => job, stopSignal: defaultSignalOf(request), inGroup: groupIndex !== null };
+      const guestJob = { make: async () => job, stopSignal: stopSignalOf(request), inGroup: groupIndex !== null };
       return new QemuVm(child, paths, guestJob, onEvent);
     } catch (error) {
       share?.stop();

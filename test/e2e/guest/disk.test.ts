@@ -104,7 +104,9 @@ it('a guest waits while the host’s disk is full, and what it removes is room f
   await eventually('the image to shrink', () => sizeOnHost() < 2_000_000);
 
   guest.vm.signalJob('SIGUSR1');
-  const { qmp } = guest.vm as QemuVm;
+  const {
+    monitor: { qmp },
+  } = guest.vm as QemuVm;
   const isPaused = async () => ((await qmp.execute('query-status')) as { status: string }).status === 'io-error';
   await eventually('the machine to wait', isPaused);
   execFileSync('mount', ['-o', 'remount,size=64m', small]);

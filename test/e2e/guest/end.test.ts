@@ -76,7 +76,7 @@ it('a guest whose kernel panicked while nobody listened waits to be found', asyn
   const console = guest.read('console');
   const stdout = guest.read('stdout');
   await eventually('the command', () => stdout.endsWith('ready\n'));
-  (guest.vm as QemuVm).qmp.close();
+  (guest.vm as QemuVm).monitor.qmp.close();
   guest.vm.signalJob('SIGUSR1');
   await eventually('the last line of the panic', () => console.endsWith(' </TASK>\r\n'));
 

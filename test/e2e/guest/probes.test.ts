@@ -34,7 +34,7 @@ it('answers about ports, pages and commands, in the root and with the environmen
   assert.deepEqual(await ask(page(80, "/it's?a=$HOME&b")), { ok: false, detail: 'status 404' });
   assert.deepEqual(await ask(page(80, '/cgi-bin/busy')), { ok: false, detail: 'status 503' });
   assert.deepEqual(await ask(page(82, '/')), { ok: false, detail: 'connection refused' });
-  assert.deepEqual(await ask(page(81, '/'), 500), { ok: false, detail: 'no answer in 0.5s' });
+  assert.deepEqual(await ask(page(81, '/'), 500), { ok: false, detail: 'no answer in 500ms' });
 
   const wanted = `/var|it's\n\\$HOME|kept|kept|kept|two\nlines`;
   const check = `[ "$PWD|$GREETING|$root|$command|$answer|$1" = "${wanted}" ] && [ -e /srv/www ]`;
@@ -46,7 +46,7 @@ it('answers about ports, pages and commands, in the root and with the environmen
   // What a probe leaves running is killed with it: at its end, at the time-out and when it is called off.
   const spawn = 'sleep 4321 & sleep 4321 & ';
   assert.equal((await ask(exec('sh', '-c', `${spawn} exit 7`))).detail, 'exit code 7');
-  assert.equal((await ask(exec('sh', '-c', `${spawn} wait`), 500)).detail, 'no answer in 0.5s');
+  assert.equal((await ask(exec('sh', '-c', `${spawn} wait`), 500)).detail, 'no answer in 500ms');
   const calledOff = new AbortController();
   const pending = ask(exec('sh', '-c', `${spawn} touch /srv/spawned; wait`), 60_000, calledOff.signal);
   await eventually('the command', async () => (await ask(exec('test', '-e', '/srv/spawned'))).ok);

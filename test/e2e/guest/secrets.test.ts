@@ -1,4 +1,4 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: such references are what is tested
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the test is about such references
 /** Secrets and resolved variables in real guests, and that nothing of them is left anywhere else. */
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';

@@ -50,7 +50,7 @@ describe('the streams of a guest', () => {
     const stderr = guest.read('stderr');
     await guest.event('job-started');
     await eventually('the report on stderr', () => stderr.endsWith('stderr line 20\nthe writer waits\n'));
-    assert.deepEqual(await (guest.vm as QemuVm).qmp.execute('query-status'), {
+    assert.deepEqual(await (guest.vm as QemuVm).monitor.qmp.execute('query-status'), {
       running: true,
       singlestep: false,
       status: 'running',

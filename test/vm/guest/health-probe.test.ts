@@ -1,40 +1,42 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import test, { type TestContext } from 'node:test';
+import fc from 'fast-check';
 import type { VmProbe } from '../../../src/vm/backend.ts';
-import { GuestProbes } from '../../../src/vm/guest/health-probe.ts';
+import { GuestProbes, judgeAnswer, renderProbe } from '../../../src/vm/guest/health-probe.ts';
 
 const PROBE: VmProbe = { type: 'tcp', port: 80 };
 const NEVER = new AbortController().signal;
 const ACCEPTED = { status: 0, text: '' };
 const KILLED = { status: 137, text: '' };
 
-/** A desk, and what it sent. Time stands still. */
-function makeDesk(t: TestContext) {
+/** Probes, and the lines that they sent. Time stands still. */
+function makeProbes(t: TestContext) {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const sent: string[] = [];
   const ids: string[] = [];
-  const desk = new GuestProbes({
+  const probes = new GuestProbes({
     sendProbe(id, timeoutMs, words) {
       ids.push(id);
       sent.push(`probe ${timeoutMs} ${words}`);
     },
     sendAbort: (id) => sent.push(`abort ${ids.indexOf(id)}`),
   });
-  return { desk, sent, ids };
+  return { probes, sent, ids };
 }
 
 /** Lets every promise settle that waits for nothing but others. */
 const turn = () => new Promise(setImmediate);
 
 test('each answer finds its probe, in whatever order; others are dropped', async (t) => {
-  const { desk, sent, ids } = makeDesk(t);
-  const probes = [desk.ask(PROBE, 1000, NEVER), desk.ask({ type: 'tcp', port: 81 }, 2000, NEVER)];
+  const { probes, sent, ids } = makeProbes(t);
+  const asked = [probes.ask(PROBE, 1000, NEVER), probes.ask({ type: 'tcp', port: 81 }, 2000, NEVER)];
   assert.deepEqual(sent, ['probe 1000 tcp 80', 'probe 2000 tcp 81']);
-  desk.answer('0123456789abcdef', { status: 1, text: '' });
-  desk.answer(ids[1]!, { status: 1, text: '' });
-  desk.answer(ids[0]!, ACCEPTED);
+  probes.answer('0123456789abcdef', { status: 1, text: '' });
+  probes.answer(ids[1]!, { status: 1, text: '' });
+  probes.answer(ids[0]!, ACCEPTED);
   assert.deepEqual(
-    (await Promise.all(probes)).map(({ ok }) => ok),
+    (await Promise.all(asked)).map(({ ok }) => ok),
     [true, false],
   );
   t.mock.timers.tick(10_000);
@@ -43,17 +45,17 @@ test('each answer finds its probe, in whatever order; others are dropped', async
 });
 
 test('ids never come again', async (t) => {
-  const { desk, ids } = makeDesk(t);
-  for (let count = 0; count < 100; count += 1) void desk.ask(PROBE, 1000, NEVER);
+  const { probes, ids } = makeProbes(t);
+  for (let count = 0; count < 100; count += 1) void probes.ask(PROBE, 1000, NEVER);
   assert.equal(new Set(ids).size, 100);
   assert.ok(ids.every((id) => /^[0-9a-f]{16}$/.test(id)));
-  desk.close('done');
+  probes.close('done');
 });
 
 test('a probe without an answer is killed, and has failed when it is dead', async (t) => {
-  const { desk, sent, ids } = makeDesk(t);
+  const { probes, sent, ids } = makeProbes(t);
   let result: unknown = null;
-  void desk.ask(PROBE, 2500, NEVER).then((given) => {
+  void probes.ask(PROBE, 2500, NEVER).then((given) => {
     result = given;
   });
   t.mock.timers.tick(2499);
@@ -63,45 +65,99 @@ test('a probe without an answer is killed, and has failed when it is dead', asyn
   await turn();
   assert.deepEqual(sent, ['probe 2500 tcp 80', 'abort 0']);
   assert.equal(result, null);
-  desk.answer(ids[0]!, KILLED);
+  probes.answer(ids[0]!, KILLED);
   await turn();
-  assert.deepEqual(result, { ok: false, detail: 'no answer in 2.5s' });
+  assert.deepEqual(result, { ok: false, detail: 'no answer in 2500ms' });
 });
 
 test('a guest that does not even say that it has killed a probe holds it up for a second', async (t) => {
-  const { desk, ids } = makeDesk(t);
-  const asked = desk.ask(PROBE, 500, NEVER);
+  const { probes, ids } = makeProbes(t);
+  const asked = probes.ask(PROBE, 500, NEVER);
   t.mock.timers.tick(500);
   await turn();
   t.mock.timers.tick(1000);
-  assert.deepEqual(await asked, { ok: false, detail: 'no answer in 0.5s' });
-  desk.answer(ids[0]!, ACCEPTED);
+  assert.deepEqual(await asked, { ok: false, detail: 'no answer in 500ms' });
+  probes.answer(ids[0]!, ACCEPTED);
 });
 
 test('a probe that is called off is killed; one that is called off before is never sent', async (t) => {
-  const { desk, sent, ids } = makeDesk(t);
+  const { probes, sent, ids } = makeProbes(t);
   const cancel = new AbortController();
-  const asked = desk.ask(PROBE, 60_000, cancel.signal);
+  const asked = probes.ask(PROBE, 60_000, cancel.signal);
   cancel.abort();
   await turn();
   assert.deepEqual(sent, ['probe 60000 tcp 80', 'abort 0']);
-  desk.answer(ids[0]!, KILLED);
+  probes.answer(ids[0]!, KILLED);
   assert.deepEqual(await asked, { ok: false, detail: 'cancelled' });
-  assert.deepEqual(await desk.ask(PROBE, 60_000, cancel.signal), { ok: false, detail: 'cancelled' });
+  assert.deepEqual(await probes.ask(PROBE, 60_000, cancel.signal), { ok: false, detail: 'cancelled' });
   assert.equal(ids.length, 1);
 });
 
 test('the end of the command or the VM ends every probe, and those to come', async (t) => {
-  const { desk, sent } = makeDesk(t);
-  const waiting = desk.ask(PROBE, 1000, NEVER);
-  const beingKilled = desk.ask(PROBE, 10, NEVER);
+  const { probes, sent } = makeProbes(t);
+  const waiting = probes.ask(PROBE, 1000, NEVER);
+  const beingKilled = probes.ask(PROBE, 10, NEVER);
   t.mock.timers.tick(10);
   await turn();
-  desk.close('the command has ended');
-  desk.close('the VM has ended');
+  probes.close('the command has ended');
+  probes.close('the VM has ended');
   const ended = { ok: false, detail: 'the command has ended' };
   assert.deepEqual(await waiting, ended);
-  assert.deepEqual(await beingKilled, { ok: false, detail: 'no answer in 0.01s' });
-  assert.deepEqual(await desk.ask(PROBE, 1000, NEVER), ended);
+  assert.deepEqual(await beingKilled, { ok: false, detail: 'no answer in 10ms' });
+  assert.deepEqual(await probes.ask(PROBE, 1000, NEVER), ended);
   assert.equal(sent.length, 3);
+});
+
+const tcp: VmProbe = { type: 'tcp', port: 80 };
+const http: VmProbe = { type: 'http', port: 80, path: '/' };
+const exec: VmProbe = { type: 'exec', command: ['true'] };
+
+test('a probe is a line: its kind, then words for the guest’s shell', () => {
+  assert.equal(renderProbe(tcp), 'tcp 80');
+  assert.equal(renderProbe({ type: 'http', port: 80, path: "/it's?a=$b" }), "http 80 '/it'\\''s?a=$b'");
+  assert.equal(renderProbe({ type: 'exec', command: ['/bin/check', 'a b', ''] }), "exec '/bin/check' 'a b' ''");
+});
+
+test('any words stay on one line, and are read back exactly', () => {
+  // The guest's init sets `newline`, and evaluates the line.
+  const script = `newline='\n'; eval "set -- $1"; printf '%s\\0' "$@"`;
+  const unit = fc.oneof(fc.constantFrom("'", '"', '\\', '$', '`', '\n', ' ', ';'), fc.string({ unit: 'binary' }));
+  const word = fc.string({ unit }).map((text) => text.replaceAll('\0', ''));
+  fc.assert(
+    fc.property(fc.array(word, { minLength: 1, maxLength: 5 }), (words) => {
+      const line = renderProbe({ type: 'exec', command: words });
+      assert.equal(line.includes('\n'), false);
+      const output = execFileSync('busybox', ['sh', '-c', script, 'sh', line], { encoding: 'utf8' });
+      assert.deepEqual(output.split('\0').slice(0, -1), ['exec', ...words]);
+    }),
+    { numRuns: 40 },
+  );
+});
+
+test('a port answers when a connection is made', () => {
+  assert.deepEqual(judgeAnswer(tcp, { status: 0, text: '' }), { ok: true, detail: 'connection accepted' });
+  assert.deepEqual(judgeAnswer(tcp, { status: 1, text: '' }), { ok: false, detail: 'connection refused' });
+});
+
+test('a page answers with a status of 200 to 399', () => {
+  const judge = (text: string) => judgeAnswer(http, { status: 0, text });
+  for (const status of ['200', '204', '301', '399']) {
+    assert.deepEqual(judge(`HTTP/1.1 ${status} Whatever\r`), { ok: true, detail: `status ${status}` });
+  }
+  for (const status of ['100', '199', '400', '404', '503', '999']) {
+    assert.deepEqual(judge(`HTTP/1.0 ${status}`), { ok: false, detail: `status ${status}` });
+  }
+  for (const text of ['', 'SSH-2.0-OpenSSH_9.2', 'HTTP/1.1', 'HTTP/1.1 2000 OK', ' HTTP/1.1 200 OK']) {
+    assert.deepEqual(judge(text), { ok: false, detail: 'no HTTP response' }, text);
+  }
+  assert.deepEqual(judgeAnswer(http, { status: 1, text: '' }), { ok: false, detail: 'connection refused' });
+});
+
+test('a command answers with its exit code, or why it could not be run', () => {
+  assert.deepEqual(judgeAnswer(exec, { status: 0, text: 'started' }), { ok: true, detail: 'exit code 0' });
+  assert.deepEqual(judgeAnswer(exec, { status: 3, text: 'started' }), { ok: false, detail: 'exit code 3' });
+  assert.deepEqual(judgeAnswer(exec, { status: 127, text: 'failed command not found: x' }), {
+    ok: false,
+    detail: 'command not found: x',
+  });
 });

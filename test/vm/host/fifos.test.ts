@@ -4,8 +4,8 @@ import { closeSync, mkdirSync, readFileSync, readSync, statSync, writeFileSync, 
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { findExecutable } from '../../../src/vm/host/executables.ts';
 import { closeAll, FifoMaker, openAll, openChildEnd, openReadEnd } from '../../../src/vm/host/fifos.ts';
+import { findExecutable } from '../../../src/vm/host/host-tools.ts';
 import { makeFifos } from '../../helpers/processes/fifos.ts';
 import { openFilesBelow } from '../../helpers/processes/open-files.ts';
 import { writeProgram } from '../../helpers/processes/program.ts';

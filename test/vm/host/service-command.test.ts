@@ -1,8 +1,15 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the test is about such references
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { ImageDefaults } from '../../../src/protocol/images.ts';
 import type { Service } from '../../../src/protocol/service.ts';
-import { describeOmissions, imageCommand, ownCommand, stopSignalOf } from '../../../src/vm/host/service-command.ts';
+import {
+  defaultStopSignal,
+  describeOmissions,
+  imageCommand,
+  ownCommand,
+  resolveEnvs,
+} from '../../../src/vm/host/service-command.ts';
 import { scriptService } from '../../helpers/fakes/services.ts';
 
 const NOTHING: ImageDefaults = { entrypoint: [], cmd: [], env: [], workdir: null, user: null, stop_signal: null };
@@ -41,7 +48,7 @@ test('variables of the config win over those of the image, and names that no she
   const { envs } = programOf({ env, cmd: ['true'] }, { envs: { B: 'service' } });
   assert.deepEqual(envs, { A: 'later', B: 'service', C: '' });
   assert.deepEqual(describeOmissions({ ...NOTHING, env }), [
-    'variables of the image are left out, by their names: not.a.name, ',
+    'variables of the image are left out because of their names: not.a.name, ',
   ]);
   assert.deepEqual(describeOmissions(NOTHING), []);
 });
@@ -75,14 +82,38 @@ test('a stop signal is known by its name or number, and SIGTERM takes the place 
     ['64', '64'],
   ] as const) {
     const image = { ...NOTHING, stop_signal: text };
-    assert.equal(stopSignalOf(image), signal, String(text));
+    assert.equal(defaultStopSignal(image), signal, String(text));
     assert.deepEqual(describeOmissions(image), [], String(text));
   }
   for (const text of ['SIGNONE', '0', '65', '33', '-9', 'RTMIN-1', 'RTMAX+1', 'RTMIN+31', 'TERM KILL', '1e1']) {
     const image = { ...NOTHING, stop_signal: text };
-    assert.equal(stopSignalOf(image), 'TERM', text);
+    assert.equal(defaultStopSignal(image), 'TERM', text);
     assert.deepEqual(describeOmissions(image), [
-      `the stop signal of the image is not known, ${JSON.stringify(text)}: SIGTERM is sent`,
+      `the stop signal of the image is unknown, ${JSON.stringify(text)}: SIGTERM is sent`,
     ]);
   }
+});
+
+test('variables are resolved by the environment, and the service keeps its references', () => {
+  const service = { name: 'web', envs: { PLAIN: 'a $b', TOKEN: 'x${SOURCE}', OTHER: '${MISSING:-none}' } };
+  assert.deepEqual(resolveEnvs(service, { SOURCE: '1' }), { PLAIN: 'a $b', TOKEN: 'x1', OTHER: 'none' });
+  assert.equal(service.envs.TOKEN, 'x${SOURCE}');
+});
+
+test('a variable of the service itself is not looked up', () => {
+  assert.throws(() => resolveEnvs({ name: 'web', envs: { A: '1', B: '${A}' } }, {}), { code: 'StartFailed' });
+});
+
+test('what cannot be resolved is named with its service, and no value is told', () => {
+  assert.throws(() => resolveEnvs({ name: 'web', envs: { TOKEN: 's3cret ${MISSING}' } }, {}), {
+    code: 'StartFailed',
+    message:
+      'the variable TOKEN of web has no value: it refers to MISSING, which is not set where the daemon was started; ' +
+      'set it there, or write ${MISSING:-default}',
+  });
+  assert.throws(() => resolveEnvs({ name: 'web', envs: { TOKEN: 's3cret ${' } }, {}), {
+    code: 'StartFailed',
+    message:
+      'the variable TOKEN of web has no value: it has a "${" that begins no ${NAME}; write "$$" for a "$" of its own',
+  });
 });

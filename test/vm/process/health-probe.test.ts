@@ -42,7 +42,7 @@ test('a command that takes too long is killed with all that it started', async (
   const file = join(await makeTempDir(t), 'pids');
   const { vm } = await launch(t);
   const result = await vm.probe(script(`trap '' TERM; sleep 1000 & echo $$ $! >${file}; wait`), 500, NEVER);
-  assert.deepEqual(result, { ok: false, detail: 'no answer in 500 ms' });
+  assert.deepEqual(result, { ok: false, detail: 'no answer in 500ms' });
   const pids = readFileSync(file, 'utf8').trim().split(' ').map(Number);
   assert.equal(pids.length, 2);
   for (const pid of pids) await eventually(`${pid} to end`, () => !isAlive(pid));

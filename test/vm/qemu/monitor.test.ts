@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
-import type { Exit } from '../../../src/vm/backend.ts';
-import { MachineMonitor } from '../../../src/vm/qemu/monitor.ts';
+import type { Exit, VmEndReason } from '../../../src/vm/backend.ts';
+import { type EndSigns, findReason, MachineMonitor } from '../../../src/vm/qemu/monitor.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { startUnixServer } from '../../helpers/servers/unix-server.ts';
 
 const IN_ORDER: Exit = { code: 0, signal: null };
 const FAILED: Exit = { code: 1, signal: null };
 const UNKNOWN: Exit = { code: null, signal: null };
+const KILLED: Exit = { code: 137, signal: 'SIGKILL' };
 
 async function listen(t: TestContext) {
   const server = await startUnixServer(t);
@@ -82,7 +83,7 @@ test('a machine that found no room on the disk is let try again, each time it fa
   assert.equal((await server.received(0, '"id":3}\n')).match(/"cont"/g)?.length, 2);
   peer.write(`{"return": {}, "id": 3}\n`);
   await eventually('the end of the pause', () => pauses.length === 2);
-  assert.deepEqual(pauses, ['there is no room for its disk on the host', null]);
+  assert.deepEqual(pauses, ['the host has no space left for its disk', null]);
   peer.end('{"event": "SHUTDOWN", "data": {"guest": true, "reason": "guest-reset"}}\n');
   assert.equal(await watch.endReason(IN_ORDER, true), null);
 });
@@ -109,4 +110,24 @@ test('a QEMU that was never heard is not waited for', async (t) => {
   );
   assert.equal(await watch.endReason(FAILED, false), 'vm-crash');
   assert.equal(server.connections.length, 0);
+});
+
+test('the end of a machine has the reason that its signs tell', () => {
+  const signs: EndSigns = { exit: IN_ORDER, asked: false, panicked: false, cause: null, heard: true };
+  const table: [string, Partial<EndSigns>, VmEndReason | null][] = [
+    ['it said that it panicked', { panicked: true, cause: 'host-qmp-quit' }, 'guest-panic'],
+    ['it panicked on its way out', { panicked: true, asked: true }, 'guest-panic'],
+    ['QEMU ended it for the panic', { cause: 'guest-panic' }, 'guest-panic'],
+    ['the guest reset it', { cause: 'guest-reset' }, 'guest-reset'],
+    ['the guest switched it off', { cause: 'guest-shutdown' }, 'guest-reset'],
+    ['the guest did as it was told', { cause: 'guest-reset', asked: true }, null],
+    ['somebody ended QEMU in order', { cause: 'host-signal' }, null],
+    ['QEMU was killed', { exit: KILLED }, 'vm-crash'],
+    ['QEMU was killed as asked', { exit: KILLED, asked: true }, null],
+    ['QEMU failed before it could be heard', { exit: FAILED, heard: false }, 'vm-crash'],
+    ['an adopted QEMU ended without a word', { exit: UNKNOWN }, 'vm-crash'],
+    ['an adopted QEMU was never heard', { exit: UNKNOWN, heard: false }, null],
+    ['nobody heard it, but it ended in order', { heard: false }, null],
+  ];
+  for (const [what, some, reason] of table) assert.equal(findReason({ ...signs, ...some }), reason, what);
 });

@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { HomePaths } from '../../../src/state/paths.ts';
 import { FifoMaker } from '../../../src/vm/host/fifos.ts';
-import { QemuBackend } from '../../../src/vm/qemu/qemu-backend.ts';
+import { describeNetworkLimits, QemuBackend } from '../../../src/vm/qemu/qemu-backend.ts';
 import { scriptService } from '../../helpers/fakes/services.ts';
 import { openSpawner } from '../../helpers/processes/spawner.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
@@ -44,4 +44,17 @@ test('the data of a service is its disk, and only its own', async (t) => {
   await backend.removeData('web');
   await backend.removeData('web');
   assert.deepEqual([existsSync(paths.disk('web')), existsSync(paths.disk('web2'))], [false, true]);
+});
+
+test('a service is told what does not work of its network', () => {
+  const udp = scriptService('web', '', { ports: [{ host: 53, guest: 53, protocol: 'udp' }] });
+  const member = scriptService('web', '', { group: 'shop' });
+  assert.deepEqual(describeNetworkLimits({ ...udp, group: 'shop' }, null), []);
+  const [names, ports] = [
+    'it reaches no service of its group by name: QEMU is old',
+    'its UDP ports are closed: QEMU is old',
+  ];
+  assert.deepEqual(describeNetworkLimits(udp, 'QEMU is old'), [ports]);
+  assert.deepEqual(describeNetworkLimits(member, 'QEMU is old'), [names]);
+  assert.deepEqual(describeNetworkLimits({ ...udp, group: 'shop' }, 'QEMU is old'), [names, ports]);
 });

@@ -1,10 +1,32 @@
-/** Puts limits on a process before its program runs. */
+/** Limits that a process puts on itself before its program runs: cgroups and RLIMIT_NOFILE. */
+import { readMaxOpenFilesLimit, readOpenFilesLimit } from '../../../lib/proc.ts';
+
+/** Limit on the open files of a service. */
+export interface OpenFiles {
+  /** Soft and hard limit alike; null leaves the daemon's. */
+  readonly count: number | null;
+  /** Reason why it is not the limit that the service asked for, for people; null when it is. */
+  readonly note: string | null;
+}
+
+/**
+ * Limit for a service that asks for `wanted`. Only root can raise a hard limit, setrlimit(2).
+ *
+ * @param mostAllowed most that the daemon may give
+ */
+export function grantOpenFiles(
+  wanted: number | null,
+  mostAllowed = process.getuid?.() === 0 ? readMaxOpenFilesLimit() : readOpenFilesLimit().hard,
+): OpenFiles {
+  if (wanted === null || wanted <= mostAllowed) return { count: wanted, note: null };
+  return { count: mostAllowed, note: `open_files is ${mostAllowed} and not ${wanted}: the daemon may not allow more` };
+}
 
 /**
  * `sh -c LAUNCHER sh <open files or -> <cgroup.procs…> -- <program> <arguments…>`
  *
- * The shell limits itself and becomes the program: pid and start time stay, and there is no instant at which the
- * program runs without its limits. What cannot be set ends it, with the shell's message on stderr.
+ * The shell limits itself and becomes the program: pid and start time stay, and the program never runs without its
+ * limits. A limit that cannot be set ends the shell, with its message on stderr.
  */
 const LAUNCHER = `
 set -e
@@ -25,7 +47,7 @@ export interface Command {
 }
 
 /**
- * The command that runs `command` within limits.
+ * Wraps `command` so that it runs within limits.
  *
  * @param openFiles RLIMIT_NOFILE, soft and hard; null leaves it
  * @param cgroups folders of the cgroups that it joins, one per hierarchy

@@ -10,8 +10,7 @@ import type { HomePaths } from '../../../state/paths.ts';
 import { makeCgroup, openPlaces, removeCgroup, writeSettings } from './cgroup.ts';
 import { type CgroupLimits, type CgroupSetting, needsController, renderSettings } from './cgroup-settings.ts';
 import { CONTROLLERS, type Controller, findHostCgroups, type HostCgroups } from './host-cgroups.ts';
-import { type Command, wrapCommand } from './launcher.ts';
-import { grantOpenFiles } from './open-files.ts';
+import { type Command, grantOpenFiles, wrapCommand } from './launcher.ts';
 
 /** `run/<service>/limits.json`: what a service was launched with, for a later daemon. */
 const RecordSchema = v.object({

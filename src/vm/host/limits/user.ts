@@ -1,7 +1,8 @@
-/** Users of the host that services run as. Main thread. */
+/** Users of the host that services run as, and the switch to one of them. Main thread. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { errorText, MonocoreError } from '../../../lib/errors.ts';
+import { findSetpriv } from '../host-tools.ts';
 
 const run = promisify(execFile);
 
@@ -15,8 +16,8 @@ export interface HostUser {
   readonly home: string;
 }
 
-/** What a program said that failed, in a line. */
-export function outputOf(error: unknown): string {
+/** First line that a failed program printed on stderr, or else its exit code. */
+function outputOf(error: unknown): string {
   const { stderr, code } = error as { stderr?: string; code?: unknown };
   return stderr?.trim().split('\n')[0] || (typeof code === 'number' ? `exit code ${code}` : errorText(error));
 }
@@ -25,7 +26,7 @@ function refuse(message: string, cause?: unknown): MonocoreError {
   return new MonocoreError('StartFailed', message, { cause });
 }
 
-/** A record of passwd(5), by name or number, from wherever the host keeps its users. */
+/** Record of passwd(5), by name or number, from wherever the host keeps its users. */
 async function readPasswd(user: string): Promise<string[]> {
   try {
     const { stdout } = await run('getent', ['passwd', user]);
@@ -47,7 +48,7 @@ async function readGroups(name: string): Promise<number[]> {
 }
 
 /**
- * The user that a service is to run as; null when that is the daemon's own.
+ * Finds the user that a service runs as; null when that is the daemon's own.
  *
  * @param user name or number; null for the daemon's own
  * @param daemonUid only root may change its user
@@ -66,7 +67,49 @@ export async function findUser(user: string | null, daemonUid = process.getuid?.
   return { name, uid: Number(uid), gid: Number(gid), groups: await readGroups(name), home: home || '/' };
 }
 
-/** Variables that say who the user is, see environ(7). */
+/** Variables that name the user, see environ(7). */
 export function renderUserEnvironment(user: HostUser | null): NodeJS.ProcessEnv {
   return user ? { HOME: user.home, USER: user.name, LOGNAME: user.name } : {};
+}
+
+/**
+ * Words in front of a program that make it run as `user`, in the same process: see setpriv(1). Capabilities go with user
+ * 0; inheritable ones would not. None for null.
+ *
+ * @throws MonocoreError `ToolMissing`
+ */
+export function renderUserSwitch(user: HostUser | null): string[] {
+  if (!user) return [];
+  const { uid, gid, groups } = user;
+  return [findSetpriv(), `--reuid=${uid}`, `--regid=${gid}`, `--groups=${groups.join(',')}`, '--inh-caps=-all'];
+}
+
+const NO_WORKDIR = 3;
+const NO_PROGRAM = 4;
+
+function describeFailure(user: HostUser, program: string, workdir: string, cause: unknown): string {
+  switch ((cause as { code?: unknown }).code) {
+    case NO_WORKDIR:
+      return `the user ${user.name} may not enter the working directory ${workdir}`;
+    case NO_PROGRAM:
+      return `the user ${user.name} may not execute ${program}`;
+    default:
+      return `the daemon cannot switch to the user ${user.name}: ${outputOf(cause)}`;
+  }
+}
+
+/**
+ * Tries, as `user`, to enter `workdir` and to reach `program`: a process that has switched already cannot report it.
+ *
+ * @throws MonocoreError `StartFailed`, `ToolMissing`
+ */
+export async function checkUserMayRun(user: HostUser | null, program: string, workdir: string): Promise<void> {
+  const [setpriv, ...switching] = renderUserSwitch(user);
+  if (!user || setpriv === undefined) return;
+  const script = `cd -- "$1" 2>/dev/null || exit ${NO_WORKDIR}; [ -x "$2" ] || exit ${NO_PROGRAM}`;
+  try {
+    await run(setpriv, [...switching, '/bin/sh', '-c', script, 'sh', workdir, program], { cwd: '/' });
+  } catch (cause) {
+    throw new MonocoreError('StartFailed', describeFailure(user, program, workdir, cause), { cause });
+  }
 }

@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import test from 'node:test';
-import { type Command, wrapCommand } from '../../../../src/vm/host/limits/launcher.ts';
+import { type Command, grantOpenFiles, wrapCommand } from '../../../../src/vm/host/limits/launcher.ts';
 import { makeTempDir } from '../../../helpers/temp.ts';
 
 async function run({ program, args }: Command) {
@@ -50,4 +50,17 @@ test('a program never runs without a limit that could not be set', async () => {
   assert.notEqual(code, 0);
   assert.equal(stdout, '');
   assert.match(stderr, /\/no\/such\/cgroup\/cgroup\.procs/);
+});
+
+test('a service gets the files that it asks for, where the daemon may give them', () => {
+  assert.deepEqual(grantOpenFiles(64, 1024), { count: 64, note: null });
+  assert.deepEqual(grantOpenFiles(1024, 1024), { count: 1024, note: null });
+  assert.deepEqual(grantOpenFiles(null, 1024), { count: null, note: null });
+});
+
+test('where it may not, the service gets the most that it may, and a note says so', () => {
+  assert.deepEqual(grantOpenFiles(65_536, 1024), {
+    count: 1024,
+    note: 'open_files is 1024 and not 65536: the daemon may not allow more',
+  });
 });

@@ -1,0 +1,166 @@
+/** A running VM with a guest: one process of the host, and the guest's init behind its control port. */
+import { errorText } from '../../lib/errors.ts';
+import { type ProcessIdentity, signalProcess } from '../../lib/proc.ts';
+import type { GroupMember } from '../../protocol/network.ts';
+import type { ProbeResult } from '../../protocol/supervision.ts';
+import type { VmPaths } from '../../state/paths.ts';
+import type { BackendEvent, Exit, Instance, VmEndReason, VmProbe } from '../backend.ts';
+import { exitOfShellStatus, readExitRecord } from '../host/exit-record.ts';
+import type { HostProcess } from '../host/host-process.ts';
+import { ControlChannel, type GuestMessage } from './control-channel.ts';
+import { GuestProbes } from './health-probe.ts';
+import type { Job } from './job.ts';
+
+/** The job of a guest. */
+export interface GuestJob {
+  /** Makes the job of a guest that waits for it; null when the guest must not get one. May fail. */
+  readonly make: (() => Promise<Job>) | null;
+  /** Default stop signal of the command, as kill(1) takes it: without its `SIG`. */
+  readonly stopSignal: string;
+  /** True when the VM has a device in the network of its group. */
+  readonly inGroup: boolean;
+}
+
+/** Finds out why a machine ended; each kind of machine has its own signs. */
+export interface EndObserver {
+  /**
+   * Called once, when the VM process has ended. Null where it was asked to end, or where the reason is unknown.
+   *
+   * @param asked true when this daemon asked it to end
+   */
+  endReason(exit: Exit, asked: boolean): Promise<VmEndReason | null>;
+}
+
+/** Sends the guest its job when it is ready, and passes on its messages as events. Main thread. */
+export class GuestVm implements Instance {
+  readonly identity: ProcessIdentity;
+  readonly drains = true;
+  readonly groupSocket: string | null;
+  readonly #paths: VmPaths;
+  readonly #control: ControlChannel;
+  readonly #probes: GuestProbes;
+  readonly #observer: EndObserver;
+  readonly #onEvent: (event: BackendEvent) => void;
+  /** Null once it was called, and when there is no job. */
+  #makeJob: GuestJob['make'];
+  readonly #stopSignal: string;
+  #names: readonly GroupMember[] = [];
+  #hasGreeted = false;
+  #started = false;
+  #exited = false;
+  #askedToEnd = false;
+
+  constructor(
+    process: HostProcess,
+    paths: VmPaths,
+    { make, stopSignal, inGroup }: GuestJob,
+    observer: EndObserver,
+    onEvent: (event: BackendEvent) => void,
+  ) {
+    this.groupSocket = inGroup ? paths.groupNetwork : null;
+    this.identity = process.identity;
+    this.#paths = paths;
+    this.#makeJob = make;
+    this.#stopSignal = stopSignal;
+    this.#observer = observer;
+    this.#onEvent = onEvent;
+    this.#control = new ControlChannel(paths.control, (message) => this.#onMessage(message));
+    this.#probes = new GuestProbes(this.#control);
+    process.onExit((exit) => void this.#onProcessExit(exit));
+  }
+
+  setNames(members: readonly GroupMember[]): void {
+    this.#names = members;
+    if (this.#hasGreeted) this.#control.sendHosts(members);
+  }
+
+  signalJob(signal: NodeJS.Signals | null): void {
+    this.#control.sendSignal(signal === null ? this.#stopSignal : signal.replace(/^SIG/, ''));
+  }
+
+  probe(probe: VmProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
+    return this.#probes.ask(probe, timeoutMs, signal);
+  }
+
+  drain(marker: string): void {
+    this.#control.sendDrain(marker);
+  }
+
+  release(): void {
+    this.#askedToEnd = true;
+    this.#control.sendOff();
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#askedToEnd = true;
+    signalProcess(this.identity, signal, 'process');
+  }
+
+  #onMessage(message: GuestMessage): void {
+    switch (message.type) {
+      case 'ready':
+        // Names before the job: its command finds its group from the first moment on.
+        this.#greet();
+        void this.#sendJob();
+        return;
+      case 'starting':
+        this.#greet();
+        return;
+      case 'running':
+        this.#greet();
+        this.#reportStarted();
+        return;
+      case 'started':
+        this.#reportStarted();
+        return;
+      case 'failed':
+        this.#onEvent({ type: 'job-failed', error: message.reason });
+        return;
+      case 'exit':
+        this.#reportExit(exitOfShellStatus(message.code), message.oomKilled);
+        return;
+      case 'probed':
+        this.#probes.answer(message.id, message.answer);
+        return;
+    }
+  }
+
+  /** Called for each new connection: the guest may have missed the names that were sent before. */
+  #greet(): void {
+    this.#hasGreeted = true;
+    if (this.#names.length > 0) this.#control.sendHosts(this.#names);
+  }
+
+  async #sendJob(): Promise<void> {
+    const makeJob = this.#makeJob;
+    this.#makeJob = null;
+    try {
+      if (makeJob) this.#control.sendJob(await makeJob());
+    } catch (error) {
+      this.#onEvent({ type: 'job-failed', error: errorText(error) });
+    }
+  }
+
+  #reportStarted(): void {
+    if (this.#started) return;
+    this.#started = true;
+    this.#onEvent({ type: 'job-started', pid: this.identity.pid });
+  }
+
+  #reportExit(exit: Exit, oomKilled: boolean): void {
+    if (this.#exited) return;
+    this.#exited = true;
+    this.#probes.close('the command has ended');
+    this.#onEvent({ type: 'job-exited', exit, oomKilled });
+  }
+
+  async #onProcessExit(exit: Exit): Promise<void> {
+    this.#control.close();
+    this.#probes.close('the VM has ended');
+    // The command may have ended while no daemon was connected.
+    const recorded = readExitRecord(this.#paths.exitRecord);
+    if (recorded.exit) this.#reportExit(recorded.exit, recorded.oomKilled);
+    const reason = await this.#observer.endReason(exit, this.#askedToEnd);
+    this.#onEvent({ type: 'process-ended', exit, ...(reason && { reason }) });
+  }
+}
