@@ -83,8 +83,8 @@ function openSame(fd: number | null, { dev, ino }: HeldPlace): number | null {
   return null;
 }
 
-function countBytes({ steps, framer, withheld }: HeldOutput): number {
+function countBytes({ items, framer, withheld }: HeldOutput): number {
   const begun = framer.type === 'buffering' ? (framer.line?.length ?? 0) : 0;
-  const waiting = steps.reduce((sum, step) => sum + ('bytes' in step ? step.bytes.length : 0), 0);
+  const waiting = items.reduce((sum, item) => sum + ('bytes' in item ? item.bytes.length : 0), 0);
   return waiting + begun + withheld.length;
 }

@@ -40,7 +40,7 @@ export class LogCapture<Worker> {
 
   /** The marker that a stream has not brought yet, if there is one. @param held has it if it only waits to be told of */
   markerOf(stream: StreamName, held: HeldOutput | null): { readonly marker?: string | null } {
-    if (held?.steps.some(({ type }) => type === 'marker-seen')) return {};
+    if (held?.items.some(({ type }) => type === 'marker-seen')) return {};
     return this.#marker?.awaited.has(stream) ? { marker: this.#marker.marker } : {};
   }
 

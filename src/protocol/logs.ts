@@ -35,8 +35,8 @@ export interface HeldPlace {
   readonly fd: number | null;
 }
 
-/** Something that is to be written; see `workers/logs/capture/steps.ts`. Bytes are copies, with nothing around them. */
-export type HeldStep =
+/** Something that is to be written; see `workers/logs/capture/stream-writer.ts`. */
+export type HeldItem =
   /** Records and parts of records. */
   | { readonly type: 'framed'; readonly bytes: Uint8Array }
   /** Bytes of the stream. */
@@ -61,7 +61,7 @@ export type FramerState =
 export interface HeldOutput {
   /** Where the first framed bytes belong. What the file has behind it, the worker wrote later. Null: nowhere yet. */
   readonly place: HeldPlace | null;
-  readonly steps: readonly HeldStep[];
+  readonly items: readonly HeldItem[];
   readonly framer: FramerState;
   /** The start of a marker, or of something that looks like it. */
   readonly withheld: Uint8Array;

@@ -19,7 +19,7 @@ async function setUp(t: TestContext) {
   const { dev, ino } = fstatSync(fd);
   const held: HeldOutput = {
     place: { number: 1, offset: 0, dev, ino, fd },
-    steps: [
+    items: [
       { type: 'framed', bytes: Buffer.from('ten bytes\n') },
       { type: 'raw', bytes: Buffer.from('two') },
     ],
@@ -63,7 +63,7 @@ test('bytes that three threads in a row died of are given up, and it is said', a
   // It came as far as telling of them.
   streams.keep(ID, held);
   closeSync(fd);
-  for (let death = 1; death <= 3; death += 1) assert.deepEqual(streams.give(ID)!.steps, held.steps);
+  for (let death = 1; death <= 3; death += 1) assert.deepEqual(streams.give(ID)!.items, held.items);
   assert.deepEqual(reports, []);
   assert.equal(streams.give(ID), null);
   assert.deepEqual(reports, ['error: web: 17 bytes of its stdout are lost: log threads died of them']);

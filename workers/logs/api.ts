@@ -1,56 +1,66 @@
-/** The log worker's api: which streams are open, who reads, and how it all ends. */
+/** The log worker's API: opens and closes captures, serves readers, removes files. */
 import { closeSync } from 'node:fs';
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { MessagePort } from 'node:worker_threads';
 import type { Clock } from '../../src/lib/clock.ts';
-import { MonocoreError } from '../../src/lib/errors.ts';
+import { errorCode, MonocoreError } from '../../src/lib/errors.ts';
 import { toWireError, type WireError } from '../../src/lib/wire-error.ts';
-import { STREAM_NAMES, type StreamName } from '../../src/protocol/log-files/names.ts';
+import {
+  isServiceName,
+  linkName,
+  type Position,
+  parseFileName,
+  STREAM_NAMES,
+  type StreamId,
+  type StreamName,
+  streamKey,
+  temporaryLinkName,
+} from '../../src/protocol/log-files/names.ts';
 import type { LogQuery } from '../../src/protocol/log-files/queries.ts';
 import type { LogEvent, LogsApi, LogsReadApi, StreamSource } from '../../src/protocol/logs.ts';
 import { expose } from '../../src/threads/rpc.ts';
+import { BusyPipes } from './capture/busy-pipes.ts';
 import { Capture } from './capture/capture.ts';
+import { Disk } from './capture/disk.ts';
 import { markerBytes } from './capture/end-marker.ts';
-import { isServiceName, type Position, type StreamId, streamKey } from './capture/file-names.ts';
-import { removeServiceFiles } from './capture/removal.ts';
-import { DiskPace } from './capture/slow-disk.ts';
 import { PeerPositions, PositionTeller } from './capture/writer-positions.ts';
-import { FrameMemory } from './format/framer.ts';
+import { FrameMemory, INPUT_BYTES } from './format/framer.ts';
 import { LogReader } from './read/log-reader.ts';
 import type { StartPage } from './read/log-search.ts';
-import { SharedListing } from './read/shared-listing.ts';
 
-/** How long {@link LogsApi.close} waits for readers to take what was written last. */
+/** How long {@link LogsApi.close} waits until readers have taken the last records. */
 const READERS_TIMEOUT_MS = 1000;
 /**
- * A page says once a second that it is alive, unless a single record keeps its pattern busy. One that is silent for so
- * long may be so for years.
+ * Longest silence of a page of a search. A page reports once a second that it is alive, unless its pattern is busy with a
+ * single record, which may take years.
  */
 const PAGE_SILENCE_MS = 10_000;
 
-/** What the worker is made of. */
+/** Settings and outside connections of the worker. */
 export interface LogsOptions {
   /** Absolute path. */
   readonly logDir: string;
-  /** Takes the messages to the main thread. */
+  /** Sends a message to the main thread. */
   readonly post: (event: LogEvent) => void;
   readonly clock: Clock;
-  /** Has something done right before the thread ends, if it can still do anything. */
+  /** Registers `run` for the moment right before the thread ends, if it can still run anything. */
   readonly atExit?: (run: () => void) => void;
-  /** Without it nothing can be searched for: readers with a filter get an error. */
+  /** Without it there is no search: readers with a filter get an error. */
   readonly startPage?: StartPage;
   /** 10 s by default. */
   readonly pageSilenceMs?: number | undefined;
 }
 
-/** Makes the api that the worker exposes. Everything it does is done in the thread that calls this. */
+/** Makes the API that the worker exposes. It works in the thread that calls this. */
 export function createLogs(options: LogsOptions): LogsApi {
   const { logDir, post, clock, startPage = refusePage, pageSilenceMs = PAGE_SILENCE_MS } = options;
   const memory = new FrameMemory();
-  const pace = new DiskPace();
-  const listing = new SharedListing();
+  const disk = new Disk();
+  const busyPipes = new BusyPipes(INPUT_BYTES);
   const captures = new Map<string, Capture>();
   const readers = new Set<LogReader>();
-  /** Removals under way, by service. */
+  /** Removals in progress, by service. */
   const removals = new Map<string, Promise<void>>();
   let isClosed = false;
   options.atExit?.(() => {
@@ -69,14 +79,14 @@ export function createLogs(options: LogsOptions): LogsApi {
     const key = streamKey(source);
     checkSource(source);
     const marker = source.marker == null ? source.marker : markerBytes(source.marker);
-    if (isClosed) throw new MonocoreError('Internal', `${key} cannot be opened: the log worker is closed`);
-    if (captures.has(key)) throw new MonocoreError('Internal', `${key} is open already`);
+    if (isClosed) throw new MonocoreError('Internal', `${key} cannot be captured: the log worker is closed`);
+    if (captures.has(key)) throw new MonocoreError('Internal', `${key} cannot be captured: it is captured already`);
     const capture: Capture = new Capture({
       source,
       logDir,
       memory,
-      pace,
-      files: listing.files,
+      busyPipes,
+      disk,
       clock,
       post,
       onRecords: (id, settled) => {
@@ -132,7 +142,7 @@ export function createLogs(options: LogsOptions): LogsApi {
     },
 
     openStreams(sources: readonly StreamSource[]): Promise<(WireError | null)[]> {
-      return listing.share(() => Promise.all(sources.map(openStream)));
+      return disk.shareListings(() => Promise.all(sources.map(openStream)));
     },
 
     async expectMarker(service: string, stream: StreamName, marker: string | null): Promise<void> {
@@ -149,7 +159,11 @@ export function createLogs(options: LogsOptions): LogsApi {
     async removeLogs(service: string): Promise<void> {
       const ids = STREAM_NAMES.map((stream): StreamId => ({ service, stream }));
       const open = ids.find((id) => captures.has(streamKey(id)));
-      if (open) throw new MonocoreError('Internal', `${streamKey(open)} is still open: its files cannot be removed`);
+      if (open)
+        throw new MonocoreError(
+          'Internal',
+          `the logs of ${service} cannot be removed: ${streamKey(open)} is still captured`,
+        );
       const removal = removeServiceFiles(logDir, service).finally(() => {
         removals.delete(service);
         for (const reader of readers) for (const id of ids) reader.forget(id);
@@ -196,9 +210,24 @@ const refusePage: StartPage = (_page, port) => {
   return () => {};
 };
 
-/** A name becomes a path, so nothing but a name may pass, whoever calls. */
+/** Checks the names, because they become a path. */
 function checkSource({ service, stream }: StreamSource): void {
   if (!isServiceName(service) || !STREAM_NAMES.includes(stream)) {
-    throw new MonocoreError('Internal', `${service}.${stream} is no name of a stream`);
+    throw new MonocoreError('Internal', `${service}.${stream} cannot be captured: it is not a valid stream name`);
   }
+}
+
+/** Deletes the numbered files and the links of a service, and no other files. */
+async function removeServiceFiles(logDir: string, service: string): Promise<void> {
+  const links = STREAM_NAMES.flatMap((stream) => [linkName, temporaryLinkName].map((of) => of({ service, stream })));
+  let names: string[] = [];
+  try {
+    names = await readdir(logDir);
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error;
+  }
+  const ofService = names.filter((name) => parseFileName(name)?.service === service);
+  // The links first, so that none leads to a missing file.
+  const all = [...names.filter((name) => links.includes(name)), ...ofService];
+  for (const name of all) await rm(join(logDir, name), { force: true });
 }

@@ -9,11 +9,9 @@ import { LogThread } from '../../../src/logs/logs-thread.ts';
 import { type LogFormat, repairTail } from '../../../src/protocol/log-files/formats.ts';
 import { DEFAULT_LOG_SETTINGS } from '../../../src/protocol/log-settings.ts';
 import { openChildEnd, openReadEnd } from '../../../src/vm/host/fifos.ts';
-import { syncFiles } from '../../../workers/logs/capture/files.ts';
-import { RecordWriter } from '../../../workers/logs/capture/record-writer.ts';
+import { callFs, Disk, type MakeCall } from '../../../workers/logs/capture/disk.ts';
 import { RollingFile } from '../../../workers/logs/capture/rolling-file.ts';
-import { DiskPace } from '../../../workers/logs/capture/slow-disk.ts';
-import { RecordSink } from '../../../workers/logs/capture/stream-writer.ts';
+import { StreamWriter } from '../../../workers/logs/capture/stream-writer.ts';
 import { FrameMemory, INPUT_START } from '../../../workers/logs/format/framer.ts';
 import { createFramer } from '../../../workers/logs/format/framers.ts';
 import { gate } from '../../helpers/fakes/fake-context.ts';
@@ -46,39 +44,45 @@ test('over rolls and runs, on a disk that writes little at once and fails at tim
       const logDir = mkdtempSync(join(parent, 'log-'));
       const clock = new ManualClock();
       const memory = new FrameMemory();
-      const write: typeof syncFiles.write = (fd, bytes, from, length) => {
+      const makeCall: MakeCall = ({ name, args }, isOnPool) => {
+        if (name !== 'write') return callFs({ name, args }, isOnPool);
         const bound = bounds.next().value ?? 30;
         if (bound <= 0) throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
-        return syncFiles.write(fd, bytes, from, Math.min(bound, length));
+        const [fd, bytes, from, length, position] = args as [number, Buffer, number, number, null];
+        return callFs({ name, args: [fd, bytes, from, Math.min(bound, length), position] }, isOnPool);
       };
       for (const chunks of inputs) {
-        const mend = (tail: Buffer, nowMs: number) => repairTail(tail, { id: ID, continues: false, nowMs });
-        const file = new RollingFile({ logDir, id: ID, maxFileBytes, mend, files: { ...syncFiles, write } });
-        const framer = createFramer(format, { memory, id: ID, maxLineBytes });
-        const nothing = () => {};
-        const told = {
-          onHold: nothing,
-          onReady: nothing,
-          onStalled: nothing,
-          onRecovered: nothing,
-          onDropped: nothing,
-        };
+        const repair = (tail: Buffer, nowMs: number) => repairTail(tail, { id: ID, continues: false, nowMs });
         // The disk counts as quick however busy the host is: the loop below leaves no time to libuv's pool.
-        const stopwatch = () => 0;
-        const writer = new RecordWriter({ file, clock, pace: new DiskPace(), onWritten: nothing, stopwatch });
-        const sink = new RecordSink({ memory, writer, framer, clock, onFull: 'block', ...told });
-        sink.open();
+        const disk = new Disk(makeCall, () => 0);
+        const file = new RollingFile({ logDir, id: ID, disk, maxFileBytes, repair });
+        const framer = createFramer(format, { memory, id: ID, maxLineBytes });
+        let isDone = false;
+        const ignore = () => {};
+        const events = {
+          onBusy: ignore,
+          onReady: ignore,
+          onWritten: ignore,
+          onStalled: ignore,
+          onRecovered: ignore,
+          onDropped: ignore,
+          onHeld: ignore,
+          onElsewhere: ignore,
+          onMarker: ignore,
+          onEnd: () => {
+            isDone = true;
+          },
+        };
+        const writer = new StreamWriter({ memory, framer, file, disk, clock, onFull: 'block', events });
+        writer.open();
         for (const bytes of chunks) {
           memory.bytes.set(bytes, INPUT_START);
-          sink.write(INPUT_START, INPUT_START + bytes.length);
+          writer.write(INPUT_START, INPUT_START + bytes.length);
         }
-        sink.endLine();
-        let isDone = false;
-        sink.afterWrites('end', () => {
-          isDone = true;
-        });
+        writer.endLine();
+        writer.end();
         while (!isDone) clock.advance(5000);
-        await sink.finish();
+        await writer.finish();
         file.close();
       }
       const expected = inputs.flatMap((chunks) => linesIn(Buffer.concat(chunks).toString('latin1')));

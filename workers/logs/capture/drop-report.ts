@@ -1,10 +1,10 @@
-/** What was dropped, told now and then. */
+/** Reports of dropped bytes, limited in their rate. */
 import type { Clock } from '../../../src/lib/clock.ts';
 
-/** The most often that somebody is told. */
+/** Shortest time between two reports. */
 const REPORT_INTERVAL_MS = 10_000;
 
-/** A count of what was dropped. */
+/** A count of dropped output. */
 export interface Dropped {
   /** Newlines in it. */
   readonly lines: number;
@@ -13,51 +13,51 @@ export interface Dropped {
 
 const NOTHING: Dropped = Object.freeze({ lines: 0, bytes: 0 });
 
-/** Adds up what is dropped and tells of it at the end of a spell, and during a long one; at most every ten seconds. */
+/** Adds up what is dropped. Reports it at the end of a spell, and every ten seconds in a long one. */
 export class DropReport {
   readonly #clock: Clock;
-  readonly #tell: (dropped: Dropped) => void;
-  #untold = NOTHING;
-  /** Set from the first drop, or the last telling, until ten seconds later. */
+  readonly #report: (dropped: Dropped) => void;
+  #unreported = NOTHING;
+  /** Set from the first drop, or the last report, until ten seconds later. */
   #cancelWindow: (() => void) | null = null;
-  #wasTold = false;
+  #wasReported = false;
 
-  /** @param tell gets what was dropped since it was called last */
-  constructor(clock: Clock, tell: (dropped: Dropped) => void) {
+  /** @param report gets the counts since its last call */
+  constructor(clock: Clock, report: (dropped: Dropped) => void) {
     this.#clock = clock;
-    this.#tell = tell;
+    this.#report = report;
   }
 
   add({ lines, bytes }: Dropped): void {
-    this.#untold = { lines: this.#untold.lines + lines, bytes: this.#untold.bytes + bytes };
+    this.#unreported = { lines: this.#unreported.lines + lines, bytes: this.#unreported.bytes + bytes };
     if (!this.#cancelWindow) this.#openWindow(false);
   }
 
-  /** What the spell cost is told now, or as soon as it may be. */
+  /** Reports now, or as soon as the interval allows. */
   endSpell(): void {
-    if (!this.#wasTold) this.#tellNow();
+    if (!this.#wasReported) this.#reportNow();
   }
 
-  /** Tells what has not been told; nothing comes later. */
+  /** Reports what is left; no report comes later. */
   close(): void {
     this.#cancelWindow?.();
     this.#cancelWindow = null;
-    if (this.#untold.bytes > 0) this.#tell(this.#untold);
-    this.#untold = NOTHING;
+    if (this.#unreported.bytes > 0) this.#report(this.#unreported);
+    this.#unreported = NOTHING;
   }
 
-  #tellNow(): void {
-    if (this.#untold.bytes === 0) return;
+  #reportNow(): void {
+    if (this.#unreported.bytes === 0) return;
     this.close();
     this.#openWindow(true);
   }
 
-  #openWindow(wasTold: boolean): void {
-    this.#wasTold = wasTold;
+  #openWindow(wasReported: boolean): void {
+    this.#wasReported = wasReported;
     this.#cancelWindow = this.#clock.after(REPORT_INTERVAL_MS, () => {
       this.#cancelWindow = null;
-      this.#wasTold = false;
-      this.#tellNow();
+      this.#wasReported = false;
+      this.#reportNow();
     });
   }
 }

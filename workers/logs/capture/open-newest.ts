@@ -1,43 +1,52 @@
-/** Which file of a stream a writer goes on with: the newest one, or that in which one that died left off. */
+/** Finds the file that a writer appends to: the newest one, or the one in which a writer that died stopped. */
 import { constants } from 'node:fs';
 import { join } from 'node:path';
 import { errorCode } from '../../../src/lib/errors.ts';
-import type { LogFileName } from '../../../src/protocol/log-files/names.ts';
+import { MAX_TAIL_BYTES, recordTime } from '../../../src/protocol/log-files/formats.ts';
+import {
+  fileName,
+  type LogFileName,
+  parseFileName,
+  type StreamId,
+  streamKey,
+} from '../../../src/protocol/log-files/names.ts';
+import { LF, RECORD_TIME_BYTES } from '../../../src/protocol/log-files/record.ts';
 import type { HeldPlace } from '../../../src/protocol/logs.ts';
-import { fileName, parseFileName, type StreamId, streamKey } from './file-names.ts';
-import { call, type FileStatus, type FileWork } from './files.ts';
+import { call, type FileStatus, type FileWork } from './disk.ts';
 
 const { O_APPEND, O_CREAT, O_EXCL, O_RDWR } = constants;
+
+const BLOCK_BYTES = 65_536;
 
 const FILE_MODE = 0o644;
 const PERMISSIONS = 0o7777;
 const FOLDER_MODE = 0o755;
 
-/** An open file, which is the caller's. */
+/** An open file; the caller closes it. */
 interface OpenFile {
   readonly fd: number;
   readonly status: FileStatus;
 }
 
-/** A file that is gone on with. */
-interface NewestFile extends OpenFile {
+/** A numbered file. */
+interface NumberedFile extends OpenFile {
   readonly number: number;
 }
 
-/** One in which a writer that died left off. */
-interface HeldFile extends NewestFile {
-  /** What it wrote behind the place that it had told. */
+/** The file in which a writer that died stopped. */
+interface HeldFile extends NumberedFile {
+  /** Bytes that it wrote behind the place that it had reported. */
   readonly writtenBytes: number;
 }
 
 /**
- * Opens the newest file of a stream, or tells only its number: 0 where there is none, and that of a compressed one. Only
- * finished files are compressed: where the newest one is, somebody removed those after it. Throws the system's error.
+ * Opens the newest file of a stream. Returns only its number when it is compressed, and 0 when there is none. Only
+ * finished files are compressed, so somebody removed those after it. Throws the system's error.
  */
 export function* openNewestFile(
   logDir: string,
   id: StreamId,
-): FileWork<NewestFile | { readonly number: number; readonly fd: null }> {
+): FileWork<NumberedFile | { readonly number: number; readonly fd: null }> {
   const files = yield* listFiles(logDir, id);
   const number = Math.max(0, ...files.map((file) => file.number));
   if (!files.some((file) => file.number === number && file.form === 'plain')) return { number, fd: null };
@@ -45,8 +54,8 @@ export function* openNewestFile(
 }
 
 /**
- * Opens the file of `place`: by its name or, where it was moved away, by the descriptor of it that the main thread keeps.
- * Null where it was deleted or cannot be found. Throws the system's error.
+ * Opens the file of `place` by its name or, when it was moved away, by the descriptor that the main thread keeps of it.
+ * Returns null when it was deleted or cannot be found. Throws the system's error.
  */
 export function* openHeldFile(logDir: string, id: StreamId, place: HeldPlace): FileWork<HeldFile | null> {
   const { number, offset, fd } = place;
@@ -58,10 +67,10 @@ export function* openHeldFile(logDir: string, id: StreamId, place: HeldPlace): F
 }
 
 /**
- * Makes the next file of a stream whose last one has that number, and the folder when it is missing. A file that somebody
- * else made is left alone. Shippers run as users of their own: modes must not depend on the umask.
+ * Creates the file after `lastNumber`, and the folder when it is missing. Skips a number that somebody else's file has.
+ * The modes do not depend on the umask, because shippers run as users of their own.
  */
-export function* createFile(logDir: string, id: StreamId, lastNumber: number): FileWork<NewestFile> {
+export function* createFile(logDir: string, id: StreamId, lastNumber: number): FileWork<NumberedFile> {
   let isFolderMade = false;
   for (let number = lastNumber + 1; ; ) {
     try {
@@ -83,11 +92,11 @@ export function* createFile(logDir: string, id: StreamId, lastNumber: number): F
 }
 
 function* makeFolder(logDir: string): FileWork<void> {
-  const made = yield* call('mkdir', logDir, FOLDER_MODE);
+  const made = yield* call('mkdir', logDir, { recursive: true, mode: FOLDER_MODE });
   if (made !== undefined) yield* call('chmod', logDir, FOLDER_MODE);
 }
 
-/** The writer may have begun another file, and died before it told. */
+/** Follows the writer to a file that it created and did not report before it died. */
 function* goToNewest(logDir: string, id: StreamId, held: HeldFile): FileWork<HeldFile> {
   let newest = held;
   const later = (yield* listFiles(logDir, id)).filter(({ form, number }) => form === 'plain' && number > held.number);
@@ -108,13 +117,13 @@ function* listFiles(logDir: string, id: StreamId): FileWork<LogFileName[]> {
     if (errorCode(error) === 'ENOENT') return [];
     throw error;
   }
-  // Of hundreds of names two or three are its own.
+  // Hundreds of names are cheap to compare and expensive to parse; two or three match.
   const own = names.filter((name) => name.startsWith(start));
   return own.map(parseFileName).filter((file) => file !== null);
 }
 
 function* openFile(path: string, flags = O_RDWR | O_APPEND): FileWork<OpenFile> {
-  const fd = yield* call('open', path, flags);
+  const fd = yield* call('open', path, flags, FILE_MODE);
   try {
     return { fd, status: yield* call('fstat', fd) };
   } catch (error) {
@@ -135,4 +144,33 @@ function* openIfSame(path: string, { dev, ino, offset }: HeldPlace): FileWork<Op
   if (status.dev === dev && status.ino === ino && status.nlink > 0 && status.size >= offset) return file;
   yield* call('close', file.fd);
   return null;
+}
+
+/** The last record of a file of `sizeBytes`, with its newline if it has one; empty for an empty file. */
+export function* readLastRecord(fd: number, sizeBytes: number): FileWork<Buffer> {
+  const blocks: Buffer[] = [];
+  let start = sizeBytes;
+  while (start > 0 && sizeBytes - start < MAX_TAIL_BYTES) {
+    const end = start;
+    start = Math.max(0, end - BLOCK_BYTES);
+    const block = Buffer.alloc(end - start);
+    const read = yield* call('read', fd, block, 0, block.length, start);
+    if (read === 0) break;
+    blocks.unshift(block.subarray(0, read));
+    // The newline at the very end is the record's own.
+    const last = end === sizeBytes ? read - 2 : read - 1;
+    const newline = last < 0 ? -1 : block.lastIndexOf(LF, last);
+    if (newline === -1) continue;
+    blocks[0] = block.subarray(newline + 1, read);
+    break;
+  }
+  return Buffer.concat(blocks);
+}
+
+/** Time of the first record, milliseconds since the epoch; null when it has none. */
+export function* readFirstTime(fd: number): FileWork<number | null> {
+  const head = Buffer.alloc(RECORD_TIME_BYTES);
+  yield* call('read', fd, head, 0, head.length, 0);
+  const epochMs = Date.parse(recordTime(head, 0, ''));
+  return Number.isNaN(epochMs) ? null : epochMs;
 }

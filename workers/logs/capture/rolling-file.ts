@@ -1,85 +1,69 @@
-/** The numbered files of one stream, as their writer sees them. Knows of records only that a newline ends each. */
+/** The numbered files of one stream, as their writer sees them. Of records they know only that each ends with a newline. */
+
+import { fileName, type Position, type StreamId } from '../../../src/protocol/log-files/names.ts';
 import type { HeldPlace } from '../../../src/protocol/logs.ts';
 import { LF } from '../format/framer.ts';
-import { fileName, type Position, type StreamId } from './file-names.ts';
-import {
-  type AsyncFiles,
-  asyncFiles as asyncNodeFiles,
-  call,
-  type FileStatus,
-  type Files,
-  type FileWork,
-  runAsync,
-  runSync,
-  syncFiles,
-} from './files.ts';
-import { createFile, openHeldFile, openNewestFile } from './open-newest.ts';
+import { call, type Disk, type FileStatus, type FileWork } from './disk.ts';
+import { createFile, openHeldFile, openNewestFile, readFirstTime, readLastRecord } from './open-newest.ts';
 import { linkTo, whereIs } from './stable-link.ts';
-import { readFirstTime, readLastRecord } from './torn-file.ts';
 
-/** How often the file is looked for under its name while there is something to write. */
+/** How often the file is looked up by its name while there is something to write. */
 const CHECK_INTERVAL_MS = 1000;
 
 /** Where and how to write. */
 export interface RollingFileOptions {
-  /** Absolute; made when missing. */
+  /** Absolute path; the folder is made when missing. */
   readonly logDir: string;
   readonly id: StreamId;
-  /** A file is rolled at the first newline at or past this many bytes; one record is never split over two files. */
+  readonly disk: Disk;
+  /** A file is rolled at the first newline at or past this many bytes; a record is never split over two files. */
   readonly maxFileBytes: number;
   /** A file is rolled by the record that comes this long after its first one; null for never. */
   readonly maxAgeMs?: number | null;
-  /** What to add to a file that is there already, so that it ends in a whole record; see `repairTail`. */
-  readonly mend: (lastRecord: Buffer, nowMs: number) => Buffer;
-  /** Nothing is written to that file any more. */
+  /** Returns the bytes that make the last record of an existing file whole; see `repairTail`. */
+  readonly repair: (lastRecord: Buffer, nowMs: number) => Buffer;
+  /** Nothing will be written to that file any more. */
   readonly onFinished?: (number: number) => void;
-  /** Another file was begun; it is empty. */
+  /** A new, empty file is open. */
   readonly onRolled?: () => void;
-  /** Where a writer that died left off. */
+  /** Where a writer that died stopped. */
   readonly resumeAt?: HeldPlace | null;
-  readonly files?: Files;
-  readonly asyncFiles?: AsyncFiles;
 }
 
 /**
- * Appends to the newest file of a stream and goes on to the next number at a newline. A file that was written is never
+ * Appends to the newest file of a stream and starts the next number at a newline. A file that was written is never
  * renamed, truncated or overwritten, so whoever follows the files loses and repeats nothing.
  *
- * Nothing is buffered here: what a write says is written, the kernel has. One call at a time.
+ * Nothing is buffered here: the kernel has what was written. One call at a time.
  */
 export class RollingFile {
   readonly #options: RollingFileOptions;
-  readonly #files: Files;
-  readonly #asyncFiles: AsyncFiles;
   #fd = -1;
   #number = 0;
   #sizeBytes = 0;
   #startedAtMs = 0;
   #atRecordStart = true;
-  /** What is to be added before anything else: a crash cut the last record off. */
-  #mend: Buffer = Buffer.alloc(0);
+  /** Bytes to append before all others, because a crash cut the last record off. */
+  #repair: Buffer = Buffer.alloc(0);
   #isLinked = false;
   #checkedAtMs = Number.NEGATIVE_INFINITY;
   #settledBytes = 0;
   #status: FileStatus | null = null;
-  /** The file was moved away behind the start of a record, which is to end in it. */
+  /** The file was moved away in the middle of a record, which is to end in it. */
   #isAstray = false;
-  /** How far the call that is under way came. */
-  #at = 0;
+  #progressBytes = 0;
   /** Taken by {@link RollingFile.resume}. */
   #heldPlace: HeldPlace | null;
   #heldBytes: number | null = null;
 
   constructor(options: RollingFileOptions) {
     this.#options = options;
-    this.#files = options.files ?? syncFiles;
-    this.#asyncFiles = options.asyncFiles ?? asyncNodeFiles;
     this.#heldPlace = options.resumeAt ?? null;
   }
 
-  /** End of the last whole record; null until the file is open and its end mended. */
+  /** End of the last whole record; null until the file is open and its end repaired. */
   get settled(): Position | null {
-    if (this.#fd === -1 || this.#mend.length > 0) return null;
+    if (this.#fd === -1 || this.#repair.length > 0) return null;
     return { number: this.#number, offset: this.#settledBytes };
   }
 
@@ -88,113 +72,99 @@ export class RollingFile {
     return this.#status?.dev ?? null;
   }
 
-  /** Where the next byte goes; null where that is not known yet. */
+  /** Where the next byte goes; null while that is unknown. */
   get place(): HeldPlace | null {
     if (this.#heldPlace) return this.#heldPlace;
-    if (this.#fd === -1 || !this.#status || this.#mend.length > 0) return null;
+    if (this.#fd === -1 || !this.#status || this.#repair.length > 0) return null;
     const { dev, ino } = this.#status;
     return { number: this.#number, offset: this.#sizeBytes, dev, ino, fd: this.#fd };
   }
 
-  /** How many bytes of the write that is under way are in the file; 0 while none is. */
+  /** Bytes of the {@link RollingFile.write} under way that are in the file. */
   get progressBytes(): number {
-    return this.#at;
+    return this.#progressBytes;
   }
 
-  /** Called once the file is open: bytes that are behind the place to resume at; null where that was not found. */
+  /** Bytes of the {@link RollingFile.write} that failed that are in the file. */
+  takeProgress(): number {
+    const bytes = this.#progressBytes;
+    this.#progressBytes = 0;
+    return bytes;
+  }
+
+  /** Called once the file is open: bytes behind the place to resume at; null when that was not found. */
   resume(): number | null {
     this.#heldPlace = null;
     return this.#heldBytes;
   }
 
   /**
-   * Opens the newest file, or the first one, and mends a record that a crash cut off. Throws the system's error.
+   * Opens the newest file, or the first one, and repairs a record that a crash cut off. Throws the system's error.
    *
    * @param nowMs milliseconds of the wall clock
    */
-  open(nowMs: number): void {
-    runSync(this.#open(nowMs), this.#files);
-  }
-
-  /** As {@link RollingFile.open}, without stopping the thread. */
-  openAsync(nowMs: number): Promise<void> {
-    return runAsync(this.#open(nowMs), this.#asyncFiles);
+  *open(nowMs: number): FileWork<void> {
+    if (this.#fd === -1) yield* this.#openNewest(nowMs);
+    if (!this.#isLinked) yield* this.#link();
+    while (this.#repair.length > 0) {
+      const written = yield* this.#append(this.#repair, 0, this.#repair.length, nowMs);
+      this.#repair = this.#repair.subarray(written);
+    }
   }
 
   /**
-   * Writes bytes [from, to) and returns how far it came: `to`, or less when writing fails. `onFault` then has the
-   * system's error, and what is left may be given again at any time.
+   * Writes bytes [from, to) with one call where nothing else is due, as most of the time.
+   *
+   * @returns where it stopped, which is `from` after a failure, too; {@link RollingFile.write} takes the rest
    */
-  write(bytes: Buffer, from: number, to: number, nowMs: number, onFault: (error: unknown) => void): number {
-    this.#at = from;
+  writeNow(bytes: Buffer, from: number, to: number, nowMs: number): number {
+    if (from === to || !this.#isReady(nowMs)) return from;
+    const args = [this.#fd, bytes, from, this.#endInFile(bytes, from, to) - from, null];
     try {
-      // Most writes need nothing besides, and are done without a generator: they may be many and short.
-      if (this.#isReady(nowMs) && this.#endInFile(bytes, from, to) === to) {
-        const written = this.#files.write(this.#fd, bytes, from, to - from);
-        this.#at += this.#noteWritten(bytes, from, written, nowMs);
-      }
-      if (this.#at < to) runSync(this.#write(bytes, to, nowMs), this.#files);
-    } catch (error) {
-      onFault(error);
+      const written = this.#options.disk.callNow({ name: 'write', args }) as number;
+      return from + this.#noteWritten(bytes, from, written, nowMs);
+    } catch {
+      return from;
     }
-    return this.#endWrite(to);
   }
 
-  /** As {@link RollingFile.write}, for all of `bytes`, without stopping the thread. They must not change meanwhile. */
-  async writeAsync(bytes: Buffer, nowMs: number, onFault: (error: unknown) => void): Promise<number> {
+  /** Writes all bytes, rolling as needed. They must not change meanwhile. Throws the system's error. */
+  *write(bytes: Buffer, nowMs: number): FileWork<void> {
+    this.#progressBytes = 0;
     try {
-      await runAsync(this.#write(bytes, bytes.length, nowMs), this.#asyncFiles);
+      while (this.#progressBytes < bytes.length) {
+        yield* this.open(nowMs);
+        if (this.#isCheckDue(nowMs)) yield* this.#check(nowMs);
+        if (this.#atRecordStart && this.#isFull(nowMs)) yield* this.#roll(nowMs);
+        const from = this.#progressBytes;
+        this.#progressBytes += yield* this.#append(bytes, from, this.#endInFile(bytes, from, bytes.length), nowMs);
+      }
     } catch (error) {
-      onFault(error);
+      // The file may be gone.
+      this.#checkedAtMs = Number.NEGATIVE_INFINITY;
+      throw error;
     }
-    return this.#endWrite(bytes.length);
+    this.#progressBytes = 0;
   }
 
   /** Closes the file; nothing is buffered. */
   close(): void {
-    if (this.#fd !== -1) this.#files.close(this.#fd);
+    if (this.#fd !== -1) this.#options.disk.callNow({ name: 'close', args: [this.#fd] });
     this.#fd = -1;
   }
 
-  /** Gives the file up while a write is on its way: its number would be used for another one if it were closed. */
+  /** Gives the file up while a write is under way: once closed, its number could be another file's. */
   abandon(): void {
     this.#fd = -1;
   }
 
-  /** How far a write came that was to come to `to`. */
-  #endWrite(to: number): number {
-    const at = this.#at;
-    this.#at = 0;
-    // Where writing fails, the file may be gone.
-    if (at < to) this.#checkedAtMs = Number.NEGATIVE_INFINITY;
-    return at;
-  }
-
-  *#open(nowMs: number): FileWork<void> {
-    if (this.#fd === -1) yield* this.#openNewest(nowMs);
-    if (!this.#isLinked) yield* this.#link();
-    while (this.#mend.length > 0) {
-      const written = yield* this.#append(this.#mend, 0, this.#mend.length, nowMs);
-      this.#mend = this.#mend.subarray(written);
-    }
-  }
-
-  *#write(bytes: Buffer, to: number, nowMs: number): FileWork<void> {
-    while (this.#at < to) {
-      yield* this.#open(nowMs);
-      if (this.#isCheckDue(nowMs)) yield* this.#check(nowMs);
-      if (this.#atRecordStart && this.#isFull(nowMs)) yield* this.#roll(nowMs);
-      this.#at += yield* this.#append(bytes, this.#at, this.#endInFile(bytes, this.#at, to), nowMs);
-    }
-  }
-
-  /** Whether the current file takes what comes next as it is. */
+  /** Whether the next write needs nothing besides. */
   #isReady(nowMs: number): boolean {
-    const isOpen = this.#fd !== -1 && this.#isLinked && this.#mend.length === 0;
+    const isOpen = this.#fd !== -1 && this.#isLinked && this.#repair.length === 0;
     return isOpen && !this.#isCheckDue(nowMs) && !(this.#atRecordStart && this.#isFull(nowMs));
   }
 
-  /** The clock may step back, too. */
+  /** The clock may be set back, too. */
   #isCheckDue(nowMs: number): boolean {
     return Math.abs(nowMs - this.#checkedAtMs) >= CHECK_INTERVAL_MS;
   }
@@ -205,7 +175,7 @@ export class RollingFile {
     return maxAgeMs !== null && this.#sizeBytes > 0 && nowMs - this.#startedAtMs >= maxAgeMs;
   }
 
-  /** How much of bytes [at, to) goes to the current file: up to the newline that fills it. */
+  /** End of the bytes [at, to) that go to the current file: the newline that fills it. */
   #endInFile(bytes: Buffer, at: number, to: number): number {
     const roomBytes = this.#isAstray ? 0 : this.#options.maxFileBytes - this.#sizeBytes;
     if (to - at < roomBytes) return to;
@@ -215,12 +185,12 @@ export class RollingFile {
 
   /** One write, which may be short. */
   *#append(bytes: Buffer, from: number, to: number, nowMs: number): FileWork<number> {
-    return this.#noteWritten(bytes, from, yield* call('write', this.#fd, bytes, from, to - from), nowMs);
+    return this.#noteWritten(bytes, from, yield* call('write', this.#fd, bytes, from, to - from, null), nowMs);
   }
 
-  /** That many bytes from `from` on are in the file; returns how many. */
+  /** Records that `written` bytes from `from` on are in the file; returns their number. */
   #noteWritten(bytes: Buffer, from: number, written: number, nowMs: number): number {
-    if (written === 0) throw new Error(`${this.#name} takes no bytes`);
+    if (written === 0) throw new Error(`${this.#name} cannot be written: the system took no bytes`);
     if (this.#sizeBytes === 0) this.#startedAtMs = nowMs;
     const end = from + written;
     this.#sizeBytes += written;
@@ -235,7 +205,7 @@ export class RollingFile {
   }
 
   *#openNewest(nowMs: number): FileWork<void> {
-    const { logDir, id, mend } = this.#options;
+    const { logDir, id, repair } = this.#options;
     const held = this.#heldPlace && (yield* openHeldFile(logDir, id, this.#heldPlace));
     this.#heldBytes = held?.writtenBytes ?? null;
     const newest = held ?? (yield* openNewestFile(logDir, id));
@@ -247,8 +217,8 @@ export class RollingFile {
       this.#startedAtMs = (yield* readFirstTime(fd)) ?? status.mtimeMs;
       this.#atRecordStart = !held || lastRecord.length === 0 || lastRecord.at(-1) === LF;
       this.#settledBytes = this.#atRecordStart ? status.size : status.size - lastRecord.length;
-      if (!held) this.#mend = mend(lastRecord, nowMs);
-      // It may have been moved away, and only what began in it belongs there.
+      if (!held) this.#repair = repair(lastRecord, nowMs);
+      // The file may have been moved away; then it gets only the record that began in it.
       this.#isLinked = held !== null;
       this.#checkedAtMs = held ? Number.NEGATIVE_INFINITY : nowMs;
     } catch (error) {
@@ -260,7 +230,7 @@ export class RollingFile {
     this.#fd = fd;
   }
 
-  /** Goes on in a new file. The old one stays in use until the new one is open. */
+  /** Starts a new file. The old one stays in use until the new one is open. */
   *#roll(nowMs: number): FileWork<void> {
     const finished = this.#number;
     const { fd, number, status } = yield* createFile(this.#options.logDir, this.#options.id, finished);
@@ -284,15 +254,15 @@ export class RollingFile {
   }
 
   /**
-   * Notices that somebody removed the link, the file or the folder, or moved the file away: the kernel would go on
-   * writing to a file that nobody can find.
+   * Notices that somebody removed the link, the file or the folder, or moved the file away. Without it the writes would
+   * go to a file that nobody can find.
    */
   *#check(nowMs: number): FileWork<void> {
     const where = yield* whereIs(this.#options.logDir, this.#options.id, this.#number, this.#fd);
     if (where === 'unlinked') yield* this.#link();
-    // A record is one: where it began, it ends.
+    // A record ends in the file where it began.
     else if (where === 'moved' && !this.#atRecordStart) this.#isAstray = true;
-    // A new number: the old one may be known to a reader together with a place in it.
+    // The next number, because a reader may hold a position in the old one.
     else if (where !== 'linked') yield* this.#roll(nowMs);
     this.#checkedAtMs = nowMs;
   }

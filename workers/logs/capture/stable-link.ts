@@ -1,10 +1,10 @@
-/** The name that always leads to the current file of a stream: a link beside the numbered files. */
+/** The stable name of a stream's current file: a symbolic link beside the numbered files. */
 import { join } from 'node:path';
 import { errorCode } from '../../../src/lib/errors.ts';
-import { fileName, linkName, type StreamId, temporaryLinkName } from './file-names.ts';
-import { call, type FileStatus, type FileWork } from './files.ts';
+import { fileName, linkName, type StreamId, temporaryLinkName } from '../../../src/protocol/log-files/names.ts';
+import { call, type FileStatus, type FileWork } from './disk.ts';
 
-/** Lets the stable name lead to the file `name`. One that leads elsewhere is replaced: at no moment is there none. */
+/** Points the link at the file `name`. An old link is replaced by a rename, so there is a link at every moment. */
 export function* linkTo(logDir: string, id: StreamId, name: string): FileWork<void> {
   const link = join(logDir, linkName(id));
   try {
@@ -13,15 +13,15 @@ export function* linkTo(logDir: string, id: StreamId, name: string): FileWork<vo
     if (errorCode(error) !== 'EEXIST') throw error;
   }
   const temporary = join(logDir, temporaryLinkName(id));
-  yield* call('rm', temporary);
+  yield* call('rm', temporary, { force: true });
   yield* call('symlink', name, temporary);
   yield* call('rename', temporary, link);
 }
 
-/** Where an open file is: behind its link, in the folder without it, anywhere else, or nowhere. */
+/** Location of an open file: behind its link, in the folder without a link, elsewhere, or deleted. */
 export type Whereabouts = 'linked' | 'unlinked' | 'moved' | 'deleted';
 
-/** Looks for file `number`, which is open as `fd`. As long as all is well one stat through the link tells. */
+/** Locates file `number`, which is open as `fd`. In the usual case one stat through the link is enough. */
 export function* whereIs(logDir: string, id: StreamId, number: number, fd: number): FileWork<Whereabouts> {
   const own = yield* call('fstat', fd);
   if (yield* leadsTo(join(logDir, linkName(id)), own)) return 'linked';
@@ -29,7 +29,7 @@ export function* whereIs(logDir: string, id: StreamId, number: number, fd: numbe
   return own.nlink > 0 ? 'moved' : 'deleted';
 }
 
-/** Whether `path`, a file or a link to one, leads to the file `own`. */
+/** Tests that `path`, a file or a link to one, leads to the file `own`. */
 function* leadsTo(path: string, own: FileStatus): FileWork<boolean> {
   let found: FileStatus;
   try {

@@ -1,120 +1,126 @@
-/** From the bytes of a stream to its files: framing, writing, and patience when writing fails or takes long. */
+/** Writes one stream to its files: frames the bytes, queues what cannot be written yet, and retries. */
 import type { Clock } from '../../../src/lib/clock.ts';
 import { errorCode, errorText } from '../../../src/lib/errors.ts';
-import type { HeldStep } from '../../../src/protocol/logs.ts';
-import { type FrameMemory, type Framer, LF } from '../format/framer.ts';
+import type { HeldItem } from '../../../src/protocol/logs.ts';
+import { type FrameMemory, type Framer, INPUT_START, LF } from '../format/framer.ts';
+import type { Disk, FileWork } from './disk.ts';
 import { type Dropped, DropReport } from './drop-report.ts';
-import type { RecordWriter } from './record-writer.ts';
-import { StepQueue } from './step-queue.ts';
-import { type CallStep, copyOutput, DONE, type Step } from './steps.ts';
+import type { RollingFile } from './rolling-file.ts';
 
 const RETRY_DELAY_MS = 250;
 const RETRY_DELAY_MAX_MS = 5000;
-/** How long {@link RecordSink.finish} waits for a disk that does not answer. */
+/** How long {@link StreamWriter.finish} waits for a disk that does not answer. */
 const FINISH_TIMEOUT_MS = 2000;
 
-/** Codes of the system for "no space". */
+/** The system's codes for "no space". */
 const FULL = new Set(['ENOSPC', 'EDQUOT']);
 
 /** A time in which writing fails. */
 interface Spell {
   readonly delayMs: number;
-  readonly cancel: () => void;
-  /** Bytes that come meanwhile are dropped; null where their writer waits. */
-  readonly drops: { lines: number; bytes: number; readonly reason: string } | null;
+  readonly cancelRetry: () => void;
+  /** Set while new bytes are dropped, as text for people; null while their producer waits. */
+  readonly dropReason: string | null;
 }
 
-/** What a sink writes to, and whom it tells. */
-export interface RecordSinkOptions {
+/** Events of a {@link StreamWriter}. */
+export interface WriterEvents {
+  /** The queue is in use: bytes given before `onReady` are kept in memory. */
+  onBusy(): void;
+  onReady(): void;
+  /** More bytes are in the file. */
+  onWritten(): void;
+  /** Writing fails; once per spell. */
+  onStalled(error: unknown): void;
+  onRecovered(): void;
+  /** Counts since the last call. */
+  onDropped(dropped: Dropped): void;
+  /** The queue must be handed to the main thread, see {@link StreamWriter.hold}: at the start of a spell and at every change. */
+  onHeld(): void;
+  /** The file in which the previous writer began a record is gone, so the record continues in another file. */
+  onElsewhere(): void;
+  /** Everything before the marker is in the file. */
+  onMarker(): void;
+  /** Everything is in the file. */
+  onEnd(): void;
+}
+
+/** The parts of a writer. */
+export interface StreamWriterOptions {
   readonly memory: FrameMemory;
-  readonly writer: RecordWriter;
   readonly framer: Framer;
+  readonly file: RollingFile;
+  readonly disk: Disk;
   readonly clock: Clock;
   readonly onFull: 'block' | 'drop';
-  /** Give nothing more until `onReady`, or it is kept in memory. */
-  readonly onHold: () => void;
-  readonly onReady: () => void;
-  /** Writing fails; told once per spell. */
-  readonly onStalled: (error: unknown) => void;
-  readonly onRecovered: () => void;
-  /** What was dropped since it was called last. */
-  readonly onDropped: (dropped: Dropped) => void;
-  /** What is held is to be told, see {@link RecordSink.hold}: when a spell begins, whenever it changes, at the end. */
-  readonly onHeld?: () => void;
-  /** See `StepQueueOptions`. */
-  readonly onElsewhere?: () => void;
+  readonly events: WriterEvents;
 }
 
 /**
- * Takes a stream in order and writes it exactly once. While writing fails, what it was given last is kept and tried
- * again from where it stood, first after 250 ms, then after twice as long each time up to 5 s. While the disk is slow it
- * is written to on libuv's pool, one piece at a time.
+ * Takes a stream in order and writes it exactly once. While all is well nothing is copied or queued. While writing fails
+ * the rest waits in a queue and is retried, first after 250 ms, then after twice as long each time up to 5 s. While the
+ * disk is slow the queue is written on libuv's pool.
  */
-export class RecordSink {
-  readonly #options: RecordSinkOptions;
-  readonly #report: DropReport;
-  readonly #queue: StepQueue;
+export class StreamWriter {
+  readonly #options: StreamWriterOptions;
+  readonly #drops: DropReport;
+  /** Bytes in it are copies that never change. */
+  readonly #queue: HeldItem[] = [];
+  #isOpen = false;
+  /** The first item may be in the file already, as far as the previous writer came. */
+  #isResumed = false;
   #spell: Spell | null = null;
-  /** Set while work is done on the pool. */
+  #fault: unknown = null;
+  /** Set while the pool works. */
   #running: Promise<void> | null = null;
-  #isHeld = false;
-  /** What is held was told, so every change has to be. */
+  #isBusy = false;
+  /** The main thread has a copy of the queue, so every change must be reported. */
   #isTold = false;
-  #isFinishing = false;
+  #isEnding = false;
+  #isFinished = false;
 
-  constructor(options: RecordSinkOptions) {
+  constructor(options: StreamWriterOptions) {
     this.#options = options;
-    this.#report = new DropReport(options.clock, options.onDropped);
-    const onCall = (step: CallStep): void => {
-      this.#recover();
-      step.run();
-    };
-    this.#queue = new StepQueue({ ...options, onCall, onChanged: () => this.noteChange() });
+    this.#drops = new DropReport(options.clock, (dropped) => options.events.onDropped(dropped));
   }
 
-  /** Opens the file, so that it is there before the stream says anything. */
-  open(): void {
-    this.#submit({ type: 'open' });
-  }
-
-  /** As {@link RecordSink.open}, and goes on with what another sink held. */
-  resume(held: readonly Step[]): void {
-    this.#isTold = true;
-    this.#queue.resume(held);
+  /** Opens the file, so that it exists before the stream prints anything. @param held the queue of the previous writer */
+  open(held: readonly HeldItem[] | null = null): void {
+    this.#isTold = held !== null;
+    this.#isResumed = held !== null;
+    this.#queue.push(...(held ?? []));
     this.#attempt();
   }
 
-  /** Whether everything that was given is in the file. */
+  /** Whether everything is in the file. */
   get isDone(): boolean {
-    return this.#queue.isEmpty && !this.#spell?.drops?.bytes;
+    return this.#queue.length === 0;
   }
 
-  /** What is not in the file, for another sink to {@link RecordSink.resume}. */
-  hold(): HeldStep[] {
-    const held = this.#queue.hold();
-    const drops = this.#spell?.drops;
-    if (!drops || drops.bytes === 0) return held;
-    const { lines, bytes, reason } = drops;
-    return [...held, { type: 'end-line' }, { type: 'gap', gap: { lines, bytes, reason } }];
+  /** Everything that is not in the file, for the next writer to {@link StreamWriter.open} with. */
+  hold(): HeldItem[] {
+    const [first, ...rest] = this.#queue;
+    if (first?.type !== 'framed') return [...this.#queue];
+    return [{ type: 'framed', bytes: first.bytes.subarray(this.#options.file.progressBytes) }, ...rest];
   }
 
-  /** What is held, or where it belongs, is not as it was told. */
+  /** The queue, or the place where it belongs, is not as it was told. */
   noteChange(): void {
     if (this.#isTold) this.#tellHeld();
   }
 
   /** Takes bytes [from, to) of the memory, which must lie in its input. */
   write(from: number, to: number): void {
-    const { bytes } = this.#options.memory;
-    if (this.#spell?.drops) this.#drop(bytes.subarray(from, to));
-    else if (this.#isAtOnce) this.#keep(this.#writeRaw(from, to));
-    else this.#enqueue({ type: 'raw', bytes: Buffer.from(bytes.subarray(from, to)) });
+    const bytes = this.#options.memory.bytes.subarray(from, to);
+    if (this.#spell?.dropReason) this.#drop(bytes);
+    else if (this.#isReady) this.#writeNow(from, to);
+    else this.#submit({ type: 'raw', bytes: new Uint8Array(bytes) });
   }
 
-  /** Takes bytes from elsewhere; at most as many as the memory takes as input. */
+  /** Takes bytes from elsewhere; at most as many as the input of the memory holds. */
   writeBytes(bytes: Buffer): void {
-    if (this.#spell?.drops) this.#drop(bytes);
-    else this.#submit({ type: 'raw', bytes });
+    if (this.#spell?.dropReason) this.#drop(bytes);
+    else this.#submit({ type: 'raw', bytes: new Uint8Array(bytes) });
   }
 
   /** Ends the line that has begun, if one has. */
@@ -122,178 +128,271 @@ export class RecordSink {
     this.#submit({ type: 'end-line' });
   }
 
-  /**
-   * Calls `run` once everything that was given before is in the file; at once when it is already, or when the disk is
-   * full and what comes is dropped.
-   *
-   * @param tells see {@link CallStep}
-   */
-  afterWrites(tells: CallStep['tells'], run: () => void): void {
-    if (this.#spell?.drops && !this.#running) this.#settle(this.#queue.work());
-    if (this.#spell?.drops) run();
-    else this.#submit({ type: 'call', tells, run });
+  /** Reports `onMarker` once everything before is in the file. While bytes are dropped it does not wait for a full disk. */
+  mark(): void {
+    if (this.#mayWait()) this.#submit({ type: 'marker-seen' });
+    else this.#options.events.onMarker();
+  }
+
+  /** Reports `onEnd`, likewise. Nothing may be given afterwards. */
+  end(): void {
+    this.#isEnding = true;
+    const isAtRest = this.isDone && !this.#running && !this.#spell;
+    if (!this.#mayWait() || isAtRest) this.#tellEnd();
   }
 
   /**
-   * Tries a last time to write what waits, then gives up.
+   * Tries a last time to write the queue, then gives it up.
    *
-   * @returns bytes that are lost, without those that are dropped because the disk is full; and whether a write is still
-   * on its way, so that the file must not be closed
+   * @returns bytes that are lost, without those that `drop` allows to be; and whether a write is still under way, so
+   * that the file must not be closed
    */
   async finish(): Promise<{ lostBytes: number; isStuck: boolean }> {
-    this.#isFinishing = true;
-    this.#spell?.cancel();
-    const isStuck = await this.#lastTry();
-    const lostBytes = this.#queue.bytes;
-    this.#queue.clear();
-    const drops = this.#spell?.drops;
-    if (drops && lostBytes > 0) this.#report.add({ lines: 0, bytes: lostBytes });
-    this.#report.close();
-    return { lostBytes: drops ? 0 : lostBytes, isStuck };
+    if (this.#isFinished) return { lostBytes: 0, isStuck: false };
+    this.#isFinished = true;
+    this.#spell?.cancelRetry();
+    const isStuck = await this.#tryLast();
+    let lostBytes = 0;
+    for (const item of this.hold()) if ('bytes' in item) lostBytes += item.bytes.length;
+    this.#queue.length = 0;
+    const mayDrop = this.#spell?.dropReason != null;
+    if (mayDrop && lostBytes > 0) this.#drops.add({ lines: 0, bytes: lostBytes });
+    this.#drops.close();
+    return { lostBytes: mayDrop ? 0 : lostBytes, isStuck };
   }
 
-  get #isAtOnce(): boolean {
-    return this.#queue.isEmpty && !this.#running && !this.#options.writer.isSlow;
+  /** Whether bytes may be written at once. */
+  get #isReady(): boolean {
+    const { disk, file } = this.#options;
+    return this.#queue.length === 0 && !this.#spell && !this.#running && !disk.isSlow(file);
   }
 
-  #submit(step: Step): void {
-    if (this.#isAtOnce) {
-      this.#queue.push(step);
-      if (!this.#queue.work()) this.#stall();
-    } else {
-      this.#enqueue(step);
-    }
+  /** Whether an event may wait for the disk; one that is full gets a last try. */
+  #mayWait(): boolean {
+    if (this.#spell?.dropReason && !this.#running) this.#attempt();
+    return !this.#spell?.dropReason;
   }
 
-  #enqueue(step: Step): void {
-    this.#queue.push(step);
+  #submit(item: HeldItem): void {
+    this.#queue.push(item);
     this.noteChange();
     if (!this.#running && !this.#spell) this.#attempt();
   }
 
-  #keep(left: readonly Step[]): void {
-    if (left.length === 0) return;
-    this.#queue.push(...left);
-    this.#stall();
+  /** Frames and writes bytes of the memory without a copy. */
+  #writeNow(from: number, to: number): void {
+    const { memory, framer, clock, file, disk, events } = this.#options;
+    const startMs = disk.stopwatch();
+    const nowMs = clock.now();
+    for (let at = from; at < to; ) {
+      at = framer.frame(at, to, nowMs);
+      const { output, outputStart, outputEnd } = memory;
+      let written = file.writeNow(output, outputStart, outputEnd, nowMs);
+      if (written < outputEnd && !this.#tryNow(file.write(output.subarray(written, outputEnd), nowMs))) {
+        written += file.takeProgress();
+        this.#queue.push({ type: 'framed', bytes: new Uint8Array(output.subarray(written, outputEnd)) });
+        if (at < to) this.#queue.push({ type: 'raw', bytes: new Uint8Array(memory.bytes.subarray(at, to)) });
+        this.#stall();
+        break;
+      }
+    }
+    disk.noteTime(file, startMs);
+    events.onWritten();
   }
 
+  #tryNow(work: FileWork<void>): boolean {
+    try {
+      this.#options.disk.runNow(work);
+      return true;
+    } catch (error) {
+      this.#fault = error;
+      return false;
+    }
+  }
+
+  /** Works off the queue, on this thread or on the pool. */
   #attempt(): void {
-    if (this.#options.writer.isSlow) this.#running = this.#attemptAsync();
-    else this.#settle(this.#queue.work());
+    const { disk, file } = this.#options;
+    const done = disk.run(file, this.#work());
+    if (typeof done === 'boolean') {
+      this.#settle(done);
+      return;
+    }
+    this.#setBusy(true);
+    this.#running = done.then((isDone) => {
+      this.#running = null;
+      this.#settle(isDone);
+    });
   }
 
-  async #attemptAsync(): Promise<void> {
-    this.#hold();
-    const isDone = await this.#queue.workAsync();
-    this.#running = null;
-    this.#settle(isDone);
+  /** Works off the queue; false when writing fails. Items may be added meanwhile. */
+  *#work(): FileWork<boolean> {
+    const { file, clock, events } = this.#options;
+    try {
+      if (!this.#isOpen) yield* file.open(clock.now());
+    } catch (error) {
+      this.#fault = error;
+      return false;
+    }
+    if (!this.#isOpen) this.#noteOpen();
+    for (let item = this.#queue[0]; item; item = this.#queue[0]) {
+      if (item.type === 'framed') {
+        if (!(yield* this.#writeFramed(item.bytes))) return false;
+        continue;
+      }
+      this.#queue.shift();
+      if (item.type === 'marker-seen') {
+        this.#recover();
+        events.onMarker();
+      } else {
+        this.#queue.unshift(...this.#frame(item));
+        this.noteChange();
+      }
+    }
+    return true;
+  }
+
+  #noteOpen(): void {
+    this.#isOpen = true;
+    this.#options.events.onWritten();
+    const written = this.#options.file.resume();
+    if (!this.#isResumed) return;
+    const [first] = this.#queue;
+    if (first?.type === 'framed') this.#shorten(first.bytes, Math.min(written ?? 0, first.bytes.length));
+    else if (written === null) this.#options.events.onElsewhere();
+    this.noteChange();
+  }
+
+  *#writeFramed(bytes: Uint8Array): FileWork<boolean> {
+    const { file, clock, events } = this.#options;
+    let written = bytes.length;
+    try {
+      yield* file.write(asBuffer(bytes), clock.now());
+    } catch (error) {
+      this.#fault = error;
+      written = file.takeProgress();
+    }
+    // The queue may have been given up meanwhile.
+    if (this.#queue[0]?.type === 'framed') this.#shorten(bytes, written);
+    if (written > 0) events.onWritten();
+    return written === bytes.length;
+  }
+
+  /** Removes the first `written` bytes from the first item, and an item that is empty then. */
+  #shorten(bytes: Uint8Array, written: number): void {
+    const rest: HeldItem[] = written === bytes.length ? [] : [{ type: 'framed', bytes: bytes.subarray(written) }];
+    this.#queue.splice(0, 1, ...rest);
+  }
+
+  /** Turns an item into records, and the rest that the memory had no room for. */
+  #frame(item: Exclude<HeldItem, { type: 'framed' | 'marker-seen' }>): HeldItem[] {
+    const { memory, framer, clock } = this.#options;
+    if (item.type === 'gap') return [{ type: 'framed', bytes: framer.notice(item.gap, clock.now()) }];
+    if (item.type === 'end-line') {
+      framer.endLine(clock.now());
+      return [outputOf(memory)];
+    }
+    const { bytes } = item;
+    memory.bytes.set(bytes, INPUT_START);
+    const framed = framer.frame(INPUT_START, INPUT_START + bytes.length, clock.now()) - INPUT_START;
+    const output = outputOf(memory);
+    return framed === bytes.length ? [output] : [output, { type: 'raw', bytes: bytes.subarray(framed) }];
   }
 
   #settle(isDone: boolean): void {
     if (!isDone) {
       this.#stall();
-      return;
-    }
-    const drops = this.#spell?.drops;
-    if (drops && drops.bytes > 0) {
-      const { lines, bytes, reason } = drops;
-      drops.lines = 0;
-      drops.bytes = 0;
-      this.#queue.push({ type: 'end-line' }, { type: 'gap', gap: { lines, bytes, reason } });
+    } else if (this.#queue.length > 0) {
       this.#attempt();
-      return;
+    } else {
+      this.#recover();
+      this.#setBusy(false);
+      if (this.#isEnding && this.isDone) this.#tellEnd();
     }
-    this.#recover();
-    this.#release();
   }
 
-  /** The way of a chunk while all is well: nothing is copied. */
-  #writeRaw(from: number, to: number): readonly Step[] {
-    const { memory, framer, clock, writer } = this.#options;
-    const nowMs = clock.now();
-    let at = from;
-    while (at < to) {
-      at = framer.frame(at, to, nowMs);
-      const { output, outputStart, outputEnd } = memory;
-      const written = writer.write(output, outputStart, outputEnd);
-      if (written < outputEnd) {
-        const left = copyOutput(memory, written);
-        return at === to ? [left] : [left, { type: 'raw', bytes: Buffer.from(memory.bytes.subarray(at, to)) }];
-      }
-    }
-    return DONE;
+  #tellEnd(): void {
+    if (!this.#isEnding) return;
+    this.#isEnding = false;
+    this.#options.events.onEnd();
   }
 
   #stall(): void {
-    if (this.#isFinishing) return;
-    const { clock, onFull, onStalled, writer } = this.#options;
+    if (this.#isFinished) return;
+    const { clock, onFull, events } = this.#options;
     const spell = this.#spell;
-    spell?.cancel();
+    spell?.cancelRetry();
     const delayMs = spell ? Math.min(spell.delayMs * 2, RETRY_DELAY_MAX_MS) : RETRY_DELAY_MS;
-    const cancel = clock.after(delayMs, () => this.#attempt());
-    const dropsNow = onFull === 'drop' && FULL.has(errorCode(writer.fault) ?? '');
-    const drops = spell?.drops ?? (dropsNow ? { lines: 0, bytes: 0, reason: errorText(writer.fault) } : null);
-    this.#spell = { delayMs, cancel, drops };
-    if (drops) this.#release();
-    else this.#hold();
-    if (!spell) onStalled(writer.fault);
+    const cancelRetry = clock.after(delayMs, () => this.#attempt());
+    const mayDrop = onFull === 'drop' && FULL.has(errorCode(this.#fault) ?? '');
+    const dropReason = spell?.dropReason ?? (mayDrop ? errorText(this.#fault) : null);
+    this.#spell = { delayMs, cancelRetry, dropReason };
+    this.#setBusy(dropReason === null);
     if (!this.#isTold) this.#tellHeld();
-  }
-
-  #tellHeld(): void {
-    if (this.#isFinishing) return;
-    this.#isTold = true;
-    this.#options.onHeld?.();
+    if (!spell) events.onStalled(this.#fault);
   }
 
   #recover(): void {
     if (this.#spell) {
-      this.#spell.cancel();
+      this.#spell.cancelRetry();
       this.#spell = null;
-      this.#options.onRecovered();
-      this.#report.endSpell();
+      this.#options.events.onRecovered();
+      this.#drops.endSpell();
     }
     this.noteChange();
-    // What comes behind a marker waits still.
+    // Items behind a marker are still in the queue.
     if (this.isDone) this.#isTold = false;
   }
 
+  #tellHeld(): void {
+    if (this.#isFinished) return;
+    this.#isTold = true;
+    this.#options.events.onHeld();
+  }
+
+  /** Counts bytes in the gap at the end of the queue, which becomes a record once there is room. */
   #drop(bytes: Buffer): void {
-    const drops = this.#spell?.drops;
-    if (!drops) return;
     let lines = 0;
     for (let at = bytes.indexOf(LF); at !== -1; at = bytes.indexOf(LF, at + 1)) lines += 1;
-    drops.lines += lines;
-    drops.bytes += bytes.length;
-    this.#report.add({ lines, bytes: bytes.length });
+    this.#drops.add({ lines, bytes: bytes.length });
+    const last = this.#queue.at(-1);
+    const before = last?.type === 'gap' ? last.gap : { lines: 0, bytes: 0, reason: this.#spell!.dropReason! };
+    if (last?.type === 'gap') this.#queue.pop();
+    else this.#queue.push({ type: 'end-line' });
+    const gap = { ...before, lines: before.lines + lines, bytes: before.bytes + bytes.length };
+    this.#queue.push({ type: 'gap', gap });
   }
 
-  #hold(): void {
-    if (this.#isHeld) return;
-    this.#isHeld = true;
-    this.#options.onHold();
-  }
-
-  #release(): void {
-    if (!this.#isHeld) return;
-    this.#isHeld = false;
-    this.#options.onReady();
+  #setBusy(isBusy: boolean): void {
+    if (isBusy === this.#isBusy) return;
+    this.#isBusy = isBusy;
+    if (isBusy) this.#options.events.onBusy();
+    else this.#options.events.onReady();
   }
 
   /** Returns whether the disk did not answer. */
-  async #lastTry(): Promise<boolean> {
-    const work = (async () => {
+  async #tryLast(): Promise<boolean> {
+    const { disk, file, clock } = this.#options;
+    const work = async (): Promise<boolean> => {
       await this.#running;
-      if (this.#options.writer.isSlow) await this.#queue.workAsync();
-      else this.#queue.work();
+      if (!this.isDone || !this.#isOpen) await disk.run(file, this.#work());
       return false;
-    })();
+    };
     let cancel = () => {};
     const timeout = new Promise<true>((resolve) => {
-      cancel = this.#options.clock.after(FINISH_TIMEOUT_MS, () => resolve(true));
+      cancel = clock.after(FINISH_TIMEOUT_MS, () => resolve(true));
     });
-    const isStuck = await Promise.race([work, timeout]);
+    const isStuck = await Promise.race([work(), timeout]);
     cancel();
     return isStuck;
   }
+}
+
+/** A copy of the memory's output, because the memory belongs to the next stream. */
+function outputOf({ output, outputStart, outputEnd }: FrameMemory): HeldItem {
+  return { type: 'framed', bytes: new Uint8Array(output.subarray(outputStart, outputEnd)) };
+}
+
+function asBuffer({ buffer, byteOffset, length }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, length);
 }

@@ -3,8 +3,7 @@
  * streams is written, and only while somebody reads. The records themselves it takes from the files, as for its own.
  */
 import type { MessagePort } from 'node:worker_threads';
-import type { Position, StreamId } from './file-names.ts';
-import { streamKey } from './file-names.ts';
+import { type Position, type StreamId, streamKey } from '../../../src/protocol/log-files/names.ts';
 
 /** How far a stream is written. */
 interface StreamPosition {

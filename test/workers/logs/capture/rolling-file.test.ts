@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { repairTail } from '../../../../src/protocol/log-files/formats.ts';
-import { type Files, syncFiles } from '../../../../workers/logs/capture/files.ts';
+import { callFs, Disk, type MakeCall } from '../../../../workers/logs/capture/disk.ts';
 import { RollingFile } from '../../../../workers/logs/capture/rolling-file.ts';
 import { makeTempDir } from '../../../helpers/temp.ts';
 import { contentOf, filesOf } from '../harness.ts';
@@ -29,7 +29,8 @@ interface Fixture {
   readonly file: RollingFile;
   /** Numbers of files that were told to be finished. */
   readonly finished: readonly number[];
-  /** Writes all of it, throwing what the file reports. */
+  open(): void;
+  /** Writes the text as a stream writer does. Throws the system's error. */
   write(text: string, nowMs?: number): void;
 }
 
@@ -37,35 +38,35 @@ interface SetUp {
   readonly maxFileBytes?: number;
   readonly maxAgeMs?: number | null;
   readonly dir?: string;
-  readonly files?: Files;
+  readonly makeCall?: MakeCall;
 }
 
 async function setUp(
   t: TestContext,
-  { maxFileBytes = 100, maxAgeMs = null, dir, files = syncFiles }: SetUp = {},
+  { maxFileBytes = 100, maxAgeMs = null, dir, makeCall = callFs }: SetUp = {},
 ): Promise<Fixture> {
   const logDir = dir ?? join(await makeTempDir(t), 'log');
   const finished: number[] = [];
+  const disk = new Disk(makeCall);
   const file = new RollingFile({
     logDir,
     id: ID,
+    disk,
     maxFileBytes,
     maxAgeMs,
-    mend: (lastRecord, nowMs) => repairTail(lastRecord, { id: ID, continues: false, nowMs }),
+    repair: (lastRecord, nowMs) => repairTail(lastRecord, { id: ID, continues: false, nowMs }),
     onFinished: (number) => finished.push(number),
-    files,
   });
   t.after(() => file.close());
   return {
     dir: logDir,
     file,
     finished,
+    open: () => disk.runNow(file.open(0)),
     write(text, nowMs = 0) {
       const bytes = Buffer.from(text);
-      const end = file.write(bytes, 0, bytes.length, nowMs, (error) => {
-        throw error;
-      });
-      assert.equal(end, bytes.length);
+      const at = file.writeNow(bytes, 0, bytes.length, nowMs);
+      if (at < bytes.length) disk.runNow(file.write(bytes.subarray(at), nowMs));
     },
   };
 }
@@ -76,8 +77,8 @@ const contents = (dir: string) => filesOf(dir, 'web', 'stdout').map((name) => re
 test('the folder is made with mode 0755 and the file with 0644, whatever the umask', async (t) => {
   const umask = process.umask(0o077);
   t.after(() => process.umask(umask));
-  const { dir, file } = await setUp(t);
-  file.open(0);
+  const { dir, open } = await setUp(t);
+  open();
   assert.equal(mode(dir), 0o755);
   assert.equal(mode(join(dir, 'web.stdout.000001.log')), 0o644);
 });
@@ -85,8 +86,8 @@ test('the folder is made with mode 0755 and the file with 0644, whatever the uma
 test('a folder that is there keeps its mode', async (t) => {
   const dir = await makeTempDir(t);
   chmodSync(dir, 0o750);
-  const { file } = await setUp(t, { dir });
-  file.open(0);
+  const { open } = await setUp(t, { dir });
+  open();
   assert.equal(mode(dir), 0o750);
 });
 
@@ -126,8 +127,8 @@ test('writing goes on in the newest file, whose number may have more than six di
 test('a record that a crash cut off is ended before anything else is written', async (t) => {
   const dir = await makeTempDir(t);
   writeFileSync(join(dir, 'web.stdout.000001.log'), 'whole\ntor');
-  const { file, write } = await setUp(t, { dir });
-  file.open(0);
+  const { file, open, write } = await setUp(t, { dir });
+  open();
   assert.deepEqual(contents(dir), ['whole\ntor\n']);
   assert.deepEqual(file.settled, { number: 1, offset: 10 });
   write('new\n');
@@ -147,51 +148,47 @@ test('the settled end is behind the last newline', async (t) => {
   assert.deepEqual(file.settled, { number: 2, offset: 2 });
 });
 
-test('short writes are completed', async (t) => {
-  const files: Files = {
-    ...syncFiles,
-    write: (fd, bytes, from, length) => syncFiles.write(fd, bytes, from, Math.min(length, 3)),
+/** Makes writes that take at most as many bytes as `take` returns. */
+function shortWrites(take: (length: number) => number): MakeCall {
+  return ({ name, args }, isOnPool) => {
+    if (name !== 'write') return callFs({ name, args }, isOnPool);
+    const [fd, bytes, from, length, position] = args as [number, Buffer, number, number, null];
+    return callFs({ name, args: [fd, bytes, from, take(length), position] }, isOnPool);
   };
-  const { dir, write } = await setUp(t, { maxFileBytes: 10, files });
+}
+
+test('short writes are completed', async (t) => {
+  const makeCall = shortWrites((length) => Math.min(length, 3));
+  const { dir, write } = await setUp(t, { maxFileBytes: 10, makeCall });
   write('aaaa\nbbbb\ncccc\ndddddddd\n');
   assert.deepEqual(contents(dir), ['aaaa\nbbbb\n', 'cccc\ndddddddd\n']);
 });
 
-test('a failed write tells how far it came, and the rest can be given again', async (t) => {
+test('after a failed write the rest can be written', async (t) => {
   let room = 7;
-  const files: Files = {
-    ...syncFiles,
-    write: (fd, bytes, from, length) => {
-      if (room === 0) throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
-      const written = syncFiles.write(fd, bytes, from, Math.min(length, room));
-      room -= written;
-      return written;
-    },
-  };
-  const { dir, file } = await setUp(t, { maxFileBytes: 10, files });
-  const bytes = Buffer.from('aaaa\nbbbb\ncccc\n');
-  const faults: unknown[] = [];
-  const at = file.write(bytes, 0, bytes.length, 0, (error) => faults.push(error));
-  assert.equal(at, 7);
-  assert.match(String(faults), /ENOSPC/);
+  const makeCall = shortWrites((length) => {
+    if (room === 0) throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+    const taken = Math.min(length, room);
+    room -= taken;
+    return taken;
+  });
+  const { dir, file, open, write } = await setUp(t, { maxFileBytes: 10, makeCall });
+  open();
+  const text = 'aaaa\nbbbb\ncccc\n';
+  assert.equal(file.writeNow(Buffer.from(text), 0, text.length, 0), 7);
+  room = 2;
+  assert.throws(() => write(text.slice(7)), /ENOSPC/);
+  assert.equal(file.takeProgress(), 0, 'the bytes of writeNow() are not counted again');
   room = Number.POSITIVE_INFINITY;
-  assert.equal(
-    file.write(bytes, at, bytes.length, 0, (error) => assert.fail(String(error))),
-    bytes.length,
-  );
+  write(text.slice(9));
   assert.deepEqual(contents(dir), ['aaaa\nbbbb\n', 'cccc\n']);
 });
 
-test('a file that cannot be opened is a fault like any other', async (t) => {
+test('a file that cannot be opened is a failure like any other', async (t) => {
   const parent = await makeTempDir(t);
   writeFileSync(join(parent, 'log'), 'a file where the folder should be');
-  const { dir, file, write } = await setUp(t, { dir: join(parent, 'log') });
-  const faults: unknown[] = [];
-  assert.equal(
-    file.write(Buffer.from('a\n'), 0, 2, 0, (error) => faults.push(error)),
-    0,
-  );
-  assert.equal(faults.length, 1);
+  const { dir, write } = await setUp(t, { dir: join(parent, 'log') });
+  assert.throws(() => write('a\n'), { code: 'ENOTDIR' });
   rmSync(dir);
   write('a\n');
   assert.deepEqual(contents(dir), ['a\n']);
@@ -306,8 +303,8 @@ test('what a crash left of a link is no obstacle', async (t) => {
   const dir = await makeTempDir(t);
   mkdirSync(dir, { recursive: true });
   writeFileSync(join(dir, '.web.stdout.link'), '');
-  const { file, write } = await setUp(t, { dir, maxFileBytes: 1 });
-  file.open(0);
+  const { open, write } = await setUp(t, { dir, maxFileBytes: 1 });
+  open();
   write('a\n');
   write('b\n');
   assert.deepEqual(readdirSync(dir).sort(), ['web.stdout.000001.log', 'web.stdout.000002.log', 'web.stdout.log']);
@@ -322,8 +319,8 @@ test('what others append to the file is not overwritten', async (t) => {
 });
 
 test('the link leads to a file at every moment, through a thousand rolls', async (t) => {
-  const { dir, file, write } = await setUp(t, { maxFileBytes: 1 });
-  file.open(0);
+  const { dir, open, write } = await setUp(t, { maxFileBytes: 1 });
+  open();
   const isDone = new Int32Array(new SharedArrayBuffer(4));
   const worker = new Worker(
     `const { openSync, closeSync } = require('node:fs');

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { type AsyncFiles, asyncFiles, type Files, syncFiles } from '../../../../workers/logs/capture/files.ts';
-import { RecordWriter } from '../../../../workers/logs/capture/record-writer.ts';
+import { callFs, Disk, type MakeCall } from '../../../../workers/logs/capture/disk.ts';
+import type { Dropped } from '../../../../workers/logs/capture/drop-report.ts';
 import { RollingFile } from '../../../../workers/logs/capture/rolling-file.ts';
-import { DiskPace } from '../../../../workers/logs/capture/slow-disk.ts';
-import { RecordSink } from '../../../../workers/logs/capture/stream-writer.ts';
+import { StreamWriter } from '../../../../workers/logs/capture/stream-writer.ts';
 import { FrameMemory, INPUT_START } from '../../../../workers/logs/format/framer.ts';
 import { createFramer } from '../../../../workers/logs/format/framers.ts';
 import { eventually } from '../../../helpers/eventually.ts';
@@ -19,25 +18,25 @@ class TestDisk {
   roomBytes = Number.POSITIVE_INFINITY;
   writeMs = 0;
   elapsedMs = 0;
-  asyncWrites = 0;
+  poolWrites = 0;
   gate: Promise<void> = Promise.resolve();
+  error: Error & { code: string } = Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
 
-  readonly files: Files = {
-    ...syncFiles,
-    write: (fd, bytes, from, length) => syncFiles.write(fd, bytes, from, this.#take(length)),
+  readonly makeCall: MakeCall = (call, isOnPool) => {
+    if (call.name !== 'write') return callFs(call, isOnPool);
+    if (!isOnPool) return callFs(this.#shorten(call.args), false);
+    this.poolWrites += 1;
+    return this.gate.then(() => callFs(this.#shorten(call.args), true));
   };
-  readonly asyncFiles: AsyncFiles = {
-    ...asyncFiles,
-    write: async (fd, bytes, from, length) => {
-      this.asyncWrites += 1;
-      await this.gate;
-      return asyncFiles.write(fd, bytes, from, this.#take(length));
-    },
-  };
+
+  #shorten(args: readonly unknown[]) {
+    const [fd, bytes, from, length, position] = args as [number, Buffer, number, number, null];
+    return { name: 'write', args: [fd, bytes, from, this.#take(length), position] } as const;
+  }
 
   #take(length: number): number {
     this.elapsedMs += this.writeMs;
-    if (this.roomBytes <= 0) throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+    if (this.roomBytes <= 0) throw this.error;
     const taken = Math.min(length, this.roomBytes);
     this.roomBytes -= taken;
     return taken;
@@ -49,32 +48,32 @@ async function setUp(t: TestContext, onFull: 'block' | 'drop' = 'block') {
   const disk = new TestDisk();
   const clock = new ManualClock();
   const memory = new FrameMemory();
-  const { files, asyncFiles } = disk;
-  const mend = () => Buffer.alloc(0);
-  const file = new RollingFile({ logDir: dir, id: ID, maxFileBytes: 1e6, mend, files, asyncFiles });
+  const disks = new Disk(disk.makeCall, () => disk.elapsedMs);
+  const repair = () => Buffer.alloc(0);
+  const file = new RollingFile({ logDir: dir, id: ID, disk: disks, maxFileBytes: 1e6, repair });
   t.after(() => file.close());
   const told: string[] = [];
-  const pace = new DiskPace();
   const framer = createFramer('text', { memory, id: ID, maxLineBytes: 2 ** 20 });
-  const stopwatch = () => disk.elapsedMs;
-  const sink = new RecordSink({
-    memory,
-    writer: new RecordWriter({ file, clock, pace, onWritten: () => {}, stopwatch }),
-    framer,
-    clock,
-    onFull,
-    onHold: () => told.push('hold'),
+  const events = {
+    onBusy: () => told.push('hold'),
     onReady: () => told.push('ready'),
-    onStalled: (error) => told.push(`stalled: ${error}`),
+    onWritten: () => {},
+    onStalled: (error: unknown) => told.push(`stalled: ${error}`),
     onRecovered: () => told.push('recovered'),
-    onDropped: ({ lines, bytes }) => told.push(`dropped ${lines} lines, ${bytes} bytes`),
-  });
+    onDropped: ({ lines, bytes }: Dropped) => told.push(`dropped ${lines} lines, ${bytes} bytes`),
+    onHeld: () => {},
+    onElsewhere: () => {},
+    onMarker: () => told.push(`marker after ${lines()}`),
+    onEnd: () => told.push('end'),
+  };
+  const writer = new StreamWriter({ memory, framer, file, disk: disks, clock, onFull, events });
   const put = (text: string) => {
     memory.bytes.write(text, INPUT_START, 'latin1');
-    sink.write(INPUT_START, INPUT_START + text.length);
+    writer.write(INPUT_START, INPUT_START + text.length);
   };
   const text = () => contentOf(dir, 'web', 'stdout');
-  return { clock, disk, framer, memory, pace, sink, told, put, text, lines: () => linesOf(text()) };
+  const lines = () => linesOf(text());
+  return { clock, disk, framer, memory, writer, told, put, text, lines };
 }
 
 test('while the disk is full what was given waits, and is written once, from where it stood', async (t) => {
@@ -125,16 +124,16 @@ test('the delay doubles from 250 ms to 5 s, and starts anew with the next spell'
 });
 
 test('what is called after writes waits for them, in order', async (t) => {
-  const { clock, disk, sink, told, put, lines } = await setUp(t);
+  const { clock, disk, writer, told, put, lines } = await setUp(t);
   disk.roomBytes = 0;
   put('last words');
-  sink.endLine();
-  sink.afterWrites('marker-seen', () => told.push(`called with ${lines()}`));
+  writer.endLine();
+  writer.mark();
   put('more\n');
   assert.equal(told.length, 2);
   disk.roomBytes = Number.POSITIVE_INFINITY;
   clock.advance(250);
-  assert.deepEqual(told.slice(2), ['recovered', 'called with last words', 'ready']);
+  assert.deepEqual(told.slice(2), ['recovered', 'marker after last words', 'ready']);
   assert.deepEqual(lines(), ['last words', 'more']);
 });
 
@@ -148,20 +147,20 @@ test('a chunk that grows to many pieces is kept whole when the disk fills in the
 });
 
 test('finish() tries once more and tells what is lost', async (t) => {
-  const { clock, disk, sink, put } = await setUp(t);
+  const { clock, disk, writer, put } = await setUp(t);
   disk.roomBytes = 0;
   put('one\n');
   const lostBytes = '2026-11-23T08:00:00.123Z INFO [web] one\n'.length;
-  assert.deepEqual(await sink.finish(), { lostBytes, isStuck: false });
+  assert.deepEqual(await writer.finish(), { lostBytes, isStuck: false });
   assert.equal(clock.nextDelayMs, null);
 });
 
 test('finish() writes what waits when it can', async (t) => {
-  const { disk, sink, put, lines } = await setUp(t);
+  const { disk, writer, put, lines } = await setUp(t);
   disk.roomBytes = 0;
   put('one\n');
   disk.roomBytes = Number.POSITIVE_INFINITY;
-  assert.deepEqual(await sink.finish(), { lostBytes: 0, isStuck: false });
+  assert.deepEqual(await writer.finish(), { lostBytes: 0, isStuck: false });
   assert.deepEqual(lines(), ['one']);
 });
 
@@ -227,21 +226,20 @@ test('of what is dropped somebody is told every ten seconds, and never oftener',
 });
 
 test('with drop the end of a stream is not kept waiting by a full disk, and what is lost is told', async (t) => {
-  const { disk, told, put, sink } = await setUp(t, 'drop');
+  const { disk, told, put, writer } = await setUp(t, 'drop');
   disk.roomBytes = 0;
   put('one\n');
   put('two\n');
-  sink.afterWrites('marker-seen', () => told.push('ended'));
-  assert.equal(told.at(-1), 'ended');
-  assert.equal((await sink.finish()).lostBytes, 0);
+  writer.end();
+  assert.equal(told.at(-1), 'end');
+  assert.equal((await writer.finish()).lostBytes, 0);
   assert.match(told.at(-1)!, /^dropped 1 lines, \d+ bytes$/);
 });
 
 test('with drop a fault that is no lack of space is waited for', async (t) => {
   const { clock, disk, told, put } = await setUp(t, 'drop');
-  disk.files.write = () => {
-    throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
-  };
+  disk.error = Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
+  disk.roomBytes = 0;
   put('one\n');
   assert.deepEqual(told, ['hold', 'stalled: Error: EIO: i/o error']);
   assert.equal(clock.nextDelayMs, 250);
@@ -268,21 +266,21 @@ test('after a write that took long the next ones are done on the pool, until the
     put('x\n');
     await eventually('the line', () => told.includes('ready'));
   }
-  assert.equal(disk.asyncWrites, 65);
+  assert.equal(disk.poolWrites, 65);
   put('at once\n');
   assert.equal(lines().at(-1), 'at once');
-  assert.equal(disk.asyncWrites, 65);
+  assert.equal(disk.poolWrites, 65);
 });
 
 test('what comes while a slow write is under way waits for it, in order', async (t) => {
-  const { disk, sink, told, put, lines } = await setUp(t);
+  const { disk, writer, told, put, lines } = await setUp(t);
   disk.writeMs = 100;
   put('one\n');
   put('two\nth');
   put('ree\n');
-  sink.endLine();
-  sink.afterWrites('marker-seen', () => told.push('called'));
-  await eventually('the call', () => told.includes('called'));
+  writer.endLine();
+  writer.end();
+  await eventually('the end', () => told.includes('end'));
   assert.deepEqual(lines(), ['one', 'two', 'three']);
 });
 
@@ -300,13 +298,13 @@ test('a full disk that is slow, too, is waited for as any other', async (t) => {
 });
 
 test('finish() gives up a disk that does not answer', async (t) => {
-  const { clock, disk, put, sink } = await setUp(t);
+  const { clock, disk, put, writer } = await setUp(t);
   disk.writeMs = 100;
   put('one\n');
   disk.gate = new Promise(() => {});
   put('two\n');
-  const finished = sink.finish();
-  await eventually('the write', () => disk.asyncWrites === 1);
+  const finished = writer.finish();
+  await eventually('the write', () => disk.poolWrites === 1);
   clock.advance(2000);
   const lostBytes = '2026-11-23T08:00:00.123Z INFO [web] two\n'.length;
   assert.deepEqual(await finished, { lostBytes, isStuck: true });

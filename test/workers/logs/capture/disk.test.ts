@@ -7,6 +7,7 @@ import { DEFAULT_LOG_SETTINGS } from '../../../../src/protocol/log-settings.ts';
 import type { LogEvent, LogsApi } from '../../../../src/protocol/logs.ts';
 import { transfer } from '../../../../src/threads/rpc.ts';
 import { WorkerThread } from '../../../../src/threads/worker-thread.ts';
+import { call, Disk } from '../../../../workers/logs/capture/disk.ts';
 import { mountFreezableDisk } from '../../../helpers/disks/freezable-disk.ts';
 import { eventually } from '../../../helpers/eventually.ts';
 import { openStream } from '../../../helpers/processes/open-stream.ts';
@@ -69,4 +70,45 @@ test('a disk that does not answer stops the streams that are on it, and no other
   await quick.end();
   await eventually('both ends', () => log.types().filter((type) => type === 'stream-ended').length === 2);
   assert.deepEqual(linesOf(readFileSync(far, 'latin1')), ['one', 'two']);
+});
+
+function setUpListings() {
+  const listed: string[] = [];
+  const disk = new Disk(({ args }) => {
+    const path = String(args[0]);
+    listed.push(path);
+    if (path === '/missing') throw new Error('ENOENT');
+    return [`${path}/web.stdout.log`];
+  });
+  const list = (path: string) => disk.runNow(call('readdir', path));
+  return { disk, list, listed };
+}
+
+test('streams that are opened together list each folder once', () => {
+  const { disk, list, listed } = setUpListings();
+  const names = disk.shareListings(() => [list('/logs'), list('/other'), list('/logs')]);
+  assert.deepEqual(names, [['/logs/web.stdout.log'], ['/other/web.stdout.log'], ['/logs/web.stdout.log']]);
+  assert.deepEqual(listed, ['/logs', '/other']);
+});
+
+test('a stream that is opened alone or later sees the folder as it is then', () => {
+  const { disk, list, listed } = setUpListings();
+  list('/logs');
+  disk.shareListings(() => list('/logs'));
+  disk.shareListings(() => list('/logs'));
+  list('/logs');
+  assert.equal(listed.length, 4);
+});
+
+test('a listing that failed is tried again, and is not kept', () => {
+  const { disk, list, listed } = setUpListings();
+  assert.throws(() =>
+    disk.shareListings(() => {
+      assert.throws(() => list('/missing'));
+      list('/logs');
+      list('/missing');
+    }),
+  );
+  list('/logs');
+  assert.deepEqual(listed, ['/missing', '/logs', '/missing', '/logs']);
 });
