@@ -276,10 +276,11 @@ export const SERVICE_KEYS = {
   }),
   port: optional(PortMapping, {
     needs: 'ports',
-    summary: 'port of the group’s address (127.0.0.1 without a group) that leads to a port of the guest',
+    summary:
+      'port of the host that leads to a port of the guest; it is bound on the address of the group, else on 127.0.0.1',
     unset: 'none',
   }),
-  ports: defaulted(PortMappings, [], { field: 'ports', needs: 'ports', summary: 'more of them' }),
+  ports: defaulted(PortMappings, [], { field: 'ports', needs: 'ports', summary: 'several of them' }),
   volumes: defaulted(Volumes, [], {
     field: 'volumes',
     needs: 'files',
@@ -410,7 +411,7 @@ const GROUP_KEYS = {
 } satisfies KeyTableOf<Group>;
 
 /** Keys that make sense for many services: not what a service is, and not what two of them could not both have. */
-const DEFAULT_KEYS: KeyTable = Object.fromEntries(
+export const DEFAULT_KEYS: KeyTable = Object.fromEntries(
   Object.entries<KeyTable[string]>(SERVICE_KEYS).filter(([, key]) => key.inherited),
 );
 

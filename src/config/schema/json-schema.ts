@@ -29,7 +29,7 @@ function keySchema({ type, summary, default: value }: AnyKey): JsonSchema {
   const printed = type.kind === 'scalar' && value !== undefined ? printScalar(type, value) : null;
   return {
     ...typeSchema(type),
-    description: type.kind === 'scalar' ? `${summary}: ${type.expected(ANY_HOST)}` : summary,
+    description: type.kind === 'scalar' ? `${summary}: ${type.expected(null)}` : summary,
     ...(printed === null ? {} : { default: printed as JsonSchema['default'] & {} }),
   };
 }

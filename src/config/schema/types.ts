@@ -30,8 +30,8 @@ export interface ParseContext {
 export interface ScalarType<T> {
   readonly kind: 'scalar';
   readonly schema: (context: ParseContext) => v.GenericSchema<unknown, T>;
-  /** Description of a valid value, as a problem tells it. */
-  readonly expected: (context: ParseContext) => string;
+  /** Description of a valid value, as a problem tells it; with null for any host. */
+  readonly expected: (context: ParseContext | null) => string;
   /** The config's form of the value that the protocol has; without it they are the same. */
   readonly print?: (stored: never) => unknown;
   /** The config's word for null in the protocol; without it the key is left out. */

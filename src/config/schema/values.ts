@@ -27,7 +27,7 @@ type Schema<T> = v.GenericSchema<unknown, T>;
 /** A type of values, from a schema and a description of valid ones, either of which may depend on the context. */
 export function scalar<T>(
   schema: Schema<T> | ((context: ParseContext) => Schema<T>),
-  expected: string | ((context: ParseContext) => string),
+  expected: string | ((context: ParseContext | null) => string),
   more: Pick<ScalarType<T>, 'print' | 'nullWord' | 'json'> = {},
 ): ScalarType<T> {
   return {
@@ -148,7 +148,7 @@ export const Cpus = scalar(
       v.minValue(1, 'must be at least 1'),
       v.maxValue(host.cpus, `is more than the ${host.cpus} that this host has`),
     ),
-  ({ host }) => `an integer from 1 to ${host.cpus}`,
+  (context) => `an integer from 1 to ${context?.host.cpus ?? 'the number that the host has'}`,
 );
 
 /** Memory of a guest: MiB as a number, or a size with its unit, rounded down to whole MiB. */
@@ -162,7 +162,8 @@ export const Ram = scalar(
       v.minValue(MIN_RAM_MIB, 'is too little for a kernel to boot'),
       v.maxValue(host.ramMib, `is more than the ${host.ramMib} MiB that this host has`),
     ),
-  ({ host }) => `MiB or a size such as "256MiB", from ${MIN_RAM_MIB} to ${host.ramMib} MiB`,
+  (context) =>
+    `MiB or a size such as "256MiB", from ${MIN_RAM_MIB} to ${context === null ? 'the memory of the host' : `${context.host.ramMib} MiB`}`,
   { print: printMib },
 );
 
@@ -203,7 +204,7 @@ function sizeRange(example: string, minBytes: number, maxBytes: number): string 
 /** A size within the memory of the host; becomes bytes. */
 export const HostMemory = scalar(
   ({ host }) => sizeSchema(MIB, host.ramMib * MIB),
-  ({ host }) => sizeRange('512MiB', MIB, host.ramMib * MIB),
+  (context) => sizeRange('512MiB', MIB, context === null ? Number.MAX_SAFE_INTEGER : context.host.ramMib * MIB),
   { print: exactSize },
 );
 
