@@ -18,16 +18,21 @@ if (versions.length === 0 || versions.some((version) => !/^\d+(\.\d+){0,2}$/.tes
   process.exit(2);
 }
 
+const loader = new URL('use-build.js', import.meta.url).href;
 const script = fileURLToPath(new URL('../test.ts', import.meta.url));
 const failed = versions.filter((version) => {
   const node = installNode(version);
   const name = execFileSync(node, ['--version'], { encoding: 'utf8' }).trim();
   console.log(`Node ${name}`);
-  const { status } = spawnSync(node, ['--import', 'tsx', script, ...(values.all ? [] : ['--unit'])], {
-    stdio: 'inherit',
-    // Programs whose first line names node must find this one.
-    env: { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH}` },
-  });
+  const { status } = spawnSync(
+    node,
+    ['--import', 'tsx', '--import', loader, script, ...(values.all ? [] : ['--unit'])],
+    {
+      stdio: 'inherit',
+      // Programs whose first line names node must find this one.
+      env: { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH}` },
+    },
+  );
   console.log(`Node ${name}: ${status === 0 ? 'passed' : 'failed'}`);
   return status !== 0;
 });

@@ -5,6 +5,7 @@ import { closeSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { DaemonClient } from '../../src/cli/client.ts';
 import type { HomePaths } from '../../src/state/paths.ts';
+import { TYPESCRIPT_OPTIONS } from '../helpers/processes/typescript.ts';
 import type { Findings } from './findings.ts';
 import type { DaemonDeaths } from './lines.ts';
 import { comesTrue } from './waiting.ts';
@@ -73,7 +74,7 @@ export class DaemonHost {
   async start(): Promise<void> {
     const { paths, clockFile, stderrFile, findings } = this.#options;
     const stderr = openSync(stderrFile, 'a');
-    const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), PROGRAM, paths.home], {
+    const child = spawn(process.execPath, [...TYPESCRIPT_OPTIONS, PROGRAM, paths.home], {
       // Worker threads take it from there.
       env: { ...process.env, NODE_OPTIONS: `--require=${CLOCK}`, CHAOS_CLOCK_FILE: clockFile },
       stdio: ['pipe', 'ignore', stderr],

@@ -5,10 +5,11 @@ import { text } from 'node:stream/consumers';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { catchInterrupt } from '../../src/cli/operation.ts';
+import { TYPESCRIPT_OPTIONS } from '../helpers/processes/typescript.ts';
 
 test('Ctrl-C is left to the command while rows are shown on a terminal', async () => {
   const fixture = fileURLToPath(new URL('../fixtures/interrupted-progress.ts', import.meta.url));
-  const child = spawn(process.execPath, ['--import', 'tsx', fixture], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [...TYPESCRIPT_OPTIONS, fixture], { stdio: ['ignore', 'pipe', 'inherit'] });
   const exited = once(child, 'exit');
   const [first] = await once(child.stdout, 'data');
   assert.equal(first.toString(), 'ready\n');

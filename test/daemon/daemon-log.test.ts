@@ -8,6 +8,7 @@ import { openDaemonLog } from '../../src/daemon/daemon-log.ts';
 import { MonocoreError } from '../../src/lib/errors.ts';
 import { listDescriptors } from '../../src/lib/proc.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { TYPESCRIPT_OPTIONS } from '../helpers/processes/typescript.ts';
 import { makeTempDir } from '../helpers/temp.ts';
 
 interface LogLine {
@@ -45,7 +46,7 @@ function openFiles(): string[] {
 /** Runs a program of test/fixtures on the log file `file`. */
 function runFixture(name: string, file: string) {
   const path = fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url));
-  return spawnSync(process.execPath, ['--import=tsx', path, file], { encoding: 'utf8' });
+  return spawnSync(process.execPath, [...TYPESCRIPT_OPTIONS, path, file], { encoding: 'utf8' });
 }
 
 test('after close every line is in the file, in order', async (t) => {

@@ -12,6 +12,7 @@ import { HomePaths } from '../../src/state/paths.ts';
 import { JobPool } from '../../src/threads/job-pool.ts';
 import { gate } from '../helpers/fakes/fake-context.ts';
 import { makeImage } from '../helpers/images/images.ts';
+import { TYPESCRIPT_OPTIONS } from '../helpers/processes/typescript.ts';
 import { startRegistry, type TestRegistry } from '../helpers/servers/registry.ts';
 import { defer, makeTempDir } from '../helpers/temp.ts';
 
@@ -116,7 +117,7 @@ test('a pull that is called off ends, keeps no lock and no blob that is not whol
 test('who waits for the lock of a process says so, can be called off, and goes on when that process is killed', async (t) => {
   const { images, paths } = await makeImages(t);
   await images.prune();
-  const holder = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), LOCK_HOLDER, paths.images.dir], {
+  const holder = spawn(process.execPath, [...TYPESCRIPT_OPTIONS, LOCK_HOLDER, paths.images.dir], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   defer(t, () => holder.kill('SIGKILL'));

@@ -8,6 +8,7 @@ import { DaemonClient } from '../../../src/cli/client.ts';
 import { type DaemonCommand, ownDaemonCommand, parseFailure, startDaemon } from '../../../src/cli/daemon/process.ts';
 import { HomePaths } from '../../../src/state/paths.ts';
 import { startFakeDaemon } from '../../helpers/fakes/fake-daemon.ts';
+import { TYPESCRIPT_OPTIONS } from '../../helpers/processes/typescript.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
 const fixture = fileURLToPath(new URL('../../fixtures/daemon.ts', import.meta.url));
@@ -17,7 +18,7 @@ async function prepare(t: TestContext, behaviour: string) {
   const home = join(await makeTempDir(t), 'home');
   const paths = new HomePaths(home);
   const client = new DaemonClient(paths.socket);
-  const args = ['--import', import.meta.resolve('tsx'), fixture, behaviour, home];
+  const args = [...TYPESCRIPT_OPTIONS, fixture, behaviour, home];
   const command: DaemonCommand = { execPath: process.execPath, args, cwd: process.cwd() };
   return { home, paths, client, command };
 }

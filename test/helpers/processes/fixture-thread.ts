@@ -1,6 +1,7 @@
+import { isSource } from '../../../src/lib/package-info.ts';
 import type { WorkerEntry } from '../../../src/threads/entry.ts';
 
-/** Entries are names of files in workers/; from there the way leads to a fixture, too. */
+/** Entry of a worker thread in test/fixtures; the names of entries are relative to `workers`. */
 export function fixtureEntry(name: string): WorkerEntry {
-  return `../test/fixtures/${name}` as WorkerEntry;
+  return (isSource ? `../test/fixtures/${name}` : `../../test/fixtures/built/${name}`) as WorkerEntry;
 }

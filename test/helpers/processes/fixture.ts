@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { TYPESCRIPT_OPTIONS } from './typescript.ts';
 
 /** A program of test/fixtures that runs. */
 export interface Fixture {
@@ -18,7 +19,7 @@ export interface Fixture {
 /** Starts `test/fixtures/<name>`, to be killed when the test has ended. */
 export function startFixture(t: Pick<TestContext, 'after'>, name: string, args: readonly string[] = []): Fixture {
   const path = fileURLToPath(new URL(`../../fixtures/${name}`, import.meta.url));
-  const loader = name.endsWith('.ts') ? ['--import', import.meta.resolve('tsx')] : [];
+  const loader = name.endsWith('.ts') ? TYPESCRIPT_OPTIONS : [];
   const child: ChildProcessByStdio<Writable, Readable, null> = spawn(process.execPath, [...loader, path, ...args], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });

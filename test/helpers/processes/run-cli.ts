@@ -3,9 +3,12 @@ import { type ChildProcessWithoutNullStreams, type StdioOptions, spawn } from 'n
 import { once } from 'node:events';
 import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { isSource } from '../../../src/lib/package-info.ts';
+import { TYPESCRIPT_OPTIONS } from './typescript.ts';
 
-const bin = fileURLToPath(new URL('../../../src/cli/bin.ts', import.meta.url));
-const tsx = import.meta.resolve('tsx');
+const bin = fileURLToPath(import.meta.resolve('../../../src/cli/bin.ts'));
+/** The build needs none. */
+const loader = isSource ? TYPESCRIPT_OPTIONS : [];
 
 /** How a run ended. */
 export interface CliResult {
@@ -29,7 +32,7 @@ export function spawnCli(args: readonly string[], settings: CliSettings = {}): C
   const { cwd, env, nodeOptions = [], stray } = settings;
   const stdio: StdioOptions = ['pipe', 'pipe', 'pipe'];
   if (stray) stdio.push(...Array.from({ length: stray.number - 3 }, () => 'ignore' as const), stray.fd);
-  return spawn(process.execPath, ['--import', tsx, ...nodeOptions, bin, ...args], {
+  return spawn(process.execPath, [...loader, ...nodeOptions, bin, ...args], {
     cwd,
     env: { ...process.env, MONOCORE_HOME: undefined, MONOCORE_DEBUG: undefined, ...env },
     stdio,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { TYPESCRIPT_OPTIONS } from '../../helpers/processes/typescript.ts';
 
 const grower = fileURLToPath(new URL('../../fixtures/table-grower.ts', import.meta.url));
 
@@ -13,14 +14,7 @@ interface Table {
 
 /** A process of its own with that many descriptors at most; Node raises a soft limit, so it is the hard one. */
 function grow(limit: number): { readonly before: Table; readonly after: Table } {
-  const args = [
-    '-c',
-    `ulimit -n ${limit} && exec "$@"`,
-    'sh',
-    process.execPath,
-    '--import',
-    import.meta.resolve('tsx'),
-  ];
+  const args = ['-c', `ulimit -n ${limit} && exec "$@"`, 'sh', process.execPath, ...TYPESCRIPT_OPTIONS];
   return JSON.parse(execFileSync('/bin/sh', [...args, grower], { encoding: 'utf8' }));
 }
 

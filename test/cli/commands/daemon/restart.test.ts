@@ -15,6 +15,7 @@ import { eventually } from '../../../helpers/eventually.ts';
 import { makeDaemonStatus, sendJson, startFakeDaemon } from '../../../helpers/fakes/fake-daemon.ts';
 import { findProcesses } from '../../../helpers/home.ts';
 import { type CliResult, runCli } from '../../../helpers/processes/run-cli.ts';
+import { TYPESCRIPT_OPTIONS } from '../../../helpers/processes/typescript.ts';
 import { defer, makeTempDir } from '../../../helpers/temp.ts';
 
 const fixture = fileURLToPath(new URL('../../../fixtures/daemon.ts', import.meta.url));
@@ -42,14 +43,7 @@ async function prepare(t: TestContext) {
 
 /** A daemon of an earlier version. */
 async function startOldDaemon(t: TestContext, paths: HomePaths, settings?: object): Promise<number> {
-  const args = [
-    '--import',
-    import.meta.resolve('tsx'),
-    fixture,
-    'answer',
-    paths.home,
-    JSON.stringify(settings ?? null),
-  ];
+  const args = [...TYPESCRIPT_OPTIONS, fixture, 'answer', paths.home, JSON.stringify(settings ?? null)];
   const child = spawn(process.execPath, args, { stdio: 'ignore' });
   const ended = once(child, 'exit');
   defer(t, async () => {
@@ -63,7 +57,7 @@ async function startOldDaemon(t: TestContext, paths: HomePaths, settings?: objec
 test('a new daemon takes the place of the old one with its settings, and services run on', async (t) => {
   const { home, paths, client, run, config, servicePid } = await prepare(t);
   const settings: DaemonSettings = { log_level: 'debug', log_workers: 2, background: true, leave_running: true };
-  const old = await startDaemon(paths, client, ownDaemonCommand(home, settings));
+  const old = await startDaemon(paths, client, { ...ownDaemonCommand(home, settings), cwd: process.cwd() });
   await run('start', '-f', config);
   const pid = await servicePid();
   assert.notEqual(pid, null);
