@@ -17,9 +17,9 @@ import { defer, makeTempDir } from '../helpers/temp.ts';
 
 const EVERYTHING = { names: [], group: null };
 const ONE_HOUR_MS = 3600e3;
-/** A command that a killed shell leaves nothing of. */
+/** A command without a process that outlives its shell. */
 const IDLE = 'while :; do sleep 0.1; done';
-/** One that only SIGKILL ends. */
+/** A command that only SIGKILL ends. */
 const STUBBORN = `trap '' TERM INT; ${IDLE}`;
 
 /** A daemon in the foreground that answers. */

@@ -7,7 +7,7 @@ import { openFilesBelow } from '../helpers/processes/open-files.ts';
 import { runCli } from '../helpers/processes/run-cli.ts';
 import { defer, makeTempDir } from '../helpers/temp.ts';
 
-test('what the caller of a command left open reaches neither the daemon that it starts nor a service', async (t) => {
+test('descriptors that a caller left open reach neither the daemon that it starts nor a service', async (t) => {
   const home = await makeTempDir(t);
   const config = join(home, 'monocore.toml');
   writeFileSync(

@@ -11,14 +11,14 @@ import { defer, makeTempDir } from '../helpers/temp.ts';
 describe('the variables of a service manager', () => {
   const PID = 1234;
 
-  test('are taken out of the environment, and no others', () => {
+  test('are removed from the environment, and no others', () => {
     const env = { NOTIFY_SOCKET: '/run/notify', WATCHDOG_USEC: '3000000', WATCHDOG_PID: '1234', PATH: '/bin' };
     assert.deepEqual(takeNotifySocket(env, PID), { address: '/run/notify', watchdogMs: 3000 });
     assert.deepEqual(env, { PATH: '/bin' });
     assert.equal(takeNotifySocket(env, PID), null);
   });
 
-  test('without a socket are taken out, too, and nobody is to be told', () => {
+  test('without a socket are removed, too, and nobody is notified', () => {
     const env = { NOTIFY_SOCKET: '', WATCHDOG_USEC: '3000000' };
     assert.equal(takeNotifySocket(env, PID), null);
     assert.deepEqual(env, {});
@@ -48,7 +48,7 @@ describe('a service manager', () => {
     });
     const clock = new ManualClock();
     const reports: string[] = [];
-    /** What becomes of the next checks. */
+    /** Results of the next checks. */
     const checks = { count: 0, next: async (): Promise<void> => {} };
     const notifier = new ServiceNotifier({
       socket: { address: address || receiver.path, watchdogMs },
@@ -76,7 +76,7 @@ describe('a service manager', () => {
     assert.deepEqual(reports, []);
   });
 
-  test('gets the last of several changes of the status, and none that is no change', async (t) => {
+  test('gets the last of several changes of the status, and no repetition', async (t) => {
     const { receiver, notifier, clock } = await prepare(t);
     notifier.ready('0 services');
     notifier.status('0 services');
@@ -90,7 +90,7 @@ describe('a service manager', () => {
     assert.deepEqual(receiver.messages, [['READY=1', 'STATUS=0 services'], ['STATUS=3 services']]);
   });
 
-  test('without a watchdog is not told of life while the daemon runs', async (t) => {
+  test('without a watchdog gets no signs of life while the daemon runs', async (t) => {
     const { notifier, clock, checks } = await prepare(t);
     notifier.ready('');
     assert.equal(clock.timers, 0);
@@ -144,7 +144,7 @@ describe('a service manager', () => {
     assert.equal(clock.timers, 0);
   });
 
-  test('that cannot be told is reported once', async (t) => {
+  test('that cannot be notified is reported once', async (t) => {
     const address = join(await makeTempDir(t), 'nobody.sock');
     const { notifier, reports } = await prepare(t, { address });
     notifier.ready('');

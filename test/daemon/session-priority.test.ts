@@ -11,7 +11,7 @@ const SLEEP =
 const niceOf = (pid: number): number =>
   Number(/ nice (-?\d+)$/m.exec(readFileSync(`/proc/${pid}/autogroup`, 'utf8'))?.[1]);
 
-test('a daemon in the background has precedence, and what it starts has none', async (t) => {
+test('the session of a daemon in the background has a higher priority than those of its children', async (t) => {
   const home = await makeTestHome(t);
   const file = join(home.dir, 'monocore.toml');
   writeFileSync(file, SLEEP);

@@ -1,4 +1,4 @@
-/** Commands that come while a start is under way: what that needs, and may have to put back, is none of theirs. */
+/** Commands during an unfinished start: they cannot take its addresses and ports, nor those that it may put back. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
@@ -14,24 +14,24 @@ const member = (name: string, group: string | null, overrides: Partial<Service> 
 const config = (...services: Service[]) => configOf(services, GROUPS);
 
 function open() {
-  const ports = new FakeContext({ obedient: true });
-  const orchestrator = new Orchestrator(ports);
+  const context = new FakeContext({ obedient: true });
+  const orchestrator = new Orchestrator(context);
   /** `name address status` of every service. */
   const rows = () => orchestrator.services().map((row) => `${row.name} ${row.group_ip} ${row.status}`);
-  return { ports, orchestrator, rows };
+  return { context, orchestrator, rows };
 }
 
 function outcomes({ services }: CommandReply): string[] {
   return services.map(({ service: { name }, outcome, error }) => [name, outcome, error].filter(Boolean).join(' '));
 }
 
-/** `web` has moved from blue to green, and the start that did it is about to fail and to put it back. */
+/** A start that has moved `web` from blue to green, and is about to fail and to put it back. */
 async function holdUpMove() {
-  const { ports, orchestrator, rows } = open();
+  const { context, orchestrator, rows } = open();
   const web = member('web', 'blue', { ports: [{ host: 80, guest: 80, protocol: 'tcp' }] });
   await orchestrator.start(config(web));
   const { opened, open: fail } = gate();
-  ports.onPrepare = async (name) => {
+  context.onPrepare = async (name) => {
     if (name !== 'bad') return;
     await opened;
     throw new Error('no kernel');
@@ -47,10 +47,10 @@ async function holdUpMove() {
     fail();
     return started;
   };
-  return { ports, orchestrator, rows, rolledBack };
+  return { context, orchestrator, rows, rolledBack };
 }
 
-test('the address that a start may have to give back goes to no other group meanwhile', async () => {
+test('an address that a start may put back goes to no other group meanwhile', async () => {
   const { orchestrator, rows, rolledBack } = await holdUpMove();
   await orchestrator.start(config(member('other', 'red')));
   assert.deepEqual(outcomes(await rolledBack()), ['bad failed no kernel', 'web failed put back, because bad failed']);
@@ -63,16 +63,16 @@ test('the address that a start may have to give back goes to no other group mean
   );
 });
 
-test('neither does the place in the network of its group', async () => {
-  const { ports, orchestrator, rolledBack } = await holdUpMove();
+test('a place in a group that a start may put back goes to no other service meanwhile', async () => {
+  const { context, orchestrator, rolledBack } = await holdUpMove();
   await orchestrator.start(config(member('other', 'blue')));
-  assert.ok(ports.callsOf('other').includes('attach blue 2'));
-  ports.clear();
+  assert.ok(context.callsOf('other').includes('attach blue 2'));
+  context.clear();
   await rolledBack();
-  assert.ok(ports.callsOf('web').includes('attach blue 1'));
+  assert.ok(context.callsOf('web').includes('attach blue 1'));
 });
 
-test('nor does its port', async () => {
+test('a port that a start may put back goes to no other service meanwhile', async () => {
   const { orchestrator, rows, rolledBack } = await holdUpMove();
   const rival = member('rival', 'blue', { ports: [{ host: 80, guest: 80, protocol: 'tcp' }] });
   await assert.rejects(orchestrator.start(config(rival)), {
@@ -83,7 +83,7 @@ test('nor does its port', async () => {
   assert.deepEqual(rows(), ['bad null Failed', 'web 127.0.0.2 Started']);
 });
 
-test('what was removed while it was about to be put back stays away, and frees its places', async () => {
+test('a service that is removed before its rollback stays removed, and frees its places', async () => {
   const { orchestrator, rows, rolledBack } = await holdUpMove();
   await orchestrator.remove({ names: ['web'], group: null });
   await rolledBack();
@@ -92,11 +92,11 @@ test('what was removed while it was about to be put back stays away, and frees i
   assert.deepEqual(rows(), ['bad null Failed', 'other 127.0.0.2 Started']);
 });
 
-test('a start that waits for what it prunes has its addresses and ports already', async () => {
-  const { ports, orchestrator, rows } = open();
+test('a start that waits for a pruned service has its addresses and ports already', async () => {
+  const { context, orchestrator, rows } = open();
   await orchestrator.start(config(member('old', null)));
   const { opened, open: release } = gate();
-  ports.onCleanUp = (name) => (name === 'old' ? opened : Promise.resolve());
+  context.onCleanUp = (name) => (name === 'old' ? opened : Promise.resolve());
   const web = member('web', 'green', { ports: [{ host: 80, guest: 80, protocol: 'tcp' }] });
   const pruned = orchestrator.start(config(web), ALL, { prune: true });
   await settle();
@@ -110,11 +110,11 @@ test('a start that waits for what it prunes has its addresses and ports already'
   assert.deepEqual(rows(), ['old null Stopped', 'other 127.0.0.3 Started', 'web 127.0.0.2 Started']);
 });
 
-test('a restart starts a service as it is by then, and none that was removed', async () => {
-  const { ports, orchestrator, rows } = open();
+test('a restart starts a service with its latest definition, and none that was removed', async () => {
+  const { context, orchestrator, rows } = open();
   await orchestrator.start(config(member('web', 'blue'), member('gone', 'blue'), member('slow', null)));
   const { opened, open: release } = gate();
-  ports.onCleanUp = (name) => (name === 'slow' ? opened : Promise.resolve());
+  context.onCleanUp = (name) => (name === 'slow' ? opened : Promise.resolve());
   const restarted = orchestrator.restart();
   await settle();
   await orchestrator.remove({ names: ['gone'], group: null });

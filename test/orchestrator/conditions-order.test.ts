@@ -1,4 +1,4 @@
-/** What services wait for before they start, and what a new daemon starts by itself. */
+/** Conditions that starts wait for, and services that a new daemon starts by itself. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
@@ -21,40 +21,40 @@ function stack(condition: Condition, db: Partial<Service> = {}) {
   ]);
 }
 
-/** A start that is under way; `db` runs. */
+/** An unfinished start; `db` runs. */
 async function startStack(
   condition: Condition,
   db: Partial<Service> = {},
   probeResults: FakeContext['probeResults'] = [],
 ) {
-  const ports = new FakeContext({ obedient: true });
-  ports.probeResults.push(...probeResults);
-  const orchestrator = new Orchestrator(ports);
+  const context = new FakeContext({ obedient: true });
+  context.probeResults.push(...probeResults);
+  const orchestrator = new Orchestrator(context);
   const reply = orchestrator.start(stack(condition, db));
   await settle();
   await settle();
   const statuses = () => orchestrator.services().map(({ name, status }) => `${name} ${status}`);
-  return { ports, orchestrator, reply, statuses };
+  return { context, orchestrator, reply, statuses };
 }
 
 function errors({ services }: CommandReply): (string | null)[] {
   return services.map(({ error }) => error);
 }
 
-test('who needs a healthy service starts when it is healthy, not before', async () => {
+test('a service that needs a healthy one starts when that is healthy, not before', async () => {
   const bad = { ok: false, detail: 'connection refused' };
-  const { ports, reply, statuses } = await startStack('healthy', { healthcheck: CHECK }, [bad]);
+  const { context, reply, statuses } = await startStack('healthy', { healthcheck: CHECK }, [bad]);
   assert.deepEqual(statuses(), ['api Unstarted', 'db Started', 'web Unstarted']);
-  ports.probeResults.push({ ok: true, detail: 'connected' });
-  ports.clock.advance(1000);
+  context.probeResults.push({ ok: true, detail: 'connected' });
+  context.clock.advance(1000);
   assert.deepEqual(errors(await reply), [null, null, null]);
   assert.deepEqual(statuses(), ['api Started', 'db Started', 'web Started']);
 });
 
-test('a service that is unhealthy fails those who need it healthy, each naming the way to it', async () => {
+test('an unhealthy service fails those that need it healthy, each with the chain of causes', async () => {
   const bad = { ok: false, detail: 'connection refused' };
-  const { ports, reply, statuses } = await startStack('healthy', { healthcheck: CHECK }, [bad, bad]);
-  ports.clock.advance(5000);
+  const { context, reply, statuses } = await startStack('healthy', { healthcheck: CHECK }, [bad, bad]);
+  context.clock.advance(5000);
   assert.deepEqual(errors(await reply), [
     'it depends on db, which is unhealthy: connection refused',
     null,
@@ -74,16 +74,16 @@ for (const [code, expected] of [
     ],
   ],
 ] as const) {
-  test(`who needs a completed service learns that it ended with exit code ${code}`, async () => {
-    const { ports, reply, statuses } = await startStack('completed');
+  test(`a service that needs a completed one learns that it ended with exit code ${code}`, async () => {
+    const { context, reply, statuses } = await startStack('completed');
     assert.deepEqual(statuses(), ['api Unstarted', 'db Started', 'web Unstarted']);
-    const vm = ports.vms.get('db')!;
+    const vm = context.vms.get('db')!;
     vm.emit({ type: 'job-exited', exit: { code, signal: null } });
     assert.deepEqual(errors(await reply), expected);
   });
 }
 
-test('a start that waits for a condition is called off by a stop of that service alone', async () => {
+test('a stop of one service cancels its start that waits for a condition, and no other', async () => {
   const { orchestrator, reply, statuses } = await startStack('healthy', { healthcheck: CHECK });
   await orchestrator.stop({ names: ['web', 'api'], group: null });
   const [api, , web] = errors(await reply);
@@ -93,27 +93,27 @@ test('a start that waits for a condition is called off by a stop of that service
   await orchestrator.stop();
 });
 
-/** The document of a service that has run under a policy, ended as told. */
+/** Saved state of a service that ran under a restart policy, and ended as told. */
 async function endedDocument(when: RestartWhen, end: (orchestrator: Orchestrator) => Promise<unknown>) {
-  const ports = new FakeContext({ obedient: true });
-  const orchestrator = new Orchestrator(ports);
+  const context = new FakeContext({ obedient: true });
+  const orchestrator = new Orchestrator(context);
   const restart = { ...DEFAULT_RESTART_SETTINGS, when };
   await orchestrator.start(configOf([scriptService('web', 'true', { restart })]));
   await end(orchestrator);
-  return ports.documents.at(-1)!;
+  return context.saved.at(-1)!;
 }
 
-/** What a new daemon makes of it. */
+/** Services that a new daemon starts. */
 async function reopen(document: SavedState, startsAll: boolean): Promise<string> {
-  const ports = Object.assign(new FakeContext({ obedient: true }), { left: [], ended: [document] });
-  const orchestrator = await Orchestrator.open(ports, { startsAll });
+  const context = Object.assign(new FakeContext({ obedient: true }), { left: [], ended: [document] });
+  const orchestrator = await Orchestrator.open(context, { startsAll });
   await settle();
   await settle();
   const [row] = orchestrator.services();
   return `${row!.status} ${row!.restarts}`;
 }
 
-test('services that ended with their daemon come back with the next one, as their policy says', async () => {
+test('services that ended with their daemon start with the next one, as their restart policy demands', async () => {
   const suspend = (orchestrator: Orchestrator) => orchestrator.end({ suspend: true });
   assert.equal(await reopen(await endedDocument('unless-stopped', suspend), false), 'Started 1');
   assert.equal(await reopen(await endedDocument('always', suspend), false), 'Started 1');
@@ -121,7 +121,7 @@ test('services that ended with their daemon come back with the next one, as thei
   assert.equal(await reopen(await endedDocument('no', suspend), true), 'Stopped 0');
 });
 
-test('services that the user stopped stay down, but for those that always run', async () => {
+test('services that the user stopped stay down, except those with the policy `always`', async () => {
   const stop = (orchestrator: Orchestrator) => orchestrator.stop();
   assert.equal(await reopen(await endedDocument('unless-stopped', stop), true), 'Stopped 0');
   const always = await endedDocument('always', stop);

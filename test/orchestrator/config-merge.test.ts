@@ -1,4 +1,4 @@
-/** A config merged into what runs: what is started, kept, stopped and put back. */
+/** Merge of a config into running services: starts, stops and rollbacks. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
@@ -13,11 +13,11 @@ const ALL = { names: [], group: null };
 const service = (name: string, overrides: Partial<Service> = {}) => scriptService(name, 'true', overrides);
 
 function orchestrate({ obedient = true, concurrentBoots = 2 } = {}) {
-  const ports = new FakeContext({ obedient, concurrentBoots });
-  const orchestrator = new Orchestrator(ports);
+  const context = new FakeContext({ obedient, concurrentBoots });
+  const orchestrator = new Orchestrator(context);
   /** `name status` of every service. */
   const statuses = () => orchestrator.services().map(({ name, status }) => `${name} ${status}`);
-  return { ports, orchestrator, statuses };
+  return { context, orchestrator, statuses };
 }
 
 function words({ actions }: PlanReply): string[] {
@@ -29,13 +29,13 @@ function outcomes({ services }: CommandReply): string[] {
   return services.map(({ service: { name }, outcome, error }) => [name, outcome, error].filter(Boolean).join(' '));
 }
 
-test('what a config does not have goes on, and is stopped only to prune', async () => {
-  const { ports, orchestrator, statuses } = orchestrate();
+test('services that the config lacks run on, and are stopped only to prune', async () => {
+  const { context, orchestrator, statuses } = orchestrate();
   await orchestrator.start(configOf([service('web'), service('old')]));
   await orchestrator.start(configOf([service('web'), service('new')]));
   assert.deepEqual(statuses(), ['new Started', 'old Started', 'web Started']);
 
-  ports.clear();
+  context.clear();
   const reply = await orchestrator.start(configOf([service('web')]), ALL, { prune: true });
   assert.deepEqual(outcomes(reply), ['new changed', 'old changed', 'web unchanged']);
   assert.deepEqual(statuses(), ['new Stopped', 'old Stopped', 'web Started'], 'stopped, and not forgotten');
@@ -44,13 +44,13 @@ test('what a config does not have goes on, and is stopped only to prune', async 
   ]);
 });
 
-test('to prune stops what waits to be restarted, too', async () => {
-  const { ports, orchestrator, statuses } = orchestrate();
+test('to prune also stops services that wait to be restarted', async () => {
+  const { context, orchestrator, statuses } = orchestrate();
   const restart = { ...DEFAULT_RESTART_SETTINGS, when: 'always' } as const;
   const crash = async () => {
-    ports.vms.get('old')!.emit({ type: 'job-exited', exit: { code: 3, signal: null } });
+    context.vms.get('old')!.emit({ type: 'job-exited', exit: { code: 3, signal: null } });
     await settle();
-    ports.vms.get('old')!.end();
+    context.vms.get('old')!.end();
     await settle();
     assert.equal(orchestrator.services().find(({ name }) => name === 'old')?.detail, 'waiting to be restarted');
   };
@@ -64,24 +64,24 @@ test('to prune stops what waits to be restarted, too', async () => {
   const reply = await orchestrator.start(config, ALL, { prune: true });
   assert.deepEqual(outcomes(reply), ['old changed', 'web changed']);
   assert.deepEqual(statuses(), ['old Stopped', 'web Started']);
-  ports.clock.advance(60_000);
+  context.clock.advance(60_000);
   await settle();
   assert.deepEqual(statuses(), ['old Stopped', 'web Started'], 'it does not come back');
 });
 
-test('to prune leaves services alone whose profiles are not chosen, whether they run or not', async () => {
-  const { ports, orchestrator, statuses } = orchestrate();
+test('to prune leaves services alone whose profiles are not chosen', async () => {
+  const { context, orchestrator, statuses } = orchestrate();
   const members = ['web', 'debug', 'seed', 'old'].map((name) => service(name, { group: 'blue' }));
   const blue = { name: 'blue', local_only: true };
   await orchestrator.start(configOf(members, [blue]));
   await orchestrator.stop({ names: ['seed'], group: null });
-  ports.clear();
+  context.clear();
   const chosen = { ...configOf([members[0]!], [blue]), unselected: ['debug', 'seed', 'never-started'] };
   assert.deepEqual(words(orchestrator.plan(chosen, ALL, { prune: true })), ['stop old not in the config', 'keep web']);
   const reply = await orchestrator.start(chosen, ALL, { prune: true });
   assert.deepEqual(outcomes(reply), ['old changed', 'web unchanged']);
   assert.deepEqual(statuses(), ['debug Started', 'old Stopped', 'seed Stopped', 'web Started']);
-  assert.deepEqual(ports.callsOf('debug'), []);
+  assert.deepEqual(context.callsOf('debug'), []);
   // A change of their group is one of theirs, as it is without pruning.
   const opened = { ...chosen, groups: [{ ...blue, local_only: false }] };
   assert.deepEqual(
@@ -101,18 +101,18 @@ test('to prune a group leaves other groups alone', async () => {
   await assert.rejects(orchestrator.start(config, { names: ['a'], group: null }, { prune: true }), { code: 'Usage' });
 });
 
-test('a group that the config changes takes all its services with it, those that the config does not have, too', async () => {
-  const { ports, orchestrator } = orchestrate();
+test('a changed group restarts all its services, including those that the config lacks', async () => {
+  const { context, orchestrator } = orchestrate();
   const [a, b, c] = [service('a', { group: 'blue' }), service('b', { group: 'blue' }), service('c')];
   await orchestrator.start(configOf([a!, b!, c!], [{ name: 'blue', local_only: true }]));
   await orchestrator.stop({ names: ['c'], group: null });
-  ports.clear();
+  context.clear();
   const changed = configOf([a!], [{ name: 'blue', local_only: false }]);
   assert.deepEqual(words(orchestrator.plan(changed)), [
     'restart a local_only of group blue changed from true to false',
     'restart b local_only of group blue changed from true to false',
   ]);
-  assert.deepEqual(ports.calls, [], 'a plan does nothing');
+  assert.deepEqual(context.calls, [], 'a plan does nothing');
   assert.deepEqual(outcomes(await orchestrator.start(changed)), ['a changed', 'b changed']);
   assert.deepEqual(words(orchestrator.plan(changed)), ['keep a']);
   // Who names services means these alone.
@@ -122,12 +122,12 @@ test('a group that the config changes takes all its services with it, those that
   ]);
 });
 
-test('a plan names what would be done, in the order of dependencies, and why', async () => {
-  const { ports, orchestrator } = orchestrate();
+test('a plan lists the actions in the order of dependencies, with their reasons', async () => {
+  const { context, orchestrator } = orchestrate();
   const web = service('web', { depends_on: afterStart('db') });
   await orchestrator.start(configOf([web, service('db'), service('old'), service('once')]));
   await orchestrator.stop({ names: ['once'], group: null });
-  ports.clear();
+  context.clear();
   const config = configOf([
     service('web', { depends_on: afterStart('db'), cpus: 2 }),
     service('db'),
@@ -147,10 +147,10 @@ test('a plan names what would be done, in the order of dependencies, and why', a
     'create new',
   ]);
   assert.throws(() => orchestrator.plan(config, { names: ['nwe'], group: null }), { code: 'ServiceUnknown' });
-  assert.deepEqual(ports.calls, []);
+  assert.deepEqual(context.calls, []);
 });
 
-test('a plan takes no address from those who need one', async () => {
+test('a plan takes no address', async () => {
   const { orchestrator } = orchestrate();
   const groups = [{ name: 'blue', local_only: true }];
   orchestrator.plan(configOf([service('a', { group: 'blue' })], groups));
@@ -159,12 +159,12 @@ test('a plan takes no address from those who need one', async () => {
   assert.equal(orchestrator.services()[0]!.group_ip, '127.0.0.2');
 });
 
-test('a start that is atomic and fails puts back what it changed', async () => {
-  const { ports, orchestrator, statuses } = orchestrate();
+test('an atomic start that fails puts back all changed services', async () => {
+  const { context, orchestrator, statuses } = orchestrate();
   await orchestrator.start(configOf([service('web'), service('cache'), service('old'), service('ended')]));
   await orchestrator.stop({ names: ['ended'], group: null });
-  ports.clear();
-  ports.onPrepare = async (name) => {
+  context.clear();
+  context.onPrepare = async (name) => {
     if (name === 'bad') throw new Error('no kernel');
   };
   const config = configOf([
@@ -193,14 +193,14 @@ test('a start that is atomic and fails puts back what it changed', async () => {
   ]);
   const cpus = new Map(orchestrator.services().map((row) => [row.name, row.cpus]));
   assert.deepEqual([cpus.get('web'), cpus.get('ended')], [1, 1]);
-  assert.deepEqual(ports.callsOf('cache'), []);
+  assert.deepEqual(context.callsOf('cache'), []);
 });
 
-test('what cannot be put back says so', async () => {
-  const { ports, orchestrator } = orchestrate();
+test('a service that cannot be put back is reported', async () => {
+  const { context, orchestrator } = orchestrate();
   await orchestrator.start(configOf([service('web')]));
   let launches = 0;
-  ports.onPrepare = async (name) => {
+  context.onPrepare = async (name) => {
     if (name === 'bad') throw new Error('no kernel');
     launches += 1;
     if (launches > 1) throw new Error('no disk');
@@ -212,33 +212,33 @@ test('what cannot be put back says so', async () => {
   ]);
 });
 
-test('without that, what has started stays', async () => {
-  const { ports, orchestrator, statuses } = orchestrate();
-  ports.onPrepare = async (name) => {
+test('without `atomic`, services that have started stay up', async () => {
+  const { context, orchestrator, statuses } = orchestrate();
+  context.onPrepare = async (name) => {
     if (name === 'bad') throw new Error('no kernel');
   };
   await orchestrator.start(configOf([service('web'), service('bad')]));
   assert.deepEqual(statuses(), ['bad Failed', 'web Started']);
 });
 
-test('a service says what its start waits for', async () => {
-  const { ports, orchestrator } = orchestrate({ obedient: false, concurrentBoots: 1 });
+test('the status shows what a start waits for', async () => {
+  const { context, orchestrator } = orchestrate({ obedient: false, concurrentBoots: 1 });
   const details = () => orchestrator.services().map(({ name, detail }) => `${name}: ${detail}`);
   const config = configOf([service('a'), service('b'), service('c', { depends_on: afterStart('a', 'b') })]);
   const started = orchestrator.start(config);
   await settle();
   assert.deepEqual(details(), ['a: booting', 'b: waiting for a start slot (1 at a time)', 'c: waiting for a, b']);
   for (const name of ['a', 'b', 'c']) {
-    ports.vms.get(name)!.start();
+    context.vms.get(name)!.start();
     await settle();
   }
   await started;
   assert.deepEqual(details(), ['a: null', 'b: null', 'c: null']);
 });
 
-test('a start that comes to nothing waits for nothing any more', async () => {
-  const { ports, orchestrator } = orchestrate();
-  ports.onPrepare = async (name) => {
+test('the status of a failed start shows no wait', async () => {
+  const { context, orchestrator } = orchestrate();
+  context.onPrepare = async (name) => {
     if (name === 'a') throw new Error('no kernel');
   };
   await orchestrator.start(configOf([service('a'), service('b', { depends_on: afterStart('a') })]));

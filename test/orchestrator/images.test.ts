@@ -1,4 +1,4 @@
-/** How services get their images: before their turn to boot, called off by a stop, and the same one after a failure. */
+/** Images of services: fetched before a boot slot is taken, cancelled by a stop, reused after a failure. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
@@ -13,18 +13,18 @@ const service = (name: string, overrides: Partial<Service> = {}) =>
   scriptService(name, 'true', { image: 'app', ...overrides });
 
 function orchestrate({ obedient = true, concurrentBoots = 2 } = {}) {
-  const ports = new FakeContext({ obedient, concurrentBoots });
-  const orchestrator = new Orchestrator(ports);
+  const context = new FakeContext({ obedient, concurrentBoots });
+  const orchestrator = new Orchestrator(context);
   const row = (name: string) => orchestrator.services().find((candidate) => candidate.name === name)!;
-  return { ports, orchestrator, row };
+  return { context, orchestrator, row };
 }
 
 const outcomes = ({ services }: CommandReply) => services.map(({ outcome, error }) => [outcome, error ?? null]);
 
-test('a service says what is done for its image, keeps nobody from booting meanwhile, and has it in its state file', async () => {
-  const { ports, orchestrator, row } = orchestrate({ concurrentBoots: 1 });
+test('a service shows the progress of its image, takes no boot slot meanwhile, and saves the digest', async () => {
+  const { context, orchestrator, row } = orchestrate({ concurrentBoots: 1 });
   const fetched = gate();
-  ports.onFetch = async ({ onProgress }) => {
+  context.onFetch = async ({ onProgress }) => {
     onProgress('pulling 40 %');
     await fetched.opened;
     return imageOf('sha256:1');
@@ -33,7 +33,7 @@ test('a service says what is done for its image, keeps nobody from booting meanw
   await settle();
   assert.equal(row('db').status, 'Started');
   assert.deepEqual([row('web').status, row('web').detail], ['Starting', 'pulling 40 %']);
-  ports.clock.advance(600_000);
+  context.clock.advance(600_000);
   await settle();
   assert.equal(row('web').detail, 'pulling 40 %', 'a download may take its time');
   fetched.open();
@@ -41,27 +41,27 @@ test('a service says what is done for its image, keeps nobody from booting meanw
     ['changed', null],
     ['changed', null],
   ]);
-  assert.equal(ports.documents.findLast((document) => document.service.name === 'web')!.image_digest, 'sha256:1');
+  assert.equal(context.saved.findLast((state) => state.service.name === 'web')!.image_digest, 'sha256:1');
   assert.equal(row('web').detail, null);
 });
 
-test('a guest with an image boots when its turn has come, and says so', async () => {
-  const { ports, orchestrator, row } = orchestrate({ obedient: false, concurrentBoots: 1 });
+test('a VM with an image waits for a boot slot, and shows it', async () => {
+  const { context, orchestrator, row } = orchestrate({ obedient: false, concurrentBoots: 1 });
   const started = orchestrator.start(configOf([scriptService('db', 'true'), service('web')]));
   await settle();
-  assert.deepEqual(ports.callsOf('web').at(-1), 'save Starting');
+  assert.deepEqual(context.callsOf('web').at(-1), 'save Starting');
   assert.match(row('web').detail!, /^waiting for a start slot/);
-  ports.vms.get('db')!.start();
+  context.vms.get('db')!.start();
   await settle();
-  assert.equal(ports.callsOf('web').at(-2), 'launch');
-  ports.vms.get('web')!.start();
+  assert.equal(context.callsOf('web').at(-2), 'launch');
+  context.vms.get('web')!.start();
   await started;
 });
 
-test('a stop calls off what is done for the image, or the wait for a turn, and the next start begins anew', async () => {
-  const { ports, orchestrator, row } = orchestrate({ obedient: false, concurrentBoots: 1 });
+test('a stop cancels the fetch of an image or the wait for a boot slot, and the next start begins anew', async () => {
+  const { context, orchestrator, row } = orchestrate({ obedient: false, concurrentBoots: 1 });
   let isCalledOff = false;
-  ports.onFetch = ({ signal }) =>
+  context.onFetch = ({ signal }) =>
     new Promise<ServiceImage>((_resolve, reject) => {
       signal.addEventListener('abort', () => {
         isCalledOff = true;
@@ -75,24 +75,24 @@ test('a stop calls off what is done for the image, or the wait for a turn, and t
   assert.equal(outcomes(await started)[0]![0], 'failed');
   assert.deepEqual([row('web').status, row('web').reason], ['Stopped', 'stopped']);
 
-  ports.onFetch = async () => imageOf('sha256:1');
+  context.onFetch = async () => imageOf('sha256:1');
   const both = orchestrator.start(configOf([scriptService('db', 'true'), service('web')]));
   await settle();
   await orchestrator.stop({ names: ['web'], group: null });
   assert.equal(row('web').status, 'Stopped');
-  ports.vms.get('db')!.start();
+  context.vms.get('db')!.start();
   await both;
-  assert.ok(!ports.callsOf('web').includes('launch'));
+  assert.ok(!context.callsOf('web').includes('launch'));
 
   const again = orchestrator.start(configOf([service('web')]));
   await settle();
-  ports.vms.get('web')!.start();
+  context.vms.get('web')!.start();
   assert.deepEqual(outcomes(await again), [['changed', null]]);
 });
 
-test('an image that cannot be had is a failed start with the reason', async () => {
-  const { ports, orchestrator, row } = orchestrate();
-  ports.onFetch = async () => {
+test('an image that cannot be fetched is a failed start with the reason', async () => {
+  const { context, orchestrator, row } = orchestrate();
+  context.onFetch = async () => {
     throw new Error('the registry does not have it');
   };
   const reply = await orchestrator.start(configOf([service('web')]));
@@ -100,25 +100,25 @@ test('an image that cannot be had is a failed start with the reason', async () =
   assert.deepEqual([row('web').status, row('web').error], ['Failed', 'the registry does not have it']);
 });
 
-test('a restart by policy takes the image that ran, a start that somebody asked for the one of the name', async () => {
-  const { ports, orchestrator } = orchestrate();
+test('an automatic restart uses the image that ran, a start by a user resolves the name again', async () => {
+  const { context, orchestrator } = orchestrate();
   const restart = { ...DEFAULT_RESTART_SETTINGS, when: 'always' } as const;
   await orchestrator.start(configOf([service('web', { restart })]));
-  ports.vms.get('web')!.emit({ type: 'job-exited', exit: { code: 1, signal: null } });
-  ports.vms.get('web')!.end();
+  context.vms.get('web')!.emit({ type: 'job-exited', exit: { code: 1, signal: null } });
+  context.vms.get('web')!.end();
   await settle();
-  ports.clock.advance(60_000);
+  context.clock.advance(60_000);
   await settle();
   await orchestrator.restart();
-  const fetches = ports.calls.filter((call) => call.startsWith('fetch'));
+  const fetches = context.calls.filter((call) => call.startsWith('fetch'));
   assert.deepEqual(fetches, ['fetch app anew', 'fetch app sha256:app', 'fetch app anew']);
 });
 
-test('how a service ended is noted with its image, so that it counts as used', async () => {
-  const { ports, orchestrator } = orchestrate();
+test('the saved end of a run keeps its image, which counts as used', async () => {
+  const { context, orchestrator } = orchestrate();
   await orchestrator.start(configOf([service('web')]));
   await orchestrator.stop();
-  const ended = ports.documents.at(-1)!;
+  const ended = context.saved.at(-1)!;
   assert.deepEqual([ended.status, ended.image_digest], [{ Stopped: { exit_code: 0 } }, 'sha256:app']);
 
   const next = new FakeContext({ obedient: true });
@@ -126,5 +126,5 @@ test('how a service ended is noted with its image, so that it counts as used', a
     Object.assign(next, { left: [], ended: [{ ...ended, desired: 'up' as const }] }),
   );
   await restored.stop();
-  assert.equal(next.documents.at(-1)!.image_digest, 'sha256:app');
+  assert.equal(next.saved.at(-1)!.image_digest, 'sha256:app');
 });

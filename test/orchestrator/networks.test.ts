@@ -1,4 +1,4 @@
-/** What services of a group share: an address, ports, names. */
+/** Shared parts of a group: its address, its ports, its names. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
@@ -13,15 +13,15 @@ const member = (name: string, group: string | null, overrides: Partial<Service> 
 const config = (...services: Service[]) => configOf(services, GROUPS);
 
 function open() {
-  const ports = new FakeContext({ obedient: true });
-  return { ports, orchestrator: new Orchestrator(ports) };
+  const context = new FakeContext({ obedient: true });
+  return { context, orchestrator: new Orchestrator(context) };
 }
 
 const ipOf = (orchestrator: Orchestrator, name: string) =>
   orchestrator.services().find((service) => service.name === name)!.group_ip;
 
 test('two services of a start that claim the same port are found before either is started', async () => {
-  const { ports, orchestrator } = open();
+  const { context, orchestrator } = open();
   const services = [member('a', 'blue', { ports: [port(80)] }), member('b', 'blue', { ports: [port(80)] })];
   await assert.rejects(orchestrator.start(config(...services)), {
     code: 'StartFailed',
@@ -29,14 +29,14 @@ test('two services of a start that claim the same port are found before either i
       'port 127.0.0.2:80 (tcp) is wanted by service a of group blue and service b of group blue; ' +
       'choose another host port for one of them',
   });
-  assert.deepEqual([ports.calls, orchestrator.services()], [[], []]);
+  assert.deepEqual([context.calls, orchestrator.services()], [[], []]);
   const twice = member('a', null, { ports: [port(80), port(80)] });
   await assert.rejects(orchestrator.start(config(twice)), {
     message: 'port 127.0.0.1:80 (tcp) is forwarded twice by service a; leave one of them out',
   });
 });
 
-test('the same number is another port by another protocol and on another address', async () => {
+test('the same port number with another protocol or address is another port', async () => {
   const { orchestrator } = open();
   const { services } = await orchestrator.start(
     config(
@@ -52,26 +52,26 @@ test('the same number is another port by another protocol and on another address
   );
 });
 
-test('a port that a running service has is refused by its name, until that has ended or moved', async () => {
-  const { ports, orchestrator } = open();
+test('a port of a running service is refused with the name of that service, until it has ended or moved', async () => {
+  const { context, orchestrator } = open();
   const a = member('a', 'blue', { ports: [port(80)] });
   const b = member('b', 'blue', { ports: [port(80)] });
   await orchestrator.start(config(a));
-  ports.clear();
+  context.clear();
   await assert.rejects(orchestrator.start(config(b)), {
     code: 'StartFailed',
     message:
       'port 127.0.0.2:80 (tcp) of service b of group blue is taken by service a of group blue, which runs; ' +
       'stop a or choose another host port',
   });
-  assert.deepEqual(ports.calls, []);
+  assert.deepEqual(context.calls, []);
   await orchestrator.start(config({ ...a, ports: [port(81)] }));
   await orchestrator.start(config(b));
   await orchestrator.stop({ names: ['b'], group: null });
   await orchestrator.start(config(a));
 });
 
-test('a start that is refused keeps no address', async () => {
+test('a refused start keeps no address', async () => {
   const { orchestrator } = open();
   const clash = [member('b', 'green', { ports: [port(80)] }), member('c', 'green', { ports: [port(80)] })];
   await assert.rejects(orchestrator.start(config(member('a', 'blue'), ...clash)), { code: 'StartFailed' });
@@ -81,7 +81,7 @@ test('a start that is refused keeps no address', async () => {
   assert.equal(ipOf(orchestrator, 'a'), '127.0.0.3');
 });
 
-test('a group that no address is left for keeps those of the others free', async () => {
+test('a group without an address blocks no address of other groups', async () => {
   const { orchestrator } = open();
   const groups = Array.from({ length: 254 }, (_, index) => ({ name: `g${index}`, local_only: true }));
   const services = groups.map(({ name }) => member(`of-${name}`, name));
@@ -91,13 +91,13 @@ test('a group that no address is left for keeps those of the others free', async
   assert.equal(ipOf(orchestrator, 'a'), '127.0.0.2');
 });
 
-test('a group whose last service went to another one frees its address; one that waits for its start keeps its own', async () => {
-  const { ports, orchestrator } = open();
+test('a group whose last service left frees its address; a service that waits for its start keeps it', async () => {
+  const { context, orchestrator } = open();
   await orchestrator.start(config(member('a', 'blue')));
   await orchestrator.start(config(member('a', 'green')));
   assert.equal(ipOf(orchestrator, 'a'), '127.0.0.3');
   const { opened, open: release } = gate();
-  ports.onPrepare = (service) => (service === 'slow' ? opened : Promise.resolve());
+  context.onPrepare = (service) => (service === 'slow' ? opened : Promise.resolve());
   const slow = orchestrator.start(config(member('slow', null), member('a', 'red', { depends_on: afterStart('slow') })));
   await settle();
   await orchestrator.start(config(member('b', 'blue')));
@@ -106,72 +106,72 @@ test('a group whose last service went to another one frees its address; one that
   assert.deepEqual([ipOf(orchestrator, 'a'), ipOf(orchestrator, 'b')], ['127.0.0.2', '127.0.0.4']);
 });
 
-test('VMs of a group are connected with each other from their launch to their end, and know the names of all', async () => {
-  const { ports, orchestrator } = open();
+test('VMs of a group are connected from their launch to their end, and know the names of all members', async () => {
+  const { context, orchestrator } = open();
   const late = member('late', 'blue', { isolation: 'vm' });
   const plain = member('plain', 'blue', { isolation: 'none' });
   await orchestrator.start(config(member('a', 'blue'), member('b', 'green'), member('alone', null), plain));
-  const about = (name: string) => ports.callsOf(name).filter((call) => /^(attach|names|detach)/.test(call));
+  const about = (name: string) => context.callsOf(name).filter((call) => /^(attach|names|detach)/.test(call));
   assert.deepEqual(about('a'), ['attach blue 1', 'names a=10.83.0.1']);
   assert.deepEqual(about('b'), ['attach green 1', 'names b=10.83.0.1']);
   assert.deepEqual([about('alone'), about('plain')], [[], []]);
-  ports.clear();
+  context.clear();
   await orchestrator.start(config(late));
   assert.deepEqual(new Set(about('a')), new Set(['names a=10.83.0.1 late=10.83.0.2']));
   assert.equal(about('late')[0], 'attach blue 2');
-  ports.clear();
+  context.clear();
   await orchestrator.stop({ names: ['a'], group: null });
   assert.deepEqual(about('a'), ['detach']);
   assert.deepEqual(about('late'), [], 'who has stopped may come back');
-  ports.clear();
+  context.clear();
   await orchestrator.remove({ names: ['a'], group: null });
   assert.deepEqual(about('late'), ['names late=10.83.0.2']);
 });
 
-test('a VM with UDP ports has them opened for it, with or without a group', async () => {
-  const { ports, orchestrator } = open();
+test('UDP ports of a VM are opened, with or without a group', async () => {
+  const { context, orchestrator } = open();
   const udp = { ports: [port(53, 'udp'), port(80)] };
   const plain = member('plain', null, { ports: [port(54, 'udp')], isolation: 'none' });
   await orchestrator.start(config(member('a', 'blue', udp), member('alone', null, udp), plain));
-  assert.ok(ports.callsOf('a').includes('attach blue 1 127.0.0.2:53-80'));
-  assert.ok(ports.callsOf('alone').includes('attach null 1 127.0.0.1:53-80'));
-  assert.deepEqual([...ports.attached.keys()], ['a', 'alone']);
+  assert.ok(context.callsOf('a').includes('attach blue 1 127.0.0.2:53-80'));
+  assert.ok(context.callsOf('alone').includes('attach null 1 127.0.0.1:53-80'));
+  assert.deepEqual([...context.attached.keys()], ['a', 'alone']);
 
   const notes = () => orchestrator.services().find(({ name }) => name === 'alone')!.notes;
   const changes: (readonly string[])[] = [];
   orchestrator.on('event', (event) => event.type === 'service' && changes.push(event.service.notes));
-  ports.attached.get('alone')!.onNotes(['port 53 is taken']);
+  context.attached.get('alone')!.onNotes(['port 53 is taken']);
   assert.deepEqual([notes(), changes], [['port 53 is taken'], [['port 53 is taken']]]);
 });
 
-test('a VM has not ended before its UDP ports are free: the next one may want them', async () => {
-  const { ports, orchestrator } = open();
+test('a run ends only when the UDP ports of its VM are free for the next one', async () => {
+  const { context, orchestrator } = open();
   await orchestrator.start(config(member('a', 'blue', { ports: [port(53, 'udp')] })));
   const { opened, open: release } = gate();
-  ports.onDetach = () => opened;
+  context.onDetach = () => opened;
   let hasEnded = false;
   const stopped = orchestrator.stop({ names: ['a'], group: null }).then(() => {
     hasEnded = true;
   });
   await settle();
-  assert.deepEqual([ports.callsOf('a').includes('detach'), hasEnded], [true, false]);
+  assert.deepEqual([context.callsOf('a').includes('detach'), hasEnded], [true, false]);
   release();
   await stopped;
 });
 
-test('a VM that dies is disconnected at once', async () => {
-  const { ports, orchestrator } = open();
+test('a VM that has died is disconnected at once', async () => {
+  const { context, orchestrator } = open();
   await orchestrator.start(config(member('a', 'blue')));
-  ports.vms.get('a')!.endProcess();
-  assert.equal(ports.callsOf('a').at(-1), 'detach');
-  ports.vms.get('a')!.endStreams();
+  context.vms.get('a')!.endProcess();
+  assert.equal(context.callsOf('a').at(-1), 'detach');
+  context.vms.get('a')!.endStreams();
 });
 
-test('places and addresses outlive the daemon, and a service that runs has precedence', async () => {
-  const { ports, orchestrator } = open();
+test('places and addresses outlive the daemon, and running services keep theirs first', async () => {
+  const { context, orchestrator } = open();
   await orchestrator.start(config(member('gone', 'green'), member('a', 'blue'), member('b', 'blue')));
   await orchestrator.stop();
-  const ended = ['gone', 'a', 'b'].map((name) => ports.documents.findLast(({ service }) => service.name === name)!);
+  const ended = ['gone', 'a', 'b'].map((name) => context.saved.findLast(({ service }) => service.name === name)!);
   assert.deepEqual(
     ended.map(({ group_index, group_ip }) => [group_index, group_ip]),
     [

@@ -17,8 +17,8 @@ const STACK = configOf([
 ]);
 
 function orchestrate({ obedient = true, concurrentBoots = 2 } = {}) {
-  const ports = new FakeContext({ obedient, concurrentBoots });
-  return { ports, orchestrator: new Orchestrator(ports) };
+  const context = new FakeContext({ obedient, concurrentBoots });
+  return { context, orchestrator: new Orchestrator(context) };
 }
 
 /** `name outcome` of each service of a reply. */
@@ -26,30 +26,30 @@ function outcomes({ services }: CommandReply): string[] {
   return services.map(({ service: { name }, outcome }) => `${name} ${outcome}`);
 }
 
-/** Names of the services about which that call was made, in order. */
-function order(ports: FakeContext, verb: string): string[] {
-  return ports.calls.filter((call) => call.startsWith(`${verb} `)).map((call) => call.split(' ')[1]!);
+/** Services of all calls of that kind, in order. */
+function order(context: FakeContext, verb: string): string[] {
+  return context.calls.filter((call) => call.startsWith(`${verb} `)).map((call) => call.split(' ')[1]!);
 }
 
-test('a service is launched when what it depends on has started', async () => {
-  const { ports, orchestrator } = orchestrate();
+test('a service is launched when its dependencies have started', async () => {
+  const { context, orchestrator } = orchestrate();
   const reply = await orchestrator.start(STACK);
   assert.deepEqual(outcomes(reply), ['api changed', 'cron changed', 'db changed', 'web changed']);
-  const at = (call: string) => ports.calls.indexOf(call);
+  const at = (call: string) => context.calls.indexOf(call);
   assert.ok(at('save db Started') < at('launch api'));
   assert.ok(at('save api Started') < at('launch web'));
   assert.ok(at('launch cron') < at('launch api'), 'who needs nobody waits for nobody');
 });
 
-test('starting one service starts what it depends on, and nothing else', async () => {
-  const { ports, orchestrator } = orchestrate();
+test('starting a service starts its dependencies, and nothing else', async () => {
+  const { context, orchestrator } = orchestrate();
   await orchestrator.start(STACK, { names: ['api'], group: null });
-  assert.deepEqual(order(ports, 'launch'), ['db', 'api']);
+  assert.deepEqual(order(context, 'launch'), ['db', 'api']);
 });
 
-test('a service that fails takes those with it that depend on it, each naming the one before', async () => {
-  const { ports, orchestrator } = orchestrate();
-  ports.onPrepare = async (name) => {
+test('a service that fails also fails its dependents, each with the name of the one before', async () => {
+  const { context, orchestrator } = orchestrate();
+  context.onPrepare = async (name) => {
     if (name === 'db') throw new Error('no kernel');
   };
   const reply = await orchestrator.start(STACK);
@@ -65,12 +65,12 @@ test('a service that fails takes those with it that depend on it, each naming th
   assert.deepEqual(reply.services[2]!.last_lines, ['the last words of db']);
 });
 
-test('a stop comes to those first that depend on others', async () => {
-  const { ports, orchestrator } = orchestrate();
+test('dependent services are stopped first', async () => {
+  const { context, orchestrator } = orchestrate();
   await orchestrator.start(STACK);
-  ports.clear();
+  context.clear();
   const reply = await orchestrator.stop();
-  const at = (call: string) => ports.calls.indexOf(call);
+  const at = (call: string) => context.calls.indexOf(call);
   assert.ok(at('conclude web Stopped') < at('signal api SIGTERM'));
   assert.ok(at('conclude api Stopped') < at('signal db SIGTERM'));
   assert.deepEqual(outcomes(reply), ['api changed', 'cron changed', 'db changed', 'web changed']);
@@ -82,15 +82,15 @@ test('a stop comes to those first that depend on others', async () => {
   ]);
 });
 
-test('starting again leaves alone what runs as it is, and restarts what was changed', async () => {
-  const { ports, orchestrator } = orchestrate();
+test('starting again restarts changed services, and leaves the others alone', async () => {
+  const { context, orchestrator } = orchestrate();
   await orchestrator.start(STACK);
-  ports.clear();
+  context.clear();
   assert.deepEqual(
     outcomes(await orchestrator.start(STACK)).filter((outcome) => outcome.endsWith(' changed')),
     [],
   );
-  assert.deepEqual(ports.calls, []);
+  assert.deepEqual(context.calls, []);
 
   const changed = configOf(STACK.services.map((one) => (one.name === 'cron' ? { ...one, ram_mib: 256 } : one)));
   assert.deepEqual(outcomes(await orchestrator.start(changed)), [
@@ -100,28 +100,28 @@ test('starting again leaves alone what runs as it is, and restarts what was chan
     'web unchanged',
   ]);
   assert.deepEqual(
-    ports.callsOf('cron').filter((call) => /^(conclude|launch)/.test(call)),
+    context.callsOf('cron').filter((call) => /^(conclude|launch)/.test(call)),
     ['conclude Stopped', 'launch'],
   );
   assert.equal(orchestrator.services().find(({ name }) => name === 'cron')!.ram_mib, 256);
 });
 
 test('a restart stops and starts services as they were', async () => {
-  const { ports, orchestrator } = orchestrate();
+  const { context, orchestrator } = orchestrate();
   await orchestrator.start(STACK);
-  ports.clear();
+  context.clear();
   assert.deepEqual(outcomes(await orchestrator.restart({ names: ['api'], group: null })), ['api changed']);
-  assert.deepEqual(order(ports, 'launch'), ['api']);
+  assert.deepEqual(order(context, 'launch'), ['api']);
 });
 
-test('a removed service is stopped and forgotten, its logs, its disk and its row included', async () => {
-  const { ports, orchestrator } = orchestrate();
+test('a removed service is stopped, and its logs, its disk and its status are removed', async () => {
+  const { context, orchestrator } = orchestrate();
   await orchestrator.start(STACK);
-  ports.clear();
+  context.clear();
   const events: ControlEvent[] = [];
   orchestrator.on('event', (event) => events.push(event));
   await orchestrator.remove({ names: ['cron'], group: null });
-  assert.deepEqual(ports.callsOf('cron').slice(-5), [
+  assert.deepEqual(context.callsOf('cron').slice(-5), [
     ...['conclude Stopped', 'removeLogs', 'removeData', 'removeData', 'remove'],
   ]);
   assert.deepEqual(events.at(-1), { type: 'removed', name: 'cron' });
@@ -141,19 +141,19 @@ test('two removals of the same service at once both succeed', async () => {
 });
 
 test('an unknown name or group is refused before anything is done', async () => {
-  const { ports, orchestrator } = orchestrate();
+  const { context, orchestrator } = orchestrate();
   await assert.rejects(orchestrator.start(STACK, { names: ['web', 'wbe'], group: null }), {
     code: 'ServiceUnknown',
     message: 'the config knows no service wbe',
     details: ['wbe'],
   });
-  assert.deepEqual(ports.calls, []);
+  assert.deepEqual(context.calls, []);
   await assert.rejects(orchestrator.start(STACK, { names: [], group: 'blue' }), { code: 'ServiceUnknown' });
   await assert.rejects(orchestrator.stop({ names: ['web'], group: null }), /the daemon knows no service web/);
   await assert.rejects(orchestrator.remove({ names: ['web'], group: null }), { code: 'ServiceUnknown' });
 });
 
-test('the name of a service with replicas stands for all of them in every command', async () => {
+test('the name of a replicated service selects all its replicas in every command', async () => {
   const { orchestrator } = orchestrate();
   const replicas = ['web-1', 'web-2'].map((name) => service(name, { replica_of: 'web' }));
   const [web, all] = [{ names: ['web'], group: null }, ['web-1 changed', 'web-2 changed']];
@@ -169,81 +169,81 @@ test('the name of a service with replicas stands for all of them in every comman
   );
 });
 
-test('no more VMs boot at once than there are slots for', async () => {
-  const { ports, orchestrator } = orchestrate({ obedient: false, concurrentBoots: 2 });
+test('no more VMs boot at once than there are slots', async () => {
+  const { context, orchestrator } = orchestrate({ obedient: false, concurrentBoots: 2 });
   const names = ['a', 'b', 'c', 'd', 'e'];
   const started = orchestrator.start(configOf(names.map((name) => service(name))));
   for (let booted = 0; booted < names.length; booted += 1) {
     await settle();
-    assert.equal(ports.vms.size, Math.min(booted + 2, names.length));
-    ports.vms.get(names[booted]!)!.start();
+    assert.equal(context.vms.size, Math.min(booted + 2, names.length));
+    context.vms.get(names[booted]!)!.start();
   }
   assert.equal((await started).services.length, names.length);
 });
 
-test('two starts of the same services at once launch each once', async () => {
-  const { ports, orchestrator } = orchestrate({ concurrentBoots: 1 });
+test('two concurrent starts of the same services launch each once', async () => {
+  const { context, orchestrator } = orchestrate({ concurrentBoots: 1 });
   await Promise.all([orchestrator.start(STACK), orchestrator.start(STACK), orchestrator.start(STACK)]);
-  assert.deepEqual(order(ports, 'launch').sort(), ['api', 'cron', 'db', 'web']);
+  assert.deepEqual(order(context, 'launch').sort(), ['api', 'cron', 'db', 'web']);
 });
 
-test('two starts with the same change at once restart the service once', async () => {
-  const { ports, orchestrator } = orchestrate();
+test('two concurrent starts with the same change restart the service once', async () => {
+  const { context, orchestrator } = orchestrate();
   await orchestrator.start(configOf([service('web')]));
-  ports.clear();
+  context.clear();
   const changed = configOf([service('web', { cpus: 2 })]);
   await Promise.all([orchestrator.start(changed), orchestrator.start(changed)]);
-  assert.deepEqual(order(ports, 'launch'), ['web']);
+  assert.deepEqual(order(context, 'launch'), ['web']);
 });
 
-test('a stop calls off the starts that still wait for a slot or for what they depend on', async () => {
-  const { ports, orchestrator } = orchestrate({ obedient: false, concurrentBoots: 1 });
+test('a stop cancels starts that wait for a slot or a dependency', async () => {
+  const { context, orchestrator } = orchestrate({ obedient: false, concurrentBoots: 1 });
   const started = orchestrator.start(
     configOf([service('a'), service('b'), service('c', { depends_on: afterStart('a') })]),
   );
   await settle();
   const stopped = orchestrator.stop();
   await settle();
-  for (const vm of ports.vms.values()) vm.end();
+  for (const vm of context.vms.values()) vm.end();
   await stopped;
   const { services } = await started;
-  assert.equal(order(ports, 'launch').length, 1);
+  assert.equal(order(context, 'launch').length, 1);
   assert.deepEqual(
     services.map(({ outcome, error }) => [outcome, error]),
     services.map(() => ['failed', 'it was stopped before its command ran']),
   );
 });
 
-test('a start that comes while the end of the last run is being noted waits for that', async () => {
-  const { ports, orchestrator } = orchestrate();
+test('a start waits until the end of the last run is saved', async () => {
+  const { context, orchestrator } = orchestrate();
   const config = configOf([service('web')]);
   await orchestrator.start(config);
   const cleanedUp = gate();
-  ports.onCleanUp = () => cleanedUp.opened;
-  ports.vms.get('web')!.end();
+  context.onCleanUp = () => cleanedUp.opened;
+  context.vms.get('web')!.end();
   await settle();
   assert.equal(orchestrator.services()[0]!.status, 'Failed');
-  ports.clear();
+  context.clear();
   const started = orchestrator.start(config);
   await settle();
-  assert.deepEqual(ports.calls, [], 'its runtime folder would be removed under it');
+  assert.deepEqual(context.calls, [], 'its runtime folder would be removed under it');
   cleanedUp.open();
   await started;
-  assert.deepEqual(ports.callsOf('web').slice(0, 3), ['conclude Failed', 'save Starting', 'prepare']);
+  assert.deepEqual(context.callsOf('web').slice(0, 3), ['conclude Failed', 'save Starting', 'prepare']);
 });
 
-test('services that ended under an earlier daemon are listed as they ended', async () => {
-  const { ports, orchestrator } = orchestrate();
+test('services that ended under an earlier daemon are listed with their end', async () => {
+  const { context, orchestrator } = orchestrate();
   await orchestrator.start(configOf([service('web')]));
-  ports.vms.get('web')!.emit({ type: 'job-exited', exit: { code: 3, signal: null } });
+  context.vms.get('web')!.emit({ type: 'job-exited', exit: { code: 3, signal: null } });
   await settle();
-  const leftovers = { left: [], ended: [ports.documents.at(-1)!] };
+  const leftovers = { left: [], ended: [context.saved.at(-1)!] };
   const later = await Orchestrator.open(Object.assign(new FakeContext(), leftovers));
   const [row] = later.services();
   assert.deepEqual([row!.name, row!.status, row!.exit_code], ['web', 'Stopped', 3]);
 });
 
-test('every change of a service is told, in order', async () => {
+test('every change of a service is emitted in order', async () => {
   const { orchestrator } = orchestrate();
   const seen: string[] = [];
   orchestrator.on('event', (event) => {
@@ -257,26 +257,26 @@ test('every change of a service is told, in order', async () => {
   );
 });
 
-test('a stop ends when its run has, though somebody has started the service again', async () => {
-  const { ports, orchestrator } = orchestrate({ obedient: false });
+test('a stop resolves when its run has ended, although the service was started again', async () => {
+  const { context, orchestrator } = orchestrate({ obedient: false });
   const config = configOf([service('web')]);
   const started = orchestrator.start(config);
   await settle();
-  ports.vms.get('web')!.start();
+  context.vms.get('web')!.start();
   await started;
   const stopped = orchestrator.stop();
   const restarted = orchestrator.start(config);
   const closing = gate();
   void stopped.then(closing.open);
   await settle();
-  ports.vms.get('web')!.end();
+  context.vms.get('web')!.end();
   await closing.opened;
   await settle();
-  ports.vms.get('web')!.start();
+  context.vms.get('web')!.start();
   assert.deepEqual(outcomes(await restarted), ['web changed']);
 });
 
-test('nothing is started after the end was asked for', async () => {
+test('nothing is started during the shutdown', async () => {
   const { orchestrator } = orchestrate();
   const config = configOf([service('web')]);
   await orchestrator.start(config);

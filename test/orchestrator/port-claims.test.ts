@@ -1,4 +1,4 @@
-/** Ports of services that do not run at the moment, and will again. */
+/** Ports of services that are down for the moment. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
@@ -11,39 +11,39 @@ const claimant = (name: string, overrides: Partial<Service> = {}) =>
   scriptService(name, 'true', { ports: [{ host: 80, guest: 80, protocol: 'tcp' }], ...overrides });
 
 function open() {
-  const ports = new FakeContext({ obedient: true });
-  const orchestrator = new Orchestrator(ports);
+  const context = new FakeContext({ obedient: true });
+  const orchestrator = new Orchestrator(context);
   const statuses = () => orchestrator.services().map(({ name, status }) => `${name} ${status}`);
-  return { ports, orchestrator, statuses };
+  return { context, orchestrator, statuses };
 }
 
-test('a service that waits to be restarted keeps its ports, until it is stopped', async () => {
-  const { ports, orchestrator, statuses } = open();
+test('a service that waits to be restarted keeps its ports until it is stopped', async () => {
+  const { context, orchestrator, statuses } = open();
   const restart = { ...DEFAULT_RESTART_SETTINGS, when: 'always' } as const;
   await orchestrator.start(configOf([claimant('web', { restart })]));
-  ports.vms.get('web')!.emit({ type: 'job-exited', exit: { code: 3, signal: null } });
+  context.vms.get('web')!.emit({ type: 'job-exited', exit: { code: 3, signal: null } });
   await settle();
-  ports.vms.get('web')!.end();
+  context.vms.get('web')!.end();
   await settle();
   assert.equal(orchestrator.services()[0]!.detail, 'waiting to be restarted');
 
-  ports.clear();
+  context.clear();
   await assert.rejects(orchestrator.start(configOf([claimant('other')])), {
     code: 'StartFailed',
     message:
       'port 127.0.0.1:80 (tcp) of service other is taken by service web, which waits to be restarted; ' +
       'stop web or choose another host port',
   });
-  assert.deepEqual([ports.calls, statuses()], [[], ['web Starting']]);
+  assert.deepEqual([context.calls, statuses()], [[], ['web Starting']]);
   await orchestrator.stop({ names: ['web'], group: null });
   await orchestrator.start(configOf([claimant('other')]));
   assert.deepEqual(statuses(), ['other Started', 'web Stopped']);
 });
 
-test('a service that waits for its start has its ports already', async () => {
-  const { ports, orchestrator } = open();
+test('a service that waits for its start holds its ports already', async () => {
+  const { context, orchestrator } = open();
   const { opened, open: release } = gate();
-  ports.onPrepare = (service) => (service === 'slow' ? opened : Promise.resolve());
+  context.onPrepare = (service) => (service === 'slow' ? opened : Promise.resolve());
   const config = configOf([scriptService('slow', 'true'), claimant('web', { depends_on: afterStart('slow') })]);
   const started = orchestrator.start(config);
   await settle();
@@ -54,11 +54,11 @@ test('a service that waits for its start has its ports already', async () => {
   await started;
 });
 
-test('a service that is being restarted has its ports while it is down', async () => {
-  const { ports, orchestrator, statuses } = open();
+test('a service that is being restarted holds its ports while it is down', async () => {
+  const { context, orchestrator, statuses } = open();
   await orchestrator.start(configOf([claimant('web'), scriptService('slow', 'true')]));
   const { opened, open: release } = gate();
-  ports.onCleanUp = (service) => (service === 'slow' ? opened : Promise.resolve());
+  context.onCleanUp = (service) => (service === 'slow' ? opened : Promise.resolve());
   const restarted = orchestrator.restart();
   await settle();
   assert.deepEqual(statuses(), ['slow Stopped', 'web Stopped']);

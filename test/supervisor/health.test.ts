@@ -9,7 +9,7 @@ const CHECK = healthCheck({ retries: 3, start_period_ms: 30_000 });
 const OK = { ok: true, detail: 'connected' };
 const BAD = { ok: false, detail: 'connection refused' };
 
-/** The verdicts after each of these answers, all of them at the same age. */
+/** Verdicts after each of these results, at one age of the run. */
 function verdicts(answers: readonly (typeof OK)[], ageMs: number, check = CHECK): Health['verdict'][] {
   let health: Health = UNPROBED;
   return answers.map((answer) => {
@@ -18,21 +18,21 @@ function verdicts(answers: readonly (typeof OK)[], ageMs: number, check = CHECK)
   });
 }
 
-test('failures do not count in the start period, and are asked after often', () => {
+test('failures do not count in the start period, and the next probe comes soon', () => {
   assert.deepEqual(verdicts([BAD, BAD, BAD, BAD, BAD], 29_999), Array(5).fill('starting'));
   const { nextProbeMs, health } = evaluateProbe(CHECK, UNPROBED, BAD, 0);
   assert.deepEqual([nextProbeMs, health.detail], [STARTING_INTERVAL_MS, 'connection refused']);
   assert.equal(evaluateProbe({ ...CHECK, interval_ms: 200 }, UNPROBED, BAD, 0).nextProbeMs, 200);
 });
 
-test('after it, that many failures in a row make it unhealthy, and one success healthy', () => {
+test('after the start period, `retries` failures in a row make it unhealthy, and one success healthy', () => {
   assert.deepEqual(verdicts([BAD, BAD, BAD], 30_000), ['starting', 'starting', 'unhealthy']);
   assert.deepEqual(verdicts([OK, BAD, BAD, OK, BAD, BAD, BAD, OK], 30_000), [
     ...['healthy', 'healthy', 'healthy', 'healthy', 'healthy', 'healthy', 'unhealthy', 'healthy'],
   ]);
 });
 
-test('a success ends the start period: what worked once may fail', () => {
+test('a success ends the start period', () => {
   assert.deepEqual(verdicts([OK, BAD, BAD, BAD], 0), ['healthy', 'healthy', 'healthy', 'unhealthy']);
 });
 

@@ -1,4 +1,4 @@
-/** Random lives of a service, with everything that may happen at each point of one, against what must always hold. */
+/** Random lives of a service, with every event that may happen at each point, against the invariants. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
@@ -16,14 +16,14 @@ import { healthCheck } from '../helpers/processes/health-check.ts';
 
 const EXIT = { code: 0, signal: null };
 
-/** Restarted whenever it ends, five times in a row; restarted for its health and its memory, too. */
+/** Restarts after every end, five times in a row, and for its health and its memory. */
 const RULES: Rules = scriptService('web', 'true', {
   on_unhealthy: 'restart',
   healthcheck: healthCheck({ interval_ms: 1000, retries: 2 }),
   restart: { when: 'always', max_restarts: 5, reset_ms: 60_000, max_memory_bytes: 1000 },
 });
 
-/** The world around one service: knows what may happen next, and complains about effects that must not be. */
+/** The world around one service: it knows the events that may happen next, and rejects forbidden effects. */
 class World {
   state: ServiceState = INITIAL_STATE;
   readonly history: string[] = [];
@@ -81,7 +81,7 @@ class World {
   end(): void {
     this.happen({ type: 'stop', timeoutMs: 0 });
     for (let step = 0; this.state.actual.status === 'Stopping'; step += 1) {
-      assert.ok(step < 10, this.#describe('a stop comes to no end'));
+      assert.ok(step < 10, this.#describe('a stop never ends'));
       const due = this.possible().find(
         ({ type }) =>
           type === 'launched' ||
@@ -89,7 +89,7 @@ class World {
           type === 'inspected' ||
           (this.#killed ? type === 'process-ended' : type === 'stop-timeout' && !this.#vm?.ended),
       );
-      assert.ok(due, this.#describe('nothing is left that could end it'));
+      assert.ok(due, this.#describe('no event is left that could end it'));
       this.happen(due);
     }
   }
@@ -141,7 +141,7 @@ class World {
         return;
       case 'launch':
         assert.ok(!this.#mayRun(), this.#describe('launched while a process may exist'));
-        assert.ok(this.#persisted, this.#describe('launched before it was noted'));
+        assert.ok(this.#persisted, this.#describe('launched before it was saved'));
         assert.equal(this.#conclusions, this.#runs, this.#describe('launched before the last run was concluded'));
         this.#launching = true;
         this.#killed = false;
@@ -196,7 +196,7 @@ class World {
     if (!isActive && !isWaiting) assert.deepEqual(timers, [], this.#describe('a timer runs though nothing does'));
   }
 
-  /** Whether a process of the service may exist, or something that it printed may be on its way. */
+  /** True while a process of the service may exist, or its output may be on its way. */
   #mayRun(): boolean {
     return this.#launching || this.#isInspecting || (this.#vm !== null && !(this.#vm.ended && this.#vm.streamsEnded));
   }
@@ -206,7 +206,7 @@ class World {
   }
 }
 
-test('whatever happens, each run is concluded once, and nothing is done to a process that is not there', () => {
+test('each run is concluded once, and no effect is about a process that does not exist', () => {
   fc.assert(
     fc.property(fc.array(fc.nat(1000), { maxLength: 60 }), (choices) => {
       const world = new World();
@@ -219,7 +219,7 @@ test('whatever happens, each run is concluded once, and nothing is done to a pro
   );
 });
 
-test('from wherever it is, a stop comes to an end though nothing but the kernel answers', () => {
+test('a stop ends in every state, even if only the kernel answers', () => {
   fc.assert(
     fc.property(fc.array(fc.nat(1000), { maxLength: 30 }), (choices) => {
       const world = new World();

@@ -103,7 +103,7 @@ const STARTED_AT_MS = 900_000;
 const EXIT = { code: 3, signal: null };
 const KILLED = { code: 137, signal: 'SIGKILL' };
 
-/** Checked once a moment and restarted for each bad answer, never for its end. */
+/** Rules of a service that is restarted for each failed probe, never for its end. */
 const RULES: Rules = scriptService('web', 'true', {
   stop_signal: 'SIGTERM',
   stop_timeout_ms: 5000,
@@ -232,7 +232,7 @@ for (const [name, row] of Object.entries(MACHINE)) {
   });
 }
 
-test('what the user wants is what the user said last, whatever the service does', () => {
+test('`desired` is the last wish of the user, whatever the service does', () => {
   for (const state of STATES) {
     for (const event of EVENTS) {
       const wanted = { start: 'up', recover: 'up', stop: 'down' } as const;
@@ -245,7 +245,7 @@ test('what the user wants is what the user said last, whatever the service does'
   }
 });
 
-/** The state after those events. */
+/** State after those events. */
 function follow(from: VmState, ...events: readonly MachineEvent[]): VmState {
   return events.reduce<ServiceState>((state, event) => transition(state, event, NOW, RULES).state, serviceState(from))
     .actual;
@@ -277,7 +277,7 @@ for (const phase of STOP_PHASES.slice(0, -1)) {
     }
   });
 
-  test(`Stopping/${phase} starts again when asked to meanwhile, unless a stop withdraws it`, () => {
+  test(`Stopping/${phase} starts again after a start meanwhile, unless a stop withdraws it`, () => {
     const ended = serviceState(stopping(phase, { processEnded: true }));
     const asked = transition(ended, { type: 'start' }, NOW, RULES).state;
     const { state, effects } = transition(asked, { type: 'streams-ended' }, NOW, RULES);
@@ -328,19 +328,19 @@ test('a command that dies with its VM has the signal that killed both as its exi
   assert.deepEqual(end, stopped({ reason: 'stopped', exit: KILLED, endedBy: 'vm_sigkill', ...times }));
 });
 
-test('the rung of the ladder that ended it is noted', () => {
+test('the step of the stop that ended a run is kept', () => {
   const exited: MachineEvent = { type: 'job-exited', exit: EXIT };
   const gone: MachineEvent[] = [{ type: 'process-ended', exit: { code: 0, signal: null } }, { type: 'streams-ended' }];
-  const rung: MachineEvent = { type: 'stop-timeout' };
+  const timeout: MachineEvent = { type: 'stop-timeout' };
   const stop: MachineEvent = { type: 'stop', timeoutMs: 5000 };
   const cases: [string, MachineEvent[]][] = [
     ['command', [exited, ...gone]],
-    ['command', [exited, stop, rung, rung, ...gone]],
+    ['command', [exited, stop, timeout, timeout, ...gone]],
     ['stop_signal', [stop, exited, ...gone]],
-    ['stop_signal', [stop, exited, { type: 'drained' }, rung, ...gone]],
-    ['vm_sigterm', [stop, rung, ...gone]],
-    ['vm_sigterm', [stop, rung, exited, rung, ...gone]],
-    ['vm_sigkill', [stop, rung, rung, ...gone]],
+    ['stop_signal', [stop, exited, { type: 'drained' }, timeout, ...gone]],
+    ['vm_sigterm', [stop, timeout, ...gone]],
+    ['vm_sigterm', [stop, timeout, exited, timeout, ...gone]],
+    ['vm_sigkill', [stop, timeout, timeout, ...gone]],
     ['vm_ended', [...gone, INSPECTED]],
   ];
   for (const [endedBy, events] of cases) {
@@ -349,7 +349,7 @@ test('the rung of the ladder that ended it is noted', () => {
   }
 });
 
-test('the exit is unknown where nobody saw it: a status of the VM process is none of the command', () => {
+test('the exit is unknown where nobody saw it: the VM process has an exit status of its own', () => {
   const cleanQemuExit: MachineEvent = { type: 'process-ended', exit: { code: 0, signal: null } };
   const booting: VmState = { status: 'Starting', phase: 'booting', pid: 7 };
   const stop: MachineEvent = { type: 'stop', timeoutMs: 5000 };
@@ -364,7 +364,7 @@ test('the exit is unknown where nobody saw it: a status of the VM process is non
   }
 });
 
-test('a VM that ends unasked is a failure that says how it ended, and what it said last', () => {
+test('a VM that ends unexpectedly is a failure with its exit and its last console lines', () => {
   const crash: MachineEvent = { type: 'process-ended', exit: KILLED };
   const cases: [VmState, RegExp][] = [
     [{ status: 'Starting', phase: 'booting', pid: 7 }, /ended by SIGKILL before the command ran/],
@@ -385,7 +385,7 @@ test('a VM that ends unasked is a failure that says how it ended, and what it sa
   assert.match(withStatus.status === 'Failed' ? withStatus.error : '', /with status 1 unexpectedly/);
 });
 
-test('a panic of the guest explains a VM that went away, but no other failure', () => {
+test('a panic of the guest explains a VM that ended unexpectedly, but no other failure', () => {
   const panic: MachineEvent = { type: 'inspected', lastLines: [], panic: 'Kernel panic - not syncing: sysrq' };
   const gone: MachineEvent[] = [{ type: 'process-ended', exit: { code: 0, signal: null } }, { type: 'streams-ended' }];
   const crashed = follow(started(), ...gone, panic);
@@ -396,7 +396,7 @@ test('a panic of the guest explains a VM that went away, but no other failure', 
   assert.equal(late.status === 'Failed' && late.reason, 'boot-timeout');
 });
 
-test('a command that the guest killed for want of memory is told apart from one that was killed otherwise', () => {
+test('a command that the guest killed for lack of memory is told apart from any other kill', () => {
   const end: MachineEvent[] = [{ type: 'process-ended', exit: EXIT }, { type: 'streams-ended' }, INSPECTED];
   const exited = (oomKilled: boolean) =>
     follow(started(), { type: 'job-exited', exit: KILLED, oomKilled }, { type: 'drained' }, ...end);
@@ -406,7 +406,7 @@ test('a command that the guest killed for want of memory is told apart from one 
   assert.deepEqual([other.status, 'reason' in other && other.reason], ['Stopped', 'exited']);
 });
 
-test('a VM that is not ready in time fails with that reason, though it was killed', () => {
+test('a VM that is not ready in time fails with that reason, although it was killed', () => {
   const end = follow(
     { status: 'Starting', phase: 'booting', pid: 7 },
     { type: 'start-timeout' },
@@ -438,7 +438,7 @@ const EXITED: readonly MachineEvent[] = [
   { type: 'streams-ended' },
 ];
 
-test('a run that ended by itself is followed by another as its policy says, and the user is not asked', () => {
+test('a run that ended by itself is followed by another one as its restart policy says', () => {
   const { state, effects } = endRun({ when: 'on-failure' }, serviceState(started()), ...EXITED);
   assert.equal(state.actual.status, 'Stopped');
   assert.deepEqual(state.restarts, { total: 1, inRow: 1, lastReason: 'exit code 3' });
@@ -446,7 +446,7 @@ test('a run that ended by itself is followed by another as its policy says, and 
   assert.equal(state.desired, 'up');
 });
 
-test('a run that somebody stopped is followed by none, whatever the policy says', () => {
+test('a run that was stopped is followed by none, whatever the restart policy says', () => {
   for (const stop of [
     { type: 'stop', timeoutMs: 5000 },
     { type: 'suspend', timeoutMs: 5000 },
@@ -469,7 +469,7 @@ test('a service that ended too often in a row has failed', () => {
   assert.equal(nameEffects(effects), CLEAN_UP);
 });
 
-test('a start by the user begins the count of restarts anew, one by the policy does not', () => {
+test('a start by the user resets the restart count, a restart does not', () => {
   const restarts = { total: 4, inRow: 2, lastReason: 'exit code 3' };
   const waiting = serviceState({ status: 'Starting', phase: 'waiting', pid: null, resumeAtMs: 0, last: stopped() });
   const asked = transition({ ...waiting, restarts }, { type: 'start' }, NOW, RULES);
@@ -478,7 +478,7 @@ test('a start by the user begins the count of restarts anew, one by the policy d
   assert.deepEqual(due.state.restarts, restarts);
 });
 
-test('a service above its memory for three samples is stopped to be started again; a peak is not enough', () => {
+test('a service above its max_memory for three samples is restarted; a peak is not enough', () => {
   const sample = (bytes: number): MachineEvent => ({ type: 'memory-sampled', bytes });
   const peak = follow(started(), sample(1001), sample(1001), sample(899), sample(1001), sample(1001));
   assert.equal(peak.status, 'Started');
@@ -489,7 +489,7 @@ test('a service above its memory for three samples is stopped to be started agai
   assert.match(over.detail!, /above its max_memory/);
 });
 
-test('the time for a boot begins when the image is there', () => {
+test('the boot timer starts when the image is ready', () => {
   const rules: Rules = { ...RULES, image: 'app' };
   const asked = transition(serviceState({ status: 'Unstarted' }), { type: 'start' }, NOW, rules);
   assert.equal(nameEffects(asked.effects), 'cancel-timer restart-due, persist, launch');

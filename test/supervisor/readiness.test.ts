@@ -8,7 +8,7 @@ import { failed, started, stopped, stopping } from '../helpers/fakes/states.ts';
 const health = (verdict: Health['verdict']): Health => ({ verdict, failures: 0, detail: 'connection refused' });
 const EXIT_3 = stopped({ exit: { code: 3, signal: null } });
 
-test('each condition is met by the states that it names, and failed by those from which it never will be', () => {
+test('each condition is met, pending or failed in every state', () => {
   const table: [VmState, string][] = [
     [{ status: 'Unstarted' }, 'pending pending pending'],
     [{ status: 'Starting', phase: 'booting', pid: 7 }, 'pending pending pending'],
@@ -31,7 +31,7 @@ test('each condition is met by the states that it names, and failed by those fro
   }
 });
 
-test('a condition that cannot be met says why, to follow the name of the service', () => {
+test('a condition that cannot be met has a reason that completes the name of the service', () => {
   const failures = [
     checkCondition('healthy', started({ health: health('unhealthy') })),
     checkCondition('completed', EXIT_3),

@@ -31,7 +31,7 @@ const EXIT_0 = stopped();
 const EXIT_3 = stopped({ exit: { code: 3, signal: null } });
 const EXIT_UNKNOWN = stopped({ exit: { code: null, signal: null } });
 
-test('each policy restarts after the ends that it names', () => {
+test('each policy restarts after its kinds of end', () => {
   const table: [EndedState, { [When in Rules['restart']['when']]: boolean }][] = [
     [EXIT_0, { no: false, 'on-failure': false, always: true, 'unless-stopped': true }],
     [EXIT_3, { no: false, 'on-failure': true, always: true, 'unless-stopped': true }],
@@ -51,7 +51,7 @@ test('each policy restarts after the ends that it names', () => {
   }
 });
 
-/** What a service that always fails at once goes through. */
+/** Delays of a service that always fails at once. */
 function failRepeatedly(settings: Partial<Rules['restart']>, times: number) {
   let restarts: RestartHistory = NO_RESTARTS;
   const delaysMs: number[] = [];
@@ -70,13 +70,13 @@ test('the wait doubles from one second to one minute', () => {
   assert.deepEqual(restarts, { total: 9, inRow: 9, lastReason: 'exit code 3' });
 });
 
-test('after as many restarts in a row as are allowed it is given up, with the reason of the last end', () => {
+test('a service is given up after the allowed restarts in a row, with the reason of the last end', () => {
   const { delaysMs, decision } = failRepeatedly({ max_restarts: 2 }, 5);
   assert.equal(delaysMs.length, 2);
   assert.deepEqual(decision, { type: 'give-up', message: 'gave up after 2 restarts in a row; at last: exit code 3' });
 });
 
-test('a run that was long enough begins the row anew, but not the total', () => {
+test('a run that was long enough resets the row, but not the total', () => {
   const tired = { total: 8, inRow: 5, lastReason: 'x' };
   const ranFor = (durationMs: number, overrides: Partial<Rules> = {}, wasHealthy = false) => {
     const ended = stopped({ startedAtMs: 0, stoppedAtMs: durationMs });
@@ -101,14 +101,14 @@ test('jitter keeps within a fifth of the delay, at any number of restarts', () =
   assert.notEqual(backOffMs(0, 0.1), backOffMs(0, 0.9));
 });
 
-test('memory counts above the limit, is forgotten well below it, and stands still between', () => {
+test('samples count above the limit, reset the count well below it, and keep it between', () => {
   assert.equal(countOverMemory(1, 1001, 1000), 2);
   assert.equal(countOverMemory(2, 1000, 1000), 2);
   assert.equal(countOverMemory(2, 901, 1000), 2);
   assert.equal(countOverMemory(2, 899, 1000), 0);
 });
 
-test('an end is described by what is known of it', () => {
+test('an end is described by its known facts', () => {
   assert.equal(describeEnd(EXIT_3), 'exit code 3');
   assert.equal(describeEnd(EXIT_UNKNOWN), 'its exit code is unknown');
   assert.equal(describeEnd(stopped({ exit: { code: 137, signal: 'SIGKILL' } })), 'ended by SIGKILL');
@@ -117,7 +117,7 @@ test('an end is described by what is known of it', () => {
   assert.equal(describeEnd(failed({ error: 'no kernel' })), 'no kernel');
 });
 
-test('a new daemon starts what should be up, and what always should be where it was started for its services', () => {
+test('a new daemon starts services that should be up, and those that always should be if it was started for them', () => {
   const suspended = stopped({ reason: 'stopped' });
   const cases: [Rules['restart']['when'], Parameters<typeof serviceState>, boolean, boolean][] = [
     ['no', [EXIT_3], true, false],

@@ -45,7 +45,7 @@ function snapshot(actual: VmState, data: Partial<ServiceState> = {}): Snapshot {
   };
 }
 
-test('a state file has the fields of monocore by their names', () => {
+test('a state file has the fields of the original monocore', () => {
   const state = started({ startedAtMs: CREATED_AT_MS + 1000 });
   const { pid, created_at, modified_at, service, group, rootfs_path, status, metrics, group_ip } = renderSavedState(
     snapshot(state),
@@ -82,7 +82,7 @@ test('the status is a bare name, or an object with the data of the status', () =
   assert.deepEqual(statusOf(FAILED), { Failed: { error: 'no kernel' } });
 });
 
-test('how a service ended survives its state file, with what the user wants and the restarts', () => {
+test('the end of a service survives its state file, with `desired` and the restarts', () => {
   for (const actual of [STOPPED, FAILED]) {
     const state = serviceState(actual, {
       desired: 'down',
@@ -104,12 +104,12 @@ test('a state file of a version that wrote `base` for `image` is read', () => {
   assert.deepEqual([image, 'base' in others], ['alpine:3', false]);
 });
 
-test('a state file of a service that ran says nothing of how it ended', () => {
+test('a state file of a running service has no end', () => {
   const document = renderSavedState(snapshot(started({ startedAtMs: CREATED_AT_MS })), NOW_MS);
   assert.deepEqual(restoreState(document).actual, { status: 'Unstarted' });
 });
 
-test('a service that is gone keeps its exit; without one it is lost, or was killed for want of memory', () => {
+test('a process that is gone keeps its exit; without one it is lost, or was killed for lack of memory', () => {
   const document = renderSavedState(snapshot(started({ startedAtMs: CREATED_AT_MS })), NOW_MS);
   const exit = { code: 3, signal: null };
   const exited = markGone(document, exit, false, NOW_MS);

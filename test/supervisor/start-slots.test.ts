@@ -85,7 +85,7 @@ test('the memory that running starts will need counts as taken', async () => {
   await Promise.all(starts);
 });
 
-test('one at a time starts however little memory is free', async () => {
+test('one start at a time goes ahead however little memory is free', async () => {
   const { start, entered, end } = watchSlots({ slots: 9, freeBytes: () => 0 });
   const starts = [start('a'), start('b')];
   await settle();

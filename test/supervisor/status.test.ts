@@ -42,7 +42,7 @@ function snapshot(actual: VmState, data: Partial<ServiceState> = {}): Snapshot {
   };
 }
 
-test('a service that waits to be restarted shows how its last run ended, and when the next one is due', () => {
+test('a service that waits to be restarted shows the end of its last run and the time of the next', () => {
   const resumeAtMs = NOW_MS + 4000;
   const waiting: VmState = { status: 'Starting', phase: 'waiting', pid: null, resumeAtMs, last: FAILED };
   const row = renderStatus(snapshot(waiting, { restarts: { total: 3, inRow: 3, lastReason: 'no kernel' } }));
@@ -53,14 +53,14 @@ test('a service that waits to be restarted shows how its last run ended, and whe
   assert.deepEqual(row.last_lines, ['the last words']);
 });
 
-test('the row shows what a health check found while the command runs', () => {
+test('the status shows the health while the command runs', () => {
   const health = { verdict: 'unhealthy', failures: 3, detail: 'connection refused' } as const;
   const row = renderStatus(snapshot(started({ health })));
   assert.deepEqual([row.health, row.health_detail], ['unhealthy', 'connection refused']);
   assert.equal(renderStatus(snapshot(STOPPED)).health, null);
 });
 
-test('the row shows what a service does, where it is reached and how it ended', () => {
+test('the status shows the progress, the addresses and the end of a service', () => {
   const starting = renderStatus(snapshot({ status: 'Starting', phase: 'booting', pid: 7 }));
   assert.deepEqual(
     [starting.status, starting.detail, starting.pid, starting.addresses],
@@ -74,7 +74,7 @@ test('the row shows what a service does, where it is reached and how it ended', 
   assert.equal(renderStatus(snapshot(FAILED)).error, 'no kernel');
 });
 
-test('without a group a service is reached on 127.0.0.1', () => {
+test('a service without a group is reached on 127.0.0.1', () => {
   const { addresses, group_ip } = renderStatus({
     ...snapshot(FAILED),
     definition: { ...DEFINITION, groupIp: null, group: null },

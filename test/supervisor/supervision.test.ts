@@ -1,4 +1,4 @@
-/** Restarts, health and memory of a supervised service, by the clock. */
+/** Restarts, health and memory of a supervised service over time. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { type HealthCheck, NO_METRICS, type Service } from '../../src/protocol/service.ts';
@@ -14,13 +14,13 @@ const OK = { ok: true, detail: 'connected' };
 const BAD = { ok: false, detail: 'connection refused' };
 const ALWAYS = { restart: { ...DEFAULT_RESTART_SETTINGS, when: 'always' } } as const;
 
-/** A service whose command runs; `prepare` is done to its world before. */
-async function startWeb(overrides: Partial<Service>, prepare: (ports: FakeContext) => void = () => {}) {
-  const ports = new FakeContext();
-  prepare(ports);
+/** A service whose command runs; `prepare` is called on its context first. */
+async function startWeb(overrides: Partial<Service>, prepare: (context: FakeContext) => void = () => {}) {
+  const context = new FakeContext();
+  prepare(context);
   const service = scriptService('web', 'true', overrides);
-  const web = new Supervisor({ service, group: null, groupIp: null, kernel: null }, ports);
-  const vm = () => ports.vms.get('web')!;
+  const web = new Supervisor({ service, group: null, groupIp: null, kernel: null }, context);
+  const vm = () => context.vms.get('web')!;
   const begin = async () => {
     await settle();
     vm().start();
@@ -33,17 +33,17 @@ async function startWeb(overrides: Partial<Service>, prepare: (ports: FakeContex
     await settle();
   };
   const pass = async (durationMs: number) => {
-    ports.clock.advance(durationMs);
+    context.clock.advance(durationMs);
     await settle();
   };
   const first = web.start();
   await begin();
   await first;
-  return { ports, web, vm, begin, exit, pass };
+  return { context, web, vm, begin, exit, pass };
 }
 
-test('a service that ended by itself is started again after its wait, and the last run stays visible meanwhile', async () => {
-  const { ports, web, begin, exit, pass } = await startWeb(ALWAYS);
+test('a service that ended by itself is restarted after its back-off, and shows the last run meanwhile', async () => {
+  const { context, web, begin, exit, pass } = await startWeb(ALWAYS);
   await exit(3);
   const waiting = web.status();
   assert.deepEqual(
@@ -51,20 +51,20 @@ test('a service that ended by itself is started again after its wait, and the la
     ['Starting', 'waiting to be restarted', 3, 'exited', 'command', 1],
   );
   assert.equal(waiting.restarts_at, '2026-11-23T08:00:01.000Z');
-  assert.match(ports.reports.at(-1)!, /^warn: web: restart 1 in 1\.0 s, because: exit code 3$/);
+  assert.match(context.reports.at(-1)!, /^warn: web: restart 1 in 1\.0 s, because: exit code 3$/);
   await pass(999);
   assert.equal(web.status().status, 'Starting');
-  assert.equal(ports.callsOf('web').filter((call) => call === 'launch').length, 1);
+  assert.equal(context.callsOf('web').filter((call) => call === 'launch').length, 1);
   await pass(1);
   await begin();
   const { status, restarts, last_restart_reason, restarts_at } = web.status();
   assert.deepEqual([status, restarts, last_restart_reason, restarts_at], ['Started', 1, 'exit code 3', null]);
 });
 
-test('what is stored of a service between two runs is how the last one ended, and that it is wanted up', async () => {
-  const { ports, exit } = await startWeb(ALWAYS);
+test('between two runs, the saved state has the end of the last one, and that the service is wanted up', async () => {
+  const { context, exit } = await startWeb(ALWAYS);
   await exit(3);
-  const { status, desired, restarts, restarts_in_row, last_restart_reason } = ports.documents.at(-1)!;
+  const { status, desired, restarts, restarts_in_row, last_restart_reason } = context.saved.at(-1)!;
   assert.deepEqual(
     { status, desired, restarts, restarts_in_row, last_restart_reason },
     {
@@ -74,18 +74,18 @@ test('what is stored of a service between two runs is how the last one ended, an
   );
 });
 
-test('a stop between two runs ends the wait, and is stored', async () => {
-  const { ports, web, exit, pass } = await startWeb(ALWAYS);
+test('a stop between two runs ends the wait, and is saved', async () => {
+  const { context, web, exit, pass } = await startWeb(ALWAYS);
   await exit(3);
   const { status, exit_code, desired } = await web.stop();
   assert.deepEqual([status, exit_code, desired], ['Stopped', 3, 'down']);
-  assert.equal(ports.documents.at(-1)!.desired, 'down');
-  assert.equal(ports.clock.timers, 0);
+  assert.equal(context.saved.at(-1)!.desired, 'down');
+  assert.equal(context.clock.timers, 0);
   await pass(100_000);
   assert.equal(web.status().status, 'Stopped');
 });
 
-test('a start between two runs does not wait, and begins the count anew', async () => {
+test('a start between two runs does not wait, and resets the restart count', async () => {
   const { web, begin, exit } = await startWeb(ALWAYS);
   await exit(3);
   const started = web.start();
@@ -94,7 +94,7 @@ test('a start between two runs does not wait, and begins the count anew', async 
   assert.deepEqual([status, restarts], ['Started', 0]);
 });
 
-test('a start whose service ends at once has succeeded when its command ran, and failed when it never did', async () => {
+test('a start succeeds once the command has run, and fails when it never did', async () => {
   const { web, exit } = await startWeb(ALWAYS, () => {});
   await exit(0);
   const broken = new FakeContext();
@@ -106,22 +106,22 @@ test('a start whose service ends at once has succeeded when its command ran, and
   await db.stop();
 });
 
-test('when the daemon ends, a service ends without being wanted down, also between two runs', async () => {
+test('a shutdown of the daemon ends a service that stays wanted up, also between two runs', async () => {
   const running = await startWeb(ALWAYS);
   const suspended = running.web.suspend();
   await settle();
   await running.exit(0);
   assert.deepEqual([(await suspended).status, running.web.status().desired], ['Stopped', 'up']);
-  assert.equal(running.ports.clock.timers, 0);
+  assert.equal(running.context.clock.timers, 0);
   const waiting = await startWeb(ALWAYS);
   await waiting.exit(3);
   const { status, desired } = await waiting.web.suspend();
   assert.deepEqual([status, desired], ['Stopped', 'up']);
-  assert.equal(waiting.ports.clock.timers, 0);
+  assert.equal(waiting.context.clock.timers, 0);
 });
 
-test('a health check is asked at once, then at its interval, and its verdict is shown', async () => {
-  const { ports, web, vm, pass } = await startWeb({ healthcheck: CHECK }, (world) => {
+test('a service is probed at once, then at its interval, and its verdict is shown', async () => {
+  const { context, web, vm, pass } = await startWeb({ healthcheck: CHECK }, (world) => {
     world.probeResults.push(BAD, OK, BAD, BAD);
   });
   const verdict = () => [web.status().health, web.status().health_detail];
@@ -133,27 +133,27 @@ test('a health check is asked at once, then at its interval, and its verdict is 
   await pass(10_000);
   assert.deepEqual(verdict(), ['unhealthy', 'connection refused']);
   assert.equal(web.status().status, 'Started', 'it was not asked to be restarted');
-  assert.equal(ports.callsOf('web').filter((call) => call === 'probe tcp').length, 4);
+  assert.equal(context.callsOf('web').filter((call) => call === 'probe tcp').length, 4);
   vm().end();
   await web.ended();
-  assert.equal(ports.clock.timers, 0);
+  assert.equal(context.clock.timers, 0);
 });
 
-test('a probe that is under way when the service ends says nothing any more', async () => {
-  const { ports, web, exit } = await startWeb({ healthcheck: CHECK });
-  assert.equal(ports.callsOf('web').at(-1), 'probe tcp');
+test('a probe that runs when the service ends has no effect', async () => {
+  const { context, web, exit } = await startWeb({ healthcheck: CHECK });
+  assert.equal(context.callsOf('web').at(-1), 'probe tcp');
   await exit(0);
   assert.deepEqual([web.status().status, web.status().health], ['Stopped', null]);
-  assert.equal(ports.clock.timers, 0);
+  assert.equal(context.clock.timers, 0);
 });
 
-test('an unhealthy service is stopped in order and started again where that is wanted', async () => {
-  const { ports, web, begin, exit, pass } = await startWeb(
+test('an unhealthy service is stopped gracefully and restarted where `on_unhealthy` says so', async () => {
+  const { context, web, begin, exit, pass } = await startWeb(
     { healthcheck: { ...CHECK, retries: 1 }, on_unhealthy: 'restart' },
     (world) => world.probeResults.push(BAD, OK),
   );
   assert.deepEqual([web.status().status, web.status().reason], ['Stopping', 'unhealthy']);
-  assert.equal(ports.callsOf('web').at(-1), 'signal SIGTERM');
+  assert.equal(context.callsOf('web').at(-1), 'signal SIGTERM');
   await exit(143);
   assert.equal(web.status().last_restart_reason, 'it was unhealthy: connection refused');
   await pass(1000);
@@ -163,14 +163,14 @@ test('an unhealthy service is stopped in order and started again where that is w
 
 test('a line that matches makes a service healthy; one of an earlier run does not', async () => {
   const healthcheck: HealthCheck = { ...CHECK, probe: { type: 'log_line', pattern: 'ready' } };
-  const { ports, web, begin, exit, pass } = await startWeb({ ...ALWAYS, healthcheck });
+  const { context, web, begin, exit, pass } = await startWeb({ ...ALWAYS, healthcheck });
   assert.equal(web.status().health, 'starting');
-  ports.lines.get('web')!();
+  context.lines.get('web')!();
   await settle();
   assert.equal(web.status().health, 'healthy');
-  assert.equal(ports.clock.timers, 0, 'it is not looked for again');
+  assert.equal(context.clock.timers, 0, 'it is not looked for again');
   await exit(0);
-  assert.equal(ports.lines.size, 0);
+  assert.equal(context.lines.size, 0);
   await pass(1000);
   await begin();
   assert.equal(web.status().health, 'starting');
@@ -178,9 +178,9 @@ test('a line that matches makes a service healthy; one of an earlier run does no
 
 test('a service above its memory is restarted', async () => {
   const restart = { ...DEFAULT_RESTART_SETTINGS, max_memory_bytes: 100 * 2 ** 20 };
-  const { ports, web, exit } = await startWeb({ restart });
+  const { context, web, exit } = await startWeb({ restart });
   for (let sample = 0; sample < 3; sample += 1) {
-    ports.samples.get('web')!({ ...NO_METRICS, memory_usage: 200 * 2 ** 20 });
+    context.samples.get('web')!({ ...NO_METRICS, memory_usage: 200 * 2 ** 20 });
     await settle();
   }
   assert.deepEqual([web.status().status, web.status().reason], ['Stopping', 'max-memory']);
@@ -188,7 +188,7 @@ test('a service above its memory is restarted', async () => {
   assert.equal(web.status().last_restart_reason, 'it had 200 MiB of memory, above its max_memory of 100 MiB');
 });
 
-test('a VM that went away is shown with what it said last, and with the panic of its guest', async () => {
+test('a VM that ended unexpectedly is shown with its last console lines and the panic of its guest', async () => {
   const { web, vm } = await startWeb({}, (world) => {
     world.consoleLines.push('a line', '[    2.1] Kernel panic - not syncing: Attempted to kill init!');
     for (let line = 0; line < 60; line += 1) world.consoleLines.push(`[    2.1] RIP: ${line}`);
@@ -200,7 +200,7 @@ test('a VM that went away is shown with what it said last, and with the panic of
   assert.match(error!, /the guest's kernel panicked: Kernel panic - not syncing: Attempted to kill init!/);
 });
 
-test('the rung that ended a service is shown', async () => {
+test('the step of the stop that ended a service is shown', async () => {
   const { web, vm, pass } = await startWeb({ stop_timeout_ms: 5000, stop_signal: 'SIGINT' });
   const stopped = web.stop();
   await settle();
@@ -210,11 +210,11 @@ test('the rung that ended a service is shown', async () => {
   assert.deepEqual([ended_by, exit_code, reason], ['vm_sigterm', null, 'stopped']);
 });
 
-test('a command that could not be run is tried again where its policy says so', async () => {
-  const { ports, web, exit, pass } = await startWeb(ALWAYS);
+test('a command that could not be run is tried again where its restart policy says so', async () => {
+  const { context, web, exit, pass } = await startWeb(ALWAYS);
   await exit(0);
   await pass(1000);
-  const vm = ports.vms.get('web')!;
+  const vm = context.vms.get('web')!;
   vm.emit({ type: 'job-failed', error: 'command not found: nginx' });
   await settle();
   await pass(RELEASE_TIMEOUT_MS);
@@ -225,10 +225,10 @@ test('a command that could not be run is tried again where its policy says so', 
 });
 
 test('a paused VM is shown with the reason, and reported once', async () => {
-  const { ports, web, vm } = await startWeb({});
+  const { context, web, vm } = await startWeb({});
   vm().emit({ type: 'paused', reason: 'there is no room' });
   assert.equal(web.status().detail, 'paused: there is no room');
-  assert.equal(ports.reports.at(-1), 'warn: web: its VM is paused: there is no room');
+  assert.equal(context.reports.at(-1), 'warn: web: its VM is paused: there is no room');
   vm().emit({ type: 'paused', reason: null });
   assert.equal(web.status().detail, null);
 });

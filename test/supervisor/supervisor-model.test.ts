@@ -17,7 +17,7 @@ const SERVICE: Service = scriptService('web', 'true', {
   restart: { when: 'on-failure', max_restarts: 4, reset_ms: 60_000, max_memory_bytes: 1000 },
 });
 
-/** One VM as the kernel sees it. */
+/** Process of a VM as the kernel sees it. */
 interface Process {
   readonly vm: FakeVm;
   alive: boolean;
@@ -25,7 +25,7 @@ interface Process {
 }
 
 class World {
-  readonly ports = new FakeContext();
+  readonly context = new FakeContext();
   readonly web: Supervisor;
   readonly processes: Process[] = [];
   readonly history: string[] = [];
@@ -33,7 +33,7 @@ class World {
   readonly pending = new Set<Promise<unknown>>();
 
   constructor() {
-    this.web = new Supervisor({ service: SERVICE, group: null, groupIp: null, kernel: null }, this.ports);
+    this.web = new Supervisor({ service: SERVICE, group: null, groupIp: null, kernel: null }, this.context);
   }
 
   get process(): Process | undefined {
@@ -43,7 +43,7 @@ class World {
   /** Notices a VM that was launched. */
   async pass(): Promise<void> {
     await settle();
-    const vm = this.ports.vms.get('web');
+    const vm = this.context.vms.get('web');
     if (vm && vm !== this.process?.vm) this.processes.push({ vm, alive: true, exited: false });
   }
 
@@ -54,7 +54,7 @@ class World {
 
   check(): void {
     const { status, pid } = this.web.status();
-    const story = () => `${status} after ${this.history.join(', ')}\n${this.ports.calls.join('\n')}`;
+    const story = () => `${status} after ${this.history.join(', ')}\n${this.context.calls.join('\n')}`;
     const alive = this.processes.filter((process) => process.alive);
     assert.ok(alive.length <= 1, `two VMs at once: ${story()}`);
     if (status === 'Started') {
@@ -62,22 +62,22 @@ class World {
       assert.equal(alive[0]?.vm.identity.pid, pid, `Started without its process: ${story()}`);
     }
     if (status === 'Stopped' || status === 'Failed' || status === 'Unstarted') {
-      assert.equal(this.ports.clock.timers, 0, `a timer after the end: ${story()}`);
+      assert.equal(this.context.clock.timers, 0, `a timer after the end: ${story()}`);
       assert.equal(alive.length, 0, `a process after the end: ${story()}`);
       assert.ok(!this.process?.vm.streamsOpen, `ended before its streams: ${story()}`);
-      const calls = this.ports.callsOf('web');
+      const calls = this.context.callsOf('web');
       const concluded = calls.findLastIndex((call) => call.startsWith('conclude'));
       const cleaned = calls.lastIndexOf('cleanUp');
       const begun = Math.max(calls.lastIndexOf('launch'), calls.lastIndexOf('prepare'));
-      assert.ok(begun === -1 || (begun < cleaned && cleaned < concluded), `an end that was not noted: ${story()}`);
-      assert.equal(this.ports.lines.size + this.ports.samples.size, 0, `something is watched still: ${story()}`);
+      assert.ok(begun === -1 || (begun < cleaned && cleaned < concluded), `an end that was not saved: ${story()}`);
+      assert.equal(this.context.lines.size + this.context.samples.size, 0, `something is still watched: ${story()}`);
     }
   }
 }
 
 type Model = Record<string, never>;
 
-/** Something that can happen when `when` says so. */
+/** An action that is possible while `when` is true. */
 class Happening implements fc.AsyncCommand<Model, World> {
   readonly name: string;
   readonly #when: (world: World) => boolean;
@@ -110,11 +110,14 @@ const always = () => true;
 const runs = ({ process }: World) => process?.alive === true && !process.exited;
 const lives = ({ process }: World) => process?.alive === true;
 
-function fault(name: string, set: (ports: FakeContext, action: () => Promise<void>) => void): fc.Arbitrary<Happening> {
+function fault(
+  name: string,
+  set: (context: FakeContext, action: () => Promise<void>) => void,
+): fc.Arbitrary<Happening> {
   return fc.boolean().map(
     (fails) =>
-      new Happening(`${name} ${fails ? 'fails' : 'works'}`, always, ({ ports }) =>
-        set(ports, async () => {
+      new Happening(`${name} ${fails ? 'fails' : 'works'}`, always, ({ context }) =>
+        set(context, async () => {
           if (fails) throw new Error(`${name} failed`);
         }),
       ),
@@ -151,32 +154,32 @@ const COMMANDS: fc.Arbitrary<Happening>[] = [
   ),
   fc
     .boolean()
-    .map((ok) => new Happening(`probe ${ok}`, always, ({ ports }) => ports.probeResults.push({ ok, detail: '' }))),
-  happening('memory', runs, ({ ports }) => ports.samples.get('web')?.({ ...NO_METRICS, memory_usage: 2000 })),
+    .map((ok) => new Happening(`probe ${ok}`, always, ({ context }) => context.probeResults.push({ ok, detail: '' }))),
+  happening('memory', runs, ({ context }) => context.samples.get('web')?.({ ...NO_METRICS, memory_usage: 2000 })),
   fc
     .integer({ min: 1, max: 130_000 })
-    .map((ms) => new Happening(`${ms} ms pass`, always, ({ ports }) => ports.clock.advance(ms))),
-  fault('prepare', (ports, action) => Object.assign(ports, { onPrepare: action })),
-  fault('launch', (ports, action) => Object.assign(ports, { onLaunch: action })),
-  fault('save', (ports, action) => Object.assign(ports, { onSave: action })),
-  fault('the log worker', (ports, action) => Object.assign(ports, { onMarker: action })),
+    .map((ms) => new Happening(`${ms} ms pass`, always, ({ context }) => context.clock.advance(ms))),
+  fault('prepare', (context, action) => Object.assign(context, { onPrepare: action })),
+  fault('launch', (context, action) => Object.assign(context, { onLaunch: action })),
+  fault('save', (context, action) => Object.assign(context, { onSave: action })),
+  fault('the log worker', (context, action) => Object.assign(context, { onMarker: action })),
 ];
 
-/** From wherever it is: the kernel does what it is told, and nothing else happens any more. */
+/** Stops the service in its current state; only the kernel answers from now on. */
 async function shutDown(world: World): Promise<void> {
-  Object.assign(world.ports, { onSave: async () => {} });
+  Object.assign(world.context, { onSave: async () => {} });
   world.history.push('shut down');
   world.command(world.web.stop(0));
   await world.pass();
   for (let step = 0; world.web.active; step += 1) {
-    assert.ok(step < 20, `a stop comes to no end after ${world.history.join(', ')}\n${world.ports.calls.join('\n')}`);
+    assert.ok(step < 20, `a stop never ends after ${world.history.join(', ')}\n${world.context.calls.join('\n')}`);
     const { process } = world;
-    if (process?.alive && world.ports.callsOf('web').at(-1) === 'kill SIGKILL') {
+    if (process?.alive && world.context.callsOf('web').at(-1) === 'kill SIGKILL') {
       process.alive = false;
       process.vm.endProcess({ code: null, signal: 'SIGKILL' });
     } else if (process && !process.alive && process.vm.streamsOpen) {
       process.vm.endStreams();
-    } else world.ports.clock.advance(10_000);
+    } else world.context.clock.advance(10_000);
     await world.pass();
   }
   world.check();
@@ -184,7 +187,7 @@ async function shutDown(world: World): Promise<void> {
   assert.equal(world.pending.size, 0, `a command never ended after ${world.history.join(', ')}`);
 }
 
-test('whatever happens, there is at most one VM, and an end is complete', async () => {
+test('there is at most one VM, and every end is complete', async () => {
   await fc.assert(
     fc.asyncProperty(fc.commands(COMMANDS, { maxCommands: 40 }), async (commands) => {
       const world = new World();

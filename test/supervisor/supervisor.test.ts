@@ -9,208 +9,201 @@ import { FakeContext, gate, settle } from '../helpers/fakes/fake-context.ts';
 import { scriptService } from '../helpers/fakes/services.ts';
 
 const STOP_TIMEOUT_MS = 5000;
+const CLEAN_EXIT = { code: 0, signal: null };
+const KILLED = { code: 137, signal: 'SIGKILL' };
 
-function supervise(ports: FakeContext): Supervisor {
+function supervise(context: FakeContext): Supervisor {
   const service = scriptService('web', 'true', { stop_timeout_ms: STOP_TIMEOUT_MS });
-  return new Supervisor({ service, group: null, groupIp: null, kernel: null }, ports);
+  return new Supervisor({ service, group: null, groupIp: null, kernel: null }, context);
 }
 
-/** A service whose command runs. */
-async function startWeb(ports = new FakeContext()) {
-  const web = supervise(ports);
+/** A service whose command runs. `disk` is its state file, `received` the requests to its VM. */
+async function startWeb(context = new FakeContext()) {
+  const web = supervise(context);
   const started = web.start();
   await settle();
-  const vm = ports.vms.get('web')!;
+  const vm = context.vms.get('web')!;
   vm.start();
   await started;
-  ports.clear();
-  return { ports, web, vm, calls: () => ports.callsOf('web') };
+  const pass = async (durationMs: number) => {
+    await settle();
+    context.clock.advance(durationMs);
+    await settle();
+  };
+  const exit = async (code = 0) => {
+    vm.emit({ type: 'job-exited', exit: { code, signal: null } });
+    await settle();
+  };
+  return { context, web, vm, received: vm.received, disk: () => context.disk.get('web')!, pass, exit };
 }
 
 test('a disk that hangs does not keep a service from being asked to stop', async () => {
-  const { ports, web, vm, calls } = await startWeb();
+  const { context, web, vm, received, disk, pass, exit } = await startWeb();
   const saved = gate();
-  ports.onSave = () => saved.opened;
+  context.onSave = () => saved.opened;
   const stopped = web.stop();
-  await settle();
-  assert.deepEqual(calls(), ['save Stopping'], 'for a moment it is waited for');
-  ports.clock.advance(250);
-  await settle();
-  assert.deepEqual(calls().at(-1), 'signal SIGTERM');
+  await pass(249);
+  assert.deepEqual(received, [], 'it waits a moment for the disk');
+  await pass(1);
+  assert.deepEqual(received, ['signal SIGTERM']);
+  assert.equal(disk().status, 'Started');
   saved.open();
-  vm.emit({ type: 'job-exited', exit: { code: 0, signal: null } });
-  await settle();
+  await exit();
   vm.end();
   assert.equal((await stopped).status, 'Stopped');
 });
 
-test('what comes while the daemon ends is left to the next one: the end of a stream may be that of its reader', async () => {
-  const { ports, vm, calls } = await startWeb();
-  vm.emit({ type: 'job-exited', exit: { code: 0, signal: null } });
-  ports.closings.abort();
+test('events during the shutdown of the daemon are left to the next one: its own readers end streams, too', async () => {
+  const { context, web, vm, received, disk } = await startWeb();
+  vm.emit({ type: 'job-exited', exit: CLEAN_EXIT });
+  context.closings.abort();
   await settle();
-  const before = calls();
-  assert.ok(!before.includes('release'), 'what it printed has not been read yet');
+  const { status } = web.status();
+  const before = [...received];
+  assert.ok(!before.includes('release'), 'its output has not been read yet');
   vm.end();
   await settle();
-  assert.deepEqual(calls(), before);
+  assert.deepEqual([received, web.status().status], [before, status]);
+  assert.equal(typeof disk().status, 'string', 'the next daemon looks for its process');
 });
 
-test('what is about to be done is on disk before it is done', async () => {
-  const ports = new FakeContext();
-  const web = supervise(ports);
+test('nothing is launched before it is on disk', async () => {
+  const context = new FakeContext();
+  const web = supervise(context);
   const saved = gate();
-  ports.onSave = () => saved.opened;
+  context.onSave = () => saved.opened;
   const started = web.start();
   await settle();
-  assert.deepEqual(ports.callsOf('web'), ['save Starting'], 'nothing is launched before the file is written');
+  assert.deepEqual([context.vms.size, context.samples.size], [0, 0]);
   saved.open();
   await settle();
-  ports.vms.get('web')!.start();
+  assert.equal(context.disk.get('web')!.status, 'Starting');
+  context.vms.get('web')!.start();
   assert.equal((await started).status, 'Started');
-  assert.deepEqual(ports.callsOf('web'), [
-    'save Starting',
-    'prepare',
-    'capture',
-    'launch',
-    'saveSoon Starting',
-    'save Started',
-    'watch 100',
-  ]);
-  assert.deepEqual(
-    ports.documents.map(({ pid, process }) => [pid, process?.pid ?? null]),
-    [
-      [null, null],
-      [100, 100],
-      [100, 100],
-    ],
-  );
+  const { status, pid, process } = context.disk.get('web')!;
+  assert.deepEqual([status, pid, process?.pid], ['Started', 100, 100]);
+  assert.deepEqual([...context.samples.keys()], ['web'], 'its process is measured');
 });
 
-test('a command that ends is drained, then the VM is released, then the row is kept', async () => {
-  const { ports, web, vm, calls } = await startWeb();
-  vm.emit({ type: 'job-exited', exit: { code: 3, signal: null } });
+test('the process of a VM that boots is saved at once, for a daemon that starts meanwhile', async () => {
+  const context = new FakeContext();
+  const web = supervise(context);
+  const refused = assert.rejects(web.start());
   await settle();
-  assert.deepEqual(calls(), ['save Stopping', 'unwatch', 'drain', 'release']);
-  ports.clear();
+  const { status, process } = context.saved.at(-1)!;
+  assert.deepEqual([status, process?.pid], ['Starting', 100]);
+  const stopped = web.stop();
+  await settle();
+  context.vms.get('web')!.end();
+  await stopped;
+  await refused;
+});
+
+test('the VM of a command that has ended powers off, and the end of the run is saved', async () => {
+  const { context, web, vm, received, disk, exit } = await startWeb();
+  await exit(3);
+  assert.deepEqual(received, ['drain', 'release']);
+  assert.equal(context.samples.size, 0, 'nothing is measured any more');
   vm.end();
   const { status, exit_code, pid } = await web.ended();
   assert.deepEqual({ status, exit_code, pid }, { status: 'Stopped', exit_code: 3, pid: null });
-  assert.deepEqual(calls(), ['cleanUp', 'conclude Stopped']);
-  assert.equal(ports.clock.timers, 0);
+  assert.deepEqual(disk().status, { Stopped: { exit_code: 3 } });
+  assert.equal(context.clock.timers, 0);
 });
 
-test('the VM is not released before everything that it printed has arrived', async () => {
-  const { ports, vm, calls } = await startWeb();
+test('the VM does not power off before all its output has arrived', async () => {
+  const { context, received, exit } = await startWeb();
   const arrived = gate();
-  ports.onMarker = () => arrived.opened;
-  vm.emit({ type: 'job-exited', exit: { code: 0, signal: null } });
-  await settle();
-  assert.equal(calls().at(-1), 'drain');
+  context.onMarker = () => arrived.opened;
+  await exit();
+  assert.deepEqual(received, ['drain']);
   arrived.open();
   await settle();
-  assert.equal(calls().at(-1), 'release');
+  assert.deepEqual(received, ['drain', 'release']);
 });
 
 test('when the end of the output is not seen, the stop timer ends the VM', async () => {
-  const { ports, web, vm, calls } = await startWeb();
-  ports.onMarker = () => Promise.reject(new Error('no log worker'));
-  vm.emit({ type: 'job-exited', exit: { code: 0, signal: null } });
-  await settle();
-  assert.match(ports.reports.at(-1)!, /^warn: web: the end of its output was not seen: no log worker$/);
-  ports.clear();
-  ports.clock.advance(DRAIN_TIMEOUT_MS);
-  await settle();
-  assert.deepEqual(calls(), ['save Stopping', 'kill SIGTERM']);
+  const { context, web, vm, received, pass, exit } = await startWeb();
+  context.onMarker = () => Promise.reject(new Error('no log worker'));
+  await exit();
+  assert.match(context.reports.at(-1)!, /^warn: web: the end of its output was not seen: no log worker$/);
+  await pass(DRAIN_TIMEOUT_MS);
+  assert.deepEqual(received, ['drain', 'kill SIGTERM']);
   vm.end();
   assert.equal((await web.ended()).exit_code, 0);
 });
 
 test('streams that outlive the VM are closed after a while, and the service has ended', async () => {
-  const { ports, web, vm, calls } = await startWeb();
-  vm.emit({ type: 'job-exited', exit: { code: 0, signal: null } });
-  await settle();
+  const { context, web, vm, pass, exit } = await startWeb();
+  await exit();
   vm.endProcess();
-  await settle();
-  ports.clear();
-  ports.clock.advance(STREAMS_TIMEOUT_MS - 1);
-  await settle();
-  assert.deepEqual(calls(), []);
-  ports.clock.advance(1);
-  assert.equal((await web.ended()).status, 'Stopped');
-  assert.deepEqual(calls(), ['closeStreams', 'cleanUp', 'conclude Stopped']);
-  assert.equal(ports.clock.timers, 0);
+  await pass(STREAMS_TIMEOUT_MS - 1);
+  assert.deepEqual([vm.streamsOpen, web.status().status], [true, 'Stopping']);
+  await pass(1);
+  assert.deepEqual([vm.streamsOpen, (await web.ended()).status], [false, 'Stopped']);
+  assert.equal(context.clock.timers, 0);
 });
 
 test('streams that end by themselves are not closed', async () => {
-  const { ports, web, vm, calls } = await startWeb();
+  const { context, web, vm, pass } = await startWeb();
   vm.end();
   await web.ended();
-  ports.clock.advance(STREAMS_TIMEOUT_MS);
-  assert.ok(!calls().includes('closeStreams'));
+  await pass(STREAMS_TIMEOUT_MS);
+  assert.ok(!context.callsOf('web').includes('closeStreams'));
 });
 
-test('streams that outlive a launch that failed are closed after a while, and the start has failed', async () => {
-  const ports = new FakeContext();
-  ports.onLaunch = () => Promise.reject(new Error('no room'));
-  ports.onDiscard = () => {};
-  const web = supervise(ports);
-  const started = assert.rejects(web.start(), { message: /no room/ });
+test('streams that outlive a failed launch are closed after a while, and the start has failed', async () => {
+  const context = new FakeContext();
+  context.onLaunch = () => Promise.reject(new Error('no room'));
+  context.onDiscard = () => {};
+  const web = supervise(context);
+  let isOver = false;
+  const started = assert.rejects(web.start(), { message: /no room/ }).then(() => {
+    isOver = true;
+  });
   await settle();
-  ports.clock.advance(STREAMS_TIMEOUT_MS);
+  assert.equal(isOver, false);
+  context.clock.advance(STREAMS_TIMEOUT_MS);
   await started;
-  assert.deepEqual(ports.callsOf('web').slice(-3), ['closeStreams', 'cleanUp', 'conclude Failed']);
+  assert.deepEqual(context.disk.get('web')!.status, { Failed: { error: 'no room' } });
 });
 
 test('a command that ignores the stop is ended by SIGTERM to its VM, then by SIGKILL', async () => {
-  const { ports, web, vm, calls } = await startWeb();
+  const { web, vm, received, disk, pass } = await startWeb();
   const stopped = web.stop();
-  await settle();
-  assert.deepEqual(calls(), ['save Stopping', 'signal SIGTERM']);
-  ports.clear();
-  ports.clock.advance(STOP_TIMEOUT_MS - 1);
-  await settle();
-  assert.deepEqual(calls(), []);
-  ports.clock.advance(1);
-  await settle();
-  assert.deepEqual(calls(), ['save Stopping', 'kill SIGTERM']);
-  assert.equal(ports.documents.at(-1)!.ended_by, 'vm_sigterm', 'the next daemon may find it gone');
-  ports.clock.advance(TERMINATE_TIMEOUT_MS);
-  await settle();
-  ports.clock.advance(TERMINATE_TIMEOUT_MS);
-  await settle();
-  assert.deepEqual(
-    calls().filter((call) => call !== 'save Stopping'),
-    ['kill SIGTERM', 'kill SIGKILL', 'kill SIGKILL'],
-  );
-  vm.end({ code: 137, signal: 'SIGKILL' });
+  await pass(STOP_TIMEOUT_MS - 1);
+  assert.deepEqual(received, ['signal SIGTERM']);
+  await pass(1);
+  assert.deepEqual(received.slice(1), ['kill SIGTERM']);
+  assert.equal(disk().ended_by, 'vm_sigterm', 'a later daemon may find it gone');
+  await pass(TERMINATE_TIMEOUT_MS);
+  await pass(TERMINATE_TIMEOUT_MS);
+  assert.deepEqual(received.slice(2), ['kill SIGKILL', 'kill SIGKILL']);
+  vm.end(KILLED);
   const { status, exit_code, signal } = await stopped;
   assert.deepEqual({ status, exit_code, signal }, { status: 'Stopped', exit_code: 137, signal: 'SIGKILL' });
 });
 
 test('a second stop without time does not wait for the first to run out', async () => {
-  const { ports, web, vm, calls } = await startWeb();
+  const { web, vm, received, pass } = await startWeb();
   const stops = [web.stop(), web.stop(0)];
   await settle();
-  ports.clear();
-  ports.clock.advance(0);
-  await settle();
-  assert.deepEqual(calls(), ['save Stopping', 'kill SIGTERM']);
+  await pass(0);
+  assert.deepEqual(received, ['signal SIGTERM', 'kill SIGTERM']);
   vm.end();
   await Promise.all(stops);
 });
 
-test('a stop while the VM is prepared calls the launch off', async () => {
-  const ports = new FakeContext();
+test('a stop while the VM is prepared cancels the launch', async () => {
+  const context = new FakeContext();
   let prepareSignal: AbortSignal | undefined;
   const prepared = gate();
-  ports.onPrepare = (_service, signal) => {
+  context.onPrepare = (_service, signal) => {
     prepareSignal = signal;
     return prepared.opened;
   };
-  const web = supervise(ports);
-  const started = web.start();
-  const refused = assert.rejects(started, { code: 'Aborted' });
+  const web = supervise(context);
+  const refused = assert.rejects(web.start(), { code: 'Aborted' });
   await settle();
   const stopped = web.stop();
   await settle();
@@ -219,78 +212,80 @@ test('a stop while the VM is prepared calls the launch off', async () => {
   const { status, exit_code } = await stopped;
   assert.deepEqual({ status, exit_code }, { status: 'Stopped', exit_code: null });
   await refused;
-  assert.deepEqual(ports.callsOf('web').slice(-3), ['discard', 'cleanUp', 'conclude Stopped']);
-  assert.ok(!ports.callsOf('web').includes('launch'));
+  assert.equal(context.vms.size, 0, 'no VM was launched');
+  assert.ok(context.callsOf('web').includes('discard'), 'its streams are closed');
 });
 
-test('a VM that came up though its launch was called off is killed', async () => {
-  const ports = new FakeContext();
+test('a VM that was launched although its start was cancelled is killed', async () => {
+  const context = new FakeContext();
   const launched = gate();
-  ports.onLaunch = () => launched.opened;
-  const web = supervise(ports);
+  context.onLaunch = () => launched.opened;
+  const web = supervise(context);
   const refused = assert.rejects(web.start(), { code: 'Aborted' });
   await settle();
   const stopped = web.stop();
   launched.open();
   await settle();
-  assert.equal(ports.callsOf('web').at(-1), 'kill SIGKILL');
-  ports.vms.get('web')!.end({ code: 137, signal: 'SIGKILL' });
+  const vm = context.vms.get('web')!;
+  assert.deepEqual(vm.received, ['kill SIGKILL']);
+  vm.end(KILLED);
   const { status, exit_code } = await stopped;
   assert.deepEqual({ status, exit_code }, { status: 'Stopped', exit_code: null }, 'no command ever ran');
   await refused;
 });
 
 test('a stop while the VM boots ends it', async () => {
-  const ports = new FakeContext();
-  const web = supervise(ports);
+  const context = new FakeContext();
+  const web = supervise(context);
   const refused = assert.rejects(web.start(), { code: 'Aborted' });
   await settle();
   const stopped = web.stop();
   await settle();
-  assert.equal(ports.callsOf('web').at(-1), 'kill SIGTERM');
-  ports.vms.get('web')!.end();
+  const vm = context.vms.get('web')!;
+  assert.deepEqual(vm.received, ['kill SIGTERM']);
+  vm.end();
   assert.equal((await stopped).status, 'Stopped');
   await refused;
 });
 
-test('a VM that does not get ready in time is killed, and the start says so', async () => {
-  const ports = new FakeContext();
-  const web = supervise(ports);
+test('a VM that is not ready in time is killed, and the start fails with the reason', async () => {
+  const context = new FakeContext();
+  const web = supervise(context);
   const refused = assert.rejects(web.start(), { code: 'StartFailed', message: /not ready in 120 s/ });
   await settle();
-  ports.clock.advance(START_TIMEOUT_MS);
+  context.clock.advance(START_TIMEOUT_MS);
   await settle();
-  assert.equal(ports.callsOf('web').at(-1), 'kill SIGKILL');
-  ports.vms.get('web')!.end({ code: 137, signal: 'SIGKILL' });
+  const vm = context.vms.get('web')!;
+  assert.deepEqual(vm.received, ['kill SIGKILL']);
+  vm.end(KILLED);
   await refused;
   assert.equal(web.status().status, 'Failed');
 });
 
 for (const step of ['onPrepare', 'onLaunch'] as const) {
   test(`a start whose ${step === 'onPrepare' ? 'preparation' : 'launch'} fails is rejected and can be tried again`, async () => {
-    const ports = new FakeContext();
-    ports[step] = () => Promise.reject(new Error('no room'));
-    const web = supervise(ports);
+    const context = new FakeContext();
+    context[step] = () => Promise.reject(new Error('no room'));
+    const web = supervise(context);
     await assert.rejects(web.start(), { code: 'StartFailed', message: 'no room' });
     const { status, error } = web.status();
     assert.deepEqual({ status, error }, { status: 'Failed', error: 'no room' });
-    assert.deepEqual(ports.callsOf('web').slice(-2), ['cleanUp', 'conclude Failed']);
-    assert.deepEqual(ports.documents.at(-1)!.status, { Failed: { error: 'no room' } });
+    assert.deepEqual(context.disk.get('web')!.status, { Failed: { error: 'no room' } });
 
-    ports[step] = async () => {};
+    context[step] = async () => {};
     const started = web.start();
     await settle();
-    ports.vms.get('web')!.start();
+    context.vms.get('web')!.start();
     assert.equal((await started).error, null);
   });
 }
 
 test('a command that cannot be run is a failed start with the reason of the guest', async () => {
-  const ports = new FakeContext();
-  const web = supervise(ports);
+  const context = new FakeContext();
+  const web = supervise(context);
   const refused = assert.rejects(web.start(), { code: 'StartFailed', message: 'command not found: nginx' });
   await settle();
-  const vm = ports.vms.get('web')!;
+  const vm = context.vms.get('web')!;
   vm.emit({ type: 'job-failed', error: 'command not found: nginx' });
   vm.emit({ type: 'job-exited', exit: { code: 127, signal: null } });
   await settle();
@@ -299,25 +294,24 @@ test('a command that cannot be run is a failed start with the reason of the gues
   assert.equal(web.status().exit_code, 127);
 });
 
-test('a start of a service that stops starts it again when it has stopped', async () => {
-  const { ports, web, vm } = await startWeb();
+test('a start of a stopping service starts it again after the stop, once its end is saved', async () => {
+  const { context, web, vm, disk, exit } = await startWeb();
   const stopped = web.stop();
   const startedAgain = web.start();
   await settle();
-  vm.emit({ type: 'job-exited', exit: { code: 0, signal: null } });
-  await settle();
-  ports.clear();
+  await exit();
+  let atPrepare: unknown;
+  context.onPrepare = async () => {
+    atPrepare = [disk().status, disk().stopped_at];
+  };
+  context.onCleanUp = async () =>
+    assert.equal(context.vms.get('web'), vm, 'the folder of the last run is removed first');
   vm.end();
   await settle();
-  assert.deepEqual(ports.callsOf('web').slice(0, 5), [
-    'unwatch',
-    'cleanUp',
-    'conclude Stopped',
-    'save Starting',
-    'prepare',
-  ]);
   await stopped;
-  const second = ports.vms.get('web')!;
+  assert.deepEqual(atPrepare, ['Starting', null]);
+  assert.ok(context.saved.some(({ status }) => typeof status === 'object' && 'Stopped' in status));
+  const second = context.vms.get('web')!;
   assert.notEqual(second, vm);
   second.start();
   assert.equal((await startedAgain).pid, second.identity.pid);
@@ -325,7 +319,7 @@ test('a start of a service that stops starts it again when it has stopped', asyn
 
 test('streams that end late keep the service in Stopping', async () => {
   const { web, vm } = await startWeb();
-  vm.endProcess({ code: 137, signal: 'SIGKILL' });
+  vm.endProcess(KILLED);
   await settle();
   assert.equal(web.status().status, 'Stopping');
   vm.endStreams();
@@ -336,40 +330,40 @@ test('streams whose end is seen before that of the process are not waited for tw
   const { web, vm } = await startWeb();
   vm.endStreams();
   await settle();
-  assert.equal(web.status().status, 'Started', 'the process may be there still');
-  vm.endProcess({ code: 137, signal: 'SIGKILL' });
+  assert.equal(web.status().status, 'Started', 'the process may still exist');
+  vm.endProcess(KILLED);
   assert.equal((await web.ended()).status, 'Failed');
 });
 
-test('samples are kept and shown while the command runs, and not after it', async () => {
-  const { ports, web, vm, calls } = await startWeb();
-  const onSample = ports.samples.get('web')!;
+test('samples are saved and shown while the command runs, and not after it', async () => {
+  const { context, web, exit } = await startWeb();
+  const onSample = context.samples.get('web')!;
+  const count = context.saved.length;
   onSample({ ...NO_METRICS, memory_usage: 4096 });
   assert.equal(web.status().metrics.memory_usage, 4096);
   onSample({ ...NO_METRICS, memory_usage: 4096 });
-  assert.deepEqual(calls(), ['saveSoon Started'], 'what is the same is not written again');
-  assert.equal(ports.documents.at(-1)!.metrics.memory_usage, 4096);
-  vm.emit({ type: 'job-exited', exit: { code: 0, signal: null } });
-  await settle();
+  assert.equal(context.saved.length, count + 1, 'an equal sample is not saved again');
+  assert.equal(context.saved.at(-1)!.metrics.memory_usage, 4096);
+  await exit();
   onSample({ ...NO_METRICS, memory_usage: 8192 });
   assert.deepEqual(web.status().metrics, NO_METRICS);
 });
 
-test('each change is told once, and nothing that is none', async () => {
-  const ports = new FakeContext();
-  const web = supervise(ports);
+test('each change is emitted once, and nothing else is', async () => {
+  const context = new FakeContext();
+  const web = supervise(context);
   const changes: ServiceStatus[] = [];
   web.on('change', (status) => changes.push(status));
   const started = web.start();
   await settle();
-  const vm = ports.vms.get('web')!;
+  const vm = context.vms.get('web')!;
   vm.start();
   vm.start();
   await started;
   const sample = { ...NO_METRICS, memory_usage: 4096 };
-  ports.samples.get('web')!(sample);
-  ports.samples.get('web')!(sample);
-  vm.emit({ type: 'job-exited', exit: { code: 0, signal: null } });
+  context.samples.get('web')!(sample);
+  context.samples.get('web')!(sample);
+  vm.emit({ type: 'job-exited', exit: CLEAN_EXIT });
   await settle();
   vm.end();
   await web.ended();
@@ -387,24 +381,24 @@ test('each change is told once, and nothing that is none', async () => {
   );
 });
 
-test('an effect that fails is reported and does not keep the rest from being done', async () => {
-  const { ports, web, vm, calls } = await startWeb();
-  ports.onSave = () => Promise.reject(new Error('ENOSPC: no space left on device'));
+test('an effect that fails is reported, and the rest is done all the same', async () => {
+  const { context, web, vm, received } = await startWeb();
+  context.onSave = () => Promise.reject(new Error('ENOSPC: no space left on device'));
   const stopped = web.stop();
   await settle();
-  assert.match(ports.reports.at(-2)!, /^error: web: persist failed: ENOSPC/);
-  assert.equal(calls().at(-1), 'signal SIGTERM');
+  assert.match(context.reports.at(-2)!, /^error: web: persist failed: ENOSPC/);
+  assert.deepEqual(received, ['signal SIGTERM']);
   vm.end();
   await stopped;
 });
 
 test('nothing is launched when its state cannot be saved', async () => {
-  const ports = new FakeContext();
-  const web = supervise(ports);
-  ports.onSave = () => Promise.reject(new Error('ENOSPC: no space left on device'));
+  const context = new FakeContext();
+  const web = supervise(context);
+  context.onSave = () => Promise.reject(new Error('ENOSPC: no space left on device'));
   await assert.rejects(web.start(), {
     code: 'StartFailed',
     message: 'its state cannot be saved: ENOSPC: no space left on device',
   });
-  assert.equal(ports.callsOf('web').includes('prepare'), false);
+  assert.equal(context.vms.size, 0);
 });

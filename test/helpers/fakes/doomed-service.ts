@@ -4,7 +4,7 @@ import { configOf, scriptService } from './services.ts';
 /** Exit code of a service that was asked to end. */
 export const ASKED_EXIT_CODE = 7;
 
-/** What it says all the time: a daemon that dies may take one chunk with it, but not what comes after. */
+/** Its constant output: a daemon that dies may take one chunk with it, but nothing later. */
 export const ALIVE = 'alive';
 
 /** A service that says when it begins and when it was asked to end, for daemons that die. */

@@ -1,4 +1,4 @@
-/** Everything around a supervisor, in memory: each call is noted in order, each answer is the test's. */
+/** The world around a supervisor, in memory: it keeps what was done to it, and the test decides its answers. */
 import { setImmediate } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { Report } from '../../../src/lib/report.ts';
@@ -28,7 +28,7 @@ import type {
 } from '../../../src/vm/backend.ts';
 import { ManualClock } from './manual-clock.ts';
 
-/** The streams of one launch: open until they end, by themselves or because they are closed. */
+/** Streams of one launch, open until they end by themselves or are closed. */
 class FakeStreams {
   open = true;
   readonly #handlers: CaptureHandlers;
@@ -43,8 +43,10 @@ class FakeStreams {
   }
 }
 
-/** A VM that does what the test says; an obedient one starts and ends by itself when asked to. */
+/** A VM under the control of the test; an obedient one starts and ends by itself when asked to. */
 export class FakeVm implements Instance {
+  /** Requests to the VM, in order. */
+  readonly received: string[] = [];
   readonly identity;
   readonly drains = true;
   readonly groupSocket: string | null;
@@ -66,7 +68,10 @@ export class FakeVm implements Instance {
     this.groupSocket = groupSocket;
     this.identity = { pid, start_time: 1, boot_id: 'boot' };
     this.emit = emit;
-    this.#note = note;
+    this.#note = (call) => {
+      this.received.push(call);
+      note(call);
+    };
     this.#streams = streams;
     this.#obedient = obedient;
     this.#probeResults = probeResults;
@@ -101,7 +106,7 @@ export class FakeVm implements Instance {
   start(): void {
     this.emit({ type: 'job-started', pid: this.identity.pid });
   }
-  /** The process ends, and with it the streams. */
+  /** Ends the process and its streams. */
   end(exit: Exit = { code: 0, signal: null }): void {
     this.endProcess(exit);
     this.endStreams();
@@ -112,53 +117,56 @@ export class FakeVm implements Instance {
   endStreams(): void {
     this.#streams.end();
   }
-  /** Whether somebody may still read what it printed. */
+  /** True while its output can be read. */
   get streamsOpen(): boolean {
     return this.#streams.open;
   }
 }
 
-/** An image that says nothing of its program. */
+/** An image without a program of its own. */
 export function imageOf(digest: string): ServiceImage {
   const defaults = { entrypoint: [], cmd: [], env: [], workdir: null, user: null, stop_signal: null };
   return { digest, root: `/roots/${digest}`, defaults };
 }
 
-/** Ports of an orchestrator or a supervisor. */
+/** Context of an orchestrator or a supervisor. */
 export class FakeContext implements OrchestratorContext {
   readonly clock = new ManualClock();
   readonly closings = new AbortController();
   readonly closing = this.closings.signal;
-  /** `<call> <service> …` in order: what the lifecycle did to the world. */
+  /** Calls of the lifecycle, `<call> <service> …`, in order. */
   readonly calls: string[] = [];
-  readonly documents: SavedState[] = [];
+  /** States that were handed to the store, in order. */
+  readonly saved: SavedState[] = [];
+  /** State files of services that run, and of services that have ended: what a later daemon would find. */
+  readonly disk = new Map<string, SavedState>();
   readonly reports: string[] = [];
-  /** The latest VM of each service. */
+  /** Latest VM of each service. */
   readonly vms = new Map<string, FakeVm>();
   readonly samples = new Map<string, (metrics: Metrics) => void>();
-  /** Called as the log worker does when the awaited line is printed. */
+  /** To be called when the awaited line is printed, by service. */
   readonly lines = new Map<string, () => void>();
-  /** VMs that are connected, by service. */
+  /** Connected VMs, by service. */
   readonly attached = new Map<string, NetworkHandlers & { readonly group: string | null }>();
-  /** Answers to probes, in order; what is asked beyond them is not answered. */
+  /** Answers to probes, in order; further probes get none. */
   readonly probeResults: ProbeResult[] = [];
-  /** What the VM of each service said last. */
+  /** Last console lines of every VM. */
   readonly consoleLines: string[] = [];
   readonly bootSlots: StartSlots;
   /** No jitter. */
   readonly random = () => 0.5;
   readonly backends: OrchestratorContext['backends'];
-  /** Steps that a test may hold up or let fail. */
+  /** Steps that a test may delay or let fail. */
   onPrepare: (service: string, signal: AbortSignal) => Promise<void> = async () => {};
   onLaunch: (service: string) => Promise<void> = async () => {};
   onMarker: (service: string) => Promise<void> = async () => {};
   onDetach: (service: string) => Promise<void> = async () => {};
   onCleanUp: (service: string) => Promise<void> = async () => {};
-  /** By default the streams end with the launch that is discarded. */
+  /** By default the streams end with a discarded launch. */
   onDiscard: (service: string) => void = (service) => this.#streams.get(service)?.end();
-  onSave: (document: SavedState) => Promise<void> = async () => {};
+  onSave: (state: SavedState) => Promise<void> = async () => {};
   readonly #obedient: boolean;
-  /** Those of the latest launch of each service. */
+  /** Streams of the latest launch of each service. */
   readonly #streams = new Map<string, FakeStreams>();
   readonly #members = new Map<string, readonly GroupMember[]>();
   #nextPid = 100;
@@ -170,14 +178,14 @@ export class FakeContext implements OrchestratorContext {
     this.backends = { vm: this.#backend(), none: this.#backend() };
   }
 
-  /** The calls about one service, without its name. */
+  /** Calls about one service, without its name. */
   callsOf(service: string): string[] {
     return this.calls
       .filter((call) => call.split(' ')[1] === service)
       .map((call) => call.split(' ').toSpliced(1, 1).join(' '));
   }
 
-  /** Forgets the calls so far. */
+  /** Drops the calls so far. */
   clear(): void {
     this.calls.length = 0;
   }
@@ -203,7 +211,7 @@ export class FakeContext implements OrchestratorContext {
     },
   };
 
-  /** Answers requests for images: by default at once, with what is asked for or made of the name. */
+  /** Answers requests for images: by default at once, with the digest that is asked for, or one made of the name. */
   onFetch: (request: Parameters<ImageSource['fetch']>[0]) => Promise<ServiceImage> = async ({ name, digest }) =>
     imageOf(digest ?? `sha256:${name}`);
 
@@ -247,16 +255,21 @@ export class FakeContext implements OrchestratorContext {
   };
 
   readonly store: StateStore = {
-    save: async (document) => {
-      this.#noteDocument('save', document);
-      await this.onSave(document);
+    save: async (state) => {
+      this.#noteState('save', state);
+      await this.onSave(state);
+      this.disk.set(state.service.name, state);
     },
-    saveSoon: (document) => this.#noteDocument('saveSoon', document),
-    conclude: async (document, afterwards) => {
-      this.#noteDocument('conclude', document);
+    saveSoon: (state) => this.#noteState('saveSoon', state),
+    conclude: async (state, afterwards) => {
+      this.#noteState('conclude', state);
+      this.disk.set(state.service.name, state);
       await afterwards?.();
     },
-    remove: async (service) => this.#note(service, 'remove'),
+    remove: async (service) => {
+      this.#note(service, 'remove');
+      this.disk.delete(service);
+    },
   };
 
   readonly report: Report = (level, message) => {
@@ -278,9 +291,9 @@ export class FakeContext implements OrchestratorContext {
     this.calls.push([verb, service, ...rest].join(' '));
   }
 
-  #noteDocument(verb: string, document: SavedState): void {
-    this.documents.push(document);
-    const { status, service } = document;
+  #noteState(verb: string, state: SavedState): void {
+    this.saved.push(state);
+    const { status, service } = state;
     this.#note(service.name, `${verb} ${typeof status === 'string' ? status : Object.keys(status)[0]}`);
   }
 
@@ -338,12 +351,12 @@ export class FakeContext implements OrchestratorContext {
   }
 }
 
-/** Lets everything happen that waits for nobody: the fakes answer within a turn of the event loop. */
+/** Lets all pending work happen: the fakes answer within a turn of the event loop. */
 export async function settle(): Promise<void> {
   for (let turn = 0; turn < 5; turn += 1) await setImmediate();
 }
 
-/** A promise and the function that fulfils it. */
+/** A promise, and the function that resolves it. */
 export function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
   let open = () => {};
   const opened = new Promise<void>((resolve) => {

@@ -20,14 +20,14 @@ export interface ReceivedRequest {
 /** Answers one route. */
 export type Handler = (response: ServerResponse, request: ReceivedRequest) => void;
 
-/** What a test may do with its daemon. */
+/** Controls of a fake daemon. */
 export interface FakeDaemon {
   readonly requests: readonly ReceivedRequest[];
   /** Reports a change to everybody who listens to `/v1/events`. */
   emit(event: ControlEvent): void;
 }
 
-/** What the daemon says of itself. */
+/** Status of the daemon. */
 export function makeDaemonStatus(home: string, differences: Partial<DaemonStatus> = {}): DaemonStatus {
   const threads = [{ name: 'logs', state: 'ready', restarts: 0 }] as const;
   const started_at = '2026-11-23T08:00:00.000Z';
