@@ -18,12 +18,12 @@ import { type DaemonStatus, ERROR_TRAILER, type ErrorReply, type ServicesReply }
 import type { ImageReply, ImagesReply, StoredImage } from '../protocol/images.ts';
 import type { LogQuery } from '../protocol/log-files/queries.ts';
 
-/** For questions that the daemon answers from memory. Commands have none: a stop takes as long as its services do. */
+/** Deadline of queries, which the daemon answers from memory. Commands have none: a stop takes as long as its services. */
 const QUERY_DEADLINE_MS = 10_000;
 
 /**
- * Client of one daemon. Every method throws what the daemon answered as a MonocoreError, and `DaemonUnreachable` when
- * none listens or it ended before it had answered.
+ * Client of one daemon. Every method throws the daemon's error as a MonocoreError, and `DaemonUnreachable` if none listens
+ * or it ended before its answer was complete.
  */
 export class DaemonClient {
   readonly #socketPath: string;
@@ -66,7 +66,7 @@ export class DaemonClient {
     return this.#command('/v1/services/start', request, signal);
   }
 
-  /** What {@link DaemonClient.start} would do. */
+  /** Plan of {@link DaemonClient.start}, without doing anything. */
   plan(request: StartRequestInput): Promise<PlanReply> {
     return this.#command('/v1/services/plan', request);
   }
@@ -83,20 +83,20 @@ export class DaemonClient {
     return this.#command('/v1/services/remove', request, signal);
   }
 
-  /** Returns at once; the daemon ends after its answer. */
+  /** Asks the daemon to end. Returns before it has ended. */
   async stopDaemon(request: DaemonStopRequest): Promise<void> {
     await this.#command('/v1/daemon/stop', request);
   }
 
-  /** Every known service, then each change. Resolves when the daemon has begun to report, so that none is missed. */
+  /** Every known service, then each change. Resolves once the daemon reports changes, so that none is missed. */
   async events(signal: AbortSignal): Promise<AsyncGenerator<ControlEvent, void>> {
     const response = await this.#open('/v1/events', signal);
     return parseLines(response, this.#socketPath) as AsyncGenerator<ControlEvent, void>;
   }
 
   /**
-   * The records as bytes. Without services in the query: of all services. Whether they are all is told by `checkWhole`
-   * when they have been read.
+   * The records as bytes; of all services if the query names none. {@link checkWhole} tells, after the last byte, whether
+   * they are complete.
    */
   logs(query: LogQuery, signal?: AbortSignal): Promise<IncomingMessage> {
     const parameters = new URLSearchParams();
@@ -137,11 +137,11 @@ export class DaemonClient {
       if (reply.type === 'error') throw fromWireError(reply.error);
       onEvent(reply);
     }
-    throw new MonocoreError('DaemonUnreachable', 'the daemon ended before it had answered');
+    throw new MonocoreError('DaemonUnreachable', 'the daemon ended before it answered');
   }
 }
 
-/** The values of newline-delimited JSON. */
+/** Values of newline-delimited JSON. */
 async function* parseLines(response: IncomingMessage, socketPath: string): AsyncGenerator<unknown, void> {
   response.setEncoding('utf8');
   let rest = '';
@@ -156,26 +156,26 @@ async function* parseLines(response: IncomingMessage, socketPath: string): Async
   }
 }
 
-/** A request to the daemon. */
+/** HTTP request to the daemon. */
 export interface DaemonRequest {
   readonly method: 'GET' | 'POST';
   /** Path with query. */
   readonly path: string;
   /** Sent as JSON. */
   readonly body?: unknown;
-  /** Cancels the request, and the reading of its answer. */
+  /** Cancels the request and the reading of its answer. */
   readonly signal?: AbortSignal | undefined;
-  /** The answer may say at its end that it failed, see {@link checkWhole}. */
+  /** The answer may report a failure in its trailers, see {@link checkWhole}. */
   readonly takesTrailers?: boolean;
-  /** From the request to the answer's headers; without it the daemon may take as long as it needs. */
+  /** From the request to the answer's headers; no limit if it is left out. */
   readonly deadlineMs?: number;
 }
 
 /**
- * Sends a request and waits for the headers of its answer, whose body the caller reads.
+ * Sends a request and waits for the headers of its answer; the caller reads the body.
  *
- * @throws MonocoreError what the daemon answered; `DaemonUnreachable` when nobody listens, with the system's error as
- * its cause, and when the daemon ends meanwhile; `CallTimeout` after `deadlineMs`; `Aborted` by `signal`
+ * @throws MonocoreError the daemon's error; `DaemonUnreachable` if nobody listens, with the system's error as its cause,
+ * or the daemon ends meanwhile; `CallTimeout` after `deadlineMs`; `Aborted` by `signal`
  */
 export async function sendRequest(socketPath: string, options: DaemonRequest): Promise<IncomingMessage> {
   const { method, path, body, signal, takesTrailers, deadlineMs } = options;
@@ -185,11 +185,11 @@ export async function sendRequest(socketPath: string, options: DaemonRequest): P
       socketPath,
       method,
       path,
-      // One connection per request: a kept one would keep the process alive.
+      // One connection per request: an idle one would keep the process alive.
       agent: false,
       headers: {
         host: 'monocore',
-        // RFC 9110, section 10.1.4: whoever sends TE names it as an option of the connection.
+        // RFC 9110, section 10.1.4: a sender of TE lists it as a connection option.
         ...(takesTrailers ? { te: 'trailers', connection: 'close, te' } : {}),
         ...(payload === null
           ? {}
@@ -201,7 +201,7 @@ export async function sendRequest(socketPath: string, options: DaemonRequest): P
       deadlineMs === undefined
         ? undefined
         : setTimeout(() => {
-            reject(new MonocoreError('CallTimeout', `the daemon did not answer ${path} in ${deadlineMs} ms`));
+            reject(new MonocoreError('CallTimeout', `the daemon did not answer ${path} within ${deadlineMs} ms`));
             outgoing.destroy();
           }, deadlineMs);
     outgoing.on('error', (error) => {
@@ -218,13 +218,13 @@ export async function sendRequest(socketPath: string, options: DaemonRequest): P
   throw toReplyError(await readText(response, socketPath), response.statusCode);
 }
 
-/** Throws the error with which an answer ended that was read to its end. */
+/** Throws the error that the trailers of a completely read answer report. */
 export function checkWhole({ trailers }: IncomingMessage): void {
   const failure = trailers[ERROR_TRAILER];
   if (failure !== undefined) throw fromWireError(JSON.parse(decodeURIComponent(failure)) as WireError);
 }
 
-/** The whole body; throws `DaemonUnreachable` when the daemon ends before it was complete. */
+/** The whole body. Throws `DaemonUnreachable` if the daemon ends before it is complete. */
 export async function readText(response: IncomingMessage, socketPath: string): Promise<string> {
   try {
     return await text(response);
@@ -233,14 +233,14 @@ export async function readText(response: IncomingMessage, socketPath: string): P
   }
 }
 
-/** True for the error of a request to a socket on which nobody listens: no daemon runs. */
+/** True for the error of a request to a socket without a listener: no daemon is running. */
 export function isDaemonAbsent(error: unknown): boolean {
   if (!(error instanceof MonocoreError) || error.code !== 'DaemonUnreachable') return false;
   const cause = errorCode(error.cause);
   return cause === 'ENOENT' || cause === 'ENOTDIR' || cause === 'ECONNREFUSED';
 }
 
-/** Names what went wrong on a connection to the daemon. */
+/** Explains the failure of a connection to the daemon. */
 export function toMonocoreError(error: unknown, socketPath: string): MonocoreError {
   switch (errorCode(error)) {
     case 'ABORT_ERR':
@@ -255,7 +255,7 @@ export function toMonocoreError(error: unknown, socketPath: string): MonocoreErr
     case 'ECONNRESET':
     case 'EPIPE':
     case 'ERR_STREAM_PREMATURE_CLOSE':
-      return new MonocoreError('DaemonUnreachable', 'the daemon ended before it had answered', { cause: error });
+      return new MonocoreError('DaemonUnreachable', 'the daemon ended before it answered', { cause: error });
     default:
       return new MonocoreError('DaemonUnreachable', `the daemon cannot be reached: ${errorText(error)}`, {
         cause: error,
@@ -268,7 +268,7 @@ function toReplyError(body: string, statusCode: number | undefined): MonocoreErr
   try {
     reply = JSON.parse(body) as Partial<ErrorReply> | null;
   } catch {
-    // Not of the daemon's making: named below.
+    // The answer of some other program, quoted below.
   }
   if (reply?.error) return fromWireError(reply.error);
   return new MonocoreError(

@@ -1,21 +1,20 @@
-/** Notices changes of a config. */
+/** Watch on the config file, for `start --watch`. */
 import { type Stats, statSync, watch } from 'node:fs';
 import { dirname } from 'node:path';
 
-/** Editors write a file in several steps; the change is told when there was none for so long. */
+/** Time without a change before one is reported: editors write a file in several steps. */
 const QUIET_MS = 200;
 
-/** A watch that is under way. */
+/** Watch on a file. */
 export interface ConfigWatch {
-  /** Resolves after the next change, or null when `signal` has fired. What changed before it was asked counts, too. */
+  /** Resolves at the next change, at once if there was one since the last call; null when `signal` has fired. */
   next(): Promise<'changed' | null>;
   close(): void;
 }
 
 /**
- * Watches a file by its folder: most editors write a new file and rename it, and a watch of the old one would see
- * nothing more. What matters is what the path leads to, so a link that is turned counts as well. A file that is gone
- * for a moment is no change until it is back.
+ * Watches the folder of a file: most editors rename a new file into place, which a watch on the old file would miss. A
+ * change of a link's target counts as well. A file that is missing for a moment is a change only when it is back.
  *
  * @throws the system's error when the folder cannot be watched
  */
@@ -35,7 +34,7 @@ export function watchConfig(path: string, signal: AbortSignal): ConfigWatch {
     clearTimeout(timer);
     timer = setTimeout(look, QUIET_MS);
   });
-  // A folder that vanishes has no changes any more; Ctrl-C still ends the wait.
+  // A deleted folder has no more changes; Ctrl-C still ends the wait.
   watcher.on('error', () => {});
   signal.addEventListener('abort', () => wake(), { once: true });
   return {
@@ -55,7 +54,7 @@ export function watchConfig(path: string, signal: AbortSignal): ConfigWatch {
   };
 }
 
-/** What tells one content of a path from another without reading it; null where there is none. */
+/** Identity of the file's content, without reading it; null for a missing file. */
 function identify(path: string): string | null {
   const stats: Stats | undefined = statSync(path, { throwIfNoEntry: false });
   return stats ? `${stats.dev} ${stats.ino} ${stats.size} ${stats.mtimeMs}` : null;

@@ -7,7 +7,7 @@ import { DaemonClient } from './client.ts';
 import { askStatus, startDaemon } from './daemon/process.ts';
 import { type Colors, colorsFor } from './render/terminal-text.ts';
 
-/** The home that a command works on, and where it writes. */
+/** Home and output of a command. */
 export interface CliContext {
   readonly paths: HomePaths;
   readonly stdout: NodeJS.WriteStream;
@@ -25,25 +25,25 @@ export function createContext(home: string | undefined): CliContext {
   if (Buffer.byteLength(paths.socket) > MAX_SOCKET_PATH_BYTES) {
     throw new MonocoreError(
       'HomeUnusable',
-      `${paths.home} is too long: a unix socket's path has at most ${MAX_SOCKET_PATH_BYTES} bytes. Use a shorter --home`,
+      `the home ${paths.home} is too long: a unix socket's path has at most ${MAX_SOCKET_PATH_BYTES} bytes; use a shorter --home`,
     );
   }
   return { paths, stdout: process.stdout, stderr: process.stderr, colors: colorsFor(process.stdout) };
 }
 
 /**
- * What a command wants where no daemon runs:
- * - `never`: do without;
- * - `always`: start one;
- * - `for-vms`: start one if VMs outlived theirs, so that it adopts them;
- * - `for-records`: the same, and also if anything is known of services that have ended.
+ * Condition on which a command starts a daemon if none is running:
+ * - `never`;
+ * - `always`;
+ * - `for-vms`: if VMs outlived their daemon, so that the new one adopts them;
+ * - `for-records`: also if there are records of services that have ended.
  */
 export type StartPolicy = 'never' | 'always' | 'for-vms' | 'for-records';
 
 /**
- * The client of the home's daemon, or null when none runs and `policy` does not want one.
+ * Client of the home's daemon; null if none is running and `policy` does not start one.
  *
- * @throws MonocoreError why none could be reached or started
+ * @throws MonocoreError if the daemon cannot be reached or started
  */
 export async function connect(context: CliContext, policy: StartPolicy): Promise<DaemonClient | null> {
   const client = new DaemonClient(context.paths.socket);
@@ -53,14 +53,14 @@ export async function connect(context: CliContext, policy: StartPolicy): Promise
   const version = packageVersion();
   if (status.version !== version) {
     context.stderr.write(
-      `monocore: note: the daemon is monocore ${status.version}, this is ${version}; to replace it while the ` +
-        'VMs keep running: monocore daemon restart\n',
+      `monocore: note: the daemon is version ${status.version}, this command is ${version}; to replace the daemon while ` +
+        'the VMs keep running: monocore daemon restart\n',
     );
   }
   return client;
 }
 
-/** The error of a command that cannot do without a daemon. */
+/** Error of a command that needs a daemon. */
 export function noDaemonError(paths: HomePaths, hint: string): MonocoreError {
   return new MonocoreError('DaemonUnreachable', `no daemon is running for ${paths.home}`, { details: { hint } });
 }

@@ -1,13 +1,13 @@
 /** Exit codes of the command. */
 import { type ErrorCode, MonocoreError } from '../lib/errors.ts';
 
-/** `interrupted` is 128 + SIGINT, as shells have it. */
+/** `interrupted` is 128 + SIGINT, as in shells. */
 export const EXIT = { done: 0, failed: 1, usage: 2, unreachable: 3, interrupted: 130 } as const;
 
 /** Exit codes with their meanings, for the help. */
 export const EXIT_CODES: readonly (readonly [code: number, meaning: string])[] = [
   [EXIT.done, 'done'],
-  [EXIT.failed, 'something failed: a service could not be started, a check of the host failed'],
+  [EXIT.failed, 'something failed: a service did not start, the host failed a check'],
   [EXIT.usage, 'wrong usage or config'],
   [EXIT.unreachable, 'the daemon cannot be reached or started'],
   [EXIT.interrupted, 'interrupted'],
@@ -33,7 +33,7 @@ const BY_ERROR: Record<ErrorCode, number> = {
   Internal: EXIT.failed,
 };
 
-/** The exit code for anything thrown. */
+/** Exit code for anything thrown. */
 export function exitCodeOf(error: unknown): number {
   return error instanceof MonocoreError ? BY_ERROR[error.code] : EXIT.failed;
 }

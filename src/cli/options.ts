@@ -1,27 +1,27 @@
-/** Values of options as people write them. */
+/** Values of options, as users write them; the parsers are for commander. */
 import { InvalidArgumentError } from 'commander';
 import { errorText, MonocoreError } from '../lib/errors.ts';
 import { parseDurationMs, parseSize, parseTimeMs } from '../lib/units.ts';
 import type { Selection } from '../protocol/api.ts';
 import { compilePattern } from '../protocol/log-files/queries.ts';
 
-/** Milliseconds of `10`, `1.5`, `500ms` or `1m`: a bare number is seconds. For commander. */
+/** Milliseconds of `10`, `1.5`, `500ms` or `1m`; a bare number is seconds. */
 export function parseTimeoutOption(text: string): number {
   const timeoutMs = parseDurationMs(text);
   if (timeoutMs === null) throw new InvalidArgumentError('Give seconds, or a duration like 500ms or 1m.');
   return timeoutMs;
 }
 
-/** A whole number of records, zero included. For commander. */
+/** A whole number, zero included. */
 export function parseCountOption(text: string): number {
   if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('Give a whole number.');
   return Number(text);
 }
 
-/** More log workers than this only cost memory. */
+/** Most log workers: further ones would only cost memory. */
 const MAX_LOG_WORKERS = 64;
 
-/** A number of threads. For commander. */
+/** Number of threads. */
 export function parseThreadsOption(text: string): number {
   const count = /^\d{1,3}$/.test(text) ? Number(text) : 0;
   if (count < 1 || count > MAX_LOG_WORKERS) {
@@ -30,9 +30,9 @@ export function parseThreadsOption(text: string): number {
   return count;
 }
 
-/** Milliseconds since the epoch of an RFC 3339 time, or of a duration ago. For commander. */
+/** Milliseconds since the epoch, of an RFC 3339 time or a duration before now. */
 export function parseTimeOption(text: string): number {
-  // A bare number may be meant as seconds ago or since the epoch: neither is guessed.
+  // A bare number is refused: it could be seconds ago or since the epoch.
   const agoMs = /^[\d.]+$/.test(text.trim()) ? null : parseDurationMs(text);
   const epochMs = agoMs === null ? parseTimeMs(text) : Date.now() - agoMs;
   if (epochMs === null || epochMs < 0) {
@@ -41,7 +41,7 @@ export function parseTimeOption(text: string): number {
   return epochMs;
 }
 
-/** A regular expression. For commander. */
+/** A regular expression. */
 export function parsePatternOption(text: string): string {
   if (text === '') throw new InvalidArgumentError('Give a pattern.');
   try {
@@ -52,14 +52,14 @@ export function parsePatternOption(text: string): string {
   return text;
 }
 
-/** Bytes of `16GiB`, `500MB` or a bare number of bytes. For commander. */
+/** Bytes of `16GiB`, `500MB` or a bare number. */
 export function parseSizeOption(text: string): number {
   const bytes = parseSize(text);
   if (bytes === null) throw new InvalidArgumentError('Give a size like 16GiB or 500MB.');
   return bytes;
 }
 
-/** The values of an option that may be given more than once, in order. For commander. */
+/** Collects the values of an option that may be repeated, in order. */
 export function collectOption(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value];
 }

@@ -1,17 +1,16 @@
-/** The config and the services of a start. Apart from options.ts, since reading a config takes many modules. */
+/** The config and the services of a start. Not in options.ts: most commands need none of the config's modules. */
 import { resolve } from 'node:path';
 import { findConfig } from '../config/load.ts';
-import { closest } from '../config/problems.ts';
+import { didYouMean } from '../config/problems.ts';
 import { MonocoreError } from '../lib/errors.ts';
 import type { Selection } from '../protocol/api.ts';
 import { findNamed } from '../protocol/selection.ts';
 import type { Config } from '../protocol/service.ts';
 
 /**
- * Names of the services that a start of `selection` concerns: the selected ones and what they depend on, in the
- * config's order.
+ * Names of the selected services and their dependencies, in the config's order.
  *
- * @throws MonocoreError `ServiceUnknown` for names that the config does not have, `Usage` for such a group
+ * @throws MonocoreError `ServiceUnknown` for a name that the config does not have, `Usage` for such a group
  */
 export function selectFromConfig(config: Config, { names, group }: Selection): string[] {
   const services = new Map(config.services.map((service) => [service.name, service]));
@@ -21,12 +20,12 @@ export function selectFromConfig(config: Config, { names, group }: Selection): s
       name,
       ...(replica_of === null ? [] : [replica_of]),
     ]);
-    const lines = unknown.map((name) => `the config has no service "${name}"${suggest(name, known)}`);
+    const lines = unknown.map((name) => `the config has no service "${name}"${didYouMean(name, known)}`);
     throw new MonocoreError('ServiceUnknown', lines.join('\n'));
   }
   const groups = config.groups.map((known) => known.name);
   if (group !== null && !groups.includes(group)) {
-    throw new MonocoreError('Usage', `the config has no group "${group}"${suggest(group, groups)}`);
+    throw new MonocoreError('Usage', `the config has no group "${group}"${didYouMean(group, groups)}`);
   }
 
   const wanted = new Set<string>();
@@ -43,15 +42,10 @@ export function selectFromConfig(config: Config, { names, group }: Selection): s
   return config.services.map(({ name }) => name).filter((name) => wanted.has(name));
 }
 
-function suggest(word: string, candidates: readonly string[]): string {
-  const suggestion = closest(word, candidates);
-  return suggestion ? `; did you mean "${suggestion}"?` : '';
-}
-
 /**
- * Absolute path of the config that `-f` names, or else of the one in the current folder.
+ * Absolute path of the config: `-f`, else the one in the current folder.
  *
- * @throws MonocoreError `ConfigInvalid` where there are several
+ * @throws MonocoreError `ConfigInvalid` if the folder has several
  */
 export function configPath({ file }: { readonly file?: string }): string {
   return file === undefined ? findConfig(process.cwd()) : resolve(file);

@@ -85,6 +85,12 @@ export function closest(word: string, candidates: Iterable<string>): string | nu
   return best;
 }
 
+/** `; did you mean "web"?` behind a message on an unknown word; empty where no candidate comes near. Pure. */
+export function didYouMean(word: string, candidates: Iterable<string>): string {
+  const meant = closest(word, candidates);
+  return meant === null ? '' : `; did you mean ${quote(meant)}?`;
+}
+
 /** Levenshtein's distance; a word that differs by one pair of swapped neighbours is one edit away, not two. */
 function countEdits(left: string, right: string): number {
   const edits = distance(left, right);

@@ -1,7 +1,7 @@
 /** Which services of a config are meant: those of the profiles that were chosen, and those that were named. */
 import { MonocoreError } from '../lib/errors.ts';
 import type { ServiceValues } from './keys.ts';
-import { closest } from './problems.ts';
+import { didYouMean } from './problems.ts';
 import { replicaNames } from './schema/ports.ts';
 
 /** What of a config is wanted. */
@@ -37,7 +37,8 @@ export function choose(services: readonly ServiceValues[], { profiles = [], name
 }
 
 function unknownProfile(profile: string, known: ReadonlySet<string>): MonocoreError {
-  const meant = closest(profile, known);
-  const hint = meant === null ? '' : `; did you mean "${meant}"?`;
-  return new MonocoreError('Usage', `no service of the config has the profile ${JSON.stringify(profile)}${hint}`);
+  return new MonocoreError(
+    'Usage',
+    `no service of the config has the profile ${JSON.stringify(profile)}${didYouMean(profile, known)}`,
+  );
 }

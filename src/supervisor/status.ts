@@ -48,12 +48,12 @@ export interface Snapshot {
 
 const PROGRESS: Record<StopPhase, string> = {
   cancelling: 'cancelling the start',
-  asking: 'waiting for the command to end',
+  asking: 'stopping',
   failing: 'shutting down the guest',
   draining: 'reading the last output',
   releasing: 'powering off',
-  terminating: 'ending the VM process',
-  killing: 'killing the VM process',
+  terminating: 'terminating (SIGTERM)',
+  killing: 'killing (SIGKILL)',
   inspecting: 'finding out why it ended',
 };
 

@@ -6,7 +6,7 @@ import { makeService } from '../helpers/fakes/listed-services.ts';
 import { runCli } from '../helpers/processes/run-cli.ts';
 import { makeTempDir } from '../helpers/temp.ts';
 
-/** What is wrong, and what the message must say. */
+/** Command lines with a mistake, and the text of the error. */
 const WRONG_USAGE: readonly [string[], RegExp][] = [
   [['strat'], /unknown command 'strat'\n.*start/],
   [['status', '--jsn'], /unknown option '--jsn'\n.*--json/],

@@ -1,6 +1,6 @@
 /** `monocore help`: the commands and the topics, a page of the manual, or the help of one command. */
 import type { Command } from 'commander';
-import { closest } from '../../config/problems.ts';
+import { didYouMean } from '../../config/problems.ts';
 import { MonocoreError } from '../../lib/errors.ts';
 import type { CliContext } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -53,9 +53,7 @@ function noHelp(program: Command, wanted: string): MonocoreError {
     command.name(),
     ...command.commands.map((child) => `${command.name()} ${child.name()}`),
   ]);
-  const suggestion = closest(wanted, [...topics, ...commands]);
-  const guess = suggestion === null ? '' : `; did you mean "${suggestion}"?`;
-  return new MonocoreError('Usage', `there is no help on "${wanted}"${guess}`, {
+  return new MonocoreError('Usage', `there is no help on "${wanted}"${didYouMean(wanted, [...topics, ...commands])}`, {
     details: { hint: `topics: ${topics.join(', ')}; commands: monocore help` },
   });
 }

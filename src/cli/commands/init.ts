@@ -3,47 +3,47 @@ import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, resolve } from 'node:path';
 import { findConfig } from '../../config/load.ts';
-import { closest } from '../../config/problems.ts';
+import { didYouMean } from '../../config/problems.ts';
 import { errorCode, errorText, MonocoreError } from '../../lib/errors.ts';
 import { SHIPPERS, shipperConfig } from '../../manual/shippers.ts';
 import type { CliContext } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
 
-/** One service that runs on any host that runs VMs, and next to it what most configs need sooner or later. */
-export const FIRST_CONFIG = `# What monocore runs. \`monocore start\` boots it, \`monocore config check\` says whether it is right.
+/** A service that any host with VMs can run, and the keys that most configs need sooner or later, commented out. */
+export const FIRST_CONFIG = `# Services of monocore. \`monocore start\` boots them, \`monocore config check\` checks this file.
 #
-# For an editor that knows TOML schemas: monocore config schema >monocore.schema.json, and then
+# For editors with TOML schemas, run: monocore config schema >monocore.schema.json, and remove a # here:
 #:schema ./monocore.schema.json
 
-# What holds for every service that does not say otherwise.
+# Settings of every service that does not set them itself.
 [defaults]
 restart = "on-failure"
 
-# A service is a program in a microVM of its own.
+# A service is a program in its own microVM.
 [[service]]
 name = "web"
 command = "/bin/sh"
 args = ["-c", "mkdir -p /srv && echo hello >/srv/index.html && exec httpd -f -p 80 -h /srv"]
-# http://127.0.0.1:8080 on this host leads to port 80 of the guest.
+# Forwards http://127.0.0.1:8080 of this host to port 80 of the guest.
 port = "8080:80"
 cpus = 1
 ram = "128MiB"
 
-# An image instead of the small root that is built in; it says itself what to run.
+# An image instead of the built-in busybox root; it brings its own command.
 # image = "nginx:1.27"
 
-# Files of the host in the guest, and a file that only the service can read.
+# Files of the host in the guest, and a secret in the memory of the guest.
 # volumes = ["/srv/site:/usr/share/nginx/html:ro"]
 # secrets = ["api_key=/etc/monocore/api_key"]
 
-# Variables. \${HOME} is what it is for the daemon.
+# Environment variables. The daemon resolves references such as \${HOME}.
 # envs = { LOG_LEVEL = "info" }
 
-# When it is ready, for those that depend on it.
+# A health check: dependent services can wait until it succeeds.
 # [service.healthcheck]
 # http = ":80/"
 
-# Another service, which starts when the first one has started.
+# A second service, which starts after the first one.
 # [[service]]
 # name = "worker"
 # command = "/bin/sh"
@@ -77,17 +77,16 @@ function renderShipper(name: string | true, logDir: string): string {
     const width = Math.max(...names.map(({ length }) => length));
     return SHIPPERS.map((known) => `${known.name.padEnd(width)}  ${known.installAt}\n`).join('');
   }
-  const suggestion = closest(name, names);
-  const guess = suggestion === null ? '' : `; did you mean "${suggestion}"?`;
-  throw new MonocoreError('Usage', `there is no config for the shipper "${name}"${guess}`, {
+  throw new MonocoreError('Usage', `there is no config for the shipper "${name}"${didYouMean(name, names)}`, {
     details: { hint: `shippers: ${names.join(', ')}` },
   });
 }
 
 async function writeFirstConfig(context: CliContext, file: string | undefined): Promise<void> {
   const path = resolve(file ?? 'monocore.toml');
-  if (extname(path) !== '.toml') throw new MonocoreError('Usage', `${path} would be TOML: give it a name with .toml`);
-  // Beside another one of the folder it would keep both from being found.
+  if (extname(path) !== '.toml')
+    throw new MonocoreError('Usage', `${path} does not end in .toml, and init writes TOML; choose another name`);
+  // Two configs in one folder would keep both from being found.
   const other = findConfig(dirname(path));
   if (file === undefined && existsSync(other)) throw existing(other);
   try {
@@ -97,10 +96,10 @@ async function writeFirstConfig(context: CliContext, file: string | undefined): 
     throw new MonocoreError('Usage', `${path} cannot be written: ${errorText(error)}`, { cause: error });
   }
   context.stdout.write(
-    `${basename(path)} was written; monocore start${file === undefined ? '' : ` -f ${file}`} boots it\n`,
+    `wrote ${basename(path)}; to boot it: monocore start${file === undefined ? '' : ` -f ${file}`}\n`,
   );
 }
 
 function existing(path: string): MonocoreError {
-  return new MonocoreError('Usage', `${path} exists already; it was left as it is`);
+  return new MonocoreError('Usage', `${path} exists already and was left as it is; choose another path with -f`);
 }

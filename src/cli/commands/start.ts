@@ -22,22 +22,22 @@ import { writeLogs } from './logs.ts';
 export interface StartOptions {
   /** Path of the config; by default the one of the current folder. */
   readonly file?: string;
-  /** Services with one of these profiles are started, too. */
+  /** Also start services with one of these profiles. */
   readonly profile?: readonly string[];
   readonly group?: string;
   readonly attach?: boolean;
-  /** Path of a kernel image; wins over the config's. */
+  /** Path of a kernel image, instead of the config's. */
   readonly kernel?: string;
-  /** Stop what runs and is not in the config. */
+  /** Stop running services that the config does not declare. */
   readonly prune?: boolean;
-  /** Put everything back when one fails. */
+  /** If a service fails, restore what ran before. */
   readonly atomic?: boolean;
   readonly dryRun?: boolean;
-  /** Stay, and start again whenever the config changes. */
+  /** Stay and apply every change of the config. */
   readonly watch?: boolean;
 }
 
-/** What is asked for, and the services that it is about. */
+/** Request to the daemon, and the names of its services. */
 interface Request {
   readonly body: StartRequestInput & { readonly config: Config };
   readonly names: readonly string[];
@@ -46,17 +46,17 @@ interface Request {
 const RUN_ON = 'monocore: the services keep running; to stop them: monocore stop\n';
 
 /**
- * Starts services and what they depend on, and the daemon if none runs.
+ * Starts services and their dependencies, and the daemon if none is running.
  *
  * @returns the exit code
- * @throws MonocoreError `ConfigInvalid`, `ServiceUnknown` or `Usage` before any daemon is started
+ * @throws MonocoreError `ConfigInvalid`, `ServiceUnknown` or `Usage`, before it starts a daemon
  */
 export async function start(context: CliContext, options: StartOptions, names: readonly string[]): Promise<number> {
   checkOptions(names, options);
   const request = await readRequest(names, options);
   if (options.dryRun) return showPlan(context, request);
   if (request.names.length === 0 && !options.prune && !options.watch) {
-    context.stdout.write('nothing to start: no services are declared\n');
+    context.stdout.write('nothing to start: the config declares no services\n');
     return EXIT.done;
   }
   const startedAtMs = Date.now();
@@ -70,7 +70,7 @@ export async function start(context: CliContext, options: StartOptions, names: r
     streams: ['stdout', 'stderr'],
     tail: null,
     follow: true,
-    // What the services printed from their start on, and nothing of earlier runs.
+    // Output since this start, and none of earlier runs.
     filter: { sinceMs: startedAtMs, untilMs: null, grep: null },
   });
   if (end === EXIT.interrupted) context.stderr.write(`\n${RUN_ON}`);
@@ -79,7 +79,7 @@ export async function start(context: CliContext, options: StartOptions, names: r
 
 async function connectToStart(context: CliContext): Promise<DaemonClient> {
   const client = await connect(context, 'always');
-  if (!client) throw noDaemonError(context.paths, 'monocore daemon run shows why');
+  if (!client) throw noDaemonError(context.paths, 'to see why: monocore daemon run');
   return client;
 }
 
@@ -101,7 +101,7 @@ async function readRequest(names: readonly string[], options: StartOptions): Pro
   return { body: { ...selection, config, prune, atomic }, names: selectFromConfig(config, selection) };
 }
 
-/** Absolute path of a kernel image. @throws MonocoreError `Usage` when there is no such file */
+/** Absolute path of a kernel image. @throws MonocoreError `Usage` if there is no such file */
 function checkKernel(path: string): string {
   const absolute = resolve(path);
   if (statSync(absolute, { throwIfNoEntry: false })?.isFile()) return absolute;
@@ -109,13 +109,13 @@ function checkKernel(path: string): string {
 }
 
 async function send(context: CliContext, client: DaemonClient, { body, names }: Request): Promise<number> {
-  // What is to be stopped only the daemon knows.
+  // Only the daemon knows which services --prune stops.
   const shown = body.prune ? (await client.plan(body)).actions.map(({ name }) => name) : names;
   const perform = (signal: AbortSignal) => client.start(body, signal);
   return runOperation(context, client, { verb: 'start', names: shown, perform });
 }
 
-/** A daemon is started for VMs that run without one, not for the plan: it would start services by their policy. */
+/** Prints the plan. Starts no daemon for it, except for VMs without one: a new daemon would restart services by their policy. */
 async function showPlan(context: CliContext, { body, names }: Request): Promise<number> {
   const client = await connect(context, 'for-vms');
   const withoutDaemon = (name: string): PlannedAction => {
@@ -126,7 +126,7 @@ async function showPlan(context: CliContext, { body, names }: Request): Promise<
   return EXIT.done;
 }
 
-/** Applies the config again and again until Ctrl-C. One that is wrong is shown, and what runs goes on. */
+/** Applies every change of the config until Ctrl-C. The problems of an invalid one are shown, and services keep running. */
 async function follow(
   context: CliContext,
   first: Request,
@@ -139,13 +139,13 @@ async function follow(
   const watched = watchConfig(path, interrupt.signal);
   let applied = first;
   try {
-    stdout.write(`watching ${path}; Ctrl-C ends that\n`);
+    stdout.write(`watching ${path}; Ctrl-C ends the watch\n`);
     while ((await watched.next()) !== null) {
       try {
         const request = await readRequest(names, options);
         if (isDeepStrictEqual(request.body, applied.body)) continue;
         stdout.write(`${path} has changed\n`);
-        // The daemon may have been replaced meanwhile.
+        // Connects again, since the daemon may have been replaced.
         const exitCode = await send(context, await connectToStart(context), request);
         applied = request;
         if (exitCode === EXIT.interrupted) break;

@@ -13,7 +13,7 @@ export interface StatusOptions {
 
 const NO_SERVICES: ServicesReply = { services: [] };
 
-/** Prints what is known of services; nothing is known where no daemon runs. Returns the exit code. */
+/** Prints the table of services, which is empty if no daemon is running. @returns the exit code */
 export async function status(context: CliContext, options: StatusOptions, names: readonly string[]): Promise<number> {
   const { stdout, colors } = context;
   const selection = createSelection(names, options.group);

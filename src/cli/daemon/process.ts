@@ -15,15 +15,15 @@ import { makeFolder } from '../../state/folder.ts';
 import type { HomePaths } from '../../state/paths.ts';
 import { type DaemonClient, isDaemonAbsent } from '../client.ts';
 
-/** A daemon that has not answered by then is taken for stuck; it needs a fraction of a second even on a busy host. */
+/** Deadline of a daemon's first answer; it needs a fraction of a second even on a busy host. */
 const START_TIMEOUT_MS = 20_000;
 const POLL_INTERVAL_MS = 25;
-/** How long another daemon, which held the home, gets to answer or to end before one is launched again. */
+/** Time that a daemon which holds the home gets to answer or to end before another launch. */
 const RELAUNCH_DELAY_MS = 500;
-/** Of what a daemon printed before it failed: enough for a message and a stack. */
+/** Most bytes read of a failed daemon's stderr: enough for a message and a stack. */
 const STDERR_READ_BYTES = 64 * 1024;
 
-/** How a daemon is started. */
+/** Command line and working folder of a daemon. */
 export interface DaemonCommand {
   readonly execPath: string;
   readonly args: readonly string[];
@@ -31,28 +31,27 @@ export interface DaemonCommand {
 }
 
 /**
- * Space for new objects of each thread, MiB. A thread takes up to 48 MiB by default before it looks for what it can give
- * back, so that dozens of services would cost twice the memory (`npm run load` shows it), and each fork of a process
- * takes longer the more it has.
+ * Size of V8's young generation in each thread, MiB. By default a thread takes up to 48 MiB before it collects garbage,
+ * which doubles the memory of a daemon with dozens of services (`npm run load`) and slows down each fork.
  */
 const NODE_OPTIONS = ['--max-semi-space-size=1'];
 
-/** This very program as it runs a daemon, without a command. */
+/** Command line of this program with the options of a daemon's Node, without a verb. */
 export function ownProgram(): Pick<DaemonCommand, 'execPath' | 'args'> {
   const bin = fileURLToPath(new URL(isSource ? '../bin.ts' : '../bin.js', import.meta.url));
-  // A daemon that starts another one has them already.
+  // A daemon that starts another one has these options already.
   const given = process.execArgv.filter((option) => !NODE_OPTIONS.includes(option));
   return { execPath: process.execPath, args: [...given, ...NODE_OPTIONS, bin] };
 }
 
-/** This very program as a daemon in the background, with the settings of another one where there was one. */
+/** Command of a daemon in the background, with the settings of its predecessor if there is one. */
 export function ownDaemonCommand(home: string, settings?: DaemonSettings): DaemonCommand {
   const { execPath, args } = ownProgram();
   return {
     execPath,
     args: [...args, '--home', home, 'daemon', 'run', '--background', ...(settings ? settingOptions(settings) : [])],
-    // The daemon stays for long: it must not hold on to the caller's folder, which may be unmounted or deleted. From
-    // the sources it needs a folder from which `--import tsx` resolves.
+    // Not the caller's folder, which may be unmounted or deleted while the daemon runs. From the sources it needs one from
+    // which `--import tsx` resolves.
     cwd: isSource ? packageRoot : home,
   };
 }
@@ -65,11 +64,11 @@ export function settingOptions(settings: Omit<DaemonSettings, 'background'>): st
 }
 
 /**
- * Starts a daemon in the background and waits until it answers. When somebody else's daemon gets hold of the home
- * first, that one is used; when it is one that is just ending, a new one is launched after it.
+ * Starts a daemon in the background and waits until it answers. If another daemon locks the home first, that one is used;
+ * if that one is ending, a new one is launched after it.
  *
- * @throws MonocoreError what the daemon said if it could not start; `DaemonUnreachable` when it does not answer in time;
- * `HomeUnusable` when the home cannot be created
+ * @throws MonocoreError the daemon's error if it could not start; `DaemonUnreachable` if it does not answer in time;
+ * `HomeUnusable` if the home cannot be created
  */
 export async function startDaemon(
   paths: HomePaths,
@@ -105,7 +104,7 @@ export async function startDaemon(
   }
 }
 
-/** The daemon's status, or null when none answers (yet). */
+/** The daemon's status; null if none listens (yet). */
 export async function askStatus(client: DaemonClient): Promise<DaemonStatus | null> {
   try {
     return await client.daemon();
@@ -116,26 +115,26 @@ export async function askStatus(client: DaemonClient): Promise<DaemonStatus | nu
 }
 
 /**
- * Waits until the process is gone. The daemon removes its socket before it has ended, so that does not tell.
+ * Waits until the daemon's process has ended; its socket vanishes earlier.
  *
- * @param timeoutMs without it, as long as the daemon takes: its services may have any time to stop
+ * @param timeoutMs without it there is no limit: services may take any time to stop
  * @throws MonocoreError `CallTimeout`
  */
 export async function waitForEnd(pid: number, timeoutMs = Number.POSITIVE_INFINITY): Promise<void> {
   if (await pollUntil(() => !isAlive(pid), POLL_INTERVAL_MS, timeoutMs)) return;
-  throw new MonocoreError('CallTimeout', `the daemon, process ${pid}, has not ended in ${timeoutMs / 1000} s`);
+  throw new MonocoreError('CallTimeout', `the daemon (process ${pid}) has not ended within ${timeoutMs / 1000} s`);
 }
 
 interface Launch {
   ended(): boolean;
-  /** What the ended daemon said. */
+  /** Error of the ended daemon. */
   failure(): MonocoreError;
-  /** Lets go of the daemon, which lives on. */
+  /** Closes the daemon's stderr; the daemon itself lives on. */
   release(): void;
 }
 
 function launchDaemon({ execPath, args, cwd }: DaemonCommand): Launch {
-  // A deleted file rather than a pipe: a pipe would break when this process ends and the daemon prints something.
+  // A deleted file rather than a pipe, which would break the daemon's stderr once this process has ended.
   const folder = mkdtempSync(join(tmpdir(), 'monocore-'));
   const stderrFd = openSync(join(folder, 'stderr'), 'a+', 0o600);
   rmSync(folder, { recursive: true });
@@ -159,10 +158,10 @@ function launchDaemon({ execPath, args, cwd }: DaemonCommand): Launch {
 }
 
 /**
- * The error that a daemon's stderr tells: the last line that is an `ErrorReply`, as `daemon run --background` prints
- * it, or else the text as it is (Node itself could not run it).
+ * The error of a daemon, from its stderr: the last line that is an `ErrorReply`, as `daemon run --background` prints it,
+ * else the whole text, for example Node's own error.
  *
- * @param end how the process ended, for people
+ * @param end end of the process, for people: its signal or exit code
  */
 export function parseFailure(stderr: string, end: string): MonocoreError {
   for (const line of stderr.trimEnd().split('\n').reverse()) {
@@ -170,7 +169,7 @@ export function parseFailure(stderr: string, end: string): MonocoreError {
     try {
       return fromWireError((JSON.parse(line) as ErrorReply).error);
     } catch {
-      // Cut off or of somebody else's making: the text says more.
+      // Cut off, or printed by another program: the text says more.
     }
   }
   const said = stderr.trim();
@@ -179,13 +178,13 @@ export function parseFailure(stderr: string, end: string): MonocoreError {
 
 function readStart(fd: number): string {
   const buffer = Buffer.alloc(Math.min(fstatSync(fd).size, STDERR_READ_BYTES));
-  // The descriptor's own offset is shared with the daemon, hence an explicit position.
+  // An explicit position, since the daemon shares the descriptor's own.
   return buffer.toString('utf8', 0, readSync(fd, buffer, 0, buffer.length, 0));
 }
 
 function createHome(home: string): void {
   try {
-    // Shippers run as other users: what is secret below it has modes of its own.
+    // Log shippers run as other users; secret parts have stricter modes.
     makeFolder(home, 0o755);
   } catch (error) {
     const message = `the home ${home} cannot be created: ${errorText(error)}; choose another with --home or MONOCORE_HOME`;

@@ -2,15 +2,15 @@
 import type { DaemonSettings } from '../../protocol/http.ts';
 import { settingOptions } from './process.ts';
 
-/** Whose service manager it is for. */
+/** Service manager of the unit. */
 export type UnitScope = 'user' | 'system';
 
-/** What the unit runs, and how. */
+/** Program and settings of the unit. */
 export interface UnitOptions {
   readonly scope: UnitScope;
   /** Absolute path of Node. */
   readonly execPath: string;
-  /** Arguments of Node up to the command's own. */
+  /** Arguments of Node, up to the path of monocore. */
   readonly args: readonly string[];
   /** Absolute path of the home. */
   readonly home: string;
@@ -21,19 +21,19 @@ export interface UnitOptions {
 
 export const UNIT_NAME = 'monocore.service';
 
-/** First line of every unit that is written here, by which it is known again. */
+/** First line of every unit that monocore has written, to recognize it. */
 export const UNIT_MARK = '# Written by "monocore daemon install".';
 
 /**
- * What a system unit gives up. Not among it, since guests or plain processes need them: devices (/dev/kvm), kernel
- * modules (read for the initramfs), namespaces (virtiofsd), memory that is written and executed (Node, QEMU), homes
- * and /tmp (sockets and root file systems may be there).
+ * Hardening of a system unit. Left alone, since guests or plain processes need them: devices (/dev/kvm), kernel modules
+ * (read for the initramfs), namespaces (virtiofsd), writable and executable memory (Node, QEMU), homes and /tmp (sockets
+ * and root file systems may be there).
  */
 function renderHardening(home: string): string {
-  // It makes these folders read-only.
+  // ProtectSystem makes these folders read-only.
   const protectSystem = /^\/(usr|boot|efi)(\/|$)/.test(home) ? '' : 'ProtectSystem=yes\n';
   return `
-# These hold for plain processes (isolation = "none") as well; "systemctl edit" takes them back.
+# These apply to plain processes (isolation = "none") as well; "systemctl edit" can revert them.
 NoNewPrivileges=yes
 ${protectSystem}ProtectKernelTunables=yes
 ProtectKernelLogs=yes
@@ -48,25 +48,25 @@ RestrictSUIDSGID=yes
 export function renderUnit({ scope, execPath, args, home, workingDir, settings }: UnitOptions): string {
   const command = [...args, '--home', home, 'daemon', 'run', ...settingOptions(settings)];
   const isSystem = scope === 'system';
-  return `${UNIT_MARK} It is written anew by the next one: make changes with "systemctl edit".
+  return `${UNIT_MARK} The next one overwrites it: make changes with "systemctl edit".
 [Unit]
 Description=monocore, supervisor of microVMs
-${isSystem ? 'After=network.target\n' : ''}# However often it fails: VMs wait for it.
+${isSystem ? 'After=network.target\n' : ''}# Restart it however often it fails: VMs wait for it.
 StartLimitIntervalSec=0
 
 [Service]
 Type=notify
-# systemd-notify is what tells.
+# systemd-notify sends the messages.
 NotifyAccess=all
 WatchdogSec=30s
 ExecStart=${[quoteProgram(execPath), ...command.map(quoteArgument)].join(' ')}
 ${workingDir === null ? '' : `WorkingDirectory=${escapeSpecifiers(workingDir)}\n`}Restart=on-failure
 RestartSec=1s
-# Wrong usage stays wrong.
+# Wrong usage does not improve with a restart.
 RestartPreventExitStatus=2
-# From the daemon's last sign of life: while it stops services it asks for more time, as each may take its own.
+# Counted from the daemon's last message: it asks for more time while its services stop.
 TimeoutStopSec=90s
-# VMs outlive a daemon that crashes or is replaced. SIGTERM makes it stop them${settings.leave_running ? ', but not with --leave-running' : ''}.
+# VMs outlive a daemon that crashes or is replaced. SIGTERM makes it stop them${settings.leave_running ? ', except with --leave-running' : ''}.
 KillMode=process
 OOMPolicy=continue
 Delegate=yes
@@ -77,7 +77,7 @@ WantedBy=${isSystem ? 'multi-user.target' : 'default.target'}
 `;
 }
 
-/** The executable: no variable is looked for in it, so that `$` stands for itself. */
+/** The executable, in which systemd expands no variables. */
 function quoteProgram(path: string): string {
   return quote(path);
 }
@@ -87,7 +87,7 @@ function quoteArgument(argument: string): string {
   return quote(argument.replaceAll('$', '$$$$'));
 }
 
-/** A word as systemd.syntax(7) has it, where it is not plain. */
+/** Quotes a word by systemd.syntax(7), unless it is plain. */
 function quote(word: string): string {
   const escaped = escapeSpecifiers(word);
   return /^[\w@%+=:,./$-]+$/.test(escaped) ? escaped : `"${escaped.replace(/[\\"]/g, '\\$&')}"`;
@@ -98,16 +98,16 @@ function escapeSpecifiers(text: string): string {
   return text.replaceAll('%', '%%');
 }
 
-/** A unit that a process belongs to, and the command that manages it. */
+/** Unit of a process, and the command that manages it. */
 export interface OwningUnit {
   readonly name: string;
   readonly manager: 'systemctl' | 'systemctl --user';
 }
 
 /**
- * The service that a process is part of; null where there is none.
+ * The service unit of a process; null if it has none.
  *
- * @param cgroup the process's /proc/<pid>/cgroup; of cgroup v1, the hierarchy that systemd names counts
+ * @param cgroup the process's /proc/<pid>/cgroup; with cgroup v1, systemd's own hierarchy counts
  */
 export function findUnit(cgroup: string): OwningUnit | null {
   const path = /^(?:0:|\d+:name=systemd):(.*)$/m.exec(cgroup)?.[1] ?? '';

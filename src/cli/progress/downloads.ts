@@ -47,7 +47,7 @@ export function eventText(event: ImageEvent): string | null {
 }
 
 const BAR_CHARACTERS = 24;
-/** As many hexadecimal digits as Docker shows. */
+/** Hexadecimal digits of a digest that Docker shows. */
 const SHORT_DIGITS = 12;
 
 /** A layer while its image is pulled. */
@@ -77,12 +77,12 @@ export function blobRow({ digest, sizeBytes, doneBytes, phase, bytesPerSecond }:
   return parts.join('  ');
 }
 
-/** The first digits of a digest, for people. */
+/** First digits of a digest, for people. */
 export function shortDigest(digest: string): string {
   return digest.replace(/^sha256:/, '').slice(0, SHORT_DIGITS);
 }
 
-/** Time over which the rate is smoothed: long enough to be readable, short enough to show a stall. */
+/** Window of the smoothed rate: long enough to be readable, short enough to show a stall. */
 const WINDOW_MS = 3000;
 
 /** Bytes per second of a download, as an exponential moving average. Time is passed in, in milliseconds. */
@@ -91,7 +91,7 @@ export class RateMeter {
   #lastBytes = 0;
   #bytesPerSecond: number | null = null;
 
-  /** Takes a reading. The first one says where it starts, and so does one below the one before. */
+  /** Takes a reading. The first one sets the start, and so does one below its predecessor. */
   update(doneBytes: number, nowMs: number): void {
     if (this.#lastMs === null || doneBytes < this.#lastBytes) {
       this.#bytesPerSecond = null;

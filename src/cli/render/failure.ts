@@ -1,14 +1,14 @@
-/** How an error looks on stderr. */
+/** Errors on stderr. */
 import { inspect } from 'node:util';
 import { type ConfigProblem, formatProblem } from '../../config/problems.ts';
 import { errorText, hintOf, MonocoreError } from '../../lib/errors.ts';
 import type { Colors } from './terminal-text.ts';
 
-/** Problems of a config that are shown: whoever has more has one mistake many times. */
+/** Most problems of a config that are shown: more of them are one mistake many times. */
 const MAX_PROBLEMS = 100;
 
 /**
- * `monocore: message`, then lines that help. Ends in a newline.
+ * `monocore: message`, then hints. Ends in a newline.
  *
  * @param debug adds the stack and the causes
  */
@@ -20,10 +20,10 @@ export function renderFailure(error: unknown, options: { readonly colors: Colors
 }
 
 function hintsFor(error: unknown): string[] {
-  if (!(error instanceof MonocoreError)) return ['MONOCORE_DEBUG=1 shows where it happened'];
+  if (!(error instanceof MonocoreError)) return ['run it again with MONOCORE_DEBUG=1 to see the stack'];
   const { code, details } = error;
   if (code === 'ConfigInvalid' && Array.isArray(details)) {
-    // A file that cannot be read has one, and the message says it already.
+    // The only problem of an unreadable file is in the message already.
     const problems = (details as ConfigProblem[]).filter(
       ({ message, expected }) => expected !== null || !error.message.includes(message),
     );
@@ -35,13 +35,13 @@ function hintsFor(error: unknown): string[] {
   if (hint !== null) return [hint];
   switch (code) {
     case 'Usage':
-      return ['monocore --help shows how it is used'];
+      return ['monocore help shows the commands and their options'];
     case 'ServiceUnknown':
-      return ['monocore status shows the services that are known'];
+      return ['monocore status lists the services'];
     case 'ToolMissing':
-      return ['monocore doctor checks what this host has'];
+      return ['monocore doctor checks this host'];
     case 'Internal':
-      return ['MONOCORE_DEBUG=1 shows where it happened'];
+      return ['run it again with MONOCORE_DEBUG=1 to see the stack'];
     default:
       return [];
   }

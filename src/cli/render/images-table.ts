@@ -12,12 +12,12 @@ const HEAD = ['Image', 'Digest', 'Platform', 'Layers', 'Size', 'Root', 'Pulled']
 const RIGHT: ReadonlySet<number> = new Set([3, 4, 5]);
 const UNKNOWN = '-';
 
-/** A line per image, or a sentence where there is none. Ends in a newline. */
+/** A line for each image, or a sentence if there is none. Ends in a newline. */
 export function renderImages(
   images: readonly ImageSummary[],
   { colors, now }: { readonly colors: Colors /** Milliseconds since the epoch. */; readonly now: number },
 ): string {
-  if (images.length === 0) return 'There are no images; monocore pull gets one.\n';
+  if (images.length === 0) return 'There are no images; to get one: monocore pull NAME\n';
   const rows = images.map((image) => [
     image.name ?? UNKNOWN,
     shortDigest(image.digest),

@@ -1,9 +1,9 @@
-/** What a start is going to do, as `--dry-run` prints it. */
+/** Plan of a start, for `--dry-run`. */
 import { maskControls } from '../../lib/control-characters.ts';
 import type { PlannedAction } from '../../protocol/api.ts';
 import type { Colors } from './terminal-text.ts';
 
-/** A line each: `restart  web  cpus changed from 1 to 2`. Ends in a newline; empty for no actions. */
+/** A line for each action: `restart  web  cpus changed from 1 to 2`. Ends in a newline; empty for no actions. */
 export function renderPlan(actions: readonly PlannedAction[], colors: Colors): string {
   const paint: Record<PlannedAction['action'], Colors['green']> = {
     create: colors.green,

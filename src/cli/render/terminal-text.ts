@@ -1,22 +1,22 @@
-/** Text for terminals: colours where they are wanted, and output of services without control over the terminal. */
+/** Text for terminals: colours, and output of services without its control characters. */
 import pc from 'picocolors';
 import { errorCode, errorText } from '../../lib/errors.ts';
 import { EXIT } from '../exit-codes.ts';
 
-/** The functions that colour a text, or leave it as it is. */
+/** Functions that colour a text. */
 export type Colors = ReturnType<typeof pc.createColors>;
 
-/** Colours that do nothing. */
+/** The same functions without effect. */
 export const NO_COLORS: Colors = pc.createColors(false);
 
-/** Colours for a stream: only on a terminal, and there only if NO_COLOR and TERM allow it. */
+/** Colours for a stream: on a terminal, if NO_COLOR and TERM allow them. */
 export function colorsFor(stream: { readonly isTTY?: boolean }): Colors {
   return pc.createColors(stream.isTTY === true && pc.isColorSupported);
 }
 
 /**
- * Ends the process quietly when the reader of its output has gone away (`monocore logs | head`), and with a message
- * when the output cannot be written for another reason (a full disk).
+ * Ends the process when stdout fails: quietly if its reader has gone away (`monocore logs | head`), else with a message (a
+ * full disk).
  */
 export function endOnBrokenOutput(): void {
   process.stdout.on('error', (error) => {
@@ -24,19 +24,19 @@ export function endOnBrokenOutput(): void {
     process.stderr.write(`monocore: the output cannot be written: ${errorText(error)}\n`);
     process.exit(EXIT.failed);
   });
-  // Nobody is left to be told.
+  // No other stream is left for a message.
   process.stderr.on('error', () => {});
 }
 
 const ESC = String.fromCharCode(0x1b);
 const RESET = `${ESC}[0m`;
-/** A sequence that sets colours and the like (SGR, ECMA-48 section 8.3.117), or a control character (C0, DEL, C1). */
+/** A sequence that sets colours (SGR, ECMA-48 section 8.3.117), or a control character (C0, DEL, C1). */
 const CONTROL = new RegExp(`${ESC}\\[[\\d;:]*m|\\p{Cc}`, 'gu');
 
 /**
- * The record with every control character in visible form, `\x1b` for escape, but for tabs and for colours, which end
- * with the record. What is no UTF-8 becomes U+FFFD: single bytes above 0x7f are control characters to some terminals.
- * Both are binary strings.
+ * The record with every control character in visible form: `\x1b` for escape. Tabs stay, and so do colours, which end with
+ * the record. Invalid UTF-8 becomes U+FFFD: single bytes above 0x7f are control characters to some terminals. Argument and
+ * result are binary strings.
  */
 export function escapeForTerminal(record: string): string {
   let isColored = false;
@@ -49,7 +49,7 @@ export function escapeForTerminal(record: string): string {
   return encode(isColored ? text + RESET : text);
 }
 
-/** The same JSON without any control character. */
+/** The record, which is JSON, with every control character escaped. */
 export function escapeForJson(record: string): string {
   return encode(decode(record).replace(/\p{Cc}/gu, (found) => `\\u${hexOf(found, 4)}`));
 }

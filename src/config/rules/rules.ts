@@ -3,7 +3,7 @@
 import { type Capabilities, capabilitiesOf, labelOf } from '../../protocol/isolation.ts';
 import { HEALTH_KEYS, type ParsedService, SERVICE_KEYS } from '../keys.ts';
 import type { Path } from '../languages/positions.ts';
-import { closest, formatPath, keyProblem, type PathProblem, quote, valueProblem } from '../problems.ts';
+import { didYouMean, formatPath, keyProblem, type PathProblem, quote, valueProblem } from '../problems.ts';
 import type { ParsedConfig } from '../schema/parsed-config.ts';
 import { replicaNames } from '../schema/ports.ts';
 import { MAX_TABLES } from '../schema/table.ts';
@@ -101,9 +101,7 @@ function findUnknownDependencies(services: readonly ParsedService[]): PathProble
 }
 
 function unknownName(path: Path, kind: string, name: string, known: ReadonlySet<string>): PathProblem {
-  const meant = closest(name, known);
-  const hint = meant === null ? '' : `; did you mean ${quote(meant)}?`;
-  return valueProblem(path, `there is no ${kind} ${quote(name)}${hint}`);
+  return valueProblem(path, `there is no ${kind} ${quote(name)}${didYouMean(name, known)}`);
 }
 
 /** The dependencies of each service by its name, and where each is named. */

@@ -3,7 +3,7 @@ import { capabilitiesOf } from '../../protocol/isolation.ts';
 import type { ParsedGroup, ParsedService } from '../keys.ts';
 import type { Path } from '../languages/positions.ts';
 import { upwards } from '../paths.ts';
-import { closest, formatPath, type PathProblem, quote, valueProblem } from '../problems.ts';
+import { didYouMean, formatPath, type PathProblem, quote, valueProblem } from '../problems.ts';
 import type { ParsedConfig } from '../schema/parsed-config.ts';
 import type { ParsedTable } from '../schema/types.ts';
 import { toVolume } from '../schema/volumes.ts';
@@ -124,8 +124,7 @@ function describeUnknown(
   const other = groups.owners[kind].get(name);
   if (other !== undefined)
     return `${what} belongs to the group ${quote(other)}; a service takes from its own group only`;
-  const meant = closest(name, known);
-  return `the group ${quote(group)} has no ${what}${meant === null ? '' : `; did you mean ${quote(meant)}?`}`;
+  return `the group ${quote(group)} has no ${what}${didYouMean(name, known)}`;
 }
 
 /** Each element of `group_volumes` whose volume is known, with what it comes to. */

@@ -97,7 +97,7 @@ test('init writes a config that is valid, once', async (t) => {
   const { cwd, run, write } = await prepare(t);
   assert.deepEqual(await run('init'), {
     exitCode: 0,
-    stdout: 'monocore.toml was written; monocore start boots it\n',
+    stdout: 'wrote monocore.toml; to boot it: monocore start\n',
     stderr: '',
   });
   assert.match((await run('config', 'check')).stdout, /^monocore\.toml is valid: 1 service/);
@@ -105,7 +105,7 @@ test('init writes a config that is valid, once', async (t) => {
   write('monocore.toml', `${first}# mine\n`);
   const again = await run('init');
   assert.equal(again.exitCode, 2);
-  assert.match(again.stderr, /monocore\.toml exists already; it was left as it is/);
+  assert.match(again.stderr, /monocore\.toml exists already and was left as it is/);
   assert.equal(readFileSync(join(cwd, 'monocore.toml'), 'utf8'), `${first}# mine\n`);
   assert.match((await run('init', '-f', 'monocore.toml')).stderr, /exists already/);
   assert.equal((await run('init', '-f', 'other.toml')).exitCode, 0);

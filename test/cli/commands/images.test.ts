@@ -154,7 +154,7 @@ test('a daemon that is killed during a pull is an error, and the next pull goes 
   daemon!.kill('SIGKILL');
   const { exitCode, stderr } = await pulling;
   assert.notEqual(exitCode, 0);
-  assert.match(stderr, /the daemon ended before it had answered\n {2}run the command again; a pull goes on/);
+  assert.match(stderr, /the daemon ended before it answered\n {2}run the command again; a pull goes on/);
   registry.fault = () => false;
   registry.requests.length = 0;
   const next = await runCli(args, { env });

@@ -11,7 +11,7 @@ const plain = { colors: NO_COLORS, debug: false };
 test('an error is its message and what to do, never a stack', () => {
   assert.equal(
     renderFailure(new MonocoreError('ToolMissing', 'qemu-system-x86_64 is not installed'), plain),
-    'monocore: qemu-system-x86_64 is not installed\n  monocore doctor checks what this host has\n',
+    'monocore: qemu-system-x86_64 is not installed\n  monocore doctor checks this host\n',
   );
   assert.doesNotMatch(renderFailure(new TypeError('x is undefined'), plain), /\n +at /);
 });

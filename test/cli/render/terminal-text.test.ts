@@ -4,7 +4,7 @@ import { escapeForJson, escapeForTerminal } from '../../../src/cli/render/termin
 
 const ESC = '\u001b';
 
-/** What a terminal gets for these bytes. */
+/** The text for a terminal, of these bytes. */
 function shown(record: string | Buffer): string {
   return Buffer.from(escapeForTerminal(Buffer.from(record).toString('latin1')), 'latin1').toString();
 }

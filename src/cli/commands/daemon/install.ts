@@ -23,10 +23,10 @@ export interface DaemonInstallOptions {
 }
 
 /**
- * Writes the unit, prints it and what to do next. systemd itself is not asked for anything.
+ * Writes the unit, and prints it with the next steps. Does not talk to systemd.
  *
  * @returns the exit code
- * @throws MonocoreError `Usage` when a unit is there that is not monocore's, or it cannot be written
+ * @throws MonocoreError `Usage` if the unit exists and is not monocore's, or cannot be written
  */
 export async function daemonInstall(context: CliContext, options: DaemonInstallOptions): Promise<number> {
   const { paths, stdout, stderr } = context;
@@ -41,10 +41,10 @@ export async function daemonInstall(context: CliContext, options: DaemonInstallO
   stdout.write(`${path}:\n\n${unit}\n`);
   const daemon = await askStatus(new DaemonClient(paths.socket));
   stdout.write(renderNextSteps(scope, daemon?.settings?.background ?? daemon !== null));
-  // What npx fetches is removed again some day, and with it the program that the unit starts.
+  // npx may empty its cache, and the unit's program with it.
   if (ownProgram().args.some((argument) => argument.includes('/_npx/'))) {
     stderr.write(
-      'monocore: note: this monocore is in the cache of npx: install it with npm, then write the unit again\n',
+      'monocore: note: the unit names the cache of npx; install monocore with npm, then run daemon install again\n',
     );
   }
   return EXIT.done;
@@ -55,18 +55,18 @@ function renderOwnUnit(scope: UnitScope, home: string, options: DaemonInstallOpt
   const workingDir = isSource ? packageRoot : null;
   const odd = [execPath, ...args, home].find((text) => /\p{Cc}/u.test(text));
   if (odd !== undefined) {
-    throw new MonocoreError('Usage', `a unit cannot name ${JSON.stringify(odd)}: it contains control characters`);
+    throw new MonocoreError('Usage', `the unit cannot be written: ${JSON.stringify(odd)} contains control characters`);
   }
   const { logLevel, logWorkers, leaveRunning = false } = options;
   const settings = { log_level: logLevel, log_workers: logWorkers, leave_running: leaveRunning };
   return renderUnit({ scope, execPath, args, home, workingDir, settings });
 }
 
-/** Where administrators and users put their own units: systemd.unit(5). */
+/** Folder of local units: systemd.unit(5). */
 function unitFolder(scope: UnitScope): string {
   if (scope === 'system') return '/etc/systemd/system';
   const { XDG_CONFIG_HOME: configured } = process.env;
-  // XDG Base Directory Specification: a relative path is to be ignored.
+  // XDG Base Directory Specification: relative paths must be ignored.
   const config = configured && isAbsolute(configured) ? configured : join(homedir(), '.config');
   return join(config, 'systemd', 'user');
 }
@@ -74,25 +74,25 @@ function unitFolder(scope: UnitScope): string {
 function writeUnit(path: string, unit: string, force: boolean): void {
   const known = readExisting(path);
   if (known !== null && !known.startsWith(UNIT_MARK) && !force) {
-    throw new MonocoreError('Usage', `${path} is there, and monocore has not written it`, {
-      details: { hint: 'monocore daemon install --print shows the unit; --force overwrites what is there' },
+    throw new MonocoreError('Usage', `${path} exists, and monocore did not write it`, {
+      details: { hint: 'monocore daemon install --print shows the unit; --force overwrites the file' },
     });
   }
   try {
     mkdirSync(dirname(path), { recursive: true });
-    // In one step, and in the place of a link: a masked unit is one to /dev/null.
+    // Renamed into place, which also replaces a link: a masked unit is a link to /dev/null.
     const temporary = `${path}.${process.pid}.tmp`;
     writeFileSync(temporary, unit, { mode: 0o644 });
     renameSync(temporary, path);
   } catch (cause) {
     throw new MonocoreError('Usage', `${path} cannot be written: ${errorText(cause)}`, {
       cause,
-      details: { hint: 'run it as root for --system, or use --user, or write what --print prints' },
+      details: { hint: 'run it as root for --system, use --user, or write the output of --print yourself' },
     });
   }
 }
 
-/** Null when nothing is there. A unit that cannot be read is somebody else's. */
+/** The existing unit; null if there is none, empty if it cannot be read. */
 function readExisting(path: string): string | null {
   try {
     return readFileSync(path, 'utf8');
@@ -101,14 +101,14 @@ function readExisting(path: string): string | null {
   }
 }
 
-/** @param inTheWay a daemon runs that a command has started, so that the unit's would be refused */
+/** @param inTheWay a daemon runs in the background, so that the unit's daemon would be refused */
 function renderNextSteps(scope: UnitScope, inTheWay: boolean): string {
   const systemctl = scope === 'system' ? 'systemctl' : 'systemctl --user';
   const steps = [
     ...(inTheWay ? ['monocore daemon stop --leave-running'] : []),
     `${systemctl} daemon-reload`,
     `${systemctl} enable --now ${UNIT_NAME}`,
-    ...(scope === 'user' ? ['loginctl enable-linger    # lets it run while you are not logged in'] : []),
+    ...(scope === 'user' ? ['loginctl enable-linger    # keeps it running while you are logged out'] : []),
   ];
   return `next:\n${steps.map((step) => `  ${step}\n`).join('')}`;
 }

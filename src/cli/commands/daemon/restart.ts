@@ -1,4 +1,4 @@
-/** `monocore daemon restart`: a new daemon takes the place of the old one, and every VM lives on. */
+/** `monocore daemon restart`: replaces the daemon while every VM keeps running. */
 import { errorText, MonocoreError } from '../../../lib/errors.ts';
 import { readProcessFile } from '../../../lib/proc.ts';
 import type { Selection } from '../../../protocol/api.ts';
@@ -10,18 +10,18 @@ import { askStatus, ownDaemonCommand, startDaemon, waitForEnd } from '../../daem
 import { findUnit } from '../../daemon/systemd-unit.ts';
 import { EXIT } from '../../exit-codes.ts';
 
-/** A daemon that leaves its services running has only its threads to end. */
+/** Deadline of the old daemon's end: without services to stop it only ends its threads. */
 const END_TIMEOUT_MS = 30_000;
 
 const EVERYTHING: Selection = { names: [], group: null };
 
 /**
- * Ends the daemon as `daemon stop --leave-running` does and starts this version of monocore in its place, in the
- * background and with the old one's settings. One that is too old to tell them gets the usual ones.
+ * Ends the daemon like `daemon stop --leave-running` and starts this version of monocore in the background, with the old
+ * daemon's settings, or the default ones if that one does not report them.
  *
  * @returns the exit code
- * @throws MonocoreError `Usage` for a daemon in the foreground, which whoever started it has to start again;
- * `CallTimeout` when the old one does not end; why the new one cannot start
+ * @throws MonocoreError `Usage` for a daemon in the foreground, which only its service manager can start again;
+ * `CallTimeout` if the old daemon does not end; the error of a new one that does not start
  */
 export async function daemonRestart(context: CliContext): Promise<number> {
   const client = new DaemonClient(context.paths.socket);
@@ -34,14 +34,12 @@ export async function daemonRestart(context: CliContext): Promise<number> {
   await waitForEnd(old.pid, END_TIMEOUT_MS);
   const next = await startNext(context, client, old);
   const { services: after } = await client.services(EVERYTHING);
-  context.stdout.write(
-    `monocore ${next.version}, process ${next.pid}, has taken the place of ${old.version}, process ${old.pid}\n`,
-  );
-  context.stdout.write(renderTakeover(before, after));
+  context.stdout.write(`monocore ${next.version} (process ${next.pid}) replaced ${old.version} (process ${old.pid})\n`);
+  context.stdout.write(renderAdopted(before, after));
   return EXIT.done;
 }
 
-/** Without a daemon there is nothing to replace, but VMs may have outlived theirs. */
+/** Starts a daemon for VMs that outlived theirs. */
 async function startForVms(context: CliContext): Promise<number> {
   const client = await connect(context, 'for-vms');
   if (!client) {
@@ -50,8 +48,8 @@ async function startForVms(context: CliContext): Promise<number> {
   }
   const { pid } = await client.daemon();
   const { services } = await client.services(EVERYTHING);
-  context.stdout.write(`no daemon ran; process ${pid} is the new one\n`);
-  context.stdout.write(renderTakeover(services, services));
+  context.stdout.write(`no daemon was running; started process ${pid}\n`);
+  context.stdout.write(renderAdopted(services, services));
   return EXIT.done;
 }
 
@@ -61,7 +59,7 @@ function refuseForeground({ pid, settings }: DaemonStatus): void {
   const again = unit ? `${unit.manager} start ${unit.name}` : 'then start it as before';
   throw new MonocoreError(
     'Usage',
-    `the daemon, process ${pid}, runs in the foreground: what started it has to do so again`,
+    `the daemon (process ${pid}) runs in the foreground: only the program that started it can restart it`,
     {
       details: { hint: `to restart it while the VMs keep running: monocore daemon stop --leave-running; ${again}` },
     },
@@ -73,19 +71,19 @@ async function startNext({ paths }: CliContext, client: DaemonClient, old: Daemo
     return await startDaemon(paths, client, ownDaemonCommand(paths.home, old.settings));
   } catch (error) {
     const code = error instanceof MonocoreError ? error.code : 'Internal';
-    const message = `the old daemon has ended, and the new one does not start: ${errorText(error)}`;
-    const hint = 'the VMs keep running; the next command that succeeds in starting a daemon takes them over';
+    const message = `the old daemon has ended, but the new one does not start: ${errorText(error)}`;
+    const hint = 'the VMs keep running; the next daemon that starts adopts them';
     throw new MonocoreError(code, message, { cause: error, details: { hint } });
   }
 }
 
-/** One line for the services that go on as they were, one for those that do not. */
-function renderTakeover(before: readonly ServiceStatus[], after: readonly ServiceStatus[]): string {
+/** A line on the services that the new daemon adopted, and a line on those that ended meanwhile. */
+function renderAdopted(before: readonly ServiceStatus[], after: readonly ServiceStatus[]): string {
   const pids = new Map(after.map(({ name, pid }) => [name, pid]));
   const running = before.filter(({ pid }) => pid !== null);
   const kept = running.filter(({ name, pid }) => pids.get(name) === pid).map(({ name }) => name);
   const ended = running.filter(({ name, pid }) => pids.get(name) !== pid).map(({ name }) => name);
-  const lines = [kept.length > 0 ? `taken over: ${kept.join(', ')}` : 'no service was running'];
+  const lines = [kept.length > 0 ? `adopted: ${kept.join(', ')}` : 'no services were running'];
   if (ended.length > 0) lines.push(`ended meanwhile: ${ended.join(', ')}; monocore status shows how`);
   return lines.map((line) => `${line}\n`).join('');
 }

@@ -10,27 +10,27 @@ export interface DaemonRunOptions {
   readonly logLevel: LogLevel;
   /** Threads that write logs. */
   readonly logWorkers: number;
-  /** A signal leaves the services running. */
+  /** Leave the services running when a signal ends the daemon. */
   readonly leaveRunning?: boolean;
-  /** Started by another monocore, which reads what went wrong from stderr. */
+  /** Started by another monocore, which reads the error from stderr. */
   readonly background?: boolean;
 }
 
-/** When the daemon has ended, whatever may still be open gets this long: VMs that run on hold sockets of this side. */
+/** Time for open handles after the daemon's end: VMs that keep running hold sockets to it. */
 const EXIT_GRACE_MS = 50;
 
 /**
- * Runs the daemon until it is told to end.
+ * Runs the daemon until it is asked to end.
  *
  * @returns the exit code
- * @throws MonocoreError why it could not start; in the background that goes to stderr as an `ErrorReply` instead
+ * @throws MonocoreError if it could not start; in the background the error goes to stderr as an `ErrorReply` instead
  */
 export async function daemonRun(context: CliContext, options: DaemonRunOptions): Promise<number> {
   const { background = false, leaveRunning = false, logLevel, logWorkers } = options;
   try {
     const { runDaemon } = await import('../../../daemon/daemon.ts');
     const exitCode = await runDaemon({ home: context.paths.home, logLevel, logWorkers, background, leaveRunning });
-    // Fires only where something keeps the process from ending by itself.
+    // Fires only if something keeps the process alive.
     setTimeout(() => process.exit(exitCode), EXIT_GRACE_MS).unref();
     return exitCode;
   } catch (error) {

@@ -5,10 +5,10 @@ import { type CliContext, connect, noDaemonError } from '../../connection.ts';
 import { EXIT } from '../../exit-codes.ts';
 import type { Colors } from '../../render/terminal-text.ts';
 
-/** Prints what the daemon reports of itself. Never starts one. @throws MonocoreError `DaemonUnreachable` when none runs */
+/** Prints the daemon's report of itself. Never starts a daemon. @throws MonocoreError `DaemonUnreachable` if none is running */
 export async function daemonStatus(context: CliContext, options: { readonly json?: boolean }): Promise<number> {
   const client = await connect(context, 'never');
-  if (!client) throw noDaemonError(context.paths, 'monocore start starts one, with the services of monocore.toml');
+  if (!client) throw noDaemonError(context.paths, 'to start one with the services of monocore.toml: monocore start');
   const document = await client.daemonText();
   context.stdout.write(
     options.json
@@ -19,7 +19,7 @@ export async function daemonStatus(context: CliContext, options: { readonly json
 }
 
 /**
- * One line per fact. Ends in a newline.
+ * The report, a line for each fact. Ends in a newline.
  *
  * @param now milliseconds since the epoch
  */

@@ -21,7 +21,7 @@ async function prepare(t: TestContext) {
   };
 }
 
-test('the unit is written and printed, with what to do next', async (t) => {
+test('the unit is written and printed with the next steps', async (t) => {
   const { home, path, install } = await prepare(t);
   const { exitCode, stdout, stderr } = await install('--log-level', 'warn', '--log-workers', '2');
   assert.deepEqual([exitCode, stderr], [0, '']);
@@ -32,7 +32,7 @@ test('the unit is written and printed, with what to do next', async (t) => {
     `${path}:\n\n${unit}\nnext:\n` +
       '  systemctl --user daemon-reload\n' +
       '  systemctl --user enable --now monocore.service\n' +
-      '  loginctl enable-linger    # lets it run while you are not logged in\n',
+      '  loginctl enable-linger    # keeps it running while you are logged out\n',
   );
 });
 
@@ -59,14 +59,14 @@ test('its own unit is written anew', async (t) => {
   assert.match(readFileSync(path, 'utf8'), /--log-level debug/);
 });
 
-test('a unit of somebody else stays, unless it is to be overwritten', async (t) => {
+test('a unit that monocore did not write is overwritten only with --force', async (t) => {
   const { path, install } = await prepare(t);
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, '[Service]\nExecStart=/bin/true\n');
   const refused = await install();
   assert.equal(refused.exitCode, 2);
   assert.equal(refused.stdout.toString(), '');
-  assert.match(refused.stderr, /monocore\.service is there, and monocore has not written it\n.*--force/);
+  assert.match(refused.stderr, /monocore\.service exists, and monocore did not write it\n.*--force/);
   assert.equal(readFileSync(path, 'utf8'), '[Service]\nExecStart=/bin/true\n');
   assert.equal((await install('--force')).exitCode, 0);
   assert.match(readFileSync(path, 'utf8'), /^# Written by /);

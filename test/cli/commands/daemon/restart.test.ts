@@ -54,7 +54,7 @@ async function startOldDaemon(t: TestContext, paths: HomePaths, settings?: objec
   return child.pid!;
 }
 
-test('a new daemon takes the place of the old one with its settings, and services run on', async (t) => {
+test('a new daemon replaces the old one with its settings, and services keep running', async (t) => {
   const { home, paths, client, run, config, servicePid } = await prepare(t);
   const settings: DaemonSettings = { log_level: 'debug', log_workers: 2, background: true, leave_running: true };
   const old = await startDaemon(paths, client, { ...ownDaemonCommand(home, settings), cwd: process.cwd() });
@@ -68,30 +68,30 @@ test('a new daemon takes the place of the old one with its settings, and service
   const version = packageVersion();
   assert.equal(
     stdout.toString(),
-    `monocore ${version}, process ${next.pid}, has taken the place of ${version}, process ${old.pid}\ntaken over: web\n`,
+    `monocore ${version} (process ${next.pid}) replaced ${version} (process ${old.pid})\nadopted: web\n`,
   );
   assert.notEqual(next.pid, old.pid);
   assert.deepEqual(next.settings, settings);
   assert.equal(await servicePid(), pid);
 });
 
-test('an old daemon that tells no settings is replaced all the same', async (t) => {
+test('an old daemon that does not report its settings is replaced as well', async (t) => {
   const { paths, client, run } = await prepare(t);
   const oldPid = await startOldDaemon(t, paths);
   const { exitCode, stdout, stderr } = await run('daemon', 'restart');
   assert.equal(exitCode, 0, stderr);
   const { pid, settings } = await client.daemon();
-  assert.match(stdout.toString(), new RegExp(`process ${pid}, has taken the place of 0.0.0, process ${oldPid}\n`));
-  assert.match(stdout.toString(), /\nno service was running\n$/);
+  assert.match(stdout.toString(), new RegExp(`\\(process ${pid}\\) replaced 0\\.0\\.0 \\(process ${oldPid}\\)\n`));
+  assert.match(stdout.toString(), /\nno services were running\n$/);
   assert.deepEqual(settings, { log_level: 'info', log_workers: 1, background: true, leave_running: false });
 });
 
-test('a new daemon that does not start is told, and that VMs run on', async (t) => {
+test('a new daemon that does not start is an error, which says that the VMs keep running', async (t) => {
   const { paths, run } = await prepare(t);
   await startOldDaemon(t, paths, { log_level: 'loud', log_workers: 1, background: true, leave_running: false });
   const { exitCode, stderr } = await run('daemon', 'restart');
   assert.equal(exitCode, 3);
-  assert.match(stderr, /^monocore: the old daemon has ended, and the new one does not start: .*'loud' is invalid/s);
+  assert.match(stderr, /^monocore: the old daemon has ended, but the new one does not start: .*'loud' is invalid/s);
   assert.match(stderr, /the VMs keep running/);
 });
 
@@ -103,7 +103,7 @@ test('without a daemon there is nothing to replace', async (t) => {
   assert.deepEqual(findProcesses(home), []);
 });
 
-test('services that have outlived their daemon get a new one', async (t) => {
+test('services that outlived their daemon get a new one', async (t) => {
   const { client, run, config, servicePid } = await prepare(t);
   await run('start', '-f', config);
   const pid = await servicePid();
@@ -117,11 +117,11 @@ test('services that have outlived their daemon get a new one', async (t) => {
   );
   const { exitCode, stdout } = await run('daemon', 'restart');
   assert.equal(exitCode, 0);
-  assert.match(stdout.toString(), /^no daemon ran; process \d+ is the new one\ntaken over: web\n$/);
+  assert.match(stdout.toString(), /^no daemon was running; started process \d+\nadopted: web\n$/);
   assert.equal(await servicePid(), pid);
 });
 
-test('a daemon in the foreground is left alone, and what to do instead is told', async (t) => {
+test('a daemon in the foreground is left alone, and the error says what to do instead', async (t) => {
   const home = await makeTempDir(t);
   const settings: DaemonSettings = { log_level: 'info', log_workers: 1, background: false, leave_running: false };
   const daemon = await startFakeDaemon(t, home, {
@@ -130,7 +130,7 @@ test('a daemon in the foreground is left alone, and what to do instead is told',
   const { exitCode, stdout, stderr } = await runCli(['--home', home, 'daemon', 'restart']);
   assert.equal(exitCode, 2);
   assert.equal(stdout.toString(), '');
-  assert.match(stderr, /runs in the foreground: what started it has to do so again\n/);
+  assert.match(stderr, /runs in the foreground: only the program that started it can restart it\n/);
   assert.match(stderr, /monocore daemon stop --leave-running; /);
   assert.deepEqual(
     daemon.requests.map(({ method }) => method),
