@@ -3,8 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { checkImages } from '../../src/doctor/images.ts';
-import { writeModules } from '../helpers/kernel-modules.ts';
 import { makeTempDir } from '../helpers/temp.ts';
+import { writeModules } from '../helpers/vm/kernel-modules.ts';
 
 test('a kernel that lacks what images need is a warning that names it', async (t) => {
   const modulesDir = await makeTempDir(t);

@@ -10,10 +10,10 @@ import { openReadEnd } from '../../src/vm/host/fifos.ts';
 import { mountSmallDisk } from '../helpers/disks/small-disk.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { gate } from '../helpers/fakes/fake-context.ts';
+import { filesOf, TestStream } from '../helpers/logs/harness.ts';
+import { strip } from '../helpers/logs/strip.ts';
 import { openFilesBelow } from '../helpers/processes/open-files.ts';
 import { defer, makeTempDir } from '../helpers/temp.ts';
-import { filesOf, TestStream } from '../workers/logs/harness.ts';
-import { strip } from '../workers/logs/strip.ts';
 
 const MIB = 2 ** 20;
 const FORMATS: readonly LogFormat[] = ['text', 'json'];

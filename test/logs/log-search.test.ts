@@ -11,9 +11,9 @@ import { JobPool } from '../../src/threads/job-pool.ts';
 import { transfer } from '../../src/threads/rpc.ts';
 import { openChildEnd, openReadEnd } from '../../src/vm/host/fifos.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { contentOf, linesOf, TestReader } from '../helpers/logs/harness.ts';
 import { makeFifos } from '../helpers/processes/fifos.ts';
 import { defer, makeTempDir } from '../helpers/temp.ts';
-import { contentOf, linesOf, TestReader } from '../workers/logs/harness.ts';
 
 /** Takes time that doubles with each letter `a` of the bait: years. */
 const STUCK = '(a+)+$';

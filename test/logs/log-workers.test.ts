@@ -10,9 +10,9 @@ import { transfer } from '../../src/threads/rpc.ts';
 import { openChildEnd, openReadEnd } from '../../src/vm/host/fifos.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { gate } from '../helpers/fakes/fake-context.ts';
+import { contentOf, linesOf, TestReader } from '../helpers/logs/harness.ts';
 import { makeFifos } from '../helpers/processes/fifos.ts';
 import { defer, makeTempDir } from '../helpers/temp.ts';
-import { contentOf, linesOf, TestReader } from '../workers/logs/harness.ts';
 
 const SERVICES = ['one', 'two', 'three', 'four'];
 

@@ -6,9 +6,9 @@ import test from 'node:test';
 import { NetworkThread } from '../../src/network/network-thread.ts';
 import type { GroupMember, GroupPort } from '../../src/protocol/network.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { frameOf, Testbed } from '../helpers/network/harness.ts';
 import { findFreePort } from '../helpers/servers/free-port.ts';
 import { openUdpClient } from '../helpers/servers/udp-client.ts';
-import { frameOf, Testbed } from '../workers/network/harness.ts';
 
 async function open(t: Parameters<typeof Testbed.open>[0]) {
   const bed = await Testbed.open(t);

@@ -7,8 +7,8 @@ import type { Condition, Service } from '../../src/protocol/service.ts';
 import type { SavedState } from '../../src/protocol/state.ts';
 import { DEFAULT_RESTART_SETTINGS, type RestartWhen } from '../../src/protocol/supervision.ts';
 import { FakeContext, settle } from '../helpers/fakes/fake-context.ts';
+import { healthCheck } from '../helpers/fakes/health-check.ts';
 import { configOf, scriptService } from '../helpers/fakes/services.ts';
-import { healthCheck } from '../helpers/processes/health-check.ts';
 
 const CHECK = healthCheck({ probe: { type: 'tcp', port: 5432 }, interval_ms: 1000, start_period_ms: 5000 });
 

@@ -10,8 +10,8 @@ import { mountSmallDisk } from '../helpers/disks/small-disk.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { ManualClock } from '../helpers/fakes/manual-clock.ts';
 import { savedState } from '../helpers/fakes/saved-states.ts';
+import { stateFiles } from '../helpers/fakes/state-files.ts';
 import { stopped } from '../helpers/fakes/states.ts';
-import { stateFiles } from '../helpers/state-files.ts';
 import { makeTempDir } from '../helpers/temp.ts';
 
 async function openStore(t: TestContext) {

@@ -3,7 +3,7 @@ import test from 'node:test';
 import type { HealthCheck } from '../../src/protocol/service.ts';
 import { evaluateProbe, STARTING_INTERVAL_MS, UNPROBED } from '../../src/supervisor/health.ts';
 import type { Health } from '../../src/supervisor/states.ts';
-import { healthCheck } from '../helpers/processes/health-check.ts';
+import { healthCheck } from '../helpers/fakes/health-check.ts';
 
 const CHECK = healthCheck({ retries: 3, start_period_ms: 30_000 });
 const OK = { ok: true, detail: 'connected' };

@@ -11,8 +11,8 @@ import {
   type ServiceState,
   type Timer,
 } from '../../src/supervisor/states.ts';
+import { healthCheck } from '../helpers/fakes/health-check.ts';
 import { scriptService } from '../helpers/fakes/services.ts';
-import { healthCheck } from '../helpers/processes/health-check.ts';
 
 const EXIT = { code: 0, signal: null };
 

@@ -11,9 +11,9 @@ import type {
   VmState,
 } from '../../src/supervisor/states.ts';
 import { NO_RESTARTS, nameState, STOP_PHASES } from '../../src/supervisor/states.ts';
+import { healthCheck } from '../helpers/fakes/health-check.ts';
 import { scriptService } from '../helpers/fakes/services.ts';
 import { failed, serviceState, started, stopped, stopping } from '../helpers/fakes/states.ts';
-import { healthCheck } from '../helpers/processes/health-check.ts';
 
 /**
  * Expected effects, a line per pair: state, event, next state, effects in order. A pair without a line is ignored: the

@@ -12,9 +12,9 @@ import {
   startsWithDaemon,
 } from '../../src/supervisor/restart-policy.ts';
 import { type EndedState, NO_RESTARTS, type RestartHistory, type Rules } from '../../src/supervisor/states.ts';
+import { healthCheck } from '../helpers/fakes/health-check.ts';
 import { scriptService } from '../helpers/fakes/services.ts';
 import { failed, serviceState, stopped } from '../helpers/fakes/states.ts';
-import { healthCheck } from '../helpers/processes/health-check.ts';
 
 const NOW = { ms: 1_000_000, jitter: 0.5 };
 

@@ -6,8 +6,8 @@ import { DEFAULT_RESTART_SETTINGS } from '../../src/protocol/supervision.ts';
 import { RELEASE_TIMEOUT_MS } from '../../src/supervisor/stopping.ts';
 import { Supervisor } from '../../src/supervisor/supervisor.ts';
 import { FakeContext, settle } from '../helpers/fakes/fake-context.ts';
+import { healthCheck } from '../helpers/fakes/health-check.ts';
 import { scriptService } from '../helpers/fakes/services.ts';
-import { healthCheck } from '../helpers/processes/health-check.ts';
 
 const CHECK = healthCheck({ retries: 2 });
 const OK = { ok: true, detail: 'connected' };

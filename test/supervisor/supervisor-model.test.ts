@@ -8,8 +8,8 @@ import fc from 'fast-check';
 import { NO_METRICS, type Service } from '../../src/protocol/service.ts';
 import { Supervisor } from '../../src/supervisor/supervisor.ts';
 import { FakeContext, type FakeVm, settle } from '../helpers/fakes/fake-context.ts';
+import { healthCheck } from '../helpers/fakes/health-check.ts';
 import { scriptService } from '../helpers/fakes/services.ts';
-import { healthCheck } from '../helpers/processes/health-check.ts';
 
 const SERVICE: Service = scriptService('web', 'true', {
   on_unhealthy: 'restart',

@@ -6,8 +6,8 @@ import { MessageChannel } from 'node:worker_threads';
 import type { ApiBoot, ApiThreadApi } from '../../src/protocol/api.ts';
 import { expose } from '../../src/threads/rpc.ts';
 import { WorkerThread } from '../../src/threads/worker-thread.ts';
+import { ask, DAEMON_STATUS } from '../helpers/api/harness.ts';
 import { makeTempDir } from '../helpers/temp.ts';
-import { ask, DAEMON_STATUS } from './api/harness.ts';
 
 test('the worker answers over its socket, and again after it died and was started anew', async (t) => {
   const socketPath = join(await makeTempDir(t), 'daemon.sock');

@@ -10,8 +10,8 @@ import { makeRoot } from '../../helpers/disks/guest-root.ts';
 import { mountSmallDisk } from '../../helpers/disks/small-disk.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { scriptService } from '../../helpers/fakes/services.ts';
-import { type Guest, makeGuestHost } from '../../helpers/processes/guest.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
+import { type Guest, makeGuestHost } from '../../helpers/vm/guest.ts';
 
 /** What QEMU says when it opens the image a second time to write to it. */
 function openTwice(image: string): string {

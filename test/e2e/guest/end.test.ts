@@ -7,7 +7,7 @@ import { readExitRecord } from '../../../src/vm/host/exit-record.ts';
 import type { QemuVm } from '../../../src/vm/qemu/qemu-vm.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { scriptService } from '../../helpers/fakes/services.ts';
-import { launchGuest, makeGuestHost } from '../../helpers/processes/guest.ts';
+import { launchGuest, makeGuestHost } from '../../helpers/vm/guest.ts';
 
 /** Ends in the kernel's memory killer, whose victims are of the process's own control group, see cgroups(7). */
 const EAT_MEMORY_OF_OWN_GROUP = `

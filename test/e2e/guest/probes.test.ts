@@ -4,7 +4,7 @@ import { it } from 'node:test';
 import type { VmProbe } from '../../../src/vm/backend.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { scriptService } from '../../helpers/fakes/services.ts';
-import { launchGuest } from '../../helpers/processes/guest.ts';
+import { launchGuest } from '../../helpers/vm/guest.ts';
 
 const NEVER = new AbortController().signal;
 

@@ -7,13 +7,13 @@ import { join } from 'node:path';
 import { it } from 'node:test';
 import { MAX_SECRET_BYTES } from '../../../src/vm/host/secrets.ts';
 import { eventually } from '../../helpers/eventually.ts';
+import { healthCheck } from '../../helpers/fakes/health-check.ts';
 import { configOf, scriptService } from '../../helpers/fakes/services.ts';
 import { findProcesses } from '../../helpers/home.ts';
 import { startFixture } from '../../helpers/processes/fixture.ts';
-import { makeGuestHost } from '../../helpers/processes/guest.ts';
-import { healthCheck } from '../../helpers/processes/health-check.ts';
 import { openTestRuntime } from '../../helpers/runtime.ts';
 import { defer, makeTempDir } from '../../helpers/temp.ts';
+import { makeGuestHost } from '../../helpers/vm/guest.ts';
 
 const sha256 = (content: Buffer) => createHash('sha256').update(content).digest('hex');
 

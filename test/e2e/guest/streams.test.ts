@@ -6,7 +6,7 @@ import { exitOfShellStatus, readExitRecord } from '../../../src/vm/host/exit-rec
 import type { QemuVm } from '../../../src/vm/qemu/qemu-vm.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { scriptService } from '../../helpers/fakes/services.ts';
-import { launchGuest } from '../../helpers/processes/guest.ts';
+import { launchGuest } from '../../helpers/vm/guest.ts';
 
 const MARKER = 'c0ffee'.repeat(5);
 

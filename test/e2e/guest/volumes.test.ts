@@ -22,8 +22,8 @@ import { mountSmallDisk } from '../../helpers/disks/small-disk.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { scriptService } from '../../helpers/fakes/services.ts';
 import { findProcesses } from '../../helpers/home.ts';
-import { type Guest, makeGuestHost } from '../../helpers/processes/guest.ts';
 import { defer, makeTempDir } from '../../helpers/temp.ts';
+import { type Guest, makeGuestHost } from '../../helpers/vm/guest.ts';
 
 const rw = (host: string, guest: string): Volume => ({ host, guest, read_only: false });
 const ro = (host: string, guest: string): Volume => ({ host, guest, read_only: true });

@@ -11,9 +11,9 @@ import { DEFAULT_LOG_SETTINGS } from '../../../src/protocol/log-settings.ts';
 import type { LogEvent, LogsApi } from '../../../src/protocol/logs.ts';
 import { WorkerThread } from '../../../src/threads/worker-thread.ts';
 import { closeAll, openReadEnd } from '../../../src/vm/host/fifos.ts';
-import { contentOf, EventLog, filesOf, linesOf } from '../../workers/logs/harness.ts';
+import { contentOf, EventLog, filesOf, linesOf } from '../logs/harness.ts';
+import { openStream } from '../logs/open-stream.ts';
 import { makeFifos } from '../processes/fifos.ts';
-import { openStream } from '../processes/open-stream.ts';
 import { defer, makeTempDir } from '../temp.ts';
 
 const writerPath = fileURLToPath(new URL('../../fixtures/steady-writer.js', import.meta.url));

@@ -15,7 +15,7 @@ import { MAX_HEAD_BYTES } from '../../../src/protocol/log-files/record.ts';
 import { parseTextHead } from '../../../src/protocol/log-files/text.ts';
 import { FrameMemory, INPUT_START } from '../../../workers/logs/format/framer.ts';
 import { createFramer } from '../../../workers/logs/format/framers.ts';
-import { parseRecord, strip } from '../../workers/logs/strip.ts';
+import { parseRecord, strip } from '../../helpers/logs/strip.ts';
 
 const ID = { service: 'web', stream: 'stdout' } as const;
 const LONGEST_NAME = 'x'.repeat(63);

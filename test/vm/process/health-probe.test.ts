@@ -8,7 +8,7 @@ import type { NetworkProbe, ProbeResult } from '../../../src/protocol/supervisio
 import { eventually } from '../../helpers/eventually.ts';
 import { scriptService } from '../../helpers/fakes/services.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
-import { launchProcess } from './harness.ts';
+import { launchProcess } from '../../helpers/vm/plain-process.ts';
 
 const NEVER = new AbortController().signal;
 const LONG_MS = 60_000;

@@ -10,7 +10,7 @@ import { findUser } from '../../../src/vm/host/limits/user.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { scriptService } from '../../helpers/fakes/services.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
-import { launchProcess, makeRequest, openDriver } from './harness.ts';
+import { launchProcess, makeRequest, openDriver } from '../../helpers/vm/plain-process.ts';
 
 function processService(script: string, overrides: Partial<Service> = {}): Service {
   return scriptService('web', script, { isolation: 'none', ...overrides });

@@ -16,7 +16,7 @@ import { makeFifos } from '../../helpers/processes/fifos.ts';
 import { startFixture } from '../../helpers/processes/fixture.ts';
 import { openFilesBelow } from '../../helpers/processes/open-files.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
-import { launchProcess, makeRequest, openDriver } from './harness.ts';
+import { launchProcess, makeRequest, openDriver } from '../../helpers/vm/plain-process.ts';
 
 /** Runs a script to its end; what it printed and how it ended. */
 async function run(t: TestContext, script: string, overrides: Partial<Service> = {}) {

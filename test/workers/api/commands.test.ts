@@ -3,8 +3,8 @@ import test from 'node:test';
 import { type ErrorCode, MonocoreError } from '../../../src/lib/errors.ts';
 import type { StartRequest, StopRequest } from '../../../src/protocol/api.ts';
 import type { ErrorReply } from '../../../src/protocol/http.ts';
+import { DAEMON_STATUS, makeStatus, startApi } from '../../helpers/api/harness.ts';
 import { configOf } from '../../helpers/fakes/services.ts';
-import { DAEMON_STATUS, makeStatus, startApi } from './harness.ts';
 
 const EMPTY_CONFIG = configOf([]);
 

@@ -8,7 +8,7 @@ import type { ControlEvent } from '../../../src/protocol/api.ts';
 import type { ServiceStatus } from '../../../src/protocol/service.ts';
 import { EventHub } from '../../../workers/api/event-hub.ts';
 import { OpenAnswers } from '../../../workers/api/open-answers.ts';
-import { makeStatus, startApi } from './harness.ts';
+import { makeStatus, startApi } from '../../helpers/api/harness.ts';
 
 /** Reads events one by one; undefined after the last. */
 function readEvents(message: IncomingMessage) {

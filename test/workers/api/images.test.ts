@@ -8,8 +8,8 @@ import { toWireError } from '../../../src/lib/wire-error.ts';
 import type { ControlApi } from '../../../src/protocol/api.ts';
 import type { ErrorReply } from '../../../src/protocol/http.ts';
 import type { ImageReply, StoredImage } from '../../../src/protocol/images.ts';
+import { startApi } from '../../helpers/api/harness.ts';
 import { gate } from '../../helpers/fakes/fake-context.ts';
-import { startApi } from './harness.ts';
 
 const DIGEST = `sha256:${'a'.repeat(64)}`;
 const STORED: StoredImage = { name: 'docker.io/library/app:latest', digest: DIGEST, unchanged: false };

@@ -9,7 +9,7 @@ import { toWireError, type WireError } from '../../../src/lib/wire-error.ts';
 import { ERROR_TRAILER } from '../../../src/protocol/http.ts';
 import { CHUNK_BYTES, type LogQuery, type LogReadEvent, READ_WINDOW } from '../../../src/protocol/log-files/queries.ts';
 import { expose } from '../../../src/threads/rpc.ts';
-import { startApi } from './harness.ts';
+import { startApi } from '../../helpers/api/harness.ts';
 
 /** A reader as the log worker has them: never more than the window on its way. Sends `total` chunks, then the end. */
 function makeReader(total: number) {

@@ -6,8 +6,8 @@ import { text } from 'node:stream/consumers';
 import test from 'node:test';
 import { MAX_SOCKET_PATH_BYTES } from '../../../src/state/paths.ts';
 import { listenPrivately } from '../../../workers/api/socket.ts';
+import { startApi } from '../../helpers/api/harness.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
-import { startApi } from './harness.ts';
 
 test('the socket is of mode 0600 and nothing else stays beside it', async (t) => {
   const { socketPath } = await startApi(t);

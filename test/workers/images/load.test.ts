@@ -6,8 +6,8 @@ import { gzipSync } from 'node:zlib';
 import type { StoredImage } from '../../../src/protocol/images.ts';
 import { loadImages } from '../../../workers/images/load.ts';
 import { listImages } from '../../../workers/images/store/list.ts';
+import { LARGE, makeStore, PLATFORM, type TestStore } from '../../helpers/images/harness.ts';
 import { ARCHITECTURE, digestOf, layoutFiles, makeImage, makeTar } from '../../helpers/images/images.ts';
-import { LARGE, makeStore, PLATFORM, type TestStore } from './harness.ts';
 
 type Files = readonly (readonly [string, Buffer | string])[];
 

@@ -3,9 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import test from 'node:test';
 import { listImages } from '../../../workers/images/store/list.ts';
+import { makeStore } from '../../helpers/images/harness.ts';
 import { ARCHITECTURE, digestOf, makeImage, makeIndex } from '../../helpers/images/images.ts';
 import { breakOffAfter, startRegistry } from '../../helpers/servers/registry.ts';
-import { makeStore } from './harness.ts';
 
 const OTHER = ARCHITECTURE === 'arm64' ? 'amd64' : 'arm64';
 

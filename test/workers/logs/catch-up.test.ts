@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import test from 'node:test';
-import { startBlockedLogs } from './blocked-logs.ts';
-import { contentOf, linesOf, startLogs, type TestLogs } from './harness.ts';
+import { startBlockedLogs } from '../../helpers/logs/blocked-logs.ts';
+import { contentOf, linesOf, startLogs, type TestLogs } from '../../helpers/logs/harness.ts';
 
 const stdoutLines = ({ dir }: TestLogs) => linesOf(contentOf(dir, 'web', 'stdout'));
 const numbered = (count: number) => Array.from({ length: count }, (_, index) => `line ${index}`);

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import test from 'node:test';
 import { replaceFs } from '../../helpers/fakes/fs-fault.ts';
-import { startBlockedLogs } from './blocked-logs.ts';
-import { contentOf, linesOf, openFilesBelow, startLogs, type TestLogs } from './harness.ts';
+import { startBlockedLogs } from '../../helpers/logs/blocked-logs.ts';
+import { contentOf, linesOf, openFilesBelow, startLogs, type TestLogs } from '../../helpers/logs/harness.ts';
 
 const stdoutLines = ({ dir }: TestLogs) => linesOf(contentOf(dir, 'web', 'stdout'));
 const numbered = (count: number) => Array.from({ length: count }, (_, index) => `line ${index}`);

@@ -10,11 +10,11 @@ import type { LogFormat } from '../../../src/protocol/log-files/formats.ts';
 import { DEFAULT_LOG_SETTINGS } from '../../../src/protocol/log-settings.ts';
 import { openChildEnd } from '../../../src/vm/host/fifos.ts';
 import { eventually } from '../../helpers/eventually.ts';
+import { contentOf, filesOf } from '../../helpers/logs/harness.ts';
+import { strip } from '../../helpers/logs/strip.ts';
 import { makeFifos } from '../../helpers/processes/fifos.ts';
 import { startFixture } from '../../helpers/processes/fixture.ts';
 import { defer, makeTempDir } from '../../helpers/temp.ts';
-import { contentOf, filesOf } from './harness.ts';
-import { strip } from './strip.ts';
 
 /** The most that is in the hands of the worker: what it read at once. */
 const CHUNK_BYTES = 65_536;

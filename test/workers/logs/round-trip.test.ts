@@ -15,9 +15,9 @@ import { StreamWriter } from '../../../workers/logs/capture/stream-writer.ts';
 import { FrameMemory, INPUT_START } from '../../../workers/logs/format/framer.ts';
 import { createFramer } from '../../../workers/logs/format/framers.ts';
 import { gate } from '../../helpers/fakes/fake-context.ts';
+import { contentOf, ManualClock } from '../../helpers/logs/harness.ts';
+import { linesIn, strip } from '../../helpers/logs/strip.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
-import { contentOf, ManualClock } from './harness.ts';
-import { linesIn, strip } from './strip.ts';
 
 const ID = { service: 'web', stream: 'stdout' } as const;
 

@@ -7,9 +7,9 @@ import test, { type TestContext } from 'node:test';
 import { GATEWAY_INDEX, memberAddress, memberMac } from '../../../src/protocol/network.ts';
 import { MAX_DATAGRAM_BYTES } from '../../../workers/network/datagram.ts';
 import { eventually } from '../../helpers/eventually.ts';
+import { arpFrame, datagramOf, type FakeVm, frameOf, Testbed } from '../../helpers/network/harness.ts';
 import { findFreePort } from '../../helpers/servers/free-port.ts';
 import { openUdpClient } from '../../helpers/servers/udp-client.ts';
-import { arpFrame, datagramOf, type FakeVm, frameOf, Testbed } from './harness.ts';
 
 const ADDRESS = '127.0.0.2';
 const GUEST_PORT = 53;

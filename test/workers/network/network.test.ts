@@ -6,7 +6,7 @@ import { FLOOD_BURST } from '../../../workers/network/flood-limit.ts';
 import { MAX_FRAME_BYTES, MAX_QEMU_FRAME_BYTES } from '../../../workers/network/frame.ts';
 import { QUEUE_BYTES } from '../../../workers/network/output-queue.ts';
 import { eventually } from '../../helpers/eventually.ts';
-import { arpOf, BROADCAST, framed, frameOf, Testbed } from './harness.ts';
+import { arpOf, BROADCAST, framed, frameOf, Testbed } from '../../helpers/network/harness.ts';
 
 async function makeThree(t: Parameters<typeof Testbed.open>[0]) {
   const bed = await Testbed.open(t);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import { eventually } from '../../helpers/eventually.ts';
-import { frameOf, Testbed } from './harness.ts';
+import { frameOf, Testbed } from '../../helpers/network/harness.ts';
 
 /** Lets time pass for who looks at the clock. */
 function makeClock(t: TestContext): { advance(ms: number): void } {

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { type CgroupPlace, findHostCgroups } from '../../../../src/vm/host/limits/host-cgroups.ts';
-import { makeFakeHost, v2Files } from './host-folders.ts';
+import { makeFakeHost, v2Files } from '../../../helpers/vm/host-folders.ts';
 
 const V2: Record<string, readonly [string, string, string]> = { '': ['/', 'cgroup2', 'rw'] };
 

@@ -14,7 +14,7 @@ import { ServiceLimits } from '../../../../src/vm/host/limits/service-limits.ts'
 import { eventually } from '../../../helpers/eventually.ts';
 import { scriptService } from '../../../helpers/fakes/services.ts';
 import { defer, makeTempDir } from '../../../helpers/temp.ts';
-import { makeFakeHost, v2Files } from './host-folders.ts';
+import { makeFakeHost, v2Files } from '../../../helpers/vm/host-folders.ts';
 
 const WANTED: CgroupLimits = { memoryBytes: 64 * 2 ** 20, cpus: 1, cpuShares: 512 };
 const UNUSABLE: HostCgroups = {

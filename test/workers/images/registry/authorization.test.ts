@@ -7,11 +7,11 @@ import { text } from 'node:stream/consumers';
 import test, { type TestContext } from 'node:test';
 import { parseChallenges } from '../../../../workers/images/registry/challenge.ts';
 import { findCredentials } from '../../../../workers/images/registry/credentials.ts';
+import { makeStore } from '../../../helpers/images/harness.ts';
 import { makeImage } from '../../../helpers/images/images.ts';
 import { writeProgram } from '../../../helpers/processes/program.ts';
 import { startRegistry } from '../../../helpers/servers/registry.ts';
 import { defer, makeTempDir } from '../../../helpers/temp.ts';
-import { makeStore } from '../harness.ts';
 
 const SECRET = 'pass:wörd';
 const BASIC = `Basic ${Buffer.from(`me:${SECRET}`).toString('base64')}`;

@@ -5,9 +5,9 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import test from 'node:test';
 import type { ImageEvent } from '../../../../src/protocol/images.ts';
+import { makeStore } from '../../../helpers/images/harness.ts';
 import { makeImage } from '../../../helpers/images/images.ts';
 import { startRegistry } from '../../../helpers/servers/registry.ts';
-import { makeStore } from '../harness.ts';
 
 test('a layer that is wrong ends the download of one that stalls, of which stays what came', {
   timeout: 20_000,

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { freePort } from '../../../helpers/fakes/ports.ts';
+import { makeStore } from '../../../helpers/images/harness.ts';
 import { makeImage } from '../../../helpers/images/images.ts';
 import { startProxy } from '../../../helpers/servers/proxy.ts';
 import { startRegistry } from '../../../helpers/servers/registry.ts';
-import { makeStore } from '../harness.ts';
 
 const NONE = { http: null, https: null, exempt: '' };
 

@@ -5,10 +5,10 @@ import test from 'node:test';
 import { buildRoot } from '../../../../workers/images/rootfs/stored-root.ts';
 import { listImages } from '../../../../workers/images/store/list.ts';
 import { pruneImages, removeImages } from '../../../../workers/images/store/removal.ts';
+import { makeStore } from '../../../helpers/images/harness.ts';
 import { makeImage, makeTar, type TestImage } from '../../../helpers/images/images.ts';
 import { startRegistry } from '../../../helpers/servers/registry.ts';
 import { makeTempDir } from '../../../helpers/temp.ts';
-import { makeStore } from '../harness.ts';
 
 /** A state file, as far as it tells of an image. */
 function writeUse(stateDir: string, name: string, image: string | null, image_digest: string | null): void {

@@ -7,8 +7,8 @@ import test, { type TestContext } from 'node:test';
 import type { InitramfsImage } from '../../../../src/protocol/jobs.ts';
 import { findStaticBusybox } from '../../../../src/vm/host/host-tools.ts';
 import { buildInitramfs } from '../../../../workers/jobs/guest-image/initramfs.ts';
-import { moduleContent, writeModules } from '../../../helpers/kernel-modules.ts';
 import { makeTempDir } from '../../../helpers/temp.ts';
+import { moduleContent, writeModules } from '../../../helpers/vm/kernel-modules.ts';
 
 const MODULES = {
   'drivers/virtio/virtio.ko': '',

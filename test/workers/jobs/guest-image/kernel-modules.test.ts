@@ -3,8 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { KernelModules } from '../../../../workers/jobs/guest-image/kernel-modules.ts';
-import { moduleContent, writeModules } from '../../../helpers/kernel-modules.ts';
 import { makeTempDir } from '../../../helpers/temp.ts';
+import { moduleContent, writeModules } from '../../../helpers/vm/kernel-modules.ts';
 
 async function makeModules(t: TestContext, modules: Readonly<Record<string, string>>) {
   const dir = await makeTempDir(t);

@@ -18,9 +18,9 @@ import type { StreamName } from '../../../../src/protocol/log-files/names.ts';
 import { DEFAULT_LOG_SETTINGS } from '../../../../src/protocol/log-settings.ts';
 import type { LogEvent } from '../../../../src/protocol/logs.ts';
 import { eventually } from '../../../helpers/eventually.ts';
-import { openStream } from '../../../helpers/processes/open-stream.ts';
+import { contentOf, filesOf, linesOf, startLogs, type TestLogs, TestStream } from '../../../helpers/logs/harness.ts';
+import { openStream } from '../../../helpers/logs/open-stream.ts';
 import { makeTempDir } from '../../../helpers/temp.ts';
-import { contentOf, filesOf, linesOf, startLogs, type TestLogs, TestStream } from '../harness.ts';
 
 const MARKER = '0123456789abcdef0123456789abcdef\n';
 

@@ -10,9 +10,9 @@ import { WorkerThread } from '../../../../src/threads/worker-thread.ts';
 import { call, Disk } from '../../../../workers/logs/capture/disk.ts';
 import { mountFreezableDisk } from '../../../helpers/disks/freezable-disk.ts';
 import { eventually } from '../../../helpers/eventually.ts';
-import { openStream } from '../../../helpers/processes/open-stream.ts';
+import { contentOf, EventLog, linesOf, TestReader, TestStream } from '../../../helpers/logs/harness.ts';
+import { openStream } from '../../../helpers/logs/open-stream.ts';
 import { defer, makeTempDir } from '../../../helpers/temp.ts';
-import { contentOf, EventLog, linesOf, TestReader, TestStream } from '../harness.ts';
 
 test('a disk that does not answer stops the streams that are on it, and no others', async (t) => {
   const disk = await mountFreezableDisk(t);

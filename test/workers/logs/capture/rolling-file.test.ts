@@ -18,8 +18,8 @@ import { Worker } from 'node:worker_threads';
 import { repairTail } from '../../../../src/protocol/log-files/formats.ts';
 import { callFs, Disk, type MakeCall } from '../../../../workers/logs/capture/disk.ts';
 import { RollingFile } from '../../../../workers/logs/capture/rolling-file.ts';
+import { contentOf, filesOf } from '../../../helpers/logs/harness.ts';
 import { makeTempDir } from '../../../helpers/temp.ts';
-import { contentOf, filesOf } from '../harness.ts';
 
 const ID = { service: 'web', stream: 'stdout' } as const;
 const CHECK_INTERVAL_MS = 1000;

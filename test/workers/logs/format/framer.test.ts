@@ -5,7 +5,7 @@ import type { LogFormat } from '../../../../src/protocol/log-files/formats.ts';
 import type { StreamName } from '../../../../src/protocol/log-files/names.ts';
 import { FrameMemory, type Framer, INPUT_BYTES, INPUT_START } from '../../../../workers/logs/format/framer.ts';
 import { createFramer } from '../../../../workers/logs/format/framers.ts';
-import { linesIn, parseRecord, strip } from '../strip.ts';
+import { linesIn, parseRecord, strip } from '../../../helpers/logs/strip.ts';
 
 const EPOCH_MS = Date.parse('2026-11-23T08:00:00.123Z');
 const PREFIX = '2026-11-23T08:00:00.123Z INFO [web] ';

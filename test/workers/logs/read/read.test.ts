@@ -8,9 +8,9 @@ import type { StreamName } from '../../../../src/protocol/log-files/names.ts';
 import { EVERY_RECORD, type LogReadEvent, READ_WINDOW } from '../../../../src/protocol/log-files/queries.ts';
 import { searchTail } from '../../../../workers/log-files/tail-search.ts';
 import { eventually } from '../../../helpers/eventually.ts';
+import { contentOf, filesOf, linesOf, read, startLogs, type TestLogs } from '../../../helpers/logs/harness.ts';
 import { openFilesBelow } from '../../../helpers/processes/open-files.ts';
 import { makeTempDir } from '../../../helpers/temp.ts';
-import { contentOf, filesOf, linesOf, read, startLogs, type TestLogs } from '../harness.ts';
 
 const EPOCH_MS = Date.parse('2026-11-23T08:00:00.000Z');
 const CHUNK_BYTES = 65_536;

@@ -8,9 +8,9 @@ import fc from 'fast-check';
 import { EVERY_RECORD, type LogFilter, type LogQuery } from '../../../../src/protocol/log-files/queries.ts';
 import { eventually } from '../../../helpers/eventually.ts';
 import { ManualClock } from '../../../helpers/fakes/manual-clock.ts';
+import { contentOf, linesOf, read, startLogs, type TestLogs } from '../../../helpers/logs/harness.ts';
 import { openFilesBelow } from '../../../helpers/processes/open-files.ts';
 import { makeTempDir } from '../../../helpers/temp.ts';
-import { contentOf, linesOf, read, startLogs, type TestLogs } from '../harness.ts';
 
 /** Long ago: files that are written now are not older than the records in them. */
 const EPOCH_MS = Date.parse('2020-01-01T08:00:00.000Z');

@@ -11,7 +11,7 @@ import type { LogsApi } from '../../../src/protocol/logs.ts';
 import { NO_METRICS, type ServiceStatus } from '../../../src/protocol/service.ts';
 import { expose } from '../../../src/threads/rpc.ts';
 import { createApi } from '../../../workers/api/server.ts';
-import { makeTempDir } from '../../helpers/temp.ts';
+import { makeTempDir } from '../temp.ts';
 
 /** What the fakes do; by default two services are known, `db` and, in group `front`, `web`. */
 export interface Fakes {

@@ -11,9 +11,9 @@ import {
   type UdpForward,
 } from '../../../src/protocol/network.ts';
 import { Network } from '../../../workers/network/network.ts';
-import { eventually } from '../../helpers/eventually.ts';
-import { UnixServer } from '../../helpers/servers/unix-server.ts';
-import { makeTempDir } from '../../helpers/temp.ts';
+import { eventually } from '../eventually.ts';
+import { UnixServer } from '../servers/unix-server.ts';
+import { makeTempDir } from '../temp.ts';
 
 export const BROADCAST = 'ff:ff:ff:ff:ff:ff';
 

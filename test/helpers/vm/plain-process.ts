@@ -10,9 +10,9 @@ import type { BackendEvent, Instance, LaunchRequest, PreparedInstance } from '..
 import { FifoMaker } from '../../../src/vm/host/fifos.ts';
 import type { Prober } from '../../../src/vm/process/health-probe.ts';
 import { ProcessBackend } from '../../../src/vm/process/process-backend.ts';
-import { eventually } from '../../helpers/eventually.ts';
-import { openSpawner } from '../../helpers/processes/spawner.ts';
-import { defer, makeTempDir } from '../../helpers/temp.ts';
+import { eventually } from '../eventually.ts';
+import { openSpawner } from '../processes/spawner.ts';
+import { defer, makeTempDir } from '../temp.ts';
 
 export function makeRequest(service: Service): LaunchRequest {
   return { service, address: '127.0.0.1', localOnly: true, groupIndex: null, kernel: null };

@@ -14,8 +14,8 @@ import type { BackendEvent, Instance, PreparedInstance } from '../../../src/vm/b
 import { FifoMaker } from '../../../src/vm/host/fifos.ts';
 import { QemuBackend } from '../../../src/vm/qemu/qemu-backend.ts';
 import { shareKernel } from '../home.ts';
+import { openSpawner } from '../processes/spawner.ts';
 import { defer, makeTempDir } from '../temp.ts';
-import { openSpawner } from './spawner.ts';
 
 /** A launched guest and what has come of it so far. */
 export interface Guest {

@@ -6,8 +6,8 @@ import type { ImageEvent, PullImageJob, StoredImage } from '../../../src/protoco
 import { ImagePaths } from '../../../src/state/paths.ts';
 import { pullImage } from '../../../workers/images/pull.ts';
 import { ImageStore } from '../../../workers/images/store/store.ts';
-import { ARCHITECTURE } from '../../helpers/images/images.ts';
-import { makeTempDir } from '../../helpers/temp.ts';
+import { makeTempDir } from '../temp.ts';
+import { ARCHITECTURE } from './images.ts';
 
 /** Fast enough for tests, and patient enough for what they break. */
 const RETRIES = { retries: 3, firstDelayMs: 1, maxDelayMs: 5 };

@@ -2,7 +2,7 @@
 import { closeSync, constants, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { makeTempDir } from '../../helpers/temp.ts';
+import { makeTempDir } from '../temp.ts';
 import { ManualClock, startLogs, type TestLogs } from './harness.ts';
 
 const RETRY_MS = 250;

@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { makeTempDir } from '../../../helpers/temp.ts';
+import { makeTempDir } from '../temp.ts';
 
 export interface FakeHost {
   /** For `findHostCgroups`. */

@@ -17,8 +17,8 @@ import type { LogEvent, LogsApi } from '../../../src/protocol/logs.ts';
 import { type PageLimits, searchLogs } from '../../../workers/jobs/logs/search.ts';
 import { createLogs } from '../../../workers/logs/api.ts';
 import type { StartPage } from '../../../workers/logs/read/log-search.ts';
-import { openStream } from '../../helpers/processes/open-stream.ts';
-import { makeTempDir } from '../../helpers/temp.ts';
+import { makeTempDir } from '../temp.ts';
+import { openStream } from './open-stream.ts';
 
 const PREFIX = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z [A-Z]+\+? \[[^\]]+\] /;
 
