@@ -56,6 +56,7 @@ export class RecordConverter {
   }
 
   #markContinued(record: LogRecord): LogRecord {
+    if (this.#partial.size === 0 && !record.isPartial) return record;
     const stream = `${record.service}.${record.stream}`;
     const isContinued = this.#partial.delete(stream) || record.isContinued;
     if (record.isPartial) this.#partial.add(stream);

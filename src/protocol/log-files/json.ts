@@ -142,11 +142,8 @@ function parse(record: string): LogRecord | null {
   if (!parsed || Math.abs(parsed.time) > MAX_TIME_MS) return null;
   const { level, time: timeMs, service, stream, msg, invalid_utf8, raw, continued, partial } = parsed;
   const bytes = invalid_utf8 && typeof raw === 'string' ? Buffer.from(raw, 'base64') : Buffer.from(msg);
-  return {
-    ...{ level, timeMs, service, stream, text: bytes.toString('latin1') },
-    isContinued: continued === true,
-    isPartial: partial === true,
-  };
+  const line = bytes.toString('latin1');
+  return { level, timeMs, service, stream, text: line, isContinued: continued === true, isPartial: partial === true };
 }
 
 function parseJson(record: string): JsonRecord | null {
