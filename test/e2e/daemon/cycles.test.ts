@@ -14,7 +14,7 @@ import { openTestRuntime, type TestRuntime } from '../../helpers/runtime.ts';
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
-/** What may be on the heap after the cycles and was not before: names of a few caches, compiled code. */
+/** Growth of the collected heap that is no leak: a few caches and compiled code. The host's load does not change it. */
 const MAX_GROWTH_BYTES = 2 * 2 ** 20;
 
 /** What this process holds of the system: threads, children, and descriptors by their kind. */
