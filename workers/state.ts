@@ -1,7 +1,6 @@
 /**
- * The state worker: writes state files, so that no disk, however slow, is anything that the main thread meets. Dozens of
- * services change at once, and a file takes five system calls: here they are made one after the other, at a fraction of
- * what they cost through the pool of libuv.
+ * State worker: writes state files, so that the main thread never waits for a slow disk. Dozens of services change at once,
+ * and a file takes five system calls: in a row on this thread they cost a fraction of calls through the pool of libuv.
  */
 import type { StateApi } from '../src/protocol/state.ts';
 import { serve } from '../src/threads/entry.ts';

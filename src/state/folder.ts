@@ -1,14 +1,14 @@
-/** Makes folders. */
+/** Folders on disk. */
 import { mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errorCode } from '../lib/errors.ts';
 
 /**
- * Makes a folder and those above it that are missing. Not with `recursive` of mkdir in Node (seen in 20.20), which
- * tries for ever below /proc: there a folder that exists has room for none.
+ * Makes a folder and its missing parents. Node's mkdir with `recursive` loops forever below /proc (seen in 20.20), where an
+ * existing folder accepts no entries.
  *
  * @param path absolute
- * @param mode of those that are made
+ * @param mode mode of the folders that are made
  * @throws the system's error
  */
 export function makeFolder(path: string, mode: number): void {
@@ -21,12 +21,12 @@ function makeOne(path: string, mode: number): void {
   try {
     mkdirSync(path, { mode });
   } catch (error) {
-    // Somebody else may have made it meanwhile.
+    // Another process may have made it meanwhile.
     if (errorCode(error) !== 'EEXIST' || !isFolder(path)) throw error;
   }
 }
 
-/** Throws the system's error for a path that cannot be looked at. */
+/** Throws the system's error for a path that cannot be examined. */
 function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }

@@ -1,5 +1,4 @@
-/** The main thread's side of the state worker. */
-
+/** Proxy of the state worker. Main thread. */
 import { errorCode } from '../lib/errors.ts';
 import { CallBatch } from '../lib/event-loop-batch.ts';
 import type { Report } from '../lib/report.ts';
@@ -8,7 +7,6 @@ import type { FileChange, StateApi } from '../protocol/state.ts';
 import { WorkerThread } from '../threads/worker-thread.ts';
 import type { StateFiles } from './store.ts';
 
-/** The state worker. Main thread. */
 export class StateThread implements StateFiles {
   readonly thread: WorkerThread<StateApi>;
   readonly #changes = new CallBatch<FileChange>((changes) => this.#makeAll(changes));
@@ -17,7 +15,7 @@ export class StateThread implements StateFiles {
     this.thread = new WorkerThread<StateApi>({
       entry: 'state',
       data: () => ({ data: null }),
-      // However slow the disk is.
+      // A slow disk is no reason to give up.
       deadlines: { defaultMs: 10_000, perMethodMs: { change: null } },
       onDeath: (error) => report('error', `${error.message}; it is started again`),
     });
@@ -27,7 +25,7 @@ export class StateThread implements StateFiles {
     return this.#changes.call(change);
   }
 
-  /** Ends the worker; to be called when all that was asked for has been answered. */
+  /** Ends the worker; call it when all changes have been answered. */
   async stop(): Promise<void> {
     await this.thread.stop();
   }
@@ -36,7 +34,7 @@ export class StateThread implements StateFiles {
     const api = await this.thread.ready();
     return api.change(changes).catch((error: unknown) => {
       if (errorCode(error) !== 'ThreadDied') throw error;
-      // Whatever the worker had done of them by its death, doing it again does no harm.
+      // The worker may have made some of them before its death; making them again does no harm.
       return this.#makeAll(changes);
     });
   }

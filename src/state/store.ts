@@ -1,23 +1,22 @@
-/** State files on disk: which is written when. Main thread. */
+/** Store of state files: the order and the time of their writes. Main thread. */
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import * as v from 'valibot';
 import writeFileAtomic from 'write-file-atomic';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { errorCode, MonocoreError } from '../lib/errors.ts';
-import type { FileChange } from '../protocol/state.ts';
-import { type SavedState, SavedStateSchema } from '../protocol/state.ts';
+import { type FileChange, type SavedState, SavedStateSchema } from '../protocol/state.ts';
 import { makeFolder } from './folder.ts';
 import type { HomePaths } from './paths.ts';
 
-/** How long a write that nobody waits for may be put off, so that a later one takes its place. */
+/** Delay of a write that nobody waits for, so that a later one can replace it. */
 const SOON_MS = 50;
-/** After this long a write that failed is tried again, while no later one has taken its place. */
+/** Delay before a failed write is tried again, unless a later one has replaced it. */
 const RETRY_MS = 1000;
 
 /**
- * Name of a file that had not got its own yet when its writer was killed: see {@link asideOf}; write-file-atomic, which
- * writes the limits of logs, appends a number.
+ * Name of a temporary file whose writer was killed: see `asideOf`. write-file-atomic, which writes the limits of logs,
+ * appends a number.
  */
 const UNFINISHED = /^[^.].*\.json\.(?:tmp|\d+)$/;
 
@@ -25,8 +24,8 @@ const UNFINISHED = /^[^.].*\.json\.(?:tmp|\d+)$/;
 const MODE = 0o600;
 
 /**
- * Whether a state must survive a crash of the host, which leaves no process: that a service was begun to be started or
- * stopped tells the next daemon nothing then, and nobody has been told that it was done.
+ * True for a state that must survive a crash of the host. No process survives that, so an unfinished start or stop tells
+ * the next daemon nothing, and no caller has been told that it was done.
  */
 function isDurable({ status }: SavedState): boolean {
   return status !== 'Starting' && status !== 'Stopping';
@@ -41,43 +40,42 @@ export async function loadState(path: string): Promise<SavedState> {
 }
 
 /**
- * Writes a state file by itself, where no daemon does: a reader sees the old content or the new one, never part of it.
- * Throws the system's error.
+ * Writes a state file atomically, without a daemon: a reader sees the old content or the new one. Throws the system's error.
  *
- * @param durable whether the content is on disk when this resolves, see fsync(2)
+ * @param durable true: the content is on disk when this resolves, see fsync(2)
  */
-export async function saveState(path: string, document: SavedState, durable: boolean): Promise<void> {
-  await writeFileAtomic(path, renderState(document), { mode: MODE, fsync: durable });
+export async function saveState(path: string, state: SavedState, durable: boolean): Promise<void> {
+  await writeFileAtomic(path, renderState(state), { mode: MODE, fsync: durable });
 }
 
-function renderState(document: SavedState): string {
-  return `${JSON.stringify(document, null, 2)}\n`;
+function renderState(state: SavedState): string {
+  return `${JSON.stringify(state, null, 2)}\n`;
 }
 
-/** Who writes the files. */
+/** Writer of the files. */
 export interface StateFiles {
   /**
-   * Resolves when the file is changed; one call at a time for each path.
+   * Changes a file; one call at a time for each path.
    *
-   * @throws MonocoreError why it could not be; the file has its old content then
+   * @throws MonocoreError when it cannot; the file then has its old content
    */
   change(change: FileChange): Promise<void>;
 }
 
 interface WaitingWrite {
-  document: SavedState;
-  /** Ends the wait; the write may be under way already. */
+  state: SavedState;
+  /** Cancels the delay; the write may have begun already. */
   readonly cancel: () => void;
 }
 
-/** The state files of one home. */
+/** State files of a home. */
 export class FileStateStore {
   readonly #paths: HomePaths;
   readonly #files: StateFiles;
-  /** Per service: the last write, after which the next one goes; and what is to be written when it is done. */
+  /** Per service: its last write, which the next one waits for, and the state to write after it. */
   readonly #writes = new Map<string, Promise<void>>();
   readonly #waiting = new Map<string, WaitingWrite>();
-  /** Per service: what failed and is to be tried again, with what calls that off. */
+  /** Per service: a failed write that will be tried again. */
   readonly #retries = new Map<string, { readonly write: () => Promise<void>; readonly cancel: () => void }>();
   readonly #clock: Clock;
 
@@ -88,21 +86,21 @@ export class FileStateStore {
   }
 
   /**
-   * Resolves when the document is in its file, behind all that was asked for before. One that cannot be written is tried
-   * again, for as long as no later write of the service comes: a full disk must not leave an old state behind.
+   * Writes a state after all earlier ones of the service. A failed write is tried again until a later one of the service
+   * replaces it: a full disk must not leave an old state behind.
    */
-  save(document: SavedState): Promise<void> {
-    const { name } = document.service;
+  save(state: SavedState): Promise<void> {
+    const { name } = state.service;
     this.#dropWaiting(name);
-    return this.#enqueue(name, () => this.#write(this.#paths.stateFile(name), document, isDurable(document)));
+    return this.#enqueue(name, () => this.#write(this.#paths.stateFile(name), state, isDurable(state)));
   }
 
-  /** Writes the document within a moment, when no other write of the service is under way; only the latest is written. */
-  saveSoon(document: SavedState): void {
-    const { name } = document.service;
+  /** Writes a state soon, after the current write of the service; only the latest is written. */
+  saveSoon(state: SavedState): void {
+    const { name } = state.service;
     const waiting = this.#waiting.get(name);
-    if (waiting) waiting.document = document;
-    else this.#waiting.set(name, { document, cancel: this.#clock.after(SOON_MS, () => this.#writeWaiting(name)) });
+    if (waiting) waiting.state = state;
+    else this.#waiting.set(name, { state, cancel: this.#clock.after(SOON_MS, () => this.#writeWaiting(name)) });
   }
 
   #writeWaiting(name: string): void {
@@ -110,15 +108,15 @@ export class FileStateStore {
     this.#enqueue(
       name,
       async () => {
-        // Replaced by a later save, behind which another one may wait by now.
+        // A later save has replaced it, and another one may wait behind that.
         if (!latest || this.#waiting.get(name) !== latest) return;
         this.#waiting.delete(name);
-        // May be lost in a crash of the host, so nobody waits for the disk.
-        await this.#write(this.#paths.stateFile(name), latest.document, false);
+        // A crash of the host may lose it, so nobody waits for the disk.
+        await this.#write(this.#paths.stateFile(name), latest.state, false);
       },
       false,
     ).catch(() => {
-      // Metrics come again in two seconds; a disk that stays full shows in the writes that matter.
+      // The next metrics come in two seconds; a disk that stays full fails the writes that matter.
     });
   }
 
@@ -128,28 +126,28 @@ export class FileStateStore {
   }
 
   /**
-   * Keeps the document of an ended service and removes its state file.
+   * Keeps the final state of a run and removes the state file.
    *
-   * @param afterwards done when the document is on disk, however often that has to be tried
+   * @param afterwards called once the state is on disk, after any number of attempts
    */
-  conclude(document: SavedState, afterwards: () => Promise<void> = async () => {}): Promise<void> {
-    const { name } = document.service;
+  conclude(state: SavedState, afterwards: () => Promise<void> = async () => {}): Promise<void> {
+    const { name } = state.service;
     this.#dropWaiting(name);
     return this.#enqueue(name, async () => {
-      await this.#write(this.#paths.endedFile(name), document, true);
+      await this.#write(this.#paths.endedFile(name), state, true);
       await afterwards();
       await this.#files.change({ type: 'remove', path: this.#paths.stateFile(name) });
     });
   }
 
-  /** Forgets an ended service. */
+  /** Removes the final state of a service. */
   remove(name: string): Promise<void> {
     return this.#enqueue(name, () => this.#files.change({ type: 'remove', path: this.#paths.endedFile(name) }));
   }
 
   /**
-   * Documents of services that an earlier daemon left running, and of those that ended. What that daemon was writing when
-   * it was killed is removed; call it under the lock of the home.
+   * Loads the states of services that an earlier daemon left running, and of services that had ended. Removes the temporary
+   * files of that daemon, so call it under the lock of the home.
    */
   async loadAll(): Promise<{ left: SavedState[]; ended: SavedState[]; broken: string[] }> {
     const { home, runDir, endedDir } = this.#paths;
@@ -157,7 +155,7 @@ export class FileStateStore {
     const broken: string[] = [];
     const load = async (dir: string): Promise<SavedState[]> => {
       const names = (await readdir(dir)).filter((name) => name.endsWith('.json'));
-      const documents = await Promise.all(
+      const states = await Promise.all(
         names.map((name) =>
           loadState(join(dir, name)).catch((error: unknown) => {
             broken.push(`${basename(name)}: ${error}`);
@@ -165,12 +163,12 @@ export class FileStateStore {
           }),
         ),
       );
-      return documents.filter((document) => document !== null);
+      return states.filter((state) => state !== null);
     };
     return { left: await load(runDir), ended: await load(endedDir), broken };
   }
 
-  /** Resolves when nothing waits to be written; what failed before is tried once more. */
+  /** Writes all pending states, and tries failed writes once more. */
   async flush(): Promise<void> {
     for (const [name, { cancel }] of this.#waiting) {
       cancel();
@@ -184,8 +182,8 @@ export class FileStateStore {
     await Promise.allSettled(this.#writes.values());
   }
 
-  #write(path: string, document: SavedState, durable: boolean): Promise<void> {
-    return this.#files.change({ type: 'write', path, text: renderState(document), durable });
+  #write(path: string, state: SavedState, durable: boolean): Promise<void> {
+    return this.#files.change({ type: 'write', path, text: renderState(state), durable });
   }
 
   #enqueue(name: string, write: () => Promise<void>, isRetried = true): Promise<void> {

@@ -1,4 +1,4 @@
-/** Files that are valid at every instant, because each is written aside and takes its name when it is whole. */
+/** Atomic changes of files: each is written to a temporary file, which takes its name once it is complete. */
 import fs from 'node:fs';
 import { promisify } from 'node:util';
 import { toWireError, type WireError } from '../../src/lib/wire-error.ts';
@@ -6,16 +6,16 @@ import { asideOf, type FileChange } from '../../src/protocol/state.ts';
 
 const fsync = promisify(fs.fsync);
 
-/** They hold the variables of services, which may be secret. */
+/** State files hold the variables of services, which may be secret. */
 const MODE = 0o600;
 
-/** See `StateApi.change`. What has to be on disk is waited for together: a disk writes many as fast as one. */
+/** See `StateApi.change`. Waits for the disk once for all changes: it writes many as fast as one. */
 export async function changeFiles(changes: readonly FileChange[]): Promise<(WireError | null)[]> {
   const begun = changes.map((change) => attempt(() => begin(change)));
   return Promise.all(begun.map(async (fd, index) => finish(changes[index]!, fd)));
 }
 
-/** @returns the descriptor of what is to be on disk before it takes its name; null where the change is made */
+/** @returns descriptor of a temporary file that must be on disk before it takes its name; null once the change is made */
 function begin(change: FileChange): number | null {
   const { path } = change;
   const aside = asideOf(path);
