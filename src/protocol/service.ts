@@ -217,3 +217,20 @@ export interface ServiceStatus {
   readonly restarts_at: string | null;
   readonly metrics: Metrics;
 }
+
+/** Folders that the guest mounts itself; a volume can be neither there nor below. */
+const RESERVED_FOLDERS = ['/dev', '/proc', '/sys', '/run/secrets'];
+
+/**
+ * Reason why a volume cannot have a place in the guest, with a remedy; null when it can.
+ *
+ * @param guest absolute path without `.`, `..` and needless slashes
+ */
+export function findPlaceFault(guest: string): string | null {
+  const remedy = 'choose another folder';
+  if (guest === '/') return `the path in the guest must not be its root; ${remedy}`;
+  if (guest === '/run') return `the path in the guest must not be /run, which is in memory; ${remedy}`;
+  const folder = RESERVED_FOLDERS.find((reserved) => guest === reserved || guest.startsWith(`${reserved}/`));
+  if (folder === undefined) return null;
+  return `the path in the guest must not be in ${folder}, which the guest mounts itself; ${remedy}`;
+}

@@ -95,7 +95,7 @@ export class HomePaths {
   endedFile(service: string): string {
     return join(this.endedDir, `${service}.json`);
   }
-  /** What a guest writes, kept from one run to the next. */
+  /** Disk of a service, kept from one run to the next. */
   disk(service: string): string {
     return join(this.diskDir, `${service}.img`);
   }
@@ -127,7 +127,7 @@ export class ImagePaths {
     return join(this.dir, 'partial');
   }
 
-  /** What services boot from: a root file system for each image that one was started from. */
+  /** Root file systems that services boot from, one for each image that was started. */
   get rootsDir(): string {
     return join(this.dir, 'roots');
   }
@@ -140,7 +140,7 @@ export class ImagePaths {
   root(digest: string): string {
     return join(this.rootsDir, `${digest.slice('sha256:'.length)}.erofs`);
   }
-  /** What the image says of the program in that root. @param digest as for {@link root} */
+  /** Settings of the image for the command in that root. @param digest as for {@link root} */
   rootRecord(digest: string): string {
     return join(this.rootsDir, `${digest.slice('sha256:'.length)}.json`);
   }

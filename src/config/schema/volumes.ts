@@ -1,7 +1,6 @@
 /** Volumes of a service's own, and those that it takes from its group. */
 import * as v from 'valibot';
-import { findPlaceFault } from '../../protocol/guest-places.ts';
-import type { Volume } from '../../protocol/service.ts';
+import { findPlaceFault, type Volume } from '../../protocol/service.ts';
 import { isWithin, normalizePath } from '../paths.ts';
 import { list, Printable, scalar } from './values.ts';
 

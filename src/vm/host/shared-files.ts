@@ -3,8 +3,7 @@ import type { BigIntStats } from 'node:fs';
 import { lstat, realpath } from 'node:fs/promises';
 import { isAbsolute, normalize } from 'node:path';
 import { errorCode, errorText, MonocoreError } from '../../lib/errors.ts';
-import { findPlaceFault } from '../../protocol/guest-places.ts';
-import type { Service, Volume } from '../../protocol/service.ts';
+import { findPlaceFault, type Service, type Volume } from '../../protocol/service.ts';
 
 /** Name of the root directory in the share; volumes have their number. */
 export const ROOT_NAME = 'root';
