@@ -28,6 +28,7 @@ import {
   OnUnhealthySchema,
   RestartWhenSchema,
 } from '../protocol/supervision.ts';
+import * as amount from './schema/amounts.ts';
 import { ExecProbe, HttpProbe, LogLineProbe, TcpProbe } from './schema/healthcheck.ts';
 import { Secrets, Variables } from './schema/pairs.ts';
 import { PortMapping, PortMappings } from './schema/ports.ts';
@@ -52,7 +53,7 @@ const MIB = 2 ** 20;
 const SECOND_MS = 1000;
 const HOUR_MS = 3600e3;
 const DAY_MS = 24 * HOUR_MS;
-/** Ten years: longer is a slip of the pen, or meant as "forever". */
+/** Ten years: anything longer is a typing error, or meant as "forever". */
 const MAX_AGE_MS = 3650 * DAY_MS;
 /** Longest stop timeout: timers of the runtime overflow, and fire at once, past 24.8 days. */
 const MAX_STOP_TIMEOUT_MS = DAY_MS;
@@ -61,9 +62,9 @@ const MIN_LOG_FILE_BYTES = 4 * KIB;
 const MAX_LOG_FILE_BYTES = 2 ** 31;
 /** JSON needs a whole line in memory before it can be written. */
 const MAX_LOG_LINE_BYTES = 16 * MIB;
-/** Far more than a host can run, and few enough to be written down one by one. */
+/** Far more than a host can run, and few enough to list. */
 const MAX_REPLICAS = 256;
-/** Fewer, and a process cannot even load its libraries. */
+/** With fewer, a process cannot even load its libraries. */
 const MIN_OPEN_FILES = 64;
 /** NR_OPEN of Linux, the most that RLIMIT_NOFILE may be by default: see proc_sys_fs(5). */
 const MAX_OPEN_FILES = 1_048_576;
@@ -86,26 +87,26 @@ export const LOG_KEYS = {
     field: 'format',
     summary: 'lines as text, or a JSON object a line in the shape of pino',
   }),
-  max_size: defaulted(type.size(MIN_LOG_FILE_BYTES, MAX_LOG_FILE_BYTES), DEFAULT_LOG_SETTINGS.max_size_bytes, {
+  max_size: defaulted(amount.size(MIN_LOG_FILE_BYTES, MAX_LOG_FILE_BYTES), DEFAULT_LOG_SETTINGS.max_size_bytes, {
     field: 'max_size_bytes',
     summary: 'size of a file; the newline that crosses it ends the file',
   }),
-  max_age: optional(type.duration(SECOND_MS, MAX_AGE_MS, '7d'), {
+  max_age: optional(amount.duration(SECOND_MS, MAX_AGE_MS, '7d'), {
     field: 'max_age_ms',
     summary: 'age of a file; the first line after it begins another one',
     unset: NO_LIMIT,
   }),
-  keep: optional(type.count('a number of files'), {
+  keep: optional(amount.count('a number of files'), {
     field: 'keep_files',
     summary: 'number of finished files of each stream that are kept',
     unset: NO_LIMIT,
   }),
-  keep_total: optional(type.size(MIN_LOG_FILE_BYTES), {
+  keep_total: optional(amount.size(MIN_LOG_FILE_BYTES), {
     field: 'keep_total_bytes',
     summary: 'size of all log files of the service together; the oldest are removed first',
     unset: NO_LIMIT,
   }),
-  keep_for: defaulted(type.durationOr('forever', SECOND_MS, MAX_AGE_MS, '7d'), DEFAULT_LOG_SETTINGS.keep_for_ms, {
+  keep_for: defaulted(amount.durationOr('forever', SECOND_MS, MAX_AGE_MS, '7d'), DEFAULT_LOG_SETTINGS.keep_for_ms, {
     field: 'keep_for_ms',
     summary: 'time that a finished file is kept after its last line',
   }),
@@ -114,11 +115,11 @@ export const LOG_KEYS = {
     DEFAULT_LOG_SETTINGS.compress,
     { field: 'compress', summary: 'compression of finished files' },
   ),
-  compress_delay: defaulted(type.duration(0, DAY_MS, '1m'), DEFAULT_LOG_SETTINGS.compress_delay_ms, {
+  compress_delay: defaulted(amount.duration(0, DAY_MS, '1m'), DEFAULT_LOG_SETTINGS.compress_delay_ms, {
     field: 'compress_delay_ms',
     summary: 'time from the end of a file to its compression, in which shippers read it',
   }),
-  max_line: defaulted(type.size(KIB, MAX_LOG_LINE_BYTES, '256KiB'), DEFAULT_LOG_SETTINGS.max_line_bytes, {
+  max_line: defaulted(amount.size(KIB, MAX_LOG_LINE_BYTES, '256KiB'), DEFAULT_LOG_SETTINGS.max_line_bytes, {
     field: 'max_line_bytes',
     summary: 'length of a line; a longer one becomes several records',
   }),
@@ -139,19 +140,19 @@ export const HEALTH_KEYS = {
     field: 'probe',
     summary: 'pattern of a line that the service prints; healthy from then on',
   }),
-  interval: defaulted(type.duration(100, DAY_MS, '10s'), 10 * SECOND_MS, {
+  interval: defaulted(amount.duration(100, DAY_MS, '10s'), 10 * SECOND_MS, {
     field: 'interval_ms',
     summary: 'time from one probe to the next',
   }),
-  timeout: defaulted(type.duration(100, HOUR_MS, '10s'), 5 * SECOND_MS, {
+  timeout: defaulted(amount.duration(100, HOUR_MS, '10s'), 5 * SECOND_MS, {
     field: 'timeout_ms',
     summary: 'time after which a probe has failed',
   }),
-  start_period: defaulted(type.duration(0, DAY_MS, '10s'), 10 * SECOND_MS, {
+  start_period: defaulted(amount.duration(0, DAY_MS, '10s'), 10 * SECOND_MS, {
     field: 'start_period_ms',
     summary: 'time after the start in which failures do not count',
   }),
-  retries: defaulted(type.integer(1, 1000, 'a number of failures in a row,'), 3, {
+  retries: defaulted(amount.integer(1, 1000, 'a number of failures in a row,'), 3, {
     field: 'retries',
     summary: 'failures in a row that make the service unhealthy',
   }),
@@ -196,7 +197,7 @@ export const SERVICE_KEYS = {
     summary: 'name of the service',
     change: 'services',
   }),
-  replicas: optional(type.integer(1, MAX_REPLICAS, 'a number of services that are alike,'), {
+  replicas: optional(amount.integer(1, MAX_REPLICAS, 'a number of services that are alike,'), {
     otherNames: ['scale'],
     summary: 'number of services that are alike: `web-1`, `web-2` and so on; `web` stands for all of them',
     change: 'services',
@@ -267,8 +268,8 @@ export const SERVICE_KEYS = {
     summary: 'working directory of the command; `/` without an image',
     unset: "the image's",
   }),
-  cpus: defaulted(type.Cpus, DEFAULT_CPUS, { field: 'cpus', inherited: true, summary: 'processors of the VM' }),
-  ram: defaulted(type.Ram, DEFAULT_RAM_MIB, {
+  cpus: defaulted(amount.Cpus, DEFAULT_CPUS, { field: 'cpus', inherited: true, summary: 'processors of the VM' }),
+  ram: defaulted(amount.Ram, DEFAULT_RAM_MIB, {
     field: 'ram_mib',
     inherited: true,
     otherNames: ['memory', 'mem_limit'],
@@ -304,7 +305,7 @@ export const SERVICE_KEYS = {
     summary: 'services that are started first and stopped last',
     difference: { noun: 'dependencies', by: 'service' },
   }),
-  stop_timeout: defaulted(type.duration(0, MAX_STOP_TIMEOUT_MS, '10s'), 10 * SECOND_MS, {
+  stop_timeout: defaulted(amount.duration(0, MAX_STOP_TIMEOUT_MS, '10s'), 10 * SECOND_MS, {
     field: 'stop_timeout_ms',
     inherited: true,
     summary: 'time that a graceful stop may take',
@@ -320,20 +321,20 @@ export const SERVICE_KEYS = {
     inherited: true,
     summary: 'when the service is started again after it ended by itself',
   }),
-  max_restarts: optional(type.integer(1, 1_000_000, 'a number of restarts in a row,'), {
+  max_restarts: optional(amount.integer(1, 1_000_000, 'a number of restarts in a row,'), {
     field: 'restart.max_restarts',
     inherited: true,
     onlyWith: 'restarts',
     summary: 'restarts in a row before it counts as failed',
     unset: NO_LIMIT,
   }),
-  restart_reset: defaulted(type.duration(SECOND_MS, DAY_MS, '1m'), DEFAULT_RESTART_SETTINGS.reset_ms, {
+  restart_reset: defaulted(amount.duration(SECOND_MS, DAY_MS, '1m'), DEFAULT_RESTART_SETTINGS.reset_ms, {
     field: 'restart.reset_ms',
     inherited: true,
     onlyWith: 'restarts',
     summary: 'length of a run after which the row of restarts begins anew',
   }),
-  max_memory: optional(type.HostMemory, {
+  max_memory: optional(amount.HostMemory, {
     field: 'restart.max_memory_bytes',
     inherited: true,
     summary: 'resident memory of its process at which it is restarted',
@@ -350,7 +351,7 @@ export const SERVICE_KEYS = {
     onlyWith: 'healthcheck',
     summary: 'action when the health check fails',
   }),
-  disk: defaulted(type.Disk, DEFAULT_DISK_MIB, {
+  disk: defaulted(amount.Disk, DEFAULT_DISK_MIB, {
     field: 'disk_mib',
     inherited: true,
     needs: 'disk',
@@ -362,14 +363,14 @@ export const SERVICE_KEYS = {
     summary: 'user of the host that the VM process runs as; the daemon must be root',
     unset: "the daemon's",
   }),
-  open_files: optional(type.integer(MIN_OPEN_FILES, MAX_OPEN_FILES), {
+  open_files: optional(amount.integer(MIN_OPEN_FILES, MAX_OPEN_FILES), {
     field: 'open_files',
     inherited: true,
     otherNames: ['ulimits'],
     summary: 'most open files of the VM process',
     unset: "the daemon's",
   }),
-  cpu_shares: optional(type.integer(...CPU_SHARES, 'a number', ', 1024 being the usual'), {
+  cpu_shares: optional(amount.integer(...CPU_SHARES, 'a number', ', 1024 being the usual'), {
     field: 'cpu_shares',
     inherited: true,
     summary: 'weight against other services when processors are short',
@@ -410,13 +411,13 @@ const GROUP_KEYS = {
   }),
 } satisfies KeyTableOf<Group>;
 
-/** Keys that make sense for many services: not what a service is, and not what two of them could not both have. */
+/** Keys that make sense for many services: not those that identify a service, and none that two services cannot share. */
 export const DEFAULT_KEYS: KeyTable = Object.fromEntries(
   Object.entries<KeyTable[string]>(SERVICE_KEYS).filter(([, key]) => key.inherited),
 );
 
 const LOGS_KEYS = {
-  keep_total: optional(type.size(MIN_LOG_FILE_BYTES), {
+  keep_total: optional(amount.size(MIN_LOG_FILE_BYTES), {
     field: 'keep_total_bytes',
     summary: 'size of all log files of the home together',
     change: 'live',
@@ -430,7 +431,7 @@ const IMAGE_KEYS = {
     summary: 'registries that are asked by plain HTTP',
     change: 'live',
   }),
-  max_image_size: defaulted(type.size(MIB, 2 ** 50, '16GiB'), DEFAULT_IMAGE_SETTINGS.max_image_size_bytes, {
+  max_image_size: defaulted(amount.size(MIB, 2 ** 50, '16GiB'), DEFAULT_IMAGE_SETTINGS.max_image_size_bytes, {
     field: 'max_image_size_bytes',
     summary: 'most that an image may have, as it is pulled and again unpacked',
     change: 'live',

@@ -1,4 +1,4 @@
-/** A config file, read, checked and filled in. Runs in the CLI's process or a library user's, never in the daemon. */
+/** Loading of a config file: reads it, checks it and fills in the defaults. Runs in the CLI or in a program that uses the library, never in the daemon. */
 import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
@@ -22,7 +22,7 @@ import { hostLimits, type ParseContext } from './schema/types.ts';
  * Reads a config file. Throws `ConfigInvalid`, whose `details` are all {@link ConfigProblem}s in order of position.
  *
  * @param path of a `.toml`, `.yaml`, `.yml` or `.json` file; relative paths inside it are relative to its folder
- * @param choice which services are meant; without it those that have no profile. The others are checked, too
+ * @param choice services to select; without it those that have no profile. The others are checked as well
  * @throws MonocoreError `Usage` for a profile that no service has
  */
 export async function loadConfig(path: string, choice: Choice = {}): Promise<Config> {
@@ -41,18 +41,18 @@ export async function loadWithFileNames(
 }
 
 /**
- * The config that `text` is. Throws as {@link loadConfig} does; the disk is not looked at, so a file
- * that does not exist passes, and what an `env_file` says is not there.
+ * Parses a config. Throws as {@link loadConfig} does. The disk is not read: files that do not exist pass, and variables
+ * of an `env_file` are missing.
  *
- * @param path of the file, for its language, for problems and as the origin of relative paths; need not exist
+ * @param path of the file, which determines the language and the origin of relative paths; need not exist
  * @param host upper limits of cpus and ram
  */
 export function parseConfig(text: string, path: string, host = hostLimits(), choice: Choice = {}): Config {
-  // The same mark that decoding a file drops; left in, it would shift the columns of the first line.
+  // The byte order mark, which decoding a file drops: it would shift the columns of the first line.
   return finish(read(text.replace(/^\uFEFF/, ''), path, host), [], new Map(), choice);
 }
 
-/** A text, and what is known of it. */
+/** A text and the result of reading it. */
 interface Reading {
   readonly path: string;
   readonly text: string;
@@ -85,9 +85,8 @@ function finish(
 const MAX_CONFIG_BYTES = 1024 * 1024;
 
 /**
- * The text of a config file, without byte order mark. Throws `ConfigInvalid` with one problem at line 1, column 1 for
- * whatever is not a readable file in UTF-8 with an
- * extension that is known. CLI process and library.
+ * Reads a config file, without its byte order mark. Throws `ConfigInvalid` with a problem at line 1, column 1 for
+ * anything but a readable file in UTF-8 with a known extension.
  */
 async function readConfigText(file: string): Promise<string> {
   const bytes = await readBytes(file);
@@ -98,13 +97,12 @@ async function readConfigText(file: string): Promise<string> {
   }
 }
 
-/** Names of configs that are found without being named. */
+/** Names of configs that are found without the -f option. */
 const CONFIG_NAMES = EXTENSIONS.map((extension) => `monocore${extension}`);
 
 /**
- * The config of a folder: the one file there that is named `monocore` and has a known extension. Where there is none, the
- * path of the one that would be first. Throws `ConfigInvalid` where there are several: none of them is meant more than
- * another one.
+ * The config of a folder: the file that is named `monocore` and has a known extension, or `monocore.toml` where there is
+ * none. Throws `ConfigInvalid` where there are several, because none of them takes precedence.
  */
 export function findConfig(folder: string): string {
   const found = CONFIG_NAMES.map((name) => join(folder, name)).filter((path) => existsSync(path));
@@ -124,9 +122,13 @@ async function readBytes(file: string): Promise<Buffer> {
     if (found.isDirectory())
       throw unreadableFile(file, 'is a directory', `a file such as ${join(file, 'monocore.toml')}`);
     if (!EXTENSIONS.includes(extname(file))) {
-      throw unreadableFile(file, 'has no extension of a config', `a file that ends in ${EXTENSIONS.join(', ')}`);
+      throw unreadableFile(
+        file,
+        'does not have the extension of a config',
+        `a file that ends in ${EXTENSIONS.join(', ')}`,
+      );
     }
-    // Reading a FIFO or a device could wait for ever.
+    // Reading a FIFO or a device may block forever.
     if (!found.isFile()) throw unreadableFile(file, 'is not a regular file', 'a file');
     if (found.size > MAX_CONFIG_BYTES) throw unreadableFile(file, 'is larger than 1 MiB', 'a config');
     return await readFile(file);

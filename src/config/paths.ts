@@ -1,11 +1,11 @@
-/** Absolute paths, compared as text: nothing is looked up. */
+/** Absolute paths, compared as text; the disk is not read. */
 
 /** PATH_MAX of Linux without its NUL, see path_resolution(7). */
 const MAX_PATH_BYTES = 4095;
 
 /**
- * The path without `.`, `..` and needless slashes, or what is wrong with it. Unlike in path.normalize(), a `..` that would
- * leave the root is a problem: whoever wrote it meant another place.
+ * Normalises a path: without `.`, `..` and redundant slashes. Unlike in path.normalize(), a `..` that would leave the root
+ * is a problem: it is a mistake.
  */
 export function normalizePath(path: string): string | { readonly problem: string } {
   if (!path.startsWith('/')) return { problem: 'must be absolute' };
@@ -19,7 +19,7 @@ export function normalizePath(path: string): string | { readonly problem: string
   return `/${parts.join('/')}`;
 }
 
-/** The normalised path and all above it, up to the root: `/a/b`, `/a`, `/`. */
+/** The normalised path and all its parents up to the root: `/a/b`, `/a`, `/`. */
 export function* upwards(path: string): Generator<string> {
   let current = path;
   while (current !== '/') {
@@ -29,7 +29,7 @@ export function* upwards(path: string): Generator<string> {
   yield current;
 }
 
-/** Whether the first normalised path is the second one or below it, by segments: `/database` is not below `/data`. */
+/** True when the first normalised path is the second one or below it, by segments: `/database` is not below `/data`. */
 export function isWithin(path: string, folder: string): boolean {
   return folder === '/' || path === folder || path.startsWith(`${folder}/`);
 }

@@ -39,24 +39,24 @@ function toValue(type: ValueType, stored: unknown): unknown {
   return Object.keys(table).length === 0 ? null : table;
 }
 
-/** Whether a service may have the key. */
+/** True when the key has an effect for the service. */
 function hasEffect({ needs, onlyWith }: AnyKey, { isolation, restart, on_unhealthy }: Service): boolean {
   const isRestarted = restart.when !== 'no' || on_unhealthy === 'restart' || restart.max_memory_bytes !== null;
   if (onlyWith === 'restarts' && !isRestarted) return false;
   return needs === undefined || capabilitiesOf(isolation)[needs];
 }
 
-/** Words in names of variables whose values are secrets more often than not. */
+/** Parts of names of variables whose values usually are secrets. */
 const SECRET_NAME = /PASS|PWD|SECRET|TOKEN|KEY|CREDENTIAL|AUTH|PRIVATE|SALT|COOKIE|DSN/i;
 /** A user's name and password in an address. */
 const CREDENTIALS = /:\/\/[^/\s@]*:[^/\s@]+@/;
 
-/** Stands for a value that is not shown. */
+/** Shown in the place of a secret. */
 export const MASK = '********';
 
 /**
- * The config without values of variables that look like secrets: by their name, by a password in an address, or because an
- * `env_file` sets them. Secrets proper are files, of which a config knows only the path. Pure.
+ * Masks the values of variables that look like secrets: by their name, by a password in an address, or because an
+ * `env_file` sets them. Secrets proper are files, of which a config has only the path. Pure.
  *
  * @param fileNames names of the variables that files set
  */

@@ -28,7 +28,7 @@ export interface ConfigProblem {
 /** Problem at a path of keys, not yet located in the file: {@link locate} makes a {@link ConfigProblem} of it. */
 export interface PathProblem extends Pick<ConfigProblem, 'message' | 'expected'> {
   readonly path: Path;
-  /** Whether the caret belongs below the key (a key that must not be there) or below the value. */
+  /** Part that is underlined: the key, of a key that must not be there, or the value. */
   readonly at: 'key' | 'value';
 }
 

@@ -1,19 +1,19 @@
-/** Which services of a config are meant: those of the profiles that were chosen, and those that were named. */
+/** Selection of services by profile and by name. */
 import { MonocoreError } from '../lib/errors.ts';
 import type { ServiceValues } from './keys.ts';
 import { didYouMean } from './problems.ts';
 import { replicaNames } from './schema/ports.ts';
 
-/** What of a config is wanted. */
+/** Profiles and names that select services. */
 export interface Choice {
-  /** Services with one of these profiles are there, besides those that have none. */
+  /** Selects services with one of these profiles, besides those without any. */
   readonly profiles?: readonly string[];
-  /** Names of services that are there, whatever their profiles. */
+  /** Selects services by name, whatever their profiles. */
   readonly names?: readonly string[];
 }
 
 /**
- * The services that are chosen, and all that they depend on, in their order. Pure.
+ * Selects services and everything that they depend on; keeps their order. Pure.
  *
  * @throws MonocoreError `Usage` for a profile that no service has
  */

@@ -1,4 +1,4 @@
-/** The rules about files of the host that a config names. */
+/** Rules about files of the host that a config names. */
 import { readFile, stat } from 'node:fs/promises';
 import pLimit from 'p-limit';
 import { errorCode, errorText } from '../lib/errors.ts';
@@ -13,7 +13,7 @@ type Kind = 'directory' | 'file' | 'file or directory';
 /** Largest `env_file` that is read: variables and arguments together have to fit into 2 MiB, see execve(2). */
 const MAX_ENV_FILE_BYTES = 1024 * 1024;
 
-/** What of the host a config names. */
+/** File or directory of the host that a config names. */
 interface FileUse {
   readonly at: Path;
   readonly file: string;
@@ -21,8 +21,8 @@ interface FileUse {
 }
 
 /**
- * A problem for each file or directory that a config names and that is not what it has to be, and the variables of its
- * `env_file`s. Reads the disk.
+ * Checks that each file or directory that a config names exists and has the right kind, and reads the `env_file`s. Reads
+ * the disk.
  */
 export async function checkFiles(parsed: ParsedConfig): Promise<{ problems: PathProblem[]; envFiles: EnvFiles }> {
   const [problems, envFiles] = await Promise.all([
@@ -35,7 +35,7 @@ export async function checkFiles(parsed: ParsedConfig): Promise<{ problems: Path
   };
 }
 
-/** A config may name thousands; each that is open takes a file descriptor. */
+/** A config may name thousands of files; each open one takes a file descriptor. */
 const atOnce = pLimit(16);
 
 function listFiles({ document, services, groups }: ParsedConfig): FileUse[] {
@@ -62,7 +62,7 @@ function useOf(at: Path, file: string | undefined, kind: Kind): FileUse[] {
   return file === undefined ? [] : [{ at, file, kind }];
 }
 
-/** Where an array or a table of pairs has a name. */
+/** Index or key of a name in an array or a table of pairs. */
 function keyOfPair(pairs: unknown, name: string): string | number {
   return Array.isArray(pairs) ? pairs.findIndex((pair: string) => pair.startsWith(`${name}=`)) : name;
 }

@@ -79,14 +79,14 @@ function toService(name: string, replica: number, values: ServiceValues, common:
   };
 }
 
-/** The nearer to the service, the later: defaults, group, tables of the group that it names, files, its own. */
+/** Variables in order of precedence: defaults, group, tables of the group that it names, files, its own. */
 function mergeEnvs(values: ServiceValues, group: GroupValues | null, common: Common): Record<string, string> {
   const named = values.group_envs.map((name) => group?.env.find((env) => env.values.name === name)?.values.envs);
   const files = values.env_file.map((file) => common.envFiles.get(file));
   return Object.assign({}, common.envs, group?.envs, ...named, ...files, values.envs);
 }
 
-/** Its own win over those of the group at the same place. */
+/** Volumes of its own win over those of the group at the same place. */
 function mergeVolumes(values: ServiceValues, group: GroupValues | null): Volume[] {
   const own = new Set(values.volumes.map(({ guest }) => guest));
   const taken = values.group_volumes.flatMap(({ name, mount }) => {

@@ -30,9 +30,9 @@ test('a thousand services are not too many, replicas counted', () => {
   const text = Array.from({ length: 999 }, (_, index) => service(index, '')).join('');
   assert.equal(parse(text + serviceText()).services.length, 1000);
   assert.deepEqual(shortProblems(text + serviceText('replicas = 2')), [
-    '4000:12 service[999].replicas: with these there are 1001 services',
+    '4000:12 service[999].replicas: brings the number of services to 1001',
   ]);
   assert.deepEqual(shortProblems(text + serviceText() + serviceText().replace('web', 'b')), [
-    '1:1 service: there are 1001 of them',
+    '1:1 service: has 1001 elements',
   ]);
 });

@@ -152,7 +152,7 @@ describe('a file that cannot be read', () => {
   test('a file with another extension', async () => {
     for (const name of ['monocore.ini', 'monocore', 'monocore.toml.bak']) {
       const problem = await readProblem(await write('', name));
-      assert.equal(problem.message, 'has no extension of a config');
+      assert.equal(problem.message, 'does not have the extension of a config');
       assert.equal(problem.expected, 'a file that ends in .toml, .yaml, .yml, .json');
     }
   });

@@ -1,4 +1,4 @@
-/** Text to values, in each of the languages that a config may be written in. */
+/** Parsing of a text in each of the languages that a config may be written in. */
 import { extname } from 'node:path';
 import { configInvalid, toConfigProblem } from '../problems.ts';
 import { parseJson } from './json.ts';
@@ -20,8 +20,8 @@ const PARSERS: ReadonlyMap<string, readonly [language: string, parse: Parser]> =
 export const EXTENSIONS: readonly string[] = [...PARSERS.keys()];
 
 /**
- * The document in the language of the file's extension, TOML where that says nothing. Throws `ConfigInvalid` with the one
- * problem at which the parser gave up. Pure.
+ * Parses a document in the language of the file's extension, by default TOML. Throws `ConfigInvalid` with the problem at
+ * which the parser gave up. Pure.
  */
 export function parseDocument(file: string, text: string): Document {
   const [language, parse] = PARSERS.get(extname(file)) ?? PARSERS.get('.toml')!;

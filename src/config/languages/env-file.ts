@@ -1,12 +1,11 @@
 /**
- * Files of variables, as `docker run --env-file`, docker compose and dotenv know them: `NAME=value` lines, `#` comments,
- * quoted values. Parsers of dotenv files pass over a line that they do not understand; here it is a problem with its line.
+ * Files of variables, as for `docker run --env-file`, docker compose and dotenv: `NAME=value` lines, `#` comments, quoted
+ * values. Unlike other parsers of such files, this one reports every line that it does not understand.
  */
-
 import { quote } from '../problems.ts';
 import { findVariableProblem } from '../schema/pairs.ts';
 
-/** A problem of a file; lines count from 1. */
+/** Problem of a line, counted from 1. */
 export interface EnvFileProblem {
   readonly line: number;
   readonly message: string;
@@ -21,8 +20,8 @@ const STATEMENT =
 const BLANK = /[^\S\n]*(?:#[^\n]*)?(?:\n|$)/y;
 
 /**
- * The variables of a file, later ones winning, or all its problems. A value in single quotes is taken literally: its `$` is
- * doubled, as the daemon resolves it. Pure.
+ * Parses variables, of which later ones win; or all problems. A value in single quotes is literal: its `$` is doubled,
+ * because the daemon resolves references. Pure.
  */
 export function parseEnvFile(text: string): { envs: Record<string, string>; problems: readonly EnvFileProblem[] } {
   const source = text.replace(/^\uFEFF/, '').replace(/\r\n?/g, '\n');
@@ -61,7 +60,7 @@ function readStatement(match: RegExpExecArray): { name: string; value: string } 
   return problem === null ? { name, value } : { problem };
 }
 
-/** Without the comment, which a blank stands before, and the blanks around. */
+/** A value without quotes: without the comment, which follows a blank, and without blanks around it. */
 function bareValue(text: string): string {
   return text.replace(/(^|\s)#.*$/, '').trim();
 }

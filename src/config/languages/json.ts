@@ -1,4 +1,4 @@
-/** JSON text (RFC 8259) to values, and where they stand. */
+/** Parsing of JSON (RFC 8259) to values and their positions. */
 import { type AnyNode, type ObjectNode, parse } from '@humanwhocodes/momoa';
 import { quote } from '../problems.ts';
 import type { Path } from './positions.ts';
@@ -6,7 +6,7 @@ import { Positions, type Span } from './positions.ts';
 import type { Table } from './syntax.ts';
 import { ConfigSyntaxError, type Document, MAX_DEPTH } from './syntax.ts';
 
-/** The document. Throws {@link ConfigSyntaxError}, also for a key that is there twice. Pure. */
+/** Parses a document. Throws {@link ConfigSyntaxError}, also for a duplicate key. Pure. */
 export function parseJson(text: string): Document {
   refuseDepth(text);
   const body = parseBody(text);
@@ -25,7 +25,7 @@ function parseBody(text: string): AnyNode {
   }
 }
 
-/** The engine knows best where a text stops being JSON, but does not always say so; the other parser does. */
+/** The engine knows best where a text stops being JSON, but does not always tell; the other parser does. */
 function toSyntaxError(text: string, error: Error): ConfigSyntaxError {
   const control = findControlCharacter(text);
   const end = text.trimEnd().length;
@@ -56,14 +56,14 @@ function findOffset(text: string): number {
 function reason(text: string, offset: number): string {
   const character = text[offset]!;
   if (/[}\]]/.test(character) && text.slice(0, offset).trimEnd().endsWith(',')) {
-    return 'there must be no comma behind the last element';
+    return 'a comma must not follow the last element';
   }
   if (character === '/') return 'comments are not allowed';
   if (character === "'") return 'strings are in double quotes';
   return `${quote(character)} is not expected here`;
 }
 
-/** The first one in a string: elsewhere the parser has found it. */
+/** Offset of the first control character in a string, or -1; elsewhere the parser finds them. */
 function findControlCharacter(text: string): number {
   let isInString = false;
   for (let at = 0; at < text.length; at += 1) {
@@ -75,7 +75,7 @@ function findControlCharacter(text: string): number {
   return -1;
 }
 
-/** Before anything recursive gets the text. */
+/** Refuses texts that could overflow the stack of a recursive parser. */
 function refuseDepth(text: string): void {
   let depth = 0;
   let isInString = false;
@@ -86,7 +86,8 @@ function refuseDepth(text: string): void {
     else if (isInString) continue;
     else if (character === '[' || character === '{') depth += 1;
     else if (character === ']' || character === '}') depth -= 1;
-    if (depth > MAX_DEPTH) throw new ConfigSyntaxError([at, at + 1], `values are nested more than ${MAX_DEPTH} deep`);
+    if (depth > MAX_DEPTH)
+      throw new ConfigSyntaxError([at, at + 1], `values are nested more than ${MAX_DEPTH} levels deep`);
   }
 }
 
@@ -98,7 +99,7 @@ function readObject(node: ObjectNode, path: Path, positions: Positions): Table {
   const table: Record<string, unknown> = Object.create(null);
   for (const { name, value } of node.members) {
     const key = name.type === 'String' ? name.value : name.name;
-    if (Object.hasOwn(table, key)) throw new ConfigSyntaxError(spanOf(name), `the key ${quote(key)} is there twice`);
+    if (Object.hasOwn(table, key)) throw new ConfigSyntaxError(spanOf(name), `duplicate key ${quote(key)}`);
     const inner = [...path, key];
     positions.add(inner, spanOf(name), spanOf(value));
     table[key] = readValue(value, inner, positions);

@@ -12,7 +12,7 @@ export interface Position {
   readonly value: Span;
 }
 
-/** Longest path that is looked up. A problem's path has six parts at most (`group[0].env[0].envs[0]`). */
+/** Longest path with a position. A problem's path has at most six parts (`group[0].env[0].envs[0]`). */
 export const MAX_PATH_PARTS = 8;
 
 /** Positions by path. The first one wins: `service` of TOML is where the first `[[service]]` stands. */

@@ -1,17 +1,20 @@
-/** TOML text to values, and their positions. Two parsers: smol-toml keeps no positions, toml-eslint-parser explains no error. */
+/**
+ * Parsing of TOML to values and their positions. By two parsers: smol-toml gives strict values and good errors but no
+ * positions, which toml-eslint-parser has.
+ */
 import { parse, TomlError } from 'smol-toml';
 import { type AST, parseTOML } from 'toml-eslint-parser';
 import { errorText } from '../../lib/errors.ts';
 import { Lines, type Path, Positions, type Span } from './positions.ts';
 import { ConfigSyntaxError, type Document, MAX_DEPTH } from './syntax.ts';
 
-/** The document; integers beyond 2^53 are bigints. Throws {@link ConfigSyntaxError}. Pure. */
+/** Parses a document; integers beyond 2^53 are bigints. Throws {@link ConfigSyntaxError}. Pure. */
 export function parseToml(text: string): Document {
   try {
     const table = parse(text, { integersAsBigInt: 'asNeeded', maxDepth: MAX_DEPTH });
     return { table, findPositions: () => findTomlPositions(text) };
   } catch (error) {
-    // Whatever else the parser throws is about this text, too: at least its reader learns the file.
+    // Any other error of the parser is about this text as well: at least its reader learns the file.
     const { line, column } = error instanceof TomlError ? error : { line: 1, column: 1 };
     const lines = new Lines(text);
     const isAtLineEnd = column > lines.source(line).length;
@@ -26,12 +29,12 @@ export function parseToml(text: string): Document {
 /** The parser's own sentence, without its prefix and the excerpt below it, or a better one where it misleads. */
 function reason(text: string, character: string, isAtLineEnd: boolean, isAtEnd: boolean): string {
   const [sentence = ''] = text.split('\n');
-  // To the parser, a missing quote is a line break inside of a string, and a missing bracket is an invalid value behind
-  // the last character: both true, but not what anybody would look for.
+  // The parser reports a missing quote as a line break in a string, and a missing bracket as an invalid value behind the
+  // last character: true, but misleading.
   if (isAtEnd) return 'the file ends too early, in the middle of a value or key';
   if (isAtLineEnd && sentence.endsWith('not allowed in strings')) return 'this string has no closing quote';
-  if (sentence.includes('excessively nested')) return `values are nested more than ${MAX_DEPTH} deep`;
-  if (sentence.endsWith('invalid value') && /[A-Za-z]/.test(character)) return 'text has to be in quotes';
+  if (sentence.includes('excessively nested')) return `values are nested more than ${MAX_DEPTH} levels deep`;
+  if (sentence.endsWith('invalid value') && /[A-Za-z]/.test(character)) return 'text must be in quotes';
   return sentence.replace(/^Invalid TOML document: /, '').replace(/\.+$/, '');
 }
 
@@ -74,7 +77,7 @@ export function findTomlPositions(text: string): Positions {
       else addPair([], node);
     }
   } catch {
-    // The problems stay, at the start of the file.
+    // Problems are reported at the start of the file then.
   }
   return positions;
 }

@@ -1,4 +1,4 @@
-/** YAML text (1.2, core schema) to values, and where they stand. */
+/** Parsing of YAML (1.2, core schema) to values and their positions. */
 import {
   type Alias,
   isAlias,
@@ -18,17 +18,17 @@ import { type Path, Positions, type Span } from './positions.ts';
 import type { Table } from './syntax.ts';
 import { ConfigSyntaxError, type Document, MAX_DEPTH } from './syntax.ts';
 
-/** Parts of a text (scalars, spaces, line breaks …). The parser needs a second for as many; a config has some hundreds. */
+/** Most tokens of a text (scalars, spaces, line breaks …). The parser needs a second for so many; a config has hundreds. */
 const MAX_TOKENS = 100_000;
-/** Column of the innermost block; each level is one further to the right at least. */
+/** Greatest column of a block; each level is at least one column further to the right. */
 const MAX_INDENT = 2 * MAX_DEPTH;
-/** Values that aliases stand for, all together: each may stand for a table that has aliases itself. */
+/** Most values that all aliases together expand to: each may expand to a table with aliases in it. */
 const MAX_ALIASED_VALUES = 10_000;
 
-/** Tokens that are no text: where a document, a flow's end, a scalar begins, and a byte order mark. */
+/** Tokens without text: the marks of a document, the end of a flow, a scalar, and the byte order mark. */
 const MARKS: ReadonlySet<string> = new Set(['\u0002', '\u0018', '\u001f', '\uFEFF']);
 
-/** The document. Throws {@link ConfigSyntaxError}, also for what a config has no use for: tags, keys that are no strings. Pure. */
+/** Parses a document. Throws {@link ConfigSyntaxError}, also for tags and for keys that are not strings. Pure. */
 export function parseYaml(text: string): Document {
   refuseExcess(text);
   const document = parseDocument(text, {
@@ -37,14 +37,14 @@ export function parseYaml(text: string): Document {
     strict: true,
     stringKeys: true,
     merge: false,
-    // Duplicate keys are found below: the parser compares each key with each other one.
+    // Duplicate keys are found below: the parser would compare every pair of keys.
     uniqueKeys: false,
     prettyErrors: false,
     logLevel: 'error',
   });
   const [error] = [...document.errors, ...document.warnings].sort((a, b) => a.pos[0] - b.pos[0]);
   if (error !== undefined) {
-    // Behind the last line there is nothing to show.
+    // Nothing can be shown behind the last line.
     const start = Math.min(error.pos[0], text.trimEnd().length);
     throw new ConfigSyntaxError([start, error.pos[1]], reason(error.code, errorText(error)));
   }
@@ -66,7 +66,7 @@ function reason(code: string, message: string): string {
   return message.split('\n')[0]!.replace(/^[A-Z](?=[a-z ])/, (letter) => letter.toLowerCase());
 }
 
-/** Before anything recursive gets the text: near the end of the stack the engine may give up altogether. */
+/** Refuses texts that could overflow the stack of a recursive parser, which may end the process. */
 function refuseExcess(text: string): void {
   let tokens = 0;
   let depth = 0;
@@ -81,11 +81,10 @@ function refuseExcess(text: string): void {
     if (depth > MAX_DEPTH || isTooFar || isIndent) {
       throw new ConfigSyntaxError(
         [offset, offset + 1],
-        `values are nested more than ${MAX_DEPTH} deep, or too far to the right`,
+        `values are nested more than ${MAX_DEPTH} levels deep, or too far to the right`,
       );
     }
-    if (tokens > MAX_TOKENS)
-      throw new ConfigSyntaxError([offset, offset + 1], 'the file has too many parts for a config');
+    if (tokens > MAX_TOKENS) throw new ConfigSyntaxError([offset, offset + 1], 'the file is too complex for a config');
     if (!MARKS.has(token)) {
       offset += token.length;
       const lineEnd = token.lastIndexOf('\n');
@@ -104,7 +103,7 @@ function spanOf(node: Node | null | undefined, fallback: Span = [0, 0]): Span {
 
 class Reader {
   readonly positions = new Positions();
-  /** Nodes by anchor, as far as the document was read: an alias stands for the last one before it. */
+  /** Nodes by anchor, as far as the document was read: an alias refers to the last one before it. */
   readonly #anchors = new Map<string, Node>();
   #aliased = 0;
   #aliasDepth = 0;
@@ -116,7 +115,7 @@ class Reader {
       const name = isScalar(key) ? key.value : undefined;
       if (typeof name !== 'string') throw new ConfigSyntaxError(spanOf(key), 'a key must be a string');
       refuseTag(key);
-      if (Object.hasOwn(table, name)) throw new ConfigSyntaxError(spanOf(key), `the key ${quote(name)} is there twice`);
+      if (Object.hasOwn(table, name)) throw new ConfigSyntaxError(spanOf(key), `duplicate key ${quote(name)}`);
       const inner = [...path, name];
       this.#place(inner, spanOf(key), spanOf(value, spanOf(key)));
       table[name] = this.#value(value, inner, depth + 1);
@@ -125,10 +124,12 @@ class Reader {
   }
 
   #value(node: Node | null, path: Path, depth: number): unknown {
-    if (depth > MAX_DEPTH) throw new ConfigSyntaxError(spanOf(node), `values are nested more than ${MAX_DEPTH} deep`);
+    if (depth > MAX_DEPTH)
+      throw new ConfigSyntaxError(spanOf(node), `values are nested more than ${MAX_DEPTH} levels deep`);
     if (this.#aliasDepth > 0) {
       this.#aliased += 1;
-      if (this.#aliased > MAX_ALIASED_VALUES) throw new ConfigSyntaxError(spanOf(node), 'aliases stand for too much');
+      if (this.#aliased > MAX_ALIASED_VALUES)
+        throw new ConfigSyntaxError(spanOf(node), 'aliases expand to too many values');
     }
     if (isAlias(node)) return this.#alias(node, path, depth);
     if (node?.anchor !== undefined) this.#anchors.set(node.anchor, node);
@@ -146,10 +147,10 @@ class Reader {
     return node.value;
   }
 
-  /** What an alias stands for is reported where the alias stands. */
+  /** The value of an alias; its problems are reported at the position of the alias. */
   #alias(node: Alias, path: Path, depth: number): unknown {
     const target = this.#anchors.get(node.source);
-    if (target === undefined) throw new ConfigSyntaxError(spanOf(node), 'there is no such anchor');
+    if (target === undefined) throw new ConfigSyntaxError(spanOf(node), 'unknown anchor');
     this.#aliasDepth += 1;
     const value = this.#value(target, path, depth + 1);
     this.#aliasDepth -= 1;

@@ -1,18 +1,21 @@
-/** Cycles and long ways in a directed graph. */
+/** Cycles and long chains in a directed graph. */
+
+type Edges = ReadonlyMap<string, readonly string[]>;
 
 /**
- * One cycle for each edge that closes one, as the names along it with the first repeated at the end: `[a, b, a]`.
- * Nodes are visited in the order of `edges`; targets that have no entry there are ignored. Iterative, because a chain
- * of thousands of services would not fit on the call stack.
+ * Depth-first search in the order of `edges`; targets without an entry there are ignored. Iterative, because a chain of
+ * thousands of services would overflow the call stack.
+ *
+ * @returns a cycle for each edge that closes one, `[a, b, a]`, and all nodes, each behind those that it leads to
  */
-export function findCycles(edges: ReadonlyMap<string, readonly string[]>): string[][] {
+function search(edges: Edges): { cycles: string[][]; order: ReadonlySet<string> } {
   const cycles: string[][] = [];
-  const finished = new Set<string>();
+  const order = new Set<string>();
   for (const start of edges.keys()) {
     const trail: { name: string; next: number }[] = [];
     const depths = new Map<string, number>();
     const enter = (name: string) => {
-      if (finished.has(name) || !edges.has(name)) return;
+      if (order.has(name) || !edges.has(name)) return;
       depths.set(name, trail.length);
       trail.push({ name, next: 0 });
     };
@@ -20,51 +23,45 @@ export function findCycles(edges: ReadonlyMap<string, readonly string[]>): strin
     for (let top = trail.at(-1); top !== undefined; top = trail.at(-1)) {
       const target = edges.get(top.name)?.[top.next];
       top.next += 1;
+      const depth = target === undefined ? undefined : depths.get(target);
       if (target === undefined) {
         trail.pop();
         depths.delete(top.name);
-        finished.add(top.name);
-        continue;
-      }
-      const depth = depths.get(target);
-      if (depth === undefined) enter(target);
-      else cycles.push([...trail.slice(depth).map((step) => step.name), target]);
+        order.add(top.name);
+      } else if (depth === undefined) enter(target);
+      else cycles.push([...trail.slice(depth).map(({ name }) => name), target]);
     }
   }
-  return cycles;
+  return { cycles, order };
+}
+
+/** A cycle for each edge that closes one: the names along it, with the first repeated at the end. */
+export function findCycles(edges: Edges): string[][] {
+  return search(edges).cycles;
 }
 
 /**
- * For each node from which the longest way has exactly `length` nodes that way, from its start to its end: longer ones
- * contain one. None where there is a cycle, in which ways have no end. Iterative, as {@link findCycles}.
+ * The longest chain from each node whose longest chain has exactly `length` nodes: every longer one contains such a
+ * chain. Empty where there is a cycle, in which chains have no end.
  */
-export function findDeepChains(edges: ReadonlyMap<string, readonly string[]>, length: number): string[][] {
-  if (findCycles(edges).length > 0) return [];
-  /** The next node on the longest way from each node, and the number of nodes on it. */
+export function findDeepChains(edges: Edges, length: number): string[][] {
+  const { cycles, order } = search(edges);
+  if (cycles.length > 0) return [];
+  /** Length of the longest chain from each node, and the next node on it. */
   const longest = new Map<string, { next: string | null; length: number }>();
-  for (const start of edges.keys()) {
-    const pending = [start];
-    for (let name = pending.at(-1); name !== undefined; name = pending.at(-1)) {
-      const targets = (edges.get(name) ?? []).filter((target) => edges.has(target));
-      const open = longest.has(name) ? [] : targets.filter((target) => !longest.has(target));
-      if (open.length > 0) {
-        pending.push(...open);
-        continue;
-      }
-      pending.pop();
-      if (longest.has(name)) continue;
-      const best = targets.reduce<string | null>(
-        (deepest, target) =>
-          deepest === null || longest.get(target)!.length > longest.get(deepest)!.length ? target : deepest,
-        null,
-      );
-      longest.set(name, { next: best, length: 1 + (best === null ? 0 : longest.get(best)!.length) });
+  for (const name of order) {
+    let best: { next: string | null; length: number } = { next: null, length: 1 };
+    for (const next of edges.get(name)!) {
+      const below = longest.get(next);
+      if (below !== undefined && below.length >= best.length) best = { next, length: below.length + 1 };
     }
+    longest.set(name, best);
   }
-  const starts = [...longest].filter(([, way]) => way.length === length).map(([name]) => name);
-  return starts.map((start) => {
-    const chain = [start];
-    for (let next = longest.get(start)!.next; next !== null; next = longest.get(next)!.next) chain.push(next);
-    return chain;
-  });
+  return [...longest.keys()]
+    .filter((name) => longest.get(name)!.length === length)
+    .map((start) => {
+      const chain = [start];
+      for (let { next } = longest.get(start)!; next !== null; { next } = longest.get(next)!) chain.push(next);
+      return chain;
+    });
 }

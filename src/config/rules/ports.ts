@@ -1,18 +1,18 @@
-/** The rules on ports of the host. */
+/** Rules on ports of the host. */
 import { capabilitiesOf } from '../../protocol/isolation.ts';
 import type { ParsedService } from '../keys.ts';
 import type { Path } from '../languages/positions.ts';
 import { formatPath, type PathProblem, valueProblem } from '../problems.ts';
 import { type PortRange, portOf } from '../schema/ports.ts';
 
-/** Faults of ports: as many as there are replicas, and each forwarded once. Pure. */
+/** Checks ports: one for each replica, and each forwarded once. Pure. */
 export function checkPorts(services: readonly ParsedService[]): PathProblem[] {
   return [...services.flatMap(findMiscounts), ...findRepeatedPorts(services)];
 }
 
 function findMiscounts(service: ParsedService): PathProblem[] {
   const { table, values } = service;
-  // A number of replicas that is faulty is the first thing to be put right.
+  // A faulty number of replicas is a problem already.
   if (Object.hasOwn(table, 'replicas') && values.replicas === undefined) return [];
   const count = values.replicas ?? 1;
   return eachRange(service).flatMap(({ path, range }) => {
@@ -29,7 +29,7 @@ function suggestion({ first, count: ports, guest, protocol }: PortRange, count: 
   return `a range of ${count} such as "${first}-${first + count - 1}:${guest}${suffix}"`;
 }
 
-/** Guests of one group share its address; those without group share 127.0.0.1. */
+/** Host ports that are forwarded twice. Guests of a group share its address; those without a group share 127.0.0.1. */
 function findRepeatedPorts(services: readonly ParsedService[]): PathProblem[] {
   const owners = new Map<string, Path>();
   const problems: PathProblem[] = [];
@@ -45,7 +45,7 @@ function findRepeatedPorts(services: readonly ParsedService[]): PathProblem[] {
       if (taken === undefined) continue;
       const name = range.protocol === 'tcp' ? String(taken.host) : `${taken.host}/${range.protocol}`;
       const owner = formatPath(owners.get(keyOf(taken.host))!);
-      problems.push(valueProblem(path, `host port ${name} is taken by ${owner} already`));
+      problems.push(valueProblem(path, `host port ${name} is already taken by ${owner}`));
     }
   }
   return problems;

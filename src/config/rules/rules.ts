@@ -1,22 +1,18 @@
-/** The rules that need more than one key: names, references, cycles, ports, isolation. */
-
+/** Rules that need more than one key: names, references, cycles, ports, isolation. */
 import { type Capabilities, capabilitiesOf, labelOf } from '../../protocol/isolation.ts';
 import { HEALTH_KEYS, type ParsedService, SERVICE_KEYS } from '../keys.ts';
 import type { Path } from '../languages/positions.ts';
-import { didYouMean, formatPath, keyProblem, type PathProblem, quote, valueProblem } from '../problems.ts';
+import { keyProblem, type PathProblem, quote, valueProblem } from '../problems.ts';
 import type { ParsedConfig } from '../schema/parsed-config.ts';
-import { replicaNames } from '../schema/ports.ts';
 import { MAX_TABLES } from '../schema/table.ts';
-import { hasKey, type KeyTable, type ParsedTable } from '../schema/types.ts';
+import { hasKey, type KeyTable } from '../schema/types.ts';
 import { findCycles, findDeepChains } from './cycles.ts';
+import { findRepeatedNames, MAX_SUGGESTIONS, namesOf, unknownName } from './names.ts';
 import { checkPorts } from './ports.ts';
 
 const KEYS: KeyTable = SERVICE_KEYS;
 
-/** As `schema/values.ts` has it for names as written. */
-const MAX_NAME_CHARS = 63;
-
-/** Every problem between the keys of a document. Keys that are faulty themselves are passed over. Pure. */
+/** Problems between the keys of a document. Keys that are faulty themselves are passed over. Pure. */
 export function checkRules({ services, groups }: ParsedConfig): PathProblem[] {
   return [
     ...findRepeatedNames(services),
@@ -35,37 +31,6 @@ export function checkRules({ services, groups }: ParsedConfig): PathProblem[] {
   ];
 }
 
-/** Names as written, faulty ones too: a reference to such a name is no second problem. */
-function namesOf(declarations: readonly ParsedTable<unknown>[]): ReadonlySet<string> {
-  return new Set(declarations.map(({ table }) => table.name).filter((name) => typeof name === 'string'));
-}
-
-type Named = { readonly name: string; readonly replicas?: number | undefined };
-
-/** Names of replicas, too, which may be the name that another service was given. */
-function findRepeatedNames(declarations: readonly ParsedTable<Named>[]): PathProblem[] {
-  const owners = new Map<string, Path>();
-  return declarations.flatMap(({ path, values: { name, replicas } }) => {
-    if (name === undefined) return [];
-    const names = replicaNames({ name, replicas });
-    const taken = names.find((candidate) => owners.has(candidate));
-    for (const candidate of names) if (!owners.has(candidate)) owners.set(candidate, path);
-    const at = [...path, 'name'];
-    if (taken !== undefined) {
-      return [valueProblem(at, `${quote(taken)} is the name of ${formatPath(owners.get(taken)!)} already`)];
-    }
-    const last = names.at(-1)!;
-    return last.length <= MAX_NAME_CHARS || replicas === undefined
-      ? []
-      : [
-          valueProblem(
-            at,
-            `is too long: a replica would be ${quote(last)}, and names have at most ${MAX_NAME_CHARS} characters`,
-          ),
-        ];
-  });
-}
-
 function findUnknownGroups(services: readonly ParsedService[], groups: ReadonlySet<string>): PathProblem[] {
   return services.flatMap(({ path, values }) =>
     typeof values.group !== 'string' || groups.has(values.group)
@@ -74,19 +39,18 @@ function findUnknownGroups(services: readonly ParsedService[], groups: ReadonlyS
   );
 }
 
-/** Replicas count as the services that they are. */
+/** More services than a config may have, replicas counted. */
 function findTooMany(services: readonly ParsedService[]): PathProblem[] {
   let total = 0;
   for (const { path, values } of services) {
     total += values.replicas ?? 1;
     if (total > MAX_TABLES)
-      return [valueProblem([...path, 'replicas'], `with these there are ${total} services`, `at most ${MAX_TABLES}`)];
+      return [
+        valueProblem([...path, 'replicas'], `brings the number of services to ${total}`, `at most ${MAX_TABLES}`),
+      ];
   }
   return [];
 }
-
-/** To look for what was meant takes its time, and nobody reads on so far. */
-const MAX_SUGGESTIONS = 100;
 
 function findUnknownDependencies(services: readonly ParsedService[]): PathProblem[] {
   const names = namesOf(services);
@@ -100,11 +64,7 @@ function findUnknownDependencies(services: readonly ParsedService[]): PathProble
   });
 }
 
-function unknownName(path: Path, kind: string, name: string, known: ReadonlySet<string>): PathProblem {
-  return valueProblem(path, `there is no ${kind} ${quote(name)}${didYouMean(name, known)}`);
-}
-
-/** The dependencies of each service by its name, and where each is named. */
+/** Dependencies of each service by its name, and the path of each. */
 function dependencyGraph(services: readonly ParsedService[]) {
   const edges = new Map<string, string[]>();
   const paths = new Map<string, Path>();
@@ -112,7 +72,7 @@ function dependencyGraph(services: readonly ParsedService[]) {
     if (values.name !== undefined) edges.set(values.name, []);
   }
   for (const { namePath, from, to } of eachDependency(services)) {
-    // One that is named for two conditions closes a cycle once.
+    // A dependency that is named for two conditions closes a cycle once.
     if (from === undefined || from === to || paths.has(`${from} ${to}`)) continue;
     edges.get(from)?.push(to);
     paths.set(`${from} ${to}`, namePath);
@@ -124,11 +84,11 @@ function findDependencyCycles(services: readonly ParsedService[]): PathProblem[]
   const { edges, paths } = dependencyGraph(services);
   return findCycles(edges).map((cycle) => {
     const closing = paths.get(cycle.slice(-2).join(' ')) ?? [];
-    return valueProblem(closing, `${cycle.join(' -> ')} is a cycle: none of them could start first`);
+    return valueProblem(closing, `${cycle.join(' -> ')} is a cycle: none of them can start first`);
   });
 }
 
-/** Most services in a chain of dependencies, as in monocore: nobody means more, and each waits for the one before. */
+/** Most services in a chain of dependencies, each of which waits for the one before; as in the original. */
 const MAX_CHAIN = 32;
 
 function findLongChains(services: readonly ParsedService[]): PathProblem[] {
@@ -143,19 +103,21 @@ function findLongChains(services: readonly ParsedService[]): PathProblem[] {
   });
 }
 
-/** Conditions that can never come true. */
+/** Conditions that can never be met. */
 function findUnmetConditions(services: readonly ParsedService[]): PathProblem[] {
   const byName = new Map(services.map((service) => [service.values.name, service]));
   return eachDependency(services).flatMap(({ path, from, to, condition }) => {
     const { table, values } = byName.get(to) ?? {};
     if (from === to || !table || !values) return [];
     if (condition === 'healthy' && !Object.hasOwn(table, 'healthcheck')) {
-      const message = `${quote(to)} has no healthcheck, so it never is healthy`;
+      const message = `${quote(to)} has no healthcheck, so it is never healthy`;
       return [valueProblem([...path, 'condition'], message, `another condition, or a healthcheck of ${quote(to)}`)];
     }
     if (condition === 'completed' && (values.restart === 'always' || values.restart === 'unless-stopped')) {
-      const message = `${quote(to)} is restarted whenever it ends, so it never is completed`;
-      return [valueProblem([...path, 'condition'], message, `another condition, or another restart of ${quote(to)}`)];
+      const message = `${quote(to)} is restarted whenever it ends, so it is never completed`;
+      return [
+        valueProblem([...path, 'condition'], message, `another condition, or another restart policy of ${quote(to)}`),
+      ];
     }
     return [];
   });
@@ -178,16 +140,13 @@ function findPointlessKeys(service: ParsedService): PathProblem[] {
   });
 }
 
-/** Keys that are faulty may have been meant to restart it. */
+/** False where a key is faulty: it may have been meant to restart the service. */
 function isNeverRestarted(service: ParsedService): boolean {
   const { restart, on_unhealthy } = service.values;
   return restart === 'no' && on_unhealthy === 'none' && !hasKey(service, 'max_memory');
 }
 
-/**
- * Every element of every valid `depends_on`; `namePath` is where it names the service, which in a table is not where it
- * stands itself.
- */
+/** Elements of valid `depends_on`; `namePath` leads to the name of the service, which in a table is a key of its own. */
 function eachDependency(services: readonly ParsedService[]) {
   return services.flatMap(({ path: owner, table, values }) => {
     const seen = new Set<string>();
@@ -225,13 +184,13 @@ function hasImages({ values }: ParsedService): boolean {
   return values.isolation === undefined || capabilitiesOf(values.isolation).images;
 }
 
-/** A root comes from one place, and only an image says what to run. */
+/** A root filesystem has one source, and only an image has a command of its own. */
 function findRootProblems(service: ParsedService): PathProblem[] {
   const { path } = service;
   const [image, rootfs, command] = ['image', 'rootfs', 'command'].map((key) => hasKey(service, key));
   const problems: PathProblem[] = [];
   if (image && rootfs && hasImages(service)) {
-    problems.push(keyProblem([...path, 'rootfs'], 'the service has an image already', 'one of them'));
+    problems.push(keyProblem([...path, 'rootfs'], 'the service already has an image', 'one of them'));
   }
   if (!image && !command) {
     problems.push(
@@ -251,5 +210,5 @@ function findUnclearProbes({ values: { healthcheck } }: ParsedService): PathProb
   const [first, ...others] = PROBE_KEYS.filter((key) => Object.hasOwn(healthcheck.table, key));
   return first === undefined
     ? [valueProblem(healthcheck.path, 'does not name a probe', `one of ${PROBE_KEYS.join(', ')}`)]
-    : others.map((key) => keyProblem([...healthcheck.path, key], `there is a probe already: ${first}`, 'one of them'));
+    : others.map((key) => keyProblem([...healthcheck.path, key], `there is already a probe: ${first}`, 'one of them'));
 }

@@ -1,109 +1,86 @@
-/** The rules on what services share: volumes and variables of their group, paths that overlap. */
+/** Rules on what services share: volumes and variables of their group, paths that overlap. */
 import { capabilitiesOf } from '../../protocol/isolation.ts';
 import type { ParsedGroup, ParsedService } from '../keys.ts';
 import type { Path } from '../languages/positions.ts';
 import { upwards } from '../paths.ts';
 import { didYouMean, formatPath, type PathProblem, quote, valueProblem } from '../problems.ts';
 import type { ParsedConfig } from '../schema/parsed-config.ts';
-import type { ParsedTable } from '../schema/types.ts';
 import { toVolume } from '../schema/volumes.ts';
+import { findRepeatedNames, MAX_SUGGESTIONS } from './names.ts';
 
-/** A path of the host or the guest, and where the config says it. */
+/** A path of the host or the guest, and its position in the config. */
 interface PathUse {
   readonly at: Path;
   readonly path: string;
-  /** What may use one path more than once: the name of a group, or the path of a service without one. */
+  /** Owner of the path, which alone may use it more than once: a group, or a service without one. */
   readonly owner: string;
 }
 
-/** Every problem of volumes, and of the variables that services take from their groups. Pure. */
-export function checkShares({ services, groups: declarations }: ParsedConfig): PathProblem[] {
-  const groups = new Groups(declarations);
+/** Problems of volumes, and of the variables that services take from their groups. Pure. */
+export function checkShares({ services, groups: tables }: ParsedConfig): PathProblem[] {
+  const groups = new Groups(tables);
   return [
-    ...declarations.flatMap(({ values }) => [...findRepeated(values.volume ?? []), ...findRepeated(values.env ?? [])]),
+    ...tables.flatMap(({ values }) => KINDS.flatMap((kind) => findRepeatedNames(values[kind] ?? []))),
     ...services.flatMap((service) => [
-      ...findUnknownReferences(service, groups, 'env'),
-      ...findUnknownReferences(service, groups, 'volume'),
+      ...KINDS.flatMap((kind) => findUnknownReferences(service, groups, kind)),
       ...findMisplacedMounts(service, groups),
       ...findRepeatedHostPaths(service),
       ...findGuestOverlaps(service, groups),
     ]),
-    ...findHostOverlaps(services, declarations),
+    ...findHostOverlaps(services, tables),
   ];
 }
 
-/** What groups share, found by name. */
+/** Tables of a group that its services refer to. */
+const KINDS = ['env', 'volume'] as const;
+type Kind = (typeof KINDS)[number];
+
+/** Names that a group shares; those of volumes with their paths. */
+type Shared = Readonly<Record<Kind, Map<string, string | undefined>>>;
+
+/** Index of the names that groups share. */
 class Groups {
-  readonly #byName = new Map<string, { env: Set<string>; volume: Map<string, string | undefined> }>();
+  readonly #byName = new Map<string, Shared>();
   /** The group that a name belongs to. */
   readonly owners = { env: new Map<string, string>(), volume: new Map<string, string>() };
 
   constructor(groups: readonly ParsedGroup[]) {
     for (const { table, values } of groups) {
-      const { name } = table;
-      if (typeof name !== 'string' || this.#byName.has(name)) continue;
-      const env = new Set<string>();
-      const volume = new Map<string, string | undefined>();
-      for (const declaration of values.env ?? []) env.add(String(declaration.table.name));
-      for (const declaration of values.volume ?? []) {
-        const own = String(declaration.table.name);
-        if (!volume.has(own)) volume.set(own, declaration.values.path);
+      const group = table.name;
+      if (typeof group !== 'string' || this.#byName.has(group)) continue;
+      const shared: Shared = { env: new Map(), volume: new Map() };
+      for (const { table } of values.env ?? []) shared.env.set(String(table.name), undefined);
+      for (const { table, values: own } of values.volume ?? []) {
+        const name = String(table.name);
+        if (!shared.volume.has(name)) shared.volume.set(name, own.path);
       }
-      for (const own of env) this.owners.env.set(own, name);
-      for (const own of volume.keys()) this.owners.volume.set(own, name);
-      this.#byName.set(name, { env, volume });
+      for (const kind of KINDS) for (const name of shared[kind].keys()) this.owners[kind].set(name, group);
+      this.#byName.set(group, shared);
     }
   }
 
-  /** Names of what a group shares; undefined for a group that there is not, which was reported already. */
-  names(group: string | null | undefined, kind: 'env' | 'volume'): readonly string[] | undefined {
-    const found = typeof group === 'string' ? this.#byName.get(group) : undefined;
-    return found && [...found[kind].keys()];
-  }
-
-  /** Whether a group shares that. */
-  has(group: string, kind: 'env' | 'volume', name: string): boolean {
-    return this.#byName.get(group)?.[kind].has(name) === true;
-  }
-
-  /** Path of a group's volume. */
-  path(group: string | null | undefined, name: string): string | undefined {
-    return typeof group === 'string' ? this.#byName.get(group)?.volume.get(name) : undefined;
+  /** Undefined for a group that does not exist, which is a problem already. */
+  of(group: string | null | undefined): Shared | undefined {
+    return typeof group === 'string' ? this.#byName.get(group) : undefined;
   }
 }
 
-function findRepeated(declarations: readonly ParsedTable<{ readonly name: string }>[]): PathProblem[] {
-  const owners = new Map<string, Path>();
-  return declarations.flatMap(({ path, values: { name } }) => {
-    const owner = name === undefined ? undefined : owners.get(name);
-    if (name !== undefined && owner === undefined) owners.set(name, path);
-    if (owner === undefined) return [];
-    return [valueProblem([...path, 'name'], `${quote(name!)} is the name of ${formatPath(owner)} already`)];
-  });
-}
-
-/** To look for what was meant takes its time, and nobody reads on so far. */
-const MAX_SUGGESTIONS = 100;
-
-/** `group_envs` and `group_volumes` name what the own group has, each once. */
-function findUnknownReferences(
-  { path, table, values }: ParsedService,
-  groups: Groups,
-  kind: 'env' | 'volume',
-): PathProblem[] {
+/** Elements of `group_envs` and `group_volumes` must name what the service's own group has, variables once. */
+function findUnknownReferences({ path, table, values }: ParsedService, groups: Groups, kind: Kind): PathProblem[] {
   const key = `group_${kind}s` as const;
-  const elements = (values[key] ?? []).map((element) => (typeof element === 'string' ? element : element.name));
-  const known = groups.names(values.group, kind);
+  const known = groups.of(values.group)?.[kind];
   const seen = new Set<string>();
   const problems: PathProblem[] = [];
-  for (const [index, name] of elements.entries()) {
-    const element = (table[key] as readonly unknown[] | undefined)?.[index];
-    const at = [...path, key, index, ...(typeof element === 'string' || element === undefined ? [] : ['name'])];
+  for (const [index, reference] of (values[key] ?? []).entries()) {
+    const name = typeof reference === 'string' ? reference : reference.name;
+    const written = (table[key] as readonly unknown[])[index];
+    const at = [...path, key, index, ...(typeof written === 'string' ? [] : ['name'])];
     let problem: string | null = null;
     if (values.group === null) {
-      problem = `the service has no group, whose ${kind === 'env' ? 'variables' : 'volumes'} it could take`;
-    } else if (known !== undefined && typeof values.group === 'string' && !groups.has(values.group, kind, name)) {
-      problem = describeUnknown(name, kind, values.group, groups, problems.length < MAX_SUGGESTIONS ? known : []);
+      problem = `the service has no group to take ${kind === 'env' ? 'variables' : 'volumes'} from`;
+    } else if (typeof values.group === 'string' && known !== undefined && !known.has(name)) {
+      const candidates = problems.length < MAX_SUGGESTIONS ? known.keys() : [];
+      problem = describeUnknown(name, kind, values.group, groups, candidates);
     } else if (kind === 'env' && seen.has(name)) {
       problem = `${quote(name)} is named twice`;
     }
@@ -113,24 +90,18 @@ function findUnknownReferences(
   return problems;
 }
 
-function describeUnknown(
-  name: string,
-  kind: 'env' | 'volume',
-  group: string,
-  groups: Groups,
-  known: readonly string[],
-) {
-  const what = `[[group.${kind}]] ${quote(name)}`;
-  const other = groups.owners[kind].get(name);
-  if (other !== undefined)
-    return `${what} belongs to the group ${quote(other)}; a service takes from its own group only`;
-  return `the group ${quote(group)} has no ${what}${didYouMean(name, known)}`;
+function describeUnknown(name: string, kind: Kind, group: string, groups: Groups, candidates: Iterable<string>) {
+  const reference = `[[group.${kind}]] ${quote(name)}`;
+  const owner = groups.owners[kind].get(name);
+  if (owner !== undefined)
+    return `${reference} belongs to the group ${quote(owner)}; a service takes from its own group only`;
+  return `the group ${quote(group)} has no ${reference}${didYouMean(name, candidates)}`;
 }
 
-/** Each element of `group_volumes` whose volume is known, with what it comes to. */
+/** Elements of `group_volumes` whose volume exists, with the volume of the service that each becomes. */
 function eachMount({ path, values }: ParsedService, groups: Groups) {
   return (values.group_volumes ?? []).flatMap(({ name, mount }, index) => {
-    const base = groups.path(values.group, name);
+    const base = groups.of(values.group)?.volume.get(name);
     return base === undefined ? [] : [{ at: [...path, 'group_volumes', index], volume: toVolume(base, mount) }];
   });
 }
@@ -138,8 +109,8 @@ function eachMount({ path, values }: ParsedService, groups: Groups) {
 function findMisplacedMounts(service: ParsedService, groups: Groups): PathProblem[] {
   return eachMount(service, groups).flatMap(({ at, volume }) => {
     if (!('problem' in volume)) return [];
-    const element = (service.table.group_volumes as readonly unknown[])[Number(at.at(-1))];
-    return [valueProblem(typeof element === 'string' ? at : [...at, 'mount'], volume.problem)];
+    const written = (service.table.group_volumes as readonly unknown[])[Number(at.at(-1))];
+    return [valueProblem(typeof written === 'string' ? at : [...at, 'mount'], volume.problem)];
   });
 }
 
@@ -149,11 +120,11 @@ function findRepeatedHostPaths({ path, values }: ParsedService): PathProblem[] {
     const earlier = first.get(host);
     if (earlier === undefined) first.set(host, index);
     if (earlier === undefined) return [];
-    return [valueProblem([...path, 'volumes', index], `${quote(host)} is volumes[${earlier}] already`)];
+    return [valueProblem([...path, 'volumes', index], `${quote(host)} is already volumes[${earlier}]`)];
   });
 }
 
-/** One volume in another one of the guest, whose place would depend on the order of mounts. */
+/** Volumes inside another one of the same guest: the order of mounts would decide which of them is seen. */
 function findGuestOverlaps(service: ParsedService, groups: Groups): PathProblem[] {
   const owner = '';
   const own = (service.values.volumes ?? []).map(({ guest }, index) => ({
@@ -163,16 +134,16 @@ function findGuestOverlaps(service: ParsedService, groups: Groups): PathProblem[
   }));
   const ownPaths = new Set(own.map(({ path }) => path));
   const taken = eachMount(service, groups).flatMap(({ at, volume }) =>
-    // One at the very place of an own one gives way to it.
+    // A volume of the group gives way to an own one at the same place.
     'problem' in volume || ownPaths.has(volume.guest) ? [] : [{ at, path: volume.guest, owner }],
   );
   return findOverlaps([...own, ...taken], () => true).map(({ inner, outer }) => {
-    const relation = inner.path === outer.path ? 'is' : 'is in';
-    return valueProblem(inner.at, `${quote(inner.path)} of the guest ${relation} ${formatPath(outer.at)} already`);
+    const relation = inner.path === outer.path ? 'is already' : 'is in';
+    return valueProblem(inner.at, `${quote(inner.path)} of the guest ${relation} ${formatPath(outer.at)}`);
   });
 }
 
-/** What one group can write must not be what another one sees: by volumes, groups would not be apart. */
+/** Paths of the host that two groups share: through such a path one group could change what the other sees. */
 function findHostOverlaps(services: readonly ParsedService[], groups: readonly ParsedGroup[]): PathProblem[] {
   const uses: PathUse[] = groups.flatMap((group) =>
     (group.values.volume ?? []).flatMap(({ path, values }) =>
@@ -182,12 +153,11 @@ function findHostOverlaps(services: readonly ParsedService[], groups: readonly P
     ),
   );
   for (const { path, values } of services) {
-    if (values.isolation === undefined || values.group === undefined) continue;
-    if (!capabilitiesOf(values.isolation).files) continue;
-    const owner = ownerOf(values.group, path);
-    for (const [index, { host }] of (values.volumes ?? []).entries()) {
+    const { isolation, group, volumes = [] } = values;
+    if (isolation === undefined || !capabilitiesOf(isolation).files || group === undefined) continue;
+    const owner = ownerOf(group, path);
+    for (const [index, { host }] of volumes.entries())
       uses.push({ at: [...path, 'volumes', index], path: host, owner });
-    }
   }
   return findOverlaps(uses, (one, other) => one.owner !== other.owner).map(({ inner, outer }) => {
     const relation = inner.path === outer.path ? 'is' : 'is in';
@@ -201,7 +171,7 @@ function ownerOf(group: string | null | undefined, path: Path): string {
 }
 
 /**
- * Each use whose path is the path of an earlier one or below one. Looks at the folders above each path rather than at all
+ * Uses whose path is the path of an earlier use or below one. Looks at the folders above each path rather than at all
  * pairs, of which there may be billions.
  */
 function findOverlaps(uses: readonly PathUse[], concerns: (inner: PathUse, outer: PathUse) => boolean) {

@@ -2,7 +2,8 @@
 import * as v from 'valibot';
 import { compilePattern } from '../../protocol/log-files/queries.ts';
 import type { Probe } from '../../protocol/supervision.ts';
-import { Argument, integerSchema, mustBe, Printable, scalar, TEXT_OR_TEXTS, Text } from './values.ts';
+import { integerSchema } from './amounts.ts';
+import { Argument, mustBe, Printable, scalar, TEXT_OR_TEXTS, Text } from './values.ts';
 
 const MAX_PORT = 65_535;
 const DEFAULT_HTTP_PORT = 80;
@@ -12,7 +13,7 @@ const HTTP_TARGET = /^(?:http:\/\/(?:localhost|127\.0\.0\.1))?(?::(\d{1,5}))?(\/
 
 const HttpTarget = v.pipe(
   Text,
-  v.check((text) => parseHttpTarget(text) !== null, 'is not the address of a page in the guest'),
+  v.check((text) => parseHttpTarget(text) !== null, 'is not a valid address of a page in the guest'),
   v.transform((text): Probe => ({ type: 'http', ...parseHttpTarget(text)! })),
 );
 
@@ -38,7 +39,7 @@ const ExecArguments = v.pipe(
   }),
 );
 
-/** Not a union, whose one issue would stand for those of the elements. */
+/** Not a union, whose single issue would hide those of the elements. */
 const ExecCommand = v.lazy((input) => (typeof input === 'string' ? ShellLine : ExecArguments));
 
 const LinePattern = v.pipe(

@@ -3,7 +3,7 @@ import { type JsonSchema, toJsonSchema } from '@valibot/to-json-schema';
 import { DOCUMENT_KEYS } from '../keys.ts';
 import { type AnyKey, type KeyTable, type ParseContext, printScalar, type ValueType } from './types.ts';
 
-/** The schema is kept beside the config, which moves from host to host: limits of this one would be wrong on another. */
+/** The schema is kept beside the config, which moves from host to host: the limits of this host would be wrong elsewhere. */
 const ANY_HOST: ParseContext = { folder: '/', host: { cpus: 1024, ramMib: 2 ** 24 } };
 
 /** The schema, draft 7, of a config in TOML, YAML or JSON. Rules between keys are not in it. Pure. */
@@ -44,7 +44,7 @@ function typeSchema(type: ValueType): JsonSchema {
       return { type: 'array', items: { anyOf: [{ type: 'string' }, tableSchema(type.keys)] } };
     case 'scalar': {
       if (type.json !== undefined) return type.json;
-      // Of what is checked by code, and of what is made of a value, nothing is said: the schema is the looser one then.
+      // Checks and transformations by code have no counterpart: the schema is looser there.
       const { $schema: _, ...converted } = toJsonSchema(type.schema(ANY_HOST), {
         typeMode: 'input',
         errorMode: 'ignore',

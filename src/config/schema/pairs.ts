@@ -15,13 +15,13 @@ const PAIRS: JsonSchema = {
   ],
 };
 
-/** Names that valibot's records leave out, so that they would be lost on the way to the daemon. */
+/** Names that valibot's records drop, so that they would not reach the daemon. */
 const LOST_NAMES: ReadonlySet<string> = new Set(['__proto__', 'prototype', 'constructor']);
 
 /** The problem with a pair, or null. */
 type PairCheck = (name: string, value: string) => string | null;
 
-/** Texts by name. Every faulty one is an issue of its own, at its index or key. */
+/** Texts by name. Each faulty one is an issue of its own, at its index or key. */
 function pairs(check: PairCheck) {
   return v.pipe(
     v.custom<readonly unknown[] | Table>(
@@ -83,7 +83,7 @@ export function findVariableProblem(name: string, value: string): string | null 
   return findReferenceProblem(value);
 }
 
-/** References are resolved by the daemon; here they are only read, so that a slip is found while the file is open. */
+/** The daemon resolves references; here they are parsed, so that a mistake is reported before the start. */
 function findReferenceProblem(value: string): string | null {
   const reading = interpolate(value, () => '');
   if (reading.ok || reading.fault.type !== 'malformed') return null;
@@ -92,12 +92,12 @@ function findReferenceProblem(value: string): string | null {
   return `${quote(text)} ${problem}; a literal "$" is written "$$"`;
 }
 
-/** A name that is no path, for `/run/secrets/<name>`; the length is NAME_MAX of Linux. */
+/** A name without slashes, for `/run/secrets/<name>`; its longest length is NAME_MAX of Linux. */
 const SECRET_NAME = /^(?!\.{1,2}$)[\w.-]{1,255}$/;
 
 const SecretPairs = pairs((name, path) => {
   if (!SECRET_NAME.test(name)) return `${quote(name)} is not a valid name of a secret`;
-  if (path === '') return 'has no path behind the "="';
+  if (path === '') return 'has no path after the "="';
   return /\p{Cc}/u.test(path) ? 'must not contain control characters' : null;
 });
 

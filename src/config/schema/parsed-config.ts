@@ -1,4 +1,4 @@
-/** The document as far as it could be understood, with `[defaults]` given to the services: what the rules work on. */
+/** The document as far as it is valid, with `[defaults]` applied to its services. The rules work on it. */
 import { capabilitiesOf, type Isolation } from '../../protocol/isolation.ts';
 import { DOCUMENT_KEYS, type DocumentValues, type ParsedGroup, type ParsedService, SERVICE_KEYS } from '../keys.ts';
 import type { Path } from '../languages/positions.ts';
@@ -38,7 +38,7 @@ export function readConfig(
 /**
  * A service with the defaults that it has: those of keys that it does not have itself, faulty ones included. A default
  * that could only be wrong for it (a disk of a plain process, a limit of restarts where there are none) is left out;
- * variables are, too, for they are merged one by one.
+ * variables are as well, because they are merged one by one.
  */
 function inherit(service: ParsedService, defaults: ParsedTable<Record<string, unknown>>): ParsedService {
   const own: Readonly<Record<string, unknown>> = service.values;

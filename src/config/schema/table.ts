@@ -14,7 +14,7 @@ import type {
   Values,
 } from './types.ts';
 
-/** Far more than a host can run; without a limit the rules between tables could take minutes. */
+/** Most tables of a kind: far more than a host can run. Without a limit the rules between tables could take minutes. */
 export const MAX_TABLES = 1000;
 
 /** A table that is left out. */
@@ -85,10 +85,10 @@ export class TableReader {
     return undefined;
   }
 
-  /** Those elements that are tables. */
+  /** Elements that are tables. */
   #tables({ header, keys }: TablesType<KeyTable>, elements: readonly unknown[], path: Path): ParsedTable<unknown>[] {
     if (elements.length > MAX_TABLES) {
-      this.#report(valueProblem(path, `there are ${elements.length} of them`, `at most ${MAX_TABLES}`));
+      this.#report(valueProblem(path, `has ${elements.length} elements`, `at most ${MAX_TABLES}`));
     }
     return elements.slice(0, MAX_TABLES).flatMap((element, index) => {
       const at = [...path, index];
@@ -98,7 +98,7 @@ export class TableReader {
     });
   }
 
-  /** All elements, or undefined where one is faulty: rules between keys find an element in the file by its index. */
+  /** Elements of an array, or undefined where one is faulty: rules between keys locate an element by its index. */
   #entries(type: EntriesType<KeyTable>, elements: readonly unknown[], path: Path): unknown[] | undefined {
     const before = this.problems.length;
     const values = elements.map((element, index) => {
@@ -120,7 +120,7 @@ export class TableReader {
       if (alias === undefined || !Object.hasOwn(written, alias)) continue;
       delete table[alias];
       if (!Object.hasOwn(written, name)) table[name] = written[alias];
-      else this.#report(keyProblem([...path, alias], `means the same as ${name}, which is given, too`, 'one of them'));
+      else this.#report(keyProblem([...path, alias], `means the same as ${name}, which is also given`, 'one of them'));
     }
     return table;
   }

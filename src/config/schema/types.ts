@@ -69,34 +69,34 @@ export interface EntriesType<K extends KeyTable> {
 export type ValueType = ScalarType<unknown> | TableType<KeyTable> | TablesType<KeyTable> | EntriesType<KeyTable>;
 
 /**
- * Effect of a change at the next start. `restart`: services that run and differ are restarted. `live`: it applies, and
- * nothing is restarted. `services`: other services are there than before.
+ * Effect of a change at the next start. `restart`: running services that differ are restarted. `live`: the change applies
+ * without a restart. `services`: services are added or dropped.
  */
 export type Change = 'restart' | 'live' | 'services';
 
 /** Properties of a key, whatever its type. */
 export interface KeyOptions<Field extends string> {
-  /** One line for the manual, a noun phrase without full stop. */
+  /** Description for the manual: a noun phrase on one line, without full stop. */
   readonly summary: string;
   /** Field of the protocol that has the value, `restart.when` for one in an object; none for a key that is merged. */
   readonly field?: Field;
-  /** A table `[defaults]` may have it. */
+  /** May stand in `[defaults]`. */
   readonly inherited?: true;
-  /** Second name, which means the same. */
+  /** Second name of the key. */
   readonly alias?: string;
-  /** Names that other tools have for it, to suggest it. */
+  /** Names in other tools, for suggestions. */
   readonly otherNames?: readonly string[];
-  /** Capability of the isolation without which the key is refused. */
+  /** Capability that the isolation must have; without it the key is refused. */
   readonly needs?: keyof Capabilities;
-  /** Other keys without which it has no effect: any that restarts the service, or a health check. */
+  /** Condition without which it has no effect: a key that restarts the service, or a health check. */
   readonly onlyWith?: 'restarts' | 'healthcheck';
   /** Effect of a change; `restart` when nothing is said. */
   readonly change?: Change;
   /** Meaning of the key left out, where it has no default value: `no limit`. */
   readonly unset?: string;
   /**
-   * How a plan tells a difference, without which it tells both values. `hidden`: that there is one, for the values may
-   * have a password in them. Else the names of the entries that differ: of an object, or by a field of each element.
+   * Description of a difference in a plan; by default both values. `hidden`: neither value, for they may contain
+   * passwords. Otherwise the names of the entries that differ: keys of an object, or a field of each element.
    */
   readonly difference?: 'hidden' | { readonly noun: string; readonly by?: string };
 }
@@ -154,7 +154,7 @@ export interface ParsedTable<V> {
   readonly inherited?: ReadonlySet<string>;
 }
 
-/** Whether a table has a key, be it faulty: written in it, or inherited from `[defaults]`. */
+/** True when a table has a key, valid or not: written in it, or inherited from `[defaults]`. */
 export function hasKey({ table, inherited }: ParsedTable<unknown>, key: string): boolean {
   return Object.hasOwn(table, key) || inherited?.has(key) === true;
 }
@@ -167,7 +167,7 @@ export function required<T extends ValueType, const Field extends string = never
   return { ...options, type, presence: 'required' };
 }
 
-/** A key that may be left out and has no value then. */
+/** A key without default. */
 export function optional<T extends ValueType, const Field extends string = never>(
   type: T,
   options: KeyOptions<Field>,

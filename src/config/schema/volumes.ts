@@ -75,7 +75,7 @@ export function toVolume(base: string, mount: Mount | undefined): Volume | { rea
   const { host: part, guest: written, read_only } = mount ?? { host: '.', guest: null, read_only: false };
   const host = normalizePath(part.startsWith('/') ? part : `${base}/${part}`);
   if (typeof host !== 'string') return host;
-  if (!isWithin(host, base)) return { problem: `leads out of the volume, which is ${base}` };
+  if (!isWithin(host, base)) return { problem: `leads out of the volume ${base}` };
   const guest = written ?? host;
   const problem = findPlaceFault(guest);
   return problem === null ? { host, guest, read_only } : { problem };

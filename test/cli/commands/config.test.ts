@@ -75,7 +75,7 @@ test('show prints the whole config, with secrets masked until they are asked for
   assert.equal(toml.exitCode, 0, toml.stderr);
   assert.match(toml.stdout, /^TOKEN = "\*+"$/m);
   assert.match(toml.stdout, /^LEVEL = "info"$/m);
-  assert.match(toml.stdout, /^ram = '128MiB'$/m);
+  assert.match(toml.stdout, /^ram = "128MiB"$/m);
   assert.doesNotMatch(toml.stdout, /hidden|abc|debug/);
   const json = await run('config', 'show', '--format', 'json', '--reveal', '--profile', 'dev');
   const { service } = JSON.parse(json.stdout);

@@ -37,6 +37,6 @@ test('an array that is never closed is reported where the file ends', () => {
 test('nesting without end is refused, not followed', () => {
   for (const open of ['[', '{a=']) {
     const [problem] = problemsOf(`service = ${open.repeat(100_000)}`);
-    assert.match(problem?.message ?? '', /nested more than 64 deep/);
+    assert.match(problem?.message ?? '', /nested more than 64 levels deep/);
   }
 });

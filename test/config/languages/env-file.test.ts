@@ -186,7 +186,7 @@ describe('secrets', () => {
       '4:12 service[0].secrets[0]: ".." is not a valid name of a secret',
       '4:20 service[0].secrets[1]: "a/b" is not a valid name of a secret',
       '4:29 service[0].secrets[2]: has no "="',
-      '4:34 service[0].secrets[3]: has no path behind the "="',
+      '4:34 service[0].secrets[3]: has no path after the "="',
       '4:47 service[0].secrets[5]: "b" is set twice',
     ]);
   });

@@ -85,7 +85,7 @@ ram = 1
     '5:20 service[0].depends_on[1]: there is no service "nobody"',
     '7:1 group[0].name: is missing',
     '8:14 group[0].local_only: must be a boolean, not a number',
-    '12:15 service[1].depends_on[0]: a -> b -> a is a cycle: none of them could start first',
+    '12:15 service[1].depends_on[0]: a -> b -> a is a cycle: none of them can start first',
     '15:3 service[1].ports[1]: is not a port mapping',
     '17:7 service[1].ram: is too little for a kernel to boot',
   ]);

@@ -10,14 +10,14 @@ function services(...tables: [name: string, keys: string][]): string {
 describe('names', () => {
   test('a name may be given to one service only', () => {
     assert.deepEqual(shortProblems(services(['a', ''], ['b', ''], ['a', ''], ['a', ''])), [
-      '10:8 service[2].name: "a" is the name of service[0] already',
-      '14:8 service[3].name: "a" is the name of service[0] already',
+      '10:8 service[2].name: "a" is already the name of service[0]',
+      '14:8 service[3].name: "a" is already the name of service[0]',
     ]);
   });
 
   test('a name may be given to one group only', () => {
     assert.deepEqual(shortProblems('[[group]]\nname = "g"\n[[group]]\nname = "g"\n'), [
-      '4:8 group[1].name: "g" is the name of group[0] already',
+      '4:8 group[1].name: "g" is already the name of group[0]',
     ]);
   });
 
@@ -78,7 +78,7 @@ describe('references', () => {
 describe('cycles', () => {
   test('are named as a path and reported where they close', () => {
     assert.deepEqual(shortProblems(services(['a', 'depends_on = ["b"]'], ['b', 'depends_on = ["a"]'])), [
-      '8:15 service[1].depends_on[0]: a -> b -> a is a cycle: none of them could start first',
+      '8:15 service[1].depends_on[0]: a -> b -> a is a cycle: none of them can start first',
     ]);
   });
 
@@ -86,7 +86,7 @@ describe('cycles', () => {
     const both = 'depends_on = ["b", { service = "b", condition = "completed" }]';
     assert.deepEqual(
       shortProblems(services(['a', both], ['b', 'depends_on = ["a", { service = "a", condition = "completed" }]'])),
-      ['8:15 service[1].depends_on[0]: a -> b -> a is a cycle: none of them could start first'],
+      ['8:15 service[1].depends_on[0]: a -> b -> a is a cycle: none of them can start first'],
     );
   });
 
@@ -99,7 +99,7 @@ describe('cycles', () => {
       ['start2', ''],
     );
     assert.deepEqual(shortProblems(text), [
-      '16:25 service[3].depends_on[1]: x -> y -> z -> x is a cycle: none of them could start first',
+      '16:25 service[3].depends_on[1]: x -> y -> z -> x is a cycle: none of them can start first',
     ]);
   });
 });
@@ -110,7 +110,7 @@ describe('conditions', () => {
   test('a service without a healthcheck never is healthy', () => {
     const text = services(['a', dependent('healthy')], ['b', '']);
     assert.deepEqual(shortProblems(text), [
-      '4:49 service[0].depends_on[1].condition: "b" has no healthcheck, so it never is healthy',
+      '4:49 service[0].depends_on[1].condition: "b" has no healthcheck, so it is never healthy',
     ]);
     assert.equal(problemsOf(text)[0]?.expected, 'another condition, or a healthcheck of "b"');
     parse(services(['a', dependent('healthy')], ['b', 'healthcheck = { tcp = 80 }']));
@@ -125,7 +125,7 @@ describe('conditions', () => {
   for (const restart of ['always', 'unless-stopped']) {
     test(`a service with restart "${restart}" never is completed`, () => {
       assert.deepEqual(shortProblems(services(['a', dependent('completed')], ['b', `restart = "${restart}"`])), [
-        '4:49 service[0].depends_on[1].condition: "b" is restarted whenever it ends, so it never is completed',
+        '4:49 service[0].depends_on[1].condition: "b" is restarted whenever it ends, so it is never completed',
       ]);
     });
   }
@@ -183,14 +183,14 @@ describe('keys that do nothing', () => {
 describe('ports', () => {
   test('a host port can be forwarded once on 127.0.0.1', () => {
     assert.deepEqual(shortProblems(services(['a', 'port = "80"'], ['b', 'ports = ["81", "80:8080"]'])), [
-      '8:16 service[1].ports[1]: host port 80 is taken by service[0].port already',
+      '8:16 service[1].ports[1]: host port 80 is already taken by service[0].port',
     ]);
   });
 
   test('a host port can be forwarded once by one service', () => {
     assert.deepEqual(shortProblems(services(['a', 'ports = ["80:1", "80:2"]\nport = "80"'])), [
-      '4:10 service[0].ports[0]: host port 80 is taken by service[0].port already',
-      '4:18 service[0].ports[1]: host port 80 is taken by service[0].port already',
+      '4:10 service[0].ports[0]: host port 80 is already taken by service[0].port',
+      '4:18 service[0].ports[1]: host port 80 is already taken by service[0].port',
     ]);
   });
 
@@ -200,7 +200,7 @@ describe('ports', () => {
     const config = parse(groups + services(['a', inGroup('g')], ['b', inGroup('h')], ['c', 'port = "80"']));
     assert.equal(config.services.length, 3);
     assert.deepEqual(shortProblems(groups + services(['a', inGroup('g')], ['b', inGroup('g')])), [
-      '13:8 service[1].port: host port 80 is taken by service[0].port already',
+      '13:8 service[1].port: host port 80 is already taken by service[0].port',
     ]);
   });
 });
@@ -217,7 +217,7 @@ describe('ports of UDP', () => {
 
   test('can be forwarded once, too', () => {
     assert.deepEqual(shortProblems(services(['a', 'port = "53/udp"'], ['b', 'port = "53:54/udp"'])), [
-      '8:8 service[1].port: host port 53/udp is taken by service[0].port already',
+      '8:8 service[1].port: host port 53/udp is already taken by service[0].port',
     ]);
   });
 });
@@ -283,7 +283,7 @@ describe('image', () => {
 
   test('does not go with a rootfs', () => {
     assert.deepEqual(shortProblems(services(['a', 'image = "x"\nrootfs = "y"'])), [
-      '5:1 service[0].rootfs: the service has an image already',
+      '5:1 service[0].rootfs: the service already has an image',
     ]);
   });
 
@@ -303,7 +303,7 @@ describe('image', () => {
 
   test('may not be given by both names', () => {
     const text = services(['a', 'image = "x"\nbase = "y"']);
-    assert.deepEqual(shortProblems(text), ['5:1 service[0].base: means the same as image, which is given, too']);
+    assert.deepEqual(shortProblems(text), ['5:1 service[0].base: means the same as image, which is also given']);
     assert.equal(problemsOf(text)[0]?.expected, 'one of them');
   });
 });

@@ -57,14 +57,14 @@ describe('volumes', () => {
 
   test('must not overlap in the guest', () => {
     assert.deepEqual(shortProblems(serviceText('volumes = ["/a:/x", "/b:/x/y", "/c:/xy", "/d:/x"]')), [
-      '4:21 service[0].volumes[1]: "/x/y" of the guest is in service[0].volumes[0] already',
-      '4:42 service[0].volumes[3]: "/x" of the guest is service[0].volumes[0] already',
+      '4:21 service[0].volumes[1]: "/x/y" of the guest is in service[0].volumes[0]',
+      '4:42 service[0].volumes[3]: "/x" of the guest is already service[0].volumes[0]',
     ]);
   });
 
   test('name a path of the host once', () => {
     assert.deepEqual(shortProblems(serviceText('volumes = ["/a:/x", "/a/:/y"]')), [
-      '4:21 service[0].volumes[1]: "/a" is volumes[0] already',
+      '4:21 service[0].volumes[1]: "/a" is already volumes[0]',
     ]);
   });
 });
@@ -103,7 +103,7 @@ describe('volumes of a group', () => {
       '12:18 service[0].group_volumes[0]: the group "g" has no [[group.volume]] "date"; did you mean "data"?',
       '12:29 service[0].group_volumes[1]: the group "g" has no [[group.volume]] "none"',
       '17:27 service[1].group_volumes[0].name: [[group.volume]] "data" belongs to the group "g"; a service takes from its own group only',
-      '22:18 service[2].group_volumes[0]: the service has no group, whose volumes it could take',
+      '22:18 service[2].group_volumes[0]: the service has no group to take volumes from',
     ]);
   });
 
@@ -113,8 +113,8 @@ describe('volumes of a group', () => {
 { name = "data", mount = "/srv/database:/b" },
 "data:/proc"]`;
     assert.deepEqual(shortProblems(grouped(['a', 'g', keys])), [
-      '13:26 service[0].group_volumes[0].mount: leads out of the volume, which is /srv/data',
-      '14:26 service[0].group_volumes[1].mount: leads out of the volume, which is /srv/data',
+      '13:26 service[0].group_volumes[0].mount: leads out of the volume /srv/data',
+      '14:26 service[0].group_volumes[1].mount: leads out of the volume /srv/data',
       '15:1 service[0].group_volumes[2]: the path in the guest must not be in /proc, which the guest mounts itself; choose another folder',
     ]);
     assert.deepEqual(shortProblems(grouped(['a', 'g', 'group_volumes = ["data:x"]'])), [
@@ -125,7 +125,7 @@ describe('volumes of a group', () => {
   test('have a name of their own in the group', () => {
     const text = '[[group]]\nname = "g"\nvolume = [{ name = "a", path = "/a" }, { name = "a", path = "b" }]\n';
     assert.deepEqual(shortProblems(text), [
-      '3:49 group[0].volume[1].name: "a" is the name of group[0].volume[0] already',
+      '3:49 group[0].volume[1].name: "a" is already the name of group[0].volume[0]',
       '3:61 group[0].volume[1].path: must be absolute',
     ]);
   });

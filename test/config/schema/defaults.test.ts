@@ -84,7 +84,7 @@ ${serviceText()}${serviceText().replace('web', 'b')}`;
 
   test('name one root', () => {
     assert.deepEqual(shortProblems('[defaults]\nimage = "a"\nrootfs = "b"\n[[service]]\nname = "a"\n'), [
-      '3:1 defaults.rootfs: the service has an image already',
+      '3:1 defaults.rootfs: the service already has an image',
     ]);
   });
 });
@@ -156,8 +156,8 @@ describe('replicas', () => {
       serviceText('port = "81"').replace('web', 'web-2') +
       serviceText().replace('web', 'web');
     assert.deepEqual(shortProblems(text), [
-      '7:8 service[1].name: "web-2" is the name of service[0] already',
-      '9:8 service[1].port: host port 81 is taken by service[0].port already',
+      '7:8 service[1].name: "web-2" is already the name of service[0]',
+      '9:8 service[1].port: host port 81 is already taken by service[0].port',
     ]);
   });
 

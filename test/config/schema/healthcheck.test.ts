@@ -37,14 +37,14 @@ describe('probes', () => {
 
   test('each one beyond the first is a problem', () => {
     assert.deepEqual(shortProblems(serviceText('healthcheck = { exec = ["a"], log_line = "b", tcp = 1 }')), [
-      '4:17 service[0].healthcheck.exec: there is a probe already: tcp',
-      '4:31 service[0].healthcheck.log_line: there is a probe already: tcp',
+      '4:17 service[0].healthcheck.exec: there is already a probe: tcp',
+      '4:31 service[0].healthcheck.log_line: there is already a probe: tcp',
     ]);
   });
 });
 
 describe('values', () => {
-  const http = 'is not the address of a page in the guest';
+  const http = 'is not a valid address of a page in the guest';
   // The key stands at column 17, its value three further right than its name is long.
   const invalid: [keys: string, column: number, path: string, message: string][] = [
     ['tcp = 0', 23, 'tcp', 'must be at least 1'],

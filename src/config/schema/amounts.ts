@@ -1,0 +1,173 @@
+/** Types of values that are amounts: numbers, sizes and durations. */
+import * as v from 'valibot';
+import { exactDuration, exactSize, formatDuration, formatSize, parseDurationMs, parseSize } from '../../lib/units.ts';
+import { mustBe, type Schema, scalar } from './values.ts';
+
+const MIB = 2 ** 20;
+const DAY_MS = 86_400e3;
+
+/**
+ * Least memory of a guest, MiB: with less, a distribution's stock kernel dies before init (measured with Debian 12's
+ * cloud kernel).
+ */
+const MIN_RAM_MIB = 96;
+
+export function integerSchema(min: number, max: number) {
+  return v.pipe(
+    v.number(mustBe('an integer')),
+    v.integer('must be a whole number'),
+    v.minValue(min, `must be at least ${min}`),
+    v.maxValue(max, `must be at most ${max}`),
+  );
+}
+
+/** A whole number within limits; `noun` says of what: `a number of restarts,`. */
+export function integer(min: number, max: number, noun = 'a number', suffix = '') {
+  return scalar(integerSchema(min, max), `${noun} from ${min} to ${max}${suffix}`);
+}
+
+/** A number of things, 0 included. */
+export function count(expected: string) {
+  return scalar(
+    v.pipe(v.number(mustBe('an integer')), v.integer('must be a whole number'), v.minValue(0, 'must not be negative')),
+    expected,
+  );
+}
+
+/** Cpus of a guest. */
+export const Cpus = scalar(
+  ({ host }) =>
+    v.pipe(
+      v.number(mustBe('an integer')),
+      v.integer('must be a whole number'),
+      v.minValue(1, 'must be at least 1'),
+      v.maxValue(host.cpus, `is more than the ${host.cpus} that this host has`),
+    ),
+  (context) => `an integer from 1 to ${context?.host.cpus ?? 'the number that the host has'}`,
+);
+
+/** Memory of a guest: MiB as a number, or a size with its unit, rounded down to whole MiB. */
+export const Ram = scalar(
+  ({ host }) =>
+    v.pipe(
+      v.union([v.number(), v.string()], mustBe('an integer or a size')),
+      v.check((ram) => typeof ram === 'number' || sizeMib(ram) !== null, 'is not a size with a unit'),
+      v.transform((ram) => (typeof ram === 'number' ? ram : (sizeMib(ram) ?? 0))),
+      v.integer('must be a whole number of MiB'),
+      v.minValue(MIN_RAM_MIB, 'is too little for a kernel to boot'),
+      v.maxValue(host.ramMib, `is more than the ${host.ramMib} MiB that this host has`),
+    ),
+  (context) =>
+    `MiB or a size such as "256MiB", from ${MIN_RAM_MIB} to ${context === null ? 'the memory of the host' : `${context.host.ramMib} MiB`}`,
+  { print: printMib },
+);
+
+/** Null for anything but a size with a unit: in quotes a bare number is bytes to units.ts, but MiB to the user. */
+function sizeMib(text: string): number | null {
+  const bytes = /[a-z]\s*$/i.test(text) ? parseSize(text) : null;
+  return bytes === null ? null : Math.floor(bytes / MIB);
+}
+
+function printMib(mib: number): string {
+  return exactSize(mib * MIB);
+}
+
+function sizeSchema(minBytes: number, maxBytes: number) {
+  return v.pipe(
+    v.union([v.number(), v.string()], mustBe('a size')),
+    v.check((size) => typeof size === 'number' || parseSize(size) !== null, 'is not a size'),
+    v.transform((size) => (typeof size === 'number' ? size : parseSize(size)!)),
+    v.integer('must be a whole number of bytes'),
+    v.minValue(minBytes, `is less than ${formatSize(minBytes)}`),
+    v.maxValue(maxBytes, `is more than ${formatSize(maxBytes)}`),
+  );
+}
+
+/** Bytes as a number, or a size; becomes bytes. */
+export function size(minBytes: number, maxBytes = Number.MAX_SAFE_INTEGER, example = '10MiB') {
+  return scalar(sizeSchema(minBytes, maxBytes), sizeRange(example, minBytes, maxBytes), { print: exactSize });
+}
+
+function sizeRange(example: string, minBytes: number, maxBytes: number): string {
+  const limits =
+    maxBytes >= 2 ** 50
+      ? `at least ${formatSize(minBytes)}`
+      : `from ${formatSize(minBytes)} to ${formatSize(maxBytes)}`;
+  return `a size such as "${example}", ${limits}`;
+}
+
+/** A size within the memory of the host; becomes bytes. */
+export const HostMemory = scalar(
+  ({ host }) => sizeSchema(MIB, host.ramMib * MIB),
+  (context) => sizeRange('512MiB', MIB, context === null ? Number.MAX_SAFE_INTEGER : context.host.ramMib * MIB),
+  { print: exactSize },
+);
+
+/** A file system and its journal need room of their own. */
+const MIN_DISK_BYTES = 16 * MIB;
+const MAX_DISK_BYTES = 16 * 2 ** 40;
+
+/** A disk's size in MiB; null for `"none"`. */
+export const Disk = scalar(
+  orNull(
+    'none',
+    v.pipe(
+      sizeSchema(MIN_DISK_BYTES, MAX_DISK_BYTES),
+      v.transform((bytes) => Math.floor(bytes / MIB)),
+    ),
+  ),
+  `${sizeRange('1GiB', MIN_DISK_BYTES, MAX_DISK_BYTES)}, or "none"`,
+  { print: printMib, nullWord: 'none' },
+);
+
+/** A word for null, or a value. */
+function orNull<T>(word: string, schema: Schema<T>): Schema<T | null> {
+  return v.union(
+    [
+      v.pipe(
+        v.literal(word),
+        v.transform(() => null),
+      ),
+      schema,
+    ],
+    // The message of the other schema: whoever writes another value does not mean the word.
+    (issue) => issue.issues?.at(-1)?.message ?? `is neither "${word}" nor a valid value`,
+  ) as Schema<T | null>;
+}
+
+function durationSchema(minMs: number, maxMs: number) {
+  return v.pipe(
+    v.union([v.number(), v.string()], mustBe('a number of seconds or a duration')),
+    v.check((time) => toMs(time) !== null, 'is not a duration'),
+    v.transform((time) => toMs(time)!),
+    v.minValue(minMs, minMs === 0 ? 'must not be negative' : `is shorter than ${formatLimit(minMs)}`),
+    v.maxValue(maxMs, `is longer than ${maxMs === DAY_MS ? 'a day' : formatDuration(maxMs)}`),
+  );
+}
+
+/** Seconds as a number, or a duration with its unit; becomes milliseconds. */
+export function duration(minMs: number, maxMs: number, example: string) {
+  const limits =
+    minMs === 0 ? `at most ${formatDuration(maxMs)}` : `from ${formatLimit(minMs)} to ${formatDuration(maxMs)}`;
+  return scalar(durationSchema(minMs, maxMs), `seconds or a duration such as "${example}", ${limits}`, {
+    print: exactDuration,
+  });
+}
+
+/** A duration, or a word for one without end; becomes milliseconds or null. */
+export function durationOr(word: string, minMs: number, maxMs: number, example: string) {
+  return scalar(
+    orNull(word, durationSchema(minMs, maxMs)),
+    `seconds or a duration such as "${example}", or "${word}"`,
+    { print: exactDuration, nullWord: word },
+  );
+}
+
+/** As `formatDuration`, which has no fractions of a second. */
+function formatLimit(limitMs: number): string {
+  return limitMs < 1000 ? `${limitMs}ms` : formatDuration(limitMs);
+}
+
+function toMs(time: number | string): number | null {
+  return typeof time === 'number' ? Math.round(time * 1000) : parseDurationMs(time);
+}
