@@ -1,5 +1,5 @@
 /**
- * What it costs to sample processes: `npm run bench:metrics [processes] [samples]`, by default 100 and 100. The batches of
+ * Cost of sampling processes: `npm run bench:metrics [processes] [samples]`, by default 100 and 100. The batches of
  * the metrics worker run one after the other in this process, and beside them one `ps` for each process, as monocore's
  * Rust supervisor has it. Per cent of a core are CPU time for a batch, children included, in 2 s.
  */

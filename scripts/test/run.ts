@@ -1,4 +1,4 @@
-/** One run of node:test over some files. */
+/** Run of node:test over some files. */
 import { finished } from 'node:stream/promises';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';

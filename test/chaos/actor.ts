@@ -15,7 +15,7 @@ import { type Action, describeAction, type Victim } from './schedule.ts';
 import type { SmallDisk } from './small-disk.ts';
 import type { StartBook } from './start-book.ts';
 
-/** What an actor acts on. */
+/** Objects of the actions. */
 export interface ActorOptions {
   readonly paths: HomePaths;
   readonly config: Config;
@@ -143,7 +143,7 @@ export class Actor {
     this.#options.findings.tell(`  ${command}: ${outcomes.join('; ')}`);
   }
 
-  /** What a start of `services` starts. */
+  /** Returns the services that a start of `services` includes: their dependencies, too. */
   #withNeeds(services: readonly string[]): string[] {
     const known = this.#options.config.services;
     const needs = known.filter(({ name }) => services.includes(name)).flatMap(({ depends_on }) => depends_on);

@@ -5,7 +5,7 @@
  */
 const { readFileSync } = require('node:fs');
 
-/** How often the file is read at most: time is asked for with every chunk of a log. */
+/** Minimum time between reads of the file: every chunk of a log asks for the time. */
 const READ_INTERVAL_MS = 20;
 
 const file = process.env.CHAOS_CLOCK_FILE;

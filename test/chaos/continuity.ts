@@ -1,7 +1,7 @@
-/** Whether a stream has every line of its runs, once, whole and in order. Pure. */
+/** Check that a stream has every line of its runs, once, whole and in order. Pure. */
 import { countBytes, type ProgramLine, parseProgramLine } from './program.ts';
 
-/** What a run is known to have printed, in the order of the runs. */
+/** Lines that a run is known to have printed, in the order of the runs. */
 export interface ExpectedRun {
   readonly run: string;
   /** Numbered lines; null where it was killed, so that nobody knows. */
@@ -19,7 +19,7 @@ export interface Break {
   readonly tornLines: number;
 }
 
-/** What is in a stream. */
+/** Contents of a stream. */
 export interface StreamCheck {
   /** Whole lines. */
   readonly lines: number;
@@ -35,7 +35,7 @@ export interface StreamCheck {
 /** The most that may be on its way between a pipe and its file, see `INPUT_BYTES` of the log worker. */
 export const CHUNK_BYTES = 64 * 1024;
 
-/** Whether what is missing fits into one chunk. */
+/** Returns true if the missing bytes fit into one chunk. */
 export function isOneChunk({ missingBytes }: Break): boolean {
   return missingBytes <= CHUNK_BYTES;
 }
@@ -62,7 +62,7 @@ class StreamChecker {
   /** Number of the last line of the run. */
   #last = 0;
   #hasEnded = false;
-  /** What is no whole line since the last one. */
+  /** Bytes since the last whole line. */
   #torn = '';
   #tornLines = 0;
 

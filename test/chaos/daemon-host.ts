@@ -38,7 +38,7 @@ export class DaemonHost {
   readonly #deaths = { usual: 0, withBacklog: 0 };
   readonly #options: DaemonHostOptions;
   #child: ChildProcess | null = null;
-  /** Whether its end is wanted. */
+  /** True while the daemon may end without being a finding. */
   #isEnding = false;
   /** When what had waited for a daemon, or for space, has been read. */
   #caughtUpAtMs = Number.POSITIVE_INFINITY;
@@ -65,7 +65,7 @@ export class DaemonHost {
     this.#expectBacklog();
   }
 
-  /** Whether there was a moment since then at which nothing could be written. */
+  /** Returns true if the disk was full at some moment since then. */
   wasDiskFull(sinceMs: number): boolean {
     return this.#isDiskFull || this.#diskFullUntilMs >= sinceMs;
   }

@@ -2,7 +2,7 @@
 import { createInterface } from 'node:readline';
 import { runDaemon } from '../../src/daemon/daemon.ts';
 
-/** What is open still when the daemon has ended gets this long, as in `monocore daemon run`. */
+/** Time for handles that are still open when the daemon has ended, as in `monocore daemon run`. */
 const EXIT_GRACE_MS = 50;
 
 const [home] = process.argv.slice(2);

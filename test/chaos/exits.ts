@@ -1,4 +1,4 @@
-/** Whether each run ended with the exit code that it chose. */
+/** Check that each run ended with the exit code that it chose. */
 import type { Member } from './fleet.ts';
 import type { KillList } from './kill-list.ts';
 import type { LedgerRun } from './ledger.ts';
@@ -8,7 +8,7 @@ import type { RowBook, ToldRun } from './row-book.ts';
 const KILLED_CODE = 137;
 const TERMINATED_CODE = 143;
 
-/** What was compared. */
+/** Result of the comparison. */
 export interface ExitCheck {
   readonly checked: number;
   /** In words. */

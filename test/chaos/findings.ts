@@ -1,4 +1,4 @@
-/** What a run found out and did, with the time, in a file that outlives it where something is wrong. */
+/** Journal of a run: violations and actions with their times. The file is kept when something is wrong. */
 import { appendFileSync } from 'node:fs';
 
 /** Something that must not be. */

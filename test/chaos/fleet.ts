@@ -16,7 +16,7 @@ import {
 } from '../../src/protocol/supervision.ts';
 import { ENVIRONMENT_MARK, PROGRAM } from './program.ts';
 
-/** How a service behaves. */
+/** Behaviour of a service. */
 export interface Character {
   /** Lines between two pauses. */
   readonly burst: number;
@@ -29,7 +29,7 @@ export interface Character {
   readonly askedCode: number | null;
   readonly restart: RestartWhen;
   readonly log: Partial<LogSettings>;
-  /** What the service before it must have come to first; null where it is started at once. */
+  /** Condition that the previous service must meet first; null starts this one at once. */
   readonly needs?: Condition;
 }
 

@@ -1,4 +1,4 @@
-/** What was done to single runs of services: it excuses what would be a fault of monocore otherwise. */
+/** Interventions in single runs of services. They excuse results that would otherwise be faults of monocore. */
 export class KillList {
   readonly #killed = new Set<string>();
   readonly #kills = new Map<string, number>();
@@ -14,7 +14,7 @@ export class KillList {
     return pids.some((pid) => this.#killed.has(`${service} ${pid}`));
   }
 
-  /** How often a process of the service was killed. */
+  /** Number of kills of a process of the service. */
   killsOf(service: string): number {
     return this.#kills.get(service) ?? 0;
   }
@@ -29,7 +29,7 @@ export class KillList {
     return pids.some((pid) => this.#folderless.has(`${service} ${pid}`));
   }
 
-  /** Whether that happened to any run of the service. */
+  /** Returns true if it happened to any run of the service. */
   wasEverFolderless(service: string): boolean {
     return this.#folderless.has(service);
   }

@@ -1,4 +1,4 @@
-/** What the runs of a plain process say of themselves, see `PROGRAM`. */
+/** Ledger that the runs of a plain process write about themselves, see `PROGRAM`. */
 import { readFileSync } from 'node:fs';
 import { errorCode } from '../../src/lib/errors.ts';
 
@@ -7,11 +7,11 @@ export interface LedgerRun {
   readonly run: string;
   /** The process, and the one above it that watches it: what was done to either was done to the run. */
   readonly pids: readonly [number, number];
-  /** What it printed and its exit code; null where it did not come to an end by itself. */
+  /** Number of printed lines and exit code; null for a run that did not end by itself. */
   readonly end: { readonly stdoutLines: number; readonly stderrLines: number; readonly code: number } | null;
 }
 
-/** All runs in their order; none where the file does not exist yet. */
+/** Reads the runs in order; returns none while the file does not exist. */
 export function readLedger(path: string): LedgerRun[] {
   const runs = new Map<string, LedgerRun>();
   for (const line of readText(path).split('\n').slice(0, -1)) {

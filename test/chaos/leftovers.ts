@@ -1,4 +1,4 @@
-/** What is left when everything has ended: there must be nothing that nobody needs. */
+/** Files that nobody needs after everything has ended: there must be none. */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { linkName, parseFileName, STREAM_NAMES } from '../../src/protocol/log-files/names.ts';

@@ -1,11 +1,11 @@
-/** Whether every line is in the files, for all services of a run. */
+/** Check that every line of every service is in the files. */
 import { type Break, checkStream, type ExpectedRun, isOneChunk, type StreamCheck } from './continuity.ts';
 import type { Member } from './fleet.ts';
 import type { KillList } from './kill-list.ts';
 import type { LedgerRun } from './ledger.ts';
 import { readLines } from './log-lines.ts';
 
-/** What became of the lines of a service. */
+/** Result of the check of one service. */
 export interface LineCheck {
   readonly service: string;
   readonly runs: number;
@@ -17,20 +17,20 @@ export interface LineCheck {
   readonly inFlight: number;
   /** Of runs whose pipes were deleted. */
   readonly outOfReach: number;
-  /** What was lost or torn, in words. */
+  /** Descriptions of lost and torn lines. */
   readonly faults: readonly string[];
-  /** What was on its way, likewise. */
+  /** Descriptions of lines that were in flight. */
   readonly excuses: readonly string[];
 }
 
-/** How often a daemon was killed while it wrote logs. A log thread that dies alone must lose nothing. */
+/** Number of daemons killed while they wrote logs. A log thread that dies alone must lose nothing. */
 export interface DaemonDeaths {
   readonly usual: number;
   /** While much waited in the pipes, or could not be written: a chunk is full then. */
   readonly withBacklog: number;
 }
 
-/** What decides about what is excused. */
+/** Events that excuse losses. */
 export interface LineCheckOptions {
   /** Folders with log files, the oldest first. */
   readonly logDirs: readonly string[];
@@ -71,7 +71,7 @@ export function checkLines(
   return { service: service.name, runs, ...check, faults, excuses };
 }
 
-/** What a run that was killed printed last may be lost with the process that held its pipes. */
+/** The last lines of a killed run may be lost with the process that held its pipes. */
 function expectedRuns(service: string, ledger: readonly LedgerRun[], stream: Stream, kills: KillList): ExpectedRun[] {
   return ledger.map(({ run, pids, end }) => {
     const isKnown = end !== null && !kills.wasKilled(service, pids);

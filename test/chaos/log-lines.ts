@@ -8,7 +8,7 @@ import { parseFileName } from '../../src/protocol/log-files/names.ts';
 
 const TEXT_RECORD = /^\S{24} (?:INFO|ERROR)(\+?) \[[^\]]*\] (.*)$/s;
 
-/** What a record says. */
+/** Content of a record. */
 interface RecordText {
   readonly text: string;
   /** It continues the record before it. */

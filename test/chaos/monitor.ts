@@ -19,10 +19,10 @@ const RECONNECT_DELAY_MS = 100;
 /** A process that has ended is noticed within a fraction of a second; a busy host may need more. */
 const NOTICE_TIMEOUT_MS = 15_000;
 
-/** How long what could not be saved on a full disk may go unsaved: until the next change of the service. */
+/** Time that a state may stay unsaved after a full disk: until the next change of the service. */
 const UNSAVED_MS = 15_000;
 
-/** What a monitor looks at, and what it tells. */
+/** Inputs of the monitor and receivers of its observations. */
 export interface MonitorOptions {
   readonly paths: HomePaths;
   readonly host: DaemonHost;

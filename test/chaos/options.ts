@@ -4,9 +4,9 @@ import { parseArgs } from 'node:util';
 import { parseOrExit, readCount } from '../helpers/command-line.ts';
 import { ACTION_TYPES, type ActionType } from './schedule.ts';
 
-/** What is to happen. */
+/** Options of a run. */
 export interface ChaosOptions {
-  /** How long actions go on; what follows takes half a minute more. */
+  /** Time for actions; the checks take half a minute more. */
   readonly minutes: number;
   /** VMs included. */
   readonly services: number;
@@ -15,11 +15,11 @@ export interface ChaosOptions {
   readonly seed: number;
   /** Folder for the home. */
   readonly dir: string;
-  /** What is not done. */
+  /** Actions left out. */
   readonly without: readonly ActionType[];
 }
 
-/** What the command line says. */
+/** Options of the command line. */
 export interface CommandLine extends ChaosOptions {
   readonly json: boolean;
 }

@@ -1,4 +1,4 @@
-/** What the services run: lines that tell by themselves whether one is missing, doubled or torn. */
+/** Program of the services. It prints lines that reveal a missing, doubled or torn one. */
 
 /** Variable by which processes of a run are found, also those that have no path in their arguments. */
 export const ENVIRONMENT_MARK = 'CHAOS_DIR';
@@ -53,7 +53,7 @@ while :; do
 done
 `;
 
-/** What one line says. */
+/** Content of a line. */
 export type ProgramLine =
   | { readonly type: 'begin'; readonly run: string }
   | { readonly type: 'line'; readonly run: string; readonly number: number }

@@ -1,4 +1,4 @@
-/** What a run comes to. */
+/** Report of a run. */
 import Table from 'cli-table3';
 import type { ExitCheck } from './exits.ts';
 import type { Violation } from './findings.ts';
@@ -9,7 +9,7 @@ import type { ActionType } from './schedule.ts';
 /** Everything that was found out. */
 export interface ChaosReport {
   readonly options: ChaosOptions;
-  /** How often each was done. */
+  /** Number of actions by type. */
   readonly actions: Readonly<Partial<Record<ActionType, number>>>;
   /** Kinds of actions that were not possible here, with the reason. */
   readonly leftOut: Readonly<Partial<Record<ActionType, string>>>;
@@ -39,7 +39,7 @@ export function countFaults({ lines, exits, orphans, staleFiles, violations }: O
   };
 }
 
-/** Whether all is well. */
+/** Returns true if the run found no fault. */
 export function isClean(report: Omit<ChaosReport, 'keptIn'>): boolean {
   return Object.values(countFaults(report)).every((count) => count === 0);
 }

@@ -1,4 +1,4 @@
-/** What the daemon says of each run of a service. */
+/** Runs of a service as the daemon reports them. */
 import type { ServiceStatus } from '../../src/protocol/service.ts';
 
 /** A run, known by the moment of its start. */
@@ -6,7 +6,7 @@ export interface ToldRun {
   readonly service: string;
   /** Of its command, or of its VM; null where it was never told. */
   pid: number | null;
-  /** How it ended; null while it runs, and where that was never told. */
+  /** End of the run; null while it runs or if it was never reported. */
   end: Pick<ServiceStatus, 'exit_code' | 'signal' | 'ended_by' | 'reason' | 'error'> | null;
 }
 

@@ -29,11 +29,11 @@ const MINUTE_MS = 60_000;
 const EVERYTHING = { names: [], group: null };
 /** For commands that are under way and services that are on their way when no more action comes. */
 const SETTLE_TIMEOUT_MS = 150_000;
-/** How long services run once more at the end. */
+/** Time that the services run once more at the end. */
 const LAST_RUN_MS = 2000;
 const EXIT_TIMEOUT_MS = 5000;
 
-/** What a run may be told besides. */
+/** Observers of a run. */
 export interface RunHooks {
   /** Called when it is decided what will happen. */
   readonly onPlan?: (plan: readonly PlannedAction[]) => void;
@@ -153,7 +153,7 @@ class ChaosRun {
     }
   }
 
-  /** Nothing is done any more: all must come to rest, and work. */
+  /** Final phase without actions: every service must settle and work. */
   async #settle(): Promise<void> {
     const findings = this.#findings;
     findings.tell('the actions are over');

@@ -1,4 +1,4 @@
-/** What happens when: all of it is decided before the run, so that a seed repeats it whatever the machine does. Pure. */
+/** Schedule of actions. It is decided before the run, so that a seed repeats it whatever the machine does. Pure. */
 import type { SeededRandom } from './random.ts';
 
 /** Which process of a service is killed: its command, the process above that, or all of its group; a VM has only one. */
@@ -32,7 +32,7 @@ export interface PlannedAction {
   readonly action: Action;
 }
 
-/** How often each is drawn, in relation to the others. */
+/** Relative frequency of each action. */
 const WEIGHTS: Readonly<Record<ActionType, number>> = {
   start: 24,
   stop: 12,

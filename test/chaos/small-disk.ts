@@ -5,7 +5,7 @@ import { errorText } from '../../src/lib/errors.ts';
 
 /** Far more than a run writes; nothing of it is taken before it is used. */
 const SIZE_BYTES = 4 * 2 ** 30;
-/** What still fits when it is full; at least one page, for the files that are written right now. */
+/** Space that stays free when the disk is full: at least a page, for the files that are being written. */
 const SLACK_BYTES = 4096;
 /** Others write meanwhile, so the size that was seen may be too small by now. */
 const TRIES = 10;

@@ -21,7 +21,7 @@ export class StartBook {
     };
   }
 
-  /** Whether one may have been carried out since then, by the daemon that runs or the one before. */
+  /** Returns true if a start may have been carried out since then, by this daemon or the previous one. */
   mayHaveStarted(service: string, sinceMs: number, daemonPids: readonly (number | null)[]): boolean {
     return (this.#starts.get(service) ?? []).some(({ settledAtMs, daemonPid }) =>
       settledAtMs === null ? daemonPids.includes(daemonPid) : settledAtMs >= sinceMs,

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 const POLL_INTERVAL_MS = 50;
 
-/** Whether `probe` came true in time. What it throws counts as not yet. */
+/** Returns true if `probe` became true in time. An error counts as false. */
 export async function comesTrue(deadlineMs: number, probe: () => boolean | Promise<boolean>): Promise<boolean> {
   const endMs = performance.now() + deadlineMs;
   for (;;) {

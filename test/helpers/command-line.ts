@@ -1,4 +1,4 @@
-/** What the command lines of several scripts have in common. */
+/** Parsing of command lines that several tools share. */
 import { errorText } from '../../src/lib/errors.ts';
 
 /** Runs `parse`; what it throws ends the process with code 2. */

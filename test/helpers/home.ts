@@ -15,7 +15,7 @@ import { defer, makeTempDir } from './temp.ts';
 /** The built command, for Node. */
 export const builtBin = fileURLToPath(new URL('../../dist/src/cli/bin.js', import.meta.url));
 
-/** How a command ended. */
+/** Result of a command. */
 export interface Outcome {
   readonly code: number | null;
   readonly stdout: string;

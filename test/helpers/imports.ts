@@ -1,6 +1,6 @@
 /** Finds what a TypeScript file imports, for the architecture test. */
 
-/** One import of a file. */
+/** An import of a file. */
 export interface Import {
   /** As written: `./logs.ts`, `node:fs`. */
   readonly specifier: string;
@@ -9,7 +9,7 @@ export interface Import {
 }
 
 /**
- * What the scan must tell apart, first match first: `import('…')`, import and re-export statements, and what only
+ * Tokens that the scan tells apart, first match first: `import('…')`, import and re-export statements, and text that only
  * looks like code: comments and strings.
  *
  * A name in capitals straight after `import('…')` makes it a type: a promise has no such member.

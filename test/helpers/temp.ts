@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 
-/** What the name of every temporary folder of a test begins with. */
+/** Prefix of the names of temporary folders. */
 export const TEMP_PREFIX = 'monocore-test-';
 
 const deferred = new WeakMap<object, (() => unknown)[]>();

@@ -1,4 +1,4 @@
-/** What the log files say about a load: when each service began to print, and whether every line is there once. */
+/** Log files of a load: the time of the first line of each service, and a check that every line is there once. */
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileName, parseFileName } from '../../src/protocol/log-files/names.ts';
@@ -19,7 +19,7 @@ export function firstRecordMs(logDir: string, service: string): number | null {
   }
 }
 
-/** How many lines of a service are in its files, in their order. */
+/** Counts the lines of a service in its files, in order. */
 export interface LineCount {
   readonly written: number;
   /** Lines that are not the next one of the line before. */

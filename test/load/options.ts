@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
 import { parseOrExit, readCount } from '../helpers/command-line.ts';
 
-/** What is to be measured. */
+/** Options of a measurement. */
 export interface LoadOptions {
-  /** How many at a time, one run for each. */
+  /** Numbers of services, one run for each. */
   readonly services: readonly number[];
   readonly isolation: 'vm' | 'none';
   /** That each service prints. */
@@ -18,7 +18,7 @@ export interface LoadOptions {
   readonly dir: string;
 }
 
-/** What the command line says. */
+/** Options of the command line. */
 export interface CommandLine extends LoadOptions {
   readonly json: boolean;
   /** Path of an SVG to write, or null. */

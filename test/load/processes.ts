@@ -1,11 +1,11 @@
-/** What a process costs, and processes that are talked to by lines. */
+/** Cost of a process, and processes that exchange lines with the tool. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { listChildren, readCpuMs, readResidentBytes } from '../../src/lib/proc.ts';
 
-/** How late an event loop ran, milliseconds. */
+/** Delay of an event loop, milliseconds. */
 export interface LoopDelay {
   readonly p50: number;
   readonly p99: number;
@@ -47,7 +47,7 @@ export class WatchedProgram {
     return this.#child.pid!;
   }
 
-  /** How late its loop ran since the last `reset`, which begins a new window. */
+  /** Delay of its event loop since the last `reset`, which begins a new window. */
   async delay(command: 'reset' | 'report'): Promise<LoopDelay> {
     this.#child.stdin!.write(`${command}\n`);
     const [line] = await once(this.#lines, 'line');

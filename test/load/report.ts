@@ -2,14 +2,14 @@
 import Table from 'cli-table3';
 import type { LoadFigures } from './run.ts';
 
-/** One load and what was measured beside it, seconds until all had started. */
+/** A load and its peers: seconds until all had started. */
 export interface LoadResult {
   readonly figures: LoadFigures;
   /** By what started them; null where it could not take part. */
   readonly peers: Readonly<Record<string, number | null>>;
 }
 
-/** What must be so, whatever the host: else the run has failed. */
+/** Lists violated requirements that do not depend on the host: one fails the run. */
 export function complaints({ figures }: LoadResult): string[] {
   const { services, failed, printedLines, writtenLines, misplacedLines, leftovers } = figures;
   const all = [...failed.map((text) => `failed: ${text}`), ...leftovers.map((text) => `left behind: ${text}`)];

@@ -1,4 +1,4 @@
-/** One load: starts services under a daemon of their own, waits until they have printed everything, stops them. */
+/** Runs a load: starts services under a daemon of their own, waits until they have printed everything, stops them. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -19,10 +19,10 @@ const READY_TIMEOUT_MS = 30_000;
 /** For a guest on a busy host that prints more slowly than it should. */
 const PRINT_GRACE_MS = 300_000;
 const PRINT_POLL_MS = 500;
-/** What is idle after the start settles. */
+/** Time for an idle daemon to settle after the start. */
 const SETTLE_MS = 2000;
 
-/** What was measured. */
+/** Measured figures. */
 export interface LoadFigures {
   readonly services: number;
   readonly failed: readonly string[];
@@ -41,7 +41,7 @@ export interface LoadFigures {
   readonly idleDelayMs: LoopDelay;
   /** While services print, per cent of one core. */
   readonly daemonCpuPercent: number;
-  /** What the start of all of them cost the daemon, per service. */
+  /** CPU time of the daemon per start. */
   readonly daemonCpuMsPerStart: number;
   readonly daemonMib: { readonly before: number; readonly after: number; readonly perService: number };
   readonly stopSeconds: number;
@@ -49,14 +49,14 @@ export interface LoadFigures {
   readonly leftovers: readonly string[];
 }
 
-/** What a run leaves for comparisons. */
+/** Results that comparisons need. */
 export interface LoadRun {
   readonly figures: LoadFigures;
   /** Arguments of each VM process as they were, by service. */
   readonly commandLines: ReadonlyMap<string, readonly string[]>;
 }
 
-/** How many VMs boot at a time: as the daemon has it. */
+/** Number of VMs that boot at a time, as in the daemon. */
 export const CONCURRENT_BOOTS = availableParallelism();
 
 /** Runs one load in a home below `dir`, which stays: peers use its kernel. Throws when the daemon does not answer. */

@@ -28,7 +28,7 @@ export function serviceNames(count: number): string[] {
   return Array.from({ length: count }, (_, index) => `load-${String(index + 1).padStart(3, '0')}`);
 }
 
-/** One of them, with nothing that is kept from run to run. */
+/** A service that keeps nothing from run to run. */
 export function loadService(name: string, { isolation, lines, seconds }: LoadOptions): Service {
   return v.parse(ServiceSchema, {
     name,
@@ -48,7 +48,7 @@ export function loadService(name: string, { isolation, lines, seconds }: LoadOpt
   });
 }
 
-/** All of them. */
+/** Config with all services. */
 export function loadConfig(count: number, options: LoadOptions): Config {
   const services = serviceNames(count).map((name) => loadService(name, options));
   return {

@@ -17,7 +17,7 @@ const collectGarbage = runInNewContext('gc') as () => void;
 /** Growth of the collected heap that is no leak: a few caches and compiled code. The host's load does not change it. */
 const MAX_GROWTH_BYTES = 2 * 2 ** 20;
 
-/** What this process holds of the system: threads, children, and descriptors by their kind. */
+/** Counts the resources of this process: threads, children, and descriptors by kind. */
 function holdings(): Record<string, number> {
   const counts: Record<string, number> = { children: countChildren() };
   for (const { target } of listDescriptors('self')) {
@@ -27,7 +27,7 @@ function holdings(): Record<string, number> {
   return counts;
 }
 
-/** What there is more of now, in words: empty when that is nothing. */
+/** Describes the resources that grew; empty if none did. */
 function keptSince(before: Readonly<Record<string, number>>): string {
   const more = Object.entries(holdings()).filter(([kind, count]) => count > (before[kind] ?? 0));
   return more.map(([kind, count]) => `${kind} ${before[kind] ?? 0} -> ${count}`).join(', ');

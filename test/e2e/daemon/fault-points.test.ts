@@ -45,7 +45,7 @@ function processesOf(home: string): number[] {
     .filter(isAlive);
 }
 
-/** What the next daemon makes of it: the service runs, or has ended, or was never heard of. */
+/** Outcome under the next daemon: the service runs, has ended, or is unknown. */
 async function settle(host: TestRuntime): Promise<string> {
   return eventually('the service to be up or down', () => {
     const [row] = host.orchestrator.services();

@@ -1,4 +1,4 @@
-/** What a user who is not the administrator of the host can do, from the pull of an image to its VM. */
+/** Work of an unprivileged user, from the pull of an image to its VM. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

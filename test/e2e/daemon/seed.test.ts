@@ -1,5 +1,5 @@
 /**
- * All that the Rust supervisor does, and none of its faults. Numbered as in its source: create, start, stdout and stderr,
+ * Features of monocore's Rust supervisor without its faults, in the order of its source: create, start, stdout and stderr,
  * rotation, metrics, stop, end, save and load. In plain processes where a VM would show nothing else.
  */
 import assert from 'node:assert/strict';

@@ -1,4 +1,4 @@
-/** What a guest writes is there after its next start, however it ended. */
+/** Persistence of a guest's disk across starts, however the guest ended. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync, symlinkSync } from 'node:fs';
@@ -13,12 +13,12 @@ import { scriptService } from '../../helpers/fakes/services.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 import { type Guest, makeGuestHost } from '../../helpers/vm/guest.ts';
 
-/** What QEMU says when it opens the image a second time to write to it. */
+/** Returns QEMU's error when it opens the image a second time for writing. */
 function openTwice(image: string): string {
   return spawnSync(findProgram('qemu-img')!, ['resize', '-f', 'raw', image, '16M'], { encoding: 'utf8' }).stderr;
 }
 
-/** Whether the journal has to be replayed before the file system is whole. */
+/** Returns true if the journal must be replayed before the file system is consistent. */
 function needsRecovery(image: string): boolean {
   return execFileSync('dumpe2fs', ['-h', image], { encoding: 'utf8', stdio: 'pipe' }).includes('needs_recovery');
 }

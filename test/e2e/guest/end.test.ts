@@ -1,4 +1,4 @@
-/** How a guest or its command comes to an end, told apart. */
+/** Ends of a guest and of its command, which are told apart. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { StopSignalSchema } from '../../../src/protocol/service.ts';

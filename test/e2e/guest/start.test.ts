@@ -1,4 +1,4 @@
-/** How services start in real guests, and how it shows when they cannot. */
+/** Starts of services in real guests, and reports of starts that fail. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { chmodSync, cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';

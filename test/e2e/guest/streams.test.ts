@@ -1,4 +1,4 @@
-/** What a real guest prints arrives byte for byte, and a reader that stalls holds up nobody else. */
+/** Streams of real guests: they arrive byte for byte, and a reader that stalls holds up nobody else. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';

@@ -15,7 +15,7 @@ echo up
 while :; do sleep 0.1; done
 `;
 
-/** What the user of the image alone sees, with its variables, in its folder. */
+/** Prints the user, variables and working folder that the image sets. */
 const CHECK = '[ "$(id -u):$OF_IMAGE:$PWD" = "1001:a b:/data" ]';
 
 test('a service from an image is adopted, is asked and stopped as its image says, and keeps its image', async (t) => {

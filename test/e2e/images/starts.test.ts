@@ -16,7 +16,7 @@ import { packTar } from '../../helpers/images/layers.ts';
 import { busyboxEntries, makeBusyboxImage } from '../../helpers/images/program-image.ts';
 import { startRegistry } from '../../helpers/servers/registry.ts';
 
-/** What does not get smaller when it is packed, so that it is on its way for long. */
+/** Incompressible bytes, whose transfer takes long. */
 const PADDING = randomBytes(1_000_000);
 
 function writeConfig(home: Home, registries: readonly string[], tables: readonly string[]): string {

@@ -1,4 +1,4 @@
-/** What a guest reaches beyond its group, and what reaches it: with real guests. */
+/** Connections of real guests beyond their group, in both directions. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createConnection, createServer } from 'node:net';

@@ -13,7 +13,7 @@ import { expose } from '../../../src/threads/rpc.ts';
 import { createApi } from '../../../workers/api/server.ts';
 import { makeTempDir } from '../temp.ts';
 
-/** What the fakes do; by default two services are known, `db` and, in group `front`, `web`. */
+/** Behaviour of the fakes. By default two services are known: `db`, and `web` in group `front`. */
 export interface Fakes {
   readonly control?: Partial<ControlApi>;
   readonly logs?: Partial<LogsApi>;

@@ -11,7 +11,7 @@ export interface BrokenConfig {
   /** Name of its file, whose extension is its language. */
   readonly name: string;
   readonly text: string;
-  /** All problems as people see them. */
+  /** Renders all problems as users see them. */
   readonly expected: string;
 }
 

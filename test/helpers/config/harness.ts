@@ -1,4 +1,4 @@
-/** What the tests of the config have in common: a host of known size, and the problems of a text. */
+/** Shared parts of the config tests: a host of known size, and the problems of a text. */
 import assert from 'node:assert/strict';
 import { parseConfig } from '../../../src/config/load.ts';
 import type { ConfigProblem } from '../../../src/config/problems.ts';

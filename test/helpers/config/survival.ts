@@ -1,4 +1,4 @@
-/** What must be true of any text that is read as a config. */
+/** Properties of any text that is read as a config. */
 import assert from 'node:assert/strict';
 import * as v from 'valibot';
 import { parseConfig } from '../../../src/config/load.ts';

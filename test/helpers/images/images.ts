@@ -37,13 +37,13 @@ export function digestOf(bytes: Buffer): string {
 /** Go's name of this processor. */
 export const ARCHITECTURE = process.arch === 'x64' ? 'amd64' : process.arch;
 
-/** What an image is made of. */
+/** Parts of an image. */
 export interface ImageSettings {
   readonly family?: MediaFamily;
   readonly architecture?: string;
   /** Contents of its layers. */
   readonly layers?: readonly Buffer[];
-  /** What it says of its program, in the words of image-spec, config.md. */
+  /** Execution parameters, named as in image-spec, config.md. */
   readonly config?: Readonly<Record<string, unknown>>;
   /** Changes the manifest before it gets its digest. */
   readonly spoil?: (manifest: { mediaType: string; config: Entry; layers: Entry[] }) => object;

@@ -1,5 +1,5 @@
 /**
- * What layers mean, said in the simplest way: a map of paths, copied for each layer. Whiteouts of a layer apply to what
+ * Simplest model of layers: a map of paths, copied for each layer. Whiteouts of a layer apply to what
  * was there before it, so they come first.
  */
 import { posix } from 'node:path';

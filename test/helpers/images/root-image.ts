@@ -26,7 +26,7 @@ export async function buildAndRead(
   return readErofs(readFileSync(await buildImage(dir, layers, limits)));
 }
 
-/** What the image of layers shows. */
+/** Lists the tree that the image of the layers shows. */
 export async function mergeLayers(
   t: Pick<TestContext, 'after'>,
   ...layers: readonly (readonly LayerEntry[])[]

@@ -41,13 +41,13 @@ export class EventLog {
     }
   }
 
-  /** What was told, in order, but for what the main thread keeps for the next worker. */
+  /** Reports in order, without those that the main thread keeps for the next worker. */
   types(): string[] {
     return this.events.map(({ type }) => type).filter((type) => type !== 'held');
   }
 }
 
-/** What a VM holds of a stream: the writing end, which is open for reading too, as in a VM. */
+/** Writing end of a stream as a VM holds it: open for reading, too. */
 export class TestStream {
   /** The reading end; the log worker owns it once the stream is open. */
   readonly fd: number;
@@ -250,7 +250,7 @@ export class ManualClock implements Clock {
   }
 }
 
-/** How many descriptors of this process lead to files below `dir`. */
+/** Counts the descriptors of this process that refer to files below `dir`. */
 export function openFilesBelow(dir: string): number {
   return listDescriptors('self').filter(({ target }) => target.startsWith(dir)).length;
 }

@@ -1,4 +1,4 @@
-/** One stream, opened as if by the main thread. */
+/** Opens a stream as the main thread does. */
 
 import { fromWireError } from '../../../src/lib/wire-error.ts';
 import type { LogsApi, StreamSource } from '../../../src/protocol/logs.ts';

@@ -59,7 +59,7 @@ export function parseRecord(text: string): JsonRecord {
   return JSON.parse(Buffer.from(text, 'latin1').toString('utf8'));
 }
 
-/** What a stream comes to that printed `bytes` and then ended: the lines, without carriage return before a newline. */
+/** Expected lines of a stream that printed `bytes` and then ended: without carriage return before a newline. */
 export function linesIn(bytes: string): string[] {
   if (bytes === '') return [];
   const text = bytes.replaceAll('\r\n', '\n');

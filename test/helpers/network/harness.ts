@@ -19,7 +19,7 @@ export const BROADCAST = 'ff:ff:ff:ff:ff:ff';
 
 const bytesOf = (mac: string) => Buffer.from(mac.replaceAll(':', ''), 'hex');
 
-/** What a frame may be made of; by default IPv4 from the first member to the second. */
+/** Fields of a frame; by default IPv4 from the first member to the second. */
 export interface FrameParts {
   readonly from?: number;
   readonly to?: number | string;
@@ -80,7 +80,7 @@ function checksum(...parts: Buffer[]): number {
   return 0xffff - sum;
 }
 
-/** What a datagram's frame may be made of; by default one of the first member for the host. */
+/** Fields of a datagram's frame; by default one from the first member to the host. */
 export interface DatagramParts {
   readonly from?: number;
   readonly to?: number;
@@ -129,7 +129,7 @@ export function framed(frame: Buffer): Buffer {
   return Buffer.concat([length, frame]);
 }
 
-/** One VM. */
+/** A VM. */
 export interface FakeVm extends GroupPort {
   readonly server: UnixServer;
   /** Sends bytes, once it is connected. */
@@ -155,7 +155,7 @@ export class Testbed {
     return new Testbed(t, await makeTempDir(t));
   }
 
-  /** How many frames were dropped for that reason. */
+  /** Number of frames dropped for that reason. */
   drops(service: string, cause: DropCause): number {
     return this.events.reduce((sum, event) => {
       const isMeant = event.type === 'dropped' && event.service === service && event.cause === cause;

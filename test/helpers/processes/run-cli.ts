@@ -10,7 +10,7 @@ const bin = fileURLToPath(import.meta.resolve('../../../src/cli/bin.ts'));
 /** The build needs none. */
 const loader = isSource ? TYPESCRIPT_OPTIONS : [];
 
-/** How a run ended. */
+/** Result of a run. */
 export interface CliResult {
   readonly exitCode: number | null;
   readonly stdout: Buffer;

@@ -11,7 +11,7 @@ import { defer, makeTempDir } from '../temp.ts';
 
 const receiver = fileURLToPath(new URL('../../fixtures/notify-socket.pl', import.meta.url));
 
-/** What a service manager was told. */
+/** Messages to a service manager. */
 export interface NotifyReceiver {
   readonly path: string;
   /** `PATH` with systemd-notify in it. */

@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test';
 import type { TestImage } from '../images/images.ts';
 import { defer } from '../temp.ts';
 
-/** What a request meets before it is answered; true when it was dealt with. */
+/** Handler that a request meets first; returns true when it has answered. */
 export type Fault = (request: IncomingMessage, response: ServerResponse, body: Buffer) => boolean;
 
 /** A running registry. */

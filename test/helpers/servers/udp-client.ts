@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import type { TestContext } from 'node:test';
 import { eventually } from '../eventually.ts';
 
-/** One that has sent something, and what it was answered. */
+/** A client that has sent a datagram, with its answers. */
 export interface UdpClient {
   /** `<address>:<port> <text>` of each answer, in order. */
   readonly answers: readonly string[];

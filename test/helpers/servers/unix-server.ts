@@ -38,12 +38,12 @@ export class UnixServer {
     return eventually(`connection ${index}`, () => this.connections[index]);
   }
 
-  /** What came over a connection, once it ends with `end`. */
+  /** Resolves with the received text once it ends with `end`. */
   received(index: number, end: string): Promise<string> {
     return eventually(JSON.stringify(end), () => this.#received[index]?.endsWith(end) && this.#received[index]);
   }
 
-  /** What has come over a connection so far. */
+  /** Text received over a connection so far. */
   text(index: number): string | undefined {
     return this.#received[index];
   }

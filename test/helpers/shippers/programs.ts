@@ -15,9 +15,9 @@ export interface ShipperPaths {
 export interface ShipperProgram {
   readonly name: 'rsyslog' | 'syslog-ng';
   readonly executable: string;
-  /** Whether it can overlook a file that is begun while it starts, until it is told to reload. */
+  /** True if it can overlook a file that is created while it starts, until it is told to reload. */
   readonly needsReload: boolean;
-  /** What a distribution's own main config would say. */
+  /** Main config, as a distribution would provide it. */
   mainConfig(paths: ShipperPaths): string;
   /** Arguments to run in the foreground until SIGTERM. */
   runArgs(paths: ShipperPaths): string[];

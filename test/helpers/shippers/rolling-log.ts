@@ -23,9 +23,9 @@ const STREAMS = ['stdout', 'stderr'] as const satisfies readonly StreamName[];
 /** Some 70 records. */
 const MAX_FILE_BYTES = 4096;
 
-/** What the log folder of {@link startRollingLog} has, and how its writing ends. */
+/** Log folder of {@link startRollingLog} and the end of its writing. */
 export interface RollingLog {
-  /** How many files of a stream have been begun. */
+  /** Number of files of a stream so far. */
   countFiles(stream: StreamName): number;
   /** Lets the writer end, waits until its last line is in the files, and returns the records in them, by stream. */
   finish(): Promise<ReadonlyMap<StreamName, readonly string[]>>;

@@ -19,13 +19,13 @@ export interface ShippedRecord {
   readonly message: string;
 }
 
-/** How a process ended. */
+/** Exit of a process. */
 interface Exit {
   readonly code: number | null;
   readonly stderr: string;
 }
 
-/** One shipper; stopped and started it goes on where it was, as it keeps its state folder. */
+/** A shipper. It keeps its state folder, so that it continues where it stopped. */
 export class Shipper {
   readonly #executable: string;
   readonly #program: ShipperProgram;
@@ -87,7 +87,7 @@ export class Shipper {
     await running?.exit;
   }
 
-  /** How many records it has delivered so far; throws when it has ended by itself. */
+  /** Number of records delivered so far; throws if the shipper has ended by itself. */
   countDelivered(): number {
     this.#throwFailure();
     return this.#readOutput().split('\n').length - 1;

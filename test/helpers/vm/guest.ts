@@ -21,7 +21,7 @@ import { defer, makeTempDir } from '../temp.ts';
 export interface Guest {
   readonly vm: Instance;
   readonly paths: HomePaths;
-  /** What was said of the service at its launch. */
+  /** Notes about the service at its launch. */
   readonly notes: readonly string[];
   /** Resolves with the first event of that type, also when it came before. */
   event<Type extends BackendEvent['type']>(type: Type): Promise<Extract<BackendEvent, { type: Type }>>;
@@ -31,9 +31,9 @@ export interface Guest {
 
 /** A stream that is being read. */
 export interface Collector {
-  /** All bytes, once the stream has ended. */
+  /** Resolves with the bytes once the stream has ended. */
   readonly ended: Promise<Buffer>;
-  /** Whether that text, up to a few hundred bytes, is the last that came. */
+  /** Returns true if the received bytes end with that text of up to a few hundred bytes. */
   endsWith(text: string): boolean;
 }
 

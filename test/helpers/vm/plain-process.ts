@@ -60,7 +60,7 @@ export interface LaunchedProcess {
   readonly vm: Instance;
   readonly paths: HomePaths;
   readonly backend: ProcessBackend;
-  /** What was said of its limits. */
+  /** Notes about its limits. */
   readonly notes: readonly string[];
   /** Resolves with the event of that type, also when it came before. */
   event<Type extends BackendEvent['type']>(type: Type): Promise<Extract<BackendEvent, { type: Type }>>;
