@@ -9,23 +9,27 @@ import type { Contender } from './logs/contender.ts';
 import { BASELINE, summarize } from './logs/figures.ts';
 import { LOADS } from './logs/loads.ts';
 import { renderMarkdown } from './logs/markdown.ts';
+import { measureMemory } from './logs/memory.ts';
 import { nodePrograms } from './logs/node-programs.ts';
 import { readOptions } from './logs/options.ts';
 import { pm2 } from './logs/pm2.ts';
-import { renderFigures, renderStreams } from './logs/report.ts';
+import { renderFigures, renderStreams, renderVerdicts } from './logs/report.ts';
 import { stdinPrograms } from './logs/stdin-programs.ts';
 import { summarizeStreams } from './logs/stream-figures.ts';
 import { measureStreams } from './logs/streams.ts';
+import { judgeMemory, judgeStreams, judgeThroughput } from './logs/targets.ts';
 import { measureThroughput } from './logs/throughput.ts';
 
-/** Name for `--only` of the part with many streams. */
+/** Names for `--only` of the parts without contenders. */
 const STREAMS_PART = 'streams';
+const MEMORY_PART = 'memory';
 
 const everyContender = [...nodePrograms, ...stdinPrograms, conmon, pm2];
 const options = readOptions(process.argv.slice(2), [
   ...everyContender.map(({ name }) => name),
   ...LOADS.map(({ name }) => name),
   STREAMS_PART,
+  MEMORY_PART,
 ]);
 
 const dir = mkdtempSync(join(options.dir, 'monocore-bench-'));
@@ -33,23 +37,37 @@ process.once('exit', () => rmSync(dir, { recursive: true, force: true, maxRetrie
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 
 const loads = select(LOADS);
-const isStreamsOnly = options.only.length > 0 && options.only.every((name) => name === STREAMS_PART);
-const hasStreams = options.only.length === 0 || options.only.includes(STREAMS_PART);
+const isAlone = options.only.length > 0 && options.only.every((name) => [STREAMS_PART, MEMORY_PART].includes(name));
+const [hasStreams, hasMemory] = [STREAMS_PART, MEMORY_PART].map(
+  (part) => options.only.length === 0 || options.only.includes(part),
+);
 
 const { rounds, mb } = options;
-const { contenders, leftOut } = isStreamsOnly ? { contenders: [], leftOut: {} } : await prepare();
+const { contenders, leftOut } = isAlone ? { contenders: [], leftOut: {} } : await prepare();
 const measurements = await measureThroughput({ dir, rounds, mb, loads, contenders, onProgress });
 if (hasStreams) onProgress('many streams');
 const streamRounds = hasStreams ? await measureStreams(join(dir, 'streams'), rounds) : [];
 
+if (hasMemory) onProgress('memory');
+const memoryFigures = hasMemory ? await measureMemory(join(dir, 'memory')) : [];
+const figures = summarize(measurements, loads, contenders);
+const streamFigures = hasStreams ? summarizeStreams(streamRounds) : null;
+const verdicts = [
+  ...judgeThroughput(figures),
+  ...(streamFigures ? judgeStreams(streamFigures) : []),
+  ...judgeMemory(memoryFigures),
+];
+
 if (options.json) {
-  console.log(JSON.stringify({ leftOut, measurements, streamRounds }, null, 2));
+  console.log(JSON.stringify({ leftOut, measurements, streamRounds, memoryFigures, verdicts }, null, 2));
 } else {
   for (const [name, reason] of Object.entries(leftOut)) console.log(`left out: ${name}: ${reason}`);
   const render = options.markdown ? renderMarkdown : renderFigures;
-  if (measurements.length > 0) console.log(render(summarize(measurements, loads, contenders)));
-  if (hasStreams) console.log(renderStreams(summarizeStreams(streamRounds)));
+  if (figures.length > 0) console.log(render(figures));
+  if (streamFigures) console.log(renderStreams(streamFigures));
+  if (!options.markdown) console.log(renderVerdicts(verdicts));
 }
+if (options.check && verdicts.some(({ isMet }) => !isMet)) process.exitCode = 1;
 
 /** The entries that `--only` names; all of them when it names none of this kind. */
 function select<T extends { readonly name: string }>(entries: readonly T[]): readonly T[] {

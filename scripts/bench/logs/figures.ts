@@ -1,6 +1,6 @@
 /** From measurements to figures: medians over the rounds, and ratios within a round. */
 import type { Contender } from './contender.ts';
-import { type Load, MAIN_LOAD } from './loads.ts';
+import type { Load } from './loads.ts';
 import { SPEED_TARGETS } from './targets.ts';
 import type { Measurement } from './throughput.ts';
 
@@ -15,7 +15,7 @@ export interface Figures {
   readonly millionLinesPerSecond: number;
   /** How many times as fast as this one monocore is: both of the same round, the median of that over the rounds. */
   readonly ratio: number;
-  /** What the ratio should be at least; null where nothing was promised. */
+  /** Lowest ratio that is promised; null for none. */
   readonly target: number | null;
   readonly cpuSecondsPerGb: number;
   /** How many times the CPU time of monocore this one takes, likewise. Other work on the host changes it least. */
@@ -44,7 +44,7 @@ export function summarize(
         mbPerSecond: median(own.map(speed)) / 1e6,
         millionLinesPerSecond: median(own.map(speed)) / load.lineBytes / 1e6,
         ratio: median(own.map((measurement) => speed(baselines.get(measurement.round)!) / speed(measurement))),
-        target: (load.name === MAIN_LOAD && SPEED_TARGETS[contender.name]) || null,
+        target: SPEED_TARGETS[load.name]?.[contender.name] ?? null,
         cpuSecondsPerGb: median(own.map(cpu)) * 1e9,
         cpuRatio: median(own.map((measurement) => cpu(measurement) / cpu(baselines.get(measurement.round)!))),
         lines: own[0]!.lines,

@@ -15,6 +15,8 @@ export interface Options {
   readonly dir: string;
   readonly json: boolean;
   readonly markdown: boolean;
+  /** Fail when a target is missed. */
+  readonly check: boolean;
 }
 
 const USAGE = `usage: npm run bench:logs -- [options]
@@ -23,7 +25,8 @@ const USAGE = `usage: npm run bench:logs -- [options]
   --only NAME  this contender or this load only; may be repeated
   --dir DIR    a folder on the disk to write to, ${tmpdir()} by default
   --json       every figure of every round
-  --markdown   the throughput as one table, as in the README`;
+  --markdown   the throughput as one table, as in the README
+  --check      end with code 1 when a target is missed`;
 
 /** Reads the arguments. Ends the process when help is asked for, and with code 2 when they are wrong. */
 export function readOptions(args: readonly string[], names: readonly string[]): Options {
@@ -45,6 +48,7 @@ function parseOptions(args: readonly string[], names: readonly string[]): Option
       dir: { type: 'string', default: tmpdir() },
       json: { type: 'boolean', default: false },
       markdown: { type: 'boolean', default: false },
+      check: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
@@ -56,7 +60,9 @@ function parseOptions(args: readonly string[], names: readonly string[]): Option
   if (unknown.length > 0) throw new Error(`--only ${unknown.join(', ')}: the names are ${names.join(' ')}`);
   const rounds = Number(values.rounds);
   const mb = Number(values.mb);
-  if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`--rounds ${values.rounds} is no whole number above 0`);
-  if (!(mb > 0)) throw new Error(`--mb ${values.mb} is no number above 0`);
-  return { rounds, mb, only: values.only, dir: values.dir, json: values.json, markdown: values.markdown };
+  if (!Number.isInteger(rounds) || rounds < 1)
+    throw new Error(`--rounds ${values.rounds} is not a whole number above 0`);
+  if (!(mb > 0)) throw new Error(`--mb ${values.mb} is not a number above 0`);
+  const { only, dir, json, markdown, check } = values;
+  return { rounds, mb, only, dir, json, markdown, check };
 }

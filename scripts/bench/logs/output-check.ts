@@ -7,6 +7,7 @@ const LF = 10;
 const ZERO = 48;
 const NINE = 57;
 const CHUNK_BYTES = 1 << 20;
+const ISO_CHARACTERS = 24;
 
 /** How many different lines of the producer are in the files of `dir`, each in one piece at the end of a record. */
 export function countWholeLines(dir: string, { lines, lineBytes }: Producer): number {
@@ -21,13 +22,21 @@ export function countWholeLines(dir: string, { lines, lineBytes }: Producer): nu
   return whole;
 }
 
-/** How many records the files of `dir` have, whatever is in them. */
-export function countRecords(dir: string): number {
+/** Characters of the time, milliseconds since the epoch, with which the lines of `steady-producer.ts` begin. */
+export const STAMP_CHARACTERS = 17;
+
+/** Records in the files of `dir`, and the times from the print of their lines to that of the record, milliseconds. */
+export function readDelays(dir: string, lineBytes: number): { records: number; delaysMs: Float64Array } {
+  const delaysMs: number[] = [];
   let records = 0;
-  forEachRecord(dir, () => {
+  forEachRecord(dir, (bytes, start, end) => {
     records += 1;
+    const at = end - (lineBytes - 1);
+    const printedAtMs = Number(bytes.toString('latin1', at, at + STAMP_CHARACTERS));
+    // The record has whole milliseconds: half of one is its mean error.
+    delaysMs.push(Date.parse(bytes.toString('latin1', start, start + ISO_CHARACTERS)) + 0.5 - printedAtMs);
   });
-  return records;
+  return { records, delaysMs: Float64Array.from(delaysMs).sort() };
 }
 
 /** The number at `at`, where the line should begin; more than any line has when there is none. */

@@ -12,6 +12,8 @@ export interface StreamFigures {
   /** How much the 99th percentile of the delay is above that of the idle process. */
   readonly addedP99Ms: number;
   readonly mbPerStream: number;
+  readonly lineP99Ms: number;
+  readonly lineMaxMs: number;
   /** In all rounds. */
   readonly lostLines: number;
 }
@@ -40,8 +42,15 @@ export function summarizeStreams(rounds: readonly StreamRound[]): StreamFigures 
     mbPerStream: median(
       rounds.map(({ oneStreamRssBytes, manyStreamsRssBytes: many }) => (many - oneStreamRssBytes) / MORE_STREAMS / 1e6),
     ),
+    lineP99Ms: median(rounds.map(({ lineP99Ms }) => lineP99Ms)),
+    lineMaxMs: median(rounds.map(({ lineMaxMs }) => lineMaxMs)),
     lostLines: rounds.reduce((sum, { lostLines }) => sum + lostLines, 0),
   };
+}
+
+/** Cores that a process used. */
+export function streamCpuShare({ cpuSeconds, seconds }: StreamWindow): number {
+  return cpuSeconds / seconds;
 }
 
 /** CPU seconds for each GB that the streams print. */

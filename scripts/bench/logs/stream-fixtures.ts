@@ -19,7 +19,7 @@ export interface StreamWindow {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly maxMs: number;
-  /** Of the whole process. */
+  /** Of the whole process, in the same time again without watching the delay. */
   readonly cpuSeconds: number;
   readonly seconds: number;
   /** At its end, of the whole process. */

@@ -1,6 +1,6 @@
 /** Many streams at once, through the real log worker: what they do to the main thread, and what each one costs. */
 import { mkdirSync, rmSync } from 'node:fs';
-import { countRecords } from './output-check.ts';
+import { readDelays } from './output-check.ts';
 import {
   end,
   openStreams,
@@ -31,6 +31,9 @@ interface DelayObservation {
   readonly bystander: StreamWindow;
   /** Printed lines that are not in the files. */
   readonly lostLines: number;
+  /** From the print of a line to its record, the 99th percentile and the most. */
+  readonly lineP99Ms: number;
+  readonly lineMaxMs: number;
 }
 
 interface MemoryObservation {
@@ -46,6 +49,8 @@ export interface StreamRound {
   readonly bystander: StreamWindow;
   /** The same streams with readline on the main thread. */
   readonly busyReadline: StreamWindow;
+  readonly lineP99Ms: number;
+  readonly lineMaxMs: number;
   /** By the log worker, in all of its processes of the round. */
   readonly lostLines: number;
   readonly oneStreamRssBytes: number;
@@ -56,13 +61,11 @@ export interface StreamRound {
 export async function measureStreams(dir: string, rounds: number): Promise<StreamRound[]> {
   const results: StreamRound[] = [];
   for (let round = 0; round < rounds; round += 1) {
-    const { idle, busy, bystander, lostLines } = await observeDelay(dir, 'log-thread');
+    const { idle, busy, bystander, lostLines, ...line } = await observeDelay(dir, 'log-thread');
     const readline = await observeDelay(dir, 'readline');
     const memory = await observeMemory(dir);
     results.push({
-      idle,
-      busy,
-      bystander,
+      ...{ idle, busy, bystander, ...line },
       busyReadline: readline.busy,
       oneStreamRssBytes: memory.oneStreamRssBytes,
       manyStreamsRssBytes: memory.manyStreamsRssBytes,
@@ -83,7 +86,9 @@ function observeDelay(dir: string, sink: Sink): Promise<DelayObservation> {
     const [busy, bystander] = await Promise.all([watch(reader), watch(beside)]);
     const printed = await stopProducers(producer);
     for (const fixture of [reader, beside]) await end(fixture);
-    return { idle, busy, bystander, lostLines: printed - countRecords(dir) };
+    const { records, delaysMs } = readDelays(dir, LINE_BYTES);
+    const lineP99Ms = delaysMs[Math.floor(records * 0.99)] ?? 0;
+    return { idle, busy, bystander, lostLines: printed - records, lineP99Ms, lineMaxMs: delaysMs.at(-1) ?? 0 };
   });
 }
 
@@ -101,7 +106,7 @@ function observeMemory(dir: string): Promise<MemoryObservation> {
     }
     await end(reader);
     const [oneStreamRssBytes, manyStreamsRssBytes] = rssBytes as [number, number];
-    return { oneStreamRssBytes, manyStreamsRssBytes, lostLines: printed - countRecords(dir) };
+    return { oneStreamRssBytes, manyStreamsRssBytes, lostLines: printed - readDelays(dir, LINE_BYTES).records };
   });
 }
 

@@ -6,16 +6,16 @@ import { call, type FileStatus, type FileWork } from './disk.ts';
 
 /** Points the link at the file `name`. An old link is replaced by a rename, so there is a link at every moment. */
 export function* linkTo(logDir: string, id: StreamId, name: string): FileWork<void> {
-  const link = join(logDir, linkName(id));
+  const temporary = join(logDir, temporaryLinkName(id));
   try {
-    return yield* call('symlink', name, link);
+    yield* call('symlink', name, temporary);
   } catch (error) {
     if (errorCode(error) !== 'EEXIST') throw error;
+    // A crash left it.
+    yield* call('rm', temporary, { force: true });
+    yield* call('symlink', name, temporary);
   }
-  const temporary = join(logDir, temporaryLinkName(id));
-  yield* call('rm', temporary, { force: true });
-  yield* call('symlink', name, temporary);
-  yield* call('rename', temporary, link);
+  yield* call('rename', temporary, join(logDir, linkName(id)));
 }
 
 /** Location of an open file: behind its link, in the folder without a link, elsewhere, or deleted. */

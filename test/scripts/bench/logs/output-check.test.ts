@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { LOADS, producerOf, writeInput } from '../../../../scripts/bench/logs/loads.ts';
-import { countRecords, countWholeLines } from '../../../../scripts/bench/logs/output-check.ts';
+import { countWholeLines, readDelays, STAMP_CHARACTERS } from '../../../../scripts/bench/logs/output-check.ts';
 import { makeTempDir } from '../../../helpers/temp.ts';
 
 const PRODUCER = { command: [], lines: 3, lineBytes: 20 };
@@ -40,7 +40,24 @@ test('nothing counts twice for a link to its file', async (t) => {
   const dir = await makeTempDir(t);
   writeFileSync(join(dir, 'log.1'), `${ONE}\n${TWO}\n`);
   symlinkSync('log.1', join(dir, 'log'));
-  assert.equal(countRecords(dir), 2);
+  assert.equal(readDelays(dir, PRODUCER.lineBytes).records, 2);
+});
+
+test('the delay of a line is the time from its stamp to that of its record', async (t) => {
+  const dir = await makeTempDir(t);
+  const record = (text: string, lateMs: number) => {
+    const stamp = (Date.parse(text) - lateMs).toFixed(3).padStart(STAMP_CHARACTERS);
+    return `${text} INFO [web] ${stamp} and a line\n`;
+  };
+  writeFileSync(
+    join(dir, 'log'),
+    record('2026-11-23T08:00:00.010Z', 8) +
+      record('2026-11-23T08:00:01.000Z', 2) +
+      record('2026-11-23T08:00:02.000Z', 4),
+  );
+  const { records, delaysMs } = readDelays(dir, STAMP_CHARACTERS + ' and a line\n'.length);
+  assert.equal(records, 3);
+  assert.deepEqual([...delaysMs], [2.5, 4.5, 8.5]);
 });
 
 test('what a producer writes is found as a whole, in files of many megabytes', async (t) => {

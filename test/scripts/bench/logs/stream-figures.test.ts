@@ -21,8 +21,9 @@ function roundOf(idleMs: number, busyMs: number, mbPerStream: number, lostLines:
     StreamWindow,
     StreamWindow,
   ];
+  const line = { lineP99Ms: busyMs, lineMaxMs: 9 };
   const manyStreamsRssBytes = 50e6 + mbPerStream * MORE_STREAMS * 1e6;
-  return { idle, busy, bystander, busyReadline, oneStreamRssBytes: 50e6, manyStreamsRssBytes, lostLines };
+  return { idle, busy, bystander, busyReadline, oneStreamRssBytes: 50e6, manyStreamsRssBytes, lostLines, ...line };
 }
 
 test('what streams add is compared within a round, and what they lose is summed over all', () => {
@@ -32,6 +33,7 @@ test('what streams add is compared within a round, and what they lose is summed 
   assert.equal(figures.lostLines, 3);
   assert.equal(figures.windows.idle.p99Ms, 2);
   assert.equal(figures.windows.busy.p99Ms, 3);
+  assert.equal(figures.lineP99Ms, 3);
 });
 
 test('CPU time is told for each GB that was printed', () => {
