@@ -40,7 +40,7 @@ import { orAborted, SharedTasks } from './shared-tasks.ts';
 /** Time in which a cancelled job may close its files, before its thread is ended. */
 const CANCEL_GRACE_MS = 5000;
 
-/** How a request is followed and cancelled. */
+/** Progress and cancellation of a request. */
 export interface RequestOptions {
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: ImageEvent) => void;

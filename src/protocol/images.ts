@@ -270,6 +270,9 @@ export type ImageEvent =
   | { readonly type: 'notice'; readonly text: string }
   | { readonly type: 'stored'; readonly image: StoredImage };
 
+/** Takes events; never throws. */
+export type ReportImageEvent = (event: ImageEvent) => void;
+
 /** A line of the answer to a pull or load: events, then `done` or `error`. An answer without either was cut off. */
 export type ImageReply =
   | ImageEvent

@@ -1,12 +1,12 @@
 /** Jobs on the image store: each runs under the store's lock and can be cancelled. */
 import { once } from 'node:events';
+import type { MessagePort } from 'node:worker_threads';
 import { MonocoreError } from '../../src/lib/errors.ts';
-import type { ChangeImagesJob, ImageJob, ImageJobResults } from '../../src/protocol/images.ts';
+import type { ChangeImagesJob, ImageJob, ImageJobResults, ReportImageEvent } from '../../src/protocol/images.ts';
 import { ImagePaths } from '../../src/state/paths.ts';
 import { loadImages } from './load.ts';
 import { pullImage } from './pull.ts';
-import { createReport, type Report } from './reporter.ts';
-import { buildRoot } from './rootfs/stored-root.ts';
+import { buildRoot } from './rootfs/build.ts';
 import { listImages } from './store/list.ts';
 import { pruneImages, removeImages } from './store/removal.ts';
 import { ImageStore } from './store/store.ts';
@@ -45,7 +45,7 @@ function change(
   job: ChangeImagesJob,
   store: ImageStore,
   signal: AbortSignal,
-  report: Report,
+  report: ReportImageEvent,
 ): Promise<ImageJobResults[ImageJob['type']]> {
   switch (job.type) {
     case 'pull-image':
@@ -59,4 +59,20 @@ function change(
     case 'build-root-image':
       return buildRoot(job, store, signal).then(() => null);
   }
+}
+
+/** Interval between reports of a blob's bytes: as short as people can see. */
+const BYTES_INTERVAL_MS = 100;
+
+/** Makes a report over a port that thins out the bytes of each blob. */
+function createReport(port: MessagePort): ReportImageEvent {
+  const toldAt = new Map<string, number>();
+  return (event) => {
+    if (event.type === 'bytes') {
+      const nowMs = performance.now();
+      if (nowMs - (toldAt.get(event.digest) ?? Number.NEGATIVE_INFINITY) < BYTES_INTERVAL_MS) return;
+      toldAt.set(event.digest, nowMs);
+    }
+    port.postMessage(event);
+  };
 }

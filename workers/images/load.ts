@@ -2,14 +2,13 @@
 import { readFile } from 'node:fs/promises';
 import { MonocoreError } from '../../src/lib/errors.ts';
 import { formatImageReference, parseImageReference } from '../../src/protocol/image-reference.ts';
-import type { LoadImagesJob, StoredImage } from '../../src/protocol/images.ts';
+import type { LoadImagesJob, ReportImageEvent, StoredImage } from '../../src/protocol/images.ts';
 import { readDockerArchive } from './archive/docker-archive.ts';
 import { hasLayout, readOciArchive } from './archive/oci-archive.ts';
 import { type ArchivedImage, LOAD_PREFIX, unpackArchive } from './archive/unpacking.ts';
-import { type Descriptor, digestOf, MAX_CONFIG_BYTES, OCI_MANIFEST, parseConfig } from './manifest.ts';
+import { checkSizes, type Descriptor, digestOf, MAX_CONFIG_BYTES, OCI_MANIFEST, parseConfig } from './manifest.ts';
 import { checkPlatform } from './platform.ts';
-import type { Report } from './reporter.ts';
-import { checkSizes, nameStored } from './store/intake.ts';
+import { nameStored } from './store/index-entries.ts';
 import { clearPartial } from './store/removal.ts';
 import type { ImageStore } from './store/store.ts';
 
@@ -17,7 +16,7 @@ import type { ImageStore } from './store/store.ts';
 export interface LoadContext {
   readonly store: ImageStore;
   readonly signal: AbortSignal;
-  readonly report: Report;
+  readonly report: ReportImageEvent;
 }
 
 /**

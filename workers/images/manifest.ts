@@ -1,7 +1,6 @@
 /**
- * Manifests, indexes and configs of images, in the words of OCI (image-spec, manifest.md, image-index.md, config.md) and of
- * Docker's image manifest version 2, schema 2; the two differ in media types only. They come from outside, so each is
- * checked here.
+ * Manifests, indexes and configs of images: OCI image-spec, manifest.md, image-index.md and config.md, and Docker's image
+ * manifest version 2, schema 2, which differs in media types only. They come from outside and are checked here.
  */
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
@@ -14,18 +13,17 @@ import {
   type ImageIndex,
   ImageIndexSchema,
 } from '../../src/protocol/images.ts';
-import { LAYER_MEDIA_TYPE } from './rootfs/source.ts';
 
-/** Largest manifest and index: what registries have to take, distribution-spec, "Pushing Manifests". */
+/** Largest manifest or index that registries must accept, distribution-spec, "Pushing Manifests". */
 export const MAX_MANIFEST_BYTES = 4 * 2 ** 20;
-/** Largest config. The specification has no limit; real ones have some kilobytes. */
+/** Largest config. The specification has no limit; real ones take some kilobytes. */
 export const MAX_CONFIG_BYTES = 16 * 2 ** 20;
 /**
- * Most bytes of what a config says of its program, as JSON. The main thread reads it at each start, and a string of an
- * argument or variable cannot have more than 128 KiB anyway: MAX_ARG_STRLEN, execve(2).
+ * Most bytes of the program's defaults in a config, as JSON. The main thread reads them at each start, and one argument or
+ * variable cannot exceed 128 KiB anyway: MAX_ARG_STRLEN, execve(2).
  */
 const MAX_PROGRAM_BYTES = 256 * 1024;
-/** Most layers. File systems that stack them stop at 128 or 500, and each costs a request. */
+/** Most layers. Stacking file systems stop at 128 or 500, and each layer costs a request. */
 const MAX_LAYERS = 1000;
 
 export const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
@@ -36,8 +34,15 @@ const DOCKER_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json';
 const DOCKER_LIST = 'application/vnd.docker.distribution.manifest.list.v2+json';
 const DOCKER_CONFIG = 'application/vnd.docker.container.image.v1+json';
 
-/** What is asked of a registry, by the `Accept` header. */
+/** `Accept` header of a manifest request. */
 export const MANIFEST_TYPES = [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST];
+
+/**
+ * Media types of layers: OCI image spec, layer.md, and Docker's image manifest v2 schema 2. The first bytes of a layer tell
+ * its compression: some tools state gzip for archives that are not compressed.
+ */
+export const LAYER_MEDIA_TYPE =
+  /^application\/vnd\.(oci\.image\.layer\.(nondistributable\.)?v1\.tar(\+gzip|\+zstd)?|docker\.image\.rootfs\.(foreign\.)?diff\.tar(\.gzip|\.zstd)?)$/;
 
 const ManifestSchema = v.object({
   schemaVersion: v.literal(2),
@@ -46,7 +51,7 @@ const ManifestSchema = v.object({
   layers: v.pipe(v.array(DescriptorSchema), v.maxLength(MAX_LAYERS)),
 });
 
-/** What a program is started with has no zero bytes, see execve(2). */
+/** Arguments and variables have no zero bytes, see execve(2). */
 const Text = v.pipe(
   v.string(),
   v.check((text) => !text.includes('\0'), 'has a zero byte'),
@@ -59,7 +64,7 @@ const ConfigSchema = v.object({
   variant: v.optional(v.string()),
   created: v.nullish(v.string()),
   rootfs: v.object({ type: v.literal('layers'), diff_ids: v.array(v.string()) }),
-  /** All of it may be missing or null. */
+  /** Each field may be missing or null. */
   config: v.nullish(
     v.pipe(
       v.object({
@@ -83,7 +88,7 @@ export type { Descriptor, ImageIndex } from '../../src/protocol/images.ts';
 export type ImageManifest = v.InferOutput<typeof ManifestSchema>;
 export type ImageConfig = v.InferOutput<typeof ConfigSchema>;
 
-/** The digest of a document's bytes. */
+/** Digest of a document. */
 export function digestOf(bytes: Uint8Array | string): string {
   return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 }
@@ -91,9 +96,9 @@ export function digestOf(bytes: Uint8Array | string): string {
 /**
  * Tells a manifest from an index.
  *
- * @param mediaType what the registry or descriptor says; the document's own wins
- * @param what the document, for messages
- * @throws MonocoreError `ImageInvalid` for anything else, artifacts that are no images included
+ * @param mediaType stated by the registry or descriptor; the document's own wins
+ * @param what names the document in messages
+ * @throws MonocoreError `ImageInvalid` for anything else, such as artifacts that are not images
  */
 export function parseManifest(bytes: Buffer, mediaType: string, what: string): ImageManifest | ImageIndex {
   const document = parseJson(bytes, what);
@@ -101,7 +106,7 @@ export function parseManifest(bytes: Buffer, mediaType: string, what: string): I
   const type = typeof own === 'string' ? own : mediaType.split(';')[0]!.trim();
   if (type === OCI_INDEX || type === DOCKER_LIST) return check(ImageIndexSchema, document, what);
   if (type !== OCI_MANIFEST && type !== DOCKER_MANIFEST) {
-    throw new MonocoreError('ImageInvalid', `${what} is of the unknown type ${JSON.stringify(type)}`);
+    throw new MonocoreError('ImageInvalid', `${what} has the unknown type ${JSON.stringify(type)}`);
   }
   const manifest = check(ManifestSchema, document, what);
   const alien = [
@@ -113,30 +118,30 @@ export function parseManifest(bytes: Buffer, mediaType: string, what: string): I
   if (alien) {
     throw new MonocoreError(
       'ImageInvalid',
-      `${what} is no container image: it has a ${JSON.stringify(alien.mediaType)}`,
+      `${what} is not a container image: it has a ${JSON.stringify(alien.mediaType)}`,
     );
   }
   return { ...manifest, mediaType: type };
 }
 
-/** The index of an image layout, which may leave its type out. @throws as {@link parseManifest} */
+/** Parses the index of an image layout, which may omit its type. @throws as {@link parseManifest} */
 export function parseIndex(bytes: Buffer, what: string): ImageIndex {
   return check(ImageIndexSchema, parseJson(bytes, what), what);
 }
 
-/** @throws MonocoreError `ImageInvalid` for what is no config, or one of another number of layers */
+/** Parses a config. @throws MonocoreError `ImageInvalid` for another document or another number of layers */
 export function parseConfig(bytes: Buffer, layers: number, what: string): ImageConfig {
   const config = check(ConfigSchema, parseJson(bytes, what), what);
   if (config.rootfs.diff_ids.length !== layers) {
     throw new MonocoreError(
       'ImageInvalid',
-      `the config of ${what} is about ${config.rootfs.diff_ids.length} layers, its manifest has ${layers}`,
+      `the config of ${what} lists ${config.rootfs.diff_ids.length} layers, its manifest ${layers}`,
     );
   }
   return config;
 }
 
-/** What a config says of the program; empty texts say nothing. */
+/** Defaults of the program in a config; an empty text counts as missing. */
 export function defaultsOf({ config }: ImageConfig): ImageDefaults {
   return {
     entrypoint: config?.Entrypoint ?? [],
@@ -148,12 +153,32 @@ export function defaultsOf({ config }: ImageConfig): ImageDefaults {
   };
 }
 
-/** Every blob that an image consists of but its manifest, each once. */
+/** Config and layers of an image, each once. */
 export function blobsOf({ config, layers }: ImageManifest): Descriptor[] {
   return [...new Map([config, ...layers].map((blob) => [blob.digest, blob])).values()];
 }
 
-/** Bytes of JSON, or {@link MonocoreError} `ImageInvalid`. */
+/**
+ * Checks sizes before anything is downloaded; a download never exceeds its descriptor's size.
+ *
+ * @throws MonocoreError `ImageInvalid` for a config above 16 MiB, or blobs above `maxImageBytes` together
+ */
+export function checkSizes(manifest: ImageManifest, maxImageBytes: number, name: string): void {
+  if (manifest.config.size > MAX_CONFIG_BYTES) {
+    throw new MonocoreError('ImageInvalid', `the config of ${name} is larger than ${formatSize(MAX_CONFIG_BYTES)}`);
+  }
+  const totalBytes = blobsOf(manifest).reduce((sum, { size }) => sum + size, 0);
+  if (totalBytes <= maxImageBytes) return;
+  throw new MonocoreError(
+    'ImageInvalid',
+    `${name} has ${formatSize(totalBytes)}, the limit is ${formatSize(maxImageBytes)}`,
+    {
+      details: { hint: '--max-image-size allows more, for services max_image_size of [images]' },
+    },
+  );
+}
+
+/** Parses JSON. @throws MonocoreError `ImageInvalid` */
 export function parseJson(bytes: Buffer, what: string): unknown {
   try {
     return JSON.parse(bytes.toString('utf8'));
@@ -162,7 +187,7 @@ export function parseJson(bytes: Buffer, what: string): unknown {
   }
 }
 
-/** What fits `schema`, or {@link MonocoreError} `ImageInvalid`. */
+/** Checks a document. @throws MonocoreError `ImageInvalid` when it does not fit the schema */
 export function check<Schema extends v.GenericSchema>(
   schema: Schema,
   document: unknown,

@@ -1,11 +1,11 @@
-/** Which of an image's variants is for this host. */
+/** Choice of the image variant for this host. */
 import { MonocoreError } from '../../src/lib/errors.ts';
 import type { Platform } from '../../src/protocol/images.ts';
 import type { Descriptor, ImageConfig } from './manifest.ts';
 
 /**
- * Variants that a processor runs, the best first, as containerd's `platforms` package orders them: an arm64 is a v8
- * unless it says otherwise, and a 32-bit ARM of version 7 runs what was built for versions 6 and 5.
+ * Variants that a processor runs, the best first, in the order of containerd's `platforms` package: arm64 means v8 by
+ * default, and a 32-bit ARM of version 7 runs programs for versions 6 and 5.
  */
 const VARIANTS: Readonly<Record<string, readonly string[]>> = {
   arm64: ['v8', ''],
@@ -14,9 +14,9 @@ const VARIANTS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * The entry of an index for a platform.
+ * Finds the entry of an index for a platform.
  *
- * @throws MonocoreError `ImageInvalid` when there is none; the message names those that there are
+ * @throws MonocoreError `ImageInvalid` without one; the message names the platforms of the index
  */
 export function choosePlatform(manifests: readonly Descriptor[], wanted: Platform, what: string): Descriptor {
   const fitting = manifests.filter(
@@ -27,11 +27,11 @@ export function choosePlatform(manifests: readonly Descriptor[], wanted: Platfor
     if (found) return found;
   }
   const known = manifests.map(({ platform }) => platform).filter((platform) => platform !== undefined);
-  // Attestations of BuildKit are entries for the platform unknown/unknown.
+  // BuildKit's attestations are entries for the platform unknown/unknown.
   const names = [...new Set(known.filter(({ os }) => os !== 'unknown').map(formatPlatform))];
   throw new MonocoreError(
     'ImageInvalid',
-    `${what} is not made for ${formatPlatform(wanted)}, but for ${names.join(', ') || 'no platform that it names'}`,
+    `${what} is not available for ${formatPlatform(wanted)}, only for ${names.join(', ') || 'platforms that it does not name'}`,
   );
 }
 
@@ -40,7 +40,7 @@ export function checkPlatform({ os, architecture }: ImageConfig, wanted: Platfor
   if ((os || wanted.os) === wanted.os && (architecture || wanted.architecture) === wanted.architecture) return;
   throw new MonocoreError(
     'ImageInvalid',
-    `${what} is made for ${formatPlatform({ os, architecture })}, not for ${formatPlatform(wanted)}`,
+    `${what} is for ${formatPlatform({ os, architecture })}, not for ${formatPlatform(wanted)}`,
   );
 }
 

@@ -2,9 +2,10 @@
 import pLimit from 'p-limit';
 import { MonocoreError } from '../../src/lib/errors.ts';
 import { type ImageReference, parseImageReference } from '../../src/protocol/image-reference.ts';
-import type { PullImageJob, StoredImage } from '../../src/protocol/images.ts';
+import type { PullImageJob, ReportImageEvent, StoredImage } from '../../src/protocol/images.ts';
 import {
   blobsOf,
+  checkSizes,
   type Descriptor,
   type ImageManifest,
   MAX_CONFIG_BYTES,
@@ -18,8 +19,7 @@ import { findCredentials } from './registry/credentials.ts';
 import { DEFAULT_RETRIES, type RetryPolicy, withRetries } from './registry/retries.ts';
 import { Routes } from './registry/routes.ts';
 import { Transport } from './registry/transport.ts';
-import type { Report } from './reporter.ts';
-import { checkSizes, nameStored } from './store/intake.ts';
+import { nameStored } from './store/index-entries.ts';
 import type { ImageStore } from './store/store.ts';
 
 /** A few downloads fill a line; registries refuse clients that open many more. */
@@ -31,7 +31,7 @@ const MAX_INDEX_DEPTH = 3;
 export interface PullContext {
   readonly store: ImageStore;
   readonly signal: AbortSignal;
-  readonly report: Report;
+  readonly report: ReportImageEvent;
   /** Shorter delays in tests. */
   readonly retries?: RetryPolicy;
 }

@@ -2,9 +2,7 @@
 import { chmod } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import type { GroupPort } from '../../src/protocol/network.ts';
-import { FloodLimit } from './flood-limit.ts';
 import { FrameReader } from './frame-reader.ts';
-import { OutputQueue } from './output-queue.ts';
 
 const RETRY_MS = 20;
 const RETRY_MAX_MS = 1000;
@@ -106,5 +104,78 @@ export class VmLink {
     if (this.#triedSinceMs === null || performance.now() - this.#triedSinceMs < UNREACHABLE_MS) return;
     this.#triedSinceMs = null;
     this.#handlers.onUnreachable(error.message);
+  }
+}
+
+/**
+ * Bytes of each of the two buffers of a queue. A TCP connection of a guest has about as much on its way; more would only
+ * add delay before the sender learns that it is too fast.
+ */
+export const QUEUE_BYTES = 128 * 1024;
+
+/**
+ * One buffer is filled while the other is written, so memory is bounded and nothing is allocated for a frame. What does
+ * not fit is not taken.
+ */
+export class OutputQueue {
+  readonly #write: (bytes: Buffer, onWritten: () => void) => void;
+  #filling = Buffer.allocUnsafeSlow(QUEUE_BYTES);
+  #written = Buffer.allocUnsafeSlow(QUEUE_BYTES);
+  #filledBytes = 0;
+  #isWriting = false;
+
+  /** @param write must call back when the bytes are not needed any more */
+  constructor(write: (bytes: Buffer, onWritten: () => void) => void) {
+    this.#write = write;
+  }
+
+  /** Takes a copy. Returns whether there was room. */
+  add(framed: Buffer): boolean {
+    if (this.#filledBytes + framed.length > QUEUE_BYTES) return false;
+    framed.copy(this.#filling, this.#filledBytes);
+    this.#filledBytes += framed.length;
+    return true;
+  }
+
+  /** Writes what was added, unless a write is under way: then that follows by itself. */
+  flush(): void {
+    if (this.#isWriting || this.#filledBytes === 0) return;
+    const bytes = this.#filling.subarray(0, this.#filledBytes);
+    [this.#filling, this.#written] = [this.#written, this.#filling];
+    this.#filledBytes = 0;
+    this.#isWriting = true;
+    this.#write(bytes, () => {
+      this.#isWriting = false;
+      this.flush();
+    });
+  }
+}
+
+/** Frames a second. A member asks with one for the address of another, about once a minute. */
+export const FLOOD_RATE = 1000;
+/** Frames at once. */
+export const FLOOD_BURST = 1000;
+
+/** A token bucket. */
+export class FloodLimit {
+  readonly #now: () => number;
+  #tokens = FLOOD_BURST;
+  #filledAtMs: number;
+
+  /** @param now monotonic time, milliseconds */
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+    this.#filledAtMs = now();
+  }
+
+  /** Whether one more may pass. */
+  take(): boolean {
+    const nowMs = this.#now();
+    const gained = ((nowMs - this.#filledAtMs) * FLOOD_RATE) / 1000;
+    this.#tokens = Math.min(this.#tokens + gained, FLOOD_BURST);
+    this.#filledAtMs = nowMs;
+    if (this.#tokens < 1) return false;
+    this.#tokens -= 1;
+    return true;
   }
 }

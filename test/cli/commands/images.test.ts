@@ -81,7 +81,7 @@ for (const way of WAYS) {
     assert.deepEqual(readdirSync(new HomePaths(home).images.blobsDir), []);
     const unknown = await runCli(['images', 'rm', 'none'], { env });
     assert.equal(unknown.exitCode, 2);
-    assert.match(unknown.stderr, /there is no image docker\.io\/library\/none:latest\n {2}monocore images shows/);
+    assert.match(unknown.stderr, /there is no image docker\.io\/library\/none:latest\n {2}monocore images lists/);
   });
 
   test(`Ctrl-C ends a pull ${way}, its connection to the registry, and what was got is no blob`, async (t) => {

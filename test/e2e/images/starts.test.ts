@@ -125,7 +125,7 @@ test('images that cannot be had fail their services alone, with a line each', as
   assert.equal(lines[0], `${failure('absent')}there is no ${registry.host}/absent 1`);
   assert.ok(lines[1]!.startsWith(`${failure('down')}${down} cannot be reached: `), lines[1]);
   const blob = `${registry.host}/spoilt ${layer}`;
-  assert.ok(lines[2]!.startsWith(`${failure('spoilt')}${blob}: the registry sent another blob: sha256:`), lines[2]);
+  assert.ok(lines[2]!.startsWith(`${failure('spoilt')}${blob}: the registry sent other content: sha256:`), lines[2]);
   assert.equal(lines[3], `${failure('unknown')}there is no ${registry.host}/good ${nowhere}`);
   for (const name of ['good', 'plain']) assert.equal((await home.status(name)).status, 'Started');
   for (const name of ['absent', 'down', 'spoilt', 'unknown']) {

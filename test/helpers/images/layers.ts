@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { Header } from 'tar';
-import type { LayerBlob } from '../../../workers/images/rootfs/source.ts';
+import type { LayerBlob } from '../../../workers/images/rootfs/build.ts';
 import { findTestProgram } from '../processes/test-program.ts';
 
 /** An entry to be packed; a file with `content` by default. */

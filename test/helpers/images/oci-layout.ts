@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import type { LayerBlob } from '../../../workers/images/rootfs/source.ts';
+import type { LayerBlob } from '../../../workers/images/rootfs/build.ts';
 import { TAR_GZIP } from './layers.ts';
 
 /** Writes the layout into the folder `dir`, which is made; the tag is `latest`. */

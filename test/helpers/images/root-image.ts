@@ -2,8 +2,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { buildRootImage } from '../../../workers/images/rootfs/build.ts';
-import type { LayerBlob, RootImageLimits } from '../../../workers/images/rootfs/source.ts';
+import type { RootImageLimits } from '../../../workers/images/layers/limits.ts';
+import { buildRootImage, type LayerBlob } from '../../../workers/images/rootfs/build.ts';
 import { makeTempDir } from '../temp.ts';
 import { type ErofsFile, readErofs } from './erofs-reader.ts';
 import { type LayerEntry, writeLayers } from './layers.ts';

@@ -47,7 +47,7 @@ test('an image is found by its digest, and a registry that sends another one is 
   const { pull, blobs } = await makeStore(t);
   const other = `sha256:${'0'.repeat(64)}`;
   registry.add('app', other, makeImage({ layers: [randomBytes(9)] }));
-  await assert.rejects(pull(`${registry.host}/app@${other}`), { code: 'ImageInvalid', message: /something else/ });
+  await assert.rejects(pull(`${registry.host}/app@${other}`), { code: 'ImageInvalid', message: /sent other content/ });
   assert.deepEqual(blobs(), []);
   assert.equal((await pull(`${registry.host}/app@${image.digest}`)).digest, image.digest);
 });
@@ -64,7 +64,7 @@ test('a layer that is not what its digest says is an error, and no byte of it st
     response.writeHead(200, { 'content-length': lie.length }).end(lie);
     return true;
   };
-  await assert.rejects(pull(`${registry.host}/app`), { code: 'ImageInvalid', message: /another blob/ });
+  await assert.rejects(pull(`${registry.host}/app`), { code: 'ImageInvalid', message: /sent other content/ });
   assert.deepEqual(blobs(), [image.config]);
   assert.deepEqual(partial(), []);
   assert.deepEqual(await listImages(store), []);
@@ -173,7 +173,7 @@ test('a registry that always breaks off is given up if it never comes farther, a
     breakOffAfter(2 ** 21, response, body, start);
     return true;
   };
-  await assert.rejects(pull(`${registry.host}/app`), { code: 'ImageUnavailable', message: /broke off/ });
+  await assert.rejects(pull(`${registry.host}/app`), { code: 'ImageUnavailable', message: /broke \(/ });
   assert.ok(attempts <= 6, `${attempts} attempts`);
   goesOn = true;
   await pull(`${registry.host}/app`);

@@ -2,9 +2,8 @@ import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
 import test from 'node:test';
 import { memberAddress, memberMac } from '../../../src/protocol/network.ts';
-import { FLOOD_BURST } from '../../../workers/network/flood-limit.ts';
 import { MAX_FRAME_BYTES, MAX_QEMU_FRAME_BYTES } from '../../../workers/network/frame.ts';
-import { QUEUE_BYTES } from '../../../workers/network/output-queue.ts';
+import { FLOOD_BURST, QUEUE_BYTES } from '../../../workers/network/vm-link.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { arpOf, BROADCAST, framed, frameOf, Testbed } from '../../helpers/network/harness.ts';
 

@@ -1,6 +1,6 @@
 /** OCI image layouts in a tar: image-spec, image-layout.md. */
 import { MonocoreError } from '../../../src/lib/errors.ts';
-import type { Platform } from '../../../src/protocol/images.ts';
+import { nameOf, type Platform } from '../../../src/protocol/images.ts';
 import {
   blobsOf,
   type Descriptor,
@@ -10,27 +10,27 @@ import {
   parseManifest,
 } from '../manifest.ts';
 import { choosePlatform } from '../platform.ts';
-import { nameOf } from '../store/index-entries.ts';
 import type { Archive, ArchivedImage, ArchiveFile } from './unpacking.ts';
 
-/** As containerd and Docker write a name in full beside the tag of the specification. */
+/** Full name, which containerd and Docker write beside the tag of the specification. */
 const FULL_NAME = 'io.containerd.image.name';
 const MAX_INDEX_DEPTH = 3;
 
-/** Whether an archive has an image layout. Docker's own archives have one too since version 25. */
+/** True for an archive with an image layout. Archives of Docker 25 and later have one, too. */
 export function hasLayout(archive: Archive): boolean {
   return archive.find('index.json') !== null && archive.find('oci-layout') !== null;
 }
 
 /**
- * The images of a layout for a platform.
+ * Reads the images of a layout for a platform.
  *
- * @throws MonocoreError `ImageInvalid` for what is missing, malformed, not what its digest says or for other platforms
+ * @throws MonocoreError `ImageInvalid` for a part that is missing, malformed, for other platforms or does not match its
+ * digest
  */
 export async function readOciArchive(archive: Archive, platform: Platform): Promise<ArchivedImage[]> {
   const index = parseIndex(await archive.read('index.json', MAX_MANIFEST_BYTES), 'the index of the archive');
   const images = new Map<string, ArchivedImage>();
-  // Entries of one name are variants of one image, unless an index of their own says so.
+  // Entries of one name are variants of one image.
   for (const [name, entries] of groupByName(index.manifests)) {
     const entry = entries.length === 1 ? entries[0]! : choosePlatform(entries, platform, name ?? 'the archive');
     const { bytes, manifest, digest } = await resolve(archive, entry, platform);
@@ -54,7 +54,7 @@ async function resolve(
     if ('config' in document) return { bytes, manifest: document, digest: at.digest };
     at = choosePlatform(document.manifests, platform, at.digest);
   }
-  throw new MonocoreError('ImageInvalid', `the archive has an index of indexes, deeper than ${MAX_INDEX_DEPTH}`);
+  throw new MonocoreError('ImageInvalid', `the archive nests indexes more than ${MAX_INDEX_DEPTH} deep`);
 }
 
 function findBlob(archive: Archive, { digest, size }: Descriptor): ArchiveFile {
@@ -75,7 +75,7 @@ function archiveName(entry: Descriptor): string | null {
   return entry.annotations?.[FULL_NAME] ?? nameOf(entry);
 }
 
-/** In the place of Map.groupBy, which came with Node 21. */
+/** Groups entries by name; `Map.groupBy` exists from Node 21 on. */
 function groupByName(entries: readonly Descriptor[]): Map<string | null, Descriptor[]> {
   const groups = new Map<string | null, Descriptor[]>();
   for (const entry of entries) {

@@ -6,14 +6,14 @@ import { BLOCK_BYTES } from './erofs-format.ts';
 
 const ENTRY_BYTES = 12;
 
-/** What an entry leads to. */
+/** Target of an entry. */
 export interface EntryTarget {
   readonly nid: number;
   /** `file_type`. */
   readonly type: number;
 }
 
-/** Size of a directory in bytes. @param names sorted, one character per byte */
+/** Bytes that a directory takes. @param names sorted, one character per byte */
 export function sizeOfEntries(names: readonly string[]): number {
   let blocks = 0;
   let used = 0;
@@ -50,7 +50,7 @@ export function renderEntries(names: readonly string[], targetOf: (name: string)
   return bytes;
 }
 
-/** Index behind the last name that stands in one block with the name at `first`. */
+/** Index after the last name in the block that begins with the name at `first`. */
 function endOfBlock(names: readonly string[], first: number): number {
   let used = 0;
   let index = first;

@@ -1,6 +1,6 @@
 /**
- * The parts of EROFS that are used here: Documentation/filesystems/erofs.rst and fs/erofs/erofs_fs.h of Linux. Nothing
- * is compressed, inodes are all of the extended form, and no feature is used that a kernel older than 5.4 lacks. Pure.
+ * Subset of EROFS: Documentation/filesystems/erofs.rst and fs/erofs/erofs_fs.h of Linux. Data is not compressed, all
+ * inodes have the extended form, and Linux 5.4 supports every feature. Pure.
  */
 import { FileType, TYPE_MASK } from '../rootfs/tree.ts';
 
@@ -20,16 +20,16 @@ const EXTENDED = 1;
 const FLAT_PLAIN = EXTENDED | (0 << 1);
 const FLAT_INLINE = EXTENDED | (2 << 1);
 
-/** What stands in the inode's block behind it may not be longer, so that it fits into a block beside others. */
+/** Longest tail that is kept behind its inode, so that a block has room for several. */
 const MAX_TAIL_BYTES = 2048;
 
-/** How a content is divided: whole blocks, and the rest that stands behind the inode. */
+/** Split of a content into whole blocks and a tail behind the inode. */
 export interface ContentPlan {
   readonly blocks: number;
   readonly tailBytes: number;
 }
 
-/** Long rests have a block of their own. */
+/** Plans a content; a long tail gets a block of its own. */
 export function planContent(sizeBytes: number): ContentPlan {
   const restBytes = sizeBytes % BLOCK_BYTES;
   const wholeBlocks = (sizeBytes - restBytes) / BLOCK_BYTES;
@@ -50,7 +50,7 @@ export interface InodeFields {
   readonly xattrCount: number;
   /** First block of the content, or the encoded device. */
   readonly location: number;
-  /** Number for 32-bit stat; any that is unique. */
+  /** Unique number for 32-bit stat. */
   readonly number: number;
 }
 

@@ -1,4 +1,4 @@
-/** Writes a file from a place on, in large pieces; synchronous, because the job has its thread for itself. */
+/** Buffered writer of a file; synchronous, because the job has its thread for itself. */
 import { writeSync } from 'node:fs';
 
 const BUFFER_BYTES = 1024 * 1024;
@@ -7,7 +7,7 @@ export class FileWriter {
   readonly #fd: number;
   readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES);
   #used = 0;
-  /** Where the buffer belongs in the file. */
+  /** Offset of the buffer in the file. */
   #start: number;
 
   /** @param start offset in the file, in bytes */
@@ -16,12 +16,12 @@ export class FileWriter {
     this.#start = start;
   }
 
-  /** Where the next byte goes. */
+  /** Offset of the next byte. */
   get position(): number {
     return this.#start + this.#used;
   }
 
-  /** Throws errors of the system, `ENOSPC` for example, as every method. */
+  /** Throws errors of the system, as every method does. */
   write(bytes: Uint8Array): void {
     let taken = 0;
     while (taken < bytes.length) {
@@ -33,7 +33,7 @@ export class FileWriter {
     }
   }
 
-  /** Zeros up to `position`. */
+  /** Writes zeros up to `position`. */
   padTo(position: number): void {
     while (this.position < position) {
       if (this.#used === BUFFER_BYTES) this.flush();
@@ -50,7 +50,7 @@ export class FileWriter {
   }
 }
 
-/** Writes all of `bytes`; one call may write a part, on a disk that is nearly full for example. */
+/** Writes all of `bytes`; a single call may write less, on a nearly full disk for example. */
 export function writeFully(fd: number, bytes: Uint8Array, position: number): void {
   let written = 0;
   while (written < bytes.length) written += writeSync(fd, bytes, written, bytes.length - written, position + written);

@@ -1,25 +1,25 @@
-/** Where everything of an image goes: contents of files, then long directories and targets, then inodes. */
+/** Layout of an image: contents of files, then long directories and symlink targets, then inodes. */
 
 import { type AnyInode, DirectoryInode, FileInode, SymlinkInode } from '../rootfs/tree.ts';
 import { sizeOfEntries } from './directory-blocks.ts';
 import { BLOCK_BYTES, INODE_BYTES, NID_BYTES, planContent } from './erofs-format.ts';
 
-/** Inodes begin behind an empty slot, so that none has the number 0. */
+/** The first slot stays empty, so that no inode has the number 0. */
 const FIRST_INODE_OFFSET = INODE_BYTES;
 
 export interface ImageLayout {
-  /** Every inode once, in the order in which they stand in the image; the root first. */
+  /** Every inode once, in the order of the image, the root first. */
   readonly inodes: readonly AnyInode[];
   /** First block of the inodes. */
   readonly metaBlock: number;
-  /** All blocks of the image. */
+  /** Number of blocks of the image. */
   readonly blocks: number;
 }
 
-/** Every inode of the tree once, the root first; counts their names, and sorts those in directories. */
+/** Lists every inode once, the root first; counts links and sorts the names of directories. */
 export function collectInodes(root: DirectoryInode): AnyInode[] {
   const inodes: AnyInode[] = [root];
-  // Grows while it is read.
+  // Grows while it is iterated.
   for (const inode of inodes) {
     if (!(inode instanceof DirectoryInode)) continue;
     inode.links = 2;
@@ -34,7 +34,7 @@ export function collectInodes(root: DirectoryInode): AnyInode[] {
 }
 
 /**
- * Places what is not the content of a file.
+ * Places inodes, directories and symlink targets behind the contents of files.
  *
  * @param nextBlock the first block that is free
  */
@@ -64,7 +64,7 @@ export function sizeOf(inode: AnyInode): number {
   return inode instanceof SymlinkInode ? inode.target.length : 0;
 }
 
-/** Neither the inode nor the rest behind it may cross the end of a block; attributes may. */
+/** Finds room: neither the inode nor its tail may cross a block's end; attributes may. */
 function findOffset(end: number, headBytes: number, tailBytes: number): number {
   let offset = Math.ceil(end / NID_BYTES) * NID_BYTES;
   while (

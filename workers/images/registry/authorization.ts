@@ -1,18 +1,17 @@
-/** The `Authorization` header for one repository: Basic, or a token of the service that the registry names. */
+/** `Authorization` header for one repository: Basic, or a token of the registry's token service (RFC 9110, 11.6.1). */
 import * as v from 'valibot';
 import { MonocoreError } from '../../../src/lib/errors.ts';
-import { parseChallenges } from './challenge.ts';
 import type { Credentials } from './credentials.ts';
 import { readBody, type Transport } from './transport.ts';
 
 const MAX_TOKEN_ANSWER_BYTES = 2 ** 20;
-/** How the program calls itself to token services, which keep it with the tokens that they give. */
+/** Client name for token services, which record it with their tokens. */
 const CLIENT_ID = 'monocore';
 
 /** Distribution project, `spec/auth/token.md`: either name. OAuth's is `access_token`. */
 const TokenSchema = v.object({ token: v.optional(v.string()), access_token: v.optional(v.string()) });
 
-/** Gets leave to read one repository, and keeps it for the requests that follow. */
+/** Obtains read access to one repository and keeps it for the requests that follow. */
 export class Authorization {
   readonly #transport: Transport;
   readonly #scope: string;
@@ -20,7 +19,7 @@ export class Authorization {
   #header: string | null = null;
   #renewal: Promise<string | null> | null = null;
 
-  /** @param findCredentials asked at the first challenge, and once */
+  /** @param findCredentials called once, at the first challenge */
   constructor(transport: Transport, repository: string, findCredentials: () => Promise<Credentials | null>) {
     this.#transport = transport;
     this.#scope = `repository:${repository}:pull`;
@@ -31,16 +30,16 @@ export class Authorization {
     };
   }
 
-  /** What to send with a request; null before the first challenge. */
+  /** Header for the next request; null before the first challenge. */
   get header(): string | null {
     return this.#header;
   }
 
   /**
-   * Answers a challenge. Requests that get one together share the answer.
+   * Answers a challenge. Concurrent requests share the answer.
    *
-   * @param used the header that the request had
-   * @returns the header for the next try; null when there is nothing better
+   * @param used header of the challenged request
+   * @returns the header to retry with; null without a better one
    * @throws PassingFailure, MonocoreError as `Transport.send`
    */
   async renew(challenge: string, used: string | null): Promise<string | null> {
@@ -63,7 +62,8 @@ export class Authorization {
   }
 
   async #fetchToken(realm: string, { service, scope }: Readonly<Record<string, string>>): Promise<string | null> {
-    if (!URL.canParse(realm)) throw new MonocoreError('ImageUnavailable', 'the registry names no token service');
+    if (!URL.canParse(realm))
+      throw new MonocoreError('ImageUnavailable', 'the registry names a token service that is not a valid URL');
     const url = new URL(realm);
     const credentials = await this.#findCredentials();
     const wanted = { ...(service === undefined ? {} : { service }), scope: scope ?? this.#scope };
@@ -87,7 +87,7 @@ export class Authorization {
     const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), TokenSchema), bytes.toString('utf8'));
     const token = parsed.success ? parsed.output.token || parsed.output.access_token : null;
     if (token && /^[\x21-\x7e]+$/.test(token)) return `Bearer ${token}`;
-    throw new MonocoreError('ImageUnavailable', `the token service ${url.host} gave no token`);
+    throw new MonocoreError('ImageUnavailable', `the token service ${url.host} sent no token`);
   }
 }
 
@@ -99,4 +99,35 @@ function withQuery(url: URL, parameters: Readonly<Record<string, string>>): URL 
   const result = new URL(url);
   for (const [name, value] of Object.entries(parameters)) result.searchParams.set(name, value);
   return result;
+}
+
+/** A challenge of a `WWW-Authenticate` header. */
+export interface Challenge {
+  /** Lower case. */
+  readonly scheme: string;
+  /** Names are lower case. */
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
+const SCHEME = /\s*,*\s*([A-Za-z][\w!#$%&'*+.^`|~-]*)(?:\s+|\s*$|\s*,)/y;
+const PARAMETER = /\s*,?\s*([\w!#$%&'*+.^`|~-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))/y;
+
+/** Parses the header up to the first malformed part. */
+export function parseChallenges(header: string): Challenge[] {
+  const challenges: Challenge[] = [];
+  let at = 0;
+  const match = (pattern: RegExp): RegExpExecArray | null => {
+    pattern.lastIndex = at;
+    const found = pattern.exec(header);
+    if (found) at = pattern.lastIndex;
+    return found;
+  };
+  for (let scheme = match(SCHEME); scheme; scheme = match(SCHEME)) {
+    const parameters: Record<string, string> = {};
+    for (let found = match(PARAMETER); found; found = match(PARAMETER)) {
+      parameters[found[1]!.toLowerCase()] = found[2]?.replace(/\\(.)/g, '$1') ?? found[3]!;
+    }
+    challenges.push({ scheme: scheme[1]!.toLowerCase(), parameters });
+  }
+  return challenges;
 }

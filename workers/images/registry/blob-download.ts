@@ -1,33 +1,33 @@
-/** Gets one blob: verified while it streams, resumed where it broke off, a blob of the store only when it is whole. */
+/** Downloads one blob: verified as it streams, resumed after a break, and kept only when complete. */
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { MonocoreError } from '../../../src/lib/errors.ts';
+import type { ReportImageEvent } from '../../../src/protocol/images.ts';
 import type { Descriptor } from '../manifest.ts';
-import type { Report } from '../reporter.ts';
 import { type ImageStore, sizeOf } from '../store/store.ts';
 import type { RepositoryClient } from './client.ts';
 import { connectionFailure, PassingFailure, type RetryPolicy, withRetries } from './retries.ts';
 import { type Answer, discard } from './transport.ts';
 
 /**
- * An attempt that came this much farther than all before it does not count as failed: a large blob over a bad line comes
- * in many pieces. Farther, because a registry that cannot go on in the middle would be asked for ever.
+ * Progress with which an attempt does not count as failed: a large blob over a bad line arrives in many pieces. It is
+ * measured beyond all attempts before, or a registry that cannot resume would be asked for ever.
  */
 const ADVANCE_BYTES = 2 ** 20;
 
-/** Where a blob comes from and goes to. */
+/** Source and destination of a blob. */
 export interface BlobSource {
   readonly client: RepositoryClient;
   readonly store: ImageStore;
   readonly signal: AbortSignal;
-  readonly report: Report;
+  readonly report: ReportImageEvent;
   readonly retries: RetryPolicy;
 }
 
 /**
- * Gets a blob into the store. What was got stays in the partial folder when it is called off or the registry breaks off;
- * a blob that is not what its digest says is removed.
+ * Downloads a blob into the store. After a cancellation or a broken connection the partial file stays; one that does not
+ * match its digest is removed.
  *
  * @throws MonocoreError `ImageInvalid`, `ImageUnavailable`; the signal's reason; the system's error
  */
@@ -38,7 +38,7 @@ export async function downloadBlob(source: BlobSource, descriptor: Descriptor): 
   try {
     await downloadOnce(source, descriptor, path);
   } catch (error) {
-    // What an earlier pull left may have been damaged since, by a full disk or a power cut.
+    // A full disk or power cut may have damaged the remains of an earlier pull.
     if (resumedBytes === 0 || !(error instanceof DigestMismatch)) throw error;
     await downloadOnce(source, descriptor, path);
   }
@@ -65,7 +65,7 @@ async function downloadOnce(source: BlobSource, descriptor: Descriptor, path: st
     });
     const found = download.digest();
     isWrong = found !== digest;
-    if (isWrong) throw new DigestMismatch('ImageInvalid', `${what}: the registry sent another blob: ${found}`);
+    if (isWrong) throw new DigestMismatch('ImageInvalid', `${what}: the registry sent other content: ${found}`);
     await file.sync();
   } catch (error) {
     if (error instanceof MonocoreError && error.code === 'ImageInvalid') isWrong = true;
@@ -76,7 +76,7 @@ async function downloadOnce(source: BlobSource, descriptor: Descriptor, path: st
   }
 }
 
-/** The state of a download, over its attempts: what is in the file is what was hashed. */
+/** State of a download over its attempts: the file and the hash always hold the same bytes. */
 class Download {
   readonly #source: BlobSource;
   readonly #descriptor: Descriptor;
@@ -84,7 +84,7 @@ class Download {
   readonly #file: FileHandle;
   #hash: Hash = createHash('sha256');
   #doneBytes = 0;
-  /** How far the attempts before this one came. */
+  /** Most bytes that earlier attempts reached. */
   #farthestBytes = 0;
 
   constructor(source: BlobSource, descriptor: Descriptor, file: FileHandle) {
@@ -101,7 +101,7 @@ class Download {
     return this.#doneBytes >= this.#farthestBytes + ADVANCE_BYTES;
   }
 
-  /** Takes over what the file has. */
+  /** Hashes what the file already has. */
   async resume(path: string): Promise<void> {
     for await (const chunk of createReadStream(path, { signal: this.#source.signal }) as AsyncIterable<Buffer>) {
       this.#hash.update(chunk);
@@ -119,13 +119,13 @@ class Download {
     if (!continues(answer, this.#doneBytes)) await this.#startAnew();
     if (answer.status === 416) {
       discard(answer);
-      throw new PassingFailure('the registry does not go on where it broke off');
+      throw new PassingFailure('the registry cannot resume the download');
     }
     try {
       for await (const chunk of answer.body as AsyncIterable<Buffer>) await this.#append(chunk);
     } catch (error) {
       signal.throwIfAborted();
-      // A full disk is nothing that the next attempt finds better.
+      // The next attempt would find the disk just as full.
       if (error instanceof MonocoreError || error instanceof WriteFailure) throw unwrap(error);
       throw connectionFailure(error, new URL(answer.origin).host);
     }
@@ -167,7 +167,7 @@ function unwrap(error: Error): unknown {
   return error instanceof WriteFailure ? error.cause : error;
 }
 
-/** Whether an answer goes on at `offset`: RFC 9110 section 14.4, and not every proxy keeps to it. */
+/** True when an answer continues at `offset`: RFC 9110 section 14.4, which not every proxy follows. */
 function continues({ status, headers }: Answer, offset: number): boolean {
   if (offset === 0) return true;
   return status === 206 && new RegExp(`^bytes ${offset}-`).test(String(headers['content-range'] ?? ''));

@@ -1,4 +1,4 @@
-/** One repository of a registry, by the OCI distribution specification, which Docker's registry API v2 became. */
+/** Client of one repository: the OCI distribution specification, formerly Docker's registry API v2. */
 import { MonocoreError } from '../../../src/lib/errors.ts';
 import { DEFAULT_REGISTRY, type ImageReference } from '../../../src/protocol/image-reference.ts';
 import { digestOf, MANIFEST_TYPES, MAX_MANIFEST_BYTES } from '../manifest.ts';
@@ -6,17 +6,17 @@ import { Authorization } from './authorization.ts';
 import type { Credentials } from './credentials.ts';
 import { type Answer, discard, readBody, type Transport } from './transport.ts';
 
-/** Where the default registry's API is. */
+/** Host of the default registry's API. */
 const DEFAULT_REGISTRY_HOST = 'registry-1.docker.io';
 
-/** A manifest or index as it came, verified where its digest was known. */
+/** A manifest or index as received, verified when its digest was known. */
 export interface ManifestAnswer {
   readonly bytes: Buffer;
   readonly digest: string;
   readonly mediaType: string;
 }
 
-/** Asks for the parts of images. It tries nothing again but what was refused for want of a token. */
+/** Requests parts of images. Retries only after a challenge for credentials. */
 export class RepositoryClient {
   readonly #transport: Transport;
   readonly #base: URL;
@@ -37,11 +37,11 @@ export class RepositoryClient {
   }
 
   /**
-   * A manifest or index.
+   * Fetches a manifest or index.
    *
    * @param reference a tag or digest
    * @throws PassingFailure
-   * @throws MonocoreError `ImageUnavailable`, `ImageInvalid` when it is not what its digest says or above 4 MiB
+   * @throws MonocoreError `ImageUnavailable`, `ImageInvalid` when it does not match its digest or exceeds 4 MiB
    */
   async manifest(reference: string): Promise<ManifestAnswer> {
     const what = `${this.name} ${reference}`;
@@ -50,20 +50,20 @@ export class RepositoryClient {
     const bytes = await readBody(answer, MAX_MANIFEST_BYTES, what);
     const digest = digestOf(bytes);
     if (reference.startsWith('sha256:') && digest !== reference) {
-      throw new MonocoreError('ImageInvalid', `${what}: the registry sent something else, with the digest ${digest}`);
+      throw new MonocoreError('ImageInvalid', `${what}: the registry sent other content, with the digest ${digest}`);
     }
     return { bytes, digest, mediaType: String(answer.headers['content-type'] ?? '') };
   }
 
   /**
-   * The bytes of a blob, from `offset` on if the registry can: status 206, and otherwise 200 with all of them, or 416.
+   * Opens a blob at `offset`: status 206, or 200 with all of it or 416 where the registry cannot resume.
    *
-   * @param signal ends the request and its answer, and no other one
+   * @param signal ends this request and its answer
    * @throws as {@link manifest}; the signal's reason
    */
   async blob(digest: string, offset: number, signal: AbortSignal): Promise<Answer> {
     const headers = {
-      // What is compressed on its way would not have the digest.
+      // Compressed in transit it would not have the digest.
       'accept-encoding': 'identity',
       ...(offset > 0 ? { range: `bytes=${offset}-` } : {}),
     };
@@ -78,7 +78,7 @@ export class RepositoryClient {
     const authorization = this.#authorization.header;
     const answer = await this.#transport.send({ ...ask, authorization });
     const challenge = answer.headers['www-authenticate'];
-    // Where a redirect leads, others ask, and they get nothing.
+    // A challenge from another host than the registry gets no credentials.
     if (answer.status !== 401 || challenge === undefined || answer.origin !== ask.url.origin) return answer;
     const renewed = await this.#authorization.renew([challenge].flat().join(', '), authorization);
     if (renewed === null) return answer;
@@ -93,7 +93,7 @@ function refusal(answer: Answer, what: string): MonocoreError {
   if (status === 404) return new MonocoreError('ImageUnavailable', `there is no ${what}`);
   if (status === 401 || status === 403) {
     return new MonocoreError('ImageUnavailable', `the registry refuses ${what} (status ${status})`, {
-      details: { hint: 'it may not exist, or needs credentials: docker login writes those that monocore uses' },
+      details: { hint: 'it may not exist or need credentials, which monocore takes from docker login' },
     });
   }
   return new MonocoreError('ImageUnavailable', `the registry answers ${what} with status ${status}`);

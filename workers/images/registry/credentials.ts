@@ -1,8 +1,8 @@
 /**
- * Credentials for registries as `docker login` keeps them: in the config file, or with a helper program that the file
- * names (docker/cli, `cli/config/configfile`; docker/docker-credential-helpers, "client/command protocol").
+ * Credentials of `docker login`: in Docker's config file, or in a helper program that the file names (docker/cli,
+ * `cli/config/configfile`; docker/docker-credential-helpers, "client/command protocol").
  *
- * They are never put in an argv, a message or an event.
+ * They never appear in an argv, a message or an event.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,13 +12,13 @@ import * as v from 'valibot';
 import { errorCode, errorText, MonocoreError } from '../../../src/lib/errors.ts';
 import { DEFAULT_REGISTRY } from '../../../src/protocol/image-reference.ts';
 
-/** Who somebody is to a registry. */
+/** Credentials for a registry. */
 export type Credentials =
   | { readonly type: 'password'; readonly username: string; readonly password: string }
   /** A refresh token of the registry's token service. */
   | { readonly type: 'identity-token'; readonly token: string };
 
-/** Under which the default registry has been known to `docker login` since its first version. */
+/** Key of the default registry in Docker's config since its first version. */
 const DEFAULT_REGISTRY_KEY = 'https://index.docker.io/v1/';
 
 const AuthSchema = v.object({
@@ -35,10 +35,10 @@ const ConfigSchema = v.object({
 });
 
 /**
- * What is known for a registry, or null.
+ * Finds the credentials for a registry; null without any.
  *
- * @param onNotice gets what people should know, a helper that is not installed for example
- * @throws MonocoreError `ConfigInvalid` for a file that cannot be understood
+ * @param onNotice gets notes for people, about a helper that is not installed for example
+ * @throws MonocoreError `ConfigInvalid` for a file that cannot be read or parsed
  */
 export async function findCredentials(
   configPath: string,
@@ -53,7 +53,7 @@ export async function findCredentials(
   if (text === null) return null;
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), ConfigSchema), text);
   // The message of a JSON parser quotes the text, which has passwords in it.
-  if (!parsed.success) throw new MonocoreError('ConfigInvalid', `${configPath} is no config of Docker`);
+  if (!parsed.success) throw new MonocoreError('ConfigInvalid', `${configPath} is not a Docker config`);
   const { auths, credsStore, credHelpers } = parsed.output;
   const key = registry === DEFAULT_REGISTRY ? DEFAULT_REGISTRY_KEY : registry;
   const helper = credHelpers[key] ?? credHelpers[registry] ?? credsStore;
@@ -62,7 +62,7 @@ export async function findCredentials(
   return helped ?? (entry ? decode(entry) : null);
 }
 
-/** Keys are hosts, with or without scheme and the path of an API. */
+/** Host of a key, which may have a scheme and the path of an API. */
 function hostOf(key: string): string {
   const host = key
     .replace(/^https?:\/\//, '')
@@ -74,7 +74,7 @@ function hostOf(key: string): string {
 function decode({ auth, username, password, identitytoken }: v.InferOutput<typeof AuthSchema>): Credentials | null {
   if (identitytoken) return { type: 'identity-token', token: identitytoken };
   const pair = auth ? Buffer.from(auth, 'base64').toString('utf8') : null;
-  // A password may have colons, a name has none.
+  // A password may contain colons, a user name none.
   const colon = pair?.indexOf(':') ?? -1;
   if (pair !== null && colon > 0) {
     return { type: 'password', username: pair.slice(0, colon), password: pair.slice(colon + 1).replace(/\0+$/, '') };
@@ -82,18 +82,18 @@ function decode({ auth, username, password, identitytoken }: v.InferOutput<typeo
   return username && password ? { type: 'password', username, password } : null;
 }
 
-/** Helpers may ask a person, by a window of the desktop. */
+/** Helpers may open a window and ask the user. */
 const HELPER_TIMEOUT_MS = 60_000;
-/** Says that the secret is a refresh token, in the place of a name. */
+/** User name that marks the secret as a refresh token. */
 const TOKEN_USERNAME = '<token>';
 
 const HelperAnswerSchema = v.object({ Username: v.string(), Secret: v.string() });
 
 /**
- * Asks a helper with the server's name on its standard input; null when it has nothing or is not installed.
+ * Asks a helper, `docker-credential-<name>`, with the server's name on its standard input; null when it has nothing or is
+ * not installed.
  *
- * @throws MonocoreError `ImageUnavailable` when it fails in any other way; what it printed is not told, as it may be
- * secret
+ * @throws MonocoreError `ImageUnavailable` when it fails otherwise; its output may be secret and is not shown
  */
 async function askHelper(
   name: string,
@@ -102,20 +102,20 @@ async function askHelper(
   onNotice: (text: string) => void,
 ): Promise<Credentials | null> {
   const program = `docker-credential-${name}`;
-  if (!/^[\w.-]+$/.test(name)) throw helperFailure(program, 'its name makes no sense');
+  if (!/^[\w.-]+$/.test(name)) throw helperFailure(program, 'its name is not valid');
   try {
     const child = spawn(program, ['get'], {
       stdio: ['pipe', 'pipe', 'ignore'],
       signal: AbortSignal.any([signal, AbortSignal.timeout(HELPER_TIMEOUT_MS)]),
     });
-    // One that does not read its input shows in its answer.
+    // A helper that does not read its input fails by its answer.
     child.stdin.on('error', () => {}).end(server);
     const [answer, [code]] = await Promise.all([
       readText(child.stdout),
       once(child, 'close') as Promise<[number | null]>,
     ]);
     if (code !== 0) {
-      // docker-credential-helpers, `credentials/error.go`; other texts mean that it is out of order.
+      // docker-credential-helpers, `credentials/error.go`; any other text is a failure.
       if (/credentials not found/.test(answer)) return null;
       throw helperFailure(program, `it ended with status ${code}`);
     }
@@ -124,14 +124,14 @@ async function askHelper(
     signal.throwIfAborted();
     if (error instanceof MonocoreError) throw error;
     if (errorCode(error) !== 'ENOENT') throw helperFailure(program, errorText(error));
-    onNotice(`${program}, which Docker's config names, is not installed: going on without credentials`);
+    onNotice(`${program}, which Docker's config names, is not installed; continuing without credentials`);
     return null;
   }
 }
 
 function parseHelperAnswer(answer: string, program: string): Credentials | null {
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), HelperAnswerSchema), answer);
-  if (!parsed.success) throw helperFailure(program, 'its answer makes no sense');
+  if (!parsed.success) throw helperFailure(program, 'its answer is malformed');
   const { Username: username, Secret: secret } = parsed.output;
   if (secret === '') return null;
   if (username === TOKEN_USERNAME) return { type: 'identity-token', token: secret };

@@ -1,26 +1,26 @@
-/** Trying again what may work the next time. */
+/** Retries of requests that failed for a passing reason. */
 import { setTimeout as delay } from 'node:timers/promises';
 import pRetry, { AbortError } from 'p-retry';
 import { errorCode, errorText, MonocoreError } from '../../../src/lib/errors.ts';
-import type { Report } from '../reporter.ts';
+import type { ReportImageEvent } from '../../../src/protocol/images.ts';
 
-/** How often and how fast. */
+/** Number and delays of retries. */
 export interface RetryPolicy {
-  /** Failures after which it is given up are one more. */
+  /** Retries after the first failure. */
   readonly retries: number;
-  /** Before the first one; doubled each time, with chance added so that clients do not come back together. */
+  /** Delay before the first retry; doubled each time, with jitter. */
   readonly firstDelayMs: number;
   readonly maxDelayMs: number;
 }
 
 export const DEFAULT_RETRIES: RetryPolicy = { retries: 5, firstDelayMs: 500, maxDelayMs: 30_000 };
 
-/** A registry that wants more than this to pass is not waited for. */
+/** Longest wait that a registry may ask for. */
 const MAX_RETRY_AFTER_MS = 5 * 60_000;
 
-/** A failure that may pass by itself. */
+/** A failure that may pass. */
 export class PassingFailure extends Error {
-  /** What the registry asks for by `Retry-After`; null if nothing. */
+  /** Wait that the registry asks for by `Retry-After`; null for none. */
   readonly retryAfterMs: number | null;
 
   constructor(message: string, options: { readonly retryAfterMs?: number | null; readonly cause?: unknown } = {}) {
@@ -29,14 +29,14 @@ export class PassingFailure extends Error {
   }
 }
 
-/** What {@link withRetries} needs besides what it is to do. */
+/** Surroundings of {@link withRetries}. */
 export interface RetryContext {
   readonly policy: RetryPolicy;
   readonly signal: AbortSignal;
-  readonly report: Report;
-  /** What is got, for messages. */
+  readonly report: ReportImageEvent;
+  /** Names the request in messages. */
   readonly what: string;
-  /** Whether the attempt came far enough not to count as a failure. */
+  /** True when the attempt progressed enough not to count as a failure. */
   readonly hasAdvanced?: () => boolean;
 }
 
@@ -69,21 +69,21 @@ export async function withRetries<Result>(attempt: () => Promise<Result>, contex
   }
 }
 
-/** p-retry takes whatever is no AbortError for worth another try. */
+/** p-retry retries everything but an AbortError. */
 function rethrow(error: unknown): never {
   if (error instanceof PassingFailure) throw error;
   throw new AbortError(error instanceof Error ? error : new Error(errorText(error)));
 }
 
-/** Codes of errors of connections that broke or never came to be, for reasons that may pass. */
+/** Codes of connection errors that may pass. */
 const PASSING = /^(ECONNRESET|EPIPE|ETIMEDOUT|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|HPE_\w+)$/;
 const PASSING_OF_UNDICI = /^UND_ERR_(SOCKET|\w+_TIMEOUT|RES_CONTENT_LENGTH_MISMATCH|CLOSED|DESTROYED)$/;
 
-/** An error of undici as a {@link PassingFailure} or as a MonocoreError `ImageUnavailable`. */
+/** Turns an error of undici into a {@link PassingFailure} or a MonocoreError `ImageUnavailable`. */
 export function connectionFailure(error: unknown, host: string): Error {
   const code = errorCode(error) ?? '';
   if (PASSING.test(code) || PASSING_OF_UNDICI.test(code)) {
-    return new PassingFailure(`the connection to ${host} broke off (${errorText(error)})`, { cause: error });
+    return new PassingFailure(`the connection to ${host} broke (${errorText(error)})`, { cause: error });
   }
   return new MonocoreError('ImageUnavailable', `${host} cannot be reached: ${describeConnectionError(error) || code}`, {
     cause: error,
@@ -94,7 +94,7 @@ export function connectionFailure(error: unknown, host: string): Error {
 /**
  * Milliseconds of a `Retry-After` header, RFC 9110 section 10.2.3: seconds or a date.
  *
- * @returns null where there is none, or it makes no sense
+ * @returns null without a valid one
  */
 export function parseRetryAfterMs(header: string | undefined, nowMs: number): number | null {
   if (header === undefined) return null;
@@ -119,7 +119,7 @@ const UNTRUSTED_HINT =
 /** OpenSSL code of a server that does not speak TLS. */
 const NO_TLS = 'ERR_SSL_WRONG_VERSION_NUMBER';
 
-/** One line for a connection error. OpenSSL messages name places in its source, so only their reason is shown. */
+/** Describes a connection error in one line. OpenSSL messages name places in its source, so only their reason is shown. */
 function describeConnectionError(error: unknown): string {
   const isOfTls = error instanceof Error && 'reason' in error && typeof error.reason === 'string';
   return isOfTls ? (error.reason as string) : errorText(error);

@@ -1,30 +1,32 @@
-/** The ways to registries: straight, or through the proxies that the environment names. */
+/** Connections to registries, direct or through proxies. */
+
+import { BlockList, isIP, isIPv4 } from 'node:net';
 import { Agent, type Dispatcher, ProxyAgent } from 'undici';
 import { MonocoreError } from '../../../src/lib/errors.ts';
+import { isLoopbackRegistry } from '../../../src/protocol/image-reference.ts';
 import type { ProxySettings } from '../../../src/protocol/images.ts';
-import { isExempt } from './exempt-hosts.ts';
 
 const CONNECT_TIMEOUT_MS = 15_000;
 
-/** How a URL is asked for. */
+/** Connection for a URL. */
 export interface Route {
   readonly dispatcher: Dispatcher;
   /** `host:port` of the proxy, for messages; null without one. */
   readonly proxy: string | null;
 }
 
-/** Connections of one pull, opened when they are needed and kept until it ends. */
+/** Connections of one pull, opened on demand and kept until it ends. */
 export class Routes {
   readonly #settings: ProxySettings;
   readonly #direct: Route = { dispatcher: new Agent({ connect: { timeout: CONNECT_TIMEOUT_MS } }), proxy: null };
-  /** By the proxy's URL as it was set. */
+  /** By the proxy's URL as configured. */
   readonly #proxied = new Map<string, Route>();
 
   constructor(settings: ProxySettings) {
     this.#settings = settings;
   }
 
-  /** @throws MonocoreError `Usage` when what the environment names is no proxy */
+  /** Finds or opens the connection. @throws MonocoreError `Usage` for a malformed proxy address */
   to(url: URL): Route {
     const { http, https, exempt } = this.#settings;
     const proxy = url.protocol === 'https:' ? https : http;
@@ -36,25 +38,65 @@ export class Routes {
     return route;
   }
 
-  /** Breaks off what is under way. */
+  /** Cuts off all requests. */
   async destroy(): Promise<void> {
     await Promise.all([this.#direct, ...this.#proxied.values()].map(({ dispatcher }) => dispatcher.destroy()));
   }
 }
 
-/** @param variable where it comes from, for messages, which never have the password in it */
+/** @param variable names its source in messages, which never show the proxy's password */
 function openProxy(proxy: string, variable: string): Route {
-  // As curl(1) and Docker take it, the scheme may be missing.
+  // The scheme may be missing, as in curl(1) and Docker.
   const text = proxy.includes('://') ? proxy : `http://${proxy}`;
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url?.protocol !== 'http:' && url?.protocol !== 'https:') {
-    throw new MonocoreError('Usage', `${variable} in the environment is no address of a proxy like http://proxy:3128`);
+    throw new MonocoreError('Usage', `${variable} in the environment is not a proxy address like http://proxy:3128`);
   }
   const dispatcher = new ProxyAgent({
     uri: url.href,
     proxyTls: { timeout: CONNECT_TIMEOUT_MS },
-    // Plain HTTP needs no tunnel, and proxies often allow none to its port.
+    // Plain HTTP needs no tunnel, and proxies often forbid one to its port.
     proxyTunnel: false,
   });
   return { dispatcher, proxy: url.host };
+}
+
+const DEFAULT_PORTS: Readonly<Record<string, string>> = { 'http:': '80', 'https:': '443' };
+
+/**
+ * True when `NO_PROXY` exempts the host of a URL, by Docker's rules (golang.org/x/net/http/httpproxy): `*`, or entries
+ * separated by commas. A name covers its subdomains; a name behind a dot covers only those. Addresses and networks such as
+ * `10.0.0.0/8` are entries, too; each but a network may have a port. Loopback hosts are always exempt.
+ */
+export function isExempt(url: URL, noProxy: string): boolean {
+  if (isLoopbackRegistry(url.host)) return true;
+  const host = url.hostname.replace(/^\[|\]$/g, '').toLowerCase();
+  const port = url.port || DEFAULT_PORTS[url.protocol];
+  return noProxy
+    .toLowerCase()
+    .split(/[\s,]+/)
+    .some((entry) => {
+      if (entry === '*') return true;
+      if (entry.includes('/')) return isInNetwork(host, entry);
+      const [, name, wantedPort] = /^(.*?)(?::(\d+))?$/.exec(isIP(entry) ? `[${entry}]` : entry)!;
+      if (wantedPort !== undefined && wantedPort !== port) return false;
+      return covers(name!.replace(/^\[|\]$/g, ''), host);
+    });
+}
+
+function covers(name: string, host: string): boolean {
+  const domain = name.replace(/^\*/, '');
+  if (domain === '') return false;
+  if (domain.startsWith('.')) return host.endsWith(domain);
+  return host === domain || host.endsWith(`.${domain}`);
+}
+
+function isInNetwork(host: string, network: string): boolean {
+  const [address, bits] = network.split('/') as [string, string];
+  const family = isIPv4(address) ? 'ipv4' : 'ipv6';
+  const isNetwork = isIP(address) !== 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (family === 'ipv4' ? 32 : 128);
+  if (!isNetwork || isIP(host) !== isIP(address)) return false;
+  const networks = new BlockList();
+  networks.addSubnet(address, Number(bits), family);
+  return networks.check(host, family);
 }

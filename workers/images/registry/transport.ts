@@ -1,4 +1,4 @@
-/** HTTP as registries need it: redirects without leaking credentials, and no plain HTTP by accident. */
+/** HTTP client for registries: redirects do not leak credentials, and plain HTTP must be allowed. */
 import type { Readable } from 'node:stream';
 import { request } from 'undici';
 import { MonocoreError } from '../../../src/lib/errors.ts';
@@ -7,31 +7,31 @@ import type { PullRequest } from '../../../src/protocol/images.ts';
 import { connectionFailure, PassingFailure, PLAIN_HTTP_HINT, parseRetryAfterMs } from './retries.ts';
 import type { Routes } from './routes.ts';
 
-/** Registries answer blobs with one redirect to where they are kept. */
+/** Registries redirect once, to the storage of a blob. */
 const MAX_REDIRECTS = 5;
-/** From the request to the head of its answer, and between two pieces of the answer. */
+/** Longest wait for the head of an answer, and between two pieces of it. */
 const SILENCE_MS = 60_000;
 
 /** Registries that are asked over plain HTTP. */
 export type InsecurePolicy = Pick<PullRequest, 'insecure_loopback' | 'insecure_registries'>;
 
-/** An answer whose body has not been read. It has to be read or destroyed. */
+/** An answer whose body must be read or discarded. */
 export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly body: Readable;
-  /** Where it came from in the end. */
+  /** Origin after redirects. */
   readonly origin: string;
 }
 
-/** One request; `headers` with credentials go to the origin of `url` and nowhere else. */
+/** A request. `authorization` and `body` go only to the origin of `url`. */
 export interface Ask {
   readonly url: URL;
   readonly method?: 'GET' | 'POST';
   readonly headers?: Readonly<Record<string, string>>;
   readonly authorization?: string | null;
   readonly body?: string;
-  /** Ends it and its answer; that of the pull does in any case. */
+  /** Ends the request and its answer, besides the pull's own signal. */
   readonly signal?: AbortSignal;
 }
 
@@ -47,7 +47,7 @@ export class Transport {
     this.#signal = signal;
   }
 
-  /** `https:`, unless plain HTTP was asked for and is allowed for this host (`host` or `host:port`). */
+  /** Scheme for a host (`host` or `host:port`): `https:` unless plain HTTP is allowed for it. */
   schemeFor(host: string): 'http:' | 'https:' {
     const { insecure_loopback, insecure_registries } = this.#policy;
     const isPlain = insecure_registries.includes(host) || (insecure_loopback && isLoopbackRegistry(host));
@@ -72,7 +72,7 @@ export class Transport {
       }
       discard(answer);
       if (!URL.canParse(location, url.href)) {
-        throw new MonocoreError('ImageUnavailable', `${url.host} redirects to what is no address`);
+        throw new MonocoreError('ImageUnavailable', `${url.host} redirects to a malformed address`);
       }
       url = new URL(location, url);
     }
@@ -107,7 +107,7 @@ export class Transport {
     return answer;
   }
 
-  /** A redirect or a token service must not lead from https to plain HTTP, where anybody may listen. */
+  /** Refuses redirects and token services on plain HTTP, where anybody may listen. */
   #checkScheme({ protocol, host }: URL): void {
     if (protocol === 'https:' || (protocol === 'http:' && this.schemeFor(host) === 'http:')) return;
     throw new MonocoreError('ImageUnavailable', `plain HTTP to ${host} is not allowed`, {
@@ -116,15 +116,15 @@ export class Transport {
   }
 }
 
-/** Gives an answer up without reading it. */
+/** Discards an answer. */
 export function discard({ body }: Answer): void {
   body.on('error', () => {}).destroy();
 }
 
 /**
- * The whole body.
+ * Reads the whole body.
  *
- * @throws MonocoreError `ImageInvalid` for one above `maxBytes`
+ * @throws MonocoreError `ImageInvalid` when it exceeds `maxBytes`
  * @throws PassingFailure when the connection breaks
  */
 export async function readBody(answer: Answer, maxBytes: number, what: string): Promise<Buffer> {

@@ -4,20 +4,35 @@
  * and devices need no root.
  */
 import { closeSync, fsyncSync, ftruncateSync, openSync } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errorCode, errorText, MonocoreError } from '../../../src/lib/errors.ts';
+import type { BuildRootImageJob } from '../../../src/protocol/images.ts';
 import { BLOCK_BYTES } from '../erofs/erofs-format.ts';
 import { collectInodes, layOut } from '../erofs/image-layout.ts';
 import { writeImage } from '../erofs/image-writer.ts';
 import { decompress } from '../layers/decompression.ts';
 import { EntryReader } from '../layers/entries.ts';
-import { invalidLayer, limitPassed, maxLayerBytes } from '../layers/limits.ts';
+import {
+  DEFAULT_MAX_ENTRIES,
+  invalidLayer,
+  limitPassed,
+  maxLayerBytes,
+  type RootImageLimits,
+} from '../layers/limits.ts';
 import { readTar } from '../layers/tar-reader.ts';
+import {
+  defaultsOf,
+  LAYER_MEDIA_TYPE,
+  MAX_CONFIG_BYTES,
+  OCI_MANIFEST,
+  parseConfig,
+  parseManifest,
+} from '../manifest.ts';
+import { type ImageStore, sizeOf, syncFolder, writeDurably } from '../store/store.ts';
 import { ContentStore } from './content-store.ts';
 import { applyEntry } from './layer-application.ts';
 import { MergedTree } from './merged-tree.ts';
-import { LAYER_MEDIA_TYPE, type RootImage, type RootImageSource } from './source.ts';
 import { FileInode } from './tree.ts';
 
 const FILE_MODE = 0o644;
@@ -104,11 +119,55 @@ async function withFiles<T>(paths: readonly string[], action: (fds: readonly num
   }
 }
 
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path);
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
+/** A layer of an image. */
+export interface LayerBlob {
+  /** Absolute path. Its digest was verified. */
+  readonly path: string;
+  /** Media type in the manifest, see {@link LAYER_MEDIA_TYPE}. */
+  readonly mediaType: string;
+}
+
+/** Input of a build. Builds with the same output must not overlap. */
+export interface RootImageSource {
+  /** The lowest first. */
+  readonly layers: readonly LayerBlob[];
+  /**
+   * Absolute path, replaced atomically when the image is complete. `<path>.tmp` and `<path>.tails.tmp` exist meanwhile, and
+   * after a crash until the next build.
+   */
+  readonly outputPath: string;
+  readonly limits: RootImageLimits;
+}
+
+/** Result of a build. */
+export interface RootImage {
+  readonly sizeBytes: number;
+  readonly inodes: number;
+}
+
+/**
+ * Builds the root of an image and writes its record, unless both exist. The root comes last, so it never exists without
+ * its record. The caller holds the store's lock.
+ *
+ * @throws MonocoreError `ImageInvalid` when the store lacks a part of the image or a layer is refused; the signal's reason
+ */
+export async function buildRoot(
+  { digest, max_image_size_bytes }: Pick<BuildRootImageJob, 'digest' | 'max_image_size_bytes'>,
+  store: ImageStore,
+  signal: AbortSignal,
+): Promise<void> {
+  const { paths } = store;
+  if ((await sizeOf(paths.root(digest))) !== null && (await sizeOf(paths.rootRecord(digest))) !== null) return;
+  const manifest = parseManifest(await store.readManifest(digest), OCI_MANIFEST, digest);
+  if (!('config' in manifest)) throw new MonocoreError('ImageInvalid', `${digest} is an index, not an image`);
+  const config = parseConfig(
+    await store.read(manifest.config.digest, MAX_CONFIG_BYTES),
+    manifest.layers.length,
+    digest,
+  );
+  for (const layer of manifest.layers) await store.checkPresent(layer);
+  await writeDurably(paths.rootRecord(digest), `${JSON.stringify(defaultsOf(config), null, 2)}\n`);
+  const layers = manifest.layers.map((layer) => ({ path: paths.blob(layer.digest), mediaType: layer.mediaType }));
+  const limits = { maxImageBytes: max_image_size_bytes, maxEntries: DEFAULT_MAX_ENTRIES };
+  await buildRootImage({ layers, outputPath: paths.root(digest), limits }, signal);
 }

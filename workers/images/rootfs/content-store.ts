@@ -1,7 +1,6 @@
 /**
- * Contents of files while an image is built. Whole blocks go straight to their place in the image; a short rest behind
- * them, which will stand beside the inode, waits in a spool file. Contents that upper layers hide are closed up at the
- * end.
+ * Contents of files while an image is built. Whole blocks go straight into the image; short tails, which will follow their
+ * inodes, wait in a spool file. Gaps of contents that upper layers hide are closed at the end.
  */
 import { readSync } from 'node:fs';
 import { BLOCK_BYTES, planContent } from '../erofs/erofs-format.ts';
@@ -21,7 +20,7 @@ export class ContentStore {
   readonly #blocks: FileWriter;
   readonly #tails: FileWriter;
 
-  /** @param maxBytes how much both files may take together */
+  /** @param maxBytes limit of both files together */
   constructor(imageFd: number, tailsFd: number, maxBytes: number) {
     this.#imageFd = imageFd;
     this.#tailsFd = tailsFd;
@@ -31,9 +30,9 @@ export class ContentStore {
   }
 
   /**
-   * A sink for the content of `file`, which is told where that is. One file after the other.
+   * Opens a sink for the content of `file` and records its place. One file at a time.
    *
-   * @throws MonocoreError `ImageInvalid` when there is no room for it; errors of the system
+   * @throws MonocoreError `ImageInvalid` without room for it; errors of the system
    */
   open(file: FileInode): ContentSink {
     const { blocks, tailBytes } = planContent(file.sizeBytes);
@@ -51,17 +50,17 @@ export class ContentStore {
     };
   }
 
-  /** @throws MonocoreError `ImageInvalid` when `moreBytes` would pass the limit */
+  /** @throws MonocoreError `ImageInvalid` when `moreBytes` would exceed the limit */
   checkRoom(moreBytes: number): void {
     if (this.#blocks.position + this.#tails.position + moreBytes > this.#maxBytes) this.#fail();
   }
 
-  /** The same for an image of so many blocks. */
+  /** Likewise for the number of blocks of the whole image. */
   checkBlocks(blocks: number): void {
     if (blocks * BLOCK_BYTES + this.#tails.position > this.#maxBytes) this.#fail();
   }
 
-  /** What `planContent` leaves for the inode. */
+  /** Tail of a file, see `planContent`. */
   readTail(file: FileInode): Buffer {
     const { tailBytes } = planContent(file.sizeBytes);
     const tail = Buffer.alloc(tailBytes);
@@ -70,9 +69,9 @@ export class ContentStore {
   }
 
   /**
-   * Ends the writing of contents, and moves those of `files` together.
+   * Flushes contents and closes the gaps between them.
    *
-   * @param files all that are part of the image
+   * @param files every file of the image
    * @returns the first block behind them
    */
   close(files: readonly FileInode[]): number {
@@ -82,7 +81,7 @@ export class ContentStore {
     let nextBlock = FIRST_BLOCK;
     for (const file of placed) {
       const { blocks } = planContent(file.sizeBytes);
-      // Never upwards, so nothing is overwritten that is still to be moved.
+      // Only downwards, so a move never overwrites content that has yet to move.
       if (file.block > nextBlock) this.#move(file.block, nextBlock, blocks);
       file.block = nextBlock;
       nextBlock += blocks;
@@ -107,7 +106,7 @@ export class ContentStore {
 function readFully(fd: number, target: Buffer, position: number): void {
   for (let done = 0; done < target.length; ) {
     const bytes = readSync(fd, target, done, target.length - done, position + done);
-    if (bytes === 0) throw new Error('the spool of an image was cut off');
+    if (bytes === 0) throw new Error('the spool of an image is truncated');
     done += bytes;
   }
 }

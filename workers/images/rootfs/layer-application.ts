@@ -1,8 +1,7 @@
-/** Applies the entries of a layer to the tree: files, links and whiteouts. */
+/** Application of a layer's entries to the tree: files, links and whiteouts. */
 
 import type { EntryReader } from '../layers/entries.ts';
-import { splitPath } from '../layers/entry-path.ts';
-import { invalidLayer, showBytes } from '../layers/limits.ts';
+import { invalidLayer, limitPassed, MAX_NAME_BYTES, MAX_PATH_BYTES, showBytes } from '../layers/limits.ts';
 import type { ContentSink, TarEntry } from '../layers/tar-reader.ts';
 import type { ContentStore } from './content-store.ts';
 import { assertLinkable, type MergedTree } from './merged-tree.ts';
@@ -11,10 +10,10 @@ import { FileInode } from './tree.ts';
 /** OCI image spec, layer.md, section "Whiteouts". */
 const WHITEOUT_PREFIX = '.wh.';
 const OPAQUE_WHITEOUT = '.wh..wh..opq';
-/** Names of AUFS for its own use, which old layers have; Docker skips them. */
+/** Prefix of AUFS's own files in old layers; Docker skips them, too. */
 const AUFS_PREFIX = '.wh..wh.';
 
-/** What a layer is applied to. */
+/** Parts of an image that is being built. */
 export interface ImageParts {
   readonly tree: MergedTree;
   readonly entries: EntryReader;
@@ -22,7 +21,9 @@ export interface ImageParts {
 }
 
 /**
- * @returns where the content of the entry goes, or null when it has none or none is wanted
+ * Applies an entry.
+ *
+ * @returns the sink of its content; null when it has none or none is wanted
  * @throws MonocoreError `ImageInvalid`; errors of the system
  */
 export function applyEntry(entry: TarEntry, { tree, entries, contents }: ImageParts): ContentSink | null {
@@ -60,8 +61,37 @@ export function applyEntry(entry: TarEntry, { tree, entries, contents }: ImagePa
 
 function hiddenName(whiteout: string): string {
   const name = whiteout.slice(WHITEOUT_PREFIX.length);
-  // Joined to a path these would name the directory itself or the one above.
+  // These would name the directory itself or its parent.
   if (name === '' || name === '.' || name === '..')
     throw invalidLayer(`a whiteout that names nothing: ${showBytes(whiteout)}`);
   return name;
+}
+
+/**
+ * Splits `path` into names from the root; none for the root itself. As in a chroot, a leading `/` and `./` are ignored and
+ * `..` of the root is the root, so that no path leads out of the image. Symlinks are not followed.
+ *
+ * @param path one character per byte
+ * @throws MonocoreError `ImageInvalid` for a path or name that Linux does not allow
+ */
+export function splitPath(path: string): string[] {
+  if (path.length > MAX_PATH_BYTES) {
+    throw limitPassed(
+      'path',
+      `a path of ${path.length} bytes, at most ${MAX_PATH_BYTES} are possible: ${showBytes(path)}`,
+    );
+  }
+  if (path.includes('\0')) throw invalidLayer(`a path with a zero byte: ${showBytes(path)}`);
+  const names: string[] = [];
+  for (const name of path.split('/')) {
+    if (name === '' || name === '.') continue;
+    if (name === '..') names.pop();
+    else if (name.length > MAX_NAME_BYTES) {
+      throw limitPassed(
+        'name',
+        `a name of ${name.length} bytes, at most ${MAX_NAME_BYTES} are possible: ${showBytes(path)}`,
+      );
+    } else names.push(name);
+  }
+  return names;
 }

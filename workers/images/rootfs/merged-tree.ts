@@ -1,11 +1,10 @@
 /**
- * The tree that layers make one after the other: OCI image spec, layer.md, sections "Applying Changesets", "Whiteouts"
- * and "Opaque Whiteout". Nothing follows a symlink: a path leads through directories only, and a name on it that is no
- * directory becomes one, as it does for Docker, which unpacks each layer alone.
+ * Tree that layers build one after the other: OCI image spec, layer.md, sections "Applying Changesets", "Whiteouts" and
+ * "Opaque Whiteout". Symlinks are never followed: a path leads through directories only, and any other file on it is
+ * replaced by a directory, as in Docker, which unpacks each layer alone.
  */
 
-import { invalidLayer, limitPassed, MAX_TEXT_BYTES, showBytes } from '../layers/limits.ts';
-import type { RootImageLimits } from './source.ts';
+import { invalidLayer, limitPassed, MAX_TEXT_BYTES, type RootImageLimits, showBytes } from '../layers/limits.ts';
 import { type AnyInode, type Attributes, DirectoryInode, IMPLICIT_DIRECTORY } from './tree.ts';
 
 export class MergedTree {
@@ -14,21 +13,21 @@ export class MergedTree {
   #layer = 0;
   #entries = 0;
   #textBytes = 0;
-  /** Directories that have names of this layer. */
+  /** Directories with names from the current layer. */
   #changed: DirectoryInode[] = [];
 
   constructor(limits: RootImageLimits) {
     this.#limits = limits;
   }
 
-  /** What comes belongs to the next layer: whiteouts in it apply to all that came before. */
+  /** Begins the next layer, whose whiteouts apply to all layers before it. */
   beginLayer(): void {
     this.#layer += 1;
     for (const directory of this.#changed) directory.fresh = null;
     this.#changed = [];
   }
 
-  /** @throws MonocoreError `ImageInvalid` for too many entries, those that only paths name included */
+  /** Counts an entry, or a directory that only a path implies. @throws MonocoreError `ImageInvalid` above the limit */
   countEntry(): void {
     this.#entries += 1;
     if (this.#entries > this.#limits.maxEntries) {
@@ -36,7 +35,7 @@ export class MergedTree {
     }
   }
 
-  /** @throws MonocoreError `ImageInvalid` for more text than is held in memory */
+  /** Counts text held in memory. @throws MonocoreError `ImageInvalid` above the limit */
   countText(bytes: number): void {
     this.#textBytes += bytes;
     if (this.#textBytes > MAX_TEXT_BYTES) {
@@ -44,7 +43,7 @@ export class MergedTree {
     }
   }
 
-  /** Puts `inode`, new or known by another name, in the place of what has that path. Never a directory. */
+  /** Puts `inode`, new or another link of a known one, at a path and replaces what is there. */
   put(names: readonly string[], inode: Exclude<AnyInode, DirectoryInode>): void {
     const name = names.at(-1);
     if (name === undefined) throw invalidLayer('the root is not a directory');
@@ -54,7 +53,7 @@ export class MergedTree {
     this.#markFresh(parent, name);
   }
 
-  /** Makes a directory, or gives the one that is there other attributes. */
+  /** Makes a directory or changes the attributes of an existing one. */
   putDirectory(names: readonly string[], attributes: Attributes): void {
     const name = names.at(-1);
     const parent = this.#enter(names.slice(0, -1));
@@ -64,7 +63,7 @@ export class MergedTree {
     if (name !== undefined) this.#markFresh(parent, name);
   }
 
-  /** What has that path, or null. */
+  /** Finds the inode at a path; null for none. */
   find(names: readonly string[]): AnyInode | null {
     let inode: AnyInode = this.root;
     for (const name of names) {
@@ -75,20 +74,20 @@ export class MergedTree {
     return inode;
   }
 
-  /** Removes what lower layers have there, and leaves what this layer has put there, before or after. */
+  /** Removes what lower layers have at a path; what the current layer put there stays, whatever the order. */
   remove(names: readonly string[]): void {
     const parent = this.find(names.slice(0, -1));
     const name = names.at(-1);
     if (parent instanceof DirectoryInode && name !== undefined) this.#removeLower(parent, name);
   }
 
-  /** Removes what lower layers have in a directory. */
+  /** Removes the entries of lower layers from a directory. */
   removeContent(names: readonly string[]): void {
     const directory = this.find(names);
     if (directory instanceof DirectoryInode) this.#prune(directory);
   }
 
-  /** The directory of that path; what is missing or no directory on the way becomes one. */
+  /** Finds the directory at a path; each missing name and other file on the way becomes a directory. */
   #enter(names: readonly string[]): DirectoryInode {
     let directory = this.root;
     for (const name of names) {
@@ -110,7 +109,7 @@ export class MergedTree {
   }
 
   #markFresh(directory: DirectoryInode, name: string): void {
-    // Below the first layer there is nothing that a whiteout could remove.
+    // The first layer's whiteouts have nothing below them to remove.
     if (this.#layer <= 1) return;
     if (directory.freshLayer !== this.#layer) {
       directory.fresh = new Set();
@@ -132,7 +131,7 @@ export class MergedTree {
       if (this.#isFresh(parent, name)) return;
       if (child.children.size === 0) parent.children.delete(name);
       else if (child.layer !== this.#layer) {
-        // Something of this layer is in it, so it exists, but not as the directory that it was.
+        // It contains files of this layer, so it stays, but as a new directory.
         child.attributes = IMPLICIT_DIRECTORY;
         child.layer = this.#layer;
       }
@@ -140,14 +139,14 @@ export class MergedTree {
   }
 
   #prune(directory: DirectoryInode): void {
-    // Many whiteouts of one directory cost as much as one.
+    // So many whiteouts of one directory cost no more than one.
     if (directory.prunedLayer === this.#layer) return;
     directory.prunedLayer = this.#layer;
     for (const name of [...directory.children.keys()]) this.#removeLower(directory, name);
   }
 }
 
-/** Whether `inode` may have another name. @throws MonocoreError `ImageInvalid` when not, naming both paths */
+/** Asserts that `inode` may be hard-linked. @throws MonocoreError `ImageInvalid` that names both paths */
 export function assertLinkable(
   inode: AnyInode | null,
   path: string,

@@ -1,10 +1,9 @@
 /**
- * The merged tree of an image: metadata only, held in memory. Names and targets are byte strings, one character per
- * byte, so that names that are not UTF-8 stay what they are and `<` compares as EROFS sorts. Plain classes with few
- * fields, because there may be millions.
+ * Inodes of the merged tree: metadata only, in memory. Names and targets are byte strings, one character per byte: names
+ * need not be UTF-8, and `<` compares as EROFS sorts. Plain classes with few fields, because there may be millions.
  */
 
-/** Types of files in a mode: `S_IFMT` and others, stat.h of Linux. */
+/** File types in a mode, `S_IFMT` of Linux's stat.h. */
 export const FileType = {
   fifo: 0o010000,
   characterDevice: 0o020000,
@@ -15,7 +14,7 @@ export const FileType = {
 } as const;
 export const TYPE_MASK = 0o170000;
 
-/** What every file has. */
+/** Attributes of every file. */
 export interface Attributes {
   /** Type and permissions. */
   readonly mode: number;
@@ -24,15 +23,15 @@ export interface Attributes {
   /** Seconds since the epoch; whole, may be negative. */
   readonly mtimeS: number;
   readonly mtimeNs: number;
-  /** As in the image, see `xattrs.ts`; null for none. */
+  /** Bytes as in the image, see `xattrs.ts`; null for none. */
   readonly xattrs: Buffer | null;
 }
 
 abstract class Inode {
   attributes: Attributes;
-  /** How many names it has; a directory those of its subdirectories, too. Counted when the tree is laid out. */
+  /** Link count, set when the tree is laid out. */
   links = 0;
-  /** Where it is in the image, in units of 32 bytes; given when the tree is laid out. */
+  /** Position in the image in units of 32 bytes, set when the tree is laid out. */
   nid = 0;
 
   constructor(attributes: Attributes) {
@@ -40,12 +39,12 @@ abstract class Inode {
   }
 }
 
-/** A regular file; where its content is, see `content-store.ts`. */
+/** A regular file; `content-store.ts` has its content. */
 export class FileInode extends Inode {
   readonly sizeBytes: number;
   /** First block of the content in the image. */
   block = 0;
-  /** Where the content behind the last of its blocks is, in the spool of tails. */
+  /** Offset of its tail in the spool. */
   tailOffset = 0;
 
   constructor(attributes: Attributes, sizeBytes: number) {
@@ -56,7 +55,7 @@ export class FileInode extends Inode {
 
 export class SymlinkInode extends Inode {
   readonly target: string;
-  /** First block of a long target; given when the tree is laid out. */
+  /** First block of a long target, set when the tree is laid out. */
   block = 0;
 
   constructor(attributes: Attributes, target: string) {
@@ -67,7 +66,7 @@ export class SymlinkInode extends Inode {
 
 /** A device or FIFO. */
 export class SpecialInode extends Inode {
-  /** Encoded as in the image. */
+  /** Device number as encoded in the image. */
   readonly device: number;
 
   constructor(attributes: Attributes, device: number) {
@@ -79,16 +78,16 @@ export class SpecialInode extends Inode {
 export class DirectoryInode extends Inode {
   readonly children = new Map<string, AnyInode>();
   readonly parent: DirectoryInode;
-  /** Number of the layer that gave it its attributes. */
+  /** Layer that set its attributes. */
   layer: number;
-  /** Names that the layer `freshLayer` gave it; whiteouts of that layer spare them. */
+  /** Names from the layer `freshLayer`, which whiteouts of that layer spare. */
   fresh: Set<string> | null = null;
   freshLayer = -1;
-  /** The last layer that removed from it what lower layers had given it. */
+  /** Last layer that pruned it. */
   prunedLayer = -1;
-  /** Names in the order of the image, `.` and `..` included; given when the tree is laid out. */
+  /** Names in the order of the image, with `.` and `..`, set when the tree is laid out. */
   names: readonly string[] = [];
-  /** Size of the entries in bytes and their first block; given when the tree is laid out. */
+  /** Size of its entries in bytes and their first block, set when the tree is laid out. */
   sizeBytes = 0;
   block = 0;
 
@@ -102,7 +101,7 @@ export class DirectoryInode extends Inode {
 
 export type AnyInode = FileInode | SymlinkInode | SpecialInode | DirectoryInode;
 
-/** Of directories that no layer describes: the root, or one that only paths of other entries name. */
+/** Attributes of directories that no layer describes: the root, or one that only paths imply. */
 export const IMPLICIT_DIRECTORY: Attributes = Object.freeze({
   mode: FileType.directory | 0o755,
   uid: 0,

@@ -1,10 +1,10 @@
 /**
- * Extended attributes as they stand behind an inode of EROFS: `erofs_xattr_ibody_header` and `erofs_xattr_entry` in
+ * Extended attributes behind an inode of EROFS: `erofs_xattr_ibody_header` and `erofs_xattr_entry` in
  * fs/erofs/erofs_fs.h of Linux. Pure.
  */
 import { limitPassed, MAX_NAME_BYTES, MAX_XATTR_BYTES, showBytes } from '../layers/limits.ts';
 
-/** Prefixes that EROFS writes as a number, `EROFS_XATTR_INDEX_…`. It cannot have attributes with any other. */
+/** Prefixes that EROFS encodes as a number, `EROFS_XATTR_INDEX_…`; it supports no others. */
 const PREFIXES: readonly (readonly [prefix: string, index: number])[] = [
   ['user.', 1],
   ['system.posix_acl_access', 2],
@@ -12,18 +12,17 @@ const PREFIXES: readonly (readonly [prefix: string, index: number])[] = [
   ['trusted.', 4],
   ['security.', 6],
 ];
-/** The guest's overlayfs would take these for its own: they say that files of lower layers are hidden or elsewhere. */
+/** The guest's overlayfs would interpret these: they hide or redirect files of lower layers. */
 const OVERLAY_PREFIX = 'trusted.overlay.';
 const HEADER_BYTES = 12;
 const ENTRY_BYTES = 4;
 
 /**
- * The attributes as bytes of the image, sorted by name. Those that EROFS cannot have (`com.apple.…`) and overlayfs' own
- * are left out.
+ * Encodes attributes, sorted by name, without those of overlayfs and those that EROFS does not support (`com.apple.…`).
  *
  * @param attributes name and value, one character per byte
  * @returns null when none is left
- * @throws MonocoreError `ImageInvalid` for names or values that Linux could not have
+ * @throws MonocoreError `ImageInvalid` for names or values that Linux does not allow
  */
 export function renderXattrs(
   attributes: readonly (readonly [name: string, value: string])[],
@@ -34,7 +33,7 @@ export function renderXattrs(
   for (const [name, value] of attributes.toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))) {
     totalBytes += name.length + value.length;
     if (name.length > MAX_NAME_BYTES || value.length >= MAX_XATTR_BYTES || totalBytes > MAX_XATTR_BYTES) {
-      throw limitPassed('xattrs', `too long extended attributes of ${showBytes(path)}: ${showBytes(name)}`);
+      throw limitPassed('xattrs', `extended attributes of ${showBytes(path)} are too long: ${showBytes(name)}`);
     }
     const [prefix, index] = PREFIXES.find(([start]) => name.startsWith(start)) ?? [];
     if (prefix === undefined || index === undefined || name.startsWith(OVERLAY_PREFIX)) continue;

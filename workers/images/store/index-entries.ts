@@ -1,19 +1,18 @@
-/** The entries of a store's `index.json`: which image a name stands for. Pure. */
+/** Entries of a store's `index.json`: the image that each name stands for. */
 import { type Descriptor, type ImageIndex, NAME_ANNOTATION, nameOf } from '../../../src/protocol/images.ts';
+import type { ImageStore } from './store.ts';
 
-export { nameOf } from '../../../src/protocol/images.ts';
-
-/** When the entry was made, RFC 3339. */
+/** Annotation with the time of the entry, RFC 3339. */
 const PULLED_AT = 'monocore.pulled-at';
 
-/** When an entry came, RFC 3339. */
+/** Time of an entry, RFC 3339; null for one without. */
 export function pulledAtOf({ annotations }: Descriptor): string | null {
   return annotations?.[PULLED_AT] ?? null;
 }
 
 /**
- * Gives a name to an image. The image that had it so far stays, without a name if it has no other: a service may be
- * using it. Of an image that has a name there is no entry without one.
+ * Gives a name to an image. The image that had it stays, nameless unless it has another name, because a service may use it.
+ * A named image has no nameless entry.
  */
 export function nameImage(index: ImageIndex, name: string, image: Descriptor, pulledAt: string): ImageIndex {
   const entry = { ...image, annotations: { [NAME_ANNOTATION]: name, [PULLED_AT]: pulledAt } };
@@ -21,7 +20,7 @@ export function nameImage(index: ImageIndex, name: string, image: Descriptor, pu
   return { ...index, manifests: dropNameless([...manifests, entry]) };
 }
 
-/** Takes entries out; what they describe is no longer an image of the store unless another entry has it. */
+/** Removes entries. */
 export function dropEntries(index: ImageIndex, gone: ReadonlySet<Descriptor>): ImageIndex {
   return { ...index, manifests: index.manifests.filter((entry) => !gone.has(entry)) };
 }
@@ -40,4 +39,10 @@ function dropNameless(manifests: readonly Descriptor[]): Descriptor[] {
     seen.add(entry.digest);
     return isFirst;
   });
+}
+
+/** Gives a name to an image that is completely in the store. */
+export async function nameStored(store: ImageStore, name: string, image: Descriptor): Promise<void> {
+  const index = await store.readIndex();
+  await store.writeIndex(nameImage(index, name, image, new Date().toISOString()));
 }

@@ -1,11 +1,11 @@
-/** Lists the images of a store. */
-import type { ImageSummary } from '../../../src/protocol/images.ts';
+/** List of the images in a store. */
+import { type ImageSummary, nameOf } from '../../../src/protocol/images.ts';
 import { blobsOf, type Descriptor, MAX_CONFIG_BYTES, parseConfig, parseManifest } from '../manifest.ts';
 import { formatPlatform } from '../platform.ts';
-import { nameOf, pulledAtOf } from './index-entries.ts';
+import { pulledAtOf } from './index-entries.ts';
 import { allocatedBytes, type ImageStore } from './store.ts';
 
-/** By name, those without one last. @throws MonocoreError `ImageInvalid` for a store that is damaged */
+/** Lists images by name, nameless ones last. @throws MonocoreError `ImageInvalid` for a damaged store */
 export async function listImages(store: ImageStore): Promise<ImageSummary[]> {
   const { manifests } = await store.readIndex();
   const summaries: ImageSummary[] = [];
@@ -16,7 +16,7 @@ export async function listImages(store: ImageStore): Promise<ImageSummary[]> {
   return summaries.sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
 }
 
-/** Null for an image that was removed while the list was made: reading takes no lock. */
+/** Summary of an image; null when it is removed meanwhile, since reading takes no lock. */
 async function summarize(store: ImageStore, entry: Descriptor): Promise<ImageSummary | null> {
   const { digest } = entry;
   const name = nameOf(entry);

@@ -1,21 +1,21 @@
-/** Takes images out of the store: names first, and then the blobs that no image has any more. */
-import { readdir, rm } from 'node:fs/promises';
+/** Removal of images: names first, then the blobs that no image has any more. Images that services use stay. */
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { MonocoreError } from '../../../src/lib/errors.ts';
+import * as v from 'valibot';
+import { errorCode, MonocoreError } from '../../../src/lib/errors.ts';
 import { formatImageReference, parseImageReference } from '../../../src/protocol/image-reference.ts';
-import type { PruneImagesJob, RemovedImages, RemoveImagesJob } from '../../../src/protocol/images.ts';
+import { nameOf, type PruneImagesJob, type RemovedImages, type RemoveImagesJob } from '../../../src/protocol/images.ts';
 import { blobsOf, type Descriptor, type ImageIndex, OCI_MANIFEST, parseManifest } from '../manifest.ts';
-import { dropEntries, nameOf } from './index-entries.ts';
+import { dropEntries } from './index-entries.ts';
 import { allocatedBytes, type ImageStore, sizeOf } from './store.ts';
-import { readUses } from './uses.ts';
 
-/** Fewer digits of a digest could be meant as a name. */
+/** A digest or its beginning; fewer digits could be a name. */
 const DIGEST_PREFIX = /^(?:sha256:)?([a-f0-9]{6,64})$/;
 
 /**
- * Removes names. A crash in between leaves blobs that a prune removes; an image is never there in part.
+ * Removes names. A crash in between leaves blobs for a prune, never a partial image.
  *
- * @throws MonocoreError `ImageUnknown`, `ImageInUse`, `Usage`, `Internal` for a state file that cannot be read: nothing is
+ * @throws MonocoreError `ImageUnknown`, `ImageInUse`, `Usage`, `Internal` for a state file that cannot be read; nothing is
  * removed then
  */
 export async function removeImages(
@@ -42,10 +42,9 @@ export async function removeImages(
 }
 
 /**
- * Removes images without a name that are not in use, all blobs of no image, roots of no service, and what broken
- * downloads left.
+ * Removes unused images without a name, blobs of no image, roots of no service, and remains of interrupted downloads.
  *
- * @throws MonocoreError `ImageInvalid` when a manifest cannot be read: what it needs is not known then; `Internal` when a
+ * @throws MonocoreError `ImageInvalid` when a manifest cannot be read, since its blobs are unknown then; `Internal` when a
  * state file cannot
  */
 export async function pruneImages(
@@ -68,7 +67,7 @@ export async function pruneImages(
   return { removed: [...gone].map(labelOf), freed_bytes: freedBytes };
 }
 
-/** Removes what is in the partial folder, or only what an interrupted load left there. Returns the bytes. */
+/** Empties the partial folder, or removes only files with a prefix. Returns the freed bytes. */
 export async function clearPartial({ paths }: ImageStore, prefix = ''): Promise<number> {
   let freedBytes = 0;
   for (const file of await readdir(paths.partialDir)) {
@@ -79,7 +78,7 @@ export async function clearPartial({ paths }: ImageStore, prefix = ''): Promise<
   return freedBytes;
 }
 
-/** Removes roots that no service uses, and what a build that was cut off has left. Returns the bytes. */
+/** Removes roots that no service uses and remains of interrupted builds. Returns the freed bytes. */
 async function clearRoots({ paths }: ImageStore, uses: ReadonlyMap<string, unknown>): Promise<number> {
   const kept = new Set([...uses.keys()].flatMap((digest) => [paths.root(digest), paths.rootRecord(digest)]));
   let freedBytes = 0;
@@ -99,7 +98,7 @@ function inUse(entry: Descriptor, services: ReadonlySet<string>): MonocoreError 
   });
 }
 
-/** The blobs of all images, and of those that are in use though no entry has them. */
+/** Blobs of all images, and of images in use without an entry. */
 async function findLiveBlobs(store: ImageStore, index: ImageIndex, inUse: Iterable<string>): Promise<Set<string>> {
   const live = new Set<string>();
   for (const { digest } of index.manifests) for (const blob of await reach(store, digest, 'must-work')) live.add(blob);
@@ -107,10 +106,10 @@ async function findLiveBlobs(store: ImageStore, index: ImageIndex, inUse: Iterab
   return live;
 }
 
-/** A manifest's digest and those of its blobs; with `may-fail` only the first where it cannot be read. */
+/** Digests of a manifest and its blobs; with `may-fail` only the manifest's when it cannot be read. */
 async function reach(store: ImageStore, digest: string, failing: 'may-fail' | 'must-work'): Promise<string[]> {
   try {
-    // Those of OCI may leave their type out, those of Docker never do.
+    // OCI manifests may omit their type, Docker's never do.
     const manifest = parseManifest(await store.readManifest(digest), OCI_MANIFEST, digest);
     return 'config' in manifest ? [digest, ...blobsOf(manifest).map((blob) => blob.digest)] : [digest];
   } catch (error) {
@@ -123,14 +122,14 @@ function findEntries({ manifests }: ImageIndex, name: string): Descriptor[] {
   const hex = DIGEST_PREFIX.exec(name)?.[1];
   const byDigest = hex === undefined ? [] : manifests.filter(({ digest }) => digest.startsWith(`sha256:${hex}`));
   if (new Set(byDigest.map(({ digest }) => digest)).size > 1) {
-    throw new MonocoreError('Usage', `${name} is the beginning of several digests`);
+    throw new MonocoreError('Usage', `${name} matches several digests`);
   }
   if (byDigest.length > 0) return byDigest;
   const full = name.startsWith('sha256:') ? name : formatImageReference(parseImageReference(name));
   const found = manifests.filter((entry) => nameOf(entry) === full);
   if (found.length === 0) {
     throw new MonocoreError('ImageUnknown', `there is no image ${full}`, {
-      details: { hint: 'monocore images shows those that there are' },
+      details: { hint: 'monocore images lists the images' },
     });
   }
   return found;
@@ -138,4 +137,52 @@ function findEntries({ manifests }: ImageIndex, name: string): Descriptor[] {
 
 function labelOf(entry: Descriptor): string {
   return nameOf(entry) ?? entry.digest;
+}
+
+/** Part of a state file that names images, see `SavedStateSchema`. Earlier versions wrote `base` for `image`. */
+const UseSchema = v.object({
+  service: v.object({ name: v.string(), image: v.nullish(v.string()), base: v.nullish(v.string()) }),
+  image_digest: v.nullish(v.string()),
+});
+
+/**
+ * Services by the digest of the image that they run from, ran from last, or would start from.
+ *
+ * @throws MonocoreError `Internal` for a state file that cannot be understood: what it uses is not known then
+ */
+export async function readUses(stateDirs: readonly string[], index: ImageIndex): Promise<Map<string, Set<string>>> {
+  const uses = new Map<string, Set<string>>();
+  const note = (digest: string, service: string) => uses.set(digest, (uses.get(digest) ?? new Set()).add(service));
+  for (const path of (await Promise.all(stateDirs.map(listStateFiles))).flat()) {
+    const document = await readUse(path);
+    if (document === null) continue;
+    const { service, image_digest } = document;
+    if (image_digest) note(image_digest, service.name);
+    const reference = service.image ?? service.base;
+    if (reference) {
+      const name = formatImageReference(parseImageReference(reference));
+      for (const entry of index.manifests) if (nameOf(entry) === name) note(entry.digest, service.name);
+    }
+  }
+  return uses;
+}
+
+async function listStateFiles(dir: string): Promise<string[]> {
+  try {
+    const names = await readdir(dir);
+    return names.filter((name) => name.endsWith('.json')).map((name) => join(dir, name));
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** Null for one that has gone meanwhile. */
+async function readUse(path: string): Promise<v.InferOutput<typeof UseSchema> | null> {
+  try {
+    return v.parse(v.pipe(v.string(), v.parseJson(), UseSchema), await readFile(path, 'utf8'));
+  } catch (cause) {
+    if (errorCode(cause) === 'ENOENT') return null;
+    throw new MonocoreError('Internal', `which image ${path} uses cannot be read; nothing was removed`, { cause });
+  }
 }

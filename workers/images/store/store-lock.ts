@@ -1,6 +1,6 @@
 /**
- * The lock of an image store: one job at a time changes it, in whatever process, so that what a removal takes for
- * unused is not what a pull has just fetched. Reading needs no lock, because every file is written aside and renamed.
+ * Lock of an image store: one job at a time changes it, in any process, so that a removal never deletes what a pull has
+ * just fetched. Reading needs no lock, because every file is written aside and renamed.
  */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -10,11 +10,11 @@ import { errorCode } from '../../../src/lib/errors.ts';
 
 /**
  * Takes the lock, a listening unix socket in the abstract namespace (unix(7)): the kernel frees it however its process
- * ends. Who waits stays connected to it, and so learns of its end without asking again and again.
+ * ends. Waiters stay connected to it and so learn of its end without polling.
  *
  * @param dir an existing folder
- * @param onWait called once if another one has the lock
- * @returns frees the lock
+ * @param onWait called once if the lock is taken
+ * @returns the function that frees the lock
  * @throws the signal's reason
  */
 export async function lockStore(dir: string, signal: AbortSignal, onWait: () => void): Promise<() => void> {
@@ -49,10 +49,10 @@ async function tryLock(path: string): Promise<(() => void) | null> {
 }
 
 async function waitForEnd(path: string, signal: AbortSignal): Promise<void> {
-  // A signal that has fired already tells nobody.
+  // A signal that has already fired emits no event.
   signal.throwIfAborted();
   const socket = connect({ path });
-  // Refused when the lock has been freed meanwhile.
+  // Refused when the lock was freed meanwhile.
   socket.on('error', () => {}).resume();
   const onAbort = () => socket.destroy();
   signal.addEventListener('abort', onAbort);

@@ -1,4 +1,4 @@
-/** The image store on disk: an OCI image layout. Every change of it is one rename, behind an fsync. */
+/** Image store on disk, an OCI image layout. Every change is an fsync and one rename. */
 import { constants } from 'node:fs';
 import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -11,7 +11,7 @@ import { type Descriptor, digestOf, type ImageIndex, MAX_MANIFEST_BYTES, parseIn
 const LAYOUT = `${JSON.stringify({ imageLayoutVersion: '1.0.0' })}\n`;
 const NO_IMAGES: ImageIndex = { schemaVersion: 2, manifests: [] };
 
-/** Blobs and the index of one store. What is in it was verified when it came. */
+/** Blobs and index of one store. Its content was verified on arrival. */
 export class ImageStore {
   readonly paths: ImagePaths;
 
@@ -19,7 +19,7 @@ export class ImageStore {
     this.paths = paths;
   }
 
-  /** Makes what is missing of it. The store's folder itself has to exist. */
+  /** Makes missing folders and files. The store's folder itself must exist. */
   async prepare(): Promise<void> {
     const { blobsDir, partialDir, rootsDir } = this.paths;
     for (const dir of [dirname(blobsDir), blobsDir, partialDir, rootsDir]) {
@@ -31,7 +31,7 @@ export class ImageStore {
     if ((await sizeOf(this.paths.index)) === null) await this.writeIndex(NO_IMAGES);
   }
 
-  /** Whether a blob is there. It was verified when it came: only its size is looked at again. */
+  /** True when a blob is present; only its size is checked again. */
   async has({ digest, size }: Pick<Descriptor, 'digest' | 'size'>): Promise<boolean> {
     return (await sizeOf(this.paths.blob(digest))) === size;
   }
@@ -49,12 +49,12 @@ export class ImageStore {
     throw damaged(path, size === null ? 'missing' : bytes ? 'damaged' : 'too large');
   }
 
-  /** @throws MonocoreError `ImageInvalid` when a blob is missing or has another size; its content is not looked at */
+  /** @throws MonocoreError `ImageInvalid` when a blob is missing or has another size; its content is not checked */
   async checkPresent(blob: Pick<Descriptor, 'digest' | 'size'>): Promise<void> {
-    if (!(await this.has(blob))) throw damaged(this.paths.blob(blob.digest), 'missing or cut off');
+    if (!(await this.has(blob))) throw damaged(this.paths.blob(blob.digest), 'missing or truncated');
   }
 
-  /** Removes what services boot from, if it was made. @returns the bytes of the disk that are free now */
+  /** Removes the root of an image, if it was built. @returns the freed bytes */
   async removeRoot(digest: string): Promise<number> {
     const root = this.paths.root(digest);
     const freedBytes = await allocatedBytes(root);
@@ -63,7 +63,7 @@ export class ImageStore {
     return freedBytes;
   }
 
-  /** Keeps a small blob. */
+  /** Writes a small blob. @returns its digest */
   async write(bytes: Buffer): Promise<string> {
     const digest = digestOf(bytes);
     if (await this.has({ digest, size: bytes.length })) return digest;
@@ -80,16 +80,16 @@ export class ImageStore {
   }
 
   /**
-   * Makes a file of the partial folder a blob.
+   * Turns a file of the partial folder into a blob.
    *
-   * @param path verified, and on disk: see `FileHandle.sync`
+   * @param path of a file that is verified and synced
    */
   async keep(path: string, digest: string): Promise<void> {
     await rename(path, this.paths.blob(digest));
     await syncFolder(this.paths.blobsDir);
   }
 
-  /** @returns the bytes that are free now */
+  /** Removes a blob. @returns the freed bytes */
   async removeBlob(digest: string): Promise<number> {
     const path = this.paths.blob(digest);
     const size = await sizeOf(path);
@@ -97,7 +97,7 @@ export class ImageStore {
     return size ?? 0;
   }
 
-  /** No images where there is no store yet. @throws MonocoreError `ImageInvalid` for an index that is damaged */
+  /** Reads the index; empty without a store. @throws MonocoreError `ImageInvalid` for a damaged index */
   async readIndex(): Promise<ImageIndex> {
     const bytes = await readFile(this.paths.index).catch((error: unknown) => {
       if (errorCode(error) === 'ENOENT') return null;
@@ -110,13 +110,13 @@ export class ImageStore {
     await writeDurably(this.paths.index, `${JSON.stringify(index, null, 2)}\n`);
   }
 
-  /** A manifest of this store. @throws as {@link read} */
+  /** Reads a manifest. @throws as {@link read} */
   async readManifest(digest: string): Promise<Buffer> {
     return this.read(digest, MAX_MANIFEST_BYTES);
   }
 }
 
-/** Bytes of the disk that a file takes; 0 where there is none. */
+/** Bytes on disk of a file; 0 when it does not exist. */
 export async function allocatedBytes(path: string): Promise<number> {
   const found = await stat(path).catch((error: unknown) => {
     if (errorCode(error) === 'ENOENT') return null;
@@ -128,11 +128,11 @@ export async function allocatedBytes(path: string): Promise<number> {
 
 function damaged(path: string, fault: string): MonocoreError {
   return new MonocoreError('ImageInvalid', `the image store is damaged: ${path} is ${fault}`, {
-    details: { hint: 'remove the image with monocore images rm, and pull it again' },
+    details: { hint: 'remove the image with monocore images rm and pull it again' },
   });
 }
 
-/** Size of a regular file in bytes, or null where there is none. */
+/** Size of a regular file in bytes; null when it does not exist. */
 export async function sizeOf(path: string): Promise<number | null> {
   try {
     const found = await stat(path);
@@ -143,14 +143,14 @@ export async function sizeOf(path: string): Promise<number | null> {
   }
 }
 
-/** Replaces a file in one step; what it holds survives a power cut. */
+/** Replaces a file atomically; the new content survives a power cut. */
 export async function writeDurably(path: string, content: string | Buffer): Promise<void> {
   await writeFileAtomic(path, content, { mode: 0o644, fsync: true });
   await syncFolder(dirname(path));
 }
 
-/** A renamed file survives a power cut only when its folder is on disk too, see fsync(2). */
-async function syncFolder(path: string): Promise<void> {
+/** Syncs a folder: a rename survives a power cut only once its folder is on disk, see fsync(2). */
+export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     await folder.sync();

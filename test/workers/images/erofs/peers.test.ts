@@ -8,7 +8,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import type { LayerBlob } from '../../../../workers/images/rootfs/source.ts';
+import type { LayerBlob } from '../../../../workers/images/rootfs/build.ts';
 import { type ErofsFile, readErofs } from '../../../helpers/images/erofs-reader.ts';
 import { type LayerEntry, writeBlob, writeLayers } from '../../../helpers/images/layers.ts';
 import { writeOciLayout } from '../../../helpers/images/oci-layout.ts';

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { MonocoreError } from '../../../../src/lib/errors.ts';
-import type { LayerBlob, RootImageLimits } from '../../../../workers/images/rootfs/source.ts';
+import type { RootImageLimits } from '../../../../workers/images/layers/limits.ts';
+import type { LayerBlob } from '../../../../workers/images/rootfs/build.ts';
 import { mountSmallDisk } from '../../../helpers/disks/small-disk.ts';
 import {
   END_OF_ARCHIVE,
@@ -181,7 +182,7 @@ test('a zstd window that would take all memory is refused', async (t) => {
 
 test('extended attributes and headers that are too long are refused', async (t) => {
   const file = rawHeader({ name: 'f', type: '0' });
-  const refusal = { message: /too long extended attributes of f/, limit: 'xattrs' };
+  const refusal = { message: /extended attributes of f are too long/, limit: 'xattrs' };
   await refuseBytes(t, [rawPax({ 'SCHILY.xattr.user.a': Buffer.alloc(65_536) }), file], refusal);
   await refuseBytes(t, [rawPax({ [`SCHILY.xattr.user.${'n'.repeat(251)}`]: '' }), file], refusal);
   const many = Array.from({ length: 3 }, (_, index) => [`SCHILY.xattr.user.${index}`, Buffer.alloc(30_000)]);

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import test, { type TestContext } from 'node:test';
-import { parseChallenges } from '../../../../workers/images/registry/challenge.ts';
+import { parseChallenges } from '../../../../workers/images/registry/authorization.ts';
 import { findCredentials } from '../../../../workers/images/registry/credentials.ts';
 import { makeStore } from '../../../helpers/images/harness.ts';
 import { makeImage } from '../../../helpers/images/images.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { isExempt } from '../../../../workers/images/registry/exempt-hosts.ts';
+import { isExempt } from '../../../../workers/images/registry/routes.ts';
 
 test('NO_PROXY exempts names with those below them, addresses, networks and ports', () => {
   const cases: readonly (readonly [url: string, noProxy: string, exempt: boolean])[] = [

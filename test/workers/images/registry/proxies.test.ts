@@ -49,7 +49,7 @@ test('a proxy that is not there is named without its password, and so is one tha
   for (const https of ['socks9://me:secret@proxy', 'http://', 'a b']) {
     await assert.rejects(pull('registry.example/app', { proxies: { ...NONE, https } }), {
       code: 'Usage',
-      message: 'HTTPS_PROXY in the environment is no address of a proxy like http://proxy:3128',
+      message: 'HTTPS_PROXY in the environment is not a proxy address like http://proxy:3128',
     });
   }
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import test from 'node:test';
-import { buildRoot } from '../../../../workers/images/rootfs/stored-root.ts';
+import { buildRoot } from '../../../../workers/images/rootfs/build.ts';
 import { listImages } from '../../../../workers/images/store/list.ts';
 import { pruneImages, removeImages } from '../../../../workers/images/store/removal.ts';
 import { makeStore } from '../../../helpers/images/harness.ts';
