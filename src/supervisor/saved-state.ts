@@ -7,7 +7,7 @@ import type { SavedState } from '../protocol/state.ts';
 import type { Exit } from '../vm/backend.ts';
 import type { StateStore } from './interfaces.ts';
 import type { ServiceState, VmState } from './states.ts';
-import { endOf, exitOf, isoTimeOrNull, lastRun, pidOf, type Snapshot, startedAt, stoppedAt } from './status.ts';
+import { isoTimeOrNull, runFacts, type Snapshot } from './status.ts';
 
 /**
  * Longest wait of a stop for its state file. If the daemon crashes before the file is written, the next one takes the
@@ -20,9 +20,9 @@ export function renderSavedState(snapshot: Snapshot, nowMs: number): SavedState 
   const { definition, state, identity, metrics, createdAtMs, launchedAtMs } = snapshot;
   const { service, group, groupIp, groupIndex = null, kernel } = definition;
   const { actual, desired, restarts, image = null } = state;
-  const { reason, ended_by, reason_detail } = endOf(actual);
+  const { pid, exit, started_at, stopped_at, reason, ended_by, reason_detail, last_lines } = runFacts(actual);
   return {
-    pid: pidOf(actual),
+    pid,
     created_at: isoTime(createdAtMs),
     modified_at: isoTime(nowMs),
     service,
@@ -35,9 +35,9 @@ export function renderSavedState(snapshot: Snapshot, nowMs: number): SavedState 
     group_index: groupIndex,
     kernel,
     process: identity,
-    started_at: startedAt(actual),
-    stopped_at: stoppedAt(actual),
-    exit: exitOf(actual),
+    started_at,
+    stopped_at,
+    exit,
     desired,
     restarts: restarts.total,
     restarts_in_row: restarts.inRow,
@@ -46,7 +46,7 @@ export function renderSavedState(snapshot: Snapshot, nowMs: number): SavedState 
     reason,
     ended_by,
     reason_detail,
-    last_lines: [...(lastRun(actual)?.lastLines ?? [])],
+    last_lines: [...last_lines],
   };
 }
 

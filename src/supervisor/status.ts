@@ -68,39 +68,40 @@ export function lastRun(state: VmState): EndedState | null {
   return state.status === 'Starting' && state.phase === 'waiting' ? state.last : null;
 }
 
-export function exitOf(state: VmState): Exit | null {
-  return state.status === 'Stopping' ? state.exit : (lastRun(state)?.exit ?? null);
-}
-
-export function isoTimeOrNull(epochMs: number | null | undefined): string | null {
-  return epochMs == null ? null : isoTime(epochMs);
-}
-
-export function startedAt(state: VmState): string | null {
-  return isoTimeOrNull('startedAtMs' in state ? state.startedAtMs : lastRun(state)?.startedAtMs);
-}
-
-export function stoppedAt(state: VmState): string | null {
-  return isoTimeOrNull(lastRun(state)?.stoppedAtMs);
-}
-
-export function pidOf(state: VmState): number | null {
-  return 'pid' in state ? state.pid : null;
-}
-
-/** Reason for the end of a run, or for the stop that is under way. */
-export function endOf(state: VmState): {
+/** Facts about the current run, or else about the last one, in the terms of the status and of the state file. */
+export interface RunFacts {
+  readonly pid: number | null;
+  readonly exit: Exit | null;
+  /** RFC 3339. */
+  readonly started_at: string | null;
+  readonly stopped_at: string | null;
+  /** Reason for the end of the run, or for the current stop. */
   readonly reason: EndReason | null;
   readonly ended_by: EndedBy | null;
   readonly reason_detail: string | null;
-} {
-  if (state.status === 'Stopping') {
-    const { failure, reason, endedBy, detail, phase } = state;
-    const killedBy = phase === 'terminating' || phase === 'killing' ? stopStepOf(phase) : null;
-    return { reason: failure?.reason ?? reason, ended_by: endedBy ?? killedBy, reason_detail: detail };
-  }
+  readonly last_lines: readonly string[];
+}
+
+export function runFacts(state: VmState): RunFacts {
   const ended = lastRun(state);
-  return { reason: ended?.reason ?? null, ended_by: ended?.endedBy ?? null, reason_detail: ended?.detail ?? null };
+  const run = ended ?? state;
+  const stopping = state.status === 'Stopping' ? state : null;
+  // A signal to the VM process is noted before it is sent, so a later daemon knows it.
+  const killedBy = stopping && stopping.phase !== 'asking' ? stopStepOf(stopping.phase) : null;
+  return {
+    pid: 'pid' in state ? state.pid : null,
+    exit: stopping?.exit ?? ended?.exit ?? null,
+    started_at: isoTimeOrNull('startedAtMs' in run ? run.startedAtMs : null),
+    stopped_at: isoTimeOrNull(ended?.stoppedAtMs ?? null),
+    reason: stopping?.failure?.reason ?? stopping?.reason ?? ended?.reason ?? null,
+    ended_by: stopping?.endedBy ?? killedBy ?? ended?.endedBy ?? null,
+    reason_detail: stopping?.detail ?? ended?.detail ?? null,
+    last_lines: ended?.lastLines ?? [],
+  };
+}
+
+export function isoTimeOrNull(epochMs: number | null): string | null {
+  return epochMs === null ? null : isoTime(epochMs);
 }
 
 /** Host address that the ports of a service are bound to. */
@@ -114,10 +115,9 @@ export function renderStatus(snapshot: Snapshot): ServiceStatus {
   const { service, groupIp } = definition;
   const { logStalled, paused, preparing, queued } = blocked;
   const { actual, desired, restarts } = state;
-  const exit = exitOf(actual);
+  const { pid, exit, started_at, stopped_at, reason, ended_by, last_lines } = runFacts(actual);
   const ended = lastRun(actual);
   const health = actual.status === 'Started' ? actual.health : null;
-  const { reason, ended_by } = endOf(actual);
   return {
     name: service.name,
     replica_of: service.replica_of,
@@ -127,13 +127,13 @@ export function renderStatus(snapshot: Snapshot): ServiceStatus {
     desired,
     health: health?.verdict ?? null,
     health_detail: health?.detail ?? null,
-    pid: pidOf(actual),
+    pid,
     exit_code: exit?.code ?? null,
     signal: exit?.signal ?? null,
     error: ended?.status === 'Failed' ? ended.error : null,
     reason,
     ended_by,
-    last_lines: ended?.lastLines ?? [],
+    last_lines,
     detail: paused === null ? (preparing ?? describeProgress(actual) ?? queued) : `paused: ${paused}`,
     log_stalled: logStalled,
     notes,
@@ -143,8 +143,8 @@ export function renderStatus(snapshot: Snapshot): ServiceStatus {
     addresses: service.ports.map(({ protocol, host }) => {
       return `${protocol === 'udp' ? 'udp' : 'http'}://${addressOf(definition)}:${host}`;
     }),
-    started_at: startedAt(actual),
-    stopped_at: stoppedAt(actual),
+    started_at,
+    stopped_at,
     restarts: restarts.total,
     last_restart_reason: restarts.lastReason,
     restarts_at: actual.status === 'Starting' && actual.phase === 'waiting' ? isoTime(actual.resumeAtMs) : null,

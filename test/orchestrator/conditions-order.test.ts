@@ -104,8 +104,8 @@ async function endedDocument(when: RestartWhen, end: (orchestrator: Orchestrator
 }
 
 /** Services that a new daemon starts. */
-async function reopen(document: SavedState, startsAll: boolean): Promise<string> {
-  const context = Object.assign(new FakeContext({ obedient: true }), { left: [], ended: [document] });
+async function reopen(saved: SavedState, startsAll: boolean): Promise<string> {
+  const context = Object.assign(new FakeContext({ obedient: true }), { left: [], ended: [saved] });
   const orchestrator = await Orchestrator.open(context, { startsAll });
   await settle();
   await settle();

@@ -65,7 +65,7 @@ test('a stop cancels the fetch of an image or the wait for a boot slot, and the 
     new Promise<ServiceImage>((_resolve, reject) => {
       signal.addEventListener('abort', () => {
         isCalledOff = true;
-        reject(new Error('called off'));
+        reject(new Error('cancelled'));
       });
     });
   const started = orchestrator.start(configOf([service('web')]));

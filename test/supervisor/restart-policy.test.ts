@@ -92,9 +92,9 @@ test('a run that was long enough resets the row, but not the total', () => {
 
 test('jitter keeps within a fifth of the delay, at any number of restarts', () => {
   fc.assert(
-    fc.property(fc.nat(5000), fc.double({ min: 0, max: 0.999, noNaN: true }), (inRow, dice) => {
+    fc.property(fc.nat(5000), fc.double({ min: 0, max: 0.999, noNaN: true }), (inRow, jitter) => {
       const plain = Math.min(1000 * 2 ** Math.min(inRow, 30), MAX_DELAY_MS);
-      const delayMs = backOffMs(inRow, dice);
+      const delayMs = backOffMs(inRow, jitter);
       return delayMs >= Math.floor(plain * (1 - JITTER)) && delayMs <= Math.ceil(plain * (1 + JITTER));
     }),
   );

@@ -105,20 +105,20 @@ test('a state file of a version that wrote `base` for `image` is read', () => {
 });
 
 test('a state file of a running service has no end', () => {
-  const document = renderSavedState(snapshot(started({ startedAtMs: CREATED_AT_MS })), NOW_MS);
-  assert.deepEqual(restoreState(document).actual, { status: 'Unstarted' });
+  const saved = renderSavedState(snapshot(started({ startedAtMs: CREATED_AT_MS })), NOW_MS);
+  assert.deepEqual(restoreState(saved).actual, { status: 'Unstarted' });
 });
 
 test('a process that is gone keeps its exit; without one it is lost, or was killed for lack of memory', () => {
-  const document = renderSavedState(snapshot(started({ startedAtMs: CREATED_AT_MS })), NOW_MS);
+  const saved = renderSavedState(snapshot(started({ startedAtMs: CREATED_AT_MS })), NOW_MS);
   const exit = { code: 3, signal: null };
-  const exited = markGone(document, exit, false, NOW_MS);
+  const exited = markGone(saved, exit, false, NOW_MS);
   assert.deepEqual(
     [exited.status, exited.reason, exited.ended_by],
     [{ Stopped: { exit_code: 3 } }, 'exited', 'command'],
   );
-  assert.equal(markGone(document, { code: 137, signal: 'SIGKILL' }, true, NOW_MS).reason, 'out-of-memory');
-  const lost = markGone(document, null, false, NOW_MS);
+  assert.equal(markGone(saved, { code: 137, signal: 'SIGKILL' }, true, NOW_MS).reason, 'out-of-memory');
+  const lost = markGone(saved, null, false, NOW_MS);
   assert.deepEqual([typeof lost.status, lost.reason, lost.exit], ['object', 'lost', null]);
   const stoppingDocument = renderSavedState(snapshot(stopping('asking')), NOW_MS);
   const wasStopped = markGone(stoppingDocument, exit, false, NOW_MS);
