@@ -1,6 +1,6 @@
 /** The commands on configs as people run them: each a process of its own, no daemon. */
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { runCli } from '../../helpers/processes/run-cli.ts';
@@ -91,33 +91,4 @@ test('schema prints a JSON schema', async (t) => {
   const { run } = await prepare(t);
   const { stdout } = await run('config', 'schema');
   assert.equal(JSON.parse(stdout).properties.service.items.properties.ram.default, '128MiB');
-});
-
-test('init writes a config that is valid, once', async (t) => {
-  const { cwd, run, write } = await prepare(t);
-  assert.deepEqual(await run('init'), {
-    exitCode: 0,
-    stdout: 'wrote monocore.toml; to boot it: monocore start\n',
-    stderr: '',
-  });
-  assert.match((await run('config', 'check')).stdout, /^monocore\.toml is valid: 1 service/);
-  const first = readFileSync(join(cwd, 'monocore.toml'), 'utf8');
-  write('monocore.toml', `${first}# mine\n`);
-  const again = await run('init');
-  assert.equal(again.exitCode, 2);
-  assert.match(again.stderr, /monocore\.toml exists already and was left as it is/);
-  assert.equal(readFileSync(join(cwd, 'monocore.toml'), 'utf8'), `${first}# mine\n`);
-  assert.match((await run('init', '-f', 'monocore.toml')).stderr, /exists already/);
-  assert.equal((await run('init', '-f', 'other.toml')).exitCode, 0);
-  assert.match((await run('init', '-f', 'other.yaml')).stderr, /would be TOML: give it a name with \.toml/);
-  assert.match((await run('init', '-f', 'gone/other.toml')).stderr, /cannot be written: ENOENT/);
-});
-
-test('init leaves a folder alone that has a config in another language', async (t) => {
-  const { cwd, run, write } = await prepare(t);
-  write('monocore.yaml', '');
-  const { exitCode, stderr } = await run('init');
-  assert.equal(exitCode, 2);
-  assert.match(stderr, /monocore\.yaml exists already/);
-  assert.equal(existsSync(join(cwd, 'monocore.toml')), false);
 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { FIRST_CONFIG } from '../../../src/cli/commands/init.ts';
@@ -7,15 +7,39 @@ import { SHIPPERS, shipperConfig } from '../../../src/manual/shippers.ts';
 import { runCli } from '../../helpers/processes/run-cli.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
-test('init writes a first config, and leaves one that is there', async (t) => {
+test('init writes a first config that is valid, and leaves an existing one alone', async (t) => {
   const cwd = await makeTempDir(t);
   const path = join(cwd, 'monocore.toml');
-  const first = await runCli(['init'], { cwd });
+  const run = (...args: string[]) => runCli(args, { cwd });
+  const first = await run('init');
   assert.equal(first.exitCode, 0, first.stderr);
+  assert.equal(first.stdout.toString(), 'wrote monocore.toml; to boot it: monocore start\n');
   assert.equal(readFileSync(path, 'utf8'), FIRST_CONFIG);
-  const second = await runCli(['init'], { cwd });
+  assert.match((await run('config', 'check')).stdout.toString(), /^monocore\.toml is valid: 1 service/);
+
+  writeFileSync(path, '# mine\n');
+  const second = await run('init');
   assert.equal(second.exitCode, 2);
-  assert.match(second.stderr, /monocore\.toml exists already/);
+  assert.match(second.stderr, /monocore\.toml exists already and was left as it is/);
+  assert.equal(readFileSync(path, 'utf8'), '# mine\n');
+  assert.match((await run('init', '-f', 'monocore.toml')).stderr, /exists already/);
+});
+
+test('init writes where -f says, only TOML, and only into a folder that is there', async (t) => {
+  const cwd = await makeTempDir(t);
+  const run = (...args: string[]) => runCli(['init', '-f', ...args], { cwd });
+  assert.equal((await run('other.toml')).exitCode, 0);
+  assert.match((await run('other.yaml')).stderr, /other\.yaml does not end in \.toml/);
+  assert.match((await run('gone/other.toml')).stderr, /cannot be written: ENOENT/);
+});
+
+test('init leaves a folder alone that has a config in another language', async (t) => {
+  const cwd = await makeTempDir(t);
+  writeFileSync(join(cwd, 'monocore.yaml'), '');
+  const { exitCode, stderr } = await runCli(['init'], { cwd });
+  assert.equal(exitCode, 2);
+  assert.match(stderr, /monocore\.yaml exists already/);
+  assert.deepEqual(readdirSync(cwd), ['monocore.yaml']);
 });
 
 test('init --shipper prints the config of a shipper for the logs of the home, and writes nothing', async (t) => {
