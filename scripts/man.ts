@@ -11,7 +11,9 @@ export async function manPages(): Promise<Map<string, string>> {
     { name: 'monocore', section: 1, title: 'boot and supervise microVMs', version, text: commandReference() },
     ...(await Promise.all(
       listPages().map(async ({ topic, title }): Promise<ManPage> => {
-        return { name: `monocore-${topic}`, section: 7, title, version, text: await readPage(topic) };
+        const text = await readPage(topic);
+        if (topic === 'config') return { name: 'monocore.toml', section: 5, title, version, text };
+        return { name: `monocore-${topic}`, section: 7, title, version, text };
       }),
     )),
   ];

@@ -11,6 +11,7 @@ const FIRST = 'start';
 
 /** Parts that are made from tables, as Markdown. */
 const PARTS: Readonly<Record<string, () => Promise<string>>> = {
+  config: async () => (await import('../../config/reference.ts')).configReference(),
   states: async () => (await import('../../manual/states.ts')).renderStates(),
 };
 

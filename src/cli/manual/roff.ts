@@ -1,5 +1,11 @@
 /** Markdown as a manual page: man(7), tbl(1) and groff_char(7), in the subset that mandoc knows as well. */
-import { marked, type Token, type Tokens } from 'marked';
+import type { Token, Tokens } from 'marked';
+import { parsePage, topicOf } from './markdown.ts';
+
+/** Width of a page that man(1) shows without a terminal. */
+const COLUMNS = 78;
+/** Least width of the last column, the only one that tbl wraps. */
+const LAST_COLUMN = 30;
 
 /** Head of a manual page. */
 export interface ManPage {
@@ -16,7 +22,9 @@ export interface ManPage {
 
 /** The source of the page. Ends in a newline. */
 export function renderManPage({ name, section, title, version, text }: ManPage): string {
-  const tokens = marked.lexer(text);
+  const tokens = parsePage(text, (widths) => {
+    return widths.slice(0, -1).reduce((sum, width) => sum + width + 3, LAST_COLUMN) > COLUMNS;
+  });
   const blocks = tokens.filter((token) => token.type !== 'heading' || (token as Tokens.Heading).depth > 1);
   // Text before the first section has none of its own in Markdown.
   const opening = blocks.find((token) => token.type !== 'space')?.type === 'heading' ? [] : ['.SH DESCRIPTION'];
@@ -109,8 +117,9 @@ function renderInline(tokens: readonly Token[]): string {
         case 'link': {
           const { tokens: label, href } = token as Tokens.Link;
           const text = renderInline(label);
-          const topic = /^(?:\.\/)?([\w-]+)\.md(?:#.*)?$/.exec(href)?.[1];
-          if (topic !== undefined) return `${text} (\\fBmonocore\\-${escapeText(topic)}\\fR(7))`;
+          const topic = topicOf(href);
+          if (topic === 'config') return `${text} (\\fBmonocore.toml\\fR(5))`;
+          if (topic !== null) return `${text} (\\fBmonocore\\-${escapeText(topic)}\\fR(7))`;
           return href.startsWith('#') || text === escapeText(href) ? text : `${text} (${escapeText(href)})`;
         }
         case 'br':

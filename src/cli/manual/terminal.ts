@@ -1,8 +1,9 @@
 /** Markdown as text for a terminal, a file or a pipe. */
-import { marked, type Token, type Tokens } from 'marked';
+import type { Token, Tokens } from 'marked';
 import stringWidth from 'string-width';
 import { renderTable } from '../render/table.ts';
 import type { Colors } from '../render/terminal-text.ts';
+import { parsePage, topicOf } from './markdown.ts';
 
 const INDENT = '  ';
 /** Stands for a space at which no line breaks: of the private use area, so that it occurs in no text. */
@@ -17,7 +18,9 @@ export interface TerminalOptions {
 
 /** Headings stand at the left edge, everything else is indented, so that the text is readable without colours. Ends in a newline. */
 export function renderForTerminal(markdown: string, options: TerminalOptions): string {
-  const lines = renderBlocks(marked.lexer(markdown), INDENT, options);
+  // Every column can be wrapped, but not beyond reading.
+  const isTooWide = (widths: readonly number[]) => widths.reduce((sum, width) => sum + width, 0) > 2 * options.columns;
+  const lines = renderBlocks(parsePage(markdown, isTooWide), INDENT, options);
   return `${lines.join('\n').replaceAll(HARD_SPACE, ' ').trimEnd()}\n`;
 }
 
@@ -110,8 +113,8 @@ function renderInline(tokens: readonly Token[], colors: Colors, paint: (word: st
 /** The target of a link as a reader of a terminal needs it; null for a place in the same page. */
 function describeLink(href: string): string | null {
   if (href.startsWith('#')) return null;
-  const topic = /^(?:\.\/)?([\w-]+)\.md(?:#.*)?$/.exec(href)?.[1];
-  return topic === undefined ? href : `monocore help ${topic}`;
+  const topic = topicOf(href);
+  return topic === null ? href : `monocore help ${topic}`;
 }
 
 function wrap(text: string, columns: number): string[] {
