@@ -201,6 +201,8 @@ export interface DaemonOptions {
   readonly logWorkers?: number;
   /** True: signals end the daemon alone. By default they end its services, too. */
   readonly leaveRunning?: boolean;
+  /** See {@link RuntimeOptions}. */
+  readonly backends?: BackendRegistry;
   readonly hooks?: TestHooks;
 }
 
@@ -330,7 +332,7 @@ function deferReports(): { report: Report; open: (sink: Report) => void } {
 export async function runDaemon(options: DaemonOptions): Promise<number> {
   closeInheritedDescriptors();
   raiseSessionPriority();
-  const { home, logLevel, background, logWorkers = 1, leaveRunning = false, hooks = {} } = options;
+  const { home, logLevel, background, logWorkers = 1, leaveRunning = false, backends = BACKENDS, hooks = {} } = options;
   const { report, open: openReports } = deferReports();
   const notifySocket = takeNotifySocket(process.env, process.pid);
   let daemon: Daemon | null = null;
@@ -348,7 +350,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     // pino takes 50 ms to load, and a program that uses the library needs none of it.
     const logModule = import('./daemon-log.ts');
     // Locks the home first: a second daemon must not touch the log of the first.
-    const runtime = await Runtime.open({ home, report, logWorkers, hooks });
+    const runtime = await Runtime.open({ home, report, logWorkers, backends, hooks });
     const log = await logModule
       .then(({ openDaemonLog }) => openDaemonLog({ file: runtime.paths.daemonLog, level: logLevel }))
       .catch(async (error) => {

@@ -28,6 +28,8 @@ export interface DaemonHostOptions {
   /** Gets what daemons say on stderr. */
   readonly stderrFile: string;
   readonly findings: Findings;
+  /** Runs VMs as fake machines. */
+  readonly fake: boolean;
 }
 
 /** At most one daemon at a time. */
@@ -72,9 +74,10 @@ export class DaemonHost {
 
   /** Resolves when it answers, or has failed to, which is a violation. */
   async start(): Promise<void> {
-    const { paths, clockFile, stderrFile, findings } = this.#options;
+    const { paths, clockFile, stderrFile, findings, fake } = this.#options;
     const stderr = openSync(stderrFile, 'a');
-    const child = spawn(process.execPath, [...TYPESCRIPT_OPTIONS, PROGRAM, paths.home], {
+    const args = [...TYPESCRIPT_OPTIONS, PROGRAM, paths.home, ...(fake ? ['fake'] : [])];
+    const child = spawn(process.execPath, args, {
       // Worker threads take it from there.
       env: { ...process.env, NODE_OPTIONS: `--require=${CLOCK}`, CHAOS_CLOCK_FILE: clockFile },
       stdio: ['pipe', 'ignore', stderr],

@@ -1,17 +1,19 @@
-/** A daemon of the home in its argument; a line on stdin names a thread that is to crash. */
+/** A daemon of the home in its argument, with fake machines when told; a line on stdin names a thread to crash. */
 import { createInterface } from 'node:readline';
 import { runDaemon } from '../../src/daemon/daemon.ts';
+import { FAKE_BACKENDS } from '../helpers/fakes/fake-machine/backend.ts';
 
 /** Time for handles that are still open when the daemon has ended, as in `monocore daemon run`. */
 const EXIT_GRACE_MS = 50;
 
-const [home] = process.argv.slice(2);
-if (home === undefined) throw new Error('usage: daemon.ts HOME');
+const [home, fake] = process.argv.slice(2);
+if (home === undefined) throw new Error('usage: daemon.ts HOME [fake]');
 
 const exitCode = await runDaemon({
   home,
   logLevel: 'info',
   background: true,
+  ...(fake && { backends: FAKE_BACKENDS }),
   hooks: {
     onServing(crash) {
       createInterface({ input: process.stdin }).on('line', (line) => void crash(line));

@@ -11,6 +11,8 @@ export interface ChaosOptions {
   /** VMs included. */
   readonly services: number;
   readonly vms: number;
+  /** Whether VMs are fake machines, which need no QEMU. */
+  readonly fake: boolean;
   /** Decides about everything that is not up to the machine. */
   readonly seed: number;
   /** Folder for the home. */
@@ -28,6 +30,7 @@ const USAGE = `usage: npm run chaos -- [options]
   --minutes N    how long, 10 by default
   --services N   how many services, 20 by default
   --vms N        how many of them are microVMs, 2 by default; the others are plain processes
+  --fake         fake machines in place of QEMU
   --seed N       repeats the decisions of an earlier run
   --without TYPE leaves actions out: ${ACTION_TYPES.join(', ')}; may be repeated
   --dir DIR      where the home is made, ${tmpdir()} by default
@@ -47,6 +50,7 @@ function parseOptions(args: readonly string[]): CommandLine {
       minutes: { type: 'string', default: '10' },
       services: { type: 'string', default: '20' },
       vms: { type: 'string', default: '2' },
+      fake: { type: 'boolean', default: false },
       seed: { type: 'string', default: String(Math.floor(Math.random() * MAX_SEED)) },
       without: { type: 'string', multiple: true, default: [] },
       dir: { type: 'string', default: tmpdir() },
@@ -67,5 +71,6 @@ function parseOptions(args: readonly string[]): CommandLine {
   if (unknown.length > 0)
     throw new Error(`--without ${unknown.join(', ')}: the actions are ${ACTION_TYPES.join(', ')}`);
   const without = values.without as ActionType[];
-  return { minutes, services, vms, seed, dir: values.dir, without, json: values.json };
+  const { fake, dir, json } = values;
+  return { minutes, services, vms, fake, seed, dir, without, json };
 }

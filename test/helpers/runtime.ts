@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Runtime } from '../../src/daemon/daemon.ts';
+import { Runtime, type RuntimeOptions } from '../../src/daemon/daemon.ts';
 import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
 import type { ServiceStatus } from '../../src/protocol/service.ts';
 import { eventually } from './eventually.ts';
@@ -31,10 +31,13 @@ export function makeRuntimeHome(): string {
   return home;
 }
 
-/** Opens a runtime, on a new home unless told. */
-export async function openTestRuntime(home: string = makeRuntimeHome()): Promise<TestRuntime> {
+/** Opens a runtime, on a new home unless told. @param options of the runtime besides */
+export async function openTestRuntime(
+  home: string = makeRuntimeHome(),
+  options: Pick<RuntimeOptions, 'backends'> = {},
+): Promise<TestRuntime> {
   const reports: string[] = [];
-  const runtime = await Runtime.open({ home, report: (_level, message) => reports.push(message) });
+  const runtime = await Runtime.open({ ...options, home, report: (_level, message) => reports.push(message) });
   const orchestrator = await Orchestrator.open(runtime);
   return {
     home,

@@ -11,7 +11,7 @@ const SEED = 20_261;
 
 test('half a minute of chaos loses no line, leaves nothing behind and tells no wrong exit code', async (t) => {
   const dir = await makeTempDir(t);
-  const report = await runChaos({ minutes: 0.5, services: 7, vms: 1, seed: SEED, dir, without: [] });
+  const report = await runChaos({ minutes: 0.5, services: 7, vms: 1, fake: false, seed: SEED, dir, without: [] });
   const faults = Object.entries(countFaults(report)).filter(([, count]) => count > 0);
   assert.deepEqual(faults, [], renderReport(report));
   assert.deepEqual(Object.keys(report.actions).sort(), [...ACTION_TYPES].sort());
