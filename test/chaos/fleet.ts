@@ -1,19 +1,12 @@
 /** The services of a run: what they print, how they end, and what their policies make of that. */
-import {
-  type Config,
-  DEFAULT_HOME_LOG_SETTINGS,
-  DEFAULT_IMAGE_SETTINGS,
-  DEFAULT_LOG_SETTINGS,
-  type Isolation,
-  type LogSettings,
-  type Service,
-} from '../../src/protocol/service.ts';
+import { DEFAULT_LOG_SETTINGS, type Isolation, type LogSettings, type Service } from '../../src/protocol/service.ts';
 import {
   type Condition,
   DEFAULT_RESTART_SETTINGS,
   type HealthCheck,
   type RestartWhen,
 } from '../../src/protocol/supervision.ts';
+import { scriptService } from '../helpers/fakes/services.ts';
 import { ENVIRONMENT_MARK, PROGRAM } from './program.ts';
 
 /** Behaviour of a service. */
@@ -98,46 +91,14 @@ function makeService(
 ): Service {
   const { burst, pauseSeconds, rounds, ownCode, askedCode, restart, log } = character;
   const numbers = [burst, pauseSeconds, rounds, ownCode].map(String);
-  return {
-    name,
-    replica_of: null,
-    group: null,
+  return scriptService(name, PROGRAM, {
     isolation,
-    rootfs: null,
-    image: null,
-    command: '/bin/sh',
     args: ['-c', PROGRAM, name, ledger ?? '', String(askedCode ?? ''), ...numbers],
     envs: { [ENVIRONMENT_MARK]: dir },
-    workdir: '/',
-    cpus: 1,
-    ram_mib: 128,
-    ports: [],
-    volumes: [],
-    secrets: [],
-    depends_on: [],
     stop_timeout_ms: askedCode === null ? DEAF_STOP_TIMEOUT_MS : STOP_TIMEOUT_MS,
-    stop_signal: null,
     restart: { ...DEFAULT_RESTART_SETTINGS, when: restart, reset_ms: RESET_MS },
     healthcheck: isolation === 'none' ? HEALTH_CHECK : null,
-    on_unhealthy: 'none',
-    disk_mib: null,
-    user: null,
-    open_files: null,
-    cpu_shares: null,
     // Nothing is removed, however far the clock steps: lines that were removed cannot be counted.
     log: { ...DEFAULT_LOG_SETTINGS, max_size_bytes: MAX_FILE_BYTES, keep_for_ms: null, ...log },
-  };
-}
-
-/** The config of all of them. */
-export function configOf(fleet: readonly Member[]): Config {
-  const services = fleet.map(({ service }) => service);
-  return {
-    services,
-    unselected: [],
-    groups: [],
-    kernel: null,
-    logs: DEFAULT_HOME_LOG_SETTINGS,
-    images: DEFAULT_IMAGE_SETTINGS,
-  };
+  });
 }

@@ -5,11 +5,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ServiceStatus } from '../../src/protocol/service.ts';
 import { HomePaths, resolveHome } from '../../src/state/paths.ts';
 import { makeHome } from '../../src/state/store.ts';
+import { configOf } from '../helpers/fakes/services.ts';
 import { Actor } from './actor.ts';
 import { DaemonHost } from './daemon-host.ts';
 import { checkExits } from './exits.ts';
 import { Findings } from './findings.ts';
-import { configOf, type Member, makeFleet } from './fleet.ts';
+import { type Member, makeFleet } from './fleet.ts';
 import { KillList } from './kill-list.ts';
 import { readLedger } from './ledger.ts';
 import { findStaleFiles } from './leftovers.ts';
@@ -96,7 +97,7 @@ class ChaosRun {
     this.#host = new DaemonHost({ ...common, clockFile, stderrFile: join(dir, 'daemon.stderr'), fake: options.fake });
     this.#actor = new Actor({
       ...common,
-      config: configOf(this.#fleet),
+      config: configOf(this.#fleet.map(({ service }) => service)),
       host: this.#host,
       disk: typeof disk === 'string' ? null : disk,
       clockFile,
@@ -194,7 +195,10 @@ class ChaosRun {
 
   async #startAll(when: string): Promise<void> {
     const settle = this.#starts.begin(this.#names, this.#host.pid);
-    const { services } = await this.#host.client.start({ ...EVERYTHING, config: configOf(this.#fleet) });
+    const { services } = await this.#host.client.start({
+      ...EVERYTHING,
+      config: configOf(this.#fleet.map(({ service }) => service)),
+    });
     settle();
     for (const { service, error } of services) {
       if (error !== null) this.#findings.complain(`${service.name} cannot be started ${when}: ${error}`);

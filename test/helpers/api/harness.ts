@@ -11,6 +11,7 @@ import type { LogsApi } from '../../../src/protocol/logs.ts';
 import { NO_METRICS, type ServiceStatus } from '../../../src/protocol/service.ts';
 import { expose } from '../../../src/threads/rpc.ts';
 import { createApi } from '../../../workers/api/server.ts';
+import { makeService } from '../fakes/listed-services.ts';
 import { makeTempDir } from '../temp.ts';
 
 /** Behaviour of the fakes. By default two services are known: `db`, and `web` in group `front`. */
@@ -91,37 +92,18 @@ async function send(options: RequestOptions, payload?: string): Promise<Incoming
 
 /** A service that has not been started. */
 export function makeStatus(name: string, changes: Partial<ServiceStatus> = {}): ServiceStatus {
-  return {
+  return makeService({
     name,
-    replica_of: null,
     group: null,
     isolation: 'none',
     status: 'Unstarted',
     desired: 'down',
-    health: null,
-    health_detail: null,
     pid: null,
-    exit_code: null,
-    signal: null,
-    error: null,
-    reason: null,
-    ended_by: null,
-    last_lines: [],
-    detail: null,
-    log_stalled: null,
-    notes: [],
     group_ip: null,
-    cpus: 1,
-    ram_mib: 128,
-    addresses: [],
     started_at: null,
-    stopped_at: null,
-    restarts: 0,
-    last_restart_reason: null,
-    restarts_at: null,
     metrics: NO_METRICS,
     ...changes,
-  };
+  });
 }
 
 export const DAEMON_STATUS: DaemonStatus = {

@@ -2,8 +2,9 @@
 import { closeSync, constants, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { ManualClock } from '../fakes/manual-clock.ts';
 import { makeTempDir } from '../temp.ts';
-import { ManualClock, startLogs, type TestLogs } from './harness.ts';
+import { startLogs, type TestLogs } from './harness.ts';
 
 const RETRY_MS = 250;
 

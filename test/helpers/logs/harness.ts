@@ -8,7 +8,6 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { type Clock, systemClock } from '../../../src/lib/clock.ts';
-import { listDescriptors } from '../../../src/lib/proc.ts';
 import { fromWireError } from '../../../src/lib/wire-error.ts';
 import { parseFileName, type StreamName } from '../../../src/protocol/log-files/names.ts';
 import type { LogQuery, LogReadEvent } from '../../../src/protocol/log-files/queries.ts';
@@ -218,39 +217,4 @@ export async function read(
     port2,
   );
   return reader;
-}
-
-/** Time that passes only when told to. */
-export class ManualClock implements Clock {
-  epochMs = Date.parse('2026-11-23T08:00:00.123Z');
-  readonly #timers = new Set<{ readonly atMs: number; readonly callback: () => void }>();
-
-  now(): number {
-    return this.epochMs;
-  }
-
-  after(delayMs: number, callback: () => void): () => void {
-    const timer = { atMs: this.epochMs + delayMs, callback };
-    this.#timers.add(timer);
-    return () => this.#timers.delete(timer);
-  }
-
-  /** When the next timer is due, from now. */
-  get nextDelayMs(): number | null {
-    const delays = [...this.#timers].map(({ atMs }) => atMs - this.epochMs);
-    return delays.length === 0 ? null : Math.min(...delays);
-  }
-
-  advance(durationMs: number): void {
-    this.epochMs += durationMs;
-    for (const timer of [...this.#timers]) {
-      if (timer.atMs > this.epochMs || !this.#timers.delete(timer)) continue;
-      timer.callback();
-    }
-  }
-}
-
-/** Counts the descriptors of this process that refer to files below `dir`. */
-export function openFilesBelow(dir: string): number {
-  return listDescriptors('self').filter(({ target }) => target.startsWith(dir)).length;
 }

@@ -4,7 +4,8 @@ import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import test from 'node:test';
 import { replaceFs } from '../../helpers/fakes/fs-fault.ts';
 import { startBlockedLogs } from '../../helpers/logs/blocked-logs.ts';
-import { contentOf, linesOf, openFilesBelow, startLogs, type TestLogs } from '../../helpers/logs/harness.ts';
+import { contentOf, linesOf, startLogs, type TestLogs } from '../../helpers/logs/harness.ts';
+import { openFilesBelow } from '../../helpers/processes/open-files.ts';
 
 const stdoutLines = ({ dir }: TestLogs) => linesOf(contentOf(dir, 'web', 'stdout'));
 const numbered = (count: number) => Array.from({ length: count }, (_, index) => `line ${index}`);

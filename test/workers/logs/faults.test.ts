@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { eventually } from '../../helpers/eventually.ts';
-import { contentOf, linesOf, ManualClock, startLogs, type TestLogs } from '../../helpers/logs/harness.ts';
+import { ManualClock } from '../../helpers/fakes/manual-clock.ts';
+import { contentOf, linesOf, startLogs, type TestLogs } from '../../helpers/logs/harness.ts';
 import { makeTempDir, TEMP_PREFIX } from '../../helpers/temp.ts';
 
 /** A file system of 1 MiB, unmounted when the test has ended. */

@@ -15,7 +15,8 @@ import { StreamWriter } from '../../../workers/logs/capture/stream-writer.ts';
 import { FrameMemory, INPUT_START } from '../../../workers/logs/format/framer.ts';
 import { createFramer } from '../../../workers/logs/format/framers.ts';
 import { gate } from '../../helpers/fakes/fake-context.ts';
-import { contentOf, ManualClock } from '../../helpers/logs/harness.ts';
+import { ManualClock } from '../../helpers/fakes/manual-clock.ts';
+import { contentOf } from '../../helpers/logs/harness.ts';
 import { linesIn, strip } from '../../helpers/logs/strip.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 

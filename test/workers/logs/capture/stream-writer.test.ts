@@ -8,7 +8,8 @@ import { StreamWriter } from '../../../../workers/logs/capture/stream-writer.ts'
 import { FrameMemory, INPUT_START } from '../../../../workers/logs/format/framer.ts';
 import { createFramer } from '../../../../workers/logs/format/framers.ts';
 import { eventually } from '../../../helpers/eventually.ts';
-import { contentOf, linesOf, ManualClock } from '../../../helpers/logs/harness.ts';
+import { ManualClock } from '../../../helpers/fakes/manual-clock.ts';
+import { contentOf, linesOf } from '../../../helpers/logs/harness.ts';
 import { makeTempDir } from '../../../helpers/temp.ts';
 
 const ID = { service: 'web', stream: 'stdout' } as const;
