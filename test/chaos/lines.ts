@@ -51,7 +51,7 @@ export function checkLines(
   const excuses: string[] = [];
   let runs = 0;
   for (const stream of ['stdout', 'stderr'] as const) {
-    const lines = readLines(options.logDirs, service.name, stream, service.log.format);
+    const lines = readLines(options.logDirs, service.name, stream);
     const found = checkStream(lines, ledger && expectedRuns(service.name, ledger, stream, options.kills));
     runs = Math.max(runs, found.runs.length);
     check.lines += found.lines;

@@ -1,28 +1,30 @@
-/** Log files of a load: the time of the first line of each service, and a check that every line is there once. */
+/** Check of the log files of a load: the first output of each service, and that every line is there once. */
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
+import { recordTime } from '../../src/protocol/log-files/formats.ts';
 import { fileName, parseFileName } from '../../src/protocol/log-files/names.ts';
+import { EARLIEST, RECORD_TIME_BYTES } from '../../src/protocol/log-files/record.ts';
 import { lineNumber } from './workload.ts';
 
-const RECORD_TIME_CHARACTERS = '2026-11-23T08:00:00.123Z'.length;
-
-/** When the first record of a service was written, milliseconds since the epoch; null while there is none. */
+/** Time of the first record of a service, milliseconds since the epoch; null while there is none. */
 export function firstRecordMs(logDir: string, service: string): number | null {
   const path = join(logDir, fileName({ service, stream: 'stdout' }, 1));
   if (!existsSync(path)) return null;
   const fd = openSync(path, 'r');
   try {
-    const bytes = Buffer.alloc(RECORD_TIME_CHARACTERS);
-    return readSync(fd, bytes) === bytes.length ? Date.parse(bytes.toString()) : null;
+    const bytes = Buffer.alloc(RECORD_TIME_BYTES);
+    readSync(fd, bytes);
+    const time = recordTime(bytes, 0, EARLIEST);
+    return time === EARLIEST ? null : Date.parse(time);
   } finally {
     closeSync(fd);
   }
 }
 
-/** Counts the lines of a service in its files, in order. */
+/** Count of the lines in the files of a service. */
 export interface LineCount {
   readonly written: number;
-  /** Lines that are not the next one of the line before. */
+  /** Lines that do not follow the line before. */
   readonly misplaced: number;
 }
 
