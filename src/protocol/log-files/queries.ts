@@ -125,9 +125,12 @@ export interface FoundRecord {
 }
 
 /**
- * Messages of the job to the log worker. The log worker posts empty buffers of {@link CHUNK_BYTES}, transferred: they are
- * the job's credit. A job that gets none for a while ends its page.
+ * Messages of the log worker to the job. Empty buffers of {@link CHUNK_BYTES}, transferred, are the job's credit; a job that
+ * gets none for a while ends its page. `forget`: the files of the stream were removed, and new ones may have their names.
  */
+export type SearchOrder = ArrayBuffer | { readonly type: 'forget'; readonly id: StreamId };
+
+/** Messages of the job to the log worker. */
 export type SearchReply =
   /** As in {@link LogReadEvent}. */
   | { readonly type: 'chunk'; readonly bytes: Uint8Array<ArrayBuffer> }

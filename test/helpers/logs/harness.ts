@@ -84,15 +84,21 @@ export interface TestLogs {
   open(service: string, stream: StreamName, settings?: Partial<LogSettings>): Promise<TestStream>;
 }
 
+export interface TestLogsOptions {
+  readonly dir?: string;
+  readonly clock?: Clock;
+  /** Limits of each page; those of a job by default. */
+  readonly limits?: () => PageLimits;
+  readonly pageSilenceMs?: number;
+}
+
 /**
  * A fresh worker over an empty folder that does not exist yet; closed when the test has ended. Its searches are done in
  * the test's own thread, too.
- *
- * @param limits of each page, by default those of a job
  */
 export async function startLogs(
   t: TestContext,
-  { dir, clock = systemClock, limits }: { dir?: string; clock?: Clock; limits?: () => PageLimits } = {},
+  { dir, clock = systemClock, limits, pageSilenceMs }: TestLogsOptions = {},
 ): Promise<TestLogs> {
   const fifoDir = await makeTempDir(t);
   const logDir = dir ?? join(await makeTempDir(t), 'log');
@@ -102,7 +108,7 @@ export async function startLogs(
     // A job ends by itself when its port is closed.
     return () => {};
   };
-  const api = createLogs({ logDir, post: log.post, clock, startPage });
+  const api = createLogs({ logDir, post: log.post, clock, startPage, pageSilenceMs });
   const streams: TestStream[] = [];
   t.after(async () => {
     await api.close();

@@ -6,13 +6,16 @@ import { fromWireError } from '../../../src/lib/wire-error.ts';
 import { ORIGIN, type Position, type StreamId, streamKey } from '../../../src/protocol/log-files/names.ts';
 import type {
   LogFilter,
+  SearchOrder,
   SearchPage,
   SearchPlace,
   SearchReply,
   SearchState,
 } from '../../../src/protocol/log-files/queries.ts';
-import { EARLIEST } from '../../../src/protocol/log-files/record.ts';
+import { EARLIEST, LF } from '../../../src/protocol/log-files/record.ts';
 import type { ChunkWindow } from '../../log-files/chunk-window.ts';
+
+const NEWLINE = Buffer.from([LF]);
 
 /** Starts a job for a page, which answers on `port` with `SearchReply`s. The returned function cancels it. */
 export type StartPage = (page: SearchPage, port: MessagePort) => () => void;
@@ -35,9 +38,11 @@ interface StreamEnd {
 export class LogSearch {
   readonly #options: LogSearchOptions;
   readonly #places = new Map<string, SearchPlace>();
-  /** Streams whose files were removed while a page ran. */
+  /** Streams whose files were removed during the current delivery. */
   readonly #forgotten = new Set<string>();
   #stopPage: (error: Error) => void = () => {};
+  /** Port of the running page. */
+  #pagePort: MessagePort | null = null;
   #stopped: Error | null = null;
 
   constructor(options: LogSearchOptions) {
@@ -73,6 +78,7 @@ export class LogSearch {
   forget(id: StreamId): void {
     this.#places.delete(streamKey(id));
     this.#forgotten.add(streamKey(id));
+    this.#pagePort?.postMessage({ type: 'forget', id } satisfies SearchOrder);
   }
 
   /** Ends the running page and starts no other; the delivery throws `error`. */
@@ -91,13 +97,28 @@ export class LogSearch {
     }
   }
 
+  /** Leaves out removed streams: their positions would be positions in new files. Ends a record that was begun. */
+  async #dropForgotten(state: SearchState): Promise<SearchState> {
+    if (this.#forgotten.size === 0) return state;
+    const isKept = ({ id }: { readonly id: StreamId }) => !this.#forgotten.has(streamKey(id));
+    if (state.phase === 'tail') {
+      return { phase: 'tail', tail: { ...state.tail, streams: state.tail.streams.filter(isKept) } };
+    }
+    const isCut = state.places.some((place) => place.isInRecord && !isKept(place));
+    const kept = { phase: state.phase, places: state.places.filter(isKept) };
+    if (isCut) await this.#options.window.append(NEWLINE, 0, NEWLINE.length);
+    return kept;
+  }
+
   async #runPage(state: SearchState): Promise<SearchState> {
     const { logDir, filter, window, startPage } = this.#options;
     // A job would only hold a thread while the reader takes nothing.
     await window.hasRoom();
+    const current = await this.#dropForgotten(state);
     if (this.#stopped) throw this.#stopped;
     const { port1: port, port2: jobPort } = new MessageChannel();
-    const cancel = startPage({ logDir, filter, state }, jobPort);
+    this.#pagePort = port;
+    const cancel = startPage({ logDir, filter, state: current }, jobPort);
     let unused: readonly ArrayBuffer[] = [];
     try {
       const end = await this.#relay(port);
@@ -107,6 +128,7 @@ export class LogSearch {
       cancel();
       throw error;
     } finally {
+      this.#pagePort = null;
       window.endLoan(unused);
       port.close();
     }

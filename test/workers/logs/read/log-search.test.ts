@@ -5,7 +5,12 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
-import { EVERY_RECORD, type LogFilter, type LogQuery } from '../../../../src/protocol/log-files/queries.ts';
+import {
+  EVERY_RECORD,
+  type LogFilter,
+  type LogQuery,
+  READ_WINDOW,
+} from '../../../../src/protocol/log-files/queries.ts';
 import { eventually } from '../../../helpers/eventually.ts';
 import { ManualClock } from '../../../helpers/fakes/manual-clock.ts';
 import { contentOf, linesOf, read, startLogs, type TestLogs } from '../../../helpers/logs/harness.ts';
@@ -59,7 +64,7 @@ const FILES = {
   'web.stderr.000001.log': record(2, 'no fruit') + record(6, 'rotten apple') + record(9, 'rotten pear'),
 };
 
-test('since and until include their own millisecond, in compressed and rolled files alike', async (t) => {
+test('since and until include their own millisecond, in plain and compressed files', async (t) => {
   const logs = await startOver(t, FILES);
   assert.deepEqual(await ask(t, logs, filter(4, 6)), ['two pears', 'three apples', 'rotten apple']);
   assert.deepEqual(await ask(t, logs, filter(9)), ['five apples', 'rotten pear']);
@@ -67,7 +72,7 @@ test('since and until include their own millisecond, in compressed and rolled fi
   assert.deepEqual(await ask(t, logs, filter(10)), []);
 });
 
-test('grep looks at the text of a record and not at its head', async (t) => {
+test('grep matches the text of a record, not its head', async (t) => {
   const logs = await startOver(t, FILES);
   const grep = (pattern: string) => ask(t, logs, filter(null, null, pattern));
   assert.deepEqual(await grep('apple'), ['one apple', 'three apples', 'rotten apple', 'five apples']);
@@ -78,7 +83,7 @@ test('grep looks at the text of a record and not at its head', async (t) => {
   assert.deepEqual(await ask(t, logs, ignoreCase), ['rotten apple', 'rotten pear']);
 });
 
-test('a tail counts the records that match, over all streams', async (t) => {
+test('a tail counts the matching records over all streams', async (t) => {
   const logs = await startOver(t, FILES);
   const matching = ['one apple', 'three apples', 'rotten apple', 'five apples'];
   for (let tail = 0; tail <= 5; tail += 1) {
@@ -88,7 +93,7 @@ test('a tail counts the records that match, over all streams', async (t) => {
   assert.deepEqual(await ask(t, logs, filter(null, 8), { tail: 2 }), ['rotten apple', 'four pears']);
 });
 
-test('a record in JSON is matched by its decoded text, whatever its bytes', async (t) => {
+test('grep matches the decoded text of a JSON record, whatever its bytes', async (t) => {
   const records = [
     json(1, 'say "hello"'),
     json(2, 'tab\there'),
@@ -109,7 +114,7 @@ test('a record in JSON is matched by its decoded text, whatever its bytes', asyn
   assert.deepEqual(await grep('level|partial'), []);
 });
 
-test('records are selected by their own times though the clock was stepped back', async (t) => {
+test('records are selected by their own time though the clock was stepped back', async (t) => {
   const logs = await startOver(t, {
     'web.stdout.000001.log': record(5000, 'a') + record(100, 'b'),
     'web.stdout.000002.log': record(50, 'c') + record(6000, 'd'),
@@ -120,7 +125,7 @@ test('records are selected by their own times though the clock was stepped back'
   assert.deepEqual(await ask(t, logs, filter(null, 1000), { tail: 1 }), ['c']);
 });
 
-test('a record without a time has that of the one before it, and none at the start of a file', async (t) => {
+test('a record without a time has that of the record before it, and none at the start of a file', async (t) => {
   const content = `early\n${record(1, 'a')}no time\n${record(5, 'b')}nor here\n`;
   for (const name of ['web.stdout.000001.log', 'web.stdout.000001.log.gz']) {
     const logs = await startOver(t, { [name]: content });
@@ -133,7 +138,7 @@ test('a record without a time has that of the one before it, and none at the sta
   }
 });
 
-test('many records without a time still have that of the last one that has', async (t) => {
+test('many records without a time have that of the last record with one', async (t) => {
   // More than one section of a search from behind.
   const many = 'no time at all\n'.repeat(10_000);
   const logs = await startOver(t, { 'web.stdout.000001.log': record(1, 'a') + record(5, 'b') + many });
@@ -142,7 +147,7 @@ test('many records without a time still have that of the last one that has', asy
   assert.equal(await text(filter(null, 4)), record(1, 'a'));
 });
 
-test('a file that was last written before since is not read', async (t) => {
+test('a file last written before since is not read', async (t) => {
   const logs = await startOver(t, {
     'web.stderr.000001.log': record(8500, 'other'),
     'web.stdout.000001.log': record(9000, 'in a file that looks old'),
@@ -152,7 +157,7 @@ test('a file that was last written before since is not read', async (t) => {
   for (const tail of [null, 2]) assert.deepEqual(await ask(t, logs, filter(8000), { tail }), ['other', 'new']);
 });
 
-test('of a long record the first MiB is matched, and all of it delivered', async (t) => {
+test('grep matches the first MiB of a long record, and delivers all of it', async (t) => {
   const long = record(1, `begin${'x'.repeat(300_000)}end`);
   const tooLong = record(2, `${'y'.repeat(1_200_000)}unseen`);
   const content = record(0, 'before') + long + tooLong + record(3, 'after');
@@ -169,7 +174,7 @@ test('of a long record the first MiB is matched, and all of it delivered', async
   }
 });
 
-/** Lines of up to three streams, a query, and how the search is cut. */
+/** Lines of up to three streams, a query, and the size of the pages. */
 const world = fc.record({
   streams: fc.array(
     fc.array(
@@ -189,21 +194,21 @@ const world = fc.record({
   until: fc.option(fc.nat(30)),
   grep: fc.constantFrom(null, 'HIT'),
   tail: fc.option(fc.nat(8)),
-  /** How many records a page may look at. */
+  /** Records that each page may test. */
   pages: fc.infiniteStream(fc.integer({ min: 1, max: 6 })),
-  /** Whether a chunk is answered at once. */
+  /** Return a chunk's buffer at once. */
   isQuick: fc.infiniteStream(fc.boolean()),
 });
 
 const STREAMS = ['stdout', 'stderr', 'console'] as const;
 
-/** A record that is to be found. */
+/** Record that the search must find. */
 interface Wanted {
   readonly time: number;
   readonly text: string;
 }
 
-test('however it is cut into pages, a search gives each record that matches once, in order', async (t) => {
+test('a search delivers each matching record once and in order, however it is cut into pages', async (t) => {
   const parent = await makeTempDir(t);
   let runs = 0;
   await fc.assert(
@@ -280,7 +285,7 @@ function keepLast(streams: Wanted[][], count: number): void {
   for (const [rank, records] of streams.entries()) records.splice(0, lengths[rank]!);
 }
 
-test('a follower gets what matches, of the past and of what comes', async (t) => {
+test('a follower gets the matching records, old and new', async (t) => {
   const logs = await startLogs(t);
   const source = await logs.open('web', 'stdout', { max_size_bytes: 1000 });
   await source.write('old hit\nold miss\n');
@@ -293,7 +298,7 @@ test('a follower gets what matches, of the past and of what comes', async (t) =>
   assert.deepEqual(linesOf(reader.text), ['old hit', ...expected]);
 });
 
-test('with times alone a follower gets what is written now, and nothing of before', async (t) => {
+test('a follower with times alone gets new records and no earlier ones', async (t) => {
   const logs = await startLogs(t);
   const source = await logs.open('web', 'stdout');
   await source.write('old\n');
@@ -306,7 +311,7 @@ test('with times alone a follower gets what is written now, and nothing of befor
   assert.deepEqual(linesOf(reader.text), ['new']);
 });
 
-test('news from before since are left out: the clock was stepped back', async (t) => {
+test('new records from before since are left out when the clock was stepped back', async (t) => {
   const clock = new ManualClock();
   const logs = await startLogs(t, { clock });
   const source = await logs.open('web', 'stdout');
@@ -324,17 +329,20 @@ test('news from before since are left out: the clock was stepped back', async (t
   assert.deepEqual(linesOf(reader.text), ['one', 'two']);
 });
 
+const PATIENT = Number.POSITIVE_INFINITY;
+
 /** Fails for times that a timer of the host cannot be set to. */
 class HostLikeClock extends ManualClock {
   override after(delayMs: number, callback: () => void): () => void {
-    assert.ok(delayMs < 2 ** 31);
+    assert.ok(delayMs < 2 ** 31 || delayMs === PATIENT);
     return super.after(delayMs, callback);
   }
 }
 
-test('following ends when until has passed, with all that was written by then', async (t) => {
+test('following ends when until has passed, with all records written by then', async (t) => {
   const clock = new HostLikeClock();
-  const logs = await startLogs(t, { clock });
+  // A page that runs when the clock jumps must not count as silent.
+  const logs = await startLogs(t, { clock, pageSilenceMs: PATIENT });
   const source = await logs.open('web', 'stdout');
   const filters = [null, { source: 'line', ignoreCase: false }].map((grep) => ({
     ...EVERY_RECORD,
@@ -358,32 +366,38 @@ test('following ends when until has passed, with all that was written by then', 
   assert.deepEqual(linesOf(await late.ended()), ['line one', 'line two']);
 });
 
-test('logs that are removed under a slow search are forgotten, and the new ones come whole', async (t) => {
-  const logs = await startLogs(t);
-  const first = await logs.open('web', 'stdout');
-  await first.write(`old ${'x'.repeat(100)}\n`.repeat(6000));
-  await first.end();
-  await logs.log.next('stream-ended');
-  const slow = await read(t, logs.api, { follow: true, filter: filter(null, null, 'new|old') }, { isSlow: true });
-  await slow.until(({ chunks }) => chunks.length === 4);
-  await logs.api.removeLogs('web');
-  const second = await logs.open('web', 'stdout');
-  // More than there was, so that places in the old file would be places in the new one.
-  const lines = Array.from({ length: 60_000 }, (_, index) => `new ${index}`);
-  await second.write(`${lines.join('\n')}\n`);
-  await eventually('the new lines', () => contentOf(logs.dir, 'web', 'stdout').endsWith('new 59999\n'));
-  while (!slow.text.endsWith('new 59999\n')) {
-    const { length } = slow.chunks;
-    slow.more();
-    await slow.until(({ chunks }) => chunks.length > length);
-  }
-  assert.deepEqual(
-    linesOf(slow.text).filter((line) => line.startsWith('new')),
-    lines,
-  );
-});
+for (const [when, limits] of [
+  ['between two pages', () => ({ isDue: () => false, patienceMs: 0 })],
+  ['during a page', () => ({ isDue: () => false, patienceMs: 60_000 })],
+] as const) {
+  test(`a slow search forgets logs that are removed ${when}, and delivers the new ones once and whole`, async (t) => {
+    const logs = await startLogs(t, { limits });
+    // The search is in the first file when they are removed, and has not opened the second one.
+    const settings = { max_size_bytes: 400_000 };
+    const first = await logs.open('web', 'stdout', settings);
+    await first.write(`old ${'x'.repeat(100)}\n`.repeat(6000));
+    await first.end();
+    await logs.log.next('stream-ended');
+    const wanted = filter(null, null, 'new|old');
+    const slow = await read(t, logs.api, { follow: true, filter: wanted }, { isSlow: true });
+    await slow.until(({ chunks }) => chunks.length === READ_WINDOW);
+    await logs.api.removeLogs('web');
+    const second = await logs.open('web', 'stdout', settings);
+    // More than there was, so that positions in the old files would be positions in the new ones.
+    const lines = Array.from({ length: 60_000 }, (_, index) => `new ${index}`);
+    await second.write(`${lines.join('\n')}\n`);
+    await eventually('the new lines', () => contentOf(logs.dir, 'web', 'stdout').endsWith('new 59999\n'));
+    while (!slow.text.endsWith('new 59999\n')) {
+      const { length } = slow.chunks;
+      slow.more();
+      await slow.until(({ chunks }) => chunks.length > length);
+    }
+    const found = linesOf(slow.text).filter((line) => line.startsWith('new'));
+    assert.deepEqual(found, lines);
+  });
+}
 
-test('a reader that leaves in the middle of a search leaves no file open', async (t) => {
+test('a reader that closes its port during a search leaves no file open', async (t) => {
   const content = Array.from({ length: 50_000 }, (_, index) => record(index, `line ${index}`)).join('');
   const logs = await startOver(t, { 'web.stdout.000001.log': content, 'web.stdout.000002.log.gz': content });
   const reader = await read(t, logs.api, { filter: filter(null, null, 'line') }, { isSlow: true });
@@ -392,7 +406,7 @@ test('a reader that leaves in the middle of a search leaves no file open', async
   await eventually('the files to be closed', () => openFilesBelow(logs.dir) === 0);
 });
 
-test('a pattern that is none is told to the reader', async (t) => {
+test('an invalid pattern is reported to the reader', async (t) => {
   const logs = await startOver(t, FILES);
   const reader = await read(t, logs.api, { filter: filter(null, null, '(') });
   await assert.rejects(reader.ended(), /Unterminated group/);
