@@ -21,7 +21,7 @@ test('records come out byte for byte, whatever their encoding', async (t) => {
   assert.equal(daemon.requests.at(-1)?.url, '/v1/logs?name=web&stream=stdout&stream=stderr');
 });
 
-test('streams, count and following are what the options say', async (t) => {
+test('the options select streams, count and following', async (t) => {
   const home = await makeTempDir(t);
   const daemon = await startFakeDaemon(t, home, { 'GET /v1/logs': (response) => response.end() });
   await runCli(['--home', home, 'log', '--console', '--stderr', '-n', '3']);
@@ -37,7 +37,7 @@ test('streams, count and following are what the options say', async (t) => {
   );
 });
 
-test('a reader that goes away ends the command quietly', async (t) => {
+test('the command ends quietly when its reader goes away', async (t) => {
   const home = await makeTempDir(t);
   await startFakeDaemon(t, home, {
     'GET /v1/logs': async (response) => {
@@ -87,7 +87,7 @@ function parametersOf(daemon: { readonly requests: readonly { readonly url: stri
   return new URL(url, 'http://localhost').searchParams;
 }
 
-test('times and a pattern are passed on; a duration is counted back from now', async (t) => {
+test('times and a pattern are passed on; a duration counts back from now', async (t) => {
   const home = await makeTempDir(t);
   const daemon = await startFakeDaemon(t, home, { 'GET /v1/logs': (response) => response.end() });
   const beforeMs = Date.now();
@@ -101,7 +101,7 @@ test('times and a pattern are passed on; a duration is counted back from now', a
   assert.ok(agoMs >= beforeMs && agoMs <= Date.now());
 });
 
-test('a time or a pattern that makes no sense is wrong usage, and nothing is asked', async (t) => {
+test('an invalid time or pattern is wrong usage, and no request is made', async (t) => {
   const home = await makeTempDir(t);
   const daemon = await startFakeDaemon(t, home, {});
   for (const [options, message] of [
@@ -121,7 +121,7 @@ test('a time or a pattern that makes no sense is wrong usage, and nothing is ask
   assert.deepEqual(daemon.requests, []);
 });
 
-test('records in JSON are shown as text, and with --json all are JSON', async (t) => {
+test('JSON records are shown as text, and --json makes all records JSON', async (t) => {
   const home = await makeTempDir(t);
   const json = '{"level":50,"time":1795420800123,"service":"db","stream":"stderr","msg":"\\u001b[1mx"}\n';
   await startFakeDaemon(t, home, { 'GET /v1/logs': (response) => response.end(`${HEAD}hello\n${json}`) });
@@ -136,7 +136,7 @@ test('records in JSON are shown as text, and with --json all are JSON', async (t
   );
 });
 
-test('an answer that fails at its end is no success, and says why', async (t) => {
+test('an answer that fails at its end is a failure with its reason', async (t) => {
   const home = await makeTempDir(t);
   const error = {
     code: 'Aborted',

@@ -37,7 +37,7 @@ test('every record is rendered once and in order, however it is cut', () => {
   );
 });
 
-test('with text passed on, only records that begin with a brace are rendered', () => {
+test('a printer that passes text on renders only records that begin with a brace', () => {
   fc.assert(
     fc.property(fc.array(record), fc.array(fc.nat(), { maxLength: 8 }), (records, places) => {
       const text = records.map((each) => `${each}\n`).join('');
@@ -56,7 +56,7 @@ test('a record is held back until it is whole, so that its head can be coloured'
   assert.equal(printer.end().toString(), 'REST');
 });
 
-test('with text passed on, a record in text comes out as it comes in', () => {
+test('a printer that passes text on returns text records as they come', () => {
   const printer = new RecordPrinter(() => assert.fail('nothing is to be rendered'), LOG_FORMATS.text);
   for (const part of [HEAD, 'hel', '', 'lo', '\n', HEAD, '{"not":"json"}\n']) {
     assert.equal(printer.push(Buffer.from(part)).toString(), part);
@@ -70,7 +70,7 @@ function parseJson(record: string | Buffer): unknown {
   return JSON.parse(Buffer.from(line, 'latin1').toString());
 }
 
-test('a record in text becomes one in the shape of the files in JSON', () => {
+test('a text record becomes a JSON record as in the files', () => {
   assert.equal(
     toJson(`${TIME} INFO [web] say "hello"`),
     `{"level":30,"time":${time},"service":"web","stream":"stdout","msg":"say \\"hello\\""}`,
@@ -79,13 +79,13 @@ test('a record in text becomes one in the shape of the files in JSON', () => {
   assert.deepEqual(parseJson(`${TIME} DEBUG [web] `), { level: 20, time, service: 'web', stream: 'console', msg: '' });
 });
 
-test('a continuation is flagged, and what monocore says belongs to no stream', () => {
+test('a continuation is flagged, and a WARN record has no stream', () => {
   const continued = { level: 30, time, service: 'web', stream: 'stdout', msg: 'rest', continued: true };
   assert.deepEqual(parseJson(`${TIME} INFO+ [web] rest`), continued);
   assert.deepEqual(parseJson(`${TIME} WARN [web] x`), { level: 40, time, service: 'web', stream: null, msg: 'x' });
 });
 
-test('bytes that are no UTF-8 are readable in msg and whole in raw', () => {
+test('invalid UTF-8 is readable in msg and whole in raw', () => {
   const bytes = Buffer.from([0x61, 0xff]);
   assert.deepEqual(parseJson(Buffer.concat([Buffer.from(`${TIME} INFO [web] `), bytes])), {
     ...{ level: 30, time, service: 'web', stream: 'stdout', msg: 'a\ufffd' },
@@ -93,14 +93,14 @@ test('bytes that are no UTF-8 are readable in msg and whole in raw', () => {
   });
 });
 
-test('a record in JSON stays as it is, byte for byte', () => {
+test('a JSON record stays unchanged', () => {
   for (const record of ['{"level":30,  "msg":"ü"}', `{"level":30,"time":${time},"msg":"x","partial":true}`]) {
     const text = Buffer.from(record).toString('latin1');
     assert.equal(toJson(text), text);
   }
 });
 
-test('a line that is no record is all message', () => {
+test('a line that is not a record is all message', () => {
   for (const line of ['hello', '{"torn', '']) {
     assert.deepEqual(parseJson(line), { level: null, time: null, service: null, stream: null, msg: line });
   }
@@ -112,7 +112,7 @@ function json(fields: Readonly<Record<string, unknown>>): string {
   return Buffer.from(JSON.stringify(record)).toString('latin1');
 }
 
-test('a record in JSON is shown as one in text', () => {
+test('a JSON record becomes a text record', () => {
   const lines = new RecordConverter(LOG_FORMATS.text);
   assert.equal(lines.convert(json({})), `${TIME} INFO [web] hello`);
   assert.equal(lines.convert(json({ level: 50, stream: 'stderr' })), `${TIME} ERROR [web] hello`);
@@ -121,7 +121,7 @@ test('a record in JSON is shown as one in text', () => {
   assert.equal(lines.convert(json({ msg: '"a"\t\\' })), `${TIME} INFO [web] "a"\t\\`);
 });
 
-test('the text comes out in the bytes that were printed', () => {
+test('a text record has the printed bytes', () => {
   const lines = new RecordConverter(LOG_FORMATS.text);
   assert.equal(Buffer.from(lines.convert(json({ msg: 'grün' })), 'latin1').toString(), `${TIME} INFO [web] grün`);
   const raw = Buffer.from([0xff, 0x00, 0x41]);
@@ -129,7 +129,7 @@ test('the text comes out in the bytes that were printed', () => {
   assert.equal(lines.convert(invalid), `${TIME} INFO [web] ${raw.toString('latin1')}`);
 });
 
-test('what continues a part has a plus behind its level, stream by stream', () => {
+test('a continuation has a plus behind its level, for each stream', () => {
   const lines = new RecordConverter(LOG_FORMATS.text);
   const shown = [
     json({ msg: 'a', partial: true }),
@@ -147,7 +147,7 @@ test('what continues a part has a plus behind its level, stream by stream', () =
   ]);
 });
 
-test('what is no record in JSON stays as it is', () => {
+test('a line that is not a JSON record stays unchanged', () => {
   const lines = new RecordConverter(LOG_FORMATS.text);
   for (const record of [
     `${TIME} INFO [web] hello`,
@@ -161,30 +161,30 @@ test('what is no record in JSON stays as it is', () => {
   }
 });
 
-test('a newline in a record of another program makes no second line', () => {
+test('a newline in a record of another program does not start a second line', () => {
   assert.equal(new RecordConverter(LOG_FORMATS.text).convert(json({ msg: 'a\nb' })), `${TIME} INFO [web] a\\nb`);
 });
 
-test('the time of a record is dimmed and the name of its service coloured', () => {
+test('the time of a record is dimmed and its service name coloured', () => {
   const painted = decorateRecord(`${TIME} INFO [web] hello [db] ERROR`, colors);
   const foreground = '\x1b[39m';
   assert.ok(painted.startsWith(`${colors.dim(TIME)} INFO \x1b[`), painted);
   assert.ok(painted.endsWith(`m[web]${foreground} hello [db] ERROR`), painted);
 });
 
-test('ERROR is red, and what monocore itself says is yellow', () => {
+test('ERROR is red and WARN is yellow', () => {
   assert.ok(decorateRecord(`${TIME} ERROR [web] hello`, colors).includes(` ${colors.red('ERROR')} `));
   assert.ok(decorateRecord(`${TIME} ERROR+ [web] hello`, colors).includes(` ${colors.red('ERROR')}+ `));
   assert.ok(decorateRecord(`${TIME} WARN [web] hello`, colors).includes(` ${colors.yellow('WARN')} `));
 });
 
-test('a service has the same colour in every record, and not all services have the same', () => {
+test('a service has the same colour in every record, and services differ', () => {
   const paint = (name: string) => decorateRecord(`${TIME} INFO [${name}] x`, colors).replace(`[${name}]`, '');
   assert.equal(paint('web'), paint('web'));
   assert.ok(new Set(['web', 'db', 'cache', 'worker', 'proxy'].map(paint)).size > 1);
 });
 
-test('what is not in the text format stays as it is', () => {
+test('a line that is not a text record stays unchanged', () => {
   for (const record of ['{"level":30,"msg":"hello"}', '', 'hello', `${TIME} NOTE [web] x`, `${TIME} INFO web`]) {
     assert.equal(decorateRecord(record, colors), record);
   }

@@ -21,7 +21,7 @@ const DELIVERY_DEADLINE_MS = 30_000;
 /** Every kind of character that a log folder may have in a config. */
 const HOME = 'größe 1 _+@=~-.d';
 const RECORD = '2026-11-23T08:00:00.123Z INFO [web] [x] text';
-/** Files beside the streams of a log folder, which must not be shipped. */
+/** Other files in a log folder, which must not be shipped. */
 const OTHER_FILES = ['monocore.1.log', 'web.console.000001.log', 'old.stdout.000001.log.gz', 'notes.log'];
 
 for (const program of [rsyslog, syslogNg]) {

@@ -15,9 +15,9 @@ export interface ShipperPaths {
 export interface ShipperProgram {
   readonly name: 'rsyslog' | 'syslog-ng';
   readonly executable: string;
-  /** True if it can overlook a file that is created while it starts, until it is told to reload. */
+  /** It can miss a file that is created while it starts, until it reloads. */
   readonly needsReload: boolean;
-  /** Main config, as a distribution would provide it. */
+  /** Content of the main config that a distribution would have. */
   mainConfig(paths: ShipperPaths): string;
   /** Arguments to run in the foreground until SIGTERM. */
   runArgs(paths: ShipperPaths): string[];

@@ -23,7 +23,7 @@ const STREAMS = ['stdout', 'stderr'] as const satisfies readonly StreamName[];
 /** Some 70 records. */
 const MAX_FILE_BYTES = 4096;
 
-/** Log folder of {@link startRollingLog} and the end of its writing. */
+/** Log folder that {@link startRollingLog} writes to. */
 export interface RollingLog {
   /** Number of files of a stream so far. */
   countFiles(stream: StreamName): number;

@@ -19,13 +19,13 @@ export interface ShippedRecord {
   readonly message: string;
 }
 
-/** Exit of a process. */
+/** End of a process. */
 interface Exit {
   readonly code: number | null;
   readonly stderr: string;
 }
 
-/** A shipper. It keeps its state folder, so that it continues where it stopped. */
+/** Shipper with a state folder: stopped and started again, it goes on where it was. */
 export class Shipper {
   readonly #executable: string;
   readonly #program: ShipperProgram;
@@ -87,7 +87,7 @@ export class Shipper {
     await running?.exit;
   }
 
-  /** Number of records delivered so far; throws if the shipper has ended by itself. */
+  /** Number of records delivered so far; throws if it has ended by itself. */
   countDelivered(): number {
     this.#throwFailure();
     return this.#readOutput().split('\n').length - 1;

@@ -64,7 +64,7 @@ for (const name of NAMES) {
     }
   });
 
-  test(`${name}: the records of a line say what it is, and their texts are the line`, () => {
+  test(`${name}: the records of a line have its level, time and stream, and their texts are the line`, () => {
     fc.assert(
       fc.property(line, fc.integer({ min: 4, max: 60 }), (text, maxLineBytes) => {
         const records = recordsOf(name, text, maxLineBytes).map((record) => record.slice(0, -1));
@@ -98,7 +98,7 @@ for (const name of NAMES) {
     );
   });
 
-  test(`${name}: a record that was cut anywhere becomes whole, and so does what follows it`, () => {
+  test(`${name}: a record cut anywhere is repaired to whole records`, () => {
     fc.assert(
       fc.property(line, fc.nat(), fc.boolean(), (text, cut, continues) => {
         const record = recordsOf(name, text, 20).join('');
@@ -112,18 +112,18 @@ for (const name of NAMES) {
     );
   });
 
-  test(`${name}: what was dropped is a warning where it stands`, () => {
+  test(`${name}: dropped output is a warning`, () => {
     const parsed = format.parse(format.notice(ID, GAP, NOW_MS).slice(0, -1))!;
     assert.deepEqual([parsed.level, parsed.timeMs, parsed.service], [40, NOW_MS, 'web']);
     assert.match(parsed.text, /3 lines \(40 bytes\) were dropped: the disk is full/);
   });
 }
 
-test('a file that ends in a whole record stays as it is', () => {
+test('a file that ends in a whole record stays unchanged', () => {
   for (const tail of ['', `${TEXT}\n`, recordsOf('json', 'hello').join('')]) assert.equal(repaired(tail), tail);
 });
 
-test('a text record is whole again wherever it was cut', () => {
+test('a text record cut anywhere is repaired', () => {
   for (let length = 1; length <= TEXT.length; length += 1) {
     const text = repaired(TEXT.slice(0, length));
     assert.equal(strip('text', text).length, 1, text);
@@ -131,16 +131,16 @@ test('a text record is whole again wherever it was cut', () => {
   }
 });
 
-test('so is one that continues another', () => {
+test('a continuation cut anywhere is repaired', () => {
   const record = TEXT.replace('INFO', 'INFO+');
   for (let length = 1; length <= record.length; length += 1) strip('text', repaired(record.slice(0, length)));
 });
 
-test('a line of another program gets its newline and nothing else', () => {
+test('a line of another program only gets its newline', () => {
   assert.equal(repaired('something else'), 'something else\n');
 });
 
-test('a JSON record is JSON again wherever it was cut, and flagged; nothing of it changes', () => {
+test('a JSON record cut anywhere is repaired and flagged, and its bytes stay', () => {
   const lines = [
     'a "quote" \\ \u0001\t',
     'caf\xe9 \xff\xff',
@@ -163,7 +163,7 @@ test('a JSON record is JSON again wherever it was cut, and flagged; nothing of i
   }
 });
 
-test('a line of which the rest will never come is ended, unless its stream goes on', () => {
+test('a line whose rest will never come is ended, unless its stream goes on', () => {
   const [partial = ''] = recordsOf('json', 'abcdef', 3);
   assert.match(partial, /"partial":true\}\n$/);
   assert.deepEqual(strip('json', `${repaired(partial)}${recordsOf('json', 'next').join('')}`), ['abc', 'next']);
@@ -177,7 +177,7 @@ function textOf(record: string | Buffer): string {
   return recordText(around, 7, 7 + bytes.length);
 }
 
-test('the text of a record is what comes behind its head', () => {
+test('the text of a record comes after its head', () => {
   for (const level of ['INFO', 'ERROR', 'DEBUG', 'WARN', 'INFO+', 'ERROR+']) {
     assert.equal(textOf(`${TIME} ${level} [web] hello [x] y`), 'hello [x] y', level);
   }
@@ -186,12 +186,12 @@ test('the text of a record is what comes behind its head', () => {
   assert.equal(textOf(Buffer.concat([Buffer.from(`${TIME} INFO [web] a`), Buffer.from([0xff])])), 'a\ufffd');
 });
 
-test('a line that is no record is all text', () => {
+test('a line that is not a record is all text', () => {
   const cutOff = [TIME, `${TIME} INFO`, `${TIME} INFO [web`, `${TIME} INFO [web]`];
   for (const line of ['hello', '', ...cutOff, '[x] y', '{', '{"a":1}']) assert.equal(textOf(line), line);
 });
 
-test('text: the head is found as other readers find it', () => {
+test('text: the text of a record agrees with its parsed head', () => {
   const part = fc.constantFrom(TIME, ' ', 'INFO', 'ERROR+', '[', 'web', ']', 'x', '] ', ' [web] ', 'Z');
   fc.assert(
     fc.property(fc.array(part, { maxLength: 8 }), (parts) => {
@@ -201,7 +201,7 @@ test('text: the head is found as other readers find it', () => {
   );
 });
 
-test('the text of a record in JSON is decoded', () => {
+test('the text of a JSON record is decoded', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (msg) => {
       assert.equal(textOf(`${JSON_HEAD}${JSON.stringify(msg).slice(1)}}`), msg);
@@ -209,7 +209,7 @@ test('the text of a record in JSON is decoded', () => {
   );
 });
 
-test('of a record in JSON that is cut off, the text is what there is', () => {
+test('the text of a torn JSON record is the part that is there', () => {
   const text = 'a "quoted" \u001b text';
   const whole = JSON_HEAD + JSON.stringify(text).slice(1, -1);
   assert.equal(textOf(whole), text);

@@ -32,7 +32,7 @@ async function merge(streams: readonly (readonly string[])[], blockBytes = 100):
   return output;
 }
 
-test('records come in the order of their times; at equal times the first source is first', async () => {
+test('records come in the order of their times and, at equal times, of the sources', async () => {
   const stdout = [record(1, 'a'), record(3, 'c'), record(3, 'd'), record(9, 'g')];
   const stderr = [record(2, 'b'), record(3, 'e'), record(4, 'f')];
   assert.equal(
@@ -54,7 +54,7 @@ test('a record without a time stays behind the one before it', async () => {
   assert.equal(await merge([stdout, stderr]), [stdout[0], stdout[1], stderr[0], stdout[2]].join(''));
 });
 
-test('nothing merges to nothing', async () => {
+test('a merge of no streams is empty', async () => {
   assert.equal(await merge([]), '');
   assert.equal(await merge([[], []]), '');
 });

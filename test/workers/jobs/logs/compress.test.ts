@@ -19,7 +19,7 @@ import { makeTempDir } from '../../../helpers/temp.ts';
 const NAME = 'web.stdout.000001.log';
 const CONTENT = 'a line of a log\n'.repeat(100_000);
 
-test('the compressed file takes the place of the other, with its time and a mode that shippers can read', async (t) => {
+test('the compressed file replaces the plain one, with its time and a mode that shippers can read', async (t) => {
   const umask = process.umask(0o077);
   t.after(() => process.umask(umask));
   const dir = await makeTempDir(t);
@@ -43,7 +43,7 @@ test('a reader that has the file open reads it to its end', async (t) => {
   assert.equal(readSync(fd, bytes, 0, bytes.length, 0), CONTENT.length);
 });
 
-test('what was cut off while it was written is done again', async (t) => {
+test('an interrupted compression is done again', async (t) => {
   const path = join(await makeTempDir(t), NAME);
   writeFileSync(path, CONTENT);
   writeFileSync(`${path}.gz.tmp`, 'half of it');
@@ -52,7 +52,7 @@ test('what was cut off while it was written is done again', async (t) => {
   assert.deepEqual([existsSync(path), existsSync(`${path}.gz.tmp`)], [false, false]);
 });
 
-test('what was cut off before the file was removed is ended', async (t) => {
+test('a compression interrupted before the plain file was removed is completed', async (t) => {
   const path = join(await makeTempDir(t), NAME);
   writeFileSync(path, CONTENT);
   const compressed = gzipSync(CONTENT);
@@ -62,7 +62,7 @@ test('what was cut off before the file was removed is ended', async (t) => {
   assert.deepEqual(readFileSync(`${path}.gz`), compressed);
 });
 
-test('a file that is gone is nothing to compress', async (t) => {
+test('a missing file is ignored', async (t) => {
   const dir = await makeTempDir(t);
   writeFileSync(join(dir, `${NAME}.gz.tmp`), 'half of it');
   await compressLog(join(dir, NAME));

@@ -58,7 +58,7 @@ test('without limits everything is kept', async (t) => {
   assert.deepEqual((await prune(t, WEB, { web: {} })).left, without());
 });
 
-test('as many files of each stream are kept besides the current one as the service wants', async (t) => {
+test('keep limits the files of each stream, the current one aside', async (t) => {
   const { left } = await prune(t, WEB, { web: { keep_files: 1 } });
   assert.deepEqual(left, without('web.stdout.000001.log.gz', 'web.stdout.000002.log'));
   assert.deepEqual((await prune(t, WEB, { web: { keep_files: 0 } })).left, [
@@ -67,7 +67,7 @@ test('as many files of each stream are kept besides the current one as the servi
   ]);
 });
 
-test('the oldest files of all streams go until the service fits, and no more than that', async (t) => {
+test('keep_total removes the oldest files of all streams, and no more than needed', async (t) => {
   const keeping = async (keep_total_bytes: number) => (await prune(t, WEB, { web: { keep_total_bytes } })).left;
   assert.deepEqual(await keeping(510), without());
   assert.deepEqual(await keeping(509), without('web.stdout.000001.log.gz'));
@@ -77,7 +77,7 @@ test('the oldest files of all streams go until the service fits, and no more tha
   assert.deepEqual(await keeping(1), ['web.stderr.000002.log', 'web.stdout.000004.log']);
 });
 
-test('files go when they are too old, but never the current one', async (t) => {
+test('files that are too old are removed, except the current one', async (t) => {
   const { left } = await prune(t, WEB, { web: { keep_for_ms: 300_000 } });
   const old = ['web.stdout.000001.log.gz', 'web.stdout.000002.log', 'web.stderr.000001.log'];
   assert.deepEqual(left, without(...old));
@@ -87,7 +87,7 @@ test('files go when they are too old, but never the current one', async (t) => {
   ]);
 });
 
-test('the current files of a service that has ended go when they are too old, and with them the links to them', async (t) => {
+test('the current files of an ended service are removed with their links when they are too old', async (t) => {
   const logDir = await makeFolder(t, WEB);
   for (const [link, target] of Object.entries({ stdout: 'web.stdout.000004.log', stderr: 'web.stderr.000002.log' })) {
     symlinkSync(target, join(logDir, `web.${link}.log`));
@@ -99,18 +99,18 @@ test('the current files of a service that has ended go when they are too old, an
   assert.deepEqual(readdirSync(logDir), []);
 });
 
-test('the current files of a service that has ended stay for any other reason', async (t) => {
+test('no other limit removes the current files of an ended service', async (t) => {
   const limits = { keep_files: 0, keep_total_bytes: 1, keep_for_ms: 220_000 };
   const { left } = await prune(t, WEB, { web: limits }, { home: { keep_total_bytes: 1 }, written: [] });
   assert.deepEqual(left, ['web.stdout.000004.log']);
 });
 
-test('a service that nobody knows is kept as the default says', async (t) => {
+test('an unknown service has the default retention', async (t) => {
   const { left } = await prune(t, WEB, {}, { otherRetention: { ...ALL, keep_files: 0 } });
   assert.equal(left.length, 2);
 });
 
-test('the home is kept within its limit over all services, the oldest files first', async (t) => {
+test('the limit of the home removes the oldest files of all services', async (t) => {
   const files: Files = { ...WEB, 'db.stdout.000001.log': [450, 100], 'db.stdout.000002.log': [1, 100] };
   const { left } = await prune(t, files, {}, { home: { keep_total_bytes: 600 } });
   const gone = ['web.stdout.000001.log.gz', 'db.stdout.000001.log'];
@@ -122,7 +122,7 @@ test('the home is kept within its limit over all services, the oldest files firs
   );
 });
 
-test('within a stream the numbers decide, because a clock may have been stepped back', async (t) => {
+test('the files of a stream are ordered by number, because the clock may have been stepped back', async (t) => {
   const files: Files = {
     'web.stdout.000001.log': [10, 100],
     'web.stdout.000002.log': [9000, 100],
@@ -133,7 +133,7 @@ test('within a stream the numbers decide, because a clock may have been stepped 
   assert.deepEqual(left, ['web.stdout.000002.log', 'web.stdout.000003.log']);
 });
 
-test('a file in two forms is one file, and both forms go', async (t) => {
+test('a file in two forms is one file, and both forms are removed', async (t) => {
   const files: Files = {
     'web.stdout.000001.log': [10, 100],
     'web.stdout.000001.log.gz': [10, 10],
@@ -144,7 +144,7 @@ test('a file in two forms is one file, and both forms go', async (t) => {
   assert.deepEqual(left, ['web.stdout.000002.log', 'web.stdout.000003.log']);
 });
 
-test('what a crash left of a compression goes when its file is gone', async (t) => {
+test('the rest of an interrupted compression is removed when its file is gone', async (t) => {
   const files: Files = {
     'web.stdout.000001.log.gz.tmp': [10, 1],
     'web.stdout.000002.log': [5, 1],
@@ -154,7 +154,7 @@ test('what a crash left of a compression goes when its file is gone', async (t) 
   assert.deepEqual(left, ['web.stdout.000002.log', 'web.stdout.000002.log.gz.tmp']);
 });
 
-test('finished files of services that compress are found, the current ones are not', async (t) => {
+test('finished files of services that compress are found, current ones are not', async (t) => {
   const files: Files = { ...WEB, 'db.stdout.000001.log': [9, 1], 'db.stdout.000002.log': [9, 1] };
   const { compressible } = await prune(t, files, { web: { compress: 'gzip', keep_files: 1 } });
   assert.deepEqual(compressible.map(({ name }) => name).sort(), ['web.stderr.000001.log', 'web.stdout.000003.log']);

@@ -1,4 +1,4 @@
-/** One page after the other, each with no more buffers than the test gives it. */
+/** Runs pages one after the other, each with only the buffers that the test lends it. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -49,7 +49,7 @@ async function makeSearch(
   return { logDir, places };
 }
 
-/** What a page came to. */
+/** Result of a page. */
 interface Page {
   readonly text: string;
   readonly chunks: number;
@@ -119,7 +119,7 @@ function looksAt(count: number): () => Partial<PageLimits> {
   };
 }
 
-test('a page ends when its reader takes nothing, and the next goes on, in the middle of a record too', async (t) => {
+test('a page ends when its reader takes nothing, and the next one goes on, even within a record', async (t) => {
   const long = record(3, `HIT ${'x'.repeat(200_000)}`);
   const huge = record(5, `HIT ${'y'.repeat(1_500_000)}`);
   const contents = {
@@ -139,7 +139,7 @@ test('a page ends when its reader takes nothing, and the next goes on, in the mi
   }
 });
 
-test('a page that is due ends in the middle of a record that is longer than what a pattern sees', async (t) => {
+test('a page that is due ends within a record longer than a pattern sees', async (t) => {
   const huge = record(1, 'y'.repeat(1_500_000));
   const { logDir, places } = await makeSearch(t, { stdout: huge + record(2, 'end'), stderr: '' });
   let left = 3;
@@ -156,7 +156,7 @@ test('a page that is due ends in the middle of a record that is longer than what
   assert.equal(first.text + rest.text === huge + record(2, 'end'), true);
 });
 
-test('records without a time keep that of the one before them, over pages and other streams', async (t) => {
+test('records without a time keep that of the record before them, across pages and other streams', async (t) => {
   const contents = {
     stdout: `${record(1, 'a')}no time\n${record(8, 'b')}nor here\n`,
     stderr: record(2, 'c') + record(9, 'd'),
@@ -172,7 +172,7 @@ test('records without a time keep that of the one before them, over pages and ot
   }
 });
 
-test('the last matches are found though no page sees more than one section', async (t) => {
+test('the last matches are found though each page scans only one section', async (t) => {
   // Each stream has some hits, far apart: further than a page goes.
   const lines = (text: string) =>
     Array.from({ length: 20_000 }, (_, index) => record(index, index % 6000 === 0 ? `HIT ${text} ${index}` : 'miss'));
@@ -193,7 +193,7 @@ test('the last matches are found though no page sees more than one section', asy
   );
 });
 
-test('a pattern is one of JavaScript with the flag u, and is tried anew on each record', () => {
+test('a pattern is a JavaScript regular expression with the flag u, and has no state between records', () => {
   const match = (source: string, line: string, ignoreCase = false) => {
     const wants = makeRecordTest({ sinceMs: null, untilMs: null, grep: { source, ignoreCase } });
     const bytes = Buffer.from(`${TIME} INFO [web] ${line}`);

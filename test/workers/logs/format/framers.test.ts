@@ -47,7 +47,7 @@ const frameText = (...chunks: string[]) => frameAll(bytesOf(...chunks)).text;
 const framePartly = (maxLineBytes: number, ...chunks: string[]) => frameAll(bytesOf(...chunks), { maxLineBytes }).text;
 
 describe('text', () => {
-  test('a line becomes a record with its time, level and service', () => {
+  test('a line becomes a record with time, level and service', () => {
     assert.equal(frameText('hello\n'), `${PREFIX}hello\n`);
     const levels = (['stdout', 'stderr', 'console'] as const).map(
       (stream) => frameAll(bytesOf('x\n'), { service: 'db-1', stream }).text,
@@ -73,14 +73,14 @@ describe('text', () => {
     assert.equal(frameText(), '');
   });
 
-  test('a carriage return is dropped only straight before a newline, in one chunk or two', () => {
+  test('a carriage return is dropped only before a newline, in one chunk or two', () => {
     assert.equal(frameText('a\r\nb\r', '\nc\r', 'd\n'), `${PREFIX}a\n${PREFIX}b\n${PREFIX}c\rd\n`);
     assert.equal(frameText('\r', '\n'), `${PREFIX}\n`);
     assert.equal(frameText('\r', '\r', '\n'), `${PREFIX}\r\n`);
     assert.equal(frameText('a\r'), `${PREFIX}a\r\n`);
   });
 
-  test('a line above the limit becomes records of which all but the first are marked', () => {
+  test('a line above the limit becomes several records; all but the first are marked', () => {
     assert.equal(framePartly(3, 'abc\n'), `${PREFIX}abc\n`);
     assert.equal(framePartly(3, 'abcd\n'), `${PREFIX}abc\n${CONTINUED}d\n`);
     assert.equal(framePartly(3, 'a', 'bcdef', 'g\nh\n'), `${PREFIX}abc\n${CONTINUED}def\n${CONTINUED}g\n${PREFIX}h\n`);
@@ -88,7 +88,7 @@ describe('text', () => {
     assert.equal(framePartly(3, 'abc', 'd'), `${PREFIX}abc\n${CONTINUED}d\n`);
   });
 
-  test('at the limit a carriage return counts only when no newline follows', () => {
+  test('at the limit a carriage return counts only if no newline follows', () => {
     assert.equal(framePartly(3, 'abc\r\n'), `${PREFIX}abc\n`);
     assert.equal(framePartly(3, 'abc\r', '\n'), `${PREFIX}abc\n`);
     assert.equal(framePartly(3, 'abc\r', 'd\n'), `${PREFIX}abc\n${CONTINUED}\rd\n`);
@@ -106,7 +106,7 @@ describe('text', () => {
     assert.equal(texts.join(''), `${PREFIX}one\n${PREFIX}two an\n${later(CONTINUED)}d more\n${later(PREFIX)}three\n`);
   });
 
-  test('two streams that come in the same millisecond keep their own prefix', () => {
+  test('two streams framed in the same millisecond keep their own heads', () => {
     const [web, db] = [newFramer({}), newFramer({ service: 'db' })];
     const texts = [web, db, web].map((framer) => {
       memory.bytes.write('x\n', INPUT_START, 'latin1');
@@ -121,7 +121,7 @@ describe('text', () => {
     assert.equal(strip('text', frameAll([bytes]).text).join('\n'), Buffer.from(bytes).toString('latin1'));
   });
 
-  test('a chunk of bare newlines grows beyond the output and comes in pieces', () => {
+  test('a chunk of bare newlines outgrows the output and comes in pieces', () => {
     const { text, lines, pieces } = frameAll([new Uint8Array(INPUT_BYTES).fill(10)]);
     assert.equal(lines, INPUT_BYTES);
     assert.equal(text, `${PREFIX}\n`.repeat(INPUT_BYTES));
@@ -134,7 +134,7 @@ describe('text', () => {
     assert.equal(text, `2026-11-23T08:00:00.123Z ERROR [${service}] \n`.repeat(INPUT_BYTES));
   });
 
-  test('bytes around the given range are neither read nor changed', () => {
+  test('bytes outside the given range are neither read nor changed', () => {
     memory.bytes.write('xx\nabc\nyy\n', INPUT_START, 'latin1');
     const at = newFramer({}).frame(INPUT_START + 3, INPUT_START + 5, EPOCH_MS);
     assert.equal(at, INPUT_START + 5);
@@ -142,7 +142,7 @@ describe('text', () => {
     assert.equal(memory.bytes.toString('latin1', INPUT_START, INPUT_START + 10), 'xx\nabc\nyy\n');
   });
 
-  test('a stream that goes on after a crash continues the record that was cut off', () => {
+  test('a stream that goes on after a crash continues the torn record', () => {
     const framer = newFramer({});
     framer.continueLine();
     memory.bytes.write('rest\nnext\n', INPUT_START, 'latin1');
@@ -173,14 +173,14 @@ describe('json', () => {
     assert.equal(text, `${HEAD}${JSON.stringify(line).slice(1)}}\n`);
   });
 
-  test('what is no UTF-8 is flagged, readable, and there byte for byte', () => {
+  test('invalid UTF-8 is flagged, readable, and kept byte for byte', () => {
     const record = parseRecord(frameAll(bytesOf('caf\xe9 "\xff"\n'), { format: 'json' }).text);
     assert.equal(record.msg, 'caf\ufffd "\ufffd"');
     assert.equal(record.invalid_utf8, true);
     assert.equal(Buffer.from(record.raw!, 'base64').toString('latin1'), 'caf\xe9 "\xff"');
   });
 
-  test('a line above the limit becomes records of which all but the last are marked', () => {
+  test('a line above the limit becomes several records; all but the last are marked', () => {
     assert.equal(frameJson(3, 'abc\n'), `${HEAD}abc"}\n`);
     assert.equal(frameJson(3, 'abc\r', '\n'), `${HEAD}abc"}\n`);
     assert.equal(frameJson(3, 'ab', 'cd'), `${HEAD}abc","partial":true}\n${HEAD}d"}\n`);
@@ -188,14 +188,14 @@ describe('json', () => {
     assert.equal(frameJson(3, 'abcdefg\nh\n').match(/"partial":true/g)?.length, 2);
   });
 
-  test('a character is not cut in two by the limit', () => {
+  test('the limit does not split a character', () => {
     assert.equal(
       Buffer.from(frameJson(4, 'ab漢x\n'), 'latin1').toString(),
       `${HEAD}ab","partial":true}\n${HEAD}漢x"}\n`,
     );
   });
 
-  test('nothing is put out before a line is whole, and its time is that of its beginning', () => {
+  test('a line is put out once it is whole, with the time of its beginning', () => {
     const framer = newFramer({ format: 'json' });
     memory.bytes.write('half', INPUT_START);
     framer.frame(INPUT_START, INPUT_START + 4, EPOCH_MS);
@@ -205,7 +205,7 @@ describe('json', () => {
     assert.equal(takeOutput().toString(), `${HEAD}half line"}\n`);
   });
 
-  test('a record that is larger than the output comes in one piece', () => {
+  test('a record larger than the output comes in one piece', () => {
     const line = '\u0001'.repeat(200_000);
     const chunks = [
       line.slice(0, 60_000),
@@ -234,7 +234,7 @@ describe('json', () => {
 });
 
 for (const format of ['text', 'json'] as const) {
-  test(`${format}: any bytes, cut anywhere, come out as they went in, whatever the limit of a line`, () => {
+  test(`${format}: any bytes, cut anywhere, come out unchanged, whatever the limit of a line`, () => {
     const byte = fc.oneof(fc.constantFrom(10, 13, 0x22, 0x5c, 0xc3, 0xa9), fc.integer({ min: 0, max: 255 }));
     const stream = fc.array(fc.array(byte, { minLength: 1, maxLength: 40 }), { maxLength: 20 });
     const limit = fc.oneof(fc.integer({ min: 1, max: 10 }), fc.constant(2 ** 20));

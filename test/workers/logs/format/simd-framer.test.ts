@@ -30,7 +30,7 @@ interface Setting {
   readonly format: LogFormat;
   readonly service?: string;
   readonly maxLineBytes?: number;
-  /** What lies around the bytes of a chunk. */
+  /** Byte that fills the memory around a chunk. */
   readonly litter?: number;
 }
 
@@ -117,7 +117,7 @@ for (const format of FORMAT_NAMES) {
     }
   });
 
-  test(`${format}: a long line that begins near the end of the output is put out as a whole`, () => {
+  test(`${format}: a long line that begins near the end of the output is put out whole`, () => {
     const roomBytes = OUTPUT_END - OUTPUT_START;
     const emptyBytes = frameAll(plainMemory, [Buffer.from('\n')], { format }).output.length;
     for (const byte of ['x', '"']) {
@@ -155,7 +155,7 @@ test('whole lines do not reach the framer in JavaScript', () => {
   }
 });
 
-test('where there is no WebAssembly the framer in JavaScript does everything', () => {
+test('without WebAssembly the framer in JavaScript does everything', () => {
   const scope = globalThis as { WebAssembly?: unknown };
   const { WebAssembly } = scope;
   try {

@@ -36,7 +36,7 @@ const FILES = {
 };
 const IN_ORDER = ['o1', 'e1', 'd1', 'o2', 'o3', 'e2', 'o4', 'o5', 'e3', 'd2'];
 
-test('without tail, all records of all services come, merged by time, and then the end', async (t) => {
+test('without tail, a reader gets all records of all services, merged by time, then the end', async (t) => {
   const { api } = await startOver(t, FILES);
   const reader = await read(t, api);
   assert.deepEqual(linesOf(await reader.ended()), IN_ORDER);
@@ -50,7 +50,7 @@ test('tail counts over all streams together', async (t) => {
   }
 });
 
-test('only the streams and services that were asked for come', async (t) => {
+test('a reader gets the records of the wanted streams and services only', async (t) => {
   const { api } = await startOver(t, FILES);
   const ask = async (services: string[], streams: StreamName[], tail: number | null = null) =>
     linesOf(await (await read(t, api, { services, streams, tail })).ended());
@@ -60,12 +60,12 @@ test('only the streams and services that were asked for come', async (t) => {
   assert.deepEqual(await ask(['we'], ['stdout']), []);
 });
 
-test('a folder that is missing has no records', async (t) => {
+test('a missing folder has no records', async (t) => {
   const { api } = await startLogs(t);
   assert.equal(await (await read(t, api, { tail: 10 })).ended(), '');
 });
 
-test('a record that a crash cut off is delivered, with a newline', async (t) => {
+test('a torn record is delivered, with a newline', async (t) => {
   const { api } = await startOver(t, {
     'web.stdout.000001.log': `${record(1, 'a')}${record(2, 'cut').slice(0, -1)}`,
     'web.stdout.000002.log': `${record(3, 'b')}${record(4, 'cut too').slice(0, -1)}`,
@@ -76,7 +76,7 @@ test('a record that a crash cut off is delivered, with a newline', async (t) => 
   assert.deepEqual(linesOf(await (await read(t, api, { tail: 3 })).ended()), ['cut', 'b', 'cut too']);
 });
 
-test('records around the size of a block are found from behind as from before', async (t) => {
+test('records around the size of a block are found backward as well as forward', async (t) => {
   for (const size of [1, 16_330, 16_350, 16_384, 40_000, 65_500, 200_000]) {
     const records = Array.from({ length: 7 }, (_, index) => record(index, `${index}${'x'.repeat(size + index)}`));
     const { api } = await startOver(t, { 'web.stdout.000001.log': records.join('') });
@@ -101,7 +101,31 @@ test('a chunk is at most 64 KiB and ends with a record; a longer record comes in
   assert.ok(inPieces.length >= 4 && inPieces.every((chunk) => chunk.includes('x'.repeat(100))));
 });
 
-test('a slow reader gets no more than its window, until it asks for more', async (t) => {
+test('reading 40 MB of history costs little memory', async (t) => {
+  const block = Array.from({ length: 5000 }, (_, index) => record(index, 'x'.repeat(960))).join('');
+  const files = Array.from({ length: 4 }, (_, index) => [`web.stdout.00000${index + 1}.log`, block.repeat(2)]);
+  const { api } = await startOver(t, Object.fromEntries(files));
+  const before = process.memoryUsage.rss();
+  const { port1, port2 } = new MessageChannel();
+  t.after(() => port1.close());
+  let bytes = 0;
+  let peak = before;
+  const ended = new Promise<void>((resolve) => {
+    port1.on('message', (data: LogReadEvent) => {
+      if (data.type === 'end') resolve();
+      if (data.type !== 'chunk') return;
+      bytes += data.bytes.length;
+      peak = Math.max(peak, process.memoryUsage.rss());
+      port1.postMessage(data.bytes.buffer, [data.bytes.buffer]);
+    });
+  });
+  await api.read({ services: [], streams: ['stdout'], tail: null, follow: false }, port2);
+  await ended;
+  assert.equal(bytes, block.length * 8);
+  assert.ok(peak - before < 30 * 2 ** 20, `grew by ${peak - before} bytes`);
+});
+
+test('a slow reader gets no more than its window until it returns a buffer', async (t) => {
   const content = Array.from({ length: 10_000 }, (_, index) => record(index, `line ${index}`)).join('');
   const { api } = await startOver(t, { 'web.stdout.000001.log': content });
   const slow = await read(t, api, {}, { isSlow: true });
@@ -170,7 +194,7 @@ test('a follower gets the tail, then every record once, across fifty rolls of tw
   linesOf(late.text);
 });
 
-test('a follower is given streams that open later, of the services that it asked for', async (t) => {
+test('a follower gets streams that open later, of the wanted services', async (t) => {
   const logs = await startLogs(t);
   const one = await read(t, logs.api, { services: ['web'], follow: true });
   const all = await read(t, logs.api, { follow: true });
@@ -185,7 +209,7 @@ test('a follower is given streams that open later, of the services that it asked
   assert.deepEqual(linesOf(all.text), ['from db', 'from web']);
 });
 
-test('a follower gets a line when it is whole, however long it is', async (t) => {
+test('a follower gets a line once it is whole, however long it is', async (t) => {
   const logs = await startLogs(t);
   const reader = await read(t, logs.api, { follow: true });
   const stdout = await logs.open('web', 'stdout', { max_line_bytes: 2 ** 30 });
@@ -215,7 +239,7 @@ test('a follower goes on when the stream ends and is opened again', async (t) =>
   assert.deepEqual(linesOf(reader.text), ['first', 'second']);
 });
 
-test('a follower that came before a cut-off record was mended gets it once', async (t) => {
+test('a follower that came before a torn record was repaired gets it once', async (t) => {
   const logs = await startOver(t, {
     'web.stdout.000001.log': `${record(1, 'whole')}${record(2, 'cut').slice(0, -1)}`,
   });
@@ -232,7 +256,7 @@ for (const [who, filter] of [
   ['a follower', EVERY_RECORD],
   ['a search that follows', { ...EVERY_RECORD, grep: { source: '.', ignoreCase: false } }],
 ] as const) {
-  test(`when logs are removed and the numbers begin anew, ${who} gets what is new, once`, async (t) => {
+  test(`when logs are removed and the numbers start again, ${who} gets the new records once`, async (t) => {
     const logs = await startLogs(t);
     const reader = await read(t, logs.api, { follow: true, filter });
     const first = await logs.open('web', 'stdout');
@@ -250,7 +274,7 @@ for (const [who, filter] of [
   });
 }
 
-test('when the folder is deleted from outside, a follower gets what is written after that', async (t) => {
+test('when the folder is deleted from outside, a follower gets the records written after that', async (t) => {
   const logs = await startLogs(t);
   const reader = await read(t, logs.api, { follow: true });
   const first = await logs.open('web', 'stdout');
@@ -265,7 +289,7 @@ test('when the folder is deleted from outside, a follower gets what is written a
   assert.deepEqual(linesOf(reader.text).slice(1), ['new']);
 });
 
-test('a slow follower keeps neither the VM nor other followers waiting, and misses nothing', async (t) => {
+test('a slow follower delays neither the VM nor other followers, and misses nothing', async (t) => {
   const logs = await startLogs(t);
   const slow = await read(t, logs.api, { follow: true }, { isSlow: true });
   const quick = await read(t, logs.api, { follow: true });
@@ -293,7 +317,7 @@ async function startStuck(t: TestContext, logs: TestLogs) {
   return { stuck, source };
 }
 
-test('logs that are removed under a slow follower are forgotten, and the new ones come whole', async (t) => {
+test('a slow follower forgets removed logs and gets the new ones whole', async (t) => {
   const logs = await startLogs(t);
   const { stuck, source } = await startStuck(t, logs);
   await source.end();
@@ -316,7 +340,7 @@ test('logs that are removed under a slow follower are forgotten, and the new one
   );
 });
 
-test('a follower gets a long record in one go though another stream has much to deliver', async (t) => {
+test('a follower gets a long record as a whole though another stream has many records', async (t) => {
   const logs = await startLogs(t);
   const { stuck, source } = await startStuck(t, logs);
   const web = await logs.open('web', 'stdout', { max_line_bytes: 2 ** 30 });
@@ -336,7 +360,7 @@ test('a follower gets a long record in one go though another stream has much to 
   assert.equal(lines.filter((line) => line === 'more').length, 20_000);
 });
 
-test('close() gives followers what was written last, then the end', async (t) => {
+test('close() gives followers the last records, then the end', async (t) => {
   const logs = await startLogs(t);
   const reader = await read(t, logs.api, { follow: true });
   const stuck = await read(t, logs.api, { follow: true }, { isSlow: true });
@@ -358,7 +382,7 @@ async function startCompressed(t: TestContext, files: Record<string, string>, na
   return logs;
 }
 
-test('compressed files are read as the others are, from before and from behind', async (t) => {
+test('compressed files are read like plain ones, forward and backward', async (t) => {
   const { api } = await startCompressed(t, FILES, ['web.stdout.000001.log', 'web.stdout.000002.log']);
   assert.deepEqual(linesOf(await (await read(t, api)).ended()), IN_ORDER);
   for (let tail = 1; tail <= IN_ORDER.length + 1; tail += 1) {
@@ -366,7 +390,7 @@ test('compressed files are read as the others are, from before and from behind',
   }
 });
 
-test('a compressed file of 20 MB is read whole by a slow reader, and its end from behind', async (t) => {
+test('a slow reader gets a compressed file of 20 MB whole, and its end backward', async (t) => {
   const block = Array.from({ length: 20_000 }, (_, index) => record(index, 'x'.repeat(960))).join('');
   const files = { 'web.stdout.000001.log': block, 'web.stdout.000002.log': record(30_000, 'end') };
   const { api, dir } = await startCompressed(t, files, ['web.stdout.000001.log']);
@@ -385,14 +409,14 @@ test('a compressed file of 20 MB is read whole by a slow reader, and its end fro
   await eventually('the files to be closed', () => openFilesBelow(dir) === 0);
 });
 
-test('a tail may be longer than what is remembered of a compressed file at once', async (t) => {
+test('a tail may be longer than the remembered part of a compressed file', async (t) => {
   const records = Array.from({ length: 50_000 }, (_, index) => record(index, `line ${index}`));
   const files = { 'web.stdout.000001.log': records.join('') };
   const { api } = await startCompressed(t, files, ['web.stdout.000001.log']);
   assert.equal((await (await read(t, api, { tail: 45_000 })).ended()) === records.slice(5000).join(''), true);
 });
 
-test('a tail goes past files that are removed while it is looked for', async (t) => {
+test('the search for a tail skips files that are removed meanwhile', async (t) => {
   const dir = join(await makeTempDir(t), 'log');
   mkdirSync(dir);
   writeFileSync(join(dir, 'web.stdout.000001.log'), record(1, 'a') + record(2, 'b'));
@@ -407,7 +431,7 @@ test('a tail goes past files that are removed while it is looked for', async (t)
   }
 });
 
-test('a reader goes on when its files are compressed and removed under it', async (t) => {
+test('a reader goes on when its files are compressed and removed meanwhile', async (t) => {
   const contents = Array.from({ length: 6 }, (_, file) =>
     Array.from({ length: 4000 }, (_, index) => record(file * 10_000 + index, `${file} ${index}`)).join(''),
   );
@@ -429,7 +453,7 @@ test('a reader goes on when its files are compressed and removed under it', asyn
   assert.equal(reader.text === contents.filter((_, index) => index !== 2).join(''), true);
 });
 
-test('within a stream the order of the files stays, though the clock was stepped back', async (t) => {
+test('a stream keeps the order of its files though the clock was stepped back', async (t) => {
   const { api } = await startOver(t, {
     'web.stdout.000001.log': record(5000, 'a') + record(100, 'b'),
     'web.stdout.000002.log': record(50, 'c') + record(6000, 'd'),
