@@ -101,30 +101,6 @@ test('a chunk is at most 64 KiB and ends with a record; a longer record comes in
   assert.ok(inPieces.length >= 4 && inPieces.every((chunk) => chunk.includes('x'.repeat(100))));
 });
 
-test('reading 40 MB of history costs little memory', async (t) => {
-  const block = Array.from({ length: 5000 }, (_, index) => record(index, 'x'.repeat(960))).join('');
-  const files = Array.from({ length: 4 }, (_, index) => [`web.stdout.00000${index + 1}.log`, block.repeat(2)]);
-  const { api } = await startOver(t, Object.fromEntries(files));
-  const before = process.memoryUsage.rss();
-  const { port1, port2 } = new MessageChannel();
-  t.after(() => port1.close());
-  let bytes = 0;
-  let peak = before;
-  const ended = new Promise<void>((resolve) => {
-    port1.on('message', (data: LogReadEvent) => {
-      if (data.type === 'end') resolve();
-      if (data.type !== 'chunk') return;
-      bytes += data.bytes.length;
-      peak = Math.max(peak, process.memoryUsage.rss());
-      port1.postMessage(data.bytes.buffer, [data.bytes.buffer]);
-    });
-  });
-  await api.read({ services: [], streams: ['stdout'], tail: null, follow: false }, port2);
-  await ended;
-  assert.equal(bytes, block.length * 8);
-  assert.ok(peak - before < 30 * 2 ** 20, `grew by ${peak - before} bytes`);
-});
-
 test('a slow reader gets no more than its window until it returns a buffer', async (t) => {
   const content = Array.from({ length: 10_000 }, (_, index) => record(index, `line ${index}`)).join('');
   const { api } = await startOver(t, { 'web.stdout.000001.log': content });
