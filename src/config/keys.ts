@@ -222,7 +222,6 @@ export const SERVICE_KEYS = {
     inherited: true,
     needs: 'images',
     summary: 'directory of the host to boot from; the guest sees it below a layer of its own and cannot change it',
-    unset: 'none',
   }),
   image: optional(type.ImageName, {
     field: 'image',
@@ -230,7 +229,6 @@ export const SERVICE_KEYS = {
     inherited: true,
     needs: 'images',
     summary: 'image to boot from in the place of `rootfs`, pulled at the first start',
-    unset: 'none',
   }),
   command: optional(type.scalar(type.Printable, 'a program such as "/bin/sh"'), {
     field: 'command',
@@ -279,7 +277,6 @@ export const SERVICE_KEYS = {
     needs: 'ports',
     summary:
       'port of the host that leads to a port of the guest; it is bound on the address of the group, else on 127.0.0.1',
-    unset: 'none',
   }),
   ports: defaulted(PortMappings, [], { field: 'ports', needs: 'ports', summary: 'several of them' }),
   volumes: defaulted(Volumes, [], {
@@ -343,7 +340,6 @@ export const SERVICE_KEYS = {
   healthcheck: optional(table('[service.healthcheck]', HEALTH_KEYS), {
     field: 'healthcheck',
     summary: 'check whether the service works',
-    unset: 'none',
   }),
   on_unhealthy: defaulted(type.choice(OnUnhealthySchema.options, 'is not a valid action'), 'none', {
     field: 'on_unhealthy',
@@ -443,7 +439,6 @@ export const DOCUMENT_KEYS = {
   $schema: optional(type.scalar(type.Text, 'the address of a JSON schema'), {
     summary: 'JSON Schema of the file, by which an editor completes keys',
     change: 'live',
-    unset: 'none',
   }),
   kernel: optional(type.scalar(type.hostPath, 'the path of a kernel image'), {
     field: 'kernel',

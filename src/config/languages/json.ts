@@ -8,26 +8,24 @@ import { ConfigSyntaxError, type Document, MAX_DEPTH } from './syntax.ts';
 
 /** Parses a document. Throws {@link ConfigSyntaxError}, also for a duplicate key. Pure. */
 export function parseJson(text: string): Document {
-  refuseDepth(text);
-  const body = parseBody(text);
+  const body = parseBody(text, findControlCharacter(text));
   if (body.type !== 'Object') throw new ConfigSyntaxError(spanOf(body), 'the document must be an object');
   const positions = new Positions();
   const table = readObject(body, [], positions);
   return { table, findPositions: () => positions };
 }
 
-function parseBody(text: string): AnyNode {
+function parseBody(text: string, control: number): AnyNode {
   try {
     JSON.parse(text);
     return parse(text, { mode: 'json' }).body;
   } catch (error) {
-    throw toSyntaxError(text, error as Error);
+    throw toSyntaxError(text, error as Error, control);
   }
 }
 
 /** The engine knows best where a text stops being JSON, but does not always tell; the other parser does. */
-function toSyntaxError(text: string, error: Error): ConfigSyntaxError {
-  const control = findControlCharacter(text);
+function toSyntaxError(text: string, error: Error, control: number): ConfigSyntaxError {
   const end = text.trimEnd().length;
   const position = /at position (\d+)/.exec(error.message)?.[1];
   const isAtEnd = /end of JSON input|Unterminated string/.test(error.message);
@@ -63,32 +61,26 @@ function reason(text: string, offset: number): string {
   return `${quote(character)} is not expected here`;
 }
 
-/** Offset of the first control character in a string, or -1; elsewhere the parser finds them. */
+/**
+ * Offset of the first control character in a string, or -1; elsewhere the parser finds them. Refuses texts that could
+ * overflow the stack of a recursive parser.
+ */
 function findControlCharacter(text: string): number {
-  let isInString = false;
-  for (let at = 0; at < text.length; at += 1) {
-    const character = text[at]!;
-    if (isInString && character === '\\') at += 1;
-    else if (character === '"') isInString = !isInString;
-    else if (isInString && character < ' ') return at;
-  }
-  return -1;
-}
-
-/** Refuses texts that could overflow the stack of a recursive parser. */
-function refuseDepth(text: string): void {
   let depth = 0;
+  let control = -1;
   let isInString = false;
   for (let at = 0; at < text.length; at += 1) {
     const character = text[at]!;
-    if (isInString && character === '\\') at += 1;
-    else if (character === '"') isInString = !isInString;
-    else if (isInString) continue;
-    else if (character === '[' || character === '{') depth += 1;
-    else if (character === ']' || character === '}') depth -= 1;
-    if (depth > MAX_DEPTH)
+    if (character === '"') isInString = !isInString;
+    else if (isInString && character === '\\') at += 1;
+    else if (isInString && character < ' ' && control === -1) control = at;
+    else if (!isInString && (character === '[' || character === '{')) depth += 1;
+    else if (!isInString && (character === ']' || character === '}')) depth -= 1;
+    if (depth > MAX_DEPTH) {
       throw new ConfigSyntaxError([at, at + 1], `values are nested more than ${MAX_DEPTH} levels deep`);
+    }
   }
+  return control;
 }
 
 function spanOf({ loc }: AnyNode): Span {

@@ -31,41 +31,25 @@ function pairs(check: PairCheck) {
     v.rawTransform<readonly unknown[] | Table, Record<string, string>>(({ dataset, addIssue, NEVER }) => {
       const input = dataset.value;
       const found = new Map<string, string>();
-      let faulty = false;
+      let isFaulty = false;
       for (const [key, value] of Array.isArray(input) ? input.entries() : Object.entries(input)) {
-        const pair = typeof key === 'number' ? splitPair(value) : readPair(key, value);
-        const message = typeof pair === 'string' ? pair : findProblem(pair, found, check);
-        if (message !== null) {
-          faulty = true;
-          addIssue({ message, path: [{ type: 'unknown', origin: 'value', input, key, value }] });
-        } else if (typeof pair !== 'string') {
-          found.set(...pair);
+        const pair = typeof value !== 'string' ? [] : typeof key === 'number' ? value.split(/=(.*)/s, 2) : [key, value];
+        const [name, text] = pair;
+        let message: string | null;
+        if (name === undefined) message = `must be a string, not ${kindOf(value)}`;
+        else if (text === undefined) message = 'has no "="';
+        else if (LOST_NAMES.has(name)) message = `${quote(name)} cannot be a name here`;
+        else message = check(name, text) ?? (found.has(name) ? `${quote(name)} is set twice` : null);
+        if (message === null) {
+          found.set(name!, text!);
+          continue;
         }
+        isFaulty = true;
+        addIssue({ message, path: [{ type: 'unknown', origin: 'value', input, key, value }] });
       }
-      return faulty ? NEVER : Object.fromEntries(found);
+      return isFaulty ? NEVER : Object.fromEntries(found);
     }),
   );
-}
-
-/** An element of the array, or the problem with it. */
-function splitPair(text: unknown): [name: string, value: string] | string {
-  if (typeof text !== 'string') return `must be a string, not ${kindOf(text)}`;
-  const equals = text.indexOf('=');
-  if (equals === -1) return 'has no "="';
-  return [text.slice(0, equals), text.slice(equals + 1)];
-}
-
-/** An entry of the table, or the problem with it. */
-function readPair(name: string, value: unknown): [name: string, value: string] | string {
-  if (typeof value !== 'string') return `must be a string, not ${kindOf(value)}`;
-  return [name, value];
-}
-
-function findProblem([name, value]: [string, string], earlier: ReadonlyMap<string, string>, check: PairCheck) {
-  if (LOST_NAMES.has(name)) return `${quote(name)} cannot be a name here`;
-  const problem = check(name, value);
-  if (problem !== null) return problem;
-  return earlier.has(name) ? `${quote(name)} is set twice` : null;
 }
 
 /** A name of POSIX (XBD 3.216), the only kind that every shell can read. */
