@@ -1,6 +1,6 @@
 /**
- * What is known of a service, as the daemon keeps it, its state file stores it and HTTP prints it: documents in
- * snake_case with monocore's own field names.
+ * Definition and status of a service, as the daemon keeps them, state files store them and HTTP prints them: documents in
+ * snake_case with the field names of the original.
  */
 import * as v from 'valibot';
 import { DEFAULT_IMAGE_SETTINGS, ImageSettingsSchema } from './images.ts';
@@ -34,11 +34,11 @@ export type {
   RestartSettings,
 } from './supervision.ts';
 
-/** `started` or `stopped` as a word; the data of each status stands beside it in {@link ServiceStatus}. */
+/** Status as a word; the data of each status is in {@link ServiceStatus}. */
 export const StatusNameSchema = v.picklist(['Unstarted', 'Starting', 'Started', 'Stopping', 'Stopped', 'Failed']);
 export type StatusName = v.InferOutput<typeof StatusNameSchema>;
 
-/** Signals that may ask a command to end: see signal(7) for those whose default is to end a process. */
+/** Signals that may ask a command to end. By default each of them ends a process, see signal(7). */
 export const StopSignalSchema = v.picklist(['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2']);
 export type StopSignal = v.InferOutput<typeof StopSignalSchema>;
 
@@ -71,7 +71,7 @@ export const DEFAULT_DISK_MIB = 1024;
 /** A service after validation, defaults filled in: produced by `config/`, taken by every other part. */
 const ServiceFields = v.object({
   name: v.string(),
-  /** Name of the service with `replicas` that it is one of, or null: that name stands for all of them. */
+  /** Name of the service with `replicas` that it belongs to, or null; that name stands for all of them. */
   replica_of: v.optional(v.nullable(v.string()), null),
   /** The group's name, or null for none. */
   group: v.nullable(v.string()),
@@ -80,7 +80,7 @@ const ServiceFields = v.object({
   rootfs: v.nullable(v.string()),
   /** Name of an image to boot from, as people write it, or null; never together with `rootfs`. */
   image: v.optional(v.nullable(v.string()), null),
-  /** Null only with an `image`: the entrypoint of the image then, and with no `args` its arguments, too. */
+  /** Null only with an `image`: the entrypoint of the image then, and with no `args` its arguments as well. */
   command: v.nullable(v.string()),
   args: v.array(v.string()),
   /** Variables of the group and the service's own merged, the service's own last. */
@@ -94,9 +94,9 @@ const ServiceFields = v.object({
   volumes: v.optional(v.array(VolumeSchema), []),
   secrets: v.optional(v.array(SecretSchema), []),
   depends_on: v.array(DependencySchema),
-  /** How long a graceful stop may take before the VM process gets SIGTERM, milliseconds. */
+  /** Longest duration of a graceful stop before the VM process gets SIGTERM, milliseconds. */
   stop_timeout_ms: v.number(),
-  /** What asks the command to end; null for what its image says, and SIGTERM where that says nothing or there is none. */
+  /** Signal that asks the command to end; null for the one of its image, or SIGTERM where there is none. */
   stop_signal: v.optional(v.nullable(StopSignalSchema), null),
   restart: v.optional(RestartSettingsSchema, DEFAULT_RESTART_SETTINGS),
   healthcheck: v.optional(v.nullable(HealthCheckSchema), null),
@@ -107,7 +107,7 @@ const ServiceFields = v.object({
   user: v.optional(v.nullable(v.string()), null),
   /** Most open files of the process, RLIMIT_NOFILE of setrlimit(2); null leaves the daemon's. */
   open_files: v.optional(v.nullable(v.number()), null),
-  /** Weight against other services when processors are short, 1024 being the usual; null leaves it to the kernel. */
+  /** Weight against other services when processors are short, usually 1024; null leaves it to the kernel. */
   cpu_shares: v.optional(v.nullable(v.number()), null),
   log: LogSettingsSchema,
 });
@@ -123,15 +123,15 @@ export const ServiceSchema = v.pipe(
 /** A group after validation. */
 export const GroupSchema = v.object({
   name: v.string(),
-  /** True: guests of this group reach nothing but what is forwarded to them. */
+  /** True: guests of this group reach only each other. */
   local_only: v.boolean(),
 });
 export type Group = v.InferOutput<typeof GroupSchema>;
 
-/** A whole config after validation: what the CLI sends with `start`. */
+/** A whole config after validation, as the CLI sends it with `start`. */
 export const ConfigSchema = v.object({
   services: v.array(ServiceSchema),
-  /** Names of services that the file declares besides, whose profiles were not chosen: to prune leaves them as they are. */
+  /** Names of the other services of the file, whose profiles were not chosen: a prune leaves them as they are. */
   unselected: v.optional(v.array(v.string()), []),
   groups: v.array(GroupSchema),
   /** Path of the kernel image that `kernel` in the config names, or null for the cached or the host's one. */
@@ -141,7 +141,7 @@ export const ConfigSchema = v.object({
 });
 export type Config = v.InferOutput<typeof ConfigSchema>;
 
-/** What a VM costs, by the last sample. Field names are the seed's. */
+/** Resource usage of a VM by the last sample. The field names are those of the original. */
 export const MetricsSchema = v.object({
   /** Per cent of one core since the previous sample; null before the second one. */
   cpu_usage: v.nullable(v.number()),
@@ -166,23 +166,23 @@ export const NO_METRICS: Metrics = Object.freeze({
   total_disk_write_bytes: null,
 });
 
-/** One row of `monocore status`. */
+/** A row of `monocore status`. */
 export interface ServiceStatus {
   readonly name: string;
-  /** Name of the service with `replicas` that it is one of, or null. */
+  /** Name of the service with `replicas` that it belongs to, or null. */
   readonly replica_of: string | null;
   readonly group: string | null;
   readonly isolation: Isolation;
   readonly status: StatusName;
-  /** What the user wants. */
+  /** State that the user wants. */
   readonly desired: 'up' | 'down';
-  /** What its health check found; null without one, and while it does not run. */
+  /** Result of its health check; null without one, and while it does not run. */
   readonly health: 'starting' | 'healthy' | 'unhealthy' | null;
-  /** What the last probe said, for people; null before the first one. */
+  /** Message of the last probe, for people; null before the first one. */
   readonly health_detail: string | null;
   /** Process id on the host of the VM (or of the supervised process); null when none runs. */
   readonly pid: number | null;
-  /** Exit code of the service's command; null while it runs and where nobody learned it. */
+  /** Exit code of the service's command; null while it runs, and where it is not known. */
   readonly exit_code: number | null;
   /** Name of the signal that ended the command (`SIGKILL`), or null. */
   readonly signal: string | null;
@@ -190,30 +190,30 @@ export interface ServiceStatus {
   readonly error: string | null;
   /** Why its last run ended; null before its end. */
   readonly reason: EndReason | null;
-  /** What made it end; null where nothing had to, and where nobody knows. */
+  /** Step that ended it; null where it ended by itself, and where that is not known. */
   readonly ended_by: EndedBy | null;
-  /** What its VM said last, where it did not end in order; oldest first. */
+  /** Last lines of its VM's console, where it did not end in order; oldest first. */
   readonly last_lines: readonly string[];
-  /** What is being done or waited for right now, for people: `booting`, `waiting for db`; null when nothing is. */
+  /** Present activity, for people: `booting`, `waiting for db`; null when there is none. */
   readonly detail: string | null;
-  /** Why what it prints cannot be written at the moment, for people; null while it can. */
+  /** Reason why its output cannot be written at the moment, for people; null while it can. */
   readonly log_stalled: string | null;
-  /** What the host does not offer of what the service asked for, for people. */
+  /** Features that the service asked for and the host does not offer, for people. */
   readonly notes: readonly string[];
   readonly group_ip: string | null;
   readonly cpus: number;
   readonly ram_mib: number;
-  /** Addresses that are forwarded to the guest: `http://127.0.0.2:8080` for TCP, `udp://127.0.0.2:5353` for UDP. */
+  /** Addresses of the host that lead to the guest: `http://127.0.0.2:8080` for TCP, `udp://127.0.0.2:5353` for UDP. */
   readonly addresses: readonly string[];
   /** RFC 3339; when the command was started. */
   readonly started_at: string | null;
   /** RFC 3339; when it ended. */
   readonly stopped_at: string | null;
-  /** Restarts that nobody asked for, since the user started it. */
+  /** Automatic restarts since the user started it. */
   readonly restarts: number;
   /** Why it was restarted last, for people; null where it never was. */
   readonly last_restart_reason: string | null;
-  /** RFC 3339; when it is started again, while it waits for that. */
+  /** RFC 3339; time of the next restart, while it waits for it. */
   readonly restarts_at: string | null;
   readonly metrics: Metrics;
 }

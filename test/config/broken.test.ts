@@ -1,7 +1,7 @@
 /**
- * Configs that are not valid, and all that is said about each: see `helpers/config/broken.ts`.
+ * Configs that are not valid, each with all its problems: see `helpers/config/broken.ts`.
  *
- * UPDATE_EXPECTED=1 writes what is said now; whoever sets it reads the difference before it is committed.
+ * UPDATE_EXPECTED=1 writes the present problems into the tables; read the difference before you commit it.
  */
 import assert from 'node:assert/strict';
 import { extname } from 'node:path';
@@ -11,7 +11,7 @@ import { formatProblem } from '../../src/config/problems.ts';
 import { type BrokenConfig, countHeadings, readCases, SUBJECTS, updateExpected } from '../helpers/config/broken.ts';
 import { detailsOf, HOST } from '../helpers/config/harness.ts';
 
-/** All problems of a config, as people see them. */
+/** Problems of a config as people see them. */
 function problemsOf({ name, text }: BrokenConfig): string {
   try {
     parseConfig(text, name, HOST);
@@ -34,7 +34,7 @@ for (const subject of SUBJECTS) {
   });
 }
 
-test('there are many, in every language, each with a name of its own and written so that it is read', () => {
+test('the tables have many cases in every language, and every heading in them is a case', () => {
   const cases = SUBJECTS.flatMap(readCases);
   assert.equal(
     cases.length,

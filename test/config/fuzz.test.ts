@@ -172,7 +172,7 @@ test('valid TOML with the right keys and any values', () => {
   );
 });
 
-test('configs that are made to be valid are valid', () => {
+test('configs that are generated to be valid are valid', () => {
   const name = fc.stringMatching(/^[a-z0-9]([a-z0-9_-]{0,20}[a-z0-9])?$/).filter((text) => text !== 'monocore');
   const names = fc.uniqueArray(name, { minLength: 1, maxLength: 8 });
   const condition = fc.constantFrom('started', 'healthy', 'completed');

@@ -70,7 +70,7 @@ test('the message counts the problems and says that nothing was started', async 
   assert.deepEqual(new Set(problems.map((problem) => problem.file)), new Set([file]));
 });
 
-test('what the disk lacks is reported together with the other problems, in order of position', async () => {
+test('missing files are reported together with the other problems, in order of position', async () => {
   await writeFile(join(folder, 'plain'), '');
   await mkdir(join(folder, 'dir'));
   const second = '[[service]]\nname = "b"\ncommand = "x"\nrootfs = "plain"\n[[service]]\nname = "c"\ncommand = "x"\n';
@@ -91,7 +91,7 @@ test('what the disk lacks is reported together with the other problems, in order
   );
 });
 
-test('parseConfig does not look at the disk', () => {
+test('parseConfig does not read the disk', () => {
   const config = parseConfig(serviceText('rootfs = "gone"'), '/nowhere/monocore.toml');
   assert.equal(config.services[0]?.rootfs, '/nowhere/gone');
 });
@@ -162,7 +162,7 @@ describe('a file that cannot be read', () => {
     assert.equal(problem.message, 'is not UTF-8 text');
   });
 
-  test('a FIFO, which might never end', async () => {
+  test('a FIFO, which may never end', async () => {
     const fifo = join(folder, 'pipe.toml');
     execFileSync('mkfifo', [fifo]);
     assert.equal((await readProblem(fifo)).message, 'is not a regular file');

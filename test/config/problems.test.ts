@@ -21,7 +21,7 @@ const PROBLEM: ConfigProblem = {
   source: 'port = "x"',
 };
 
-test('formatProblem prints the place, the fault, the line and carets below what is meant', () => {
+test('formatProblem prints the position, the problem, the line and carets below the offending text', () => {
   assert.equal(
     formatProblem(PROBLEM),
     [
@@ -47,19 +47,19 @@ function underlined(marked: string): string[] {
     .slice(1);
 }
 
-test('formatProblem shows tabs as blanks, before the fault and in it', () => {
+test('formatProblem shows tabs as blanks, before the offending text and in it', () => {
   assert.deepEqual(underlined('\tport\t= «"x"»'), ['    port    = "x"', '              ^^^']);
   assert.deepEqual(underlined('port = «"x\ty"»'), ['port = "x    y"', '       ^^^^^^^^']);
 });
 
-test('formatProblem puts the carets below what is meant, whatever stands before it and in it', () => {
+test('formatProblem puts the carets below the offending text, whatever stands before it and in it', () => {
   assert.deepEqual(underlined('"名前" = «"ポート"»'), ['"名前" = "ポート"', '         ^^^^^^^^']);
   assert.deepEqual(underlined('a = ["🚀", «"x"»]'), ['a = ["🚀", "x"]', '           ^^^']);
   assert.deepEqual(underlined('e\u0301 = «1»'), ['e\u0301 = 1', '    ^'], 'a mark above a letter takes no column');
   assert.deepEqual(underlined('«👨‍👩‍👧» = 1'), ['👨‍👩‍👧 = 1', '^^'], 'several characters may be one picture');
 });
 
-test('formatProblem cuts no character of a long line in two', () => {
+test('formatProblem never cuts a character of a long line in two', () => {
   const many = '🚀'.repeat(100);
   for (const [gap, rockets, shift] of [
     ['', 30, 0],
@@ -72,7 +72,7 @@ test('formatProblem cuts no character of a long line in two', () => {
   }
 });
 
-test('formatProblem shows the part of a long line around the fault', () => {
+test('formatProblem shows the part of a long line around the offending text', () => {
   const source = `args = [${'1, '.repeat(1000)}x, ${'2, '.repeat(1000)}]`;
   const [, text, carets] = formatProblem({ ...PROBLEM, source, column: 3009, length: 1 }).split('\n');
   assert.equal(text?.length, 122);
@@ -82,7 +82,7 @@ test('formatProblem shows the part of a long line around the fault', () => {
   assert.match(start ?? '', /^args = .*…$/);
 });
 
-test('formatProblem underlines no more than there is', () => {
+test('formatProblem underlines no more than the line has', () => {
   const [, , carets] = formatProblem({ ...PROBLEM, length: 1000 }).split('\n');
   assert.equal(carets, '       ^^^');
 });
@@ -138,7 +138,7 @@ test('closest is null where nothing comes near', () => {
   for (const word of ['volumes', 'healthcheck', '', 'x', 'zz']) assert.equal(closest(word, KEYS), null, word);
 });
 
-test('closest does not take a word for one that shares no character with it', () => {
+test('closest does not suggest a word that shares no character', () => {
   assert.equal(closest('b', ['a']), null);
   assert.equal(closest('B', ['b']), 'b');
 });

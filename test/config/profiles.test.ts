@@ -31,24 +31,24 @@ replicas = 2
 const namesOf = (choice: Choice) =>
   parseConfig(TEXT, '/etc/demo/monocore.toml', HOST, choice).services.map(({ name }) => name);
 
-test('services without profiles are always there, others when one of theirs is chosen', () => {
+test('services without profiles are always chosen, others by one of their profiles', () => {
   assert.deepEqual(namesOf({}), ['web', 'db']);
   assert.deepEqual(namesOf({ profiles: ['seeding'] }), ['web', 'db', 'seed']);
   assert.deepEqual(namesOf({ profiles: ['test', 'seeding'] }), ['web', 'db', 'debug', 'seed', 'load-1', 'load-2']);
 });
 
-test('a config knows the names of those that are not chosen', () => {
+test('a config lists the services that are not chosen', () => {
   const unselected = (choice: Choice) => parseConfig(TEXT, '/etc/demo/monocore.toml', HOST, choice).unselected;
   assert.deepEqual(unselected({}), ['debug', 'seed', 'load-1', 'load-2']);
   assert.deepEqual(unselected({ profiles: ['dev'] }), ['load-1', 'load-2']);
   assert.deepEqual(unselected({ profiles: ['test'] }), []);
 });
 
-test('what a chosen service depends on is there with it', () => {
+test('dependencies of a chosen service are chosen with it', () => {
   assert.deepEqual(namesOf({ profiles: ['dev'] }), ['web', 'db', 'debug', 'seed']);
 });
 
-test('a service that is named is there, whatever its profiles', () => {
+test('a named service is chosen, whatever its profiles', () => {
   assert.deepEqual(namesOf({ names: ['seed'] }), ['web', 'db', 'seed']);
   assert.deepEqual(namesOf({ names: ['load'] }), ['web', 'db', 'load-1', 'load-2']);
   assert.deepEqual(namesOf({ names: ['load-2'] }), ['web', 'db', 'load-1', 'load-2']);
@@ -61,7 +61,7 @@ test('a profile that no service has is an error', () => {
   });
 });
 
-test('a service that is not chosen is checked all the same', () => {
+test('a service that is not chosen is checked nevertheless', () => {
   assert.deepEqual(shortProblems(TEXT.replace('["seeding"]', '["seeding"]\ncpus = 0')), [
     '18:8 service[3].cpus: must be at least 1',
   ]);

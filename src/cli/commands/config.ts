@@ -1,4 +1,4 @@
-/** `monocore config`: looks at a config without a daemon. */
+/** `monocore config`: checks and shows a config, without a daemon. */
 import { basename } from 'node:path';
 import { loadWithFileNames } from '../../config/load.ts';
 import { type Language, maskVariables, writeConfig } from '../../config/print.ts';
@@ -21,7 +21,7 @@ export interface ConfigShowOptions extends ConfigOptions {
   readonly reveal?: boolean;
 }
 
-/** Says that a config is valid. @throws MonocoreError `ConfigInvalid` with all problems where it is not */
+/** Checks a config. @throws MonocoreError `ConfigInvalid` with all problems where it is not valid */
 export async function checkConfig(context: CliContext, options: ConfigOptions): Promise<number> {
   const path = configPath(options);
   const { config } = await loadWithFileNames(path, { profiles: options.profile ?? [] });
@@ -34,7 +34,7 @@ function count(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }
 
-/** Prints what a config comes to, as a config. @throws MonocoreError `ConfigInvalid`, or `Usage` for an unknown profile */
+/** Prints a config with all defaults filled in. @throws MonocoreError `ConfigInvalid`, or `Usage` for an unknown profile */
 export async function showConfig(context: CliContext, options: ConfigShowOptions): Promise<number> {
   const { config, fileNames } = await loadWithFileNames(configPath(options), { profiles: options.profile ?? [] });
   const shown = options.reveal ? config : maskVariables(config, fileNames);

@@ -17,7 +17,7 @@ test('a syntax error is one problem, at the place where the parser gave up', () 
   ]);
 });
 
-test('a missing quote is called that', () => {
+test('a missing quote is reported as such', () => {
   const [problem] = problemsOf('[[service]]\r\nname = "web\r\n');
   assert.equal(problem?.message, 'not TOML: this string has no closing quote');
   assert.deepEqual([problem?.line, problem?.column, problem?.source], [2, 12, 'name = "web']);

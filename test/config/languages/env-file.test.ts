@@ -17,7 +17,7 @@ const envsOf = (text: string) => {
 const faultsOf = (text: string) => parseEnvFile(text).problems.map(({ line, message }) => `${line}: ${message}`);
 
 describe('a file of variables', () => {
-  test('has a variable a line, comments and blank lines', () => {
+  test('has one variable per line, comments and blank lines', () => {
     const text = '\uFEFF# a comment\n\nA=1\r\nexport B = two words # comment\n  C=a#b\nD=\nE=x=y\nA=2';
     assert.deepEqual(envsOf(text), { A: '2', B: 'two words', C: 'a#b', D: '', E: 'x=y' });
   });
@@ -27,7 +27,7 @@ describe('a file of variables', () => {
     assert.deepEqual(envsOf(text), { A: 'one # \\n', B: 'two\n"lines"\n\\$ # \\', C: `it's "so"`, D: '' });
   });
 
-  test('leaves references to the daemon, but for those in single quotes, which are literal', () => {
+  test('leaves references to the daemon, except in single quotes, where they are literal', () => {
     assert.deepEqual(envsOf(`A=\${HOME}/x\nB="\${X:-y}"\nC='$5 \${HOME}'\n`), {
       A: `\${HOME}/x`,
       B: `\${X:-y}`,
@@ -35,7 +35,7 @@ describe('a file of variables', () => {
     });
   });
 
-  test('has every fault of its own line', () => {
+  test('reports every problem with its line', () => {
     assert.deepEqual(faultsOf(`A="1\n2"\nnothing\n1A=x\nB="open\nC=2\nD=\${open\n=x`), [
       '3: has no "="',
       '4: "1A" is not a valid variable name',
@@ -45,7 +45,7 @@ describe('a file of variables', () => {
     ]);
   });
 
-  test('is read as Node reads it, where both understand it', () => {
+  test('is read as by Node, where both understand it', () => {
     const name = fc.stringMatching(/^[A-Z_]{1,3}$/);
     const bare = fc.stringMatching(/^[a-z0-9=.,:/-]{0,6}$/);
     const quoted = fc.stringMatching(/^[a-z #=\n]{0,6}$/);
@@ -66,7 +66,7 @@ describe('a file of variables', () => {
     );
   });
 
-  test('of a mebibyte is read in no time, whatever it holds', () => {
+  test('of a mebibyte is read at once, whatever its content', () => {
     for (const text of ['"', "A='\n", '\\', 'A="\\', ' ', 'A=', '\n', 'A=#']) {
       parseEnvFile(text.repeat(2 ** 20 / text.length));
     }
@@ -100,7 +100,7 @@ describe('env_file', () => {
     assert.deepEqual([services[0]?.envs.X, services[0]?.envs.Y], ['a', 'b']);
   });
 
-  test('is reported with its line where it is faulty, and as a whole where it cannot be read', async () => {
+  test('is reported with the line of a problem, and as a whole where it cannot be read', async () => {
     const files = { 'a.env': 'X=a\noops\n', 'b.env': Uint8Array.of(0xff) };
     await assert.rejects(load('env_file = ["a.env", "gone.env", "b.env", "."]', files), (error) => {
       assert.deepEqual(
@@ -116,7 +116,7 @@ describe('env_file', () => {
     });
   });
 
-  test('must be a path or several', () => {
+  test('must be a path or an array of paths', () => {
     assert.deepEqual(shortProblems(serviceText('env_file = 1')), [
       '4:12 service[0].env_file: must be a string or an array, not a number',
     ]);
@@ -127,7 +127,7 @@ describe('env_file', () => {
 });
 
 describe('group_envs', () => {
-  test('takes variables of the own group by name', () => {
+  test('takes variables of its own group by name', () => {
     const group =
       '[[group]]\nname = "g"\nenv = [{ name = "n", envs = ["A=1"] }, { name = "m", envs = { A = "2", B = "3" } }]\n';
     const config = parse(
@@ -139,7 +139,7 @@ describe('group_envs', () => {
     );
   });
 
-  test('names what there is, once', () => {
+  test('names existing tables, each once', () => {
     const group = '[[group]]\nname = "g"\n[[group.env]]\nname = "web"\nenvs = {}\n[[group.env]]\nname = "empty"\n';
     assert.deepEqual(shortProblems(`${group}${serviceText('group = "g"', 'group_envs = ["web", "wbe", "web"]')}`), [
       '6:1 group[0].env[1].envs: is missing',
@@ -181,7 +181,7 @@ describe('secrets', () => {
     assert.deepEqual(parseService('secrets = { db_password = "/run/pw", "key.pem" = "key" }').secrets, expected);
   });
 
-  test('have names that are no paths', () => {
+  test('have names without slashes', () => {
     assert.deepEqual(shortProblems(serviceText('secrets = ["..=a", "a/b=c", "a", "a=", "b=x", "b=y"]')), [
       '4:12 service[0].secrets[0]: ".." is not a valid name of a secret',
       '4:20 service[0].secrets[1]: "a/b" is not a valid name of a secret',

@@ -1,4 +1,4 @@
-/** What is true of configs in TOML is true of those in YAML and JSON, too: see fuzz.test.ts. */
+/** Random configs in YAML and JSON, as those in TOML in config/fuzz.test.ts. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
@@ -203,7 +203,7 @@ function placesOf(value: Json, path: (string | number)[] = []): (string | number
   return [path, ...entries.flatMap(([key, inner]) => placesOf(inner, [...path, key]))];
 }
 
-/** Nothing happens where an earlier edit took the place away. */
+/** Replaces a value, unless an earlier edit removed its position. */
 function replace(document: Json, path: readonly (string | number)[], value: Json): void {
   let owner = document as Record<string | number, Json>;
   for (const key of path.slice(0, -1)) {

@@ -107,7 +107,7 @@ test('a missing key is reported at the table that lacks it', () => {
 });
 
 describe('TOML', () => {
-  test('a string of almost a mebibyte hides no position', () => {
+  test('positions are right after a string of almost a mebibyte', () => {
     const quotes = [(text: string) => `"${text}"`, (text: string) => `'${text}'`, (text: string) => `"""\n${text}"""`];
     for (const [index, quoted] of quotes.entries()) {
       const text = `[[service]]\nname = "web"\ncommand = "x"\nargs = [${quoted('é'.repeat(900_000 / 2))}, 7]\n`;
@@ -119,7 +119,7 @@ describe('TOML', () => {
     }
   });
 
-  test('whatever is valid in front of it, a key is found', () => {
+  test('a key is found behind any valid text', () => {
     const values = [
       `"a \\" ] # '''"`,
       `'\\'`,
@@ -169,7 +169,7 @@ describe('YAML', () => {
     test(`${title} is refused`, () => assert.deepEqual(problemsAs('yaml', text), [problem]));
   }
 
-  test('an anchor may be used again, and what it stands for is reported where it is used', () => {
+  test('an anchor may be redefined, and problems of its value are reported at the alias', () => {
     const text =
       'service:\n  - &a { name: a, command: x }\n  - { name: b, command: x, envs: &e { A: 1 } }\n  - { name: c, command: x, envs: *e }\n';
     assert.deepEqual(problemsAs('yaml', text), [
@@ -190,7 +190,7 @@ describe('YAML', () => {
     assert.deepEqual(problemsAs('yaml', 'x: &x {}\n<<: *x\n').at(-1), '2:1+2 "<<": unknown key');
   });
 
-  test('aliases that stand for ever more are refused', () => {
+  test('aliases that expand without end are refused', () => {
     const lines = ['a0: &a0 [x, x, x, x, x, x, x, x, x, x]'];
     for (let index = 1; index < 10; index += 1) {
       lines.push(`a${index}: &a${index} [${Array.from({ length: 10 }, () => `*a${index - 1}`).join(', ')}]`);
@@ -222,7 +222,7 @@ describe('JSON', () => {
     test(`${title} is refused`, () => assert.deepEqual(problemsAs('json', text), [problem]));
   }
 
-  test('keys that every object has are keys like others', () => {
+  test('keys that every JavaScript object has are ordinary keys', () => {
     assert.deepEqual(problemsAs('json', '{"__proto__": {"kernel": 1}, "toString": 1}'), [
       '1:2+11 __proto__: unknown key',
       '1:30+10 toString: unknown key',

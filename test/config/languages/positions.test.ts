@@ -24,7 +24,7 @@ test('dotted keys are found at the part in question', () => {
   assert.deepEqual(shortProblems('service.name = "a"\n'), ['1:1 service: must be an array of tables, not a table']);
 });
 
-test('inline tables are found inside of their line', () => {
+test('inline tables are found within their line', () => {
   assert.deepEqual(shortProblems('service = [{ name = "A", command = "x" }, { name = "b", comand = "x" }]\n'), [
     '1:21 service[0].name: is not a valid name',
     '1:43 service[1].command: is missing',
@@ -45,7 +45,7 @@ test('quoted keys are found, however they are quoted', () => {
   ]);
 });
 
-test('a value that spans lines is reported where it starts', () => {
+test('a value that spans lines is reported at its start', () => {
   assert.deepEqual(shortProblems(serviceText('workdir = """', 'a', 'b"""')), [
     '4:11 service[0].workdir: must not contain control characters',
   ]);
@@ -60,7 +60,7 @@ test('Windows line ends and a byte order mark do not shift positions', () => {
   assert.equal(problemsOf(text)[1]?.source, 'cpus = 0');
 });
 
-test('many faults come at once, in order of position, whichever rule found them', () => {
+test('all problems are reported at once, in order of position, whichever rule found them', () => {
   const text = `colour = "blue"
 [[service]]
 name = "a"
@@ -96,12 +96,12 @@ test('a path that the text does not have is reported at the start of the documen
   assert.deepEqual([problem?.line, problem?.column, problem?.path, problem?.source], [1, 1, 'b[0].c', 'a = 1']);
 });
 
-test('keys of absurd depth cost neither time nor memory', () => {
+test('deeply dotted keys cost neither time nor memory', () => {
   const text = `${'a.'.repeat(50_000)}a = 1\n`;
   assert.deepEqual(shortProblems(text), ['1:1 a: unknown key']);
 });
 
-test('more faults than a call can have arguments are all reported', () => {
+test('more problems than a call can have arguments are all reported', () => {
   const count = 150_000;
   const problems = problemsOf(serviceText(`args = [${'1,'.repeat(count)}]`));
   assert.equal(problems.length, count);

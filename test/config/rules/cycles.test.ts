@@ -15,7 +15,7 @@ test('a graph without cycle has none, diamonds and unknown targets included', ()
   assert.deepEqual(cyclesOf('a: b c', 'b: d', 'c: d', 'd:', 'e: nobody'), []);
 });
 
-test('a cycle is named from its first node on, without the way to it', () => {
+test('a cycle is named from its first node on, without the path to it', () => {
   assert.deepEqual(cyclesOf('a: b', 'b: a'), ['a -> b -> a']);
   assert.deepEqual(cyclesOf('start: b', 'a: b', 'b: c', 'c: a'), ['b -> c -> a -> b']);
 });

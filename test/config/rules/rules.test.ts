@@ -53,7 +53,7 @@ describe('references', () => {
     ]);
   });
 
-  test('a reference to a name that is faulty itself is no second problem', () => {
+  test('a reference to a faulty name is not a second problem', () => {
     const text = `${services(['a', 'depends_on = ["B"]'], ['B', 'group = "G"'])}[[group]]\nname = "G"\n`;
     assert.deepEqual(shortProblems(text), [
       '6:8 service[1].name: is not a valid name',
@@ -90,7 +90,7 @@ describe('cycles', () => {
     );
   });
 
-  test('leave out the services that only lead to them', () => {
+  test('leave out services that only lead to the cycle', () => {
     const text = services(
       ['start', 'depends_on = ["x"]'],
       ['x', 'depends_on = ["y"]'],
@@ -107,7 +107,7 @@ describe('cycles', () => {
 describe('conditions', () => {
   const dependent = (condition: string) => `depends_on = ["b", { service = "b", condition = "${condition}" }]`;
 
-  test('a service without a healthcheck never is healthy', () => {
+  test('a service without a healthcheck is never healthy', () => {
     const text = services(['a', dependent('healthy')], ['b', '']);
     assert.deepEqual(shortProblems(text), [
       '4:49 service[0].depends_on[1].condition: "b" has no healthcheck, so it is never healthy',
@@ -116,14 +116,14 @@ describe('conditions', () => {
     parse(services(['a', dependent('healthy')], ['b', 'healthcheck = { tcp = 80 }']));
   });
 
-  test('one whose healthcheck is faulty is no second problem', () => {
+  test('a faulty healthcheck is not a second problem', () => {
     assert.deepEqual(shortProblems(services(['a', dependent('healthy')], ['b', 'healthcheck = 80'])), [
       '8:15 service[1].healthcheck: must be a table, not a number',
     ]);
   });
 
   for (const restart of ['always', 'unless-stopped']) {
-    test(`a service with restart "${restart}" never is completed`, () => {
+    test(`a service with restart "${restart}" is never completed`, () => {
       assert.deepEqual(shortProblems(services(['a', dependent('completed')], ['b', `restart = "${restart}"`])), [
         '4:49 service[0].depends_on[1].condition: "b" is restarted whenever it ends, so it is never completed',
       ]);
@@ -140,7 +140,7 @@ describe('conditions', () => {
     });
   }
 
-  test('a condition of a service that there is not, or of the service itself, is one problem', () => {
+  test('a condition on an unknown service, or on the service itself, is a single problem', () => {
     const text = services(
       ['a', 'depends_on = [{ service = "a", condition = "healthy" }]'],
       ['b', dependent('healthy')],
@@ -152,7 +152,7 @@ describe('conditions', () => {
   });
 });
 
-describe('keys that do nothing', () => {
+describe('keys without effect', () => {
   const cases: [keys: string, problems: string[]][] = [
     ['on_unhealthy = "restart"', ['4:1 service[0].on_unhealthy: has no effect without a healthcheck']],
     ['max_restarts = 3', ['4:1 service[0].max_restarts: has no effect: the service is never restarted']],
@@ -215,7 +215,7 @@ describe('ports of UDP', () => {
     ]);
   });
 
-  test('can be forwarded once, too', () => {
+  test('can be forwarded once as well', () => {
     assert.deepEqual(shortProblems(services(['a', 'port = "53/udp"'], ['b', 'port = "53:54/udp"'])), [
       '8:8 service[1].port: host port 53/udp is already taken by service[0].port',
     ]);
@@ -223,7 +223,7 @@ describe('ports of UDP', () => {
 });
 
 describe('isolation "none"', () => {
-  test('takes no root and no ports, and the problem says why', () => {
+  test('takes neither root nor ports, and the problem gives the reason', () => {
     const text = services(['a', 'isolation = "none"\nrootfs = "r"\nport = "80"\nports = ["81"]']);
     assert.deepEqual(shortProblems(text), [
       '5:1 service[0].rootfs: a plain process (isolation "none") runs on the root of the host',
@@ -233,7 +233,7 @@ describe('isolation "none"', () => {
     assert.equal(problemsOf(text)[1]?.expected, 'isolation "vm", or leave the key out');
   });
 
-  test('takes no image, volumes or secrets', () => {
+  test('takes neither image, volumes nor secrets', () => {
     const keys = 'isolation = "none"\nimage = "x"\nvolumes = ["/a"]\ngroup_volumes = []\nsecrets = ["a=b"]';
     assert.deepEqual(shortProblems(services(['a', keys])), [
       '5:1 service[0].image: a plain process (isolation "none") runs on the root of the host',
@@ -243,7 +243,7 @@ describe('isolation "none"', () => {
     ]);
   });
 
-  test('has no disk, and says so of one that is given', () => {
+  test('has no disk, and reports one that is given', () => {
     assert.deepEqual(shortProblems(services(['a', 'isolation = "none"\ndisk = "1GiB"'])), [
       '5:1 service[0].disk: a plain process (isolation "none") writes to the file systems of the host',
     ]);
@@ -259,7 +259,7 @@ describe('isolation "none"', () => {
 });
 
 describe('image', () => {
-  test('says what to run where the config does not', () => {
+  test('gives the command where the config does not', () => {
     const text =
       '[[service]]\nname = "a"\nimage = "alpine"\n[[service]]\nname = "b"\nimage = "x/y:1"\ncommand = "z"\nworkdir = "/w"\n';
     assert.deepEqual(

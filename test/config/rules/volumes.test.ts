@@ -154,7 +154,7 @@ describe('paths of the host', () => {
     assert.equal(parse(text).services.length, 2);
   });
 
-  test('are compared in no time, however many there are', () => {
+  test('are compared at once, however many they are', () => {
     const volumes = Array.from({ length: 20_000 }, (_, index) => `"/h/${index}:/g/${index}"`);
     assert.equal(parseService(`volumes = [${volumes.join(', ')}]`).volumes.length, 20_000);
   });

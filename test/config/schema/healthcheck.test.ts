@@ -74,14 +74,14 @@ describe('values', () => {
     ['tcp = 1, start_period = "2d"', 41, 'start_period', 'is longer than a day'],
   ];
   for (const [keys, column, key, message] of invalid) {
-    test(`${keys} is a problem, and what would be right is said`, () => {
+    test(`${keys} is a problem that describes a valid value`, () => {
       const text = serviceText(`healthcheck = { ${keys} }`);
       assert.deepEqual(shortProblems(text), [`4:${column} service[0].healthcheck.${key}: ${message}`]);
       assert.match(problemsOf(text)[0]?.expected ?? '', /^(a|an|seconds)\b.* (such as|from) /);
     });
   }
 
-  test('a pattern that is none is a problem with its reason', () => {
+  test('a pattern that is not valid is a problem with its reason', () => {
     const problems = shortProblems(serviceText(`healthcheck = { log_line = 'ready: (now' }`));
     assert.deepEqual(problems, [
       '4:28 service[0].healthcheck.log_line: is not a regular expression: Unterminated group',

@@ -14,7 +14,7 @@ const validate = new Ajv({ strict: true, strictTypes: false, allErrors: true }).
   ...configJsonSchema(),
 } as SchemaObject);
 
-/** What the schema says of a config in TOML: `path message`, empty for a valid one. */
+/** Errors of the schema for a config in TOML: `path message`, empty for a valid one. */
 function complaints(text: string): string[] {
   validate(JSON.parse(JSON.stringify(parseToml(text))));
   return (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`);

@@ -1,5 +1,5 @@
 /**
- * Configs that are not valid, with all that is said about each: `fixtures/broken-configs/<subject>.md` holds a table of cases.
+ * Configs that are not valid, with their problems: `fixtures/broken-configs/<subject>.md` holds a table of cases.
  *
  * A case is a heading with the name of a file, a block with its text and a block with the problems. `crlf` behind the
  * language of a block means that its lines end as on Windows.

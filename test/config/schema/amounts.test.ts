@@ -75,7 +75,7 @@ describe('values', () => {
     ['cpu_shares = "high"', '4:14 service[0].cpu_shares: must be an integer, not a string'],
   ];
   for (const [line, problem] of invalid) {
-    test(`${line} is a problem, and what would be right is said`, () => {
+    test(`${line} is a problem that describes a valid value`, () => {
       assert.deepEqual(shortProblems(serviceText(line)), [problem]);
       assert.match(problemsOf(serviceText(line))[0]?.expected ?? '', /^(a|one of|seconds|the|"none" or)\b/);
     });
@@ -107,7 +107,7 @@ describe('depends_on', () => {
       assert.deepEqual(shortProblems(serviceText(`depends_on = ${value}`)), problems));
   }
 
-  test('a table that stands by itself is an element, too', () => {
+  test('a table with a header of its own is an element as well', () => {
     const text = `${serviceText('[[service.depends_on]]', 'service = "db"', 'condition = "completed"')}
 [[service]]\nname = "db"\ncommand = "x"\n`;
     assert.deepEqual(parse(text).services[0]?.depends_on, [{ service: 'db', condition: 'completed' }]);
@@ -116,7 +116,7 @@ describe('depends_on', () => {
     ]);
   });
 
-  test('what would be right is said of the key in the table', () => {
+  test('a problem in a table describes a valid value of its key', () => {
     const [problem] = problemsOf(serviceText('depends_on = [{ service = "x", condition = "up" }]'));
     assert.equal(problem?.expected, 'one of "started", "healthy", "completed"');
   });

@@ -47,7 +47,7 @@ ${serviceText('group = "g"', 'envs = ["C=own"]', 'log = { keep = 5, format = "js
     assert.deepEqual([service?.log.max_size_bytes, service?.log.keep_files, service?.log.format], [2 ** 20, 5, 'json']);
   });
 
-  test('that mean nothing to a service are none of its', () => {
+  test('without effect for a service do not apply to it', () => {
     const text = `[defaults]
 image = "alpine"
 disk = "1GiB"
@@ -76,7 +76,7 @@ ${serviceText()}${serviceText().replace('web', 'b')}`;
     ]);
   });
 
-  test('an image says what to run', () => {
+  test('an image gives the command', () => {
     const { services } = parse('[defaults]\nimage = "alpine"\n[[service]]\nname = "a"\n');
     assert.equal(services[0]?.command, null);
     assert.deepEqual(shortProblems('[defaults]\nimage = "A"\n[[service]]\nname = "a"\n').length, 1);
@@ -90,7 +90,7 @@ ${serviceText()}${serviceText().replace('web', 'b')}`;
 });
 
 describe('replicas', () => {
-  test('are numbered services that are alike but for their ports', () => {
+  test('are numbered services that differ only in their ports', () => {
     const { services } = parse(
       serviceText('replicas = 3', 'ports = ["8080-8082:80", "53-55:53/udp"]', 'cpus = 2', 'depends_on = ["db"]') +
         serviceText('replicas = 2').replace('web', 'db'),
@@ -112,7 +112,7 @@ describe('replicas', () => {
     );
   });
 
-  test('know of whom they are replicas', () => {
+  test('know the service that they are replicas of', () => {
     const { services } = parse(serviceText('replicas = 2') + serviceText().replace('web', 'db'));
     assert.deepEqual(
       services.map(({ replica_of }) => replica_of),
@@ -120,7 +120,7 @@ describe('replicas', () => {
     );
   });
 
-  test('one of them is numbered, too, so that a second one renames nothing', () => {
+  test('have numbers even when there is one, so that a second one renames nothing', () => {
     assert.equal(parse(serviceText('replicas = 1', 'port = "80"')).services[0]?.name, 'web-1');
   });
 
@@ -145,12 +145,12 @@ describe('replicas', () => {
   }
 
   for (const port of ['8083-8080:80', '80-81', '80-65536:1', '80-:1', '1-2:3-4']) {
-    test(`"${port}" is no range of ports`, () => {
+    test(`"${port}" is not a range of ports`, () => {
       assert.deepEqual(shortProblems(serviceText(`port = "${port}"`)), ['4:8 service[0].port: is not a port mapping']);
     });
   }
 
-  test('take the names and ports of no other service', () => {
+  test('do not take names and ports of other services', () => {
     const text =
       serviceText('replicas = 2', 'port = "80-81:80"') +
       serviceText('port = "81"').replace('web', 'web-2') +
@@ -161,7 +161,7 @@ describe('replicas', () => {
     ]);
   });
 
-  test('have names that are not too long, either', () => {
+  test('have names of limited length', () => {
     const text = serviceText('replicas = 10').replace('web', 'a'.repeat(61));
     assert.match(shortProblems(text)[0] ?? '', /service\[0\]\.name: is too long: a replica would be/);
   });

@@ -312,13 +312,13 @@ describe('keys', () => {
     ]);
   });
 
-  test('an unknown key that resembles none is reported with all that there are', () => {
+  test('an unknown key that resembles none is reported with all keys', () => {
     const [problem] = problemsOf(serviceText('zeppelins = []'));
     assert.equal(problem?.message, 'unknown key');
     assert.match(problem?.expected ?? '', /^one of name, .*, stop_timeout, .*, cpu_shares, log$/);
   });
 
-  test('keys that every JavaScript object has are unknown, too', () => {
+  test('keys that every JavaScript object has are unknown keys', () => {
     for (const key of ['__proto__', 'constructor', 'toString', 'hasOwnProperty']) {
       assert.deepEqual(shortProblems(`${key} = 1\n`), [`1:1 ${key}: unknown key`]);
     }
@@ -384,7 +384,7 @@ describe('log settings', () => {
     assert.deepEqual(config.services[1]?.log, DEFAULT_LOG_SETTINGS);
   });
 
-  test('an inline table does, too; what it leaves out has its default', () => {
+  test('so does an inline table; keys that it leaves out have their defaults', () => {
     const { log } = parseService('log = { max_size = 4096, keep_for = "forever" }');
     assert.deepEqual(log, { ...DEFAULT_LOG_SETTINGS, max_size_bytes: 4096, keep_for_ms: null });
   });
