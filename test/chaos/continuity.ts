@@ -26,7 +26,7 @@ export interface StreamCheck {
   readonly breaks: readonly Break[];
   /** Lines that came again, or behind later ones. */
   readonly doubledLines: number;
-  /** Runs of which there is a line, in order. */
+  /** Runs with at least one line, in order. */
   readonly runs: readonly string[];
   /** Runs whose last line is there. */
   readonly endedRuns: readonly string[];

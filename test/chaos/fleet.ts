@@ -26,7 +26,7 @@ export interface Character {
   readonly needs?: Condition;
 }
 
-/** A service and what is to be expected of it. */
+/** A service and its expected behaviour. */
 export interface Member {
   readonly service: Service;
   readonly character: Character;

@@ -63,7 +63,7 @@ function parseOptions(args: readonly string[]): CommandLine {
     process.exit();
   }
   const minutes = Number(values.minutes);
-  if (!(minutes > 0)) throw new Error(`--minutes ${values.minutes} is no number above 0`);
+  if (!(minutes > 0)) throw new Error(`--minutes ${values.minutes} is not a number above 0`);
   const services = readCount('services', values.services, 1, 500);
   const vms = readCount('vms', values.vms, 0, services);
   const seed = readCount('seed', values.seed, 0, MAX_SEED);

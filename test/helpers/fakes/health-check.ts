@@ -1,6 +1,6 @@
 import type { HealthCheck } from '../../../src/protocol/service.ts';
 
-/** A check of a port every 10 s, of which the first failure counts, with what a test cares about. */
+/** A check of a port every 10 s whose first failure counts, with the fields that a test cares about. */
 export function healthCheck(overrides: Partial<HealthCheck> = {}): HealthCheck {
   return {
     probe: { type: 'tcp', port: 80 },

@@ -55,7 +55,7 @@ const LINKS: readonly CpioEntry[] = [
   { type: 'symlink', path: 'usr', target: '.' },
 ];
 
-/** What modprobe reads: the modules without what they depend on, because the lists have all in order. */
+/** Renders the file that modprobe reads: modules without dependencies, because the lists have all in order. */
 function describeForModprobe(names: readonly string[], modulesDir: string | null): CpioEntry[] {
   if (modulesDir === null) return [];
   const lines = names.map((name) => `${name}.ko:\n`).join('');

@@ -17,7 +17,7 @@ import { makeTempDir } from '../../helpers/temp.ts';
 
 const RECORD = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (INFO|ERROR) \[([^\]]+)\] (.*)$/;
 
-describe('the seed', () => {
+describe('the original', () => {
   let host: TestRuntime;
   before(async () => {
     host = await openTestRuntime();

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import test from 'node:test';
 import { MessageChannel } from 'node:worker_threads';
-import { DEFAULT_LOG_SETTINGS } from '../../../src/protocol/log-settings.ts';
-import type { LogEvent, LogsApi, LogsReadApi } from '../../../src/protocol/logs.ts';
-import { transfer, wrap } from '../../../src/threads/rpc.ts';
-import { WorkerThread } from '../../../src/threads/worker-thread.ts';
-import { contentOf, EventLog, linesOf, TestReader, TestStream } from '../../helpers/logs/harness.ts';
-import { openStream } from '../../helpers/logs/open-stream.ts';
-import { makeTempDir } from '../../helpers/temp.ts';
+import { DEFAULT_LOG_SETTINGS } from '../../src/protocol/log-settings.ts';
+import type { LogEvent, LogsApi, LogsReadApi } from '../../src/protocol/logs.ts';
+import { transfer, wrap } from '../../src/threads/rpc.ts';
+import { WorkerThread } from '../../src/threads/worker-thread.ts';
+import { contentOf, EventLog, linesOf, TestReader, TestStream } from '../helpers/logs/harness.ts';
+import { openStream } from '../helpers/logs/open-stream.ts';
+import { makeTempDir } from '../helpers/temp.ts';
 
 test('the worker captures, finds the marker and serves readers, in a thread of its own', async (t) => {
   const dir = await makeTempDir(t);
