@@ -1,15 +1,15 @@
-/** Log worker: takes what every VM prints from its FIFO to rolling files, and serves readers of those files. */
+/** Log worker: captures the output of every VM from its FIFO to rolling files, and serves readers of those files. */
 import type { MessagePort } from 'node:worker_threads';
 import { systemClock } from '../src/lib/clock.ts';
 import type { LogEvent, LogsApi, SearchEvent } from '../src/protocol/logs.ts';
 import { serve } from '../src/threads/entry.ts';
 import { createLogs } from './logs/api.ts';
 
-/** What the main thread gives this worker at its start. */
+/** Settings that the main thread passes at the start. */
 export interface LogsBoot {
   /** Absolute path of the folder of the log files; made when missing. */
   readonly logDir: string;
-  /** How long a page of a search may be silent, milliseconds; 10 s by default. */
+  /** Longest silence of a page of a search, milliseconds; 10 s by default. */
   readonly pageSilenceMs?: number | undefined;
 }
 

@@ -13,10 +13,9 @@ import { errorCode, errorText } from '../lib/errors.ts';
 import { EventLoopBatch } from '../lib/event-loop-batch.ts';
 import { packageVersion } from '../lib/package-info.ts';
 import type { Report } from '../lib/report.ts';
-import { loadLogLimits, saveLogLimits } from '../logs/log-limits.ts';
 import { readLogs } from '../logs/log-reading.ts';
 import { LogThread } from '../logs/logs-thread.ts';
-import { LogRetention } from '../logs/retention.ts';
+import { LogRetention, loadLogLimits, saveLogLimits } from '../logs/retention.ts';
 import { MetricsThread } from '../metrics/metrics-thread.ts';
 import { NetworkThread } from '../network/network-thread.ts';
 import { Orchestrator } from '../orchestrator/orchestrator.ts';
@@ -102,7 +101,7 @@ export class Runtime implements OrchestratorContext {
     this.#retention = new LogRetention({ logDir: paths.logDir, clock: this.clock, runJob, report });
     this.logs = new LogThread(paths.logDir, report, {
       workers: logWorkers,
-      keeper: this.#retention,
+      retention: this.#retention,
       runSearch: (job, searchOptions) => this.jobs.run(job, searchOptions),
       onRestart: () => this.onLogsRestarted(),
     });

@@ -1,4 +1,4 @@
-/** What log workers have read and could not write, kept for those that come after them. */
+/** Handover between log workers: keeps what one has read and could not write for the next one. */
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import type { Report } from '../lib/report.ts';
 import { type StreamId, streamKey } from '../protocol/log-files/names.ts';
@@ -8,20 +8,20 @@ import type { HeldOutput, HeldPlace } from '../protocol/logs.ts';
 const { O_APPEND, O_NONBLOCK, O_RDWR } = constants;
 
 /**
- * How many workers in a row may die of the same bytes, before one of them has told anything of the stream again. After
- * that the bytes are given up: it may be they that workers die of.
+ * Workers in a row that may die after they were given the same bytes, without a word about the stream. Then the bytes are
+ * given up, because they may be the cause.
  */
 const MAX_GIVES = 3;
 
 interface HeldStream {
   readonly held: HeldOutput;
-  /** Leads to the file wherever it is moved to; null where it could not be opened any more. */
+  /** Descriptor that follows the file wherever it is moved; null when it could not be opened. */
   readonly fd: number | null;
   gives: number;
 }
 
-/** By stream; there is something only while a disk is full, and right after a worker died. Main thread. */
-export class HeldStreams {
+/** Held output by stream. It is empty unless a disk is full or a worker has just died. Main thread. */
+export class Handover {
   readonly #report: Report;
   readonly #streams = new Map<string, HeldStream>();
 
@@ -29,9 +29,9 @@ export class HeldStreams {
     this.#report = report;
   }
 
-  /** A worker told this of a stream; `held.place.fd` is its own. Null: everything is written. */
+  /** Keeps what a worker told of a stream, where `held.place.fd` is the worker's. Null: everything is written. */
   keep(id: StreamId, held: HeldOutput | null): void {
-    // A worker that died has closed its own, but the one from before may lead there, too.
+    // A worker that died has closed its descriptor, but the previous one may lead to the same file.
     const before = this.#streams.get(streamKey(id))?.fd ?? null;
     const fd = held?.place ? (openSame(held.place.fd, held.place) ?? openSame(before, held.place)) : null;
     this.forget(id);
@@ -47,7 +47,7 @@ export class HeldStreams {
     this.#streams.delete(key);
   }
 
-  /** What the next worker is to be given; null where nothing is held. It is kept until that worker tells otherwise. */
+  /** The output for the next worker; null when there is none. It is kept until that worker reports on the stream. */
   give(id: StreamId): HeldOutput | null {
     const stream = this.#streams.get(streamKey(id));
     if (!stream) return null;
@@ -68,7 +68,7 @@ export class HeldStreams {
   }
 }
 
-/** Another descriptor of the file that `fd` leads to, see proc(5); null where that is not the one of the place. */
+/** Opens the file of `fd` again, see proc(5); null when that is not the file of the place. */
 function openSame(fd: number | null, { dev, ino }: HeldPlace): number | null {
   if (fd === null) return null;
   let own: number;

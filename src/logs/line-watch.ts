@@ -1,4 +1,4 @@
-/** Waiting for a line that a service prints. */
+/** Waits for a line that a service prints. */
 import { errorCode, errorText } from '../lib/errors.ts';
 import type { Report } from '../lib/report.ts';
 import type { LogQuery } from '../protocol/log-files/queries.ts';
@@ -6,13 +6,13 @@ import type { LogsApi } from '../protocol/logs.ts';
 import type { Remote } from '../threads/rpc.ts';
 import { readLogs } from './log-reading.ts';
 
-/** The log worker that serves readers. */
+/** The thread of the log worker that serves readers. */
 export interface ReadableThread {
-  /** Resolves when it can be asked; rejects with `ThreadDied` when it never will be again. */
+  /** Resolves once the worker answers; rejects with `ThreadDied` when it never will again. */
   ready(): Promise<Remote<LogsApi>>;
 }
 
-/** What is looked for, and where. */
+/** Pattern of a line, and the service that prints it. */
 export interface LineWatch {
   readonly service: string;
   /** JavaScript regular expression, as in `LogPattern`; it runs in the pool of jobs. */
@@ -22,10 +22,9 @@ export interface LineWatch {
 }
 
 /**
- * Calls `onSeen` once, when a line of stdout or stderr matches. A log worker that dies meanwhile is asked again when it is
- * back. Main thread.
+ * Calls `onSeen` once, when a line of stdout or stderr matches. Goes on after a crash of the log worker. Main thread.
  *
- * @returns what ends the search
+ * @returns a function that ends the search
  */
 export function watchForLine(
   thread: ReadableThread,
@@ -49,7 +48,7 @@ export function watchForLine(
   };
   const search = async (): Promise<void> => {
     while (!signal.aborted) {
-      // Rejects when there is none any more, because the daemon ends.
+      // Rejects when the daemon is stopping.
       const api = await thread.ready();
       try {
         await readLogs(api, query, onChunk, signal);

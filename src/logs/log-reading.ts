@@ -1,14 +1,14 @@
-/** Reading logs from the main thread. */
-import { MessageChannel } from 'node:worker_threads';
+/** Reading and searching logs from the main thread. */
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { MonocoreError } from '../lib/errors.ts';
 import { fromWireError } from '../lib/wire-error.ts';
+import type { SearchLogsJob } from '../protocol/jobs.ts';
 import type { LogQuery, LogReadEvent } from '../protocol/log-files/queries.ts';
-import type { LogsApi } from '../protocol/logs.ts';
+import type { LogsApi, SearchEvent } from '../protocol/logs.ts';
 import { type Remote, transfer } from '../threads/rpc.ts';
 
 /**
- * Gives the records that `query` asks for to `onChunk`, as in `LogReadEvent`; the bytes are gone when that returns. Main
- * thread.
+ * Passes the records of `query` to `onChunk`, as in `LogReadEvent`; the bytes are valid until it returns. Main thread.
  *
  * @param signal ends the reading, which then resolves
  * @throws MonocoreError of the log worker, `ThreadDied` when that ends before it has delivered
@@ -31,7 +31,7 @@ export async function readLogs(
         } else if (event.type === 'end') resolve();
         else reject(fromWireError(event.error));
       });
-      port1.on('close', () => reject(new MonocoreError('ThreadDied', 'the log worker ended while it was read from')));
+      port1.on('close', () => reject(new MonocoreError('ThreadDied', 'the log worker ended while it was read')));
       onAbort = resolve;
       signal?.addEventListener('abort', onAbort);
     });
@@ -44,9 +44,53 @@ export async function readLogs(
   }
 }
 
-/** The records that `query` asks for, without their newlines; all of them are in memory. As {@link readLogs}. */
+/** The records of `query` without their newlines, all in memory. Throws as {@link readLogs}. */
 export async function readLines(api: Remote<LogsApi>, query: LogQuery): Promise<string[]> {
   const chunks: Uint8Array[] = [];
   await readLogs(api, query, (bytes) => chunks.push(bytes.slice()));
   return Buffer.concat(chunks).toString('utf8').split('\n').slice(0, -1);
+}
+
+/** Runs a job with the port in it; `signal` cancels it. Settles when the job has ended. */
+export type RunSearch = (
+  job: SearchLogsJob,
+  options: { readonly signal: AbortSignal; readonly ports: readonly MessagePort[] },
+) => Promise<unknown>;
+
+/** Searches: the log worker asks for pages, and the pool runs them. What they find goes past the main thread. */
+export class LogSearches {
+  readonly #run: RunSearch | undefined;
+  readonly #running = new Map<number, AbortController>();
+
+  /** @param run without it every search ends at once */
+  constructor(run: RunSearch | undefined) {
+    this.#run = run;
+  }
+
+  onEvent(event: SearchEvent): void {
+    if (event.type === 'search-wanted') this.#start(event);
+    else this.#running.get(event.id)?.abort();
+  }
+
+  /** The log worker died; the next one numbers its pages from 1. */
+  cancelAll(): void {
+    for (const controller of this.#running.values()) controller.abort();
+    this.#running.clear();
+  }
+
+  /** The port reports the end of a page; a port that closes without a report was cut off. */
+  #start({ id, page, port }: Extract<SearchEvent, { type: 'search-wanted' }>): void {
+    if (!this.#run) {
+      port.close();
+      return;
+    }
+    const controller = new AbortController();
+    this.#running.set(id, controller);
+    this.#run({ type: 'search-logs', ...page, port }, { signal: controller.signal, ports: [port] })
+      // A job that never began has left the port here.
+      .catch(() => port.close())
+      .finally(() => {
+        if (this.#running.get(id) === controller) this.#running.delete(id);
+      });
+  }
 }

@@ -1,4 +1,8 @@
-/** The main thread's side of the log workers: gives them streams, hears of their end, gives them again after a crash. */
+/**
+ * Proxy of the log workers: gives them streams, forwards their events, and gives the streams again after a crash.
+ *
+ * Long because the events of a worker change the state of its captures, which nobody else sees.
+ */
 import { closeSync } from 'node:fs';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
@@ -8,53 +12,59 @@ import type { ThreadStatus } from '../protocol/http.ts';
 import { recordTime } from '../protocol/log-files/formats.ts';
 import type { StreamName } from '../protocol/log-files/names.ts';
 import { DEFAULT_LOG_SETTINGS, type LogSettings } from '../protocol/log-settings.ts';
-import type { LogEvent, LogsApi, SearchEvent } from '../protocol/logs.ts';
+import type { HeldOutput, LogEvent, LogsApi, SearchEvent, StreamSource } from '../protocol/logs.ts';
 import type { CaptureHandlers, LogSink } from '../supervisor/interfaces.ts';
 import { type Remote, transfer } from '../threads/rpc.ts';
 import { WorkerThread } from '../threads/worker-thread.ts';
-import { HeldStreams } from './handover.ts';
+import { Handover } from './handover.ts';
 import { watchForLine } from './line-watch.ts';
-import { LogCapture, leastLoaded } from './log-capture.ts';
-import { readLines } from './log-reading.ts';
-import { LogSearches, type RunSearch } from './log-searches.ts';
-import type { LogWorker } from './log-worker.ts';
+import { LogSearches, type RunSearch, readLines } from './log-reading.ts';
 import type { LogRetention } from './retention.ts';
-import { StallReport } from './write-failures.ts';
+import { WriteFailures } from './write-failures.ts';
 
 const DEADLINES = { defaultMs: 10_000, perMethodMs: { close: null } } as const;
 const LOST_TEXT = 'what that prints now is lost';
 
-/** What is not the same everywhere. */
+/** Options of {@link LogThread}. */
 export interface LogThreadOptions {
-  /** Threads that share the streams. The first one serves all readers. */
+  /** Number of threads that share the streams; 1 by default. The first one serves all readers. */
   readonly workers?: number;
-  /** Is told of files that are finished; without it nothing is compressed or removed. */
-  readonly keeper?: LogRetention | null;
-  /** Runs the jobs of searches; without it nothing can be searched for. */
+  /** Gets the numbers of finished files; without it nothing is compressed or removed. */
+  readonly retention?: LogRetention | null;
+  /** Runs the jobs of searches; without it there is no search. */
   readonly runSearch?: RunSearch;
-  /** How long a page of a search may be silent; 10 s by default. */
+  /** Longest silence of a page of a search; 10 s by default. */
   readonly pageSilenceMs?: number;
-  /** Called when the worker that serves readers answers again after a crash: ports to it are to be made anew. */
+  /** Called when the worker that serves readers answers again after a crash; ports to it must be made again. */
   readonly onRestart?: () => void;
+}
+
+/** A thread that captures streams. */
+interface LogWorker {
+  readonly thread: WorkerThread<LogsApi, LogEvent | SearchEvent>;
+  /** Null while it must not be called. */
+  api: Remote<LogsApi> | null;
+  /** Opens streams in the thread as it runs now; null before its first start. */
+  opens: CallBatch<StreamSource> | null;
 }
 
 /** The log workers. Main thread. */
 export class LogThread implements LogSink {
   readonly #workers: readonly LogWorker[];
-  readonly #captures = new Map<string, LogCapture<LogWorker>>();
+  readonly #captures = new Map<string, ServiceCapture>();
   readonly #removals = new Map<string, Promise<void>>();
   readonly #report: Report;
-  readonly #stalls: StallReport;
-  readonly #held: HeldStreams;
-  readonly #keeper: LogRetention | null;
+  readonly #failures: WriteFailures;
+  readonly #handover: Handover;
+  readonly #retention: LogRetention | null;
   readonly #searches: LogSearches;
 
   constructor(logDir: string, report: Report, options: LogThreadOptions = {}) {
-    const { workers = 1, keeper = null, runSearch } = options;
+    const { workers = 1, retention = null, runSearch } = options;
     this.#report = report;
-    this.#stalls = new StallReport(report);
-    this.#held = new HeldStreams(report);
-    this.#keeper = keeper;
+    this.#failures = new WriteFailures(report);
+    this.#handover = new Handover(report);
+    this.#retention = retention;
     this.#searches = new LogSearches(runSearch);
     this.#workers = Array.from({ length: workers }, (_, index) => this.#newWorker(logDir, index, options));
   }
@@ -64,7 +74,7 @@ export class LogThread implements LogSink {
     return this.#reader.thread;
   }
 
-  /** All of them, the one that serves readers first. */
+  /** Every worker; the first one serves readers. */
   get workers(): LogWorker['thread'][] {
     return this.#workers.map(({ thread }) => thread);
   }
@@ -86,14 +96,14 @@ export class LogThread implements LogSink {
   ): Promise<void> {
     const worker = leastLoaded(this.#workers, this.#captures.values());
     const names = streams.map(({ stream }) => stream);
-    const capture = new LogCapture(worker, names, handlers, settings);
+    const capture = new ServiceCapture(worker, names, handlers, settings);
     try {
       await this.#removals.get(service);
-      await this.#keeper?.begin(service, settings);
+      await this.#retention?.begin(service, settings);
       await worker.thread.ready();
     } catch (error) {
       for (const { fd } of streams) closeSync(fd);
-      this.#keeper?.end(service);
+      this.#retention?.end(service);
       throw error;
     }
     this.#captures.set(service, capture);
@@ -103,7 +113,7 @@ export class LogThread implements LogSink {
       await Promise.all(sources.map((source) => worker.opens!.call(source)));
     } catch (error) {
       this.#captures.delete(service);
-      this.#keeper?.end(service);
+      this.#retention?.end(service);
       throw error;
     }
   }
@@ -152,8 +162,8 @@ export class LogThread implements LogSink {
   }
 
   async removeLogs(service: string): Promise<void> {
-    const removal = this.#keeper
-      ? this.#keeper.whileRemoving(service, () => this.#removeFiles(service))
+    const removal = this.#retention
+      ? this.#retention.whileRemoving(service, () => this.#removeFiles(service))
       : this.#removeFiles(service);
     const done = removal.finally(() => this.#removals.delete(service));
     // A capture only waits for it.
@@ -164,13 +174,13 @@ export class LogThread implements LogSink {
     await done;
   }
 
-  /** Ends the workers when all that they have read is on disk; readers get it all. */
+  /** Ends the workers once everything that they have read is on disk and with the readers. */
   async stop(): Promise<void> {
     const [reader, ...others] = this.#workers;
     await Promise.all(others.map(({ thread }) => thread.stop((api) => api.close())));
     await reader?.thread.stop((api) => api.close());
-    this.#stalls.close();
-    this.#held.close();
+    this.#failures.close();
+    this.#handover.close();
   }
 
   get #reader(): LogWorker {
@@ -187,7 +197,7 @@ export class LogThread implements LogSink {
       onEvent: (event) => ('id' in event ? this.#searches.onEvent(event) : this.#onEvent(event)),
       onDeath: (error) => {
         worker.api = null;
-        if (index === 0) this.#searches.callOffAll();
+        if (index === 0) this.#searches.cancelAll();
         this.#report('error', `${error.message}; it is started again`);
       },
       onReady: async (api) => {
@@ -203,13 +213,13 @@ export class LogThread implements LogSink {
     return worker;
   }
 
-  /** Lets the worker that serves readers hear of the others, as far as both are there. */
+  /** Connects the worker that serves readers with the others, as far as both run. */
   #introduce(worker: LogWorker): void {
     const others = worker === this.#reader ? this.#workers.slice(1) : [worker];
     for (const other of others) {
       if (!this.#reader.api || !other.api) continue;
       const { port1, port2 } = new MessageChannel();
-      // One that dies meanwhile is introduced when it is back.
+      // A worker that dies meanwhile is connected when it is back.
       this.#reader.api.followPeer(transfer(port1, [port1])).catch(() => {});
       other.api.tellPeer(transfer(port2, [port2])).catch(() => {});
     }
@@ -227,11 +237,11 @@ export class LogThread implements LogSink {
     const capture = this.#captures.get(service);
     switch (event.type) {
       case 'stream-ended':
-        this.#stalls.end(event);
-        this.#held.forget(event);
+        this.#failures.end(event);
+        this.#handover.forget(event);
         if (!capture?.markEnded(stream)) return;
         this.#captures.delete(service);
-        this.#keeper?.end(service);
+        this.#retention?.end(service);
         capture.handlers.onEnded();
         return;
       case 'stream-held':
@@ -241,15 +251,15 @@ export class LogThread implements LogSink {
         capture?.markSeen(stream);
         return;
       case 'stalled':
-        this.#stalls.begin(event, event);
+        this.#failures.begin(event, event);
         capture?.markStalled(stream, event.error);
         return;
       case 'recovered':
-        this.#stalls.end(event);
+        this.#failures.end(event);
         capture?.markStalled(stream, null);
         return;
       case 'held':
-        this.#held.keep(event, event.held);
+        this.#handover.keep(event, event.held);
         return;
       case 'dropped': {
         const { lines, bytes } = event;
@@ -257,24 +267,24 @@ export class LogThread implements LogSink {
         return;
       }
       case 'file-finished':
-        this.#keeper?.onFinished({ service, stream }, event.number);
+        this.#retention?.onFinished({ service, stream }, event.number);
         return;
     }
   }
 
-  /** Opens every stream again and looks for the markers that have not come. */
+  /** Gives every stream again, with the markers that have not come. */
   async #giveAgain(worker: LogWorker, api: Remote<LogsApi>): Promise<void> {
     for (const [service, capture] of this.#captures) {
       if (capture.worker !== worker) continue;
       const { open, settings } = capture;
       for (const stream of open) {
-        // The new worker says so if it is still so.
-        this.#stalls.end({ service, stream });
+        // The new worker reports it if it still fails.
+        this.#failures.end({ service, stream });
         capture.markStalled(stream, null);
         const fd = this.#reopen(service, stream, capture);
         if (fd === null) continue;
         try {
-          const held = this.#held.give({ service, stream });
+          const held = this.#handover.give({ service, stream });
           const state = { continues: true, held, ...capture.markerOf(stream, held) };
           await worker.opens!.call({ service, stream, fd, settings, ...state });
           if (capture.isClosing) await api.closeStream(service, stream);
@@ -285,8 +295,8 @@ export class LogThread implements LogSink {
     }
   }
 
-  /** Null for a stream that is lost, which is its end: nobody would ever tell of another one. */
-  #reopen(service: string, stream: StreamName, { handlers }: LogCapture<LogWorker>): number | null {
+  /** Returns null for a stream that is lost, and ends it, because no worker will. */
+  #reopen(service: string, stream: StreamName, { handlers }: ServiceCapture): number | null {
     try {
       return handlers.reopen(stream);
     } catch (error) {
@@ -295,4 +305,71 @@ export class LogThread implements LogSink {
       return null;
     }
   }
+}
+
+interface Marker {
+  readonly marker: string | null;
+  readonly awaited: Set<StreamName>;
+  readonly onSeen: () => void;
+}
+
+/** The captured streams of a service; one worker has all of them. */
+class ServiceCapture {
+  readonly worker: LogWorker;
+  readonly handlers: CaptureHandlers;
+  readonly settings: LogSettings;
+  /** Streams that have not ended. */
+  readonly open: Set<StreamName>;
+  /** The streams are being ended, even those that a process holds open. */
+  isClosing = false;
+  /** Reasons of streams that cannot be written. */
+  readonly #stalled = new Map<StreamName, string>();
+  #marker: Marker | null = null;
+
+  constructor(worker: LogWorker, streams: readonly StreamName[], handlers: CaptureHandlers, settings: LogSettings) {
+    this.worker = worker;
+    this.open = new Set(streams);
+    this.handlers = handlers;
+    this.settings = settings;
+  }
+
+  /** Resolves when each of `streams` has brought `marker`, or has ended. */
+  awaitMarker(marker: string | null, streams: readonly StreamName[]): Promise<void> {
+    return new Promise((onSeen) => {
+      this.#marker = { marker, awaited: new Set(streams), onSeen };
+    });
+  }
+
+  /** The marker that a stream has yet to bring. @param held contains a marker that the previous thread has seen */
+  markerOf(stream: StreamName, held: HeldOutput | null): { readonly marker?: string | null } {
+    if (held?.items.some(({ type }) => type === 'marker-seen')) return {};
+    return this.#marker?.awaited.has(stream) ? { marker: this.#marker.marker } : {};
+  }
+
+  markSeen(stream: StreamName): void {
+    if (this.#marker?.awaited.delete(stream) && this.#marker.awaited.size === 0) this.#marker.onSeen();
+  }
+
+  /** Records why a stream cannot be written; null once it can be, or has ended. */
+  markStalled(stream: StreamName, error: string | null): void {
+    if (error !== null) this.#stalled.set(stream, `${stream}: ${error}`);
+    else if (!this.#stalled.delete(stream)) return;
+    const [reason = null] = this.#stalled.values();
+    this.handlers.onStalled?.(reason);
+  }
+
+  /** Records the end of a stream; true for the last one. */
+  markEnded(stream: StreamName): boolean {
+    this.markSeen(stream);
+    this.markStalled(stream, null);
+    this.open.delete(stream);
+    return this.open.size === 0;
+  }
+}
+
+/** The worker with the fewest services. */
+function leastLoaded(workers: readonly LogWorker[], captures: Iterable<ServiceCapture>): LogWorker {
+  const load = new Map(workers.map((worker) => [worker, 0]));
+  for (const { worker } of captures) load.set(worker, (load.get(worker) ?? 0) + 1);
+  return workers.reduce((least, worker) => (load.get(worker)! < load.get(least)! ? worker : least));
 }

@@ -1,6 +1,9 @@
-/** Keeps the log folder within its limits: has finished files compressed, and those removed that are not to be kept. */
+/** Keeps the log folder within its limits: schedules the jobs that compress finished files and remove old ones. */
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import * as v from 'valibot';
+import writeFileAtomic from 'write-file-atomic';
 import type { Clock } from '../lib/clock.ts';
 import { errorCode, errorText } from '../lib/errors.ts';
 import type { Report } from '../lib/report.ts';
@@ -10,23 +13,24 @@ import {
   DEFAULT_HOME_LOG_SETTINGS,
   DEFAULT_LOG_SETTINGS,
   type HomeLogSettings,
+  HomeLogSettingsSchema,
   type LogSettings,
 } from '../protocol/log-settings.ts';
 
-/** After this long files have grown old, whether or not anything was written. */
+/** Interval of passes, because files grow old without a write. */
 const PASS_INTERVAL_MS = 3600e3;
-/** Rolls come in bursts; one pass does for all of them. */
+/** Delay of a pass, because rolls come in bursts. */
 const PASS_DELAY_MS = 1000;
 
-/** What a keeper works with. */
-export interface LogKeeperOptions {
+/** Parts of {@link LogRetention}. */
+export interface LogRetentionOptions {
   readonly logDir: string;
   readonly clock: Clock;
   readonly runJob: <J extends Job>(job: J) => Promise<JobResult<J>>;
   readonly report: Report;
 }
 
-/** A file that is to be compressed. */
+/** File that waits for its compression, or is compressed. */
 interface Compression {
   readonly service: string;
   readonly cancel: () => void;
@@ -34,11 +38,11 @@ interface Compression {
   running: Promise<void> | null;
 }
 
-/** The work is done by jobs in the pool; this says which and when. Main thread. */
+/** Decides which jobs run and when. Main thread. */
 export class LogRetention {
-  readonly #options: LogKeeperOptions;
+  readonly #options: LogRetentionOptions;
   readonly #settings = new Map<string, LogSettings>();
-  /** Services whose files are written. */
+  /** Services whose files are being written. */
   readonly #written = new Set<string>();
   /** By path. */
   readonly #compressions = new Map<string, Compression>();
@@ -46,21 +50,21 @@ export class LogRetention {
   #pass: Promise<void> | null = null;
   #cancelPass: (() => void) | null = null;
   #cancelInterval: (() => void) | null = null;
-  /** Removals of whole services, during which no pass begins. */
+  /** Number of removals of whole services in progress; no pass begins meanwhile. */
   #removals = 0;
   #isStopped = false;
 
-  constructor(options: LogKeeperOptions) {
+  constructor(options: LogRetentionOptions) {
     this.#options = options;
   }
 
-  /** Looks after the folder soon, and then once an hour. */
+  /** Requests a pass, and another one every hour. */
   start(): void {
     this.requestPass();
     this.#cancelInterval = this.#options.clock.after(PASS_INTERVAL_MS, () => this.start());
   }
 
-  /** Nothing is begun any more; jobs that run end with their pool. */
+  /** Starts no more jobs; those that run end with their pool. */
   stop(): void {
     this.#isStopped = true;
     this.#cancelInterval?.();
@@ -68,17 +72,17 @@ export class LogRetention {
     for (const { cancel } of this.#compressions.values()) cancel();
   }
 
-  /** The files of a service are kept by these settings, whether or not it runs. */
+  /** Sets how the files of a service are kept, whether or not it runs. */
   know(service: string, settings: LogSettings): void {
     this.#settings.set(service, settings);
   }
 
   /**
-   * The files of a service are about to be written. Resolves when none of them is removed as that of an ended one. Settings
-   * that are new for them have a pass; others had theirs, and each would start a thread while dozens of services start.
+   * The files of a service are about to be written. Resolves once no pass can remove them as those of an ended service.
+   * Only new settings cause a pass: each pass starts a thread, and dozens of services may start at once.
    */
   async begin(service: string, settings: LogSettings): Promise<void> {
-    // What no service is known of is kept by the defaults.
+    // Files of unknown services are kept by the defaults.
     const before = this.#settings.get(service) ?? DEFAULT_LOG_SETTINGS;
     this.know(service, settings);
     this.#written.add(service);
@@ -86,7 +90,7 @@ export class LogRetention {
     await this.#pass;
   }
 
-  /** They are written no more. */
+  /** The files of a service are not written any more. */
   end(service: string): void {
     this.#written.delete(service);
   }
@@ -107,7 +111,7 @@ export class LogRetention {
     this.requestPass();
   }
 
-  /** Looks after the folder soon. */
+  /** Requests a pass over the folder. */
   requestPass(): void {
     if (this.#cancelPass || this.#isStopped) return;
     this.#cancelPass = this.#options.clock.after(PASS_DELAY_MS, () => {
@@ -117,7 +121,7 @@ export class LogRetention {
     });
   }
 
-  /** Runs `remove`, which removes all files of a service, while nothing else is done to them; then forgets it. */
+  /** Runs `remove`, which removes all files of a service, while no job touches them; then forgets the service. */
   async whileRemoving(service: string, remove: () => Promise<void>): Promise<void> {
     this.#removals += 1;
     try {
@@ -190,4 +194,16 @@ export class LogRetention {
     if (errorCode(error) === 'Aborted') return;
     this.#options.report('warn', `${what}: ${errorText(error)}`);
   }
+}
+
+/** Loads the limits of the whole home, which the previous daemon saved; null without a valid file. */
+export async function loadLogLimits(path: string): Promise<HomeLogSettings | null> {
+  const text = await readFile(path, 'utf8').catch(() => '');
+  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), HomeLogSettingsSchema), text);
+  return parsed.success ? parsed.output : null;
+}
+
+/** Saves them for the next daemon, which has no config before a `start`. The last call wins. Throws the system's error. */
+export async function saveLogLimits(path: string, limits: HomeLogSettings): Promise<void> {
+  await writeFileAtomic(path, `${JSON.stringify(limits, null, 2)}\n`, { mode: 0o644 });
 }

@@ -1,33 +1,33 @@
-/** Says that logs cannot be written, and that they can be again: once for a full disk, not once for each stream on it. */
+/** Reports that logs cannot be written, and that they can be again: once for a full disk, not for each stream on it. */
 import { type Clock, systemClock } from '../lib/clock.ts';
 import type { Report } from '../lib/report.ts';
 import { type StreamId, streamKey } from '../protocol/log-files/names.ts';
 
-/** A disk that has no space has some now and then: so long must all be well before that is said. */
+/** Time without a failure before the recovery is reported; a full disk has a little space now and then. */
 const RECOVERY_MS = 10_000;
 
-/** Why a stream cannot be written. */
+/** Reason why a stream cannot be written. */
 interface Fault {
   /** For people; may name a file. */
   readonly error: string;
   readonly code: string | null;
 }
 
-/** A time in which streams cannot be written for the same reason. */
+/** Time in which streams cannot be written for the same reason. */
 interface Spell {
   readonly fault: Fault;
-  /** Keys of the streams that cannot be written now, and of all that could not. */
+  /** Keys of the streams that fail now, and of all that have failed. */
   readonly stalled: Set<string>;
   readonly affected: Set<string>;
-  /** Keeps the end from being said. */
+  /** Cancels the report of the end. */
   cancelEnd: () => void;
 }
 
-/** What is said about streams that wait for their disk. Main thread. */
-export class StallReport {
+/** Reports on streams that wait for their disk. Main thread. */
+export class WriteFailures {
   readonly #report: Report;
   readonly #clock: Clock;
-  /** By code, or by text where there is none: the texts of one full disk differ in what was tried, on which file. */
+  /** By code, or by text without one. The texts about one full disk differ, because they name a file. */
   readonly #spells = new Map<string, Spell>();
 
   constructor(report: Report, clock: Clock = systemClock) {
@@ -44,7 +44,7 @@ export class StallReport {
     spell.affected.add(key);
   }
 
-  /** A stream can be written again, or has ended. One that was never held up is ignored. */
+  /** A stream can be written again, or has ended. A stream that never failed is ignored. */
   end(id: StreamId): void {
     const key = streamKey(id);
     const spell = [...this.#spells.values()].find(({ stalled }) => stalled.has(key));
@@ -53,7 +53,7 @@ export class StallReport {
     if (spell.stalled.size === 0) spell.cancelEnd = this.#clock.after(RECOVERY_MS, () => this.#close(spell));
   }
 
-  /** Says what is due; nothing comes later. */
+  /** Reports what is due; no report comes later. */
   close(): void {
     for (const spell of this.#spells.values()) {
       spell.cancelEnd();

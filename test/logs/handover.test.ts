@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { closeSync, fstatSync, openSync, readFileSync, renameSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { HeldStreams } from '../../src/logs/handover.ts';
+import { Handover } from '../../src/logs/handover.ts';
 import type { HeldOutput } from '../../src/protocol/logs.ts';
 import { openFilesBelow } from '../helpers/processes/open-files.ts';
 import { makeTempDir } from '../helpers/temp.ts';
@@ -12,7 +12,7 @@ const ID = { service: 'web', stream: 'stdout' } as const;
 async function setUp(t: TestContext) {
   const dir = await makeTempDir(t);
   const reports: string[] = [];
-  const streams = new HeldStreams((level, message) => reports.push(`${level}: ${message}`));
+  const streams = new Handover((level, message) => reports.push(`${level}: ${message}`));
   t.after(() => streams.close());
   const path = join(dir, 'web.stdout.000001.log');
   const fd = openSync(path, 'ax');

@@ -1,4 +1,4 @@
-/** What a log thread has read and cannot write is not lost with it: the next one goes on where it stood. */
+/** Handover at the death of a log thread: the next thread writes what this one had read and could not write. */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ import { defer, makeTempDir } from '../helpers/temp.ts';
 
 const MIB = 2 ** 20;
 const FORMATS: readonly LogFormat[] = ['text', 'json'];
-/** How a thread dies: with a chance to say something, or without. */
+/** Death of a thread, with a last chance to post a message or without. */
 const DEATHS = ['crash', 'kill'] as const;
 
 const numbered = (count: number) => Array.from({ length: count }, (_, index) => `line ${index + 1} ${'x'.repeat(60)}`);

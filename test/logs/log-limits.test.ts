@@ -3,7 +3,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { Runtime } from '../../src/daemon/daemon.ts';
-import { loadLogLimits, saveLogLimits } from '../../src/logs/log-limits.ts';
+import { loadLogLimits, saveLogLimits } from '../../src/logs/retention.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { defer, makeTempDir } from '../helpers/temp.ts';
 

@@ -1,4 +1,4 @@
-/** The limits of log files at work: worker, keeper and jobs together, on real files. */
+/** The limits of log files at work: worker, retention and jobs together, on real files. */
 import assert from 'node:assert/strict';
 import { closeSync, existsSync, readdirSync, readFileSync, utimesSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,18 +14,18 @@ import { gate } from '../helpers/fakes/fake-context.ts';
 import { makeFifos } from '../helpers/processes/fifos.ts';
 import { defer, makeTempDir } from '../helpers/temp.ts';
 
-async function startKeeping(t: TestContext) {
+async function startRetention(t: TestContext) {
   const dir = await makeTempDir(t);
   const logDir = join(dir, 'log');
   const jobs = new JobPool();
   defer(t, () => jobs.close());
   const reports: string[] = [];
   const report = (_level: string, message: string) => reports.push(message);
-  const keeper = new LogRetention({ logDir, clock: systemClock, runJob: (job) => jobs.run(job), report });
-  const logs = new LogThread(logDir, report, { keeper });
+  const retention = new LogRetention({ logDir, clock: systemClock, runJob: (job) => jobs.run(job), report });
+  const logs = new LogThread(logDir, report, { retention });
   defer(t, async () => {
     await logs.stop();
-    keeper.stop();
+    retention.stop();
   });
   await logs.start();
   const hold = async (service: string, settings: Partial<LogSettings>, lines: readonly string[]) => {
@@ -44,14 +44,14 @@ async function startKeeping(t: TestContext) {
   };
   const run = async (...what: Parameters<typeof hold>) => (await hold(...what))();
   const names = () => readdirSync(logDir).filter((name) => name !== 'web.stdout.log');
-  return { logDir, keeper, logs, reports, run, hold, names };
+  return { logDir, retention, logs, reports, run, hold, names };
 }
 
 const LINES = Array.from({ length: 1000 }, (_, index) => `line ${index}`);
 const SMALL = { max_size_bytes: 4096 } as const;
 
 test('finished files are compressed and the oldest go, and what is left is read as one', async (t) => {
-  const { logs, run, names, reports } = await startKeeping(t);
+  const { logs, run, names, reports } = await startRetention(t);
   await run('web', { ...SMALL, compress: 'gzip', compress_delay_ms: 0, keep_files: 3 }, LINES);
   const left = await eventually('the limits', () => {
     const found = names().sort();
@@ -66,7 +66,7 @@ test('finished files are compressed and the oldest go, and what is left is read 
 });
 
 test('what a crash left of a compression is ended when the service is started again', async (t) => {
-  const { logDir, run, names } = await startKeeping(t);
+  const { logDir, run, names } = await startRetention(t);
   await run('web', SMALL, LINES);
   writeFileSync(join(logDir, 'web.stdout.000001.log.gz.tmp'), 'half');
   await run('web', { ...SMALL, compress: 'gzip', compress_delay_ms: 0 }, ['again']);
@@ -77,7 +77,7 @@ test('what a crash left of a compression is ended when the service is started ag
 });
 
 test('the current file is old only when its service runs no more', async (t) => {
-  const { logDir, keeper, hold, names } = await startKeeping(t);
+  const { logDir, retention, hold, names } = await startRetention(t);
   const settings = { keep_for_ms: 60_000 };
   const end = await hold('web', settings, ['old news']);
   const file = join(logDir, 'web.stdout.000001.log');
@@ -88,7 +88,7 @@ test('the current file is old only when its service runs no more', async (t) => 
     // Not known, and older than is kept by default: goes in each pass.
     writeFileSync(other, '');
     utimesSync(other, 0, 0);
-    keeper.requestPass();
+    retention.requestPass();
     await eventually('a pass', () => !existsSync(other));
   };
   await prune();
@@ -100,21 +100,21 @@ test('the current file is old only when its service runs no more', async (t) => 
 });
 
 test('files of a service that runs no more are kept within the limit of the home', async (t) => {
-  const { keeper, run, names } = await startKeeping(t);
+  const { retention, run, names } = await startRetention(t);
   await run('web', SMALL, LINES);
   assert.ok(names().length > 5);
-  keeper.limit({ keep_total_bytes: 10_000 });
+  retention.limit({ keep_total_bytes: 10_000 });
   const left = await eventually('the limit', () => names().length <= 3 && names().sort());
   assert.ok(left.length >= 2, left.join(' '));
 });
 
 test('when the logs of a service are removed nothing of them comes back', async (t) => {
-  const { logs, keeper, run, names } = await startKeeping(t);
+  const { logs, retention, run, names } = await startRetention(t);
   await run('web', { ...SMALL, compress: 'gzip', compress_delay_ms: 0 }, LINES);
   await logs.removeLogs('web');
   assert.deepEqual(names(), []);
   await run('web', SMALL, ['new']);
-  keeper.requestPass();
+  retention.requestPass();
   await run('db', SMALL, ['new']);
   assert.deepEqual(names().sort(), ['db.stdout.000001.log', 'db.stdout.log', 'web.stdout.000001.log']);
 });

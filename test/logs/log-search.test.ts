@@ -4,7 +4,7 @@ import { closeSync, mkdirSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { MessageChannel } from 'node:worker_threads';
-import type { RunSearch } from '../../src/logs/log-searches.ts';
+import type { RunSearch } from '../../src/logs/log-reading.ts';
 import { LogThread } from '../../src/logs/logs-thread.ts';
 import type { LogFilter, LogQuery } from '../../src/protocol/log-files/queries.ts';
 import { JobPool } from '../../src/threads/job-pool.ts';

@@ -16,7 +16,7 @@ import { openFilesBelow } from '../helpers/processes/open-files.ts';
 import { makeTempDir } from '../helpers/temp.ts';
 
 const PREFIX = /^\S+Z (INFO|ERROR) \[web\] /;
-/** What the worker reads at once. */
+/** Most bytes that the worker reads at once. */
 const CHUNK_BYTES = 64 * 1024;
 const onStalled = () => {};
 

@@ -13,8 +13,8 @@ const ID = { service: 'web', stream: 'stdout' } as const;
 const FIRST = 'web.stdout.000001.log';
 const HOUR_MS = 3600e3;
 
-/** A keeper whose jobs are noted, as `prune` or by the name of the file. */
-function makeKeeper() {
+/** A retention whose jobs are noted, as `prune` or by the name of the file. */
+function makeRetention() {
   const clock = new ManualClock();
   const jobs: string[] = [];
   const passes: PruneLogsJob[] = [];
@@ -27,7 +27,7 @@ function makeKeeper() {
     const result = job.type === 'prune-logs' ? { removed: [], compressible: state.found } : null;
     return result as unknown as JobResult<J>;
   };
-  const keeper = new LogRetention({
+  const retention = new LogRetention({
     logDir: DIR,
     clock,
     runJob,
@@ -37,15 +37,15 @@ function makeKeeper() {
     clock.advance(durationMs);
     await settle();
   };
-  return { keeper, clock, jobs, passes, reports, state, advance };
+  return { retention, clock, jobs, passes, reports, state, advance };
 }
 
 test('after a roll there is a pass, one for a burst of them, with what is known of every service', async () => {
-  const { keeper, passes, advance } = makeKeeper();
-  keeper.know('web', DEFAULT_LOG_SETTINGS);
-  keeper.know('db', GZIP);
-  keeper.limit({ keep_total_bytes: 1e6 });
-  for (let number = 1; number <= 50; number += 1) keeper.onFinished(ID, number);
+  const { retention, passes, advance } = makeRetention();
+  retention.know('web', DEFAULT_LOG_SETTINGS);
+  retention.know('db', GZIP);
+  retention.limit({ keep_total_bytes: 1e6 });
+  for (let number = 1; number <= 50; number += 1) retention.onFinished(ID, number);
   await advance(1000);
   assert.equal(passes.length, 1);
   const [{ logDir, retentions, home, otherRetention } = passes[0]!] = passes;
@@ -57,8 +57,8 @@ test('after a roll there is a pass, one for a burst of them, with what is known 
 });
 
 test('there is a pass at the start and every hour, though nothing happens', async () => {
-  const { keeper, passes, advance } = makeKeeper();
-  keeper.start();
+  const { retention, passes, advance } = makeRetention();
+  retention.start();
   await advance(1000);
   assert.equal(passes.length, 1);
   for (let hour = 1; hour <= 3; hour += 1) {
@@ -66,44 +66,44 @@ test('there is a pass at the start and every hour, though nothing happens', asyn
     await advance(1000);
     assert.equal(passes.length, 1 + hour);
   }
-  keeper.stop();
+  retention.stop();
 });
 
 test('settings have a pass when they are new, and not at each start of a service', async () => {
-  const { keeper, passes, advance } = makeKeeper();
+  const { retention, passes, advance } = makeRetention();
   const expectPasses = async (count: number, change: () => unknown) => {
     await change();
     await advance(1000);
     assert.equal(passes.length, count);
   };
-  await expectPasses(0, () => keeper.begin('default', DEFAULT_LOG_SETTINGS));
-  await expectPasses(1, () => keeper.begin('web', GZIP));
-  keeper.end('web');
-  await expectPasses(1, () => keeper.begin('web', { ...GZIP }));
-  await expectPasses(2, () => keeper.begin('web', { ...GZIP, keep_files: 3 }));
-  await expectPasses(3, () => keeper.limit({ keep_total_bytes: 1e6 }));
-  await expectPasses(3, () => keeper.limit({ keep_total_bytes: 1e6 }));
+  await expectPasses(0, () => retention.begin('default', DEFAULT_LOG_SETTINGS));
+  await expectPasses(1, () => retention.begin('web', GZIP));
+  retention.end('web');
+  await expectPasses(1, () => retention.begin('web', { ...GZIP }));
+  await expectPasses(2, () => retention.begin('web', { ...GZIP, keep_files: 3 }));
+  await expectPasses(3, () => retention.limit({ keep_total_bytes: 1e6 }));
+  await expectPasses(3, () => retention.limit({ keep_total_bytes: 1e6 }));
 });
 
 test('a pass knows whose files are written', async () => {
-  const { keeper, passes, advance } = makeKeeper();
-  await keeper.begin('web', GZIP);
-  await keeper.begin('db', GZIP);
-  keeper.end('db');
-  keeper.requestPass();
+  const { retention, passes, advance } = makeRetention();
+  await retention.begin('web', GZIP);
+  await retention.begin('db', GZIP);
+  retention.end('db');
+  retention.requestPass();
   await advance(1000);
   assert.deepEqual(passes.at(-1)?.written, ['web']);
   assert.deepEqual(Object.keys(passes.at(-1)!.retentions), ['web', 'db']);
 });
 
 test('files are not written before a pass that takes them for those of an ended service is over', async () => {
-  const { keeper, passes, state, advance } = makeKeeper();
+  const { retention, passes, state, advance } = makeRetention();
   const job = gate();
   state.before = () => job.opened;
-  keeper.requestPass();
+  retention.requestPass();
   await advance(1000);
   let hasBegun = false;
-  const begun = keeper.begin('web', GZIP).then(() => {
+  const begun = retention.begin('web', GZIP).then(() => {
     hasBegun = true;
   });
   await settle();
@@ -113,10 +113,10 @@ test('files are not written before a pass that takes them for those of an ended 
 });
 
 test('a finished file is compressed after the delay, once', async () => {
-  const { keeper, jobs, advance } = makeKeeper();
-  keeper.know('web', GZIP);
-  keeper.onFinished(ID, 1);
-  keeper.onFinished(ID, 1);
+  const { retention, jobs, advance } = makeRetention();
+  retention.know('web', GZIP);
+  retention.onFinished(ID, 1);
+  retention.onFinished(ID, 1);
   await advance(59_999);
   assert.deepEqual(jobs, ['prune']);
   await advance(1);
@@ -124,22 +124,22 @@ test('a finished file is compressed after the delay, once', async () => {
 });
 
 test('without compress nothing is compressed', async () => {
-  const { keeper, jobs, advance } = makeKeeper();
-  keeper.know('web', DEFAULT_LOG_SETTINGS);
-  keeper.onFinished(ID, 1);
+  const { retention, jobs, advance } = makeRetention();
+  retention.know('web', DEFAULT_LOG_SETTINGS);
+  retention.onFinished(ID, 1);
   await advance(HOUR_MS);
   assert.deepEqual(jobs, ['prune']);
 });
 
 test('files that an earlier daemon left are found by a pass, and wait for what is left of the delay', async () => {
-  const { keeper, clock, jobs, state, advance } = makeKeeper();
-  keeper.know('web', GZIP);
+  const { retention, clock, jobs, state, advance } = makeRetention();
+  retention.know('web', GZIP);
   const modifiedAtMs = clock.now() - 50_000;
   state.found = [
     { name: FIRST, service: 'web', modifiedAtMs },
     { name: 'web.stdout.000002.log', service: 'web', modifiedAtMs: clock.now() + 1e9 },
   ];
-  keeper.requestPass();
+  retention.requestPass();
   await advance(1000);
   await advance(8999);
   assert.deepEqual(jobs, ['prune']);
@@ -150,36 +150,36 @@ test('files that an earlier daemon left are found by a pass, and wait for what i
 });
 
 test('a compression that failed is reported and done again by a later pass', async () => {
-  const { keeper, jobs, reports, state, advance } = makeKeeper();
-  keeper.know('web', GZIP);
+  const { retention, jobs, reports, state, advance } = makeRetention();
+  retention.know('web', GZIP);
   state.before = async (job) => {
     if (job.type === 'compress-log') throw new Error('ENOSPC: no space left on device');
   };
-  keeper.onFinished(ID, 1);
+  retention.onFinished(ID, 1);
   await advance(60_000);
   assert.deepEqual(reports, [`warn: ${join(DIR, FIRST)} could not be compressed: ENOSPC: no space left on device`]);
   state.before = async () => {};
   state.found = [{ name: FIRST, service: 'web', modifiedAtMs: 0 }];
-  keeper.requestPass();
+  retention.requestPass();
   await advance(1000);
   await advance(0);
   assert.deepEqual(jobs.slice(-2), ['prune', FIRST]);
 });
 
 test('while the files of a service are removed none of them is touched, and nothing of it comes later', async () => {
-  const { keeper, jobs, state, advance } = makeKeeper();
+  const { retention, jobs, state, advance } = makeRetention();
   const job = gate();
   const removal = gate();
-  keeper.know('web', GZIP);
-  keeper.onFinished(ID, 1);
-  keeper.onFinished(ID, 2);
+  retention.know('web', GZIP);
+  retention.onFinished(ID, 1);
+  retention.onFinished(ID, 2);
   state.before = async ({ type }) => {
     if (type === 'compress-log') await job.opened;
   };
   await advance(60_000);
-  keeper.onFinished(ID, 3);
+  retention.onFinished(ID, 3);
   let isRemoving = false;
-  const removed = keeper.whileRemoving('web', async () => {
+  const removed = retention.whileRemoving('web', async () => {
     isRemoving = true;
     await removal.opened;
   });
@@ -198,12 +198,12 @@ test('while the files of a service are removed none of them is touched, and noth
 });
 
 test('after stop() nothing begins', async () => {
-  const { keeper, clock, jobs, advance } = makeKeeper();
-  keeper.know('web', GZIP);
-  keeper.start();
-  keeper.onFinished(ID, 1);
-  keeper.stop();
-  keeper.onFinished(ID, 2);
+  const { retention, clock, jobs, advance } = makeRetention();
+  retention.know('web', GZIP);
+  retention.start();
+  retention.onFinished(ID, 1);
+  retention.stop();
+  retention.onFinished(ID, 2);
   await advance(2 * HOUR_MS);
   assert.deepEqual(jobs, []);
   assert.equal(clock.timers, 0);

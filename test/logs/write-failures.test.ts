@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { StallReport } from '../../src/logs/write-failures.ts';
+import { WriteFailures } from '../../src/logs/write-failures.ts';
 import type { StreamName } from '../../src/protocol/log-files/names.ts';
 import { ManualClock } from '../helpers/fakes/manual-clock.ts';
 
@@ -10,7 +10,7 @@ const READ_ONLY = { error: 'EROFS: read-only file system, open', code: 'EROFS' }
 function makeReport() {
   const clock = new ManualClock();
   const said: string[] = [];
-  const stalls = new StallReport((level, message) => said.push(`${level}: ${message}`), clock);
+  const stalls = new WriteFailures((level, message) => said.push(`${level}: ${message}`), clock);
   const id = (service: string, stream: StreamName = 'stdout') => ({ service, stream });
   return { clock, said, stalls, id };
 }

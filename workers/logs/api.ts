@@ -29,7 +29,7 @@ import { FrameMemory, INPUT_BYTES } from './format/framer.ts';
 import { LogReader } from './read/log-reader.ts';
 import type { StartPage } from './read/log-search.ts';
 
-/** How long {@link LogsApi.close} waits until readers have taken the last records. */
+/** Time that {@link LogsApi.close} gives readers to take the last records. */
 const READERS_TIMEOUT_MS = 1000;
 /**
  * Longest silence of a page of a search. A page reports once a second that it is alive, unless its pattern is busy with a

@@ -1,7 +1,7 @@
-/** What is compared: the words that the contenders and the measurement share. */
+/** Contenders: the programs that are compared, and the terms of a measurement. */
 import type { Producer } from './loads.ts';
 
-/** One measurement: a fresh process, a folder of its own. */
+/** A measurement, in a fresh process and a folder of its own. */
 export interface Run {
   /** For FIFOs and the like. */
   readonly dir: string;
@@ -10,7 +10,7 @@ export interface Run {
   readonly producer: Producer;
 }
 
-/** What a run took. */
+/** Cost of a run. */
 export interface Cost {
   /** From the start of the producer until everything is written and closed. */
   readonly seconds: number;
@@ -21,9 +21,9 @@ export interface Cost {
 /** A program that takes lines from a pipe to files. */
 export interface Contender {
   readonly name: string;
-  /** Whether each line gets a time. */
+  /** True if each line gets a time. */
   readonly stamps: boolean;
-  /** Whether it goes on in a new file at 10 MiB, and whether it keeps the full ones. */
+  /** Tells if it starts a new file at 10 MiB, and if it keeps the full ones. */
   readonly rolls: 'yes' | 'no' | 'drops old';
   /** Part of the load that it gets, below 1 for those that would take minutes. Speeds stay comparable. */
   readonly share: number;

@@ -7,18 +7,18 @@ import type { Measurement } from './throughput.ts';
 /** The contender that the others are compared with. */
 export const BASELINE = 'monocore';
 
-/** One contender under one load. */
+/** Figures of a contender under a load. */
 export interface Figures {
   readonly load: string;
   readonly contender: Contender;
   readonly mbPerSecond: number;
   readonly millionLinesPerSecond: number;
-  /** How many times as fast as this one monocore is: both of the same round, the median of that over the rounds. */
+  /** Speed of monocore in terms of that of this contender: the ratio within a round, the median over the rounds. */
   readonly ratio: number;
   /** Lowest ratio that is promised; null for none. */
   readonly target: number | null;
   readonly cpuSecondsPerGb: number;
-  /** How many times the CPU time of monocore this one takes, likewise. Other work on the host changes it least. */
+  /** CPU time of this contender in terms of that of monocore, likewise. Other work on the host changes it least. */
   readonly cpuRatio: number;
   readonly lines: number;
   /** Of the worst round. */

@@ -1,4 +1,4 @@
-/** What producers write: numbered lines of one length, in a file made beforehand, and how they come out of it. */
+/** Loads: numbered lines of one length, in a file made beforehand, and the programs that print them. */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -36,7 +36,7 @@ export const NUMBER_DIGITS = 10;
 const BLOCK_BYTES = 65_536;
 const FILLER = ' the quick brown fox jumps over the lazy dog';
 
-/** How many lines `mb` megabytes (10^6 bytes) of this load have; `share` is the contender's part of them. */
+/** Number of lines in `mb` megabytes (10^6 bytes) of this load; `share` is the contender's part. */
 export function countLines(load: Load, mb: number, share: number): number {
   return Math.max(1, Math.floor((mb * 1e6 * load.share * share) / load.lineBytes));
 }

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { Contender, Cost, Run } from './contender.ts';
 import { ended, nowSeconds, openPipe, startProducer } from './processes.ts';
 
-/** What a fixture sends: first `ready`, which is any message, and then this. */
+/** Last message of a fixture; its first message, of any content, says that it is ready. */
 export interface FixtureDone {
   /** Used since `ready`. */
   readonly cpuSeconds: number;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
 import { errorText } from '../../../src/lib/errors.ts';
 
-/** What to measure and how to say it. */
+/** Options of the command line. */
 export interface Options {
   /** Every contender is measured once a round. */
   readonly rounds: number;

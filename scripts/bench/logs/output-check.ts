@@ -9,7 +9,7 @@ const NINE = 57;
 const CHUNK_BYTES = 1 << 20;
 const ISO_CHARACTERS = 24;
 
-/** How many different lines of the producer are in the files of `dir`, each in one piece at the end of a record. */
+/** Number of different lines of the producer in the files of `dir`, each in one piece at the end of a record. */
 export function countWholeLines(dir: string, { lines, lineBytes }: Producer): number {
   const seen = new Uint8Array(lines);
   let whole = 0;

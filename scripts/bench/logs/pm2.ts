@@ -12,8 +12,8 @@ const run = promisify(execFile);
 
 const VERSION = '7.0.4';
 /**
- * Nothing tells when pm2 has written everything. It is taken to have when the producer has ended and pm2 was idle for
- * so long; the time of the last write is that of the file.
+ * Idle time after the end of the producer, after which pm2 counts as done, because it does not report its end. The time
+ * of the last write is that of the file.
  */
 const QUIET_MS = 500;
 const QUIET_CPU_SECONDS = 0.05;

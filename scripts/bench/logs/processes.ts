@@ -47,7 +47,7 @@ export function readCpuSeconds(path: string): number {
   return user! + system!;
 }
 
-/** Whether a program of that name is in PATH. */
+/** True if a program of that name is in PATH. */
 export function isInstalled(program: string): boolean {
   return (process.env.PATH ?? '').split(delimiter).some((dir) => {
     try {

@@ -39,7 +39,7 @@ of ratios within a round. lines: how many are in the files in one piece, neither
 would take minutes get a part of the load.`;
 }
 
-/** What many streams do to the main thread, and what they cost. */
+/** The table of many streams: their effect on the main thread, and their cost. */
 export function renderStreams({ windows, lineP99Ms, lineMaxMs }: StreamFigures): string {
   const table = new Table({
     ...STYLE,

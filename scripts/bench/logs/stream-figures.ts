@@ -9,7 +9,7 @@ export type WindowName = 'idle' | 'busy' | 'bystander' | 'busyReadline';
 /** Medians over the rounds. */
 export interface StreamFigures {
   readonly windows: Readonly<Record<WindowName, StreamWindow>>;
-  /** How much the 99th percentile of the delay is above that of the idle process. */
+  /** Difference of the delay's 99th percentile to that of the idle process. */
   readonly addedP99Ms: number;
   readonly mbPerStream: number;
   readonly lineP99Ms: number;

@@ -6,15 +6,15 @@ import { ended } from './processes.ts';
 
 const WINDOW_MS = 3000;
 
-/** Who reads the streams. */
+/** Reader of the streams. */
 export type Sink = 'log-thread' | 'readline';
 
-/** What the process that reads is told. It answers with all FIFOs, or with a {@link StreamWindow}. */
+/** Command to the process that reads. It answers with all FIFOs, or with a {@link StreamWindow}. */
 export type StreamsCommand =
   | { readonly type: 'open'; readonly streams: number }
   | { readonly type: 'watch'; readonly windowMs: number };
 
-/** What the process of the log worker saw in a window of time. Delays are of its main thread's event loop. */
+/** Observations of the process of the log worker. Delays are of its main thread's event loop. */
 export interface StreamWindow {
   readonly p50Ms: number;
   readonly p99Ms: number;

@@ -42,7 +42,7 @@ interface MemoryObservation {
   readonly lostLines: number;
 }
 
-/** One round. */
+/** Results of a round. */
 export interface StreamRound {
   readonly idle: StreamWindow;
   readonly busy: StreamWindow;

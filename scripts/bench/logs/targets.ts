@@ -14,7 +14,7 @@ const CPU_TARGETS: Readonly<Record<string, Readonly<Record<string, number>>>> = 
 
 /** Memory that one more stream may cost, MB (10^6 bytes). */
 const STREAM_MB_TARGET = 0.1;
-/** How much fifty busy streams may raise the 99th percentile of the main thread's delay, milliseconds. */
+/** Most that fifty busy streams may add to the 99th percentile of the main thread's delay, milliseconds. */
 const DELAY_MS_TARGET = 1;
 /** Part of a core that fifty busy streams may take. */
 const STREAMS_CPU_TARGET = 0.06;

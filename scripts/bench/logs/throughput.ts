@@ -5,7 +5,7 @@ import type { Contender } from './contender.ts';
 import { countLines, type Load, producerOf, writeInput } from './loads.ts';
 import { countWholeLines } from './output-check.ts';
 
-/** One contender under one load in one round. */
+/** Measurement of a contender under a load in a round. */
 export interface Measurement {
   readonly round: number;
   readonly load: string;
@@ -18,7 +18,7 @@ export interface Measurement {
   readonly cpuSeconds: number;
 }
 
-/** What to measure. */
+/** Options of a measurement. */
 export interface ThroughputOptions {
   /** A folder for this alone. */
   readonly dir: string;

@@ -1,4 +1,4 @@
-/** What a SIGKILL of the daemon costs while services print. */
+/** Loss by a SIGKILL of the daemon while services print. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -24,7 +24,7 @@ const ID = { service: 'web', stream: 'stdout' } as const;
 
 const byte = fc.oneof(fc.constantFrom(10, 10, 13, 0x22, 0x5c, 0xc3, 0xa9), fc.integer({ min: 0, max: 255 }));
 const chunk = fc.array(byte, { minLength: 1, maxLength: 60 }).map((bytes) => Buffer.from(bytes));
-/** What a service may set. */
+/** Settings of a service. */
 interface Setting {
   readonly format: LogFormat;
   readonly maxFileBytes: number;

@@ -94,7 +94,7 @@ export class Disk {
     this.stopwatch = stopwatch;
   }
 
-  /** Whether a write may stop the thread. An unknown device counts as the slowest one. */
+  /** True if a write may stop the thread. An unknown device counts as the slowest one. */
   isSlow({ dev }: OnDevice): boolean {
     return this.#quickWrites.size > 0 && (dev === null || this.#quickWrites.has(dev));
   }

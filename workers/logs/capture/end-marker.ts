@@ -1,31 +1,31 @@
-/** The search for the marker that ends what a service printed. Pure. */
+/** Search for the marker that ends the output of a service. */
 import { MonocoreError } from '../../../src/lib/errors.ts';
 import { HEADROOM_BYTES } from '../format/framer.ts';
 
 /**
- * The bytes of a marker. Throws `Internal` for an empty one, one that is not ASCII, or one above 128 bytes: what is
- * withheld of it has to fit before the next chunk.
+ * Encodes a marker. Throws `Internal` for one that is empty, not ASCII or above 128 bytes: its start, which is withheld,
+ * must fit before the next chunk.
  */
 export function markerBytes(marker: string): Buffer {
   const bytes = Buffer.from(marker);
   if (bytes.length === 0 || bytes.length > HEADROOM_BYTES || bytes.length !== marker.length) {
     throw new MonocoreError(
       'Internal',
-      `a marker has 1 to ${HEADROOM_BYTES} ASCII characters, got ${bytes.length} bytes`,
+      `the marker is not valid: it must have 1 to ${HEADROOM_BYTES} ASCII characters, not ${bytes.length} bytes`,
     );
   }
   return bytes;
 }
 
-/** What a search found. */
+/** Result of a search. */
 export interface MarkerSearch {
-  /** Where the first marker starts, or -1. */
+  /** Offset of the first marker, or -1. */
   readonly at: number;
-  /** Without a marker: how many of the last bytes may be the start of one, less than a whole one. */
+  /** Without a marker: number of the last bytes that may be the start of one. */
   readonly held: number;
 }
 
-/** Looks for `marker` in `bytes`, which start with what the search before held back. */
+/** Searches for `marker` in `bytes`, which start with what the previous search withheld. */
 export function searchMarker(bytes: Buffer, marker: Buffer): MarkerSearch {
   const at = bytes.indexOf(marker);
   if (at !== -1) return { at, held: 0 };

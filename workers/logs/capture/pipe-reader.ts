@@ -24,7 +24,7 @@ export interface PipeReaderOptions {
   readonly onClosed: () => void;
 }
 
-/** One reader of one pipe. */
+/** Reader of a pipe. */
 export class PipeReader implements BusyPipe {
   readonly #options: PipeReaderOptions;
   readonly #socket: Socket;

@@ -7,7 +7,7 @@ import { call, type Disk, type FileStatus, type FileWork } from './disk.ts';
 import { createFile, openHeldFile, openNewestFile, readFirstTime, readLastRecord } from './open-newest.ts';
 import { linkTo, whereIs } from './stable-link.ts';
 
-/** How often the file is looked up by its name while there is something to write. */
+/** Interval at which the file is looked up by its name while there is something to write. */
 const CHECK_INTERVAL_MS = 1000;
 
 /** Where and how to write. */
@@ -22,7 +22,7 @@ export interface RollingFileOptions {
   readonly maxAgeMs?: number | null;
   /** Returns the bytes that make the last record of an existing file whole; see `repairTail`. */
   readonly repair: (lastRecord: Buffer, nowMs: number) => Buffer;
-  /** Nothing will be written to that file any more. */
+  /** The file with that number is complete. */
   readonly onFinished?: (number: number) => void;
   /** A new, empty file is open. */
   readonly onRolled?: () => void;
@@ -158,7 +158,7 @@ export class RollingFile {
     this.#fd = -1;
   }
 
-  /** Whether the next write needs nothing besides. */
+  /** True if the next write needs no other call. */
   #isReady(nowMs: number): boolean {
     const isOpen = this.#fd !== -1 && this.#isLinked && this.#repair.length === 0;
     return isOpen && !this.#isCheckDue(nowMs) && !(this.#atRecordStart && this.#isFull(nowMs));
@@ -183,7 +183,7 @@ export class RollingFile {
     return newline === -1 || newline >= to ? to : newline + 1;
   }
 
-  /** One write, which may be short. */
+  /** Makes a write, which may be short. */
   *#append(bytes: Buffer, from: number, to: number, nowMs: number): FileWork<number> {
     return this.#noteWritten(bytes, from, yield* call('write', this.#fd, bytes, from, to - from, null), nowMs);
   }

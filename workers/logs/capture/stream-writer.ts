@@ -1,4 +1,8 @@
-/** Writes one stream to its files: frames the bytes, queues what cannot be written yet, and retries. */
+/**
+ * Writes a stream to its files: frames the bytes, queues what cannot be written yet, and retries.
+ *
+ * Long because the queue, the spells of failure and the pool share one state.
+ */
 import type { Clock } from '../../../src/lib/clock.ts';
 import { errorCode, errorText } from '../../../src/lib/errors.ts';
 import type { HeldItem } from '../../../src/protocol/logs.ts';
@@ -9,7 +13,7 @@ import type { RollingFile } from './rolling-file.ts';
 
 const RETRY_DELAY_MS = 250;
 const RETRY_DELAY_MAX_MS = 5000;
-/** How long {@link StreamWriter.finish} waits for a disk that does not answer. */
+/** Time that {@link StreamWriter.finish} waits for a disk that does not answer. */
 const FINISH_TIMEOUT_MS = 2000;
 
 /** The system's codes for "no space". */
@@ -92,7 +96,7 @@ export class StreamWriter {
     this.#attempt();
   }
 
-  /** Whether everything is in the file. */
+  /** True if everything is in the file. */
   get isDone(): boolean {
     return this.#queue.length === 0;
   }
@@ -161,13 +165,13 @@ export class StreamWriter {
     return { lostBytes: mayDrop ? 0 : lostBytes, isStuck };
   }
 
-  /** Whether bytes may be written at once. */
+  /** True if bytes may be written at once. */
   get #isReady(): boolean {
     const { disk, file } = this.#options;
     return this.#queue.length === 0 && !this.#spell && !this.#running && !disk.isSlow(file);
   }
 
-  /** Whether an event may wait for the disk; one that is full gets a last try. */
+  /** True if an event may wait for the disk; a full disk gets a last try first. */
   #mayWait(): boolean {
     if (this.#spell?.dropReason && !this.#running) this.#attempt();
     return !this.#spell?.dropReason;

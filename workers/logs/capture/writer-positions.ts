@@ -1,29 +1,29 @@
 /**
- * Streams that other log workers write. One worker serves all readers: from the others it hears how far each of their
- * streams is written, and only while somebody reads. The records themselves it takes from the files, as for its own.
+ * Positions of the streams that other log workers write. One worker serves all readers. While somebody reads, the others
+ * tell it how far each of their streams is written. It takes the records themselves from the files, as for its own.
  */
 import type { MessagePort } from 'node:worker_threads';
 import { type Position, type StreamId, streamKey } from '../../../src/protocol/log-files/names.ts';
 
-/** How far a stream is written. */
+/** End of what is written of a stream. */
 interface StreamPosition {
   readonly id: StreamId;
   readonly settled: Position;
 }
 
-/** From the worker that reads. `watch` is answered with a `snapshot`, then `moved` and `closed` as they come. */
+/** Request of the worker that reads. The answer to `watch` is a `snapshot`, then `moved` and `closed` as they come. */
 type PeerRequest = { readonly type: 'watch' } | { readonly type: 'unwatch' };
 
 type PeerMessage =
   | { readonly type: 'snapshot'; readonly streams: readonly StreamPosition[] }
   | { readonly type: 'moved'; readonly streams: readonly StreamPosition[] }
-  /** Nobody writes it any more. */
+  /** The stream is not written any more. */
   | { readonly type: 'closed'; readonly id: StreamId };
 
-/** How long a reader waits to hear from a worker that writes, and for its last words. */
+/** Time that a reader waits for the answer of a worker that writes, and for its last positions. */
 const PEER_TIMEOUT_MS = 1000;
 
-/** In a worker that writes: tells another how far. */
+/** Reports positions, in a worker that writes. */
 export class PositionTeller {
   readonly #listOpen: () => readonly StreamPosition[];
   readonly #watchers = new Set<MessagePort>();
@@ -48,7 +48,7 @@ export class PositionTeller {
     port.on('close', () => this.#watchers.delete(port));
   }
 
-  /** The stream is written up to there; told once per turn of the loop. */
+  /** Reports that the stream is written up to `settled`, once per turn of the event loop. */
   move(id: StreamId, settled: Position): void {
     if (this.#watchers.size === 0) return;
     this.#moved.set(streamKey(id), { id, settled });
@@ -62,7 +62,7 @@ export class PositionTeller {
     this.#post({ type: 'closed', id });
   }
 
-  /** Tells what has not been told. */
+  /** Reports the positions that wait. */
   flush(): void {
     this.#isScheduled = false;
     if (this.#moved.size === 0) return;
@@ -75,7 +75,7 @@ export class PositionTeller {
   }
 }
 
-/** A worker that writes, as the one that reads knows it. */
+/** A worker that writes, in the worker that reads. */
 class Peer {
   readonly positions = new Map<string, Position>();
   readonly closed: Promise<void>;
@@ -114,7 +114,7 @@ class Peer {
   }
 }
 
-/** In the worker that serves readers: how far the others have written. */
+/** Positions of the other workers, in the worker that serves readers. */
 export class PeerPositions {
   readonly #peers = new Set<Peer>();
   readonly #onMoved: (id: StreamId, settled: Position) => void;
@@ -135,7 +135,7 @@ export class PeerPositions {
     return null;
   }
 
-  /** Listens to the worker at the other end of `port` until that ends. */
+  /** Follows the worker at the other end of `port` until that ends. */
   add(port: MessagePort): void {
     const peer = new Peer(port, this.#onMoved);
     this.#peers.add(peer);
@@ -143,21 +143,21 @@ export class PeerPositions {
     if (this.#readers > 0) peer.watch();
   }
 
-  /** Somebody begins to read; resolves when it is known how far everything is written. */
+  /** A reader starts; resolves once all positions are known. */
   async acquire(): Promise<void> {
     this.#readers += 1;
     if (this.#readers === 1) for (const peer of this.#peers) peer.watch();
     await Promise.all([...this.#peers].map(({ snapshot }) => snapshot));
   }
 
-  /** Somebody reads no more. */
+  /** A reader has ended. */
   release(): void {
     this.#readers -= 1;
     if (this.#readers > 0) return;
     for (const peer of this.#peers) peer.unwatch();
   }
 
-  /** Waits until the others have ended, and with that for the last that they told. */
+  /** Waits until the others have ended, and so for their last positions. */
   async drain(): Promise<void> {
     await Promise.race([Promise.all([...this.#peers].map(({ closed }) => closed)), timeout()]);
   }
