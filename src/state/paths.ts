@@ -30,64 +30,96 @@
  * | `kernel/` | 0755 | setup script | QEMU, job | nobody |
  */
 import { homedir } from 'node:os';
-import { isAbsolute, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { StreamName } from '../protocol/log-files/names.ts';
 
-/**
- * The home folder: `--home`, else `MONOCORE_HOME`, else `~/.monocore` as in the Rust original. Always absolute.
- */
+/** The home folder: `--home`, else `MONOCORE_HOME`, else `~/.monocore` as in the Rust original. Always absolute. */
 export function resolveHome(option: string | undefined, env: NodeJS.ProcessEnv = process.env): string {
-  const chosen = option || env.MONOCORE_HOME || join(homedir(), '.monocore');
-  return isAbsolute(chosen) ? chosen : resolve(chosen);
+  return resolve(option || env.MONOCORE_HOME || join(homedir(), '.monocore'));
 }
 
-/** Paths of one home. */
-export class HomePaths {
-  readonly home: string;
+/** A folder with paths in it; a subclass names them. */
+class Folder {
+  readonly dir: string;
 
-  /** @param home absolute path, see {@link resolveHome} */
-  constructor(home: string) {
-    this.home = home;
+  /** @param dir absolute path */
+  constructor(dir: string) {
+    this.dir = dir;
   }
+}
 
-  get socket(): string {
-    return join(this.home, 'daemon.sock');
+/** Paths in the runtime folder of one VM. */
+export class VmPaths extends Folder {
+  readonly control = join(this.dir, 'control.sock');
+  readonly qmp = join(this.dir, 'qmp.sock');
+  /** Socket on which the VM process exchanges the frames of its group's network, or of its own. */
+  readonly groupNetwork = join(this.dir, 'net.sock');
+  /** Socket of the process that shares files of the host with the guest. */
+  readonly share = join(this.dir, 'share.sock');
+  /** Folder on which that process, for itself alone, mounts the shared files; missing where it shares none. */
+  readonly shareFolder = join(this.dir, 'share');
+  /** FIFO on which the shim of a plain process waits for leave to end. */
+  readonly release = join(this.dir, 'release.fifo');
+  /** Cgroups that were made for it, and the limits that it lacks. */
+  readonly limits = join(this.dir, 'limits.json');
+  /** The exit record, lines as the guest's init or the shim wrote them, see `vm/host/exit-record.ts`. */
+  readonly exitRecord = join(this.dir, 'exit');
+
+  fifo(stream: StreamName): string {
+    return join(this.dir, `${stream}.fifo`);
   }
-  get runDir(): string {
-    return join(this.home, 'run');
+}
+
+/**
+ * Paths of the image store: an OCI image layout (image-spec, image-layout.md), and files that are not yet part of it.
+ * Digests are `sha256:<hex>`, checked by the caller.
+ */
+export class ImagePaths extends Folder {
+  readonly layoutFile = join(this.dir, 'oci-layout');
+  readonly index = join(this.dir, 'index.json');
+  readonly blobsDir = join(this.dir, 'blobs', 'sha256');
+  /** Bytes that nobody has verified yet. On the file system of the blobs, so that moving one there is one step. */
+  readonly partialDir = join(this.dir, 'partial');
+  /** Root file systems that services boot from, one for each image that was started. */
+  readonly rootsDir = join(this.dir, 'roots');
+
+  blob(digest: string): string {
+    return join(this.blobsDir, hexOf(digest));
   }
-  get endedDir(): string {
-    return join(this.home, 'ended');
+  /** A root file system. @param digest of the image's manifest */
+  root(digest: string): string {
+    return join(this.rootsDir, `${hexOf(digest)}.erofs`);
   }
-  get logDir(): string {
-    return join(this.home, 'log');
+  /** Settings of the image for the command in that root. @param digest of the image's manifest */
+  rootRecord(digest: string): string {
+    return join(this.rootsDir, `${hexOf(digest)}.json`);
   }
-  get logLimits(): string {
-    return join(this.home, 'log-limits.json');
+  /** A download that has not ended. */
+  partial(digest: string): string {
+    return join(this.partialDir, hexOf(digest));
   }
-  get diskDir(): string {
-    return join(this.home, 'disk');
-  }
-  get kernelDir(): string {
-    return join(this.home, 'kernel');
-  }
-  get cacheDir(): string {
-    return join(this.home, 'cache');
-  }
-  get initramfsDir(): string {
-    return join(this.cacheDir, 'initramfs');
-  }
-  get acceleratorVerdict(): string {
-    return join(this.cacheDir, 'accelerator.json');
-  }
-  /** The store of images. */
-  get images(): ImagePaths {
-    return new ImagePaths(join(this.home, 'images'));
-  }
+}
+
+function hexOf(digest: string): string {
+  return digest.slice('sha256:'.length);
+}
+
+/** Paths of one home, see {@link resolveHome}. */
+export class HomePaths extends Folder {
+  readonly home = this.dir;
+  readonly socket = join(this.home, 'daemon.sock');
+  readonly runDir = join(this.home, 'run');
+  readonly endedDir = join(this.home, 'ended');
+  readonly logDir = join(this.home, 'log');
+  readonly logLimits = join(this.home, 'log-limits.json');
+  readonly diskDir = join(this.home, 'disk');
+  readonly kernelDir = join(this.home, 'kernel');
+  readonly cacheDir = join(this.home, 'cache');
+  readonly initramfsDir = join(this.cacheDir, 'initramfs');
+  readonly acceleratorVerdict = join(this.cacheDir, 'accelerator.json');
+  readonly images = new ImagePaths(join(this.home, 'images'));
   /** Base name of the daemon's own log, to which pino-roll adds a number. */
-  get daemonLog(): string {
-    return join(this.logDir, 'monocore');
-  }
+  readonly daemonLog = join(this.logDir, 'monocore');
 
   stateFile(service: string): string {
     return join(this.runDir, `${service}.json`);
@@ -105,95 +137,5 @@ export class HomePaths {
   }
 }
 
-/** Paths of the image store: an OCI image layout (image-spec, image-layout.md), and what is not yet part of it. */
-export class ImagePaths {
-  readonly dir: string;
-
-  constructor(dir: string) {
-    this.dir = dir;
-  }
-
-  get layoutFile(): string {
-    return join(this.dir, 'oci-layout');
-  }
-  get index(): string {
-    return join(this.dir, 'index.json');
-  }
-  get blobsDir(): string {
-    return join(this.dir, 'blobs', 'sha256');
-  }
-  /** Bytes that nobody has verified yet. On the file system of the blobs, so that moving one there is one step. */
-  get partialDir(): string {
-    return join(this.dir, 'partial');
-  }
-
-  /** Root file systems that services boot from, one for each image that was started. */
-  get rootsDir(): string {
-    return join(this.dir, 'roots');
-  }
-
-  /** @param digest `sha256:<hex>`, checked by the caller */
-  blob(digest: string): string {
-    return join(this.blobsDir, digest.slice('sha256:'.length));
-  }
-  /** A root file system. @param digest of the image's manifest, as for {@link blob} */
-  root(digest: string): string {
-    return join(this.rootsDir, `${digest.slice('sha256:'.length)}.erofs`);
-  }
-  /** Settings of the image for the command in that root. @param digest as for {@link root} */
-  rootRecord(digest: string): string {
-    return join(this.rootsDir, `${digest.slice('sha256:'.length)}.json`);
-  }
-  /** A download that has not ended. @param digest as for {@link blob} */
-  partial(digest: string): string {
-    return join(this.partialDir, digest.slice('sha256:'.length));
-  }
-}
-
-/** Paths in the runtime folder of one VM. */
-export class VmPaths {
-  readonly dir: string;
-
-  constructor(dir: string) {
-    this.dir = dir;
-  }
-
-  fifo(stream: StreamName): string {
-    return join(this.dir, `${stream}.fifo`);
-  }
-  get control(): string {
-    return join(this.dir, 'control.sock');
-  }
-  get qmp(): string {
-    return join(this.dir, 'qmp.sock');
-  }
-  /** Where the VM process takes and gives the frames of its group's network, or of its own. */
-  get groupNetwork(): string {
-    return join(this.dir, 'net.sock');
-  }
-  /** Socket of the process that shares files of the host with the guest. */
-  get share(): string {
-    return join(this.dir, 'share.sock');
-  }
-  /** Folder on which that process, for itself alone, mounts what it shares; there only where it shares something. */
-  get shareFolder(): string {
-    return join(this.dir, 'share');
-  }
-  /** FIFO on which the shim of a plain process waits for leave to end. */
-  get release(): string {
-    return join(this.dir, 'release.fifo');
-  }
-  /** Cgroups that were made for it, and which of its limits it does not have. */
-  get limits(): string {
-    return join(this.dir, 'limits.json');
-  }
-  /** The exit record, lines as the guest's init or the shim wrote them, see `vm/exit-record.ts`. */
-  get exitRecord(): string {
-    return join(this.dir, 'exit');
-  }
-}
-
-/**
- * Longest path of a unix socket in bytes: `sun_path` has 108 with the closing zero, see unix(7).
- */
+/** Longest path of a unix socket in bytes: `sun_path` has 108 with the closing zero, see unix(7). */
 export const MAX_SOCKET_PATH_BYTES = 107;
