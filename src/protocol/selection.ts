@@ -25,10 +25,14 @@ export function select<T extends Selectable>(services: readonly T[], { names, gr
   const found = names.map((name) => findNamed(services, name));
   const unknown = names.filter((_, index) => found[index]!.length === 0);
   if (unknown.length > 0) {
-    throw new MonocoreError('ServiceUnknown', `${owner} knows no service ${unknown.join(', ')}`, { details: unknown });
+    throw new MonocoreError(
+      'ServiceUnknown',
+      `${owner} has no service ${unknown.map((name) => `"${name}"`).join(', ')}`,
+      { details: unknown },
+    );
   }
   if (group !== null && !services.some((service) => service.group === group)) {
-    throw new MonocoreError('ServiceUnknown', `${owner} knows no service in group ${group}`, { details: [group] });
+    throw new MonocoreError('ServiceUnknown', `${owner} has no service in the group "${group}"`, { details: [group] });
   }
   const named = names.length === 0 ? services : new Set(found.flat());
   return [...named].filter((service) => group === null || service.group === group);

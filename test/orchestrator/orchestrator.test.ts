@@ -144,12 +144,12 @@ test('an unknown name or group is refused before anything is done', async () => 
   const { context, orchestrator } = orchestrate();
   await assert.rejects(orchestrator.start(STACK, { names: ['web', 'wbe'], group: null }), {
     code: 'ServiceUnknown',
-    message: 'the config knows no service wbe',
+    message: 'the config has no service "wbe"',
     details: ['wbe'],
   });
   assert.deepEqual(context.calls, []);
   await assert.rejects(orchestrator.start(STACK, { names: [], group: 'blue' }), { code: 'ServiceUnknown' });
-  await assert.rejects(orchestrator.stop({ names: ['web'], group: null }), /the daemon knows no service web/);
+  await assert.rejects(orchestrator.stop({ names: ['web'], group: null }), /the daemon has no service "web"/);
   await assert.rejects(orchestrator.remove({ names: ['web'], group: null }), { code: 'ServiceUnknown' });
 });
 

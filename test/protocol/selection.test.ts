@@ -32,7 +32,7 @@ test('without names those of the group are meant, else all', () => {
 test('every name that stands for nothing is told', () => {
   assert.throws(() => named('web', 'we', 'db-2'), {
     code: 'ServiceUnknown',
-    message: 'the daemon knows no service we, db-2',
+    message: 'the daemon has no service "we", "db-2"',
     details: ['we', 'db-2'],
   });
 });

@@ -39,5 +39,5 @@ it('stands for all of them, and for nothing else', { timeout: 60_000 }, async (t
   assert.deepEqual(await statuses(), ['web-3 Started']);
   const { code, stderr } = await home.run(['stop', 'web']);
   assert.equal(code, 2);
-  assert.match(stderr, /the daemon knows no service web/);
+  assert.match(stderr, /the daemon has no service "web"/);
 });
