@@ -1,23 +1,23 @@
-/** What the api worker may ask of the main thread: few and small commands. Exposed with comlink by the daemon. */
+/** Messages between the api worker and the main thread: few and small commands, exposed with comlink. */
 import * as v from 'valibot';
 import type { DaemonStatus } from './http.ts';
 import type { ImageSummary, LoadRequest, PullRequest, RemovedImages, RemoveImagesRequest } from './images.ts';
 import { ConfigSchema, type ServiceStatus } from './service.ts';
 
-/** Which services a command is about: names, else a group, else all. */
+/** Services of a command: names, else a group, else all. */
 export const SelectionSchema = v.object({
   names: v.optional(v.array(v.string()), []),
   group: v.optional(v.nullable(v.string()), null),
 });
 export type Selection = v.InferOutput<typeof SelectionSchema>;
 
-/** `POST /v1/services/start`, and `plan`, which only says what that would do. */
+/** `POST /v1/services/start`, and `plan`, which carries nothing out. */
 export const StartRequestSchema = v.object({
   ...SelectionSchema.entries,
   config: ConfigSchema,
-  /** Stop services that the config does not have, of the selected group or of all; not with names. */
+  /** Stop services that the config does not declare, in the selected group or in all; not with names. */
   prune: v.optional(v.boolean(), false),
-  /** When one fails, put back all that was changed. */
+  /** If a service fails, restore everything that was changed. */
   atomic: v.optional(v.boolean(), false),
 });
 export type StartRequest = v.InferOutput<typeof StartRequestSchema>;
@@ -35,13 +35,13 @@ export type StopRequest = v.InferOutput<typeof StopRequestSchema>;
 export const DaemonStopRequestSchema = v.object({ leave_running: v.optional(v.boolean(), false) });
 export type DaemonStopRequest = v.InferOutput<typeof DaemonStopRequestSchema>;
 
-/** How one service fared in a command. */
+/** Outcome of a command for one service. */
 export interface ServiceOutcome {
   readonly service: ServiceStatus;
-  /** `changed`: the command did something; `unchanged`: nothing was to do; `failed`: see `error`. */
+  /** `unchanged`: there was nothing to do; `failed`: see `error`. */
   readonly outcome: 'changed' | 'unchanged' | 'failed';
   readonly error: string | null;
-  /** For failures: the last lines that the service, or else its VM, printed; oldest first. */
+  /** Last lines of a failed service, or else of its VM; oldest first. */
   readonly last_lines: readonly string[];
 }
 
@@ -50,22 +50,22 @@ export interface CommandReply {
   readonly services: readonly ServiceOutcome[];
 }
 
-/** What a start is going to do about one service. */
+/** Action of a start on one service. */
 export interface PlannedAction {
   readonly name: string;
   /**
    * - `create`: start it for the first time
    * - `start`: start it again
-   * - `restart`: it runs, but not like that
-   * - `keep`: nothing
-   * - `stop`: the config does not have it
+   * - `restart`: it runs with another definition
+   * - `keep`: it runs as declared
+   * - `stop`: the config does not declare it
    */
   readonly action: 'create' | 'start' | 'restart' | 'keep' | 'stop';
-  /** Why, for people; null where the action says it. */
+  /** Reason, for people; null if the action says it. */
   readonly reason: string | null;
 }
 
-/** Answer of `POST /v1/services/plan`, in the order in which things are done. */
+/** Answer of `POST /v1/services/plan`, in the order of execution. */
 export interface PlanReply {
   readonly actions: readonly PlannedAction[];
 }
@@ -75,10 +75,10 @@ export type ControlEvent =
   | { readonly type: 'service'; readonly service: ServiceStatus }
   | { readonly type: 'removed'; readonly name: string };
 
-/** The main thread's side. Every call throws a MonocoreError; `ServiceUnknown` for a name that is not known. */
+/** Commands of the api worker to the main thread. Every call throws a MonocoreError; `ServiceUnknown` for an unknown name. */
 export interface ControlApi {
   start(request: StartRequest): Promise<CommandReply>;
-  /** What `start` would do; does nothing. */
+  /** Plan of `start`, without carrying it out. */
   plan(request: StartRequest): Promise<PlanReply>;
   stop(request: StopRequest): Promise<CommandReply>;
   restart(request: StopRequest): Promise<CommandReply>;
@@ -87,18 +87,18 @@ export interface ControlApi {
   images(): Promise<readonly ImageSummary[]>;
   /** Posts each `ImageReply` over the port, the last one `done` or `error`. Closing the port cancels the request. */
   pullImages(request: PullRequest, replies: import('node:worker_threads').MessagePort): Promise<void>;
-  /** Likewise. */
+  /** Posts replies like {@link ControlApi.pullImages}. */
   loadImages(request: LoadRequest, replies: import('node:worker_threads').MessagePort): Promise<void>;
   removeImages(request: RemoveImagesRequest): Promise<RemovedImages>;
   pruneImages(): Promise<RemovedImages>;
   /** Every known service, sorted by name. */
   services(): Promise<readonly ServiceStatus[]>;
   daemon(): Promise<DaemonStatus>;
-  /** Answers at once; the daemon ends after the answer. */
+  /** Answers at once; the daemon ends afterwards. */
   stopDaemon(request: DaemonStopRequest): Promise<void>;
 }
 
-/** What the api worker is started with. */
+/** Start message of the api worker. */
 export interface ApiBoot {
   /** Absolute path of the unix socket. */
   readonly socketPath: string;

@@ -15,18 +15,18 @@
  * | `POST /v1/images/remove` | `RemoveImagesRequest` | `RemovedImages` |
  * | `POST /v1/images/prune` | | `RemovedImages` |
  * | `GET /v1/events` | | newline-delimited JSON: a `ControlEvent` for each service known, then each change |
- * | `GET /v1/logs?name=…&stream=stdout&stream=stderr&tail=100&follow=true&since=…&until=…&grep=…&ignore_case=true` | | text: the records as in the files |
+ * | `GET /v1/logs?name=…&stream=stdout&stream=stderr&tail=100&follow=true&since=…&until=…&grep=…&ignore_case=true` | | text: the records, as in the files |
  *
  * `since` and `until` are RFC 3339 with a zone, or milliseconds since the epoch, both included. `grep` is a JavaScript
- * regular expression, see `LogPattern`; `tail` counts the records that match. With `follow` all of them apply to what
- * comes, too, and the answer ends when `until` has passed.
+ * regular expression, see `LogPattern`; `tail` counts the records that match. With `follow` they apply to new records as
+ * well, and the answer ends when `until` has passed.
  *
- * Closing the connection cancels a pull or load. An error before its first line is answered as any other; a later one is
- * its last line.
+ * Closing the connection cancels a pull or load. An error before the first line is an ordinary error answer; a later one is
+ * the last line.
  *
- * The logs' answer may fail after its status was sent. To a client that asked for trailers (`TE: trailers`, RFC 9110
- * section 10.1.4) it ends with the field {@link ERROR_TRAILER}. The connection to any other client is cut off, so that
- * it does not take the part for the whole.
+ * The logs' answer may fail after its status was sent. For a client that sent `TE: trailers` (RFC 9110, section 10.1.4) it
+ * ends with the trailer {@link ERROR_TRAILER}. Any other client's connection is reset, so that an incomplete answer is not
+ * taken for a complete one.
  */
 
 import type { WireError } from '../lib/wire-error.ts';
@@ -49,14 +49,14 @@ export interface ErrorReply {
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** How a daemon was started: what a new one in its place needs to be the same. */
+/** Settings of a daemon, with which `daemon restart` starts its successor. */
 export interface DaemonSettings {
   readonly log_level: LogLevel;
   /** Threads that share the log streams. */
   readonly log_workers: number;
-  /** Started by a command; else by a service manager, or by somebody who waits for it in a terminal. */
+  /** Started by a command, not by a service manager or in a terminal. */
   readonly background: boolean;
-  /** A signal ends it without its services. */
+  /** A signal ends the daemon but not its services. */
   readonly leave_running: boolean;
 }
 
@@ -69,14 +69,14 @@ export interface DaemonStatus {
   readonly home: string;
   readonly threads: readonly ThreadStatus[];
   readonly services: number;
-  /** Not told by the first versions. */
+  /** Missing in the first versions. */
   readonly settings?: DaemonSettings;
 }
 
-/** A worker thread, or the pool of jobs, as `monocore daemon status` shows it. */
+/** Worker thread, or the pool of jobs. */
 export interface ThreadStatus {
   readonly name: string;
   readonly state: 'starting' | 'ready' | 'restarting' | 'stopped';
-  /** How often it died and was started again. */
+  /** Number of restarts after it died. */
   readonly restarts: number;
 }

@@ -46,7 +46,7 @@ test('the version is that of the package', async () => {
   assert.equal(stdout.toString(), `${version}\n`);
 });
 
-test('a Node that is too old is told, before anything else is loaded', async () => {
+test('an outdated Node is reported before anything else is loaded', async () => {
   const pretend = "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.18.1' } })";
   const { exitCode, stdout, stderr } = await runCli(['--version'], {
     nodeOptions: ['--import', `data:text/javascript,${encodeURIComponent(pretend)}`],

@@ -53,7 +53,7 @@ test('an error of the daemon is thrown with its code, details and cause', async 
   });
 });
 
-test('an answer that is not of the contract is an internal error that shows it', async (t) => {
+test('an answer outside the contract is an internal error that quotes it', async (t) => {
   const home = await makeTempDir(t);
   const garbage: Handler = (response) => response.writeHead(502).end('<html>Bad gateway</html>');
   await startFakeDaemon(t, home, { 'GET /v1/services': garbage });
@@ -63,7 +63,7 @@ test('an answer that is not of the contract is an internal error that shows it',
   });
 });
 
-test('no socket and a socket without a listener both mean that no daemon runs', async (t) => {
+test('no socket and a socket without a listener both mean that no daemon is running', async (t) => {
   const home = await makeTempDir(t);
   const { socket } = new HomePaths(home);
   await assert.rejects(clientOf(home).daemon(), isDaemonAbsent);
@@ -94,7 +94,7 @@ test('a daemon that dies before or in the middle of its answer is unreachable, y
   await assert.rejects(client.services({ names: [], group: null }), died);
 });
 
-test('a daemon that does not answer a question in time is told so', async (t) => {
+test('a daemon that does not answer in time is a CallTimeout', async (t) => {
   const home = await makeTempDir(t);
   await startFakeDaemon(t, home, { 'GET /v1/daemon': () => {} });
   const request = { method: 'GET', path: '/v1/daemon', deadlineMs: 20 } as const;
@@ -141,7 +141,7 @@ test('a filter becomes parameters of the query', async (t) => {
   assert.deepEqual(Object.fromEntries(plain!), { stream: 'stdout' });
 });
 
-test('logs are asked for by name, stream and tail, and come as bytes', async (t) => {
+test('logs are requested by name, stream and tail, and come as bytes', async (t) => {
   const home = await makeTempDir(t);
   const bytes = Buffer.from([0, 255, 254, 10]);
   const daemon = await startFakeDaemon(t, home, { 'GET /v1/logs': (response) => response.end(bytes) });

@@ -27,7 +27,7 @@ test('a file that is written, replaced, or removed and made again has changed', 
   assert.equal(await watched.next(), 'changed');
 });
 
-test('a link that is turned is a change of what it leads to', async (t) => {
+test('a link with a new target is a change', async (t) => {
   const dir = await makeTempDir(t);
   for (const version of ['1', '2']) {
     mkdirSync(join(dir, version));

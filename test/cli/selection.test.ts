@@ -41,12 +41,12 @@ test('what a service depends on is meant with it, over any number of steps', () 
   assert.deepEqual(selectFromConfig(config, createSelection([], 'front')), ['proxy', 'web', 'db']);
 });
 
-test('services that depend on each other are an end, not a loop', () => {
+test('a circle of dependencies ends', () => {
   const services = [makeEntry('a', null, ['b']), makeEntry('b', null, ['a'])];
   assert.deepEqual(selectFromConfig({ ...config, services }, createSelection(['a'], undefined)), ['a', 'b']);
 });
 
-test('every unknown name is told, with the one that was probably meant', () => {
+test('every unknown name is reported, with a suggestion', () => {
   assert.throws(() => selectFromConfig(config, createSelection(['wbe', 'zzz'], undefined)), {
     code: 'ServiceUnknown',
     message: 'the config has no service "wbe"; did you mean "web"?\nthe config has no service "zzz"',

@@ -27,7 +27,7 @@ async function prepare(t: test.TestContext) {
   return { cwd, run, write };
 }
 
-test('check counts what a config has, or shows all that is wrong, and starts nothing', async (t) => {
+test('check counts services and groups, or shows every problem, and starts nothing', async (t) => {
   const { cwd, run, write } = await prepare(t);
   write('monocore.toml', CONFIG);
   write('web.env', 'FROM_FILE=1\n');
@@ -58,7 +58,7 @@ test('check counts what a config has, or shows all that is wrong, and starts not
   assert.equal(existsSync(join(cwd, 'home')), false);
 });
 
-test('several configs in a folder are no choice', async (t) => {
+test('several configs in a folder are an error', async (t) => {
   const { run, write } = await prepare(t);
   write('monocore.toml', '');
   write('monocore.json', '{}');

@@ -83,7 +83,7 @@ test('changes are shown while they happen, not at the end', async (t) => {
   assert.equal(stdout.toString(), 'cron: running\n');
 });
 
-test('a service that ended while others were starting is not said to be started at last', async (t) => {
+test('the final line of a service that ended while others were starting shows its end', async (t) => {
   const cron = makeService({ name: 'cron' });
   let finish = () => {};
   const { home, daemon } = await prepare(t, (response) => {
@@ -123,7 +123,7 @@ test('a service that cannot be started makes the exit code 1, with its error and
   );
 });
 
-test('an invalid config is told with all its problems, and no daemon is asked', async (t) => {
+test('an invalid config is reported with all its problems, and no daemon is asked', async (t) => {
   const { daemon, run } = await prepare(t, () => {}, '[[service]]\nname = 5\ncomand = "/bin/x"\n');
   const { exitCode, stderr } = await run();
   assert.equal(exitCode, 2);
@@ -140,7 +140,7 @@ test('a name that the config does not have is wrong usage, and no daemon is aske
   assert.deepEqual(daemon.requests, []);
 });
 
-test('a config that is not there is told, and no daemon is asked', async (t) => {
+test('a missing config is an error, and no daemon is asked', async (t) => {
   const { daemon, run } = await prepare(t, () => {});
   const { exitCode, stderr } = await run('-f', 'other.toml');
   assert.equal(exitCode, 2);
@@ -155,7 +155,7 @@ test('a daemon that dies during the start makes the exit code 3', async (t) => {
   assert.match(stderr, /the daemon ended/);
 });
 
-test('Ctrl-C leaves the services starting, and says how to stop them', async (t) => {
+test('Ctrl-C leaves the services starting and says how to stop them', async (t) => {
   const { home, daemon } = await prepare(t, () => {
     daemon.emit({ type: 'service', service: makeService({ name: 'cron', status: 'Starting' }) });
   });
@@ -193,7 +193,7 @@ test('attached, the logs of the started services follow until Ctrl-C, which stop
   assert.ok(Date.parse(decodeURIComponent(since!)) >= beforeMs);
 });
 
-test('a dry run prints the plan of the daemon, and starts nothing', async (t) => {
+test("a dry run prints the daemon's plan and starts nothing", async (t) => {
   const home = await makeTempDir(t);
   await writeFile(join(home, 'monocore.toml'), CONFIG);
   const actions = [

@@ -35,7 +35,7 @@ test('a name that the daemon does not know is wrong usage', async (t) => {
   assert.match(stderr, /^monocore: no service "wbe"\n/);
 });
 
-test('a daemon of another version is told, with the way to replace it', async (t) => {
+test('a daemon of another version is reported, with the command that replaces it', async (t) => {
   const home = await makeTempDir(t);
   await startFakeDaemon(t, home, {
     'GET /v1/daemon': (response) => sendJson(response, makeDaemonStatus(home, { version: '0.0.1' })),

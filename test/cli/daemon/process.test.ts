@@ -33,7 +33,7 @@ test('a daemon that is started outlives the start and answers', async (t) => {
   assert.equal(answer.pid, status.pid);
 });
 
-test('a daemon that cannot start tells its own error at once', async (t) => {
+test('the error of a daemon that cannot start is reported at once', async (t) => {
   const { paths, client, command } = await prepare(t, 'refuse');
   await assert.rejects(startDaemon(paths, client, command), {
     code: 'HomeUnusable',
@@ -41,7 +41,7 @@ test('a daemon that cannot start tells its own error at once', async (t) => {
   });
 });
 
-test('a daemon that crashes shows what it printed', async (t) => {
+test('the output of a daemon that crashes is shown', async (t) => {
   const { paths, client, command } = await prepare(t, 'crash');
   await assert.rejects(startDaemon(paths, client, command), {
     code: 'DaemonUnreachable',
@@ -75,7 +75,7 @@ test('when the daemon that held the home ends, a new one is started after it', a
   assert.equal(status.home, home);
 });
 
-test('a home that cannot be created is told', async (t) => {
+test('a home that cannot be created is an error', async (t) => {
   const file = join(await makeTempDir(t), 'file');
   await writeFile(file, '');
   const paths = new HomePaths(join(file, 'home'));

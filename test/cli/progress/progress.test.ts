@@ -9,7 +9,7 @@ function record(verb: Verb) {
   return { lines, progress: createPlainProgress(verb, (text) => lines.push(text)) };
 }
 
-test('each change is one line, and the outcome is not said twice', () => {
+test('each change is one line, and the outcome is not repeated', () => {
   const { lines, progress } = record('start');
   const started = makeService({ addresses: ['http://127.0.0.2:8080'] });
   progress.update(makeService({ status: 'Starting' }));
@@ -20,14 +20,14 @@ test('each change is one line, and the outcome is not said twice', () => {
   assert.deepEqual(lines, ['web: starting\n', 'web: booting\n', 'web: running, http://127.0.0.2:8080\n']);
 });
 
-test('an outcome whose change was not seen is said', () => {
+test('an outcome is shown even if no event preceded it', () => {
   const { lines, progress } = record('remove');
   progress.finish(makeOutcome(makeService({ status: 'Stopped' })));
   progress.finish(makeOutcome(makeService({ name: 'db' }), { outcome: 'unchanged' }));
   assert.deepEqual(lines, ['web: removed\n', 'db: running (unchanged)\n']);
 });
 
-test('a failure is said once', () => {
+test('a failure is shown once', () => {
   const { lines, progress } = record('start');
   const failed = makeService({ status: 'Failed', error: 'no kernel' });
   progress.update(makeService({ status: 'Starting' }));

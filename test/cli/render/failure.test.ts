@@ -8,7 +8,7 @@ import { MonocoreError } from '../../../src/lib/errors.ts';
 
 const plain = { colors: NO_COLORS, debug: false };
 
-test('an error is its message and what to do, never a stack', () => {
+test('an error is its message and a hint, never a stack', () => {
   assert.equal(
     renderFailure(new MonocoreError('ToolMissing', 'qemu-system-x86_64 is not installed'), plain),
     'monocore: qemu-system-x86_64 is not installed\n  monocore doctor checks this host\n',
@@ -33,7 +33,7 @@ test('every problem of a config is shown, with its place and line', () => {
   assert.match(text, /\n {2}m\.toml:9:7: .*is too many\n$/);
 });
 
-test('of very many problems the first hundred are shown, and how many there are besides', () => {
+test('the first hundred problems are shown, and the number of further ones', () => {
   const problem = {
     file: 'm.toml',
     line: 1,
@@ -66,7 +66,7 @@ test('exit codes tell wrong usage, a missing daemon and other failures apart', (
   assert.equal(exitCodeOf(new Error('anything')), 1);
 });
 
-test('a config that cannot be read is said once, and what would be right is not left out', () => {
+test('an unreadable config is reported once, with what would be right', () => {
   const problem = { file: 'a.toml', line: 1, column: 1, length: 1, path: '', source: '' };
   const render = (message: string, expected: string | null) => {
     const details = [{ ...problem, message, expected }];

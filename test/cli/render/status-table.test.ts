@@ -49,7 +49,7 @@ test('a running service has its size, process, address, cost and age in its row'
   assert.deepEqual(rest, []);
 });
 
-test('what is not known is a dash', () => {
+test('unknown values are dashes', () => {
   const [, row] = render([
     makeService({ group: null, status: 'Unstarted', pid: null, group_ip: null, started_at: null, metrics: NO_METRICS }),
   ]);
@@ -81,7 +81,7 @@ test('the error of a failed service stands beneath the table', () => {
   assert.deepEqual(lines.slice(3), ['', 'web: the guest did not boot in 60 s']);
 });
 
-test('a service that waits to be restarted says when and why, and how its last run ended', () => {
+test('a service that waits for its restart shows when it is due and why', () => {
   const waiting = makeService({
     ...{ status: 'Starting', pid: null, exit_code: 3, restarts: 4, last_restart_reason: 'exit code 3' },
     restarts_at: '2026-11-23T08:03:13.000Z',
@@ -91,7 +91,7 @@ test('a service that waits to be restarted says when and why, and how its last r
   assert.deepEqual(lines.slice(2), ['', 'web: restart 4 is due in 8s; last reason: exit code 3']);
 });
 
-test('health stands with the status, and what is wrong beneath the table', () => {
+test('health is part of the status, and its problems stand below the table', () => {
   const lines = render([
     makeService({ health: 'healthy', health_detail: 'connected' }),
     makeService({ name: 'db', health: 'unhealthy', health_detail: 'connection refused' }),
@@ -113,7 +113,7 @@ test('health stands with the status, and what is wrong beneath the table', () =>
   ]);
 });
 
-test('a service that ended in an odd way shows what its VM said last', () => {
+test('a service that ran out of memory shows the last lines of its VM', () => {
   const ended = { status: 'Stopped', pid: null, exit_code: 137, reason: 'out-of-memory' } as const;
   const lines = render([makeService({ ...ended, last_lines: ['one', 'two', 'three', 'four', 'five', 'six\x1b[2J'] })]);
   assert.equal(cells(lines[1])[5], 'exited (out of memory)');
@@ -127,7 +127,7 @@ test('a service without VM is marked, shows no size of a VM, and the mark is exp
   assert.match(lines.at(-1)!, /^\* .*isolation = "none"/);
 });
 
-test('no services are a head without rows', () => {
+test('without services the table is only its head', () => {
   assert.equal(render([]).length, 1);
 });
 
@@ -141,7 +141,7 @@ test('colours do not move the columns', () => {
   assert.equal(plain, renderStatusTable(services, { colors: NO_COLORS, now: NOW, columns: 80 }));
 });
 
-test('a log that cannot be written is told below the table, with the reason', () => {
+test('a log that cannot be written is reported below the table, with the reason', () => {
   const log_stalled = 'stdout: ENOSPC: no space left on device, write';
   const lines = render([makeService({ name: 'db' }), makeService({ log_stalled })]);
   assert.deepEqual(lines.slice(3), ['', `web: its output cannot be written: ${log_stalled}`]);

@@ -28,11 +28,11 @@ test('whatever else could steer a terminal is made visible', () => {
   assert.equal(shown(`${ESC}${ESC}[31m`), `\\x1b${ESC}[31m${ESC}[0m`);
 });
 
-test('bytes that are no UTF-8 do not reach the terminal', () => {
+test('invalid UTF-8 does not reach the terminal', () => {
   assert.equal(shown(Buffer.from([0x61, 0x9b, 0x32, 0x4a, 0xff])), 'a\ufffd2J\ufffd');
 });
 
-test('no control character is left, whatever comes', () => {
+test('no control character is left in any input', () => {
   const all = Array.from({ length: 0x200 }, (_, code) => String.fromCodePoint(code)).join('');
   assert.doesNotMatch(shown(all).replaceAll('\t', ''), /\p{Cc}/u);
 });

@@ -52,7 +52,7 @@ test('without XDG_CONFIG_HOME the unit is in ~/.config', async (t) => {
   readFileSync(join(dir, '.config/systemd/user/monocore.service'));
 });
 
-test('its own unit is written anew', async (t) => {
+test('a unit that monocore wrote is overwritten', async (t) => {
   const { path, install } = await prepare(t);
   await install();
   assert.equal((await install('--log-level', 'debug')).exitCode, 0);
@@ -72,7 +72,7 @@ test('a unit that monocore did not write is overwritten only with --force', asyn
   assert.match(readFileSync(path, 'utf8'), /^# Written by /);
 });
 
-test('a unit that is masked stays so, unless it is to be overwritten', async (t) => {
+test('a masked unit stays masked without --force', async (t) => {
   const { path, install } = await prepare(t);
   mkdirSync(dirname(path), { recursive: true });
   symlinkSync('/dev/null', path);
@@ -82,7 +82,7 @@ test('a unit that is masked stays so, unless it is to be overwritten', async (t)
   assert.ok(lstatSync(path).isFile());
 });
 
-test('a folder that cannot be written is told', async (t) => {
+test('an unwritable folder is an error', async (t) => {
   const { dir, install } = await prepare(t);
   writeFileSync(join(dir, 'config'), '');
   const { exitCode, stderr } = await install();
