@@ -1,4 +1,4 @@
-/** The network worker: passes Ethernet frames between the VMs of each group, and datagrams to their UDP ports. */
+/** Entry of the network worker: Ethernet between the VMs of each group, and datagrams to their UDP ports. */
 import type { NetworkApi, NetworkBoot } from '../src/protocol/network.ts';
 import { serve } from '../src/threads/entry.ts';
 import { Network } from './network/network.ts';

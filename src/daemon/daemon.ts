@@ -236,7 +236,7 @@ class Daemon {
       },
       deadlines: { defaultMs: 10_000 },
       onReady: (api) => api.listen(),
-      onDeath: (error) => report('error', `${error.message}; it is started again`),
+      onDeath: (error) => report('error', `${error.message}; restarting it`),
     });
     orchestrator.on('event', (event) => {
       this.#published.add(event);

@@ -198,7 +198,7 @@ export class LogThread implements LogSink {
       onDeath: (error) => {
         worker.api = null;
         if (index === 0) this.#searches.cancelAll();
-        this.#report('error', `${error.message}; it is started again`);
+        this.#report('error', `${error.message}; restarting it`);
       },
       onReady: async (api) => {
         worker.opens = new CallBatch((sources) => api.openStreams(sources));

@@ -35,7 +35,7 @@ export class MetricsThread implements MetricsSink {
           this.#samples.add(() => this.#watched.get(service)?.onSample(metrics));
         }
       },
-      onDeath: (error) => report('error', `${error.message}; it is started again`),
+      onDeath: (error) => report('error', `${error.message}; restarting it`),
       onReady: async (api) => {
         await api.watch([...this.#watched].map(([service, { pid }]) => ({ service, pid })));
       },

@@ -1,4 +1,4 @@
-/** The main thread's side of the network worker, and who is in which group. */
+/** Main thread's side of the network worker, and the members of groups. */
 import { isDeepStrictEqual } from 'node:util';
 import { errorText } from '../lib/errors.ts';
 import type { Report } from '../lib/report.ts';
@@ -10,10 +10,10 @@ import { WorkerThread } from '../threads/worker-thread.ts';
 /** Time from a drop to the message in the daemon's log. */
 const DROP_REPORT_MS = 10_000;
 
-/** What is not the doing of the guest. */
+/** Drops that are not the guest's fault. */
 const DROPS_OF_OTHERS: ReadonlySet<DropCause> = new Set(['full', 'unsent', 'too-long']);
 
-/** What to say of frames that were dropped. */
+/** Messages about dropped frames. */
 const DROP_MESSAGES: Readonly<Record<DropCause, string>> = {
   full: 'were not delivered to it, because it reads too slowly',
   foreign: 'that it sent were dropped: neither IPv4 nor ARP from its own address',
@@ -24,19 +24,19 @@ const DROP_MESSAGES: Readonly<Record<DropCause, string>> = {
   'too-long': 'for its UDP ports were dropped: they do not fit into its MTU of 1500',
 };
 
-/** A port that is closed, for people. */
+/** Describes a closed port for people. */
 function describeClosed({ address, host, error }: ClosedPort): string {
-  return `port ${address}:${host} (udp) cannot be opened: ${error}; it is tried on`;
+  return `port ${address}:${host} (udp) cannot be opened: ${error}; trying again`;
 }
 
 interface Attachment {
   readonly port: GroupPort;
   readonly handlers: NetworkHandlers;
-  /** Ports of it that are closed, for people. */
+  /** Its closed ports, for people. */
   readonly notes: readonly string[];
 }
 
-/** The network worker. Its thread is started with the first VM that is in a group or has UDP ports. Main thread. */
+/** The network worker, started with the first VM in a group or with UDP ports. Main thread. */
 export class NetworkThread implements NetworkSink {
   readonly thread: WorkerThread<NetworkApi, NetworkEvent>;
   readonly #report: Report;
@@ -44,7 +44,7 @@ export class NetworkThread implements NetworkSink {
   /** By group. */
   readonly #members = new Map<string, readonly GroupMember[]>();
   #isStarted = false;
-  /** A thread that is given its work again, and does not take other calls before it has it. */
+  /** A restarted thread that is being given its work again, before other calls. */
   #restored: Remote<NetworkApi> | null = null;
 
   constructor(report: Report, dropReportMs: number = DROP_REPORT_MS) {
@@ -54,7 +54,7 @@ export class NetworkThread implements NetworkSink {
       data: () => ({ data: { dropReportMs } }),
       deadlines: { defaultMs: 10_000 },
       onEvent: (event) => this.#onEvent(event),
-      onDeath: (error) => report('error', `${error.message}; it is started again`),
+      onDeath: (error) => report('error', `${error.message}; restarting it`),
       onReady: (api) => this.#restore(api),
     });
   }
@@ -63,7 +63,7 @@ export class NetworkThread implements NetworkSink {
     this.#attached.set(port.service, { port, handlers, notes: [] });
     if (port.group !== null) handlers.onNames(this.#members.get(port.group) ?? []);
     if (!this.#isStarted) this.#start();
-    // It may have been detached by the time that the thread takes calls.
+    // It may be detached before the thread takes calls.
     else this.thread.tell(async (api) => this.#attached.get(port.service)?.port === port && api.attach(port));
   }
 
@@ -71,9 +71,9 @@ export class NetworkThread implements NetworkSink {
     if (!this.#attached.delete(service)) return;
     const restored = this.#restored;
     const call = restored ? restored.detach(service) : this.thread.ready().then((api) => api.detach(service));
-    // A call that fails has met a thread that ends, and its ports with it.
+    // A call fails when the thread ends, and its ports with it.
     const done = call.catch(() => {});
-    // With a thread that died its ports were freed, and when the next one comes is not known.
+    // A thread that died has freed its ports, and its successor may take a while.
     if (restored || this.thread.status().state !== 'restarting') await done;
   }
 

@@ -17,7 +17,7 @@ export class StateThread implements StateFiles {
       data: () => ({ data: null }),
       // A slow disk is no reason to give up.
       deadlines: { defaultMs: 10_000, perMethodMs: { change: null } },
-      onDeath: (error) => report('error', `${error.message}; it is started again`),
+      onDeath: (error) => report('error', `${error.message}; restarting it`),
     });
   }
 

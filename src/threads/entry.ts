@@ -12,8 +12,7 @@ export function entryUrl(entry: WorkerEntry): URL {
 }
 
 /**
- * Starts a worker thread. A `.ts` entry needs tsx registered inside the new thread: hooks of the parent do not reach
- * it on Node 20.
+ * Starts a worker thread. A `.ts` entry registers tsx itself: on Node 20 the parent's hooks do not apply in it.
  */
 export function spawnWorker(entry: WorkerEntry, options: WorkerOptions): Worker {
   const url = entryUrl(entry);
@@ -22,21 +21,21 @@ export function spawnWorker(entry: WorkerEntry, options: WorkerOptions): Worker 
   return new Worker(boot, { ...options, eval: true, execArgv: [] });
 }
 
-/** What the main thread hands to a worker at its start. */
+/** Start data of a worker. */
 export interface WorkerBoot<Data> {
   readonly data: Data;
   /** For messages to the main thread that answer no call. */
   readonly events: MessagePort;
 }
 
-/** First message of a worker: it answers calls from now on. */
+/** First message of a worker, which answers calls from now on. */
 export const READY = 'monocore:ready';
-/** Message to a worker: it throws what nobody catches. */
+/** Message that makes a worker throw an uncaught error. */
 export const CRASH = 'monocore:crash';
 
 /**
- * Exposes the api that `build` returns to the main thread and reports ready. Called once, by a worker's entry file.
- * What `build` throws ends the worker; the main thread sees its message.
+ * Exposes the api that `build` returns and reports ready. Called once, by a worker's entry file. An error of `build` ends the
+ * worker, and the main thread gets its message.
  */
 export async function serve<Api extends object, Data>(
   build: (boot: WorkerBoot<Data>) => Api | Promise<Api>,

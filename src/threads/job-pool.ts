@@ -1,4 +1,4 @@
-/** The piscina pools for finite jobs: whatever costs more than a millisecond and is not a stream. */
+/** Piscina pools for finite jobs, which take more than a millisecond and are not streams. */
 import { availableParallelism } from 'node:os';
 import type { MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
@@ -8,10 +8,10 @@ import type { ThreadStatus } from '../protocol/http.ts';
 import type { Job, JobOutcome, JobResult } from '../protocol/jobs.ts';
 import { entryUrl, type WorkerEntry } from './entry.ts';
 
-/** Jobs come in bursts at a start, and a thread costs 10 MB: idle ones end soon. */
+/** Idle threads end soon: jobs come in bursts at a start, and a thread takes 10 MB. */
 const IDLE_TIMEOUT_MS = 2000;
 
-/** Where a job runs: threads of its kind wait for no others. */
+/** Pool of a job; pools do not wait for each other. */
 type PoolName = 'jobs' | 'searches' | 'images';
 
 const POOL_OF: Readonly<Record<Job['type'], PoolName>> = {
@@ -30,22 +30,22 @@ const POOL_OF: Readonly<Record<Job['type'], PoolName>> = {
 const POOLS: Readonly<Record<PoolName, { readonly entry: WorkerEntry; readonly maxThreads: number }>> = {
   jobs: { entry: 'jobs', maxThreads: Math.max(1, availableParallelism() - 1) },
   /**
-   * Searches have threads of their own, so that they keep no service from its start: what a search costs is up to its
-   * user. With two of them, one that is stuck does not stop the others.
+   * Searches have their own threads, so that an expensive pattern delays no start. With two threads, one that is stuck does
+   * not block the others.
    */
   searches: { entry: 'jobs', maxThreads: 2 },
   /**
-   * Downloads take minutes, most of which they wait, and must keep no log from being compressed. One job changes the
-   * store at a time; the second thread lists images meanwhile.
+   * Downloads take minutes, mostly waiting, and must not delay the compression of logs. One job changes the store at a time;
+   * the second thread lists images meanwhile.
    */
   images: { entry: 'images', maxThreads: 2 },
 };
 
-/** How to run a job. */
+/** Options of a job. */
 export interface JobOptions {
-  /** Calls the job off; the thread that runs it is ended, whatever it does. */
+  /** Cancels the job by ending its thread. */
   readonly signal?: AbortSignal;
-  /** Ports in the job, to be handed over with it. */
+  /** Ports in the job that are transferred with it. */
   readonly ports?: readonly MessagePort[];
 }
 
@@ -55,12 +55,12 @@ export class JobPool {
   #closed = false;
 
   /**
-   * Runs a job; threads are started when there is something to do.
+   * Runs a job; threads start on demand.
    *
    * @throws what the job throws; MonocoreError `Aborted` when `signal` fires or the pool is closed
    */
   async run<J extends Job>(job: J, { signal, ports = [] }: JobOptions = {}): Promise<JobResult<J>> {
-    // piscina would start threads again for a job that comes after its end.
+    // Piscina would start threads again for a job after its end.
     if (this.#closed) throw new MonocoreError('Aborted', 'the daemon is ending');
     const outcome: JobOutcome<JobResult<J>> = await this.#poolFor(job)
       .run(job, { transferList: [...ports], ...(signal ? { signal } : {}) })
@@ -76,12 +76,12 @@ export class JobPool {
     return { name: 'jobs', state: this.#closed ? 'stopped' : 'ready', restarts: 0 };
   }
 
-  /** Ends a thread of jobs wherever it is, if there is one; another is started for the next job. For tests of that. */
+  /** Kills a thread of jobs, if there is one; the next job starts another. For tests. */
   async crash(): Promise<void> {
     await this.#pools.get('jobs')?.threads[0]?.terminate();
   }
 
-  /** Ends the threads; jobs that run are cut off. */
+  /** Ends the threads and cuts off running jobs. */
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all([...this.#pools.values()].map((pool) => pool.destroy()));
@@ -103,7 +103,7 @@ function createPool(name: PoolName): Piscina {
     minThreads: 0,
     maxThreads,
     idleTimeout: IDLE_TIMEOUT_MS,
-    // 'sync' would block the thread's event loop, and with it every asynchronous job.
+    // 'sync' would block the thread's event loop and with it every asynchronous job.
     atomics: 'async',
     // Hooks of the parent do not reach a worker on Node 20: TypeScript sources need tsx inside.
     execArgv: url.pathname.endsWith('.ts') ? ['--import', import.meta.resolve('tsx')] : [],

@@ -1,8 +1,8 @@
 /**
- * comlink as monocore uses it: errors keep their code across threads, and no call can hang.
+ * Calls between threads over comlink: errors keep their codes, and no call hangs.
  *
- * comlink itself waits for ever for a worker that died, and reduces errors to message, name and stack. Both are mended
- * here, in one place: import comlink from nowhere else (two copies would not share the transfer handlers).
+ * Plain comlink waits for ever for a dead worker and reduces errors to message, name and stack. Import comlink only here: two
+ * copies would not share the transfer handlers.
  */
 import type { MessagePort, Worker } from 'node:worker_threads';
 import * as Comlink from 'comlink';
@@ -10,7 +10,7 @@ import nodeEndpoint from 'comlink/dist/umd/node-adapter.js';
 import { MonocoreError } from '../lib/errors.ts';
 import { fromWireError, toWireError, type WireError } from '../lib/wire-error.ts';
 
-/** A comlink proxy of `Api`: what is thrown over there is a MonocoreError here. */
+/** A comlink proxy of `Api`, whose errors arrive as MonocoreErrors. */
 export type Remote<Api> = Comlink.Remote<Api>;
 
 Comlink.transferHandlers.set('throw', {
@@ -26,25 +26,25 @@ Comlink.transferHandlers.set('throw', {
 const endpointOf = ((nodeEndpoint as unknown as { default?: typeof nodeEndpoint }).default ??
   nodeEndpoint) as unknown as (port: MessagePort | Worker) => Comlink.Endpoint;
 
-/** Marks `ports` in `value` to be handed over with the call. */
+/** Marks `ports` in `value` for transfer with the call. */
 export function transfer<T>(value: T, ports: readonly MessagePort[]): T {
   return Comlink.transfer(value, ports as never);
 }
 
-/** Answers calls on `port` with the methods of `api`, which is frozen: comlink lets the other side set properties. */
+/** Answers calls on `port` with the methods of `api`, frozen because comlink lets the other side set properties. */
 export function expose(api: object, port: MessagePort): void {
   Comlink.expose(Object.freeze(api), endpointOf(port));
 }
 
-/** How long calls may take. */
+/** Deadlines of calls. */
 export interface CallDeadlines {
-  /** For each method that is not named below, milliseconds. */
+  /** Default in milliseconds. */
   readonly defaultMs: number;
-  /** By method name; null means as long as the other thread lives. */
+  /** By method name; null for as long as the other thread lives. */
   readonly perMethodMs?: Readonly<Record<string, number | null>>;
 }
 
-/** A wrapped remote and the way to end it. */
+/** A remote that can be ended. */
 export interface Wrapped<Api> {
   readonly remote: Remote<Api>;
   /** Fails every pending call, and each later one, with `error`. */
@@ -57,8 +57,8 @@ interface PendingCall {
 }
 
 /**
- * Wraps the api at the other end of `port`. A call that is not answered within its deadline throws `CallTimeout`; it
- * may still take effect. Calls that are pending when {@link Wrapped.fail} is called throw that error.
+ * Wraps the api at the other end of `port`. A call without an answer within its deadline throws `CallTimeout`; it may still
+ * take effect. {@link Wrapped.fail} makes pending calls throw its error.
  *
  * @param name of the other side, for messages
  */

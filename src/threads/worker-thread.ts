@@ -16,24 +16,23 @@ import { type CallDeadlines, type Remote, type Wrapped, wrap } from './rpc.ts';
 const READY_TIMEOUT_MS = 20_000;
 const RESTART_DELAY_MS = 50;
 const RESTART_DELAY_MAX_MS = 5000;
-/** A worker that lived this long has earned a quick restart again. */
+/** Lifetime after which the restart delay is reset. */
 const RESTART_RESET_MS = 30_000;
 
-/** How a worker is made and what becomes of its messages. */
+/** Options of a worker thread. */
 export interface ThreadOptions<Api, Event> {
   readonly entry: WorkerEntry;
-  /** For people, where one entry has several threads; the entry by default. */
+  /** Name for people when an entry has several threads; the entry by default. */
   readonly name?: string;
-  /** Made anew for each start, because ports in it are handed over. */
+  /** Makes the start data, anew for each start because ports in it are transferred. */
   readonly data: () => { data: unknown; transferList?: readonly MessagePort[] };
   readonly deadlines: CallDeadlines;
   readonly onEvent?: (event: Event) => void;
   /**
-   * Called after each start, the first included, before anybody else may call: gives the worker its work again.
-   * When it throws, the worker is ended and started once more.
+   * Gives the worker its work again, after each start and before other calls. An error ends and restarts the worker.
    */
   readonly onReady?: (api: Remote<Api>) => Promise<void>;
-  /** Called when the worker died without being told to. */
+  /** Called when the worker died unexpectedly. */
   readonly onDeath?: (error: MonocoreError) => void;
 }
 
@@ -69,7 +68,7 @@ export class WorkerThread<Api, Event = never> {
     return { name: this.name, state: this.#state, restarts: this.#restarts };
   }
 
-  /** Starts the worker; throws `ThreadDied` or `CallTimeout` when it does not become ready. */
+  /** Starts the worker. @throws MonocoreError `ThreadDied` or `CallTimeout` when it does not become ready */
   async start(): Promise<void> {
     this.#stopping = false;
     this.#state = 'starting';
@@ -79,16 +78,17 @@ export class WorkerThread<Api, Event = never> {
   }
 
   /**
-   * The worker's api, once it is ready. While a dead worker is being restarted this waits, so a call made through it
-   * reaches the new one. Throws `ThreadDied` after {@link WorkerThread.stop}.
+   * Resolves with the worker's api once it is ready; during a restart with that of the new worker.
+   *
+   * @throws MonocoreError `ThreadDied` after {@link WorkerThread.stop}
    */
   ready(): Promise<Remote<Api>> {
     return this.#ready;
   }
 
   /**
-   * Calls without waiting for the answer. A call that a dying worker misses is not made up for: `onReady` tells the
-   * next one all that it must know.
+   * Calls without waiting for the answer. A call that a dying worker misses is not repeated: `onReady` tells the next worker
+   * everything it must know.
    */
   tell(call: (api: Remote<Api>) => Promise<unknown>): void {
     this.#ready.then(call).catch(() => {});
@@ -119,14 +119,14 @@ export class WorkerThread<Api, Event = never> {
     return result;
   }
 
-  /** Throws in the worker what nobody catches, between two things that it does; it is restarted. For tests of that. */
+  /** Makes the worker throw an uncaught error, after which it is restarted. For tests. */
   async crash(): Promise<void> {
     this.#running?.worker.postMessage(CRASH);
     await this.#running?.exited;
   }
 
   /**
-   * Ends the worker wherever it is, without a word, as when it runs out of memory; it is restarted. For tests of that.
+   * Kills the worker at once, as when it runs out of memory; it is restarted. For tests.
    */
   async kill(): Promise<void> {
     await this.#running?.worker.terminate();
@@ -152,7 +152,7 @@ export class WorkerThread<Api, Event = never> {
         const reason = cause === undefined ? `exit code ${code}` : errorText(cause);
         const error = new MonocoreError('ThreadDied', `the ${this.name} thread ended: ${reason}`, { cause });
         wrapped.fail(error);
-        // Its last words may be under way still.
+        // Its last messages may still be queued.
         for (let last = receiveMessageOnPort(events); last; last = receiveMessageOnPort(events))
           onEvent?.(last.message);
         events.close();
@@ -212,7 +212,7 @@ export class WorkerThread<Api, Event = never> {
     this.#options.onDeath?.(error);
   }
 
-  /** Tries until the worker is ready or the service is stopped, waiting longer each time. */
+  /** Restarts the worker until it is ready or stopped, with growing delays. */
   async #restart(): Promise<Remote<Api>> {
     for (;;) {
       await this.#waitToRestart();

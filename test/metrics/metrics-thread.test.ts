@@ -37,7 +37,7 @@ test('each service gets its own samples, also from a worker that was started aga
   await metrics.thread.crash();
   await metrics.thread.ready();
   assert.ok((await own.next()).memory_usage! > 0);
-  assert.match(reports[0]!, /^error: the metrics thread ended: .*; it is started again$/);
+  assert.match(reports[0]!, /^error: the metrics thread ended: .*; restarting it$/);
   metrics.unwatch('never watched');
 });
 

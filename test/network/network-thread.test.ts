@@ -52,7 +52,7 @@ test('the thread is there from the first VM on, and connects all of them again w
   await Promise.all([web.server.connection(1), db.server.connection(1)]);
   await arrives(1);
   assert.deepEqual([network.thread.status().restarts, network.thread.status().state], [1, 'ready']);
-  assert.match(reports[0]!, /^error: the network thread ended: .*; it is started again$/);
+  assert.match(reports[0]!, /^error: the network thread ended: .*; restarting it$/);
   assert.equal(gone.server.connections.length, 1, 'what was detached stays so');
 });
 
@@ -117,7 +117,7 @@ test('a port that is taken is said in the log and in the notes of its service, u
   const notes: (readonly string[])[] = [];
   const web = await bed.listen('web', 1, null, [{ address: '127.0.0.2', host: other.port, guest: 53 }]);
   network.attach(portOf(web), { ...ignore, onNotes: (told) => notes.push(told) });
-  const note = `port 127.0.0.2:${other.port} (udp) cannot be opened: another program has it; it is tried on`;
+  const note = `port 127.0.0.2:${other.port} (udp) cannot be opened: another program uses it; trying again`;
   await eventually('the note', () => notes.length === 1);
   other.close();
   await eventually('the end of the note', () => notes.length === 2);

@@ -1,4 +1,4 @@
-/** How errors look over HTTP. */
+/** HTTP form of errors. */
 import type { ErrorCode } from '../../src/lib/errors.ts';
 import { toWireError } from '../../src/lib/wire-error.ts';
 import type { ErrorReply } from '../../src/protocol/http.ts';
@@ -24,9 +24,9 @@ const STATUS_OF_CODE: Readonly<Record<ErrorCode, number>> = {
 };
 
 /**
- * The answer to a request that threw `error`.
+ * Answers a request that threw `error`.
  *
- * @param status in the place of the one that belongs to the error's code
+ * @param status replaces the status of the error's code
  */
 export function errorResponse(error: unknown, status?: number): Response {
   const wire = toWireError(error);

@@ -1,19 +1,19 @@
-/** `GET /v1/events`: what is known, then every change, to any number of clients. */
+/** Answers to `GET /v1/events`: every known service, then each change. */
 import type { ServerResponse } from 'node:http';
 import type { ControlEvent } from '../../src/protocol/api.ts';
 import type { ServiceStatus } from '../../src/protocol/service.ts';
 import type { OpenAnswers } from './open-answers.ts';
 
-/** A client that leaves this much unread is cut off: some thousand events, which it cannot mean to catch up with. */
+/** Most unread bytes of a client, some thousand events; one that leaves more is cut off. */
 const MAX_UNREAD_BYTES = 4 * 2 ** 20;
 
 interface Client {
   readonly outgoing: ServerResponse;
-  /** Lines of the events that came before the list of what is known; null once that was sent. */
+  /** Events that came before the list of services; null once the list was sent. */
   early: string | null;
 }
 
-/** Passes events on to clients. */
+/** Clients of `/v1/events`. */
 export class EventHub {
   readonly #answers: OpenAnswers;
   readonly #maxUnreadBytes: number;
@@ -24,7 +24,7 @@ export class EventHub {
     this.#maxUnreadBytes = maxUnreadBytes;
   }
 
-  /** Clients that are connected. */
+  /** Number of connected clients. */
   get size(): number {
     return this.#clients.size;
   }
@@ -37,11 +37,11 @@ export class EventHub {
   }
 
   /**
-   * Makes `outgoing` a client: it gets a `service` event for each service of `listServices`, then every event that is
-   * published from now on. An event that was on its way while the list was made may come after it although it is older;
-   * the newer ones follow, so the last word on each service is the right one.
+   * Adds a client: it gets a `service` event for each service of `listServices`, then every event that is published from now
+   * on. An older event may follow the list if it was in flight meanwhile; newer ones follow it, so the last event of each
+   * service is right.
    *
-   * Throws what `listServices` throws; nothing has been sent then.
+   * @throws what `listServices` throws; nothing has been sent then
    */
   async add(outgoing: ServerResponse, listServices: () => Promise<readonly ServiceStatus[]>): Promise<void> {
     // Registered first: an event between the list and the registration would be lost.

@@ -1,17 +1,17 @@
-/** The door: what comes in over HTTP is checked here, and nowhere after. */
+/** Validation of HTTP input, which is trusted from here on. */
 import * as v from 'valibot';
 import { errorText, MonocoreError } from '../../src/lib/errors.ts';
 import { formatSize, parseTimeMs } from '../../src/lib/units.ts';
 import { STREAM_NAMES } from '../../src/protocol/log-files/names.ts';
 import { compilePattern } from '../../src/protocol/log-files/queries.ts';
 
-/** A config of thousands of services fits. */
+/** Largest body; a config of thousands of services fits. */
 const MAX_BODY_BYTES = 4 * 2 ** 20;
 
-/** Faults that a message names; the details have all of them. */
+/** Most faults in a message; the details have all. */
 const FAULTS_IN_MESSAGE = 3;
 
-/** A query as Hono gives it: every parameter may come several times. */
+/** A query of Hono, in which each parameter may occur several times. */
 export type RawQuery = Record<string, string[]>;
 
 const once = v.pipe(
@@ -52,7 +52,7 @@ const time = v.pipe(
   v.maxValue(MAX_TIME_MS, 'After the year 9999'),
 );
 
-/** `GET /v1/logs`. Without `name`: all services. Without `stream`: what the service itself printed. */
+/** `GET /v1/logs`. Without `name`: all services. Without `stream`: stdout and stderr. */
 export const LogsQuerySchema = v.pipe(
   v.strictObject({
     name: names,
@@ -70,7 +70,7 @@ export const LogsQuerySchema = v.pipe(
   v.rawCheck(({ dataset, addIssue }) => {
     if (!dataset.typed || dataset.value.grep === undefined) return;
     try {
-      // Compiled, never run: that is for a job.
+      // Compiled here, run only in a job.
       compilePattern({ source: dataset.value.grep, ignoreCase: dataset.value.ignore_case });
     } catch (error) {
       addIssue({ message: `grep: ${errorText(error)}` });
@@ -80,10 +80,12 @@ export const LogsQuerySchema = v.pipe(
 export type LogsParameters = v.InferOutput<typeof LogsQuerySchema>;
 
 /**
- * Reads a JSON body; an empty one counts as `{}`. Throws `Usage`, which says where it is wrong.
+ * Reads a JSON body; an empty one counts as `{}`.
  *
- * One above {@link MAX_BODY_BYTES} is read to its end, unkept: a client whose connection is closed while it still sends
- * may never see the answer.
+ * A body above {@link MAX_BODY_BYTES} is read to its end and discarded: a client may miss an answer to a connection that is
+ * closed while it still sends.
+ *
+ * @throws MonocoreError `Usage` that names the faults
  */
 export async function readBody<Schema extends v.GenericSchema>(
   schema: Schema,
@@ -96,7 +98,7 @@ export async function readBody<Schema extends v.GenericSchema>(
     if (sizeBytes <= MAX_BODY_BYTES) chunks.push(chunk);
   }
   if (sizeBytes > MAX_BODY_BYTES) {
-    throw new MonocoreError('Usage', `the request's body is above ${formatSize(MAX_BODY_BYTES)}`);
+    throw new MonocoreError('Usage', `the request's body is larger than ${formatSize(MAX_BODY_BYTES)}`);
   }
   const text = Buffer.concat(chunks).toString();
   let value: unknown;
@@ -108,7 +110,7 @@ export async function readBody<Schema extends v.GenericSchema>(
   return check(schema, value, "the request's body");
 }
 
-/** Parses query parameters. Throws `Usage`, which names the wrong ones. */
+/** Parses query parameters. @throws MonocoreError `Usage` that names the faults */
 export function parseQuery<Schema extends v.GenericSchema>(schema: Schema, query: RawQuery): v.InferOutput<Schema> {
   return check(schema, query, "the request's query");
 }
@@ -118,5 +120,5 @@ function check<Schema extends v.GenericSchema>(schema: Schema, value: unknown, w
   if (result.success) return result.output;
   const faults = result.issues.map((issue) => ({ path: v.getDotPath(issue), message: issue.message }));
   const named = faults.slice(0, FAULTS_IN_MESSAGE).map(({ path, message }) => (path ? `${path}: ${message}` : message));
-  throw new MonocoreError('Usage', `${what} does not fit: ${named.join('; ')}`, { details: faults });
+  throw new MonocoreError('Usage', `${what} is not valid: ${named.join('; ')}`, { details: faults });
 }

@@ -1,4 +1,4 @@
-/** `GET /v1/logs`: the log worker's chunks, passed on at the pace of the client. */
+/** Answers to `GET /v1/logs`: the log worker's chunks at the client's pace. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { MonocoreError } from '../../src/lib/errors.ts';
@@ -15,12 +15,14 @@ export interface Exchange {
   readonly outgoing: ServerResponse;
 }
 
-/** Ends an answer before it is complete. */
+/** Ends an incomplete answer. */
 type Fail = (error: WireError) => void;
 
 /**
- * Answers with the records of `query`. Throws what the log worker throws; nothing has been sent then. A failure later is
- * told in a trailer, or cuts the connection where the client knows nothing of trailers.
+ * Answers with the records of `query`. A later failure is sent in a trailer; without support for trailers the connection is
+ * cut.
+ *
+ * @throws what the log worker throws; nothing has been sent then
  */
 export async function streamLogs(
   { incoming, outgoing }: Exchange,
@@ -29,7 +31,7 @@ export async function streamLogs(
   answers: OpenAnswers,
 ): Promise<void> {
   const { port1: port, port2: readerPort } = new MessageChannel();
-  // Closing the port is what ends the reader.
+  // Closing the port ends the reader.
   outgoing.once('close', () => port.close());
   try {
     await logs.read(query, transfer(readerPort, [readerPort]));
@@ -61,7 +63,7 @@ function pipeChunks(port: MessagePort, outgoing: ServerResponse, fail: Fail): vo
     switch (event.type) {
       case 'chunk': {
         const { buffer } = event.bytes;
-        // Called when the kernel has all of it: the buffer may be filled anew, and the next chunk is due.
+        // Once the kernel has all of it, the buffer may be refilled with the next chunk.
         outgoing.write(event.bytes, () => port.postMessage(buffer, [buffer]));
         return;
       }
@@ -79,6 +81,6 @@ function pipeChunks(port: MessagePort, outgoing: ServerResponse, fail: Fail): vo
   });
   port.once('close', () => {
     if (isOver || outgoing.writableEnded || outgoing.destroyed) return;
-    fail(toWireError(new MonocoreError('ThreadDied', 'the log worker ended while it was read from; try again')));
+    fail(toWireError(new MonocoreError('ThreadDied', 'the log worker ended during the read; try again')));
   });
 }

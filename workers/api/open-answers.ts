@@ -1,13 +1,13 @@
-/** Answers that are not complete: due ones, and those without a foreseeable end (events, logs that are followed). */
+/** Answers that are not complete: pending ones, and streams without a foreseeable end (events, followed logs, pulls). */
 import type { ServerResponse } from 'node:http';
 
-/** The answers that are open, so that a stop can end them in order. */
+/** Open answers, so that a stop can end them in order. */
 export class OpenAnswers {
   readonly #open = new Set<ServerResponse>();
   readonly #streams = new Set<ServerResponse>();
   #onEmpty = () => {};
 
-  /** Every answer, before anything else is done with it. */
+  /** Registers an answer; called first for each. */
   track(outgoing: ServerResponse): void {
     this.#open.add(outgoing);
     outgoing.once('close', () => {
@@ -17,7 +17,7 @@ export class OpenAnswers {
     });
   }
 
-  /** Begins an answer that lasts until {@link OpenAnswers.end}. The headers go at once: the client waits for them. */
+  /** Begins a stream. The headers go out at once, because the client waits for them. */
   startStream(outgoing: ServerResponse, contentType: string): void {
     outgoing.writeHead(200, { 'content-type': contentType, 'cache-control': 'no-store' });
     outgoing.flushHeaders();
@@ -25,9 +25,9 @@ export class OpenAnswers {
   }
 
   /**
-   * Ends every stream, so that its client sees a complete answer, and waits until all answers have gone out.
+   * Ends every stream with a complete answer and waits until all answers have gone out.
    *
-   * @param graceMs what they get; some are incomplete still when it is over
+   * @param graceMs longest wait; some answers may be incomplete after it
    */
   async end(graceMs: number): Promise<void> {
     for (const outgoing of this.#streams) outgoing.end();

@@ -1,4 +1,4 @@
-/** The routes of `src/protocol/http.ts`. */
+/** Routes of `src/protocol/http.ts`. */
 import type { HttpBindings } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { Hono } from 'hono';
@@ -27,16 +27,16 @@ import { type LogsParameters, LogsQuerySchema, parseQuery, readBody, ServicesQue
 import { streamLogs } from './log-stream.ts';
 import type { OpenAnswers } from './open-answers.ts';
 
-/** What the routes work with. */
+/** Surroundings of the routes. */
 export interface RouteContext {
   readonly control: Remote<ControlApi>;
-  /** The log worker as it is connected now. */
+  /** The current log worker. */
   readonly logs: () => Remote<LogsApi>;
   readonly events: EventHub;
   readonly answers: OpenAnswers;
 }
 
-/** The application; it never looks at the host that a request names. */
+/** Builds the application, which ignores the host that a request names. */
 export function createRoutes({ control, logs, events, answers }: RouteContext): Hono<{ Bindings: HttpBindings }> {
   const app = new Hono<{ Bindings: HttpBindings }>();
   app.onError((error) => errorResponse(error));
@@ -50,7 +50,7 @@ export function createRoutes({ control, logs, events, answers }: RouteContext): 
   app.get('/v1/services', async (c) => {
     const { name, group } = parseQuery(ServicesQuerySchema, c.req.queries());
     const named = select(await control.services(), { names: name, group: null }, 'the daemon');
-    // To ask for a group that has no service is no mistake.
+    // An empty group is not an error.
     const reply: ServicesReply = { services: named.filter((service) => (group ?? service.group) === service.group) };
     return c.json(reply);
   });
@@ -98,7 +98,7 @@ export function createRoutes({ control, logs, events, answers }: RouteContext): 
   return app;
 }
 
-/** A filter only where one is asked for: everything else is read without a search. */
+/** Filter of a query; without one no search runs. */
 function filterOf({ since, until, grep, ignore_case }: LogsParameters): Pick<LogQuery, 'filter'> {
   if (since === undefined && until === undefined && grep === undefined) return {};
   const pattern = grep === undefined ? null : { source: grep, ignoreCase: ignore_case };

@@ -1,4 +1,4 @@
-/** The HTTP server of the api worker, from its boot data to its api. */
+/** HTTP server of the api worker. */
 import { rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { MessagePort } from 'node:worker_threads';
@@ -30,10 +30,10 @@ const CONTROL_DEADLINES: CallDeadlines = {
 };
 const LOGS_DEADLINES: CallDeadlines = { defaultMs: 10_000 };
 
-/** What the answers that are due get at a stop, the one to the stop's own request among them. */
+/** Time for pending answers at a stop, including the answer to the stop's own request. */
 const CLOSE_GRACE_MS = 2000;
 
-/** Stands in for whatever host a client names: requests are told apart by their path alone. */
+/** Replaces the host that a client names: only the path counts. */
 const HOST = 'localhost';
 
 /** Builds the server; it listens when told to. */
@@ -51,7 +51,7 @@ export function createApi({ socketPath, control, logs }: ApiBoot): ApiThreadApi 
   const respond = getRequestListener(routes.fetch, {
     hostname: HOST,
     overrideGlobalObjects: false,
-    // Only a request line that makes no URL gets here: the routes answer their own errors.
+    // Called only for a malformed request line: the routes answer their own errors.
     errorHandler: (error) => errorResponse(new MonocoreError('Usage', `not a valid request: ${errorText(error)}`)),
   });
   const server = createServer({ requireHostHeader: false }, (incoming, outgoing) => {
@@ -64,7 +64,7 @@ export function createApi({ socketPath, control, logs }: ApiBoot): ApiThreadApi 
     listen: () => listenPrivately(server, socketPath),
     async close() {
       await rm(socketPath, { force: true });
-      // Before the server: closing that cuts connections off whose answer has ended but not yet gone out.
+      // Before the server's close, which would cut off answers that have not gone out.
       await answers.end(CLOSE_GRACE_MS);
       await new Promise<void>((resolve) => {
         server.close(() => resolve());
@@ -84,7 +84,7 @@ export function createApi({ socketPath, control, logs }: ApiBoot): ApiThreadApi 
   };
 }
 
-/** Wraps `port`; calls fail as soon as its other end is gone. */
+/** Wraps `port`; calls fail as soon as its other end closes. */
 function connect<Api>(name: string, port: MessagePort, deadlines: CallDeadlines) {
   const wrapped: Wrapped<Api> = wrap(name, port, deadlines);
   port.once('close', () => {

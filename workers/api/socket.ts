@@ -1,23 +1,21 @@
-/** The daemon's unix socket: nobody but its owner can connect, not even for an instant. */
+/** The daemon's unix socket, to which only its owner can ever connect. */
 import { chmod, mkdir, rename, rm } from 'node:fs/promises';
 import type { Server } from 'node:net';
 import { dirname, join } from 'node:path';
 import { errorText, MonocoreError } from '../../src/lib/errors.ts';
 
 /**
- * The folder in which the socket is made, beside its place. Named so that the path in it is no longer than the final
- * one, which fits `sun_path`.
+ * Folder in which the socket is bound. The path in it is no longer than the final one, which fits `sun_path`.
  */
 const CRADLE_NAME = '.sock';
 
 /**
- * Makes `server` listen on `path`, mode 0600, in the place of what is there.
+ * Makes `server` listen on `path`, mode 0600, and replaces what is there.
  *
- * bind(2) makes a socket with the mode that the umask leaves, and a worker thread may not change the umask. So it is
- * bound inside a folder that only the owner can enter and moved to its place when its mode is right: a bound socket
- * may be renamed, see unix(7).
+ * bind(2) applies the umask, which a worker thread cannot change. So the socket is bound inside a folder that only the owner
+ * can enter, and renamed once its mode is right: a bound socket may be renamed, see unix(7).
  *
- * Throws `HomeUnusable`.
+ * @throws MonocoreError `HomeUnusable`
  */
 export async function listenPrivately(server: Server, path: string): Promise<void> {
   const cradle = join(dirname(path), CRADLE_NAME);

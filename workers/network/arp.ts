@@ -1,4 +1,4 @@
-/** ARP, RFC 826: how a guest finds the host in its network. */
+/** ARP, RFC 826, with which a guest finds the host in its network. */
 import { GATEWAY_INDEX } from '../../src/protocol/network.ts';
 import { isAddressOf, PAYLOAD, TYPE, TYPE_ARP, writeAddress, writeHead, writeMac } from './frame.ts';
 
@@ -13,7 +13,7 @@ const TARGET_MAC = PAYLOAD + 18;
 const TARGET_ADDRESS = PAYLOAD + 24;
 const ARP_BYTES = 28;
 
-/** Whether a frame asks for the Ethernet address of the host. */
+/** True for a request for the host's Ethernet address. */
 export function asksForGateway(framed: Buffer): boolean {
   return (
     framed.length >= PAYLOAD + ARP_BYTES &&
@@ -25,10 +25,10 @@ export function asksForGateway(framed: Buffer): boolean {
 }
 
 /**
- * Makes the answer to that.
+ * Writes the reply.
  *
- * @param into takes the frame
- * @param index of who asks
+ * @param into receives the frame
+ * @param index of the asking member
  */
 export function writeArpReply(into: Buffer, index: number, request: Buffer): Buffer {
   const framed = writeHead(into, GATEWAY_INDEX, index, TYPE_ARP, ARP_BYTES);
@@ -37,7 +37,7 @@ export function writeArpReply(into: Buffer, index: number, request: Buffer): Buf
   writeMac(framed, SENDER_MAC, GATEWAY_INDEX);
   writeAddress(framed, SENDER_ADDRESS, GATEWAY_INDEX);
   writeMac(framed, TARGET_MAC, index);
-  // As it stands there: one that only wants to know whether the address is free has none yet.
+  // Copied: a member that probes whether its address is free has none yet.
   request.copy(framed, TARGET_ADDRESS, SENDER_ADDRESS, SENDER_ADDRESS + 4);
   return framed;
 }

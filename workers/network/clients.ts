@@ -1,19 +1,19 @@
-/** Who is behind which port of the gateway: the table of a network address translation, RFC 3022. */
+/** Clients behind the gateway's ports: the table of a network address translation, RFC 3022. */
 import { randomInt } from 'node:crypto';
 
 /** Most clients of a VM at once. */
 export const MAX_CLIENTS = 4096;
 
-/** How long a client is known that sends nothing: the least that RFC 4787 asks for, section 4.3. */
+/** Lifetime of a silent client, the minimum of RFC 4787, section 4.3. */
 export const CLIENT_IDLE_MS = 120_000;
 
-/** Ports of the gateway: the dynamic ones of RFC 6335, many more than there may be clients. */
+/** Ports of the gateway: the dynamic ports of RFC 6335, many more than clients. */
 const FIRST_PORT = 49_152;
 const LAST_PORT = 65_535;
 
 /** A program that sends datagrams to a UDP port of the host. */
 export interface Client<Through> {
-  /** What it came through, and its answers go through. */
+  /** Port of the host between it and the VM. */
   readonly through: Through;
   readonly address: string;
   readonly port: number;
@@ -26,14 +26,14 @@ interface Entry<Through> extends Client<Through> {
 }
 
 /**
- * Clients of one VM. Only what a client sends keeps it in the table: a guest cannot go on sending to a port of the host that
- * its client has left, and that may be somebody else's by now. Where there are too many, the one that was silent for longest
- * is forgotten. A port is not used again before all others were, so no late answer goes to another client. Where to begin is
- * left to chance: another table may have been there for the same VM, before a thread that died or in an earlier daemon.
+ * Clients of one VM. Only a client's own datagrams keep it in the table, so a guest cannot keep sending to a port that its
+ * client has left and another program may have taken. When the table is full, the longest silent client is dropped. A port
+ * is reused after all others, so a late answer never reaches another client. The first port is random, because a thread
+ * that died or an earlier daemon may have had a table for the same VM.
  */
 export class Clients<Through extends { readonly id: number }> {
   readonly #now: () => number;
-  /** The one that was silent for longest first. */
+  /** The longest silent first. */
   readonly #byKey = new Map<string, Entry<Through>>();
   readonly #byPort = new Map<number, Entry<Through>>();
   #nextPort = randomInt(FIRST_PORT, LAST_PORT + 1);
@@ -43,7 +43,7 @@ export class Clients<Through extends { readonly id: number }> {
     this.#now = now;
   }
 
-  /** The client's port of the gateway, from now on if it is new. */
+  /** Port of the gateway for a client, assigned when it is new. */
   portOf(client: Client<Through>): number {
     const key = `${client.through.id} ${client.address} ${client.port}`;
     this.#forgetIdle();
@@ -56,7 +56,7 @@ export class Clients<Through extends { readonly id: number }> {
     return entry.gatewayPort;
   }
 
-  /** The client behind a port of the gateway; null when there is none, or none any more. */
+  /** Finds the client behind a port of the gateway; null without one. */
   find(gatewayPort: number): Client<Through> | null {
     this.#forgetIdle();
     return this.#byPort.get(gatewayPort) ?? null;

@@ -14,7 +14,7 @@ import {
 const IP_HEADER_BYTES = 20;
 const UDP_HEADER_BYTES = 8;
 
-/** Most that a datagram may carry which is not in fragments. */
+/** Longest payload of a datagram without fragments. */
 export const MAX_DATAGRAM_BYTES = HEADER_BYTES + MAX_FRAME_BYTES - PAYLOAD - IP_HEADER_BYTES - UDP_HEADER_BYTES;
 
 const IP_BYTES = PAYLOAD + 2;
@@ -33,15 +33,15 @@ const FRAGMENT_MASK = 0x3fff;
 const HOPS = 64;
 const PROTOCOL_UDP = 17;
 
-/** What is in a frame. */
+/** A datagram in a frame. */
 export interface Datagram {
   readonly sourcePort: number;
   readonly destinationPort: number;
-  /** A part of the frame. */
+  /** A view into the frame. */
   readonly payload: Buffer;
 }
 
-/** The sum of 16-bit words in ones' complement of RFC 1071; with the right checksum among them it is 0xffff. */
+/** Ones' complement sum of 16-bit words, RFC 1071; 0xffff with a correct checksum among them. */
 function sumWords(bytes: Buffer, start: number, end: number, initial = 0): number {
   let sum = initial;
   for (let at = start; at + 1 < end; at += 2) sum += bytes.readUInt16BE(at);
@@ -50,25 +50,25 @@ function sumWords(bytes: Buffer, start: number, end: number, initial = 0): numbe
   return sum;
 }
 
-/** Sum of a UDP header, of what is behind it, and of what stands for the IPv4 header before it. */
+/** Sum of a UDP header, its payload and its IPv4 pseudo header. */
 function sumDatagram(framed: Buffer, start: number, bytes: number): number {
   const pseudoHeader = sumWords(framed, SOURCE_ADDRESS, SOURCE_ADDRESS + 8, PROTOCOL_UDP + bytes);
   return sumWords(framed, start, start + bytes, pseudoHeader);
 }
 
-/** Where the UDP header begins, and where the packet ends; null for what is no whole packet of UDP to the host. */
+/** Start of the UDP header and end of the packet; null unless the frame is a whole UDP packet for the host. */
 function findDatagram(framed: Buffer): { readonly start: number; readonly end: number } | null {
   if (framed.readUInt16BE(TYPE) !== TYPE_IPV4 || framed[PAYLOAD]! >> 4 !== 4) return null;
   const headerBytes = (framed[PAYLOAD]! & 0xf) * 4;
   const [start, end] = [PAYLOAD + headerBytes, PAYLOAD + framed.readUInt16BE(IP_BYTES)];
-  // Behind the end there may be something to fill the frame up.
+  // Padding may follow the packet.
   if (headerBytes < IP_HEADER_BYTES || start + UDP_HEADER_BYTES > end || end > framed.length) return null;
   if (sumWords(framed, PAYLOAD, start) !== 0xffff) return null;
   if ((framed.readUInt16BE(FRAGMENT) & FRAGMENT_MASK) !== 0 || framed[PROTOCOL] !== PROTOCOL_UDP) return null;
   return isAddressOf(framed, DESTINATION_ADDRESS, GATEWAY_INDEX) ? { start, end } : null;
 }
 
-/** The datagram that a frame brings the host; null when it brings none, a damaged one, or a part of one. */
+/** Reads the datagram for the host in a frame; null for none, a damaged one or a fragment. */
 export function readDatagram(framed: Buffer): Datagram | null {
   const found = findDatagram(framed);
   if (!found) return null;
@@ -85,9 +85,9 @@ export function readDatagram(framed: Buffer): Datagram | null {
 }
 
 /**
- * Makes the frame that brings a VM a datagram of the host.
+ * Writes a datagram of the host as a frame for a VM.
  *
- * @param into takes the frame
+ * @param into receives the frame
  * @param index of the VM
  * @param datagram whose payload has at most {@link MAX_DATAGRAM_BYTES}
  */
@@ -97,7 +97,7 @@ export function writeDatagram(into: Buffer, index: number, datagram: Datagram): 
   const framed = writeHead(into, GATEWAY_INDEX, index, TYPE_IPV4, IP_HEADER_BYTES + udpBytes);
   framed.writeUInt16BE(VERSION_AND_LENGTH, PAYLOAD);
   framed.writeUInt16BE(IP_HEADER_BYTES + udpBytes, IP_BYTES);
-  // Without fragments the number of a packet says nothing, RFC 6864.
+  // The identification of an unfragmented packet is meaningless, RFC 6864.
   framed.writeUInt32BE(DO_NOT_FRAGMENT, FRAGMENT - 2);
   framed[TIME_TO_LIVE] = HOPS;
   framed[PROTOCOL] = PROTOCOL_UDP;
@@ -111,7 +111,7 @@ export function writeDatagram(into: Buffer, index: number, datagram: Datagram): 
   framed.writeUInt16BE(udpBytes, start + 4);
   framed.writeUInt16BE(0, start + 6);
   payload.copy(framed, start + UDP_HEADER_BYTES);
-  // Zero would say that there is none.
+  // Zero would mean no checksum.
   framed.writeUInt16BE(0xffff - sumDatagram(framed, start, udpBytes) || 0xffff, start + 6);
   return framed;
 }

@@ -1,15 +1,15 @@
-/** Cuts what a QEMU sends into frames. */
+/** Splits QEMU's stream into frames. */
 import { HEADER_BYTES, MAX_FRAME_BYTES, MAX_QEMU_FRAME_BYTES } from './frame.ts';
 
-/** What came. */
+/** Receivers of frames. */
 export interface FrameHandlers {
-  /** A frame behind its length. Only valid during the call. */
+  /** Gets a frame behind its length, valid only during the call. */
   readonly onFrame: (framed: Buffer) => void;
-  /** A frame that is too large, which is skipped. */
+  /** Told of a frame that is too large and skipped. */
   readonly onOversize: () => void;
 }
 
-/** Keeps what is there of an incomplete frame, and never more: its memory does not grow. */
+/** Buffers at most one incomplete frame. */
 export class FrameReader {
   readonly #handlers: FrameHandlers;
   readonly #pending = Buffer.allocUnsafe(HEADER_BYTES + MAX_FRAME_BYTES);
@@ -20,7 +20,7 @@ export class FrameReader {
     this.#handlers = handlers;
   }
 
-  /** Takes the next bytes. @throws RangeError for a length that no QEMU sends: there is no telling what follows */
+  /** Takes the next bytes. @throws RangeError for an impossible length, after which the stream makes no sense */
   push(chunk: Buffer): void {
     let at = 0;
     while (at < chunk.length) {
@@ -36,7 +36,7 @@ export class FrameReader {
     }
   }
 
-  /** Takes a frame that begins here. Returns how many bytes that took. */
+  /** Takes a frame that begins at `at`. Returns the bytes consumed. */
   #take(chunk: Buffer, at: number): number {
     const available = chunk.length - at;
     if (available < HEADER_BYTES) return this.#keep(chunk, at, available);
@@ -48,7 +48,7 @@ export class FrameReader {
     return framedBytes;
   }
 
-  /** Adds to the frame that began in an earlier chunk: its length first, then the rest. */
+  /** Continues the frame of an earlier chunk: its length first, then the rest. */
   #complete(chunk: Buffer, at: number): number {
     const wanted = this.#pendingBytes < HEADER_BYTES ? HEADER_BYTES : HEADER_BYTES + readLength(this.#pending, 0);
     const added = this.#keep(chunk, at, Math.min(wanted - this.#pendingBytes, chunk.length - at));
@@ -70,7 +70,7 @@ export class FrameReader {
     return bytes;
   }
 
-  /** Passes over a frame whose length was read. Returns the bytes of the length. */
+  /** Skips a frame. Returns the bytes of its length. */
   #skip(length: number): number {
     this.#handlers.onOversize();
     this.#skippedBytes = length;

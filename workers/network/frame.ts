@@ -1,12 +1,12 @@
 /**
- * Ethernet frames as QEMU's `-netdev stream` carries them: each behind its length, four bytes in network order, as in
- * net_stream_receive() of QEMU's net/stream.c. Offsets below are those behind the length.
+ * Ethernet frames in QEMU's `-netdev stream`: each follows its length, four bytes in network order, see
+ * net_stream_receive() in QEMU's net/stream.c. Offsets below include the length.
  */
 import { GROUP_PREFIX } from '../../src/protocol/network.ts';
 
 /** Bytes of the length. */
 export const HEADER_BYTES = 4;
-/** A frame with 1500 bytes of payload, as IEEE 802.3 has it without the checksum, which QEMU does not pass on. */
+/** A frame with 1500 bytes of payload, IEEE 802.3, without the checksum, which QEMU omits. */
 export const MAX_FRAME_BYTES = 1514;
 /** QEMU never sends more: NET_BUFSIZE in its net/net.h. */
 export const MAX_QEMU_FRAME_BYTES = 4096 + 65_536;
@@ -50,15 +50,15 @@ export function writeHead(into: Buffer, from: number, to: number, type: number, 
   return into.subarray(0, PAYLOAD + payloadBytes);
 }
 
-/** Whether the IPv4 address that stands there is that of a member. */
+/** True when the IPv4 address at `at` is the member's. */
 export function isAddressOf(framed: Buffer, at: number, index: number): boolean {
   return framed.readUInt16BE(at) === IP_PREFIX && framed.readUInt16BE(at + 2) === index;
 }
 
 /**
- * Whether a frame says of itself that it comes from the member that sent it, so that nobody speaks for another: its
- * source on Ethernet, and in IPv4 (RFC 791) or ARP (RFC 826), which are all that is let through. A member that asks with
- * ARP whether an address is free has none yet, RFC 5227.
+ * True for a frame with its sender's own addresses, so that no member impersonates another: the source on Ethernet, and in
+ * IPv4 (RFC 791) or ARP (RFC 826); other protocols are rejected. A member that probes by ARP whether an address is free has
+ * none yet, RFC 5227.
  */
 export function isGenuine(framed: Buffer, index: number): boolean {
   if (framed.length < PAYLOAD + 20 || !isMacOf(framed, SOURCE, index)) return false;
@@ -75,12 +75,12 @@ export function isGenuine(framed: Buffer, index: number): boolean {
   }
 }
 
-/** Whether a frame is for everybody: the lowest bit of the first byte says that of broadcast and multicast. */
+/** True for broadcast and multicast: the lowest bit of the first byte. */
 export function isForAll(framed: Buffer): boolean {
   return (framed[DESTINATION]! & 1) === 1;
 }
 
-/** Index of the member that a frame is for; null when it is for none. */
+/** Index of the member to which a frame is addressed; null for none. */
 export function destinationOf(framed: Buffer): number | null {
   return framed.readUInt32BE(DESTINATION) === MAC_PREFIX ? framed.readUInt16BE(DESTINATION + 4) : null;
 }

@@ -1,4 +1,4 @@
-/** The host in the network of one VM: what comes to the VM's UDP ports goes in through it, and the answers out. */
+/** The host in one VM's network: passes datagrams to the VM's UDP ports, and its answers back. */
 import type { ClosedPort, DropCause, GroupPort } from '../../src/protocol/network.ts';
 import { asksForGateway, writeArpReply } from './arp.ts';
 import { Clients } from './clients.ts';
@@ -6,9 +6,9 @@ import { MAX_DATAGRAM_BYTES, readDatagram, writeDatagram } from './datagram.ts';
 import { HEADER_BYTES, MAX_FRAME_BYTES } from './frame.ts';
 import { HostPort } from './host-port.ts';
 
-/** What a gateway does to the rest. */
+/** Effects of a gateway. */
 export interface GatewayHandlers {
-  /** Takes a frame to the VM; only valid during the call. */
+  /** Sends a frame to the VM; it is valid only during the call. */
   readonly send: (framed: Buffer) => void;
   readonly drop: (cause: DropCause) => void;
   /** See the event `udp-ports`. */
@@ -16,15 +16,15 @@ export interface GatewayHandlers {
 }
 
 /**
- * Each VM has a gateway for itself, and each gateway knows only the clients of that VM: the others of its group cannot reach
- * its clients through it, nor it theirs. Nothing is passed on but answers of a forwarded port to who has asked it.
+ * Each VM has its own gateway, which knows only the clients of that VM: other members of the group cannot reach them. It
+ * passes on only answers of a forwarded port to clients that have sent to it.
  */
 export class Gateway {
   readonly #index: number;
   readonly #handlers: GatewayHandlers;
   readonly #clients = new Clients<HostPort>();
   readonly #ports: readonly HostPort[];
-  /** Why each port is closed; null for one that is open, and nothing for one that was not tried yet. */
+  /** Error of each closed port; null for an open one, absent before the first try. */
   readonly #states = new Map<number, string | null>();
   readonly #frame = Buffer.alloc(HEADER_BYTES + MAX_FRAME_BYTES);
 
@@ -42,7 +42,7 @@ export class Gateway {
     });
   }
 
-  /** Takes what the VM sent to the host. */
+  /** Receives a frame of the VM for the host. */
   receive(framed: Buffer): void {
     if (this.answerArp(framed)) return;
     const datagram = readDatagram(framed);
@@ -54,7 +54,7 @@ export class Gateway {
     }
   }
 
-  /** Says where the host is, if that is the question and there is a reason to know. Returns whether it was. */
+  /** Answers a request for the host's address if the VM has UDP ports. Returns true when it did. */
   answerArp(framed: Buffer): boolean {
     if (this.#ports.length === 0 || !asksForGateway(framed)) return false;
     this.#handlers.send(writeArpReply(this.#frame, this.#index, framed));

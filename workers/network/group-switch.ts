@@ -5,16 +5,16 @@ import type { Gateway } from './gateway.ts';
 import type { VmLink } from './vm-link.ts';
 
 /**
- * Which address is behind which link needs no learning: a member's address follows from its index, and it may use no other.
- * So no frame has to go to everybody for want of knowledge, and one for an address that nobody has goes nowhere.
+ * It learns no addresses: a member's address follows from its index, and it may use no other. So no frame is flooded for
+ * want of knowledge, and one for an unknown address is dropped.
  */
 export class GroupSwitch {
   readonly #drop: (service: string, cause: DropCause) => void;
   readonly #links = new Map<number, VmLink>();
-  /** Links that were sent something which is not written yet. */
+  /** Links with frames that are not written yet. */
   readonly #touched = new Set<VmLink>();
 
-  /** @param drop told of each frame that is not passed on, with the VM whose doing that is */
+  /** @param drop told of each dropped frame, with the VM that caused it */
   constructor(drop: (service: string, cause: DropCause) => void) {
     this.#drop = drop;
   }
@@ -33,9 +33,9 @@ export class GroupSwitch {
   }
 
   /**
-   * Passes on what a member sent.
+   * Forwards a member's frame.
    *
-   * @param gateway what it has of the host
+   * @param gateway of that member
    */
   forward(from: VmLink, gateway: Gateway, framed: Buffer): void {
     const { index, service } = from.port;
@@ -53,14 +53,14 @@ export class GroupSwitch {
     }
   }
 
-  /** Passes a frame to a member; written with the next {@link GroupSwitch.flush}. */
+  /** Queues a frame for a member until the next {@link GroupSwitch.flush}. */
   send(to: VmLink, framed: Buffer): void {
     if (!to.connected) return;
     if (to.send(framed)) this.#touched.add(to);
     else this.#drop(to.port.service, 'full');
   }
 
-  /** Writes what was passed on since the last time: once for many frames. */
+  /** Writes all queued frames, one write for many. */
   flush(): void {
     for (const link of this.#touched) link.flush();
     this.#touched.clear();

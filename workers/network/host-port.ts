@@ -5,29 +5,29 @@ import type { UdpForward } from '../../src/protocol/network.ts';
 
 const RETRY_MS = 1000;
 
-/** Bytes that the kernel did not take yet, beyond which answers are dropped. */
+/** Unsent bytes in the kernel's queue beyond which answers are dropped. */
 const MAX_UNSENT_BYTES = 256 * 1024;
 
-/** What becomes of a port. */
+/** Events of a port. */
 export interface HostPortHandlers {
-  /** Only valid during the call. */
+  /** The payload is valid only during the call. */
   readonly onDatagram: (payload: Buffer, address: string, port: number) => void;
-  /** It is open, or closed and why: when it was tried for the first time, and at each change. */
+  /** Gets null for an open port, else the error: at the first try and at each change. */
   readonly onState: (error: string | null) => void;
-  /** A datagram could not be sent. */
+  /** Called for each datagram that could not be sent. */
   readonly onUnsent: () => void;
 }
 
-/** Opened as soon as it is free, until closed. */
+/** Opens as soon as the port is free and stays open until closed. */
 export class HostPort {
   readonly forward: UdpForward;
-  /** Tells the ports of a VM apart. */
+  /** Distinguishes the ports of a VM. */
   readonly id: number;
   readonly #handlers: HostPortHandlers;
   #socket: Socket;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
-  /** What was told last. */
+  /** Last reported state. */
   #error: string | null | undefined;
 
   constructor(id: number, forward: UdpForward, handlers: HostPortHandlers) {
@@ -49,7 +49,7 @@ export class HostPort {
     });
   }
 
-  /** Frees the port before it returns. */
+  /** Closes the port, which is free on return. */
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
@@ -61,13 +61,13 @@ export class HostPort {
     const socket = createSocket('udp4');
     socket.on('listening', () => this.#tell(null));
     socket.on('message', (payload, { address: from, port }) => {
-      // Who sends from port 0 wants no answer, RFC 768; and there is none that could be sent.
+      // Source port 0 means that no answer is wanted or possible, RFC 768.
       if (port !== 0) this.#handlers.onDatagram(payload, from, port);
     });
     socket.on('error', (error) => {
       this.#release(socket);
       if (this.#closed) return;
-      this.#tell(errorCode(error) === 'EADDRINUSE' ? 'another program has it' : error.message);
+      this.#tell(errorCode(error) === 'EADDRINUSE' ? 'another program uses it' : error.message);
       this.#timer = setTimeout(() => {
         this.#socket = this.#open();
       }, RETRY_MS);

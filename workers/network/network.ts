@@ -1,4 +1,4 @@
-/** The networks of all groups. */
+/** Networks of all groups. */
 import { isDeepStrictEqual } from 'node:util';
 import type { DropCause, GroupPort, NetworkEvent } from '../../src/protocol/network.ts';
 import { Gateway } from './gateway.ts';
@@ -12,12 +12,12 @@ interface Member {
   readonly network: string;
 }
 
-/** The group's name, or one that no group can have. */
+/** Name of a VM's network: the group, or a name that no group can have. */
 function networkOf({ group, service }: GroupPort): string {
   return group ?? `/${service}`;
 }
 
-/** One switch for each group that has a VM, and for each VM that has none. */
+/** Switches: one for each group with a VM and for each VM without a group. */
 export class Network {
   readonly #post: (event: NetworkEvent) => void;
   readonly #drops: DropReport;
@@ -81,14 +81,14 @@ export class Network {
   }
 }
 
-/** No timer runs while nothing is dropped. */
+/** Counts dropped frames and reports them after a while. Without drops no timer runs. */
 export class DropReport {
   readonly #delayMs: number;
   readonly #post: (event: NetworkEvent) => void;
   readonly #counts = new Map<string, Map<DropCause, number>>();
   #timer: NodeJS.Timeout | null = null;
 
-  /** @param delayMs from the first drop to the message */
+  /** @param delayMs time from the first drop to the report */
   constructor(delayMs: number, post: (event: NetworkEvent) => void) {
     this.#delayMs = delayMs;
     this.#post = post;

@@ -1,4 +1,4 @@
-/** The connection to one VM. */
+/** Connection to one VM. */
 import { chmod } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import type { GroupPort } from '../../src/protocol/network.ts';
@@ -6,24 +6,24 @@ import { FrameReader } from './frame-reader.ts';
 
 const RETRY_MS = 20;
 const RETRY_MAX_MS = 1000;
-/** A QEMU that has not made its socket by then has a reason. */
+/** Time after which a missing socket is reported. */
 const UNREACHABLE_MS = 15_000;
 
-/** What becomes of a link. */
+/** Events of a link. */
 export interface LinkHandlers {
   readonly onFrame: (framed: Buffer) => void;
-  /** All frames of a chunk have come. */
+  /** Called after all frames of a chunk. */
   readonly onBatch: () => void;
   readonly onOversize: () => void;
-  /** What came was no frame; the link is closed. */
+  /** The stream was malformed; the link is closed. */
   readonly onFault: (reason: string) => void;
-  /** It could not be connected for a while; called once. */
+  /** The connection has failed for a while; called once. */
   readonly onUnreachable: (error: string) => void;
 }
 
 /**
- * Connects as soon as the socket exists, and again whenever the connection ends, until closed. QEMU talks to one at a time
- * and listens again when that one has gone.
+ * Connects as soon as the socket exists and reconnects until closed. QEMU serves one connection at a time and listens again
+ * after it.
  */
 export class VmLink {
   readonly port: GroupPort;
@@ -33,7 +33,7 @@ export class VmLink {
   #queue: OutputQueue | null = null;
   #timer: NodeJS.Timeout | undefined;
   #delayMs = RETRY_MS;
-  /** Since when it is tried in vain; null when it is connected, or that was told. */
+  /** Time of the first failed try; null while connected or after the report. */
   #triedSinceMs: number | null = performance.now();
   #closed = false;
 
@@ -47,12 +47,12 @@ export class VmLink {
     return this.#queue !== null;
   }
 
-  /** Puts a frame into the queue; see {@link VmLink.flush}. Returns false when that is full. */
+  /** Queues a frame until {@link VmLink.flush}. Returns false when the queue is full. */
   send(framed: Buffer): boolean {
     return this.#queue?.add(framed) ?? true;
   }
 
-  /** Writes what was sent. */
+  /** Writes queued frames. */
   flush(): void {
     this.#queue?.flush();
   }
@@ -71,12 +71,12 @@ export class VmLink {
     socket.on('connect', () => {
       this.#delayMs = RETRY_MS;
       this.#triedSinceMs = null;
-      // QEMU leaves the mode to its umask; that nobody else gets this far is the folder's doing.
+      // QEMU leaves the mode to its umask; until now the folder's mode keeps others out.
       chmod(this.port.socketPath, 0o600, () => {});
       this.#queue = new OutputQueue((bytes, onWritten) => socket.write(bytes, () => onWritten()));
     });
     socket.on('data', (chunk) => {
-      // What is left of a chunk that ended the link is nobody's.
+      // The rest of a chunk that ended the link is discarded.
       if (this.#closed) return;
       try {
         reader.push(chunk);
@@ -84,7 +84,7 @@ export class VmLink {
         this.close();
         this.#handlers.onFault((error as Error).message);
       }
-      // Frames that came before what was none are under way, too.
+      // Frames before the malformed one still count.
       onBatch();
     });
     socket.on('error', (error) => this.#tellUnreachable(error));
@@ -108,14 +108,13 @@ export class VmLink {
 }
 
 /**
- * Bytes of each of the two buffers of a queue. A TCP connection of a guest has about as much on its way; more would only
- * add delay before the sender learns that it is too fast.
+ * Bytes of each of a queue's two buffers, about the window of a guest's TCP connection; more would only delay the sender's
+ * feedback.
  */
 export const QUEUE_BYTES = 128 * 1024;
 
 /**
- * One buffer is filled while the other is written, so memory is bounded and nothing is allocated for a frame. What does
- * not fit is not taken.
+ * Double-buffered queue: frames fill one buffer while the other is written, so memory is bounded and no frame allocates.
  */
 export class OutputQueue {
   readonly #write: (bytes: Buffer, onWritten: () => void) => void;
@@ -124,12 +123,12 @@ export class OutputQueue {
   #filledBytes = 0;
   #isWriting = false;
 
-  /** @param write must call back when the bytes are not needed any more */
+  /** @param write calls back when it no longer needs the bytes */
   constructor(write: (bytes: Buffer, onWritten: () => void) => void) {
     this.#write = write;
   }
 
-  /** Takes a copy. Returns whether there was room. */
+  /** Copies a frame. Returns false without room for it. */
   add(framed: Buffer): boolean {
     if (this.#filledBytes + framed.length > QUEUE_BYTES) return false;
     framed.copy(this.#filling, this.#filledBytes);
@@ -137,7 +136,7 @@ export class OutputQueue {
     return true;
   }
 
-  /** Writes what was added, unless a write is under way: then that follows by itself. */
+  /** Writes the queue now, or after the current write. */
   flush(): void {
     if (this.#isWriting || this.#filledBytes === 0) return;
     const bytes = this.#filling.subarray(0, this.#filledBytes);
@@ -151,12 +150,12 @@ export class OutputQueue {
   }
 }
 
-/** Frames a second. A member asks with one for the address of another, about once a minute. */
+/** Broadcasts a second. A member needs about one a minute for each other member's address. */
 export const FLOOD_RATE = 1000;
-/** Frames at once. */
+/** Broadcasts at once. */
 export const FLOOD_BURST = 1000;
 
-/** A token bucket. */
+/** Token bucket for a VM's broadcasts, each of which costs every member of the group. */
 export class FloodLimit {
   readonly #now: () => number;
   #tokens = FLOOD_BURST;
@@ -168,7 +167,7 @@ export class FloodLimit {
     this.#filledAtMs = now();
   }
 
-  /** Whether one more may pass. */
+  /** Takes a token; false without one. */
   take(): boolean {
     const nowMs = this.#now();
     const gained = ((nowMs - this.#filledAtMs) * FLOOD_RATE) / 1000;

@@ -25,7 +25,7 @@ function explain(error: unknown, port: Port, address: string, runDir: string): s
   }
   if (errorCode(error) !== 'EADDRINUSE') return errorText(error);
   const owner = findPortOwner(port, address, runDir);
-  if (!owner) return 'another program has it; choose another host port';
+  if (!owner) return 'another program uses it; choose another host port';
   const place = `${owner.address.includes(':') ? `[${owner.address}]` : owner.address}:${port.host}`;
   if (owner.service !== null) {
     return `service ${owner.service} has ${place}; stop ${owner.service} or choose another host port`;

@@ -96,7 +96,7 @@ test('a body above 4 MiB is refused, with and without its length announced', asy
   for (const options of [announced, chunked]) {
     const { status, json } = await ask('POST', '/v1/services/stop', body, options);
     assert.deepEqual([status, errorOf(json).code], [400, 'Usage']);
-    assert.match(errorOf(json).message, /above 4 MiB/);
+    assert.match(errorOf(json).message, /larger than 4 MiB/);
   }
 });
 

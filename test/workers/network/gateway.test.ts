@@ -211,7 +211,7 @@ test('a port that is taken is told, opened when it is free, and free at once whe
   const free = { ...taken, host: await findFreePort('udp', ADDRESS) };
   const web = await bed.add('web', 1, 'shop', [taken, free]);
   await eventually('what was told', () => bed.events.length === 1);
-  const closed = [{ ...taken, error: 'another program has it' }];
+  const closed = [{ ...taken, error: 'another program uses it' }];
   assert.deepEqual(bed.events, [{ type: 'udp-ports', service: 'web', closed }]);
   other.close();
   await eventually('what was told', () => bed.events.length === 2);
