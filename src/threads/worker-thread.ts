@@ -9,6 +9,7 @@ import {
   type Worker,
 } from 'node:worker_threads';
 import { errorText, MonocoreError } from '../lib/errors.ts';
+import { deferred, within } from '../lib/promises.ts';
 import type { ThreadStatus } from '../protocol/http.ts';
 import { CRASH, READY, spawnWorker, type WorkerEntry } from './entry.ts';
 import { type CallDeadlines, type Remote, type Wrapped, wrap } from './rpc.ts';
@@ -179,29 +180,17 @@ export class WorkerThread<Api, Event = never> {
   }
 
   async #becomeReady({ worker, exited }: Running<Api>): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const outcome = await Promise.race([
-      new Promise<null>((resolve) => {
-        worker.on('message', (message) => {
-          if (message === READY) resolve(null);
-        });
-      }),
-      exited,
-      new Promise<MonocoreError>((resolve) => {
-        timer = setTimeout(
-          () =>
-            resolve(
-              new MonocoreError('CallTimeout', `the ${this.name} thread was not ready in ${READY_TIMEOUT_MS} ms`),
-            ),
-          READY_TIMEOUT_MS,
-        );
-      }),
-    ]);
-    clearTimeout(timer);
-    if (outcome) {
-      await worker.terminate();
-      throw outcome;
-    }
+    const ready = new Promise<'ready'>((resolve) => {
+      worker.on('message', (message) => {
+        if (message === READY) resolve('ready');
+      });
+    });
+    const outcome = await within(Promise.race([ready, exited]), READY_TIMEOUT_MS);
+    if (outcome === 'ready') return;
+    await worker.terminate();
+    throw (
+      outcome ?? new MonocoreError('CallTimeout', `the ${this.name} thread was not ready in ${READY_TIMEOUT_MS} ms`)
+    );
   }
 
   #onExit(error: MonocoreError): void {
@@ -230,14 +219,10 @@ export class WorkerThread<Api, Event = never> {
     }
   }
 
-  #waitToRestart(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, this.#delayMs);
-      this.#skipDelay = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
+  async #waitToRestart(): Promise<void> {
+    const skipped = deferred();
+    this.#skipDelay = skipped.resolve;
+    await within(skipped.promise, this.#delayMs);
   }
 
   #stoppedError(): MonocoreError {
