@@ -1,4 +1,4 @@
-/** The figures as one table for the README: a row for each contender, a column for each load. */
+/** The figures as one table for the manual: a row for each contender, a column for each load. */
 import type { Figures } from './figures.ts';
 import { MAIN_LOAD } from './loads.ts';
 

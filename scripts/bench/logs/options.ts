@@ -25,7 +25,7 @@ const USAGE = `usage: npm run bench:logs -- [options]
   --only NAME  this contender or this load only; may be repeated
   --dir DIR    a folder on the disk to write to, ${tmpdir()} by default
   --json       every figure of every round
-  --markdown   the throughput as one table, as in the README
+  --markdown   the throughput as one table, as in the manual
   --check      end with code 1 when a target is missed`;
 
 /** Reads the arguments. Ends the process when help is asked for, and with code 2 when they are wrong. */

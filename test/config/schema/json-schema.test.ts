@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import { Ajv, type SchemaObject } from 'ajv';
 import { parse as parseToml } from 'smol-toml';
 import { FIRST_CONFIG } from '../../../src/cli/commands/init.ts';
+import { listPages } from '../../../src/cli/manual/pages.ts';
 import { writeConfig } from '../../../src/config/print.ts';
 import { configJsonSchema } from '../../../src/config/schema/json-schema.ts';
 import { readCases, SUBJECTS } from '../../helpers/config/broken.ts';
@@ -20,14 +21,19 @@ function complaints(text: string): string[] {
   return (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`);
 }
 
-const README_CONFIGS = [...read('README.md').matchAll(/```toml\n(.*?)```/gs)]
+const PAGES = ['README.md', ...listPages().map(({ topic }) => `src/manual/${topic}.md`)];
+const MANUAL_CONFIGS = [
+  ...PAGES.map(read)
+    .join('\n')
+    .matchAll(/```toml\n(.*?)```/gs),
+]
   .map(([, text]) => text!)
   .filter((text) => text.includes('[[service]]'));
 
 describe('the JSON schema', () => {
   test('takes every example', () => {
-    assert.ok(README_CONFIGS.length >= 2);
-    for (const text of [read('scripts/demo.toml'), FIRST_CONFIG, ...README_CONFIGS]) {
+    assert.ok(MANUAL_CONFIGS.length >= 2);
+    for (const text of [read('scripts/demo.toml'), FIRST_CONFIG, ...MANUAL_CONFIGS]) {
       assert.deepEqual(complaints(text), []);
       parse(text.replace(/^rootfs = .*$/gm, ''));
     }

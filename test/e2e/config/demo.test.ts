@@ -1,4 +1,4 @@
-/** The demo that the README starts, through the built command: four microVMs in two groups. */
+/** The demo that the quickstart starts, through the built command: four microVMs in two groups. */
 import assert from 'node:assert/strict';
 import { readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** The README's library example, run as it stands there. */
+/** The manual's library example, run as it stands there. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -10,9 +10,9 @@ import { makeTempDir } from '../../helpers/temp.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 
-it('runs the example of the README, with a microVM', async (t) => {
-  const example = /```ts\n([\s\S]+?)```/.exec(readFileSync(join(root, 'README.md'), 'utf8'))?.[1];
-  assert.ok(example, 'the README has an example');
+it('runs the example of the manual, with a microVM', async (t) => {
+  const example = /```ts\n([\s\S]+?)```/.exec(readFileSync(join(root, 'src/manual/library.md'), 'utf8'))?.[1];
+  assert.ok(example, 'the page has an example');
   const dir = await makeTempDir(t);
   mkdirSync(join(dir, 'node_modules'));
   symlinkSync(root, join(dir, 'node_modules/monocore'));

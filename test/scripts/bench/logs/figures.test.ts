@@ -82,7 +82,7 @@ test('the table tells lines that are missing in any round, and the verdicts a ta
   ]);
 });
 
-test('the table for the README has a row for each contender and a column for each load', () => {
+test('the table for the manual has a row for each contender and a column for each load', () => {
   const measurements = LOADS.flatMap(({ name: load }) => [
     measurement(1, 'monocore', 1, { load, bytes: 500e6 }),
     measurement(1, 'cat', 0.64, { load, bytes: 500e6 }),
