@@ -1,8 +1,8 @@
 /** The numbered files of one stream, as their writer sees them. Of records they know only that each ends with a newline. */
 
 import { fileName, type Position, type StreamId } from '../../../src/protocol/log-files/names.ts';
+import { LF } from '../../../src/protocol/log-files/record.ts';
 import type { HeldPlace } from '../../../src/protocol/logs.ts';
-import { LF } from '../format/framer.ts';
 import { call, type Disk, type FileStatus, type FileWork } from './disk.ts';
 import { createFile, openHeldFile, openNewestFile, readFirstTime, readLastRecord } from './open-newest.ts';
 import { linkTo, whereIs } from './stable-link.ts';

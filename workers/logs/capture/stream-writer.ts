@@ -5,8 +5,9 @@
  */
 import type { Clock } from '../../../src/lib/clock.ts';
 import { errorCode, errorText } from '../../../src/lib/errors.ts';
+import { LF } from '../../../src/protocol/log-files/record.ts';
 import type { HeldItem } from '../../../src/protocol/logs.ts';
-import { type FrameMemory, type Framer, INPUT_START, LF } from '../format/framer.ts';
+import { type FrameMemory, type Framer, INPUT_START } from '../format/framer.ts';
 import type { Disk, FileWork } from './disk.ts';
 import { type Dropped, DropReport } from './drop-report.ts';
 import type { RollingFile } from './rolling-file.ts';

@@ -1,6 +1,5 @@
 /** Framer of formats that encode the line: it needs each line as a whole. */
-import type { BodyEncoder, Gap } from '../../../src/protocol/log-files/record.ts';
-import { MAX_HEAD_BYTES } from '../../../src/protocol/log-files/record.ts';
+import { type BodyEncoder, type Gap, LF, MAX_HEAD_BYTES } from '../../../src/protocol/log-files/record.ts';
 import type { FramerState } from '../../../src/protocol/logs.ts';
 import {
   CR,
@@ -8,7 +7,6 @@ import {
   type Framer,
   type FramerOptions,
   HEAD_START,
-  LF,
   OUTPUT_END,
   OUTPUT_LIMIT,
   OUTPUT_START,

@@ -12,7 +12,6 @@ import { type Gap, MAX_HEAD_BYTES, type RecordFormat } from '../../../src/protoc
 import type { FramerState } from '../../../src/protocol/logs.ts';
 import { openSimdFramer, type SimdFramer } from './simd-framer.ts';
 
-export { LF } from '../../../src/protocol/log-files/record.ts';
 export const CR = 13;
 
 /** Most bytes that are read from a stream at once: the default capacity of a pipe, see pipe(7). */

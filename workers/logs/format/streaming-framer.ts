@@ -1,5 +1,5 @@
 /** Framer of formats that write the line as it is: each chunk is framed at once. */
-import type { Gap } from '../../../src/protocol/log-files/record.ts';
+import { type Gap, LF } from '../../../src/protocol/log-files/record.ts';
 import type { FramerState } from '../../../src/protocol/logs.ts';
 import {
   CR,
@@ -7,7 +7,6 @@ import {
   type Framer,
   type FramerOptions,
   HEAD_START,
-  LF,
   OUTPUT_LIMIT,
   OUTPUT_START,
 } from './framer.ts';
