@@ -1,6 +1,5 @@
-/** Looks at everything on the host that monocore needs, and says what to do about what is missing. */
+/** Checks of everything on the host that monocore needs, with a remedy for each finding. */
 import { freemem, totalmem } from 'node:os';
-import { errorText } from '../lib/errors.ts';
 import { readOpenFilesLimit } from '../lib/proc.ts';
 import { formatSize } from '../lib/units.ts';
 import { HomePaths, MAX_SOCKET_PATH_BYTES } from '../state/paths.ts';
@@ -9,31 +8,28 @@ import { JobPool } from '../threads/job-pool.ts';
 import { findKernel } from '../vm/guest/kernel.ts';
 import { findMkfs, findQemu, findStaticBusybox, hostArchitecture, readQemuVersion } from '../vm/host/host-tools.ts';
 import { groupObstacle, preparePlatform } from '../vm/qemu/platform.ts';
-import { checkFileSharing } from './file-sharing.ts';
-import { checkImages } from './images.ts';
-import { checkCgroups, checkUsers } from './limits.ts';
-import type { Check, DoctorReport } from './report.ts';
+import {
+  type Check,
+  checkCgroups,
+  checkFileSharing,
+  checkImages,
+  checkUsers,
+  type Finding,
+  failed,
+  ok,
+  warn,
+} from './checks.ts';
 
 /** A VM needs about 20 descriptors of the daemon while it starts and 6 while it runs. */
 const WANTED_OPEN_FILES = 4096;
 /** The longest name of a service is 63 bytes; its control socket must fit for a home to be good for all names. */
 const LONGEST_SERVICE_PATH = '/run//control.sock'.length + 63;
 
-/** What a check finds; the advice of a failure is in its message, as everywhere. */
-type Finding = Omit<Check, 'name'>;
-
-function ok(finding: string): Finding {
-  return { state: 'ok', finding, advice: null };
-}
-
-function warn(finding: string, advice: string): Finding {
-  return { state: 'warning', finding, advice };
-}
-
-/** Splits `what is wrong; what to do` at the first semicolon, the form of monocore's messages. */
-function failed(error: unknown, state: 'warning' | 'failed' = 'failed'): Finding {
-  const [finding, ...advice] = errorText(error).split('; ');
-  return { state, finding: finding!, advice: advice.length > 0 ? advice.join('; ') : null };
+/** Result of `monocore doctor`. Printed as it is by `--json`. */
+export interface DoctorReport {
+  /** True when no check failed. */
+  readonly ok: boolean;
+  readonly checks: readonly Check[];
 }
 
 async function checkHome(paths: HomePaths): Promise<Finding> {
@@ -67,7 +63,7 @@ function checkOpenFiles(): Finding {
   return warn(`only ${limit} open files are allowed`, `raise the limit: ulimit -n ${WANTED_OPEN_FILES}`);
 }
 
-/** Runs every check; a check that throws has failed. Any process, no daemon needed. */
+/** Runs every check; a check that throws has failed. Needs no daemon. */
 export async function runDoctor({ home }: { readonly home: string }): Promise<DoctorReport> {
   const paths = new HomePaths(home);
   const architecture = () => hostArchitecture();

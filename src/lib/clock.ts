@@ -1,14 +1,11 @@
-/**
- * Time as the lifecycle sees it. Passed in, never read globally, so that tests drive it.
- */
+/** Clock of the lifecycle. Passed in, never read globally, so that tests can drive it. */
 export interface Clock {
-  /** Wall-clock time, milliseconds since the epoch: for what people read. Steps when the host's clock is set. */
+  /** Wall-clock time, milliseconds since the epoch, for people. Steps when the host's clock is set. */
   now(): number;
   /** Runs `callback` after `delayMs` of monotonic time; the returned function cancels it and may be called twice. */
   after(delayMs: number, callback: () => void): () => void;
 }
 
-/** The host's clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   after(delayMs, callback) {
@@ -17,7 +14,7 @@ export const systemClock: Clock = {
   },
 };
 
-/** Milliseconds since the epoch as RFC 3339 in UTC with milliseconds, the form of every time that monocore writes. */
+/** RFC 3339 in UTC with milliseconds, the form of every time that monocore writes. */
 export function isoTime(epochMs: number): string {
   return new Date(epochMs).toISOString();
 }

@@ -1,8 +1,6 @@
-/** Control characters in text of others. */
-
 /**
- * The text with `�` for every control character but tab: what a guest or a file says must not drive the
- * terminal of who reads it. See ECMA-48 for what control characters can do.
+ * Replaces every control character except tab by `�`: text of a guest or a file must not drive the reader's terminal, see
+ * ECMA-48.
  */
 export function maskControls(text: string): string {
   return text.replace(/[^\P{Cc}\t]/gu, '\uFFFD');

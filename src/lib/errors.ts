@@ -15,19 +15,19 @@ export type ErrorCode =
   | 'DaemonRunning'
   /** No daemon answers on this home's socket, or a starting one did not become ready. */
   | 'DaemonUnreachable'
-  /** No service of that name is known here. */
+  /** No service of that name is known. */
   | 'ServiceUnknown'
   /** A program or file of the host that a VM needs is not installed; the message names the package. */
   | 'ToolMissing'
-  /** An image cannot be got: its registry does not answer, refuses, or does not have it. */
+  /** An image cannot be pulled: its registry does not answer, refuses, or does not have it. */
   | 'ImageUnavailable'
-  /** An image is not what its digest says, is malformed, too large, or for another platform. */
+  /** An image does not match its digest, is malformed, too large, or for another platform. */
   | 'ImageInvalid'
   /** No image of that name is in the store. */
   | 'ImageUnknown'
   /** An image is used by a service and cannot be removed. */
   | 'ImageInUse'
-  /** A service could not be started; `details` has the last lines that it or its VM printed. */
+  /** A service could not be started; `details` has its last lines, or those of its VM. */
   | 'StartFailed'
   /** A process did not end by any means within its deadline. */
   | 'StopFailed'
@@ -54,26 +54,26 @@ export class MonocoreError extends Error {
   }
 }
 
-/** The text of anything thrown: system errors keep their code (`ENOSPC: no space left …`), never a stack. */
+/** Text of any thrown value: system errors keep their code (`ENOSPC: no space left …`), without a stack. */
 export function errorText(error: unknown): string {
   if (error instanceof Error) return error.message;
   return String(error);
 }
 
-/** What to try, where whoever made the error knows it: `details.hint` of a {@link MonocoreError}. Null where nobody does. */
+/** Remedy of an error: `details.hint` of a {@link MonocoreError}; null where it has none. */
 export function hintOf(error: unknown): string | null {
   const details = error instanceof MonocoreError ? error.details : null;
   if (typeof details !== 'object' || details === null || !('hint' in details)) return null;
   return typeof details.hint === 'string' ? details.hint : null;
 }
 
-/** The text of an error and what to try, for places that show nothing else of it. */
+/** Text of an error with its remedy, for places that show nothing else of it. */
 export function errorTextWithHint(error: unknown): string {
   const hint = hintOf(error);
   return hint === null ? errorText(error) : `${errorText(error)}; ${hint}`;
 }
 
-/** The `code` of a system error (`ENOENT`) or of a {@link MonocoreError}; undefined for anything else. */
+/** `code` of a system error (`ENOENT`) or of a {@link MonocoreError}; undefined for anything else. */
 export function errorCode(error: unknown): string | undefined {
   if (typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string') {
     return error.code;

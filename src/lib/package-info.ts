@@ -1,4 +1,4 @@
-/** Where this package is and which version it has, both in the checkout and in the build. */
+/** Path and version of this package, in the checkout and in the build. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

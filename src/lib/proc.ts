@@ -329,7 +329,7 @@ function readDiskBytes(io: number): DiskBytes | null {
 /** Larger than each of the files. */
 const buffer = Buffer.alloc(4096);
 
-/** One read from the beginning, which these files answer in full and anew; null when the process is gone (ESRCH). */
+/** Reads from the beginning, which gives the whole new content in one call; null when the process is gone (ESRCH). */
 function readOpen(fd: number): string | null {
   try {
     return buffer.toString('latin1', 0, readSync(fd, buffer, 0, buffer.length, 0));

@@ -1,5 +1,5 @@
 /**
- * Callback for messages that people should read; the daemon writes them to its own log. Main thread.
+ * Callback for messages to people; the daemon writes them to its own log. Main thread.
  *
  * @param data fields of the log record besides the message
  */

@@ -1,4 +1,4 @@
-/** Sizes, durations and times: parsing of what people write, printing of what they read. */
+/** Sizes, durations and times: parsing and formatting. */
 
 const SIZE_FACTORS = new Map(
   Object.entries({
@@ -26,7 +26,7 @@ const SIZE_FACTORS = new Map(
 const DURATION_FACTORS_MS: Record<string, number> = { ms: 1, s: 1e3, m: 60e3, h: 3600e3, d: 86_400e3 };
 
 /**
- * Bytes of a size like `512MiB`, `10MB`, `1.5G` or a bare number of bytes. SI prefixes are powers of 1000, IEC ones
+ * Parses a size like `512MiB`, `10MB`, `1.5G` or a bare number of bytes. SI prefixes are powers of 1000, IEC ones
  * (with an `i`) powers of 1024, as in IEC 80000-13.
  *
  * @returns whole bytes, or null where the text is not a size.
@@ -39,7 +39,7 @@ export function parseSize(text: string): number | null {
 }
 
 /**
- * Milliseconds of a duration like `250ms`, `10s`, `5m`, `1h`, `7d`, `1h30m`; a bare number is seconds.
+ * Parses a duration like `250ms`, `10s`, `5m`, `1h`, `7d`, `1h30m`; a bare number is seconds.
  *
  * @returns milliseconds, or null where the text is not a duration.
  */
@@ -85,7 +85,7 @@ export function formatDuration(durationMs: number): string {
     .join(' ');
 }
 
-/** `1536` as `1536`, `1572864` as `1536KiB`: the largest unit that says it exactly, as configs write sizes. */
+/** `1536` as `1536`, `1572864` as `1536KiB`: the largest exact unit, as in configs. */
 export function exactSize(bytes: number): string {
   for (const [unit, factor] of [
     ['GiB', 2 ** 30],
@@ -97,7 +97,7 @@ export function exactSize(bytes: number): string {
   return String(bytes);
 }
 
-/** `90000` as `90s`: the largest unit that says it exactly, as configs write durations. */
+/** `90000` as `90s`: the largest exact unit, as in configs. */
 export function exactDuration(durationMs: number): string {
   const units = { d: 86_400e3, h: 3600e3, m: 60e3, s: 1000 };
   const exact = Object.entries(units).find(([, factor]) => durationMs > 0 && durationMs % factor === 0);
@@ -107,15 +107,16 @@ export function exactDuration(durationMs: number): string {
 const TIME = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d(?:\.\d+)?)(?:[Zz]|([+-]\d\d:\d\d))$/;
 
 /**
- * Milliseconds since the epoch of an RFC 3339 time like `2026-11-23T08:00:00Z` or `2026-11-23 09:00:00.5+01:00`. Without
- * a zone it would be another time on another host, so it needs one.
+ * Parses an RFC 3339 time like `2026-11-23T08:00:00Z` or `2026-11-23 09:00:00.5+01:00`. The zone is required: without it,
+ * each host would read another time.
+
  *
- * @returns whole milliseconds, or null where the text is no such time
+ * @returns whole milliseconds since the epoch, or null where the text is not such a time
  */
 export function parseTimeMs(text: string): number | null {
   const [, date, time, zone = 'Z'] = TIME.exec(text.trim()) ?? [];
   if (date === undefined || time === undefined) return null;
-  // Date takes the 30th of February for the 2nd of March.
+  // Date.parse takes the 30th of February for the 2nd of March.
   const midnightMs = Date.parse(`${date}T00:00:00Z`);
   if (Number.isNaN(midnightMs) || new Date(midnightMs).toISOString().slice(0, date.length) !== date) return null;
   const epochMs = Date.parse(`${date}T${time}${zone}`);

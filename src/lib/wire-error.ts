@@ -1,6 +1,5 @@
 /**
- * Errors as they cross threads and HTTP. Structured clone keeps neither `code` nor `cause` of an Error, so both sides
- * speak this shape instead.
+ * Errors as they cross threads and HTTP: structured clone keeps neither `code` nor `cause` of an Error.
  */
 import { type ErrorCode, errorCode, errorText, MonocoreError } from './errors.ts';
 
@@ -9,11 +8,11 @@ export interface WireError {
   readonly code: ErrorCode;
   readonly message: string;
   readonly details: unknown;
-  /** The system's code, `ENOSPC` for example, when the cause was a system error. */
+  /** Code of the system error that was the cause, like `ENOSPC`. */
   readonly cause_code: string | null;
 }
 
-/** Any thrown value as a {@link WireError}. What is not a MonocoreError becomes `Internal`, its text kept. */
+/** Converts any thrown value. One that is not a MonocoreError becomes `Internal` with its text. */
 export function toWireError(error: unknown): WireError {
   if (error instanceof MonocoreError) {
     const { code, message, details, cause } = error;
@@ -22,7 +21,7 @@ export function toWireError(error: unknown): WireError {
   return { code: 'Internal', message: errorText(error), details: null, cause_code: errorCode(error) ?? null };
 }
 
-/** The receiving side of {@link toWireError}. The system's code comes back as `cause.code`. */
+/** Reverses {@link toWireError}. The system's code comes back as `cause.code`. */
 export function fromWireError(wire: WireError): MonocoreError {
   const cause =
     wire.cause_code === null ? undefined : Object.assign(new Error(wire.message), { code: wire.cause_code });

@@ -1,6 +1,7 @@
-/** The main thread's side of the metrics worker. */
+/** Proxy of the metrics worker on the main thread. */
 import { errorCode, errorText } from '../lib/errors.ts';
 import { EventLoopBatch, EventLoopQueue } from '../lib/event-loop-batch.ts';
+import { within } from '../lib/promises.ts';
 import type { Report } from '../lib/report.ts';
 import { type MetricsApi, type MetricsEvent, SAMPLE_INTERVAL_MS, type WatchChange } from '../protocol/metrics.ts';
 import type { Metrics } from '../protocol/service.ts';
@@ -8,7 +9,7 @@ import { CANCELLED, type NetworkProbe, noAnswer, type ProbeResult } from '../pro
 import type { MetricsSink } from '../supervisor/interfaces.ts';
 import { WorkerThread } from '../threads/worker-thread.ts';
 
-/** A worker that answers keeps a probe's deadline itself; this much later it counts as stuck. */
+/** A healthy worker keeps the deadline of a probe; this much later it counts as stuck. */
 const PROBE_GRACE_MS = 1000;
 
 interface Watch {
@@ -16,7 +17,7 @@ interface Watch {
   readonly onSample: (metrics: Metrics) => void;
 }
 
-/** The metrics worker. Main thread. */
+/** Starts the worker, and again after a crash. Main thread. */
 export class MetricsThread implements MetricsSink {
   readonly thread: WorkerThread<MetricsApi, MetricsEvent>;
   readonly #watched = new Map<string, Watch>();
@@ -52,11 +53,11 @@ export class MetricsThread implements MetricsSink {
   }
 
   /**
-   * Asks a port of 127.0.0.1 in the worker. Never rejects. A worker that dies meanwhile is no fault of the service: the
-   * next one asks again, in the time that is left.
+   * Probes a port of 127.0.0.1 in the worker. Never rejects. When the worker dies meanwhile, which is not the service's
+   * fault, the next one probes again in the time that is left.
    *
-   * @param timeoutMs when the answer is that there was none
-   * @param signal calls it off; it answers when the connection is closed
+   * @param timeoutMs time after which the result is that there was no answer
+   * @param signal cancels the probe; the result comes when its connection is closed
    */
   async probe(probe: NetworkProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
     const id = ++this.#lastProbe;
@@ -71,16 +72,11 @@ export class MetricsThread implements MetricsSink {
     };
     const cancel = () => this.thread.tell((api) => api.cancelProbe(id));
     signal.addEventListener('abort', cancel, { once: true });
-    let timer: NodeJS.Timeout | undefined;
-    const stuck = new Promise<null>((resolve) => {
-      timer = setTimeout(() => resolve(null), timeoutMs + PROBE_GRACE_MS);
-    });
     try {
-      return (await Promise.race([ask(), stuck])) ?? noAnswer(timeoutMs);
+      return (await within(ask(), timeoutMs + PROBE_GRACE_MS)) ?? noAnswer(timeoutMs);
     } catch (error) {
       return { ok: false, detail: errorText(error) };
     } finally {
-      clearTimeout(timer);
       signal.removeEventListener('abort', cancel);
     }
   }

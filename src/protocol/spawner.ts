@@ -1,10 +1,10 @@
 /**
- * What the main thread and the spawner say to each other: the process that starts all others, see `workers/spawner.ts`.
- * Messages are JSON, over the channel of child_process.fork.
+ * Messages between the main thread and the spawner, the process that starts all others: see `workers/spawner.ts`. They are
+ * JSON, over the channel of child_process.fork.
  */
 import type { ProcessIdentity } from '../lib/proc.ts';
 
-/** What a child has for a descriptor: /dev/null, or a FIFO, opened read-write so that it neither waits nor ends. */
+/** Descriptor of a child: /dev/null, or a FIFO that is opened read-write, so that it neither blocks nor ends. */
 export type ChildFd = 'null' | { readonly fifo: string; readonly nonBlocking: boolean };
 
 /** A program to be started, as the leader of a new session and process group. */
@@ -12,11 +12,11 @@ export interface SpawnRequest {
   /** An absolute path, or a name that is looked for in the `PATH` of `env`. */
   readonly program: string;
   readonly args: readonly string[];
-  /** By their numbers in the child; it has no others. */
+  /** By their numbers in the child, which has no others. */
   readonly fds: readonly ChildFd[];
   /** Absolute path; null for the spawner's own. */
   readonly workdir: string | null;
-  /** All of its variables; null for those of the daemon. */
+  /** The whole environment; null for the daemon's. */
   readonly env: Readonly<Record<string, string | undefined>> | null;
 }
 
@@ -26,7 +26,7 @@ export type SpawnCommand = SpawnRequest & { readonly id: number };
 /** From the spawner, in lists: each command is answered by the first or the second, the first is followed by the third. */
 export type SpawnEvent =
   | { readonly type: 'spawned'; readonly id: number; readonly identity: ProcessIdentity }
-  /** Nothing runs. */
+  /** No process runs. */
   | { readonly type: 'failed'; readonly id: number; readonly error: string }
   | {
       readonly type: 'ended';

@@ -1,27 +1,27 @@
 /**
- * References to variables in values of `envs`: `${NAME}` and `${NAME:-default}`, the forms of POSIX sh, 2.6.2. `$$` is a
- * `$`, and one before anything else is itself. A default ends at the first `}`, has no `${` in it, and is taken as it is.
+ * References to variables in values of `envs`: `${NAME}` and `${NAME:-default}`, the forms of POSIX sh, 2.6.2. `$$` stands
+ * for a `$`; any other `$` stands for itself. A default ends at the first `}`, has no `${` in it, and is taken literally.
  */
 
-/** A `$` that means something, and a `${` that nothing of this fits, alone in the last group. */
+/** A `$` with a meaning; a malformed `${` is alone in the last group. */
 const REFERENCE = /\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)(?::-((?:(?!\$\{)[^}])*))?\}|(\{))/g;
 
-/** What is wrong with a value. */
+/** Fault of a value. */
 export type VariableFault =
-  /** A reference that is not of the forms above; `at` is where its `$` stands, in UTF-16 units. */
+  /** A reference in no form above; `at` is the position of its `$`, in UTF-16 units. */
   | { readonly type: 'malformed'; readonly at: number }
   /** A variable without a default that is not set. */
   | { readonly type: 'unset'; readonly name: string };
 
-/** What a value stands for, or the first thing that is wrong with it. */
+/** The resolved value, or its first fault. */
 export type Interpolation =
   | { readonly ok: true; readonly value: string }
   | { readonly ok: false; readonly fault: VariableFault };
 
 /**
- * Replaces the references in `text`; what is put in is not looked at again. Pure.
+ * Replaces the references in `text`; inserted text is not resolved again. Pure.
  *
- * @param lookup the value of a variable; undefined where it is not set. A default holds for an empty one, too
+ * @param lookup value of a variable; undefined when it is not set. A default replaces an empty value, too
  */
 export function interpolate(text: string, lookup: (name: string) => string | undefined): Interpolation {
   const faults: VariableFault[] = [];

@@ -1,4 +1,4 @@
-/** The main thread's side of the spawner, see `workers/spawner.ts`. */
+/** Proxy of the spawner on the main thread, see `workers/spawner.ts`. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -15,7 +15,7 @@ import { exitOfChild } from '../vm/host/exit-record.ts';
 import type { SpawnedProcess, Spawner } from '../vm/host/host-process.ts';
 import { adoptedProcess, killByArgument } from '../vm/host/host-process.ts';
 
-/** It holds nothing for long: little space for new objects keeps it small, and small is quick to fork. */
+/** Little space for new objects keeps it small, and a small process forks fast. */
 const NODE_OPTIONS = ['--max-semi-space-size=1'];
 
 interface Waiting {
@@ -26,8 +26,8 @@ interface Waiting {
 }
 
 /**
- * Starts the spawner, again when one is needed and the last one died. Processes of one that died are watched as those of
- * an earlier daemon are. Main thread.
+ * Starts the spawner, and another one when it is needed after a crash. The processes of a dead spawner are watched like
+ * those of an earlier daemon. Main thread.
  */
 export class SpawnerProcess implements Spawner {
   readonly name = 'spawner';
@@ -57,7 +57,7 @@ export class SpawnerProcess implements Spawner {
     };
   }
 
-  /** Starts it before it is needed; does not wait until it works. */
+  /** Starts it early; does not wait for it. */
   start(): void {
     this.#spawner ??= this.#launch();
   }
@@ -72,7 +72,7 @@ export class SpawnerProcess implements Spawner {
     });
   }
 
-  /** Ends the spawner; processes run on. */
+  /** Ends the spawner; its processes run on. */
   async stop(): Promise<void> {
     this.#isStopping = true;
     const spawner = this.#spawner;
@@ -96,7 +96,7 @@ export class SpawnerProcess implements Spawner {
     const spawner = fork(fileURLToPath(entryUrl('spawner')), [], {
       execArgv: [...(isSource ? ['--import', 'tsx'] : []), ...NODE_OPTIONS],
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-      // A Ctrl-C at the terminal of a daemon in the foreground is for the daemon.
+      // A Ctrl-C at the terminal is for the daemon in the foreground.
       detached: true,
     });
     spawner.on('message', (events: SpawnEvent[]) => {
@@ -113,9 +113,9 @@ export class SpawnerProcess implements Spawner {
   }
 
   #send(commands: readonly SpawnCommand[]): void {
-    // For those of a spawner that has ended meanwhile nobody waits any more.
+    // Commands of a spawner that has ended meanwhile have no caller any more.
     const awaited = commands.filter(({ id }) => this.#waiting.has(id));
-    // Where they cannot be sent, the end of the spawner follows.
+    // When they cannot be sent, the end of the spawner follows.
     this.#spawner?.send(awaited, () => {});
   }
 
@@ -141,13 +141,13 @@ export class SpawnerProcess implements Spawner {
     if (this.#spawner !== spawner) return;
     this.#spawner = null;
     if (!this.#isStopping) {
-      this.#report('error', `the spawner ended: ${reason}; the next start begins another`);
+      this.#report('error', `the spawner ended: ${reason}; the next start launches another`);
       for (const child of this.#children.values()) child.watch();
     }
     this.#children.clear();
     for (const { request, ownPath, reject } of this.#waiting.values()) {
       const error = failed(`${request.program} was not executed: the spawner ended: ${reason}`);
-      // It may have been started, with nobody who was told of it.
+      // It may have been started without a report.
       if (ownPath === null) reject(error);
       else void killByArgument(ownPath).finally(() => reject(error));
     }
@@ -183,7 +183,7 @@ class Child implements SpawnedProcess {
     this.#callback?.(exit);
   }
 
-  /** Finds out by itself when it ends. */
+  /** Polls for its end from now on. */
   watch(): void {
     adoptedProcess(this.identity).onExit((exit) => this.end(exit));
   }

@@ -1,6 +1,7 @@
 /**
- * What a supervisor asks of the thing it supervises. Two kinds exist: a microVM (`qemu/`) and a plain process of the
- * host (`process/`). Both are told apart by the config alone; neither stands in for the other.
+ * Interface of a back end, which starts services of one kind of isolation: microVMs (`qemu/`) or plain processes of the
+ * host (`process/`). Only the config selects the back end; none stands in for another. A VM is, in the words of this
+ * interface, also a plain process.
  */
 import type { ProcessIdentity } from '../lib/proc.ts';
 import type { ServiceImage } from '../protocol/images.ts';
@@ -11,14 +12,14 @@ import type { ProbeResult } from '../protocol/supervision.ts';
 
 export type { ProbeResult } from '../protocol/supervision.ts';
 
-/** What a service is started with. */
+/** Parameters of a launch. */
 export interface LaunchRequest {
   readonly service: Service;
   /** Host address that the service's ports are bound to. */
   readonly address: string;
-  /** True: the guest reaches nothing but what is forwarded to it. */
+  /** True: the guest has no way out; it can only be reached through its forwarded ports. */
   readonly localOnly: boolean;
-  /** Its place in the network of its group, or in one of its own, see `protocol/network.ts`; null for none. */
+  /** Place in the network of its group, or in one of its own, see `protocol/network.ts`; null for none. */
   readonly groupIndex: number | null;
   /** Kernel image that the config names, or null. */
   readonly kernel: string | null;
@@ -26,16 +27,15 @@ export interface LaunchRequest {
   readonly image?: ServiceImage | null;
 }
 
-/** How a command or process ended. Null is unknown, never a default. */
+/** End of a command or process. Null is unknown, never a default. */
 export interface Exit {
-  /** 128 + n where a signal ended it, as shells count. */
+  /** 128 + n where signal n ended it, as in shells. */
   readonly code: number | null;
   readonly signal: string | null;
 }
 
 /**
- * What happens to a launched VM, in this order; everything but `process-ended` may be missing. `paused` comes at any time
- * before the end.
+ * Events of a launched VM, in this order; all but `process-ended` are optional. `paused` comes at any time before the end.
  */
 export type BackendEvent =
   /** The command runs; `pid` is the process to measure. */
@@ -43,70 +43,64 @@ export type BackendEvent =
   /** The command could not be run; the VM is still there and must be released. */
   | { readonly type: 'job-failed'; readonly error: string }
   /**
-   * The command ended; what it printed may still be on its way. `oomKilled`: the guest's kernel killed it, because the
+   * The command ended; its last output may still be on its way. `oomKilled`: the guest's kernel killed it because the
    * guest was out of memory.
    */
   | { readonly type: 'job-exited'; readonly exit: Exit; readonly oomKilled?: boolean }
-  /** The VM stands still, and why; null when it goes on. */
+  /** The VM is paused, with the reason; null when it continues. */
   | { readonly type: 'paused'; readonly reason: string | null }
-  /**
-   * The VM process itself ended, and all its descriptors are closed. `reason`: why, where it was not asked to and that
-   * is known.
-   */
+  /** The VM process itself ended, and all its descriptors are closed. `reason`: see {@link VmEndReason}, where known. */
   | { readonly type: 'process-ended'; readonly exit: Exit; readonly reason?: VmEndReason };
 
 /**
- * Why a VM ended that was not asked to.
+ * Reason of the end of a VM that was not asked to end.
  *
- * - `guest-panic`: the guest's kernel said that it panicked
- * - `guest-reset`: the guest restarted or switched off the machine; so does a kernel that panics before its panic device
- *   works, or that has none: the last lines of the console tell
- * - `vm-crash`: the VM process failed, or was killed by somebody else
+ * - `guest-panic`: the guest's kernel reported a panic
+ * - `guest-reset`: the guest restarted or switched off the machine. A kernel that panics before its panic device works, or
+ *   that has none, does the same; the last lines of the console tell
+ * - `vm-crash`: the VM process failed, or was killed from outside
  */
 export type VmEndReason = Extract<EndReason, 'guest-panic' | 'guest-reset' | 'vm-crash'>;
 
-/** A question about a service that its VM can answer. */
+/** A health probe that the VM can make. */
 export type VmProbe = Exclude<Probe, { type: 'log_line' }>;
 
 /** A VM whose process runs. */
 export interface Instance {
   readonly identity: ProcessIdentity;
-  /** Absolute path of the unix socket of its device in the group's network, or its own; null when it has none. */
+  /** Absolute path of the unix socket of its device in the group's network, or in its own; null without one. */
   readonly groupSocket: string | null;
-  /** Makes names known in the guest, in place of those that were made known before. */
+  /** Sets the names of the group's members in the guest; they replace those set before. */
   setNames(members: readonly GroupMember[]): void;
   /**
    * Sends a signal (`SIGTERM`) to the command; the VM ends only if the command does.
    *
-   * @param signal null for the one that asks the program of its image to end, SIGTERM where the image names none
+   * @param signal null for the stop signal of its image, SIGTERM where that names none
    */
   signalJob(signal: NodeJS.Signals | null): void;
   /**
-   * Asks once. Never rejects: what goes wrong is a result that is not ok, the end of the VM and `signal` included. What
-   * it started has ended, or was killed, when it answers.
+   * Probes once. Never rejects: each failure is a result that is not ok, the end of the VM and `signal` included. The
+   * command of the probe has ended, or was killed, by then.
    */
   probe(probe: VmProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult>;
-  /** Whether bytes may still be on their way when the command has ended, so that {@link Instance.drain} is needed. */
+  /** True when output may still be on its way after the command has ended, so that {@link Instance.drain} is needed. */
   readonly drains: boolean;
-  /**
-   * Makes the VM write `marker` behind the last byte of stdout and stderr. Called after `job-exited`, when the log
-   * worker looks for it.
-   */
+  /** Makes the VM write `marker` behind the last byte of stdout and stderr. Called after `job-exited`. */
   drain(marker: string): void;
-  /** Lets the VM end in order. Called when everything that it printed has arrived. */
+  /** Lets the VM shut down. Called when all of its output has arrived. */
   release(): void;
   /** Signals the VM process itself. */
   kill(signal: NodeJS.Signals): void;
 }
 
 /**
- * A VM that is ready to be launched: its runtime folder and FIFOs exist, and both ends of each FIFO are open, so that
- * reading may begin. Must be launched or discarded, else the streams never end.
+ * A VM that is ready for launch: its runtime folder and FIFOs exist, and both ends of each FIFO are open, so reading may
+ * begin. Must be launched or discarded, else the streams never end.
  */
 export interface PreparedInstance {
   /** Read ends of the streams' FIFOs, non-blocking; the caller owns them. */
   readonly streams: readonly { readonly stream: StreamName; readonly fd: number }[];
-  /** Limits of the service that it does not have, each with the reason, for people: `cpu_shares has no effect: …`. */
+  /** Shortcomings of the VM, each with the reason, for people: `cpu_shares has no effect: …`. */
   readonly notes: readonly string[];
   /**
    * Starts the VM process and, when it has booted, the command. Events come after the promise is fulfilled.
@@ -124,15 +118,15 @@ export interface AdoptRequest {
   /** As in the {@link LaunchRequest}. */
   readonly localOnly: boolean;
   readonly groupIndex: number | null;
-  /** What it was booted from; null where nothing is known of it any more. */
+  /** The image that it booted from; null where it has none, and where the image is not in the store any more. */
   readonly image?: ServiceImage | null;
-  /** Its process as the state file has it; null when the daemon ended before it knew. */
+  /** Its process, from the state file; null when the daemon ended before it knew. */
   readonly identity: ProcessIdentity | null;
-  /** Whether a guest that waits for its job is to get it: not when the service was being stopped. */
+  /** True when a guest that waits for its job gets it; false when the service was being stopped. */
   readonly runJob: boolean;
 }
 
-/** What has become of such a VM. */
+/** State of such a VM. */
 export type Adoption =
   | {
       readonly type: 'running';
@@ -143,27 +137,27 @@ export type Adoption =
       /** Begins to supervise it again. Events come after this returns. */
       readonly attach: (onEvent: (event: BackendEvent) => void) => Instance;
     }
-  /** `exit` is from the exit record; null when the command did not end in order. `oomKilled` as in {@link BackendEvent}. */
+  /** `exit` is from the exit record; null when the record has none. `oomKilled` as in {@link BackendEvent}. */
   | { readonly type: 'gone'; readonly exit: Exit | null; readonly oomKilled?: boolean };
 
 /** Starts VMs of one kind. Main thread. */
 export interface Backend {
   /**
-   * Makes everything that a launch needs. `signal` cancels it.
+   * Prepares a launch. `signal` cancels it.
    *
    * @throws MonocoreError `StartFailed`, `ToolMissing`, `Aborted`
    */
   prepare(request: LaunchRequest, signal: AbortSignal): Promise<PreparedInstance>;
   /**
-   * Finds a VM that an earlier daemon launched. One that was cut off in the middle of its launch is ended.
+   * Finds a VM that an earlier daemon launched, and kills one that was cut off in the middle of its launch.
    *
    * @throws MonocoreError `StartFailed` when its streams cannot be opened
    */
   adopt(request: AdoptRequest): Promise<Adoption>;
-  /** Opens the read end of a stream's FIFO once more, for a log worker that lost its own. The caller owns it. */
+  /** Opens the read end of a stream's FIFO again, for a log worker that lost its own. The caller owns it. */
   reopenStream(service: string, stream: StreamName): number;
   /** Removes the runtime folder of a service whose process has ended; does nothing where there is none. */
   cleanUp(service: string): Promise<void>;
-  /** Removes what a service keeps from one run to the next; does nothing where there is nothing. It must not run. */
+  /** Removes the data that a service keeps from one run to the next. The service must not run. */
   removeData(service: string): Promise<void>;
 }

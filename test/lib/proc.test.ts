@@ -88,7 +88,7 @@ test('a name with blanks and parentheses does not hide the start time', async (t
 
 test('a zombie exists still, but does not run', async (t) => {
   // A shell that becomes a program which does not wait for its child.
-  const parent = spawn('/bin/sh', ['-c', 'sleep 0 & echo $!; exec sleep 1000'], {
+  const parent = spawn('/bin/sh', ['-c', 'sleep 0.2 & echo $!; exec sleep 1000'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   t.after(() => parent.kill());

@@ -95,13 +95,13 @@ test('what cannot be executed is an error, and so is a descriptor that cannot be
   await assert.rejects(spawner.spawn(shell('', { fds }), null), { code: 'StartFailed', message: /no\/such\/fifo/ });
 });
 
-test('processes outlive a spawner that died, their ends are noticed, and the next start begins another', async (t) => {
+test('processes outlive a spawner that died, their ends are noticed, and the next start launches another', async (t) => {
   const { spawner, said, kill } = await openDoomed(t);
   const child = endLater(t, await spawner.spawn(shell('sleep 1000'), null));
   const exited = exitOf(child);
   kill();
   await eventually('the report', () => said.length > 0);
-  assert.match(said[0]!, /^the spawner ended: SIGKILL; the next start begins another$/);
+  assert.match(said[0]!, /^the spawner ended: SIGKILL; the next start launches another$/);
   assert.equal(spawner.status().state, 'stopped');
   assert.ok(isRunning(child.identity));
   const next = endLater(t, await spawner.spawn(shell('sleep 1000'), null));

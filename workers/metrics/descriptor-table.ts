@@ -1,17 +1,17 @@
-/** Room for descriptors, made before dozens of services need it. */
+/** Growth of the table of descriptors before dozens of services need it. */
 import { closeSync, openSync } from 'node:fs';
 import { readOpenFilesLimit } from '../../src/lib/proc.ts';
 
 /** Enough for some two hundred services; each slot is 8 bytes. */
 const SLOTS = 2048;
-/** What the limit leaves to the other threads meanwhile. */
+/** Descriptors that stay free for the other threads meanwhile. */
 const SPARE = 256;
 
 /**
  * Grows this process's table of descriptors to {@link SLOTS}. Linux doubles it when a descriptor has no room, and where
- * threads share it (`expand_fdtable` in fs/file.c) whoever opened that one waits until every processor has been elsewhere:
- * 5 to 20 ms each time, on the main thread in the middle of a start. A table never shrinks, so opening that many once will
- * do; those waits are then this thread's. Does nothing where the limit (RLIMIT_NOFILE) leaves no room for it.
+ * threads share it (`expand_fdtable` in fs/file.c) the thread that opened that one waits for a grace period of all processors:
+ * 5 to 20 ms each time, on the main thread in the middle of a start. A table never shrinks, so this thread opens that many
+ * once and waits instead. Does nothing where the limit (RLIMIT_NOFILE) is too low.
  */
 export function growDescriptorTable(): void {
   const opened: number[] = [];
@@ -20,7 +20,7 @@ export function growDescriptorTable(): void {
     const last = Math.min(SLOTS / 2, readOpenFilesLimit().soft - SPARE);
     while ((opened.at(-1) ?? 0) < last) opened.push(openSync('/dev/null', 'r'));
   } catch {
-    // Where the host has no more of them: nothing depends on it.
+    // The host has no more of them. Nothing depends on it.
   } finally {
     for (const fd of opened) closeSync(fd);
   }

@@ -4,12 +4,12 @@ import { connect } from 'node:net';
 import { errorCode, errorText } from '../../src/lib/errors.ts';
 import { CANCELLED, type NetworkProbe, type ProbeResult } from '../../src/protocol/supervision.ts';
 
-/** Where the ports of plain processes are. */
+/** Address of the ports of plain processes. */
 const HOST = '127.0.0.1';
 
-/** A connection, as far as a probe is concerned. */
+/** Connection of a probe. */
 interface Connection {
-  /** The one answer, or that it was closed without any. */
+  /** Result of the first answer, or of a close without one. */
   readonly answer: Promise<ProbeResult>;
   readonly closed: Promise<void>;
   close(): void;
@@ -22,7 +22,7 @@ function failure(error: unknown): ProbeResult {
   if (code === 'ECONNREFUSED') return { ok: false, detail: 'connection refused' };
   if (code === 'ECONNRESET') return CLOSED;
   // Codes of Node's HTTP parser: see "HTTP errors" of its documentation.
-  if (code?.startsWith('HPE_')) return { ok: false, detail: `not an answer of HTTP: ${errorText(error)}` };
+  if (code?.startsWith('HPE_')) return { ok: false, detail: `not an HTTP response: ${errorText(error)}` };
   return { ok: false, detail: errorText(error) };
 }
 
@@ -37,7 +37,7 @@ function openTcp(port: number): Connection {
   return { answer, closed, close: () => socket.destroy() };
 }
 
-/** The status decides, so the body is left unread; a redirection is an answer like any other. */
+/** The status decides, so the body stays unread; a redirection is a success. */
 function openHttp(port: number, path: string): Connection {
   const call = request({ host: HOST, port, path, agent: false, headers: { connection: 'close' } });
   const closed = new Promise<void>((resolve) => call.once('close', () => resolve()));
@@ -45,7 +45,7 @@ function openHttp(port: number, path: string): Connection {
     call.once('response', ({ statusCode = 0 }) =>
       resolve({ ok: statusCode >= 200 && statusCode <= 399, detail: `status ${statusCode}` }),
     );
-    // Later ones come from closing a connection that has answered.
+    // Later errors come from closing a connection that has answered.
     call.on('error', (error) => resolve(failure(error)));
     call.once('close', () => resolve(CLOSED));
   });
@@ -53,7 +53,7 @@ function openHttp(port: number, path: string): Connection {
   return { answer, closed, close: () => call.destroy() };
 }
 
-/** The probes that are under way. Runs in the metrics worker. */
+/** Runs network probes. Metrics worker. */
 export class NetworkProber {
   readonly #cancels = new Map<number, () => void>();
 

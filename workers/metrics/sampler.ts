@@ -1,4 +1,4 @@
-/** Which processes are watched, and what each has cost since it was sampled last. */
+/** Watched processes, and the cost of each since its previous sample. */
 
 import type { DiskBytes, OpenProcFiles, ProcFiles } from '../../src/lib/proc.ts';
 import type { Metrics } from '../../src/protocol/service.ts';
@@ -22,7 +22,7 @@ export class Sampler {
     this.#poller = poller;
   }
 
-  /** Services that are watched. */
+  /** Number of watched services. */
   get size(): number {
     return this.#watched.size;
   }
@@ -40,7 +40,7 @@ export class Sampler {
     this.#watched.delete(service);
   }
 
-  /** One batch. Processes that have ended are dropped, though their pid may be another's by now. Calls must not overlap. */
+  /** Samples one batch and drops processes that have ended, even when others have their pids by now. Calls must not overlap. */
   async sample(): Promise<Record<string, Metrics>> {
     this.#dropEnded();
     const batch = [...this.#watched];

@@ -2,7 +2,7 @@
  * Runs `task` every `intervalMs`. A tick that comes while the task is still running is skipped, so that a slow batch
  * never overlaps the next.
  *
- * @returns ends it; a task that is running goes on to its end
+ * @returns stops the schedule; a running task continues to its end
  */
 export function runEvery(intervalMs: number, task: () => Promise<void>): () => void {
   let running = false;

@@ -1,21 +1,21 @@
 /**
- * CPU and memory of many processes at once, by pidusage, kept clear of its traps (4.1):
+ * CPU and memory of many processes at once, by pidusage, around its traps (4.1):
  *
  * - It keeps `/proc/<pid>/stat` of each pid open until `maxage` after the last poll; polling again prolongs that. A pid
  *   that is used again meanwhile is read through the file of the process that is gone, which fails each time. So a pid
- *   whose process has changed is left alone until its file is closed.
+ *   whose process has changed is not polled until its file is closed.
  * - Its own CPU percentage is 0 for the first poll and after a pause above `maxage`; so the caller works it out from
  *   the CPU time.
  * - It rejects an empty list, and a list of one when that process is gone; in longer ones the entry is missing.
  * - It loses the file of a process that ends between being opened and being read for the first time: nobody would ever
- *   close it. So whoever is missing from the first answer is looked for among the open files.
+ *   close it. So the open files are searched for each pid that is missing from its first answer.
  * - `clear()` forgets the files without closing them: never called.
  */
 import { closeSync } from 'node:fs';
 import pidusage from 'pidusage';
 import { listDescriptors } from '../../src/lib/proc.ts';
 
-/** What one process has used. */
+/** Resources that one process has used. */
 export interface Usage {
   /** CPU time in user and kernel mode since the start of the process, milliseconds. */
   readonly cpuTimeMs: number;
@@ -25,7 +25,7 @@ export interface Usage {
   readonly memoryBytes: number;
 }
 
-/** A process; the start time tells it from a later one of the same pid. */
+/** A process; the start time distinguishes it from a later one with the same pid. */
 export interface ProcessId {
   readonly pid: number;
   readonly startTicks: number;
@@ -37,7 +37,7 @@ const SWEEPS_PER_MAX_AGE = 2;
 /** Polls processes through pidusage. One per thread: pidusage keeps its history globally. */
 export class UsagePoller {
   readonly #maxAgeMs: number;
-  /** Who holds pidusage's file of a pid, and when it was last polled, by `performance.now()`. */
+  /** Process of each file that pidusage holds, by pid, and the time of its last poll by `performance.now()`. */
   readonly #holders = new Map<number, { startTicks: number; polledAtMs: number }>();
 
   /** @param maxAgeMs how long pidusage keeps the file of a pid that is no longer polled */
@@ -73,13 +73,13 @@ export class UsagePoller {
     return usages;
   }
 
-  /** Closes what pidusage has open of these and has not closed by itself when it would have to. */
+  /** Closes the files of these pids that pidusage has lost, once it should have closed them itself. */
   #closeLost(pids: readonly number[]): void {
     if (pids.length === 0) return;
     const paths = new Set(pids.map((pid) => `/proc/${pid}/stat`));
     const suspects = listDescriptors('self').filter(({ target }) => paths.has(target));
     if (suspects.length === 0) return;
-    // What another thread is reading right now is closed, or another file, by then.
+    // A file that another thread reads right now is closed, or another one, by then.
     const timer = setTimeout(() => {
       const open = new Map(listDescriptors('self').map(({ fd, target }) => [fd, target]));
       for (const { fd, target } of suspects) if (open.get(fd) === target) closeSync(fd);

@@ -5,7 +5,7 @@ import { errorText } from '../../src/lib/errors.ts';
 import { identify } from '../../src/lib/proc.ts';
 import type { ChildFd, SpawnCommand, SpawnEvent } from '../../src/protocol/spawner.ts';
 
-/** Starts it and tells what becomes of it. Never throws. */
+/** Starts it and reports its start and its end. Never throws. */
 export function spawnChild(
   { id, program, args, fds, workdir, env }: SpawnCommand,
   tell: (event: SpawnEvent) => void,
@@ -39,7 +39,7 @@ function openFifo({ fifo, nonBlocking }: Exclude<ChildFd, 'null'>): number {
   return openSync(fifo, constants.O_RDWR | (nonBlocking ? constants.O_NONBLOCK : 0));
 }
 
-/** A child that nobody could find again is killed. */
+/** Identifies the child; kills one that has no identity, as it could not be found again. */
 function identifyChild(pid: number): NonNullable<ReturnType<typeof identify>> {
   try {
     // It keeps its pid until it is waited for, in a later turn: there is an identity even if it has ended already.

@@ -1,6 +1,6 @@
 /** `monocore doctor`. */
-import { runDoctor } from '../../doctor/doctor.ts';
-import type { Check, DoctorReport } from '../../doctor/report.ts';
+import type { Check } from '../../doctor/checks.ts';
+import { type DoctorReport, runDoctor } from '../../doctor/doctor.ts';
 import type { CliContext } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { Colors } from '../render/terminal-text.ts';

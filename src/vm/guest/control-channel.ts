@@ -1,13 +1,13 @@
-/** The host's end of the control port: a line protocol with the guest's init, see `guest/init`. */
+/** Host's end of the control port: a line protocol with the guest's init, see `guest/init`. */
 import type { GroupMember } from '../../protocol/network.ts';
 import type { ProbeAnswer } from './health-probe.ts';
 import type { Job } from './job.ts';
 import { LineSocket } from './line-socket.ts';
 
-/** What a guest says. */
+/** Messages of a guest. */
 export type GuestMessage =
   | { readonly type: 'ready' }
-  /** It has its job, but does not know yet whether it runs. */
+  /** The guest has its job, whose command may not run yet. */
   | { readonly type: 'starting' }
   | { readonly type: 'running' }
   | { readonly type: 'started' }
@@ -25,7 +25,7 @@ function parseProbed(text: string): GuestMessage | null {
   return id === undefined ? null : { type: 'probed', id, answer: { status: Number(status), text: rest ?? '' } };
 }
 
-/** A line of the guest, which is not trusted; null for one that is not of the protocol. */
+/** Parses a line of the guest, which is not trusted; null for a line outside the protocol. */
 export function parseGuestMessage(line: string): GuestMessage | null {
   const [verb, ...rest] = line.trim().split(' ');
   const argument = rest.join(' ');
@@ -47,8 +47,8 @@ export function parseGuestMessage(line: string): GuestMessage | null {
 }
 
 /**
- * The control port of one VM. Each new connection says `hello`, so the guest's state is known whatever was missed;
- * messages may therefore come twice. Main thread.
+ * Control port of one VM. Each new connection says `hello`, so the guest's state is known whatever was missed; messages may
+ * therefore come twice. Main thread.
  */
 export class ControlChannel {
   readonly #lines: LineSocket;
@@ -69,7 +69,7 @@ export class ControlChannel {
     this.#lines.send(Buffer.concat([Buffer.from(head), ...secrets.map(({ content }) => content)]));
   }
 
-  /** Tells the guest what names mean, in place of all that it was told before. */
+  /** Sets the names of the group; they replace all that were set before. */
   sendHosts(members: readonly GroupMember[]): void {
     this.#lines.send(`hosts ${members.map(({ address, name }) => `${address} ${name}`).join(' ')}\n`);
   }
@@ -80,7 +80,7 @@ export class ControlChannel {
   }
 
   /**
-   * Asks for a probe; the guest answers `probed`, unless it has killed it when the time was up.
+   * Starts a probe; the guest answers `probed`, unless it kills the probe when the time is up.
    *
    * @param id hexadecimal digits
    * @param words see {@link renderProbe}
@@ -89,7 +89,7 @@ export class ControlChannel {
     this.#lines.send(`probe ${id} ${timeoutMs / 1000} ${words}\n`);
   }
 
-  /** Has a probe killed; answered by `probed`, whether it ran still or not. */
+  /** Kills a probe; the guest answers `probed`, even when the probe has ended already. */
   sendAbort(id: string): void {
     this.#lines.send(`abort ${id}\n`);
   }

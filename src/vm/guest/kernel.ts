@@ -1,16 +1,16 @@
-/** Which kernel a VM boots: the config's, else the home's, else the host's. */
+/** Choice of the kernel that a VM boots: the config's, else the home's, else the host's. */
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { MonocoreError } from '../../lib/errors.ts';
 import { type Architecture, PACKAGES } from '../host/host-tools.ts';
 
-/** A kernel image and what belongs to it. */
+/** A kernel image and its modules. */
 export interface Kernel {
   /** Absolute path of the image, which the daemon can read. */
   readonly image: string;
-  /** Release, like `6.1.0-53-cloud-amd64`; the file's name where that says none. */
+  /** Release, like `6.1.0-53-cloud-amd64`; the file's name where that has none. */
   readonly release: string;
-  /** `…/lib/modules/<release>`, or null: then everything that a VM needs must be built in. */
+  /** `…/lib/modules/<release>`, or null: then the kernel must have everything built in. */
   readonly modulesDir: string | null;
 }
 

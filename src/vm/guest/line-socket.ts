@@ -1,21 +1,21 @@
-/** A client of a line protocol on a unix socket that may not exist yet, or may be restarted: control port and QMP. */
+/** Client of a line protocol on a unix socket that may not exist yet, or may be restarted: control port and QMP. */
 import { chmod } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 
 const RETRY_MS = 20;
-/** The other side is not trusted: an unfinished line longer than this is dropped. */
+/** Limit for an unfinished line, which is dropped: the other side is not trusted. */
 const MAX_LINE_BYTES = 64 * 1024;
 
-/** What becomes of a connection and its lines. */
+/** Callbacks of a connection. */
 export interface LineHandlers {
-  /** Called for each new connection, the first included, before anything else is sent. */
+  /** Called for each new connection, the first included; its `send` goes before all other data. */
   readonly onConnect?: (send: (text: string) => void) => void;
   readonly onLine: (line: string) => void;
 }
 
 /**
- * Connects as soon as the socket exists and again whenever the connection ends, until closed. Connection errors are no
- * errors here: whether the other side lives is known from its process. Main thread.
+ * Connects as soon as the socket exists, and again whenever the connection ends, until closed. Connection errors are
+ * ignored: the process of the other side tells whether it lives. Main thread.
  */
 export class LineSocket {
   readonly #path: string;
@@ -39,8 +39,8 @@ export class LineSocket {
   }
 
   /**
-   * Resolves when the other side has ended the connection and all that it sent was heard; with false when there is none.
-   * For one that is dead: it would come back otherwise.
+   * Resolves with true when the other side has closed the connection and all its lines were taken, and with false without
+   * a connection. For a dead process only: the connection to a living one would come back.
    */
   ended(): Promise<boolean> {
     return new Promise((resolve) => {
@@ -62,7 +62,7 @@ export class LineSocket {
     socket.setEncoding('utf8');
     socket.on('connect', () => {
       this.#connected = true;
-      // QEMU leaves the mode to its umask; that nobody else gets this far is the folder's doing.
+      // QEMU leaves the mode to its umask; until now the folder's mode kept other users away.
       chmod(this.#path, 0o600, () => {});
       this.#handlers.onConnect?.((text) => socket.write(text));
       for (const data of this.#unsent.splice(0)) socket.write(data);

@@ -1,4 +1,4 @@
-/** The disk of a service: a sparse image with an ext4 file system, made before the first launch and kept since. */
+/** Disk of a service: a sparse image with an ext4 file system, made before the first launch and kept since. */
 import { execFile } from 'node:child_process';
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -18,11 +18,11 @@ const MIB = 2 ** 20;
 const MKFS_OPTIONS = ['-q', '-F', '-m', '0', '-E', 'lazy_journal_init=1'];
 
 /**
- * Makes the disk of a service unless it is there. That of 1 GiB takes 20 ms and at first 0.7 MB of the host's disk. Main
- * thread, which does not wait.
+ * Makes the disk of a service unless it exists. One of 1 GiB takes 20 ms and at first 0.7 MB of the host's disk. Main
+ * thread, which does not block.
  *
  * @param service its name, for messages
- * @throws MonocoreError `ToolMissing`; `StartFailed` when it cannot be made, or is there in another size
+ * @throws MonocoreError `ToolMissing`; `StartFailed` when it cannot be made, or exists in another size
  */
 export async function prepareDisk(path: string, sizeMib: number, service: string): Promise<void> {
   const sizeBytes = sizeMib * MIB;
@@ -36,7 +36,7 @@ export async function prepareDisk(path: string, sizeMib: number, service: string
     );
   }
   const mkfs = findMkfs();
-  // What is cut off under this name is begun anew.
+  // An unfinished image has this name, and is made anew.
   const unfinished = `${path}.tmp`;
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });

@@ -1,42 +1,42 @@
-/** The exit record: what the VM's side wrote about itself, readable when nobody listened. */
+/** Exit record: a file in which the VM's side notes its end, for a daemon that was not there. */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { constants } from 'node:os';
 import { errorCode } from '../../lib/errors.ts';
 import type { Exit } from '../backend.ts';
 
-/** A record is two short lines; who owns the guest can write more, which nobody wants in memory. */
+/** A record is two short lines; the owner of the guest can write more, which must not fill the daemon's memory. */
 const MAX_RECORD_BYTES = 4096;
 
 const SIGNAL_NAMES = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
 
 /**
- * The exit of a status as shells report it: above 128 a signal ended the command (POSIX sh, 2.8.2). A command that
- * itself exits with such a status looks the same.
+ * Exit of a status as shells report it: above 128 a signal ended the command (POSIX sh, 2.8.2). A command that exits with
+ * such a status by itself looks the same.
  */
 export function exitOfShellStatus(status: number): Exit {
   return { code: status, signal: status > 128 ? (SIGNAL_NAMES.get(status - 128) ?? null) : null };
 }
 
-/** The exit of a child process as Node reports it. */
+/** Exit of a child process as Node reports it. */
 export function exitOfChild(code: number | null, signal: NodeJS.Signals | null): Exit {
   return { code: signal === null ? code : 128 + constants.signals[signal], signal };
 }
 
-/** What an exit record says. */
+/** Content of an exit record. */
 export interface ExitRecord {
   /** Pid of the command on the host, for a plain process; null in a VM. */
   readonly commandPid: number | null;
-  /** Null while the command runs, or where it never ended in order. */
+  /** Null while the command runs, and when it was cut off. */
   readonly exit: Exit | null;
-  /** The command ended because the guest's kernel killed for lack of memory. */
+  /** True when the guest's kernel killed the command for lack of memory. */
   readonly oomKilled: boolean;
 }
 
 const EMPTY: ExitRecord = Object.freeze({ commandPid: null, exit: null, oomKilled: false });
 
 /**
- * A record that is read more than once. From its first read on it is held open: a folder that somebody deletes takes the
- * path away, but not what is still written to the record.
+ * A record that is read more than once. It stays open from its first read on, so that it can be read to the end after its
+ * folder was deleted.
  */
 export class ExitRecordFile {
   readonly #path: string;

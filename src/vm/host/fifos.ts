@@ -12,19 +12,19 @@ const NO_STREAMS: readonly ChildFd[] = ['null', 'null', 'null'];
 
 interface Batch {
   readonly paths: string[];
-  /** Resolves when it was tried: one path that cannot be made fails the program, and not the others. */
+  /** Resolves after the attempt: one path that cannot be made fails the program, but not the other paths. */
   readonly done: Promise<void>;
 }
 
 /**
- * Makes FIFOs. Node has no mkfifo(2), so the program is run: once for all that is asked for until the one before has
- * ended, because dozens of services start together. Main thread.
+ * Makes FIFOs. Node has no mkfifo(2), so it runs the program, once for all requests that come while the previous one runs,
+ * because dozens of services start together. Main thread.
  */
 export class FifoMaker {
   readonly #spawner: Spawner;
-  /** The batch that is collected. */
+  /** The batch that still collects requests. */
   #batch: Batch | null = null;
-  /** The one before. */
+  /** The previous batch. */
   #running: Promise<void> = Promise.resolve();
 
   constructor(spawner: Spawner) {
@@ -32,7 +32,7 @@ export class FifoMaker {
   }
 
   /**
-   * Makes FIFOs with mode 0600; one that is there already will do.
+   * Makes FIFOs with mode 0600; an existing one is fine.
    *
    * @throws MonocoreError `StartFailed` when one of `paths` cannot be made
    */
@@ -41,7 +41,7 @@ export class FifoMaker {
     const missing = paths.filter((path) => !isFifo(path));
     if (missing.length === 0) return;
     try {
-      // Again and alone, to learn why.
+      // Again and alone, to get the reason.
       await run('mkfifo', renderArgs(missing));
     } catch (error) {
       const reason = (error as { stderr?: string }).stderr?.trim() || String(error);
@@ -69,7 +69,7 @@ export class FifoMaker {
       const mkfifo = await this.#spawner.spawn(request, null);
       await new Promise<unknown>((ended) => mkfifo.onExit(ended));
     } catch {
-      // Whose path is missing sees it.
+      // The caller sees that its path is missing.
     }
   }
 }
@@ -86,8 +86,8 @@ function isFifo(path: string): boolean {
  * Opens the read end, non-blocking. A read before the first writer gives end of file, so reading starts after
  * {@link openChildEnd}.
  *
- * Where the writers are gone, the end of file is noticed all the same: to poll(2) a pipe has ended only if it had a
- * writer since this end was opened (`pipe_poll` in fs/pipe.c of Linux), so it gets one for a moment.
+ * The end of file is noticed even when the writers are gone already: poll(2) reports a pipe as ended only if it had a writer
+ * since this end was opened (`pipe_poll` in fs/pipe.c of Linux), so it gets one for a moment.
  */
 export function openReadEnd(path: string): number {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -101,14 +101,14 @@ export function openReadEnd(path: string): number {
 }
 
 /**
- * Opens the end that the VM process has: read-write, so that a log worker that died is no SIGPIPE, and the bytes wait in
- * the pipe for the next one. The daemon holds it until the process does.
+ * Opens the VM's end: read-write, so that a dead log worker causes no SIGPIPE, and the bytes wait in the pipe for the next
+ * one. The daemon holds it until the process does.
  */
 export function openChildEnd(path: string): number {
   return openSync(path, constants.O_RDWR);
 }
 
-/** Opens all of them or none: what was opened before one that fails is closed again. Throws the system's error. */
+/** Opens all of them or none; when one fails, the others are closed again. Throws the system's error. */
 export function openAll(opens: readonly (() => number)[]): number[] {
   const fds: number[] = [];
   try {

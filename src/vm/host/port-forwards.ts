@@ -1,4 +1,4 @@
-/** Host ports are checked before a VM is started: QEMU's own message names neither the service nor a remedy. */
+/** Check of host ports before a launch: QEMU's own message names neither the service nor a remedy. */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
@@ -6,7 +6,7 @@ import { errorCode, errorText, MonocoreError } from '../../lib/errors.ts';
 import { listDescriptors, listPids, listSockets, readCommandLine, readProcessFile, readStat } from '../../lib/proc.ts';
 import type { Port, Service } from '../../protocol/service.ts';
 
-/** Binds the port for a moment, as nobody can who has to share it. Throws the system's error. */
+/** Binds the port exclusively for a moment. Throws the system's error. */
 async function tryPort({ protocol, host: port }: Port, host: string): Promise<void> {
   if (protocol === 'udp') {
     const socket = createSocket('udp4').bind({ address: host, port, exclusive: true });
@@ -18,7 +18,7 @@ async function tryPort({ protocol, host: port }: Port, host: string): Promise<vo
   await once(server, 'listening').finally(() => server.close());
 }
 
-/** Why a port cannot be had, and what to do. */
+/** Reason why a port cannot be opened, and a remedy. */
 function explain(error: unknown, port: Port, address: string, runDir: string): string {
   if (errorCode(error) === 'EACCES') {
     return 'this user may not open ports that low; choose one above 1023, or run the daemon as root';
@@ -54,19 +54,19 @@ export async function checkPortsAreFree(service: Service, address: string, runDi
 export interface PortOwner {
   /** Address that it is bound to; `0.0.0.0` and `::` are all of the host's. */
   readonly address: string;
-  /** Null where this user may not see whose it is. */
+  /** Null where this user may not see the process. */
   readonly process: { readonly pid: number; readonly name: string } | null;
   /** The service of this home that the process belongs to, or null. */
   readonly service: string | null;
 }
 
-/** What the kernel prints for 127.0.0.2 is the number as it stands in memory, so in the order of the processor. */
+/** An IPv4 address as the kernel prints it: the number as it stands in memory, in the byte order of the processor. */
 function hexOf(address: string): string {
   const bytes = new Uint8Array(address.split('.').map(Number));
   return new Uint32Array(bytes.buffer)[0]!.toString(16).toUpperCase().padStart(8, '0');
 }
 
-/** The addresses that a socket may be bound to which has `address`, as the kernel prints them. */
+/** Addresses of sockets that occupy `address`, as the kernel prints them. */
 function candidates(address: string): ReadonlyMap<string, string> {
   // The words of an IPv6 address are printed one by one, so that of an IPv4 address mapped into one is its own.
   const mapped = `0000000000000000${hexOf('0.0.255.255')}`;

@@ -1,4 +1,4 @@
-/** The runtime folder of a VM: made before a launch, removed when its process has ended. Main thread. */
+/** Runtime folder of a VM: made before a launch, removed when its process has ended. Main thread. */
 import { mkdir, rm } from 'node:fs/promises';
 import { errorCode, MonocoreError } from '../../lib/errors.ts';
 import type { StreamName } from '../../protocol/log-files/names.ts';
@@ -6,7 +6,7 @@ import { MAX_SOCKET_PATH_BYTES, type VmPaths } from '../../state/paths.ts';
 import { type FifoMaker, openAll, openChildEnd, openReadEnd } from './fifos.ts';
 
 /**
- * Makes the folder (0700) with its FIFOs (0600); what an earlier VM of that name left is removed.
+ * Makes the folder (0700) with its FIFOs (0600); one that an earlier VM of that name left is removed.
  *
  * @throws MonocoreError `HomeUnusable` for a path that is too long for its sockets, `StartFailed` when it cannot be made
  */
@@ -37,14 +37,14 @@ async function makeEmptyFolder(dir: string): Promise<void> {
   }
 }
 
-/** A stream's read end, non-blocking. */
+/** Read end of a stream, non-blocking. */
 export interface ReadEnd {
   readonly stream: StreamName;
   readonly fd: number;
 }
 
 /**
- * Opens the read ends of `streams`, and of each the end that the VM process will have; all of it or nothing.
+ * Opens both ends of each stream: the read end, and the end of the VM process; all or none.
  *
  * @throws MonocoreError `StartFailed` when one cannot be opened
  */
@@ -56,7 +56,7 @@ export function openEnds(
   return { streams: toReadEnds(streams, ends), childEnds: ends.slice(streams.length) };
 }
 
-/** Opens the read ends of a VM that has the other ends. As {@link openEnds}. */
+/** Opens the read ends of a running VM, which has the other ends. As {@link openEnds}. */
 export function openReadEnds(paths: VmPaths, streams: readonly StreamName[]): ReadEnd[] {
   return toReadEnds(streams, openStreams(paths, streams, [openReadEnd]));
 }
@@ -65,7 +65,7 @@ function toReadEnds(streams: readonly StreamName[], fds: readonly number[]): Rea
   return streams.map((stream, index) => ({ stream, fd: fds[index]! }));
 }
 
-/** For each of `opens` the descriptors of all streams. */
+/** Descriptors of all streams for the first of `opens`, then for the next. */
 function openStreams(
   paths: VmPaths,
   streams: readonly StreamName[],

@@ -5,9 +5,9 @@ import { errorCode, errorText, MonocoreError } from '../../lib/errors.ts';
 import { formatSize } from '../../lib/units.ts';
 import type { Secret, Service } from '../../protocol/service.ts';
 
-/** Of one secret. They are keys and passwords; what is larger is data, for which there are volumes. */
+/** Limit for one secret: a key or a password. Volumes are for larger data. */
 export const MAX_SECRET_BYTES = 512 * 1024;
-/** Of all secrets of a service: they take the guest's memory, which may be as little as 96 MiB. */
+/** Limit for all secrets of a service: they take the guest's memory, which may be as little as 96 MiB. */
 export const MAX_SECRETS_BYTES = 8 * 2 ** 20;
 
 /** A secret that was read. */
@@ -17,7 +17,7 @@ export interface SecretContent {
   readonly content: Buffer;
 }
 
-/** Reads to the end, but not more than `limit` bytes: a file may grow meanwhile. */
+/** Reads to the end, but at most `limit` bytes: a file may grow meanwhile. */
 async function readUpTo(file: FileHandle, limit: number): Promise<Buffer> {
   const buffer = Buffer.alloc(limit);
   let length = 0;
@@ -30,9 +30,10 @@ async function readUpTo(file: FileHandle, limit: number): Promise<Buffer> {
 
 /** @throws an error for people, or the system's */
 async function readSecret({ name, path }: Secret): Promise<Buffer> {
-  if (name === '' || name === '.' || name === '..' || /[/\0\n]/.test(name)) throw new Error('its name is no file name');
+  if (name === '' || name === '.' || name === '..' || /[/\0\n]/.test(name))
+    throw new Error('its name is not a valid file name');
   if (!path.startsWith('/')) throw new Error('its path is not absolute');
-  // Nobody waits for the other end of a FIFO.
+  // Opening a FIFO must not wait for its other end.
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     if (!(await file.stat()).isFile()) throw new Error('it is not a regular file');
@@ -45,9 +46,9 @@ async function readSecret({ name, path }: Secret): Promise<Buffer> {
 }
 
 /**
- * Reads all secrets of a service, byte by byte as they are.
+ * Reads all secrets of a service, byte for byte.
  *
- * @throws MonocoreError `StartFailed` naming the service, the secret and its path, and never what is in it
+ * @throws MonocoreError `StartFailed` naming the service, the secret and its path, never its content
  */
 export async function readSecrets({ name: service, secrets }: Service): Promise<SecretContent[]> {
   const contents: SecretContent[] = [];
@@ -62,7 +63,7 @@ export async function readSecrets({ name: service, secrets }: Service): Promise<
     contents.push({ name: secret.name, content });
   }
   if (totalBytes > MAX_SECRETS_BYTES) {
-    const sizes = `${formatSize(totalBytes)}, of which a guest takes ${formatSize(MAX_SECRETS_BYTES)}`;
+    const sizes = `${formatSize(totalBytes)}; a guest takes at most ${formatSize(MAX_SECRETS_BYTES)}`;
     throw new MonocoreError('StartFailed', `the secrets of ${service} have ${sizes}`);
   }
   return contents;

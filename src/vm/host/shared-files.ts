@@ -1,4 +1,4 @@
-/** What a VM is given of the host's files: its root directory and its volumes. Looked at before anything is started. */
+/** Files of the host that a VM gets: its root directory and its volumes. Checked before a launch. */
 import type { BigIntStats } from 'node:fs';
 import { lstat, realpath } from 'node:fs/promises';
 import { isAbsolute, normalize } from 'node:path';
@@ -8,7 +8,7 @@ import { findPlaceFault, type Service, type Volume } from '../../protocol/servic
 /** Name of the root directory in the share; volumes have their number. */
 export const ROOT_NAME = 'root';
 
-/** A directory or file of the host that is shared. */
+/** A shared directory or file of the host. */
 export interface SharedFile {
   /** Its name in the share. */
   readonly name: string;
@@ -16,23 +16,23 @@ export interface SharedFile {
   readonly path: string;
   readonly kind: 'directory' | 'file';
   readonly readOnly: boolean;
-  /** Device and inode, `<st_dev>:<st_ino>`: whether the path still leads there when it is shared. */
+  /** Device and inode, `<st_dev>:<st_ino>`, which are compared when the file is shared. */
   readonly identity: string;
 }
 
 /** A volume in the guest. */
 export interface GuestVolume {
-  /** Name of what is shared. */
+  /** Name in the share. */
   readonly name: string;
-  /** Where the guest sees it. */
+  /** Path in the guest. */
   readonly guest: string;
   readonly readOnly: boolean;
 }
 
-/** Why a volume cannot have that place in the guest; null when it can. A config has been asked already. */
+/** Reason why a volume cannot have that place in the guest; null when it can. The config was checked already. */
 function findFaultOfPlace(guest: string): string | null {
   if (!isAbsolute(guest) || normalize(guest) !== guest)
-    return `its place in the guest, ${guest}, is no absolute path without "." and ".."`;
+    return `its place in the guest, ${guest}, is not an absolute path without "." and ".."`;
   return findPlaceFault(guest);
 }
 
@@ -72,23 +72,23 @@ async function look(
   );
 }
 
-/** The volumes of a service as its guest binds them: those below others after them. Numbered as the config names them. */
+/** Volumes in the order in which the guest binds them: those below others after them. Numbered in the config's order. */
 export function guestVolumes({ volumes }: Pick<Service, 'volumes'>): GuestVolume[] {
   return volumes
     .map(({ guest, read_only }, index) => ({ name: String(index), guest, readOnly: read_only }))
     .sort((a, b) => (a.guest < b.guest ? -1 : 1));
 }
 
-/** Whether a service is given files of the host at all. */
+/** True for a service with files of the host. */
 export function sharesFiles({ rootfs, volumes }: Pick<Service, 'rootfs' | 'volumes'>): boolean {
   return rootfs !== null || volumes.length > 0;
 }
 
 /**
- * Looks at everything that a service is to be given; nothing is opened. The root directory is read-only, because the
- * guest has a layer of its own above it. Main thread.
+ * Checks all files that a service gets, without opening any. The root directory is read-only, because the guest has a
+ * layer of its own above it. Main thread.
  *
- * @param daemonUid only root may share files: their owners are those that the guest sees
+ * @param daemonUid only root may share files, because the guest sees their owners
  * @throws MonocoreError `StartFailed` naming the service and the path
  */
 export async function findSharedFiles(service: Service, daemonUid = process.getuid?.()): Promise<SharedFile[]> {
@@ -110,7 +110,7 @@ export async function findSharedFiles(service: Service, daemonUid = process.getu
   return files;
 }
 
-/** Where volumes are by their symbolic links, for people; a path that is gone says nothing. */
+/** Notes on volumes that lead elsewhere by symbolic links, for people; none for a path that is gone. */
 export async function describeLinks(volumes: readonly Volume[]): Promise<string[]> {
   const notes: string[] = [];
   for (const { host } of volumes) {

@@ -1,10 +1,31 @@
-/** The two programs called virtiofsd: QEMU's own up to QEMU 7.2, in C, and its successor in Rust. */
+/**
+ * Sharing of the host's files with a guest: one virtiofsd per VM serves its root directory and all its volumes, and ends
+ * when QEMU does. Main thread.
+ */
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { errorText, MonocoreError } from '../../lib/errors.ts';
+import { findByArgument, isRunning, type ProcessIdentity, signalProcess } from '../../lib/proc.ts';
+import { pollUntil } from '../../lib/promises.ts';
+import type { VmPaths } from '../../state/paths.ts';
+import { adoptedProcess, type HostProcess, type SpawnedProcess, type Spawner } from './host-process.ts';
+import { findVirtiofsd } from './host-tools.ts';
+import type { Command } from './limits/launcher.ts';
+import type { AppliedLimits } from './limits/service-limits.ts';
+import { ROOT_NAME, type SharedFile } from './shared-files.ts';
 
 const run = promisify(execFile);
 
+const LISTEN_TIMEOUT_MS = 5000;
+const RETRY_MS = 10;
+/** A virtiofsd that waits for a disk of the host dies only when it gets that. */
+const KILL_TIMEOUT_MS = 2000;
+/** Time from its end to that of QEMU, when QEMU ended first; in the other order QEMU must be killed. */
+const QEMU_END_TIMEOUT_MS = 2000;
+
+/** Two programs are called virtiofsd: QEMU's own up to QEMU 7.2, in C, and its successor in Rust. */
 export type VirtiofsdKind = 'c' | 'rust';
 
 /** By path. */
@@ -15,7 +36,7 @@ export function parseVirtiofsdKind(version: string): VirtiofsdKind {
   return /^virtiofsd version /m.test(version) ? 'c' : 'rust';
 }
 
-/** Which of the two it is; asked once. @throws MonocoreError `StartFailed` when it does not run */
+/** Asks the program once. @throws MonocoreError `StartFailed` when it does not run */
 export async function identifyVirtiofsd(program: string): Promise<VirtiofsdKind> {
   const known = kinds.get(program);
   if (known) return known;
@@ -28,27 +49,27 @@ export async function identifyVirtiofsd(program: string): Promise<VirtiofsdKind>
   }
 }
 
-/** What is shared, and how. */
+/** Parameters of a virtiofsd. */
 export interface Sharing {
   /** A path without commas, colons and backslashes. */
   readonly directory: string;
   readonly socketPath: string;
   /**
-   * Whether the host changes files that the guest has seen: then the guest asks for names and attributes each time they
-   * are used. Under TCG each question takes about 1 ms; to list 1000 files took 1 s, and 0.13 s without.
+   * True when the host changes files that the guest has seen: then the guest asks for names and attributes at each use.
+   * Under TCG each question takes about 1 ms; to list 1000 files took 1 s, and 0.13 s without.
    */
   readonly changes: boolean;
 }
 
 /**
- * Arguments to share a directory.
+ * Renders the arguments that share a directory.
  *
- * - The sandbox is namespaces of its own, where the shared directory is the root and nothing else is mounted.
- * - Each mount in it is one in the guest, too: inode numbers of two file systems may be the same.
+ * - The sandbox has namespaces of its own, where the shared directory is the root and nothing else is mounted.
+ * - Each mount in the directory is a mount in the guest, too: inode numbers of two file systems may be the same.
  * - Without CAP_MKNOD a guest makes no device node that a user of the host could open.
- * - The guest keeps what it reads in its page cache, as shared mappings need, and looks at the file's time and size when
- *   it reads again. How long it takes names and attributes for good the program says, a second by default. The one in
- *   Rust has no option for it; of what is answered in vain then (readdirplus) the other is told not to.
+ * - The guest keeps what it reads in its page cache, as shared mappings need, and checks time and size of the file when it
+ *   reads again. The program tells the guest how long names and attributes stay valid, a second by default. The one in
+ *   Rust has no option for it; the one in C is told not to send attributes (readdirplus) that would be void at once.
  */
 export function renderVirtiofsdArgs(kind: VirtiofsdKind, { directory, socketPath, changes }: Sharing): string[] {
   const socket = `--socket-path=${socketPath}`;
@@ -59,4 +80,142 @@ export function renderVirtiofsdArgs(kind: VirtiofsdKind, { directory, socketPath
   const options = [`source=${directory}`, 'cache=auto', 'sandbox=namespace', 'modcaps=-mknod', 'announce_submounts'];
   if (changes) options.push('timeout=0', 'no_readdirplus');
   return [socket, ...options.flatMap((option) => ['-o', option])];
+}
+
+/**
+ * Final place of the shared directory. The path is part of an option in which a comma has a meaning, so it is not below
+ * the home; this one exists on every Linux, and virtiofsd needs nothing of what it hides.
+ */
+const SHARE_ROOT = '/sys';
+
+/**
+ * `unshare -m sh -c SCRIPT sh <folder> (<name> <kind> <ro|rw> <identity> <path>)… -- <program> <arguments…>`
+ *
+ * The mounts are in a mount namespace of this process alone (mount_namespaces(7); unshare(1) makes it private), and go
+ * with it. Each path is resolved once more here, so the bound file is compared with the file that was checked. Read-only
+ * is a property of the mount, which the owner of the guest cannot change. The directory itself is read-only, too, or the
+ * guest could fill the host's memory with names.
+ *
+ * File systems below a shared directory are left out: mount(8) does not promise everywhere to make them read-only one by
+ * one. Devices cannot be opened and set-user-id has no effect for virtiofsd, which needs neither.
+ */
+const SCRIPT = `
+set -e
+share=$1
+shift
+mount -t tmpfs -o mode=0755,size=1m,nosuid,nodev,noexec share "$share"
+while [ "$1" != -- ]; do
+  place=$share/$1
+  if [ "$2" = directory ]; then mkdir "$place"; else : >"$place"; fi
+  mount -o bind "$5" "$place"
+  mount -o "remount,bind,$3,nosuid,nodev" "$5" "$place"
+  if [ "$(stat -c %d:%i "$place")" != "$4" ]; then
+    echo "$5 was replaced while it was being shared" >&2
+    exit 1
+  fi
+  shift 5
+done
+shift
+mount -t tmpfs -o remount,ro share "$share"
+mount -o move "$share" ${SHARE_ROOT}
+exec "$@"
+`;
+
+/** Wraps `command` so that it sees `files` below {@link SHARE_ROOT}, in the same process. @param folder an empty folder */
+function wrapInShare(command: Command, folder: string, files: readonly SharedFile[]): Command {
+  const words = files.flatMap(({ name, kind, readOnly, identity, path }) => [
+    ...[name, kind, readOnly ? 'ro' : 'rw', identity, path],
+  ]);
+  const args = ['-m', '/bin/sh', '-c', SCRIPT, 'sh', folder, ...words, '--', command.program, ...command.args];
+  return { program: 'unshare', args };
+}
+
+/** Shared files of one VM. */
+export interface FileShare {
+  /** Ends the sharing when no QEMU ever connected. */
+  stop(): void;
+  /** Kills the VM when its files are gone, as they never come back. */
+  guard(vm: ProcessIdentity): void;
+}
+
+/** Option by which a virtiofsd is found; QEMU's arguments name the socket without it. */
+function socketOption(paths: VmPaths): string {
+  return `--socket-path=${paths.share}`;
+}
+
+function endWithoutFiles(vm: ProcessIdentity): void {
+  const timer = setTimeout(() => {
+    if (isRunning(vm)) signalProcess(vm, 'SIGKILL', 'process');
+  }, QEMU_END_TIMEOUT_MS);
+  timer.unref();
+}
+
+function guard(share: HostProcess, vm: ProcessIdentity): void {
+  share.onExit(() => endWithoutFiles(vm));
+}
+
+async function awaitSocket(virtiofsd: SpawnedProcess, socketPath: string): Promise<void> {
+  const listens = await pollUntil(() => virtiofsd.ended || existsSync(socketPath), RETRY_MS, LISTEN_TIMEOUT_MS);
+  if (!listens) throw new Error(`virtiofsd does not listen after ${LISTEN_TIMEOUT_MS / 1000} s`);
+  if (!existsSync(socketPath)) throw new Error('virtiofsd did not start');
+}
+
+/**
+ * Starts to share `files` and waits until QEMU can connect.
+ *
+ * @param limits hold for virtiofsd, too, except `open_files`: it has one open for each file that the guest knows
+ * @param spawner starts virtiofsd, whose messages go to the console
+ * @throws MonocoreError `ToolMissing`, `StartFailed`
+ */
+export async function shareFiles(
+  files: readonly SharedFile[],
+  paths: VmPaths,
+  limits: AppliedLimits,
+  spawner: Spawner,
+): Promise<FileShare> {
+  const program = findVirtiofsd();
+  // A root directory must not change below a running guest: overlayfs leaves the result undefined.
+  const changes = files.some(({ name }) => name !== ROOT_NAME);
+  const sharing = { directory: SHARE_ROOT, socketPath: paths.share, changes };
+  const args = renderVirtiofsdArgs(await identifyVirtiofsd(program), sharing);
+  await mkdir(paths.shareFolder, { mode: 0o700 });
+  const command = limits.join(wrapInShare({ program, args }, paths.shareFolder, files));
+  // The only variable of the daemon that it needs.
+  const env = { PATH: `${process.env.PATH ?? ''}:/usr/sbin:/usr/bin:/sbin:/bin` };
+  const console = { fifo: paths.fifo('console'), nonBlocking: true };
+  const fds = ['null' as const, console, console];
+  const child = await spawner.spawn({ ...command, fds, workdir: '/', env }, socketOption(paths));
+  const stop = (): void => {
+    // It is two processes; the second is the first of a pid namespace.
+    signalProcess(child.identity, 'SIGKILL', 'group');
+  };
+  try {
+    await awaitSocket(child, paths.share);
+  } catch (cause) {
+    stop();
+    const list = files.map(({ path }) => path).join(', ');
+    const message = `${list} cannot be shared with the guest: ${errorText(cause)}; its console may say why`;
+    throw new MonocoreError('StartFailed', message, { cause });
+  }
+  return { stop, guard: (vm) => guard(child, vm) };
+}
+
+/** As {@link FileShare.guard}, for a VM that an earlier daemon launched; does nothing for one without a share. */
+export function guardAdoptedShare(paths: VmPaths, vm: ProcessIdentity): void {
+  if (!existsSync(paths.shareFolder)) return;
+  // The first of its processes waits for the other, so they end together.
+  const [share] = findByArgument(socketOption(paths));
+  if (share) guard(adoptedProcess(share), vm);
+  else endWithoutFiles(vm);
+}
+
+/**
+ * Kills a virtiofsd to which no QEMU connected, because the daemon or QEMU was killed in between, and waits for its end:
+ * it holds a lock that the next one needs. Called when the VM has ended, before its runtime folder goes.
+ */
+export async function endStrayShare(paths: VmPaths): Promise<void> {
+  if (!existsSync(paths.shareFolder)) return;
+  const strays = findByArgument(socketOption(paths));
+  for (const share of strays) signalProcess(share, 'SIGKILL', 'process');
+  await pollUntil(() => !strays.some(isRunning), RETRY_MS, KILL_TIMEOUT_MS);
 }

@@ -1,16 +1,16 @@
-/** Notices that a shim wrote to its exit record. */
+/** Watch for changes of a shim's exit record. */
 import { existsSync, type FSWatcher, watch } from 'node:fs';
 import { basename } from 'node:path';
 import type { VmPaths } from '../../state/paths.ts';
 
-/** Where the host gives no more watches (`fs.inotify.max_user_watches`), the record is looked at this often. */
+/** Interval of polling where the host has no watches left (`fs.inotify.max_user_watches`). */
 const POLL_INTERVAL_MS = 250;
 
 /**
  * Calls `onChange` when the record may have changed, and again a little later if that throws; never before this returns.
  * Main thread.
  *
- * @returns ends it
+ * @returns stops the watch
  */
 export function watchRecord(paths: VmPaths, onChange: () => void): () => void {
   let watcher: FSWatcher | null = null;
@@ -19,7 +19,7 @@ export function watchRecord(paths: VmPaths, onChange: () => void): () => void {
     try {
       onChange();
     } catch {
-      poll(); // No descriptor was free, for example.
+      poll(); // For example, no descriptor was free.
     }
   };
   const poll = (): void => {
@@ -28,7 +28,7 @@ export function watchRecord(paths: VmPaths, onChange: () => void): () => void {
   try {
     watcher = watch(paths.dir, (_change, file) => {
       if (file === basename(paths.exitRecord)) look();
-      // A folder that was deleted is watched in vain; who has the record open can go on reading it.
+      // A deleted folder has no more events, but an open record can still be read.
       else if (!existsSync(paths.dir)) poll();
     });
     watcher.once('error', poll);

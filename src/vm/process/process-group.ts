@@ -1,27 +1,25 @@
 /**
- * Ends what a command left running in its process group when the group's leader, the shim, has ended. The kernel gives a
- * number to no new process while a group has it (fork(2) takes a free one), so of a group that still has members the
- * number cannot have come round again.
+ * Kill of the processes that a command left in its process group, after the group's leader, the shim, has ended. The kernel
+ * gives no new process the number of a group that still has members, so the number cannot belong to another group.
  */
 import { statSync } from 'node:fs';
 import { identify, isSameProcess, listDescriptors, listPids, type ProcessIdentity, readStat } from '../../lib/proc.ts';
 
-/** To be called as soon as the leader has ended. Main thread. */
+/** Kills the group; to be called as soon as the leader has ended. Main thread. */
 export function killGroup(leader: ProcessIdentity): void {
-  // Where the pid is in use again the group had no members.
+  // A pid that is in use again proves that the group had no members.
   if (identify(leader.pid) && !isSameProcess(leader)) return;
   signalGroup(leader.pid, 'SIGKILL');
 }
 
 /**
- * For a leader that ended while no daemon ran: meanwhile its group may have ended and another one may have got the
- * number. So it is ended only if one of its members holds one of the service's FIFOs, which nobody else has opened.
- * Main thread.
+ * Kills the group of a leader that ended while no daemon ran. Meanwhile another group may have got its number, so it is
+ * killed only if one of its members holds one of the service's FIFOs, which no other process has open. Main thread.
  *
- * @param fifoPaths what the command inherited
+ * @param fifoPaths FIFOs that the command inherited
  */
 export function killForgottenGroup({ pid }: ProcessIdentity, fifoPaths: readonly string[]): void {
-  // Spares a look at every process of the host.
+  // Usually there is none, which saves a look at every process of the host.
   if (!signalGroup(pid, 0)) return;
   const fifos = new Set(fifoPaths.map(fileOf));
   const holdsOne = (member: number): boolean =>
@@ -32,7 +30,7 @@ export function killForgottenGroup({ pid }: ProcessIdentity, fifoPaths: readonly
   if (listMembers(pid).some(holdsOne)) signalGroup(pid, 'SIGKILL');
 }
 
-/** Returns whether there is such a group. */
+/** Returns false when there is no such group. */
 function signalGroup(id: number, signal: NodeJS.Signals | 0): boolean {
   try {
     return process.kill(-id, signal);

@@ -1,8 +1,8 @@
-/** How much memory of the host a VM may take: enough for all that QEMU needs, too little to take the host with it. */
+/** Memory limit of a VM on the host: enough for all that QEMU needs, and little enough to protect the host. */
 const MIB = 2 ** 20;
 
 /**
- * What QEMU takes beside the guest's memory, MiB. Measured with QEMU 7.2 under TCG, the guest's memory written to its
+ * Memory of QEMU beside the guest's, MiB. Measured with QEMU 7.2 under TCG, the guest's memory written to its
  * last page and one busy loop per processor, guests of 128 MiB with one and 512 MiB with two processors alike:
  * `memory.max_usage_in_bytes` of its cgroup less Rss of the guest's mapping in `/proc/<pid>/smaps` was 67 and 68, of
  * which 32 are TCG's translation cache; QEMU's own code, where it is charged here, makes 25 more. KVM has no such
@@ -11,8 +11,8 @@ const MIB = 2 ** 20;
 const OVERHEAD_MIB = 96;
 
 /**
- * For what no measurement of a quiet guest shows: each connection of the user network buffers in QEMU, and requests of
- * a disk wait there. It is a bound on a fault, so what it allows in vain costs nothing, while a VM that meets it dies.
+ * Reserve for what no measurement of a quiet guest shows: connections of the user network buffer in QEMU, and requests of
+ * a disk wait there. A generous bound costs nothing, while a VM that reaches it dies.
  */
 const HEADROOM_MIB = 288;
 
@@ -20,16 +20,16 @@ const HEADROOM_MIB = 288;
 const PAGE_TABLE_SHARE = 1 / 128;
 
 /**
- * For each file that a guest knows virtiofsd keeps one open, of which the host's kernel can forget nothing: 0.4 KiB with
+ * virtiofsd keeps a file open for each file that the guest knows, and the host's kernel can free none of it: 0.4 KiB with
  * virtiofsd's own notes, measured with 20,000 files, and its inode and name on the host, 1.3 KiB with ext4. The guest's
  * kernel takes 1 KiB of its own memory for it, and so it is bounded by that.
  */
 const KNOWN_FILES_SHARE = 1.75;
 
 /**
- * The memory limit of the VM process, and of virtiofsd beside it, bytes, page cache and kernel memory included.
+ * Limit for the VM process and virtiofsd together, bytes, page cache and kernel memory included.
  *
- * @param shares whether the VM has files of the host
+ * @param shares true when the VM has files of the host
  */
 export function memoryLimitBytes(ramMib: number, shares: boolean): number {
   const ramShare = 1 + PAGE_TABLE_SHARE + (shares ? KNOWN_FILES_SHARE : 0);

@@ -1,4 +1,4 @@
-/** QEMU's machine protocol: JSON objects, a line each, over a unix socket. Source: QEMU's docs/interop/qmp-spec. */
+/** Client of QEMU's machine protocol: JSON objects, a line each, over a unix socket. Source: QEMU's docs/interop/qmp-spec. */
 import * as v from 'valibot';
 import { MonocoreError } from '../../lib/errors.ts';
 import { LineSocket } from '../guest/line-socket.ts';
@@ -52,7 +52,7 @@ export class QmpClient {
     });
   }
 
-  /** Resolves when a QEMU that is dead was heard to the end; with false when nobody was connected to it. */
+  /** Resolves with true when all events of a dead QEMU were taken, and with false without a connection to it. */
   ended(): Promise<boolean> {
     return this.#lines.ended();
   }

@@ -1,4 +1,4 @@
-/** How the guest's init looks up the user of an image: its own lines, run in roots of the test. */
+/** Lookup of an image's user by the guest's init: its own lines, run in roots of the test. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -61,8 +61,8 @@ test('users and groups are found by name and by number, as container runtimes do
     ['web:none', '126 the image has no group none'],
     ['web:bad', '126 the image has no group bad'],
     ['2147483647', '0 2147483647:0 /'],
-    ['2147483648', '126 2147483648 is no number of a user'],
-    ['99999999999999999999', '126 99999999999999999999 is no number of a user'],
+    ['2147483648', '126 2147483648 is not a valid user id'],
+    ['99999999999999999999', '126 99999999999999999999 is not a valid user id'],
     ['1:4294967296', '126 the image has no group 4294967296'],
     ['$(id)', '126 the image has no user $(id)'],
     ['*', '126 the image has no user *'],

@@ -12,7 +12,7 @@ import { makeTempDir } from '../../helpers/temp.ts';
 
 const SHELLS = [['/bin/sh'], ['busybox', 'sh']] as const;
 
-/** What a shell that sources the job makes of it. */
+/** Output of a shell that sources the job. */
 interface ReadBack {
   /** The working directory, the user, the command and its arguments. */
   readonly words: readonly string[];

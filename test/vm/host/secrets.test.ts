@@ -50,9 +50,13 @@ test('a secret that is no file of a fitting size is refused by its name and path
   await assert.rejects(read({ name: 'relative', path: 'large' }), /its path is not absolute/);
 });
 
-test('a name that is no file name is refused before anything is read', async () => {
+test('a name that is not a valid file name is refused before anything is read', async () => {
   for (const name of ['', '.', '..', '../x', 'a/b', '/etc/passwd', 'a\nb', 'a\0b']) {
-    await assert.rejects(read({ name, path: '/etc/hostname' }), /its name is no file name/, JSON.stringify(name));
+    await assert.rejects(
+      read({ name, path: '/etc/hostname' }),
+      /its name is not a valid file name/,
+      JSON.stringify(name),
+    );
   }
 });
 
@@ -63,6 +67,6 @@ test('all secrets together are bounded, as they take memory of the guest', async
   const secrets = Array.from({ length: count + 1 }, (_, index) => ({ name: `key${index}`, path }));
   assert.equal((await read(...secrets.slice(1))).length, count);
   await assert.rejects(read(...secrets), {
-    message: /^the secrets of web have 8.5 MiB, of which a guest takes 8 MiB$/,
+    message: /^the secrets of web have 8.5 MiB; a guest takes at most 8 MiB$/,
   });
 });

@@ -101,7 +101,7 @@ test('a volume cannot lie where the guest’s own files are', async (t) => {
     assert.deepEqual(asConfig, [`4:12 service[0].volumes[0]: ${fault}`], 'a config is refused in the same words');
   }
   for (const guest of ['data', '', './data', '/data/..', '/a/../b', '/a//b']) {
-    await assert.rejects(find({ volumes: [volume(dir, guest)] }), /is no absolute path/, guest);
+    await assert.rejects(find({ volumes: [volume(dir, guest)] }), /is not an absolute path/, guest);
   }
   for (const guest of ['/device', '/run/app', '/run/secrets2', '/data']) {
     assert.equal((await find({ volumes: [volume(dir, guest)] })).length, 1);

@@ -103,9 +103,9 @@ test('a server that says nothing, or never all of it, is cut off in time', async
 
 test('what is no HTTP, too much of it, or nothing at all is a failure', async (t) => {
   const other = await startTcp(t, (socket) => socket.end('220 mail.example ESMTP\r\n'));
-  assert.match((await ask(other, '/'))!.detail, /^not an answer of HTTP: /);
+  assert.match((await ask(other, '/'))!.detail, /^not an HTTP response: /);
   const endless = await startTcp(t, (socket) => socket.write(`HTTP/1.1 200 OK\r\nx: ${'y'.repeat(1_000_000)}`));
-  assert.match((await ask(endless, '/'))!.detail, /^not an answer of HTTP: /);
+  assert.match((await ask(endless, '/'))!.detail, /^not an HTTP response: /);
   const closing = await startTcp(t, (socket) => socket.destroy());
   assert.deepEqual(await ask(closing, '/'), { ok: false, detail: 'connection closed without an answer' });
 });

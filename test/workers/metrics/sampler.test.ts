@@ -157,7 +157,7 @@ async function takePid(t: TestContext, pid: number): Promise<void> {
 
 test('a zombie has ended', async (t) => {
   // A shell that becomes a program which does not wait for its child.
-  const parent = spawn('/bin/sh', ['-c', 'sleep 0 & echo $!; exec sleep 1000'], {
+  const parent = spawn('/bin/sh', ['-c', 'sleep 0.2 & echo $!; exec sleep 1000'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   t.after(() => parent.kill());

@@ -1,4 +1,4 @@
-/** What is written to the files of a cgroup. Pure. */
+/** Content of the files of a cgroup. Pure. */
 import type { Controller } from './host-cgroups.ts';
 
 /** Limits of a service that need a cgroup; null leaves one to the kernel. */
@@ -7,7 +7,7 @@ export interface CgroupLimits {
   readonly memoryBytes: number | null;
   /** Most processor time, in processors. */
   readonly cpus: number | null;
-  /** Weight against siblings, 1024 being the usual. */
+  /** Weight against siblings, 1024 by default. */
   readonly cpuShares: number | null;
 }
 
@@ -26,21 +26,21 @@ const MIN_WEIGHT = 1;
 const MAX_WEIGHT = 10_000;
 
 /**
- * The weight of cgroup v2 that `shares` of v1 are. In proportion, as systemd does (`cgroup_cpu_shares_to_weight` in its
- * src/core/cgroup.c): the usual becomes the usual, so a service that names its shares and one that does not compare as
- * under v1. runc's first formula made 39 of 1024, against 100 for everybody else.
+ * Weight of cgroup v2 for `shares` of v1. In proportion, as in systemd (`cgroup_cpu_shares_to_weight` in its
+ * src/core/cgroup.c): default becomes default, so a service that names its shares compares with one that does not as
+ * under v1. runc's first formula made 39 of 1024, against 100 for all others.
  */
 export function weightOfShares(shares: number): number {
   const weight = Math.floor((shares * USUAL_WEIGHT) / USUAL_SHARES);
   return Math.min(Math.max(weight, MIN_WEIGHT), MAX_WEIGHT);
 }
 
-/** Whether any of the limits needs the controller. */
+/** True when any of the limits needs the controller. */
 export function needsController(controller: Controller, { memoryBytes, cpus, cpuShares }: CgroupLimits): boolean {
   return controller === 'memory' ? memoryBytes !== null : cpus !== null || cpuShares !== null;
 }
 
-/** What sets the limits that belong to the controller, in the order in which it is written. */
+/** Settings for the limits of one controller, in the order in which they are written. */
 export function renderSettings(version: 1 | 2, controller: Controller, limits: CgroupLimits): CgroupSetting[] {
   const { memoryBytes, cpus, cpuShares } = limits;
   const settings: CgroupSetting[] = [];

@@ -1,4 +1,4 @@
-/** Makes, fills and removes cgroups. Main thread. */
+/** Cgroups of services. Main thread. */
 import { mkdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -7,7 +7,7 @@ import { identify, signalProcess } from '../../../lib/proc.ts';
 import type { CgroupSetting } from './cgroup-settings.ts';
 import { type CgroupPlace, CONTROLLERS, type Controller, DAEMON_CGROUP, type HostCgroups } from './host-cgroups.ts';
 
-/** A process that was killed leaves its cgroup when it is scheduled next; one that waits for a disk, later. */
+/** A killed process leaves its cgroup when it is scheduled next; one that waits for a disk, later. */
 const REMOVE_TIMEOUT_MS = 5000;
 const RETRY_MS = 10;
 
@@ -33,8 +33,8 @@ async function enable(place: CgroupPlace, controller: Controller): Promise<Cgrou
 }
 
 /**
- * Makes places ready for cgroups of services: under v2 enables the controllers, for which the daemon may have to move
- * to a cgroup of its own.
+ * Prepares places for cgroups of services: under v2 enables the controllers, for which the daemon may have to move to a
+ * cgroup of its own.
  */
 export async function openPlaces(found: HostCgroups): Promise<HostCgroups> {
   const places = { ...found };
@@ -42,13 +42,13 @@ export async function openPlaces(found: HostCgroups): Promise<HostCgroups> {
   return places;
 }
 
-/** Makes a cgroup, in place of one of that name. @throws the system's error */
+/** Makes a cgroup; an existing one of that name is removed first. @throws the system's error */
 export async function makeCgroup(dir: string): Promise<void> {
   await removeCgroup(dir);
   await mkdir(dir);
 }
 
-/** Writes settings; those that the kernel refuses are in the result, for people. */
+/** Writes settings; returns those that the kernel refuses, for people. */
 export async function writeSettings(dir: string, settings: readonly CgroupSetting[]): Promise<string[]> {
   const refused: string[] = [];
   for (const { file, value } of settings) {
@@ -61,11 +61,11 @@ export async function writeSettings(dir: string, settings: readonly CgroupSettin
 
 async function killMembers(dir: string): Promise<void> {
   try {
-    // Since Linux 5.14, v2 only: everything in it at once, what is being forked included.
+    // Since Linux 5.14, v2 only: all of it at once, including processes that are being forked.
     await writeFile(join(dir, 'cgroup.kill'), '1', { flag: 'r+' });
     return;
   } catch {
-    // There is no such file: one by one, and again while some are left.
+    // There is no such file: kill one by one, and again while some are left.
   }
   const members = await readFile(join(dir, 'cgroup.procs'), 'utf8').catch(() => '');
   for (const pid of members.split('\n').filter(Boolean).map(Number)) {
@@ -75,8 +75,8 @@ async function killMembers(dir: string): Promise<void> {
 }
 
 /**
- * Removes a cgroup whose service has ended. What is left in it is killed: processes that left the service's process
- * group. Does nothing where there is none; one that cannot be removed in time stays, for the next launch to remove.
+ * Removes a cgroup whose service has ended, and kills the processes in it, which left the service's process group. Does
+ * nothing where there is none; the next launch removes one that cannot be removed in time.
  */
 export async function removeCgroup(dir: string): Promise<void> {
   const endMs = performance.now() + REMOVE_TIMEOUT_MS;

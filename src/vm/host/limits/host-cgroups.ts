@@ -1,4 +1,4 @@
-/** Where on this host the daemon may make cgroups, see cgroups(7). */
+/** Places of this host where the daemon may make cgroups, see cgroups(7). */
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, posix } from 'node:path';
 import { errorCode, errorText } from '../../../lib/errors.ts';
@@ -9,12 +9,12 @@ export const CONTROLLERS = ['cpu', 'memory'] as const;
 export type Controller = (typeof CONTROLLERS)[number];
 
 /**
- * Name of the cgroup that the daemon moves itself to under cgroup v2, where one with children that are limited has no
- * processes of its own. A systemd unit may place it there at once: `DelegateSubgroup=`, systemd.resource-control(5).
+ * Name of the cgroup that the daemon moves to under cgroup v2, where a cgroup with limited children has no processes of its
+ * own. A systemd unit may place it there at once: `DelegateSubgroup=`, systemd.resource-control(5).
  */
 export const DAEMON_CGROUP = 'monocore-daemon';
 
-/** Where cgroups for one controller can be made, or why not, for people. */
+/** Place for cgroups of one controller, or the reason why there is none, for people. */
 export type CgroupPlace =
   | {
       readonly type: 'usable';
@@ -100,7 +100,7 @@ function findV2Place(controller: Controller, path: string, mounts: readonly Moun
 }
 
 /**
- * Looks where this process may make cgroups; changes nothing. Any process.
+ * Finds the places where this process may make cgroups; changes nothing. Any process.
  *
  * @param procDir `/proc`, or another folder in tests
  */

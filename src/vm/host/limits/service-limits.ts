@@ -1,4 +1,4 @@
-/** Limits of services: what a service asks for, within what the host offers. Main thread. */
+/** Limits of services, as far as the host offers them. Main thread. */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ import { type CgroupLimits, type CgroupSetting, needsController, renderSettings 
 import { CONTROLLERS, type Controller, findHostCgroups, type HostCgroups } from './host-cgroups.ts';
 import { type Command, grantOpenFiles, wrapCommand } from './launcher.ts';
 
-/** `run/<service>/limits.json`: what a service was launched with, for a later daemon. */
+/** `run/<service>/limits.json`: limits of a launched service, for a later daemon. */
 const RecordSchema = v.object({
   cgroups: v.array(v.string()),
   notes: v.array(v.string()),
@@ -22,11 +22,11 @@ type LimitRecord = v.InferOutput<typeof RecordSchema>;
 
 /** Limits that a service has. */
 export interface AppliedLimits {
-  /** What it asked for and does not have, each with the reason, for people. */
+  /** Limits that it asked for and does not have, each with the reason, for people. */
   readonly notes: readonly string[];
-  /** The command that runs `command` within the limits, in the same process. */
+  /** Wraps `command` so that it runs within the limits, in the same process. */
   wrap(command: Command): Command;
-  /** As {@link AppliedLimits.wrap}, but for `open_files`: for what works for the service beside its process. */
+  /** As {@link AppliedLimits.wrap} without `open_files`: for a helper beside the process of the service. */
   join(command: Command): Command;
 }
 
@@ -40,7 +40,7 @@ function toApplied({ cgroups, notes, open_files }: LimitRecord): AppliedLimits {
   };
 }
 
-/** What is not enforced where a controller is missing. */
+/** Note on the limits that a missing controller leaves unenforced. */
 function describeMissing(controller: Controller, limits: CgroupLimits, reason: string): string {
   if (controller === 'memory') return `the memory of its process is not limited: ${reason}`;
   if (limits.cpuShares === null) return `cpus does not limit its process: ${reason}`;
@@ -53,15 +53,15 @@ export class ServiceLimits {
   readonly #find: () => HostCgroups;
   #places: Promise<HostCgroups> | null = null;
 
-  /** @param find looks at the host; when the first service needs it, because that may move the daemon */
+  /** @param find inspects the host; called for the first service that needs it, because it may move the daemon */
   constructor(paths: HomePaths, find: () => HostCgroups = findHostCgroups) {
     this.#paths = paths;
     this.#find = find;
   }
 
   /**
-   * Makes what the limits of a service need, before its launch; its runtime folder is there. What cannot be had is in
-   * the notes.
+   * Prepares the limits of a service before its launch; its runtime folder exists. Notes name those that the host does
+   * not offer.
    *
    * @param wanted limits that need a cgroup
    * @throws the system's error when the record of it cannot be written
@@ -72,7 +72,7 @@ export class ServiceLimits {
     const plan = await this.#plan(name, wanted, notes);
     const record = { cgroups: [...plan.keys()], notes, open_files: openFiles.count };
     if (plan.size === 0 && notes.length === 0 && openFiles.count === null) return toApplied(record);
-    // Before they are made, so that a daemon that is killed leaves none that the next one does not know of.
+    // Recorded before they are made, so that the next daemon knows all that a killed one left.
     await this.#write(name, record);
     for (const [dir, settings] of plan) {
       try {
@@ -88,24 +88,24 @@ export class ServiceLimits {
     return toApplied(made);
   }
 
-  /** The limits that a service was launched with. */
+  /** Limits of a service that an earlier daemon launched. */
   async recall(service: string): Promise<AppliedLimits> {
     return toApplied(await this.#read(service));
   }
 
-  /** Removes what was made for a service that has ended, before its runtime folder goes. */
+  /** Removes the cgroups of a service that has ended, before its runtime folder goes. */
   async release(service: string): Promise<void> {
     const { cgroups } = await this.#read(service);
     await Promise.all(cgroups.map(removeCgroup));
   }
 
-  /** Homes of one host may share a parent. */
+  /** Unique among the homes of a host, which may share a parent. */
   #cgroupName(service: string): string {
     const home = createHash('sha256').update(this.#paths.home).digest('hex').slice(0, 8);
     return `monocore-${home}-${service}`;
   }
 
-  /** What is written to which cgroup: v2 has one for all controllers, v1 may have. What is missing goes to `notes`. */
+  /** Settings by cgroup: v2 has one for all controllers, v1 may have. Missing controllers go to `notes`. */
   async #plan(service: string, wanted: CgroupLimits, notes: string[]): Promise<Map<string, CgroupSetting[]>> {
     const plan = new Map<string, CgroupSetting[]>();
     for (const controller of CONTROLLERS.filter((candidate) => needsController(candidate, wanted))) {

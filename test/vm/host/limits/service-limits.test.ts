@@ -22,7 +22,7 @@ const UNUSABLE: HostCgroups = {
   memory: { type: 'unusable', reason: 'no memory here' },
 };
 
-/** Whether this host lets a daemon make cgroups: tests of real ones expect notes in their place where it does not. */
+/** True on a host that lets a daemon make cgroups: tests of real ones expect notes in their place where it does not. */
 const hostOffers = Object.values(findHostCgroups()).every(({ type }) => type === 'usable');
 
 const service = scriptService('web', '');

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import test from 'node:test';
+import { checkCgroups, checkFileSharing, checkImages, checkUsers } from '../../src/doctor/checks.ts';
+import { makeTempDir } from '../helpers/temp.ts';
+import { writeModules } from '../helpers/vm/kernel-modules.ts';
+
+test('root that may make mount namespaces can share files', async () => {
+  const { state, finding, advice } = await checkFileSharing(0);
+  assert.deepEqual([state, advice], ['ok', null]);
+  assert.match(finding, /virtiofsd, for rootfs and volumes; guests see changes of the host (at once|within a second)$/);
+});
+
+test('another user is told that it takes root', async () => {
+  const { state, finding, advice } = await checkFileSharing(1000);
+  assert.equal(state, 'warning');
+  assert.match(finding, /but only root can share files$/);
+  assert.match(advice!, /start the daemon as root/);
+});
+
+test('a host that allows no mount namespace is told so with the reason', async () => {
+  const { state, finding, advice } = await checkFileSharing(0, ['sh', '-c', 'echo "unshare failed: no" >&2; exit 1']);
+  assert.deepEqual([state, finding], ['warning', 'no mount namespace can be made: unshare failed: no']);
+  assert.match(advice!, /CAP_SYS_ADMIN/);
+});
+
+test('a kernel that lacks what images need is a warning that names it', async (t) => {
+  const modulesDir = await makeTempDir(t);
+  const kernel = { image: '/boot/vmlinuz-1.2', release: '1.2', modulesDir };
+  writeModules(modulesDir, { 'drivers/block/virtio-blk.ko.gz': '', 'fs/other.ko': '' });
+  const { state, finding, advice } = checkImages(kernel);
+  assert.deepEqual(
+    [state, finding],
+    ['warning', 'the kernel 1.2 has no erofs, overlay, so no service with an image starts'],
+  );
+  assert.match(advice!, /package linux-image-/);
+  writeModules(modulesDir, { 'fs/erofs/erofs.ko': '' });
+  writeFileSync(join(modulesDir, 'modules.builtin'), 'kernel/fs/overlayfs/overlay.ko\n');
+  assert.equal(checkImages(kernel).state, 'ok');
+  assert.equal(checkImages({ ...kernel, modulesDir: null }).state, 'ok');
+});
+
+const USABLE = { type: 'usable', version: 2, dir: '/sys/fs/cgroup/a.service', evacuate: null } as const;
+const UNUSABLE = { type: 'unusable', reason: 'not delegated' } as const;
+
+test('a host that offers both controllers is told where', () => {
+  assert.deepEqual(checkCgroups({ cpu: USABLE, memory: USABLE }), {
+    state: 'ok',
+    finding: 'cpu in /sys/fs/cgroup/a.service (v2), memory in /sys/fs/cgroup/a.service (v2)',
+    advice: null,
+  });
+});
+
+test('what is missing is a warning with what to do, each reason once', () => {
+  const { state, finding, advice } = checkCgroups({ cpu: UNUSABLE, memory: UNUSABLE });
+  assert.deepEqual([state, finding], ['warning', 'not delegated']);
+  assert.match(advice!, /Delegate=yes/);
+  assert.equal(checkCgroups({ cpu: USABLE, memory: UNUSABLE }).state, 'warning');
+});
+
+test('only root runs services as other users', () => {
+  assert.match(checkUsers(0).finding, /^services may run as any user, by .*setpriv$/);
+  const { state, finding, advice } = checkUsers(1000);
+  assert.deepEqual([state, finding], ['warning', `services run as ${userInfo().username} only`]);
+  assert.match(advice!, /root/);
+});
