@@ -30,6 +30,12 @@ if (files.length === 0) {
 const workspace = new Workspace();
 const results: TestResult[] = [];
 const complaints: string[] = [];
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    workspace.remove();
+    process.kill(process.pid, signal);
+  });
+}
 process.chdir(ROOT);
 process.env.TMPDIR = workspace.dir;
 try {

@@ -4,6 +4,7 @@ import stringWidth from 'string-width';
 import { maskControls } from '../lib/control-characters.ts';
 import { MonocoreError } from '../lib/errors.ts';
 import { Lines, type Path, type Positions, type Span } from './languages/positions.ts';
+import { quote } from './languages/syntax.ts';
 
 /** Problem of a config file. Plain JSON: the `details` of a `ConfigInvalid` error are an array of these. */
 export interface ConfigProblem {
@@ -50,18 +51,6 @@ export function formatPath(path: Path): string {
     else text += `${text === '' ? '' : '.'}${/^[\w-]+$/.test(part) ? part : quote(part)}`;
   }
   return text;
-}
-
-/** Longest piece of the file that a message repeats; the source line below it shows the rest. */
-const MAX_QUOTED_CHARS = 60;
-
-/** Text of the file in double quotes, cut to a readable length, with every control character escaped. */
-export function quote(text: string): string {
-  const cut = text.length > MAX_QUOTED_CHARS ? `${text.slice(0, MAX_QUOTED_CHARS)}…` : text;
-  return JSON.stringify(cut).replace(
-    /\p{Cc}/gu,
-    (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
 }
 
 /**

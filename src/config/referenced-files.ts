@@ -4,7 +4,8 @@ import pLimit from 'p-limit';
 import { errorCode, errorText } from '../lib/errors.ts';
 import { parseEnvFile } from './languages/env-file.ts';
 import type { Path } from './languages/positions.ts';
-import { type PathProblem, quote, valueProblem } from './problems.ts';
+import { quote } from './languages/syntax.ts';
+import { type PathProblem, valueProblem } from './problems.ts';
 import type { EnvFiles } from './resolve.ts';
 import type { ParsedConfig } from './schema/parsed-config.ts';
 

@@ -1,12 +1,12 @@
 /**
  * Names of images: `alpine`, `ghcr.io/owner/app:1.2`, `localhost:5000/web@sha256:…`.
  *
- * The grammar and the defaults are those of the distribution project (`reference/reference.go`, `normalize.go`), so that
- * a name means here what it means to `docker pull`.
+ * Grammar and defaults of the distribution project (`reference/reference.go`, `normalize.go`), so that a name means the same
+ * as for `docker pull`.
  */
 import { MonocoreError } from '../lib/errors.ts';
 
-/** The registry of names that name none. */
+/** Registry of names without one. */
 export const DEFAULT_REGISTRY = 'docker.io';
 const DEFAULT_TAG = 'latest';
 /** Longest repository name with its registry, as in the distribution project. */
@@ -24,16 +24,16 @@ export interface ImageReference {
   readonly registry: string;
   /** `library/alpine`. */
   readonly repository: string;
-  /** Null only where a digest is given without a tag. */
+  /** Null only for a digest without a tag. */
   readonly tag: string | null;
-  /** `sha256:` and 64 hexadecimal digits, or null; it wins over the tag. */
+  /** `sha256:` and 64 hexadecimal digits, or null; takes precedence over the tag. */
   readonly digest: string | null;
 }
 
 /**
- * Parses a name and fills in what it leaves out. Any thread.
+ * Parses a name and adds its defaults. Any thread.
  *
- * @throws MonocoreError `Usage` for a text that names no image
+ * @throws MonocoreError `Usage` for a text that is not an image name
  */
 export function parseImageReference(text: string): ImageReference {
   const [name = '', digest = null, ...rest] = text.split('@');
@@ -43,8 +43,8 @@ export function parseImageReference(text: string): ImageReference {
   const colon = remainder.lastIndexOf(':');
   const path = colon === -1 ? remainder : remainder.slice(0, colon);
   const tag = colon === -1 ? null : remainder.slice(colon + 1);
-  if (!HOST.test(registry)) throw invalid(text, 'the part before the first / is no registry');
-  if (tag !== null && !TAG.test(tag)) throw invalid(text, 'what follows the last : is no tag');
+  if (!HOST.test(registry)) throw invalid(text, 'the part before the first / is not a registry');
+  if (tag !== null && !TAG.test(tag)) throw invalid(text, 'the part after the last : is not a tag');
   const repository = registry === DEFAULT_REGISTRY && !path.includes('/') ? `library/${path}` : path;
   if (!REPOSITORY.test(repository)) {
     throw invalid(text, 'a name has lower case letters, digits and single separators (. _ - /)');
@@ -53,23 +53,23 @@ export function parseImageReference(text: string): ImageReference {
   return { registry, repository, tag: tag ?? (digest === null ? DEFAULT_TAG : null), digest };
 }
 
-/** The name in full: `docker.io/library/alpine:latest`. Under it an image is kept. */
+/** Full name, under which the store keeps an image: `docker.io/library/alpine:latest`. */
 export function formatImageReference({ registry, repository, tag, digest }: ImageReference): string {
   return `${registry}/${repository}${tag === null ? '' : `:${tag}`}${digest === null ? '' : `@${digest}`}`;
 }
 
-/** Whether a text is a digest in the one algorithm that is supported. */
+/** True for a digest in the only supported algorithm. */
 export function isDigest(text: string): boolean {
   return DIGEST.test(text);
 }
 
-/** Whether a registry (`host` or `host:port`) is on this host, by its name alone: nothing is looked up. */
+/** True for a registry (`host` or `host:port`) on this host, by its name alone, without a lookup. */
 export function isLoopbackRegistry(registry: string): boolean {
   const host = registry.replace(/:\d+$/, '');
   return host === 'localhost' || host === '[::1]' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
 }
 
-/** The first part is a registry if it cannot be the start of a repository's name on the default one. */
+/** Splits off the registry: a first part that cannot begin a repository name on the default registry. */
 function splitRegistry(name: string): { registry: string; remainder: string } {
   const slash = name.indexOf('/');
   const first = name.slice(0, Math.max(slash, 0));

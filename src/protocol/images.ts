@@ -118,7 +118,6 @@ export const PullRequestSchema = v.object({
   proxies: v.optional(v.nullable(ProxySettingsSchema), null),
 });
 export type PullRequest = v.InferOutput<typeof PullRequestSchema>;
-export type PullRequestInput = v.InferInput<typeof PullRequestSchema>;
 
 /** `POST /v1/images/load`: takes images out of a docker-archive or an OCI archive, gzip-compressed or not. */
 export const LoadRequestSchema = v.object({
@@ -129,7 +128,6 @@ export const LoadRequestSchema = v.object({
   max_image_size_bytes: MaxImageSize,
 });
 export type LoadRequest = v.InferOutput<typeof LoadRequestSchema>;
-export type LoadRequestInput = v.InferInput<typeof LoadRequestSchema>;
 
 /** `POST /v1/images/remove`. */
 export const RemoveImagesRequestSchema = v.object({

@@ -56,7 +56,7 @@ export interface PrunedLogs {
   readonly compressible: readonly { readonly name: string; readonly service: string; readonly modifiedAtMs: number }[];
 }
 
-/** One page of a search: posts `SearchReply`s to a log worker, and none after its result. */
+/** Searches one page: posts `SearchReply`s to a log worker, and none after its result. */
 export interface SearchLogsJob extends SearchPage {
   readonly type: 'search-logs';
   /** Handed over with the job. When the other side closes it, the job ends. */
@@ -75,10 +75,10 @@ interface JobResults extends ImageJobResults {
 }
 export type JobResult<J extends Job> = JobResults[J['type']];
 
-/** What a pool's thread answers: piscina would reduce an error to its message. */
+/** Answer of a pool's thread; piscina would reduce an error to its message. */
 export type JobOutcome<Result> = { readonly result: Result } | { readonly error: WireError };
 
-/** The outcome of some work; never throws. */
+/** Outcome of some work; never throws. */
 export async function outcomeOf<Result>(work: () => Promise<Result>): Promise<JobOutcome<Result>> {
   try {
     return { result: await work() };

@@ -1,14 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import {
-  type ConfigProblem,
-  closest,
-  configInvalid,
-  formatPath,
-  formatProblem,
-  quote,
-} from '../../src/config/problems.ts';
+import { quote } from '../../src/config/languages/syntax.ts';
+import { type ConfigProblem, closest, configInvalid, formatPath, formatProblem } from '../../src/config/problems.ts';
 
 const PROBLEM: ConfigProblem = {
   file: 'monocore.toml',

@@ -2,8 +2,8 @@
  * Files of variables, as for `docker run --env-file`, docker compose and dotenv: `NAME=value` lines, `#` comments, quoted
  * values. Unlike other parsers of such files, this one reports every line that it does not understand.
  */
-import { quote } from '../problems.ts';
 import { findVariableProblem } from '../schema/pairs.ts';
+import { quote } from './syntax.ts';
 
 /** Problem of a line, counted from 1. */
 export interface EnvFileProblem {

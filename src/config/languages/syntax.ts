@@ -39,3 +39,15 @@ export function kindOf(value: unknown): string {
   if (typeof value === 'bigint') return 'a number this large';
   return `a ${typeof value}`;
 }
+
+/** Longest piece of the file that a message repeats; the source line below it shows the rest. */
+const MAX_QUOTED_CHARS = 60;
+
+/** Text of the file in double quotes, cut to a readable length, with every control character escaped. */
+export function quote(text: string): string {
+  const cut = text.length > MAX_QUOTED_CHARS ? `${text.slice(0, MAX_QUOTED_CHARS)}…` : text;
+  return JSON.stringify(cut).replace(
+    /\p{Cc}/gu,
+    (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}

@@ -13,10 +13,8 @@ import {
   type YAMLMap,
 } from 'yaml';
 import { errorText } from '../../lib/errors.ts';
-import { quote } from '../problems.ts';
 import { type Path, Positions, type Span } from './positions.ts';
-import type { Table } from './syntax.ts';
-import { ConfigSyntaxError, type Document, MAX_DEPTH } from './syntax.ts';
+import { ConfigSyntaxError, type Document, MAX_DEPTH, quote, type Table } from './syntax.ts';
 
 /** Most tokens of a text (scalars, spaces, line breaks …). The parser needs a second for so many; a config has hundreds. */
 const MAX_TOKENS = 100_000;

@@ -1,6 +1,7 @@
 /** Rules on names: each is given once, and whatever refers to one finds it. */
 import type { Path } from '../languages/positions.ts';
-import { didYouMean, formatPath, type PathProblem, quote, valueProblem } from '../problems.ts';
+import { quote } from '../languages/syntax.ts';
+import { didYouMean, formatPath, type PathProblem, valueProblem } from '../problems.ts';
 import { replicaNames } from '../schema/ports.ts';
 import type { ParsedTable } from '../schema/types.ts';
 

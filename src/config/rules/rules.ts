@@ -2,7 +2,8 @@
 import { type Capabilities, capabilitiesOf, labelOf } from '../../protocol/isolation.ts';
 import { HEALTH_KEYS, type ParsedService, SERVICE_KEYS } from '../keys.ts';
 import type { Path } from '../languages/positions.ts';
-import { keyProblem, type PathProblem, quote, valueProblem } from '../problems.ts';
+import { quote } from '../languages/syntax.ts';
+import { keyProblem, type PathProblem, valueProblem } from '../problems.ts';
 import type { ParsedConfig } from '../schema/parsed-config.ts';
 import { MAX_TABLES } from '../schema/table.ts';
 import { hasKey, type KeyTable } from '../schema/types.ts';

@@ -2,8 +2,9 @@
 import { capabilitiesOf } from '../../protocol/isolation.ts';
 import type { ParsedGroup, ParsedService } from '../keys.ts';
 import type { Path } from '../languages/positions.ts';
+import { quote } from '../languages/syntax.ts';
 import { upwards } from '../paths.ts';
-import { didYouMean, formatPath, type PathProblem, quote, valueProblem } from '../problems.ts';
+import { didYouMean, formatPath, type PathProblem, valueProblem } from '../problems.ts';
 import type { ParsedConfig } from '../schema/parsed-config.ts';
 import { toVolume } from '../schema/volumes.ts';
 import { findRepeatedNames, MAX_SUGGESTIONS } from './names.ts';

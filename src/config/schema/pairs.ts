@@ -4,8 +4,7 @@ import type { JsonSchema } from '@valibot/to-json-schema';
 import * as v from 'valibot';
 import type { Secret } from '../../protocol/service.ts';
 import { interpolate } from '../../protocol/variables.ts';
-import { isTable, kindOf, type Table } from '../languages/syntax.ts';
-import { quote } from '../problems.ts';
+import { isTable, kindOf, quote, type Table } from '../languages/syntax.ts';
 import { mustBe, scalar } from './values.ts';
 
 const PAIRS: JsonSchema = {
