@@ -183,7 +183,7 @@ export class Runtime implements OrchestratorContext {
     await this.jobs.close();
     await this.spawner.stop();
     await this.store.flush();
-    await this.state.stop();
+    await this.state.thread.stop();
     await this.#limitsSaved;
     this.#unlock();
   }

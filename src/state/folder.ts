@@ -14,15 +14,13 @@ import { errorCode } from '../lib/errors.ts';
 export function makeFolder(path: string, mode: number): void {
   const missing: string[] = [];
   for (let dir = path; !isFolder(dir); dir = dirname(dir)) missing.push(dir);
-  for (const dir of missing.reverse()) makeOne(dir, mode);
-}
-
-function makeOne(path: string, mode: number): void {
-  try {
-    mkdirSync(path, { mode });
-  } catch (error) {
-    // Another process may have made it meanwhile.
-    if (errorCode(error) !== 'EEXIST' || !isFolder(path)) throw error;
+  for (const dir of missing.reverse()) {
+    try {
+      mkdirSync(dir, { mode });
+    } catch (error) {
+      // Another process may have made it meanwhile.
+      if (errorCode(error) !== 'EEXIST' || !isFolder(dir)) throw error;
+    }
   }
 }
 

@@ -25,11 +25,6 @@ export class StateThread implements StateFiles {
     return this.#changes.call(change);
   }
 
-  /** Ends the worker; call it when all changes have been answered. */
-  async stop(): Promise<void> {
-    await this.thread.stop();
-  }
-
   async #makeAll(changes: readonly FileChange[]): Promise<(WireError | null)[]> {
     const api = await this.thread.ready();
     return api.change(changes).catch((error: unknown) => {

@@ -1,6 +1,6 @@
 /** Store of state files: the order and the time of their writes. Main thread. */
 import { readdir, readFile, rm } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import * as v from 'valibot';
 import writeFileAtomic from 'write-file-atomic';
 import { type Clock, systemClock } from '../lib/clock.ts';
@@ -14,10 +14,7 @@ const SOON_MS = 50;
 /** Delay before a failed write is tried again, unless a later one has replaced it. */
 const RETRY_MS = 1000;
 
-/**
- * Name of a temporary file whose writer was killed: see `asideOf`. write-file-atomic, which writes the limits of logs,
- * appends a number.
- */
+/** Name of a temporary file whose writer was killed: see `asideOf`; write-file-atomic appends a number instead. */
 const UNFINISHED = /^[^.].*\.json\.(?:tmp|\d+)$/;
 
 /** State files hold the service's variables, which may be secret. */
@@ -40,7 +37,7 @@ export async function loadState(path: string): Promise<SavedState> {
 }
 
 /**
- * Writes a state file atomically, without a daemon: a reader sees the old content or the new one. Throws the system's error.
+ * Writes a state file atomically, without a daemon. Throws the system's error.
  *
  * @param durable true: the content is on disk when this resolves, see fsync(2)
  */
@@ -54,30 +51,21 @@ function renderState(state: SavedState): string {
 
 /** Writer of the files. */
 export interface StateFiles {
-  /**
-   * Changes a file; one call at a time for each path.
-   *
-   * @throws MonocoreError when it cannot; the file then has its old content
-   */
+  /** Changes a file; one call at a time for each path. @throws MonocoreError; the file then has its old content */
   change(change: FileChange): Promise<void>;
-}
-
-interface WaitingWrite {
-  state: SavedState;
-  /** Cancels the delay; the write may have begun already. */
-  readonly cancel: () => void;
 }
 
 /** State files of a home. */
 export class FileStateStore {
   readonly #paths: HomePaths;
   readonly #files: StateFiles;
-  /** Per service: its last write, which the next one waits for, and the state to write after it. */
+  readonly #clock: Clock;
+  /** Per service: its last write, which the next one waits for. */
   readonly #writes = new Map<string, Promise<void>>();
-  readonly #waiting = new Map<string, WaitingWrite>();
+  /** Per service: the state to write soon. `cancel` ends the delay; the write may have begun already. */
+  readonly #waiting = new Map<string, { state: SavedState; readonly cancel: () => void }>();
   /** Per service: a failed write that will be tried again. */
   readonly #retries = new Map<string, { readonly write: () => Promise<void>; readonly cancel: () => void }>();
-  readonly #clock: Clock;
 
   constructor(paths: HomePaths, files: StateFiles, clock: Clock = systemClock) {
     this.#paths = paths;
@@ -155,15 +143,12 @@ export class FileStateStore {
     const broken: string[] = [];
     const load = async (dir: string): Promise<SavedState[]> => {
       const names = (await readdir(dir)).filter((name) => name.endsWith('.json'));
-      const states = await Promise.all(
-        names.map((name) =>
-          loadState(join(dir, name)).catch((error: unknown) => {
-            broken.push(`${basename(name)}: ${error}`);
-            return null;
-          }),
-        ),
-      );
-      return states.filter((state) => state !== null);
+      const loads = await Promise.allSettled(names.map((name) => loadState(join(dir, name))));
+      return loads.flatMap((load, index) => {
+        if (load.status === 'fulfilled') return load.value;
+        broken.push(`${names[index]}: ${load.reason}`);
+        return [];
+      });
     };
     return { left: await load(runDir), ended: await load(endedDir), broken };
   }
@@ -202,10 +187,8 @@ export class FileStateStore {
   }
 
   #retryLater(name: string, write: () => Promise<void>): void {
-    const cancel = this.#clock.after(RETRY_MS, () => {
-      this.#enqueue(name, write).catch(() => {});
-    });
-    this.#retries.set(name, { write, cancel });
+    const retry = () => void this.#enqueue(name, write).catch(() => {});
+    this.#retries.set(name, { write, cancel: this.#clock.after(RETRY_MS, retry) });
   }
 }
 
@@ -214,16 +197,11 @@ async function removeUnfinished(dir: string): Promise<void> {
   await Promise.all(names.map((name) => rm(join(dir, name), { force: true })));
 }
 
-/**
- * Makes the folders of a home.
- *
- * @throws MonocoreError `HomeUnusable` when one cannot be made or written
- */
+/** Makes the folders of a home. @throws MonocoreError `HomeUnusable` when one cannot be made or written */
 export async function makeHome(paths: HomePaths): Promise<void> {
   try {
-    for (const dir of [paths.home, paths.runDir, paths.endedDir, paths.logDir, paths.cacheDir]) {
-      makeFolder(dir, 0o755);
-    }
+    const { home, runDir, endedDir, logDir, cacheDir } = paths;
+    for (const dir of [home, runDir, endedDir, logDir, cacheDir]) makeFolder(dir, 0o755);
     const probe = join(paths.runDir, `.writable.${process.pid}`);
     // An empty file needs no space: a block of content shows a full disk.
     await writeFileAtomic(probe, '\0'.repeat(4096), { mode: MODE, fsync: false });

@@ -11,7 +11,7 @@ async function openState(t: TestContext) {
   const reports: string[] = [];
   const state = new StateThread((_level, message) => reports.push(message));
   await state.thread.start();
-  defer(t, () => state.stop());
+  defer(t, () => state.thread.stop());
   const write = (name: string, text: string, durable = false): FileChange => ({
     type: 'write',
     path: join(dir, name),
@@ -65,6 +65,6 @@ test('what a worker has not written when it dies is written by the next one', as
 
 test('after its end nothing is written, and whoever asks hears of it', async (t) => {
   const { state, write } = await openState(t);
-  await state.stop();
+  await state.thread.stop();
   await assert.rejects(state.change(write('late', 'text')), { code: 'ThreadDied' });
 });

@@ -10,53 +10,29 @@ const fsync = promisify(fs.fsync);
 const MODE = 0o600;
 
 /** See `StateApi.change`. Waits for the disk once for all changes: it writes many as fast as one. */
-export async function changeFiles(changes: readonly FileChange[]): Promise<(WireError | null)[]> {
-  const begun = changes.map((change) => attempt(() => begin(change)));
-  return Promise.all(begun.map(async (fd, index) => finish(changes[index]!, fd)));
+export function changeFiles(changes: readonly FileChange[]): Promise<(WireError | null)[]> {
+  return Promise.all(changes.map((change) => makeChange(change).then(() => null, toWireError)));
 }
 
-/** @returns descriptor of a temporary file that must be on disk before it takes its name; null once the change is made */
-function begin(change: FileChange): number | null {
+/** Synchronous up to the wait for the disk. */
+async function makeChange(change: FileChange): Promise<void> {
   const { path } = change;
   const aside = asideOf(path);
   if (change.type === 'remove') {
     for (const file of [path, aside]) fs.rmSync(file, { force: true });
-    return null;
+    return;
   }
   const fd = fs.openSync(aside, 'w', MODE);
   try {
-    fs.writeFileSync(fd, change.text);
-    if (change.durable) return fd;
+    try {
+      fs.writeFileSync(fd, change.text);
+      if (change.durable) await fsync(fd);
+    } finally {
+      fs.closeSync(fd);
+    }
+    fs.renameSync(aside, path);
   } catch (error) {
-    fs.closeSync(fd);
+    fs.rmSync(aside, { force: true });
     throw error;
-  }
-  fs.closeSync(fd);
-  fs.renameSync(aside, path);
-  return null;
-}
-
-async function finish({ path }: FileChange, begun: Attempt<number | null>): Promise<WireError | null> {
-  let { error } = begun;
-  const fd = begun.value ?? null;
-  if (fd !== null) {
-    error = await fsync(fd).then(() => null, toWireError);
-    fs.closeSync(fd);
-    error ??= attempt(() => fs.renameSync(asideOf(path), path)).error;
-  }
-  if (error) attempt(() => fs.rmSync(asideOf(path), { force: true }));
-  return error;
-}
-
-interface Attempt<T> {
-  readonly value: T | null;
-  readonly error: WireError | null;
-}
-
-function attempt<T>(make: () => T): Attempt<T> {
-  try {
-    return { value: make(), error: null };
-  } catch (error) {
-    return { value: null, error: toWireError(error) };
   }
 }
