@@ -7,6 +7,7 @@ import * as starting from './starting.ts';
 import {
   type EndedState,
   type EventOf,
+  goTo,
   type Input,
   type Launching,
   type MachineEvent,
@@ -54,27 +55,16 @@ function step<S extends VmState, E extends MachineEvent>(
   return { to: typeof to === 'string' ? [to] : to, does, handle };
 }
 
+const ABOUT_A_LAUNCH = ['image-ready', 'launched', 'launch-failed'] as const;
 const ABOUT_A_RUN = [
-  'image-ready',
-  'launched',
-  'launch-failed',
-  'job-started',
-  'job-failed',
-  'job-exited',
-  'drained',
-  'process-ended',
-  'streams-ended',
-  'inspected',
-  'probed',
-  'memory-sampled',
-  'start-timeout',
-  'stop-timeout',
-  'probe-due',
+  ...ABOUT_A_LAUNCH,
+  ...['job-started', 'job-failed', 'job-exited', 'drained', 'process-ended', 'streams-ended', 'inspected'],
+  ...['probed', 'memory-sampled', 'start-timeout', 'stop-timeout', 'probe-due'],
 ] as const;
 
 const LAUNCH_ASKED = step('Starting/preparing', 'launches it and resets the restart count', starting.start);
 const LAUNCH_RECOVERED = step('Starting/preparing', 'launches it and counts a restart', starting.recover);
-const LAUNCH_DUE = step('Starting/preparing', 'launches it', starting.restart);
+const LAUNCH_DUE = step('Starting/preparing', 'launches it', starting.launch);
 
 const UNSTARTED: Row<Unstarted> = {
   start: LAUNCH_ASKED,
@@ -98,7 +88,7 @@ const WAITING: Row<Waiting> = {
   start: LAUNCH_ASKED,
   'restart-due': LAUNCH_DUE,
   stop: step(['Stopped', 'Failed'], 'cancels the restart and saves that it must stay down', starting.stopWaiting),
-  suspend: step(['Stopped', 'Failed'], 'cancels the restart', starting.suspendWaiting),
+  suspend: step(['Stopped', 'Failed'], 'cancels the restart', starting.stopWaiting),
   ...ignore('A restart is scheduled already.', 'recover', 'restart-scheduled'),
   ...ignore('The run is over.', ...ABOUT_A_RUN),
 };
@@ -119,17 +109,17 @@ const PREPARING: Row<Launching> = {
   'image-ready': step('same', 'starts the boot timer', starting.imageReady),
   launched: step('Starting/booting', 'saves the process', starting.launched),
   'launch-failed': step('Failed', 'cleans up; the restart policy decides', starting.launchFailed),
-  stop: step('Stopping/cancelling', 'cancels the launch', starting.stopPreparing),
-  suspend: step('Stopping/cancelling', 'cancels the launch', starting.stopPreparing),
-  'start-timeout': step('Stopping/killing', 'cancels the launch', starting.timeOutPreparing),
+  stop: step('Stopping/cancelling', 'cancels the launch', starting.stop),
+  suspend: step('Stopping/cancelling', 'cancels the launch', starting.stop),
+  'start-timeout': step('Stopping/killing', 'cancels the launch', starting.timeOut),
 };
 
 const BOOTING: Row<Launching> = {
   ...LAUNCHING,
-  stop: step('Stopping/terminating', 'sends SIGTERM to the VM process', starting.stopBooting),
-  suspend: step('Stopping/terminating', 'sends SIGTERM to the VM process', starting.stopBooting),
-  'start-timeout': step('Stopping/killing', 'sends SIGKILL to the VM process', starting.timeOutBooting),
-  ...ignore('The VM process exists already.', 'image-ready', 'launched', 'launch-failed'),
+  stop: step('Stopping/terminating', 'sends SIGTERM to the VM process', starting.stop),
+  suspend: step('Stopping/terminating', 'sends SIGTERM to the VM process', starting.stop),
+  'start-timeout': step('Stopping/killing', 'sends SIGKILL to the VM process', starting.timeOut),
+  ...ignore('The VM process exists already.', ...ABOUT_A_LAUNCH),
 };
 
 const RUNNING: Row<Running> = {
@@ -138,17 +128,9 @@ const RUNNING: Row<Running> = {
   'job-exited': step('Stopping/draining', 'reads the last output', running.jobExited),
   'process-ended': step('Stopping/releasing', 'waits for the streams to end', running.processEnded),
   probed: step(['same', 'Stopping/asking'], 'updates its health; unhealthy may mean a restart', running.probed),
-  'probe-due': step('same', 'probes it', running.probeDue),
+  'probe-due': step('same', 'probes it', ({ service }) => goTo(service, service.actual, [{ type: 'probe' }])),
   'memory-sampled': step(['same', 'Stopping/asking'], 'restarts it above max_memory', running.memorySampled),
-  ...ignore(
-    'The service runs already.',
-    'start',
-    'recover',
-    'image-ready',
-    'launched',
-    'launch-failed',
-    'start-timeout',
-  ),
+  ...ignore('The service runs already.', 'start', 'recover', ...ABOUT_A_LAUNCH, 'start-timeout'),
   ...ignore('A new connection to the guest reports it again.', 'job-started'),
   ...ignore('The command did start.', 'job-failed'),
   ...ignore('It belongs to a stop.', 'drained', 'inspected', 'stop-timeout'),
@@ -159,15 +141,23 @@ const RUNNING: Row<Running> = {
 /** The phases in which process and streams may end, and where that leads. */
 const ENDS: Step['to'] = ['same', 'Stopping/inspecting', 'Stopped', 'Failed'];
 
-const START_AGAIN = step('same', 'starts it again after this stop', stopping.startAgain);
+const START_AGAIN = step<Stopping, EventOf<'start' | 'recover'>>('same', 'starts it again after this stop', (input) =>
+  stopping.change(input.service, { afterStop: 'start' }, [{ type: 'persist' }]),
+);
 const STOP_AGAIN = step('same', 'keeps it down after this stop; may shorten the stop', stopping.stopAgain);
-const KILL = step(['same', 'Stopping/killing'], 'sends SIGKILL to the VM process if it exists', stopping.kill);
+const KILL = step<Stopping, EventOf<'stop-timeout'>>(
+  ['same', 'Stopping/killing'],
+  'sends SIGKILL to the VM process if it exists',
+  (input) => stopping.endProcess(input, 'killing'),
+);
 const FAIL = step(
   ['same', 'Stopping/inspecting', 'Failed'],
   'fails the run once the streams have ended, too',
   stopping.processEnded,
 );
-const DRAIN = step('Stopping/draining', 'reads the last output', stopping.drain);
+const DRAIN = step<Stopping, EventOf<'job-exited'>>('Stopping/draining', 'reads the last output', (input) =>
+  stopping.noteExit(input, 'draining'),
+);
 
 const STOPPING: Row<Stopping> = {
   start: START_AGAIN,
@@ -176,11 +166,11 @@ const STOPPING: Row<Stopping> = {
   suspend: STOP_AGAIN,
   'job-exited': step('same', 'keeps the exit of the command', stopping.noteExit),
   'process-ended': step(ENDS, 'ends the run once the streams have ended, too', stopping.processEnded),
-  'streams-ended': step(ENDS, 'ends the run once the process has ended, too', stopping.streamsEnded),
-  'stop-timeout': step(
-    ['same', 'Stopping/terminating'],
-    'sends SIGTERM to the VM process if it exists',
-    stopping.terminate,
+  'streams-ended': step(ENDS, 'ends the run once the process has ended, too', (input) =>
+    stopping.endWhenComplete(input, { streamsEnded: true }),
+  ),
+  'stop-timeout': step(['same', 'Stopping/terminating'], 'sends SIGTERM to the VM process if it exists', (input) =>
+    stopping.endProcess(input, 'terminating'),
   ),
   ...ignore('The VM process exists already.', 'launched', 'launch-failed'),
   ...ignore('The stop came first.', 'image-ready', 'job-started', 'job-failed', 'start-timeout'),
@@ -192,20 +182,18 @@ const STOPPING: Row<Stopping> = {
 const CANCELLING: Row<Stopping> = {
   ...STOPPING,
   launched: step('Stopping/killing', 'sends SIGKILL to the VM process', stopping.killLaunched),
-  'launch-failed': step(['Stopped', 'Failed'], 'ends the run', stopping.launchCancelled),
+  'launch-failed': step(['Stopped', 'Failed'], 'ends the run', (input) =>
+    stopping.endWhenComplete(input, { processEnded: true, streamsEnded: true }),
+  ),
   ...ignore('There is no VM process to end.', 'stop-timeout'),
 };
 
 const INSPECTING: Row<Stopping> = {
   ...STOPPING,
-  inspected: step(['Stopped', 'Failed'], 'ends the run with its last console lines', stopping.inspected),
-  ...ignore(
-    'the VM process and its streams have ended',
-    'job-exited',
-    'process-ended',
-    'streams-ended',
-    'stop-timeout',
+  inspected: step(['Stopped', 'Failed'], 'ends the run with its last console lines', (input) =>
+    stopping.finish(input, input.event),
   ),
+  ...ignore('Process and streams have ended.', 'job-exited', 'process-ended', 'streams-ended', 'stop-timeout'),
 };
 
 /** Next step, or the reason to ignore the event, for each state and event. */

@@ -6,48 +6,27 @@ import type { VmState } from './states.ts';
 import { lastRun } from './status.ts';
 
 /** `failure`: the reason why the condition cannot be met any more, without the service's name: `is unhealthy: …`. */
-export type ConditionCheck =
-  | { readonly type: 'met' }
-  | { readonly type: 'pending' }
-  | { readonly type: 'failed'; readonly failure: string };
-
-const MET: ConditionCheck = { type: 'met' };
-const PENDING: ConditionCheck = { type: 'pending' };
+export type ConditionCheck = 'met' | 'pending' | { readonly failure: string };
 
 /** Checks a condition. A service that waits to be restarted may still meet it. */
 export function checkCondition(condition: Condition, state: VmState): ConditionCheck {
+  if (isMet(condition, state)) return 'met';
+  if (state.status === 'Failed') return { failure: `failed: ${state.error}` };
+  if (state.status === 'Stopped') return { failure: `ended: ${describeEnd(state)}` };
+  const health = condition === 'healthy' && state.status === 'Started' ? state.health : null;
+  return health?.verdict === 'unhealthy' ? { failure: `is unhealthy: ${health.detail}` } : 'pending';
+}
+
+function isMet(condition: Condition, state: VmState): boolean {
   switch (condition) {
     case 'started':
-      return checkStarted(state);
+      if (state.status === 'Stopping' || state.status === 'Stopped') return state.startedAtMs !== null;
+      return state.status === 'Started';
     case 'healthy':
-      return checkHealthy(state);
+      return state.status === 'Started' && state.health?.verdict === 'healthy';
     case 'completed':
-      return checkCompleted(state);
+      return state.status === 'Stopped' && state.exit.code === 0;
   }
-}
-
-function checkStarted(state: VmState): ConditionCheck {
-  if (state.status === 'Started') return MET;
-  // The command has run.
-  if ((state.status === 'Stopping' || state.status === 'Stopped') && state.startedAtMs !== null) return MET;
-  return failedOrPending(state);
-}
-
-function checkHealthy(state: VmState): ConditionCheck {
-  if (state.status !== 'Started') return failedOrPending(state);
-  if (state.health?.verdict === 'healthy') return MET;
-  if (state.health?.verdict !== 'unhealthy') return PENDING;
-  return { type: 'failed', failure: `is unhealthy: ${state.health.detail}` };
-}
-
-function checkCompleted(state: VmState): ConditionCheck {
-  return state.status === 'Stopped' && state.exit.code === 0 ? MET : failedOrPending(state);
-}
-
-function failedOrPending(state: VmState): ConditionCheck {
-  if (state.status === 'Failed') return { type: 'failed', failure: `failed: ${state.error}` };
-  if (state.status === 'Stopped') return { type: 'failed', failure: `ended: ${describeEnd(state)}` };
-  return PENDING;
 }
 
 /** True once a start is decided: the command runs, has run, or never will. */

@@ -34,15 +34,8 @@ export function jobExited({ service, event }: On<Running, 'job-exited'>): Transi
 export function processEnded({ service, event }: On<Running, 'process-ended'>): Transition {
   const failure = explainProcessEnd(event, 'unexpectedly');
   const { reason } = failure;
-  const end = {
-    phase: 'releasing',
-    reason,
-    afterStop: 'decide',
-    processEnded: true,
-    endedBy: 'vm_ended',
-    failure,
-  } as const;
-  return beginStopping(service, { ...runOf(service), ...end }, [{ type: 'unwatch-metrics' }]);
+  const end = { phase: 'releasing', reason, afterStop: 'decide', processEnded: true, endedBy: 'vm_ended' } as const;
+  return beginStopping(service, { ...runOf(service), ...end, failure }, [{ type: 'unwatch-metrics' }]);
 }
 
 export function probed({ service, event, now, rules }: On<Running, 'probed'>): Transition {
@@ -59,10 +52,6 @@ export function probed({ service, event, now, rules }: On<Running, 'probed'>): T
       ? { type: 'cancel-timer', timer: 'probe-due' }
       : { type: 'set-timer', timer: 'probe-due', delayMs: nextProbeMs };
   return goTo(service, { ...actual, health }, [next]);
-}
-
-export function probeDue({ service }: On<Running, 'probe-due'>): Transition {
-  return goTo(service, service.actual, [{ type: 'probe' }]);
 }
 
 export function memorySampled({ service, event, rules }: On<Running, 'memory-sampled'>): Transition {

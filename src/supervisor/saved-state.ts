@@ -1,11 +1,11 @@
 /** The state file of a service: its content, and how long the supervisor waits for it to be written. */
 
-import { type Clock, isoTime } from '../lib/clock.ts';
+import { isoTime } from '../lib/clock.ts';
 import { within } from '../lib/promises.ts';
 import { NO_METRICS } from '../protocol/service.ts';
 import type { SavedState } from '../protocol/state.ts';
 import type { Exit } from '../vm/backend.ts';
-import type { StateStore } from './interfaces.ts';
+import type { SupervisorContext } from './interfaces.ts';
 import type { ServiceState, VmState } from './states.ts';
 import { isoTimeOrNull, runFacts, type Snapshot } from './status.ts';
 
@@ -46,7 +46,7 @@ export function renderSavedState(snapshot: Snapshot, nowMs: number): SavedState 
     reason,
     ended_by,
     reason_detail,
-    last_lines: [...last_lines],
+    last_lines,
   };
 }
 
@@ -57,13 +57,14 @@ function renderStoredStatus(state: VmState): SavedState['status'] {
 
 /** State of a service from its state file. `Unstarted` unless the service has ended: its process is not looked at. Pure. */
 export function restoreState(saved: SavedState): ServiceState {
-  const { desired, image_digest: image, restarts, restarts_in_row, last_restart_reason } = saved;
-  return {
+  const {
     desired,
-    actual: restoreEnded(saved),
-    restarts: { total: restarts, inRow: restarts_in_row, lastReason: last_restart_reason },
-    image,
-  };
+    image_digest: image,
+    restarts: total,
+    restarts_in_row: inRow,
+    last_restart_reason: lastReason,
+  } = saved;
+  return { desired, actual: restoreEnded(saved), restarts: { total, inRow, lastReason }, image };
 }
 
 function restoreEnded(saved: SavedState): VmState {
@@ -113,12 +114,11 @@ export function markGone(saved: SavedState, exit: Exit | null, oomKilled: boolea
  */
 export async function persist(
   saved: SavedState,
-  { store, clock }: { readonly store: StateStore; readonly clock: Clock },
+  { store, clock }: Pick<SupervisorContext, 'store' | 'clock'>,
 ): Promise<void> {
-  const { status } = saved;
-  if (typeof status !== 'string') return store.conclude(saved);
+  if (typeof saved.status !== 'string') return store.conclude(saved);
   const written = store.save(saved);
-  if (status !== 'Stopping') return written;
+  if (saved.status !== 'Stopping') return written;
   // The store tries a failed write again.
   await within(written, STOP_PATIENCE_MS, { clock });
 }

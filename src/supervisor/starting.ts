@@ -5,13 +5,12 @@ import {
   type Effect,
   type EndedState,
   goTo,
+  type Input,
   type Launching,
+  type MachineEvent,
   NO_RESTARTS,
   type On,
-  type Rules,
-  type Running,
   type ServiceIn,
-  type ServiceState,
   type Transition,
   type Unstarted,
   type Waiting,
@@ -25,38 +24,36 @@ import {
   RELEASE_TIMEOUT_MS,
   type StoppingStart,
   setStopTimer,
-  TERMINATE_TIMEOUT_MS,
+  TERMINATE,
 } from './stopping.ts';
 
 /** A VM boots in seconds; under emulation on a loaded host it may take many times as long. */
 export const START_TIMEOUT_MS = 120_000;
 
 export const START_TIMER: Effect = { type: 'set-timer', timer: 'start-timeout', delayMs: START_TIMEOUT_MS };
+const CANCEL_LAUNCH: readonly Effect[] = [{ type: 'cancel-launch' }];
 const CANCEL_RESTART: Effect = { type: 'cancel-timer', timer: 'restart-due' };
 
 type Down = Unstarted | EndedState;
 
 /** With an image, the boot timer starts when the image is ready: the time of a download is not known. */
-function launch(service: ServiceState, { image }: Rules): Transition {
+export function launch({ service, rules }: Pick<Input<Down | Waiting, MachineEvent>, 'service' | 'rules'>): Transition {
   return goTo(service, { status: 'Starting', phase: 'preparing', pid: null }, [
     CANCEL_RESTART,
     { type: 'persist' },
-    ...(image === null ? [START_TIMER] : []),
+    ...(rules.image === null ? [START_TIMER] : []),
     { type: 'launch' },
   ]);
 }
 
 export function start({ service, rules }: On<Down | Waiting, 'start'>): Transition {
-  return launch({ ...service, restarts: NO_RESTARTS }, rules);
+  return launch({ service: { ...service, restarts: NO_RESTARTS }, rules });
 }
 
 export function recover({ service, event, rules }: On<Down, 'recover'>): Transition {
   const { total, inRow } = service.restarts;
-  return launch({ ...service, restarts: { total: total + 1, inRow, lastReason: event.reason } }, rules);
-}
-
-export function restart({ service, rules }: On<EndedState | Waiting, 'restart-due'>): Transition {
-  return launch(service, rules);
+  const restarts = { total: total + 1, inRow, lastReason: event.reason };
+  return launch({ service: { ...service, restarts }, rules });
 }
 
 export function waitForRestart({ service, event, now }: On<EndedState, 'restart-scheduled'>): Transition {
@@ -70,12 +67,9 @@ export function stopEnded({ service }: On<EndedState, 'stop'>): Transition {
   return goTo(service, service.actual, service.desired === 'up' ? [{ type: 'persist' }] : []);
 }
 
-export function stopWaiting({ service }: On<Waiting, 'stop'>): Transition {
-  return goTo(service, service.actual.last, [CANCEL_RESTART, { type: 'persist' }]);
-}
-
-export function suspendWaiting({ service }: On<Waiting, 'suspend'>): Transition {
-  return goTo(service, service.actual.last, [CANCEL_RESTART]);
+export function stopWaiting({ service, event }: On<Waiting, 'stop' | 'suspend'>): Transition {
+  const save: readonly Effect[] = event.type === 'stop' ? [{ type: 'persist' }] : [];
+  return goTo(service, service.actual.last, [CANCEL_RESTART, ...save]);
 }
 
 export function imageReady({ service, event }: On<Launching, 'image-ready'>): Transition {
@@ -107,17 +101,11 @@ export function launchFailed({ service, event, now, rules }: On<Launching, 'laun
 
 export function jobStarted({ service, event, now, rules }: On<Launching, 'job-started'>): Transition {
   const health = rules.healthcheck ? UNPROBED : null;
-  const running: Running = {
-    status: 'Started',
-    pid: event.pid,
-    startedAtMs: now.ms,
-    health,
-    overMemorySamples: 0,
-  };
-  return goTo(service, running, [
+  const { pid } = event;
+  return goTo(service, { status: 'Started', pid, startedAtMs: now.ms, health, overMemorySamples: 0 }, [
     { type: 'cancel-timer', timer: 'start-timeout' },
     { type: 'persist' },
-    { type: 'watch-metrics', pid: event.pid },
+    { type: 'watch-metrics', pid },
     ...(health ? [{ type: 'probe' } as const] : []),
   ]);
 }
@@ -139,10 +127,7 @@ export function jobFailed({ service, event }: On<Launching, 'job-failed'>): Tran
 
 /** Handles the end of a command whose `job-started` was missed. */
 export function jobExitedEarly({ service, event, now }: On<Launching, 'job-exited'>): Transition {
-  const { exit, oomKilled = false } = event;
-  const { pid } = service.actual;
-  const run = { pid, startedAtMs: now.ms, wasHealthy: false };
-  return drainAfterExit(service, run, { exit, oomKilled }, []);
+  return drainAfterExit(service, { pid: service.actual.pid, startedAtMs: now.ms, wasHealthy: false }, event, []);
 }
 
 export function processEndedEarly({ service, event }: On<Launching, 'process-ended'>): Transition {
@@ -155,21 +140,16 @@ const BOOT_TIMEOUT = {
   message: `the VM was not ready in ${START_TIMEOUT_MS / 1000} s`,
 } as const;
 
-export function timeOutPreparing({ service }: On<Launching, 'start-timeout'>): Transition {
-  return fail(service, { phase: 'killing', failure: BOOT_TIMEOUT }, [{ type: 'cancel-launch' }]);
-}
-
-export function timeOutBooting({ service }: On<Launching, 'start-timeout'>): Transition {
-  return fail(service, { phase: 'killing', failure: BOOT_TIMEOUT }, KILL);
-}
-
-export function stopPreparing({ service }: On<Launching, 'stop' | 'suspend'>): Transition {
-  const start = { pid: service.actual.pid, reason: 'stopped', afterStop: 'stay', phase: 'cancelling' } as const;
-  return beginStopping(service, start, [{ type: 'cancel-launch' }]);
+export function timeOut({ service }: On<Launching, 'start-timeout'>): Transition {
+  const { phase } = service.actual;
+  return fail(service, { phase: 'killing', failure: BOOT_TIMEOUT }, phase === 'preparing' ? CANCEL_LAUNCH : KILL);
 }
 
 /** No command runs yet, so there is nothing to end gracefully. */
-export function stopBooting({ service }: On<Launching, 'stop' | 'suspend'>): Transition {
-  const start = { pid: service.actual.pid, reason: 'stopped', afterStop: 'stay', phase: 'terminating' } as const;
-  return beginStopping(service, start, [setStopTimer(TERMINATE_TIMEOUT_MS), { type: 'kill', signal: 'SIGTERM' }]);
+export function stop({ service }: On<Launching, 'stop' | 'suspend'>): Transition {
+  const { pid, phase } = service.actual;
+  const start = { pid, reason: 'stopped', afterStop: 'stay' } as const;
+  return phase === 'preparing'
+    ? beginStopping(service, { ...start, phase: 'cancelling' }, CANCEL_LAUNCH)
+    : beginStopping(service, { ...start, phase: 'terminating' }, TERMINATE);
 }

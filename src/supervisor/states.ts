@@ -28,20 +28,23 @@ export interface Failure {
   readonly message: string;
 }
 
-/** A service on its way to `Stopped` or `Failed`. */
-export interface Stopping {
-  readonly status: 'Stopping';
-  readonly phase: StopPhase;
-  readonly pid: number | null;
+/** End of a run, as far as it is known. */
+interface RunEnd {
   readonly startedAtMs: number | null;
-  /** Exit of the command, once known. */
-  readonly exit: Exit | null;
-  /** Reason for the end; a failure replaces it. */
   readonly reason: EndReason;
   /** More about the reason, for people; null where the reason says it all. */
   readonly detail: string | null;
-  /** The step of the stop that ended it, once it has ended. */
+  /** The step of the stop that ended it. */
   readonly endedBy: EndedBy | null;
+}
+
+/** A service on its way to `Stopped` or `Failed`. A failure replaces its reason. */
+export interface Stopping extends RunEnd {
+  readonly status: 'Stopping';
+  readonly phase: StopPhase;
+  readonly pid: number | null;
+  /** Exit of the command, once known. */
+  readonly exit: Exit | null;
   /** Null when the run ends normally. */
   readonly failure: Failure | null;
   /** True once a probe of this run succeeded. */
@@ -53,13 +56,7 @@ export interface Stopping {
   readonly afterStop: 'decide' | 'stay' | 'start';
 }
 
-/** Facts about a run that is over. */
-export interface Ended {
-  readonly reason: EndReason;
-  /** More about the reason, for people; null where the reason says it all. */
-  readonly detail: string | null;
-  readonly endedBy: EndedBy | null;
-  readonly startedAtMs: number | null;
+interface Ended extends RunEnd {
   readonly stoppedAtMs: number;
   /** Last console lines of a run that failed; oldest first. */
   readonly lastLines: readonly string[];
@@ -147,7 +144,6 @@ export interface RestartHistory {
 
 export const NO_RESTARTS: RestartHistory = Object.freeze({ total: 0, inRow: 0, lastReason: null });
 
-/** Everything that decides the next transition. */
 export interface ServiceState {
   /** The user's wish, whatever the service does. */
   readonly desired: 'up' | 'down';
@@ -165,14 +161,14 @@ export interface ServiceIn<S extends VmState> extends ServiceState {
 export const INITIAL_STATE: ServiceState = { desired: 'down', actual: { status: 'Unstarted' }, restarts: NO_RESTARTS };
 
 /** Commands of the user and of the daemon. `machine.ts` has the meaning of each event. */
-export type UserEvent =
+type UserEvent =
   | { readonly type: 'start' }
   /** `timeoutMs`: time for the graceful part. */
   | { readonly type: 'stop' | 'suspend'; readonly timeoutMs: number }
   | { readonly type: 'recover'; readonly reason: string };
 
 /** Reports about the current run: by its VM, its streams and its measurements. */
-export type RunEvent =
+type RunEvent =
   | Exclude<BackendEvent, { type: 'paused' }>
   | { readonly type: 'image-ready'; readonly digest: string }
   | { readonly type: 'launched'; readonly pid: number }
@@ -187,7 +183,7 @@ export type RunEvent =
 /** Timers of a supervisor; at most one of each runs. The event of a timer has its name. */
 export const TIMERS = ['start-timeout', 'stop-timeout', 'probe-due', 'restart-due'] as const;
 export type Timer = (typeof TIMERS)[number];
-export type TimerEvent = { readonly [T in Timer]: { readonly type: T } }[Timer];
+type TimerEvent = { readonly [T in Timer]: { readonly type: T } }[Timer];
 
 export type MachineEvent = UserEvent | RunEvent | TimerEvent;
 export type MachineEventType = MachineEvent['type'];
@@ -225,7 +221,6 @@ export type Effect =
   /** Answers `restart-due` where the delay is 0, else `restart-scheduled`, before any event that waits already. */
   | { readonly type: 'schedule-restart'; readonly delayMs: number };
 
-/** The next state and the effects on the way there. */
 export interface Transition {
   readonly state: ServiceState;
   readonly effects: readonly Effect[];
@@ -249,7 +244,6 @@ export type Rules = Pick<
   'image' | 'restart' | 'healthcheck' | 'on_unhealthy' | 'stop_signal' | 'stop_timeout_ms'
 >;
 
-/** The events of the types `T`. */
 export type EventOf<T extends MachineEventType> = Extract<MachineEvent, { readonly type: T }>;
 
 /** Input of the handler of the events `E` in one of the states `S`. */
@@ -260,5 +254,4 @@ export interface Input<S extends VmState, E extends MachineEvent> {
   readonly rules: Rules;
 }
 
-/** {@link Input} by the types of the events. */
 export type On<S extends VmState, T extends MachineEventType> = Input<S, EventOf<T>>;

@@ -1,8 +1,8 @@
 /** The status of a service as users see it, and the lines about it in the daemon's log. Pure. */
 import { isoTime } from '../lib/clock.ts';
 import type { ProcessIdentity } from '../lib/proc.ts';
-import type { EndedBy, EndReason, Group, Metrics, Service, ServiceStatus } from '../protocol/service.ts';
-import type { Exit } from '../vm/backend.ts';
+import type { Group, Metrics, Service, ServiceStatus } from '../protocol/service.ts';
+import type { SavedState } from '../protocol/state.ts';
 import type { EndedState, ServiceState, StopPhase, VmState } from './states.ts';
 import { stopStepOf } from './stopping.ts';
 
@@ -22,7 +22,6 @@ export interface ServiceDefinition {
 export interface Blocked {
   /** Its output cannot be written. */
   readonly logStalled: string | null;
-  /** Its VM is paused. */
   readonly paused: string | null;
   /** Its image is being fetched, or its VM waits for a start slot. */
   readonly preparing: string | null;
@@ -68,20 +67,12 @@ export function lastRun(state: VmState): EndedState | null {
   return state.status === 'Starting' && state.phase === 'waiting' ? state.last : null;
 }
 
-/** Facts about the current run, or else about the last one, in the terms of the status and of the state file. */
-export interface RunFacts {
-  readonly pid: number | null;
-  readonly exit: Exit | null;
-  /** RFC 3339. */
-  readonly started_at: string | null;
-  readonly stopped_at: string | null;
-  /** Reason for the end of the run, or for the current stop. */
-  readonly reason: EndReason | null;
-  readonly ended_by: EndedBy | null;
-  readonly reason_detail: string | null;
-  readonly last_lines: readonly string[];
-}
+type RunFacts = Pick<
+  SavedState,
+  'pid' | 'exit' | 'started_at' | 'stopped_at' | 'reason' | 'ended_by' | 'reason_detail' | 'last_lines'
+>;
 
+/** Facts about the current run, or else about the last one, in the terms of the status and of the state file. */
 export function runFacts(state: VmState): RunFacts {
   const ended = lastRun(state);
   const run = ended ?? state;
@@ -96,7 +87,7 @@ export function runFacts(state: VmState): RunFacts {
     reason: stopping?.failure?.reason ?? stopping?.reason ?? ended?.reason ?? null,
     ended_by: stopping?.endedBy ?? killedBy ?? ended?.endedBy ?? null,
     reason_detail: stopping?.detail ?? ended?.detail ?? null,
-    last_lines: ended?.lastLines ?? [],
+    last_lines: [...(ended?.lastLines ?? [])],
   };
 }
 
@@ -140,9 +131,9 @@ export function renderStatus(snapshot: Snapshot): ServiceStatus {
     group_ip: groupIp,
     cpus: service.cpus,
     ram_mib: service.ram_mib,
-    addresses: service.ports.map(({ protocol, host }) => {
-      return `${protocol === 'udp' ? 'udp' : 'http'}://${addressOf(definition)}:${host}`;
-    }),
+    addresses: service.ports.map(
+      ({ protocol, host }) => `${protocol === 'udp' ? 'udp' : 'http'}://${addressOf(definition)}:${host}`,
+    ),
     started_at,
     stopped_at,
     restarts: restarts.total,
@@ -152,30 +143,18 @@ export function renderStatus(snapshot: Snapshot): ServiceStatus {
   };
 }
 
-/** A line of the daemon's log, without the service's name, and its data. */
-export interface LogLine {
-  readonly level: 'info' | 'warn' | 'error';
-  /** Null where there is nothing to log. */
-  readonly message: string | null;
-  readonly data: { readonly status: VmState['status']; readonly exit?: Exit | null };
-}
-
-/** The log line about a transition. */
-export function describeTransition(before: VmState, { actual, restarts }: ServiceState, nowMs: number): LogLine {
-  const isWaiting = actual.status === 'Starting' && actual.phase === 'waiting';
-  const data = { status: actual.status, ...('exit' in actual ? { exit: actual.exit } : {}) };
-  if (before.status === actual.status && !isWaiting) return { level: 'info', message: null, data };
-  if (isWaiting) {
+/** Level and message of the log line about a transition, without the service's name; null for none. */
+export function describeTransition(
+  before: VmState,
+  { actual, restarts }: ServiceState,
+  nowMs: number,
+): ['info' | 'warn' | 'error', string] | null {
+  if (actual.status === 'Starting' && actual.phase === 'waiting') {
     const delaySeconds = ((actual.resumeAtMs - nowMs) / 1000).toFixed(1);
-    const message = `restart ${restarts.total} in ${delaySeconds} s, because: ${restarts.lastReason}`;
-    return { level: 'warn', message, data };
+    return ['warn', `restart ${restarts.total} in ${delaySeconds} s, because: ${restarts.lastReason}`];
   }
-  switch (actual.status) {
-    case 'Failed':
-      return { level: 'error', message: `failed: ${actual.error}`, data };
-    case 'Stopped':
-      return { level: 'info', message: `ended with exit code ${actual.exit.code ?? 'unknown'}`, data };
-    default:
-      return { level: 'info', message: actual.status, data };
-  }
+  if (before.status === actual.status) return null;
+  if (actual.status === 'Failed') return ['error', `failed: ${actual.error}`];
+  const end = actual.status === 'Stopped' && `ended with exit code ${actual.exit.code ?? 'unknown'}`;
+  return ['info', end || actual.status];
 }

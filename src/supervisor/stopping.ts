@@ -8,6 +8,8 @@ import {
   type EventOf,
   type Failure,
   goTo,
+  type Input,
+  type MachineEvent,
   NO_RESTARTS,
   type Now,
   type On,
@@ -32,11 +34,14 @@ const CRASHES: readonly string[] = ['guest-panic', 'guest-reset', 'vm-crash'];
 
 const UNKNOWN_EXIT: Exit = { code: null, signal: null };
 
+/** A step of a stop or of the end of a run. */
+type StopInput = Input<Stopping, MachineEvent>;
+
 export function setStopTimer(delayMs: number): Effect {
   return { type: 'set-timer', timer: 'stop-timeout', delayMs };
 }
 
-const TERMINATE: readonly Effect[] = [setStopTimer(TERMINATE_TIMEOUT_MS), { type: 'kill', signal: 'SIGTERM' }];
+export const TERMINATE: readonly Effect[] = [setStopTimer(TERMINATE_TIMEOUT_MS), { type: 'kill', signal: 'SIGTERM' }];
 /** The last step, repeated for as long as the process exists. */
 export const KILL: readonly Effect[] = [setStopTimer(TERMINATE_TIMEOUT_MS), { type: 'kill', signal: 'SIGKILL' }];
 const DRAIN: readonly Effect[] = [setStopTimer(DRAIN_TIMEOUT_MS), { type: 'drain' }];
@@ -93,12 +98,12 @@ export function drainAfterExit(
   return beginStopping(service, start, [...effects, ...DRAIN]);
 }
 
-function change(service: ServiceIn<Stopping>, changes: Partial<Stopping>, effects: readonly Effect[] = []): Transition {
+export function change(
+  service: ServiceIn<Stopping>,
+  changes: Partial<Stopping>,
+  effects: readonly Effect[] = [],
+): Transition {
   return goTo(service, { ...service.actual, ...changes }, effects);
-}
-
-export function startAgain({ service }: On<Stopping, 'start' | 'recover'>): Transition {
-  return change(service, { afterStop: 'start' }, [{ type: 'persist' }]);
 }
 
 /**
@@ -118,25 +123,15 @@ export function killLaunched({ service, event }: On<Stopping, 'launched'>): Tran
   return change(service, { phase: 'killing', pid: event.pid }, [{ type: 'persist' }, ...KILL]);
 }
 
-export function launchCancelled({ service, now, rules }: On<Stopping, 'launch-failed'>): Transition {
-  return endWhenComplete(service, { processEnded: true, streamsEnded: true }, now, rules);
-}
-
-/** Exit of the command, the first one known, and the step of the stop that ended it. */
-function exitFacts({ actual }: ServiceIn<Stopping>, event: EventOf<'job-exited'>): Partial<Stopping> {
-  return {
+/** Keeps the exit of the command, the first one known, and the step of the stop that ended it. */
+export function noteExit({ service, event }: On<Stopping, 'job-exited'>, phase?: 'draining'): Transition {
+  const { actual } = service;
+  const changes: Partial<Stopping> = {
     exit: actual.exit ?? event.exit,
     endedBy: actual.endedBy ?? stopStepOf(actual.phase),
     reason: event.oomKilled && actual.reason === 'exited' ? 'out-of-memory' : actual.reason,
   };
-}
-
-export function drain({ service, event }: On<Stopping, 'job-exited'>): Transition {
-  return change(service, { ...exitFacts(service, event), phase: 'draining' }, DRAIN);
-}
-
-export function noteExit({ service, event }: On<Stopping, 'job-exited'>): Transition {
-  return change(service, exitFacts(service, event));
+  return phase ? change(service, { ...changes, phase }, DRAIN) : change(service, changes);
 }
 
 export function release({ service }: On<Stopping, 'drained'>): Transition {
@@ -144,23 +139,16 @@ export function release({ service }: On<Stopping, 'drained'>): Transition {
   return change(service, { phase: 'releasing' }, [setStopTimer(RELEASE_TIMEOUT_MS), { type: 'release' }]);
 }
 
-export function processEnded({ service, event, now, rules }: On<Stopping, 'process-ended'>): Transition {
-  const { actual } = service;
+export function processEnded(input: On<Stopping, 'process-ended'>): Transition {
+  const { exit, endedBy, failure, phase } = input.service.actual;
+  const isUnexpected = phase === 'asking' || phase === 'draining';
   const changes = {
     processEnded: true,
-    exit: actual.exit ?? exitOfKilled(actual, event.exit),
-    endedBy: actual.endedBy ?? stopStepOf(actual.phase),
-    failure: actual.failure ?? unexpectedEnd(actual, event),
+    exit: exit ?? exitOfKilled(input.service.actual, input.event.exit),
+    endedBy: endedBy ?? stopStepOf(phase),
+    failure: failure ?? (isUnexpected ? explainProcessEnd(input.event, 'unexpectedly') : null),
   };
-  return endWhenComplete(service, changes, now, rules, [{ type: 'unwatch-metrics' }]);
-}
-
-export function streamsEnded({ service, now, rules }: On<Stopping, 'streams-ended'>): Transition {
-  return endWhenComplete(service, { streamsEnded: true }, now, rules);
-}
-
-export function inspected({ service, event, now, rules }: On<Stopping, 'inspected'>): Transition {
-  return finish(service, event, now, rules);
+  return endWhenComplete(input, changes, [{ type: 'unwatch-metrics' }]);
 }
 
 /** The step of a stop that ended a run in this phase; null where the run ended by itself. */
@@ -186,39 +174,27 @@ function exitOfKilled({ phase, startedAtMs }: Stopping, processExit: Exit): Exit
   return isKilled && startedAtMs !== null && processExit.signal !== null ? processExit : null;
 }
 
-/** Failure of a VM that ended while its command was still being asked, or its output still being read. */
-function unexpectedEnd({ phase }: Stopping, event: EventOf<'process-ended'>): Failure | null {
-  return phase === 'asking' || phase === 'draining' ? explainProcessEnd(event, 'unexpectedly') : null;
-}
-
 /** Persists first: a later daemon that finds the VM gone then knows the signal that ended it. */
-export function terminate({ service }: On<Stopping, 'stop-timeout'>): Transition {
+export function endProcess({ service }: StopInput, phase: 'terminating' | 'killing'): Transition {
   if (service.actual.processEnded) return change(service, {});
-  return change(service, { phase: 'terminating' }, [{ type: 'persist' }, ...TERMINATE]);
-}
-
-export function kill({ service }: On<Stopping, 'stop-timeout'>): Transition {
-  if (service.actual.processEnded) return change(service, {});
-  return change(service, { phase: 'killing' }, [{ type: 'persist' }, ...KILL]);
+  return change(service, { phase }, [{ type: 'persist' }, ...(phase === 'terminating' ? TERMINATE : KILL)]);
 }
 
 /** Ends the run once process and streams have ended; a failed run is inspected first. */
-function endWhenComplete(
-  before: ServiceIn<Stopping>,
+export function endWhenComplete(
+  input: StopInput,
   changes: Partial<Stopping>,
-  now: Now,
-  rules: Rules,
   effects: readonly Effect[] = [],
 ): Transition {
-  const stopping: Stopping = { ...before.actual, ...changes };
-  const service = { ...before, actual: stopping };
+  const stopping: Stopping = { ...input.service.actual, ...changes };
+  const service = { ...input.service, actual: stopping };
   if (!stopping.processEnded || !stopping.streamsEnded) return goTo(service, stopping, effects);
   const isOdd = stopping.failure !== null || stopping.reason === 'out-of-memory';
   if (isOdd && stopping.pid !== null) {
     const inspect: readonly Effect[] = [{ type: 'cancel-timer', timer: 'stop-timeout' }, { type: 'inspect' }];
     return change(service, { phase: 'inspecting' }, [...effects, ...inspect]);
   }
-  const end = finish(service, { lastLines: [], panic: null }, now, rules);
+  const end = finish({ ...input, service }, { lastLines: [], panic: null });
   return { state: end.state, effects: [...effects, ...end.effects] };
 }
 
@@ -229,22 +205,13 @@ const CLEAN_UP: readonly Effect[] = [
   { type: 'conclude' },
 ];
 
-function finish(
-  service: ServiceIn<Stopping>,
+export function finish(
+  { service, now, rules }: StopInput,
   { lastLines, panic }: Pick<EventOf<'inspected'>, 'lastLines' | 'panic'>,
-  now: Now,
-  rules: Rules,
 ): Transition {
   const { startedAtMs, exit, reason, detail, endedBy } = service.actual;
   const failure = explainCrash(service.actual.failure, panic);
-  const facts = {
-    reason: failure?.reason ?? reason,
-    detail,
-    endedBy,
-    startedAtMs,
-    stoppedAtMs: now.ms,
-    lastLines,
-  };
+  const facts = { reason: failure?.reason ?? reason, detail, endedBy, startedAtMs, stoppedAtMs: now.ms, lastLines };
   const ended: EndedState = failure
     ? { ...facts, status: 'Failed', error: failure.message, exit }
     : { ...facts, status: 'Stopped', exit: exit ?? UNKNOWN_EXIT };

@@ -173,9 +173,9 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
    * @returns null when it does, or when `signal` fires; else the reason why it never will, without its name
    */
   async meets(condition: Condition, signal: AbortSignal): Promise<string | null> {
-    const isDecided = (state: VmState) => checkCondition(condition, state).type !== 'pending';
+    const isDecided = (state: VmState) => checkCondition(condition, state) !== 'pending';
     const check = checkCondition(condition, await this.#until((state) => isDecided(state) || signal.aborted, signal));
-    return check.type === 'failed' ? check.failure : null;
+    return typeof check === 'string' ? null : check.failure;
   }
 
   #snapshot(): Snapshot {
@@ -216,7 +216,12 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
         }
       }
     }
-    this.#announce(before);
+    this.#emitChange();
+    const line = describeTransition(before, this.#state, this.#context.clock.now());
+    if (!line) return;
+    const { actual } = this.#state;
+    const data = { service: this.name, status: actual.status, ...('exit' in actual && { exit: actual.exit }) };
+    this.#context.report(line[0], `${this.name}: ${line[1]}`, data);
   }
 
   #reportFault({ type }: Effect, error: unknown): void {
@@ -227,12 +232,6 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     const status = this.status();
     if (!isDeepStrictEqual(status, this.#announced)) this.emit('change', status);
     this.#announced = status;
-  }
-
-  #announce(before: VmState): void {
-    this.#emitChange();
-    const { level, message, data } = describeTransition(before, this.#state, this.#context.clock.now());
-    if (message !== null) this.#context.report(level, `${this.name}: ${message}`, { service: this.name, ...data });
   }
 
   async #perform(effect: Effect): Promise<void> {
