@@ -10,16 +10,9 @@ export const UNPROBED: Health = Object.freeze({ verdict: 'starting', failures: 0
 /** Longest interval while a service starts: others may wait for it. */
 export const STARTING_INTERVAL_MS = 1000;
 
-/** A verdict, and the delay until the next probe. */
-export interface HealthUpdate {
-  readonly health: Health;
-  /** Null for no further probe. */
-  readonly nextProbeMs: number | null;
-}
-
 /**
- * Verdict after a probe. `retries` failures in a row make a service unhealthy; failures within the start period do not
- * count until a probe has succeeded. Pure.
+ * Verdict after a probe, and the delay until the next one, null for none. `retries` failures in a row make a service
+ * unhealthy; failures within the start period do not count until a probe has succeeded. Pure.
  *
  * @param ageMs time since the command started
  */
@@ -28,7 +21,7 @@ export function evaluateProbe(
   health: Health,
   { ok, detail }: ProbeResult,
   ageMs: number,
-): HealthUpdate {
+): { readonly health: Health; readonly nextProbeMs: number | null } {
   if (ok) {
     // A line that was printed stays printed.
     const nextProbeMs = check.probe.type === 'log_line' ? null : check.interval_ms;

@@ -1,5 +1,4 @@
 /** Interfaces that a supervisor needs of the rest of the daemon. `daemon.ts` passes the real parts, tests pass fakes. */
-
 import type { Clock } from '../lib/clock.ts';
 import type { Report } from '../lib/report.ts';
 import type { ServiceImage } from '../protocol/images.ts';
@@ -54,7 +53,6 @@ export interface LogSink {
 
 /** The metrics worker. */
 export interface MetricsSink {
-  /** Passes samples to `onSample` until {@link MetricsSink.unwatch}. */
   watch(service: string, pid: number, onSample: (metrics: Metrics) => void): void;
   unwatch(service: string): void;
 }
@@ -83,10 +81,7 @@ export interface StateStore {
   save(saved: SavedState): Promise<void>;
   /** Writes a state soon; a crash may lose it, and a later save replaces it. */
   saveSoon(saved: SavedState): void;
-  /**
-   * Keeps the final state of a run and removes the state file. Retries a failed write; `afterwards` is called once it is
-   * written.
-   */
+  /** Keeps the final state of a run and removes the state file. Retries a failed write; `afterwards` follows it. */
   conclude(saved: SavedState, afterwards?: () => Promise<void>): Promise<void>;
   /** Removes the final state of a service. */
   remove(service: string): Promise<void>;
@@ -122,7 +117,6 @@ export interface SupervisorContext {
   readonly network: NetworkSink;
   readonly store: StateStore;
   readonly images: ImageSource;
-  /** Slots of VMs that boot: booting is all CPU, so only a few boot at once. */
   readonly bootSlots: StartSlots;
   /**
    * Fires when the threads begin to end while services may run on. Events are then left to the next daemon: the end of a

@@ -8,7 +8,8 @@ export class EventQueue<Event> {
   readonly #onIdle: () => void;
   readonly #isClosing: () => boolean;
   readonly #events: Event[] = [];
-  #busy = false;
+  /** True while an event is being handled. */
+  busy = false;
 
   /**
    * @param handle must not reject
@@ -21,14 +22,9 @@ export class EventQueue<Event> {
     this.#isClosing = isClosing;
   }
 
-  /** True while an event is being handled. */
-  get busy(): boolean {
-    return this.#busy;
-  }
-
   push(event: Event): void {
     this.#events.push(event);
-    if (!this.#busy) void this.#work();
+    if (!this.busy) void this.#work();
   }
 
   /** Puts an event that follows from the current one before all that wait. */
@@ -37,13 +33,13 @@ export class EventQueue<Event> {
   }
 
   async #work(): Promise<void> {
-    this.#busy = true;
+    this.busy = true;
     while (!this.#isClosing()) {
       const event = this.#events.shift();
       if (event === undefined) break;
       await this.#handle(event);
     }
-    this.#busy = false;
+    this.busy = false;
     this.#onIdle();
   }
 }

@@ -40,7 +40,8 @@ export function decideRestart(
   const inRow = ranWell ? 0 : restarts.inRow;
   const reason = describeEnd(ended);
   if (restart.max_restarts !== null && inRow >= restart.max_restarts) {
-    return { type: 'give-up', message: `gave up after ${countRestarts(inRow)} in a row; at last: ${reason}` };
+    const restarts = inRow === 1 ? '1 restart' : `${inRow} restarts`;
+    return { type: 'give-up', message: `gave up after ${restarts} in a row; at last: ${reason}` };
   }
   return {
     type: 'restart',
@@ -83,10 +84,6 @@ export function backOffMs(inRow: number, jitter: number): number {
   // At 16 the delay has long reached its limit; a larger exponent might overflow.
   const doubled = FIRST_DELAY_MS * 2 ** Math.min(inRow, 16);
   return Math.round(Math.min(doubled, MAX_DELAY_MS) * (1 + JITTER * (2 * jitter - 1)));
-}
-
-function countRestarts(count: number): string {
-  return count === 1 ? '1 restart' : `${count} restarts`;
 }
 
 /** The end of a run in a few words. */

@@ -77,7 +77,11 @@ export class StartSlots {
     for (let [first] = this.#waiting; first; [first] = this.#waiting) {
       const reason = this.#whyNot(first.needBytes);
       if (reason !== null) {
-        for (const waiting of this.#waiting) tell(waiting, reason);
+        for (const waiting of this.#waiting) {
+          // Once: with dozens of waiting services, a repetition would be an event for all of them.
+          if (waiting.told !== reason) waiting.onWait(reason);
+          waiting.told = reason;
+        }
         return;
       }
       this.#waiting.shift();
@@ -94,11 +98,4 @@ export class StartSlots {
     const leftBytes = freeBytes === null ? Number.POSITIVE_INFINITY : freeBytes() - this.#promisedBytes;
     return leftBytes < needBytes ? `waiting for memory (${formatSize(Math.max(0, leftBytes))} free)` : null;
   }
-}
-
-/** Tells a reason once: with dozens of waiting services, a repetition would be an event for all of them. */
-function tell(waiting: Waiting, reason: string): void {
-  if (waiting.told === reason) return;
-  waiting.told = reason;
-  waiting.onWait(reason);
 }

@@ -10,7 +10,10 @@ import {
   type MachineEvent,
   NO_RESTARTS,
   type On,
+  type Rules,
+  type Running,
   type ServiceIn,
+  type ServiceState,
   type Transition,
   type Unstarted,
   type Waiting,
@@ -100,14 +103,16 @@ export function launchFailed({ service, event, now, rules }: On<Launching, 'laun
 }
 
 export function jobStarted({ service, event, now, rules }: On<Launching, 'job-started'>): Transition {
+  const { state, effects } = enterStarted(service, event.pid, now.ms, rules);
+  return { state, effects: [{ type: 'cancel-timer', timer: 'start-timeout' }, { type: 'persist' }, ...effects] };
+}
+
+/** Begins to measure and to probe a command that runs. @param pid process to show and to measure */
+export function enterStarted(service: ServiceState, pid: number, startedAtMs: number, rules: Rules): Transition {
   const health = rules.healthcheck ? UNPROBED : null;
-  const { pid } = event;
-  return goTo(service, { status: 'Started', pid, startedAtMs: now.ms, health, overMemorySamples: 0 }, [
-    { type: 'cancel-timer', timer: 'start-timeout' },
-    { type: 'persist' },
-    { type: 'watch-metrics', pid },
-    ...(health ? [{ type: 'probe' } as const] : []),
-  ]);
+  const probe: readonly Effect[] = health ? [{ type: 'probe' }] : [];
+  const running: Running = { status: 'Started', pid, startedAtMs, health, overMemorySamples: 0 };
+  return goTo(service, running, [{ type: 'watch-metrics', pid }, ...probe]);
 }
 
 /** A failed start on its way down. */

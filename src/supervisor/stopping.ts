@@ -44,7 +44,7 @@ export function setStopTimer(delayMs: number): Effect {
 export const TERMINATE: readonly Effect[] = [setStopTimer(TERMINATE_TIMEOUT_MS), { type: 'kill', signal: 'SIGTERM' }];
 /** The last step, repeated for as long as the process exists. */
 export const KILL: readonly Effect[] = [setStopTimer(TERMINATE_TIMEOUT_MS), { type: 'kill', signal: 'SIGKILL' }];
-const DRAIN: readonly Effect[] = [setStopTimer(DRAIN_TIMEOUT_MS), { type: 'drain' }];
+export const DRAIN: readonly Effect[] = [setStopTimer(DRAIN_TIMEOUT_MS), { type: 'drain' }];
 
 /** Explains the end of a VM process that was not told to end; `when` completes the sentence: `unexpectedly`. */
 export function explainProcessEnd(event: EventOf<'process-ended'>, when: string): Failure {

@@ -13,14 +13,7 @@ import { checkCondition, hasBegunOrEnded, isActive, whyNotStarted } from './read
 import { recoverAdopted } from './recover.ts';
 import { persist, renderSavedState, restoreState } from './saved-state.ts';
 import { type Effect, INITIAL_STATE, type MachineEvent, type ServiceState, type VmState } from './states.ts';
-import {
-  type Blocked,
-  describeTransition,
-  NOT_BLOCKED,
-  renderStatus,
-  type ServiceDefinition,
-  type Snapshot,
-} from './status.ts';
+import { type Blocked, describeTransition, NOT_BLOCKED, renderStatus, type ServiceDefinition } from './status.ts';
 import { VmSession } from './vm-session.ts';
 
 export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
@@ -97,7 +90,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     return this.#state;
   }
 
-  /** Updates the reasons to wait; they are shown, and decide nothing. */
+  /** Updates the reasons to wait, which are shown and decide nothing. */
   setBlocked(change: Partial<Blocked>): void {
     this.#blocked = { ...this.#blocked, ...change };
     this.#emitChange();
@@ -129,7 +122,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     return this.#awaitStart({ type: 'start' });
   }
 
-  /** Starts a service as its restart policy demands; otherwise like {@link Supervisor.start}. */
+  /** Starts the service as its restart policy demands; otherwise like {@link Supervisor.start}. */
   async recover(reason: string): Promise<ServiceStatus> {
     return this.#awaitStart({ type: 'recover', reason });
   }
@@ -178,12 +171,13 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     return typeof check === 'string' ? null : check.failure;
   }
 
-  #snapshot(): Snapshot {
+  /** A `Snapshot` of `status.ts`. */
+  #snapshot() {
     return {
       definition: this.definition,
       blocked: this.#blocked,
       state: this.#state,
-      identity: this.#session.identity,
+      identity: this.#session.vm?.identity ?? null,
       metrics: this.#metrics,
       createdAtMs: this.#createdAtMs,
       launchedAtMs: this.#launchedAtMs,
@@ -245,11 +239,15 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
         // An automatic restart must not switch to a newer image.
         return void this.#session.launch((this.#state.restarts.total > 0 && this.#state.image) || null);
       case 'cancel-launch':
+        return this.#session.cancelLaunch();
       case 'signal-job':
+        return this.#session.vm?.signalJob(effect.signal);
       case 'drain':
+        return void this.#session.drain();
       case 'release':
+        return this.#session.vm?.release();
       case 'kill':
-        return this.#session.perform(effect);
+        return this.#session.vm?.kill(effect.signal);
       case 'inspect':
         return void this.#session.inspect(this.#launchedAtMs ?? this.#createdAtMs);
       case 'probe':

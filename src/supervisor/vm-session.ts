@@ -8,7 +8,7 @@ import type { ServiceImage } from '../protocol/images.ts';
 import type { StreamName } from '../protocol/log-files/names.ts';
 import type { Adoption, BackendEvent, Instance, PreparedInstance } from '../vm/backend.ts';
 import type { SupervisorContext } from './interfaces.ts';
-import type { Effect, MachineEvent } from './states.ts';
+import type { MachineEvent } from './states.ts';
 import { addressOf, type Blocked, type ServiceDefinition } from './status.ts';
 
 /** 128 random bits: no output of a service can be mistaken for the marker. */
@@ -28,9 +28,6 @@ const PANIC = /Kernel panic - not syncing.*/;
  */
 export const STREAMS_TIMEOUT_MS = 2000;
 
-/** Effects on the VM. */
-type VmEffect = Extract<Effect, { type: 'cancel-launch' | 'signal-job' | 'drain' | 'release' | 'kill' }>;
-
 export interface SessionHandlers {
   readonly onEvent: (event: MachineEvent) => void;
   readonly onBlocked: (change: Partial<Blocked>) => void;
@@ -42,7 +39,8 @@ export class VmSession {
   readonly #definition: ServiceDefinition;
   readonly #context: SupervisorContext;
   readonly #handlers: SessionHandlers;
-  #vm: Instance | null = null;
+  /** Null before the launch and after the end of a VM. */
+  vm: Instance | null = null;
   #cancel: AbortController | null = null;
   #notes: readonly string[] = [];
   #networkNotes: readonly string[] = [];
@@ -53,20 +51,9 @@ export class VmSession {
     this.#handlers = handlers;
   }
 
-  readonly #setPreparing = (preparing: string | null): void => this.#handlers.onBlocked({ preparing });
-
-  /** The VM; null before its launch and after its end. */
-  get vm(): Instance | null {
-    return this.#vm;
-  }
-
   /** Settings that the host cannot apply, with the reason. */
   get notes(): readonly string[] {
     return [...this.#notes, ...this.#networkNotes];
-  }
-
-  get identity(): ProcessIdentity | null {
-    return this.#vm?.identity ?? null;
   }
 
   /**
@@ -82,9 +69,9 @@ export class VmSession {
     let streamsEnded: Promise<void> = Promise.resolve();
     let freeSlot = (): void => {};
     try {
-      const image = await this.#fetchImage(digest, cancel.signal);
-      if (image) {
-        freeSlot = await this.#takeSlot(cancel.signal);
+      let image: ServiceImage | null = null;
+      if (service.image !== null) {
+        [image, freeSlot] = await this.#prepareImage(service.image, digest, cancel.signal);
         this.#handlers.onEvent({ type: 'image-ready', digest: image.digest });
       }
       const address = addressOf(this.#definition);
@@ -102,7 +89,7 @@ export class VmSession {
       }
       const vm = await prepared.launch(this.#observe(streamsEnded, freeSlot));
       this.#context.onStep?.(service.name, 'spawned');
-      this.#vm = vm;
+      this.vm = vm;
       this.#joinNetwork(vm);
       this.#handlers.onEvent({ type: 'launched', pid: vm.identity.pid });
     } catch (error) {
@@ -113,51 +100,29 @@ export class VmSession {
     }
   }
 
-  async #fetchImage(digest: string | null, signal: AbortSignal): Promise<ServiceImage | null> {
-    const { image: name } = this.#definition.service;
-    if (name === null) return null;
+  /** The image, and the function that frees the start slot: it is taken last, so that a download keeps nobody waiting. */
+  async #prepareImage(name: string, digest: string | null, signal: AbortSignal): Promise<[ServiceImage, () => void]> {
+    const setPreparing = (preparing: string | null): void => this.#handlers.onBlocked({ preparing });
     try {
-      return await this.#context.images.fetch({ name, digest, signal, onProgress: this.#setPreparing });
+      const image = await this.#context.images.fetch({ name, digest, signal, onProgress: setPreparing });
+      setPreparing(null);
+      return [image, await this.#context.bootSlots.take(this.#definition.service.ram_mib, setPreparing, signal)];
     } finally {
-      this.#setPreparing(null);
+      setPreparing(null);
     }
   }
 
-  async #takeSlot(signal: AbortSignal): Promise<() => void> {
-    try {
-      return await this.#context.bootSlots.take(this.#definition.service.ram_mib, this.#setPreparing, signal);
-    } finally {
-      this.#setPreparing(null);
-    }
-  }
-
-  /** Performs an effect on the VM, if there is one. */
-  perform(effect: VmEffect): void {
-    switch (effect.type) {
-      case 'cancel-launch':
-        this.#cancel?.abort();
-        break;
-      case 'signal-job':
-        this.#vm?.signalJob(effect.signal);
-        break;
-      case 'drain':
-        void this.#drain();
-        break;
-      case 'release':
-        this.#vm?.release();
-        break;
-      case 'kill':
-        this.#vm?.kill(effect.signal);
-    }
+  cancelLaunch(): void {
+    this.#cancel?.abort();
   }
 
   /** Takes a VM of an earlier daemon; its events come after this resolves. */
   async adopt(adoption: Extract<Adoption, { type: 'running' }>): Promise<ProcessIdentity> {
     const { ended } = await this.#capture(adoption.streams, true);
     this.#notes = adoption.notes;
-    this.#vm = adoption.attach(this.#observe(ended, () => {}));
-    this.#joinNetwork(this.#vm);
-    return this.#vm.identity;
+    this.vm = adoption.attach(this.#observe(ended, () => {}));
+    this.#joinNetwork(this.vm);
+    return this.vm.identity;
   }
 
   #joinNetwork(vm: Instance): void {
@@ -178,8 +143,8 @@ export class VmSession {
   }
 
   /** Waits until the log files have all output of the command; answers with the event `drained`. */
-  async #drain(): Promise<void> {
-    const vm = this.#vm;
+  async drain(): Promise<void> {
+    const { vm } = this;
     const { name } = this.#definition.service;
     const marker = randomBytes(MARKER_BYTES).toString('hex');
     try {
@@ -211,7 +176,7 @@ export class VmSession {
 
   /** Drops the VM, which has ended. */
   forget(): void {
-    this.#vm = null;
+    this.vm = null;
     this.#cancel = null;
     this.#notes = [];
     this.#networkNotes = [];
