@@ -1,14 +1,13 @@
 /** Watch on the config file, for `start --watch`. */
-import { type Stats, statSync, watch } from 'node:fs';
+import { statSync, watch } from 'node:fs';
 import { dirname } from 'node:path';
 
 /** Time without a change before one is reported: editors write a file in several steps. */
 const QUIET_MS = 200;
 
-/** Watch on a file. */
 export interface ConfigWatch {
-  /** Resolves at the next change, at once if there was one since the last call; null when `signal` has fired. */
-  next(): Promise<'changed' | null>;
+  /** Resolves at the next change, at once if there was one since the last call; false when `signal` has fired. */
+  next(): Promise<boolean>;
   close(): void;
 }
 
@@ -45,7 +44,7 @@ export function watchConfig(path: string, signal: AbortSignal): ConfigWatch {
         });
       }
       isChanged = false;
-      return signal.aborted ? null : 'changed';
+      return !signal.aborted;
     },
     close() {
       clearTimeout(timer);
@@ -56,6 +55,6 @@ export function watchConfig(path: string, signal: AbortSignal): ConfigWatch {
 
 /** Identity of the file's content, without reading it; null for a missing file. */
 function identify(path: string): string | null {
-  const stats: Stats | undefined = statSync(path, { throwIfNoEntry: false });
+  const stats = statSync(path, { throwIfNoEntry: false });
   return stats ? `${stats.dev} ${stats.ino} ${stats.size} ${stats.mtimeMs}` : null;
 }

@@ -7,7 +7,6 @@ import { DaemonClient } from './client.ts';
 import { askStatus, startDaemon } from './daemon/process.ts';
 import { type Colors, colorsFor } from './render/terminal-text.ts';
 
-/** Home and output of a command. */
 export interface CliContext {
   readonly paths: HomePaths;
   readonly stdout: NodeJS.WriteStream;
@@ -60,9 +59,11 @@ export async function connect(context: CliContext, policy: StartPolicy): Promise
   return client;
 }
 
-/** Error of a command that needs a daemon. */
-export function noDaemonError(paths: HomePaths, hint: string): MonocoreError {
-  return new MonocoreError('DaemonUnreachable', `no daemon is running for ${paths.home}`, { details: { hint } });
+/** Client of the home's daemon. @throws MonocoreError `DaemonUnreachable` with `hint` if none is running or started */
+export async function requireDaemon(context: CliContext, policy: StartPolicy, hint: string): Promise<DaemonClient> {
+  const client = await connect(context, policy);
+  if (client) return client;
+  throw new MonocoreError('DaemonUnreachable', `no daemon is running for ${context.paths.home}`, { details: { hint } });
 }
 
 function wantsDaemon(paths: HomePaths, policy: StartPolicy): boolean {

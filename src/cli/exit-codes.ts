@@ -13,7 +13,8 @@ export const EXIT_CODES: readonly (readonly [code: number, meaning: string])[] =
   [EXIT.interrupted, 'interrupted'],
 ];
 
-const BY_ERROR: Record<ErrorCode, number> = {
+/** Codes of errors other than {@link EXIT.failed}. */
+const BY_ERROR: Partial<Record<ErrorCode, number>> = {
   ConfigInvalid: EXIT.usage,
   Usage: EXIT.usage,
   ServiceUnknown: EXIT.usage,
@@ -21,19 +22,9 @@ const BY_ERROR: Record<ErrorCode, number> = {
   HomeUnusable: EXIT.unreachable,
   DaemonRunning: EXIT.unreachable,
   DaemonUnreachable: EXIT.unreachable,
-  ToolMissing: EXIT.failed,
-  ImageUnavailable: EXIT.failed,
-  ImageInvalid: EXIT.failed,
-  ImageInUse: EXIT.failed,
-  StartFailed: EXIT.failed,
-  StopFailed: EXIT.failed,
-  ThreadDied: EXIT.failed,
-  CallTimeout: EXIT.failed,
-  Aborted: EXIT.failed,
-  Internal: EXIT.failed,
 };
 
 /** Exit code for anything thrown. */
 export function exitCodeOf(error: unknown): number {
-  return error instanceof MonocoreError ? BY_ERROR[error.code] : EXIT.failed;
+  return (error instanceof MonocoreError ? BY_ERROR[error.code] : undefined) ?? EXIT.failed;
 }

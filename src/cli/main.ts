@@ -34,7 +34,6 @@ async function reportParsing(error: CommanderError): Promise<number> {
 
 async function report(error: unknown): Promise<number> {
   const { renderFailure } = await import('./render/failure.ts');
-  const debug = process.env.MONOCORE_DEBUG === '1';
-  process.stderr.write(renderFailure(error, { colors: colorsFor(process.stderr), debug }));
+  process.stderr.write(renderFailure(error, colorsFor(process.stderr)));
   return exitCodeOf(error);
 }

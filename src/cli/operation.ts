@@ -1,28 +1,12 @@
 /** A command that changes services, with its progress, its failures and Ctrl-C. */
-import type { CommandReply, ControlEvent, ServiceOutcome, StopRequest } from '../protocol/api.ts';
+import type { CommandReply, ControlEvent, ServiceOutcome } from '../protocol/api.ts';
 import type { ServiceStatus } from '../protocol/service.ts';
 import type { DaemonClient } from './client.ts';
 import type { CliContext } from './connection.ts';
 import { EXIT } from './exit-codes.ts';
-import { createSelection } from './options.ts';
 import { createPlainProgress, type Progress } from './progress/progress.ts';
 import { isChanging, renderFailures, type Verb } from './render/status-text.ts';
 import { colorsFor } from './render/terminal-text.ts';
-
-/** A command to the daemon, and its services. */
-export interface Operation {
-  readonly verb: Verb;
-  /** The services to show, in order. */
-  readonly names: readonly string[];
-  perform(signal: AbortSignal): Promise<CommandReply>;
-}
-
-/** Options of `stop`, `restart` and `remove`. */
-export interface ChangeOptions {
-  readonly group?: string;
-  /** Replaces each service's own stop timeout, milliseconds. */
-  readonly timeout?: number;
-}
 
 /** A row needs some room. A terminal that does not know its size, as in some CI systems, reports 0. */
 const MIN_COLUMNS = 20;
@@ -34,68 +18,50 @@ const INTERRUPTED: Record<Verb, string> = {
   remove: 'services are still being removed; to see them: monocore status',
 };
 
-/** The daemon's request for `stop`, `restart` and `remove`. @throws MonocoreError `Usage` for names with a group */
-export function createRequest(names: readonly string[], { group, timeout }: ChangeOptions): StopRequest {
-  return { ...createSelection(names, group), timeout_ms: timeout ?? null };
-}
-
-/** Runs `stop`, `restart` or `remove` on the selected services. @returns the exit code */
-export async function changeServices(
-  context: CliContext,
-  client: DaemonClient,
-  verb: Exclude<Verb, 'start'>,
-  request: StopRequest,
-): Promise<number> {
-  // Refuses unknown names before anything is changed.
-  const { services } = await client.services(request);
-  if (services.length === 0) {
-    context.stdout.write(`nothing to ${verb}\n`);
-    return EXIT.done;
-  }
-  return runOperation(context, client, {
-    verb,
-    names: services.map(({ name }) => name),
-    perform: (signal) => client[verb](request, signal),
-  });
-}
-
 /**
- * Runs the operation and shows it: rows on a terminal, else lines. Failures go to stderr.
+ * Performs a command on the services `names` and shows it: rows on a terminal, else lines. Failures go to stderr.
  *
+ * @param perform sends the command; the signal fires at Ctrl-C
  * @returns the exit code
  * @throws MonocoreError where the operation as a whole failed
  */
-export async function runOperation(context: CliContext, client: DaemonClient, operation: Operation): Promise<number> {
+export async function runOperation(
+  context: CliContext,
+  client: DaemonClient,
+  verb: Verb,
+  names: readonly string[],
+  perform: (signal: AbortSignal) => Promise<CommandReply>,
+): Promise<number> {
   const interrupt = catchInterrupt();
   const watching = new AbortController();
   // Opened first, so that no change is missed.
   const events = await client.events(watching.signal);
-  const progress = await createProgress(context, operation);
+  const progress = await createProgress(context, verb, names);
   const seen = new Map<string, ServiceStatus>();
-  const watched = watch(events, new Set(operation.names), (service) => {
+  const watched = watch(events, new Set(names), (service) => {
     seen.set(service.name, service);
     progress.update(service);
   });
   try {
-    const { services: outcomes } = await operation.perform(interrupt.signal);
+    const { services: outcomes } = await perform(interrupt.signal);
     watching.abort();
     await watched;
     for (const outcome of outcomes) progress.finish(bringUpToDate(outcome, seen.get(outcome.service.name)));
     await progress.close();
-    context.stderr.write(renderFailures(operation.verb, outcomes, colorsFor(context.stderr)));
+    context.stderr.write(renderFailures(verb, outcomes, colorsFor(context.stderr)));
     return outcomes.some(({ outcome }) => outcome === 'failed') ? EXIT.failed : EXIT.done;
   } catch (error) {
     watching.abort();
     await progress.close();
     if (!interrupt.signal.aborted) throw error;
-    context.stderr.write(`\nmonocore: interrupted: ${INTERRUPTED[operation.verb]}\n`);
+    context.stderr.write(`\nmonocore: interrupted: ${INTERRUPTED[verb]}\n`);
     return EXIT.interrupted;
   } finally {
     interrupt.release();
   }
 }
 
-async function createProgress({ stdout, stderr }: CliContext, { verb, names }: Operation): Promise<Progress> {
+async function createProgress({ stdout, stderr }: CliContext, verb: Verb, names: readonly string[]): Promise<Progress> {
   if (!stdout.isTTY || stdout.columns < MIN_COLUMNS) return createPlainProgress(verb, (text) => stdout.write(text));
   const { createTerminalProgress } = await import('./progress/terminal.ts');
   return createTerminalProgress(verb, names, stdout, stderr);
@@ -130,15 +96,8 @@ function bringUpToDate(outcome: ServiceOutcome, seen: ServiceStatus | undefined)
   return isLater ? { ...outcome, service: seen } : outcome;
 }
 
-/** A signal that fires at the first Ctrl-C. The second Ctrl-C ends the process at once. */
-export interface Interrupt {
-  readonly signal: AbortSignal;
-  /** Restores the default effect of Ctrl-C. */
-  release(): void;
-}
-
-/** Handles Ctrl-C until {@link Interrupt.release} is called. */
-export function catchInterrupt(): Interrupt {
+/** Handles Ctrl-C until `release` is called: the first one fires `signal`, the second one ends the process at once. */
+export function catchInterrupt(): { readonly signal: AbortSignal; release(): void } {
   const controller = new AbortController();
   // Not `once`: signal-exit, which listr2 uses to restore the cursor, kills the process when it is the only listener.
   const onSignal = () => {

@@ -119,7 +119,7 @@ export const VERBS: readonly VerbRow[] = [
     argument: SERVICES,
     summary: 'stop services',
     options: [GROUP, TIMEOUT],
-    load: async () => (await import('./commands/stop.ts')).stop,
+    load: async () => (await import('./commands/change.ts')).stop,
   },
   {
     name: 'restart',
@@ -127,7 +127,7 @@ export const VERBS: readonly VerbRow[] = [
     argument: SERVICES,
     summary: 'stop services and start them again',
     options: [GROUP, TIMEOUT],
-    load: async () => (await import('./commands/restart.ts')).restart,
+    load: async () => (await import('./commands/change.ts')).restart,
   },
   {
     name: 'status',
@@ -180,7 +180,7 @@ export const VERBS: readonly VerbRow[] = [
     argument: SERVICES,
     summary: 'stop services, forget them and delete their logs',
     options: [GROUP],
-    load: async () => (await import('./commands/remove.ts')).remove,
+    load: async () => (await import('./commands/change.ts')).remove,
   },
 
   {

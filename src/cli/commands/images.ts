@@ -1,41 +1,58 @@
 /** `monocore images` and its commands. They need no daemon. */
 import { realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { formatSize } from '../../lib/units.ts';
-import { DEFAULT_IMAGE_SETTINGS, type RemovedImages } from '../../protocol/images.ts';
+import { maskControls } from '../../lib/control-characters.ts';
+import { formatDuration, formatSize } from '../../lib/units.ts';
+import { DEFAULT_IMAGE_SETTINGS, type ImageSummary, type RemovedImages } from '../../protocol/images.ts';
 import type { CliContext } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
-import { renderImages } from '../render/images-table.ts';
+import { shortDigest } from '../progress/downloads.ts';
+import { renderTable } from '../render/table.ts';
+import type { Colors } from '../render/terminal-text.ts';
 import { followImages, withImages } from './image-request.ts';
 
-/** Prints the images of the home. Returns the exit code. */
 export async function listImages(context: CliContext, options: { readonly json?: boolean }): Promise<number> {
   const images = await withImages(context, (store) => store.list());
   const { stdout, colors } = context;
-  stdout.write(options.json ? `${JSON.stringify({ images })}\n` : renderImages(images, { colors, now: Date.now() }));
+  stdout.write(options.json ? `${JSON.stringify({ images })}\n` : renderImages(images, colors, Date.now()));
   return EXIT.done;
 }
 
-/** Removes images. Returns the exit code. */
 export async function removeImages(context: CliContext, _options: unknown, names: readonly string[]): Promise<number> {
-  const removed = await withImages(context, (store) => store.remove({ names }));
-  return report(context, removed);
+  return report(context, await withImages(context, (store) => store.remove({ names })));
 }
 
-/** Removes what no image needs. Returns the exit code. */
 export async function pruneImages(context: CliContext): Promise<number> {
-  const removed = await withImages(context, (store) => store.prune());
-  return report(context, removed);
+  return report(context, await withImages(context, (store) => store.prune()));
 }
 
-/** Options of `images load`. */
-export interface LoadOptions {
+const HEAD = ['Image', 'Digest', 'Platform', 'Layers', 'Size', 'Root', 'Pulled'] as const;
+/** Layers, size and root. */
+const RIGHT = new Set([3, 4, 5]);
+const UNKNOWN = '-';
+
+/** A line for each image, or a sentence if there is none. Ends in a newline. @param now milliseconds since the epoch */
+export function renderImages(images: readonly ImageSummary[], colors: Colors, now: number): string {
+  if (images.length === 0) return 'There are no images; to get one: monocore pull NAME\n';
+  const rows = images.map((image) => [
+    image.name ?? UNKNOWN,
+    shortDigest(image.digest),
+    maskControls(image.platform ?? UNKNOWN),
+    String(image.layers),
+    formatSize(image.size_bytes),
+    image.root_bytes === null ? UNKNOWN : formatSize(image.root_bytes),
+    image.pulled_at === null ? UNKNOWN : `${formatDuration(now - Date.parse(image.pulled_at))} ago`,
+  ]);
+  const head = HEAD.map((name) => colors.bold(name));
+  return `${renderTable(head, rows, { right: RIGHT }).join('\n')}\n`;
+}
+
+interface LoadOptions {
   readonly name?: string;
   /** Bytes. */
   readonly maxImageSize?: number;
 }
 
-/** Takes the images out of archives. Returns the exit code. */
 export async function loadImages(context: CliContext, options: LoadOptions, files: readonly string[]): Promise<number> {
   const { name = null, maxImageSize: max_image_size_bytes = DEFAULT_IMAGE_SETTINGS.max_image_size_bytes } = options;
   return followImages(context, async (store, request) => {

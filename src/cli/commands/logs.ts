@@ -2,9 +2,9 @@
 import { once } from 'node:events';
 import { MonocoreError } from '../../lib/errors.ts';
 import { STREAM_NAMES, type StreamName } from '../../protocol/log-files/names.ts';
-import type { LogFilter, LogQuery } from '../../protocol/log-files/queries.ts';
+import type { LogQuery } from '../../protocol/log-files/queries.ts';
 import { checkWhole, type DaemonClient, toMonocoreError } from '../client.ts';
-import { type CliContext, connect, noDaemonError } from '../connection.ts';
+import { type CliContext, requireDaemon } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
 import { catchInterrupt } from '../operation.ts';
 import { createRecordPrinter, type OutputFormat } from '../render/log-records.ts';
@@ -13,59 +13,52 @@ import { createRecordPrinter, type OutputFormat } from '../render/log-records.ts
 const FOLLOW_TAIL = 10;
 
 /** Options of `logs`; a wanted stream is true. */
-export interface LogsOptions extends Partial<Readonly<Record<StreamName, boolean>>> {
+interface LogsOptions extends Partial<Readonly<Record<StreamName, boolean>>> {
   readonly follow?: boolean;
-  /** Last records to show. */
   readonly lines?: number;
   /** Milliseconds since the epoch. */
   readonly since?: number;
   readonly until?: number;
-  /** A regular expression. */
   readonly grep?: string;
   readonly ignoreCase?: boolean;
   readonly json?: boolean;
 }
 
-/**
- * Prints the logs of the named services, or of all. Returns the exit code.
- *
- * @throws MonocoreError `Usage` for options that contradict each other
- */
+/** Prints the logs of services. @throws MonocoreError `Usage` for options that contradict each other */
 export async function logs(context: CliContext, options: LogsOptions, names: readonly string[]): Promise<number> {
   const query = toQuery(names, options);
-  const client = await connect(context, 'for-records');
-  if (!client) throw noDaemonError(context.paths, `earlier logs are in ${context.paths.logDir}`);
+  const client = await requireDaemon(context, 'for-records', `earlier logs are in ${context.paths.logDir}`);
   return writeLogs(context, client, query, options.json ? 'json' : 'text');
 }
 
 function toQuery(names: readonly string[], options: LogsOptions): LogQuery {
   const { follow = false, since, lines } = options;
   const chosen = STREAM_NAMES.filter((stream) => options[stream]);
-  const filter = toFilter(options);
   return {
     services: [...new Set(names)],
     streams: chosen.length > 0 ? chosen : ['stdout', 'stderr'],
     tail: lines ?? (follow && since === undefined ? FOLLOW_TAIL : null),
     follow,
-    ...(filter ? { filter } : {}),
+    ...toFilter(options),
   };
 }
 
-function toFilter({ since, until, grep, ignoreCase = false }: LogsOptions): LogFilter | null {
-  if (ignoreCase && grep === undefined)
+function toFilter({ since, until, grep, ignoreCase = false }: LogsOptions): Pick<LogQuery, 'filter'> {
+  if (ignoreCase && grep === undefined) {
     throw new MonocoreError('Usage', '--ignore-case has no effect without --grep; add --grep');
+  }
   if (since !== undefined && until !== undefined && since > until) {
     throw new MonocoreError('Usage', '--since is after --until: no record can match');
   }
-  if (since === undefined && until === undefined && grep === undefined) return null;
+  if (since === undefined && until === undefined && grep === undefined) return {};
   const pattern = grep === undefined ? null : { source: grep, ignoreCase };
-  return { sinceMs: since ?? null, untilMs: until ?? null, grep: pattern };
+  return { filter: { sinceMs: since ?? null, untilMs: until ?? null, grep: pattern } };
 }
 
 /**
  * Writes the records that `query` selects to stdout, at the pace of its reader, so that a slow one costs no memory.
  *
- * @returns the exit code; `interrupted` if Ctrl-C ended it
+ * @returns the exit code, `interrupted` after Ctrl-C
  * @throws MonocoreError the daemon's answer; `DaemonUnreachable` if the daemon ended before the last record
  */
 export async function writeLogs(
@@ -77,11 +70,9 @@ export async function writeLogs(
   const { stdout, colors, paths } = context;
   const interrupt = catchInterrupt();
   const printer = createRecordPrinter({ format, isTerminal: stdout.isTTY, colors });
-
-  async function write(bytes: Buffer): Promise<void> {
+  const write = async (bytes: Buffer): Promise<void> => {
     if (!stdout.write(bytes)) await once(stdout, 'drain');
-  }
-
+  };
   try {
     const response = await client.logs(query, interrupt.signal);
     for await (const chunk of response) await write(printer.push(chunk));

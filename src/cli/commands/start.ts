@@ -3,37 +3,30 @@ import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { loadConfig } from '../../config/load.ts';
+import { maskControls } from '../../lib/control-characters.ts';
 import { MonocoreError } from '../../lib/errors.ts';
 import type { PlannedAction, StartRequestInput } from '../../protocol/api.ts';
 import type { Config } from '../../protocol/service.ts';
 import type { DaemonClient } from '../client.ts';
 import { watchConfig } from '../config-watch.ts';
-import { type CliContext, connect, noDaemonError } from '../connection.ts';
+import { type CliContext, connect, requireDaemon } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
 import { catchInterrupt, runOperation } from '../operation.ts';
 import { createSelection } from '../options.ts';
 import { renderFailure } from '../render/failure.ts';
-import { renderPlan } from '../render/plan.ts';
-import { colorsFor } from '../render/terminal-text.ts';
+import { type Colors, colorsFor } from '../render/terminal-text.ts';
 import { configPath, selectFromConfig } from '../selection.ts';
 import { writeLogs } from './logs.ts';
 
-/** Options of `start`. */
-export interface StartOptions {
-  /** Path of the config; by default the one of the current folder. */
+interface StartOptions {
   readonly file?: string;
-  /** Also start services with one of these profiles. */
   readonly profile?: readonly string[];
   readonly group?: string;
   readonly attach?: boolean;
-  /** Path of a kernel image, instead of the config's. */
   readonly kernel?: string;
-  /** Stop running services that the config does not declare. */
   readonly prune?: boolean;
-  /** If a service fails, restore what ran before. */
   readonly atomic?: boolean;
   readonly dryRun?: boolean;
-  /** Stay and apply every change of the config. */
   readonly watch?: boolean;
 }
 
@@ -48,7 +41,6 @@ const RUN_ON = 'monocore: the services keep running; to stop them: monocore stop
 /**
  * Starts services and their dependencies, and the daemon if none is running.
  *
- * @returns the exit code
  * @throws MonocoreError `ConfigInvalid`, `ServiceUnknown` or `Usage`, before it starts a daemon
  */
 export async function start(context: CliContext, options: StartOptions, names: readonly string[]): Promise<number> {
@@ -77,10 +69,8 @@ export async function start(context: CliContext, options: StartOptions, names: r
   return end;
 }
 
-async function connectToStart(context: CliContext): Promise<DaemonClient> {
-  const client = await connect(context, 'always');
-  if (!client) throw noDaemonError(context.paths, 'to see why: monocore daemon run');
-  return client;
+function connectToStart(context: CliContext): Promise<DaemonClient> {
+  return requireDaemon(context, 'always', 'to see why: monocore daemon run');
 }
 
 function checkOptions(names: readonly string[], { prune, attach, watch, dryRun }: StartOptions): void {
@@ -111,8 +101,7 @@ function checkKernel(path: string): string {
 async function send(context: CliContext, client: DaemonClient, { body, names }: Request): Promise<number> {
   // Only the daemon knows which services --prune stops.
   const shown = body.prune ? (await client.plan(body)).actions.map(({ name }) => name) : names;
-  const perform = (signal: AbortSignal) => client.start(body, signal);
-  return runOperation(context, client, { verb: 'start', names: shown, perform });
+  return runOperation(context, client, 'start', shown, (signal) => client.start(body, signal));
 }
 
 /** Prints the plan. Starts no daemon for it, except for VMs without one: a new daemon would restart services by their policy. */
@@ -124,6 +113,25 @@ async function showPlan(context: CliContext, { body, names }: Request): Promise<
   const actions = client ? (await client.plan(body)).actions : names.map(withoutDaemon);
   context.stdout.write(renderPlan(actions, context.colors) || 'nothing to do\n');
   return EXIT.done;
+}
+
+/** A line for each action: `restart  web  cpus changed from 1 to 2`. Ends in a newline; empty for no actions. */
+export function renderPlan(actions: readonly PlannedAction[], colors: Colors): string {
+  const paint: Record<PlannedAction['action'], Colors['green']> = {
+    create: colors.green,
+    start: colors.green,
+    restart: colors.yellow,
+    keep: colors.dim,
+    stop: colors.red,
+  };
+  const verbWidth = Math.max(0, ...actions.map(({ action }) => action.length));
+  const nameWidth = Math.max(0, ...actions.map(({ name }) => name.length));
+  return actions
+    .map(({ name, action, reason }) => {
+      const verb = paint[action](action.padEnd(verbWidth));
+      return `${verb}  ${reason === null ? name : `${name.padEnd(nameWidth)}  ${maskControls(reason)}`}\n`;
+    })
+    .join('');
 }
 
 /** Applies every change of the config until Ctrl-C. The problems of an invalid one are shown, and services keep running. */
@@ -140,7 +148,7 @@ async function follow(
   let applied = first;
   try {
     stdout.write(`watching ${path}; Ctrl-C ends the watch\n`);
-    while ((await watched.next()) !== null) {
+    while (await watched.next()) {
       try {
         const request = await readRequest(names, options);
         if (isDeepStrictEqual(request.body, applied.body)) continue;
@@ -150,8 +158,7 @@ async function follow(
         applied = request;
         if (exitCode === EXIT.interrupted) break;
       } catch (error) {
-        const debug = process.env.MONOCORE_DEBUG === '1';
-        stderr.write(renderFailure(error, { colors: colorsFor(stderr), debug }));
+        stderr.write(renderFailure(error, colorsFor(stderr)));
       }
     }
   } finally {

@@ -1,5 +1,5 @@
 /** Markdown of the manual, parsed. */
-import { marked, type Token, type Tokens } from 'marked';
+import { type MarkedToken, marked, type Token, type Tokens } from 'marked';
 
 /**
  * The blocks of a page. A table that is too wide becomes a list with an item for each row.
@@ -11,6 +11,39 @@ export function parsePage(text: string, isTooWide: (widths: readonly number[]) =
     if (token.type !== 'table' || !isTooWide(widthsOf(token as Tokens.Table))) return [token];
     return marked.lexer((token as Tokens.Table).rows.map((row) => renderItem(row, token as Tokens.Table)).join(''));
   });
+}
+
+/** Form of each kind of inline text. `text` gets plain text; the others get text that has its form already. */
+export interface InlineStyle {
+  strong(text: string): string;
+  em(text: string): string;
+  code(plain: string): string;
+  link(text: string, href: string): string;
+  text(plain: string): string;
+  readonly lineBreak: string;
+}
+
+export function renderInline(tokens: readonly Token[], style: InlineStyle): string {
+  const texts = tokens.map((token) => {
+    const inline = token as MarkedToken;
+    switch (inline.type) {
+      case 'strong':
+      case 'em':
+        return style[inline.type](renderInline(inline.tokens, style));
+      case 'codespan':
+        return style.code(inline.text);
+      case 'link':
+        return style.link(renderInline(inline.tokens, style), inline.href);
+      case 'br':
+        return style.lineBreak;
+      case 'html':
+        return '';
+      default:
+        if ('tokens' in inline && inline.tokens) return renderInline(inline.tokens, style);
+        return style.text(('text' in inline ? inline.text : inline.raw).replaceAll(/\s+/g, ' '));
+    }
+  });
+  return texts.join('');
 }
 
 /** Topic of the page that a link leads to; null for a link to anything else. */

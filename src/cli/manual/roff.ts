@@ -1,15 +1,13 @@
 /** Markdown as a manual page: man(7), tbl(1) and groff_char(7), in the subset that mandoc knows as well. */
-import type { Token, Tokens } from 'marked';
-import { parsePage, topicOf } from './markdown.ts';
+import type { MarkedToken, Token, Tokens } from 'marked';
+import { type InlineStyle, parsePage, renderInline, topicOf } from './markdown.ts';
 
 /** Width of a page that man(1) shows without a terminal. */
 const COLUMNS = 78;
 /** Least width of the last column, the only one that tbl wraps. */
 const LAST_COLUMN = 30;
 
-/** Head of a manual page. */
 export interface ManPage {
-  /** `monocore-start`. */
   readonly name: string;
   /** 1 for commands, 5 for files, 7 for everything else. */
   readonly section: 1 | 5 | 7;
@@ -42,31 +40,29 @@ export function renderManPage({ name, section, title, version, text }: ManPage):
 }
 
 function renderBlock(token: Token): string[] {
-  switch (token.type) {
-    case 'heading': {
-      const { depth, text, tokens } = token as Tokens.Heading;
-      return [
-        depth === 2 ? `.SH ${escapeText(text.replaceAll('`', '').toUpperCase())}` : `.SS ${renderInline(tokens)}`,
-      ];
-    }
+  const block = token as MarkedToken;
+  switch (block.type) {
+    case 'heading':
+      if (block.depth > 2) return [`.SS ${renderInline(block.tokens, STYLE)}`];
+      return [`.SH ${escapeText(block.text.replaceAll('`', '').toUpperCase())}`];
     case 'code': {
       // A diagram for the web.
-      if ((token as Tokens.Code).lang === 'mermaid') return [];
-      const lines = (token as Tokens.Code).text.split('\n').map((line) => guard(escapeText(line)));
+      if (block.lang === 'mermaid') return [];
+      const lines = block.text.split('\n').map((line) => guard(escapeText(line)));
       return ['.PP', '.RS 4', '.nf', ...lines, '.fi', '.RE'];
     }
     case 'list':
-      return renderList(token as Tokens.List);
+      return renderList(block);
     case 'table':
-      return renderTable(token as Tokens.Table);
+      return renderTable(block);
     case 'blockquote':
-      return ['.RS 4', ...(token as Tokens.Blockquote).tokens.flatMap(renderBlock), '.RE'];
+      return ['.RS 4', ...block.tokens.flatMap(renderBlock), '.RE'];
     case 'space':
     case 'html':
     case 'hr':
       return [];
     default:
-      return ['.PP', guard(renderInline((token as Tokens.Paragraph).tokens ?? [token]))];
+      return ['.PP', guard(renderInline('tokens' in block ? (block.tokens ?? [block]) : [block], STYLE))];
   }
 }
 
@@ -80,10 +76,10 @@ function renderList({ items, ordered, start }: Tokens.List): string[] {
     const [term, definition, ...more] = inline;
     if (!ordered && term?.type === 'codespan' && definition?.type === 'text' && definition.text.startsWith(': ')) {
       const after = { ...definition, text: definition.text.slice(': '.length) };
-      return ['.TP', renderInline([term]), guard(renderInline([after, ...more])), ...body];
+      return ['.TP', renderInline([term], STYLE), guard(renderInline([after, ...more], STYLE)), ...body];
     }
     const mark = ordered ? `${Number(start) + index}.` : '\\(bu';
-    return [`.IP ${mark} ${ordered ? 4 : 2}`, guard(renderInline(inline)), ...body];
+    return [`.IP ${mark} ${ordered ? 4 : 2}`, guard(renderInline(inline, STYLE)), ...body];
   });
 }
 
@@ -96,44 +92,27 @@ function renderTable({ header, rows, align }: Tokens.Table): string[] {
   const row = (cells: readonly Tokens.TableCell[]) =>
     cells
       .map(({ tokens }, column) => {
-        const text = renderInline(tokens);
+        const text = renderInline(tokens, STYLE);
         return column === cells.length - 1 ? `T{\n${guard(text)}\nT}` : text;
       })
       .join('@');
-  const head = header.map(({ tokens }) => renderInline(tokens)).join('@');
+  const head = header.map(({ tokens }) => renderInline(tokens, STYLE)).join('@');
   return ['.PP', '.TS', 'tab(@);', heads.join(' '), `${columns.join(' ')}.`, head, ...rows.map(row), '.TE'];
 }
 
-function renderInline(tokens: readonly Token[]): string {
-  return tokens
-    .map((token): string => {
-      switch (token.type) {
-        case 'strong':
-          return `\\fB${renderInline((token as Tokens.Strong).tokens)}\\fR`;
-        case 'em':
-          return `\\fI${renderInline((token as Tokens.Em).tokens)}\\fR`;
-        case 'codespan':
-          return `\\fB${escapeText((token as Tokens.Codespan).text)}\\fR`;
-        case 'link': {
-          const { tokens: label, href } = token as Tokens.Link;
-          const text = renderInline(label);
-          const topic = topicOf(href);
-          if (topic === 'config') return `${text} (\\fBmonocore.toml\\fR(5))`;
-          if (topic !== null) return `${text} (\\fBmonocore\\-${escapeText(topic)}\\fR(7))`;
-          return href.startsWith('#') || text === escapeText(href) ? text : `${text} (${escapeText(href)})`;
-        }
-        case 'br':
-          return '\n.br\n';
-        case 'html':
-          return '';
-        default:
-          return 'tokens' in token && token.tokens
-            ? renderInline(token.tokens)
-            : escapeText(('text' in token ? (token.text as string) : token.raw).replaceAll(/\s+/g, ' '));
-      }
-    })
-    .join('');
-}
+const STYLE: InlineStyle = {
+  strong: (text) => `\\fB${text}\\fR`,
+  em: (text) => `\\fI${text}\\fR`,
+  code: (plain) => `\\fB${escapeText(plain)}\\fR`,
+  link(text, href) {
+    const topic = topicOf(href);
+    if (topic === 'config') return `${text} (\\fBmonocore.toml\\fR(5))`;
+    if (topic !== null) return `${text} (\\fBmonocore\\-${escapeText(topic)}\\fR(7))`;
+    return href.startsWith('#') || text === escapeText(href) ? text : `${text} (${escapeText(href)})`;
+  },
+  text: escapeText,
+  lineBreak: '\n.br\n',
+};
 
 /** Text whose every character stands for itself. tbl takes `@` for the end of a cell. */
 function escapeText(text: string): string {

@@ -1,9 +1,9 @@
 /** Markdown as text for a terminal, a file or a pipe. */
-import type { Token, Tokens } from 'marked';
+import type { MarkedToken, Token, Tokens } from 'marked';
 import stringWidth from 'string-width';
 import { renderTable } from '../render/table.ts';
 import type { Colors } from '../render/terminal-text.ts';
-import { parsePage, topicOf } from './markdown.ts';
+import { type InlineStyle, parsePage, renderInline, topicOf } from './markdown.ts';
 
 const INDENT = '  ';
 /** Stands for a space at which no line breaks: of the private use area, so that it occurs in no text. */
@@ -34,33 +34,34 @@ function renderBlocks(tokens: readonly Token[], indent: string, options: Termina
 
 function renderBlock(token: Token, indent: string, options: TerminalOptions): string[] {
   const { colors, columns } = options;
-  switch (token.type) {
+  const block = token as MarkedToken;
+  const style = styleOf(colors);
+  const renderHead = (tokens: readonly Token[]) => paintWords(renderInline(tokens, style), colors.bold);
+  switch (block.type) {
     case 'heading':
-      return [renderInline((token as Tokens.Heading).tokens, colors, colors.bold)];
+      return [renderHead(block.tokens)];
     case 'code':
       // A diagram for the web.
-      if ((token as Tokens.Code).lang === 'mermaid') return [];
-      return (token as Tokens.Code).text.split('\n').map((line) => `${indent}${INDENT}${colors.cyan(line)}`.trimEnd());
+      if (block.lang === 'mermaid') return [];
+      return block.text.split('\n').map((line) => `${indent}${INDENT}${colors.cyan(line)}`.trimEnd());
     case 'list':
-      return renderList(token as Tokens.List, indent, options);
+      return renderList(block, indent, options);
     case 'table': {
-      const { header, rows, align } = token as Tokens.Table;
-      const right = new Set(align.flatMap((side, column) => (side === 'right' ? [column] : [])));
-      const cells = (row: readonly Tokens.TableCell[]) => row.map(({ tokens }) => renderInline(tokens, colors));
-      const head = header.map(({ tokens }) => renderInline(tokens, colors, colors.bold));
-      const layout = { right, columns: columns - indent.length };
-      return renderTable(head, rows.map(cells), layout).map((line) => `${indent}${line}`);
+      const right = new Set(block.align.flatMap((side, column) => (side === 'right' ? [column] : [])));
+      const head = block.header.map(({ tokens }) => renderHead(tokens));
+      const rows = block.rows.map((row) => row.map(({ tokens }) => renderInline(tokens, style)));
+      return renderTable(head, rows, { right, columns: columns - indent.length }).map((line) => `${indent}${line}`);
     }
     case 'blockquote':
-      return renderBlocks((token as Tokens.Blockquote).tokens, `${indent}${INDENT}`, options).slice(0, -1);
+      return renderBlocks(block.tokens, `${indent}${INDENT}`, options).slice(0, -1);
     case 'hr':
       return [`${indent}${'-'.repeat(8)}`];
     case 'space':
     case 'html':
       return [];
     default: {
-      const inline = (token as Tokens.Paragraph).tokens ?? [token];
-      return wrap(renderInline(inline, colors), columns - indent.length).map((line) => `${indent}${line}`);
+      const inline = 'tokens' in block ? (block.tokens ?? [block]) : [block];
+      return wrap(renderInline(inline, style), columns - indent.length).map((line) => `${indent}${line}`);
     }
   }
 }
@@ -77,44 +78,28 @@ function renderList({ items, ordered, start, loose }: Tokens.List, indent: strin
   return loose ? lines.slice(0, -1) : lines;
 }
 
-/** @param paint colours one word */
-function renderInline(tokens: readonly Token[], colors: Colors, paint: (word: string) => string = String): string {
-  const words = (text: string) => text.replace(/[^\s]+/g, (word) => paint(word));
-  return tokens
-    .map((token): string => {
-      switch (token.type) {
-        case 'strong':
-          return renderInline((token as Tokens.Strong).tokens, colors, (word) => paint(colors.bold(word)));
-        case 'em':
-          return renderInline((token as Tokens.Em).tokens, colors, (word) => paint(colors.italic(word)));
-        case 'codespan': {
-          const text = (token as Tokens.Codespan).text.replaceAll(' ', HARD_SPACE);
-          return paint(colors.isColorSupported ? colors.cyan(text) : `\`${text}\``);
-        }
-        case 'link': {
-          const { tokens: label, href } = token as Tokens.Link;
-          const text = renderInline(label, colors, paint);
-          const target = describeLink(href);
-          return target === null || text === href ? text : `${text} (${target.replaceAll(' ', HARD_SPACE)})`;
-        }
-        case 'br':
-          return '\n';
-        case 'html':
-          return '';
-        default:
-          return 'tokens' in token && token.tokens
-            ? renderInline(token.tokens, colors, paint)
-            : words('text' in token ? token.text.replaceAll(/\s+/g, ' ') : token.raw);
-      }
-    })
-    .join('');
+function styleOf(colors: Colors): InlineStyle {
+  return {
+    strong: (text) => paintWords(text, colors.bold),
+    em: (text) => paintWords(text, colors.italic),
+    code(plain) {
+      const text = plain.replaceAll(' ', HARD_SPACE);
+      return colors.isColorSupported ? colors.cyan(text) : `\`${text}\``;
+    },
+    link(text, href) {
+      const topic = topicOf(href);
+      const target = topic === null ? href : `monocore help ${topic}`;
+      // `#` leads to a place in the same page.
+      return href.startsWith('#') || text === href ? text : `${text} (${target.replaceAll(' ', HARD_SPACE)})`;
+    },
+    text: String,
+    lineBreak: '\n',
+  };
 }
 
-/** The target of a link as a reader of a terminal needs it; null for a place in the same page. */
-function describeLink(href: string): string | null {
-  if (href.startsWith('#')) return null;
-  const topic = topicOf(href);
-  return topic === null ? href : `monocore help ${topic}`;
+/** Colours each word by itself, so that a line may break between any two. */
+function paintWords(text: string, paint: (word: string) => string): string {
+  return text.replace(/\S+/g, (word) => paint(word));
 }
 
 function wrap(text: string, columns: number): string[] {

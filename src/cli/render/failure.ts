@@ -7,13 +7,8 @@ import type { Colors } from './terminal-text.ts';
 /** Most problems of a config that are shown: more of them are one mistake many times. */
 const MAX_PROBLEMS = 100;
 
-/**
- * `monocore: message`, then hints. Ends in a newline.
- *
- * @param debug adds the stack and the causes
- */
-export function renderFailure(error: unknown, options: { readonly colors: Colors; readonly debug: boolean }): string {
-  const { colors, debug } = options;
+/** `monocore: message`, then hints. Ends in a newline. @param debug adds the stack and the causes */
+export function renderFailure(error: unknown, colors: Colors, debug = process.env.MONOCORE_DEBUG === '1'): string {
   const lines = [`${colors.red('monocore:')} ${errorText(error)}`, ...hintsFor(error).map((hint) => `  ${hint}`)];
   if (debug) lines.push(colors.dim(inspect(error)));
   return `${lines.join('\n')}\n`;

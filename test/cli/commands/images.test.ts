@@ -7,6 +7,8 @@ import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { renderImages } from '../../../src/cli/commands/images.ts';
+import { NO_COLORS } from '../../../src/cli/render/terminal-text.ts';
 import type { ImageSummary } from '../../../src/protocol/images.ts';
 import { HomePaths } from '../../../src/state/paths.ts';
 import { eventually } from '../../helpers/eventually.ts';
@@ -186,4 +188,25 @@ test('wrong names and sizes are wrong usage', async (t) => {
   ]) {
     assert.equal((await runCli(args, { env })).exitCode, 2, args.join(' '));
   }
+});
+
+test('the table of images is aligned, and marks unknown facts', () => {
+  const digest = `sha256:${'a'.repeat(64)}`;
+  const row = { digest, size_bytes: 3 * 2 ** 20, layers: 12, created_at: null, root_bytes: null, exposed_ports: [] };
+  const name = 'docker.io/library/app:1';
+  const images = [
+    { ...row, name, platform: 'linux/amd64', pulled_at: '2026-11-23T08:00:00.000Z' },
+    { ...row, name: null, platform: null, pulled_at: null },
+  ];
+  const now = Date.parse('2026-11-23T10:30:00Z');
+  assert.equal(
+    renderImages(images, NO_COLORS, now),
+    [
+      'Image                    Digest        Platform     Layers   Size  Root  Pulled',
+      'docker.io/library/app:1  aaaaaaaaaaaa  linux/amd64      12  3 MiB     -  2h 30m ago',
+      '-                        aaaaaaaaaaaa  -                12  3 MiB     -  -',
+      '',
+    ].join('\n'),
+  );
+  assert.match(renderImages([], NO_COLORS, now), /no images/);
 });

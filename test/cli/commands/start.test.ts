@@ -4,6 +4,8 @@ import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { renderPlan } from '../../../src/cli/commands/start.ts';
+import { NO_COLORS } from '../../../src/cli/render/terminal-text.ts';
 import { type FakeDaemon, type Handler, sendJson, startFakeDaemon } from '../../helpers/fakes/fake-daemon.ts';
 import { makeOutcome, makeService } from '../../helpers/fakes/listed-services.ts';
 import { runCli, spawnCli, waitForCli } from '../../helpers/processes/run-cli.ts';
@@ -246,4 +248,16 @@ test('to prune shows what is stopped, which the config does not name', async (t)
   });
   const { exitCode, stdout } = await runCli(['--home', home, 'start', '--prune'], { cwd: home });
   assert.deepEqual([exitCode, stdout.toString()], [0, 'old: exited (0)\n']);
+});
+
+test('a plan has a line for each service, with the reason where there is one', () => {
+  const actions = [
+    { name: 'db', action: 'keep', reason: null },
+    { name: 'worker', action: 'restart', reason: 'command changed from /a to /b\n\u001b[2J' },
+  ] as const;
+  assert.equal(
+    renderPlan(actions, NO_COLORS),
+    'keep     db\nrestart  worker  command changed from /a to /b\uFFFD\uFFFD[2J\n',
+  );
+  assert.equal(renderPlan([], NO_COLORS), '');
 });

@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { blobRow, createPlainDownloads, RateMeter, shortDigest } from '../../../src/cli/progress/downloads.ts';
-import { renderImages } from '../../../src/cli/render/images-table.ts';
-import { NO_COLORS } from '../../../src/cli/render/terminal-text.ts';
 
 const MIB = 2 ** 20;
 const digest = (digit: string) => `sha256:${digit.repeat(64)}`;
@@ -51,30 +49,4 @@ test('without a terminal there is a line for each event, and none for bytes', as
     'a notice\n',
     `${image.name}: is up to date, ${image.digest}\n`,
   ]);
-});
-
-test('the table of images is aligned, and says what is not known', () => {
-  const row = {
-    digest: digest('a'),
-    size_bytes: 3 * MIB,
-    layers: 12,
-    created_at: null,
-    root_bytes: null,
-    exposed_ports: [],
-  };
-  const images = [
-    { ...row, name: image.name, platform: 'linux/amd64', pulled_at: '2026-11-23T08:00:00.000Z' },
-    { ...row, name: null, platform: null, pulled_at: null },
-  ];
-  const now = Date.parse('2026-11-23T10:30:00Z');
-  assert.equal(
-    renderImages(images, { colors: NO_COLORS, now }),
-    [
-      'Image                    Digest        Platform     Layers   Size  Root  Pulled',
-      'docker.io/library/app:1  aaaaaaaaaaaa  linux/amd64      12  3 MiB     -  2h 30m ago',
-      '-                        aaaaaaaaaaaa  -                12  3 MiB     -  -',
-      '',
-    ].join('\n'),
-  );
-  assert.match(renderImages([], { colors: NO_COLORS, now }), /no images/);
 });

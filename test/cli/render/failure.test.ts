@@ -6,19 +6,17 @@ import { NO_COLORS } from '../../../src/cli/render/terminal-text.ts';
 import { configInvalid } from '../../../src/config/problems.ts';
 import { MonocoreError } from '../../../src/lib/errors.ts';
 
-const plain = { colors: NO_COLORS, debug: false };
-
 test('an error is its message and a hint, never a stack', () => {
   assert.equal(
-    renderFailure(new MonocoreError('ToolMissing', 'qemu-system-x86_64 is not installed'), plain),
+    renderFailure(new MonocoreError('ToolMissing', 'qemu-system-x86_64 is not installed'), NO_COLORS, false),
     'monocore: qemu-system-x86_64 is not installed\n  monocore doctor checks this host\n',
   );
-  assert.doesNotMatch(renderFailure(new TypeError('x is undefined'), plain), /\n +at /);
+  assert.doesNotMatch(renderFailure(new TypeError('x is undefined'), NO_COLORS, false), /\n +at /);
 });
 
 test('a hint of the error itself comes before the general one', () => {
   const error = new MonocoreError('Usage', 'no', { details: { hint: 'do this' } });
-  assert.equal(renderFailure(error, plain), 'monocore: no\n  do this\n');
+  assert.equal(renderFailure(error, NO_COLORS, false), 'monocore: no\n  do this\n');
 });
 
 test('every problem of a config is shown, with its place and line', () => {
@@ -27,7 +25,7 @@ test('every problem of a config is shown, with its place and line', () => {
     { ...problem, message: 'is not a number', source: 'cpus = "x"' },
     { ...problem, line: 9, message: 'is too many', source: '' },
   ]);
-  const text = renderFailure(error, plain);
+  const text = renderFailure(error, NO_COLORS, false);
   assert.match(text, /^monocore: m\.toml has 2 problems/);
   assert.match(text, /\n {2}m\.toml:3:7: service\[0\]\.cpus: is not a number\n {2}cpus = "x"\n {8}\^\n/);
   assert.match(text, /\n {2}m\.toml:9:7: .*is too many\n$/);
@@ -44,7 +42,7 @@ test('the first hundred problems are shown, and the number of further ones', () 
     message: 'is odd',
     source: '',
   };
-  const lines = renderFailure(configInvalid('m.toml', Array(1234).fill(problem)), plain)
+  const lines = renderFailure(configInvalid('m.toml', Array(1234).fill(problem)), NO_COLORS, false)
     .trimEnd()
     .split('\n');
   assert.equal(lines.length, 102);
@@ -53,7 +51,7 @@ test('the first hundred problems are shown, and the number of further ones', () 
 
 test('for debugging the stack and the cause are shown too', () => {
   const error = new MonocoreError('Internal', 'outer', { cause: new Error('inner') });
-  const text = renderFailure(error, { colors: NO_COLORS, debug: true });
+  const text = renderFailure(error, NO_COLORS, true);
   assert.match(text, /\n +at /);
   assert.match(text, /inner/);
 });
@@ -71,7 +69,7 @@ test('an unreadable config is reported once, with what would be right', () => {
   const render = (message: string, expected: string | null) => {
     const details = [{ ...problem, message, expected }];
     const error = new MonocoreError('ConfigInvalid', `a.toml cannot be read: ${message}`, { details });
-    return renderFailure(error, plain);
+    return renderFailure(error, NO_COLORS, false);
   };
   assert.equal(render('it is not there', null), 'monocore: a.toml cannot be read: it is not there\n');
   assert.match(render('is a directory', 'a file'), /a\.toml:1:1: is a directory \(expected a file\)\n$/);

@@ -1,28 +1,21 @@
 /** `monocore daemon status`. */
 import { formatDuration } from '../../../lib/units.ts';
 import type { DaemonStatus, ThreadStatus } from '../../../protocol/http.ts';
-import { type CliContext, connect, noDaemonError } from '../../connection.ts';
+import { type CliContext, requireDaemon } from '../../connection.ts';
 import { EXIT } from '../../exit-codes.ts';
 import type { Colors } from '../../render/terminal-text.ts';
 
 /** Prints the daemon's report of itself. Never starts a daemon. @throws MonocoreError `DaemonUnreachable` if none is running */
 export async function daemonStatus(context: CliContext, options: { readonly json?: boolean }): Promise<number> {
-  const client = await connect(context, 'never');
-  if (!client) throw noDaemonError(context.paths, 'to start one with the services of monocore.toml: monocore start');
-  const document = await client.daemonText();
+  const hint = 'to start one with the services of monocore.toml: monocore start';
+  const status = await (await requireDaemon(context, 'never', hint)).daemon();
   context.stdout.write(
-    options.json
-      ? `${document.trimEnd()}\n`
-      : renderDaemonStatus(JSON.parse(document) as DaemonStatus, Date.now(), context.colors),
+    options.json ? `${JSON.stringify(status)}\n` : renderDaemonStatus(status, Date.now(), context.colors),
   );
   return EXIT.done;
 }
 
-/**
- * The report, a line for each fact. Ends in a newline.
- *
- * @param now milliseconds since the epoch
- */
+/** A line for each fact. Ends in a newline. @param now milliseconds since the epoch */
 export function renderDaemonStatus(status: DaemonStatus, now: number, colors: Colors): string {
   const facts: [string, string][] = [
     ['PID', String(status.pid)],

@@ -28,3 +28,28 @@ test('a daemon without services has nothing to stop', async (t) => {
   assert.equal(exitCode, 0);
   assert.equal(stdout.toString(), 'nothing to stop\n');
 });
+
+test('restart restarts the services that it names', async (t) => {
+  const home = await makeTempDir(t);
+  const daemon = await startFakeDaemon(t, home, {
+    'GET /v1/services': (response) => sendJson(response, { services: [makeService()] }),
+    'POST /v1/services/restart': (response) => sendJson(response, { services: [makeOutcome(makeService())] }),
+  });
+  const { exitCode, stdout } = await runCli(['--home', home, 'restart', 'web']);
+  assert.equal(exitCode, 0);
+  assert.equal(stdout.toString(), 'web: running\n');
+  assert.deepEqual(daemon.requests.at(-1)?.body, { names: ['web'], group: null, timeout_ms: null });
+});
+
+test('remove reports a service that it could not remove', async (t) => {
+  const home = await makeTempDir(t);
+  const error = 'it is running';
+  await startFakeDaemon(t, home, {
+    'GET /v1/services': (response) => sendJson(response, { services: [makeService()] }),
+    'POST /v1/services/remove': (response) =>
+      sendJson(response, { services: [makeOutcome(makeService(), { outcome: 'failed', error })] }),
+  });
+  const { exitCode, stderr } = await runCli(['--home', home, 'rm']);
+  assert.equal(exitCode, 1);
+  assert.equal(stderr, 'monocore: web could not be removed: it is running\n');
+});
