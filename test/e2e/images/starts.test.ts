@@ -65,7 +65,7 @@ test('Ctrl-C during a pull leaves nothing half-done: a start goes on, and a stop
 
   const first = await interrupt();
   assert.equal(first.code, 130);
-  assert.match(first.stderr, /interrupted: the services keep starting; to stop them: monocore stop/);
+  assert.match(first.stderr, /interrupted: services keep starting; to stop them: monocore stop/);
   assert.equal((await home.status('app')).status, 'Starting');
 
   await home.ok('stop', 'app');
