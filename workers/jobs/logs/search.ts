@@ -2,11 +2,10 @@
  * Page of a search of log files. It goes backward for the last records that match, if the query has a tail, and then
  * forward to deliver them, until all is delivered or its time is over.
  */
-import type { MessagePort } from 'node:worker_threads';
 import { toWireError } from '../../../src/lib/wire-error.ts';
 import type { SearchLogsJob } from '../../../src/protocol/jobs.ts';
 import { recordText, recordTime } from '../../../src/protocol/log-files/formats.ts';
-import { type Position, type StreamId, streamKey } from '../../../src/protocol/log-files/names.ts';
+import { type Position, streamKey } from '../../../src/protocol/log-files/names.ts';
 import {
   compilePattern,
   type LogFilter,
@@ -40,13 +39,16 @@ export interface PageLimits {
 /** Runs one page of a search. Reports its result over the port; throws nothing. */
 export async function searchLogs(job: SearchLogsJob, limits: PageLimits = makeLimits()): Promise<void> {
   const { port } = job;
-  const removals = new Removals(port);
+  const removed = new Set<string>();
+  port.on('message', (order: SearchOrder) => {
+    if (!(order instanceof ArrayBuffer)) removed.add(streamKey(order.id));
+  });
   const window = new ChunkWindow(port, 0);
   const post = (reply: SearchReply, buffers: readonly ArrayBuffer[] = []) => port.postMessage(reply, [...buffers]);
   post({ type: 'alive' });
   const alive = setInterval(() => post({ type: 'alive' }), ALIVE_INTERVAL_MS);
   try {
-    const state = await runPage(job, window, removals, limits);
+    const state = await runPage(job, window, removed, limits);
     window.flush();
     const unused = window.takeUnused();
     post({ type: 'page', state, unused }, unused);
@@ -61,7 +63,7 @@ export async function searchLogs(job: SearchLogsJob, limits: PageLimits = makeLi
 async function runPage(
   job: SearchLogsJob,
   window: ChunkWindow,
-  removals: Removals,
+  removed: ReadonlySet<string>,
   { isDue, patienceMs }: PageLimits,
 ): Promise<SearchState> {
   const { logDir, filter, state } = job;
@@ -71,11 +73,11 @@ async function runPage(
   if (state.phase === 'tail') {
     const { state: tail, isDone } = await searchTail(state.tail, { logDir, wants, sinceMs, isDue });
     if (!isDone) return { phase: 'tail', tail };
-    places = placesOf(tail).filter(({ id }) => !removals.has(id));
+    places = placesOf(tail).filter(({ id }) => !removed.has(streamKey(id)));
   } else {
     places = state.places;
   }
-  const rest = await deliverFound(places, { logDir, wants, sinceMs, window, removals, patienceMs, isDue });
+  const rest = await deliverFound(places, { logDir, wants, sinceMs, window, removed, patienceMs, isDue });
   if (rest) return { phase: 'deliver', places: rest };
   return { phase: 'done', places: places.map((place) => ({ ...place, at: place.end, isInRecord: false })) };
 }
@@ -97,30 +99,6 @@ function makeLimits(): PageLimits {
   };
 }
 
-/** Streams whose files were removed during the page: positions in them would be positions in new files. */
-class Removals {
-  readonly #keys = new Set<string>();
-  #onRemoved: (key: string) => void = () => {};
-
-  constructor(port: MessagePort) {
-    port.on('message', (order: SearchOrder) => {
-      if (order instanceof ArrayBuffer) return;
-      const key = streamKey(order.id);
-      this.#keys.add(key);
-      this.#onRemoved(key);
-    });
-  }
-
-  has(id: StreamId): boolean {
-    return this.#keys.has(streamKey(id));
-  }
-
-  /** Calls `onRemoved` for each stream that is removed from now on. */
-  watch(onRemoved: (key: string) => void): void {
-    this.#onRemoved = onRemoved;
-  }
-}
-
 /** Makes the test of a filter. It takes as long as the pattern does. Throws `SyntaxError` for an invalid pattern. */
 export function makeRecordTest(filter: LogFilter): RecordTest {
   const range = new TimeRange(filter);
@@ -134,7 +112,8 @@ interface DeliveryOptions {
   /** Skip files last written before, milliseconds since the epoch. */
   readonly sinceMs: number | null;
   readonly window: ChunkWindow;
-  readonly removals: Removals;
+  /** Streams whose files were removed since: positions in them would be positions in new files. */
+  readonly removed: ReadonlySet<string>;
   /** Time to wait for a reader that takes nothing. */
   readonly patienceMs: number;
   /** Ends the page at the next record when it returns true. */
@@ -171,16 +150,16 @@ interface Stop {
  * @throws ReaderGone
  */
 async function deliverFound(places: readonly SearchPlace[], options: DeliveryOptions): Promise<SearchPlace[] | null> {
-  const { logDir, sinceMs, removals } = options;
+  const { logDir, sinceMs, removed } = options;
   const cursors = places.map(
     ({ id, at, isInRecord }) => new StreamCursor({ logDir, id, start: at, isInRecord, sinceMs }),
   );
-  removals.watch((key) => {
-    for (const [rank, { id }] of places.entries()) if (streamKey(id) === key) cursors[rank]!.abandon();
-  });
   const blocks = makeBlocks(places.length);
-  const sources = places.map(({ end, time, isInRecord }, rank) => ({
-    next: () => cursors[rank]!.take(end, blocks[rank]!),
+  const sources = places.map(({ id, end, time, isInRecord }, rank) => ({
+    next: () => {
+      if (removed.has(streamKey(id))) cursors[rank]!.abandon();
+      return cursors[rank]!.take(end, blocks[rank]!);
+    },
     time,
     isInRecord,
   }));
