@@ -112,6 +112,7 @@ export class PipeReader implements BusyPipe {
 
   #onRead(length: number): boolean {
     if (length < FEW_BYTES) this.#countFewBytes();
+    else this.#fewReads = 0;
     this.#deliver(length);
     return true;
   }

@@ -116,10 +116,8 @@ export class StreamWriter {
 
   /** Takes bytes [from, to) of the memory, which must lie in its input. */
   write(from: number, to: number): void {
-    const bytes = this.#options.memory.bytes.subarray(from, to);
-    if (this.#spell?.dropReason) this.#drop(bytes);
-    else if (this.#isReady) this.#writeNow(from, to);
-    else this.#submit({ type: 'raw', bytes: new Uint8Array(bytes) });
+    if (this.#isReady) this.#writeNow(from, to);
+    else this.writeBytes(this.#options.memory.bytes.subarray(from, to));
   }
 
   /** Takes bytes from elsewhere; at most as many as the input of the memory holds. */
