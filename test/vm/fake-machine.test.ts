@@ -3,7 +3,7 @@
  * is tested here in seconds.
  */
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
@@ -38,9 +38,11 @@ async function start(host: TestRuntime, service: Service): Promise<ServiceStatus
 
 test('a service has its streams, its variables and its exit code', async (t) => {
   const host = await openFakes(t);
-  const script = 'echo "$WORD"; echo failing >&2; pwd; sleep 0.2; exit 7';
-  const row = await start(host, scriptService('web', script, { envs: { WORD: "it's" }, workdir: '/tmp' }));
+  const script = 'echo "$WORD"; echo failing >&2; pwd; until [ -e "$GATE" ]; do sleep 0.01; done; exit 7';
+  const envs = { WORD: "it's", GATE: join(host.home, 'gate') };
+  const row = await start(host, scriptService('web', script, { envs, workdir: '/tmp' }));
   assert.equal(row.status, 'Started');
+  writeFileSync(envs.GATE, '');
   const ended = await host.ended('web');
   assert.deepEqual([ended.status, ended.exit_code, ended.reason, ended.ended_by], ['Stopped', 7, 'exited', 'command']);
   assert.deepEqual(host.lines('web', 'stdout'), ["it's", '/tmp']);
