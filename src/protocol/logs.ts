@@ -1,41 +1,40 @@
-/** What other threads may ask of the log worker, and what it tells them. */
-
+/** Commands to the log worker, and its messages to other threads. */
 import type { WireError } from '../lib/wire-error.ts';
 import type { StreamName } from './log-files/names.ts';
 import type { LogQuery, SearchPage } from './log-files/queries.ts';
 import type { Gap } from './log-files/record.ts';
 import type { LogSettings } from './log-settings.ts';
 
-/** A stream to capture. */
+/** Stream to capture. */
 export interface StreamSource {
   readonly service: string;
   readonly stream: StreamName;
   /**
-   * Read end of the stream's FIFO, opened non-blocking by the main thread. From the call on it belongs to the log
-   * worker, which closes it at end of file.
+   * Read end of the stream's FIFO, opened non-blocking by the main thread. The call hands it over to the log worker,
+   * which closes it at end of file.
    */
   readonly fd: number;
   readonly settings: LogSettings;
-  /** It was captured before, by a worker that died: what was cut off in its file goes on with its next bytes. */
+  /** A worker that died captured it before: its next bytes continue a torn record in its file. */
   readonly continues?: boolean;
-  /** What that worker had read and not written: it comes before what is in the FIFO. */
+  /** Output that this worker had read and not written: it comes before the content of the FIFO. */
   readonly held?: HeldOutput | null;
-  /** Looked for from the first byte on, as by {@link LogsApi.expectMarker}: it may be in the FIFO already. */
+  /** Marker to search for from the first byte on, as {@link LogsApi.expectMarker} does: the FIFO may hold it already. */
   readonly marker?: string | null;
 }
 
-/** A place in a log file, and how that is found wherever it was moved to. */
+/** Position in a log file, with the identity of the file in case it was moved. */
 export interface HeldPlace {
   readonly number: number;
   readonly offset: number;
   /** See stat(2). */
   readonly dev: number;
   readonly ino: number;
-  /** A descriptor of the file: in an event the log worker's own, otherwise one that the main thread keeps, or null. */
+  /** Descriptor of the file: in an event the log worker's own, otherwise one that the main thread keeps, or null. */
   readonly fd: number | null;
 }
 
-/** Something that is to be written; see `workers/logs/capture/stream-writer.ts`. */
+/** Item of a stream's write queue; see `workers/logs/capture/stream-writer.ts`. */
 export type HeldItem =
   /** Records and parts of records. */
   | { readonly type: 'framed'; readonly bytes: Uint8Array }
@@ -43,7 +42,7 @@ export type HeldItem =
   | { readonly type: 'raw'; readonly bytes: Uint8Array }
   | { readonly type: 'end-line' }
   | { readonly type: 'gap'; readonly gap: Gap }
-  /** What was printed before the marker is all that comes before this. */
+  /** Everything printed before the marker comes before this item. */
   | { readonly type: 'marker-seen' };
 
 /** State of a framer in the middle of a line, by its kind; see `workers/logs/format/framers.ts`. */
@@ -57,23 +56,23 @@ export type FramerState =
     }
   | { readonly type: 'buffering'; readonly line: Uint8Array | null; readonly epochMs: number };
 
-/** What a log worker has read of a stream and not written. With it another one goes on as if nothing had happened. */
+/** Output that a log worker has read and not written. With it another worker continues without a gap. */
 export interface HeldOutput {
-  /** Where the first framed bytes belong. What the file has behind it, the worker wrote later. Null: nowhere yet. */
+  /** Position of the first framed bytes; later bytes in the file were written after this was sent. Null: no file yet. */
   readonly place: HeldPlace | null;
   readonly items: readonly HeldItem[];
   readonly framer: FramerState;
-  /** The start of a marker, or of something that looks like it. */
+  /** Bytes that may be the start of a marker. */
   readonly withheld: Uint8Array;
 }
 
-/** How the capture of a stream ended. */
+/** Totals of a stream whose capture has ended. */
 export interface StreamEnd {
   readonly service: string;
   readonly stream: StreamName;
-  /** Bytes that were read from the stream, the marker excluded. */
+  /** Bytes read from the stream, without the marker. */
   readonly bytes: number;
-  /** Lines that were written, an unterminated last one included. */
+  /** Lines written, including an unterminated last one. */
   readonly lines: number;
 }
 
@@ -81,28 +80,28 @@ export interface StreamEnd {
 export type LogEvent =
   /** End of file: every byte of the stream is in its file. */
   | ({ readonly type: 'stream-ended' } & StreamEnd)
-  /** The marker came: everything that was printed before it is in the stream's file. */
+  /** The marker came: everything printed before it is in the stream's file. */
   | { readonly type: 'marker-seen'; readonly service: string; readonly stream: StreamName }
-  /** It was ended by {@link LogsApi.closeStream} though a process still holds it: what that prints now is lost. */
+  /** {@link LogsApi.closeStream} ended it although a process still holds it: that process's further output is lost. */
   | { readonly type: 'stream-held'; readonly service: string; readonly stream: StreamName }
-  /** Writing fails for now (disk full, folder gone); said once per spell. `recovered` ends the spell. */
+  /** Writing fails for now (disk full, folder missing). Sent once; `recovered` follows when it works again. */
   | {
       readonly type: 'stalled';
       readonly service: string;
       readonly stream: StreamName;
       readonly error: string;
-      /** The system's code, `ENOSPC` for example; null where the error has none. */
+      /** The system's code, such as `ENOSPC`; null if the error has none. */
       readonly code: string | null;
     }
   | { readonly type: 'recovered'; readonly service: string; readonly stream: StreamName }
   /**
-   * The worker has read this and cannot write it, or dies before it can: should it die, the next one is to be given it.
-   * Takes the place of what was said before; null: it is written.
+   * Output that is read and cannot be written now. If the worker dies, the next one must get it. Replaces the previous
+   * message; null: everything is written.
    */
   | { readonly type: 'held'; readonly service: string; readonly stream: StreamName; readonly held: HeldOutput | null }
   /**
-   * The disk was full, and this much was read and dropped since it was said last; `lines` counts newlines. Said at the
-   * end of a spell, and every 10 s in a long one.
+   * Output dropped on a full disk since the previous message; `lines` counts newlines. Sent when writing works again, and
+   * every 10 s until then.
    */
   | {
       readonly type: 'dropped';
@@ -111,58 +110,55 @@ export type LogEvent =
       readonly lines: number;
       readonly bytes: number;
     }
-  /** Nothing is written to that file any more: it may be compressed, and older ones removed. */
+  /** The file is complete: it may be compressed, and older ones removed. */
   | { readonly type: 'file-finished'; readonly service: string; readonly stream: StreamName; readonly number: number };
 
-/**
- * Searches of old files run in the pool of jobs, which is the main thread's. These messages of the log worker to the
- * main thread come beside its {@link LogEvent}s.
- */
+/** Messages of the log worker to the main thread, whose job pool runs the searches of old files. */
 export type SearchEvent =
-  /** `port` is for the job alone: the main thread hands it on and sees nothing of what goes over it. */
+  /** Asks for a job. The main thread passes `port` on to it and reads nothing from it. */
   | {
       readonly type: 'search-wanted';
       readonly id: number;
       readonly page: SearchPage;
       readonly port: import('node:worker_threads').MessagePort;
     }
-  /** Nobody waits for the page any more: its job is called off if it still runs. */
+  /** The page is not wanted any more: its job is cancelled if it still runs. */
   | { readonly type: 'search-over'; readonly id: number };
 
-/** What the log worker answers on a port that it was given with {@link LogsApi.connect}. */
+/** Commands that the log worker answers on a port given by {@link LogsApi.connect}. */
 export type LogsReadApi = Pick<LogsApi, 'read'>;
 
 /** Commands of the main thread and of the api worker. Exposed with comlink. */
 export interface LogsApi {
   /**
-   * Starts to capture streams; one of a name that is still open is an `Internal` error. Answers for each why it cannot be
-   * captured, or null. Main only.
+   * Starts to capture streams. Returns an error for each stream that cannot be captured, `Internal` if it is still open,
+   * else null. Main only.
    */
   openStreams(sources: readonly StreamSource[]): Promise<(WireError | null)[]>;
   /**
-   * Looks for `marker` in the stream from now on; it ends what the service printed and is not written to the log.
-   * Must be called before the guest is told the marker. Null stands for the end of what is in the FIFO now, where
-   * everything that was printed is in it. Answers with a `marker-seen` event. Main only.
+   * Searches the stream for `marker` from now on; it ends the service's output and is not written to the log. Call it
+   * before the guest gets the marker. Null stands for the end of the FIFO's current content, if that has all output.
+   * The answer is a `marker-seen` event. Main only.
    */
   expectMarker(service: string, stream: StreamName, marker: string | null): Promise<void>;
   /**
-   * Ends a stream that does not end by itself, because a process that outlived its VM holds it: what its FIFO holds now
-   * is read, then it is as at end of file. One that is not open is ignored. Main only.
+   * Ends a stream that does not end by itself, because a process that outlived its VM holds it: the current content of
+   * its FIFO is read, then it ends as at end of file. A stream that is not open is ignored. Main only.
    */
   closeStream(service: string, stream: StreamName): Promise<void>;
-  /** Removes the log files of a service whose streams have ended; asked of the worker that serves readers. Main only. */
+  /** Removes the log files of a service whose streams have ended. Call it on the worker that serves readers. Main only. */
   removeLogs(service: string): Promise<void>;
   /**
    * Starts a reader. Records of several streams are merged by their time. The reader ends when the port is closed.
    * Any thread.
    */
   read(query: LogQuery, port: import('node:worker_threads').MessagePort): Promise<void>;
-  /** Answers `read` on `port`, too: a thread that reads needs not go through the main thread. Main only. */
+  /** Answers `read` on `port` as well, so that other threads read without the main thread. Main only. */
   connect(port: import('node:worker_threads').MessagePort): Promise<void>;
-  /** Tells the log worker at the other end how far it has written, for readers there. Main only. */
+  /** Tells the log worker at the other end of `port` how far it has written, for readers there. Main only. */
   tellPeer(port: import('node:worker_threads').MessagePort): Promise<void>;
-  /** Serves the streams of the log worker at the other end to readers, too. Main only. */
+  /** Also serves the streams of the log worker at the other end of `port` to readers. Main only. */
   followPeer(port: import('node:worker_threads').MessagePort): Promise<void>;
-  /** Flushes what is in memory and closes everything; the thread may be ended then. Main only. */
+  /** Writes everything in memory and closes all files; then the thread may end. Main only. */
   close(): Promise<void>;
 }
