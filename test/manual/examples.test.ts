@@ -1,6 +1,6 @@
 /** Every example of the README and the manual works: configs are valid, commands parse. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'node:test';
@@ -91,4 +91,15 @@ test('a command that does not exist, an option that does not, and a config with 
 
 test('README has at most 1,500 words', () => {
   assert.ok(read('README.md').split(/\s+/).filter(Boolean).length <= 1500);
+});
+
+test('CONTRIBUTING names files that exist', () => {
+  const paths = [...read('CONTRIBUTING.md').matchAll(/`((?:src|workers|test|scripts)\/[^`\s<*]+)`/g)].map(
+    ([, path]) => path!,
+  );
+  assert.ok(paths.length > 30);
+  assert.deepEqual(
+    paths.filter((path) => !existsSync(join(root, path))),
+    [],
+  );
 });
