@@ -27,7 +27,7 @@ export interface ProgramOptions {
 }
 
 /** Packages that are unpacked together. */
-export interface PackageSet {
+interface PackageSet {
   /** Folder below the home. */
   readonly name: string;
   /** `package` or `package=version`. */

@@ -6,7 +6,7 @@ import { serve } from '../src/threads/entry.ts';
 import { createLogs } from './logs/api.ts';
 
 /** Settings that the main thread passes at the start. */
-export interface LogsBoot {
+interface LogsBoot {
   /** Absolute path of the folder of the log files; made when missing. */
   readonly logDir: string;
   /** Longest silence of a page of a search, milliseconds; 10 s by default. */

@@ -157,7 +157,7 @@ async function* parseLines(response: IncomingMessage, socketPath: string): Async
 }
 
 /** HTTP request to the daemon. */
-export interface DaemonRequest {
+interface DaemonRequest {
   readonly method: 'GET' | 'POST';
   /** Path with query. */
   readonly path: string;
@@ -225,7 +225,7 @@ export function checkWhole({ trailers }: IncomingMessage): void {
 }
 
 /** The whole body. Throws `DaemonUnreachable` if the daemon ends before it is complete. */
-export async function readText(response: IncomingMessage, socketPath: string): Promise<string> {
+async function readText(response: IncomingMessage, socketPath: string): Promise<string> {
   try {
     return await text(response);
   } catch (error) {

@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 /** Time without a change before one is reported: editors write a file in several steps. */
 const QUIET_MS = 200;
 
-export interface ConfigWatch {
+interface ConfigWatch {
   /** Resolves at the next change, at once if there was one since the last call; false when `signal` has fired. */
   next(): Promise<boolean>;
   close(): void;

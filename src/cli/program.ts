@@ -24,7 +24,7 @@ import {
  * @param program the parser, for the help
  * @returns the exit code
  */
-export type Action = (context: CliContext, options: never, words: string[], program: Command) => Promise<number>;
+type Action = (context: CliContext, options: never, words: string[], program: Command) => Promise<number>;
 
 /** An option. Flags are in commander's notation: `-f, --file <path>`. */
 export interface OptionRow {

@@ -82,7 +82,7 @@ function tables<K extends KeyTable>(header: string, keys: K): TablesType<K> {
   return { kind: 'tables', header, keys };
 }
 
-export const LOG_KEYS = {
+const LOG_KEYS = {
   format: defaulted(type.choice(LogFormatSchema.options, 'is not a log format'), DEFAULT_LOG_SETTINGS.format, {
     field: 'format',
     summary: 'lines as text, or a JSON object a line in the shape of pino',

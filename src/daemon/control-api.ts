@@ -9,7 +9,7 @@ import type { ServiceStatus } from '../protocol/service.ts';
 import type { ShutdownRequest } from './shutdown.ts';
 
 /** Parts of the daemon that its answers need. */
-export interface ControlContext {
+interface ControlContext {
   readonly home: string;
   readonly settings: DaemonSettings;
   readonly orchestrator: Orchestrator;

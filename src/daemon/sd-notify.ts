@@ -20,7 +20,7 @@ const RETRY_MS = 500;
 const STATUS_DELAY_MS = 1000;
 
 /** Settings of a service manager, from the environment. */
-export interface NotifySocket {
+interface NotifySocket {
   /** Path of a socket, or `@` and a name in the abstract namespace. */
   readonly address: string;
   /** Longest time without a sign of life, after which the daemon counts as hung; null for no limit. */
@@ -45,7 +45,7 @@ export function takeNotifySocket(env: NodeJS.ProcessEnv, pid: number): NotifySoc
   return { address, watchdogMs };
 }
 
-export interface NotifierOptions {
+interface NotifierOptions {
   readonly socket: NotifySocket;
   readonly clock: Clock;
   readonly report: Report;

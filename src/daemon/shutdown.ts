@@ -10,14 +10,14 @@ export interface ShutdownRequest {
   readonly services: 'stop' | 'suspend' | 'leave';
 }
 
-export interface ShutdownOptions {
+interface ShutdownOptions {
   readonly onSignal: ShutdownRequest;
   /** Shortens the stop of all services to its last steps. */
   readonly hurry: (request: ShutdownRequest) => void;
   readonly report: Report;
 }
 
-export interface ShutdownListener {
+interface ShutdownListener {
   /** The first request. */
   readonly requested: Promise<ShutdownRequest>;
   request(request: ShutdownRequest): void;

@@ -2,7 +2,7 @@
 import { MonocoreError } from '../lib/errors.ts';
 
 /** A caller that waits for a task. */
-export interface Waiter<Event> {
+interface Waiter<Event> {
   readonly signal: AbortSignal;
   /** Gets every event; one that joins late first gets those that are remembered. */
   readonly onEvent: (event: Event) => void;
@@ -16,7 +16,7 @@ interface Task<Result, Event> {
 }
 
 /** Performs a task; `signal` fires when its last waiter has gone. */
-export type Work<Result, Event> = (signal: AbortSignal, onEvent: (event: Event) => void) => Promise<Result>;
+type Work<Result, Event> = (signal: AbortSignal, onEvent: (event: Event) => void) => Promise<Result>;
 
 /** Tasks by key, each from its first waiter to its end. */
 export class SharedTasks<Result, Event> {

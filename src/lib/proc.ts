@@ -10,7 +10,7 @@ import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync 
 import { errorCode } from './errors.ts';
 
 /** A process that runs now: a pid, or the reader itself. */
-export type Pid = number | 'self';
+type Pid = number | 'self';
 
 /**
  * Identity of a process beyond the reuse of its pid: the start time in clock ticks since boot, and the id of that boot.
@@ -40,7 +40,7 @@ export function readProcessFile(pid: Pid, file: string): string | null {
 }
 
 /** Fields of `/proc/<pid>/stat`. */
-export interface ProcessStat {
+interface ProcessStat {
   /** `R`, `S`, `D`…; a zombie is `Z`. */
   readonly state: string;
   /** Ids of its process group and of its session. */
@@ -152,7 +152,7 @@ export function findByArgument(text: string): ProcessIdentity[] {
 }
 
 /** An open descriptor of a process. */
-export interface Descriptor {
+interface Descriptor {
   readonly fd: number;
   /** Opens the same file again, or tells its status. */
   readonly path: string;
@@ -197,7 +197,7 @@ export function readCpuInfo(): string {
 }
 
 /** A socket of IPv4 or IPv6 that is bound to a port. */
-export interface BoundSocket {
+interface BoundSocket {
   /** Hexadecimal, as the kernel prints it. */
   readonly address: string;
   readonly port: number;
@@ -245,7 +245,7 @@ export function readMounts(procDir = '/proc'): Mount[] {
 }
 
 /** Membership of a process in a hierarchy of cgroups. */
-export interface CgroupMembership {
+interface CgroupMembership {
   /** Controllers of a hierarchy of v1, or `name=systemd`; empty in v2, whose only hierarchy has the id 0. */
   readonly controllers: readonly string[];
   readonly isV2: boolean;

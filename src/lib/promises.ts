@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Clock, systemClock } from './clock.ts';
 
 /** A promise that its owner settles, as `Promise.withResolvers` of Node 22 makes it. */
-export interface Deferred<T> {
+interface Deferred<T> {
   readonly promise: Promise<T>;
   readonly resolve: (value: T) => void;
   readonly reject: (error: unknown) => void;
@@ -18,7 +18,7 @@ export function deferred<T = void>(): Deferred<T> {
 }
 
 /** Limits of {@link within}. */
-export interface WithinOptions {
+interface WithinOptions {
   /** Gives up when it fires. */
   readonly signal?: AbortSignal | undefined;
   readonly clock?: Clock;

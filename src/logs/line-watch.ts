@@ -7,13 +7,13 @@ import type { Remote } from '../threads/rpc.ts';
 import { readLogs } from './log-reading.ts';
 
 /** The thread of the log worker that serves readers. */
-export interface ReadableThread {
+interface ReadableThread {
   /** Resolves once the worker answers; rejects with `ThreadDied` when it never will again. */
   ready(): Promise<Remote<LogsApi>>;
 }
 
 /** Pattern of a line, and the service that prints it. */
-export interface LineWatch {
+interface LineWatch {
   readonly service: string;
   /** JavaScript regular expression, as in `LogPattern`; it runs in the pool of jobs. */
   readonly pattern: string;

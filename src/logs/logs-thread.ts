@@ -26,7 +26,7 @@ const DEADLINES = { defaultMs: 10_000, perMethodMs: { close: null } } as const;
 const LOST_TEXT = 'what that prints now is lost';
 
 /** Options of {@link LogThread}. */
-export interface LogThreadOptions {
+interface LogThreadOptions {
   /** Number of threads that share the streams; 1 by default. The first one serves all readers. */
   readonly workers?: number;
   /** Gets the numbers of finished files; without it nothing is compressed or removed. */

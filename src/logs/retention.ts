@@ -23,7 +23,7 @@ const PASS_INTERVAL_MS = 3600e3;
 const PASS_DELAY_MS = 1000;
 
 /** Parts of {@link LogRetention}. */
-export interface LogRetentionOptions {
+interface LogRetentionOptions {
   readonly logDir: string;
   readonly clock: Clock;
   readonly runJob: <J extends Job>(job: J) => Promise<JobResult<J>>;

@@ -21,7 +21,7 @@ import { type StartCause, StartScheduler } from './start-scheduler.ts';
 const EVERYTHING: Selection = { names: [], group: null };
 
 /** Options of a start. */
-export interface StartOptions {
+interface StartOptions {
   /** Stops running services that the config lacks: of the selected group, else all. */
   readonly prune?: boolean;
   /** Puts all changed services back when one fails. By default nothing is undone. */

@@ -23,7 +23,7 @@ export function planStart(
 }
 
 /** The state that a config is merged into. */
-export interface MergeContext {
+interface MergeContext {
   readonly supervisors: readonly Supervisor[];
   /** Services that hold ports because they are being started. */
   readonly starting: readonly PortHolder[];

@@ -5,7 +5,7 @@ import type { ImageSummary, LoadRequest, PullRequest, RemovedImages, RemoveImage
 import { ConfigSchema, type ServiceStatus } from './service.ts';
 
 /** Services of a command: names, else a group, else all. */
-export const SelectionSchema = v.object({
+const SelectionSchema = v.object({
   names: v.optional(v.array(v.string()), []),
   group: v.optional(v.nullable(v.string()), null),
 });

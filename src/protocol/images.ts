@@ -92,7 +92,7 @@ const MaxImageSize = v.optional(
 );
 
 /** Proxies between this host and registries, each by its URL; null for none. */
-export const ProxySettingsSchema = v.object({
+const ProxySettingsSchema = v.object({
   /** For plain HTTP. */
   http: v.nullable(Text),
   /** For HTTPS, through a tunnel. */
@@ -196,7 +196,7 @@ export interface BuildRootImageJob extends ChangeJob {
   readonly max_image_size_bytes: number;
 }
 
-export interface ListImagesJob extends StoreJob {
+interface ListImagesJob extends StoreJob {
   readonly type: 'list-images';
 }
 

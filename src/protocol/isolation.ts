@@ -23,7 +23,7 @@ export interface Capabilities {
 }
 
 /** A kind of isolation. */
-export interface IsolationKind {
+interface IsolationKind {
   /** For people: `a plain process`. */
   readonly label: string;
   readonly capabilities: Capabilities;

@@ -24,7 +24,7 @@ export interface InitramfsImage {
 }
 
 /** Compresses a log file that is finished; does nothing when it is gone, and ends what a crash cut off. */
-export interface CompressLogJob {
+interface CompressLogJob {
   readonly type: 'compress-log';
   /** Absolute path of the file; the result is `<path>.gz`, and the file is removed. */
   readonly path: string;

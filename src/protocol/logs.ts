@@ -67,7 +67,7 @@ export interface HeldOutput {
 }
 
 /** Totals of a stream whose capture has ended. */
-export interface StreamEnd {
+interface StreamEnd {
   readonly service: string;
   readonly stream: StreamName;
   /** Bytes read from the stream, without the marker. */

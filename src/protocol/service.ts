@@ -35,15 +35,14 @@ export type {
 } from './supervision.ts';
 
 /** Status as a word; the data of each status is in {@link ServiceStatus}. */
-export const StatusNameSchema = v.picklist(['Unstarted', 'Starting', 'Started', 'Stopping', 'Stopped', 'Failed']);
+const StatusNameSchema = v.picklist(['Unstarted', 'Starting', 'Started', 'Stopping', 'Stopped', 'Failed']);
 export type StatusName = v.InferOutput<typeof StatusNameSchema>;
 
 /** Signals that may ask a command to end. By default each of them ends a process, see signal(7). */
 export const StopSignalSchema = v.picklist(['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2']);
-export type StopSignal = v.InferOutput<typeof StopSignalSchema>;
 
 /** A forwarded port: `host` on the group's address (127.0.0.1 without group) to `guest`. */
-export const PortSchema = v.object({
+const PortSchema = v.object({
   host: v.number(),
   guest: v.number(),
   protocol: v.optional(v.picklist(['tcp', 'udp']), 'tcp'),
@@ -56,11 +55,11 @@ export function formatPort({ host, guest, protocol }: Port): string {
 }
 
 /** A file or directory of the host that the guest sees. Both paths are absolute and normalised. */
-export const VolumeSchema = v.object({ host: v.string(), guest: v.string(), read_only: v.boolean() });
+const VolumeSchema = v.object({ host: v.string(), guest: v.string(), read_only: v.boolean() });
 export type Volume = v.InferOutput<typeof VolumeSchema>;
 
 /** A file of the host, by its absolute path, that the guest sees as `/run/secrets/<name>`, in memory. */
-export const SecretSchema = v.object({ name: v.string(), path: v.string() });
+const SecretSchema = v.object({ name: v.string(), path: v.string() });
 export type Secret = v.InferOutput<typeof SecretSchema>;
 
 /** Size of a VM for which the config gives none. */

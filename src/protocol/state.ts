@@ -9,7 +9,7 @@ import { GroupSchema, MetricsSchema, ServiceSchema } from './service.ts';
 import { EndedBySchema, EndReasonSchema } from './supervision.ts';
 
 /** A Rust enum as serde writes it: a bare name, or an object with the data of the status. */
-export const StoredStatusSchema = v.union([
+const StoredStatusSchema = v.union([
   v.picklist(['Unstarted', 'Starting', 'Started', 'Stopping']),
   v.object({ Stopped: v.object({ exit_code: v.nullable(v.number()) }) }),
   v.object({ Failed: v.object({ error: v.string() }) }),

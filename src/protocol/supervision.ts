@@ -28,7 +28,7 @@ export const DEFAULT_RESTART_SETTINGS: RestartSettings = Object.freeze({
 });
 
 /** A health probe. Ports are those inside the guest. */
-export const ProbeSchema = v.variant('type', [
+const ProbeSchema = v.variant('type', [
   /** Succeeds when a connection is accepted. */
   v.object({ type: v.literal('tcp'), port: v.number() }),
   /** Succeeds when a GET is answered with status 200 to 399. */
@@ -54,7 +54,6 @@ export type HealthCheck = v.InferOutput<typeof HealthCheckSchema>;
 
 /** `restart`: an unhealthy service is stopped, and started again as after a failure. */
 export const OnUnhealthySchema = v.picklist(['none', 'restart']);
-export type OnUnhealthy = v.InferOutput<typeof OnUnhealthySchema>;
 
 /** `started`: the command runs, or has run. `healthy`: the health check succeeded. `completed`: the exit code was 0. */
 export const ConditionSchema = v.picklist(['started', 'healthy', 'completed']);

@@ -14,7 +14,7 @@ export type VariableFault =
   | { readonly type: 'unset'; readonly name: string };
 
 /** The resolved value, or its first fault. */
-export type Interpolation =
+type Interpolation =
   | { readonly ok: true; readonly value: string }
   | { readonly ok: false; readonly fault: VariableFault };
 

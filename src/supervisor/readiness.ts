@@ -6,7 +6,7 @@ import type { VmState } from './states.ts';
 import { lastRun } from './status.ts';
 
 /** `failure`: the reason why the condition cannot be met any more, without the service's name: `is unhealthy: …`. */
-export type ConditionCheck = 'met' | 'pending' | { readonly failure: string };
+type ConditionCheck = 'met' | 'pending' | { readonly failure: string };
 
 /** Checks a condition. A service that waits to be restarted may still meet it. */
 export function checkCondition(condition: Condition, state: VmState): ConditionCheck {

@@ -3,7 +3,7 @@ import { formatSize } from '../lib/units.ts';
 import type { EndedState, Now, RestartHistory, Rules, ServiceState } from './states.ts';
 
 /** Delay of the first restart in a row; it doubles with each further one. */
-export const FIRST_DELAY_MS = 1000;
+const FIRST_DELAY_MS = 1000;
 /** Longest delay between two runs, before jitter. */
 export const MAX_DELAY_MS = 60_000;
 /** Largest jitter as a share of the delay: services that failed together do not restart together. */
@@ -12,10 +12,10 @@ export const JITTER = 0.2;
 /** Samples in a row above the limit that cause a restart, so that a short peak does not; one sample takes 2 s. */
 export const OVER_MEMORY_SAMPLES = 3;
 /** Share of the limit below which the count resets. The gap keeps a service near its limit from resetting it forever. */
-export const MEMORY_CALM_SHARE = 0.9;
+const MEMORY_CALM_SHARE = 0.9;
 
 /** Decision after the end of a run. */
-export type RestartDecision =
+type RestartDecision =
   | { readonly type: 'restart'; readonly delayMs: number; readonly restarts: RestartHistory }
   /** The policy wants a restart, but there were too many in a row. */
   | { readonly type: 'give-up'; readonly message: string }

@@ -28,7 +28,7 @@ const PANIC = /Kernel panic - not syncing.*/;
  */
 export const STREAMS_TIMEOUT_MS = 2000;
 
-export interface SessionHandlers {
+interface SessionHandlers {
   readonly onEvent: (event: MachineEvent) => void;
   readonly onBlocked: (change: Partial<Blocked>) => void;
   readonly onNotes: () => void;

@@ -16,7 +16,7 @@ import type { SmallDisk } from './small-disk.ts';
 import type { StartBook } from './start-book.ts';
 
 /** Objects of the actions. */
-export interface ActorOptions {
+interface ActorOptions {
   readonly paths: HomePaths;
   readonly config: Config;
   readonly host: DaemonHost;

@@ -33,7 +33,7 @@ export interface StreamCheck {
 }
 
 /** The most that may be on its way between a pipe and its file, see `INPUT_BYTES` of the log worker. */
-export const CHUNK_BYTES = 64 * 1024;
+const CHUNK_BYTES = 64 * 1024;
 
 /** Returns true if the missing bytes fit into one chunk. */
 export function isOneChunk({ missingBytes }: Break): boolean {

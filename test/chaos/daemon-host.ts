@@ -21,7 +21,7 @@ const LEAVE_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 120_000;
 
 /** Where a daemon works. */
-export interface DaemonHostOptions {
+interface DaemonHostOptions {
   readonly paths: HomePaths;
   /** See `clock.cjs`. */
   readonly clockFile: string;

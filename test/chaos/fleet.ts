@@ -10,7 +10,7 @@ import { scriptService } from '../helpers/fakes/services.ts';
 import { ENVIRONMENT_MARK, PROGRAM } from './program.ts';
 
 /** Behaviour of a service. */
-export interface Character {
+interface Character {
   /** Lines between two pauses. */
   readonly burst: number;
   readonly pauseSeconds: number;

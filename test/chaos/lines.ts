@@ -31,7 +31,7 @@ export interface DaemonDeaths {
 }
 
 /** Events that excuse losses. */
-export interface LineCheckOptions {
+interface LineCheckOptions {
   /** Folders with log files, the oldest first. */
   readonly logDirs: readonly string[];
   readonly deaths: DaemonDeaths;

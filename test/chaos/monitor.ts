@@ -23,7 +23,7 @@ const NOTICE_TIMEOUT_MS = 15_000;
 const UNSAVED_MS = 15_000;
 
 /** Inputs of the monitor and receivers of its observations. */
-export interface MonitorOptions {
+interface MonitorOptions {
   readonly paths: HomePaths;
   readonly host: DaemonHost;
   readonly rows: RowBook;

@@ -22,7 +22,7 @@ export interface ChaosOptions {
 }
 
 /** Options of the command line. */
-export interface CommandLine extends ChaosOptions {
+interface CommandLine extends ChaosOptions {
   readonly json: boolean;
 }
 

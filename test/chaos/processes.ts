@@ -2,7 +2,7 @@
 import { listPids, readCommandLine, readProcessFile, readStat } from '../../src/lib/proc.ts';
 
 /** A process that has not ended; a zombie has. */
-export interface FoundProcess {
+interface FoundProcess {
   readonly pid: number;
   /** Arguments, separated by spaces. */
   readonly commandLine: string;
@@ -17,7 +17,7 @@ export function findProcess(pid: number): FoundProcess | null {
   return { pid, commandLine: readCommandLine(pid).replaceAll('\0', ' '), leads: stat.session === pid };
 }
 
-export function listProcesses(): FoundProcess[] {
+function listProcesses(): FoundProcess[] {
   return listPids()
     .map(findProcess)
     .filter((found) => found !== null);

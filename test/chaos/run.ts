@@ -35,7 +35,7 @@ const LAST_RUN_MS = 2000;
 const EXIT_TIMEOUT_MS = 5000;
 
 /** Observers of a run. */
-export interface RunHooks {
+interface RunHooks {
   /** Called when it is decided what will happen. */
   readonly onPlan?: (plan: readonly PlannedAction[]) => void;
   /** Called before each action. */

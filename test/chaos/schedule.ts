@@ -5,7 +5,7 @@ import type { SeededRandom } from './random.ts';
 export type Victim = 'command' | 'parent' | 'group';
 
 /** Threads of the daemon that crash, by name, and the process that starts all others. */
-export const THREADS = ['logs', 'metrics', 'api', 'jobs', 'spawner'] as const;
+const THREADS = ['logs', 'metrics', 'api', 'jobs', 'spawner'] as const;
 
 /** Something that is done to the services, the daemon or the host. */
 export type Action =

@@ -16,7 +16,7 @@ import { defer, makeTempDir } from './temp.ts';
 export const builtBin = fileURLToPath(new URL('../../dist/src/cli/bin.js', import.meta.url));
 
 /** Result of a command. */
-export interface Outcome {
+interface Outcome {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;

@@ -1,7 +1,7 @@
 /** Finds what a TypeScript file imports, for the architecture test. */
 
 /** An import of a file. */
-export interface Import {
+interface Import {
   /** As written: `./logs.ts`, `node:fs`. */
   readonly specifier: string;
   /** `import type …`, `export type … from` or a type like `import('x').Y`: gone once compiled. */

@@ -22,7 +22,7 @@ export function firstRecordMs(logDir: string, service: string): number | null {
 }
 
 /** Count of the lines in the files of a service. */
-export interface LineCount {
+interface LineCount {
   readonly written: number;
   /** Lines that do not follow the line before. */
   readonly misplaced: number;

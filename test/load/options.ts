@@ -19,7 +19,7 @@ export interface LoadOptions {
 }
 
 /** Options of the command line. */
-export interface CommandLine extends LoadOptions {
+interface CommandLine extends LoadOptions {
   readonly json: boolean;
   /** Path of an SVG to write, or null. */
   readonly plot: string | null;

@@ -13,7 +13,7 @@ import { clearPartial } from './store/removal.ts';
 import type { ImageStore } from './store/store.ts';
 
 /** Surroundings of a load. */
-export interface LoadContext {
+interface LoadContext {
   readonly store: ImageStore;
   readonly signal: AbortSignal;
   readonly report: ReportImageEvent;

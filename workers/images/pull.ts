@@ -28,7 +28,7 @@ const PARALLEL_LAYERS = 4;
 const MAX_INDEX_DEPTH = 3;
 
 /** Surroundings of a pull. */
-export interface PullContext {
+interface PullContext {
   readonly store: ImageStore;
   readonly signal: AbortSignal;
   readonly report: ReportImageEvent;
@@ -37,7 +37,7 @@ export interface PullContext {
 }
 
 /** The job without its place and port, which only the thread's entry needs. */
-export type PullJob = Omit<PullImageJob, 'type' | 'imagesDir' | 'port'>;
+type PullJob = Omit<PullImageJob, 'type' | 'imagesDir' | 'port'>;
 
 /**
  * Pulls an image; the caller holds the store's lock. The image is in the index once all its blobs are on disk, so a

@@ -14,7 +14,7 @@ export const MAX_SEEN_BYTES = 2 ** 20;
 /** Test of a record in [from, to), without its newline; of a long record, of its first {@link MAX_SEEN_BYTES}. */
 export type RecordTest = (bytes: Buffer, from: number, to: number, time: string) => boolean;
 
-export interface BackwardScanOptions {
+interface BackwardScanOptions {
   readonly logDir: string;
   readonly files: StreamFiles;
   /** End of the last record of interest. */

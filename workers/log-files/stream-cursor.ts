@@ -24,7 +24,7 @@ export interface Block {
   readonly end: Position;
 }
 
-export interface CursorOptions {
+interface CursorOptions {
   readonly logDir: string;
   readonly id: StreamId;
   /** Start of a record, or {@link ORIGIN}. */

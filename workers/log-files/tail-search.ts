@@ -6,7 +6,7 @@ import { listStreamFiles, type StreamFiles } from './log-file.ts';
 import { BLOCK_BYTES } from './stream-cursor.ts';
 import { insertRanked, type Ranked } from './time-merge.ts';
 
-export interface TailSearchOptions {
+interface TailSearchOptions {
   readonly logDir: string;
   /** Selects the records that count; all by default. */
   readonly wants?: RecordTest | null;

@@ -52,7 +52,7 @@ export interface Run {
 }
 
 /** Position up to which a source was returned. */
-export interface MergePlace {
+interface MergePlace {
   readonly at: Position;
   readonly isInRecord: boolean;
 }

@@ -38,7 +38,7 @@ const READERS_TIMEOUT_MS = 1000;
 const PAGE_SILENCE_MS = 10_000;
 
 /** Settings and outside connections of the worker. */
-export interface LogsOptions {
+interface LogsOptions {
   /** Absolute path. */
   readonly logDir: string;
   /** Sends a message to the main thread. */

@@ -12,7 +12,7 @@ const FIRST_PORT = 49_152;
 const LAST_PORT = 65_535;
 
 /** A program that sends datagrams to a UDP port of the host. */
-export interface Client<Through> {
+interface Client<Through> {
   /** Port of the host between it and the VM. */
   readonly through: Through;
   readonly address: string;

@@ -34,7 +34,7 @@ const HOPS = 64;
 const PROTOCOL_UDP = 17;
 
 /** A datagram in a frame. */
-export interface Datagram {
+interface Datagram {
   readonly sourcePort: number;
   readonly destinationPort: number;
   /** A view into the frame. */

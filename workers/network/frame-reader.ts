@@ -2,7 +2,7 @@
 import { HEADER_BYTES, MAX_FRAME_BYTES, MAX_QEMU_FRAME_BYTES } from './frame.ts';
 
 /** Receivers of frames. */
-export interface FrameHandlers {
+interface FrameHandlers {
   /** Gets a frame behind its length, valid only during the call. */
   readonly onFrame: (framed: Buffer) => void;
   /** Told of a frame that is too large and skipped. */

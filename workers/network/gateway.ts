@@ -7,7 +7,7 @@ import { HEADER_BYTES, MAX_FRAME_BYTES } from './frame.ts';
 import { HostPort } from './host-port.ts';
 
 /** Effects of a gateway. */
-export interface GatewayHandlers {
+interface GatewayHandlers {
   /** Sends a frame to the VM; it is valid only during the call. */
   readonly send: (framed: Buffer) => void;
   readonly drop: (cause: DropCause) => void;

@@ -9,7 +9,7 @@ const RETRY_MS = 1000;
 const MAX_UNSENT_BYTES = 256 * 1024;
 
 /** Events of a port. */
-export interface HostPortHandlers {
+interface HostPortHandlers {
   /** The payload is valid only during the call. */
   readonly onDatagram: (payload: Buffer, address: string, port: number) => void;
   /** Gets null for an open port, else the error: at the first try and at each change. */

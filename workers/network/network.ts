@@ -82,7 +82,7 @@ export class Network {
 }
 
 /** Counts dropped frames and reports them after a while. Without drops no timer runs. */
-export class DropReport {
+class DropReport {
   readonly #delayMs: number;
   readonly #post: (event: NetworkEvent) => void;
   readonly #counts = new Map<string, Map<DropCause, number>>();

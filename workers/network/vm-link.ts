@@ -10,7 +10,7 @@ const RETRY_MAX_MS = 1000;
 const UNREACHABLE_MS = 15_000;
 
 /** Events of a link. */
-export interface LinkHandlers {
+interface LinkHandlers {
   readonly onFrame: (framed: Buffer) => void;
   /** Called after all frames of a chunk. */
   readonly onBatch: () => void;
@@ -116,7 +116,7 @@ export const QUEUE_BYTES = 128 * 1024;
 /**
  * Double-buffered queue: frames fill one buffer while the other is written, so memory is bounded and no frame allocates.
  */
-export class OutputQueue {
+class OutputQueue {
   readonly #write: (bytes: Buffer, onWritten: () => void) => void;
   #filling = Buffer.allocUnsafeSlow(QUEUE_BYTES);
   #written = Buffer.allocUnsafeSlow(QUEUE_BYTES);
@@ -151,12 +151,12 @@ export class OutputQueue {
 }
 
 /** Broadcasts a second. A member needs about one a minute for each other member's address. */
-export const FLOOD_RATE = 1000;
+const FLOOD_RATE = 1000;
 /** Broadcasts at once. */
 export const FLOOD_BURST = 1000;
 
 /** Token bucket for a VM's broadcasts, each of which costs every member of the group. */
-export class FloodLimit {
+class FloodLimit {
   readonly #now: () => number;
   #tokens = FLOOD_BURST;
   #filledAtMs: number;

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { errorText } from '../../../src/lib/errors.ts';
 
 /** Options of the command line. */
-export interface Options {
+interface Options {
   /** Every contender is measured once a round. */
   readonly rounds: number;
   /** Megabytes (10^6 bytes) of the largest loads. */

@@ -9,7 +9,7 @@ import type { Producer } from './loads.ts';
 const run = promisify(execFile);
 
 /** A FIFO with both ends open, so that neither side waits for the other and no reader sees an early end of file. */
-export interface Pipe {
+interface Pipe {
   readonly path: string;
   readonly readFd: number;
   readonly writeFd: number;

@@ -4,7 +4,7 @@ import type { StreamWindow } from './stream-fixtures.ts';
 import { LINE_BYTES, LINES_PER_SECOND, MORE_STREAMS, STREAMS, type StreamRound } from './streams.ts';
 
 /** The windows of a round. */
-export type WindowName = 'idle' | 'busy' | 'bystander' | 'busyReadline';
+type WindowName = 'idle' | 'busy' | 'bystander' | 'busyReadline';
 
 /** Medians over the rounds. */
 export interface StreamFigures {

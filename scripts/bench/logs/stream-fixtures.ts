@@ -27,7 +27,7 @@ export interface StreamWindow {
 }
 
 /** A process that answers to messages. */
-export interface Fixture {
+interface Fixture {
   readonly child: ChildProcess;
   readonly end: Promise<void>;
   /** Its next message; throws when it ends first. */

@@ -19,7 +19,7 @@ export interface Measurement {
 }
 
 /** Options of a measurement. */
-export interface ThroughputOptions {
+interface ThroughputOptions {
   /** A folder for this alone. */
   readonly dir: string;
   readonly rounds: number;

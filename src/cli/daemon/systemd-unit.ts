@@ -99,7 +99,7 @@ function escapeSpecifiers(text: string): string {
 }
 
 /** Unit of a process, and the command that manages it. */
-export interface OwningUnit {
+interface OwningUnit {
   readonly name: string;
   readonly manager: 'systemctl' | 'systemctl --user';
 }

@@ -16,7 +16,7 @@ const PARTS: Readonly<Record<string, () => Promise<string>>> = {
 };
 
 /** A page of the manual. */
-export interface Page {
+interface Page {
   /** Word after `monocore help`. */
   readonly topic: string;
   readonly title: string;

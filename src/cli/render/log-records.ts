@@ -13,7 +13,7 @@ import { type Colors, escapeForJson, escapeForTerminal } from './terminal-text.t
 export type OutputFormat = 'text' | 'json';
 
 /** Where records are printed to. */
-export interface RecordOutput {
+interface RecordOutput {
   readonly format: OutputFormat;
   readonly isTerminal: boolean;
   readonly colors: Colors;

@@ -30,7 +30,7 @@ const NO_VM_MARK = '*';
 const UNKNOWN = '-';
 
 /** Surroundings of the table. */
-export interface TableOptions {
+interface TableOptions {
   readonly colors: Colors;
   /** Milliseconds since the epoch, for the uptimes. */
   readonly now: number;
@@ -101,7 +101,7 @@ const LAST_LINES = 5;
  *
  * @param nowMs milliseconds since the epoch
  */
-export function renderRemarks(service: ServiceStatus, nowMs: number): string[] {
+function renderRemarks(service: ServiceStatus, nowMs: number): string[] {
   return [
     ...remarkOnEnd(service),
     ...(service.log_stalled === null ? [] : [maskControls(`its output cannot be written: ${service.log_stalled}`)]),

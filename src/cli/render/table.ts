@@ -10,7 +10,7 @@ const NO_BORDERS = Object.fromEntries(
 );
 
 /** Columns of a table. */
-export interface TableLayout {
+interface TableLayout {
   /** Indexes of the columns that are aligned to the right. */
   readonly right?: ReadonlySet<number>;
   /** Spaces between columns. */

@@ -6,7 +6,7 @@ import { findVariableProblem } from '../schema/pairs.ts';
 import { quote } from './syntax.ts';
 
 /** Problem of a line, counted from 1. */
-export interface EnvFileProblem {
+interface EnvFileProblem {
   readonly line: number;
   readonly message: string;
 }

@@ -7,13 +7,13 @@ export type Path = readonly (string | number)[];
 export type Span = readonly [start: number, end: number];
 
 /** Spans of a path's key and value. */
-export interface Position {
+interface Position {
   readonly key: Span;
   readonly value: Span;
 }
 
 /** Longest path with a position. A problem's path has at most six parts (`group[0].env[0].envs[0]`). */
-export const MAX_PATH_PARTS = 8;
+const MAX_PATH_PARTS = 8;
 
 /** Positions by path. The first one wins: `service` of TOML is where the first `[[service]]` stands. */
 export class Positions {

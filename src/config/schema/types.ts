@@ -7,7 +7,7 @@ import type { Path } from '../languages/positions.ts';
 import type { Table } from '../languages/syntax.ts';
 
 /** Upper limits of what a service may ask for. */
-export interface HostLimits {
+interface HostLimits {
   /** Cpus that this process may use. */
   readonly cpus: number;
   /** Memory of the host, MiB. */
@@ -75,7 +75,7 @@ export type ValueType = ScalarType<unknown> | TableType<KeyTable> | TablesType<K
 export type Change = 'restart' | 'live' | 'services';
 
 /** Properties of a key, whatever its type. */
-export interface KeyOptions<Field extends string> {
+interface KeyOptions<Field extends string> {
   /** Description for the manual: a noun phrase on one line, without full stop. */
   readonly summary: string;
   /** Field of the protocol that has the value, `restart.when` for one in an object; none for a key that is merged. */
@@ -102,7 +102,7 @@ export interface KeyOptions<Field extends string> {
 }
 
 /** Row of the table of keys. */
-export interface Key<T extends ValueType, Presence, Field extends string = string> extends KeyOptions<Field> {
+interface Key<T extends ValueType, Presence, Field extends string = string> extends KeyOptions<Field> {
   readonly type: T;
   readonly presence: Presence;
   /** Value of a key that is left out, as the schema gives it. */

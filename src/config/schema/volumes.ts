@@ -5,7 +5,7 @@ import { isWithin, normalizePath } from '../paths.ts';
 import { list, Printable, scalar } from './values.ts';
 
 /** `host[:guest][:ro]` as written, split. */
-export interface Mount {
+interface Mount {
   readonly host: string;
   /** Normalised; null where only the host's path is given. */
   readonly guest: string | null;
@@ -58,7 +58,7 @@ function parseMount(text: string): Mount | string {
 }
 
 /** Reference to a volume of the group. */
-export interface GroupVolume {
+interface GroupVolume {
   readonly name: string;
   readonly mount: Mount | undefined;
 }

@@ -12,7 +12,7 @@ const BY_FIRST_BYTE: readonly (RecordFormat | undefined)[] = Array.from({ length
 );
 
 /** Format of the record that starts at `at`; undefined for a line of another program. */
-export function formatAt(bytes: Buffer, at: number): RecordFormat | undefined {
+function formatAt(bytes: Buffer, at: number): RecordFormat | undefined {
   return BY_FIRST_BYTE[bytes[at]!];
 }
 

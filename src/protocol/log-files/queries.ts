@@ -32,7 +32,7 @@ export interface LogFilter {
  * against the decoded `msg`. Invalid UTF-8 reads as U+FFFD. The parts of a split line are records of their own, and only
  * the first MiB of a record is matched. Runs in the job pool only.
  */
-export interface LogPattern {
+interface LogPattern {
   readonly source: string;
   readonly ignoreCase: boolean;
 }

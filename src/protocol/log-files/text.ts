@@ -50,7 +50,7 @@ function encode({ level, timeMs, service, text, isContinued }: LogRecord): strin
 }
 
 /** Parsed head of a text record. */
-export interface TextHead {
+interface TextHead {
   readonly time: string;
   readonly level: LevelName;
   readonly isContinued: boolean;

@@ -45,7 +45,7 @@ export function quote(word: string): string {
 }
 
 /** Facts of a job besides the service. */
-export interface JobSpec {
+interface JobSpec {
   readonly serviceCommand: ServiceCommand;
   /** True when the VM has a device of QEMU's user network. */
   readonly network: boolean;
@@ -106,7 +106,7 @@ export function renderJobScript(
 }
 
 /** Facts of a launch that the job of its guest depends on. */
-export type JobRequest = Pick<LaunchRequest, 'service' | 'localOnly' | 'groupIndex' | 'image'>;
+type JobRequest = Pick<LaunchRequest, 'service' | 'localOnly' | 'groupIndex' | 'image'>;
 
 /** True for a guest that needs a user network: to be called over TCP, or to go out. */
 export function hasNetwork({ service, localOnly }: Pick<JobRequest, 'service' | 'localOnly'>): boolean {

@@ -7,7 +7,7 @@ const RETRY_MS = 20;
 const MAX_LINE_BYTES = 64 * 1024;
 
 /** Callbacks of a connection. */
-export interface LineHandlers {
+interface LineHandlers {
   /** Called for each new connection, the first included; its `send` goes before all other data. */
   readonly onConnect?: (send: (text: string) => void) => void;
   readonly onLine: (line: string) => void;

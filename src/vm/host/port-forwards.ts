@@ -51,7 +51,7 @@ export async function checkPortsAreFree(service: Service, address: string, runDi
 }
 
 /** A socket that keeps others from a port. */
-export interface PortOwner {
+interface PortOwner {
   /** Address that it is bound to; `0.0.0.0` and `::` are all of the host's. */
   readonly address: string;
   /** Null where this user may not see the process. */
@@ -111,7 +111,7 @@ function serviceOf(pid: number, runDir: string): string | null {
  * @param runDir folder of the home's runtime folders
  * @returns null when the port was freed meanwhile
  */
-export function findPortOwner(
+function findPortOwner(
   { protocol, host }: Pick<Port, 'protocol' | 'host'>,
   address: string,
   runDir: string,

@@ -38,7 +38,7 @@ async function makeEmptyFolder(dir: string): Promise<void> {
 }
 
 /** Read end of a stream, non-blocking. */
-export interface ReadEnd {
+interface ReadEnd {
   readonly stream: StreamName;
   readonly fd: number;
 }

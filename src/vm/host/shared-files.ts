@@ -21,7 +21,7 @@ export interface SharedFile {
 }
 
 /** A volume in the guest. */
-export interface GuestVolume {
+interface GuestVolume {
   /** Name in the share. */
   readonly name: string;
   /** Path in the guest. */
@@ -80,7 +80,7 @@ export function guestVolumes({ volumes }: Pick<Service, 'volumes'>): GuestVolume
 }
 
 /** True for a service with files of the host. */
-export function sharesFiles({ rootfs, volumes }: Pick<Service, 'rootfs' | 'volumes'>): boolean {
+function sharesFiles({ rootfs, volumes }: Pick<Service, 'rootfs' | 'volumes'>): boolean {
   return rootfs !== null || volumes.length > 0;
 }
 

@@ -26,7 +26,7 @@ const KILL_TIMEOUT_MS = 2000;
 const QEMU_END_TIMEOUT_MS = 2000;
 
 /** Two programs are called virtiofsd: QEMU's own up to QEMU 7.2, in C, and its successor in Rust. */
-export type VirtiofsdKind = 'c' | 'rust';
+type VirtiofsdKind = 'c' | 'rust';
 
 /** By path. */
 const kinds = new Map<string, VirtiofsdKind>();
@@ -50,7 +50,7 @@ export async function identifyVirtiofsd(program: string): Promise<VirtiofsdKind>
 }
 
 /** Parameters of a virtiofsd. */
-export interface Sharing {
+interface Sharing {
   /** A path without commas, colons and backslashes. */
   readonly directory: string;
   readonly socketPath: string;
@@ -131,7 +131,7 @@ function wrapInShare(command: Command, folder: string, files: readonly SharedFil
 }
 
 /** Shared files of one VM. */
-export interface FileShare {
+interface FileShare {
   /** Ends the sharing when no QEMU ever connected. */
   stop(): void;
   /** Kills the VM when its files are gone, as they never come back. */

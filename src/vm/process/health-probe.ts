@@ -89,7 +89,7 @@ function resultOf({ code, signal }: Exit): ProbeResult {
  * @param signal kills it, too
  * @throws MonocoreError `StartFailed` for a command that cannot be started
  */
-export async function runProbe(
+async function runProbe(
   spawner: Spawner,
   command: Omit<SpawnRequest, 'fds'>,
   timeoutMs: number,

@@ -10,7 +10,7 @@ import type { Architecture } from '../host/host-tools.ts';
 export type Accelerator = 'kvm' | 'tcg';
 
 /** Descriptors that QEMU inherits, by their numbers in QEMU. */
-export interface InheritedFds {
+interface InheritedFds {
   readonly stdout: number;
   readonly stderr: number;
   /** Output of the guest's kernel; QEMU's own messages go to its descriptors 1 and 2. */

@@ -36,7 +36,7 @@ const VerdictSchema = v.object({
 export type AcceleratorVerdict = v.InferOutput<typeof VerdictSchema>;
 
 /** Reason why KVM is out of the question, or null when only a test can tell. */
-export function kvmObstacle(): string | null {
+function kvmObstacle(): string | null {
   try {
     accessSync('/dev/kvm', constants.R_OK | constants.W_OK);
     return null;

@@ -15,13 +15,13 @@ import { makeService } from '../fakes/listed-services.ts';
 import { makeTempDir } from '../temp.ts';
 
 /** Behaviour of the fakes. By default two services are known: `db`, and `web` in group `front`. */
-export interface Fakes {
+interface Fakes {
   readonly control?: Partial<ControlApi>;
   readonly logs?: Partial<LogsApi>;
 }
 
 /** A server under test. */
-export interface Harness {
+interface Harness {
   readonly socketPath: string;
   readonly api: ApiThreadApi;
   /** The main thread's end of the control port and the log worker's end of its port. */
@@ -33,7 +33,7 @@ export interface Harness {
   open(path: string): Promise<IncomingMessage>;
 }
 
-export interface Answer {
+interface Answer {
   readonly status: number;
   readonly body: string;
   readonly json: unknown;

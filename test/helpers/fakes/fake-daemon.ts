@@ -10,7 +10,7 @@ import type { DaemonStatus } from '../../../src/protocol/http.ts';
 import { HomePaths } from '../../../src/state/paths.ts';
 
 /** A request as it came. */
-export interface ReceivedRequest {
+interface ReceivedRequest {
   readonly method: string;
   readonly url: string;
   /** Parsed JSON; null without body. */

@@ -26,7 +26,7 @@ export interface TestStore {
   pull(name: string, settings?: PullSettings): Promise<StoredImage>;
 }
 
-export interface PullSettings extends Partial<Omit<PullImageJob, 'name'>> {
+interface PullSettings extends Partial<Omit<PullImageJob, 'name'>> {
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: ImageEvent) => void;
 }

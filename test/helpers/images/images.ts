@@ -13,7 +13,7 @@ export interface TestImage {
   readonly config: string;
 }
 
-export type MediaFamily = 'oci' | 'docker';
+type MediaFamily = 'oci' | 'docker';
 
 const TYPES = {
   oci: {

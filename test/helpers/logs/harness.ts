@@ -84,7 +84,7 @@ export interface TestLogs {
   open(service: string, stream: StreamName, settings?: Partial<LogSettings>): Promise<TestStream>;
 }
 
-export interface TestLogsOptions {
+interface TestLogsOptions {
   readonly dir?: string;
   readonly clock?: Clock;
   /** Limits of each page; those of a job by default. */

@@ -4,7 +4,7 @@ import type { LogFormat } from '../../../src/protocol/log-files/formats.ts';
 const TEXT_RECORD = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ([A-Z]+)(\+?) \[[^\]]+\] /;
 
 /** A record in JSON. */
-export interface JsonRecord {
+interface JsonRecord {
   readonly level: number;
   readonly time: number;
   readonly service: string;

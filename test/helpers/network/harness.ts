@@ -20,7 +20,7 @@ export const BROADCAST = 'ff:ff:ff:ff:ff:ff';
 const bytesOf = (mac: string) => Buffer.from(mac.replaceAll(':', ''), 'hex');
 
 /** Fields of a frame; by default IPv4 from the first member to the second. */
-export interface FrameParts {
+interface FrameParts {
   readonly from?: number;
   readonly to?: number | string;
   readonly sourceMac?: string;
@@ -81,7 +81,7 @@ function checksum(...parts: Buffer[]): number {
 }
 
 /** Fields of a datagram's frame; by default one from the first member to the host. */
-export interface DatagramParts {
+interface DatagramParts {
   readonly from?: number;
   readonly to?: number;
   readonly sourcePort: number;

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { TYPESCRIPT_OPTIONS } from './typescript.ts';
 
 /** A program of test/fixtures that runs. */
-export interface Fixture {
+interface Fixture {
   readonly pid: number;
   /** The next line that it prints; throws when it has ended. */
   readLine(): Promise<string>;

@@ -18,7 +18,7 @@ export interface CliResult {
 }
 
 /** Where and how the command runs. */
-export interface CliSettings {
+interface CliSettings {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
   /** Further options of Node. */

@@ -7,7 +7,7 @@ import type { TestContext } from 'node:test';
 import { defer } from '../temp.ts';
 
 /** A running proxy. Whatever name it is asked for is this host's. */
-export interface TestProxy {
+interface TestProxy {
   /** `127.0.0.1:<port>`. */
   readonly host: string;
   /** `CONNECT name:port` or `GET http://…` of each request, in order. */

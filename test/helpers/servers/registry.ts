@@ -7,7 +7,7 @@ import type { TestImage } from '../images/images.ts';
 import { defer } from '../temp.ts';
 
 /** Handler that a request meets first; returns true when it has answered. */
-export type Fault = (request: IncomingMessage, response: ServerResponse, body: Buffer) => boolean;
+type Fault = (request: IncomingMessage, response: ServerResponse, body: Buffer) => boolean;
 
 /** A running registry. */
 export interface TestRegistry {

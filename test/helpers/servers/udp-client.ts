@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test';
 import { eventually } from '../eventually.ts';
 
 /** A client that has sent a datagram, with its answers. */
-export interface UdpClient {
+interface UdpClient {
   /** `<address>:<port> <text>` of each answer, in order. */
   readonly answers: readonly string[];
   send(text: string | Buffer, port: number, address: string): void;

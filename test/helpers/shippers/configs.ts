@@ -19,7 +19,7 @@ export function renderShipperConfig(name: string, logDir: string, outputFile: st
 }
 
 /** Parts of a config that select files and split records. */
-export interface Selection {
+interface Selection {
   /** Relative to the log folder. */
   readonly globs: readonly string[];
   /** Regular expressions with groups named `service` or `level`, in JavaScript's syntax. */

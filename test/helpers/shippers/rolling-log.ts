@@ -24,7 +24,7 @@ const STREAMS = ['stdout', 'stderr'] as const satisfies readonly StreamName[];
 const MAX_FILE_BYTES = 4096;
 
 /** Log folder that {@link startRollingLog} writes to. */
-export interface RollingLog {
+interface RollingLog {
   /** Number of files of a stream so far. */
   countFiles(stream: StreamName): number;
   /** Lets the writer end, waits until its last line is in the files, and returns the records in them, by stream. */

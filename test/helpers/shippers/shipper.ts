@@ -26,7 +26,7 @@ interface Exit {
 }
 
 /** Shipper with a state folder: stopped and started again, it goes on where it was. */
-export class Shipper {
+class Shipper {
   readonly #executable: string;
   readonly #program: ShipperProgram;
   readonly #paths: ShipperPaths;

@@ -30,7 +30,7 @@ export interface Guest {
 }
 
 /** A stream that is being read. */
-export interface Collector {
+interface Collector {
   /** Resolves with the bytes once the stream has ended. */
   readonly ended: Promise<Buffer>;
   /** Returns true if the received bytes end with that text of up to a few hundred bytes. */
@@ -47,7 +47,7 @@ function openCollector(fd: number): Collector {
 }
 
 /** A home whose services are launched one by one. */
-export interface GuestHost {
+interface GuestHost {
   readonly paths: HomePaths;
   readonly backend: QemuBackend;
   /** Launches a service in a VM; it is killed when the test has ended. */

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { makeTempDir } from '../temp.ts';
 
-export interface FakeHost {
+interface FakeHost {
   /** For `findHostCgroups`. */
   readonly proc: string;
   /** Where hierarchies are mounted. */

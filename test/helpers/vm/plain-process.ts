@@ -56,7 +56,7 @@ class StreamReader {
 }
 
 /** A launched process and what has come of it so far. */
-export interface LaunchedProcess {
+interface LaunchedProcess {
   readonly vm: Instance;
   readonly paths: HomePaths;
   readonly backend: ProcessBackend;

@@ -73,7 +73,7 @@ export class Archive {
 }
 
 /** Limits and surroundings of {@link unpackArchive}. */
-export interface UnpackContext {
+interface UnpackContext {
   readonly partialDir: string;
   /** Most bytes of all files together, decompressed. */
   readonly maxBytes: number;

@@ -7,7 +7,7 @@ import { BLOCK_BYTES } from './erofs-format.ts';
 const ENTRY_BYTES = 12;
 
 /** Target of an entry. */
-export interface EntryTarget {
+interface EntryTarget {
   readonly nid: number;
   /** `file_type`. */
   readonly type: number;

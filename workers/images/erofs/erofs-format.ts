@@ -24,7 +24,7 @@ const FLAT_INLINE = EXTENDED | (2 << 1);
 const MAX_TAIL_BYTES = 2048;
 
 /** Split of a content into whole blocks and a tail behind the inode. */
-export interface ContentPlan {
+interface ContentPlan {
   readonly blocks: number;
   readonly tailBytes: number;
 }
@@ -39,7 +39,7 @@ export function planContent(sizeBytes: number): ContentPlan {
 }
 
 /** Fields of `erofs_inode_extended`. */
-export interface InodeFields {
+interface InodeFields {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;

@@ -32,7 +32,7 @@ export const MAX_MINOR = 0xfffff;
 const HEADER_BYTES = 4096;
 
 /** Name of an exceeded limit, `details.limit` of the error. */
-export type LimitName = 'image-bytes' | 'entries' | 'layer-bytes' | 'text-bytes' | 'path' | 'name' | 'xattrs';
+type LimitName = 'image-bytes' | 'entries' | 'layer-bytes' | 'text-bytes' | 'path' | 'name' | 'xattrs';
 
 /** Makes an `ImageInvalid` for a malformed layer. */
 export function invalidLayer(message: string, cause?: unknown): MonocoreError {

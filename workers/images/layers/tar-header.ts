@@ -10,7 +10,7 @@
 export const BLOCK_BYTES = 512;
 
 /** Types of entries, and of the headers that extend the entry behind them. */
-export type TarType =
+type TarType =
   | 'file'
   | 'link'
   | 'symlink'

@@ -14,7 +14,7 @@ export interface ContentSink {
 }
 
 /** Called for each entry; returns null to skip its content. An error of it or of the sink ends the reading. */
-export type EntryHandler = (entry: TarEntry) => ContentSink | null;
+type EntryHandler = (entry: TarEntry) => ContentSink | null;
 
 /** Largest extended header, `maxSpecialFileSize` of Go's `archive/tar`, with which images are made. */
 const MAX_EXTENSION_BYTES = 2 ** 20;

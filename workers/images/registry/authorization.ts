@@ -102,7 +102,7 @@ function withQuery(url: URL, parameters: Readonly<Record<string, string>>): URL 
 }
 
 /** A challenge of a `WWW-Authenticate` header. */
-export interface Challenge {
+interface Challenge {
   /** Lower case. */
   readonly scheme: string;
   /** Names are lower case. */

@@ -30,7 +30,7 @@ export class PassingFailure extends Error {
 }
 
 /** Surroundings of {@link withRetries}. */
-export interface RetryContext {
+interface RetryContext {
   readonly policy: RetryPolicy;
   readonly signal: AbortSignal;
   readonly report: ReportImageEvent;

@@ -9,7 +9,7 @@ import type { ProxySettings } from '../../../src/protocol/images.ts';
 const CONNECT_TIMEOUT_MS = 15_000;
 
 /** Connection for a URL. */
-export interface Route {
+interface Route {
   readonly dispatcher: Dispatcher;
   /** `host:port` of the proxy, for messages; null without one. */
   readonly proxy: string | null;

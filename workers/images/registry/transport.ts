@@ -13,7 +13,7 @@ const MAX_REDIRECTS = 5;
 const SILENCE_MS = 60_000;
 
 /** Registries that are asked over plain HTTP. */
-export type InsecurePolicy = Pick<PullRequest, 'insecure_loopback' | 'insecure_registries'>;
+type InsecurePolicy = Pick<PullRequest, 'insecure_loopback' | 'insecure_registries'>;
 
 /** An answer whose body must be read or discarded. */
 export interface Answer {
@@ -25,7 +25,7 @@ export interface Answer {
 }
 
 /** A request. `authorization` and `body` go only to the origin of `url`. */
-export interface Ask {
+interface Ask {
   readonly url: URL;
   readonly method?: 'GET' | 'POST';
   readonly headers?: Readonly<Record<string, string>>;

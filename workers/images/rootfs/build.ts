@@ -128,7 +128,7 @@ export interface LayerBlob {
 }
 
 /** Input of a build. Builds with the same output must not overlap. */
-export interface RootImageSource {
+interface RootImageSource {
   /** The lowest first. */
   readonly layers: readonly LayerBlob[];
   /**
@@ -140,7 +140,7 @@ export interface RootImageSource {
 }
 
 /** Result of a build. */
-export interface RootImage {
+interface RootImage {
   readonly sizeBytes: number;
   readonly inodes: number;
 }

@@ -14,7 +14,7 @@ const OPAQUE_WHITEOUT = '.wh..wh..opq';
 const AUFS_PREFIX = '.wh..wh.';
 
 /** Parts of an image that is being built. */
-export interface ImageParts {
+interface ImageParts {
   readonly tree: MergedTree;
   readonly entries: EntryReader;
   readonly contents: ContentStore;
@@ -74,7 +74,7 @@ function hiddenName(whiteout: string): string {
  * @param path one character per byte
  * @throws MonocoreError `ImageInvalid` for a path or name that Linux does not allow
  */
-export function splitPath(path: string): string[] {
+function splitPath(path: string): string[] {
   if (path.length > MAX_PATH_BYTES) {
     throw limitPassed(
       'path',

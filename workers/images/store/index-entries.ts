@@ -14,7 +14,7 @@ export function pulledAtOf({ annotations }: Descriptor): string | null {
  * Gives a name to an image. The image that had it stays, nameless unless it has another name, because a service may use it.
  * A named image has no nameless entry.
  */
-export function nameImage(index: ImageIndex, name: string, image: Descriptor, pulledAt: string): ImageIndex {
+function nameImage(index: ImageIndex, name: string, image: Descriptor, pulledAt: string): ImageIndex {
   const entry = { ...image, annotations: { [NAME_ANNOTATION]: name, [PULLED_AT]: pulledAt } };
   const manifests = index.manifests.map((old) => (nameOf(old) === name ? withoutName(old) : old));
   return { ...index, manifests: dropNameless([...manifests, entry]) };

@@ -150,7 +150,7 @@ const UseSchema = v.object({
  *
  * @throws MonocoreError `Internal` for a state file that cannot be understood: what it uses is not known then
  */
-export async function readUses(stateDirs: readonly string[], index: ImageIndex): Promise<Map<string, Set<string>>> {
+async function readUses(stateDirs: readonly string[], index: ImageIndex): Promise<Map<string, Set<string>>> {
   const uses = new Map<string, Set<string>>();
   const note = (digest: string, service: string) => uses.set(digest, (uses.get(digest) ?? new Set()).add(service));
   for (const path of (await Promise.all(stateDirs.map(listStateFiles))).flat()) {

@@ -6,7 +6,7 @@ import { gunzipSync } from 'node:zlib';
 import { MonocoreError } from '../../../src/lib/errors.ts';
 
 /** A module ready to be loaded. */
-export interface KernelModule {
+interface KernelModule {
   /** Canonical name: the file's, with underscores, as the kernel itself calls it. */
   readonly name: string;
   /** The ELF object, decompressed. */

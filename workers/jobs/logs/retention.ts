@@ -12,7 +12,7 @@ export interface LogFile {
   readonly modifiedAtMs: number;
 }
 
-export interface RetentionOptions {
+interface RetentionOptions {
   readonly retentionOf: (service: string) => LogRetention;
   /** For all services together; null for no limit. */
   readonly homeKeepTotalBytes: number | null;

@@ -16,7 +16,7 @@ import { RollingFile } from './rolling-file.ts';
 import { StreamWriter, type WriterEvents } from './stream-writer.ts';
 
 /** A stream, the parts that all captures of a thread share, and the receivers of events. */
-export interface CaptureOptions {
+interface CaptureOptions {
   readonly source: StreamSource;
   readonly logDir: string;
   readonly memory: FrameMemory;

@@ -44,7 +44,7 @@ interface FileCalls {
 }
 
 /** A call that a generator yields. */
-export interface FileCall {
+interface FileCall {
   readonly name: keyof FileCalls;
   readonly args: readonly unknown[];
 }

@@ -18,7 +18,7 @@ export function markerBytes(marker: string): Buffer {
 }
 
 /** Result of a search. */
-export interface MarkerSearch {
+interface MarkerSearch {
   /** Offset of the first marker, or -1. */
   readonly at: number;
   /** Without a marker: number of the last bytes that may be the start of one. */

@@ -12,7 +12,7 @@ const BUSY_WINDOW_MS = 8;
 const FEW_BYTES = 16_384;
 
 /** A pipe and its reader. */
-export interface PipeReaderOptions {
+interface PipeReaderOptions {
   /** Non-blocking; the reader closes it. */
   readonly fd: number;
   /** Bytes are read into it. All pipes of a thread may share it because they are taken synchronously. */

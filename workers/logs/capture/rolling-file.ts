@@ -11,7 +11,7 @@ import { linkTo, whereIs } from './stable-link.ts';
 const CHECK_INTERVAL_MS = 1000;
 
 /** Where and how to write. */
-export interface RollingFileOptions {
+interface RollingFileOptions {
   /** Absolute path; the folder is made when missing. */
   readonly logDir: string;
   readonly id: StreamId;

@@ -19,7 +19,7 @@ export function* linkTo(logDir: string, id: StreamId, name: string): FileWork<vo
 }
 
 /** Location of an open file: behind its link, in the folder without a link, elsewhere, or deleted. */
-export type Whereabouts = 'linked' | 'unlinked' | 'moved' | 'deleted';
+type Whereabouts = 'linked' | 'unlinked' | 'moved' | 'deleted';
 
 /** Locates file `number`, which is open as `fd`. In the usual case one stat through the link is enough. */
 export function* whereIs(logDir: string, id: StreamId, number: number, fd: number): FileWork<Whereabouts> {

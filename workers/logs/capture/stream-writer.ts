@@ -51,7 +51,7 @@ export interface WriterEvents {
 }
 
 /** The parts of a writer. */
-export interface StreamWriterOptions {
+interface StreamWriterOptions {
   readonly memory: FrameMemory;
   readonly framer: Framer;
   readonly file: RollingFile;

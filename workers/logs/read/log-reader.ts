@@ -33,9 +33,9 @@ import { TimeFilter, TimeRange } from '../../log-files/time-range.ts';
 import { LogSearch, type StartPage } from './log-search.ts';
 
 /** End of the last whole record of a stream that is being written; null for any other stream. */
-export type SettledEnd = (id: StreamId) => Position | null;
+type SettledEnd = (id: StreamId) => Position | null;
 
-export interface LogReaderOptions {
+interface LogReaderOptions {
   readonly logDir: string;
   readonly query: LogQuery;
   readonly port: MessagePort;

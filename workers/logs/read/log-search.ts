@@ -20,7 +20,7 @@ const NEWLINE = Buffer.from([LF]);
 /** Starts a job for a page, which answers on `port` with `SearchReply`s. The returned function cancels it. */
 export type StartPage = (page: SearchPage, port: MessagePort) => () => void;
 
-export interface LogSearchOptions {
+interface LogSearchOptions {
   readonly logDir: string;
   readonly filter: LogFilter;
   readonly window: ChunkWindow;

@@ -2,7 +2,7 @@
 import { readMaxOpenFilesLimit, readOpenFilesLimit } from '../../../lib/proc.ts';
 
 /** Limit on the open files of a service. */
-export interface OpenFiles {
+interface OpenFiles {
   /** Soft and hard limit alike; null leaves the daemon's. */
   readonly count: number | null;
   /** Reason why it is not the limit that the service asked for, for people; null when it is. */
