@@ -6,6 +6,7 @@ import type { Group, Service } from '../protocol/service.ts';
 import type { SavedState } from '../protocol/state.ts';
 import type { NetworkSink } from '../supervisor/interfaces.ts';
 import type { ServiceDefinition } from '../supervisor/status.ts';
+import { compareNames } from './outcomes.ts';
 
 /** Last bytes of group addresses: 127.0.0.1 belongs to everybody, 127.0.0.255 is the broadcast address of a /24. */
 const FIRST_ADDRESS = 2;
@@ -15,7 +16,7 @@ const LAST_ADDRESS = 254;
 class NumberPool {
   readonly #first: number;
   readonly #last: number;
-  readonly #byName = new Map<string, number>();
+  readonly byName = new Map<string, number>();
   readonly #taken = new Set<number>();
 
   constructor(first: number, last: number) {
@@ -23,38 +24,33 @@ class NumberPool {
     this.#last = last;
   }
 
-  get entries(): readonly (readonly [string, number])[] {
-    return [...this.#byName];
-  }
-
   /** The number of `name`, which gets one if it has none; null when all are taken. */
   assign(name: string): number | null {
-    const known = this.#byName.get(name);
+    const known = this.byName.get(name);
     if (known !== undefined) return known;
-    for (let number = this.#first; number <= this.#last; number += 1) {
-      if (this.#taken.has(number)) continue;
-      this.#set(name, number);
-      return number;
-    }
-    return null;
+    let number = this.#first;
+    while (this.#taken.has(number)) number += 1;
+    if (number > this.#last) return null;
+    this.#set(name, number);
+    return number;
   }
 
   /** Gives `name` its former number, unless another name has it by now. */
   restore(name: string, number: number): void {
     const isValid = Number.isInteger(number) && number >= this.#first && number <= this.#last;
-    if (isValid && !this.#byName.has(name) && !this.#taken.has(number)) this.#set(name, number);
+    if (isValid && !this.byName.has(name) && !this.#taken.has(number)) this.#set(name, number);
   }
 
   keepOnly(names: ReadonlySet<string>): void {
-    for (const [name, number] of this.#byName) {
+    for (const [name, number] of this.byName) {
       if (names.has(name)) continue;
-      this.#byName.delete(name);
+      this.byName.delete(name);
       this.#taken.delete(number);
     }
   }
 
   #set(name: string, number: number): void {
-    this.#byName.set(name, number);
+    this.byName.set(name, number);
     this.#taken.add(number);
   }
 }
@@ -116,7 +112,7 @@ export class Groups {
     const networked = services.filter(({ isolation }) => capabilitiesOf(isolation).networks);
     for (const [group, members] of this.#members) {
       // A group without members is kept until here, so that its end is shared once.
-      if (members.entries.length === 0) this.#members.delete(group);
+      if (members.byName.size === 0) this.#members.delete(group);
       members.keepOnly(new Set(networked.filter((service) => service.group === group).map(({ name }) => name)));
     }
     this.shareMembers();
@@ -124,12 +120,9 @@ export class Groups {
 
   /** Tells the VMs of each group their fellow members. */
   shareMembers(): void {
-    for (const [group, { entries }] of this.#members) {
-      const members = entries.map(([name, index]): GroupMember => ({ name, address: memberAddress(index) }));
-      this.#network.setMembers(
-        group,
-        members.sort((a, b) => (a.name < b.name ? -1 : 1)),
-      );
+    for (const [group, { byName }] of this.#members) {
+      const members = [...byName].map(([name, index]): GroupMember => ({ name, address: memberAddress(index) }));
+      this.#network.setMembers(group, members.sort(compareNames));
     }
   }
 

@@ -10,17 +10,16 @@ import type { ServiceDefinition } from '../supervisor/status.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { buildGraph, runInOrder } from './dependencies.ts';
 import { Groups } from './networks.ts';
-import { byName, failed, succeeded } from './outcomes.ts';
+import { compareNames, failed, succeeded } from './outcomes.ts';
 import { type Merge, mergeConfig, planStart } from './plan.ts';
 import { UnfinishedStarts } from './port-claims.ts';
 import { type Leftovers, recover } from './recovery.ts';
 import { Registry } from './registry.ts';
 import { Rollback } from './rollback.ts';
-import { type StartCause, StartScheduler } from './start-scheduler.ts';
+import { StartScheduler } from './start-scheduler.ts';
 
 const EVERYTHING: Selection = { names: [], group: null };
 
-/** Options of a start. */
 interface StartOptions {
   /** Stops running services that the config lacks: of the selected group, else all. */
   readonly prune?: boolean;
@@ -64,19 +63,16 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
       .all()
       .filter(({ state, definition }) => startsWithDaemon(definition.service.restart.when, state, startsAll));
     if (due.length === 0) return;
-    const cause = { type: 'policy', reason: 'the daemon was started' } as const;
     const definitions = due.map(({ definition }) => definition);
-    this.#run(definitions, cause).catch((error: unknown) => {
+    this.#run(definitions, 'the daemon was started').catch((error: unknown) => {
       this.#context.report('error', `services cannot be started again: ${errorText(error)}`);
     });
   }
 
   /** Status of every known service, sorted by name. */
   services(): ServiceStatus[] {
-    return this.#registry
-      .all()
-      .map((supervisor) => supervisor.status())
-      .sort(byName);
+    const services = this.#registry.all().map((supervisor) => supervisor.status());
+    return services.sort(compareNames);
   }
 
   /**
@@ -120,8 +116,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
       const stops = surplus.map(({ name }) => ({ name, action: 'stop', reason: 'not in the config' }) as const);
       const starts = definitions.map((definition) => {
         const { name } = definition.service;
-        const known = this.#registry.get(name) ?? null;
-        return { name, ...planStart(known, definition) };
+        return { name, ...planStart(this.#registry.get(name) ?? null, definition) };
       });
       return { actions: [...stops, ...starts] };
     } finally {
@@ -135,13 +130,15 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
    * @param timeoutMs time for the graceful part; null for each service's own
    */
   async stop(selection: Selection = EVERYTHING, timeoutMs: number | null = null): Promise<CommandReply> {
-    const supervisors = this.#selectToStop(selection);
-    const outcomes = await this.#inReverseOrder(supervisors, async (supervisor) => {
+    return { services: await this.#stopSelected(selection, timeoutMs, 'stop') };
+  }
+
+  #stopSelected(selection: Selection, timeoutMs: number | null, how: 'stop' | 'suspend'): Promise<ServiceOutcome[]> {
+    return this.#inReverseOrder(this.#selectToStop(selection), async (supervisor) => {
       const changes = supervisor.active || supervisor.isWantedUp;
-      await supervisor.stop(timeoutMs ?? undefined);
+      await supervisor[how](timeoutMs ?? undefined);
       return succeeded(supervisor, changes);
     });
-    return { services: outcomes };
   }
 
   /**
@@ -158,14 +155,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     timeoutMs?: number | null;
   } = {}): Promise<void> {
     this.#ending = true;
-    if (!suspend) {
-      await this.stop(EVERYTHING, timeoutMs);
-      return;
-    }
-    await this.#inReverseOrder(this.#selectToStop(EVERYTHING), async (supervisor) => {
-      await supervisor.suspend(timeoutMs ?? undefined);
-      return succeeded(supervisor, true);
-    });
+    await this.#stopSelected(EVERYTHING, timeoutMs, suspend ? 'suspend' : 'stop');
   }
 
   /** Stops services and starts them again with their definitions, which another command may have changed meanwhile. */
@@ -213,13 +203,14 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
 
   async #startInOrder(definitions: readonly ServiceDefinition[]): Promise<ServiceOutcome[]> {
     if (this.#ending) throw new MonocoreError('Aborted', 'the daemon is ending');
-    return this.#run(definitions, { type: 'asked' });
+    return this.#run(definitions, null);
   }
 
-  async #run(definitions: readonly ServiceDefinition[], cause: StartCause): Promise<ServiceOutcome[]> {
+  /** @param restartReason as for {@link StartScheduler.run} */
+  async #run(definitions: readonly ServiceDefinition[], restartReason: string | null): Promise<ServiceOutcome[]> {
     const end = this.#unfinished.add(definitions);
     try {
-      return await this.#scheduler.run(definitions, cause);
+      return await this.#scheduler.run(definitions, restartReason);
     } finally {
       end();
     }
@@ -254,7 +245,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
       // A start may have replaced it, or another command removed it, while others were stopped.
       (name) => action(this.#registry.get(name) ?? selected.get(name)!),
     );
-    return [...outcomes.values()].sort((a, b) => byName(a.service, b.service));
+    return [...outcomes.values()].sort((a, b) => compareNames(a.service, b.service));
   }
 
   /** Frees the places of services that are neither known nor being started. */

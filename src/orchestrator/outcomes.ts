@@ -2,8 +2,7 @@
 import type { ServiceOutcome } from '../protocol/api.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 
-/** Compares by name, for sorting. */
-export function byName(a: { readonly name: string }, b: { readonly name: string }): number {
+export function compareNames(a: { readonly name: string }, b: { readonly name: string }): number {
   return a.name < b.name ? -1 : 1;
 }
 

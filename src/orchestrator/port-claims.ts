@@ -10,14 +10,12 @@ export interface PortHolder {
   readonly because: string;
 }
 
-interface UnfinishedStart {
-  readonly definitions: readonly ServiceDefinition[];
-  readonly before: readonly Before[];
-}
-
 /** Starts that are not over: no other command may take their ports and places. Main thread. */
 export class UnfinishedStarts {
-  readonly #starts = new Set<UnfinishedStart>();
+  readonly #starts = new Set<{
+    readonly definitions: readonly ServiceDefinition[];
+    readonly before: readonly Before[];
+  }>();
 
   /**
    * @param before services that a rollback may put back

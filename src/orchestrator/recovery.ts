@@ -63,12 +63,12 @@ async function adopt(
   }
   const ended = markGone(saved, adoption.exit, adoption.oomKilled ?? false, clock.now());
   report('warn', `${service.name}: its process ended while no daemon ran`, { exit: ended.exit });
-  // The exit record is the only record of its end until this is saved.
-  await store
-    .conclude(ended, () => backend.cleanUp(service.name))
-    .catch((error: unknown) => {
-      report('error', `${service.name}: its end cannot be saved yet: ${errorText(error)}`);
-    });
+  try {
+    // The exit record is the only record of its end until this is saved.
+    await store.conclude(ended, () => backend.cleanUp(service.name));
+  } catch (error) {
+    report('error', `${service.name}: its end cannot be saved yet: ${errorText(error)}`);
+  }
   registry.install(definition, restoreState(ended));
 }
 

@@ -80,20 +80,12 @@ type Entries = Readonly<Record<string, unknown>>;
 /** Entries that differ, by their names. */
 function compareEntries(noun: string, from: Entries, to: Entries): string[] {
   const [before, after] = [Object.keys(from), Object.keys(to)];
-  const phrases = [
-    ...list(
-      `${noun} changed`,
-      after.filter((name) => Object.hasOwn(from, name) && !isDeepStrictEqual(from[name], to[name])),
-    ),
-    ...list(
-      `${noun} added`,
-      after.filter((name) => !Object.hasOwn(from, name)),
-    ),
-    ...list(
-      `${noun} removed`,
-      before.filter((name) => !Object.hasOwn(to, name)),
-    ),
-  ];
+  const changes = {
+    changed: after.filter((name) => Object.hasOwn(from, name) && !isDeepStrictEqual(from[name], to[name])),
+    added: after.filter((name) => !Object.hasOwn(from, name)),
+    removed: before.filter((name) => !Object.hasOwn(to, name)),
+  };
+  const phrases = Object.entries(changes).flatMap(([change, names]) => list(`${noun} ${change}`, names));
   return phrases.length > 0 ? phrases : [`order of ${noun} changed`];
 }
 
@@ -106,12 +98,11 @@ function list(label: string, names: readonly string[]): string[] {
 /** Elements by a field of theirs. A repeated one counts with its place: a service may depend on another one twice. */
 function byName(values: unknown, by: string | undefined): Entries {
   if (by === undefined) return values as Entries;
-  const seen = new Map<string, number>();
-  const entries = (values as Record<string, string>[]).map((value) => {
-    const name = value[by]!;
-    const count = (seen.get(name) ?? 0) + 1;
-    seen.set(name, count);
-    return [count === 1 ? name : `${name} (${count})`, value];
-  });
+  const entries = new Map<string, unknown>();
+  for (const value of values as Record<string, string>[]) {
+    let name = value[by]!;
+    for (let count = 2; entries.has(name); count += 1) name = `${value[by]} (${count})`;
+    entries.set(name, value);
+  }
   return Object.fromEntries(entries);
 }

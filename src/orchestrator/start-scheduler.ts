@@ -10,7 +10,7 @@ import { StartSlots } from '../supervisor/start-slots.ts';
 import type { ServiceDefinition } from '../supervisor/status.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { runInOrder } from './dependencies.ts';
-import { byName, CANCELLED, failed, succeeded } from './outcomes.ts';
+import { CANCELLED, compareNames, failed, succeeded } from './outcomes.ts';
 import { planStart } from './plan.ts';
 import type { Registry } from './registry.ts';
 
@@ -33,9 +33,6 @@ interface StartResult {
   readonly blame: string | null;
 }
 
-/** Cause of a start; `policy` counts as a restart. */
-export type StartCause = { readonly type: 'asked' } | { readonly type: 'policy'; readonly reason: string };
-
 /** Main thread. */
 export class StartScheduler {
   readonly #context: OrchestratorContext;
@@ -50,8 +47,12 @@ export class StartScheduler {
     this.#registry = registry;
   }
 
-  /** Starts services, each once its dependencies meet their conditions. Resolves with all outcomes, sorted by name. */
-  async run(definitions: readonly ServiceDefinition[], cause: StartCause): Promise<ServiceOutcome[]> {
+  /**
+   * Starts services, each once its dependencies meet their conditions. Resolves with all outcomes, sorted by name.
+   *
+   * @param restartReason reason of starts that count as restarts; null for starts that a user asked for
+   */
+  async run(definitions: readonly ServiceDefinition[], restartReason: string | null): Promise<ServiceOutcome[]> {
     const starts = new Map<string, PendingStart>();
     for (const definition of definitions) {
       starts.set(definition.service.name, { definition, cancel: new AbortController() });
@@ -66,9 +67,9 @@ export class StartScheduler {
       const results = await runInOrder<StartResult>(
         [...starts.keys()],
         (name) => starts.get(name)!.definition.service.depends_on.map(({ service }) => service),
-        (name, before) => this.#limitOf(name)(() => this.#startOne(starts.get(name)!, before, cause)),
+        (name, before) => this.#limitOf(name)(() => this.#startOne(starts.get(name)!, before, restartReason)),
       );
-      return [...results.values()].map(({ outcome }) => outcome).sort((a, b) => byName(a.service, b.service));
+      return [...results.values()].map(({ outcome }) => outcome).sort((a, b) => compareNames(a.service, b.service));
     } finally {
       for (const [name, start] of starts) {
         this.#pending.delete(start);
@@ -90,9 +91,7 @@ export class StartScheduler {
   }
 
   #limitOf(name: string): LimitFunction {
-    const known = this.#limits.get(name);
-    if (known) return known;
-    const limit = pLimit(1);
+    const limit = this.#limits.get(name) ?? pLimit(1);
     this.#limits.set(name, limit);
     return limit;
   }
@@ -100,7 +99,7 @@ export class StartScheduler {
   async #startOne(
     { definition, cancel: { signal } }: PendingStart,
     before: ReadonlyMap<string, StartResult>,
-    cause: StartCause,
+    restartReason: string | null,
   ): Promise<StartResult> {
     const { name } = definition.service;
     const startedAtMs = this.#context.clock.now();
@@ -116,11 +115,13 @@ export class StartScheduler {
     if (known.active && !isKept) await known.stop();
     if (signal.aborted) return cancelled(known);
     const isSame = isDeepStrictEqual(known.definition, definition);
-    const supervisor = isSame ? known : await this.#replace(known, definition);
+    // One that waits to be restarted would run beside the new one.
+    if (!isSame) await known.stop();
+    const supervisor = isSame ? known : this.#registry.install(definition);
     try {
       // A service on its way up has its slot already.
       if (isKept) await supervisor.start();
-      else await this.#startInSlot(supervisor, cause, signal);
+      else await this.#startInSlot(supervisor, restartReason, signal);
       return { outcome: succeeded(supervisor, !isKept), blame: null };
     } catch (error) {
       // Its process, and with it the lines that explain the failure, may still be on their way out.
@@ -130,14 +131,13 @@ export class StartScheduler {
     }
   }
 
-  async #startInSlot(supervisor: Supervisor, cause: StartCause, signal: AbortSignal): Promise<void> {
-    const { service } = supervisor.definition;
+  async #startInSlot(supervisor: Supervisor, restartReason: string | null, signal: AbortSignal): Promise<void> {
     const setQueued = (queued: string | null) => supervisor.setBlocked({ queued });
-    const freeSlot = await this.#takeSlot(service, setQueued);
+    const freeSlot = await this.#takeSlot(supervisor.definition.service, setQueued);
     try {
       setQueued(null);
       if (signal.aborted) throw new MonocoreError('Aborted', CANCELLED);
-      await (cause.type === 'asked' ? supervisor.start() : supervisor.recover(cause.reason));
+      await (restartReason === null ? supervisor.start() : supervisor.recover(restartReason));
     } finally {
       freeSlot();
     }
@@ -148,12 +148,6 @@ export class StartScheduler {
     const { guest, images } = capabilitiesOf(isolation);
     if (images && image !== null) return () => {};
     return (guest ? this.#context.bootSlots : this.#processSlots).take(ram_mib, onWait);
-  }
-
-  /** Stops the old supervisor first: one that waits to be restarted would run beside the new one. */
-  async #replace(known: Supervisor, definition: ServiceDefinition): Promise<Supervisor> {
-    await known.stop();
-    return this.#registry.install(definition);
   }
 
   /** Null once all conditions are met; else the reason as a predicate: `depends on db, which failed: …`. */
