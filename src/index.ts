@@ -6,7 +6,7 @@
  */
 export { loadConfig, parseConfig } from './config/load.ts';
 export { type ConfigProblem, formatProblem } from './config/problems.ts';
-export type { Choice } from './config/profiles.ts';
+export type { Choice } from './config/resolve.ts';
 export { Runtime, type RuntimeOptions } from './daemon/daemon.ts';
 export { type ErrorCode, MonocoreError } from './lib/errors.ts';
 export type { Report } from './lib/report.ts';

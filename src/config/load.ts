@@ -1,22 +1,32 @@
-/** Loading of a config file: reads it, checks it and fills in the defaults. Runs in the CLI or in a program that uses the library, never in the daemon. */
+/** Loading of a config file, in the CLI or in a program that uses the library, never in the daemon. */
 import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
 import type { Config } from '../protocol/service.ts';
 import { DOCUMENT_KEYS } from './keys.ts';
-import { EXTENSIONS, parseDocument } from './languages/document.ts';
-import type { Document } from './languages/syntax.ts';
-import type { PathProblem } from './problems.ts';
-import { configInvalid, locate } from './problems.ts';
-import type { Choice } from './profiles.ts';
+import { ConfigSyntaxError, type Document, Lines } from './languages/document.ts';
+import { parseJson } from './languages/json.ts';
+import { parseToml } from './languages/toml.ts';
+import { parseYaml } from './languages/yaml.ts';
+import { configInvalid, locate, type PathProblem, toConfigProblem } from './problems.ts';
 import { checkFiles } from './referenced-files.ts';
-import { type EnvFiles, toConfig } from './resolve.ts';
+import { type Choice, type EnvFiles, toConfig } from './resolve.ts';
 import { checkRules } from './rules/rules.ts';
 import { checkShares } from './rules/volumes.ts';
 import { attributeToDefaults, type ParsedConfig, readConfig } from './schema/parsed-config.ts';
 import { pathAsWritten } from './schema/table.ts';
 import { hostLimits, type ParseContext } from './schema/types.ts';
+
+/** Languages by the extension of the file. */
+const LANGUAGES = new Map<string, { readonly name: string; readonly parse: (text: string) => Document }>([
+  ['.toml', { name: 'TOML', parse: parseToml }],
+  ['.yaml', { name: 'YAML', parse: parseYaml }],
+  ['.yml', { name: 'YAML', parse: parseYaml }],
+  ['.json', { name: 'JSON', parse: parseJson }],
+]);
+
+const EXTENSIONS = [...LANGUAGES.keys()];
 
 /**
  * Reads a config file. Throws `ConfigInvalid`, whose `details` are all {@link ConfigProblem}s in order of position.
@@ -52,7 +62,18 @@ export function parseConfig(text: string, path: string, host = hostLimits(), cho
   return finish(read(text.replace(/^\uFEFF/, ''), path, host), [], new Map(), choice);
 }
 
-/** A text and the result of reading it. */
+/** Parses a text as TOML where the extension is unknown. Throws `ConfigInvalid` with the first problem. */
+function parseDocument(file: string, text: string): Document {
+  const { name, parse } = LANGUAGES.get(extname(file)) ?? LANGUAGES.get('.toml')!;
+  try {
+    return parse(text);
+  } catch (error) {
+    if (!(error instanceof ConfigSyntaxError)) throw error;
+    const message = `not ${name}: ${error.message}`;
+    throw configInvalid(file, [toConfigProblem(file, new Lines(text), error.span, '', message, null)]);
+  }
+}
+
 interface Reading {
   readonly path: string;
   readonly text: string;
@@ -84,10 +105,7 @@ function finish(
 /** Largest config that is read: a hand-written one has a few KiB, and a wrong `-f` may name anything. */
 const MAX_CONFIG_BYTES = 1024 * 1024;
 
-/**
- * Reads a config file, without its byte order mark. Throws `ConfigInvalid` with a problem at line 1, column 1 for
- * anything but a readable file in UTF-8 with a known extension.
- */
+/** Text without a byte order mark. Throws `ConfigInvalid` for anything but a file in UTF-8 with a known extension. */
 async function readConfigText(file: string): Promise<string> {
   const bytes = await readBytes(file);
   try {
@@ -97,17 +115,14 @@ async function readConfigText(file: string): Promise<string> {
   }
 }
 
-/** Names of configs that are found without the -f option. */
-const CONFIG_NAMES = EXTENSIONS.map((extension) => `monocore${extension}`);
-
 /**
- * The config of a folder: the file that is named `monocore` and has a known extension, or `monocore.toml` where there is
- * none. Throws `ConfigInvalid` where there are several, because none of them takes precedence.
+ * Path of the file in a folder that is named `monocore` and has a known extension; `monocore.toml` where there is none.
+ * Throws `ConfigInvalid` where there are several, because none of them takes precedence.
  */
 export function findConfig(folder: string): string {
-  const found = CONFIG_NAMES.map((name) => join(folder, name)).filter((path) => existsSync(path));
+  const found = EXTENSIONS.map((extension) => join(folder, `monocore${extension}`)).filter((path) => existsSync(path));
   const [first, second] = found;
-  if (second === undefined) return first ?? join(folder, CONFIG_NAMES[0]!);
+  if (second === undefined) return first ?? join(folder, 'monocore.toml');
   const names = found.map((path) => basename(path));
   throw unreadableFile(
     second,

@@ -3,8 +3,7 @@ import { distance } from 'fastest-levenshtein';
 import stringWidth from 'string-width';
 import { maskControls } from '../lib/control-characters.ts';
 import { MonocoreError } from '../lib/errors.ts';
-import { Lines, type Path, type Positions, type Span } from './languages/positions.ts';
-import { quote } from './languages/syntax.ts';
+import { Lines, type Path, type Positions, quote, type Span } from './languages/document.ts';
 
 /** Problem of a config file. Plain JSON: the `details` of a `ConfigInvalid` error are an array of these. */
 export interface ConfigProblem {

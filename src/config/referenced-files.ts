@@ -2,9 +2,8 @@
 import { readFile, stat } from 'node:fs/promises';
 import pLimit from 'p-limit';
 import { errorCode, errorText } from '../lib/errors.ts';
+import { type Path, quote } from './languages/document.ts';
 import { parseEnvFile } from './languages/env-file.ts';
-import type { Path } from './languages/positions.ts';
-import { quote } from './languages/syntax.ts';
 import { type PathProblem, valueProblem } from './problems.ts';
 import type { EnvFiles } from './resolve.ts';
 import type { ParsedConfig } from './schema/parsed-config.ts';

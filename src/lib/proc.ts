@@ -258,11 +258,7 @@ function parseCgroup(line: string): CgroupMembership {
   return { controllers: controllers.split(','), isV2: id === '0', path };
 }
 
-/**
- * Cgroups of a process; none when it has ended.
- *
- * @param procDir another folder in tests
- */
+/** Cgroups of a process; none when it has ended. @param procDir another folder in tests */
 export function readCgroups(pid: Pid, procDir = '/proc'): CgroupMembership[] {
   const text = procDir === '/proc' ? readProcessFile(pid, 'cgroup') : readFileSync(`${procDir}/${pid}/cgroup`, 'utf8');
   return (text ?? '').split('\n').filter(Boolean).map(parseCgroup);

@@ -1,6 +1,4 @@
-/**
- * Errors as they cross threads and HTTP: structured clone keeps neither `code` nor `cause` of an Error.
- */
+/** Errors as they cross threads and HTTP: structured clone keeps neither `code` nor `cause` of an Error. */
 import { type ErrorCode, errorCode, errorText, MonocoreError } from './errors.ts';
 
 /** A {@link MonocoreError} as plain JSON. */

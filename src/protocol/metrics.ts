@@ -26,9 +26,7 @@ export interface WatchChange {
 
 /** Commands of the main thread. Exposed with comlink. */
 export interface MetricsApi {
-  /**
-   * Starts or stops to sample processes. Must be told as soon as a process has ended: another may get its pid.
-   */
+  /** Starts or stops to sample processes. Must be told as soon as a process has ended: another may get its pid. */
   watch(changes: readonly WatchChange[]): Promise<void>;
   /**
    * Probes a port of 127.0.0.1, and closes the connection before it answers. Never throws.

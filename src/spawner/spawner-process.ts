@@ -12,8 +12,7 @@ import type { SpawnCommand, SpawnEvent, SpawnRequest } from '../protocol/spawner
 import { entryUrl } from '../threads/entry.ts';
 import type { Exit } from '../vm/backend.ts';
 import { exitOfChild } from '../vm/host/exit-record.ts';
-import type { SpawnedProcess, Spawner } from '../vm/host/host-process.ts';
-import { adoptedProcess, killByArgument } from '../vm/host/host-process.ts';
+import { adoptedProcess, killByArgument, type SpawnedProcess, type Spawner } from '../vm/host/host-process.ts';
 
 /** Little space for new objects keeps it small, and a small process forks fast. */
 const NODE_OPTIONS = ['--max-semi-space-size=1'];

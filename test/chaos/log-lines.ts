@@ -3,8 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { formatOf } from '../../src/protocol/log-files/formats.ts';
-import type { StreamName } from '../../src/protocol/log-files/names.ts';
-import { parseFileName } from '../../src/protocol/log-files/names.ts';
+import { parseFileName, type StreamName } from '../../src/protocol/log-files/names.ts';
 
 /**
  * Yields the lines of a stream, oldest first. A line that is not a record comes as it is.

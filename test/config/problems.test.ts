@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { quote } from '../../src/config/languages/syntax.ts';
+import { quote } from '../../src/config/languages/document.ts';
 import { type ConfigProblem, closest, configInvalid, formatPath, formatProblem } from '../../src/config/problems.ts';
 
 const PROBLEM: ConfigProblem = {

@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { type Ignored, MACHINE, type Step, transition } from '../../src/supervisor/machine.ts';
-import type {
-  Effect,
-  MachineEvent,
-  MachineEventType,
-  Rules,
-  ServiceState,
-  Stopping,
-  VmState,
+import {
+  type Effect,
+  type MachineEvent,
+  type MachineEventType,
+  NO_RESTARTS,
+  nameState,
+  type Rules,
+  type ServiceState,
+  STOP_PHASES,
+  type Stopping,
+  type VmState,
 } from '../../src/supervisor/states.ts';
-import { NO_RESTARTS, nameState, STOP_PHASES } from '../../src/supervisor/states.ts';
 import { healthCheck } from '../helpers/fakes/health-check.ts';
 import { scriptService } from '../helpers/fakes/services.ts';
 import { failed, serviceState, started, stopped, stopping } from '../helpers/fakes/states.ts';

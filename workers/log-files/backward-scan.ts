@@ -4,8 +4,7 @@ import { recordTime } from '../../src/protocol/log-files/formats.ts';
 import type { Position } from '../../src/protocol/log-files/names.ts';
 import type { FoundRecord } from '../../src/protocol/log-files/queries.ts';
 import { EARLIEST, LF, RECORD_TIME_BYTES } from '../../src/protocol/log-files/record.ts';
-import type { StreamFiles } from './log-file.ts';
-import { type LogFile, openLogFile } from './log-file.ts';
+import { type LogFile, openLogFile, type StreamFiles } from './log-file.ts';
 import { BLOCK_BYTES, endsBefore } from './stream-cursor.ts';
 
 /** Most bytes of a record that a test gets. */

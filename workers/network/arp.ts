@@ -24,12 +24,7 @@ export function asksForGateway(framed: Buffer): boolean {
   );
 }
 
-/**
- * Writes the reply.
- *
- * @param into receives the frame
- * @param index of the asking member
- */
+/** Writes the reply. @param into receives the frame @param index of the asking member */
 export function writeArpReply(into: Buffer, index: number, request: Buffer): Buffer {
   const framed = writeHead(into, GATEWAY_INDEX, index, TYPE_ARP, ARP_BYTES);
   KIND.copy(framed, PAYLOAD);

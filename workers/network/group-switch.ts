@@ -32,11 +32,7 @@ export class GroupSwitch {
     this.#touched.delete(link);
   }
 
-  /**
-   * Forwards a member's frame.
-   *
-   * @param gateway of that member
-   */
+  /** Forwards a member's frame. @param gateway of that member */
   forward(from: VmLink, gateway: Gateway, framed: Buffer): void {
     const { index, service } = from.port;
     if (!isGenuine(framed, index)) {

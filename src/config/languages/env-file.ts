@@ -3,7 +3,7 @@
  * values. Unlike other parsers of such files, this one reports every line that it does not understand.
  */
 import { findVariableProblem } from '../schema/pairs.ts';
-import { quote } from './syntax.ts';
+import { quote } from './document.ts';
 
 /** Problem of a line, counted from 1. */
 interface EnvFileProblem {

@@ -1,8 +1,15 @@
 /** Parsing of JSON (RFC 8259) to values and their positions. */
 import { type AnyNode, type ObjectNode, parse } from '@humanwhocodes/momoa';
-import type { Path } from './positions.ts';
-import { Positions, type Span } from './positions.ts';
-import { ConfigSyntaxError, type Document, MAX_DEPTH, quote, type Table } from './syntax.ts';
+import {
+  ConfigSyntaxError,
+  type Document,
+  MAX_DEPTH,
+  type Path,
+  Positions,
+  quote,
+  type Span,
+  type Table,
+} from './document.ts';
 
 /** Parses a document. Throws {@link ConfigSyntaxError}, also for a duplicate key. Pure. */
 export function parseJson(text: string): Document {

@@ -5,8 +5,7 @@
 import { parse, TomlError } from 'smol-toml';
 import { type AST, parseTOML } from 'toml-eslint-parser';
 import { errorText } from '../../lib/errors.ts';
-import { Lines, type Path, Positions, type Span } from './positions.ts';
-import { ConfigSyntaxError, type Document, MAX_DEPTH } from './syntax.ts';
+import { ConfigSyntaxError, type Document, Lines, MAX_DEPTH, type Path, Positions, type Span } from './document.ts';
 
 /** Parses a document; integers beyond 2^53 are bigints. Throws {@link ConfigSyntaxError}. Pure. */
 export function parseToml(text: string): Document {

@@ -13,8 +13,16 @@ import {
   type YAMLMap,
 } from 'yaml';
 import { errorText } from '../../lib/errors.ts';
-import { type Path, Positions, type Span } from './positions.ts';
-import { ConfigSyntaxError, type Document, MAX_DEPTH, quote, type Table } from './syntax.ts';
+import {
+  ConfigSyntaxError,
+  type Document,
+  MAX_DEPTH,
+  type Path,
+  Positions,
+  quote,
+  type Span,
+  type Table,
+} from './document.ts';
 
 /** Most tokens of a text (scalars, spaces, line breaks …). The parser needs a second for so many; a config has hundreds. */
 const MAX_TOKENS = 100_000;

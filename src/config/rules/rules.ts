@@ -1,15 +1,17 @@
-/** Rules that need more than one key: names, references, cycles, ports, isolation. */
+/**
+ * Rules that need more than one key: names, references, cycles, ports, isolation.
+ *
+ * Long because each rule is short and they are read as a list.
+ */
 import { type Capabilities, capabilitiesOf, labelOf } from '../../protocol/isolation.ts';
 import { HEALTH_KEYS, type ParsedService, SERVICE_KEYS } from '../keys.ts';
-import type { Path } from '../languages/positions.ts';
-import { quote } from '../languages/syntax.ts';
-import { keyProblem, type PathProblem, valueProblem } from '../problems.ts';
+import { type Path, quote } from '../languages/document.ts';
+import { didYouMean, formatPath, keyProblem, type PathProblem, valueProblem } from '../problems.ts';
 import type { ParsedConfig } from '../schema/parsed-config.ts';
+import { type PortRange, portOf, replicaNames } from '../schema/ports.ts';
 import { MAX_TABLES } from '../schema/table.ts';
-import { hasKey, type KeyTable } from '../schema/types.ts';
+import { hasKey, type KeyTable, type ParsedTable } from '../schema/types.ts';
 import { findCycles, findDeepChains } from './cycles.ts';
-import { findRepeatedNames, MAX_SUGGESTIONS, namesOf, unknownName } from './names.ts';
-import { checkPorts } from './ports.ts';
 
 const KEYS: KeyTable = SERVICE_KEYS;
 
@@ -24,12 +26,49 @@ export function checkRules({ services, groups }: ParsedConfig): PathProblem[] {
     ...findDependencyCycles(services),
     ...findUnmetConditions(services),
     ...services.flatMap(findPointlessKeys),
-    ...checkPorts(services),
+    ...services.flatMap(findMiscounts),
+    ...findRepeatedPorts(services),
     ...findLongChains(services),
     ...services.flatMap(findIsolationProblems),
     ...services.flatMap(findRootProblems),
     ...services.flatMap(findUnclearProbes),
   ];
+}
+
+/** Longest name, as in `schema/values.ts`. */
+const MAX_NAME_CHARS = 63;
+/** Suggestions take their time, and nobody reads more of them. */
+export const MAX_SUGGESTIONS = 100;
+
+/** Names as written, faulty ones as well: a reference to a faulty name is not a second problem. */
+export function namesOf(tables: readonly ParsedTable<unknown>[]): ReadonlySet<string> {
+  return new Set(tables.map(({ table }) => table.name).filter((name) => typeof name === 'string'));
+}
+
+type Named = { readonly name: string; readonly replicas?: number | undefined };
+
+/** Names that another table has already. Those of replicas count, which may be the name of another service. */
+export function findRepeatedNames(tables: readonly ParsedTable<Named>[]): PathProblem[] {
+  const owners = new Map<string, Path>();
+  return tables.flatMap(({ path, values: { name, replicas } }) => {
+    if (name === undefined) return [];
+    const names = replicaNames({ name, replicas });
+    const taken = names.find((candidate) => owners.has(candidate));
+    for (const candidate of names) if (!owners.has(candidate)) owners.set(candidate, path);
+    const at = [...path, 'name'];
+    if (taken !== undefined) {
+      return [valueProblem(at, `${quote(taken)} is already the name of ${formatPath(owners.get(taken)!)}`)];
+    }
+    const last = names.at(-1)!;
+    if (replicas === undefined || last.length <= MAX_NAME_CHARS) return [];
+    const limit = `names have at most ${MAX_NAME_CHARS} characters`;
+    return [valueProblem(at, `is too long: a replica would be ${quote(last)}, and ${limit}`)];
+  });
+}
+
+/** A reference to a name that does not exist. */
+export function unknownName(path: Path, kind: string, name: string, known: ReadonlySet<string>): PathProblem {
+  return valueProblem(path, `there is no ${kind} ${quote(name)}${didYouMean(name, known)}`);
 }
 
 function findUnknownGroups(services: readonly ParsedService[], groups: ReadonlySet<string>): PathProblem[] {
@@ -212,4 +251,51 @@ function findUnclearProbes({ values: { healthcheck } }: ParsedService): PathProb
   return first === undefined
     ? [valueProblem(healthcheck.path, 'does not name a probe', `one of ${PROBE_KEYS.join(', ')}`)]
     : others.map((key) => keyProblem([...healthcheck.path, key], `there is already a probe: ${first}`, 'one of them'));
+}
+
+/** Each replica needs a port of its own. */
+function findMiscounts(service: ParsedService): PathProblem[] {
+  const { table, values } = service;
+  // A faulty number of replicas is a problem already.
+  if (Object.hasOwn(table, 'replicas') && values.replicas === undefined) return [];
+  const count = values.replicas ?? 1;
+  return eachRange(service).flatMap(({ path, range }) => {
+    if (range.count === count) return [];
+    const ports = range.count === 1 ? '1 host port' : `${range.count} host ports`;
+    const services = count === 1 ? 'one service' : `${count} replicas`;
+    return [valueProblem(path, `has ${ports} for ${services}`, suggestion(range, count))];
+  });
+}
+
+function suggestion({ first, count: ports, guest, protocol }: PortRange, count: number): string {
+  const suffix = protocol === 'udp' ? '/udp' : '';
+  if (count === 1) return `"${first}:${guest}${suffix}", or replicas = ${ports}`;
+  return `a range of ${count} such as "${first}-${first + count - 1}:${guest}${suffix}"`;
+}
+
+/** Host ports that are forwarded twice. Guests of a group share its address; those without a group share 127.0.0.1. */
+function findRepeatedPorts(services: readonly ParsedService[]): PathProblem[] {
+  const owners = new Map<string, Path>();
+  const problems: PathProblem[] = [];
+  for (const service of services) {
+    const { group, isolation, replicas = 1 } = service.values;
+    if (group === undefined || isolation === undefined || !capabilitiesOf(isolation).ports) continue;
+    for (const { path, range } of eachRange(service)) {
+      if (range.count !== replicas) continue;
+      const ports = Array.from({ length: range.count }, (_, replica) => portOf(range, replica));
+      const keyOf = (host: number) => `${host}/${range.protocol} of ${group ?? '127.0.0.1'}`;
+      const taken = ports.find(({ host }) => owners.has(keyOf(host)));
+      for (const { host } of ports) if (!owners.has(keyOf(host))) owners.set(keyOf(host), path);
+      if (taken === undefined) continue;
+      const name = range.protocol === 'tcp' ? String(taken.host) : `${taken.host}/${range.protocol}`;
+      const owner = formatPath(owners.get(keyOf(taken.host))!);
+      problems.push(valueProblem(path, `host port ${name} is already taken by ${owner}`));
+    }
+  }
+  return problems;
+}
+
+function eachRange({ path, values }: ParsedService): { path: Path; range: PortRange }[] {
+  const ports = (values.ports ?? []).map((range, index) => ({ path: [...path, 'ports', index], range }));
+  return values.port === undefined ? ports : [{ path: [...path, 'port'], range: values.port }, ...ports];
 }

@@ -1,13 +1,12 @@
 /** Rules on what services share: volumes and variables of their group, paths that overlap. */
 import { capabilitiesOf } from '../../protocol/isolation.ts';
 import type { ParsedGroup, ParsedService } from '../keys.ts';
-import type { Path } from '../languages/positions.ts';
-import { quote } from '../languages/syntax.ts';
-import { upwards } from '../paths.ts';
+import { type Path, quote } from '../languages/document.ts';
 import { didYouMean, formatPath, type PathProblem, valueProblem } from '../problems.ts';
 import type { ParsedConfig } from '../schema/parsed-config.ts';
+import { upwards } from '../schema/values.ts';
 import { toVolume } from '../schema/volumes.ts';
-import { findRepeatedNames, MAX_SUGGESTIONS } from './names.ts';
+import { findRepeatedNames, MAX_SUGGESTIONS } from './rules.ts';
 
 /** A path of the host or the guest, and its position in the config. */
 interface PathUse {

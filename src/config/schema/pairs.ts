@@ -4,7 +4,7 @@ import type { JsonSchema } from '@valibot/to-json-schema';
 import * as v from 'valibot';
 import type { Secret } from '../../protocol/service.ts';
 import { interpolate } from '../../protocol/variables.ts';
-import { isTable, kindOf, quote, type Table } from '../languages/syntax.ts';
+import { isTable, kindOf, quote, type Table } from '../languages/document.ts';
 import { mustBe, scalar } from './values.ts';
 
 const PAIRS: JsonSchema = {

@@ -1,8 +1,7 @@
 /** The document as far as it is valid, with `[defaults]` applied to its services. The rules work on it. */
 import { capabilitiesOf, type Isolation } from '../../protocol/isolation.ts';
 import { DOCUMENT_KEYS, type DocumentValues, type ParsedGroup, type ParsedService, SERVICE_KEYS } from '../keys.ts';
-import type { Path } from '../languages/positions.ts';
-import type { Table } from '../languages/syntax.ts';
+import type { Path, Table } from '../languages/document.ts';
 import type { PathProblem } from '../problems.ts';
 import { TableReader } from './table.ts';
 import type { AnyKey, ParseContext, ParsedTable } from './types.ts';

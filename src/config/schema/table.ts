@@ -1,7 +1,6 @@
 /** Reading of a table of the document by its rows in `keys.ts`. */
 import * as v from 'valibot';
-import type { Path } from '../languages/positions.ts';
-import { isTable, kindOf, type Table } from '../languages/syntax.ts';
+import { isTable, kindOf, type Path, type Table } from '../languages/document.ts';
 import { closest, keyProblem, type PathProblem, valueProblem } from '../problems.ts';
 import type {
   AnyKey,

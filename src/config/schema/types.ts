@@ -3,8 +3,7 @@ import { availableParallelism, totalmem } from 'node:os';
 import type { JsonSchema } from '@valibot/to-json-schema';
 import type * as v from 'valibot';
 import type { Capabilities } from '../../protocol/isolation.ts';
-import type { Path } from '../languages/positions.ts';
-import type { Table } from '../languages/syntax.ts';
+import type { Path, Table } from '../languages/document.ts';
 
 /** Upper limits of what a service may ask for. */
 interface HostLimits {

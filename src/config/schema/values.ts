@@ -8,8 +8,7 @@ import * as v from 'valibot';
 import { errorText } from '../../lib/errors.ts';
 import { parseImageReference } from '../../protocol/image-reference.ts';
 import { StopSignalSchema } from '../../protocol/service.ts';
-import { kindOf } from '../languages/syntax.ts';
-import { normalizePath } from '../paths.ts';
+import { kindOf } from '../languages/document.ts';
 import type { ParseContext, ScalarType } from './types.ts';
 
 export type Schema<T> = v.GenericSchema<unknown, T>;
@@ -84,6 +83,40 @@ export const HostPaths = scalar(
   'the path of a file, or an array of paths',
   { json: TEXT_OR_TEXTS },
 );
+
+/** PATH_MAX of Linux without its NUL, see path_resolution(7). */
+const MAX_PATH_BYTES = 4095;
+
+/**
+ * Normalises a path: without `.`, `..` and redundant slashes. Unlike in path.normalize(), a `..` that would leave the root
+ * is a problem: it is a mistake.
+ */
+export function normalizePath(path: string): string | { readonly problem: string } {
+  if (!path.startsWith('/')) return { problem: 'must be absolute' };
+  if (Buffer.byteLength(path) > MAX_PATH_BYTES) return { problem: `is longer than ${MAX_PATH_BYTES} bytes` };
+  const parts: string[] = [];
+  for (const part of path.split('/')) {
+    if (part === '' || part === '.') continue;
+    if (part !== '..') parts.push(part);
+    else if (parts.pop() === undefined) return { problem: 'leads above the root' };
+  }
+  return `/${parts.join('/')}`;
+}
+
+/** The normalised path and all its parents up to the root: `/a/b`, `/a`, `/`. */
+export function* upwards(path: string): Generator<string> {
+  let current = path;
+  while (current !== '/') {
+    yield current;
+    current = current.slice(0, current.lastIndexOf('/')) || '/';
+  }
+  yield current;
+}
+
+/** True when the first normalised path is the second one or below it, by segments: `/database` is not below `/data`. */
+export function isWithin(path: string, folder: string): boolean {
+  return folder === '/' || path === folder || path.startsWith(`${folder}/`);
+}
 
 /** An absolute path, of the guest or the host; becomes normalised. */
 export const AbsolutePath = v.pipe(

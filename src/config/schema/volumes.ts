@@ -1,8 +1,7 @@
 /** Volumes of a service's own, and those that it takes from its group. */
 import * as v from 'valibot';
 import { findPlaceFault, type Volume } from '../../protocol/service.ts';
-import { isWithin, normalizePath } from '../paths.ts';
-import { list, Printable, scalar } from './values.ts';
+import { isWithin, list, normalizePath, Printable, scalar } from './values.ts';
 
 /** `host[:guest][:ro]` as written, split. */
 interface Mount {

@@ -1,6 +1,12 @@
 /** States of a service, with defaults for what a test does not care about. */
-import type { EndedState, Running, ServiceState, Stopping, VmState } from '../../../src/supervisor/states.ts';
-import { NO_RESTARTS } from '../../../src/supervisor/states.ts';
+import {
+  type EndedState,
+  NO_RESTARTS,
+  type Running,
+  type ServiceState,
+  type Stopping,
+  type VmState,
+} from '../../../src/supervisor/states.ts';
 
 /** A service in a state that the user wants up. */
 export function serviceState(actual: VmState, data: Partial<ServiceState> = {}): ServiceState {

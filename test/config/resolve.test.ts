@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseConfig } from '../../src/config/load.ts';
-import type { Choice } from '../../src/config/profiles.ts';
+import type { Choice } from '../../src/config/resolve.ts';
 import { HOST, shortProblems } from '../helpers/config/harness.ts';
 
 const TEXT = `
