@@ -3,17 +3,13 @@ import { type MessagePort, parentPort, Worker, type WorkerOptions, workerData } 
 import { isSource } from '../lib/package-info.ts';
 import { expose } from './rpc.ts';
 
-/** Entry files in `workers/`. */
 export type WorkerEntry = 'logs' | 'metrics' | 'state' | 'network' | 'api' | 'jobs' | 'images' | 'spawner';
 
-/** URL of a worker's entry file. */
 export function entryUrl(entry: WorkerEntry): URL {
   return new URL(`../../workers/${entry}.${isSource ? 'ts' : 'js'}`, import.meta.url);
 }
 
-/**
- * Starts a worker thread. A `.ts` entry registers tsx itself: on Node 20 the parent's hooks do not apply in it.
- */
+/** Starts a worker thread. A `.ts` entry registers tsx itself: on Node 20 the parent's hooks do not apply in it. */
 export function spawnWorker(entry: WorkerEntry, options: WorkerOptions): Worker {
   const url = entryUrl(entry);
   if (!isSource) return new Worker(url, { ...options, execArgv: [] });

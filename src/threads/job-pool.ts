@@ -41,8 +41,7 @@ const POOLS: Readonly<Record<PoolName, { readonly entry: WorkerEntry; readonly m
   images: { entry: 'images', maxThreads: 2 },
 };
 
-/** Options of a job. */
-export interface JobOptions {
+interface JobOptions {
   /** Cancels the job by ending its thread. */
   readonly signal?: AbortSignal;
   /** Ports in the job that are transferred with it. */

@@ -51,11 +51,6 @@ export interface Wrapped<Api> {
   fail(error: MonocoreError): void;
 }
 
-interface PendingCall {
-  readonly method: string;
-  readonly timer: NodeJS.Timeout | undefined;
-}
-
 /**
  * Wraps the api at the other end of `port`. A call without an answer within its deadline throws `CallTimeout`; it may still
  * take effect. {@link Wrapped.fail} makes pending calls throw its error.
@@ -64,18 +59,16 @@ interface PendingCall {
  */
 export function wrap<Api>(name: string, port: MessagePort | Worker, deadlines: CallDeadlines): Wrapped<Api> {
   const inner = endpointOf(port);
-  const pending = new Map<string, PendingCall>();
-  const listeners = new Set<Parameters<Comlink.Endpoint['addEventListener']>[1]>();
+  /** Timers of the deadlines, by the ids of calls. */
+  const pending = new Map<string, NodeJS.Timeout | undefined>();
+  const listeners = new Set<(event: Event) => void>();
   let failure: MonocoreError | null = null;
 
   const deliver = (data: unknown): void => {
-    for (const listener of [...listeners]) {
-      if ('handleEvent' in listener) listener.handleEvent({ data } as unknown as Event);
-      else listener({ data } as unknown as Event);
-    }
+    for (const listener of [...listeners]) listener({ data } as unknown as Event);
   };
   const settle = (id: string): void => {
-    clearTimeout(pending.get(id)?.timer);
+    clearTimeout(pending.get(id));
     pending.delete(id);
   };
   const failCall = (id: string, error: MonocoreError): void => {
@@ -91,30 +84,24 @@ export function wrap<Api>(name: string, port: MessagePort | Worker, deadlines: C
   }) as never);
 
   const endpoint: Comlink.Endpoint = {
-    addEventListener: (_type, listener) => listeners.add(listener),
-    removeEventListener: (_type, listener) => listeners.delete(listener),
+    // comlink listens with functions only.
+    addEventListener: (_type, listener) => listeners.add(listener as (event: Event) => void),
+    removeEventListener: (_type, listener) => listeners.delete(listener as (event: Event) => void),
     start: () => inner.start?.(),
     postMessage(message: { id: string; path?: string[] }, transferables) {
       const method = message.path?.join('.') ?? 'call';
       const { id } = message;
       if (failure) {
         const error = failure;
-        pending.set(id, { method, timer: undefined });
+        pending.set(id, undefined);
         queueMicrotask(() => failCall(id, error));
         return;
       }
-      const deadlineMs =
-        deadlines.perMethodMs?.[method] === undefined ? deadlines.defaultMs : deadlines.perMethodMs[method];
-      const timer =
-        deadlineMs === null
-          ? undefined
-          : setTimeout(
-              () =>
-                failCall(id, new MonocoreError('CallTimeout', `${name}.${method} did not answer in ${deadlineMs} ms`)),
-              deadlineMs,
-            );
-      timer?.unref();
-      pending.set(id, { method, timer });
+      const { defaultMs, perMethodMs } = deadlines;
+      const deadlineMs = perMethodMs?.[method] === undefined ? defaultMs : perMethodMs[method];
+      const expire = (): void =>
+        failCall(id, new MonocoreError('CallTimeout', `${name}.${method} did not answer in ${deadlineMs} ms`));
+      pending.set(id, deadlineMs === null ? undefined : setTimeout(expire, deadlineMs).unref());
       inner.postMessage(message, transferables);
     },
   };

@@ -1,6 +1,4 @@
-/**
- * A long-lived worker thread: started, called, restarted when it dies, stopped in order.
- */
+/** A long-lived worker thread: started, called, restarted when it dies, stopped in order. */
 import {
   MessageChannel,
   type MessagePort,
@@ -29,9 +27,7 @@ export interface ThreadOptions<Api, Event> {
   readonly data: () => { data: unknown; transferList?: readonly MessagePort[] };
   readonly deadlines: CallDeadlines;
   readonly onEvent?: (event: Event) => void;
-  /**
-   * Gives the worker its work again, after each start and before other calls. An error ends and restarts the worker.
-   */
+  /** Gives the worker its work again, after each start and before other calls. An error ends and restarts the worker. */
   readonly onReady?: (api: Remote<Api>) => Promise<void>;
   /** Called when the worker died unexpectedly. */
   readonly onDeath?: (error: MonocoreError) => void;
@@ -40,17 +36,17 @@ export interface ThreadOptions<Api, Event> {
 interface Running<Api> {
   readonly worker: Worker;
   readonly wrapped: Wrapped<Api>;
-  readonly events: MessagePort;
   readonly exited: Promise<MonocoreError>;
 }
 
 /** A worker thread under supervision. Main thread only. */
 export class WorkerThread<Api, Event = never> {
   readonly #options: ThreadOptions<Api, Event>;
+  readonly name: string;
   #state: ThreadStatus['state'] = 'stopped';
   #restarts = 0;
   #running: Running<Api> | null = null;
-  #ready: Promise<Remote<Api>> = Promise.reject(new MonocoreError('ThreadDied', 'the thread was not started'));
+  #ready!: Promise<Remote<Api>>;
   #stopping = false;
   #delayMs = RESTART_DELAY_MS;
   /** Ends the wait before the next restart. */
@@ -58,11 +54,8 @@ export class WorkerThread<Api, Event = never> {
 
   constructor(options: ThreadOptions<Api, Event>) {
     this.#options = options;
-    this.#ready.catch(() => {});
-  }
-
-  get name(): string {
-    return this.#options.name ?? this.#options.entry;
+    this.name = options.name ?? options.entry;
+    this.#setReady(Promise.reject(new MonocoreError('ThreadDied', 'the thread was not started')));
   }
 
   status(): ThreadStatus {
@@ -73,8 +66,7 @@ export class WorkerThread<Api, Event = never> {
   async start(): Promise<void> {
     this.#stopping = false;
     this.#state = 'starting';
-    this.#ready = this.#launch();
-    this.#ready.catch(() => {});
+    this.#setReady(this.#launch());
     await this.#ready;
   }
 
@@ -105,19 +97,18 @@ export class WorkerThread<Api, Event = never> {
     this.#stopping = true;
     this.#skipDelay();
     const running = this.#running;
-    let result: 'drained' | 'terminated' = 'terminated';
+    let hasDrained = false;
     if (running && drain && this.#state === 'ready') {
-      result = await drain(running.wrapped.remote).then(
-        () => 'drained' as const,
-        () => 'terminated' as const,
+      hasDrained = await drain(running.wrapped.remote).then(
+        () => true,
+        () => false,
       );
     }
     await running?.worker.terminate();
     await running?.exited;
     this.#state = 'stopped';
-    this.#ready = Promise.reject(this.#stoppedError());
-    this.#ready.catch(() => {});
-    return result;
+    this.#setReady(Promise.reject(this.#stoppedError()));
+    return hasDrained ? 'drained' : 'terminated';
   }
 
   /** Makes the worker throw an uncaught error, after which it is restarted. For tests. */
@@ -126,11 +117,15 @@ export class WorkerThread<Api, Event = never> {
     await this.#running?.exited;
   }
 
-  /**
-   * Kills the worker at once, as when it runs out of memory; it is restarted. For tests.
-   */
+  /** Kills the worker at once, as when it runs out of memory; it is restarted. For tests. */
   async kill(): Promise<void> {
     await this.#running?.worker.terminate();
+  }
+
+  /** Sets the promise that callers wait for; they handle its failure, if there are any. */
+  #setReady(ready: Promise<Remote<Api>>): void {
+    this.#ready = ready;
+    ready.catch(() => {});
   }
 
   async #launch(): Promise<Remote<Api>> {
@@ -161,50 +156,46 @@ export class WorkerThread<Api, Event = never> {
         resolve(error);
       });
     });
-    const running = { worker, wrapped, events, exited };
-    this.#running = running;
+    this.#running = { worker, wrapped, exited };
     events.on('message', (event: Event) => onEvent?.(event));
 
-    await this.#becomeReady(running);
-    if (onReady) {
-      try {
-        await onReady(wrapped.remote);
-      } catch (error) {
-        await worker.terminate();
-        throw error;
-      }
+    await this.#becomeReady(worker, exited);
+    try {
+      await onReady?.(wrapped.remote);
+    } catch (error) {
+      await worker.terminate();
+      throw error;
     }
     this.#state = 'ready';
     void exited.then((error) => this.#onExit(error));
     return wrapped.remote;
   }
 
-  async #becomeReady({ worker, exited }: Running<Api>): Promise<void> {
-    const ready = new Promise<'ready'>((resolve) => {
-      worker.on('message', (message) => {
-        if (message === READY) resolve('ready');
-      });
+  async #becomeReady(worker: Worker, exited: Promise<MonocoreError>): Promise<void> {
+    const ready = deferred<'ready'>();
+    worker.on('message', (message) => {
+      if (message === READY) ready.resolve('ready');
     });
-    const outcome = await within(Promise.race([ready, exited]), READY_TIMEOUT_MS);
+    const outcome = await within(Promise.race([ready.promise, exited]), READY_TIMEOUT_MS);
     if (outcome === 'ready') return;
     await worker.terminate();
-    throw (
-      outcome ?? new MonocoreError('CallTimeout', `the ${this.name} thread was not ready in ${READY_TIMEOUT_MS} ms`)
-    );
+    if (outcome) throw outcome;
+    throw new MonocoreError('CallTimeout', `the ${this.name} thread was not ready in ${READY_TIMEOUT_MS} ms`);
   }
 
   #onExit(error: MonocoreError): void {
     if (this.#stopping) return;
     this.#state = 'restarting';
-    this.#ready = this.#restart();
-    this.#ready.catch(() => {});
+    this.#setReady(this.#restart());
     this.#options.onDeath?.(error);
   }
 
   /** Restarts the worker until it is ready or stopped, with growing delays. */
   async #restart(): Promise<Remote<Api>> {
     for (;;) {
-      await this.#waitToRestart();
+      const skipped = deferred();
+      this.#skipDelay = skipped.resolve;
+      await within(skipped.promise, this.#delayMs);
       this.#delayMs = Math.min(this.#delayMs * 2, RESTART_DELAY_MAX_MS);
       if (this.#stopping) throw this.#stoppedError();
       this.#restarts += 1;
@@ -212,17 +203,10 @@ export class WorkerThread<Api, Event = never> {
         return await this.#launch();
       } catch (error) {
         if (this.#stopping) throw this.#stoppedError();
-        this.#options.onDeath?.(
-          error instanceof MonocoreError ? error : new MonocoreError('ThreadDied', errorText(error), { cause: error }),
-        );
+        const isKnown = error instanceof MonocoreError;
+        this.#options.onDeath?.(isKnown ? error : new MonocoreError('ThreadDied', errorText(error), { cause: error }));
       }
     }
-  }
-
-  async #waitToRestart(): Promise<void> {
-    const skipped = deferred();
-    this.#skipDelay = skipped.resolve;
-    await within(skipped.promise, this.#delayMs);
   }
 
   #stoppedError(): MonocoreError {

@@ -29,7 +29,6 @@ export class EventHub {
     return this.#clients.size;
   }
 
-  /** Sends `event` to every client. */
   publish(event: ControlEvent): void {
     if (this.#clients.size === 0) return;
     const line = toLine(event);

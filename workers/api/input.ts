@@ -11,9 +11,6 @@ const MAX_BODY_BYTES = 4 * 2 ** 20;
 /** Most faults in a message; the details have all. */
 const FAULTS_IN_MESSAGE = 3;
 
-/** A query of Hono, in which each parameter may occur several times. */
-export type RawQuery = Record<string, string[]>;
-
 const once = v.pipe(
   v.array(v.string()),
   v.length(1, 'Given more than once'),
@@ -110,8 +107,11 @@ export async function readBody<Schema extends v.GenericSchema>(
   return check(schema, value, "the request's body");
 }
 
-/** Parses query parameters. @throws MonocoreError `Usage` that names the faults */
-export function parseQuery<Schema extends v.GenericSchema>(schema: Schema, query: RawQuery): v.InferOutput<Schema> {
+/** Parses query parameters, each of which may occur several times. @throws MonocoreError `Usage` that names the faults */
+export function parseQuery<Schema extends v.GenericSchema>(
+  schema: Schema,
+  query: Record<string, string[]>,
+): v.InferOutput<Schema> {
   return check(schema, query, "the request's query");
 }
 

@@ -9,15 +9,6 @@ import type { LogsApi } from '../../src/protocol/logs.ts';
 import { type Remote, transfer } from '../../src/threads/rpc.ts';
 import type { OpenAnswers } from './open-answers.ts';
 
-/** A request and its answer. */
-export interface Exchange {
-  readonly incoming: Pick<IncomingMessage, 'headers'>;
-  readonly outgoing: ServerResponse;
-}
-
-/** Ends an incomplete answer. */
-type Fail = (error: WireError) => void;
-
 /**
  * Answers with the records of `query`. A later failure is sent in a trailer; without support for trailers the connection is
  * cut.
@@ -25,7 +16,8 @@ type Fail = (error: WireError) => void;
  * @throws what the log worker throws; nothing has been sent then
  */
 export async function streamLogs(
-  { incoming, outgoing }: Exchange,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
   logs: Remote<LogsApi>,
   query: LogQuery,
   answers: OpenAnswers,
@@ -39,45 +31,31 @@ export async function streamLogs(
     port.close();
     throw error;
   }
-  if (outgoing.destroyed) {
-    port.close();
-    return;
-  }
+  if (outgoing.destroyed) return port.close();
   const takesTrailers = /(^|,)\s*trailers\s*(,|$)/i.test(String(incoming.headers.te ?? ''));
   if (takesTrailers) outgoing.setHeader('trailer', ERROR_TRAILER);
   answers.startStream(outgoing, 'text/plain; charset=utf-8');
   pipeChunks(port, outgoing, (error) => {
-    if (!takesTrailers) {
-      outgoing.destroy();
-      return;
-    }
+    if (!takesTrailers) return void outgoing.destroy();
     outgoing.addTrailers({ [ERROR_TRAILER]: encodeURIComponent(JSON.stringify(error)) });
     outgoing.end();
   });
 }
 
-function pipeChunks(port: MessagePort, outgoing: ServerResponse, fail: Fail): void {
+/** Writes the chunks and ends the answer; `fail` ends an incomplete one. */
+function pipeChunks(port: MessagePort, outgoing: ServerResponse, fail: (error: WireError) => void): void {
   let isOver = false;
   port.on('message', (event: LogReadEvent) => {
     if (outgoing.writableEnded) return;
-    switch (event.type) {
-      case 'chunk': {
-        const { buffer } = event.bytes;
-        // Once the kernel has all of it, the buffer may be refilled with the next chunk.
-        outgoing.write(event.bytes, () => port.postMessage(buffer, [buffer]));
-        return;
-      }
-      case 'end':
-        isOver = true;
-        outgoing.end();
-        return;
-      case 'error':
-        isOver = true;
-        fail(event.error);
-        return;
-      default:
-        event satisfies never;
+    if (event.type === 'chunk') {
+      const { buffer } = event.bytes;
+      // Once the kernel has all of it, the buffer may be refilled with the next chunk.
+      outgoing.write(event.bytes, () => port.postMessage(buffer, [buffer]));
+      return;
     }
+    isOver = true;
+    if (event.type === 'end') outgoing.end();
+    else fail(event.error);
   });
   port.once('close', () => {
     if (isOver || outgoing.writableEnded || outgoing.destroyed) return;

@@ -1,11 +1,13 @@
 /** Answers that are not complete: pending ones, and streams without a foreseeable end (events, followed logs, pulls). */
 import type { ServerResponse } from 'node:http';
+import { deferred, within } from '../../src/lib/promises.ts';
 
 /** Open answers, so that a stop can end them in order. */
 export class OpenAnswers {
   readonly #open = new Set<ServerResponse>();
   readonly #streams = new Set<ServerResponse>();
-  #onEmpty = () => {};
+  readonly #empty = deferred();
+  #isEnding = false;
 
   /** Registers an answer; called first for each. */
   track(outgoing: ServerResponse): void {
@@ -13,7 +15,7 @@ export class OpenAnswers {
     outgoing.once('close', () => {
       this.#open.delete(outgoing);
       this.#streams.delete(outgoing);
-      if (this.#open.size === 0) this.#onEmpty();
+      if (this.#isEnding && this.#open.size === 0) this.#empty.resolve();
     });
   }
 
@@ -30,14 +32,8 @@ export class OpenAnswers {
    * @param graceMs longest wait; some answers may be incomplete after it
    */
   async end(graceMs: number): Promise<void> {
+    this.#isEnding = true;
     for (const outgoing of this.#streams) outgoing.end();
-    if (this.#open.size === 0) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, graceMs);
-      this.#onEmpty = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
+    if (this.#open.size > 0) await within(this.#empty.promise, graceMs);
   }
 }

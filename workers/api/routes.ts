@@ -2,14 +2,16 @@
 import type { HttpBindings } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { Hono } from 'hono';
-import { MonocoreError } from '../../src/lib/errors.ts';
+import type * as v from 'valibot';
+import { type ErrorCode, MonocoreError } from '../../src/lib/errors.ts';
+import { toWireError } from '../../src/lib/wire-error.ts';
 import {
   type ControlApi,
   DaemonStopRequestSchema,
   StartRequestSchema,
   StopRequestSchema,
 } from '../../src/protocol/api.ts';
-import type { ServicesReply } from '../../src/protocol/http.ts';
+import type { ErrorReply, ServicesReply } from '../../src/protocol/http.ts';
 import {
   type ImagesReply,
   LoadRequestSchema,
@@ -20,15 +22,43 @@ import type { LogQuery } from '../../src/protocol/log-files/queries.ts';
 import type { LogsApi } from '../../src/protocol/logs.ts';
 import { select } from '../../src/protocol/selection.ts';
 import type { Remote } from '../../src/threads/rpc.ts';
-import { errorResponse } from './error-status.ts';
 import type { EventHub } from './event-hub.ts';
 import { streamImages } from './image-stream.ts';
 import { type LogsParameters, LogsQuerySchema, parseQuery, readBody, ServicesQuerySchema } from './input.ts';
 import { streamLogs } from './log-stream.ts';
 import type { OpenAnswers } from './open-answers.ts';
 
-/** Surroundings of the routes. */
-export interface RouteContext {
+const STATUS_OF_CODE: Readonly<Record<ErrorCode, number>> = {
+  ConfigInvalid: 400,
+  Usage: 400,
+  ServiceUnknown: 404,
+  ImageUnknown: 404,
+  DaemonRunning: 409,
+  Aborted: 409,
+  ImageInUse: 409,
+  HomeUnusable: 500,
+  ToolMissing: 500,
+  StartFailed: 500,
+  StopFailed: 500,
+  Internal: 500,
+  ImageInvalid: 502,
+  ImageUnavailable: 502,
+  DaemonUnreachable: 503,
+  ThreadDied: 503,
+  CallTimeout: 504,
+};
+
+/**
+ * Answers a request that threw `error`.
+ *
+ * @param status replaces the status of the error's code
+ */
+export function errorResponse(error: unknown, status?: number): Response {
+  const wire = toWireError(error);
+  return Response.json({ error: wire } satisfies ErrorReply, { status: status ?? STATUS_OF_CODE[wire.code] });
+}
+
+interface RouteContext {
   readonly control: Remote<ControlApi>;
   /** The current log worker. */
   readonly logs: () => Remote<LogsApi>;
@@ -41,10 +71,18 @@ export function createRoutes({ control, logs, events, answers }: RouteContext): 
   const app = new Hono<{ Bindings: HttpBindings }>();
   app.onError((error) => errorResponse(error));
   app.notFound(({ req }) => errorResponse(new MonocoreError('Usage', `no route ${req.method} ${req.path}`), 404));
+  /** Answers requests whose body passes `schema` with the result of `execute`. */
+  const post = <Schema extends v.GenericSchema>(
+    path: string,
+    schema: Schema,
+    execute: (request: v.InferOutput<Schema>) => Promise<object>,
+  ): void => {
+    app.post(path, async (c) => c.json(await execute(await readBody(schema, c.env.incoming))));
+  };
   app.get('/v1/daemon', async (c) => c.json(await control.daemon()));
-  app.post('/v1/daemon/stop', async (c) => {
-    await control.stopDaemon(await readBody(DaemonStopRequestSchema, c.env.incoming));
-    return c.json({});
+  post('/v1/daemon/stop', DaemonStopRequestSchema, async (request) => {
+    await control.stopDaemon(request);
+    return {};
   });
 
   app.get('/v1/services', async (c) => {
@@ -54,17 +92,10 @@ export function createRoutes({ control, logs, events, answers }: RouteContext): 
     const reply: ServicesReply = { services: named.filter((service) => (group ?? service.group) === service.group) };
     return c.json(reply);
   });
-  app.post('/v1/services/start', async (c) =>
-    c.json(await control.start(await readBody(StartRequestSchema, c.env.incoming))),
-  );
-  app.post('/v1/services/plan', async (c) =>
-    c.json(await control.plan(await readBody(StartRequestSchema, c.env.incoming))),
-  );
-  for (const command of ['stop', 'restart', 'remove'] as const) {
-    app.post(`/v1/services/${command}`, async (c) =>
-      c.json(await control[command](await readBody(StopRequestSchema, c.env.incoming))),
-    );
-  }
+  for (const command of ['start', 'plan'] as const)
+    post(`/v1/services/${command}`, StartRequestSchema, (request) => control[command](request));
+  for (const command of ['stop', 'restart', 'remove'] as const)
+    post(`/v1/services/${command}`, StopRequestSchema, (request) => control[command](request));
 
   app.get('/v1/images', async (c) => c.json({ images: await control.images() } satisfies ImagesReply));
   app.post('/v1/images/pull', async (c) => {
@@ -77,9 +108,7 @@ export function createRoutes({ control, logs, events, answers }: RouteContext): 
     await streamImages(c.env.outgoing, (port) => control.loadImages(request, port), answers);
     return RESPONSE_ALREADY_SENT;
   });
-  app.post('/v1/images/remove', async (c) =>
-    c.json(await control.removeImages(await readBody(RemoveImagesRequestSchema, c.env.incoming))),
-  );
+  post('/v1/images/remove', RemoveImagesRequestSchema, (request) => control.removeImages(request));
   app.post('/v1/images/prune', async (c) => c.json(await control.pruneImages()));
 
   app.get('/v1/events', async (c) => {
@@ -92,7 +121,7 @@ export function createRoutes({ control, logs, events, answers }: RouteContext): 
     const selected = select(await control.services(), { names: name, group: null }, 'the daemon');
     const services = selected.map((service) => service.name);
     const query = { services, streams: [...new Set(stream)], tail, follow, ...filterOf(parameters) };
-    await streamLogs(c.env, logs(), query, answers);
+    await streamLogs(c.env.incoming, c.env.outgoing, logs(), query, answers);
     return RESPONSE_ALREADY_SENT;
   });
   return app;

@@ -6,11 +6,10 @@ import { getRequestListener } from '@hono/node-server';
 import { errorText, MonocoreError } from '../../src/lib/errors.ts';
 import type { ApiBoot, ApiThreadApi, ControlApi } from '../../src/protocol/api.ts';
 import type { LogsApi } from '../../src/protocol/logs.ts';
-import { type CallDeadlines, type Wrapped, wrap } from '../../src/threads/rpc.ts';
-import { errorResponse } from './error-status.ts';
+import { type CallDeadlines, wrap } from '../../src/threads/rpc.ts';
 import { EventHub } from './event-hub.ts';
 import { OpenAnswers } from './open-answers.ts';
-import { createRoutes } from './routes.ts';
+import { createRoutes, errorResponse } from './routes.ts';
 import { listenPrivately } from './socket.ts';
 
 /** Commands take as long as the services and registries do; everything else is answered from memory. */
@@ -42,12 +41,7 @@ export function createApi({ socketPath, control, logs }: ApiBoot): ApiThreadApi 
   let wrappedLogs = connect<LogsApi>('logs', logs, LOGS_DEADLINES);
   const answers = new OpenAnswers();
   const events = new EventHub(answers);
-  const routes = createRoutes({
-    control: wrappedControl.remote,
-    logs: () => wrappedLogs.remote,
-    events,
-    answers,
-  });
+  const routes = createRoutes({ control: wrappedControl.remote, logs: () => wrappedLogs.remote, events, answers });
   const respond = getRequestListener(routes.fetch, {
     hostname: HOST,
     overrideGlobalObjects: false,
@@ -86,7 +80,7 @@ export function createApi({ socketPath, control, logs }: ApiBoot): ApiThreadApi 
 
 /** Wraps `port`; calls fail as soon as its other end closes. */
 function connect<Api>(name: string, port: MessagePort, deadlines: CallDeadlines) {
-  const wrapped: Wrapped<Api> = wrap(name, port, deadlines);
+  const wrapped = wrap<Api>(name, port, deadlines);
   port.once('close', () => {
     wrapped.fail(new MonocoreError('ThreadDied', `the ${name} thread is not connected; try again`));
   });

@@ -1,12 +1,11 @@
 /** The daemon's unix socket, to which only its owner can ever connect. */
+import { once } from 'node:events';
 import { chmod, mkdir, rename, rm } from 'node:fs/promises';
 import type { Server } from 'node:net';
 import { dirname, join } from 'node:path';
 import { errorText, MonocoreError } from '../../src/lib/errors.ts';
 
-/**
- * Folder in which the socket is bound. The path in it is no longer than the final one, which fits `sun_path`.
- */
+/** Folder in which the socket is bound. The path in it is no longer than the final one, which fits `sun_path`. */
 const CRADLE_NAME = '.sock';
 
 /**
@@ -23,20 +22,13 @@ export async function listenPrivately(server: Server, path: string): Promise<voi
   try {
     await rm(cradle, { recursive: true, force: true }); // of a daemon that was killed here
     await mkdir(cradle, { mode: 0o700 });
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(cradlePath, () => {
-        server.off('error', reject);
-        resolve();
-      });
-    });
+    await once(server.listen(cradlePath), 'listening');
     await chmod(cradlePath, 0o600);
     await rename(cradlePath, path);
     await rm(cradle, { recursive: true });
   } catch (error) {
     server.close();
-    throw new MonocoreError('HomeUnusable', `the daemon cannot listen on ${path}: ${errorText(error)}`, {
-      cause: error,
-    });
+    const message = `the daemon cannot listen on ${path}: ${errorText(error)}`;
+    throw new MonocoreError('HomeUnusable', message, { cause: error });
   }
 }
