@@ -12,7 +12,6 @@ import type { ProbeResult } from '../protocol/supervision.ts';
 
 export type { ProbeResult } from '../protocol/supervision.ts';
 
-/** Parameters of a launch. */
 export interface LaunchRequest {
   readonly service: Service;
   /** Host address that the service's ports are bound to. */
@@ -62,8 +61,13 @@ export type BackendEvent =
  */
 export type VmEndReason = Extract<EndReason, 'guest-panic' | 'guest-reset' | 'vm-crash'>;
 
-/** A health probe that the VM can make. */
 export type VmProbe = Exclude<Probe, { type: 'log_line' }>;
+
+/** Read end of a stream's FIFO, non-blocking. */
+export interface ReadEnd {
+  readonly stream: StreamName;
+  readonly fd: number;
+}
 
 /** A VM whose process runs. */
 export interface Instance {
@@ -98,8 +102,8 @@ export interface Instance {
  * begin. Must be launched or discarded, else the streams never end.
  */
 export interface PreparedInstance {
-  /** Read ends of the streams' FIFOs, non-blocking; the caller owns them. */
-  readonly streams: readonly { readonly stream: StreamName; readonly fd: number }[];
+  /** The caller owns them. */
+  readonly streams: readonly ReadEnd[];
   /** Shortcomings of the VM, each with the reason, for people: `cpu_shares has no effect: …`. */
   readonly notes: readonly string[];
   /**
@@ -112,14 +116,8 @@ export interface PreparedInstance {
   discard(): void;
 }
 
-/** A VM that an earlier daemon launched. */
-export interface AdoptRequest {
-  readonly service: Service;
-  /** As in the {@link LaunchRequest}. */
-  readonly localOnly: boolean;
-  readonly groupIndex: number | null;
-  /** The image that it booted from; null where it has none, and where the image is not in the store any more. */
-  readonly image?: ServiceImage | null;
+/** A VM that an earlier daemon launched. Its image is also null where that is not in the store any more. */
+export interface AdoptRequest extends Pick<LaunchRequest, 'service' | 'localOnly' | 'groupIndex' | 'image'> {
   /** Its process, from the state file; null when the daemon ended before it knew. */
   readonly identity: ProcessIdentity | null;
   /** True when a guest that waits for its job gets it; false when the service was being stopped. */
@@ -130,8 +128,8 @@ export interface AdoptRequest {
 export type Adoption =
   | {
       readonly type: 'running';
-      /** As in {@link PreparedInstance}; the VM holds the other ends. */
-      readonly streams: readonly { readonly stream: StreamName; readonly fd: number }[];
+      /** The caller owns them; the VM holds the other ends. */
+      readonly streams: readonly ReadEnd[];
       /** As in {@link PreparedInstance}; those of its launch. */
       readonly notes: readonly string[];
       /** Begins to supervise it again. Events come after this returns. */

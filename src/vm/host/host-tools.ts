@@ -44,15 +44,11 @@ export function isExecutableFile(path: string): boolean {
  * @throws MonocoreError `StartFailed` when there is none
  */
 export function findExecutable(command: string, workdir: string, searchPath: string): string {
-  if (command.includes('/')) {
-    const path = resolve(workdir, command);
-    if (isExecutableFile(path)) return path;
-    throw new MonocoreError('StartFailed', `${path} is not an executable file`);
-  }
-  for (const dir of searchPath.split(delimiter)) {
-    const path = resolve(workdir, dir, command);
-    if (isExecutableFile(path)) return path;
-  }
+  const isPath = command.includes('/');
+  const paths = (isPath ? ['.'] : searchPath.split(delimiter)).map((dir) => resolve(workdir, dir, command));
+  const found = paths.find(isExecutableFile);
+  if (found !== undefined) return found;
+  if (isPath) throw new MonocoreError('StartFailed', `${paths[0]} is not an executable file`);
   throw new MonocoreError('StartFailed', `command not found: ${command} (searched in ${searchPath})`);
 }
 
@@ -63,20 +59,16 @@ export function findProgram(name: string, extraDirs: readonly string[] = []): st
   return paths.find(isExecutableFile) ?? null;
 }
 
-function missing(what: string, packageName: string): MonocoreError {
-  return new MonocoreError(
-    'ToolMissing',
-    `${what} is not installed; install the package ${packageName}, or run scripts/setup.sh`,
-    { details: { package: packageName } },
-  );
+/** @throws MonocoreError `ToolMissing` that names the package */
+function missing(what: string, packageName: string): never {
+  const message = `${what} is not installed; install the package ${packageName}, or run scripts/setup.sh`;
+  throw new MonocoreError('ToolMissing', message, { details: { package: packageName } });
 }
 
 /** Path of QEMU's system emulator. @throws MonocoreError `ToolMissing` */
 export function findQemu(architecture: Architecture): string {
   const name = `qemu-system-${architecture}`;
-  const path = findProgram(name);
-  if (path === null) throw missing(name, PACKAGES[architecture].qemu);
-  return path;
+  return findProgram(name) ?? missing(name, PACKAGES[architecture].qemu);
 }
 
 /** Version of a QEMU binary: `7.2.22`. */
@@ -98,8 +90,7 @@ export function isStaticElf(path: string): boolean {
   const entryCount = header.readUInt16LE(56);
   for (let index = 0; index < entryCount; index++) {
     const offset = tableOffset + index * entrySize;
-    if (offset + 4 > length) return false;
-    if (header.readUInt32LE(offset) === PT_INTERP) return false;
+    if (offset + 4 > length || header.readUInt32LE(offset) === PT_INTERP) return false;
   }
   return true;
 }
@@ -110,27 +101,23 @@ export function findStaticBusybox(): string {
     const path = findProgram(name, ['/bin', '/usr/bin', '/usr/lib/busybox-static']);
     if (path !== null && isStaticElf(path)) return path;
   }
-  throw missing('a statically linked busybox', PACKAGES.busybox);
+  return missing('a statically linked busybox', PACKAGES.busybox);
 }
 
-/** Path of mkfs.ext4, which makes the disks of guests. @throws MonocoreError `ToolMissing` */
+/** Path of mkfs.ext4. @throws MonocoreError `ToolMissing` */
 export function findMkfs(): string {
   // A tool for administrators: a user's PATH may lack its folder.
   const path = findProgram('mkfs.ext4', ['/usr/sbin', '/sbin']);
-  if (path === null) throw missing('mkfs.ext4, which makes the disks of services,', PACKAGES.mkfs);
-  return path;
+  return path ?? missing('mkfs.ext4, which makes the disks of services,', PACKAGES.mkfs);
 }
 
-/** Path of virtiofsd, which shares a host directory with a guest. @throws MonocoreError `ToolMissing` */
+/** Path of virtiofsd. @throws MonocoreError `ToolMissing` */
 export function findVirtiofsd(): string {
   const path = findProgram('virtiofsd', ['/usr/lib/qemu', '/usr/libexec', '/usr/libexec/qemu']);
-  if (path === null) throw missing('virtiofsd, which rootfs and volumes need,', PACKAGES.virtiofsd);
-  return path;
+  return path ?? missing('virtiofsd, which rootfs and volumes need,', PACKAGES.virtiofsd);
 }
 
 /** Path of setpriv, with which a process changes its user. @throws MonocoreError `ToolMissing` */
 export function findSetpriv(): string {
-  const path = findProgram('setpriv', ['/usr/bin', '/bin']);
-  if (path === null) throw missing('setpriv, which user needs,', PACKAGES.setpriv);
-  return path;
+  return findProgram('setpriv', ['/usr/bin', '/bin']) ?? missing('setpriv, which user needs,', PACKAGES.setpriv);
 }

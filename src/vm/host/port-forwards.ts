@@ -24,14 +24,17 @@ function explain(error: unknown, port: Port, address: string, runDir: string): s
     return 'this user may not open ports that low; choose one above 1023, or run the daemon as root';
   }
   if (errorCode(error) !== 'EADDRINUSE') return errorText(error);
-  const owner = findPortOwner(port, address, runDir);
-  if (!owner) return 'another program uses it; choose another host port';
-  const place = `${owner.address.includes(':') ? `[${owner.address}]` : owner.address}:${port.host}`;
-  if (owner.service !== null) {
-    return `service ${owner.service} has ${place}; stop ${owner.service} or choose another host port`;
-  }
-  const who = owner.process ? `${owner.process.name} (process ${owner.process.pid})` : 'a program of another user';
-  return `${who} has ${place}; stop it or choose another host port`;
+  const socket = findSocket(port, address);
+  // The port was freed meanwhile.
+  if (!socket) return 'another program uses it; choose another host port';
+  const place = `${socket.address.includes(':') ? `[${socket.address}]` : socket.address}:${port.host}`;
+  const link = `socket:[${socket.inode}]`;
+  const pid = listPids().find((candidate) => listDescriptors(candidate).some(({ target }) => target === link));
+  if (pid === undefined) return `a program of another user has ${place}; stop it or choose another host port`;
+  const service = serviceOf(pid, runDir);
+  if (service !== null) return `service ${service} has ${place}; stop ${service} or choose another host port`;
+  const name = readProcessFile(pid, 'comm')?.trim() ?? '';
+  return `${name} (process ${pid}) has ${place}; stop it or choose another host port`;
 }
 
 /**
@@ -48,16 +51,6 @@ export async function checkPortsAreFree(service: Service, address: string, runDi
       throw new MonocoreError('StartFailed', message, { cause });
     }
   }
-}
-
-/** A socket that keeps others from a port. */
-interface PortOwner {
-  /** Address that it is bound to; `0.0.0.0` and `::` are all of the host's. */
-  readonly address: string;
-  /** Null where this user may not see the process. */
-  readonly process: { readonly pid: number; readonly name: string } | null;
-  /** The service of this home that the process belongs to, or null. */
-  readonly service: string | null;
 }
 
 /** An IPv4 address as the kernel prints it: the number as it stands in memory, in the byte order of the processor. */
@@ -79,8 +72,8 @@ function candidates(address: string): ReadonlyMap<string, string> {
   ]);
 }
 
-/** Finds the socket that keeps others from a port of `address`. */
-function findSocket(protocol: Port['protocol'], address: string, port: number) {
+/** Socket that keeps others from a port of `address`, with the address that it is bound to itself. */
+function findSocket({ protocol, host: port }: Port, address: string) {
   const wanted = candidates(address);
   const sockets = ([protocol, `${protocol}6`] as const).flatMap((table) => listSockets(table));
   // UDP has no state of listening.
@@ -102,25 +95,4 @@ function serviceOf(pid: number, runDir: string): string | null {
     if (start !== -1) return /^[^/\0]*/.exec(commandLine.slice(start + runDir.length + 1))![0];
   }
   return null;
-}
-
-/**
- * Finds the owner of a port.
- *
- * @param address IPv4 address that cannot be bound
- * @param runDir folder of the home's runtime folders
- * @returns null when the port was freed meanwhile
- */
-function findPortOwner(
-  { protocol, host }: Pick<Port, 'protocol' | 'host'>,
-  address: string,
-  runDir: string,
-): PortOwner | null {
-  const socket = findSocket(protocol, address, host);
-  if (!socket) return null;
-  const link = `socket:[${socket.inode}]`;
-  const pid = listPids().find((candidate) => listDescriptors(candidate).some(({ target }) => target === link));
-  if (pid === undefined) return { address: socket.address, process: null, service: null };
-  const name = readProcessFile(pid, 'comm')?.trim() ?? '';
-  return { address: socket.address, process: { pid, name }, service: serviceOf(pid, runDir) };
 }

@@ -1,8 +1,9 @@
 /** Runtime folder of a VM: made before a launch, removed when its process has ended. Main thread. */
 import { mkdir, rm } from 'node:fs/promises';
-import { errorCode, MonocoreError } from '../../lib/errors.ts';
+import { MonocoreError } from '../../lib/errors.ts';
 import type { StreamName } from '../../protocol/log-files/names.ts';
 import { MAX_SOCKET_PATH_BYTES, type VmPaths } from '../../state/paths.ts';
+import type { ReadEnd } from '../backend.ts';
 import { type FifoMaker, openAll, openChildEnd, openReadEnd } from './fifos.ts';
 
 /**
@@ -20,27 +21,12 @@ export async function makeRuntimeFolder(paths: VmPaths, fifoPaths: readonly stri
     );
   }
   try {
-    await makeEmptyFolder(paths.dir);
+    await rm(paths.dir, { recursive: true, force: true });
+    await mkdir(paths.dir, { mode: 0o700 });
   } catch (cause) {
     throw new MonocoreError('StartFailed', `the runtime folder ${paths.dir} cannot be made: ${cause}`, { cause });
   }
   await fifos.make(fifoPaths);
-}
-
-async function makeEmptyFolder(dir: string): Promise<void> {
-  try {
-    await mkdir(dir, { mode: 0o700 });
-  } catch (error) {
-    if (errorCode(error) !== 'EEXIST') throw error;
-    await rm(dir, { recursive: true, force: true });
-    await mkdir(dir, { mode: 0o700 });
-  }
-}
-
-/** Read end of a stream, non-blocking. */
-interface ReadEnd {
-  readonly stream: StreamName;
-  readonly fd: number;
 }
 
 /**
@@ -53,16 +39,16 @@ export function openEnds(
   streams: readonly StreamName[],
 ): { streams: ReadEnd[]; childEnds: readonly number[] } {
   const ends = openStreams(paths, streams, [openReadEnd, openChildEnd]);
-  return { streams: toReadEnds(streams, ends), childEnds: ends.slice(streams.length) };
+  return {
+    streams: streams.map((stream, index) => ({ stream, fd: ends[index]! })),
+    childEnds: ends.slice(streams.length),
+  };
 }
 
 /** Opens the read ends of a running VM, which has the other ends. As {@link openEnds}. */
 export function openReadEnds(paths: VmPaths, streams: readonly StreamName[]): ReadEnd[] {
-  return toReadEnds(streams, openStreams(paths, streams, [openReadEnd]));
-}
-
-function toReadEnds(streams: readonly StreamName[], fds: readonly number[]): ReadEnd[] {
-  return streams.map((stream, index) => ({ stream, fd: fds[index]! }));
+  const ends = openStreams(paths, streams, [openReadEnd]);
+  return streams.map((stream, index) => ({ stream, fd: ends[index]! }));
 }
 
 /** Descriptors of all streams for the first of `opens`, then for the next. */

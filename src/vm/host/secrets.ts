@@ -1,6 +1,7 @@
 /** Secrets of a service: read at its launch, sent to the guest with its job, and kept nowhere. Main thread. */
 import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
+import { buffer } from 'node:stream/consumers';
 import { errorCode, errorText, MonocoreError } from '../../lib/errors.ts';
 import { formatSize } from '../../lib/units.ts';
 import type { Secret, Service } from '../../protocol/service.ts';
@@ -17,17 +18,6 @@ export interface SecretContent {
   readonly content: Buffer;
 }
 
-/** Reads to the end, but at most `limit` bytes: a file may grow meanwhile. */
-async function readUpTo(file: FileHandle, limit: number): Promise<Buffer> {
-  const buffer = Buffer.alloc(limit);
-  let length = 0;
-  for (;;) {
-    const { bytesRead } = await file.read(buffer, length, limit - length, null);
-    length += bytesRead;
-    if (bytesRead === 0 || length === limit) return buffer.subarray(0, length);
-  }
-}
-
 /** @throws an error for people, or the system's */
 async function readSecret({ name, path }: Secret): Promise<Buffer> {
   if (name === '' || name === '.' || name === '..' || /[/\0\n]/.test(name))
@@ -37,7 +27,8 @@ async function readSecret({ name, path }: Secret): Promise<Buffer> {
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     if (!(await file.stat()).isFile()) throw new Error('it is not a regular file');
-    const content = await readUpTo(file, MAX_SECRET_BYTES + 1);
+    // A file may grow meanwhile: at most one byte more than allowed is read.
+    const content = await buffer(file.createReadStream({ end: MAX_SECRET_BYTES, autoClose: false }));
     if (content.length > MAX_SECRET_BYTES) throw new Error(`it has more than ${formatSize(MAX_SECRET_BYTES)}`);
     return content;
   } finally {

@@ -1,5 +1,4 @@
 /** Files of the host that a VM gets: its root directory and its volumes. Checked before a launch. */
-import type { BigIntStats } from 'node:fs';
 import { lstat, realpath } from 'node:fs/promises';
 import { isAbsolute, normalize } from 'node:path';
 import { errorCode, errorText, MonocoreError } from '../../lib/errors.ts';
@@ -20,15 +19,6 @@ export interface SharedFile {
   readonly identity: string;
 }
 
-/** A volume in the guest. */
-interface GuestVolume {
-  /** Name in the share. */
-  readonly name: string;
-  /** Path in the guest. */
-  readonly guest: string;
-  readonly readOnly: boolean;
-}
-
 /** Reason why a volume cannot have that place in the guest; null when it can. The config was checked already. */
 function findFaultOfPlace(guest: string): string | null {
   if (!isAbsolute(guest) || normalize(guest) !== guest)
@@ -36,52 +26,23 @@ function findFaultOfPlace(guest: string): string | null {
   return findPlaceFault(guest);
 }
 
-function refuse(service: Service, what: string, path: string, reason: string, cause?: unknown): MonocoreError {
-  return new MonocoreError('StartFailed', `the ${what} ${path} of ${service.name} cannot be shared: ${reason}`, {
-    cause,
-  });
-}
-
-function kindOf(stats: BigIntStats): SharedFile['kind'] | null {
-  if (stats.isDirectory()) return 'directory';
-  return stats.isFile() ? 'file' : null;
-}
-
-/** @throws MonocoreError `StartFailed` */
-async function look(
-  service: Service,
-  what: 'rootfs' | 'volume',
-  path: string,
-): Promise<Pick<SharedFile, 'path' | 'kind' | 'identity'>> {
-  if (!isAbsolute(path)) throw refuse(service, what, path, 'its path is not absolute');
-  try {
-    const real = await realpath(path);
-    const stats = await lstat(real, { bigint: true });
-    const kind = kindOf(stats);
-    if (kind === 'directory' || (kind === 'file' && what === 'volume')) {
-      return { path: real, kind, identity: `${stats.dev}:${stats.ino}` };
-    }
-  } catch (cause) {
-    throw refuse(service, what, path, errorCode(cause) === 'ENOENT' ? 'it does not exist' : errorText(cause), cause);
-  }
-  throw refuse(
-    service,
-    what,
-    path,
-    what === 'rootfs' ? 'it is not a directory' : 'it is neither a directory nor a file',
-  );
+/** @throws an error for people, or the system's */
+async function look(what: 'rootfs' | 'volume', path: string): Promise<Pick<SharedFile, 'path' | 'kind' | 'identity'>> {
+  if (!isAbsolute(path)) throw new Error('its path is not absolute');
+  const real = await realpath(path);
+  const stats = await lstat(real, { bigint: true });
+  const identity = `${stats.dev}:${stats.ino}`;
+  if (stats.isDirectory()) return { path: real, kind: 'directory', identity };
+  if (what === 'rootfs') throw new Error('it is not a directory');
+  if (stats.isFile()) return { path: real, kind: 'file', identity };
+  throw new Error('it is neither a directory nor a file');
 }
 
 /** Volumes in the order in which the guest binds them: those below others after them. Numbered in the config's order. */
-export function guestVolumes({ volumes }: Pick<Service, 'volumes'>): GuestVolume[] {
+export function guestVolumes({ volumes }: Pick<Service, 'volumes'>) {
   return volumes
     .map(({ guest, read_only }, index) => ({ name: String(index), guest, readOnly: read_only }))
     .sort((a, b) => (a.guest < b.guest ? -1 : 1));
-}
-
-/** True for a service with files of the host. */
-function sharesFiles({ rootfs, volumes }: Pick<Service, 'rootfs' | 'volumes'>): boolean {
-  return rootfs !== null || volumes.length > 0;
 }
 
 /**
@@ -92,20 +53,28 @@ function sharesFiles({ rootfs, volumes }: Pick<Service, 'rootfs' | 'volumes'>): 
  * @throws MonocoreError `StartFailed` naming the service and the path
  */
 export async function findSharedFiles(service: Service, daemonUid = process.getuid?.()): Promise<SharedFile[]> {
-  if (!sharesFiles(service)) return [];
+  if (service.rootfs === null && service.volumes.length === 0) return [];
   if (daemonUid !== 0) {
     const what = service.rootfs === null ? 'volumes' : 'rootfs';
     const message = `${service.name} has ${what}, which only a daemon of root can share with a guest; start it as root`;
     throw new MonocoreError('StartFailed', message);
   }
+  const check = async (what: 'rootfs' | 'volume', path: string, fault: string | null = null) => {
+    try {
+      if (fault !== null) throw new Error(fault);
+      return await look(what, path);
+    } catch (cause) {
+      const reason = errorCode(cause) === 'ENOENT' ? 'it does not exist' : errorText(cause);
+      const message = `the ${what} ${path} of ${service.name} cannot be shared: ${reason}`;
+      throw new MonocoreError('StartFailed', message, { cause });
+    }
+  };
   const files: SharedFile[] = [];
   if (service.rootfs !== null) {
-    files.push({ name: ROOT_NAME, readOnly: true, ...(await look(service, 'rootfs', service.rootfs)) });
+    files.push({ name: ROOT_NAME, readOnly: true, ...(await check('rootfs', service.rootfs)) });
   }
   for (const [index, { host, guest, read_only }] of service.volumes.entries()) {
-    const fault = findFaultOfPlace(guest);
-    if (fault !== null) throw refuse(service, 'volume', host, fault);
-    files.push({ name: String(index), readOnly: read_only, ...(await look(service, 'volume', host)) });
+    files.push({ name: String(index), readOnly: read_only, ...(await check('volume', host, findFaultOfPlace(guest))) });
   }
   return files;
 }

@@ -10,7 +10,7 @@ import { errorText, MonocoreError } from '../../lib/errors.ts';
 import { findByArgument, isRunning, type ProcessIdentity, signalProcess } from '../../lib/proc.ts';
 import { pollUntil } from '../../lib/promises.ts';
 import type { VmPaths } from '../../state/paths.ts';
-import { adoptedProcess, type HostProcess, type SpawnedProcess, type Spawner } from './host-process.ts';
+import { adoptedProcess, type Spawner } from './host-process.ts';
 import { findVirtiofsd } from './host-tools.ts';
 import type { Command } from './limits/launcher.ts';
 import type { AppliedLimits } from './limits/service-limits.ts';
@@ -38,10 +38,8 @@ export function parseVirtiofsdKind(version: string): VirtiofsdKind {
 
 /** Asks the program once. @throws MonocoreError `StartFailed` when it does not run */
 export async function identifyVirtiofsd(program: string): Promise<VirtiofsdKind> {
-  const known = kinds.get(program);
-  if (known) return known;
   try {
-    const kind = parseVirtiofsdKind((await run(program, ['--version'])).stdout);
+    const kind = kinds.get(program) ?? parseVirtiofsdKind((await run(program, ['--version'])).stdout);
     kinds.set(program, kind);
     return kind;
   } catch (cause) {
@@ -124,18 +122,14 @@ exec "$@"
 /** Wraps `command` so that it sees `files` below {@link SHARE_ROOT}, in the same process. @param folder an empty folder */
 function wrapInShare(command: Command, folder: string, files: readonly SharedFile[]): Command {
   const words = files.flatMap(({ name, kind, readOnly, identity, path }) => [
-    ...[name, kind, readOnly ? 'ro' : 'rw', identity, path],
+    name,
+    kind,
+    readOnly ? 'ro' : 'rw',
+    identity,
+    path,
   ]);
   const args = ['-m', '/bin/sh', '-c', SCRIPT, 'sh', folder, ...words, '--', command.program, ...command.args];
   return { program: 'unshare', args };
-}
-
-/** Shared files of one VM. */
-interface FileShare {
-  /** Ends the sharing when no QEMU ever connected. */
-  stop(): void;
-  /** Kills the VM when its files are gone, as they never come back. */
-  guard(vm: ProcessIdentity): void;
 }
 
 /** Option by which a virtiofsd is found; QEMU's arguments name the socket without it. */
@@ -143,25 +137,16 @@ function socketOption(paths: VmPaths): string {
   return `--socket-path=${paths.share}`;
 }
 
+/** Kills a VM whose files are gone, as they never come back. */
 function endWithoutFiles(vm: ProcessIdentity): void {
-  const timer = setTimeout(() => {
+  setTimeout(() => {
     if (isRunning(vm)) signalProcess(vm, 'SIGKILL', 'process');
-  }, QEMU_END_TIMEOUT_MS);
-  timer.unref();
-}
-
-function guard(share: HostProcess, vm: ProcessIdentity): void {
-  share.onExit(() => endWithoutFiles(vm));
-}
-
-async function awaitSocket(virtiofsd: SpawnedProcess, socketPath: string): Promise<void> {
-  const listens = await pollUntil(() => virtiofsd.ended || existsSync(socketPath), RETRY_MS, LISTEN_TIMEOUT_MS);
-  if (!listens) throw new Error(`virtiofsd does not listen after ${LISTEN_TIMEOUT_MS / 1000} s`);
-  if (!existsSync(socketPath)) throw new Error('virtiofsd did not start');
+  }, QEMU_END_TIMEOUT_MS).unref();
 }
 
 /**
- * Starts to share `files` and waits until QEMU can connect.
+ * Starts to share `files` and waits until QEMU can connect. `stop` ends the sharing when no QEMU ever connected; `guard`
+ * kills the VM when its files are gone.
  *
  * @param limits hold for virtiofsd, too, except `open_files`: it has one open for each file that the guest knows
  * @param spawner starts virtiofsd, whose messages go to the console
@@ -172,7 +157,7 @@ export async function shareFiles(
   paths: VmPaths,
   limits: AppliedLimits,
   spawner: Spawner,
-): Promise<FileShare> {
+): Promise<{ stop(): void; guard(vm: ProcessIdentity): void }> {
   const program = findVirtiofsd();
   // A root directory must not change below a running guest: overlayfs leaves the result undefined.
   const changes = files.some(({ name }) => name !== ROOT_NAME);
@@ -189,23 +174,26 @@ export async function shareFiles(
     // It is two processes; the second is the first of a pid namespace.
     signalProcess(child.identity, 'SIGKILL', 'group');
   };
-  try {
-    await awaitSocket(child, paths.share);
-  } catch (cause) {
+  const hasSocket = (): boolean => existsSync(paths.share);
+  const waited = await pollUntil(() => child.ended || hasSocket(), RETRY_MS, LISTEN_TIMEOUT_MS);
+  if (!hasSocket()) {
     stop();
     const list = files.map(({ path }) => path).join(', ');
-    const message = `${list} cannot be shared with the guest: ${errorText(cause)}; its console may say why`;
-    throw new MonocoreError('StartFailed', message, { cause });
+    const reason = waited ? 'virtiofsd did not start' : `virtiofsd does not listen after ${LISTEN_TIMEOUT_MS / 1000} s`;
+    throw new MonocoreError(
+      'StartFailed',
+      `${list} cannot be shared with the guest: ${reason}; its console may say why`,
+    );
   }
-  return { stop, guard: (vm) => guard(child, vm) };
+  return { stop, guard: (vm) => child.onExit(() => endWithoutFiles(vm)) };
 }
 
-/** As {@link FileShare.guard}, for a VM that an earlier daemon launched; does nothing for one without a share. */
+/** As the `guard` of {@link shareFiles}, for a VM that an earlier daemon launched; does nothing for one without a share. */
 export function guardAdoptedShare(paths: VmPaths, vm: ProcessIdentity): void {
   if (!existsSync(paths.shareFolder)) return;
   // The first of its processes waits for the other, so they end together.
   const [share] = findByArgument(socketOption(paths));
-  if (share) guard(adoptedProcess(share), vm);
+  if (share) adoptedProcess(share).onExit(() => endWithoutFiles(vm));
   else endWithoutFiles(vm);
 }
 
