@@ -5,22 +5,16 @@ import { packageVersion } from '../lib/package-info.ts';
 import type { Orchestrator } from '../orchestrator/orchestrator.ts';
 import type { ControlApi } from '../protocol/api.ts';
 import type { DaemonSettings, ThreadStatus } from '../protocol/http.ts';
-import type { ServiceStatus } from '../protocol/service.ts';
 import type { ShutdownRequest } from './shutdown.ts';
 
-/** Parts of the daemon that its answers need. */
-interface ControlContext {
-  readonly home: string;
-  readonly settings: DaemonSettings;
-  readonly orchestrator: Orchestrator;
-  readonly images: Images;
-  readonly threads: () => readonly ThreadStatus[];
-  readonly requestShutdown: (request: ShutdownRequest) => void;
-}
-
-/** To be exposed on a port of the api worker. */
-export function createControlApi(context: ControlContext): ControlApi {
-  const { home, settings, orchestrator, images, threads, requestShutdown } = context;
+/** Makes the object that the daemon exposes on a port of the api worker. */
+export function createControlApi(
+  { home, settings }: { readonly home: string; readonly settings: DaemonSettings },
+  orchestrator: Orchestrator,
+  images: Images,
+  threads: () => readonly ThreadStatus[],
+  requestShutdown: (request: ShutdownRequest) => void,
+): ControlApi {
   const startedAtMs = Date.now();
   return {
     start: ({ config, names, group, ...options }) => orchestrator.start(config, { names, group }, options),
@@ -45,10 +39,4 @@ export function createControlApi(context: ControlContext): ControlApi {
     }),
     stopDaemon: async ({ leave_running }) => requestShutdown({ services: leave_running ? 'leave' : 'stop' }),
   };
-}
-
-/** Summary for a service manager: `3 services, 2 running`. */
-export function summarize(services: readonly ServiceStatus[]): string {
-  const running = services.filter(({ pid }) => pid !== null).length;
-  return `${services.length} ${services.length === 1 ? 'service' : 'services'}, ${running} running`;
 }

@@ -57,10 +57,8 @@ export async function openDaemonLog({ file, level, reopenDelayMs }: DaemonLogOpt
   const sink = new RollingSink(await prepareFolder(file), reopenDelayMs ?? REOPEN_DELAY_MS, (lostLines) =>
     logger.warn({ lost_lines: lostLines }, 'lines of this log were lost'),
   );
-  const logger: pino.Logger = pino(
-    { level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime },
-    sink,
-  );
+  const options = { level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime };
+  const logger: pino.Logger = pino(options, sink);
   await sink.open();
   return {
     logger,
@@ -79,10 +77,8 @@ async function prepareFolder(file: string): Promise<string> {
     await mkdir(dir, { recursive: true });
     await access(dir, constants.W_OK);
     return join(await realpath(dir), basename(file));
-  } catch (error) {
-    throw new MonocoreError('HomeUnusable', `the log folder ${dir} cannot be written: ${errorText(error)}`, {
-      cause: error,
-    });
+  } catch (cause) {
+    throw new MonocoreError('HomeUnusable', `the log folder ${dir} cannot be written: ${errorText(cause)}`, { cause });
   }
 }
 
@@ -138,11 +134,10 @@ class RollingSink implements pino.DestinationStream {
       return;
     }
     this.#backlogBytes = transport.write(line) ? 0 : this.#backlogBytes + line.length;
-    if (this.#lostLines > 0) {
-      const lostLines = this.#lostLines;
-      this.#lostLines = 0;
-      this.#onLoss(lostLines);
-    }
+    if (this.#lostLines === 0) return;
+    const lostLines = this.#lostLines;
+    this.#lostLines = 0;
+    this.#onLoss(lostLines);
   }
 
   async close(): Promise<void> {
@@ -181,12 +176,7 @@ class RollingSink implements pino.DestinationStream {
 function startTransport(file: string): Transport {
   return pino.transport({
     target: createRequire(import.meta.url).resolve('pino-roll'),
-    options: {
-      file,
-      size: MAX_FILE_SIZE,
-      mkdir: true,
-      limit: { count: KEPT_FILES, removeOtherLogFiles: true },
-    },
+    options: { file, size: MAX_FILE_SIZE, mkdir: true, limit: { count: KEPT_FILES, removeOtherLogFiles: true } },
     // The flags of this process, such as a loader, would cost time and do nothing here.
     worker: { execArgv: [] },
   }) as Transport;

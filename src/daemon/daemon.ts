@@ -8,7 +8,7 @@ import { availableParallelism, freemem } from 'node:os';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Images } from '../images/image-jobs.ts';
 import { ServiceImages } from '../images/service-images.ts';
-import { systemClock } from '../lib/clock.ts';
+import { isoTime, systemClock } from '../lib/clock.ts';
 import { errorCode, errorText } from '../lib/errors.ts';
 import { EventLoopBatch } from '../lib/event-loop-batch.ts';
 import { packageVersion } from '../lib/package-info.ts';
@@ -36,7 +36,7 @@ import { expose, transfer } from '../threads/rpc.ts';
 import { WorkerThread } from '../threads/worker-thread.ts';
 import { BACKENDS, type BackendRegistry, openBackends } from '../vm/backends.ts';
 import { FifoMaker } from '../vm/host/fifos.ts';
-import { createControlApi, summarize } from './control-api.ts';
+import { createControlApi } from './control-api.ts';
 import { lockHome } from './home-lock.ts';
 import { closeInheritedDescriptors } from './inherited-descriptors.ts';
 import { ServiceNotifier, takeNotifySocket } from './sd-notify.ts';
@@ -157,7 +157,7 @@ export class Runtime implements OrchestratorContext {
   }
 
   async lastLines(service: string, sinceMs: number): Promise<string[]> {
-    const since = new Date(sinceMs).toISOString();
+    const since = isoTime(sinceMs);
     const lines = await this.logs.lastLines(service, ['stdout', 'stderr'], LAST_LINES, since);
     return lines.length > 0 ? lines : this.logs.lastLines(service, ['console'], LAST_LINES, since);
   }
@@ -225,7 +225,8 @@ class Daemon {
     this.#orchestrator = orchestrator;
     this.#notifier = notifier;
     const threads = () => this.parts.map((part) => part.status());
-    const controlApi = createControlApi({ home: paths.home, settings, orchestrator, images, threads, requestShutdown });
+    const { home } = paths;
+    const controlApi = createControlApi({ home, settings }, orchestrator, images, threads, requestShutdown);
     this.#api = new WorkerThread<ApiThreadApi>({
       entry: 'api',
       data: () => {
@@ -278,8 +279,11 @@ class Daemon {
     await this.#runtime.close();
   }
 
+  /** Summary for a service manager: `3 services, 2 running`. */
   #summary(): string {
-    return summarize(this.#orchestrator.services());
+    const services = this.#orchestrator.services();
+    const running = services.filter(({ pid }) => pid !== null).length;
+    return `${services.length} ${services.length === 1 ? 'service' : 'services'}, ${running} running`;
   }
 
   /** A port between the api thread and the log worker, past this thread. */
@@ -290,34 +294,18 @@ class Daemon {
   }
 }
 
-/** A query without records, which is served like any other. */
-const EMPTY_QUERY: LogQuery = { services: [], streams: [], tail: 0, follow: false };
-
 /** Resolves when each log worker has served a reader. */
 async function checkLogWorkers({ logs }: Runtime): Promise<void> {
-  await Promise.all(
-    logs.workers.map(async (thread) => {
-      try {
-        await readLogs(await thread.ready(), EMPTY_QUERY, () => {});
-      } catch (error) {
-        // A folder that cannot be read is an answer, too.
-        if (errorCode(error) !== 'Internal') throw error;
-      }
-    }),
-  );
-}
-
-/** Keeps reports until the daemon's log is open. */
-function deferReports(): { report: Report; open: (sink: Report) => void } {
-  const early: Parameters<Report>[] = [];
-  let sink: Report = (...entry) => early.push(entry);
-  return {
-    report: (...entry) => sink(...entry),
-    open(opened) {
-      sink = opened;
-      for (const entry of early.splice(0)) opened(...entry);
-    },
-  };
+  const withoutRecords: LogQuery = { services: [], streams: [], tail: 0, follow: false };
+  const checks = logs.workers.map(async (thread) => {
+    try {
+      await readLogs(await thread.ready(), withoutRecords, () => {});
+    } catch (error) {
+      // A folder that cannot be read is an answer, too.
+      if (errorCode(error) !== 'Internal') throw error;
+    }
+  });
+  await Promise.all(checks);
 }
 
 /**
@@ -332,19 +320,19 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   closeInheritedDescriptors();
   raiseSessionPriority();
   const { home, logLevel, background, logWorkers = 1, leaveRunning = false, backends = BACKENDS, hooks = {} } = options;
-  const { report, open: openReports } = deferReports();
+  // Until the log of the daemon is open.
+  const earlyReports: Parameters<Report>[] = [];
+  let writeReport: Report = (...entry) => earlyReports.push(entry);
+  const report: Report = (...entry) => writeReport(...entry);
   const notifySocket = takeNotifySocket(process.env, process.pid);
   let daemon: Daemon | null = null;
   let isHurried = false;
   // From the first moment on: by default a signal would end the process and leave its services running.
-  const shutdown = listenForShutdown({
-    onSignal: { services: leaveRunning ? 'leave' : 'suspend' },
-    report,
-    hurry(request) {
-      isHurried = true;
-      daemon?.hurry(request);
-    },
-  });
+  const hurry = (request: ShutdownRequest): void => {
+    isHurried = true;
+    daemon?.hurry(request);
+  };
+  const shutdown = listenForShutdown({ services: leaveRunning ? 'leave' : 'suspend' }, hurry, report);
   try {
     // pino takes 50 ms to load, and a program that uses the library needs none of it.
     const logModule = import('./daemon-log.ts');
@@ -356,7 +344,8 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
         await runtime.close();
         throw error;
       });
-    openReports((level, message, data = {}) => log.logger[level](data, message));
+    writeReport = (level, message, data = {}) => log.logger[level](data, message);
+    for (const entry of earlyReports) report(...entry);
     process.on('uncaughtExceptionMonitor', (error) => log.fatal(error));
     const { clock } = runtime;
     const checkAlive = () => checkLogWorkers(runtime);

@@ -116,7 +116,10 @@ export class ServiceNotifier {
     this.#isBeating = true;
     let delayMs = this.#beatMs;
     try {
-      await this.#checkInTime();
+      const { checkAlive, clock } = this.#options;
+      const check = checkAlive().then(() => true);
+      const isAlive = await within(check, this.#beatMs, { clock });
+      if (!isAlive) throw new Error(`the threads did not answer in ${Math.round(this.#beatMs)} ms`);
       const moreTime = this.#isStopping ? [`EXTEND_TIMEOUT_USEC=${Math.round(this.#beatMs * 2 * 1000)}`] : [];
       if (!this.#isClosed) this.#send('WATCHDOG=1', ...moreTime);
       await this.#sent;
@@ -127,16 +130,6 @@ export class ServiceNotifier {
     }
     this.#isBeating = false;
     if (!this.#isClosed) this.#beatAfter(delayMs);
-  }
-
-  async #checkInTime(): Promise<void> {
-    const { checkAlive, clock } = this.#options;
-    const isAlive = await within(
-      checkAlive().then(() => true),
-      this.#beatMs,
-      { clock },
-    );
-    if (!isAlive) throw new Error(`the threads did not answer in ${Math.round(this.#beatMs)} ms`);
   }
 
   #send(...assignments: string[]): void {

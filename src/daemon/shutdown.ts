@@ -10,26 +10,19 @@ export interface ShutdownRequest {
   readonly services: 'stop' | 'suspend' | 'leave';
 }
 
-interface ShutdownOptions {
-  readonly onSignal: ShutdownRequest;
-  /** Shortens the stop of all services to its last steps. */
-  readonly hurry: (request: ShutdownRequest) => void;
-  readonly report: Report;
-}
-
-interface ShutdownListener {
-  /** The first request. */
-  readonly requested: Promise<ShutdownRequest>;
-  request(request: ShutdownRequest): void;
-  /** Restores the default effect of the signals. */
-  release(): void;
-}
-
 /**
  * Listens to the signals of this process: the first SIGTERM or SIGINT requests the shutdown, each further one hurries it.
  * SIGHUP is ignored: a closed terminal ends neither the daemon nor the services. Main thread.
+ *
+ * @param onSignal request of a signal
+ * @param hurry shortens the stop of all services to its last steps
+ * @returns `requested` resolves with the first request; `release` restores the default effect of the signals
  */
-export function listenForShutdown({ onSignal, hurry, report }: ShutdownOptions): ShutdownListener {
+export function listenForShutdown(
+  onSignal: ShutdownRequest,
+  hurry: (request: ShutdownRequest) => void,
+  report: Report,
+) {
   let isSignalled = false;
   let decided: ShutdownRequest | null = null;
   const { promise: requested, resolve } = deferred<ShutdownRequest>();
@@ -44,17 +37,10 @@ export function listenForShutdown({ onSignal, hurry, report }: ShutdownOptions):
     isSignalled = true;
     request(onSignal);
   };
-  const ignore = (): void => {};
-  process.on('SIGTERM', listener);
-  process.on('SIGINT', listener);
-  process.on('SIGHUP', ignore);
-  return {
-    requested,
-    request,
-    release() {
-      process.off('SIGTERM', listener);
-      process.off('SIGINT', listener);
-      process.off('SIGHUP', ignore);
-    },
+  const listeners = { SIGTERM: listener, SIGINT: listener, SIGHUP: () => {} };
+  for (const [signal, listen] of Object.entries(listeners)) process.on(signal, listen);
+  const release = (): void => {
+    for (const [signal, listen] of Object.entries(listeners)) process.off(signal, listen);
   };
+  return { requested, request, release };
 }

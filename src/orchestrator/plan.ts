@@ -31,7 +31,6 @@ interface MergeContext {
   readonly placeOf: (service: Service, group: Group | null) => Place;
 }
 
-/** Services to start and to stop. */
 export interface Merge {
   /** In the order of dependencies. */
   readonly definitions: readonly ServiceDefinition[];

@@ -1,6 +1,5 @@
 /** Recovery of the services of an earlier daemon. */
 import { errorText } from '../lib/errors.ts';
-import type { ServiceImage } from '../protocol/images.ts';
 import type { SavedState } from '../protocol/state.ts';
 import type { SupervisorContext } from '../supervisor/interfaces.ts';
 import { markGone, restoreState } from '../supervisor/saved-state.ts';
@@ -48,12 +47,17 @@ async function adopt(
   saved: SavedState,
   definition: ServiceDefinition,
 ): Promise<void> {
-  const { service, group, process: identity, status } = saved;
-  const { backends, store, clock, report } = context;
+  const { service, group, image_digest: digest, process: identity, status } = saved;
+  const { backends, images, store, clock, report } = context;
   const backend = backends[service.isolation];
+  const reportAsWarning = (error: unknown): null => {
+    report('warn', `${service.name}: ${errorText(error)}`);
+    return null;
+  };
   const localOnly = group?.local_only ?? true;
   const { groupIndex = null } = definition;
-  const image = await recallImage(context, saved);
+  // The VM runs on without its image, too.
+  const image = digest === null ? null : await images.recall(digest).catch(reportAsWarning);
   const runJob = status === 'Starting';
   const adoption = await backend.adopt({ service, localOnly, groupIndex, image, identity, runJob });
   if (adoption.type === 'running') {
@@ -70,16 +74,4 @@ async function adopt(
     report('error', `${service.name}: its end cannot be saved yet: ${errorText(error)}`);
   }
   registry.install(definition, restoreState(ended));
-}
-
-/** Image of a VM that runs on; null without one, and for an image that is gone. */
-async function recallImage(
-  { images, report }: SupervisorContext,
-  { service, image_digest: digest }: SavedState,
-): Promise<ServiceImage | null> {
-  if (digest === null) return null;
-  return images.recall(digest).catch((error: unknown) => {
-    report('warn', `${service.name}: ${errorText(error)}`);
-    return null;
-  });
 }

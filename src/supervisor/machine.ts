@@ -268,11 +268,7 @@ export const EVENTS: Readonly<Record<MachineEventType, string>> = {
   'restart-due': 'the next run is due',
 };
 
-const WISHES: { readonly [T in MachineEventType]?: ServiceState['desired'] } = {
-  start: 'up',
-  recover: 'up',
-  stop: 'down',
-};
+const WISHES: { readonly [T in MachineEventType]?: 'up' | 'down' } = { start: 'up', recover: 'up', stop: 'down' };
 
 /** Next state of a service after `event`, and the effects on the way, in order. Pure. */
 export function transition(service: ServiceState, event: MachineEvent, now: Now, rules: Rules): Transition {

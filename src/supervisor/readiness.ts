@@ -31,16 +31,9 @@ function isMet(condition: Condition, state: VmState): boolean {
 
 /** True once a start is decided: the command runs, has run, or never will. */
 export function hasBegunOrEnded(state: VmState): boolean {
-  switch (state.status) {
-    case 'Unstarted':
-      return false;
-    case 'Starting':
-      return state.phase === 'waiting';
-    case 'Stopping':
-      return state.startedAtMs !== null;
-    default:
-      return true;
-  }
+  if (state.status === 'Starting') return state.phase === 'waiting';
+  if (state.status === 'Stopping') return state.startedAtMs !== null;
+  return state.status !== 'Unstarted';
 }
 
 /** Error of a start that is decided; null when the command runs, or has run. */

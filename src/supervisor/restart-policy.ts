@@ -53,15 +53,8 @@ export function decideRestart(
 function wantsRestart(when: Rules['restart']['when'], { status, reason, exit }: EndedState): boolean {
   // The service's own settings caused these stops in order to restart it.
   if (reason === 'unhealthy' || reason === 'max-memory') return true;
-  switch (when) {
-    case 'no':
-      return false;
-    case 'on-failure':
-      return status === 'Failed' || exit?.code !== 0;
-    case 'always':
-    case 'unless-stopped':
-      return true;
-  }
+  if (when === 'on-failure') return status === 'Failed' || exit?.code !== 0;
+  return when !== 'no';
 }
 
 /**

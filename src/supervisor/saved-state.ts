@@ -1,5 +1,4 @@
 /** The state file of a service: its content, and how long the supervisor waits for it to be written. */
-
 import { isoTime } from '../lib/clock.ts';
 import { within } from '../lib/promises.ts';
 import { NO_METRICS } from '../protocol/service.ts';

@@ -1,5 +1,4 @@
 /** Handlers of a service that is down, that waits for its next run, or that boots. Pure. */
-
 import { UNPROBED } from './health.ts';
 import {
   type Effect,
@@ -88,17 +87,8 @@ export function launched({ service, event }: On<Launching, 'launched'>): Transit
 }
 
 export function launchFailed({ service, event, now, rules }: On<Launching, 'launch-failed'>): Transition {
-  const ended: EndedState = {
-    status: 'Failed',
-    error: event.error,
-    reason: 'start-failed',
-    detail: null,
-    exit: null,
-    endedBy: null,
-    startedAtMs: null,
-    stoppedAtMs: now.ms,
-    lastLines: [],
-  };
+  const facts = { detail: null, exit: null, endedBy: null, startedAtMs: null, stoppedAtMs: now.ms, lastLines: [] };
+  const ended: EndedState = { ...facts, status: 'Failed', reason: 'start-failed', error: event.error };
   return afterRun(service, ended, { afterStop: 'decide', wasHealthy: false }, now, rules);
 }
 
@@ -140,14 +130,10 @@ export function processEndedEarly({ service, event }: On<Launching, 'process-end
   return fail(service, { phase: 'releasing', processEnded: true, failure }, []);
 }
 
-const BOOT_TIMEOUT = {
-  reason: 'boot-timeout',
-  message: `the VM was not ready in ${START_TIMEOUT_MS / 1000} s`,
-} as const;
-
 export function timeOut({ service }: On<Launching, 'start-timeout'>): Transition {
-  const { phase } = service.actual;
-  return fail(service, { phase: 'killing', failure: BOOT_TIMEOUT }, phase === 'preparing' ? CANCEL_LAUNCH : KILL);
+  const message = `the VM was not ready in ${START_TIMEOUT_MS / 1000} s`;
+  const start = { phase: 'killing', failure: { reason: 'boot-timeout', message } } as const;
+  return fail(service, start, service.actual.phase === 'preparing' ? CANCEL_LAUNCH : KILL);
 }
 
 /** No command runs yet, so there is nothing to end gracefully. */

@@ -75,7 +75,6 @@ export interface Health {
   readonly detail: string | null;
 }
 
-/** The command runs. */
 export interface Running {
   readonly status: 'Started';
   readonly pid: number;
@@ -122,21 +121,13 @@ export type StateName =
   | 'Starting/waiting';
 
 export function nameState(state: VmState): StateName {
-  switch (state.status) {
-    case 'Starting':
-      return `${state.status}/${state.phase}`;
-    case 'Stopping':
-      return `${state.status}/${state.phase}`;
-    default:
-      return state.status;
-  }
+  if (state.status === 'Starting') return `${state.status}/${state.phase}`;
+  return state.status === 'Stopping' ? `${state.status}/${state.phase}` : state.status;
 }
 
-/** Automatic restarts. */
+/** Automatic restarts: since the user started the service, and since it last ran well for long. */
 export interface RestartHistory {
-  /** Since the user started the service. */
   readonly total: number;
-  /** Since it last ran well for long. */
   readonly inRow: number;
   /** For people; null before the first one. */
   readonly lastReason: string | null;
@@ -232,7 +223,7 @@ export function goTo(service: ServiceState, actual: VmState, effects: readonly E
 
 /** Inputs of a transition that a pure function cannot know. */
 export interface Now {
-  /** Milliseconds since the epoch. */
+  /** Since the epoch. */
   readonly ms: number;
   /** Random, from 0 to below 1: spreads the restarts of services that failed together. */
   readonly jitter: number;

@@ -49,16 +49,13 @@ export const DRAIN: readonly Effect[] = [setStopTimer(DRAIN_TIMEOUT_MS), { type:
 /** Explains the end of a VM process that was not told to end; `when` completes the sentence: `unexpectedly`. */
 export function explainProcessEnd(event: EventOf<'process-ended'>, when: string): Failure {
   const { exit, reason = 'vm-crash' } = event;
-  switch (reason) {
-    case 'guest-panic':
-      return { reason, message: "the guest's kernel panicked" };
-    case 'guest-reset':
-      return { reason, message: `the guest switched off or restarted its machine ${when}` };
-    case 'vm-crash': {
-      const how = exit.signal ? `by ${exit.signal}` : `with status ${exit.code ?? 'unknown'}`;
-      return { reason, message: `the VM process ended ${how} ${when}` };
-    }
-  }
+  const how = exit.signal ? `by ${exit.signal}` : `with status ${exit.code ?? 'unknown'}`;
+  const messages = {
+    'guest-panic': "the guest's kernel panicked",
+    'guest-reset': `the guest switched off or restarted its machine ${when}`,
+    'vm-crash': `the VM process ended ${how} ${when}`,
+  };
+  return { reason, message: messages[reason] };
 }
 
 /** Required and optional facts for {@link beginStopping}. */
@@ -151,18 +148,15 @@ export function processEnded(input: On<Stopping, 'process-ended'>): Transition {
   return endWhenComplete(input, changes, [{ type: 'unwatch-metrics' }]);
 }
 
+const STOP_STEPS: { readonly [P in StopPhase]?: EndedBy } = {
+  asking: 'stop_signal',
+  terminating: 'vm_sigterm',
+  killing: 'vm_sigkill',
+};
+
 /** The step of a stop that ended a run in this phase; null where the run ended by itself. */
 export function stopStepOf(phase: StopPhase): EndedBy | null {
-  switch (phase) {
-    case 'asking':
-      return 'stop_signal';
-    case 'terminating':
-      return 'vm_sigterm';
-    case 'killing':
-      return 'vm_sigkill';
-    default:
-      return null;
-  }
+  return STOP_STEPS[phase] ?? null;
 }
 
 /**

@@ -207,7 +207,10 @@ export class VmSession {
       .then(() => this.#handlers.onEvent({ type: 'streams-ended' }));
     return (event) => {
       if (event.type === 'paused') {
-        this.#onPaused(event.reason);
+        const { name } = this.#definition.service;
+        if (event.reason === null) this.#context.report('info', `${name}: its VM has resumed`);
+        else this.#context.report('warn', `${name}: its VM is paused: ${event.reason}`);
+        this.#handlers.onBlocked({ paused: event.reason });
         return;
       }
       const isEnd = event.type === 'process-ended';
@@ -217,13 +220,6 @@ export class VmSession {
       this.#handlers.onEvent(event);
       void portsFreed?.then(processEnded.resolve);
     };
-  }
-
-  #onPaused(reason: string | null): void {
-    const { name } = this.#definition.service;
-    if (reason === null) this.#context.report('info', `${name}: its VM has resumed`);
-    else this.#context.report('warn', `${name}: its VM is paused: ${reason}`);
-    this.#handlers.onBlocked({ paused: reason });
   }
 
   /** Waits for the streams of a VM whose process has ended, and ends them after a while. */
