@@ -6,7 +6,7 @@ import type { Capabilities } from '../../protocol/isolation.ts';
 import type { Path, Table } from '../languages/document.ts';
 
 /** Upper limits of what a service may ask for. */
-interface HostLimits {
+export interface HostLimits {
   /** Cpus that this process may use. */
   readonly cpus: number;
   /** Memory of the host, MiB. */
@@ -101,7 +101,7 @@ interface KeyOptions<Field extends string> {
 }
 
 /** Row of the table of keys. */
-interface Key<T extends ValueType, Presence, Field extends string = string> extends KeyOptions<Field> {
+export interface Key<T extends ValueType, Presence, Field extends string = string> extends KeyOptions<Field> {
   readonly type: T;
   readonly presence: Presence;
   /** Value of a key that is left out, as the schema gives it. */

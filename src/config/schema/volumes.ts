@@ -4,7 +4,7 @@ import { findPlaceFault, type Volume } from '../../protocol/service.ts';
 import { isWithin, list, normalizePath, Printable, scalar } from './values.ts';
 
 /** `host[:guest][:ro]` as written, split. */
-interface Mount {
+export interface Mount {
   readonly host: string;
   /** Normalised; null where only the host's path is given. */
   readonly guest: string | null;
