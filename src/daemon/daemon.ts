@@ -189,20 +189,15 @@ export class Runtime implements OrchestratorContext {
   }
 }
 
-export interface DaemonOptions {
+export interface DaemonOptions extends Pick<RuntimeOptions, 'logWorkers' | 'backends' | 'hooks'> {
   /** Absolute path, see `resolveHome`. */
   readonly home: string;
   /** Least severe level of the daemon's own log. */
   readonly logLevel: LogLevel;
   /** True: started by a command that watches for readiness, so nothing is printed. */
   readonly background: boolean;
-  /** Threads that share the log streams; 1 by default. */
-  readonly logWorkers?: number;
   /** True: signals end the daemon alone. By default they end its services, too. */
   readonly leaveRunning?: boolean;
-  /** See {@link RuntimeOptions}. */
-  readonly backends?: BackendRegistry;
-  readonly hooks?: TestHooks;
 }
 
 /** Parts that only the daemon has: the orchestrator of all services, the api thread, the service manager. */

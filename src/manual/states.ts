@@ -50,34 +50,35 @@ export function renderDiagram(): string {
 
 /** An arrow for each pair of states, with its events. */
 function renderEdges({ title, row }: Section, isWanted: (to: string) => boolean): string[] {
-  const events = new Map<string, string[]>();
-  for (const from of title.replace(/^Stopping,.*/, 'Stopping').split(', ')) {
-    for (const [type, { to }] of stepsOf(row)) {
-      for (const next of to.filter((name) => name !== 'same' && isWanted(name))) {
-        const arrow = `${nodeOf(from)} --> ${nodeOf(next)}`;
-        events.set(arrow, [...(events.get(arrow) ?? []), type]);
-      }
-    }
-  }
-  return [...events].map(([arrow, types]) => `  ${arrow}: ${types.join(', ')}`);
+  // Mermaid takes no slash in a name.
+  const nodeOf = (name: string) => name.replace(/^.*\//, '');
+  const sources = title.replace(/^Stopping,.*/, 'Stopping').split(', ');
+  const arrows = sources.flatMap((from) =>
+    stepsOf(row).flatMap(([type, { to }]) => {
+      const targets = to.filter((name) => name !== 'same' && isWanted(name));
+      return targets.map((target) => [`${nodeOf(from)} --> ${nodeOf(target)}`, type] as const);
+    }),
+  );
+  return group(arrows).map(([arrow, types]) => `  ${arrow}: ${types.join(', ')}`);
 }
 
-/** Mermaid takes no slash in a name. */
-function nodeOf(name: string): string {
-  return name.replace(/^.*\//, '');
+/** Values by key, in the order of the keys. */
+function group<K, V>(pairs: readonly (readonly [K, V])[]): [K, V[]][] {
+  const groups = new Map<K, V[]>();
+  for (const [key, value] of pairs) groups.set(key, [...(groups.get(key) ?? []), value]);
+  return [...groups];
 }
 
 /** States with equal rows share a section; so do the phases of a stop, as far as they agree. */
 function sections(): Section[] {
   const shared = sharedRow(STOPPING);
-  const rows = new Map<Row, StateName[]>();
-  for (const name of NAMES.filter((candidate) => !STOPPING.includes(candidate))) {
-    rows.set(MACHINE[name], [...(rows.get(MACHINE[name]) ?? []), name]);
-  }
+  const others = NAMES.filter((name) => !STOPPING.includes(name));
+  const differences = (row: Row): Row =>
+    Object.fromEntries(Object.entries(row).filter(([type, cell]) => cell !== shared[type as MachineEventType]));
   return [
-    ...[...rows].map(([row, names]) => ({ title: names.join(', '), row })),
+    ...group(others.map((name) => [MACHINE[name], name])).map(([row, names]) => ({ title: names.join(', '), row })),
     { title: 'Stopping, in every phase unless stated otherwise', row: shared },
-    ...STOPPING.map((name) => ({ title: name, row: differences(MACHINE[name], shared) })),
+    ...STOPPING.map((name) => ({ title: name, row: differences(MACHINE[name]) })),
   ].filter(({ row }) => Object.keys(row).length > 0);
 }
 
@@ -90,10 +91,6 @@ function sharedRow(names: readonly StateName[]): Row {
       return [type, cells.reduce((most, cell) => (count(cell) > count(most) ? cell : most))];
     }),
   );
-}
-
-function differences(row: Row, shared: Row): Row {
-  return Object.fromEntries(Object.entries(row).filter(([type, cell]) => cell !== shared[type as MachineEventType]));
 }
 
 function stepsOf(row: Row): [string, Step][] {
@@ -110,11 +107,10 @@ function renderSteps(row: Row): string[] {
 
 /** A line for each reason, with its events. */
 function renderIgnored(row: Row): string[] {
-  const byReason = new Map<string, string[]>();
-  for (const [type, cell] of Object.entries(row)) {
-    if ('ignored' in cell) byReason.set(cell.ignored, [...(byReason.get(cell.ignored) ?? []), type]);
-  }
-  const lines = [...byReason]
+  const ignored = Object.entries(row).flatMap(([type, cell]) =>
+    'ignored' in cell ? [[cell.ignored, type] as const] : [],
+  );
+  const lines = group(ignored)
     .sort(([, a], [, b]) => a.length - b.length)
     .map(
       ([reason, types]) => `- ignores ${types.length > MAX_NAMES ? 'all other events' : types.join(', ')}: ${reason}`,

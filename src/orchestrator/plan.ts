@@ -22,12 +22,11 @@ export function planStart(
   return { action: 'start', reason };
 }
 
-/** The state that a config is merged into. */
 interface MergeContext {
   readonly supervisors: readonly Supervisor[];
   /** Services that hold ports because they are being started. */
   readonly starting: readonly PortHolder[];
-  /** Place of a service, which gets one if it has none. */
+  /** Gives a service a place, unless it has one. */
   readonly placeOf: (service: Service, group: Group | null) => Place;
 }
 
@@ -75,17 +74,13 @@ export function mergeConfig(config: Config, selection: Selection, prune: boolean
     const group = config.groups.find(({ name }) => name === definition.group?.name);
     return group && !isDeepStrictEqual(group, definition.group) ? [{ ...definition, group }] : [];
   });
-  const definitions = [...selected, ...regrouped];
-  checkPorts(definitions, surplus, context);
-  return { definitions, surplus };
+  const merge: Merge = { definitions: [...selected, ...regrouped], surplus };
+  checkPorts(merge, context);
+  return merge;
 }
 
 /** Checks the ports of services to start against those of services that stay up as they are. */
-function checkPorts(
-  definitions: readonly ServiceDefinition[],
-  surplus: readonly Supervisor[],
-  { supervisors, starting }: MergeContext,
-): void {
+function checkPorts({ definitions, surplus }: Merge, { supervisors, starting }: MergeContext): void {
   const changing = new Set([...definitions.map(({ service }) => service.name), ...surplus.map(({ name }) => name)]);
   const up = supervisors
     .filter((supervisor) => supervisor.active || supervisor.isWantedUp)

@@ -13,20 +13,19 @@ export interface Before {
 /** Services of a start as they were before it. Main thread. */
 export class Rollback {
   readonly #registry: Registry;
-  readonly #before = new Map<string, Before | null>();
+  readonly #before = new Map<string, Before>();
 
   /** @param names services that the start may change */
-  constructor(registry: Registry, names: Iterable<string>) {
+  constructor(registry: Registry, names: readonly string[]) {
     this.#registry = registry;
-    for (const name of names) {
-      const supervisor = registry.get(name);
-      this.#before.set(name, supervisor ? { definition: supervisor.definition, wasUp: supervisor.isWantedUp } : null);
+    for (const { name, definition, isWantedUp: wasUp } of names.flatMap((known) => registry.get(known) ?? [])) {
+      this.#before.set(name, { definition, wasUp });
     }
   }
 
   /** Services that {@link Rollback.run} may put back. */
   get before(): Before[] {
-    return [...this.#before.values()].filter((before) => before !== null);
+    return [...this.#before.values()];
   }
 
   /**

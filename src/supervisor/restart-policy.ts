@@ -95,7 +95,6 @@ export function countOverMemory(count: number, bytes: number, maxBytes: number):
   return bytes < maxBytes * MEMORY_CALM_SHARE ? 0 : count;
 }
 
-/** Reason for a restart because of memory. */
 export function describeMemory(bytes: number, maxBytes: number): string {
   return `it had ${formatSize(bytes)} of memory, above its max_memory of ${formatSize(maxBytes)}`;
 }

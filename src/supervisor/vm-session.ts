@@ -129,9 +129,9 @@ export class VmSession {
     const { service, group, groupIndex = null } = this.#definition;
     const { groupSocket: socketPath } = vm;
     if (groupIndex === null || socketPath === null) return;
-    const udp = service.ports
-      .filter(({ protocol }) => protocol === 'udp')
-      .map(({ host, guest }) => ({ address: addressOf(this.#definition), host, guest }));
+    const address = addressOf(this.#definition);
+    const udpPorts = service.ports.filter(({ protocol }) => protocol === 'udp');
+    const udp = udpPorts.map(({ host, guest }) => ({ address, host, guest }));
     const port = { service: service.name, group: group?.name ?? null, index: groupIndex, socketPath, udp };
     this.#context.network.attach(port, {
       onNames: (members) => vm.setNames(members),
@@ -186,11 +186,10 @@ export class VmSession {
   async #capture(streams: PreparedInstance['streams'], continues: boolean): Promise<{ ended: Promise<void> }> {
     const { service } = this.#definition;
     const { promise: ended, resolve: onEnded } = deferred();
-    const reopen = (stream: StreamName): number =>
-      this.#context.backends[service.isolation].reopenStream(service.name, stream);
+    const backend = this.#context.backends[service.isolation];
+    const reopen = (stream: StreamName) => backend.reopenStream(service.name, stream);
     const onStalled = (logStalled: string | null) => this.#handlers.onBlocked({ logStalled });
-    const handlers = { reopen, onEnded, onStalled, continues };
-    await this.#context.logs.capture(service.name, streams, handlers, service.log);
+    await this.#context.logs.capture(service.name, streams, { reopen, onEnded, onStalled, continues }, service.log);
     return { ended };
   }
 

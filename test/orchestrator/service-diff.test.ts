@@ -11,7 +11,7 @@ function define(overrides: Partial<Service> = {}, rest: Partial<ServiceDefinitio
   return { service, group: null, groupIp: null, groupIndex: null, kernel: null, ...rest };
 }
 
-/** What a change of the service's keys comes to. */
+/** Differences that follow from a change of the service's keys. */
 const between = (from: Partial<Service>, to: Partial<Service>) => describeDifferences(define(from), define(to));
 
 const CHECK: HealthCheck = {
