@@ -34,21 +34,13 @@ async function compressTo(path: string, unfinished: string, target: string): Pro
     // A file removed meanwhile must not come back under another name.
     if (!existsSync(path)) return false;
     await rename(unfinished, target);
-    await syncFolder(dirname(path));
+    const folder = await open(dirname(path));
+    await folder.sync().finally(() => folder.close());
     return true;
   } catch (error) {
     if (errorCode(error) === 'ENOENT' && !existsSync(path)) return false;
     throw error;
   } finally {
     await rm(unfinished, { force: true });
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path);
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }

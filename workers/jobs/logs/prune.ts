@@ -4,14 +4,7 @@ import { readdir, readlink, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode } from '../../../src/lib/errors.ts';
 import type { LogRetention, PrunedLogs, PruneLogsJob } from '../../../src/protocol/jobs.ts';
-import {
-  type LogFileName,
-  linkName,
-  parseFileName,
-  type StreamId,
-  streamKey,
-} from '../../../src/protocol/log-files/names.ts';
-import { type LogFile, selectExpired } from './retention.ts';
+import { type LogFileName, linkName, parseFileName, streamKey } from '../../../src/protocol/log-files/names.ts';
 
 /** File in the log folder. */
 interface Entry {
@@ -20,25 +13,32 @@ interface Entry {
   readonly stats: Stats;
 }
 
+/** Log file, in all forms in which it exists: an interrupted compression leaves it in two for a while. */
+interface LogFile {
+  readonly id: LogFileName;
+  readonly names: readonly string[];
+  readonly sizeBytes: number;
+  readonly modifiedAtMs: number;
+}
+
+/** Remaining files of a stream, by number, and their total size. */
+interface Stream {
+  readonly service: string;
+  readonly finished: LogFile[];
+  readonly newest: LogFile;
+  bytes: number;
+}
+
 /** Removes expired files. Files that are already gone are ignored. Throws the system's error. */
-export async function pruneLogs({
-  logDir,
-  retentions,
-  otherRetention,
-  home,
-  written,
-  nowMs,
-}: PruneLogsJob): Promise<PrunedLogs> {
-  const retentionOf = (service: string): LogRetention => retentions[service] ?? otherRetention;
+export async function pruneLogs(job: PruneLogsJob): Promise<PrunedLogs> {
+  const { logDir } = job;
   const entries = await listEntries(logDir);
   const finished = entries.filter(({ parsed }) => parsed.form !== 'unfinished');
-  const isWritten = (service: string): boolean => written.includes(service);
-  const options = { retentionOf, homeKeepTotalBytes: home.keep_total_bytes, isWritten, nowMs };
-  const expired = selectExpired(groupByNumber(finished), options);
+  const expired = selectExpired(finished, job);
   const doomed = new Set([...expired.flatMap(({ names }) => names), ...findAbandoned(entries)]);
   for (const { name, stats } of entries) if (doomed.has(name)) await removeSame(join(logDir, name), stats);
-  for (const { id, names } of expired) await removeLinkTo(logDir, id, names);
-  return { removed: [...doomed], compressible: findCompressible(finished, doomed, retentionOf) };
+  for (const file of expired) await removeLinkTo(logDir, file);
+  return { removed: [...doomed], compressible: findCompressible(finished, doomed, job) };
 }
 
 async function listEntries(logDir: string): Promise<Entry[]> {
@@ -58,21 +58,82 @@ function noneIfGone<T>(none: T): (error: unknown) => T {
   };
 }
 
-/** An interrupted compression leaves a file in two forms for a while. */
-function groupByNumber(entries: readonly Entry[]): LogFile[] {
-  const byNumber = new Map<string, LogFile>();
-  for (const { name, parsed, stats } of entries) {
-    const key = `${streamKey(parsed)} ${parsed.number}`;
-    const other = byNumber.get(key);
-    byNumber.set(key, {
-      id: parsed,
-      number: parsed.number,
-      names: [...(other?.names ?? []), name],
-      sizeBytes: (other?.sizeBytes ?? 0) + stats.size,
-      modifiedAtMs: Math.max(other?.modifiedAtMs ?? 0, stats.mtimeMs),
-    });
+function retentionOf({ retentions, otherRetention }: PruneLogsJob, service: string): LogRetention {
+  return retentions[service] ?? otherRetention;
+}
+
+/**
+ * Selects the files to remove. The files of a stream are ordered by number, those of different streams by time, because
+ * the clock may have been stepped. The newest file of a stream is its current one: it counts, and is kept unless its
+ * service has ended and it is too old.
+ */
+function selectExpired(entries: readonly Entry[], job: PruneLogsJob): LogFile[] {
+  const streams = groupBy(entries, ({ parsed }) => streamKey(parsed)).map(toStream);
+  const expired = streams.flatMap((stream) => [...takeExpired(stream, job)]);
+  for (const own of groupBy(streams, ({ service }) => service)) {
+    expired.push(...takeAbove(own, retentionOf(job, own[0]!.service).keep_total_bytes));
   }
-  return [...byNumber.values()];
+  expired.push(...takeAbove(streams, job.home.keep_total_bytes));
+  return expired;
+}
+
+function toStream(entries: readonly Entry[]): Stream {
+  const finished = groupBy(entries, ({ parsed }) => String(parsed.number))
+    .map(toFile)
+    .sort((a, b) => a.id.number - b.id.number);
+  const bytes = finished.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const newest = finished.pop()!;
+  return { service: newest.id.service, finished, newest, bytes };
+}
+
+function toFile(forms: readonly Entry[]): LogFile {
+  return {
+    id: forms[0]!.parsed,
+    names: forms.map(({ name }) => name),
+    sizeBytes: forms.reduce((sum, { stats }) => sum + stats.size, 0),
+    modifiedAtMs: Math.max(...forms.map(({ stats }) => stats.mtimeMs)),
+  };
+}
+
+function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): T[][] {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item));
+    if (group) group.push(item);
+    else groups.set(keyOf(item), [item]);
+  }
+  return [...groups.values()];
+}
+
+function* takeExpired(stream: Stream, job: PruneLogsJob): Generator<LogFile> {
+  const { keep_files: keepFiles, keep_for_ms: keepForMs } = retentionOf(job, stream.service);
+  const isTooOld = ({ modifiedAtMs }: LogFile): boolean => keepForMs !== null && job.nowMs - modifiedAtMs > keepForMs;
+  for (let oldest = stream.finished[0]; oldest; oldest = stream.finished[0]) {
+    const isTooMany = keepFiles !== null && stream.finished.length > keepFiles;
+    if (!isTooMany && !isTooOld(oldest)) return;
+    yield takeOldest(stream);
+  }
+  if (job.written.includes(stream.service) || !isTooOld(stream.newest)) return;
+  stream.bytes = 0;
+  yield stream.newest;
+}
+
+/** Takes the oldest files until the rest of `streams` fits into `limitBytes`. */
+function* takeAbove(streams: readonly Stream[], limitBytes: number | null): Generator<LogFile> {
+  if (limitBytes === null) return;
+  while (streams.reduce((sum, { bytes }) => sum + bytes, 0) > limitBytes) {
+    const [stream] = streams
+      .filter(({ finished }) => finished.length > 0)
+      .sort((a, b) => a.finished[0]!.modifiedAtMs - b.finished[0]!.modifiedAtMs);
+    if (!stream) return;
+    yield takeOldest(stream);
+  }
+}
+
+function takeOldest(stream: Stream): LogFile {
+  const file = stream.finished.shift()!;
+  stream.bytes -= file.sizeBytes;
+  return file;
 }
 
 /** Leftovers of interrupted compressions whose file has been removed since. */
@@ -84,7 +145,7 @@ function findAbandoned(entries: readonly Entry[]): string[] {
 function findCompressible(
   entries: readonly Entry[],
   doomed: ReadonlySet<string>,
-  retentionOf: (service: string) => LogRetention,
+  job: PruneLogsJob,
 ): PrunedLogs['compressible'] {
   const newest = new Map<string, number>();
   for (const { parsed } of entries) {
@@ -93,7 +154,7 @@ function findCompressible(
   return entries
     .filter(({ name, parsed }) => parsed.form === 'plain' && !doomed.has(name))
     .filter(({ parsed }) => parsed.number < newest.get(streamKey(parsed))!)
-    .filter(({ parsed }) => retentionOf(parsed.service).compress === 'gzip')
+    .filter(({ parsed }) => retentionOf(job, parsed.service).compress === 'gzip')
     .map(({ name, parsed, stats }) => ({ name, service: parsed.service, modifiedAtMs: stats.mtimeMs }));
 }
 
@@ -104,7 +165,7 @@ async function removeSame(path: string, listed: Stats): Promise<void> {
 }
 
 /** Removes the link to a stream's newest file if that was removed. */
-async function removeLinkTo(logDir: string, id: StreamId, names: readonly string[]): Promise<void> {
+async function removeLinkTo(logDir: string, { id, names }: LogFile): Promise<void> {
   const link = join(logDir, linkName(id));
   const target = await readlink(link).catch(() => null);
   if (target !== null && names.includes(target)) await rm(link, { force: true });
