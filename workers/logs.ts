@@ -1,17 +1,9 @@
 /** Log worker: captures the output of every VM from its FIFO to rolling files, and serves readers of those files. */
 import type { MessagePort } from 'node:worker_threads';
 import { systemClock } from '../src/lib/clock.ts';
-import type { LogEvent, LogsApi, SearchEvent } from '../src/protocol/logs.ts';
+import type { LogEvent, LogsApi, LogsBoot, SearchEvent } from '../src/protocol/logs.ts';
 import { serve } from '../src/threads/entry.ts';
 import { createLogs } from './logs/api.ts';
-
-/** Settings that the main thread passes at the start. */
-interface LogsBoot {
-  /** Absolute path of the folder of the log files; made when missing. */
-  readonly logDir: string;
-  /** Longest silence of a page of a search, milliseconds; 10 s by default. */
-  readonly pageSilenceMs?: number | undefined;
-}
 
 await serve<LogsApi, LogsBoot>(({ data, events }) => {
   let pages = 0;

@@ -128,6 +128,14 @@ export type SearchEvent =
 /** Commands that the log worker answers on a port given by {@link LogsApi.connect}. */
 export type LogsReadApi = Pick<LogsApi, 'read'>;
 
+/** Settings that the main thread passes at the start. */
+export interface LogsBoot {
+  /** Absolute path of the folder of the log files; made when missing. */
+  readonly logDir: string;
+  /** Longest silence of a page of a search, milliseconds; 10 s by default. */
+  readonly pageSilenceMs?: number | undefined;
+}
+
 /** Commands of the main thread and of the api worker. Exposed with comlink. */
 export interface LogsApi {
   /**
