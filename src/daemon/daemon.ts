@@ -176,8 +176,8 @@ export class Runtime implements OrchestratorContext {
   /** Ends the threads, in the order in which they get their input, and unlocks the home. VMs run on. */
   async close(): Promise<void> {
     this.#closing.abort();
-    await this.metrics.stop();
-    await this.network.stop();
+    await this.metrics.thread.stop();
+    await this.network.thread.stop();
     await this.logs.stop();
     this.#retention.stop();
     await this.jobs.close();

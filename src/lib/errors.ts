@@ -1,9 +1,4 @@
-/**
- * The one error class of monocore, and the codes that callers may switch on.
- *
- * A message says what failed, on which service or file, and what to try. The code is for programs: it crosses
- * threads and HTTP unchanged (see `protocol/wire-error.ts`), so a typed error never has to be recovered from text.
- */
+/** Codes that callers may switch on. They cross threads and HTTP unchanged, see `wire-error.ts`. */
 export type ErrorCode =
   /** The config file cannot be read, parsed or does not fit; `details` has one {@link ConfigProblem} per fault. */
   | 'ConfigInvalid'
@@ -40,7 +35,7 @@ export type ErrorCode =
   /** A fault of monocore itself. */
   | 'Internal';
 
-/** An error with a code, made for people (message) and programs (code, details). */
+/** An error for people (message: what failed, on which service or file, and what to try) and programs (code, details). */
 export class MonocoreError extends Error {
   override readonly name = 'MonocoreError';
   readonly code: ErrorCode;
@@ -56,8 +51,7 @@ export class MonocoreError extends Error {
 
 /** Text of any thrown value: system errors keep their code (`ENOSPC: no space left …`), without a stack. */
 export function errorText(error: unknown): string {
-  if (error instanceof Error) return error.message;
-  return String(error);
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** Remedy of an error: `details.hint` of a {@link MonocoreError}; null where it has none. */
@@ -75,8 +69,6 @@ export function errorTextWithHint(error: unknown): string {
 
 /** `code` of a system error (`ENOENT`) or of a {@link MonocoreError}; undefined for anything else. */
 export function errorCode(error: unknown): string | undefined {
-  if (typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string') {
-    return error.code;
-  }
-  return undefined;
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' ? code : undefined;
 }

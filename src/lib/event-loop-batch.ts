@@ -4,10 +4,7 @@ import { fromWireError, type WireError } from './wire-error.ts';
 /** A task takes up to half a millisecond while its code is new, so a turn stays below ten. */
 const PER_TURN = 16;
 
-/**
- * Runs tasks in order, a few in each turn, so that other work gets its turn between them; at once while there are few. A
- * task that throws ends the process, as an event handler would.
- */
+/** Runs tasks in order, a few in each turn; at once while there are few. An error of a task ends the process. */
 export class EventLoopQueue {
   readonly #perTurn: number;
   readonly #waiting: (() => void)[] = [];

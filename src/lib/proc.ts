@@ -1,10 +1,7 @@
 /**
- * Reads of `/proc`, see proc(5), and the identity of processes, which no reuse of a pid can confuse. Any thread.
- *
- * Reads are synchronous: these files never wait for a disk, and asynchronous calls would queue in the thread pool that all
- * threads share.
- *
- * Long because every parser of `/proc` is here.
+ * Reads of `/proc`, see proc(5), and the identity of processes, which no reuse of a pid can confuse. Any thread. Reads are
+ * synchronous: these files never wait for a disk, and asynchronous calls would queue in the thread pool that all threads
+ * share. Long because every parser of `/proc` is here.
  */
 import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from 'node:fs';
 import { errorCode } from './errors.ts';
@@ -12,9 +9,7 @@ import { errorCode } from './errors.ts';
 /** A process that runs now: a pid, or the reader itself. */
 type Pid = number | 'self';
 
-/**
- * Identity of a process beyond the reuse of its pid: the start time in clock ticks since boot, and the id of that boot.
- */
+/** Identity of a process beyond the reuse of its pid: the start time in ticks since boot, and the id of that boot. */
 export interface ProcessIdentity {
   readonly pid: number;
   readonly start_time: number;
@@ -43,13 +38,11 @@ export function readProcessFile(pid: Pid, file: string): string | null {
 interface ProcessStat {
   /** `R`, `S`, `D`…; a zombie is `Z`. */
   readonly state: string;
-  /** Ids of its process group and of its session. */
   readonly group: number;
   readonly session: number;
   /** Time in user and kernel mode, of the process and of its children that have ended. */
   readonly cpuTicks: number;
   readonly endedChildrenCpuTicks: number;
-  /** Start time since boot. */
   readonly startTicks: number;
 }
 
@@ -110,11 +103,7 @@ export function isRunning(identity: ProcessIdentity): boolean {
   return isSameProcess(identity) && isAlive(identity.pid);
 }
 
-/**
- * Signals a process, or its group, unless its pid belongs to another one by now.
- *
- * @returns true when it was there to be signalled
- */
+/** Signals a process, or its group, unless its pid belongs to another one by now; false when it has ended. */
 export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals, target: 'process' | 'group'): boolean {
   if (!isSameProcess(identity)) return false;
   try {
@@ -191,12 +180,10 @@ export function readMaxOpenFilesLimit(): number {
   return Number(readFileSync('/proc/sys/fs/nr_open', 'utf8'));
 }
 
-/** Processors of the host as text. */
 export function readCpuInfo(): string {
   return readFileSync('/proc/cpuinfo', 'utf8');
 }
 
-/** A socket of IPv4 or IPv6 that is bound to a port. */
 interface BoundSocket {
   /** Hexadecimal, as the kernel prints it. */
   readonly address: string;
@@ -218,14 +205,12 @@ export function listSockets(table: 'tcp' | 'tcp6' | 'udp' | 'udp6'): BoundSocket
   });
 }
 
-/** A mounted file system. */
 export interface Mount {
   /** Directory of the file system that is mounted. */
   readonly root: string;
   /** Mount point. */
   readonly dir: string;
   readonly type: string;
-  /** Options of the file system. */
   readonly options: readonly string[];
 }
 
@@ -244,7 +229,6 @@ export function readMounts(procDir = '/proc'): Mount[] {
   return readFileSync(`${procDir}/self/mountinfo`, 'utf8').split('\n').filter(Boolean).map(parseMount);
 }
 
-/** Membership of a process in a hierarchy of cgroups. */
 interface CgroupMembership {
   /** Controllers of a hierarchy of v1, or `name=systemd`; empty in v2, whose only hierarchy has the id 0. */
   readonly controllers: readonly string[];
@@ -281,14 +265,11 @@ export interface ProcFiles {
   isAlive(): boolean;
   /** Null when the process is gone, or belongs to another user. */
   readDiskBytes(): DiskBytes | null;
-  /** To be called once. */
   close(): void;
 }
 
-/** Opens the files of the process that has `pid` now; null when there is none. Passed in so that tests can replace it. */
-export type OpenProcFiles = (pid: number) => ProcFiles | null;
-
-export const openProcFiles: OpenProcFiles = (pid) => {
+/** Opens the files of the process that has `pid` now; null when there is none. */
+export function openProcFiles(pid: number): ProcFiles | null {
   // Not `stat`, which pidusage has open, too: `workers/metrics/usage.ts` must tell its files from all others.
   const statm = openFile(pid, 'statm');
   if (statm === null) return null;
@@ -309,7 +290,7 @@ export const openProcFiles: OpenProcFiles = (pid) => {
       if (io !== null) closeSync(io);
     },
   };
-};
+}
 
 /** The first number of `statm` is the size of the memory, which a process gives back at its end: 0 of a zombie. */
 function hasMemory(statm: number): boolean {
@@ -327,11 +308,7 @@ const buffer = Buffer.alloc(4096);
 
 /** Reads from the beginning, which gives the whole new content in one call; null when the process is gone (ESRCH). */
 function readOpen(fd: number): string | null {
-  try {
-    return buffer.toString('latin1', 0, readSync(fd, buffer, 0, buffer.length, 0));
-  } catch {
-    return null;
-  }
+  return ifReadable(() => buffer.toString('latin1', 0, readSync(fd, buffer, 0, buffer.length, 0)));
 }
 
 function openFile(pid: number, name: string): number | null {

@@ -17,22 +17,11 @@ export function deferred<T = void>(): Deferred<T> {
   return { promise, ...settle };
 }
 
-/** Limits of {@link within}. */
-interface WithinOptions {
-  /** Gives up when it fires. */
-  readonly signal?: AbortSignal | undefined;
-  readonly clock?: Clock;
-}
-
-/**
- * Value of `promise`; null when `timeoutMs` has passed or the signal fires first. A late rejection is ignored.
- *
- * @throws the promise's error
- */
+/** Value of `promise`, or its error; null when `timeoutMs` has passed or the signal fires first. */
 export async function within<T>(
   promise: Promise<T>,
   timeoutMs: number,
-  { signal, clock = systemClock }: WithinOptions = {},
+  { signal, clock = systemClock }: { readonly signal?: AbortSignal | undefined; readonly clock?: Clock } = {},
 ): Promise<T | null> {
   const limit = deferred<null>();
   const giveUp = (): void => limit.resolve(null);
@@ -47,11 +36,7 @@ export async function within<T>(
   }
 }
 
-/**
- * Waits until a condition holds, looking every `intervalMs`.
- *
- * @returns false when it does not hold after `timeoutMs`; what the condition throws ends the wait
- */
+/** Waits until a condition holds, looking every `intervalMs`; false when it does not hold after `timeoutMs`. */
 export async function pollUntil(
   condition: () => boolean,
   intervalMs: number,

@@ -1,48 +1,19 @@
 /** Sizes, durations and times: parsing and formatting. */
 
-const SIZE_FACTORS = new Map(
-  Object.entries({
-    '': 1,
-    b: 1,
-    k: 1e3,
-    kb: 1e3,
-    m: 1e6,
-    mb: 1e6,
-    g: 1e9,
-    gb: 1e9,
-    t: 1e12,
-    tb: 1e12,
-    ki: 2 ** 10,
-    kib: 2 ** 10,
-    mi: 2 ** 20,
-    mib: 2 ** 20,
-    gi: 2 ** 30,
-    gib: 2 ** 30,
-    ti: 2 ** 40,
-    tib: 2 ** 40,
-  }),
-);
-
 const DURATION_FACTORS_MS: Record<string, number> = { ms: 1, s: 1e3, m: 60e3, h: 3600e3, d: 86_400e3 };
 
 /**
- * Parses a size like `512MiB`, `10MB`, `1.5G` or a bare number of bytes. SI prefixes are powers of 1000, IEC ones
- * (with an `i`) powers of 1024, as in IEC 80000-13.
- *
- * @returns whole bytes, or null where the text is not a size.
+ * Whole bytes of a size like `512MiB`, `10MB`, `1.5G` or a bare number; null for any other text. SI prefixes are powers of
+ * 1000, IEC ones (with an `i`) powers of 1024, as in IEC 80000-13.
  */
 export function parseSize(text: string): number | null {
-  const match = /^(\d+(?:\.\d+)?)\s*([a-zA-Z]*)$/.exec(text.trim());
-  const factor = match ? SIZE_FACTORS.get(match[2]!.toLowerCase()) : undefined;
-  if (!match || factor === undefined) return null;
-  return Math.round(Number(match[1]) * factor);
+  const [, amount, prefix = '', binary] = /^(\d+(?:\.\d+)?)\s*(?:([kmgt])(i)?)?b?$/i.exec(text.trim()) ?? [];
+  if (amount === undefined) return null;
+  const exponent = prefix === '' ? 0 : 'kmgt'.indexOf(prefix.toLowerCase()) + 1;
+  return Math.round(Number(amount) * (binary === undefined ? 1000 : 1024) ** exponent);
 }
 
-/**
- * Parses a duration like `250ms`, `10s`, `5m`, `1h`, `7d`, `1h30m`; a bare number is seconds.
- *
- * @returns milliseconds, or null where the text is not a duration.
- */
+/** Milliseconds of `250ms`, `10s`, `5m`, `1h`, `7d`, `1h30m` or a bare number of seconds; null for any other text. */
 export function parseDurationMs(text: string): number | null {
   const trimmed = text.trim();
   if (/^\d+(\.\d+)?$/.test(trimmed)) return Math.round(Number(trimmed) * 1000);
@@ -87,14 +58,9 @@ export function formatDuration(durationMs: number): string {
 
 /** `1536` as `1536`, `1572864` as `1536KiB`: the largest exact unit, as in configs. */
 export function exactSize(bytes: number): string {
-  for (const [unit, factor] of [
-    ['GiB', 2 ** 30],
-    ['MiB', 2 ** 20],
-    ['KiB', 2 ** 10],
-  ] as const) {
-    if (bytes > 0 && bytes % factor === 0) return `${bytes / factor}${unit}`;
-  }
-  return String(bytes);
+  const units = { GiB: 2 ** 30, MiB: 2 ** 20, KiB: 2 ** 10 };
+  const exact = Object.entries(units).find(([, factor]) => bytes > 0 && bytes % factor === 0);
+  return exact ? `${bytes / exact[1]}${exact[0]}` : String(bytes);
 }
 
 /** `90000` as `90s`: the largest exact unit, as in configs. */
@@ -107,11 +73,8 @@ export function exactDuration(durationMs: number): string {
 const TIME = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d(?:\.\d+)?)(?:[Zz]|([+-]\d\d:\d\d))$/;
 
 /**
- * Parses an RFC 3339 time like `2026-11-23T08:00:00Z` or `2026-11-23 09:00:00.5+01:00`. The zone is required: without it,
- * each host would read another time.
-
- *
- * @returns whole milliseconds since the epoch, or null where the text is not such a time
+ * Whole milliseconds since the epoch of an RFC 3339 time like `2026-11-23T08:00:00Z` or `2026-11-23 09:00:00.5+01:00`; null
+ * for any other text. The zone is required: without it, each host would read another time.
  */
 export function parseTimeMs(text: string): number | null {
   const [, date, time, zone = 'Z'] = TIME.exec(text.trim()) ?? [];

@@ -54,10 +54,8 @@ export class MetricsThread implements MetricsSink {
 
   /**
    * Probes a port of 127.0.0.1 in the worker. Never rejects. When the worker dies meanwhile, which is not the service's
-   * fault, the next one probes again in the time that is left.
-   *
-   * @param timeoutMs time after which the result is that there was no answer
-   * @param signal cancels the probe; the result comes when its connection is closed
+   * fault, the next one probes again in the time that is left. After `signal` the result comes once the connection is
+   * closed.
    */
   async probe(probe: NetworkProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
     const id = ++this.#lastProbe;
@@ -79,9 +77,5 @@ export class MetricsThread implements MetricsSink {
     } finally {
       signal.removeEventListener('abort', cancel);
     }
-  }
-
-  async stop(): Promise<void> {
-    await this.thread.stop();
   }
 }

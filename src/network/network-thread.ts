@@ -24,7 +24,6 @@ const DROP_MESSAGES: Readonly<Record<DropCause, string>> = {
   'too-long': 'for its UDP ports were dropped: they do not fit into its MTU of 1500',
 };
 
-/** Describes a closed port for people. */
 function describeClosed({ address, host, error }: ClosedPort): string {
   return `port ${address}:${host} (udp) cannot be opened: ${error}; trying again`;
 }
@@ -84,10 +83,6 @@ export class NetworkThread implements NetworkSink {
     for (const { port, handlers } of this.#attached.values()) if (port.group === group) handlers.onNames(members);
   }
 
-  async stop(): Promise<void> {
-    await this.thread.stop();
-  }
-
   async #restore(api: Remote<NetworkApi>): Promise<void> {
     this.#restored = api;
     try {
@@ -101,10 +96,8 @@ export class NetworkThread implements NetworkSink {
     this.#isStarted = true;
     this.thread.start().catch((error: unknown) => {
       this.#isStarted = false;
-      this.#report(
-        'error',
-        `services of a group do not reach each other, and UDP ports are closed: ${errorText(error)}`,
-      );
+      const text = errorText(error);
+      this.#report('error', `services of a group do not reach each other, and UDP ports are closed: ${text}`);
     });
   }
 

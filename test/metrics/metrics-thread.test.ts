@@ -21,7 +21,7 @@ function sampleReceiver() {
 test('each service gets its own samples, also from a worker that was started again', async (t) => {
   const reports: string[] = [];
   const metrics = new MetricsThread((level, message) => reports.push(`${level}: ${message}`));
-  t.after(() => metrics.stop());
+  t.after(() => metrics.thread.stop());
   await metrics.thread.start();
   const [own, other, left] = [sampleReceiver(), sampleReceiver(), sampleReceiver()];
   const idle = startFixture(t, 'idle.js');
@@ -55,7 +55,7 @@ async function startSilentServer(t: TestContext) {
 
 async function startThread(t: TestContext) {
   const metrics = new MetricsThread(() => {});
-  t.after(() => metrics.stop());
+  t.after(() => metrics.thread.stop());
   await metrics.thread.start();
   return metrics;
 }
@@ -98,7 +98,7 @@ test('a worker that dies is no failure of the service: the next one asks again',
 test('without a worker a probe is a failure with that reason', async (t) => {
   const metrics = await startThread(t);
   const { port } = await startSilentServer(t);
-  await metrics.stop();
+  await metrics.thread.stop();
   const { ok, detail } = await metrics.probe({ type: 'tcp', port }, 60_000, NEVER);
   assert.deepEqual([ok, detail], [false, 'the metrics thread was stopped']);
 });
@@ -108,7 +108,7 @@ test('a probe that is under way when the worker is stopped ends as a failure', a
   const { server, port } = await startSilentServer(t);
   const result = metrics.probe({ type: 'http', port, path: '/' }, 60_000, NEVER);
   await once(server, 'connection');
-  await metrics.stop();
+  await metrics.thread.stop();
   const { ok, detail } = await result;
   assert.deepEqual([ok, detail], [false, 'the metrics thread was stopped']);
 });

@@ -14,7 +14,7 @@ async function open(t: Parameters<typeof Testbed.open>[0]) {
   const bed = await Testbed.open(t);
   const reports: string[] = [];
   const network = new NetworkThread((level, message) => reports.push(`${level}: ${message}`), 1);
-  t.after(() => network.stop());
+  t.after(() => network.thread.stop());
   return { bed, reports, network };
 }
 
@@ -51,6 +51,8 @@ test('the thread is there from the first VM on, and connects all of them again w
   await network.thread.crash();
   await Promise.all([web.server.connection(1), db.server.connection(1)]);
   await arrives(1);
+  // Frames may pass before the thread has answered for all VMs.
+  await network.thread.ready();
   assert.deepEqual([network.thread.status().restarts, network.thread.status().state], [1, 'ready']);
   assert.match(reports[0]!, /^error: the network thread ended: .*; restarting it$/);
   assert.equal(gone.server.connections.length, 1, 'what was detached stays so');
@@ -138,7 +140,7 @@ test('a thread that is not there holds up no detaching', async (t) => {
 
   network.attach(portOf(web), ignore);
   await web.server.connection(1);
-  await network.stop();
+  await network.thread.stop();
   await network.detach('web');
   (await occupy('127.0.0.2', host)).close();
 });

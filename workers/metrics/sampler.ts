@@ -1,6 +1,6 @@
 /** Watched processes, and the cost of each since its previous sample. */
 
-import type { DiskBytes, OpenProcFiles, ProcFiles } from '../../src/lib/proc.ts';
+import type { DiskBytes, openProcFiles, ProcFiles } from '../../src/lib/proc.ts';
 import type { Metrics } from '../../src/protocol/service.ts';
 import type { ProcessId, Usage, UsagePoller } from './usage.ts';
 
@@ -13,11 +13,11 @@ interface Watched extends ProcessId {
 
 /** Samples processes by the name of their service. */
 export class Sampler {
-  readonly #open: OpenProcFiles;
+  readonly #open: typeof openProcFiles;
   readonly #poller: UsagePoller;
   readonly #watched = new Map<string, Watched>();
 
-  constructor(open: OpenProcFiles, poller: UsagePoller) {
+  constructor(open: typeof openProcFiles, poller: UsagePoller) {
     this.#open = open;
     this.#poller = poller;
   }

@@ -6,14 +6,7 @@ import { statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import {
-  type OpenProcFiles,
-  openProcFiles,
-  type ProcFiles,
-  readCpuMs,
-  readResidentBytes,
-  readStat,
-} from '../../../src/lib/proc.ts';
+import { openProcFiles, type ProcFiles, readCpuMs, readResidentBytes, readStat } from '../../../src/lib/proc.ts';
 import { Sampler } from '../../../workers/metrics/sampler.ts';
 import { UsagePoller } from '../../../workers/metrics/usage.ts';
 import { eventually } from '../../helpers/eventually.ts';
@@ -23,12 +16,12 @@ import { makeTempDir } from '../../helpers/temp.ts';
 const MAX_AGE_MS = 60_000;
 const TMPFS_MAGIC = 0x01021994; // statfs(2)
 
-function makeSampler(open: OpenProcFiles = openProcFiles, maxAgeMs = MAX_AGE_MS) {
+function makeSampler(open: typeof openProcFiles = openProcFiles, maxAgeMs = MAX_AGE_MS) {
   return new Sampler(open, new UsagePoller(maxAgeMs));
 }
 
 /** Files of which something is different. */
-function openWith(change: () => Partial<ProcFiles>): OpenProcFiles {
+function openWith(change: () => Partial<ProcFiles>): typeof openProcFiles {
   return (pid) => ({ ...openProcFiles(pid)!, ...change() });
 }
 
