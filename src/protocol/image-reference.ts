@@ -58,6 +58,11 @@ export function formatImageReference({ registry, repository, tag, digest }: Imag
   return `${registry}/${repository}${tag === null ? '' : `:${tag}`}${digest === null ? '' : `@${digest}`}`;
 }
 
+/** Full name of an image as people write it. @throws as {@link parseImageReference} */
+export function fullImageName(text: string): string {
+  return formatImageReference(parseImageReference(text));
+}
+
 /** True for a digest in the only supported algorithm. */
 export function isDigest(text: string): boolean {
   return DIGEST.test(text);

@@ -200,6 +200,8 @@ interface ListImagesJob extends StoreJob {
   readonly type: 'list-images';
 }
 
+/** A job without its place and port, which only the thread's entry needs. */
+export type JobInput<J extends ChangeImagesJob> = Omit<J, 'type' | keyof ChangeJob>;
 export type ChangeImagesJob = PullImageJob | LoadImagesJob | RemoveImagesJob | PruneImagesJob | BuildRootImageJob;
 export type ImageJob = ChangeImagesJob | ListImagesJob;
 

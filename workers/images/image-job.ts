@@ -9,7 +9,7 @@ import { pullImage } from './pull.ts';
 import { buildRoot } from './rootfs/build.ts';
 import { listImages } from './store/list.ts';
 import { pruneImages, removeImages } from './store/removal.ts';
-import { ImageStore } from './store/store.ts';
+import { ImageStore, type StoreChange } from './store/store.ts';
 import { lockStore } from './store/store-lock.ts';
 
 /** Runs a job. @throws MonocoreError `Aborted` when it was cancelled; what the job throws */
@@ -28,7 +28,7 @@ export async function runImageJob(job: ImageJob): Promise<ImageJobResults[ImageJ
     const unlock = await lockStore(job.imagesDir, cancel.signal, () => report({ type: 'waiting' }));
     try {
       await store.prepare();
-      return await change(job, store, cancel.signal, report);
+      return await runChange(job, { store, signal: cancel.signal, report });
     } finally {
       unlock();
     }
@@ -41,23 +41,18 @@ export async function runImageJob(job: ImageJob): Promise<ImageJobResults[ImageJ
   }
 }
 
-function change(
-  job: ChangeImagesJob,
-  store: ImageStore,
-  signal: AbortSignal,
-  report: ReportImageEvent,
-): Promise<ImageJobResults[ImageJob['type']]> {
+function runChange(job: ChangeImagesJob, change: StoreChange): Promise<ImageJobResults[ImageJob['type']]> {
   switch (job.type) {
     case 'pull-image':
-      return pullImage(job, { store, signal, report });
+      return pullImage(job, change);
     case 'load-images':
-      return loadImages(job, { store, signal, report });
+      return loadImages(job, change);
     case 'remove-images':
-      return removeImages(job, store);
+      return removeImages(job, change.store);
     case 'prune-images':
-      return pruneImages(job, store);
+      return pruneImages(job, change.store);
     case 'build-root-image':
-      return buildRoot(job, store, signal).then(() => null);
+      return buildRoot(job, change.store, change.signal).then(() => null);
   }
 }
 

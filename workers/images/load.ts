@@ -1,23 +1,24 @@
 /** Loads images from archives into the store. */
 import { readFile } from 'node:fs/promises';
 import { MonocoreError } from '../../src/lib/errors.ts';
-import { formatImageReference, parseImageReference } from '../../src/protocol/image-reference.ts';
-import type { LoadImagesJob, ReportImageEvent, StoredImage } from '../../src/protocol/images.ts';
+import { fullImageName } from '../../src/protocol/image-reference.ts';
+import type { JobInput, LoadImagesJob, StoredImage } from '../../src/protocol/images.ts';
 import { readDockerArchive } from './archive/docker-archive.ts';
 import { hasLayout, readOciArchive } from './archive/oci-archive.ts';
-import { type ArchivedImage, LOAD_PREFIX, unpackArchive } from './archive/unpacking.ts';
-import { checkSizes, type Descriptor, digestOf, MAX_CONFIG_BYTES, OCI_MANIFEST, parseConfig } from './manifest.ts';
-import { checkPlatform } from './platform.ts';
-import { nameStored } from './store/index-entries.ts';
-import { clearPartial } from './store/removal.ts';
-import type { ImageStore } from './store/store.ts';
-
-/** Surroundings of a load. */
-interface LoadContext {
-  readonly store: ImageStore;
-  readonly signal: AbortSignal;
-  readonly report: ReportImageEvent;
-}
+import { type ArchivedImage, unpackArchive } from './archive/unpacking.ts';
+import { invalidImage } from './limits.ts';
+import {
+  checkPlatform,
+  checkSizes,
+  type Descriptor,
+  digestOf,
+  MAX_CONFIG_BYTES,
+  OCI_MANIFEST,
+  parseConfig,
+} from './manifest.ts';
+import { nameImage } from './store/list.ts';
+import { clearLoads } from './store/removal.ts';
+import type { ImageStore, StoreChange } from './store/store.ts';
 
 /**
  * Loads all images of an archive; the caller holds the store's lock. All of them are verified before the first is kept.
@@ -25,16 +26,12 @@ interface LoadContext {
  * @throws MonocoreError `Usage` for a file that cannot be read or an image without name, `ImageInvalid`; the signal's
  * reason
  */
-export async function loadImages(
-  job: Omit<LoadImagesJob, 'type' | 'imagesDir' | 'port'>,
-  context: LoadContext,
-): Promise<StoredImage[]> {
-  const { store, signal, report } = context;
+export async function loadImages(job: JobInput<LoadImagesJob>, change: StoreChange): Promise<StoredImage[]> {
+  const { store, signal, report } = change;
   const { path, max_image_size_bytes: maxImageBytes, platform } = job;
-  await clearPartial(store, LOAD_PREFIX);
+  await clearLoads(store);
   try {
-    const { partialDir } = store.paths;
-    const archive = await unpackArchive(path, { partialDir, maxBytes: maxImageBytes, signal });
+    const archive = await unpackArchive(path, store.paths.partialDir, maxImageBytes, signal);
     const images = hasLayout(archive)
       ? await readOciArchive(archive, platform)
       : await readDockerArchive(archive, maxImageBytes, signal);
@@ -54,7 +51,7 @@ export async function loadImages(
     }
     return stored;
   } finally {
-    await clearPartial(store, LOAD_PREFIX);
+    await clearLoads(store);
   }
 }
 
@@ -62,12 +59,12 @@ function nameImages(
   images: readonly ArchivedImage[],
   { path, name }: Pick<LoadImagesJob, 'path' | 'name'>,
 ): { image: ArchivedImage; names: string[] }[] {
-  if (images.length === 0) throw new MonocoreError('ImageInvalid', `${path} contains no image`);
+  if (images.length === 0) throw invalidImage(`${path} contains no image`);
   if (name !== null && images.length > 1) {
     throw new MonocoreError('Usage', `${path} has ${images.length} images; --name is for an archive of one image`);
   }
   return images.map((image) => {
-    const names = (name === null ? image.names : [name]).map((text) => formatImageReference(parseImageReference(text)));
+    const names = (name === null ? image.names : [name]).map(fullImageName);
     // A single word may be a tag, which would be read as a name.
     if (names.length > 0 && (name !== null || image.names.every((text) => /[:/]/.test(text)))) return { image, names };
     throw new MonocoreError('Usage', `${path} does not name its image; name it with --name`);
@@ -76,7 +73,7 @@ function nameImages(
 
 async function archiveConfig({ manifest, blobs }: ArchivedImage): Promise<Buffer> {
   const { path, size } = blobs.get(manifest.config.digest)!;
-  if (size > MAX_CONFIG_BYTES) throw new MonocoreError('ImageInvalid', 'a config in the archive is too large');
+  if (size > MAX_CONFIG_BYTES) throw invalidImage('a config in the archive is too large');
   return readFile(path);
 }
 
@@ -90,6 +87,6 @@ async function keepImage(image: ArchivedImage, names: readonly string[], store: 
   }
   await store.write(image.bytes);
   const entry: Descriptor = { mediaType: image.manifest.mediaType ?? OCI_MANIFEST, digest, size: image.bytes.length };
-  for (const name of names) await nameStored(store, name, entry);
+  for (const name of names) await nameImage(store, name, entry);
   return names.map((name) => ({ name, digest, unchanged }));
 }

@@ -4,7 +4,6 @@
  */
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
-import { MonocoreError } from '../../src/lib/errors.ts';
 import { formatSize } from '../../src/lib/units.ts';
 import {
   type Descriptor,
@@ -12,7 +11,9 @@ import {
   type ImageDefaults,
   type ImageIndex,
   ImageIndexSchema,
+  type Platform,
 } from '../../src/protocol/images.ts';
+import { invalidImage } from './limits.ts';
 
 /** Largest manifest or index that registries must accept, distribution-spec, "Pushing Manifests". */
 export const MAX_MANIFEST_BYTES = 4 * 2 ** 20;
@@ -23,6 +24,8 @@ export const MAX_CONFIG_BYTES = 16 * 2 ** 20;
  * variable cannot exceed 128 KiB anyway: MAX_ARG_STRLEN, execve(2).
  */
 const MAX_PROGRAM_BYTES = 256 * 1024;
+/** Most indexes that lead to a manifest, each listed in the one before. */
+export const MAX_INDEX_DEPTH = 3;
 /** Most layers. Stacking file systems stop at 128 or 500, and each layer costs a request. */
 const MAX_LAYERS = 1000;
 
@@ -88,7 +91,6 @@ export type { Descriptor, ImageIndex } from '../../src/protocol/images.ts';
 export type ImageManifest = v.InferOutput<typeof ManifestSchema>;
 export type ImageConfig = v.InferOutput<typeof ConfigSchema>;
 
-/** Digest of a document. */
 export function digestOf(bytes: Uint8Array | string): string {
   return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 }
@@ -106,25 +108,16 @@ export function parseManifest(bytes: Buffer, mediaType: string, what: string): I
   const type = typeof own === 'string' ? own : mediaType.split(';')[0]!.trim();
   if (type === OCI_INDEX || type === DOCKER_LIST) return check(ImageIndexSchema, document, what);
   if (type !== OCI_MANIFEST && type !== DOCKER_MANIFEST) {
-    throw new MonocoreError('ImageInvalid', `${what} has the unknown type ${JSON.stringify(type)}`);
+    throw invalidImage(`${what} has the unknown type ${JSON.stringify(type)}`);
   }
   const manifest = check(ManifestSchema, document, what);
-  const alien = [
-    ...(manifest.config.mediaType === OCI_CONFIG || manifest.config.mediaType === DOCKER_CONFIG
-      ? []
-      : [manifest.config]),
-    ...manifest.layers.filter((layer) => !LAYER_MEDIA_TYPE.test(layer.mediaType)),
-  ][0];
-  if (alien) {
-    throw new MonocoreError(
-      'ImageInvalid',
-      `${what} is not a container image: it has a ${JSON.stringify(alien.mediaType)}`,
-    );
-  }
+  const isConfig = [OCI_CONFIG, DOCKER_CONFIG].includes(manifest.config.mediaType);
+  const alien = isConfig ? manifest.layers.find((layer) => !LAYER_MEDIA_TYPE.test(layer.mediaType)) : manifest.config;
+  if (alien) throw invalidImage(`${what} is not a container image: it has a ${JSON.stringify(alien.mediaType)}`);
   return { ...manifest, mediaType: type };
 }
 
-/** Parses the index of an image layout, which may omit its type. @throws as {@link parseManifest} */
+/** Parses the index of an image layout, which may omit its type. @throws MonocoreError `ImageInvalid` */
 export function parseIndex(bytes: Buffer, what: string): ImageIndex {
   return check(ImageIndexSchema, parseJson(bytes, what), what);
 }
@@ -132,13 +125,9 @@ export function parseIndex(bytes: Buffer, what: string): ImageIndex {
 /** Parses a config. @throws MonocoreError `ImageInvalid` for another document or another number of layers */
 export function parseConfig(bytes: Buffer, layers: number, what: string): ImageConfig {
   const config = check(ConfigSchema, parseJson(bytes, what), what);
-  if (config.rootfs.diff_ids.length !== layers) {
-    throw new MonocoreError(
-      'ImageInvalid',
-      `the config of ${what} lists ${config.rootfs.diff_ids.length} layers, its manifest ${layers}`,
-    );
-  }
-  return config;
+  const listed = config.rootfs.diff_ids.length;
+  if (listed === layers) return config;
+  throw invalidImage(`the config of ${what} lists ${listed} layers, its manifest ${layers}`);
 }
 
 /** Defaults of the program in a config; an empty text counts as missing. */
@@ -165,29 +154,24 @@ export function blobsOf({ config, layers }: ImageManifest): Descriptor[] {
  */
 export function checkSizes(manifest: ImageManifest, maxImageBytes: number, name: string): void {
   if (manifest.config.size > MAX_CONFIG_BYTES) {
-    throw new MonocoreError('ImageInvalid', `the config of ${name} is larger than ${formatSize(MAX_CONFIG_BYTES)}`);
+    throw invalidImage(`the config of ${name} is larger than ${formatSize(MAX_CONFIG_BYTES)}`);
   }
   const totalBytes = blobsOf(manifest).reduce((sum, { size }) => sum + size, 0);
   if (totalBytes <= maxImageBytes) return;
-  throw new MonocoreError(
-    'ImageInvalid',
-    `${name} has ${formatSize(totalBytes)}, the limit is ${formatSize(maxImageBytes)}`,
-    {
-      details: { hint: '--max-image-size allows more, for services max_image_size of [images]' },
-    },
-  );
+  throw invalidImage(`${name} has ${formatSize(totalBytes)}, the limit is ${formatSize(maxImageBytes)}`, {
+    details: { hint: '--max-image-size allows more, for services max_image_size of [images]' },
+  });
 }
 
-/** Parses JSON. @throws MonocoreError `ImageInvalid` */
 export function parseJson(bytes: Buffer, what: string): unknown {
   try {
     return JSON.parse(bytes.toString('utf8'));
   } catch (cause) {
-    throw new MonocoreError('ImageInvalid', `${what} is not JSON`, { cause });
+    throw invalidImage(`${what} is not JSON`, { cause });
   }
 }
 
-/** Checks a document. @throws MonocoreError `ImageInvalid` when it does not fit the schema */
+/** @throws MonocoreError `ImageInvalid` when a document does not fit the schema */
 export function check<Schema extends v.GenericSchema>(
   schema: Schema,
   document: unknown,
@@ -197,5 +181,54 @@ export function check<Schema extends v.GenericSchema>(
   if (parsed.success) return parsed.output;
   const [{ message }] = parsed.issues;
   const at = v.getDotPath(parsed.issues[0]);
-  throw new MonocoreError('ImageInvalid', `${what} is malformed${at ? ` at ${at}` : ''}: ${message}`);
+  throw invalidImage(`${what} is malformed${at ? ` at ${at}` : ''}: ${message}`);
+}
+
+/**
+ * Variants that a processor runs, the best first, in the order of containerd's `platforms` package: arm64 means v8 by
+ * default, and a 32-bit ARM of version 7 runs programs for versions 6 and 5.
+ */
+const VARIANTS: Readonly<Record<string, readonly string[]>> = {
+  arm64: ['v8', ''],
+  arm: ['v7', '', 'v6', 'v5'],
+  amd64: ['', 'v1'],
+};
+
+/**
+ * Finds the entry of an index for a platform.
+ *
+ * @throws MonocoreError `ImageInvalid` without one; the message names the platforms of the index
+ */
+export function choosePlatform(manifests: readonly Descriptor[], wanted: Platform, what: string): Descriptor {
+  const fitting = manifests.filter(
+    ({ platform }) => platform?.os === wanted.os && platform.architecture === wanted.architecture,
+  );
+  const usual = VARIANTS[wanted.architecture] ?? [''];
+  const { variant: own } = wanted;
+  const variants = own === null ? usual : [own, ...usual.slice(Math.max(0, usual.indexOf(own)))];
+  for (const variant of variants) {
+    const found = fitting.find(({ platform }) => (platform?.variant ?? '') === variant);
+    if (found) return found;
+  }
+  const known = manifests.map(({ platform }) => platform).filter((platform) => platform !== undefined);
+  // BuildKit's attestations are entries for the platform unknown/unknown.
+  const names = [...new Set(known.filter(({ os }) => os !== 'unknown').map(formatPlatform))].join(', ');
+  throw invalidImage(
+    `${what} is not available for ${formatPlatform(wanted)}, only for ${names || 'platforms that it does not name'}`,
+  );
+}
+
+/** @throws MonocoreError `ImageInvalid` for an image whose config names another platform */
+export function checkPlatform({ os, architecture }: ImageConfig, wanted: Platform, what: string): void {
+  if ((os || wanted.os) === wanted.os && (architecture || wanted.architecture) === wanted.architecture) return;
+  throw invalidImage(`${what} is for ${formatPlatform({ os, architecture })}, not for ${formatPlatform(wanted)}`);
+}
+
+/** `linux/arm64/v8`. */
+export function formatPlatform(platform: {
+  readonly os: string;
+  readonly architecture: string;
+  readonly variant?: string | null | undefined;
+}): string {
+  return [platform.os, platform.architecture, platform.variant].filter(Boolean).join('/');
 }

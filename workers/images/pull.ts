@@ -1,43 +1,29 @@
 /** Pulls an image from its registry into the store. */
 import pLimit from 'p-limit';
-import { MonocoreError } from '../../src/lib/errors.ts';
-import { type ImageReference, parseImageReference } from '../../src/protocol/image-reference.ts';
-import type { PullImageJob, ReportImageEvent, StoredImage } from '../../src/protocol/images.ts';
+import { parseImageReference } from '../../src/protocol/image-reference.ts';
+import type { JobInput, PullImageJob, StoredImage } from '../../src/protocol/images.ts';
+import { invalidImage } from './limits.ts';
 import {
   blobsOf,
+  checkPlatform,
   checkSizes,
+  choosePlatform,
   type Descriptor,
   type ImageManifest,
-  MAX_CONFIG_BYTES,
-  parseConfig,
+  MAX_INDEX_DEPTH,
   parseManifest,
 } from './manifest.ts';
-import { checkPlatform, choosePlatform } from './platform.ts';
 import { type BlobSource, downloadBlob } from './registry/blob-download.ts';
 import { type ManifestAnswer, RepositoryClient } from './registry/client.ts';
 import { findCredentials } from './registry/credentials.ts';
 import { DEFAULT_RETRIES, type RetryPolicy, withRetries } from './registry/retries.ts';
 import { Routes } from './registry/routes.ts';
 import { Transport } from './registry/transport.ts';
-import { nameStored } from './store/index-entries.ts';
-import type { ImageStore } from './store/store.ts';
+import { nameImage } from './store/list.ts';
+import type { StoreChange } from './store/store.ts';
 
 /** A few downloads fill a line; registries refuse clients that open many more. */
 const PARALLEL_LAYERS = 4;
-/** Most indexes that lead to a manifest, each listed in the one before. */
-const MAX_INDEX_DEPTH = 3;
-
-/** Surroundings of a pull. */
-interface PullContext {
-  readonly store: ImageStore;
-  readonly signal: AbortSignal;
-  readonly report: ReportImageEvent;
-  /** Shorter delays in tests. */
-  readonly retries?: RetryPolicy;
-}
-
-/** The job without its place and port, which only the thread's entry needs. */
-type PullJob = Omit<PullImageJob, 'type' | 'imagesDir' | 'port'>;
 
 /**
  * Pulls an image; the caller holds the store's lock. The image is in the index once all its blobs are on disk, so a
@@ -45,11 +31,15 @@ type PullJob = Omit<PullImageJob, 'type' | 'imagesDir' | 'port'>;
  *
  * @throws MonocoreError `Usage`, `ImageUnavailable`, `ImageInvalid`, `ConfigInvalid`; the signal's reason
  */
-export async function pullImage(job: PullJob, context: PullContext): Promise<StoredImage> {
+export async function pullImage(
+  job: JobInput<PullImageJob>,
+  change: StoreChange,
+  retries: RetryPolicy = DEFAULT_RETRIES,
+): Promise<StoredImage> {
   const routes = new Routes(job.proxies);
   try {
-    const image = await pullOver(new Transport(job, routes, context.signal), job, context);
-    context.report({ type: 'stored', image });
+    const image = await pullOver(new Transport(job, routes, change.signal), job, change, retries);
+    change.report({ type: 'stored', image });
     return image;
   } finally {
     await routes.destroy();
@@ -58,18 +48,20 @@ export async function pullImage(job: PullJob, context: PullContext): Promise<Sto
 
 async function pullOver(
   transport: Transport,
-  job: PullJob,
-  { store, signal, report, retries = DEFAULT_RETRIES }: PullContext,
+  job: JobInput<PullImageJob>,
+  change: StoreChange,
+  retries: RetryPolicy,
 ): Promise<StoredImage> {
-  const { name, max_image_size_bytes: maxImageBytes } = job;
+  const { name, platform, max_image_size_bytes: maxImageBytes } = job;
+  const { store, signal, report } = change;
   const reference = parseImageReference(name);
   report({ type: 'image', name });
   const client = new RepositoryClient(transport, reference, () =>
     findCredentials(job.docker_config, reference.registry, signal, (text) => report({ type: 'notice', text })),
   );
   const fetchManifest = (tagOrDigest: string): Promise<ManifestAnswer> =>
-    withRetries(() => client.manifest(tagOrDigest), { policy: retries, signal, report, what: name });
-  const { answer, manifest } = await resolveManifest(reference, fetchManifest, job, name);
+    withRetries(() => client.manifest(tagOrDigest), { ...change, retries, what: name });
+  const { answer, manifest } = await resolveManifest(reference.digest ?? reference.tag!, fetchManifest, job);
   checkSizes(manifest, maxImageBytes, name);
 
   const image: Descriptor = {
@@ -77,35 +69,33 @@ async function pullOver(
     digest: answer.digest,
     size: answer.bytes.length,
   };
-  const source: BlobSource = { client, store, signal, report, retries };
+  const source: BlobSource = { ...change, client, retries };
   const missing = await announceBlobs(manifest, source);
   const unchanged = missing.size === 0 && (await store.has(image));
   // The config first: its few kilobytes tell whether the rest is worth downloading.
   if (missing.has(manifest.config)) await downloadBlob(source, manifest.config);
-  const config = await store.read(manifest.config.digest, MAX_CONFIG_BYTES);
-  checkPlatform(parseConfig(config, manifest.layers.length, name), job.platform, name);
+  checkPlatform(await store.readConfig(manifest, name), platform, name);
   missing.delete(manifest.config);
   await downloadAll(source, [...missing]);
 
   await store.write(answer.bytes);
-  await nameStored(store, name, image);
+  await nameImage(store, name, image);
   return { name, digest: image.digest, unchanged };
 }
 
 async function resolveManifest(
-  reference: ImageReference,
+  tagOrDigest: string,
   fetchManifest: (tagOrDigest: string) => Promise<ManifestAnswer>,
-  { platform }: PullJob,
-  name: string,
+  { platform, name }: JobInput<PullImageJob>,
 ): Promise<{ answer: ManifestAnswer; manifest: ImageManifest }> {
-  let wanted = reference.digest ?? reference.tag!;
+  let wanted = tagOrDigest;
   for (let depth = 0; depth <= MAX_INDEX_DEPTH; depth += 1) {
     const answer = await fetchManifest(wanted);
     const document = parseManifest(answer.bytes, answer.mediaType, name);
     if ('config' in document) return { answer, manifest: document };
     wanted = choosePlatform(document.manifests, platform, name).digest;
   }
-  throw new MonocoreError('ImageInvalid', `${name} is an index of indexes, deeper than ${MAX_INDEX_DEPTH}`);
+  throw invalidImage(`${name} is an index of indexes, deeper than ${MAX_INDEX_DEPTH}`);
 }
 
 /** Reports all blobs and returns those that the store lacks. */

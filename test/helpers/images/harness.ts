@@ -57,7 +57,7 @@ export async function makeStore(t: TestContext): Promise<TestStore> {
         events.push(event);
         onEvent?.(event);
       };
-      return pullImage(job, { store, signal, report, retries: RETRIES });
+      return pullImage(job, { store, signal, report }, RETRIES);
     },
   };
 }

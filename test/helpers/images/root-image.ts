@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import type { RootImageLimits } from '../../../workers/images/layers/limits.ts';
+import type { RootImageLimits } from '../../../workers/images/limits.ts';
 import { buildRootImage, type LayerBlob } from '../../../workers/images/rootfs/build.ts';
 import { makeTempDir } from '../temp.ts';
 import { type ErofsFile, readErofs } from './erofs-reader.ts';

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import * as v from 'valibot';
 import { errorText, MonocoreError } from '../../../src/lib/errors.ts';
 import { compressionOf, decompress } from '../layers/decompression.ts';
+import { invalidImage } from '../limits.ts';
 import {
   check,
   type Descriptor,
@@ -29,8 +30,8 @@ const ManifestSchema = v.array(
 );
 
 /**
- * Reads the images of the archive. Its only digests of layers are those of their decompressed content, in the config;
- * layers are verified against them.
+ * Reads the images of the archive. Verifies layers against the digests of their decompressed content in the config, the
+ * only ones that the archive has.
  *
  * @param maxBytes most bytes of a compressed layer when decompressed
  * @throws MonocoreError `ImageInvalid` for a part that is missing, malformed or does not match its digest
@@ -51,7 +52,7 @@ export async function readDockerArchive(
     const layers: Descriptor[] = [];
     for (const [index, name] of Layers.entries()) {
       const file = archive.find(name);
-      if (!file) throw new MonocoreError('ImageInvalid', `the archive lacks the layer ${JSON.stringify(name)}`);
+      if (!file) throw invalidImage(`the archive lacks the layer ${JSON.stringify(name)}`);
       const mediaType = await verifyLayer(file, rootfs.diff_ids[index]!, maxBytes, signal);
       layers.push({ mediaType, digest: file.digest, size: file.size });
       blobs.set(file.digest, file);
@@ -74,10 +75,7 @@ async function verifyLayer(file: ArchiveFile, diffId: string, maxBytes: number, 
   if (compression !== null && (await digestContent(file.path, maxBytes, signal)) === diffId) {
     return `${OCI_LAYER}+${compression}`;
   }
-  throw new MonocoreError(
-    'ImageInvalid',
-    `a layer of the archive is not ${diffId}, which the config of its image lists`,
-  );
+  throw invalidImage(`a layer of the archive is not ${diffId}, which the config of its image lists`);
 }
 
 async function digestContent(path: string, maxBytes: number, signal: AbortSignal): Promise<string> {
@@ -85,15 +83,14 @@ async function digestContent(path: string, maxBytes: number, signal: AbortSignal
   let size = 0;
   const count = (bytes: number) => {
     size += bytes;
-    if (size <= maxBytes) return;
-    throw new MonocoreError('ImageInvalid', 'a layer of the archive is too large when decompressed');
+    if (size > maxBytes) throw invalidImage('a layer of the archive is too large when decompressed');
   };
   try {
     for await (const chunk of decompress(path, count, signal)) hash.update(chunk);
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof MonocoreError) throw error;
-    throw new MonocoreError('ImageInvalid', `a layer of the archive is damaged: ${errorText(error)}`, { cause: error });
+    throw invalidImage(`a layer of the archive is damaged: ${errorText(error)}`, { cause: error });
   }
   return `sha256:${hash.digest('hex')}`;
 }

@@ -1,32 +1,27 @@
 /** OCI image layouts in a tar: image-spec, image-layout.md. */
-import { MonocoreError } from '../../../src/lib/errors.ts';
 import { nameOf, type Platform } from '../../../src/protocol/images.ts';
+import { invalidImage } from '../limits.ts';
 import {
   blobsOf,
+  choosePlatform,
   type Descriptor,
   type ImageManifest,
+  MAX_INDEX_DEPTH,
   MAX_MANIFEST_BYTES,
   parseIndex,
   parseManifest,
 } from '../manifest.ts';
-import { choosePlatform } from '../platform.ts';
 import type { Archive, ArchivedImage, ArchiveFile } from './unpacking.ts';
 
 /** Full name, which containerd and Docker write beside the tag of the specification. */
 const FULL_NAME = 'io.containerd.image.name';
-const MAX_INDEX_DEPTH = 3;
 
 /** True for an archive with an image layout. Archives of Docker 25 and later have one, too. */
 export function hasLayout(archive: Archive): boolean {
   return archive.find('index.json') !== null && archive.find('oci-layout') !== null;
 }
 
-/**
- * Reads the images of a layout for a platform.
- *
- * @throws MonocoreError `ImageInvalid` for a part that is missing, malformed, for other platforms or does not match its
- * digest
- */
+/** @throws MonocoreError `ImageInvalid` for a part that is missing, malformed, for other platforms or of another digest */
 export async function readOciArchive(archive: Archive, platform: Platform): Promise<ArchivedImage[]> {
   const index = parseIndex(await archive.read('index.json', MAX_MANIFEST_BYTES), 'the index of the archive');
   const images = new Map<string, ArchivedImage>();
@@ -54,32 +49,25 @@ async function resolve(
     if ('config' in document) return { bytes, manifest: document, digest: at.digest };
     at = choosePlatform(document.manifests, platform, at.digest);
   }
-  throw new MonocoreError('ImageInvalid', `the archive nests indexes more than ${MAX_INDEX_DEPTH} deep`);
+  throw invalidImage(`the archive nests indexes more than ${MAX_INDEX_DEPTH} deep`);
 }
 
 function findBlob(archive: Archive, { digest, size }: Descriptor): ArchiveFile {
   const file = archive.find(blobName(digest));
-  if (!file) throw new MonocoreError('ImageInvalid', `the archive lacks the blob ${digest}`);
+  if (!file) throw invalidImage(`the archive lacks the blob ${digest}`);
   if (file.digest === digest && file.size === size) return file;
-  throw new MonocoreError(
-    'ImageInvalid',
-    `the archive has another blob as ${digest}: ${file.digest}, ${file.size} bytes`,
-  );
+  throw invalidImage(`the archive has another blob as ${digest}: ${file.digest}, ${file.size} bytes`);
 }
 
 function blobName(digest: string): string {
   return `blobs/${digest.replace(':', '/')}`;
 }
 
-function archiveName(entry: Descriptor): string | null {
-  return entry.annotations?.[FULL_NAME] ?? nameOf(entry);
-}
-
 /** Groups entries by name; `Map.groupBy` exists from Node 21 on. */
 function groupByName(entries: readonly Descriptor[]): Map<string | null, Descriptor[]> {
   const groups = new Map<string | null, Descriptor[]>();
   for (const entry of entries) {
-    const name = archiveName(entry);
+    const name = entry.annotations?.[FULL_NAME] ?? nameOf(entry);
     groups.set(name, [...(groups.get(name) ?? []), entry]);
   }
   return groups;

@@ -4,18 +4,18 @@
  */
 import { createHash } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
-import { open, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { errorCode, errorText, MonocoreError } from '../../../src/lib/errors.ts';
 import { formatSize } from '../../../src/lib/units.ts';
 import { writeFully } from '../erofs/file-writer.ts';
 import { compressionOf, decompress } from '../layers/decompression.ts';
-import { MAX_PATH_BYTES } from '../layers/limits.ts';
 import { type ContentSink, readTar, type TarEntry } from '../layers/tar-reader.ts';
+import { invalidImage, isSystemError, MAX_PATH_BYTES } from '../limits.ts';
 import type { ImageManifest } from '../manifest.ts';
+import { LOAD_PREFIX } from '../store/removal.ts';
+import { syncPath } from '../store/store.ts';
 
-/** Prefix of a load's files, see `ImagePaths`. */
-export const LOAD_PREFIX = 'load-';
 /** Most entries of an archive: a few for each layer. */
 const MAX_ENTRIES = 20_000;
 /** Most links from a name to its file. */
@@ -31,7 +31,7 @@ export interface ArchiveFile {
 
 /** An image of an archive, ready to be moved into the store. Its files are verified against the digests that name them. */
 export interface ArchivedImage {
-  /** Names in the archive, as they stand there. */
+  /** As they stand in the archive. */
   readonly names: readonly string[];
   /** The manifest's bytes, from the archive or made for it. */
   readonly bytes: Buffer;
@@ -45,7 +45,7 @@ export class Archive {
   readonly files = new Map<string, ArchiveFile>();
   readonly links = new Map<string, string>();
 
-  /** Finds a file by its name and follows links. */
+  /** Finds a file and follows links. */
   find(name: string): ArchiveFile | null {
     let at = normalize(name);
     for (let links = 0; links <= MAX_LINKS; links += 1) {
@@ -61,31 +61,24 @@ export class Archive {
   /** Reads a small document. @throws MonocoreError `ImageInvalid` when it is missing or above `maxBytes` */
   async read(name: string, maxBytes: number): Promise<Buffer> {
     const file = this.find(name);
-    if (!file) throw new MonocoreError('ImageInvalid', `the archive has no ${JSON.stringify(name)}`);
-    if (file.size > maxBytes) {
-      throw new MonocoreError(
-        'ImageInvalid',
-        `${JSON.stringify(name)} in the archive is larger than ${formatSize(maxBytes)}`,
-      );
-    }
-    return readFile(file.path);
+    if (!file) throw invalidImage(`the archive has no ${JSON.stringify(name)}`);
+    if (file.size <= maxBytes) return readFile(file.path);
+    throw invalidImage(`${JSON.stringify(name)} in the archive is larger than ${formatSize(maxBytes)}`);
   }
-}
-
-/** Limits and surroundings of {@link unpackArchive}. */
-interface UnpackContext {
-  readonly partialDir: string;
-  /** Most bytes of all files together, decompressed. */
-  readonly maxBytes: number;
-  readonly signal: AbortSignal;
 }
 
 /**
  * Unpacks an archive, compressed with gzip or zstd or not at all.
  *
+ * @param maxBytes most bytes of all files together, decompressed
  * @throws MonocoreError `ImageInvalid`, `Usage` for a file that cannot be read; the system's error; the signal's reason
  */
-export async function unpackArchive(path: string, { partialDir, maxBytes, signal }: UnpackContext): Promise<Archive> {
+export async function unpackArchive(
+  path: string,
+  partialDir: string,
+  maxBytes: number,
+  signal: AbortSignal,
+): Promise<Archive> {
   await compressionOf(path).catch((cause: unknown) => {
     throw new MonocoreError('Usage', `${path} cannot be read (${errorCode(cause)})`, { cause });
   });
@@ -96,42 +89,38 @@ export async function unpackArchive(path: string, { partialDir, maxBytes, signal
 
   function take(entry: TarEntry): ContentSink | null {
     entries += 1;
-    if (entries > MAX_ENTRIES) throw new MonocoreError('ImageInvalid', `${path} has more than ${MAX_ENTRIES} entries`);
+    if (entries > MAX_ENTRIES) throw invalidImage(`${path} has more than ${MAX_ENTRIES} entries`);
     const longest = Math.max(entry.name.length, entry.linkname.length);
-    if (longest > MAX_PATH_BYTES) throw new MonocoreError('ImageInvalid', `${path} has a name of ${longest} bytes`);
+    if (longest > MAX_PATH_BYTES) throw invalidImage(`${path} has a name of ${longest} bytes`);
     const name = normalize(entry.name);
     if (entry.type === 'symlink') archive.links.set(name, posix.join(posix.dirname(name), entry.linkname));
     if (entry.type === 'link') archive.links.set(name, entry.linkname);
     if (entry.type !== 'file') return null;
     leftBytes -= entry.size;
     if (leftBytes < 0) {
-      throw new MonocoreError('ImageInvalid', `${path} has more than ${formatSize(maxBytes)}`, {
+      throw invalidImage(`${path} has more than ${formatSize(maxBytes)}`, {
         details: { hint: '--max-image-size allows more' },
       });
     }
     // Two files of one name: the one that was verified might not be the one that is used.
-    if (archive.files.has(name)) throw new MonocoreError('ImageInvalid', `${path} has ${JSON.stringify(name)} twice`);
+    if (archive.files.has(name)) throw invalidImage(`${path} has ${JSON.stringify(name)} twice`);
     sink = new FileSink(join(partialDir, `${LOAD_PREFIX}${entries}`), (file) => archive.files.set(name, file));
     return sink;
   }
 
   try {
-    await readTar(
-      decompress(path, () => {}, signal),
-      take,
-    );
+    const content = decompress(path, () => {}, signal);
+    await readTar(content, take);
   } catch (error) {
     signal.throwIfAborted();
-    if (error instanceof MonocoreError || /^E[A-Z0-9]+$/.test(errorCode(error) ?? '')) throw error;
-    throw new MonocoreError('ImageInvalid', `${path} is not a valid tar archive: ${errorText(error)}`, {
-      cause: error,
-    });
+    if (error instanceof MonocoreError || isSystemError(error)) throw error;
+    throw invalidImage(`${path} is not a valid tar archive: ${errorText(error)}`, { cause: error });
   } finally {
     (sink as FileSink | null)?.close();
   }
   for (const file of archive.files.values()) {
     signal.throwIfAborted();
-    await syncFile(file.path);
+    await syncPath(file.path);
   }
   return archive;
 }
@@ -165,15 +154,6 @@ class FileSink implements ContentSink {
   close(): void {
     if (this.#fd !== null) closeSync(this.#fd);
     this.#fd = null;
-  }
-}
-
-async function syncFile(path: string): Promise<void> {
-  const file = await open(path);
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
   }
 }
 

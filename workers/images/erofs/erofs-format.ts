@@ -2,7 +2,8 @@
  * Subset of EROFS: Documentation/filesystems/erofs.rst and fs/erofs/erofs_fs.h of Linux. Data is not compressed, all
  * inodes have the extended form, and Linux 5.4 supports every feature. Pure.
  */
-import { FileType, TYPE_MASK } from '../rootfs/tree.ts';
+import { type AnyInode, type DirectoryInode, FileType, TYPE_MASK } from '../rootfs/tree.ts';
+import { xattrCount } from '../rootfs/xattrs.ts';
 
 export const BLOCK_BYTES = 4096;
 /** Unit of inode numbers. */
@@ -23,14 +24,8 @@ const FLAT_INLINE = EXTENDED | (2 << 1);
 /** Longest tail that is kept behind its inode, so that a block has room for several. */
 const MAX_TAIL_BYTES = 2048;
 
-/** Split of a content into whole blocks and a tail behind the inode. */
-interface ContentPlan {
-  readonly blocks: number;
-  readonly tailBytes: number;
-}
-
-/** Plans a content; a long tail gets a block of its own. */
-export function planContent(sizeBytes: number): ContentPlan {
+/** Splits a content into whole blocks and a tail behind the inode; a long tail gets a block of its own. */
+export function planContent(sizeBytes: number): { readonly blocks: number; readonly tailBytes: number } {
   const restBytes = sizeBytes % BLOCK_BYTES;
   const wholeBlocks = (sizeBytes - restBytes) / BLOCK_BYTES;
   return restBytes > MAX_TAIL_BYTES
@@ -38,38 +33,30 @@ export function planContent(sizeBytes: number): ContentPlan {
     : { blocks: wholeBlocks, tailBytes: restBytes };
 }
 
-/** Fields of `erofs_inode_extended`. */
-interface InodeFields {
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly mtimeS: number;
-  readonly mtimeNs: number;
-  readonly links: number;
-  readonly sizeBytes: number;
-  readonly xattrCount: number;
-  /** First block of the content, or the encoded device. */
-  readonly location: number;
-  /** Unique number for 32-bit stat. */
-  readonly number: number;
-}
-
-/** `erofs_inode_extended`. */
-export function renderInode(fields: InodeFields): Buffer {
+/** `erofs_inode_extended`. @param number unique, for 32-bit stat */
+export function renderInode({ attributes, sizeBytes, links, location }: AnyInode, number: number): Buffer {
   const inode = Buffer.alloc(INODE_BYTES);
-  inode.writeUInt16LE(planContent(fields.sizeBytes).tailBytes > 0 ? FLAT_INLINE : FLAT_PLAIN, 0);
-  inode.writeUInt16LE(fields.xattrCount, 2);
-  inode.writeUInt16LE(fields.mode, 4);
-  inode.writeBigUInt64LE(BigInt(fields.sizeBytes), 8);
-  inode.writeUInt32LE(fields.location, 16);
-  inode.writeUInt32LE(fields.number, 20);
-  inode.writeUInt32LE(fields.uid, 24);
-  inode.writeUInt32LE(fields.gid, 28);
-  inode.writeBigInt64LE(BigInt(fields.mtimeS), 32);
-  inode.writeUInt32LE(fields.mtimeNs, 40);
-  inode.writeUInt32LE(fields.links, 44);
+  inode.writeUInt16LE(planContent(sizeBytes).tailBytes > 0 ? FLAT_INLINE : FLAT_PLAIN, 0);
+  inode.writeUInt16LE(xattrCount(attributes.xattrs), 2);
+  inode.writeUInt16LE(attributes.mode, 4);
+  inode.writeBigUInt64LE(BigInt(sizeBytes), 8);
+  inode.writeUInt32LE(location, 16);
+  inode.writeUInt32LE(number, 20);
+  inode.writeUInt32LE(attributes.uid, 24);
+  inode.writeUInt32LE(attributes.gid, 28);
+  inode.writeBigInt64LE(BigInt(attributes.mtimeS), 32);
+  inode.writeUInt32LE(attributes.mtimeNs, 40);
+  inode.writeUInt32LE(links, 44);
   return inode;
 }
+
+/** A device as `new_encode_dev()` of include/linux/kdev_t.h has it. */
+export function encodeDevice(major: number, minor: number): number {
+  return ((minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12)) >>> 0;
+}
+
+/** Size of `erofs_dirent`. Each block of a directory has its entries, then their names. */
+const ENTRY_BYTES = 12;
 
 /** `file_type` of a directory entry: `FT_…` of include/linux/fs_types.h, by the type of the mode. */
 const ENTRY_TYPES: ReadonlyMap<number, number> = new Map([
@@ -81,13 +68,53 @@ const ENTRY_TYPES: ReadonlyMap<number, number> = new Map([
   [FileType.symlink, 7],
 ]);
 
-export function entryType(mode: number): number {
-  return ENTRY_TYPES.get(mode & TYPE_MASK) ?? 0;
+/** Bytes that a directory takes. @param names sorted, one character per byte */
+export function sizeOfDirectory(names: readonly string[]): number {
+  let blocks = 0;
+  let used = 0;
+  for (const { length } of names) {
+    if (used + ENTRY_BYTES + length > BLOCK_BYTES) {
+      blocks += 1;
+      used = 0;
+    }
+    used += ENTRY_BYTES + length;
+  }
+  return blocks * BLOCK_BYTES + used;
 }
 
-/** A device as `new_encode_dev()` of include/linux/kdev_t.h has it. */
-export function encodeDevice(major: number, minor: number): number {
-  return ((minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12)) >>> 0;
+/** Entries of a directory, sorted bytewise over all blocks: the kernel searches them by halves. */
+export function renderDirectory(directory: DirectoryInode): Buffer {
+  const { names, children, parent } = directory;
+  const bytes = Buffer.alloc(directory.sizeBytes);
+  let blockStart = 0;
+  for (let first = 0; first < names.length; ) {
+    const after = endOfBlock(names, first);
+    let nameOffset = (after - first) * ENTRY_BYTES;
+    for (let index = first; index < after; index += 1) {
+      const name = names[index]!;
+      const { nid, attributes } = name === '..' ? parent : (children.get(name) ?? directory);
+      const entry = blockStart + (index - first) * ENTRY_BYTES;
+      bytes.writeBigUInt64LE(BigInt(nid), entry);
+      bytes.writeUInt16LE(nameOffset, entry + 8);
+      bytes.writeUInt8(ENTRY_TYPES.get(attributes.mode & TYPE_MASK) ?? 0, entry + 10);
+      bytes.write(name, blockStart + nameOffset, 'latin1');
+      nameOffset += name.length;
+    }
+    blockStart += BLOCK_BYTES;
+    first = after;
+  }
+  return bytes;
+}
+
+/** Index after the last name in the block that begins with the name at `first`. */
+function endOfBlock(names: readonly string[], first: number): number {
+  let used = 0;
+  let index = first;
+  for (; index < names.length; index += 1) {
+    used += ENTRY_BYTES + names[index]!.length;
+    if (used > BLOCK_BYTES) break;
+  }
+  return index;
 }
 
 /** The first block, with the superblock in it. */

@@ -4,7 +4,7 @@ import { open } from 'node:fs/promises';
 import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { Decompress } from 'fzstd';
-import { invalidLayer } from './limits.ts';
+import { invalidImage } from '../limits.ts';
 
 const CHUNK_BYTES = 256 * 1024;
 /**
@@ -18,11 +18,7 @@ const ZSTD_SLICE_BYTES = 2048;
  */
 const MAX_ZSTD_WINDOW_BYTES = 2 ** 27;
 
-/**
- * Compression of a file: RFC 1952, section 2.3.1, and RFC 8878, section 3.1, skippable frames included.
- *
- * @throws errors of the system
- */
+/** Compression of a file: RFC 1952, section 2.3.1, and RFC 8878, section 3.1, skippable frames included. */
 export async function compressionOf(path: string): Promise<'gzip' | 'zstd' | null> {
   const file = await open(path);
   try {
@@ -38,7 +34,7 @@ export async function compressionOf(path: string): Promise<'gzip' | 'zstd' | nul
 }
 
 /**
- * The content of a file, decompressed while it is read.
+ * Decompresses a file while it is read.
  *
  * @param onBytes told the size of each chunk before it is kept; an error of it ends the decompression
  * @throws MonocoreError `ImageInvalid` for a zstd window that is too large; errors of the system and of the decoders; the
@@ -51,39 +47,25 @@ export async function* decompress(
 ): AsyncGenerator<Uint8Array> {
   const compression = await compressionOf(path);
   const file = createReadStream(path, { highWaterMark: CHUNK_BYTES });
-  const chunks =
-    compression === 'zstd'
-      ? unzstd(file, onBytes)
-      : count(
-          // Errors of either stream come out of the loop that reads the last one.
-          compression === 'gzip' ? pipeline(file, createGunzip({ chunkSize: CHUNK_BYTES }), () => {}) : file,
-          onBytes,
-        );
+  let chunks: AsyncIterable<Uint8Array> = file;
+  if (compression === 'zstd') chunks = unzstd(file, onBytes);
+  // Errors of either stream come out of the loop that reads the last one.
+  if (compression === 'gzip') chunks = pipeline(file, createGunzip({ chunkSize: CHUNK_BYTES }), () => {});
   for await (const chunk of chunks) {
     signal.throwIfAborted();
+    if (compression !== 'zstd') onBytes(chunk.length);
     yield chunk;
   }
-}
-
-async function* count(chunks: AsyncIterable<Buffer>, onBytes: (bytes: number) => void): AsyncGenerator<Uint8Array> {
-  for await (const chunk of chunks) {
-    onBytes(chunk.length);
-    yield chunk;
-  }
-}
-
-/** State of the frame that is being read; a number between frames. */
-interface ZstdDecoderParts {
-  readonly s: { readonly w: Uint8Array } | number | undefined;
 }
 
 /** Decompresses zstd with fzstd: zlib has it only from Node 22.15 on. */
 async function* unzstd(chunks: AsyncIterable<Buffer>, onBytes: (bytes: number) => void): AsyncGenerator<Uint8Array> {
   let blocks: Uint8Array[] = [];
   const decoder = new Decompress((block) => {
-    const { s: frame } = decoder as unknown as ZstdDecoderParts;
+    // State of the frame that is being read, with its window; a number between frames.
+    const { s: frame } = decoder as unknown as { s: { w: Uint8Array } | number | undefined };
     if (typeof frame === 'object' && frame.w.length > MAX_ZSTD_WINDOW_BYTES) {
-      throw invalidLayer(`a zstd window of ${frame.w.length} bytes; at most ${MAX_ZSTD_WINDOW_BYTES} are supported`);
+      throw invalidImage(`a zstd window of ${frame.w.length} bytes; at most ${MAX_ZSTD_WINDOW_BYTES} are supported`);
     }
     onBytes(block.length);
     if (block.length > 0) blocks.push(block);

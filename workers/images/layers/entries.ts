@@ -1,13 +1,18 @@
 /** Inodes of the tree from entries of tar archives. */
 import { encodeDevice } from '../erofs/erofs-format.ts';
+import { invalidImage, limitExceeded, showBytes } from '../limits.ts';
 import { type Attributes, FileInode, FileType, SpecialInode, SymlinkInode } from '../rootfs/tree.ts';
 import { renderXattrs } from '../rootfs/xattrs.ts';
-import { invalidLayer, limitPassed, MAX_MAJOR, MAX_MINOR, MAX_TARGET_BYTES, showBytes } from './limits.ts';
-import { type PaxRecords, parsePaxTime } from './tar-header.ts';
+import { parsePaxTime } from './tar-header.ts';
 import type { TarEntry } from './tar-reader.ts';
 
 const PERMISSIONS = 0o7777;
 const MAX_ID = 0xffffffff;
+/** Largest major and minor number of a device, `new_encode_dev()` of Linux: 12 and 20 bits. */
+const MAX_MAJOR = 0xfff;
+const MAX_MINOR = 0xfffff;
+/** Longest target of a symlink in bytes, see symlink(2). */
+const MAX_TARGET_BYTES = 4095;
 /** Prefix of extended attributes in star, GNU tar and Go. */
 const XATTR_KEYWORD = 'SCHILY.xattr.';
 const SPARSE_KEYWORD = 'GNU.sparse.';
@@ -24,13 +29,14 @@ export class EntryReader {
 
   /** @throws MonocoreError `ImageInvalid` for attributes that Linux does not allow */
   attributesOf(entry: TarEntry): Attributes {
-    const { seconds, nanoseconds } = timeOf(entry);
+    const preciseTime = entry.pax?.mtime ? parsePaxTime(entry.pax.mtime) : null;
     return {
       mode: typeOf(entry) | ((entry.mode || 0) & PERMISSIONS),
       uid: idOf(entry, 'uid'),
       gid: idOf(entry, 'gid'),
-      mtimeS: seconds,
-      mtimeNs: nanoseconds,
+      // A malformed time is no reason to refuse a file.
+      mtimeS: preciseTime?.seconds ?? (entry.mtimeS || 0),
+      mtimeNs: preciseTime?.nanoseconds ?? 0,
       xattrs: this.#xattrsOf(entry),
     };
   }
@@ -41,7 +47,7 @@ export class EntryReader {
     switch (attributes.mode & ~PERMISSIONS) {
       case FileType.file:
         if (Object.keys(entry.pax ?? {}).some((keyword) => keyword.startsWith(SPARSE_KEYWORD))) {
-          throw invalidLayer(`${showBytes(entry.name)} is a sparse file; such archives are not supported`);
+          throw invalidImage(`${showBytes(entry.name)} is a sparse file; such archives are not supported`);
         }
         return new FileInode(attributes, entry.size);
       case FileType.symlink: {
@@ -61,7 +67,6 @@ export class EntryReader {
     const attributes = Object.entries(pax ?? {})
       .filter(([keyword]) => keyword.startsWith(XATTR_KEYWORD))
       .map(([keyword, value]) => [keyword.slice(XATTR_KEYWORD.length), value] as const);
-    if (attributes.length === 0) return null;
     const bytes = renderXattrs(attributes, name);
     if (bytes === null) return null;
     const key = bytes.toString('latin1');
@@ -74,56 +79,31 @@ export class EntryReader {
 }
 
 function typeOf({ name, type }: TarEntry): number {
-  switch (type) {
-    case 'file':
-      return FileType.file;
-    case 'directory':
-      return FileType.directory;
-    case 'symlink':
-      return FileType.symlink;
-    case 'character-device':
-      return FileType.characterDevice;
-    case 'block-device':
-      return FileType.blockDevice;
-    case 'fifo':
-      return FileType.fifo;
-    default:
-      throw invalidLayer(`${showBytes(name)} has a type that is not supported`);
-  }
+  if (type !== null && type in FileType) return FileType[type as keyof typeof FileType];
+  throw invalidImage(`${showBytes(name)} has a type that is not supported`);
 }
 
-function targetOf({ name, linkname }: TarEntry): string {
-  const target = linkname;
-  if (target === '' || target.includes('\0')) throw invalidLayer(`the symlink ${showBytes(name)} has no valid target`);
+function targetOf({ name, linkname: target }: TarEntry): string {
+  if (target === '' || target.includes('\0')) throw invalidImage(`the symlink ${showBytes(name)} has no valid target`);
   if (target.length > MAX_TARGET_BYTES) {
-    throw limitPassed('path', `the target of the symlink ${showBytes(name)} has more than ${MAX_TARGET_BYTES} bytes`);
+    throw limitExceeded('path', `the target of the symlink ${showBytes(name)} has more than ${MAX_TARGET_BYTES} bytes`);
   }
   return target;
 }
 
 function idOf(entry: TarEntry, keyword: 'uid' | 'gid'): number {
-  const id = numberOf(entry.pax, keyword) ?? entry[keyword];
+  const precise = entry.pax?.[keyword];
+  const id = precise ? Number(precise) : entry[keyword];
   if (!Number.isInteger(id) || id < 0 || id > MAX_ID) {
-    throw invalidLayer(`${showBytes(entry.name)} has an impossible ${keyword}: ${id}`);
+    throw invalidImage(`${showBytes(entry.name)} has an impossible ${keyword}: ${id}`);
   }
   return id;
-}
-
-function numberOf(pax: PaxRecords | null, keyword: string): number | null {
-  const text = pax?.[keyword];
-  return text ? Number(text) : null;
-}
-
-/** A malformed time is no reason to refuse a file. */
-function timeOf({ mtimeS, pax }: TarEntry): { seconds: number; nanoseconds: number } {
-  const precise = pax?.mtime ? parsePaxTime(pax.mtime) : null;
-  return precise ?? { seconds: mtimeS || 0, nanoseconds: 0 };
 }
 
 function deviceOf({ name, devmajor, devminor }: TarEntry): number {
   const [major, minor] = [devmajor || 0, devminor || 0];
   if (major < 0 || major > MAX_MAJOR || minor < 0 || minor > MAX_MINOR) {
-    throw invalidLayer(`${showBytes(name)} is an impossible device: ${major}:${minor}`);
+    throw invalidImage(`${showBytes(name)} is an impossible device: ${major}:${minor}`);
   }
   return encodeDevice(major, minor);
 }

@@ -10,26 +10,13 @@
 export const BLOCK_BYTES = 512;
 
 /** Types of entries, and of the headers that extend the entry behind them. */
-type TarType =
-  | 'file'
-  | 'link'
-  | 'symlink'
-  | 'character-device'
-  | 'block-device'
-  | 'directory'
-  | 'fifo'
-  | 'pax'
-  | 'pax-global'
-  | 'gnu-name'
-  | 'gnu-linkname';
-
-const TYPES: Readonly<Record<string, TarType>> = {
+const TYPES = {
   '\0': 'file',
   '0': 'file',
   '1': 'link',
   '2': 'symlink',
-  '3': 'character-device',
-  '4': 'block-device',
+  '3': 'characterDevice',
+  '4': 'blockDevice',
   '5': 'directory',
   '6': 'fifo',
   // A contiguous file.
@@ -39,7 +26,8 @@ const TYPES: Readonly<Record<string, TarType>> = {
   L: 'gnu-name',
   N: 'gnu-name',
   K: 'gnu-linkname',
-};
+} as const;
+type TarType = (typeof TYPES)[keyof typeof TYPES];
 
 /** An entry as its header describes it. A number that is malformed is NaN. */
 export interface TarHeader {
@@ -69,7 +57,8 @@ export function parseHeader(block: Buffer): TarHeader | null {
   // GNU and star use the room of the prefix for other fields.
   const prefix = block.toString('latin1', 257, 263) === 'ustar\0' ? parseText(block, 345, 155) : '';
   const name = parseText(block, 0, 100);
-  const type = TYPES[block.toString('latin1', 156, 157)] ?? null;
+  const typeFlag = block.toString('latin1', 156, 157);
+  const type = typeFlag in TYPES ? TYPES[typeFlag as keyof typeof TYPES] : null;
   return {
     name: prefix === '' ? name : `${prefix}/${name}`,
     linkname: parseText(block, 157, 100),
@@ -134,14 +123,8 @@ export function parsePax(bytes: Buffer): PaxRecords {
     const lengthText = space === -1 ? '' : bytes.toString('latin1', start, space);
     const end = start + Number(lengthText);
     const equals = bytes.indexOf(0x3d, space);
-    if (
-      !/^[0-9]{1,10}$/.test(lengthText) ||
-      end > bytes.length ||
-      bytes[end - 1] !== 0x0a ||
-      !(equals > space && equals < end)
-    ) {
-      throw new Error('malformed extended header');
-    }
+    const isWhole = /^[0-9]{1,10}$/.test(lengthText) && end <= bytes.length && bytes[end - 1] === 0x0a;
+    if (!isWhole || equals <= space || equals >= end) throw new Error('malformed extended header');
     records[bytes.toString('latin1', space + 1, equals)] = bytes.toString('latin1', equals + 1, end - 1);
     start = end;
   }

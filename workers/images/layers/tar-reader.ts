@@ -21,16 +21,6 @@ const MAX_EXTENSION_BYTES = 2 ** 20;
 /** Zero blocks at the end, as POSIX has it. */
 const END_BLOCKS = 2;
 
-/** Types that have no content, whatever size their header states; likewise in Go's `archive/tar`. */
-const TYPES_WITHOUT_CONTENT = new Set<string | null>([
-  'link',
-  'symlink',
-  'directory',
-  'character-device',
-  'block-device',
-  'fifo',
-]);
-
 /**
  * Reads an archive to its end mark, or to the end of `chunks`.
  *
@@ -96,46 +86,33 @@ class TarReader {
     const header = parseHeader(this.#block);
     this.#zeroBlocks = header === null ? this.#zeroBlocks + 1 : 0;
     if (header === null) return this.#zeroBlocks === END_BLOCKS;
-    switch (header.type) {
-      case 'pax':
-        this.#collect(header, (bytes) => {
-          this.#pax = parsePax(bytes);
-        });
-        break;
-      case 'pax-global':
-        // Ignored, as by Docker and containerd: they would have to be kept to the end.
-        this.#collect(header, () => {});
-        break;
-      case 'gnu-name':
-        this.#collect(header, (bytes) => {
-          this.#name = parseText(bytes);
-        });
-        break;
-      case 'gnu-linkname':
-        this.#collect(header, (bytes) => {
-          this.#linkname = parseText(bytes);
-        });
-        break;
-      default:
-        this.#takeEntry(header);
-    }
+    if (/^(pax|gnu)-?/.test(header.type ?? '')) this.#takeExtension(header);
+    else this.#takeEntry(header);
     return false;
   }
 
-  #collect({ size }: TarHeader, take: (bytes: Buffer) => void): void {
+  #takeExtension({ type, size }: TarHeader): void {
     if (size > MAX_EXTENSION_BYTES) {
       throw new Error(`an extended header of ${size} bytes; at most ${MAX_EXTENSION_BYTES} are supported`);
     }
     const parts: Buffer[] = [];
     this.#beginContent(size, () => ({
       write: (part) => void parts.push(Buffer.from(part)),
-      end: () => take(Buffer.concat(parts)),
+      end: () => {
+        const bytes = Buffer.concat(parts);
+        if (type === 'pax') this.#pax = parsePax(bytes);
+        if (type === 'gnu-name') this.#name = parseText(bytes);
+        if (type === 'gnu-linkname') this.#linkname = parseText(bytes);
+        // Global ones are ignored, as by Docker and containerd: they would have to be kept to the end.
+      },
     }));
   }
 
   #takeEntry(header: TarHeader): void {
     const pax = this.#pax;
-    const size = TYPES_WITHOUT_CONTENT.has(header.type) ? 0 : pax?.size ? Number(pax.size) : header.size;
+    // As in Go's `archive/tar`, links, directories and devices have no content, whatever their size states.
+    const hasContent = header.type === 'file' || header.type === null;
+    const size = !hasContent ? 0 : pax?.size ? Number(pax.size) : header.size;
     const name = pax?.path || this.#name || header.name;
     const linkname = pax?.linkpath || this.#linkname || header.linkname;
     this.#pax = null;

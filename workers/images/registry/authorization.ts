@@ -16,23 +16,16 @@ export class Authorization {
   readonly #transport: Transport;
   readonly #scope: string;
   readonly #findCredentials: () => Promise<Credentials | null>;
-  #header: string | null = null;
+  #credentials: Promise<Credentials | null> | null = null;
   #renewal: Promise<string | null> | null = null;
+  /** Header for the next request; null before the first challenge. */
+  header: string | null = null;
 
   /** @param findCredentials called once, at the first challenge */
   constructor(transport: Transport, repository: string, findCredentials: () => Promise<Credentials | null>) {
     this.#transport = transport;
     this.#scope = `repository:${repository}:pull`;
-    let known: Promise<Credentials | null> | null = null;
-    this.#findCredentials = () => {
-      known ??= findCredentials();
-      return known;
-    };
-  }
-
-  /** Header for the next request; null before the first challenge. */
-  get header(): string | null {
-    return this.#header;
+    this.#findCredentials = findCredentials;
   }
 
   /**
@@ -43,13 +36,12 @@ export class Authorization {
    * @throws PassingFailure, MonocoreError as `Transport.send`
    */
   async renew(challenge: string, used: string | null): Promise<string | null> {
-    if (this.#header !== used) return this.#header;
+    if (this.header !== used) return this.header;
     this.#renewal ??= this.#answer(challenge).finally(() => {
       this.#renewal = null;
     });
-    const header = await this.#renewal;
-    this.#header = header;
-    return header;
+    this.header = await this.#renewal;
+    return this.header;
   }
 
   async #answer(header: string): Promise<string | null> {
@@ -57,15 +49,18 @@ export class Authorization {
     const bearer = challenges.find(({ scheme }) => scheme === 'bearer');
     if (bearer?.parameters.realm !== undefined) return this.#fetchToken(bearer.parameters.realm, bearer.parameters);
     if (!challenges.some(({ scheme }) => scheme === 'basic')) return null;
-    const credentials = await this.#findCredentials();
+    this.#credentials ??= this.#findCredentials();
+    const credentials = await this.#credentials;
     return credentials?.type === 'password' ? basic(credentials) : null;
   }
 
   async #fetchToken(realm: string, { service, scope }: Readonly<Record<string, string>>): Promise<string | null> {
-    if (!URL.canParse(realm))
+    if (!URL.canParse(realm)) {
       throw new MonocoreError('ImageUnavailable', 'the registry names a token service that is not a valid URL');
+    }
     const url = new URL(realm);
-    const credentials = await this.#findCredentials();
+    this.#credentials ??= this.#findCredentials();
+    const credentials = await this.#credentials;
     const wanted = { ...(service === undefined ? {} : { service }), scope: scope ?? this.#scope };
     const answer = await this.#transport.send(
       credentials?.type === 'identity-token'
@@ -101,11 +96,9 @@ function withQuery(url: URL, parameters: Readonly<Record<string, string>>): URL 
   return result;
 }
 
-/** A challenge of a `WWW-Authenticate` header. */
+/** A challenge of a `WWW-Authenticate` header. Its scheme and the names of parameters are in lower case. */
 interface Challenge {
-  /** Lower case. */
   readonly scheme: string;
-  /** Names are lower case. */
   readonly parameters: Readonly<Record<string, string>>;
 }
 

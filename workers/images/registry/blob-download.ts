@@ -3,12 +3,12 @@ import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { MonocoreError } from '../../../src/lib/errors.ts';
-import type { ReportImageEvent } from '../../../src/protocol/images.ts';
+import { invalidImage } from '../limits.ts';
 import type { Descriptor } from '../manifest.ts';
-import { type ImageStore, sizeOf } from '../store/store.ts';
+import { type StoreChange, sizeOf } from '../store/store.ts';
 import type { RepositoryClient } from './client.ts';
-import { connectionFailure, PassingFailure, type RetryPolicy, withRetries } from './retries.ts';
-import { type Answer, discard } from './transport.ts';
+import { PassingFailure, type RetryPolicy, withRetries } from './retries.ts';
+import { type Answer, discard, readChunks } from './transport.ts';
 
 /**
  * Progress with which an attempt does not count as failed: a large blob over a bad line arrives in many pieces. It is
@@ -16,12 +16,9 @@ import { type Answer, discard } from './transport.ts';
  */
 const ADVANCE_BYTES = 2 ** 20;
 
-/** Source and destination of a blob. */
-export interface BlobSource {
+/** Source and destination of blobs. */
+export interface BlobSource extends StoreChange {
   readonly client: RepositoryClient;
-  readonly store: ImageStore;
-  readonly signal: AbortSignal;
-  readonly report: ReportImageEvent;
   readonly retries: RetryPolicy;
 }
 
@@ -56,13 +53,7 @@ async function downloadOnce(source: BlobSource, descriptor: Descriptor, path: st
   try {
     const download = new Download(source, descriptor, file);
     await download.resume(path);
-    await withRetries(() => download.attempt(), {
-      policy: source.retries,
-      signal: source.signal,
-      report: source.report,
-      what,
-      hasAdvanced: () => download.hasAdvanced(),
-    });
+    await withRetries(() => download.attempt(), { ...source, what, hasAdvanced: () => download.hasAdvanced() });
     const found = download.digest();
     isWrong = found !== digest;
     if (isWrong) throw new DigestMismatch('ImageInvalid', `${what}: the registry sent other content: ${found}`);
@@ -121,14 +112,8 @@ class Download {
       discard(answer);
       throw new PassingFailure('the registry cannot resume the download');
     }
-    try {
-      for await (const chunk of answer.body as AsyncIterable<Buffer>) await this.#append(chunk);
-    } catch (error) {
-      signal.throwIfAborted();
-      // The next attempt would find the disk just as full.
-      if (error instanceof MonocoreError || error instanceof WriteFailure) throw unwrap(error);
-      throw connectionFailure(error, new URL(answer.origin).host);
-    }
+    // A failed write is not retried: the next attempt would find the disk just as full.
+    for await (const chunk of readChunks(answer, signal)) await this.#append(chunk);
     if (this.#doneBytes < size) throw new PassingFailure(`it ended after ${this.#doneBytes} of ${size} bytes`);
   }
 
@@ -136,11 +121,9 @@ class Download {
     const { digest, size } = this.#descriptor;
     if (this.#doneBytes + chunk.length > size) {
       const what = `${this.#source.client.name} ${digest}`;
-      throw new MonocoreError('ImageInvalid', `${what}: the registry sent more than its ${size} bytes`);
+      throw invalidImage(`${what}: the registry sent more than its ${size} bytes`);
     }
-    await this.#file.appendFile(chunk).catch((error: unknown) => {
-      throw new WriteFailure(error);
-    });
+    await this.#file.appendFile(chunk);
     this.#hash.update(chunk);
     this.#doneBytes += chunk.length;
     this.#tell();
@@ -155,16 +138,6 @@ class Download {
   #tell(): void {
     this.#source.report({ type: 'bytes', digest: this.#descriptor.digest, done_bytes: this.#doneBytes });
   }
-}
-
-class WriteFailure extends Error {
-  constructor(cause: unknown) {
-    super('', { cause });
-  }
-}
-
-function unwrap(error: Error): unknown {
-  return error instanceof WriteFailure ? error.cause : error;
 }
 
 /** True when an answer continues at `offset`: RFC 9110 section 14.4, which not every proxy follows. */

@@ -1,6 +1,7 @@
 /** Client of one repository: the OCI distribution specification, formerly Docker's registry API v2. */
 import { MonocoreError } from '../../../src/lib/errors.ts';
 import { DEFAULT_REGISTRY, type ImageReference } from '../../../src/protocol/image-reference.ts';
+import { invalidImage } from '../limits.ts';
 import { digestOf, MANIFEST_TYPES, MAX_MANIFEST_BYTES } from '../manifest.ts';
 import { Authorization } from './authorization.ts';
 import type { Credentials } from './credentials.ts';
@@ -37,11 +38,9 @@ export class RepositoryClient {
   }
 
   /**
-   * Fetches a manifest or index.
+   * Fetches a manifest or index by a tag or digest.
    *
-   * @param reference a tag or digest
-   * @throws PassingFailure
-   * @throws MonocoreError `ImageUnavailable`, `ImageInvalid` when it does not match its digest or exceeds 4 MiB
+   * @throws PassingFailure; MonocoreError `ImageUnavailable`, `ImageInvalid` for another digest or more than 4 MiB
    */
   async manifest(reference: string): Promise<ManifestAnswer> {
     const what = `${this.name} ${reference}`;
@@ -50,7 +49,7 @@ export class RepositoryClient {
     const bytes = await readBody(answer, MAX_MANIFEST_BYTES, what);
     const digest = digestOf(bytes);
     if (reference.startsWith('sha256:') && digest !== reference) {
-      throw new MonocoreError('ImageInvalid', `${what}: the registry sent other content, with the digest ${digest}`);
+      throw invalidImage(`${what}: the registry sent other content, with the digest ${digest}`);
     }
     return { bytes, digest, mediaType: String(answer.headers['content-type'] ?? '') };
   }

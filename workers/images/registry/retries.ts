@@ -2,9 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import pRetry, { AbortError } from 'p-retry';
 import { errorCode, errorText, MonocoreError } from '../../../src/lib/errors.ts';
-import type { ReportImageEvent } from '../../../src/protocol/images.ts';
+import type { StoreChange } from '../store/store.ts';
 
-/** Number and delays of retries. */
 export interface RetryPolicy {
   /** Retries after the first failure. */
   readonly retries: number;
@@ -29,11 +28,8 @@ export class PassingFailure extends Error {
   }
 }
 
-/** Surroundings of {@link withRetries}. */
-interface RetryContext {
-  readonly policy: RetryPolicy;
-  readonly signal: AbortSignal;
-  readonly report: ReportImageEvent;
+interface RetryContext extends Pick<StoreChange, 'signal' | 'report'> {
+  readonly retries: RetryPolicy;
   /** Names the request in messages. */
   readonly what: string;
   /** True when the attempt progressed enough not to count as a failure. */
@@ -46,7 +42,7 @@ interface RetryContext {
  * @throws what the attempt throws; MonocoreError `ImageUnavailable` when a {@link PassingFailure} does not pass
  */
 export async function withRetries<Result>(attempt: () => Promise<Result>, context: RetryContext): Promise<Result> {
-  const { policy, signal, report, what, hasAdvanced = () => false } = context;
+  const { retries: policy, signal, report, what, hasAdvanced = () => false } = context;
   try {
     return await pRetry(() => attempt().catch(rethrow), {
       retries: policy.retries,
@@ -69,7 +65,7 @@ export async function withRetries<Result>(attempt: () => Promise<Result>, contex
   }
 }
 
-/** p-retry retries everything but an AbortError. */
+/** Ends the retries of any other failure: p-retry retries all but an AbortError. */
 function rethrow(error: unknown): never {
   if (error instanceof PassingFailure) throw error;
   throw new AbortError(error instanceof Error ? error : new Error(errorText(error)));
@@ -85,17 +81,17 @@ export function connectionFailure(error: unknown, host: string): Error {
   if (PASSING.test(code) || PASSING_OF_UNDICI.test(code)) {
     return new PassingFailure(`the connection to ${host} broke (${errorText(error)})`, { cause: error });
   }
-  return new MonocoreError('ImageUnavailable', `${host} cannot be reached: ${describeConnectionError(error) || code}`, {
+  // OpenSSL messages name places in its source, so only their reason is shown.
+  const isOfTls = error instanceof Error && 'reason' in error && typeof error.reason === 'string';
+  const reason = isOfTls ? error.reason : errorText(error);
+  const hint = UNTRUSTED.test(code) ? UNTRUSTED_HINT : code === NO_TLS ? NO_TLS_HINT : null;
+  return new MonocoreError('ImageUnavailable', `${host} cannot be reached: ${reason || code}`, {
     cause: error,
-    details: adviseOn(code),
+    details: hint && { hint },
   });
 }
 
-/**
- * Milliseconds of a `Retry-After` header, RFC 9110 section 10.2.3: seconds or a date.
- *
- * @returns null without a valid one
- */
+/** Milliseconds of a `Retry-After` header, RFC 9110 section 10.2.3: seconds or a date; null without a valid one. */
 export function parseRetryAfterMs(header: string | undefined, nowMs: number): number | null {
   if (header === undefined) return null;
   if (/^\d{1,9}$/.test(header.trim())) return Number(header) * 1000;
@@ -118,16 +114,4 @@ const UNTRUSTED_HINT =
 
 /** OpenSSL code of a server that does not speak TLS. */
 const NO_TLS = 'ERR_SSL_WRONG_VERSION_NUMBER';
-
-/** Describes a connection error in one line. OpenSSL messages name places in its source, so only their reason is shown. */
-function describeConnectionError(error: unknown): string {
-  const isOfTls = error instanceof Error && 'reason' in error && typeof error.reason === 'string';
-  return isOfTls ? (error.reason as string) : errorText(error);
-}
-
-/** The `details` of a connection error, by its code; undefined without advice. */
-function adviseOn(code: string): { readonly hint: string } | undefined {
-  if (UNTRUSTED.test(code)) return { hint: UNTRUSTED_HINT };
-  if (code === NO_TLS) return { hint: `it may speak plain HTTP: ${PLAIN_HTTP_HINT}` };
-  return undefined;
-}
+const NO_TLS_HINT = `it may speak plain HTTP: ${PLAIN_HTTP_HINT}`;

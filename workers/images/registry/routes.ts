@@ -1,5 +1,4 @@
 /** Connections to registries, direct or through proxies. */
-
 import { BlockList, isIP, isIPv4 } from 'node:net';
 import { Agent, type Dispatcher, ProxyAgent } from 'undici';
 import { MonocoreError } from '../../../src/lib/errors.ts';
@@ -8,7 +7,6 @@ import type { ProxySettings } from '../../../src/protocol/images.ts';
 
 const CONNECT_TIMEOUT_MS = 15_000;
 
-/** Connection for a URL. */
 interface Route {
   readonly dispatcher: Dispatcher;
   /** `host:port` of the proxy, for messages; null without one. */

@@ -4,6 +4,7 @@ import { request } from 'undici';
 import { MonocoreError } from '../../../src/lib/errors.ts';
 import { isLoopbackRegistry } from '../../../src/protocol/image-reference.ts';
 import type { PullRequest } from '../../../src/protocol/images.ts';
+import { invalidImage } from '../limits.ts';
 import { connectionFailure, PassingFailure, PLAIN_HTTP_HINT, parseRetryAfterMs } from './retries.ts';
 import type { Routes } from './routes.ts';
 
@@ -57,9 +58,8 @@ export class Transport {
   /**
    * Sends a request and follows redirects.
    *
-   * @throws PassingFailure for statuses 408, 429 and 5xx and for broken connections
-   * @throws MonocoreError `ImageUnavailable` when the host cannot be reached, or a redirect is not followed
-   * @throws the signal's reason
+   * @throws PassingFailure for statuses 408, 429 and 5xx and for broken connections; MonocoreError `ImageUnavailable` when
+   * the host cannot be reached, or a redirect is not followed; the signal's reason
    */
   async send(ask: Ask): Promise<Answer> {
     let { url } = ask;
@@ -116,29 +116,30 @@ export class Transport {
   }
 }
 
-/** Discards an answer. */
 export function discard({ body }: Answer): void {
   body.on('error', () => {}).destroy();
 }
 
-/**
- * Reads the whole body.
- *
- * @throws MonocoreError `ImageInvalid` when it exceeds `maxBytes`
- * @throws PassingFailure when the connection breaks
- */
+/** Reads a body chunk by chunk. @throws PassingFailure when the connection breaks; the signal's reason */
+export async function* readChunks({ body, origin }: Answer, signal?: AbortSignal): AsyncGenerator<Buffer> {
+  try {
+    yield* body as AsyncIterable<Buffer>;
+  } catch (error) {
+    signal?.throwIfAborted();
+    // The reason of the pull's own signal.
+    if (error instanceof MonocoreError) throw error;
+    throw connectionFailure(error, new URL(origin).host);
+  }
+}
+
+/** Reads the whole body. @throws MonocoreError `ImageInvalid` when it exceeds `maxBytes`; as {@link readChunks} */
 export async function readBody(answer: Answer, maxBytes: number, what: string): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
-  try {
-    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      if (size > maxBytes) throw new MonocoreError('ImageInvalid', `${what} is larger than ${maxBytes} bytes`);
-      chunks.push(chunk);
-    }
-  } catch (error) {
-    if (error instanceof MonocoreError) throw error;
-    throw connectionFailure(error, new URL(answer.origin).host);
+  for await (const chunk of readChunks(answer)) {
+    size += chunk.length;
+    if (size > maxBytes) throw invalidImage(`${what} is larger than ${maxBytes} bytes`);
+    chunks.push(chunk);
   }
   return Buffer.concat(chunks);
 }

@@ -6,30 +6,23 @@
 import { closeSync, fsyncSync, ftruncateSync, openSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { errorCode, errorText, MonocoreError } from '../../../src/lib/errors.ts';
+import { errorText, MonocoreError } from '../../../src/lib/errors.ts';
 import type { BuildRootImageJob } from '../../../src/protocol/images.ts';
 import { BLOCK_BYTES } from '../erofs/erofs-format.ts';
-import { collectInodes, layOut } from '../erofs/image-layout.ts';
-import { writeImage } from '../erofs/image-writer.ts';
+import { collectInodes, layOut, writeImage } from '../erofs/image-writer.ts';
 import { decompress } from '../layers/decompression.ts';
 import { EntryReader } from '../layers/entries.ts';
-import {
-  DEFAULT_MAX_ENTRIES,
-  invalidLayer,
-  limitPassed,
-  maxLayerBytes,
-  type RootImageLimits,
-} from '../layers/limits.ts';
 import { readTar } from '../layers/tar-reader.ts';
 import {
-  defaultsOf,
-  LAYER_MEDIA_TYPE,
-  MAX_CONFIG_BYTES,
-  OCI_MANIFEST,
-  parseConfig,
-  parseManifest,
-} from '../manifest.ts';
-import { type ImageStore, sizeOf, syncFolder, writeDurably } from '../store/store.ts';
+  DEFAULT_MAX_ENTRIES,
+  invalidImage,
+  isSystemError,
+  limitExceeded,
+  maxLayerBytes,
+  type RootImageLimits,
+} from '../limits.ts';
+import { defaultsOf, LAYER_MEDIA_TYPE } from '../manifest.ts';
+import { type ImageStore, sizeOf, syncPath, writeDurably } from '../store/store.ts';
 import { ContentStore } from './content-store.ts';
 import { applyEntry } from './layer-application.ts';
 import { MergedTree } from './merged-tree.ts';
@@ -38,25 +31,21 @@ import { FileInode } from './tree.ts';
 const FILE_MODE = 0o644;
 
 /**
- * Builds the image and replaces what an earlier attempt left beside it. Runs in the pool.
+ * Builds an image and replaces the remains of an earlier attempt.
  *
- * @param signal cancels it
- * @throws MonocoreError `ImageInvalid` for layers that are malformed, not supported or past a limit; the system's
+ * @throws MonocoreError `ImageInvalid` for layers that are malformed, not supported or exceed a limit; the system's
  * errors; the signal's reason. Nothing is left behind then
  */
 export async function buildRootImage(
   source: RootImageSource,
   signal: AbortSignal = new AbortController().signal,
-): Promise<RootImage> {
+): Promise<void> {
   const unfinished = `${source.outputPath}.tmp`;
   const spool = `${source.outputPath}.tails.tmp`;
   try {
-    const image = await withFiles([unfinished, spool], ([imageFd, tailsFd]) =>
-      build(source, signal, imageFd!, tailsFd!),
-    );
+    await withFiles([unfinished, spool], ([imageFd, tailsFd]) => build(source, signal, imageFd!, tailsFd!));
     await rename(unfinished, source.outputPath);
-    await syncFolder(dirname(source.outputPath));
-    return image;
+    await syncPath(dirname(source.outputPath));
   } finally {
     await Promise.all([rm(unfinished, { force: true }), rm(spool, { force: true })]);
   }
@@ -67,7 +56,7 @@ async function build(
   signal: AbortSignal,
   imageFd: number,
   tailsFd: number,
-): Promise<RootImage> {
+): Promise<void> {
   const contents = new ContentStore(imageFd, tailsFd, limits.maxImageBytes);
   const tree = new MergedTree(limits);
   const parts = { tree, contents, entries: new EntryReader((bytes) => tree.countText(bytes)) };
@@ -76,12 +65,12 @@ async function build(
   const count = (bytes: number) => {
     layerBytes += bytes;
     if (layerBytes <= maxBytes) return;
-    throw limitPassed('layer-bytes', `the layers have more than ${maxBytes} bytes when decompressed`);
+    throw limitExceeded('layer-bytes', `the layers have more than ${maxBytes} bytes when decompressed`);
   };
   for (const [index, { path, mediaType }] of layers.entries()) {
     tree.beginLayer();
     try {
-      if (!LAYER_MEDIA_TYPE.test(mediaType)) throw invalidLayer(`a layer of the type ${mediaType} is not supported`);
+      if (!LAYER_MEDIA_TYPE.test(mediaType)) throw invalidImage(`a layer of the type ${mediaType} is not supported`);
       await readTar(decompress(path, count, signal), (entry) => applyEntry(entry, parts));
     } catch (error) {
       signal.throwIfAborted();
@@ -95,7 +84,6 @@ async function build(
   writeImage(imageFd, layout, contents);
   ftruncateSync(imageFd, layout.blocks * BLOCK_BYTES);
   fsyncSync(imageFd);
-  return { sizeBytes: layout.blocks * BLOCK_BYTES, inodes: inodes.length };
 }
 
 /** Names the layer in an error that is its fault; errors of the system stay as they are. */
@@ -104,26 +92,23 @@ function asLayerError(error: unknown, number: number): unknown {
     const { code, message, details, cause } = error;
     return new MonocoreError(code, `layer ${number}: ${message}`, { details, cause });
   }
-  const code = errorCode(error);
-  if (code !== undefined && /^E[A-Z0-9]+$/.test(code)) return error;
-  return invalidLayer(`layer ${number} cannot be read: ${errorText(error)}`, error);
+  if (isSystemError(error)) return error;
+  return invalidImage(`layer ${number} cannot be read: ${errorText(error)}`, { cause: error });
 }
 
-async function withFiles<T>(paths: readonly string[], action: (fds: readonly number[]) => Promise<T>): Promise<T> {
+async function withFiles(paths: readonly string[], action: (fds: readonly number[]) => Promise<void>): Promise<void> {
   const fds: number[] = [];
   try {
     for (const path of paths) fds.push(openSync(path, 'w+', FILE_MODE));
-    return await action(fds);
+    await action(fds);
   } finally {
     for (const fd of fds) closeSync(fd);
   }
 }
 
-/** A layer of an image. */
 export interface LayerBlob {
-  /** Absolute path. Its digest was verified. */
+  /** Absolute path of the verified blob. */
   readonly path: string;
-  /** Media type in the manifest, see {@link LAYER_MEDIA_TYPE}. */
   readonly mediaType: string;
 }
 
@@ -139,12 +124,6 @@ interface RootImageSource {
   readonly limits: RootImageLimits;
 }
 
-/** Result of a build. */
-interface RootImage {
-  readonly sizeBytes: number;
-  readonly inodes: number;
-}
-
 /**
  * Builds the root of an image and writes its record, unless both exist. The root comes last, so it never exists without
  * its record. The caller holds the store's lock.
@@ -158,13 +137,9 @@ export async function buildRoot(
 ): Promise<void> {
   const { paths } = store;
   if ((await sizeOf(paths.root(digest))) !== null && (await sizeOf(paths.rootRecord(digest))) !== null) return;
-  const manifest = parseManifest(await store.readManifest(digest), OCI_MANIFEST, digest);
-  if (!('config' in manifest)) throw new MonocoreError('ImageInvalid', `${digest} is an index, not an image`);
-  const config = parseConfig(
-    await store.read(manifest.config.digest, MAX_CONFIG_BYTES),
-    manifest.layers.length,
-    digest,
-  );
+  const manifest = await store.readManifest(digest);
+  if (!('config' in manifest)) throw invalidImage(`${digest} is an index, not an image`);
+  const config = await store.readConfig(manifest, digest);
   for (const layer of manifest.layers) await store.checkPresent(layer);
   await writeDurably(paths.rootRecord(digest), `${JSON.stringify(defaultsOf(config), null, 2)}\n`);
   const layers = manifest.layers.map((layer) => ({ path: paths.blob(layer.digest), mediaType: layer.mediaType }));

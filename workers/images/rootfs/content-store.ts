@@ -5,8 +5,8 @@
 import { readSync } from 'node:fs';
 import { BLOCK_BYTES, planContent } from '../erofs/erofs-format.ts';
 import { FileWriter, writeFully } from '../erofs/file-writer.ts';
-import { limitPassed } from '../layers/limits.ts';
 import type { ContentSink } from '../layers/tar-reader.ts';
+import { limitExceeded } from '../limits.ts';
 import type { FileInode } from './tree.ts';
 
 const COPY_BYTES = 1024 * 1024;
@@ -36,8 +36,8 @@ export class ContentStore {
    */
   open(file: FileInode): ContentSink {
     const { blocks, tailBytes } = planContent(file.sizeBytes);
-    this.checkRoom(blocks * BLOCK_BYTES + tailBytes);
-    file.block = blocks === 0 ? 0 : this.#blocks.position / BLOCK_BYTES;
+    this.#checkBytes(this.#blocks.position + blocks * BLOCK_BYTES + tailBytes);
+    file.location = blocks === 0 ? 0 : this.#blocks.position / BLOCK_BYTES;
     file.tailOffset = this.#tails.position;
     let restBytes = file.sizeBytes - tailBytes;
     return {
@@ -50,17 +50,16 @@ export class ContentStore {
     };
   }
 
-  /** @throws MonocoreError `ImageInvalid` when `moreBytes` would exceed the limit */
-  checkRoom(moreBytes: number): void {
-    if (this.#blocks.position + this.#tails.position + moreBytes > this.#maxBytes) this.#fail();
-  }
-
-  /** Likewise for the number of blocks of the whole image. */
+  /** @throws MonocoreError `ImageInvalid` when an image of that many blocks exceeds the limit */
   checkBlocks(blocks: number): void {
-    if (blocks * BLOCK_BYTES + this.#tails.position > this.#maxBytes) this.#fail();
+    this.#checkBytes(blocks * BLOCK_BYTES);
   }
 
-  /** Tail of a file, see `planContent`. */
+  #checkBytes(imageBytes: number): void {
+    if (imageBytes + this.#tails.position <= this.#maxBytes) return;
+    throw limitExceeded('image-bytes', `the image would take more than ${this.#maxBytes} bytes`);
+  }
+
   readTail(file: FileInode): Buffer {
     const { tailBytes } = planContent(file.sizeBytes);
     const tail = Buffer.alloc(tailBytes);
@@ -68,29 +67,20 @@ export class ContentStore {
     return tail;
   }
 
-  /**
-   * Flushes contents and closes the gaps between them.
-   *
-   * @param files every file of the image
-   * @returns the first block behind them
-   */
+  /** Flushes contents and closes the gaps between all files of the image. @returns the first block behind them */
   close(files: readonly FileInode[]): number {
     this.#blocks.flush();
     this.#tails.flush();
-    const placed = files.filter(({ block }) => block > 0).sort((a, b) => a.block - b.block);
     let nextBlock = FIRST_BLOCK;
+    const placed = files.filter(({ location }) => location > 0).sort((a, b) => a.location - b.location);
     for (const file of placed) {
       const { blocks } = planContent(file.sizeBytes);
       // Only downwards, so a move never overwrites content that has yet to move.
-      if (file.block > nextBlock) this.#move(file.block, nextBlock, blocks);
-      file.block = nextBlock;
+      if (file.location > nextBlock) this.#move(file.location, nextBlock, blocks);
+      file.location = nextBlock;
       nextBlock += blocks;
     }
     return nextBlock;
-  }
-
-  #fail(): never {
-    throw limitPassed('image-bytes', `the image would take more than ${this.#maxBytes} bytes`);
   }
 
   #move(from: number, to: number, blocks: number): void {

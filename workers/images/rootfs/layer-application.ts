@@ -1,11 +1,10 @@
 /** Application of a layer's entries to the tree: files, links and whiteouts. */
-
 import type { EntryReader } from '../layers/entries.ts';
-import { invalidLayer, limitPassed, MAX_NAME_BYTES, MAX_PATH_BYTES, showBytes } from '../layers/limits.ts';
 import type { ContentSink, TarEntry } from '../layers/tar-reader.ts';
+import { invalidImage, limitExceeded, MAX_NAME_BYTES, MAX_PATH_BYTES, showBytes } from '../limits.ts';
 import type { ContentStore } from './content-store.ts';
-import { assertLinkable, type MergedTree } from './merged-tree.ts';
-import { FileInode } from './tree.ts';
+import type { MergedTree } from './merged-tree.ts';
+import { DirectoryInode, FileInode } from './tree.ts';
 
 /** OCI image spec, layer.md, section "Whiteouts". */
 const WHITEOUT_PREFIX = '.wh.';
@@ -37,7 +36,7 @@ export function applyEntry(entry: TarEntry, { tree, entries, contents }: ImagePa
   }
   if (names.some((each) => each.startsWith(AUFS_PREFIX))) return null;
   if (parents.some((each) => each.startsWith(WHITEOUT_PREFIX))) {
-    throw invalidLayer(`${showBytes(entry.name)} is in a directory with the name of a whiteout`);
+    throw invalidImage(`${showBytes(entry.name)} is in a directory with the name of a whiteout`);
   }
   if (name.startsWith(WHITEOUT_PREFIX)) {
     tree.remove([...parents, hiddenName(name)]);
@@ -48,9 +47,10 @@ export function applyEntry(entry: TarEntry, { tree, entries, contents }: ImagePa
     return null;
   }
   if (entry.type === 'link') {
-    const target = entry.linkname;
-    const inode = tree.find(splitPath(target));
-    assertLinkable(inode, entry.name, target);
+    const inode = tree.find(splitPath(entry.linkname));
+    const link = `${showBytes(entry.name)} is a hard link to`;
+    if (inode === null) throw invalidImage(`${link} ${showBytes(entry.linkname)}, which does not exist`);
+    if (inode instanceof DirectoryInode) throw invalidImage(`${link} the directory ${showBytes(entry.linkname)}`);
     tree.put(names, inode);
     return null;
   }
@@ -62,9 +62,8 @@ export function applyEntry(entry: TarEntry, { tree, entries, contents }: ImagePa
 function hiddenName(whiteout: string): string {
   const name = whiteout.slice(WHITEOUT_PREFIX.length);
   // These would name the directory itself or its parent.
-  if (name === '' || name === '.' || name === '..')
-    throw invalidLayer(`a whiteout that names nothing: ${showBytes(whiteout)}`);
-  return name;
+  if (!['', '.', '..'].includes(name)) return name;
+  throw invalidImage(`a whiteout that names nothing: ${showBytes(whiteout)}`);
 }
 
 /**
@@ -76,22 +75,17 @@ function hiddenName(whiteout: string): string {
  */
 function splitPath(path: string): string[] {
   if (path.length > MAX_PATH_BYTES) {
-    throw limitPassed(
-      'path',
-      `a path of ${path.length} bytes, at most ${MAX_PATH_BYTES} are possible: ${showBytes(path)}`,
-    );
+    throw limitExceeded('path', `a path of ${path.length} bytes, the limit is ${MAX_PATH_BYTES}: ${showBytes(path)}`);
   }
-  if (path.includes('\0')) throw invalidLayer(`a path with a zero byte: ${showBytes(path)}`);
+  if (path.includes('\0')) throw invalidImage(`a path with a zero byte: ${showBytes(path)}`);
   const names: string[] = [];
   for (const name of path.split('/')) {
     if (name === '' || name === '.') continue;
+    if (name.length > MAX_NAME_BYTES) {
+      throw limitExceeded('name', `a name of ${name.length} bytes, the limit is ${MAX_NAME_BYTES}: ${showBytes(path)}`);
+    }
     if (name === '..') names.pop();
-    else if (name.length > MAX_NAME_BYTES) {
-      throw limitPassed(
-        'name',
-        `a name of ${name.length} bytes, at most ${MAX_NAME_BYTES} are possible: ${showBytes(path)}`,
-      );
-    } else names.push(name);
+    else names.push(name);
   }
   return names;
 }

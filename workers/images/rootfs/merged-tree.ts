@@ -3,8 +3,7 @@
  * "Opaque Whiteout". Symlinks are never followed: a path leads through directories only, and any other file on it is
  * replaced by a directory, as in Docker, which unpacks each layer alone.
  */
-
-import { invalidLayer, limitPassed, MAX_TEXT_BYTES, type RootImageLimits, showBytes } from '../layers/limits.ts';
+import { invalidImage, limitExceeded, MAX_TEXT_BYTES, type RootImageLimits } from '../limits.ts';
 import { type AnyInode, type Attributes, DirectoryInode, IMPLICIT_DIRECTORY } from './tree.ts';
 
 export class MergedTree {
@@ -31,7 +30,7 @@ export class MergedTree {
   countEntry(): void {
     this.#entries += 1;
     if (this.#entries > this.#limits.maxEntries) {
-      throw limitPassed('entries', `the layers have more than ${this.#limits.maxEntries} entries`);
+      throw limitExceeded('entries', `the layers have more than ${this.#limits.maxEntries} entries`);
     }
   }
 
@@ -39,14 +38,14 @@ export class MergedTree {
   countText(bytes: number): void {
     this.#textBytes += bytes;
     if (this.#textBytes > MAX_TEXT_BYTES) {
-      throw limitPassed('text-bytes', `names, targets and attributes of more than ${MAX_TEXT_BYTES} bytes`);
+      throw limitExceeded('text-bytes', `names, targets and attributes of more than ${MAX_TEXT_BYTES} bytes`);
     }
   }
 
   /** Puts `inode`, new or another link of a known one, at a path and replaces what is there. */
   put(names: readonly string[], inode: Exclude<AnyInode, DirectoryInode>): void {
     const name = names.at(-1);
-    if (name === undefined) throw invalidLayer('the root is not a directory');
+    if (name === undefined) throw invalidImage('the root is not a directory');
     const parent = this.#enter(names.slice(0, -1));
     this.countText(name.length);
     parent.children.set(name, inode);
@@ -63,7 +62,6 @@ export class MergedTree {
     if (name !== undefined) this.#markFresh(parent, name);
   }
 
-  /** Finds the inode at a path; null for none. */
   find(names: readonly string[]): AnyInode | null {
     let inode: AnyInode = this.root;
     for (const name of names) {
@@ -121,7 +119,7 @@ export class MergedTree {
 
   #isFresh(directory: DirectoryInode, name: string): boolean {
     if (this.#layer <= 1) return true;
-    return directory.freshLayer === this.#layer && directory.fresh !== null && directory.fresh.has(name);
+    return directory.freshLayer === this.#layer && directory.fresh?.has(name) === true;
   }
 
   #removeLower(parent: DirectoryInode, name: string): void {
@@ -143,18 +141,5 @@ export class MergedTree {
     if (directory.prunedLayer === this.#layer) return;
     directory.prunedLayer = this.#layer;
     for (const name of [...directory.children.keys()]) this.#removeLower(directory, name);
-  }
-}
-
-/** Asserts that `inode` may be hard-linked. @throws MonocoreError `ImageInvalid` that names both paths */
-export function assertLinkable(
-  inode: AnyInode | null,
-  path: string,
-  target: string,
-): asserts inode is Exclude<AnyInode, DirectoryInode> {
-  if (inode === null)
-    throw invalidLayer(`${showBytes(path)} is a hard link to ${showBytes(target)}, which does not exist`);
-  if (inode instanceof DirectoryInode) {
-    throw invalidLayer(`${showBytes(path)} is a hard link to the directory ${showBytes(target)}`);
   }
 }

@@ -29,49 +29,40 @@ export interface Attributes {
 
 abstract class Inode {
   attributes: Attributes;
-  /** Link count, set when the tree is laid out. */
+  /** Size of the content. A directory's is set when the tree is laid out, as are the fields below. */
+  sizeBytes: number;
+  /** First block of the content, 0 for none; encoded number of a device. */
+  location = 0;
   links = 0;
-  /** Position in the image in units of 32 bytes, set when the tree is laid out. */
+  /** Position in the image in units of 32 bytes. */
   nid = 0;
 
-  constructor(attributes: Attributes) {
+  constructor(attributes: Attributes, sizeBytes = 0) {
     this.attributes = attributes;
+    this.sizeBytes = sizeBytes;
   }
 }
 
 /** A regular file; `content-store.ts` has its content. */
 export class FileInode extends Inode {
-  readonly sizeBytes: number;
-  /** First block of the content in the image. */
-  block = 0;
   /** Offset of its tail in the spool. */
   tailOffset = 0;
-
-  constructor(attributes: Attributes, sizeBytes: number) {
-    super(attributes);
-    this.sizeBytes = sizeBytes;
-  }
 }
 
 export class SymlinkInode extends Inode {
   readonly target: string;
-  /** First block of a long target, set when the tree is laid out. */
-  block = 0;
 
   constructor(attributes: Attributes, target: string) {
-    super(attributes);
+    super(attributes, target.length);
     this.target = target;
   }
 }
 
 /** A device or FIFO. */
 export class SpecialInode extends Inode {
-  /** Device number as encoded in the image. */
-  readonly device: number;
-
   constructor(attributes: Attributes, device: number) {
     super(attributes);
-    this.device = device;
+    this.location = device;
   }
 }
 
@@ -87,9 +78,6 @@ export class DirectoryInode extends Inode {
   prunedLayer = -1;
   /** Names in the order of the image, with `.` and `..`, set when the tree is laid out. */
   names: readonly string[] = [];
-  /** Size of its entries in bytes and their first block, set when the tree is laid out. */
-  sizeBytes = 0;
-  block = 0;
 
   /** @param parent null for the root, which is its own parent */
   constructor(attributes: Attributes, layer: number, parent: DirectoryInode | null) {

@@ -2,7 +2,7 @@
  * Extended attributes behind an inode of EROFS: `erofs_xattr_ibody_header` and `erofs_xattr_entry` in
  * fs/erofs/erofs_fs.h of Linux. Pure.
  */
-import { limitPassed, MAX_NAME_BYTES, MAX_XATTR_BYTES, showBytes } from '../layers/limits.ts';
+import { limitExceeded, MAX_NAME_BYTES, MAX_XATTR_BYTES, showBytes } from '../limits.ts';
 
 /** Prefixes that EROFS encodes as a number, `EROFS_XATTR_INDEX_…`; it supports no others. */
 const PREFIXES: readonly (readonly [prefix: string, index: number])[] = [
@@ -33,7 +33,7 @@ export function renderXattrs(
   for (const [name, value] of attributes.toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))) {
     totalBytes += name.length + value.length;
     if (name.length > MAX_NAME_BYTES || value.length >= MAX_XATTR_BYTES || totalBytes > MAX_XATTR_BYTES) {
-      throw limitPassed('xattrs', `extended attributes of ${showBytes(path)} are too long: ${showBytes(name)}`);
+      throw limitExceeded('xattrs', `extended attributes of ${showBytes(path)} are too long: ${showBytes(name)}`);
     }
     const [prefix, index] = PREFIXES.find(([start]) => name.startsWith(start)) ?? [];
     if (prefix === undefined || index === undefined || name.startsWith(OVERLAY_PREFIX)) continue;

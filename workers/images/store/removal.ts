@@ -1,13 +1,21 @@
 /** Removal of images: names first, then the blobs that no image has any more. Images that services use stay. */
 import { readdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import * as v from 'valibot';
 import { errorCode, MonocoreError } from '../../../src/lib/errors.ts';
-import { formatImageReference, parseImageReference } from '../../../src/protocol/image-reference.ts';
-import { nameOf, type PruneImagesJob, type RemovedImages, type RemoveImagesJob } from '../../../src/protocol/images.ts';
-import { blobsOf, type Descriptor, type ImageIndex, OCI_MANIFEST, parseManifest } from '../manifest.ts';
-import { dropEntries } from './index-entries.ts';
-import { allocatedBytes, type ImageStore, sizeOf } from './store.ts';
+import { fullImageName } from '../../../src/protocol/image-reference.ts';
+import {
+  type JobInput,
+  nameOf,
+  type PruneImagesJob,
+  type RemovedImages,
+  type RemoveImagesJob,
+} from '../../../src/protocol/images.ts';
+import { blobsOf, type Descriptor, type ImageIndex } from '../manifest.ts';
+import { type ImageStore, sizeOf } from './store.ts';
+
+/** Prefix of a load's files in the partial folder, see `ImagePaths`. */
+export const LOAD_PREFIX = 'load-';
 
 /** A digest or its beginning; fewer digits could be a name. */
 const DIGEST_PREFIX = /^(?:sha256:)?([a-f0-9]{6,64})$/;
@@ -18,14 +26,11 @@ const DIGEST_PREFIX = /^(?:sha256:)?([a-f0-9]{6,64})$/;
  * @throws MonocoreError `ImageUnknown`, `ImageInUse`, `Usage`, `Internal` for a state file that cannot be read; nothing is
  * removed then
  */
-export async function removeImages(
-  job: Omit<RemoveImagesJob, 'type' | 'imagesDir' | 'port'>,
-  store: ImageStore,
-): Promise<RemovedImages> {
+export async function removeImages(job: JobInput<RemoveImagesJob>, store: ImageStore): Promise<RemovedImages> {
   const index = await store.readIndex();
   const uses = await readUses(job.stateDirs, index);
   const gone = new Set(job.names.flatMap((name) => findEntries(index, name)));
-  const rest = dropEntries(index, gone);
+  const rest = withoutEntries(index, gone);
   const staying = new Set(rest.manifests.map(({ digest }) => digest));
   for (const entry of gone) {
     const services = uses.get(entry.digest);
@@ -35,10 +40,12 @@ export async function removeImages(
   const candidates = new Set<string>();
   for (const { digest } of gone) for (const blob of await reach(store, digest, 'may-fail')) candidates.add(blob);
   await store.writeIndex(rest);
-  let freedBytes = 0;
-  for (const digest of candidates) if (!live.has(digest)) freedBytes += await store.removeBlob(digest);
-  for (const { digest } of gone) if (!staying.has(digest)) freedBytes += await store.removeRoot(digest);
-  return { removed: [...gone].map(labelOf), freed_bytes: freedBytes };
+  const { paths } = store;
+  const unusedBlobs = [...candidates].filter((digest) => !live.has(digest)).map((digest) => paths.blob(digest));
+  const unusedRoots = [...gone]
+    .filter(({ digest }) => !staying.has(digest))
+    .flatMap(({ digest }) => [paths.root(digest), paths.rootRecord(digest)]);
+  return { removed: [...gone].map(labelOf), freed_bytes: await removeFiles([...unusedBlobs, ...unusedRoots]) };
 }
 
 /**
@@ -47,48 +54,41 @@ export async function removeImages(
  * @throws MonocoreError `ImageInvalid` when a manifest cannot be read, since its blobs are unknown then; `Internal` when a
  * state file cannot
  */
-export async function pruneImages(
-  job: Omit<PruneImagesJob, 'type' | 'imagesDir' | 'port'>,
-  store: ImageStore,
-): Promise<RemovedImages> {
+export async function pruneImages(job: JobInput<PruneImagesJob>, store: ImageStore): Promise<RemovedImages> {
   const index = await store.readIndex();
   const uses = await readUses(job.stateDirs, index);
   const gone = new Set(index.manifests.filter((entry) => nameOf(entry) === null && !uses.has(entry.digest)));
-  const rest = dropEntries(index, gone);
+  const rest = withoutEntries(index, gone);
   const live = await findLiveBlobs(store, rest, uses.keys());
   if (gone.size > 0) await store.writeIndex(rest);
-  let freedBytes = (await clearPartial(store)) + (await clearRoots(store, uses));
-  for (const file of await readdir(store.paths.blobsDir)) {
-    if (live.has(`sha256:${file}`)) continue;
-    const path = join(store.paths.blobsDir, file);
-    freedBytes += (await sizeOf(path)) ?? 0;
-    await rm(path, { force: true });
-  }
+  const { paths } = store;
+  const kept = new Set([
+    ...[...live].map((digest) => paths.blob(digest)),
+    ...[...uses.keys()].flatMap((digest) => [paths.root(digest), paths.rootRecord(digest)]),
+  ]);
+  const files = await Promise.all([paths.partialDir, paths.rootsDir, paths.blobsDir].map(listFiles));
+  const freedBytes = await removeFiles(files.flat().filter((path) => !kept.has(path)));
   return { removed: [...gone].map(labelOf), freed_bytes: freedBytes };
 }
 
-/** Empties the partial folder, or removes only files with a prefix. Returns the freed bytes. */
-export async function clearPartial({ paths }: ImageStore, prefix = ''): Promise<number> {
+async function listFiles(dir: string): Promise<string[]> {
+  return (await readdir(dir)).map((name) => join(dir, name));
+}
+
+/** Removes files, also missing ones. Returns the freed bytes. */
+async function removeFiles(paths: readonly string[]): Promise<number> {
   let freedBytes = 0;
-  for (const file of await readdir(paths.partialDir)) {
-    if (!file.startsWith(prefix)) continue;
-    freedBytes += (await sizeOf(join(paths.partialDir, file))) ?? 0;
-    await rm(join(paths.partialDir, file), { force: true });
+  for (const path of paths) {
+    freedBytes += (await sizeOf(path)) ?? 0;
+    await rm(path, { force: true });
   }
   return freedBytes;
 }
 
-/** Removes roots that no service uses and remains of interrupted builds. Returns the freed bytes. */
-async function clearRoots({ paths }: ImageStore, uses: ReadonlyMap<string, unknown>): Promise<number> {
-  const kept = new Set([...uses.keys()].flatMap((digest) => [paths.root(digest), paths.rootRecord(digest)]));
-  let freedBytes = 0;
-  for (const file of await readdir(paths.rootsDir)) {
-    const path = join(paths.rootsDir, file);
-    if (kept.has(path)) continue;
-    freedBytes += await allocatedBytes(path);
-    await rm(path, { force: true });
-  }
-  return freedBytes;
+/** Removes files of loads from the partial folder. */
+export async function clearLoads({ paths }: ImageStore): Promise<void> {
+  const files = await listFiles(paths.partialDir);
+  await removeFiles(files.filter((path) => basename(path).startsWith(LOAD_PREFIX)));
 }
 
 function inUse(entry: Descriptor, services: ReadonlySet<string>): MonocoreError {
@@ -109,8 +109,7 @@ async function findLiveBlobs(store: ImageStore, index: ImageIndex, inUse: Iterab
 /** Digests of a manifest and its blobs; with `may-fail` only the manifest's when it cannot be read. */
 async function reach(store: ImageStore, digest: string, failing: 'may-fail' | 'must-work'): Promise<string[]> {
   try {
-    // OCI manifests may omit their type, Docker's never do.
-    const manifest = parseManifest(await store.readManifest(digest), OCI_MANIFEST, digest);
+    const manifest = await store.readManifest(digest);
     return 'config' in manifest ? [digest, ...blobsOf(manifest).map((blob) => blob.digest)] : [digest];
   } catch (error) {
     if (failing === 'must-work') throw error;
@@ -125,7 +124,7 @@ function findEntries({ manifests }: ImageIndex, name: string): Descriptor[] {
     throw new MonocoreError('Usage', `${name} matches several digests`);
   }
   if (byDigest.length > 0) return byDigest;
-  const full = name.startsWith('sha256:') ? name : formatImageReference(parseImageReference(name));
+  const full = name.startsWith('sha256:') ? name : fullImageName(name);
   const found = manifests.filter((entry) => nameOf(entry) === full);
   if (found.length === 0) {
     throw new MonocoreError('ImageUnknown', `there is no image ${full}`, {
@@ -133,6 +132,10 @@ function findEntries({ manifests }: ImageIndex, name: string): Descriptor[] {
     });
   }
   return found;
+}
+
+function withoutEntries(index: ImageIndex, gone: ReadonlySet<Descriptor>): ImageIndex {
+  return { ...index, manifests: index.manifests.filter((entry) => !gone.has(entry)) };
 }
 
 function labelOf(entry: Descriptor): string {
@@ -160,7 +163,7 @@ async function readUses(stateDirs: readonly string[], index: ImageIndex): Promis
     if (image_digest) note(image_digest, service.name);
     const reference = service.image ?? service.base;
     if (reference) {
-      const name = formatImageReference(parseImageReference(reference));
+      const name = fullImageName(reference);
       for (const entry of index.manifests) if (nameOf(entry) === name) note(entry.digest, service.name);
     }
   }
@@ -168,16 +171,14 @@ async function readUses(stateDirs: readonly string[], index: ImageIndex): Promis
 }
 
 async function listStateFiles(dir: string): Promise<string[]> {
-  try {
-    const names = await readdir(dir);
-    return names.filter((name) => name.endsWith('.json')).map((name) => join(dir, name));
-  } catch (error) {
+  const paths = await listFiles(dir).catch((error: unknown) => {
     if (errorCode(error) === 'ENOENT') return [];
     throw error;
-  }
+  });
+  return paths.filter((path) => path.endsWith('.json'));
 }
 
-/** Null for one that has gone meanwhile. */
+/** Null for a state file that has gone meanwhile. */
 async function readUse(path: string): Promise<v.InferOutput<typeof UseSchema> | null> {
   try {
     return v.parse(v.pipe(v.string(), v.parseJson(), UseSchema), await readFile(path, 'utf8'));

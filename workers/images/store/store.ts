@@ -1,15 +1,36 @@
 /** Image store on disk, an OCI image layout. Every change is an fsync and one rename. */
-import { constants } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { mkdir, open, readFile, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
-import { errorCode, MonocoreError } from '../../../src/lib/errors.ts';
+import { errorCode, type MonocoreError } from '../../../src/lib/errors.ts';
+import type { ReportImageEvent } from '../../../src/protocol/images.ts';
 import type { ImagePaths } from '../../../src/state/paths.ts';
-import { type Descriptor, digestOf, type ImageIndex, MAX_MANIFEST_BYTES, parseIndex } from '../manifest.ts';
+import { invalidImage } from '../limits.ts';
+import {
+  type Descriptor,
+  digestOf,
+  type ImageConfig,
+  type ImageIndex,
+  type ImageManifest,
+  MAX_CONFIG_BYTES,
+  MAX_MANIFEST_BYTES,
+  OCI_MANIFEST,
+  parseConfig,
+  parseIndex,
+  parseManifest,
+} from '../manifest.ts';
 
 /** Image-spec, image-layout.md, "oci-layout file". */
 const LAYOUT = `${JSON.stringify({ imageLayoutVersion: '1.0.0' })}\n`;
 const NO_IMAGES: ImageIndex = { schemaVersion: 2, manifests: [] };
+
+/** Context of a job that changes the store. */
+export interface StoreChange {
+  readonly store: ImageStore;
+  readonly signal: AbortSignal;
+  readonly report: ReportImageEvent;
+}
 
 /** Blobs and index of one store. Its content was verified on arrival. */
 export class ImageStore {
@@ -21,14 +42,14 @@ export class ImageStore {
 
   /** Makes missing folders and files. The store's folder itself must exist. */
   async prepare(): Promise<void> {
-    const { blobsDir, partialDir, rootsDir } = this.paths;
+    const { blobsDir, partialDir, rootsDir, layoutFile, index } = this.paths;
     for (const dir of [dirname(blobsDir), blobsDir, partialDir, rootsDir]) {
       await mkdir(dir).catch((error: unknown) => {
         if (errorCode(error) !== 'EEXIST') throw error;
       });
     }
-    if ((await sizeOf(this.paths.layoutFile)) === null) await writeDurably(this.paths.layoutFile, LAYOUT);
-    if ((await sizeOf(this.paths.index)) === null) await this.writeIndex(NO_IMAGES);
+    if ((await sizeOf(layoutFile)) === null) await writeDurably(layoutFile, LAYOUT);
+    if ((await sizeOf(index)) === null) await this.writeIndex(NO_IMAGES);
   }
 
   /** True when a blob is present; only its size is checked again. */
@@ -36,12 +57,28 @@ export class ImageStore {
     return (await sizeOf(this.paths.blob(digest))) === size;
   }
 
+  /** @throws MonocoreError `ImageInvalid` when a blob is missing or has another size; its content is not checked */
+  async checkPresent(blob: Descriptor): Promise<void> {
+    if (!(await this.has(blob))) throw damaged(this.paths.blob(blob.digest), 'missing or truncated');
+  }
+
   /**
-   * Reads a small blob and verifies it again.
+   * Reads and parses a manifest or index. `what` names it in messages.
    *
-   * @throws MonocoreError `ImageInvalid` when it is missing, larger than `maxBytes` or damaged
+   * @param mediaType for a document that does not state its own: OCI's may omit it, Docker's never do
+   * @throws MonocoreError `ImageInvalid` when it is missing, damaged or not a manifest
    */
-  async read(digest: string, maxBytes: number): Promise<Buffer> {
+  async readManifest(digest: string, mediaType = OCI_MANIFEST, what = digest): Promise<ImageManifest | ImageIndex> {
+    return parseManifest(await this.#read(digest, MAX_MANIFEST_BYTES), mediaType, what);
+  }
+
+  /** Reads and parses the config of an image. @throws as {@link readManifest} */
+  async readConfig({ config, layers }: ImageManifest, what: string): Promise<ImageConfig> {
+    return parseConfig(await this.#read(config.digest, MAX_CONFIG_BYTES), layers.length, what);
+  }
+
+  /** Reads a small blob and verifies it again. */
+  async #read(digest: string, maxBytes: number): Promise<Buffer> {
     const path = this.paths.blob(digest);
     const size = await sizeOf(path);
     const bytes = size === null || size > maxBytes ? null : await readFile(path);
@@ -49,24 +86,10 @@ export class ImageStore {
     throw damaged(path, size === null ? 'missing' : bytes ? 'damaged' : 'too large');
   }
 
-  /** @throws MonocoreError `ImageInvalid` when a blob is missing or has another size; its content is not checked */
-  async checkPresent(blob: Pick<Descriptor, 'digest' | 'size'>): Promise<void> {
-    if (!(await this.has(blob))) throw damaged(this.paths.blob(blob.digest), 'missing or truncated');
-  }
-
-  /** Removes the root of an image, if it was built. @returns the freed bytes */
-  async removeRoot(digest: string): Promise<number> {
-    const root = this.paths.root(digest);
-    const freedBytes = await allocatedBytes(root);
-    await rm(root, { force: true });
-    await rm(this.paths.rootRecord(digest), { force: true });
-    return freedBytes;
-  }
-
-  /** Writes a small blob. @returns its digest */
-  async write(bytes: Buffer): Promise<string> {
+  /** Writes a small blob. */
+  async write(bytes: Buffer): Promise<void> {
     const digest = digestOf(bytes);
-    if (await this.has({ digest, size: bytes.length })) return digest;
+    if (await this.has({ digest, size: bytes.length })) return;
     const path = this.paths.partial(digest);
     const file = await open(path, 'w', 0o600);
     try {
@@ -76,25 +99,12 @@ export class ImageStore {
       await file.close();
     }
     await this.keep(path, digest);
-    return digest;
   }
 
-  /**
-   * Turns a file of the partial folder into a blob.
-   *
-   * @param path of a file that is verified and synced
-   */
+  /** Turns a verified and synced file of the partial folder into a blob. */
   async keep(path: string, digest: string): Promise<void> {
     await rename(path, this.paths.blob(digest));
-    await syncFolder(this.paths.blobsDir);
-  }
-
-  /** Removes a blob. @returns the freed bytes */
-  async removeBlob(digest: string): Promise<number> {
-    const path = this.paths.blob(digest);
-    const size = await sizeOf(path);
-    await rm(path, { force: true });
-    return size ?? 0;
+    await syncPath(this.paths.blobsDir);
   }
 
   /** Reads the index; empty without a store. @throws MonocoreError `ImageInvalid` for a damaged index */
@@ -109,52 +119,40 @@ export class ImageStore {
   async writeIndex(index: ImageIndex): Promise<void> {
     await writeDurably(this.paths.index, `${JSON.stringify(index, null, 2)}\n`);
   }
-
-  /** Reads a manifest. @throws as {@link read} */
-  async readManifest(digest: string): Promise<Buffer> {
-    return this.read(digest, MAX_MANIFEST_BYTES);
-  }
-}
-
-/** Bytes on disk of a file; 0 when it does not exist. */
-export async function allocatedBytes(path: string): Promise<number> {
-  const found = await stat(path).catch((error: unknown) => {
-    if (errorCode(error) === 'ENOENT') return null;
-    throw error;
-  });
-  // A block of stat(2) has 512 bytes.
-  return (found?.blocks ?? 0) * 512;
 }
 
 function damaged(path: string, fault: string): MonocoreError {
-  return new MonocoreError('ImageInvalid', `the image store is damaged: ${path} is ${fault}`, {
+  return invalidImage(`the image store is damaged: ${path} is ${fault}`, {
     details: { hint: 'remove the image with monocore images rm and pull it again' },
+  });
+}
+
+/** Status of a file; null when it does not exist. */
+export async function statFile(path: string): Promise<Stats | null> {
+  return stat(path).catch((error: unknown) => {
+    if (errorCode(error) === 'ENOENT') return null;
+    throw error;
   });
 }
 
 /** Size of a regular file in bytes; null when it does not exist. */
 export async function sizeOf(path: string): Promise<number | null> {
-  try {
-    const found = await stat(path);
-    return found.isFile() ? found.size : null;
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return null;
-    throw error;
-  }
+  const found = await statFile(path);
+  return found?.isFile() ? found.size : null;
 }
 
 /** Replaces a file atomically; the new content survives a power cut. */
-export async function writeDurably(path: string, content: string | Buffer): Promise<void> {
+export async function writeDurably(path: string, content: string): Promise<void> {
   await writeFileAtomic(path, content, { mode: 0o644, fsync: true });
-  await syncFolder(dirname(path));
+  await syncPath(dirname(path));
 }
 
-/** Syncs a folder: a rename survives a power cut only once its folder is on disk, see fsync(2). */
-export async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+/** Syncs a file or folder: a rename survives a power cut only once its folder is on disk, see fsync(2). */
+export async function syncPath(path: string): Promise<void> {
+  const file = await open(path);
   try {
-    await folder.sync();
+    await file.sync();
   } finally {
-    await folder.close();
+    await file.close();
   }
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { MonocoreError } from '../../../../src/lib/errors.ts';
-import type { RootImageLimits } from '../../../../workers/images/layers/limits.ts';
+import type { RootImageLimits } from '../../../../workers/images/limits.ts';
 import type { LayerBlob } from '../../../../workers/images/rootfs/build.ts';
 import { mountSmallDisk } from '../../../helpers/disks/small-disk.ts';
 import {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { gzipSync } from 'node:zlib';
@@ -260,7 +260,8 @@ test('a limit that was passed is named, and nothing is left', async (t) => {
   const dir = await makeTempDir(t);
   const layers = await writeLayers(dir, [[{ name: 'a' }, { name: 'b', type: 'link', linkname: 'a' }]]);
   const source = { layers, outputPath: join(dir, 'root.erofs'), limits: LIMITS };
-  assert.deepEqual(await buildRootImage(source), { sizeBytes: 8192, inodes: 2 });
+  await buildRootImage(source);
+  assert.equal(statSync(source.outputPath).size, 8192);
   rmSync(source.outputPath);
   await assert.rejects(buildRootImage({ ...source, limits: { ...LIMITS, maxEntries: 1 } }), {
     code: 'ImageInvalid',

@@ -1,5 +1,5 @@
-/** Limits of layers and the errors for exceeding them. */
-import { MonocoreError } from '../../../src/lib/errors.ts';
+/** Limits of images, and the errors for images that exceed them or are malformed. */
+import { errorCode, MonocoreError } from '../../src/lib/errors.ts';
 
 /** Limits of an image's layers. Exceeding one is an `ImageInvalid` with its name in `details.limit`. */
 export interface RootImageLimits {
@@ -16,8 +16,6 @@ export const DEFAULT_MAX_ENTRIES = 2_000_000;
 export const MAX_PATH_BYTES = 4096;
 /** Longest name in bytes: `NAME_MAX`, limits.h of Linux, and `EROFS_NAME_LEN`. */
 export const MAX_NAME_BYTES = 255;
-/** Longest target of a symlink in bytes, see symlink(2). */
-export const MAX_TARGET_BYTES = 4095;
 /** Most bytes of all extended attributes of an entry: `XATTR_LIST_MAX`, limits.h of Linux, names and values together. */
 export const MAX_XATTR_BYTES = 65_536;
 /**
@@ -25,35 +23,32 @@ export const MAX_XATTR_BYTES = 65_536;
  * Debian with 8000 files has 0.4 MB of them.
  */
 export const MAX_TEXT_BYTES = 256 * 2 ** 20;
-/** Largest major and minor number of a device, `new_encode_dev()` of Linux: 12 and 20 bits. */
-export const MAX_MAJOR = 0xfff;
-export const MAX_MINOR = 0xfffff;
 /** Rough size of a tar header with its extensions, granted to each entry of the decompressed layers. */
 const HEADER_BYTES = 4096;
-
-/** Name of an exceeded limit, `details.limit` of the error. */
-type LimitName = 'image-bytes' | 'entries' | 'layer-bytes' | 'text-bytes' | 'path' | 'name' | 'xattrs';
-
-/** Makes an `ImageInvalid` for a malformed layer. */
-export function invalidLayer(message: string, cause?: unknown): MonocoreError {
-  return new MonocoreError('ImageInvalid', message, { cause });
-}
-
-/** Makes an `ImageInvalid` for an exceeded limit. */
-export function limitPassed(limit: LimitName, message: string): MonocoreError {
-  return new MonocoreError('ImageInvalid', message, { details: { limit } });
-}
 
 /** Most bytes of all layers together when decompressed, kept or not: decompression ends there. */
 export function maxLayerBytes({ maxImageBytes, maxEntries }: RootImageLimits): number {
   return maxImageBytes + maxEntries * HEADER_BYTES;
 }
 
+export function invalidImage(message: string, options?: { cause?: unknown; details?: unknown }): MonocoreError {
+  return new MonocoreError('ImageInvalid', message, options);
+}
+
+/** True for an error of the system, such as `ENOSPC`. */
+export function isSystemError(error: unknown): boolean {
+  return /^E[A-Z0-9]+$/.test(errorCode(error) ?? '');
+}
+
+type LimitName = 'image-bytes' | 'entries' | 'layer-bytes' | 'text-bytes' | 'path' | 'name' | 'xattrs';
+
+export function limitExceeded(limit: LimitName, message: string): MonocoreError {
+  return invalidImage(message, { details: { limit } });
+}
+
 /** Escapes a byte string for a message: printable ASCII stays, other bytes become `\xNN`, at most 200 characters. */
 export function showBytes(bytes: string): string {
-  const text = bytes.replace(
-    /[^\x20-\x5b\x5d-\x7e]/g,
-    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
-  );
+  const toHex = (character: string) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
+  const text = bytes.replace(/[^\x20-\x5b\x5d-\x7e]/g, toHex);
   return text.length > 200 ? `${text.slice(0, 200)}…` : text;
 }
