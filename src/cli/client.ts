@@ -3,8 +3,7 @@ import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import type { ImageRequests, RequestOptions } from '../images/image-jobs.ts';
 import { isoTime } from '../lib/clock.ts';
-import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
-import { fromWireError, type WireError } from '../lib/wire-error.ts';
+import { errorCode, errorText, fromWireError, MonocoreError, type WireError } from '../lib/errors.ts';
 import type {
   CommandReply,
   ControlEvent,

@@ -10,8 +10,7 @@ import { once } from 'node:events';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import { errorCode, MonocoreError } from '../lib/errors.ts';
-import { toWireError } from '../lib/wire-error.ts';
+import { errorCode, MonocoreError, toWireError } from '../lib/errors.ts';
 import { formatImageReference, parseImageReference } from '../protocol/image-reference.ts';
 import type {
   BuildRootImageJob,

@@ -1,5 +1,5 @@
 /** Queues and batches by turns of the event loop, for dozens of services that act at once. */
-import { fromWireError, type WireError } from './wire-error.ts';
+import { fromWireError, type WireError } from './errors.ts';
 
 /** A task takes up to half a millisecond while its code is new, so a turn stays below ten. */
 const PER_TURN = 16;

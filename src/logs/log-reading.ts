@@ -1,7 +1,6 @@
 /** Reading and searching logs from the main thread. */
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import { MonocoreError } from '../lib/errors.ts';
-import { fromWireError } from '../lib/wire-error.ts';
+import { fromWireError, MonocoreError } from '../lib/errors.ts';
 import type { SearchLogsJob } from '../protocol/jobs.ts';
 import type { LogQuery, LogReadEvent } from '../protocol/log-files/queries.ts';
 import type { LogsApi, SearchEvent } from '../protocol/logs.ts';

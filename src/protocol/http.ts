@@ -29,7 +29,7 @@
  * taken for a complete one.
  */
 
-import type { WireError } from '../lib/wire-error.ts';
+import type { WireError } from '../lib/errors.ts';
 import type { ServiceStatus } from './service.ts';
 
 /** `GET /v1/services`. */

@@ -1,7 +1,7 @@
 /** Words of the image store: its files, requests over HTTP, jobs of the pool, and the events that both report. */
 import type { MessagePort } from 'node:worker_threads';
 import * as v from 'valibot';
-import type { WireError } from '../lib/wire-error.ts';
+import type { WireError } from '../lib/errors.ts';
 import { isDigest } from './image-reference.ts';
 
 /** Image settings of a home, `[images]` of the config that was started last. */

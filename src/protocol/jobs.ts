@@ -1,6 +1,6 @@
 /** Finite jobs that run in the piscina pool, off the main thread. Inputs and results are plain data. */
 
-import { toWireError, type WireError } from '../lib/wire-error.ts';
+import { toWireError, type WireError } from '../lib/errors.ts';
 import type { ImageJob, ImageJobResults } from './images.ts';
 import type { SearchPage } from './log-files/queries.ts';
 import type { HomeLogSettings, LogSettings } from './log-settings.ts';

@@ -1,5 +1,5 @@
 /** Commands to the log worker, and its messages to other threads. */
-import type { WireError } from '../lib/wire-error.ts';
+import type { WireError } from '../lib/errors.ts';
 import type { StreamName } from './log-files/names.ts';
 import type { LogQuery, SearchPage } from './log-files/queries.ts';
 import type { Gap } from './log-files/record.ts';

@@ -4,7 +4,7 @@
  * and the shape of `status`, are those of the original monocore.
  */
 import * as v from 'valibot';
-import type { WireError } from '../lib/wire-error.ts';
+import type { WireError } from '../lib/errors.ts';
 import { GroupSchema, MetricsSchema, ServiceSchema } from './service.ts';
 import { EndedBySchema, EndReasonSchema } from './supervision.ts';
 

@@ -1,8 +1,7 @@
 /** Proxy of the state worker. Main thread. */
-import { errorCode } from '../lib/errors.ts';
+import { errorCode, type WireError } from '../lib/errors.ts';
 import { CallBatch } from '../lib/event-loop-batch.ts';
 import type { Report } from '../lib/report.ts';
-import type { WireError } from '../lib/wire-error.ts';
 import type { FileChange, StateApi } from '../protocol/state.ts';
 import { WorkerThread } from '../threads/worker-thread.ts';
 import type { StateFiles } from './store.ts';

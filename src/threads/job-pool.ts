@@ -2,8 +2,7 @@
 import { availableParallelism } from 'node:os';
 import type { MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
-import { MonocoreError } from '../lib/errors.ts';
-import { fromWireError } from '../lib/wire-error.ts';
+import { fromWireError, MonocoreError } from '../lib/errors.ts';
 import type { ThreadStatus } from '../protocol/http.ts';
 import type { Job, JobOutcome, JobResult } from '../protocol/jobs.ts';
 import { entryUrl, type WorkerEntry } from './entry.ts';

@@ -7,8 +7,7 @@
 import type { MessagePort, Worker } from 'node:worker_threads';
 import * as Comlink from 'comlink';
 import nodeEndpoint from 'comlink/dist/umd/node-adapter.js';
-import { MonocoreError } from '../lib/errors.ts';
-import { fromWireError, toWireError, type WireError } from '../lib/wire-error.ts';
+import { fromWireError, MonocoreError, toWireError, type WireError } from '../lib/errors.ts';
 
 /** A comlink proxy of `Api`, whose errors arrive as MonocoreErrors. */
 export type Remote<Api> = Comlink.Remote<Api>;

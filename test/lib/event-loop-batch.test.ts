@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { MonocoreError } from '../../src/lib/errors.ts';
+import { MonocoreError, toWireError } from '../../src/lib/errors.ts';
 import { CallBatch, EventLoopBatch, EventLoopQueue } from '../../src/lib/event-loop-batch.ts';
-import { toWireError } from '../../src/lib/wire-error.ts';
 
 test('what is added in one turn goes together, and in order', async () => {
   const batches: number[][] = [];

@@ -1,8 +1,7 @@
 /** Answers to `POST /v1/images/pull` and `load`: a line for each event of the main thread, then `done` or `error`. */
 import type { ServerResponse } from 'node:http';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import { MonocoreError } from '../../src/lib/errors.ts';
-import { fromWireError } from '../../src/lib/wire-error.ts';
+import { fromWireError, MonocoreError } from '../../src/lib/errors.ts';
 import type { ImageReply } from '../../src/protocol/images.ts';
 import { transfer } from '../../src/threads/rpc.ts';
 import type { OpenAnswers } from './open-answers.ts';

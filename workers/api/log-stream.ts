@@ -1,8 +1,7 @@
 /** Answers to `GET /v1/logs`: the log worker's chunks at the client's pace. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import { MonocoreError } from '../../src/lib/errors.ts';
-import { toWireError, type WireError } from '../../src/lib/wire-error.ts';
+import { MonocoreError, toWireError, type WireError } from '../../src/lib/errors.ts';
 import { ERROR_TRAILER } from '../../src/protocol/http.ts';
 import type { LogQuery, LogReadEvent } from '../../src/protocol/log-files/queries.ts';
 import type { LogsApi } from '../../src/protocol/logs.ts';

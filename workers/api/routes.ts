@@ -3,8 +3,7 @@ import type { HttpBindings } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { Hono } from 'hono';
 import type * as v from 'valibot';
-import { type ErrorCode, MonocoreError } from '../../src/lib/errors.ts';
-import { toWireError } from '../../src/lib/wire-error.ts';
+import { type ErrorCode, MonocoreError, toWireError } from '../../src/lib/errors.ts';
 import {
   type ControlApi,
   DaemonStopRequestSchema,

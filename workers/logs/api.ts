@@ -4,8 +4,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MessagePort } from 'node:worker_threads';
 import type { Clock } from '../../src/lib/clock.ts';
-import { errorCode, MonocoreError } from '../../src/lib/errors.ts';
-import { toWireError, type WireError } from '../../src/lib/wire-error.ts';
+import { errorCode, MonocoreError, toWireError, type WireError } from '../../src/lib/errors.ts';
 import {
   isServiceName,
   linkName,

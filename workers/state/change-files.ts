@@ -1,7 +1,7 @@
 /** Atomic changes of files: each is written to a temporary file, which takes its name once it is complete. */
 import fs from 'node:fs';
 import { promisify } from 'node:util';
-import { toWireError, type WireError } from '../../src/lib/wire-error.ts';
+import { toWireError, type WireError } from '../../src/lib/errors.ts';
 import { asideOf, type FileChange } from '../../src/protocol/state.ts';
 
 const fsync = promisify(fs.fsync);

@@ -1,5 +1,5 @@
 /** Queries of log files: which records a reader gets, how they come to it, and the pages of a search. */
-import type { WireError } from '../../lib/wire-error.ts';
+import type { WireError } from '../../lib/errors.ts';
 import type { Position, StreamId, StreamName } from './names.ts';
 
 /** Selects the records that `LogsApi.read` delivers. */

@@ -1,5 +1,5 @@
 /** State files that the test's own thread writes, with the code of the state worker. */
-import { fromWireError } from '../../../src/lib/wire-error.ts';
+import { fromWireError } from '../../../src/lib/errors.ts';
 import type { StateFiles } from '../../../src/state/store.ts';
 import { changeFiles } from '../../../workers/state/change-files.ts';
 

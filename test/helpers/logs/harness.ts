@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { type Clock, systemClock } from '../../../src/lib/clock.ts';
-import { fromWireError } from '../../../src/lib/wire-error.ts';
+import { fromWireError } from '../../../src/lib/errors.ts';
 import { parseFileName, type StreamName } from '../../../src/protocol/log-files/names.ts';
 import type { LogQuery, LogReadEvent } from '../../../src/protocol/log-files/queries.ts';
 import { DEFAULT_LOG_SETTINGS, type LogSettings } from '../../../src/protocol/log-settings.ts';

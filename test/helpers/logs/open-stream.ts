@@ -1,6 +1,6 @@
 /** Opens a stream as the main thread does. */
 
-import { fromWireError } from '../../../src/lib/wire-error.ts';
+import { fromWireError } from '../../../src/lib/errors.ts';
 import type { LogsApi, StreamSource } from '../../../src/protocol/logs.ts';
 
 /** Throws what the log worker answers. */

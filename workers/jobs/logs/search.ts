@@ -2,7 +2,7 @@
  * Page of a search of log files. It goes backward for the last records that match, if the query has a tail, and then
  * forward to deliver them, until all is delivered or its time is over.
  */
-import { toWireError } from '../../../src/lib/wire-error.ts';
+import { toWireError } from '../../../src/lib/errors.ts';
 import type { SearchLogsJob } from '../../../src/protocol/jobs.ts';
 import { recordText, recordTime } from '../../../src/protocol/log-files/formats.ts';
 import { type Position, streamKey } from '../../../src/protocol/log-files/names.ts';

@@ -8,7 +8,7 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { Clock } from '../../../src/lib/clock.ts';
-import { toWireError } from '../../../src/lib/wire-error.ts';
+import { toWireError } from '../../../src/lib/errors.ts';
 import {
   ORIGIN,
   type Position,

@@ -1,8 +1,7 @@
 /** Search of a reader: starts one page after the other and passes on what they find. */
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import type { Clock } from '../../../src/lib/clock.ts';
-import { MonocoreError } from '../../../src/lib/errors.ts';
-import { fromWireError } from '../../../src/lib/wire-error.ts';
+import { fromWireError, MonocoreError } from '../../../src/lib/errors.ts';
 import { ORIGIN, type Position, type StreamId, streamKey } from '../../../src/protocol/log-files/names.ts';
 import type {
   LogFilter,

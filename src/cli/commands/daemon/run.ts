@@ -1,6 +1,6 @@
 /** `monocore daemon run`: this process becomes the daemon. */
 
-import { toWireError } from '../../../lib/wire-error.ts';
+import { toWireError } from '../../../lib/errors.ts';
 import type { ErrorReply, LogLevel } from '../../../protocol/http.ts';
 import type { CliContext } from '../../connection.ts';
 import { exitCodeOf } from '../../exit-codes.ts';
