@@ -6,8 +6,8 @@
 
 /** The most that a line waits in a pipe. */
 const MAX_DELAY_MS = 7;
-/** A pipe is read when it holds about this much: half of what a pipe holds by default, see pipe(7). */
-const FILL_BYTES = 32_768;
+/** A pipe is read when it holds about this much: less than half of its default size, because a nap takes longer than asked. */
+const FILL_BYTES = 24_576;
 /** A shorter wait than that of a timer is a nap. */
 const MIN_TIMER_MS = 1;
 /** A shorter nap costs more than it saves. */
