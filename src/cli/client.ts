@@ -1,4 +1,5 @@
 /** The daemon as the CLI sees it: one method per route of `protocol/http.ts`, each a request over its unix socket. */
+import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import type { ImageRequests, RequestOptions } from '../images/image-jobs.ts';
@@ -20,12 +21,29 @@ import type { LogQuery } from '../protocol/log-files/queries.ts';
 /** Deadline of queries, which the daemon answers from memory. Commands have none: a stop takes as long as its services. */
 const QUERY_DEADLINE_MS = 10_000;
 
+/** System errors of a socket without a listener. */
+const ABSENT = ['ENOENT', 'ENOTDIR', 'ECONNREFUSED'];
+const FORBIDDEN = ['EACCES', 'EPERM'];
+const BROKEN = ['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE'];
+
+interface RequestParts {
+  /** Sent as JSON with POST; without it the request is a GET. */
+  readonly body?: unknown;
+  /** Cancels the request and the reading of its answer. */
+  readonly signal?: AbortSignal | undefined;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** From the request to the answer's headers. */
+  readonly deadlineMs?: number;
+}
+
 /**
- * Client of one daemon. Every method throws the daemon's error as a MonocoreError, and `DaemonUnreachable` if none listens
- * or it ended before its answer was complete.
+ * Client of one daemon. Every method throws a MonocoreError: the daemon's own; `DaemonUnreachable` if nobody listens, with
+ * the system's error as its cause, or the daemon ends before its answer is complete; `CallTimeout` if a query is not
+ * answered in time; `Aborted` by a signal.
  */
 export class DaemonClient {
   readonly #socketPath: string;
+  readonly #queryDeadlineMs: number;
   /** Requests on the images of the daemon's home. */
   readonly images: ImageRequests = {
     list: async () => ((await this.#command('/v1/images', undefined)) as ImagesReply).images,
@@ -35,18 +53,13 @@ export class DaemonClient {
     prune: () => this.#command('/v1/images/prune', {}),
   };
 
-  /** @param socketPath the daemon's unix socket */
-  constructor(socketPath: string) {
+  constructor(socketPath: string, queryDeadlineMs = QUERY_DEADLINE_MS) {
     this.#socketPath = socketPath;
+    this.#queryDeadlineMs = queryDeadlineMs;
   }
 
   async daemon(): Promise<DaemonStatus> {
-    return JSON.parse(await this.daemonText()) as DaemonStatus;
-  }
-
-  /** The answer as the daemon sent it, for `--json`. */
-  daemonText(): Promise<string> {
-    return this.#query('/v1/daemon');
+    return JSON.parse(await this.#readText(await this.#query('/v1/daemon'))) as DaemonStatus;
   }
 
   async services(selection: Selection): Promise<ServicesReply> {
@@ -54,11 +67,10 @@ export class DaemonClient {
   }
 
   /** The answer as the daemon sent it, for `--json`. */
-  servicesText(selection: Selection): Promise<string> {
-    const query = new URLSearchParams();
-    for (const name of selection.names) query.append('name', name);
-    if (selection.group !== null) query.append('group', selection.group);
-    return this.#query(`/v1/services?${query}`);
+  async servicesText({ names, group }: Selection): Promise<string> {
+    const query = new URLSearchParams(names.map((name): [string, string] => ['name', name]));
+    if (group !== null) query.append('group', group);
+    return this.#readText(await this.#query(`/v1/services?${query}`));
   }
 
   start(request: StartRequestInput, signal?: AbortSignal): Promise<CommandReply> {
@@ -89,48 +101,49 @@ export class DaemonClient {
 
   /** Every known service, then each change. Resolves once the daemon reports changes, so that none is missed. */
   async events(signal: AbortSignal): Promise<AsyncGenerator<ControlEvent, void>> {
-    const response = await this.#open('/v1/events', signal);
-    return parseLines(response, this.#socketPath) as AsyncGenerator<ControlEvent, void>;
+    return this.#parseLines(await this.#query('/v1/events', { signal })) as AsyncGenerator<ControlEvent, void>;
   }
 
-  /**
-   * The records as bytes; of all services if the query names none. {@link checkWhole} tells, after the last byte, whether
-   * they are complete.
-   */
-  logs(query: LogQuery, signal?: AbortSignal): Promise<IncomingMessage> {
-    const parameters = new URLSearchParams();
-    for (const name of query.services) parameters.append('name', name);
-    for (const stream of query.streams) parameters.append('stream', stream);
-    if (query.tail !== null) parameters.append('tail', String(query.tail));
-    if (query.follow) parameters.append('follow', 'true');
-    const { sinceMs = null, untilMs = null, grep = null } = query.filter ?? {};
+  /** The records as bytes; of all services if the query names none. Ends with an error if they are incomplete. */
+  async *logs(
+    { services, streams, tail, follow, filter }: LogQuery,
+    signal?: AbortSignal,
+  ): AsyncGenerator<Buffer, void> {
+    const parameters = new URLSearchParams([
+      ...services.map((name): [string, string] => ['name', name]),
+      ...streams.map((stream): [string, string] => ['stream', stream]),
+    ]);
+    if (tail !== null) parameters.append('tail', String(tail));
+    if (follow) parameters.append('follow', 'true');
+    const { sinceMs = null, untilMs = null, grep = null } = filter ?? {};
     if (sinceMs !== null) parameters.append('since', isoTime(sinceMs));
     if (untilMs !== null) parameters.append('until', isoTime(untilMs));
     if (grep) parameters.append('grep', grep.source);
     if (grep?.ignoreCase) parameters.append('ignore_case', 'true');
-    return this.#open(`/v1/logs?${parameters}`, signal, true);
+    // RFC 9110, section 10.1.4: a sender of TE lists it as a connection option.
+    const headers = { te: 'trailers', connection: 'close, te' };
+    const response = await this.#query(`/v1/logs?${parameters}`, { signal, headers });
+    try {
+      yield* response;
+    } catch (error) {
+      this.#fail(error);
+    }
+    const failure = response.trailers[ERROR_TRAILER];
+    if (failure !== undefined) throw fromWireError(JSON.parse(decodeURIComponent(failure)) as WireError);
   }
 
-  #open(path: string, signal: AbortSignal | undefined, takesTrailers = false): Promise<IncomingMessage> {
-    const deadlineMs = QUERY_DEADLINE_MS;
-    return sendRequest(this.#socketPath, { method: 'GET', path, signal, takesTrailers, deadlineMs });
-  }
-
-  async #query(path: string): Promise<string> {
-    return readText(await this.#open(path, undefined), this.#socketPath);
+  #query(path: string, parts?: RequestParts): Promise<IncomingMessage> {
+    return this.#send(path, { ...parts, deadlineMs: this.#queryDeadlineMs });
   }
 
   async #command<Reply>(path: string, body: unknown, signal?: AbortSignal): Promise<Reply> {
-    const method = body === undefined ? 'GET' : 'POST';
-    const response = await sendRequest(this.#socketPath, { method, path, body, signal });
-    return JSON.parse(await readText(response, this.#socketPath)) as Reply;
+    return JSON.parse(await this.#readText(await this.#send(path, { body, signal }))) as Reply;
   }
 
   /** Sends a request that is answered with a line for each event, then with `done` or `error`. */
   async #follow(path: string, body: unknown, options: RequestOptions = {}): Promise<readonly StoredImage[]> {
     const { signal, onEvent = () => {} } = options;
-    const response = await sendRequest(this.#socketPath, { method: 'POST', path, body, signal });
-    for await (const line of parseLines(response, this.#socketPath)) {
+    for await (const line of this.#parseLines(await this.#send(path, { body, signal }))) {
       const reply = line as ImageReply;
       if (reply.type === 'done') return reply.images;
       if (reply.type === 'error') throw fromWireError(reply.error);
@@ -138,128 +151,79 @@ export class DaemonClient {
     }
     throw new MonocoreError('DaemonUnreachable', 'the daemon ended before it answered');
   }
-}
 
-/** Values of newline-delimited JSON. */
-async function* parseLines(response: IncomingMessage, socketPath: string): AsyncGenerator<unknown, void> {
-  response.setEncoding('utf8');
-  let rest = '';
-  try {
-    for await (const chunk of response) {
-      const lines = (rest + chunk).split('\n');
-      rest = lines.pop() ?? '';
-      for (const line of lines) if (line !== '') yield JSON.parse(line);
-    }
-  } catch (error) {
-    throw toMonocoreError(error, socketPath);
-  }
-}
-
-/** HTTP request to the daemon. */
-interface DaemonRequest {
-  readonly method: 'GET' | 'POST';
-  /** Path with query. */
-  readonly path: string;
-  /** Sent as JSON. */
-  readonly body?: unknown;
-  /** Cancels the request and the reading of its answer. */
-  readonly signal?: AbortSignal | undefined;
-  /** The answer may report a failure in its trailers, see {@link checkWhole}. */
-  readonly takesTrailers?: boolean;
-  /** From the request to the answer's headers; no limit if it is left out. */
-  readonly deadlineMs?: number;
-}
-
-/**
- * Sends a request and waits for the headers of its answer; the caller reads the body.
- *
- * @throws MonocoreError the daemon's error; `DaemonUnreachable` if nobody listens, with the system's error as its cause,
- * or the daemon ends meanwhile; `CallTimeout` after `deadlineMs`; `Aborted` by `signal`
- */
-export async function sendRequest(socketPath: string, options: DaemonRequest): Promise<IncomingMessage> {
-  const { method, path, body, signal, takesTrailers, deadlineMs } = options;
-  const payload = body === undefined ? null : JSON.stringify(body);
-  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+  /** Sends a request and waits for the headers of its answer; the caller reads the body. */
+  async #send(path: string, { body, signal, headers, deadlineMs }: RequestParts): Promise<IncomingMessage> {
+    const payload = body === undefined ? null : JSON.stringify(body);
     const outgoing = request({
-      socketPath,
-      method,
+      socketPath: this.#socketPath,
+      method: payload === null ? 'GET' : 'POST',
       path,
       // One connection per request: an idle one would keep the process alive.
       agent: false,
-      headers: {
-        host: 'monocore',
-        // RFC 9110, section 10.1.4: a sender of TE lists it as a connection option.
-        ...(takesTrailers ? { te: 'trailers', connection: 'close, te' } : {}),
-        ...(payload === null
-          ? {}
-          : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
-      },
+      headers: { host: 'monocore', ...headers, ...(payload === null ? {} : { 'content-type': 'application/json' }) },
       ...(signal ? { signal } : {}),
     });
     const timer =
-      deadlineMs === undefined
-        ? undefined
-        : setTimeout(() => {
-            reject(new MonocoreError('CallTimeout', `the daemon did not answer ${path} within ${deadlineMs} ms`));
-            outgoing.destroy();
-          }, deadlineMs);
-    outgoing.on('error', (error) => {
-      clearTimeout(timer);
-      reject(toMonocoreError(error, socketPath));
-    });
-    outgoing.on('response', (answer) => {
-      clearTimeout(timer);
-      resolve(answer);
-    });
-    outgoing.end(payload);
-  });
-  if ((response.statusCode ?? 0) < 400) return response;
-  throw toReplyError(await readText(response, socketPath), response.statusCode);
-}
+      deadlineMs &&
+      setTimeout(() => {
+        const message = `the daemon did not answer ${path} within ${deadlineMs} ms`;
+        outgoing.destroy(new MonocoreError('CallTimeout', message));
+      }, deadlineMs);
+    // A failure after the headers is thrown by the answer as well.
+    outgoing.on('error', () => {}).end(payload);
+    const [response] = await once(outgoing, 'response')
+      .catch((error: unknown) => this.#fail(error))
+      .finally(() => clearTimeout(timer));
+    if ((response.statusCode ?? 0) < 400) return response;
+    throw toReplyError(await this.#readText(response), response.statusCode);
+  }
 
-/** Throws the error that the trailers of a completely read answer report. */
-export function checkWhole({ trailers }: IncomingMessage): void {
-  const failure = trailers[ERROR_TRAILER];
-  if (failure !== undefined) throw fromWireError(JSON.parse(decodeURIComponent(failure)) as WireError);
-}
+  #readText(response: IncomingMessage): Promise<string> {
+    return text(response).catch((error: unknown) => this.#fail(error));
+  }
 
-/** The whole body. Throws `DaemonUnreachable` if the daemon ends before it is complete. */
-async function readText(response: IncomingMessage, socketPath: string): Promise<string> {
-  try {
-    return await text(response);
-  } catch (error) {
-    throw toMonocoreError(error, socketPath);
+  /** Values of newline-delimited JSON. */
+  async *#parseLines(response: IncomingMessage): AsyncGenerator<unknown, void> {
+    response.setEncoding('utf8');
+    let rest = '';
+    try {
+      for await (const chunk of response) {
+        const lines = (rest + chunk).split('\n');
+        rest = lines.pop() ?? '';
+        for (const line of lines) if (line !== '') yield JSON.parse(line);
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Explains the failure of a connection. */
+  #fail(cause: unknown): never {
+    if (cause instanceof MonocoreError) throw cause;
+    const code = errorCode(cause) ?? '';
+    if (code === 'ABORT_ERR') throw new MonocoreError('Aborted', 'the request was cancelled', { cause });
+    let message = `the daemon cannot be reached: ${errorText(cause)}`;
+    if (ABSENT.includes(code)) message = `no daemon listens on ${this.#socketPath}`;
+    if (FORBIDDEN.includes(code)) message = `${this.#socketPath} belongs to another user`;
+    if (BROKEN.includes(code)) message = 'the daemon ended before it answered';
+    throw new MonocoreError('DaemonUnreachable', message, { cause });
   }
 }
 
 /** True for the error of a request to a socket without a listener: no daemon is running. */
 export function isDaemonAbsent(error: unknown): boolean {
-  if (!(error instanceof MonocoreError) || error.code !== 'DaemonUnreachable') return false;
-  const cause = errorCode(error.cause);
-  return cause === 'ENOENT' || cause === 'ENOTDIR' || cause === 'ECONNREFUSED';
+  return isUnreachable(error, ABSENT);
 }
 
-/** Explains the failure of a connection to the daemon. */
-export function toMonocoreError(error: unknown, socketPath: string): MonocoreError {
-  switch (errorCode(error)) {
-    case 'ABORT_ERR':
-      return new MonocoreError('Aborted', 'the request was cancelled', { cause: error });
-    case 'ENOENT':
-    case 'ENOTDIR':
-    case 'ECONNREFUSED':
-      return new MonocoreError('DaemonUnreachable', `no daemon listens on ${socketPath}`, { cause: error });
-    case 'EACCES':
-    case 'EPERM':
-      return new MonocoreError('DaemonUnreachable', `${socketPath} belongs to another user`, { cause: error });
-    case 'ECONNRESET':
-    case 'EPIPE':
-    case 'ERR_STREAM_PREMATURE_CLOSE':
-      return new MonocoreError('DaemonUnreachable', 'the daemon ended before it answered', { cause: error });
-    default:
-      return new MonocoreError('DaemonUnreachable', `the daemon cannot be reached: ${errorText(error)}`, {
-        cause: error,
-      });
-  }
+/** True for the error of a request to the socket of another user's daemon. */
+export function isDaemonForbidden(error: unknown): boolean {
+  return isUnreachable(error, FORBIDDEN);
+}
+
+function isUnreachable(error: unknown, causes: readonly string[]): boolean {
+  if (!(error instanceof MonocoreError) || error.code !== 'DaemonUnreachable') return false;
+  return causes.includes(errorCode(error.cause) ?? '');
 }
 
 function toReplyError(body: string, statusCode: number | undefined): MonocoreError {

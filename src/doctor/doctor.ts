@@ -5,7 +5,7 @@ import { formatSize } from '../lib/units.ts';
 import { HomePaths, MAX_SOCKET_PATH_BYTES } from '../state/paths.ts';
 import { makeHome } from '../state/store.ts';
 import { JobPool } from '../threads/job-pool.ts';
-import { findKernel } from '../vm/guest/kernel.ts';
+import { findKernel, type Kernel } from '../vm/guest/kernel.ts';
 import { findMkfs, findQemu, findStaticBusybox, hostArchitecture, readQemuVersion } from '../vm/host/host-tools.ts';
 import { groupObstacle, preparePlatform } from '../vm/qemu/platform.ts';
 import {
@@ -25,7 +25,7 @@ const WANTED_OPEN_FILES = 4096;
 /** The longest name of a service is 63 bytes; its control socket must fit for a home to be good for all names. */
 const LONGEST_SERVICE_PATH = '/run//control.sock'.length + 63;
 
-/** Result of `monocore doctor`. Printed as it is by `--json`. */
+/** Result of `monocore doctor`, as `--json` prints it. */
 export interface DoctorReport {
   /** True when no check failed. */
   readonly ok: boolean;
@@ -56,6 +56,18 @@ async function checkAccelerator(paths: HomePaths): Promise<Finding> {
   }
 }
 
+async function checkQemu(program: string): Promise<Finding> {
+  const version = await readQemuVersion(program);
+  const obstacle = groupObstacle(version);
+  if (obstacle === null) return ok(`${program}, version ${version}`);
+  const effect = 'services of a group do not reach each other by name, and UDP ports stay closed';
+  return warn(obstacle, `until QEMU is upgraded, ${effect}`);
+}
+
+function describeKernel({ image, modulesDir }: Kernel): Finding {
+  return ok(`${image}, modules in ${modulesDir ?? 'none: all must be built in'}`);
+}
+
 function checkOpenFiles(): Finding {
   const { soft } = readOpenFilesLimit();
   const limit = soft === Number.POSITIVE_INFINITY ? 'unlimited' : String(soft);
@@ -66,32 +78,14 @@ function checkOpenFiles(): Finding {
 /** Runs every check; a check that throws has failed. Needs no daemon. */
 export async function runDoctor({ home }: { readonly home: string }): Promise<DoctorReport> {
   const paths = new HomePaths(home);
-  const architecture = () => hostArchitecture();
+  const kernel = () => findKernel(null, paths.kernelDir, hostArchitecture());
   const table: readonly [name: string, check: () => Finding | Promise<Finding>, onError?: 'warning'][] = [
     ['Node.js', () => ok(process.version)],
     ['home', () => checkHome(paths)],
-    [
-      'QEMU',
-      async () => {
-        const qemu = findQemu(architecture());
-        const version = await readQemuVersion(qemu);
-        const obstacle = groupObstacle(version);
-        if (obstacle === null) return ok(`${qemu}, version ${version}`);
-        return warn(
-          obstacle,
-          'until QEMU is upgraded, services of a group do not reach each other by name, and UDP ports stay closed',
-        );
-      },
-    ],
+    ['QEMU', () => checkQemu(findQemu(hostArchitecture()))],
     ['busybox', () => ok(findStaticBusybox())],
-    [
-      'kernel',
-      () => {
-        const kernel = findKernel(null, paths.kernelDir, architecture());
-        return ok(`${kernel.image}, modules in ${kernel.modulesDir ?? 'none: all must be built in'}`);
-      },
-    ],
-    ['images', () => checkImages(findKernel(null, paths.kernelDir, architecture())), 'warning'],
+    ['kernel', () => describeKernel(kernel())],
+    ['images', () => checkImages(kernel()), 'warning'],
     ['accelerator', () => checkAccelerator(paths)],
     ['mkfs.ext4', () => ok(`${findMkfs()}, for services with a disk`), 'warning'],
     ['virtiofsd', () => checkFileSharing(), 'warning'],
@@ -102,10 +96,11 @@ export async function runDoctor({ home }: { readonly home: string }): Promise<Do
   ];
   const checks: Check[] = [];
   for (const [name, check, onError = 'failed'] of table) {
-    const finding = await Promise.resolve()
-      .then(check)
-      .catch((error: unknown) => failed(error, onError));
-    checks.push({ name, ...finding });
+    try {
+      checks.push({ name, ...(await check()) });
+    } catch (error) {
+      checks.push({ name, ...failed(error, onError) });
+    }
   }
   return { ok: checks.every(({ state }) => state !== 'failed'), checks };
 }

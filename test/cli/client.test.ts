@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import test from 'node:test';
-import { DaemonClient, isDaemonAbsent, sendRequest } from '../../src/cli/client.ts';
+import { DaemonClient, isDaemonAbsent } from '../../src/cli/client.ts';
 import { HomePaths } from '../../src/state/paths.ts';
 import { type Handler, sendError, sendJson, startFakeDaemon } from '../helpers/fakes/fake-daemon.ts';
 import { makeOutcome, makeService } from '../helpers/fakes/listed-services.ts';
@@ -97,8 +97,8 @@ test('a daemon that dies before or in the middle of its answer is unreachable, y
 test('a daemon that does not answer in time is a CallTimeout', async (t) => {
   const home = await makeTempDir(t);
   await startFakeDaemon(t, home, { 'GET /v1/daemon': () => {} });
-  const request = { method: 'GET', path: '/v1/daemon', deadlineMs: 20 } as const;
-  await assert.rejects(sendRequest(new HomePaths(home).socket, request), { code: 'CallTimeout' });
+  const client = new DaemonClient(new HomePaths(home).socket, 20);
+  await assert.rejects(client.daemon(), { code: 'CallTimeout' });
 });
 
 test('events come one by one, however they are cut into chunks', async (t) => {
@@ -128,8 +128,8 @@ test('a filter becomes parameters of the query', async (t) => {
   const query = { services: [], streams: ['stdout'], tail: null, follow: false } as const;
   const sinceMs = Date.parse('2026-11-23T08:00:00.123Z');
   const grep = { source: 'a&b+ ü', ignoreCase: true };
-  await buffer(await clientOf(home).logs({ ...query, filter: { sinceMs, untilMs: sinceMs + 1, grep } }));
-  await buffer(await clientOf(home).logs({ ...query, filter: { sinceMs: null, untilMs: null, grep: null } }));
+  await buffer(clientOf(home).logs({ ...query, filter: { sinceMs, untilMs: sinceMs + 1, grep } }));
+  await buffer(clientOf(home).logs({ ...query, filter: { sinceMs: null, untilMs: null, grep: null } }));
   const [url, plain] = daemon.requests.map((request) => new URL(request.url, 'http://localhost').searchParams);
   assert.deepEqual(Object.fromEntries(url!), {
     stream: 'stdout',
@@ -146,8 +146,8 @@ test('logs are requested by name, stream and tail, and come as bytes', async (t)
   const bytes = Buffer.from([0, 255, 254, 10]);
   const daemon = await startFakeDaemon(t, home, { 'GET /v1/logs': (response) => response.end(bytes) });
   const query = { services: ['web', 'db'], streams: ['stdout', 'console'], tail: 5, follow: true } as const;
-  assert.deepEqual(await buffer(await clientOf(home).logs(query)), bytes);
-  await clientOf(home).logs({ services: [], streams: ['stderr'], tail: null, follow: false });
+  assert.deepEqual(await buffer(clientOf(home).logs(query)), bytes);
+  await buffer(clientOf(home).logs({ services: [], streams: ['stderr'], tail: null, follow: false }));
   assert.deepEqual(
     daemon.requests.map(({ url }) => url),
     ['/v1/logs?name=web&name=db&stream=stdout&stream=console&tail=5&follow=true', '/v1/logs?stream=stderr'],

@@ -37,7 +37,7 @@ export async function help(
   return EXIT.done;
 }
 
-/** The command that `words` name, by its aliases, too; the program itself for no words; null where there is none. */
+/** The command that `words` name, also by an alias; the program itself for no words; null if there is none. */
 function findCommand(program: Command, words: readonly string[]): Command | null {
   let command: Command | undefined = program;
   for (const word of words) {

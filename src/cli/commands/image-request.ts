@@ -1,6 +1,7 @@
 /** Requests on images: to the home's daemon when one runs, else in process. */
 import { type ImageRequests, Images, type RequestOptions } from '../../images/image-jobs.ts';
-import { errorCode, MonocoreError } from '../../lib/errors.ts';
+import { MonocoreError } from '../../lib/errors.ts';
+import { isDaemonForbidden } from '../client.ts';
 import { type CliContext, connect } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
 import { catchInterrupt } from '../operation.ts';
@@ -13,7 +14,7 @@ export async function withImages<Result>(
 ): Promise<Result> {
   const client = await connect(context, 'never').catch((error: unknown) => {
     // The images of another user's home can be listed; its daemon is out of reach.
-    if (error instanceof MonocoreError && /^(EACCES|EPERM)$/.test(errorCode(error.cause) ?? '')) return null;
+    if (isDaemonForbidden(error)) return null;
     throw error;
   });
   if (client) return ask(client.images);
@@ -28,11 +29,7 @@ export async function withImages<Result>(
   }
 }
 
-/**
- * Runs a request, shows its progress, and cancels it at Ctrl-C. Returns the exit code.
- *
- * @throws what the request throws
- */
+/** Runs a request, shows its progress, and cancels it at Ctrl-C. Returns the exit code. */
 export async function followImages(
   context: CliContext,
   ask: (images: ImageRequests, options: RequestOptions) => Promise<unknown>,

@@ -51,8 +51,7 @@ ram = "128MiB"
 # depends_on = ["web"]
 `;
 
-/** Options of `init`. */
-export interface InitOptions {
+interface InitOptions {
   readonly file?: string;
   /** Name of a shipper; true for the list of them. */
   readonly shipper?: string | true;
@@ -84,8 +83,9 @@ function renderShipper(name: string | true, logDir: string): string {
 
 async function writeFirstConfig(context: CliContext, file: string | undefined): Promise<void> {
   const path = resolve(file ?? 'monocore.toml');
-  if (extname(path) !== '.toml')
+  if (extname(path) !== '.toml') {
     throw new MonocoreError('Usage', `${path} does not end in .toml, and init writes TOML; choose another name`);
+  }
   // Two configs in one folder would keep both from being found.
   const other = findConfig(dirname(path));
   if (file === undefined && existsSync(other)) throw existing(other);
@@ -95,9 +95,8 @@ async function writeFirstConfig(context: CliContext, file: string | undefined): 
     if (errorCode(error) === 'EEXIST') throw existing(path);
     throw new MonocoreError('Usage', `${path} cannot be written: ${errorText(error)}`, { cause: error });
   }
-  context.stdout.write(
-    `wrote ${basename(path)}; to boot it: monocore start${file === undefined ? '' : ` -f ${file}`}\n`,
-  );
+  const option = file === undefined ? '' : ` -f ${file}`;
+  context.stdout.write(`wrote ${basename(path)}; to boot it: monocore start${option}\n`);
 }
 
 function existing(path: string): MonocoreError {

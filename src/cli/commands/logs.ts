@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { MonocoreError } from '../../lib/errors.ts';
 import { STREAM_NAMES, type StreamName } from '../../protocol/log-files/names.ts';
 import type { LogQuery } from '../../protocol/log-files/queries.ts';
-import { checkWhole, type DaemonClient, toMonocoreError } from '../client.ts';
+import type { DaemonClient } from '../client.ts';
 import { type CliContext, requireDaemon } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
 import { catchInterrupt } from '../operation.ts';
@@ -67,21 +67,20 @@ export async function writeLogs(
   query: LogQuery,
   format: OutputFormat = 'text',
 ): Promise<number> {
-  const { stdout, colors, paths } = context;
+  const { stdout, colors } = context;
   const interrupt = catchInterrupt();
   const printer = createRecordPrinter({ format, isTerminal: stdout.isTTY, colors });
   const write = async (bytes: Buffer): Promise<void> => {
     if (!stdout.write(bytes)) await once(stdout, 'drain');
   };
   try {
-    const response = await client.logs(query, interrupt.signal);
-    for await (const chunk of response) await write(printer.push(chunk));
+    for await (const chunk of client.logs(query, interrupt.signal)) await write(printer.push(chunk));
     await write(printer.end());
-    checkWhole(response);
     return EXIT.done;
   } catch (error) {
     if (interrupt.signal.aborted) return EXIT.interrupted;
-    throw error instanceof MonocoreError ? error : toMonocoreError(error, paths.socket);
+    await write(printer.end());
+    throw error;
   } finally {
     interrupt.release();
   }

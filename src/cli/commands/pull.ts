@@ -6,17 +6,15 @@ import { DEFAULT_IMAGE_SETTINGS } from '../../protocol/images.ts';
 import type { CliContext } from '../connection.ts';
 import { followImages } from './image-request.ts';
 
-/** Options of `pull`. */
-export interface PullOptions {
+interface PullOptions {
   readonly insecure?: boolean;
   readonly insecureRegistry?: readonly string[];
   /** Bytes. */
   readonly maxImageSize?: number;
 }
 
-/** Gets images from their registries; needs no daemon. Returns the exit code. */
 export async function pull(context: CliContext, options: PullOptions, names: readonly string[]): Promise<number> {
-  // A wrong name is said before any is pulled.
+  // Refuses a wrong name before any image is pulled.
   for (const name of names) parseImageReference(name);
   return followImages(context, (images, request) =>
     images.pull(

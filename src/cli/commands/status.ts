@@ -5,20 +5,18 @@ import { EXIT } from '../exit-codes.ts';
 import { createSelection } from '../options.ts';
 import { renderStatusTable } from '../render/status-table.ts';
 
-/** Options of `status`. */
-export interface StatusOptions {
-  readonly group?: string;
-  readonly json?: boolean;
-}
-
-const NO_SERVICES: ServicesReply = { services: [] };
-
-/** Prints the table of services, which is empty if no daemon is running. @returns the exit code */
-export async function status(context: CliContext, options: StatusOptions, names: readonly string[]): Promise<number> {
+/** Prints the table of services, which is empty if no daemon is running. */
+export async function status(
+  context: CliContext,
+  options: { readonly group?: string; readonly json?: boolean },
+  names: readonly string[],
+): Promise<number> {
   const { stdout, colors } = context;
   const selection = createSelection(names, options.group);
   const client = await connect(context, 'for-records');
-  const document = client ? await client.servicesText(selection) : JSON.stringify(NO_SERVICES);
+  const document = client
+    ? await client.servicesText(selection)
+    : JSON.stringify({ services: [] } satisfies ServicesReply);
   if (options.json) {
     stdout.write(document.endsWith('\n') ? document : `${document}\n`);
     return EXIT.done;

@@ -5,7 +5,6 @@ import { settingOptions } from './process.ts';
 /** Service manager of the unit. */
 export type UnitScope = 'user' | 'system';
 
-/** Program and settings of the unit. */
 export interface UnitOptions {
   readonly scope: UnitScope;
   /** Absolute path of Node. */
@@ -59,7 +58,7 @@ Type=notify
 # systemd-notify sends the messages.
 NotifyAccess=all
 WatchdogSec=30s
-ExecStart=${[quoteProgram(execPath), ...command.map(quoteArgument)].join(' ')}
+ExecStart=${[quote(execPath), ...command.map(quoteArgument)].join(' ')}
 ${workingDir === null ? '' : `WorkingDirectory=${escapeSpecifiers(workingDir)}\n`}Restart=on-failure
 RestartSec=1s
 # Wrong usage does not improve with a restart.
@@ -77,12 +76,7 @@ WantedBy=${isSystem ? 'multi-user.target' : 'default.target'}
 `;
 }
 
-/** The executable, in which systemd expands no variables. */
-function quoteProgram(path: string): string {
-  return quote(path);
-}
-
-/** An argument of `ExecStart=`, in which `$` begins a variable. */
+/** An argument of `ExecStart=`: `$` begins a variable there, but not in the path of the program. */
 function quoteArgument(argument: string): string {
   return quote(argument.replaceAll('$', '$$$$'));
 }
@@ -98,24 +92,16 @@ function escapeSpecifiers(text: string): string {
   return text.replaceAll('%', '%%');
 }
 
-/** Unit of a process, and the command that manages it. */
-interface OwningUnit {
-  readonly name: string;
-  readonly manager: 'systemctl' | 'systemctl --user';
-}
-
 /**
- * The service unit of a process; null if it has none.
+ * The service unit of a process, and the command that manages it; null if it has none.
  *
  * @param cgroup the process's /proc/<pid>/cgroup; with cgroup v1, systemd's own hierarchy counts
  */
-export function findUnit(cgroup: string): OwningUnit | null {
+export function findUnit(cgroup: string): { readonly name: string; readonly manager: string } | null {
   const path = /^(?:0:|\d+:name=systemd):(.*)$/m.exec(cgroup)?.[1] ?? '';
   const names = path.split('/').filter((part) => part.endsWith('.service'));
   const name = names.at(-1);
   if (name === undefined) return null;
-  return {
-    name,
-    manager: /^user@\d+\.service$/.test(names[0]!) && names.length > 1 ? 'systemctl --user' : 'systemctl',
-  };
+  const isUsers = names.length > 1 && /^user@\d+\.service$/.test(names[0]!);
+  return { name, manager: isUsers ? 'systemctl --user' : 'systemctl' };
 }

@@ -11,8 +11,8 @@ import { askStatus, ownProgram } from '../../daemon/process.ts';
 import { renderUnit, UNIT_MARK, UNIT_NAME, type UnitScope } from '../../daemon/systemd-unit.ts';
 import { EXIT } from '../../exit-codes.ts';
 
-/** Options of `daemon install`; the last three are those of `daemon run` in the unit. */
-export interface DaemonInstallOptions {
+/** The last three are the options of `daemon run` in the unit. */
+interface DaemonInstallOptions {
   readonly user?: boolean;
   readonly system?: boolean;
   readonly print?: boolean;
@@ -25,7 +25,6 @@ export interface DaemonInstallOptions {
 /**
  * Writes the unit, and prints it with the next steps. Does not talk to systemd.
  *
- * @returns the exit code
  * @throws MonocoreError `Usage` if the unit exists and is not monocore's, or cannot be written
  */
 export async function daemonInstall(context: CliContext, options: DaemonInstallOptions): Promise<number> {
@@ -43,9 +42,8 @@ export async function daemonInstall(context: CliContext, options: DaemonInstallO
   stdout.write(renderNextSteps(scope, daemon?.settings?.background ?? daemon !== null));
   // npx may empty its cache, and the unit's program with it.
   if (ownProgram().args.some((argument) => argument.includes('/_npx/'))) {
-    stderr.write(
-      'monocore: note: the unit names the cache of npx; install monocore with npm, then run daemon install again\n',
-    );
+    const remedy = 'install monocore with npm, then run daemon install again';
+    stderr.write(`monocore: note: the unit names the cache of npx; ${remedy}\n`);
   }
   return EXIT.done;
 }
@@ -67,8 +65,7 @@ function unitFolder(scope: UnitScope): string {
   if (scope === 'system') return '/etc/systemd/system';
   const { XDG_CONFIG_HOME: configured } = process.env;
   // XDG Base Directory Specification: relative paths must be ignored.
-  const config = configured && isAbsolute(configured) ? configured : join(homedir(), '.config');
-  return join(config, 'systemd', 'user');
+  return join(configured && isAbsolute(configured) ? configured : join(homedir(), '.config'), 'systemd', 'user');
 }
 
 function writeUnit(path: string, unit: string, force: boolean): void {

@@ -19,7 +19,6 @@ const EVERYTHING: Selection = { names: [], group: null };
  * Ends the daemon like `daemon stop --leave-running` and starts this version of monocore in the background, with the old
  * daemon's settings, or the default ones if that one does not report them.
  *
- * @returns the exit code
  * @throws MonocoreError `Usage` for a daemon in the foreground, which only its service manager can start again;
  * `CallTimeout` if the old daemon does not end; the error of a new one that does not start
  */
@@ -60,9 +59,7 @@ function refuseForeground({ pid, settings }: DaemonStatus): void {
   throw new MonocoreError(
     'Usage',
     `the daemon (process ${pid}) runs in the foreground: only the program that started it can restart it`,
-    {
-      details: { hint: `to restart it while the VMs keep running: monocore daemon stop --leave-running; ${again}` },
-    },
+    { details: { hint: `to restart it while the VMs keep running: monocore daemon stop --leave-running; ${again}` } },
   );
 }
 

@@ -1,16 +1,12 @@
 /** `monocore daemon run`: this process becomes the daemon. */
-
 import { toWireError } from '../../../lib/errors.ts';
 import type { ErrorReply, LogLevel } from '../../../protocol/http.ts';
 import type { CliContext } from '../../connection.ts';
 import { exitCodeOf } from '../../exit-codes.ts';
 
-/** Options of `daemon run`. */
-export interface DaemonRunOptions {
+interface DaemonRunOptions {
   readonly logLevel: LogLevel;
-  /** Threads that write logs. */
   readonly logWorkers: number;
-  /** Leave the services running when a signal ends the daemon. */
   readonly leaveRunning?: boolean;
   /** Started by another monocore, which reads the error from stderr. */
   readonly background?: boolean;
@@ -22,7 +18,6 @@ const EXIT_GRACE_MS = 50;
 /**
  * Runs the daemon until it is asked to end.
  *
- * @returns the exit code
  * @throws MonocoreError if it could not start; in the background the error goes to stderr as an `ErrorReply` instead
  */
 export async function daemonRun(context: CliContext, options: DaemonRunOptions): Promise<number> {
