@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Clock, systemClock } from './clock.ts';
 
 /** A promise that its owner settles, as `Promise.withResolvers` of Node 22 makes it. */
-interface Deferred<T> {
+export interface Deferred<T> {
   readonly promise: Promise<T>;
   readonly resolve: (value: T) => void;
   readonly reject: (error: unknown) => void;

@@ -1,5 +1,5 @@
 /** The daemon's process: starting one when none runs, waiting for the end of one. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,7 +22,6 @@ const RELAUNCH_DELAY_MS = 500;
 /** Most bytes read of a failed daemon's stderr: enough for a message and a stack. */
 const STDERR_READ_BYTES = 64 * 1024;
 
-/** Command line and working folder of a daemon. */
 export interface DaemonCommand {
   readonly execPath: string;
   readonly args: readonly string[];
@@ -49,13 +48,13 @@ export function ownDaemonCommand(home: string, settings?: DaemonSettings): Daemo
   return {
     execPath,
     args: [...args, '--home', home, 'daemon', 'run', '--background', ...(settings ? settingOptions(settings) : [])],
-    // Not the caller's folder, which may be unmounted or deleted while the daemon runs. From the sources it needs one from
+    // Not the caller's folder, which may be unmounted or deleted while the daemon runs. From the sources: a folder from
     // which `--import tsx` resolves.
     cwd: isSource ? packageRoot : home,
   };
 }
 
-/** Options of `daemon run`. */
+/** Options of `daemon run` for `settings`. */
 export function settingOptions(settings: Omit<DaemonSettings, 'background'>): string[] {
   const { log_level, log_workers, leave_running } = settings;
   const options = ['--log-level', log_level, '--log-workers', String(log_workers)];
@@ -77,27 +76,24 @@ export async function startDaemon(
   createHome(paths.home);
   const deadline = performance.now() + START_TIMEOUT_MS;
   let launch = launchDaemon(command);
-  let relaunchAt = Number.POSITIVE_INFINITY;
+  let relaunchAt: number | null = null;
   try {
     while (performance.now() < deadline) {
       const status = await askStatus(client);
       if (status) return status;
-      if (launch.ended() && relaunchAt === Number.POSITIVE_INFINITY) {
+      if (relaunchAt === null && launch.ended()) {
         const failure = launch.failure();
         if (failure.code !== 'DaemonRunning') throw failure;
         relaunchAt = performance.now() + RELAUNCH_DELAY_MS;
-      }
-      if (performance.now() > relaunchAt) {
+      } else if (relaunchAt !== null && performance.now() > relaunchAt) {
         launch.release();
         launch = launchDaemon(command);
-        relaunchAt = Number.POSITIVE_INFINITY;
+        relaunchAt = null;
       }
       await delay(POLL_INTERVAL_MS);
     }
-    throw new MonocoreError(
-      'DaemonUnreachable',
-      `the daemon did not answer within ${START_TIMEOUT_MS / 1000} s; its log is in ${paths.logDir}`,
-    );
+    const message = `the daemon did not answer within ${START_TIMEOUT_MS / 1000} s; its log is in ${paths.logDir}`;
+    throw new MonocoreError('DaemonUnreachable', message);
   } finally {
     launch.release();
   }
@@ -124,34 +120,26 @@ export async function waitForEnd(pid: number, timeoutMs = Number.POSITIVE_INFINI
   throw new MonocoreError('CallTimeout', `the daemon (process ${pid}) has not ended within ${timeoutMs / 1000} s`);
 }
 
-interface Launch {
-  ended(): boolean;
-  /** Error of the ended daemon. */
-  failure(): MonocoreError;
-  /** Closes the daemon's stderr; the daemon itself lives on. */
-  release(): void;
-}
-
-function launchDaemon({ execPath, args, cwd }: DaemonCommand): Launch {
+function launchDaemon({ execPath, args, cwd }: DaemonCommand) {
   // A deleted file rather than a pipe, which would break the daemon's stderr once this process has ended.
   const folder = mkdtempSync(join(tmpdir(), 'monocore-'));
   const stderrFd = openSync(join(folder, 'stderr'), 'a+', 0o600);
   rmSync(folder, { recursive: true });
 
   let spawnError: Error | null = null;
-  const child: ChildProcess = spawn(execPath, args, { cwd, detached: true, stdio: ['ignore', 'ignore', stderrFd] });
+  const child = spawn(execPath, args, { cwd, detached: true, stdio: ['ignore', 'ignore', stderrFd] });
   child.on('error', (error) => {
     spawnError = error;
   });
   child.unref();
   return {
     ended: () => spawnError !== null || child.exitCode !== null || child.signalCode !== null,
-    failure() {
-      if (spawnError) {
-        return new MonocoreError('DaemonUnreachable', `the daemon cannot be started: ${errorText(spawnError)}`);
-      }
-      return parseFailure(readStart(stderrFd), child.signalCode ?? `exit code ${child.exitCode}`);
+    /** Error of the ended daemon. */
+    failure(): MonocoreError {
+      if (!spawnError) return parseFailure(readStart(stderrFd), child.signalCode ?? `exit code ${child.exitCode}`);
+      return new MonocoreError('DaemonUnreachable', `the daemon cannot be started: ${errorText(spawnError)}`);
     },
+    /** Closes the daemon's stderr; the daemon itself lives on. */
     release: () => closeSync(stderrFd),
   };
 }

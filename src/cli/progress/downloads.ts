@@ -3,10 +3,9 @@ import { maskControls } from '../../lib/control-characters.ts';
 import { formatDuration, formatSize } from '../../lib/units.ts';
 import type { ImageEvent } from '../../protocol/images.ts';
 
-/** View of a running job. */
 export interface Downloads {
   handle(event: ImageEvent): void;
-  /** The job has ended; resolves when everything is shown. Later calls do nothing. */
+  /** Ends the view; resolves when everything is shown. Later calls do nothing. */
   close(how: 'done' | 'failed'): Promise<void>;
 }
 
@@ -50,7 +49,7 @@ const BAR_CHARACTERS = 24;
 /** Hexadecimal digits of a digest that Docker shows. */
 const SHORT_DIGITS = 12;
 
-/** A layer while its image is pulled. */
+/** Layer of an image that is pulled. */
 export interface BlobState {
   readonly digest: string;
   readonly sizeBytes: number;
@@ -69,12 +68,12 @@ export function blobRow({ digest, sizeBytes, doneBytes, phase, bytesPerSecond }:
   const filled = Math.round(Math.min(share, 1) * BAR_CHARACTERS);
   const bar = '█'.repeat(filled) + '░'.repeat(BAR_CHARACTERS - filled);
   if (phase === 'kept') return `${name}  ${bar}  ${formatSize(sizeBytes)}`;
-  const parts = [name, bar, `${formatSize(doneBytes)} of ${formatSize(sizeBytes)}`];
-  if (bytesPerSecond !== null) parts.push(`${formatSize(Math.round(bytesPerSecond))}/s`);
-  if (bytesPerSecond !== null && bytesPerSecond >= 1) {
-    parts.push(`${formatDuration((Math.max(0, sizeBytes - doneBytes) / bytesPerSecond) * 1000)} left`);
-  }
-  return parts.join('  ');
+  const row = `${name}  ${bar}  ${formatSize(doneBytes)} of ${formatSize(sizeBytes)}`;
+  if (bytesPerSecond === null) return row;
+  const rate = `${formatSize(Math.round(bytesPerSecond))}/s`;
+  if (bytesPerSecond < 1) return `${row}  ${rate}`;
+  const leftMs = (Math.max(0, sizeBytes - doneBytes) / bytesPerSecond) * 1000;
+  return `${row}  ${rate}  ${formatDuration(leftMs)} left`;
 }
 
 /** First digits of a digest, for people. */

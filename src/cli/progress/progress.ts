@@ -3,13 +3,12 @@ import type { ServiceOutcome } from '../../protocol/api.ts';
 import type { ServiceStatus } from '../../protocol/service.ts';
 import { outcomeText, progressText, type Verb } from '../render/status-text.ts';
 
-/** View of a running command. */
 export interface Progress {
-  /** A service that the command is about has changed. */
+  /** Takes a change of a service. */
   update(service: ServiceStatus): void;
-  /** The command is done with a service. */
+  /** Takes the outcome for a service. */
   finish(outcome: ServiceOutcome): void;
-  /** The command has ended; services without outcome are left as they are. */
+  /** Ends the view; services without outcome are left as they are. */
   close(): Promise<void>;
 }
 
@@ -17,12 +16,10 @@ export interface Progress {
 export function createPlainProgress(verb: Verb, write: (text: string) => void): Progress {
   const lastTexts = new Map<string, string>();
 
-  function say(name: string, text: string): void {
-    if (lastTexts.get(name) === text) return;
+  const say = (name: string, text: string): void => {
+    if (lastTexts.get(name) !== text) write(`${name}: ${text}\n`);
     lastTexts.set(name, text);
-    write(`${name}: ${text}\n`);
-  }
-
+  };
   return {
     update: (service) => say(service.name, progressText(service, Date.now())),
     finish: (outcome) => say(outcome.service.name, outcomeText(verb, outcome, Date.now())),

@@ -1,5 +1,6 @@
 /** Progress on a terminal: rows that are redrawn in place, one for each service, or the layers of images. */
 import { DefaultRenderer, Listr, ListrLogger, type ListrTaskWrapper, ProcessOutput } from 'listr2';
+import { type Deferred, deferred } from '../../lib/promises.ts';
 import { formatDuration } from '../../lib/units.ts';
 import type { ImageEvent } from '../../protocol/images.ts';
 import { isChanging, outcomeText, progressText, type Verb } from '../render/status-text.ts';
@@ -11,17 +12,15 @@ const REFRESH_INTERVAL_MS = 100;
 
 type End = 'done' | 'failed' | 'left';
 
-/** A row of the list. */
 interface Row {
   /** May have several lines. */
-  title: () => string;
+  title(): string;
   task: ListrTaskWrapper<unknown, typeof DefaultRenderer, typeof DefaultRenderer> | null;
-  readonly ended: Promise<End>;
-  readonly end: (how: End) => void;
+  readonly end: Deferred<End>;
 }
 
 /**
- * Shows the services in `names`, in that order.
+ * Shows the services `names`, in that order.
  *
  * @param stdout the terminal; other output to it and to `stderr` appears after the rows
  */
@@ -46,7 +45,7 @@ export function createTerminalProgress(
       const row = services.get(outcome.service.name);
       if (!row) return;
       row.text = (nowMs) => outcomeText(verb, outcome, nowMs);
-      row.end(outcome.outcome === 'failed' ? 'failed' : 'done');
+      row.end.resolve(outcome.outcome === 'failed' ? 'failed' : 'done');
     },
     close,
   };
@@ -62,16 +61,17 @@ interface ServiceRow extends Row {
 }
 
 function createServiceRow(name: string): ServiceRow {
-  const row: ServiceRow = {
-    ...createRow(() => {
-      const elapsedMs = row.startedAt === null ? null : (row.settledAt ?? performance.now()) - row.startedAt;
-      return rowTitle(name, row.text(Date.now()), elapsedMs);
-    }),
+  return {
+    title() {
+      const elapsedMs = this.startedAt === null ? null : (this.settledAt ?? performance.now()) - this.startedAt;
+      return rowTitle(name, this.text(Date.now()), elapsedMs);
+    },
+    task: null,
+    end: deferred<End>(),
     text: () => 'waiting',
     startedAt: null,
     settledAt: null,
   };
-  return row;
 }
 
 /**
@@ -81,11 +81,8 @@ function createServiceRow(name: string): ServiceRow {
  * @param elapsedMs null for a service whose turn has not come
  */
 export function rowTitle(name: string, text: string, elapsedMs: number | null): string {
-  return elapsedMs === null ? `${name}  ${text}` : `${name}  ${text} ${formatElapsed(elapsedMs)}`;
-}
-
-function formatElapsed(elapsedMs: number): string {
-  return elapsedMs < 60_000 ? `${(elapsedMs / 1000).toFixed(1)} s` : formatDuration(elapsedMs);
+  if (elapsedMs === null) return `${name}  ${text}`;
+  return `${name}  ${text} ${elapsedMs < 60_000 ? `${(elapsedMs / 1000).toFixed(1)} s` : formatDuration(elapsedMs)}`;
 }
 
 /** Shows a bar for each layer of the image that is pulled, below the lines on what has happened. */
@@ -98,7 +95,7 @@ export function createTerminalDownloads(stdout: NodeJS.WriteStream, stderr: Node
     if (blob) blob.state = { ...blob.state, ...changed };
   }
 
-  const row = createRow(() => {
+  const title = () => {
     for (const { state, meter } of blobs.values()) {
       if (state.phase !== 'running') continue;
       // A download that stands still sends no event, and its rate falls.
@@ -110,7 +107,8 @@ export function createTerminalDownloads(stdout: NodeJS.WriteStream, stderr: Node
     const states = [...blobs.values()].map(({ state }) => state);
     const bars = visible(states, stdout.rows || 24).map((line) => [...line].slice(0, columns).join(''));
     return [...lines, ...bars].join('\n');
-  });
+  };
+  const row: Row = { title, task: null, end: deferred<End>() };
   const close = showRows([row], stdout, stderr);
   return {
     handle(event: ImageEvent) {
@@ -134,7 +132,7 @@ export function createTerminalDownloads(stdout: NodeJS.WriteStream, stderr: Node
       if (text !== null) lines.push(text);
     },
     close(how) {
-      row.end(how);
+      row.end.resolve(how);
       return close();
     },
   };
@@ -149,14 +147,6 @@ function visible(states: readonly BlobState[], screenLines: number): string[] {
   return [...running.map(blobRow), `${done} of ${states.length} layers are here`];
 }
 
-function createRow(title: () => string): Row {
-  let end: (how: End) => void = () => {};
-  const ended = new Promise<End>((resolve) => {
-    end = resolve;
-  });
-  return { title, task: null, ended, end };
-}
-
 /** Draws the rows until the returned function is called; rows that have not ended by then are left as they are. */
 function showRows(rows: readonly Row[], stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream): () => Promise<void> {
   const rendererOptions = {
@@ -167,7 +157,7 @@ function showRows(rows: readonly Row[], stdout: NodeJS.WriteStream, stderr: Node
       title: row.title(),
       task: async (_context, task): Promise<void> => {
         row.task = task;
-        const how = await row.ended;
+        const how = await row.end.promise;
         task.title = row.title();
         if (how === 'left') task.skip(row.title());
         if (how === 'failed') throw new Error(row.title());
@@ -191,7 +181,7 @@ function showRows(rows: readonly Row[], stdout: NodeJS.WriteStream, stderr: Node
   }, REFRESH_INTERVAL_MS);
   return async () => {
     clearInterval(refresh);
-    for (const row of rows) row.end('left');
+    for (const row of rows) row.end.resolve('left');
     await shown;
   };
 }
