@@ -34,7 +34,7 @@ interface TableOptions {
   readonly colors: Colors;
   /** Milliseconds since the epoch, for the uptimes. */
   readonly now: number;
-  /** Width of the terminal in characters; Infinity for a file or pipe. The table gets closer columns to fit it. */
+  /** Width of the terminal; Infinity for a file or pipe. To fit it, columns move closer and then wrap between words. */
   readonly columns: number;
 }
 
@@ -44,7 +44,7 @@ export function renderStatusTable(services: readonly ServiceStatus[], options: T
   const head = COLUMNS.map((name) => options.colors.bold(name));
   let lines = renderTable(head, rows, { right: RIGHT });
   if (lines.some((line) => stripVTControlCharacters(line).length > options.columns)) {
-    lines = renderTable(head, rows, { right: RIGHT, gap: 1 });
+    lines = renderTable(head, rows, { right: RIGHT, gap: 1, columns: options.columns });
   }
   if (!services.every(hasGuest)) {
     lines.push('', `${NO_VM_MARK} a plain process of this host, not a VM (isolation = "none")`);

@@ -25,13 +25,17 @@ const LABELS: Record<StatusName, string> = {
 };
 
 /** `running (healthy)`, `running (health: starting)`, `restarting`, `exited (3)`, `exited (SIGKILL)`, `stopped`. */
-export function statusLabel({ status, exit_code, signal, health, restarts_at, reason }: ServiceStatus): string {
+export function statusLabel(service: ServiceStatus): string {
+  const { status, exit_code, signal, health, restarts_at, reason, started_at, ended_by } = service;
   if (restarts_at !== null) return 'restarting';
   const label = LABELS[status];
-  if (status === 'Started' && health !== null)
+  if (status === 'Started' && health !== null) {
     return `${label} (${health === 'starting' ? 'health: starting' : health})`;
+  }
   if (status !== 'Stopped') return label;
-  const end = reason === 'out-of-memory' ? 'out of memory' : (exit_code ?? signal);
+  // The exit of an adopted VM may be unknown, but not the signal that monocore sent.
+  const killedBy = started_at !== null && ended_by === 'vm_sigkill' ? 'SIGKILL' : null;
+  const end = reason === 'out-of-memory' ? 'out of memory' : (exit_code ?? signal ?? killedBy);
   return end === null ? label : `exited (${end})`;
 }
 

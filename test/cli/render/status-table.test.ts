@@ -62,14 +62,30 @@ test('short values fit a terminal of 80 columns', () => {
   assert.ok(Math.max(...lines.map((line) => line.length)) <= 80, lines.join('\n'));
 });
 
+test('in a narrow terminal a long status is wrapped instead of the line', () => {
+  const unhealthy = { health: 'unhealthy', health_detail: 'status 503' } as const;
+  const web = makeService({ isolation: 'none', group_ip: null, pid: 1_234_567, ...unhealthy });
+  const lines = render([web, { ...web, name: 'stubborn' }], 80);
+  assert.ok(Math.max(...lines.slice(0, 5).map((line) => line.length)) <= 80, lines.join('\n'));
+  assert.match(lines[1]!, /^web .* running +.* 0$/);
+  assert.match(lines[2]!, /^ +\(unhealthy\)\*$/);
+});
+
 test('a service that ended shows its exit code or signal, and no age', () => {
   const ended = { status: 'Stopped', pid: null } as const;
+  const killed = makeService({ ...ended, started_at: '2026-11-23T08:00:00.000Z', ended_by: 'vm_sigkill' });
   assert.deepEqual(
-    render([makeService({ ...ended, exit_code: 3 }), makeService({ ...ended, signal: 'SIGKILL' }), makeService(ended)])
+    render([
+      makeService({ ...ended, exit_code: 3 }),
+      makeService({ ...ended, signal: 'SIGKILL' }),
+      killed,
+      makeService(ended),
+    ])
       .slice(1)
       .map((line) => [cells(line)[5], cells(line)[9]]),
     [
       ['exited (3)', '-'],
+      ['exited (SIGKILL)', '-'],
       ['exited (SIGKILL)', '-'],
       ['stopped', '-'],
     ],
