@@ -18,7 +18,6 @@ import { attributeToDefaults, type ParsedConfig, readConfig } from './schema/par
 import { pathAsWritten } from './schema/table.ts';
 import { hostLimits, type ParseContext } from './schema/types.ts';
 
-/** Languages by the extension of the file. */
 const LANGUAGES = new Map<string, { readonly name: string; readonly parse: (text: string) => Document }>([
   ['.toml', { name: 'TOML', parse: parseToml }],
   ['.yaml', { name: 'YAML', parse: parseYaml }],

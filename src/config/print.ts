@@ -9,7 +9,6 @@ import type { Config, Service } from '../protocol/service.ts';
 import { DOCUMENT_KEYS } from './keys.ts';
 import { type AnyKey, type KeyTable, printScalar, storedValue, type ValueType } from './schema/types.ts';
 
-/** Languages that a config can be written in. */
 export const LANGUAGES = ['toml', 'yaml', 'json'] as const;
 export type Language = (typeof LANGUAGES)[number];
 
@@ -39,7 +38,6 @@ function toValue(type: ValueType, stored: unknown): unknown {
   return Object.keys(table).length === 0 ? null : table;
 }
 
-/** True when the key has an effect for the service. */
 function hasEffect({ needs, onlyWith }: AnyKey, { isolation, restart, on_unhealthy }: Service): boolean {
   const isRestarted = restart.when !== 'no' || on_unhealthy === 'restart' || restart.max_memory_bytes !== null;
   if (onlyWith === 'restarts' && !isRestarted) return false;
@@ -51,7 +49,6 @@ const SECRET_NAME = /PASS|PWD|SECRET|TOKEN|KEY|CREDENTIAL|AUTH|PRIVATE|SALT|COOK
 /** A user's name and password in an address. */
 const CREDENTIALS = /:\/\/[^/\s@]*:[^/\s@]+@/;
 
-/** Shown in the place of a secret. */
 export const MASK = '********';
 
 /**

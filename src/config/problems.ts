@@ -9,7 +9,6 @@ import { Lines, type Path, type Positions, quote, type Span } from './languages/
 export interface ConfigProblem {
   /** The file as the caller named it. */
   readonly file: string;
-  /** From 1. */
   readonly line: number;
   /** From 1, in UTF-16 code units. */
   readonly column: number;
@@ -32,12 +31,10 @@ export interface PathProblem extends Pick<ConfigProblem, 'message' | 'expected'>
   readonly at: 'key' | 'value';
 }
 
-/** Problem of a value. */
 export function valueProblem(path: Path, message: string, expected: string | null = null): PathProblem {
   return { path, at: 'value', message, expected };
 }
 
-/** Problem of a key. */
 export function keyProblem(path: Path, message: string, expected: string | null = null): PathProblem {
   return { path, at: 'key', message, expected };
 }
@@ -124,7 +121,6 @@ export function toConfigProblem(
 /** Longest piece of a line that is shown, and the part of it that may stand before the offending text. */
 const MAX_SOURCE_CHARS = 120;
 const MAX_CHARS_BEFORE = 60;
-/** Shown for a tab: its width depends on where it stands, and on the terminal. */
 const TAB = '    ';
 
 /**

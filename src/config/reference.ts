@@ -17,7 +17,6 @@ export function configReference(): string {
   return `${sections.join('\n\n')}\n\n## Changes\n\nThe next \`start\` applies a change:\n\n${effects.join('\n')}\n`;
 }
 
-/** Tables below a table by their headers. */
 function nestedTables(keys: KeyTable): [header: string, keys: KeyTable][] {
   return Object.values(keys).flatMap(({ type }) =>
     type.kind === 'scalar'

@@ -13,7 +13,6 @@ type Kind = 'directory' | 'file' | 'file or directory';
 /** Largest `env_file` that is read: variables and arguments together have to fit into 2 MiB, see execve(2). */
 const MAX_ENV_FILE_BYTES = 1024 * 1024;
 
-/** File or directory of the host that a config names. */
 interface FileUse {
   readonly at: Path;
   readonly file: string;

@@ -12,7 +12,6 @@ import { toVolume } from './schema/volumes.ts';
 /** Variables of the files that `env_file` names, by absolute path. */
 export type EnvFiles = ReadonlyMap<string, Readonly<Record<string, string>>>;
 
-/** Settings that the services of a config share. */
 interface Common {
   readonly groups: ReadonlyMap<string, GroupValues>;
   readonly envFiles: EnvFiles;
@@ -98,7 +97,6 @@ function mergeVolumes(values: ServiceValues, group: GroupValues | null): Volume[
   return [...taken, ...values.volumes];
 }
 
-/** Profiles and names that select services. */
 export interface Choice {
   /** Selects services with one of these profiles, besides those without any. */
   readonly profiles?: readonly string[];

@@ -9,7 +9,6 @@ export const isSource = import.meta.url.endsWith('.ts');
 /** Absolute path of the folder with package.json; the build has one more level, `dist/`. */
 export const packageRoot = fileURLToPath(new URL(isSource ? '../..' : '../../..', import.meta.url));
 
-/** The version in package.json. */
 export function packageVersion(): string {
   const manifest = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string };
   return manifest.version;

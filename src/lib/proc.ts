@@ -34,7 +34,6 @@ export function readProcessFile(pid: Pid, file: string): string | null {
   return ifReadable(() => readFileSync(`/proc/${pid}/${file}`, 'utf8'));
 }
 
-/** Fields of `/proc/<pid>/stat`. */
 interface ProcessStat {
   /** `R`, `S`, `D`…; a zombie is `Z`. */
   readonly state: string;
@@ -140,7 +139,6 @@ export function findByArgument(text: string): ProcessIdentity[] {
     .filter((identity) => identity !== null);
 }
 
-/** An open descriptor of a process. */
 interface Descriptor {
   readonly fd: number;
   /** Opens the same file again, or tells its status. */

@@ -13,7 +13,6 @@ const DROP_REPORT_MS = 10_000;
 /** Drops that are not the guest's fault. */
 const DROPS_OF_OTHERS: ReadonlySet<DropCause> = new Set(['full', 'unsent', 'too-long']);
 
-/** Messages about dropped frames. */
 const DROP_MESSAGES: Readonly<Record<DropCause, string>> = {
   full: 'were not delivered to it, because it reads too slowly',
   foreign: 'that it sent were dropped: neither IPv4 nor ARP from its own address',

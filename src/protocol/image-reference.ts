@@ -18,7 +18,6 @@ const REPOSITORY = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.
 const TAG = /^\w[\w.-]{0,127}$/;
 const DIGEST = /^sha256:[a-f0-9]{64}$/;
 
-/** A parsed name. */
 export interface ImageReference {
   /** `docker.io`, `localhost:5000`: host and port, lower case. */
   readonly registry: string;

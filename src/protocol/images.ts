@@ -31,7 +31,6 @@ export const ImageDefaultsSchema = v.object({
 });
 export type ImageDefaults = v.InferOutput<typeof ImageDefaultsSchema>;
 
-/** An image that a service can boot from. */
 export interface ServiceImage {
   /** Digest of the manifest. */
   readonly digest: string;
@@ -93,7 +92,6 @@ const MaxImageSize = v.optional(
 
 /** Proxies between this host and registries, each by its URL; null for none. */
 const ProxySettingsSchema = v.object({
-  /** For plain HTTP. */
   http: v.nullable(Text),
   /** For HTTPS, through a tunnel. */
   https: v.nullable(Text),
@@ -104,7 +102,6 @@ export type ProxySettings = v.InferOutput<typeof ProxySettingsSchema>;
 
 /** `POST /v1/images/pull`: gets images from their registries, one after the other. */
 export const PullRequestSchema = v.object({
-  /** As people write them. */
   names: Names,
   /** Plain HTTP for registries on this host. */
   insecure_loopback: v.optional(v.boolean(), false),
@@ -156,7 +153,6 @@ interface ChangeJob extends StoreJob {
   readonly port: MessagePort;
 }
 
-/** Pulls one image. */
 export interface PullImageJob extends ChangeJob, Omit<PullRequest, 'names'> {
   readonly type: 'pull-image';
   readonly name: string;
@@ -165,7 +161,6 @@ export interface PullImageJob extends ChangeJob, Omit<PullRequest, 'names'> {
   readonly proxies: ProxySettings;
 }
 
-/** Loads all images of one archive. */
 export interface LoadImagesJob extends ChangeJob, LoadRequest {
   readonly type: 'load-images';
   readonly platform: Platform;
@@ -205,7 +200,6 @@ export type JobInput<J extends ChangeImagesJob> = Omit<J, 'type' | keyof ChangeJ
 export type ChangeImagesJob = PullImageJob | LoadImagesJob | RemoveImagesJob | PruneImagesJob | BuildRootImageJob;
 export type ImageJob = ChangeImagesJob | ListImagesJob;
 
-/** Results by type of job. */
 export interface ImageJobResults {
   readonly 'pull-image': StoredImage;
   readonly 'load-images': readonly StoredImage[];
@@ -215,7 +209,6 @@ export interface ImageJobResults {
   readonly 'list-images': readonly ImageSummary[];
 }
 
-/** An image that was pulled or loaded. */
 export interface StoredImage {
   /** In full, `docker.io/library/alpine:latest`. */
   readonly name: string;
@@ -246,14 +239,12 @@ export interface ImageSummary {
   readonly pulled_at: string | null;
 }
 
-/** Outcome of a removal or a prune. */
 export interface RemovedImages {
   /** Names, or digests of images that had none. */
   readonly removed: readonly string[];
   readonly freed_bytes: number;
 }
 
-/** Progress of a change. */
 export type ImageEvent =
   /** The change waits for another one, perhaps of another process. */
   | { readonly type: 'waiting' }

@@ -5,7 +5,6 @@ import type { LogQuery, SearchPage } from './log-files/queries.ts';
 import type { Gap } from './log-files/record.ts';
 import type { LogSettings } from './log-settings.ts';
 
-/** Stream to capture. */
 export interface StreamSource {
   readonly service: string;
   readonly stream: StreamName;
@@ -38,7 +37,6 @@ export interface HeldPlace {
 export type HeldItem =
   /** Records and parts of records. */
   | { readonly type: 'framed'; readonly bytes: Uint8Array }
-  /** Bytes of the stream. */
   | { readonly type: 'raw'; readonly bytes: Uint8Array }
   | { readonly type: 'end-line' }
   | { readonly type: 'gap'; readonly gap: Gap }

@@ -5,7 +5,6 @@ import type { NetworkProbe, ProbeResult } from './supervision.ts';
 /** Time between two samples; the original monocore samples at this interval, too. */
 export const SAMPLE_INTERVAL_MS = 2000;
 
-/** Settings of the metrics worker. */
 export interface MetricsBoot {
   /** {@link SAMPLE_INTERVAL_MS}, or less in tests. */
   readonly intervalMs: number;

@@ -36,9 +36,7 @@ export function memberMac(index: number): string {
 
 /** A name that guests of a group resolve. */
 export interface GroupMember {
-  /** Name of the service. */
   readonly name: string;
-  /** IPv4 address in the group's network. */
   readonly address: string;
 }
 
@@ -96,7 +94,6 @@ export type NetworkEvent =
    */
   | { readonly type: 'udp-ports'; readonly service: string; readonly closed: readonly ClosedPort[] };
 
-/** Start data of the network worker. */
 export interface NetworkBoot {
   /** Time from a drop to the report of all drops since; shorter in tests. */
   readonly dropReportMs: number;

@@ -72,7 +72,6 @@ const ServiceFields = v.object({
   name: v.string(),
   /** Name of the service with `replicas` that it belongs to, or null; that name stands for all of them. */
   replica_of: v.optional(v.nullable(v.string()), null),
-  /** The group's name, or null for none. */
   group: v.nullable(v.string()),
   isolation: IsolationSchema,
   /** Absolute path of a host directory with a root filesystem; null boots the built-in busybox root. */
@@ -119,7 +118,6 @@ export const ServiceSchema = v.pipe(
   ServiceFields,
 );
 
-/** A group after validation. */
 export const GroupSchema = v.object({
   name: v.string(),
   /** True: guests of this group reach only each other. */
@@ -173,7 +171,6 @@ export interface ServiceStatus {
   readonly group: string | null;
   readonly isolation: Isolation;
   readonly status: StatusName;
-  /** State that the user wants. */
   readonly desired: 'up' | 'down';
   /** Result of its health check; null without one, and while it does not run. */
   readonly health: 'starting' | 'healthy' | 'unhealthy' | null;
@@ -208,7 +205,6 @@ export interface ServiceStatus {
   readonly started_at: string | null;
   /** RFC 3339; when it ended. */
   readonly stopped_at: string | null;
-  /** Automatic restarts since the user started it. */
   readonly restarts: number;
   /** Why it was restarted last, for people; null where it never was. */
   readonly last_restart_reason: string | null;

@@ -45,7 +45,6 @@ export const SavedStateSchema = v.object({
   /** Automatic restarts since it last ran well for long. */
   restarts_in_row: v.optional(v.number(), 0),
   last_restart_reason: v.optional(v.nullable(v.string()), null),
-  /** Start of the launch. */
   launched_at: v.optional(v.nullable(v.string()), null),
   /** Reason for the end of the run, and the step of the stop that ended it; null while it runs. */
   reason: v.optional(v.nullable(EndReasonSchema), null),
@@ -57,7 +56,6 @@ export const SavedStateSchema = v.object({
 });
 export type SavedState = v.InferOutput<typeof SavedStateSchema>;
 
-/** A file to write or to remove. */
 export type FileChange =
   | {
       readonly type: 'write';

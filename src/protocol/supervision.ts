@@ -59,15 +59,12 @@ export const OnUnhealthySchema = v.picklist(['none', 'restart']);
 export const ConditionSchema = v.picklist(['started', 'healthy', 'completed']);
 export type Condition = v.InferOutput<typeof ConditionSchema>;
 
-/** A service that another one waits for, and the condition. */
 export const DependencySchema = v.object({ service: v.string(), condition: ConditionSchema });
 export type Dependency = v.InferOutput<typeof DependencySchema>;
 
-/** Reason for the end of a run. */
 export const EndReasonSchema = v.picklist([
   /** The command ended by itself. */
   'exited',
-  /** A user or the daemon stopped it. */
   'stopped',
   /** The guest's kernel killed the command for lack of memory. */
   'out-of-memory',
@@ -75,13 +72,10 @@ export const EndReasonSchema = v.picklist([
   'unhealthy',
   /** It was stopped for a restart because it had more memory than allowed. */
   'max-memory',
-  /** It could not be launched. */
   'start-failed',
-  /** The guest was not ready in time. */
   'boot-timeout',
   /** The command could not be run. */
   'command-failed',
-  /** The guest's kernel panicked. */
   'guest-panic',
   /** The guest restarted or switched off its machine. */
   'guest-reset',
@@ -100,16 +94,13 @@ export const EndedBySchema = v.picklist([
   'command',
   /** The command ended after its stop signal. */
   'stop_signal',
-  /** SIGTERM to the VM process. */
   'vm_sigterm',
-  /** SIGKILL to the VM process. */
   'vm_sigkill',
   /** The VM process ended by itself. */
   'vm_ended',
 ]);
 export type EndedBy = v.InferOutput<typeof EndedBySchema>;
 
-/** Result of a health probe. */
 export interface ProbeResult {
   readonly ok: boolean;
   /** For people: `connection refused`, `status 503`, `exit code 1`, `no answer in 5s`. */
@@ -119,7 +110,6 @@ export interface ProbeResult {
 /** A probe of a port, which other threads can make. */
 export type NetworkProbe = Extract<Probe, { type: 'tcp' | 'http' }>;
 
-/** Result of a cancelled probe. */
 export const CANCELLED: ProbeResult = Object.freeze({ ok: false, detail: 'cancelled' });
 
 /** Result of a probe that took too long. */

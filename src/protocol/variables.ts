@@ -6,14 +6,12 @@
 /** A `$` with a meaning; a malformed `${` is alone in the last group. */
 const REFERENCE = /\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)(?::-((?:(?!\$\{)[^}])*))?\}|(\{))/g;
 
-/** Fault of a value. */
 export type VariableFault =
   /** A reference in no form above; `at` is the position of its `$`, in UTF-16 units. */
   | { readonly type: 'malformed'; readonly at: number }
   /** A variable without a default that is not set. */
   | { readonly type: 'unset'; readonly name: string };
 
-/** The resolved value, or its first fault. */
 type Interpolation =
   | { readonly ok: true; readonly value: string }
   | { readonly ok: false; readonly fault: VariableFault };

@@ -7,7 +7,6 @@ import { CANCELLED, type NetworkProbe, type ProbeResult } from '../../src/protoc
 /** Address of the ports of plain processes. */
 const HOST = '127.0.0.1';
 
-/** Connection of a probe. */
 interface Connection {
   /** Result of the first answer, or of a close without one. */
   readonly answer: Promise<ProbeResult>;
@@ -53,7 +52,6 @@ function openHttp(port: number, path: string): Connection {
   return { answer, closed, close: () => call.destroy() };
 }
 
-/** Runs network probes. Metrics worker. */
 export class NetworkProber {
   readonly #cancels = new Map<number, () => void>();
 

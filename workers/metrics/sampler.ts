@@ -4,7 +4,6 @@ import type { DiskBytes, openProcFiles, ProcFiles } from '../../src/lib/proc.ts'
 import type { Metrics } from '../../src/protocol/service.ts';
 import type { ProcessId, Usage, UsagePoller } from './usage.ts';
 
-/** A watched process and its previous sample. */
 interface Watched extends ProcessId {
   readonly files: ProcFiles;
   usage: Usage | null;
@@ -22,7 +21,6 @@ export class Sampler {
     this.#poller = poller;
   }
 
-  /** Number of watched services. */
   get size(): number {
     return this.#watched.size;
   }

@@ -15,7 +15,6 @@ import { closeSync } from 'node:fs';
 import pidusage from 'pidusage';
 import { listDescriptors } from '../../src/lib/proc.ts';
 
-/** Resources that one process has used. */
 export interface Usage {
   /** CPU time in user and kernel mode since the start of the process, milliseconds. */
   readonly cpuTimeMs: number;

@@ -13,7 +13,6 @@ const TARGET_MAC = PAYLOAD + 18;
 const TARGET_ADDRESS = PAYLOAD + 24;
 const ARP_BYTES = 28;
 
-/** True for a request for the host's Ethernet address. */
 export function asksForGateway(framed: Buffer): boolean {
   return (
     framed.length >= PAYLOAD + ARP_BYTES &&

@@ -25,7 +25,6 @@ const IP_CHECKSUM = PAYLOAD + 10;
 const SOURCE_ADDRESS = PAYLOAD + 12;
 const DESTINATION_ADDRESS = PAYLOAD + 16;
 
-/** Version 4, five words of header, no precedence. */
 const VERSION_AND_LENGTH = 0x4500;
 const DO_NOT_FRAGMENT = 0x4000;
 /** The flag that more fragments follow, and the offset of this one. */
@@ -33,7 +32,6 @@ const FRAGMENT_MASK = 0x3fff;
 const HOPS = 64;
 const PROTOCOL_UDP = 17;
 
-/** A datagram in a frame. */
 interface Datagram {
   readonly sourcePort: number;
   readonly destinationPort: number;

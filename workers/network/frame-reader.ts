@@ -1,7 +1,6 @@
 /** Splits QEMU's stream into frames. */
 import { HEADER_BYTES, MAX_FRAME_BYTES, MAX_QEMU_FRAME_BYTES } from './frame.ts';
 
-/** Receivers of frames. */
 interface FrameHandlers {
   /** Gets a frame behind its length, valid only during the call. */
   readonly onFrame: (framed: Buffer) => void;

@@ -4,7 +4,6 @@
  */
 import { GROUP_PREFIX } from '../../src/protocol/network.ts';
 
-/** Bytes of the length. */
 export const HEADER_BYTES = 4;
 /** A frame with 1500 bytes of payload, IEEE 802.3, without the checksum, which QEMU omits. */
 export const MAX_FRAME_BYTES = 1514;
@@ -29,13 +28,11 @@ function isMacOf(framed: Buffer, at: number, index: number): boolean {
   return framed.readUInt32BE(at) === MAC_PREFIX && framed.readUInt16BE(at + 4) === index;
 }
 
-/** Writes the Ethernet address of a member. */
 export function writeMac(framed: Buffer, at: number, index: number): void {
   framed.writeUInt32BE(MAC_PREFIX, at);
   framed.writeUInt16BE(index, at + 4);
 }
 
-/** Writes the IPv4 address of a member. */
 export function writeAddress(framed: Buffer, at: number, index: number): void {
   framed.writeUInt16BE(IP_PREFIX, at);
   framed.writeUInt16BE(index, at + 2);
@@ -50,7 +47,6 @@ export function writeHead(into: Buffer, from: number, to: number, type: number, 
   return into.subarray(0, PAYLOAD + payloadBytes);
 }
 
-/** True when the IPv4 address at `at` is the member's. */
 export function isAddressOf(framed: Buffer, at: number, index: number): boolean {
   return framed.readUInt16BE(at) === IP_PREFIX && framed.readUInt16BE(at + 2) === index;
 }

@@ -6,7 +6,6 @@ import { MAX_DATAGRAM_BYTES, readDatagram, writeDatagram } from './datagram.ts';
 import { HEADER_BYTES, MAX_FRAME_BYTES } from './frame.ts';
 import { HostPort } from './host-port.ts';
 
-/** Effects of a gateway. */
 interface GatewayHandlers {
   /** Sends a frame to the VM; it is valid only during the call. */
   readonly send: (framed: Buffer) => void;
@@ -28,7 +27,6 @@ export class Gateway {
   readonly #states = new Map<number, string | null>();
   readonly #frame = Buffer.alloc(HEADER_BYTES + MAX_FRAME_BYTES);
 
-  /** Opens the ports. */
   constructor({ index, udp }: GroupPort, handlers: GatewayHandlers) {
     this.#index = index;
     this.#handlers = handlers;

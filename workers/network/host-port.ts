@@ -8,26 +8,22 @@ const RETRY_MS = 1000;
 /** Unsent bytes in the kernel's queue beyond which answers are dropped. */
 const MAX_UNSENT_BYTES = 256 * 1024;
 
-/** Events of a port. */
 interface HostPortHandlers {
   /** The payload is valid only during the call. */
   readonly onDatagram: (payload: Buffer, address: string, port: number) => void;
   /** Gets null for an open port, else the error: at the first try and at each change. */
   readonly onState: (error: string | null) => void;
-  /** Called for each datagram that could not be sent. */
   readonly onUnsent: () => void;
 }
 
 /** Opens as soon as the port is free and stays open until closed. */
 export class HostPort {
   readonly forward: UdpForward;
-  /** Distinguishes the ports of a VM. */
   readonly id: number;
   readonly #handlers: HostPortHandlers;
   #socket: Socket;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
-  /** Last reported state. */
   #error: string | null | undefined;
 
   constructor(id: number, forward: UdpForward, handlers: HostPortHandlers) {

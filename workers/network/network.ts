@@ -8,7 +8,6 @@ import { VmLink } from './vm-link.ts';
 interface Member {
   readonly link: VmLink;
   readonly gateway: Gateway;
-  /** Name of its network. */
   readonly network: string;
 }
 
@@ -22,16 +21,13 @@ export class Network {
   readonly #post: (event: NetworkEvent) => void;
   readonly #drops: DropReport;
   readonly #switches = new Map<string, GroupSwitch>();
-  /** By service. */
   readonly #members = new Map<string, Member>();
 
-  /** @param dropReportMs see `NetworkBoot` */
   constructor(dropReportMs: number, post: (event: NetworkEvent) => void) {
     this.#post = post;
     this.#drops = new DropReport(dropReportMs, post);
   }
 
-  /** As `NetworkApi.attach`. */
   attach(port: GroupPort): void {
     const { service } = port;
     if (isDeepStrictEqual(this.#members.get(service)?.link.port, port)) return;
@@ -60,7 +56,6 @@ export class Network {
     this.#members.set(service, { link, gateway, network });
   }
 
-  /** As `NetworkApi.detach`. */
   detach(service: string): void {
     const member = this.#members.get(service);
     if (!member) return;

@@ -9,10 +9,8 @@ const RETRY_MAX_MS = 1000;
 /** Time after which a missing socket is reported. */
 const UNREACHABLE_MS = 15_000;
 
-/** Events of a link. */
 interface LinkHandlers {
   readonly onFrame: (framed: Buffer) => void;
-  /** Called after all frames of a chunk. */
   readonly onBatch: () => void;
   readonly onOversize: () => void;
   /** The stream was malformed; the link is closed. */
@@ -52,7 +50,6 @@ export class VmLink {
     return this.#queue?.add(framed) ?? true;
   }
 
-  /** Writes queued frames. */
   flush(): void {
     this.#queue?.flush();
   }
@@ -152,7 +149,6 @@ class OutputQueue {
 
 /** Broadcasts a second. A member needs about one a minute for each other member's address. */
 const FLOOD_RATE = 1000;
-/** Broadcasts at once. */
 export const FLOOD_BURST = 1000;
 
 /** Token bucket for a VM's broadcasts, each of which costs every member of the group. */

@@ -3,7 +3,6 @@
 /** Deepest nesting of arrays and tables. A config needs three; the limit keeps recursion off the stack's end. */
 export const MAX_DEPTH = 64;
 
-/** A parsed text, whatever its language. */
 export interface Document {
   /** Tables in it have no prototype. */
   readonly table: Table;
@@ -57,7 +56,6 @@ export type Path = readonly (string | number)[];
 /** Offsets in UTF-16 code units, the second behind the last one. */
 export type Span = readonly [start: number, end: number];
 
-/** Spans of a path's key and value. */
 interface Position {
   readonly key: Span;
   readonly value: Span;
@@ -92,7 +90,6 @@ export class Positions {
 /** Lines of a text, ended by LF or CRLF. */
 export class Lines {
   readonly #text: string;
-  /** Offset of each line's first character. */
   readonly #starts: number[] = [0];
 
   constructor(text: string) {
@@ -123,7 +120,6 @@ export class Lines {
     return { line: low + 1, column: column + 1 };
   }
 
-  /** The offset of a line and a column, both from 1. */
   offset(line: number, column: number): number {
     return (this.#starts[line - 1] ?? this.#text.length) + column - 1;
   }

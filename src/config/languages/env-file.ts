@@ -5,7 +5,6 @@
 import { findVariableProblem } from '../schema/pairs.ts';
 import { quote } from './document.ts';
 
-/** Problem of a line, counted from 1. */
 interface EnvFileProblem {
   readonly line: number;
   readonly message: string;

@@ -66,7 +66,6 @@ export function findRepeatedNames(tables: readonly ParsedTable<Named>[]): PathPr
   });
 }
 
-/** A reference to a name that does not exist. */
 export function unknownName(path: Path, kind: string, name: string, known: ReadonlySet<string>): PathProblem {
   return valueProblem(path, `there is no ${kind} ${quote(name)}${didYouMean(name, known)}`);
 }
@@ -79,7 +78,6 @@ function findUnknownGroups(services: readonly ParsedService[], groups: ReadonlyS
   );
 }
 
-/** More services than a config may have, replicas counted. */
 function findTooMany(services: readonly ParsedService[]): PathProblem[] {
   let total = 0;
   for (const { path, values } of services) {
@@ -104,7 +102,6 @@ function findUnknownDependencies(services: readonly ParsedService[]): PathProble
   });
 }
 
-/** Dependencies of each service by its name, and the path of each. */
 function dependencyGraph(services: readonly ParsedService[]) {
   const edges = new Map<string, string[]>();
   const paths = new Map<string, Path>();
@@ -240,7 +237,6 @@ function findRootProblems(service: ParsedService): PathProblem[] {
   return problems;
 }
 
-/** Keys of a health check, one of which names the probe. */
 const PROBE_KEYS = Object.entries<KeyTable[string]>(HEALTH_KEYS)
   .filter(([, { field }]) => field === 'probe')
   .map(([name]) => name);

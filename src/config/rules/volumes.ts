@@ -8,7 +8,6 @@ import { upwards } from '../schema/values.ts';
 import { toVolume } from '../schema/volumes.ts';
 import { findRepeatedNames, MAX_SUGGESTIONS } from './rules.ts';
 
-/** A path of the host or the guest, and its position in the config. */
 interface PathUse {
   readonly at: Path;
   readonly path: string;
@@ -38,7 +37,6 @@ type Kind = (typeof KINDS)[number];
 /** Names that a group shares; those of volumes with their paths. */
 type Shared = Readonly<Record<Kind, Map<string, string | undefined>>>;
 
-/** Index of the names that groups share. */
 class Groups {
   readonly #byName = new Map<string, Shared>();
   /** The group that a name belongs to. */

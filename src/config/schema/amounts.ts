@@ -26,7 +26,6 @@ export function integer(min: number, max: number, noun = 'a number', suffix = ''
   return scalar(integerSchema(min, max), `${noun} from ${min} to ${max}${suffix}`);
 }
 
-/** A number of things, 0 included. */
 export function count(expected: string) {
   return scalar(
     v.pipe(v.number(mustBe('an integer')), v.integer('must be a whole number'), v.minValue(0, 'must not be negative')),
@@ -34,7 +33,6 @@ export function count(expected: string) {
   );
 }
 
-/** Cpus of a guest. */
 export const Cpus = scalar(
   ({ host }) =>
     v.pipe(

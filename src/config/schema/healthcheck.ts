@@ -61,7 +61,6 @@ function findPatternProblem(text: string): string | null {
   }
 }
 
-/** A connection to a port. */
 export const TcpProbe = scalar(
   v.pipe(
     integerSchema(1, MAX_PORT),
@@ -71,12 +70,10 @@ export const TcpProbe = scalar(
   { print: (probe: Probe) => (probe.type === 'tcp' ? probe.port : null) },
 );
 
-/** A GET. */
 export const HttpProbe = scalar(HttpTarget, 'an address such as "http://localhost:80/health" or ":80/health"', {
   print: (probe: Probe) => (probe.type === 'http' ? `:${probe.port}${probe.path}` : null),
 });
 
-/** A command in the guest. */
 export const ExecProbe = scalar(
   v.pipe(
     ExecCommand,
@@ -86,7 +83,6 @@ export const ExecProbe = scalar(
   { print: (probe: Probe) => (probe.type === 'exec' ? probe.command : null), json: TEXT_OR_TEXTS },
 );
 
-/** A line of output. */
 export const LogLineProbe = scalar(
   v.pipe(
     LinePattern,

@@ -11,7 +11,6 @@ export function configJsonSchema(): JsonSchema {
   return { $schema: 'http://json-schema.org/draft-07/schema#', title: 'monocore', ...tableSchema(DOCUMENT_KEYS) };
 }
 
-/** A table with these keys and no others. */
 function tableSchema(keys: KeyTable): JsonSchema {
   const properties = Object.entries(keys).flatMap(([name, key]) => {
     const property = keySchema(key);

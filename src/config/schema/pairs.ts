@@ -17,7 +17,6 @@ const PAIRS: JsonSchema = {
 /** Names that valibot's records drop, so that they would not reach the daemon. */
 const LOST_NAMES: ReadonlySet<string> = new Set(['__proto__', 'prototype', 'constructor']);
 
-/** The problem with a pair, or null. */
 type PairCheck = (name: string, value: string) => string | null;
 
 /** Texts by name. Each faulty one is an issue of its own, at its index or key. */
@@ -54,7 +53,6 @@ function pairs(check: PairCheck) {
 /** A name of POSIX (XBD 3.216), the only kind that every shell can read. */
 const NAME_PATTERN = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
-/** Variables by name. */
 export const Variables = scalar(pairs(findVariableProblem), 'an array such as ["NAME=value"], or a table of strings', {
   json: PAIRS,
 });

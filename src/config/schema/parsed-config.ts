@@ -65,7 +65,6 @@ function inherit(service: ParsedService, defaults: ParsedTable<Record<string, un
   };
 }
 
-/** The log settings of a service: its own keys over the defaults'. */
 function inheritLog({ values: { log } }: ParsedService, defaults: ParsedTable<Record<string, unknown>>) {
   const base = defaults.values.log as typeof log;
   if (log === undefined || base === undefined) return {};

@@ -10,7 +10,6 @@ const EXPECTED =
 
 /** A port of the guest, and those of the host that lead to it: one for each replica. */
 export interface PortRange {
-  /** The first host port. */
   readonly first: number;
   readonly count: number;
   readonly guest: number;
@@ -26,7 +25,6 @@ const Mapping = v.pipe(
 /** `host:guest`, `first-last:guest`, or one port for both; `/udp` behind it, or `/tcp`, which is the default. */
 export const PortMapping = scalar(Mapping, EXPECTED);
 
-/** Several {@link PortMapping}s. */
 export const PortMappings = scalar(list(Mapping), `an array of ${EXPECTED}`, {
   print: (ports: readonly Port[]) => ports.map(formatPort),
 });

@@ -16,7 +16,6 @@ import type {
 /** Most tables of a kind: far more than a host can run. Without a limit the rules between tables could take minutes. */
 export const MAX_TABLES = 1000;
 
-/** A table that is left out. */
 const EMPTY: Table = Object.freeze(Object.create(null));
 
 /** Reads tables of a document and collects what is wrong in them. */
@@ -84,7 +83,6 @@ export class TableReader {
     return undefined;
   }
 
-  /** Elements that are tables. */
   #tables({ header, keys }: TablesType<KeyTable>, elements: readonly unknown[], path: Path): ParsedTable<unknown>[] {
     if (elements.length > MAX_TABLES) {
       this.#report(valueProblem(path, `has ${elements.length} elements`, `at most ${MAX_TABLES}`));

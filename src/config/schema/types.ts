@@ -7,9 +7,7 @@ import type { Path, Table } from '../languages/document.ts';
 
 /** Upper limits of what a service may ask for. */
 export interface HostLimits {
-  /** Cpus that this process may use. */
   readonly cpus: number;
-  /** Memory of the host, MiB. */
   readonly ramMib: number;
 }
 
@@ -39,7 +37,6 @@ export interface ScalarType<T> {
   readonly json?: JsonSchema;
 }
 
-/** Table with keys of its own. */
 export interface TableType<K extends KeyTable> {
   readonly kind: 'table';
   /** `[service.log]`. */
@@ -47,7 +44,6 @@ export interface TableType<K extends KeyTable> {
   readonly keys: K;
 }
 
-/** Array of tables. */
 export interface TablesType<K extends KeyTable> {
   readonly kind: 'tables';
   /** `[[service]]`. */
@@ -73,7 +69,6 @@ export type ValueType = ScalarType<unknown> | TableType<KeyTable> | TablesType<K
  */
 export type Change = 'restart' | 'live' | 'services';
 
-/** Properties of a key, whatever its type. */
 interface KeyOptions<Field extends string> {
   /** Description for the manual: a noun phrase on one line, without full stop. */
   readonly summary: string;
@@ -81,7 +76,6 @@ interface KeyOptions<Field extends string> {
   readonly field?: Field;
   /** May stand in `[defaults]`. */
   readonly inherited?: true;
-  /** Second name of the key. */
   readonly alias?: string;
   /** Names in other tools, for suggestions. */
   readonly otherNames?: readonly string[];
@@ -100,7 +94,6 @@ interface KeyOptions<Field extends string> {
   readonly difference?: 'hidden' | { readonly noun: string; readonly by?: string };
 }
 
-/** Row of the table of keys. */
 export interface Key<T extends ValueType, Presence, Field extends string = string> extends KeyOptions<Field> {
   readonly type: T;
   readonly presence: Presence;
@@ -117,7 +110,6 @@ export type KeyTable = Readonly<Record<string, AnyKey>>;
 /** As {@link KeyTable}, for a table whose values become fields of a `Stored`. */
 export type KeyTableOf<Stored> = Readonly<Record<string, Key<ValueType, Presence, FieldPath<Stored>>>>;
 
-/** `cpus`, or `restart.when`. */
 type FieldPath<Stored> = {
   [Name in keyof Stored & string]: Stored[Name] extends readonly unknown[] | null
     ? Name
@@ -158,7 +150,6 @@ export function hasKey({ table, inherited }: ParsedTable<unknown>, key: string):
   return Object.hasOwn(table, key) || inherited?.has(key) === true;
 }
 
-/** A key that must be there. */
 export function required<T extends ValueType, const Field extends string = never>(
   type: T,
   options: KeyOptions<Field>,
@@ -166,7 +157,6 @@ export function required<T extends ValueType, const Field extends string = never
   return { ...options, type, presence: 'required' };
 }
 
-/** A key without default. */
 export function optional<T extends ValueType, const Field extends string = never>(
   type: T,
   options: KeyOptions<Field>,

@@ -27,7 +27,6 @@ export function scalar<T>(
   };
 }
 
-/** The message for a value of the wrong kind. */
 export function mustBe(wanted: string): (issue: v.BaseIssue<unknown>) => string {
   return (issue) => `must be ${wanted}, not ${kindOf(issue.input)}`;
 }
@@ -54,7 +53,6 @@ export const Name = v.pipe(Text, v.regex(/^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$/
 /** `monocore` is the name of the daemon's own log, see `state/paths.ts`. */
 export const ServiceName = v.pipe(Name, v.notValue('monocore', '"monocore" is reserved for the daemon itself'));
 
-/** An array. */
 export function list<T>(item: Schema<T>): Schema<T[]> {
   return v.array(item, mustBe('an array')) as Schema<T[]>;
 }
@@ -129,7 +127,6 @@ export const AbsolutePath = v.pipe(
   }),
 );
 
-/** A word of a set. */
 export function choice<const Words extends readonly string[]>(words: Words, message: string) {
   return scalar(v.picklist(words, message), wordList(words));
 }
@@ -140,7 +137,6 @@ function wordList(words: readonly string[]): string {
   return quoted.length === 2 ? quoted.join(' or ') : `one of ${quoted.join(', ')}`;
 }
 
-/** The name of an image, as written. */
 export const ImageName = scalar(
   v.pipe(
     Printable,
@@ -188,7 +184,6 @@ export const StopSignal = scalar(
 /** The next one, (uid_t) -1, means "unchanged" to setreuid(2) and others. */
 const MAX_USER_ID = 2 ** 32 - 2;
 
-/** A user of the host, by name or number. */
 export const User = scalar(
   v.pipe(
     v.union([v.string(), v.number()], mustBe('a name or a number')),

@@ -33,7 +33,6 @@ const VolumeText = v.pipe(
   }),
 );
 
-/** Volumes of a service's own. */
 export const Volumes = scalar(list(VolumeText), 'an array of "/host:/guest", "/host:/guest:ro", or one path for both', {
   print: (volumes: readonly Volume[]) =>
     volumes.map(({ host, guest, read_only }) => `${host}:${guest}${read_only ? ':ro' : ''}`),
@@ -56,7 +55,6 @@ function parseMount(text: string): Mount | string {
   return { host, guest, read_only: mode === 'ro' };
 }
 
-/** Reference to a volume of the group. */
 interface GroupVolume {
   readonly name: string;
   readonly mount: Mount | undefined;

@@ -187,7 +187,6 @@ function text(bytes: Buffer, from: number, to: number): string {
   return parseJson(bytes.toString('utf8', from, to))?.msg ?? decodeCut(bytes.toString('utf8', start, to));
 }
 
-/** Longest escape, `\u001b`. */
 const MAX_ESCAPE_CHARS = 6;
 
 /** Decodes the inside of a JSON string without its end: its last escape may be cut. */

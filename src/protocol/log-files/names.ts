@@ -8,7 +8,6 @@
 export type StreamName = 'stdout' | 'stderr' | 'console';
 export const STREAM_NAMES: readonly StreamName[] = ['stdout', 'stderr', 'console'];
 
-/** Stream of a service. */
 export interface StreamId {
   readonly service: string;
   readonly stream: StreamName;
@@ -23,10 +22,8 @@ export interface Position {
   readonly offset: number;
 }
 
-/** Position before the first file of a stream. */
 export const ORIGIN: Position = Object.freeze({ number: 0, offset: 0 });
 
-/** True if position `a` is before `b`. */
 export function isBefore(a: Position, b: Position): boolean {
   return a.number < b.number || (a.number === b.number && a.offset < b.offset);
 }
@@ -47,7 +44,6 @@ export function isServiceName(name: string): boolean {
   return SERVICE_NAME.test(name);
 }
 
-/** Unique key of a stream. */
 export function streamKey({ service, stream }: StreamId): string {
   return `${service}.${stream}`;
 }
@@ -57,7 +53,6 @@ export function fileName(id: StreamId, number: number): string {
   return `${streamKey(id)}.${String(number).padStart(6, '0')}.log`;
 }
 
-/** Name of the symlink to the current file. */
 export function linkName(id: StreamId): string {
   return `${streamKey(id)}.log`;
 }
@@ -67,7 +62,6 @@ export function temporaryLinkName(id: StreamId): string {
   return `.${streamKey(id)}.link`;
 }
 
-/** Parsed name of a log file. */
 export interface LogFileName extends StreamId {
   readonly number: number;
   /** `unfinished`: a compression is running, or was interrupted. */

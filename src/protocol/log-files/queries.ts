@@ -37,7 +37,6 @@ interface LogPattern {
   readonly ignoreCase: boolean;
 }
 
-/** Filter that passes every record. */
 export const EVERY_RECORD: LogFilter = Object.freeze({ sinceMs: null, untilMs: null, grep: null });
 
 /** Compiles a pattern. Any thread may compile it; only a job may run it. Throws `SyntaxError`. */
@@ -59,7 +58,6 @@ export type LogReadEvent =
   | { readonly type: 'end' }
   | { readonly type: 'error'; readonly error: WireError };
 
-/** Number of buffers of a reader. */
 export const READ_WINDOW = 4;
 /** Size of each buffer, and so of the largest chunk. */
 export const CHUNK_BYTES = 65_536;
@@ -88,7 +86,6 @@ export interface SearchPlace {
   readonly id: StreamId;
   /** Next byte to deliver; the start of a record unless `isInRecord`. */
   readonly at: Position;
-  /** Where to stop. */
   readonly end: Position;
   /** Time of the previous record, RFC 3339, for records that have none; empty if there is none. */
   readonly time: string;
@@ -98,7 +95,6 @@ export interface SearchPlace {
 
 /** Progress of the search for the last records over all streams. */
 export interface TailState {
-  /** Records still to be found. */
   readonly missing: number;
   readonly streams: readonly TailPlace[];
 }
@@ -117,7 +113,6 @@ export interface TailPlace {
   readonly next: FoundRecord | null;
 }
 
-/** Record found by a search. */
 export interface FoundRecord {
   readonly start: Position;
   /** RFC 3339. */

@@ -43,7 +43,6 @@ export interface LogRecord {
   readonly isPartial: boolean;
 }
 
-/** Output that was dropped between two records. */
 export interface Gap {
   /** Newlines in it. */
   readonly lines: number;
@@ -57,7 +56,6 @@ export function gapText({ lines, bytes, reason }: Gap): string {
   return `monocore: ${lines} lines (${bytes} bytes) were dropped: ${reason}`;
 }
 
-/** Context of a repair. */
 export interface RepairOptions {
   readonly id: StreamId;
   /** The stream that wrote the file goes on: its next bytes continue the line of the last record. */

@@ -49,7 +49,6 @@ function encode({ level, timeMs, service, text, isContinued }: LogRecord): strin
   return Buffer.from(start).toString('latin1') + line;
 }
 
-/** Parsed head of a text record. */
 interface TextHead {
   readonly time: string;
   readonly level: LevelName;
@@ -118,7 +117,6 @@ function repair(
   return '\n';
 }
 
-/** Makes all times look alike. */
 function maskDigits(text: string): string {
   return text.replaceAll(/\d/g, '0');
 }
