@@ -17,7 +17,7 @@ test('help lists the commands by group, the topics and the exit codes, as --help
   assert.match(text, /\nServices:\n {2}start\|up .*\n/);
   assert.match(text, /\nHost and daemon:\n {2}doctor .*\n {2}daemon /);
   assert.match(text, /\nManual \(monocore help TOPIC\):\n {2}start +Getting started\n/);
-  assert.match(text, /\n {2}troubleshooting +Troubleshooting\n/);
+  assert.match(text, /\n {2}troubleshooting +Troubleshooting by symptom\n/);
   assert.match(text, /\nExit codes:\n {2}0 /);
   assert.equal(text, (await runCli(['--help'])).stdout.toString());
 });
