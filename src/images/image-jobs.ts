@@ -11,7 +11,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { errorCode, MonocoreError, toWireError } from '../lib/errors.ts';
-import { formatImageReference, parseImageReference } from '../protocol/image-reference.ts';
+import { fullImageName } from '../protocol/image-reference.ts';
 import type {
   BuildRootImageJob,
   ChangeImagesJob,
@@ -19,6 +19,7 @@ import type {
   ImageJobResults,
   ImageReply,
   ImageSummary,
+  JobInput,
   LoadImagesJob,
   LoadRequest,
   Platform,
@@ -45,27 +46,17 @@ export interface RequestOptions {
   readonly onEvent?: (event: ImageEvent) => void;
 }
 
-/** Requests on the images of a home. Implemented in process, and by the daemon's client. */
-export interface ImageRequests {
-  /** Pulls images one after the other. */
-  pull(request: PullRequest, options?: RequestOptions): Promise<readonly StoredImage[]>;
-  load(request: LoadRequest, options?: RequestOptions): Promise<readonly StoredImage[]>;
-  /** Fails with `ImageInUse` for an image that a service uses. */
-  remove(request: RemoveImagesRequest): Promise<RemovedImages>;
-  /** Keeps images that services use. */
-  prune(): Promise<RemovedImages>;
-  list(): Promise<readonly ImageSummary[]>;
-}
+/** Requests on the images of a home, which the daemon's client implements, too. */
+export type ImageRequests = Pick<Images, 'pull' | 'load' | 'remove' | 'prune' | 'list'>;
 
-/** A job without the store's place and the port, which are added here. */
-type Request<J extends ChangeImagesJob> = Omit<J, 'imagesDir' | 'port'>;
+type Request<J extends ChangeImagesJob> = JobInput<J> & Pick<J, 'type'>;
 type Result<J extends ChangeImagesJob> = ImageJobResults[J['type']];
 
 /**
  * Image store of one home. Methods throw MonocoreError: `Aborted` when the signal fires, `HomeUnusable` when the store's
  * folder cannot be made, and the errors of the jobs. Main thread.
  */
-export class Images implements ImageRequests {
+export class Images {
   readonly #pool: JobPool;
   readonly #dir: string;
   readonly #stateDirs: readonly string[];
@@ -81,9 +72,10 @@ export class Images implements ImageRequests {
     this.#stateDirs = [paths.runDir, paths.endedDir];
   }
 
+  /** Pulls images one after the other. */
   async pull({ names, ...request }: PullRequest, options?: RequestOptions): Promise<readonly StoredImage[]> {
     // A name that is not valid fails before any image is pulled.
-    const fullNames = names.map((name) => formatImageReference(parseImageReference(name)));
+    const fullNames = names.map(fullImageName);
     const docker_config = request.docker_config ?? dockerConfigPath();
     const host = { platform: hostPlatform(), docker_config, proxies: request.proxies ?? proxySettings() };
     const stored: StoredImage[] = [];
@@ -97,11 +89,12 @@ export class Images implements ImageRequests {
     return this.#change<LoadImagesJob>({ type: 'load-images', ...request, platform: hostPlatform() }, options);
   }
 
+  /** @throws MonocoreError `ImageInUse` for an image that a service uses */
   remove({ names }: RemoveImagesRequest, options?: RequestOptions): Promise<RemovedImages> {
-    const job: Request<RemoveImagesJob> = { type: 'remove-images', names, stateDirs: this.#stateDirs };
-    return this.#change<RemoveImagesJob>(job, options);
+    return this.#change<RemoveImagesJob>({ type: 'remove-images', names, stateDirs: this.#stateDirs }, options);
   }
 
+  /** Removes images that have no name and that no service uses. */
   prune(options?: RequestOptions): Promise<RemovedImages> {
     return this.#change<PruneImagesJob>({ type: 'prune-images', stateDirs: this.#stateDirs }, options);
   }
@@ -126,10 +119,9 @@ export class Images implements ImageRequests {
     job: Request<J>,
     { signal = new AbortController().signal, onEvent = () => {} }: RequestOptions = {},
   ): Promise<Result<J>> {
-    const result = await this.#shared.join(JSON.stringify(job), { signal, onEvent }, (end, tell) =>
-      this.#change<J>(job, { signal: end, onEvent: tell }),
-    );
-    return result as Result<J>;
+    const work = (end: AbortSignal, tell: (event: ImageEvent) => void) =>
+      this.#change<J>(job, { signal: end, onEvent: tell });
+    return (await this.#shared.join(JSON.stringify(job), { signal, onEvent }, work)) as Result<J>;
   }
 
   /** Changes the store when all changes before this one have ended, so that one thread of the pool stays free to list. */
@@ -159,7 +151,11 @@ export class Images implements ImageRequests {
     signal: AbortSignal,
     onEvent: (event: ImageEvent) => void,
   ): Promise<Result<J>> {
-    this.#makeDir();
+    try {
+      makeFolder(this.#dir, 0o755);
+    } catch (cause) {
+      throw new MonocoreError('HomeUnusable', `${this.#dir} cannot be made (${errorCode(cause)})`, { cause });
+    }
     const { port1, port2 } = new MessageChannel();
     const end = new AbortController();
     let grace: NodeJS.Timeout | undefined;
@@ -180,14 +176,6 @@ export class Images implements ImageRequests {
       // A job that never ran still has the port here. Events that are on their way come before its end.
       port2.close();
       await closed;
-    }
-  }
-
-  #makeDir(): void {
-    try {
-      makeFolder(this.#dir, 0o755);
-    } catch (cause) {
-      throw new MonocoreError('HomeUnusable', `${this.#dir} cannot be made (${errorCode(cause)})`, { cause });
     }
   }
 }

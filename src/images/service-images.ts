@@ -2,12 +2,11 @@
 import { readFile, stat } from 'node:fs/promises';
 import * as v from 'valibot';
 import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
-import { formatImageReference, parseImageReference } from '../protocol/image-reference.ts';
+import { formatImageReference, fullImageName, parseImageReference } from '../protocol/image-reference.ts';
 import {
   DEFAULT_IMAGE_SETTINGS,
-  type ImageDefaults,
   ImageDefaultsSchema,
-  type ImageIndex,
+  type ImageEvent,
   ImageIndexSchema,
   type ImageSettings,
   nameOf,
@@ -15,9 +14,7 @@ import {
 } from '../protocol/images.ts';
 import type { ImagePaths } from '../state/paths.ts';
 import type { Images } from './image-jobs.ts';
-import { PullProgress } from './pull-progress.ts';
 
-/** A service's request for its image. */
 export interface ImageRequest {
   /** As people write it. */
   readonly name: string;
@@ -54,7 +51,7 @@ export class ServiceImages {
    * @throws MonocoreError `Aborted` when the signal fires; `Usage`, `ImageUnavailable`, `ImageInvalid`
    */
   async fetch({ name, digest: wanted, signal, onProgress }: ImageRequest): Promise<ServiceImage> {
-    const fullName = formatImageReference(parseImageReference(name));
+    const fullName = fullImageName(name);
     const known = await this.#resolve(name, wanted);
     const ready = known === null ? null : await this.recall(known);
     if (ready) return ready;
@@ -63,21 +60,18 @@ export class ServiceImages {
     await this.#images.buildRoot(digest, this.#settings.max_image_size_bytes, { signal });
     const built = await this.recall(digest);
     if (built) return built;
-    throw new MonocoreError(
-      'ImageInvalid',
-      `${fullName} was removed while it was being prepared; start the service again`,
-    );
+    const reason = `${fullName} was removed while it was being prepared; start the service again`;
+    throw new MonocoreError('ImageInvalid', reason);
   }
 
-  /**
-   * Finds an image whose root was built; null for any other.
-   *
-   * @param digest of its manifest
-   * @throws MonocoreError `ImageInvalid` for a damaged record
-   */
+  /** Finds an image whose root was built; null for any other. @throws MonocoreError `ImageInvalid` for a damaged record */
   async recall(digest: string): Promise<ServiceImage | null> {
     const root = this.#paths.root(digest);
-    const defaults = (await isFile(root)) ? await this.#readRecord(digest) : null;
+    const isBuilt = await stat(root).then(
+      (found) => found.isFile(),
+      () => false,
+    );
+    const defaults = isBuilt ? await readDocument(this.#paths.rootRecord(digest), ImageDefaultsSchema) : null;
     return defaults && { digest, root, defaults };
   }
 
@@ -97,7 +91,7 @@ export class ServiceImages {
 
   /** Digest of the manifest to use; null when the store does not have it. */
   async #resolve(text: string, wanted: string | null): Promise<string | null> {
-    const { manifests } = await this.#readIndex();
+    const { manifests = [] } = (await readDocument(this.#paths.index, ImageIndexSchema)) ?? {};
     if (wanted !== null && manifests.some(({ digest }) => digest === wanted)) return wanted;
     const reference = parseImageReference(text);
     const name = formatImageReference(reference);
@@ -106,36 +100,69 @@ export class ServiceImages {
     // A manifest by its digest is the same under any name. The store verified it when it came.
     return manifests.find(({ digest }) => digest === reference.digest)?.digest ?? null;
   }
-
-  async #readIndex(): Promise<ImageIndex> {
-    const text = await readText(this.#paths.index);
-    return text === null ? { schemaVersion: 2, manifests: [] } : this.#parse(ImageIndexSchema, text, this.#paths.index);
-  }
-
-  async #readRecord(digest: string): Promise<ImageDefaults | null> {
-    const path = this.#paths.rootRecord(digest);
-    const text = await readText(path);
-    return text === null ? null : this.#parse(ImageDefaultsSchema, text, path);
-  }
-
-  #parse<Schema extends v.GenericSchema>(schema: Schema, text: string, path: string): v.InferOutput<Schema> {
-    const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), schema), text);
-    if (parsed.success) return parsed.output;
-    throw new MonocoreError('ImageInvalid', `the image store is damaged: ${path}: ${parsed.issues[0].message}`);
-  }
 }
 
-/** Reads a file; null when it is missing. */
-async function readText(path: string): Promise<string | null> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (cause) {
+/** Reads a JSON file of the store; null when it is missing. @throws MonocoreError `ImageInvalid` */
+async function readDocument<Schema extends v.GenericSchema>(
+  path: string,
+  schema: Schema,
+): Promise<v.InferOutput<Schema> | null> {
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
     if (errorCode(cause) === 'ENOENT') return null;
     throw new MonocoreError('ImageInvalid', `the image store cannot be read: ${errorText(cause)}`, { cause });
-  }
+  });
+  if (text === null) return null;
+  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), schema), text);
+  if (parsed.success) return parsed.output;
+  throw new MonocoreError('ImageInvalid', `the image store is damaged: ${path}: ${parsed.issues[0].message}`);
 }
 
-async function isFile(path: string): Promise<boolean> {
-  const found = await stat(path).catch(() => null);
-  return found?.isFile() ?? false;
+/** Progress of one image's pull in a few words. */
+class PullProgress {
+  readonly #blobs = new Map<string, { readonly sizeBytes: number; doneBytes: number }>();
+  #last: string | null = null;
+
+  /** The service's new `detail`, `pulling 40 %` for example; null when it stays the same. */
+  take(event: ImageEvent): string | null {
+    const text = this.#describe(event);
+    if (text === null || text === this.#last) return null;
+    this.#last = text;
+    return text;
+  }
+
+  #describe(event: ImageEvent): string | null {
+    switch (event.type) {
+      case 'waiting':
+        return 'waiting for another change of the images';
+      case 'blob':
+        this.#blobs.set(event.digest, { sizeBytes: event.size_bytes, doneBytes: event.present ? event.size_bytes : 0 });
+        return this.#share();
+      case 'bytes':
+        return this.#set(event.digest, event.done_bytes);
+      case 'kept':
+        return this.#set(event.digest, Number.POSITIVE_INFINITY);
+      case 'retry':
+        return `${this.#share()}, trying again: ${event.reason}`;
+      case 'image':
+        return 'pulling';
+      default:
+        return null;
+    }
+  }
+
+  #set(digest: string, doneBytes: number): string {
+    const blob = this.#blobs.get(digest);
+    if (blob) blob.doneBytes = Math.min(doneBytes, blob.sizeBytes);
+    return this.#share();
+  }
+
+  #share(): string {
+    let doneBytes = 0;
+    let sizeBytes = 0;
+    for (const blob of this.#blobs.values()) {
+      doneBytes += blob.doneBytes;
+      sizeBytes += blob.sizeBytes;
+    }
+    return sizeBytes === 0 ? 'pulling' : `pulling ${Math.floor((100 * doneBytes) / sizeBytes)} %`;
+  }
 }

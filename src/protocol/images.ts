@@ -42,17 +42,11 @@ export interface ServiceImage {
 // The index of the store, `index.json` of an OCI image layout: image-spec, image-index.md and image-layout.md. Jobs write
 // it; the main thread looks names up in it.
 
-const DescriptorPlatformSchema = v.object({
-  os: v.string(),
-  architecture: v.string(),
-  variant: v.optional(v.string()),
-});
-
 export const DescriptorSchema = v.object({
   mediaType: v.string(),
   digest: v.pipe(v.string(), v.check(isDigest, 'a digest is sha256: and 64 hexadecimal digits')),
   size: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
-  platform: v.optional(DescriptorPlatformSchema),
+  platform: v.optional(v.object({ os: v.string(), architecture: v.string(), variant: v.optional(v.string()) })),
   annotations: v.optional(v.record(v.string(), v.string())),
 });
 export type Descriptor = v.InferOutput<typeof DescriptorSchema>;
@@ -140,16 +134,11 @@ export interface ImagesReply {
 
 // Jobs of the pool.
 
-interface StoreJob {
+/** A job that changes the store. */
+interface ChangeJob {
   /** Absolute path of the store, see `ImagePaths`. */
   readonly imagesDir: string;
-}
-
-/**
- * A job that changes the store. It posts {@link ImageEvent}s over `port`; any message to it cancels the job, which then
- * throws `Aborted`.
- */
-interface ChangeJob extends StoreJob {
+  /** Gets {@link ImageEvent}s; any message from it cancels the job, which then throws `Aborted`. */
   readonly port: MessagePort;
 }
 
@@ -166,20 +155,18 @@ export interface LoadImagesJob extends ChangeJob, LoadRequest {
   readonly platform: Platform;
 }
 
-/** Protects images that services use, by the state files that are found under the store's lock. */
-interface UseGuard {
-  /** Absolute paths of the folders with state files; they may be missing. */
+/** Removes images without a name, blobs of no image, roots of no service, and remains of interrupted downloads. */
+export interface PruneImagesJob extends ChangeJob {
+  readonly type: 'prune-images';
+  /** Absolute paths of folders with state files, which tell the images that services use; they may be missing. */
   readonly stateDirs: readonly string[];
 }
 
 /** Removes names, and with the last name of an image the blobs that no other image has. */
-export interface RemoveImagesJob extends ChangeJob, UseGuard, RemoveImagesRequest {
+export interface RemoveImagesJob extends ChangeJob, RemoveImagesRequest {
   readonly type: 'remove-images';
-}
-
-/** Removes images without a name, blobs of no image, roots of no service, and remains of interrupted downloads. */
-export interface PruneImagesJob extends ChangeJob, UseGuard {
-  readonly type: 'prune-images';
+  /** As for {@link PruneImagesJob}. */
+  readonly stateDirs: readonly string[];
 }
 
 /** Builds the root file system of an image and records its defaults, unless they exist: `images/roots` in `ImagePaths`. */
@@ -191,14 +178,10 @@ export interface BuildRootImageJob extends ChangeJob {
   readonly max_image_size_bytes: number;
 }
 
-interface ListImagesJob extends StoreJob {
-  readonly type: 'list-images';
-}
-
-/** A job without its place and port, which only the thread's entry needs. */
+/** The input of a change, without its place and port, which only the pool and the thread's entry need. */
 export type JobInput<J extends ChangeImagesJob> = Omit<J, 'type' | keyof ChangeJob>;
 export type ChangeImagesJob = PullImageJob | LoadImagesJob | RemoveImagesJob | PruneImagesJob | BuildRootImageJob;
-export type ImageJob = ChangeImagesJob | ListImagesJob;
+export type ImageJob = ChangeImagesJob | { readonly type: 'list-images'; readonly imagesDir: string };
 
 export interface ImageJobResults {
   readonly 'pull-image': StoredImage;
@@ -261,7 +244,7 @@ export type ImageEvent =
   | { readonly type: 'notice'; readonly text: string }
   | { readonly type: 'stored'; readonly image: StoredImage };
 
-/** Takes events; never throws. */
+/** Never throws. */
 export type ReportImageEvent = (event: ImageEvent) => void;
 
 /** A line of the answer to a pull or load: events, then `done` or `error`. An answer without either was cut off. */
