@@ -36,7 +36,7 @@ function request(registry: TestRegistry, ...repositories: string[]) {
   };
 }
 
-test('images are pulled, listed and removed off the main thread, and every event comes before the end', async (t) => {
+test('images are pulled, listed and removed off the main thread, and every event arrives before the result', async (t) => {
   const registry = await startRegistry(t);
   registry.add('one', 'latest', makeImage());
   registry.add('two', 'latest', makeImage({ layers: [Buffer.from('two')] }));
@@ -54,7 +54,7 @@ test('images are pulled, listed and removed off the main thread, and every event
   assert.deepEqual(await images.list(), []);
 });
 
-test('pulls of two programs at once wait for each other and lose nothing', async (t) => {
+test('concurrent pulls of two processes wait for each other and lose nothing', async (t) => {
   const registry = await startRegistry(t);
   const first = await makeImages(t);
   const second = await makeImages(t, first.paths.home);
@@ -68,7 +68,7 @@ test('pulls of two programs at once wait for each other and lose nothing', async
   assert.equal((await first.images.list()).length, repositories.length);
 });
 
-test('images are listed while one is pulled and another one waits, which can be cancelled at once', async (t) => {
+test('images can be listed during a pull, and a waiting pull is cancelled at once', async (t) => {
   const registry = await startRegistry(t);
   for (const repository of ['one', 'two']) registry.add(repository, 'latest', makeImage());
   const { images } = await makeImages(t);
@@ -95,7 +95,7 @@ test('images are listed while one is pulled and another one waits, which can be 
   assert.equal((await images.pull(request(registry, 'two'))).length, 1, 'whoever comes next has its turn');
 });
 
-test('a pull that is called off ends, keeps no lock and no blob that is not whole', async (t) => {
+test('a cancelled pull ends, releases its lock and leaves no incomplete blob', async (t) => {
   const registry = await startRegistry(t);
   const image = makeImage({ layers: [Buffer.from('a layer that never comes whole')] });
   registry.add('app', 'latest', image);
@@ -114,7 +114,7 @@ test('a pull that is called off ends, keeps no lock and no blob that is not whol
   await assert.rejects(images.prune({ signal: AbortSignal.abort() }), { code: 'Aborted' });
 });
 
-test('who waits for the lock of a process says so, can be called off, and goes on when that process is killed', async (t) => {
+test('a change that waits for another process reports it, can be cancelled, and runs when that process is killed', async (t) => {
   const { images, paths } = await makeImages(t);
   await images.prune();
   const holder = spawn(process.execPath, [...TYPESCRIPT_OPTIONS, LOCK_HOLDER, paths.images.dir], {
@@ -140,17 +140,17 @@ test('a home that cannot be written is an error', async (t) => {
   await assert.rejects(images.prune(), { code: 'HomeUnusable' });
 });
 
-test('the platform has the names that images are labelled with', () => {
+test('the host platform has the names that image indexes use', () => {
   assert.deepEqual(hostPlatform('x64'), { os: 'linux', architecture: 'amd64', variant: null });
   assert.deepEqual(hostPlatform('arm64'), { os: 'linux', architecture: 'arm64', variant: null });
 });
 
-test("Docker's config is where Docker looks for it", () => {
+test('the Docker config is found where Docker looks for it', () => {
   assert.equal(dockerConfigPath({ DOCKER_CONFIG: '/etc/docker-cli' }), '/etc/docker-cli/config.json');
   assert.equal(dockerConfigPath({}), join(homedir(), '.docker', 'config.json'));
 });
 
-test('proxies have the names that most programs know', () => {
+test('proxies are read from the usual environment variables', () => {
   assert.deepEqual(proxySettings({}), { http: null, https: null, exempt: '' });
   const env = {
     HTTP_PROXY: 'http://a',

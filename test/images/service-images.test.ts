@@ -39,7 +39,7 @@ async function fileImage(content: string | Buffer, config = {}) {
   return makeImage({ layers: [await makeTar([['file', Buffer.from(content)]])], config });
 }
 
-test('services that want an image at once share one pull and one root, and each is told how far it is', async (t) => {
+test('services that want an image at once share one pull and one root, and each gets progress', async (t) => {
   const { registry, paths, fetch, roots } = await makeImages(t);
   const image = await fileImage('a', { Cmd: ['run'], Env: null, User: '' });
   registry.add('app', 'latest', image);
@@ -64,7 +64,7 @@ test('services that want an image at once share one pull and one root, and each 
   assert.ok(asked < before);
 });
 
-test('an image that is ready is found without its blobs, by its name, its digest, or the digest that ran', async (t) => {
+test('a prepared image is found without its blobs: by name, by digest, or by the digest of the last run', async (t) => {
   const { registry, images, paths, fetch, told } = await makeImages(t);
   const image = await fileImage('a');
   registry.add('app', 'latest', image);
@@ -83,7 +83,7 @@ test('an image that is ready is found without its blobs, by its name, its digest
   await assert.rejects(fetch('app'), { code: 'ImageInvalid', message: /image store is damaged: .*\.json/ });
 });
 
-test('the last who waits calls the work off, nothing half-done is left, and the next one starts anew', async (t) => {
+test('cancelling the last waiter cancels the work, leaves nothing half-done, and the next request starts over', async (t) => {
   const { registry, paths, fetch, roots } = await makeImages(t);
   const image = await fileImage(Buffer.alloc(MIB, 'a'));
   registry.add('app', 'latest', image);
@@ -114,7 +114,7 @@ test('the last who waits calls the work off, nothing half-done is left, and the 
   assert.deepEqual(readdirSync(paths.partialDir), []);
 });
 
-test('what cannot be had says why: no such image, too large to pull, too large unpacked, HTTPS only', async (t) => {
+test('an unavailable image says why: unknown, too large to pull, too large unpacked, HTTPS only', async (t) => {
   const { registry, images, fetch, roots } = await makeImages(t, 100_000);
   registry.add('bomb', 'latest', await fileImage(Buffer.alloc(2 * MIB)));
   registry.add(

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { SharedTasks } from '../../src/images/shared-tasks.ts';
 
-test('who is called off while an earlier task takes its time to end does not wait for that', async () => {
+test('a cancelled caller does not wait for an earlier task that is slow to end', async () => {
   const tasks = new SharedTasks<string, string>((past, event) => [...past, event]);
   let end = (): void => {};
   const slow = new Promise<string>((resolve) => {

@@ -29,7 +29,7 @@ const linesOf = (body: string) =>
     .split('\n')
     .map((line) => JSON.parse(line) as ImageReply);
 
-test('a pull is answered with a line for each event and its outcome', async (t) => {
+test('a pull is answered with a line for each event and one for the outcome', async (t) => {
   const replies: ImageReply[] = [
     { type: 'image', name: STORED.name },
     { type: 'blob', digest: DIGEST, size_bytes: 5, present: false },
@@ -42,7 +42,7 @@ test('a pull is answered with a line for each event and its outcome', async (t) 
   assert.deepEqual([status, linesOf(body)], [200, replies]);
 });
 
-test('an error before the first event has the status of its code, a later one is the last line', async (t) => {
+test('an error before the first event sets the status; a later one is the last line', async (t) => {
   const error: ImageReply = { type: 'error', error: UNAVAILABLE };
   const early = await startApi(t, { control: answering(error) });
   const refused = await early.ask('POST', '/v1/images/load', { path: '/a.tar' });
@@ -73,7 +73,7 @@ test('a client that disconnects cancels its pull, before the first event and aft
   }
 });
 
-test('a main thread that gives a pull up leaves no answer that looks whole', async (t) => {
+test('a pull that the main thread abandons leaves an answer without an outcome', async (t) => {
   const { ask } = await startApi(t, { control: answering() });
   const { status, json } = await ask('POST', '/v1/images/pull', { names: ['app'] });
   assert.deepEqual([status, (json as ErrorReply).error.code], [503, 'ThreadDied']);
@@ -81,7 +81,7 @@ test('a main thread that gives a pull up leaves no answer that looks whole', asy
   await assert.rejects(cut.ask('POST', '/v1/images/pull', { names: ['app'] }), { code: 'ECONNRESET' });
 });
 
-test('requests have their defaults filled in and their bounds checked', async (t) => {
+test('requests get their defaults and are checked against their bounds', async (t) => {
   const calls: unknown[] = [];
   const { ask } = await startApi(t, {
     control: {

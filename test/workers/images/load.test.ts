@@ -56,7 +56,7 @@ function unpacked(layer: Buffer): string {
   return digestOf(layer[0] === 0x1f ? SECOND : layer);
 }
 
-test('an OCI archive is loaded blob for blob under the name that it says', async (t) => {
+test('an OCI archive is loaded blob for blob under the name in it', async (t) => {
   const to = await makeStore(t);
   const image = makeImage({ layers: [Buffer.from('one'), Buffer.from('two')] });
   const files = layoutFiles(image, 'docker.io/team/app:1');
@@ -69,7 +69,7 @@ test('an OCI archive is loaded blob for blob under the name that it says', async
   ]);
 });
 
-test('a docker-archive is loaded with packed layers, unpacked ones and links between them', async (t) => {
+test('a docker-archive is loaded with compressed layers, plain ones and links between them', async (t) => {
   const to = await makeStore(t);
   const [stored, ...more] = await load(
     to,
@@ -85,7 +85,7 @@ test('a docker-archive is loaded with packed layers, unpacked ones and links bet
   assert.equal(listed?.layers, 2);
 });
 
-test('an image without a name needs one', async (t) => {
+test('an unnamed image needs --name', async (t) => {
   const to = await makeStore(t);
   const image = makeImage();
   for (const name of [null, 'latest']) {
@@ -97,7 +97,7 @@ test('an image without a name needs one', async (t) => {
   assert.equal(stored?.name, 'docker.io/library/mine:latest');
 });
 
-test('an archive that lies, lacks something, is cut off or too large leaves nothing behind', async (t) => {
+test('a forged, incomplete, truncated or too large archive leaves nothing behind', async (t) => {
   const to = await makeStore(t);
   const image = makeImage();
   const files = layoutFiles(image, 'docker.io/team/app:1');

@@ -10,7 +10,7 @@ import { breakOffAfter, startRegistry } from '../../helpers/servers/registry.ts'
 const OTHER = ARCHITECTURE === 'arm64' ? 'amd64' : 'arm64';
 
 for (const family of ['oci', 'docker'] as const) {
-  test(`an image of ${family} types for several platforms is kept for this one, blob for blob`, async (t) => {
+  test(`a multi-platform image with ${family} media types is stored for this platform, blob for blob`, async (t) => {
     const registry = await startRegistry(t);
     const layers = [randomBytes(200_000), randomBytes(10)];
     const mine = makeImage({ family, layers });
@@ -40,7 +40,7 @@ test('a second pull fetches the manifest and no blob', async (t) => {
   assert.deepEqual(registry.requests, ['GET app/manifests/latest']);
 });
 
-test('an image is found by its digest, and a registry that sends another one is not believed', async (t) => {
+test('an image is pulled by its digest, and other content from the registry is refused', async (t) => {
   const registry = await startRegistry(t);
   const image = makeImage();
   registry.add('app', 'latest', image);
@@ -52,7 +52,7 @@ test('an image is found by its digest, and a registry that sends another one is 
   assert.equal((await pull(`${registry.host}/app@${image.digest}`)).digest, image.digest);
 });
 
-test('a layer that is not what its digest says is an error, and no byte of it stays', async (t) => {
+test('a layer that does not match its digest is an error, and no byte of it is kept', async (t) => {
   const registry = await startRegistry(t);
   const image = makeImage({ layers: [randomBytes(100_000)] });
   registry.add('app', 'latest', image);
@@ -70,7 +70,7 @@ test('a layer that is not what its digest says is an error, and no byte of it st
   assert.deepEqual(await listImages(store), []);
 });
 
-test('a layer that is longer than it should be is cut off, and no byte of it stays', async (t) => {
+test('a layer longer than its size is cut off, and no byte of it is kept', async (t) => {
   const registry = await startRegistry(t);
   const image = makeImage();
   registry.add('app', 'latest', image);
@@ -87,7 +87,7 @@ test('a layer that is longer than it should be is cut off, and no byte of it sta
   assert.deepEqual(partial(), []);
 });
 
-test('a download that breaks off goes on where it was', async (t) => {
+test('an interrupted download resumes where it stopped', async (t) => {
   const registry = await startRegistry(t);
   const image = makeImage({ layers: [randomBytes(300_000)] });
   registry.add('app', 'latest', image);
@@ -108,7 +108,7 @@ test('a download that breaks off goes on where it was', async (t) => {
   assert.equal(events.filter(({ type }) => type === 'retry').length, 2);
 });
 
-test('what an interrupted pull left is gone on with by the next one, and is never a blob before it is whole', async (t) => {
+test('the next pull resumes an interrupted one, and a partial download is never a blob', async (t) => {
   const registry = await startRegistry(t);
   const image = makeImage({ layers: [randomBytes(300_000)] });
   registry.add('app', 'latest', image);
@@ -134,7 +134,7 @@ test('what an interrupted pull left is gone on with by the next one, and is neve
   assert.deepEqual(partial(), []);
 });
 
-test('a damaged rest of an earlier pull costs a download from the beginning, nothing more', async (t) => {
+test('a damaged partial download is downloaded again from the start', async (t) => {
   const registry = await startRegistry(t);
   const image = makeImage({ layers: [randomBytes(5000)] });
   registry.add('app', 'latest', image);
@@ -144,7 +144,7 @@ test('a damaged rest of an earlier pull costs a download from the beginning, not
   assert.ok(blobs().includes(image.layers[0]!));
 });
 
-test('a registry that cannot go on from the middle sends all of it', async (t) => {
+test('a registry that cannot resume sends the whole blob', async (t) => {
   const registry = await startRegistry(t);
   const image = makeImage({ layers: [randomBytes(5000)] });
   registry.add('app', 'latest', image);
@@ -159,7 +159,7 @@ test('a registry that cannot go on from the middle sends all of it', async (t) =
   assert.ok(blobs().includes(image.layers[0]!));
 });
 
-test('a registry that always breaks off is given up if it never comes farther, and not while it does', async (t) => {
+test('a registry that keeps breaking off is retried only while the download advances', async (t) => {
   const registry = await startRegistry(t);
   const image = makeImage({ layers: [randomBytes(9 * 2 ** 20)] });
   registry.add('app', 'latest', image);
@@ -180,7 +180,7 @@ test('a registry that always breaks off is given up if it never comes farther, a
   assert.ok(blobs().includes(image.layers[0]!));
 });
 
-test('a registry that is busy is asked again when it says', async (t) => {
+test('a busy registry is asked again after its Retry-After', async (t) => {
   const registry = await startRegistry(t);
   registry.add('app', 'latest', makeImage());
   const { pull, events } = await makeStore(t);
@@ -200,7 +200,7 @@ test('a registry that is busy is asked again when it says', async (t) => {
   );
 });
 
-test('a registry that stays busy is given up, and so is one that wants hours', async (t) => {
+test('a pull gives up on a registry that stays busy or asks for a wait of hours', async (t) => {
   const registry = await startRegistry(t);
   const { pull } = await makeStore(t);
   registry.fault = (_request, response) => Boolean(response.writeHead(500).end());
@@ -211,7 +211,7 @@ test('a registry that stays busy is given up, and so is one that wants hours', a
   assert.equal(registry.requests.length, 5);
 });
 
-test('what is not there, not for this platform or too large is an error that says so', async (t) => {
+test('a missing image, one for other platforms and one that is too large are told apart', async (t) => {
   const registry = await startRegistry(t);
   registry.add('other', 'latest', makeImage({ architecture: OTHER }));
   registry.add('list', 'latest', makeIndex({ [`linux/${OTHER}`]: makeImage({ architecture: OTHER }) }));

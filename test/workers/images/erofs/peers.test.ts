@@ -1,7 +1,7 @@
 /**
- * What others make of the same layers and images. Trees of theirs are packed by GNU tar and read back through an image
- * of ours, so that owners, modes, times, links, devices and extended attributes are all compared. Needs root: they
- * unpack and mount.
+ * Comparison with other programs on the same layers and images. GNU tar packs the trees that they show, which are read
+ * back through an image of ours: so owners, modes, times, links, devices and extended attributes are all compared.
+ * Needs root to unpack and mount.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -77,7 +77,7 @@ const LAYERS: readonly (readonly LayerEntry[])[] = [
   ],
 ];
 
-/** A file, comparable: without the number of its inode, but with the first name that it has. */
+/** A file for comparison: with its first name instead of its inode number. */
 interface DescribedFile extends Omit<ErofsFile, 'nid' | 'content'> {
   readonly name: string;
   readonly file: string;
@@ -94,7 +94,7 @@ function describe(path: string): DescribedFile[] {
   });
 }
 
-/** What an image of the tree at `root` shows. */
+/** Describes the tree at `root`, read through an image of it. */
 async function describeTree(t: TestContext, root: string): Promise<DescribedFile[]> {
   const dir = await makeTempDir(t);
   const archive = join(dir, 'tree.tar');
@@ -108,7 +108,7 @@ async function makeImage(t: TestContext): Promise<{ dir: string; layers: LayerBl
   return { dir, layers, image: await buildImage(dir, layers) };
 }
 
-test('the kernel shows the image as it was built', async (t) => {
+test('the kernel mounts the image and shows the built tree', async (t) => {
   const { dir, image } = await makeImage(t);
   const mountPoint = join(dir, 'mounted');
   mkdirSync(mountPoint);
@@ -117,7 +117,7 @@ test('the kernel shows the image as it was built', async (t) => {
   assert.deepEqual(await describeTree(t, mountPoint), describe(image));
 });
 
-test('fsck.erofs finds no fault, and extracts what is there', async (t) => {
+test('fsck.erofs finds no fault and extracts the same tree', async (t) => {
   const { dir, image } = await makeImage(t);
   const extracted = join(dir, 'extracted');
   execFileSync(findTestProgram('fsck.erofs'), [`--extract=${extracted}`, image], {

@@ -1,4 +1,4 @@
-/** Layers that want more than a place in their image: each is refused, or tamed, and nothing is left behind. */
+/** Layers that try to reach beyond their image: each is refused or contained, and nothing is left behind. */
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -31,7 +31,7 @@ interface Refusal {
   readonly limits?: Partial<RootImageLimits>;
 }
 
-/** The layers are refused for that reason, and neither an image nor anything unfinished is there then. */
+/** Asserts that the layers are refused for that reason, and that neither an image nor an unfinished file is left. */
 async function assertRefused(
   t: TestContext,
   makeLayers: (dir: string) => readonly LayerBlob[] | Promise<readonly LayerBlob[]>,
@@ -55,7 +55,7 @@ const refuseEntries = (t: TestContext, entries: readonly LayerEntry[], refusal: 
 const refuseBytes = (t: TestContext, parts: readonly Buffer[], refusal: Refusal) =>
   assertRefused(t, (dir) => [writeBlob(dir, 'layer', Buffer.concat(parts))], refusal);
 
-test('absolute paths and .. stay inside, and the host is not touched', async (t) => {
+test('absolute paths and .. stay inside the image and do not touch the host', async (t) => {
   const dir = await makeTempDir(t);
   const inner = join(dir, 'inner');
   mkdirSync(inner);
@@ -80,7 +80,7 @@ test('absolute paths and .. stay inside, and the host is not touched', async (t)
   assert.equal(existsSync('/escaped'), false);
 });
 
-test('what paths name above the root is in the root', async (t) => {
+test('paths that lead above the root end in the root', async (t) => {
   const files = await mergeLayers(t, [
     { name: '../../up', content: '1' },
     { name: '/abs', content: '2' },
@@ -90,12 +90,12 @@ test('what paths name above the root is in the root', async (t) => {
   assert.deepEqual([...files.keys()].sort(), ['/', '/abs', '/b', '/hard', '/up']);
 });
 
-test('a hard link to what is not there is refused with both names', async (t) => {
+test('a hard link to a missing file is refused with both names', async (t) => {
   const message = /^layer 1: evil is a hard link to \/etc\/shadow, which does not exist$/;
   await refuseEntries(t, [{ name: 'evil', type: 'link', linkname: '/etc/shadow' }], { message });
 });
 
-test('a hard link through a symlink leads nowhere', async (t) => {
+test('a hard link through a symlink is refused', async (t) => {
   const entries: LayerEntry[] = [
     { name: 'etc', type: 'symlink', linkname: '/etc' },
     { name: 'evil', type: 'link', linkname: 'etc/passwd' },
@@ -108,20 +108,20 @@ test('a hard link to a directory is refused', async (t) => {
   await refuseEntries(t, entries, { message: /hard link to the directory d/ });
 });
 
-test('whiteouts that name the directory itself or the one above are refused', async (t) => {
+test('whiteouts of the directory itself or its parent are refused', async (t) => {
   for (const name of ['.wh.', '.wh..', '.wh...', 'a/.wh..']) {
     await refuseEntries(t, [{ name }], { message: /names nothing/ });
   }
   await refuseEntries(t, [{ name: '.wh.a/b' }], { message: /the name of a whiteout/ });
 });
 
-test('a root that is no directory is refused', async (t) => {
+test('a root that is not a directory is refused', async (t) => {
   await refuseEntries(t, [{ name: './..', type: 'symlink', linkname: '/etc' }], {
     message: /root is not a directory/,
   });
 });
 
-test('paths and names that Linux could not have are refused', async (t) => {
+test('paths and names that Linux does not allow are refused', async (t) => {
   const deep = 'd/'.repeat(2049);
   await refuseEntries(t, [{ name: deep }], { message: /path of 4098 bytes/, limit: 'path' });
   await refuseEntries(t, [{ name: 'n'.repeat(256) }], { message: /name of 256 bytes/, limit: 'name' });
@@ -130,7 +130,7 @@ test('paths and names that Linux could not have are refused', async (t) => {
   await refuseBytes(t, [rawPax({ path: 'a\0b' }), rawHeader({ name: 'a', type: '0' })], { message: /zero byte/ });
 });
 
-test('more entries than the limit are refused, directories that only paths name included', async (t) => {
+test('more entries than the limit are refused, implied directories included', async (t) => {
   const entries = Array.from({ length: 101 }, (_, index) => ({ name: `${index}` }));
   const refusal = { message: /more than 100 entries/, limit: 'entries', limits: { maxEntries: 100 } };
   await refuseEntries(t, entries, refusal);
@@ -143,13 +143,13 @@ test('more entries than the limit are refused, directories that only paths name 
   );
 });
 
-test('as many entries as the limit are taken, directories counted once', async (t) => {
+test('entries up to the limit are accepted, each directory counted once', async (t) => {
   const dir = await makeTempDir(t);
   const entries = Array.from({ length: 100 }, (_, index) => ({ name: `${index}`, type: 'directory' as const }));
   await buildImage(dir, await writeLayers(dir, [entries]), { ...LIMITS, maxEntries: 100 });
 });
 
-test('contents past the image limit are refused before they are written', async (t) => {
+test('contents above the size limit are refused before they are written', async (t) => {
   const refusal = { message: /more than 1000000 bytes/, limit: 'image-bytes', limits: { maxImageBytes: 1_000_000 } };
   await refuseBytes(t, [rawHeader({ name: 'huge', type: '0', size: 0o77777777777 })], refusal);
   await refuseEntries(
@@ -164,7 +164,7 @@ test('contents past the image limit are refused before they are written', async 
   );
 });
 
-test('a decompression bomb ends at the limit, gzip and zstd alike', async (t) => {
+test('a decompression bomb is stopped at the limit, in gzip and in zstd', async (t) => {
   // Entries that need no room in the image, and no end.
   const filler = Buffer.concat([
     rawHeader({ name: '.wh..wh.aufs', type: '0', size: 200 * 2 ** 20 }),
@@ -175,7 +175,7 @@ test('a decompression bomb ends at the limit, gzip and zstd alike', async (t) =>
   await assertRefused(t, (dir) => [writeBlob(dir, 'layer', zstd(filler), TAR_ZSTD)], refusal);
 });
 
-test('a zstd window that would take all memory is refused', async (t) => {
+test('a zstd window that would exhaust memory is refused', async (t) => {
   const bytes = zstd(Buffer.alloc(600 * 2 ** 20), '--ultra', '--long=29', '--single-thread');
   await assertRefused(t, (dir) => [writeBlob(dir, 'layer', bytes, TAR_ZSTD)], { message: /zstd window/ });
 });
@@ -192,7 +192,7 @@ test('extended attributes and headers that are too long are refused', async (t) 
   });
 });
 
-test('extended headers for all that follows are not kept, and say nothing', async (t) => {
+test('global extended headers are ignored and not kept in memory', async (t) => {
   const dir = await makeTempDir(t);
   const layer = Buffer.concat([
     rawPax({ uid: '7', path: 'elsewhere', 'SCHILY.xattr.user.a': 'b' }, 'g'),
@@ -210,7 +210,7 @@ test('extended headers for all that follows are not kept, and say nothing', asyn
   ]);
 });
 
-test('archives that are malformed, cut off or of unknown types are refused', async (t) => {
+test('malformed and truncated archives and unknown entry types are refused', async (t) => {
   await refuseBytes(t, [Buffer.alloc(2048, 'no tar')], { message: /layer 1 cannot be read: not a tar header/ });
   const file = rawEntry({ name: 'f', type: '0' }, Buffer.alloc(2000));
   await refuseBytes(t, [file.subarray(0, 1500)], { message: /ends in the middle of an entry/ });
@@ -230,7 +230,7 @@ test('archives that are malformed, cut off or of unknown types are refused', asy
   await assertRefused(t, (dir) => [writeBlob(dir, 'layer', file, `${TAR}+encrypted`)], { message: /encrypted is not/ });
 });
 
-test('what comes behind the end mark is not there', async (t) => {
+test('data behind the end mark is ignored', async (t) => {
   const dir = await makeTempDir(t);
   const layer = Buffer.concat([
     rawHeader({ name: 'seen', type: '0' }),
@@ -253,7 +253,7 @@ test('the size of a link hides no entry behind it', async (t) => {
   assert.equal(readFileSync(path).includes('after'), true);
 });
 
-test('names that differ in case are different, and __proto__ is a name like any other', async (t) => {
+test('names are case-sensitive, and __proto__ is an ordinary name', async (t) => {
   const files = await mergeLayers(t, [
     { name: 'A', content: '1' },
     { name: 'a', content: '2' },
@@ -273,7 +273,7 @@ test('many whiteouts of a large directory cost no more than one', async (t) => {
   assert.equal(files.size, 3002);
 });
 
-test('a layer that is gone is an error of the system, and leaves an image that was there', async (t) => {
+test('a missing layer is a system error and leaves the existing image alone', async (t) => {
   const dir = await makeTempDir(t);
   const path = await buildImage(dir, await writeLayers(dir, [[{ name: 'a' }]]));
   const before = readFileSync(path);
@@ -282,7 +282,7 @@ test('a layer that is gone is an error of the system, and leaves an image that w
   assert.deepEqual(leftIn(dir), ['root.erofs']);
 });
 
-test('a disk that is full is an error of the system, and nothing is left on it', async (t) => {
+test('a full disk is a system error, and nothing is left on it', async (t) => {
   const dir = await makeTempDir(t);
   const disk = await mountSmallDisk(t);
   const layers = await writeLayers(dir, [[{ name: 'a', content: Buffer.alloc(3_000_000) }]]);

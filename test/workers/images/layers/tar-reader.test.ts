@@ -15,7 +15,7 @@ interface Read extends TarEntry {
   readonly content: string;
 }
 
-/** Entries with their content. @param chunkBytes size of the pieces in which the archive comes */
+/** Reads entries with their content. @param chunkBytes size of the archive's chunks */
 async function read(archive: Buffer, chunkBytes = archive.length): Promise<Read[]> {
   const found: Read[] = [];
   async function* chunks() {
@@ -31,7 +31,7 @@ async function read(archive: Buffer, chunkBytes = archive.length): Promise<Read[
   return found;
 }
 
-/** A header with some bytes replaced and its checksum made good again. */
+/** A header with some bytes replaced and its checksum corrected. */
 function patched(header: Buffer, ...patches: readonly (readonly [offset: number, bytes: string])[]): Buffer {
   const block = Buffer.from(header);
   for (const [offset, bytes] of patches) block.write(bytes, offset, 'latin1');
@@ -48,7 +48,7 @@ const one = async (...parts: readonly Buffer[]): Promise<Read> => {
   return entries[0]!;
 };
 
-test('an archive reads the same in pieces of any size', async () => {
+test('an archive reads the same in chunks of any size', async () => {
   const entries: LayerEntry[] = [
     { name: 'a'.repeat(150), content: 'long name' },
     { name: 'ü', content: 'x'.repeat(513), pax: { 'SCHILY.xattr.user.a': 'line\nline' } },
@@ -71,13 +71,13 @@ test('an archive reads the same in pieces of any size', async () => {
   );
 });
 
-test('names are the bytes that they are, whatever they mean', async () => {
+test('names keep their bytes, valid UTF-8 or not', async () => {
   const name = Buffer.from([0x66, 0xff, 0xc3, 0x28]);
   assert.equal((await one(rawHeader({ name, type: '0' }))).name, name.toString('latin1'));
   assert.equal((await one(rawPax({ path: name }), FILE)).name, name.toString('latin1'));
 });
 
-test('numbers are octal, blank for 0, or of base 256', async () => {
+test('numbers are octal, blank for 0, or base 256', async () => {
   const { mode, uid, gid, mtimeS } = await one(
     patched(FILE, [100, ' 644 \0  '], [108, '\0'.repeat(8)], [116, '\x80\0\0\0\0\x20\0\0'], [136, '\xff'.repeat(12)]),
   );
@@ -91,7 +91,7 @@ test('numbers are octal, blank for 0, or of base 256', async () => {
   await assert.rejects(read(Buffer.concat([rawPax({ size: 'many' }), FILE])), /its size is not a number/);
 });
 
-test('the format of GNU has device numbers, long names and no prefix, that of POSIX a prefix', async () => {
+test('GNU archives have device numbers, long names and no prefix; POSIX archives have a prefix', async () => {
   const gnu = patched(
     rawHeader({ name: 'null', type: '3' }),
     [257, 'ustar  \0'],
@@ -109,7 +109,7 @@ test('the format of GNU has device numbers, long names and no prefix, that of PO
   assert.deepEqual([old.name, old.type], ['old/', 'directory']);
 });
 
-test('extended headers are of the next entry alone, and their sizes bounded before they are read', async () => {
+test('an extended header applies to the next entry only, and its size is checked before it is read', async () => {
   const second = rawHeader({ name: 'g', type: '0' });
   const archive = Buffer.concat([
     rawPax({ path: 'p', size: '3', uid: '7' }),

@@ -22,7 +22,7 @@ async function writeConfig(t: TestContext, config: object | string): Promise<str
   return path;
 }
 
-/** A registry that wants a token of a service beside it. */
+/** Starts a registry that requires a token of its token service. */
 async function startTokenRegistry(t: TestContext, firstTokenUses = Number.POSITIVE_INFINITY) {
   const registry = await startRegistry(t);
   const image = makeImage({ layers: [Buffer.from('one'), Buffer.from('two')] });
@@ -55,7 +55,7 @@ async function startTokenRegistry(t: TestContext, firstTokenUses = Number.POSITI
   return { registry, asked };
 }
 
-test('a token is asked for once, without credentials where there are none', async (t) => {
+test('a token is requested once, anonymously without credentials', async (t) => {
   const { registry, asked } = await startTokenRegistry(t);
   const { pull } = await makeStore(t);
   await pull(`${registry.host}/team/app`);
@@ -70,7 +70,7 @@ test('a token is asked for once, without credentials where there are none', asyn
   );
 });
 
-test('a token that ran out on the way is asked for again', async (t) => {
+test('a token that expires during a pull is renewed', async (t) => {
   const { registry, asked } = await startTokenRegistry(t, 2);
   const { pull } = await makeStore(t);
   await pull(`${registry.host}/team/app`);
@@ -87,7 +87,7 @@ test('a token service gets the credentials of docker login', async (t) => {
   assert.ok(!JSON.stringify(events).includes(SECRET));
 });
 
-test('an identity token is sent in the body of a request for a token', async (t) => {
+test('an identity token is sent in the body of a token request', async (t) => {
   const { registry, asked } = await startTokenRegistry(t);
   const dockerConfigPath = await writeConfig(t, { auths: { [registry.host]: { identitytoken: 'refresh' } } });
   const { pull } = await makeStore(t);
@@ -98,7 +98,7 @@ test('an identity token is sent in the body of a request for a token', async (t)
   assert.equal(form.get('grant_type'), 'refresh_token');
 });
 
-test('a registry that wants Basic gets it from a helper, and a wrong password is an error that does not tell it', async (t) => {
+test('Basic credentials come from a helper, and the error for a wrong password does not show it', async (t) => {
   const registry = await startRegistry(t);
   registry.add('app', 'latest', makeImage());
   registry.fault = (request, response) => {
@@ -135,7 +135,7 @@ test('a registry that wants Basic gets it from a helper, and a wrong password is
   });
 });
 
-test('credentials are found under every form of a registry in the config', async (t) => {
+test('credentials are found under every spelling of a registry in the config', async (t) => {
   const auth = Buffer.from('me:secret').toString('base64');
   const notices: string[] = [];
   const find = async (config: object | string, registry: string) => {
@@ -181,7 +181,7 @@ test('credentials do not follow a redirect to another origin', async (t) => {
   assert.ok(elsewhere.requests.every((request) => !request.includes('Basic')));
 });
 
-test('plain HTTP is for registries on this host that were asked for, and for those that were named', async (t) => {
+test('plain HTTP needs --insecure for registries on this host, or the name of the registry', async (t) => {
   const registry = await startRegistry(t);
   registry.add('app', 'latest', makeImage());
   const { pull } = await makeStore(t);

@@ -1,4 +1,4 @@
-/** Registries that stall, lie about where to go, or describe programs that nothing could start. */
+/** Registries that stall, redirect to nowhere, or describe programs that cannot be started. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -9,7 +9,7 @@ import { makeStore } from '../../../helpers/images/harness.ts';
 import { makeImage } from '../../../helpers/images/images.ts';
 import { startRegistry } from '../../../helpers/servers/registry.ts';
 
-test('a layer that is wrong ends the download of one that stalls, of which stays what came', {
+test('an invalid layer ends the stalled download of another, which keeps its bytes', {
   timeout: 20_000,
 }, async (t) => {
   const registry = await startRegistry(t);
@@ -45,7 +45,7 @@ test('a layer that is wrong ends the download of one that stalls, of which stays
   assert.deepEqual(readFileSync(`${store.paths.partialDir}/${rest}`), image.blobs.get(stalled!)!.subarray(0, 10));
 });
 
-test('a redirect to what is no address is an error that says so', async (t) => {
+test('a redirect to a malformed address is an error that says so', async (t) => {
   const registry = await startRegistry(t);
   registry.add('app', 'latest', makeImage());
   const { pull } = await makeStore(t);
@@ -59,7 +59,7 @@ test('a redirect to what is no address is an error that says so', async (t) => {
   });
 });
 
-test('a program with more than anybody could be started with is refused, and no layer is asked for', async (t) => {
+test('a config with arguments too long to run is refused before any layer is requested', async (t) => {
   const registry = await startRegistry(t);
   const names = Array.from({ length: 50_000 }, (_, index) => `${index}`);
   const images = [{ Env: names }, { Cmd: ['x'.repeat(300_000)] }].map((config) => makeImage({ config }));
@@ -78,7 +78,7 @@ test('a program with more than anybody could be started with is refused, and no 
   await pull(`${registry.host}/app`);
 });
 
-test('an image whose layers could not be unpacked later is not pulled', async (t) => {
+test('an image with unsupported layers is not pulled', async (t) => {
   const registry = await startRegistry(t);
   const { pull } = await makeStore(t);
   for (const mediaType of [

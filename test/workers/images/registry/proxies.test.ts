@@ -8,7 +8,7 @@ import { startRegistry } from '../../../helpers/servers/registry.ts';
 
 const NONE = { http: null, https: null, exempt: '' };
 
-test('plain HTTP goes through its proxy, with the credentials of the proxy, by a name that only the proxy knows', async (t) => {
+test("plain HTTP goes through its proxy, with the proxy's credentials, to a host that only the proxy can resolve", async (t) => {
   const registry = await startRegistry(t);
   registry.add('app', 'latest', makeImage());
   const name = `registry.example:${registry.host.split(':')[1]}`;
@@ -30,7 +30,7 @@ test('plain HTTP goes through its proxy, with the credentials of the proxy, by a
   });
 });
 
-test('this host is asked without a proxy, which may not even be there', async (t) => {
+test('registries on this host are asked directly, even when the proxy is down', async (t) => {
   const registry = await startRegistry(t);
   registry.add('app', 'latest', makeImage());
   const { pull, blobs } = await makeStore(t);
@@ -39,7 +39,7 @@ test('this host is asked without a proxy, which may not even be there', async (t
   assert.ok(blobs().length > 0);
 });
 
-test('a proxy that is not there is named without its password, and so is one that is none', async (t) => {
+test('errors name an unreachable or malformed proxy without its password', async (t) => {
   const { pull } = await makeStore(t);
   const host = `127.0.0.1:${await freePort()}`;
   await assert.rejects(pull('registry.example/app', { proxies: { ...NONE, https: `http://me:secret@${host}` } }), {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { isExempt } from '../../../../workers/images/registry/routes.ts';
 
-test('NO_PROXY exempts names with those below them, addresses, networks and ports', () => {
+test('NO_PROXY exempts names and their subdomains, addresses, networks and ports', () => {
   const cases: readonly (readonly [url: string, noProxy: string, exempt: boolean])[] = [
     ['https://registry.example/v2/', '', false],
     ['https://registry.example/v2/', '*', true],
@@ -31,7 +31,7 @@ test('NO_PROXY exempts names with those below them, addresses, networks and port
   }
 });
 
-test('this host needs no proxy to itself', () => {
+test('loopback hosts need no proxy', () => {
   for (const host of ['localhost:5000', '127.0.0.1', '127.1.2.3:80', '[::1]:5000']) {
     assert.ok(isExempt(new URL(`http://${host}/`), ''), host);
   }

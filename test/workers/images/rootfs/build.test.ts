@@ -64,7 +64,7 @@ test('files, directories, links, devices and FIFOs keep owner, mode and time', a
   assert.deepEqual(look('/run'), ['40755', 0, 0, 0, 2, 0], 'a directory that only a path names');
 });
 
-test('contents of every size around a block come through', async (t) => {
+test('contents of every size around a block are kept', async (t) => {
   const sizes = [0, 1, 2047, 2048, 2049, 4095, 4096, 4097, 6144, 6145, 8192, 100_000, 3_000_001];
   const contents = sizes.map((size) => Buffer.alloc(size, `content of ${size} bytes, `));
   const files = await mergeLayers(
@@ -83,7 +83,7 @@ test('a directory of many blocks has all its names in order', async (t) => {
   assert.equal(files.size, 3000 + 5 + 2);
 });
 
-test('names and targets that are long or not UTF-8 come through, by ustar, pax and GNU headers', async (t) => {
+test('long and non-UTF-8 names and targets are kept, in ustar, pax and GNU headers', async (t) => {
   const dir = await makeTempDir(t);
   const long = `${'d'.repeat(200)}/${'f'.repeat(250)}`;
   const longTarget = Buffer.from('t'.repeat(4095));
@@ -108,7 +108,7 @@ test('names and targets that are long or not UTF-8 come through, by ustar, pax a
   assert.deepEqual(files.get('/link')?.content, longTarget);
 });
 
-test('extended attributes keep their bytes; those of overlayfs and of other systems are left out', async (t) => {
+test('extended attributes keep their bytes; those of overlayfs and other systems are left out', async (t) => {
   const dir = await makeTempDir(t);
   const capability = Buffer.from([1, 0, 0, 2, 0x80, 0xff, 0x0a, 0x3d, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
   const blob = writeBlob(
@@ -138,7 +138,7 @@ test('extended attributes keep their bytes; those of overlayfs and of other syst
   assert.equal(file.content.toString(), 'p'.repeat(2000));
 });
 
-test('whiteouts hide what lower layers have, and nothing of their own layer in any order', async (t) => {
+test('whiteouts hide files of lower layers and none of their own, in any order', async (t) => {
   const lower = [{ name: 'a/old' }, { name: 'a/deep/old' }, { name: 'b' }, { name: 'c/x' }, { name: 'keep' }];
   const upper = [
     { name: 'a/new' },
@@ -163,7 +163,7 @@ test('an opaque whiteout empties a directory, which keeps its attributes', async
   }
 });
 
-test('files replace directories and the reverse, symlinks are replaced and not followed', async (t) => {
+test('files replace directories and vice versa; symlinks are replaced, not followed', async (t) => {
   const files = await mergeLayers(
     t,
     [{ name: 'd/x' }, { name: 'f' }, { name: 'l', type: 'symlink', linkname: 'd' }, { name: 'twice', content: '1' }],
@@ -183,7 +183,7 @@ test('files replace directories and the reverse, symlinks are replaced and not f
   });
 });
 
-test('a hard link shares a file of a lower layer, also when its first name goes', async (t) => {
+test('a hard link shares a file of a lower layer, even when its first name is removed', async (t) => {
   const files = await mergeLayers(
     t,
     [
@@ -196,7 +196,7 @@ test('a hard link shares a file of a lower layer, also when its first name goes'
   assert.equal(files.get('/c')!.links, 1);
 });
 
-test('contents that upper layers hide take no room in the image', async (t) => {
+test('contents that upper layers hide take no space in the image', async (t) => {
   const dir = await makeTempDir(t);
   const big = (fill: string) => Buffer.alloc(2_500_000, fill);
   const layers = await writeLayers(dir, [
@@ -214,7 +214,7 @@ test('contents that upper layers hide take no room in the image', async (t) => {
   assert.ok(readFileSync(`${dir}/root.erofs`).length < 5_100_000);
 });
 
-test('gzip, zstd and plain archives give the same image, whatever the media type says of compression', async (t) => {
+test('gzip, zstd and plain layers give the same image, whatever compression the media type states', async (t) => {
   const dir = await makeTempDir(t);
   const archive = await packTar([
     { name: 'a', content: Buffer.alloc(700_000, 'abc\n') },
@@ -236,7 +236,7 @@ test('gzip, zstd and plain archives give the same image, whatever the media type
   assert.deepEqual(leftIn(dir), ['root.erofs']);
 });
 
-test('no layers are an empty root', async (t) => {
+test('an image without layers is an empty root', async (t) => {
   assert.deepEqual([...(await mergeLayers(t)).keys()], ['/']);
 });
 
@@ -247,7 +247,7 @@ test('the same layers give the same bytes', async (t) => {
   assert.equal(first.equals(readFileSync(await buildImage(dir, layers))), true);
 });
 
-test('what an earlier build left half-done is replaced', async (t) => {
+test('remains of an interrupted build are replaced', async (t) => {
   const dir = await makeTempDir(t);
   for (const left of ['root.erofs.tmp', 'root.erofs.tails.tmp'])
     writeFileSync(join(dir, left), Buffer.alloc(100_000, 1));
@@ -256,7 +256,7 @@ test('what an earlier build left half-done is replaced', async (t) => {
   assert.deepEqual(leftIn(dir), ['root.erofs']);
 });
 
-test('a limit that was passed is named, and nothing is left', async (t) => {
+test('an exceeded limit is named, and nothing is left', async (t) => {
   const dir = await makeTempDir(t);
   const layers = await writeLayers(dir, [[{ name: 'a' }, { name: 'b', type: 'link', linkname: 'a' }]]);
   const source = { layers, outputPath: join(dir, 'root.erofs'), limits: LIMITS };
@@ -271,7 +271,7 @@ test('a limit that was passed is named, and nothing is left', async (t) => {
   assert.deepEqual(leftIn(dir), []);
 });
 
-test('a build that is called off leaves nothing', async (t) => {
+test('a cancelled build leaves nothing', async (t) => {
   const dir = await makeTempDir(t);
   const layers = await writeLayers(dir, [[{ name: 'a', content: Buffer.alloc(4_000_000) }]]);
   const called = new AbortController();

@@ -88,7 +88,7 @@ function describeImage(files: ReadonlyMap<string, ErofsFile>): unknown[] {
 
 const byPath = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]) => (a < b ? -1 : 1);
 
-test('the image of any layers is what the model of them says', async (t) => {
+test('the image of random layers matches the model', async (t) => {
   const dir = await makeTempDir(t);
   await fc.assert(
     fc.asyncProperty(layers, async (generated) => {
@@ -101,7 +101,7 @@ test('the image of any layers is what the model of them says', async (t) => {
   );
 });
 
-test('where whiteouts stand in their layer makes no difference', async (t) => {
+test('the position of whiteouts in their layer makes no difference', async (t) => {
   const dir = await makeTempDir(t);
   const isLink = ({ type }: LayerEntry) => type === 'link';
   await fc.assert(

@@ -10,7 +10,7 @@ import { makeImage, makeTar, type TestImage } from '../../../helpers/images/imag
 import { startRegistry } from '../../../helpers/servers/registry.ts';
 import { makeTempDir } from '../../../helpers/temp.ts';
 
-/** A state file, as far as it tells of an image. */
+/** Writes the part of a state file that names an image. */
 function writeUse(stateDir: string, name: string, image: string | null, image_digest: string | null): void {
   mkdirSync(stateDir, { recursive: true });
   writeFileSync(join(stateDir, `${name}.json`), JSON.stringify({ service: { name, image }, image_digest }));
@@ -43,7 +43,7 @@ async function makeTwo(t: Parameters<typeof makeStore>[0]) {
   };
 }
 
-test('a removed image takes its blobs along, but for those that another one has', async (t) => {
+test('removing an image removes its blobs, except those that another image has', async (t) => {
   const { one, two, names, to, job, left } = await makeTwo(t);
   const { removed, freed_bytes } = await removeImages({ ...job, names: [names.one] }, to.store);
   assert.deepEqual(removed, [names.one]);
@@ -58,7 +58,7 @@ test('a removed image takes its blobs along, but for those that another one has'
   assert.deepEqual(to.blobs(), []);
 });
 
-test('an image that is used, or not known, is an error, and nothing is removed', async (t) => {
+test('an image in use and an unknown image are errors, and nothing is removed', async (t) => {
   const { one, names, to, job, left, use, stateDir } = await makeTwo(t);
   const before = to.blobs();
   use('web', names.one, one.digest);
@@ -90,7 +90,7 @@ test('an image that is used, or not known, is an error, and nothing is removed',
   assert.deepEqual(await left(), [names.one, names.two]);
 });
 
-test('an image whose name was taken by a newer one stays until a prune, and longer while it is used', async (t) => {
+test('an image whose name moved to a newer one stays until a prune, or while it is in use', async (t) => {
   const { registry, one, names, to, job, left, use, stateDir } = await makeTwo(t);
   const newer = makeImage({ layers: [Buffer.from('newer')] });
   registry.add('one', 'latest', newer);
@@ -105,7 +105,7 @@ test('an image whose name was taken by a newer one stays until a prune, and long
   assert.ok(to.blobs().includes(one.layers[0]!), 'the layer that another image has stays');
 });
 
-test('a prune removes blobs of no image and rests of downloads', async (t) => {
+test('a prune removes unreferenced blobs and partial downloads', async (t) => {
   const { to, job } = await makeTwo(t);
   const before = to.blobs();
   writeFileSync(join(to.store.paths.blobsDir, '0'.repeat(64)), 'of no image');
@@ -115,7 +115,7 @@ test('a prune removes blobs of no image and rests of downloads', async (t) => {
   assert.deepEqual(to.partial(), []);
 });
 
-test('a store with a damaged manifest is not pruned, and the image can be removed', async (t) => {
+test('a store with a damaged manifest is not pruned, and the damaged image can be removed', async (t) => {
   const { one, names, to, job, left } = await makeTwo(t);
   rmSync(to.store.paths.blob(one.digest));
   await assert.rejects(pruneImages(job, to.store), { code: 'ImageInvalid', message: /damaged/ });
@@ -124,7 +124,7 @@ test('a store with a damaged manifest is not pruned, and the image can be remove
   assert.deepEqual(await left(), [names.two]);
 });
 
-test('a manifest that leaves its type out is kept, pruned around and removed like any other', async (t) => {
+test('a manifest without a media type is stored, kept by a prune and removed like any other', async (t) => {
   const { registry, to, job, names, left } = await makeTwo(t);
   const image = makeImage({ layers: [Buffer.from('typeless')], spoil: ({ mediaType: _, ...rest }) => rest });
   registry.add('one', 'latest', image);
@@ -136,7 +136,7 @@ test('a manifest that leaves its type out is kept, pruned around and removed lik
   assert.ok(!to.blobs().includes(image.layers[0]!));
 });
 
-test('roots go with their images, and those that no service uses with a prune', async (t) => {
+test('roots are removed with their images, and unused roots by a prune', async (t) => {
   const layers = await Promise.all(['one', 'two'].map((text) => makeTar([['file', Buffer.from(text)]])));
   const registry = await startRegistry(t);
   const to = await makeStore(t);

@@ -3,7 +3,7 @@ import test from 'node:test';
 import { lockStore } from '../../../../workers/images/store/store-lock.ts';
 import { makeTempDir } from '../../../helpers/temp.ts';
 
-test('who is called off before the wait for the lock has begun does not wait', { timeout: 10_000 }, async (t) => {
+test('a lock request that is cancelled before its wait begins does not wait', { timeout: 10_000 }, async (t) => {
   const dir = await makeTempDir(t);
   const unlock = await lockStore(dir, new AbortController().signal, () => {});
   t.after(unlock);
