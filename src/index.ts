@@ -12,16 +12,8 @@ export { type ErrorCode, MonocoreError } from './lib/errors.ts';
 export type { Report } from './lib/report.ts';
 export { Orchestrator } from './orchestrator/orchestrator.ts';
 export type { CommandReply, ControlEvent, Selection, ServiceOutcome } from './protocol/api.ts';
-export type {
-  Config,
-  Group,
-  Isolation,
-  Metrics,
-  Port,
-  Service,
-  ServiceStatus,
-  StatusName,
-} from './protocol/service.ts';
+export type { Isolation } from './protocol/isolation.ts';
+export type { Config, Group, Metrics, Port, Service, ServiceStatus, StatusName } from './protocol/service.ts';
 export type { SavedState } from './protocol/state.ts';
 export { resolveHome } from './state/paths.ts';
 export { loadState, saveState } from './state/store.ts';

@@ -6,18 +6,22 @@
  * Long because a table is read as a whole.
  */
 import * as v from 'valibot';
+import { DEFAULT_IMAGE_SETTINGS, type ImageSettings } from '../protocol/images.ts';
 import { IsolationSchema } from '../protocol/isolation.ts';
-import { DEFAULT_LOG_SETTINGS, LogCompressionSchema, LogFormatSchema, OnFullSchema } from '../protocol/log-settings.ts';
+import {
+  DEFAULT_LOG_SETTINGS,
+  type HomeLogSettings,
+  LogCompressionSchema,
+  LogFormatSchema,
+  type LogSettings,
+  OnFullSchema,
+} from '../protocol/log-settings.ts';
 import {
   type Config,
   DEFAULT_CPUS,
   DEFAULT_DISK_MIB,
-  DEFAULT_IMAGE_SETTINGS,
   DEFAULT_RAM_MIB,
   type Group,
-  type HomeLogSettings,
-  type ImageSettings,
-  type LogSettings,
   type Service,
 } from '../protocol/service.ts';
 import {

@@ -1,7 +1,8 @@
 /** Services as the daemon takes them, from the keys of a valid config. */
 import { MonocoreError } from '../lib/errors.ts';
 import { capabilitiesOf } from '../protocol/isolation.ts';
-import type { Config, Dependency, Service, Volume } from '../protocol/service.ts';
+import type { Config, Service, Volume } from '../protocol/service.ts';
+import type { Dependency } from '../protocol/supervision.ts';
 import { DOCUMENT_KEYS, type GroupValues, SERVICE_KEYS, type ServiceValues } from './keys.ts';
 import { didYouMean } from './problems.ts';
 import type { ParsedConfig } from './schema/parsed-config.ts';

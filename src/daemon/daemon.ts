@@ -23,7 +23,7 @@ import type { ApiThreadApi, ControlEvent } from '../protocol/api.ts';
 import type { DaemonSettings, LogLevel, ThreadStatus } from '../protocol/http.ts';
 import type { Job } from '../protocol/jobs.ts';
 import type { LogQuery } from '../protocol/log-files/queries.ts';
-import type { HomeLogSettings } from '../protocol/service.ts';
+import type { HomeLogSettings } from '../protocol/log-settings.ts';
 import type { SavedState } from '../protocol/state.ts';
 import { SpawnerProcess } from '../spawner/spawner-process.ts';
 import { HomePaths, resolveHome } from '../state/paths.ts';

@@ -16,24 +16,6 @@ import {
   RestartSettingsSchema,
 } from './supervision.ts';
 
-export { DEFAULT_IMAGE_SETTINGS, type ImageSettings } from './images.ts';
-export { type Isolation, IsolationSchema } from './isolation.ts';
-export {
-  DEFAULT_HOME_LOG_SETTINGS,
-  DEFAULT_LOG_SETTINGS,
-  type HomeLogSettings,
-  type LogSettings,
-} from './log-settings.ts';
-export type {
-  Condition,
-  Dependency,
-  EndedBy,
-  EndReason,
-  HealthCheck,
-  Probe,
-  RestartSettings,
-} from './supervision.ts';
-
 /** Status as a word; the data of each status is in {@link ServiceStatus}. */
 const StatusNameSchema = v.picklist(['Unstarted', 'Starting', 'Started', 'Stopping', 'Stopped', 'Failed']);
 export type StatusName = v.InferOutput<typeof StatusNameSchema>;

@@ -1,5 +1,6 @@
 /** Health of one service: its probes, and the verdict that follows from their results. */
-import type { HealthCheck, Service } from '../protocol/service.ts';
+import type { Service } from '../protocol/service.ts';
+import type { HealthCheck } from '../protocol/supervision.ts';
 import type { Instance, ProbeResult } from '../vm/backend.ts';
 import type { LogSink } from './interfaces.ts';
 import type { Health } from './states.ts';

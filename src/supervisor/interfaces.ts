@@ -1,10 +1,12 @@
 /** Interfaces that a supervisor needs of the rest of the daemon. `daemon.ts` passes the real parts, tests pass fakes. */
 import type { Clock } from '../lib/clock.ts';
 import type { Report } from '../lib/report.ts';
-import type { ServiceImage } from '../protocol/images.ts';
+import type { ImageSettings, ServiceImage } from '../protocol/images.ts';
+import type { Isolation } from '../protocol/isolation.ts';
 import type { StreamName } from '../protocol/log-files/names.ts';
+import type { HomeLogSettings, LogSettings } from '../protocol/log-settings.ts';
 import type { GroupMember, GroupPort } from '../protocol/network.ts';
-import type { HomeLogSettings, ImageSettings, Isolation, LogSettings, Metrics } from '../protocol/service.ts';
+import type { Metrics } from '../protocol/service.ts';
 import type { SavedState } from '../protocol/state.ts';
 import type { Backend } from '../vm/backend.ts';
 import type { StartSlots } from './start-slots.ts';

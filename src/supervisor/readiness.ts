@@ -1,6 +1,6 @@
 /** Conditions that dependent services and callers wait for. Pure. */
 import { MonocoreError } from '../lib/errors.ts';
-import type { Condition } from '../protocol/service.ts';
+import type { Condition } from '../protocol/supervision.ts';
 import { describeEnd } from './restart-policy.ts';
 import type { VmState } from './states.ts';
 import { lastRun } from './status.ts';

@@ -2,7 +2,8 @@
  * States of a service, the events that change them and the effects that follow: data only. `machine.ts` holds the
  * table of transitions, `supervisor.ts` performs the effects.
  */
-import type { EndedBy, EndReason, Service } from '../protocol/service.ts';
+import type { Service } from '../protocol/service.ts';
+import type { EndedBy, EndReason } from '../protocol/supervision.ts';
 import type { BackendEvent, Exit } from '../vm/backend.ts';
 
 /**

@@ -1,5 +1,5 @@
 /** Handlers of a service that stops: the steps of a stop, the end of process and streams, the next run. Pure. */
-import type { EndedBy } from '../protocol/service.ts';
+import type { EndedBy } from '../protocol/supervision.ts';
 import type { Exit } from '../vm/backend.ts';
 import { decideRestart } from './restart-policy.ts';
 import {

@@ -2,8 +2,9 @@
 import { EventEmitter } from 'node:events';
 import { isDeepStrictEqual } from 'node:util';
 import { errorText } from '../lib/errors.ts';
-import { type Condition, type Metrics, NO_METRICS, type ServiceStatus } from '../protocol/service.ts';
+import { type Metrics, NO_METRICS, type ServiceStatus } from '../protocol/service.ts';
 import type { SavedState } from '../protocol/state.ts';
+import type { Condition } from '../protocol/supervision.ts';
 import type { Adoption } from '../vm/backend.ts';
 import { HealthChecker } from './health.ts';
 import type { SupervisorContext } from './interfaces.ts';

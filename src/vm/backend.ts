@@ -7,8 +7,8 @@ import type { ProcessIdentity } from '../lib/proc.ts';
 import type { ServiceImage } from '../protocol/images.ts';
 import type { StreamName } from '../protocol/log-files/names.ts';
 import type { GroupMember } from '../protocol/network.ts';
-import type { EndReason, Probe, Service } from '../protocol/service.ts';
-import type { ProbeResult } from '../protocol/supervision.ts';
+import type { Service } from '../protocol/service.ts';
+import type { EndReason, Probe, ProbeResult } from '../protocol/supervision.ts';
 
 export type { ProbeResult } from '../protocol/supervision.ts';
 

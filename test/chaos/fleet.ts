@@ -1,5 +1,8 @@
 /** The services of a run: what they print, how they end, and what their policies make of that. */
-import { DEFAULT_LOG_SETTINGS, type Isolation, type LogSettings, type Service } from '../../src/protocol/service.ts';
+
+import type { Isolation } from '../../src/protocol/isolation.ts';
+import { DEFAULT_LOG_SETTINGS, type LogSettings } from '../../src/protocol/log-settings.ts';
+import type { Service } from '../../src/protocol/service.ts';
 import {
   type Condition,
   DEFAULT_RESTART_SETTINGS,

@@ -2,12 +2,9 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { createSelection } from '../../src/cli/options.ts';
 import { selectFromConfig } from '../../src/cli/selection.ts';
-import {
-  type Config,
-  DEFAULT_HOME_LOG_SETTINGS,
-  DEFAULT_IMAGE_SETTINGS,
-  type Service,
-} from '../../src/protocol/service.ts';
+import { DEFAULT_IMAGE_SETTINGS } from '../../src/protocol/images.ts';
+import { DEFAULT_HOME_LOG_SETTINGS } from '../../src/protocol/log-settings.ts';
+import type { Config, Service } from '../../src/protocol/service.ts';
 import { afterStart, scriptService } from '../helpers/fakes/services.ts';
 
 function makeEntry(name: string, group: string | null, dependencies: readonly string[] = []): Service {

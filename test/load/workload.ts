@@ -1,7 +1,8 @@
 /** The services of a load: each prints numbered lines at an even pace, then waits to be stopped. */
 
 import * as v from 'valibot';
-import { type Config, DEFAULT_LOG_SETTINGS, type Service, ServiceSchema } from '../../src/protocol/service.ts';
+import { DEFAULT_LOG_SETTINGS } from '../../src/protocol/log-settings.ts';
+import { type Config, type Service, ServiceSchema } from '../../src/protocol/service.ts';
 import type { LoadOptions } from './options.ts';
 
 /** Shell of the guests' busybox and of the host: a batch a second, so that the shell itself costs little. */

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { describeDifferences } from '../../src/orchestrator/service-diff.ts';
-import { DEFAULT_LOG_SETTINGS, type HealthCheck, type Service } from '../../src/protocol/service.ts';
-import { DEFAULT_RESTART_SETTINGS } from '../../src/protocol/supervision.ts';
+import { DEFAULT_LOG_SETTINGS } from '../../src/protocol/log-settings.ts';
+import type { Service } from '../../src/protocol/service.ts';
+import { DEFAULT_RESTART_SETTINGS, type HealthCheck } from '../../src/protocol/supervision.ts';
 import type { ServiceDefinition } from '../../src/supervisor/status.ts';
 import { scriptService } from '../helpers/fakes/services.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { HealthCheck } from '../../src/protocol/service.ts';
+import type { HealthCheck } from '../../src/protocol/supervision.ts';
 import { evaluateProbe, STARTING_INTERVAL_MS, UNPROBED } from '../../src/supervisor/health.ts';
 import type { Health } from '../../src/supervisor/states.ts';
 import { healthCheck } from '../helpers/fakes/health-check.ts';

@@ -1,8 +1,8 @@
 /** Restarts, health and memory of a supervised service over time. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { type HealthCheck, NO_METRICS, type Service } from '../../src/protocol/service.ts';
-import { DEFAULT_RESTART_SETTINGS } from '../../src/protocol/supervision.ts';
+import { NO_METRICS, type Service } from '../../src/protocol/service.ts';
+import { DEFAULT_RESTART_SETTINGS, type HealthCheck } from '../../src/protocol/supervision.ts';
 import { RELEASE_TIMEOUT_MS } from '../../src/supervisor/stopping.ts';
 import { Supervisor } from '../../src/supervisor/supervisor.ts';
 import { FakeContext, settle } from '../helpers/fakes/fake-context.ts';

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as v from 'valibot';
-import { ConfigSchema, DEFAULT_IMAGE_SETTINGS, DEFAULT_LOG_SETTINGS } from '../../../src/protocol/service.ts';
+import { DEFAULT_IMAGE_SETTINGS } from '../../../src/protocol/images.ts';
+import { DEFAULT_LOG_SETTINGS } from '../../../src/protocol/log-settings.ts';
+import { ConfigSchema } from '../../../src/protocol/service.ts';
 import { DEFAULT_RESTART_SETTINGS } from '../../../src/protocol/supervision.ts';
 import { parse, parseService, problemsOf, serviceText, shortProblems } from '../../helpers/config/harness.ts';
 

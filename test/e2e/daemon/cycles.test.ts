@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { listChildren, listDescriptors } from '../../../src/lib/proc.ts';
-import type { Isolation } from '../../../src/protocol/service.ts';
+import type { Isolation } from '../../../src/protocol/isolation.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { configOf, scriptService } from '../../helpers/fakes/services.ts';
 import { openTestRuntime, type TestRuntime } from '../../helpers/runtime.ts';

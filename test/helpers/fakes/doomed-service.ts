@@ -1,4 +1,5 @@
-import type { Config, Isolation } from '../../../src/protocol/service.ts';
+import type { Isolation } from '../../../src/protocol/isolation.ts';
+import type { Config } from '../../../src/protocol/service.ts';
 import { configOf, scriptService } from './services.ts';
 
 /** Exit code of a service that was asked to end. */

@@ -1,4 +1,4 @@
-import type { HealthCheck } from '../../../src/protocol/service.ts';
+import type { HealthCheck } from '../../../src/protocol/supervision.ts';
 
 /** A check of a port every 10 s whose first failure counts, with the fields that a test cares about. */
 export function healthCheck(overrides: Partial<HealthCheck> = {}): HealthCheck {

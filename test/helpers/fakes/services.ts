@@ -1,14 +1,9 @@
 /** Services as the config loader makes them, with defaults for what a test does not care about. */
-import {
-  type Config,
-  DEFAULT_HOME_LOG_SETTINGS,
-  DEFAULT_IMAGE_SETTINGS,
-  DEFAULT_LOG_SETTINGS,
-  type Dependency,
-  type Group,
-  type Service,
-} from '../../../src/protocol/service.ts';
-import { DEFAULT_RESTART_SETTINGS } from '../../../src/protocol/supervision.ts';
+
+import { DEFAULT_IMAGE_SETTINGS } from '../../../src/protocol/images.ts';
+import { DEFAULT_HOME_LOG_SETTINGS, DEFAULT_LOG_SETTINGS } from '../../../src/protocol/log-settings.ts';
+import type { Config, Group, Service } from '../../../src/protocol/service.ts';
+import { DEFAULT_RESTART_SETTINGS, type Dependency } from '../../../src/protocol/supervision.ts';
 
 /** A service that runs a shell script, in a VM unless told otherwise. */
 export function scriptService(name: string, script: string, overrides: Partial<Service> = {}): Service {
