@@ -64,12 +64,8 @@ test('over rolls and runs, on a disk that writes little at once and fails at tim
           onBusy: ignore,
           onReady: ignore,
           onWritten: ignore,
-          onStalled: ignore,
-          onRecovered: ignore,
-          onDropped: ignore,
+          post: ignore,
           onHeld: ignore,
-          onElsewhere: ignore,
-          onMarker: ignore,
           onEnd: () => {
             isDone = true;
           },

@@ -1,7 +1,6 @@
 /** Captures one stream of one VM: its pipe, the search for its marker, its files, and the events about it. */
 
 import type { Clock } from '../../../src/lib/clock.ts';
-import { errorCode, errorText } from '../../../src/lib/errors.ts';
 import { repairTail } from '../../../src/protocol/log-files/formats.ts';
 import type { Position, StreamId } from '../../../src/protocol/log-files/names.ts';
 import type { HeldItem, HeldOutput, LogEvent, StreamSource } from '../../../src/protocol/logs.ts';
@@ -9,11 +8,10 @@ import { type FrameMemory, type Framer, INPUT_START } from '../format/framer.ts'
 import { createFramer } from '../format/framers.ts';
 import type { BusyPipes } from './busy-pipes.ts';
 import type { Disk } from './disk.ts';
-import type { Dropped } from './drop-report.ts';
 import { searchMarker } from './end-marker.ts';
 import { PipeReader } from './pipe-reader.ts';
 import { RollingFile } from './rolling-file.ts';
-import { StreamWriter, type WriterEvents } from './stream-writer.ts';
+import { StreamWriter, type WriterEvent, type WriterEvents } from './stream-writer.ts';
 
 /** A stream, the parts that all captures of a thread share, and the receivers of events. */
 interface CaptureOptions {
@@ -127,6 +125,11 @@ export class Capture implements WriterEvents {
     return lostBytes;
   }
 
+  post(event: WriterEvent): void {
+    if (this.#isTaking) this.#events.push({ ...event, ...this.id });
+    else this.#options.post({ ...event, ...this.id });
+  }
+
   onBusy(): void {
     this.#pipe.pause();
   }
@@ -140,31 +143,11 @@ export class Capture implements WriterEvents {
     if (settled) this.#options.onRecords(this.id, settled);
   }
 
-  onStalled(error: unknown): void {
-    this.#post({ type: 'stalled', ...this.id, error: errorText(error), code: errorCode(error) ?? null });
-  }
-
-  onRecovered(): void {
-    this.#post({ type: 'recovered', ...this.id });
-  }
-
-  onDropped(dropped: Dropped): void {
-    this.#post({ type: 'dropped', ...this.id, ...dropped });
-  }
-
   onHeld(): void {
     this.#isHeldDue = this.#isTaking;
     if (this.#isTaking) return;
     if (this.#writer.isDone) this.#options.post({ type: 'held', ...this.id, held: null });
     else this.#tellHeld();
-  }
-
-  onElsewhere(): void {
-    if (this.#framer.isInRecord) this.#framer.continueLine();
-  }
-
-  onMarker(): void {
-    this.#post({ type: 'marker-seen', ...this.id });
   }
 
   onEnd(): void {
@@ -207,11 +190,6 @@ export class Capture implements WriterEvents {
     this.#isTaking = false;
     if (this.#isHeldDue) this.onHeld();
     while (this.#events.length > 0) this.#options.post(this.#events.shift()!);
-  }
-
-  #post(event: LogEvent): void {
-    if (this.#isTaking) this.#events.push(event);
-    else this.#options.post(event);
   }
 
   #takeMarked(length: number, marker: Buffer): void {

@@ -28,24 +28,24 @@ interface Spell {
   readonly dropReason: string | null;
 }
 
-/** Events of a {@link StreamWriter}. */
+/** Events for the main thread. `stalled` and `recovered` enclose a spell; `dropped` has the counts since the last one. */
+export type WriterEvent =
+  | { readonly type: 'stalled'; readonly error: string; readonly code: string | null }
+  | { readonly type: 'recovered' }
+  | ({ readonly type: 'dropped' } & Dropped)
+  /** Everything before the marker is in the file. */
+  | { readonly type: 'marker-seen' };
+
+/** Receiver of what happens in a {@link StreamWriter}. */
 export interface WriterEvents {
+  post(event: WriterEvent): void;
   /** The queue is in use: bytes given before `onReady` are kept in memory. */
   onBusy(): void;
   onReady(): void;
   /** More bytes are in the file. */
   onWritten(): void;
-  /** Writing fails; once per spell. */
-  onStalled(error: unknown): void;
-  onRecovered(): void;
-  /** Counts since the last call. */
-  onDropped(dropped: Dropped): void;
   /** The queue must be handed to the main thread, see {@link StreamWriter.hold}: at the start of a spell and at every change. */
   onHeld(): void;
-  /** The file in which the previous writer began a record is gone, so the record continues in another file. */
-  onElsewhere(): void;
-  /** Everything before the marker is in the file. */
-  onMarker(): void;
   /** Everything is in the file. */
   onEnd(): void;
 }
@@ -86,7 +86,7 @@ export class StreamWriter {
 
   constructor(options: StreamWriterOptions) {
     this.#options = options;
-    this.#drops = new DropReport(options.clock, (dropped) => options.events.onDropped(dropped));
+    this.#drops = new DropReport(options.clock, (dropped) => options.events.post({ type: 'dropped', ...dropped }));
   }
 
   /** Opens the file, so that it exists before the stream prints anything. @param held the queue of the previous writer */
@@ -131,10 +131,10 @@ export class StreamWriter {
     this.#submit({ type: 'end-line' });
   }
 
-  /** Reports `onMarker` once everything before is in the file. While bytes are dropped it does not wait for a full disk. */
+  /** Posts `marker-seen` once everything before is in the file. While bytes are dropped it does not wait for a full disk. */
   mark(): void {
     if (this.#mayWait()) this.#submit({ type: 'marker-seen' });
-    else this.#options.events.onMarker();
+    else this.#options.events.post({ type: 'marker-seen' });
   }
 
   /** Reports `onEnd`, likewise. Nothing may be given afterwards. */
@@ -246,7 +246,7 @@ export class StreamWriter {
       this.#queue.shift();
       if (item.type === 'marker-seen') {
         this.#recover();
-        events.onMarker();
+        events.post(item);
       } else {
         this.#queue.unshift(...this.#frame(item));
         this.noteChange();
@@ -262,7 +262,8 @@ export class StreamWriter {
     if (!this.#isResumed) return;
     const [first] = this.#queue;
     if (first?.type === 'framed') this.#shorten(first.bytes, Math.min(written ?? 0, first.bytes.length));
-    else if (written === null) this.#options.events.onElsewhere();
+    // The file in which the previous writer began a record is gone.
+    else if (written === null && this.#options.framer.isInRecord) this.#options.framer.continueLine();
     this.noteChange();
   }
 
@@ -332,14 +333,14 @@ export class StreamWriter {
     this.#spell = { delayMs, cancelRetry, dropReason };
     this.#setBusy(dropReason === null);
     if (!this.#isTold) this.#tellHeld();
-    if (!spell) events.onStalled(this.#fault);
+    if (!spell) events.post({ type: 'stalled', error: errorText(this.#fault), code: errorCode(this.#fault) ?? null });
   }
 
   #recover(): void {
     if (this.#spell) {
       this.#spell.cancelRetry();
       this.#spell = null;
-      this.#options.events.onRecovered();
+      this.#options.events.post({ type: 'recovered' });
       this.#drops.endSpell();
     }
     this.noteChange();
