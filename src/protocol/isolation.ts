@@ -22,14 +22,7 @@ export interface Capabilities {
   readonly networks: boolean;
 }
 
-/** A kind of isolation. */
-interface IsolationKind {
-  /** For people: `a plain process`. */
-  readonly label: string;
-  readonly capabilities: Capabilities;
-}
-
-/** Value of `isolation` in the config, and the kind that it selects. */
+/** Kinds by the value of `isolation` in the config. */
 const KINDS = {
   vm: {
     label: 'a microVM',
@@ -39,19 +32,18 @@ const KINDS = {
     label: 'a plain process',
     capabilities: { guest: false, images: false, disk: false, files: false, ports: false, udp: false, networks: false },
   },
-} as const satisfies Record<string, IsolationKind>;
+} as const satisfies Record<string, { readonly label: string; readonly capabilities: Capabilities }>;
 
 export type Isolation = keyof typeof KINDS;
 
 /** `vm`: a microVM of its own. `none`: a plain process of the host, for development and load tests. */
 export const IsolationSchema = v.picklist(Object.keys(KINDS) as Isolation[]);
 
-/** Label of a kind for people. */
+/** Label for people: `a plain process`. */
 export function labelOf(isolation: Isolation): string {
   return KINDS[isolation].label;
 }
 
-/** Capabilities of a kind, or of the kind of a service. */
 export function capabilitiesOf(isolation: Isolation): Capabilities {
   return KINDS[isolation].capabilities;
 }

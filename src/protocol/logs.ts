@@ -1,13 +1,11 @@
 /** Commands to the log worker, and its messages to other threads. */
 import type { WireError } from '../lib/errors.ts';
-import type { StreamName } from './log-files/names.ts';
+import type { StreamId, StreamName } from './log-files/names.ts';
 import type { LogQuery, SearchPage } from './log-files/queries.ts';
 import type { Gap } from './log-files/record.ts';
 import type { LogSettings } from './log-settings.ts';
 
-export interface StreamSource {
-  readonly service: string;
-  readonly stream: StreamName;
+export interface StreamSource extends StreamId {
   /**
    * Read end of the stream's FIFO, opened non-blocking by the main thread. The call hands it over to the log worker,
    * which closes it at end of file.
@@ -64,52 +62,40 @@ export interface HeldOutput {
   readonly withheld: Uint8Array;
 }
 
-/** Totals of a stream whose capture has ended. */
-interface StreamEnd {
-  readonly service: string;
-  readonly stream: StreamName;
-  /** Bytes read from the stream, without the marker. */
-  readonly bytes: number;
-  /** Lines written, including an unterminated last one. */
-  readonly lines: number;
-}
-
 /** Messages of the log worker to the main thread, over a MessagePort of their own. */
-export type LogEvent =
-  /** End of file: every byte of the stream is in its file. */
-  | ({ readonly type: 'stream-ended' } & StreamEnd)
-  /** The marker came: everything printed before it is in the stream's file. */
-  | { readonly type: 'marker-seen'; readonly service: string; readonly stream: StreamName }
-  /** {@link LogsApi.closeStream} ended it although a process still holds it: that process's further output is lost. */
-  | { readonly type: 'stream-held'; readonly service: string; readonly stream: StreamName }
-  /** Writing fails for now (disk full, folder missing). Sent once; `recovered` follows when it works again. */
-  | {
-      readonly type: 'stalled';
-      readonly service: string;
-      readonly stream: StreamName;
-      readonly error: string;
-      /** The system's code, such as `ENOSPC`; null if the error has none. */
-      readonly code: string | null;
-    }
-  | { readonly type: 'recovered'; readonly service: string; readonly stream: StreamName }
-  /**
-   * Output that is read and cannot be written now. If the worker dies, the next one must get it. Replaces the previous
-   * message; null: everything is written.
-   */
-  | { readonly type: 'held'; readonly service: string; readonly stream: StreamName; readonly held: HeldOutput | null }
-  /**
-   * Output dropped on a full disk since the previous message; `lines` counts newlines. Sent when writing works again, and
-   * every 10 s until then.
-   */
-  | {
-      readonly type: 'dropped';
-      readonly service: string;
-      readonly stream: StreamName;
-      readonly lines: number;
-      readonly bytes: number;
-    }
-  /** The file is complete: it may be compressed, and older ones removed. */
-  | { readonly type: 'file-finished'; readonly service: string; readonly stream: StreamName; readonly number: number };
+export type LogEvent = StreamId &
+  (
+    | {
+        /** End of file: every byte of the stream is in its file. */
+        readonly type: 'stream-ended';
+        /** Bytes read from the stream, without the marker. */
+        readonly bytes: number;
+        /** Lines written, including an unterminated last one. */
+        readonly lines: number;
+      }
+    /** The marker came: everything printed before it is in the stream's file. */
+    | { readonly type: 'marker-seen' }
+    /** {@link LogsApi.closeStream} ended it although a process still holds it: that process's further output is lost. */
+    | { readonly type: 'stream-held' }
+    /**
+     * Writing fails for now (disk full, folder missing). Sent once; `recovered` follows when it works again. `code` is the
+     * system's, such as `ENOSPC`; null if the error has none.
+     */
+    | { readonly type: 'stalled'; readonly error: string; readonly code: string | null }
+    | { readonly type: 'recovered' }
+    /**
+     * Output that is read and cannot be written now. If the worker dies, the next one must get it. Replaces the previous
+     * message; null: everything is written.
+     */
+    | { readonly type: 'held'; readonly held: HeldOutput | null }
+    /**
+     * Output dropped on a full disk since the previous message; `lines` counts newlines. Sent when writing works again, and
+     * every 10 s until then.
+     */
+    | { readonly type: 'dropped'; readonly lines: number; readonly bytes: number }
+    /** The file is complete: it may be compressed, and older ones removed. */
+    | { readonly type: 'file-finished'; readonly number: number }
+  );
 
 /** Messages of the log worker to the main thread, whose job pool runs the searches of old files. */
 export type SearchEvent =

@@ -17,7 +17,7 @@ interface PathUse {
 
 /** Problems of volumes, and of the variables that services take from their groups. Pure. */
 export function checkShares({ services, groups: tables }: ParsedConfig): PathProblem[] {
-  const groups = new Groups(tables);
+  const groups = indexGroups(tables);
   return [
     ...tables.flatMap(({ values }) => KINDS.flatMap((kind) => findRepeatedNames(values[kind] ?? []))),
     ...services.flatMap((service) => [
@@ -37,36 +37,28 @@ type Kind = (typeof KINDS)[number];
 /** Names that a group shares; those of volumes with their paths. */
 type Shared = Readonly<Record<Kind, Map<string, string | undefined>>>;
 
-class Groups {
-  readonly #byName = new Map<string, Shared>();
-  /** The group that a name belongs to. */
-  readonly owners = { env: new Map<string, string>(), volume: new Map<string, string>() };
+type Groups = ReadonlyMap<unknown, Shared>;
 
-  constructor(groups: readonly ParsedGroup[]) {
-    for (const { table, values } of groups) {
-      const group = table.name;
-      if (typeof group !== 'string' || this.#byName.has(group)) continue;
-      const shared: Shared = { env: new Map(), volume: new Map() };
-      for (const { table } of values.env ?? []) shared.env.set(String(table.name), undefined);
-      for (const { table, values: own } of values.volume ?? []) {
-        const name = String(table.name);
-        if (!shared.volume.has(name)) shared.volume.set(name, own.path);
-      }
-      for (const kind of KINDS) for (const name of shared[kind].keys()) this.owners[kind].set(name, group);
-      this.#byName.set(group, shared);
+function indexGroups(groups: readonly ParsedGroup[]): Groups {
+  const index = new Map<unknown, Shared>();
+  for (const { table, values } of groups) {
+    if (typeof table.name !== 'string' || index.has(table.name)) continue;
+    const shared: Shared = { env: new Map(), volume: new Map() };
+    for (const { table } of values.env ?? []) shared.env.set(String(table.name), undefined);
+    for (const { table, values: own } of values.volume ?? []) {
+      const name = String(table.name);
+      if (!shared.volume.has(name)) shared.volume.set(name, own.path);
     }
+    index.set(table.name, shared);
   }
-
-  /** Undefined for a group that does not exist, which is a problem already. */
-  of(group: string | null | undefined): Shared | undefined {
-    return typeof group === 'string' ? this.#byName.get(group) : undefined;
-  }
+  return index;
 }
 
 /** Elements of `group_envs` and `group_volumes` must name what the service's own group has, variables once. */
 function findUnknownReferences({ path, table, values }: ParsedService, groups: Groups, kind: Kind): PathProblem[] {
   const key = `group_${kind}s` as const;
-  const known = groups.of(values.group)?.[kind];
+  // A group that does not exist is a problem already.
+  const known = groups.get(values.group)?.[kind];
   const seen = new Set<string>();
   const problems: PathProblem[] = [];
   for (const [index, reference] of (values[key] ?? []).entries()) {
@@ -90,16 +82,16 @@ function findUnknownReferences({ path, table, values }: ParsedService, groups: G
 
 function describeUnknown(name: string, kind: Kind, group: string, groups: Groups, candidates: Iterable<string>) {
   const reference = `[[group.${kind}]] ${quote(name)}`;
-  const owner = groups.owners[kind].get(name);
+  const [owner] = [...groups].find(([, shared]) => shared[kind].has(name)) ?? [];
   if (owner !== undefined)
-    return `${reference} belongs to the group ${quote(owner)}; a service takes from its own group only`;
+    return `${reference} belongs to the group ${quote(String(owner))}; a service takes from its own group only`;
   return `the group ${quote(group)} has no ${reference}${didYouMean(name, candidates)}`;
 }
 
 /** Elements of `group_volumes` whose volume exists, with the volume of the service that each becomes. */
 function eachMount({ path, values }: ParsedService, groups: Groups) {
   return (values.group_volumes ?? []).flatMap(({ name, mount }, index) => {
-    const base = groups.of(values.group)?.volume.get(name);
+    const base = groups.get(values.group)?.volume.get(name);
     return base === undefined ? [] : [{ at: [...path, 'group_volumes', index], volume: toVolume(base, mount) }];
   });
 }

@@ -12,13 +12,10 @@ const DAY_MS = 86_400e3;
  */
 const MIN_RAM_MIB = 96;
 
+const Integer = v.pipe(v.number(mustBe('an integer')), v.integer('must be a whole number'));
+
 export function integerSchema(min: number, max: number) {
-  return v.pipe(
-    v.number(mustBe('an integer')),
-    v.integer('must be a whole number'),
-    v.minValue(min, `must be at least ${min}`),
-    v.maxValue(max, `must be at most ${max}`),
-  );
+  return v.pipe(Integer, v.minValue(min, `must be at least ${min}`), v.maxValue(max, `must be at most ${max}`));
 }
 
 /** A whole number within limits; `noun` says of what: `a number of restarts,`. */
@@ -27,17 +24,13 @@ export function integer(min: number, max: number, noun = 'a number', suffix = ''
 }
 
 export function count(expected: string) {
-  return scalar(
-    v.pipe(v.number(mustBe('an integer')), v.integer('must be a whole number'), v.minValue(0, 'must not be negative')),
-    expected,
-  );
+  return scalar(v.pipe(Integer, v.minValue(0, 'must not be negative')), expected);
 }
 
 export const Cpus = scalar(
   ({ host }) =>
     v.pipe(
-      v.number(mustBe('an integer')),
-      v.integer('must be a whole number'),
+      Integer,
       v.minValue(1, 'must be at least 1'),
       v.maxValue(host.cpus, `is more than the ${host.cpus} that this host has`),
     ),
@@ -87,10 +80,8 @@ export function size(minBytes: number, maxBytes = Number.MAX_SAFE_INTEGER, examp
 }
 
 function sizeRange(example: string, minBytes: number, maxBytes: number): string {
-  const limits =
-    maxBytes >= 2 ** 50
-      ? `at least ${formatSize(minBytes)}`
-      : `from ${formatSize(minBytes)} to ${formatSize(maxBytes)}`;
+  const min = formatSize(minBytes);
+  const limits = maxBytes >= 2 ** 50 ? `at least ${min}` : `from ${min} to ${formatSize(maxBytes)}`;
   return `a size such as "${example}", ${limits}`;
 }
 

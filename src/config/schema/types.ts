@@ -37,25 +37,17 @@ export interface ScalarType<T> {
   readonly json?: JsonSchema;
 }
 
-export interface TableType<K extends KeyTable> {
-  readonly kind: 'table';
-  /** `[service.log]`. */
+export interface TableType<K extends KeyTable, Kind = 'table'> {
+  readonly kind: Kind;
+  /** `[service.log]`; `[[service]]` of an array of tables. */
   readonly header: string;
   readonly keys: K;
 }
 
-export interface TablesType<K extends KeyTable> {
-  readonly kind: 'tables';
-  /** `[[service]]`. */
-  readonly header: string;
-  readonly keys: K;
-}
+export type TablesType<K extends KeyTable> = TableType<K, 'tables'>;
 
 /** Array whose elements are tables, or strings as a short form of them. */
-export interface EntriesType<K extends KeyTable> {
-  readonly kind: 'entries';
-  readonly header: string;
-  readonly keys: K;
+export interface EntriesType<K extends KeyTable> extends TableType<K, 'entries'> {
   readonly expected: string;
   /** The values of an element that is a string, or the problem with it. */
   readonly expand: (text: string) => Values<K> | { readonly problem: string };

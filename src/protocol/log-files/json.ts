@@ -146,14 +146,18 @@ function parse(record: string): LogRecord | null {
   return { level, timeMs, service, stream, text: line, isContinued: continued === true, isPartial: partial === true };
 }
 
-function parseJson(record: string): JsonRecord | null {
-  let value: unknown;
+/** Undefined for a text that is not JSON. */
+function parseAny(text: string): unknown {
   try {
-    value = JSON.parse(record);
+    return JSON.parse(text);
   } catch {
-    return null;
+    return undefined;
   }
-  const { level, time, service, stream, msg } = value as Partial<Record<keyof JsonRecord, unknown>>;
+}
+
+function parseJson(record: string): JsonRecord | null {
+  const value = parseAny(record);
+  const { level, time, service, stream, msg } = (value ?? {}) as Partial<Record<keyof JsonRecord, unknown>>;
   const isRecord =
     typeof level === 'number' &&
     typeof time === 'number' &&
@@ -192,11 +196,8 @@ const MAX_ESCAPE_CHARS = 6;
 /** Decodes the inside of a JSON string without its end: its last escape may be cut. */
 function decodeCut(inside: string): string {
   for (let end = inside.length; end >= Math.max(0, inside.length - MAX_ESCAPE_CHARS); end -= 1) {
-    try {
-      return JSON.parse(`"${inside.slice(0, end)}"`) as string;
-    } catch {
-      // Try a shorter one.
-    }
+    const decoded = parseAny(`"${inside.slice(0, end)}"`);
+    if (typeof decoded === 'string') return decoded;
   }
   return inside;
 }
@@ -252,12 +253,7 @@ function endLine(tail: Buffer, options: RepairOptions): string {
 }
 
 function isJson(record: string): boolean {
-  try {
-    JSON.parse(record);
-    return true;
-  } catch {
-    return false;
-  }
+  return parseAny(record) !== undefined;
 }
 
 /** `bc` and `c` for `abc`, and the empty tail. */
