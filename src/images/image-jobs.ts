@@ -13,22 +13,17 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { errorCode, MonocoreError, toWireError } from '../lib/errors.ts';
 import { fullImageName } from '../protocol/image-reference.ts';
 import type {
-  BuildRootImageJob,
   ChangeImagesJob,
   ImageEvent,
   ImageJobResults,
   ImageReply,
   ImageSummary,
   JobInput,
-  LoadImagesJob,
   LoadRequest,
   Platform,
   ProxySettings,
-  PruneImagesJob,
-  PullImageJob,
   PullRequest,
   RemovedImages,
-  RemoveImagesJob,
   RemoveImagesRequest,
   StoredImage,
 } from '../protocol/images.ts';
@@ -49,8 +44,8 @@ export interface RequestOptions {
 /** Requests on the images of a home, which the daemon's client implements, too. */
 export type ImageRequests = Pick<Images, 'pull' | 'load' | 'remove' | 'prune' | 'list'>;
 
-type Request<J extends ChangeImagesJob> = JobInput<J> & Pick<J, 'type'>;
-type Result<J extends ChangeImagesJob> = ImageJobResults[J['type']];
+type Change = ChangeImagesJob['type'];
+type Request<T extends Change> = { readonly type: T } & JobInput<Extract<ChangeImagesJob, { readonly type: T }>>;
 
 /**
  * Image store of one home. Methods throw MonocoreError: `Aborted` when the signal fires, `HomeUnusable` when the store's
@@ -61,7 +56,7 @@ export class Images {
   readonly #dir: string;
   readonly #stateDirs: readonly string[];
   /** Pulls and builds that several want at once, by the job without its port. */
-  readonly #shared = new SharedTasks<Result<ChangeImagesJob>, ImageEvent>(rememberEvent);
+  readonly #shared = new SharedTasks<ImageJobResults[Change], ImageEvent>(rememberEvent);
   /** Settled when every change that was asked for so far has ended. */
   #changes: Promise<unknown> = Promise.resolve();
   #pending = 0;
@@ -80,29 +75,28 @@ export class Images {
     const host = { platform: hostPlatform(), docker_config, proxies: request.proxies ?? proxySettings() };
     const stored: StoredImage[] = [];
     for (const name of fullNames) {
-      stored.push(await this.#share<PullImageJob>({ type: 'pull-image', ...request, ...host, name }, options));
+      stored.push(await this.#share({ type: 'pull-image', ...request, ...host, name }, options));
     }
     return stored;
   }
 
   load(request: LoadRequest, options?: RequestOptions): Promise<readonly StoredImage[]> {
-    return this.#change<LoadImagesJob>({ type: 'load-images', ...request, platform: hostPlatform() }, options);
+    return this.#change({ type: 'load-images', ...request, platform: hostPlatform() }, options);
   }
 
   /** @throws MonocoreError `ImageInUse` for an image that a service uses */
   remove({ names }: RemoveImagesRequest, options?: RequestOptions): Promise<RemovedImages> {
-    return this.#change<RemoveImagesJob>({ type: 'remove-images', names, stateDirs: this.#stateDirs }, options);
+    return this.#change({ type: 'remove-images', names, stateDirs: this.#stateDirs }, options);
   }
 
   /** Removes images that have no name and that no service uses. */
   prune(options?: RequestOptions): Promise<RemovedImages> {
-    return this.#change<PruneImagesJob>({ type: 'prune-images', stateDirs: this.#stateDirs }, options);
+    return this.#change({ type: 'prune-images', stateDirs: this.#stateDirs }, options);
   }
 
   /** Builds the root of an image in the store, unless it exists. @param digest of its manifest */
   async buildRoot(digest: string, maxImageBytes: number, options?: RequestOptions): Promise<void> {
-    const job = { type: 'build-root-image', digest, max_image_size_bytes: maxImageBytes } as const;
-    await this.#share<BuildRootImageJob>(job, options);
+    await this.#share({ type: 'build-root-image', digest, max_image_size_bytes: maxImageBytes }, options);
   }
 
   list(): Promise<readonly ImageSummary[]> {
@@ -115,29 +109,26 @@ export class Images {
   }
 
   /** Changes the store, or waits for the same change that was asked for before. */
-  async #share<J extends PullImageJob | BuildRootImageJob>(
-    job: Request<J>,
+  async #share<T extends Change>(
+    job: Request<T>,
     { signal = new AbortController().signal, onEvent = () => {} }: RequestOptions = {},
-  ): Promise<Result<J>> {
-    const work = (end: AbortSignal, tell: (event: ImageEvent) => void) =>
-      this.#change<J>(job, { signal: end, onEvent: tell });
-    return (await this.#shared.join(JSON.stringify(job), { signal, onEvent }, work)) as Result<J>;
+  ): Promise<ImageJobResults[T]> {
+    const result = await this.#shared.join(JSON.stringify(job), { signal, onEvent }, (options) =>
+      this.#change(job, options),
+    );
+    return result as ImageJobResults[T];
   }
 
   /** Changes the store when all changes before this one have ended, so that one thread of the pool stays free to list. */
-  async #change<J extends ChangeImagesJob>(
-    job: Request<J>,
+  async #change<T extends Change>(
+    job: Request<T>,
     { signal = new AbortController().signal, onEvent = () => {} }: RequestOptions = {},
-  ): Promise<Result<J>> {
+  ): Promise<ImageJobResults[T]> {
     if (signal.aborted) throw new MonocoreError('Aborted', 'the request was cancelled');
     const before = this.#changes;
-    const change = async (): Promise<Result<J>> => {
-      await orAborted(before, signal);
-      return this.#run(job, signal, onEvent);
-    };
     if (this.#pending > 0) onEvent({ type: 'waiting' });
     this.#pending += 1;
-    const changed = change();
+    const changed = orAborted(before, signal).then(() => this.#run(job, signal, onEvent));
     this.#changes = Promise.allSettled([before, changed]);
     try {
       return await changed;
@@ -146,11 +137,11 @@ export class Images {
     }
   }
 
-  async #run<J extends ChangeImagesJob>(
-    job: Request<J>,
+  async #run<T extends Change>(
+    job: Request<T>,
     signal: AbortSignal,
     onEvent: (event: ImageEvent) => void,
-  ): Promise<Result<J>> {
+  ): Promise<ImageJobResults[T]> {
     try {
       makeFolder(this.#dir, 0o755);
     } catch (cause) {
@@ -167,9 +158,8 @@ export class Images {
     port1.on('message', onEvent);
     const closed = once(port1, 'close');
     try {
-      const whole = { ...job, imagesDir: this.#dir, port: port2 } as unknown as J;
-      const result = await this.#pool.run(whole, { signal: end.signal, ports: [port2] });
-      return result as Result<J>;
+      const whole = { ...job, imagesDir: this.#dir, port: port2 } as unknown as ChangeImagesJob;
+      return (await this.#pool.run(whole, { signal: end.signal, ports: [port2] })) as ImageJobResults[T];
     } finally {
       clearTimeout(grace);
       signal.removeEventListener('abort', onAbort);

@@ -15,8 +15,8 @@ interface Task<Result, Event> {
   past: readonly Event[];
 }
 
-/** Performs a task; `signal` fires when its last waiter has gone. */
-type Work<Result, Event> = (signal: AbortSignal, onEvent: (event: Event) => void) => Promise<Result>;
+/** Performs a task, whose signal fires when its last waiter has gone. */
+type Work<Result, Event> = (waiters: Waiter<Event>) => Promise<Result>;
 
 /** Tasks by key, each from its first waiter to its end. */
 export class SharedTasks<Result, Event> {
@@ -52,7 +52,7 @@ export class SharedTasks<Result, Event> {
     };
     // Begun in a turn of its own, when its first waiter is there.
     const result = Promise.resolve()
-      .then(() => work(end.signal, onEvent))
+      .then(() => work({ signal: end.signal, onEvent }))
       .finally(() => this.#tasks.delete(key));
     const task: Task<Result, Event> = { result, end, waiters, past: [] };
     this.#tasks.set(key, task);

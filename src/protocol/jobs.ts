@@ -1,5 +1,4 @@
 /** Finite jobs that run in the piscina pool, off the main thread. Inputs and results are plain data. */
-
 import { toWireError, type WireError } from '../lib/errors.ts';
 import type { ImageJob, ImageJobResults } from './images.ts';
 import type { SearchPage } from './log-files/queries.ts';

@@ -59,7 +59,7 @@ function runChange(job: ChangeImagesJob, change: StoreChange): Promise<ImageJobR
 /** Interval between reports of a blob's bytes: as short as people can see. */
 const BYTES_INTERVAL_MS = 100;
 
-/** Makes a report over a port that thins out the bytes of each blob. */
+/** Reports over a port, and thins out the bytes of each blob. */
 function createReport(port: MessagePort): ReportImageEvent {
   const toldAt = new Map<string, number>();
   return (event) => {

@@ -38,9 +38,7 @@ export async function pullImage(
 ): Promise<StoredImage> {
   const routes = new Routes(job.proxies);
   try {
-    const image = await pullOver(new Transport(job, routes, change.signal), job, change, retries);
-    change.report({ type: 'stored', image });
-    return image;
+    return await pullOver(new Transport(job, routes, change.signal), job, change, retries);
   } finally {
     await routes.destroy();
   }
@@ -80,7 +78,9 @@ async function pullOver(
 
   await store.write(answer.bytes);
   await nameImage(store, name, image);
-  return { name, digest: image.digest, unchanged };
+  const stored = { name, digest: image.digest, unchanged };
+  report({ type: 'stored', image: stored });
+  return stored;
 }
 
 async function resolveManifest(

@@ -57,18 +57,14 @@ export async function readDockerArchive(
       layers.push({ mediaType, digest: file.digest, size: file.size });
       blobs.set(file.digest, file);
     }
-    const manifest: ImageManifest = {
-      schemaVersion: 2,
-      mediaType: OCI_MANIFEST,
-      config: { mediaType: OCI_CONFIG, digest: config.digest, size: config.size },
-      layers,
-    };
+    const descriptor = { mediaType: OCI_CONFIG, digest: config.digest, size: config.size };
+    const manifest: ImageManifest = { schemaVersion: 2, mediaType: OCI_MANIFEST, config: descriptor, layers };
     images.push({ names: RepoTags ?? [], bytes: Buffer.from(JSON.stringify(manifest)), manifest, blobs });
   }
   return images;
 }
 
-/** Verifies a layer. @returns its media type */
+/** Verifies a layer. Returns its media type. */
 async function verifyLayer(file: ArchiveFile, diffId: string, maxBytes: number, signal: AbortSignal): Promise<string> {
   if (file.digest === diffId) return OCI_LAYER;
   const compression = await compressionOf(file.path);

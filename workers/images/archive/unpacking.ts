@@ -85,7 +85,7 @@ export async function unpackArchive(
   const archive = new Archive();
   let leftBytes = maxBytes;
   let entries = 0;
-  let sink: FileSink | null = null;
+  let closeFile = () => {};
 
   function take(entry: TarEntry): ContentSink | null {
     entries += 1;
@@ -104,7 +104,8 @@ export async function unpackArchive(
     }
     // Two files of one name: the one that was verified might not be the one that is used.
     if (archive.files.has(name)) throw invalidImage(`${path} has ${JSON.stringify(name)} twice`);
-    sink = new FileSink(join(partialDir, `${LOAD_PREFIX}${entries}`), (file) => archive.files.set(name, file));
+    const sink = openFile(join(partialDir, `${LOAD_PREFIX}${entries}`), (file) => archive.files.set(name, file));
+    closeFile = sink.close;
     return sink;
   }
 
@@ -116,7 +117,7 @@ export async function unpackArchive(
     if (error instanceof MonocoreError || isSystemError(error)) throw error;
     throw invalidImage(`${path} is not a valid tar archive: ${errorText(error)}`, { cause: error });
   } finally {
-    (sink as FileSink | null)?.close();
+    closeFile();
   }
   for (const file of archive.files.values()) {
     signal.throwIfAborted();
@@ -125,36 +126,28 @@ export async function unpackArchive(
   return archive;
 }
 
-/** Writes a file and hashes it; synchronous, because the job has its thread for itself. */
-class FileSink implements ContentSink {
-  readonly #path: string;
-  readonly #onEnd: (file: ArchiveFile) => void;
-  readonly #hash = createHash('sha256');
-  #fd: number | null;
-  #size = 0;
-
-  constructor(path: string, onEnd: (file: ArchiveFile) => void) {
-    this.#path = path;
-    this.#onEnd = onEnd;
-    this.#fd = openSync(path, 'w', 0o600);
+/** Opens a sink that writes and hashes a file; synchronous, because the job has its thread for itself. */
+function openFile(path: string, onEnd: (file: ArchiveFile) => void): ContentSink & { close(): void } {
+  const hash = createHash('sha256');
+  let fd: number | null = openSync(path, 'w', 0o600);
+  let size = 0;
+  /** Frees the descriptor, also of an incomplete file. */
+  function close(): void {
+    if (fd !== null) closeSync(fd);
+    fd = null;
   }
-
-  write(chunk: Buffer): void {
-    this.#hash.update(chunk);
-    writeFully(this.#fd!, chunk, this.#size);
-    this.#size += chunk.length;
-  }
-
-  end(): void {
-    this.close();
-    this.#onEnd({ path: this.#path, digest: `sha256:${this.#hash.digest('hex')}`, size: this.#size });
-  }
-
-  /** Frees the descriptor, also of a file that is not complete. */
-  close(): void {
-    if (this.#fd !== null) closeSync(this.#fd);
-    this.#fd = null;
-  }
+  return {
+    close,
+    write(chunk) {
+      hash.update(chunk);
+      writeFully(fd!, chunk, size);
+      size += chunk.length;
+    },
+    end() {
+      close();
+      onEnd({ path, digest: `sha256:${hash.digest('hex')}`, size });
+    },
+  };
 }
 
 /** Turns `./a//b` into `a/b`; `..` never leads out of the archive. */

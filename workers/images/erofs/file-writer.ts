@@ -21,7 +21,7 @@ export class FileWriter {
     return this.#start + this.#used;
   }
 
-  /** Throws errors of the system, as every method does. */
+  /** @throws errors of the system, as every method does */
   write(bytes: Uint8Array): void {
     let taken = 0;
     while (taken < bytes.length) {

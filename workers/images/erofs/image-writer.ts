@@ -17,7 +17,6 @@ import { FileWriter, writeFully } from './file-writer.ts';
 const FIRST_INODE_OFFSET = INODE_BYTES;
 
 interface ImageLayout {
-  /** Every inode once, in the order of the image, the root first. */
   readonly inodes: readonly AnyInode[];
   /** First block of the inodes. */
   readonly metaBlock: number;
@@ -80,11 +79,9 @@ function findOffset(end: number, headBytes: number, tailBytes: number): number {
 export function writeImage(fd: number, { inodes, metaBlock, blocks }: ImageLayout, contents: ContentStore): void {
   const metaStart = metaBlock * BLOCK_BYTES;
   const meta = new FileWriter(fd, metaStart);
-  let number = 0;
-  for (const inode of inodes) {
-    number += 1;
+  for (const [index, inode] of inodes.entries()) {
     meta.padTo(metaStart + inode.nid * NID_BYTES);
-    meta.write(renderInode(inode, number));
+    meta.write(renderInode(inode, index + 1));
     if (inode.attributes.xattrs) meta.write(inode.attributes.xattrs);
     if (inode instanceof FileInode) meta.write(contents.readTail(inode));
     else if (inode instanceof DirectoryInode || inode instanceof SymlinkInode) meta.write(writeBlocks(fd, inode));

@@ -5,8 +5,6 @@ import type { Credentials } from './credentials.ts';
 import { readBody, type Transport } from './transport.ts';
 
 const MAX_TOKEN_ANSWER_BYTES = 2 ** 20;
-/** Client name for token services, which record it with their tokens. */
-const CLIENT_ID = 'monocore';
 
 /** Distribution project, `spec/auth/token.md`: either name. OAuth's is `access_token`. */
 const TokenSchema = v.object({ token: v.optional(v.string()), access_token: v.optional(v.string()) });
@@ -71,11 +69,11 @@ export class Authorization {
             body: new URLSearchParams({
               ...wanted,
               grant_type: 'refresh_token',
-              client_id: CLIENT_ID,
+              client_id: 'monocore',
               refresh_token: credentials.token,
             }).toString(),
           }
-        : { url: withQuery(url, wanted), authorization: credentials ? basic(credentials) : null },
+        : { url: withQuery(url, wanted), authorization: credentials && basic(credentials) },
     );
     const bytes = await readBody(answer, MAX_TOKEN_ANSWER_BYTES, `the answer of ${url.host}`);
     if (answer.status !== 200) return null;

@@ -2,7 +2,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
-import { MonocoreError } from '../../../src/lib/errors.ts';
+import { errorCode, MonocoreError } from '../../../src/lib/errors.ts';
 import { invalidImage } from '../limits.ts';
 import type { Descriptor } from '../manifest.ts';
 import { type StoreChange, sizeOf } from '../store/store.ts';
@@ -49,21 +49,19 @@ async function downloadOnce(source: BlobSource, descriptor: Descriptor, path: st
   const { digest } = descriptor;
   const what = `${source.client.name} ${digest}`;
   const file = await open(path, 'a', 0o600);
-  let isWrong = false;
   try {
     const download = new Download(source, descriptor, file);
     await download.resume(path);
     await withRetries(() => download.attempt(), { ...source, what, hasAdvanced: () => download.hasAdvanced() });
     const found = download.digest();
-    isWrong = found !== digest;
-    if (isWrong) throw new DigestMismatch('ImageInvalid', `${what}: the registry sent other content: ${found}`);
+    if (found !== digest)
+      throw new DigestMismatch('ImageInvalid', `${what}: the registry sent other content: ${found}`);
     await file.sync();
   } catch (error) {
-    if (error instanceof MonocoreError && error.code === 'ImageInvalid') isWrong = true;
+    if (errorCode(error) === 'ImageInvalid') await rm(path, { force: true });
     throw error;
   } finally {
     await file.close();
-    if (isWrong) await rm(path, { force: true });
   }
 }
 
@@ -75,7 +73,7 @@ class Download {
   readonly #file: FileHandle;
   #hash: Hash = createHash('sha256');
   #doneBytes = 0;
-  /** Most bytes that earlier attempts reached. */
+  /** Most bytes of the attempts before. */
   #farthestBytes = 0;
 
   constructor(source: BlobSource, descriptor: Descriptor, file: FileHandle) {
@@ -120,8 +118,7 @@ class Download {
   async #append(chunk: Buffer): Promise<void> {
     const { digest, size } = this.#descriptor;
     if (this.#doneBytes + chunk.length > size) {
-      const what = `${this.#source.client.name} ${digest}`;
-      throw invalidImage(`${what}: the registry sent more than its ${size} bytes`);
+      throw invalidImage(`${this.#source.client.name} ${digest}: the registry sent more than its ${size} bytes`);
     }
     await this.#file.appendFile(chunk);
     this.#hash.update(chunk);

@@ -7,7 +7,6 @@ import { Authorization } from './authorization.ts';
 import type { Credentials } from './credentials.ts';
 import { type Answer, discard, readBody, type Transport } from './transport.ts';
 
-/** Host of the default registry's API. */
 const DEFAULT_REGISTRY_HOST = 'registry-1.docker.io';
 
 /** A manifest or index as received, verified when its digest was known. */
@@ -17,7 +16,7 @@ export interface ManifestAnswer {
   readonly mediaType: string;
 }
 
-/** Requests parts of images. Retries only after a challenge for credentials. */
+/** Requests manifests and blobs. Retries only after a challenge for credentials. */
 export class RepositoryClient {
   readonly #transport: Transport;
   readonly #base: URL;
@@ -55,9 +54,9 @@ export class RepositoryClient {
   }
 
   /**
-   * Opens a blob at `offset`: status 206, or 200 with all of it or 416 where the registry cannot resume.
+   * Opens a blob at `offset`: status 206, or 200 with all of it or 416 where the registry cannot resume. The signal ends
+   * the request and its answer.
    *
-   * @param signal ends this request and its answer
    * @throws as {@link manifest}; the signal's reason
    */
   async blob(digest: string, offset: number, signal: AbortSignal): Promise<Answer> {

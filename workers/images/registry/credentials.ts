@@ -1,8 +1,7 @@
 /**
  * Credentials of `docker login`: in Docker's config file, or in a helper program that the file names (docker/cli,
- * `cli/config/configfile`; docker/docker-credential-helpers, "client/command protocol").
- *
- * They never appear in an argv, a message or an event.
+ * `cli/config/configfile`; docker/docker-credential-helpers, "client/command protocol"). They never appear in an argv, a
+ * message or an event.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,7 +11,6 @@ import * as v from 'valibot';
 import { errorCode, errorText, MonocoreError } from '../../../src/lib/errors.ts';
 import { DEFAULT_REGISTRY } from '../../../src/protocol/image-reference.ts';
 
-/** Credentials for a registry. */
 export type Credentials =
   | { readonly type: 'password'; readonly username: string; readonly password: string }
   /** A refresh token of the registry's token service. */
@@ -21,16 +19,12 @@ export type Credentials =
 /** Key of the default registry in Docker's config since its first version. */
 const DEFAULT_REGISTRY_KEY = 'https://index.docker.io/v1/';
 
-const AuthSchema = v.object({
-  auth: v.optional(v.string()),
-  username: v.optional(v.string()),
-  password: v.optional(v.string()),
-  identitytoken: v.optional(v.string()),
-});
+const Text = v.optional(v.string());
+const AuthSchema = v.object({ auth: Text, username: Text, password: Text, identitytoken: Text });
 
 const ConfigSchema = v.object({
   auths: v.optional(v.record(v.string(), AuthSchema), {}),
-  credsStore: v.optional(v.string()),
+  credsStore: Text,
   credHelpers: v.optional(v.record(v.string(), v.string()), {}),
 });
 
@@ -110,16 +104,18 @@ async function askHelper(
     });
     // A helper that does not read its input fails by its answer.
     child.stdin.on('error', () => {}).end(server);
-    const [answer, [code]] = await Promise.all([
-      readText(child.stdout),
-      once(child, 'close') as Promise<[number | null]>,
-    ]);
+    const [answer, [code]] = await Promise.all([readText(child.stdout), once(child, 'close')]);
     if (code !== 0) {
       // docker-credential-helpers, `credentials/error.go`; any other text is a failure.
       if (/credentials not found/.test(answer)) return null;
       throw helperFailure(program, `it ended with status ${code}`);
     }
-    return parseHelperAnswer(answer, program);
+    const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), HelperAnswerSchema), answer);
+    if (!parsed.success) throw helperFailure(program, 'its answer is malformed');
+    const { Username: username, Secret: secret } = parsed.output;
+    if (secret === '') return null;
+    if (username === TOKEN_USERNAME) return { type: 'identity-token', token: secret };
+    return { type: 'password', username, password: secret };
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof MonocoreError) throw error;
@@ -127,15 +123,6 @@ async function askHelper(
     onNotice(`${program}, which Docker's config names, is not installed; continuing without credentials`);
     return null;
   }
-}
-
-function parseHelperAnswer(answer: string, program: string): Credentials | null {
-  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), HelperAnswerSchema), answer);
-  if (!parsed.success) throw helperFailure(program, 'its answer is malformed');
-  const { Username: username, Secret: secret } = parsed.output;
-  if (secret === '') return null;
-  if (username === TOKEN_USERNAME) return { type: 'identity-token', token: secret };
-  return { type: 'password', username, password: secret };
 }
 
 function helperFailure(program: string, reason: string): MonocoreError {

@@ -9,7 +9,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { errorCode } from '../../../src/lib/errors.ts';
 
 /**
- * Takes the lock, a listening unix socket in the abstract namespace (unix(7)): the kernel frees it however its process
+ * Takes the lock, a listening unix socket in the abstract namespace (unix(7)), which the kernel frees however its process
  * ends. Waiters stay connected to it and so learn of its end without polling.
  *
  * @param dir an existing folder
