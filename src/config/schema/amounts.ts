@@ -1,7 +1,7 @@
 /** Types of values that are amounts: numbers, sizes and durations. */
 import * as v from 'valibot';
 import { exactDuration, exactSize, formatDuration, formatSize, parseDurationMs, parseSize } from '../../lib/units.ts';
-import { mustBe, type Schema, scalar } from './values.ts';
+import { mustBe, type Problem, parsed, type Schema, scalar } from './values.ts';
 
 const MIB = 2 ** 20;
 const DAY_MS = 86_400e3;
@@ -64,10 +64,9 @@ function printMib(mib: number): string {
 }
 
 function sizeSchema(minBytes: number, maxBytes: number) {
+  const written = v.union([v.number(), v.string()], mustBe('a size'));
   return v.pipe(
-    v.union([v.number(), v.string()], mustBe('a size')),
-    v.check((size) => typeof size === 'number' || parseSize(size) !== null, 'is not a size'),
-    v.transform((size) => (typeof size === 'number' ? size : parseSize(size)!)),
+    parsed(written, toBytes),
     v.integer('must be a whole number of bytes'),
     v.minValue(minBytes, `is less than ${formatSize(minBytes)}`),
     v.maxValue(maxBytes, `is more than ${formatSize(maxBytes)}`),
@@ -77,6 +76,10 @@ function sizeSchema(minBytes: number, maxBytes: number) {
 /** Bytes as a number, or a size; becomes bytes. */
 export function size(minBytes: number, maxBytes = Number.MAX_SAFE_INTEGER, example = '10MiB') {
   return scalar(sizeSchema(minBytes, maxBytes), sizeRange(example, minBytes, maxBytes), { print: exactSize });
+}
+
+function toBytes(size: number | string): number | Problem {
+  return (typeof size === 'number' ? size : parseSize(size)) ?? { problem: 'is not a size' };
 }
 
 function sizeRange(example: string, minBytes: number, maxBytes: number): string {
@@ -100,10 +103,7 @@ const MAX_DISK_BYTES = 16 * 2 ** 40;
 export const Disk = scalar(
   orNull(
     'none',
-    v.pipe(
-      sizeSchema(MIN_DISK_BYTES, MAX_DISK_BYTES),
-      v.transform((bytes) => Math.floor(bytes / MIB)),
-    ),
+    parsed(sizeSchema(MIN_DISK_BYTES, MAX_DISK_BYTES), (bytes) => Math.floor(bytes / MIB)),
   ),
   `${sizeRange('1GiB', MIN_DISK_BYTES, MAX_DISK_BYTES)}, or "none"`,
   { print: printMib, nullWord: 'none' },
@@ -112,23 +112,16 @@ export const Disk = scalar(
 /** A word for null, or a value. */
 function orNull<T>(word: string, schema: Schema<T>): Schema<T | null> {
   return v.union(
-    [
-      v.pipe(
-        v.literal(word),
-        v.transform(() => null),
-      ),
-      schema,
-    ],
+    [parsed(v.literal(word), () => null), schema],
     // The message of the other schema: whoever writes another value does not mean the word.
     (issue) => issue.issues?.at(-1)?.message ?? `is neither "${word}" nor a valid value`,
   ) as Schema<T | null>;
 }
 
 function durationSchema(minMs: number, maxMs: number) {
+  const written = v.union([v.number(), v.string()], mustBe('a number of seconds or a duration'));
   return v.pipe(
-    v.union([v.number(), v.string()], mustBe('a number of seconds or a duration')),
-    v.check((time) => toMs(time) !== null, 'is not a duration'),
-    v.transform((time) => toMs(time)!),
+    parsed(written, toMs),
     v.minValue(minMs, minMs === 0 ? 'must not be negative' : `is shorter than ${formatLimit(minMs)}`),
     v.maxValue(maxMs, `is longer than ${maxMs === DAY_MS ? 'a day' : formatDuration(maxMs)}`),
   );
@@ -157,6 +150,7 @@ function formatLimit(limitMs: number): string {
   return limitMs < 1000 ? `${limitMs}ms` : formatDuration(limitMs);
 }
 
-function toMs(time: number | string): number | null {
-  return typeof time === 'number' ? Math.round(time * 1000) : parseDurationMs(time);
+function toMs(time: number | string): number | Problem {
+  const ms = typeof time === 'number' ? Math.round(time * 1000) : parseDurationMs(time);
+  return ms ?? { problem: 'is not a duration' };
 }

@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { compilePattern } from '../../protocol/log-files/queries.ts';
 import type { Probe } from '../../protocol/supervision.ts';
 import { integerSchema } from './amounts.ts';
-import { Argument, mustBe, Printable, scalar, TEXT_OR_TEXTS, Text } from './values.ts';
+import { Argument, mustBe, Printable, type Problem, parsed, scalar, TEXT_OR_TEXTS, Text } from './values.ts';
 
 const MAX_PORT = 65_535;
 const DEFAULT_HTTP_PORT = 80;
@@ -11,23 +11,14 @@ const DEFAULT_HTTP_PORT = 80;
 /** `http://localhost:8080/health`, or `:8080/health`; the host is always the guest itself. */
 const HTTP_TARGET = /^(?:http:\/\/(?:localhost|127\.0\.0\.1))?(?::(\d{1,5}))?(\/[!-~]*)?$/;
 
-const HttpTarget = v.pipe(
-  Text,
-  v.check((text) => parseHttpTarget(text) !== null, 'is not a valid address of a page in the guest'),
-  v.transform((text): Probe => ({ type: 'http', ...parseHttpTarget(text)! })),
-);
-
-function parseHttpTarget(text: string): { port: number; path: string } | null {
+function parseHttpTarget(text: string): Probe | Problem {
   const match = text === '' ? null : HTTP_TARGET.exec(text);
-  if (!match) return null;
-  const port = Number(match[1] ?? DEFAULT_HTTP_PORT);
-  return port >= 1 && port <= MAX_PORT ? { port, path: match[2] ?? '/' } : null;
+  const port = Number(match?.[1] ?? DEFAULT_HTTP_PORT);
+  if (!match || port < 1 || port > MAX_PORT) return { problem: 'is not a valid address of a page in the guest' };
+  return { type: 'http', port, path: match[2] ?? '/' };
 }
 
-const ShellLine = v.pipe(
-  Printable,
-  v.transform((line) => ['/bin/sh', '-c', line]),
-);
+const ShellLine = parsed(Printable, (line) => ['/bin/sh', '-c', line]);
 
 const ExecArguments = v.pipe(
   v.array(Argument, mustBe('an array or a string')),
@@ -42,52 +33,37 @@ const ExecArguments = v.pipe(
 /** Not a union, whose single issue would hide those of the elements. */
 const ExecCommand = v.lazy((input) => (typeof input === 'string' ? ShellLine : ExecArguments));
 
-const LinePattern = v.pipe(
-  Text,
-  v.nonEmpty('must not be empty'),
-  v.rawCheck(({ dataset, addIssue }) => {
-    const reason = dataset.typed ? findPatternProblem(dataset.value) : null;
-    if (reason !== null) addIssue({ message: `is not a regular expression: ${reason}` });
-  }),
-);
-
-/** The reason why `text` is not a pattern, in the engine's words without the pattern itself; null when it is one. */
-function findPatternProblem(text: string): string | null {
+/** A problem is told in the engine's words, without the pattern itself. */
+function parsePattern(pattern: string): Probe | Problem {
   try {
-    compilePattern({ source: text, ignoreCase: false });
-    return null;
+    compilePattern({ source: pattern, ignoreCase: false });
+    return { type: 'log_line', pattern };
   } catch (error) {
-    return (error as SyntaxError).message.replace(/^.*: /s, '');
+    const reason = (error as SyntaxError).message.replace(/^.*: /s, '');
+    return { problem: `is not a regular expression: ${reason}` };
   }
 }
 
 export const TcpProbe = scalar(
-  v.pipe(
-    integerSchema(1, MAX_PORT),
-    v.transform((port): Probe => ({ type: 'tcp', port })),
-  ),
+  parsed(integerSchema(1, MAX_PORT), (port): Probe => ({ type: 'tcp', port })),
   `a port in the guest, from 1 to ${MAX_PORT}`,
   { print: (probe: Probe) => (probe.type === 'tcp' ? probe.port : null) },
 );
 
-export const HttpProbe = scalar(HttpTarget, 'an address such as "http://localhost:80/health" or ":80/health"', {
-  print: (probe: Probe) => (probe.type === 'http' ? `:${probe.port}${probe.path}` : null),
-});
+export const HttpProbe = scalar(
+  parsed(Text, parseHttpTarget),
+  'an address such as "http://localhost:80/health" or ":80/health"',
+  { print: (probe: Probe) => (probe.type === 'http' ? `:${probe.port}${probe.path}` : null) },
+);
 
 export const ExecProbe = scalar(
-  v.pipe(
-    ExecCommand,
-    v.transform((command): Probe => ({ type: 'exec', command })),
-  ),
+  parsed(ExecCommand, (command): Probe => ({ type: 'exec', command })),
   'an array such as ["/bin/check", "-q"], or a line for /bin/sh',
   { print: (probe: Probe) => (probe.type === 'exec' ? probe.command : null), json: TEXT_OR_TEXTS },
 );
 
 export const LogLineProbe = scalar(
-  v.pipe(
-    LinePattern,
-    v.transform((pattern): Probe => ({ type: 'log_line', pattern })),
-  ),
+  parsed(v.pipe(Text, v.nonEmpty('must not be empty')), parsePattern),
   'a regular expression such as "ready$"',
   { print: (probe: Probe) => (probe.type === 'log_line' ? probe.pattern : null) },
 );

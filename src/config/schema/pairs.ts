@@ -5,7 +5,7 @@ import * as v from 'valibot';
 import type { Secret } from '../../protocol/service.ts';
 import { interpolate } from '../../protocol/variables.ts';
 import { isTable, kindOf, quote, type Table } from '../languages/document.ts';
-import { mustBe, scalar } from './values.ts';
+import { mustBe, parsed, scalar } from './values.ts';
 
 const PAIRS: JsonSchema = {
   anyOf: [
@@ -85,11 +85,8 @@ const SecretPairs = pairs((name, path) => {
 /** Files by the names of secrets; their paths become absolute. */
 export const Secrets = scalar(
   ({ folder }) =>
-    v.pipe(
-      SecretPairs,
-      v.transform((paths) =>
-        Object.entries(paths).map(([name, path]): Secret => ({ name, path: resolve(folder, path) })),
-      ),
+    parsed(SecretPairs, (paths) =>
+      Object.entries(paths).map(([name, path]): Secret => ({ name, path: resolve(folder, path) })),
     ),
   'an array such as ["db_password=/path"], or a table of paths',
   { json: PAIRS, print: (secrets: readonly Secret[]) => secrets.map(({ name, path }) => `${name}=${path}`) },

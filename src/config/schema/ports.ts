@@ -1,7 +1,6 @@
 /** Ports of the host that lead to ports of the guest, one for each replica. */
-import * as v from 'valibot';
 import { formatPort, type Port } from '../../protocol/service.ts';
-import { list, scalar, Text } from './values.ts';
+import { list, type Problem, parsed, scalar, Text } from './values.ts';
 
 const MAX_PORT = 65_535;
 
@@ -16,11 +15,7 @@ export interface PortRange {
   readonly protocol: Port['protocol'];
 }
 
-const Mapping = v.pipe(
-  Text,
-  v.check((text) => parsePorts(text) !== null, 'is not a port mapping'),
-  v.transform((text) => parsePorts(text)!),
-);
+const Mapping = parsed(Text, parsePorts);
 
 /** `host:guest`, `first-last:guest`, or one port for both; `/udp` behind it, or `/tcp`, which is the default. */
 export const PortMapping = scalar(Mapping, EXPECTED);
@@ -29,14 +24,14 @@ export const PortMappings = scalar(list(Mapping), `an array of ${EXPECTED}`, {
   print: (ports: readonly Port[]) => ports.map(formatPort),
 });
 
-function parsePorts(text: string): PortRange | null {
+function parsePorts(text: string): PortRange | Problem {
   const match = /^(\d{1,5})(?:-(\d{1,5})(?=:))?(?::(\d{1,5}))?(?:\/(tcp|udp))?$/.exec(text);
-  if (!match) return null;
-  const first = Number(match[1]);
-  const last = Number(match[2] ?? match[1]);
-  const guest = Number(match[3] ?? match[1]);
+  const first = Number(match?.[1]);
+  const last = Number(match?.[2] ?? match?.[1]);
+  const guest = Number(match?.[3] ?? match?.[1]);
   const isValid = last >= first && [first, last, guest].every((port) => port >= 1 && port <= MAX_PORT);
-  return isValid ? { first, count: last - first + 1, guest, protocol: match[4] === 'udp' ? 'udp' : 'tcp' } : null;
+  if (!isValid) return { problem: 'is not a port mapping' };
+  return { first, count: last - first + 1, guest, protocol: match?.[4] === 'udp' ? 'udp' : 'tcp' };
 }
 
 /** The port of a replica, counted from 0. */

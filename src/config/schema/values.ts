@@ -27,6 +27,27 @@ export function scalar<T>(
   };
 }
 
+export interface Problem {
+  readonly problem: string;
+}
+
+/** A schema and a last step by code, which returns a value or the problem with it. */
+export function parsed<I, O>(schema: Schema<I>, parse: (input: I) => O | Problem): Schema<O> {
+  return v.pipe(
+    schema,
+    v.rawTransform<I, O>(({ dataset, addIssue, NEVER }) => {
+      const result = parse(dataset.value);
+      if (!isProblem(result)) return result;
+      addIssue({ message: result.problem });
+      return NEVER;
+    }),
+  );
+}
+
+export function isProblem(result: unknown): result is Problem {
+  return typeof result === 'object' && result !== null && 'problem' in result;
+}
+
 export function mustBe(wanted: string): (issue: v.BaseIssue<unknown>) => string {
   return (issue) => `must be ${wanted}, not ${kindOf(issue.input)}`;
 }
@@ -59,10 +80,7 @@ export function list<T>(item: Schema<T>): Schema<T[]> {
 
 /** A path of the host, relative to the config; becomes absolute. */
 export function hostPath({ folder }: ParseContext): Schema<string> {
-  return v.pipe(
-    Printable,
-    v.transform((path) => resolve(folder, path)),
-  );
+  return parsed(Printable, (path) => resolve(folder, path));
 }
 
 export const TEXT_OR_TEXTS: JsonSchema = { anyOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' } }] };
@@ -71,10 +89,7 @@ export const TEXT_OR_TEXTS: JsonSchema = { anyOf: [{ type: 'string' }, { type: '
 export const HostPaths = scalar(
   (context) => {
     const path = hostPath(context);
-    const one = v.pipe(
-      path,
-      v.transform((file) => [file]),
-    );
+    const one = parsed(path, (file) => [file]);
     const several = v.array(path, mustBe('a string or an array'));
     return v.lazy((input) => (typeof input === 'string' ? one : several)) as Schema<string[]>;
   },
@@ -89,7 +104,7 @@ const MAX_PATH_BYTES = 4095;
  * Normalises a path: without `.`, `..` and redundant slashes. Unlike in path.normalize(), a `..` that would leave the root
  * is a problem: it is a mistake.
  */
-export function normalizePath(path: string): string | { readonly problem: string } {
+export function normalizePath(path: string): string | Problem {
   if (!path.startsWith('/')) return { problem: 'must be absolute' };
   if (Buffer.byteLength(path) > MAX_PATH_BYTES) return { problem: `is longer than ${MAX_PATH_BYTES} bytes` };
   const parts: string[] = [];
@@ -117,15 +132,7 @@ export function isWithin(path: string, folder: string): boolean {
 }
 
 /** An absolute path, of the guest or the host; becomes normalised. */
-export const AbsolutePath = v.pipe(
-  Printable,
-  v.rawTransform(({ dataset, addIssue, NEVER }) => {
-    const normal = normalizePath(dataset.value);
-    if (typeof normal === 'string') return normal;
-    addIssue({ message: normal.problem });
-    return NEVER;
-  }),
-);
+export const AbsolutePath = parsed(Printable, normalizePath);
 
 export function choice<const Words extends readonly string[]>(words: Words, message: string) {
   return scalar(v.picklist(words, message), wordList(words));
@@ -137,28 +144,23 @@ function wordList(words: readonly string[]): string {
   return quoted.length === 2 ? quoted.join(' or ') : `one of ${quoted.join(', ')}`;
 }
 
-export const ImageName = scalar(
-  v.pipe(
-    Printable,
-    v.rawCheck(({ dataset, addIssue }) => {
-      if (!dataset.typed) return;
-      try {
-        parseImageReference(dataset.value);
-      } catch (error) {
-        const reason = errorText(error).split(' is not the name of an image: ').at(-1);
-        addIssue({ message: `is not the name of an image: ${reason}` });
-      }
-    }),
-  ),
-  'the name of an image such as "alpine:3.20"',
-);
+export const ImageName = scalar(parsed(Printable, checkImageName), 'the name of an image such as "alpine:3.20"');
+
+function checkImageName(name: string): string | Problem {
+  try {
+    parseImageReference(name);
+    return name;
+  } catch (error) {
+    const reason = errorText(error).split(' is not the name of an image: ').at(-1);
+    return { problem: `is not the name of an image: ${reason}` };
+  }
+}
 
 /** Registries, `host` or `host:port` as the names of images begin, each once; they become lower case. */
 export const Registries = scalar(
-  v.pipe(
-    list(v.pipe(Printable, v.toLowerCase(), v.check(isRegistry, 'is not a registry'))),
-    v.transform((registries) => [...new Set(registries)]),
-  ),
+  parsed(list(v.pipe(Printable, v.toLowerCase(), v.check(isRegistry, 'is not a registry'))), (registries) => [
+    ...new Set(registries),
+  ]),
   'an array of registries such as "registry.lan:5000"',
 );
 
