@@ -9,9 +9,6 @@ export interface RootImageLimits {
   readonly maxEntries: number;
 }
 
-/** Default of `maxEntries`. An image of a million files took 430 MB of memory while it was built, the process included. */
-export const DEFAULT_MAX_ENTRIES = 2_000_000;
-
 /** Longest path of an entry in bytes: `PATH_MAX`, limits.h of Linux. */
 export const MAX_PATH_BYTES = 4096;
 /** Longest name in bytes: `NAME_MAX`, limits.h of Linux, and `EROFS_NAME_LEN`. */
@@ -23,13 +20,6 @@ export const MAX_XATTR_BYTES = 65_536;
  * Debian with 8000 files has 0.4 MB of them.
  */
 export const MAX_TEXT_BYTES = 256 * 2 ** 20;
-/** Rough size of a tar header with its extensions, granted to each entry of the decompressed layers. */
-const HEADER_BYTES = 4096;
-
-/** Most bytes of all layers together when decompressed, kept or not: decompression ends there. */
-export function maxLayerBytes({ maxImageBytes, maxEntries }: RootImageLimits): number {
-  return maxImageBytes + maxEntries * HEADER_BYTES;
-}
 
 export function invalidImage(message: string, options?: { cause?: unknown; details?: unknown }): MonocoreError {
   return new MonocoreError('ImageInvalid', message, options);

@@ -7,15 +7,7 @@ import { readDockerArchive } from './archive/docker-archive.ts';
 import { hasLayout, readOciArchive } from './archive/oci-archive.ts';
 import { type ArchivedImage, unpackArchive } from './archive/unpacking.ts';
 import { invalidImage } from './limits.ts';
-import {
-  checkPlatform,
-  checkSizes,
-  type Descriptor,
-  digestOf,
-  MAX_CONFIG_BYTES,
-  OCI_MANIFEST,
-  parseConfig,
-} from './manifest.ts';
+import { checkPlatform, checkSizes, type Descriptor, digestOf, OCI_MANIFEST, parseConfig } from './manifest.ts';
 import { nameImage } from './store/list.ts';
 import { clearLoads } from './store/removal.ts';
 import type { ImageStore, StoreChange } from './store/store.ts';
@@ -38,7 +30,7 @@ export async function loadImages(job: JobInput<LoadImagesJob>, change: StoreChan
     const named = nameImages(images, job);
     for (const { image } of named) {
       checkSizes(image.manifest, maxImageBytes, path);
-      const config = await archiveConfig(image);
+      const config = await readFile(image.blobs.get(image.manifest.config.digest)!.path);
       checkPlatform(parseConfig(config, image.manifest.layers.length, path), platform, path);
     }
     const stored: StoredImage[] = [];
@@ -69,12 +61,6 @@ function nameImages(
     if (names.length > 0 && (name !== null || image.names.every((text) => /[:/]/.test(text)))) return { image, names };
     throw new MonocoreError('Usage', `${path} does not name its image; name it with --name`);
   });
-}
-
-async function archiveConfig({ manifest, blobs }: ArchivedImage): Promise<Buffer> {
-  const { path, size } = blobs.get(manifest.config.digest)!;
-  if (size > MAX_CONFIG_BYTES) throw invalidImage('a config in the archive is too large');
-  return readFile(path);
 }
 
 async function keepImage(image: ArchivedImage, names: readonly string[], store: ImageStore): Promise<StoredImage[]> {

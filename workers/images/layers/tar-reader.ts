@@ -86,7 +86,7 @@ class TarReader {
     const header = parseHeader(this.#block);
     this.#zeroBlocks = header === null ? this.#zeroBlocks + 1 : 0;
     if (header === null) return this.#zeroBlocks === END_BLOCKS;
-    if (/^(pax|gnu)-?/.test(header.type ?? '')) this.#takeExtension(header);
+    if (header.type?.startsWith('pax') || header.type?.startsWith('gnu')) this.#takeExtension(header);
     else this.#takeEntry(header);
     return false;
   }

@@ -7,20 +7,13 @@ import { closeSync, fsyncSync, ftruncateSync, openSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errorText, MonocoreError } from '../../../src/lib/errors.ts';
-import type { BuildRootImageJob } from '../../../src/protocol/images.ts';
+import type { BuildRootImageJob, JobInput } from '../../../src/protocol/images.ts';
 import { BLOCK_BYTES } from '../erofs/erofs-format.ts';
 import { collectInodes, layOut, writeImage } from '../erofs/image-writer.ts';
 import { decompress } from '../layers/decompression.ts';
 import { EntryReader } from '../layers/entries.ts';
 import { readTar } from '../layers/tar-reader.ts';
-import {
-  DEFAULT_MAX_ENTRIES,
-  invalidImage,
-  isSystemError,
-  limitExceeded,
-  maxLayerBytes,
-  type RootImageLimits,
-} from '../limits.ts';
+import { invalidImage, isSystemError, limitExceeded, type RootImageLimits } from '../limits.ts';
 import { defaultsOf, LAYER_MEDIA_TYPE } from '../manifest.ts';
 import { type ImageStore, sizeOf, syncPath, writeDurably } from '../store/store.ts';
 import { ContentStore } from './content-store.ts';
@@ -29,6 +22,10 @@ import { MergedTree } from './merged-tree.ts';
 import { FileInode } from './tree.ts';
 
 const FILE_MODE = 0o644;
+/** Default of `maxEntries`. An image of a million files took 430 MB of memory while it was built, the process included. */
+const DEFAULT_MAX_ENTRIES = 2_000_000;
+/** Rough size of a tar header with its extensions, granted to each entry of the decompressed layers. */
+const HEADER_BYTES = 4096;
 
 /**
  * Builds an image and replaces the remains of an earlier attempt.
@@ -42,11 +39,14 @@ export async function buildRootImage(
 ): Promise<void> {
   const unfinished = `${source.outputPath}.tmp`;
   const spool = `${source.outputPath}.tails.tmp`;
+  const fds: number[] = [];
   try {
-    await withFiles([unfinished, spool], ([imageFd, tailsFd]) => build(source, signal, imageFd!, tailsFd!));
+    for (const path of [unfinished, spool]) fds.push(openSync(path, 'w+', FILE_MODE));
+    await build(source, signal, fds[0]!, fds[1]!);
     await rename(unfinished, source.outputPath);
     await syncPath(dirname(source.outputPath));
   } finally {
+    for (const fd of fds) closeSync(fd);
     await Promise.all([rm(unfinished, { force: true }), rm(spool, { force: true })]);
   }
 }
@@ -60,7 +60,8 @@ async function build(
   const contents = new ContentStore(imageFd, tailsFd, limits.maxImageBytes);
   const tree = new MergedTree(limits);
   const parts = { tree, contents, entries: new EntryReader((bytes) => tree.countText(bytes)) };
-  const maxBytes = maxLayerBytes(limits);
+  // Of all layers together when decompressed, kept or not.
+  const maxBytes = limits.maxImageBytes + limits.maxEntries * HEADER_BYTES;
   let layerBytes = 0;
   const count = (bytes: number) => {
     layerBytes += bytes;
@@ -96,16 +97,6 @@ function asLayerError(error: unknown, number: number): unknown {
   return invalidImage(`layer ${number} cannot be read: ${errorText(error)}`, { cause: error });
 }
 
-async function withFiles(paths: readonly string[], action: (fds: readonly number[]) => Promise<void>): Promise<void> {
-  const fds: number[] = [];
-  try {
-    for (const path of paths) fds.push(openSync(path, 'w+', FILE_MODE));
-    await action(fds);
-  } finally {
-    for (const fd of fds) closeSync(fd);
-  }
-}
-
 export interface LayerBlob {
   /** Absolute path of the verified blob. */
   readonly path: string;
@@ -131,7 +122,7 @@ interface RootImageSource {
  * @throws MonocoreError `ImageInvalid` when the store lacks a part of the image or a layer is refused; the signal's reason
  */
 export async function buildRoot(
-  { digest, max_image_size_bytes }: Pick<BuildRootImageJob, 'digest' | 'max_image_size_bytes'>,
+  { digest, max_image_size_bytes }: JobInput<BuildRootImageJob>,
   store: ImageStore,
   signal: AbortSignal,
 ): Promise<void> {

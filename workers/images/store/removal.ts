@@ -34,7 +34,11 @@ export async function removeImages(job: JobInput<RemoveImagesJob>, store: ImageS
   const staying = new Set(rest.manifests.map(({ digest }) => digest));
   for (const entry of gone) {
     const services = uses.get(entry.digest);
-    if (services && !staying.has(entry.digest)) throw inUse(entry, services);
+    if (!services || staying.has(entry.digest)) continue;
+    const names = [...services].sort();
+    throw new MonocoreError('ImageInUse', `${labelOf(entry)} is used by ${names.join(', ')}`, {
+      details: { hint: `monocore remove ${names.join(' ')} frees it` },
+    });
   }
   const live = await findLiveBlobs(store, rest, uses.keys());
   const candidates = new Set<string>();
@@ -89,13 +93,6 @@ async function removeFiles(paths: readonly string[]): Promise<number> {
 export async function clearLoads({ paths }: ImageStore): Promise<void> {
   const files = await listFiles(paths.partialDir);
   await removeFiles(files.filter((path) => basename(path).startsWith(LOAD_PREFIX)));
-}
-
-function inUse(entry: Descriptor, services: ReadonlySet<string>): MonocoreError {
-  const names = [...services].sort();
-  return new MonocoreError('ImageInUse', `${labelOf(entry)} is used by ${names.join(', ')}`, {
-    details: { hint: `monocore remove ${names.join(' ')} frees it` },
-  });
 }
 
 /** Blobs of all images, and of images in use without an entry. */
