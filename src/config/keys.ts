@@ -1,8 +1,6 @@
 /**
- * The keys of a config: one row for each, by the table that it stands in. The parser, `[defaults]`, the JSON Schema,
- * `config show`, the differences that a plan tells and the reference in the manual are loops over these rows. A new key is
- * a row here, a field in `protocol/service.ts` and its effect. Names and meanings are monocore's own.
- *
+ * The keys of a config. The parser, `[defaults]`, the JSON Schema, `config show`, the differences of a plan and the reference
+ * in the manual are loops over these rows. A new key is a row here, a field in `protocol/service.ts` and its effect.
  * Long because a table is read as a whole.
  */
 import * as v from 'valibot';

@@ -50,11 +50,8 @@ export async function loadWithFileNames(
 }
 
 /**
- * Parses a config. Throws as {@link loadConfig} does. The disk is not read: files that do not exist pass, and variables
- * of an `env_file` are missing.
- *
- * @param path of the file, which determines the language and the origin of relative paths; need not exist
- * @param host upper limits of cpus and ram
+ * Parses a config, as {@link loadConfig} does, without reading the disk: files that do not exist pass, and variables of an
+ * `env_file` are missing. `path` determines the language and the origin of relative paths; the file need not exist.
  */
 export function parseConfig(text: string, path: string, host = hostLimits(), choice: Choice = {}): Config {
   // The byte order mark, which decoding a file drops: it would shift the columns of the first line.

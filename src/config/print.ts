@@ -1,6 +1,6 @@
 /**
- * A config as a document that means the same, with everything filled in. Read again it is the same config; only replicas
- * are services of their own then, and without a group may share no volume.
+ * A config as a document with everything filled in. Read again it is the same config; only replicas are services of their
+ * own then, and without a group may share no volume.
  */
 import { stringify as stringifyToml } from 'smol-toml';
 import { stringify as stringifyYaml } from 'yaml';
@@ -52,10 +52,8 @@ const CREDENTIALS = /:\/\/[^/\s@]*:[^/\s@]+@/;
 export const MASK = '********';
 
 /**
- * Masks the values of variables that look like secrets: by their name, by a password in an address, or because an
- * `env_file` sets them. Secrets proper are files, of which a config has only the path. Pure.
- *
- * @param fileNames names of the variables that files set
+ * Masks the values of variables that look like secrets: by their name, by a password in an address, or because a file sets
+ * them. Secrets proper are files, of which a config has only the path. Pure.
  */
 export function maskVariables(config: Config, fileNames: ReadonlySet<string>): Config {
   const isSecret = (name: string, value: string) =>

@@ -85,10 +85,7 @@ function countEdits(left: string, right: string): number {
   return swapped === right ? 1 : edits;
 }
 
-/**
- * Problems in order of position. A path that the file does not have (a missing key) is reported at the innermost table
- * around it that does.
- */
+/** Problems in order of position. A missing key is reported at the innermost table around it that the file has. */
 export function locate(
   file: string,
   text: string,
@@ -124,10 +121,9 @@ const MAX_CHARS_BEFORE = 60;
 const TAB = '    ';
 
 /**
- * `file:line:column: path: message (expected …)`, then the source line and carets below the offending text. A problem
- * without a source line is the first line alone, and of a long line only the part around the problem is shown. Control
- * characters are shown as `�`, so that a config cannot drive the terminal, and tabs as blanks, so that the carets stand
- * where they should; so they do below characters that take two columns, or none.
+ * `file:line:column: path: message (expected …)`, then the part of the source line around the problem and carets below it.
+ * Control characters are shown as `�`, so that a config cannot drive the terminal, and tabs as blanks, so that the carets
+ * stand where they should; so they do below characters that take two columns, or none.
  */
 export function formatProblem(problem: ConfigProblem): string {
   const { file, line, column, length, path, message, expected } = problem;

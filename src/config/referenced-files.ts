@@ -19,10 +19,7 @@ interface FileUse {
   readonly kind: Kind;
 }
 
-/**
- * Checks that each file or directory that a config names exists and has the right kind, and reads the `env_file`s. Reads
- * the disk.
- */
+/** Checks that each file or directory that a config names exists and has the right kind; reads the `env_file`s. */
 export async function checkFiles(parsed: ParsedConfig): Promise<{ problems: PathProblem[]; envFiles: EnvFiles }> {
   const [problems, envFiles] = await Promise.all([
     Promise.all(listFiles(parsed).map((use) => atOnce(() => checkKind(use)))),

@@ -22,11 +22,7 @@ interface Common {
   readonly replicas: ReadonlyMap<string, readonly string[]>;
 }
 
-/**
- * The config that a document without problems is: the values of its tables are complete, see `ParsedTable.values`. Pure.
- *
- * @throws MonocoreError `Usage` for a profile that no service has
- */
+/** The config of a document without problems. Pure. @throws MonocoreError `Usage` for a profile that no service has */
 export function toConfig(parsed: ParsedConfig, envFiles: EnvFiles, choice: Choice): Config {
   const services = parsed.services.map(({ values }) => values as ServiceValues);
   const common: Common = {
@@ -105,11 +101,7 @@ export interface Choice {
   readonly names?: readonly string[];
 }
 
-/**
- * Selects services and everything that they depend on; keeps their order. Pure.
- *
- * @throws MonocoreError `Usage` for a profile that no service has
- */
+/** Selects services and everything that they depend on; keeps their order. */
 function choose(services: readonly ServiceValues[], { profiles = [], names = [] }: Choice): ServiceValues[] {
   const known = new Set(services.flatMap((service) => service.profiles));
   for (const profile of profiles) if (!known.has(profile)) throw unknownProfile(profile, known);

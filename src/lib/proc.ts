@@ -252,10 +252,7 @@ export interface DiskBytes {
   readonly write: number;
 }
 
-/**
- * Files of one process that stay open, because opening one takes longer than reading it. They are that process's alone:
- * the next one with its pid has others.
- */
+/** Open files of one process: opening takes longer than reading. A later process with its pid has others. */
 export interface ProcFiles {
   /** With the pid it names one process, however often the pid is used again. */
   readonly startTicks: number;

@@ -53,9 +53,8 @@ export class MetricsThread implements MetricsSink {
   }
 
   /**
-   * Probes a port of 127.0.0.1 in the worker. Never rejects. When the worker dies meanwhile, which is not the service's
-   * fault, the next one probes again in the time that is left. After `signal` the result comes once the connection is
-   * closed.
+   * Probes a port of 127.0.0.1. Never rejects. When the worker dies meanwhile, which is not the service's fault, the next one
+   * probes again in the time that is left. After `signal` the result comes once the connection is closed.
    */
   async probe(probe: NetworkProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
     const id = ++this.#lastProbe;

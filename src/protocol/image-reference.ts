@@ -1,8 +1,6 @@
 /**
- * Names of images: `alpine`, `ghcr.io/owner/app:1.2`, `localhost:5000/web@sha256:…`.
- *
- * Grammar and defaults of the distribution project (`reference/reference.go`, `normalize.go`), so that a name means the same
- * as for `docker pull`.
+ * Names of images: `alpine`, `ghcr.io/owner/app:1.2`, `localhost:5000/web@sha256:…`. Grammar and defaults as for `docker
+ * pull`: `reference/reference.go` and `normalize.go` of the distribution project.
  */
 import { MonocoreError } from '../lib/errors.ts';
 
@@ -29,11 +27,7 @@ export interface ImageReference {
   readonly digest: string | null;
 }
 
-/**
- * Parses a name and adds its defaults. Any thread.
- *
- * @throws MonocoreError `Usage` for a text that is not an image name
- */
+/** Parses a name and adds its defaults. @throws MonocoreError `Usage` for a text that is not an image name */
 export function parseImageReference(text: string): ImageReference {
   const [name = '', digest = null, ...rest] = text.split('@');
   if (rest.length > 0) throw invalid(text, 'there is more than one @');

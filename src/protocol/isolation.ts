@@ -1,6 +1,6 @@
 /**
- * Kinds of isolation and their capabilities. Code asks for a capability and never compares the kind, so a new back end is
- * a row here, its row in `vm/backends.ts` and its folder.
+ * Kinds of isolation and their capabilities. Code asks for a capability and never compares the kind: a new back end is a row
+ * here, its row in `vm/backends.ts` and its folder.
  */
 import * as v from 'valibot';
 

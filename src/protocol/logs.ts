@@ -6,10 +6,7 @@ import type { Gap } from './log-files/record.ts';
 import type { LogSettings } from './log-settings.ts';
 
 export interface StreamSource extends StreamId {
-  /**
-   * Read end of the stream's FIFO, opened non-blocking by the main thread. The call hands it over to the log worker,
-   * which closes it at end of file.
-   */
+  /** Read end of the stream's FIFO, opened non-blocking. The log worker takes it over and closes it at end of file. */
   readonly fd: number;
   readonly settings: LogSettings;
   /** A worker that died captured it before: its next bytes continue a torn record in its file. */
@@ -83,10 +80,7 @@ export type LogEvent = StreamId &
      */
     | { readonly type: 'stalled'; readonly error: string; readonly code: string | null }
     | { readonly type: 'recovered' }
-    /**
-     * Output that is read and cannot be written now. If the worker dies, the next one must get it. Replaces the previous
-     * message; null: everything is written.
-     */
+    /** Output that cannot be written now. If the worker dies, the next one must get it. Null: everything is written. */
     | { readonly type: 'held'; readonly held: HeldOutput | null }
     /**
      * Output dropped on a full disk since the previous message; `lines` counts newlines. Sent when writing works again, and
@@ -122,10 +116,7 @@ export interface LogsBoot {
 
 /** Commands of the main thread and of the api worker. Exposed with comlink. */
 export interface LogsApi {
-  /**
-   * Starts to capture streams. Returns an error for each stream that cannot be captured, `Internal` if it is still open,
-   * else null. Main only.
-   */
+  /** Captures streams. Answers each with null or the error; `Internal` for one that is still open. Main only. */
   openStreams(sources: readonly StreamSource[]): Promise<(WireError | null)[]>;
   /**
    * Searches the stream for `marker` from now on; it ends the service's output and is not written to the log. Call it
@@ -140,10 +131,7 @@ export interface LogsApi {
   closeStream(service: string, stream: StreamName): Promise<void>;
   /** Removes the log files of a service whose streams have ended. Call it on the worker that serves readers. Main only. */
   removeLogs(service: string): Promise<void>;
-  /**
-   * Starts a reader. Records of several streams are merged by their time. The reader ends when the port is closed.
-   * Any thread.
-   */
+  /** Starts a reader, until the port is closed. Merges the records of several streams by their time. Any thread. */
   read(query: LogQuery, port: import('node:worker_threads').MessagePort): Promise<void>;
   /** Answers `read` on `port` as well, so that other threads read without the main thread. Main only. */
   connect(port: import('node:worker_threads').MessagePort): Promise<void>;

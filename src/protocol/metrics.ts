@@ -28,10 +28,8 @@ export interface MetricsApi {
   /** Starts or stops to sample processes. Must be told as soon as a process has ended: another may get its pid. */
   watch(changes: readonly WatchChange[]): Promise<void>;
   /**
-   * Probes a port of 127.0.0.1, and closes the connection before it answers. Never throws.
-   *
-   * @param id chosen by the caller, for {@link MetricsApi.cancelProbe}
-   * @returns null when there was no answer within `timeoutMs`
+   * Probes a port of 127.0.0.1, and closes the connection before it answers; null without an answer within `timeoutMs`. Never
+   * throws. `id` is for {@link MetricsApi.cancelProbe}.
    */
   probe(id: number, probe: NetworkProbe, timeoutMs: number): Promise<ProbeResult | null>;
   /** Makes a probe answer at once. Ignores unknown ids. */

@@ -26,8 +26,6 @@ export function memberAddress(index: number): string {
 /**
  * Ethernet address of a member: its IPv4 address behind two bytes, of which the first says that the address is
  * administered locally, IEEE 802 section 8.4.
- *
- * @param index as in {@link memberAddress}
  */
 export function memberMac(index: number): string {
   const bytes = [0x02, 0x00, ...GROUP_PREFIX, index >> 8, index & 0xff];
@@ -88,10 +86,7 @@ export type NetworkEvent =
   | { readonly type: 'expelled'; readonly service: string; readonly reason: string }
   /** The connection has failed for a while; the worker keeps trying. */
   | { readonly type: 'unreachable'; readonly service: string; readonly error: string }
-  /**
-   * Closed UDP ports of a VM that has any, which the worker keeps trying to open: after the first try of each, and at each
-   * change.
-   */
+  /** UDP ports that are closed: told after the first try of each, and at each change. The worker keeps trying. */
   | { readonly type: 'udp-ports'; readonly service: string; readonly closed: readonly ClosedPort[] };
 
 export interface NetworkBoot {

@@ -17,9 +17,7 @@ export function findNamed<T extends Pick<Selectable, 'name' | 'replica_of'>>(
 
 /**
  * Selects services: the named ones, in the order of the names, else those of the group, else all. Each is selected once.
- *
- * @param owner source of the services, for the message
- * @throws MonocoreError `ServiceUnknown` for a name or group that `owner` does not have
+ * Throws `ServiceUnknown` for a name or group that `owner`, the source of the services, does not have.
  */
 export function select<T extends Selectable>(services: readonly T[], { names, group }: Selection, owner: string): T[] {
   const found = names.map((name) => findNamed(services, name));

@@ -1,7 +1,4 @@
-/**
- * Definition and status of a service, as the daemon keeps them, state files store them and HTTP prints them: documents in
- * snake_case with the field names of the original.
- */
+/** Definition and status of a service, in memory, state files and HTTP: snake_case, with the original's field names. */
 import * as v from 'valibot';
 import { DEFAULT_IMAGE_SETTINGS, ImageSettingsSchema } from './images.ts';
 import { type Isolation, IsolationSchema } from './isolation.ts';
@@ -198,11 +195,7 @@ export interface ServiceStatus {
 /** Folders that the guest mounts itself; a volume can be neither there nor below. */
 const RESERVED_FOLDERS = ['/dev', '/proc', '/sys', '/run/secrets'];
 
-/**
- * Reason why a volume cannot have a place in the guest, with a remedy; null when it can.
- *
- * @param guest absolute path without `.`, `..` and needless slashes
- */
+/** Reason why a volume cannot be at a normalised path of the guest, with a remedy; null when it can. */
 export function findPlaceFault(guest: string): string | null {
   const remedy = 'choose another folder';
   if (guest === '/') return `the path in the guest must not be its root; ${remedy}`;

@@ -1,7 +1,4 @@
-/**
- * Messages between the main thread and the spawner, the process that starts all others: see `workers/spawner.ts`. They are
- * JSON, over the channel of child_process.fork.
- */
+/** JSON messages to and from the spawner, the process that starts all others, over child_process.fork's channel. */
 import type { ProcessIdentity } from '../lib/proc.ts';
 
 /** Descriptor of a child: /dev/null, or a FIFO that is opened read-write, so that it neither blocks nor ends. */

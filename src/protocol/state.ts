@@ -73,8 +73,7 @@ export type FileChange =
 export interface StateApi {
   /**
    * Makes the changes: at most one for each path, and none for a path whose last change is not answered yet. Never throws.
-   *
-   * @returns for each change null, or the reason for its failure; the file then has its old content
+   * Answers each with null, or the reason for its failure; the file then has its old content.
    */
   change(changes: readonly FileChange[]): Promise<(WireError | null)[]>;
 }

@@ -17,9 +17,8 @@ type Interpolation =
   | { readonly ok: false; readonly fault: VariableFault };
 
 /**
- * Replaces the references in `text`; inserted text is not resolved again. Pure.
- *
- * @param lookup value of a variable; undefined when it is not set. A default replaces an empty value, too
+ * Replaces the references in `text`; inserted text is not resolved again. `lookup` returns undefined for a variable that is
+ * not set. A default replaces an empty value, too. Pure.
  */
 export function interpolate(text: string, lookup: (name: string) => string | undefined): Interpolation {
   const faults: VariableFault[] = [];

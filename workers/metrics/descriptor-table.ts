@@ -8,10 +8,10 @@ const SLOTS = 2048;
 const SPARE = 256;
 
 /**
- * Grows this process's table of descriptors to {@link SLOTS}. Linux doubles it when a descriptor has no room, and where
- * threads share it (`expand_fdtable` in fs/file.c) the thread that opened that one waits for a grace period of all processors:
- * 5 to 20 ms each time, on the main thread in the middle of a start. A table never shrinks, so this thread opens that many
- * once and waits instead. Does nothing where the limit (RLIMIT_NOFILE) is too low.
+ * Grows this process's table of descriptors to {@link SLOTS}. Linux doubles a full table, and where threads share it
+ * (`expand_fdtable` in fs/file.c) the opening thread waits for a grace period of all processors: 5 to 20 ms each time, on
+ * the main thread in the middle of a start. A table never shrinks, so this thread fills it once and waits instead. Does
+ * nothing where the limit (RLIMIT_NOFILE) is too low.
  */
 export function growDescriptorTable(): void {
   const opened: number[] = [];

@@ -1,9 +1,4 @@
-/**
- * Runs `task` every `intervalMs`. A tick that comes while the task is still running is skipped, so that a slow batch
- * never overlaps the next.
- *
- * @returns stops the schedule; a running task continues to its end
- */
+/** Runs `task` every `intervalMs`, and skips a tick while it runs. The returned function stops the schedule. */
 export function runEvery(intervalMs: number, task: () => Promise<void>): () => void {
   let running = false;
   const timer = setInterval(() => {

@@ -82,13 +82,7 @@ export function readDatagram(framed: Buffer): Datagram | null {
   };
 }
 
-/**
- * Writes a datagram of the host as a frame for a VM.
- *
- * @param into receives the frame
- * @param index of the VM
- * @param datagram whose payload has at most {@link MAX_DATAGRAM_BYTES}
- */
+/** Writes a datagram of at most {@link MAX_DATAGRAM_BYTES} as a frame for the VM with that index. */
 export function writeDatagram(into: Buffer, index: number, datagram: Datagram): Buffer {
   const { sourcePort, destinationPort, payload } = datagram;
   const udpBytes = UDP_HEADER_BYTES + payload.length;

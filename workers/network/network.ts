@@ -106,8 +106,8 @@ class DropReport {
 }
 
 /**
- * Ethernet switch between the VMs of one group. It learns no addresses: a member's address follows from its index, and it may use no other. So no frame is flooded for
- * want of knowledge, and one for an unknown address is dropped.
+ * Ethernet switch between the VMs of one group. It learns no addresses: a member's address follows from its index, and it may
+ * use no other. So no frame is flooded for want of knowledge, and one for an unknown address is dropped.
  */
 class GroupSwitch {
   readonly #drop: (service: string, cause: DropCause) => void;

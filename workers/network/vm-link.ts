@@ -19,10 +19,7 @@ interface LinkHandlers {
   readonly onUnreachable: (error: string) => void;
 }
 
-/**
- * Connects as soon as the socket exists and reconnects until closed. QEMU serves one connection at a time and listens again
- * after it.
- */
+/** Connects as soon as the socket exists and again until closed. QEMU serves one connection at a time. */
 export class VmLink {
   readonly port: GroupPort;
   readonly flood = new FloodLimit();
@@ -104,15 +101,10 @@ export class VmLink {
   }
 }
 
-/**
- * Bytes of each of a queue's two buffers, about the window of a guest's TCP connection; more would only delay the sender's
- * feedback.
- */
+/** Bytes of each buffer: about the window of a guest's TCP connection; more would only delay the sender's feedback. */
 export const QUEUE_BYTES = 128 * 1024;
 
-/**
- * Double-buffered queue: frames fill one buffer while the other is written, so memory is bounded and no frame allocates.
- */
+/** Double-buffered queue: one buffer fills while the other is written. Memory is bounded and no frame allocates. */
 class OutputQueue {
   readonly #write: (bytes: Buffer, onWritten: () => void) => void;
   #filling = Buffer.allocUnsafeSlow(QUEUE_BYTES);

@@ -10,10 +10,7 @@ interface EnvFileProblem {
   readonly message: string;
 }
 
-/**
- * `NAME=`, with or without `export`, and what follows: a value in quotes, which may span lines and be followed by a
- * comment, or the rest of the line.
- */
+/** `NAME=` and a value in quotes, which may span lines and be followed by a comment, or the rest of the line. */
 const STATEMENT =
   /[^\S\n]*(?:export[^\S\n]+)?([^\s=#]+)[^\S\n]*=[^\S\n]*(?:(?:'([^']*)'|"([^"\\]*(?:\\.[^"\\]*)*)"|`([^`]*)`)[^\S\n]*(?:#[^\n]*)?|([^\n]*))(?:\n|$)/sy;
 const BLANK = /[^\S\n]*(?:#[^\n]*)?(?:\n|$)/y;

@@ -66,10 +66,7 @@ function reason(text: string, offset: number): string {
   return `${quote(character)} is not expected here`;
 }
 
-/**
- * Offset of the first control character in a string, or -1; elsewhere the parser finds them. Refuses texts that could
- * overflow the stack of a recursive parser.
- */
+/** Offset of the first control character in a string, or -1. Refuses texts that would overflow the stack of a parser. */
 function findControlCharacter(text: string): number {
   let depth = 0;
   let control = -1;

@@ -1,7 +1,4 @@
-/**
- * Parsing of TOML to values and their positions. By two parsers: smol-toml gives strict values and good errors but no
- * positions, which toml-eslint-parser has.
- */
+/** Parsing of TOML: smol-toml gives strict values and good errors, toml-eslint-parser positions. */
 import { parse, TomlError } from 'smol-toml';
 import { type AST, parseTOML } from 'toml-eslint-parser';
 import { errorText } from '../../lib/errors.ts';

@@ -4,9 +4,8 @@ type Edges = ReadonlyMap<string, readonly string[]>;
 
 /**
  * Depth-first search in the order of `edges`; targets without an entry there are ignored. Iterative, because a chain of
- * thousands of services would overflow the call stack.
- *
- * @returns a cycle for each edge that closes one, `[a, b, a]`, and all nodes, each behind those that it leads to
+ * thousands of services would overflow the call stack. Returns a cycle for each edge that closes one, `[a, b, a]`, and all
+ * nodes, each behind those that it leads to.
  */
 function search(edges: Edges): { cycles: string[][]; order: ReadonlySet<string> } {
   const cycles: string[][] = [];

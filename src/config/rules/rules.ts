@@ -1,8 +1,4 @@
-/**
- * Rules that need more than one key: names, references, cycles, ports, isolation.
- *
- * Long because each rule is short and they are read as a list.
- */
+/** Rules that need more than one key. Long because each rule is short and they are read as a list. */
 import { type Capabilities, capabilitiesOf, labelOf } from '../../protocol/isolation.ts';
 import { HEALTH_KEYS, type ParsedService, SERVICE_KEYS } from '../keys.ts';
 import { type Path, quote } from '../languages/document.ts';

@@ -160,10 +160,7 @@ function ownerOf(group: string | null | undefined, path: Path): string {
   return typeof group === 'string' ? `group ${group}` : formatPath(path);
 }
 
-/**
- * Uses whose path is the path of an earlier use or below one. Looks at the folders above each path rather than at all
- * pairs, of which there may be billions.
- */
+/** Uses whose path is that of an earlier use or below one. Not by all pairs, of which there may be billions. */
 function findOverlaps(uses: readonly PathUse[], concerns: (inner: PathUse, outer: PathUse) => boolean) {
   const first = new Map<string, PathUse>();
   const overlaps: { inner: PathUse; outer: PathUse }[] = [];

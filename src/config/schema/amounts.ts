@@ -6,10 +6,7 @@ import { mustBe, type Problem, parsed, type Schema, scalar } from './values.ts';
 const MIB = 2 ** 20;
 const DAY_MS = 86_400e3;
 
-/**
- * Least memory of a guest, MiB: with less, a distribution's stock kernel dies before init (measured with Debian 12's
- * cloud kernel).
- */
+/** Least memory of a guest, MiB: with less, Debian 12's cloud kernel dies before init. */
 const MIN_RAM_MIB = 96;
 
 const Integer = v.pipe(v.number(mustBe('an integer')), v.integer('must be a whole number'));

@@ -35,9 +35,9 @@ export function readConfig(
 }
 
 /**
- * A service with the defaults that it has: those of keys that it does not have itself, faulty ones included. A default
- * that could only be wrong for it (a disk of a plain process, a limit of restarts where there are none) is left out;
- * variables are as well, because they are merged one by one.
+ * A service with the defaults of keys that it does not have itself, faulty ones included. A default that could only be wrong
+ * for it (a disk of a plain process, a limit of restarts where there are none) is left out, and so are variables, which are
+ * merged one by one.
  */
 function inherit(service: ParsedService, defaults: ParsedTable<Record<string, unknown>>): ParsedService {
   const own: Readonly<Record<string, unknown>> = service.values;

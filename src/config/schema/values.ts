@@ -1,7 +1,4 @@
-/**
- * Types of values, with valibot's schemas inside. Messages tell what is wrong with a value; `expected` describes a valid
- * one.
- */
+/** Types of values. Messages tell what is wrong with a value; `expected` describes a valid one. */
 import { resolve } from 'node:path';
 import type { JsonSchema } from '@valibot/to-json-schema';
 import * as v from 'valibot';
@@ -100,10 +97,7 @@ export const HostPaths = scalar(
 /** PATH_MAX of Linux without its NUL, see path_resolution(7). */
 const MAX_PATH_BYTES = 4095;
 
-/**
- * Normalises a path: without `.`, `..` and redundant slashes. Unlike in path.normalize(), a `..` that would leave the root
- * is a problem: it is a mistake.
- */
+/** A path without `.`, `..` and redundant slashes. Unlike in path.normalize(), a `..` above the root is a problem. */
 export function normalizePath(path: string): string | Problem {
   if (!path.startsWith('/')) return { problem: 'must be absolute' };
   if (Buffer.byteLength(path) > MAX_PATH_BYTES) return { problem: `is longer than ${MAX_PATH_BYTES} bytes` };

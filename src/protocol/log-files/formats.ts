@@ -35,11 +35,10 @@ export function recordText(bytes: Buffer, from: number, to: number): string {
 export const MAX_TAIL_BYTES = 128 * 2 ** 20;
 
 /**
- * Completes what a crash left of a record. A write that is killed may stop anywhere, and nothing that was written may be
- * taken back: whatever is added, all that others have read of the file stays true.
+ * Bytes that complete what a crash left of a record; none for a whole one. A killed write may stop anywhere, and nothing
+ * that was written may be taken back: all that others have read of the file stays true.
  *
  * @param tail end of a file from its last record on: without newline, or with the newline at its very end
- * @returns the bytes to append, so that the file ends in a whole record; none if it does
  */
 export function repairTail(tail: Buffer, options: RepairOptions): Buffer {
   const isTorn = tail.length > 0 && tail.at(-1) !== LF;

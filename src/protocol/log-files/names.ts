@@ -1,7 +1,7 @@
 /**
- * Names in the log folder: `<service>.<stream>.<number>.log` for files, `<service>.<stream>.<number>.log.gz` for
- * compressed files, `<service>.<stream>.log` for the symlink to the current file. Neither services nor streams have a
- * dot in their name, so each name can be read in one way only.
+ * Names in the log folder: `<service>.<stream>.<number>.log` for files, with `.gz` for compressed ones, and
+ * `<service>.<stream>.log` for the symlink to the current file. Services and streams have no dot in their name, so each
+ * name can be read in one way only.
  */
 
 /** `console`: what the VM process and the guest's kernel print, kept out of the service's own streams. */
