@@ -31,8 +31,9 @@ interface PullSettings extends Partial<Omit<PullImageJob, 'name'>> {
   readonly onEvent?: (event: ImageEvent) => void;
 }
 
-export async function makeStore(t: TestContext): Promise<TestStore> {
-  const dir = await makeTempDir(t);
+/** @param folder of the store; a temporary one by default */
+export async function makeStore(t: TestContext, folder?: string): Promise<TestStore> {
+  const dir = folder ?? (await makeTempDir(t));
   const store = new ImageStore(new ImagePaths(dir));
   await store.prepare();
   const events: ImageEvent[] = [];

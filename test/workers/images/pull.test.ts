@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import test from 'node:test';
 import { listImages } from '../../../workers/images/store/list.ts';
+import { mountSmallDisk } from '../../helpers/disks/small-disk.ts';
 import { makeStore } from '../../helpers/images/harness.ts';
 import { ARCHITECTURE, digestOf, makeImage, makeIndex } from '../../helpers/images/images.ts';
 import { breakOffAfter, startRegistry } from '../../helpers/servers/registry.ts';
@@ -132,6 +133,21 @@ test('the next pull resumes an interrupted one, and a partial download is never 
   await pull(`${registry.host}/app`);
   assert.match(registry.requests.at(-1)!, /blobs\/sha256:\w+ bytes=\d+-$/);
   assert.deepEqual(partial(), []);
+});
+
+test('a full disk ends a pull without a retry and keeps the partial download', async (t) => {
+  const registry = await startRegistry(t);
+  const layer = randomBytes(3_000_000);
+  const image = makeImage({ layers: [layer] });
+  registry.add('app', 'latest', image);
+  const { pull, blobs, partial, events } = await makeStore(t, await mountSmallDisk(t));
+  await assert.rejects(pull(`${registry.host}/app`), { code: 'ENOSPC' });
+  assert.deepEqual(
+    events.filter(({ type }) => type === 'retry'),
+    [],
+  );
+  assert.ok(!blobs().includes(image.layers[0]!));
+  assert.deepEqual(partial(), [image.layers[0]!.slice('sha256:'.length)]);
 });
 
 test('a damaged partial download is downloaded again from the start', async (t) => {
