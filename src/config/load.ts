@@ -120,11 +120,8 @@ export function findConfig(folder: string): string {
   const [first, second] = found;
   if (second === undefined) return first ?? join(folder, 'monocore.toml');
   const names = found.map((path) => basename(path));
-  throw unreadableFile(
-    second,
-    `${names.slice(0, -1).join(', ')} and ${names.at(-1)} are here; name one with the -f option`,
-    null,
-  );
+  const list = `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
+  throw unreadableFile(second, `${list} are here; name one with the -f option`, null);
 }
 
 async function readBytes(file: string): Promise<Buffer> {
@@ -133,11 +130,8 @@ async function readBytes(file: string): Promise<Buffer> {
     if (found.isDirectory())
       throw unreadableFile(file, 'is a directory', `a file such as ${join(file, 'monocore.toml')}`);
     if (!EXTENSIONS.includes(extname(file))) {
-      throw unreadableFile(
-        file,
-        'does not have the extension of a config',
-        `a file that ends in ${EXTENSIONS.join(', ')}`,
-      );
+      const expected = `a file that ends in ${EXTENSIONS.join(', ')}`;
+      throw unreadableFile(file, 'does not have the extension of a config', expected);
     }
     // Reading a FIFO or a device may block forever.
     if (!found.isFile()) throw unreadableFile(file, 'is not a regular file', 'a file');
@@ -151,16 +145,12 @@ async function readBytes(file: string): Promise<Buffer> {
 
 function fromSystem(file: string, error: unknown): MonocoreError {
   const hint = 'name another file with the -f option';
+  const code = errorCode(error) ?? '';
+  if (['EACCES', 'EPERM'].includes(code))
+    return unreadableFile(file, 'you may not read this file', 'read permission on it and its folders', error);
+  if (code !== 'ENOENT') return unreadableFile(file, `${errorText(error)}; ${hint}`, null, error);
   const missing = file === basename(file) ? `there is no ${file} here` : 'there is no such file';
-  switch (errorCode(error)) {
-    case 'ENOENT':
-      return unreadableFile(file, `${missing}; ${hint}, or write a first one with monocore init`, null, error);
-    case 'EACCES':
-    case 'EPERM':
-      return unreadableFile(file, 'you may not read this file', 'read permission on it and its folders', error);
-    default:
-      return unreadableFile(file, `${errorText(error)}; ${hint}`, null, error);
-  }
+  return unreadableFile(file, `${missing}; ${hint}, or write a first one with monocore init`, null, error);
 }
 
 function unreadableFile(file: string, message: string, expected: string | null, cause?: unknown): MonocoreError {

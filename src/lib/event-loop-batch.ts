@@ -1,5 +1,6 @@
 /** Queues and batches by turns of the event loop, for dozens of services that act at once. */
 import { fromWireError, type WireError } from './errors.ts';
+import { type Deferred, deferred } from './promises.ts';
 
 /** A task takes up to half a millisecond while its code is new, so a turn stays below ten. */
 const PER_TURN = 16;
@@ -58,11 +59,7 @@ export class EventLoopBatch<Item> {
   }
 }
 
-interface Call<Item> {
-  readonly item: Item;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-}
+type Call<Item> = Deferred<void> & { readonly item: Item };
 
 /** Sends the calls of one turn to another thread as one message, and answers each by itself. */
 export class CallBatch<Item> {
@@ -76,7 +73,9 @@ export class CallBatch<Item> {
 
   /** @throws MonocoreError the error of this item */
   call(item: Item): Promise<void> {
-    return new Promise((resolve, reject) => this.#calls.add({ item, resolve, reject }));
+    const call = { ...deferred(), item };
+    this.#calls.add(call);
+    return call.promise;
   }
 
   async #answer(calls: readonly Call<Item>[], answers: Promise<readonly (WireError | null)[]>): Promise<void> {

@@ -1,7 +1,7 @@
 /** Splits QEMU's stream into frames. */
 import { HEADER_BYTES, MAX_FRAME_BYTES, MAX_QEMU_FRAME_BYTES } from './frame.ts';
 
-interface FrameHandlers {
+export interface FrameHandlers {
   /** Gets a frame behind its length, valid only during the call. */
   readonly onFrame: (framed: Buffer) => void;
   /** Told of a frame that is too large and skipped. */

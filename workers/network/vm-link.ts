@@ -2,17 +2,15 @@
 import { chmod } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import type { GroupPort } from '../../src/protocol/network.ts';
-import { FrameReader } from './frame-reader.ts';
+import { type FrameHandlers, FrameReader } from './frame-reader.ts';
 
 const RETRY_MS = 20;
 const RETRY_MAX_MS = 1000;
 /** Time after which a missing socket is reported. */
 const UNREACHABLE_MS = 15_000;
 
-interface LinkHandlers {
-  readonly onFrame: (framed: Buffer) => void;
+interface LinkHandlers extends FrameHandlers {
   readonly onBatch: () => void;
-  readonly onOversize: () => void;
   /** The stream was malformed; the link is closed. */
   readonly onFault: (reason: string) => void;
   /** The connection has failed for a while; called once. */
@@ -59,9 +57,8 @@ export class VmLink {
   }
 
   #connect(): Socket {
-    const { onFrame, onBatch, onOversize } = this.#handlers;
     const socket = connect(this.port.socketPath);
-    const reader = new FrameReader({ onFrame, onOversize });
+    const reader = new FrameReader(this.#handlers);
     socket.on('connect', () => {
       this.#delayMs = RETRY_MS;
       this.#triedSinceMs = null;
@@ -79,7 +76,7 @@ export class VmLink {
         this.#handlers.onFault((error as Error).message);
       }
       // Frames before the malformed one still count.
-      onBatch();
+      this.#handlers.onBatch();
     });
     socket.on('error', (error) => this.#tellUnreachable(error));
     socket.on('close', () => {
