@@ -65,17 +65,6 @@ export function readStat(pid: Pid): ProcessStat | null {
   return text === null ? null : parseStat(text);
 }
 
-/** CPU time of all threads of a process so far, milliseconds; 0 when there is no such process. */
-export function readCpuMs(pid: Pid): number {
-  return ((readStat(pid)?.cpuTicks ?? 0) * 1000) / TICKS_PER_SECOND;
-}
-
-/** Resident memory, bytes; 0 of a zombie and when there is no such process. */
-export function readResidentBytes(pid: Pid): number {
-  const [, kib = 0] = /^VmRSS:\s+(\d+) kB$/m.exec(readProcessFile(pid, 'status') ?? '') ?? [];
-  return Number(kib) * 1024;
-}
-
 /** True while a process has that pid; a zombie, which may stay for long when its parent waits late, has ended. */
 export function isAlive(pid: number): boolean {
   const stat = readStat(pid);
@@ -117,13 +106,6 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals,
 /** Pids of all processes that this one can see. */
 export function listPids(): number[] {
   return readdirSync('/proc').map(Number).filter(Number.isInteger);
-}
-
-/** Children of all threads of a process. */
-export function listChildren(pid: number): number[] {
-  const tasks = ifReadable(() => readdirSync(`/proc/${pid}/task`)) ?? [];
-  const lists = tasks.map((task) => readProcessFile(pid, `task/${task}/children`) ?? '');
-  return lists.flatMap((list) => list.split(' ').filter(Boolean).map(Number));
 }
 
 /** Arguments of a process, each with a NUL behind it; empty when it has ended. */

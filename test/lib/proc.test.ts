@@ -12,20 +12,18 @@ import {
   isInheritable,
   isRunning,
   isSameProcess,
-  listChildren,
   listDescriptors,
   listPids,
   listSockets,
   readCgroups,
   readCommandLine,
-  readCpuMs,
   readMaxOpenFilesLimit,
   readOpenFilesLimit,
-  readResidentBytes,
   readStat,
   signalProcess,
 } from '../../src/lib/proc.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { listChildren, readCpuMs, readResidentBytes } from '../helpers/processes/usage.ts';
 import { makeTempDir } from '../helpers/temp.ts';
 
 async function startSleep(t: TestContext, program = 'sleep', args = ['1000']) {

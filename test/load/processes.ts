@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { listChildren, readCpuMs, readResidentBytes } from '../../src/lib/proc.ts';
+import { listChildren, readCpuMs, readResidentBytes } from '../helpers/processes/usage.ts';
 
 /** Delay of an event loop, milliseconds. */
 export interface LoopDelay {

@@ -1,8 +1,8 @@
 import type { TestContext } from 'node:test';
-import { readCpuMs } from '../../../src/lib/proc.ts';
 import { DEFAULT_IMAGE_SETTINGS } from '../../../src/protocol/images.ts';
 import { configOf, scriptService } from '../../../test/helpers/fakes/services.ts';
 import { makeBusyboxImage } from '../../../test/helpers/images/program-image.ts';
+import { readCpuMs } from '../../../test/helpers/processes/usage.ts';
 import { openTestRuntime } from '../../../test/helpers/runtime.ts';
 import { startRegistry } from '../../../test/helpers/servers/registry.ts';
 import { median, round } from './median.ts';

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { readCpuMs } from '../../../src/lib/proc.ts';
+import { readCpuMs } from '../../../test/helpers/processes/usage.ts';
 import type { Contender, Cost, Run } from './contender.ts';
 import { type WaitingProducer, writeProducerScript } from './producer-script.ts';
 

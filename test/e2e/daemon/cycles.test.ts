@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { listChildren, listDescriptors } from '../../../src/lib/proc.ts';
+import { listDescriptors } from '../../../src/lib/proc.ts';
 import type { Isolation } from '../../../src/protocol/isolation.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { configOf, scriptService } from '../../helpers/fakes/services.ts';
+import { listChildren } from '../../helpers/processes/usage.ts';
 import { openTestRuntime, type TestRuntime } from '../../helpers/runtime.ts';
 
 setFlagsFromString('--expose-gc');

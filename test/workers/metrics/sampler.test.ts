@@ -6,11 +6,12 @@ import { statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { openProcFiles, type ProcFiles, readCpuMs, readResidentBytes, readStat } from '../../../src/lib/proc.ts';
+import { openProcFiles, type ProcFiles, readStat } from '../../../src/lib/proc.ts';
 import { Sampler } from '../../../workers/metrics/sampler.ts';
 import { UsagePoller } from '../../../workers/metrics/usage.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { startFixture } from '../../helpers/processes/fixture.ts';
+import { readCpuMs, readResidentBytes } from '../../helpers/processes/usage.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
 const MAX_AGE_MS = 60_000;
