@@ -18,7 +18,7 @@ export const RestartSettingsSchema = v.object({
   /** Resident memory of its process above which it is restarted, bytes; null for no limit. */
   max_memory_bytes: v.nullable(v.number()),
 });
-export type RestartSettings = v.InferOutput<typeof RestartSettingsSchema>;
+type RestartSettings = v.InferOutput<typeof RestartSettingsSchema>;
 
 export const DEFAULT_RESTART_SETTINGS: RestartSettings = Object.freeze({
   when: 'no',

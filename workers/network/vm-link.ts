@@ -2,7 +2,7 @@
 import { chmod } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import type { GroupPort } from '../../src/protocol/network.ts';
-import { type FrameHandlers, FrameReader } from './frame-reader.ts';
+import { type FrameHandlers, FrameReader } from './frame.ts';
 
 const RETRY_MS = 20;
 const RETRY_MAX_MS = 1000;

@@ -37,7 +37,7 @@ const MAX_NAME_CHARS = 63;
 export const MAX_SUGGESTIONS = 100;
 
 /** Names as written, faulty ones as well: a reference to a faulty name is not a second problem. */
-export function namesOf(tables: readonly ParsedTable<unknown>[]): ReadonlySet<string> {
+function namesOf(tables: readonly ParsedTable<unknown>[]): ReadonlySet<string> {
   return new Set(tables.map(({ table }) => table.name).filter((name) => typeof name === 'string'));
 }
 
@@ -62,7 +62,7 @@ export function findRepeatedNames(tables: readonly ParsedTable<Named>[]): PathPr
   });
 }
 
-export function unknownName(path: Path, kind: string, name: string, known: ReadonlySet<string>): PathProblem {
+function unknownName(path: Path, kind: string, name: string, known: ReadonlySet<string>): PathProblem {
   return valueProblem(path, `there is no ${kind} ${quote(name)}${didYouMean(name, known)}`);
 }
 
