@@ -18,7 +18,7 @@ async function open(t: Parameters<typeof Testbed.open>[0]) {
   return { bed, reports, network };
 }
 
-/** What may be sent to another thread. */
+/** Attachment of a VM, without the server that plays its QEMU: only plain data reaches another thread. */
 const portOf = ({ service, group, index, socketPath, udp }: GroupPort): GroupPort => ({
   service,
   group,
