@@ -7,6 +7,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { listDescriptors } from '../../../src/lib/proc.ts';
 import type { Isolation } from '../../../src/protocol/isolation.ts';
+import type { Config } from '../../../src/protocol/service.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { configOf, scriptService } from '../../helpers/fakes/services.ts';
 import { listChildren } from '../../helpers/processes/usage.ts';
@@ -40,13 +41,17 @@ function countChildren(): number {
   return own.length + own.flatMap(listChildren).length;
 }
 
-/** Starts and stops that many services at once, so many times. */
-async function cycle(host: TestRuntime, isolation: Isolation, services: number, times: number): Promise<void> {
-  const config = configOf(
+function configOfCycle(isolation: Isolation, services: number): Config {
+  return configOf(
     Array.from({ length: services }, (_, index) =>
       scriptService(`cycled-${index}`, 'echo begun; exec sleep 1000', { isolation }),
     ),
   );
+}
+
+/** Starts and stops that many services at once, so many times. */
+async function cycle(host: TestRuntime, isolation: Isolation, services: number, times: number): Promise<void> {
+  const config = configOfCycle(isolation, services);
   for (let time = 0; time < times; time += 1) {
     const started = await host.orchestrator.start(config);
     assert.deepEqual(started.services.map(({ error }) => error).filter(Boolean), []);
@@ -60,10 +65,18 @@ function heapBytes(): number {
   return process.memoryUsage().heapUsed;
 }
 
+/** Runs a service until it has been sampled: with its first sample the metrics thread opens what it keeps. */
+async function sampleOnce({ orchestrator }: TestRuntime, isolation: Isolation): Promise<void> {
+  await orchestrator.start(configOfCycle(isolation, 1));
+  await eventually('a sample', () => orchestrator.services().some(({ metrics }) => metrics.memory_usage !== null));
+  await orchestrator.stop();
+}
+
 /** A warm-up, then the cycles that count: nothing of them may stay. */
 async function checkCycles(isolation: Isolation, services: number, warmUp: number, times: number): Promise<void> {
   const host = await openTestRuntime();
   try {
+    await sampleOnce(host, isolation);
     await cycle(host, isolation, services, warmUp);
     const before = { holdings: holdings(), heapBytes: heapBytes() };
     await cycle(host, isolation, services, times);
