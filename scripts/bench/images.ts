@@ -16,7 +16,7 @@ const { values } = parseArgs({
 const rounds = Number(values.rounds);
 
 const cleanUps: (() => unknown)[] = [];
-/** What the tests' helpers need of a test: to be told of its end. */
+/** Cleanup at the end of a test, which the helpers of the tests register. */
 const lifetime = { after: (cleanUp: () => unknown) => cleanUps.push(cleanUp) } as unknown as TestContext;
 
 try {

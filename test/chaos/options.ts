@@ -11,7 +11,7 @@ export interface ChaosOptions {
   /** VMs included. */
   readonly services: number;
   readonly vms: number;
-  /** Whether VMs are fake machines, which need no QEMU. */
+  /** True: VMs are fake machines, which need no QEMU. */
   readonly fake: boolean;
   /** Decides about everything that is not up to the machine. */
   readonly seed: number;

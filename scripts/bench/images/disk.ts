@@ -1,4 +1,4 @@
-/** What twenty services of one image take of the disk before they write: its root once, and an empty disk each. */
+/** Disk space that twenty services of one image take before they write: its root once, and an empty disk each. */
 import { execFileSync } from 'node:child_process';
 import type { TestContext } from 'node:test';
 import { Images } from '../../../src/images/image-jobs.ts';

@@ -16,7 +16,7 @@ interface Start {
   readonly cpuMs: number;
 }
 
-/** One row for each comparison and kind of time, as the table shows them. */
+/** Rows of the table: one for each comparison and kind of time. */
 export async function measureStarts(lifetime: TestContext, rounds: number) {
   const registry = await startRegistry(lifetime);
   registry.add('app', 'latest', await makeBusyboxImage(['sh', 'sleep'], {}));
