@@ -177,20 +177,31 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   async remove(selection: Selection = EVERYTHING, timeoutMs: number | null = null): Promise<CommandReply> {
     const supervisors = this.#selectToStop(selection);
     const outcomes = await this.#inReverseOrder(supervisors, async (supervisor) => {
+      this.#scheduler.cancel(new Set([supervisor.name]));
+      // A start that comes now waits until the name is free; a start in progress ends with the stop.
+      const removal = this.#scheduler.runAlone(supervisor.name, () => this.#removeOne(supervisor, timeoutMs));
       await supervisor.stop(timeoutMs ?? undefined);
-      try {
-        await this.#context.removeLogs(supervisor.name);
-        // Another back end may have run the service before.
-        for (const backend of Object.values(this.#context.backends)) await backend.removeData(supervisor.name);
-        await this.#context.store.remove(supervisor.name);
-      } catch (error) {
-        return failed(supervisor, errorText(error));
-      }
-      this.#registry.delete(supervisor.name);
-      return succeeded(supervisor, true);
+      return removal;
     });
     this.#freePlaces();
     return { services: outcomes };
+  }
+
+  /** @param selected the supervisor when the command came; a start may have replaced it since */
+  async #removeOne(selected: Supervisor, timeoutMs: number | null): Promise<ServiceOutcome> {
+    const { name } = selected;
+    const supervisor = this.#registry.get(name) ?? selected;
+    await supervisor.stop(timeoutMs ?? undefined);
+    try {
+      await this.#context.removeLogs(name);
+      // Another back end may have run the service before.
+      for (const backend of Object.values(this.#context.backends)) await backend.removeData(name);
+      await this.#context.store.remove(name);
+    } catch (error) {
+      return failed(supervisor, errorText(error));
+    }
+    this.#registry.delete(name);
+    return succeeded(supervisor, true);
   }
 
   #merge(config: Config, selection: Selection, prune: boolean): Merge {

@@ -40,7 +40,7 @@ export class StartScheduler {
   readonly #registry: Registry;
   readonly #processSlots = new StartSlots({ slots: CONCURRENT_PROCESS_STARTS, freeBytes: null });
   readonly #pending = new Set<PendingStart>();
-  /** By service: two starts at once would each launch a VM of that name. */
+  /** By service: two starts at once would each launch a VM of that name, a start in a removal one that is forgotten. */
   readonly #limits = new Map<string, LimitFunction>();
 
   constructor(context: OrchestratorContext, registry: Registry) {
@@ -82,6 +82,11 @@ export class StartScheduler {
   /** Cancels pending starts of these services. */
   cancel(names: ReadonlySet<string>): void {
     for (const { definition, cancel } of this.#pending) if (names.has(definition.service.name)) cancel.abort();
+  }
+
+  /** Runs `action` while no start of the service is in progress; later starts wait for it. */
+  runAlone<T>(service: string, action: () => Promise<T>): Promise<T> {
+    return this.#limitOf(service)(action);
   }
 
   #showDependencies({ service }: ServiceDefinition): void {

@@ -126,3 +126,34 @@ test('a restart starts a service with its latest definition, and none that was r
   await orchestrator.start(config(member('last', 'blue')));
   assert.ok(rows().includes('last 127.0.0.2 Started'), 'what nobody has any more is free');
 });
+
+test('a start during a removal waits for it, and the service that it starts is known', async () => {
+  const { context, orchestrator, rows } = open();
+  const web = config(member('web', null));
+  await orchestrator.start(web);
+  const { opened, open: removeLogs } = gate();
+  context.removeLogs = () => opened;
+  const removed = orchestrator.remove({ names: ['web'], group: null });
+  await settle();
+  const started = orchestrator.start(web);
+  await settle();
+  assert.deepEqual(rows(), ['web null Stopped'], 'nothing runs that the removal would forget');
+  removeLogs();
+  assert.deepEqual(outcomes(await removed), ['web changed']);
+  assert.deepEqual(outcomes(await started), ['web changed']);
+  assert.deepEqual(rows(), ['web null Started']);
+});
+
+test('a removal ends the start that is in progress', async () => {
+  const { context, orchestrator, rows } = open();
+  const { opened, open: prepare } = gate();
+  context.onPrepare = () => opened;
+  const started = orchestrator.start(config(member('web', null)));
+  await settle();
+  const removed = orchestrator.remove({ names: ['web'], group: null });
+  await settle();
+  prepare();
+  assert.deepEqual(outcomes(await removed), ['web changed']);
+  assert.equal((await started).services[0]?.outcome, 'failed');
+  assert.deepEqual(rows(), []);
+});
