@@ -1,49 +1,11 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import * as v from 'valibot';
-import { NO_METRICS } from '../../src/protocol/service.ts';
 import { type SavedState, SavedStateSchema } from '../../src/protocol/state.ts';
 import { markGone, renderSavedState, restoreState } from '../../src/supervisor/saved-state.ts';
-import type { ServiceState, VmState } from '../../src/supervisor/states.ts';
-import { NOT_BLOCKED, type ServiceDefinition, type Snapshot } from '../../src/supervisor/status.ts';
-import { scriptService } from '../helpers/fakes/services.ts';
-import { failed, serviceState, started, stopped, stopping } from '../helpers/fakes/states.ts';
-
-const CREATED_AT_MS = Date.parse('2026-11-23T08:00:00.123Z');
-const NOW_MS = CREATED_AT_MS + 60_000;
-
-const STOPPED = stopped({
-  reason: 'stopped',
-  endedBy: 'stop_signal',
-  exit: { code: 143, signal: 'SIGTERM' },
-  startedAtMs: CREATED_AT_MS + 1000,
-  stoppedAtMs: NOW_MS,
-});
-const FAILED = failed({ error: 'no kernel', startedAtMs: null, stoppedAtMs: NOW_MS, lastLines: ['the last words'] });
-
-const DEFINITION: ServiceDefinition = {
-  service: scriptService('web', 'true', {
-    group: 'blue',
-    rootfs: '/srv/web',
-    ports: [{ host: 8080, guest: 80, protocol: 'tcp' }],
-  }),
-  group: { name: 'blue', local_only: true },
-  groupIp: '127.0.0.2',
-  kernel: null,
-};
-
-function snapshot(actual: VmState, data: Partial<ServiceState> = {}): Snapshot {
-  return {
-    definition: DEFINITION,
-    blocked: NOT_BLOCKED,
-    state: serviceState(actual, data),
-    identity: null,
-    metrics: NO_METRICS,
-    createdAtMs: CREATED_AT_MS,
-    launchedAtMs: null,
-    notes: [],
-  };
-}
+import type { VmState } from '../../src/supervisor/states.ts';
+import { CREATED_AT_MS, FAILED, NOW_MS, STOPPED, snapshot } from '../helpers/fakes/snapshots.ts';
+import { serviceState, started, stopping } from '../helpers/fakes/states.ts';
 
 test('a state file has the fields of the original monocore', () => {
   const state = started({ startedAtMs: CREATED_AT_MS + 1000 });

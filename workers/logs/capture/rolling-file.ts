@@ -34,7 +34,7 @@ interface RollingFileOptions {
  * Appends to the newest file of a stream and starts the next number at a newline. A file that was written is never
  * renamed, truncated or overwritten, so whoever follows the files loses and repeats nothing.
  *
- * Nothing is buffered here: the kernel has what was written. One call at a time.
+ * It buffers no bytes: the kernel has all that was written. One call at a time.
  */
 export class RollingFile {
   readonly #options: RollingFileOptions;
