@@ -85,90 +85,94 @@ function tables<K extends KeyTable>(header: string, keys: K): TablesType<K> {
 }
 
 const LOG_KEYS = {
-  format: defaulted(type.choice(LogFormatSchema.options, 'is not a log format'), DEFAULT_LOG_SETTINGS.format, {
-    field: 'format',
-    summary: 'lines as text, or a JSON object a line in the shape of pino',
-  }),
-  max_size: defaulted(amount.size(MIN_LOG_FILE_BYTES, MAX_LOG_FILE_BYTES), DEFAULT_LOG_SETTINGS.max_size_bytes, {
-    field: 'max_size_bytes',
-    summary: 'size of a file; the newline that crosses it ends the file',
-  }),
-  max_age: optional(amount.duration(SECOND_MS, MAX_AGE_MS, '7d'), {
-    field: 'max_age_ms',
-    summary: 'age of a file; the first line after it begins another one',
-    unset: NO_LIMIT,
-  }),
-  keep: optional(amount.count('a number of files'), {
+  format: defaulted(
+    'lines as text, or a JSON object a line in the shape of pino',
+    type.choice(LogFormatSchema.options, 'is not a log format'),
+    DEFAULT_LOG_SETTINGS.format,
+  ),
+  max_size: defaulted(
+    'size of a file; the newline that crosses it ends the file',
+    amount.size(MIN_LOG_FILE_BYTES, MAX_LOG_FILE_BYTES),
+    DEFAULT_LOG_SETTINGS.max_size_bytes,
+    { field: 'max_size_bytes' },
+  ),
+  max_age: optional(
+    'age of a file; the first line after it begins another one',
+    amount.duration(SECOND_MS, MAX_AGE_MS, '7d'),
+    { field: 'max_age_ms', unset: NO_LIMIT },
+  ),
+  keep: optional('number of finished files of each stream that are kept', amount.count('a number of files'), {
     field: 'keep_files',
-    summary: 'number of finished files of each stream that are kept',
     unset: NO_LIMIT,
   }),
-  keep_total: optional(amount.size(MIN_LOG_FILE_BYTES), {
-    field: 'keep_total_bytes',
-    summary: 'size of all log files of the service together; the oldest are removed first',
-    unset: NO_LIMIT,
-  }),
-  keep_for: defaulted(amount.durationOr('forever', SECOND_MS, MAX_AGE_MS, '7d'), DEFAULT_LOG_SETTINGS.keep_for_ms, {
-    field: 'keep_for_ms',
-    summary: 'time that a finished file is kept after its last line',
-  }),
+  keep_total: optional(
+    'size of all log files of the service together; the oldest are removed first',
+    amount.size(MIN_LOG_FILE_BYTES),
+    { field: 'keep_total_bytes', unset: NO_LIMIT },
+  ),
+  keep_for: defaulted(
+    'time that a finished file is kept after its last line',
+    amount.durationOr('forever', SECOND_MS, MAX_AGE_MS, '7d'),
+    DEFAULT_LOG_SETTINGS.keep_for_ms,
+    { field: 'keep_for_ms' },
+  ),
   compress: defaulted(
+    'compression of finished files',
     type.choice(LogCompressionSchema.options, 'is not a kind of compression'),
     DEFAULT_LOG_SETTINGS.compress,
-    { field: 'compress', summary: 'compression of finished files' },
   ),
-  compress_delay: defaulted(amount.duration(0, DAY_MS, '1m'), DEFAULT_LOG_SETTINGS.compress_delay_ms, {
-    field: 'compress_delay_ms',
-    summary: 'time from the end of a file to its compression, in which shippers read it',
-  }),
-  max_line: defaulted(amount.size(KIB, MAX_LOG_LINE_BYTES, '256KiB'), DEFAULT_LOG_SETTINGS.max_line_bytes, {
-    field: 'max_line_bytes',
-    summary: 'length of a line; a longer one becomes several records',
-  }),
-  on_full: defaulted(type.choice(OnFullSchema.options, 'is not a valid action'), DEFAULT_LOG_SETTINGS.on_full, {
-    field: 'on_full',
-    summary: 'while the disk is full, the service waits (block), or its output is dropped and counted (drop)',
-  }),
+  compress_delay: defaulted(
+    'time from the end of a file to its compression, in which shippers read it',
+    amount.duration(0, DAY_MS, '1m'),
+    DEFAULT_LOG_SETTINGS.compress_delay_ms,
+    { field: 'compress_delay_ms' },
+  ),
+  max_line: defaulted(
+    'length of a line; a longer one becomes several records',
+    amount.size(KIB, MAX_LOG_LINE_BYTES, '256KiB'),
+    DEFAULT_LOG_SETTINGS.max_line_bytes,
+    { field: 'max_line_bytes' },
+  ),
+  on_full: defaulted(
+    'while the disk is full, the service waits (block), or its output is dropped and counted (drop)',
+    type.choice(OnFullSchema.options, 'is not a valid action'),
+    DEFAULT_LOG_SETTINGS.on_full,
+  ),
 } satisfies KeyTableOf<LogSettings>;
 
 export const HEALTH_KEYS = {
-  tcp: optional(TcpProbe, { field: 'probe', summary: 'port of the guest that must accept a connection' }),
-  http: optional(HttpProbe, {
+  tcp: optional('port of the guest that must accept a connection', TcpProbe, { field: 'probe' }),
+  http: optional('page in the guest that must answer with a status from 200 to 399', HttpProbe, { field: 'probe' }),
+  exec: optional('command in the guest that must end with status 0', ExecProbe, { field: 'probe' }),
+  log_line: optional('pattern of a line that the service prints; healthy from then on', LogLineProbe, {
     field: 'probe',
-    summary: 'page in the guest that must answer with a status from 200 to 399',
   }),
-  exec: optional(ExecProbe, { field: 'probe', summary: 'command in the guest that must end with status 0' }),
-  log_line: optional(LogLineProbe, {
-    field: 'probe',
-    summary: 'pattern of a line that the service prints; healthy from then on',
-  }),
-  interval: defaulted(amount.duration(100, DAY_MS, '10s'), 10 * SECOND_MS, {
+  interval: defaulted('time from one probe to the next', amount.duration(100, DAY_MS, '10s'), 10 * SECOND_MS, {
     field: 'interval_ms',
-    summary: 'time from one probe to the next',
   }),
-  timeout: defaulted(amount.duration(100, HOUR_MS, '10s'), 5 * SECOND_MS, {
+  timeout: defaulted('time after which a probe has failed', amount.duration(100, HOUR_MS, '10s'), 5 * SECOND_MS, {
     field: 'timeout_ms',
-    summary: 'time after which a probe has failed',
   }),
-  start_period: defaulted(amount.duration(0, DAY_MS, '10s'), 10 * SECOND_MS, {
-    field: 'start_period_ms',
-    summary: 'time after the start in which failures do not count',
-  }),
-  retries: defaulted(amount.integer(1, 1000, 'a number of failures in a row,'), 3, {
-    field: 'retries',
-    summary: 'failures in a row that make the service unhealthy',
-  }),
+  start_period: defaulted(
+    'time after the start in which failures do not count',
+    amount.duration(0, DAY_MS, '10s'),
+    10 * SECOND_MS,
+    { field: 'start_period_ms' },
+  ),
+  retries: defaulted(
+    'failures in a row that make the service unhealthy',
+    amount.integer(1, 1000, 'a number of failures in a row,'),
+    3,
+  ),
 } satisfies KeyTableOf<HealthCheck>;
 
 const DEPENDENCY_KEYS = {
-  service: required(type.scalar(type.Text, 'the name of a [[service]]'), {
-    field: 'service',
-    summary: 'name of the service that must come first',
-  }),
-  condition: defaulted(type.choice(ConditionSchema.options, 'is not a condition'), 'started', {
-    field: 'condition',
-    summary: 'state that the other service must have reached',
-  }),
+  service: required('name of the service that must come first', type.scalar(type.Text, 'the name of a [[service]]')),
+  condition: defaulted(
+    'state that the other service must have reached',
+    type.choice(ConditionSchema.options, 'is not a condition'),
+    'started',
+  ),
 } satisfies KeyTableOf<Dependency>;
 
 const Dependencies: EntriesType<typeof DEPENDENCY_KEYS> = {
@@ -180,8 +184,8 @@ const Dependencies: EntriesType<typeof DEPENDENCY_KEYS> = {
 };
 
 const GROUP_VOLUME_KEYS = {
-  name: required(type.scalar(type.Text, 'the name of a [[group.volume]]'), { summary: 'name of the volume' }),
-  mount: optional(GroupMount, { summary: 'part of the volume, and its place in the guest', unset: 'all of it' }),
+  name: required('name of the volume', type.scalar(type.Text, 'the name of a [[group.volume]]')),
+  mount: optional('part of the volume, and its place in the guest', GroupMount, { unset: 'all of it' }),
 };
 
 const GroupVolumes: EntriesType<typeof GROUP_VOLUME_KEYS> = {
@@ -194,219 +198,192 @@ const GroupVolumes: EntriesType<typeof GROUP_VOLUME_KEYS> = {
 };
 
 export const SERVICE_KEYS = {
-  name: required(type.scalar(type.ServiceName, NAME), {
-    field: 'name',
-    summary: 'name of the service',
-    change: 'services',
-  }),
-  replicas: optional(amount.integer(1, MAX_REPLICAS, 'a number of services that are alike,'), {
-    otherNames: ['scale'],
-    summary: 'number of services that are alike: `web-1`, `web-2` and so on; `web` stands for all of them',
-    change: 'services',
-    unset: 'one service, without a number',
-  }),
-  profiles: defaulted(type.scalar(type.list(type.Name), 'an array of names such as ["dev"]'), [], {
-    summary: 'profiles, one of which must be chosen for the service to be there, unless it is named or needed',
-    change: 'services',
-  }),
-  group: defaulted(type.scalar(v.nullable(type.Text), 'the name of a [[group]]'), null, {
-    field: 'group',
-    inherited: true,
-    summary: 'group whose address, network and variables it shares',
-  }),
-  isolation: defaulted(type.choice(IsolationSchema.options, 'is not a kind of isolation'), 'vm', {
-    field: 'isolation',
-    inherited: true,
-    summary: 'a microVM, or a plain process of the host under the same supervision',
-  }),
-  rootfs: optional(type.scalar(type.hostPath, 'the path of a directory'), {
-    field: 'rootfs',
-    inherited: true,
-    needs: 'images',
-    summary: 'directory of the host to boot from; the guest sees it below a layer of its own and cannot change it',
-  }),
-  image: optional(type.ImageName, {
-    field: 'image',
+  name: required('name of the service', type.scalar(type.ServiceName, NAME), { change: 'services' }),
+  replicas: optional(
+    'number of services that are alike: `web-1`, `web-2` and so on; `web` stands for all of them',
+    amount.integer(1, MAX_REPLICAS, 'a number of services that are alike,'),
+    { field: null, otherNames: ['scale'], change: 'services', unset: 'one service, without a number' },
+  ),
+  profiles: defaulted(
+    'profiles, one of which must be chosen for the service to be there, unless it is named or needed',
+    type.scalar(type.list(type.Name), 'an array of names such as ["dev"]'),
+    [],
+    { field: null, change: 'services' },
+  ),
+  group: defaulted(
+    'group whose address, network and variables it shares',
+    type.scalar(v.nullable(type.Text), 'the name of a [[group]]'),
+    null,
+    { inherited: true },
+  ),
+  isolation: defaulted(
+    'a microVM, or a plain process of the host under the same supervision',
+    type.choice(IsolationSchema.options, 'is not a kind of isolation'),
+    'vm',
+    { inherited: true },
+  ),
+  rootfs: optional(
+    'directory of the host to boot from; the guest sees it below a layer of its own and cannot change it',
+    type.scalar(type.hostPath, 'the path of a directory'),
+    { inherited: true, needs: 'images' },
+  ),
+  image: optional('image to boot from in the place of `rootfs`, pulled at the first start', type.ImageName, {
     alias: 'base',
     inherited: true,
     needs: 'images',
-    summary: 'image to boot from in the place of `rootfs`, pulled at the first start',
   }),
-  command: optional(type.scalar(type.Printable, 'a program such as "/bin/sh"'), {
-    field: 'command',
-    otherNames: ['entrypoint', 'cmd'],
-    summary: 'program that the service is; required without an `image`',
-    unset: "the image's",
-  }),
-  args: defaulted(type.scalar(type.list(type.Argument), 'an array of strings'), [], {
-    field: 'args',
-    summary: 'arguments of the command',
+  command: optional(
+    'program that the service is; required without an `image`',
+    type.scalar(type.Printable, 'a program such as "/bin/sh"'),
+    { otherNames: ['entrypoint', 'cmd'], unset: "the image's" },
+  ),
+  args: defaulted('arguments of the command', type.scalar(type.list(type.Argument), 'an array of strings'), [], {
     difference: 'hidden',
   }),
   envs: defaulted(
+    'variables; references such as `$NAME` in braces are resolved by the daemon',
     Variables,
     {},
-    {
-      field: 'envs',
-      inherited: true,
-      otherNames: ['environment'],
-      summary: 'variables; references such as `$NAME` in braces are resolved by the daemon',
-      difference: { noun: 'variables' },
-    },
+    { inherited: true, otherNames: ['environment'], difference: { noun: 'variables' } },
   ),
-  env_file: defaulted(type.HostPaths, [], {
-    inherited: true,
-    summary: 'files of `NAME=value` lines, of which later ones win; `envs` wins over them',
-  }),
-  group_envs: defaulted(type.scalar(type.list(type.Text), 'an array of names of [[group.env]]'), [], {
-    summary: 'tables of variables that it takes from its group',
-  }),
-  workdir: optional(type.scalar(type.AbsolutePath, 'an absolute path such as "/srv"'), {
-    field: 'workdir',
-    inherited: true,
-    otherNames: ['working_dir', 'cwd'],
-    summary: 'working directory of the command; `/` without an image',
-    unset: "the image's",
-  }),
-  cpus: defaulted(amount.Cpus, DEFAULT_CPUS, { field: 'cpus', inherited: true, summary: 'processors of the VM' }),
-  ram: defaulted(amount.Ram, DEFAULT_RAM_MIB, {
+  env_file: defaulted(
+    'files of `NAME=value` lines, of which later ones win; `envs` wins over them',
+    type.HostPaths,
+    [],
+    { field: null, inherited: true },
+  ),
+  group_envs: defaulted(
+    'tables of variables that it takes from its group',
+    type.scalar(type.list(type.Text), 'an array of names of [[group.env]]'),
+    [],
+    { field: null },
+  ),
+  workdir: optional(
+    'working directory of the command; `/` without an image',
+    type.scalar(type.AbsolutePath, 'an absolute path such as "/srv"'),
+    { inherited: true, otherNames: ['working_dir', 'cwd'], unset: "the image's" },
+  ),
+  cpus: defaulted('processors of the VM', amount.Cpus, DEFAULT_CPUS, { inherited: true }),
+  ram: defaulted('memory of the VM; a bare number is MiB', amount.Ram, DEFAULT_RAM_MIB, {
     field: 'ram_mib',
     inherited: true,
     otherNames: ['memory', 'mem_limit'],
-    summary: 'memory of the VM; a bare number is MiB',
   }),
-  port: optional(PortMapping, {
-    needs: 'ports',
-    summary:
-      'port of the host that leads to a port of the guest; it is bound on the address of the group, else on 127.0.0.1',
-  }),
-  ports: defaulted(PortMappings, [], { field: 'ports', needs: 'ports', summary: 'several of them' }),
-  volumes: defaulted(Volumes, [], {
-    field: 'volumes',
+  port: optional(
+    'port of the host that leads to a port of the guest; it is bound on the address of the group, else on 127.0.0.1',
+    PortMapping,
+    { field: null, needs: 'ports' },
+  ),
+  ports: defaulted('several of them', PortMappings, [], { needs: 'ports' }),
+  volumes: defaulted('directories and files of the host that the guest sees and changes', Volumes, [], {
     needs: 'files',
     otherNames: ['mounts'],
-    summary: 'directories and files of the host that the guest sees and changes',
     difference: { noun: 'volumes', by: 'guest' },
   }),
-  group_volumes: nested(GroupVolumes, {
+  group_volumes: nested(
+    'volumes that it takes from its group; its own win at the same place of the guest',
+    GroupVolumes,
+    { field: null, needs: 'files' },
+  ),
+  secrets: defaulted('files of the host that the guest has as `/run/secrets/NAME`, in memory', Secrets, [], {
     needs: 'files',
-    summary: 'volumes that it takes from its group; its own win at the same place of the guest',
-  }),
-  secrets: defaulted(Secrets, [], {
-    field: 'secrets',
-    needs: 'files',
-    summary: 'files of the host that the guest has as `/run/secrets/NAME`, in memory',
     difference: { noun: 'secrets', by: 'name' },
   }),
-  depends_on: nested(Dependencies, {
-    field: 'depends_on',
+  depends_on: nested('services that are started first and stopped last', Dependencies, {
     otherNames: ['depends'],
-    summary: 'services that are started first and stopped last',
     difference: { noun: 'dependencies', by: 'service' },
   }),
-  stop_timeout: defaulted(amount.duration(0, MAX_STOP_TIMEOUT_MS, '10s'), 10 * SECOND_MS, {
-    field: 'stop_timeout_ms',
-    inherited: true,
-    summary: 'time that a graceful stop may take',
-  }),
-  stop_signal: optional(type.StopSignal, {
-    field: 'stop_signal',
-    inherited: true,
-    summary: 'signal that asks the command to end: by default the one of the image, else TERM',
-    unset: 'the default',
-  }),
-  restart: defaulted(type.choice(RestartWhenSchema.options, 'is not a restart policy'), DEFAULT_RESTART_SETTINGS.when, {
-    field: 'restart.when',
-    inherited: true,
-    summary: 'when the service is started again after it ended by itself',
-  }),
-  max_restarts: optional(amount.integer(1, 1_000_000, 'a number of restarts in a row,'), {
-    field: 'restart.max_restarts',
-    inherited: true,
-    onlyWith: 'restarts',
-    summary: 'restarts in a row before it counts as failed',
-    unset: NO_LIMIT,
-  }),
-  restart_reset: defaulted(amount.duration(SECOND_MS, DAY_MS, '1m'), DEFAULT_RESTART_SETTINGS.reset_ms, {
-    field: 'restart.reset_ms',
-    inherited: true,
-    onlyWith: 'restarts',
-    summary: 'length of a run after which the row of restarts begins anew',
-  }),
-  max_memory: optional(amount.HostMemory, {
+  stop_timeout: defaulted(
+    'time that a graceful stop may take',
+    amount.duration(0, MAX_STOP_TIMEOUT_MS, '10s'),
+    10 * SECOND_MS,
+    { field: 'stop_timeout_ms', inherited: true },
+  ),
+  stop_signal: optional(
+    'signal that asks the command to end: by default the one of the image, else TERM',
+    type.StopSignal,
+    { inherited: true, unset: 'the default' },
+  ),
+  restart: defaulted(
+    'when the service is started again after it ended by itself',
+    type.choice(RestartWhenSchema.options, 'is not a restart policy'),
+    DEFAULT_RESTART_SETTINGS.when,
+    { field: 'restart.when', inherited: true },
+  ),
+  max_restarts: optional(
+    'restarts in a row before it counts as failed',
+    amount.integer(1, 1_000_000, 'a number of restarts in a row,'),
+    { field: 'restart.max_restarts', inherited: true, onlyWith: 'restarts', unset: NO_LIMIT },
+  ),
+  restart_reset: defaulted(
+    'length of a run after which the row of restarts begins anew',
+    amount.duration(SECOND_MS, DAY_MS, '1m'),
+    DEFAULT_RESTART_SETTINGS.reset_ms,
+    { field: 'restart.reset_ms', inherited: true, onlyWith: 'restarts' },
+  ),
+  max_memory: optional('resident memory of its process at which it is restarted', amount.HostMemory, {
     field: 'restart.max_memory_bytes',
     inherited: true,
-    summary: 'resident memory of its process at which it is restarted',
     unset: NO_LIMIT,
   }),
-  healthcheck: optional(table('[service.healthcheck]', HEALTH_KEYS), {
-    field: 'healthcheck',
-    summary: 'check whether the service works',
-  }),
-  on_unhealthy: defaulted(type.choice(OnUnhealthySchema.options, 'is not a valid action'), 'none', {
-    field: 'on_unhealthy',
+  healthcheck: optional('check whether the service works', table('[service.healthcheck]', HEALTH_KEYS)),
+  on_unhealthy: defaulted(
+    'action when the health check fails',
+    type.choice(OnUnhealthySchema.options, 'is not a valid action'),
+    'none',
+    { inherited: true, onlyWith: 'healthcheck' },
+  ),
+  disk: defaulted(
+    'size of the disk that keeps what the guest writes until `remove`; `"none"` keeps it in memory',
+    amount.Disk,
+    DEFAULT_DISK_MIB,
+    { field: 'disk_mib', inherited: true, needs: 'disk' },
+  ),
+  user: optional('user of the host that the VM process runs as; the daemon must be root', type.User, {
     inherited: true,
-    onlyWith: 'healthcheck',
-    summary: 'action when the health check fails',
-  }),
-  disk: defaulted(amount.Disk, DEFAULT_DISK_MIB, {
-    field: 'disk_mib',
-    inherited: true,
-    needs: 'disk',
-    summary: 'size of the disk that keeps what the guest writes until `remove`; `"none"` keeps it in memory',
-  }),
-  user: optional(type.User, {
-    field: 'user',
-    inherited: true,
-    summary: 'user of the host that the VM process runs as; the daemon must be root',
     unset: "the daemon's",
   }),
-  open_files: optional(amount.integer(MIN_OPEN_FILES, MAX_OPEN_FILES), {
-    field: 'open_files',
+  open_files: optional('most open files of the VM process', amount.integer(MIN_OPEN_FILES, MAX_OPEN_FILES), {
     inherited: true,
     otherNames: ['ulimits'],
-    summary: 'most open files of the VM process',
     unset: "the daemon's",
   }),
-  cpu_shares: optional(amount.integer(...CPU_SHARES, 'a number', ', 1024 being the usual'), {
-    field: 'cpu_shares',
-    inherited: true,
-    summary: 'weight against other services when processors are short',
-    unset: 'the default',
-  }),
-  log: nested(table('[service.log]', LOG_KEYS), {
-    field: 'log',
-    inherited: true,
-    summary: 'log files of the service',
-  }),
+  cpu_shares: optional(
+    'weight against other services when processors are short',
+    amount.integer(...CPU_SHARES, 'a number', ', 1024 being the usual'),
+    { inherited: true, unset: 'the default' },
+  ),
+  log: nested('log files of the service', table('[service.log]', LOG_KEYS), { inherited: true }),
 } satisfies KeyTableOf<Service>;
 
 const GROUP_ENV_KEYS = {
-  name: required(type.scalar(type.Name, NAME), { summary: 'name, by which services take the variables' }),
-  envs: required(Variables, { summary: 'variables' }),
+  name: required('name, by which services take the variables', type.scalar(type.Name, NAME)),
+  envs: required('variables', Variables),
 };
 
 const GROUP_VOLUME_TABLE_KEYS = {
-  name: required(type.scalar(type.Name, 'a name, by which services take the volume'), {
-    summary: 'name, by which services take the volume',
-  }),
-  path: required(type.scalar(type.AbsolutePath, 'the absolute path of a file or directory of the host'), {
-    summary: 'file or directory of the host',
-  }),
+  name: required(
+    'name, by which services take the volume',
+    type.scalar(type.Name, 'a name, by which services take the volume'),
+  ),
+  path: required(
+    'file or directory of the host',
+    type.scalar(type.AbsolutePath, 'the absolute path of a file or directory of the host'),
+  ),
 };
 
 const GROUP_KEYS = {
-  name: required(type.scalar(type.Name, NAME), { field: 'name', summary: 'name of the group' }),
-  envs: defaulted(Variables, {}, { summary: 'variables of all its services' }),
-  env: nested(tables('[[group.env]]', GROUP_ENV_KEYS), { summary: 'variables for services that ask for them' }),
-  volume: nested(tables('[[group.volume]]', GROUP_VOLUME_TABLE_KEYS), {
-    summary: 'volumes for services that ask for them',
+  name: required('name of the group', type.scalar(type.Name, NAME)),
+  envs: defaulted('variables of all its services', Variables, {}, { field: null }),
+  env: nested('variables for services that ask for them', tables('[[group.env]]', GROUP_ENV_KEYS), { field: null }),
+  volume: nested('volumes for services that ask for them', tables('[[group.volume]]', GROUP_VOLUME_TABLE_KEYS), {
+    field: null,
   }),
-  local_only: defaulted(type.scalar(type.Flag, 'true or false'), true, {
-    field: 'local_only',
-    summary:
-      'its guests reach each other and nothing else; with `false` they can go out, and reach what listens on 127.0.0.1 of the host as 10.0.2.2',
-  }),
+  local_only: defaulted(
+    'its guests reach each other and nothing else; with `false` they can go out, and reach what listens on 127.0.0.1 of the host as 10.0.2.2',
+    type.scalar(type.Flag, 'true or false'),
+    true,
+  ),
 } satisfies KeyTableOf<Group>;
 
 /** Keys that make sense for many services: not those that identify a service, and none that two services cannot share. */
@@ -415,49 +392,44 @@ export const DEFAULT_KEYS: KeyTable = Object.fromEntries(
 );
 
 const LOGS_KEYS = {
-  keep_total: optional(amount.size(MIN_LOG_FILE_BYTES), {
+  keep_total: optional('size of all log files of the home together', amount.size(MIN_LOG_FILE_BYTES), {
     field: 'keep_total_bytes',
-    summary: 'size of all log files of the home together',
     change: 'live',
     unset: NO_LIMIT,
   }),
 } satisfies KeyTableOf<HomeLogSettings>;
 
 const IMAGE_KEYS = {
-  insecure_registries: defaulted(type.Registries, [], {
-    field: 'insecure_registries',
-    summary: 'registries that are asked by plain HTTP',
-    change: 'live',
-  }),
-  max_image_size: defaulted(amount.size(MIB, 2 ** 50, '16GiB'), DEFAULT_IMAGE_SETTINGS.max_image_size_bytes, {
-    field: 'max_image_size_bytes',
-    summary: 'most that an image may have, as it is pulled and again unpacked',
-    change: 'live',
-  }),
+  insecure_registries: defaulted('registries that are asked by plain HTTP', type.Registries, [], { change: 'live' }),
+  max_image_size: defaulted(
+    'most that an image may have, as it is pulled and again unpacked',
+    amount.size(MIB, 2 ** 50, '16GiB'),
+    DEFAULT_IMAGE_SETTINGS.max_image_size_bytes,
+    { field: 'max_image_size_bytes', change: 'live' },
+  ),
 } satisfies KeyTableOf<ImageSettings>;
 
 /** Keys of the document; all others are in tables below them. */
 export const DOCUMENT_KEYS = {
-  $schema: optional(type.scalar(type.Text, 'the address of a JSON schema'), {
-    summary: 'JSON Schema of the file, by which an editor completes keys',
-    change: 'live',
-  }),
-  kernel: optional(type.scalar(type.hostPath, 'the path of a kernel image'), {
-    field: 'kernel',
-    summary: 'kernel of the guests, unless `start --kernel` names another one',
-    unset: 'the default',
-  }),
-  logs: nested(table('[logs]', LOGS_KEYS), { field: 'logs', summary: 'log files of the home', change: 'live' }),
-  images: nested(table('[images]', IMAGE_KEYS), { field: 'images', summary: 'images of the home', change: 'live' }),
-  defaults: nested(table('[defaults]', DEFAULT_KEYS), {
-    summary: 'keys for every service that does not say otherwise; `envs` and `log` are merged key by key',
-  }),
-  group: nested(tables('[[group]]', GROUP_KEYS), { field: 'groups', summary: 'groups of services' }),
-  service: nested(tables('[[service]]', SERVICE_KEYS), {
-    field: 'services',
-    summary: 'services',
-    change: 'services',
-  }),
+  $schema: optional(
+    'JSON Schema of the file, by which an editor completes keys',
+    type.scalar(type.Text, 'the address of a JSON schema'),
+    { field: null, change: 'live' },
+  ),
+  kernel: optional(
+    'kernel of the guests, unless `start --kernel` names another one',
+    type.scalar(type.hostPath, 'the path of a kernel image'),
+    { unset: 'the default' },
+  ),
+  logs: nested('log files of the home', table('[logs]', LOGS_KEYS), { change: 'live' }),
+  images: nested('images of the home', table('[images]', IMAGE_KEYS), { change: 'live' }),
+  defaults: nested(
+    'keys for every service that does not say otherwise; `envs` and `log` are merged key by key',
+    table('[defaults]', DEFAULT_KEYS),
+    { field: null },
+  ),
+  group: nested('groups of services', tables('[[group]]', GROUP_KEYS), { field: 'groups' }),
+  service: nested('services', tables('[[service]]', SERVICE_KEYS), { field: 'services', change: 'services' }),
 } satisfies KeyTableOf<Config>;
 
 export type DocumentValues = Values<typeof DOCUMENT_KEYS>;

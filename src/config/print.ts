@@ -7,7 +7,7 @@ import { stringify as stringifyYaml } from 'yaml';
 import { capabilitiesOf } from '../protocol/isolation.ts';
 import type { Config, Service } from '../protocol/service.ts';
 import { DOCUMENT_KEYS } from './keys.ts';
-import { type AnyKey, type KeyTable, printScalar, storedValue, type ValueType } from './schema/types.ts';
+import { type AnyKey, type KeyTable, printScalar, storedKeys, storedValue, type ValueType } from './schema/types.ts';
 
 export const LANGUAGES = ['toml', 'yaml', 'json'] as const;
 export type Language = (typeof LANGUAGES)[number];
@@ -24,9 +24,9 @@ export function writeConfig(config: Config, language: Language): string {
 /** Without keys that are null: TOML has no word for nothing. */
 function toTable(keys: KeyTable, stored: object): Document {
   const service = 'isolation' in stored ? (stored as Service) : null;
-  const entries = Object.entries(keys)
-    .filter(([, key]) => key.field !== undefined && (service === null || hasEffect(key, service)))
-    .map(([name, key]) => [name, toValue(key.type, storedValue(stored, key))] as const);
+  const entries = storedKeys(keys)
+    .filter(([, key]) => service === null || hasEffect(key, service))
+    .map(([name, { type }, field]) => [name, toValue(type, storedValue(stored, field))] as const);
   return Object.fromEntries(entries.filter(([, value]) => value !== null));
 }
 

@@ -7,7 +7,7 @@ import { DOCUMENT_KEYS, type GroupValues, SERVICE_KEYS, type ServiceValues } fro
 import { didYouMean } from './problems.ts';
 import type { ParsedConfig } from './schema/parsed-config.ts';
 import { portOf, replicaNames } from './schema/ports.ts';
-import type { KeyTable, ParsedTable } from './schema/types.ts';
+import { type KeyTable, type ParsedTable, storedKeys } from './schema/types.ts';
 import { toVolume } from './schema/volumes.ts';
 
 /** Variables of the files that `env_file` names, by absolute path. */
@@ -46,8 +46,7 @@ type ParsedValues = ParsedTable<Record<string, unknown>>;
 /** The fields of the protocol that the values of a table fill; null for a key that is left out. */
 function toStored(keys: KeyTable, values: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const stored: Record<string, unknown> = {};
-  for (const [name, { field, type }] of Object.entries(keys)) {
-    if (field === undefined) continue;
+  for (const [name, { type }, field] of storedKeys(keys)) {
     let value = values[name] ?? null;
     if (type.kind === 'table' && value !== null) value = toStored(type.keys, (value as ParsedValues).values);
     if (type.kind === 'tables') value = (value as ParsedValues[]).map((one) => toStored(type.keys, one.values));

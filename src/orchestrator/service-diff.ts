@@ -1,7 +1,7 @@
 /** Differences between two definitions of a service, for people: by the keys of the config. Pure. */
 import { isDeepStrictEqual } from 'node:util';
 import { SERVICE_KEYS } from '../config/keys.ts';
-import { type AnyKey, type KeyTable, printScalar, storedValue } from '../config/schema/types.ts';
+import { type AnyKey, type KeyTable, printScalar, storedKeys, storedValue } from '../config/schema/types.ts';
 import { memberAddress } from '../protocol/network.ts';
 import type { ServiceDefinition } from '../supervisor/status.ts';
 
@@ -39,14 +39,12 @@ export function describeDifferences(from: ServiceDefinition, to: ServiceDefiniti
 
 /** Differences of the fields that the keys of a table fill; of keys that share a field, the one that has it is named. */
 function compareTables(keys: KeyTable, prefix: string, from: object, to: object): string[] {
-  const compared = new Set<string>();
-  return Object.entries(keys).flatMap(([name, key]) => {
-    const { field } = key;
-    if (field === undefined || compared.has(field)) return [];
-    compared.add(field);
-    const [before, after] = [storedValue(from, key), storedValue(to, key)];
+  const stored = storedKeys(keys);
+  return stored.flatMap(([name, key, field]) => {
+    const [before, after] = [storedValue(from, field), storedValue(to, field)];
     if (isDeepStrictEqual(before, after)) return [];
-    const rivals = Object.entries(keys).filter(([, other]) => other.field === field);
+    const rivals = stored.filter(([, , other]) => other === field);
+    if (rivals[0]![0] !== name) return [];
     if (rivals.length === 1) return compareKey(key, `${prefix}${name}`, before, after);
     const [one, other] = [before, after].map(
       (value) => rivals.find(([, { type }]) => print(type, value) !== null)?.[0],

@@ -56,15 +56,16 @@ export interface EntriesType<K extends KeyTable> extends TableType<K, 'entries'>
 export type ValueType = ScalarType<unknown> | TableType<KeyTable> | TablesType<KeyTable> | EntriesType<KeyTable>;
 
 /**
- * Effect of a change at the next start. `restart`: running services that differ are restarted. `live`: the change applies
- * without a restart. `services`: services are added or dropped.
+ * Effect of a change at the next start, for the manual; `planStart` of the orchestrator decides it. `restart`: running
+ * services that differ are restarted. `live`: the change applies without a restart. `services`: services are added or dropped.
  */
 export type Change = 'restart' | 'live' | 'services';
 
-interface KeyOptions<Field extends string> {
-  /** Description for the manual: a noun phrase on one line, without full stop. */
-  readonly summary: string;
-  /** Field of the protocol that has the value, `restart.when` for one in an object; none for a key that is merged. */
+interface KeyOptions<Field> {
+  /**
+   * Field of the protocol that has the value, `restart.when` for one in an object; the key's own name when nothing is said,
+   * null for a key that is merged into others.
+   */
   readonly field?: Field;
   /** May stand in `[defaults]`. */
   readonly inherited?: true;
@@ -86,7 +87,9 @@ interface KeyOptions<Field extends string> {
   readonly difference?: 'hidden' | { readonly noun: string; readonly by?: string };
 }
 
-export interface Key<T extends ValueType, Presence, Field extends string = string> extends KeyOptions<Field> {
+export interface Key<T extends ValueType, Presence, Field = string | null> extends KeyOptions<Field> {
+  /** Description for the manual: a noun phrase on one line, without full stop. */
+  readonly summary: string;
   readonly type: T;
   readonly presence: Presence;
   /** Value of a key that is left out, as the schema gives it. */
@@ -100,7 +103,7 @@ export type AnyKey = Key<ValueType, Presence>;
 export type KeyTable = Readonly<Record<string, AnyKey>>;
 
 /** As {@link KeyTable}, for a table whose values become fields of a `Stored`. */
-export type KeyTableOf<Stored> = Readonly<Record<string, Key<ValueType, Presence, FieldPath<Stored>>>>;
+export type KeyTableOf<Stored> = Readonly<Record<string, Key<ValueType, Presence, FieldPath<Stored> | null>>>;
 
 type FieldPath<Stored> = {
   [Name in keyof Stored & string]: Stored[Name] extends readonly unknown[] | null
@@ -142,39 +145,53 @@ export function hasKey({ table, inherited }: ParsedTable<unknown>, key: string):
   return Object.hasOwn(table, key) || inherited?.has(key) === true;
 }
 
-export function required<T extends ValueType, const Field extends string = never>(
+type Field = string | null;
+
+export function required<T extends ValueType, const F extends Field = never>(
+  summary: string,
   type: T,
-  options: KeyOptions<Field>,
-): Key<T, 'required', Field> {
-  return { ...options, type, presence: 'required' };
+  options: KeyOptions<F> = {},
+): Key<T, 'required', F> {
+  return { ...options, summary, type, presence: 'required' };
 }
 
-export function optional<T extends ValueType, const Field extends string = never>(
+export function optional<T extends ValueType, const F extends Field = never>(
+  summary: string,
   type: T,
-  options: KeyOptions<Field>,
-): Key<T, 'optional', Field> {
-  return { ...options, type, presence: 'optional' };
+  options: KeyOptions<F> = {},
+): Key<T, 'optional', F> {
+  return { ...options, summary, type, presence: 'optional' };
 }
 
 /** A key that has a value when it is left out. */
-export function defaulted<V, const Field extends string = never>(
+export function defaulted<V, const F extends Field = never>(
+  summary: string,
   type: ScalarType<V>,
   value: NoInfer<V>,
-  options: KeyOptions<Field>,
-): Key<ScalarType<V>, 'default', Field> {
-  return { ...options, type, presence: 'default', default: value };
+  options: KeyOptions<F> = {},
+): Key<ScalarType<V>, 'default', F> {
+  return { ...options, summary, type, presence: 'default', default: value };
 }
 
 /** A table or an array. Of a table that is left out, each key has its default; an array is empty then. */
-export function nested<T extends Exclude<ValueType, ScalarType<unknown>>, const Field extends string = never>(
+export function nested<T extends Exclude<ValueType, ScalarType<unknown>>, const F extends Field = never>(
+  summary: string,
   type: T,
-  options: KeyOptions<Field>,
-): Key<T, 'default', Field> {
-  return { ...options, type, presence: 'default', default: [] };
+  options: KeyOptions<F> = {},
+): Key<T, 'default', F> {
+  return { ...options, summary, type, presence: 'default', default: [] };
 }
 
-/** The value that a key has in an object of the protocol. */
-export function storedValue(stored: object, { field = '' }: AnyKey): unknown {
+/** Keys of a table that fill fields of the protocol, with these fields. */
+export function storedKeys(keys: KeyTable): readonly (readonly [name: string, key: AnyKey, field: string])[] {
+  return Object.entries(keys).flatMap(([name, key]) => {
+    const { field = name } = key;
+    return field === null ? [] : [[name, key, field] as const];
+  });
+}
+
+/** The value of a field in an object of the protocol. */
+export function storedValue(stored: object, field: string): unknown {
   return field.split('.').reduce<unknown>((value, name) => (value as Record<string, unknown>)[name], stored);
 }
 
