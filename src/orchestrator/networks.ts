@@ -6,7 +6,7 @@ import type { Group, Service } from '../protocol/service.ts';
 import type { SavedState } from '../protocol/state.ts';
 import type { NetworkSink } from '../supervisor/interfaces.ts';
 import type { ServiceDefinition } from '../supervisor/status.ts';
-import { compareNames } from './outcomes.ts';
+import { compareNames } from './registry.ts';
 
 /** Last bytes of group addresses: 127.0.0.1 belongs to everybody, 127.0.0.255 is the broadcast address of a /24. */
 const FIRST_ADDRESS = 2;
@@ -17,7 +17,6 @@ class NumberPool {
   readonly #first: number;
   readonly #last: number;
   readonly byName = new Map<string, number>();
-  readonly #taken = new Set<number>();
 
   constructor(first: number, last: number) {
     this.#first = first;
@@ -28,35 +27,27 @@ class NumberPool {
   assign(name: string): number | null {
     const known = this.byName.get(name);
     if (known !== undefined) return known;
+    const taken = new Set(this.byName.values());
     let number = this.#first;
-    while (this.#taken.has(number)) number += 1;
+    while (taken.has(number)) number += 1;
     if (number > this.#last) return null;
-    this.#set(name, number);
+    this.byName.set(name, number);
     return number;
   }
 
   /** Gives `name` its former number, unless another name has it by now. */
   restore(name: string, number: number): void {
     const isValid = Number.isInteger(number) && number >= this.#first && number <= this.#last;
-    if (isValid && !this.byName.has(name) && !this.#taken.has(number)) this.#set(name, number);
+    if (isValid && !this.byName.has(name) && ![...this.byName.values()].includes(number)) this.byName.set(name, number);
   }
 
   keepOnly(names: ReadonlySet<string>): void {
-    for (const [name, number] of this.byName) {
-      if (names.has(name)) continue;
-      this.byName.delete(name);
-      this.#taken.delete(number);
-    }
-  }
-
-  #set(name: string, number: number): void {
-    this.byName.set(name, number);
-    this.#taken.add(number);
+    for (const name of this.byName.keys()) if (!names.has(name)) this.byName.delete(name);
   }
 }
 
 /** Address and place of a service. */
-export type Place = Required<Pick<ServiceDefinition, 'groupIp' | 'groupIndex'>>;
+type Place = Required<Pick<ServiceDefinition, 'groupIp' | 'groupIndex'>>;
 
 /** Groups of a home. Main thread. */
 export class Groups {

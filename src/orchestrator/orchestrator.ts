@@ -10,12 +10,11 @@ import type { ServiceDefinition } from '../supervisor/status.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { buildGraph, runInOrder } from './dependencies.ts';
 import { Groups } from './networks.ts';
-import { compareNames, failed, succeeded } from './outcomes.ts';
 import { type Merge, mergeConfig, planStart } from './plan.ts';
 import { UnfinishedStarts } from './port-claims.ts';
 import { type Leftovers, recover } from './recovery.ts';
-import { Registry } from './registry.ts';
-import { Rollback } from './rollback.ts';
+import { compareNames, failed, Registry, succeeded } from './registry.ts';
+import { recordBefore, rollBack } from './rollback.ts';
 import { StartScheduler } from './start-scheduler.ts';
 
 const EVERYTHING: Selection = { names: [], group: null };
@@ -39,10 +38,9 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   constructor(context: OrchestratorContext) {
     super();
     this.#context = context;
-    this.#registry = new Registry(context);
+    this.#registry = new Registry(context, (event) => this.emit('event', event));
     this.#groups = new Groups(context.network);
     this.#scheduler = new StartScheduler(context, this.#registry);
-    this.#registry.on('event', (event) => this.emit('event', event));
   }
 
   /**
@@ -92,17 +90,18 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
       const { definitions, surplus } = this.#merge(config, selection, prune);
       const surplusNames = surplus.map(({ name }) => name);
       const touched = [...definitions.map(({ service }) => service.name), ...surplusNames];
-      const rollback = atomic ? new Rollback(this.#registry, touched) : null;
-      end = this.#unfinished.add(definitions, rollback?.before);
+      const before = atomic ? recordBefore(this.#registry, touched) : [];
+      end = this.#unfinished.add(definitions, before);
       this.#context.limitLogs(config.logs);
       this.#context.images.configure(config.images);
       this.#groups.shareMembers();
       // First, because services that start may need their ports.
       const stopped = await this.#stopNamed(surplusNames);
       const outcomes = [...stopped, ...(await this.#startInOrder(definitions))];
-      if (!rollback || outcomes.every(({ outcome }) => outcome !== 'failed')) return { services: outcomes };
+      if (!atomic || outcomes.every(({ outcome }) => outcome !== 'failed')) return { services: outcomes };
       const stop = (names: string[]) => this.#stopNamed(names);
-      return { services: await rollback.run(outcomes, stop, (due) => this.#startInOrder(due)) };
+      const start = (due: ServiceDefinition[]) => this.#startInOrder(due);
+      return { services: await rollBack(this.#registry, before, outcomes, stop, start) };
     } finally {
       end();
       this.#freePlaces();
@@ -208,7 +207,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     return mergeConfig(config, selection, prune, {
       supervisors: this.#registry.all(),
       starting: this.#unfinished.holders(),
-      placeOf: (service, group) => this.#groups.place(service, group),
+      groups: this.#groups,
     });
   }
 

@@ -3,11 +3,11 @@ import { isDeepStrictEqual } from 'node:util';
 import { MonocoreError } from '../lib/errors.ts';
 import type { PlannedAction, Selection } from '../protocol/api.ts';
 import { select } from '../protocol/selection.ts';
-import type { Config, Group, Service } from '../protocol/service.ts';
+import type { Config } from '../protocol/service.ts';
 import type { ServiceDefinition } from '../supervisor/status.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { buildGraph } from './dependencies.ts';
-import type { Place } from './networks.ts';
+import type { Groups } from './networks.ts';
 import { checkPortClaims, type PortHolder } from './port-claims.ts';
 import { describeDifferences } from './service-diff.ts';
 
@@ -26,8 +26,7 @@ interface MergeContext {
   readonly supervisors: readonly Supervisor[];
   /** Services that hold ports because they are being started. */
   readonly starting: readonly PortHolder[];
-  /** Gives a service a place, unless it has one. */
-  readonly placeOf: (service: Service, group: Group | null) => Place;
+  readonly groups: Groups;
 }
 
 export interface Merge {
@@ -59,7 +58,7 @@ export function mergeConfig(config: Config, selection: Selection, prune: boolean
     .map((name): ServiceDefinition => {
       const service = graph.getNodeData(name);
       const group = config.groups.find((candidate) => candidate.name === service.group) ?? null;
-      return { service, group, ...context.placeOf(service, group), kernel: config.kernel };
+      return { service, group, ...context.groups.place(service, group), kernel: config.kernel };
     });
 
   const absent = context.supervisors.filter((supervisor) => {
@@ -74,17 +73,13 @@ export function mergeConfig(config: Config, selection: Selection, prune: boolean
     const group = config.groups.find(({ name }) => name === definition.group?.name);
     return group && !isDeepStrictEqual(group, definition.group) ? [{ ...definition, group }] : [];
   });
-  const merge: Merge = { definitions: [...selected, ...regrouped], surplus };
-  checkPorts(merge, context);
-  return merge;
-}
-
-/** Checks the ports of services to start against those of services that stay up as they are. */
-function checkPorts({ definitions, surplus }: Merge, { supervisors, starting }: MergeContext): void {
+  const definitions = [...selected, ...regrouped];
+  // Ports of services to start, against those of services that stay up as they are.
   const changing = new Set([...definitions.map(({ service }) => service.name), ...surplus.map(({ name }) => name)]);
-  const up = supervisors
+  const up = context.supervisors
     .filter((supervisor) => supervisor.active || supervisor.isWantedUp)
     .map(({ definition, active }) => ({ definition, because: active ? 'runs' : 'waits to be restarted' }));
-  const staying = [...starting, ...up].filter(({ definition }) => !changing.has(definition.service.name));
-  checkPortClaims(definitions, staying);
+  const holders = [...context.starting, ...up].filter(({ definition }) => !changing.has(definition.service.name));
+  checkPortClaims(definitions, holders);
+  return { definitions, surplus };
 }

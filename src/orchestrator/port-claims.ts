@@ -3,11 +3,11 @@ import { MonocoreError } from '../lib/errors.ts';
 import { addressOf, type ServiceDefinition } from '../supervisor/status.ts';
 import type { Before } from './rollback.ts';
 
-/** A service that holds its ports and is not started anew. */
+/** A service that claims its ports. */
 export interface PortHolder {
   readonly definition: ServiceDefinition;
-  /** The reason, for people: `runs`. */
-  readonly because: string;
+  /** Reason to hold them already, for people: `runs`; null for a service to start. */
+  readonly because: string | null;
 }
 
 /** Starts that are not over: no other command may take their ports and places. Main thread. */
@@ -49,12 +49,12 @@ export class UnfinishedStarts {
  * @throws MonocoreError `StartFailed` with the port and both services
  */
 export function checkPortClaims(starting: readonly ServiceDefinition[], holders: readonly PortHolder[]): void {
-  const owners = new Map<string, PortHolder | { readonly definition: ServiceDefinition; readonly because: null }>();
+  const owners = new Map<string, PortHolder>();
   for (const holder of holders) for (const port of portsOf(holder.definition)) owners.set(port, holder);
   for (const definition of starting) {
     for (const port of portsOf(definition)) {
       const owner = owners.get(port);
-      if (owner) throw new MonocoreError('StartFailed', describe(port, definition, owner.definition, owner.because));
+      if (owner) throw new MonocoreError('StartFailed', describe(port, definition, owner));
       owners.set(port, { definition, because: null });
     }
   }
@@ -69,8 +69,7 @@ function nameOf({ service }: ServiceDefinition): string {
   return service.group === null ? `service ${service.name}` : `service ${service.name} of group ${service.group}`;
 }
 
-/** @param because reason of a {@link PortHolder}; null for an owner that is also being started */
-function describe(port: string, wanting: ServiceDefinition, owner: ServiceDefinition, because: string | null): string {
+function describe(port: string, wanting: ServiceDefinition, { definition: owner, because }: PortHolder): string {
   const { name } = owner.service;
   if (because !== null) {
     const remedy = `stop ${name} or choose another host port`;

@@ -1,19 +1,20 @@
-/** Registry of the known services of a home. */
-import { EventEmitter } from 'node:events';
-import type { ControlEvent } from '../protocol/api.ts';
+/** Known services of a home, and the outcomes of commands for them. */
+import type { ControlEvent, ServiceOutcome } from '../protocol/api.ts';
 import type { SupervisorContext } from '../supervisor/interfaces.ts';
 import type { ServiceState } from '../supervisor/states.ts';
 import type { ServiceDefinition } from '../supervisor/status.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 
-/** Supervisors by name; emits every change of any of them, in order. Main thread. */
-export class Registry extends EventEmitter<{ event: [ControlEvent] }> {
+/** Supervisors by name. Main thread. */
+export class Registry {
   readonly #context: SupervisorContext;
+  readonly #onEvent: (event: ControlEvent) => void;
   readonly #supervisors = new Map<string, Supervisor>();
 
-  constructor(context: SupervisorContext) {
-    super();
+  /** @param onEvent gets every change of any service, in order */
+  constructor(context: SupervisorContext, onEvent: (event: ControlEvent) => void) {
     this.#context = context;
+    this.#onEvent = onEvent;
   }
 
   get(name: string): Supervisor | undefined {
@@ -32,13 +33,30 @@ export class Registry extends EventEmitter<{ event: [ControlEvent] }> {
   add(supervisor: Supervisor): Supervisor {
     this.#supervisors.get(supervisor.name)?.removeAllListeners();
     this.#supervisors.set(supervisor.name, supervisor);
-    supervisor.on('change', (service) => this.emit('event', { type: 'service', service }));
-    this.emit('event', { type: 'service', service: supervisor.status() });
+    supervisor.on('change', (service) => this.#onEvent({ type: 'service', service }));
+    this.#onEvent({ type: 'service', service: supervisor.status() });
     return supervisor;
   }
 
   delete(name: string): void {
     this.#supervisors.delete(name);
-    this.emit('event', { type: 'removed', name });
+    this.#onEvent({ type: 'removed', name });
   }
+}
+
+export function compareNames(a: { readonly name: string }, b: { readonly name: string }): number {
+  return a.name < b.name ? -1 : 1;
+}
+
+/** Error of a start that a stop overtook. */
+export const CANCELLED = 'it was stopped before its command ran';
+
+export function failed(supervisor: Supervisor, error: string, lastLines: readonly string[] = []): ServiceOutcome {
+  return { service: supervisor.status(), outcome: 'failed', error, last_lines: lastLines };
+}
+
+/** @param changed false where there was nothing to do */
+export function succeeded(supervisor: Supervisor, changed: boolean): ServiceOutcome {
+  const outcome = changed ? 'changed' : 'unchanged';
+  return { service: supervisor.status(), outcome, error: null, last_lines: [] };
 }

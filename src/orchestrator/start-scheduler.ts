@@ -11,9 +11,8 @@ import { StartSlots } from '../supervisor/start-slots.ts';
 import type { ServiceDefinition } from '../supervisor/status.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { runInOrder } from './dependencies.ts';
-import { CANCELLED, compareNames, failed, succeeded } from './outcomes.ts';
 import { planStart } from './plan.ts';
-import type { Registry } from './registry.ts';
+import { CANCELLED, compareNames, failed, type Registry, succeeded } from './registry.ts';
 
 /**
  * Starts of plain processes at once. Each costs a fork, not a boot, so others are forked while some wait for a disk; more
