@@ -1,30 +1,29 @@
-/** Events, timers and waiting callers of one supervisor. Main thread. */
+/** Events and timers of one supervisor, and the callers that wait for its state. Main thread. */
 import type { Clock } from '../lib/clock.ts';
 import type { Timer } from './states.ts';
 
 /** Handles events one by one: the effects of one are done before the next is looked at. */
 export class EventQueue<Event> {
   readonly #handle: (event: Event) => Promise<void>;
-  readonly #onIdle: () => void;
   readonly #isClosing: () => boolean;
   readonly #events: Event[] = [];
+  /** Predicates of callers that wait. */
+  readonly #checks = new Set<() => void>();
   /** True while an event is being handled. */
-  busy = false;
+  #busy = false;
 
   /**
    * @param handle must not reject
-   * @param onIdle called when no event is left
    * @param isClosing true once no more events may be handled
    */
-  constructor(handle: (event: Event) => Promise<void>, onIdle: () => void, isClosing: () => boolean) {
+  constructor(handle: (event: Event) => Promise<void>, isClosing: () => boolean) {
     this.#handle = handle;
-    this.#onIdle = onIdle;
     this.#isClosing = isClosing;
   }
 
   push(event: Event): void {
     this.#events.push(event);
-    if (!this.busy) void this.#work();
+    if (!this.#busy) void this.#work();
   }
 
   /** Puts an event that follows from the current one before all that wait. */
@@ -32,15 +31,30 @@ export class EventQueue<Event> {
     this.#events.unshift(event);
   }
 
+  /** Resolves once `isTrue` is while no event is handled: it is asked now, after the last event, and when `signal` fires. */
+  until(isTrue: () => boolean, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const check = (): void => {
+        if (this.#busy || !isTrue()) return;
+        this.#checks.delete(check);
+        signal?.removeEventListener('abort', check);
+        resolve();
+      };
+      this.#checks.add(check);
+      signal?.addEventListener('abort', check);
+      check();
+    });
+  }
+
   async #work(): Promise<void> {
-    this.busy = true;
+    this.#busy = true;
     while (!this.#isClosing()) {
       const event = this.#events.shift();
       if (event === undefined) break;
       await this.#handle(event);
     }
-    this.busy = false;
-    this.#onIdle();
+    this.#busy = false;
+    for (const check of [...this.#checks]) check();
   }
 }
 
@@ -68,30 +82,5 @@ export class TimerSet {
   cancel(timer: Timer): void {
     this.#cancels.get(timer)?.();
     this.#cancels.delete(timer);
-  }
-}
-
-/** Callers blocked on a predicate. */
-export class Waiters {
-  readonly #checks = new Set<() => void>();
-
-  /** Resolves once `isTrue` is; it is asked now, at each {@link Waiters.check}, and when `signal` fires. */
-  until(isTrue: () => boolean, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const check = (): void => {
-        if (!isTrue()) return;
-        this.#checks.delete(check);
-        signal?.removeEventListener('abort', check);
-        resolve();
-      };
-      this.#checks.add(check);
-      signal?.addEventListener('abort', check);
-      check();
-    });
-  }
-
-  /** Asks all predicates again. */
-  check(): void {
-    for (const check of [...this.#checks]) check();
   }
 }

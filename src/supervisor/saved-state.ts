@@ -1,12 +1,14 @@
-/** The state file of a service: its content, and how long the supervisor waits for it to be written. */
+/** The state file of a service: its content, its writing, and the states that a later daemon makes of it. */
 import { isoTime } from '../lib/clock.ts';
 import { within } from '../lib/promises.ts';
 import { NO_METRICS } from '../protocol/service.ts';
 import type { SavedState } from '../protocol/state.ts';
 import type { Exit } from '../vm/backend.ts';
 import type { SupervisorContext } from './interfaces.ts';
-import type { ServiceState, VmState } from './states.ts';
+import { enterStarted, START_TIMER } from './starting.ts';
+import { goTo, type Rules, type ServiceState, type Transition, type VmState } from './states.ts';
 import { isoTimeOrNull, runFacts, type Snapshot } from './status.ts';
+import { beginStopping, DRAIN, setStopTimer } from './stopping.ts';
 
 /**
  * Longest wait of a stop for its state file. If the daemon crashes before the file is written, the next one takes the
@@ -79,6 +81,35 @@ function restoreEnded(saved: SavedState): VmState {
   };
   if ('Failed' in status) return { ...facts, status: 'Failed', error: status.Failed.error, exit };
   return { ...facts, status: 'Stopped', exit: exit ?? { code: status.Stopped.exit_code, signal: null } };
+}
+
+/**
+ * State in which a new daemon continues to supervise a VM of an earlier one, and the effects on the way there. Pure.
+ *
+ * @param service state restored from the state file; its `actual` is replaced
+ */
+export function recoverAdopted(
+  { status, exit, started_at, reason, reason_detail }: SavedState,
+  service: ServiceState,
+  pid: number,
+  rules: Rules,
+  nowMs: number,
+): Transition {
+  const startedAtMs = started_at === null ? null : Date.parse(started_at);
+  if (status === 'Starting') return goTo(service, { status, phase: 'booting', pid }, [START_TIMER]);
+  if (status === 'Started') return enterStarted(service, pid, startedAtMs ?? nowMs, rules);
+  // It was stopping, or its end was not concluded. The step of the stop is not saved, so it begins with the first
+  // sensible one.
+  const stopping = {
+    ...{ pid, startedAtMs, exit, reason: reason ?? 'stopped', detail: reason_detail },
+    afterStop: service.desired === 'up' && reason !== 'stopped' ? 'decide' : 'stay',
+  } as const;
+  return exit
+    ? beginStopping(service, { ...stopping, phase: 'draining' }, DRAIN)
+    : beginStopping(service, { ...stopping, phase: 'asking' }, [
+        setStopTimer(rules.stop_timeout_ms),
+        { type: 'signal-job', signal: rules.stop_signal },
+      ]);
 }
 
 /**

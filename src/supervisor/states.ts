@@ -152,11 +152,11 @@ export interface ServiceIn<S extends VmState> extends ServiceState {
 
 export const INITIAL_STATE: ServiceState = { desired: 'down', actual: { status: 'Unstarted' }, restarts: NO_RESTARTS };
 
-/** Commands of the user and of the daemon. `machine.ts` has the meaning of each event. */
+/** Commands of the user and of the daemon; `timeoutMs` is for the graceful part. `machine.ts` has the meaning of each event. */
 type UserEvent =
   | { readonly type: 'start' }
-  /** `timeoutMs`: time for the graceful part. */
-  | { readonly type: 'stop' | 'suspend'; readonly timeoutMs: number }
+  | { readonly type: 'stop'; readonly timeoutMs: number }
+  | { readonly type: 'suspend'; readonly timeoutMs: number }
   | { readonly type: 'recover'; readonly reason: string };
 
 /** Reports about the current run: by its VM, its streams and its measurements. */
@@ -165,7 +165,8 @@ type RunEvent =
   | { readonly type: 'image-ready'; readonly digest: string }
   | { readonly type: 'launched'; readonly pid: number }
   | { readonly type: 'launch-failed'; readonly error: string }
-  | { readonly type: 'drained' | 'streams-ended' }
+  | { readonly type: 'drained' }
+  | { readonly type: 'streams-ended' }
   /** Last console lines, oldest first, and the kernel's panic line; null where there is none. */
   | { readonly type: 'inspected'; readonly lastLines: readonly string[]; readonly panic: string | null }
   | { readonly type: 'probed'; readonly ok: boolean; readonly detail: string }

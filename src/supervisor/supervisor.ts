@@ -9,10 +9,9 @@ import type { Adoption } from '../vm/backend.ts';
 import { HealthChecker } from './health.ts';
 import type { SupervisorContext } from './interfaces.ts';
 import { transition } from './machine.ts';
-import { EventQueue, TimerSet, Waiters } from './queue.ts';
+import { EventQueue, TimerSet } from './queue.ts';
 import { checkCondition, hasBegunOrEnded, isActive, whyNotStarted } from './readiness.ts';
-import { recoverAdopted } from './recover.ts';
-import { persist, renderSavedState, restoreState } from './saved-state.ts';
+import { persist, recoverAdopted, renderSavedState, restoreState } from './saved-state.ts';
 import { type Effect, INITIAL_STATE, type MachineEvent, type ServiceState, type VmState } from './states.ts';
 import { type Blocked, describeTransition, NOT_BLOCKED, renderStatus, type ServiceDefinition } from './status.ts';
 import { VmSession } from './vm-session.ts';
@@ -23,13 +22,11 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
   readonly #createdAtMs: number;
   readonly #events = new EventQueue<MachineEvent>(
     (event) => this.#handle(event),
-    () => this.#waiters.check(),
     () => this.#context.closing.aborted,
   );
   readonly #session: VmSession;
   readonly #health: HealthChecker;
   readonly #timers: TimerSet;
-  readonly #waiters = new Waiters();
   #announced: ServiceStatus | null = null;
   #state: ServiceState;
   #metrics: Metrics = NO_METRICS;
@@ -188,7 +185,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
 
   /** Waits for a state whose effects are all done; asks once more when `signal` fires. */
   async #until(fits: (state: VmState) => boolean, signal?: AbortSignal): Promise<VmState> {
-    await this.#waiters.until(() => !this.#events.busy && fits(this.#state.actual), signal);
+    await this.#events.until(() => fits(this.#state.actual), signal);
     return this.#state.actual;
   }
 
