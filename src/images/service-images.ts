@@ -8,22 +8,13 @@ import {
   ImageDefaultsSchema,
   type ImageEvent,
   ImageIndexSchema,
+  type ImageRequest,
   type ImageSettings,
   nameOf,
   type ServiceImage,
 } from '../protocol/images.ts';
 import type { ImagePaths } from '../state/paths.ts';
 import type { Images } from './image-jobs.ts';
-
-export interface ImageRequest {
-  /** As people write it. */
-  readonly name: string;
-  /** Digest of the image that the service ran from before, which is used again while the store has it; null for none. */
-  readonly digest: string | null;
-  readonly signal: AbortSignal;
-  /** Gets the current step, for people. */
-  readonly onProgress: (text: string) => void;
-}
 
 /**
  * Images of the services of one home. Main thread: it reads only two documents of a few kilobytes itself, so that a start

@@ -39,6 +39,17 @@ export interface ServiceImage {
   readonly defaults: ImageDefaults;
 }
 
+/** Request of a service that is to start. */
+export interface ImageRequest {
+  /** As people write it. */
+  readonly name: string;
+  /** Digest of the image that the service ran from before, which is used again while the store has it; null for none. */
+  readonly digest: string | null;
+  readonly signal: AbortSignal;
+  /** Gets the current step, for people. */
+  readonly onProgress: (text: string) => void;
+}
+
 // The index of the store, `index.json` of an OCI image layout: image-spec, image-index.md and image-layout.md. Jobs write
 // it; the main thread looks names up in it.
 

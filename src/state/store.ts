@@ -6,6 +6,7 @@ import writeFileAtomic from 'write-file-atomic';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { errorCode, MonocoreError } from '../lib/errors.ts';
 import { type FileChange, type SavedState, SavedStateSchema } from '../protocol/state.ts';
+import type { StateStore } from '../supervisor/interfaces.ts';
 import { makeFolder } from './folder.ts';
 import type { HomePaths } from './paths.ts';
 
@@ -56,7 +57,7 @@ export interface StateFiles {
 }
 
 /** State files of a home. */
-export class FileStateStore {
+export class FileStateStore implements StateStore {
   readonly #paths: HomePaths;
   readonly #files: StateFiles;
   readonly #clock: Clock;
@@ -83,7 +84,7 @@ export class FileStateStore {
     return this.#enqueue(name, () => this.#write(this.#paths.stateFile(name), state, isDurable(state)));
   }
 
-  /** Writes a state soon, after the current write of the service; only the latest is written. */
+  /** After the current write of the service; only the latest is written. */
   saveSoon(state: SavedState): void {
     const { name } = state.service;
     const waiting = this.#waiting.get(name);
@@ -113,11 +114,6 @@ export class FileStateStore {
     this.#waiting.delete(name);
   }
 
-  /**
-   * Keeps the final state of a run and removes the state file.
-   *
-   * @param afterwards called once the state is on disk, after any number of attempts
-   */
   conclude(state: SavedState, afterwards: () => Promise<void> = async () => {}): Promise<void> {
     const { name } = state.service;
     this.#dropWaiting(name);
@@ -128,7 +124,6 @@ export class FileStateStore {
     });
   }
 
-  /** Removes the final state of a service. */
   remove(name: string): Promise<void> {
     return this.#enqueue(name, () => this.#files.change({ type: 'remove', path: this.#paths.endedFile(name) }));
   }

@@ -1,7 +1,7 @@
 /** Interfaces that a supervisor needs of the rest of the daemon. `daemon.ts` passes the real parts, tests pass fakes. */
 import type { Clock } from '../lib/clock.ts';
 import type { Report } from '../lib/report.ts';
-import type { ImageSettings, ServiceImage } from '../protocol/images.ts';
+import type { ImageRequest, ImageSettings, ServiceImage } from '../protocol/images.ts';
 import type { Isolation } from '../protocol/isolation.ts';
 import type { StreamName } from '../protocol/log-files/names.ts';
 import type { HomeLogSettings, LogSettings } from '../protocol/log-settings.ts';
@@ -83,7 +83,11 @@ export interface StateStore {
   save(saved: SavedState): Promise<void>;
   /** Writes a state soon; a crash may lose it, and a later save replaces it. */
   saveSoon(saved: SavedState): void;
-  /** Keeps the final state of a run and removes the state file. Retries a failed write; `afterwards` follows it. */
+  /**
+   * Keeps the final state of a run and removes the state file.
+   *
+   * @param afterwards called once the state is on disk, after any number of attempts
+   */
   conclude(saved: SavedState, afterwards?: () => Promise<void>): Promise<void>;
   /** Removes the final state of a service. */
   remove(service: string): Promise<void>;
@@ -94,16 +98,9 @@ export interface ImageSource {
   /**
    * Pulls and prepares an image, unless it is ready to boot from.
    *
-   * @param request `digest`: image of the last run, to be used again if it still exists, or null; `onProgress` gets the
-   * progress, for people
    * @throws MonocoreError `Aborted` when the signal fires; the reason when the image cannot be pulled or prepared
    */
-  fetch(request: {
-    readonly name: string;
-    readonly digest: string | null;
-    readonly signal: AbortSignal;
-    readonly onProgress: (text: string) => void;
-  }): Promise<ServiceImage>;
+  fetch(request: ImageRequest): Promise<ServiceImage>;
   /** Finds an image that is ready to boot from, else null. @throws MonocoreError when it is damaged */
   recall(digest: string): Promise<ServiceImage | null>;
   /** Sets the limits of pulls and of prepared images. */

@@ -19,12 +19,11 @@ export function checkRules({ services, groups }: ParsedConfig): PathProblem[] {
     ...findUnknownGroups(services, namesOf(groups)),
     ...findTooMany(services),
     ...findUnknownDependencies(services),
-    ...findDependencyCycles(services),
+    ...findCyclesAndChains(services),
     ...findUnmetConditions(services),
     ...services.flatMap(findPointlessKeys),
     ...services.flatMap(findMiscounts),
     ...findRepeatedPorts(services),
-    ...findLongChains(services),
     ...services.flatMap(findIsolationProblems),
     ...services.flatMap(findRootProblems),
     ...services.flatMap(findUnclearProbes),
@@ -113,26 +112,21 @@ function dependencyGraph(services: readonly ParsedService[]) {
   return { edges, paths };
 }
 
-function findDependencyCycles(services: readonly ParsedService[]): PathProblem[] {
-  const { edges, paths } = dependencyGraph(services);
-  return findCycles(edges).map((cycle) => {
-    const closing = paths.get(cycle.slice(-2).join(' ')) ?? [];
-    return valueProblem(closing, `${cycle.join(' -> ')} is a cycle: none of them can start first`);
-  });
-}
-
 /** Most services in a chain of dependencies, each of which waits for the one before; as in the original. */
 const MAX_CHAIN = 32;
 
-function findLongChains(services: readonly ParsedService[]): PathProblem[] {
+function findCyclesAndChains(services: readonly ParsedService[]): PathProblem[] {
   const { edges, paths } = dependencyGraph(services);
+  const cycles = findCycles(edges).map((cycle) => {
+    const closing = paths.get(cycle.slice(-2).join(' ')) ?? [];
+    return valueProblem(closing, `${cycle.join(' -> ')} is a cycle: none of them can start first`);
+  });
+  if (cycles.length > 0) return cycles;
   return findDeepChains(edges, MAX_CHAIN + 1).map((chain) => {
     const at = paths.get(chain.slice(0, 2).join(' ')) ?? [];
     const text = `${chain.slice(0, 3).join(' -> ')} -> … -> ${chain.at(-1)}`;
-    return valueProblem(
-      at,
-      `${text} is a chain of ${chain.length} services; at most ${MAX_CHAIN} may wait for each other`,
-    );
+    const limit = `at most ${MAX_CHAIN} may wait for each other`;
+    return valueProblem(at, `${text} is a chain of ${chain.length} services; ${limit}`);
   });
 }
 
