@@ -1,6 +1,7 @@
 /** Files of the log folder: listing, and reading them compressed or not. Positions in both forms are the same. */
 import { type FileHandle, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream';
 import { createGunzip, type Gunzip } from 'node:zlib';
 import { errorCode } from '../../src/lib/errors.ts';
 import {
@@ -91,9 +92,17 @@ class PlainFile implements LogFile {
 /** Last bytes of a gzip file, RFC 1952: the inflated size modulo 2^32. Our files have one member and are smaller. */
 const SIZE_BYTES = 4;
 
+const INPUT_BYTES = 65_536;
+/** zlib makes a new buffer for each piece of this size; with its default of 16 KiB it takes four times as long. */
+const PIECE_BYTES = 262_144;
+
 class CompressedFile extends PlainFile {
   override readonly isCompressed = true;
-  #inflation: Inflation | null = null;
+  #gunzip: Gunzip | null = null;
+  #pieces: AsyncIterator<Buffer> | null = null;
+  /** Last inflated piece, and its position. What lies before it can only be read from the beginning of the file. */
+  #piece: Buffer = Buffer.alloc(0);
+  #pieceStart = 0;
 
   override async sizeBytes(): Promise<number> {
     const trailer = Buffer.alloc(SIZE_BYTES);
@@ -101,98 +110,44 @@ class CompressedFile extends PlainFile {
     return trailer.readUInt32LE();
   }
 
+  /** Throws the system's or zlib's error. */
   override async read(target: Buffer, position: number): Promise<number> {
-    if (!this.#inflation || position < this.#inflation.position) {
-      await this.#inflation?.close();
-      this.#inflation = new Inflation(this.handle);
-    }
-    return this.#inflation.read(target, position);
-  }
-
-  override async close(): Promise<void> {
-    await this.#inflation?.close();
-    await super.close();
-  }
-}
-
-const INPUT_BYTES = 65_536;
-/** zlib makes a new buffer for each piece of this size; with its default of 16 KiB it takes four times as long. */
-const PIECE_BYTES = 262_144;
-const NOTHING = Buffer.alloc(0);
-
-/** Forward pass over the content of a gzip file, from its beginning. One call at a time. */
-class Inflation {
-  readonly #gunzip: Gunzip = createGunzip({ chunkSize: PIECE_BYTES });
-  readonly #closed: Promise<void>;
-  readonly #fed: Promise<void>;
-  #piece: Buffer = NOTHING;
-  #pieceStart = 0;
-  #wake: () => void = () => {};
-
-  constructor(handle: FileHandle) {
-    this.#closed = new Promise((resolve) => this.#gunzip.once('close', resolve));
-    for (const event of ['readable', 'end', 'close']) this.#gunzip.on(event, () => this.#wake());
-    // The next read throws it.
-    this.#gunzip.on('error', () => {});
-    this.#fed = this.#feed(handle).catch((error: Error) => {
-      this.#gunzip.destroy(error);
-    });
-  }
-
-  /** First position that can still be read. */
-  get position(): number {
-    return this.#pieceStart;
-  }
-
-  /**
-   * Fills `target` from `position` on, which is not before {@link Inflation.position}; returns how many bytes there
-   * were. Throws the system's or zlib's error.
-   */
-  async read(target: Buffer, position: number): Promise<number> {
+    if (!this.#pieces || position < this.#pieceStart) this.#pieces = this.#rewind();
     let filled = 0;
     while (filled < target.length) {
       const at = position + filled - this.#pieceStart;
-      if (at < this.#piece.length) filled += this.#piece.copy(target, filled, at);
-      else if (!(await this.#next())) break;
+      if (at < this.#piece.length) {
+        filled += this.#piece.copy(target, filled, at);
+        continue;
+      }
+      const next = await this.#pieces.next();
+      if (next.done) break;
+      this.#pieceStart += this.#piece.length;
+      this.#piece = next.value;
     }
     return filled;
   }
 
-  /** When it resolves, the file is no longer in use. */
-  async close(): Promise<void> {
-    this.#gunzip.destroy();
-    await this.#fed;
+  override async close(): Promise<void> {
+    this.#gunzip?.destroy();
+    await super.close();
   }
 
-  async #next(): Promise<boolean> {
-    for (;;) {
-      if (this.#gunzip.errored) throw this.#gunzip.errored;
-      const piece = this.#gunzip.read() as Buffer | null;
-      if (piece) {
-        this.#pieceStart += this.#piece.length;
-        this.#piece = piece;
-        return true;
-      }
-      if (this.#gunzip.readableEnded || this.#gunzip.destroyed) return false;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
+  #rewind(): AsyncIterator<Buffer> {
+    this.#gunzip?.destroy();
+    this.#piece = Buffer.alloc(0);
+    this.#pieceStart = 0;
+    // The iterator throws the error of either.
+    this.#gunzip = pipeline(readBlocks(this.handle), createGunzip({ chunkSize: PIECE_BYTES }), () => {});
+    return this.#gunzip[Symbol.asyncIterator]();
   }
+}
 
-  /** Uses one buffer for all input, because each search inflates whole files. */
-  async #feed(handle: FileHandle): Promise<void> {
-    const input = Buffer.allocUnsafeSlow(INPUT_BYTES);
-    for (let position = 0; ; ) {
-      const { bytesRead } = await handle.read(input, 0, INPUT_BYTES, position);
-      if (this.#gunzip.destroyed) return;
-      if (bytesRead === 0) break;
-      position += bytesRead;
-      // zlib calls back when it has used all of the input, but not if it is destroyed meanwhile.
-      const used = new Promise<void>((resolve) => this.#gunzip.write(input.subarray(0, bytesRead), () => resolve()));
-      await Promise.race([used, this.#closed]);
-      if (this.#gunzip.destroyed) return;
-    }
-    this.#gunzip.end();
+async function* readBlocks(handle: FileHandle): AsyncGenerator<Buffer> {
+  for (let position = 0; ; ) {
+    const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafeSlow(INPUT_BYTES), 0, INPUT_BYTES, position);
+    if (bytesRead === 0) return;
+    position += bytesRead;
+    yield buffer.subarray(0, bytesRead);
   }
 }

@@ -77,7 +77,11 @@ export class StreamCursor {
     let start = this.#at;
     while (!this.#isAbandoned && isBefore(this.#at, limit)) {
       start = this.#at;
-      const block = await this.#readBlock(limit, target);
+      const block = await this.#readBlock(limit, target).catch((error: unknown) => {
+        // Abandoning the cursor closes the file under a read.
+        if (!this.#isAbandoned) throw error;
+        return null;
+      });
       if (block) return block;
       if (this.#isInRecord) break;
     }
@@ -96,6 +100,7 @@ export class StreamCursor {
   async close(): Promise<void> {
     const file = this.#file;
     this.#file = null;
+    this.#sizeBytes = null;
     await file?.close();
   }
 
@@ -130,24 +135,16 @@ export class StreamCursor {
   async #openFile(limit: Position): Promise<LogFile | null> {
     if (this.#file) return this.#file;
     const { logDir, id } = this.#options;
-    const wanted = Math.max(1, this.#at.number);
-    await this.#open(wanted);
-    if (this.#file) {
-      if (wanted !== this.#at.number) this.#at = { number: wanted, offset: 0 };
-      return this.#file;
-    }
+    if (this.#at.number === 0) this.#at = { number: 1, offset: 0 };
+    const { number } = this.#at;
+    this.#file = await openLogFile(logDir, id, number);
+    if (this.#file) return this.#file;
     const key = streamKey(id);
     const [files] = await listStreamFiles(logDir, (other) => streamKey(other) === key);
-    const next = files?.numbers.find((number) => number > this.#at.number && number <= limit.number);
-    await this.#moveTo(next === undefined ? limit : { number: next, offset: 0 });
-    if (next !== undefined) await this.#open(next);
+    const next = files?.numbers.find((other) => other > number && other <= limit.number);
+    this.#at = next === undefined ? limit : { number: next, offset: 0 };
+    if (next !== undefined) this.#file = await openLogFile(logDir, id, next);
     return this.#file;
-  }
-
-  async #open(number: number): Promise<void> {
-    const { logDir, id } = this.#options;
-    this.#file = await openLogFile(logDir, id, number);
-    this.#sizeBytes = null;
   }
 
   async #moveTo(position: Position): Promise<void> {
