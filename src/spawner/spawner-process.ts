@@ -1,27 +1,32 @@
 /** Proxy of the spawner on the main thread, see `workers/spawner.ts`. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { MonocoreError } from '../lib/errors.ts';
 import { EventLoopBatch, EventLoopQueue } from '../lib/event-loop-batch.ts';
 import { isSource } from '../lib/package-info.ts';
 import type { ProcessIdentity } from '../lib/proc.ts';
+import { type Deferred, deferred } from '../lib/promises.ts';
 import type { Report } from '../lib/report.ts';
 import type { ThreadStatus } from '../protocol/http.ts';
 import type { SpawnCommand, SpawnEvent, SpawnRequest } from '../protocol/spawner.ts';
 import { entryUrl } from '../threads/entry.ts';
 import type { Exit } from '../vm/backend.ts';
 import { exitOfChild } from '../vm/host/exit-record.ts';
-import { adoptedProcess, killByArgument, type SpawnedProcess, type Spawner } from '../vm/host/host-process.ts';
+import { adoptedProcess, type HostProcess, killByArgument, type Spawner } from '../vm/host/host-process.ts';
 
 /** Little space for new objects keeps it small, and a small process forks fast. */
 const NODE_OPTIONS = ['--max-semi-space-size=1'];
 
-interface Waiting {
+interface Waiting extends Deferred<HostProcess> {
   readonly request: SpawnRequest;
   readonly ownPath: string | null;
-  readonly resolve: (process: SpawnedProcess) => void;
-  readonly reject: (error: MonocoreError) => void;
+}
+
+interface Child {
+  readonly identity: ProcessIdentity;
+  readonly ended: Deferred<Exit>;
 }
 
 /**
@@ -61,14 +66,14 @@ export class SpawnerProcess implements Spawner {
     this.#spawner ??= this.#launch();
   }
 
-  spawn(request: SpawnRequest, ownPath: string | null): Promise<SpawnedProcess> {
-    if (this.#isStopping) return Promise.reject(failed(`${request.program} was not executed: the daemon is ending`));
-    return new Promise((resolve, reject) => {
-      this.#lastId += 1;
-      this.#waiting.set(this.#lastId, { request, ownPath, resolve, reject });
-      this.start();
-      this.#commands.add({ ...request, id: this.#lastId });
-    });
+  async spawn(request: SpawnRequest, ownPath: string | null): Promise<HostProcess> {
+    if (this.#isStopping) throw failed(`${request.program} was not executed: the daemon is ending`);
+    this.#lastId += 1;
+    const waiting = { request, ownPath, ...deferred<HostProcess>() };
+    this.#waiting.set(this.#lastId, waiting);
+    this.start();
+    this.#commands.add({ ...request, id: this.#lastId });
+    return waiting.promise;
   }
 
   /** Ends the spawner; its processes run on. */
@@ -120,7 +125,7 @@ export class SpawnerProcess implements Spawner {
 
   #onEvent(event: SpawnEvent): void {
     if (event.type === 'ended') {
-      this.#children.get(event.id)?.end(exitOfChild(event.code, event.signal));
+      this.#children.get(event.id)?.ended.resolve(exitOfChild(event.code, event.signal));
       this.#children.delete(event.id);
       return;
     }
@@ -131,9 +136,11 @@ export class SpawnerProcess implements Spawner {
       waiting.reject(failed(`${waiting.request.program} could not be executed: ${event.error}`));
       return;
     }
-    const child = new Child(event.identity);
-    this.#children.set(event.id, child);
-    waiting.resolve(child);
+    const { identity } = event;
+    const ended = deferred<Exit>();
+    this.#children.set(event.id, { identity, ended });
+    // The end of a process that ended at once must not be told before its start.
+    waiting.resolve({ identity, exited: async () => nextTurn(await ended.promise) });
   }
 
   #onDeath(spawner: ChildProcess, reason: string): void {
@@ -141,7 +148,8 @@ export class SpawnerProcess implements Spawner {
     this.#spawner = null;
     if (!this.#isStopping) {
       this.#report('error', `the spawner ended: ${reason}; the next start launches another`);
-      for (const child of this.#children.values()) child.watch();
+      for (const { identity, ended } of this.#children.values())
+        void adoptedProcess(identity).exited().then(ended.resolve);
     }
     this.#children.clear();
     for (const { request, ownPath, reject } of this.#waiting.values()) {
@@ -156,34 +164,4 @@ export class SpawnerProcess implements Spawner {
 
 function failed(message: string): MonocoreError {
   return new MonocoreError('StartFailed', message);
-}
-
-class Child implements SpawnedProcess {
-  readonly identity: ProcessIdentity;
-  #exit: Exit | null = null;
-  #callback: ((exit: Exit) => void) | null = null;
-
-  constructor(identity: ProcessIdentity) {
-    this.identity = identity;
-  }
-
-  get ended(): boolean {
-    return this.#exit !== null;
-  }
-
-  onExit(callback: (exit: Exit) => void): void {
-    this.#callback = callback;
-    const exit = this.#exit;
-    if (exit) setImmediate(() => callback(exit));
-  }
-
-  end(exit: Exit): void {
-    this.#exit = exit;
-    this.#callback?.(exit);
-  }
-
-  /** Polls for its end from now on. */
-  watch(): void {
-    adoptedProcess(this.identity).onExit((exit) => this.end(exit));
-  }
 }

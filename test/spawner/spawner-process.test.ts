@@ -5,9 +5,8 @@ import test, { type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isRunning, readStat, signalProcess } from '../../src/lib/proc.ts';
 import type { ChildFd, SpawnRequest } from '../../src/protocol/spawner.ts';
-import type { Exit } from '../../src/vm/backend.ts';
 import { openChildEnd } from '../../src/vm/host/fifos.ts';
-import type { SpawnedProcess } from '../../src/vm/host/host-process.ts';
+import type { HostProcess } from '../../src/vm/host/host-process.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { makeFifos } from '../helpers/processes/fifos.ts';
 import { openSpawner } from '../helpers/processes/spawner.ts';
@@ -19,12 +18,8 @@ function shell(script: string, change: Partial<SpawnRequest> = {}): SpawnRequest
   return { program: '/bin/sh', args: ['-c', script], fds: NO_STREAMS, workdir: null, env: null, ...change };
 }
 
-function exitOf(child: SpawnedProcess): Promise<Exit> {
-  return new Promise((resolve) => child.onExit(resolve));
-}
-
 /** It is killed when the test has ended, whether it was found or not. */
-function endLater(t: TestContext, child: SpawnedProcess): SpawnedProcess {
+function endLater(t: TestContext, child: HostProcess): HostProcess {
   defer(t, () => signalProcess(child.identity, 'SIGKILL', 'group'));
   return child;
 }
@@ -38,11 +33,11 @@ async function openDoomed(t: TestContext) {
 
 test('exit codes and signals are told, of a process that ended at once, too', async (t) => {
   const spawner = openSpawner(t);
-  assert.deepEqual(await exitOf(await spawner.spawn(shell('exit 3'), null)), { code: 3, signal: null });
-  assert.deepEqual(await exitOf(await spawner.spawn(shell('kill -9 $$'), null)), { code: 137, signal: 'SIGKILL' });
+  assert.deepEqual(await (await spawner.spawn(shell('exit 3'), null)).exited(), { code: 3, signal: null });
+  assert.deepEqual(await (await spawner.spawn(shell('kill -9 $$'), null)).exited(), { code: 137, signal: 'SIGKILL' });
   const quick = await spawner.spawn(shell('exit 0'), null);
-  await eventually('its end', () => quick.ended);
-  assert.deepEqual(await exitOf(quick), { code: 0, signal: null });
+  await quick.exited();
+  assert.deepEqual(await quick.exited(), { code: 0, signal: null }, 'whoever asks later is told, too');
 });
 
 test('a process leads a session of its own, with the folder, the variables and the descriptors that it is given', async (t) => {
@@ -81,7 +76,7 @@ test('output that may be lost is refused when nobody reads it, and does not wait
   makeFifos([fifo]);
   const fds: ChildFd[] = ['null', 'null', 'null', { fifo, nonBlocking: true }];
   const flood = await spawner.spawn(shell('head -c 1000000 /dev/zero >&3', { fds }), null);
-  assert.deepEqual(await exitOf(flood), { code: 1, signal: null });
+  assert.deepEqual(await flood.exited(), { code: 1, signal: null });
 });
 
 test('what cannot be executed is an error, and so is a descriptor that cannot be opened', async (t) => {
@@ -98,7 +93,7 @@ test('what cannot be executed is an error, and so is a descriptor that cannot be
 test('processes outlive a spawner that died, their ends are noticed, and the next start launches another', async (t) => {
   const { spawner, said, kill } = await openDoomed(t);
   const child = endLater(t, await spawner.spawn(shell('sleep 1000'), null));
-  const exited = exitOf(child);
+  const exited = child.exited();
   kill();
   await eventually('the report', () => said.length > 0);
   assert.match(said[0]!, /^the spawner ended: SIGKILL; the next start launches another$/);
@@ -115,7 +110,7 @@ test('where the spawner dies in between, nothing is left of what was asked for',
   const { spawner, kill } = await openDoomed(t);
   const own = join(await makeTempDir(t), 'own');
   // It works until it is asked, and then never again.
-  await exitOf(await spawner.spawn(shell(''), null));
+  await (await spawner.spawn(shell(''), null)).exited();
   process.kill(spawner.pid!, 'SIGSTOP');
   const starts = Array.from({ length: 5 }, () => spawner.spawn(shell(`sleep 1000; : ${own}`), own));
   const settled = Promise.allSettled(starts);
@@ -134,7 +129,7 @@ test('it ends with its user, and what it started runs on', async (t) => {
   const { pid } = spawner;
   process.kill(pid!, 'SIGTERM');
   process.kill(pid!, 'SIGINT');
-  await exitOf(await spawner.spawn(shell(''), null));
+  await (await spawner.spawn(shell(''), null)).exited();
   assert.equal(spawner.pid, pid, 'a signal to all of a terminal is for the daemon');
   await spawner.stop();
   assert.throws(() => process.kill(pid!, 0), { code: 'ESRCH' });

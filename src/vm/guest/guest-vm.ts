@@ -21,15 +21,13 @@ export interface GuestJob {
   readonly inGroup: boolean;
 }
 
-/** Finds out why a machine ended; each kind of machine has its own signs. */
-export interface EndObserver {
-  /**
-   * Called once, when the VM process has ended. Null where it was asked to end, or where the reason is unknown.
-   *
-   * @param asked true when this daemon asked it to end
-   */
-  endReason(exit: Exit, asked: boolean): Promise<VmEndReason | null>;
-}
+/**
+ * Finds the reason of the end of a VM process, once, by the signs of its kind of machine; null where it was asked to end,
+ * or where the reason is unknown.
+ *
+ * @param asked true when this daemon asked it to end
+ */
+export type EndObserver = (exit: Exit, asked: boolean) => Promise<VmEndReason | null>;
 
 /** Sends the guest its job when it is ready, and passes on its messages as events. Main thread. */
 export class GuestVm implements Instance {
@@ -39,7 +37,7 @@ export class GuestVm implements Instance {
   readonly #paths: VmPaths;
   readonly #control: ControlChannel;
   readonly #probes: GuestProbes;
-  readonly #observer: EndObserver;
+  readonly #findEndReason: EndObserver;
   readonly #onEvent: (event: BackendEvent) => void;
   /** Null once it was called, and when there is no job. */
   #makeJob: GuestJob['make'];
@@ -54,7 +52,7 @@ export class GuestVm implements Instance {
     process: HostProcess,
     paths: VmPaths,
     { make, stopSignal, inGroup }: GuestJob,
-    observer: EndObserver,
+    findEndReason: EndObserver,
     onEvent: (event: BackendEvent) => void,
   ) {
     this.groupSocket = inGroup ? paths.groupNetwork : null;
@@ -62,11 +60,11 @@ export class GuestVm implements Instance {
     this.#paths = paths;
     this.#makeJob = make;
     this.#stopSignal = stopSignal;
-    this.#observer = observer;
+    this.#findEndReason = findEndReason;
     this.#onEvent = onEvent;
     this.#control = new ControlChannel(paths.control, (message) => this.#onMessage(message));
     this.#probes = new GuestProbes(this.#control);
-    process.onExit((exit) => void this.#onProcessExit(exit));
+    void process.exited().then((exit) => this.#onProcessExit(exit));
   }
 
   setNames(members: readonly GroupMember[]): void {
@@ -160,7 +158,7 @@ export class GuestVm implements Instance {
     // The command may have ended while no daemon was connected.
     const recorded = readExitRecord(this.#paths.exitRecord);
     if (recorded.exit) this.#reportExit(recorded.exit, recorded.oomKilled);
-    const reason = await this.#observer.endReason(exit, this.#askedToEnd);
+    const reason = await this.#findEndReason(exit, this.#askedToEnd);
     this.#onEvent({ type: 'process-ended', exit, ...(reason && { reason }) });
   }
 }

@@ -10,21 +10,16 @@ import type { Spawner } from './host-process.ts';
 const run = promisify(execFile);
 const NO_STREAMS: readonly ChildFd[] = ['null', 'null', 'null'];
 
-interface Batch {
-  readonly paths: string[];
-  /** Resolves after the attempt: one path that cannot be made fails the program, but not the other paths. */
-  readonly done: Promise<void>;
-}
-
 /**
  * Makes FIFOs. Node has no mkfifo(2), so it runs the program, once for all requests that come while the previous one runs,
  * because dozens of services start together. Main thread.
  */
 export class FifoMaker {
   readonly #spawner: Spawner;
-  /** The batch that still collects requests. */
-  #batch: Batch | null = null;
-  /** The previous batch. */
+  /** Paths of the next run. */
+  #waiting: string[] = [];
+  /** The next run; it resolves after the attempt: a path that cannot be made fails the program, but not the other paths. */
+  #next: Promise<void> | null = null;
   #running: Promise<void> = Promise.resolve();
 
   constructor(spawner: Spawner) {
@@ -37,7 +32,13 @@ export class FifoMaker {
    * @throws MonocoreError `StartFailed` when one of `paths` cannot be made
    */
   async make(paths: readonly string[]): Promise<void> {
-    await this.#joinBatch(paths);
+    this.#waiting.push(...paths);
+    this.#next ??= this.#running.then(nextTurn).then(() => {
+      this.#next = null;
+      this.#running = this.#run(this.#waiting.splice(0));
+      return this.#running;
+    });
+    await this.#next;
     const missing = paths.filter((path) => !isFifo(path));
     if (missing.length === 0) return;
     try {
@@ -49,25 +50,10 @@ export class FifoMaker {
     }
   }
 
-  #joinBatch(paths: readonly string[]): Promise<void> {
-    if (!this.#batch) {
-      const collected: string[] = [];
-      const done = this.#running.then(nextTurn).then(() => {
-        this.#batch = null;
-        this.#running = this.#runBatch(collected);
-        return this.#running;
-      });
-      this.#batch = { paths: collected, done };
-    }
-    this.#batch.paths.push(...paths);
-    return this.#batch.done;
-  }
-
-  async #runBatch(paths: readonly string[]): Promise<void> {
+  async #run(paths: readonly string[]): Promise<void> {
     const request = { program: 'mkfifo', args: renderArgs(paths), fds: NO_STREAMS, workdir: null, env: null };
     try {
-      const mkfifo = await this.#spawner.spawn(request, null);
-      await new Promise<unknown>((ended) => mkfifo.onExit(ended));
+      await (await this.#spawner.spawn(request, null)).exited();
     } catch {
       // The caller sees that its path is missing.
     }
@@ -106,18 +92,6 @@ export function openReadEnd(path: string): number {
  */
 export function openChildEnd(path: string): number {
   return openSync(path, constants.O_RDWR);
-}
-
-/** Opens all of them or none; when one fails, the others are closed again. Throws the system's error. */
-export function openAll(opens: readonly (() => number)[]): number[] {
-  const fds: number[] = [];
-  try {
-    for (const open of opens) fds.push(open());
-    return fds;
-  } catch (error) {
-    closeAll(fds);
-    throw error;
-  }
 }
 
 /** Closes descriptors of the main thread. */

@@ -1,6 +1,7 @@
 /** Process of a VM on the host, started by this daemon or adopted from an earlier one. Main thread. */
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { findByArgument, isRunning, type ProcessIdentity, signalProcess } from '../../lib/proc.ts';
 import { pollUntil } from '../../lib/promises.ts';
 import type { SpawnRequest } from '../../protocol/spawner.ts';
@@ -12,14 +13,8 @@ const KILL_POLL_INTERVAL_MS = 10;
 
 export interface HostProcess {
   readonly identity: ProcessIdentity;
-  /** Calls back once, when the process has ended; never before this returns. To be called once. */
-  onExit(callback: (exit: Exit) => void): void;
-}
-
-/** A process that this daemon started. */
-export interface SpawnedProcess extends HostProcess {
-  /** True when its end is known. */
-  readonly ended: boolean;
+  /** Resolves when the process has ended, in a later turn of the event loop. */
+  exited(): Promise<Exit>;
 }
 
 /** Starts processes that outlive the daemon, off the main thread; the daemon plugs in the spawner. */
@@ -29,19 +24,17 @@ export interface Spawner {
    * died is found by it and killed
    * @throws MonocoreError `StartFailed` when the program cannot be executed; no process is left then
    */
-  spawn(request: SpawnRequest, ownPath: string | null): Promise<SpawnedProcess>;
+  spawn(request: SpawnRequest, ownPath: string | null): Promise<HostProcess>;
 }
 
 /** A process that an earlier daemon started. Its exit code stays unknown. */
 export function adoptedProcess(identity: ProcessIdentity): HostProcess {
   return {
     identity,
-    onExit(callback) {
-      const timer = setInterval(() => {
-        if (isRunning(identity)) return;
-        clearInterval(timer);
-        callback({ code: null, signal: null });
-      }, POLL_INTERVAL_MS);
+    async exited() {
+      await delay(POLL_INTERVAL_MS);
+      await pollUntil(() => !isRunning(identity), POLL_INTERVAL_MS);
+      return { code: null, signal: null };
     },
   };
 }

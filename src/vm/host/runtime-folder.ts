@@ -4,7 +4,7 @@ import { MonocoreError } from '../../lib/errors.ts';
 import type { StreamName } from '../../protocol/log-files/names.ts';
 import { MAX_SOCKET_PATH_BYTES, type VmPaths } from '../../state/paths.ts';
 import type { ReadEnd } from '../backend.ts';
-import { type FifoMaker, openAll, openChildEnd, openReadEnd } from './fifos.ts';
+import { closeAll, type FifoMaker, openChildEnd, openReadEnd } from './fifos.ts';
 
 /**
  * Makes the folder (0700) with its FIFOs (0600); one that an earlier VM of that name left is removed.
@@ -32,34 +32,32 @@ export async function makeRuntimeFolder(paths: VmPaths, fifoPaths: readonly stri
 /**
  * Opens both ends of each stream: the read end, and the end of the VM process; all or none.
  *
+ * @returns `discard` closes the ends of the VM process: the streams end when nobody holds them
  * @throws MonocoreError `StartFailed` when one cannot be opened
  */
-export function openEnds(
-  paths: VmPaths,
-  streams: readonly StreamName[],
-): { streams: ReadEnd[]; childEnds: readonly number[] } {
+export function openEnds(paths: VmPaths, streams: readonly StreamName[]): { streams: ReadEnd[]; discard(): void } {
   const ends = openStreams(paths, streams, [openReadEnd, openChildEnd]);
-  return {
-    streams: streams.map((stream, index) => ({ stream, fd: ends[index]! })),
-    childEnds: ends.slice(streams.length),
-  };
+  const childEnds = ends.splice(streams.length).map(({ fd }) => fd);
+  return { streams: ends, discard: () => closeAll(childEnds) };
 }
 
 /** Opens the read ends of a running VM, which has the other ends. As {@link openEnds}. */
 export function openReadEnds(paths: VmPaths, streams: readonly StreamName[]): ReadEnd[] {
-  const ends = openStreams(paths, streams, [openReadEnd]);
-  return streams.map((stream, index) => ({ stream, fd: ends[index]! }));
+  return openStreams(paths, streams, [openReadEnd]);
 }
 
-/** Descriptors of all streams for the first of `opens`, then for the next. */
+/** Ends of all streams by the first of `opens`, then by the next. */
 function openStreams(
   paths: VmPaths,
   streams: readonly StreamName[],
   opens: readonly ((path: string) => number)[],
-): number[] {
+): ReadEnd[] {
+  const ends: ReadEnd[] = [];
   try {
-    return openAll(opens.flatMap((open) => streams.map((stream) => () => open(paths.fifo(stream)))));
+    for (const open of opens) for (const stream of streams) ends.push({ stream, fd: open(paths.fifo(stream)) });
+    return ends;
   } catch (cause) {
+    closeAll(ends.map(({ fd }) => fd));
     throw new MonocoreError('StartFailed', `a stream in ${paths.dir} cannot be opened: ${cause}`, { cause });
   }
 }

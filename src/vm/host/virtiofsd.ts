@@ -5,6 +5,7 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { errorText, MonocoreError } from '../../lib/errors.ts';
 import { findByArgument, isRunning, type ProcessIdentity, signalProcess } from '../../lib/proc.ts';
@@ -137,11 +138,11 @@ function socketOption(paths: VmPaths): string {
   return `--socket-path=${paths.share}`;
 }
 
-/** Kills a VM whose files are gone, as they never come back. */
-function endWithoutFiles(vm: ProcessIdentity): void {
-  setTimeout(() => {
-    if (isRunning(vm)) signalProcess(vm, 'SIGKILL', 'process');
-  }, QEMU_END_TIMEOUT_MS).unref();
+/** Kills a VM when its files are gone, as they never come back. */
+async function endWithoutFiles(gone: Promise<unknown>, vm: ProcessIdentity): Promise<void> {
+  await gone;
+  await delay(QEMU_END_TIMEOUT_MS, null, { ref: false });
+  if (isRunning(vm)) signalProcess(vm, 'SIGKILL', 'process');
 }
 
 /**
@@ -174,8 +175,12 @@ export async function shareFiles(
     // It is two processes; the second is the first of a pid namespace.
     signalProcess(child.identity, 'SIGKILL', 'group');
   };
+  let hasEnded = false;
+  const exited = child.exited().then(() => {
+    hasEnded = true;
+  });
   const hasSocket = (): boolean => existsSync(paths.share);
-  const waited = await pollUntil(() => child.ended || hasSocket(), RETRY_MS, LISTEN_TIMEOUT_MS);
+  const waited = await pollUntil(() => hasEnded || hasSocket(), RETRY_MS, LISTEN_TIMEOUT_MS);
   if (!hasSocket()) {
     stop();
     const list = files.map(({ path }) => path).join(', ');
@@ -185,7 +190,7 @@ export async function shareFiles(
       `${list} cannot be shared with the guest: ${reason}; its console may say why`,
     );
   }
-  return { stop, guard: (vm) => child.onExit(() => endWithoutFiles(vm)) };
+  return { stop, guard: (vm) => void endWithoutFiles(exited, vm) };
 }
 
 /** As the `guard` of {@link shareFiles}, for a VM that an earlier daemon launched; does nothing for one without a share. */
@@ -193,8 +198,7 @@ export function guardAdoptedShare(paths: VmPaths, vm: ProcessIdentity): void {
   if (!existsSync(paths.shareFolder)) return;
   // The first of its processes waits for the other, so they end together.
   const [share] = findByArgument(socketOption(paths));
-  if (share) adoptedProcess(share).onExit(() => endWithoutFiles(vm));
-  else endWithoutFiles(vm);
+  void endWithoutFiles(share ? adoptedProcess(share).exited() : Promise.resolve(), vm);
 }
 
 /**

@@ -1,36 +1,32 @@
 /** Back end for plain processes of the host, without a VM: for development and load tests. */
 import { closeSync, constants, openSync, statSync, writeSync } from 'node:fs';
-import { chown, rm } from 'node:fs/promises';
-import { MonocoreError } from '../../lib/errors.ts';
+import { chown } from 'node:fs/promises';
+import { errorText, MonocoreError } from '../../lib/errors.ts';
 import { type ProcessIdentity, signalProcess } from '../../lib/proc.ts';
 import type { StreamName } from '../../protocol/log-files/names.ts';
 import { DEFAULT_CPUS, DEFAULT_RAM_MIB, type Service } from '../../protocol/service.ts';
-import type { HomePaths, VmPaths } from '../../state/paths.ts';
+import { CANCELLED, type ProbeResult } from '../../protocol/supervision.ts';
+import type { VmPaths } from '../../state/paths.ts';
 import type {
   Adoption,
   AdoptRequest,
-  Backend,
   BackendEvent,
   Exit,
   Instance,
   LaunchRequest,
   PreparedInstance,
-  ProbeResult,
   VmProbe,
 } from '../backend.ts';
 import { ExitRecordFile, readExitRecord } from '../host/exit-record.ts';
-import { closeAll, type FifoMaker, openReadEnd } from '../host/fifos.ts';
-import { findAdopted, type HostProcess, type Spawner } from '../host/host-process.ts';
-import { findExecutable } from '../host/host-tools.ts';
-import { ServiceLimits } from '../host/limits/service-limits.ts';
-import { checkUserMayRun, findUser, renderUserSwitch } from '../host/limits/user.ts';
+import { HostBackend } from '../host/host-backend.ts';
+import { findAdopted, type HostProcess } from '../host/host-process.ts';
+import { checkUserMayRun, findUser } from '../host/limits/user.ts';
 import { makeRuntimeFolder, openEnds, openReadEnds } from '../host/runtime-folder.ts';
 import { ownCommand } from '../host/service-command.ts';
-import { renderEnvironment } from './environment.ts';
+import { completeCommand, findShim } from './command.ts';
 import { watchRecord } from './exit-watch.ts';
-import { type Prober, ProcessProbes } from './health-probe.ts';
+import { type ProbedService, probeProcess } from './health-probe.ts';
 import { killForgottenGroup, killGroup } from './process-group.ts';
-import { findShim } from './shim.ts';
 
 const STREAMS: readonly StreamName[] = ['stdout', 'stderr'];
 
@@ -56,94 +52,68 @@ function inheritedFifos(paths: VmPaths): string[] {
 }
 
 /** Back end of isolation `none`. Main thread. */
-export class ProcessBackend implements Backend {
-  readonly #paths: HomePaths;
-  readonly #limits: ServiceLimits;
-  readonly #spawner: Spawner;
-  readonly #fifos: FifoMaker;
-  readonly #prober: Prober;
-
-  /**
-   * @param fifos shared by the back ends
-   * @param prober probes ports of services
-   */
-  constructor(paths: HomePaths, spawner: Spawner, fifos: FifoMaker, prober: Prober) {
-    this.#paths = paths;
-    this.#limits = new ServiceLimits(paths);
-    this.#spawner = spawner;
-    this.#fifos = fifos;
-    this.#prober = prober;
-  }
-
+export class ProcessBackend extends HostBackend {
   async prepare({ service }: LaunchRequest): Promise<PreparedInstance> {
     refuseGuestFiles(service);
     const user = await findUser(service.user);
-    const env = renderEnvironment(service, user);
     const { command, args, workdir } = ownCommand(service);
     if (!statSync(workdir, { throwIfNoEntry: false })?.isDirectory()) {
       throw new MonocoreError('StartFailed', `the working directory ${workdir} is not a directory`);
     }
-    const program = findExecutable(command, workdir, env.PATH ?? '');
+    const { program, words, env } = completeCommand(service, user, [command, ...args]);
     await checkUserMayRun(user, program, workdir);
     const shim = findShim();
-    const paths = this.#paths.vm(service.name);
+    const paths = this.host.paths.vm(service.name);
     const fifos = inheritedFifos(paths);
-    await makeRuntimeFolder(paths, fifos, this.#fifos);
+    await makeRuntimeFolder(paths, fifos, this.host.fifos);
     // /dev/stdout opens the FIFO once more. The shim, the folder and everything else in it stay with the daemon's user.
     if (user) await Promise.all(STREAMS.map((stream) => chown(paths.fifo(stream), user.uid, user.gid)));
-    const limits = await this.#limits.apply(service, {
-      memoryBytes: null,
-      cpus: null,
-      cpuShares: service.cpu_shares,
-    });
-    const { streams, childEnds } = openEnds(paths, STREAMS);
-    const words = [...renderUserSwitch(user), program, ...args];
+    const wanted = { memoryBytes: null, cpus: null, cpuShares: service.cpu_shares };
+    const limits = await this.limits.apply(service, wanted);
     const wrapped = limits.wrap({ program: shim, args: [paths.exitRecord, ...words] });
-    const discard = () => closeAll(childEnds);
-    const probes = new ProcessProbes(service, async () => user, limits, this.#spawner, this.#prober);
     const fds = ['null' as const, ...fifos.map((fifo) => ({ fifo, nonBlocking: false }))];
+    const { streams, discard } = openEnds(paths, STREAMS);
     return {
       streams,
       notes: [...describeIgnored(service), ...limits.notes],
       discard,
       launch: (onEvent) =>
-        this.#spawner
+        this.host.spawner
           .spawn({ ...wrapped, fds, workdir, env }, paths.exitRecord)
-          .then((child) => new SupervisedProcess(child, paths, probes, onEvent))
+          .then((child) => this.#supervise(child, { service, findUser: async () => user, limits }, onEvent))
           .finally(discard),
     };
   }
 
   async adopt({ service, identity }: AdoptRequest): Promise<Adoption> {
-    const paths = this.#paths.vm(service.name);
+    const paths = this.host.paths.vm(service.name);
     const adopted = await findAdopted(identity, paths.exitRecord);
     if (!adopted) {
       if (identity) killForgottenGroup(identity, inheritedFifos(paths));
       return { type: 'gone', exit: readExitRecord(paths.exitRecord).exit };
     }
-    const limits = await this.#limits.recall(service.name);
-    const probes = new ProcessProbes(service, () => findUser(service.user), limits, this.#spawner, this.#prober);
+    const limits = await this.limits.recall(service.name);
+    const probed = { service, findUser: () => findUser(service.user), limits };
     return {
       type: 'running',
       streams: openReadEnds(paths, STREAMS),
       notes: [...describeIgnored(service), ...limits.notes],
-      attach: (onEvent) => new SupervisedProcess(adopted, paths, probes, onEvent),
+      attach: (onEvent) => this.#supervise(adopted, probed, onEvent),
     };
-  }
-
-  reopenStream(service: string, stream: StreamName): number {
-    return openReadEnd(this.#paths.vm(service).fifo(stream));
-  }
-
-  async cleanUp(service: string): Promise<void> {
-    await this.#limits.release(service);
-    await rm(this.#paths.vm(service).dir, { recursive: true, force: true });
   }
 
   async removeData(): Promise<void> {
     // A plain process writes where it likes, so it has no data that is monocore's.
   }
+
+  #supervise(process: HostProcess, probed: ProbedService, onEvent: (event: BackendEvent) => void): Instance {
+    const ask: Ask = (...question) => probeProcess(probed, this.host, ...question);
+    return new SupervisedProcess(process, this.host.paths.vm(probed.service.name), ask, onEvent);
+  }
 }
+
+/** Asks a probe, see {@link probeProcess}. */
+type Ask = (probe: VmProbe, timeoutMs: number, signal: AbortSignal) => Promise<ProbeResult>;
 
 /** A command under its shim. */
 class SupervisedProcess implements Instance {
@@ -151,17 +121,18 @@ class SupervisedProcess implements Instance {
   readonly drains = false;
   readonly groupSocket = null;
   readonly #paths: VmPaths;
-  readonly #probes: ProcessProbes;
+  readonly #ask: Ask;
   readonly #onEvent: (event: BackendEvent) => void;
   readonly #record: ExitRecordFile;
   readonly #stopWatching: () => void;
   #started = false;
   #exited = false;
+  readonly #ended = new AbortController();
 
-  constructor(host: HostProcess, paths: VmPaths, probes: ProcessProbes, onEvent: (event: BackendEvent) => void) {
+  constructor(host: HostProcess, paths: VmPaths, ask: Ask, onEvent: (event: BackendEvent) => void) {
     this.identity = host.identity;
     this.#paths = paths;
-    this.#probes = probes;
+    this.#ask = ask;
     this.#onEvent = onEvent;
     this.#record = new ExitRecordFile(paths.exitRecord);
     const stopWatching = watchRecord(paths, () => this.#readRecord());
@@ -171,15 +142,27 @@ class SupervisedProcess implements Instance {
       stopWatching();
       clearImmediate(first);
     };
-    host.onExit((exit) => this.#onProcessExit(exit));
+    void host.exited().then((exit) => this.#onProcessExit(exit));
   }
 
   signalJob(signal: NodeJS.Signals | null): void {
     signalProcess(this.identity, signal ?? 'SIGTERM', 'group');
   }
 
-  probe(probe: VmProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
-    return this.#probes.ask(probe, timeoutMs, signal);
+  async probe(probe: VmProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
+    const sources = [signal, this.#ended.signal];
+    if (sources.some(({ aborted }) => aborted)) return CANCELLED;
+    // AbortSignal.any would keep something of each probe for as long as the process runs.
+    const cancel = new AbortController();
+    const abort = (): void => cancel.abort();
+    for (const source of sources) source.addEventListener('abort', abort);
+    try {
+      return await this.#ask(probe, timeoutMs, cancel.signal);
+    } catch (error) {
+      return { ok: false, detail: errorText(error) };
+    } finally {
+      for (const source of sources) source.removeEventListener('abort', abort);
+    }
   }
 
   setNames(): void {
@@ -214,7 +197,7 @@ class SupervisedProcess implements Instance {
 
   #onProcessExit(exit: Exit): void {
     this.#stopWatching();
-    this.#probes.end();
+    this.#ended.abort();
     this.#readRecord();
     this.#record.close();
     killGroup(this.identity);

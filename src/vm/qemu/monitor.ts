@@ -1,7 +1,6 @@
 /** Monitor of one machine: its events over QMP, the reactions to them, and the reason of its end. */
 import { errorCode } from '../../lib/errors.ts';
 import type { Exit, VmEndReason } from '../backend.ts';
-import type { EndObserver } from '../guest/guest-vm.ts';
 import { QmpClient } from './qmp.ts';
 
 /** Reason of a pause, for people. */
@@ -36,7 +35,7 @@ export function findReason({ exit, asked, panicked, cause, heard }: EndSigns): V
  * a write finds no space on the host's disk, and this continues it until there is some: the guest never sees an error.
  * Main thread.
  */
-export class MachineMonitor implements EndObserver {
+export class MachineMonitor {
   readonly qmp: QmpClient;
   readonly #kill: () => void;
   readonly #onPaused: (reason: string | null) => void;
@@ -56,6 +55,7 @@ export class MachineMonitor implements EndObserver {
     void this.#askForState();
   }
 
+  /** See `EndObserver`. */
   async endReason(exit: Exit, asked: boolean): Promise<VmEndReason | null> {
     const heard = await this.qmp.ended();
     this.qmp.close();

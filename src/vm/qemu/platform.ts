@@ -1,23 +1,18 @@
 /** Parts that all VMs of a host share: QEMU, a kernel, the guest's initramfs and the accelerator. */
 import { readCpuInfo } from '../../lib/proc.ts';
-import type { BuildInitramfsJob, InitramfsImage } from '../../protocol/jobs.ts';
 import type { HomePaths } from '../../state/paths.ts';
-import { findKernel, type Kernel } from '../guest/kernel.ts';
-import { type Architecture, findQemu, findStaticBusybox, hostArchitecture } from '../host/host-tools.ts';
+import { findKernel } from '../guest/kernel.ts';
+import type { RunInitramfsJob } from '../host/host-backend.ts';
+import { findQemu, findStaticBusybox, hostArchitecture } from '../host/host-tools.ts';
+import type { MachineSpec } from './command-line.ts';
 import { type AcceleratorVerdict, chooseAccelerator, testBoot } from './kvm-test.ts';
 
 /** Everything that a VM is launched with, whatever its service. */
 export interface Platform {
-  readonly architecture: Architecture;
   readonly qemu: string;
-  readonly kernel: Kernel;
-  readonly initramfs: InitramfsImage;
+  readonly machine: Pick<MachineSpec, 'architecture' | 'kernelImage' | 'initramfs' | 'tscKhz'>;
   readonly verdict: AcceleratorVerdict;
-  readonly tscKhz: number | null;
 }
-
-/** Runs a job off the main thread. */
-export type RunInitramfsJob = (job: BuildInitramfsJob) => Promise<InitramfsImage>;
 
 /** Smallest memory that stock kernels boot with. */
 const TEST_RAM_MIB = 128;
@@ -61,26 +56,12 @@ export async function preparePlatform(
   const qemu = findQemu(architecture);
   const kernel = findKernel(kernelPath, paths.kernelDir, architecture);
   const busyboxPath = findStaticBusybox();
-  const initramfs = await buildInitramfs({
-    type: 'build-initramfs',
-    busyboxPath,
-    modulesDir: kernel.modulesDir,
-    cacheDir: paths.initramfsDir,
-  });
-  const tscKhz = architecture === 'x86_64' ? readTscKhz() : null;
-  const testSpec = {
-    architecture,
-    accelerator: 'kvm',
-    name: 'kvm-test',
-    cpus: 1,
-    ramMib: TEST_RAM_MIB,
-    kernelImage: kernel.image,
-    initramfs: initramfs.path,
-    tscKhz,
-    network: null,
-    share: false,
-    disk: null,
-  } as const;
+  const { modulesDir, image: kernelImage } = kernel;
+  const job = { type: 'build-initramfs', busyboxPath, modulesDir, cacheDir: paths.initramfsDir } as const;
+  const { path: initramfs } = await buildInitramfs(job);
+  const machine = { architecture, kernelImage, initramfs, tscKhz: architecture === 'x86_64' ? readTscKhz() : null };
+  const least = { name: 'kvm-test', cpus: 1, ramMib: TEST_RAM_MIB, network: null, share: false, disk: null };
+  const testSpec = { ...machine, ...least, accelerator: 'kvm' } as const;
   const verdict = await chooseAccelerator(qemu, kernel, paths.acceleratorVerdict, () => testBoot(qemu, testSpec));
-  return { architecture, qemu, kernel, initramfs, verdict, tscKhz };
+  return { qemu, machine, verdict };
 }

@@ -5,7 +5,7 @@ import { existsSync, readdirSync, statSync, symlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { it } from 'node:test';
 import { findProgram } from '../../../src/vm/host/host-tools.ts';
-import type { QemuVm } from '../../../src/vm/qemu/qemu-vm.ts';
+import type { QemuVm } from '../../../src/vm/qemu/qemu-backend.ts';
 import { makeRoot } from '../../helpers/disks/guest-root.ts';
 import { mountSmallDisk } from '../../helpers/disks/small-disk.ts';
 import { eventually } from '../../helpers/eventually.ts';

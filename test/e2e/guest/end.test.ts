@@ -4,7 +4,7 @@ import { it } from 'node:test';
 import { StopSignalSchema } from '../../../src/protocol/service.ts';
 import type { BackendEvent, VmProbe } from '../../../src/vm/backend.ts';
 import { readExitRecord } from '../../../src/vm/host/exit-record.ts';
-import type { QemuVm } from '../../../src/vm/qemu/qemu-vm.ts';
+import type { QemuVm } from '../../../src/vm/qemu/qemu-backend.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { scriptService } from '../../helpers/fakes/services.ts';
 import { launchGuest, makeGuestHost } from '../../helpers/vm/guest.ts';

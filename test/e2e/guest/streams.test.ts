@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { exitOfShellStatus, readExitRecord } from '../../../src/vm/host/exit-record.ts';
-import type { QemuVm } from '../../../src/vm/qemu/qemu-vm.ts';
+import type { QemuVm } from '../../../src/vm/qemu/qemu-backend.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { scriptService } from '../../helpers/fakes/services.ts';
 import { launchGuest } from '../../helpers/vm/guest.ts';

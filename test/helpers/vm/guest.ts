@@ -11,11 +11,11 @@ import { HomePaths } from '../../../src/state/paths.ts';
 import { makeHome } from '../../../src/state/store.ts';
 import { JobPool } from '../../../src/threads/job-pool.ts';
 import type { BackendEvent, Instance, PreparedInstance } from '../../../src/vm/backend.ts';
-import { FifoMaker } from '../../../src/vm/host/fifos.ts';
 import { QemuBackend } from '../../../src/vm/qemu/qemu-backend.ts';
 import { shareKernel } from '../home.ts';
 import { openSpawner } from '../processes/spawner.ts';
 import { defer, makeTempDir } from '../temp.ts';
+import { makeBackendHost } from './backend-host.ts';
 
 /** A launched guest and what has come of it so far. */
 export interface Guest {
@@ -63,8 +63,7 @@ export async function makeGuestHost(t: TestContext): Promise<GuestHost> {
   shareKernel(paths.home);
   const pool = new JobPool();
   defer(t, () => pool.close());
-  const spawner = openSpawner(t);
-  const backend = new QemuBackend(paths, spawner, new FifoMaker(spawner), (job) => pool.run(job));
+  const backend = new QemuBackend(makeBackendHost(paths, openSpawner(t), { runJob: (job) => pool.run(job) }));
   return {
     paths,
     backend,

@@ -7,25 +7,23 @@ import type { Service } from '../../../src/protocol/service.ts';
 import { HomePaths } from '../../../src/state/paths.ts';
 import { makeHome } from '../../../src/state/store.ts';
 import type { BackendEvent, Instance, LaunchRequest, PreparedInstance } from '../../../src/vm/backend.ts';
-import { FifoMaker } from '../../../src/vm/host/fifos.ts';
-import type { Prober } from '../../../src/vm/process/health-probe.ts';
+import type { Prober } from '../../../src/vm/host/host-backend.ts';
 import { ProcessBackend } from '../../../src/vm/process/process-backend.ts';
 import { eventually } from '../eventually.ts';
 import { openSpawner } from '../processes/spawner.ts';
 import { defer, makeTempDir } from '../temp.ts';
+import { makeBackendHost } from './backend-host.ts';
 
 export function makeRequest(service: Service): LaunchRequest {
   return { service, address: '127.0.0.1', localOnly: true, groupIndex: null, kernel: null };
 }
 
-const NO_PROBER: Prober = { probe: async () => ({ ok: false, detail: 'nothing is asked here' }) };
-
 /** A backend over a new home. */
-export async function openDriver(t: TestContext, prober: Prober = NO_PROBER) {
+export async function openDriver(t: TestContext, prober?: Prober) {
   const paths = new HomePaths(await makeTempDir(t));
   await makeHome(paths);
   const spawner = openSpawner(t);
-  return { paths, spawner, backend: new ProcessBackend(paths, spawner, new FifoMaker(spawner), prober) };
+  return { paths, spawner, backend: new ProcessBackend(makeBackendHost(paths, spawner, prober && { prober })) };
 }
 
 /** A stream as far as it was read. */

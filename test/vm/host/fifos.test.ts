@@ -4,10 +4,9 @@ import { closeSync, mkdirSync, readFileSync, readSync, statSync, writeFileSync, 
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { closeAll, FifoMaker, openAll, openChildEnd, openReadEnd } from '../../../src/vm/host/fifos.ts';
+import { closeAll, FifoMaker, openChildEnd, openReadEnd } from '../../../src/vm/host/fifos.ts';
 import { findExecutable } from '../../../src/vm/host/host-tools.ts';
 import { makeFifos } from '../../helpers/processes/fifos.ts';
-import { openFilesBelow } from '../../helpers/processes/open-files.ts';
 import { writeProgram } from '../../helpers/processes/program.ts';
 import { openSpawner } from '../../helpers/processes/spawner.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
@@ -72,18 +71,6 @@ test('a FIFO that cannot be made fails who asked for it, and nobody else of the 
   const { reason } = made[1] as PromiseRejectedResult;
   assert.match(reason.message, /taken.*\n.*no-such-folder/);
   assert.doesNotMatch(reason.message, /\/c\b/, 'nor is blamed what was made');
-});
-
-test('of several ends all are opened or none', async (t) => {
-  const dir = await makeTempDir(t);
-  const path = join(dir, 'fifo');
-  makeFifos([path]);
-  const missing = () => openChildEnd(join(dir, 'missing'));
-  assert.throws(() => openAll([() => openChildEnd(path), () => openReadEnd(path), missing]), { code: 'ENOENT' });
-  assert.equal(openFilesBelow(dir), 0);
-  const fds = openAll([() => openReadEnd(path), () => openChildEnd(path)]);
-  assert.equal(openFilesBelow(dir), 2);
-  closeAll(fds);
 });
 
 test('the read end is opened without waiting for a writer, and reading without waiting for bytes', async (t) => {

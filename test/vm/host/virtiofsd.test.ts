@@ -5,7 +5,6 @@ import test, { type TestContext } from 'node:test';
 import { readMounts } from '../../../src/lib/proc.ts';
 import { HomePaths } from '../../../src/state/paths.ts';
 import { makeHome } from '../../../src/state/store.ts';
-import { FifoMaker } from '../../../src/vm/host/fifos.ts';
 import { findVirtiofsd } from '../../../src/vm/host/host-tools.ts';
 import type { AppliedLimits } from '../../../src/vm/host/limits/service-limits.ts';
 import { findSharedFiles } from '../../../src/vm/host/shared-files.ts';
@@ -22,6 +21,7 @@ import { findProcesses } from '../../helpers/home.ts';
 import { writeProgram } from '../../helpers/processes/program.ts';
 import { openSpawner } from '../../helpers/processes/spawner.ts';
 import { defer, makeTempDir } from '../../helpers/temp.ts';
+import { makeBackendHost } from '../../helpers/vm/backend-host.ts';
 
 const C_VERSION = 'virtiofsd version 7.2.22 (Debian 1:7.2+dfsg-7)\nusing FUSE kernel interface version 7.36\n';
 
@@ -76,9 +76,7 @@ async function makeShare(t: TestContext) {
   const said = vm.fifo('console');
   writeFileSync(said, '');
   const spawner = openSpawner(t);
-  const backend = new QemuBackend(paths, spawner, new FifoMaker(spawner), () =>
-    assert.fail('nothing is launched here'),
-  );
+  const backend = new QemuBackend(makeBackendHost(paths, spawner));
   defer(t, () => backend.cleanUp('web'));
   return { paths, vm, files, spawner, backend, said: () => readFileSync(said, 'utf8') };
 }

@@ -3,18 +3,15 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { HomePaths } from '../../../src/state/paths.ts';
-import { FifoMaker } from '../../../src/vm/host/fifos.ts';
 import { describeNetworkLimits, QemuBackend } from '../../../src/vm/qemu/qemu-backend.ts';
 import { scriptService } from '../../helpers/fakes/services.ts';
 import { openSpawner } from '../../helpers/processes/spawner.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
+import { makeBackendHost } from '../../helpers/vm/backend-host.ts';
 
 async function makeDriver(t: TestContext) {
   const paths = new HomePaths(await makeTempDir(t));
-  const spawner = openSpawner(t);
-  const backend = new QemuBackend(paths, spawner, new FifoMaker(spawner), () =>
-    assert.fail('nothing is launched here'),
-  );
+  const backend = new QemuBackend(makeBackendHost(paths, openSpawner(t)));
   return { paths, backend };
 }
 

@@ -2,56 +2,33 @@
  * Back end of fake machines: a VM without a kernel, which is a small process of the host. It shares the host's side and
  * the guest's protocol with QEMU, so launches, streams, exit codes, adoption and crashes are real and take milliseconds.
  */
-import { rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { MonocoreError } from '../../../../src/lib/errors.ts';
-import { STREAM_NAMES, type StreamName } from '../../../../src/protocol/log-files/names.ts';
-import type { VmPaths } from '../../../../src/state/paths.ts';
-import type {
-  Adoption,
-  AdoptRequest,
-  Backend,
-  Exit,
-  LaunchRequest,
-  PreparedInstance,
-  VmEndReason,
-} from '../../../../src/vm/backend.ts';
-import { BACKENDS, type BackendHost, type BackendRegistry } from '../../../../src/vm/backends.ts';
+import { STREAM_NAMES } from '../../../../src/protocol/log-files/names.ts';
+import type { Adoption, AdoptRequest, LaunchRequest, PreparedInstance } from '../../../../src/vm/backend.ts';
+import { BACKENDS, type BackendRegistry } from '../../../../src/vm/backends.ts';
 import { type EndObserver, GuestVm } from '../../../../src/vm/guest/guest-vm.ts';
 import { makeJob, stopSignalOf } from '../../../../src/vm/guest/job.ts';
 import { readExitRecord } from '../../../../src/vm/host/exit-record.ts';
-import { closeAll, openReadEnd } from '../../../../src/vm/host/fifos.ts';
+import { HostBackend } from '../../../../src/vm/host/host-backend.ts';
 import { findAdopted } from '../../../../src/vm/host/host-process.ts';
 import { makeRuntimeFolder, openEnds, openReadEnds } from '../../../../src/vm/host/runtime-folder.ts';
 
 const MACHINE = fileURLToPath(new URL('./machine.js', import.meta.url));
 
 /** A fake machine has no panics and no resets: all but a clean exit is a crash. */
-const observer: EndObserver = {
-  endReason: async ({ code }: Exit, asked: boolean): Promise<VmEndReason | null> =>
-    asked || code === 0 ? null : 'vm-crash',
-};
+const observer: EndObserver = async ({ code }, asked) => (asked || code === 0 ? null : 'vm-crash');
 
-class FakeMachineBackend implements Backend {
-  readonly #host: BackendHost;
-
-  constructor(host: BackendHost) {
-    this.#host = host;
-  }
-
+class FakeMachineBackend extends HostBackend {
   async prepare(request: LaunchRequest, signal: AbortSignal): Promise<PreparedInstance> {
     const { service } = request;
     const job = await makeJob({ ...request, groupIndex: null });
     if (job.secrets.length > 0) throw new MonocoreError('StartFailed', 'fake machines take no secrets');
-    const paths = this.#paths(service.name);
-    await makeRuntimeFolder(
-      paths,
-      STREAM_NAMES.map((stream) => paths.fifo(stream)),
-      this.#host.fifos,
-    );
+    const paths = this.host.paths.vm(service.name);
+    const fifoPaths = STREAM_NAMES.map((stream) => paths.fifo(stream));
+    await makeRuntimeFolder(paths, fifoPaths, this.host.fifos);
     if (signal.aborted) throw new MonocoreError('Aborted', `the start of ${service.name} was cancelled`);
-    const { streams, childEnds } = openEnds(paths, STREAM_NAMES);
-    const discard = () => closeAll(childEnds);
+    const { streams, discard } = openEnds(paths, STREAM_NAMES);
     const [console, stdout, stderr] = (['console', 'stdout', 'stderr'] as const).map((stream) => ({
       fifo: paths.fifo(stream),
       nonBlocking: stream === 'console',
@@ -69,7 +46,7 @@ class FakeMachineBackend implements Backend {
       notes: [],
       discard,
       launch: (onEvent) =>
-        this.#host.spawner
+        this.host.spawner
           .spawn(command, paths.control)
           .then((child) => new GuestVm(child, paths, guestJob, observer, onEvent))
           .finally(discard),
@@ -77,7 +54,7 @@ class FakeMachineBackend implements Backend {
   }
 
   async adopt(request: AdoptRequest): Promise<Adoption> {
-    const paths = this.#paths(request.service.name);
+    const paths = this.host.paths.vm(request.service.name);
     const adopted = await findAdopted(request.identity, paths.control);
     if (!adopted) return { type: 'gone', ...readExitRecord(paths.exitRecord) };
     const make = request.runJob ? () => makeJob({ ...request, groupIndex: null }) : null;
@@ -90,20 +67,8 @@ class FakeMachineBackend implements Backend {
     };
   }
 
-  reopenStream(service: string, stream: StreamName): number {
-    return openReadEnd(this.#paths(service).fifo(stream));
-  }
-
-  async cleanUp(service: string): Promise<void> {
-    await rm(this.#paths(service).dir, { recursive: true, force: true });
-  }
-
   async removeData(): Promise<void> {
     // A fake machine has no disk.
-  }
-
-  #paths(service: string): VmPaths {
-    return this.#host.paths.vm(service);
   }
 }
 

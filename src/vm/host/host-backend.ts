@@ -1,0 +1,52 @@
+/** Parts that all back ends share. */
+import { rm } from 'node:fs/promises';
+import type { BuildInitramfsJob, InitramfsImage } from '../../protocol/jobs.ts';
+import type { StreamName } from '../../protocol/log-files/names.ts';
+import type { NetworkProbe, ProbeResult } from '../../protocol/supervision.ts';
+import type { HomePaths } from '../../state/paths.ts';
+import type { Adoption, AdoptRequest, Backend, LaunchRequest, PreparedInstance } from '../backend.ts';
+import { type FifoMaker, openReadEnd } from './fifos.ts';
+import type { Spawner } from './host-process.ts';
+import { ServiceLimits } from './limits/service-limits.ts';
+
+/** Runs a job off the main thread. */
+export type RunInitramfsJob = (job: BuildInitramfsJob) => Promise<InitramfsImage>;
+
+/** Probes ports of this host, off the main thread; the daemon plugs in the metrics thread. */
+export interface Prober {
+  /** Never rejects; its connection is closed when it answers. */
+  probe(probe: NetworkProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult>;
+}
+
+/** Parts of the daemon that back ends are built on. */
+export interface BackendHost {
+  readonly paths: HomePaths;
+  readonly spawner: Spawner;
+  readonly fifos: FifoMaker;
+  readonly runJob: RunInitramfsJob;
+  readonly prober: Prober;
+}
+
+/** Back end whose VMs are processes of this host. Main thread. */
+export abstract class HostBackend implements Backend {
+  protected readonly host: BackendHost;
+  protected readonly limits: ServiceLimits;
+
+  constructor(host: BackendHost) {
+    this.host = host;
+    this.limits = new ServiceLimits(host.paths);
+  }
+
+  abstract prepare(request: LaunchRequest, signal: AbortSignal): Promise<PreparedInstance>;
+  abstract adopt(request: AdoptRequest): Promise<Adoption>;
+  abstract removeData(service: string): Promise<void>;
+
+  reopenStream(service: string, stream: StreamName): number {
+    return openReadEnd(this.host.paths.vm(service).fifo(stream));
+  }
+
+  async cleanUp(service: string): Promise<void> {
+    await this.limits.release(service);
+    await rm(this.host.paths.vm(service).dir, { recursive: true, force: true });
+  }
+}
