@@ -56,7 +56,6 @@ function prepare(folder: string, name: string, args: readonly string[], options:
       serviceCommand: ownCommand(service),
       network: false,
       groupIndex: null,
-      sharedRoot: false,
       secrets: [],
     }),
   );

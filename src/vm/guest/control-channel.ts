@@ -1,8 +1,15 @@
 /** Host's end of the control port: a line protocol with the guest's init, see `guest/init`. */
 import type { GroupMember } from '../../protocol/network.ts';
-import type { ProbeAnswer } from './health-probe.ts';
 import type { Job } from './job.ts';
 import { LineSocket } from './line-socket.ts';
+
+/** Answer of a guest to a probe. */
+export interface ProbeAnswer {
+  /** 0 when a connection was made, or the exit code of the command. */
+  readonly status: number;
+  /** `http`: the first line of the response. `exec`: `started`, or `failed <reason>` where it could not be run. */
+  readonly text: string;
+}
 
 /** Messages of a guest. */
 export type GuestMessage =
@@ -50,33 +57,28 @@ export function parseGuestMessage(line: string): GuestMessage | null {
  * Control port of one VM. Each new connection says `hello`, so the guest's state is known whatever was missed; messages may
  * therefore come twice. Main thread.
  */
-export class ControlChannel {
-  readonly #lines: LineSocket;
-
+export class ControlChannel extends LineSocket {
   constructor(path: string, onMessage: (message: GuestMessage) => void) {
-    this.#lines = new LineSocket(path, {
-      onConnect: (send) => send('hello\n'),
-      onLine: (line) => {
-        const message = parseGuestMessage(line);
-        if (message) onMessage(message);
-      },
+    super(path, 'hello\n', (line) => {
+      const message = parseGuestMessage(line);
+      if (message) onMessage(message);
     });
   }
 
   /** Sends the job once; the guest answers `started` or `failed`. */
   sendJob({ script, secrets }: Job): void {
     const head = `job ${Buffer.byteLength(script)}\n${script}`;
-    this.#lines.send(Buffer.concat([Buffer.from(head), ...secrets.map(({ content }) => content)]));
+    this.send(Buffer.concat([Buffer.from(head), ...secrets.map(({ content }) => content)]));
   }
 
   /** Sets the names of the group; they replace all that were set before. */
   sendHosts(members: readonly GroupMember[]): void {
-    this.#lines.send(`hosts ${members.map(({ address, name }) => `${address} ${name}`).join(' ')}\n`);
+    this.send(`hosts ${members.map(({ address, name }) => `${address} ${name}`).join(' ')}\n`);
   }
 
   /** @param signal without its `SIG`, or a number */
   sendSignal(signal: string): void {
-    this.#lines.send(`sig ${signal}\n`);
+    this.send(`sig ${signal}\n`);
   }
 
   /**
@@ -86,24 +88,20 @@ export class ControlChannel {
    * @param words see {@link renderProbe}
    */
   sendProbe(id: string, timeoutMs: number, words: string): void {
-    this.#lines.send(`probe ${id} ${timeoutMs / 1000} ${words}\n`);
+    this.send(`probe ${id} ${timeoutMs / 1000} ${words}\n`);
   }
 
   /** Kills a probe; the guest answers `probed`, even when the probe has ended already. */
   sendAbort(id: string): void {
-    this.#lines.send(`abort ${id}\n`);
+    this.send(`abort ${id}\n`);
   }
 
   /** @param marker without white space */
   sendDrain(marker: string): void {
-    this.#lines.send(`drain ${marker}\n`);
+    this.send(`drain ${marker}\n`);
   }
 
   sendOff(): void {
-    this.#lines.send('off\n');
-  }
-
-  close(): void {
-    this.#lines.close();
+    this.send('off\n');
   }
 }

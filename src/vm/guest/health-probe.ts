@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { within } from '../../lib/promises.ts';
 import { CANCELLED, noAnswer, type ProbeResult } from '../../protocol/supervision.ts';
 import type { VmProbe } from '../backend.ts';
+import type { ControlChannel, ProbeAnswer } from './control-channel.ts';
 import { quote } from './job.ts';
 
 /** Long enough that no id of an earlier daemon, whose probes may still be answered, comes again. */
@@ -29,14 +30,6 @@ export function renderProbe(probe: VmProbe): string {
   }
 }
 
-/** An answer of the guest. */
-export interface ProbeAnswer {
-  /** 0 when a connection was made, or the exit code of the command. */
-  readonly status: number;
-  /** `http`: the first line of the response. `exec`: `started`, or `failed <reason>` where it could not be run. */
-  readonly text: string;
-}
-
 /** Result that an answer means for the service. */
 export function judgeAnswer({ type }: VmProbe, { status, text }: ProbeAnswer): ProbeResult {
   if (type === 'exec') {
@@ -51,11 +44,7 @@ export function judgeAnswer({ type }: VmProbe, { status, text }: ProbeAnswer): P
   return { ok: code >= '200' && code < '400', detail: `status ${code}` };
 }
 
-/** The part of the control port that probes need, see `ControlChannel`. */
-interface ProbeSender {
-  sendProbe(id: string, timeoutMs: number, words: string): void;
-  sendAbort(id: string): void;
-}
+type ProbeSender = Pick<ControlChannel, 'sendProbe' | 'sendAbort'>;
 
 /** Sends probes to the guest and hands each answer to its caller. Main thread. */
 export class GuestProbes {

@@ -51,10 +51,6 @@ interface JobSpec {
   readonly network: boolean;
   /** Place in the network of the group, or in one of its own; null when the VM has no device there. */
   readonly groupIndex: number | null;
-  /** True when the VM has a shared root directory. Without one, and without an image, the built-in root is used. */
-  readonly sharedRoot: boolean;
-  /** True when the root is an image. False by default. */
-  readonly image?: boolean;
   /** In the order in which they are sent. */
   readonly secrets: readonly SecretContent[];
 }
@@ -65,10 +61,7 @@ function renderEach(name: string, items: readonly (readonly string[])[]): string
 }
 
 /** Renders the script, which the guest's init sources. */
-export function renderJobScript(
-  service: Service,
-  { serviceCommand, network, groupIndex, sharedRoot, image = false, secrets }: JobSpec,
-): string {
+export function renderJobScript(service: Service, { serviceCommand, network, groupIndex, secrets }: JobSpec): string {
   const { command, args, envs, workdir, user } = serviceCommand;
   const home = user === null ? { HOME: DEFAULT_HOME } : {};
   const env = { ...DEFAULT_GUEST_ENV, ...home, HOSTNAME: service.name, ...envs };
@@ -84,8 +77,9 @@ export function renderJobScript(
     `guest_workdir=${quote(workdir)}`,
     `guest_user=${quote(user ?? '')}`,
     `network=${flag(network)}`,
-    `image=${flag(image)}`,
-    `shared_root=${flag(sharedRoot)}`,
+    // Without either, the built-in root is used.
+    `image=${flag(user !== null)}`,
+    `shared_root=${flag(service.rootfs !== null)}`,
     `volumes=${flag(service.volumes.length > 0)}`,
     `secrets=${flag(secrets.length > 0)}`,
     `disk=${flag(service.disk_mib !== null)}`,
@@ -124,8 +118,7 @@ export async function makeJob(request: JobRequest): Promise<Job> {
   const serviceCommand = image === null ? ownCommand(service) : imageCommand(service, image.defaults);
   const secrets = await readSecrets(service);
   const network = hasNetwork(request);
-  const roots = { sharedRoot: service.rootfs !== null, image: image !== null };
-  return { script: renderJobScript(service, { serviceCommand, network, groupIndex, secrets, ...roots }), secrets };
+  return { script: renderJobScript(service, { serviceCommand, network, groupIndex, secrets }), secrets };
 }
 
 /** Default stop signal of the command, for a config that names none; as kill(1) takes it. */

@@ -6,33 +6,29 @@ const RETRY_MS = 20;
 /** Limit for an unfinished line, which is dropped: the other side is not trusted. */
 const MAX_LINE_BYTES = 64 * 1024;
 
-/** Callbacks of a connection. */
-interface LineHandlers {
-  /** Called for each new connection, the first included; its `send` goes before all other data. */
-  readonly onConnect?: (send: (text: string) => void) => void;
-  readonly onLine: (line: string) => void;
-}
-
 /**
  * Connects as soon as the socket exists, and again whenever the connection ends, until closed. Connection errors are
  * ignored: the process of the other side tells whether it lives. Main thread.
  */
 export class LineSocket {
   readonly #path: string;
-  readonly #handlers: LineHandlers;
+  readonly #greeting: string;
+  readonly #onLine: (line: string) => void;
   #socket: Socket | null = null;
   #connected = false;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
   #unsent: (string | Uint8Array)[] = [];
 
-  constructor(path: string, handlers: LineHandlers) {
+  /** @param greeting sent first on each new connection */
+  constructor(path: string, greeting: string, onLine: (line: string) => void) {
     this.#path = path;
-    this.#handlers = handlers;
+    this.#greeting = greeting;
+    this.#onLine = onLine;
     this.#connect();
   }
 
-  /** Sends now, or right after the next connection's `onConnect`. */
+  /** Sends now, or right after the greeting of the next connection. */
   send(data: string | Uint8Array): void {
     if (this.#connected) this.#socket?.write(data);
     else this.#unsent.push(data);
@@ -64,14 +60,13 @@ export class LineSocket {
       this.#connected = true;
       // QEMU leaves the mode to its umask; until now the folder's mode kept other users away.
       chmod(this.#path, 0o600, () => {});
-      this.#handlers.onConnect?.((text) => socket.write(text));
-      for (const data of this.#unsent.splice(0)) socket.write(data);
+      for (const data of [this.#greeting, ...this.#unsent.splice(0)]) socket.write(data);
     });
     socket.on('data', (text: string) => {
       const lines = (pending + text).split('\n');
       pending = lines.pop() ?? '';
       if (pending.length > MAX_LINE_BYTES) pending = '';
-      for (const line of lines) this.#handlers.onLine(line);
+      for (const line of lines) this.#onLine(line);
     });
     socket.on('error', () => {
       // 'close' follows and tries again.

@@ -8,6 +8,7 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { mkdir, mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { release, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import * as v from 'valibot';
 import writeFileAtomic from 'write-file-atomic';
 import { errorCode, errorText } from '../../lib/errors.ts';
@@ -77,11 +78,7 @@ export async function chooseAccelerator(
   if (obstacle !== null) return { accelerator: 'tcg', reason: obstacle, tested: false, ...scope };
 
   const known = await readVerdict(verdictPath);
-  const holds =
-    known?.qemu_version === scope.qemu_version &&
-    known.guest_kernel === scope.guest_kernel &&
-    known.host_kernel === scope.host_kernel;
-  if (known && holds) return known;
+  if (known && isDeepStrictEqual(known, { ...known, ...scope })) return known;
 
   const failure = await testKvm();
   const accelerator: Accelerator = failure === null ? 'kvm' : 'tcg';
@@ -104,8 +101,7 @@ export async function testBoot(qemu: string, spec: Omit<MachineSpec, 'paths' | '
   const args = renderCommandLine({ ...spec, paths, fds: { stdout: 3, stderr: 3, console: 3 } });
   const child = spawn(qemu, args, { stdio: ['ignore', output.fd, output.fd, output.fd] });
   const ended = deferred<'ended'>();
-  child.once('exit', () => ended.resolve('ended'));
-  child.once('error', () => ended.resolve('ended'));
+  for (const event of ['exit', 'error']) child.once(event, () => ended.resolve('ended'));
   const ready = deferred<'ready'>();
   const control = new ControlChannel(paths.control, ({ type }) => {
     if (type === 'ready') ready.resolve('ready');

@@ -1,6 +1,7 @@
 /** Client of QEMU's machine protocol: JSON objects, a line each, over a unix socket. Source: QEMU's docs/interop/qmp-spec. */
 import * as v from 'valibot';
 import { MonocoreError } from '../../lib/errors.ts';
+import { type Deferred, deferred } from '../../lib/promises.ts';
 import { LineSocket } from '../guest/line-socket.ts';
 
 const CALL_TIMEOUT_MS = 5000;
@@ -12,43 +13,36 @@ const MessageSchema = v.union([
   v.object({ event: v.string(), data: v.optional(v.record(v.string(), v.unknown())) }),
 ]);
 
-interface PendingCall {
-  readonly resolve: (value: unknown) => void;
-  readonly reject: (error: MonocoreError) => void;
-  readonly timer: NodeJS.Timeout;
-}
-
 /** A connection to one QEMU. Main thread. */
 export class QmpClient {
   readonly #lines: LineSocket;
-  readonly #pending = new Map<number, PendingCall>();
+  readonly #pending = new Map<number, Deferred<unknown>>();
   readonly #onEvent: (name: string, data: Record<string, unknown>) => void;
   #nextId = 1;
 
   /** @param onEvent gets QEMU's events by name: `SHUTDOWN`, `GUEST_PANICKED`… */
-  constructor(path: string, onEvent: (name: string, data: Record<string, unknown>) => void = () => {}) {
+  constructor(path: string, onEvent: (name: string, data: Record<string, unknown>) => void) {
     this.#onEvent = onEvent;
-    this.#lines = new LineSocket(path, {
-      // Commands are accepted only after the negotiation.
-      onConnect: (send) => send('{"execute":"qmp_capabilities","id":0}\n'),
-      onLine: (line) => this.#onLine(line),
-    });
+    // Commands are accepted only after the negotiation.
+    this.#lines = new LineSocket(path, '{"execute":"qmp_capabilities","id":0}\n', (line) => this.#onLine(line));
   }
 
   /**
-   * Executes a command.
+   * Executes a command without arguments.
    *
    * @throws MonocoreError `CallTimeout` without an answer in 5 s (QEMU hangs or is gone), `Internal` for an error
    */
-  execute(command: string, args: Record<string, unknown> = {}): Promise<unknown> {
+  async execute(command: string): Promise<unknown> {
     const id = this.#nextId++;
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#pending.delete(id);
-        reject(new MonocoreError('CallTimeout', `QEMU did not answer ${command} in ${CALL_TIMEOUT_MS} ms`));
-      }, CALL_TIMEOUT_MS);
-      this.#pending.set(id, { resolve, reject, timer });
-      this.#lines.send(`${JSON.stringify({ execute: command, arguments: args, id })}\n`);
+    const call = deferred<unknown>();
+    this.#pending.set(id, call);
+    this.#lines.send(`${JSON.stringify({ execute: command, id })}\n`);
+    const expire = (): void =>
+      call.reject(new MonocoreError('CallTimeout', `QEMU did not answer ${command} in ${CALL_TIMEOUT_MS} ms`));
+    const timer = setTimeout(expire, CALL_TIMEOUT_MS);
+    return call.promise.finally(() => {
+      clearTimeout(timer);
+      this.#pending.delete(id);
     });
   }
 
@@ -59,11 +53,8 @@ export class QmpClient {
 
   close(): void {
     this.#lines.close();
-    for (const { reject, timer } of this.#pending.values()) {
-      clearTimeout(timer);
-      reject(new MonocoreError('Aborted', 'the connection to QEMU was closed'));
-    }
-    this.#pending.clear();
+    const error = new MonocoreError('Aborted', 'the connection to QEMU was closed');
+    for (const { reject } of this.#pending.values()) reject(error);
   }
 
   #onLine(line: string): void {
@@ -72,10 +63,7 @@ export class QmpClient {
     if ('event' in message.output) this.#onEvent(message.output.event, message.output.data ?? {});
     if (!('id' in message.output)) return;
     const call = this.#pending.get(message.output.id);
-    if (!call) return;
-    this.#pending.delete(message.output.id);
-    clearTimeout(call.timer);
-    if ('error' in message.output) call.reject(new MonocoreError('Internal', `QEMU: ${message.output.error.desc}`));
-    else call.resolve(message.output.return);
+    if ('error' in message.output) call?.reject(new MonocoreError('Internal', `QEMU: ${message.output.error.desc}`));
+    else call?.resolve(message.output.return);
   }
 }

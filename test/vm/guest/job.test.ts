@@ -19,12 +19,11 @@ interface ReadBack {
   readonly env: Readonly<Record<string, string>>;
 }
 
-function render(service: Service, network = false, sharedRoot = false): string {
+function render(service: Service, network = false): string {
   return renderJobScript(service, {
     serviceCommand: ownCommand(service),
     network,
     groupIndex: null,
-    sharedRoot,
     secrets: [],
   });
 }
@@ -113,13 +112,13 @@ test('the service has the variables of a container unless it sets its own', asyn
 
 test('the guest is told whether it has a network, a shared root and a disk, and where the service works', async (t) => {
   const path = join(await makeDir(t), 'job');
-  for (const [network, sharedRoot, disk_mib, told] of [
-    [false, false, null, 'network= root= disk= '],
-    [true, false, null, 'network=1 root= disk= '],
-    [true, true, null, 'network=1 root=1 disk= '],
-    [false, false, 16, 'network= root= disk=1 '],
+  for (const [network, rootfs, disk_mib, told] of [
+    [false, null, null, 'network= root= disk= '],
+    [true, null, null, 'network=1 root= disk= '],
+    [true, '/srv/root', null, 'network=1 root=1 disk= '],
+    [false, null, 16, 'network= root= disk=1 '],
   ] as const) {
-    writeFileSync(path, render(scriptService('web', '', { workdir: "/it's", disk_mib }), network, sharedRoot));
+    writeFileSync(path, render(scriptService('web', '', { workdir: "/it's", disk_mib, rootfs }), network));
     const script = `. "$1"; echo "network=$network root=$shared_root disk=$disk $guest_workdir $guest_hostname $guest_ip"`;
     assert.equal(
       execFileSync('/bin/sh', ['-c', script, 'sh', path], { encoding: 'utf8' }),
@@ -141,7 +140,6 @@ test('the guest is told its place in the network of its group', async (t) => {
         serviceCommand: ownCommand(service),
         network: false,
         groupIndex,
-        sharedRoot: false,
         secrets: [],
       }),
     );
@@ -165,7 +163,6 @@ test('volumes and secrets are handed over a call each, word for word, until one 
     serviceCommand: ownCommand(service),
     network: false,
     groupIndex: null,
-    sharedRoot: false,
     secrets,
   });
   assert.ok(!job.includes('s3cret') && !job.includes('/host/'), 'neither contents nor places on the host');

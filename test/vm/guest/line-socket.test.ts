@@ -6,10 +6,7 @@ import { startUnixServer, type UnixServer } from '../../helpers/servers/unix-ser
 
 function connect(t: TestContext, server: UnixServer) {
   const lines: string[] = [];
-  const socket = new LineSocket(server.path, {
-    onConnect: (send) => send('hello\n'),
-    onLine: (line) => lines.push(line),
-  });
+  const socket = new LineSocket(server.path, 'hello\n', (line) => lines.push(line));
   t.after(() => socket.close());
   return { socket, lines, next: (count: number) => eventually(`${count} lines`, () => lines.length >= count && lines) };
 }

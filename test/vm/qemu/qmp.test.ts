@@ -18,7 +18,7 @@ async function connect(t: TestContext) {
 
 test('the client negotiates first, then executes', async (t) => {
   const { server, qmp, peer } = await connect(t);
-  const status = qmp.execute('query-status', { verbose: true });
+  const status = qmp.execute('query-status');
   const sent = await server.received(0, '"id":1}\n');
   assert.deepEqual(
     sent
@@ -27,7 +27,7 @@ test('the client negotiates first, then executes', async (t) => {
       .map((line) => JSON.parse(line)),
     [
       { execute: 'qmp_capabilities', id: 0 },
-      { execute: 'query-status', arguments: { verbose: true }, id: 1 },
+      { execute: 'query-status', id: 1 },
     ],
   );
   peer.write('{"return": {"status": "running"}, "id": 1}\n');
