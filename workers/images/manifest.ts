@@ -25,7 +25,7 @@ export const MAX_CONFIG_BYTES = 16 * 2 ** 20;
  */
 const MAX_PROGRAM_BYTES = 256 * 1024;
 /** Most indexes that lead to a manifest, each listed in the one before. */
-export const MAX_INDEX_DEPTH = 3;
+const MAX_INDEX_DEPTH = 3;
 /** Most layers. Stacking file systems stop at 128 or 500, and each layer costs a request. */
 const MAX_LAYERS = 1000;
 
@@ -216,6 +216,34 @@ export function choosePlatform(manifests: readonly Descriptor[], wanted: Platfor
   throw invalidImage(
     `${what} is not available for ${formatPlatform(wanted)}, only for ${names || 'platforms that it does not name'}`,
   );
+}
+
+/** A manifest or index as it came, verified when its digest was known. */
+export interface ReceivedManifest {
+  readonly bytes: Buffer;
+  readonly digest: string;
+  readonly mediaType: string;
+}
+
+/**
+ * Follows indexes down to the manifest for a platform.
+ *
+ * @param read gets an entry of an index
+ * @throws MonocoreError `ImageInvalid` when a document is malformed or not for the platform; what `read` throws
+ */
+export async function resolveManifest(
+  first: ReceivedManifest,
+  read: (entry: Descriptor) => Promise<ReceivedManifest>,
+  platform: Platform,
+  what: string,
+): Promise<ReceivedManifest & { readonly manifest: ImageManifest }> {
+  let received = first;
+  for (let depth = 0; ; depth += 1) {
+    const document = parseManifest(received.bytes, received.mediaType, what);
+    if ('config' in document) return { ...received, manifest: document };
+    if (depth === MAX_INDEX_DEPTH) throw invalidImage(`${what} nests indexes more than ${MAX_INDEX_DEPTH} deep`);
+    received = await read(choosePlatform(document.manifests, platform, what));
+  }
 }
 
 /** @throws MonocoreError `ImageInvalid` for an image whose config names another platform */

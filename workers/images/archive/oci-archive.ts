@@ -5,11 +5,10 @@ import {
   blobsOf,
   choosePlatform,
   type Descriptor,
-  type ImageManifest,
-  MAX_INDEX_DEPTH,
   MAX_MANIFEST_BYTES,
   parseIndex,
-  parseManifest,
+  type ReceivedManifest,
+  resolveManifest,
 } from '../manifest.ts';
 import type { Archive, ArchivedImage, ArchiveFile } from './unpacking.ts';
 
@@ -27,8 +26,10 @@ export async function readOciArchive(archive: Archive, platform: Platform): Prom
   const images = new Map<string, ArchivedImage>();
   // Entries of one name are variants of one image.
   for (const [name, entries] of groupByName(index.manifests)) {
-    const entry = entries.length === 1 ? entries[0]! : choosePlatform(entries, platform, name ?? 'the archive');
-    const { bytes, manifest, digest } = await resolve(archive, entry, platform);
+    const what = name ?? 'the archive';
+    const entry = entries.length === 1 ? entries[0]! : choosePlatform(entries, platform, what);
+    const read = (at: Descriptor) => readEntry(archive, at);
+    const { bytes, manifest, digest } = await resolveManifest(await read(entry), read, platform, what);
     const names = [...(images.get(digest)?.names ?? []), ...(name === null ? [] : [name])];
     const blobs = new Map(blobsOf(manifest).map((blob) => [blob.digest, findBlob(archive, blob)]));
     images.set(digest, { names, bytes, manifest, blobs });
@@ -36,20 +37,9 @@ export async function readOciArchive(archive: Archive, platform: Platform): Prom
   return [...images.values()];
 }
 
-async function resolve(
-  archive: Archive,
-  entry: Descriptor,
-  platform: Platform,
-): Promise<{ bytes: Buffer; manifest: ImageManifest; digest: string }> {
-  let at = entry;
-  for (let depth = 0; depth <= MAX_INDEX_DEPTH; depth += 1) {
-    findBlob(archive, at);
-    const bytes = await archive.read(blobName(at.digest), MAX_MANIFEST_BYTES);
-    const document = parseManifest(bytes, at.mediaType, at.digest);
-    if ('config' in document) return { bytes, manifest: document, digest: at.digest };
-    at = choosePlatform(document.manifests, platform, at.digest);
-  }
-  throw invalidImage(`the archive nests indexes more than ${MAX_INDEX_DEPTH} deep`);
+async function readEntry(archive: Archive, entry: Descriptor): Promise<ReceivedManifest> {
+  findBlob(archive, entry);
+  return { ...entry, bytes: await archive.read(blobName(entry.digest), MAX_MANIFEST_BYTES) };
 }
 
 function findBlob(archive: Archive, { digest, size }: Descriptor): ArchiveFile {

@@ -9,58 +9,41 @@ const MAX_TOKEN_ANSWER_BYTES = 2 ** 20;
 /** Distribution project, `spec/auth/token.md`: either name. OAuth's is `access_token`. */
 const TokenSchema = v.object({ token: v.optional(v.string()), access_token: v.optional(v.string()) });
 
-/** Obtains read access to one repository and keeps it for the requests that follow. */
-export class Authorization {
-  readonly #transport: Transport;
-  readonly #scope: string;
-  readonly #findCredentials: () => Promise<Credentials | null>;
-  #credentials: Promise<Credentials | null> | null = null;
-  #renewal: Promise<string | null> | null = null;
-  /** Header for the next request; null before the first challenge. */
-  header: string | null = null;
+/**
+ * Obtains read access to one repository and keeps it for the requests that follow.
+ *
+ * @param findCredentials called once, at the first challenge
+ */
+export function createAuthorization(
+  transport: Transport,
+  repository: string,
+  findCredentials: () => Promise<Credentials | null>,
+) {
+  let header: string | null = null;
+  let known: Promise<Credentials | null> | null = null;
+  let renewal: Promise<string | null> | null = null;
 
-  /** @param findCredentials called once, at the first challenge */
-  constructor(transport: Transport, repository: string, findCredentials: () => Promise<Credentials | null>) {
-    this.#transport = transport;
-    this.#scope = `repository:${repository}:pull`;
-    this.#findCredentials = findCredentials;
-  }
-
-  /**
-   * Answers a challenge. Concurrent requests share the answer.
-   *
-   * @param used header of the challenged request
-   * @returns the header to retry with; null without a better one
-   * @throws PassingFailure, MonocoreError as `Transport.send`
-   */
-  async renew(challenge: string, used: string | null): Promise<string | null> {
-    if (this.header !== used) return this.header;
-    this.#renewal ??= this.#answer(challenge).finally(() => {
-      this.#renewal = null;
-    });
-    this.header = await this.#renewal;
-    return this.header;
-  }
-
-  async #answer(header: string): Promise<string | null> {
-    const challenges = parseChallenges(header);
-    const bearer = challenges.find(({ scheme }) => scheme === 'bearer');
-    if (bearer?.parameters.realm !== undefined) return this.#fetchToken(bearer.parameters.realm, bearer.parameters);
-    if (!challenges.some(({ scheme }) => scheme === 'basic')) return null;
-    this.#credentials ??= this.#findCredentials();
-    const credentials = await this.#credentials;
+  async function answer(challenge: string): Promise<string | null> {
+    const challenges = parseChallenges(challenge);
+    const bearer = challenges.find(({ scheme }) => scheme === 'bearer')?.parameters ?? {};
+    const { realm } = bearer;
+    if (realm === undefined && !challenges.some(({ scheme }) => scheme === 'basic')) return null;
+    if (realm !== undefined && !URL.canParse(realm)) {
+      throw new MonocoreError('ImageUnavailable', 'the registry names a token service that is not a valid URL');
+    }
+    known ??= findCredentials();
+    const credentials = await known;
+    if (realm !== undefined) return fetchToken(new URL(realm), bearer, credentials);
     return credentials?.type === 'password' ? basic(credentials) : null;
   }
 
-  async #fetchToken(realm: string, { service, scope }: Readonly<Record<string, string>>): Promise<string | null> {
-    if (!URL.canParse(realm)) {
-      throw new MonocoreError('ImageUnavailable', 'the registry names a token service that is not a valid URL');
-    }
-    const url = new URL(realm);
-    this.#credentials ??= this.#findCredentials();
-    const credentials = await this.#credentials;
-    const wanted = { ...(service === undefined ? {} : { service }), scope: scope ?? this.#scope };
-    const answer = await this.#transport.send(
+  async function fetchToken(
+    url: URL,
+    { service, scope = `repository:${repository}:pull` }: Challenge['parameters'],
+    credentials: Credentials | null,
+  ): Promise<string | null> {
+    const wanted = { ...(service === undefined ? {} : { service }), scope };
+    const reply = await transport.send(
       credentials?.type === 'identity-token'
         ? {
             url,
@@ -75,13 +58,34 @@ export class Authorization {
           }
         : { url: withQuery(url, wanted), authorization: credentials && basic(credentials) },
     );
-    const bytes = await readBody(answer, MAX_TOKEN_ANSWER_BYTES, `the answer of ${url.host}`);
-    if (answer.status !== 200) return null;
+    const bytes = await readBody(reply, MAX_TOKEN_ANSWER_BYTES, `the answer of ${url.host}`);
+    if (reply.statusCode !== 200) return null;
     const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), TokenSchema), bytes.toString('utf8'));
     const token = parsed.success ? parsed.output.token || parsed.output.access_token : null;
     if (token && /^[\x21-\x7e]+$/.test(token)) return `Bearer ${token}`;
     throw new MonocoreError('ImageUnavailable', `the token service ${url.host} sent no token`);
   }
+
+  return {
+    /** Header for the next request; null before the first challenge. */
+    header: () => header,
+
+    /**
+     * Answers a challenge. Concurrent requests share the answer.
+     *
+     * @param used header of the challenged request
+     * @returns the header to retry with; null without a better one
+     * @throws PassingFailure, MonocoreError as `Transport.send`
+     */
+    async renew(challenge: string, used: string | null): Promise<string | null> {
+      if (header !== used) return header;
+      renewal ??= answer(challenge).finally(() => {
+        renewal = null;
+      });
+      header = await renewal;
+      return header;
+    },
+  };
 }
 
 function basic({ username, password }: Extract<Credentials, { type: 'password' }>): string {

@@ -2,92 +2,81 @@
 import { MonocoreError } from '../../../src/lib/errors.ts';
 import { DEFAULT_REGISTRY, type ImageReference } from '../../../src/protocol/image-reference.ts';
 import { invalidImage } from '../limits.ts';
-import { digestOf, MANIFEST_TYPES, MAX_MANIFEST_BYTES } from '../manifest.ts';
-import { Authorization } from './authorization.ts';
+import { digestOf, MANIFEST_TYPES, MAX_MANIFEST_BYTES, type ReceivedManifest } from '../manifest.ts';
+import { createAuthorization } from './authorization.ts';
 import type { Credentials } from './credentials.ts';
 import { type Answer, discard, readBody, type Transport } from './transport.ts';
 
 const DEFAULT_REGISTRY_HOST = 'registry-1.docker.io';
 
-/** A manifest or index as received, verified when its digest was known. */
-export interface ManifestAnswer {
-  readonly bytes: Buffer;
-  readonly digest: string;
-  readonly mediaType: string;
-}
+/** Requests to one repository, retried only after a challenge for credentials. */
+export type RepositoryClient = ReturnType<typeof createClient>;
 
-/** Requests manifests and blobs. Retries only after a challenge for credentials. */
-export class RepositoryClient {
-  readonly #transport: Transport;
-  readonly #base: URL;
+export function createClient(
+  transport: Transport,
+  { registry, repository }: ImageReference,
+  findCredentials: () => Promise<Credentials | null>,
+) {
+  const host = registry === DEFAULT_REGISTRY ? DEFAULT_REGISTRY_HOST : registry;
+  const base = new URL(`${transport.schemeFor(host)}//${host}/v2/${repository}/`);
+  const authorization = createAuthorization(transport, repository, findCredentials);
   /** `registry/repository`, for messages. */
-  readonly name: string;
-  readonly #authorization: Authorization;
+  const name = `${registry}/${repository}`;
 
-  constructor(
-    transport: Transport,
-    { registry, repository }: ImageReference,
-    findCredentials: () => Promise<Credentials | null>,
-  ) {
-    const host = registry === DEFAULT_REGISTRY ? DEFAULT_REGISTRY_HOST : registry;
-    this.#transport = transport;
-    this.#base = new URL(`${transport.schemeFor(host)}//${host}/v2/${repository}/`);
-    this.name = `${registry}/${repository}`;
-    this.#authorization = new Authorization(transport, repository, findCredentials);
-  }
-
-  /**
-   * Fetches a manifest or index by a tag or digest.
-   *
-   * @throws PassingFailure; MonocoreError `ImageUnavailable`, `ImageInvalid` for another digest or more than 4 MiB
-   */
-  async manifest(reference: string): Promise<ManifestAnswer> {
-    const what = `${this.name} ${reference}`;
-    const answer = await this.#get(`manifests/${reference}`, { accept: MANIFEST_TYPES.join(', ') });
-    if (answer.status !== 200) throw refusal(answer, what);
-    const bytes = await readBody(answer, MAX_MANIFEST_BYTES, what);
-    const digest = digestOf(bytes);
-    if (reference.startsWith('sha256:') && digest !== reference) {
-      throw invalidImage(`${what}: the registry sent other content, with the digest ${digest}`);
-    }
-    return { bytes, digest, mediaType: String(answer.headers['content-type'] ?? '') };
-  }
-
-  /**
-   * Opens a blob at `offset`: status 206, or 200 with all of it or 416 where the registry cannot resume. The signal ends
-   * the request and its answer.
-   *
-   * @throws as {@link manifest}; the signal's reason
-   */
-  async blob(digest: string, offset: number, signal: AbortSignal): Promise<Answer> {
-    const headers = {
-      // Compressed in transit it would not have the digest.
-      'accept-encoding': 'identity',
-      ...(offset > 0 ? { range: `bytes=${offset}-` } : {}),
-    };
-    const answer = await this.#get(`blobs/${digest}`, headers, signal);
-    const isExpected = answer.status === 200 || (offset > 0 && (answer.status === 206 || answer.status === 416));
-    if (!isExpected) throw refusal(answer, `${this.name} ${digest}`);
-    return answer;
-  }
-
-  async #get(path: string, headers: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<Answer> {
-    const ask = { url: new URL(path, this.#base), headers, ...(signal && { signal }) };
-    const authorization = this.#authorization.header;
-    const answer = await this.#transport.send({ ...ask, authorization });
+  async function get(path: string, headers: Readonly<Record<string, string>>): Promise<Answer> {
+    const ask = { url: new URL(path, base), headers };
+    const header = authorization.header();
+    const answer = await transport.send({ ...ask, authorization: header });
     const challenge = answer.headers['www-authenticate'];
     // A challenge from another host than the registry gets no credentials.
-    if (answer.status !== 401 || challenge === undefined || answer.origin !== ask.url.origin) return answer;
-    const renewed = await this.#authorization.renew([challenge].flat().join(', '), authorization);
+    if (answer.statusCode !== 401 || challenge === undefined || answer.url.origin !== base.origin) return answer;
+    const renewed = await authorization.renew([challenge].flat().join(', '), header);
     if (renewed === null) return answer;
     discard(answer);
-    return this.#transport.send({ ...ask, authorization: renewed });
+    return transport.send({ ...ask, authorization: renewed });
   }
+
+  return {
+    name,
+
+    /**
+     * Fetches a manifest or index by a tag or digest.
+     *
+     * @throws PassingFailure; MonocoreError `ImageUnavailable`, `ImageInvalid` for another digest or more than 4 MiB
+     */
+    async manifest(reference: string): Promise<ReceivedManifest> {
+      const what = `${name} ${reference}`;
+      const answer = await get(`manifests/${reference}`, { accept: MANIFEST_TYPES.join(', ') });
+      if (answer.statusCode !== 200) throw refusal(answer, what);
+      const bytes = await readBody(answer, MAX_MANIFEST_BYTES, what);
+      const digest = digestOf(bytes);
+      if (reference.startsWith('sha256:') && digest !== reference) {
+        throw invalidImage(`${what}: the registry sent other content, with the digest ${digest}`);
+      }
+      return { bytes, digest, mediaType: String(answer.headers['content-type'] ?? '') };
+    },
+
+    /**
+     * Opens a blob at `offset`: status 206, or 200 with all of it or 416 where the registry cannot resume.
+     *
+     * @throws as `manifest`
+     */
+    async blob(digest: string, offset: number): Promise<Answer> {
+      const answer = await get(`blobs/${digest}`, {
+        // Compressed in transit it would not have the digest.
+        'accept-encoding': 'identity',
+        ...(offset > 0 ? { range: `bytes=${offset}-` } : {}),
+      });
+      const { statusCode: status } = answer;
+      if (status === 200 || (offset > 0 && (status === 206 || status === 416))) return answer;
+      throw refusal(answer, `${name} ${digest}`);
+    },
+  };
 }
 
 function refusal(answer: Answer, what: string): MonocoreError {
   discard(answer);
-  const { status } = answer;
+  const { statusCode: status } = answer;
   if (status === 404) return new MonocoreError('ImageUnavailable', `there is no ${what}`);
   if (status === 401 || status === 403) {
     return new MonocoreError('ImageUnavailable', `the registry refuses ${what} (status ${status})`, {

@@ -1,6 +1,6 @@
 /** Retries of requests that failed for a passing reason. */
 import { setTimeout as delay } from 'node:timers/promises';
-import pRetry, { AbortError } from 'p-retry';
+import pRetry from 'p-retry';
 import { errorCode, errorText, MonocoreError } from '../../../src/lib/errors.ts';
 import type { StoreChange } from '../store/store.ts';
 
@@ -39,12 +39,13 @@ interface RetryContext extends Pick<StoreChange, 'signal' | 'report'> {
 /**
  * Runs `attempt` until it succeeds, fails for good, or has failed too often.
  *
- * @throws what the attempt throws; MonocoreError `ImageUnavailable` when a {@link PassingFailure} does not pass
+ * @throws the signal's reason, however the attempt fails then; what the attempt throws; MonocoreError `ImageUnavailable`
+ * when a {@link PassingFailure} does not pass
  */
 export async function withRetries<Result>(attempt: () => Promise<Result>, context: RetryContext): Promise<Result> {
   const { retries: policy, signal, report, what, hasAdvanced = () => false } = context;
   try {
-    return await pRetry(() => attempt().catch(rethrow), {
+    return await pRetry(attempt, {
       retries: policy.retries,
       minTimeout: policy.firstDelayMs,
       maxTimeout: policy.maxDelayMs,
@@ -52,23 +53,19 @@ export async function withRetries<Result>(attempt: () => Promise<Result>, contex
       signal,
       shouldConsumeRetry: () => !hasAdvanced(),
       async onFailedAttempt({ error, retriesLeft }) {
-        const { retryAfterMs } = error as PassingFailure;
+        signal.throwIfAborted();
+        if (!(error instanceof PassingFailure)) throw error;
         if (retriesLeft === 0) return;
-        if ((retryAfterMs ?? 0) > MAX_RETRY_AFTER_MS) throw error;
-        report({ type: 'retry', what, reason: errorText(error), delay_ms: retryAfterMs ?? policy.firstDelayMs });
-        if (retryAfterMs) await delay(retryAfterMs, undefined, { signal });
+        if ((error.retryAfterMs ?? 0) > MAX_RETRY_AFTER_MS) throw error;
+        report({ type: 'retry', what, reason: error.message, delay_ms: error.retryAfterMs ?? policy.firstDelayMs });
+        if (error.retryAfterMs) await delay(error.retryAfterMs, undefined, { signal });
       },
     });
   } catch (error) {
+    signal.throwIfAborted();
     if (!(error instanceof PassingFailure)) throw error;
     throw new MonocoreError('ImageUnavailable', `${what}: ${error.message}`, { cause: error.cause });
   }
-}
-
-/** Ends the retries of any other failure: p-retry retries all but an AbortError. */
-function rethrow(error: unknown): never {
-  if (error instanceof PassingFailure) throw error;
-  throw new AbortError(error instanceof Error ? error : new Error(errorText(error)));
 }
 
 /** Codes of connection errors that may pass. */

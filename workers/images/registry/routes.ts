@@ -14,32 +14,25 @@ interface Route {
 }
 
 /** Connections of one pull, opened on demand and kept until it ends. */
-export class Routes {
-  readonly #settings: ProxySettings;
-  readonly #direct: Route = { dispatcher: new Agent({ connect: { timeout: CONNECT_TIMEOUT_MS } }), proxy: null };
+export function openRoutes({ http, https, exempt }: ProxySettings) {
+  const direct: Route = { dispatcher: new Agent({ connect: { timeout: CONNECT_TIMEOUT_MS } }), proxy: null };
   /** By the proxy's URL as configured. */
-  readonly #proxied = new Map<string, Route>();
+  const proxied = new Map<string, Route>();
+  return {
+    /** Finds or opens the connection. @throws MonocoreError `Usage` for a malformed proxy address */
+    to(url: URL): Route {
+      const proxy = url.protocol === 'https:' ? https : http;
+      if (proxy === null || isExempt(url, exempt)) return direct;
+      const route = proxied.get(proxy) ?? openProxy(proxy, url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY');
+      proxied.set(proxy, route);
+      return route;
+    },
 
-  constructor(settings: ProxySettings) {
-    this.#settings = settings;
-  }
-
-  /** Finds or opens the connection. @throws MonocoreError `Usage` for a malformed proxy address */
-  to(url: URL): Route {
-    const { http, https, exempt } = this.#settings;
-    const proxy = url.protocol === 'https:' ? https : http;
-    if (proxy === null || isExempt(url, exempt)) return this.#direct;
-    const known = this.#proxied.get(proxy);
-    if (known) return known;
-    const route = openProxy(proxy, url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY');
-    this.#proxied.set(proxy, route);
-    return route;
-  }
-
-  /** Cuts off all requests. */
-  async destroy(): Promise<void> {
-    await Promise.all([this.#direct, ...this.#proxied.values()].map(({ dispatcher }) => dispatcher.destroy()));
-  }
+    /** Cuts off all requests. */
+    async destroy(): Promise<void> {
+      await Promise.all([direct, ...proxied.values()].map(({ dispatcher }) => dispatcher.destroy()));
+    },
+  };
 }
 
 /** @param variable names its source in messages, which never show the proxy's password */
