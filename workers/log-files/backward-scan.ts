@@ -13,15 +13,18 @@ export const MAX_SEEN_BYTES = 2 ** 20;
 /** Test of a record in [from, to), without its newline; of a long record, of its first {@link MAX_SEEN_BYTES}. */
 export type RecordTest = (bytes: Buffer, from: number, to: number, time: string) => boolean;
 
-interface BackwardScanOptions {
+export interface ScanOptions {
   readonly logDir: string;
+  /** Test of the wanted records; all are by default. */
+  readonly wants?: RecordTest;
+  /** Skip files last written before, milliseconds since the epoch. */
+  readonly sinceMs?: number | null;
+}
+
+interface BackwardScanOptions extends ScanOptions {
   readonly files: StreamFiles;
   /** End of the last record of interest. */
   readonly end: Position;
-  /** Test of the wanted records; null for all. */
-  readonly wants?: RecordTest | null;
-  /** Skip files last written before, milliseconds since the epoch. */
-  readonly sinceMs?: number | null;
   /** Buffer to read into; scans that take turns may share it. */
   readonly memory: Buffer;
 }
@@ -112,8 +115,8 @@ export class BackwardScan {
       this.#found.splice(0, MAX_FOUND);
       sectionStart = this.#found[0]!.start.offset;
     };
-    const seenBytes = wants ? MAX_SEEN_BYTES : 0;
-    await scanRecords(file, { start, end: this.#endBytes }, { memory, seenBytes }, visit);
+    const keptBytes = wants ? MAX_SEEN_BYTES : RECORD_TIME_BYTES;
+    await scanRecords(file, { start, end: this.#endBytes, memory, keptBytes }, visit);
     this.#endBytes = sectionStart;
   }
 
@@ -136,7 +139,8 @@ export class BackwardScan {
       let time = recordTime(head, 0, EARLIEST);
       if (time !== EARLIEST) return time;
       const before = await this.#findStart(file, at);
-      await scanRecords(file, { start: before, end: at }, { memory, seenBytes: 0 }, (_offset, bytes, from) => {
+      const section = { start: before, end: at, memory, keptBytes: RECORD_TIME_BYTES };
+      await scanRecords(file, section, (_offset, bytes, from) => {
         time = recordTime(bytes, from, time);
       });
       if (time !== EARLIEST) return time;
@@ -193,64 +197,52 @@ async function findNewline(file: LogFile, start: number, end: number, memory: Bu
 /** Gets a record in [from, to) without its newline; only the beginning of a long one. The bytes are valid during the call. */
 type RecordVisitor = (offset: number, bytes: Buffer, from: number, to: number) => void;
 
-interface ScanMemory {
-  /** Buffer to read into; larger than the head of a record. */
+interface Section {
+  /** Start of a record. */
+  readonly start: number;
+  readonly end: number;
+  /** Buffer to read into. */
   readonly memory: Buffer;
-  /** Most bytes that are given of a record longer than the memory; its head is always given. */
-  readonly seenBytes: number;
+  /** Most bytes of a record that are copied when it does not lie in one block; enough for its time. */
+  readonly keptBytes: number;
 }
 
-/** Calls `visit` for each record of the file in [start, end); a record starts at `start`. */
+/** Calls `visit` for each record of a section. */
 async function scanRecords(
   file: LogFile,
-  { start, end }: { readonly start: number; readonly end: number },
-  scan: ScanMemory,
+  { start, end, memory, keptBytes }: Section,
   visit: RecordVisitor,
 ): Promise<void> {
-  const { memory } = scan;
+  let recordStart = start;
+  /** Copies of the beginning of a record that goes on in the next block. */
+  const pieces: Buffer[] = [];
+  let missing = keptBytes;
+  const keep = (piece: Buffer): void => {
+    if (missing > 0 && piece.length > 0) pieces.push(Buffer.from(piece.subarray(0, missing)));
+    missing -= piece.length;
+  };
+  const visitKept = (): void => {
+    const record = Buffer.concat(pieces.splice(0));
+    missing = keptBytes;
+    visit(recordStart, record, 0, record.length);
+  };
   for (let at = start; at < end; ) {
     const wanted = Math.min(memory.length, end - at);
     const block = memory.subarray(0, await file.read(memory.subarray(0, wanted), at));
-    if (block.length === 0) return;
+    if (block.length === 0) break;
     let from = 0;
     for (let newline = block.indexOf(LF); newline !== -1; newline = block.indexOf(LF, from)) {
-      visit(at + from, block, from, newline);
+      if (pieces.length === 0) {
+        visit(recordStart, block, from, newline);
+      } else {
+        keep(block.subarray(0, newline));
+        visitKept();
+      }
       from = newline + 1;
+      recordStart = at + from;
     }
-    if (at + block.length >= end || block.length < wanted) {
-      if (from < block.length) visit(at + from, block, from, block.length);
-      return;
-    }
-    // A block without a newline is the start of a longer record.
-    at = from === 0 ? await scanLongRecord(file, at, end, scan, visit) : at + from;
+    keep(block.subarray(from));
+    at += block.length;
   }
-}
-
-/** Visits the record at `start`, whose beginning fills the memory; returns its end. */
-async function scanLongRecord(
-  file: LogFile,
-  start: number,
-  end: number,
-  { memory, seenBytes }: ScanMemory,
-  visit: RecordVisitor,
-): Promise<number> {
-  const pieces: Buffer[] = [];
-  let missing = Math.max(seenBytes, RECORD_TIME_BYTES);
-  const keep = (piece: Buffer): void => {
-    if (missing > 0) pieces.push(Buffer.from(piece.subarray(0, missing)));
-    missing -= piece.length;
-  };
-  keep(memory);
-  let at = start + memory.length;
-  for (let newline = -1; newline === -1 && at < end; ) {
-    const wanted = Math.min(memory.length, end - at);
-    const block = memory.subarray(0, await file.read(memory.subarray(0, wanted), at));
-    if (block.length === 0) break;
-    newline = block.indexOf(LF);
-    keep(newline === -1 ? block : block.subarray(0, newline));
-    at += newline === -1 ? block.length : newline + 1;
-  }
-  const record = Buffer.concat(pieces);
-  visit(start, record, 0, record.length);
-  return at;
+  if (pieces.length > 0) visitKept();
 }

@@ -40,10 +40,6 @@ export class ChunkWindow {
     });
   }
 
-  get isGone(): boolean {
-    return this.#isGone;
-  }
-
   /** Adds bytes [from, to), at most {@link CHUNK_BYTES}, to the current chunk; false if they do not fit. */
   put(bytes: Buffer, from: number, to: number): boolean {
     if (!this.#chunk || this.#length + (to - from) > CHUNK_BYTES) return false;
@@ -51,24 +47,18 @@ export class ChunkWindow {
     return true;
   }
 
-  /** As {@link put}, but waits for a new chunk if they do not fit. Throws {@link ReaderGone}. */
-  async append(bytes: Buffer, from: number, to: number): Promise<void> {
-    if (this.put(bytes, from, to)) return;
-    await this.turn();
-    this.put(bytes, from, to);
-  }
-
   /**
-   * Sends the current chunk and begins a new one as soon as there is a buffer. Throws {@link ReaderGone}.
+   * As {@link put}, but sends the current chunk if they do not fit, and waits for a buffer. Throws {@link ReaderGone}.
    *
-   * @param patienceMs how long to wait for a buffer; forever by default
-   * @returns false if none came; the next call may try again
+   * @param patienceMs how long to wait; forever by default
+   * @returns false if none came, and the bytes are not added
    */
-  async turn(patienceMs?: number): Promise<boolean> {
+  async append(bytes: Buffer, from: number, to: number, patienceMs?: number): Promise<boolean> {
+    if (this.put(bytes, from, to)) return true;
     this.flush();
     if (!(await this.hasRoom(patienceMs))) return false;
-    this.#chunk ??= Buffer.from(this.#take()!);
-    return true;
+    this.#chunk = Buffer.from(this.#free.pop() ?? this.#make());
+    return this.put(bytes, from, to);
   }
 
   /** Waits for a buffer; false if none came within `patienceMs`. Throws {@link ReaderGone}. */
@@ -98,9 +88,9 @@ export class ChunkWindow {
   lend(borrower: (buffer: ArrayBuffer) => void): void {
     this.flush();
     this.#borrower = borrower;
-    if (this.#chunk) this.#free.push(this.#chunk.buffer as ArrayBuffer);
-    this.#chunk = null;
-    for (let buffer = this.#take(); buffer; buffer = this.#take()) this.#accept(buffer);
+    const buffers = this.takeUnused();
+    while (this.#unmade > 0) buffers.push(this.#make());
+    for (const buffer of buffers) this.#accept(buffer);
   }
 
   /** Sends a chunk that the borrower filled. */
@@ -125,10 +115,7 @@ export class ChunkWindow {
     return unused;
   }
 
-  #take(): ArrayBuffer | null {
-    const buffer = this.#free.pop();
-    if (buffer) return buffer;
-    if (this.#unmade === 0) return null;
+  #make(): ArrayBuffer {
     this.#unmade -= 1;
     return new ArrayBuffer(CHUNK_BYTES);
   }
@@ -144,6 +131,6 @@ export class ChunkWindow {
   }
 
   #send(bytes: Uint8Array<ArrayBuffer>): void {
-    if (!this.#isGone) this.#port.postMessage({ type: 'chunk', bytes }, [bytes.buffer]);
+    this.#port.postMessage({ type: 'chunk', bytes }, [bytes.buffer]);
   }
 }

@@ -1,22 +1,26 @@
 /** Backward search of several streams at once, for the start of the last records over all of them. */
 import { streamKey } from '../../src/protocol/log-files/names.ts';
-import type { FoundRecord, TailPlace, TailState } from '../../src/protocol/log-files/queries.ts';
-import { BackwardScan, type RecordTest } from './backward-scan.ts';
+import type { FoundRecord, StreamEnd, TailState } from '../../src/protocol/log-files/queries.ts';
+import { EARLIEST } from '../../src/protocol/log-files/record.ts';
+import { BackwardScan, type ScanOptions } from './backward-scan.ts';
 import { listStreamFiles, type StreamFiles } from './log-file.ts';
 import { BLOCK_BYTES } from './stream-cursor.ts';
 import { insertRanked, type Ranked } from './time-merge.ts';
 
-interface TailSearchOptions {
-  readonly logDir: string;
-  /** Selects the records that count; all by default. */
-  readonly wants?: RecordTest | null;
-  /** Skip files last written before, milliseconds since the epoch. */
-  readonly sinceMs?: number | null;
+interface TailSearchOptions extends ScanOptions {
   /** Ends the search for now when it returns true; never by default. */
   readonly isDue?: () => boolean;
 }
 
 interface Candidate extends Ranked, FoundRecord {}
+
+/** State of a search for the last `missing` records, before its start. */
+export function startTail(missing: number, streams: readonly StreamEnd[]): TailState {
+  return {
+    missing,
+    streams: streams.map(({ id, end }) => ({ id, end, start: end, startTime: EARLIEST, at: end, next: null })),
+  };
+}
 
 /**
  * Continues a search from `state`, always to the newest record that is not counted yet.
@@ -27,72 +31,46 @@ export async function searchTail(
   state: TailState,
   options: TailSearchOptions,
 ): Promise<{ readonly state: TailState; readonly isDone: boolean }> {
-  const search = new TailSearch(state, options);
-  try {
-    const isDone = await search.run(await listFiles(options.logDir, state.streams));
-    return { state: search.state, isDone };
-  } finally {
-    await search.close();
-  }
-}
-
-class TailSearch {
-  readonly #options: TailSearchOptions;
-  readonly #places: TailPlace[];
-  readonly #candidates: Candidate[] = [];
-  #scans: BackwardScan[] = [];
-  #missing: number;
-
-  constructor({ missing, streams }: TailState, options: TailSearchOptions) {
-    this.#options = options;
-    this.#missing = missing;
-    this.#places = [...streams];
-  }
-
-  get state(): TailState {
-    return { missing: this.#missing, streams: this.#places };
-  }
-
-  /** Returns true if the search is complete. */
-  async run(files: readonly StreamFiles[]): Promise<boolean> {
-    if (this.#missing === 0) return true;
-    const { logDir, wants = null, sinceMs = null } = this.#options;
-    const memory = Buffer.allocUnsafeSlow(BLOCK_BYTES);
-    this.#scans = this.#places.map(
-      ({ at }, rank) => new BackwardScan({ logDir, files: files[rank]!, end: at, wants, sinceMs, memory }),
-    );
-    for (const rank of this.#places.keys()) if (!(await this.#look(rank))) return false;
-    for (let newest = this.#candidates.pop(); newest; newest = this.#candidates.pop()) {
-      const { rank, start, time } = newest;
-      this.#places[rank] = { ...this.#places[rank]!, start, startTime: time, next: null };
-      this.#missing -= 1;
-      if (this.#missing === 0) return true;
-      if (!(await this.#look(rank))) return false;
-    }
-    return true;
-  }
-
-  async close(): Promise<void> {
-    await Promise.all(this.#scans.map((scan) => scan.close()));
-  }
-
+  let { missing } = state;
+  const places = [...state.streams];
+  const files = await listFiles(options.logDir, places);
+  const memory = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+  const scans = places.map(({ at }, rank) => new BackwardScan({ ...options, files: files[rank]!, end: at, memory }));
+  const candidates: Candidate[] = [];
   /** Makes the next record of a stream a candidate, if there is one; false if there was no time to find it. */
-  async #look(rank: number): Promise<boolean> {
-    const place = this.#places[rank]!;
-    const scan = this.#scans[rank]!;
-    const found = place.next ?? (await scan.previous(this.#options.isDue));
+  const look = async (rank: number): Promise<boolean> => {
+    const place = places[rank]!;
+    const found = place.next ?? (await scans[rank]!.previous(options.isDue));
     if (found === null || found === 'later') {
-      this.#places[rank] = { ...place, at: scan.at };
+      places[rank] = { ...place, at: scans[rank]!.at };
       return found === null;
     }
-    this.#places[rank] = { ...place, at: found.start, next: found };
-    insertRanked(this.#candidates, { ...found, rank });
+    places[rank] = { ...place, at: found.start, next: found };
+    insertRanked(candidates, { ...found, rank });
     return true;
+  };
+  const search = async (): Promise<boolean> => {
+    if (missing === 0) return true;
+    for (const rank of places.keys()) if (!(await look(rank))) return false;
+    for (let newest = candidates.pop(); newest; newest = candidates.pop()) {
+      const { rank, start, time } = newest;
+      places[rank] = { ...places[rank]!, start, startTime: time, next: null };
+      missing -= 1;
+      if (missing === 0) return true;
+      if (!(await look(rank))) return false;
+    }
+    return true;
+  };
+  try {
+    const isDone = await search();
+    return { state: { missing, streams: places }, isDone };
+  } finally {
+    await Promise.all(scans.map((scan) => scan.close()));
   }
 }
 
 /** Files of each stream up to its end, including files that were begun after the folder was listed. */
-async function listFiles(logDir: string, streams: readonly TailPlace[]): Promise<StreamFiles[]> {
+async function listFiles(logDir: string, streams: readonly StreamEnd[]): Promise<StreamFiles[]> {
   const wanted = new Set(streams.map(({ id }) => streamKey(id)));
   const listed = await listStreamFiles(logDir, (id) => wanted.has(streamKey(id)));
   return streams.map(({ id, end }) => {

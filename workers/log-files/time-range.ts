@@ -8,31 +8,26 @@ import type { Block } from './stream-cursor.ts';
 /** Sorts after every time. */
 const LATEST = '~';
 
-/** Times that a filter selects. */
-export class TimeRange {
-  readonly #since: string;
-  readonly #until: string;
+/** Test of the time of a record. */
+type TimeTest = (time: string) => boolean;
 
-  constructor({ sinceMs, untilMs }: LogFilter) {
-    this.#since = sinceMs === null ? EARLIEST : isoTime(sinceMs);
-    this.#until = untilMs === null ? LATEST : isoTime(untilMs);
-  }
-
-  has(time: string): boolean {
-    return time >= this.#since && time <= this.#until;
-  }
+/** Makes the test of a filter's times. */
+export function makeTimeTest({ sinceMs, untilMs }: LogFilter): TimeTest {
+  const since = sinceMs === null ? EARLIEST : isoTime(sinceMs);
+  const until = untilMs === null ? LATEST : isoTime(untilMs);
+  return (time) => time >= since && time <= until;
 }
 
 /** Selects the records of one stream by their time. Takes the blocks of the stream in order. */
 export class TimeFilter {
-  readonly #range: TimeRange;
+  readonly #wants: TimeTest;
   #time: string;
   /** Decision on a record whose end has not come, or null. */
   #isWanted: boolean | null = null;
 
   /** @param time time of the record before the first one */
-  constructor(range: TimeRange, time: string) {
-    this.#range = range;
+  constructor(filter: LogFilter, time: string) {
+    this.#wants = makeTimeTest(filter);
     this.#time = time;
   }
 
@@ -44,7 +39,7 @@ export class TimeFilter {
         const before = at === 0 && start.offset === 0 ? EARLIEST : this.#time;
         this.#time = recordTime(bytes, at, before);
       }
-      const isWanted = this.#isWanted ?? this.#range.has(this.#time);
+      const isWanted = this.#isWanted ?? this.#wants(this.#time);
       const end = bytes.indexOf(LF, at) + 1;
       this.#isWanted = end === 0 ? isWanted : null;
       if (!isWanted && from < at) yield [from, at];

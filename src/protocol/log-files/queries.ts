@@ -81,12 +81,16 @@ export type SearchState =
   | { readonly phase: 'tail'; readonly tail: TailState }
   | { readonly phase: 'deliver' | 'done'; readonly places: readonly SearchPlace[] };
 
-/** Progress of the delivery of a stream. */
-export interface SearchPlace {
+/** Stream up to the end of its last record of interest. */
+export interface StreamEnd {
   readonly id: StreamId;
+  readonly end: Position;
+}
+
+/** Progress of the delivery of a stream. */
+export interface SearchPlace extends StreamEnd {
   /** Next byte to deliver; the start of a record unless `isInRecord`. */
   readonly at: Position;
-  readonly end: Position;
   /** Time of the previous record, RFC 3339, for records that have none; empty if there is none. */
   readonly time: string;
   /** The part of a record before `at` was delivered: its rest comes before anything else. True for one stream at most. */
@@ -100,9 +104,7 @@ export interface TailState {
 }
 
 /** Progress of the search for the last records in a stream. */
-export interface TailPlace {
-  readonly id: StreamId;
-  readonly end: Position;
+interface TailPlace extends StreamEnd {
   /** Start of the oldest record found; `end` while there is none. */
   readonly start: Position;
   /** Time of that record, RFC 3339; empty while there is none. */

@@ -21,7 +21,7 @@ import { ChunkWindow, ReaderGone } from '../../log-files/chunk-window.ts';
 import { makeBlocks, StreamCursor } from '../../log-files/stream-cursor.ts';
 import { searchTail } from '../../log-files/tail-search.ts';
 import { placeIn, type Run, TimeMerge } from '../../log-files/time-merge.ts';
-import { TimeRange } from '../../log-files/time-range.ts';
+import { makeTimeTest } from '../../log-files/time-range.ts';
 
 /** Duration of a page, from its first record. */
 const PAGE_MS = 1000;
@@ -101,9 +101,9 @@ function makeLimits(): PageLimits {
 
 /** Makes the test of a filter. It takes as long as the pattern does. Throws `SyntaxError` for an invalid pattern. */
 export function makeRecordTest(filter: LogFilter): RecordTest {
-  const range = new TimeRange(filter);
+  const wantsTime = makeTimeTest(filter);
   const pattern = filter.grep && compilePattern(filter.grep);
-  return (bytes, from, to, time) => range.has(time) && (pattern === null || pattern.test(recordText(bytes, from, to)));
+  return (bytes, from, to, time) => wantsTime(time) && (pattern === null || pattern.test(recordText(bytes, from, to)));
 }
 
 interface DeliveryOptions {
@@ -278,6 +278,6 @@ class Delivery {
   /** Returns false if the reader takes nothing. */
   async #send(bytes: Buffer, from: number, to: number): Promise<boolean> {
     const { window, patienceMs } = this.#options;
-    return window.put(bytes, from, to) || ((await window.turn(patienceMs)) && window.put(bytes, from, to));
+    return window.append(bytes, from, to, patienceMs);
   }
 }

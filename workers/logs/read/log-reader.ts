@@ -7,7 +7,6 @@
  * has jobs do the first part (`workers/jobs/logs/search.ts`).
  */
 import type { MessagePort } from 'node:worker_threads';
-import type { Clock } from '../../../src/lib/clock.ts';
 import { toWireError } from '../../../src/lib/errors.ts';
 import {
   ORIGIN,
@@ -21,35 +20,23 @@ import {
   type LogQuery,
   type LogReadEvent,
   READ_WINDOW,
+  type StreamEnd,
 } from '../../../src/protocol/log-files/queries.ts';
 import { EARLIEST, LF } from '../../../src/protocol/log-files/record.ts';
 import { findEnd } from '../../log-files/backward-scan.ts';
 import { ChunkWindow, ReaderGone } from '../../log-files/chunk-window.ts';
 import { listStreamFiles } from '../../log-files/log-file.ts';
 import { BLOCK_BYTES, makeBlocks, StreamCursor } from '../../log-files/stream-cursor.ts';
-import { searchTail } from '../../log-files/tail-search.ts';
+import { searchTail, startTail } from '../../log-files/tail-search.ts';
 import { TimeMerge } from '../../log-files/time-merge.ts';
-import { TimeFilter, TimeRange } from '../../log-files/time-range.ts';
-import { LogSearch, type StartPage } from './log-search.ts';
+import { TimeFilter } from '../../log-files/time-range.ts';
+import { LogSearch, type SearchOptions } from './log-search.ts';
 
-/** End of the last whole record of a stream that is being written; null for any other stream. */
-type SettledEnd = (id: StreamId) => Position | null;
-
-interface LogReaderOptions {
-  readonly logDir: string;
+interface LogReaderOptions extends SearchOptions {
   readonly query: LogQuery;
   readonly port: MessagePort;
-  readonly settledEnd: SettledEnd;
-  readonly startPage: StartPage;
-  /** Time without a sign of life after which a page of a search is cancelled. */
-  readonly pageSilenceMs: number;
-  readonly clock: Clock;
-}
-
-/** Stream that the reader follows, and how far it is written. */
-interface Track {
-  readonly id: StreamId;
-  readonly end: Position;
+  /** End of the last whole record of a stream that is being written; null for any other stream. */
+  readonly settledEnd: (id: StreamId) => Position | null;
 }
 
 /** Stream whose new records are read in this thread. */
@@ -76,21 +63,20 @@ export class LogReader {
   readonly #window: ChunkWindow;
   readonly #search: LogSearch;
   readonly #followed = new Map<string, Followed>();
-  /** Streams that may have undelivered records. */
-  readonly #tracks = new Map<string, Track>();
+  /** Streams that may have undelivered records, and how far they are written. */
+  readonly #tracks = new Map<string, StreamEnd>();
   #isFinishing = false;
   #wake: () => void = () => {};
   #cancelEnd: () => void = () => {};
 
   constructor(options: LogReaderOptions) {
-    const { logDir, query, port, startPage, pageSilenceMs, clock } = options;
+    const { query, port } = options;
     this.#options = options;
     this.#window = new ChunkWindow(port, READ_WINDOW, () => {
-      this.#search.stop(new ReaderGone());
+      this.#search.stop();
       this.finish();
     });
-    const { filter = EVERY_RECORD } = query;
-    this.#search = new LogSearch({ logDir, filter, window: this.#window, startPage, pageSilenceMs, clock });
+    this.#search = new LogSearch(options, query.filter ?? EVERY_RECORD, this.#window);
     this.done = this.#run();
   }
 
@@ -140,7 +126,6 @@ export class LogReader {
   }
 
   #post(event: Extract<LogReadEvent, { type: 'end' | 'error' }>): void {
-    if (this.#window.isGone) return;
     const { port } = this.#options;
     port.postMessage(event);
     port.close();
@@ -156,8 +141,12 @@ export class LogReader {
   }
 
   async #deliverPast(): Promise<void> {
-    const { logDir, query, settledEnd } = this.#options;
-    const ranges = await findRanges(logDir, query, settledEnd);
+    const { logDir, query } = this.#options;
+    const streams = await this.#findEnds();
+    const ranges =
+      query.tail === null
+        ? streams.map((stream) => ({ ...stream, start: ORIGIN }))
+        : (await searchTail(startTail(query.tail, streams), { logDir })).state.streams;
     const blocks = makeBlocks(ranges.length);
     const sources = ranges.map(({ id, start, end }, rank) => {
       const { cursor } = this.#follow(id, start);
@@ -170,16 +159,34 @@ export class LogReader {
     this.#window.flush();
   }
 
-  async #searchPast(): Promise<void> {
+  /**
+   * Finds the ends of the streams that the query selects, without regard to tail and filter. They are in the order of
+   * services and, for each, stdout, stderr, console.
+   */
+  async #findEnds(): Promise<StreamEnd[]> {
     const { logDir, query, settledEnd } = this.#options;
-    await this.#search.deliverPast(await findAll(logDir, query, settledEnd), query.tail);
+    const streams = await listStreamFiles(logDir, (id) => selectsStream(query, id));
+    streams.sort((a, b) => compareStreams(a.id, b.id));
+    const ends: StreamEnd[] = [];
+    for (const files of streams) {
+      const { id } = files;
+      const end = settledEnd(id) ?? (await findEnd(logDir, files, { skipsTorn: query.follow }));
+      // If it was opened meanwhile, only its writer knows where a record ends.
+      ends.push({ id, end: settledEnd(id) ?? end });
+    }
+    return ends;
+  }
+
+  async #searchPast(): Promise<void> {
+    const { query } = this.#options;
+    await this.#search.deliver(await this.#findEnds(), query.tail);
     if (query.filter?.grep) return;
     for (const { id, end, time } of this.#search.places()) this.#follow(id, end, time);
   }
 
   #follow(id: StreamId, start: Position, time: string = EARLIEST): Followed {
     const { logDir, query } = this.#options;
-    const filter = query.filter ? new TimeFilter(new TimeRange(query.filter), time) : null;
+    const filter = query.filter ? new TimeFilter(query.filter, time) : null;
     const followed = { cursor: new StreamCursor({ logDir, id, start }), filter };
     this.#followed.set(streamKey(id), followed);
     return followed;
@@ -189,7 +196,7 @@ export class LogReader {
     while (await this.#hasNew()) {
       const tracks = [...this.#tracks.values()];
       this.#tracks.clear();
-      await this.#search.deliverNew(tracks);
+      await this.#search.deliver(tracks, null);
       await this.#pause();
     }
   }
@@ -205,7 +212,7 @@ export class LogReader {
   }
 
   /** Delivers one block of a stream, so that streams take turns, or one long record as a whole. */
-  async #deliverBlock(key: string, track: Track, memory: Buffer): Promise<void> {
+  async #deliverBlock(key: string, track: StreamEnd, memory: Buffer): Promise<void> {
     const { cursor, filter } = this.#followed.get(key) ?? this.#follow(track.id, ORIGIN);
     for (;;) {
       const block = await cursor.take(track.end, memory);
@@ -249,39 +256,6 @@ export class LogReader {
 /** True if `query` selects the stream. */
 function selectsStream(query: LogQuery, { service, stream }: StreamId): boolean {
   return query.streams.includes(stream) && (query.services.length === 0 || query.services.includes(service));
-}
-
-/** Records of a stream; both ends are ends of records. */
-interface ReadRange {
-  readonly id: StreamId;
-  readonly start: Position;
-  readonly end: Position;
-}
-
-/**
- * Finds the records that are in the files now, of each stream that `query` selects, without regard to tail and filter.
- * They are in the order of services and, for each, stdout, stderr, console.
- */
-async function findAll(logDir: string, query: LogQuery, settledEnd: SettledEnd): Promise<ReadRange[]> {
-  const streams = await listStreamFiles(logDir, (id) => selectsStream(query, id));
-  streams.sort((a, b) => compareStreams(a.id, b.id));
-  const ranges: ReadRange[] = [];
-  for (const files of streams) {
-    const { id } = files;
-    const end = settledEnd(id) ?? (await findEnd(logDir, files, { skipsTorn: query.follow }));
-    // If it was opened meanwhile, only its writer knows where a record ends.
-    ranges.push({ id, start: ORIGIN, end: settledEnd(id) ?? end });
-  }
-  return ranges;
-}
-
-/** As {@link findAll}, but only the last `query.tail` records over all streams. */
-async function findRanges(logDir: string, query: LogQuery, settledEnd: SettledEnd): Promise<ReadRange[]> {
-  const all = await findAll(logDir, query, settledEnd);
-  if (query.tail === null) return all;
-  const streams = all.map(({ id, end }) => ({ id, end, start: end, startTime: '', at: end, next: null }));
-  const { state } = await searchTail({ missing: query.tail, streams }, { logDir });
-  return state.streams.map(({ id, start, end }) => ({ id, start, end }));
 }
 
 function compareStreams(a: StreamId, b: StreamId): number {

@@ -2,7 +2,7 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import type { Clock } from '../../../src/lib/clock.ts';
 import { fromWireError, MonocoreError } from '../../../src/lib/errors.ts';
-import { ORIGIN, type Position, type StreamId, streamKey } from '../../../src/protocol/log-files/names.ts';
+import { ORIGIN, type StreamId, streamKey } from '../../../src/protocol/log-files/names.ts';
 import type {
   LogFilter,
   SearchOrder,
@@ -10,42 +10,42 @@ import type {
   SearchPlace,
   SearchReply,
   SearchState,
+  StreamEnd,
 } from '../../../src/protocol/log-files/queries.ts';
 import { EARLIEST, LF } from '../../../src/protocol/log-files/record.ts';
-import type { ChunkWindow } from '../../log-files/chunk-window.ts';
+import { type ChunkWindow, ReaderGone } from '../../log-files/chunk-window.ts';
+import { startTail } from '../../log-files/tail-search.ts';
 
 const NEWLINE = Buffer.from([LF]);
 
 /** Starts a job for a page, which answers on `port` with `SearchReply`s. The returned function cancels it. */
 export type StartPage = (page: SearchPage, port: MessagePort) => () => void;
 
-interface LogSearchOptions {
+/** Parts of the log worker that every search needs. */
+export interface SearchOptions {
   readonly logDir: string;
-  readonly filter: LogFilter;
-  readonly window: ChunkWindow;
   readonly startPage: StartPage;
+  /** Time without a sign of life after which a page is cancelled. */
   readonly pageSilenceMs: number;
   readonly clock: Clock;
 }
 
-interface StreamEnd {
-  readonly id: StreamId;
-  readonly end: Position;
-}
-
 /** Keeps how far each stream was searched. Log worker. */
 export class LogSearch {
-  readonly #options: LogSearchOptions;
+  readonly #options: SearchOptions;
+  readonly #filter: LogFilter;
+  readonly #window: ChunkWindow;
   readonly #places = new Map<string, SearchPlace>();
   /** Streams whose files were removed during the current delivery. */
   readonly #forgotten = new Set<string>();
   #stopPage: (error: Error) => void = () => {};
   /** Port of the running page. */
   #pagePort: MessagePort | null = null;
-  #stopped: Error | null = null;
 
-  constructor(options: LogSearchOptions) {
+  constructor(options: SearchOptions, filter: LogFilter, window: ChunkWindow) {
     this.#options = options;
+    this.#filter = filter;
+    this.#window = window;
   }
 
   /** Progress of the streams. */
@@ -54,23 +54,22 @@ export class LogSearch {
   }
 
   /**
-   * Delivers the matching records from the first file on, or the last `tail` of them, in the order of their times.
+   * Delivers the matching records of each stream up to its end, in the order of their times: from where the last delivery
+   * ended, at first from the first file on, or the last `tail` records.
    *
    * @throws ReaderGone; MonocoreError `Aborted` if a page gave no sign of life for too long, `ThreadDied` if it died
    */
-  async deliverPast(streams: readonly StreamEnd[], tail: number | null): Promise<void> {
-    if (tail === null) {
-      await this.#deliver({ phase: 'deliver', places: streams.map(({ id, end }) => newPlace(id, end)) });
-      return;
+  async deliver(streams: readonly StreamEnd[], tail: number | null): Promise<void> {
+    this.#forgotten.clear();
+    let state: SearchState =
+      tail === null
+        ? { phase: 'deliver', places: streams.map((stream) => ({ ...this.#placeOf(stream.id), ...stream })) }
+        : { phase: 'tail', tail: startTail(tail, streams) };
+    while (state.phase !== 'done') state = await this.#runPage(state);
+    for (const place of state.places) {
+      const key = streamKey(place.id);
+      if (!this.#forgotten.has(key)) this.#places.set(key, place);
     }
-    const places = streams.map(({ id, end }) => ({ id, end, start: end, startTime: EARLIEST, at: end, next: null }));
-    await this.#deliver({ phase: 'tail', tail: { missing: tail, streams: places } });
-  }
-
-  /** Delivers the matching records from the current positions to the new ends. Throws as {@link deliverPast}. */
-  async deliverNew(streams: readonly StreamEnd[]): Promise<void> {
-    const places = streams.map(({ id, end }) => ({ ...(this.#places.get(streamKey(id)) ?? newPlace(id, end)), end }));
-    await this.#deliver({ phase: 'deliver', places });
   }
 
   /** Tells that the files of the stream were removed; new ones start at the first number. */
@@ -80,20 +79,13 @@ export class LogSearch {
     this.#pagePort?.postMessage({ type: 'forget', id } satisfies SearchOrder);
   }
 
-  /** Ends the running page and starts no other; the delivery throws `error`. */
-  stop(error: Error): void {
-    this.#stopped ??= error;
-    this.#stopPage(error);
+  /** The reader is gone: ends the running page. The window starts no other. */
+  stop(): void {
+    this.#stopPage(new ReaderGone());
   }
 
-  async #deliver(start: SearchState): Promise<void> {
-    this.#forgotten.clear();
-    let state = start;
-    while (state.phase !== 'done') state = await this.#runPage(state);
-    for (const place of state.places) {
-      const key = streamKey(place.id);
-      if (!this.#forgotten.has(key)) this.#places.set(key, place);
-    }
+  #placeOf(id: StreamId): Omit<SearchPlace, 'id' | 'end'> {
+    return this.#places.get(streamKey(id)) ?? { at: ORIGIN, time: EARLIEST, isInRecord: false };
   }
 
   /** Leaves out removed streams: their positions would be positions in new files. Ends a record that was begun. */
@@ -105,19 +97,18 @@ export class LogSearch {
     }
     const isCut = state.places.some((place) => place.isInRecord && !isKept(place));
     const kept = { phase: state.phase, places: state.places.filter(isKept) };
-    if (isCut) await this.#options.window.append(NEWLINE, 0, NEWLINE.length);
+    if (isCut) await this.#window.append(NEWLINE, 0, NEWLINE.length);
     return kept;
   }
 
   async #runPage(state: SearchState): Promise<SearchState> {
-    const { logDir, filter, window, startPage } = this.#options;
+    const { logDir, startPage } = this.#options;
     // A job would only hold a thread while the reader takes nothing.
-    await window.hasRoom();
+    await this.#window.hasRoom();
     const current = await this.#dropForgotten(state);
-    if (this.#stopped) throw this.#stopped;
     const { port1: port, port2: jobPort } = new MessageChannel();
     this.#pagePort = port;
-    const cancel = startPage({ logDir, filter, state: current }, jobPort);
+    const cancel = startPage({ logDir, filter: this.#filter, state: current }, jobPort);
     let unused: readonly ArrayBuffer[] = [];
     try {
       const end = await this.#relay(port);
@@ -128,48 +119,32 @@ export class LogSearch {
       throw error;
     } finally {
       this.#pagePort = null;
-      window.endLoan(unused);
+      this.#window.endLoan(unused);
       port.close();
     }
   }
 
   /** Lends the job the reader's buffers and passes on the filled ones, until the job's last message. */
   #relay(port: MessagePort): Promise<Extract<SearchReply, { type: 'page' }>> {
-    const { filter, window, pageSilenceMs, clock } = this.#options;
+    const { pageSilenceMs, clock } = this.#options;
     let cancelTimer = () => {};
     const ended = new Promise<Extract<SearchReply, { type: 'page' }>>((resolve, reject) => {
       this.#stopPage = reject;
       port.on('message', (reply: SearchReply) => {
         cancelTimer();
-        cancelTimer = clock.after(pageSilenceMs, () => reject(silenceError(filter, pageSilenceMs)));
-        switch (reply.type) {
-          case 'alive':
-            return;
-          case 'chunk':
-            window.relay(reply.bytes);
-            return;
-          case 'page':
-            resolve(reply);
-            return;
-          case 'error':
-            reject(fromWireError(reply.error));
-            return;
-          default:
-            reply satisfies never;
-        }
+        cancelTimer = clock.after(pageSilenceMs, () => reject(silenceError(this.#filter, pageSilenceMs)));
+        if (reply.type === 'chunk') this.#window.relay(reply.bytes);
+        else if (reply.type === 'page') resolve(reply);
+        else if (reply.type === 'error') reject(fromWireError(reply.error));
       });
       port.on('close', () => reject(new MonocoreError('ThreadDied', 'the search failed: its thread died; try again')));
     });
-    window.lend((buffer) => port.postMessage(buffer, [buffer]));
+    this.#window.lend((buffer) => port.postMessage(buffer, [buffer]));
     return ended.finally(() => {
       cancelTimer();
       this.#stopPage = () => {};
     });
   }
-}
-
-function newPlace(id: StreamId, end: Position): SearchPlace {
-  return { id, at: ORIGIN, end, time: EARLIEST, isInRecord: false };
 }
 
 function silenceError({ grep }: LogFilter, silenceMs: number): MonocoreError {
