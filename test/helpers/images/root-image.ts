@@ -13,7 +13,7 @@ export const LIMITS: RootImageLimits = { maxImageBytes: 64 * 2 ** 20, maxEntries
 /** Builds an image of blobs, and gives its path. */
 export async function buildImage(dir: string, layers: readonly LayerBlob[], limits = LIMITS): Promise<string> {
   const outputPath = join(dir, 'root.erofs');
-  await buildRootImage({ layers, outputPath, limits });
+  await buildRootImage(layers, outputPath, limits);
   return outputPath;
 }
 

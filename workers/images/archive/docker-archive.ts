@@ -82,7 +82,7 @@ async function digestContent(path: string, maxBytes: number, signal: AbortSignal
     if (size > maxBytes) throw invalidImage('a layer of the archive is too large when decompressed');
   };
   try {
-    for await (const chunk of decompress(path, count, signal)) hash.update(chunk);
+    for await (const chunk of decompress(path, signal, count)) hash.update(chunk);
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof MonocoreError) throw error;

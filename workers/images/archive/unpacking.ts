@@ -110,8 +110,7 @@ export async function unpackArchive(
   }
 
   try {
-    const content = decompress(path, () => {}, signal);
-    await readTar(content, take);
+    await readTar(decompress(path, signal), take);
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof MonocoreError || isSystemError(error)) throw error;

@@ -68,18 +68,27 @@ const ENTRY_TYPES: ReadonlyMap<number, number> = new Map([
   [FileType.symlink, 7],
 ]);
 
-/** Bytes that a directory takes. @param names sorted, one character per byte */
-export function sizeOfDirectory(names: readonly string[]): number {
-  let blocks = 0;
-  let used = 0;
-  for (const { length } of names) {
-    if (used + ENTRY_BYTES + length > BLOCK_BYTES) {
-      blocks += 1;
-      used = 0;
+/** Names of a directory by its blocks. @param names sorted, one character per byte */
+function splitNames(names: readonly string[]): string[][] {
+  const blocks: string[][] = [];
+  let freeBytes = 0;
+  for (const name of names) {
+    const bytes = ENTRY_BYTES + name.length;
+    if (bytes > freeBytes) {
+      blocks.push([]);
+      freeBytes = BLOCK_BYTES;
     }
-    used += ENTRY_BYTES + length;
+    freeBytes -= bytes;
+    blocks.at(-1)!.push(name);
   }
-  return blocks * BLOCK_BYTES + used;
+  return blocks;
+}
+
+/** Bytes that a directory takes. */
+export function sizeOfDirectory(names: readonly string[]): number {
+  const blocks = splitNames(names);
+  const lastBytes = blocks.at(-1)!.reduce((sum, { length }) => sum + ENTRY_BYTES + length, 0);
+  return (blocks.length - 1) * BLOCK_BYTES + lastBytes;
 }
 
 /** Entries of a directory, sorted bytewise over all blocks: the kernel searches them by halves. */
@@ -87,34 +96,21 @@ export function renderDirectory(directory: DirectoryInode): Buffer {
   const { names, children, parent } = directory;
   const bytes = Buffer.alloc(directory.sizeBytes);
   let blockStart = 0;
-  for (let first = 0; first < names.length; ) {
-    const after = endOfBlock(names, first);
-    let nameOffset = (after - first) * ENTRY_BYTES;
-    for (let index = first; index < after; index += 1) {
-      const name = names[index]!;
+  for (const block of splitNames(names)) {
+    let entry = blockStart;
+    let nameOffset = block.length * ENTRY_BYTES;
+    for (const name of block) {
       const { nid, attributes } = name === '..' ? parent : (children.get(name) ?? directory);
-      const entry = blockStart + (index - first) * ENTRY_BYTES;
       bytes.writeBigUInt64LE(BigInt(nid), entry);
       bytes.writeUInt16LE(nameOffset, entry + 8);
       bytes.writeUInt8(ENTRY_TYPES.get(attributes.mode & TYPE_MASK) ?? 0, entry + 10);
       bytes.write(name, blockStart + nameOffset, 'latin1');
+      entry += ENTRY_BYTES;
       nameOffset += name.length;
     }
     blockStart += BLOCK_BYTES;
-    first = after;
   }
   return bytes;
-}
-
-/** Index after the last name in the block that begins with the name at `first`. */
-function endOfBlock(names: readonly string[], first: number): number {
-  let used = 0;
-  let index = first;
-  for (; index < names.length; index += 1) {
-    used += ENTRY_BYTES + names[index]!.length;
-    if (used > BLOCK_BYTES) break;
-  }
-  return index;
 }
 
 /** The first block, with the superblock in it. */

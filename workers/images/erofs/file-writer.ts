@@ -2,6 +2,7 @@
 import { writeSync } from 'node:fs';
 
 const BUFFER_BYTES = 1024 * 1024;
+const ZEROS = Buffer.alloc(4096);
 
 export class FileWriter {
   readonly #fd: number;
@@ -35,12 +36,7 @@ export class FileWriter {
 
   /** Writes zeros up to `position`. */
   padTo(position: number): void {
-    while (this.position < position) {
-      if (this.#used === BUFFER_BYTES) this.flush();
-      const length = Math.min(position - this.position, BUFFER_BYTES - this.#used);
-      this.#buffer.fill(0, this.#used, this.#used + length);
-      this.#used += length;
-    }
+    while (this.position < position) this.write(ZEROS.subarray(0, position - this.position));
   }
 
   flush(): void {

@@ -1,4 +1,5 @@
 /** Lays out the inodes of an image behind the contents of its files, and writes them. */
+import { fsyncSync, ftruncateSync } from 'node:fs';
 import type { ContentStore } from '../rootfs/content-store.ts';
 import { type AnyInode, DirectoryInode, FileInode, SymlinkInode } from '../rootfs/tree.ts';
 import {
@@ -16,16 +17,36 @@ import { FileWriter, writeFully } from './file-writer.ts';
 /** The first slot stays empty, so that no inode has the number 0. */
 const FIRST_INODE_OFFSET = INODE_BYTES;
 
-interface ImageLayout {
-  readonly inodes: readonly AnyInode[];
-  /** First block of the inodes. */
-  readonly metaBlock: number;
-  /** Number of blocks of the image. */
-  readonly blocks: number;
+/**
+ * Writes a tree around the contents of its files, which are already there, and syncs the image.
+ *
+ * @throws MonocoreError `ImageInvalid` above the limit of `contents`; errors of the system
+ */
+export function writeImage(fd: number, root: DirectoryInode, contents: ContentStore): void {
+  const inodes = collectInodes(root);
+  const nextBlock = contents.compact(inodes.filter((inode) => inode instanceof FileInode));
+  const metaBlock = placeBlocks(inodes, nextBlock);
+  const blocks = metaBlock + Math.ceil(placeInodes(inodes) / BLOCK_BYTES);
+  contents.checkBytes(blocks * BLOCK_BYTES);
+  const metaStart = metaBlock * BLOCK_BYTES;
+  const meta = new FileWriter(fd, metaStart);
+  for (const [index, inode] of inodes.entries()) {
+    meta.padTo(metaStart + inode.nid * NID_BYTES);
+    meta.write(renderInode(inode, index + 1));
+    if (inode.attributes.xattrs) meta.write(inode.attributes.xattrs);
+    if (inode instanceof FileInode) meta.write(contents.readTail(inode));
+    else if (inode instanceof DirectoryInode || inode instanceof SymlinkInode) meta.write(writeBlocks(fd, inode));
+  }
+  meta.padTo(blocks * BLOCK_BYTES);
+  meta.flush();
+  // Last, so that an incomplete file is not an image.
+  writeFully(fd, renderSuperblock({ inodes: inodes.length, blocks, metaBlock, rootNid: root.nid }), 0);
+  ftruncateSync(fd, blocks * BLOCK_BYTES);
+  fsyncSync(fd);
 }
 
 /** Lists every inode once, the root first; counts links and sorts the names of directories. */
-export function collectInodes(root: DirectoryInode): AnyInode[] {
+function collectInodes(root: DirectoryInode): AnyInode[] {
   const inodes: AnyInode[] = [root];
   // Grows while it is iterated.
   for (const inode of inodes) {
@@ -33,6 +54,7 @@ export function collectInodes(root: DirectoryInode): AnyInode[] {
     inode.links = 2;
     // By code units, which are bytes here.
     inode.names = ['.', '..', ...inode.children.keys()].sort();
+    inode.sizeBytes = sizeOfDirectory(inode.names);
     for (const child of inode.children.values()) {
       if (child instanceof DirectoryInode) inode.links += 1;
       if (child.links === 0) inodes.push(child);
@@ -42,16 +64,20 @@ export function collectInodes(root: DirectoryInode): AnyInode[] {
   return inodes;
 }
 
-/** Places long directories and symlink targets from `nextBlock` on, then all inodes. */
-export function layOut(inodes: readonly AnyInode[], nextBlock: number): ImageLayout {
-  let metaBlock = nextBlock;
+/** Places long directories and symlink targets. @returns the first block behind them */
+function placeBlocks(inodes: readonly AnyInode[], firstBlock: number): number {
+  let nextBlock = firstBlock;
   for (const inode of inodes) {
-    if (inode instanceof FileInode) continue;
-    if (inode instanceof DirectoryInode) inode.sizeBytes = sizeOfDirectory(inode.names);
     const { blocks } = planContent(inode.sizeBytes);
-    if (blocks > 0) inode.location = metaBlock;
-    metaBlock += blocks;
+    if (blocks === 0 || inode instanceof FileInode) continue;
+    inode.location = nextBlock;
+    nextBlock += blocks;
   }
+  return nextBlock;
+}
+
+/** Numbers inodes by their places. @returns the bytes that they take */
+function placeInodes(inodes: readonly AnyInode[]): number {
   let end = FIRST_INODE_OFFSET;
   for (const inode of inodes) {
     const headBytes = INODE_BYTES + (inode.attributes.xattrs?.length ?? 0);
@@ -60,7 +86,7 @@ export function layOut(inodes: readonly AnyInode[], nextBlock: number): ImageLay
     inode.nid = offset / NID_BYTES;
     end = offset + headBytes + tailBytes;
   }
-  return { inodes, metaBlock, blocks: metaBlock + Math.ceil(end / BLOCK_BYTES) };
+  return end;
 }
 
 /** Finds room: neither the inode nor its tail may cross a block's end; attributes may. */
@@ -73,24 +99,6 @@ function findOffset(end: number, headBytes: number, tailBytes: number): number {
     offset += NID_BYTES;
   }
   return offset;
-}
-
-/** Writes the metadata around the contents of files, which are already there. @throws errors of the system */
-export function writeImage(fd: number, { inodes, metaBlock, blocks }: ImageLayout, contents: ContentStore): void {
-  const metaStart = metaBlock * BLOCK_BYTES;
-  const meta = new FileWriter(fd, metaStart);
-  for (const [index, inode] of inodes.entries()) {
-    meta.padTo(metaStart + inode.nid * NID_BYTES);
-    meta.write(renderInode(inode, index + 1));
-    if (inode.attributes.xattrs) meta.write(inode.attributes.xattrs);
-    if (inode instanceof FileInode) meta.write(contents.readTail(inode));
-    else if (inode instanceof DirectoryInode || inode instanceof SymlinkInode) meta.write(writeBlocks(fd, inode));
-  }
-  meta.padTo(blocks * BLOCK_BYTES);
-  meta.flush();
-  const rootNid = inodes[0]!.nid;
-  // Last, so that an incomplete file is not an image.
-  writeFully(fd, renderSuperblock({ inodes: inodes.length, blocks, metaBlock, rootNid }), 0);
 }
 
 /** Writes the whole blocks of a directory or target; returns its tail. */

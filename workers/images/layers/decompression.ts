@@ -42,8 +42,8 @@ export async function compressionOf(path: string): Promise<'gzip' | 'zstd' | nul
  */
 export async function* decompress(
   path: string,
-  onBytes: (bytes: number) => void,
   signal: AbortSignal,
+  onBytes: (bytes: number) => void = () => {},
 ): AsyncGenerator<Uint8Array> {
   const compression = await compressionOf(path);
   const file = createReadStream(path, { highWaterMark: CHUNK_BYTES });
@@ -60,7 +60,7 @@ export async function* decompress(
 
 /** Decompresses zstd with fzstd: zlib has it only from Node 22.15 on. */
 async function* unzstd(chunks: AsyncIterable<Buffer>, onBytes: (bytes: number) => void): AsyncGenerator<Uint8Array> {
-  let blocks: Uint8Array[] = [];
+  const blocks: Uint8Array[] = [];
   const decoder = new Decompress((block) => {
     // State of the frame that is being read, with its window; a number between frames.
     const { s: frame } = decoder as unknown as { s: { w: Uint8Array } | number | undefined };
@@ -70,17 +70,12 @@ async function* unzstd(chunks: AsyncIterable<Buffer>, onBytes: (bytes: number) =
     onBytes(block.length);
     if (block.length > 0) blocks.push(block);
   });
-  function* take() {
-    const taken = blocks;
-    blocks = [];
-    yield* taken;
-  }
   for await (const chunk of chunks) {
     for (let start = 0; start < chunk.length; start += ZSTD_SLICE_BYTES) {
       decoder.push(chunk.subarray(start, start + ZSTD_SLICE_BYTES));
-      yield* take();
+      yield* blocks.splice(0);
     }
   }
   decoder.push(new Uint8Array(0), true);
-  yield* take();
+  yield* blocks.splice(0);
 }

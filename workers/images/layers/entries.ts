@@ -17,64 +17,38 @@ const MAX_TARGET_BYTES = 4095;
 const XATTR_KEYWORD = 'SCHILY.xattr.';
 const SPARSE_KEYWORD = 'GNU.sparse.';
 
-/** Makes inodes. Equal extended attributes share their bytes. */
-export class EntryReader {
-  readonly #xattrs = new Map<string, Buffer>();
-  readonly #onText: (bytes: number) => void;
+/** Attributes of an entry. @throws MonocoreError `ImageInvalid` for some that Linux does not allow */
+export function attributesOf(entry: TarEntry): Attributes {
+  const preciseTime = entry.pax?.mtime ? parsePaxTime(entry.pax.mtime) : null;
+  const xattrs = Object.entries(entry.pax ?? {})
+    .filter(([keyword]) => keyword.startsWith(XATTR_KEYWORD))
+    .map(([keyword, value]) => [keyword.slice(XATTR_KEYWORD.length), value] as const);
+  return {
+    mode: typeOf(entry) | ((entry.mode || 0) & PERMISSIONS),
+    uid: idOf(entry, 'uid'),
+    gid: idOf(entry, 'gid'),
+    // A malformed time is no reason to refuse a file.
+    mtimeS: preciseTime?.seconds ?? (entry.mtimeS || 0),
+    mtimeNs: preciseTime?.nanoseconds ?? 0,
+    xattrs: renderXattrs(xattrs, entry.name),
+  };
+}
 
-  /** @param onText told the bytes that each inode keeps in memory */
-  constructor(onText: (bytes: number) => void) {
-    this.#onText = onText;
-  }
-
-  /** @throws MonocoreError `ImageInvalid` for attributes that Linux does not allow */
-  attributesOf(entry: TarEntry): Attributes {
-    const preciseTime = entry.pax?.mtime ? parsePaxTime(entry.pax.mtime) : null;
-    return {
-      mode: typeOf(entry) | ((entry.mode || 0) & PERMISSIONS),
-      uid: idOf(entry, 'uid'),
-      gid: idOf(entry, 'gid'),
-      // A malformed time is no reason to refuse a file.
-      mtimeS: preciseTime?.seconds ?? (entry.mtimeS || 0),
-      mtimeNs: preciseTime?.nanoseconds ?? 0,
-      xattrs: this.#xattrsOf(entry),
-    };
-  }
-
-  /** Makes the inode of a file that is neither a directory nor a hard link. */
-  inodeOf(entry: TarEntry): FileInode | SymlinkInode | SpecialInode {
-    const attributes = this.attributesOf(entry);
-    switch (attributes.mode & ~PERMISSIONS) {
-      case FileType.file:
-        if (Object.keys(entry.pax ?? {}).some((keyword) => keyword.startsWith(SPARSE_KEYWORD))) {
-          throw invalidImage(`${showBytes(entry.name)} is a sparse file; such archives are not supported`);
-        }
-        return new FileInode(attributes, entry.size);
-      case FileType.symlink: {
-        const target = targetOf(entry);
-        this.#onText(target.length);
-        // Linux shows all permissions for symlinks.
-        return new SymlinkInode({ ...attributes, mode: FileType.symlink | 0o777 }, target);
+/** Makes the inode of a file that is neither a directory nor a hard link. */
+export function inodeOf(entry: TarEntry, attributes: Attributes): FileInode | SymlinkInode | SpecialInode {
+  switch (attributes.mode & ~PERMISSIONS) {
+    case FileType.file:
+      if (Object.keys(entry.pax ?? {}).some((keyword) => keyword.startsWith(SPARSE_KEYWORD))) {
+        throw invalidImage(`${showBytes(entry.name)} is a sparse file; such archives are not supported`);
       }
-      case FileType.fifo:
-        return new SpecialInode(attributes, 0);
-      default:
-        return new SpecialInode(attributes, deviceOf(entry));
-    }
-  }
-
-  #xattrsOf({ name, pax }: TarEntry): Buffer | null {
-    const attributes = Object.entries(pax ?? {})
-      .filter(([keyword]) => keyword.startsWith(XATTR_KEYWORD))
-      .map(([keyword, value]) => [keyword.slice(XATTR_KEYWORD.length), value] as const);
-    const bytes = renderXattrs(attributes, name);
-    if (bytes === null) return null;
-    const key = bytes.toString('latin1');
-    const known = this.#xattrs.get(key);
-    if (known) return known;
-    this.#onText(2 * bytes.length);
-    this.#xattrs.set(key, bytes);
-    return bytes;
+      return new FileInode(attributes, entry.size);
+    case FileType.symlink:
+      // Linux shows all permissions for symlinks.
+      return new SymlinkInode({ ...attributes, mode: FileType.symlink | 0o777 }, targetOf(entry));
+    case FileType.fifo:
+      return new SpecialInode(attributes, 0);
+    default:
+      return new SpecialInode(attributes, deviceOf(entry));
   }
 }
 

@@ -3,15 +3,13 @@
  * is a model in memory, and contents go into the image. So whatever a layer says, only the output is written, and owners
  * and devices need no root.
  */
-import { closeSync, fsyncSync, ftruncateSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errorText, MonocoreError } from '../../../src/lib/errors.ts';
 import type { BuildRootImageJob, JobInput } from '../../../src/protocol/images.ts';
-import { BLOCK_BYTES } from '../erofs/erofs-format.ts';
-import { collectInodes, layOut, writeImage } from '../erofs/image-writer.ts';
+import { writeImage } from '../erofs/image-writer.ts';
 import { decompress } from '../layers/decompression.ts';
-import { EntryReader } from '../layers/entries.ts';
 import { readTar } from '../layers/tar-reader.ts';
 import { invalidImage, isSystemError, limitExceeded, type RootImageLimits } from '../limits.ts';
 import { defaultsOf, LAYER_MEDIA_TYPE } from '../manifest.ts';
@@ -19,7 +17,7 @@ import { type ImageStore, sizeOf, syncPath, writeDurably } from '../store/store.
 import { ContentStore } from './content-store.ts';
 import { applyEntry } from './layer-application.ts';
 import { MergedTree } from './merged-tree.ts';
-import { FileInode } from './tree.ts';
+import type { DirectoryInode } from './tree.ts';
 
 const FILE_MODE = 0o644;
 /** Default of `maxEntries`. An image of a million files took 430 MB of memory while it was built, the process included. */
@@ -27,39 +25,50 @@ const DEFAULT_MAX_ENTRIES = 2_000_000;
 /** Rough size of a tar header with its extensions, granted to each entry of the decompressed layers. */
 const HEADER_BYTES = 4096;
 
+export interface LayerBlob {
+  /** Absolute path of the verified blob. */
+  readonly path: string;
+  readonly mediaType: string;
+}
+
 /**
- * Builds an image and replaces the remains of an earlier attempt.
+ * Builds an image. Builds with the same output must not overlap.
  *
+ * @param layers the lowest first
+ * @param outputPath absolute, replaced atomically when the image is complete. `<path>.tmp` and `<path>.tails.tmp` exist
+ * meanwhile, and after a crash until the next build
  * @throws MonocoreError `ImageInvalid` for layers that are malformed, not supported or exceed a limit; the system's
  * errors; the signal's reason. Nothing is left behind then
  */
 export async function buildRootImage(
-  source: RootImageSource,
+  layers: readonly LayerBlob[],
+  outputPath: string,
+  limits: RootImageLimits,
   signal: AbortSignal = new AbortController().signal,
 ): Promise<void> {
-  const unfinished = `${source.outputPath}.tmp`;
-  const spool = `${source.outputPath}.tails.tmp`;
+  const unfinished = `${outputPath}.tmp`;
+  const spool = `${outputPath}.tails.tmp`;
   const fds: number[] = [];
   try {
     for (const path of [unfinished, spool]) fds.push(openSync(path, 'w+', FILE_MODE));
-    await build(source, signal, fds[0]!, fds[1]!);
-    await rename(unfinished, source.outputPath);
-    await syncPath(dirname(source.outputPath));
+    const contents = new ContentStore(fds[0]!, fds[1]!, limits.maxImageBytes);
+    writeImage(fds[0]!, await mergeLayers(layers, limits, contents, signal), contents);
+    await rename(unfinished, outputPath);
+    await syncPath(dirname(outputPath));
   } finally {
     for (const fd of fds) closeSync(fd);
     await Promise.all([rm(unfinished, { force: true }), rm(spool, { force: true })]);
   }
 }
 
-async function build(
-  { layers, limits }: RootImageSource,
+/** Reads layers into one tree, and the contents of its files into `contents`. */
+async function mergeLayers(
+  layers: readonly LayerBlob[],
+  limits: RootImageLimits,
+  contents: ContentStore,
   signal: AbortSignal,
-  imageFd: number,
-  tailsFd: number,
-): Promise<void> {
-  const contents = new ContentStore(imageFd, tailsFd, limits.maxImageBytes);
-  const tree = new MergedTree(limits);
-  const parts = { tree, contents, entries: new EntryReader((bytes) => tree.countText(bytes)) };
+): Promise<DirectoryInode> {
+  const tree = new MergedTree(limits.maxEntries);
   // Of all layers together when decompressed, kept or not.
   const maxBytes = limits.maxImageBytes + limits.maxEntries * HEADER_BYTES;
   let layerBytes = 0;
@@ -72,19 +81,13 @@ async function build(
     tree.beginLayer();
     try {
       if (!LAYER_MEDIA_TYPE.test(mediaType)) throw invalidImage(`a layer of the type ${mediaType} is not supported`);
-      await readTar(decompress(path, count, signal), (entry) => applyEntry(entry, parts));
+      await readTar(decompress(path, signal, count), (entry) => applyEntry(entry, tree, contents));
     } catch (error) {
       signal.throwIfAborted();
       throw asLayerError(error, index + 1);
     }
   }
-  const inodes = collectInodes(tree.root);
-  const nextBlock = contents.close(inodes.filter((inode) => inode instanceof FileInode));
-  const layout = layOut(inodes, nextBlock);
-  contents.checkBlocks(layout.blocks);
-  writeImage(imageFd, layout, contents);
-  ftruncateSync(imageFd, layout.blocks * BLOCK_BYTES);
-  fsyncSync(imageFd);
+  return tree.root;
 }
 
 /** Names the layer in an error that is its fault; errors of the system stay as they are. */
@@ -95,24 +98,6 @@ function asLayerError(error: unknown, number: number): unknown {
   }
   if (isSystemError(error)) return error;
   return invalidImage(`layer ${number} cannot be read: ${errorText(error)}`, { cause: error });
-}
-
-export interface LayerBlob {
-  /** Absolute path of the verified blob. */
-  readonly path: string;
-  readonly mediaType: string;
-}
-
-/** Input of a build. Builds with the same output must not overlap. */
-interface RootImageSource {
-  /** The lowest first. */
-  readonly layers: readonly LayerBlob[];
-  /**
-   * Absolute path, replaced atomically when the image is complete. `<path>.tmp` and `<path>.tails.tmp` exist meanwhile, and
-   * after a crash until the next build.
-   */
-  readonly outputPath: string;
-  readonly limits: RootImageLimits;
 }
 
 /**
@@ -135,5 +120,5 @@ export async function buildRoot(
   await writeDurably(paths.rootRecord(digest), `${JSON.stringify(defaultsOf(config), null, 2)}\n`);
   const layers = manifest.layers.map((layer) => ({ path: paths.blob(layer.digest), mediaType: layer.mediaType }));
   const limits = { maxImageBytes: max_image_size_bytes, maxEntries: DEFAULT_MAX_ENTRIES };
-  await buildRootImage({ layers, outputPath: paths.root(digest), limits }, signal);
+  await buildRootImage(layers, paths.root(digest), limits, signal);
 }

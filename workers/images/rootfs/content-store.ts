@@ -36,7 +36,7 @@ export class ContentStore {
    */
   open(file: FileInode): ContentSink {
     const { blocks, tailBytes } = planContent(file.sizeBytes);
-    this.#checkBytes(this.#blocks.position + blocks * BLOCK_BYTES + tailBytes);
+    this.checkBytes(this.#blocks.position + blocks * BLOCK_BYTES + tailBytes);
     file.location = blocks === 0 ? 0 : this.#blocks.position / BLOCK_BYTES;
     file.tailOffset = this.#tails.position;
     let restBytes = file.sizeBytes - tailBytes;
@@ -50,12 +50,8 @@ export class ContentStore {
     };
   }
 
-  /** @throws MonocoreError `ImageInvalid` when an image of that many blocks exceeds the limit */
-  checkBlocks(blocks: number): void {
-    this.#checkBytes(blocks * BLOCK_BYTES);
-  }
-
-  #checkBytes(imageBytes: number): void {
+  /** @throws MonocoreError `ImageInvalid` when an image of that size, with the spool, exceeds the limit */
+  checkBytes(imageBytes: number): void {
     if (imageBytes + this.#tails.position <= this.#maxBytes) return;
     throw limitExceeded('image-bytes', `the image would take more than ${this.#maxBytes} bytes`);
   }
@@ -68,7 +64,7 @@ export class ContentStore {
   }
 
   /** Flushes contents and closes the gaps between all files of the image. @returns the first block behind them */
-  close(files: readonly FileInode[]): number {
+  compact(files: readonly FileInode[]): number {
     this.#blocks.flush();
     this.#tails.flush();
     let nextBlock = FIRST_BLOCK;

@@ -1,10 +1,10 @@
 /** Application of a layer's entries to the tree: files, links and whiteouts. */
-import type { EntryReader } from '../layers/entries.ts';
+import { attributesOf, inodeOf } from '../layers/entries.ts';
 import type { ContentSink, TarEntry } from '../layers/tar-reader.ts';
 import { invalidImage, limitExceeded, MAX_NAME_BYTES, MAX_PATH_BYTES, showBytes } from '../limits.ts';
 import type { ContentStore } from './content-store.ts';
 import type { MergedTree } from './merged-tree.ts';
-import { DirectoryInode, FileInode } from './tree.ts';
+import { DirectoryInode, FileInode, SymlinkInode } from './tree.ts';
 
 /** OCI image spec, layer.md, section "Whiteouts". */
 const WHITEOUT_PREFIX = '.wh.';
@@ -12,20 +12,13 @@ const OPAQUE_WHITEOUT = '.wh..wh..opq';
 /** Prefix of AUFS's own files in old layers; Docker skips them, too. */
 const AUFS_PREFIX = '.wh..wh.';
 
-/** Parts of an image that is being built. */
-interface ImageParts {
-  readonly tree: MergedTree;
-  readonly entries: EntryReader;
-  readonly contents: ContentStore;
-}
-
 /**
  * Applies an entry.
  *
  * @returns the sink of its content; null when it has none or none is wanted
  * @throws MonocoreError `ImageInvalid`; errors of the system
  */
-export function applyEntry(entry: TarEntry, { tree, entries, contents }: ImageParts): ContentSink | null {
+export function applyEntry(entry: TarEntry, tree: MergedTree, contents: ContentStore): ContentSink | null {
   tree.countEntry();
   const names = splitPath(entry.name);
   const name = names.at(-1) ?? '';
@@ -43,7 +36,7 @@ export function applyEntry(entry: TarEntry, { tree, entries, contents }: ImagePa
     return null;
   }
   if (entry.type === 'directory') {
-    tree.putDirectory(names, entries.attributesOf(entry));
+    tree.putDirectory(names, tree.shareXattrs(attributesOf(entry)));
     return null;
   }
   if (entry.type === 'link') {
@@ -54,7 +47,8 @@ export function applyEntry(entry: TarEntry, { tree, entries, contents }: ImagePa
     tree.put(names, inode);
     return null;
   }
-  const inode = entries.inodeOf(entry);
+  const inode = inodeOf(entry, tree.shareXattrs(attributesOf(entry)));
+  if (inode instanceof SymlinkInode) tree.countText(inode.target.length);
   tree.put(names, inode);
   return inode instanceof FileInode && inode.sizeBytes > 0 ? contents.open(inode) : null;
 }

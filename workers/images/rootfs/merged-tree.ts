@@ -3,20 +3,21 @@
  * "Opaque Whiteout". Symlinks are never followed: a path leads through directories only, and any other file on it is
  * replaced by a directory, as in Docker, which unpacks each layer alone.
  */
-import { invalidImage, limitExceeded, MAX_TEXT_BYTES, type RootImageLimits } from '../limits.ts';
+import { invalidImage, limitExceeded, MAX_TEXT_BYTES } from '../limits.ts';
 import { type AnyInode, type Attributes, DirectoryInode, IMPLICIT_DIRECTORY } from './tree.ts';
 
 export class MergedTree {
   readonly root = new DirectoryInode(IMPLICIT_DIRECTORY, 0, null);
-  readonly #limits: RootImageLimits;
+  readonly #maxEntries: number;
+  readonly #xattrs = new Map<string, Buffer>();
   #layer = 0;
   #entries = 0;
   #textBytes = 0;
   /** Directories with names from the current layer. */
   #changed: DirectoryInode[] = [];
 
-  constructor(limits: RootImageLimits) {
-    this.#limits = limits;
+  constructor(maxEntries: number) {
+    this.#maxEntries = maxEntries;
   }
 
   /** Begins the next layer, whose whiteouts apply to all layers before it. */
@@ -29,8 +30,8 @@ export class MergedTree {
   /** Counts an entry, or a directory that only a path implies. @throws MonocoreError `ImageInvalid` above the limit */
   countEntry(): void {
     this.#entries += 1;
-    if (this.#entries > this.#limits.maxEntries) {
-      throw limitExceeded('entries', `the layers have more than ${this.#limits.maxEntries} entries`);
+    if (this.#entries > this.#maxEntries) {
+      throw limitExceeded('entries', `the layers have more than ${this.#maxEntries} entries`);
     }
   }
 
@@ -40,6 +41,18 @@ export class MergedTree {
     if (this.#textBytes > MAX_TEXT_BYTES) {
       throw limitExceeded('text-bytes', `names, targets and attributes of more than ${MAX_TEXT_BYTES} bytes`);
     }
+  }
+
+  /** Lets equal extended attributes share their bytes. */
+  shareXattrs(attributes: Attributes): Attributes {
+    const { xattrs } = attributes;
+    if (xattrs === null) return attributes;
+    const key = xattrs.toString('latin1');
+    const known = this.#xattrs.get(key);
+    if (known) return { ...attributes, xattrs: known };
+    this.countText(2 * xattrs.length);
+    this.#xattrs.set(key, xattrs);
+    return attributes;
   }
 
   /** Puts `inode`, new or another link of a known one, at a path and replaces what is there. */
@@ -109,17 +122,13 @@ export class MergedTree {
   #markFresh(directory: DirectoryInode, name: string): void {
     // The first layer's whiteouts have nothing below them to remove.
     if (this.#layer <= 1) return;
-    if (directory.freshLayer !== this.#layer) {
-      directory.fresh = new Set();
-      directory.freshLayer = this.#layer;
-      this.#changed.push(directory);
-    }
-    directory.fresh?.add(name);
+    if (directory.fresh === null) this.#changed.push(directory);
+    directory.fresh ??= new Set();
+    directory.fresh.add(name);
   }
 
   #isFresh(directory: DirectoryInode, name: string): boolean {
-    if (this.#layer <= 1) return true;
-    return directory.freshLayer === this.#layer && directory.fresh?.has(name) === true;
+    return this.#layer <= 1 || directory.fresh?.has(name) === true;
   }
 
   #removeLower(parent: DirectoryInode, name: string): void {

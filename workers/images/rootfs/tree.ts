@@ -71,9 +71,8 @@ export class DirectoryInode extends Inode {
   readonly parent: DirectoryInode;
   /** Layer that set its attributes. */
   layer: number;
-  /** Names from the layer `freshLayer`, which whiteouts of that layer spare. */
+  /** Names from the current layer, which its whiteouts spare. */
   fresh: Set<string> | null = null;
-  freshLayer = -1;
   /** Last layer that pruned it. */
   prunedLayer = -1;
   /** Names in the order of the image, with `.` and `..`, set when the tree is laid out. */

@@ -259,11 +259,10 @@ test('remains of an interrupted build are replaced', async (t) => {
 test('an exceeded limit is named, and nothing is left', async (t) => {
   const dir = await makeTempDir(t);
   const layers = await writeLayers(dir, [[{ name: 'a' }, { name: 'b', type: 'link', linkname: 'a' }]]);
-  const source = { layers, outputPath: join(dir, 'root.erofs'), limits: LIMITS };
-  await buildRootImage(source);
-  assert.equal(statSync(source.outputPath).size, 8192);
-  rmSync(source.outputPath);
-  await assert.rejects(buildRootImage({ ...source, limits: { ...LIMITS, maxEntries: 1 } }), {
+  const path = await buildImage(dir, layers);
+  assert.equal(statSync(path).size, 8192);
+  rmSync(path);
+  await assert.rejects(buildImage(dir, layers, { ...LIMITS, maxEntries: 1 }), {
     code: 'ImageInvalid',
     message: 'layer 1: the layers have more than 1 entries',
     details: { limit: 'entries' },
@@ -275,7 +274,7 @@ test('a cancelled build leaves nothing', async (t) => {
   const dir = await makeTempDir(t);
   const layers = await writeLayers(dir, [[{ name: 'a', content: Buffer.alloc(4_000_000) }]]);
   const called = new AbortController();
-  const building = buildRootImage({ layers, outputPath: join(dir, 'root.erofs'), limits: LIMITS }, called.signal);
+  const building = buildRootImage(layers, join(dir, 'root.erofs'), LIMITS, called.signal);
   called.abort(new Error('called off'));
   await assert.rejects(building, { message: 'called off' });
   assert.deepEqual(leftIn(dir), []);
