@@ -14,9 +14,9 @@ import { checkFiles } from './referenced-files.ts';
 import { type Choice, type EnvFiles, toConfig } from './resolve.ts';
 import { checkRules } from './rules/rules.ts';
 import { checkShares } from './rules/volumes.ts';
-import { attributeToDefaults, type ParsedConfig, readConfig } from './schema/parsed-config.ts';
+import { attributeToDefaults, readConfig } from './schema/parsed-config.ts';
 import { pathAsWritten } from './schema/table.ts';
-import { hostLimits, type ParseContext } from './schema/types.ts';
+import { type HostLimits, hostLimits } from './schema/types.ts';
 
 const LANGUAGES = new Map<string, { readonly name: string; readonly parse: (text: string) => Document }>([
   ['.toml', { name: 'TOML', parse: parseToml }],
@@ -43,10 +43,10 @@ export async function loadWithFileNames(
   path: string,
   choice: Choice,
 ): Promise<{ config: Config; fileNames: ReadonlySet<string> }> {
-  const reading = read(await readConfigText(path), path, hostLimits());
-  const { problems, envFiles } = await checkFiles(reading.parsed);
+  const { parsed, finish } = read(await readConfigText(path), path, hostLimits());
+  const { problems, envFiles } = await checkFiles(parsed);
   const fileNames = new Set([...envFiles.values()].flatMap((envs) => Object.keys(envs)));
-  return { config: finish(reading, problems, envFiles, choice), fileNames };
+  return { config: finish(problems, envFiles, choice), fileNames };
 }
 
 /**
@@ -55,7 +55,7 @@ export async function loadWithFileNames(
  */
 export function parseConfig(text: string, path: string, host = hostLimits(), choice: Choice = {}): Config {
   // The byte order mark, which decoding a file drops: it would shift the columns of the first line.
-  return finish(read(text.replace(/^\uFEFF/, ''), path, host), [], new Map(), choice);
+  return read(text.replace(/^\uFEFF/, ''), path, host).finish([], new Map(), choice);
 }
 
 /** Parses a text as TOML where the extension is unknown. Throws `ConfigInvalid` with the first problem. */
@@ -70,32 +70,20 @@ function parseDocument(file: string, text: string): Document {
   }
 }
 
-interface Reading {
-  readonly path: string;
-  readonly text: string;
-  readonly document: Document;
-  readonly parsed: ParsedConfig;
-  readonly problems: readonly PathProblem[];
-}
-
-function read(text: string, path: string, host: ParseContext['host']): Reading {
-  const document = parseDocument(path, text);
-  const { parsed, problems } = readConfig(document.table, { folder: dirname(resolve(path)), host });
-  return { path, text, document, parsed, problems: [...problems, ...checkRules(parsed), ...checkShares(parsed)] };
-}
-
-function finish(
-  { path, text, document, parsed, problems }: Reading,
-  more: readonly PathProblem[],
-  envFiles: EnvFiles,
-  choice: Choice,
-): Config {
-  const all = attributeToDefaults([...problems, ...more], parsed.services).map((problem) => ({
-    ...problem,
-    path: pathAsWritten(DOCUMENT_KEYS, document.table, problem.path),
-  }));
-  if (all.length > 0) throw configInvalid(path, locate(path, text, document.findPositions(), all));
-  return toConfig(parsed, envFiles, choice);
+/** Parses a config; `finish` makes a config of it, or throws its problems and those of the files that it names. */
+function read(text: string, path: string, host: HostLimits) {
+  const { table, findPositions } = parseDocument(path, text);
+  const { parsed, problems } = readConfig(table, { folder: dirname(resolve(path)), host });
+  const found = [...problems, ...checkRules(parsed), ...checkShares(parsed)];
+  const finish = (more: readonly PathProblem[], envFiles: EnvFiles, choice: Choice): Config => {
+    const all = attributeToDefaults([...found, ...more], parsed.services).map((problem) => ({
+      ...problem,
+      path: pathAsWritten(DOCUMENT_KEYS, table, problem.path),
+    }));
+    if (all.length > 0) throw configInvalid(path, locate(path, text, findPositions(), all));
+    return toConfig(parsed, envFiles, choice);
+  };
+  return { parsed, finish };
 }
 
 /** Largest config that is read: a hand-written one has a few KiB, and a wrong `-f` may name anything. */

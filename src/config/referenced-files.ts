@@ -80,35 +80,25 @@ function unreadable(at: Path, file: string, kind: Kind, error: unknown): PathPro
   return valueProblem(at, isMissing ? `there is no ${kind} ${quote(file)}` : errorText(error));
 }
 
-function listEnvFiles({ services }: ParsedConfig): FileUse[] {
+function listEnvFiles({ services }: ParsedConfig): Omit<FileUse, 'kind'>[] {
   return services.flatMap(({ path, table, values }) =>
-    (values.env_file ?? []).map(
-      (file, index): FileUse => ({
-        at: [...path, 'env_file', ...(Array.isArray(table.env_file) ? [index] : [])],
-        file,
-        kind: 'file',
-      }),
-    ),
+    (values.env_file ?? []).map((file, index) => {
+      return { at: [...path, 'env_file', ...(Array.isArray(table.env_file) ? [index] : [])], file };
+    }),
   );
 }
 
-async function readEnvFile({ at, file, kind }: FileUse) {
+async function readEnvFile({ at, file }: Omit<FileUse, 'kind'>) {
   const failed = (problem: PathProblem) => ({ file, envs: {}, problems: [problem] });
-  const wrongKind = await checkKind({ at, file, kind });
-  if (wrongKind !== null) return failed(wrongKind);
   try {
-    if ((await stat(file)).size > MAX_ENV_FILE_BYTES)
-      return failed(valueProblem(at, `${quote(file)} is larger than 1 MiB`));
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file));
-    const { envs, problems } = parseEnvFile(text);
-    return {
-      file,
-      envs,
-      problems: problems.map(({ line, message }) => valueProblem(at, `${file}:${line}: ${message}`)),
-    };
+    const found = await stat(file);
+    if (!found.isFile()) return failed(valueProblem(at, `${quote(file)} is not a file`));
+    if (found.size > MAX_ENV_FILE_BYTES) return failed(valueProblem(at, `${quote(file)} is larger than 1 MiB`));
+    const { envs, problems } = parseEnvFile(new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file)));
+    const located = problems.map(({ line, message }) => valueProblem(at, `${file}:${line}: ${message}`));
+    return { file, envs, problems: located };
   } catch (error) {
-    if (errorCode(error) === 'ERR_ENCODING_INVALID_ENCODED_DATA')
-      return failed(valueProblem(at, `${quote(file)} is not UTF-8 text`));
-    return failed(unreadable(at, file, kind, error));
+    if (errorCode(error) !== 'ERR_ENCODING_INVALID_ENCODED_DATA') return failed(unreadable(at, file, 'file', error));
+    return failed(valueProblem(at, `${quote(file)} is not UTF-8 text`));
   }
 }
