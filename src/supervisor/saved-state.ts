@@ -16,14 +16,13 @@ import { beginStopping, DRAIN, setStopTimer } from './stopping.ts';
  */
 const STOP_PATIENCE_MS = 250;
 
-/** Content of the state file. Without spreads, like the status: each start renders both many times. Pure. */
+/** Content of the state file. Pure. */
 export function renderSavedState(snapshot: Snapshot, nowMs: number): SavedState {
   const { definition, state, identity, metrics, createdAtMs, launchedAtMs } = snapshot;
   const { service, group, groupIp, groupIndex = null, kernel } = definition;
   const { actual, desired, restarts, image = null } = state;
-  const { pid, exit, started_at, stopped_at, reason, ended_by, reason_detail, last_lines } = runFacts(actual);
   return {
-    pid,
+    ...runFacts(actual),
     created_at: isoTime(createdAtMs),
     modified_at: isoTime(nowMs),
     service,
@@ -36,18 +35,11 @@ export function renderSavedState(snapshot: Snapshot, nowMs: number): SavedState 
     group_index: groupIndex,
     kernel,
     process: identity,
-    started_at,
-    stopped_at,
-    exit,
     desired,
     restarts: restarts.total,
     restarts_in_row: restarts.inRow,
     last_restart_reason: restarts.lastReason,
     launched_at: isoTimeOrNull(launchedAtMs),
-    reason,
-    ended_by,
-    reason_detail,
-    last_lines,
   };
 }
 
@@ -58,14 +50,9 @@ function renderStoredStatus(state: VmState): SavedState['status'] {
 
 /** State of a service from its state file. `Unstarted` unless the service has ended: its process is not looked at. Pure. */
 export function restoreState(saved: SavedState): ServiceState {
-  const {
-    desired,
-    image_digest: image,
-    restarts: total,
-    restarts_in_row: inRow,
-    last_restart_reason: lastReason,
-  } = saved;
-  return { desired, actual: restoreEnded(saved), restarts: { total, inRow, lastReason }, image };
+  const { desired, image_digest: image, restarts: total, restarts_in_row: inRow } = saved;
+  const restarts = { total, inRow, lastReason: saved.last_restart_reason };
+  return { desired, actual: restoreEnded(saved), restarts, image };
 }
 
 function restoreEnded(saved: SavedState): VmState {
