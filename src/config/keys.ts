@@ -4,6 +4,7 @@
  * Long because a table is read as a whole.
  */
 import * as v from 'valibot';
+import { DAY_MS, HOUR_MS, KIB, MIB, SECOND_MS } from '../lib/units.ts';
 import { DEFAULT_IMAGE_SETTINGS, type ImageSettings } from '../protocol/images.ts';
 import { IsolationSchema } from '../protocol/isolation.ts';
 import {
@@ -50,11 +51,6 @@ import {
 import * as type from './schema/values.ts';
 import { expandGroupVolume, GroupMount, Volumes } from './schema/volumes.ts';
 
-const KIB = 2 ** 10;
-const MIB = 2 ** 20;
-const SECOND_MS = 1000;
-const HOUR_MS = 3600e3;
-const DAY_MS = 24 * HOUR_MS;
 /** Ten years: anything longer is a typing error, or meant as "forever". */
 const MAX_AGE_MS = 3650 * DAY_MS;
 /** Longest stop timeout: timers of the runtime overflow, and fire at once, past 24.8 days. */

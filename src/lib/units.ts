@@ -1,5 +1,11 @@
 /** Sizes, durations and times: parsing and formatting. */
 
+export const KIB = 2 ** 10;
+export const MIB = 2 ** 20;
+export const SECOND_MS = 1000;
+export const HOUR_MS = 3600e3;
+export const DAY_MS = 24 * HOUR_MS;
+
 const DURATION_FACTORS_MS: Record<string, number> = { ms: 1, s: 1e3, m: 60e3, h: 3600e3, d: 86_400e3 };
 
 /**

@@ -178,7 +178,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     const outcomes = await this.#inReverseOrder(supervisors, async (supervisor) => {
       this.#scheduler.cancel(new Set([supervisor.name]));
       // A start that comes now waits until the name is free; a start in progress ends with the stop.
-      const removal = this.#scheduler.runAlone(supervisor.name, () => this.#removeOne(supervisor, timeoutMs));
+      const removal = this.#scheduler.limitOf(supervisor.name)(() => this.#removeOne(supervisor, timeoutMs));
       await supervisor.stop(timeoutMs ?? undefined);
       return removal;
     });

@@ -4,7 +4,6 @@ import pLimit, { type LimitFunction } from 'p-limit';
 import { errorText, MonocoreError } from '../lib/errors.ts';
 import type { ServiceOutcome } from '../protocol/api.ts';
 import { capabilitiesOf } from '../protocol/isolation.ts';
-import type { Service } from '../protocol/service.ts';
 import type { Dependency } from '../protocol/supervision.ts';
 import type { OrchestratorContext } from '../supervisor/interfaces.ts';
 import { StartSlots } from '../supervisor/start-slots.ts';
@@ -37,7 +36,10 @@ interface StartResult {
 export class StartScheduler {
   readonly #context: OrchestratorContext;
   readonly #registry: Registry;
-  readonly #processSlots = new StartSlots({ slots: CONCURRENT_PROCESS_STARTS, freeBytes: null });
+  readonly #processSlots = new StartSlots({
+    slots: CONCURRENT_PROCESS_STARTS,
+    freeBytes: () => Number.POSITIVE_INFINITY,
+  });
   readonly #pending = new Set<PendingStart>();
   /** By service: two starts at once would each launch a VM of that name, a start in a removal one that is forgotten. */
   readonly #limits = new Map<string, LimitFunction>();
@@ -67,7 +69,7 @@ export class StartScheduler {
       const results = await runInOrder<StartResult>(
         [...starts.keys()],
         (name) => starts.get(name)!.definition.service.depends_on.map(({ service }) => service),
-        (name, before) => this.#limitOf(name)(() => this.#startOne(starts.get(name)!, before, restartReason)),
+        (name, before) => this.limitOf(name)(() => this.#startOne(starts.get(name)!, before, restartReason)),
       );
       return [...results.values()].map(({ outcome }) => outcome).sort((a, b) => compareNames(a.service, b.service));
     } finally {
@@ -83,11 +85,6 @@ export class StartScheduler {
     for (const { definition, cancel } of this.#pending) if (names.has(definition.service.name)) cancel.abort();
   }
 
-  /** Runs `action` while no start of the service is in progress; later starts wait for it. */
-  runAlone<T>(service: string, action: () => Promise<T>): Promise<T> {
-    return this.#limitOf(service)(action);
-  }
-
   #showDependencies({ service }: ServiceDefinition): void {
     const known = this.#registry.get(service.name);
     if (!known || known.isUp || service.depends_on.length === 0) return;
@@ -95,7 +92,8 @@ export class StartScheduler {
     known.setBlocked({ queued: `waiting for ${[...names].join(', ')}` });
   }
 
-  #limitOf(name: string): LimitFunction {
+  /** Runs an action while no start of the service is in progress; later starts wait for it. */
+  limitOf(name: string): LimitFunction {
     const limit = this.#limits.get(name) ?? pLimit(1);
     this.#limits.set(name, limit);
     return limit;
@@ -138,7 +136,11 @@ export class StartScheduler {
 
   async #startInSlot(supervisor: Supervisor, restartReason: string | null, signal: AbortSignal): Promise<void> {
     const setQueued = (queued: string | null) => supervisor.setBlocked({ queued });
-    const freeSlot = await this.#takeSlot(supervisor.definition.service, setQueued);
+    const { isolation, image, ram_mib } = supervisor.definition.service;
+    const { guest, images } = capabilitiesOf(isolation);
+    const slots = guest ? this.#context.bootSlots : this.#processSlots;
+    // A VM with an image takes its slot once it has the image: a download must not keep others from booting.
+    const freeSlot = images && image !== null ? () => {} : await slots.take(ram_mib, setQueued);
     try {
       setQueued(null);
       if (signal.aborted) throw new MonocoreError('Aborted', CANCELLED);
@@ -146,13 +148,6 @@ export class StartScheduler {
     } finally {
       freeSlot();
     }
-  }
-
-  /** A VM with an image takes its slot once it has the image: a download must not keep others from booting. */
-  async #takeSlot({ isolation, image, ram_mib }: Service, onWait: (reason: string) => void): Promise<() => void> {
-    const { guest, images } = capabilitiesOf(isolation);
-    if (images && image !== null) return () => {};
-    return (guest ? this.#context.bootSlots : this.#processSlots).take(ram_mib, onWait);
   }
 
   /** Null once all conditions are met; else the reason as a predicate: `depends on db, which failed: …`. */

@@ -1,10 +1,7 @@
 /** Settings of log files, their format and retention: `[service.log]` and `[logs]` of the config. */
 import * as v from 'valibot';
+import { DAY_MS, MIB } from '../lib/units.ts';
 import { LOG_FORMATS, type LogFormat } from './log-files/formats.ts';
-
-const MIB = 2 ** 20;
-const MINUTE_MS = 60e3;
-const DAY_MS = 86_400e3;
 
 /** Format of the records: `text`, `json` in pino's shape. */
 export const LogFormatSchema = v.picklist(Object.keys(LOG_FORMATS) as LogFormat[]);
@@ -46,7 +43,7 @@ export const DEFAULT_LOG_SETTINGS: LogSettings = Object.freeze({
   keep_total_bytes: null,
   keep_for_ms: 7 * DAY_MS,
   compress: 'none',
-  compress_delay_ms: MINUTE_MS,
+  compress_delay_ms: 60_000,
   max_line_bytes: MIB / 4,
   on_full: 'block',
 });

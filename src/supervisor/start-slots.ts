@@ -1,15 +1,13 @@
 /** Limit of concurrent starts: as many as the processors and the free memory of the host allow. */
 import { MonocoreError } from '../lib/errors.ts';
-import { formatSize } from '../lib/units.ts';
-
-const MIB = 2 ** 20;
+import { formatSize, MIB } from '../lib/units.ts';
 
 /** Capacity of the host. */
 export interface StartLimits {
   /** Starts at once. */
   readonly slots: number;
-  /** Free memory of the host, bytes; null where memory does not matter. */
-  readonly freeBytes: (() => number) | null;
+  /** Free memory of the host, bytes; infinite where memory does not matter. */
+  readonly freeBytes: () => number;
 }
 
 interface Waiting {
@@ -95,7 +93,7 @@ export class StartSlots {
     const { slots, freeBytes } = this.#limits;
     if (this.#taken === 0) return null;
     if (this.#taken >= slots) return `waiting for a start slot (${slots} at a time)`;
-    const leftBytes = freeBytes === null ? Number.POSITIVE_INFINITY : freeBytes() - this.#promisedBytes;
+    const leftBytes = freeBytes() - this.#promisedBytes;
     return leftBytes < needBytes ? `waiting for memory (${formatSize(Math.max(0, leftBytes))} free)` : null;
   }
 }

@@ -21,7 +21,7 @@ function watchSlots(limits: StartLimits) {
 }
 
 test('as many starts as there are slots go on at once, the others in their order', async () => {
-  const { start, entered, reasons, end } = watchSlots({ slots: 2, freeBytes: null });
+  const { start, entered, reasons, end } = watchSlots({ slots: 2, freeBytes: () => Number.POSITIVE_INFINITY });
   const starts = ['a', 'b', 'c', 'd'].map((name) => start(name));
   await settle();
   assert.deepEqual(entered, ['a', 'b']);
@@ -56,7 +56,7 @@ test('a cancelled wait is over at once, and the starts behind it do not wait for
 });
 
 test('a slot that is freed twice is free once', async () => {
-  const slots = new StartSlots({ slots: 1, freeBytes: null });
+  const slots = new StartSlots({ slots: 1, freeBytes: () => Number.POSITIVE_INFINITY });
   const free = await slots.take(1, () => {});
   free();
   free();

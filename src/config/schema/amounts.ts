@@ -1,10 +1,16 @@
 /** Types of values that are amounts: numbers, sizes and durations. */
 import * as v from 'valibot';
-import { exactDuration, exactSize, formatDuration, formatSize, parseDurationMs, parseSize } from '../../lib/units.ts';
+import {
+  DAY_MS,
+  exactDuration,
+  exactSize,
+  formatDuration,
+  formatSize,
+  MIB,
+  parseDurationMs,
+  parseSize,
+} from '../../lib/units.ts';
 import { mustBe, type Problem, parsed, type Schema, scalar } from './values.ts';
-
-const MIB = 2 ** 20;
-const DAY_MS = 86_400e3;
 
 /** Least memory of a guest, MiB: with less, Debian 12's cloud kernel dies before init. */
 const MIN_RAM_MIB = 96;

@@ -4,12 +4,10 @@ import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { errorText, MonocoreError } from '../../lib/errors.ts';
-import { formatSize } from '../../lib/units.ts';
+import { formatSize, MIB } from '../../lib/units.ts';
 import { findMkfs } from './host-tools.ts';
 
 const run = promisify(execFile);
-
-const MIB = 2 ** 20;
 
 /**
  * No blocks are reserved for an administrator, because the service is alone. The journal is not filled with zeros: the

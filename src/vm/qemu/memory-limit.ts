@@ -1,5 +1,5 @@
 /** Memory limit of a VM on the host: enough for all that QEMU needs, and little enough to protect the host. */
-const MIB = 2 ** 20;
+import { MIB } from '../../lib/units.ts';
 
 /**
  * Memory of QEMU beside the guest's, MiB. Measured with QEMU 7.2 under TCG, the guest's memory written to its
