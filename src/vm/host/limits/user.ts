@@ -26,24 +26,15 @@ function refuse(message: string, cause?: unknown): MonocoreError {
   return new MonocoreError('StartFailed', message, { cause });
 }
 
-/** Record of passwd(5), by name or number, from wherever the host keeps its users. */
-async function readPasswd(user: string): Promise<string[]> {
+/** Output of a program that looks something up, wherever the host keeps its users. */
+async function lookUp(what: string, program: string, args: readonly string[]): Promise<string> {
   try {
-    const { stdout } = await run('getent', ['passwd', user]);
-    return stdout.trimEnd().split(':');
+    return (await run(program, args)).stdout.trimEnd();
   } catch (cause) {
     // getent(1): 2 stands for a key that was not found.
-    if ((cause as { code?: unknown }).code === 2) throw refuse(`the user ${user} does not exist on this host`, cause);
-    throw refuse(`the user ${user} cannot be looked up: getent: ${outputOf(cause)}`, cause);
-  }
-}
-
-async function readGroups(name: string): Promise<number[]> {
-  try {
-    const { stdout } = await run('id', ['-G', '--', name]);
-    return stdout.trim().split(' ').map(Number);
-  } catch (cause) {
-    throw refuse(`the groups of the user ${name} cannot be looked up: ${outputOf(cause)}`, cause);
+    const isUnknown = program === 'getent' && (cause as { code?: unknown }).code === 2;
+    const reason = isUnknown ? 'does not exist on this host' : `cannot be looked up: ${program}: ${outputOf(cause)}`;
+    throw refuse(`${what} ${reason}`, cause);
   }
 }
 
@@ -56,7 +47,8 @@ async function readGroups(name: string): Promise<number[]> {
  */
 export async function findUser(user: string | null, daemonUid = process.getuid?.()): Promise<HostUser | null> {
   if (user === null) return null;
-  const [name, , uid, gid, , home] = await readPasswd(user);
+  // A record of passwd(5).
+  const [name, , uid, gid, , home] = (await lookUp(`the user ${user}`, 'getent', ['passwd', user])).split(':');
   if (!name || !uid || !gid) throw refuse(`the user ${user} cannot be looked up`);
   if (Number(uid) === daemonUid) return null;
   if (daemonUid !== 0) {
@@ -64,7 +56,8 @@ export async function findUser(user: string | null, daemonUid = process.getuid?.
       `the daemon does not run as root and cannot switch to the user ${user}; start it as root, or leave user out`,
     );
   }
-  return { name, uid: Number(uid), gid: Number(gid), groups: await readGroups(name), home: home || '/' };
+  const groups = await lookUp(`the groups of the user ${name}`, 'id', ['-G', '--', name]);
+  return { name, uid: Number(uid), gid: Number(gid), groups: groups.split(' ').map(Number), home: home || '/' };
 }
 
 /** Variables that name the user, see environ(7). */
@@ -87,17 +80,6 @@ export function renderUserSwitch(user: HostUser | null): string[] {
 const NO_WORKDIR = 3;
 const NO_PROGRAM = 4;
 
-function describeFailure(user: HostUser, program: string, workdir: string, cause: unknown): string {
-  switch ((cause as { code?: unknown }).code) {
-    case NO_WORKDIR:
-      return `the user ${user.name} may not enter the working directory ${workdir}`;
-    case NO_PROGRAM:
-      return `the user ${user.name} may not execute ${program}`;
-    default:
-      return `the daemon cannot switch to the user ${user.name}: ${outputOf(cause)}`;
-  }
-}
-
 /**
  * Tries, as `user`, to enter `workdir` and to reach `program`: a process that has switched already cannot report it.
  *
@@ -110,6 +92,10 @@ export async function checkUserMayRun(user: HostUser | null, program: string, wo
   try {
     await run(setpriv, [...switching, '/bin/sh', '-c', script, 'sh', workdir, program], { cwd: '/' });
   } catch (cause) {
-    throw new MonocoreError('StartFailed', describeFailure(user, program, workdir, cause), { cause });
+    const { code } = cause as { code?: unknown };
+    if (code === NO_WORKDIR)
+      throw refuse(`the user ${user.name} may not enter the working directory ${workdir}`, cause);
+    if (code === NO_PROGRAM) throw refuse(`the user ${user.name} may not execute ${program}`, cause);
+    throw refuse(`the daemon cannot switch to the user ${user.name}: ${outputOf(cause)}`, cause);
   }
 }
