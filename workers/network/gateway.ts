@@ -32,8 +32,6 @@ export class Gateway {
   readonly #handlers: GatewayHandlers;
   readonly #clients = new Clients<HostPort>();
   readonly #ports: readonly HostPort[];
-  /** Error of each closed port; null for an open one, absent before the first try. */
-  readonly #states = new Map<number, string | null>();
   readonly #frame = Buffer.alloc(HEADER_BYTES + MAX_FRAME_BYTES);
 
   constructor({ index, udp }: GroupPort, handlers: GatewayHandlers) {
@@ -42,7 +40,7 @@ export class Gateway {
     this.#ports = udp.map((forward, id) => {
       const port: HostPort = new HostPort(id, forward, {
         onDatagram: (payload, address, from) => this.#onDatagram(port, payload, address, from),
-        onState: (error) => this.#onState(id, error),
+        onState: () => this.#onState(),
         onUnsent: () => handlers.drop('unsent'),
       });
       return port;
@@ -83,15 +81,9 @@ export class Gateway {
     this.#handlers.send(writeDatagram(this.#frame, this.#index, datagram));
   }
 
-  #onState(id: number, error: string | null): void {
-    this.#states.set(id, error);
-    if (this.#states.size < this.#ports.length) return;
-    this.#handlers.onPorts(
-      this.#ports.flatMap(({ id: each, forward }) => {
-        const reason = this.#states.get(each) ?? null;
-        return reason === null ? [] : [{ ...forward, error: reason }];
-      }),
-    );
+  #onState(): void {
+    if (this.#ports.some(({ error }) => error === undefined)) return;
+    this.#handlers.onPorts(this.#ports.flatMap(({ forward, error }) => (error ? [{ ...forward, error }] : [])));
   }
 }
 

@@ -11,8 +11,8 @@ const MAX_UNSENT_BYTES = 256 * 1024;
 interface HostPortHandlers {
   /** The payload is valid only during the call. */
   readonly onDatagram: (payload: Buffer, address: string, port: number) => void;
-  /** Gets null for an open port, else the error: at the first try and at each change. */
-  readonly onState: (error: string | null) => void;
+  /** Told of the first try and of each change of {@link HostPort.error}. */
+  readonly onState: () => void;
   readonly onUnsent: () => void;
 }
 
@@ -31,6 +31,11 @@ export class HostPort {
     this.forward = forward;
     this.#handlers = handlers;
     this.#socket = this.#open();
+  }
+
+  /** Reason why the port is closed; null for an open one, undefined before the first try. */
+  get error(): string | null | undefined {
+    return this.#error;
   }
 
   /** Sends a copy. */
@@ -84,6 +89,6 @@ export class HostPort {
   #tell(error: string | null): void {
     if (error === this.#error) return;
     this.#error = error;
-    this.#handlers.onState(error);
+    this.#handlers.onState();
   }
 }

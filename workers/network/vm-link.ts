@@ -64,7 +64,7 @@ export class VmLink {
       this.#triedSinceMs = null;
       // QEMU leaves the mode to its umask; until now the folder's mode keeps others out.
       chmod(this.port.socketPath, 0o600, () => {});
-      this.#queue = new OutputQueue((bytes, onWritten) => socket.write(bytes, () => onWritten()));
+      this.#queue = new OutputQueue(socket);
     });
     socket.on('data', (chunk) => {
       // The rest of a chunk that ended the link is discarded.
@@ -103,15 +103,14 @@ export const QUEUE_BYTES = 128 * 1024;
 
 /** Double-buffered queue: one buffer fills while the other is written. Memory is bounded and no frame allocates. */
 class OutputQueue {
-  readonly #write: (bytes: Buffer, onWritten: () => void) => void;
+  readonly #socket: Socket;
   #filling = Buffer.allocUnsafeSlow(QUEUE_BYTES);
   #written = Buffer.allocUnsafeSlow(QUEUE_BYTES);
   #filledBytes = 0;
   #isWriting = false;
 
-  /** @param write calls back when it no longer needs the bytes */
-  constructor(write: (bytes: Buffer, onWritten: () => void) => void) {
-    this.#write = write;
+  constructor(socket: Socket) {
+    this.#socket = socket;
   }
 
   /** Copies a frame. Returns false without room for it. */
@@ -129,7 +128,7 @@ class OutputQueue {
     [this.#filling, this.#written] = [this.#written, this.#filling];
     this.#filledBytes = 0;
     this.#isWriting = true;
-    this.#write(bytes, () => {
+    this.#socket.write(bytes, () => {
       this.#isWriting = false;
       this.flush();
     });
@@ -142,19 +141,12 @@ export const FLOOD_BURST = 1000;
 
 /** Token bucket for a VM's broadcasts, each of which costs every member of the group. */
 class FloodLimit {
-  readonly #now: () => number;
   #tokens = FLOOD_BURST;
-  #filledAtMs: number;
-
-  /** @param now monotonic time, milliseconds */
-  constructor(now: () => number = () => performance.now()) {
-    this.#now = now;
-    this.#filledAtMs = now();
-  }
+  #filledAtMs = performance.now();
 
   /** Takes a token; false without one. */
   take(): boolean {
-    const nowMs = this.#now();
+    const nowMs = performance.now();
     const gained = ((nowMs - this.#filledAtMs) * FLOOD_RATE) / 1000;
     this.#tokens = Math.min(this.#tokens + gained, FLOOD_BURST);
     this.#filledAtMs = nowMs;
