@@ -20,7 +20,7 @@ import { MetricsThread } from '../metrics/metrics-thread.ts';
 import { NetworkThread } from '../network/network-thread.ts';
 import { Orchestrator } from '../orchestrator/orchestrator.ts';
 import type { ApiThreadApi, ControlEvent } from '../protocol/api.ts';
-import type { DaemonSettings, LogLevel, ThreadStatus } from '../protocol/http.ts';
+import type { DaemonSettings, LogLevel } from '../protocol/http.ts';
 import type { Job } from '../protocol/jobs.ts';
 import type { LogQuery } from '../protocol/log-files/queries.ts';
 import type { HomeLogSettings } from '../protocol/log-settings.ts';
@@ -150,10 +150,6 @@ export class Runtime implements OrchestratorContext {
   get parts(): readonly Crashable[] {
     const { logs, metrics, state, network, jobs, spawner } = this;
     return [...logs.workers, metrics.thread, state.thread, network.thread, jobs, spawner];
-  }
-
-  threads(): ThreadStatus[] {
-    return this.parts.map((part) => part.status());
   }
 
   async lastLines(service: string, sinceMs: number): Promise<string[]> {

@@ -79,19 +79,18 @@ export class SpawnerProcess implements Spawner {
   /** Ends the spawner; its processes run on. */
   async stop(): Promise<void> {
     this.#isStopping = true;
-    const spawner = this.#spawner;
-    if (!spawner) return;
-    const exited = once(spawner, 'exit');
-    if (spawner.connected) spawner.disconnect();
-    await exited;
+    await this.#end((spawner) => spawner.connected && spawner.disconnect());
   }
 
   /** Kills the spawner; another one is started for the next process. For tests of that. */
   async crash(): Promise<void> {
-    const spawner = this.#spawner;
-    if (!spawner) return;
-    const exited = once(spawner, 'exit');
-    spawner.kill('SIGKILL');
+    await this.#end((spawner) => spawner.kill('SIGKILL'));
+  }
+
+  async #end(how: (spawner: ChildProcess) => void): Promise<void> {
+    if (!this.#spawner) return;
+    const exited = once(this.#spawner, 'exit');
+    how(this.#spawner);
     await exited;
   }
 

@@ -87,28 +87,16 @@ export class WorkerThread<Api, Event = never> {
     this.#ready.then(call).catch(() => {});
   }
 
-  /**
-   * Ends the worker: `drain` is its last call, then it is terminated.
-   *
-   * @param drain lets the worker finish; its failure is the result
-   * @returns what ended it
-   */
-  async stop(drain?: (api: Remote<Api>) => Promise<void>): Promise<'drained' | 'terminated'> {
+  /** Ends the worker after a last call, which lets it finish; that may fail. */
+  async stop(lastCall?: (api: Remote<Api>) => Promise<void>): Promise<void> {
     this.#stopping = true;
     this.#skipDelay();
     const running = this.#running;
-    let hasDrained = false;
-    if (running && drain && this.#state === 'ready') {
-      hasDrained = await drain(running.wrapped.remote).then(
-        () => true,
-        () => false,
-      );
-    }
+    if (running && this.#state === 'ready') await lastCall?.(running.wrapped.remote).catch(() => {});
     await running?.worker.terminate();
     await running?.exited;
     this.#state = 'stopped';
     this.#setReady(Promise.reject(this.#stoppedError()));
-    return hasDrained ? 'drained' : 'terminated';
   }
 
   /** Makes the worker throw an uncaught error, after which it is restarted. For tests. */

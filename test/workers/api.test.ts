@@ -37,6 +37,6 @@ test('the worker answers over its socket, and again after it died and was starte
   await listening;
   assert.deepEqual((await ask(socketPath, 'GET', '/v1/daemon')).json, DAEMON_STATUS);
 
-  assert.equal(await thread.stop((api) => api.close()), 'drained');
+  await thread.stop((api) => api.close());
   assert.equal(existsSync(socketPath), false);
 });

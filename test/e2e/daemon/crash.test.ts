@@ -21,8 +21,8 @@ it('keeps a VM and captures its streams, tail and exit code when the log and met
   await host.runtime.logs.thread.crash();
   await host.runtime.metrics.thread.crash();
   await eventually('both workers to be back', () =>
-    host.runtime
-      .threads()
+    host.runtime.parts
+      .map((part) => part.status())
       .filter(({ name }) => name === 'logs' || name === 'metrics')
       .every(({ state, restarts }) => state === 'ready' && restarts === 1),
   );
