@@ -8,6 +8,7 @@ import type { MessagePort, Worker } from 'node:worker_threads';
 import * as Comlink from 'comlink';
 import nodeEndpoint from 'comlink/dist/umd/node-adapter.js';
 import { fromWireError, MonocoreError, toWireError, type WireError } from '../lib/errors.ts';
+import { deferred } from '../lib/promises.ts';
 
 /** A comlink proxy of `Api`, whose errors arrive as MonocoreErrors. */
 export type Remote<Api> = Comlink.Remote<Api>;
@@ -57,59 +58,35 @@ export interface Wrapped<Api> {
  * @param name of the other side, for messages
  */
 export function wrap<Api>(name: string, port: MessagePort | Worker, deadlines: CallDeadlines): Wrapped<Api> {
-  const inner = endpointOf(port);
-  /** Timers of the deadlines, by the ids of calls. */
-  const pending = new Map<string, NodeJS.Timeout | undefined>();
-  const listeners = new Set<(event: Event) => void>();
+  const inner = Comlink.wrap(endpointOf(port)) as Record<string, (...args: unknown[]) => Promise<unknown>>;
+  /** Rejections of the pending calls. */
+  const pending = new Set<(error: MonocoreError) => void>();
   let failure: MonocoreError | null = null;
 
-  const deliver = (data: unknown): void => {
-    for (const listener of [...listeners]) listener({ data } as unknown as Event);
-  };
-  const settle = (id: string): void => {
-    clearTimeout(pending.get(id));
-    pending.delete(id);
-  };
-  const failCall = (id: string, error: MonocoreError): void => {
-    settle(id);
-    // The shape of a comlink answer whose value the 'throw' handler deserializes, see comlink's protocol.ts.
-    deliver({ id, type: 'HANDLER', name: 'throw', value: toWireError(error) });
-  };
-
-  inner.addEventListener('message', ((event: { data: { id?: string } | null }) => {
-    if (typeof event.data?.id !== 'string' || !pending.has(event.data.id)) return;
-    settle(event.data.id);
-    deliver(event.data);
-  }) as never);
-
-  const endpoint: Comlink.Endpoint = {
-    // comlink listens with functions only.
-    addEventListener: (_type, listener) => listeners.add(listener as (event: Event) => void),
-    removeEventListener: (_type, listener) => listeners.delete(listener as (event: Event) => void),
-    start: () => inner.start?.(),
-    postMessage(message: { id: string; path?: string[] }, transferables) {
-      const method = message.path?.join('.') ?? 'call';
-      const { id } = message;
-      if (failure) {
-        const error = failure;
-        pending.set(id, undefined);
-        queueMicrotask(() => failCall(id, error));
-        return;
-      }
-      const { defaultMs, perMethodMs } = deadlines;
-      const deadlineMs = perMethodMs?.[method] === undefined ? defaultMs : perMethodMs[method];
-      const expire = (): void =>
-        failCall(id, new MonocoreError('CallTimeout', `${name}.${method} did not answer in ${deadlineMs} ms`));
-      pending.set(id, deadlineMs === null ? undefined : setTimeout(expire, deadlineMs).unref());
-      inner.postMessage(message, transferables);
-    },
+  const call = async (method: string, args: unknown[]): Promise<unknown> => {
+    if (failure) throw failure;
+    const { promise, resolve, reject } = deferred<unknown>();
+    const { defaultMs, perMethodMs } = deadlines;
+    const deadlineMs = perMethodMs?.[method] === undefined ? defaultMs : perMethodMs[method];
+    const expire = (): void =>
+      reject(new MonocoreError('CallTimeout', `${name}.${method} did not answer in ${deadlineMs} ms`));
+    const timer = deadlineMs === null ? undefined : setTimeout(expire, deadlineMs).unref();
+    pending.add(reject);
+    inner[method]!(...args).then(resolve, reject);
+    return promise.finally(() => {
+      clearTimeout(timer);
+      pending.delete(reject);
+    });
   };
 
   return {
-    remote: Comlink.wrap<Api>(endpoint),
+    // A promise may be fulfilled with it, so it must not look like one.
+    remote: new Proxy({} as Remote<Api>, {
+      get: (_target, method) => (method === 'then' ? undefined : (...args: unknown[]) => call(method as string, args)),
+    }),
     fail(error) {
       failure = error;
-      for (const id of [...pending.keys()]) failCall(id, error);
+      for (const reject of pending) reject(error);
     },
   };
 }
