@@ -10,7 +10,8 @@ import { availableParallelism } from 'node:os';
 import { join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { findProblems, runFiles, type TestResult } from './test/run.ts';
+import { groupFiles } from './test/groups.ts';
+import { findProblems, runProcesses, type TestResult } from './test/run.ts';
 import { Workspace } from './test/workspace.ts';
 
 const USAGE = `usage: npm test -- [options] [folder or file]...
@@ -41,16 +42,24 @@ process.env.TMPDIR = workspace.dir;
 try {
   const isE2e = (file: string) => file.startsWith(E2E);
   // Most unit tests wait for other processes now and then. Those of e2e boot VMs, which would starve each other.
-  const groups = [
-    { files: files.filter((file) => !isE2e(file)), concurrency: 2 * availableParallelism() },
-    { files: files.filter(isE2e), concurrency: 1 },
+  const runs = [
+    {
+      processes: groupFiles(
+        files.filter((file) => !isE2e(file)),
+        workspace.dir,
+      ),
+      concurrency: 2 * availableParallelism(),
+    },
+    { processes: files.filter(isE2e).map((file) => ({ entry: file, files: [file] })), concurrency: 1 },
   ];
-  for (const group of groups) {
-    if (group.files.length === 0) continue;
-    results.push(...(await runFiles(group.files, group.concurrency)));
+  for (const { processes, concurrency } of runs) {
+    if (processes.length === 0) continue;
+    const ended = await runProcesses(processes, concurrency);
+    results.push(...ended);
+    complaints.push(...findProblems(processes, ended));
   }
   if (results.length === 0) complaints.push('no test ran');
-  complaints.push(...findProblems(results), ...(await workspace.leftovers()));
+  complaints.push(...(await workspace.leftovers()));
 } finally {
   workspace.remove();
 }

@@ -1,5 +1,5 @@
 /** A folder for all temporary files of a run, so that what stays is known to be its own. */
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,8 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** Time for processes to vanish: one that was killed may still be on its way out. */
 const EXIT_GRACE_MS = 3000;
 
-/** Files that may stay: the caches of tsx and Node. */
-const EXPECTED = /^(tsx-.*|node-compile-cache)$/;
+/** Files that may stay: the caches of tsx and Node, and the entries of processes with several test files. */
+const EXPECTED = /^(tsx-.*|node-compile-cache|group-\d+\.mjs)$/;
 
 export class Workspace {
   /** Its name is short, because the paths of sockets must be. */
@@ -17,6 +17,10 @@ export class Workspace {
   constructor() {
     // Some tests run programs as other users.
     chmodSync(this.dir, 0o1777);
+    // Of one run after the other: else each would compile every test anew.
+    const cache = `tsx-${process.geteuid?.()}`;
+    mkdirSync(join(tmpdir(), cache), { recursive: true });
+    symlinkSync(join(tmpdir(), cache), join(this.dir, cache));
   }
 
   /** Descriptions of the files and processes that the tests left behind. */

@@ -35,6 +35,29 @@ test('a failing test fails the run, wherever it is', async (t) => {
   assert.deepEqual({ status, lastLine }, { status: 1, lastLine: '2 passed, 1 failed' });
 });
 
+test('a failed test, and a file that cannot be loaded, are named where files share a process', async (t) => {
+  const { status, lines } = await runOn(t, {
+    'a.test.ts': PASSING,
+    'b.test.ts': "import test from 'node:test'; test('bad', () => { throw new Error('x'); });",
+    'c.test.ts': "throw new Error('unloadable');",
+    'd.test.ts': PASSING,
+  });
+  assert.equal(status, 1);
+  assert.equal(lines.at(-1), '4 passed, 2 failed');
+  assert.ok(lines.some((line) => /^test at .*\/b\.test\.ts:/.test(line)));
+  assert.ok(lines.some((line) => /^✖ .*\/c\.test\.ts /.test(line)));
+});
+
+test('a process that dies is reported with the files that shared it', async (t) => {
+  const { status, stderr } = await runOn(t, {
+    'a.test.ts': PASSING,
+    'b.test.ts':
+      "import test from 'node:test'; import { kill, pid } from 'node:process'; test('dies', () => kill(pid, 9));",
+  });
+  assert.equal(status, 1);
+  assert.match(stderr, /failed process, by one of its files:\n.*\/a\.test\.ts\n.*\/b\.test\.ts\n/);
+});
+
 test('a skipped test and a todo fail the run and are named', async (t) => {
   const { status, stderr } = await runOn(t, {
     'a.test.ts': "import test from 'node:test'; test.skip('later', () => {}); test.todo('some day');",
@@ -66,21 +89,20 @@ test('a temporary file that a test leaves behind fails the run and is named', as
   assert.match(stderr, /file left behind: .*\/left-/);
 });
 
-test('a process that a test leaves behind fails the run and is named', async (t) => {
-  for (const [program, options] of [
-    ['by-argument', "['1000', 'infinity'], { argv0: 'by-argument ' + tmpdir(), env: {}"],
-    ['by-environment', "['1000'], { argv0: 'by-environment'"],
-  ]) {
-    const { status, stderr } = await runOn(t, {
-      'a.test.ts': `${PASSING}
-        import { spawn } from 'node:child_process'; import { tmpdir } from 'node:os';
-        spawn('sleep', ${options}, stdio: 'ignore', detached: true }).unref();`,
-    });
-    const pid = new RegExp(`process left behind: (\\d+) ${program}`).exec(stderr)?.[1];
-    if (pid) process.kill(Number(pid), 'SIGKILL');
-    assert.equal(status, 1);
-    assert.ok(pid, stderr);
-  }
+test('processes that a test leaves behind fail the run and are named', async (t) => {
+  const { status, stderr } = await runOn(t, {
+    'a.test.ts': `${PASSING}
+      import { spawn } from 'node:child_process'; import { tmpdir } from 'node:os';
+      const start = (args, options) => spawn('sleep', args, { ...options, stdio: 'ignore', detached: true }).unref();
+      start(['1000', 'infinity'], { argv0: 'by-argument ' + tmpdir(), env: {} });
+      start(['1000'], { argv0: 'by-environment' });`,
+  });
+  const pids = ['by-argument', 'by-environment'].map(
+    (program) => new RegExp(`process left behind: (\\d+) ${program}`).exec(stderr)?.[1],
+  );
+  for (const pid of pids) if (pid) process.kill(Number(pid), 'SIGKILL');
+  assert.equal(status, 1);
+  assert.ok(pids.every(Boolean), stderr);
 });
 
 test('the slowest files are printed on demand', async (t) => {
