@@ -51,12 +51,6 @@ export interface Run {
   readonly to: number;
 }
 
-/** Position up to which a source was returned. */
-interface MergePlace {
-  readonly at: Position;
-  readonly isInRecord: boolean;
-}
-
 interface Head extends Ranked {
   readonly next: MergeSource['next'];
   block: Block | null;
@@ -77,27 +71,16 @@ export function placeIn(block: Block, at: number): Position {
  * source stay in their order, whatever their times. One block per source is in memory.
  */
 export class TimeMerge {
-  readonly #all: readonly Head[];
   /** Sources that have more, in rising order. */
   readonly #waiting: Head[] = [];
   /** Source of the last returned run. */
   #current: Head | null = null;
 
-  private constructor(heads: readonly Head[]) {
-    this.#all = heads;
-  }
-
   /** Reads the first block of every source. */
   static async open(sources: readonly MergeSource[]): Promise<TimeMerge> {
-    const heads = sources.map(
-      ({ next, time = EARLIEST, isInRecord = false }, rank): Head => ({
-        ...{ rank, next, time, isInRecord },
-        block: null,
-        at: 0,
-      }),
-    );
-    const merge = new TimeMerge(heads);
-    for (const head of heads) {
+    const merge = new TimeMerge();
+    for (const [rank, { next, time = EARLIEST, isInRecord = false }] of sources.entries()) {
+      const head: Head = { rank, next, time, isInRecord, block: null, at: 0 };
       if (!(await load(head))) continue;
       if (head.isInRecord) merge.#current = head;
       else insertRanked(merge.#waiting, head);
@@ -116,11 +99,6 @@ export class TimeMerge {
     this.#current = null;
     const head = this.#waiting.shift();
     return head ? this.#give(head) : null;
-  }
-
-  /** Positions up to which the sources were returned, last run included; null for a source without records. */
-  places(): (MergePlace | null)[] {
-    return this.#all.map(({ block, at, isInRecord }) => block && { at: placeIn(block, at), isInRecord });
   }
 
   #give(head: Head): Run {
@@ -150,7 +128,7 @@ function advanceInRecord(head: Head): void {
   if (head.at < bytes.length) head.time = recordTime(bytes, head.at, head.time);
 }
 
-/** Loads the next block. Keeps the old one at the end, because it has the last position of the stream. */
+/** Loads the next block; false at the end. */
 async function load(head: Head): Promise<boolean> {
   const block = await head.next();
   if (!block) return false;

@@ -18,7 +18,7 @@ import {
 import { EARLIEST, LF } from '../../../src/protocol/log-files/record.ts';
 import { MAX_SEEN_BYTES, type RecordTest } from '../../log-files/backward-scan.ts';
 import { ChunkWindow, ReaderGone } from '../../log-files/chunk-window.ts';
-import { makeBlocks, StreamCursor } from '../../log-files/stream-cursor.ts';
+import { type Block, makeBlocks, StreamCursor } from '../../log-files/stream-cursor.ts';
 import { searchTail } from '../../log-files/tail-search.ts';
 import { placeIn, type Run, TimeMerge } from '../../log-files/time-merge.ts';
 import { makeTimeTest } from '../../log-files/time-range.ts';
@@ -32,7 +32,9 @@ const ALIVE_INTERVAL_MS = 1000;
 
 /** Limits of a page; tests make them smaller. */
 export interface PageLimits {
+  /** Ends the page at the next record when it returns true. */
   readonly isDue: () => boolean;
+  /** Time to wait for a reader that takes nothing. */
   readonly patienceMs: number;
 }
 
@@ -64,22 +66,16 @@ async function runPage(
   job: SearchLogsJob,
   window: ChunkWindow,
   removed: ReadonlySet<string>,
-  { isDue, patienceMs }: PageLimits,
+  limits: PageLimits,
 ): Promise<SearchState> {
   const { logDir, filter, state } = job;
-  const { sinceMs } = filter;
-  const wants = makeRecordTest(filter);
-  let places: readonly SearchPlace[];
-  if (state.phase === 'tail') {
-    const { state: tail, isDone } = await searchTail(state.tail, { logDir, wants, sinceMs, isDue });
-    if (!isDone) return { phase: 'tail', tail };
-    places = placesOf(tail).filter(({ id }) => !removed.has(streamKey(id)));
-  } else {
-    places = state.places;
-  }
-  const rest = await deliverFound(places, { logDir, wants, sinceMs, window, removed, patienceMs, isDue });
-  if (rest) return { phase: 'deliver', places: rest };
-  return { phase: 'done', places: places.map((place) => ({ ...place, at: place.end, isInRecord: false })) };
+  const options = { ...limits, window, wants: makeRecordTest(filter) };
+  if (state.phase !== 'tail') return deliver(job, state.places, removed, options);
+  const { wants, isDue } = options;
+  const { state: tail, isDone } = await searchTail(state.tail, { logDir, wants, sinceMs: filter.sinceMs, isDue });
+  if (!isDone) return { phase: 'tail', tail };
+  const places = placesOf(tail).filter(({ id }) => !removed.has(streamKey(id)));
+  return deliver(job, places, removed, options);
 }
 
 function placesOf({ streams }: TailState): SearchPlace[] {
@@ -106,53 +102,21 @@ export function makeRecordTest(filter: LogFilter): RecordTest {
   return (bytes, from, to, time) => wantsTime(time) && (pattern === null || pattern.test(recordText(bytes, from, to)));
 }
 
-interface DeliveryOptions {
-  readonly logDir: string;
-  readonly wants: RecordTest;
-  /** Skip files last written before, milliseconds since the epoch. */
-  readonly sinceMs: number | null;
-  readonly window: ChunkWindow;
-  /** Streams whose files were removed since: positions in them would be positions in new files. */
-  readonly removed: ReadonlySet<string>;
-  /** Time to wait for a reader that takes nothing. */
-  readonly patienceMs: number;
-  /** Ends the page at the next record when it returns true. */
-  readonly isDue: () => boolean;
-}
-
-/** Record that comes in pieces and is not tested yet. */
-interface OpenRecord {
-  readonly fate: 'open';
-  readonly start: Position;
-  /** Time of the previous record. */
-  readonly before: string;
-  /** Copies of the pieces so far. */
-  readonly pieces: Buffer[];
-  bytes: number;
-}
-
-/** Record that comes in pieces and whose end has not come. */
-type LongRecord = OpenRecord | { readonly fate: 'sent' | 'dropped' };
-
-/** Position of a stream at which the page ended within a run. */
-interface Stop {
-  readonly rank: number;
-  readonly at: Position;
-  readonly time: string;
-  readonly isInRecord: boolean;
-}
-
 /**
  * Delivers the matching records between the places and their ends, in the order of their times. The caller flushes the
  * last chunk.
  *
- * @returns where to go on; null if all is delivered
+ * @param removed streams whose files were removed since: positions in them would be positions in new files
  * @throws ReaderGone
  */
-async function deliverFound(places: readonly SearchPlace[], options: DeliveryOptions): Promise<SearchPlace[] | null> {
-  const { logDir, sinceMs, removed } = options;
+async function deliver(
+  { logDir, filter }: SearchLogsJob,
+  places: readonly SearchPlace[],
+  removed: ReadonlySet<string>,
+  options: DeliveryOptions,
+): Promise<SearchState> {
   const cursors = places.map(
-    ({ id, at, isInRecord }) => new StreamCursor({ logDir, id, start: at, isInRecord, sinceMs }),
+    ({ id, at, isInRecord }) => new StreamCursor({ logDir, id, start: at, isInRecord, sinceMs: filter.sinceMs }),
   );
   const blocks = makeBlocks(places.length);
   const sources = places.map(({ id, end, time, isInRecord }, rank) => ({
@@ -167,53 +131,67 @@ async function deliverFound(places: readonly SearchPlace[], options: DeliveryOpt
     const merge = await TimeMerge.open(sources);
     const delivery = new Delivery(places, options);
     for (let run = await merge.next(); run; run = await merge.next()) {
-      const stop = await delivery.take(run);
-      if (!stop) continue;
-      const reached = merge.places();
-      return places.map((place, rank) => {
-        if (rank === stop.rank) return { ...place, at: stop.at, time: stop.time, isInRecord: stop.isInRecord };
-        const { at, isInRecord } = reached[rank] ?? { at: place.end, isInRecord: false };
-        return { ...place, at, time: delivery.times[rank]!, isInRecord };
-      });
+      if (!(await delivery.take(run))) return { phase: 'deliver', places: delivery.places };
     }
-    return null;
+    return { phase: 'done', places: delivery.places.map((place) => ({ ...place, at: place.end, isInRecord: false })) };
   } finally {
     await Promise.all(cursors.map((cursor) => cursor.close()));
   }
 }
 
+interface DeliveryOptions extends PageLimits {
+  readonly wants: RecordTest;
+  readonly window: ChunkWindow;
+}
+
+type Progress = { -readonly [Key in keyof SearchPlace]: SearchPlace[Key] };
+
+/** Record that comes in pieces and is not tested yet. */
+interface OpenRecord {
+  readonly fate: 'open';
+  readonly start: Position;
+  readonly time: string;
+  /** Copies of the pieces so far. */
+  readonly pieces: Buffer[];
+  bytes: number;
+}
+
+/** Record that comes in pieces and whose end has not come. */
+type LongRecord = OpenRecord | { readonly fate: 'sent' | 'dropped' };
+
 class Delivery {
-  /** Time of the last handled record of each stream. */
-  readonly times: string[];
+  /** Progress of each stream, up to its last run. */
+  readonly places: Progress[];
   readonly #options: DeliveryOptions;
   #long: LongRecord | null;
 
   constructor(places: readonly SearchPlace[], options: DeliveryOptions) {
-    this.times = places.map(({ time }) => time);
+    this.places = places.map((place) => ({ ...place }));
     this.#options = options;
     this.#long = places.some(({ isInRecord }) => isInRecord) ? { fate: 'sent' } : null;
   }
 
-  /** Handles the records of a run; returns where it stopped, or null if it did not. */
-  async take(run: Run): Promise<Stop | null> {
-    const { rank, block } = run;
+  /** Handles the records of a run; false if the page ends within it. */
+  async take({ rank, block, from, to }: Run): Promise<boolean> {
     const { bytes } = block;
-    for (let at = run.from; at < run.to; ) {
+    const place = this.places[rank]!;
+    for (let at = from; at < to; ) {
       const newline = bytes.indexOf(LF, at);
-      const end = newline === -1 ? run.to : newline + 1;
+      const end = newline === -1 ? to : newline + 1;
       if (this.#long || newline === -1) {
-        const stop = await this.#takePiece(run, at, end, newline !== -1);
-        if (stop) return stop;
+        if (!(await this.#takePiece(place, block, at, end))) return false;
       } else {
-        const time = this.#timeOf(run, at);
+        const time = timeIn(block, at, place.time);
         const outcome = this.#offer(bytes, at, end, time);
         const isTaken = outcome === 'taken' || (outcome === 'no-room' && (await this.#send(bytes, at, end)));
-        if (!isTaken) return { rank, at: placeIn(block, at), time: this.times[rank]!, isInRecord: false };
-        this.times[rank] = time;
+        if (!isTaken) return stopAt(place, placeIn(block, at), false);
+        place.time = time;
       }
       at = end;
     }
-    return null;
+    place.at = placeIn(block, to);
+    place.isInRecord = false;
+    return true;
   }
 
   /** Handles a record as far as possible without waiting. */
@@ -224,55 +202,39 @@ class Delivery {
     return window.put(bytes, from, to) ? 'taken' : 'no-room';
   }
 
-  async #takePiece(run: Run, from: number, to: number, isEnd: boolean): Promise<Stop | null> {
-    const { rank, block } = run;
+  /** Handles a piece of a record; false if the page ends before it. */
+  async #takePiece(place: Progress, block: Block, from: number, to: number): Promise<boolean> {
     const { bytes } = block;
-    if (!this.#long) {
-      const before = this.times[rank]!;
-      this.times[rank] = this.#timeOf(run, from);
-      this.#long = { fate: 'open', start: placeIn(block, from), before, pieces: [], bytes: 0 };
-    }
-    const long = this.#long;
-    if (long.fate === 'open') return this.#takeOpenPiece(long, rank, Buffer.from(bytes.subarray(from, to)), isEnd);
-    const mayGoOn = long.fate === 'dropped' || (!this.#options.isDue() && (await this.#send(bytes, from, to)));
-    if (!mayGoOn) return { rank, at: placeIn(block, from), time: this.times[rank]!, isInRecord: true };
+    const start = placeIn(block, from);
+    const isEnd = bytes[to - 1] === LF;
+    this.#long ??= { fate: 'open', start, time: timeIn(block, from, place.time), pieces: [], bytes: 0 };
+    const { fate } = this.#long;
+    if (fate === 'open') return this.#takeOpenPiece(place, this.#long, Buffer.from(bytes.subarray(from, to)), isEnd);
+    const mayGoOn = fate === 'dropped' || (!this.#options.isDue() && (await this.#send(bytes, from, to)));
+    if (!mayGoOn) return stopAt(place, start, true);
     if (isEnd) this.#long = null;
-    return null;
+    return true;
   }
 
-  async #takeOpenPiece(long: OpenRecord, rank: number, piece: Buffer, isEnd: boolean): Promise<Stop | null> {
-    const { start, before, pieces } = long;
+  async #takeOpenPiece(place: Progress, long: OpenRecord, piece: Buffer, isEnd: boolean): Promise<boolean> {
+    const { start, time, pieces } = long;
     pieces.push(piece);
     long.bytes += piece.length;
-    if (!isEnd && long.bytes < MAX_SEEN_BYTES) return null;
-    const time = this.times[rank]!;
+    if (!isEnd && long.bytes < MAX_SEEN_BYTES) return true;
     const record = Buffer.concat(pieces);
     const seenEnd = Math.min(record.length - (isEnd ? 1 : 0), MAX_SEEN_BYTES);
     const isWanted = this.#options.wants(record, 0, seenEnd, time);
-    const sentBytes = isWanted ? await this.#sendPieces(pieces) : 0;
-    if (isWanted && sentBytes < long.bytes) {
-      const isInRecord = sentBytes > 0;
-      const at = { number: start.number, offset: start.offset + sentBytes };
-      return { rank, at, time: isInRecord ? time : before, isInRecord };
-    }
-    this.#long = isEnd ? null : { fate: isWanted ? 'sent' : 'dropped' };
-    return null;
-  }
-
-  /** Time of the record that starts at `from`. */
-  #timeOf({ rank, block }: Run, from: number): string {
-    const isFirst = from === 0 && block.start.offset === 0;
-    return recordTime(block.bytes, from, isFirst ? EARLIEST : this.times[rank]!);
-  }
-
-  /** Returns how many bytes were sent. */
-  async #sendPieces(pieces: readonly Buffer[]): Promise<number> {
     let sentBytes = 0;
-    for (const piece of pieces) {
-      if (!(await this.#send(piece, 0, piece.length))) break;
-      sentBytes += piece.length;
+    for (const { length } of isWanted ? pieces : []) {
+      if (!(await this.#send(record, sentBytes, sentBytes + length))) {
+        return stopAt(place, { ...start, offset: start.offset + sentBytes }, sentBytes > 0);
+      }
+      sentBytes += length;
+      place.time = time;
     }
-    return sentBytes;
+    place.time = time;
+    this.#long = isEnd ? null : { fate: isWanted ? 'sent' : 'dropped' };
+    return true;
   }
 
   /** Returns false if the reader takes nothing. */
@@ -280,4 +242,15 @@ class Delivery {
     const { window, patienceMs } = this.#options;
     return window.append(bytes, from, to, patienceMs);
   }
+}
+
+/** Time of the record that starts at `from`. @param before time of the previous record */
+function timeIn({ bytes, start }: Block, from: number, before: string): string {
+  return recordTime(bytes, from, from === 0 && start.offset === 0 ? EARLIEST : before);
+}
+
+function stopAt(place: Progress, at: Position, isInRecord: boolean): false {
+  place.at = at;
+  place.isInRecord = isInRecord;
+  return false;
 }
