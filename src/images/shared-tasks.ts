@@ -1,4 +1,5 @@
 /** Tasks that several callers ask for at once and that run once. */
+import { once } from 'node:events';
 import { MonocoreError } from '../lib/errors.ts';
 
 /** A caller that waits for a task. */
@@ -81,14 +82,11 @@ function cancelled(): MonocoreError {
 
 /** The result of `promise`. @throws MonocoreError `Aborted` when the signal, which has not fired yet, fires first */
 export async function orAborted<Result>(promise: Promise<Result>, signal: AbortSignal): Promise<Result> {
-  let onAbort = (): void => {};
-  const aborted = new Promise<never>((_resolve, reject) => {
-    onAbort = () => reject(cancelled());
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
+  const ended = new AbortController();
+  const aborted = once(signal, 'abort', { signal: ended.signal }).then(() => Promise.reject(cancelled()));
   try {
     return await Promise.race([promise, aborted]);
   } finally {
-    signal.removeEventListener('abort', onAbort);
+    ended.abort();
   }
 }

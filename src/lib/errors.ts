@@ -73,6 +73,12 @@ export function errorCode(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined;
 }
 
+/** Null for the error of a file that does not exist, as a handler of rejections. @throws any other error */
+export function nullIfMissing(error: unknown): null {
+  if (errorCode(error) === 'ENOENT') return null;
+  throw error;
+}
+
 /** A {@link MonocoreError} as plain JSON: structured clone keeps neither `code` nor `cause` of an Error. */
 export interface WireError {
   readonly code: ErrorCode;

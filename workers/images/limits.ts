@@ -1,5 +1,5 @@
 /** Limits of images, and the errors for images that exceed them or are malformed. */
-import { errorCode, MonocoreError } from '../../src/lib/errors.ts';
+import { errorCode, errorText, MonocoreError } from '../../src/lib/errors.ts';
 
 /** Limits of an image's layers. Exceeding one is an `ImageInvalid` with its name in `details.limit`. */
 export interface RootImageLimits {
@@ -25,9 +25,10 @@ export function invalidImage(message: string, options?: { cause?: unknown; detai
   return new MonocoreError('ImageInvalid', message, options);
 }
 
-/** True for an error of the system, such as `ENOSPC`. */
-export function isSystemError(error: unknown): boolean {
-  return /^E[A-Z0-9]+$/.test(errorCode(error) ?? '');
+/** Error for content that cannot be read: it is malformed, unless the error is one of the system, such as `ENOSPC`. */
+export function asContentError(error: unknown, what: string): unknown {
+  if (error instanceof MonocoreError || /^E[A-Z0-9]+$/.test(errorCode(error) ?? '')) return error;
+  return invalidImage(`${what}: ${errorText(error)}`, { cause: error });
 }
 
 type LimitName = 'image-bytes' | 'entries' | 'layer-bytes' | 'text-bytes' | 'path' | 'name' | 'xattrs';

@@ -117,14 +117,9 @@ export function parseManifest(bytes: Buffer, mediaType: string, what: string): I
   return { ...manifest, mediaType: type };
 }
 
-/** Parses the index of an image layout, which may omit its type. @throws MonocoreError `ImageInvalid` */
-export function parseIndex(bytes: Buffer, what: string): ImageIndex {
-  return check(ImageIndexSchema, parseJson(bytes, what), what);
-}
-
 /** Parses a config. @throws MonocoreError `ImageInvalid` for another document or another number of layers */
 export function parseConfig(bytes: Buffer, layers: number, what: string): ImageConfig {
-  const config = check(ConfigSchema, parseJson(bytes, what), what);
+  const config = parseDocument(ConfigSchema, bytes, what);
   const listed = config.rootfs.diff_ids.length;
   if (listed === layers) return config;
   throw invalidImage(`the config of ${what} lists ${listed} layers, its manifest ${layers}`);
@@ -163,7 +158,16 @@ export function checkSizes(manifest: ImageManifest, maxImageBytes: number, name:
   });
 }
 
-export function parseJson(bytes: Buffer, what: string): unknown {
+/** Parses a JSON document. @throws MonocoreError `ImageInvalid` when it does not fit the schema */
+export function parseDocument<Schema extends v.GenericSchema>(
+  schema: Schema,
+  bytes: Buffer,
+  what: string,
+): v.InferOutput<Schema> {
+  return check(schema, parseJson(bytes, what), what);
+}
+
+function parseJson(bytes: Buffer, what: string): unknown {
   try {
     return JSON.parse(bytes.toString('utf8'));
   } catch (cause) {
@@ -171,12 +175,7 @@ export function parseJson(bytes: Buffer, what: string): unknown {
   }
 }
 
-/** @throws MonocoreError `ImageInvalid` when a document does not fit the schema */
-export function check<Schema extends v.GenericSchema>(
-  schema: Schema,
-  document: unknown,
-  what: string,
-): v.InferOutput<Schema> {
+function check<Schema extends v.GenericSchema>(schema: Schema, document: unknown, what: string): v.InferOutput<Schema> {
   const parsed = v.safeParse(schema, document);
   if (parsed.success) return parsed.output;
   const [{ message }] = parsed.issues;

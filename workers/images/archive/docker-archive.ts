@@ -4,11 +4,9 @@
  */
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
-import { errorText, MonocoreError } from '../../../src/lib/errors.ts';
 import { compressionOf, decompress } from '../layers/decompression.ts';
-import { invalidImage } from '../limits.ts';
+import { asContentError, invalidImage } from '../limits.ts';
 import {
-  check,
   type Descriptor,
   type ImageManifest,
   MAX_CONFIG_BYTES,
@@ -17,7 +15,7 @@ import {
   OCI_LAYER,
   OCI_MANIFEST,
   parseConfig,
-  parseJson,
+  parseDocument,
 } from '../manifest.ts';
 import type { Archive, ArchivedImage, ArchiveFile } from './unpacking.ts';
 
@@ -41,8 +39,8 @@ export async function readDockerArchive(
   maxBytes: number,
   signal: AbortSignal,
 ): Promise<ArchivedImage[]> {
-  const what = 'manifest.json of the archive';
-  const entries = check(ManifestSchema, parseJson(await archive.read('manifest.json', MAX_MANIFEST_BYTES), what), what);
+  const document = await archive.read('manifest.json', MAX_MANIFEST_BYTES);
+  const entries = parseDocument(ManifestSchema, document, 'manifest.json of the archive');
   const images: ArchivedImage[] = [];
   for (const { Config, RepoTags, Layers } of entries) {
     const bytes = await archive.read(Config, MAX_CONFIG_BYTES);
@@ -85,8 +83,7 @@ async function digestContent(path: string, maxBytes: number, signal: AbortSignal
     for await (const chunk of decompress(path, signal, count)) hash.update(chunk);
   } catch (error) {
     signal.throwIfAborted();
-    if (error instanceof MonocoreError) throw error;
-    throw invalidImage(`a layer of the archive is damaged: ${errorText(error)}`, { cause: error });
+    throw asContentError(error, 'a layer of the archive is damaged');
   }
   return `sha256:${hash.digest('hex')}`;
 }

@@ -1,12 +1,12 @@
 /** OCI image layouts in a tar: image-spec, image-layout.md. */
-import { nameOf, type Platform } from '../../../src/protocol/images.ts';
+import { ImageIndexSchema, nameOf, type Platform } from '../../../src/protocol/images.ts';
 import { invalidImage } from '../limits.ts';
 import {
   blobsOf,
   choosePlatform,
   type Descriptor,
   MAX_MANIFEST_BYTES,
-  parseIndex,
+  parseDocument,
   type ReceivedManifest,
   resolveManifest,
 } from '../manifest.ts';
@@ -22,17 +22,18 @@ export function hasLayout(archive: Archive): boolean {
 
 /** @throws MonocoreError `ImageInvalid` for a part that is missing, malformed, for other platforms or of another digest */
 export async function readOciArchive(archive: Archive, platform: Platform): Promise<ArchivedImage[]> {
-  const index = parseIndex(await archive.read('index.json', MAX_MANIFEST_BYTES), 'the index of the archive');
+  const bytes = await archive.read('index.json', MAX_MANIFEST_BYTES);
+  const index = parseDocument(ImageIndexSchema, bytes, 'the index of the archive');
   const images = new Map<string, ArchivedImage>();
   // Entries of one name are variants of one image.
   for (const [name, entries] of groupByName(index.manifests)) {
     const what = name ?? 'the archive';
     const entry = entries.length === 1 ? entries[0]! : choosePlatform(entries, platform, what);
     const read = (at: Descriptor) => readEntry(archive, at);
-    const { bytes, manifest, digest } = await resolveManifest(await read(entry), read, platform, what);
-    const names = [...(images.get(digest)?.names ?? []), ...(name === null ? [] : [name])];
-    const blobs = new Map(blobsOf(manifest).map((blob) => [blob.digest, findBlob(archive, blob)]));
-    images.set(digest, { names, bytes, manifest, blobs });
+    const image = await resolveManifest(await read(entry), read, platform, what);
+    const names = [...(images.get(image.digest)?.names ?? []), ...(name === null ? [] : [name])];
+    const blobs = new Map(blobsOf(image.manifest).map((blob) => [blob.digest, findBlob(archive, blob)]));
+    images.set(image.digest, { ...image, names, blobs });
   }
   return [...images.values()];
 }

@@ -6,12 +6,12 @@ import { createHash } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join, posix } from 'node:path';
-import { errorCode, errorText, MonocoreError } from '../../../src/lib/errors.ts';
+import { errorCode, MonocoreError } from '../../../src/lib/errors.ts';
 import { formatSize } from '../../../src/lib/units.ts';
 import { writeFully } from '../erofs/file-writer.ts';
 import { compressionOf, decompress } from '../layers/decompression.ts';
 import { type ContentSink, readTar, type TarEntry } from '../layers/tar-reader.ts';
-import { invalidImage, isSystemError, MAX_PATH_BYTES } from '../limits.ts';
+import { asContentError, invalidImage, MAX_PATH_BYTES } from '../limits.ts';
 import type { ImageManifest } from '../manifest.ts';
 import { LOAD_PREFIX } from '../store/removal.ts';
 import { syncPath } from '../store/store.ts';
@@ -113,8 +113,7 @@ export async function unpackArchive(
     await readTar(decompress(path, signal), take);
   } catch (error) {
     signal.throwIfAborted();
-    if (error instanceof MonocoreError || isSystemError(error)) throw error;
-    throw invalidImage(`${path} is not a valid tar archive: ${errorText(error)}`, { cause: error });
+    throw asContentError(error, `${path} is not a valid tar archive`);
   } finally {
     closeFile();
   }

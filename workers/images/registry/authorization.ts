@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { MonocoreError } from '../../../src/lib/errors.ts';
 import type { Credentials } from './credentials.ts';
-import { readBody, type Transport } from './transport.ts';
+import { type Ask, readBody, type Transport } from './transport.ts';
 
 const MAX_TOKEN_ANSWER_BYTES = 2 ** 20;
 
@@ -42,22 +42,16 @@ export function createAuthorization(
     { service, scope = `repository:${repository}:pull` }: Challenge['parameters'],
     credentials: Credentials | null,
   ): Promise<string | null> {
-    const wanted = { ...(service === undefined ? {} : { service }), scope };
-    const reply = await transport.send(
-      credentials?.type === 'identity-token'
-        ? {
-            url,
-            method: 'POST',
-            headers: { 'content-type': 'application/x-www-form-urlencoded' },
-            body: new URLSearchParams({
-              ...wanted,
-              grant_type: 'refresh_token',
-              client_id: 'monocore',
-              refresh_token: credentials.token,
-            }).toString(),
-          }
-        : { url: withQuery(url, wanted), authorization: credentials && basic(credentials) },
-    );
+    const wanted = new URLSearchParams({ ...(service === undefined ? {} : { service }), scope });
+    let ask: Ask = { url, authorization: credentials?.type === 'password' ? basic(credentials) : null };
+    if (credentials?.type === 'identity-token') {
+      wanted.set('grant_type', 'refresh_token');
+      wanted.set('client_id', 'monocore');
+      wanted.set('refresh_token', credentials.token);
+      const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+      ask = { url, method: 'POST', headers, body: wanted.toString() };
+    } else for (const [name, value] of wanted) url.searchParams.set(name, value);
+    const reply = await transport.send(ask);
     const bytes = await readBody(reply, MAX_TOKEN_ANSWER_BYTES, `the answer of ${url.host}`);
     if (reply.statusCode !== 200) return null;
     const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), TokenSchema), bytes.toString('utf8'));
@@ -90,12 +84,6 @@ export function createAuthorization(
 
 function basic({ username, password }: Extract<Credentials, { type: 'password' }>): string {
   return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
-}
-
-function withQuery(url: URL, parameters: Readonly<Record<string, string>>): URL {
-  const result = new URL(url);
-  for (const [name, value] of Object.entries(parameters)) result.searchParams.set(name, value);
-  return result;
 }
 
 /** A challenge of a `WWW-Authenticate` header. Its scheme and the names of parameters are in lower case. */

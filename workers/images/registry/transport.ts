@@ -19,7 +19,7 @@ export interface Answer extends Pick<Dispatcher.ResponseData, 'statusCode' | 'he
 }
 
 /** A request. `authorization` and `body` go only to the origin of `url`. */
-interface Ask {
+export interface Ask {
   readonly url: URL;
   readonly method?: 'GET' | 'POST';
   readonly headers?: Readonly<Record<string, string>>;

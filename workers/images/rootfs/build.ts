@@ -6,12 +6,12 @@
 import { closeSync, openSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { errorText, MonocoreError } from '../../../src/lib/errors.ts';
+import { MonocoreError } from '../../../src/lib/errors.ts';
 import type { BuildRootImageJob, JobInput } from '../../../src/protocol/images.ts';
 import { writeImage } from '../erofs/image-writer.ts';
 import { decompress } from '../layers/decompression.ts';
 import { readTar } from '../layers/tar-reader.ts';
-import { invalidImage, isSystemError, limitExceeded, type RootImageLimits } from '../limits.ts';
+import { asContentError, invalidImage, limitExceeded, type RootImageLimits } from '../limits.ts';
 import { defaultsOf, LAYER_MEDIA_TYPE } from '../manifest.ts';
 import { type ImageStore, sizeOf, syncPath, writeDurably } from '../store/store.ts';
 import { ContentStore } from './content-store.ts';
@@ -96,8 +96,7 @@ function asLayerError(error: unknown, number: number): unknown {
     const { code, message, details, cause } = error;
     return new MonocoreError(code, `layer ${number}: ${message}`, { details, cause });
   }
-  if (isSystemError(error)) return error;
-  return invalidImage(`layer ${number} cannot be read: ${errorText(error)}`, { cause: error });
+  return asContentError(error, `layer ${number} cannot be read`);
 }
 
 /**

@@ -2,7 +2,7 @@
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import * as v from 'valibot';
-import { errorCode, MonocoreError } from '../../../src/lib/errors.ts';
+import { MonocoreError, nullIfMissing } from '../../../src/lib/errors.ts';
 import { fullImageName } from '../../../src/protocol/image-reference.ts';
 import {
   type JobInput,
@@ -42,7 +42,8 @@ export async function removeImages(job: JobInput<RemoveImagesJob>, store: ImageS
   }
   const live = await findLiveBlobs(store, rest, uses.keys());
   const candidates = new Set<string>();
-  for (const { digest } of gone) for (const blob of await reach(store, digest, 'may-fail')) candidates.add(blob);
+  for (const { digest } of gone)
+    for (const blob of await reach(store, digest).catch(() => [digest])) candidates.add(blob);
   await store.writeIndex(rest);
   const { paths } = store;
   const unusedBlobs = [...candidates].filter((digest) => !live.has(digest)).map((digest) => paths.blob(digest));
@@ -98,20 +99,15 @@ export async function clearLoads({ paths }: ImageStore): Promise<void> {
 /** Blobs of all images, and of images in use without an entry. */
 async function findLiveBlobs(store: ImageStore, index: ImageIndex, inUse: Iterable<string>): Promise<Set<string>> {
   const live = new Set<string>();
-  for (const { digest } of index.manifests) for (const blob of await reach(store, digest, 'must-work')) live.add(blob);
-  for (const digest of inUse) for (const blob of await reach(store, digest, 'may-fail')) live.add(blob);
+  for (const { digest } of index.manifests) for (const blob of await reach(store, digest)) live.add(blob);
+  for (const digest of inUse) for (const blob of await reach(store, digest).catch(() => [digest])) live.add(blob);
   return live;
 }
 
-/** Digests of a manifest and its blobs; with `may-fail` only the manifest's when it cannot be read. */
-async function reach(store: ImageStore, digest: string, failing: 'may-fail' | 'must-work'): Promise<string[]> {
-  try {
-    const manifest = await store.readManifest(digest);
-    return 'config' in manifest ? [digest, ...blobsOf(manifest).map((blob) => blob.digest)] : [digest];
-  } catch (error) {
-    if (failing === 'must-work') throw error;
-    return [digest];
-  }
+/** Digests of a manifest and its blobs. */
+async function reach(store: ImageStore, digest: string): Promise<string[]> {
+  const manifest = await store.readManifest(digest);
+  return 'config' in manifest ? [digest, ...blobsOf(manifest).map((blob) => blob.digest)] : [digest];
 }
 
 function findEntries({ manifests }: ImageIndex, name: string): Descriptor[] {
@@ -168,19 +164,16 @@ async function readUses(stateDirs: readonly string[], index: ImageIndex): Promis
 }
 
 async function listStateFiles(dir: string): Promise<string[]> {
-  const paths = await listFiles(dir).catch((error: unknown) => {
-    if (errorCode(error) === 'ENOENT') return [];
-    throw error;
-  });
-  return paths.filter((path) => path.endsWith('.json'));
+  const paths = await listFiles(dir).catch(nullIfMissing);
+  return (paths ?? []).filter((path) => path.endsWith('.json'));
 }
 
 /** Null for a state file that has gone meanwhile. */
 async function readUse(path: string): Promise<v.InferOutput<typeof UseSchema> | null> {
   try {
-    return v.parse(v.pipe(v.string(), v.parseJson(), UseSchema), await readFile(path, 'utf8'));
+    const text = await readFile(path, 'utf8').catch(nullIfMissing);
+    return text === null ? null : v.parse(v.pipe(v.string(), v.parseJson(), UseSchema), text);
   } catch (cause) {
-    if (errorCode(cause) === 'ENOENT') return null;
     throw new MonocoreError('Internal', `which image ${path} uses cannot be read; nothing was removed`, { cause });
   }
 }

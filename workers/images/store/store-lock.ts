@@ -51,11 +51,9 @@ async function tryLock(path: string): Promise<(() => void) | null> {
 async function waitForEnd(path: string, signal: AbortSignal): Promise<void> {
   // A signal that has already fired emits no event.
   signal.throwIfAborted();
-  const socket = connect({ path });
   // Refused when the lock was freed meanwhile.
-  socket.on('error', () => {}).resume();
-  const onAbort = () => socket.destroy();
-  signal.addEventListener('abort', onAbort);
+  const socket = connect({ path, signal })
+    .on('error', () => {})
+    .resume();
   await new Promise((resolve) => socket.once('close', resolve));
-  signal.removeEventListener('abort', onAbort);
 }

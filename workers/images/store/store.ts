@@ -3,8 +3,8 @@ import type { Stats } from 'node:fs';
 import { mkdir, open, readFile, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
-import { errorCode, type MonocoreError } from '../../../src/lib/errors.ts';
-import type { ReportImageEvent } from '../../../src/protocol/images.ts';
+import { type MonocoreError, nullIfMissing } from '../../../src/lib/errors.ts';
+import { ImageIndexSchema, type ReportImageEvent } from '../../../src/protocol/images.ts';
 import type { ImagePaths } from '../../../src/state/paths.ts';
 import { invalidImage } from '../limits.ts';
 import {
@@ -17,7 +17,7 @@ import {
   MAX_MANIFEST_BYTES,
   OCI_MANIFEST,
   parseConfig,
-  parseIndex,
+  parseDocument,
   parseManifest,
 } from '../manifest.ts';
 
@@ -40,14 +40,10 @@ export class ImageStore {
     this.paths = paths;
   }
 
-  /** Makes missing folders and files. The store's folder itself must exist. */
+  /** Makes missing folders and files. */
   async prepare(): Promise<void> {
     const { blobsDir, partialDir, rootsDir, layoutFile, index } = this.paths;
-    for (const dir of [dirname(blobsDir), blobsDir, partialDir, rootsDir]) {
-      await mkdir(dir).catch((error: unknown) => {
-        if (errorCode(error) !== 'EEXIST') throw error;
-      });
-    }
+    for (const dir of [blobsDir, partialDir, rootsDir]) await mkdir(dir, { recursive: true });
     if ((await sizeOf(layoutFile)) === null) await writeDurably(layoutFile, LAYOUT);
     if ((await sizeOf(index)) === null) await this.writeIndex(NO_IMAGES);
   }
@@ -90,15 +86,7 @@ export class ImageStore {
   async write(bytes: Buffer): Promise<void> {
     const digest = digestOf(bytes);
     if (await this.has({ digest, size: bytes.length })) return;
-    const path = this.paths.partial(digest);
-    const file = await open(path, 'w', 0o600);
-    try {
-      await file.writeFile(bytes);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await this.keep(path, digest);
+    await writeDurably(this.paths.blob(digest), bytes);
   }
 
   /** Turns a verified and synced file of the partial folder into a blob. */
@@ -109,11 +97,8 @@ export class ImageStore {
 
   /** Reads the index; empty without a store. @throws MonocoreError `ImageInvalid` for a damaged index */
   async readIndex(): Promise<ImageIndex> {
-    const bytes = await readFile(this.paths.index).catch((error: unknown) => {
-      if (errorCode(error) === 'ENOENT') return null;
-      throw error;
-    });
-    return bytes === null ? NO_IMAGES : parseIndex(bytes, this.paths.index);
+    const bytes = await readFile(this.paths.index).catch(nullIfMissing);
+    return bytes === null ? NO_IMAGES : parseDocument(ImageIndexSchema, bytes, this.paths.index);
   }
 
   async writeIndex(index: ImageIndex): Promise<void> {
@@ -129,10 +114,7 @@ function damaged(path: string, fault: string): MonocoreError {
 
 /** Status of a file; null when it does not exist. */
 export async function statFile(path: string): Promise<Stats | null> {
-  return stat(path).catch((error: unknown) => {
-    if (errorCode(error) === 'ENOENT') return null;
-    throw error;
-  });
+  return stat(path).catch(nullIfMissing);
 }
 
 /** Size of a regular file in bytes; null when it does not exist. */
@@ -142,7 +124,7 @@ export async function sizeOf(path: string): Promise<number | null> {
 }
 
 /** Replaces a file atomically; the new content survives a power cut. */
-export async function writeDurably(path: string, content: string): Promise<void> {
+export async function writeDurably(path: string, content: string | Buffer): Promise<void> {
   await writeFileAtomic(path, content, { mode: 0o644, fsync: true });
   await syncPath(dirname(path));
 }
