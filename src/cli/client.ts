@@ -62,15 +62,10 @@ export class DaemonClient {
     return JSON.parse(await this.#readText(await this.#query('/v1/daemon'))) as DaemonStatus;
   }
 
-  async services(selection: Selection): Promise<ServicesReply> {
-    return JSON.parse(await this.servicesText(selection)) as ServicesReply;
-  }
-
-  /** The answer as the daemon sent it, for `--json`. */
-  async servicesText({ names, group }: Selection): Promise<string> {
+  async services({ names, group }: Selection): Promise<ServicesReply> {
     const query = new URLSearchParams(names.map((name): [string, string] => ['name', name]));
     if (group !== null) query.append('group', group);
-    return this.#readText(await this.#query(`/v1/services?${query}`));
+    return JSON.parse(await this.#readText(await this.#query(`/v1/services?${query}`))) as ServicesReply;
   }
 
   start(request: StartRequestInput, signal?: AbortSignal): Promise<CommandReply> {

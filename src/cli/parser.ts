@@ -1,10 +1,10 @@
 /** The parser of the command line, made from the table of verbs. */
-import { Argument, Command, Option } from 'commander';
+import { Command } from 'commander';
 import { packageVersion } from '../lib/package-info.ts';
 import { createContext } from './connection.ts';
-import { EXIT_CODES } from './exit-codes.ts';
+import { EXIT, EXIT_CODES } from './exit-codes.ts';
 import { renderTopics } from './manual/pages.ts';
-import { GLOBAL_OPTIONS, type OptionRow, VERBS, type VerbRow } from './program.ts';
+import { GLOBAL_OPTIONS, VERBS } from './program.ts';
 
 /** @param onExitCode gets the exit code of the verb that ran */
 export function createParser(onExitCode: (exitCode: number) => void): Command {
@@ -19,44 +19,28 @@ export function createParser(onExitCode: (exitCode: number) => void): Command {
     // Errors are thrown and printed in one place, by main.
     .configureOutput({ outputError: () => {} })
     .exitOverride();
-  for (const row of GLOBAL_OPTIONS) program.addOption(toOption(row));
+  for (const option of GLOBAL_OPTIONS) program.addOption(option);
 
   const commands = new Map([['', program]]);
-  for (const row of VERBS) {
-    const space = row.name.lastIndexOf(' ');
-    const parent = commands.get(row.name.slice(0, Math.max(0, space)))!;
-    commands.set(row.name, addVerb(parent, row.name.slice(space + 1), row));
-  }
-  return program;
-
-  function addVerb(
-    parent: Command,
-    name: string,
-    { alias, group, argument, summary, options, load }: VerbRow,
-  ): Command {
-    const command = parent.command(name).description(summary);
+  for (const { name, alias, group, argument, summary, options = [], load } of VERBS) {
+    const words = name.split(' ');
+    const parent = commands.get(words.slice(0, -1).join(' '))!;
+    if (group !== undefined) parent.commandsGroup(`${group}:`);
+    const command = parent.command(words.at(-1)!).description(summary);
+    commands.set(name, command);
     if (alias !== undefined) command.alias(alias);
-    if (group !== undefined) command.helpGroup(`${group}:`);
-    if (argument) command.addArgument(new Argument(argument.syntax, argument.summary));
-    for (const option of options ?? []) command.addOption(toOption(option));
-    if (!load) return command;
+    if (argument) command.argument(...argument);
+    for (const option of options) command.addOption(option);
+    if (!load) continue;
     // Commander passes the arguments, the options and the command.
-    return command.action(async (...parameters: unknown[]) => {
-      const words = Array.isArray(parameters[0]) ? (parameters[0] as string[]) : [];
+    command.action(async (...parameters: unknown[]) => {
+      const names = Array.isArray(parameters[0]) ? (parameters[0] as string[]) : [];
       const given = command.optsWithGlobals<{ home?: string }>();
       const action = await load();
-      onExitCode(await action(createContext(given.home), given as never, words, program));
+      onExitCode((await action(createContext(given.home), given as never, names, program)) ?? EXIT.done);
     });
   }
-}
-
-function toOption({ flags, summary, choices, parse, conflicts, hidden, ...rest }: OptionRow): Option {
-  const option = new Option(flags, summary);
-  if (choices) option.choices(choices);
-  if (parse) option.argParser(parse as (text: string, before: unknown) => unknown);
-  if (conflicts !== undefined) option.conflicts(conflicts);
-  if (rest.default !== undefined) option.default(rest.default);
-  return hidden ? option.hideHelp() : option;
+  return program;
 }
 
 function renderExitCodes(): string {

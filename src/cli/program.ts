@@ -3,7 +3,7 @@
  * verb is a row here and its file in `commands/`.
  * Long because each verb with its options is a row.
  */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { LOG_LEVELS } from '../protocol/http.ts';
 import type { CliContext } from './connection.ts';
 import {
@@ -22,74 +22,58 @@ import {
  * @param options by their long names in camel case
  * @param words the arguments
  * @param program the parser, for the help
- * @returns the exit code
+ * @returns the exit code; without one, the verb is done
  */
-type Action = (context: CliContext, options: never, words: string[], program: Command) => Promise<number>;
-
-/** An option. Flags are in commander's notation: `-f, --file <path>`. */
-export interface OptionRow {
-  readonly flags: string;
-  readonly summary: string;
-  readonly choices?: readonly string[];
-  readonly default?: string | number;
-  /** Reads the value; `before` is the value of the same option so far. Throws commander's InvalidArgumentError. */
-  readonly parse?: (text: string, before?: never) => unknown;
-  /** Name of an option that excludes this one. */
-  readonly conflicts?: string;
-  readonly hidden?: boolean;
-}
+type Action = (
+  context: CliContext,
+  options: never,
+  words: string[],
+  program: Command,
+) => Promise<number> | Promise<void>;
 
 /** A verb. */
 export interface VerbRow {
   /** `start`; `daemon run` for a verb of a verb, which comes after its parent. */
   readonly name: string;
   readonly alias?: string;
-  /** Heading of the help under which the verb stands; of a verb of a verb, the parent's counts. */
-  readonly group?: 'Services' | 'Images' | 'Config' | 'Host and daemon' | 'Help';
+  /** Heading of the help that begins with this verb. */
+  readonly group?: string;
   /** In commander's notation: `[names...]`. */
-  readonly argument?: { readonly syntax: string; readonly summary: string };
+  readonly argument?: readonly [syntax: string, summary: string];
   readonly summary: string;
-  readonly options?: readonly OptionRow[];
+  readonly options?: readonly Option[];
   /** Loads the action, only when the verb is used, so that every command starts quickly. Without it: a parent only. */
   readonly load?: () => Promise<Action>;
 }
 
-const SERVICES = { syntax: '[names...]', summary: 'services; without names and --group, all' };
+/** @param parse reads the value; `before` is the value of the same option so far */
+function option<T>(flags: string, summary: string, parse?: (text: string, before: T) => T): Option {
+  const made = new Option(flags, summary);
+  return parse ? made.argParser(parse) : made;
+}
 
-const GROUP: OptionRow = { flags: '-g, --group <group>', summary: 'all services of a group' };
-const FILE: OptionRow = {
-  flags: '-f, --file <path>',
-  summary: 'the config (default: monocore.toml, .yaml, .yml or .json)',
-};
-const PROFILE: OptionRow = {
-  flags: '--profile <name>',
-  summary: 'include services with this profile; may be repeated',
-  parse: collectOption,
-};
-const TIMEOUT: OptionRow = {
-  flags: '-t, --timeout <seconds>',
-  summary: 'time that services get to stop by themselves',
-  parse: parseTimeoutOption,
-};
-const JSON_OUTPUT: OptionRow = { flags: '--json', summary: 'print JSON' };
-const MAX_IMAGE_SIZE: OptionRow = {
-  flags: '--max-image-size <size>',
-  summary: 'largest compressed size of an image (default: 16GiB)',
-  parse: parseSizeOption,
-};
+const SERVICES = ['[names...]', 'services; without names and --group, all'] as const;
+
+const GROUP = option('-g, --group <group>', 'all services of a group');
+const FILE = option('-f, --file <path>', 'the config (default: monocore.toml, .yaml, .yml or .json)');
+const PROFILE = option('--profile <name>', 'include services with this profile; may be repeated', collectOption);
+const TIMEOUT = option('-t, --timeout <seconds>', 'time that services get to stop by themselves', parseTimeoutOption);
+const JSON_OUTPUT = option('--json', 'print JSON');
+const MAX_IMAGE_SIZE = option(
+  '--max-image-size <size>',
+  'largest compressed size of an image (default: 16GiB)',
+  parseSizeOption,
+);
 /** Options of a daemon that runs in the foreground, and of the unit that runs one. */
-const DAEMON_SETTINGS: readonly OptionRow[] = [
-  { flags: '--log-level <level>', summary: "level of the daemon's own log", choices: LOG_LEVELS, default: 'info' },
-  { flags: '--log-workers <n>', summary: 'threads that write logs', parse: parseThreadsOption, default: 1 },
-  { flags: '--leave-running', summary: 'leave the services running when a signal ends the daemon' },
+const DAEMON_SETTINGS = [
+  option('--log-level <level>', "level of the daemon's own log").choices(LOG_LEVELS).default('info'),
+  option('--log-workers <n>', 'threads that write logs', parseThreadsOption).default(1),
+  option('--leave-running', 'leave the services running when a signal ends the daemon'),
 ];
 
 /** Options of every verb. */
-export const GLOBAL_OPTIONS: readonly OptionRow[] = [
-  {
-    flags: '--home <dir>',
-    summary: 'folder of the daemon, its state and logs (default: $MONOCORE_HOME, else ~/.monocore)',
-  },
+export const GLOBAL_OPTIONS = [
+  option('--home <dir>', 'folder of the daemon, its state and logs (default: $MONOCORE_HOME, else ~/.monocore)'),
 ];
 
 export const VERBS: readonly VerbRow[] = [
@@ -102,20 +86,19 @@ export const VERBS: readonly VerbRow[] = [
     options: [
       FILE,
       PROFILE,
-      { flags: '--kernel <path>', summary: "kernel image of the guests, instead of the config's" },
+      option('--kernel <path>', "kernel image of the guests, instead of the config's"),
       GROUP,
-      { flags: '-a, --attach', summary: 'follow the logs afterwards; Ctrl-C leaves the services running' },
-      { flags: '--watch', summary: 'stay and apply every change of the config; Ctrl-C leaves the services running' },
-      { flags: '--prune', summary: 'stop running services that the config does not declare' },
-      { flags: '--atomic', summary: 'if a service fails, restore what ran before' },
-      { flags: '--dry-run', summary: 'print what would be done, and do nothing' },
+      option('-a, --attach', 'follow the logs afterwards; Ctrl-C leaves the services running'),
+      option('--watch', 'stay and apply every change of the config; Ctrl-C leaves the services running'),
+      option('--prune', 'stop running services that the config does not declare'),
+      option('--atomic', 'if a service fails, restore what ran before'),
+      option('--dry-run', 'print what would be done, and do nothing'),
     ],
     load: async () => (await import('./commands/start.ts')).start,
   },
   {
     name: 'stop',
     alias: 'down',
-    group: 'Services',
     argument: SERVICES,
     summary: 'stop services',
     options: [GROUP, TIMEOUT],
@@ -123,7 +106,6 @@ export const VERBS: readonly VerbRow[] = [
   },
   {
     name: 'restart',
-    group: 'Services',
     argument: SERVICES,
     summary: 'stop services and start them again',
     options: [GROUP, TIMEOUT],
@@ -132,7 +114,6 @@ export const VERBS: readonly VerbRow[] = [
   {
     name: 'status',
     alias: 'ps',
-    group: 'Services',
     argument: SERVICES,
     summary: 'list services with their state and usage',
     options: [GROUP, JSON_OUTPUT],
@@ -141,42 +122,29 @@ export const VERBS: readonly VerbRow[] = [
   {
     name: 'logs',
     alias: 'log',
-    group: 'Services',
-    argument: { syntax: '[names...]', summary: 'services; without names, all' },
+    argument: ['[names...]', 'services; without names, all'],
     summary: 'print the output of services (default: stdout and stderr)',
     options: [
-      {
-        flags: '-f, --follow',
-        summary: 'print new records as they arrive, after the last 10 or all since --since',
-      },
-      { flags: '-n, --lines <count>', summary: 'only the last records', parse: parseCountOption },
-      {
-        flags: '--since <time>',
-        summary: 'records from this time on: 2026-11-23T08:00:00Z, or 10m for ten minutes ago',
-        parse: parseTimeOption,
-      },
-      {
-        flags: '--until <time>',
-        summary: 'records up to this time; ends -f when it has passed',
-        parse: parseTimeOption,
-      },
-      {
-        flags: '--grep <pattern>',
-        summary: 'records whose text matches a JavaScript regular expression',
-        parse: parsePatternOption,
-      },
-      { flags: '-i, --ignore-case', summary: 'ignore case in the pattern' },
-      { flags: '--json', summary: 'print JSON, one object per line' },
-      { flags: '--stdout', summary: 'standard output' },
-      { flags: '--stderr', summary: 'standard error' },
-      { flags: '--console', summary: "console of the VM and of the guest's kernel" },
+      option('-f, --follow', 'print new records as they arrive, after the last 10 or all since --since'),
+      option('-n, --lines <count>', 'only the last records', parseCountOption),
+      option(
+        '--since <time>',
+        'records from this time on: 2026-11-23T08:00:00Z, or 10m for ten minutes ago',
+        parseTimeOption,
+      ),
+      option('--until <time>', 'records up to this time; ends -f when it has passed', parseTimeOption),
+      option('--grep <pattern>', 'records whose text matches a JavaScript regular expression', parsePatternOption),
+      option('-i, --ignore-case', 'ignore case in the pattern'),
+      option('--json', 'print JSON, one object per line'),
+      option('--stdout', 'standard output'),
+      option('--stderr', 'standard error'),
+      option('--console', "console of the VM and of the guest's kernel"),
     ],
     load: async () => (await import('./commands/logs.ts')).logs,
   },
   {
     name: 'remove',
     alias: 'rm',
-    group: 'Services',
     argument: SERVICES,
     summary: 'stop services, forget them and delete their logs',
     options: [GROUP],
@@ -186,29 +154,28 @@ export const VERBS: readonly VerbRow[] = [
   {
     name: 'pull',
     group: 'Images',
-    argument: { syntax: '<images...>', summary: 'names of images: nginx:1.27, ghcr.io/owner/app' },
+    argument: ['<images...>', 'names of images: nginx:1.27, ghcr.io/owner/app'],
     summary: 'pull images from their registries',
     options: [
-      { flags: '--insecure', summary: 'plain HTTP for registries on this host' },
-      {
-        flags: '--insecure-registry <host>',
-        summary: 'plain HTTP for this registry (host[:port]), wherever it is; may be repeated',
-        parse: collectOption,
-      },
+      option('--insecure', 'plain HTTP for registries on this host'),
+      option(
+        '--insecure-registry <host>',
+        'plain HTTP for this registry (host[:port]), wherever it is; may be repeated',
+        collectOption,
+      ),
       MAX_IMAGE_SIZE,
     ],
     load: async () => (await import('./commands/pull.ts')).pull,
   },
   {
     name: 'images',
-    group: 'Images',
     summary: 'list images that were pulled or loaded',
     options: [JSON_OUTPUT],
     load: async () => (await import('./commands/images.ts')).listImages,
   },
   {
     name: 'images rm',
-    argument: { syntax: '<images...>', summary: 'names or digests of images' },
+    argument: ['<images...>', 'names or digests of images'],
     summary: 'remove images',
     load: async () => (await import('./commands/images.ts')).removeImages,
   },
@@ -219,9 +186,9 @@ export const VERBS: readonly VerbRow[] = [
   },
   {
     name: 'images load',
-    argument: { syntax: '<files...>', summary: 'docker-archive or OCI archive files' },
+    argument: ['<files...>', 'docker-archive or OCI archive files'],
     summary: 'load images from archives',
-    options: [{ flags: '--name <name>', summary: 'name of the only image of the archive' }, MAX_IMAGE_SIZE],
+    options: [option('--name <name>', 'name of the only image of the archive'), MAX_IMAGE_SIZE],
     load: async () => (await import('./commands/images.ts')).loadImages,
   },
 
@@ -238,13 +205,8 @@ export const VERBS: readonly VerbRow[] = [
     options: [
       FILE,
       PROFILE,
-      {
-        flags: '--format <language>',
-        summary: 'language of the output',
-        choices: ['toml', 'yaml', 'json'],
-        default: 'toml',
-      },
-      { flags: '--reveal', summary: 'show values of variables that look like secrets' },
+      option('--format <language>', 'language of the output').choices(['toml', 'yaml', 'json']).default('toml'),
+      option('--reveal', 'show values of variables that look like secrets'),
     ],
     load: async () => (await import('./commands/config.ts')).showConfig,
   },
@@ -255,15 +217,12 @@ export const VERBS: readonly VerbRow[] = [
   },
   {
     name: 'init',
-    group: 'Config',
     summary: 'write a first config, or print the config of a log shipper',
     options: [
-      { flags: '-f, --file <path>', summary: 'file to write (default: monocore.toml)' },
-      {
-        flags: '--shipper [name]',
-        summary: "print a shipper's config for this home's logs; without name, the shippers",
-        conflicts: 'file',
-      },
+      option('-f, --file <path>', 'file to write (default: monocore.toml)'),
+      option('--shipper [name]', "print a shipper's config for this home's logs; without name, the shippers").conflicts(
+        'file',
+      ),
     ],
     load: async () => (await import('./commands/init.ts')).init,
   },
@@ -275,24 +234,17 @@ export const VERBS: readonly VerbRow[] = [
     options: [JSON_OUTPUT],
     load: async () => (await import('./commands/doctor.ts')).doctor,
   },
-  {
-    name: 'daemon',
-    group: 'Host and daemon',
-    summary: 'manage the process that runs the services',
-  },
+  { name: 'daemon', summary: 'manage the process that runs the services' },
   {
     name: 'daemon run',
     summary: 'run the daemon in the foreground, for systemd and other service managers',
-    options: [
-      ...DAEMON_SETTINGS,
-      { flags: '--background', summary: 'report a failed start in a form for programs', hidden: true },
-    ],
+    options: [...DAEMON_SETTINGS, option('--background', 'report a failed start in a form for programs').hideHelp()],
     load: async () => (await import('./commands/daemon/run.ts')).daemonRun,
   },
   {
     name: 'daemon stop',
     summary: 'stop all services and end the daemon',
-    options: [{ flags: '--leave-running', summary: 'leave the VMs running; the next daemon adopts them' }],
+    options: [option('--leave-running', 'leave the VMs running; the next daemon adopts them')],
     load: async () => (await import('./commands/daemon/stop.ts')).daemonStop,
   },
   {
@@ -304,10 +256,10 @@ export const VERBS: readonly VerbRow[] = [
     name: 'daemon install',
     summary: 'write a systemd unit that runs the daemon',
     options: [
-      { flags: '--user', summary: 'a unit of your user (default, except for root)', conflicts: 'system' },
-      { flags: '--system', summary: 'a unit of the host (default for root)' },
-      { flags: '--print', summary: 'print the unit and write nothing' },
-      { flags: '--force', summary: 'overwrite a unit that monocore did not write' },
+      option('--user', 'a unit of your user (default, except for root)').conflicts('system'),
+      option('--system', 'a unit of the host (default for root)'),
+      option('--print', 'print the unit and write nothing'),
+      option('--force', 'overwrite a unit that monocore did not write'),
       ...DAEMON_SETTINGS,
     ],
     load: async () => (await import('./commands/daemon/install.ts')).daemonInstall,
@@ -321,7 +273,7 @@ export const VERBS: readonly VerbRow[] = [
   {
     name: 'help',
     group: 'Help',
-    argument: { syntax: '[topic...]', summary: 'a topic of the manual, or a command' },
+    argument: ['[topic...]', 'a topic of the manual, or a command'],
     summary: 'show the manual',
     load: async () => (await import('./commands/help.ts')).help,
   },

@@ -4,7 +4,6 @@ import { loadWithFileNames } from '../../config/load.ts';
 import { type Language, maskVariables, writeConfig } from '../../config/print.ts';
 import { configJsonSchema } from '../../config/schema/json-schema.ts';
 import type { CliContext } from '../connection.ts';
-import { EXIT } from '../exit-codes.ts';
 import { configPath } from '../selection.ts';
 
 interface ConfigOptions {
@@ -17,11 +16,10 @@ function load(options: ConfigOptions) {
   return loadWithFileNames(configPath(options), { profiles: options.profile ?? [] });
 }
 
-export async function checkConfig(context: CliContext, options: ConfigOptions): Promise<number> {
+export async function checkConfig(context: CliContext, options: ConfigOptions): Promise<void> {
   const { config } = await load(options);
   const counts = [count(config.services.length, 'service'), count(config.groups.length, 'group')];
   context.stdout.write(`${basename(configPath(options))} is valid: ${counts.join(', ')}\n`);
-  return EXIT.done;
 }
 
 function count(number: number, noun: string): string {
@@ -31,14 +29,12 @@ function count(number: number, noun: string): string {
 export async function showConfig(
   context: CliContext,
   options: ConfigOptions & { readonly format: Language; readonly reveal?: boolean },
-): Promise<number> {
+): Promise<void> {
   const { config, fileNames } = await load(options);
   const shown = options.reveal ? config : maskVariables(config, fileNames);
   context.stdout.write(writeConfig(shown, options.format));
-  return EXIT.done;
 }
 
-export async function printSchema(context: CliContext): Promise<number> {
+export async function printSchema(context: CliContext): Promise<void> {
   context.stdout.write(`${JSON.stringify(configJsonSchema(), null, 2)}\n`);
-  return EXIT.done;
 }

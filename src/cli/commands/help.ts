@@ -3,7 +3,6 @@ import type { Command } from 'commander';
 import { didYouMean } from '../../config/problems.ts';
 import { MonocoreError } from '../../lib/errors.ts';
 import type { CliContext } from '../connection.ts';
-import { EXIT } from '../exit-codes.ts';
 import { listPages, readPage } from '../manual/pages.ts';
 import { writePaged } from '../render/pager.ts';
 
@@ -20,7 +19,7 @@ export async function help(
   _options: unknown,
   words: readonly string[],
   program: Command,
-): Promise<number> {
+): Promise<void> {
   const command = findCommand(program, words);
   const topic = command === null ? words.join(' ') : command.name();
   const isPage = words.length === 1 && listPages().some((page) => page.topic === topic);
@@ -34,7 +33,6 @@ export async function help(
   } else {
     command.outputHelp();
   }
-  return EXIT.done;
 }
 
 /** The command that `words` name, also by an alias; the program itself for no words; null if there is none. */

@@ -5,25 +5,23 @@ import { maskControls } from '../../lib/control-characters.ts';
 import { formatDuration, formatSize } from '../../lib/units.ts';
 import { DEFAULT_IMAGE_SETTINGS, type ImageSummary, type RemovedImages } from '../../protocol/images.ts';
 import type { CliContext } from '../connection.ts';
-import { EXIT } from '../exit-codes.ts';
 import { shortDigest } from '../progress/downloads.ts';
 import { renderTable } from '../render/table.ts';
 import type { Colors } from '../render/terminal-text.ts';
 import { followImages, withImages } from './image-request.ts';
 
-export async function listImages(context: CliContext, options: { readonly json?: boolean }): Promise<number> {
+export async function listImages(context: CliContext, options: { readonly json?: boolean }): Promise<void> {
   const images = await withImages(context, (store) => store.list());
   const { stdout, colors } = context;
   stdout.write(options.json ? `${JSON.stringify({ images })}\n` : renderImages(images, colors, Date.now()));
-  return EXIT.done;
 }
 
-export async function removeImages(context: CliContext, _options: unknown, names: readonly string[]): Promise<number> {
-  return report(context, await withImages(context, (store) => store.remove({ names })));
+export async function removeImages(context: CliContext, _options: unknown, names: readonly string[]): Promise<void> {
+  report(context, await withImages(context, (store) => store.remove({ names })));
 }
 
-export async function pruneImages(context: CliContext): Promise<number> {
-  return report(context, await withImages(context, (store) => store.prune()));
+export async function pruneImages(context: CliContext): Promise<void> {
+  report(context, await withImages(context, (store) => store.prune()));
 }
 
 const HEAD = ['Image', 'Digest', 'Platform', 'Layers', 'Size', 'Root', 'Pulled'] as const;
@@ -70,8 +68,7 @@ function absolutePath(file: string): string {
   }
 }
 
-function report({ stdout }: CliContext, { removed, freed_bytes }: RemovedImages): number {
+function report({ stdout }: CliContext, { removed, freed_bytes }: RemovedImages): void {
   for (const name of removed) stdout.write(`${name}: removed\n`);
   stdout.write(`${formatSize(freed_bytes)} freed\n`);
-  return EXIT.done;
 }

@@ -7,7 +7,6 @@ import { didYouMean } from '../../config/problems.ts';
 import { errorCode, errorText, MonocoreError } from '../../lib/errors.ts';
 import { SHIPPERS, shipperConfig } from '../../manual/shippers.ts';
 import type { CliContext } from '../connection.ts';
-import { EXIT } from '../exit-codes.ts';
 
 /** A service that any host with VMs can run, and the keys that most configs need sooner or later, commented out. */
 export const FIRST_CONFIG = `# Services of monocore. \`monocore start\` boots them, \`monocore config check\` checks this file.
@@ -62,10 +61,9 @@ interface InitOptions {
  *
  * @throws MonocoreError `Usage` if there is a config already, it cannot be written, or the shipper is unknown
  */
-export async function init(context: CliContext, options: InitOptions): Promise<number> {
+export async function init(context: CliContext, options: InitOptions): Promise<void> {
   if (options.shipper !== undefined) context.stdout.write(renderShipper(options.shipper, context.paths.logDir));
   else await writeFirstConfig(context, options.file);
-  return EXIT.done;
 }
 
 function renderShipper(name: string | true, logDir: string): string {

@@ -1,6 +1,7 @@
 /** The reference of the commands, made from the table of verbs. */
+import { Option } from 'commander';
 import { EXIT_CODES } from '../exit-codes.ts';
-import { GLOBAL_OPTIONS, type OptionRow, VERBS, type VerbRow } from '../program.ts';
+import { GLOBAL_OPTIONS, VERBS, type VerbRow } from '../program.ts';
 
 /** The commands with their options as Markdown, for `monocore(1)`. */
 export function commandReference(): string {
@@ -21,7 +22,7 @@ ${VERBS.filter(({ load }) => load !== undefined)
   .join('\n')}
 ## Options of every command
 
-${[...GLOBAL_OPTIONS, { flags: '-h, --help', summary: 'print help' }, { flags: '-V, --version', summary: 'print the version' }].map(describeOption).join('')}
+${[...GLOBAL_OPTIONS, new Option('-h, --help', 'print help'), new Option('-V, --version', 'print the version')].map(describeOption).join('')}
 ## Exit status
 
 ${EXIT_CODES.map(([code, meaning]) => `- \`${code}\`: ${meaning}\n`).join('')}
@@ -35,23 +36,19 @@ ${EXIT_CODES.map(([code, meaning]) => `- \`${code}\`: ${meaning}\n`).join('')}
 }
 
 function describeVerb({ name, alias, argument, summary, options = [] }: VerbRow): string {
-  const usage = [
-    'monocore',
-    name,
-    ...(options.length > 0 ? ['[options]'] : []),
-    ...(argument ? [argument.syntax] : []),
-  ];
+  const [syntax, words] = argument ?? [];
+  const usage = `monocore ${name}${options.length > 0 ? ' [options]' : ''}${syntax ? ` ${syntax}` : ''}`;
   const sentence = `${summary[0]!.toUpperCase()}${summary.slice(1)}.`;
   const aka = alias === undefined ? '' : ` Alias: \`monocore ${alias}\`.`;
-  const what = argument ? ` Arguments: ${argument.summary}.` : '';
+  const what = words ? ` Arguments: ${words}.` : '';
   const list = options.filter(({ hidden }) => !hidden).map(describeOption);
-  return `### ${usage.join(' ')}\n\n${sentence}${aka}${what}\n${list.length > 0 ? `\n${list.join('')}` : ''}`;
+  return `### ${usage}\n\n${sentence}${aka}${what}\n${list.length > 0 ? `\n${list.join('')}` : ''}`;
 }
 
-function describeOption(row: OptionRow): string {
+function describeOption({ flags, description, argChoices, defaultValue }: Option): string {
   const facts = [
-    ...(row.choices ? [`one of ${row.choices.join(', ')}`] : []),
-    ...(row.default === undefined ? [] : [`default: ${row.default}`]),
+    ...(argChoices ? [`one of ${argChoices.join(', ')}`] : []),
+    ...(defaultValue === undefined ? [] : [`default: ${defaultValue}`]),
   ];
-  return `- \`${row.flags}\`: ${row.summary}${facts.length > 0 ? ` (${facts.join('; ')})` : ''}\n`;
+  return `- \`${flags}\`: ${description}${facts.length > 0 ? ` (${facts.join('; ')})` : ''}\n`;
 }

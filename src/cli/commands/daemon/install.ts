@@ -9,7 +9,6 @@ import { DaemonClient } from '../../client.ts';
 import type { CliContext } from '../../connection.ts';
 import { askStatus, ownProgram } from '../../daemon/process.ts';
 import { renderUnit, UNIT_MARK, UNIT_NAME, type UnitScope } from '../../daemon/systemd-unit.ts';
-import { EXIT } from '../../exit-codes.ts';
 
 /** The last three are the options of `daemon run` in the unit. */
 interface DaemonInstallOptions {
@@ -27,14 +26,11 @@ interface DaemonInstallOptions {
  *
  * @throws MonocoreError `Usage` if the unit exists and is not monocore's, or cannot be written
  */
-export async function daemonInstall(context: CliContext, options: DaemonInstallOptions): Promise<number> {
+export async function daemonInstall(context: CliContext, options: DaemonInstallOptions): Promise<void> {
   const { paths, stdout, stderr } = context;
   const scope: UnitScope = options.system || (!options.user && process.getuid?.() === 0) ? 'system' : 'user';
   const unit = renderOwnUnit(scope, paths.home, options);
-  if (options.print) {
-    stdout.write(unit);
-    return EXIT.done;
-  }
+  if (options.print) return void stdout.write(unit);
   const path = join(unitFolder(scope), UNIT_NAME);
   writeUnit(path, unit, options.force ?? false);
   stdout.write(`${path}:\n\n${unit}\n`);
@@ -45,7 +41,6 @@ export async function daemonInstall(context: CliContext, options: DaemonInstallO
     const remedy = 'install monocore with npm, then run daemon install again';
     stderr.write(`monocore: note: the unit names the cache of npx; ${remedy}\n`);
   }
-  return EXIT.done;
 }
 
 function renderOwnUnit(scope: UnitScope, home: string, options: DaemonInstallOptions): string {

@@ -8,7 +8,6 @@ import { DaemonClient } from '../../client.ts';
 import { type CliContext, connect } from '../../connection.ts';
 import { askStatus, ownDaemonCommand, startDaemon, waitForEnd } from '../../daemon/process.ts';
 import { findUnit } from '../../daemon/systemd-unit.ts';
-import { EXIT } from '../../exit-codes.ts';
 
 /** Deadline of the old daemon's end: without services to stop it only ends its threads. */
 const END_TIMEOUT_MS = 30_000;
@@ -22,7 +21,7 @@ const EVERYTHING: Selection = { names: [], group: null };
  * @throws MonocoreError `Usage` for a daemon in the foreground, which only its service manager can start again;
  * `CallTimeout` if the old daemon does not end; the error of a new one that does not start
  */
-export async function daemonRestart(context: CliContext): Promise<number> {
+export async function daemonRestart(context: CliContext): Promise<void> {
   const client = new DaemonClient(context.paths.socket);
   const old = await askStatus(client);
   if (!old) return startForVms(context);
@@ -35,21 +34,16 @@ export async function daemonRestart(context: CliContext): Promise<number> {
   const { services: after } = await client.services(EVERYTHING);
   context.stdout.write(`monocore ${next.version} (process ${next.pid}) replaced ${old.version} (process ${old.pid})\n`);
   context.stdout.write(renderAdopted(before, after));
-  return EXIT.done;
 }
 
 /** Starts a daemon for VMs that outlived theirs. */
-async function startForVms(context: CliContext): Promise<number> {
+async function startForVms(context: CliContext): Promise<void> {
   const client = await connect(context, 'for-vms');
-  if (!client) {
-    context.stdout.write('no daemon is running\n');
-    return EXIT.done;
-  }
+  if (!client) return void context.stdout.write('no daemon is running\n');
   const { pid } = await client.daemon();
   const { services } = await client.services(EVERYTHING);
   context.stdout.write(`no daemon was running; started process ${pid}\n`);
   context.stdout.write(renderAdopted(services, services));
-  return EXIT.done;
 }
 
 function refuseForeground({ pid, settings }: DaemonStatus): void {

@@ -2,17 +2,15 @@
 import { formatDuration } from '../../../lib/units.ts';
 import type { DaemonStatus, ThreadStatus } from '../../../protocol/http.ts';
 import { type CliContext, requireDaemon } from '../../connection.ts';
-import { EXIT } from '../../exit-codes.ts';
 import type { Colors } from '../../render/terminal-text.ts';
 
 /** Prints the daemon's report of itself. Never starts a daemon. @throws MonocoreError `DaemonUnreachable` if none is running */
-export async function daemonStatus(context: CliContext, options: { readonly json?: boolean }): Promise<number> {
+export async function daemonStatus(context: CliContext, options: { readonly json?: boolean }): Promise<void> {
   const hint = 'to start one with the services of monocore.toml: monocore start';
   const status = await (await requireDaemon(context, 'never', hint)).daemon();
   context.stdout.write(
     options.json ? `${JSON.stringify(status)}\n` : renderDaemonStatus(status, Date.now(), context.colors),
   );
-  return EXIT.done;
 }
 
 /** A line for each fact. Ends in a newline. @param now milliseconds since the epoch */
