@@ -6,7 +6,7 @@ import { formatDuration, formatSize } from '../../lib/units.ts';
 import { DEFAULT_IMAGE_SETTINGS, type ImageSummary, type RemovedImages } from '../../protocol/images.ts';
 import type { CliContext } from '../connection.ts';
 import { shortDigest } from '../progress/downloads.ts';
-import { renderTable } from '../render/table.ts';
+import { type Column, renderTable } from '../render/table.ts';
 import type { Colors } from '../render/terminal-text.ts';
 import { followImages, withImages } from './image-request.ts';
 
@@ -24,25 +24,20 @@ export async function pruneImages(context: CliContext): Promise<void> {
   report(context, await withImages(context, (store) => store.prune()));
 }
 
-const HEAD = ['Image', 'Digest', 'Platform', 'Layers', 'Size', 'Root', 'Pulled'] as const;
-/** Layers, size and root. */
-const RIGHT = new Set([3, 4, 5]);
-const UNKNOWN = '-';
-
 /** A line for each image, or a sentence if there is none. Ends in a newline. @param now milliseconds since the epoch */
 export function renderImages(images: readonly ImageSummary[], colors: Colors, now: number): string {
   if (images.length === 0) return 'There are no images; to get one: monocore pull NAME\n';
-  const rows = images.map((image) => [
-    image.name ?? UNKNOWN,
-    shortDigest(image.digest),
-    maskControls(image.platform ?? UNKNOWN),
-    String(image.layers),
-    formatSize(image.size_bytes),
-    image.root_bytes === null ? UNKNOWN : formatSize(image.root_bytes),
-    image.pulled_at === null ? UNKNOWN : `${formatDuration(now - Date.parse(image.pulled_at))} ago`,
-  ]);
-  const head = HEAD.map((name) => colors.bold(name));
-  return `${renderTable(head, rows, { right: RIGHT }).join('\n')}\n`;
+  const ago = (time: string) => `${formatDuration(now - Date.parse(time))} ago`;
+  const columns: Column<ImageSummary>[] = [
+    [colors.bold('Image'), 'left', ({ name }) => name],
+    [colors.bold('Digest'), 'left', ({ digest }) => shortDigest(digest)],
+    [colors.bold('Platform'), 'left', ({ platform }) => platform && maskControls(platform)],
+    [colors.bold('Layers'), 'right', ({ layers }) => layers],
+    [colors.bold('Size'), 'right', ({ size_bytes }) => formatSize(size_bytes)],
+    [colors.bold('Root'), 'right', ({ root_bytes }) => (root_bytes === null ? null : formatSize(root_bytes))],
+    [colors.bold('Pulled'), 'left', ({ pulled_at }) => pulled_at && ago(pulled_at)],
+  ];
+  return `${renderTable(columns, images).join('\n')}\n`;
 }
 
 interface LoadOptions {

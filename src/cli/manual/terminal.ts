@@ -1,7 +1,7 @@
 /** Markdown as text for a terminal, a file or a pipe. */
 import type { MarkedToken, Token, Tokens } from 'marked';
 import stringWidth from 'string-width';
-import { renderTable } from '../render/table.ts';
+import { type Column, renderTable } from '../render/table.ts';
 import type { Colors } from '../render/terminal-text.ts';
 import { type InlineStyle, parsePage, renderInline, topicOf } from './markdown.ts';
 
@@ -47,10 +47,15 @@ function renderBlock(token: Token, indent: string, options: TerminalOptions): st
     case 'list':
       return renderList(block, indent, options);
     case 'table': {
-      const right = new Set(block.align.flatMap((side, column) => (side === 'right' ? [column] : [])));
-      const head = block.header.map(({ tokens }) => renderHead(tokens));
-      const rows = block.rows.map((row) => row.map(({ tokens }) => renderInline(tokens, style)));
-      return renderTable(head, rows, { right, columns: columns - indent.length }).map((line) => `${indent}${line}`);
+      const tableColumns = block.header.map(
+        ({ tokens, align }): Column<readonly Tokens.TableCell[]> => [
+          renderHead(tokens),
+          align === 'right' ? 'right' : 'left',
+          (row, index) => renderInline(row[index]!.tokens, style),
+        ],
+      );
+      const lines = renderTable(tableColumns, block.rows, { width: columns - indent.length });
+      return lines.map((line) => `${indent}${line}`);
     }
     case 'blockquote':
       return renderBlocks(block.tokens, `${indent}${INDENT}`, options).slice(0, -1);

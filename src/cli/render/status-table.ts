@@ -6,28 +6,11 @@ import { formatDuration, formatSize } from '../../lib/units.ts';
 import { capabilitiesOf } from '../../protocol/isolation.ts';
 import type { ServiceStatus } from '../../protocol/service.ts';
 import { paintStatus, statusLabel } from './status-text.ts';
-import { renderTable } from './table.ts';
+import { type Column, renderTable } from './table.ts';
 import type { Colors } from './terminal-text.ts';
-
-const COLUMNS = [
-  'Service',
-  'Group',
-  'vCPUs',
-  'RAM',
-  'VM PID',
-  'Status',
-  'IP',
-  'CPU',
-  'Memory',
-  'Uptime',
-  'Restarts',
-] as const;
-const RIGHT_ALIGNED: ReadonlySet<string> = new Set(['vCPUs', 'RAM', 'VM PID', 'CPU', 'Memory', 'Uptime', 'Restarts']);
-const RIGHT = new Set(COLUMNS.flatMap((name, column) => (RIGHT_ALIGNED.has(name) ? [column] : [])));
 
 /** Mark of services that run without a VM, explained below the table. */
 const NO_VM_MARK = '*';
-const UNKNOWN = '-';
 
 /** Surroundings of the table. */
 interface TableOptions {
@@ -40,12 +23,13 @@ interface TableOptions {
 
 /** The table, then the explanation of the mark, then remarks on services. Ends in a newline. */
 export function renderStatusTable(services: readonly ServiceStatus[], options: TableOptions): string {
-  const rows = services.map((service) => renderRow(service, options));
-  const head = COLUMNS.map((name) => options.colors.bold(name));
-  let lines = renderTable(head, rows, { right: RIGHT });
-  if (lines.some((line) => stripVTControlCharacters(line).length > options.columns)) {
-    lines = renderTable(head, rows, { right: RIGHT, gap: 1, columns: options.columns });
-  }
+  const columns = tableColumns(options);
+  const isTooWide = (line: string) => stripVTControlCharacters(line).length > options.columns;
+  const narrow = { gap: 1, width: options.columns };
+  let lines = renderTable(columns, services);
+  if (lines.some(isTooWide)) lines = renderTable(columns, services, narrow);
+  // The remarks count the restarts, too.
+  if (lines.some(isTooWide)) lines = renderTable(columns.slice(0, -1), services, narrow);
   if (!services.every(hasGuest)) {
     lines.push('', `${NO_VM_MARK} a plain process of this host, not a VM (isolation = "none")`);
   }
@@ -64,23 +48,30 @@ function paintName(service: ServiceStatus, { red, yellow }: Colors): string {
   return service.error === null ? yellow(service.name) : red(service.name);
 }
 
-function renderRow(service: ServiceStatus, { colors, now }: TableOptions): string[] {
-  const hasVm = hasGuest(service);
-  const label = `${statusLabel(service)}${hasVm ? '' : NO_VM_MARK}`;
-  return [
-    service.name,
-    service.group ?? UNKNOWN,
+function tableColumns({ colors, now }: TableOptions): Column<ServiceStatus>[] {
+  const columns: Column<ServiceStatus>[] = [
+    ['Service', 'left', ({ name }) => name],
+    ['Group', 'left', ({ group }) => group],
     // Nothing limits a plain process.
-    hasVm ? String(service.cpus) : UNKNOWN,
-    hasVm ? formatCompactSize(service.ram_mib * 2 ** 20) : UNKNOWN,
-    String(service.pid ?? UNKNOWN),
-    paintStatus(service, label, colors),
-    service.group_ip ?? UNKNOWN,
-    service.metrics.cpu_usage === null ? UNKNOWN : `${service.metrics.cpu_usage.toFixed(1)}%`,
-    service.metrics.memory_usage === null ? UNKNOWN : formatCompactSize(service.metrics.memory_usage),
-    formatUptime(service, now),
-    String(service.restarts),
+    ['vCPUs', 'right', (service) => (hasGuest(service) ? service.cpus : null)],
+    ['RAM', 'right', (service) => (hasGuest(service) ? formatCompactSize(service.ram_mib * 2 ** 20) : null)],
+    ['VM PID', 'right', ({ pid }) => pid],
+    ['Status', 'left', (service) => paintStatus(service, markedLabel(service), colors)],
+    ['IP', 'left', ({ group_ip }) => group_ip],
+    ['CPU', 'right', ({ metrics: { cpu_usage } }) => (cpu_usage === null ? null : `${cpu_usage.toFixed(1)}%`)],
+    [
+      'Memory',
+      'right',
+      ({ metrics: { memory_usage } }) => (memory_usage === null ? null : formatCompactSize(memory_usage)),
+    ],
+    ['Uptime', 'right', (service) => formatUptime(service, now)],
+    ['Restarts', 'right', ({ restarts }) => restarts],
   ];
+  return columns.map(([head, ...rest]) => [colors.bold(head), ...rest]);
+}
+
+function markedLabel(service: ServiceStatus): string {
+  return `${statusLabel(service)}${hasGuest(service) ? '' : NO_VM_MARK}`;
 }
 
 /** `128M` for 128 MiB, like `free -h` and `ls -h`: columns are narrow. */
@@ -88,8 +79,8 @@ function formatCompactSize(bytes: number): string {
   return formatSize(bytes).replace(/ (?:([KMGT])i)?B$/, (_, prefix: string | undefined) => prefix ?? 'B');
 }
 
-function formatUptime({ status, started_at }: ServiceStatus, now: number): string {
-  if (started_at === null || (status !== 'Started' && status !== 'Stopping')) return UNKNOWN;
+function formatUptime({ status, started_at }: ServiceStatus, now: number): string | null {
+  if (started_at === null || (status !== 'Started' && status !== 'Stopping')) return null;
   return formatDuration(now - Date.parse(started_at));
 }
 

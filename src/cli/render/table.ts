@@ -9,32 +9,37 @@ const NO_BORDERS = Object.fromEntries(
   ].map((name) => [name, '']),
 );
 
-/** Columns of a table. */
+/** Column of a table of `Row`s: its head, the side of its cells, and the cell of a row; null is shown as `-`. */
+export type Column<Row> = readonly [
+  head: string,
+  side: 'left' | 'right',
+  cell: (row: Row, index: number) => string | number | null,
+];
+
 interface TableLayout {
-  /** Indexes of the columns that are aligned to the right. */
-  readonly right?: ReadonlySet<number>;
   /** Spaces between columns. */
   readonly gap?: number;
   /** Most characters of a line; cells are wrapped to fit where words allow it. */
-  readonly columns?: number;
+  readonly width?: number;
 }
 
-/** Lines of the table, the head first. Cells may be coloured. */
-export function renderTable(
-  head: readonly string[],
-  rows: readonly (readonly string[])[],
-  { right = new Set(), gap = 2, columns = Number.POSITIVE_INFINITY }: TableLayout = {},
+/** Lines of the table, the head first. Heads and cells may be coloured. */
+export function renderTable<Row>(
+  columns: readonly Column<Row>[],
+  rows: readonly Row[],
+  { gap = 2, width = Number.POSITIVE_INFINITY }: TableLayout = {},
 ): string[] {
-  const widths = fitColumns([head, ...rows], columns - gap * (head.length - 1));
+  const head = columns.map(([name]) => name);
+  const cells = rows.map((row) => columns.map(([, , cell], index) => String(cell(row, index) ?? '-')));
   const table = new Table({
-    head: [...head],
+    head,
     chars: { ...NO_BORDERS, middle: ' '.repeat(gap) },
-    colAligns: head.map((_, column) => (right.has(column) ? 'right' : 'left')),
+    colAligns: columns.map(([, side]) => side),
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0, compact: true },
-    colWidths: widths,
+    colWidths: fitColumns([head, ...cells], width - gap * (columns.length - 1)),
     wordWrap: true,
   });
-  table.push(...rows.map((row) => [...row]));
+  table.push(...cells);
   return table
     .toString()
     .split('\n')

@@ -71,6 +71,16 @@ test('in a narrow terminal a long status is wrapped instead of the line', () => 
   assert.match(lines[2]!, /^ +\(unhealthy\)\*$/);
 });
 
+test('a table that is still too wide leaves out the restarts, which the remarks count', () => {
+  const web = makeService({
+    ...{ name: 'stubborn', pid: 1_234_567, health: 'unhealthy', health_detail: 'status 503' },
+    ...{ restarts: 2, last_restart_reason: 'exit code 3' },
+  });
+  const lines = render([web], 80);
+  assert.ok(Math.max(...lines.slice(0, 3).map((line) => line.length)) <= 80, lines.join('\n'));
+  assert.equal(lines.at(-1), 'stubborn: restarted 2 times; last reason: exit code 3');
+});
+
 test('a service that ended shows its exit code or signal, and no age', () => {
   const ended = { status: 'Stopped', pid: null } as const;
   const killed = makeService({ ...ended, started_at: '2026-11-23T08:00:00.000Z', ended_by: 'vm_sigkill' });
