@@ -1,6 +1,7 @@
 /** The status of a service as users see it, and the lines about it in the daemon's log. Pure. */
 import { isoTime } from '../lib/clock.ts';
 import type { ProcessIdentity } from '../lib/proc.ts';
+import { capabilitiesOf } from '../protocol/isolation.ts';
 import type { Group, Metrics, Service, ServiceStatus } from '../protocol/service.ts';
 import type { SavedState } from '../protocol/state.ts';
 import type { EndedState, ServiceState, StopPhase, VmState } from './states.ts';
@@ -56,9 +57,10 @@ const PROGRESS: Record<StopPhase, string> = {
   inspecting: 'finding out why it ended',
 };
 
-function describeProgress(state: VmState): string | null {
+function describeProgress(state: VmState, { isolation }: Service): string | null {
   if (state.status === 'Starting') return state.phase === 'waiting' ? 'waiting to be restarted' : state.phase;
-  return state.status === 'Stopping' ? PROGRESS[state.phase] : null;
+  if (state.status !== 'Stopping') return null;
+  return state.phase === 'releasing' && !capabilitiesOf(isolation).guest ? 'ending' : PROGRESS[state.phase];
 }
 
 /** The last run, once it is over; also while the next one waits. */
@@ -125,7 +127,7 @@ export function renderStatus(snapshot: Snapshot): ServiceStatus {
     reason,
     ended_by,
     last_lines,
-    detail: paused === null ? (preparing ?? describeProgress(actual) ?? queued) : `paused: ${paused}`,
+    detail: paused === null ? (preparing ?? describeProgress(actual, service) ?? queued) : `paused: ${paused}`,
     log_stalled: logStalled,
     notes,
     group_ip: groupIp,

@@ -3,7 +3,7 @@ import test from 'node:test';
 import type { VmState } from '../../src/supervisor/states.ts';
 import { renderStatus } from '../../src/supervisor/status.ts';
 import { DEFINITION, FAILED, NOW_MS, STOPPED, snapshot } from '../helpers/fakes/snapshots.ts';
-import { started } from '../helpers/fakes/states.ts';
+import { started, stopping } from '../helpers/fakes/states.ts';
 
 test('a service that waits to be restarted shows the end of its last run and the time of the next', () => {
   const resumeAtMs = NOW_MS + 4000;
@@ -35,6 +35,14 @@ test('the status shows the progress, the addresses and the end of a service', ()
     [143, 'SIGTERM', null, null, '2026-11-23T08:00:01.123Z', '2026-11-23T08:01:00.123Z'],
   );
   assert.equal(renderStatus(snapshot(FAILED)).error, 'no kernel');
+});
+
+test('a plain process ends where a VM powers off', () => {
+  const releasing = stopping('releasing');
+  const { service } = DEFINITION;
+  const plain = { ...DEFINITION, service: { ...service, isolation: 'none' as const } };
+  assert.equal(renderStatus(snapshot(releasing)).detail, 'powering off');
+  assert.equal(renderStatus({ ...snapshot(releasing), definition: plain }).detail, 'ending');
 });
 
 test('a service without a group is reached on 127.0.0.1', () => {
