@@ -1,29 +1,62 @@
 /** Checks of everything on the host that monocore needs, with a remedy for each finding. */
-import { freemem, totalmem } from 'node:os';
+import { execFile } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { freemem, totalmem, userInfo } from 'node:os';
+import { basename, join } from 'node:path';
+import { promisify } from 'node:util';
+import { errorCode, errorText } from '../lib/errors.ts';
 import { readOpenFilesLimit } from '../lib/proc.ts';
 import { formatSize } from '../lib/units.ts';
 import { HomePaths, MAX_SOCKET_PATH_BYTES } from '../state/paths.ts';
 import { makeHome } from '../state/store.ts';
 import { JobPool } from '../threads/job-pool.ts';
 import { findKernel, type Kernel } from '../vm/guest/kernel.ts';
-import { findMkfs, findQemu, findStaticBusybox, hostArchitecture, readQemuVersion } from '../vm/host/host-tools.ts';
-import { groupObstacle, preparePlatform } from '../vm/qemu/platform.ts';
 import {
-  type Check,
-  checkCgroups,
-  checkFileSharing,
-  checkImages,
-  checkUsers,
-  type Finding,
-  failed,
-  ok,
-  warn,
-} from './checks.ts';
+  findMkfs,
+  findQemu,
+  findSetpriv,
+  findStaticBusybox,
+  findVirtiofsd,
+  hostArchitecture,
+  PACKAGES,
+  readQemuVersion,
+} from '../vm/host/host-tools.ts';
+import { CONTROLLERS, findHostCgroups, type HostCgroups } from '../vm/host/limits/host-cgroups.ts';
+import { identifyVirtiofsd } from '../vm/host/virtiofsd.ts';
+import { groupObstacle, preparePlatform } from '../vm/qemu/platform.ts';
 
 /** A VM needs about 20 descriptors of the daemon while it starts and 6 while it runs. */
 const WANTED_OPEN_FILES = 4096;
 /** The longest name of a service is 63 bytes; its control socket must fit for a home to be good for all names. */
 const LONGEST_SERVICE_PATH = '/run//control.sock'.length + 63;
+
+/** Result of a check. Printed as it is by `--json`. */
+export interface Check {
+  readonly name: string;
+  /** `warning`: VMs run, but slower or with less than they could have. `failed`: they do not run. */
+  readonly state: 'ok' | 'warning' | 'failed';
+  /** For people. */
+  readonly finding: string;
+  /** Remedy; null where none is needed. */
+  readonly advice: string | null;
+}
+
+/** A result without the name of its check. */
+type Finding = Omit<Check, 'name'>;
+
+function ok(finding: string): Finding {
+  return { state: 'ok', finding, advice: null };
+}
+
+function warn(finding: string, advice: string): Finding {
+  return { state: 'warning', finding, advice };
+}
+
+/** Splits `<finding>; <remedy>` at the first semicolon, the form of monocore's messages. */
+function failed(error: unknown, state: 'warning' | 'failed' = 'failed'): Finding {
+  const [finding, ...advice] = errorText(error).split('; ');
+  return { state, finding: finding!, advice: advice.length > 0 ? advice.join('; ') : null };
+}
 
 /** Result of `monocore doctor`, as `--json` prints it. */
 export interface DoctorReport {
@@ -64,15 +97,109 @@ async function checkQemu(program: string): Promise<Finding> {
   return warn(obstacle, `until QEMU is upgraded, ${effect}`);
 }
 
-function describeKernel({ image, modulesDir }: Kernel): Finding {
-  return ok(`${image}, modules in ${modulesDir ?? 'none: all must be built in'}`);
-}
-
 function checkOpenFiles(): Finding {
   const { soft } = readOpenFilesLimit();
   const limit = soft === Number.POSITIVE_INFINITY ? 'unlimited' : String(soft);
   if (soft >= WANTED_OPEN_FILES) return ok(`${limit} open files`);
   return warn(`only ${limit} open files are allowed`, `raise the limit: ulimit -n ${WANTED_OPEN_FILES}`);
+}
+
+/**
+ * Checks that services may share files of the host: rootfs and volumes.
+ *
+ * @param uid user of the future daemon
+ * @param unshare program and arguments that make a mount namespace, which is gone at once
+ * @throws MonocoreError `ToolMissing`, `StartFailed`
+ */
+export async function checkFileSharing(
+  uid = process.getuid?.(),
+  unshare: readonly [string, ...string[]] = ['unshare', '-m', 'mount', '--version'],
+): Promise<Finding> {
+  const program = findVirtiofsd();
+  const kind = await identifyVirtiofsd(program);
+  if (uid !== 0) {
+    return warn(
+      `${program}, but only root can share files`,
+      'for services with rootfs or volumes start the daemon as root',
+    );
+  }
+  const [command, ...args] = unshare;
+  try {
+    await promisify(execFile)(command, args);
+  } catch (error) {
+    const [reason = ''] = ((error as { stderr?: string }).stderr?.trim() || errorText(error)).split('\n');
+    const advice =
+      'for rootfs and volumes the daemon needs unshare and mount (of util-linux) and may make mount namespaces; in a\n' +
+      'container give it CAP_SYS_ADMIN';
+    return warn(`no mount namespace can be made: ${reason}`, advice);
+  }
+  const delay = kind === 'c' ? 'at once' : 'within a second';
+  return ok(`${program}, for rootfs and volumes; guests see changes of the host ${delay}`);
+}
+
+/** Modules that the guest's init loads for an image: the disk with the root, its file system, and the layer over it. */
+const IMAGE_MODULES = ['virtio_blk', 'erofs', 'overlay'];
+
+/** Checks that a kernel can mount the roots of images, which need no program of the host and no root. */
+export function checkImages({ release, modulesDir }: Kernel): Finding {
+  const list = IMAGE_MODULES.join(', ');
+  if (modulesDir === null) return ok(`${release} has no modules: ${list} must be built in`);
+  const known = new Set([...listModules(modulesDir), ...listBuiltIn(modulesDir)]);
+  const missing = IMAGE_MODULES.filter((name) => !known.has(name));
+  if (missing.length === 0) return ok(`${release} has ${list}`);
+  return warn(
+    `the kernel ${release} has no ${missing.join(', ')}, so no service with an image starts`,
+    `use another kernel, such as that of the package ${PACKAGES[hostArchitecture()].kernel}`,
+  );
+}
+
+function listModules(modulesDir: string): string[] {
+  return readdirSync(join(modulesDir, 'kernel'), { recursive: true, encoding: 'utf8' }).map(moduleName);
+}
+
+/** `modules.builtin`, see modprobe(8); without it no module is known to be built in. */
+function listBuiltIn(modulesDir: string): string[] {
+  try {
+    return readFileSync(join(modulesDir, 'modules.builtin'), 'utf8').split('\n').map(moduleName);
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** Name of a module as the kernel writes it: with underscores. */
+function moduleName(path: string): string {
+  return basename(path)
+    .replace(/\.ko(\.\w+)?$/, '')
+    .replaceAll('-', '_');
+}
+
+const NO_CGROUP_ADVICE =
+  'without it, memory of VMs, cpus and cpu_shares are not enforced; run the daemon as a systemd service with\n' +
+  'Delegate=yes (and DelegateSubgroup=monocore-daemon), or as root where /sys/fs/cgroup can be written';
+
+/** Checks that limits can be enforced. @param cgroups as a daemon that is started from here would find them */
+export function checkCgroups(cgroups: HostCgroups = findHostCgroups()): Finding {
+  const reasons = new Set<string>();
+  const usable: string[] = [];
+  for (const controller of CONTROLLERS) {
+    const place = cgroups[controller];
+    if (place.type === 'unusable') reasons.add(place.reason);
+    else usable.push(`${controller} in ${place.dir} (v${place.version})`);
+  }
+  return reasons.size === 0 ? ok(usable.join(', ')) : warn([...reasons].join('; '), NO_CGROUP_ADVICE);
+}
+
+/** Checks that services may run as other users. @param uid user of the future daemon */
+export function checkUsers(uid = process.getuid?.()): Finding {
+  if (uid !== 0) {
+    return warn(`services run as ${userInfo().username} only`, 'for services with a user start the daemon as root');
+  }
+  try {
+    return ok(`services may run as any user, by ${findSetpriv()}`);
+  } catch (error) {
+    return failed(error, 'warning');
+  }
 }
 
 /** Runs every check; a check that throws has failed. Needs no daemon. */
@@ -84,7 +211,7 @@ export async function runDoctor({ home }: { readonly home: string }): Promise<Do
     ['home', () => checkHome(paths)],
     ['QEMU', () => checkQemu(findQemu(hostArchitecture()))],
     ['busybox', () => ok(findStaticBusybox())],
-    ['kernel', () => describeKernel(kernel())],
+    ['kernel', () => ok(`${kernel().image}, modules in ${kernel().modulesDir ?? 'none: all must be built in'}`)],
     ['images', () => checkImages(kernel()), 'warning'],
     ['accelerator', () => checkAccelerator(paths)],
     ['mkfs.ext4', () => ok(`${findMkfs()}, for services with a disk`), 'warning'],

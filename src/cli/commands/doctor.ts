@@ -1,6 +1,5 @@
 /** `monocore doctor`. */
-import type { Check } from '../../doctor/checks.ts';
-import { type DoctorReport, runDoctor } from '../../doctor/doctor.ts';
+import { type Check, type DoctorReport, runDoctor } from '../../doctor/doctor.ts';
 import type { CliContext } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { Colors } from '../render/terminal-text.ts';

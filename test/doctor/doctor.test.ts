@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
-import { checkCgroups, checkFileSharing, checkImages, checkUsers } from '../../src/doctor/checks.ts';
+import { checkCgroups, checkFileSharing, checkImages, checkUsers } from '../../src/doctor/doctor.ts';
 import { makeTempDir } from '../helpers/temp.ts';
 import { writeModules } from '../helpers/vm/kernel-modules.ts';
 
