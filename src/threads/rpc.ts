@@ -38,9 +38,9 @@ export function expose(api: object, port: MessagePort): void {
 
 /** Deadlines of calls. */
 export interface CallDeadlines {
-  /** Default in milliseconds. */
-  readonly defaultMs: number;
-  /** By method name; null for as long as the other thread lives. */
+  /** Milliseconds; null for as long as the other thread lives. */
+  readonly defaultMs: number | null;
+  /** By method name. */
   readonly perMethodMs?: Readonly<Record<string, number | null>>;
 }
 

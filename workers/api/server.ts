@@ -14,18 +14,8 @@ import { listenPrivately } from './socket.ts';
 
 /** Commands take as long as the services and registries do; everything else is answered from memory. */
 const CONTROL_DEADLINES: CallDeadlines = {
-  defaultMs: 10_000,
-  perMethodMs: {
-    start: null,
-    stop: null,
-    restart: null,
-    remove: null,
-    images: null,
-    pullImages: null,
-    loadImages: null,
-    removeImages: null,
-    pruneImages: null,
-  },
+  defaultMs: null,
+  perMethodMs: { services: 10_000, daemon: 10_000, stopDaemon: 10_000 },
 };
 const LOGS_DEADLINES: CallDeadlines = { defaultMs: 10_000 };
 
