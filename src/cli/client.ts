@@ -62,10 +62,15 @@ export class DaemonClient {
     return JSON.parse(await this.#readText(await this.#query('/v1/daemon'))) as DaemonStatus;
   }
 
-  async services({ names, group }: Selection): Promise<ServicesReply> {
+  async services(selection: Selection): Promise<ServicesReply> {
+    return JSON.parse(await this.servicesText(selection)) as ServicesReply;
+  }
+
+  /** The answer as the daemon sent it, for `--json`. */
+  async servicesText({ names, group }: Selection): Promise<string> {
     const query = new URLSearchParams(names.map((name): [string, string] => ['name', name]));
     if (group !== null) query.append('group', group);
-    return JSON.parse(await this.#readText(await this.#query(`/v1/services?${query}`))) as ServicesReply;
+    return this.#readText(await this.#query(`/v1/services?${query}`));
   }
 
   start(request: StartRequestInput, signal?: AbortSignal): Promise<CommandReply> {

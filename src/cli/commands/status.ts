@@ -1,7 +1,6 @@
 /** `monocore status`. */
 import type { ServicesReply } from '../../protocol/http.ts';
 import { type CliContext, connect } from '../connection.ts';
-import { EXIT } from '../exit-codes.ts';
 import { createSelection } from '../options.ts';
 import { renderStatusTable } from '../render/status-table.ts';
 
@@ -10,19 +9,15 @@ export async function status(
   context: CliContext,
   options: { readonly group?: string; readonly json?: boolean },
   names: readonly string[],
-): Promise<number> {
+): Promise<void> {
   const { stdout, colors } = context;
   const selection = createSelection(names, options.group);
   const client = await connect(context, 'for-records');
   const document = client
     ? await client.servicesText(selection)
     : JSON.stringify({ services: [] } satisfies ServicesReply);
-  if (options.json) {
-    stdout.write(document.endsWith('\n') ? document : `${document}\n`);
-    return EXIT.done;
-  }
+  if (options.json) return void stdout.write(document.endsWith('\n') ? document : `${document}\n`);
   const { services } = JSON.parse(document) as ServicesReply;
   const columns = stdout.isTTY ? stdout.columns : Number.POSITIVE_INFINITY;
   stdout.write(renderStatusTable(services, { colors, now: Date.now(), columns }));
-  return EXIT.done;
 }
