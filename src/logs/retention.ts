@@ -150,17 +150,14 @@ export class LogRetention {
 
   async #runPass(): Promise<void> {
     const { logDir, clock, runJob } = this.#options;
-    const retentions = Object.fromEntries(this.#settings);
-    const otherRetention = DEFAULT_LOG_SETTINGS;
     const nowMs = clock.now();
-    const written = [...this.#written];
     const { compressible } = await runJob({
       type: 'prune-logs',
       logDir,
-      retentions,
-      otherRetention,
+      retentions: Object.fromEntries(this.#settings),
+      otherRetention: DEFAULT_LOG_SETTINGS,
       home: this.#home,
-      written,
+      written: [...this.#written],
       nowMs,
     });
     for (const { name, service, modifiedAtMs } of compressible) {

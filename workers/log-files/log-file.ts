@@ -3,7 +3,7 @@ import { type FileHandle, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream';
 import { createGunzip, type Gunzip } from 'node:zlib';
-import { errorCode } from '../../src/lib/errors.ts';
+import { nullIfMissing } from '../../src/lib/errors.ts';
 import {
   COMPRESSED_SUFFIX,
   fileName,
@@ -21,7 +21,7 @@ export interface StreamFiles {
 /** Lists the files in `logDir` of every stream that `selects` accepts; none if the folder is missing. */
 export async function listStreamFiles(logDir: string, selects: (id: StreamId) => boolean): Promise<StreamFiles[]> {
   const byKey = new Map<string, { id: StreamId; numbers: Set<number> }>();
-  for (const name of (await nullIfMissing(readdir(logDir))) ?? []) {
+  for (const name of (await readdir(logDir).catch(nullIfMissing)) ?? []) {
     const parsed = parseFileName(name);
     if (!parsed || parsed.form === 'unfinished' || !selects(parsed)) continue;
     const { number, service, stream } = parsed;
@@ -49,19 +49,10 @@ export interface LogFile {
 export async function openLogFile(logDir: string, id: StreamId, number: number): Promise<LogFile | null> {
   const path = join(logDir, fileName(id, number));
   // In this order: a compression creates the compressed file before it removes the plain one.
-  const plain = await nullIfMissing(open(path));
+  const plain = await open(path).catch(nullIfMissing);
   if (plain) return new PlainFile(plain);
-  const compressed = await nullIfMissing(open(path + COMPRESSED_SUFFIX));
+  const compressed = await open(path + COMPRESSED_SUFFIX).catch(nullIfMissing);
   return compressed && new CompressedFile(compressed);
-}
-
-async function nullIfMissing<T>(result: Promise<T>): Promise<T | null> {
-  try {
-    return await result;
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return null;
-    throw error;
-  }
 }
 
 class PlainFile implements LogFile {

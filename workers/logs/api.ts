@@ -4,7 +4,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MessagePort } from 'node:worker_threads';
 import type { Clock } from '../../src/lib/clock.ts';
-import { errorCode, MonocoreError, toWireError, type WireError } from '../../src/lib/errors.ts';
+import { MonocoreError, nullIfMissing, toWireError, type WireError } from '../../src/lib/errors.ts';
 import {
   isServiceName,
   linkName,
@@ -219,12 +219,7 @@ function checkSource({ service, stream }: StreamSource): void {
 /** Deletes the numbered files and the links of a service, and no other files. */
 async function removeServiceFiles(logDir: string, service: string): Promise<void> {
   const links = STREAM_NAMES.flatMap((stream) => [linkName, temporaryLinkName].map((of) => of({ service, stream })));
-  let names: string[] = [];
-  try {
-    names = await readdir(logDir);
-  } catch (error) {
-    if (errorCode(error) !== 'ENOENT') throw error;
-  }
+  const names = (await readdir(logDir).catch(nullIfMissing)) ?? [];
   const ofService = names.filter((name) => parseFileName(name)?.service === service);
   // The links first, so that none leads to a missing file.
   const all = [...names.filter((name) => links.includes(name)), ...ofService];

@@ -7,6 +7,7 @@ import { closeSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { errorCode, MonocoreError } from '../../../src/lib/errors.ts';
+import { syncPath } from '../../../src/lib/files.ts';
 import { formatSize } from '../../../src/lib/units.ts';
 import { writeFully } from '../erofs/file-writer.ts';
 import { compressionOf, decompress } from '../layers/decompression.ts';
@@ -14,7 +15,6 @@ import { type ContentSink, readTar, type TarEntry } from '../layers/tar-reader.t
 import { asContentError, invalidImage, MAX_PATH_BYTES } from '../limits.ts';
 import type { ImageManifest } from '../manifest.ts';
 import { LOAD_PREFIX } from '../store/removal.ts';
-import { syncPath } from '../store/store.ts';
 
 /** Most entries of an archive: a few for each layer. */
 const MAX_ENTRIES = 20_000;

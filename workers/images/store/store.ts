@@ -1,9 +1,10 @@
 /** Image store on disk, an OCI image layout. Every change is an fsync and one rename. */
 import type { Stats } from 'node:fs';
-import { mkdir, open, readFile, rename, stat } from 'node:fs/promises';
+import { mkdir, readFile, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { type MonocoreError, nullIfMissing } from '../../../src/lib/errors.ts';
+import { syncPath } from '../../../src/lib/files.ts';
 import { ImageIndexSchema, type ReportImageEvent } from '../../../src/protocol/images.ts';
 import type { ImagePaths } from '../../../src/state/paths.ts';
 import { invalidImage } from '../limits.ts';
@@ -127,14 +128,4 @@ export async function sizeOf(path: string): Promise<number | null> {
 export async function writeDurably(path: string, content: string | Buffer): Promise<void> {
   await writeFileAtomic(path, content, { mode: 0o644, fsync: true });
   await syncPath(dirname(path));
-}
-
-/** Syncs a file or folder: a rename survives a power cut only once its folder is on disk, see fsync(2). */
-export async function syncPath(path: string): Promise<void> {
-  const file = await open(path);
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
-  }
 }

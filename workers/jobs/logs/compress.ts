@@ -3,11 +3,12 @@
  * disk, and the plain file is removed last: after an interruption one of the two is whole, and a second run completes it.
  */
 import { createReadStream, createWriteStream, existsSync } from 'node:fs';
-import { chmod, open, rename, rm, stat, utimes } from 'node:fs/promises';
+import { chmod, rename, rm, stat, utimes } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { errorCode } from '../../../src/lib/errors.ts';
+import { syncPath } from '../../../src/lib/files.ts';
 import { COMPRESSED_SUFFIX, UNFINISHED_SUFFIX } from '../../../src/protocol/log-files/names.ts';
 
 /** Mode of log files: shippers run as other users. */
@@ -34,8 +35,7 @@ async function compressTo(path: string, unfinished: string, target: string): Pro
     // A file removed meanwhile must not come back under another name.
     if (!existsSync(path)) return false;
     await rename(unfinished, target);
-    const folder = await open(dirname(path));
-    await folder.sync().finally(() => folder.close());
+    await syncPath(dirname(path));
     return true;
   } catch (error) {
     if (errorCode(error) === 'ENOENT' && !existsSync(path)) return false;

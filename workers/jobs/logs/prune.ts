@@ -2,9 +2,19 @@
 import type { Stats } from 'node:fs';
 import { readdir, readlink, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorCode } from '../../../src/lib/errors.ts';
+import { nullIfMissing } from '../../../src/lib/errors.ts';
 import type { LogRetention, PrunedLogs, PruneLogsJob } from '../../../src/protocol/jobs.ts';
-import { type LogFileName, linkName, parseFileName, streamKey } from '../../../src/protocol/log-files/names.ts';
+import {
+  COMPRESSED_SUFFIX,
+  type LogFileName,
+  linkName,
+  parseFileName,
+  streamKey,
+  UNFINISHED_SUFFIX,
+} from '../../../src/protocol/log-files/names.ts';
+
+/** Suffix of the leftover of an interrupted compression. */
+const UNFINISHED = COMPRESSED_SUFFIX + UNFINISHED_SUFFIX;
 
 /** File in the log folder. */
 interface Entry {
@@ -33,29 +43,23 @@ interface Stream {
 export async function pruneLogs(job: PruneLogsJob): Promise<PrunedLogs> {
   const { logDir } = job;
   const entries = await listEntries(logDir);
-  const finished = entries.filter(({ parsed }) => parsed.form !== 'unfinished');
-  const expired = selectExpired(finished, job);
+  const whole = entries.filter(({ parsed }) => parsed.form !== 'unfinished');
+  const streams = groupBy(whole, ({ parsed }) => streamKey(parsed)).map(toStream);
+  const expired = takeExpired(streams, job);
   const doomed = new Set([...expired.flatMap(({ names }) => names), ...findAbandoned(entries)]);
   for (const { name, stats } of entries) if (doomed.has(name)) await removeSame(join(logDir, name), stats);
   for (const file of expired) await removeLinkTo(logDir, file);
-  return { removed: [...doomed], compressible: findCompressible(finished, doomed, job) };
+  return { removed: [...doomed], compressible: findCompressible(streams, job) };
 }
 
 async function listEntries(logDir: string): Promise<Entry[]> {
   const entries: Entry[] = [];
-  for (const name of await readdir(logDir).catch(noneIfGone<string[]>([]))) {
+  for (const name of (await readdir(logDir).catch(nullIfMissing)) ?? []) {
     const parsed = parseFileName(name);
-    const stats = parsed && (await stat(join(logDir, name)).catch(noneIfGone(null)));
+    const stats = parsed && (await stat(join(logDir, name)).catch(nullIfMissing));
     if (stats) entries.push({ name, parsed, stats });
   }
   return entries;
-}
-
-function noneIfGone<T>(none: T): (error: unknown) => T {
-  return (error) => {
-    if (errorCode(error) === 'ENOENT') return none;
-    throw error;
-  };
 }
 
 function retentionOf({ retentions, otherRetention }: PruneLogsJob, service: string): LogRetention {
@@ -63,13 +67,12 @@ function retentionOf({ retentions, otherRetention }: PruneLogsJob, service: stri
 }
 
 /**
- * Selects the files to remove. The files of a stream are ordered by number, those of different streams by time, because
+ * Takes the files to remove out of their streams. The files of a stream are ordered by number, those of different streams by time, because
  * the clock may have been stepped. The newest file of a stream is its current one: it counts, and is kept unless its
  * service has ended and it is too old.
  */
-function selectExpired(entries: readonly Entry[], job: PruneLogsJob): LogFile[] {
-  const streams = groupBy(entries, ({ parsed }) => streamKey(parsed)).map(toStream);
-  const expired = streams.flatMap((stream) => [...takeExpired(stream, job)]);
+function takeExpired(streams: readonly Stream[], job: PruneLogsJob): LogFile[] {
+  const expired = streams.flatMap((stream) => [...takeExpiredOf(stream, job)]);
   for (const own of groupBy(streams, ({ service }) => service)) {
     expired.push(...takeAbove(own, retentionOf(job, own[0]!.service).keep_total_bytes));
   }
@@ -105,7 +108,7 @@ function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): T[][] {
   return [...groups.values()];
 }
 
-function* takeExpired(stream: Stream, job: PruneLogsJob): Generator<LogFile> {
+function* takeExpiredOf(stream: Stream, job: PruneLogsJob): Generator<LogFile> {
   const { keep_files: keepFiles, keep_for_ms: keepForMs } = retentionOf(job, stream.service);
   const isTooOld = ({ modifiedAtMs }: LogFile): boolean => keepForMs !== null && job.nowMs - modifiedAtMs > keepForMs;
   for (let oldest = stream.finished[0]; oldest; oldest = stream.finished[0]) {
@@ -139,28 +142,22 @@ function takeOldest(stream: Stream): LogFile {
 /** Leftovers of interrupted compressions whose file has been removed since. */
 function findAbandoned(entries: readonly Entry[]): string[] {
   const names = new Set(entries.map(({ name }) => name));
-  return [...names].filter((name) => name.endsWith('.gz.tmp') && !names.has(name.slice(0, -'.gz.tmp'.length)));
+  return [...names].filter((name) => name.endsWith(UNFINISHED) && !names.has(name.slice(0, -UNFINISHED.length)));
 }
 
-function findCompressible(
-  entries: readonly Entry[],
-  doomed: ReadonlySet<string>,
-  job: PruneLogsJob,
-): PrunedLogs['compressible'] {
-  const newest = new Map<string, number>();
-  for (const { parsed } of entries) {
-    newest.set(streamKey(parsed), Math.max(newest.get(streamKey(parsed)) ?? 0, parsed.number));
-  }
-  return entries
-    .filter(({ name, parsed }) => parsed.form === 'plain' && !doomed.has(name))
-    .filter(({ parsed }) => parsed.number < newest.get(streamKey(parsed))!)
-    .filter(({ parsed }) => retentionOf(job, parsed.service).compress === 'gzip')
-    .map(({ name, parsed, stats }) => ({ name, service: parsed.service, modifiedAtMs: stats.mtimeMs }));
+/** Remaining plain files, beside the newest of each stream. */
+function findCompressible(streams: readonly Stream[], job: PruneLogsJob): PrunedLogs['compressible'] {
+  const wanting = streams.filter(({ service }) => retentionOf(job, service).compress === 'gzip');
+  return wanting.flatMap(({ service, finished }) =>
+    finished.flatMap(({ names, modifiedAtMs }) =>
+      names.filter((name) => !name.endsWith(COMPRESSED_SUFFIX)).map((name) => ({ name, service, modifiedAtMs })),
+    ),
+  );
 }
 
 /** Removes the listed file, but not one that replaced it since. */
 async function removeSame(path: string, listed: Stats): Promise<void> {
-  const found = await stat(path).catch(noneIfGone(null));
+  const found = await stat(path).catch(nullIfMissing);
   if (found?.ino === listed.ino && found.mtimeMs === listed.mtimeMs) await rm(path, { force: true });
 }
 
