@@ -13,12 +13,12 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { errorCode, MonocoreError, toWireError } from '../lib/errors.ts';
 import { fullImageName } from '../protocol/image-reference.ts';
 import type {
-  ChangeImagesJob,
+  ImageChange,
+  ImageChangeJob,
   ImageEvent,
   ImageJobResults,
   ImageReply,
   ImageSummary,
-  JobInput,
   LoadRequest,
   Platform,
   ProxySettings,
@@ -44,8 +44,8 @@ export interface RequestOptions {
 /** Requests on the images of a home, which the daemon's client implements, too. */
 export type ImageRequests = Pick<Images, 'pull' | 'load' | 'remove' | 'prune' | 'list'>;
 
-type Change = ChangeImagesJob['type'];
-type Request<T extends Change> = { readonly type: T } & JobInput<Extract<ChangeImagesJob, { readonly type: T }>>;
+type Change = ImageChange['type'];
+type Request<T extends Change> = Extract<ImageChange, { readonly type: T }>;
 
 /**
  * Image store of one home. Methods throw MonocoreError: `Aborted` when the signal fires, `HomeUnusable` when the store's
@@ -158,7 +158,7 @@ export class Images {
     port1.on('message', onEvent);
     const closed = once(port1, 'close');
     try {
-      const whole = { ...job, imagesDir: this.#dir, port: port2 } as unknown as ChangeImagesJob;
+      const whole: ImageChangeJob = { ...job, imagesDir: this.#dir, port: port2 };
       return (await this.#pool.run(whole, { signal: end.signal, ports: [port2] })) as ImageJobResults[T];
     } finally {
       clearTimeout(grace);
@@ -205,7 +205,7 @@ const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '3
 
 /** Platform of guests: Linux on the host's processor. */
 export function hostPlatform(arch: string = process.arch): Platform {
-  return { os: 'linux', architecture: ARCHITECTURES[arch] ?? arch, variant: null };
+  return { os: 'linux', architecture: ARCHITECTURES[arch] ?? arch };
 }
 
 /** Docker's config file, where `docker login` keeps credentials: in `DOCKER_CONFIG`, else in `~/.docker`. Absolute. */

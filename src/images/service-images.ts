@@ -1,7 +1,7 @@
 /** Images as services need them: found by name, pulled when missing, built into a root once for all services. */
 import { readFile, stat } from 'node:fs/promises';
 import * as v from 'valibot';
-import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
+import { errorText, MonocoreError, nullIfMissing } from '../lib/errors.ts';
 import { formatImageReference, fullImageName, parseImageReference } from '../protocol/image-reference.ts';
 import {
   DEFAULT_IMAGE_SETTINGS,
@@ -67,16 +67,9 @@ export class ServiceImages {
   }
 
   async #pull(name: string, signal: AbortSignal, onProgress: (text: string) => void): Promise<string> {
-    const progress = new PullProgress();
     onProgress('waiting to be pulled');
     const request = { names: [name], insecure_loopback: false, ...this.#settings, docker_config: null, proxies: null };
-    const [stored] = await this.#images.pull(request, {
-      signal,
-      onEvent(event) {
-        const text = progress.take(event);
-        if (text !== null) onProgress(text);
-      },
-    });
+    const [stored] = await this.#images.pull(request, { signal, onEvent: describePull(onProgress) });
     return stored!.digest;
   }
 
@@ -98,62 +91,57 @@ async function readDocument<Schema extends v.GenericSchema>(
   path: string,
   schema: Schema,
 ): Promise<v.InferOutput<Schema> | null> {
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
-    if (errorCode(cause) === 'ENOENT') return null;
-    throw new MonocoreError('ImageInvalid', `the image store cannot be read: ${errorText(cause)}`, { cause });
-  });
+  const text = await readFile(path, 'utf8')
+    .catch(nullIfMissing)
+    .catch((cause: unknown) => {
+      throw new MonocoreError('ImageInvalid', `the image store cannot be read: ${errorText(cause)}`, { cause });
+    });
   if (text === null) return null;
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), schema), text);
   if (parsed.success) return parsed.output;
   throw new MonocoreError('ImageInvalid', `the image store is damaged: ${path}: ${parsed.issues[0].message}`);
 }
 
-/** Progress of one image's pull in a few words. */
-class PullProgress {
-  readonly #blobs = new Map<string, { readonly sizeBytes: number; doneBytes: number }>();
-  #last: string | null = null;
+/** Tells the progress of one image's pull in a few words, `pulling 40 %` for example, when they change. */
+function describePull(onProgress: (text: string) => void): (event: ImageEvent) => void {
+  const blobs = new Map<string, { readonly sizeBytes: number; doneBytes: number }>();
+  let last = '';
 
-  /** The service's new `detail`, `pulling 40 %` for example; null when it stays the same. */
-  take(event: ImageEvent): string | null {
-    const text = this.#describe(event);
-    if (text === null || text === this.#last) return null;
-    this.#last = text;
-    return text;
-  }
-
-  #describe(event: ImageEvent): string | null {
-    switch (event.type) {
-      case 'waiting':
-        return 'waiting for another change of the images';
-      case 'blob':
-        this.#blobs.set(event.digest, { sizeBytes: event.size_bytes, doneBytes: event.present ? event.size_bytes : 0 });
-        return this.#share();
-      case 'bytes':
-        return this.#set(event.digest, event.done_bytes);
-      case 'kept':
-        return this.#set(event.digest, Number.POSITIVE_INFINITY);
-      case 'retry':
-        return `${this.#share()}, trying again: ${event.reason}`;
-      case 'image':
-        return 'pulling';
-      default:
-        return null;
-    }
-  }
-
-  #set(digest: string, doneBytes: number): string {
-    const blob = this.#blobs.get(digest);
-    if (blob) blob.doneBytes = Math.min(doneBytes, blob.sizeBytes);
-    return this.#share();
-  }
-
-  #share(): string {
+  function share(): string {
     let doneBytes = 0;
     let sizeBytes = 0;
-    for (const blob of this.#blobs.values()) {
-      doneBytes += blob.doneBytes;
+    for (const blob of blobs.values()) {
+      doneBytes += Math.min(blob.doneBytes, blob.sizeBytes);
       sizeBytes += blob.sizeBytes;
     }
     return sizeBytes === 0 ? 'pulling' : `pulling ${Math.floor((100 * doneBytes) / sizeBytes)} %`;
   }
+
+  function describe(event: ImageEvent): string {
+    switch (event.type) {
+      case 'waiting':
+        return 'waiting for another change of the images';
+      case 'image':
+        return 'pulling';
+      case 'blob':
+        blobs.set(event.digest, { sizeBytes: event.size_bytes, doneBytes: event.present ? event.size_bytes : 0 });
+        return share();
+      case 'bytes':
+      case 'kept': {
+        const blob = blobs.get(event.digest);
+        if (blob) blob.doneBytes = event.type === 'kept' ? blob.sizeBytes : event.done_bytes;
+        return share();
+      }
+      case 'retry':
+        return `${share()}, trying again: ${event.reason}`;
+      default:
+        return last;
+    }
+  }
+
+  return (event) => {
+    const text = describe(event);
+    if (text !== last) onProgress(text);
+    last = text;
+  };
 }

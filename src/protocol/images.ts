@@ -77,11 +77,10 @@ export function nameOf({ annotations }: Descriptor): string | null {
   return annotations?.[NAME_ANNOTATION] ?? null;
 }
 
-/** Platform of an image in the words of the OCI image index: `linux`, `arm64`, `v8`. */
+/** Platform of an image in the words of the OCI image index: `linux`, `arm64`. */
 export interface Platform {
   readonly os: string;
   readonly architecture: string;
-  readonly variant: string | null;
 }
 
 // Requests. Bounds are far above what people ask for.
@@ -143,56 +142,43 @@ export interface ImagesReply {
   readonly images: readonly ImageSummary[];
 }
 
-// Jobs of the pool.
+// Jobs of the pool, and the inputs of those that change the store.
 
-/** A job that changes the store. */
-interface ChangeJob {
-  /** Absolute path of the store, see `ImagePaths`. */
-  readonly imagesDir: string;
-  /** Gets {@link ImageEvent}s; any message from it cancels the job, which then throws `Aborted`. */
-  readonly port: MessagePort;
-}
-
-export interface PullImageJob extends ChangeJob, Omit<PullRequest, 'names'> {
-  readonly type: 'pull-image';
+export interface PullInput extends Omit<PullRequest, 'names'> {
   readonly name: string;
   readonly platform: Platform;
   readonly docker_config: string;
   readonly proxies: ProxySettings;
 }
 
-export interface LoadImagesJob extends ChangeJob, LoadRequest {
-  readonly type: 'load-images';
+export interface LoadInput extends LoadRequest {
   readonly platform: Platform;
 }
 
-/** Removes images without a name, blobs of no image, roots of no service, and remains of interrupted downloads. */
-export interface PruneImagesJob extends ChangeJob {
-  readonly type: 'prune-images';
+export interface PruneInput {
   /** Absolute paths of folders with state files, which tell the images that services use; they may be missing. */
   readonly stateDirs: readonly string[];
 }
 
-/** Removes names, and with the last name of an image the blobs that no other image has. */
-export interface RemoveImagesJob extends ChangeJob, RemoveImagesRequest {
-  readonly type: 'remove-images';
-  /** As for {@link PruneImagesJob}. */
-  readonly stateDirs: readonly string[];
-}
+export interface RemoveInput extends PruneInput, RemoveImagesRequest {}
 
-/** Builds the root file system of an image and records its defaults, unless they exist: `images/roots` in `ImagePaths`. */
-export interface BuildRootImageJob extends ChangeJob {
-  readonly type: 'build-root-image';
+export interface BuildRootInput {
   /** Digest of a manifest in the store. */
   readonly digest: string;
   /** Most bytes of the root, and of the layers decompressed. */
   readonly max_image_size_bytes: number;
 }
 
-/** The input of a change, without its place and port, which only the pool and the thread's entry need. */
-export type JobInput<J extends ChangeImagesJob> = Omit<J, 'type' | keyof ChangeJob>;
-export type ChangeImagesJob = PullImageJob | LoadImagesJob | RemoveImagesJob | PruneImagesJob | BuildRootImageJob;
-export type ImageJob = ChangeImagesJob | { readonly type: 'list-images'; readonly imagesDir: string };
+export type ImageChange =
+  | ({ readonly type: 'pull-image' } & PullInput)
+  | ({ readonly type: 'load-images' } & LoadInput)
+  | ({ readonly type: 'remove-images' } & RemoveInput)
+  | ({ readonly type: 'prune-images' } & PruneInput)
+  | ({ readonly type: 'build-root-image' } & BuildRootInput);
+
+/** A change posts {@link ImageEvent}s over its port; any message from there cancels it, and it throws `Aborted`. */
+export type ImageChangeJob = ImageChange & { readonly imagesDir: string; readonly port: MessagePort };
+export type ImageJob = ImageChangeJob | { readonly type: 'list-images'; readonly imagesDir: string };
 
 export interface ImageJobResults {
   readonly 'pull-image': StoredImage;

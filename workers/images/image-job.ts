@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import type { MessagePort } from 'node:worker_threads';
 import { MonocoreError } from '../../src/lib/errors.ts';
-import type { ChangeImagesJob, ImageJob, ImageJobResults, ReportImageEvent } from '../../src/protocol/images.ts';
+import type { ImageChange, ImageJob, ImageJobResults, ReportImageEvent } from '../../src/protocol/images.ts';
 import { ImagePaths } from '../../src/state/paths.ts';
 import { loadImages } from './load.ts';
 import { pullImage } from './pull.ts';
@@ -41,7 +41,7 @@ export async function runImageJob(job: ImageJob): Promise<ImageJobResults[ImageJ
   }
 }
 
-function runChange(job: ChangeImagesJob, change: StoreChange): Promise<ImageJobResults[ImageJob['type']]> {
+function runChange(job: ImageChange, change: StoreChange): Promise<ImageJobResults[ImageJob['type']]> {
   switch (job.type) {
     case 'pull-image':
       return pullImage(job, change);

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { MonocoreError } from '../../src/lib/errors.ts';
 import { fullImageName } from '../../src/protocol/image-reference.ts';
-import type { JobInput, LoadImagesJob, StoredImage } from '../../src/protocol/images.ts';
+import type { LoadInput, StoredImage } from '../../src/protocol/images.ts';
 import { readDockerArchive } from './archive/docker-archive.ts';
 import { hasLayout, readOciArchive } from './archive/oci-archive.ts';
 import { type ArchivedImage, unpackArchive } from './archive/unpacking.ts';
@@ -18,7 +18,7 @@ import type { ImageStore, StoreChange } from './store/store.ts';
  * @throws MonocoreError `Usage` for a file that cannot be read or an image without name, `ImageInvalid`; the signal's
  * reason
  */
-export async function loadImages(job: JobInput<LoadImagesJob>, change: StoreChange): Promise<StoredImage[]> {
+export async function loadImages(job: LoadInput, change: StoreChange): Promise<StoredImage[]> {
   const { store, signal, report } = change;
   const { path, max_image_size_bytes: maxImageBytes, platform } = job;
   await clearLoads(store);
@@ -49,7 +49,7 @@ export async function loadImages(job: JobInput<LoadImagesJob>, change: StoreChan
 
 function nameImages(
   images: readonly ArchivedImage[],
-  { path, name }: Pick<LoadImagesJob, 'path' | 'name'>,
+  { path, name }: LoadInput,
 ): { image: ArchivedImage; names: string[] }[] {
   if (images.length === 0) throw invalidImage(`${path} contains no image`);
   if (name !== null && images.length > 1) {

@@ -202,10 +202,7 @@ export function choosePlatform(manifests: readonly Descriptor[], wanted: Platfor
   const fitting = manifests.filter(
     ({ platform }) => platform?.os === wanted.os && platform.architecture === wanted.architecture,
   );
-  const usual = VARIANTS[wanted.architecture] ?? [''];
-  const { variant: own } = wanted;
-  const variants = own === null ? usual : [own, ...usual.slice(Math.max(0, usual.indexOf(own)))];
-  for (const variant of variants) {
+  for (const variant of VARIANTS[wanted.architecture] ?? ['']) {
     const found = fitting.find(({ platform }) => (platform?.variant ?? '') === variant);
     if (found) return found;
   }
@@ -252,10 +249,6 @@ export function checkPlatform({ os, architecture }: ImageConfig, wanted: Platfor
 }
 
 /** `linux/arm64/v8`. */
-export function formatPlatform(platform: {
-  readonly os: string;
-  readonly architecture: string;
-  readonly variant?: string | null | undefined;
-}): string {
+export function formatPlatform(platform: Platform & { readonly variant?: string | undefined }): string {
   return [platform.os, platform.architecture, platform.variant].filter(Boolean).join('/');
 }

@@ -1,7 +1,7 @@
 /** Pulls an image from its registry into the store. */
 import pLimit from 'p-limit';
 import { parseImageReference } from '../../src/protocol/image-reference.ts';
-import type { JobInput, PullImageJob, StoredImage } from '../../src/protocol/images.ts';
+import type { PullInput, StoredImage } from '../../src/protocol/images.ts';
 import {
   blobsOf,
   checkPlatform,
@@ -28,7 +28,7 @@ const PARALLEL_LAYERS = 4;
  * @throws MonocoreError `Usage`, `ImageUnavailable`, `ImageInvalid`, `ConfigInvalid`; the signal's reason
  */
 export async function pullImage(
-  job: JobInput<PullImageJob>,
+  job: PullInput,
   change: StoreChange,
   retries: RetryPolicy = DEFAULT_RETRIES,
 ): Promise<StoredImage> {

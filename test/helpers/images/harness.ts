@@ -2,7 +2,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import type { ImageEvent, PullImageJob, StoredImage } from '../../../src/protocol/images.ts';
+import type { ImageEvent, PullInput, StoredImage } from '../../../src/protocol/images.ts';
 import { ImagePaths } from '../../../src/state/paths.ts';
 import { pullImage } from '../../../workers/images/pull.ts';
 import { ImageStore } from '../../../workers/images/store/store.ts';
@@ -11,7 +11,7 @@ import { ARCHITECTURE } from './images.ts';
 
 /** Fast enough for tests, and patient enough for what they break. */
 const RETRIES = { retries: 3, firstDelayMs: 1, maxDelayMs: 5 };
-export const PLATFORM = { os: 'linux', architecture: ARCHITECTURE, variant: null };
+export const PLATFORM = { os: 'linux', architecture: ARCHITECTURE };
 export const LARGE = 2 ** 30;
 
 /** A store, and what was said about it. */
@@ -26,7 +26,7 @@ export interface TestStore {
   pull(name: string, settings?: PullSettings): Promise<StoredImage>;
 }
 
-interface PullSettings extends Partial<Omit<PullImageJob, 'name'>> {
+interface PullSettings extends Partial<Omit<PullInput, 'name'>> {
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: ImageEvent) => void;
 }

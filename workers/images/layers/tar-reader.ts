@@ -44,9 +44,7 @@ class TarReader {
   #paddingBytes = 0;
   #zeroBlocks = 0;
   /** Extensions of the next entry. */
-  #pax: PaxRecords | null = null;
-  #name = '';
-  #linkname = '';
+  #next: { pax?: PaxRecords; name?: string; linkname?: string } = {};
 
   constructor(onEntry: EntryHandler) {
     this.#onEntry = onEntry;
@@ -100,24 +98,23 @@ class TarReader {
       write: (part) => void parts.push(Buffer.from(part)),
       end: () => {
         const bytes = Buffer.concat(parts);
-        if (type === 'pax') this.#pax = parsePax(bytes);
-        if (type === 'gnu-name') this.#name = parseText(bytes);
-        if (type === 'gnu-linkname') this.#linkname = parseText(bytes);
+        if (type === 'pax') this.#next.pax = parsePax(bytes);
+        if (type === 'gnu-name') this.#next.name = parseText(bytes);
+        if (type === 'gnu-linkname') this.#next.linkname = parseText(bytes);
         // Global ones are ignored, as by Docker and containerd: they would have to be kept to the end.
       },
     }));
   }
 
   #takeEntry(header: TarHeader): void {
-    const pax = this.#pax;
+    const next = this.#next;
+    const pax = next.pax ?? null;
+    this.#next = {};
     // As in Go's `archive/tar`, links, directories and devices have no content, whatever their size states.
     const hasContent = header.type === 'file' || header.type === null;
     const size = !hasContent ? 0 : pax?.size ? Number(pax.size) : header.size;
-    const name = pax?.path || this.#name || header.name;
-    const linkname = pax?.linkpath || this.#linkname || header.linkname;
-    this.#pax = null;
-    this.#name = '';
-    this.#linkname = '';
+    const name = pax?.path || next.name || header.name;
+    const linkname = pax?.linkpath || next.linkname || header.linkname;
     this.#beginContent(size, () => this.#onEntry({ ...header, name, linkname, size, pax }));
   }
 

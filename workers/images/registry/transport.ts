@@ -2,7 +2,7 @@
 import { type Dispatcher, request } from 'undici';
 import { MonocoreError } from '../../../src/lib/errors.ts';
 import { isLoopbackRegistry } from '../../../src/protocol/image-reference.ts';
-import type { PullImageJob } from '../../../src/protocol/images.ts';
+import type { PullInput } from '../../../src/protocol/images.ts';
 import { invalidImage } from '../limits.ts';
 import { connectionFailure, PassingFailure, PLAIN_HTTP_HINT, parseRetryAfterMs } from './retries.ts';
 import { openRoutes } from './routes.ts';
@@ -31,7 +31,7 @@ export type Transport = ReturnType<typeof openTransport>;
 
 /** Opens the connections of one pull. @param signal ends all requests and answers, which then fail in any way */
 export function openTransport(
-  settings: Pick<PullImageJob, 'insecure_loopback' | 'insecure_registries' | 'proxies'>,
+  settings: Pick<PullInput, 'insecure_loopback' | 'insecure_registries' | 'proxies'>,
   signal: AbortSignal,
 ) {
   const routes = openRoutes(settings.proxies);

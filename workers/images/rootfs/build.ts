@@ -8,7 +8,7 @@ import { rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { MonocoreError } from '../../../src/lib/errors.ts';
 import { syncPath } from '../../../src/lib/files.ts';
-import type { BuildRootImageJob, JobInput } from '../../../src/protocol/images.ts';
+import type { BuildRootInput } from '../../../src/protocol/images.ts';
 import { writeImage } from '../erofs/image-writer.ts';
 import { decompress } from '../layers/decompression.ts';
 import { readTar } from '../layers/tar-reader.ts';
@@ -107,7 +107,7 @@ function asLayerError(error: unknown, number: number): unknown {
  * @throws MonocoreError `ImageInvalid` when the store lacks a part of the image or a layer is refused; the signal's reason
  */
 export async function buildRoot(
-  { digest, max_image_size_bytes }: JobInput<BuildRootImageJob>,
+  { digest, max_image_size_bytes }: BuildRootInput,
   store: ImageStore,
   signal: AbortSignal,
 ): Promise<void> {

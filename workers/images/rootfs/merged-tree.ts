@@ -127,22 +127,17 @@ export class MergedTree {
     directory.fresh.add(name);
   }
 
-  #isFresh(directory: DirectoryInode, name: string): boolean {
-    return this.#layer <= 1 || directory.fresh?.has(name) === true;
-  }
-
   #removeLower(parent: DirectoryInode, name: string): void {
     const child = parent.children.get(name);
-    if (child instanceof DirectoryInode) {
-      this.#prune(child);
-      if (this.#isFresh(parent, name)) return;
-      if (child.children.size === 0) parent.children.delete(name);
-      else if (child.layer !== this.#layer) {
-        // It contains files of this layer, so it stays, but as a new directory.
-        child.attributes = IMPLICIT_DIRECTORY;
-        child.layer = this.#layer;
-      }
-    } else if (child !== undefined && !this.#isFresh(parent, name)) parent.children.delete(name);
+    if (child instanceof DirectoryInode) this.#prune(child);
+    const isFresh = this.#layer <= 1 || parent.fresh?.has(name);
+    if (child === undefined || isFresh) return;
+    if (!(child instanceof DirectoryInode) || child.children.size === 0) parent.children.delete(name);
+    else if (child.layer !== this.#layer) {
+      // It contains files of this layer, so it stays, but as a new directory.
+      child.attributes = IMPLICIT_DIRECTORY;
+      child.layer = this.#layer;
+    }
   }
 
   #prune(directory: DirectoryInode): void {

@@ -4,13 +4,7 @@ import { basename, join } from 'node:path';
 import * as v from 'valibot';
 import { MonocoreError, nullIfMissing } from '../../../src/lib/errors.ts';
 import { fullImageName } from '../../../src/protocol/image-reference.ts';
-import {
-  type JobInput,
-  nameOf,
-  type PruneImagesJob,
-  type RemovedImages,
-  type RemoveImagesJob,
-} from '../../../src/protocol/images.ts';
+import { nameOf, type PruneInput, type RemovedImages, type RemoveInput } from '../../../src/protocol/images.ts';
 import { blobsOf, type Descriptor, type ImageIndex } from '../manifest.ts';
 import { type ImageStore, sizeOf } from './store.ts';
 
@@ -26,7 +20,7 @@ const DIGEST_PREFIX = /^(?:sha256:)?([a-f0-9]{6,64})$/;
  * @throws MonocoreError `ImageUnknown`, `ImageInUse`, `Usage`, `Internal` for a state file that cannot be read; nothing is
  * removed then
  */
-export async function removeImages(job: JobInput<RemoveImagesJob>, store: ImageStore): Promise<RemovedImages> {
+export async function removeImages(job: RemoveInput, store: ImageStore): Promise<RemovedImages> {
   const index = await store.readIndex();
   const uses = await readUses(job.stateDirs, index);
   const gone = new Set(job.names.flatMap((name) => findEntries(index, name)));
@@ -59,7 +53,7 @@ export async function removeImages(job: JobInput<RemoveImagesJob>, store: ImageS
  * @throws MonocoreError `ImageInvalid` when a manifest cannot be read, since its blobs are unknown then; `Internal` when a
  * state file cannot
  */
-export async function pruneImages(job: JobInput<PruneImagesJob>, store: ImageStore): Promise<RemovedImages> {
+export async function pruneImages(job: PruneInput, store: ImageStore): Promise<RemovedImages> {
   const index = await store.readIndex();
   const uses = await readUses(job.stateDirs, index);
   const gone = new Set(index.manifests.filter((entry) => nameOf(entry) === null && !uses.has(entry.digest)));
