@@ -3,14 +3,6 @@ import type { NetworkApi, NetworkBoot } from '../src/protocol/network.ts';
 import { serve } from '../src/threads/entry.ts';
 import { Network } from './network/network.ts';
 
-await serve<NetworkApi, NetworkBoot>(({ data: { dropReportMs }, events }) => {
-  const network = new Network(dropReportMs, (event) => events.postMessage(event));
-  return {
-    async attach(port) {
-      network.attach(port);
-    },
-    async detach(service) {
-      network.detach(service);
-    },
-  };
-});
+await serve<NetworkApi, NetworkBoot>(
+  ({ data: { dropReportMs }, events }) => new Network(dropReportMs, (event) => events.postMessage(event)),
+);

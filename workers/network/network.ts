@@ -1,6 +1,12 @@
 /** Networks of all groups. */
 import { isDeepStrictEqual } from 'node:util';
-import { type DropCause, GATEWAY_INDEX, type GroupPort, type NetworkEvent } from '../../src/protocol/network.ts';
+import {
+  type DropCause,
+  GATEWAY_INDEX,
+  type GroupPort,
+  type NetworkApi,
+  type NetworkEvent,
+} from '../../src/protocol/network.ts';
 import { destinationOf, isForAll, isGenuine } from './frame.ts';
 import { Gateway } from './gateway.ts';
 import { VmLink } from './vm-link.ts';
@@ -17,7 +23,7 @@ function networkOf({ group, service }: GroupPort): string {
 }
 
 /** Switches: one for each group with a VM and for each VM without a group. */
-export class Network {
+export class Network implements NetworkApi {
   readonly #post: (event: NetworkEvent) => void;
   readonly #drops: DropReport;
   readonly #switches = new Map<string, GroupSwitch>();
@@ -28,10 +34,10 @@ export class Network {
     this.#drops = new DropReport(dropReportMs, post);
   }
 
-  attach(port: GroupPort): void {
+  async attach(port: GroupPort): Promise<void> {
     const { service } = port;
     if (isDeepStrictEqual(this.#members.get(service)?.link.port, port)) return;
-    this.detach(service);
+    this.#detach(service);
     const network = networkOf(port);
     const hub = this.#switchOf(network);
     const link: VmLink = new VmLink(port, {
@@ -56,7 +62,11 @@ export class Network {
     this.#members.set(service, { link, gateway, network });
   }
 
-  detach(service: string): void {
+  async detach(service: string): Promise<void> {
+    this.#detach(service);
+  }
+
+  #detach(service: string): void {
     const member = this.#members.get(service);
     if (!member) return;
     this.#members.delete(service);
@@ -80,7 +90,8 @@ export class Network {
 class DropReport {
   readonly #delayMs: number;
   readonly #post: (event: NetworkEvent) => void;
-  readonly #counts = new Map<string, Map<DropCause, number>>();
+  /** By service and cause. */
+  readonly #reports = new Map<string, { type: 'dropped'; service: string; cause: DropCause; frames: number }>();
   #timer: NodeJS.Timeout | null = null;
 
   /** @param delayMs time from the first drop to the report */
@@ -90,18 +101,17 @@ class DropReport {
   }
 
   count(service: string, cause: DropCause): void {
-    const counts = this.#counts.get(service) ?? new Map<DropCause, number>();
-    counts.set(cause, (counts.get(cause) ?? 0) + 1);
-    this.#counts.set(service, counts);
+    const key = `${service} ${cause}`;
+    const report = this.#reports.get(key) ?? { type: 'dropped', service, cause, frames: 0 };
+    report.frames += 1;
+    this.#reports.set(key, report);
     this.#timer ??= setTimeout(() => this.#tell(), this.#delayMs);
   }
 
   #tell(): void {
     this.#timer = null;
-    for (const [service, counts] of this.#counts) {
-      for (const [cause, frames] of counts) this.#post({ type: 'dropped', service, cause, frames });
-    }
-    this.#counts.clear();
+    for (const report of this.#reports.values()) this.#post(report);
+    this.#reports.clear();
   }
 }
 
