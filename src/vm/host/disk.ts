@@ -1,13 +1,9 @@
 /** Disk of a service: a sparse image with an ext4 file system, made before the first launch and kept since. */
-import { execFile } from 'node:child_process';
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { promisify } from 'node:util';
 import { errorText, MonocoreError } from '../../lib/errors.ts';
 import { formatSize, MIB } from '../../lib/units.ts';
-import { findMkfs } from './host-tools.ts';
-
-const run = promisify(execFile);
+import { findMkfs, run } from './host-tools.ts';
 
 /**
  * No blocks are reserved for an administrator, because the service is alone. The journal is not filled with zeros: the
@@ -45,7 +41,6 @@ export async function prepareDisk(path: string, sizeMib: number, service: string
     await rename(unfinished, path);
   } catch (cause) {
     await rm(unfinished, { force: true }).catch(() => {});
-    const reason = (cause as { stderr?: string }).stderr?.trim() || errorText(cause);
-    throw new MonocoreError('StartFailed', `the disk of ${service} cannot be made: ${reason}`, { cause });
+    throw new MonocoreError('StartFailed', `the disk of ${service} cannot be made: ${errorText(cause)}`, { cause });
   }
 }

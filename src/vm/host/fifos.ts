@@ -1,13 +1,11 @@
 /** FIFOs between a VM process and the log worker. */
-import { execFile } from 'node:child_process';
 import { closeSync, constants, lstatSync, openSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { promisify } from 'node:util';
-import { MonocoreError } from '../../lib/errors.ts';
+import { errorText, MonocoreError } from '../../lib/errors.ts';
 import type { ChildFd } from '../../protocol/spawner.ts';
 import type { Spawner } from './host-process.ts';
+import { run } from './host-tools.ts';
 
-const run = promisify(execFile);
 const NO_STREAMS: readonly ChildFd[] = ['null', 'null', 'null'];
 
 /**
@@ -44,9 +42,8 @@ export class FifoMaker {
     try {
       // Again and alone, to get the reason.
       await run('mkfifo', renderArgs(missing));
-    } catch (error) {
-      const reason = (error as { stderr?: string }).stderr?.trim() || String(error);
-      throw new MonocoreError('StartFailed', `a FIFO could not be made: ${reason}`, { cause: error });
+    } catch (cause) {
+      throw new MonocoreError('StartFailed', `a FIFO could not be made: ${errorText(cause)}`, { cause });
     }
   }
 

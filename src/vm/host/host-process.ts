@@ -55,12 +55,15 @@ export async function findAdopted(identity: ProcessIdentity | null, ownPath: str
   return null;
 }
 
-/** Kills the processes, and their groups, that have `path` as an argument or in one. */
-export async function killByArgument(path: string): Promise<void> {
-  await killAll(findByArgument(path));
+/** Kills the processes, and their groups, that have `path` as an argument or in one, and waits for their end. */
+export async function killByArgument(path: string, timeoutMs?: number): Promise<void> {
+  await killAll(findByArgument(path), timeoutMs);
 }
 
-async function killAll(processes: readonly ProcessIdentity[]): Promise<void> {
-  for (const process of processes) signalProcess(process, 'SIGKILL', 'group');
-  await pollUntil(() => !processes.some(isRunning), KILL_POLL_INTERVAL_MS);
+async function killAll(processes: readonly ProcessIdentity[], timeoutMs?: number): Promise<void> {
+  for (const process of processes) {
+    // One that leads no group is part of another's.
+    if (!signalProcess(process, 'SIGKILL', 'group')) signalProcess(process, 'SIGKILL', 'process');
+  }
+  await pollUntil(() => !processes.some(isRunning), KILL_POLL_INTERVAL_MS, timeoutMs);
 }

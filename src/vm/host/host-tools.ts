@@ -3,9 +3,22 @@ import { execFile } from 'node:child_process';
 import { accessSync, closeSync, constants, openSync, readSync, statSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { MonocoreError } from '../../lib/errors.ts';
+import { errorText, MonocoreError } from '../../lib/errors.ts';
 
-const run = promisify(execFile);
+/**
+ * Runs a program to its end and returns its output.
+ *
+ * @throws Error with the program's own message or, where it printed none, its exit code; `code` is that of `execFile`
+ */
+export async function run(program: string, args: readonly string[], options: { cwd?: string } = {}): Promise<string> {
+  try {
+    return (await promisify(execFile)(program, args, options)).stdout;
+  } catch (cause) {
+    const { stderr, code } = cause as { stderr?: string; code?: unknown };
+    const message = stderr?.trim() || (typeof code === 'number' ? `exit code ${code}` : errorText(cause));
+    throw Object.assign(new Error(message, { cause }), { code });
+  }
+}
 
 /** Machine of the host in QEMU's words. */
 export type Architecture = 'x86_64' | 'aarch64';
@@ -73,8 +86,7 @@ export function findQemu(architecture: Architecture): string {
 
 /** Version of a QEMU binary: `7.2.22`. */
 export async function readQemuVersion(qemu: string): Promise<string> {
-  const { stdout } = await run(qemu, ['--version']);
-  return /version (\S+)/.exec(stdout)?.[1] ?? 'unknown';
+  return /version (\S+)/.exec(await run(qemu, ['--version']))?.[1] ?? 'unknown';
 }
 
 /** PT_INTERP of a 64-bit little-endian ELF file names the dynamic loader, see elf(5); a static program has none. */

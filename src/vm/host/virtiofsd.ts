@@ -2,22 +2,18 @@
  * Sharing of the host's files with a guest: one virtiofsd per VM serves its root directory and all its volumes, and ends
  * when QEMU does. Main thread.
  */
-import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { errorText, MonocoreError } from '../../lib/errors.ts';
 import { findByArgument, isRunning, type ProcessIdentity, signalProcess } from '../../lib/proc.ts';
 import { pollUntil } from '../../lib/promises.ts';
 import type { VmPaths } from '../../state/paths.ts';
-import { adoptedProcess, type Spawner } from './host-process.ts';
-import { findVirtiofsd } from './host-tools.ts';
+import { adoptedProcess, killByArgument, type Spawner } from './host-process.ts';
+import { findVirtiofsd, run } from './host-tools.ts';
 import type { Command } from './limits/launcher.ts';
 import type { AppliedLimits } from './limits/service-limits.ts';
 import { ROOT_NAME, type SharedFile } from './shared-files.ts';
-
-const run = promisify(execFile);
 
 const LISTEN_TIMEOUT_MS = 5000;
 const RETRY_MS = 10;
@@ -40,7 +36,7 @@ export function parseVirtiofsdKind(version: string): VirtiofsdKind {
 /** Asks the program once. @throws MonocoreError `StartFailed` when it does not run */
 export async function identifyVirtiofsd(program: string): Promise<VirtiofsdKind> {
   try {
-    const kind = kinds.get(program) ?? parseVirtiofsdKind((await run(program, ['--version'])).stdout);
+    const kind = kinds.get(program) ?? parseVirtiofsdKind(await run(program, ['--version']));
     kinds.set(program, kind);
     return kind;
   } catch (cause) {
@@ -48,20 +44,8 @@ export async function identifyVirtiofsd(program: string): Promise<VirtiofsdKind>
   }
 }
 
-/** Parameters of a virtiofsd. */
-interface Sharing {
-  /** A path without commas, colons and backslashes. */
-  readonly directory: string;
-  readonly socketPath: string;
-  /**
-   * True when the host changes files that the guest has seen: then the guest asks for names and attributes at each use.
-   * Under TCG each question takes about 1 ms; to list 1000 files took 1 s, and 0.13 s without.
-   */
-  readonly changes: boolean;
-}
-
 /**
- * Renders the arguments that share a directory.
+ * Renders the arguments that share {@link SHARE_ROOT}.
  *
  * - The sandbox has namespaces of its own, where the shared directory is the root and nothing else is mounted.
  * - Each mount in the directory is a mount in the guest, too: inode numbers of two file systems may be the same.
@@ -69,14 +53,17 @@ interface Sharing {
  * - The guest keeps what it reads in its page cache, as shared mappings need, and checks time and size of the file when it
  *   reads again. The program tells the guest how long names and attributes stay valid, a second by default. The one in
  *   Rust has no option for it; the one in C is told not to send attributes (readdirplus) that would be void at once.
+ *
+ * @param changes true when the host changes files that the guest has seen: then the guest asks for names and attributes at
+ * each use. Under TCG each question takes about 1 ms; to list 1000 files took 1 s, and 0.13 s without
  */
-export function renderVirtiofsdArgs(kind: VirtiofsdKind, { directory, socketPath, changes }: Sharing): string[] {
+export function renderVirtiofsdArgs(kind: VirtiofsdKind, socketPath: string, changes: boolean): string[] {
   const socket = `--socket-path=${socketPath}`;
   if (kind === 'rust') {
-    const options = [`--shared-dir=${directory}`, '--cache=auto', '--sandbox=namespace', '--modcaps=-mknod'];
+    const options = [`--shared-dir=${SHARE_ROOT}`, '--cache=auto', '--sandbox=namespace', '--modcaps=-mknod'];
     return [socket, ...options, '--announce-submounts'];
   }
-  const options = [`source=${directory}`, 'cache=auto', 'sandbox=namespace', 'modcaps=-mknod', 'announce_submounts'];
+  const options = [`source=${SHARE_ROOT}`, 'cache=auto', 'sandbox=namespace', 'modcaps=-mknod', 'announce_submounts'];
   if (changes) options.push('timeout=0', 'no_readdirplus');
   return [socket, ...options.flatMap((option) => ['-o', option])];
 }
@@ -162,8 +149,7 @@ export async function shareFiles(
   const program = findVirtiofsd();
   // A root directory must not change below a running guest: overlayfs leaves the result undefined.
   const changes = files.some(({ name }) => name !== ROOT_NAME);
-  const sharing = { directory: SHARE_ROOT, socketPath: paths.share, changes };
-  const args = renderVirtiofsdArgs(await identifyVirtiofsd(program), sharing);
+  const args = renderVirtiofsdArgs(await identifyVirtiofsd(program), paths.share, changes);
   await mkdir(paths.shareFolder, { mode: 0o700 });
   const command = limits.join(wrapInShare({ program, args }, paths.shareFolder, files));
   // The only variable of the daemon that it needs.
@@ -207,7 +193,5 @@ export function guardAdoptedShare(paths: VmPaths, vm: ProcessIdentity): void {
  */
 export async function endStrayShare(paths: VmPaths): Promise<void> {
   if (!existsSync(paths.shareFolder)) return;
-  const strays = findByArgument(socketOption(paths));
-  for (const share of strays) signalProcess(share, 'SIGKILL', 'process');
-  await pollUntil(() => !strays.some(isRunning), RETRY_MS, KILL_TIMEOUT_MS);
+  await killByArgument(socketOption(paths), KILL_TIMEOUT_MS);
 }

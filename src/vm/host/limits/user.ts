@@ -1,10 +1,6 @@
 /** Users of the host that services run as, and the switch to one of them. Main thread. */
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { errorText, MonocoreError } from '../../../lib/errors.ts';
-import { findSetpriv } from '../host-tools.ts';
-
-const run = promisify(execFile);
+import { findSetpriv, run } from '../host-tools.ts';
 
 /** A user that is not the daemon's own. */
 export interface HostUser {
@@ -16,12 +12,6 @@ export interface HostUser {
   readonly home: string;
 }
 
-/** First line that a failed program printed on stderr, or else its exit code. */
-function outputOf(error: unknown): string {
-  const { stderr, code } = error as { stderr?: string; code?: unknown };
-  return stderr?.trim().split('\n')[0] || (typeof code === 'number' ? `exit code ${code}` : errorText(error));
-}
-
 function refuse(message: string, cause?: unknown): MonocoreError {
   return new MonocoreError('StartFailed', message, { cause });
 }
@@ -29,11 +19,11 @@ function refuse(message: string, cause?: unknown): MonocoreError {
 /** Output of a program that looks something up, wherever the host keeps its users. */
 async function lookUp(what: string, program: string, args: readonly string[]): Promise<string> {
   try {
-    return (await run(program, args)).stdout.trimEnd();
+    return (await run(program, args)).trimEnd();
   } catch (cause) {
     // getent(1): 2 stands for a key that was not found.
     const isUnknown = program === 'getent' && (cause as { code?: unknown }).code === 2;
-    const reason = isUnknown ? 'does not exist on this host' : `cannot be looked up: ${program}: ${outputOf(cause)}`;
+    const reason = isUnknown ? 'does not exist on this host' : `cannot be looked up: ${program}: ${errorText(cause)}`;
     throw refuse(`${what} ${reason}`, cause);
   }
 }
@@ -96,6 +86,7 @@ export async function checkUserMayRun(user: HostUser | null, program: string, wo
     if (code === NO_WORKDIR)
       throw refuse(`the user ${user.name} may not enter the working directory ${workdir}`, cause);
     if (code === NO_PROGRAM) throw refuse(`the user ${user.name} may not execute ${program}`, cause);
-    throw refuse(`the daemon cannot switch to the user ${user.name}: ${outputOf(cause)}`, cause);
+    const [reason] = errorText(cause).split('\n');
+    throw refuse(`the daemon cannot switch to the user ${user.name}: ${reason}`, cause);
   }
 }
