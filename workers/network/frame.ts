@@ -107,53 +107,38 @@ export class FrameReader {
         const skipped = Math.min(this.#skippedBytes, chunk.length - at);
         this.#skippedBytes -= skipped;
         at += skipped;
-      } else if (this.#pendingBytes > 0) {
-        at += this.#complete(chunk, at);
       } else {
         at += this.#take(chunk, at);
       }
     }
   }
 
-  /** Takes a frame that begins at `at`. Returns the bytes consumed. */
+  /** Takes bytes of one frame. Returns their number. */
   #take(chunk: Buffer, at: number): number {
     const available = chunk.length - at;
-    if (available < HEADER_BYTES) return this.#keep(chunk, at, available);
-    const length = readLength(chunk, at);
-    if (length > MAX_FRAME_BYTES) return this.#skip(length);
-    const framedBytes = HEADER_BYTES + length;
-    if (available < framedBytes) return this.#keep(chunk, at, available);
-    this.#handlers.onFrame(chunk.subarray(at, at + framedBytes));
-    return framedBytes;
-  }
-
-  /** Continues the frame of an earlier chunk: its length first, then the rest. */
-  #complete(chunk: Buffer, at: number): number {
-    const wanted = this.#pendingBytes < HEADER_BYTES ? HEADER_BYTES : HEADER_BYTES + readLength(this.#pending, 0);
-    const added = this.#keep(chunk, at, Math.min(wanted - this.#pendingBytes, chunk.length - at));
-    if (this.#pendingBytes < HEADER_BYTES) return added;
+    if (this.#pendingBytes === 0 && available >= HEADER_BYTES) {
+      const framedBytes = HEADER_BYTES + readLength(chunk, at);
+      // A frame that is whole in the chunk is not copied.
+      if (framedBytes <= Math.min(available, this.#pending.length)) {
+        this.#handlers.onFrame(chunk.subarray(at, at + framedBytes));
+        return framedBytes;
+      }
+    }
+    const wanted = HEADER_BYTES + (this.#pendingBytes < HEADER_BYTES ? 0 : readLength(this.#pending, 0));
+    const taken = Math.min(wanted - this.#pendingBytes, available);
+    chunk.copy(this.#pending, this.#pendingBytes, at, at + taken);
+    this.#pendingBytes += taken;
+    if (this.#pendingBytes < HEADER_BYTES) return taken;
     const length = readLength(this.#pending, 0);
     if (length > MAX_FRAME_BYTES) {
       this.#pendingBytes = 0;
-      this.#skip(length);
+      this.#skippedBytes = length;
+      this.#handlers.onOversize();
     } else if (this.#pendingBytes === HEADER_BYTES + length) {
       this.#pendingBytes = 0;
       this.#handlers.onFrame(this.#pending.subarray(0, HEADER_BYTES + length));
     }
-    return added;
-  }
-
-  #keep(chunk: Buffer, at: number, bytes: number): number {
-    chunk.copy(this.#pending, this.#pendingBytes, at, at + bytes);
-    this.#pendingBytes += bytes;
-    return bytes;
-  }
-
-  /** Skips a frame. Returns the bytes of its length. */
-  #skip(length: number): number {
-    this.#handlers.onOversize();
-    this.#skippedBytes = length;
-    return HEADER_BYTES;
+    return taken;
   }
 }
 
