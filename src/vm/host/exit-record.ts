@@ -23,7 +23,7 @@ export function exitOfChild(code: number | null, signal: NodeJS.Signals | null):
 }
 
 /** Content of an exit record. */
-interface ExitRecord {
+export interface ExitRecord {
   /** Pid of the command on the host, for a plain process; null in a VM. */
   readonly commandPid: number | null;
   /** Null while the command runs, and when it was cut off. */

@@ -1,23 +1,24 @@
-/** Watch for changes of a shim's exit record. */
+/** Watch of a shim's exit record. */
 import { existsSync, type FSWatcher, watch } from 'node:fs';
 import { basename } from 'node:path';
 import type { VmPaths } from '../../state/paths.ts';
+import { type ExitRecord, ExitRecordFile } from '../host/exit-record.ts';
 
 /** Interval of polling where the host has no watches left (`fs.inotify.max_user_watches`). */
 const POLL_INTERVAL_MS = 250;
 
 /**
- * Calls `onChange` when the record may have changed, and again a little later if that throws; never before this returns.
- * Main thread.
+ * Calls `onRecord` with the record whenever it may have changed; never before this returns. Main thread.
  *
- * @returns stops the watch
+ * @returns function that ends the watch with a last look
  */
-export function watchRecord(paths: VmPaths, onChange: () => void): () => void {
+export function watchRecord(paths: VmPaths, onRecord: (record: ExitRecord) => void): () => void {
+  const record = new ExitRecordFile(paths.exitRecord);
   let watcher: FSWatcher | null = null;
-  let timer: NodeJS.Timeout | null = null;
+  let timer: NodeJS.Timeout | undefined;
   const look = (): void => {
     try {
-      onChange();
+      onRecord(record.read());
     } catch {
       poll(); // For example, no descriptor was free.
     }
@@ -35,8 +36,13 @@ export function watchRecord(paths: VmPaths, onChange: () => void): () => void {
   } catch {
     poll();
   }
+  // It may have been written before it was watched.
+  const first = setImmediate(look);
   return () => {
     watcher?.close();
-    if (timer) clearInterval(timer);
+    clearInterval(timer);
+    clearImmediate(first);
+    onRecord(record.read());
+    record.close();
   };
 }

@@ -17,7 +17,7 @@ import type {
   PreparedInstance,
   VmProbe,
 } from '../backend.ts';
-import { ExitRecordFile, readExitRecord } from '../host/exit-record.ts';
+import { type ExitRecord, readExitRecord } from '../host/exit-record.ts';
 import { HostBackend } from '../host/host-backend.ts';
 import { findAdopted, type HostProcess } from '../host/host-process.ts';
 import { checkUserMayRun, findUser } from '../host/limits/user.ts';
@@ -123,7 +123,6 @@ class SupervisedProcess implements Instance {
   readonly #paths: VmPaths;
   readonly #ask: Ask;
   readonly #onEvent: (event: BackendEvent) => void;
-  readonly #record: ExitRecordFile;
   readonly #stopWatching: () => void;
   #started = false;
   #exited = false;
@@ -134,14 +133,7 @@ class SupervisedProcess implements Instance {
     this.#paths = paths;
     this.#ask = ask;
     this.#onEvent = onEvent;
-    this.#record = new ExitRecordFile(paths.exitRecord);
-    const stopWatching = watchRecord(paths, () => this.#readRecord());
-    // The record may have been written before it was watched. Not at once, because events must follow the launch.
-    const first = setImmediate(() => this.#readRecord());
-    this.#stopWatching = () => {
-      stopWatching();
-      clearImmediate(first);
-    };
+    this.#stopWatching = watchRecord(paths, (record) => this.#onRecord(record));
     void host.exited().then((exit) => this.#onProcessExit(exit));
   }
 
@@ -183,8 +175,7 @@ class SupervisedProcess implements Instance {
     signalProcess(this.identity, signal, 'group');
   }
 
-  #readRecord(): void {
-    const { commandPid, exit } = this.#record.read();
+  #onRecord({ commandPid, exit }: ExitRecord): void {
     if (commandPid !== null && !this.#started) {
       this.#started = true;
       this.#onEvent({ type: 'job-started', pid: commandPid });
@@ -196,10 +187,8 @@ class SupervisedProcess implements Instance {
   }
 
   #onProcessExit(exit: Exit): void {
-    this.#stopWatching();
     this.#ended.abort();
-    this.#readRecord();
-    this.#record.close();
+    this.#stopWatching();
     killGroup(this.identity);
     this.#onEvent({ type: 'process-ended', exit });
   }
