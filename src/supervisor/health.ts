@@ -1,7 +1,7 @@
 /** Health of one service: its probes, and the verdict that follows from their results. */
 import type { Service } from '../protocol/service.ts';
-import type { HealthCheck } from '../protocol/supervision.ts';
-import type { Instance, ProbeResult } from '../vm/backend.ts';
+import type { HealthCheck, ProbeResult } from '../protocol/supervision.ts';
+import type { Instance } from '../vm/backend.ts';
 import type { LogSink } from './interfaces.ts';
 import type { Health } from './states.ts';
 

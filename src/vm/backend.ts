@@ -10,8 +10,6 @@ import type { GroupMember } from '../protocol/network.ts';
 import type { Service } from '../protocol/service.ts';
 import type { EndReason, Probe, ProbeResult } from '../protocol/supervision.ts';
 
-export type { ProbeResult } from '../protocol/supervision.ts';
-
 export interface LaunchRequest {
   readonly service: Service;
   /** Host address that the service's ports are bound to. */
@@ -52,12 +50,8 @@ export type BackendEvent =
   | { readonly type: 'process-ended'; readonly exit: Exit; readonly reason?: VmEndReason };
 
 /**
- * Reason of the end of a VM that was not asked to end.
- *
- * - `guest-panic`: the guest's kernel reported a panic
- * - `guest-reset`: the guest restarted or switched off the machine. A kernel that panics before its panic device works, or
- *   that has none, does the same; the last lines of the console tell
- * - `vm-crash`: the VM process failed, or was killed from outside
+ * Reason of the end of a VM that was not asked to end. A kernel that panics before its panic device works, or that has
+ * none, ends as `guest-reset`; the last lines of the console tell.
  */
 export type VmEndReason = Extract<EndReason, 'guest-panic' | 'guest-reset' | 'vm-crash'>;
 
@@ -126,15 +120,11 @@ export interface AdoptRequest extends Pick<LaunchRequest, 'service' | 'localOnly
 
 /** State of such a VM. */
 export type Adoption =
-  | {
+  | (Pick<PreparedInstance, 'streams' | 'notes'> & {
       readonly type: 'running';
-      /** The caller owns them; the VM holds the other ends. */
-      readonly streams: readonly ReadEnd[];
-      /** As in {@link PreparedInstance}; those of its launch. */
-      readonly notes: readonly string[];
       /** Begins to supervise it again. Events come after this returns. */
       readonly attach: (onEvent: (event: BackendEvent) => void) => Instance;
-    }
+    })
   /** `exit` is from the exit record; null when the record has none. `oomKilled` as in {@link BackendEvent}. */
   | { readonly type: 'gone'; readonly exit: Exit | null; readonly oomKilled?: boolean };
 

@@ -95,32 +95,14 @@ export class GuestVm implements Instance {
   }
 
   #onMessage(message: GuestMessage): void {
-    switch (message.type) {
-      case 'ready':
-        // Names before the job: its command finds its group from the first moment on.
-        this.#greet();
-        void this.#sendJob();
-        return;
-      case 'starting':
-        this.#greet();
-        return;
-      case 'running':
-        this.#greet();
-        this.#reportStarted();
-        return;
-      case 'started':
-        this.#reportStarted();
-        return;
-      case 'failed':
-        this.#onEvent({ type: 'job-failed', error: message.reason });
-        return;
-      case 'exit':
-        this.#reportExit(exitOfShellStatus(message.code), message.oomKilled);
-        return;
-      case 'probed':
-        this.#probes.answer(message.id, message.answer);
-        return;
-    }
+    const { type } = message;
+    // Names before the job: its command finds its group from the first moment on.
+    if (type === 'ready' || type === 'starting' || type === 'running') this.#greet();
+    if (type === 'ready') void this.#sendJob();
+    if (type === 'running' || type === 'started') this.#reportStarted();
+    if (type === 'failed') this.#onEvent({ type: 'job-failed', error: message.reason });
+    if (type === 'exit') this.#reportExit(exitOfShellStatus(message.code), message.oomKilled);
+    if (type === 'probed') this.#probes.answer(message.id, message.answer);
   }
 
   /** Called for each new connection: the guest may have missed the names that were sent before. */

@@ -6,6 +6,7 @@ import type { ServiceImage } from '../../../src/protocol/images.ts';
 import type { GroupMember } from '../../../src/protocol/network.ts';
 import type { Metrics } from '../../../src/protocol/service.ts';
 import type { SavedState } from '../../../src/protocol/state.ts';
+import type { ProbeResult } from '../../../src/protocol/supervision.ts';
 import type {
   CaptureHandlers,
   ImageSource,
@@ -17,15 +18,7 @@ import type {
   StateStore,
 } from '../../../src/supervisor/interfaces.ts';
 import { StartSlots } from '../../../src/supervisor/start-slots.ts';
-import type {
-  Backend,
-  BackendEvent,
-  Exit,
-  Instance,
-  LaunchRequest,
-  ProbeResult,
-  VmProbe,
-} from '../../../src/vm/backend.ts';
+import type { Backend, BackendEvent, Exit, Instance, LaunchRequest, VmProbe } from '../../../src/vm/backend.ts';
 import { ManualClock } from './manual-clock.ts';
 
 /** Streams of one launch, open until they end by themselves or are closed. */
