@@ -4,7 +4,6 @@ import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
 import type { Config } from '../protocol/service.ts';
-import { DOCUMENT_KEYS } from './keys.ts';
 import { ConfigSyntaxError, type Document, Lines } from './languages/document.ts';
 import { parseJson } from './languages/json.ts';
 import { parseToml } from './languages/toml.ts';
@@ -14,8 +13,7 @@ import { checkFiles } from './referenced-files.ts';
 import { type Choice, type EnvFiles, toConfig } from './resolve.ts';
 import { checkRules } from './rules/rules.ts';
 import { checkShares } from './rules/volumes.ts';
-import { attributeToDefaults, readConfig } from './schema/parsed-config.ts';
-import { pathAsWritten } from './schema/table.ts';
+import { attributeToKeys, readConfig } from './schema/parsed-config.ts';
 import { type HostLimits, hostLimits } from './schema/types.ts';
 
 const LANGUAGES = new Map<string, { readonly name: string; readonly parse: (text: string) => Document }>([
@@ -76,10 +74,7 @@ function read(text: string, path: string, host: HostLimits) {
   const { parsed, problems } = readConfig(table, { folder: dirname(resolve(path)), host });
   const found = [...problems, ...checkRules(parsed), ...checkShares(parsed)];
   const finish = (more: readonly PathProblem[], envFiles: EnvFiles, choice: Choice): Config => {
-    const all = attributeToDefaults([...found, ...more], parsed.services).map((problem) => ({
-      ...problem,
-      path: pathAsWritten(DOCUMENT_KEYS, table, problem.path),
-    }));
+    const all = attributeToKeys([...found, ...more], parsed);
     if (all.length > 0) throw configInvalid(path, locate(path, text, findPositions(), all));
     return toConfig(parsed, envFiles, choice);
   };

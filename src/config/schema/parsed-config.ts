@@ -13,6 +13,8 @@ export interface ParsedConfig {
   readonly groups: readonly ParsedGroup[];
   /** Variables of `[defaults]`, which every service has. */
   readonly envs: Readonly<Record<string, string>>;
+  /** As {@link TableReader.written}. */
+  readonly written: ReadonlyMap<string, Path>;
 }
 
 /** Reads every table of a document; problems of single keys come back in `problems`. */
@@ -29,6 +31,7 @@ export function readConfig(
       services: defaults === undefined ? service : service.map((one) => inherit(one, defaults)),
       groups: group,
       envs: (defaults?.values.envs as Record<string, string> | undefined) ?? {},
+      written: reader.written,
     },
     problems: reader.problems,
   };
@@ -76,20 +79,17 @@ function pick(values: Readonly<Record<string, unknown>>, names: readonly string[
   return Object.fromEntries(names.filter((name) => values[name] !== undefined).map((name) => [name, values[name]]));
 }
 
-/** Problems of keys that services have from `[defaults]`, at their position there, each once. */
-export function attributeToDefaults(
-  problems: readonly PathProblem[],
-  services: readonly ParsedService[],
-): PathProblem[] {
+/** Problems at the keys that the document has: of a key from `[defaults]` there, and once; of an alias by that. */
+export function attributeToKeys(problems: readonly PathProblem[], { services, written }: ParsedConfig): PathProblem[] {
   const byIndex = new Map(services.map(({ path, inherited }) => [path[1], inherited]));
   const moved = new Set<string>();
   return problems.flatMap((problem) => {
     const [first, index, key, ...rest] = problem.path;
-    if (first !== 'service' || key === undefined || !byIndex.get(index!)?.has(String(key))) return [problem];
-    const path: Path = ['defaults', key, ...rest];
+    const isInherited = first === 'service' && key !== undefined && byIndex.get(index!)?.has(String(key));
+    const path: Path = isInherited ? ['defaults', key, ...rest] : problem.path;
     const id = JSON.stringify([path, problem.message]);
-    if (moved.has(id)) return [];
-    moved.add(id);
-    return [{ ...problem, path }];
+    if (isInherited && moved.has(id)) return [];
+    if (isInherited) moved.add(id);
+    return [{ ...problem, path: written.get(JSON.stringify(path)) ?? path }];
   });
 }

@@ -21,6 +21,8 @@ const EMPTY: Table = Object.freeze(Object.create(null));
 /** Reads tables of a document and collects what is wrong in them. */
 export class TableReader {
   readonly problems: PathProblem[] = [];
+  /** Paths by the keys that the document has, of values that it has by an alias; the keys are paths as JSON. */
+  readonly written = new Map<string, Path>();
   readonly #context: ParseContext;
   /** Building a schema takes longer than using it, and a config may have a thousand tables of a kind. */
   readonly #schemas = new Map<ScalarType<unknown>, v.GenericSchema>();
@@ -116,8 +118,13 @@ export class TableReader {
     for (const [name, { alias }] of Object.entries(keys)) {
       if (alias === undefined || !Object.hasOwn(written, alias)) continue;
       delete table[alias];
-      if (!Object.hasOwn(written, name)) table[name] = written[alias];
-      else this.#report(keyProblem([...path, alias], `means the same as ${name}, which is also given`, 'one of them'));
+      const at = [...path, alias];
+      if (Object.hasOwn(written, name)) {
+        this.#report(keyProblem(at, `means the same as ${name}, which is also given`, 'one of them'));
+        continue;
+      }
+      table[name] = written[alias];
+      this.written.set(JSON.stringify([...path, name]), at);
     }
     return table;
   }
@@ -138,20 +145,4 @@ export class TableReader {
   #report(problem: PathProblem): undefined {
     this.problems.push(problem);
   }
-}
-
-/** The path of a value by the keys that the document has: where it has an alias, that is named. */
-export function pathAsWritten(keys: KeyTable, document: Table, path: Path): Path {
-  let rows: KeyTable | undefined = keys;
-  let value: unknown = document;
-  return path.map((part) => {
-    const key: AnyKey | undefined =
-      typeof part === 'string' && rows && Object.hasOwn(rows, part) ? rows[part] : undefined;
-    const { alias } = key ?? {};
-    const isAlias = alias !== undefined && isTable(value) && !Object.hasOwn(value, part) && Object.hasOwn(value, alias);
-    const written = isAlias ? alias : part;
-    value = typeof value === 'object' && value !== null ? (value as Table)[written] : undefined;
-    if (typeof part === 'string') rows = key && key.type.kind !== 'scalar' ? key.type.keys : undefined;
-    return written;
-  });
 }

@@ -69,6 +69,7 @@ interface KeyOptions<Field> {
   readonly field?: Field;
   /** May stand in `[defaults]`. */
   readonly inherited?: true;
+  /** Another name of a scalar key. */
   readonly alias?: string;
   /** Names in other tools, for suggestions. */
   readonly otherNames?: readonly string[];
