@@ -4,9 +4,8 @@ import { CallBatch } from '../lib/event-loop-batch.ts';
 import type { Report } from '../lib/report.ts';
 import type { FileChange, StateApi } from '../protocol/state.ts';
 import { WorkerThread } from '../threads/worker-thread.ts';
-import type { StateFiles } from './store.ts';
 
-export class StateThread implements StateFiles {
+export class StateThread {
   readonly thread: WorkerThread<StateApi>;
   readonly #changes = new CallBatch<FileChange>((changes) => this.#makeAll(changes));
 
@@ -20,6 +19,7 @@ export class StateThread implements StateFiles {
     });
   }
 
+  /** Changes a file; one call at a time for each path. @throws MonocoreError; the file then has its old content */
   change(change: FileChange): Promise<void> {
     return this.#changes.call(change);
   }

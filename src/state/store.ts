@@ -5,10 +5,11 @@ import * as v from 'valibot';
 import writeFileAtomic from 'write-file-atomic';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { errorCode, MonocoreError } from '../lib/errors.ts';
-import { type FileChange, type SavedState, SavedStateSchema } from '../protocol/state.ts';
+import { type SavedState, SavedStateSchema } from '../protocol/state.ts';
 import type { StateStore } from '../supervisor/interfaces.ts';
 import { makeFolder } from './folder.ts';
 import type { HomePaths } from './paths.ts';
+import type { StateThread } from './state-thread.ts';
 
 /** Delay of a write that nobody waits for, so that a later one can replace it. */
 const SOON_MS = 50;
@@ -50,16 +51,10 @@ function renderState(state: SavedState): string {
   return `${JSON.stringify(state, null, 2)}\n`;
 }
 
-/** Writer of the files. */
-export interface StateFiles {
-  /** Changes a file; one call at a time for each path. @throws MonocoreError; the file then has its old content */
-  change(change: FileChange): Promise<void>;
-}
-
 /** State files of a home. */
 export class FileStateStore implements StateStore {
   readonly #paths: HomePaths;
-  readonly #files: StateFiles;
+  readonly #files: Pick<StateThread, 'change'>;
   readonly #clock: Clock;
   /** Per service: its last write, which the next one waits for. */
   readonly #writes = new Map<string, Promise<void>>();
@@ -68,7 +63,7 @@ export class FileStateStore implements StateStore {
   /** Per service: a failed write that will be tried again. */
   readonly #retries = new Map<string, { readonly write: () => Promise<void>; readonly cancel: () => void }>();
 
-  constructor(paths: HomePaths, files: StateFiles, clock: Clock = systemClock) {
+  constructor(paths: HomePaths, files: Pick<StateThread, 'change'>, clock: Clock = systemClock) {
     this.#paths = paths;
     this.#files = files;
     this.#clock = clock;

@@ -1,8 +1,4 @@
-/** Events and timers of one supervisor, and the callers that wait for its state. Main thread. */
-import type { Clock } from '../lib/clock.ts';
-import type { Timer } from './states.ts';
-
-/** Handles events one by one: the effects of one are done before the next is looked at. */
+/** Handles events one by one: the effects of one are done before the next is looked at. Main thread. */
 export class EventQueue<Event> {
   readonly #handle: (event: Event) => Promise<void>;
   readonly #isClosing: () => boolean;
@@ -55,32 +51,5 @@ export class EventQueue<Event> {
     }
     this.#busy = false;
     for (const check of [...this.#checks]) check();
-  }
-}
-
-/** Timers by name; at most one of each runs. */
-export class TimerSet {
-  readonly #clock: Clock;
-  readonly #onTimer: (timer: Timer) => void;
-  readonly #cancels = new Map<Timer, () => void>();
-
-  constructor(clock: Clock, onTimer: (timer: Timer) => void) {
-    this.#clock = clock;
-    this.#onTimer = onTimer;
-  }
-
-  /** Starts a timer in place of the running one of that name. */
-  set(timer: Timer, delayMs: number): void {
-    this.cancel(timer);
-    const cancel = this.#clock.after(delayMs, () => {
-      this.#cancels.delete(timer);
-      this.#onTimer(timer);
-    });
-    this.#cancels.set(timer, cancel);
-  }
-
-  cancel(timer: Timer): void {
-    this.#cancels.get(timer)?.();
-    this.#cancels.delete(timer);
   }
 }

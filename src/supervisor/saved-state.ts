@@ -1,5 +1,6 @@
 /** The state file of a service: its content, its writing, and the states that a later daemon makes of it. */
 import { isoTime } from '../lib/clock.ts';
+import type { ProcessIdentity } from '../lib/proc.ts';
 import { within } from '../lib/promises.ts';
 import { NO_METRICS } from '../protocol/service.ts';
 import type { SavedState } from '../protocol/state.ts';
@@ -70,18 +71,11 @@ function restoreEnded(saved: SavedState): VmState {
   return { ...facts, status: 'Stopped', exit: exit ?? { code: status.Stopped.exit_code, signal: null } };
 }
 
-/**
- * State in which a new daemon continues to supervise a VM of an earlier one, and the effects on the way there. Pure.
- *
- * @param service state restored from the state file; its `actual` is replaced
- */
-export function recoverAdopted(
-  { status, exit, started_at, reason, reason_detail }: SavedState,
-  service: ServiceState,
-  pid: number,
-  rules: Rules,
-  nowMs: number,
-): Transition {
+/** State in which a new daemon supervises a VM of an earlier one, and the effects on the way there. Pure. */
+export function recoverAdopted(saved: SavedState, identity: ProcessIdentity, rules: Rules, nowMs: number): Transition {
+  const { status, exit, started_at, reason, reason_detail } = saved;
+  const pid = saved.pid ?? identity.pid;
+  const service = restoreState(saved);
   const startedAtMs = started_at === null ? null : Date.parse(started_at);
   if (status === 'Starting') return goTo(service, { status, phase: 'booting', pid }, [START_TIMER]);
   if (status === 'Started') return enterStarted(service, pid, startedAtMs ?? nowMs, rules);

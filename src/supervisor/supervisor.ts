@@ -9,7 +9,7 @@ import type { Adoption } from '../vm/backend.ts';
 import { HealthChecker } from './health.ts';
 import type { SupervisorContext } from './interfaces.ts';
 import { transition } from './machine.ts';
-import { EventQueue, TimerSet } from './queue.ts';
+import { EventQueue } from './queue.ts';
 import { checkCondition, hasBegunOrEnded, isActive, whyNotStarted } from './readiness.ts';
 import { persist, recoverAdopted, renderSavedState, restoreState } from './saved-state.ts';
 import { type Effect, INITIAL_STATE, type MachineEvent, type ServiceState, type VmState } from './states.ts';
@@ -26,7 +26,8 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
   );
   readonly #session: VmSession;
   readonly #health: HealthChecker;
-  readonly #timers: TimerSet;
+  /** Functions that cancel the timers, by name. */
+  readonly #timers = new Map<string, () => void>();
   #announced: ServiceStatus | null = null;
   #state: ServiceState;
   #metrics: Metrics = NO_METRICS;
@@ -49,7 +50,6 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     this.#health = new HealthChecker(definition.service, context.logs, (result) =>
       this.#events.push({ type: 'probed', ...result }),
     );
-    this.#timers = new TimerSet(context.clock, (timer) => this.#events.push({ type: timer }));
   }
 
   /**
@@ -66,8 +66,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     const supervisor = new Supervisor(definition, context, restoreState(saved));
     const identity = await supervisor.#session.adopt(adoption);
     supervisor.#launchedAtMs = Date.parse(saved.launched_at ?? saved.created_at);
-    const pid = saved.pid ?? identity.pid;
-    const recovered = recoverAdopted(saved, supervisor.#state, pid, definition.service, context.clock.now());
+    const recovered = recoverAdopted(saved, identity, definition.service, context.clock.now());
     supervisor.#state = recovered.state;
     // Its process and its streams are adopted, so it stays supervised when an effect fails.
     for (const effect of recovered.effects) {
@@ -169,7 +168,6 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     return typeof check === 'string' ? null : check.failure;
   }
 
-  /** A `Snapshot` of `status.ts`. */
   #snapshot() {
     return {
       definition: this.definition,
@@ -253,9 +251,9 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
       case 'end-probes':
         return this.#health.end();
       case 'set-timer':
-        return this.#timers.set(effect.timer, effect.delayMs);
+        return this.#setTimer(effect);
       case 'cancel-timer':
-        return this.#timers.cancel(effect.timer);
+        return this.#timers.get(effect.timer)?.();
       case 'watch-metrics':
         return this.#context.metrics.watch(this.name, effect.pid, (sample) => this.#onSample(sample));
       case 'unwatch-metrics':
@@ -268,6 +266,13 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
           effect.delayMs === 0 ? { type: 'restart-due' } : { ...effect, type: 'restart-scheduled' },
         );
     }
+  }
+
+  /** Starts a timer in place of the running one of that name. */
+  #setTimer({ timer: type, delayMs }: Extract<Effect, { type: 'set-timer' }>): void {
+    this.#timers.get(type)?.();
+    const cancel = this.#context.clock.after(delayMs, () => this.#events.push({ type }));
+    this.#timers.set(type, cancel);
   }
 
   #savedState(): SavedState {
