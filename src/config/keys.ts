@@ -90,12 +90,11 @@ const LOG_KEYS = {
     'size of a file; the newline that crosses it ends the file',
     amount.size(MIN_LOG_FILE_BYTES, MAX_LOG_FILE_BYTES),
     DEFAULT_LOG_SETTINGS.max_size_bytes,
-    { field: 'max_size_bytes' },
   ),
   max_age: optional(
     'age of a file; the first line after it begins another one',
     amount.duration(SECOND_MS, MAX_AGE_MS, '7d'),
-    { field: 'max_age_ms', unset: NO_LIMIT },
+    { unset: NO_LIMIT },
   ),
   keep: optional('number of finished files of each stream that are kept', amount.count('a number of files'), {
     field: 'keep_files',
@@ -104,13 +103,12 @@ const LOG_KEYS = {
   keep_total: optional(
     'size of all log files of the service together; the oldest are removed first',
     amount.size(MIN_LOG_FILE_BYTES),
-    { field: 'keep_total_bytes', unset: NO_LIMIT },
+    { unset: NO_LIMIT },
   ),
   keep_for: defaulted(
     'time that a finished file is kept after its last line',
     amount.durationOr('forever', SECOND_MS, MAX_AGE_MS, '7d'),
     DEFAULT_LOG_SETTINGS.keep_for_ms,
-    { field: 'keep_for_ms' },
   ),
   compress: defaulted(
     'compression of finished files',
@@ -121,13 +119,11 @@ const LOG_KEYS = {
     'time from the end of a file to its compression, in which shippers read it',
     amount.duration(0, DAY_MS, '1m'),
     DEFAULT_LOG_SETTINGS.compress_delay_ms,
-    { field: 'compress_delay_ms' },
   ),
   max_line: defaulted(
     'length of a line; a longer one becomes several records',
     amount.size(KIB, MAX_LOG_LINE_BYTES, '256KiB'),
     DEFAULT_LOG_SETTINGS.max_line_bytes,
-    { field: 'max_line_bytes' },
   ),
   on_full: defaulted(
     'while the disk is full, the service waits (block), or its output is dropped and counted (drop)',
@@ -143,17 +139,12 @@ export const HEALTH_KEYS = {
   log_line: optional('pattern of a line that the service prints; healthy from then on', LogLineProbe, {
     field: 'probe',
   }),
-  interval: defaulted('time from one probe to the next', amount.duration(100, DAY_MS, '10s'), 10 * SECOND_MS, {
-    field: 'interval_ms',
-  }),
-  timeout: defaulted('time after which a probe has failed', amount.duration(100, HOUR_MS, '10s'), 5 * SECOND_MS, {
-    field: 'timeout_ms',
-  }),
+  interval: defaulted('time from one probe to the next', amount.duration(100, DAY_MS, '10s'), 10 * SECOND_MS),
+  timeout: defaulted('time after which a probe has failed', amount.duration(100, HOUR_MS, '10s'), 5 * SECOND_MS),
   start_period: defaulted(
     'time after the start in which failures do not count',
     amount.duration(0, DAY_MS, '10s'),
     10 * SECOND_MS,
-    { field: 'start_period_ms' },
   ),
   retries: defaulted(
     'failures in a row that make the service unhealthy',
@@ -261,7 +252,6 @@ export const SERVICE_KEYS = {
   ),
   cpus: defaulted('processors of the VM', amount.Cpus, DEFAULT_CPUS, { inherited: true }),
   ram: defaulted('memory of the VM; a bare number is MiB', amount.Ram, DEFAULT_RAM_MIB, {
-    field: 'ram_mib',
     inherited: true,
     otherNames: ['memory', 'mem_limit'],
   }),
@@ -293,7 +283,7 @@ export const SERVICE_KEYS = {
     'time that a graceful stop may take',
     amount.duration(0, MAX_STOP_TIMEOUT_MS, '10s'),
     10 * SECOND_MS,
-    { field: 'stop_timeout_ms', inherited: true },
+    { inherited: true },
   ),
   stop_signal: optional(
     'signal that asks the command to end: by default the one of the image, else TERM',
@@ -333,7 +323,7 @@ export const SERVICE_KEYS = {
     'size of the disk that keeps what the guest writes until `remove`; `"none"` keeps it in memory',
     amount.Disk,
     DEFAULT_DISK_MIB,
-    { field: 'disk_mib', inherited: true, needs: 'disk' },
+    { inherited: true, needs: 'disk' },
   ),
   user: optional('user of the host that the VM process runs as; the daemon must be root', type.User, {
     inherited: true,
@@ -389,7 +379,6 @@ export const DEFAULT_KEYS: KeyTable = Object.fromEntries(
 
 const LOGS_KEYS = {
   keep_total: optional('size of all log files of the home together', amount.size(MIN_LOG_FILE_BYTES), {
-    field: 'keep_total_bytes',
     change: 'live',
     unset: NO_LIMIT,
   }),
@@ -401,7 +390,7 @@ const IMAGE_KEYS = {
     'most that an image may have, as it is pulled and again unpacked',
     amount.size(MIB, 2 ** 50, '16GiB'),
     DEFAULT_IMAGE_SETTINGS.max_image_size_bytes,
-    { field: 'max_image_size_bytes', change: 'live' },
+    { change: 'live' },
   ),
 } satisfies KeyTableOf<ImageSettings>;
 

@@ -53,7 +53,7 @@ export const Ram = scalar(
     ),
   (context) =>
     `MiB or a size such as "256MiB", from ${MIN_RAM_MIB} to ${context === null ? 'the memory of the host' : `${context.host.ramMib} MiB`}`,
-  { print: printMib },
+  { print: printMib, unit: 'mib' },
 );
 
 /** Null for anything but a size with a unit: in quotes a bare number is bytes to units.ts, but MiB to the user. */
@@ -78,7 +78,10 @@ function sizeSchema(minBytes: number, maxBytes: number) {
 
 /** Bytes as a number, or a size; becomes bytes. */
 export function size(minBytes: number, maxBytes = Number.MAX_SAFE_INTEGER, example = '10MiB') {
-  return scalar(sizeSchema(minBytes, maxBytes), sizeRange(example, minBytes, maxBytes), { print: exactSize });
+  return scalar(sizeSchema(minBytes, maxBytes), sizeRange(example, minBytes, maxBytes), {
+    print: exactSize,
+    unit: 'bytes',
+  });
 }
 
 function toBytes(size: number | string): number | Problem {
@@ -109,7 +112,7 @@ export const Disk = scalar(
     parsed(sizeSchema(MIN_DISK_BYTES, MAX_DISK_BYTES), (bytes) => Math.floor(bytes / MIB)),
   ),
   `${sizeRange('1GiB', MIN_DISK_BYTES, MAX_DISK_BYTES)}, or "none"`,
-  { print: printMib, nullWord: 'none' },
+  { print: printMib, nullWord: 'none', unit: 'mib' },
 );
 
 /** A word for null, or a value. */
@@ -136,6 +139,7 @@ export function duration(minMs: number, maxMs: number, example: string) {
     minMs === 0 ? `at most ${formatDuration(maxMs)}` : `from ${formatLimit(minMs)} to ${formatDuration(maxMs)}`;
   return scalar(durationSchema(minMs, maxMs), `seconds or a duration such as "${example}", ${limits}`, {
     print: exactDuration,
+    unit: 'ms',
   });
 }
 
@@ -144,7 +148,7 @@ export function durationOr(word: string, minMs: number, maxMs: number, example: 
   return scalar(
     orNull(word, durationSchema(minMs, maxMs)),
     `seconds or a duration such as "${example}", or "${word}"`,
-    { print: exactDuration, nullWord: word },
+    { print: exactDuration, nullWord: word, unit: 'ms' },
   );
 }
 

@@ -33,6 +33,8 @@ export interface ScalarType<T> {
   readonly print?: (stored: never) => unknown;
   /** The config's word for null in the protocol; without it the key is left out. */
   readonly nullWord?: string;
+  /** Unit of the value in the protocol, where the name of its field ends with it. */
+  readonly unit?: 'bytes' | 'mib' | 'ms';
   /** JSON Schema where valibot's schema has no words for the input. */
   readonly json?: JsonSchema;
 }
@@ -63,8 +65,8 @@ export type Change = 'restart' | 'live' | 'services';
 
 interface KeyOptions<Field> {
   /**
-   * Field of the protocol that has the value, `restart.when` for one in an object; the key's own name when nothing is said,
-   * null for a key that is merged into others.
+   * Field of the protocol that has the value, `restart.when` for one in an object; when nothing is said, the key's own name
+   * and the unit of its value, `max_age_ms`. Null for a key that is merged into others.
    */
   readonly field?: Field;
   /** May stand in `[defaults]`. */
@@ -186,7 +188,8 @@ export function nested<T extends Exclude<ValueType, ScalarType<unknown>>, const 
 /** Keys of a table that fill fields of the protocol, with these fields. */
 export function storedKeys(keys: KeyTable): readonly (readonly [name: string, key: AnyKey, field: string])[] {
   return Object.entries(keys).flatMap(([name, key]) => {
-    const { field = name } = key;
+    const unit = key.type.kind === 'scalar' ? key.type.unit : undefined;
+    const { field = unit === undefined ? name : `${name}_${unit}` } = key;
     return field === null ? [] : [[name, key, field] as const];
   });
 }

@@ -14,7 +14,7 @@ export type Schema<T> = v.GenericSchema<unknown, T>;
 export function scalar<T>(
   schema: Schema<T> | ((context: ParseContext) => Schema<T>),
   expected: string | ((context: ParseContext | null) => string),
-  more: Pick<ScalarType<T>, 'print' | 'nullWord' | 'json'> = {},
+  more: Pick<ScalarType<T>, 'print' | 'nullWord' | 'unit' | 'json'> = {},
 ): ScalarType<T> {
   return {
     kind: 'scalar',
