@@ -1,6 +1,6 @@
 /** Reading and searching logs from the main thread. */
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import { fromWireError, MonocoreError } from '../lib/errors.ts';
+import { errorCode, fromWireError, MonocoreError } from '../lib/errors.ts';
 import type { SearchLogsJob } from '../protocol/jobs.ts';
 import type { LogQuery, LogReadEvent } from '../protocol/log-files/queries.ts';
 import type { LogsApi, SearchEvent } from '../protocol/logs.ts';
@@ -48,6 +48,33 @@ export async function readLines(api: Remote<LogsApi>, query: LogQuery): Promise<
   const chunks: Uint8Array[] = [];
   await readLogs(api, query, (bytes) => chunks.push(bytes.slice()));
   return Buffer.concat(chunks).toString('utf8').split('\n').slice(0, -1);
+}
+
+/**
+ * Reads `query`, which follows, until its first record: aborts `ended` and calls `onFirst`, unless it is aborted before.
+ * Goes on after a crash of the log worker. Main thread. Throws as {@link readLogs}, and `ThreadDied` when there will be no
+ * other worker.
+ */
+export async function readFirst(
+  thread: { ready(): Promise<Remote<LogsApi>> },
+  query: LogQuery,
+  onFirst: () => void,
+  ended: AbortController,
+): Promise<void> {
+  const { signal } = ended;
+  const onChunk = (): void => {
+    if (signal.aborted) return;
+    ended.abort();
+    onFirst();
+  };
+  while (!signal.aborted) {
+    const api = await thread.ready();
+    try {
+      return await readLogs(api, query, onChunk, signal);
+    } catch (error) {
+      if (errorCode(error) !== 'ThreadDied') throw error;
+    }
+  }
 }
 
 /** Runs a job with the port in it; `signal` cancels it. Settles when the job has ended. */

@@ -8,17 +8,16 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
 import { CallBatch } from '../lib/event-loop-batch.ts';
 import type { Report } from '../lib/report.ts';
-import type { ThreadStatus } from '../protocol/http.ts';
 import { recordTime } from '../protocol/log-files/formats.ts';
 import type { StreamName } from '../protocol/log-files/names.ts';
+import type { LogQuery } from '../protocol/log-files/queries.ts';
 import { DEFAULT_LOG_SETTINGS, type LogSettings } from '../protocol/log-settings.ts';
 import type { HeldOutput, LogEvent, LogsApi, SearchEvent, StreamSource } from '../protocol/logs.ts';
 import type { CaptureHandlers, LogSink } from '../supervisor/interfaces.ts';
 import { type Remote, transfer } from '../threads/rpc.ts';
 import { WorkerThread } from '../threads/worker-thread.ts';
 import { Handover } from './handover.ts';
-import { watchForLine } from './line-watch.ts';
-import { LogSearches, type RunSearch, readLines } from './log-reading.ts';
+import { LogSearches, type RunSearch, readFirst, readLines } from './log-reading.ts';
 import type { LogRetention } from './retention.ts';
 import { WriteFailures } from './write-failures.ts';
 
@@ -71,7 +70,7 @@ export class LogThread implements LogSink {
 
   /** The worker that serves readers. */
   get thread(): LogWorker['thread'] {
-    return this.#reader.thread;
+    return this.#workers[0]!.thread;
   }
 
   /** Every worker; the first one serves readers. */
@@ -82,10 +81,6 @@ export class LogThread implements LogSink {
   /** Throws `ThreadDied` or `CallTimeout` when a worker does not become ready. */
   async start(): Promise<void> {
     await Promise.all(this.#workers.map(({ thread }) => thread.start()));
-  }
-
-  status(): ThreadStatus[] {
-    return this.#workers.map(({ thread }) => thread.status());
   }
 
   async capture(
@@ -150,7 +145,18 @@ export class LogThread implements LogSink {
   }
 
   watchForLine(service: string, pattern: string, sinceMs: number, onSeen: () => void): () => void {
-    return watchForLine(this.thread, { service, pattern, sinceMs }, onSeen, this.#report);
+    const query: LogQuery = {
+      services: [service],
+      streams: ['stdout', 'stderr'],
+      tail: null,
+      follow: true,
+      filter: { sinceMs, untilMs: null, grep: { source: pattern, ignoreCase: false } },
+    };
+    const ended = new AbortController();
+    readFirst(this.thread, query, onSeen, ended).catch((error: unknown) => {
+      this.#report('warn', `${service}: its log cannot be searched for ${pattern}: ${errorText(error)}`);
+    });
+    return () => ended.abort();
   }
 
   /** Answers `read` on `port`. */
@@ -176,15 +182,11 @@ export class LogThread implements LogSink {
 
   /** Ends the workers once everything that they have read is on disk and with the readers. */
   async stop(): Promise<void> {
-    const [reader, ...others] = this.#workers;
-    await Promise.all(others.map(({ thread }) => thread.stop((api) => api.close())));
-    await reader?.thread.stop((api) => api.close());
+    const [reader, ...others] = this.workers;
+    await Promise.all(others.map((thread) => thread.stop((api) => api.close())));
+    await reader?.stop((api) => api.close());
     this.#failures.close();
     this.#handover.close();
-  }
-
-  get #reader(): LogWorker {
-    return this.#workers[0]!;
   }
 
   #newWorker(logDir: string, index: number, { onRestart, pageSilenceMs }: LogThreadOptions): LogWorker {
@@ -215,12 +217,12 @@ export class LogThread implements LogSink {
 
   /** Connects the worker that serves readers with the others, as far as both run. */
   #introduce(worker: LogWorker): void {
-    const others = worker === this.#reader ? this.#workers.slice(1) : [worker];
-    for (const other of others) {
-      if (!this.#reader.api || !other.api) continue;
+    const [reader, ...others] = this.#workers;
+    for (const other of worker === reader ? others : [worker]) {
+      if (!reader?.api || !other.api) continue;
       const { port1, port2 } = new MessageChannel();
       // A worker that dies meanwhile is connected when it is back.
-      this.#reader.api.followPeer(transfer(port1, [port1])).catch(() => {});
+      reader.api.followPeer(transfer(port1, [port1])).catch(() => {});
       other.api.tellPeer(transfer(port2, [port2])).catch(() => {});
     }
   }

@@ -6,16 +6,9 @@ import { type StreamId, streamKey } from '../protocol/log-files/names.ts';
 /** Time without a failure before the recovery is reported; a full disk has a little space now and then. */
 const RECOVERY_MS = 10_000;
 
-/** Reason why a stream cannot be written. */
-interface Fault {
-  /** For people; may name a file. */
-  readonly error: string;
-  readonly code: string | null;
-}
-
 /** Time in which streams cannot be written for the same reason. */
 interface Spell {
-  readonly fault: Fault;
+  readonly cause: string;
   /** Keys of the streams that fail now, and of all that have failed. */
   readonly stalled: Set<string>;
   readonly affected: Set<string>;
@@ -35,10 +28,22 @@ export class WriteFailures {
     this.#clock = clock;
   }
 
-  /** A stream cannot be written. */
-  begin(id: StreamId, fault: Fault): void {
+  /**
+   * A stream cannot be written.
+   *
+   * @param error for people; may name a file
+   */
+  begin(id: StreamId, { error, code }: { readonly error: string; readonly code: string | null }): void {
     const key = streamKey(id);
-    const spell = this.#spells.get(causeOf(fault)) ?? this.#open(id, fault);
+    const cause = code ?? error;
+    let spell = this.#spells.get(cause);
+    if (!spell) {
+      spell = { cause, stalled: new Set(), affected: new Set(), cancelEnd: () => {} };
+      this.#spells.set(cause, spell);
+      const { service, stream } = id;
+      const reason = `${error}; nor may others, which \`status\` tells`;
+      this.#report('warn', `${service}: its ${stream} cannot be written: ${reason}`);
+    }
     spell.cancelEnd();
     spell.stalled.add(key);
     spell.affected.add(key);
@@ -62,24 +67,9 @@ export class WriteFailures {
     this.#spells.clear();
   }
 
-  #open({ service, stream }: StreamId, fault: Fault): Spell {
-    const { error } = fault;
-    const spell: Spell = { fault, stalled: new Set(), affected: new Set(), cancelEnd: () => {} };
-    this.#spells.set(causeOf(fault), spell);
-    this.#report(
-      'warn',
-      `${service}: its ${stream} cannot be written: ${error}; nor may others, which \`status\` tells`,
-    );
-    return spell;
-  }
-
-  #close({ fault, affected }: Spell): void {
-    this.#spells.delete(causeOf(fault));
+  #close({ cause, affected }: Spell): void {
+    this.#spells.delete(cause);
     const streams = [...affected].sort();
     this.#report('info', `the output of services is written again: ${streams.join(', ')}`);
   }
-}
-
-function causeOf({ error, code }: Fault): string {
-  return code ?? error;
 }

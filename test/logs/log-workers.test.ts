@@ -58,7 +58,7 @@ async function startWorkers(t: TestContext, workers: number) {
 test('every worker has a name and takes its share', async (t) => {
   const { logs, open, logDir } = await startWorkers(t, 2);
   assert.deepEqual(
-    logs.status().map(({ name, state }) => [name, state]),
+    logs.workers.map((worker) => worker.status()).map(({ name, state }) => [name, state]),
     [
       ['logs', 'ready'],
       ['logs-2', 'ready'],
