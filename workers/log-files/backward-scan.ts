@@ -75,13 +75,6 @@ export class BackwardScan {
     return this.#found.pop()!;
   }
 
-  /** True if the last record of interest is whole. */
-  async endsInNewline(): Promise<boolean> {
-    const last = Buffer.alloc(1);
-    await (await this.#open())?.read(last, this.#endBytes - 1);
-    return last[0] === LF;
-  }
-
   async close(): Promise<void> {
     const file = this.#file;
     this.#file = null;
@@ -170,11 +163,12 @@ export async function findEnd(
   const number = files.numbers.at(-1)!;
   const file = await openLogFile(logDir, files.id, number);
   const end = { number, offset: (await file?.sizeBytes()) ?? 0 };
+  const lastByte = Buffer.alloc(1);
+  if (skipsTorn && end.offset > 0) await file?.read(lastByte, end.offset - 1);
   await file?.close();
-  if (!skipsTorn || end.offset === 0) return end;
+  if (!skipsTorn || end.offset === 0 || lastByte[0] === LF) return end;
   const scan = new BackwardScan({ logDir, files, end, memory: Buffer.allocUnsafeSlow(BLOCK_BYTES) });
   try {
-    if (await scan.endsInNewline()) return end;
     const last = await scan.previous();
     return last === null || last === 'later' ? end : last.start;
   } finally {

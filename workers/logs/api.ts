@@ -45,15 +45,14 @@ interface LogsOptions {
   readonly clock: Clock;
   /** Registers `run` for the moment right before the thread ends, if it can still run anything. */
   readonly atExit?: (run: () => void) => void;
-  /** Without it there is no search: readers with a filter get an error. */
-  readonly startPage?: StartPage;
+  readonly startPage: StartPage;
   /** 10 s by default. */
   readonly pageSilenceMs?: number | undefined;
 }
 
 /** Makes the API that the worker exposes. It works in the thread that calls this. */
 export function createLogs(options: LogsOptions): LogsApi {
-  const { logDir, post, clock, startPage = refusePage, pageSilenceMs = PAGE_SILENCE_MS } = options;
+  const { logDir, post, clock, startPage, pageSilenceMs = PAGE_SILENCE_MS } = options;
   const memory = new FrameMemory();
   const disk = new Disk();
   const busyPipes = new BusyPipes(INPUT_BYTES);
@@ -203,11 +202,6 @@ export function createLogs(options: LogsOptions): LogsApi {
     },
   };
 }
-
-const refusePage: StartPage = (_page, port) => {
-  port.close();
-  return () => {};
-};
 
 /** Checks the names, because they become a path. */
 function checkSource({ service, stream }: StreamSource): void {

@@ -227,29 +227,26 @@ function closeTorn(tail: Buffer, options: RepairOptions): string | Buffer {
 }
 
 function closeText(record: string, options: RepairOptions): string {
-  // Cut right before its newline, it is whole.
-  if (isJson(record)) return '\n';
   const end = tornEnd(options);
-  const closing = RECORD_ENDS.find((candidate) => isJson(record + candidate + end));
-  if (closing !== undefined) return closing + end;
-  if (isJson(record + end.slice(1))) return end.slice(1);
-  const partial = PARTIAL_ENDS.find((candidate) => isJson(`${record + candidate}}`));
-  if (partial === undefined) return '\n';
-  return options.continues ? `${partial}}\n` : `${partial}}\n${emptyRecord(options)}`;
+  const closings = [
+    // Cut right before its newline, it is whole.
+    '\n',
+    ...RECORD_ENDS.map((ending) => ending + end),
+    end.slice(1),
+    ...PARTIAL_ENDS.map((ending) => `${ending}}\n`),
+  ];
+  const closing = closings.find((candidate) => isJson(record + candidate)) ?? '\n';
+  return closing + endLine(Buffer.from(record + closing), options);
 }
 
 function tornEnd({ continues }: RepairOptions): string {
   return `,"torn":true${continues ? `,${PARTIAL_END}` : '}\n'}`;
 }
 
-function emptyRecord({ id, nowMs }: RepairOptions): string {
-  return `${head(id, nowMs)}"}\n`;
-}
-
-/** Ends a line whose rest will never come. */
-function endLine(tail: Buffer, options: RepairOptions): string {
+/** Ends a line whose rest will never come with an empty record. */
+function endLine(tail: Buffer, { id, continues, nowMs }: RepairOptions): string {
   const isPartial = tail.subarray(-PARTIAL_END.length).equals(Buffer.from(PARTIAL_END));
-  return isPartial && !options.continues ? emptyRecord(options) : '';
+  return isPartial && !continues ? `${head(id, nowMs)}"}\n` : '';
 }
 
 function isJson(record: string): boolean {
