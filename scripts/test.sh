@@ -7,4 +7,4 @@ scripts/setup.sh
 npm run --silent test:programs
 npm run --silent check
 npm run --silent compile -- --check
-npm test --silent
+npm test --silent -- --long

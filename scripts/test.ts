@@ -16,12 +16,13 @@ import { Workspace } from './test/workspace.ts';
 
 const USAGE = `usage: npm test -- [options] [folder or file]...
   --unit       leave test/e2e out: no virtual machine is booted
+  --long       all rounds of the tests with random input, four times as many
   --slowest N  print the N files that took longest`;
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const E2E = join(ROOT, 'test', 'e2e') + sep;
 
-const { unit, slowest, paths } = readOptions();
+const { unit, long, slowest, paths } = readOptions();
 const files = paths.flatMap(findTests).filter((file) => !unit || !file.startsWith(E2E));
 if (files.length === 0) {
   console.error('no *.test.ts file found');
@@ -39,6 +40,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 process.chdir(ROOT);
 process.env.TMPDIR = workspace.dir;
+if (long) process.env.MONOCORE_TEST_LONG = '1';
 try {
   const isE2e = (file: string) => file.startsWith(E2E);
   // Most unit tests wait for other processes now and then. Those of e2e boot VMs, which would starve each other.
@@ -71,15 +73,24 @@ const failed = results.length - passed;
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed > 0 || complaints.length > 0 ? 1 : 0;
 
-function readOptions(): { unit: boolean; slowest: number; paths: string[] } {
+function readOptions(): { unit: boolean; long: boolean; slowest: number; paths: string[] } {
   try {
     const { values, positionals } = parseArgs({
-      options: { unit: { type: 'boolean', default: false }, slowest: { type: 'string', default: '0' } },
+      options: {
+        unit: { type: 'boolean', default: false },
+        long: { type: 'boolean', default: false },
+        slowest: { type: 'string', default: '0' },
+      },
       allowPositionals: true,
     });
     const slowest = Number(values.slowest);
     if (!Number.isInteger(slowest)) throw new Error(`--slowest ${values.slowest} is not a number of files`);
-    return { unit: values.unit, slowest, paths: positionals.length > 0 ? positionals : [join(ROOT, 'test')] };
+    return {
+      unit: values.unit,
+      long: values.long,
+      slowest,
+      paths: positionals.length > 0 ? positionals : [join(ROOT, 'test')],
+    };
   } catch (error) {
     console.error(`${error instanceof Error ? error.message : error}\n${USAGE}`);
     process.exit(2);

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { survives } from '../helpers/config/survival.ts';
+import { rounds } from '../helpers/rounds.ts';
 
 const DEMO = readFileSync(new URL('../../scripts/demo.toml', import.meta.url), 'utf8');
 const DEMO_LINES = DEMO.split('\n');
@@ -69,7 +70,7 @@ test('random text', () => {
   const text = fc.string({ unit: 'binary', maxLength: 200 });
   fc.assert(
     fc.property(text, (input) => void survives(input)),
-    { numRuns: 2000 },
+    { numRuns: rounds(2000) },
   );
 });
 
@@ -77,7 +78,7 @@ test('random pieces of TOML', () => {
   const text = fc.array(piece, { maxLength: 40 }).map((pieces) => pieces.join(''));
   fc.assert(
     fc.property(text, (input) => void survives(input)),
-    { numRuns: 3000 },
+    { numRuns: rounds(3000) },
   );
 });
 
@@ -91,7 +92,7 @@ test('a valid config with characters replaced', () => {
     );
   fc.assert(
     fc.property(text, (input) => void survives(input)),
-    { numRuns: 1500 },
+    { numRuns: rounds(1500) },
   );
 });
 
@@ -102,7 +103,7 @@ test('a valid config with lines left out, doubled and moved', () => {
     .map(([some, more]) => [...some, ...more].join('\n'));
   fc.assert(
     fc.property(text, (input) => void survives(input)),
-    { numRuns: 1500 },
+    { numRuns: rounds(1500) },
   );
 });
 
@@ -168,7 +169,7 @@ test('valid TOML with the right keys and any values', () => {
     );
   fc.assert(
     fc.property(text, (input) => void survives(input)),
-    { numRuns: 2000 },
+    { numRuns: rounds(2000) },
   );
 });
 

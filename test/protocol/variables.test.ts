@@ -4,6 +4,7 @@ import test from 'node:test';
 import fc from 'fast-check';
 import { findVariableProblem } from '../../src/config/schema/pairs.ts';
 import { interpolate } from '../../src/protocol/variables.ts';
+import { rounds } from '../helpers/rounds.ts';
 
 const SET: Record<string, string> = { NAME: 'value', _x1: 'under', EMPTY: '', REFERENCE: '${NAME} $$' };
 const lookup = (name: string): string | undefined => SET[name];
@@ -69,7 +70,7 @@ test('the config finds fault with what cannot be resolved, and with nothing else
       const isRefused = findVariableProblem('VALUE', text) !== null;
       assert.equal(isRefused, !interpolate(text, () => 'set').ok, text);
     }),
-    { numRuns: 2000 },
+    { numRuns: rounds(2000) },
   );
 });
 

@@ -13,6 +13,7 @@ import {
 } from '../../src/supervisor/states.ts';
 import { healthCheck } from '../helpers/fakes/health-check.ts';
 import { scriptService } from '../helpers/fakes/services.ts';
+import { rounds } from '../helpers/rounds.ts';
 
 const EXIT = { code: 0, signal: null };
 
@@ -215,7 +216,7 @@ test('each run is concluded once, and no effect is about a process that does not
         world.happen(possible[choice % possible.length]!);
       }
     }),
-    { numRuns: 3000 },
+    { numRuns: rounds(3000) },
   );
 });
 
@@ -230,6 +231,6 @@ test('a stop ends in every state, even if only the kernel answers', () => {
       world.end();
       assert.match(world.state.actual.status, /^(Unstarted|Stopped|Failed)$/);
     }),
-    { numRuns: 1000 },
+    { numRuns: rounds(1000) },
   );
 });

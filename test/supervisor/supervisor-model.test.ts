@@ -10,6 +10,7 @@ import { Supervisor } from '../../src/supervisor/supervisor.ts';
 import { FakeContext, type FakeVm, settle } from '../helpers/fakes/fake-context.ts';
 import { healthCheck } from '../helpers/fakes/health-check.ts';
 import { scriptService } from '../helpers/fakes/services.ts';
+import { rounds } from '../helpers/rounds.ts';
 
 const SERVICE: Service = scriptService('web', 'true', {
   on_unhealthy: 'restart',
@@ -194,6 +195,6 @@ test('there is at most one VM, and every end is complete', async () => {
       await fc.asyncModelRun(() => ({ model: {}, real: world }), commands);
       await shutDown(world);
     }),
-    { numRuns: 300 },
+    { numRuns: rounds(300) },
   );
 });

@@ -16,6 +16,7 @@ import { parseTextHead } from '../../../src/protocol/log-files/text.ts';
 import { FrameMemory, INPUT_START } from '../../../workers/logs/format/framer.ts';
 import { createFramer } from '../../../workers/logs/format/framers.ts';
 import { parseRecord, strip } from '../../helpers/logs/strip.ts';
+import { rounds } from '../../helpers/rounds.ts';
 
 const ID = { service: 'web', stream: 'stdout' } as const;
 const LONGEST_NAME = 'x'.repeat(63);
@@ -108,7 +109,7 @@ for (const name of NAMES) {
         assert.ok(whole === '' || whole.endsWith('\n'));
         for (const part of whole.split('\n').slice(0, -1)) assert.ok(format.parse(part), part);
       }),
-      { numRuns: 2000 },
+      { numRuns: rounds(2000) },
     );
   });
 

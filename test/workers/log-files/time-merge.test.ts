@@ -3,6 +3,7 @@ import test from 'node:test';
 import fc from 'fast-check';
 import type { Block } from '../../../workers/log-files/stream-cursor.ts';
 import { type MergeSource, TimeMerge } from '../../../workers/log-files/time-merge.ts';
+import { rounds } from '../../helpers/rounds.ts';
 
 const EPOCH_MS = Date.parse('2026-11-23T08:00:00.000Z');
 const record = (atMs: number, text: string) => `${new Date(EPOCH_MS + atMs).toISOString()} INFO [web] ${text}\n`;
@@ -68,7 +69,7 @@ test('a merge of streams in order is a stable sort by time', async () => {
       );
       assert.equal(await merge(streams), streams.flat().sort(byTime).join(''));
     }),
-    { numRuns: 300 },
+    { numRuns: rounds(300) },
   );
 });
 

@@ -18,6 +18,7 @@ import { gate } from '../../helpers/fakes/fake-context.ts';
 import { ManualClock } from '../../helpers/fakes/manual-clock.ts';
 import { contentOf } from '../../helpers/logs/harness.ts';
 import { linesIn, strip } from '../../helpers/logs/strip.ts';
+import { rounds } from '../../helpers/rounds.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
 const ID = { service: 'web', stream: 'stdout' } as const;
@@ -86,7 +87,7 @@ test('over rolls and runs, on a disk that writes little at once and fails at tim
       assert.deepEqual(strip(format, contentOf(logDir, ID.service, ID.stream)), expected);
       rmSync(logDir, { recursive: true });
     }),
-    { numRuns: 500 },
+    { numRuns: rounds(500) },
   );
 });
 
@@ -123,7 +124,7 @@ for (const workers of [1, 2]) {
           const nameOf = (index: number) => `s${cases}-${index}`;
           for (const round of [0, 3]) {
             await Promise.all(perService.map((own, index) => capture(nameOf(index), own, inputs[round + index]!)));
-            if (round === 0 && cases % 10 === 0) await logs.workers[cases % workers]!.crash();
+            if (round === 0 && cases % 5 === 0) await logs.workers[cases % workers]!.crash();
           }
           for (const [index, { format }] of perService.entries()) {
             const both = [inputs[index]!, inputs[index + 3]!];
@@ -132,7 +133,7 @@ for (const workers of [1, 2]) {
           }
         },
       ),
-      { numRuns: 40 },
+      { numRuns: rounds(40) },
     );
   });
 }

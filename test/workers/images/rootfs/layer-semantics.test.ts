@@ -7,6 +7,7 @@ import type { ErofsFile } from '../../../helpers/images/erofs-reader.ts';
 import { applyLayers, type ModelFile } from '../../../helpers/images/layer-model.ts';
 import { type LayerEntry, writeLayers } from '../../../helpers/images/layers.ts';
 import { buildAndRead } from '../../../helpers/images/root-image.ts';
+import { rounds } from '../../../helpers/rounds.ts';
 import { makeTempDir } from '../../../helpers/temp.ts';
 
 const TYPES: Readonly<Record<string, number>> = { file: 8, directory: 4, symlink: 10, fifo: 1 };
@@ -97,7 +98,7 @@ test('the image of random layers matches the model', async (t) => {
       const image = await buildAndRead(dir, await writeLayers(dir, kept));
       assert.deepEqual(describeImage(image), describeModel(applyLayers(kept)));
     }),
-    { numRuns: 300 },
+    { numRuns: rounds(300) },
   );
 });
 
@@ -110,6 +111,6 @@ test('the position of whiteouts in their layer makes no difference', async (t) =
       const image = await buildAndRead(dir, await writeLayers(dir, kept));
       assert.deepEqual(describeImage(image), describeModel(applyLayers(kept)));
     }),
-    { numRuns: 300 },
+    { numRuns: rounds(300) },
   );
 });

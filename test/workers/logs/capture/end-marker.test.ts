@@ -3,6 +3,7 @@ import test from 'node:test';
 import fc from 'fast-check';
 import { MonocoreError } from '../../../../src/lib/errors.ts';
 import { markerBytes, searchMarker } from '../../../../workers/logs/capture/end-marker.ts';
+import { rounds } from '../../../helpers/rounds.ts';
 
 const search = (text: string, marker: string) => searchMarker(Buffer.from(text, 'latin1'), Buffer.from(marker));
 
@@ -48,6 +49,6 @@ test('fed in pieces, with what was held put before each, the search finds what a
       }
       assert.equal(found, whole.indexOf(wanted));
     }),
-    { numRuns: 2000 },
+    { numRuns: rounds(2000) },
   );
 });

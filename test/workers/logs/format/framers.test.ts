@@ -6,6 +6,7 @@ import type { StreamName } from '../../../../src/protocol/log-files/names.ts';
 import { FrameMemory, type Framer, INPUT_BYTES, INPUT_START } from '../../../../workers/logs/format/framer.ts';
 import { createFramer } from '../../../../workers/logs/format/framers.ts';
 import { linesIn, parseRecord, strip } from '../../../helpers/logs/strip.ts';
+import { rounds } from '../../../helpers/rounds.ts';
 
 const EPOCH_MS = Date.parse('2026-11-23T08:00:00.123Z');
 const PREFIX = '2026-11-23T08:00:00.123Z INFO [web] ';
@@ -248,7 +249,7 @@ for (const format of ['text', 'json'] as const) {
         assert.deepEqual(strip(format, text), expected);
         assert.equal(lines, expected.length);
       }),
-      { numRuns: 2000 },
+      { numRuns: rounds(2000) },
     );
   });
 }

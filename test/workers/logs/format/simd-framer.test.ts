@@ -12,6 +12,7 @@ import {
   OUTPUT_START,
 } from '../../../../workers/logs/format/framer.ts';
 import { createFramer } from '../../../../workers/logs/format/framers.ts';
+import { rounds } from '../../../helpers/rounds.ts';
 
 const EPOCH_MS = Date.parse('2026-11-23T08:00:00.123Z');
 const FORMAT_NAMES: readonly LogFormat[] = ['text', 'json'];
@@ -104,7 +105,7 @@ for (const format of FORMAT_NAMES) {
       fc.property(stream, lengths, maxLineBytes, service, litter, (bytes, cuts, limit, name, around) =>
         assertSame(cut(bytes, cuts), { format, maxLineBytes: limit, service: name, litter: around }),
       ),
-      { numRuns: 3000 },
+      { numRuns: rounds(3000) },
     );
   });
 

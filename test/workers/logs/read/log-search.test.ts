@@ -15,6 +15,7 @@ import { eventually } from '../../../helpers/eventually.ts';
 import { ManualClock } from '../../../helpers/fakes/manual-clock.ts';
 import { contentOf, linesOf, read, startLogs, type TestLogs } from '../../../helpers/logs/harness.ts';
 import { openFilesBelow } from '../../../helpers/processes/open-files.ts';
+import { rounds } from '../../../helpers/rounds.ts';
 import { makeTempDir } from '../../../helpers/temp.ts';
 
 /** Long ago: files that are written now are not older than the records in them. */
@@ -265,7 +266,7 @@ test('a search delivers each matching record once and in order, however it is cu
       assert.equal(found.length, selected.flat().length);
       rmSync(dir, { recursive: true });
     }),
-    { numRuns: 150 },
+    { numRuns: rounds(150) },
   );
 });
 
