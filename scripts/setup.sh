@@ -230,12 +230,7 @@ build_checkout() {
     say 'installing the npm packages'
     npm ci --no-audit --no-fund --loglevel=error
   fi
-  # The build makes it executable in its last step. Folders count too: one is newer when a file in it was deleted.
-  if [[ ! -x dist/src/cli/bin.js || -n $(find src workers package.json tsconfig.json scripts/build.ts \
-    -newer dist/src/cli/bin.js -print -quit) ]]; then
-    say 'building'
-    npm run --silent build
-  fi
+  npm run --silent build -- --if-changed
 }
 
 check_node
