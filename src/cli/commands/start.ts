@@ -14,7 +14,7 @@ import { EXIT } from '../exit-codes.ts';
 import { catchInterrupt, runOperation } from '../operation.ts';
 import { createSelection } from '../options.ts';
 import { renderFailure } from '../render/failure.ts';
-import { type Colors, colorsFor } from '../render/terminal-text.ts';
+import { type Colors, colorsFor, padderOf } from '../render/terminal-text.ts';
 import { configPath, selectFromConfig } from '../selection.ts';
 import { writeLogs } from './logs.ts';
 
@@ -124,12 +124,12 @@ export function renderPlan(actions: readonly PlannedAction[], colors: Colors): s
     keep: colors.dim,
     stop: colors.red,
   };
-  const verbWidth = Math.max(0, ...actions.map(({ action }) => action.length));
-  const nameWidth = Math.max(0, ...actions.map(({ name }) => name.length));
+  const padAction = padderOf(actions.map(({ action }) => action));
+  const padName = padderOf(actions.map(({ name }) => name));
   return actions
     .map(({ name, action, reason }) => {
-      const verb = paint[action](action.padEnd(verbWidth));
-      return `${verb}  ${reason === null ? name : `${name.padEnd(nameWidth)}  ${maskControls(reason)}`}\n`;
+      const rest = reason === null ? name : `${padName(name)}  ${maskControls(reason)}`;
+      return `${paint[action](padAction(action))}  ${rest}\n`;
     })
     .join('');
 }

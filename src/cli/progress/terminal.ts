@@ -4,6 +4,7 @@ import { type Deferred, deferred } from '../../lib/promises.ts';
 import { formatDuration } from '../../lib/units.ts';
 import type { ImageEvent } from '../../protocol/images.ts';
 import { isChanging, outcomeText, progressText, type Verb } from '../render/status-text.ts';
+import { padderOf } from '../render/terminal-text.ts';
 import { type BlobState, blobRow, type Downloads, eventText, RateMeter } from './downloads.ts';
 import type { Progress } from './progress.ts';
 
@@ -30,8 +31,8 @@ export function createTerminalProgress(
   stdout: NodeJS.WriteStream,
   stderr: NodeJS.WriteStream,
 ): Progress {
-  const width = Math.max(0, ...names.map((name) => name.length));
-  const services = new Map(names.map((name) => [name, createServiceRow(name.padEnd(width))]));
+  const pad = padderOf(names);
+  const services = new Map(names.map((name) => [name, createServiceRow(pad(name))]));
   const close = showRows([...services.values()], stdout, stderr);
   return {
     update(service) {
@@ -51,16 +52,7 @@ export function createTerminalProgress(
   };
 }
 
-interface ServiceRow extends Row {
-  /** @param nowMs milliseconds since the epoch */
-  text: (nowMs: number) => string;
-  /** `performance.now()` of the first change of its status; null while the service waits for its turn. */
-  startedAt: number | null;
-  /** `performance.now()` when it last came to rest; null while it changes. */
-  settledAt: number | null;
-}
-
-function createServiceRow(name: string): ServiceRow {
+function createServiceRow(name: string) {
   return {
     title() {
       const elapsedMs = this.startedAt === null ? null : (this.settledAt ?? performance.now()) - this.startedAt;
@@ -68,9 +60,12 @@ function createServiceRow(name: string): ServiceRow {
     },
     task: null,
     end: deferred<End>(),
-    text: () => 'waiting',
-    startedAt: null,
-    settledAt: null,
+    /** @param _nowMs milliseconds since the epoch */
+    text: (_nowMs: number): string => 'waiting',
+    /** `performance.now()` of the first change of its status; null while the service waits for its turn. */
+    startedAt: null as number | null,
+    /** `performance.now()` when it last came to rest; null while it changes. */
+    settledAt: null as number | null,
   };
 }
 

@@ -14,6 +14,12 @@ export function colorsFor(stream: { readonly isTTY?: boolean }): Colors {
   return pc.createColors(stream.isTTY === true && pc.isColorSupported);
 }
 
+/** Makes a function that pads a word to the width of the longest of `words`. */
+export function padderOf(words: readonly string[]): (word: string) => string {
+  const width = Math.max(0, ...words.map(({ length }) => length));
+  return (word) => word.padEnd(width);
+}
+
 /**
  * Ends the process when stdout fails: quietly if its reader has gone away (`monocore logs | head`), else with a message (a
  * full disk).
