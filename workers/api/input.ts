@@ -74,7 +74,6 @@ export const LogsQuerySchema = v.pipe(
     }
   }),
 );
-export type LogsParameters = v.InferOutput<typeof LogsQuerySchema>;
 
 /**
  * Reads a JSON body; an empty one counts as `{}`.

@@ -17,13 +17,13 @@ import {
   PullRequestSchema,
   RemoveImagesRequestSchema,
 } from '../../src/protocol/images.ts';
-import type { LogQuery } from '../../src/protocol/log-files/queries.ts';
+import { filterOf } from '../../src/protocol/log-files/queries.ts';
 import type { LogsApi } from '../../src/protocol/logs.ts';
 import { select } from '../../src/protocol/selection.ts';
 import type { Remote } from '../../src/threads/rpc.ts';
 import type { EventHub } from './event-hub.ts';
 import { streamImages } from './image-stream.ts';
-import { type LogsParameters, LogsQuerySchema, parseQuery, readBody, ServicesQuerySchema } from './input.ts';
+import { LogsQuerySchema, parseQuery, readBody, ServicesQuerySchema } from './input.ts';
 import { streamLogs } from './log-stream.ts';
 import type { OpenAnswers } from './open-answers.ts';
 
@@ -115,20 +115,27 @@ export function createRoutes({ control, logs, events, answers }: RouteContext): 
     return RESPONSE_ALREADY_SENT;
   });
   app.get('/v1/logs', async (c) => {
-    const parameters = parseQuery(LogsQuerySchema, c.req.queries());
-    const { name, stream, tail = null, follow } = parameters;
+    const {
+      name,
+      stream,
+      tail = null,
+      follow,
+      since,
+      until,
+      grep,
+      ignore_case,
+    } = parseQuery(LogsQuerySchema, c.req.queries());
     const selected = select(await control.services(), { names: name, group: null }, 'the daemon');
     const services = selected.map((service) => service.name);
-    const query = { services, streams: [...new Set(stream)], tail, follow, ...filterOf(parameters) };
+    const query = {
+      services,
+      streams: [...new Set(stream)],
+      tail,
+      follow,
+      ...filterOf(since, until, grep, ignore_case),
+    };
     await streamLogs(c.env.incoming, c.env.outgoing, logs(), query, answers);
     return RESPONSE_ALREADY_SENT;
   });
   return app;
-}
-
-/** Filter of a query; without one no search runs. */
-function filterOf({ since, until, grep, ignore_case }: LogsParameters): Pick<LogQuery, 'filter'> {
-  if (since === undefined && until === undefined && grep === undefined) return {};
-  const pattern = grep === undefined ? null : { source: grep, ignoreCase: ignore_case };
-  return { filter: { sinceMs: since ?? null, untilMs: until ?? null, grep: pattern } };
 }

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { MonocoreError } from '../../lib/errors.ts';
 import { STREAM_NAMES, type StreamName } from '../../protocol/log-files/names.ts';
-import type { LogQuery } from '../../protocol/log-files/queries.ts';
+import { filterOf, type LogQuery } from '../../protocol/log-files/queries.ts';
 import type { DaemonClient } from '../client.ts';
 import { type CliContext, requireDaemon } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -32,27 +32,21 @@ export async function logs(context: CliContext, options: LogsOptions, names: rea
 }
 
 function toQuery(names: readonly string[], options: LogsOptions): LogQuery {
-  const { follow = false, since, lines } = options;
-  const chosen = STREAM_NAMES.filter((stream) => options[stream]);
-  return {
-    services: [...new Set(names)],
-    streams: chosen.length > 0 ? chosen : ['stdout', 'stderr'],
-    tail: lines ?? (follow && since === undefined ? FOLLOW_TAIL : null),
-    follow,
-    ...toFilter(options),
-  };
-}
-
-function toFilter({ since, until, grep, ignoreCase = false }: LogsOptions): Pick<LogQuery, 'filter'> {
+  const { follow = false, since, until, lines, grep, ignoreCase = false } = options;
   if (ignoreCase && grep === undefined) {
     throw new MonocoreError('Usage', '--ignore-case has no effect without --grep; add --grep');
   }
   if (since !== undefined && until !== undefined && since > until) {
     throw new MonocoreError('Usage', '--since is after --until: no record can match');
   }
-  if (since === undefined && until === undefined && grep === undefined) return {};
-  const pattern = grep === undefined ? null : { source: grep, ignoreCase };
-  return { filter: { sinceMs: since ?? null, untilMs: until ?? null, grep: pattern } };
+  const chosen = STREAM_NAMES.filter((stream) => options[stream]);
+  return {
+    services: [...new Set(names)],
+    streams: chosen.length > 0 ? chosen : ['stdout', 'stderr'],
+    tail: lines ?? (follow && since === undefined ? FOLLOW_TAIL : null),
+    follow,
+    ...filterOf(since, until, grep, ignoreCase),
+  };
 }
 
 /**
@@ -69,7 +63,7 @@ export async function writeLogs(
 ): Promise<number> {
   const { stdout, colors } = context;
   const interrupt = catchInterrupt();
-  const printer = createRecordPrinter({ format, isTerminal: stdout.isTTY, colors });
+  const printer = createRecordPrinter(format, stdout.isTTY, colors);
   const write = async (bytes: Buffer): Promise<void> => {
     if (!stdout.write(bytes)) await once(stdout, 'drain');
   };

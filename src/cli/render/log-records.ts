@@ -12,21 +12,13 @@ import { type Colors, escapeForJson, escapeForTerminal } from './terminal-text.t
 /** `text`: a line per record, for people. `json`: an object per line, for programs. */
 export type OutputFormat = 'text' | 'json';
 
-/** Where records are printed to. */
-interface RecordOutput {
-  readonly format: OutputFormat;
-  readonly isTerminal: boolean;
-  readonly colors: Colors;
-}
-
 /**
  * Makes a printer. Files and pipes get records in the wanted format byte for byte. On a terminal text is coloured, and a
  * record can do nothing but colour itself.
  */
-export function createRecordPrinter({ format, isTerminal, colors }: RecordOutput): RecordPrinter {
+export function createRecordPrinter(format: OutputFormat, isTerminal: boolean, colors: Colors): RecordPrinter {
   const target = LOG_FORMATS[format];
-  const converter = new RecordConverter(target);
-  const convert = (record: string) => converter.convert(record);
+  const convert = createConverter(target);
   if (!isTerminal) return new RecordPrinter(convert, format === 'text' ? target : null);
   if (format === 'json') return new RecordPrinter((record) => escapeForJson(convert(record)));
   return new RecordPrinter((record) => decorateRecord(escapeForTerminal(convert(record)), colors));
@@ -38,30 +30,25 @@ const NO_RECORD: Omit<LogRecord, 'text'> = {
   ...{ isContinued: false, isPartial: false },
 };
 
-/** Converts records of every format to one. Takes the records in order. */
-export class RecordConverter {
-  readonly #target: RecordFormat;
+/**
+ * Makes a function that converts records of every format to `target`, taken in order. A record of that format comes back as
+ * it is, and a line that is not a record is all text.
+ */
+export function createConverter(target: RecordFormat): (record: string) => string {
   /** Streams whose last record is continued by their next one. */
-  readonly #partial = new Set<string>();
-
-  constructor(target: RecordFormat) {
-    this.#target = target;
-  }
-
-  /** Returns a record of the target format as it is. A line that is not a record is all text. */
-  convert(record: string): string {
-    if (this.#target.has(record)) return record;
-    const parsed = formatOf(record)?.parse(record);
-    return this.#target.encode(parsed ? this.#markContinued(parsed) : { ...NO_RECORD, text: record });
-  }
-
-  #markContinued(record: LogRecord): LogRecord {
-    if (this.#partial.size === 0 && !record.isPartial) return record;
+  const partial = new Set<string>();
+  const markContinued = (record: LogRecord): LogRecord => {
+    if (partial.size === 0 && !record.isPartial) return record;
     const stream = `${record.service}.${record.stream}`;
-    const isContinued = this.#partial.delete(stream) || record.isContinued;
-    if (record.isPartial) this.#partial.add(stream);
+    const isContinued = partial.delete(stream) || record.isContinued;
+    if (record.isPartial) partial.add(stream);
     return { ...record, isContinued };
-  }
+  };
+  return (record) => {
+    if (target.has(record)) return record;
+    const parsed = formatOf(record)?.parse(record);
+    return target.encode(parsed ? markContinued(parsed) : { ...NO_RECORD, text: record });
+  };
 }
 
 const NOTHING = Buffer.alloc(0);

@@ -39,6 +39,18 @@ interface LogPattern {
 
 export const EVERY_RECORD: LogFilter = Object.freeze({ sinceMs: null, untilMs: null, grep: null });
 
+/** Filter of a query with these conditions. Without a condition there is none, and no search runs. */
+export function filterOf(
+  since: number | undefined,
+  until: number | undefined,
+  grep: string | undefined,
+  ignoreCase: boolean,
+): Pick<LogQuery, 'filter'> {
+  if (since === undefined && until === undefined && grep === undefined) return {};
+  const pattern = grep === undefined ? null : { source: grep, ignoreCase };
+  return { filter: { sinceMs: since ?? null, untilMs: until ?? null, grep: pattern } };
+}
+
 /** Compiles a pattern. Any thread may compile it; only a job may run it. Throws `SyntaxError`. */
 export function compilePattern({ source, ignoreCase }: LogPattern): RegExp {
   return new RegExp(source, ignoreCase ? 'iu' : 'u');

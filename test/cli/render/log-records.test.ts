@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
 import pc from 'picocolors';
-import { decorateRecord, RecordConverter, RecordPrinter } from '../../../src/cli/render/log-records.ts';
+import { createConverter, decorateRecord, RecordPrinter } from '../../../src/cli/render/log-records.ts';
 import { LOG_FORMATS } from '../../../src/protocol/log-files/formats.ts';
 
 const HEAD = '2026-11-23T08:00:00.123Z ERROR [web] ';
 const TIME = '2026-11-23T08:00:00.123Z';
 const time = Date.parse(TIME);
 const colors = pc.createColors(true);
-const toJson = (record: string) => new RecordConverter(LOG_FORMATS.json).convert(record);
+const toJson = (record: string) => createConverter(LOG_FORMATS.json)(record);
 
 /** Cuts bytes at places given as numbers of any size. */
 function cut(bytes: Buffer, places: readonly number[]): Buffer[] {
@@ -113,31 +113,31 @@ function json(fields: Readonly<Record<string, unknown>>): string {
 }
 
 test('a JSON record becomes a text record', () => {
-  const lines = new RecordConverter(LOG_FORMATS.text);
-  assert.equal(lines.convert(json({})), `${TIME} INFO [web] hello`);
-  assert.equal(lines.convert(json({ level: 50, stream: 'stderr' })), `${TIME} ERROR [web] hello`);
-  assert.equal(lines.convert(json({ level: 20, stream: 'console' })), `${TIME} DEBUG [web] hello`);
-  assert.equal(lines.convert(json({ level: 40, dropped_lines: 3 })), `${TIME} WARN [web] hello`);
-  assert.equal(lines.convert(json({ msg: '"a"\t\\' })), `${TIME} INFO [web] "a"\t\\`);
+  const lines = createConverter(LOG_FORMATS.text);
+  assert.equal(lines(json({})), `${TIME} INFO [web] hello`);
+  assert.equal(lines(json({ level: 50, stream: 'stderr' })), `${TIME} ERROR [web] hello`);
+  assert.equal(lines(json({ level: 20, stream: 'console' })), `${TIME} DEBUG [web] hello`);
+  assert.equal(lines(json({ level: 40, dropped_lines: 3 })), `${TIME} WARN [web] hello`);
+  assert.equal(lines(json({ msg: '"a"\t\\' })), `${TIME} INFO [web] "a"\t\\`);
 });
 
 test('a text record has the printed bytes', () => {
-  const lines = new RecordConverter(LOG_FORMATS.text);
-  assert.equal(Buffer.from(lines.convert(json({ msg: 'grün' })), 'latin1').toString(), `${TIME} INFO [web] grün`);
+  const lines = createConverter(LOG_FORMATS.text);
+  assert.equal(Buffer.from(lines(json({ msg: 'grün' })), 'latin1').toString(), `${TIME} INFO [web] grün`);
   const raw = Buffer.from([0xff, 0x00, 0x41]);
   const invalid = json({ msg: '\ufffd\u0000A', invalid_utf8: true, raw: raw.toString('base64') });
-  assert.equal(lines.convert(invalid), `${TIME} INFO [web] ${raw.toString('latin1')}`);
+  assert.equal(lines(invalid), `${TIME} INFO [web] ${raw.toString('latin1')}`);
 });
 
 test('a continuation has a plus behind its level, for each stream', () => {
-  const lines = new RecordConverter(LOG_FORMATS.text);
+  const lines = createConverter(LOG_FORMATS.text);
   const shown = [
     json({ msg: 'a', partial: true }),
     json({ msg: 'other', stream: 'stderr', level: 50 }),
     json({ msg: 'b', partial: true }),
     json({ msg: 'c' }),
     json({ msg: 'd' }),
-  ].map((record) => lines.convert(record));
+  ].map((record) => lines(record));
   assert.deepEqual(shown, [
     `${TIME} INFO [web] a`,
     `${TIME} ERROR [web] other`,
@@ -148,7 +148,7 @@ test('a continuation has a plus behind its level, for each stream', () => {
 });
 
 test('a line that is not a JSON record stays unchanged', () => {
-  const lines = new RecordConverter(LOG_FORMATS.text);
+  const lines = createConverter(LOG_FORMATS.text);
   for (const record of [
     `${TIME} INFO [web] hello`,
     '',
@@ -157,12 +157,12 @@ test('a line that is not a JSON record stays unchanged', () => {
     '{',
     json({ time: 1e300 }),
   ]) {
-    assert.equal(lines.convert(record), record);
+    assert.equal(lines(record), record);
   }
 });
 
 test('a newline in a record of another program does not start a second line', () => {
-  assert.equal(new RecordConverter(LOG_FORMATS.text).convert(json({ msg: 'a\nb' })), `${TIME} INFO [web] a\\nb`);
+  assert.equal(createConverter(LOG_FORMATS.text)(json({ msg: 'a\nb' })), `${TIME} INFO [web] a\\nb`);
 });
 
 test('the time of a record is dimmed and its service name coloured', () => {
