@@ -5,29 +5,28 @@ import { parseDurationMs, parseSize, parseTimeMs } from '../lib/units.ts';
 import type { Selection } from '../protocol/api.ts';
 import { compilePattern } from '../protocol/log-files/queries.ts';
 
-/** Milliseconds of `10`, `1.5`, `500ms` or `1m`; a bare number is seconds. */
-export function parseTimeoutOption(text: string): number {
-  const timeoutMs = parseDurationMs(text);
-  if (timeoutMs === null) throw new InvalidArgumentError('Give seconds, or a duration like 500ms or 1m.');
-  return timeoutMs;
+/** @param advice for a value that is null */
+function valid<T>(value: T | null, advice: string): T {
+  if (value === null) throw new InvalidArgumentError(advice);
+  return value;
 }
 
-/** A whole number, zero included. */
+/** Milliseconds of `10`, `1.5`, `500ms` or `1m`; a bare number is seconds. */
+export function parseTimeoutOption(text: string): number {
+  return valid(parseDurationMs(text), 'Give seconds, or a duration like 500ms or 1m.');
+}
+
 export function parseCountOption(text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('Give a whole number.');
-  return Number(text);
+  return valid(/^\d{1,15}$/.test(text) ? Number(text) : null, 'Give a whole number.');
 }
 
 /** Most log workers: further ones would only cost memory. */
 const MAX_LOG_WORKERS = 64;
 
-/** Number of threads. */
 export function parseThreadsOption(text: string): number {
   const count = /^\d{1,3}$/.test(text) ? Number(text) : 0;
-  if (count < 1 || count > MAX_LOG_WORKERS) {
-    throw new InvalidArgumentError(`Give a whole number from 1 to ${MAX_LOG_WORKERS}.`);
-  }
-  return count;
+  const isFit = count >= 1 && count <= MAX_LOG_WORKERS;
+  return valid(isFit ? count : null, `Give a whole number from 1 to ${MAX_LOG_WORKERS}.`);
 }
 
 /** Milliseconds since the epoch, of an RFC 3339 time or a duration before now. */
@@ -35,13 +34,10 @@ export function parseTimeOption(text: string): number {
   // A bare number is refused: it could be seconds ago or since the epoch.
   const agoMs = /^[\d.]+$/.test(text.trim()) ? null : parseDurationMs(text);
   const epochMs = agoMs === null ? parseTimeMs(text) : Date.now() - agoMs;
-  if (epochMs === null || epochMs < 0) {
-    throw new InvalidArgumentError('Give a time with its zone, 2026-11-23T08:00:00Z, or how long ago: 10m, 2h30m.');
-  }
-  return epochMs;
+  const advice = 'Give a time with its zone, 2026-11-23T08:00:00Z, or how long ago: 10m, 2h30m.';
+  return valid(epochMs === null || epochMs < 0 ? null : epochMs, advice);
 }
 
-/** A regular expression. */
 export function parsePatternOption(text: string): string {
   if (text === '') throw new InvalidArgumentError('Give a pattern.');
   try {
@@ -54,9 +50,7 @@ export function parsePatternOption(text: string): string {
 
 /** Bytes of `16GiB`, `500MB` or a bare number. */
 export function parseSizeOption(text: string): number {
-  const bytes = parseSize(text);
-  if (bytes === null) throw new InvalidArgumentError('Give a size like 16GiB or 500MB.');
-  return bytes;
+  return valid(parseSize(text), 'Give a size like 16GiB or 500MB.');
 }
 
 /** Collects the values of an option that may be repeated, in order. */

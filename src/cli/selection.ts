@@ -5,7 +5,7 @@ import { didYouMean } from '../config/problems.ts';
 import { MonocoreError } from '../lib/errors.ts';
 import type { Selection } from '../protocol/api.ts';
 import { findNamed } from '../protocol/selection.ts';
-import type { Config } from '../protocol/service.ts';
+import type { Config, Service } from '../protocol/service.ts';
 
 /**
  * Names of the selected services and their dependencies, in the config's order.
@@ -13,13 +13,11 @@ import type { Config } from '../protocol/service.ts';
  * @throws MonocoreError `ServiceUnknown` for a name that the config does not have, `Usage` for such a group
  */
 export function selectFromConfig(config: Config, { names, group }: Selection): string[] {
-  const services = new Map(config.services.map((service) => [service.name, service]));
-  const unknown = names.filter((name) => findNamed(config.services, name).length === 0);
+  const { services } = config;
+  const found = names.map((name) => findNamed(services, name));
+  const unknown = names.filter((_, index) => found[index]!.length === 0);
   if (unknown.length > 0) {
-    const known = config.services.flatMap(({ name, replica_of }) => [
-      name,
-      ...(replica_of === null ? [] : [replica_of]),
-    ]);
+    const known = services.flatMap(({ name, replica_of }) => (replica_of === null ? name : [name, replica_of]));
     const lines = unknown.map((name) => `the config has no service "${name}"${didYouMean(name, known)}`);
     throw new MonocoreError('ServiceUnknown', lines.join('\n'));
   }
@@ -28,18 +26,16 @@ export function selectFromConfig(config: Config, { names, group }: Selection): s
     throw new MonocoreError('Usage', `the config has no group "${group}"${didYouMean(group, groups)}`);
   }
 
-  const wanted = new Set<string>();
-  const chosen =
-    names.length > 0
-      ? names.flatMap((name) => findNamed(config.services, name))
-      : config.services.filter((service) => group === null || service.group === group);
-  const pending = chosen.map(({ name }) => name);
-  for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
-    if (wanted.has(name)) continue;
-    wanted.add(name);
-    pending.push(...(services.get(name)?.depends_on ?? []).map(({ service }) => service));
-  }
-  return config.services.map(({ name }) => name).filter((name) => wanted.has(name));
+  const wanted = new Set<Service>();
+  const want = (service: Service): void => {
+    if (wanted.has(service)) return;
+    wanted.add(service);
+    const dependencies = new Set(service.depends_on.map((dependency) => dependency.service));
+    for (const other of services) if (dependencies.has(other.name)) want(other);
+  };
+  const isInGroup = (service: Service) => group === null || service.group === group;
+  for (const service of names.length > 0 ? found.flat() : services.filter(isInGroup)) want(service);
+  return services.filter((service) => wanted.has(service)).map(({ name }) => name);
 }
 
 /**

@@ -1,11 +1,21 @@
 /** Errors on stderr. */
 import { inspect } from 'node:util';
 import { type ConfigProblem, formatProblem } from '../../config/problems.ts';
-import { errorText, hintOf, MonocoreError } from '../../lib/errors.ts';
+import { type ErrorCode, errorText, hintOf, MonocoreError } from '../../lib/errors.ts';
 import type { Colors } from './terminal-text.ts';
 
 /** Most problems of a config that are shown: more of them are one mistake many times. */
 const MAX_PROBLEMS = 100;
+
+const DEBUG_HINT = 'run it again with MONOCORE_DEBUG=1 to see the stack';
+
+/** Hints for errors that bring none. */
+const HINTS: Partial<Record<ErrorCode, string>> = {
+  Usage: 'monocore help shows the commands and their options',
+  ServiceUnknown: 'monocore status lists the services',
+  ToolMissing: 'monocore doctor checks this host',
+  Internal: DEBUG_HINT,
+};
 
 /** `monocore: message`, then hints. Ends in a newline. @param debug adds the stack and the causes */
 export function renderFailure(error: unknown, colors: Colors, debug = process.env.MONOCORE_DEBUG === '1'): string {
@@ -15,7 +25,7 @@ export function renderFailure(error: unknown, colors: Colors, debug = process.en
 }
 
 function hintsFor(error: unknown): string[] {
-  if (!(error instanceof MonocoreError)) return ['run it again with MONOCORE_DEBUG=1 to see the stack'];
+  if (!(error instanceof MonocoreError)) return [DEBUG_HINT];
   const { code, details } = error;
   if (code === 'ConfigInvalid' && Array.isArray(details)) {
     // The only problem of an unreadable file is in the message already.
@@ -26,18 +36,6 @@ function hintsFor(error: unknown): string[] {
     const lines = problems.slice(0, MAX_PROBLEMS).flatMap((problem) => formatProblem(problem).split('\n'));
     return hidden > 0 ? [...lines, `… and ${hidden} more`] : lines;
   }
-  const hint = hintOf(error);
-  if (hint !== null) return [hint];
-  switch (code) {
-    case 'Usage':
-      return ['monocore help shows the commands and their options'];
-    case 'ServiceUnknown':
-      return ['monocore status lists the services'];
-    case 'ToolMissing':
-      return ['monocore doctor checks this host'];
-    case 'Internal':
-      return ['run it again with MONOCORE_DEBUG=1 to see the stack'];
-    default:
-      return [];
-  }
+  const hint = hintOf(error) ?? HINTS[code];
+  return hint === undefined ? [] : [hint];
 }
