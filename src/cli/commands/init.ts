@@ -1,54 +1,16 @@
 /** `monocore init`: a first config, or the config of a log shipper. */
 import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, resolve } from 'node:path';
 import { findConfig } from '../../config/load.ts';
 import { didYouMean } from '../../config/problems.ts';
 import { errorCode, errorText, MonocoreError } from '../../lib/errors.ts';
 import { SHIPPERS, shipperConfig } from '../../manual/shippers.ts';
 import type { CliContext } from '../connection.ts';
+import { padderOf } from '../render/terminal-text.ts';
 
 /** A service that any host with VMs can run, and the keys that most configs need sooner or later, commented out. */
-export const FIRST_CONFIG = `# Services of monocore. \`monocore start\` boots them, \`monocore config check\` checks this file.
-#
-# For editors with TOML schemas, run: monocore config schema >monocore.schema.json, and remove a # here:
-#:schema ./monocore.schema.json
-
-# Settings of every service that does not set them itself.
-[defaults]
-restart = "on-failure"
-
-# A service is a program in its own microVM.
-[[service]]
-name = "web"
-command = "/bin/sh"
-args = ["-c", "mkdir -p /srv && echo hello >/srv/index.html && exec httpd -f -p 80 -h /srv"]
-# Forwards http://127.0.0.1:8080 of this host to port 80 of the guest.
-port = "8080:80"
-cpus = 1
-ram = "128MiB"
-
-# An image instead of the built-in busybox root; it brings its own command.
-# image = "nginx:1.27"
-
-# Files of the host in the guest, and a secret in the memory of the guest.
-# volumes = ["/srv/site:/usr/share/nginx/html:ro"]
-# secrets = ["api_key=/etc/monocore/api_key"]
-
-# Environment variables. The daemon resolves references such as \${HOME}.
-# envs = { LOG_LEVEL = "info" }
-
-# A health check: dependent services can wait until it succeeds.
-# [service.healthcheck]
-# http = ":80/"
-
-# A second service, which starts after the first one.
-# [[service]]
-# name = "worker"
-# command = "/bin/sh"
-# args = ["-c", "while :; do date; sleep 5; done"]
-# depends_on = ["web"]
-`;
+export const FIRST_CONFIG = new URL('../../manual/first-config.toml', import.meta.url);
 
 interface InitOptions {
   readonly file?: string;
@@ -71,8 +33,8 @@ function renderShipper(name: string | true, logDir: string): string {
   if (shipper) return shipperConfig(shipper, logDir);
   const names = SHIPPERS.map((known) => known.name);
   if (name === true) {
-    const width = Math.max(...names.map(({ length }) => length));
-    return SHIPPERS.map((known) => `${known.name.padEnd(width)}  ${known.installAt}\n`).join('');
+    const pad = padderOf(names);
+    return SHIPPERS.map((known) => `${pad(known.name)}  ${known.installAt}\n`).join('');
   }
   throw new MonocoreError('Usage', `there is no config for the shipper "${name}"${didYouMean(name, names)}`, {
     details: { hint: `shippers: ${names.join(', ')}` },
@@ -88,7 +50,7 @@ async function writeFirstConfig(context: CliContext, file: string | undefined): 
   const other = findConfig(dirname(path));
   if (file === undefined && existsSync(other)) throw existing(other);
   try {
-    await writeFile(path, FIRST_CONFIG, { flag: 'wx' });
+    await writeFile(path, await readFile(FIRST_CONFIG), { flag: 'wx' });
   } catch (error) {
     if (errorCode(error) === 'EEXIST') throw existing(path);
     throw new MonocoreError('Usage', `${path} cannot be written: ${errorText(error)}`, { cause: error });
