@@ -1,8 +1,8 @@
 /** Manual pages of the package, for man(1): the manual, and the commands from the table of verbs. */
-import { commandReference } from '../src/cli/manual/commands.ts';
 import { listPages, readPage } from '../src/cli/manual/pages.ts';
-import { type ManPage, renderManPage } from '../src/cli/manual/roff.ts';
 import { packageVersion } from '../src/lib/package-info.ts';
+import { commandReference } from './man/commands.ts';
+import { type ManPage, renderManPage } from './man/roff.ts';
 
 /** Source of each page by its path below `dist/`. package.json lists the same paths, since npm expands no pattern there. */
 export async function manPages(): Promise<Map<string, string>> {

@@ -1,7 +1,7 @@
 /** The reference of the commands, made from the table of verbs. */
 import { Option } from 'commander';
-import { EXIT_CODES } from '../exit-codes.ts';
-import { GLOBAL_OPTIONS, VERBS, type VerbRow } from '../program.ts';
+import { EXIT_CODES } from '../../src/cli/exit-codes.ts';
+import { GLOBAL_OPTIONS, VERBS, type VerbRow } from '../../src/cli/program.ts';
 
 /** The commands with their options as Markdown, for `monocore(1)`. */
 export function commandReference(): string {

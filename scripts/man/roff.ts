@@ -1,6 +1,6 @@
 /** Markdown as a manual page: man(7), tbl(1) and groff_char(7), in the subset that mandoc knows as well. */
 import type { MarkedToken, Token, Tokens } from 'marked';
-import { type InlineStyle, parsePage, renderInline, topicOf } from './markdown.ts';
+import { type InlineStyle, parsePage, renderInline, topicOf } from '../../src/cli/manual/markdown.ts';
 
 /** Width of a page that man(1) shows without a terminal. */
 const COLUMNS = 78;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { renderManPage } from '../../../src/cli/manual/roff.ts';
+import { renderManPage } from '../../scripts/man/roff.ts';
 
 /** Lines of a page after its name section. */
 function render(text: string): string[] {

@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { padderOf } from '../render/terminal-text.ts';
 
 const FOLDER = fileURLToPath(new URL('../../manual/', import.meta.url));
 /** Topic of the page that a newcomer reads first. */
@@ -51,7 +52,7 @@ function readSource(topic: string): string {
 /** The topics with their titles, for the help. Ends in a newline. */
 export function renderTopics(): string {
   const pages = listPages();
-  const width = Math.max(...pages.map(({ topic }) => topic.length));
-  const lines = pages.map(({ topic, title }) => `  ${topic.padEnd(width)}  ${title}\n`);
+  const pad = padderOf(pages.map(({ topic }) => topic));
+  const lines = pages.map(({ topic, title }) => `  ${pad(topic)}  ${title}\n`);
   return `Manual (monocore help TOPIC):\n${lines.join('')}`;
 }
