@@ -20,7 +20,7 @@ import { MetricsThread } from '../metrics/metrics-thread.ts';
 import { NetworkThread } from '../network/network-thread.ts';
 import { Orchestrator } from '../orchestrator/orchestrator.ts';
 import type { ApiThreadApi, ControlEvent } from '../protocol/api.ts';
-import type { DaemonSettings, LogLevel } from '../protocol/http.ts';
+import type { DaemonSettings } from '../protocol/http.ts';
 import type { Job } from '../protocol/jobs.ts';
 import type { LogQuery } from '../protocol/log-files/queries.ts';
 import type { HomeLogSettings } from '../protocol/log-settings.ts';
@@ -185,15 +185,10 @@ export class Runtime implements OrchestratorContext {
   }
 }
 
-export interface DaemonOptions extends Pick<RuntimeOptions, 'logWorkers' | 'backends' | 'hooks'> {
+export interface DaemonOptions extends Pick<RuntimeOptions, 'backends' | 'hooks'> {
   /** Absolute path, see `resolveHome`. */
   readonly home: string;
-  /** Least severe level of the daemon's own log. */
-  readonly logLevel: LogLevel;
-  /** True: started by a command that watches for readiness, so nothing is printed. */
-  readonly background: boolean;
-  /** True: signals end the daemon alone. By default they end its services, too. */
-  readonly leaveRunning?: boolean;
+  readonly settings: DaemonSettings;
 }
 
 /** Parts that only the daemon has: the orchestrator of all services, the api thread, the service manager. */
@@ -307,10 +302,10 @@ async function checkLogWorkers({ logs }: Runtime): Promise<void> {
  * @returns the exit code of the process
  * @throws MonocoreError `HomeUnusable`, `DaemonRunning`, `ThreadDied` when it cannot start
  */
-export async function runDaemon(options: DaemonOptions): Promise<number> {
+export async function runDaemon({ home, settings, backends = BACKENDS, hooks = {} }: DaemonOptions): Promise<number> {
   closeInheritedDescriptors();
   raiseSessionPriority();
-  const { home, logLevel, background, logWorkers = 1, leaveRunning = false, backends = BACKENDS, hooks = {} } = options;
+  const { log_level: level, log_workers: logWorkers, background, leave_running } = settings;
   // Until the log of the daemon is open.
   const earlyReports: Parameters<Report>[] = [];
   let writeReport: Report = (...entry) => earlyReports.push(entry);
@@ -323,14 +318,14 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     isHurried = true;
     daemon?.hurry(request);
   };
-  const shutdown = listenForShutdown({ services: leaveRunning ? 'leave' : 'suspend' }, hurry, report);
+  const shutdown = listenForShutdown({ services: leave_running ? 'leave' : 'suspend' }, hurry, report);
   try {
     // pino takes 50 ms to load, and a program that uses the library needs none of it.
     const logModule = import('./daemon-log.ts');
     // Locks the home first: a second daemon must not touch the log of the first.
     const runtime = await Runtime.open({ home, report, logWorkers, backends, hooks });
     const log = await logModule
-      .then(({ openDaemonLog }) => openDaemonLog({ file: runtime.paths.daemonLog, level: logLevel }))
+      .then(({ openDaemonLog }) => openDaemonLog({ file: runtime.paths.daemonLog, level }))
       .catch(async (error) => {
         await runtime.close();
         throw error;
@@ -343,7 +338,6 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     // A daemon in the background is not the manager's service, whatever it has inherited.
     const isManaged = notifySocket !== null && !background;
     const notifier = isManaged ? new ServiceNotifier({ socket: notifySocket, clock, report, checkAlive }) : null;
-    const settings = { log_level: logLevel, log_workers: logWorkers, background, leave_running: leaveRunning };
     try {
       const orchestrator = await Orchestrator.open(runtime, { startsAll: !background });
       daemon = new Daemon(runtime, orchestrator, settings, notifier, shutdown.request);

@@ -11,8 +11,7 @@ if (home === undefined) throw new Error('usage: daemon.ts HOME [fake]');
 
 const exitCode = await runDaemon({
   home,
-  logLevel: 'info',
-  background: true,
+  settings: { log_level: 'info', log_workers: 1, background: true, leave_running: false },
   ...(fake && { backends: FAKE_BACKENDS }),
   hooks: {
     onServing(crash) {

@@ -9,7 +9,7 @@ import { errorText, fromWireError, MonocoreError } from '../../lib/errors.ts';
 import { isSource, packageRoot } from '../../lib/package-info.ts';
 import { isAlive } from '../../lib/proc.ts';
 import { pollUntil } from '../../lib/promises.ts';
-import type { DaemonSettings, DaemonStatus, ErrorReply } from '../../protocol/http.ts';
+import type { DaemonSettings, DaemonStatus, ErrorReply, LogLevel } from '../../protocol/http.ts';
 import { makeFolder } from '../../state/folder.ts';
 import type { HomePaths } from '../../state/paths.ts';
 import { type DaemonClient, isDaemonAbsent } from '../client.ts';
@@ -52,6 +52,20 @@ export function ownDaemonCommand(home: string, settings?: DaemonSettings): Daemo
     // which `--import tsx` resolves.
     cwd: isSource ? packageRoot : home,
   };
+}
+
+/** Options of `daemon run`, as the parser returns them. */
+export interface DaemonRunOptions {
+  readonly logLevel: LogLevel;
+  readonly logWorkers: number;
+  readonly leaveRunning?: boolean;
+  /** Started by another monocore, which reads the error from stderr. */
+  readonly background?: boolean;
+}
+
+export function toSettings(options: DaemonRunOptions): DaemonSettings {
+  const { logLevel: log_level, logWorkers: log_workers, leaveRunning = false, background = false } = options;
+  return { log_level, log_workers, background, leave_running: leaveRunning };
 }
 
 /** Options of `daemon run` for `settings`. */

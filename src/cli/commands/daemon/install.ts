@@ -4,21 +4,17 @@ import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { errorCode, errorText, MonocoreError } from '../../../lib/errors.ts';
 import { isSource, packageRoot } from '../../../lib/package-info.ts';
-import type { LogLevel } from '../../../protocol/http.ts';
 import { DaemonClient } from '../../client.ts';
 import type { CliContext } from '../../connection.ts';
-import { askStatus, ownProgram } from '../../daemon/process.ts';
+import { askStatus, type DaemonRunOptions, ownProgram, toSettings } from '../../daemon/process.ts';
 import { renderUnit, UNIT_MARK, UNIT_NAME, type UnitScope } from '../../daemon/systemd-unit.ts';
 
-/** The last three are the options of `daemon run` in the unit. */
-interface DaemonInstallOptions {
+/** Options of the command, and those of `daemon run` in the unit. */
+interface DaemonInstallOptions extends DaemonRunOptions {
   readonly user?: boolean;
   readonly system?: boolean;
   readonly print?: boolean;
   readonly force?: boolean;
-  readonly logLevel: LogLevel;
-  readonly logWorkers: number;
-  readonly leaveRunning?: boolean;
 }
 
 /**
@@ -50,9 +46,7 @@ function renderOwnUnit(scope: UnitScope, home: string, options: DaemonInstallOpt
   if (odd !== undefined) {
     throw new MonocoreError('Usage', `the unit cannot be written: ${JSON.stringify(odd)} contains control characters`);
   }
-  const { logLevel, logWorkers, leaveRunning = false } = options;
-  const settings = { log_level: logLevel, log_workers: logWorkers, leave_running: leaveRunning };
-  return renderUnit({ scope, execPath, args, home, workingDir, settings });
+  return renderUnit({ scope, execPath, args, home, workingDir, settings: toSettings(options) });
 }
 
 /** Folder of local units: systemd.unit(5). */

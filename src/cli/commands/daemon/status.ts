@@ -2,7 +2,7 @@
 import { formatDuration } from '../../../lib/units.ts';
 import type { DaemonStatus, ThreadStatus } from '../../../protocol/http.ts';
 import { type CliContext, requireDaemon } from '../../connection.ts';
-import type { Colors } from '../../render/terminal-text.ts';
+import { type Colors, padderOf } from '../../render/terminal-text.ts';
 
 /** Prints the daemon's report of itself. Never starts a daemon. @throws MonocoreError `DaemonUnreachable` if none is running */
 export async function daemonStatus(context: CliContext, options: { readonly json?: boolean }): Promise<void> {
@@ -23,8 +23,8 @@ export function renderDaemonStatus(status: DaemonStatus, now: number, colors: Co
     ['Services', String(status.services)],
     ...status.threads.map((thread): [string, string] => [`Thread ${thread.name}`, describeThread(thread)]),
   ];
-  const width = Math.max(...facts.map(([name]) => name.length));
-  return facts.map(([name, value]) => `${colors.bold(name.padEnd(width))}  ${value}\n`).join('');
+  const pad = padderOf(facts.map(([name]) => name));
+  return facts.map(([name, value]) => `${colors.bold(pad(name))}  ${value}\n`).join('');
 }
 
 function describeThread({ state, restarts }: ThreadStatus): string {
