@@ -191,93 +191,77 @@ export interface DaemonOptions extends Pick<RuntimeOptions, 'backends' | 'hooks'
   readonly settings: DaemonSettings;
 }
 
-/** Parts that only the daemon has: the orchestrator of all services, the api thread, the service manager. */
-class Daemon {
-  readonly #runtime: Runtime;
-  readonly #orchestrator: Orchestrator;
-  readonly #notifier: ServiceNotifier | null;
-  readonly #api: WorkerThread<ApiThreadApi>;
-  readonly #published = new EventLoopBatch<ControlEvent>((events) => this.#api.tell((api) => api.publish(events)));
-
-  constructor(
-    runtime: Runtime,
-    orchestrator: Orchestrator,
-    settings: DaemonSettings,
-    notifier: ServiceNotifier | null,
-    requestShutdown: (request: ShutdownRequest) => void,
-  ) {
-    const { report, paths, imageStore: images } = runtime;
-    this.#runtime = runtime;
-    this.#orchestrator = orchestrator;
-    this.#notifier = notifier;
-    const threads = () => this.parts.map((part) => part.status());
-    const { home } = paths;
-    const controlApi = createControlApi({ home, settings }, orchestrator, images, threads, requestShutdown);
-    this.#api = new WorkerThread<ApiThreadApi>({
-      entry: 'api',
-      data: () => {
-        const { port1, port2: control } = new MessageChannel();
-        expose(controlApi, port1);
-        const logs = this.#openLogs();
-        return { data: { socketPath: paths.socket, control, logs }, transferList: [control, logs] };
-      },
-      deadlines: { defaultMs: 10_000 },
-      onReady: (api) => api.listen(),
-      onDeath: (error) => report('error', `${error.message}; restarting it`),
-    });
-    orchestrator.on('event', (event) => {
-      this.#published.add(event);
-      this.#notifier?.status(this.#summary());
-    });
-    runtime.onLogsRestarted = () => {
-      const port = this.#openLogs();
-      this.#api.tell((api) => api.connectLogs(transfer(port, [port])));
-    };
-  }
-
-  get parts(): readonly Crashable[] {
-    return [...this.#runtime.parts, this.#api];
-  }
-
-  /** Serves from now on. */
-  async start(): Promise<void> {
-    await this.#api.start();
-    this.#notifier?.ready(this.#summary());
-  }
-
-  /** Stops the services, unless they run on, then refuses new work and ends the threads. */
-  async shutDown({ services }: ShutdownRequest): Promise<void> {
-    this.#notifier?.stopping(services === 'leave' ? 'ending, services run on' : 'stopping all services');
-    if (services !== 'leave') await this.#orchestrator.end({ suspend: services === 'suspend' });
-    await this.close();
-  }
-
-  /** Shortens the stop of all services to its last steps. */
-  hurry({ services }: ShutdownRequest): void {
-    void this.#orchestrator.end({ suspend: services === 'suspend', timeoutMs: 0 });
-  }
-
-  /** Ends the threads; services run on. */
-  async close(): Promise<void> {
-    // First, because it asks the threads for signs of life.
-    await this.#notifier?.close();
-    await this.#api.stop((api) => api.close());
-    await this.#runtime.close();
-  }
-
+/** Puts together what only the daemon has: the orchestrator of all services, the api thread, the service manager. */
+function createDaemon(
+  runtime: Runtime,
+  orchestrator: Orchestrator,
+  settings: DaemonSettings,
+  notifier: ServiceNotifier | null,
+  requestShutdown: (request: ShutdownRequest) => void,
+) {
+  const { report, paths, imageStore } = runtime;
+  const parts = (): readonly Crashable[] => [...runtime.parts, api];
+  const threads = () => parts().map((part) => part.status());
+  const { home } = paths;
+  const controlApi = createControlApi({ home, settings }, orchestrator, imageStore, threads, requestShutdown);
+  /** A port between the api thread and the log worker, past this thread. */
+  const openLogs = (): MessagePort => {
+    const { port1, port2 } = new MessageChannel();
+    runtime.logs.connect(port1);
+    return port2;
+  };
+  const api = new WorkerThread<ApiThreadApi>({
+    entry: 'api',
+    data: () => {
+      const { port1, port2: control } = new MessageChannel();
+      expose(controlApi, port1);
+      const logs = openLogs();
+      return { data: { socketPath: paths.socket, control, logs }, transferList: [control, logs] };
+    },
+    deadlines: { defaultMs: 10_000 },
+    onReady: (remote) => remote.listen(),
+    onDeath: (error) => report('error', `${error.message}; restarting it`),
+  });
   /** Summary for a service manager: `3 services, 2 running`. */
-  #summary(): string {
-    const services = this.#orchestrator.services();
+  const summary = (): string => {
+    const services = orchestrator.services();
     const running = services.filter(({ pid }) => pid !== null).length;
     return `${services.length} ${services.length === 1 ? 'service' : 'services'}, ${running} running`;
-  }
-
-  /** A port between the api thread and the log worker, past this thread. */
-  #openLogs(): MessagePort {
-    const { port1, port2 } = new MessageChannel();
-    this.#runtime.logs.connect(port1);
-    return port2;
-  }
+  };
+  const published = new EventLoopBatch<ControlEvent>((events) => api.tell((remote) => remote.publish(events)));
+  orchestrator.on('event', (event) => {
+    published.add(event);
+    notifier?.status(summary());
+  });
+  runtime.onLogsRestarted = () => {
+    const port = openLogs();
+    api.tell((remote) => remote.connectLogs(transfer(port, [port])));
+  };
+  /** Ends the threads; services run on. */
+  const close = async (): Promise<void> => {
+    // First, because it asks the threads for signs of life.
+    await notifier?.close();
+    await api.stop((remote) => remote.close());
+    await runtime.close();
+  };
+  return {
+    parts,
+    close,
+    async start(): Promise<void> {
+      await api.start();
+      notifier?.ready(summary());
+    },
+    /** Stops the services, unless they run on, then refuses new work and ends the threads. */
+    async shutDown({ services }: ShutdownRequest): Promise<void> {
+      notifier?.stopping(services === 'leave' ? 'ending, services run on' : 'stopping all services');
+      if (services !== 'leave') await orchestrator.end({ suspend: services === 'suspend' });
+      await close();
+    },
+    /** Shortens the stop of all services to its last steps. */
+    hurry({ services }: ShutdownRequest): void {
+      void orchestrator.end({ suspend: services === 'suspend', timeoutMs: 0 });
+    },
+  };
 }
 
 /** Resolves when each log worker has served a reader. */
@@ -311,7 +295,7 @@ export async function runDaemon({ home, settings, backends = BACKENDS, hooks = {
   let writeReport: Report = (...entry) => earlyReports.push(entry);
   const report: Report = (...entry) => writeReport(...entry);
   const notifySocket = takeNotifySocket(process.env, process.pid);
-  let daemon: Daemon | null = null;
+  let daemon: ReturnType<typeof createDaemon> | null = null;
   let isHurried = false;
   // From the first moment on: by default a signal would end the process and leave its services running.
   const hurry = (request: ShutdownRequest): void => {
@@ -340,8 +324,8 @@ export async function runDaemon({ home, settings, backends = BACKENDS, hooks = {
     const notifier = isManaged ? new ServiceNotifier({ socket: notifySocket, clock, report, checkAlive }) : null;
     try {
       const orchestrator = await Orchestrator.open(runtime, { startsAll: !background });
-      daemon = new Daemon(runtime, orchestrator, settings, notifier, shutdown.request);
-      const { parts } = daemon;
+      daemon = createDaemon(runtime, orchestrator, settings, notifier, shutdown.request);
+      const parts = daemon.parts();
       await daemon.start();
       report('info', `ready, version ${packageVersion()}`, { pid: process.pid, home });
       hooks.onServing?.((name) => crashByName(parts, name));
