@@ -53,10 +53,10 @@ const SHORT_DIGITS = 12;
 export interface BlobState {
   readonly digest: string;
   readonly sizeBytes: number;
-  readonly doneBytes: number;
+  doneBytes: number;
   /** `waiting` before its first byte. */
-  readonly phase: 'waiting' | 'running' | 'kept' | 'present';
-  readonly bytesPerSecond: number | null;
+  phase: 'waiting' | 'running' | 'kept' | 'present';
+  bytesPerSecond: number | null;
 }
 
 /** `2f5e1c0a9b44  ███████          12 MiB of 30 MiB  5 MiB/s  4s left`. */
@@ -76,7 +76,6 @@ export function blobRow({ digest, sizeBytes, doneBytes, phase, bytesPerSecond }:
   return `${row}  ${rate}  ${formatDuration(leftMs)} left`;
 }
 
-/** First digits of a digest, for people. */
 export function shortDigest(digest: string): string {
   return digest.replace(/^sha256:/, '').slice(0, SHORT_DIGITS);
 }

@@ -83,24 +83,19 @@ export function rowTitle(name: string, text: string, elapsedMs: number | null): 
 /** Shows a bar for each layer of the image that is pulled, below the lines on what has happened. */
 export function createTerminalDownloads(stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream): Downloads {
   const lines: string[] = [];
-  let blobs = new Map<string, { state: BlobState; readonly meter: RateMeter }>();
-
-  function change(digest: string, changed: Partial<BlobState>): void {
-    const blob = blobs.get(digest);
-    if (blob) blob.state = { ...blob.state, ...changed };
-  }
+  let blobs = new Map<string, BlobState & { readonly meter: RateMeter }>();
+  const change = (digest: string, changed: Partial<BlobState>) => void Object.assign(blobs.get(digest) ?? {}, changed);
 
   const title = () => {
-    for (const { state, meter } of blobs.values()) {
-      if (state.phase !== 'running') continue;
+    for (const blob of blobs.values()) {
+      if (blob.phase !== 'running') continue;
       // A download that stands still sends no event, and its rate falls.
-      meter.update(state.doneBytes, performance.now());
-      change(state.digest, { bytesPerSecond: meter.bytesPerSecond });
+      blob.meter.update(blob.doneBytes, performance.now());
+      blob.bytesPerSecond = blob.meter.bytesPerSecond;
     }
     // Behind the mark and the indentation, and never wrapped.
     const columns = (stdout.columns || 80) - 4;
-    const states = [...blobs.values()].map(({ state }) => state);
-    const bars = visible(states, stdout.rows || 24).map((line) => [...line].slice(0, columns).join(''));
+    const bars = visible([...blobs.values()], stdout.rows || 24).map((line) => [...line].slice(0, columns).join(''));
     return [...lines, ...bars].join('\n');
   };
   const row: Row = { title, task: null, end: deferred<End>() };
@@ -111,8 +106,7 @@ export function createTerminalDownloads(stdout: NodeJS.WriteStream, stderr: Node
         case 'blob': {
           const { digest, size_bytes: sizeBytes, present } = event;
           const phase = present ? 'present' : 'waiting';
-          const state: BlobState = { digest, sizeBytes, doneBytes: 0, phase, bytesPerSecond: null };
-          blobs.set(digest, { state, meter: new RateMeter() });
+          blobs.set(digest, { digest, sizeBytes, doneBytes: 0, phase, bytesPerSecond: null, meter: new RateMeter() });
           return;
         }
         case 'bytes':
@@ -120,7 +114,7 @@ export function createTerminalDownloads(stdout: NodeJS.WriteStream, stderr: Node
         case 'kept':
           return change(event.digest, { phase: 'kept' });
         case 'stored':
-          lines.push(...[...blobs.values()].map(({ state }) => blobRow(state)));
+          lines.push(...[...blobs.values()].map(blobRow));
           blobs = new Map();
       }
       const text = eventText(event);
@@ -139,7 +133,7 @@ function visible(states: readonly BlobState[], screenLines: number): string[] {
   if (states.length <= room) return states.map(blobRow);
   const running = states.filter(({ phase }) => phase === 'running').slice(0, room - 1);
   const done = states.filter(({ phase }) => phase === 'kept' || phase === 'present').length;
-  return [...running.map(blobRow), `${done} of ${states.length} layers are here`];
+  return [...running.map(blobRow), `${done} of ${states.length} layers are present`];
 }
 
 /** Draws the rows until the returned function is called; rows that have not ended by then are left as they are. */

@@ -88,6 +88,6 @@ test('a terminal that is too small shows the running layers and counts the other
   await downloads.close('failed');
   const lines = await finalLines(terminal);
   assert.match(lines[0]!, /^\S 9{12}/);
-  assert.equal(lines[1]?.trim(), '3 of 10 layers are here');
+  assert.equal(lines[1]?.trim(), '3 of 10 layers are present');
   assert.ok(lines.every((line) => line.length <= 40));
 });
