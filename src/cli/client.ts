@@ -44,7 +44,6 @@ interface RequestParts {
 export class DaemonClient {
   readonly #socketPath: string;
   readonly #queryDeadlineMs: number;
-  /** Requests on the images of the daemon's home. */
   readonly images: ImageRequests = {
     list: async () => ((await this.#command('/v1/images', undefined)) as ImagesReply).images,
     pull: (request, options) => this.#follow('/v1/images/pull', request, options),
@@ -198,7 +197,6 @@ export class DaemonClient {
     }
   }
 
-  /** Explains the failure of a connection. */
   #fail(cause: unknown): never {
     if (cause instanceof MonocoreError) throw cause;
     const code = errorCode(cause) ?? '';

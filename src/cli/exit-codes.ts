@@ -4,7 +4,6 @@ import { type ErrorCode, MonocoreError } from '../lib/errors.ts';
 /** `interrupted` is 128 + SIGINT, as in shells. */
 export const EXIT = { done: 0, failed: 1, usage: 2, unreachable: 3, interrupted: 130 } as const;
 
-/** Exit codes with their meanings, for the help. */
 export const EXIT_CODES: readonly (readonly [code: number, meaning: string])[] = [
   [EXIT.done, 'done'],
   [EXIT.failed, 'something failed: a service did not start, the host failed a check'],
@@ -24,7 +23,6 @@ const BY_ERROR: Partial<Record<ErrorCode, number>> = {
   DaemonUnreachable: EXIT.unreachable,
 };
 
-/** Exit code for anything thrown. */
 export function exitCodeOf(error: unknown): number {
   return (error instanceof MonocoreError ? BY_ERROR[error.code] : undefined) ?? EXIT.failed;
 }

@@ -5,12 +5,7 @@ import { EXIT, exitCodeOf } from './exit-codes.ts';
 import { createParser } from './parser.ts';
 import { colorsFor, endOnBrokenOutput } from './render/terminal-text.ts';
 
-/**
- * Runs one command line.
- *
- * @param argv as in `process.argv`
- * @returns the exit code, see `exit-codes.ts`; never throws
- */
+/** Runs a command line, given as in `process.argv`. Never throws. @returns the exit code, see `exit-codes.ts` */
 export async function main(argv: readonly string[]): Promise<number> {
   endOnBrokenOutput();
   let exitCode: number = EXIT.done;

@@ -12,7 +12,7 @@ export function createParser(onExitCode: (exitCode: number) => void): Command {
     .description('Boots the microVMs that monocore.toml declares and keeps them running.')
     .version(packageVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print help')
-    // The table has one of its own, which knows the topics, too.
+    // The verb `help` of the table knows the topics as well.
     .helpCommand(false)
     .addHelpText('after', () => `\n${renderTopics()}\n${renderExitCodes()}`)
     .configureHelp({ showGlobalOptions: true })

@@ -31,7 +31,6 @@ type Action = (
   program: Command,
 ) => Promise<number> | Promise<void>;
 
-/** A verb. */
 export interface VerbRow {
   /** `start`; `daemon run` for a verb of a verb, which comes after its parent. */
   readonly name: string;

@@ -12,7 +12,7 @@ import { within } from '../lib/promises.ts';
 import type { Report } from '../lib/report.ts';
 
 const SEND_TIMEOUT_MS = 5000;
-/** Interval of signs of life during a stop when the manager has no watchdog: it may lose patience with the stop. */
+/** Interval of signs of life during a stop when the manager has no watchdog: its time limit for a stop may be short. */
 const DEFAULT_BEAT_MS = 15_000;
 /** Delay after a failed sign of life: short, because the manager's time runs. */
 const RETRY_MS = 500;

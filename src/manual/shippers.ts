@@ -7,7 +7,6 @@ const FOLDER = fileURLToPath(new URL('./shippers/', import.meta.url));
 /** Log folder that the files name. */
 const EXAMPLE_LOG_DIR = '/var/lib/monocore/log';
 
-/** A log shipper whose config the package has. */
 export interface Shipper {
   readonly name: string;
   readonly title: string;

@@ -45,7 +45,6 @@ export interface ServiceOutcome {
   readonly last_lines: readonly string[];
 }
 
-/** Answer of the commands on services. */
 export interface CommandReply {
   readonly services: readonly ServiceOutcome[];
 }

@@ -13,7 +13,6 @@ interface Client {
   early: string | null;
 }
 
-/** Clients of `/v1/events`. */
 export class EventHub {
   readonly #answers: OpenAnswers;
   readonly #maxUnreadBytes: number;
@@ -24,7 +23,6 @@ export class EventHub {
     this.#maxUnreadBytes = maxUnreadBytes;
   }
 
-  /** Number of connected clients. */
   get size(): number {
     return this.#clients.size;
   }

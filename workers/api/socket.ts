@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { errorText, MonocoreError } from '../../src/lib/errors.ts';
 
 /** Folder in which the socket is bound. The path in it is no longer than the final one, which fits `sun_path`. */
-const CRADLE_NAME = '.sock';
+const BIND_DIR_NAME = '.sock';
 
 /**
  * Makes `server` listen on `path`, mode 0600, and replaces what is there.
@@ -17,15 +17,15 @@ const CRADLE_NAME = '.sock';
  * @throws MonocoreError `HomeUnusable`
  */
 export async function listenPrivately(server: Server, path: string): Promise<void> {
-  const cradle = join(dirname(path), CRADLE_NAME);
-  const cradlePath = join(cradle, 's');
+  const bindDir = join(dirname(path), BIND_DIR_NAME);
+  const bindPath = join(bindDir, 's');
   try {
-    await rm(cradle, { recursive: true, force: true }); // of a daemon that was killed here
-    await mkdir(cradle, { mode: 0o700 });
-    await once(server.listen(cradlePath), 'listening');
-    await chmod(cradlePath, 0o600);
-    await rename(cradlePath, path);
-    await rm(cradle, { recursive: true });
+    await rm(bindDir, { recursive: true, force: true }); // of a daemon that was killed here
+    await mkdir(bindDir, { mode: 0o700 });
+    await once(server.listen(bindPath), 'listening');
+    await chmod(bindPath, 0o600);
+    await rename(bindPath, path);
+    await rm(bindDir, { recursive: true });
   } catch (error) {
     server.close();
     const message = `the daemon cannot listen on ${path}: ${errorText(error)}`;

@@ -6,7 +6,6 @@ import { type Colors, padderOf } from '../render/terminal-text.ts';
 
 const STATE_WIDTH = 'warning'.length;
 
-/** Checks whether this host can run VMs, without a daemon. */
 export async function doctor(context: CliContext, options: { readonly json?: boolean }): Promise<number> {
   const report = await runDoctor({ home: context.paths.home });
   context.stdout.write(options.json ? `${JSON.stringify(report)}\n` : renderDoctor(report, context.colors));

@@ -46,7 +46,7 @@ export async function followImages(
   } catch (error) {
     await downloads.close('failed');
     if (!interrupt.signal.aborted) throw withHint(error);
-    stderr.write('monocore: interrupted; the next pull goes on from what is here\n');
+    stderr.write('monocore: interrupted; the next pull resumes the download\n');
     return EXIT.interrupted;
   } finally {
     interrupt.release();
@@ -59,9 +59,9 @@ async function createDownloads({ stdout, stderr }: CliContext): Promise<Download
   return createTerminalDownloads(stdout, stderr);
 }
 
-/** Says what becomes of a download whose daemon has ended. */
+/** Adds a hint to the error of a request whose daemon has ended. */
 function withHint(error: unknown): unknown {
   if (!(error instanceof MonocoreError) || error.code !== 'DaemonUnreachable') return error;
-  const hint = 'run the command again; a pull goes on from what is here';
+  const hint = 'run the command again; a pull resumes its download';
   return new MonocoreError(error.code, error.message, { cause: error.cause, details: { hint } });
 }

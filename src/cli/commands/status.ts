@@ -13,11 +13,11 @@ export async function status(
   const { stdout, colors } = context;
   const selection = createSelection(names, options.group);
   const client = await connect(context, 'for-records');
-  const document = client
+  const reply = client
     ? await client.servicesText(selection)
     : JSON.stringify({ services: [] } satisfies ServicesReply);
-  if (options.json) return void stdout.write(document.endsWith('\n') ? document : `${document}\n`);
-  const { services } = JSON.parse(document) as ServicesReply;
+  if (options.json) return void stdout.write(reply.endsWith('\n') ? reply : `${reply}\n`);
+  const { services } = JSON.parse(reply) as ServicesReply;
   const columns = stdout.isTTY ? stdout.columns : Number.POSITIVE_INFINITY;
   stdout.write(renderStatusTable(services, { colors, now: Date.now(), columns }));
 }

@@ -2,7 +2,6 @@
 import type { DaemonSettings } from '../../protocol/http.ts';
 import { settingOptions } from './process.ts';
 
-/** Service manager of the unit. */
 export type UnitScope = 'user' | 'system';
 
 export interface UnitOptions {

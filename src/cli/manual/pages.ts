@@ -16,7 +16,6 @@ const PARTS: Readonly<Record<string, () => Promise<string>>> = {
   states: async () => (await import('../../manual/states.ts')).renderStates(),
 };
 
-/** A page of the manual. */
 interface Page {
   /** Word after `monocore help`. */
   readonly topic: string;

@@ -9,7 +9,6 @@ const INDENT = '  ';
 /** Stands for a space at which no line breaks: of the private use area, so that it occurs in no text. */
 const HARD_SPACE = '\ue000';
 
-/** Surroundings of a text. */
 export interface TerminalOptions {
   readonly colors: Colors;
   /** Most characters of a line; code and long words may exceed it. */

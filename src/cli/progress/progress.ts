@@ -4,9 +4,7 @@ import type { ServiceStatus } from '../../protocol/service.ts';
 import { outcomeText, progressText, type Verb } from '../render/status-text.ts';
 
 export interface Progress {
-  /** Takes a change of a service. */
   update(service: ServiceStatus): void;
-  /** Takes the outcome for a service. */
   finish(outcome: ServiceOutcome): void;
   /** Ends the view; services without outcome are left as they are. */
   close(): Promise<void>;

@@ -60,7 +60,7 @@ export class RecordPrinter {
   readonly #starts: readonly string[] | null;
   /** Chunks of a record whose end has not come. */
   #rest: Buffer[] = [];
-  /** The start of a record was passed on unseen. */
+  /** The last chunk ended within a record that was passed on unseen. */
   #isInPassed = false;
 
   /**
@@ -90,7 +90,7 @@ export class RecordPrinter {
     return rest.length === 0 ? rest : this.#renderAll(rest);
   }
 
-  /** Where the first record starts that has to be rendered, or -1. */
+  /** Index of the first record that has to be rendered, or -1. */
   #findStart(chunk: Buffer, starts: readonly string[]): number {
     if (!this.#isInPassed && starts.includes(String.fromCharCode(chunk[0]!))) return 0;
     const found = starts.map((start) => chunk.indexOf(`\n${start}`) + 1).filter((at) => at > 0);

@@ -12,7 +12,6 @@ import type { Colors } from './terminal-text.ts';
 /** Mark of services that run without a VM, explained below the table. */
 const NO_VM_MARK = '*';
 
-/** Surroundings of the table. */
 interface TableOptions {
   readonly colors: Colors;
   /** Milliseconds since the epoch, for the uptimes. */

@@ -39,7 +39,6 @@ export function statusLabel(service: ServiceStatus): string {
   return end === null ? label : `exited (${end})`;
 }
 
-/** True while the service is on its way up or down. */
 export function isChanging({ status }: ServiceStatus): boolean {
   return status === 'Starting' || status === 'Stopping';
 }

@@ -139,7 +139,7 @@ test('two pulls of an image at once are one download, and both are told of it', 
   assert.equal(registry.requests.filter((line) => line.endsWith(image.layers[0]!)).length, 1);
 });
 
-test('a daemon that is killed during a pull is an error, and the next pull goes on', async (t) => {
+test('a daemon that is killed during a pull is an error, and the next pull resumes it', async (t) => {
   const registry = await startRegistry(t);
   const image = makeImage({ layers: [randomBytes(300_000)] });
   registry.add('app', 'latest', image);
@@ -156,7 +156,7 @@ test('a daemon that is killed during a pull is an error, and the next pull goes 
   daemon!.kill('SIGKILL');
   const { exitCode, stderr } = await pulling;
   assert.notEqual(exitCode, 0);
-  assert.match(stderr, /the daemon ended before it answered\n {2}run the command again; a pull goes on/);
+  assert.match(stderr, /the daemon ended before it answered\n {2}run the command again; a pull resumes its download/);
   registry.fault = () => false;
   registry.requests.length = 0;
   const next = await runCli(args, { env });
