@@ -34,14 +34,8 @@ export function listPages(): Page[] {
 /** The page as Markdown, with its title and its parts. */
 export async function readPage(topic: string): Promise<string> {
   const pieces = readSource(topic).split(/^<!-- insert: (.+) -->$/m);
-  const texts = pieces.map((piece, index) => (index % 2 === 0 ? piece : makePart(piece)));
+  const texts = pieces.map((piece, index) => (index % 2 === 0 ? piece : PARTS[piece]!()));
   return (await Promise.all(texts)).join('');
-}
-
-function makePart(name: string): Promise<string> {
-  const make = PARTS[name];
-  if (!make) throw new Error(`no part of the manual is called "${name}"`);
-  return make();
 }
 
 function readSource(topic: string): string {

@@ -87,26 +87,22 @@ const WINDOW_MS = 3000;
 export class RateMeter {
   #lastMs: number | null = null;
   #lastBytes = 0;
-  #bytesPerSecond: number | null = null;
+  /** Null before the second reading. */
+  bytesPerSecond: number | null = null;
 
   /** Takes a reading. The first one sets the start, and so does one below its predecessor. */
   update(doneBytes: number, nowMs: number): void {
     if (this.#lastMs === null || doneBytes < this.#lastBytes) {
-      this.#bytesPerSecond = null;
+      this.bytesPerSecond = null;
     } else {
       const elapsedMs = nowMs - this.#lastMs;
       if (elapsedMs <= 0) return;
       const current = ((doneBytes - this.#lastBytes) * 1000) / elapsedMs;
       const weight = 1 - Math.exp(-elapsedMs / WINDOW_MS);
-      const before = this.#bytesPerSecond;
-      this.#bytesPerSecond = before === null ? current : before + (current - before) * weight;
+      const before = this.bytesPerSecond ?? current;
+      this.bytesPerSecond = before + (current - before) * weight;
     }
     this.#lastMs = nowMs;
     this.#lastBytes = doneBytes;
-  }
-
-  /** Null before the second reading. */
-  get bytesPerSecond(): number | null {
-    return this.#bytesPerSecond;
   }
 }
