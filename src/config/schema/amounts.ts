@@ -15,6 +15,10 @@ import { mustBe, type Problem, parsed, type Schema, scalar } from './values.ts';
 /** Least memory of a guest, MiB: with less, Debian 12's cloud kernel dies before init. */
 const MIN_RAM_MIB = 96;
 
+const IN_MIB = { print: (mib: number) => exactSize(mib * MIB), unit: 'mib' } as const;
+const IN_BYTES = { print: exactSize, unit: 'bytes' } as const;
+const IN_MS = { print: exactDuration, unit: 'ms' } as const;
+
 const Integer = v.pipe(v.number(mustBe('an integer')), v.integer('must be a whole number'));
 
 export function integerSchema(min: number, max: number) {
@@ -53,17 +57,13 @@ export const Ram = scalar(
     ),
   (context) =>
     `MiB or a size such as "256MiB", from ${MIN_RAM_MIB} to ${context === null ? 'the memory of the host' : `${context.host.ramMib} MiB`}`,
-  { print: printMib, unit: 'mib' },
+  IN_MIB,
 );
 
 /** Null for anything but a size with a unit: in quotes a bare number is bytes to units.ts, but MiB to the user. */
 function sizeMib(text: string): number | null {
   const bytes = /[a-z]\s*$/i.test(text) ? parseSize(text) : null;
   return bytes === null ? null : Math.floor(bytes / MIB);
-}
-
-function printMib(mib: number): string {
-  return exactSize(mib * MIB);
 }
 
 function sizeSchema(minBytes: number, maxBytes: number) {
@@ -78,10 +78,7 @@ function sizeSchema(minBytes: number, maxBytes: number) {
 
 /** Bytes as a number, or a size; becomes bytes. */
 export function size(minBytes: number, maxBytes = Number.MAX_SAFE_INTEGER, example = '10MiB') {
-  return scalar(sizeSchema(minBytes, maxBytes), sizeRange(example, minBytes, maxBytes), {
-    print: exactSize,
-    unit: 'bytes',
-  });
+  return scalar(sizeSchema(minBytes, maxBytes), sizeRange(example, minBytes, maxBytes), IN_BYTES);
 }
 
 function toBytes(size: number | string): number | Problem {
@@ -98,7 +95,7 @@ function sizeRange(example: string, minBytes: number, maxBytes: number): string 
 export const HostMemory = scalar(
   ({ host }) => sizeSchema(MIB, host.ramMib * MIB),
   (context) => sizeRange('512MiB', MIB, context === null ? Number.MAX_SAFE_INTEGER : context.host.ramMib * MIB),
-  { print: exactSize },
+  IN_BYTES,
 );
 
 /** A file system and its journal need room of their own. */
@@ -112,7 +109,7 @@ export const Disk = scalar(
     parsed(sizeSchema(MIN_DISK_BYTES, MAX_DISK_BYTES), (bytes) => Math.floor(bytes / MIB)),
   ),
   `${sizeRange('1GiB', MIN_DISK_BYTES, MAX_DISK_BYTES)}, or "none"`,
-  { print: printMib, nullWord: 'none', unit: 'mib' },
+  { ...IN_MIB, nullWord: 'none' },
 );
 
 /** A word for null, or a value. */
@@ -137,10 +134,7 @@ function durationSchema(minMs: number, maxMs: number) {
 export function duration(minMs: number, maxMs: number, example: string) {
   const limits =
     minMs === 0 ? `at most ${formatDuration(maxMs)}` : `from ${formatLimit(minMs)} to ${formatDuration(maxMs)}`;
-  return scalar(durationSchema(minMs, maxMs), `seconds or a duration such as "${example}", ${limits}`, {
-    print: exactDuration,
-    unit: 'ms',
-  });
+  return scalar(durationSchema(minMs, maxMs), `seconds or a duration such as "${example}", ${limits}`, IN_MS);
 }
 
 /** A duration, or a word for one without end; becomes milliseconds or null. */
@@ -148,7 +142,7 @@ export function durationOr(word: string, minMs: number, maxMs: number, example: 
   return scalar(
     orNull(word, durationSchema(minMs, maxMs)),
     `seconds or a duration such as "${example}", or "${word}"`,
-    { print: exactDuration, nullWord: word, unit: 'ms' },
+    { ...IN_MS, nullWord: word },
   );
 }
 

@@ -49,7 +49,8 @@ export class TableReader {
   }
 
   #absent({ presence, type, default: value }: AnyKey, path: Path): unknown {
-    if (presence === 'default') return type.kind === 'table' ? this.table(type.keys, EMPTY, path) : value;
+    if (presence === 'default' && type.kind === 'table') return this.table(type.keys, EMPTY, path);
+    if (presence === 'default') return type.kind === 'scalar' ? value : [];
     if (presence === 'required') {
       this.#report(valueProblem(path, 'is missing', type.kind === 'scalar' ? type.expected(this.#context) : null));
     }

@@ -95,7 +95,7 @@ export interface Key<T extends ValueType, Presence, Field = string | null> exten
   readonly summary: string;
   readonly type: T;
   readonly presence: Presence;
-  /** Value of a key that is left out, as the schema gives it. */
+  /** Value of a scalar key that is left out, as the schema gives it. */
   readonly default?: unknown;
 }
 
@@ -150,23 +150,20 @@ export function hasKey({ table, inherited }: ParsedTable<unknown>, key: string):
 
 type Field = string | null;
 
-export function required<T extends ValueType, const F extends Field = never>(
-  summary: string,
-  type: T,
-  options: KeyOptions<F> = {},
-): Key<T, 'required', F> {
-  return { ...options, summary, type, presence: 'required' };
+function row<P extends Presence, Type extends ValueType = ValueType>(presence: P) {
+  return <T extends Type, const F extends Field = never>(
+    summary: string,
+    type: T,
+    options: KeyOptions<F> = {},
+  ): Key<T, P, F> => ({ ...options, summary, type, presence });
 }
 
-export function optional<T extends ValueType, const F extends Field = never>(
-  summary: string,
-  type: T,
-  options: KeyOptions<F> = {},
-): Key<T, 'optional', F> {
-  return { ...options, summary, type, presence: 'optional' };
-}
+export const required = row('required');
+export const optional = row('optional');
+/** A table or an array. Of a table that is left out, each key has its default; an array is empty then. */
+export const nested = row<'default', Exclude<ValueType, ScalarType<unknown>>>('default');
 
-/** A key that has a value when it is left out. */
+/** A scalar key that has a value when it is left out. */
 export function defaulted<V, const F extends Field = never>(
   summary: string,
   type: ScalarType<V>,
@@ -174,15 +171,6 @@ export function defaulted<V, const F extends Field = never>(
   options: KeyOptions<F> = {},
 ): Key<ScalarType<V>, 'default', F> {
   return { ...options, summary, type, presence: 'default', default: value };
-}
-
-/** A table or an array. Of a table that is left out, each key has its default; an array is empty then. */
-export function nested<T extends Exclude<ValueType, ScalarType<unknown>>, const F extends Field = never>(
-  summary: string,
-  type: T,
-  options: KeyOptions<F> = {},
-): Key<T, 'default', F> {
-  return { ...options, summary, type, presence: 'default', default: [] };
 }
 
 /** Keys of a table that fill fields of the protocol, with these fields. */
