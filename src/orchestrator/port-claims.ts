@@ -6,40 +6,34 @@ import type { Before } from './rollback.ts';
 /** A service that claims its ports. */
 export interface PortHolder {
   readonly definition: ServiceDefinition;
-  /** Reason to hold them already, for people: `runs`; null for a service to start. */
+  /** Reason to hold them already, for people: `runs`; null for a service that does not. */
   readonly because: string | null;
 }
 
 /** Starts that are not over: no other command may take their ports and places. Main thread. */
 export class UnfinishedStarts {
-  readonly #starts = new Set<{
-    readonly definitions: readonly ServiceDefinition[];
-    readonly before: readonly Before[];
-  }>();
+  readonly #starts = new Set<readonly PortHolder[]>();
 
   /**
    * @param before services that a rollback may put back
    * @returns ends the claims of the start
    */
   add(definitions: readonly ServiceDefinition[], before: readonly Before[] = []): () => void {
-    const start = { definitions, before };
-    this.#starts.add(start);
-    return () => this.#starts.delete(start);
+    const claims = [
+      ...before.map(({ definition, wasUp }) => ({ definition, because: wasUp ? 'may be put back' : null })),
+      ...definitions.map((definition) => ({ definition, because: 'is being started' })),
+    ];
+    this.#starts.add(claims);
+    return () => this.#starts.delete(claims);
   }
 
   /** Services that keep their places: as they are started, and as they may be put back. */
   definitions(): ServiceDefinition[] {
-    return [...this.#starts].flatMap(({ definitions, before }) => [
-      ...definitions,
-      ...before.map(({ definition }) => definition),
-    ]);
+    return [...this.#starts].flat().map(({ definition }) => definition);
   }
 
   holders(): PortHolder[] {
-    return [...this.#starts].flatMap(({ definitions, before }) => [
-      ...before.filter(({ wasUp }) => wasUp).map(({ definition }) => ({ definition, because: 'may be put back' })),
-      ...definitions.map((definition) => ({ definition, because: 'is being started' })),
-    ]);
+    return [...this.#starts].flat().filter(({ because }) => because !== null);
   }
 }
 

@@ -8,7 +8,7 @@ import type { HomeLogSettings, LogSettings } from '../protocol/log-settings.ts';
 import type { GroupMember, GroupPort } from '../protocol/network.ts';
 import type { Metrics } from '../protocol/service.ts';
 import type { SavedState } from '../protocol/state.ts';
-import type { Backend } from '../vm/backend.ts';
+import type { Backend, ReadEnd } from '../vm/backend.ts';
 import type { StartSlots } from './start-slots.ts';
 
 /** Callbacks about the captured streams of a service. */
@@ -28,7 +28,7 @@ export interface LogSink {
   /** Starts to capture. From the call on, the fds belong to the log worker. */
   capture(
     service: string,
-    streams: readonly { readonly stream: StreamName; readonly fd: number }[],
+    streams: readonly ReadEnd[],
     handlers: CaptureHandlers,
     settings: LogSettings,
   ): Promise<void>;

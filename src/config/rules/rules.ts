@@ -136,16 +136,13 @@ function findUnmetConditions(services: readonly ParsedService[]): PathProblem[] 
   return eachDependency(services).flatMap(({ path, from, to, condition }) => {
     const { table, values } = byName.get(to) ?? {};
     if (from === to || !table || !values) return [];
-    if (condition === 'healthy' && !Object.hasOwn(table, 'healthcheck')) {
-      const message = `${quote(to)} has no healthcheck, so it is never healthy`;
-      return [valueProblem([...path, 'condition'], message, `another condition, or a healthcheck of ${quote(to)}`)];
-    }
-    if (condition === 'completed' && (values.restart === 'always' || values.restart === 'unless-stopped')) {
-      const message = `${quote(to)} is restarted whenever it ends, so it is never completed`;
-      return [
-        valueProblem([...path, 'condition'], message, `another condition, or another restart policy of ${quote(to)}`),
-      ];
-    }
+    const unmet = (reason: string, remedy: string) => [
+      valueProblem([...path, 'condition'], `${quote(to)} ${reason}`, `another condition, or ${remedy} of ${quote(to)}`),
+    ];
+    if (condition === 'healthy' && !Object.hasOwn(table, 'healthcheck'))
+      return unmet('has no healthcheck, so it is never healthy', 'a healthcheck');
+    if (condition === 'completed' && (values.restart === 'always' || values.restart === 'unless-stopped'))
+      return unmet('is restarted whenever it ends, so it is never completed', 'another restart policy');
     return [];
   });
 }
