@@ -16,8 +16,8 @@ export type EnvFiles = ReadonlyMap<string, Readonly<Record<string, string>>>;
 interface Common {
   readonly groups: ReadonlyMap<string, GroupValues>;
   readonly envFiles: EnvFiles;
-  /** Variables of `[defaults]`. */
-  readonly envs: Readonly<Record<string, string>>;
+  /** Variables of `[defaults]`, which every service has. */
+  readonly envs: Readonly<Record<string, string>> | undefined;
   /** Services that each name in `depends_on` stands for. */
   readonly replicas: ReadonlyMap<string, readonly string[]>;
 }
@@ -28,7 +28,7 @@ export function toConfig(parsed: ParsedConfig, envFiles: EnvFiles, choice: Choic
   const common: Common = {
     groups: new Map(parsed.groups.map(({ values }) => [values.name!, values as GroupValues])),
     envFiles,
-    envs: parsed.envs,
+    envs: parsed.document.values.defaults?.values.envs as Common['envs'],
     replicas: new Map(services.map((service) => [service.name, replicaNames(service)])),
   };
   const chosen = new Set(choose(services, choice));

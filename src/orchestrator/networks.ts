@@ -8,42 +8,37 @@ import type { NetworkSink } from '../supervisor/interfaces.ts';
 import type { ServiceDefinition } from '../supervisor/status.ts';
 import { compareNames } from './registry.ts';
 
+interface Range {
+  readonly first: number;
+  readonly last: number;
+}
+
 /** Last bytes of group addresses: 127.0.0.1 belongs to everybody, 127.0.0.255 is the broadcast address of a /24. */
-const FIRST_ADDRESS = 2;
-const LAST_ADDRESS = 254;
+const ADDRESSES: Range = { first: 2, last: 254 };
+const MEMBERS: Range = { first: 1, last: MAX_GROUP_MEMBERS };
 
-/** Numbers by name: the lowest free one is given first, and a name keeps its number. */
-class NumberPool {
-  readonly #first: number;
-  readonly #last: number;
-  readonly byName = new Map<string, number>();
+type Numbers = Map<string, number>;
 
-  constructor(first: number, last: number) {
-    this.#first = first;
-    this.#last = last;
-  }
+/** The number of `name`, which gets the lowest free one if it has none; null when all are taken. */
+function assign(numbers: Numbers, name: string, { first, last }: Range): number | null {
+  const known = numbers.get(name);
+  if (known !== undefined) return known;
+  const taken = new Set(numbers.values());
+  let number = first;
+  while (taken.has(number)) number += 1;
+  if (number > last) return null;
+  numbers.set(name, number);
+  return number;
+}
 
-  /** The number of `name`, which gets one if it has none; null when all are taken. */
-  assign(name: string): number | null {
-    const known = this.byName.get(name);
-    if (known !== undefined) return known;
-    const taken = new Set(this.byName.values());
-    let number = this.#first;
-    while (taken.has(number)) number += 1;
-    if (number > this.#last) return null;
-    this.byName.set(name, number);
-    return number;
-  }
+/** Gives `name` its former number, unless another name has it by now. */
+function restore(numbers: Numbers, name: string, number: number, { first, last }: Range): void {
+  const isValid = Number.isInteger(number) && number >= first && number <= last;
+  if (isValid && !numbers.has(name) && ![...numbers.values()].includes(number)) numbers.set(name, number);
+}
 
-  /** Gives `name` its former number, unless another name has it by now. */
-  restore(name: string, number: number): void {
-    const isValid = Number.isInteger(number) && number >= this.#first && number <= this.#last;
-    if (isValid && !this.byName.has(name) && ![...this.byName.values()].includes(number)) this.byName.set(name, number);
-  }
-
-  keepOnly(names: ReadonlySet<string>): void {
-    for (const name of this.byName.keys()) if (!names.has(name)) this.byName.delete(name);
-  }
+function keepOnly(numbers: Numbers, names: ReadonlySet<string>): void {
+  for (const name of numbers.keys()) if (!names.has(name)) numbers.delete(name);
 }
 
 /** Address and place of a service. */
@@ -51,8 +46,10 @@ type Place = Required<Pick<ServiceDefinition, 'groupIp' | 'groupIndex'>>;
 
 /** Groups of a home. Main thread. */
 export class Groups {
-  readonly #addresses = new NumberPool(FIRST_ADDRESS, LAST_ADDRESS);
-  readonly #members = new Map<string, NumberPool>();
+  /** Last bytes of addresses by group. */
+  readonly #addresses: Numbers = new Map();
+  /** Places by service, of each group. */
+  readonly #members = new Map<string, Numbers>();
   readonly #network: NetworkSink;
 
   /** @param network gets the members of each group */
@@ -72,14 +69,14 @@ export class Groups {
       const isReached = udp && ports.some(({ protocol }) => protocol === 'udp');
       return { groupIp: null, groupIndex: isReached ? LONE_INDEX : null };
     }
-    const lastByte = this.#addresses.assign(group.name);
+    const lastByte = assign(this.#addresses, group.name, ADDRESSES);
     if (lastByte === null) {
-      const range = `127.0.0.${FIRST_ADDRESS} to ${LAST_ADDRESS}`;
+      const range = `127.0.0.${ADDRESSES.first} to ${ADDRESSES.last}`;
       throw new MonocoreError('StartFailed', `group ${group.name} gets no address: ${range} are all taken`);
     }
     const groupIp = `127.0.0.${lastByte}`;
     if (!networks) return { groupIp, groupIndex: null };
-    const groupIndex = this.#membersOf(group.name).assign(name);
+    const groupIndex = assign(this.#membersOf(group.name), name, MEMBERS);
     if (groupIndex === null) {
       const reason = `a group has at most ${MAX_GROUP_MEMBERS} services`;
       throw new MonocoreError('StartFailed', `group ${group.name} has no place for ${name}: ${reason}`);
@@ -91,34 +88,34 @@ export class Groups {
   restore(saved: readonly SavedState[]): void {
     for (const { service, group, group_ip: groupIp, group_index: groupIndex } of saved) {
       const [, lastByte] = /^127\.0\.0\.(\d+)$/.exec(groupIp ?? '') ?? [];
-      if (group && lastByte !== undefined) this.#addresses.restore(group.name, Number(lastByte));
-      if (group && groupIndex !== null) this.#membersOf(group.name).restore(service.name, groupIndex);
+      if (group && lastByte !== undefined) restore(this.#addresses, group.name, Number(lastByte), ADDRESSES);
+      if (group && groupIndex !== null) restore(this.#membersOf(group.name), service.name, groupIndex, MEMBERS);
     }
   }
 
   /** Frees the places of all other services, and tells the VMs of each group their fellow members. */
   keepOnly(known: readonly ServiceDefinition[]): void {
     const services = known.map(({ service }) => service);
-    this.#addresses.keepOnly(new Set(services.flatMap(({ group }) => group ?? [])));
+    keepOnly(this.#addresses, new Set(services.flatMap(({ group }) => group ?? [])));
     const networked = services.filter(({ isolation }) => capabilitiesOf(isolation).networks);
     for (const [group, members] of this.#members) {
       // A group without members is kept until here, so that its end is shared once.
-      if (members.byName.size === 0) this.#members.delete(group);
-      members.keepOnly(new Set(networked.filter((service) => service.group === group).map(({ name }) => name)));
+      if (members.size === 0) this.#members.delete(group);
+      keepOnly(members, new Set(networked.filter((service) => service.group === group).map(({ name }) => name)));
     }
     this.shareMembers();
   }
 
   /** Tells the VMs of each group their fellow members. */
   shareMembers(): void {
-    for (const [group, { byName }] of this.#members) {
-      const members = [...byName].map(([name, index]): GroupMember => ({ name, address: memberAddress(index) }));
+    for (const [group, places] of this.#members) {
+      const members = [...places].map(([name, index]): GroupMember => ({ name, address: memberAddress(index) }));
       this.#network.setMembers(group, members.sort(compareNames));
     }
   }
 
-  #membersOf(group: string): NumberPool {
-    const members = this.#members.get(group) ?? new NumberPool(1, MAX_GROUP_MEMBERS);
+  #membersOf(group: string): Numbers {
+    const members = this.#members.get(group) ?? new Map<string, number>();
     this.#members.set(group, members);
     return members;
   }

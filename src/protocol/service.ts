@@ -14,8 +14,7 @@ import {
 } from './supervision.ts';
 
 /** Status as a word; the data of each status is in {@link ServiceStatus}. */
-const StatusNameSchema = v.picklist(['Unstarted', 'Starting', 'Started', 'Stopping', 'Stopped', 'Failed']);
-export type StatusName = v.InferOutput<typeof StatusNameSchema>;
+export type StatusName = 'Unstarted' | 'Starting' | 'Started' | 'Stopping' | 'Stopped' | 'Failed';
 
 /** Signals that may ask a command to end. By default each of them ends a process, see signal(7). */
 export const StopSignalSchema = v.picklist(['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2']);

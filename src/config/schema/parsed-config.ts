@@ -11,8 +11,6 @@ export interface ParsedConfig {
   /** With the keys of `[defaults]` that each of them has. */
   readonly services: readonly ParsedService[];
   readonly groups: readonly ParsedGroup[];
-  /** Variables of `[defaults]`, which every service has. */
-  readonly envs: Readonly<Record<string, string>>;
   /** As {@link TableReader.written}. */
   readonly written: ReadonlyMap<string, Path>;
 }
@@ -30,7 +28,6 @@ export function readConfig(
       document,
       services: defaults === undefined ? service : service.map((one) => inherit(one, defaults)),
       groups: group,
-      envs: (defaults?.values.envs as Record<string, string> | undefined) ?? {},
       written: reader.written,
     },
     problems: reader.problems,
