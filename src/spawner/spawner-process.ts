@@ -34,7 +34,6 @@ interface Child {
  * those of an earlier daemon. Main thread.
  */
 export class SpawnerProcess implements Spawner {
-  readonly name = 'spawner';
   readonly #report: Report;
   readonly #waiting = new Map<number, Waiting>();
   readonly #children = new Map<number, Child>();
@@ -54,11 +53,8 @@ export class SpawnerProcess implements Spawner {
   }
 
   status(): ThreadStatus {
-    return {
-      name: this.name,
-      state: this.#spawner ? 'ready' : 'stopped',
-      restarts: Math.max(0, this.#starts - 1),
-    };
+    const state = this.#spawner ? 'ready' : 'stopped';
+    return { name: 'spawner', state, restarts: Math.max(0, this.#starts - 1) };
   }
 
   /** Starts it early; does not wait for it. */
@@ -105,11 +101,9 @@ export class SpawnerProcess implements Spawner {
     spawner.on('message', (events: SpawnEvent[]) => {
       for (const event of events) this.#events.add(() => this.#onEvent(event));
     });
-    let cause = 'it cannot be started';
-    spawner.once('error', (error) => {
-      cause = error.message;
+    spawner.once('error', ({ message }) => {
       // One that was never started does not exit.
-      if (spawner.pid === undefined) this.#onDeath(spawner, cause);
+      if (spawner.pid === undefined) this.#onDeath(spawner, message);
     });
     spawner.once('exit', (code, signal) => this.#onDeath(spawner, signal ?? `exit code ${code}`));
     return spawner;
