@@ -7,7 +7,12 @@ import type { Exit } from '../backend.ts';
 /** A record is two short lines; the owner of the guest can write more, which must not fill the daemon's memory. */
 const MAX_RECORD_BYTES = 4096;
 
-const SIGNAL_NAMES = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
+/** Names by number, as in signal(7); of two names the first, so that 6 is SIGABRT and not its alias SIGIOT. */
+export const SIGNAL_NAMES: ReadonlyMap<number, string> = new Map(
+  Object.entries(constants.signals)
+    .map(([name, number]) => [number, name] as const)
+    .reverse(),
+);
 
 /**
  * Exit of a status as shells report it: above 128 a signal ended the command (POSIX sh, 2.8.2). A command that exits with

@@ -1,8 +1,10 @@
 /** Command of a service, completed from its config and its image. */
+import { constants } from 'node:os';
 import { MonocoreError } from '../../lib/errors.ts';
 import type { ImageDefaults } from '../../protocol/images.ts';
 import type { Service } from '../../protocol/service.ts';
 import { interpolate, type VariableFault } from '../../protocol/variables.ts';
+import { SIGNAL_NAMES } from './exit-record.ts';
 
 /** A complete command: no part of it is left to an image. */
 export interface ServiceCommand {
@@ -69,11 +71,6 @@ export function describeOmissions(defaults: ImageDefaults): string[] {
   return notes;
 }
 
-/** Names of signal(7) in the order of their numbers on x86 and ARM, from 1 on. */
-const SIGNALS = (
-  'HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU ' +
-  'XFSZ VTALRM PROF WINCH IO PWR SYS'
-).split(' ');
 /** Real-time signals, as glibc leaves them to programs and as images name them: the C library keeps 32 and 33. */
 const RTMIN = 34;
 const RTMAX = 64;
@@ -89,11 +86,11 @@ export function defaultStopSignal({ stop_signal }: ImageDefaults): string {
 /** `SIGTERM`, `term`, `15`, `SIGRTMIN+3`, `RTMAX-1`; null for any other text. */
 function parseSignal(text: string): string | null {
   const name = text.trim().toUpperCase().replace(/^SIG/, '');
-  if (SIGNALS.includes(name)) return name;
   const [, base, offset = '0'] = /^(RTMIN(?=$|\+)|RTMAX(?=$|-))([+-]\d{1,2})?$/.exec(name) ?? [];
-  const number = base ? (base === 'RTMIN' ? RTMIN : RTMAX) + Number(offset) : /^\d{1,2}$/.test(name) ? Number(name) : 0;
-  if (number >= 1 && number <= SIGNALS.length) return SIGNALS[number - 1]!;
-  return number >= RTMIN && number <= RTMAX ? String(number) : null;
+  const known = /^\d{1,2}$/.test(name) ? Number(name) : (constants.signals[`SIG${name}` as NodeJS.Signals] ?? 0);
+  const number = base ? (base === 'RTMIN' ? RTMIN : RTMAX) + Number(offset) : known;
+  if (number >= RTMIN && number <= RTMAX) return String(number);
+  return SIGNAL_NAMES.get(number)?.slice('SIG'.length) ?? null;
 }
 
 /** Variables of an image; the shell that leads to the command can pass on none with other names. */

@@ -8,6 +8,7 @@ import { makeTempDir } from '../../helpers/temp.ts';
 test('a status above 128 is a signal, as shells count', () => {
   assert.deepEqual(exitOfShellStatus(0), { code: 0, signal: null });
   assert.deepEqual(exitOfShellStatus(127), { code: 127, signal: null });
+  assert.deepEqual(exitOfShellStatus(134), { code: 134, signal: 'SIGABRT' }, 'not by its alias SIGIOT');
   assert.deepEqual(exitOfShellStatus(137), { code: 137, signal: 'SIGKILL' });
   assert.deepEqual(exitOfShellStatus(143), { code: 143, signal: 'SIGTERM' });
   assert.deepEqual(exitOfShellStatus(255), { code: 255, signal: null });
