@@ -23,10 +23,6 @@ const DROP_MESSAGES: Readonly<Record<DropCause, string>> = {
   'too-long': 'for its UDP ports were dropped: they do not fit into its MTU of 1500',
 };
 
-function describeClosed({ address, host, error }: ClosedPort): string {
-  return `port ${address}:${host} (udp) cannot be opened: ${error}; trying again`;
-}
-
 interface Attachment {
   readonly port: GroupPort;
   readonly handlers: NetworkHandlers;
@@ -115,11 +111,14 @@ export class NetworkThread implements NetworkSink {
         this.#report('warn', `${service}: not connected with its network yet: ${event.error}`, { service });
         break;
       case 'udp-ports':
-        this.#onPorts(service, event.closed.map(describeClosed));
+        this.#onPorts(service, event.closed);
     }
   }
 
-  #onPorts(service: string, notes: readonly string[]): void {
+  #onPorts(service: string, closed: readonly ClosedPort[]): void {
+    const notes = closed.map(
+      ({ address, host, error }) => `port ${address}:${host} (udp) cannot be opened: ${error}; trying again`,
+    );
     const attachment = this.#attached.get(service);
     if (!attachment || isDeepStrictEqual(attachment.notes, notes)) return;
     this.#attached.set(service, { ...attachment, notes });

@@ -17,11 +17,6 @@ interface Member {
   readonly network: string;
 }
 
-/** Name of a VM's network: the group, or a name that no group can have. */
-function networkOf({ group, service }: GroupPort): string {
-  return group ?? `/${service}`;
-}
-
 /** Switches: one for each group with a VM and for each VM without a group. */
 export class Network implements NetworkApi {
   readonly #post: (event: NetworkEvent) => void;
@@ -38,7 +33,8 @@ export class Network implements NetworkApi {
     const { service } = port;
     if (isDeepStrictEqual(this.#members.get(service)?.link.port, port)) return;
     this.#detach(service);
-    const network = networkOf(port);
+    // The group, or a name that no group can have.
+    const network = port.group ?? `/${service}`;
     const hub = this.#switchOf(network);
     const link: VmLink = new VmLink(port, {
       onFrame: (framed) => hub.forward(link, gateway, framed),
