@@ -2,8 +2,8 @@
 import { spawn } from 'node:child_process';
 import { closeSync, constants, openSync } from 'node:fs';
 import { errorText } from '../../src/lib/errors.ts';
-import { identify } from '../../src/lib/proc.ts';
-import type { ChildFd, SpawnCommand, SpawnEvent } from '../../src/protocol/spawner.ts';
+import { identify, type ProcessIdentity } from '../../src/lib/proc.ts';
+import type { SpawnCommand, SpawnEvent } from '../../src/protocol/spawner.ts';
 
 /** Starts it and reports its start and its end. Never throws. */
 export function spawnChild(
@@ -15,7 +15,7 @@ export function spawnChild(
   try {
     const stdio = fds.map((fd) => {
       if (fd === 'null') return 'ignore' as const;
-      opened.push(openFifo(fd));
+      opened.push(openSync(fd.fifo, constants.O_RDWR | (fd.nonBlocking ? constants.O_NONBLOCK : 0)));
       return opened.at(-1)!;
     });
     const child = spawn(program, args, {
@@ -35,12 +35,8 @@ export function spawnChild(
   }
 }
 
-function openFifo({ fifo, nonBlocking }: Exclude<ChildFd, 'null'>): number {
-  return openSync(fifo, constants.O_RDWR | (nonBlocking ? constants.O_NONBLOCK : 0));
-}
-
 /** Identifies the child; kills one that has no identity, as it could not be found again. */
-function identifyChild(pid: number): NonNullable<ReturnType<typeof identify>> {
+function identifyChild(pid: number): ProcessIdentity {
   try {
     // It keeps its pid until it is waited for, in a later turn: there is an identity even if it has ended already.
     const identity = identify(pid);

@@ -109,13 +109,7 @@ exec "$@"
 
 /** Wraps `command` so that it sees `files` below {@link SHARE_ROOT}, in the same process. @param folder an empty folder */
 function wrapInShare(command: Command, folder: string, files: readonly SharedFile[]): Command {
-  const words = files.flatMap(({ name, kind, readOnly, identity, path }) => [
-    name,
-    kind,
-    readOnly ? 'ro' : 'rw',
-    identity,
-    path,
-  ]);
+  const words = files.flatMap((file) => [file.name, file.kind, file.readOnly ? 'ro' : 'rw', file.identity, file.path]);
   const args = ['-m', '/bin/sh', '-c', SCRIPT, 'sh', folder, ...words, '--', command.program, ...command.args];
   return { program: 'unshare', args };
 }

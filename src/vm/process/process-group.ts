@@ -27,7 +27,8 @@ export function killForgottenGroup({ pid }: ProcessIdentity, fifoPaths: readonly
       const file = fileOf(path);
       return file !== null && fifos.has(file);
     });
-  if (listMembers(pid).some(holdsOne)) signalGroup(pid, 'SIGKILL');
+  const members = listPids().filter((member) => readStat(member)?.group === pid);
+  if (members.some(holdsOne)) signalGroup(pid, 'SIGKILL');
 }
 
 /** Returns false when there is no such group. */
@@ -37,10 +38,6 @@ function signalGroup(id: number, signal: NodeJS.Signals | 0): boolean {
   } catch {
     return false;
   }
-}
-
-function listMembers(group: number): number[] {
-  return listPids().filter((pid) => readStat(pid)?.group === group);
 }
 
 /** Device and inode of a file; null for one that is gone. */
