@@ -3,7 +3,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { MonocoreError } from '../../lib/errors.ts';
 import type { StreamName } from '../../protocol/log-files/names.ts';
 import { MAX_SOCKET_PATH_BYTES, type VmPaths } from '../../state/paths.ts';
-import type { ReadEnd } from '../backend.ts';
+import type { PreparedInstance, ReadEnd } from '../backend.ts';
 import { closeAll, type FifoMaker, openChildEnd, openReadEnd } from './fifos.ts';
 
 /**
@@ -30,18 +30,24 @@ export async function makeRuntimeFolder(paths: VmPaths, fifoPaths: readonly stri
 }
 
 /**
- * Opens both ends of each stream: the read end, and the end of the VM process; all or none.
+ * Opens both ends of each stream, all or none: the read end, and the end of the VM process, which is closed when the launch
+ * has ended, well or not. The streams end when nobody holds the ends of the VM process.
  *
- * @returns `discard` closes the ends of the VM process: the streams end when nobody holds them
  * @throws MonocoreError `StartFailed` when one cannot be opened
  */
-export function openEnds(paths: VmPaths, streams: readonly StreamName[]): { streams: ReadEnd[]; discard(): void } {
+export function prepareInstance(
+  paths: VmPaths,
+  streams: readonly StreamName[],
+  notes: readonly string[],
+  launch: PreparedInstance['launch'],
+): PreparedInstance {
   const ends = openStreams(paths, streams, [openReadEnd, openChildEnd]);
   const childEnds = ends.splice(streams.length).map(({ fd }) => fd);
-  return { streams: ends, discard: () => closeAll(childEnds) };
+  const discard = () => closeAll(childEnds);
+  return { streams: ends, notes, discard, launch: (onEvent) => launch(onEvent).finally(discard) };
 }
 
-/** Opens the read ends of a running VM, which has the other ends. As {@link openEnds}. */
+/** Opens the read ends of a running VM, which has the other ends. As {@link prepareInstance}. */
 export function openReadEnds(paths: VmPaths, streams: readonly StreamName[]): ReadEnd[] {
   return openStreams(paths, streams, [openReadEnd]);
 }

@@ -21,7 +21,7 @@ import { type ExitRecord, readExitRecord } from '../host/exit-record.ts';
 import { HostBackend } from '../host/host-backend.ts';
 import { findAdopted, type HostProcess } from '../host/host-process.ts';
 import { checkUserMayRun, findUser } from '../host/limits/user.ts';
-import { makeRuntimeFolder, openEnds, openReadEnds } from '../host/runtime-folder.ts';
+import { makeRuntimeFolder, openReadEnds, prepareInstance } from '../host/runtime-folder.ts';
 import { ownCommand } from '../host/service-command.ts';
 import { completeCommand, findShim } from './command.ts';
 import { watchRecord } from './exit-watch.ts';
@@ -72,17 +72,11 @@ export class ProcessBackend extends HostBackend {
     const limits = await this.limits.apply(service, wanted);
     const wrapped = limits.wrap({ program: shim, args: [paths.exitRecord, ...words] });
     const fds = ['null' as const, ...fifos.map((fifo) => ({ fifo, nonBlocking: false }))];
-    const { streams, discard } = openEnds(paths, STREAMS);
-    return {
-      streams,
-      notes: [...describeIgnored(service), ...limits.notes],
-      discard,
-      launch: (onEvent) =>
-        this.host.spawner
-          .spawn({ ...wrapped, fds, workdir, env }, paths.exitRecord)
-          .then((child) => this.#supervise(child, { service, findUser: async () => user, limits }, onEvent))
-          .finally(discard),
-    };
+    const notes = [...describeIgnored(service), ...limits.notes];
+    return prepareInstance(paths, STREAMS, notes, async (onEvent) => {
+      const child = await this.host.spawner.spawn({ ...wrapped, fds, workdir, env }, paths.exitRecord);
+      return this.#supervise(child, { service, findUser: async () => user, limits }, onEvent);
+    });
   }
 
   async adopt({ service, identity }: AdoptRequest): Promise<Adoption> {

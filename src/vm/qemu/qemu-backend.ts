@@ -17,7 +17,7 @@ import { findAdopted, type HostProcess } from '../host/host-process.ts';
 import type { Command } from '../host/limits/launcher.ts';
 import { findUser } from '../host/limits/user.ts';
 import { checkPortsAreFree } from '../host/port-forwards.ts';
-import { makeRuntimeFolder, openEnds, openReadEnds } from '../host/runtime-folder.ts';
+import { makeRuntimeFolder, openReadEnds, prepareInstance } from '../host/runtime-folder.ts';
 import { describeOmissions } from '../host/service-command.ts';
 import { describeLinks, findSharedFiles } from '../host/shared-files.ts';
 import { endStrayShare, guardAdoptedShare, shareFiles } from '../host/virtiofsd.ts';
@@ -131,25 +131,15 @@ export class QemuBackend extends HostBackend {
     const command = limits.wrap({ program: qemu, args });
     const guestJob = { make: async () => job, stopSignal: stopSignalOf(request), inGroup: groupIndex !== null };
     const notes = await describeShortcomings(request, limits.notes, obstacle);
-    const { streams, discard } = openEnds(paths, STREAM_NAMES);
-    return {
-      streams,
-      notes,
-      discard,
-      launch: async (onEvent) => {
-        try {
-          const share = files.length === 0 ? null : await shareFiles(files, paths, limits, this.host.spawner);
-          const process = await this.#spawn(command, paths).catch((error: unknown) => {
-            share?.stop();
-            throw error;
-          });
-          share?.guard(process.identity);
-          return new QemuVm(process, paths, guestJob, onEvent);
-        } finally {
-          discard();
-        }
-      },
-    };
+    return prepareInstance(paths, STREAM_NAMES, notes, async (onEvent) => {
+      const share = files.length === 0 ? null : await shareFiles(files, paths, limits, this.host.spawner);
+      const process = await this.#spawn(command, paths).catch((error: unknown) => {
+        share?.stop();
+        throw error;
+      });
+      share?.guard(process.identity);
+      return new QemuVm(process, paths, guestJob, onEvent);
+    });
   }
 
   async adopt(request: AdoptRequest): Promise<Adoption> {

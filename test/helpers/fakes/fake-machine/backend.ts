@@ -12,7 +12,7 @@ import { makeJob, stopSignalOf } from '../../../../src/vm/guest/job.ts';
 import { readExitRecord } from '../../../../src/vm/host/exit-record.ts';
 import { HostBackend } from '../../../../src/vm/host/host-backend.ts';
 import { findAdopted } from '../../../../src/vm/host/host-process.ts';
-import { makeRuntimeFolder, openEnds, openReadEnds } from '../../../../src/vm/host/runtime-folder.ts';
+import { makeRuntimeFolder, openReadEnds, prepareInstance } from '../../../../src/vm/host/runtime-folder.ts';
 
 const MACHINE = fileURLToPath(new URL('./machine.js', import.meta.url));
 
@@ -28,7 +28,6 @@ class FakeMachineBackend extends HostBackend {
     const fifoPaths = STREAM_NAMES.map((stream) => paths.fifo(stream));
     await makeRuntimeFolder(paths, fifoPaths, this.host.fifos);
     if (signal.aborted) throw new MonocoreError('Aborted', `the start of ${service.name} was cancelled`);
-    const { streams, discard } = openEnds(paths, STREAM_NAMES);
     const [console, stdout, stderr] = (['console', 'stdout', 'stderr'] as const).map((stream) => ({
       fifo: paths.fifo(stream),
       nonBlocking: stream === 'console',
@@ -41,16 +40,10 @@ class FakeMachineBackend extends HostBackend {
       env: { PATH: process.env.PATH },
     };
     const guestJob = { make: async () => job, stopSignal: stopSignalOf(request), inGroup: false };
-    return {
-      streams,
-      notes: [],
-      discard,
-      launch: (onEvent) =>
-        this.host.spawner
-          .spawn(command, paths.control)
-          .then((child) => new GuestVm(child, paths, guestJob, observer, onEvent))
-          .finally(discard),
-    };
+    return prepareInstance(paths, STREAM_NAMES, [], async (onEvent) => {
+      const child = await this.host.spawner.spawn(command, paths.control);
+      return new GuestVm(child, paths, guestJob, observer, onEvent);
+    });
   }
 
   async adopt(request: AdoptRequest): Promise<Adoption> {
