@@ -1,5 +1,4 @@
 /** Jobs on the image store: each runs under the store's lock and can be cancelled. */
-import { once } from 'node:events';
 import type { MessagePort } from 'node:worker_threads';
 import { MonocoreError } from '../../src/lib/errors.ts';
 import type { ImageChange, ImageJob, ImageJobResults, ReportImageEvent } from '../../src/protocol/images.ts';
@@ -17,12 +16,8 @@ export async function runImageJob(job: ImageJob): Promise<ImageJobResults[ImageJ
   const store = new ImageStore(new ImagePaths(job.imagesDir));
   if (job.type === 'list-images') return listImages(store);
   const { port } = job;
-  const ended = new AbortController();
   const cancel = new AbortController();
-  once(port, 'message', { signal: ended.signal }).then(
-    () => cancel.abort(new MonocoreError('Aborted', 'the request was cancelled')),
-    () => {},
-  );
+  port.once('message', () => cancel.abort(new MonocoreError('Aborted', 'the request was cancelled')));
   try {
     const report = createReport(port);
     const unlock = await lockStore(job.imagesDir, cancel.signal, () => report({ type: 'waiting' }));
@@ -36,7 +31,6 @@ export async function runImageJob(job: ImageJob): Promise<ImageJobResults[ImageJ
     // A cancelled job fails in many ways.
     throw cancel.signal.aborted ? cancel.signal.reason : error;
   } finally {
-    ended.abort();
     port.close();
   }
 }

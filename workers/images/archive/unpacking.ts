@@ -85,7 +85,13 @@ export async function unpackArchive(
   const archive = new Archive();
   let leftBytes = maxBytes;
   let entries = 0;
-  let closeFile = () => {};
+  /** Descriptor of the file that is being written; synchronous, because the job has its thread for itself. */
+  let fd: number | null = null;
+
+  function closeFile(): void {
+    if (fd !== null) closeSync(fd);
+    fd = null;
+  }
 
   function take(entry: TarEntry): ContentSink | null {
     entries += 1;
@@ -104,9 +110,21 @@ export async function unpackArchive(
     }
     // Two files of one name: the one that was verified might not be the one that is used.
     if (archive.files.has(name)) throw invalidImage(`${path} has ${JSON.stringify(name)} twice`);
-    const sink = openFile(join(partialDir, `${LOAD_PREFIX}${entries}`), (file) => archive.files.set(name, file));
-    closeFile = sink.close;
-    return sink;
+    const file = join(partialDir, `${LOAD_PREFIX}${entries}`);
+    const hash = createHash('sha256');
+    let size = 0;
+    fd = openSync(file, 'w', 0o600);
+    return {
+      write(chunk) {
+        hash.update(chunk);
+        writeFully(fd!, chunk, size);
+        size += chunk.length;
+      },
+      end() {
+        closeFile();
+        archive.files.set(name, { path: file, digest: `sha256:${hash.digest('hex')}`, size });
+      },
+    };
   }
 
   try {
@@ -122,30 +140,6 @@ export async function unpackArchive(
     await syncPath(file.path);
   }
   return archive;
-}
-
-/** Opens a sink that writes and hashes a file; synchronous, because the job has its thread for itself. */
-function openFile(path: string, onEnd: (file: ArchiveFile) => void): ContentSink & { close(): void } {
-  const hash = createHash('sha256');
-  let fd: number | null = openSync(path, 'w', 0o600);
-  let size = 0;
-  /** Frees the descriptor, also of an incomplete file. */
-  function close(): void {
-    if (fd !== null) closeSync(fd);
-    fd = null;
-  }
-  return {
-    close,
-    write(chunk) {
-      hash.update(chunk);
-      writeFully(fd!, chunk, size);
-      size += chunk.length;
-    },
-    end() {
-      close();
-      onEnd({ path, digest: `sha256:${hash.digest('hex')}`, size });
-    },
-  };
 }
 
 /** Turns `./a//b` into `a/b`; `..` never leads out of the archive. */

@@ -2,10 +2,10 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
-import { errorCode, MonocoreError } from '../../../src/lib/errors.ts';
+import { errorCode } from '../../../src/lib/errors.ts';
 import { invalidImage } from '../limits.ts';
 import type { Descriptor } from '../manifest.ts';
-import { type StoreChange, sizeOf } from '../store/store.ts';
+import type { StoreChange } from '../store/store.ts';
 import type { RepositoryClient } from './client.ts';
 import { PassingFailure, type RetryPolicy, withRetries } from './retries.ts';
 import { type Answer, discard, readChunks } from './transport.ts';
@@ -28,26 +28,10 @@ export interface BlobSource extends StoreChange {
  *
  * @throws MonocoreError `ImageInvalid`, `ImageUnavailable`; the signal's reason; the system's error
  */
-export async function downloadBlob(source: BlobSource, descriptor: Descriptor): Promise<void> {
-  source.signal.throwIfAborted();
-  const path = source.store.paths.partial(descriptor.digest);
-  if (((await sizeOf(path)) ?? 0) > descriptor.size) await rm(path);
-  const resumedBytes = (await sizeOf(path)) ?? 0;
-  try {
-    await downloadOnce(source, descriptor, path);
-  } catch (error) {
-    // A full disk or power cut may have damaged the remains of an earlier pull.
-    if (resumedBytes === 0 || !(error instanceof DigestMismatch)) throw error;
-    await downloadOnce(source, descriptor, path);
-  }
-  await source.store.keep(path, descriptor.digest);
-  source.report({ type: 'kept', digest: descriptor.digest });
-}
-
-class DigestMismatch extends MonocoreError {}
-
-async function downloadOnce(source: BlobSource, { digest, size }: Descriptor, path: string): Promise<void> {
-  const { client, signal, report } = source;
+export async function downloadBlob(source: BlobSource, { digest, size }: Descriptor): Promise<void> {
+  const { client, store, signal, report } = source;
+  signal.throwIfAborted();
+  const path = store.paths.partial(digest);
   const what = `${client.name} ${digest}`;
   const file = await open(path, 'a', 0o600);
   // Of the same bytes as the file.
@@ -56,15 +40,17 @@ async function downloadOnce(source: BlobSource, { digest, size }: Descriptor, pa
   /** Most bytes of the attempts before. */
   let farthestBytes = 0;
 
+  async function startAnew(): Promise<void> {
+    await file.truncate(0);
+    hash = createHash('sha256');
+    doneBytes = 0;
+  }
+
   async function attempt(): Promise<void> {
     farthestBytes = Math.max(farthestBytes, doneBytes);
     if (doneBytes === size) return;
     const answer = await client.blob(digest, doneBytes);
-    if (!continues(answer, doneBytes)) {
-      await file.truncate(0);
-      hash = createHash('sha256');
-      doneBytes = 0;
-    }
+    if (!continues(answer, doneBytes)) await startAnew();
     if (answer.statusCode === 416) {
       discard(answer);
       throw new PassingFailure('the registry cannot resume the download');
@@ -82,18 +68,28 @@ async function downloadOnce(source: BlobSource, { digest, size }: Descriptor, pa
     if (doneBytes < size) throw new PassingFailure(`it ended after ${doneBytes} of ${size} bytes`);
   }
 
+  async function download(): Promise<string> {
+    const hasAdvanced = () => doneBytes >= farthestBytes + ADVANCE_BYTES;
+    await withRetries(attempt, { ...source, what, hasAdvanced });
+    return `sha256:${hash.digest('hex')}`;
+  }
+
   try {
     for await (const chunk of createReadStream(path, { signal }) as AsyncIterable<Buffer>) {
       hash.update(chunk);
       doneBytes += chunk.length;
     }
+    if (doneBytes > size) await startAnew();
     report({ type: 'bytes', digest, done_bytes: doneBytes });
-    const hasAdvanced = () => doneBytes >= farthestBytes + ADVANCE_BYTES;
-    await withRetries(attempt, { ...source, what, hasAdvanced });
-    const found = `sha256:${hash.digest('hex')}`;
-    if (found !== digest) {
-      throw new DigestMismatch('ImageInvalid', `${what}: the registry sent other content: ${found}`);
+    const isResumed = doneBytes > 0;
+    let found = await download();
+    if (found !== digest && isResumed) {
+      // A full disk or power cut may have damaged the remains of an earlier pull.
+      await startAnew();
+      farthestBytes = 0;
+      found = await download();
     }
+    if (found !== digest) throw invalidImage(`${what}: the registry sent other content: ${found}`);
     await file.sync();
   } catch (error) {
     if (errorCode(error) === 'ImageInvalid') await rm(path, { force: true });
@@ -101,6 +97,8 @@ async function downloadOnce(source: BlobSource, { digest, size }: Descriptor, pa
   } finally {
     await file.close();
   }
+  await store.keep(path, digest);
+  report({ type: 'kept', digest });
 }
 
 /** True when an answer continues at `offset`: RFC 9110 section 14.4, which not every proxy follows. */
