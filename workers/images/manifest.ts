@@ -44,7 +44,7 @@ export const MANIFEST_TYPES = [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANI
  * Media types of layers: OCI image spec, layer.md, and Docker's image manifest v2 schema 2. The first bytes of a layer tell
  * its compression: some tools state gzip for archives that are not compressed.
  */
-export const LAYER_MEDIA_TYPE =
+const LAYER_MEDIA_TYPE =
   /^application\/vnd\.(oci\.image\.layer\.(nondistributable\.)?v1\.tar(\+gzip|\+zstd)?|docker\.image\.rootfs\.(foreign\.)?diff\.tar(\.gzip|\.zstd)?)$/;
 
 const ManifestSchema = v.object({

@@ -4,7 +4,6 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { Header } from 'tar';
-import type { LayerBlob } from '../../../workers/images/rootfs/build.ts';
 import { findTestProgram } from '../processes/test-program.ts';
 
 /** An entry to be packed; a file with `content` by default. */
@@ -32,10 +31,6 @@ const TYPES = {
   fifo: 'FIFO',
 } as const;
 
-export const TAR = 'application/vnd.oci.image.layer.v1.tar';
-export const TAR_GZIP = `${TAR}+gzip`;
-export const TAR_ZSTD = `${TAR}+zstd`;
-
 /** A tar archive. */
 export async function packTar(entries: readonly LayerEntry[]): Promise<Buffer> {
   return Buffer.concat([...entries.flatMap(packEntry), END_OF_ARCHIVE]);
@@ -54,20 +49,18 @@ function packEntry(entry: LayerEntry): Buffer[] {
   return [...extension, block, content, Buffer.alloc(-content.length & 511)];
 }
 
-/** Writes a blob into `dir`. */
-export function writeBlob(dir: string, name: string, bytes: Buffer, mediaType = TAR): LayerBlob {
+/** Writes a blob into `dir`, and gives its path. */
+export function writeBlob(dir: string, name: string, bytes: Buffer): string {
   const path = join(dir, name);
   writeFileSync(path, bytes);
-  return { path, mediaType };
+  return path;
 }
 
 /** Writes layers, the lowest first. */
-export async function writeLayers(dir: string, layers: readonly (readonly LayerEntry[])[]): Promise<LayerBlob[]> {
+export async function writeLayers(dir: string, layers: readonly (readonly LayerEntry[])[]): Promise<string[]> {
   const archives = await Promise.all(layers.map(packTar));
   return archives.map((archive, index) =>
-    index % 2 === 0
-      ? writeBlob(dir, `layer-${index}`, archive)
-      : writeBlob(dir, `layer-${index}`, gzipSync(archive, { level: 1 }), TAR_GZIP),
+    writeBlob(dir, `layer-${index}`, index % 2 === 0 ? archive : gzipSync(archive, { level: 1 })),
   );
 }
 

@@ -3,11 +3,11 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import type { LayerBlob } from '../../../workers/images/rootfs/build.ts';
-import { TAR_GZIP } from './layers.ts';
 
-/** Writes the layout into the folder `dir`, which is made; the tag is `latest`. */
-export function writeOciLayout(dir: string, layers: readonly LayerBlob[]): void {
+const TAR = 'application/vnd.oci.image.layer.v1.tar';
+
+/** Writes the layout of layers, plain or with gzip, into the folder `dir`, which is made; the tag is `latest`. */
+export function writeOciLayout(dir: string, layers: readonly string[]): void {
   mkdirSync(join(dir, 'blobs', 'sha256'), { recursive: true });
   const put = (mediaType: string, bytes: Buffer) => {
     const hash = sha256(bytes);
@@ -15,8 +15,9 @@ export function writeOciLayout(dir: string, layers: readonly LayerBlob[]): void 
     return { mediaType, digest: `sha256:${hash}`, size: bytes.length };
   };
   const putJson = (mediaType: string, value: unknown) => put(mediaType, Buffer.from(JSON.stringify(value)));
-  const blobs = layers.map(({ path, mediaType }) => ({ mediaType, bytes: readFileSync(path) }));
-  const archives = blobs.map(({ mediaType, bytes }) => (mediaType === TAR_GZIP ? gunzipSync(bytes) : bytes));
+  const blobs = layers.map((path) => readFileSync(path));
+  const isGzip = (bytes: Buffer) => bytes.readUInt16BE() === 0x1f8b;
+  const archives = blobs.map((bytes) => (isGzip(bytes) ? gunzipSync(bytes) : bytes));
   const config = putJson('application/vnd.oci.image.config.v1+json', {
     architecture: 'amd64',
     os: 'linux',
@@ -27,7 +28,7 @@ export function writeOciLayout(dir: string, layers: readonly LayerBlob[]): void 
     schemaVersion: 2,
     mediaType: 'application/vnd.oci.image.manifest.v1+json',
     config,
-    layers: blobs.map(({ mediaType, bytes }) => put(mediaType, bytes)),
+    layers: blobs.map((bytes) => put(isGzip(bytes) ? `${TAR}+gzip` : TAR, bytes)),
   });
   const annotations = { 'org.opencontainers.image.ref.name': 'latest' };
   writeFileSync(

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { RootImageLimits } from '../../../workers/images/limits.ts';
-import { buildRootImage, type LayerBlob } from '../../../workers/images/rootfs/build.ts';
+import { buildRootImage } from '../../../workers/images/rootfs/build.ts';
 import { makeTempDir } from '../temp.ts';
 import { type ErofsFile, readErofs } from './erofs-reader.ts';
 import { type LayerEntry, writeLayers } from './layers.ts';
@@ -11,7 +11,7 @@ import { type LayerEntry, writeLayers } from './layers.ts';
 export const LIMITS: RootImageLimits = { maxImageBytes: 64 * 2 ** 20, maxEntries: 10_000 };
 
 /** Builds an image of blobs, and gives its path. */
-export async function buildImage(dir: string, layers: readonly LayerBlob[], limits = LIMITS): Promise<string> {
+export async function buildImage(dir: string, layers: readonly string[], limits = LIMITS): Promise<string> {
   const outputPath = join(dir, 'root.erofs');
   await buildRootImage(layers, outputPath, limits);
   return outputPath;
@@ -20,7 +20,7 @@ export async function buildImage(dir: string, layers: readonly LayerBlob[], limi
 /** Builds an image of blobs, and reads it. */
 export async function buildAndRead(
   dir: string,
-  layers: readonly LayerBlob[],
+  layers: readonly string[],
   limits = LIMITS,
 ): Promise<Map<string, ErofsFile>> {
   return readErofs(readFileSync(await buildImage(dir, layers, limits)));

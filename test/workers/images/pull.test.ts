@@ -250,11 +250,13 @@ test('a missing image, one for other platforms and one that is too large are tol
 test('manifests that are too large, malformed or hostile are refused', async (t) => {
   const registry = await startRegistry(t);
   const { pull, blobs } = await makeStore(t);
+  const encrypted = 'application/vnd.oci.image.layer.v1.tar+encrypted';
   const spoils: Record<string, (manifest: { config: { size: number; digest: string }; layers: object[] }) => object> = {
     'digest that is a path': (m) => ({ ...m, config: { ...m.config, digest: '../../../etc/passwd' } }),
     'negative size': (m) => ({ ...m, config: { ...m.config, size: -1 } }),
     'config above its limit': (m) => ({ ...m, config: { ...m.config, size: 17 * 2 ** 20 } }),
     'layers of another kind': (m) => ({ ...m, layers: [{ ...m.config, mediaType: 'application/x-chart' }] }),
+    'encrypted layers': (m) => ({ ...m, layers: [{ ...m.config, mediaType: encrypted }] }),
     'layers that the config does not know': (m) => ({ ...m, layers: [...m.layers, ...m.layers] }),
     'no layers at all': (m) => ({ ...m, layers: null }),
     'more than 4 MiB': (m) => ({ ...m, padding: 'x'.repeat(4 * 2 ** 20) }),

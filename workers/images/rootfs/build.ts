@@ -13,7 +13,7 @@ import { writeImage } from '../erofs/image-writer.ts';
 import { decompress } from '../layers/decompression.ts';
 import { readTar } from '../layers/tar-reader.ts';
 import { asContentError, invalidImage, limitExceeded, type RootImageLimits } from '../limits.ts';
-import { defaultsOf, LAYER_MEDIA_TYPE } from '../manifest.ts';
+import { defaultsOf } from '../manifest.ts';
 import { type ImageStore, sizeOf, writeDurably } from '../store/store.ts';
 import { ContentStore } from './content-store.ts';
 import { applyEntry } from './layer-application.ts';
@@ -26,23 +26,17 @@ const DEFAULT_MAX_ENTRIES = 2_000_000;
 /** Rough size of a tar header with its extensions, granted to each entry of the decompressed layers. */
 const HEADER_BYTES = 4096;
 
-export interface LayerBlob {
-  /** Absolute path of the verified blob. */
-  readonly path: string;
-  readonly mediaType: string;
-}
-
 /**
  * Builds an image. Builds with the same output must not overlap.
  *
- * @param layers the lowest first
+ * @param layers absolute paths of verified blobs, the lowest first
  * @param outputPath absolute, replaced atomically when the image is complete. `<path>.tmp` and `<path>.tails.tmp` exist
  * meanwhile, and after a crash until the next build
  * @throws MonocoreError `ImageInvalid` for layers that are malformed, not supported or exceed a limit; the system's
  * errors; the signal's reason. Nothing is left behind then
  */
 export async function buildRootImage(
-  layers: readonly LayerBlob[],
+  layers: readonly string[],
   outputPath: string,
   limits: RootImageLimits,
   signal: AbortSignal = new AbortController().signal,
@@ -64,7 +58,7 @@ export async function buildRootImage(
 
 /** Reads layers into one tree, and the contents of its files into `contents`. */
 async function mergeLayers(
-  layers: readonly LayerBlob[],
+  layers: readonly string[],
   limits: RootImageLimits,
   contents: ContentStore,
   signal: AbortSignal,
@@ -78,10 +72,9 @@ async function mergeLayers(
     if (layerBytes <= maxBytes) return;
     throw limitExceeded('layer-bytes', `the layers have more than ${maxBytes} bytes when decompressed`);
   };
-  for (const [index, { path, mediaType }] of layers.entries()) {
+  for (const [index, path] of layers.entries()) {
     tree.beginLayer();
     try {
-      if (!LAYER_MEDIA_TYPE.test(mediaType)) throw invalidImage(`a layer of the type ${mediaType} is not supported`);
       await readTar(decompress(path, signal, count), (entry) => applyEntry(entry, tree, contents));
     } catch (error) {
       signal.throwIfAborted();
@@ -118,7 +111,7 @@ export async function buildRoot(
   const config = await store.readConfig(manifest, digest);
   for (const layer of manifest.layers) await store.checkPresent(layer);
   await writeDurably(paths.rootRecord(digest), `${JSON.stringify(defaultsOf(config), null, 2)}\n`);
-  const layers = manifest.layers.map((layer) => ({ path: paths.blob(layer.digest), mediaType: layer.mediaType }));
+  const layers = manifest.layers.map((layer) => paths.blob(layer.digest));
   const limits = { maxImageBytes: max_image_size_bytes, maxEntries: DEFAULT_MAX_ENTRIES };
   await buildRootImage(layers, paths.root(digest), limits, signal);
 }

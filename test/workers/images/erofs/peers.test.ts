@@ -8,7 +8,6 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import type { LayerBlob } from '../../../../workers/images/rootfs/build.ts';
 import { type ErofsFile, readErofs } from '../../../helpers/images/erofs-reader.ts';
 import { type LayerEntry, writeBlob, writeLayers } from '../../../helpers/images/layers.ts';
 import { writeOciLayout } from '../../../helpers/images/oci-layout.ts';
@@ -102,7 +101,7 @@ async function describeTree(t: TestContext, root: string): Promise<DescribedFile
   return describe(await buildImage(dir, [writeBlob(dir, 'layer', readFileSync(archive))]));
 }
 
-async function makeImage(t: TestContext): Promise<{ dir: string; layers: LayerBlob[]; image: string }> {
+async function makeImage(t: TestContext): Promise<{ dir: string; layers: string[]; image: string }> {
   const dir = await makeTempDir(t);
   const layers = await writeLayers(dir, LAYERS);
   return { dir, layers, image: await buildImage(dir, layers) };
