@@ -1,6 +1,7 @@
 /** Reading and searching logs from the main thread. */
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { errorCode, fromWireError, MonocoreError } from '../lib/errors.ts';
+import { deferred } from '../lib/promises.ts';
 import type { SearchLogsJob } from '../protocol/jobs.ts';
 import type { LogQuery, LogReadEvent } from '../protocol/log-files/queries.ts';
 import type { LogsApi, SearchEvent } from '../protocol/logs.ts';
@@ -19,24 +20,22 @@ export async function readLogs(
   signal?: AbortSignal,
 ): Promise<void> {
   const { port1, port2 } = new MessageChannel();
-  let onAbort = (): void => {};
+  const done = deferred();
+  const onAbort = () => done.resolve();
+  signal?.addEventListener('abort', onAbort);
+  port1.on('message', (event: LogReadEvent) => {
+    if (event.type === 'chunk') {
+      onChunk(event.bytes);
+      const { buffer } = event.bytes;
+      port1.postMessage(buffer, [buffer]);
+    } else if (event.type === 'end') done.resolve();
+    else done.reject(fromWireError(event.error));
+  });
+  port1.on('close', () => done.reject(new MonocoreError('ThreadDied', 'the log worker ended while it was read')));
+  done.promise.catch(() => {});
   try {
-    const done = new Promise<void>((resolve, reject) => {
-      port1.on('message', (event: LogReadEvent) => {
-        if (event.type === 'chunk') {
-          onChunk(event.bytes);
-          const { buffer } = event.bytes;
-          port1.postMessage(buffer, [buffer]);
-        } else if (event.type === 'end') resolve();
-        else reject(fromWireError(event.error));
-      });
-      port1.on('close', () => reject(new MonocoreError('ThreadDied', 'the log worker ended while it was read')));
-      onAbort = resolve;
-      signal?.addEventListener('abort', onAbort);
-    });
-    done.catch(() => {});
     await api.read(query, transfer(port2, [port2]));
-    if (!signal?.aborted) await done;
+    if (!signal?.aborted) await done.promise;
   } finally {
     signal?.removeEventListener('abort', onAbort);
     port1.close();

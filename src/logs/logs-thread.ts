@@ -24,7 +24,6 @@ import { WriteFailures } from './write-failures.ts';
 const DEADLINES = { defaultMs: 10_000, perMethodMs: { close: null } } as const;
 const LOST_TEXT = 'what that prints now is lost';
 
-/** Options of {@link LogThread}. */
 interface LogThreadOptions {
   /** Number of threads that share the streams; 1 by default. The first one serves all readers. */
   readonly workers?: number;

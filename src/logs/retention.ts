@@ -22,7 +22,6 @@ const PASS_INTERVAL_MS = 3600e3;
 /** Delay of a pass, because rolls come in bursts. */
 const PASS_DELAY_MS = 1000;
 
-/** Parts of {@link LogRetention}. */
 interface LogRetentionOptions {
   readonly logDir: string;
   readonly clock: Clock;

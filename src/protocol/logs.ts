@@ -1,6 +1,6 @@
 /** Commands to the log worker, and its messages to other threads. */
 import type { WireError } from '../lib/errors.ts';
-import type { StreamId, StreamName } from './log-files/names.ts';
+import type { Position, StreamId, StreamName } from './log-files/names.ts';
 import type { LogQuery, SearchPage } from './log-files/queries.ts';
 import type { Gap } from './log-files/record.ts';
 import type { LogSettings } from './log-settings.ts';
@@ -18,9 +18,7 @@ export interface StreamSource extends StreamId {
 }
 
 /** Position in a log file, with the identity of the file in case it was moved. */
-export interface HeldPlace {
-  readonly number: number;
-  readonly offset: number;
+export interface HeldPlace extends Position {
   /** See stat(2). */
   readonly dev: number;
   readonly ino: number;

@@ -1,5 +1,6 @@
 /** Flow control to a reader in another thread: a fixed number of buffers, for the reader's whole life. */
 import type { MessagePort } from 'node:worker_threads';
+import { within } from '../../src/lib/promises.ts';
 import { CHUNK_BYTES } from '../../src/protocol/log-files/queries.ts';
 
 /** Thrown when the reader is gone; it is not reported to anybody. */
@@ -65,12 +66,10 @@ export class ChunkWindow {
   async hasRoom(patienceMs?: number): Promise<boolean> {
     if (this.#isGone) throw new ReaderGone();
     if (this.#chunk || this.#free.length > 0 || this.#unmade > 0) return true;
-    let timer: NodeJS.Timeout | undefined;
-    await new Promise<void>((resolve) => {
+    const woken = new Promise<void>((resolve) => {
       this.#wake = resolve;
-      if (patienceMs !== undefined) timer = setTimeout(resolve, patienceMs);
     });
-    clearTimeout(timer);
+    await (patienceMs === undefined ? woken : within(woken, patienceMs));
     if (this.#isGone) throw new ReaderGone();
     return this.#free.length > 0;
   }

@@ -3,7 +3,7 @@ import { streamKey } from '../../src/protocol/log-files/names.ts';
 import type { FoundRecord, StreamEnd, TailState } from '../../src/protocol/log-files/queries.ts';
 import { EARLIEST } from '../../src/protocol/log-files/record.ts';
 import { BackwardScan, type ScanOptions } from './backward-scan.ts';
-import { listStreamFiles, type StreamFiles } from './log-file.ts';
+import { listStreamFiles } from './log-file.ts';
 import { BLOCK_BYTES } from './stream-cursor.ts';
 import { insertRanked, type Ranked } from './time-merge.ts';
 
@@ -33,9 +33,13 @@ export async function searchTail(
 ): Promise<{ readonly state: TailState; readonly isDone: boolean }> {
   let { missing } = state;
   const places = [...state.streams];
-  const files = await listFiles(options.logDir, places);
+  const wanted = new Set(places.map(({ id }) => streamKey(id)));
+  const listed = await listStreamFiles(options.logDir, (id) => wanted.has(streamKey(id)));
   const memory = Buffer.allocUnsafeSlow(BLOCK_BYTES);
-  const scans = places.map(({ at }, rank) => new BackwardScan({ ...options, files: files[rank]!, end: at, memory }));
+  const scans = places.map(({ id, at }) => {
+    const files = listed.find((stream) => streamKey(stream.id) === streamKey(id)) ?? { id, numbers: [] };
+    return new BackwardScan({ ...options, files, end: at, memory });
+  });
   const candidates: Candidate[] = [];
   /** Makes the next record of a stream a candidate, if there is one; false if there was no time to find it. */
   const look = async (rank: number): Promise<boolean> => {
@@ -67,15 +71,4 @@ export async function searchTail(
   } finally {
     await Promise.all(scans.map((scan) => scan.close()));
   }
-}
-
-/** Files of each stream up to its end, including files that were begun after the folder was listed. */
-async function listFiles(logDir: string, streams: readonly StreamEnd[]): Promise<StreamFiles[]> {
-  const wanted = new Set(streams.map(({ id }) => streamKey(id)));
-  const listed = await listStreamFiles(logDir, (id) => wanted.has(streamKey(id)));
-  return streams.map(({ id, end }) => {
-    const numbers = [...(listed.find((files) => streamKey(files.id) === streamKey(id))?.numbers ?? [])];
-    for (let number = (numbers.at(-1) ?? 0) + 1; number <= end.number; number += 1) numbers.push(number);
-    return { id, numbers };
-  });
 }

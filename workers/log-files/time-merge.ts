@@ -104,28 +104,21 @@ export class TimeMerge {
   #give(head: Head): Run {
     this.#current = head;
     const { block, at: from, rank } = head;
-    if (head.isInRecord || block!.bytes.at(-1) !== LF) advanceInRecord(head);
-    else advance(head, this.#waiting[0]);
+    advance(head, this.#waiting[0]);
     return { rank, block: block!, from, to: head.at };
   }
 }
 
-/** Moves past the records that come before `rival`, or to the end of the block. */
+/** Moves past the records that come before `rival`, to the end of the block, or past a piece of a record. */
 function advance(head: Head, rival: Head | undefined): void {
   const { bytes } = head.block!;
+  const isPiece = head.isInRecord || bytes.at(-1) !== LF;
   do {
-    head.at = rival ? bytes.indexOf(LF, head.at) + 1 : bytes.length;
+    const newline = isPiece || rival ? bytes.indexOf(LF, head.at) : bytes.length - 1;
+    head.isInRecord = newline === -1;
+    head.at = head.isInRecord ? bytes.length : newline + 1;
     if (head.at < bytes.length) head.time = recordTime(bytes, head.at, head.time);
-  } while (head.at < bytes.length && rival && precedes(head, rival));
-}
-
-/** Moves past the piece of a record at the start of the block. */
-function advanceInRecord(head: Head): void {
-  const { bytes } = head.block!;
-  const end = bytes.indexOf(LF, head.at) + 1;
-  head.isInRecord = end === 0;
-  head.at = end === 0 ? bytes.length : end;
-  if (head.at < bytes.length) head.time = recordTime(bytes, head.at, head.time);
+  } while (!isPiece && head.at < bytes.length && rival && precedes(head, rival));
 }
 
 /** Loads the next block; false at the end. */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { MessagePort } from 'node:worker_threads';
 import type { Clock } from '../../src/lib/clock.ts';
 import { MonocoreError, nullIfMissing, toWireError, type WireError } from '../../src/lib/errors.ts';
+import { within } from '../../src/lib/promises.ts';
 import {
   isServiceName,
   linkName,
@@ -186,12 +187,7 @@ export function createLogs(options: LogsOptions): LogsApi {
       await peers.drain();
       const reading = [...readers];
       for (const reader of reading) reader.finish();
-      let cancel = () => {};
-      const timeout = new Promise<void>((resolve) => {
-        cancel = clock.after(READERS_TIMEOUT_MS, resolve);
-      });
-      await Promise.race([Promise.all(reading.map((reader) => reader.done)), timeout]);
-      cancel();
+      await within(Promise.all(reading.map((reader) => reader.done)), READERS_TIMEOUT_MS, { clock });
       for (const reader of reading) reader.end();
       const losses = open.flatMap(({ id }, index) =>
         lostBytes[index] ? [`${streamKey(id)}: ${lostBytes[index]}`] : [],

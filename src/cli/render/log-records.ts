@@ -5,8 +5,9 @@
  * is lost.
  */
 import { formatOf, LOG_FORMATS } from '../../protocol/log-files/formats.ts';
+import type { LevelName } from '../../protocol/log-files/record.ts';
 import { LF, type LogRecord, type RecordFormat } from '../../protocol/log-files/record.ts';
-import { parseTextHead } from '../../protocol/log-files/text.ts';
+import { TEXT_HEAD } from '../../protocol/log-files/text.ts';
 import { type Colors, escapeForJson, escapeForTerminal } from './terminal-text.ts';
 
 /** `text`: a line per record, for people. `json`: an object per line, for programs. */
@@ -131,12 +132,10 @@ const NAME_COLORS = [
 
 /** Colours the head of a text record; any other line comes back as it is. */
 export function decorateRecord(record: string, colors: Colors): string {
-  const head = parseTextHead(record);
-  if (!head) return record;
-  const { time, level, isContinued, service, length } = head;
-  const paintLevel = { INFO: String, ERROR: colors.red, WARN: colors.yellow, DEBUG: colors.dim }[level];
-  const plus = isContinued ? '+' : '';
-  return `${colors.dim(time)} ${paintLevel(level)}${plus} ${paintName(service, colors)} ${record.slice(length)}`;
+  return record.replace(TEXT_HEAD, (_head, time: string, level: LevelName, plus: string, service: string) => {
+    const paintLevel = { INFO: String, ERROR: colors.red, WARN: colors.yellow, DEBUG: colors.dim }[level];
+    return `${colors.dim(time)} ${paintLevel(level)}${plus} ${paintName(service, colors)} `;
+  });
 }
 
 /** Gives a name the same colour in every run. */

@@ -61,13 +61,14 @@ export function compilePattern({ source, ignoreCase }: LogPattern): RegExp {
  * it is done with a chunk, it posts the chunk's ArrayBuffer back, transferred, and nothing else. A reader has
  * {@link READ_WINDOW} buffers for its whole life: they are its memory and its credit.
  */
-export type LogReadEvent =
+export type LogReadEvent = FoundEvent | { readonly type: 'end' };
+
+type FoundEvent =
   /**
    * Whole records, each ending in a newline, byte for byte as in the files. The buffer of {@link CHUNK_BYTES} is
    * transferred. A longer record comes in several consecutive chunks.
    */
   | { readonly type: 'chunk'; readonly bytes: Uint8Array<ArrayBuffer> }
-  | { readonly type: 'end' }
   | { readonly type: 'error'; readonly error: WireError };
 
 export const READ_WINDOW = 4;
@@ -141,10 +142,8 @@ export type SearchOrder = ArrayBuffer | { readonly type: 'forget'; readonly id: 
 
 /** Messages of the job to the log worker. */
 export type SearchReply =
-  /** As in {@link LogReadEvent}. */
-  | { readonly type: 'chunk'; readonly bytes: Uint8Array<ArrayBuffer> }
+  | FoundEvent
   /** Sign of life: sent at the start and about once a second, unless the pattern is busy with a record. */
   | { readonly type: 'alive' }
   /** End of the page; unused buffers come back. */
-  | { readonly type: 'page'; readonly state: SearchState; readonly unused: readonly ArrayBuffer[] }
-  | { readonly type: 'error'; readonly error: WireError };
+  | { readonly type: 'page'; readonly state: SearchState; readonly unused: readonly ArrayBuffer[] };

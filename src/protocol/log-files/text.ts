@@ -6,9 +6,10 @@
  */
 import { isoTime } from '../../lib/clock.ts';
 import type { StreamId } from './names.ts';
-import { type Gap, gapText, LEVELS, type LevelName, type LogRecord, levelOf, type RecordFormat } from './record.ts';
+import { type Gap, gapText, LEVELS, type LogRecord, levelOf, type RecordFormat } from './record.ts';
 
-const HEAD = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (INFO|ERROR|DEBUG|WARN)(\+?) \[([^\]]*)\] /;
+/** Head of a text record: its time, its level, the mark of a continuation, and its service. */
+export const TEXT_HEAD = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (INFO|ERROR|DEBUG|WARN)(\+?) \[([^\]]*)\] /;
 const TIME_BYTES = 24;
 /** Longest head: a time, `ERROR+`, a service name of 63 characters. */
 const MAX_HEAD_BYTES = 104;
@@ -49,35 +50,19 @@ function encode({ level, timeMs, service, text, isContinued }: LogRecord): strin
   return Buffer.from(start).toString('latin1') + line;
 }
 
-interface TextHead {
-  readonly time: string;
-  readonly level: LevelName;
-  readonly isContinued: boolean;
-  readonly service: string;
-  /** Where the text starts. */
-  readonly length: number;
-}
-
-/** Parses the head of a text record; null for any other line. */
-export function parseTextHead(record: string): TextHead | null {
-  const match = HEAD.exec(record);
-  if (!match) return null;
-  const [start, time, level, plus, service] = match as unknown as [string, string, LevelName, string, string];
-  return { time, level, isContinued: plus === '+', service, length: start.length };
-}
-
 function parse(record: string): LogRecord | null {
-  const parsed = parseTextHead(record);
-  if (!parsed) return null;
-  const { number, stream } = LEVELS.find(({ name }) => name === parsed.level)!;
-  const epochMs = Date.parse(parsed.time);
+  const match = TEXT_HEAD.exec(record);
+  if (!match) return null;
+  const [start, time, name, plus, service] = match as unknown as [string, string, string, string, string];
+  const level = LEVELS.find((candidate) => candidate.name === name)!;
+  const epochMs = Date.parse(time);
   return {
-    level: number,
+    level: level.number,
     timeMs: Number.isNaN(epochMs) ? null : epochMs,
-    service: parsed.service,
-    stream,
-    text: record.slice(parsed.length),
-    isContinued: parsed.isContinued,
+    service,
+    stream: level.stream,
+    text: record.slice(start.length),
+    isContinued: plus === '+',
     isPartial: false,
   };
 }
@@ -91,7 +76,7 @@ function text(bytes: Buffer, from: number, to: number): string {
   return bytes.toString('utf8', textStart(bytes, from, to), to);
 }
 
-/** Agrees with {@link parseTextHead}, and makes no string: searches ask for each record. */
+/** Agrees with {@link TEXT_HEAD}, and makes no string: searches ask for each record. */
 function textStart(bytes: Buffer, from: number, to: number): number {
   const levelStart = from + TIME_BYTES + 1;
   if (bytes[levelStart - 2] !== ZED || bytes[levelStart - 1] !== SPACE) return from;
@@ -128,7 +113,7 @@ export const textFormat: RecordFormat = {
   notice,
   encode,
   parse,
-  has: (record) => HEAD.test(record),
+  has: (record) => TEXT_HEAD.test(record),
   time,
   text,
   repair,

@@ -8,6 +8,7 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import { toWireError } from '../../../src/lib/errors.ts';
+import { within } from '../../../src/lib/promises.ts';
 import {
   ORIGIN,
   type Position,
@@ -242,14 +243,12 @@ export class LogReader {
 
   async #pause(): Promise<void> {
     if (this.#isFinishing) return;
-    let cancel = () => {};
-    await new Promise<void>((resolve) => {
-      cancel = this.#options.clock.after(SEARCH_DELAY_MS, resolve);
+    const finishing = new Promise<void>((resolve) => {
       this.#wake = () => {
         if (this.#isFinishing) resolve();
       };
     });
-    cancel();
+    await within(finishing, SEARCH_DELAY_MS, { clock: this.#options.clock });
   }
 }
 
