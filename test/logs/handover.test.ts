@@ -29,7 +29,7 @@ async function setUp(t: TestContext) {
   return { dir, path, fd, held, streams, reports };
 }
 
-test('what is held leads to its file wherever that is moved, though the thread that wrote it closed it', async (t) => {
+test('held bytes reach their file wherever it was moved, even after their thread closed it', async (t) => {
   const { dir, path, fd, held, streams } = await setUp(t);
   streams.keep(ID, held);
   closeSync(fd);
@@ -43,7 +43,7 @@ test('what is held leads to its file wherever that is moved, though the thread t
   assert.equal(openFilesBelow(dir), 0);
 });
 
-test('a descriptor that leads to another file by now is not taken for the first one', async (t) => {
+test('a descriptor that now refers to another file is not mistaken for the first one', async (t) => {
   const { dir, path, fd, held, streams } = await setUp(t);
   closeSync(fd);
   unlinkSync(path);
@@ -56,7 +56,7 @@ test('a descriptor that leads to another file by now is not taken for the first 
   assert.equal(streams.give(ID)!.place!.fd, null);
 });
 
-test('bytes that three threads in a row died of are given up, and it is said', async (t) => {
+test('bytes that crashed three threads in a row are given up and reported', async (t) => {
   const { dir, fd, held, streams, reports } = await setUp(t);
   streams.keep(ID, held);
   assert.ok(streams.give(ID) && streams.give(ID));

@@ -6,7 +6,7 @@ import { openTestRuntime } from '../helpers/runtime.ts';
 
 const LAST_LINES = 300;
 
-test('what a process prints while the log worker is being restarted is read, though it ends meanwhile', async () => {
+test('output printed during a restart of the log worker is read even if its process has ended', async () => {
   const host = await openTestRuntime();
   try {
     const last = `i=0; while [ $i -lt ${LAST_LINES} ]; do i=$((i + 1)); echo "last $i"; done; exit 7`;

@@ -76,7 +76,7 @@ async function setUp(t: TestContext, settings: Partial<LogSettings>) {
 
 for (const format of FORMATS) {
   for (const death of DEATHS) {
-    test(`${format}: no line is lost, torn or doubled when threads die (${death}) on a full disk and the folder is moved`, {
+    test(`${format}: no line is lost, torn or duplicated when threads die (${death}) on a full disk and the folder is moved`, {
       timeout: 60_000,
     }, async (t) => {
       const host = await setUp(t, { format, max_size_bytes: 100_000 });
@@ -116,7 +116,7 @@ async function setUpFree(t: TestContext, format: LogFormat) {
 }
 
 for (const format of FORMATS) {
-  test(`${format}: a line of which a part was read is one record, though the thread crashes in between`, {
+  test(`${format}: a line read in part before the thread crashes is one record`, {
     timeout: 30_000,
   }, async (t) => {
     const host = await setUpFree(t, format);
@@ -134,7 +134,7 @@ for (const format of FORMATS) {
     assert.doesNotMatch(host.written(), /"partial"|"torn"| INFO\+ /);
   });
 
-  test(`${format}: a marker of which a part was read is found, though the thread crashes in between`, {
+  test(`${format}: a marker read in part before the thread crashes is found`, {
     timeout: 30_000,
   }, async (t) => {
     const host = await setUpFree(t, format);
@@ -150,7 +150,7 @@ for (const format of FORMATS) {
   });
 
   for (const death of DEATHS) {
-    test(`${format}: a marker that was read on a full disk is told of by the next thread (${death})`, {
+    test(`${format}: the next thread (${death}) reports a marker that was read while the disk was full`, {
       timeout: 30_000,
     }, async (t) => {
       const host = await setUp(t, { format });
@@ -173,7 +173,7 @@ for (const format of FORMATS) {
   }
 }
 
-test('a file that was deleted with the start of a record is not waited for: its thread goes on in a new one', {
+test('a file deleted with the start of a record is not waited for: its thread continues in a new one', {
   timeout: 30_000,
 }, async (t) => {
   const host = await setUp(t, { format: 'text' });

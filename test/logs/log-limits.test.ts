@@ -14,7 +14,7 @@ test('limits are read back as they were saved', async (t) => {
   assert.deepEqual(await loadLogLimits(path), { keep_total_bytes: 3 });
 });
 
-test('a file that holds none is as good as no file', async (t) => {
+test('a file without limits counts as no file', async (t) => {
   const path = join(await makeTempDir(t), 'log-limits.json');
   for (const content of ['', '{', '{"keep_total_bytes":"much"}']) {
     writeFileSync(path, content);
@@ -22,7 +22,7 @@ test('a file that holds none is as good as no file', async (t) => {
   }
 });
 
-test('a daemon keeps the home within the limit of the one before it, though nothing is started', async (t) => {
+test('a daemon applies the limit of its predecessor even if no service is started', async (t) => {
   const home = await makeTempDir(t);
   const first = await Runtime.open({ home });
   first.limitLogs({ keep_total_bytes: 250 });

@@ -50,7 +50,7 @@ async function startRetention(t: TestContext) {
 const LINES = Array.from({ length: 1000 }, (_, index) => `line ${index}`);
 const SMALL = { max_size_bytes: 4096 } as const;
 
-test('finished files are compressed and the oldest go, and what is left is read as one', async (t) => {
+test('finished files are compressed, the oldest are deleted, and the rest is read as one log', async (t) => {
   const { logs, run, names, reports } = await startRetention(t);
   await run('web', { ...SMALL, compress: 'gzip', compress_delay_ms: 0, keep_files: 3 }, LINES);
   const left = await eventually('the limits', () => {
@@ -65,7 +65,7 @@ test('finished files are compressed and the oldest go, and what is left is read 
   assert.deepEqual(reports, []);
 });
 
-test('what a crash left of a compression is ended when the service is started again', async (t) => {
+test('a compression interrupted by a crash is completed when the service starts again', async (t) => {
   const { logDir, run, names } = await startRetention(t);
   await run('web', SMALL, LINES);
   writeFileSync(join(logDir, 'web.stdout.000001.log.gz.tmp'), 'half');
@@ -76,7 +76,7 @@ test('what a crash left of a compression is ended when the service is started ag
   });
 });
 
-test('the current file is old only when its service runs no more', async (t) => {
+test('the current file expires only when its service has stopped', async (t) => {
   const { logDir, retention, hold, names } = await startRetention(t);
   const settings = { keep_for_ms: 60_000 };
   const end = await hold('web', settings, ['old news']);
@@ -99,7 +99,7 @@ test('the current file is old only when its service runs no more', async (t) => 
   await eventually('its files to be removed', () => readdirSync(logDir).length === 0);
 });
 
-test('files of a service that runs no more are kept within the limit of the home', async (t) => {
+test('files of a stopped service count towards the limit of the home', async (t) => {
   const { retention, run, names } = await startRetention(t);
   await run('web', SMALL, LINES);
   assert.ok(names().length > 5);
@@ -108,7 +108,7 @@ test('files of a service that runs no more are kept within the limit of the home
   assert.ok(left.length >= 2, left.join(' '));
 });
 
-test('when the logs of a service are removed nothing of them comes back', async (t) => {
+test('removed logs of a service do not come back', async (t) => {
   const { logs, retention, run, names } = await startRetention(t);
   await run('web', { ...SMALL, compress: 'gzip', compress_delay_ms: 0 }, LINES);
   await logs.removeLogs('web');

@@ -61,7 +61,7 @@ async function capture(t: TestContext, dir: string, logs: LogThread): Promise<(t
   return (text) => writeSync(childEnd, text);
 }
 
-test('a pattern that is stuck ends its own search, while everything else goes on', async (t) => {
+test('a pattern that backtracks without end fails its own search and blocks nothing else', async (t) => {
   const { dir, logDir, logs, read, running } = await startSearching(t, '', 3000);
   const print = await capture(t, dir, logs);
   print(`${BAIT}\n`);
@@ -79,7 +79,7 @@ test('a pattern that is stuck ends its own search, while everything else goes on
   await eventually('the end of the job', () => running() === 0);
 });
 
-test('readers that leave free the threads of jobs that are stuck for them', async (t) => {
+test('closing readers frees the threads of their stuck searches', async (t) => {
   const { read, running } = await startSearching(t, RECORD);
   // As many as there are threads for searches, and one more.
   const readers = await Promise.all([1, 2, 3].map(() => read({ filter: grep(STUCK) })));
@@ -89,7 +89,7 @@ test('readers that leave free the threads of jobs that are stuck for them', asyn
   assert.equal(await (await read({ filter: grep('^a+b$') })).ended(), RECORD);
 });
 
-test('a search that waits for its reader holds no thread', async (t) => {
+test('a search waiting for its reader occupies no thread', async (t) => {
   const content = `2020-01-01T08:00:00.000Z INFO [web] ${'x'.repeat(1000)}\n`.repeat(2000);
   const { read, running } = await startSearching(t, content);
   const slow = await read({ filter: grep('x') }, true);
@@ -103,7 +103,7 @@ test('a search that waits for its reader holds no thread', async (t) => {
   assert.equal(slow.text === content, true);
 });
 
-test('searches that are under way when the log worker dies are called off', async (t) => {
+test('running searches are cancelled when the log worker dies', async (t) => {
   const { logs, read, running } = await startSearching(t, RECORD);
   await read({ filter: grep(STUCK) });
   await eventually('the search', () => running() === 1);
@@ -112,7 +112,7 @@ test('searches that are under way when the log worker dies are called off', asyn
   assert.equal(await (await read({ filter: grep('b') })).ended(), RECORD);
 });
 
-test('the end of the pool is told to whoever searches', async (t) => {
+test('searches fail with the reason when the pool is closed', async (t) => {
   const { pool, read, running } = await startSearching(t, RECORD);
   const readers = await Promise.all([1, 2, 3].map(() => read({ filter: grep(STUCK) })));
   await eventually('the searches', () => running() === 3);

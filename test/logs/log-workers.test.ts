@@ -55,7 +55,7 @@ async function startWorkers(t: TestContext, workers: number) {
   return { logs, logDir, reports, open, read, written };
 }
 
-test('every worker has a name and takes its share', async (t) => {
+test('every worker has a name and a share of the streams', async (t) => {
   const { logs, open, logDir } = await startWorkers(t, 2);
   assert.deepEqual(
     logs.workers.map((worker) => worker.status()).map(({ name, state }) => [name, state]),
@@ -72,7 +72,7 @@ test('every worker has a name and takes its share', async (t) => {
   for (const service of SERVICES) assert.deepEqual(linesOf(contentOf(logDir, service, 'stdout')), [`from ${service}`]);
 });
 
-test('readers get the records of all workers, merged by time, and followers what comes', async (t) => {
+test('readers get the records of all workers merged by time, and followers the new ones', async (t) => {
   const { open, read, written } = await startWorkers(t, 3);
   const services = await Promise.all(SERVICES.map(open));
   const lines: string[] = [];
@@ -97,7 +97,7 @@ test('readers get the records of all workers, merged by time, and followers what
   assert.equal(linesOf(follower.text).length, 6);
 });
 
-test('a line that another worker has half written is not delivered before it is whole', async (t) => {
+test('a line that another worker has written in part is delivered only when complete', async (t) => {
   const { open, read, written } = await startWorkers(t, 2);
   const services = await Promise.all(['one', 'two'].map(open));
   const follower = await read({ follow: true });
@@ -110,7 +110,7 @@ test('a line that another worker has half written is not delivered before it is 
   assert.deepEqual(linesOf(follower.text).toSorted(), ['half a line', 'half a line', 'whole', 'whole']);
 });
 
-test('after the death of either worker followers get what the streams bring', async (t) => {
+test('followers get new output after the death of either worker', async (t) => {
   const { logs, open, read, reports } = await startWorkers(t, 2);
   const services = await Promise.all(['one', 'two'].map(open));
   for (const victim of logs.workers) {
@@ -127,7 +127,7 @@ test('after the death of either worker followers get what the streams bring', as
   assert.equal(reports.length, 2);
 });
 
-test('a stop gives followers what every worker wrote last', async (t) => {
+test('a stop delivers the last records of every worker to followers', async (t) => {
   const { logs, open, read } = await startWorkers(t, 2);
   const services = await Promise.all(SERVICES.map(open));
   const follower = await read({ follow: true });
@@ -139,7 +139,7 @@ test('a stop gives followers what every worker wrote last', async (t) => {
   assert.equal(linesOf(await follower.ended()).length, SERVICES.length);
 });
 
-test('logs that are removed are forgotten by followers, whichever worker wrote them', async (t) => {
+test('followers forget removed logs, whichever worker wrote them', async (t) => {
   const { logs, open, read, logDir } = await startWorkers(t, 2);
   const follower = await read({ follow: true });
   for (const round of ['old', 'new']) {

@@ -120,7 +120,7 @@ for (const [death, lostBytes] of [
   });
 }
 
-test('the marker is looked for again after a crash, and is no line of the log', { timeout: 30_000 }, async (t) => {
+test('the marker is still found after a crash and does not appear in the log', { timeout: 30_000 }, async (t) => {
   const { dir, logs } = await startLogThread(t);
   const { streams, childEnds, close, reopen } = await openStreams(t, dir);
   const ended = gate();
@@ -136,7 +136,7 @@ test('the marker is looked for again after a crash, and is no line of the log', 
   for (const stream of ['stdout', 'stderr'] as const) assert.deepEqual(linesIn(dir, stream), ['last words']);
 });
 
-test('a log worker that dies while it is told the marker costs nothing but time', { timeout: 30_000 }, async (t) => {
+test('a log worker that dies while it is given the marker loses nothing', { timeout: 30_000 }, async (t) => {
   const { dir, logs } = await startLogThread(t);
   const { streams, childEnds, close, reopen } = await openStreams(t, dir);
   const ended = gate();
@@ -164,7 +164,7 @@ test('a marker is not waited for in streams that have ended', { timeout: 30_000 
   await logs.awaitMarker('web', 'AN0TH3R', () => assert.fail('nobody is there to be asked'));
 });
 
-test('a stream that cannot be opened again is reported and does not keep others from it', async (t) => {
+test('a stream that cannot be reopened is reported and does not block the reopening of others', async (t) => {
   const { dir, logs, reports } = await startLogThread(t);
   const { streams, childEnds, close, reopen } = await openStreams(t, dir);
   await logs.capture('web', streams, {
@@ -183,7 +183,7 @@ test('a stream that cannot be opened again is reported and does not keep others 
   close();
 });
 
-test('a stream that cannot be opened again has ended, for who waits for its end', { timeout: 30_000 }, async (t) => {
+test('a stream that cannot be reopened counts as ended', { timeout: 30_000 }, async (t) => {
   const { dir, logs } = await startLogThread(t);
   const { streams, close } = await openStreams(t, dir);
   const ended = gate();
@@ -196,7 +196,7 @@ test('a stream that cannot be opened again has ended, for who waits for its end'
   close();
 });
 
-test('streams that a process holds are ended on demand, and it is said', async (t) => {
+test('streams held open by a process are ended on demand and reported', async (t) => {
   const { dir, logs, reports } = await startLogThread(t);
   const { streams, childEnds, close, reopen } = await openStreams(t, dir);
   const ended = gate();
@@ -213,7 +213,7 @@ test('streams that a process holds are ended on demand, and it is said', async (
   close();
 });
 
-test('a log worker that dies before it has ended such streams is followed by one that does', async (t) => {
+test('if a log worker dies before it ends such streams, the next one does', async (t) => {
   const { dir, logs } = await startLogThread(t);
   const { streams, childEnds, close, reopen } = await openStreams(t, dir);
   const ended = gate();
@@ -237,7 +237,7 @@ test('a capture that is refused leaves no descriptor open', async (t) => {
   assert.equal(openFilesBelow(dir), 0, JSON.stringify(listDescriptors('self')));
 });
 
-test('the last lines are those since a time, oldest first', async (t) => {
+test('the last lines are those since a given time, oldest first', async (t) => {
   const { dir, logs } = await startLogThread(t);
   const { streams, childEnds, close, reopen } = await openStreams(t, dir);
   const ended = gate();
@@ -255,7 +255,7 @@ test('the last lines are those since a time, oldest first', async (t) => {
   assert.deepEqual(readdirSync(join(dir, 'log')), []);
 });
 
-test('a stop ends the worker with everything written and no descriptor left', async (t) => {
+test('a stop writes everything, ends the worker and leaves no descriptor', async (t) => {
   const { dir, logs } = await startLogThread(t);
   const { streams, childEnds, close, reopen } = await openStreams(t, dir);
   await logs.capture('web', streams, { reopen, onEnded: () => {}, onStalled });
@@ -266,7 +266,7 @@ test('a stop ends the worker with everything written and no descriptor left', as
   assert.equal(openFilesBelow(dir), 0);
 });
 
-test('why a service cannot be written is told, and when it can be again', async (t) => {
+test('a write failure of a service is reported with its reason, and so is its recovery', async (t) => {
   const { dir, logs, reports } = await startLogThread(t);
   const { streams, close, reopen } = await openStreams(t, dir);
   writeFileSync(join(dir, 'log'), 'a file where the folder should be');

@@ -40,7 +40,7 @@ function makeRetention() {
   return { retention, clock, jobs, passes, reports, state, advance };
 }
 
-test('after a roll there is a pass, one for a burst of them, with what is known of every service', async () => {
+test('a roll triggers a pass over every known service, a burst of rolls only one', async () => {
   const { retention, passes, advance } = makeRetention();
   retention.know('web', DEFAULT_LOG_SETTINGS);
   retention.know('db', GZIP);
@@ -56,7 +56,7 @@ test('after a roll there is a pass, one for a burst of them, with what is known 
   assert.equal(otherRetention.keep_for_ms, DEFAULT_LOG_SETTINGS.keep_for_ms);
 });
 
-test('there is a pass at the start and every hour, though nothing happens', async () => {
+test('a pass runs at the start and every hour even if nothing happens', async () => {
   const { retention, passes, advance } = makeRetention();
   retention.start();
   await advance(1000);
@@ -69,7 +69,7 @@ test('there is a pass at the start and every hour, though nothing happens', asyn
   retention.stop();
 });
 
-test('settings have a pass when they are new, and not at each start of a service', async () => {
+test('new settings trigger a pass, a start with unchanged settings does not', async () => {
   const { retention, passes, advance } = makeRetention();
   const expectPasses = async (count: number, change: () => unknown) => {
     await change();
@@ -85,7 +85,7 @@ test('settings have a pass when they are new, and not at each start of a service
   await expectPasses(3, () => retention.limit({ keep_total_bytes: 1e6 }));
 });
 
-test('a pass knows whose files are written', async () => {
+test('a pass knows which services are writing', async () => {
   const { retention, passes, advance } = makeRetention();
   await retention.begin('web', GZIP);
   await retention.begin('db', GZIP);
@@ -96,7 +96,7 @@ test('a pass knows whose files are written', async () => {
   assert.deepEqual(Object.keys(passes.at(-1)!.retentions), ['web', 'db']);
 });
 
-test('files are not written before a pass that takes them for those of an ended service is over', async () => {
+test('a capture waits for a pass that treats its service as stopped', async () => {
   const { retention, passes, state, advance } = makeRetention();
   const job = gate();
   state.before = () => job.opened;
@@ -112,7 +112,7 @@ test('files are not written before a pass that takes them for those of an ended 
   await begun;
 });
 
-test('a finished file is compressed after the delay, once', async () => {
+test('a finished file is compressed once, after the delay', async () => {
   const { retention, jobs, advance } = makeRetention();
   retention.know('web', GZIP);
   retention.onFinished(ID, 1);
@@ -131,7 +131,7 @@ test('without compress nothing is compressed', async () => {
   assert.deepEqual(jobs, ['prune']);
 });
 
-test('files that an earlier daemon left are found by a pass, and wait for what is left of the delay', async () => {
+test('a pass finds files of an earlier daemon, and they wait for the rest of the delay', async () => {
   const { retention, clock, jobs, state, advance } = makeRetention();
   retention.know('web', GZIP);
   const modifiedAtMs = clock.now() - 50_000;
@@ -149,7 +149,7 @@ test('files that an earlier daemon left are found by a pass, and wait for what i
   assert.equal(jobs.at(-1), 'web.stdout.000002.log', 'a time in the future waits no longer than the delay');
 });
 
-test('a compression that failed is reported and done again by a later pass', async () => {
+test('a failed compression is reported and retried by a later pass', async () => {
   const { retention, jobs, reports, state, advance } = makeRetention();
   retention.know('web', GZIP);
   state.before = async (job) => {
@@ -166,7 +166,7 @@ test('a compression that failed is reported and done again by a later pass', asy
   assert.deepEqual(jobs.slice(-2), ['prune', FIRST]);
 });
 
-test('while the files of a service are removed none of them is touched, and nothing of it comes later', async () => {
+test('files being removed are neither compressed nor pruned, then or later', async () => {
   const { retention, jobs, state, advance } = makeRetention();
   const job = gate();
   const removal = gate();
@@ -197,7 +197,7 @@ test('while the files of a service are removed none of them is touched, and noth
   assert.deepEqual(jobs, ['prune']);
 });
 
-test('after stop() nothing begins', async () => {
+test('nothing begins after stop()', async () => {
   const { retention, clock, jobs, advance } = makeRetention();
   retention.know('web', GZIP);
   retention.start();

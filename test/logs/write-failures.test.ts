@@ -15,7 +15,7 @@ function makeReport() {
   return { clock, said, stalls, id };
 }
 
-test('a full disk is said once, whatever is on it and however often a little space comes and goes', () => {
+test('a full disk is reported once, however many streams are on it and however space fluctuates', () => {
   const { clock, said, stalls, id } = makeReport();
   const streams = ['web', 'db', 'queue'].flatMap((service) => [id(service), id(service, 'stderr')]);
   for (const stream of streams) stalls.begin(stream, FULL);
@@ -39,7 +39,7 @@ test('a full disk is said once, whatever is on it and however often a little spa
   assert.equal(clock.timers, 0);
 });
 
-test('what was tried, and on which file, makes no other reason; without a code the text is the reason', () => {
+test('the operation and the file do not make a different reason; without a code the text is the reason', () => {
   const { said, stalls, id } = makeReport();
   stalls.begin(id('web'), FULL);
   stalls.begin(id('db'), { ...FULL, error: "ENOSPC: no space left on device, open '/log/db.stdout.000001.log'" });
@@ -48,7 +48,7 @@ test('what was tried, and on which file, makes no other reason; without a code t
   assert.equal(said.length, 3);
 });
 
-test('the end is not said while one stream waits still', () => {
+test('recovery is not reported while one stream still waits', () => {
   const { clock, said, stalls, id } = makeReport();
   stalls.begin(id('web'), FULL);
   stalls.begin(id('db'), FULL);
@@ -57,7 +57,7 @@ test('the end is not said while one stream waits still', () => {
   assert.equal(said.length, 1);
 });
 
-test('another reason, and another time, are said again', () => {
+test('a new reason, and a new failure later, are reported again', () => {
   const { clock, said, stalls, id } = makeReport();
   stalls.begin(id('web'), FULL);
   stalls.begin(id('db'), READ_ONLY);
@@ -71,7 +71,7 @@ test('another reason, and another time, are said again', () => {
   );
 });
 
-test('what is due is said at the close, and leaves no timer', () => {
+test('close() makes the pending report and leaves no timer', () => {
   const { clock, said, stalls, id } = makeReport();
   stalls.begin(id('web'), FULL);
   stalls.begin(id('db'), READ_ONLY);

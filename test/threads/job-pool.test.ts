@@ -23,7 +23,7 @@ function makePool(t: TestContext): JobPool {
   return pool;
 }
 
-test('jobs run off the main thread, as many as there are, and answer with their result', async (t) => {
+test('any number of jobs run off the main thread and return their results', async (t) => {
   const pool = makePool(t);
   const job = await makeJob(t, 'echo sh');
   const results = await Promise.all([1, 2, 3, 4].map(() => pool.run(job)));
@@ -32,7 +32,7 @@ test('jobs run off the main thread, as many as there are, and answer with their 
   assert.deepEqual(pool.status(), { name: 'jobs', state: 'ready', restarts: 0 });
 });
 
-test('what a job throws has its code and the code of its cause', async (t) => {
+test('an error of a job keeps its code and the code of its cause', async (t) => {
   const pool = makePool(t);
   const job = await makeJob(t, 'echo sh');
   await assert.rejects(pool.run({ ...job, busyboxPath: '/nonexistent/busybox' }), (error) => {
@@ -43,7 +43,7 @@ test('what a job throws has its code and the code of its cause', async (t) => {
   assert.ok((await pool.run(job)).path, 'the pool goes on');
 });
 
-test('a job that was called off is aborted', async (t) => {
+test('a cancelled job is aborted', async (t) => {
   const pool = makePool(t);
   const job = await makeJob(t, 'echo sh');
   await assert.rejects(pool.run(job, { signal: AbortSignal.abort() }), { code: 'Aborted' });
@@ -53,7 +53,7 @@ test('a job that was called off is aborted', async (t) => {
   await assert.rejects(running, { code: 'Aborted' });
 });
 
-test('a thread that dies fails the job that it runs, and no later one', async (t) => {
+test('a thread that dies fails its current job and no later one', async (t) => {
   const pool = makePool(t);
   const dir = await makeTempDir(t);
   const begun = join(dir, 'begun');
@@ -69,7 +69,7 @@ test('a thread that dies fails the job that it runs, and no later one', async (t
   assert.ok((await pool.run(await makeJob(t, 'echo sh'))).path);
 });
 
-test('jobs that the end of the pool cuts off, and those that come after it, are aborted', async (t) => {
+test('closing the pool aborts running jobs and later ones', async (t) => {
   const pool = makePool(t);
   const job = await makeJob(t, 'echo sh');
   const cutOff = assert.rejects(pool.run(job), { code: 'Aborted' });
@@ -79,13 +79,13 @@ test('jobs that the end of the pool cuts off, and those that come after it, are 
   assert.equal(pool.status().state, 'stopped');
 });
 
-test('a pool that never had a job is closed as well', async () => {
+test('a pool that never ran a job can be closed', async () => {
   const pool = new JobPool();
   await pool.close();
   await pool.close();
 });
 
-test('a job on images runs on threads of their own, and waits for no other', async (t) => {
+test('image jobs have threads of their own and wait for no other job', async (t) => {
   const pool = makePool(t);
   const dir = await makeTempDir(t);
   const release = join(dir, 'release');

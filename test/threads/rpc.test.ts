@@ -51,19 +51,19 @@ test('a thrown error keeps its code, its details and the code of its cause', asy
   await assert.rejects(remote.fail('text'), { code: 'Internal', message: 'just text' });
 });
 
-test('calls are answered each with its own result, in whatever order', async (t) => {
+test('each call gets its own result, in any order of the answers', async (t) => {
   const { remote } = connect(t);
   const values = Array.from({ length: 50 }, (_, index) => index);
   assert.deepEqual(await Promise.all(values.map((value) => remote.echo(value))), values);
 });
 
-test('a call without an answer throws CallTimeout after its deadline, and others go on', async (t) => {
+test('a call without an answer throws CallTimeout after its deadline, and others continue', async (t) => {
   const { remote } = connect(t, { defaultMs: 10_000, perMethodMs: { hang: 20 } });
   await assert.rejects(remote.hang(), { code: 'CallTimeout', message: 'other.hang did not answer in 20 ms' });
   assert.equal(await remote.echo('still there'), 'still there');
 });
 
-test('a method may have as long as the other thread lives', async (t) => {
+test('a method may have no deadline but the life of the other thread', async (t) => {
   const { remote, fail } = connect(t, { defaultMs: 1, perMethodMs: { hang: null } });
   const hanging = assert.rejects(remote.hang(), { code: 'ThreadDied' });
   await assert.rejects(remote.stall(), { code: 'CallTimeout' }, 'asked later, and its deadline is over');
@@ -71,7 +71,7 @@ test('a method may have as long as the other thread lives', async (t) => {
   await hanging;
 });
 
-test('when the other thread is gone, every pending call fails, and each later one', async (t) => {
+test('every pending and later call fails when the other thread has ended', async (t) => {
   const { remote, fail } = connect(t);
   const pending = [remote.hang(), remote.hang(), remote.echo('answered too late')];
   fail(new MonocoreError('ThreadDied', 'the other thread ended', { details: 'x' }));
@@ -80,7 +80,7 @@ test('when the other thread is gone, every pending call fails, and each later on
   }
 });
 
-test('what is exposed cannot be changed from outside', async (t) => {
+test('the exposed object cannot be changed from outside', async (t) => {
   const { port1, port2 } = new MessageChannel();
   t.after(() => port1.close());
   expose(api, port1);
@@ -94,7 +94,7 @@ test('what is exposed cannot be changed from outside', async (t) => {
   assert.equal('secret' in api, false);
 });
 
-test('a port is handed over with a call', async (t) => {
+test('a port is transferred with a call', async (t) => {
   const { remote } = connect(t);
   const { port1, port2 } = new MessageChannel();
   const received = new Promise((resolve) => port1.once('message', resolve));
@@ -102,7 +102,7 @@ test('a port is handed over with a call', async (t) => {
   assert.equal(await received, 'here');
 });
 
-test('what cannot be cloned fails the call at once', async (t) => {
+test('an argument that cannot be cloned fails the call at once', async (t) => {
   const { remote } = connect(t);
   await assert.rejects(async () => remote.echo(() => {}), /could not be cloned/);
 });

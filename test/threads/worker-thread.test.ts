@@ -26,7 +26,7 @@ async function startThread(t: TestContext, options: Options = {}) {
   return thread;
 }
 
-test('a worker is called and tells what no call asked for', async (t) => {
+test('a worker answers calls and posts events', async (t) => {
   const events: string[] = [];
   const thread = await startThread(t, { onEvent: (event) => events.push(event) });
   assert.deepEqual(thread.status(), { name: thread.name, state: 'ready', restarts: 0 });
@@ -38,7 +38,7 @@ test('a worker is called and tells what no call asked for', async (t) => {
   await assert.rejects(api.fail(), { code: 'HomeUnusable', details: { free_bytes: 0 } });
 });
 
-test('a worker that dies fails the calls that are pending, and is started again with its work', async (t) => {
+test('a worker that dies fails pending calls and is restarted with its work', async (t) => {
   const deaths: MonocoreError[] = [];
   const thread = await startThread(t, {
     onDeath: (error) => deaths.push(error),
@@ -55,7 +55,7 @@ test('a worker that dies fails the calls that are pending, and is started again 
   await assert.rejects(api.echo(1), { code: 'ThreadDied' }, 'the old worker stays dead');
 });
 
-test('while a worker is being restarted, who wants it waits for the new one', async (t) => {
+test('callers wait for the new worker during a restart', async (t) => {
   let onDeath = (): void => {};
   const died = new Promise<void>((resolve) => {
     onDeath = resolve;
@@ -68,7 +68,7 @@ test('while a worker is being restarted, who wants it waits for the new one', as
   assert.equal(await api.echo('new'), 'new');
 });
 
-test('nobody reaches a restarted worker before it has its work again', async (t) => {
+test('a restarted worker is not available before it has its work again', async (t) => {
   const seen: (readonly string[])[] = [];
   const thread: WorkerThread<ThreadApi, string> = await startThread(t, {
     onDeath: () => thread.tell(async (api) => seen.push(await api.notes())),
@@ -87,7 +87,7 @@ test('a worker that throws while it boots fails the start with its message', asy
   await assert.rejects(thread.ready(), { code: 'ThreadDied' });
 });
 
-test('a restart that fails is reported and tried again', async (t) => {
+test('a failed restart is reported and retried', async (t) => {
   const bootErrors = [null, 'first try', 'second try', null];
   const deaths: string[] = [];
   const thread = await startThread(t, {
@@ -99,7 +99,7 @@ test('a restart that fails is reported and tried again', async (t) => {
   assert.deepEqual(deaths.slice(1), ['first try', 'second try']);
 });
 
-test('a worker that cannot be given its work is ended and started once more', async (t) => {
+test('a worker that rejects its work is ended and restarted', async (t) => {
   let tries = 0;
   const thread = await startThread(t, {
     onReady: async () => {
@@ -122,7 +122,7 @@ test('a stop lets the worker finish, then ends it', async (t) => {
   await assert.rejects(thread.ready(), { code: 'ThreadDied', message: /was stopped/ });
 });
 
-test('a worker that does not finish in order is ended all the same', async (t) => {
+test('a worker whose last call fails is still ended', async (t) => {
   const failing = await startThread(t);
   await failing.stop((api) => api.fail());
   assert.equal(failing.status().state, 'stopped');
@@ -131,7 +131,7 @@ test('a worker that does not finish in order is ended all the same', async (t) =
   assert.equal(dying.status().state, 'stopped');
 });
 
-test('a worker that is stopped while it is restarted stays down', async (t) => {
+test('a worker stopped during a restart stays down', async (t) => {
   const deaths: string[] = [];
   const thread = await startThread(t, { onDeath: ({ message }) => deaths.push(message) });
   await thread.crash();
@@ -143,7 +143,7 @@ test('a worker that is stopped while it is restarted stays down', async (t) => {
   assert.equal(deaths.length, 1);
 });
 
-test('a stop ends the wait for the next restart, which would hold up the end of the process', async (t) => {
+test('a stop ends the delay before a restart, which would keep the process alive', async (t) => {
   const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
   const before = timers();
   const stopped = gate();
@@ -158,7 +158,7 @@ test('a stop ends the wait for the next restart, which would hold up the end of 
   assert.equal(timers(), before);
 });
 
-test('a worker that is stopped while it boots again is not said to have died', async (t) => {
+test('a worker stopped while it boots again is not reported as dead', async (t) => {
   const deaths: string[] = [];
   const stopped = gate();
   let boots = 0;
@@ -176,7 +176,7 @@ test('a worker that is stopped while it boots again is not said to have died', a
   assert.equal(deaths.length, 1);
 });
 
-test('what is told to a dying worker fails silently', async (t) => {
+test('tell() to a dying worker fails silently', async (t) => {
   const thread = await startThread(t);
   thread.tell((api) => api.die());
   thread.tell((api) => api.echo('missed'));

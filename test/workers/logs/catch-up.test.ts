@@ -8,7 +8,7 @@ import { contentOf, linesOf, startLogs, type TestLogs } from '../../helpers/logs
 const stdoutLines = ({ dir }: TestLogs) => linesOf(contentOf(dir, 'web', 'stdout'));
 const numbered = (count: number) => Array.from({ length: count }, (_, index) => `line ${index}`);
 
-test('it is told when all of that is in the file, and the stream goes on', async (t) => {
+test('catching up is reported when everything printed so far is in the file, and the stream continues', async (t) => {
   const logs = await startLogs(t);
   const source = await logs.open('web', 'stdout');
   const lines = numbered(5000);
@@ -26,7 +26,7 @@ test('it is told when all of that is in the file, and the stream goes on', async
   assert.deepEqual(logs.log.types(), ['marker-seen', 'stream-ended']);
 });
 
-test('while nothing can be written it is not told', async (t) => {
+test('catching up is not reported while nothing can be written', async (t) => {
   const { logs, lines, unblock } = await startBlockedLogs(t);
   await logs.api.expectMarker('web', 'stdout', null);
   assert.deepEqual(logs.log.types(), ['stalled']);
@@ -35,7 +35,7 @@ test('while nothing can be written it is not told', async (t) => {
   assert.deepEqual(stdoutLines(logs), lines);
 });
 
-test('a stream that is not open has nothing left', async (t) => {
+test('a stream that is not open has caught up', async (t) => {
   const logs = await startLogs(t);
   await logs.api.expectMarker('web', 'stderr', null);
   assert.deepEqual(logs.log.types(), ['marker-seen']);

@@ -10,7 +10,7 @@ import { openFilesBelow } from '../../helpers/processes/open-files.ts';
 const stdoutLines = ({ dir }: TestLogs) => linesOf(contentOf(dir, 'web', 'stdout'));
 const numbered = (count: number) => Array.from({ length: count }, (_, index) => `line ${index}`);
 
-test('what is in the FIFO is read, then the stream ends though its FIFO does not', async (t) => {
+test('the FIFO is drained, then the stream ends although a writer still holds the FIFO', async (t) => {
   const logs = await startLogs(t);
   const source = await logs.open('web', 'stdout');
   const lines = numbered(5000);
@@ -27,7 +27,7 @@ test('what is in the FIFO is read, then the stream ends though its FIFO does not
   closeSync(fd);
 });
 
-test('of a stream that nobody holds only the end is told', async (t) => {
+test('a stream without a writer reports only its end', async (t) => {
   const logs = await startLogs(t);
   const source = await logs.open('web', 'stdout');
   await source.write('last words\n');
@@ -41,7 +41,7 @@ test('of a stream that nobody holds only the end is told', async (t) => {
   assert.deepEqual(stdoutLines(logs), ['last words']);
 });
 
-test('a process that never stops writing does not keep the stream from its end', async (t) => {
+test('a process that never stops writing does not keep the stream from ending', async (t) => {
   const logs = await startLogs(t);
   const source = await logs.open('web', 'stdout');
   let reads = 0;
@@ -57,7 +57,7 @@ test('a process that never stops writing does not keep the stream from its end',
   assert.deepEqual(logs.log.types(), ['stream-held', 'stream-ended']);
 });
 
-test('while nothing can be written what is in the FIFO waits, and arrives', async (t) => {
+test('the contents of the FIFO wait while nothing can be written, then arrive', async (t) => {
   const { logs, lines, unblock } = await startBlockedLogs(t);
   await logs.api.closeStream('web', 'stdout');
   assert.deepEqual(logs.log.types(), ['stalled']);
@@ -67,7 +67,7 @@ test('while nothing can be written what is in the FIFO waits, and arrives', asyn
   assert.deepEqual(logs.log.types(), ['stalled', 'recovered', 'stream-held', 'stream-ended']);
 });
 
-test('a marker, and what was taken for the beginning of one, are what they are', async (t) => {
+test('a marker is recognised, and a false start of one is written as output', async (t) => {
   const logs = await startLogs(t);
   const stdout = await logs.open('web', 'stdout');
   const stderr = await logs.open('web', 'stderr');

@@ -26,7 +26,7 @@ const numbered = (from: number, to: number) => Array.from({ length: to - from },
 const textOf = (lines: readonly string[]) => `${lines.join('\n')}\n`;
 const stdoutLines = ({ dir }: TestLogs) => linesOf(contentOf(dir, 'web', 'stdout'));
 
-test('on a full disk the VM waits; once there is room every line arrives, once', async (t) => {
+test('a full disk blocks the VM, and every line is written exactly once when there is room again', async (t) => {
   const disk = await mountSmallDisk(t);
   const filler = join(disk, 'filler');
   writeFileSync(filler, Buffer.alloc(900 * 1024));
@@ -49,7 +49,7 @@ test('on a full disk the VM waits; once there is room every line arrives, once',
   assert.deepEqual(others, ['stalled', 'recovered', 'stream-ended']);
 });
 
-test('a stream that cannot be written keeps no other from being written', async (t) => {
+test('a stream that cannot be written does not block the other streams', async (t) => {
   const disk = await mountSmallDisk(t);
   const logs = await startLogs(t, { dir: join(disk, 'log') });
   const full = await logs.open('web', 'stdout');
@@ -65,7 +65,7 @@ test('a stream that cannot be written keeps no other from being written', async 
   await assert.rejects(logs.api.close(), /web\.stdout: \d+/);
 });
 
-test('while nothing can be written the pipe is not read, so the VM waits and memory stays flat', async (t) => {
+test('the pipe is not read while nothing can be written, so the VM blocks and memory stays flat', async (t) => {
   const parent = await makeTempDir(t);
   const clock = new ManualClock();
   writeFileSync(join(parent, 'log'), 'a file where the folder should be');
@@ -85,7 +85,7 @@ test('while nothing can be written the pipe is not read, so the VM waits and mem
   assert.deepEqual(logs.log.types(), ['stalled', 'recovered', 'stream-ended']);
 });
 
-test('the marker is told of only when what came before it is on the disk', async (t) => {
+test('the marker is reported only after everything before it is on disk', async (t) => {
   const parent = await makeTempDir(t);
   const clock = new ManualClock();
   writeFileSync(join(parent, 'log'), 'a file where the folder should be');
@@ -101,7 +101,7 @@ test('the marker is told of only when what came before it is on the disk', async
   assert.deepEqual(stdoutLines(logs), ['last words']);
 });
 
-test('when the folder is deleted under a running VM, it is made again and writing goes on', async (t) => {
+test('a log folder deleted under a running VM is recreated, and writing continues', async (t) => {
   const clock = new ManualClock();
   const logs = await startLogs(t, { clock });
   const source = await logs.open('web', 'stdout');
@@ -116,7 +116,7 @@ test('when the folder is deleted under a running VM, it is made again and writin
   assert.deepEqual(logs.log.types(), ['file-finished', 'stream-ended']);
 });
 
-test('a clock that is stepped back changes the times and nothing else', async (t) => {
+test('stepping the clock back changes timestamps and nothing else', async (t) => {
   const clock = new ManualClock();
   const logs = await startLogs(t, { clock });
   const source = await logs.open('web', 'stdout');
@@ -128,7 +128,7 @@ test('a clock that is stepped back changes the times and nothing else', async (t
   assert.match(contentOf(logs.dir, 'web', 'stdout'), /^2026-11-23T08:.* one\n2026-11-23T07:.* two\n$/);
 });
 
-test('with drop a full disk keeps no VM waiting; the log goes on with a record of what is missing', async (t) => {
+test('with drop a full disk does not block the VM, and the log continues with a record of the gap', async (t) => {
   const disk = await mountSmallDisk(t);
   const filler = join(disk, 'filler');
   writeFileSync(filler, Buffer.alloc(900 * 1024));

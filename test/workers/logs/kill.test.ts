@@ -56,7 +56,7 @@ function compare(lines: readonly string[]): { missingBytes: number; cutLines: nu
 }
 
 for (const format of ['text', 'json'] satisfies LogFormat[]) {
-  test(`${format}: a SIGKILL costs at most the chunk in flight of each stream, and tears and doubles nothing`, async (t) => {
+  test(`${format}: a SIGKILL loses at most the chunk in flight of each stream and leaves no torn or duplicate line`, async (t) => {
     const dir = await makeTempDir(t);
     const logDir = join(dir, 'log');
     const fifoOf = (service: string) => join(dir, `${service}.fifo`);

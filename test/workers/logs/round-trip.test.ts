@@ -37,7 +37,7 @@ const settings: fc.Arbitrary<Setting> = fc.record({
   maxLineBytes: fc.integer({ min: 1, max: 60 }),
 });
 
-test('over rolls and runs, on a disk that writes little at once and fails at times, in both formats', async (t) => {
+test('any output survives rolls, restarts, short writes and write errors in both formats', async (t) => {
   const parent = await makeTempDir(t);
   const runs = fc.array(fc.array(chunk, { maxLength: 12 }), { minLength: 1, maxLength: 3 });
   const faults = fc.infiniteStream(fc.integer({ min: -2, max: 30 }));
@@ -92,7 +92,7 @@ test('over rolls and runs, on a disk that writes little at once and fails at tim
 });
 
 for (const workers of [1, 2]) {
-  test(`through FIFOs and ${workers} worker threads, one of which dies between two runs`, async (t) => {
+  test(`any output survives FIFOs and ${workers} worker threads, one of which dies between two runs`, async (t) => {
     const dir = await makeTempDir(t);
     const logDir = join(dir, 'log');
     const logs = new LogThread(logDir, () => {}, { workers });

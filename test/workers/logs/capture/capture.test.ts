@@ -32,14 +32,14 @@ async function settle(logs: TestLogs, lines: number): Promise<void> {
   await eventually(`${lines} lines`, () => contentOf(logs.dir, 'web', 'stdout').split('\n').length > lines);
 }
 
-test('the file and its link are there before the stream says anything', async (t) => {
+test('the file and its link exist before the stream prints anything', async (t) => {
   const { dir, open } = await startLogs(t);
   await open('web', 'stdout');
   assert.equal(readFileSync(join(dir, 'web.stdout.log'), 'utf8'), '');
   assert.deepEqual(filesOf(dir, 'web', 'stdout'), ['web.stdout.000001.log']);
 });
 
-test('every stream of a VM goes to its own file, and its end is told with what it brought', async (t) => {
+test('every stream of a VM goes to its own file, and its end is reported with its totals', async (t) => {
   const logs = await startLogs(t);
   const levels = { stdout: 'INFO', stderr: 'ERROR', console: 'DEBUG' };
   for (const stream of ['stdout', 'stderr', 'console'] as const) {
@@ -60,7 +60,7 @@ test('every stream of a VM goes to its own file, and its end is told with what i
   }
 });
 
-test('bytes that are no UTF-8 arrive as they were', async (t) => {
+test('bytes that are not UTF-8 are kept', async (t) => {
   const logs = await startLogs(t);
   const source = await logs.open('web', 'stdout');
   const bytes = Buffer.from([0xff, 0xfe, 0x00, 0xc3, 0x28, 0x0a, 0xe2, 0x82, 0x0a]);
@@ -70,7 +70,7 @@ test('bytes that are no UTF-8 arrive as they were', async (t) => {
   assert.deepEqual(stdoutLines(logs), ['\xff\xfe\x00\xc3(', '\xe2\x82']);
 });
 
-test('much output over many files is complete, and each file ends at the newline that fills it', async (t) => {
+test('output over many files is complete, and each file ends at the newline that fills it', async (t) => {
   const logs = await startLogs(t);
   const maxFileBytes = 10_000;
   const source = await logs.open('web', 'stdout', { max_size_bytes: maxFileBytes });
@@ -104,7 +104,7 @@ test('a line of 50 MB is one record in one file', async (t) => {
   assert.equal(filesOf(logs.dir, 'web', 'stdout').length, 1);
 });
 
-test('a stream goes on in the file of its last run, and a record cut off by a crash is ended', async (t) => {
+test('a stream continues in the file of its last run, and a record cut off by a crash is completed', async (t) => {
   const dir = await makeTempDir(t);
   const torn = '2026-11-23T08:00:00.123Z INFO [web] cut o';
   writeFileSync(join(dir, 'web.stdout.000007.log'), torn);
@@ -118,7 +118,7 @@ test('a stream goes on in the file of its last run, and a record cut off by a cr
   assert.deepEqual(stdoutLines(logs), ['cut o', 'next']);
 });
 
-test('a second stream of the same name is refused and its fd closed', async (t) => {
+test('a second stream of the same name is refused and its descriptor closed', async (t) => {
   const logs = await startLogs(t);
   await logs.open('web', 'stdout');
   const second = new TestStream(join(await makeTempDir(t), 'second.fifo'));
@@ -135,7 +135,7 @@ test('a second stream of the same name is refused and its fd closed', async (t) 
   assert.throws(() => fstatSync(second.fd), /EBADF/);
 });
 
-test('a name that would lead out of the folder, and a file instead of a pipe, are refused and the fd closed', async (t) => {
+test('a name that leads out of the folder, and a file instead of a pipe, are refused and the descriptor closed', async (t) => {
   const logs = await startLogs(t);
   const dir = await makeTempDir(t);
   writeFileSync(join(dir, 'file'), '');
@@ -166,7 +166,7 @@ test('a stream that has ended may be opened again', async (t) => {
   assert.deepEqual(stdoutLines(logs), ['first', 'second']);
 });
 
-test('close() ends every stream with what was read, and nothing may be opened afterwards', async (t) => {
+test('close() writes what was read, ends every stream, and refuses new ones', async (t) => {
   const logs = await startLogs(t);
   const source = await logs.open('web', 'stdout');
   await source.write('one\ntwo');
@@ -177,7 +177,7 @@ test('close() ends every stream with what was read, and nothing may be opened af
   await assert.rejects(logs.open('web', 'stderr'), isInternal);
 });
 
-test('what a VM prints after close() stays in its pipe for the next worker', async (t) => {
+test('output of a VM after close() stays in its pipe for the next worker', async (t) => {
   const dir = join(await makeTempDir(t), 'log');
   const first = await startLogs(t, { dir });
   const source = await first.open('web', 'stdout');
@@ -198,7 +198,7 @@ test('what a VM prints after close() stays in its pipe for the next worker', asy
   assert.deepEqual(stdoutLines(second), ['one', 'two']);
 });
 
-test('the marker is found and stripped wherever it is cut', async (t) => {
+test('the marker is found and stripped wherever it is split', async (t) => {
   for (let cut = 0; cut <= MARKER.length; cut += 1) {
     const logs = await startLogs(t);
     const source = await logs.open('web', 'stdout');
@@ -215,7 +215,7 @@ test('the marker is found and stripped wherever it is cut', async (t) => {
   }
 });
 
-test('when the marker is told of, everything before it is in the file', async (t) => {
+test('everything before the marker is in the file when the marker is reported', async (t) => {
   const logs = await startLogs(t);
   const source = await logs.open('web', 'stdout');
   await logs.api.expectMarker('web', 'stdout', MARKER);
@@ -226,7 +226,7 @@ test('when the marker is told of, everything before it is in the file', async (t
   assert.equal(stdoutLines(logs).at(-1), 'no newline');
 });
 
-test('the start of a marker that never comes is output, told at the end of the stream', async (t) => {
+test('an incomplete marker counts as output when the stream ends', async (t) => {
   const logs = await startLogs(t);
   const source = await logs.open('web', 'stdout');
   await logs.api.expectMarker('web', 'stdout', MARKER);
@@ -248,7 +248,7 @@ test('a false start before the marker is kept', async (t) => {
   assert.deepEqual(stdoutLines(logs), ['aa']);
 });
 
-test('after its marker a stream is ordinary again: the same text is output', async (t) => {
+test('the marker is matched once: the same text later is output', async (t) => {
   const logs = await startLogs(t);
   const source = await logs.open('web', 'stdout');
   await logs.api.expectMarker('web', 'stdout', MARKER);
@@ -258,7 +258,7 @@ test('after its marker a stream is ordinary again: the same text is output', asy
   assert.deepEqual(stdoutLines(logs), ['one', MARKER.trimEnd()]);
 });
 
-test('a new marker takes the place of one that has not come, and what was held back is output', async (t) => {
+test('a new marker replaces one that has not come, and held-back bytes are output', async (t) => {
   const logs = await startLogs(t);
   const source = await logs.open('web', 'stdout');
   await logs.api.expectMarker('web', 'stdout', 'FIRST\n');
@@ -270,7 +270,7 @@ test('a new marker takes the place of one that has not come, and what was held b
   assert.deepEqual(stdoutLines(logs), ['one', 'FIRST']);
 });
 
-test('a marker for a stream that is not open counts as seen at once', async (t) => {
+test('the marker of a stream that is not open counts as seen at once', async (t) => {
   const logs = await startLogs(t);
   await logs.api.expectMarker('web', 'stderr', MARKER);
   assert.deepEqual(logs.log.events, [{ type: 'marker-seen', service: 'web', stream: 'stderr' } satisfies LogEvent]);
@@ -303,12 +303,12 @@ test('removeLogs() is refused while a stream of the service is open', async (t) 
   assert.equal(filesOf(logs.dir, 'web', 'stderr').length, 1);
 });
 
-test('removeLogs() of a service that never had logs is fine', async (t) => {
+test('removeLogs() of a service without logs succeeds', async (t) => {
   const logs = await startLogs(t);
   await logs.api.removeLogs('web');
 });
 
-test('a stream that is opened while its logs are being removed begins anew', async (t) => {
+test('a stream opened while its logs are being removed starts with a new file', async (t) => {
   const logs = await startLogs(t);
   const source = await logs.open('web', 'stdout', { max_size_bytes: 10 });
   await source.write('a\nb\nc\n');

@@ -14,7 +14,7 @@ import { contentOf, EventLog, linesOf, TestReader, TestStream } from '../../../h
 import { openStream } from '../../../helpers/logs/open-stream.ts';
 import { defer, makeTempDir } from '../../../helpers/temp.ts';
 
-test('a disk that does not answer stops the streams that are on it, and no others', async (t) => {
+test('a disk that does not respond blocks the streams on it and no others', async (t) => {
   const disk = await mountFreezableDisk(t);
   const dir = await makeTempDir(t);
   const logDir = join(dir, 'log');
@@ -84,14 +84,14 @@ function setUpListings() {
   return { disk, list, listed };
 }
 
-test('streams that are opened together list each folder once', () => {
+test('streams opened together list each folder once', () => {
   const { disk, list, listed } = setUpListings();
   const names = disk.shareListings(() => [list('/logs'), list('/other'), list('/logs')]);
   assert.deepEqual(names, [['/logs/web.stdout.log'], ['/other/web.stdout.log'], ['/logs/web.stdout.log']]);
   assert.deepEqual(listed, ['/logs', '/other']);
 });
 
-test('a stream that is opened alone or later sees the folder as it is then', () => {
+test('a stream opened alone or later sees the folder as it is then', () => {
   const { disk, list, listed } = setUpListings();
   list('/logs');
   disk.shareListings(() => list('/logs'));
@@ -100,7 +100,7 @@ test('a stream that is opened alone or later sees the folder as it is then', () 
   assert.equal(listed.length, 4);
 });
 
-test('a listing that failed is tried again, and is not kept', () => {
+test('a failed listing is retried and not cached', () => {
   const { disk, list, listed } = setUpListings();
   assert.throws(() =>
     disk.shareListings(() => {

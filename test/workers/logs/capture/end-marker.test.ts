@@ -29,7 +29,7 @@ test('a marker is one to 128 ASCII characters', () => {
   }
 });
 
-test('fed in pieces, with what was held put before each, the search finds what a search of the whole finds', () => {
+test('a search in pieces, each preceded by the bytes held back, finds the same as a search of the whole', () => {
   // Few letters and a marker that overlaps itself: false starts everywhere.
   const text = fc.string({ unit: fc.constantFrom('a', 'b'), maxLength: 60 });
   const marker = fc.string({ unit: fc.constantFrom('a', 'b'), minLength: 1, maxLength: 6 });

@@ -83,7 +83,7 @@ test('the folder is made with mode 0755 and the file with 0644, whatever the uma
   assert.equal(mode(join(dir, 'web.stdout.000001.log')), 0o644);
 });
 
-test('a folder that is there keeps its mode', async (t) => {
+test('an existing folder keeps its mode', async (t) => {
   const dir = await makeTempDir(t);
   chmodSync(dir, 0o750);
   const { open } = await setUp(t, { dir });
@@ -91,21 +91,21 @@ test('a folder that is there keeps its mode', async (t) => {
   assert.equal(mode(dir), 0o750);
 });
 
-test('a file ends exactly at the newline that brings it to its limit', async (t) => {
+test('a file ends exactly at the newline that reaches its size limit', async (t) => {
   const { dir, write } = await setUp(t, { maxFileBytes: 10 });
   write('aaaa\nbbbb\ncccc\nd\neeeeeeee\nf\n');
   assert.deepEqual(contents(dir), ['aaaa\nbbbb\n', 'cccc\nd\neeeeeeee\n', 'f\n']);
   assert.equal(readlinkSync(join(dir, 'web.stdout.log')), 'web.stdout.000003.log');
 });
 
-test('a record that is longer than a file is not split', async (t) => {
+test('a record longer than the file size limit is not split', async (t) => {
   const { dir, write } = await setUp(t, { maxFileBytes: 10 });
   for (let count = 0; count < 50; count += 1) write('x'.repeat(7));
   write('\ny\n');
   assert.deepEqual(contents(dir), [`${'x'.repeat(350)}\n`, 'y\n']);
 });
 
-test('the next file is begun by the next record, so the link never leads to an empty one', async (t) => {
+test('the next file is created by the next record, so the link never points to an empty file', async (t) => {
   const { dir, write } = await setUp(t, { maxFileBytes: 4 });
   write('abc\n');
   assert.deepEqual(contents(dir), ['abc\n']);
@@ -113,7 +113,7 @@ test('the next file is begun by the next record, so the link never leads to an e
   assert.deepEqual(contents(dir), ['abc\n', 'd']);
 });
 
-test('writing goes on in the newest file, whose number may have more than six digits', async (t) => {
+test('writing continues in the newest file, whose number may have more than six digits', async (t) => {
   const dir = await makeTempDir(t);
   writeFileSync(join(dir, 'web.stdout.000002.log'), 'older\n');
   writeFileSync(join(dir, 'web.stdout.1000000.log'), 'old\n');
@@ -124,7 +124,7 @@ test('writing goes on in the newest file, whose number may have more than six di
   assert.equal(readFileSync(join(dir, 'web.stdout.1000001.log'), 'utf8'), 'next\n');
 });
 
-test('a record that a crash cut off is ended before anything else is written', async (t) => {
+test('a record cut off by a crash is completed before anything else is written', async (t) => {
   const dir = await makeTempDir(t);
   writeFileSync(join(dir, 'web.stdout.000001.log'), 'whole\ntor');
   const { file, open, write } = await setUp(t, { dir });
@@ -135,7 +135,7 @@ test('a record that a crash cut off is ended before anything else is written', a
   assert.deepEqual(contents(dir), ['whole\ntor\nnew\n']);
 });
 
-test('the settled end is behind the last newline', async (t) => {
+test('the settled end is right after the last newline', async (t) => {
   const { file, write } = await setUp(t, { maxFileBytes: 6 });
   assert.equal(file.settled, null);
   write('ab\ncd');
@@ -164,7 +164,7 @@ test('short writes are completed', async (t) => {
   assert.deepEqual(contents(dir), ['aaaa\nbbbb\n', 'cccc\ndddddddd\n']);
 });
 
-test('after a failed write the rest can be written', async (t) => {
+test('the rest can be written after a failed write', async (t) => {
   let room = 7;
   const makeCall = shortWrites((length) => {
     if (room === 0) throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
@@ -184,7 +184,7 @@ test('after a failed write the rest can be written', async (t) => {
   assert.deepEqual(contents(dir), ['aaaa\nbbbb\n', 'cccc\n']);
 });
 
-test('a file that cannot be opened is a failure like any other', async (t) => {
+test('failing to open a file is reported like any other failure', async (t) => {
   const parent = await makeTempDir(t);
   writeFileSync(join(parent, 'log'), 'a file where the folder should be');
   const { dir, write } = await setUp(t, { dir: join(parent, 'log') });
@@ -194,7 +194,7 @@ test('a file that cannot be opened is a failure like any other', async (t) => {
   assert.deepEqual(contents(dir), ['a\n']);
 });
 
-test('a file that is older than its age is rolled by the next record, an empty one is not', async (t) => {
+test('the next record rolls a file older than the age limit unless it is empty', async (t) => {
   const { dir, finished, write } = await setUp(t, { maxAgeMs: 1000 });
   write('one\n', 5000);
   write('two\nthr', 5999);
@@ -206,14 +206,14 @@ test('a file that is older than its age is rolled by the next record, an empty o
   assert.deepEqual(finished, [1]);
 });
 
-test('a clock that is stepped back makes no file older', async (t) => {
+test('stepping the clock back does not age a file', async (t) => {
   const { dir, write } = await setUp(t, { maxAgeMs: 1000 });
   write('one\n', 5_000_000);
   write('two\n', 0);
   assert.deepEqual(contents(dir), ['one\ntwo\n']);
 });
 
-test('the age of a file that is gone on with is counted from its first record', async (t) => {
+test('the age of a resumed file counts from its first record', async (t) => {
   const first = '2026-11-23T08:00:00.000Z INFO [web] one\n';
   const dir = await makeTempDir(t);
   writeFileSync(join(dir, 'web.stdout.000001.log'), first);
@@ -224,7 +224,7 @@ test('the age of a file that is gone on with is counted from its first record', 
   assert.deepEqual(contents(dir), [`${first}two\n`, 'three\n']);
 });
 
-test('behind compressed files the numbers go on', async (t) => {
+test('numbering continues after compressed files', async (t) => {
   const dir = await makeTempDir(t);
   writeFileSync(join(dir, 'web.stdout.000007.log.gz'), '');
   const { write } = await setUp(t, { dir });
@@ -246,7 +246,7 @@ const removals: [string, (dir: string) => void][] = [
   ],
 ];
 for (const [what, remove] of removals) {
-  test(`within a second of writing it is noticed that ${what}, and a new file is begun`, async (t) => {
+  test(`a writer notices within a second that ${what}, and begins a new file`, async (t) => {
     const { dir, write } = await setUp(t);
     write('before\n', 0);
     remove(dir);
@@ -256,7 +256,7 @@ for (const [what, remove] of removals) {
   });
 }
 
-test('a record that was begun in a file that is moved away ends there, and the next one begins another file', async (t) => {
+test('a record begun in a file that is moved away ends there, and the next one begins a new file', async (t) => {
   const { dir, write } = await setUp(t);
   write('one\ntw', 0);
   renameSync(dir, `${dir}.old`);
@@ -267,7 +267,7 @@ test('a record that was begun in a file that is moved away ends there, and the n
   assert.deepEqual(filesOf(dir, 'web', 'stdout'), ['web.stdout.000002.log']);
 });
 
-test('a record whose file was deleted goes on in another one', async (t) => {
+test('a record whose file was deleted continues in a new one', async (t) => {
   const { dir, write } = await setUp(t);
   write('one\ntw', 0);
   rmSync(dir, { recursive: true });
@@ -275,7 +275,7 @@ test('a record whose file was deleted goes on in another one', async (t) => {
   assert.deepEqual(contents(dir), ['o\nthree\n']);
 });
 
-test('a link that was removed is made again, and the file is kept', async (t) => {
+test('a removed link is recreated, and the file is kept', async (t) => {
   const { dir, write } = await setUp(t);
   write('before\n', 0);
   unlinkSync(join(dir, 'web.stdout.log'));
@@ -283,7 +283,7 @@ test('a link that was removed is made again, and the file is kept', async (t) =>
   assert.equal(readFileSync(join(dir, 'web.stdout.log'), 'utf8'), 'before\nafter\n');
 });
 
-test('the file is looked for though the clock was stepped back', async (t) => {
+test('the file is checked even if the clock was stepped back', async (t) => {
   const { dir, write } = await setUp(t);
   write('before\n', 10 * CHECK_INTERVAL_MS);
   rmSync(dir, { recursive: true });
@@ -291,7 +291,7 @@ test('the file is looked for though the clock was stepped back', async (t) => {
   assert.equal(contentOf(dir, 'web', 'stdout'), 'after\n');
 });
 
-test('a file of that number that somebody else made is left alone', async (t) => {
+test('a file of the next number that another program made is left alone', async (t) => {
   const { dir, write } = await setUp(t, { maxFileBytes: 2 });
   write('a\n');
   writeFileSync(join(dir, 'web.stdout.000002.log'), 'foreign\n');
@@ -299,7 +299,7 @@ test('a file of that number that somebody else made is left alone', async (t) =>
   assert.deepEqual(contents(dir), ['a\n', 'foreign\n', 'b\n']);
 });
 
-test('what a crash left of a link is no obstacle', async (t) => {
+test('a temporary link left by a crash is no obstacle', async (t) => {
   const dir = await makeTempDir(t);
   mkdirSync(dir, { recursive: true });
   writeFileSync(join(dir, '.web.stdout.link'), '');
@@ -310,7 +310,7 @@ test('what a crash left of a link is no obstacle', async (t) => {
   assert.deepEqual(readdirSync(dir).sort(), ['web.stdout.000001.log', 'web.stdout.000002.log', 'web.stdout.log']);
 });
 
-test('what others append to the file is not overwritten', async (t) => {
+test('text appended by other programs is not overwritten', async (t) => {
   const { dir, write } = await setUp(t);
   write('a\n');
   appendFileSync(join(dir, 'web.stdout.log'), 'foreign\n');
@@ -318,7 +318,7 @@ test('what others append to the file is not overwritten', async (t) => {
   assert.deepEqual(contents(dir), ['a\nforeign\nb\n']);
 });
 
-test('the link leads to a file at every moment, through a thousand rolls', async (t) => {
+test('the link always points to a file, through a thousand rolls', async (t) => {
   const { dir, open, write } = await setUp(t, { maxFileBytes: 1 });
   open();
   const isDone = new Int32Array(new SharedArrayBuffer(4));

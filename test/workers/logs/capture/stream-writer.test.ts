@@ -77,7 +77,7 @@ async function setUp(t: TestContext, onFull: 'block' | 'drop' = 'block') {
   return { clock, disk, framer, memory, writer, told, put, text, lines };
 }
 
-test('while the disk is full what was given waits, and is written once, from where it stood', async (t) => {
+test('bytes wait while the disk is full, then are written once, from where writing stopped', async (t) => {
   const { clock, disk, framer, memory, told, put, lines } = await setUp(t);
   put('one\n');
   disk.roomBytes = 50;
@@ -102,7 +102,7 @@ test('while the disk is full what was given waits, and is written once, from whe
   assert.equal(framer.lines, 6);
 });
 
-test('the delay doubles from 250 ms to 5 s, and starts anew with the next spell', async (t) => {
+test('the retry delay doubles from 250 ms to 5 s and is reset when a write succeeds', async (t) => {
   const { clock, disk, told, put } = await setUp(t);
   const delays: (number | null)[] = [];
   disk.roomBytes = 0;
@@ -124,7 +124,7 @@ test('the delay doubles from 250 ms to 5 s, and starts anew with the next spell'
   );
 });
 
-test('what is called after writes waits for them, in order', async (t) => {
+test('callbacks after writes run in order, after those writes', async (t) => {
   const { clock, disk, writer, told, put, lines } = await setUp(t);
   disk.roomBytes = 0;
   put('last words');
@@ -138,7 +138,7 @@ test('what is called after writes waits for them, in order', async (t) => {
   assert.deepEqual(lines(), ['last words', 'more']);
 });
 
-test('a chunk that grows to many pieces is kept whole when the disk fills in the middle', async (t) => {
+test('a chunk framed into many pieces is kept whole when the disk fills up halfway', async (t) => {
   const { clock, disk, put, lines } = await setUp(t);
   disk.roomBytes = 300_000;
   put('\n'.repeat(60_000));
@@ -147,7 +147,7 @@ test('a chunk that grows to many pieces is kept whole when the disk fills in the
   assert.equal(lines().length, 60_000);
 });
 
-test('finish() tries once more and tells what is lost', async (t) => {
+test('finish() tries once more and reports what is lost', async (t) => {
   const { clock, disk, writer, put } = await setUp(t);
   disk.roomBytes = 0;
   put('one\n');
@@ -156,7 +156,7 @@ test('finish() tries once more and tells what is lost', async (t) => {
   assert.equal(clock.nextDelayMs, null);
 });
 
-test('finish() writes what waits when it can', async (t) => {
+test('finish() writes pending bytes when it can', async (t) => {
   const { disk, writer, put, lines } = await setUp(t);
   disk.roomBytes = 0;
   put('one\n');
@@ -167,7 +167,7 @@ test('finish() writes what waits when it can', async (t) => {
 
 const isRecord = (level: string, line: string) => new RegExp(`^2026-11-23T[0-9:.]{12}Z ${level} \\[web\\] ${line}$`);
 
-test('with drop a full disk keeps nobody waiting, and the gap is a record where it is', async (t) => {
+test('with drop a full disk blocks nobody, and a record marks the gap where it is', async (t) => {
   const { clock, disk, told, put, text } = await setUp(t, 'drop');
   put('one\n');
   disk.roomBytes = 50;
@@ -187,7 +187,7 @@ test('with drop a full disk keeps nobody waiting, and the gap is a record where 
   assert.equal(records.length, 6);
 });
 
-test('with drop a line that the full disk cut is ended before the gap', async (t) => {
+test('with drop a line cut by the full disk is ended before the record of the gap', async (t) => {
   const { clock, disk, put, lines } = await setUp(t, 'drop');
   put('begun ');
   disk.roomBytes = 0;
@@ -201,7 +201,7 @@ test('with drop a line that the full disk cut is ended before the gap', async (t
   assert.deepEqual(lines().slice(2), ['after']);
 });
 
-test('of what is dropped somebody is told every ten seconds, and never oftener', async (t) => {
+test('dropped lines are reported every ten seconds at most', async (t) => {
   const { clock, disk, told, put } = await setUp(t, 'drop');
   const drops = () => told.filter((entry) => entry.startsWith('dropped'));
   disk.roomBytes = 0;
@@ -226,7 +226,7 @@ test('of what is dropped somebody is told every ten seconds, and never oftener',
   assert.deepEqual(drops().slice(3), ['dropped 3 lines, 6 bytes']);
 });
 
-test('with drop the end of a stream is not kept waiting by a full disk, and what is lost is told', async (t) => {
+test('with drop a full disk does not delay the end of a stream, and the loss is reported', async (t) => {
   const { disk, told, put, writer } = await setUp(t, 'drop');
   disk.roomBytes = 0;
   put('one\n');
@@ -237,7 +237,7 @@ test('with drop the end of a stream is not kept waiting by a full disk, and what
   assert.match(told.at(-1)!, /^dropped 1 lines, \d+ bytes$/);
 });
 
-test('with drop a fault that is no lack of space is waited for', async (t) => {
+test('with drop an error other than a full disk is waited out', async (t) => {
   const { clock, disk, told, put } = await setUp(t, 'drop');
   disk.error = Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
   disk.roomBytes = 0;
@@ -246,7 +246,7 @@ test('with drop a fault that is no lack of space is waited for', async (t) => {
   assert.equal(clock.nextDelayMs, 250);
 });
 
-test('after a write that took long the next ones are done on the pool, until they are quick again', async (t) => {
+test('a slow write moves the next ones to the thread pool until writes are fast again', async (t) => {
   const { disk, told, put, lines } = await setUp(t);
   disk.writeMs = 51;
   put('one\n');
@@ -273,7 +273,7 @@ test('after a write that took long the next ones are done on the pool, until the
   assert.equal(disk.poolWrites, 65);
 });
 
-test('what comes while a slow write is under way waits for it, in order', async (t) => {
+test('bytes that arrive during a slow write wait for it, in order', async (t) => {
   const { disk, writer, told, put, lines } = await setUp(t);
   disk.writeMs = 100;
   put('one\n');
@@ -285,7 +285,7 @@ test('what comes while a slow write is under way waits for it, in order', async 
   assert.deepEqual(lines(), ['one', 'two', 'three']);
 });
 
-test('a full disk that is slow, too, is waited for as any other', async (t) => {
+test('a full disk that is also slow is waited for like any other', async (t) => {
   const { clock, disk, told, put, lines } = await setUp(t);
   disk.writeMs = 100;
   put('one\n');
@@ -298,7 +298,7 @@ test('a full disk that is slow, too, is waited for as any other', async (t) => {
   assert.deepEqual(lines(), ['one', 'two']);
 });
 
-test('finish() gives up a disk that does not answer', async (t) => {
+test('finish() gives up on a disk that does not respond', async (t) => {
   const { clock, disk, put, writer } = await setUp(t);
   disk.writeMs = 100;
   put('one\n');

@@ -60,7 +60,7 @@ describe('text', () => {
     ]);
   });
 
-  test('a line that comes in several chunks is one record', () => {
+  test('a line split over several chunks is one record', () => {
     assert.equal(frameText('a', 'b', 'c\nd', '\n'), `${PREFIX}abc\n${PREFIX}d\n`);
   });
 
@@ -68,13 +68,13 @@ describe('text', () => {
     assert.equal(frameText('\n\n'), `${PREFIX}\n${PREFIX}\n`);
   });
 
-  test('a last line without newline gets one, and only then', () => {
+  test('a newline is added to the last line only if it lacks one', () => {
     assert.equal(frameText('a\nb'), `${PREFIX}a\n${PREFIX}b\n`);
     assert.equal(frameText('a\n'), `${PREFIX}a\n`);
     assert.equal(frameText(), '');
   });
 
-  test('a carriage return is dropped only before a newline, in one chunk or two', () => {
+  test('a carriage return is dropped only before a newline, in the same chunk or the next', () => {
     assert.equal(frameText('a\r\nb\r', '\nc\r', 'd\n'), `${PREFIX}a\n${PREFIX}b\n${PREFIX}c\rd\n`);
     assert.equal(frameText('\r', '\n'), `${PREFIX}\n`);
     assert.equal(frameText('\r', '\r', '\n'), `${PREFIX}\r\n`);
@@ -96,7 +96,7 @@ describe('text', () => {
     assert.equal(framePartly(3, 'abc\r'), `${PREFIX}abc\n${CONTINUED}\r\n`);
   });
 
-  test('the time is that of the chunk in which a record begins', () => {
+  test('a record has the time of the chunk in which it begins', () => {
     const framer = newFramer({ maxLineBytes: 6 });
     const texts = ['one\ntw', 'o and more\nthree\n'].map((chunk, index) => {
       memory.bytes.write(chunk, INPUT_START, 'latin1');
@@ -107,7 +107,7 @@ describe('text', () => {
     assert.equal(texts.join(''), `${PREFIX}one\n${PREFIX}two an\n${later(CONTINUED)}d more\n${later(PREFIX)}three\n`);
   });
 
-  test('two streams framed in the same millisecond keep their own heads', () => {
+  test('two streams framed in the same millisecond keep separate record heads', () => {
     const [web, db] = [newFramer({}), newFramer({ service: 'db' })];
     const texts = [web, db, web].map((framer) => {
       memory.bytes.write('x\n', INPUT_START, 'latin1');
@@ -117,19 +117,19 @@ describe('text', () => {
     assert.deepEqual(texts, [`${PREFIX}x\n`, `${PREFIX.replace('web', 'db')}x\n`, `${PREFIX}x\n`]);
   });
 
-  test('all 256 values pass', () => {
+  test('all 256 byte values are kept', () => {
     const bytes = Uint8Array.from({ length: 256 }, (_, value) => value);
     assert.equal(strip('text', frameAll([bytes]).text).join('\n'), Buffer.from(bytes).toString('latin1'));
   });
 
-  test('a chunk of bare newlines outgrows the output and comes in pieces', () => {
+  test('a chunk of newlines only, which outgrows the output buffer, is returned in pieces', () => {
     const { text, lines, pieces } = frameAll([new Uint8Array(INPUT_BYTES).fill(10)]);
     assert.equal(lines, INPUT_BYTES);
     assert.equal(text, `${PREFIX}\n`.repeat(INPUT_BYTES));
     assert.ok(pieces > 5);
   });
 
-  test('the longest service name fits', () => {
+  test('the longest service name fits into a record head', () => {
     const service = 'x'.repeat(63);
     const { text } = frameAll([new Uint8Array(INPUT_BYTES).fill(10)], { service, stream: 'stderr' });
     assert.equal(text, `2026-11-23T08:00:00.123Z ERROR [${service}] \n`.repeat(INPUT_BYTES));
@@ -143,7 +143,7 @@ describe('text', () => {
     assert.equal(memory.bytes.toString('latin1', INPUT_START, INPUT_START + 10), 'xx\nabc\nyy\n');
   });
 
-  test('a stream that goes on after a crash continues the torn record', () => {
+  test('a stream that resumes after a crash continues the torn record', () => {
     const framer = newFramer({});
     framer.continueLine();
     memory.bytes.write('rest\nnext\n', INPUT_START, 'latin1');
@@ -168,7 +168,7 @@ describe('json', () => {
     assert.deepEqual(levels, [30, 50, 20]);
   });
 
-  test('quotes, backslashes and control characters are escaped, other text is not', () => {
+  test('only quotes, backslashes and control characters are escaped', () => {
     const line = `"\\\t\u0000\u001f\u007f é 漢 😀 \u2028`;
     const text = Buffer.from(frameJson(100, `${line}\n`), 'latin1').toString();
     assert.equal(text, `${HEAD}${JSON.stringify(line).slice(1)}}\n`);
@@ -196,7 +196,7 @@ describe('json', () => {
     );
   });
 
-  test('a line is put out once it is whole, with the time of its beginning', () => {
+  test('a line is written when it is complete, with the time of its first chunk', () => {
     const framer = newFramer({ format: 'json' });
     memory.bytes.write('half', INPUT_START);
     framer.frame(INPUT_START, INPUT_START + 4, EPOCH_MS);
@@ -206,7 +206,7 @@ describe('json', () => {
     assert.equal(takeOutput().toString(), `${HEAD}half line"}\n`);
   });
 
-  test('a record larger than the output comes in one piece', () => {
+  test('a record larger than the output buffer is returned in one piece', () => {
     const line = '\u0001'.repeat(200_000);
     const chunks = [
       line.slice(0, 60_000),
@@ -222,7 +222,7 @@ describe('json', () => {
     assert.deepEqual(strip('json', text), [line, 'next']);
   });
 
-  test('the longest service name fits', () => {
+  test('the longest service name fits into a record head', () => {
     const service = 'x'.repeat(63);
     const { text, lines } = frameAll([new Uint8Array(INPUT_BYTES).fill(10)], {
       format: 'json',
@@ -235,7 +235,7 @@ describe('json', () => {
 });
 
 for (const format of ['text', 'json'] as const) {
-  test(`${format}: any bytes, cut anywhere, come out unchanged, whatever the limit of a line`, () => {
+  test(`${format}: any bytes, split anywhere, are kept unchanged for every line limit`, () => {
     const byte = fc.oneof(fc.constantFrom(10, 13, 0x22, 0x5c, 0xc3, 0xa9), fc.integer({ min: 0, max: 255 }));
     const stream = fc.array(fc.array(byte, { minLength: 1, maxLength: 40 }), { maxLength: 20 });
     const limit = fc.oneof(fc.integer({ min: 1, max: 10 }), fc.constant(2 ** 20));

@@ -74,7 +74,7 @@ function cut(bytes: Buffer, lengths: readonly number[]): Buffer[] {
 }
 
 for (const format of FORMAT_NAMES) {
-  test(`${format}: any bytes, cut anywhere, become the same records with SIMD and without`, () => {
+  test(`${format}: any bytes, split anywhere, become the same records with and without SIMD`, () => {
     const special = fc.constantFrom(
       '\n',
       '\r\n',
@@ -109,7 +109,7 @@ for (const format of FORMAT_NAMES) {
     );
   });
 
-  test(`${format}: chunks that fill the input become the same records, however little they leave of the output`, () => {
+  test(`${format}: chunks that fill the input buffer become the same records, however little output space is left`, () => {
     for (const service of ['web', 'x'.repeat(63)]) {
       for (const line of ['\n', '\r\n', '"\n', '\\"\r\n', 'x\n', `${'x'.repeat(15)}\n`, `${'"'.repeat(16)}\n`]) {
         const bytes = Buffer.from(line.repeat(Math.ceil((2 * INPUT_BYTES) / line.length)));
@@ -118,7 +118,7 @@ for (const format of FORMAT_NAMES) {
     }
   });
 
-  test(`${format}: a long line that begins near the end of the output is put out whole`, () => {
+  test(`${format}: a long line that begins near the end of the output buffer is written whole`, () => {
     const roomBytes = OUTPUT_END - OUTPUT_START;
     const emptyBytes = frameAll(plainMemory, [Buffer.from('\n')], { format }).output.length;
     for (const byte of ['x', '"']) {
@@ -146,7 +146,7 @@ for (const format of FORMAT_NAMES) {
   });
 }
 
-test('whole lines do not reach the framer in JavaScript', () => {
+test('complete lines do not reach the JavaScript framer', () => {
   for (const [format, line] of [
     ['text', 'a line "as" it\tcomes \xff\n'],
     ['json', 'a "line" with a \\ in it\r\n'],
@@ -156,7 +156,7 @@ test('whole lines do not reach the framer in JavaScript', () => {
   }
 });
 
-test('without WebAssembly the framer in JavaScript does everything', () => {
+test('the JavaScript framer handles everything without WebAssembly', () => {
   const scope = globalThis as { WebAssembly?: unknown };
   const { WebAssembly } = scope;
   try {

@@ -42,7 +42,7 @@ test('without tail, a reader gets all records of all services, merged by time, t
   assert.deepEqual(linesOf(await reader.ended()), IN_ORDER);
 });
 
-test('tail counts over all streams together', async (t) => {
+test('tail counts records across all streams', async (t) => {
   const { api } = await startOver(t, FILES);
   for (let tail = 0; tail <= IN_ORDER.length + 1; tail += 1) {
     const reader = await read(t, api, { tail });
@@ -50,7 +50,7 @@ test('tail counts over all streams together', async (t) => {
   }
 });
 
-test('a reader gets the records of the wanted streams and services only', async (t) => {
+test('a reader gets only the records of the requested streams and services', async (t) => {
   const { api } = await startOver(t, FILES);
   const ask = async (services: string[], streams: StreamName[], tail: number | null = null) =>
     linesOf(await (await read(t, api, { services, streams, tail })).ended());
@@ -170,7 +170,7 @@ test('a follower gets the tail, then every record once, across fifty rolls of tw
   linesOf(late.text);
 });
 
-test('a follower gets streams that open later, of the wanted services', async (t) => {
+test('a follower gets streams of the requested services that open later', async (t) => {
   const logs = await startLogs(t);
   const one = await read(t, logs.api, { services: ['web'], follow: true });
   const all = await read(t, logs.api, { follow: true });
@@ -185,7 +185,7 @@ test('a follower gets streams that open later, of the wanted services', async (t
   assert.deepEqual(linesOf(all.text), ['from db', 'from web']);
 });
 
-test('a follower gets a line once it is whole, however long it is', async (t) => {
+test('a follower gets a line when it is complete, however long it is', async (t) => {
   const logs = await startLogs(t);
   const reader = await read(t, logs.api, { follow: true });
   const stdout = await logs.open('web', 'stdout', { max_line_bytes: 2 ** 30 });
@@ -201,7 +201,7 @@ test('a follower gets a line once it is whole, however long it is', async (t) =>
   assert.deepEqual(linesOf(reader.text), ['short', half + half]);
 });
 
-test('a follower goes on when the stream ends and is opened again', async (t) => {
+test('a follower continues when the stream ends and is opened again', async (t) => {
   const logs = await startLogs(t);
   const reader = await read(t, logs.api, { follow: true });
   for (const line of ['first', 'second']) {
@@ -215,7 +215,7 @@ test('a follower goes on when the stream ends and is opened again', async (t) =>
   assert.deepEqual(linesOf(reader.text), ['first', 'second']);
 });
 
-test('a follower that came before a torn record was repaired gets it once', async (t) => {
+test('a follower that attached before a torn record was repaired gets it once', async (t) => {
   const logs = await startOver(t, {
     'web.stdout.000001.log': `${record(1, 'whole')}${record(2, 'cut').slice(0, -1)}`,
   });
@@ -265,7 +265,7 @@ test('when the folder is deleted from outside, a follower gets the records writt
   assert.deepEqual(linesOf(reader.text).slice(1), ['new']);
 });
 
-test('a slow follower delays neither the VM nor other followers, and misses nothing', async (t) => {
+test('a slow follower delays neither the VM nor other followers and misses no record', async (t) => {
   const logs = await startLogs(t);
   const slow = await read(t, logs.api, { follow: true }, { isSlow: true });
   const quick = await read(t, logs.api, { follow: true });
@@ -316,7 +316,7 @@ test('a slow follower forgets removed logs and gets the new ones whole', async (
   );
 });
 
-test('a follower gets a long record as a whole though another stream has many records', async (t) => {
+test('a follower gets a long record unbroken while another stream writes many records', async (t) => {
   const logs = await startLogs(t);
   const { stuck, source } = await startStuck(t, logs);
   const web = await logs.open('web', 'stdout', { max_line_bytes: 2 ** 30 });
@@ -358,7 +358,7 @@ async function startCompressed(t: TestContext, files: Record<string, string>, na
   return logs;
 }
 
-test('compressed files are read like plain ones, forward and backward', async (t) => {
+test('compressed files are read like plain ones, forwards and backwards', async (t) => {
   const { api } = await startCompressed(t, FILES, ['web.stdout.000001.log', 'web.stdout.000002.log']);
   assert.deepEqual(linesOf(await (await read(t, api)).ended()), IN_ORDER);
   for (let tail = 1; tail <= IN_ORDER.length + 1; tail += 1) {
@@ -366,7 +366,7 @@ test('compressed files are read like plain ones, forward and backward', async (t
   }
 });
 
-test('a slow reader gets a compressed file of 20 MB whole, and its end backward', async (t) => {
+test('a slow reader gets a compressed file of 20 MB completely, and its tail when reading backwards', async (t) => {
   const block = Array.from({ length: 20_000 }, (_, index) => record(index, 'x'.repeat(960))).join('');
   const files = { 'web.stdout.000001.log': block, 'web.stdout.000002.log': record(30_000, 'end') };
   const { api, dir } = await startCompressed(t, files, ['web.stdout.000001.log']);
@@ -385,14 +385,14 @@ test('a slow reader gets a compressed file of 20 MB whole, and its end backward'
   await eventually('the files to be closed', () => openFilesBelow(dir) === 0);
 });
 
-test('a tail may be longer than the remembered part of a compressed file', async (t) => {
+test('a tail may be longer than the cached part of a compressed file', async (t) => {
   const records = Array.from({ length: 50_000 }, (_, index) => record(index, `line ${index}`));
   const files = { 'web.stdout.000001.log': records.join('') };
   const { api } = await startCompressed(t, files, ['web.stdout.000001.log']);
   assert.equal((await (await read(t, api, { tail: 45_000 })).ended()) === records.slice(5000).join(''), true);
 });
 
-test('the search for a tail skips files that are removed meanwhile', async (t) => {
+test('a tail skips files that are removed while it is read', async (t) => {
   const dir = join(await makeTempDir(t), 'log');
   mkdirSync(dir);
   writeFileSync(join(dir, 'web.stdout.000001.log'), record(1, 'a') + record(2, 'b'));
@@ -407,7 +407,7 @@ test('the search for a tail skips files that are removed meanwhile', async (t) =
   }
 });
 
-test('a reader goes on when its files are compressed and removed meanwhile', async (t) => {
+test('a reader continues while its files are compressed and removed', async (t) => {
   const contents = Array.from({ length: 6 }, (_, file) =>
     Array.from({ length: 4000 }, (_, index) => record(file * 10_000 + index, `${file} ${index}`)).join(''),
   );
@@ -429,7 +429,7 @@ test('a reader goes on when its files are compressed and removed meanwhile', asy
   assert.equal(reader.text === contents.filter((_, index) => index !== 2).join(''), true);
 });
 
-test('a stream keeps the order of its files though the clock was stepped back', async (t) => {
+test('a stream keeps the order of its files even if the clock was stepped back', async (t) => {
   const { api } = await startOver(t, {
     'web.stdout.000001.log': record(5000, 'a') + record(100, 'b'),
     'web.stdout.000002.log': record(50, 'c') + record(6000, 'd'),

@@ -84,7 +84,7 @@ test('grep matches the text of a record, not its head', async (t) => {
   assert.deepEqual(await ask(t, logs, ignoreCase), ['rotten apple', 'rotten pear']);
 });
 
-test('a tail counts the matching records over all streams', async (t) => {
+test('a tail counts matching records across all streams', async (t) => {
   const logs = await startOver(t, FILES);
   const matching = ['one apple', 'three apples', 'rotten apple', 'five apples'];
   for (let tail = 0; tail <= 5; tail += 1) {
@@ -115,7 +115,7 @@ test('grep matches the decoded text of a JSON record, whatever its bytes', async
   assert.deepEqual(await grep('level|partial'), []);
 });
 
-test('records are selected by their own time though the clock was stepped back', async (t) => {
+test('records are selected by their own time even if the clock was stepped back', async (t) => {
   const logs = await startOver(t, {
     'web.stdout.000001.log': record(5000, 'a') + record(100, 'b'),
     'web.stdout.000002.log': record(50, 'c') + record(6000, 'd'),
@@ -126,7 +126,7 @@ test('records are selected by their own time though the clock was stepped back',
   assert.deepEqual(await ask(t, logs, filter(null, 1000), { tail: 1 }), ['c']);
 });
 
-test('a record without a time has that of the record before it, and none at the start of a file', async (t) => {
+test('a record without a time inherits that of the record before it; the first of a file has none', async (t) => {
   const content = `early\n${record(1, 'a')}no time\n${record(5, 'b')}nor here\n`;
   for (const name of ['web.stdout.000001.log', 'web.stdout.000001.log.gz']) {
     const logs = await startOver(t, { [name]: content });
@@ -139,7 +139,7 @@ test('a record without a time has that of the record before it, and none at the 
   }
 });
 
-test('many records without a time have that of the last record with one', async (t) => {
+test('many records without a time inherit that of the last record with one', async (t) => {
   // More than one section of a search from behind.
   const many = 'no time at all\n'.repeat(10_000);
   const logs = await startOver(t, { 'web.stdout.000001.log': record(1, 'a') + record(5, 'b') + many });
@@ -209,7 +209,7 @@ interface Wanted {
   readonly text: string;
 }
 
-test('a search delivers each matching record once and in order, however it is cut into pages', async (t) => {
+test('a search delivers each matching record once and in order, however it is split into pages', async (t) => {
   const parent = await makeTempDir(t);
   let runs = 0;
   await fc.assert(
@@ -299,7 +299,7 @@ test('a follower gets the matching records, old and new', async (t) => {
   assert.deepEqual(linesOf(reader.text), ['old hit', ...expected]);
 });
 
-test('a follower with times alone gets new records and no earlier ones', async (t) => {
+test('a follower with a time filter only gets new records', async (t) => {
   const logs = await startLogs(t);
   const source = await logs.open('web', 'stdout');
   await source.write('old\n');
