@@ -3,12 +3,12 @@
  * end no line may be missing, no process or file left over, no exit code wrong. What is done is decided by the seed; how
  * the machine takes it is not.
  */
-import { readOptions } from './options.ts';
+import { readChaosOptions } from './options.ts';
 import { isClean, renderReport } from './report.ts';
 import { runChaos } from './run.ts';
 import { describeAction } from './schedule.ts';
 
-const { json, ...options } = readOptions(process.argv.slice(2));
+const { json, ...options } = readChaosOptions(process.argv.slice(2));
 const say = (text: string): void => {
   if (!json) console.log(text);
 };

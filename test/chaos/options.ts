@@ -1,7 +1,7 @@
 /** The command line of `npm run chaos`. */
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
-import { parseOrExit, readCount } from '../helpers/command-line.ts';
+import { COMMON_OPTIONS, readCount, readOptions } from '../helpers/command-line.ts';
 import { ACTION_TYPES, type ActionType } from './schedule.ts';
 
 /** Options of a run. */
@@ -38,39 +38,27 @@ const USAGE = `usage: npm run chaos -- [options]
 
 const MAX_SEED = 2 ** 32 - 1;
 
-/** Reads the arguments. Ends the process when help is asked for, and with code 2 when they are wrong. */
-export function readOptions(args: readonly string[]): CommandLine {
-  return parseOrExit(() => parseOptions(args));
-}
-
-function parseOptions(args: readonly string[]): CommandLine {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      minutes: { type: 'string', default: '10' },
-      services: { type: 'string', default: '20' },
-      vms: { type: 'string', default: '2' },
-      fake: { type: 'boolean', default: false },
-      seed: { type: 'string', default: String(Math.floor(Math.random() * MAX_SEED)) },
-      without: { type: 'string', multiple: true, default: [] },
-      dir: { type: 'string', default: tmpdir() },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h', default: false },
-    },
+/** Reads the arguments, as {@link readOptions} does. */
+export function readChaosOptions(args: readonly string[]): CommandLine {
+  const options = {
+    ...COMMON_OPTIONS,
+    minutes: { type: 'string', default: '10' },
+    services: { type: 'string', default: '20' },
+    vms: { type: 'string', default: '2' },
+    fake: { type: 'boolean', default: false },
+    seed: { type: 'string', default: String(Math.floor(Math.random() * MAX_SEED)) },
+    without: { type: 'string', multiple: true, default: [] as string[] },
+  } as const;
+  const parse = () => parseArgs({ args: [...args], options });
+  return readOptions(USAGE, parse, ({ fake, dir, json, ...values }) => {
+    const minutes = Number(values.minutes);
+    if (!(minutes > 0)) throw new Error(`--minutes ${values.minutes} is not a number above 0`);
+    const services = readCount('services', values.services, 1, 500);
+    const vms = readCount('vms', values.vms, 0, services);
+    const seed = readCount('seed', values.seed, 0, MAX_SEED);
+    const unknown = values.without.filter((type) => !(ACTION_TYPES as string[]).includes(type));
+    if (unknown.length > 0)
+      throw new Error(`--without ${unknown.join(', ')}: the actions are ${ACTION_TYPES.join(', ')}`);
+    return { minutes, services, vms, fake, seed, dir, without: values.without as ActionType[], json };
   });
-  if (values.help) {
-    console.log(USAGE);
-    process.exit();
-  }
-  const minutes = Number(values.minutes);
-  if (!(minutes > 0)) throw new Error(`--minutes ${values.minutes} is not a number above 0`);
-  const services = readCount('services', values.services, 1, 500);
-  const vms = readCount('vms', values.vms, 0, services);
-  const seed = readCount('seed', values.seed, 0, MAX_SEED);
-  const unknown = values.without.filter((type) => !(ACTION_TYPES as string[]).includes(type));
-  if (unknown.length > 0)
-    throw new Error(`--without ${unknown.join(', ')}: the actions are ${ACTION_TYPES.join(', ')}`);
-  const without = values.without as ActionType[];
-  const { fake, dir, json } = values;
-  return { minutes, services, vms, fake, seed, dir, without, json };
 }

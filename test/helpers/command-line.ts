@@ -1,14 +1,32 @@
-/** Parsing of command lines that several tools share. */
+/** Command lines of the programs in test/chaos and test/load. */
+import { tmpdir } from 'node:os';
 import { errorText } from '../../src/lib/errors.ts';
 
-/** Runs `parse`. An error ends the process with code 2. */
-export function parseOrExit<T>(parse: () => T): T {
+/** Options of every program: the folder for its home, and a report as JSON. */
+export const COMMON_OPTIONS = {
+  dir: { type: 'string', default: tmpdir() },
+  json: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const;
+
+/**
+ * Parses a command line, then checks its values. Prints the usage and ends the process when help is asked for; prints what
+ * either throws and ends it with code 2.
+ */
+export function readOptions<Values extends { readonly help: boolean }, Result>(
+  usage: string,
+  parse: () => { readonly values: Values },
+  check: (values: Values) => Result,
+): Result {
   try {
-    return parse();
+    const { values } = parse();
+    if (!values.help) return check(values);
   } catch (error) {
     console.error(errorText(error));
     process.exit(2);
   }
+  console.log(usage);
+  process.exit();
 }
 
 /** Parses a whole number. Throws an error that names the option if it is not one or out of range. */

@@ -4,7 +4,7 @@
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readOptions } from './options.ts';
+import { readLoadOptions } from './options.ts';
 import { renderPlot } from './plot.ts';
 import { runPm2, runSpawnLoop } from './process-peers.ts';
 import { runQemuLoop } from './qemu-loop.ts';
@@ -12,7 +12,7 @@ import { complaints, type LoadResult, PM2, QEMU_LOOP, renderReport, SPAWN_LOOP }
 import { type LoadRun, runLoad } from './run.ts';
 import { loadConfig } from './workload.ts';
 
-const { json, plot, ...options } = readOptions(process.argv.slice(2));
+const { json, plot, ...options } = readLoadOptions(process.argv.slice(2));
 const dir = mkdtempSync(join(options.dir, 'monocore-load-'));
 process.once('exit', () => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }));
 

@@ -1,7 +1,7 @@
 /** The command line of `npm run load`. */
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
-import { parseOrExit, readCount } from '../helpers/command-line.ts';
+import { COMMON_OPTIONS, readCount, readOptions } from '../helpers/command-line.ts';
 
 /** Options of a measurement. */
 export interface LoadOptions {
@@ -35,34 +35,23 @@ const USAGE = `usage: npm run load -- [options]
   --dir DIR           where the home is made, ${tmpdir()} by default
   --json              the figures as JSON`;
 
-/** Reads the arguments. Ends the process when help is asked for, and with code 2 when they are wrong. */
-export function readOptions(args: readonly string[]): CommandLine {
-  return parseOrExit(() => parseOptions(args));
-}
-
-function parseOptions(args: readonly string[]): CommandLine {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      services: { type: 'string', default: '48' },
-      isolation: { type: 'string', default: 'vm' },
-      lines: { type: 'string', default: '2000' },
-      seconds: { type: 'string', default: '60' },
-      peers: { type: 'boolean', default: false },
-      plot: { type: 'string' },
-      dir: { type: 'string', default: tmpdir() },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h', default: false },
-    },
+/** Reads the arguments, as {@link readOptions} does. */
+export function readLoadOptions(args: readonly string[]): CommandLine {
+  const options = {
+    ...COMMON_OPTIONS,
+    services: { type: 'string', default: '48' },
+    isolation: { type: 'string', default: 'vm' },
+    lines: { type: 'string', default: '2000' },
+    seconds: { type: 'string', default: '60' },
+    peers: { type: 'boolean', default: false },
+    plot: { type: 'string' },
+  } as const;
+  const parse = () => parseArgs({ args: [...args], options });
+  return readOptions(USAGE, parse, ({ isolation, peers, plot = null, dir, json, ...values }) => {
+    if (isolation !== 'vm' && isolation !== 'none') throw new Error(`--isolation ${isolation}: it is vm or none`);
+    const services = values.services.split(',').map((text) => readCount('services', text, 1, 1000));
+    const lines = readCount('lines', values.lines, 1, 1_000_000);
+    const seconds = readCount('seconds', values.seconds, 1, 3600);
+    return { services, isolation, lines, seconds, peers, plot, dir, json };
   });
-  if (values.help) {
-    console.log(USAGE);
-    process.exit();
-  }
-  const { isolation, peers, plot = null, dir, json } = values;
-  if (isolation !== 'vm' && isolation !== 'none') throw new Error(`--isolation ${isolation}: it is vm or none`);
-  const services = values.services.split(',').map((text) => readCount('services', text, 1, 1000));
-  const lines = readCount('lines', values.lines, 1, 1_000_000);
-  const seconds = readCount('seconds', values.seconds, 1, 3600);
-  return { services, isolation, lines, seconds, peers, plot, dir, json };
 }
