@@ -24,7 +24,8 @@ export class HostPort {
   #socket: Socket;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
-  #error: string | null | undefined;
+  /** Reason why the port is closed; null for an open one, undefined before the first try. */
+  error: string | null | undefined;
 
   constructor(id: number, forward: UdpForward, handlers: HostPortHandlers) {
     this.id = id;
@@ -33,14 +34,9 @@ export class HostPort {
     this.#socket = this.#open();
   }
 
-  /** Reason why the port is closed; null for an open one, undefined before the first try. */
-  get error(): string | null | undefined {
-    return this.#error;
-  }
-
   /** Sends a copy. */
   send(payload: Buffer, address: string, port: number): void {
-    if (this.#error !== null) return;
+    if (this.error !== null) return;
     if (this.#socket.getSendQueueSize() > MAX_UNSENT_BYTES) {
       this.#handlers.onUnsent();
       return;
@@ -87,8 +83,8 @@ export class HostPort {
   }
 
   #tell(error: string | null): void {
-    if (error === this.#error) return;
-    this.#error = error;
+    if (error === this.error) return;
+    this.error = error;
     this.#handlers.onState();
   }
 }

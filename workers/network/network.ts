@@ -158,7 +158,6 @@ class GroupSwitch {
 
   /** Queues a frame for a member until the next {@link GroupSwitch.flush}. */
   send(to: VmLink, framed: Buffer): void {
-    if (!to.connected) return;
     if (to.send(framed)) this.#touched.add(to);
     else this.#drop(to.port.service, 'full');
   }

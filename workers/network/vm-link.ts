@@ -36,11 +36,7 @@ export class VmLink {
     this.#socket = this.#connect();
   }
 
-  get connected(): boolean {
-    return this.#queue !== null;
-  }
-
-  /** Queues a frame until {@link VmLink.flush}. Returns false when the queue is full. */
+  /** Queues a frame until {@link VmLink.flush}; drops it without a connection. Returns false when the queue is full. */
   send(framed: Buffer): boolean {
     return this.#queue?.add(framed) ?? true;
   }
