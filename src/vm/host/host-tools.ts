@@ -23,14 +23,10 @@ export async function run(program: string, args: readonly string[], options: { c
 /** Machine of the host in QEMU's words. */
 export type Architecture = 'x86_64' | 'aarch64';
 
-/** Packages by role, in Debian's names, for messages. */
+/** Packages in Debian's names, for messages. */
 export const PACKAGES = {
   x86_64: { qemu: 'qemu-system-x86', kernel: 'linux-image-cloud-amd64' },
   aarch64: { qemu: 'qemu-system-arm', kernel: 'linux-image-cloud-arm64' },
-  busybox: 'busybox-static',
-  virtiofsd: 'virtiofsd (qemu-system-common on Debian 12)',
-  mkfs: 'e2fsprogs',
-  setpriv: 'util-linux',
 } as const;
 
 /** @throws MonocoreError `ToolMissing` on a machine that monocore has no VM for */
@@ -113,23 +109,23 @@ export function findStaticBusybox(): string {
     const path = findProgram(name, ['/bin', '/usr/bin', '/usr/lib/busybox-static']);
     if (path !== null && isStaticElf(path)) return path;
   }
-  return missing('a statically linked busybox', PACKAGES.busybox);
+  return missing('a statically linked busybox', 'busybox-static');
 }
 
 /** Path of mkfs.ext4. @throws MonocoreError `ToolMissing` */
 export function findMkfs(): string {
   // A tool for administrators: a user's PATH may lack its folder.
   const path = findProgram('mkfs.ext4', ['/usr/sbin', '/sbin']);
-  return path ?? missing('mkfs.ext4, which makes the disks of services,', PACKAGES.mkfs);
+  return path ?? missing('mkfs.ext4, which makes the disks of services,', 'e2fsprogs');
 }
 
 /** Path of virtiofsd. @throws MonocoreError `ToolMissing` */
 export function findVirtiofsd(): string {
   const path = findProgram('virtiofsd', ['/usr/lib/qemu', '/usr/libexec', '/usr/libexec/qemu']);
-  return path ?? missing('virtiofsd, which rootfs and volumes need,', PACKAGES.virtiofsd);
+  return path ?? missing('virtiofsd, which rootfs and volumes need,', 'virtiofsd (qemu-system-common on Debian 12)');
 }
 
 /** Path of setpriv, with which a process changes its user. @throws MonocoreError `ToolMissing` */
 export function findSetpriv(): string {
-  return findProgram('setpriv', ['/usr/bin', '/bin']) ?? missing('setpriv, which user needs,', PACKAGES.setpriv);
+  return findProgram('setpriv', ['/usr/bin', '/bin']) ?? missing('setpriv, which user needs,', 'util-linux');
 }

@@ -1,23 +1,17 @@
 /** Limits that a process puts on itself before its program runs: cgroups and RLIMIT_NOFILE. */
 import { readMaxOpenFilesLimit, readOpenFilesLimit } from '../../../lib/proc.ts';
 
-/** Limit on the open files of a service. */
-interface OpenFiles {
-  /** Soft and hard limit alike; null leaves the daemon's. */
-  readonly count: number | null;
-  /** Reason why it is not the limit that the service asked for, for people; null when it is. */
-  readonly note: string | null;
-}
-
 /**
- * Limit for a service that asks for `wanted`. Only root can raise a hard limit, setrlimit(2).
+ * Limit on the open files of a service that asks for `wanted`, soft and hard alike; null leaves the daemon's. Only root can
+ * raise a hard limit, setrlimit(2).
  *
  * @param mostAllowed most that the daemon may give
+ * @returns the limit, and the reason why it is not the wanted one, for people
  */
 export function grantOpenFiles(
   wanted: number | null,
   mostAllowed = process.getuid?.() === 0 ? readMaxOpenFilesLimit() : readOpenFilesLimit().hard,
-): OpenFiles {
+): { readonly count: number | null; readonly note: string | null } {
   if (wanted === null || wanted <= mostAllowed) return { count: wanted, note: null };
   return { count: mostAllowed, note: `open_files is ${mostAllowed} and not ${wanted}: the daemon may not allow more` };
 }

@@ -30,8 +30,6 @@ export interface AppliedLimits {
   join(command: Command): Command;
 }
 
-const NOTHING: LimitRecord = { cgroups: [], notes: [], open_files: null };
-
 function toApplied({ cgroups, notes, open_files }: LimitRecord): AppliedLimits {
   return {
     notes,
@@ -129,6 +127,6 @@ export class ServiceLimits {
   async #read(service: string): Promise<LimitRecord> {
     const text = await readFile(this.#paths.vm(service).limits, 'utf8').catch(() => '');
     const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), RecordSchema), text);
-    return parsed.success ? parsed.output : NOTHING;
+    return parsed.success ? parsed.output : { cgroups: [], notes: [], open_files: null };
   }
 }
