@@ -54,8 +54,8 @@ function sumDatagram(framed: Buffer, start: number, bytes: number): number {
   return sumWords(framed, start, start + bytes, pseudoHeader);
 }
 
-/** Start of the UDP header and end of the packet; null unless the frame is a whole UDP packet for the host. */
-function findDatagram(framed: Buffer): { readonly start: number; readonly end: number } | null {
+/** Reads the datagram for the host in a frame; null for none, a damaged one or a fragment. */
+export function readDatagram(framed: Buffer): Datagram | null {
   if (framed.readUInt16BE(TYPE) !== TYPE_IPV4 || framed[PAYLOAD]! >> 4 !== 4) return null;
   const headerBytes = (framed[PAYLOAD]! & 0xf) * 4;
   const [start, end] = [PAYLOAD + headerBytes, PAYLOAD + framed.readUInt16BE(IP_BYTES)];
@@ -63,14 +63,7 @@ function findDatagram(framed: Buffer): { readonly start: number; readonly end: n
   if (headerBytes < IP_HEADER_BYTES || start + UDP_HEADER_BYTES > end || end > framed.length) return null;
   if (sumWords(framed, PAYLOAD, start) !== 0xffff) return null;
   if ((framed.readUInt16BE(FRAGMENT) & FRAGMENT_MASK) !== 0 || framed[PROTOCOL] !== PROTOCOL_UDP) return null;
-  return isAddressOf(framed, DESTINATION_ADDRESS, GATEWAY_INDEX) ? { start, end } : null;
-}
-
-/** Reads the datagram for the host in a frame; null for none, a damaged one or a fragment. */
-export function readDatagram(framed: Buffer): Datagram | null {
-  const found = findDatagram(framed);
-  if (!found) return null;
-  const { start, end } = found;
+  if (!isAddressOf(framed, DESTINATION_ADDRESS, GATEWAY_INDEX)) return null;
   const bytes = framed.readUInt16BE(start + 4);
   if (bytes < UDP_HEADER_BYTES || start + bytes > end) return null;
   const hasChecksum = framed.readUInt16BE(start + 6) !== 0;
