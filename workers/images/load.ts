@@ -7,7 +7,7 @@ import { readDockerArchive } from './archive/docker-archive.ts';
 import { hasLayout, readOciArchive } from './archive/oci-archive.ts';
 import { type ArchivedImage, unpackArchive } from './archive/unpacking.ts';
 import { invalidImage } from './limits.ts';
-import { checkPlatform, checkSizes, type Descriptor, digestOf, OCI_MANIFEST, parseConfig } from './manifest.ts';
+import { checkPlatform, checkSizes, parseConfig } from './manifest.ts';
 import { nameImage } from './store/list.ts';
 import { clearLoads } from './store/removal.ts';
 import type { ImageStore, StoreChange } from './store/store.ts';
@@ -64,15 +64,14 @@ function nameImages(
 }
 
 async function keepImage(image: ArchivedImage, names: readonly string[], store: ImageStore): Promise<StoredImage[]> {
-  const digest = digestOf(image.bytes);
-  let unchanged = await store.has({ digest, size: image.bytes.length });
+  const { bytes, digest, mediaType } = image;
+  let unchanged = await store.has({ digest, size: bytes.length });
   for (const [blob, { path, size }] of image.blobs) {
     if (await store.has({ digest: blob, size })) continue;
     unchanged = false;
     await store.keep(path, blob);
   }
-  await store.write(image.bytes);
-  const entry: Descriptor = { mediaType: image.manifest.mediaType ?? OCI_MANIFEST, digest, size: image.bytes.length };
-  for (const name of names) await nameImage(store, name, entry);
+  await store.write(bytes);
+  for (const name of names) await nameImage(store, name, { mediaType, digest, size: bytes.length });
   return names.map((name) => ({ name, digest, unchanged }));
 }

@@ -47,6 +47,9 @@ export const MANIFEST_TYPES = [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANI
 const LAYER_MEDIA_TYPE =
   /^application\/vnd\.(oci\.image\.layer\.(nondistributable\.)?v1\.tar(\+gzip|\+zstd)?|docker\.image\.rootfs\.(foreign\.)?diff\.tar(\.gzip|\.zstd)?)$/;
 
+/** A document that may state its type. */
+const TypedSchema = v.object({ mediaType: v.optional(v.string()) });
+
 const ManifestSchema = v.object({
   schemaVersion: v.literal(2),
   mediaType: v.optional(v.string()),
@@ -103,14 +106,13 @@ export function digestOf(bytes: Uint8Array | string): string {
  * @throws MonocoreError `ImageInvalid` for anything else, such as artifacts that are not images
  */
 export function parseManifest(bytes: Buffer, mediaType: string, what: string): ImageManifest | ImageIndex {
-  const document = parseJson(bytes, what);
-  const own = (document as { mediaType?: unknown } | null)?.mediaType;
-  const type = typeof own === 'string' ? own : mediaType.split(';')[0]!.trim();
-  if (type === OCI_INDEX || type === DOCKER_LIST) return check(ImageIndexSchema, document, what);
+  const { mediaType: own } = parseDocument(TypedSchema, bytes, what);
+  const type = own ?? mediaType.split(';')[0]!.trim();
+  if (type === OCI_INDEX || type === DOCKER_LIST) return parseDocument(ImageIndexSchema, bytes, what);
   if (type !== OCI_MANIFEST && type !== DOCKER_MANIFEST) {
     throw invalidImage(`${what} has the unknown type ${JSON.stringify(type)}`);
   }
-  const manifest = check(ManifestSchema, document, what);
+  const manifest = parseDocument(ManifestSchema, bytes, what);
   const isConfig = [OCI_CONFIG, DOCKER_CONFIG].includes(manifest.config.mediaType);
   const alien = isConfig ? manifest.layers.find((layer) => !LAYER_MEDIA_TYPE.test(layer.mediaType)) : manifest.config;
   if (alien) throw invalidImage(`${what} is not a container image: it has a ${JSON.stringify(alien.mediaType)}`);
@@ -164,19 +166,7 @@ export function parseDocument<Schema extends v.GenericSchema>(
   bytes: Buffer,
   what: string,
 ): v.InferOutput<Schema> {
-  return check(schema, parseJson(bytes, what), what);
-}
-
-function parseJson(bytes: Buffer, what: string): unknown {
-  try {
-    return JSON.parse(bytes.toString('utf8'));
-  } catch (cause) {
-    throw invalidImage(`${what} is not JSON`, { cause });
-  }
-}
-
-function check<Schema extends v.GenericSchema>(schema: Schema, document: unknown, what: string): v.InferOutput<Schema> {
-  const parsed = v.safeParse(schema, document);
+  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(undefined, 'not JSON'), schema), bytes.toString('utf8'));
   if (parsed.success) return parsed.output;
   const [{ message }] = parsed.issues;
   const at = v.getDotPath(parsed.issues[0]);
@@ -221,6 +211,11 @@ export interface ReceivedManifest {
   readonly mediaType: string;
 }
 
+/** A manifest as it came, or as it was made for an archive without one. */
+export interface ResolvedManifest extends ReceivedManifest {
+  readonly manifest: ImageManifest;
+}
+
 /**
  * Follows indexes down to the manifest for a platform.
  *
@@ -232,11 +227,13 @@ export async function resolveManifest(
   read: (entry: Descriptor) => Promise<ReceivedManifest>,
   platform: Platform,
   what: string,
-): Promise<ReceivedManifest & { readonly manifest: ImageManifest }> {
+): Promise<ResolvedManifest> {
   let received = first;
   for (let depth = 0; ; depth += 1) {
     const document = parseManifest(received.bytes, received.mediaType, what);
-    if ('config' in document) return { ...received, manifest: document };
+    if ('config' in document) {
+      return { ...received, mediaType: document.mediaType ?? received.mediaType, manifest: document };
+    }
     if (depth === MAX_INDEX_DEPTH) throw invalidImage(`${what} nests indexes more than ${MAX_INDEX_DEPTH} deep`);
     received = await read(choosePlatform(document.manifests, platform, what));
   }

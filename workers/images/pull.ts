@@ -62,8 +62,8 @@ export async function pullImage(
     const fetchManifest = (tagOrDigest: string): Promise<ReceivedManifest> =>
       withRetries(() => client.manifest(tagOrDigest), { ...source, what: name });
     const first = await fetchManifest(reference.digest ?? reference.tag!);
-    const received = await resolveManifest(first, ({ digest }) => fetchManifest(digest), platform, name);
-    const { bytes, digest, manifest } = received;
+    const resolved = await resolveManifest(first, (entry) => fetchManifest(entry.digest), platform, name);
+    const { bytes, digest, mediaType, manifest } = resolved;
     checkSizes(manifest, job.max_image_size_bytes, name);
     const missing: Descriptor[] = [];
     for (const blob of blobsOf(manifest)) {
@@ -77,7 +77,6 @@ export async function pullImage(
     checkPlatform(await store.readConfig(manifest, name), platform, name);
     await download(missing.filter((blob) => blob.digest !== manifest.config.digest));
     await store.write(bytes);
-    const mediaType = manifest.mediaType ?? received.mediaType;
     await nameImage(store, name, { mediaType, digest, size: bytes.length });
     const stored = { name, digest, unchanged };
     report({ type: 'stored', image: stored });

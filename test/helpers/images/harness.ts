@@ -10,7 +10,7 @@ import { makeTempDir } from '../temp.ts';
 import { ARCHITECTURE } from './images.ts';
 
 /** Fast enough for tests, and patient enough for what they break. */
-const RETRIES = { retries: 3, firstDelayMs: 1, maxDelayMs: 5 };
+const RETRIES = { retries: 3, minTimeout: 1, maxTimeout: 5 };
 export const PLATFORM = { os: 'linux', architecture: ARCHITECTURE };
 export const LARGE = 2 ** 30;
 

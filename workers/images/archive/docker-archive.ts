@@ -8,6 +8,7 @@ import { compressionOf, decompress } from '../layers/decompression.ts';
 import { asContentError, invalidImage } from '../limits.ts';
 import {
   type Descriptor,
+  digestOf,
   type ImageManifest,
   MAX_CONFIG_BYTES,
   MAX_MANIFEST_BYTES,
@@ -57,7 +58,9 @@ export async function readDockerArchive(
     }
     const descriptor = { mediaType: OCI_CONFIG, digest: config.digest, size: config.size };
     const manifest: ImageManifest = { schemaVersion: 2, mediaType: OCI_MANIFEST, config: descriptor, layers };
-    images.push({ names: RepoTags ?? [], bytes: Buffer.from(JSON.stringify(manifest)), manifest, blobs });
+    const encoded = Buffer.from(JSON.stringify(manifest));
+    const received = { bytes: encoded, digest: digestOf(encoded), mediaType: OCI_MANIFEST };
+    images.push({ ...received, manifest, names: RepoTags ?? [], blobs });
   }
   return images;
 }

@@ -13,7 +13,7 @@ import { writeFully } from '../erofs/file-writer.ts';
 import { compressionOf, decompress } from '../layers/decompression.ts';
 import { type ContentSink, readTar, type TarEntry } from '../layers/tar-reader.ts';
 import { asContentError, invalidImage, MAX_PATH_BYTES } from '../limits.ts';
-import type { ImageManifest } from '../manifest.ts';
+import type { ResolvedManifest } from '../manifest.ts';
 import { LOAD_PREFIX } from '../store/removal.ts';
 
 /** Most entries of an archive: a few for each layer. */
@@ -30,12 +30,9 @@ export interface ArchiveFile {
 }
 
 /** An image of an archive, ready to be moved into the store. Its files are verified against the digests that name them. */
-export interface ArchivedImage {
+export interface ArchivedImage extends ResolvedManifest {
   /** As they stand in the archive. */
   readonly names: readonly string[];
-  /** The manifest's bytes, from the archive or made for it. */
-  readonly bytes: Buffer;
-  readonly manifest: ImageManifest;
   /** Blobs by digest, without the manifest. */
   readonly blobs: ReadonlyMap<string, ArchiveFile>;
 }

@@ -49,7 +49,7 @@ export function createAuthorization(
       wanted.set('client_id', 'monocore');
       wanted.set('refresh_token', credentials.token);
       const headers = { 'content-type': 'application/x-www-form-urlencoded' };
-      ask = { url, method: 'POST', headers, body: wanted.toString() };
+      ask = { url, headers, body: wanted.toString() };
     } else for (const [name, value] of wanted) url.searchParams.set(name, value);
     const reply = await transport.send(ask);
     const bytes = await readBody(reply, MAX_TOKEN_ANSWER_BYTES, `the answer of ${url.host}`);

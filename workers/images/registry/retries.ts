@@ -1,18 +1,13 @@
 /** Retries of requests that failed for a passing reason. */
 import { setTimeout as delay } from 'node:timers/promises';
-import pRetry from 'p-retry';
+import pRetry, { type Options } from 'p-retry';
 import { errorCode, errorText, MonocoreError } from '../../../src/lib/errors.ts';
 import type { StoreChange } from '../store/store.ts';
 
-export interface RetryPolicy {
-  /** Retries after the first failure. */
-  readonly retries: number;
-  /** Delay before the first retry; doubled each time, with jitter. */
-  readonly firstDelayMs: number;
-  readonly maxDelayMs: number;
-}
+/** Retries after the first failure, and the first and longest delay in milliseconds; it doubles, with jitter. */
+export type RetryPolicy = Required<Pick<Options, 'retries' | 'minTimeout' | 'maxTimeout'>>;
 
-export const DEFAULT_RETRIES: RetryPolicy = { retries: 5, firstDelayMs: 500, maxDelayMs: 30_000 };
+export const DEFAULT_RETRIES: RetryPolicy = { retries: 5, minTimeout: 500, maxTimeout: 30_000 };
 
 /** Longest wait that a registry may ask for. */
 const MAX_RETRY_AFTER_MS = 5 * 60_000;
@@ -22,9 +17,9 @@ export class PassingFailure extends Error {
   /** Wait that the registry asks for by `Retry-After`; null for none. */
   readonly retryAfterMs: number | null;
 
-  constructor(message: string, options: { readonly retryAfterMs?: number | null; readonly cause?: unknown } = {}) {
-    super(message, { cause: options.cause });
-    this.retryAfterMs = options.retryAfterMs ?? null;
+  constructor(message: string, cause?: unknown, retryAfterMs: number | null = null) {
+    super(message, { cause });
+    this.retryAfterMs = retryAfterMs;
   }
 }
 
@@ -46,9 +41,7 @@ export async function withRetries<Result>(attempt: () => Promise<Result>, contex
   const { retries: policy, signal, report, what, hasAdvanced = () => false } = context;
   try {
     return await pRetry(attempt, {
-      retries: policy.retries,
-      minTimeout: policy.firstDelayMs,
-      maxTimeout: policy.maxDelayMs,
+      ...policy,
       randomize: true,
       signal,
       shouldConsumeRetry: () => !hasAdvanced(),
@@ -57,7 +50,7 @@ export async function withRetries<Result>(attempt: () => Promise<Result>, contex
         if (!(error instanceof PassingFailure)) throw error;
         if (retriesLeft === 0) return;
         if ((error.retryAfterMs ?? 0) > MAX_RETRY_AFTER_MS) throw error;
-        report({ type: 'retry', what, reason: error.message, delay_ms: error.retryAfterMs ?? policy.firstDelayMs });
+        report({ type: 'retry', what, reason: error.message, delay_ms: error.retryAfterMs ?? policy.minTimeout });
         if (error.retryAfterMs) await delay(error.retryAfterMs, undefined, { signal });
       },
     });
@@ -76,7 +69,7 @@ const PASSING_OF_UNDICI = /^UND_ERR_(SOCKET|\w+_TIMEOUT|RES_CONTENT_LENGTH_MISMA
 export function connectionFailure(error: unknown, host: string): Error {
   const code = errorCode(error) ?? '';
   if (PASSING.test(code) || PASSING_OF_UNDICI.test(code)) {
-    return new PassingFailure(`the connection to ${host} broke (${errorText(error)})`, { cause: error });
+    return new PassingFailure(`the connection to ${host} broke (${errorText(error)})`, error);
   }
   // OpenSSL messages name places in its source, so only their reason is shown.
   const isOfTls = error instanceof Error && 'reason' in error && typeof error.reason === 'string';
@@ -89,8 +82,8 @@ export function connectionFailure(error: unknown, host: string): Error {
 }
 
 /** Milliseconds of a `Retry-After` header, RFC 9110 section 10.2.3: seconds or a date; null without a valid one. */
-export function parseRetryAfterMs(header: string | undefined, nowMs: number): number | null {
-  if (header === undefined) return null;
+export function parseRetryAfterMs(header: string | string[] | undefined, nowMs: number): number | null {
+  if (typeof header !== 'string') return null;
   if (/^\d{1,9}$/.test(header.trim())) return Number(header) * 1000;
   const dateMs = Date.parse(header);
   return Number.isNaN(dateMs) ? null : Math.max(0, dateMs - nowMs);

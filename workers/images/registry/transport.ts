@@ -18,10 +18,9 @@ export interface Answer extends Pick<Dispatcher.ResponseData, 'statusCode' | 'he
   readonly url: URL;
 }
 
-/** A request. `authorization` and `body` go only to the origin of `url`. */
+/** A request, a POST with a body. `authorization` and `body` go only to the origin of `url`. */
 export interface Ask {
   readonly url: URL;
-  readonly method?: 'GET' | 'POST';
   readonly headers?: Readonly<Record<string, string>>;
   readonly authorization?: string | null;
   readonly body?: string;
@@ -67,27 +66,26 @@ export function openTransport(
     throw new MonocoreError('ImageUnavailable', `${ask.url.host} redirects more than ${MAX_REDIRECTS} times`);
   }
 
-  async function sendOnce({ method = 'GET', headers, authorization, body, ...ask }: Ask, url: URL): Promise<Answer> {
+  async function sendOnce({ headers, authorization, ...ask }: Ask, url: URL): Promise<Answer> {
     const isOwn = url.origin === ask.url.origin;
+    const body = isOwn && ask.body !== undefined ? ask.body : null;
     const { dispatcher, proxy } = routes.to(url);
     const response = await request(url, {
-      method,
+      method: body === null ? 'GET' : 'POST',
+      body,
       dispatcher,
       signal,
       headersTimeout: SILENCE_MS,
       bodyTimeout: SILENCE_MS,
       headers: { ...headers, ...(isOwn && authorization ? { authorization } : {}) },
-      ...(isOwn && body !== undefined ? { body } : {}),
     }).catch((error: unknown) => {
       throw connectionFailure(error, proxy === null ? url.host : `${url.host} through the proxy ${proxy}`);
     });
     const { statusCode } = response;
     if (statusCode === 408 || statusCode === 429 || statusCode >= 500) {
       discard(response);
-      const retryAfter = response.headers['retry-after'];
-      throw new PassingFailure(`${url.host} answered with status ${statusCode}`, {
-        retryAfterMs: parseRetryAfterMs(typeof retryAfter === 'string' ? retryAfter : undefined, Date.now()),
-      });
+      const retryAfterMs = parseRetryAfterMs(response.headers['retry-after'], Date.now());
+      throw new PassingFailure(`${url.host} answered with status ${statusCode}`, undefined, retryAfterMs);
     }
     return { ...response, url };
   }
