@@ -103,7 +103,11 @@ export interface Choice {
 /** Selects services and everything that they depend on; keeps their order. */
 function choose(services: readonly ServiceValues[], { profiles = [], names = [] }: Choice): ServiceValues[] {
   const known = new Set(services.flatMap((service) => service.profiles));
-  for (const profile of profiles) if (!known.has(profile)) throw unknownProfile(profile, known);
+  for (const profile of profiles) {
+    if (known.has(profile)) continue;
+    const meant = didYouMean(profile, known);
+    throw new MonocoreError('Usage', `no service of the config has the profile ${JSON.stringify(profile)}${meant}`);
+  }
   const byName = new Map(services.map((service) => [service.name, service]));
   const wanted = new Set<ServiceValues>();
   const pending = services.filter(
@@ -118,11 +122,4 @@ function choose(services: readonly ServiceValues[], { profiles = [], names = [] 
     pending.push(...service.depends_on.flatMap((dependency) => byName.get(dependency.service) ?? []));
   }
   return services.filter((service) => wanted.has(service));
-}
-
-function unknownProfile(profile: string, known: ReadonlySet<string>): MonocoreError {
-  return new MonocoreError(
-    'Usage',
-    `no service of the config has the profile ${JSON.stringify(profile)}${didYouMean(profile, known)}`,
-  );
 }

@@ -1,5 +1,5 @@
 /** Parsing of JSON (RFC 8259) to values and their positions. */
-import { type AnyNode, type ObjectNode, parse } from '@humanwhocodes/momoa';
+import { type AnyNode, parse } from '@humanwhocodes/momoa';
 import {
   ConfigSyntaxError,
   type Document,
@@ -16,7 +16,7 @@ export function parseJson(text: string): Document {
   const body = parseBody(text, findControlCharacter(text));
   if (body.type !== 'Object') throw new ConfigSyntaxError(spanOf(body), 'the document must be an object');
   const positions = new Positions();
-  const table = readObject(body, [], positions);
+  const table = readValue(body, [], positions) as Table;
   return { table, findPositions: () => positions };
 }
 
@@ -89,22 +89,19 @@ function spanOf({ loc }: AnyNode): Span {
   return [loc.start.offset, loc.end.offset];
 }
 
-function readObject(node: ObjectNode, path: Path, positions: Positions): Table {
-  const table: Record<string, unknown> = Object.create(null);
-  for (const { name, value } of node.members) {
-    const key = name.type === 'String' ? name.value : name.name;
-    if (Object.hasOwn(table, key)) throw new ConfigSyntaxError(spanOf(name), `duplicate key ${quote(key)}`);
-    const inner = [...path, key];
-    positions.add(inner, spanOf(name), spanOf(value));
-    table[key] = readValue(value, inner, positions);
-  }
-  return table;
-}
-
 function readValue(node: AnyNode, path: Path, positions: Positions): unknown {
   switch (node.type) {
-    case 'Object':
-      return readObject(node, path, positions);
+    case 'Object': {
+      const table: Record<string, unknown> = Object.create(null);
+      for (const { name, value } of node.members) {
+        const key = name.type === 'String' ? name.value : name.name;
+        if (Object.hasOwn(table, key)) throw new ConfigSyntaxError(spanOf(name), `duplicate key ${quote(key)}`);
+        const inner = [...path, key];
+        positions.add(inner, spanOf(name), spanOf(value));
+        table[key] = readValue(value, inner, positions);
+      }
+      return table;
+    }
     case 'Array':
       return node.elements.map(({ value }, index) => {
         const inner = [...path, index];

@@ -9,7 +9,6 @@ import {
   type Node,
   type Pair,
   parseDocument,
-  type Range,
   type YAMLMap,
 } from 'yaml';
 import { errorText } from '../../lib/errors.ts';
@@ -58,7 +57,7 @@ export function parseYaml(text: string): Document {
   const root: unknown = document.contents;
   // As in TOML, an empty document is a table without keys.
   if (root === null || (isScalar(root) && root.value === null))
-    return { table: emptyTable(), findPositions: () => reader.positions };
+    return { table: Object.create(null), findPositions: () => reader.positions };
   if (!isMap(root)) throw new ConfigSyntaxError(spanOf(root as Node), 'the document must be a mapping');
   const table = reader.map(root, [], 0);
   return { table, findPositions: () => reader.positions };
@@ -99,10 +98,6 @@ function refuseExcess(text: string): void {
   }
 }
 
-function emptyTable(): Record<string, unknown> {
-  return Object.create(null);
-}
-
 function spanOf(node: Node | null | undefined, fallback: Span = [0, 0]): Span {
   return node?.range ? [node.range[0], node.range[1]] : fallback;
 }
@@ -116,7 +111,7 @@ class Reader {
 
   map(node: YAMLMap, path: Path, depth: number): Table {
     refuseTag(node);
-    const table = emptyTable();
+    const table: Record<string, unknown> = Object.create(null);
     for (const { key, value } of node.items as Pair<Node, Node | null>[]) {
       const name = isScalar(key) ? key.value : undefined;
       if (typeof name !== 'string') throw new ConfigSyntaxError(spanOf(key), 'a key must be a string');
@@ -168,6 +163,6 @@ class Reader {
   }
 }
 
-function refuseTag({ tag, range }: { readonly tag?: string; readonly range?: Range | null }): void {
-  if (tag !== undefined) throw new ConfigSyntaxError(range ? [range[0], range[1]] : [0, 0], 'tags are not allowed');
+function refuseTag(node: Node): void {
+  if (!isAlias(node) && node.tag !== undefined) throw new ConfigSyntaxError(spanOf(node), 'tags are not allowed');
 }

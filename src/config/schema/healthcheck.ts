@@ -3,9 +3,9 @@ import * as v from 'valibot';
 import { compilePattern } from '../../protocol/log-files/queries.ts';
 import type { Probe } from '../../protocol/supervision.ts';
 import { integerSchema } from './amounts.ts';
+import { MAX_PORT } from './ports.ts';
 import { Argument, mustBe, Printable, type Problem, parsed, scalar, TEXT_OR_TEXTS, Text } from './values.ts';
 
-const MAX_PORT = 65_535;
 const DEFAULT_HTTP_PORT = 80;
 
 /** `http://localhost:8080/health`, or `:8080/health`; the host is always the guest itself. */

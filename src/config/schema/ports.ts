@@ -2,7 +2,7 @@
 import { formatPort, type Port } from '../../protocol/service.ts';
 import { list, type Problem, parsed, scalar, Text } from './values.ts';
 
-const MAX_PORT = 65_535;
+export const MAX_PORT = 65_535;
 
 const EXPECTED =
   '"host:guest" such as "8080:80" or "5353:53/udp", or one port for both, from 1 to 65535; for replicas "8080-8083:80"';
