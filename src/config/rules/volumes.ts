@@ -44,14 +44,21 @@ function indexGroups(groups: readonly ParsedGroup[]): Groups {
   for (const { table, values } of groups) {
     if (typeof table.name !== 'string' || index.has(table.name)) continue;
     const shared: Shared = { env: new Map(), volume: new Map() };
-    for (const { table } of values.env ?? []) shared.env.set(String(table.name), undefined);
+    for (const { table } of values.env ?? []) {
+      if (hasName(table)) shared.env.set(String(table.name), undefined);
+    }
     for (const { table, values: own } of values.volume ?? []) {
-      const name = String(table.name);
-      if (!shared.volume.has(name)) shared.volume.set(name, own.path);
+      const name = hasName(table) ? String(table.name) : null;
+      if (name !== null && !shared.volume.has(name)) shared.volume.set(name, own.path);
     }
     index.set(table.name, shared);
   }
   return index;
+}
+
+/** True where a service can write the name. A table in its place, already a problem, has no prototype to be text by. */
+function hasName({ name }: ParsedGroup['table']): boolean {
+  return typeof name !== 'object';
 }
 
 /** Elements of `group_envs` and `group_volumes` must name what the service's own group has, variables once. */

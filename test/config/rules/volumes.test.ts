@@ -132,6 +132,19 @@ describe('volumes of a group', () => {
 });
 
 describe('paths of the host', () => {
+  test('have a string as name: a table or an array in its place is a problem', () => {
+    for (const [name, type] of [
+      ['{ a = 1 }', 'a table'],
+      ['[{ a = 1 }]', 'an array'],
+    ]) {
+      const text = `[[group]]\nname = "g"\n[[group.volume]]\nname = ${name}\npath = "/a"\n[[group.env]]\nname = ${name}\nenvs = { A = "1" }\n`;
+      assert.deepEqual(
+        problemsOf(text).map(({ message }) => message),
+        Array(2).fill(`must be a string, not ${type}`),
+      );
+    }
+  });
+
   test('do not overlap across groups, by segments', () => {
     const text = grouped(
       ['a', 'g', 'volumes = ["/srv/data/x:/x", "/srv/database:/y"]'],
