@@ -101,13 +101,10 @@ export class ProcessBackend extends HostBackend {
   }
 
   #supervise(process: HostProcess, probed: ProbedService, onEvent: (event: BackendEvent) => void): Instance {
-    const ask: Ask = (...question) => probeProcess(probed, this.host, ...question);
-    return new SupervisedProcess(process, this.host.paths.vm(probed.service.name), ask, onEvent);
+    const paths = this.host.paths.vm(probed.service.name);
+    return new SupervisedProcess(process, paths, (...ask) => probeProcess(probed, this.host, ...ask), onEvent);
   }
 }
-
-/** Asks a probe, see {@link probeProcess}. */
-type Ask = (probe: VmProbe, timeoutMs: number, signal: AbortSignal) => Promise<ProbeResult>;
 
 /** A command under its shim. */
 class SupervisedProcess implements Instance {
@@ -115,17 +112,17 @@ class SupervisedProcess implements Instance {
   readonly drains = false;
   readonly groupSocket = null;
   readonly #paths: VmPaths;
-  readonly #ask: Ask;
+  readonly #probe: Instance['probe'];
   readonly #onEvent: (event: BackendEvent) => void;
   readonly #stopWatching: () => void;
   #started = false;
   #exited = false;
   readonly #ended = new AbortController();
 
-  constructor(host: HostProcess, paths: VmPaths, ask: Ask, onEvent: (event: BackendEvent) => void) {
+  constructor(host: HostProcess, paths: VmPaths, probe: Instance['probe'], onEvent: (event: BackendEvent) => void) {
     this.identity = host.identity;
     this.#paths = paths;
-    this.#ask = ask;
+    this.#probe = probe;
     this.#onEvent = onEvent;
     this.#stopWatching = watchRecord(paths, (record) => this.#onRecord(record));
     void host.exited().then((exit) => this.#onProcessExit(exit));
@@ -143,7 +140,7 @@ class SupervisedProcess implements Instance {
     const abort = (): void => cancel.abort();
     for (const source of sources) source.addEventListener('abort', abort);
     try {
-      return await this.#ask(probe, timeoutMs, cancel.signal);
+      return await this.#probe(probe, timeoutMs, cancel.signal);
     } catch (error) {
       return { ok: false, detail: errorText(error) };
     } finally {
