@@ -1,6 +1,6 @@
 /** Image store on disk, an OCI image layout. Every change is an fsync and one rename. */
 import type { Stats } from 'node:fs';
-import { mkdir, readFile, rename, stat } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { type MonocoreError, nullIfMissing } from '../../../src/lib/errors.ts';
@@ -92,6 +92,8 @@ export class ImageStore {
 
   /** Turns a verified and synced file of the partial folder into a blob. */
   async keep(path: string, digest: string): Promise<void> {
+    // Other users may list the images.
+    await chmod(path, 0o644);
     await rename(path, this.paths.blob(digest));
     await syncPath(this.paths.blobsDir);
   }
