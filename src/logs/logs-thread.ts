@@ -282,8 +282,15 @@ export class LogThread implements LogSink {
         // The new worker reports it if it still fails.
         this.#failures.end({ service, stream });
         capture.markStalled(stream, null);
-        const fd = this.#reopen(service, stream, capture);
-        if (fd === null) continue;
+        let fd: number;
+        try {
+          fd = capture.handlers.reopen(stream);
+        } catch (error) {
+          this.#report('error', `${service}: its ${stream} cannot be opened again: ${errorText(error)}`);
+          // No worker will tell of its end.
+          this.#onEvent({ type: 'stream-ended', service, stream, bytes: 0, lines: 0 });
+          continue;
+        }
         try {
           const held = this.#handover.give({ service, stream });
           const state = { continues: true, held, ...capture.markerOf(stream, held) };
@@ -293,17 +300,6 @@ export class LogThread implements LogSink {
           this.#report('error', `${service}: its ${stream} cannot be captured again: ${errorText(error)}`);
         }
       }
-    }
-  }
-
-  /** Returns null for a stream that is lost, and ends it, because no worker will. */
-  #reopen(service: string, stream: StreamName, { handlers }: ServiceCapture): number | null {
-    try {
-      return handlers.reopen(stream);
-    } catch (error) {
-      this.#report('error', `${service}: its ${stream} cannot be opened again: ${errorText(error)}`);
-      this.#onEvent({ type: 'stream-ended', service, stream, bytes: 0, lines: 0 });
-      return null;
     }
   }
 }

@@ -29,8 +29,6 @@ interface BackwardScanOptions extends ScanOptions {
   readonly memory: Buffer;
 }
 
-/** Size of a section of a plain file. A compressed file is one section, because it can only be read forward. */
-const SECTION_BYTES = 65_536;
 /** Most records remembered of a section; earlier ones become a section of their own. */
 const MAX_FOUND = 16_384;
 
@@ -95,6 +93,7 @@ export class BackwardScan {
       this.#endBytes = 0;
       return;
     }
+    // A compressed file is one section, because it can only be read forward.
     const start = file.isCompressed ? 0 : await this.#findStart(file, this.#endBytes);
     const { wants, memory, files } = this.#options;
     const number = files.numbers[this.#index]!;
@@ -113,12 +112,13 @@ export class BackwardScan {
     this.#endBytes = sectionStart;
   }
 
-  /** Start of the section before `end`; the section grows until it holds a whole record. */
+  /** Start of the section before `end`: one block of a plain file, or as many as it takes for a whole record. */
   async #findStart(file: LogFile, end: number): Promise<number> {
-    for (let bytes = SECTION_BYTES; bytes < end; bytes *= 2) {
-      // The newline before `end` is that of the last record.
-      const newline = await findNewline(file, end - bytes - 1, end - 1, this.#options.memory);
-      if (newline !== -1) return newline + 1;
+    const { memory } = this.#options;
+    // The newline before `end` is that of the last record.
+    for (let at = end - 1 - memory.length; at > 0; at -= memory.length) {
+      const newline = memory.subarray(0, await file.read(memory, at)).indexOf(LF);
+      if (newline !== -1) return at + newline + 1;
     }
     return 0;
   }
@@ -174,18 +174,6 @@ export async function findEnd(
   } finally {
     await scan.close();
   }
-}
-
-/** Offset of the first newline in [start, end), or -1. */
-async function findNewline(file: LogFile, start: number, end: number, memory: Buffer): Promise<number> {
-  for (let at = start; at < end; ) {
-    const length = await file.read(memory.subarray(0, Math.min(memory.length, end - at)), at);
-    if (length === 0) return -1;
-    const newline = memory.subarray(0, length).indexOf(LF);
-    if (newline !== -1) return at + newline;
-    at += length;
-  }
-  return -1;
 }
 
 /** Gets a record in [from, to) without its newline; only the beginning of a long one. The bytes are valid during the call. */

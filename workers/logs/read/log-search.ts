@@ -2,6 +2,7 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import type { Clock } from '../../../src/lib/clock.ts';
 import { fromWireError, MonocoreError } from '../../../src/lib/errors.ts';
+import { deferred } from '../../../src/lib/promises.ts';
 import { ORIGIN, type StreamId, streamKey } from '../../../src/protocol/log-files/names.ts';
 import type {
   LogFilter,
@@ -101,49 +102,44 @@ export class LogSearch {
     return kept;
   }
 
+  /** Lends a job the reader's buffers and passes on the filled ones, until the job's last message. */
   async #runPage(state: SearchState): Promise<SearchState> {
-    const { logDir, startPage } = this.#options;
+    const { logDir, startPage, pageSilenceMs, clock } = this.#options;
     // A job would only hold a thread while the reader takes nothing.
     await this.#window.hasRoom();
     const current = await this.#dropForgotten(state);
     const { port1: port, port2: jobPort } = new MessageChannel();
+    const ended = deferred<Extract<SearchReply, { type: 'page' }>>();
+    let cancelTimer = () => {};
+    port.on('message', (reply: SearchReply) => {
+      cancelTimer();
+      cancelTimer = clock.after(pageSilenceMs, () => ended.reject(silenceError(this.#filter, pageSilenceMs)));
+      if (reply.type === 'chunk') this.#window.relay(reply.bytes);
+      else if (reply.type === 'page') ended.resolve(reply);
+      else if (reply.type === 'error') ended.reject(fromWireError(reply.error));
+    });
+    port.on('close', () => {
+      ended.reject(new MonocoreError('ThreadDied', 'the search failed: its thread died; try again'));
+    });
     this.#pagePort = port;
+    this.#stopPage = ended.reject;
     const cancel = startPage({ logDir, filter: this.#filter, state: current }, jobPort);
+    this.#window.lend((buffer) => port.postMessage(buffer, [buffer]));
     let unused: readonly ArrayBuffer[] = [];
     try {
-      const end = await this.#relay(port);
-      unused = end.unused;
-      return end.state;
+      const page = await ended.promise;
+      unused = page.unused;
+      return page.state;
     } catch (error) {
       cancel();
       throw error;
     } finally {
+      cancelTimer();
+      this.#stopPage = () => {};
       this.#pagePort = null;
       this.#window.endLoan(unused);
       port.close();
     }
-  }
-
-  /** Lends the job the reader's buffers and passes on the filled ones, until the job's last message. */
-  #relay(port: MessagePort): Promise<Extract<SearchReply, { type: 'page' }>> {
-    const { pageSilenceMs, clock } = this.#options;
-    let cancelTimer = () => {};
-    const ended = new Promise<Extract<SearchReply, { type: 'page' }>>((resolve, reject) => {
-      this.#stopPage = reject;
-      port.on('message', (reply: SearchReply) => {
-        cancelTimer();
-        cancelTimer = clock.after(pageSilenceMs, () => reject(silenceError(this.#filter, pageSilenceMs)));
-        if (reply.type === 'chunk') this.#window.relay(reply.bytes);
-        else if (reply.type === 'page') resolve(reply);
-        else if (reply.type === 'error') reject(fromWireError(reply.error));
-      });
-      port.on('close', () => reject(new MonocoreError('ThreadDied', 'the search failed: its thread died; try again')));
-    });
-    this.#window.lend((buffer) => port.postMessage(buffer, [buffer]));
-    return ended.finally(() => {
-      cancelTimer();
-      this.#stopPage = () => {};
-    });
   }
 }
 
