@@ -31,10 +31,18 @@ function assign(numbers: Numbers, name: string, { first, last }: Range): number 
   return number;
 }
 
-/** Gives `name` its former number, unless another name has it by now. */
-function restore(numbers: Numbers, name: string, number: number, { first, last }: Range): void {
-  const isValid = Number.isInteger(number) && number >= first && number <= last;
-  if (isValid && !numbers.has(name) && ![...numbers.values()].includes(number)) numbers.set(name, number);
+/** A name and its number under an earlier daemon. */
+type Former = readonly [name: string, number: number];
+
+/** Gives names their former numbers; of two names with the same number, the first gets it. */
+function restore(numbers: Numbers, former: readonly Former[], { first, last }: Range): void {
+  const taken = new Set(numbers.values());
+  for (const [name, number] of former) {
+    const isValid = Number.isInteger(number) && number >= first && number <= last;
+    if (!isValid || numbers.has(name) || taken.has(number)) continue;
+    numbers.set(name, number);
+    taken.add(number);
+  }
 }
 
 function keepOnly(numbers: Numbers, names: ReadonlySet<string>): void {
@@ -86,11 +94,19 @@ export class Groups {
 
   /** Restores the places of an earlier daemon; of two services with the same place, the first keeps it. */
   restore(saved: readonly SavedState[]): void {
+    const addresses: Former[] = [];
+    const places = new Map<string, Former[]>();
     for (const { service, group, group_ip: groupIp, group_index: groupIndex } of saved) {
+      if (!group) continue;
       const [, lastByte] = /^127\.0\.0\.(\d+)$/.exec(groupIp ?? '') ?? [];
-      if (group && lastByte !== undefined) restore(this.#addresses, group.name, Number(lastByte), ADDRESSES);
-      if (group && groupIndex !== null) restore(this.#membersOf(group.name), service.name, groupIndex, MEMBERS);
+      if (lastByte !== undefined) addresses.push([group.name, Number(lastByte)]);
+      if (groupIndex === null) continue;
+      const members = places.get(group.name) ?? [];
+      places.set(group.name, members);
+      members.push([service.name, groupIndex]);
     }
+    restore(this.#addresses, addresses, ADDRESSES);
+    for (const [group, members] of places) restore(this.#membersOf(group), members, MEMBERS);
   }
 
   /** Frees the places of all other services, and tells the VMs of each group their fellow members. */
