@@ -128,7 +128,9 @@ class RollingSink implements pino.DestinationStream {
       this.open().catch(() => {}); // The state is `broken` again.
     }
     const transport = this.#transport;
-    const isFull = transport?.writableNeedDrain && this.#backlogBytes > MAX_BACKLOG_BYTES;
+    // The backlog is gone once the thread has taken all of it, even if the next write finds the shared buffer full again.
+    if (!transport?.writableNeedDrain) this.#backlogBytes = 0;
+    const isFull = this.#backlogBytes > MAX_BACKLOG_BYTES;
     if (this.#state !== 'open' || !transport || transport.destroyed || isFull) {
       this.#lostLines += 1;
       return;
