@@ -1,4 +1,4 @@
-/** The state machine of a service for people, from its table: as Markdown for `monocore help states`, and as a diagram. */
+/** The state machine of a service as Markdown, from its table, for `monocore help states`. */
 import { EVENTS, type Ignored, MACHINE, STATES, type Step } from '../supervisor/machine.ts';
 import type { MachineEventType, StateName } from '../supervisor/states.ts';
 
@@ -30,36 +30,6 @@ export function renderStates(): string {
 function renderTable(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
   return ['', line(head), line(head.map(() => '---')), ...rows.map(line), ''];
-}
-
-/** A Mermaid diagram of the transitions that change the state. */
-export function renderDiagram(): string {
-  const all = sections();
-  const isInside = ({ title }: Section, to: string) => title.startsWith('Stopping/') && to.startsWith('Stopping/');
-  const edges = (inside: boolean) =>
-    all.flatMap((section) => renderEdges(section, (to) => isInside(section, to) === inside));
-  return [
-    'stateDiagram-v2',
-    '  [*] --> Unstarted',
-    '  state Stopping {',
-    ...edges(true).map((edge) => `  ${edge}`),
-    '  }',
-    ...edges(false),
-  ].join('\n');
-}
-
-/** An arrow for each pair of states, with its events. */
-function renderEdges({ title, row }: Section, isWanted: (to: string) => boolean): string[] {
-  // Mermaid takes no slash in a name.
-  const nodeOf = (name: string) => name.replace(/^.*\//, '');
-  const sources = title.replace(/^Stopping,.*/, 'Stopping').split(', ');
-  const arrows = sources.flatMap((from) =>
-    stepsOf(row).flatMap(([type, { to }]) => {
-      const targets = to.filter((name) => name !== 'same' && isWanted(name));
-      return targets.map((target) => [`${nodeOf(from)} --> ${nodeOf(target)}`, type] as const);
-    }),
-  );
-  return group(arrows).map(([arrow, types]) => `  ${arrow}: ${types.join(', ')}`);
 }
 
 /** Values by key, in the order of the keys. */

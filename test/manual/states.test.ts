@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import test from 'node:test';
-import { renderDiagram, renderStates } from '../../src/manual/states.ts';
-import { EVENTS, MACHINE, STATES, type Step } from '../../src/supervisor/machine.ts';
+import { renderStates } from '../../src/manual/states.ts';
+import { EVENTS, type Ignored, MACHINE, STATES, type Step } from '../../src/supervisor/machine.ts';
 
 test('the text explains every state and every event', () => {
   const text = renderStates();
@@ -32,20 +32,29 @@ test('phases of a stop have rows of their own only where they differ', () => {
   assert.doesNotMatch(text, /^### Stopping\/releasing\n/m, 'it has nothing of its own');
 });
 
-test('the manual shows the diagram', async () => {
+test('the diagram of the manual has an arrow for each step to another state', async () => {
   const page = await readFile(new URL('../../src/manual/states.md', import.meta.url), 'utf8');
-  assert.ok(page.includes(`\n\`\`\`mermaid\n${renderDiagram()}\n\`\`\`\n`), 'its diagram is renderDiagram()');
+  const [, diagram = ''] = /^```mermaid\nstateDiagram-v2\n([\s\S]*?)\n```$/m.exec(page) ?? [];
+  const drawn = diagram.split('\n').filter((line) => line.includes(' --> ') && !line.includes('[*]'));
+  assert.deepEqual(drawn.map((line) => line.trim()).sort(), arrows().sort());
 });
 
-test('the diagram leads from each state to each of its next states', () => {
-  const arrows = renderDiagram();
-  const node = (name: string) => name.replace(/^.*\//, '');
-  for (const [name, row] of Object.entries(MACHINE)) {
-    for (const [type, cell] of Object.entries(row) as [string, Step][]) {
-      for (const next of (cell.to ?? []).filter((candidate) => candidate !== 'same')) {
-        const from = name.startsWith('Stopping/') ? `(${node(name)}|Stopping)` : node(name);
-        assert.match(arrows, new RegExp(`^ +${from} --> ${node(next)}: .*\\b${type}\\b`, 'm'), `${name} ${type}`);
-      }
-    }
+/** Arrows in Mermaid's syntax, with their events. Most phases of a stop share some of them: these begin at `Stopping`. */
+function arrows(): string[] {
+  const phases = Object.keys(MACHINE).filter((name) => name.startsWith('Stopping/'));
+  const steps = Object.entries(MACHINE).flatMap(([from, row]) =>
+    Object.entries<Step | Ignored>(row).flatMap(([type, cell]) =>
+      'to' in cell ? cell.to.filter((to) => to !== 'same').map((to) => ({ from, type, to })) : [],
+    ),
+  );
+  const events = new Map<string, Set<string>>();
+  for (const { from, type, to } of steps) {
+    const alike = steps.filter((step) => phases.includes(step.from) && step.type === type && step.to === to);
+    const isShared = phases.includes(from) && alike.length > phases.length / 2;
+    // Mermaid takes no slash in a name.
+    const [source, target] = [isShared ? 'Stopping' : from, to].map((name) => name.replace(/^.*\//, ''));
+    const arrow = `${source} --> ${target}`;
+    events.set(arrow, (events.get(arrow) ?? new Set()).add(type));
   }
-});
+  return [...events].map(([arrow, types]) => `${arrow}: ${[...types].join(', ')}`);
+}
