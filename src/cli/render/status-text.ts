@@ -35,7 +35,7 @@ export function statusLabel(service: ServiceStatus): string {
   if (status !== 'Stopped') return label;
   // The exit of an adopted VM may be unknown, but not the signal that monocore sent.
   const killedBy = started_at !== null && ended_by === 'vm_sigkill' ? 'SIGKILL' : null;
-  const end = reason === 'out-of-memory' ? 'out of memory' : (exit_code ?? signal ?? killedBy);
+  const end = reason === 'out-of-memory' ? 'out of memory' : (signal ?? exit_code ?? killedBy);
   return end === null ? label : `exited (${end})`;
 }
 

@@ -18,7 +18,8 @@ test('progress names the step under way, else the status', () => {
     'running (healthy), udp://127.0.0.2:53',
   );
   assert.equal(progress({ status: 'Stopping' }), 'stopping');
-  assert.equal(progress({ status: 'Stopped', signal: 'SIGKILL' }), 'exited (SIGKILL)');
+  assert.equal(progress({ status: 'Stopped', exit_code: 137, signal: 'SIGKILL' }), 'exited (SIGKILL)');
+  assert.equal(progress({ status: 'Stopped', exit_code: 3 }), 'exited (3)');
 });
 
 test('the outcome of a command says how the service is now', () => {
