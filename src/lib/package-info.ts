@@ -9,6 +9,9 @@ export const isSource = import.meta.url.endsWith('.ts');
 /** Absolute path of the folder with package.json; the build has one more level, `dist/`. */
 export const packageRoot = fileURLToPath(new URL(isSource ? '../..' : '../../..', import.meta.url));
 
+/** Script that prepares a host, for messages: absolute, since an installed package is anywhere. */
+export const SETUP_SCRIPT = join(packageRoot, 'scripts/setup.sh');
+
 export function packageVersion(): string {
   const manifest = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string };
   return manifest.version;
