@@ -1,5 +1,5 @@
 /** The config and the services of a start. Not in options.ts: most commands need none of the config's modules. */
-import { resolve } from 'node:path';
+import { relative } from 'node:path';
 import { findConfig } from '../config/load.ts';
 import { didYouMean } from '../config/problems.ts';
 import { MonocoreError } from '../lib/errors.ts';
@@ -39,10 +39,10 @@ export function selectFromConfig(config: Config, { names, group }: Selection): s
 }
 
 /**
- * Absolute path of the config: `-f`, else the one in the current folder.
+ * Path of the config, as messages name it: `-f`, else the one in the current folder, without that folder.
  *
  * @throws MonocoreError `ConfigInvalid` if the folder has several
  */
 export function configPath({ file }: { readonly file?: string }): string {
-  return file === undefined ? findConfig(process.cwd()) : resolve(file);
+  return file ?? relative('', findConfig(process.cwd()));
 }

@@ -90,7 +90,7 @@ async function readConfigText(file: string): Promise<string> {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    throw unreadableFile(file, 'is not UTF-8 text', 'a file in UTF-8');
+    throw unreadableFile(file, 'it is not UTF-8 text');
   }
 }
 
@@ -104,21 +104,24 @@ export function findConfig(folder: string): string {
   if (second === undefined) return first ?? join(folder, 'monocore.toml');
   const names = found.map((path) => basename(path));
   const list = `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
-  throw unreadableFile(second, `${list} are here; name one with the -f option`, null);
+  throw fileError(second, `${folder} has several configs: ${list}; name one with the -f option`);
 }
 
 async function readBytes(file: string): Promise<Buffer> {
   try {
     const found = await stat(file);
-    if (found.isDirectory())
-      throw unreadableFile(file, 'is a directory', `a file such as ${join(file, 'monocore.toml')}`);
+    if (found.isDirectory()) {
+      throw unreadableFile(file, `it is a directory; name a file in it, such as ${join(file, 'monocore.toml')}`);
+    }
     if (!EXTENSIONS.includes(extname(file))) {
-      const expected = `a file that ends in ${EXTENSIONS.join(', ')}`;
-      throw unreadableFile(file, 'does not have the extension of a config', expected);
+      throw unreadableFile(
+        file,
+        `the name of a config ends in ${EXTENSIONS.slice(0, -1).join(', ')} or ${EXTENSIONS.at(-1)}`,
+      );
     }
     // Reading a FIFO or a device may block forever.
-    if (!found.isFile()) throw unreadableFile(file, 'is not a regular file', 'a file');
-    if (found.size > MAX_CONFIG_BYTES) throw unreadableFile(file, 'is larger than 1 MiB', 'a config');
+    if (!found.isFile()) throw unreadableFile(file, 'it is not a regular file');
+    if (found.size > MAX_CONFIG_BYTES) throw unreadableFile(file, 'it is larger than 1 MiB');
     return await readFile(file);
   } catch (error) {
     if (error instanceof MonocoreError) throw error;
@@ -130,15 +133,20 @@ function fromSystem(file: string, error: unknown): MonocoreError {
   const hint = 'name another file with the -f option';
   const code = errorCode(error) ?? '';
   if (['EACCES', 'EPERM'].includes(code))
-    return unreadableFile(file, 'you may not read this file', 'read permission on it and its folders', error);
-  if (code !== 'ENOENT') return unreadableFile(file, `${errorText(error)}; ${hint}`, null, error);
+    return unreadableFile(file, 'permission denied; give your user access to it and its folders', error);
+  if (code !== 'ENOENT') return unreadableFile(file, `${errorText(error)}; ${hint}`, error);
   const missing = file === basename(file) ? `there is no ${file} here` : 'there is no such file';
-  return unreadableFile(file, `${missing}; ${hint}, or write a first one with monocore init`, null, error);
+  return unreadableFile(file, `${missing}; ${hint}, or write a first one with monocore init`, error);
 }
 
-function unreadableFile(file: string, message: string, expected: string | null, cause?: unknown): MonocoreError {
-  return new MonocoreError('ConfigInvalid', `${file} cannot be read: ${message}; nothing was started`, {
-    details: [{ file, line: 1, column: 1, length: 1, path: '', message, expected, source: '' }],
+function unreadableFile(file: string, reason: string, cause?: unknown): MonocoreError {
+  return fileError(file, `${file} cannot be read: ${reason}`, cause);
+}
+
+/** The error of a config as a whole; its message says everything. */
+function fileError(file: string, message: string, cause?: unknown): MonocoreError {
+  return new MonocoreError('ConfigInvalid', message, {
+    details: [{ file, line: 1, column: 1, length: 1, path: '', message, expected: null, source: '' }],
     cause,
   });
 }

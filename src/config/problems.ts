@@ -158,5 +158,5 @@ function wholeCharacter(source: string, index: number): number {
 /** The error for a config that was read but is not valid; `problems` is in order of position and not empty. */
 export function configInvalid(file: string, problems: readonly ConfigProblem[]): MonocoreError {
   const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
-  return new MonocoreError('ConfigInvalid', `${file} has ${count}; nothing was started`, { details: problems });
+  return new MonocoreError('ConfigInvalid', `${file} has ${count}`, { details: problems });
 }

@@ -77,7 +77,9 @@ async function checkKind({ at, file, kind }: FileUse): Promise<PathProblem | nul
 function unreadable(at: Path, file: string, kind: Kind, error: unknown): PathProblem {
   const code = errorCode(error);
   const isMissing = code === 'ENOENT' || code === 'ENOTDIR';
-  return valueProblem(at, isMissing ? `there is no ${kind} ${quote(file)}` : errorText(error));
+  if (!isMissing) return valueProblem(at, errorText(error));
+  const remedy = kind === 'file or directory' ? '; create it first' : '';
+  return valueProblem(at, `there is no ${kind} ${quote(file)}${remedy}`);
 }
 
 function listEnvFiles({ services }: ParsedConfig): Omit<FileUse, 'kind'>[] {

@@ -91,10 +91,10 @@ test('formatProblem shows control characters instead of sending them to the term
 test('configInvalid counts the problems in its message and carries them as details', () => {
   const one = configInvalid('monocore.toml', [PROBLEM]);
   assert.equal(one.code, 'ConfigInvalid');
-  assert.equal(one.message, 'monocore.toml has 1 problem; nothing was started');
+  assert.equal(one.message, 'monocore.toml has 1 problem');
   assert.deepEqual(one.details, [PROBLEM]);
   const three = configInvalid('a/b.toml', [PROBLEM, PROBLEM, PROBLEM]);
-  assert.equal(three.message, 'a/b.toml has 3 problems; nothing was started');
+  assert.equal(three.message, 'a/b.toml has 3 problems');
 });
 
 test('formatPath writes indexes in brackets and odd keys in quotes', () => {

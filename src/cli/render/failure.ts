@@ -28,10 +28,8 @@ function hintsFor(error: unknown): string[] {
   if (!(error instanceof MonocoreError)) return [DEBUG_HINT];
   const { code, details } = error;
   if (code === 'ConfigInvalid' && Array.isArray(details)) {
-    // The only problem of an unreadable file is in the message already.
-    const problems = (details as ConfigProblem[]).filter(
-      ({ message, expected }) => expected !== null || !error.message.includes(message),
-    );
+    // The problem of a file as a whole is the message already.
+    const problems = (details as ConfigProblem[]).filter(({ message }) => message !== error.message);
     const hidden = problems.length - MAX_PROBLEMS;
     const lines = problems.slice(0, MAX_PROBLEMS).flatMap((problem) => formatProblem(problem).split('\n'));
     return hidden > 0 ? [...lines, `… and ${hidden} more`] : lines;

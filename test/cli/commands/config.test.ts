@@ -43,7 +43,7 @@ test('check counts services and groups, or shows every problem, and starts nothi
   assert.deepEqual([exitCode, stdout], [2, '']);
   assert.equal(
     stderr.replace(/ \(expected .*\)$/gm, ''),
-    `monocore: broken.yaml has 3 problems; nothing was started
+    `monocore: broken.yaml has 3 problems
   broken.yaml:2:5: service[0].command: is missing
     - name: web
       ^^^^^^^^^
@@ -64,7 +64,7 @@ test('several configs in a folder are an error', async (t) => {
   write('monocore.json', '{}');
   const { exitCode, stderr } = await run('config', 'check');
   assert.equal(exitCode, 2);
-  assert.match(stderr, /monocore\.toml and monocore\.json are here; name one with the -f option/);
+  assert.match(stderr, /has several configs: monocore\.toml and monocore\.json; name one with the -f option/);
 });
 
 test('show prints the whole config, with secrets masked until they are asked for', async (t) => {

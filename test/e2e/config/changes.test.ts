@@ -61,7 +61,7 @@ it('plans, applies and watches changes of the config, and puts back what fails',
   await saying('watching');
   assert.equal((await home.status('late')).status, 'Stopped');
   writeFileSync(file, '[[service]\n');
-  await saying('nothing was started');
+  await saying('has 1 problem');
   assert.equal((await home.status('web')).status, 'Started');
   write({ web: STAY, other: STAY });
   await saying('other: running');
