@@ -100,7 +100,9 @@ monocore logs -n 12
 if [[ $keep == yes ]]; then
   heading 'The demo keeps running'
   echo "open       $address"
-  echo 'follow     npx monocore logs --follow'
-  echo 'stop it    npx monocore stop'
-  echo 'end all    npx monocore daemon stop'
+  # Not by npx, which remembers a checkout that was not built yet.
+  readonly command="node $PWD/dist/src/cli/bin.js"
+  echo "follow     $command logs --follow"
+  echo "stop it    $command stop"
+  echo "end all    $command daemon stop"
 fi
