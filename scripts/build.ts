@@ -13,7 +13,13 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
 
 /** Folders with files that are read or executed at run time rather than imported. */
-const ASSET_DIRS = ['src/manual', 'src/vm/guest', 'src/vm/process/shim', 'workers/jobs/guest-image/run-as'];
+const ASSET_DIRS = [
+  'src/manual',
+  'src/lib/file-lock',
+  'src/vm/guest',
+  'src/vm/process/shim',
+  'workers/jobs/guest-image/run-as',
+];
 
 /** Files and folders that the build depends on. A folder counts, too: it is newer when a file in it was deleted. */
 const INPUTS = [

@@ -122,7 +122,7 @@ export class Runtime implements OrchestratorContext {
   static async open(options: RuntimeOptions = {}): Promise<Runtime> {
     const paths = new HomePaths(resolveHome(options.home));
     await makeHome(paths);
-    const runtime = new Runtime(paths, options, await lockHome(paths.home));
+    const runtime = new Runtime(paths, options, await lockHome(paths));
     try {
       await runtime.#start();
     } catch (error) {

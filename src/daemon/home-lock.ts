@@ -1,28 +1,21 @@
-/** Lock of a home: one daemon at a time. The kernel frees it however the daemon ends. */
-import { createHash } from 'node:crypto';
-import { once } from 'node:events';
-import { realpathSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { errorCode, MonocoreError } from '../lib/errors.ts';
+/** Lock of a home: one daemon at a time. */
+import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
+import { lockFile, type Unlock } from '../lib/file-lock.ts';
+import type { HomePaths } from '../state/paths.ts';
 
 /**
- * Takes the lock: a listening unix socket in the abstract namespace (unix(7)), which leaves no file behind. Abstract names
- * are per network namespace, and every user may take any of them, so the user id is part of the name.
+ * Takes the lock of an existing home.
  *
- * @param home an existing folder
- * @returns frees the lock
- * @throws MonocoreError `DaemonRunning` when another process holds it
+ * @throws MonocoreError `DaemonRunning` when another process holds it, `HomeUnusable` when it cannot be taken
  */
-export async function lockHome(home: string): Promise<() => void> {
-  const digest = createHash('sha256').update(realpathSync(home)).digest('hex');
-  const server = createServer((socket) => socket.destroy());
+export async function lockHome({ home, lock }: HomePaths): Promise<Unlock> {
+  let unlock: Unlock | null;
   try {
-    server.listen({ path: `\0monocore-${process.getuid?.() ?? 0}-${digest}` });
-    await once(server, 'listening');
+    unlock = await lockFile(lock, null);
   } catch (cause) {
-    if (errorCode(cause) !== 'EADDRINUSE') throw cause;
-    throw new MonocoreError('DaemonRunning', `a monocore daemon runs already for the home ${home}`, { cause });
+    const hint = errorCode(cause) === 'EACCES' ? '; another user has used this home: choose another with --home' : '';
+    throw new MonocoreError('HomeUnusable', `${lock} cannot be locked: ${errorText(cause)}${hint}`, { cause });
   }
-  server.unref();
-  return () => server.close();
+  if (unlock) return unlock;
+  throw new MonocoreError('DaemonRunning', `a monocore daemon runs already for the home ${home}`);
 }

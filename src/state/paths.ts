@@ -4,6 +4,7 @@
  * | path | mode | written by | read by | deleted by |
  * |---|---|---|---|---|
  * | `daemon.sock` | 0600 | api worker | CLI | api worker, next daemon |
+ * | `lock` | 0600 | daemon: empty, locked while one runs | daemon | nobody |
  * | `run/<service>.json` | 0600 | state worker (`.tmp` until it is whole) | main, next daemon | state worker when the service has ended |
  * | `ended/<service>.json` | 0600 | state worker when the service has ended (`.tmp` likewise) | main, next daemon | state worker at `start`, `remove` |
  * | `run/<service>/` | 0700 | main before the launch | VM process, main | main when the service has ended |
@@ -22,6 +23,7 @@
  * | `cache/initramfs/<sha256>.cpio` | 0644 | job | QEMU | nobody: content-addressed |
  * | `cache/accelerator.json` | 0644 | main after a probe | main, `doctor` | nobody: keyed by versions |
  * | `images/{oci-layout,index.json}` | 0644 | image jobs under the store's lock | image jobs | nobody |
+ * | `images/lock` | 0600 | image jobs: empty, locked by one at a time | image jobs | nobody |
  * | `images/blobs/sha256/<hex>` | 0644 | image jobs, once verified | image jobs | `images rm`, `images prune` |
  * | `images/partial/<hex>` | 0600 | pull job, until it is verified | the next pull, which goes on | that pull; `images prune` |
  * | `images/roots/<hex>.erofs` | 0644 | root job (`.erofs.tmp` until it is whole) | QEMU | `images rm`, `images prune` |
@@ -75,6 +77,8 @@ export class VmPaths extends Folder {
  * Digests are `sha256:<hex>`, checked by the caller.
  */
 export class ImagePaths extends Folder {
+  /** Locked by the job that changes the store, see `lib/file-lock.ts`. */
+  readonly lock = join(this.dir, 'lock');
   readonly layoutFile = join(this.dir, 'oci-layout');
   readonly index = join(this.dir, 'index.json');
   readonly blobsDir = join(this.dir, 'blobs', 'sha256');
@@ -108,6 +112,8 @@ function hexOf(digest: string): string {
 export class HomePaths extends Folder {
   readonly home = this.dir;
   readonly socket = join(this.home, 'daemon.sock');
+  /** Locked by the daemon of the home, see `lib/file-lock.ts`. */
+  readonly lock = join(this.home, 'lock');
   readonly runDir = join(this.home, 'run');
   readonly endedDir = join(this.home, 'ended');
   readonly logDir = join(this.home, 'log');

@@ -1,18 +1,24 @@
 import assert from 'node:assert/strict';
-import { symlinkSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { realpathSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import test from 'node:test';
 import { lockHome } from '../../src/daemon/home-lock.ts';
+import { HomePaths } from '../../src/state/paths.ts';
 import { startFixture } from '../helpers/processes/fixture.ts';
 import { makeTempDir } from '../helpers/temp.ts';
 
+const makeHome = async (t: test.TestContext) => new HomePaths(await makeTempDir(t));
+
 test('a home is locked once at a time, under each of its names', async (t) => {
-  const home = await makeTempDir(t);
-  const unlock = await lockHome(home);
+  const paths = await makeHome(t);
+  const unlock = await lockHome(paths);
   const alias = join(await makeTempDir(t), 'alias');
-  symlinkSync(home, alias);
-  for (const name of [home, alias]) {
-    await assert.rejects(lockHome(name), {
+  symlinkSync(paths.home, alias);
+  for (const name of [paths.home, alias]) {
+    await assert.rejects(lockHome(new HomePaths(name)), {
       code: 'DaemonRunning',
       message: `a monocore daemon runs already for the home ${name}`,
     });
@@ -21,24 +27,60 @@ test('a home is locked once at a time, under each of its names', async (t) => {
 });
 
 test('locks of different homes do not meet', async (t) => {
-  const unlocks = [await lockHome(await makeTempDir(t)), await lockHome(await makeTempDir(t))];
+  const unlocks = [await lockHome(await makeHome(t)), await lockHome(await makeHome(t))];
   for (const unlock of unlocks) unlock();
 });
 
 test('a lock that was freed can be taken again', async (t) => {
-  const home = await makeTempDir(t);
+  const paths = await makeHome(t);
   for (let turn = 0; turn < 3; turn += 1) {
-    const unlock = await lockHome(home);
+    const unlock = await lockHome(paths);
     unlock();
   }
 });
 
 test('the kernel frees the lock of a process that was killed', async (t) => {
-  const home = await makeTempDir(t);
-  const holder = startFixture(t, 'lock-holder.ts', [home]);
+  const paths = await makeHome(t);
+  const holder = startFixture(t, 'lock-holder.ts', [paths.home]);
   assert.equal(await holder.readLine(), 'locked');
-  await assert.rejects(lockHome(home), { code: 'DaemonRunning' });
+  await assert.rejects(lockHome(paths), { code: 'DaemonRunning' });
   await holder.kill();
-  const unlock = await lockHome(home);
+  const unlock = await lockHome(paths);
+  unlock();
+});
+
+test('a daemon in another network namespace is kept out', async (t) => {
+  const paths = await makeHome(t);
+  const holder = startFixture(t, 'lock-holder.ts', [paths.home], ['unshare', '--map-root-user', '--net']);
+  assert.equal(await holder.readLine(), 'locked');
+  await assert.rejects(lockHome(paths), { code: 'DaemonRunning' });
+});
+
+test('a socket in the abstract namespace, which anybody may bind, keeps no daemon from its home', async (t) => {
+  const paths = await makeHome(t);
+  const digest = createHash('sha256').update(realpathSync(paths.home)).digest('hex');
+  const decoy = createServer().listen({ path: `\0monocore-${process.getuid!()}-${digest}` });
+  t.after(() => decoy.close());
+  await once(decoy, 'listening');
+  const unlock = await lockHome(paths);
+  unlock();
+});
+
+test('only the owner of a home can open its lock, also where it was copied with other modes', async (t) => {
+  const paths = await makeHome(t);
+  writeFileSync(paths.lock, '', { mode: 0o644 });
+  const unlock = await lockHome(paths);
+  assert.equal(statSync(paths.lock).mode & 0o777, 0o600);
+  unlock();
+});
+
+test('a link in the place of the lock is refused, and nothing is made where it points', async (t) => {
+  const paths = await makeHome(t);
+  const target = join(await makeTempDir(t), 'target');
+  symlinkSync(target, paths.lock);
+  await assert.rejects(lockHome(paths), { code: 'HomeUnusable' });
+  assert.equal(statSync(target, { throwIfNoEntry: false }), undefined);
+  rmSync(paths.lock);
+  const unlock = await lockHome(paths);
   unlock();
 });

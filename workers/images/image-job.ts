@@ -20,7 +20,7 @@ export async function runImageJob(job: ImageJob): Promise<ImageJobResults[ImageJ
   port.once('message', () => cancel.abort(new MonocoreError('Aborted', 'the request was cancelled')));
   try {
     const report = createReport(port);
-    const unlock = await lockStore(job.imagesDir, cancel.signal, () => report({ type: 'waiting' }));
+    const unlock = await lockStore(store.paths, cancel.signal, () => report({ type: 'waiting' }));
     try {
       await store.prepare();
       return await runChange(job, { store, signal: cancel.signal, report });

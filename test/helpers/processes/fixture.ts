@@ -16,11 +16,21 @@ interface Fixture {
   kill(): Promise<void>;
 }
 
-/** Starts `test/fixtures/<name>`, to be killed when the test has ended. */
-export function startFixture(t: Pick<TestContext, 'after'>, name: string, args: readonly string[] = []): Fixture {
+/**
+ * Starts `test/fixtures/<name>`, to be killed when the test has ended.
+ *
+ * @param wrapper a program that becomes the given one, and its options
+ */
+export function startFixture(
+  t: Pick<TestContext, 'after'>,
+  name: string,
+  args: readonly string[] = [],
+  wrapper: readonly string[] = [],
+): Fixture {
   const path = fileURLToPath(new URL(`../../fixtures/${name}`, import.meta.url));
   const loader = name.endsWith('.ts') ? TYPESCRIPT_OPTIONS : [];
-  const child: ChildProcessByStdio<Writable, Readable, null> = spawn(process.execPath, [...loader, path, ...args], {
+  const [program = '', ...words] = [...wrapper, process.execPath, ...loader, path, ...args];
+  const child: ChildProcessByStdio<Writable, Readable, null> = spawn(program, words, {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const exited = once(child, 'exit');

@@ -1,0 +1,79 @@
+/** Locks on files, which the kernel frees however the process that has one ends. Any thread. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, constants, fchmodSync, fstatSync, openSync, statSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { getSystemErrorMap } from 'node:util';
+import { MonocoreError } from './errors.ts';
+
+/** Part of the package, see file-lock/flock.c. */
+const PROGRAM = fileURLToPath(new URL(`./file-lock/${process.arch}/monocore-flock`, import.meta.url));
+
+/** Exit code of the program when another process has the lock. */
+const TAKEN = 1;
+
+/** Frees the lock. */
+export type Unlock = () => void;
+
+/**
+ * Takes an exclusive flock(2) on a file with mode 0600, which is made if missing and never deleted. Only this user and
+ * root can open it, so nobody else can keep the lock from its owner; and unlike a socket's name it is the same in every
+ * network namespace.
+ *
+ * @param wait null to give up at once when another process has it; a signal to wait until it is free or the signal aborts
+ * @returns null when another process has it
+ * @throws the system's error for a file that cannot be opened; the signal's reason
+ */
+export async function lockFile(path: string, wait: AbortSignal | null): Promise<Unlock | null> {
+  for (;;) {
+    wait?.throwIfAborted();
+    const fd = openLockFile(path);
+    try {
+      if (!(await lockDescriptor(fd, wait))) {
+        closeSync(fd);
+        return null;
+      }
+    } catch (error) {
+      closeSync(fd);
+      wait?.throwIfAborted();
+      throw error;
+    }
+    if (isAt(path, fd)) return () => closeSync(fd);
+    // It was deleted in between: another process may have the lock of the file that is there now.
+    closeSync(fd);
+  }
+}
+
+function openLockFile(path: string): number {
+  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+  try {
+    const { uid, mode } = fstatSync(fd);
+    // A copied home may have other modes.
+    if (uid === process.geteuid?.() && (mode & 0o777) !== 0o600) fchmodSync(fd, 0o600);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+function isAt(path: string, fd: number): boolean {
+  const found = statSync(path, { throwIfNoEntry: false });
+  const own = fstatSync(fd);
+  return found !== undefined && found.dev === own.dev && found.ino === own.ino;
+}
+
+/** Returns false when another process has the lock. */
+async function lockDescriptor(fd: number, wait: AbortSignal | null): Promise<boolean> {
+  const options = wait ? { signal: wait, killSignal: 'SIGKILL' as const } : {};
+  const child = spawn(PROGRAM, wait ? ['wait'] : [], {
+    stdio: ['ignore', 'ignore', 'ignore', fd],
+    env: {},
+    ...options,
+  });
+  const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+  if (code === 0) return true;
+  if (code === TAKEN && wait === null) return false;
+  const reason = code === null ? signal : (getSystemErrorMap().get(-code)?.[1] ?? `error ${code}`);
+  throw new MonocoreError('HomeUnusable', `the lock cannot be taken: ${reason}`);
+}
