@@ -1,4 +1,4 @@
-/** The daemon as the CLI sees it: one method per route of `protocol/http.ts`, each a request over its unix socket. */
+/** The daemon as the CLI sees it: one method per route of `workers/api/routes.ts`, each a request over its unix socket. */
 import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';

@@ -1,4 +1,33 @@
-/** Routes of `src/protocol/http.ts`. */
+/**
+ * The HTTP interface of the daemon, over its unix socket. JSON in and out; an error answers with a
+ * `WireError` in `{"error": …}`.
+ *
+ * | route | request | answer |
+ * |---|---|---|
+ * | `GET /v1/daemon` | | `DaemonStatus` |
+ * | `POST /v1/daemon/stop` | `DaemonStopRequest` | `{}` |
+ * | `GET /v1/services?name=…&name=…&group=…` | | `ServicesReply` |
+ * | `POST /v1/services/start` | `StartRequest` | `CommandReply` |
+ * | `POST /v1/services/plan` | `StartRequest` | `PlanReply` |
+ * | `POST /v1/services/stop`, `/restart`, `/remove` | `StopRequest` | `CommandReply` |
+ * | `GET /v1/images` | | `ImagesReply` |
+ * | `POST /v1/images/pull`, `/load` | `PullRequest`, `LoadRequest` | newline-delimited JSON: an `ImageReply` a line |
+ * | `POST /v1/images/remove` | `RemoveImagesRequest` | `RemovedImages` |
+ * | `POST /v1/images/prune` | | `RemovedImages` |
+ * | `GET /v1/events` | | newline-delimited JSON: a `ControlEvent` for each service known, then each change |
+ * | `GET /v1/logs?name=…&stream=stdout&stream=stderr&tail=100&follow=true&since=…&until=…&grep=…&ignore_case=true` | | text: the records, as in the files |
+ *
+ * `since` and `until` are RFC 3339 with a zone, or milliseconds since the epoch, both included. `grep` is a JavaScript
+ * regular expression, see `LogPattern`; `tail` counts the records that match. With `follow` they apply to new records as
+ * well, and the answer ends when `until` has passed.
+ *
+ * Closing the connection cancels a pull or load. An error before the first line is an ordinary error answer; a later one is
+ * the last line.
+ *
+ * The logs' answer may fail after its status was sent. For a client that sent `TE: trailers` (RFC 9110, section 10.1.4) it
+ * ends with the trailer `ERROR_TRAILER`. Any other client's connection is reset, so that an incomplete answer is not
+ * taken for a complete one.
+ */
 import type { HttpBindings } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { Hono } from 'hono';

@@ -1,13 +1,11 @@
-/** Watched processes, and the cost of each since its previous sample. */
-
-import type { DiskBytes, openProcFiles, ProcFiles } from '../../src/lib/proc.ts';
+/** Watched processes: the files that each holds open, and its last reading. */
+import type { openProcFiles, ProcFiles } from '../../src/lib/proc.ts';
 import type { Metrics } from '../../src/protocol/service.ts';
-import type { ProcessId, Usage, UsagePoller } from './usage.ts';
+import { metricsBetween, NOTHING_READ, type ProcessId, type Reading, type UsagePoller } from './usage.ts';
 
 interface Watched extends ProcessId {
   readonly files: ProcFiles;
-  usage: Usage | null;
-  disk: DiskBytes | null;
+  last: Reading;
 }
 
 /** Samples processes by the name of their service. */
@@ -29,7 +27,7 @@ export class Sampler {
   watch(service: string, pid: number): void {
     this.unwatch(service);
     const files = this.#open(pid);
-    if (files) this.#watched.set(service, { pid, startTicks: files.startTicks, files, usage: null, disk: null });
+    if (files) this.#watched.set(service, { pid, startTicks: files.startTicks, files, last: NOTHING_READ });
   }
 
   /** Unknown names are ignored. */
@@ -48,33 +46,14 @@ export class Sampler {
     for (const [service, watched] of batch) {
       // It may have been unwatched, or replaced, while pidusage was reading.
       if (this.#watched.get(service) !== watched) continue;
-      samples[service] = this.#measure(watched, usages.get(watched.pid) ?? null);
+      const reading = { usage: usages.get(watched.pid) ?? null, disk: watched.files.readDiskBytes() };
+      samples[service] = metricsBetween(watched.last, reading);
+      watched.last = reading;
     }
     return samples;
-  }
-
-  #measure(watched: Watched, usage: Usage | null): Metrics {
-    const disk = watched.files.readDiskBytes();
-    const before = { usage: watched.usage, disk: watched.disk };
-    watched.usage = usage;
-    watched.disk = disk;
-    return {
-      cpu_usage: before.usage && usage && cpuPercent(before.usage, usage),
-      memory_usage: usage?.memoryBytes ?? null,
-      disk_read_bytes: before.disk && disk && disk.read - before.disk.read,
-      disk_write_bytes: before.disk && disk && disk.write - before.disk.write,
-      total_disk_read_bytes: disk?.read ?? null,
-      total_disk_write_bytes: disk?.write ?? null,
-    };
   }
 
   #dropEnded(): void {
     for (const [service, { files }] of this.#watched) if (!files.isAlive()) this.unwatch(service);
   }
-}
-
-/** Per cent of one core; null when no time has passed by the kernel's clock. */
-function cpuPercent(before: Usage, now: Usage): number | null {
-  const elapsedMs = now.ageMs - before.ageMs;
-  return elapsedMs > 0 ? (100 * (now.cpuTimeMs - before.cpuTimeMs)) / elapsedMs : null;
 }

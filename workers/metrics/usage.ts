@@ -1,5 +1,6 @@
 /**
- * CPU and memory of many processes at once, by pidusage, around its traps (4.1):
+ * Metrics of processes, from two readings of each. CPU and memory of many at once are read by pidusage, around its traps
+ * (4.1):
  *
  * - It keeps `/proc/<pid>/stat` of each pid open until `maxage` after the last poll; polling again prolongs that. A pid
  *   that is used again meanwhile is read through the file of the process that is gone, which fails each time. So a pid
@@ -13,15 +14,43 @@
  */
 import { closeSync } from 'node:fs';
 import pidusage from 'pidusage';
-import { listDescriptors } from '../../src/lib/proc.ts';
+import { type DiskBytes, listDescriptors } from '../../src/lib/proc.ts';
+import type { Metrics } from '../../src/protocol/service.ts';
 
-export interface Usage {
+interface Usage {
   /** CPU time in user and kernel mode since the start of the process, milliseconds. */
   readonly cpuTimeMs: number;
   /** Time since the start of the process, milliseconds, to hundredths of a second. */
   readonly ageMs: number;
   /** Resident memory, bytes. */
   readonly memoryBytes: number;
+}
+
+/** Counters of a process at one time; null for those that could not be read. */
+export interface Reading {
+  readonly usage: Usage | null;
+  readonly disk: DiskBytes | null;
+}
+
+export const NOTHING_READ: Reading = Object.freeze({ usage: null, disk: null });
+
+/** Metrics at `now`; differences are null without a value `before`. Pure. */
+export function metricsBetween(before: Reading, now: Reading): Metrics {
+  const { usage, disk } = now;
+  return {
+    cpu_usage: before.usage && usage && cpuPercent(before.usage, usage),
+    memory_usage: usage?.memoryBytes ?? null,
+    disk_read_bytes: before.disk && disk && disk.read - before.disk.read,
+    disk_write_bytes: before.disk && disk && disk.write - before.disk.write,
+    total_disk_read_bytes: disk?.read ?? null,
+    total_disk_write_bytes: disk?.write ?? null,
+  };
+}
+
+/** Per cent of one core; null when no time has passed by the kernel's clock. */
+function cpuPercent(before: Usage, now: Usage): number | null {
+  const elapsedMs = now.ageMs - before.ageMs;
+  return elapsedMs > 0 ? (100 * (now.cpuTimeMs - before.cpuTimeMs)) / elapsedMs : null;
 }
 
 /** A process; the start time distinguishes it from a later one with the same pid. */
