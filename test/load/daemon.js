@@ -4,8 +4,7 @@ import { watchLoop } from './loop-delay.js';
 
 process.exitCode = await runDaemon({
   home: process.argv[2],
-  logLevel: 'info',
-  background: true,
+  settings: { log_level: 'info', log_workers: 1, background: true, leave_running: false },
   hooks: { onServing: () => watchLoop() },
 });
 process.stdin.destroy();
