@@ -1,9 +1,26 @@
 #!/usr/bin/env bash
 # Makes this host and this checkout ready to run microVMs: finds what is there and installs what is missing. Says
 # nothing and takes no time when nothing is. As root on Debian and Ubuntu packages are installed; elsewhere it says
-# what to install, by role.
+# what to install, by role. `monocore setup` runs it with --host: for the host and the home, without the checkout.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+usage='usage: scripts/setup.sh [--host]
+  --host  prepare the host only: install no npm packages and build nothing'
+
+checkout=yes
+case ${1:-} in
+  '') ;;
+  --host) checkout=no ;;
+  -h | --help)
+    echo "$usage"
+    exit
+    ;;
+  *)
+    echo "$usage" >&2
+    exit 2
+    ;;
+esac
 
 home=${MONOCORE_HOME:-$HOME/.monocore}
 
@@ -88,7 +105,7 @@ missing_roles() {
   have_mkfs || printf 'e2fsprogs\tmkfs.ext4, which makes the disks of services\n'
   have_static_busybox || printf 'busybox-static\ta statically linked busybox, for the guests\n'
   have_virtiofsd || printf '%s\tvirtiofsd, which shares host folders with guests\n' "$(virtiofsd_package)"
-  have curl || printf 'curl\tcurl, for scripts/quickstart.sh\n'
+  [[ ! -f scripts/quickstart.sh ]] || have curl || printf 'curl\tcurl, for scripts/quickstart.sh\n'
 }
 
 is_debian() {
@@ -124,7 +141,7 @@ report_missing() {
     echo 'setup: this host lacks, with the name of the package in Debian and Ubuntu:'
     missing_roles | while IFS=$'\t' read -r package role; do printf '  %-20s %s\n' "$package" "$role"; done
     if is_debian; then
-      printf '  Run this script as root, or: sudo apt-get install --no-install-recommends %s\n' \
+      printf '  Run this again as root, or: sudo apt-get install --no-install-recommends %s\n' \
         "$(missing_roles | cut -f 1 | sort -u | paste -s -d ' ')"
     fi
   } >&2
@@ -223,10 +240,10 @@ TEXT
 
 # ---- This checkout ----------------------------------------------------------------------------------------------
 
-# A package that was installed from a registry has neither a lock file nor anything to build.
 build_checkout() {
-  [[ -f package-lock.json ]] || return 0
-  if [[ ! -f node_modules/.package-lock.json || package-lock.json -nt node_modules/.package-lock.json ]]; then
+  # npm would empty the folder behind a link, which is another checkout's.
+  if [[ ! -L node_modules ]] &&
+    [[ ! -f node_modules/.package-lock.json || package-lock.json -nt node_modules/.package-lock.json ]]; then
     say 'installing the npm packages'
     npm ci --no-audit --no-fund --loglevel=error
   fi
@@ -239,4 +256,4 @@ ready=yes
 install_programs
 install_kernel
 [[ $ready == yes ]] || exit 1
-build_checkout
+[[ $checkout == no ]] || build_checkout

@@ -100,10 +100,10 @@ const RESERVATIONS: readonly Reservation[] = [
     wrong: { path: 'src/supervisor/vm-session.ts', source: "import { Qmp } from '../vm/qemu/qmp.ts';" },
   },
   {
-    title: 'the command becomes the daemon in one place, and starts only daemons and pagers',
+    title: 'the command becomes the daemon in one place, and starts only daemons, pagers and the set-up script',
     within: /^src\/cli\//,
     target: /^(src\/daemon\/|(node:)?(child_process|worker_threads)$)/,
-    keepers: /^src\/cli\/(daemon\/process|render\/pager|commands\/daemon\/run)\.ts$/,
+    keepers: /^src\/cli\/(daemon\/process|render\/pager|commands\/(daemon\/run|setup))\.ts$/,
     wrong: { path: 'src/cli/commands/start.ts', source: "import { Runtime } from '../../daemon/daemon.ts';" },
   },
 ];

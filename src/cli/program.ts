@@ -227,8 +227,13 @@ export const VERBS: readonly VerbRow[] = [
   },
 
   {
-    name: 'doctor',
+    name: 'setup',
     group: 'Host and daemon',
+    summary: 'prepare this host: QEMU, busybox, a kernel for the guests',
+    load: async () => (await import('./commands/setup.ts')).setup,
+  },
+  {
+    name: 'doctor',
     summary: 'check whether this host can run microVMs',
     options: [JSON_OUTPUT],
     load: async () => (await import('./commands/doctor.ts')).doctor,

@@ -9,7 +9,7 @@ export const isSource = import.meta.url.endsWith('.ts');
 /** Absolute path of the folder with package.json; the build has one more level, `dist/`. */
 export const packageRoot = fileURLToPath(new URL(isSource ? '../..' : '../../..', import.meta.url));
 
-/** Script that prepares a host, for messages: absolute, since an installed package is anywhere. */
+/** Script of `monocore setup`, which prepares a host. */
 export const SETUP_SCRIPT = join(packageRoot, 'scripts/setup.sh');
 
 export function packageVersion(): string {

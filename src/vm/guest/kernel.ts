@@ -2,7 +2,6 @@
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { MonocoreError } from '../../lib/errors.ts';
-import { SETUP_SCRIPT } from '../../lib/package-info.ts';
 import { type Architecture, PACKAGES } from '../host/host-tools.ts';
 
 /** A kernel image and its modules. */
@@ -69,7 +68,7 @@ export function findKernel(
   if (found) return found;
   throw new MonocoreError(
     'ToolMissing',
-    `no kernel in ${kernelDir} nor a readable one in ${hostBootDir}; run ${SETUP_SCRIPT}, which unpacks the package ` +
+    `no kernel in ${kernelDir} nor a readable one in ${hostBootDir}; run monocore setup, which unpacks the package ` +
       `${PACKAGES[architecture].kernel} there, or name one with "kernel" in the config`,
     { details: { package: PACKAGES[architecture].kernel } },
   );

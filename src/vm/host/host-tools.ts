@@ -4,7 +4,6 @@ import { accessSync, closeSync, constants, openSync, readSync, statSync } from '
 import { delimiter, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { errorText, MonocoreError } from '../../lib/errors.ts';
-import { SETUP_SCRIPT } from '../../lib/package-info.ts';
 
 /**
  * Runs a program to its end and returns its output.
@@ -71,7 +70,7 @@ export function findProgram(name: string, extraDirs: readonly string[] = []): st
 
 /** @throws MonocoreError `ToolMissing` that names the package */
 function missing(what: string, packageName: string): never {
-  const message = `${what} is not installed; install the package ${packageName}, or run ${SETUP_SCRIPT}`;
+  const message = `${what} is not installed; install the package ${packageName}, or run monocore setup`;
   throw new MonocoreError('ToolMissing', message, { details: { package: packageName } });
 }
 

@@ -6,14 +6,14 @@ import { NO_COLORS } from '../../../src/cli/render/terminal-text.ts';
 test("the doctor's report has a line per check, advice beneath it and a verdict", () => {
   const checks = [
     { name: 'qemu', state: 'ok', finding: '7.2.0', advice: null },
-    { name: 'kernel', state: 'failed', finding: 'none', advice: 'Run scripts/setup.sh.\nOr name one.' },
+    { name: 'kernel', state: 'failed', finding: 'none', advice: 'Run monocore setup.\nOr name one.' },
   ] as const;
   assert.equal(
     renderDoctor({ ok: false, checks }, NO_COLORS),
     [
       'ok       qemu    7.2.0',
       'failed   kernel  none',
-      '                 Run scripts/setup.sh.',
+      '                 Run monocore setup.',
       '                 Or name one.',
       '',
       'This host cannot run microVMs yet.',

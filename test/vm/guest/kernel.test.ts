@@ -44,7 +44,7 @@ test('a kernel that cannot be read, and none at all, name what to do', async (t)
   const empty = await makeTempDir(t);
   assert.throws(() => findKernel(null, empty, 'aarch64', empty), {
     code: 'ToolMissing',
-    message: /run \/.*scripts\/setup\.sh.*linux-image-cloud-arm64/,
+    message: /run monocore setup,.*linux-image-cloud-arm64/,
     details: { package: 'linux-image-cloud-arm64' },
   });
 });

@@ -64,7 +64,7 @@ test('a program that is missing is named with its package', async (t) => {
   setPath(t, await makeTempDir(t));
   assert.throws(() => findQemu('x86_64'), {
     code: 'ToolMissing',
-    message: /qemu-system-x86_64 is not installed; install the package qemu-system-x86, or run \/.*scripts\/setup\.sh/,
+    message: /qemu-system-x86_64 is not installed; install the package qemu-system-x86, or run monocore setup/,
     details: { package: 'qemu-system-x86' },
   });
   assert.throws(() => findQemu('aarch64'), { details: { package: 'qemu-system-arm' } });
