@@ -108,7 +108,11 @@ const PREPARING: Row<Launching> = {
   ...LAUNCHING,
   'image-ready': step('same', 'starts the boot timer', starting.imageReady),
   launched: step('Starting/booting', 'saves the process', starting.launched),
-  'launch-failed': step('Failed', 'cleans up; the restart policy decides', starting.launchFailed),
+  'launch-failed': step(
+    'Failed',
+    'cleans up; the restart policy decides, unless the host lacks something',
+    starting.launchFailed,
+  ),
   stop: step('Stopping/cancelling', 'cancels the launch', starting.stop),
   suspend: step('Stopping/cancelling', 'cancels the launch', starting.stop),
   'start-timeout': step('Stopping/killing', 'cancels the launch', starting.timeOut),

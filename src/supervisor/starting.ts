@@ -89,7 +89,8 @@ export function launched({ service, event }: On<Launching, 'launched'>): Transit
 export function launchFailed({ service, event, now, rules }: On<Launching, 'launch-failed'>): Transition {
   const facts = { detail: null, exit: null, endedBy: null, startedAtMs: null, stoppedAtMs: now.ms, lastLines: [] };
   const ended: EndedState = { ...facts, status: 'Failed', reason: 'start-failed', error: event.error };
-  return afterRun(service, ended, { afterStop: 'decide', wasHealthy: false }, now, rules);
+  const afterStop = event.hostFault ? 'stay' : 'decide';
+  return afterRun(service, ended, { afterStop, wasHealthy: false }, now, rules);
 }
 
 export function jobStarted({ service, event, now, rules }: On<Launching, 'job-started'>): Transition {

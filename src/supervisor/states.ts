@@ -164,7 +164,8 @@ type RunEvent =
   | Exclude<BackendEvent, { type: 'paused' }>
   | { readonly type: 'image-ready'; readonly digest: string }
   | { readonly type: 'launched'; readonly pid: number }
-  | { readonly type: 'launch-failed'; readonly error: string }
+  /** `hostFault`: the host lacks something that VMs need, so that another try would fail alike. */
+  | { readonly type: 'launch-failed'; readonly error: string; readonly hostFault?: boolean }
   | { readonly type: 'drained' }
   | { readonly type: 'streams-ended' }
   /** Last console lines, oldest first, and the kernel's panic line; null where there is none. */

@@ -1,7 +1,7 @@
 /** The VM of a supervisor: its launch or adoption, its streams, its process, the end of its output. */
 import { randomBytes } from 'node:crypto';
 import { isoTime } from '../lib/clock.ts';
-import { errorText, errorTextWithHint, MonocoreError } from '../lib/errors.ts';
+import { errorCode, errorText, errorTextWithHint, MonocoreError } from '../lib/errors.ts';
 import type { ProcessIdentity } from '../lib/proc.ts';
 import { deferred } from '../lib/promises.ts';
 import type { ServiceImage } from '../protocol/images.ts';
@@ -96,7 +96,8 @@ export class VmSession {
       // The service may be started again at once, so its streams must be free.
       await this.#awaitEnd(streamsEnded);
       freeSlot();
-      this.#handlers.onEvent({ type: 'launch-failed', error: errorTextWithHint(error) });
+      const hostFault = errorCode(error) === 'ToolMissing';
+      this.#handlers.onEvent({ type: 'launch-failed', error: errorTextWithHint(error), hostFault });
     }
   }
 

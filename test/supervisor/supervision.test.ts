@@ -1,6 +1,7 @@
 /** Restarts, health and memory of a supervised service over time. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { MonocoreError } from '../../src/lib/errors.ts';
 import { NO_METRICS, type Service } from '../../src/protocol/service.ts';
 import { DEFAULT_RESTART_SETTINGS, type HealthCheck } from '../../src/protocol/supervision.ts';
 import { RELEASE_TIMEOUT_MS } from '../../src/supervisor/stopping.ts';
@@ -104,6 +105,16 @@ test('a start succeeds once the command has run, and fails when it never did', a
   await assert.rejects(db.start(), { code: 'StartFailed', message: 'no kernel' });
   assert.deepEqual([db.status().status, db.status().error], ['Starting', 'no kernel'], 'it is tried again');
   await db.stop();
+});
+
+test('a start that fails because the host lacks something is not tried again', async () => {
+  const context = new FakeContext();
+  context.onPrepare = () => Promise.reject(new MonocoreError('ToolMissing', 'no kernel; run monocore setup'));
+  const service = scriptService('db', 'true', ALWAYS);
+  const db = new Supervisor({ service, group: null, groupIp: null, kernel: null }, context);
+  await assert.rejects(db.start(), { message: 'no kernel; run monocore setup' });
+  assert.deepEqual([db.status().status, db.status().restarts, db.status().desired], ['Failed', 0, 'up']);
+  assert.equal(context.clock.timers, 0);
 });
 
 test('a shutdown of the daemon ends a service that stays wanted up, also between two runs', async () => {
