@@ -79,6 +79,8 @@ export const EndReasonSchema = v.picklist([
   'guest-panic',
   /** The guest restarted or switched off its machine. */
   'guest-reset',
+  /** The guest sent more on a port of its VM than it may, or did not read what it was sent. */
+  'guest-flood',
   /** The VM process failed, or somebody else killed it. */
   'vm-crash',
   /** It ended while no daemon ran, and left no exit record. */

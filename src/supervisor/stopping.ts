@@ -48,10 +48,11 @@ export const DRAIN: readonly Effect[] = [setStopTimer(DRAIN_TIMEOUT_MS), { type:
 
 /** Explains the end of a VM process that was not told to end; `when` completes the sentence: `unexpectedly`. */
 export function explainProcessEnd(event: EventOf<'process-ended'>, when: string): Failure {
-  const { exit, reason = 'vm-crash' } = event;
+  const { exit, reason = 'vm-crash', offence = 'flooded a port of its VM' } = event;
   const how = exit.signal ? `by ${exit.signal}` : `with status ${exit.code ?? 'unknown'}`;
   const messages = {
     'guest-panic': "the guest's kernel panicked",
+    'guest-flood': `the guest ${offence}`,
     'guest-reset': `the guest switched off or restarted its machine ${when}`,
     'vm-crash': `the VM process ended ${how} ${when}`,
   };

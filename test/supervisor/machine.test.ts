@@ -501,3 +501,13 @@ test('the boot timer starts when the image is ready', () => {
   const { state } = transition(ready.state, { type: 'launched', pid: 7 }, NOW, rules);
   assert.equal(state.image, 'sha256:1');
 });
+
+test('a guest that misused a port of its VM fails by that name, whether or not its command ran', () => {
+  const offence = 'flooded its exit port';
+  for (const actual of [started(), { status: 'Starting', phase: 'booting', pid: 7 } as const]) {
+    const ended: MachineEvent = { type: 'process-ended', exit: KILLED, reason: 'guest-flood', offence };
+    const end = follow(actual, ended, { type: 'streams-ended' }, INSPECTED);
+    assert.ok(end.status === 'Failed');
+    assert.deepEqual([end.reason, end.error], ['guest-flood', `the guest ${offence}`]);
+  }
+});

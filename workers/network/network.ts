@@ -149,7 +149,7 @@ class GroupSwitch {
       const to = this.#links.get(destination);
       if (destination === GATEWAY_INDEX) gateway.receive(framed);
       else if (to && to !== from) this.send(to, framed);
-    } else if (!from.flood.take()) {
+    } else if (!from.broadcasts.take()) {
       this.#drop(service, 'flood');
     } else if (!gateway.answerArp(framed)) {
       for (const to of this.#links.values()) if (to !== from) this.send(to, framed);

@@ -1,6 +1,7 @@
 /** Connection to one VM. */
 import { chmod } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { type Rate, TokenBucket } from '../../src/lib/token-bucket.ts';
 import type { GroupPort } from '../../src/protocol/network.ts';
 import { type FrameHandlers, FrameReader } from './frame.ts';
 
@@ -8,6 +9,12 @@ const RETRY_MS = 20;
 const RETRY_MAX_MS = 1000;
 /** Time after which a missing socket is reported. */
 const UNREACHABLE_MS = 15_000;
+
+/**
+ * Bound on a VM's broadcasts, each of which costs every member of the group. A member needs about one a minute for each
+ * other member's address.
+ */
+export const BROADCASTS: Rate = { burst: 1000, perSecond: 1000 };
 
 interface LinkHandlers extends FrameHandlers {
   readonly onBatch: () => void;
@@ -20,7 +27,7 @@ interface LinkHandlers extends FrameHandlers {
 /** Connects as soon as the socket exists and again until closed. QEMU serves one connection at a time. */
 export class VmLink {
   readonly port: GroupPort;
-  readonly flood = new FloodLimit();
+  readonly broadcasts = new TokenBucket(BROADCASTS);
   readonly #handlers: LinkHandlers;
   #socket: Socket;
   #queue: OutputQueue | null = null;
@@ -128,26 +135,5 @@ class OutputQueue {
       this.#isWriting = false;
       this.flush();
     });
-  }
-}
-
-/** Broadcasts a second. A member needs about one a minute for each other member's address. */
-const FLOOD_RATE = 1000;
-export const FLOOD_BURST = 1000;
-
-/** Token bucket for a VM's broadcasts, each of which costs every member of the group. */
-class FloodLimit {
-  #tokens = FLOOD_BURST;
-  #filledAtMs = performance.now();
-
-  /** Takes a token; false without one. */
-  take(): boolean {
-    const nowMs = performance.now();
-    const gained = ((nowMs - this.#filledAtMs) * FLOOD_RATE) / 1000;
-    this.#tokens = Math.min(this.#tokens + gained, FLOOD_BURST);
-    this.#filledAtMs = nowMs;
-    if (this.#tokens < 1) return false;
-    this.#tokens -= 1;
-    return true;
   }
 }

@@ -1,7 +1,13 @@
 /** Host's end of the control port: a line protocol with the guest's init, see `guest/init`. */
+import type { Rate } from '../../lib/token-bucket.ts';
 import type { GroupMember } from '../../protocol/network.ts';
 import type { Job } from './job.ts';
 import { LineSocket } from './line-socket.ts';
+
+/** Lines of a guest: a probe may be due each tenth of a second, and anything else is rare. */
+const LINES: Rate = { burst: 1000, perSecond: 100 };
+/** Limit for a text of the guest that is kept and shown. */
+const MAX_TEXT_LENGTH = 1000;
 
 /** Answer of a guest to a probe. */
 export interface ProbeAnswer {
@@ -29,7 +35,9 @@ function parseExit(text: string): GuestMessage | null {
 
 function parseProbed(text: string): GuestMessage | null {
   const [, id, status, rest] = /^([0-9a-f]+) (\d{1,3})(?: (.*))?$/.exec(text) ?? [];
-  return id === undefined ? null : { type: 'probed', id, answer: { status: Number(status), text: rest ?? '' } };
+  return id === undefined
+    ? null
+    : { type: 'probed', id, answer: { status: Number(status), text: (rest ?? '').slice(0, MAX_TEXT_LENGTH) } };
 }
 
 /** Parses a line of the guest, which is not trusted; null for a line outside the protocol. */
@@ -43,7 +51,7 @@ export function parseGuestMessage(line: string): GuestMessage | null {
     case 'started':
       return { type: verb };
     case 'failed':
-      return { type: 'failed', reason: argument || 'the guest gave no reason' };
+      return { type: 'failed', reason: argument.slice(0, MAX_TEXT_LENGTH) || 'the guest gave no reason' };
     case 'exit':
       return parseExit(argument);
     case 'probed':
@@ -58,11 +66,13 @@ export function parseGuestMessage(line: string): GuestMessage | null {
  * therefore come twice. Main thread.
  */
 export class ControlChannel extends LineSocket {
-  constructor(path: string, onMessage: (message: GuestMessage) => void) {
-    super(path, 'hello\n', (line) => {
+  /** @param onOffence see `LineProtocol` */
+  constructor(path: string, onMessage: (message: GuestMessage) => void, onOffence: (offence: string) => void) {
+    const onLine = (line: string): void => {
       const message = parseGuestMessage(line);
       if (message) onMessage(message);
-    });
+    };
+    super(path, { greeting: 'hello\n', lines: LINES, onLine, onOffence });
   }
 
   /** Sends the job once; the guest answers `started` or `failed`. */

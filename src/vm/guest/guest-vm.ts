@@ -5,7 +5,7 @@ import type { GroupMember } from '../../protocol/network.ts';
 import type { ProbeResult } from '../../protocol/supervision.ts';
 import type { VmPaths } from '../../state/paths.ts';
 import type { BackendEvent, Exit, Instance, VmEndReason, VmProbe } from '../backend.ts';
-import { exitOfShellStatus, readExitRecord } from '../host/exit-record.ts';
+import { exitOfShellStatus, isRecordFull, readExitRecord } from '../host/exit-record.ts';
 import type { HostProcess } from '../host/host-process.ts';
 import { ControlChannel, type GuestMessage } from './control-channel.ts';
 import { GuestProbes } from './health-probe.ts';
@@ -47,6 +47,8 @@ export class GuestVm implements Instance {
   #started = false;
   #exited = false;
   #askedToEnd = false;
+  /** Misuse of a port by the guest, for which its VM is ended; null while it behaves. */
+  #offence: string | null = null;
 
   constructor(
     process: HostProcess,
@@ -62,7 +64,11 @@ export class GuestVm implements Instance {
     this.#stopSignal = stopSignal;
     this.#findEndReason = findEndReason;
     this.#onEvent = onEvent;
-    this.#control = new ControlChannel(paths.control, (message) => this.#onMessage(message));
+    this.#control = new ControlChannel(
+      paths.control,
+      (message) => this.#onMessage(message),
+      (offence) => this.#endForOffence(`${offence} its control port`),
+    );
     this.#probes = new GuestProbes(this.#control);
     void process.exited().then((exit) => this.#onProcessExit(exit));
   }
@@ -92,6 +98,12 @@ export class GuestVm implements Instance {
   kill(signal: NodeJS.Signals): void {
     this.#askedToEnd = true;
     signalProcess(this.identity, signal, 'process');
+  }
+
+  /** Killed, not released: a guest like this cannot be asked for anything. */
+  #endForOffence(offence: string): void {
+    this.#offence = offence;
+    signalProcess(this.identity, 'SIGKILL', 'process');
   }
 
   #onMessage(message: GuestMessage): void {
@@ -141,6 +153,9 @@ export class GuestVm implements Instance {
     const recorded = readExitRecord(this.#paths.exitRecord);
     if (recorded.exit) this.#reportExit(recorded.exit, recorded.oomKilled);
     const reason = await this.#findEndReason(exit, this.#askedToEnd);
-    this.#onEvent({ type: 'process-ended', exit, ...(reason && { reason }) });
+    if (isRecordFull(this.#paths.exitRecord)) this.#offence ??= 'flooded its exit port';
+    const end =
+      this.#offence === null ? reason && { reason } : ({ reason: 'guest-flood', offence: this.#offence } as const);
+    this.#onEvent({ type: 'process-ended', exit, ...end });
   }
 }

@@ -1,6 +1,7 @@
 /** Health probes of one guest: their commands on the control port, and the answers. */
 import { randomBytes } from 'node:crypto';
 import { within } from '../../lib/promises.ts';
+import { KIB } from '../../lib/units.ts';
 import { CANCELLED, noAnswer, type ProbeResult } from '../../protocol/supervision.ts';
 import type { VmProbe } from '../backend.ts';
 import type { ControlChannel, ProbeAnswer } from './control-channel.ts';
@@ -10,6 +11,8 @@ import { quote } from './job.ts';
 const ID_BYTES = 8;
 /** Time for the guest to say that it has killed a probe. */
 const ABORT_TIMEOUT_MS = 1000;
+/** Unread bytes above which no probe is sent: a guest whose VM is paused must not find hours of them. */
+const MAX_UNREAD_BYTES = 64 * KIB;
 /** First line of an HTTP response: RFC 9112, section 4. */
 const STATUS_LINE = /^HTTP\/\d(?:\.\d)? (\d{3})\b/;
 
@@ -44,7 +47,7 @@ export function judgeAnswer({ type }: VmProbe, { status, text }: ProbeAnswer): P
   return { ok: code >= '200' && code < '400', detail: `status ${code}` };
 }
 
-type ProbeSender = Pick<ControlChannel, 'sendProbe' | 'sendAbort'>;
+type ProbeSender = Pick<ControlChannel, 'sendProbe' | 'sendAbort' | 'unreadBytes'>;
 
 /** Sends probes to the guest and hands each answer to its caller. Main thread. */
 export class GuestProbes {
@@ -65,6 +68,8 @@ export class GuestProbes {
   async ask(probe: VmProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
     if (this.#closed !== null) return { ok: false, detail: this.#closed };
     if (signal.aborted) return CANCELLED;
+    if (this.#control.unreadBytes > MAX_UNREAD_BYTES)
+      return { ok: false, detail: 'the guest does not read its control port' };
     const id = randomBytes(ID_BYTES).toString('hex');
     const answered = new Promise<ProbeAnswer | string>((resolve) => this.#waiting.set(id, resolve));
     try {

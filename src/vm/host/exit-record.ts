@@ -1,11 +1,13 @@
 /** Exit record: a file in which the VM's side notes its end, for a daemon that was not there. */
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { errorCode } from '../../lib/errors.ts';
+import { KIB, MIB } from '../../lib/units.ts';
 import type { Exit } from '../backend.ts';
 
-/** A record is two short lines; the owner of the guest can write more, which must not fill the daemon's memory. */
-const MAX_RECORD_BYTES = 4096;
+/** Room for a record, which is two short lines. */
+export const MAX_RECORD_BYTES = 4 * KIB;
 
 /** Names by number, as in signal(7); of two names the first, so that 6 is SIGABRT and not its alias SIGIOT. */
 export const SIGNAL_NAMES: ReadonlyMap<number, string> = new Map(
@@ -40,6 +42,36 @@ export interface ExitRecord {
 const EMPTY: ExitRecord = Object.freeze({ commandPid: null, exit: null, oomKilled: false });
 
 /**
+ * Makes an empty record of which its writer, which is not trusted, can fill no more than {@link MAX_RECORD_BYTES}. No file
+ * that a process writes may exceed RLIMIT_FSIZE, so the record begins that far below the limit, behind a hole. The kernel
+ * ends a process that writes on with SIGXFSZ, setrlimit(2).
+ *
+ * @param largestBytes size of the largest other file that the process writes
+ * @returns RLIMIT_FSIZE for the process, bytes
+ */
+export async function makeBoundedRecord(path: string, largestBytes: number): Promise<number> {
+  const start = Math.ceil(largestBytes / MIB) * MIB;
+  const file = await open(path, 'wx', 0o600);
+  try {
+    await file.truncate(start);
+  } finally {
+    await file.close();
+  }
+  return start + MAX_RECORD_BYTES;
+}
+
+/** Start of a record in a file of that size: 0, or the end of the hole of {@link makeBoundedRecord}. */
+function startOf(size: number): number {
+  return size - (size % MIB);
+}
+
+/** True when its writer has tried to fill a bounded record. A record that does not exist is not full. */
+export function isRecordFull(path: string): boolean {
+  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  return size - startOf(size) >= MAX_RECORD_BYTES;
+}
+
+/**
  * A record that is read more than once. It stays open from its first read on, so that it can be read to the end after its
  * folder was deleted.
  */
@@ -60,7 +92,8 @@ export class ExitRecordFile {
       throw error;
     }
     const bytes = Buffer.alloc(MAX_RECORD_BYTES);
-    return parseRecord(bytes.toString('latin1', 0, readSync(this.#fd, bytes, 0, bytes.length, 0)));
+    const count = readSync(this.#fd, bytes, 0, bytes.length, startOf(fstatSync(this.#fd).size));
+    return parseRecord(bytes.toString('latin1', 0, count));
   }
 
   close(): void {

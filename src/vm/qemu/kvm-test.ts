@@ -14,7 +14,7 @@ import writeFileAtomic from 'write-file-atomic';
 import { errorCode, errorText } from '../../lib/errors.ts';
 import { deferred, within } from '../../lib/promises.ts';
 import { VmPaths } from '../../state/paths.ts';
-import { ControlChannel } from '../guest/control-channel.ts';
+import { ControlChannel, type GuestMessage } from '../guest/control-channel.ts';
 import type { Kernel } from '../guest/kernel.ts';
 import { readQemuVersion } from '../host/host-tools.ts';
 import { type Accelerator, type MachineSpec, renderCommandLine } from './command-line.ts';
@@ -103,9 +103,11 @@ export async function testBoot(qemu: string, spec: Omit<MachineSpec, 'paths' | '
   const ended = deferred<'ended'>();
   for (const event of ['exit', 'error']) child.once(event, () => ended.resolve('ended'));
   const ready = deferred<'ready'>();
-  const control = new ControlChannel(paths.control, ({ type }) => {
+  const onMessage = ({ type }: GuestMessage): void => {
     if (type === 'ready') ready.resolve('ready');
-  });
+  };
+  // No command runs in this guest that could misuse the port.
+  const control = new ControlChannel(paths.control, onMessage, () => {});
   try {
     const outcome = await within(Promise.race([ready.promise, ended.promise]), BOOT_TIMEOUT_MS);
     if (outcome === 'ready') return null;

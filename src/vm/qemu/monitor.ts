@@ -45,13 +45,13 @@ export class MachineMonitor {
   #isPaused = false;
 
   /**
-   * @param kill ends a QEMU that does not quit when it is told
+   * @param kill ends a QEMU that does not quit when it is told, or that misuses its monitor
    * @param onPaused gets the reason of a pause, once, and null when the machine has gone on for a while
    */
   constructor(qmpPath: string, kill: () => void, onPaused: (reason: string | null) => void) {
     this.#kill = kill;
     this.#onPaused = onPaused;
-    this.qmp = new QmpClient(qmpPath, (event, data) => this.#onEvent(event, data));
+    this.qmp = new QmpClient(qmpPath, (event, data) => this.#onEvent(event, data), kill);
     void this.#askForState();
   }
 

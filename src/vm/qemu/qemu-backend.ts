@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { MonocoreError } from '../../lib/errors.ts';
 import { signalProcess } from '../../lib/proc.ts';
+import { MIB } from '../../lib/units.ts';
 import { STREAM_NAMES } from '../../protocol/log-files/names.ts';
 import { memberMac } from '../../protocol/network.ts';
 import type { Service } from '../../protocol/service.ts';
@@ -11,7 +12,7 @@ import type { Adoption, AdoptRequest, BackendEvent, LaunchRequest, PreparedInsta
 import { type GuestJob, GuestVm } from '../guest/guest-vm.ts';
 import { hasNetwork, makeJob, stopSignalOf } from '../guest/job.ts';
 import { prepareDisk } from '../host/disk.ts';
-import { readExitRecord } from '../host/exit-record.ts';
+import { makeBoundedRecord, readExitRecord } from '../host/exit-record.ts';
 import { HostBackend } from '../host/host-backend.ts';
 import { findAdopted, type HostProcess } from '../host/host-process.ts';
 import type { Command } from '../host/limits/launcher.ts';
@@ -128,7 +129,9 @@ export class QemuBackend extends HostBackend {
       disk: disk_mib === null ? null : home.disk(name),
       rootImage: image?.root ?? null,
     });
-    const command = limits.wrap({ program: qemu, args });
+    // Of the files that QEMU writes, the others are the disk and, for a share, the guest's memory.
+    const largestBytes = Math.max(disk_mib ?? 0, service.ram_mib) * MIB;
+    const command = limits.wrap({ program: qemu, args }, await makeBoundedRecord(paths.exitRecord, largestBytes));
     const guestJob = { make: async () => job, stopSignal: stopSignalOf(request), inGroup: groupIndex !== null };
     const notes = await describeShortcomings(request, limits.notes, obstacle);
     return prepareInstance(paths, STREAM_NAMES, notes, async (onEvent) => {

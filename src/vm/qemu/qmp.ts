@@ -2,9 +2,13 @@
 import * as v from 'valibot';
 import { MonocoreError } from '../../lib/errors.ts';
 import { type Deferred, deferred } from '../../lib/promises.ts';
+import type { Rate } from '../../lib/token-bucket.ts';
 import { LineSocket } from '../guest/line-socket.ts';
 
 const CALL_TIMEOUT_MS = 5000;
+
+/** Lines of QEMU. On a full disk each request that a guest has under way makes an event, at every try. */
+const LINES: Rate = { burst: 10_000, perSecond: 1000 };
 
 const MessageSchema = v.union([
   v.object({ QMP: v.object({}) }),
@@ -20,11 +24,19 @@ export class QmpClient {
   readonly #onEvent: (name: string, data: Record<string, unknown>) => void;
   #nextId = 1;
 
-  /** @param onEvent gets QEMU's events by name: `SHUTDOWN`, `GUEST_PANICKED`… */
-  constructor(path: string, onEvent: (name: string, data: Record<string, unknown>) => void) {
+  /**
+   * @param onEvent gets QEMU's events by name: `SHUTDOWN`, `GUEST_PANICKED`…
+   * @param onOffence called once for a QEMU that floods the connection, or does not read
+   */
+  constructor(path: string, onEvent: (name: string, data: Record<string, unknown>) => void, onOffence: () => void) {
     this.#onEvent = onEvent;
-    // Commands are accepted only after the negotiation.
-    this.#lines = new LineSocket(path, '{"execute":"qmp_capabilities","id":0}\n', (line) => this.#onLine(line));
+    this.#lines = new LineSocket(path, {
+      // Commands are accepted only after the negotiation.
+      greeting: '{"execute":"qmp_capabilities","id":0}\n',
+      lines: LINES,
+      onLine: (line) => this.#onLine(line),
+      onOffence,
+    });
   }
 
   /**

@@ -45,7 +45,7 @@ test('anything else that a guest says means nothing', () => {
 test('a new connection asks for the state, garbage in between is harmless', async (t) => {
   const server = await startUnixServer(t);
   const messages: GuestMessage[] = [];
-  const control = new ControlChannel(server.path, (message) => messages.push(message));
+  const control = new ControlChannel(server.path, (message) => messages.push(message), assert.fail);
   t.after(() => control.close());
   await server.received(0, 'hello\n');
   const peer = await server.connection(0);
@@ -61,7 +61,7 @@ test('a new connection asks for the state, garbage in between is harmless', asyn
 
 test('a job is sent with its length in bytes, its secrets behind it, then commands a line each', async (t) => {
   const server = await startUnixServer(t);
-  const control = new ControlChannel(server.path, () => {});
+  const control = new ControlChannel(server.path, () => {}, assert.fail);
   t.after(() => control.close());
   const job = 'export V=grüße\n';
   const content = Buffer.from('s3cret\n');

@@ -15,14 +15,15 @@ function makeProbes(t: TestContext) {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const sent: string[] = [];
   const ids: string[] = [];
-  const probes = new GuestProbes({
-    sendProbe(id, timeoutMs, words) {
+  const control = {
+    unreadBytes: 0,
+    sendProbe(id: string, timeoutMs: number, words: string) {
       ids.push(id);
       sent.push(`probe ${timeoutMs} ${words}`);
     },
-    sendAbort: (id) => sent.push(`abort ${ids.indexOf(id)}`),
-  });
-  return { probes, sent, ids };
+    sendAbort: (id: string) => sent.push(`abort ${ids.indexOf(id)}`),
+  };
+  return { control, probes: new GuestProbes(control), sent, ids };
 }
 
 /** Lets every promise settle that waits for nothing but others. */
@@ -42,6 +43,14 @@ test('each answer finds its probe, in whatever order; others are dropped', async
   t.mock.timers.tick(10_000);
   await turn();
   assert.equal(sent.length, 2, 'no timer is left of what was answered');
+});
+
+test('a guest that reads nothing is sent no more probes', async (t) => {
+  const { control, probes, sent } = makeProbes(t);
+  control.unreadBytes = 2 ** 20;
+  const result = await probes.ask(PROBE, 1000, NEVER);
+  assert.deepEqual(result, { ok: false, detail: 'the guest does not read its control port' });
+  assert.deepEqual(sent, []);
 });
 
 test('ids never come again', async (t) => {

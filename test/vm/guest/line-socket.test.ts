@@ -1,14 +1,25 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
-import { LineSocket } from '../../../src/vm/guest/line-socket.ts';
+import type { Rate } from '../../../src/lib/token-bucket.ts';
+import { LineSocket, MAX_UNREAD_BYTES } from '../../../src/vm/guest/line-socket.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { startUnixServer, type UnixServer } from '../../helpers/servers/unix-server.ts';
 
-function connect(t: TestContext, server: UnixServer) {
+const GENEROUS: Rate = { burst: 100_000, perSecond: 1 };
+
+function connect(t: TestContext, server: UnixServer, rate = GENEROUS) {
   const lines: string[] = [];
-  const socket = new LineSocket(server.path, 'hello\n', (line) => lines.push(line));
+  const offences: string[] = [];
+  const onLine = (line: string) => lines.push(line);
+  const onOffence = (offence: string) => offences.push(offence);
+  const socket = new LineSocket(server.path, { greeting: 'hello\n', lines: rate, onLine, onOffence });
   t.after(() => socket.close());
-  return { socket, lines, next: (count: number) => eventually(`${count} lines`, () => lines.length >= count && lines) };
+  return {
+    socket,
+    lines,
+    offences,
+    next: (count: number) => eventually(`${count} lines`, () => lines.length >= count && lines),
+  };
 }
 
 test('what is sent before the socket exists goes out behind the greeting, in order', async (t) => {
@@ -60,7 +71,7 @@ test('a line without end is dropped, and the next one is heard', async (t) => {
   const server = await startUnixServer(t);
   const { next, lines } = connect(t, server);
   const peer = await server.connection(0);
-  for (let part = 0; part < 50; part += 1) {
+  for (let part = 0; part < 10; part += 1) {
     await new Promise<void>((resolve) => peer.write('x'.repeat(100_000), () => resolve()));
   }
   peer.write('\nready\n');
@@ -94,4 +105,47 @@ test('a closed client connects no more and hears nothing more', async (t) => {
   await other.next(1);
   assert.deepEqual(lines, []);
   assert.equal(server.connections.length, 2);
+});
+
+test('a side that sends more lines than it may is cut off at once, and heard no more', async (t) => {
+  const server = await startUnixServer(t);
+  const { lines, offences } = connect(t, server, { burst: 5, perSecond: 0.001 });
+  const peer = await server.connection(0);
+  for (let line = 1; line <= 5; line += 1) peer.write(`${line}\n`);
+  await eventually('what it may send', () => lines.length === 5);
+  assert.deepEqual(offences, []);
+  peer.write('6\n');
+  await eventually('the offence', () => offences.length > 0);
+  await eventually('the end', () => peer.destroyed);
+  assert.deepEqual([offences, lines.length, server.connections.length], [['flooded'], 5, 1]);
+});
+
+test('a side that sends bytes without lines is cut off', async (t) => {
+  const server = await startUnixServer(t);
+  const { lines, offences } = connect(t, server);
+  const peer = await server.connection(0);
+  peer.on('error', () => {});
+  peer.write(Buffer.alloc(8 * 2 ** 20, 'x'));
+  await eventually('the offence', () => offences.length > 0);
+  assert.deepEqual([offences, lines], [['flooded'], []]);
+});
+
+test('what a side does not read is bounded, connected or not, but for one large message', async (t) => {
+  const server = await startUnixServer(t, { listening: false });
+  const deaf = connect(t, server);
+  const message = Buffer.alloc(64 * 1024, 'x');
+  const job = Buffer.alloc(8 * 2 ** 20, 'j');
+  await server.listen();
+  (await server.connection(0)).pause();
+  deaf.socket.send(job);
+  assert.ok(deaf.socket.unreadBytes > MAX_UNREAD_BYTES, 'the job waits');
+  assert.deepEqual(deaf.offences, []);
+  for (let sent = 0; sent < 1000; sent += 1) deaf.socket.send(message);
+  assert.deepEqual(deaf.offences, ['does not read']);
+  assert.ok(deaf.socket.unreadBytes < 2 * job.length + MAX_UNREAD_BYTES, `${deaf.socket.unreadBytes} bytes wait`);
+
+  server.close();
+  const { socket, offences } = connect(t, server);
+  for (let sent = 0; sent < 1000; sent += 1) socket.send(message);
+  assert.deepEqual([offences, socket.unreadBytes], [['does not read'], 0]);
 });

@@ -1,8 +1,17 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { appendFileSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
-import { exitOfChild, exitOfShellStatus, readExitRecord } from '../../../src/vm/host/exit-record.ts';
+import {
+  exitOfChild,
+  exitOfShellStatus,
+  isRecordFull,
+  MAX_RECORD_BYTES,
+  makeBoundedRecord,
+  readExitRecord,
+} from '../../../src/vm/host/exit-record.ts';
+import { wrapCommand } from '../../../src/vm/host/limits/launcher.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
 test('a status above 128 is a signal, as shells count', () => {
@@ -50,12 +59,32 @@ test('a command that was killed for lack of memory is told from one that was jus
   assert.equal(readExitRecord(path).exit, null, 'a torn line does not count');
 });
 
-test('a record that a guest filled with something else says nothing, however large it is', async (t) => {
+test('a record of rubbish says nothing', async (t) => {
   const path = join(await makeTempDir(t), 'exit');
   writeFileSync(path, 'exit code\nstarted yes\nexit -1\nEXIT 0\n');
-  appendFileSync(path, Buffer.alloc(8 * 2 ** 20, 0xff));
-  appendFileSync(path, '\nexit 0\n');
+  appendFileSync(path, Buffer.alloc(4000, 0xff));
   assert.deepEqual(readExitRecord(path), { commandPid: null, exit: null, oomKilled: false });
+});
+
+test('the kernel ends a writer that fills a bounded record, whatever other files it may write', async (t) => {
+  const path = join(await makeTempDir(t), 'exit');
+  const fileBytes = await makeBoundedRecord(path, 5_000_000);
+  assert.deepEqual([readExitRecord(path).exit, isRecordFull(path)], [null, false], 'nothing was written yet');
+  const write = (script: string) => {
+    const { program, args } = wrapCommand(
+      { program: '/bin/sh', args: ['-c', script, 'sh', path] },
+      null,
+      [],
+      fileBytes,
+    );
+    return spawnSync(program, args);
+  };
+  assert.equal(write('echo "exit 7" >>"$1"; head -c 5000000 /dev/zero >"$1.disk"').status, 0);
+  assert.deepEqual([readExitRecord(path).exit, isRecordFull(path)], [{ code: 7, signal: null }, false]);
+  assert.equal(write('exec cat /dev/zero >>"$1"').signal, 'SIGXFSZ');
+  assert.deepEqual([readExitRecord(path).exit, isRecordFull(path)], [{ code: 7, signal: null }, true]);
+  const { size, blocks } = statSync(path);
+  assert.ok(size === fileBytes && blocks * 512 <= 8 * MAX_RECORD_BYTES, `${size} bytes, ${blocks} blocks`);
 });
 
 test('a record that cannot be read is an error, not an empty one', async (t) => {

@@ -9,7 +9,7 @@ const GREETING = '{"QMP": {"version": {"qemu": {"major": 7}}, "capabilities": []
 async function connect(t: TestContext) {
   const server = await startUnixServer(t);
   const events: [string, Record<string, unknown>][] = [];
-  const qmp = new QmpClient(server.path, (name, data) => events.push([name, data]));
+  const qmp = new QmpClient(server.path, (name, data) => events.push([name, data]), assert.fail);
   t.after(() => qmp.close());
   const peer = await server.connection(0);
   peer.write(GREETING);

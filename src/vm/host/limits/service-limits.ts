@@ -24,8 +24,12 @@ type LimitRecord = v.InferOutput<typeof RecordSchema>;
 export interface AppliedLimits {
   /** Limits that it asked for and does not have, each with the reason, for people. */
   readonly notes: readonly string[];
-  /** Wraps `command` so that it runs within the limits, in the same process. */
-  wrap(command: Command): Command;
+  /**
+   * Wraps `command` so that it runs within the limits, in the same process.
+   *
+   * @param fileBytes RLIMIT_FSIZE of the process, see {@link wrapCommand}; none leaves it
+   */
+  wrap(command: Command, fileBytes?: number): Command;
   /** As {@link AppliedLimits.wrap} without `open_files`: for a helper beside the process of the service. */
   join(command: Command): Command;
 }
@@ -33,7 +37,7 @@ export interface AppliedLimits {
 function toApplied({ cgroups, notes, open_files }: LimitRecord): AppliedLimits {
   return {
     notes,
-    wrap: (command) => wrapCommand(command, open_files, cgroups),
+    wrap: (command, fileBytes) => wrapCommand(command, open_files, cgroups, fileBytes),
     join: (command) => wrapCommand(command, null, cgroups),
   };
 }

@@ -1,0 +1,48 @@
+/** A guest whose root misuses the ports of its VM. */
+import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
+import { it, type TestContext } from 'node:test';
+import { isRunning } from '../../../src/lib/proc.ts';
+import { MIB } from '../../../src/lib/units.ts';
+import { makePerlRoot } from '../../helpers/disks/perl-root.ts';
+import { scriptService } from '../../helpers/fakes/services.ts';
+import { makeTempDir } from '../../helpers/temp.ts';
+import { makeGuestHost } from '../../helpers/vm/guest.ts';
+
+/** Takes a descriptor of the guest's init, pidfd_getfd(2), and writes a text to it for ever. */
+const FLOOD = `
+  my ($fd, $text) = @ARGV;
+  my $port = syscall(438, syscall(434, 1, 0), $fd + 0, 0);
+  die "no port: $!" if $port < 0;
+  open(my $out, '>&=', $port) or die;
+  my $bytes = "$text\\n" x 1000;
+  syswrite($out, $bytes) while 1;`;
+
+/** Descriptors of the guest's init. */
+const CONTROL = '5';
+const EXIT_RECORD = '6';
+
+async function launchFlood(t: TestContext, fd: string, text: string) {
+  const root = await makeTempDir(t);
+  makePerlRoot(root);
+  const host = await makeGuestHost(t);
+  const flood = scriptService('flood', '', { rootfs: root, command: 'perl', args: ['-e', FLOOD, fd, text] });
+  return host.launch(flood);
+}
+
+for (const text of ['ready', 'x', `failed ${'y'.repeat(5000)}`]) {
+  it(`ends when it writes ${text.slice(0, 8)} to its control port without end, and reads no answer`, async (t) => {
+    const guest = await launchFlood(t, CONTROL, text);
+    const { reason, offence } = await guest.event('process-ended');
+    assert.deepEqual([reason, offence], ['guest-flood', 'flooded its control port']);
+    assert.equal(isRunning(guest.vm.identity), false);
+  });
+}
+
+it('ends when it fills its exit record, which stays small', async (t) => {
+  const guest = await launchFlood(t, EXIT_RECORD, 'x');
+  const ended = await guest.event('process-ended');
+  assert.deepEqual([ended.reason, ended.offence], ['guest-flood', 'flooded its exit port']);
+  const { size, blocks } = statSync(guest.paths.vm('flood').exitRecord);
+  assert.deepEqual([size % MIB, blocks * 512 < MIB], [4096, true]);
+});
