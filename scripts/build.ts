@@ -19,6 +19,7 @@ const ASSET_DIRS = [
   'src/vm/guest',
   'src/vm/process/shim',
   'workers/jobs/guest-image/run-as',
+  'workers/spawner/launch',
 ];
 
 /** Files and folders that the build depends on. A folder counts, too: it is newer when a file in it was deleted. */

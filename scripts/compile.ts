@@ -36,6 +36,7 @@ const FREESTANDING = [
 const ARTEFACTS: readonly Artefact[] = [
   ...compileC('src/lib/file-lock', 'flock.c', 'monocore-flock', FREESTANDING),
   ...compileC('src/vm/process/shim', 'shim.c', 'monocore-shim', FREESTANDING),
+  ...compileC('workers/spawner/launch', 'launch.c', 'monocore-launch', FREESTANDING),
   ...compileC('workers/jobs/guest-image/run-as', 'run-as.c', 'run-as', FREESTANDING),
   { path: 'workers/logs/format/frame-wasm.ts', mode: 0o644, build: () => compileWat('workers/logs/format/frame.wat') },
 ];

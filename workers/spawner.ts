@@ -19,6 +19,6 @@ process.on('message', (commands: SpawnCommand[]) => {
   for (const command of commands) {
     // A process that a dead daemon had asked for would run beside the one that the next daemon starts.
     if (process.ppid !== daemonPid) process.exit();
-    spawnChild(command, (event) => events.add(event));
+    spawnChild(command, daemonPid, (event) => events.add(event));
   }
 });

@@ -108,19 +108,6 @@ export function listPids(): number[] {
   return readdirSync('/proc').map(Number).filter(Number.isInteger);
 }
 
-/** Arguments of a process, each with a NUL behind it; empty when it has ended. */
-export function readCommandLine(pid: number): string {
-  return readProcessFile(pid, 'cmdline') ?? '';
-}
-
-/** Processes with `text` in their arguments. */
-export function findByArgument(text: string): ProcessIdentity[] {
-  return listPids()
-    .filter((pid) => readCommandLine(pid).includes(text))
-    .map(identify)
-    .filter((identity) => identity !== null);
-}
-
 interface Descriptor {
   readonly fd: number;
   /** Opens the same file again, or tells its status. */

@@ -18,7 +18,11 @@ export interface SpawnRequest {
 }
 
 /** To the spawner, which takes lists of them. `id` is new for each. */
-export type SpawnCommand = SpawnRequest & { readonly id: number };
+export type SpawnCommand = SpawnRequest & {
+  readonly id: number;
+  /** Path of the file in which the process notes its identity, with an absolute path of the program; null for none. */
+  readonly record: string | null;
+};
 
 /** From the spawner, in lists: each command is answered by the first or the second, the first is followed by the third. */
 export type SpawnEvent =

@@ -14,14 +14,14 @@ import type { SpawnCommand, SpawnEvent, SpawnRequest } from '../protocol/spawner
 import { entryUrl } from '../threads/entry.ts';
 import type { Exit } from '../vm/backend.ts';
 import { exitOfChild } from '../vm/host/exit-record.ts';
-import { adoptedProcess, type HostProcess, killByArgument, type Spawner } from '../vm/host/host-process.ts';
+import { adoptedProcess, type HostProcess, killRecorded, type Spawner } from '../vm/host/host-process.ts';
 
 /** Little space for new objects keeps it small, and a small process forks fast. */
 const NODE_OPTIONS = ['--max-semi-space-size=1'];
 
 interface Waiting extends Deferred<HostProcess> {
   readonly request: SpawnRequest;
-  readonly ownPath: string | null;
+  readonly record: string | null;
 }
 
 interface Child {
@@ -62,13 +62,13 @@ export class SpawnerProcess implements Spawner {
     this.#spawner ??= this.#launch();
   }
 
-  async spawn(request: SpawnRequest, ownPath: string | null): Promise<HostProcess> {
+  async spawn(request: SpawnRequest, record: string | null): Promise<HostProcess> {
     if (this.#isStopping) throw failed(`${request.program} was not executed: the daemon is ending`);
     this.#lastId += 1;
-    const waiting = { request, ownPath, ...deferred<HostProcess>() };
+    const waiting = { request, record, ...deferred<HostProcess>() };
     this.#waiting.set(this.#lastId, waiting);
     this.start();
-    this.#commands.add({ ...request, id: this.#lastId });
+    this.#commands.add({ ...request, record, id: this.#lastId });
     return waiting.promise;
   }
 
@@ -145,11 +145,11 @@ export class SpawnerProcess implements Spawner {
         void adoptedProcess(identity).exited().then(ended.resolve);
     }
     this.#children.clear();
-    for (const { request, ownPath, reject } of this.#waiting.values()) {
+    for (const { request, record, reject } of this.#waiting.values()) {
       const error = failed(`${request.program} was not executed: the spawner ended: ${reason}`);
       // It may have been started without a report.
-      if (ownPath === null) reject(error);
-      else void killByArgument(ownPath).finally(() => reject(error));
+      if (record === null) reject(error);
+      else void killRecorded(record).finally(() => reject(error));
     }
     this.#waiting.clear();
   }

@@ -1,5 +1,6 @@
 /** The processes of a run, as /proc has them. */
-import { listPids, readCommandLine, readProcessFile, readStat } from '../../src/lib/proc.ts';
+import { listPids, readProcessFile, readStat } from '../../src/lib/proc.ts';
+import { readCommandLine } from '../helpers/processes/command-lines.ts';
 
 /** A process that has not ended; a zombie has. */
 interface FoundProcess {

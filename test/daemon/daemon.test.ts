@@ -10,7 +10,7 @@ import { HomePaths } from '../../src/state/paths.ts';
 import { mountFreezableDisk } from '../helpers/disks/freezable-disk.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { configOf, scriptService } from '../helpers/fakes/services.ts';
-import { findProcesses } from '../helpers/home.ts';
+import { findProcesses } from '../helpers/processes/command-lines.ts';
 import { spawnCli } from '../helpers/processes/run-cli.ts';
 import { receiveNotifications } from '../helpers/servers/notify-socket.ts';
 import { defer, makeTempDir } from '../helpers/temp.ts';

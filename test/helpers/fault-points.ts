@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { findByArgument, isAlive } from '../../src/lib/proc.ts';
+import { isAlive } from '../../src/lib/proc.ts';
 import { eventually } from './eventually.ts';
 import { ALIVE, ASKED_EXIT_CODE, doomedConfig } from './fakes/doomed-service.ts';
 import { FAKE_BACKENDS } from './fakes/fake-machine/backend.ts';
+import { findProcesses } from './processes/command-lines.ts';
 import { TYPESCRIPT_OPTIONS } from './processes/typescript.ts';
 import { makeRuntimeHome, openTestRuntime, type TestRuntime } from './runtime.ts';
 
@@ -47,7 +48,7 @@ async function liveOn(machine: Machine): Promise<Life> {
 
 /** Processes of the service: its shim or its VM has a path below the home in its arguments, and so has nobody else. */
 function processesOf(home: string): number[] {
-  return findByArgument(join(home, 'run/'))
+  return findProcesses(join(home, 'run/'))
     .map(({ pid }) => pid)
     .filter(isAlive);
 }

@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { listPids, readCommandLine } from '../../src/lib/proc.ts';
 import type { ServiceStatus } from '../../src/protocol/service.ts';
 import { resolveHome } from '../../src/state/paths.ts';
 import { eventually } from './eventually.ts';
+import { findProcesses } from './processes/command-lines.ts';
 import { defer, makeTempDir } from './temp.ts';
 
 /** The built command, for Node. */
@@ -26,13 +26,6 @@ interface Outcome {
 export function shareKernel(home: string): void {
   const kernel = join(resolveHome(undefined), 'kernel');
   if (existsSync(kernel)) symlinkSync(kernel, join(home, 'kernel'));
-}
-
-/** Command lines of all processes that mention `text`. */
-export function findProcesses(mention: string): { pid: number; commandLine: string }[] {
-  return listPids()
-    .map((pid) => ({ pid, commandLine: readCommandLine(pid).replaceAll('\0', ' ') }))
-    .filter(({ commandLine }) => commandLine.includes(mention));
 }
 
 /** Another user of this host, and the built command at a path that the user can reach. */

@@ -7,7 +7,13 @@ import { fileURLToPath } from 'node:url';
 import { makeTempDir } from '../helpers/temp.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const FOLDERS = ['src/lib', 'src/vm/process/shim', 'workers/jobs/guest-image/run-as', 'workers/logs/format'];
+const FOLDERS = [
+  'src/lib',
+  'src/vm/process/shim',
+  'workers/jobs/guest-image/run-as',
+  'workers/spawner/launch',
+  'workers/logs/format',
+];
 
 test('the committed binaries are those of their sources, and a changed source or binary is named', async (t) => {
   const dir = await makeTempDir(t);

@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict';
-import { closeSync, readFileSync, readlinkSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { closeSync, existsSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { isRunning, readStat, signalProcess } from '../../src/lib/proc.ts';
 import type { ChildFd, SpawnRequest } from '../../src/protocol/spawner.ts';
 import { openChildEnd } from '../../src/vm/host/fifos.ts';
 import type { HostProcess } from '../../src/vm/host/host-process.ts';
+import { readProcessRecord } from '../../src/vm/host/process-record.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { findProcesses, readCommandLine } from '../helpers/processes/command-lines.ts';
 import { makeFifos } from '../helpers/processes/fifos.ts';
 import { openSpawner } from '../helpers/processes/spawner.ts';
 import { defer, makeTempDir } from '../helpers/temp.ts';
@@ -108,19 +112,65 @@ test('processes outlive a spawner that died, their ends are noticed, and the nex
 
 test('where the spawner dies in between, nothing is left of what was asked for', async (t) => {
   const { spawner, kill } = await openDoomed(t);
-  const own = join(await makeTempDir(t), 'own');
+  const dir = await makeTempDir(t);
   // It works until it is asked, and then never again.
   await (await spawner.spawn(shell(''), null)).exited();
   process.kill(spawner.pid!, 'SIGSTOP');
-  const starts = Array.from({ length: 5 }, () => spawner.spawn(shell(`sleep 1000; : ${own}`), own));
+  const starts = Array.from({ length: 5 }, (_, n) => spawner.spawn(shell(`sleep 1000; : ${dir}`), join(dir, `${n}`)));
   const settled = Promise.allSettled(starts);
   process.kill(spawner.pid!, 'SIGCONT');
   await delay(5);
   kill();
+  const started: number[] = [];
   for (const start of await settled) {
-    if (start.status === 'fulfilled') endLater(t, start.value);
+    if (start.status === 'fulfilled') started.push(endLater(t, start.value).identity.pid);
     else assert.match(start.reason.message, /was not executed: the spawner ended: SIGKILL/);
   }
+  await eventually('only what was told of', () => findProcesses(dir).every(({ pid }) => started.includes(pid)));
+});
+
+test('a process notes its identity before it becomes its program', async (t) => {
+  const spawner = openSpawner(t);
+  const record = join(await makeTempDir(t), 'record');
+  const child = endLater(t, await spawner.spawn(shell('echo noted; sleep 1000'), record));
+  await eventually('the record', () => existsSync(record) && readProcessRecord(record) !== null);
+  assert.deepEqual(readProcessRecord(record), child.identity);
+  assert.equal(statSync(record).mode & 0o777, 0o600);
+  await eventually('the program', () => readCommandLine(child.identity.pid).startsWith('/bin/sh'));
+  assert.ok(isRunning(child.identity));
+});
+
+test('without a record a process does not become its program', async (t) => {
+  const spawner = openSpawner(t);
+  const dir = await makeTempDir(t);
+  const child = await spawner.spawn(shell(`: >${join(dir, 'made')}`), join(dir, 'no-such-folder/record'));
+  assert.deepEqual(await child.exited(), { code: 125, signal: null });
+  assert.ok(!existsSync(join(dir, 'made')));
+});
+
+test('a process whose daemon has ended does not become its program', async (t) => {
+  const dir = await makeTempDir(t);
+  const record = join(dir, 'record');
+  const launcher = fileURLToPath(
+    new URL(`../../workers/spawner/launch/${process.arch}/monocore-launch`, import.meta.url),
+  );
+  // This process stands for the spawner, its parent for the daemon.
+  const launch = (daemon: number) => spawnSync(launcher, [record, String(daemon), '/bin/echo', 'ran']);
+  assert.equal(launch(process.ppid).stdout.toString(), 'ran\n');
+  const orphan = launch(process.pid);
+  assert.deepEqual([orphan.status, orphan.stdout.toString()], [125, '']);
+  assert.match(orphan.stderr.toString(), /\/bin\/echo is not started: the daemon has ended/);
+  // Whoever looks after the end of the daemon finds that it is gone.
+  assert.equal(isRunning(readProcessRecord(record)!), false);
+});
+
+test('a program that cannot be executed is an error, also with a record', async (t) => {
+  const spawner = openSpawner(t);
+  const record = join(await makeTempDir(t), 'record');
+  await assert.rejects(spawner.spawn(shell('', { program: '/no/such/program' }), record), {
+    code: 'StartFailed',
+    message: /no\/such\/program could not be executed: .*ENOENT/,
+  });
 });
 
 test('it ends with its user, and what it started runs on', async (t) => {

@@ -7,7 +7,6 @@ import { readdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { findByArgument } from '../../src/lib/proc.ts';
 import type { Service, ServiceStatus } from '../../src/protocol/service.ts';
 import { DEFAULT_RESTART_SETTINGS, type HealthCheck } from '../../src/protocol/supervision.ts';
 import { isClean, renderReport } from '../chaos/report.ts';
@@ -15,6 +14,7 @@ import { runChaos } from '../chaos/run.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { FAKE_BACKENDS } from '../helpers/fakes/fake-machine/backend.ts';
 import { configOf, scriptService } from '../helpers/fakes/services.ts';
+import { findProcesses } from '../helpers/processes/command-lines.ts';
 import { startFixture } from '../helpers/processes/fixture.ts';
 import { makeRuntimeHome, openTestRuntime, type TestRuntime } from '../helpers/runtime.ts';
 import { defer, makeTempDir } from '../helpers/temp.ts';
@@ -59,7 +59,7 @@ test('a stop signals the command, waits for it, and ends the machine', async (t)
   const { status, exit_code, reason, ended_by } = rowOf(host);
   assert.deepEqual([status, exit_code, reason, ended_by], ['Stopped', 3, 'stopped', 'stop_signal']);
   assert.deepEqual(host.lines('web', 'stdout'), ['begun', 'asked']);
-  assert.deepEqual(findByArgument(join(host.home, 'run/')), []);
+  assert.deepEqual(findProcesses(join(host.home, 'run/')), []);
   assert.deepEqual(readdirSync(join(host.home, 'run')), []);
 });
 
@@ -149,7 +149,7 @@ test('a daemon that dies leaves its machines, and the next one adopts them with 
   const ended = await host.ended('short');
   assert.deepEqual([ended.exit_code, ended.reason], [9, 'exited']);
   await host.orchestrator.stop();
-  assert.deepEqual(findByArgument(join(home, 'run/')), []);
+  assert.deepEqual(findProcesses(join(home, 'run/')), []);
 });
 
 test('thirty machines start, and stop, at once', async (t) => {
@@ -164,7 +164,7 @@ test('thirty machines start, and stop, at once', async (t) => {
   assert.equal(new Set(started.map(({ service }) => service.pid)).size, 30);
   await host.orchestrator.stop();
   assert.deepEqual([...new Set(host.orchestrator.services().map(({ exit_code }) => exit_code))], [0]);
-  assert.deepEqual(findByArgument(join(host.home, 'run/')), []);
+  assert.deepEqual(findProcesses(join(host.home, 'run/')), []);
 });
 
 test('a short time of chaos loses no line, no exit code, no process and no file', { timeout: 240_000 }, async (t) => {

@@ -1,13 +1,22 @@
 /** Starts one process that outlives the daemon: its own session, no descriptor but those given. */
 import { spawn } from 'node:child_process';
-import { closeSync, constants, openSync } from 'node:fs';
+import { accessSync, closeSync, constants, openSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { errorText } from '../../src/lib/errors.ts';
 import { identify, type ProcessIdentity } from '../../src/lib/proc.ts';
 import type { SpawnCommand, SpawnEvent } from '../../src/protocol/spawner.ts';
 
-/** Starts it and reports its start and its end. Never throws. */
+/** Part of the package, see launch/launch.c. */
+const LAUNCHER = fileURLToPath(new URL(`./launch/${process.arch}/monocore-launch`, import.meta.url));
+
+/**
+ * Starts it and reports its start and its end. Never throws.
+ *
+ * @param daemonPid this process's parent: one with a record runs only while that lives
+ */
 export function spawnChild(
-  { id, program, args, fds, workdir, env }: SpawnCommand,
+  { id, program, args, fds, workdir, env, record }: SpawnCommand,
+  daemonPid: number,
   tell: (event: SpawnEvent) => void,
 ): void {
   const fail = (error: unknown) => tell({ type: 'failed', id, error: errorText(error) });
@@ -18,7 +27,10 @@ export function spawnChild(
       opened.push(openSync(fd.fifo, constants.O_RDWR | (fd.nonBlocking ? constants.O_NONBLOCK : 0)));
       return opened.at(-1)!;
     });
-    const child = spawn(program, args, {
+    // Afterwards nobody is told that there is no program.
+    if (record !== null) accessSync(program, constants.X_OK);
+    const launched = record === null ? [program, ...args] : [LAUNCHER, record, String(daemonPid), program, ...args];
+    const child = spawn(launched[0]!, launched.slice(1), {
       stdio,
       detached: true,
       ...(workdir === null ? {} : { cwd: workdir }),

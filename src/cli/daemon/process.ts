@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { errorText, fromWireError, MonocoreError } from '../../lib/errors.ts';
 import { isSource, packageRoot } from '../../lib/package-info.ts';
-import { isAlive } from '../../lib/proc.ts';
+import { identify, isRunning } from '../../lib/proc.ts';
 import { pollUntil } from '../../lib/promises.ts';
 import type { DaemonSettings, DaemonStatus, ErrorReply, LogLevel } from '../../protocol/http.ts';
 import { makeFolder } from '../../state/folder.ts';
@@ -130,7 +130,8 @@ export async function askStatus(client: DaemonClient): Promise<DaemonStatus | nu
  * @throws MonocoreError `CallTimeout`
  */
 export async function waitForEnd(pid: number, timeoutMs = Number.POSITIVE_INFINITY): Promise<void> {
-  if (await pollUntil(() => !isAlive(pid), POLL_INTERVAL_MS, timeoutMs)) return;
+  const daemon = identify(pid);
+  if (daemon === null || (await pollUntil(() => !isRunning(daemon), POLL_INTERVAL_MS, timeoutMs))) return;
   throw new MonocoreError('CallTimeout', `the daemon (process ${pid}) has not ended within ${timeoutMs / 1000} s`);
 }
 

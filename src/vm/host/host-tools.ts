@@ -129,3 +129,10 @@ export function findVirtiofsd(): string {
 export function findSetpriv(): string {
   return findProgram('setpriv', ['/usr/bin', '/bin']) ?? missing('setpriv, which user needs,', 'util-linux');
 }
+
+/** Path of unshare, which sharing files needs. @throws MonocoreError `ToolMissing` */
+export function findUnshare(): string {
+  return (
+    findProgram('unshare', ['/usr/bin', '/bin']) ?? missing('unshare, which rootfs and volumes need,', 'util-linux')
+  );
+}

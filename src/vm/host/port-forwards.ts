@@ -3,8 +3,10 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { errorCode, errorText, MonocoreError } from '../../lib/errors.ts';
-import { listDescriptors, listPids, listSockets, readCommandLine, readProcessFile, readStat } from '../../lib/proc.ts';
+import { listDescriptors, listPids, listSockets, readProcessFile } from '../../lib/proc.ts';
 import type { Port, Service } from '../../protocol/service.ts';
+import type { HomePaths } from '../../state/paths.ts';
+import { serviceOfProcess } from './process-record.ts';
 
 /** Binds the port exclusively for a moment. Throws the system's error. */
 async function tryPort({ protocol, host: port }: Port, host: string): Promise<void> {
@@ -19,7 +21,7 @@ async function tryPort({ protocol, host: port }: Port, host: string): Promise<vo
 }
 
 /** Reason why a port cannot be opened, and a remedy. */
-function explain(error: unknown, port: Port, address: string, runDir: string): string {
+function explain(error: unknown, port: Port, address: string, home: HomePaths): string {
   if (errorCode(error) === 'EACCES') {
     return 'this user may not open ports that low; choose one above 1023, or run the daemon as root';
   }
@@ -31,22 +33,21 @@ function explain(error: unknown, port: Port, address: string, runDir: string): s
   const link = `socket:[${socket.inode}]`;
   const pid = listPids().find((candidate) => listDescriptors(candidate).some(({ target }) => target === link));
   if (pid === undefined) return `a program of another user has ${place}; stop it or choose another host port`;
-  const service = serviceOf(pid, runDir);
+  const service = serviceOfProcess(pid, home);
   if (service !== null) return `service ${service} has ${place}; stop ${service} or choose another host port`;
   const name = readProcessFile(pid, 'comm')?.trim() ?? '';
   return `${name} (process ${pid}) has ${place}; stop it or choose another host port`;
 }
 
 /**
- * @param runDir folder of the home's runtime folders
  * @throws MonocoreError `StartFailed` naming the first port that cannot be bound on `address`, and who has it
  */
-export async function checkPortsAreFree(service: Service, address: string, runDir: string): Promise<void> {
+export async function checkPortsAreFree(service: Service, address: string, home: HomePaths): Promise<void> {
   for (const port of service.ports) {
     try {
       await tryPort(port, address);
     } catch (cause) {
-      const reason = explain(cause, port, address, runDir);
+      const reason = explain(cause, port, address, home);
       const message = `port ${address}:${port.host} (${port.protocol}) of service ${service.name} cannot be opened: ${reason}`;
       throw new MonocoreError('StartFailed', message, { cause });
     }
@@ -81,18 +82,4 @@ function findSocket({ protocol, host: port }: Port, address: string) {
     (socket) => wanted.has(socket.address) && socket.port === port && (protocol === 'udp' || socket.isListening),
   );
   return found && { address: wanted.get(found.address)!, inode: found.inode };
-}
-
-/**
- * Service of a process: the one in whose runtime folder the VM process has its sockets. A process that a plain process
- * started is in the session of its shim, whose arguments name the folder.
- */
-function serviceOf(pid: number, runDir: string): string | null {
-  for (const candidate of [pid, readStat(pid)?.session ?? pid]) {
-    // QEMU's options have a comma of a path twice.
-    const commandLine = readCommandLine(candidate).replaceAll(',,', ',');
-    const start = commandLine.indexOf(`${runDir}/`);
-    if (start !== -1) return /^[^/\0]*/.exec(commandLine.slice(start + runDir.length + 1))![0];
-  }
-  return null;
 }

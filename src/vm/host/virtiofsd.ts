@@ -6,13 +6,14 @@ import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errorText, MonocoreError } from '../../lib/errors.ts';
-import { findByArgument, isRunning, type ProcessIdentity, signalProcess } from '../../lib/proc.ts';
+import { isRunning, type ProcessIdentity, signalProcess } from '../../lib/proc.ts';
 import { pollUntil } from '../../lib/promises.ts';
 import type { VmPaths } from '../../state/paths.ts';
-import { adoptedProcess, killByArgument, type Spawner } from './host-process.ts';
-import { findVirtiofsd, run } from './host-tools.ts';
+import { adoptedProcess, killRecorded, type Spawner } from './host-process.ts';
+import { findUnshare, findVirtiofsd, run } from './host-tools.ts';
 import type { Command } from './limits/launcher.ts';
 import type { AppliedLimits } from './limits/service-limits.ts';
+import { readProcessRecord } from './process-record.ts';
 import { ROOT_NAME, type SharedFile } from './shared-files.ts';
 
 const LISTEN_TIMEOUT_MS = 5000;
@@ -111,12 +112,7 @@ exec "$@"
 function wrapInShare(command: Command, folder: string, files: readonly SharedFile[]): Command {
   const words = files.flatMap((file) => [file.name, file.kind, file.readOnly ? 'ro' : 'rw', file.identity, file.path]);
   const args = ['-m', '/bin/sh', '-c', SCRIPT, 'sh', folder, ...words, '--', command.program, ...command.args];
-  return { program: 'unshare', args };
-}
-
-/** Option by which a virtiofsd is found; QEMU's arguments name the socket without it. */
-function socketOption(paths: VmPaths): string {
-  return `--socket-path=${paths.share}`;
+  return { program: findUnshare(), args };
 }
 
 /** Kills a VM when its files are gone, as they never come back. */
@@ -150,7 +146,7 @@ export async function shareFiles(
   const env = { PATH: `${process.env.PATH ?? ''}:/usr/sbin:/usr/bin:/sbin:/bin` };
   const console = { fifo: paths.fifo('console'), nonBlocking: true };
   const fds = ['null' as const, console, console];
-  const child = await spawner.spawn({ ...command, fds, workdir: '/', env }, socketOption(paths));
+  const child = await spawner.spawn({ ...command, fds, workdir: '/', env }, paths.shareRecord);
   const stop = (): void => {
     // It is two processes; the second is the first of a pid namespace.
     signalProcess(child.identity, 'SIGKILL', 'group');
@@ -177,7 +173,7 @@ export async function shareFiles(
 export function guardAdoptedShare(paths: VmPaths, vm: ProcessIdentity): void {
   if (!existsSync(paths.shareFolder)) return;
   // The first of its processes waits for the other, so they end together.
-  const [share] = findByArgument(socketOption(paths));
+  const share = readProcessRecord(paths.shareRecord);
   void endWithoutFiles(share ? adoptedProcess(share).exited() : Promise.resolve(), vm);
 }
 
@@ -187,5 +183,5 @@ export function guardAdoptedShare(paths: VmPaths, vm: ProcessIdentity): void {
  */
 export async function endStrayShare(paths: VmPaths): Promise<void> {
   if (!existsSync(paths.shareFolder)) return;
-  await killByArgument(socketOption(paths), KILL_TIMEOUT_MS);
+  await killRecorded(paths.shareRecord, KILL_TIMEOUT_MS);
 }

@@ -74,14 +74,14 @@ export class ProcessBackend extends HostBackend {
     const fds = ['null' as const, ...fifos.map((fifo) => ({ fifo, nonBlocking: false }))];
     const notes = [...describeIgnored(service), ...limits.notes];
     return prepareInstance(paths, STREAMS, notes, async (onEvent) => {
-      const child = await this.host.spawner.spawn({ ...wrapped, fds, workdir, env }, paths.exitRecord);
+      const child = await this.host.spawner.spawn({ ...wrapped, fds, workdir, env }, paths.processRecord);
       return this.#supervise(child, { service, findUser: async () => user, limits }, onEvent);
     });
   }
 
   async adopt({ service, identity }: AdoptRequest): Promise<Adoption> {
     const paths = this.host.paths.vm(service.name);
-    const adopted = await findAdopted(identity, paths.exitRecord);
+    const adopted = await findAdopted(identity, paths.processRecord);
     if (!adopted) {
       if (identity) killForgottenGroup(identity, inheritedFifos(paths));
       return { type: 'gone', exit: readExitRecord(paths.exitRecord).exit };

@@ -103,7 +103,7 @@ export class QemuBackend extends HostBackend {
     const user = await findUser(service.user);
     const job = await makeJob({ ...request, groupIndex });
     const files = await findSharedFiles(service);
-    await checkPortsAreFree(service, address, home.runDir);
+    await checkPortsAreFree(service, address, home);
     if (disk_mib !== null) await prepareDisk(home.disk(name), disk_mib, name);
     if (signal.aborted) throw new MonocoreError('Aborted', `the start of ${name} was cancelled`);
     const paths = home.vm(name);
@@ -148,7 +148,7 @@ export class QemuBackend extends HostBackend {
   async adopt(request: AdoptRequest): Promise<Adoption> {
     const { service, groupIndex, identity, runJob } = request;
     const paths = this.host.paths.vm(service.name);
-    const adopted = await findAdopted(identity, paths.control);
+    const adopted = await findAdopted(identity, paths.processRecord);
     if (!adopted) {
       const { exit, oomKilled } = readExitRecord(paths.exitRecord);
       return { type: 'gone', exit, oomKilled };
@@ -190,6 +190,6 @@ export class QemuBackend extends HostBackend {
     const stdout = { fifo: paths.fifo('stdout'), nonBlocking: false };
     const stderr = { fifo: paths.fifo('stderr'), nonBlocking: false };
     const fds = ['null' as const, console, console, stdout, stderr, console];
-    return this.host.spawner.spawn({ ...command, fds, workdir: null, env: null }, paths.control);
+    return this.host.spawner.spawn({ ...command, fds, workdir: null, env: null }, paths.processRecord);
   }
 }

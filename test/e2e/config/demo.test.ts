@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { eventually } from '../../helpers/eventually.ts';
-import { findProcesses, makeTestHome } from '../../helpers/home.ts';
+import { makeTestHome } from '../../helpers/home.ts';
+import { findProcesses } from '../../helpers/processes/command-lines.ts';
 
 const demo = fileURLToPath(new URL('../../../scripts/demo.toml', import.meta.url));
 

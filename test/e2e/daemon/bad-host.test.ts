@@ -4,7 +4,8 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { findProcesses, makeTestHome } from '../../helpers/home.ts';
+import { makeTestHome } from '../../helpers/home.ts';
+import { findProcesses } from '../../helpers/processes/command-lines.ts';
 import { defer, makeTempDir } from '../../helpers/temp.ts';
 
 const VALID = `

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { eventually } from '../../helpers/eventually.ts';
 import { configOf, scriptService } from '../../helpers/fakes/services.ts';
-import { findProcesses } from '../../helpers/home.ts';
+import { findProcesses } from '../../helpers/processes/command-lines.ts';
 import { openTestRuntime, type TestRuntime } from '../../helpers/runtime.ts';
 import { defer } from '../../helpers/temp.ts';
 

@@ -9,7 +9,7 @@ import { findStaticBusybox } from '../../../src/vm/host/host-tools.ts';
 import { findHostCgroups } from '../../../src/vm/host/limits/host-cgroups.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { configOf, scriptService } from '../../helpers/fakes/services.ts';
-import { findProcesses } from '../../helpers/home.ts';
+import { findProcesses } from '../../helpers/processes/command-lines.ts';
 import { openTestRuntime, type TestRuntime } from '../../helpers/runtime.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 

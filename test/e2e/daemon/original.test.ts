@@ -11,7 +11,7 @@ import { loadState, saveState } from '../../../src/state/store.ts';
 import { Supervisor } from '../../../src/supervisor/supervisor.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { scriptService } from '../../helpers/fakes/services.ts';
-import { findProcesses } from '../../helpers/home.ts';
+import { findProcesses } from '../../helpers/processes/command-lines.ts';
 import { openTestRuntime, type TestRuntime } from '../../helpers/runtime.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 

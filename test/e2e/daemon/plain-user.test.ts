@@ -4,8 +4,8 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { eventually } from '../../helpers/eventually.ts';
-import { findProcesses } from '../../helpers/home.ts';
 import { makeBusyboxImage } from '../../helpers/images/program-image.ts';
+import { findProcesses } from '../../helpers/processes/command-lines.ts';
 import { makePlainUserHome } from '../../helpers/processes/plain-user.ts';
 import { startRegistry } from '../../helpers/servers/registry.ts';
 

@@ -9,7 +9,7 @@ import { MAX_SECRET_BYTES } from '../../../src/vm/host/secrets.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { healthCheck } from '../../helpers/fakes/health-check.ts';
 import { configOf, scriptService } from '../../helpers/fakes/services.ts';
-import { findProcesses } from '../../helpers/home.ts';
+import { findProcesses } from '../../helpers/processes/command-lines.ts';
 import { startFixture } from '../../helpers/processes/fixture.ts';
 import { openTestRuntime } from '../../helpers/runtime.ts';
 import { defer, makeTempDir } from '../../helpers/temp.ts';

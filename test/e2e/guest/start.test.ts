@@ -9,7 +9,7 @@ import type { ServiceOutcome } from '../../../src/protocol/api.ts';
 import { findKernel } from '../../../src/vm/guest/kernel.ts';
 import { findStaticBusybox, hostArchitecture } from '../../../src/vm/host/host-tools.ts';
 import { configOf, scriptService } from '../../helpers/fakes/services.ts';
-import { findProcesses } from '../../helpers/home.ts';
+import { findProcesses } from '../../helpers/processes/command-lines.ts';
 import { openTestRuntime, type TestRuntime } from '../../helpers/runtime.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 

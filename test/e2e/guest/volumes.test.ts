@@ -21,7 +21,7 @@ import { makeRoot } from '../../helpers/disks/guest-root.ts';
 import { mountSmallDisk } from '../../helpers/disks/small-disk.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { scriptService } from '../../helpers/fakes/services.ts';
-import { findProcesses } from '../../helpers/home.ts';
+import { findProcesses } from '../../helpers/processes/command-lines.ts';
 import { defer, makeTempDir } from '../../helpers/temp.ts';
 import { type Guest, makeGuestHost } from '../../helpers/vm/guest.ts';
 

@@ -1,17 +1,20 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import test, { type TestContext } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { identify } from '../../../src/lib/proc.ts';
 import type { Port } from '../../../src/protocol/service.ts';
+import { HomePaths } from '../../../src/state/paths.ts';
 import { checkPortsAreFree } from '../../../src/vm/host/port-forwards.ts';
 import { scriptService } from '../../helpers/fakes/services.ts';
 import { startFixture } from '../../helpers/processes/fixture.ts';
+import { listChildren } from '../../helpers/processes/usage.ts';
+import { makeTempDir } from '../../helpers/temp.ts';
 
-const RUN_DIR = '/no/such/home/run';
+/** Has no services. */
+const HOME = new HomePaths('/no/such/home');
 const own = `${readFileSync('/proc/self/comm', 'utf8').trim()} (process ${process.pid})`;
 
 async function listen(t: TestContext, protocol: Port['protocol'], address: string): Promise<number> {
@@ -29,16 +32,16 @@ const withPort = (host: number, protocol: Port['protocol']) =>
 for (const protocol of ['tcp', 'udp'] as const) {
   test(`a ${protocol} port that is taken is named with its service and its owner, and only on that address`, async (t) => {
     const port = await listen(t, protocol, '127.0.0.2');
-    await assert.rejects(checkPortsAreFree(withPort(port, protocol), '127.0.0.2', RUN_DIR), {
+    await assert.rejects(checkPortsAreFree(withPort(port, protocol), '127.0.0.2', HOME), {
       code: 'StartFailed',
       message:
         `port 127.0.0.2:${port} (${protocol}) of service web cannot be opened: ` +
         `${own} has 127.0.0.2:${port}; stop it or choose another host port`,
     });
-    await checkPortsAreFree(withPort(port, protocol), '127.0.0.3', RUN_DIR);
-    await checkPortsAreFree(withPort(port, protocol), '127.0.0.3', RUN_DIR);
+    await checkPortsAreFree(withPort(port, protocol), '127.0.0.3', HOME);
+    await checkPortsAreFree(withPort(port, protocol), '127.0.0.3', HOME);
     const other = protocol === 'tcp' ? 'udp' : 'tcp';
-    await checkPortsAreFree(withPort(port, other), '127.0.0.2', RUN_DIR);
+    await checkPortsAreFree(withPort(port, other), '127.0.0.2', HOME);
   });
 
   for (const [wildcard, shown] of [
@@ -48,38 +51,43 @@ for (const protocol of ['tcp', 'udp'] as const) {
   ] as const) {
     test(`whoever has a ${protocol} port on ${wildcard} has it on every address that this means`, async (t) => {
       const port = await listen(t, protocol, wildcard);
-      await assert.rejects(checkPortsAreFree(withPort(port, protocol), '127.0.0.2', RUN_DIR), (error: Error) =>
+      await assert.rejects(checkPortsAreFree(withPort(port, protocol), '127.0.0.2', HOME), (error: Error) =>
         error.message.includes(`cannot be opened: ${own} has ${shown}:${port}; stop it`),
       );
     });
   }
 }
 
-test('a process that has a runtime folder in its arguments is known as its service', async (t) => {
-  const holder = startFixture(t, 'port-holder.js', [`path=${RUN_DIR}/db/control.sock,server=on`]);
+/** A home in which the process of service `db` is on record. */
+async function makeRecord(t: TestContext, pid: number): Promise<HomePaths> {
+  const home = new HomePaths(await makeTempDir(t));
+  const { dir, processRecord } = home.vm('db');
+  mkdirSync(dir, { recursive: true });
+  const { start_time, boot_id } = identify(pid)!;
+  writeFileSync(processRecord, `${pid} ${start_time} ${boot_id}\n`);
+  return home;
+}
+
+test('a process on record is known as its service, and so is what it has started', async (t) => {
+  const holder = startFixture(t, 'port-holder.js', [], ['setsid', 'sh', '-c', 'exec 3<&0; "$@" <&3 & wait', 'sh']);
   const port = Number(await holder.readLine());
-  const check = (runDir: string) => checkPortsAreFree(withPort(port, 'tcp'), '127.0.0.2', runDir);
-  await assert.rejects(check(RUN_DIR), (error: Error) =>
+  const check = (home: HomePaths) => checkPortsAreFree(withPort(port, 'tcp'), '127.0.0.2', home);
+  await assert.rejects(check(await makeRecord(t, holder.pid)), (error: Error) =>
     error.message.endsWith(`service db has 127.0.0.2:${port}; stop db or choose another host port`),
   );
-  await assert.rejects(check('/another/home/run'), (error: Error) =>
-    error.message.includes(`(process ${holder.pid}) has 127.0.0.2:${port}`),
+  const [child] = listChildren(holder.pid);
+  t.after(() => process.kill(child!, 'SIGKILL'));
+  await assert.rejects(check(await makeRecord(t, child!)), /: service db has /);
+  await assert.rejects(check(await makeRecord(t, process.pid)), (error: Error) =>
+    error.message.includes(`(process ${child}) has 127.0.0.2:${port}`),
   );
 });
 
-test('so is what such a process has started', async (t) => {
-  const fixture = fileURLToPath(new URL('../../fixtures/port-holder.js', import.meta.url));
-  // A shell gives what it runs in the background no standard input.
-  const script = 'exec 3<&0; "$1" "$2" <&3 & wait';
-  const shell = spawn('/bin/sh', ['-c', script, `${RUN_DIR}/plain/exit`, process.execPath, fixture], {
-    detached: true,
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  const exited = once(shell, 'exit');
-  t.after(async () => {
-    shell.stdin.end();
-    await exited;
-  });
-  const [line] = await once(shell.stdout, 'data');
-  await assert.rejects(checkPortsAreFree(withPort(Number(line), 'tcp'), '127.0.0.2', RUN_DIR), /: service plain has /);
+test('a process is not a service by what its arguments say', async (t) => {
+  const home = await makeRecord(t, process.pid);
+  const holder = startFixture(t, 'port-holder.js', [`path=${home.vm('db').control},server=on`]);
+  const port = Number(await holder.readLine());
+  await assert.rejects(checkPortsAreFree(withPort(port, 'tcp'), '127.0.0.2', home), (error: Error) =>
+    error.message.includes(`(process ${holder.pid}) has 127.0.0.2:${port}`),
+  );
 });

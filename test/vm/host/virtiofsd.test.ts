@@ -17,7 +17,7 @@ import {
 import { QemuBackend } from '../../../src/vm/qemu/qemu-backend.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { scriptService } from '../../helpers/fakes/services.ts';
-import { findProcesses } from '../../helpers/home.ts';
+import { findProcesses } from '../../helpers/processes/command-lines.ts';
 import { writeProgram } from '../../helpers/processes/program.ts';
 import { openSpawner } from '../../helpers/processes/spawner.ts';
 import { defer, makeTempDir } from '../../helpers/temp.ts';

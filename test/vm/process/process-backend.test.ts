@@ -4,7 +4,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import test, { type TestContext } from 'node:test';
-import { identify, isAlive, isSameProcess, readCommandLine, signalProcess } from '../../../src/lib/proc.ts';
+import { identify, isAlive, isRunning, isSameProcess, signalProcess } from '../../../src/lib/proc.ts';
 import type { Service } from '../../../src/protocol/service.ts';
 import { HomePaths } from '../../../src/state/paths.ts';
 import { makeHome } from '../../../src/state/store.ts';
@@ -12,6 +12,7 @@ import { closeAll } from '../../../src/vm/host/fifos.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { failFs } from '../../helpers/fakes/fs-fault.ts';
 import { scriptService } from '../../helpers/fakes/services.ts';
+import { readCommandLine } from '../../helpers/processes/command-lines.ts';
 import { makeFifos } from '../../helpers/processes/fifos.ts';
 import { startFixture } from '../../helpers/processes/fixture.ts';
 import { openFilesBelow } from '../../helpers/processes/open-files.ts';
@@ -146,6 +147,31 @@ test('what outlives its shim while no daemon runs is ended when that is found', 
   const adoption = await backend.adopt({ service, localOnly: true, groupIndex: null, identity, runJob: false });
   assert.deepEqual(adoption, { type: 'gone', exit: null });
   await eventually('the command to end', () => !isAlive(commandPid));
+});
+
+test('a launch that no daemon noted is ended by its own record, and a process that only mentions its files lives', async (t) => {
+  const { backend, paths, identity, service } = await launchForgotten(t);
+  const { exitRecord, control } = paths.vm('web');
+  const decoy = spawn('sh', ['-c', 'read -r line', exitRecord, `path=${control}`, `--socket-path=${control}`], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  });
+  t.after(() => decoy.kill('SIGKILL'));
+  const decoyIdentity = identify(decoy.pid!)!;
+  const adoption = await backend.adopt({ service, localOnly: true, groupIndex: null, identity: null, runJob: true });
+  assert.equal(adoption.type, 'gone');
+  assert.deepEqual([isRunning(identity), isRunning(decoyIdentity)], [false, true]);
+});
+
+test('a record of another boot, or of a pid that is in use again, ends nothing', async (t) => {
+  const { backend, paths, service } = await launchForgotten(t);
+  const { start_time, boot_id, pid } = identify(process.pid)!;
+  const otherBoot = boot_id.replaceAll(/[0-9a-f]/g, '0');
+  for (const record of [`${pid} ${start_time} ${otherBoot}\n`, `${pid} ${start_time - 1} ${boot_id}\n`]) {
+    writeFileSync(paths.vm('web').processRecord, record);
+    const adoption = await backend.adopt({ service, localOnly: true, groupIndex: null, identity: null, runJob: true });
+    assert.equal(adoption.type, 'gone');
+  }
 });
 
 test('a group that got the number of a forgotten one is left alone', async (t) => {
@@ -360,6 +386,7 @@ async function launchForgotten(t: TestContext) {
   await launched.kill();
   return {
     backend,
+    paths,
     identity,
     commandPid: Number(command),
     service: scriptService('web', script, { isolation: 'none' }),

@@ -16,8 +16,8 @@ test('a process that nobody could find again is killed', async (t) => {
   failFs(t, 'readFileSync', 'EMFILE', (path) => /^\/proc\/\d+\/stat$/.test(String(path)));
   const events: SpawnEvent[] = [];
   const fds = ['null' as const, { fifo, nonBlocking: false }];
-  const command = { id: 1, program: '/bin/sleep', args: ['1000'], fds, workdir: null, env: null };
-  spawnChild(command, (event) => events.push(event));
+  const command = { id: 1, program: '/bin/sleep', args: ['1000'], fds, workdir: null, env: null, record: null };
+  spawnChild(command, process.ppid, (event) => events.push(event));
   await eventually('its end', () => events.length === 2);
   const [failed, ended] = events;
   assert.match(failed?.type === 'failed' ? failed.error : '', /EMFILE/);

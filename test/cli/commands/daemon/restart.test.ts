@@ -13,7 +13,7 @@ import type { DaemonSettings } from '../../../../src/protocol/http.ts';
 import { HomePaths } from '../../../../src/state/paths.ts';
 import { eventually } from '../../../helpers/eventually.ts';
 import { makeDaemonStatus, sendJson, startFakeDaemon } from '../../../helpers/fakes/fake-daemon.ts';
-import { findProcesses } from '../../../helpers/home.ts';
+import { findProcesses } from '../../../helpers/processes/command-lines.ts';
 import { type CliResult, runCli } from '../../../helpers/processes/run-cli.ts';
 import { TYPESCRIPT_OPTIONS } from '../../../helpers/processes/typescript.ts';
 import { defer, makeTempDir } from '../../../helpers/temp.ts';

@@ -41,14 +41,14 @@ class FakeMachineBackend extends HostBackend {
     };
     const guestJob = { make: async () => job, stopSignal: stopSignalOf(request), inGroup: false };
     return prepareInstance(paths, STREAM_NAMES, [], async (onEvent) => {
-      const child = await this.host.spawner.spawn(command, paths.control);
+      const child = await this.host.spawner.spawn(command, paths.processRecord);
       return new GuestVm(child, paths, guestJob, observer, onEvent);
     });
   }
 
   async adopt(request: AdoptRequest): Promise<Adoption> {
     const paths = this.host.paths.vm(request.service.name);
-    const adopted = await findAdopted(request.identity, paths.control);
+    const adopted = await findAdopted(request.identity, paths.processRecord);
     if (!adopted) return { type: 'gone', ...readExitRecord(paths.exitRecord) };
     const make = request.runJob ? () => makeJob({ ...request, groupIndex: null }) : null;
     const guestJob = { make, stopSignal: stopSignalOf(request), inGroup: false };
