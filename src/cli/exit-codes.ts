@@ -18,6 +18,7 @@ const BY_ERROR: Partial<Record<ErrorCode, number>> = {
   Usage: EXIT.usage,
   ServiceUnknown: EXIT.usage,
   ImageUnknown: EXIT.usage,
+  NameTaken: EXIT.usage,
   HomeUnusable: EXIT.unreachable,
   DaemonRunning: EXIT.unreachable,
   DaemonUnreachable: EXIT.unreachable,

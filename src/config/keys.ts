@@ -401,6 +401,11 @@ export const DOCUMENT_KEYS = {
     type.scalar(type.Text, 'the address of a JSON schema'),
     { field: null, change: 'live' },
   ),
+  name: optional(
+    'name of the project: its services belong to it, and to the folder of the file',
+    type.scalar(type.Name, NAME),
+    { field: 'project.name', change: 'services', unset: 'the name of the folder' },
+  ),
   kernel: optional(
     'kernel of the guests, unless `start --kernel` names another one',
     type.scalar(type.hostPath, 'the path of a kernel image'),

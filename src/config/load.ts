@@ -1,20 +1,23 @@
 /** Loading of a config file, in the CLI or in a program that uses the library, never in the daemon. */
-import { existsSync } from 'node:fs';
+import { existsSync, realpathSync, statSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
+import * as v from 'valibot';
 import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
-import type { Config } from '../protocol/service.ts';
+import type { Config, Project } from '../protocol/service.ts';
 import { ConfigSyntaxError, type Document, Lines } from './languages/document.ts';
 import { parseJson } from './languages/json.ts';
 import { parseToml } from './languages/toml.ts';
 import { parseYaml } from './languages/yaml.ts';
 import { configInvalid, locate, type PathProblem, toConfigProblem } from './problems.ts';
+import { projectOf } from './project.ts';
 import { checkFiles } from './referenced-files.ts';
 import { type Choice, type EnvFiles, toConfig } from './resolve.ts';
 import { checkRules } from './rules/rules.ts';
 import { checkShares } from './rules/volumes.ts';
 import { attributeToKeys, readConfig } from './schema/parsed-config.ts';
 import { type HostLimits, hostLimits } from './schema/types.ts';
+import { Name } from './schema/values.ts';
 
 const LANGUAGES = new Map<string, { readonly name: string; readonly parse: (text: string) => Document }>([
   ['.toml', { name: 'TOML', parse: parseToml }],
@@ -41,7 +44,7 @@ export async function loadWithFileNames(
   path: string,
   choice: Choice,
 ): Promise<{ config: Config; fileNames: ReadonlySet<string> }> {
-  const { parsed, finish } = read(await readConfigText(path), path, hostLimits());
+  const { parsed, finish } = read(await readConfigText(path), path, hostLimits(), realFolder(path));
   const { problems, envFiles } = await checkFiles(parsed);
   const fileNames = new Set([...envFiles.values()].flatMap((envs) => Object.keys(envs)));
   return { config: finish(problems, envFiles, choice), fileNames };
@@ -68,15 +71,36 @@ function parseDocument(file: string, text: string): Document {
   }
 }
 
+/** Folder of a config without links, so that a project has one place however it is reached. */
+function realFolder(path: string): string {
+  const folder = dirname(resolve(path));
+  try {
+    return realpathSync(folder);
+  } catch {
+    return folder;
+  }
+}
+
+/**
+ * Project of the config at `path`, which need not be valid otherwise.
+ *
+ * @throws MonocoreError `ConfigInvalid` for a file that cannot be read or parsed
+ */
+export async function loadProject(path: string): Promise<Project> {
+  const { table } = parseDocument(path, await readConfigText(path));
+  const name = v.safeParse(Name, table.name);
+  return projectOf(name.success ? name.output : undefined, realFolder(path));
+}
+
 /** Parses a config; `finish` makes a config of it, or throws its problems and those of the files that it names. */
-function read(text: string, path: string, host: HostLimits) {
+function read(text: string, path: string, host: HostLimits, projectFolder = dirname(resolve(path))) {
   const { table, findPositions } = parseDocument(path, text);
   const { parsed, problems } = readConfig(table, { folder: dirname(resolve(path)), host });
   const found = [...problems, ...checkRules(parsed), ...checkShares(parsed)];
   const finish = (more: readonly PathProblem[], envFiles: EnvFiles, choice: Choice): Config => {
     const all = attributeToKeys([...found, ...more], parsed);
     if (all.length > 0) throw configInvalid(path, locate(path, text, findPositions(), all));
-    return toConfig(parsed, envFiles, choice);
+    return toConfig(parsed, projectFolder, envFiles, choice);
   };
   return { parsed, finish };
 }
@@ -105,6 +129,21 @@ export function findConfig(folder: string): string {
   const names = found.map((path) => basename(path));
   const list = `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
   throw fileError(second, `${folder} has several configs: ${list}; name one with the -f option`);
+}
+
+/**
+ * Path of the config that a command in `folder` means: the one of this folder, else of the nearest folder above it. Those
+ * above count only if they belong to the user or to root: anybody may put a config into /tmp. Null where there is none.
+ *
+ * @throws MonocoreError `ConfigInvalid` where a folder has several
+ */
+export function findConfigFrom(folder: string, user = process.getuid?.() ?? 0): string | null {
+  for (let current = folder; ; current = dirname(current)) {
+    const path = findConfig(current);
+    const owner = statSync(path, { throwIfNoEntry: false })?.uid;
+    if (owner !== undefined && (current === folder || [0, user].includes(owner))) return path;
+    if (current === dirname(current)) return null;
+  }
 }
 
 async function readBytes(file: string): Promise<Buffer> {

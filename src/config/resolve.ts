@@ -5,6 +5,7 @@ import type { Config, Service, Volume } from '../protocol/service.ts';
 import type { Dependency } from '../protocol/supervision.ts';
 import { DOCUMENT_KEYS, type GroupValues, SERVICE_KEYS, type ServiceValues } from './keys.ts';
 import { didYouMean } from './problems.ts';
+import { projectOf } from './project.ts';
 import type { ParsedConfig } from './schema/parsed-config.ts';
 import { portOf, replicaNames } from './schema/ports.ts';
 import { type KeyTable, type ParsedTable, storedKeys } from './schema/types.ts';
@@ -22,8 +23,13 @@ interface Common {
   readonly replicas: ReadonlyMap<string, readonly string[]>;
 }
 
-/** The config of a document without problems. Pure. @throws MonocoreError `Usage` for a profile that no service has */
-export function toConfig(parsed: ParsedConfig, envFiles: EnvFiles, choice: Choice): Config {
+/**
+ * The config of a document without problems. Pure.
+ *
+ * @param folder of the config, absolute
+ * @throws MonocoreError `Usage` for a profile that no service has
+ */
+export function toConfig(parsed: ParsedConfig, folder: string, envFiles: EnvFiles, choice: Choice): Config {
   const services = parsed.services.map(({ values }) => values as ServiceValues);
   const common: Common = {
     groups: new Map(parsed.groups.map(({ values }) => [values.name!, values as GroupValues])),
@@ -34,6 +40,7 @@ export function toConfig(parsed: ParsedConfig, envFiles: EnvFiles, choice: Choic
   const chosen = new Set(choose(services, choice));
   return {
     ...(toStored(DOCUMENT_KEYS, parsed.document.values) as Config),
+    project: projectOf(parsed.document.values.name, folder),
     services: [...chosen].flatMap((service) =>
       replicaNames(service).map((name, replica) => toService(name, replica, service, common)),
     ),

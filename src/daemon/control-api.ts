@@ -17,8 +17,10 @@ export function createControlApi(
 ): ControlApi {
   const startedAtMs = Date.now();
   return {
-    start: ({ config, names, group, ...options }) => orchestrator.start(config, { names, group }, options),
-    plan: async ({ config, names, group, ...options }) => orchestrator.plan(config, { names, group }, options),
+    start: ({ config, names, group, take_over: takeOver, ...options }) =>
+      orchestrator.start(config, { names, group }, { ...options, takeOver }),
+    plan: async ({ config, names, group, prune, take_over: takeOver }) =>
+      orchestrator.plan(config, { names, group }, { prune, takeOver }),
     stop: ({ timeout_ms, ...selection }) => orchestrator.stop(selection, timeout_ms),
     restart: ({ timeout_ms, ...selection }) => orchestrator.restart(selection, timeout_ms),
     remove: ({ timeout_ms, ...selection }) => orchestrator.remove(selection, timeout_ms),

@@ -12,6 +12,8 @@ export type ErrorCode =
   | 'DaemonUnreachable'
   /** No service of that name is known. */
   | 'ServiceUnknown'
+  /** A name belongs to another project of the home. */
+  | 'NameTaken'
   /** A program or file of the host that a VM needs is not installed; the message names the package. */
   | 'ToolMissing'
   /** An image cannot be pulled: its registry does not answer, refuses, or does not have it. */

@@ -6,7 +6,7 @@ import { select } from '../protocol/selection.ts';
 import type { Config, ServiceStatus } from '../protocol/service.ts';
 import type { OrchestratorContext } from '../supervisor/interfaces.ts';
 import { startsWithDaemon } from '../supervisor/restart-policy.ts';
-import type { ServiceDefinition } from '../supervisor/status.ts';
+import { membershipOf, type ServiceDefinition } from '../supervisor/status.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { buildGraph, runInOrder } from './dependencies.ts';
 import { Groups } from './networks.ts';
@@ -20,10 +20,12 @@ import { StartScheduler } from './start-scheduler.ts';
 const EVERYTHING: Selection = { names: [], group: null };
 
 interface StartOptions {
-  /** Stops running services that the config lacks: of the selected group, else all. */
+  /** Stops running services of the config's project that the config lacks: of the selected group, else all. */
   readonly prune?: boolean;
   /** Puts all changed services back when one fails. By default nothing is undone. */
   readonly atomic?: boolean;
+  /** Moves services of other projects that have the names of services to start into the config's project. */
+  readonly takeOver?: boolean;
 }
 
 /** Supervises the services of a home. Emits every change of a service, in order. Main thread. */
@@ -75,20 +77,24 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
 
   /**
    * Merges a config into the known services, and starts its selected services and their dependencies. A running service
-   * is restarted when its definition or its group has changed, else left alone. Services that the config lacks run on.
+   * is restarted when its definition or its group has changed, else left alone. Services that the config lacks run on,
+   * except for replicas beyond its number of them.
    *
-   * @throws MonocoreError `ServiceUnknown` for a name that the config lacks, `Usage` for names with `prune`,
-   * `StartFailed` for a port that two services claim and for a group without an address; nothing is started then
+   * @throws MonocoreError `ServiceUnknown` for a name that the config lacks, `Usage` for names with `prune`, `NameTaken` for
+   * the name of another project's service or group, `StartFailed` for a port that two services claim and for a group without
+   * an address; nothing is started then
    */
   async start(
     config: Config,
     selection: Selection = EVERYTHING,
-    { prune = false, atomic = false }: StartOptions = {},
+    { atomic = false, ...options }: StartOptions = {},
   ): Promise<CommandReply> {
     let end = () => {};
     try {
-      const { definitions, surplus } = this.#merge(config, selection, prune);
-      const surplusNames = surplus.map(({ name }) => name);
+      const { definitions, surplus } = this.#merge(config, selection, options);
+      const surplusNames = surplus
+        .filter(({ supervisor }) => supervisor.isWantedUp)
+        .map(({ supervisor }) => supervisor.name);
       const touched = [...definitions.map(({ service }) => service.name), ...surplusNames];
       const before = atomic ? recordBefore(this.#registry, touched) : [];
       end = this.#unfinished.add(definitions, before);
@@ -97,6 +103,10 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
       this.#groups.shareMembers();
       // First, because services that start may need their ports.
       const stopped = await this.#stopNamed(surplusNames);
+      for (const { supervisor } of surplus) {
+        const { project } = membershipOf(supervisor.definition);
+        await this.#registry.get(supervisor.name)?.reassign({ project, undeclared: true });
+      }
       const outcomes = [...stopped, ...(await this.#startInOrder(definitions))];
       if (!atomic || outcomes.every(({ outcome }) => outcome !== 'failed')) return { services: outcomes };
       const stop = (names: string[]) => this.#stopNamed(names);
@@ -109,10 +119,12 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   }
 
   /** Actions that {@link Orchestrator.start} would take, in order. Throws like it. */
-  plan(config: Config, selection: Selection = EVERYTHING, { prune = false }: StartOptions = {}): PlanReply {
+  plan(config: Config, selection: Selection = EVERYTHING, options: Omit<StartOptions, 'atomic'> = {}): PlanReply {
     try {
-      const { definitions, surplus } = this.#merge(config, selection, prune);
-      const stops = surplus.map(({ name }) => ({ name, action: 'stop', reason: 'not in the config' }) as const);
+      const { definitions, surplus } = this.#merge(config, selection, options);
+      const stops = surplus
+        .filter(({ supervisor }) => supervisor.isWantedUp)
+        .map(({ supervisor: { name }, reason }) => ({ name, action: 'stop', reason }) as const);
       const starts = definitions.map((definition) => {
         const { name } = definition.service;
         return { name, ...planStart(this.#registry.get(name) ?? null, definition) };
@@ -129,11 +141,16 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
    * @param timeoutMs time for the graceful part; null for each service's own
    */
   async stop(selection: Selection = EVERYTHING, timeoutMs: number | null = null): Promise<CommandReply> {
-    return { services: await this.#stopSelected(selection, timeoutMs, 'stop') };
+    return { services: await this.#stopAll(this.#select(selection), timeoutMs, 'stop') };
   }
 
-  #stopSelected(selection: Selection, timeoutMs: number | null, how: 'stop' | 'suspend'): Promise<ServiceOutcome[]> {
-    return this.#inReverseOrder(this.#selectToStop(selection), async (supervisor) => {
+  #stopAll(
+    supervisors: readonly Supervisor[],
+    timeoutMs: number | null,
+    how: 'stop' | 'suspend',
+  ): Promise<ServiceOutcome[]> {
+    this.#cancelStarts(supervisors);
+    return this.#inReverseOrder(supervisors, async (supervisor) => {
       const changes = supervisor.active || supervisor.isWantedUp;
       await supervisor[how](timeoutMs ?? undefined);
       return succeeded(supervisor, changes);
@@ -154,16 +171,18 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     timeoutMs?: number | null;
   } = {}): Promise<void> {
     this.#ending = true;
-    await this.#stopSelected(EVERYTHING, timeoutMs, suspend ? 'suspend' : 'stop');
+    await this.#stopAll(this.#registry.all(), timeoutMs, suspend ? 'suspend' : 'stop');
   }
 
   /** Stops services and starts them again with their definitions, which another command may have changed meanwhile. */
   async restart(selection: Selection = EVERYTHING, timeoutMs: number | null = null): Promise<CommandReply> {
-    const supervisors = this.#select(selection);
+    const supervisors = this.#select(selection).filter(
+      (supervisor) => !supervisor.definition.undeclared || this.#isNamedAlone(supervisor, selection),
+    );
     const names = supervisors.map(({ name }) => name);
     const end = this.#unfinished.add(supervisors.map(({ definition }) => definition));
     try {
-      await this.stop({ names, group: null }, timeoutMs);
+      await this.#stopAll(supervisors, timeoutMs, 'stop');
       const definitions = names.flatMap((name) => this.#registry.get(name)?.definition ?? []);
       return { services: await this.#startInOrder(definitions) };
     } finally {
@@ -174,7 +193,8 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
 
   /** Stops services and removes them with their log files and disks. */
   async remove(selection: Selection = EVERYTHING, timeoutMs: number | null = null): Promise<CommandReply> {
-    const supervisors = this.#selectToStop(selection);
+    const supervisors = this.#select(selection);
+    this.#cancelStarts(supervisors);
     const outcomes = await this.#inReverseOrder(supervisors, async (supervisor) => {
       this.#scheduler.cancel(new Set([supervisor.name]));
       // A start that comes now waits until the name is free; a start in progress ends with the stop.
@@ -203,8 +223,8 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     return succeeded(supervisor, true);
   }
 
-  #merge(config: Config, selection: Selection, prune: boolean): Merge {
-    return mergeConfig(config, selection, prune, {
+  #merge(config: Config, selection: Selection, options: StartOptions): Merge {
+    return mergeConfig(config, selection, options, {
       supervisors: this.#registry.all(),
       starting: this.#unfinished.holders(),
       groups: this.#groups,
@@ -226,21 +246,30 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     }
   }
 
-  /** Stops named services; no names stop none. */
-  async #stopNamed(names: string[]): Promise<readonly ServiceOutcome[]> {
-    return names.length === 0 ? [] : (await this.stop({ names, group: null })).services;
+  #stopNamed(names: readonly string[]): Promise<readonly ServiceOutcome[]> {
+    return this.#stopAll(
+      names.flatMap((name) => this.#registry.get(name) ?? []),
+      null,
+      'stop',
+    );
+  }
+
+  /** True for a service that is named, where the name does not stand for replicas of it that the config has now. */
+  #isNamedAlone({ name }: Supervisor, { names }: Selection): boolean {
+    const isReplica = ({ definition: { service, undeclared } }: Supervisor) =>
+      service.replica_of === name && !undeclared;
+    return names.includes(name) && !this.#registry.all().some(isReplica);
   }
 
   #select(selection: Selection): Supervisor[] {
-    const services = this.#registry.all().map(({ definition }) => definition.service);
+    const services = this.#registry
+      .all()
+      .map(({ definition: { service, project = null } }) => ({ ...service, project }));
     return select(services, selection, 'the daemon').map(({ name }) => this.#registry.get(name)!);
   }
 
-  /** Selects services, and cancels their pending starts. */
-  #selectToStop(selection: Selection): Supervisor[] {
-    const supervisors = this.#select(selection);
+  #cancelStarts(supervisors: readonly Supervisor[]): void {
     this.#scheduler.cancel(new Set(supervisors.map(({ name }) => name)));
-    return supervisors;
   }
 
   async #inReverseOrder(

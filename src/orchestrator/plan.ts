@@ -2,12 +2,13 @@
 import { isDeepStrictEqual } from 'node:util';
 import { MonocoreError } from '../lib/errors.ts';
 import type { PlannedAction, Selection } from '../protocol/api.ts';
-import { select } from '../protocol/selection.ts';
-import type { Config } from '../protocol/service.ts';
+import { isSameProject, select } from '../protocol/selection.ts';
+import type { Config, Service } from '../protocol/service.ts';
 import type { ServiceDefinition } from '../supervisor/status.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { buildGraph } from './dependencies.ts';
 import type { Groups } from './networks.ts';
+import { checkOwners } from './ownership.ts';
 import { checkPortClaims, type PortHolder } from './port-claims.ts';
 import { describeDifferences } from './service-diff.ts';
 
@@ -29,28 +30,48 @@ interface MergeContext {
   readonly groups: Groups;
 }
 
+interface MergeOptions {
+  /**
+   * Also stops services of the project that the config lacks, of the selected group or of all. Services of profiles that
+   * were not chosen are not lacking.
+   */
+  readonly prune?: boolean;
+  /** Moves services of other projects into this one where their names are those of services to start. */
+  readonly takeOver?: boolean;
+}
+
+/** A service that the config no longer declares. */
+export interface Surplus {
+  readonly supervisor: Supervisor;
+  readonly reason: string;
+}
+
 export interface Merge {
   /** In the order of dependencies. */
   readonly definitions: readonly ServiceDefinition[];
-  /** Services to stop: they run, or wait to be restarted. */
-  readonly surplus: readonly Supervisor[];
+  /** Services to stop, if they are up. */
+  readonly surplus: readonly Surplus[];
 }
 
 /**
- * Merges a config: the selected services and their dependencies; and known services that the config lacks, where it
- * changes their group.
+ * Merges a config: the selected services and their dependencies; known services that the config lacks, where it changes
+ * their group; and replicas beyond the number that the config has now.
  *
- * @param prune true: also stops services that the config lacks, of the selected group or of all. Services of profiles that
- * were not chosen are not lacking
- * @throws MonocoreError `ServiceUnknown` for a name that the config lacks, `Usage` for names with `prune`, `StartFailed`
- * where a group gets no address, and for a port that two services claim, one of which may have it already
+ * @throws MonocoreError `ServiceUnknown` for a name that the config lacks, `Usage` for names with `prune`, `NameTaken` for
+ * the name of another project's service or group, `StartFailed` where a group gets no address, and for a port that two
+ * services claim, one of which may have it already
  */
-export function mergeConfig(config: Config, selection: Selection, prune: boolean, context: MergeContext): Merge {
+export function mergeConfig(
+  config: Config,
+  selection: Selection,
+  { prune = false, takeOver = false }: MergeOptions,
+  context: MergeContext,
+): Merge {
   if (prune && selection.names.length > 0) {
     throw new MonocoreError('Usage', 'to prune, give no names: they say nothing about other services');
   }
   const graph = buildGraph(config.services);
-  const chosen = select(config.services, selection, 'the config');
+  const chosen = select(config.services, { names: selection.names, group: selection.group }, 'the config');
   const names = new Set(chosen.flatMap(({ name }) => [...graph.dependenciesOf(name), name]));
   const selected = graph
     .overallOrder()
@@ -58,28 +79,61 @@ export function mergeConfig(config: Config, selection: Selection, prune: boolean
     .map((name): ServiceDefinition => {
       const service = graph.getNodeData(name);
       const group = config.groups.find((candidate) => candidate.name === service.group) ?? null;
-      return { service, group, ...context.groups.place(service, group), kernel: config.kernel };
+      return {
+        service,
+        group,
+        ...context.groups.place(service, group),
+        kernel: config.kernel,
+        project: config.project,
+      };
     });
+  const others = [...context.supervisors, ...context.starting].map(({ definition }) => definition);
+  checkOwners(selected, others, takeOver);
 
-  const absent = context.supervisors.filter((supervisor) => {
-    const { name, group } = supervisor.definition.service;
-    const isMeant = selection.names.length === 0 && (selection.group === null || selection.group === group);
-    return isMeant && !graph.hasNode(name) && supervisor.isWantedUp;
+  const declared = new Set([...config.unselected, ...config.services.map(({ name }) => name)]);
+  const absent = context.supervisors.filter(
+    ({ name, definition: { project = null } }) =>
+      !graph.hasNode(name) && (project === null || isSameProject(project, config.project)),
+  );
+  const isMeant = ({ definition: { service } }: Supervisor) =>
+    selection.names.length === 0 && (selection.group === null || selection.group === service.group);
+  const isPruned = ({ definition: { project = null } }: Supervisor) => prune && isSameProject(project, config.project);
+  const surplus = absent.flatMap((supervisor): Surplus[] => {
+    if (declared.has(supervisor.name)) return [];
+    const replaced = describeReplicas(supervisor.definition.service, selected);
+    if (replaced !== null) return [{ supervisor, reason: replaced }];
+    return isPruned(supervisor) && isMeant(supervisor) ? [{ supervisor, reason: 'not in the config' }] : [];
   });
-  const unselected = new Set(config.unselected);
-  const surplus = prune ? absent.filter(({ name }) => !unselected.has(name)) : [];
-  const staying = absent.filter((supervisor) => !surplus.includes(supervisor));
+  const surplusNames = new Set(surplus.map(({ supervisor: { name } }) => name));
+  const staying = absent.filter((one) => isMeant(one) && one.isWantedUp && !surplusNames.has(one.name));
   const regrouped = staying.flatMap(({ definition }) => {
     const group = config.groups.find(({ name }) => name === definition.group?.name);
     return group && !isDeepStrictEqual(group, definition.group) ? [{ ...definition, group }] : [];
   });
   const definitions = [...selected, ...regrouped];
   // Ports of services to start, against those of services that stay up as they are.
-  const changing = new Set([...definitions.map(({ service }) => service.name), ...surplus.map(({ name }) => name)]);
+  const changing = new Set([...definitions.map(({ service }) => service.name), ...surplusNames]);
   const up = context.supervisors
     .filter((supervisor) => supervisor.active || supervisor.isWantedUp)
     .map(({ definition, active }) => ({ definition, because: active ? 'runs' : 'waits to be restarted' }));
   const holders = [...context.starting, ...up].filter(({ definition }) => !changing.has(definition.service.name));
   checkPortClaims(definitions, holders);
   return { definitions, surplus };
+}
+
+/** Name that stands for the service and its replicas. */
+function baseOf({ name, replica_of }: Service): string {
+  return replica_of ?? name;
+}
+
+/**
+ * Reason why a service that the config lacks is replaced by services to start: it is one of the replicas of an earlier
+ * number, or was alone. Null if it is not.
+ */
+function describeReplicas(service: Service, starting: readonly ServiceDefinition[]): string | null {
+  const base = baseOf(service);
+  const now = starting.filter((other) => baseOf(other.service) === base).map((other) => other.service.name);
+  if (now.length === 0) return null;
+  const names = now.length === 1 ? now[0] : `${now[0]} to ${now.at(-1)}`;
+  return `not in the config, where ${base} stands for ${names}`;
 }

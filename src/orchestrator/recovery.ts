@@ -26,8 +26,8 @@ export async function recover(
   groups: Groups,
 ): Promise<void> {
   const { left, ended, report } = context;
-  const define = ({ service, group, kernel }: SavedState): ServiceDefinition => {
-    return { service, group, ...groups.place(service, group), kernel };
+  const define = ({ service, group, kernel, project, undeclared }: SavedState): ServiceDefinition => {
+    return { service, group, ...groups.place(service, group), kernel, project, undeclared };
   };
   // Running VMs have their places; those of ended services may have been given to others.
   groups.restore([...left, ...ended]);

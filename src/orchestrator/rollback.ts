@@ -1,6 +1,6 @@
 /** Rollback of a start of several services when one of them fails. */
 import type { ServiceOutcome } from '../protocol/api.ts';
-import type { ServiceDefinition } from '../supervisor/status.ts';
+import { membershipOf, type ServiceDefinition } from '../supervisor/status.ts';
 import { failed, type Registry } from './registry.ts';
 
 /** A service before the start. */
@@ -35,7 +35,9 @@ export async function rollBack(
   const due: ServiceDefinition[] = [];
   for (const { definition, wasUp } of before) {
     const now = registry.get(definition.service.name);
-    if (!now || !changed.includes(now.name)) continue;
+    if (!now) continue;
+    await now.reassign(membershipOf(definition));
+    if (!changed.includes(now.name)) continue;
     if (wasUp) due.push(definition);
     else if (now.definition !== definition) registry.install(definition, now.state);
   }

@@ -3,17 +3,23 @@ import { isDeepStrictEqual } from 'node:util';
 import { SERVICE_KEYS } from '../config/keys.ts';
 import { type AnyKey, type KeyTable, printScalar, storedKeys, storedValue } from '../config/schema/types.ts';
 import { memberAddress } from '../protocol/network.ts';
-import type { ServiceDefinition } from '../supervisor/status.ts';
+import { membershipOf, type ServiceDefinition } from '../supervisor/status.ts';
 
 /** Names that are listed; of more only their number is told. */
 const MAX_NAMES = 5;
+
+/** True for definitions that mean the same process; the project makes no difference to it. */
+export function isSameDefinition(one: ServiceDefinition, other: ServiceDefinition): boolean {
+  const membership = membershipOf(one);
+  return isDeepStrictEqual({ ...one, ...membership }, { ...other, ...membership });
+}
 
 /**
  * Every difference in a phrase: `ram changed from 128MiB to 256MiB`, `variables changed: A, B`. Values of variables,
  * arguments and probes are left out. Empty only for definitions that are the same.
  */
 export function describeDifferences(from: ServiceDefinition, to: ServiceDefinition): string[] {
-  if (isDeepStrictEqual(from, to)) return [];
+  if (isSameDefinition(from, to)) return [];
   const phrases: string[] = [];
   const { group, replica_of } = to.service;
   if (from.service.replica_of !== replica_of) {

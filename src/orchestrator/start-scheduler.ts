@@ -1,5 +1,4 @@
 /** Scheduler of starts: in the order of dependencies, and as many at once as the host can bear. */
-import { isDeepStrictEqual } from 'node:util';
 import pLimit, { type LimitFunction } from 'p-limit';
 import { errorText, MonocoreError } from '../lib/errors.ts';
 import type { ServiceOutcome } from '../protocol/api.ts';
@@ -7,11 +6,12 @@ import { capabilitiesOf } from '../protocol/isolation.ts';
 import type { Dependency } from '../protocol/supervision.ts';
 import type { OrchestratorContext } from '../supervisor/interfaces.ts';
 import { StartSlots } from '../supervisor/start-slots.ts';
-import type { ServiceDefinition } from '../supervisor/status.ts';
+import { membershipOf, type ServiceDefinition } from '../supervisor/status.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { runInOrder } from './dependencies.ts';
 import { planStart } from './plan.ts';
 import { CANCELLED, compareNames, failed, type Registry, succeeded } from './registry.ts';
+import { isSameDefinition } from './service-diff.ts';
 
 /**
  * Starts of plain processes at once. Each costs a fork, not a boot, so others are forked while some wait for a disk; more
@@ -117,7 +117,8 @@ export class StartScheduler {
     // A service that has ended may still be saving its end.
     if (known.active && !isKept) await known.stop();
     if (signal.aborted) return cancelled(known);
-    const isSame = isDeepStrictEqual(known.definition, definition);
+    const isSame = isSameDefinition(known.definition, definition);
+    if (isSame) await known.reassign(membershipOf(definition));
     // One that waits to be restarted would run beside the new one.
     if (!isSame) await known.stop();
     const supervisor = isSame ? known : this.#registry.install(definition);

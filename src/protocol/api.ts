@@ -2,23 +2,29 @@
 import * as v from 'valibot';
 import type { DaemonStatus } from './http.ts';
 import type { ImageSummary, LoadRequest, PullRequest, RemovedImages, RemoveImagesRequest } from './images.ts';
-import { ConfigSchema, type ServiceStatus } from './service.ts';
+import { ConfigSchema, ProjectSchema, type ServiceStatus } from './service.ts';
 
-/** Services of a command: names, else a group, else all. */
-const SelectionSchema = v.object({
+/** Services of a command: names, else a group, else all, of one project or of the home. */
+const CHOICE = {
   names: v.optional(v.array(v.string()), []),
   group: v.optional(v.nullable(v.string()), null),
+};
+const SelectionSchema = v.object({
+  ...CHOICE,
+  project: v.optional(v.nullable(ProjectSchema)),
 });
 export type Selection = v.InferOutput<typeof SelectionSchema>;
 
 /** `POST /v1/services/start`, and `plan`, which carries nothing out. */
 export const StartRequestSchema = v.object({
-  ...SelectionSchema.entries,
+  ...CHOICE,
   config: ConfigSchema,
-  /** Stop services that the config does not declare, in the selected group or in all; not with names. */
+  /** Stop services of the project that the config does not declare, in the selected group or in all; not with names. */
   prune: v.optional(v.boolean(), false),
   /** If a service fails, restore everything that was changed. */
   atomic: v.optional(v.boolean(), false),
+  /** Move services of other projects that have the names of services to start into this project. */
+  take_over: v.optional(v.boolean(), false),
 });
 export type StartRequest = v.InferOutput<typeof StartRequestSchema>;
 /** As clients send it. */
@@ -57,7 +63,7 @@ export interface PlannedAction {
    * - `start`: start it again
    * - `restart`: it runs with another definition
    * - `keep`: it runs as declared
-   * - `stop`: the config does not declare it
+   * - `stop`: the config does not declare it any more
    */
   readonly action: 'create' | 'start' | 'restart' | 'keep' | 'stop';
   /** Reason, for people; null if the action says it. */

@@ -1,25 +1,34 @@
 /** Selection of services by name, by replica set or by group, alike for every command. */
 import { MonocoreError } from '../lib/errors.ts';
 import type { Selection } from './api.ts';
-import type { Service } from './service.ts';
+import type { Project, Service } from './service.ts';
 
-/** Fields of a service that decide its selection; `replica_of` is missing in answers of the first versions. */
-export type Selectable = Pick<Service, 'name' | 'group'> & Partial<Pick<Service, 'replica_of'>>;
+/** Fields of a service that decide its selection; some are missing in answers of the first versions. */
+export type Selectable = Pick<Service, 'name' | 'group'> &
+  Partial<Pick<Service, 'replica_of'>> & { readonly project?: Project | null };
 
-/** The service of that name, else all its replicas, else none. */
+/** The service of that name and its replicas; both are there when the number of replicas was just given or dropped. */
 export function findNamed<T extends Pick<Selectable, 'name' | 'replica_of'>>(
   services: readonly T[],
   name: string,
 ): T[] {
-  const service = services.find((candidate) => candidate.name === name);
-  return service ? [service] : services.filter(({ replica_of }) => replica_of === name);
+  return services.filter((service) => service.name === name || service.replica_of === name);
+}
+
+/** True for two configs of one name in one folder, and for two services that belong to no project. */
+export function isSameProject(one: Project | null, other: Project | null): boolean {
+  return one?.name === other?.name && one?.folder === other?.folder;
 }
 
 /**
- * Selects services: the named ones, in the order of the names, else those of the group, else all. Each is selected once.
- * Throws `ServiceUnknown` for a name or group that `owner`, the source of the services, does not have.
+ * Selects services: the named ones, in the order of the names, else those of the group, else all; with a project only
+ * its own. Each is selected once. Throws `ServiceUnknown` for a name or group that `owner`, the source of the services, does not have.
  */
-export function select<T extends Selectable>(services: readonly T[], { names, group }: Selection, owner: string): T[] {
+export function select<T extends Selectable>(
+  services: readonly T[],
+  { names, group, project = null }: Selection,
+  owner: string,
+): T[] {
   const found = names.map((name) => findNamed(services, name));
   const unknown = names.filter((_, index) => found[index]!.length === 0);
   if (unknown.length > 0) {
@@ -33,5 +42,9 @@ export function select<T extends Selectable>(services: readonly T[], { names, gr
     throw new MonocoreError('ServiceUnknown', `${owner} has no service in the group "${group}"`, { details: [group] });
   }
   const named = names.length === 0 ? services : new Set(found.flat());
-  return [...named].filter((service) => group === null || service.group === group);
+  return [...named].filter(
+    (service) =>
+      (group === null || service.group === group) &&
+      (project === null || isSameProject(service.project ?? null, project)),
+  );
 }

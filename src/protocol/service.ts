@@ -103,8 +103,18 @@ export const GroupSchema = v.object({
 });
 export type Group = v.InferOutput<typeof GroupSchema>;
 
+/** Project of a service: that of the config which declared it. Both fields together identify it. */
+export const ProjectSchema = v.object({
+  name: v.string(),
+  /** Folder of the config, absolute. */
+  folder: v.string(),
+});
+export type Project = v.InferOutput<typeof ProjectSchema>;
+
 /** A whole config after validation, as the CLI sends it with `start`. */
 export const ConfigSchema = v.object({
+  /** Null for a config that was not read from a file. */
+  project: v.optional(v.nullable(ProjectSchema), null),
   services: v.array(ServiceSchema),
   /** Names of the other services of the file, whose profiles were not chosen: a prune leaves them as they are. */
   unselected: v.optional(v.array(v.string()), []),
@@ -146,6 +156,8 @@ export interface ServiceStatus {
   readonly name: string;
   /** Name of the service with `replicas` that it belongs to, or null. */
   readonly replica_of: string | null;
+  /** Project that declared it; null where none is known. */
+  readonly project: Project | null;
   readonly group: string | null;
   readonly isolation: Isolation;
   readonly status: StatusName;

@@ -5,7 +5,7 @@
  */
 import * as v from 'valibot';
 import type { WireError } from '../lib/errors.ts';
-import { GroupSchema, MetricsSchema, ServiceSchema } from './service.ts';
+import { GroupSchema, MetricsSchema, ProjectSchema, ServiceSchema } from './service.ts';
 import { EndedBySchema, EndReasonSchema } from './supervision.ts';
 
 /** A Rust enum as serde writes it: a bare name, or an object with the data of the status. */
@@ -23,6 +23,10 @@ export const SavedStateSchema = v.object({
   modified_at: v.string(),
   service: ServiceSchema,
   group: v.nullable(GroupSchema),
+  /** Missing in files of the first versions. */
+  project: v.optional(v.nullable(ProjectSchema), null),
+  /** True when the config of the project no longer declares the service. */
+  undeclared: v.optional(v.boolean(), false),
   rootfs_path: v.nullable(v.string()),
   /** Manifest digest of the image of the current or last run; null without an image. */
   image_digest: v.optional(v.nullable(v.string()), null),

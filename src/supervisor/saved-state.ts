@@ -8,7 +8,7 @@ import type { Exit } from '../vm/backend.ts';
 import type { SupervisorContext } from './interfaces.ts';
 import { enterStarted, START_TIMER } from './starting.ts';
 import { goTo, type Rules, type ServiceState, type Transition, type VmState } from './states.ts';
-import { isoTimeOrNull, runFacts, type Snapshot } from './status.ts';
+import { isoTimeOrNull, membershipOf, runFacts, type Snapshot } from './status.ts';
 import { beginStopping, DRAIN, setStopTimer } from './stopping.ts';
 
 /**
@@ -28,6 +28,7 @@ export function renderSavedState(snapshot: Snapshot, nowMs: number): SavedState 
     modified_at: isoTime(nowMs),
     service,
     group,
+    ...membershipOf(definition),
     rootfs_path: service.rootfs,
     image_digest: image,
     status: renderStoredStatus(actual),

@@ -2,12 +2,12 @@
 import { isoTime } from '../lib/clock.ts';
 import type { ProcessIdentity } from '../lib/proc.ts';
 import { capabilitiesOf } from '../protocol/isolation.ts';
-import type { Group, Metrics, Service, ServiceStatus } from '../protocol/service.ts';
+import type { Group, Metrics, Project, Service, ServiceStatus } from '../protocol/service.ts';
 import type { SavedState } from '../protocol/state.ts';
 import type { EndedState, ServiceState, StopPhase, VmState } from './states.ts';
 import { stopStepOf } from './stopping.ts';
 
-/** The part of a service that never changes while its supervisor lives. */
+/** The part of a service that never changes while its supervisor lives, apart from its project. */
 export interface ServiceDefinition {
   readonly service: Service;
   readonly group: Group | null;
@@ -17,6 +17,17 @@ export interface ServiceDefinition {
   readonly groupIndex?: number | null;
   /** Kernel image that the config names, or null. */
   readonly kernel: string | null;
+  /** Project whose config declared it. */
+  readonly project?: Project | null;
+  /** True when that config no longer declares it. */
+  readonly undeclared?: boolean;
+}
+
+/** The part of a definition that may change while the service runs. */
+export type Membership = Required<Pick<ServiceDefinition, 'project' | 'undeclared'>>;
+
+export function membershipOf({ project = null, undeclared = false }: ServiceDefinition): Membership {
+  return { project, undeclared };
 }
 
 /** Reasons of a service to wait for something outside, for people; null where it does not wait. */
@@ -114,6 +125,7 @@ export function renderStatus(snapshot: Snapshot): ServiceStatus {
   return {
     name: service.name,
     replica_of: service.replica_of,
+    project: definition.project ?? null,
     group: service.group,
     isolation: service.isolation,
     status: actual.status,

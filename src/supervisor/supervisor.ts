@@ -1,4 +1,8 @@
-/** Supervision of one service: its state, its events in order, and their effects, performed only here. Main thread. */
+/**
+ * Supervision of one service: its state, its events in order, and their effects, performed only here. Main thread.
+ *
+ * Long because each effect is a case, and all of them share the state.
+ */
 import { EventEmitter } from 'node:events';
 import { isDeepStrictEqual } from 'node:util';
 import { errorText } from '../lib/errors.ts';
@@ -13,11 +17,19 @@ import { EventQueue } from './queue.ts';
 import { checkCondition, hasBegunOrEnded, isActive, whyNotStarted } from './readiness.ts';
 import { persist, recoverAdopted, renderSavedState, restoreState } from './saved-state.ts';
 import { type Effect, INITIAL_STATE, type MachineEvent, type ServiceState, type VmState } from './states.ts';
-import { type Blocked, describeTransition, NOT_BLOCKED, renderStatus, type ServiceDefinition } from './status.ts';
+import {
+  type Blocked,
+  describeTransition,
+  type Membership,
+  membershipOf,
+  NOT_BLOCKED,
+  renderStatus,
+  type ServiceDefinition,
+} from './status.ts';
 import { VmSession } from './vm-session.ts';
 
 export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
-  readonly definition: ServiceDefinition;
+  #definition: ServiceDefinition;
   readonly #context: SupervisorContext;
   readonly #createdAtMs: number;
   readonly #events = new EventQueue<MachineEvent>(
@@ -38,7 +50,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
   /** @param initial `Unstarted`, or the end of an earlier run */
   constructor(definition: ServiceDefinition, context: SupervisorContext, initial: ServiceState = INITIAL_STATE) {
     super();
-    this.definition = definition;
+    this.#definition = definition;
     this.#context = context;
     this.#state = initial;
     this.#createdAtMs = context.clock.now();
@@ -73,6 +85,20 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
       await supervisor.#perform(effect).catch((error) => supervisor.#reportFault(effect, error));
     }
     return supervisor;
+  }
+
+  get definition(): ServiceDefinition {
+    return this.#definition;
+  }
+
+  /** Changes the project of the service without touching its run. Logs a failure to save it. */
+  async reassign(membership: Membership): Promise<void> {
+    if (isDeepStrictEqual(membershipOf(this.#definition), membership)) return;
+    this.#definition = { ...this.#definition, ...membership };
+    this.#emitChange();
+    // A service that has never run has no state file.
+    if (this.#state.actual.status === 'Unstarted') return;
+    await this.#perform({ type: 'persist' }).catch((error) => this.#reportFault({ type: 'persist' }, error));
   }
 
   get name(): string {

@@ -12,6 +12,7 @@ function makeEntry(name: string, group: string | null, dependencies: readonly st
 }
 
 const config: Config = {
+  project: null,
   services: [
     makeEntry('proxy', 'front', ['web']),
     makeEntry('web', 'front', ['db']),

@@ -14,6 +14,7 @@ import { parse, shortProblems } from '../helpers/config/harness.ts';
 /** A config that has every key. */
 const EXAMPLE = `
 "$schema" = "schema.json"
+name = "shop"
 kernel = "/boot/vmlinuz"
 logs = { keep_total = "1GiB" }
 images = { insecure_registries = ["a.b"], max_image_size = "1GiB" }

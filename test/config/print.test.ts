@@ -76,7 +76,9 @@ for (const language of LANGUAGES) {
         const written = writeConfig(config, language);
         // What were replicas are services of their own now.
         const services = config.services.map((service) => ({ ...service, replica_of: null }));
-        assert.deepEqual(parseConfig(written, `/elsewhere/x.${language}`, HOST), { ...config, services }, written);
+        const project = { name: config.project!.name, folder: '/elsewhere' };
+        const reread = parseConfig(written, `/elsewhere/x.${language}`, HOST);
+        assert.deepEqual(reread, { ...config, project, services }, written);
       });
     }
   });

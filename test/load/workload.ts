@@ -53,6 +53,7 @@ export function loadService(name: string, { isolation, lines, seconds }: LoadOpt
 export function loadConfig(count: number, options: LoadOptions): Config {
   const services = serviceNames(count).map((name) => loadService(name, options));
   return {
+    project: null,
     services,
     unselected: [],
     groups: [],

@@ -64,6 +64,7 @@ const STATUS_OF_CODE: Readonly<Record<ErrorCode, number>> = {
   DaemonRunning: 409,
   Aborted: 409,
   ImageInUse: 409,
+  NameTaken: 409,
   HomeUnusable: 500,
   ToolMissing: 500,
   StartFailed: 500,

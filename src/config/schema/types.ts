@@ -111,8 +111,8 @@ export type KeyTableOf<Stored> = Readonly<Record<string, Key<ValueType, Presence
 type FieldPath<Stored> = {
   [Name in keyof Stored & string]: Stored[Name] extends readonly unknown[] | null
     ? Name
-    : Stored[Name] extends object
-      ? Name | `${Name}.${keyof Stored[Name] & string}`
+    : NonNullable<Stored[Name]> extends object
+      ? Name | `${Name}.${keyof NonNullable<Stored[Name]> & string}`
       : Name;
 }[keyof Stored & string];
 
@@ -184,7 +184,9 @@ export function storedKeys(keys: KeyTable): readonly (readonly [name: string, ke
 
 /** The value of a field in an object of the protocol. */
 export function storedValue(stored: object, field: string): unknown {
-  return field.split('.').reduce<unknown>((value, name) => (value as Record<string, unknown>)[name], stored);
+  return field
+    .split('.')
+    .reduce<unknown>((value, name) => (value as Record<string, unknown> | null)?.[name] ?? null, stored);
 }
 
 /** A value of the protocol as a config has it; null where the key is left out. */

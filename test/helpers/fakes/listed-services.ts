@@ -7,6 +7,7 @@ export function makeService(differences: Partial<ServiceStatus> = {}): ServiceSt
   return {
     name: 'web',
     replica_of: null,
+    project: null,
     group: 'demo',
     isolation: 'vm',
     status: 'Started',

@@ -41,6 +41,7 @@ export function scriptService(name: string, script: string, overrides: Partial<S
 /** A config of those services. */
 export function configOf(services: readonly Service[], groups: readonly Group[] = []): Config {
   return {
+    project: null,
     services: [...services],
     unselected: [],
     groups: [...groups],

@@ -148,6 +148,7 @@ test('each error code has its status, and keeps message and details', async (t) 
   const statuses: Record<ErrorCode, number> = {
     ImageUnknown: 404,
     ImageInUse: 409,
+    NameTaken: 409,
     ImageUnavailable: 502,
     ConfigInvalid: 400,
     Usage: 400,
