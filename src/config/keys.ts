@@ -100,10 +100,10 @@ const LOG_KEYS = {
     field: 'keep_files',
     unset: NO_LIMIT,
   }),
-  keep_total: optional(
-    'size of all log files of the service together; the oldest are removed first',
-    amount.size(MIN_LOG_FILE_BYTES),
-    { unset: NO_LIMIT },
+  keep_total: defaulted(
+    'size of all log files of the service together; the oldest finished files are removed first',
+    amount.sizeOr('unlimited', MIN_LOG_FILE_BYTES, '1GiB'),
+    DEFAULT_LOG_SETTINGS.keep_total_bytes,
   ),
   keep_for: defaulted(
     'time that a finished file is kept after its last line',

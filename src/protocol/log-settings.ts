@@ -34,13 +34,16 @@ export const LogSettingsSchema = v.object({
 });
 export type LogSettings = v.InferOutput<typeof LogSettingsSchema>;
 
-/** The size of a file is the original's; it removed logs after seven days, too. */
+/**
+ * The size of a file is the original's; it removed logs after seven days, too. The total keeps a service that prints
+ * without end from filling the host's disk.
+ */
 export const DEFAULT_LOG_SETTINGS: LogSettings = Object.freeze({
   format: 'text',
   max_size_bytes: 10 * MIB,
   max_age_ms: null,
   keep_files: null,
-  keep_total_bytes: null,
+  keep_total_bytes: 1024 * MIB,
   keep_for_ms: 7 * DAY_MS,
   compress: 'none',
   compress_delay_ms: 60_000,

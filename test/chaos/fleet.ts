@@ -102,6 +102,6 @@ function makeService(
     restart: { ...DEFAULT_RESTART_SETTINGS, when: restart, reset_ms: RESET_MS },
     healthcheck: isolation === 'none' ? HEALTH_CHECK : null,
     // Nothing is removed, however far the clock steps: lines that were removed cannot be counted.
-    log: { ...DEFAULT_LOG_SETTINGS, max_size_bytes: MAX_FILE_BYTES, keep_for_ms: null, ...log },
+    log: { ...DEFAULT_LOG_SETTINGS, max_size_bytes: MAX_FILE_BYTES, keep_for_ms: null, keep_total_bytes: null, ...log },
   });
 }

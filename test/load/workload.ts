@@ -45,7 +45,7 @@ export function loadService(name: string, { isolation, lines, seconds }: LoadOpt
     ports: [],
     depends_on: [],
     stop_timeout_ms: 10_000,
-    log: DEFAULT_LOG_SETTINGS,
+    log: { ...DEFAULT_LOG_SETTINGS, keep_total_bytes: null },
   });
 }
 

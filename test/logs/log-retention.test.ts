@@ -1,6 +1,15 @@
 /** The limits of log files at work: worker, retention and jobs together, on real files. */
 import assert from 'node:assert/strict';
-import { closeSync, existsSync, readdirSync, readFileSync, utimesSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { systemClock } from '../../src/lib/clock.ts';
@@ -62,6 +71,21 @@ test('finished files are compressed, the oldest are deleted, and the rest is rea
   const lines = records.map((record) => record.replace(/^\S+ INFO \[web\] /, ''));
   assert.ok(lines.length > 100 && lines.length < LINES.length);
   assert.deepEqual(lines, LINES.slice(-lines.length));
+  assert.deepEqual(reports, []);
+});
+
+test('a service that prints without end loses its oldest finished files only, and keeps what its limit allows', async (t) => {
+  assert.equal(DEFAULT_LOG_SETTINGS.keep_total_bytes, 2 ** 30, 'there is a limit by default');
+  const { logDir, logs, names, hold, reports } = await startRetention(t);
+  const limit = 20_000;
+  const end = await hold('web', { ...SMALL, keep_total_bytes: limit }, [...LINES, ...LINES, ...LINES]);
+  const bytes = () => names().reduce((sum, name) => sum + statSync(join(logDir, name)).size, 0);
+  await eventually('the limit', () => names().length > 2 && bytes() <= limit);
+  assert.ok(bytes() > limit - 2 * SMALL.max_size_bytes, `${bytes()} bytes are left`);
+  await end();
+  const records = await logs.lastLines('web', ['stdout'], 5000, '2000');
+  const lines = records.map((record) => record.replace(/^\S+ INFO \[web\] /, ''));
+  assert.deepEqual(lines, [...LINES, ...LINES, ...LINES].slice(-lines.length));
   assert.deepEqual(reports, []);
 });
 

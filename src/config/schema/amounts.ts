@@ -81,6 +81,15 @@ export function size(minBytes: number, maxBytes = Number.MAX_SAFE_INTEGER, examp
   return scalar(sizeSchema(minBytes, maxBytes), sizeRange(example, minBytes, maxBytes), IN_BYTES);
 }
 
+/** As {@link size}, or a word for no limit; becomes bytes or null. */
+export function sizeOr(word: string, minBytes: number, example: string) {
+  return scalar(
+    orNull(word, sizeSchema(minBytes, Number.MAX_SAFE_INTEGER)),
+    `${sizeRange(example, minBytes, Number.MAX_SAFE_INTEGER)}, or "${word}"`,
+    { ...IN_BYTES, nullWord: word },
+  );
+}
+
 function toBytes(size: number | string): number | Problem {
   return (typeof size === 'number' ? size : parseSize(size)) ?? { problem: 'is not a size' };
 }

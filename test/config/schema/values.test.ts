@@ -387,8 +387,8 @@ describe('log settings', () => {
   });
 
   test('so does an inline table; keys that it leaves out have their defaults', () => {
-    const { log } = parseService('log = { max_size = 4096, keep_for = "forever" }');
-    assert.deepEqual(log, { ...DEFAULT_LOG_SETTINGS, max_size_bytes: 4096, keep_for_ms: null });
+    const { log } = parseService('log = { max_size = 4096, keep_for = "forever", keep_total = "unlimited" }');
+    assert.deepEqual(log, { ...DEFAULT_LOG_SETTINGS, max_size_bytes: 4096, keep_for_ms: null, keep_total_bytes: null });
   });
 
   test('the size of all logs of the home is limited in [logs]', () => {
