@@ -5,7 +5,7 @@
  * pino-roll starts with the highest number at the end of any file name in the folder, so numbers may leap; they never fall.
  * It rolls between two chunks, not two lines: a line may begin in one file and end in the next.
  */
-import { closeSync, constants, writeSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync, writeSync } from 'node:fs';
 import { access, mkdir, realpath } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
@@ -175,13 +175,18 @@ class RollingSink implements pino.DestinationStream {
   }
 }
 
-function startTransport(file: string): Transport {
-  return pino.transport({
+/** Names the folder by a descriptor, which its thread shares: pino-roll refuses a path with characters such as `:`. */
+function startTransport(path: string): Transport {
+  mkdirSync(dirname(path), { recursive: true });
+  const folderFd = openSync(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
+  const file = `/proc/self/fd/${folderFd}/${basename(path)}`;
+  const transport = pino.transport({
     target: createRequire(import.meta.url).resolve('pino-roll'),
-    options: { file, size: MAX_FILE_SIZE, mkdir: true, limit: { count: KEPT_FILES, removeOtherLogFiles: true } },
+    options: { file, size: MAX_FILE_SIZE, limit: { count: KEPT_FILES, removeOtherLogFiles: true } },
     // The flags of this process, such as a loader, would cost time and do nothing here.
     worker: { execArgv: [] },
   }) as Transport;
+  return transport.once('close', () => closeSync(folderFd));
 }
 
 /**

@@ -1,5 +1,5 @@
 /** Folders on disk. */
-import { mkdirSync, statSync } from 'node:fs';
+import { chmodSync, mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errorCode } from '../lib/errors.ts';
 
@@ -8,7 +8,7 @@ import { errorCode } from '../lib/errors.ts';
  * existing folder accepts no entries.
  *
  * @param path absolute
- * @param mode mode of the folders that are made
+ * @param mode mode of the folders that are made, whatever the umask: shippers read logs as users of their own
  * @throws the system's error
  */
 export function makeFolder(path: string, mode: number): void {
@@ -17,6 +17,7 @@ export function makeFolder(path: string, mode: number): void {
   for (const dir of missing.reverse()) {
     try {
       mkdirSync(dir, { mode });
+      chmodSync(dir, mode);
     } catch (error) {
       // Another process may have made it meanwhile.
       if (errorCode(error) !== 'EEXIST' || !isFolder(dir)) throw error;

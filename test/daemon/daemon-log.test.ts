@@ -128,7 +128,7 @@ test('lines are lost and counted while the disk is full, and later lines are wri
 test('a log whose folder was deleted for a while resumes, and leaves no file open', async (t) => {
   const dir = join(await makeTempDir(t), 'log');
   const { logger, close } = await openDaemonLog({ file: join(dir, 'monocore'), level: 'info', reopenDelayMs: 20 });
-  const ownFiles = () => openFiles().filter((path) => path.startsWith(dir));
+  const ownFiles = () => openFiles().filter((path) => path.startsWith(`${dir}/`));
   await eventually('the first file', () => ownFiles().length === 1);
   rmSync(dir, { recursive: true });
   writeFileSync(dir, 'no folder can be made here');
@@ -144,7 +144,18 @@ test('a log whose folder was deleted for a while resumes, and leaves no file ope
   });
   assert.deepEqual(ownFiles(), [join(dir, 'monocore.1.log')]);
   await close();
-  assert.deepEqual(ownFiles(), []);
+  assert.deepEqual(
+    openFiles().filter((path) => path.startsWith(dir)),
+    [],
+  );
+});
+
+test('the folder may have any character in its name', async (t) => {
+  const dir = join(await makeTempDir(t), `a :?*"'<>|%25`);
+  const { logger, close } = await openDaemonLog({ file: join(dir, 'monocore'), level: 'info' });
+  logger.info('a line');
+  await close();
+  assert.equal(readLog(join(dir, 'monocore.1.log')).length, 1);
 });
 
 test('a log that cannot be opened is a HomeUnusable error', async (t) => {

@@ -16,6 +16,14 @@ test('a folder is made with those above it, and one that is there stays as it is
   assert.equal(statSync(path).mode & 0o777, 0o750);
 });
 
+test('the mode of a folder does not depend on the umask', async (t) => {
+  const dir = await makeTempDir(t);
+  const umask = process.umask(0o077);
+  t.after(() => process.umask(umask));
+  makeFolder(join(dir, 'home/log'), 0o755);
+  for (const made of ['home', 'home/log']) assert.equal(statSync(join(dir, made)).mode & 0o777, 0o755);
+});
+
 test('a link to a folder is one; a file, and a link that leads nowhere, are none', async (t) => {
   const dir = await makeTempDir(t);
   mkdirSync(join(dir, 'real'));

@@ -7,7 +7,8 @@ import { ConfigSyntaxError, type Document, Lines, MAX_DEPTH, type Path, Position
 /** Parses a document; integers beyond 2^53 are bigints. Throws {@link ConfigSyntaxError}. Pure. */
 export function parseToml(text: string): Document {
   try {
-    const table = parse(text, { integersAsBigInt: 'asNeeded', maxDepth: MAX_DEPTH });
+    // A text of several lines is the same in a file from Windows: with carriage returns no shell could run it.
+    const table = parse(text.replaceAll('\r\n', '\n'), { integersAsBigInt: 'asNeeded', maxDepth: MAX_DEPTH });
     return { table, findPositions: () => findTomlPositions(text) };
   } catch (error) {
     // Any other error of the parser is about this text as well: at least its reader learns the file.

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { findTomlPositions } from '../../../src/config/languages/toml.ts';
+import { parseConfig } from '../../../src/config/load.ts';
 import { locate, valueProblem } from '../../../src/config/problems.ts';
 import { problemsOf, serviceText, shortProblems } from '../../helpers/config/harness.ts';
 
@@ -58,6 +59,14 @@ test('Windows line ends and a byte order mark do not shift positions', () => {
     '5:8 service[0].cpus: must be at least 1',
   ]);
   assert.equal(problemsOf(text)[1]?.source, 'cpus = 0');
+});
+
+test('a text of several lines has the same line ends in a file from Windows', () => {
+  for (const quotes of ['"""', "'''"]) {
+    const text = `[[service]]\nname = "a"\ncommand = "/bin/sh"\nargs = ["-c", ${quotes}\nset -e\necho a\n${quotes}]\n`;
+    const { services } = parseConfig(text.replaceAll('\n', '\r\n'), 'monocore.toml');
+    assert.deepEqual(services[0]?.args, ['-c', 'set -e\necho a\n']);
+  }
 });
 
 test('all problems are reported at once, in order of position, whichever rule found them', () => {

@@ -1,10 +1,10 @@
 /** Wrong input and hosts that lack something: a clear error, an exit code, nothing half-started. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { makeTestHome } from '../../helpers/home.ts';
+import { makeTestHome, shareKernel } from '../../helpers/home.ts';
 import { findProcesses } from '../../helpers/processes/command-lines.ts';
 import { defer, makeTempDir } from '../../helpers/temp.ts';
 
@@ -64,6 +64,18 @@ describe('bad input', () => {
     assert.match(stdout + stderr, /qemu-system-\S+ is not installed; install the package qemu-system-/);
     assert.deepEqual(findProcesses('sleep 1000.0625 '), []);
     assert.deepEqual(readdirSync(join(home.dir, 'run')), []);
+  });
+
+  it('no character of the home is in the way of a VM', async (t) => {
+    const dir = join(await makeTempDir(t), `a :?*"'<>|%25,#b`);
+    mkdirSync(dir);
+    shareKernel(dir);
+    const home = await makeTestHome(t, dir);
+    const file = join(dir, 'monocore.toml');
+    writeFileSync(file, VALID.replace('isolation = "none"\n', 'disk = "64MiB"\n'));
+    await home.ok('start', '-f', file);
+    assert.equal((await home.status('one')).status, 'Started');
+    assert.match(readFileSync(join(dir, 'log/monocore.1.log'), 'utf8'), /"msg":"one: Started"/);
   });
 
   it('a home that is too long for a unix socket', async (t) => {
