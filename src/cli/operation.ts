@@ -6,7 +6,7 @@ import type { CliContext } from './connection.ts';
 import { EXIT } from './exit-codes.ts';
 import { createPlainProgress, type Progress } from './progress/progress.ts';
 import { isChanging, renderFailures, type Verb } from './render/status-text.ts';
-import { colorsFor } from './render/terminal-text.ts';
+import { textOptionsFor } from './render/terminal-text.ts';
 
 /** A row needs some room. A terminal that does not know its size, as in some CI systems, reports 0. */
 const MIN_COLUMNS = 20;
@@ -48,7 +48,7 @@ export async function runOperation(
     await watched;
     for (const outcome of outcomes) progress.finish(bringUpToDate(outcome, seen.get(outcome.service.name)));
     await progress.close();
-    context.stderr.write(renderFailures(verb, outcomes, colorsFor(context.stderr)));
+    context.stderr.write(renderFailures(verb, outcomes, textOptionsFor(context.stderr)));
     return outcomes.some(({ outcome }) => outcome === 'failed') ? EXIT.failed : EXIT.done;
   } catch (error) {
     watching.abort();

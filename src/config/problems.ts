@@ -115,37 +115,42 @@ export function toConfigProblem(
   return { file, line, column, length, path, message, expected, source };
 }
 
-/** Longest piece of a line that is shown, and the part of it that may stand before the offending text. */
-const MAX_SOURCE_CHARS = 120;
-const MAX_CHARS_BEFORE = 60;
+/** Room for a source line where the reader's is unknown. */
+const DEFAULT_COLUMNS = 122;
 const TAB = '    ';
 
 /**
  * `file:line:column: path: message (expected …)`, then the part of the source line around the problem and carets below it.
  * Control characters are shown as `�`, so that a config cannot drive the terminal, and tabs as blanks, so that the carets
  * stand where they should; so they do below characters that take two columns, or none.
+ *
+ * @param columns room for the source line, of which a longer one is cut; the first line may be longer
  */
-export function formatProblem(problem: ConfigProblem): string {
+export function formatProblem(problem: ConfigProblem, columns = DEFAULT_COLUMNS): string {
   const { file, line, column, length, path, message, expected } = problem;
   const where = path === '' ? `${file}:${line}:${column}` : `${file}:${line}:${column}: ${path}`;
   const headline = maskControls(`${where}: ${message}${expected === null ? '' : ` (expected ${expected})`}`);
   if (problem.source === '') return headline;
-  const { before, meant, after } = excerpt(problem.source, column - 1, length);
+  const { before, meant, after } = excerpt(problem.source, column - 1, length, columns);
   const carets = '^'.repeat(Math.max(1, stringWidth(meant)));
   return `${headline}\n${before}${meant}${after}\n${' '.repeat(stringWidth(before))}${carets}`;
 }
 
 /** The part of a line around the offending text, as it is shown. */
-function excerpt(source: string, index: number, length: number): { before: string; meant: string; after: string } {
-  const isLong = source.length > MAX_SOURCE_CHARS;
-  const start = isLong ? wholeCharacter(source, Math.max(0, index - MAX_CHARS_BEFORE)) : 0;
-  const end = isLong ? wholeCharacter(source, start + MAX_SOURCE_CHARS) : source.length;
-  const until = wholeCharacter(source, Math.min(index + length, end));
-  const show = (from: number, to: number) => maskControls(source.slice(from, to)).replaceAll('\t', TAB);
+function excerpt(source: string, index: number, length: number, columns: number) {
+  const show = (from: number, to?: number) => maskControls(source.slice(from, to)).replaceAll('\t', TAB);
+  const [before, meant, after] = [show(0, index), show(index, index + length), show(index + length)];
+  const line = before + meant + after;
+  // An ellipsis at each end.
+  const room = columns - 2;
+  const isLong = line.length > room;
+  const start = isLong ? wholeCharacter(line, Math.max(0, before.length - Math.floor(room / 2))) : 0;
+  const end = isLong ? wholeCharacter(line, start + room) : line.length;
+  const until = wholeCharacter(line, Math.min(before.length + meant.length, end));
   return {
-    before: `${start > 0 ? '…' : ''}${show(start, index)}`,
-    meant: show(index, until),
-    after: `${show(until, end)}${end < source.length ? '…' : ''}`,
+    before: `${start > 0 ? '…' : ''}${line.slice(start, before.length)}`,
+    meant: line.slice(before.length, until),
+    after: `${line.slice(until, end)}${end < line.length ? '…' : ''}`,
   };
 }
 

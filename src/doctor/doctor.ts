@@ -129,7 +129,7 @@ export async function checkFileSharing(
   } catch (error) {
     const [reason = ''] = ((error as { stderr?: string }).stderr?.trim() || errorText(error)).split('\n');
     const advice =
-      'for rootfs and volumes the daemon needs unshare and mount (of util-linux) and may make mount namespaces; in a\n' +
+      'for rootfs and volumes the daemon needs unshare and mount (of util-linux) and may make mount namespaces; in a ' +
       'container give it CAP_SYS_ADMIN';
     return warn(`no mount namespace can be made: ${reason}`, advice);
   }
@@ -175,7 +175,7 @@ function moduleName(path: string): string {
 }
 
 const NO_CGROUP_ADVICE =
-  'without it, memory of VMs, cpus and cpu_shares are not enforced; run the daemon as a systemd service with\n' +
+  'without it, memory of VMs, cpus and cpu_shares are not enforced; run the daemon as a systemd service with ' +
   'Delegate=yes (and DelegateSubgroup=monocore-daemon), or as root where /sys/fs/cgroup can be written';
 
 /** Checks that limits can be enforced. @param cgroups as a daemon that is started from here would find them */

@@ -2,18 +2,20 @@
 import { type Check, type DoctorReport, runDoctor } from '../../doctor/doctor.ts';
 import type { CliContext } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
-import { type Colors, padderOf } from '../render/terminal-text.ts';
+import { type Colors, padderOf, type TextOptions, textOptionsFor, wrap } from '../render/terminal-text.ts';
 
 const STATE_WIDTH = 'warning'.length;
 
 export async function doctor(context: CliContext, options: { readonly json?: boolean }): Promise<number> {
   const report = await runDoctor({ home: context.paths.home });
-  context.stdout.write(options.json ? `${JSON.stringify(report)}\n` : renderDoctor(report, context.colors));
+  context.stdout.write(
+    options.json ? `${JSON.stringify(report)}\n` : renderDoctor(report, textOptionsFor(context.stdout)),
+  );
   return report.ok ? EXIT.done : EXIT.failed;
 }
 
 /** A line for each check with its advice below, then the verdict. Ends in a newline. */
-export function renderDoctor(report: DoctorReport, colors: Colors): string {
+export function renderDoctor(report: DoctorReport, { colors, columns }: TextOptions): string {
   const pad = padderOf(report.checks.map(({ name }) => name));
   const paint: Record<Check['state'], Colors['green']> = {
     ok: colors.green,
@@ -21,9 +23,10 @@ export function renderDoctor(report: DoctorReport, colors: Colors): string {
     failed: colors.red,
   };
   const lines = report.checks.flatMap(({ name, state, finding, advice }) => {
-    const line = `${paint[state](state.padEnd(STATE_WIDTH))}  ${pad(name)}  ${finding}`;
+    const head = `${paint[state](state.padEnd(STATE_WIDTH))}  ${pad(name)}  `;
     const indent = ' '.repeat(STATE_WIDTH + pad('').length + 4);
-    return advice === null ? [line] : [line, ...advice.split('\n').map((part) => `${indent}${part}`)];
+    const [first = '', ...more] = [finding, advice ?? ''].flatMap((text) => wrap(text, columns, indent));
+    return [head + first.slice(indent.length), ...more];
   });
   lines.push('', report.ok ? 'This host can run microVMs.' : colors.red('This host cannot run microVMs yet.'));
   return `${lines.join('\n')}\n`;

@@ -5,6 +5,7 @@ import { MonocoreError } from '../../lib/errors.ts';
 import type { CliContext } from '../connection.ts';
 import { listPages, readPage } from '../manual/pages.ts';
 import { writePaged } from '../render/pager.ts';
+import { textOptionsFor } from '../render/terminal-text.ts';
 
 /** Longer lines are hard to read. */
 const MAX_COLUMNS = 100;
@@ -25,7 +26,7 @@ export async function help(
   const isPage = words.length === 1 && listPages().some((page) => page.topic === topic);
   if (isPage) {
     const { renderForTerminal } = await import('../manual/terminal.ts');
-    const columns = Math.min(MAX_COLUMNS, (stdout.isTTY && stdout.columns) || MAX_COLUMNS);
+    const columns = Math.min(MAX_COLUMNS, textOptionsFor(stdout).columns);
     const usage = command === null ? '' : `${command.helpInformation()}\n`;
     await writePaged(stdout, usage + renderForTerminal(await readPage(topic), { colors, columns }));
   } else if (command === null) {

@@ -14,7 +14,7 @@ import { EXIT } from '../exit-codes.ts';
 import { catchInterrupt, runOperation } from '../operation.ts';
 import { createSelection } from '../options.ts';
 import { renderFailure } from '../render/failure.ts';
-import { type Colors, colorsFor, padderOf } from '../render/terminal-text.ts';
+import { type Colors, padderOf, textOptionsFor } from '../render/terminal-text.ts';
 import { configPath, selectFromConfig } from '../selection.ts';
 import { writeLogs } from './logs.ts';
 
@@ -158,7 +158,7 @@ async function follow(
         applied = request;
         if (exitCode === EXIT.interrupted) break;
       } catch (error) {
-        stderr.write(renderFailure(error, colorsFor(stderr)));
+        stderr.write(renderFailure(error, textOptionsFor(stderr)));
       }
     }
   } finally {

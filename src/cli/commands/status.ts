@@ -3,6 +3,7 @@ import type { ServicesReply } from '../../protocol/http.ts';
 import { type CliContext, connect } from '../connection.ts';
 import { createSelection } from '../options.ts';
 import { renderStatusTable } from '../render/status-table.ts';
+import { textOptionsFor } from '../render/terminal-text.ts';
 
 /** Prints the table of services, which is empty if no daemon is running. */
 export async function status(
@@ -10,7 +11,7 @@ export async function status(
   options: { readonly group?: string; readonly json?: boolean },
   names: readonly string[],
 ): Promise<void> {
-  const { stdout, colors } = context;
+  const { stdout } = context;
   const selection = createSelection(names, options.group);
   const client = await connect(context, 'for-records');
   const reply = client
@@ -18,6 +19,5 @@ export async function status(
     : JSON.stringify({ services: [] } satisfies ServicesReply);
   if (options.json) return void stdout.write(reply.endsWith('\n') ? reply : `${reply}\n`);
   const { services } = JSON.parse(reply) as ServicesReply;
-  const columns = stdout.isTTY ? stdout.columns : Number.POSITIVE_INFINITY;
-  stdout.write(renderStatusTable(services, { colors, now: Date.now(), columns }));
+  stdout.write(renderStatusTable(services, { ...textOptionsFor(stdout), now: Date.now() }));
 }

@@ -1,22 +1,15 @@
 /** Markdown as text for a terminal, a file or a pipe. */
 import type { MarkedToken, Token, Tokens } from 'marked';
-import stringWidth from 'string-width';
 import { type Column, renderTable } from '../render/table.ts';
-import type { Colors } from '../render/terminal-text.ts';
+import { type Colors, type TextOptions, wrap } from '../render/terminal-text.ts';
 import { type InlineStyle, parsePage, renderInline, topicOf } from './markdown.ts';
 
 const INDENT = '  ';
 /** Stands for a space at which no line breaks: of the private use area, so that it occurs in no text. */
 const HARD_SPACE = '\ue000';
 
-export interface TerminalOptions {
-  readonly colors: Colors;
-  /** Most characters of a line; code and long words may exceed it. */
-  readonly columns: number;
-}
-
 /** Headings stand at the left edge, everything else is indented, so that the text is readable without colours. Ends in a newline. */
-export function renderForTerminal(markdown: string, options: TerminalOptions): string {
+export function renderForTerminal(markdown: string, options: TextOptions): string {
   // Every column can be wrapped, but not beyond reading.
   const isTooWide = (widths: readonly number[]) => widths.reduce((sum, width) => sum + width, 0) > 2 * options.columns;
   const lines = renderBlocks(parsePage(markdown, isTooWide), INDENT, options);
@@ -24,14 +17,14 @@ export function renderForTerminal(markdown: string, options: TerminalOptions): s
 }
 
 /** Lines of blocks; each block ends with an empty line. */
-function renderBlocks(tokens: readonly Token[], indent: string, options: TerminalOptions): string[] {
+function renderBlocks(tokens: readonly Token[], indent: string, options: TextOptions): string[] {
   return tokens.flatMap((token) => {
     const lines = renderBlock(token, indent, options);
     return lines.length === 0 ? [] : [...lines, ''];
   });
 }
 
-function renderBlock(token: Token, indent: string, options: TerminalOptions): string[] {
+function renderBlock(token: Token, indent: string, options: TextOptions): string[] {
   const { colors, columns } = options;
   const block = token as MarkedToken;
   const style = styleOf(colors);
@@ -65,12 +58,12 @@ function renderBlock(token: Token, indent: string, options: TerminalOptions): st
       return [];
     default: {
       const inline = 'tokens' in block ? (block.tokens ?? [block]) : [block];
-      return wrap(renderInline(inline, style), columns - indent.length).map((line) => `${indent}${line}`);
+      return wrap(renderInline(inline, style), columns, indent);
     }
   }
 }
 
-function renderList({ items, ordered, start, loose }: Tokens.List, indent: string, options: TerminalOptions): string[] {
+function renderList({ items, ordered, start, loose }: Tokens.List, indent: string, options: TextOptions): string[] {
   const blocks = items.map((item, index) => {
     const mark = ordered ? `${Number(start) + index}. ` : '- ';
     const lines = renderBlocks(item.tokens, indent + ' '.repeat(mark.length), options);
@@ -104,22 +97,4 @@ function styleOf(colors: Colors): InlineStyle {
 /** Colours each word by itself, so that a line may break between any two. */
 function paintWords(text: string, paint: (word: string) => string): string {
   return text.replace(/\S+/g, (word) => paint(word));
-}
-
-function wrap(text: string, columns: number): string[] {
-  return text.split('\n').flatMap((paragraph) => {
-    const lines: string[] = [];
-    let width = Number.POSITIVE_INFINITY;
-    for (const word of paragraph.split(' ').filter(Boolean)) {
-      const wordWidth = stringWidth(word);
-      if (width + 1 + wordWidth > columns) {
-        lines.push(word);
-        width = wordWidth;
-      } else {
-        lines[lines.length - 1] += ` ${word}`;
-        width += 1 + wordWidth;
-      }
-    }
-    return lines;
-  });
 }

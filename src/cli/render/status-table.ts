@@ -7,17 +7,15 @@ import { capabilitiesOf } from '../../protocol/isolation.ts';
 import type { ServiceStatus } from '../../protocol/service.ts';
 import { paintStatus, statusLabel } from './status-text.ts';
 import { type Column, renderTable } from './table.ts';
-import type { Colors } from './terminal-text.ts';
+import { type Colors, type TextOptions, wrap } from './terminal-text.ts';
 
 /** Mark of services that run without a VM, explained below the table. */
 const NO_VM_MARK = '*';
 
-interface TableOptions {
-  readonly colors: Colors;
+/** To fit the columns of the terminal, those of the table move closer and then wrap between words. */
+interface TableOptions extends TextOptions {
   /** Milliseconds since the epoch, for the uptimes. */
   readonly now: number;
-  /** Width of the terminal; Infinity for a file or pipe. To fit it, columns move closer and then wrap between words. */
-  readonly columns: number;
 }
 
 /** The table, then the explanation of the mark, then remarks on services. Ends in a newline. */
@@ -33,7 +31,10 @@ export function renderStatusTable(services: readonly ServiceStatus[], options: T
     lines.push('', `${NO_VM_MARK} a plain process of this host, not a VM (isolation = "none")`);
   }
   const remarks = services.flatMap((service) =>
-    renderRemarks(service, options.now).map((remark) => `${paintName(service, options.colors)}: ${remark}`),
+    renderRemarks(service, options.now).flatMap((remark) => {
+      const [first = '', ...lines] = remark.split('\n');
+      return [...wrap(`${paintName(service, options.colors)}: ${first}`, options.columns, '', '  '), ...lines];
+    }),
   );
   if (remarks.length > 0) lines.push('', ...remarks);
   return `${lines.join('\n')}\n`;

@@ -3,7 +3,7 @@ import { maskControls } from '../../lib/control-characters.ts';
 import { formatDuration } from '../../lib/units.ts';
 import type { ServiceOutcome } from '../../protocol/api.ts';
 import type { ServiceStatus, StatusName } from '../../protocol/service.ts';
-import type { Colors } from './terminal-text.ts';
+import { type Colors, type TextOptions, wrap } from './terminal-text.ts';
 
 /** Commands that change services. */
 export type Verb = 'start' | 'stop' | 'restart' | 'remove';
@@ -82,12 +82,13 @@ export function outcomeText(verb: Verb, { outcome, service }: ServiceOutcome, no
 }
 
 /** The error of each service that failed, then its last output, indented. Empty when none failed. */
-export function renderFailures(verb: Verb, outcomes: readonly ServiceOutcome[], colors: Colors): string {
+export function renderFailures(verb: Verb, outcomes: readonly ServiceOutcome[], options: TextOptions): string {
+  const { colors, columns } = options;
   return outcomes
     .filter(({ outcome }) => outcome === 'failed')
     .map(({ service, error, last_lines }) => {
       const what = maskControls(`${service.name} could not be ${PARTICIPLES[verb]}: ${error}`);
-      const lines = [`${colors.red('monocore:')} ${what}`];
+      const lines = wrap(`${colors.red('monocore:')} ${what}`, columns, '', '  ');
       if (last_lines.length > 0) lines.push('  last output:', ...last_lines.map((line) => `    ${maskControls(line)}`));
       return `${lines.join('\n')}\n`;
     })

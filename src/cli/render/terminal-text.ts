@@ -1,5 +1,6 @@
 /** Text for terminals: colours, and output of services without its control characters. */
 import pc from 'picocolors';
+import stringWidth from 'string-width';
 import { errorCode, errorText } from '../../lib/errors.ts';
 import { EXIT } from '../exit-codes.ts';
 
@@ -12,6 +13,37 @@ export const NO_COLORS: Colors = pc.createColors(false);
 /** Colours for a stream: on a terminal, if NO_COLOR and TERM allow them. */
 export function colorsFor(stream: { readonly isTTY?: boolean }): Colors {
   return pc.createColors(stream.isTTY === true && pc.isColorSupported);
+}
+
+/** Form of a text for its reader. */
+export interface TextOptions {
+  readonly colors: Colors;
+  /** Most characters of a line; code and long words may exceed it. Infinity for a file or pipe. */
+  readonly columns: number;
+}
+
+export function textOptionsFor(stream: { readonly isTTY?: boolean; readonly columns?: number }): TextOptions {
+  return { colors: colorsFor(stream), columns: (stream.isTTY && stream.columns) || Number.POSITIVE_INFINITY };
+}
+
+/** Lines of a text, broken between words; colours do not count. @param hang indent of a line that goes on */
+export function wrap(text: string, columns: number, indent = '', hang = indent): string[] {
+  return text.split('\n').flatMap((paragraph) => {
+    const lines: string[] = [];
+    let width = Number.POSITIVE_INFINITY;
+    for (const word of paragraph.split(' ').filter(Boolean)) {
+      const wordWidth = stringWidth(word);
+      if (lines.length === 0 || width + 1 + wordWidth > columns) {
+        const start = lines.length === 0 ? indent : hang;
+        lines.push(start + word);
+        width = start.length + wordWidth;
+      } else {
+        lines[lines.length - 1] += ` ${word}`;
+        width += 1 + wordWidth;
+      }
+    }
+    return lines;
+  });
 }
 
 /** Makes a function that pads a word to the width of the longest of `words`. */

@@ -16,6 +16,14 @@ import type {
 /** Most tables of a kind: far more than a host can run. Without a limit the rules between tables could take minutes. */
 export const MAX_TABLES = 1000;
 
+/** Longer lists of keys are looked up rather than read in a message. */
+const MAX_LISTED_KEYS = 8;
+
+function unknownKey(known: readonly string[]): [message: string, expected: string | null] {
+  if (known.length > MAX_LISTED_KEYS) return ['unknown key; monocore help config lists the keys', null];
+  return ['unknown key', `one of ${known.join(', ')}`];
+}
+
 const EMPTY: Table = Object.freeze(Object.create(null));
 
 /** Reads tables of a document and collects what is wrong in them. */
@@ -137,7 +145,7 @@ export class TableReader {
       const meant = known.find((key) => keys[key]!.otherNames?.includes(name)) ?? closest(name, known);
       this.#report(
         meant === null
-          ? keyProblem([...path, name], 'unknown key', `one of ${known.join(', ')}`)
+          ? keyProblem([...path, name], ...unknownKey(known))
           : keyProblem([...path, name], `unknown key; did you mean "${meant}"?`),
       );
     }

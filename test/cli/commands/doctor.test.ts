@@ -6,19 +6,19 @@ import { NO_COLORS } from '../../../src/cli/render/terminal-text.ts';
 test("the doctor's report has a line per check, advice beneath it and a verdict", () => {
   const checks = [
     { name: 'qemu', state: 'ok', finding: '7.2.0', advice: null },
-    { name: 'kernel', state: 'failed', finding: 'none', advice: 'Run monocore setup.\nOr name one.' },
+    { name: 'kernel', state: 'failed', finding: 'none', advice: 'run monocore setup, or name one' },
   ] as const;
   assert.equal(
-    renderDoctor({ ok: false, checks }, NO_COLORS),
+    renderDoctor({ ok: false, checks }, { colors: NO_COLORS, columns: 40 }),
     [
       'ok       qemu    7.2.0',
       'failed   kernel  none',
-      '                 Run monocore setup.',
-      '                 Or name one.',
+      '                 run monocore setup, or',
+      '                 name one',
       '',
       'This host cannot run microVMs yet.',
       '',
     ].join('\n'),
   );
-  assert.match(renderDoctor({ ok: true, checks: [] }, NO_COLORS), /can run microVMs/);
+  assert.match(renderDoctor({ ok: true, checks: [] }, { colors: NO_COLORS, columns: 40 }), /can run microVMs/);
 });

@@ -7,17 +7,41 @@ import { loadConfig } from '../../../src/config/load.ts';
 import { configInvalid } from '../../../src/config/problems.ts';
 import { MonocoreError } from '../../../src/lib/errors.ts';
 
+const PLAIN = { colors: NO_COLORS, columns: Number.POSITIVE_INFINITY };
+
 test('an error is its message and a hint, never a stack', () => {
   assert.equal(
-    renderFailure(new MonocoreError('ToolMissing', 'qemu-system-x86_64 is not installed'), NO_COLORS, false),
+    renderFailure(new MonocoreError('ToolMissing', 'qemu-system-x86_64 is not installed'), PLAIN, false),
     'monocore: qemu-system-x86_64 is not installed\n  monocore doctor checks this host\n',
   );
-  assert.doesNotMatch(renderFailure(new TypeError('x is undefined'), NO_COLORS, false), /\n +at /);
+  assert.doesNotMatch(renderFailure(new TypeError('x is undefined'), PLAIN, false), /\n +at /);
 });
 
 test('a hint of the error itself comes before the general one', () => {
   const error = new MonocoreError('Usage', 'no', { details: { hint: 'do this' } });
-  assert.equal(renderFailure(error, NO_COLORS, false), 'monocore: no\n  do this\n');
+  assert.equal(renderFailure(error, PLAIN, false), 'monocore: no\n  do this\n');
+});
+
+test('on a terminal lines break between words, and a source line is cut around the problem', () => {
+  const options = { colors: NO_COLORS, columns: 40 };
+  const hint = 'name another file with the -f option or so';
+  const error = new MonocoreError('Usage', 'the file cannot be read: it is a directory', { details: { hint } });
+  assert.deepEqual(renderFailure(error, options, false).split('\n'), [
+    'monocore: the file cannot be read: it is',
+    '  a directory',
+    '  name another file with the -f option',
+    '  or so',
+    '',
+  ]);
+  const source = `\t\t{ "args": [${'1, '.repeat(20)}x, ${'2, '.repeat(20)}] }`;
+  const place = { file: 'm.json', line: 3, column: source.indexOf('x') + 1, length: 1, path: 'args', source };
+  const invalid = configInvalid('m.json', [{ ...place, message: 'is not valid', expected: 'a text or a number' }]);
+  const lines = renderFailure(invalid, options, false).trimEnd().split('\n');
+  assert.ok(
+    lines.every(({ length }) => length <= 40),
+    lines.join('\n'),
+  );
+  assert.equal(lines.at(-2)![lines.at(-1)!.indexOf('^')], 'x');
 });
 
 test('every problem of a config is shown, with its place and line', () => {
@@ -26,7 +50,7 @@ test('every problem of a config is shown, with its place and line', () => {
     { ...problem, message: 'is not a number', source: 'cpus = "x"' },
     { ...problem, line: 9, message: 'is too many', source: '' },
   ]);
-  const text = renderFailure(error, NO_COLORS, false);
+  const text = renderFailure(error, PLAIN, false);
   assert.match(text, /^monocore: m\.toml has 2 problems/);
   assert.match(text, /\n {2}m\.toml:3:7: service\[0\]\.cpus: is not a number\n {2}cpus = "x"\n {8}\^\n/);
   assert.match(text, /\n {2}m\.toml:9:7: .*is too many\n$/);
@@ -43,7 +67,7 @@ test('the first hundred problems are shown, and the number of further ones', () 
     message: 'is odd',
     source: '',
   };
-  const lines = renderFailure(configInvalid('m.toml', Array(1234).fill(problem)), NO_COLORS, false)
+  const lines = renderFailure(configInvalid('m.toml', Array(1234).fill(problem)), PLAIN, false)
     .trimEnd()
     .split('\n');
   assert.equal(lines.length, 102);
@@ -52,7 +76,7 @@ test('the first hundred problems are shown, and the number of further ones', () 
 
 test('for debugging the stack and the cause are shown too', () => {
   const error = new MonocoreError('Internal', 'outer', { cause: new Error('inner') });
-  const text = renderFailure(error, NO_COLORS, true);
+  const text = renderFailure(error, PLAIN, true);
   assert.match(text, /\n +at /);
   assert.match(text, /inner/);
 });
@@ -67,5 +91,5 @@ test('exit codes tell wrong usage, a missing daemon and other failures apart', (
 
 test('an unreadable config is reported once', async () => {
   const error = await loadConfig('/').catch((cause: unknown) => cause);
-  assert.match(renderFailure(error, NO_COLORS, false), /^monocore: \/ cannot be read: it is a directory; .*\n$/);
+  assert.match(renderFailure(error, PLAIN, false), /^monocore: \/ cannot be read: it is a directory; .*\n$/);
 });

@@ -4,6 +4,7 @@ import { outcomeText, progressText, renderFailures } from '../../../src/cli/rend
 import { NO_COLORS } from '../../../src/cli/render/terminal-text.ts';
 import { makeOutcome, makeService } from '../../helpers/fakes/listed-services.ts';
 
+const PLAIN = { colors: NO_COLORS, columns: Number.POSITIVE_INFINITY };
 const NOW = Date.parse('2026-11-23T08:00:00.000Z');
 
 test('progress names the step under way, else the status', () => {
@@ -39,7 +40,7 @@ test('failures are shown with the last output of the service, successes are not'
     makeOutcome(makeService({ name: 'cache' }), { outcome: 'failed', error: 'db did not start' }),
   ];
   assert.equal(
-    renderFailures('start', outcomes, NO_COLORS),
+    renderFailures('start', outcomes, PLAIN),
     [
       'monocore: web could not be started: it ended with exit code 1',
       '  last output:',
@@ -49,5 +50,5 @@ test('failures are shown with the last output of the service, successes are not'
       '',
     ].join('\n'),
   );
-  assert.equal(renderFailures('stop', outcomes.slice(0, 1), NO_COLORS), '');
+  assert.equal(renderFailures('stop', outcomes.slice(0, 1), PLAIN), '');
 });
