@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { readlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import test, { type TestContext } from 'node:test';
@@ -115,3 +115,25 @@ test('start -a shows what services print from their start on, and nothing of bef
 });
 
 const byText = (a: { msg: string }, b: { msg: string }) => (a.msg < b.msg ? -1 : 1);
+
+test('following goes on after the file was truncated, in the next file', async (t) => {
+  const home = await makeTestHome(t);
+  const config = join(home.dir, 'monocore.toml');
+  const script = 'i=0; while :; do i=$((i+1)); echo line $i; sleep 0.05; done';
+  writeFileSync(
+    config,
+    `[[service]]\nname = "web"\nisolation = "none"\ncommand = "/bin/sh"\nargs = ["-c", "${script}"]\n`,
+  );
+  await home.ok('start', '-f', config);
+  const printed = stay(t, home, ['logs', '-f', 'web']);
+  await eventually('some lines', () => textsOf(printed.text).length > 40);
+  truncateSync(join(home.dir, 'log/web.stdout.000001.log'));
+  const last = () => Number(textsOf(printed.text).at(-1)!.split(' ')[1]);
+  const seen = last();
+  // Had the reader waited until the file has its old size again, as many lines would be missing.
+  await eventually(
+    'lines of the next file',
+    () => last() > seen && home.lines('web', 'stdout').includes(`line ${last()}`),
+  );
+  assert.equal(readlinkSync(join(home.dir, 'log/web.stdout.log')), 'web.stdout.000002.log');
+});

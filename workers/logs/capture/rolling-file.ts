@@ -254,14 +254,15 @@ export class RollingFile {
   }
 
   /**
-   * Notices that somebody removed the link, the file or the folder, or moved the file away. Without it the writes would
-   * go to a file that nobody can find.
+   * Notices that somebody removed the link, the file or the folder, moved the file away, or truncated it as logrotate's
+   * copytruncate does. Without it the writes would go to a file that nobody can find, or before the place of its readers.
    */
   *#check(nowMs: number): FileWork<void> {
-    const where = yield* whereIs(this.#options.logDir, this.#options.id, this.#number, this.#fd);
+    const file = { number: this.#number, fd: this.#fd, sizeBytes: this.#sizeBytes };
+    const where = yield* whereIs(this.#options.logDir, this.#options.id, file);
     if (where === 'unlinked') yield* this.#link();
     // A record ends in the file where it began.
-    else if (where === 'moved' && !this.#atRecordStart) this.#isAstray = true;
+    else if ((where === 'moved' || where === 'truncated') && !this.#atRecordStart) this.#isAstray = true;
     // The next number, because a reader may hold a position in the old one.
     else if (where !== 'linked') yield* this.#roll(nowMs);
     this.#checkedAtMs = nowMs;

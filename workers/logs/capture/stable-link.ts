@@ -18,12 +18,21 @@ export function* linkTo(logDir: string, id: StreamId, name: string): FileWork<vo
   yield* call('rename', temporary, join(logDir, linkName(id)));
 }
 
-/** Location of an open file: behind its link, in the folder without a link, elsewhere, or deleted. */
-type Whereabouts = 'linked' | 'unlinked' | 'moved' | 'deleted';
+/** Location of an open file: behind its link, in the folder without a link, elsewhere, or deleted; or it was truncated. */
+type Whereabouts = 'linked' | 'unlinked' | 'moved' | 'deleted' | 'truncated';
 
-/** Locates file `number`, which is open as `fd`. In the usual case one stat through the link is enough. */
-export function* whereIs(logDir: string, id: StreamId, number: number, fd: number): FileWork<Whereabouts> {
+/** A file as its writer knows it. */
+interface WrittenFile {
+  readonly number: number;
+  readonly fd: number;
+  readonly sizeBytes: number;
+}
+
+/** Locates an open file. In the usual case one stat through the link is enough. */
+export function* whereIs(logDir: string, id: StreamId, file: WrittenFile): FileWork<Whereabouts> {
+  const { number, fd, sizeBytes } = file;
   const own = yield* call('fstat', fd);
+  if (own.size < sizeBytes) return 'truncated';
   if (yield* leadsTo(join(logDir, linkName(id)), own)) return 'linked';
   if (yield* leadsTo(join(logDir, fileName(id, number)), own)) return 'unlinked';
   return own.nlink > 0 ? 'moved' : 'deleted';

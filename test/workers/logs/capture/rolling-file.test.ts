@@ -9,6 +9,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  truncateSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -237,6 +238,7 @@ const removals: [string, (dir: string) => void][] = [
   ['the folder was removed', (dir) => rmSync(dir, { recursive: true })],
   ['the folder was moved away', (dir) => renameSync(dir, `${dir}.old`)],
   ['the file was moved away', (dir) => renameSync(join(dir, 'web.stdout.000001.log'), join(dir, 'old'))],
+  ['the file was truncated', (dir) => truncateSync(join(dir, 'web.stdout.000001.log'))],
   [
     'another file took its place',
     (dir) => {
@@ -265,6 +267,14 @@ test('a record begun in a file that is moved away ends there, and the next one b
   assert.deepEqual(contents(`${dir}.old`), ['one\ntwo, which is long\n']);
   assert.deepEqual(contents(dir), ['three\n']);
   assert.deepEqual(filesOf(dir, 'web', 'stdout'), ['web.stdout.000002.log']);
+});
+
+test('a record begun in a file that is truncated ends there, and the next one begins a new file', async (t) => {
+  const { dir, write } = await setUp(t);
+  write('one\ntw', 0);
+  truncateSync(join(dir, 'web.stdout.000001.log'));
+  write('o\nthree\n', CHECK_INTERVAL_MS);
+  assert.deepEqual(contents(dir), ['o\n', 'three\n']);
 });
 
 test('a record whose file was deleted continues in a new one', async (t) => {
