@@ -1,6 +1,7 @@
 /** Images as services need them: found by name, pulled when missing, built into a root once for all services. */
-import { readFile, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import * as v from 'valibot';
+import { isWholeErofs } from '../lib/erofs.ts';
 import { errorText, MonocoreError, nullIfMissing } from '../lib/errors.ts';
 import { formatImageReference, fullImageName, parseImageReference } from '../protocol/image-reference.ts';
 import {
@@ -55,14 +56,12 @@ export class ServiceImages {
     throw new MonocoreError('ImageInvalid', reason);
   }
 
-  /** Finds an image whose root was built; null for any other. @throws MonocoreError `ImageInvalid` for a damaged record */
+  /** Finds an image whose root was built; null for any other, and where the root or its record is damaged. */
   async recall(digest: string): Promise<ServiceImage | null> {
     const root = this.#paths.root(digest);
-    const isBuilt = await stat(root).then(
-      (found) => found.isFile(),
-      () => false,
-    );
-    const defaults = isBuilt ? await readDocument(this.#paths.rootRecord(digest), ImageDefaultsSchema) : null;
+    const isBuilt = await isWholeErofs(root);
+    const record = isBuilt ? readDocument(this.#paths.rootRecord(digest), ImageDefaultsSchema) : null;
+    const defaults = (await record?.catch(() => null)) ?? null;
     return defaults && { digest, root, defaults };
   }
 

@@ -18,6 +18,7 @@ export interface BuildInitramfsJob {
 /** Result of {@link BuildInitramfsJob}. */
 export interface InitramfsImage {
   readonly path: string;
+  readonly bytes: number;
   /** Names of the modules that it carries, in load order for each purpose. */
   readonly modules: readonly string[];
 }

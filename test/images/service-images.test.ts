@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { Images } from '../../src/images/image-jobs.ts';
@@ -80,7 +80,29 @@ test('a prepared image is found without its blobs: by name, by digest, or by the
   assert.equal(await images.recall(`sha256:${'0'.repeat(64)}`), null);
   assert.deepEqual(told, []);
   writeFileSync(paths.rootRecord(image.digest), '{}');
-  await assert.rejects(fetch('app'), { code: 'ImageInvalid', message: /image store is damaged: .*\.json/ });
+  await assert.rejects(fetch('app'), { code: 'ImageInvalid', message: /image store is damaged: .* is missing/ });
+});
+
+test('a damaged root, or a damaged record of one, is built anew', async (t) => {
+  const { registry, images, paths, fetch } = await makeImages(t);
+  const image = await fileImage('a', { Cmd: ['run'] });
+  registry.add('app', 'latest', image);
+  const first = await fetch('app');
+  const root = readFileSync(first.root);
+  const record = readFileSync(paths.rootRecord(image.digest));
+  const damages: [string, Buffer | string][] = [
+    [first.root, root.subarray(0, -4096)],
+    [first.root, root.subarray(0, 10)],
+    [first.root, Buffer.alloc(root.length)],
+    [paths.rootRecord(image.digest), '{'],
+    [paths.rootRecord(image.digest), ''],
+  ];
+  for (const [path, content] of damages) {
+    writeFileSync(path, content);
+    assert.equal(await images.recall(image.digest), null);
+    assert.deepEqual(await fetch('app'), first);
+    assert.ok(readFileSync(first.root).equals(root) && readFileSync(paths.rootRecord(image.digest)).equals(record));
+  }
 });
 
 test('cancelling the last waiter cancels the work, leaves nothing half-done, and the next request starts over', async (t) => {

@@ -11,6 +11,8 @@ import { type AcceleratorVerdict, chooseAccelerator, testBoot } from './kvm-test
 export interface Platform {
   readonly qemu: string;
   readonly machine: Pick<MachineSpec, 'architecture' | 'kernelImage' | 'initramfs' | 'tscKhz'>;
+  /** Size of the initramfs, which is a file of the cache. */
+  readonly initramfsBytes: number;
   readonly verdict: AcceleratorVerdict;
 }
 
@@ -58,10 +60,10 @@ export async function preparePlatform(
   const busyboxPath = findStaticBusybox();
   const { modulesDir, image: kernelImage } = kernel;
   const job = { type: 'build-initramfs', busyboxPath, modulesDir, cacheDir: paths.initramfsDir } as const;
-  const { path: initramfs } = await buildInitramfs(job);
+  const { path: initramfs, bytes: initramfsBytes } = await buildInitramfs(job);
   const machine = { architecture, kernelImage, initramfs, tscKhz: architecture === 'x86_64' ? readTscKhz() : null };
   const least = { name: 'kvm-test', cpus: 1, ramMib: TEST_RAM_MIB, network: null, share: false, disk: null };
   const testSpec = { ...machine, ...least, accelerator: 'kvm' } as const;
   const verdict = await chooseAccelerator(qemu, kernel, paths.acceleratorVerdict, () => testBoot(qemu, testSpec));
-  return { qemu, machine, verdict };
+  return { qemu, machine, initramfsBytes, verdict };
 }

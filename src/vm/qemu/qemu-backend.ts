@@ -1,5 +1,5 @@
 /** Starts microVMs with QEMU. */
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { MonocoreError } from '../../lib/errors.ts';
 import { signalProcess } from '../../lib/proc.ts';
@@ -83,10 +83,18 @@ export class QemuBackend extends HostBackend {
   /** By the kernel that the config names, null for none. */
   readonly #platforms = new Map<string | null, Promise<Platform>>();
 
-  /** Prepared at the first launch, and again after a failure. */
-  #platform(kernel: string | null): Promise<Platform> {
-    const known = this.#platforms.get(kernel);
-    if (known) return known;
+  /** Prepared at the first launch, and again after a failure or when its cached file was damaged or removed. */
+  async #platform(kernel: string | null): Promise<Platform> {
+    const known = this.#platforms.get(kernel) ?? this.#preparePlatform(kernel);
+    const platform = await known;
+    const cached = statSync(platform.machine.initramfs, { throwIfNoEntry: false });
+    if (cached?.size === platform.initramfsBytes) return platform;
+    // Another launch may have seen it first.
+    const latest = this.#platforms.get(kernel) ?? known;
+    return latest === known ? this.#preparePlatform(kernel) : latest;
+  }
+
+  #preparePlatform(kernel: string | null): Promise<Platform> {
     const platform = preparePlatform(this.host.paths, kernel, this.host.runJob);
     this.#platforms.set(kernel, platform);
     platform.catch(() => this.#platforms.delete(kernel));

@@ -14,7 +14,7 @@ import { decompress } from '../layers/decompression.ts';
 import { readTar } from '../layers/tar-reader.ts';
 import { asContentError, invalidImage, limitExceeded, type RootImageLimits } from '../limits.ts';
 import { defaultsOf } from '../manifest.ts';
-import { type ImageStore, sizeOf, writeDurably } from '../store/store.ts';
+import { type ImageStore, writeDurably } from '../store/store.ts';
 import { ContentStore } from './content-store.ts';
 import { applyEntry } from './layer-application.ts';
 import { MergedTree } from './merged-tree.ts';
@@ -94,8 +94,8 @@ function asLayerError(error: unknown, number: number): unknown {
 }
 
 /**
- * Builds the root of an image and writes its record, unless both exist. The root comes last, so it never exists without
- * its record. The caller holds the store's lock.
+ * Builds the root of an image and writes its record, in place of damaged ones. The root comes last, so it never exists
+ * without its record. The caller holds the store's lock.
  *
  * @throws MonocoreError `ImageInvalid` when the store lacks a part of the image or a layer is refused; the signal's reason
  */
@@ -105,7 +105,6 @@ export async function buildRoot(
   signal: AbortSignal,
 ): Promise<void> {
   const { paths } = store;
-  if ((await sizeOf(paths.root(digest))) !== null && (await sizeOf(paths.rootRecord(digest))) !== null) return;
   const manifest = await store.readManifest(digest);
   if (!('config' in manifest)) throw invalidImage(`${digest} is an index, not an image`);
   const config = await store.readConfig(manifest, digest);

@@ -1,7 +1,7 @@
 /** Builds the guest's initramfs: busybox, our init and the kernel modules that it loads. Cached by content. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import type { BuildInitramfsJob, InitramfsImage } from '../../../src/protocol/jobs.ts';
@@ -44,6 +44,15 @@ function describeForModprobe(names: readonly string[], modulesDir: string | null
   return [symlink(`lib/modules/${basename(modulesDir)}`, '.'), file('lib/modules/modules.dep', lines)];
 }
 
+/** True when the cache has the archive; a power cut or a full disk may have left less of it. */
+function isWhole(path: string, archive: Buffer): boolean {
+  try {
+    return readFileSync(path).equals(archive);
+  } catch {
+    return false;
+  }
+}
+
 /**
  * Builds the image, or finds that the cache has it. Runs in the pool.
  *
@@ -76,9 +85,9 @@ export function buildInitramfs(job: BuildInitramfsJob): InitramfsImage {
   ]);
 
   const path = join(job.cacheDir, `${createHash('sha256').update(archive).digest('hex')}.cpio`);
-  if (!existsSync(path)) {
+  if (!isWhole(path, archive)) {
     mkdirSync(job.cacheDir, { recursive: true });
     writeFileAtomic.sync(path, archive, { mode: 0o644 });
   }
-  return { path, modules: [...moduleFiles.keys()] };
+  return { path, bytes: archive.length, modules: [...moduleFiles.keys()] };
 }

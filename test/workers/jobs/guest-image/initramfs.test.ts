@@ -81,6 +81,17 @@ test('the image is named by its content, and built once', async (t) => {
   assert.deepEqual(readdirSync(cacheDir), [`${digest}.cpio`], 'nothing temporary stays');
 });
 
+test('a cached image that is not what its name says is made anew', async (t) => {
+  const { build } = await makeBuild(t);
+  const { path } = build();
+  const archive = readFileSync(path);
+  for (const damaged of [archive.subarray(0, 1000), Buffer.alloc(archive.length), Buffer.alloc(0)]) {
+    writeFileSync(path, damaged);
+    assert.equal(build().path, path);
+    assert.ok(readFileSync(path).equals(archive));
+  }
+});
+
 test('whatever goes into the image changes its name', async (t) => {
   const { dir, modulesDir, build } = await makeBuild(t);
   const first = build().path;
