@@ -27,8 +27,10 @@ import { groupObstacle, preparePlatform } from '../vm/qemu/platform.ts';
 
 /** A VM needs about 20 descriptors of the daemon while it starts and 6 while it runs. */
 const WANTED_OPEN_FILES = 4096;
-/** The longest name of a service is 63 bytes; its control socket must fit for a home to be good for all names. */
-const LONGEST_SERVICE_PATH = '/run//control.sock'.length + 63;
+/** Below the home, of a service with an empty name. */
+const SERVICE_SOCKET_BYTES = '/run//control.sock'.length;
+/** Names of services have at most 63 bytes, and hardly ever more than this. */
+const USUAL_NAME_BYTES = 40;
 
 /** Result of a check. Printed as it is by `--json`. */
 export interface Check {
@@ -66,11 +68,11 @@ export interface DoctorReport {
 }
 
 async function checkHome(paths: HomePaths): Promise<Finding> {
-  const longest = Buffer.byteLength(paths.home) + LONGEST_SERVICE_PATH;
+  const nameBytes = MAX_SOCKET_PATH_BYTES - Buffer.byteLength(paths.home) - SERVICE_SOCKET_BYTES;
   await makeHome(paths);
-  if (longest <= MAX_SOCKET_PATH_BYTES) return ok(`${paths.home} can be written`);
+  if (nameBytes >= USUAL_NAME_BYTES) return ok(`${paths.home} can be written`);
   return warn(
-    `${paths.home} is long: sockets of services with names above ${63 - (longest - MAX_SOCKET_PATH_BYTES)} bytes do not fit`,
+    `${paths.home} is long: sockets of services with names above ${nameBytes} bytes do not fit`,
     'choose a shorter home with --home or MONOCORE_HOME',
   );
 }
@@ -226,7 +228,10 @@ export async function runDoctor({ home }: { readonly home: string }): Promise<Do
     try {
       checks.push({ name, ...(await check()) });
     } catch (error) {
-      checks.push({ name, ...failed(error, onError) });
+      const result = failed(error, onError);
+      const same = checks.find(({ finding }) => finding === result.finding);
+      // The kernel and QEMU are looked for by several checks.
+      checks.push({ name, ...result, ...(same && { finding: `for the same reason as ${same.name}`, advice: null }) });
     }
   }
   return { ok: checks.every(({ state }) => state !== 'failed'), checks };
