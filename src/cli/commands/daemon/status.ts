@@ -28,6 +28,8 @@ export function renderDaemonStatus(status: DaemonStatus, now: number, colors: Co
 }
 
 function describeThread({ state, restarts }: ThreadStatus): string {
-  if (restarts === 0) return state;
-  return `${state}, restarted ${restarts === 1 ? 'once' : `${restarts} times`}`;
+  // A thread starts when a service first needs it.
+  const label = state === 'stopped' ? 'not in use' : state;
+  if (restarts === 0) return label;
+  return `${label}, restarted ${restarts === 1 ? 'once' : `${restarts} times`}`;
 }

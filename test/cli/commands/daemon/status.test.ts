@@ -26,6 +26,7 @@ test("the daemon's status names its process, home, age and threads", () => {
     threads: [
       { name: 'logs', state: 'ready', restarts: 0 },
       { name: 'api', state: 'restarting', restarts: 2 },
+      { name: 'net', state: 'stopped', restarts: 0 },
     ],
   } as const;
   assert.equal(
@@ -38,6 +39,7 @@ test("the daemon's status names its process, home, age and threads", () => {
       'Services     3',
       'Thread logs  ready',
       'Thread api   restarting, restarted 2 times',
+      'Thread net   not in use',
       '',
     ].join('\n'),
   );
