@@ -7,8 +7,9 @@ import { listPages, readPage } from '../manual/pages.ts';
 import { writePaged } from '../render/pager.ts';
 import { textOptionsFor } from '../render/terminal-text.ts';
 
-/** Longer lines are hard to read. */
+/** Longer lines are hard to read; a file or pipe gets those of a usual terminal. */
 const MAX_COLUMNS = 100;
+const PIPE_COLUMNS = 80;
 
 /**
  * Shows the help of `words`: a topic, or a command like `daemon run`. Of a word that is both, first the command's usage.
@@ -26,7 +27,7 @@ export async function help(
   const isPage = words.length === 1 && listPages().some((page) => page.topic === topic);
   if (isPage) {
     const { renderForTerminal } = await import('../manual/terminal.ts');
-    const columns = Math.min(MAX_COLUMNS, textOptionsFor(stdout).columns);
+    const columns = stdout.isTTY ? Math.min(MAX_COLUMNS, textOptionsFor(stdout).columns) : PIPE_COLUMNS;
     const usage = command === null ? '' : `${command.helpInformation()}\n`;
     await writePaged(stdout, usage + renderForTerminal(await readPage(topic), { colors, columns }));
   } else if (command === null) {

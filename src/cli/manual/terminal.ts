@@ -1,5 +1,6 @@
 /** Markdown as text for a terminal, a file or a pipe. */
 import type { MarkedToken, Token, Tokens } from 'marked';
+import stringWidth from 'string-width';
 import { type Column, renderTable } from '../render/table.ts';
 import { type Colors, type TextOptions, wrap } from '../render/terminal-text.ts';
 import { type InlineStyle, parsePage, renderInline, topicOf } from './markdown.ts';
@@ -7,6 +8,8 @@ import { type InlineStyle, parsePage, renderInline, topicOf } from './markdown.t
 const INDENT = '  ';
 /** Stands for a space at which no line breaks: of the private use area, so that it occurs in no text. */
 const HARD_SPACE = '\ue000';
+/** A longer command may break, lest it leave the line. */
+const MAX_WHOLE_CODE = 60;
 
 /** Headings stand at the left edge, everything else is indented, so that the text is readable without colours. Ends in a newline. */
 export function renderForTerminal(markdown: string, options: TextOptions): string {
@@ -46,7 +49,10 @@ function renderBlock(token: Token, indent: string, options: TextOptions): string
           (row, index) => renderInline(row[index]!.tokens, style),
         ],
       );
-      const lines = renderTable(tableColumns, block.rows, { width: columns - indent.length });
+      const width = columns - indent.length;
+      const wide = renderTable(tableColumns, block.rows, { width });
+      const fits = wide.every((line) => stringWidth(line) <= width);
+      const lines = fits ? wide : renderTable(tableColumns, block.rows, { width, gap: 1 });
       return lines.map((line) => `${indent}${line}`);
     }
     case 'blockquote':
@@ -80,7 +86,7 @@ function styleOf(colors: Colors): InlineStyle {
     strong: (text) => paintWords(text, colors.bold),
     em: (text) => paintWords(text, colors.italic),
     code(plain) {
-      const text = plain.replaceAll(' ', HARD_SPACE);
+      const text = plain.length > MAX_WHOLE_CODE ? plain : plain.replaceAll(' ', HARD_SPACE);
       return colors.isColorSupported ? colors.cyan(text) : `\`${text}\``;
     },
     link(text, href) {

@@ -15,7 +15,7 @@ async function help(...words: string[]): Promise<string> {
 test('help lists the commands by group, the topics and the exit codes, as --help does', async () => {
   const text = await help();
   assert.match(text, /\nServices:\n {2}start\|up .*\n/);
-  assert.match(text, /\nHost and daemon:\n {2}doctor .*\n {2}daemon /);
+  assert.match(text, /\nHost and daemon:\n {2}setup .*\n(?: {3,}.*\n)* {2}doctor .*\n {2}daemon /);
   assert.match(text, /\nManual \(monocore help TOPIC\):\n {2}start +Getting started\n/);
   assert.match(text, /\n {2}troubleshooting +Troubleshooting by symptom\n/);
   assert.match(text, /\nExit codes:\n {2}0 /);

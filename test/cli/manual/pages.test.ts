@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import stringWidth from 'string-width';
 import { listPages, readPage } from '../../../src/cli/manual/pages.ts';
+import { renderForTerminal } from '../../../src/cli/manual/terminal.ts';
+import { NO_COLORS } from '../../../src/cli/render/terminal-text.ts';
 
 const pages = listPages();
 
@@ -9,6 +12,14 @@ test('the page for newcomers is the first', () => {
 });
 
 for (const { topic, title } of pages) {
+  test(`the page "${topic}" fits a terminal of 80 columns`, async () => {
+    const text = renderForTerminal(await readPage(topic), { colors: NO_COLORS, columns: 80 });
+    assert.deepEqual(
+      text.split('\n').filter((line) => stringWidth(line) > 80),
+      [],
+    );
+  });
+
   test(`the page "${topic}" has a title, its parts, and links that lead to pages`, async () => {
     const text = await readPage(topic);
     assert.ok(text.startsWith(`# ${title}\n\n`));
