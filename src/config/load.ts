@@ -5,6 +5,7 @@ import { basename, dirname, extname, join, resolve } from 'node:path';
 import * as v from 'valibot';
 import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
 import type { Config, Project } from '../protocol/service.ts';
+import { dotEnvOf, type Lookup, readEnvironment, resolveReferences } from './environment.ts';
 import { ConfigSyntaxError, type Document, Lines } from './languages/document.ts';
 import { parseJson } from './languages/json.ts';
 import { parseToml } from './languages/toml.ts';
@@ -36,10 +37,26 @@ const EXTENSIONS = [...LANGUAGES.keys()];
  * @throws MonocoreError `Usage` for a profile that no service has
  */
 export async function loadConfig(path: string, choice: Choice = {}): Promise<Config> {
-  return (await loadWithFileNames(path, choice)).config;
+  return (await loadForStart(path, choice)).config;
 }
 
-/** As {@link loadConfig}, with the names of all variables that an `env_file` has. */
+/** As {@link loadConfig}, with the other files whose content the config depends on; they need not exist. */
+export async function loadForStart(path: string, choice: Choice): Promise<{ config: Config; files: string[] }> {
+  const folder = dirname(resolve(path));
+  const text = await readConfigText(path);
+  const { parsed, finish } = read(text, path, hostLimits(), realFolder(path));
+  const { problems, envFiles } = await checkFiles(parsed);
+  // A folder may have a .env that is another program's.
+  const hasReferences = [text, JSON.stringify([...envFiles.values()])].some((source) => source.includes('${'));
+  const environment = hasReferences ? await readEnvironment(folder) : { lookup: () => undefined, problems: [] };
+  const config = finish([...problems, ...environment.problems], envFiles, choice, environment.lookup);
+  return { config, files: [...envFiles.keys(), dotEnvOf(folder)] };
+}
+
+/**
+ * As {@link loadConfig}, with the references in variables as they are, and the names of all variables that an `env_file`
+ * has.
+ */
 export async function loadWithFileNames(
   path: string,
   choice: Choice,
@@ -52,7 +69,7 @@ export async function loadWithFileNames(
 
 /**
  * Parses a config, as {@link loadConfig} does, without reading the disk: files that do not exist pass, and variables of an
- * `env_file` are missing. `path` determines the language and the origin of relative paths; the file need not exist.
+ * `env_file` are missing. References in variables stay as they are. `path` determines the language and the origin of relative paths; the file need not exist.
  */
 export function parseConfig(text: string, path: string, host = hostLimits(), choice: Choice = {}): Config {
   // The byte order mark, which decoding a file drops: it would shift the columns of the first line.
@@ -92,15 +109,24 @@ export async function loadProject(path: string): Promise<Project> {
   return projectOf(name.success ? name.output : undefined, realFolder(path));
 }
 
-/** Parses a config; `finish` makes a config of it, or throws its problems and those of the files that it names. */
+/**
+ * Parses a config; `finish` makes a config of it, or throws its problems and those of the files that it names. With a
+ * `lookup` it resolves the references in variables.
+ */
 function read(text: string, path: string, host: HostLimits, projectFolder = dirname(resolve(path))) {
   const { table, findPositions } = parseDocument(path, text);
   const { parsed, problems } = readConfig(table, { folder: dirname(resolve(path)), host });
   const found = [...problems, ...checkRules(parsed), ...checkShares(parsed)];
-  const finish = (more: readonly PathProblem[], envFiles: EnvFiles, choice: Choice): Config => {
-    const all = attributeToKeys([...found, ...more], parsed);
+  const refuse = (all: readonly PathProblem[]): void => {
     if (all.length > 0) throw configInvalid(path, locate(path, text, findPositions(), all));
-    return toConfig(parsed, projectFolder, envFiles, choice);
+  };
+  const finish = (more: readonly PathProblem[], envFiles: EnvFiles, choice: Choice, lookup?: Lookup): Config => {
+    refuse(attributeToKeys([...found, ...more], parsed));
+    const config = toConfig(parsed, projectFolder, envFiles, choice);
+    if (!lookup) return config;
+    const resolved = resolveReferences(config, parsed, lookup);
+    refuse(resolved.problems);
+    return resolved.config;
   };
   return { parsed, finish };
 }

@@ -90,7 +90,15 @@ function listEnvFiles({ services }: ParsedConfig): Omit<FileUse, 'kind'>[] {
   );
 }
 
-async function readEnvFile({ at, file }: Omit<FileUse, 'kind'>) {
+/** A file of variables, without those that it sets wrongly. */
+export interface EnvFile {
+  readonly file: string;
+  readonly envs: Readonly<Record<string, string>>;
+  readonly problems: readonly PathProblem[];
+}
+
+/** Reads a file of variables; `at` is the place of its problems. */
+export async function readEnvFile({ at, file }: Omit<FileUse, 'kind'>): Promise<EnvFile> {
   const failed = (problem: PathProblem) => ({ file, envs: {}, problems: [problem] });
   try {
     const found = await stat(file);

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: references in variables look like that
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
@@ -47,6 +48,54 @@ test('loadConfig reads a config; its paths start at its own folder', async () =>
   const config = await loadConfig(file);
   assert.equal(config.kernel, join(folder, 'vmlinuz'));
   assert.equal(config.services[0]?.rootfs, join(folder, 'root'));
+});
+
+describe('references in variables', () => {
+  const withEnvs = (...envs: string[]) => serviceText(`envs = ${JSON.stringify(envs)}`, 'env_file = "envs"');
+  beforeEach(async () => {
+    process.env.MONOCORE_TEST_SHELL = 'from the shell';
+    await writeFile(join(folder, 'envs'), 'FILE="<${MONOCORE_TEST_SHELL}>"\nLITERAL=\'${X}\'\n');
+  });
+  afterEach(() => {
+    delete process.env.MONOCORE_TEST_SHELL;
+  });
+
+  test('are replaced from the environment, which wins, and from .env beside the config', async () => {
+    const dotEnv =
+      'MONOCORE_TEST_SHELL=no\nMONOCORE_TEST_DOT=dot\nMONOCORE_TEST_BOTH=${MONOCORE_TEST_DOT}/${MONOCORE_TEST_SHELL}\n';
+    await writeFile(join(folder, '.env'), dotEnv);
+    const file = await write(withEnvs('A=${MONOCORE_TEST_SHELL}', 'B=${MONOCORE_TEST_BOTH}', 'C=$$${NO:-none}'));
+    const { services } = await loadConfig(file);
+    assert.deepEqual(services[0]?.envs, {
+      FILE: '<from the shell>',
+      LITERAL: '${X}',
+      A: 'from the shell',
+      B: 'dot/from the shell',
+      C: '$none',
+    });
+  });
+
+  test('without a value are reported at their place, all at once', async () => {
+    const { problems } = await failure(
+      await write(withEnvs('A=${MONOCORE_TEST_ONE}', 'B=1', 'C=${MONOCORE_TEST_TWO}')),
+    );
+    assert.deepEqual(
+      problems.map(({ line, message }) => `${line} ${message.split(';')[0]}`),
+      ['4 A refers to MONOCORE_TEST_ONE, which is not set', '4 C refers to MONOCORE_TEST_TWO, which is not set'],
+    );
+  });
+
+  test('of services that are not chosen need no value', async () => {
+    const file = await write(`${serviceText('envs = ["A=${MONOCORE_TEST_ONE}"]', 'profiles = ["debug"]')}`);
+    assert.deepEqual((await loadConfig(file)).services, []);
+  });
+
+  test('make the problems of .env matter', async () => {
+    await writeFile(join(folder, '.env'), 'nonsense\n');
+    assert.equal((await loadConfig(await write(serviceText()))).services.length, 1);
+    const { problems } = await failure(await write(withEnvs('A=${MONOCORE_TEST_SHELL}')));
+    assert.match(problems[0]!.message, /\.env:1: has no "="/);
+  });
 });
 
 test('the message counts the problems', async () => {

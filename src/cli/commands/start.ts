@@ -2,15 +2,15 @@
 import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { loadConfig } from '../../config/load.ts';
+import { loadForStart } from '../../config/load.ts';
 import { maskControls } from '../../lib/control-characters.ts';
 import { MonocoreError } from '../../lib/errors.ts';
 import type { PlannedAction, StartRequestInput } from '../../protocol/api.ts';
 import type { Config } from '../../protocol/service.ts';
 import type { DaemonClient } from '../client.ts';
-import { watchConfig } from '../config-watch.ts';
 import { type CliContext, connect, requireDaemon } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
+import { watchFiles } from '../file-watch.ts';
 import { catchInterrupt, runOperation } from '../operation.ts';
 import { createSelection } from '../options.ts';
 import { renderFailure } from '../render/failure.ts';
@@ -30,10 +30,12 @@ interface StartOptions {
   readonly watch?: boolean;
 }
 
-/** Request to the daemon, and the names of its services. */
+/** Request to the daemon, the names of its services, and where it comes from. */
 interface Request {
   readonly body: StartRequestInput & { readonly config: Config };
   readonly names: readonly string[];
+  /** Files that the config depends on, besides its own. */
+  readonly files: readonly string[];
 }
 
 const RUN_ON = 'monocore: the services keep running; to stop them: monocore stop\n';
@@ -86,9 +88,10 @@ function checkOptions(names: readonly string[], { prune, attach, watch, dryRun }
 async function readRequest(names: readonly string[], options: StartOptions): Promise<Request> {
   const { prune = false, atomic = false, kernel } = options;
   const selection = createSelection(names, options.group);
-  const loaded = await loadConfig(configPath(options), { profiles: options.profile ?? [], names });
-  const config = kernel === undefined ? loaded : { ...loaded, kernel: checkKernel(kernel) };
-  return { body: { ...selection, config, prune, atomic }, names: selectFromConfig(config, selection) };
+  const loaded = await loadForStart(configPath(options), { profiles: options.profile ?? [], names });
+  const config = kernel === undefined ? loaded.config : { ...loaded.config, kernel: checkKernel(kernel) };
+  const body = { ...selection, config, prune, atomic };
+  return { body, names: selectFromConfig(config, selection), files: loaded.files };
 }
 
 /** Absolute path of a kernel image. @throws MonocoreError `Usage` if there is no such file */
@@ -144,13 +147,15 @@ async function follow(
   const { stdout, stderr } = context;
   const interrupt = catchInterrupt();
   const path = configPath(options);
-  const watched = watchConfig(path, interrupt.signal);
+  const filesOf = ({ files }: Request) => [resolve(path), ...files];
+  const watched = watchFiles(filesOf(first), interrupt.signal);
   let applied = first;
   try {
     stdout.write(`watching ${path}; Ctrl-C ends the watch\n`);
     while (await watched.next()) {
       try {
         const request = await readRequest(names, options);
+        watched.setFiles(filesOf(request));
         if (isDeepStrictEqual(request.body, applied.body)) continue;
         stdout.write(`${path} has changed\n`);
         // Connects again, since the daemon may have been replaced.

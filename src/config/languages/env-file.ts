@@ -17,7 +17,7 @@ const BLANK = /[^\S\n]*(?:#[^\n]*)?(?:\n|$)/y;
 
 /**
  * Parses variables, of which later ones win; or all problems. A value in single quotes is literal: its `$` is doubled,
- * because the daemon resolves references. Pure.
+ * because references are resolved later. Pure.
  */
 export function parseEnvFile(text: string): { envs: Record<string, string>; problems: readonly EnvFileProblem[] } {
   const source = text.replace(/^\uFEFF/, '').replace(/\r\n?/g, '\n');

@@ -3,8 +3,8 @@ import { resolve } from 'node:path';
 import type { JsonSchema } from '@valibot/to-json-schema';
 import * as v from 'valibot';
 import type { Secret } from '../../protocol/service.ts';
-import { interpolate } from '../../protocol/variables.ts';
 import { isTable, kindOf, quote, type Table } from '../languages/document.ts';
+import { interpolate } from './references.ts';
 import { mustBe, parsed, scalar } from './values.ts';
 
 const PAIRS: JsonSchema = {
@@ -64,7 +64,7 @@ export function findVariableProblem(name: string, value: string): string | null 
   return findReferenceProblem(value);
 }
 
-/** The daemon resolves references; here they are parsed, so that a mistake is reported before the start. */
+/** References are resolved for a start; here they are parsed, so that a check reports a mistake, too. */
 function findReferenceProblem(value: string): string | null {
   const reading = interpolate(value, () => '');
   if (reading.ok || reading.fault.type !== 'malformed') return null;

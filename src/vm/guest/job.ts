@@ -6,13 +6,7 @@ import { GROUP_NETMASK, memberAddress, memberMac } from '../../protocol/network.
 import type { Service } from '../../protocol/service.ts';
 import type { LaunchRequest } from '../backend.ts';
 import { readSecrets, type SecretContent } from '../host/secrets.ts';
-import {
-  defaultStopSignal,
-  imageCommand,
-  ownCommand,
-  resolveEnvs,
-  type ServiceCommand,
-} from '../host/service-command.ts';
+import { defaultStopSignal, imageCommand, ownCommand, type ServiceCommand } from '../host/service-command.ts';
 import { guestVolumes } from '../host/shared-files.ts';
 
 /** The script, and behind it the secrets that the script names, byte for byte. */
@@ -108,13 +102,12 @@ export function hasNetwork({ service, localOnly }: Pick<JobRequest, 'service' | 
 }
 
 /**
- * Makes the job of a guest: resolves variables and reads secrets.
+ * Makes the job of a guest: reads its secrets.
  *
  * @throws MonocoreError `StartFailed`, also for an image without a command
  */
 export async function makeJob(request: JobRequest): Promise<Job> {
-  const { service: unresolved, groupIndex, image = null } = request;
-  const service = { ...unresolved, envs: resolveEnvs(unresolved) };
+  const { service, groupIndex, image = null } = request;
   const serviceCommand = image === null ? ownCommand(service) : imageCommand(service, image.defaults);
   const secrets = await readSecrets(service);
   const network = hasNetwork(request);

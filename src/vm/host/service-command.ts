@@ -3,7 +3,6 @@ import { constants } from 'node:os';
 import { MonocoreError } from '../../lib/errors.ts';
 import type { ImageDefaults } from '../../protocol/images.ts';
 import type { Service } from '../../protocol/service.ts';
-import { interpolate, type VariableFault } from '../../protocol/variables.ts';
 import { SIGNAL_NAMES } from './exit-record.ts';
 
 /** A complete command: no part of it is left to an image. */
@@ -103,31 +102,4 @@ function parseEnv({ env }: ImageDefaults): { envs: Record<string, string>; omitt
     envs: Object.fromEntries(pairs.filter(([name]) => VARIABLE.test(name))),
     omitted: pairs.map(([name]) => name).filter((name) => !VARIABLE.test(name)),
   };
-}
-
-function describeFault(fault: VariableFault): string {
-  if (fault.type === 'malformed') return `it has a "\${" that begins no \${NAME}; write "$$" for a "$" of its own`;
-  const { name } = fault;
-  return `it refers to ${name}, which is not set where the daemon was started; set it there, or write \${${name}:-default}`;
-}
-
-/**
- * Variables of a service with the references in them replaced, see `protocol/variables.ts`. Called at each launch, and
- * the values are kept nowhere: state files and status show the references. Main thread.
- *
- * @param environment values of the references: the environment that the daemon was started with
- * @throws MonocoreError `StartFailed` naming the service and the variable
- */
-export function resolveEnvs(
-  { name, envs }: Pick<Service, 'name' | 'envs'>,
-  environment: NodeJS.ProcessEnv = process.env,
-): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(envs).map(([variable, text]) => {
-      const resolved = interpolate(text, (reference) => environment[reference]);
-      if (resolved.ok) return [variable, resolved.value];
-      const reason = describeFault(resolved.fault);
-      throw new MonocoreError('StartFailed', `the variable ${variable} of ${name} has no value: ${reason}`);
-    }),
-  );
 }

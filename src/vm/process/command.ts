@@ -5,7 +5,7 @@ import { MonocoreError } from '../../lib/errors.ts';
 import type { Service } from '../../protocol/service.ts';
 import { findExecutable } from '../host/host-tools.ts';
 import { type HostUser, renderUserEnvironment, renderUserSwitch } from '../host/limits/user.ts';
-import { ownCommand, resolveEnvs } from '../host/service-command.ts';
+import { ownCommand } from '../host/service-command.ts';
 
 /** Variables of the daemon that a plain process cannot do without; the others may be secrets. */
 const INHERITED_VARIABLES = ['PATH', 'HOME', 'USER', 'LOGNAME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR'];
@@ -15,12 +15,12 @@ const INHERITED_VARIABLES = ['PATH', 'HOME', 'USER', 'LOGNAME', 'LANG', 'LC_ALL'
  *
  * @param user user that it runs as; null for the daemon's own
  * @returns `words` switch to the user and become `program`
- * @throws MonocoreError `StartFailed` for variables that cannot be resolved and a program that is not found, `ToolMissing`
+ * @throws MonocoreError `StartFailed` for a program that is not found, `ToolMissing`
  */
 export function completeCommand(service: Service, user: HostUser | null, [name = '', ...args]: readonly string[]) {
   const inherited = INHERITED_VARIABLES.map((variable) => [variable, process.env[variable]]);
   const known = Object.fromEntries(inherited.filter(([, value]) => value !== undefined));
-  const env: NodeJS.ProcessEnv = { ...known, ...renderUserEnvironment(user), ...resolveEnvs(service) };
+  const env: NodeJS.ProcessEnv = { ...known, ...renderUserEnvironment(user), ...service.envs };
   const { workdir } = ownCommand(service);
   const program = findExecutable(name, workdir, env.PATH ?? '');
   return { program, words: [...renderUserSwitch(user), program, ...args], workdir, env };

@@ -1,4 +1,3 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the test is about such references
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { ImageDefaults } from '../../../src/protocol/images.ts';
@@ -8,7 +7,6 @@ import {
   describeOmissions,
   imageCommand,
   ownCommand,
-  resolveEnvs,
 } from '../../../src/vm/host/service-command.ts';
 import { scriptService } from '../../helpers/fakes/services.ts';
 
@@ -92,28 +90,4 @@ test('a stop signal is known by its name or number, and SIGTERM takes the place 
       `the stop signal of the image is unknown, ${JSON.stringify(text)}: SIGTERM is sent`,
     ]);
   }
-});
-
-test('variables are resolved by the environment, and the service keeps its references', () => {
-  const service = { name: 'web', envs: { PLAIN: 'a $b', TOKEN: 'x${SOURCE}', OTHER: '${MISSING:-none}' } };
-  assert.deepEqual(resolveEnvs(service, { SOURCE: '1' }), { PLAIN: 'a $b', TOKEN: 'x1', OTHER: 'none' });
-  assert.equal(service.envs.TOKEN, 'x${SOURCE}');
-});
-
-test('a variable of the service itself is not looked up', () => {
-  assert.throws(() => resolveEnvs({ name: 'web', envs: { A: '1', B: '${A}' } }, {}), { code: 'StartFailed' });
-});
-
-test('what cannot be resolved is named with its service, and no value is told', () => {
-  assert.throws(() => resolveEnvs({ name: 'web', envs: { TOKEN: 's3cret ${MISSING}' } }, {}), {
-    code: 'StartFailed',
-    message:
-      'the variable TOKEN of web has no value: it refers to MISSING, which is not set where the daemon was started; ' +
-      'set it there, or write ${MISSING:-default}',
-  });
-  assert.throws(() => resolveEnvs({ name: 'web', envs: { TOKEN: 's3cret ${' } }, {}), {
-    code: 'StartFailed',
-    message:
-      'the variable TOKEN of web has no value: it has a "${" that begins no ${NAME}; write "$$" for a "$" of its own',
-  });
 });

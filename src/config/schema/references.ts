@@ -6,7 +6,7 @@
 /** A `$` with a meaning; a malformed `${` is alone in the last group. */
 const REFERENCE = /\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)(?::-((?:(?!\$\{)[^}])*))?\}|(\{))/g;
 
-export type VariableFault =
+type VariableFault =
   /** A reference in no form above; `at` is the position of its `$`, in UTF-16 units. */
   | { readonly type: 'malformed'; readonly at: number }
   /** A variable without a default that is not set. */

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import { findVariableProblem } from '../../src/config/schema/pairs.ts';
-import { interpolate } from '../../src/protocol/variables.ts';
-import { rounds } from '../helpers/rounds.ts';
+import { findVariableProblem } from '../../../src/config/schema/pairs.ts';
+import { interpolate } from '../../../src/config/schema/references.ts';
+import { rounds } from '../../helpers/rounds.ts';
 
 const SET: Record<string, string> = { NAME: 'value', _x1: 'under', EMPTY: '', REFERENCE: '${NAME} $$' };
 const lookup = (name: string): string | undefined => SET[name];

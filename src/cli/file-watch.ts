@@ -1,0 +1,114 @@
+/** Watch on the files of a config, for `start --watch`. */
+import { type FSWatcher, readlinkSync, realpathSync, statSync, watch } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+
+/** Time without a change before one is reported: editors write a file in several steps. */
+const QUIET_MS = 200;
+/** Most links that the kernel follows for one path, see path_resolution(7). */
+const MAX_LINKS = 40;
+
+interface FileWatch {
+  /** Resolves at the next change, at once if there was one since the last call; false when `signal` has fired. */
+  next(): Promise<boolean>;
+  /** Replaces the files; a change of a file that stays is not lost. */
+  setFiles(paths: readonly string[]): void;
+  close(): void;
+}
+
+/**
+ * Watches files by their folders: most editors rename a new file into place, which a watch on the old file would miss. The
+ * folder of each link on the way to a file is watched, too. A file that is missing for a moment is a change only when it is
+ * back; one that was missing all the time is a change when it appears.
+ *
+ * @param paths absolute
+ */
+export function watchFiles(paths: readonly string[], signal: AbortSignal): FileWatch {
+  const known = new Map<string, string | null>();
+  const watchers = new Map<string, FSWatcher>();
+  let isChanged = false;
+  let timer: NodeJS.Timeout | undefined;
+  let wake = (): void => {};
+
+  const look = (): void => {
+    for (const [path, before] of known) {
+      const now = identify(path);
+      if (now === null || now === before) continue;
+      known.set(path, now);
+      isChanged = true;
+    }
+    watchFolders();
+    if (isChanged) wake();
+  };
+  /** Links may have got other targets, and folders may be back. */
+  const watchFolders = (): void => {
+    const folders = new Set([...known.keys()].flatMap(foldersOf));
+    for (const [folder, watcher] of watchers) if (!folders.has(folder)) closeWatcher(folder, watcher);
+    for (const folder of folders) {
+      if (watchers.has(folder)) continue;
+      try {
+        const watcher = watch(folder, () => {
+          clearTimeout(timer);
+          timer = setTimeout(look, QUIET_MS);
+        });
+        // A deleted folder has no more changes; Ctrl-C still ends the wait.
+        watcher.on('error', () => closeWatcher(folder, watcher));
+        watchers.set(folder, watcher);
+      } catch {
+        // It is gone: a change above it brings it back.
+      }
+    }
+  };
+  const closeWatcher = (folder: string, watcher: FSWatcher): void => {
+    watcher.close();
+    watchers.delete(folder);
+  };
+  const setFiles = (files: readonly string[]): void => {
+    for (const path of known.keys()) if (!files.includes(path)) known.delete(path);
+    for (const path of files) if (!known.has(path)) known.set(path, identify(path));
+    watchFolders();
+  };
+
+  setFiles(paths);
+  signal.addEventListener('abort', () => wake(), { once: true });
+  return {
+    async next() {
+      while (!isChanged && !signal.aborted) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+      isChanged = false;
+      return !signal.aborted;
+    },
+    setFiles,
+    close() {
+      clearTimeout(timer);
+      for (const [folder, watcher] of watchers) closeWatcher(folder, watcher);
+    },
+  };
+}
+
+/** Folders whose changes may be changes of the file: its own, those of the links to it, and where it really is. */
+function foldersOf(path: string): string[] {
+  const folders = [dirname(path)];
+  try {
+    for (let link = path, count = 0; count < MAX_LINKS; count += 1) {
+      link = resolve(dirname(link), readlinkSync(link));
+      folders.push(dirname(link));
+    }
+  } catch {
+    // No link, or none any more.
+  }
+  try {
+    folders.push(dirname(realpathSync(path)));
+  } catch {
+    // A missing file has no other place.
+  }
+  return folders;
+}
+
+/** Identity of the file's content, without reading it; null for a missing file. */
+function identify(path: string): string | null {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  return stats ? `${stats.dev} ${stats.ino} ${stats.size} ${stats.mtimeMs}` : null;
+}
