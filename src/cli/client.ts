@@ -12,7 +12,7 @@ import type {
   PlanReply,
   Selection,
   StartRequestInput,
-  StopRequest,
+  StopRequestInput,
 } from '../protocol/api.ts';
 import { type DaemonStatus, ERROR_TRAILER, type ErrorReply, type ServicesReply } from '../protocol/http.ts';
 import type { ImageReply, ImagesReply, StoredImage } from '../protocol/images.ts';
@@ -81,15 +81,15 @@ export class DaemonClient {
     return this.#command('/v1/services/plan', request);
   }
 
-  stop(request: StopRequest, signal?: AbortSignal): Promise<CommandReply> {
+  stop(request: StopRequestInput, signal?: AbortSignal): Promise<CommandReply> {
     return this.#command('/v1/services/stop', request, signal);
   }
 
-  restart(request: StopRequest, signal?: AbortSignal): Promise<CommandReply> {
+  restart(request: StopRequestInput, signal?: AbortSignal): Promise<CommandReply> {
     return this.#command('/v1/services/restart', request, signal);
   }
 
-  remove(request: StopRequest, signal?: AbortSignal): Promise<CommandReply> {
+  remove(request: StopRequestInput, signal?: AbortSignal): Promise<CommandReply> {
     return this.#command('/v1/services/remove', request, signal);
   }
 

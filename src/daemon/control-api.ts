@@ -21,9 +21,9 @@ export function createControlApi(
       orchestrator.start(config, { names, group }, { ...options, takeOver }),
     plan: async ({ config, names, group, prune, take_over: takeOver }) =>
       orchestrator.plan(config, { names, group }, { prune, takeOver }),
-    stop: ({ timeout_ms, ...selection }) => orchestrator.stop(selection, timeout_ms),
-    restart: ({ timeout_ms, ...selection }) => orchestrator.restart(selection, timeout_ms),
-    remove: ({ timeout_ms, ...selection }) => orchestrator.remove(selection, timeout_ms),
+    stop: ({ timeout_ms, all: _, ...selection }) => orchestrator.stop(selection, timeout_ms),
+    restart: ({ timeout_ms, all: _, ...selection }) => orchestrator.restart(selection, timeout_ms),
+    remove: ({ timeout_ms, all: _, ...selection }) => orchestrator.remove(selection, timeout_ms),
     images: () => images.list(),
     pullImages: (request, replies) => followRequest(replies, (options) => images.pull(request, options)),
     loadImages: (request, replies) => followRequest(replies, (options) => images.load(request, options)),

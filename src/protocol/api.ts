@@ -2,12 +2,16 @@
 import * as v from 'valibot';
 import type { DaemonStatus } from './http.ts';
 import type { ImageSummary, LoadRequest, PullRequest, RemovedImages, RemoveImagesRequest } from './images.ts';
+import { amount, Line, listOf } from './input.ts';
 import { ConfigSchema, ProjectSchema, type ServiceStatus } from './service.ts';
 
-/** Services of a command: names, else a group, else all, of one project or of the home. */
+/**
+ * Services of a command: names, else a group, else all, of one project or of the home. They are looked up; no path is made
+ * of what is not found.
+ */
 const CHOICE = {
-  names: v.optional(v.array(v.string()), []),
-  group: v.optional(v.nullable(v.string()), null),
+  names: v.optional(listOf(Line), []),
+  group: v.optional(v.nullable(Line), null),
 };
 const SelectionSchema = v.object({
   ...CHOICE,
@@ -30,12 +34,26 @@ export type StartRequest = v.InferOutput<typeof StartRequestSchema>;
 /** As clients send it. */
 export type StartRequestInput = v.InferInput<typeof StartRequestSchema>;
 
-/** `POST /v1/services/stop`, `restart` and `remove`. `timeout_ms` replaces each service's own stop timeout. */
-export const StopRequestSchema = v.object({
-  ...SelectionSchema.entries,
-  timeout_ms: v.optional(v.nullable(v.pipe(v.number(), v.minValue(0))), null),
-});
+/**
+ * `POST /v1/services/stop`, `restart` and `remove`. `timeout_ms` replaces each service's own stop timeout. Every service is
+ * meant only where `all` says so: a request that names nothing by mistake changes nothing.
+ */
+export const StopRequestSchema = v.pipe(
+  v.object({
+    ...SelectionSchema.entries,
+    all: v.optional(v.boolean(), false),
+    timeout_ms: v.optional(v.nullable(amount()), null),
+  }),
+  v.check(
+    ({ names, group, project = null, all }) => all === (names.length === 0 && group === null && project === null),
+    'names services, a group or a project, or says "all": true',
+  ),
+);
 export type StopRequest = v.InferOutput<typeof StopRequestSchema>;
+export type StopRequestInput = v.InferInput<typeof StopRequestSchema>;
+
+/** Body of a request that has no parameters. */
+export const NoRequestSchema = v.object({});
 
 /** `POST /v1/daemon/stop`. */
 export const DaemonStopRequestSchema = v.object({ leave_running: v.optional(v.boolean(), false) });

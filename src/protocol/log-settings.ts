@@ -1,6 +1,7 @@
 /** Settings of log files, their format and retention: `[service.log]` and `[logs]` of the config. */
 import * as v from 'valibot';
 import { DAY_MS, MIB } from '../lib/units.ts';
+import { amount } from './input.ts';
 import { LOG_FORMATS, type LogFormat } from './log-files/formats.ts';
 
 /** Format of the records: `text`, `json` in pino's shape. */
@@ -16,20 +17,20 @@ export const OnFullSchema = v.picklist(['block', 'drop']);
 export const LogSettingsSchema = v.object({
   format: LogFormatSchema,
   /** A file ends at the first newline at or past this many bytes. */
-  max_size_bytes: v.number(),
+  max_size_bytes: amount(1),
   /** A file ends when a record comes this long after its first one; null for never. */
-  max_age_ms: v.nullable(v.number()),
+  max_age_ms: v.nullable(amount()),
   /** Finished files to keep of each stream; null for no limit. */
-  keep_files: v.nullable(v.number()),
+  keep_files: v.nullable(amount()),
   /** Total size of the service's files; null for no limit. */
-  keep_total_bytes: v.nullable(v.number()),
+  keep_total_bytes: v.nullable(amount()),
   /** Time to keep a finished file, or any file of an ended service, after its last record; null for forever. */
-  keep_for_ms: v.nullable(v.number()),
+  keep_for_ms: v.nullable(amount()),
   compress: LogCompressionSchema,
   /** Time from the end of a file to its compression, in which shippers can read it. */
-  compress_delay_ms: v.number(),
+  compress_delay_ms: amount(),
   /** Longer lines become several records. */
-  max_line_bytes: v.number(),
+  max_line_bytes: amount(1),
   on_full: OnFullSchema,
 });
 export type LogSettings = v.InferOutput<typeof LogSettingsSchema>;
@@ -54,7 +55,7 @@ export const DEFAULT_LOG_SETTINGS: LogSettings = Object.freeze({
 /** Settings of a home: those of the config that was started last. */
 export const HomeLogSettingsSchema = v.object({
   /** Total size of the files of all services; null for no limit. */
-  keep_total_bytes: v.nullable(v.number()),
+  keep_total_bytes: v.nullable(amount()),
 });
 export type HomeLogSettings = v.InferOutput<typeof HomeLogSettingsSchema>;
 

@@ -1,6 +1,19 @@
 /** Definition and status of a service, in memory, state files and HTTP: snake_case, with the original's field names. */
 import * as v from 'valibot';
 import { DEFAULT_IMAGE_SETTINGS, ImageSettingsSchema } from './images.ts';
+import {
+  Argument,
+  amount,
+  isUser,
+  Line,
+  listOf,
+  Name,
+  Path,
+  Port as PortNumber,
+  SECRET_NAME,
+  ServiceName,
+  Variables,
+} from './input.ts';
 import { type Isolation, IsolationSchema } from './isolation.ts';
 import { HomeLogSettingsSchema, LogSettingsSchema } from './log-settings.ts';
 import {
@@ -21,8 +34,8 @@ export const StopSignalSchema = v.picklist(['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIG
 
 /** A forwarded port: `host` on the group's address (127.0.0.1 without group) to `guest`. */
 const PortSchema = v.object({
-  host: v.number(),
-  guest: v.number(),
+  host: PortNumber,
+  guest: PortNumber,
   protocol: v.optional(v.picklist(['tcp', 'udp']), 'tcp'),
 });
 export type Port = v.InferOutput<typeof PortSchema>;
@@ -33,11 +46,14 @@ export function formatPort({ host, guest, protocol }: Port): string {
 }
 
 /** A file or directory of the host that the guest sees. Both paths are absolute and normalised. */
-const VolumeSchema = v.object({ host: v.string(), guest: v.string(), read_only: v.boolean() });
+const VolumeSchema = v.object({ host: Path, guest: Path, read_only: v.boolean() });
 export type Volume = v.InferOutput<typeof VolumeSchema>;
 
 /** A file of the host, by its absolute path, that the guest sees as `/run/secrets/<name>`, in memory. */
-const SecretSchema = v.object({ name: v.string(), path: v.string() });
+const SecretSchema = v.object({
+  name: v.pipe(v.string(), v.regex(SECRET_NAME, 'is not a valid name of a secret')),
+  path: Path,
+});
 export type Secret = v.InferOutput<typeof SecretSchema>;
 
 /** Size of a VM for which the config gives none. */
@@ -47,44 +63,44 @@ export const DEFAULT_DISK_MIB = 1024;
 
 /** A service after validation, defaults filled in: produced by `config/`, taken by every other part. */
 const ServiceFields = v.object({
-  name: v.string(),
+  name: ServiceName,
   /** Name of the service with `replicas` that it belongs to, or null; that name stands for all of them. */
-  replica_of: v.optional(v.nullable(v.string()), null),
-  group: v.nullable(v.string()),
+  replica_of: v.optional(v.nullable(Name), null),
+  group: v.nullable(Name),
   isolation: IsolationSchema,
   /** Absolute path of a host directory with a root filesystem; null boots the built-in busybox root. */
-  rootfs: v.nullable(v.string()),
+  rootfs: v.nullable(Path),
   /** Name of an image to boot from, as people write it, or null; never together with `rootfs`. */
-  image: v.optional(v.nullable(v.string()), null),
+  image: v.optional(v.nullable(Line), null),
   /** Null only with an `image`: the entrypoint of the image then, and with no `args` its arguments as well. */
-  command: v.nullable(v.string()),
-  args: v.array(v.string()),
+  command: v.nullable(Argument),
+  args: listOf(Argument),
   /** Variables of the group and the service's own merged, the service's own last. */
-  envs: v.record(v.string(), v.string()),
+  envs: Variables,
   /** Absolute path inside the guest; on the host for isolation `none`. Null only with an `image`: that of the image. */
-  workdir: v.nullable(v.string()),
-  cpus: v.number(),
-  ram_mib: v.number(),
-  ports: v.array(PortSchema),
+  workdir: v.nullable(Path),
+  cpus: amount(1),
+  ram_mib: amount(1),
+  ports: listOf(PortSchema),
   /** The service's own and those of its group that it takes, without overlap in the guest. */
-  volumes: v.optional(v.array(VolumeSchema), []),
-  secrets: v.optional(v.array(SecretSchema), []),
-  depends_on: v.array(DependencySchema),
+  volumes: v.optional(listOf(VolumeSchema), []),
+  secrets: v.optional(listOf(SecretSchema), []),
+  depends_on: listOf(DependencySchema),
   /** Longest duration of a graceful stop before the VM process gets SIGTERM, milliseconds. */
-  stop_timeout_ms: v.number(),
+  stop_timeout_ms: amount(),
   /** Signal that asks the command to end; null for the one of its image, or SIGTERM where there is none. */
   stop_signal: v.optional(v.nullable(StopSignalSchema), null),
   restart: v.optional(RestartSettingsSchema, DEFAULT_RESTART_SETTINGS),
   healthcheck: v.optional(v.nullable(HealthCheckSchema), null),
   on_unhealthy: v.optional(OnUnhealthySchema, 'none'),
   /** Size of the guest's own disk, MiB, which keeps what the guest writes until `remove`; null keeps it in memory. */
-  disk_mib: v.optional(v.nullable(v.number()), null),
+  disk_mib: v.optional(v.nullable(amount(1)), null),
   /** User of the host, by name or number, that the VM process runs as; null for the daemon's own. */
-  user: v.optional(v.nullable(v.string()), null),
+  user: v.optional(v.nullable(v.pipe(v.string(), v.check(isUser, 'is not the name or number of a user'))), null),
   /** Most open files of the process, RLIMIT_NOFILE of setrlimit(2); null leaves the daemon's. */
-  open_files: v.optional(v.nullable(v.number()), null),
+  open_files: v.optional(v.nullable(amount(1)), null),
   /** Weight against other services when processors are short, usually 1024; null leaves it to the kernel. */
-  cpu_shares: v.optional(v.nullable(v.number()), null),
+  cpu_shares: v.optional(v.nullable(amount(1)), null),
   log: LogSettingsSchema,
 });
 export type Service = v.InferOutput<typeof ServiceFields>;
@@ -97,7 +113,7 @@ export const ServiceSchema = v.pipe(
 );
 
 export const GroupSchema = v.object({
-  name: v.string(),
+  name: Name,
   /** True: guests of this group reach only each other. */
   local_only: v.boolean(),
 });
@@ -105,9 +121,9 @@ export type Group = v.InferOutput<typeof GroupSchema>;
 
 /** Project of a service: that of the config which declared it. Both fields together identify it. */
 export const ProjectSchema = v.object({
-  name: v.string(),
+  name: Name,
   /** Folder of the config, absolute. */
-  folder: v.string(),
+  folder: Path,
 });
 export type Project = v.InferOutput<typeof ProjectSchema>;
 
@@ -115,12 +131,12 @@ export type Project = v.InferOutput<typeof ProjectSchema>;
 export const ConfigSchema = v.object({
   /** Null for a config that was not read from a file. */
   project: v.optional(v.nullable(ProjectSchema), null),
-  services: v.array(ServiceSchema),
+  services: listOf(ServiceSchema),
   /** Names of the other services of the file, whose profiles were not chosen: a prune leaves them as they are. */
-  unselected: v.optional(v.array(v.string()), []),
-  groups: v.array(GroupSchema),
+  unselected: v.optional(listOf(Name), []),
+  groups: listOf(GroupSchema),
   /** Path of the kernel image that `kernel` in the config names, or null for the cached or the host's one. */
-  kernel: v.nullable(v.string()),
+  kernel: v.nullable(Path),
   logs: HomeLogSettingsSchema,
   images: v.optional(ImageSettingsSchema, DEFAULT_IMAGE_SETTINGS),
 });

@@ -1,6 +1,7 @@
 /** Restarts, health checks and dependencies of a service, and the reasons for its end. */
 import * as v from 'valibot';
 import { exactDuration } from '../lib/units.ts';
+import { Argument, amount, listOf, Name, Port } from './input.ts';
 
 /**
  * `on-failure`: after a failure, or an exit code that is unknown or not 0. `always` and `unless-stopped`: whenever the
@@ -12,11 +13,11 @@ export type RestartWhen = v.InferOutput<typeof RestartWhenSchema>;
 export const RestartSettingsSchema = v.object({
   when: RestartWhenSchema,
   /** Restarts in a row before the service counts as failed; null for no limit. */
-  max_restarts: v.nullable(v.number()),
+  max_restarts: v.nullable(amount(1)),
   /** A run of this length, healthy where there is a health check, resets the row and the back-off. Milliseconds. */
-  reset_ms: v.number(),
+  reset_ms: amount(),
   /** Resident memory of its process above which it is restarted, bytes; null for no limit. */
-  max_memory_bytes: v.nullable(v.number()),
+  max_memory_bytes: v.nullable(amount(1)),
 });
 type RestartSettings = v.InferOutput<typeof RestartSettingsSchema>;
 
@@ -30,25 +31,25 @@ export const DEFAULT_RESTART_SETTINGS: RestartSettings = Object.freeze({
 /** A health probe. Ports are those inside the guest. */
 const ProbeSchema = v.variant('type', [
   /** Succeeds when a connection is accepted. */
-  v.object({ type: v.literal('tcp'), port: v.number() }),
+  v.object({ type: v.literal('tcp'), port: Port }),
   /** Succeeds when a GET is answered with status 200 to 399. */
-  v.object({ type: v.literal('http'), port: v.number(), path: v.string() }),
+  v.object({ type: v.literal('http'), port: Port, path: v.pipe(v.string(), v.regex(/^\/[!-~]*$/, 'is not a path')) }),
   /** Succeeds when a command in the guest, with the environment of the service, exits with status 0. */
-  v.object({ type: v.literal('exec'), command: v.array(v.string()) }),
+  v.object({ type: v.literal('exec'), command: v.pipe(listOf(Argument), v.nonEmpty('must not be empty')) }),
   /** A line of stdout or stderr of this run matches the regular expression; the service stays healthy from then on. */
-  v.object({ type: v.literal('log_line'), pattern: v.string() }),
+  v.object({ type: v.literal('log_line'), pattern: v.pipe(v.string(), v.nonEmpty('must not be empty')) }),
 ]);
 export type Probe = v.InferOutput<typeof ProbeSchema>;
 
 /** A probe and its schedule; all times in milliseconds. */
 export const HealthCheckSchema = v.object({
   probe: ProbeSchema,
-  interval_ms: v.number(),
-  timeout_ms: v.number(),
+  interval_ms: amount(1),
+  timeout_ms: amount(1),
   /** Failures in a row that make the service unhealthy. */
-  retries: v.number(),
+  retries: amount(1),
   /** Time after the start of the command in which failures do not count; a success ends it. */
-  start_period_ms: v.number(),
+  start_period_ms: amount(),
 });
 export type HealthCheck = v.InferOutput<typeof HealthCheckSchema>;
 
@@ -59,7 +60,7 @@ export const OnUnhealthySchema = v.picklist(['none', 'restart']);
 export const ConditionSchema = v.picklist(['started', 'healthy', 'completed']);
 export type Condition = v.InferOutput<typeof ConditionSchema>;
 
-export const DependencySchema = v.object({ service: v.string(), condition: ConditionSchema });
+export const DependencySchema = v.object({ service: Name, condition: ConditionSchema });
 export type Dependency = v.InferOutput<typeof DependencySchema>;
 
 export const EndReasonSchema = v.picklist([

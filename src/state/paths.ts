@@ -34,6 +34,8 @@
  */
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { MonocoreError } from '../lib/errors.ts';
+import { isName } from '../protocol/input.ts';
 import type { StreamName } from '../protocol/log-files/names.ts';
 
 /** The home folder: `--home`, else `MONOCORE_HOME`, else `~/.monocore` as in the Rust original. Always absolute. */
@@ -132,19 +134,25 @@ export class HomePaths extends Folder {
   readonly daemonLog = join(this.logDir, 'monocore');
 
   stateFile(service: string): string {
-    return join(this.runDir, `${service}.json`);
+    return join(this.runDir, `${checked(service)}.json`);
   }
   endedFile(service: string): string {
-    return join(this.endedDir, `${service}.json`);
+    return join(this.endedDir, `${checked(service)}.json`);
   }
   /** Disk of a service, kept from one run to the next. */
   disk(service: string): string {
-    return join(this.diskDir, `${service}.img`);
+    return join(this.diskDir, `${checked(service)}.img`);
   }
   /** The runtime folder of one VM. */
   vm(service: string): VmPaths {
-    return new VmPaths(join(this.runDir, service));
+    return new VmPaths(join(this.runDir, checked(service)));
   }
+}
+
+/** Every door checks names; no fault in one may lead out of the home. @throws MonocoreError `Internal` */
+function checked(service: string): string {
+  if (isName(service)) return service;
+  throw new MonocoreError('Internal', `${JSON.stringify(service)} is not the name of a service`);
 }
 
 /** Longest path of a unix socket in bytes: `sun_path` has 108 with the closing zero, see unix(7). */

@@ -171,7 +171,7 @@ class ChaosRun {
     await this.#startAll('at the end');
     await delay(LAST_RUN_MS);
     findings.tell('everything is stopped');
-    await this.#host.client.stop({ ...EVERYTHING, timeout_ms: null });
+    await this.#host.client.stop({ all: true, timeout_ms: null });
     for (const row of (await this.#host.client.services(EVERYTHING)).services) {
       this.#rows.take(row);
       if (row.status !== 'Stopped' && row.status !== 'Failed')

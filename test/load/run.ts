@@ -94,7 +94,7 @@ async function measure({ paths, client, daemon, bystander, services, options }: 
   const names = serviceNames(services);
   // What all VMs share is made and found once, at the first start ever; so it is here.
   await client.start({ config: loadConfig(1, { ...options, lines: 1, seconds: 1 }) });
-  await client.remove({ names: [], group: null, timeout_ms: null });
+  await client.remove({ all: true, timeout_ms: null });
   await delay(SETTLE_MS);
 
   const before = { mib: residentMib(daemon.pid), cpu: cpuSeconds(daemon.pid) };
@@ -120,7 +120,7 @@ async function measure({ paths, client, daemon, bystander, services, options }: 
   const first = running.map((name) => firstRecordMs(paths.logDir, name) ?? Number.NaN);
 
   const stopAtMs = performance.now();
-  await client.stop({ names: [], group: null, timeout_ms: null });
+  await client.stop({ all: true, timeout_ms: null });
   const stopSeconds = (performance.now() - stopAtMs) / 1000;
   const [mainDelayMs, idleDelayMs] = await Promise.all([daemon.delay('report'), bystander.delay('report')]);
   const leftovers = findLeftovers(paths, [daemon.pid]);

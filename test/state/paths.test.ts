@@ -65,3 +65,12 @@ test('everything is below the home, at its documented place', () => {
     },
   );
 });
+
+test('no name makes a path outside of the home', () => {
+  const home = new HomePaths('/home');
+  for (const name of ['..', '../x', '/x', 'a/../../b', '', '.', 'a\0b', 'a.json/../..']) {
+    for (const path of ['stateFile', 'endedFile', 'disk', 'vm'] as const) {
+      assert.throws(() => home[path](name), { code: 'Internal', message: /is not the name of a service/ }, name);
+    }
+  }
+});

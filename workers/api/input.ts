@@ -2,11 +2,11 @@
 import * as v from 'valibot';
 import { errorText, MonocoreError } from '../../src/lib/errors.ts';
 import { formatSize, parseTimeMs } from '../../src/lib/units.ts';
+import { findUnknownKey, Line, listOf, MAX_BYTES } from '../../src/protocol/input.ts';
 import { STREAM_NAMES } from '../../src/protocol/log-files/names.ts';
 import { compilePattern } from '../../src/protocol/log-files/queries.ts';
 
-/** Largest body; a config of thousands of services fits. */
-const MAX_BODY_BYTES = 4 * 2 ** 20;
+const BODY = "the request's body";
 
 /** Most faults in a message; the details have all. */
 const FAULTS_IN_MESSAGE = 3;
@@ -18,7 +18,7 @@ const once = v.pipe(
 );
 const names = v.optional(
   v.pipe(
-    v.array(v.pipe(v.string(), v.nonEmpty('Empty name'))),
+    listOf(Line),
     v.transform((values) => [...new Set(values)]),
   ),
   [],
@@ -78,10 +78,10 @@ export const LogsQuerySchema = v.pipe(
 /**
  * Reads a JSON body; an empty one counts as `{}`.
  *
- * A body above {@link MAX_BODY_BYTES} is read to its end and discarded: a client may miss an answer to a connection that is
+ * A body above {@link MAX_BYTES.request} is read to its end and discarded: a client may miss an answer to a connection that is
  * closed while it still sends.
  *
- * @throws MonocoreError `Usage` that names the faults
+ * @throws MonocoreError `Usage` that names the faults, of which a key that the schema does not know is one
  */
 export async function readBody<Schema extends v.GenericSchema>(
   schema: Schema,
@@ -91,10 +91,10 @@ export async function readBody<Schema extends v.GenericSchema>(
   let sizeBytes = 0;
   for await (const chunk of body) {
     sizeBytes += chunk.length;
-    if (sizeBytes <= MAX_BODY_BYTES) chunks.push(chunk);
+    if (sizeBytes <= MAX_BYTES.request) chunks.push(chunk);
   }
-  if (sizeBytes > MAX_BODY_BYTES) {
-    throw new MonocoreError('Usage', `the request's body is larger than ${formatSize(MAX_BODY_BYTES)}`);
+  if (sizeBytes > MAX_BYTES.request) {
+    throw new MonocoreError('Usage', `the request's body is larger than ${formatSize(MAX_BYTES.request)}`);
   }
   const text = Buffer.concat(chunks).toString();
   let value: unknown;
@@ -103,7 +103,10 @@ export async function readBody<Schema extends v.GenericSchema>(
   } catch (error) {
     throw new MonocoreError('Usage', `the request's body is not JSON: ${errorText(error)}`, { cause: error });
   }
-  return check(schema, value, "the request's body");
+  const request = check(schema, value, BODY);
+  const unknown = findUnknownKey(value, request);
+  if (unknown) throw notValid(BODY, [{ path: unknown.join('.'), message: 'is not known' }]);
+  return request;
 }
 
 /** Parses query parameters, each of which may occur several times. @throws MonocoreError `Usage` that names the faults */
@@ -117,7 +120,13 @@ export function parseQuery<Schema extends v.GenericSchema>(
 function check<Schema extends v.GenericSchema>(schema: Schema, value: unknown, what: string): v.InferOutput<Schema> {
   const result = v.safeParse(schema, value);
   if (result.success) return result.output;
-  const faults = result.issues.map((issue) => ({ path: v.getDotPath(issue), message: issue.message }));
+  throw notValid(
+    what,
+    result.issues.map((issue) => ({ path: v.getDotPath(issue), message: issue.message })),
+  );
+}
+
+function notValid(what: string, faults: readonly { readonly path: string | null; readonly message: string }[]) {
   const named = faults.slice(0, FAULTS_IN_MESSAGE).map(({ path, message }) => (path ? `${path}: ${message}` : message));
-  throw new MonocoreError('Usage', `${what} is not valid: ${named.join('; ')}`, { details: faults });
+  return new MonocoreError('Usage', `${what} is not valid: ${named.join('; ')}`, { details: faults });
 }

@@ -36,6 +36,7 @@ import { type ErrorCode, MonocoreError, toWireError } from '../../src/lib/errors
 import {
   type ControlApi,
   DaemonStopRequestSchema,
+  NoRequestSchema,
   StartRequestSchema,
   StopRequestSchema,
 } from '../../src/protocol/api.ts';
@@ -138,7 +139,7 @@ export function createRoutes({ control, logs, events, answers }: RouteContext): 
     return RESPONSE_ALREADY_SENT;
   });
   post('/v1/images/remove', RemoveImagesRequestSchema, (request) => control.removeImages(request));
-  app.post('/v1/images/prune', async (c) => c.json(await control.pruneImages()));
+  post('/v1/images/prune', NoRequestSchema, () => control.pruneImages());
 
   app.get('/v1/events', async (c) => {
     await events.add(c.env.outgoing, () => control.services());

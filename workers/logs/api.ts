@@ -6,8 +6,8 @@ import type { MessagePort } from 'node:worker_threads';
 import type { Clock } from '../../src/lib/clock.ts';
 import { MonocoreError, nullIfMissing, toWireError, type WireError } from '../../src/lib/errors.ts';
 import { within } from '../../src/lib/promises.ts';
+import { isName } from '../../src/protocol/input.ts';
 import {
-  isServiceName,
   linkName,
   type Position,
   parseFileName,
@@ -201,7 +201,7 @@ export function createLogs(options: LogsOptions): LogsApi {
 
 /** Checks the names, because they become a path. */
 function checkSource({ service, stream }: StreamSource): void {
-  if (!isServiceName(service) || !STREAM_NAMES.includes(stream)) {
+  if (!isName(service) || !STREAM_NAMES.includes(stream)) {
     throw new MonocoreError('Internal', `${service}.${stream} cannot be captured: it is not a valid stream name`);
   }
 }

@@ -22,7 +22,9 @@ export const remove = createAction('remove', 'for-records', 'nothing to remove')
 function createAction(verb: Exclude<Verb, 'start'>, policy: StartPolicy, withoutDaemon: string | null) {
   return async (context: CliContext, options: ChangeOptions, names: readonly string[]): Promise<number> => {
     const { stdout } = context;
-    const request: StopRequest = { ...createSelection(names, options.group), timeout_ms: options.timeout ?? null };
+    const selection = createSelection(names, options.group);
+    const all = selection.names.length === 0 && selection.group === null;
+    const request: StopRequest = { ...selection, all, timeout_ms: options.timeout ?? null };
     const client =
       withoutDaemon === null
         ? await requireDaemon(context, policy, 'to start services: monocore start')

@@ -1,9 +1,9 @@
 /** Types of the keys of `healthcheck` that name a kind of probe. */
 import * as v from 'valibot';
+import { MAX_PORT } from '../../protocol/input.ts';
 import { compilePattern } from '../../protocol/log-files/queries.ts';
 import type { Probe } from '../../protocol/supervision.ts';
 import { integerSchema } from './amounts.ts';
-import { MAX_PORT } from './ports.ts';
 import { Argument, mustBe, Printable, type Problem, parsed, scalar, TEXT_OR_TEXTS, Text } from './values.ts';
 
 const DEFAULT_HTTP_PORT = 80;

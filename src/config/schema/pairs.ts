@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import type { JsonSchema } from '@valibot/to-json-schema';
 import * as v from 'valibot';
+import { SECRET_NAME, VARIABLE_NAME } from '../../protocol/input.ts';
 import type { Secret } from '../../protocol/service.ts';
 import { isTable, kindOf, quote, type Table } from '../languages/document.ts';
 import { interpolate } from './references.ts';
@@ -50,16 +51,13 @@ function pairs(check: PairCheck) {
   );
 }
 
-/** A name of POSIX (XBD 3.216), the only kind that every shell can read. */
-const NAME_PATTERN = /^[A-Za-z_][A-Za-z0-9_]*$/;
-
 export const Variables = scalar(pairs(findVariableProblem), 'an array such as ["NAME=value"], or a table of strings', {
   json: PAIRS,
 });
 
 /** The problem with a variable of the config or of an `env_file`, or null. Pure. */
 export function findVariableProblem(name: string, value: string): string | null {
-  if (!NAME_PATTERN.test(name)) return `${quote(name)} is not a valid variable name`;
+  if (!VARIABLE_NAME.test(name)) return `${quote(name)} is not a valid variable name`;
   if (value.includes('\0')) return 'must not contain a NUL character';
   return findReferenceProblem(value);
 }
@@ -72,9 +70,6 @@ function findReferenceProblem(value: string): string | null {
   const problem = text.endsWith('}') ? `is neither \${NAME} nor \${NAME:-default}` : 'has no closing "}"';
   return `${quote(text)} ${problem}; a literal "$" is written "$$"`;
 }
-
-/** A name without slashes, for `/run/secrets/<name>`; its longest length is NAME_MAX of Linux. */
-const SECRET_NAME = /^(?!\.{1,2}$)[\w.-]{1,255}$/;
 
 const SecretPairs = pairs((name, path) => {
   if (!SECRET_NAME.test(name)) return `${quote(name)} is not a valid name of a secret`;

@@ -1,8 +1,7 @@
 /** Ports of the host that lead to ports of the guest, one for each replica. */
+import { MAX_PORT } from '../../protocol/input.ts';
 import { formatPort, type Port } from '../../protocol/service.ts';
 import { list, type Problem, parsed, scalar, Text } from './values.ts';
-
-export const MAX_PORT = 65_535;
 
 const EXPECTED =
   '"host:guest" such as "8080:80" or "5353:53/udp", or one port for both, from 1 to 65535; for replicas "8080-8083:80"';

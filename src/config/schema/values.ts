@@ -4,6 +4,7 @@ import type { JsonSchema } from '@valibot/to-json-schema';
 import * as v from 'valibot';
 import { errorText } from '../../lib/errors.ts';
 import { parseImageReference } from '../../protocol/image-reference.ts';
+import { isUser, MAX_PATH_BYTES, nameRule, noControlsRule, noNulRule, reservedNameRule } from '../../protocol/input.ts';
 import { StopSignalSchema } from '../../protocol/service.ts';
 import { kindOf } from '../languages/document.ts';
 import type { ParseContext, ScalarType } from './types.ts';
@@ -52,24 +53,14 @@ export function mustBe(wanted: string): (issue: v.BaseIssue<unknown>) => string 
 export const Text = v.string(mustBe('a string'));
 export const Flag = v.boolean(mustBe('a boolean'));
 
-/** A string that an argument vector can carry: execve(2) ends each string at the first NUL. */
-export const Argument = v.pipe(
-  Text,
-  v.check((text) => !text.includes('\0'), 'must not contain a NUL character'),
-);
+/** A string that an argument vector can carry. */
+export const Argument = v.pipe(Text, noNulRule);
 
-/** A string without control characters, which can be shown on one line. */
-export const Printable = v.pipe(
-  Text,
-  v.regex(/\S/, 'must not be empty'),
-  v.regex(/^\P{Cc}*$/u, 'must not contain control characters'),
-);
+/** A string that can be shown on one line. */
+export const Printable = v.pipe(Text, v.regex(/\S/, 'must not be empty'), noControlsRule);
 
-/** Names end up in file names, host names and unix socket paths; 63 is the limit of a DNS label, RFC 1035. */
-export const Name = v.pipe(Text, v.regex(/^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$/, 'is not a valid name'));
-
-/** `monocore` is the name of the daemon's own log, see `state/paths.ts`. */
-export const ServiceName = v.pipe(Name, v.notValue('monocore', '"monocore" is reserved for the daemon itself'));
+export const Name = v.pipe(Text, nameRule);
+export const ServiceName = v.pipe(Name, reservedNameRule);
 
 export function list<T>(item: Schema<T>): Schema<T[]> {
   return v.array(item, mustBe('an array')) as Schema<T[]>;
@@ -93,9 +84,6 @@ export const HostPaths = scalar(
   'the path of a file, or an array of paths',
   { json: TEXT_OR_TEXTS },
 );
-
-/** PATH_MAX of Linux without its NUL, see path_resolution(7). */
-const MAX_PATH_BYTES = 4095;
 
 /** A path without `.`, `..` and redundant slashes. Unlike in path.normalize(), a `..` above the root is a problem. */
 export function normalizePath(path: string): string | Problem {
@@ -177,19 +165,11 @@ export const StopSignal = scalar(
   { print: (signal: string) => signal.slice(3) },
 );
 
-/** The next one, (uid_t) -1, means "unchanged" to setreuid(2) and others. */
-const MAX_USER_ID = 2 ** 32 - 2;
-
 export const User = scalar(
   v.pipe(
     v.union([v.string(), v.number()], mustBe('a name or a number')),
-    v.check(isUser, 'is not the name or number of a user'),
+    v.check((user) => isUser(String(user)), 'is not the name or number of a user'),
     v.transform(String),
   ),
   'the name or number of a user of this host',
 );
-
-function isUser(user: string | number): boolean {
-  const text = String(user);
-  return /^\d+$/.test(text) ? Number(text) <= MAX_USER_ID : /^[A-Za-z_][\w.-]{0,31}$/.test(text);
-}

@@ -4,6 +4,8 @@
  * name can be read in one way only.
  */
 
+import { NAME_PATTERN } from '../input.ts';
+
 /** `console`: what the VM process and the guest's kernel print, kept out of the service's own streams. */
 export type StreamName = 'stdout' | 'stderr' | 'console';
 export const STREAM_NAMES: readonly StreamName[] = ['stdout', 'stderr', 'console'];
@@ -33,16 +35,7 @@ export const COMPRESSED_SUFFIX = '.gz';
 /** Suffix of a compressed file that is not complete yet. */
 export const UNFINISHED_SUFFIX = '.tmp';
 
-const SERVICE_PATTERN = '[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?';
-const SERVICE_NAME = new RegExp(`^${SERVICE_PATTERN}$`);
-const FILE_NAME = new RegExp(
-  `^(${SERVICE_PATTERN})\\.(stdout|stderr|console)\\.([0-9]{6,15})\\.log(\\.gz(?:\\.tmp)?)?$`,
-);
-
-/** Checks that the config accepts `name`; such a name cannot lead out of the log folder. */
-export function isServiceName(name: string): boolean {
-  return SERVICE_NAME.test(name);
-}
+const FILE_NAME = new RegExp(`^(${NAME_PATTERN})\\.(stdout|stderr|console)\\.([0-9]{6,15})\\.log(\\.gz(?:\\.tmp)?)?$`);
 
 export function streamKey({ service, stream }: StreamId): string {
   return `${service}.${stream}`;

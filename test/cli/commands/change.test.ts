@@ -18,7 +18,7 @@ test('stop shows how each service ended and passes its timeout on', async (t) =>
   const { exitCode, stdout } = await runCli(['--home', home, 'down', '-g', 'demo', '-t', '1.5']);
   assert.equal(exitCode, 0);
   assert.match(stdout.toString(), /(^|\n)web: exited \(0\)\n$/);
-  assert.deepEqual(daemon.requests.at(-1)?.body, { names: [], group: 'demo', timeout_ms: 1500 });
+  assert.deepEqual(daemon.requests.at(-1)?.body, { names: [], group: 'demo', all: false, timeout_ms: 1500 });
 });
 
 test('a daemon without services has nothing to stop', async (t) => {
@@ -38,7 +38,7 @@ test('restart restarts the services that it names', async (t) => {
   const { exitCode, stdout } = await runCli(['--home', home, 'restart', 'web']);
   assert.equal(exitCode, 0);
   assert.equal(stdout.toString(), 'web: running\n');
-  assert.deepEqual(daemon.requests.at(-1)?.body, { names: ['web'], group: null, timeout_ms: null });
+  assert.deepEqual(daemon.requests.at(-1)?.body, { names: ['web'], group: null, all: false, timeout_ms: null });
 });
 
 test('remove reports a service that it could not remove', async (t) => {

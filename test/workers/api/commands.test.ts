@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import test from 'node:test';
+import test, { type TestContext } from 'node:test';
 import { type ErrorCode, MonocoreError } from '../../../src/lib/errors.ts';
 import type { StartRequest, StopRequest } from '../../../src/protocol/api.ts';
 import type { ErrorReply } from '../../../src/protocol/http.ts';
+import type { Service } from '../../../src/protocol/service.ts';
 import { DAEMON_STATUS, makeStatus, startApi } from '../../helpers/api/harness.ts';
-import { configOf } from '../../helpers/fakes/services.ts';
+import { configOf, scriptService } from '../../helpers/fakes/services.ts';
 
 const EMPTY_CONFIG = configOf([]);
 
@@ -56,16 +57,16 @@ test('commands reach the main thread with their defaults filled in, and its repl
   const answers = [
     await ask('POST', '/v1/services/start', { names: ['web'], config: EMPTY_CONFIG }),
     await ask('POST', '/v1/services/stop', { group: 'front', timeout_ms: 5 }),
-    await ask('POST', '/v1/services/restart', {}),
-    await ask('POST', '/v1/services/remove'),
+    await ask('POST', '/v1/services/restart', { names: ['web'] }),
+    await ask('POST', '/v1/services/remove', { all: true }),
   ];
   for (const { status, json } of answers) assert.deepEqual([status, json], [200, reply]);
   assert.deepEqual((await ask('POST', '/v1/daemon/stop')).json, {});
   assert.deepEqual(calls, [
-    ['start', { names: ['web'], group: null, config: EMPTY_CONFIG, prune: false, atomic: false }],
-    ['stop', { names: [], group: 'front', timeout_ms: 5 }],
-    ['restart', { names: [], group: null, timeout_ms: null }],
-    ['remove', { names: [], group: null, timeout_ms: null }],
+    ['start', { names: ['web'], group: null, config: EMPTY_CONFIG, prune: false, atomic: false, take_over: false }],
+    ['stop', { names: [], group: 'front', all: false, timeout_ms: 5 }],
+    ['restart', { names: ['web'], group: null, all: false, timeout_ms: null }],
+    ['remove', { names: [], group: null, all: true, timeout_ms: null }],
     ['stopDaemon', { leave_running: false }],
   ]);
 });
@@ -101,18 +102,105 @@ test('a body above 4 MiB is refused, with and without its length announced', asy
 });
 
 test('a body just below 4 MiB is accepted in chunks', async (t) => {
-  let nameLength = 0;
-  const { ask } = await startApi(t, {
-    control: {
-      async stop({ names }) {
-        nameLength = names[0]!.length;
-        return { services: [] };
-      },
-    },
-  });
-  const body = JSON.stringify({ names: ['x'.repeat(4 * 2 ** 20 - 100)] });
+  const { ask, calls } = await startRecorder(t);
+  const request = JSON.stringify({ names: ['web'] });
+  const body = request + ' '.repeat(4 * 2 ** 20 - request.length);
   const { status } = await ask('POST', '/v1/services/stop', body, { headers: { 'transfer-encoding': 'chunked' } });
-  assert.deepEqual([status, nameLength], [200, 4 * 2 ** 20 - 100]);
+  assert.deepEqual([status, calls], [200, ['stop']]);
+});
+
+/** An API whose commands are noted by name, and change nothing. */
+async function startRecorder(t: TestContext) {
+  const calls: string[] = [];
+  const note = (name: string) => async () => {
+    calls.push(name);
+    return { services: [], actions: [], removed: [], freed_bytes: 0 };
+  };
+  const names = ['start', 'plan', 'stop', 'restart', 'remove', 'removeImages', 'pruneImages', 'stopDaemon'] as const;
+  const { ask } = await startApi(t, { control: Object.fromEntries(names.map((name) => [name, note(name)])) });
+  return { ask, calls };
+}
+
+test('every service is meant only by a request that says so', async (t) => {
+  const { ask, calls } = await startRecorder(t);
+  for (const command of ['stop', 'restart', 'remove']) {
+    const bodies = [undefined, '', {}, { names: [] }, { group: null }, { all: false }, { name: ['zzz'] }];
+    for (const body of [...bodies, { names: ['web'], all: true }, { group: 'front', all: true }, { all: 1 }]) {
+      const { status, json } = await ask('POST', `/v1/services/${command}`, body);
+      assert.deepEqual([status, errorOf(json).code], [400, 'Usage'], `${command} ${JSON.stringify(body)}`);
+    }
+  }
+  assert.deepEqual(calls, []);
+});
+
+test('a key that nobody knows is refused wherever it is, and named', async (t) => {
+  const { ask, calls } = await startRecorder(t);
+  const service = scriptService('web', 'true');
+  const config = configOf([service]);
+  const withService = (change: object) => ({ config: { ...config, services: [{ ...service, ...change }] } });
+  const requests: [string, object, string][] = [
+    ['/v1/services/start', { config, prnue: true }, 'prnue'],
+    ['/v1/services/start', { config: { ...config, extra: 1 } }, 'config.extra'],
+    ['/v1/services/plan', withService({ comand: 'x' }), 'config.services.0.comand'],
+    ['/v1/services/start', withService({ log: { ...service.log, keeps: 1 } }), 'config.services.0.log.keeps'],
+    ['/v1/services/start', withService({ envs: { constructor: 'x' } }), 'config.services.0.envs.constructor'],
+    ['/v1/services/stop', { names: ['web'], timeout: 5 }, 'timeout'],
+    ['/v1/daemon/stop', { 'leave-running': true }, 'leave-running'],
+    ['/v1/images/remove', { names: ['a'], force: true }, 'force'],
+    ['/v1/images/prune', { names: ['a'] }, 'names'],
+  ];
+  for (const [path, body, key] of requests) {
+    const { status, json } = await ask('POST', path, body);
+    assert.equal(status, 400, path);
+    assert.equal(errorOf(json).message, `the request's body is not valid: ${key}: is not known`);
+  }
+  const { status } = await ask('POST', '/v1/services/start', '{"config":{},"__proto__":{}}');
+  assert.equal(status, 400);
+  assert.deepEqual(calls, []);
+});
+
+test('no name, path or number of a config passes that could lead out of the home or harm the host', async (t) => {
+  const { ask, calls } = await startRecorder(t);
+  const service = scriptService('web', 'true');
+  const start = (change: object) => {
+    const config = configOf([{ ...service, ...change } as Service]);
+    return ask('POST', '/v1/services/start', { config });
+  };
+  const port = { host: 80, guest: 80, protocol: 'tcp' };
+  const volume = { host: '/a', guest: '/b', read_only: true };
+  const wrong: object[] = [
+    ...['../../x', '..', '.', '', 'a/b', 'a.b', 'A', 'a\0b', 'a\n', '-a', 'monocore', 'x'.repeat(64)].map((name) => ({
+      name,
+    })),
+    { replica_of: '../x' },
+    { group: '../x' },
+    { rootfs: 'relative' },
+    { rootfs: `/${'x'.repeat(5000)}` },
+    { image: 'a\u001b[31m' },
+    { command: 'a\0b' },
+    { args: ['x'.repeat(200_000)] },
+    { envs: { 'A=B': 'x' } },
+    { envs: { A: 'a\0b' } },
+    { workdir: 'relative' },
+    { cpus: 0 },
+    { cpus: null },
+    { ram_mib: -1 },
+    { ports: [{ ...port, host: 70_000 }] },
+    { ports: [{ ...port, guest: 0.5 }] },
+    { volumes: [{ ...volume, host: 'x' }] },
+    { secrets: [{ name: '../x', path: '/a' }] },
+    { secrets: [{ name: 'x', path: 'a' }] },
+    { depends_on: [{ service: '../x', condition: 'started' }] },
+    { stop_timeout_ms: -1 },
+    { user: '-x' },
+    { log: { ...service.log, max_size_bytes: -1 } },
+  ];
+  for (const change of wrong) {
+    const { status, json } = await start(change);
+    assert.deepEqual([status, errorOf(json).code], [400, 'Usage'], JSON.stringify(change).slice(0, 100));
+  }
+  assert.deepEqual(calls, []);
+  assert.equal((await start({ ports: [port], volumes: [volume] })).status, 200);
 });
 
 test('unknown and repeated query parameters are refused', async (t) => {
