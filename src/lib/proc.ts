@@ -37,6 +37,7 @@ export function readProcessFile(pid: Pid, file: string): string | null {
 interface ProcessStat {
   /** `R`, `S`, `D`…; a zombie is `Z`. */
   readonly state: string;
+  readonly parent: number;
   readonly group: number;
   readonly session: number;
   /** Time in user and kernel mode, of the process and of its children that have ended. */
@@ -51,6 +52,7 @@ function parseStat(text: string): ProcessStat {
   const number = (field: number): number => Number(fields[field - 3]);
   return {
     state: fields[0]!,
+    parent: number(4),
     group: number(5),
     session: number(6),
     cpuTicks: number(14) + number(15),
@@ -106,6 +108,18 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals,
 /** Pids of all processes that this one can see. */
 export function listPids(): number[] {
   return readdirSync('/proc').map(Number).filter(Number.isInteger);
+}
+
+/** A process and all that descend from it, without those whose parents have ended; empty when it has ended. */
+export function listTree(root: number): number[] {
+  const children = new Map<number, number[]>();
+  for (const pid of listPids()) {
+    const parent = readStat(pid)?.parent ?? 0;
+    children.set(parent, [...(children.get(parent) ?? []), pid]);
+  }
+  const tree = isAlive(root) ? [root] : [];
+  for (const pid of tree) tree.push(...(children.get(pid) ?? []));
+  return tree;
 }
 
 interface Descriptor {

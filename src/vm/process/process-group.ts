@@ -3,13 +3,32 @@
  * gives no new process the number of a group that still has members, so the number cannot belong to another group.
  */
 import { statSync } from 'node:fs';
-import { identify, isSameProcess, listDescriptors, listPids, type ProcessIdentity, readStat } from '../../lib/proc.ts';
+import {
+  identify,
+  isSameProcess,
+  listDescriptors,
+  listPids,
+  listTree,
+  type ProcessIdentity,
+  readStat,
+  signalProcess,
+} from '../../lib/proc.ts';
 
 /** Kills the group; to be called as soon as the leader has ended. Main thread. */
 export function killGroup(leader: ProcessIdentity): void {
   // A pid that is in use again proves that the group had no members.
   if (identify(leader.pid) && !isSameProcess(leader)) return;
   signalGroup(leader.pid, 'SIGKILL');
+}
+
+/** Kills the processes that descend from a shim, those outside of its group among them; the shim itself lives on. */
+export function killTree(shim: ProcessIdentity): void {
+  if (!isSameProcess(shim)) return;
+  const [, ...others] = listTree(shim.pid);
+  for (const pid of others) {
+    const identity = identify(pid);
+    if (identity) signalProcess(identity, 'SIGKILL', 'process');
+  }
 }
 
 /**

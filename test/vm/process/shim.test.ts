@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,13 +10,20 @@ import { fileURLToPath } from 'node:url';
 import { emulator } from '../../helpers/processes/test-program.ts';
 import { defer, makeTempDir } from '../../helpers/temp.ts';
 
+/** Starts the shim as the leader of a group, with pipes for the output and as descriptor 3. */
+function startShim(t: TestContext, architecture: string, record: string, command: readonly string[]): ChildProcess {
+  const shim = fileURLToPath(new URL(`../../../src/vm/process/shim/${architecture}/monocore-shim`, import.meta.url));
+  const [program, ...args] = [...emulator(architecture), shim, record, ...command];
+  const stdio: StdioOptions = ['ignore', 'pipe', 'pipe', 'pipe'];
+  const child = spawn(program!, args, { stdio, detached: true, env: { MARK: 'a b', PATH: process.env.PATH } });
+  defer(t, () => child.kill('SIGKILL'));
+  return child;
+}
+
 /** Runs the shim of an architecture until it ends, having released it as a reader of its streams would. */
 async function runShim(t: TestContext, architecture: string, command: readonly string[]) {
   const record = join(await makeTempDir(t), 'record');
-  const shim = fileURLToPath(new URL(`../../../src/vm/process/shim/${architecture}/monocore-shim`, import.meta.url));
-  const [program, ...args] = [...emulator(architecture), shim, record, ...command];
-  const child = spawn(program!, args, { stdio: ['ignore', 'pipe', 'pipe', 'pipe'], env: { MARK: 'a b' } });
-  defer(t, () => child.kill('SIGKILL'));
+  const child = startShim(t, architecture, record, command);
   const exited = once(child, 'exit');
   (child.stdio[3] as Writable).end('x');
   const [stdout, stderr] = await Promise.all([child.stdout, child.stderr].map((stream) => text(stream as Readable)));
@@ -52,3 +59,28 @@ for (const architecture of ['x64', 'arm64']) {
     assert.deepEqual([stdout, record], ['script word\n', 'started PID\nexit 4\n']);
   });
 }
+
+// The emulator has no subreapers, and takes signals for itself.
+
+test('the shim becomes the parent of what a program leaves', async (t) => {
+  const record = join(await makeTempDir(t), 'record');
+  const look = 'until read -r _ _ _ parent _ </proc/$$/stat; [ "$parent" = "$0" ]; do sleep 0.01; done; echo found';
+  const child = startShim(t, process.arch, record, ['/bin/sh', '-c', `setsid sh -c '${look}' $PPID & exit 5`]);
+  assert.equal((await once(child.stdout!, 'data')).toString(), 'found\n');
+  const exited = once(child, 'exit');
+  (child.stdio[3] as Writable).end('x');
+  assert.deepEqual(await exited, [0, null]);
+  assert.match(readFileSync(record, 'utf8'), /exit 5\n$/);
+});
+
+test('the shim waits for nobody once its service manager ends it', async (t) => {
+  const record = join(await makeTempDir(t), 'record');
+  const script = 'trap "echo asked; exit 3" TERM; echo up; while :; do sleep 0.05; done';
+  const child = startShim(t, process.arch, record, ['/bin/sh', '-c', script]);
+  await once(child.stdout!, 'data');
+  const exited = once(child, 'exit');
+  // The parent stands for the manager, which becomes the parent. Like the manager, it signals every process.
+  process.kill(-child.pid!, 'SIGTERM');
+  assert.deepEqual(await exited, [0, null]);
+  assert.match(readFileSync(record, 'utf8'), /exit 3\n$/);
+});
