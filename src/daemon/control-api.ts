@@ -5,6 +5,7 @@ import { packageVersion } from '../lib/package-info.ts';
 import type { Orchestrator } from '../orchestrator/orchestrator.ts';
 import type { ControlApi } from '../protocol/api.ts';
 import type { DaemonSettings, ThreadStatus } from '../protocol/http.ts';
+import { describeHostLimits } from '../vm/host/limits/host-limits.ts';
 import type { ShutdownRequest } from './shutdown.ts';
 
 /** Makes the object that the daemon exposes on a port of the api worker. */
@@ -38,6 +39,7 @@ export function createControlApi(
       threads: threads(),
       services: orchestrator.services().length,
       settings,
+      limits: describeHostLimits(),
     }),
     stopDaemon: async ({ leave_running }) => requestShutdown({ services: leave_running ? 'leave' : 'stop' }),
   };

@@ -5,8 +5,8 @@ import { freemem, totalmem, userInfo } from 'node:os';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { errorCode, errorText } from '../lib/errors.ts';
-import { readOpenFilesLimit } from '../lib/proc.ts';
 import { formatSize } from '../lib/units.ts';
+import type { HostLimits } from '../protocol/http.ts';
 import { HomePaths, MAX_SOCKET_PATH_BYTES } from '../state/paths.ts';
 import { makeHome } from '../state/store.ts';
 import { JobPool } from '../threads/job-pool.ts';
@@ -21,7 +21,7 @@ import {
   PACKAGES,
   readQemuVersion,
 } from '../vm/host/host-tools.ts';
-import { CONTROLLERS, findHostCgroups, type HostCgroups } from '../vm/host/limits/host-cgroups.ts';
+import { describeHostLimits } from '../vm/host/limits/host-limits.ts';
 import { identifyVirtiofsd } from '../vm/host/virtiofsd.ts';
 import { groupObstacle, preparePlatform } from '../vm/qemu/platform.ts';
 
@@ -99,11 +99,9 @@ async function checkQemu(program: string): Promise<Finding> {
   return warn(obstacle, `until QEMU is upgraded, ${effect}`);
 }
 
-function checkOpenFiles(): Finding {
-  const { soft } = readOpenFilesLimit();
-  const limit = soft === Number.POSITIVE_INFINITY ? 'unlimited' : String(soft);
-  if (soft >= WANTED_OPEN_FILES) return ok(`${limit} open files`);
-  return warn(`only ${limit} open files are allowed`, `raise the limit: ulimit -n ${WANTED_OPEN_FILES}`);
+function checkOpenFiles({ open_files }: HostLimits): Finding {
+  if (open_files === null || open_files >= WANTED_OPEN_FILES) return ok(`${open_files ?? 'unlimited'} open files`);
+  return warn(`only ${open_files} open files are allowed`, `raise the limit: ulimit -n ${WANTED_OPEN_FILES}`);
 }
 
 /**
@@ -177,19 +175,12 @@ function moduleName(path: string): string {
 }
 
 const NO_CGROUP_ADVICE =
-  'without it, memory of VMs, cpus and cpu_shares are not enforced; run the daemon as a systemd service with ' +
-  'Delegate=yes (and DelegateSubgroup=monocore-daemon), or as root where /sys/fs/cgroup can be written';
+  'without it, memory of VMs, cpus and cpu_shares are not enforced; run the daemon as a service of systemd (monocore ' +
+  'daemon install), or as root where /sys/fs/cgroup can be written';
 
-/** Checks that limits can be enforced. @param cgroups as a daemon that is started from here would find them */
-export function checkCgroups(cgroups: HostCgroups = findHostCgroups()): Finding {
-  const reasons = new Set<string>();
-  const usable: string[] = [];
-  for (const controller of CONTROLLERS) {
-    const place = cgroups[controller];
-    if (place.type === 'unusable') reasons.add(place.reason);
-    else usable.push(`${controller} in ${place.dir} (v${place.version})`);
-  }
-  return reasons.size === 0 ? ok(usable.join(', ')) : warn([...reasons].join('; '), NO_CGROUP_ADVICE);
+/** Checks that limits can be enforced. */
+export function checkCgroups({ places, obstacles }: HostLimits): Finding {
+  return obstacles.length === 0 ? ok(places.join(', ')) : warn(obstacles.join('; '), NO_CGROUP_ADVICE);
 }
 
 /** Checks that services may run as other users. @param uid user of the future daemon */
@@ -204,8 +195,12 @@ export function checkUsers(uid = process.getuid?.()): Finding {
   }
 }
 
-/** Runs every check; a check that throws has failed. Needs no daemon. */
-export async function runDoctor({ home }: { readonly home: string }): Promise<DoctorReport> {
+/**
+ * Runs every check; a check that throws has failed. Needs no daemon.
+ *
+ * @param limits of the daemon that runs; by default those of one that is started from here
+ */
+export async function runDoctor(home: string, limits: HostLimits = describeHostLimits()): Promise<DoctorReport> {
   const paths = new HomePaths(home);
   const kernel = () => findKernel(null, paths.kernelDir, hostArchitecture());
   const table: readonly [name: string, check: () => Finding | Promise<Finding>, onError?: 'warning'][] = [
@@ -218,8 +213,8 @@ export async function runDoctor({ home }: { readonly home: string }): Promise<Do
     ['accelerator', () => checkAccelerator(paths)],
     ['mkfs.ext4', () => ok(`${findMkfs()}, for services with a disk`), 'warning'],
     ['virtiofsd', () => checkFileSharing(), 'warning'],
-    ['open files', checkOpenFiles],
-    ['cgroups', () => checkCgroups()],
+    ['open files', () => checkOpenFiles(limits)],
+    ['cgroups', () => checkCgroups(limits)],
     ['users', () => checkUsers()],
     ['memory', () => ok(`${formatSize(freemem())} of ${formatSize(totalmem())} free`)],
   ];

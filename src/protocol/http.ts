@@ -41,6 +41,18 @@ export interface DaemonStatus {
   readonly services: number;
   /** Missing in the first versions. */
   readonly settings?: DaemonSettings;
+  /** Missing in the first versions. */
+  readonly limits?: HostLimits;
+}
+
+/** Limits of a daemon, and those that it can set for its services. */
+export interface HostLimits {
+  /** A text for each place of cgroups. */
+  readonly places: readonly string[];
+  /** Reasons why limits are not enforced; none where all are. */
+  readonly obstacles: readonly string[];
+  /** RLIMIT_NOFILE of the daemon; null for no limit. */
+  readonly open_files: number | null;
 }
 
 /** Worker thread, or the pool of jobs. */

@@ -84,6 +84,8 @@ export const EndReasonSchema = v.picklist([
   'guest-flood',
   /** The VM process failed, or somebody else killed it. */
   'vm-crash',
+  /** The host's kernel killed the VM process, which reached its limit of memory. */
+  'memory-limit',
   /** It ended while no daemon ran, and left no exit record. */
   'lost',
   /** It ended too often in a row. */

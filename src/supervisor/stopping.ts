@@ -1,4 +1,5 @@
 /** Handlers of a service that stops: the steps of a stop, the end of process and streams, the next run. Pure. */
+import { formatSize } from '../lib/units.ts';
 import type { EndedBy } from '../protocol/supervision.ts';
 import type { Exit } from '../vm/backend.ts';
 import { decideRestart } from './restart-policy.ts';
@@ -48,13 +49,14 @@ export const DRAIN: readonly Effect[] = [setStopTimer(DRAIN_TIMEOUT_MS), { type:
 
 /** Explains the end of a VM process that was not told to end; `when` completes the sentence: `unexpectedly`. */
 export function explainProcessEnd(event: EventOf<'process-ended'>, when: string): Failure {
-  const { exit, reason = 'vm-crash', offence = 'flooded a port of its VM' } = event;
+  const { exit, reason = 'vm-crash', offence = 'flooded a port of its VM', memoryLimitBytes = 0 } = event;
   const how = exit.signal ? `by ${exit.signal}` : `with status ${exit.code ?? 'unknown'}`;
   const messages = {
     'guest-panic': "the guest's kernel panicked",
     'guest-flood': `the guest ${offence}`,
     'guest-reset': `the guest switched off or restarted its machine ${when}`,
     'vm-crash': `the VM process ended ${how} ${when}`,
+    'memory-limit': `the VM process needed more memory than its limit of ${formatSize(memoryLimitBytes)}`,
   };
   return { reason, message: messages[reason] };
 }

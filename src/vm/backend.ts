@@ -46,22 +46,26 @@ export type BackendEvent =
   | { readonly type: 'job-exited'; readonly exit: Exit; readonly oomKilled?: boolean }
   /** The VM is paused, with the reason; null when it continues. */
   | { readonly type: 'paused'; readonly reason: string | null }
-  /**
-   * The VM process itself ended, and all its descriptors are closed. `reason`: see {@link VmEndReason}, where known;
-   * `offence` tells which port a guest misused, and how.
-   */
-  | {
-      readonly type: 'process-ended';
-      readonly exit: Exit;
-      readonly reason?: VmEndReason;
-      readonly offence?: string;
-    };
+  /** The VM process itself ended, and all its descriptors are closed. */
+  | ({ readonly type: 'process-ended'; readonly exit: Exit } & Partial<VmEnd>);
+
+/** Cause of the end of a VM that was not asked to end. */
+export interface VmEnd {
+  readonly reason: VmEndReason;
+  /** Limit that was reached, bytes; of `memory-limit` alone. */
+  readonly memoryLimitBytes?: number;
+  /** Port that the guest misused, and how; of `guest-flood` alone. */
+  readonly offence?: string;
+}
 
 /**
  * Reason of the end of a VM that was not asked to end. A kernel that panics before its panic device works, or that has
  * none, ends as `guest-reset`; the last lines of the console tell.
  */
-export type VmEndReason = Extract<EndReason, 'guest-panic' | 'guest-reset' | 'guest-flood' | 'vm-crash'>;
+export type VmEndReason = Extract<
+  EndReason,
+  'guest-panic' | 'guest-reset' | 'guest-flood' | 'vm-crash' | 'memory-limit'
+>;
 
 export type VmProbe = Exclude<Probe, { type: 'log_line' }>;
 

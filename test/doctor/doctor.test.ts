@@ -4,6 +4,8 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
 import { checkCgroups, checkFileSharing, checkImages, checkUsers } from '../../src/doctor/doctor.ts';
+import { describeHostLimits } from '../../src/vm/host/limits/host-limits.ts';
+import type { ScopeManager } from '../../src/vm/host/limits/systemd-scope.ts';
 import { makeTempDir } from '../helpers/temp.ts';
 import { writeModules } from '../helpers/vm/kernel-modules.ts';
 
@@ -42,22 +44,35 @@ test('a kernel that lacks what images need is a warning that names it', async (t
   assert.equal(checkImages({ ...kernel, modulesDir: null }).state, 'ok');
 });
 
-const USABLE = { type: 'usable', version: 2, dir: '/sys/fs/cgroup/a.service', evacuate: null } as const;
+const USABLE = { type: 'usable', version: 2, dir: '/sys/fs/cgroup/a', evacuate: null } as const;
 const UNUSABLE = { type: 'unusable', reason: 'not delegated' } as const;
+const MANAGER: ScopeManager = {
+  program: '/usr/bin/systemd-run',
+  runtimeDir: null,
+  dir: '/sys/fs/cgroup',
+  controllers: ['cpu', 'memory'],
+  ownUnit: 'monocore.service',
+};
 
 test('a host that offers both controllers is told where', () => {
-  assert.deepEqual(checkCgroups({ cpu: USABLE, memory: USABLE }), {
+  assert.deepEqual(checkCgroups(describeHostLimits(null, () => ({ cpu: USABLE, memory: USABLE }))), {
     state: 'ok',
-    finding: 'cpu in /sys/fs/cgroup/a.service (v2), memory in /sys/fs/cgroup/a.service (v2)',
+    finding: 'cpu in /sys/fs/cgroup/a (v2), memory in /sys/fs/cgroup/a (v2)',
     advice: null,
   });
+  const { state, finding } = checkCgroups(describeHostLimits(MANAGER));
+  assert.deepEqual([state, finding], ['ok', 'cpu and memory by a scope of systemd for each service']);
 });
 
 test('what is missing is a warning with what to do, each reason once', () => {
-  const { state, finding, advice } = checkCgroups({ cpu: UNUSABLE, memory: UNUSABLE });
+  const { state, finding, advice } = checkCgroups(
+    describeHostLimits(null, () => ({ cpu: UNUSABLE, memory: UNUSABLE })),
+  );
   assert.deepEqual([state, finding], ['warning', 'not delegated']);
-  assert.match(advice!, /Delegate=yes/);
-  assert.equal(checkCgroups({ cpu: USABLE, memory: UNUSABLE }).state, 'warning');
+  assert.match(advice!, /monocore daemon install/);
+  assert.equal(checkCgroups(describeHostLimits(null, () => ({ cpu: USABLE, memory: UNUSABLE }))).state, 'warning');
+  const usersManager = { ...MANAGER, runtimeDir: '/run/user/1000', controllers: ['memory'] as const };
+  assert.match(checkCgroups(describeHostLimits(usersManager)).finding, /controller cpu is not delegated/);
 });
 
 test('only root runs services as other users', () => {

@@ -1,13 +1,17 @@
 /** `monocore doctor`. */
 import { type Check, type DoctorReport, runDoctor } from '../../doctor/doctor.ts';
+import { DaemonClient } from '../client.ts';
 import type { CliContext } from '../connection.ts';
+import { askStatus } from '../daemon/process.ts';
 import { EXIT } from '../exit-codes.ts';
 import { type Colors, padderOf, type TextOptions, textOptionsFor, wrap } from '../render/terminal-text.ts';
 
 const STATE_WIDTH = 'warning'.length;
 
 export async function doctor(context: CliContext, options: { readonly json?: boolean }): Promise<number> {
-  const report = await runDoctor({ home: context.paths.home });
+  // A daemon under a service manager has another place, and other limits, than a shell.
+  const daemon = await askStatus(new DaemonClient(context.paths.socket)).catch(() => null);
+  const report = await runDoctor(context.paths.home, daemon?.limits);
   context.stdout.write(
     options.json ? `${JSON.stringify(report)}\n` : renderDoctor(report, textOptionsFor(context.stdout)),
   );

@@ -1,10 +1,11 @@
 /** The daemon's process: starting one when none runs, waiting for the end of one. */
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { errorText, fromWireError, MonocoreError } from '../../lib/errors.ts';
 import { isSource, packageRoot } from '../../lib/package-info.ts';
 import { identify, isRunning } from '../../lib/proc.ts';
@@ -13,12 +14,18 @@ import type { DaemonSettings, DaemonStatus, ErrorReply, LogLevel } from '../../p
 import { makeFolder } from '../../state/folder.ts';
 import type { HomePaths } from '../../state/paths.ts';
 import { type DaemonClient, isDaemonAbsent } from '../client.ts';
+import type { Unit } from './systemd-unit.ts';
+
+const run = promisify(execFile);
 
 /** Deadline of a daemon's first answer; it needs a fraction of a second even on a busy host. */
 const START_TIMEOUT_MS = 20_000;
 const POLL_INTERVAL_MS = 25;
 /** Time that a daemon which holds the home gets to answer or to end before another launch. */
 const RELAUNCH_DELAY_MS = 500;
+/** Deadline of a daemon that systemd starts: with its pause between restarts, and VMs to adopt. */
+const UNIT_TIMEOUT_MS = 60_000;
+const UNIT_INTERVAL_MS = 250;
 /** Most bytes read of a failed daemon's stderr: enough for a message and a stack. */
 const STDERR_READ_BYTES = 64 * 1024;
 
@@ -110,6 +117,22 @@ export async function startDaemon(
     throw new MonocoreError('DaemonUnreachable', message);
   } finally {
     launch.release();
+  }
+}
+
+/** Status of a daemon that systemd is starting; null where its unit is stopped, or does not get it to answer. */
+export async function awaitUnit({ name, manager }: Unit, client: DaemonClient): Promise<DaemonStatus | null> {
+  const [systemctl = '', ...args] = manager.split(' ');
+  const deadline = performance.now() + UNIT_TIMEOUT_MS;
+  for (;;) {
+    // The exit code is 3 for a unit that is not active; its state is printed all the same.
+    const { stdout } = await run(systemctl, [...args, 'is-active', name]).catch(
+      (error) => error as { stdout?: string },
+    );
+    const status = await askStatus(client);
+    if (status || !/^(activating|active|reloading)$/.test(stdout?.trim() ?? '')) return status;
+    if (performance.now() > deadline) return null;
+    await delay(UNIT_INTERVAL_MS);
   }
 }
 

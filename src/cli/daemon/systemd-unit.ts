@@ -1,4 +1,7 @@
 /** The systemd unit that runs the daemon: systemd.unit(5), systemd.service(5), systemd.exec(5), systemd.kill(5). */
+import { existsSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { isAbsolute, join } from 'node:path';
 import type { DaemonSettings } from '../../protocol/http.ts';
 import { settingOptions } from './process.ts';
 
@@ -67,7 +70,6 @@ TimeoutStopSec=90s
 # VMs outlive a daemon that crashes or is replaced. SIGTERM makes it stop them${settings.leave_running ? ', except with --leave-running' : ''}.
 KillMode=process
 OOMPolicy=continue
-Delegate=yes
 TasksMax=infinity
 ${isSystem ? renderHardening(home) : ''}
 [Install]
@@ -91,16 +93,52 @@ function escapeSpecifiers(text: string): string {
   return text.replaceAll('%', '%%');
 }
 
+/** A unit and the command that manages it: `systemctl`, or `systemctl --user`. */
+export interface Unit {
+  readonly name: string;
+  readonly manager: string;
+}
+
+function managerOf(scope: UnitScope): string {
+  return scope === 'system' ? 'systemctl' : 'systemctl --user';
+}
+
+/** Folder of local units: systemd.unit(5). */
+export function unitFolder(scope: UnitScope): string {
+  if (scope === 'system') return '/etc/systemd/system';
+  const { XDG_CONFIG_HOME: configured } = process.env;
+  // XDG Base Directory Specification: relative paths must be ignored.
+  return join(configured && isAbsolute(configured) ? configured : join(homedir(), '.config'), 'systemd', 'user');
+}
+
 /**
- * The service unit of a process, and the command that manages it; null if it has none.
+ * The installed unit whose daemon has the home; null where there is none, or systemd does not run, see sd_booted(3).
+ *
+ * @param folderOf folder of the units, another one in tests
+ */
+export function findInstalledUnit(home: string, folderOf = unitFolder, runDir = '/run'): Unit | null {
+  if (!existsSync(join(runDir, 'systemd/system'))) return null;
+  const scope = (['system', 'user'] as const).find((candidate) => {
+    try {
+      const unit = readFileSync(join(folderOf(candidate), UNIT_NAME), 'utf8');
+      return unit.includes(` --home ${quoteArgument(home)} daemon run`);
+    } catch {
+      return false;
+    }
+  });
+  return scope === undefined ? null : { name: UNIT_NAME, manager: managerOf(scope) };
+}
+
+/**
+ * The service unit of a process; null if it has none.
  *
  * @param cgroup the process's /proc/<pid>/cgroup; with cgroup v1, systemd's own hierarchy counts
  */
-export function findUnit(cgroup: string): { readonly name: string; readonly manager: string } | null {
+export function findUnit(cgroup: string): Unit | null {
   const path = /^(?:0:|\d+:name=systemd):(.*)$/m.exec(cgroup)?.[1] ?? '';
   const names = path.split('/').filter((part) => part.endsWith('.service'));
   const name = names.at(-1);
   if (name === undefined) return null;
   const isUsers = names.length > 1 && /^user@\d+\.service$/.test(names[0]!);
-  return { name, manager: isUsers ? 'systemctl --user' : 'systemctl' };
+  return { name, manager: managerOf(isUsers ? 'user' : 'system') };
 }

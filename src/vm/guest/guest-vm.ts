@@ -4,7 +4,7 @@ import { type ProcessIdentity, signalProcess } from '../../lib/proc.ts';
 import type { GroupMember } from '../../protocol/network.ts';
 import type { ProbeResult } from '../../protocol/supervision.ts';
 import type { VmPaths } from '../../state/paths.ts';
-import type { BackendEvent, Exit, Instance, VmEndReason, VmProbe } from '../backend.ts';
+import type { BackendEvent, Exit, Instance, VmEnd, VmProbe } from '../backend.ts';
 import { exitOfShellStatus, isRecordFull, readExitRecord } from '../host/exit-record.ts';
 import type { HostProcess } from '../host/host-process.ts';
 import { ControlChannel, type GuestMessage } from './control-channel.ts';
@@ -27,7 +27,7 @@ export interface GuestJob {
  *
  * @param asked true when this daemon asked it to end
  */
-export type EndObserver = (exit: Exit, asked: boolean) => Promise<VmEndReason | null>;
+export type EndObserver = (exit: Exit, asked: boolean) => Promise<VmEnd | null>;
 
 /** Sends the guest its job when it is ready, and passes on its messages as events. Main thread. */
 export class GuestVm implements Instance {
@@ -152,10 +152,9 @@ export class GuestVm implements Instance {
     // The command may have ended while no daemon was connected.
     const recorded = readExitRecord(this.#paths.exitRecord);
     if (recorded.exit) this.#reportExit(recorded.exit, recorded.oomKilled);
-    const reason = await this.#findEndReason(exit, this.#askedToEnd);
+    const found = await this.#findEndReason(exit, this.#askedToEnd);
     if (isRecordFull(this.#paths.exitRecord)) this.#offence ??= 'flooded its exit port';
-    const end =
-      this.#offence === null ? reason && { reason } : ({ reason: 'guest-flood', offence: this.#offence } as const);
+    const end = this.#offence === null ? found : ({ reason: 'guest-flood', offence: this.#offence } as const);
     this.#onEvent({ type: 'process-ended', exit, ...end });
   }
 }

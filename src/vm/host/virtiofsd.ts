@@ -141,7 +141,7 @@ export async function shareFiles(
   const changes = files.some(({ name }) => name !== ROOT_NAME);
   const args = renderVirtiofsdArgs(await identifyVirtiofsd(program), paths.share, changes);
   await mkdir(paths.shareFolder, { mode: 0o700 });
-  const command = limits.join(wrapInShare({ program, args }, paths.shareFolder, files));
+  const command = limits.assist(wrapInShare({ program, args }, paths.shareFolder, files));
   // The only variable of the daemon that it needs.
   const env = { PATH: `${process.env.PATH ?? ''}:/usr/sbin:/usr/bin:/sbin:/bin` };
   const console = { fifo: paths.fifo('console'), nonBlocking: true };

@@ -33,7 +33,7 @@ export async function probeProcess(
   const { words, workdir, env } = completeCommand(service, await findUser(), probe.command);
   if (signal.aborted) return CANCELLED;
   const deadlineMs = performance.now() + timeoutMs;
-  const command = limits.wrap({ program: words[0]!, args: words.slice(1) });
+  const command = limits.join({ program: words[0]!, args: words.slice(1) });
   const child = await spawner.spawn({ ...command, workdir, env, fds: ['null', 'null', 'null'] }, null);
   const exited = child.exited();
   const exit = await within(exited, deadlineMs - performance.now(), { signal });

@@ -26,7 +26,7 @@ import { ownCommand } from '../host/service-command.ts';
 import { completeCommand, findShim } from './command.ts';
 import { watchRecord } from './exit-watch.ts';
 import { type ProbedService, probeProcess } from './health-probe.ts';
-import { killForgottenGroup, killGroup } from './process-group.ts';
+import { killForgottenGroup, killGroup, killTree } from './process-group.ts';
 
 const STREAMS: readonly StreamName[] = ['stdout', 'stderr'];
 
@@ -70,7 +70,7 @@ export class ProcessBackend extends HostBackend {
     if (user) await Promise.all(STREAMS.map((stream) => chown(paths.fifo(stream), user.uid, user.gid)));
     const wanted = { memoryBytes: null, cpus: null, cpuShares: service.cpu_shares };
     const limits = await this.limits.apply(service, wanted);
-    const wrapped = limits.wrap({ program: shim, args: [paths.exitRecord, ...words] });
+    const wrapped = limits.launch({ program: shim, args: [paths.exitRecord, ...words] });
     const fds = ['null' as const, ...fifos.map((fifo) => ({ fifo, nonBlocking: false }))];
     const notes = [...describeIgnored(service), ...limits.notes];
     return prepareInstance(paths, STREAMS, notes, async (onEvent) => {
@@ -101,8 +101,14 @@ export class ProcessBackend extends HostBackend {
   }
 
   #supervise(process: HostProcess, probed: ProbedService, onEvent: (event: BackendEvent) => void): Instance {
-    const paths = this.host.paths.vm(probed.service.name);
-    return new SupervisedProcess(process, paths, (...ask) => probeProcess(probed, this.host, ...ask), onEvent);
+    const { name } = probed.service;
+    const paths = this.host.paths.vm(name);
+    const probe: Instance['probe'] = (...ask) => probeProcess(probed, this.host, ...ask);
+    return new SupervisedProcess(process, paths, probe, (event) => {
+      // Processes that left the group of the command hold its streams, or its ports.
+      if (event.type === 'process-ended') void this.limits.killLeft(name);
+      onEvent(event);
+    });
   }
 }
 
@@ -157,12 +163,14 @@ class SupervisedProcess implements Instance {
   }
 
   release(): void {
+    killTree(this.identity);
     const fd = openSync(this.#paths.release, constants.O_RDWR | constants.O_NONBLOCK);
     writeSync(fd, '\n');
     closeSync(fd);
   }
 
   kill(signal: NodeJS.Signals): void {
+    if (signal === 'SIGKILL') killTree(this.identity);
     signalProcess(this.identity, signal, 'group');
   }
 

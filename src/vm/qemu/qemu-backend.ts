@@ -9,7 +9,7 @@ import { memberMac } from '../../protocol/network.ts';
 import type { Service } from '../../protocol/service.ts';
 import type { VmPaths } from '../../state/paths.ts';
 import type { Adoption, AdoptRequest, BackendEvent, LaunchRequest, PreparedInstance } from '../backend.ts';
-import { type GuestJob, GuestVm } from '../guest/guest-vm.ts';
+import { type EndObserver, type GuestJob, GuestVm } from '../guest/guest-vm.ts';
 import { hasNetwork, makeJob, stopSignalOf } from '../guest/job.ts';
 import { prepareDisk } from '../host/disk.ts';
 import { makeBoundedRecord, readExitRecord } from '../host/exit-record.ts';
@@ -67,13 +67,25 @@ async function describeShortcomings(
 export class QemuVm extends GuestVm {
   readonly monitor: MachineMonitor;
 
-  constructor(process: HostProcess, paths: VmPaths, job: GuestJob, onEvent: (event: BackendEvent) => void) {
+  /** @param findExceededLimit limit of memory that its process reached, bytes; null where it reached none */
+  constructor(
+    process: HostProcess,
+    paths: VmPaths,
+    job: GuestJob,
+    findExceededLimit: () => Promise<number | null>,
+    onEvent: (event: BackendEvent) => void,
+  ) {
     const monitor = new MachineMonitor(
       paths.qmp,
       () => signalProcess(process.identity, 'SIGKILL', 'process'),
       (reason) => onEvent({ type: 'paused', reason }),
     );
-    super(process, paths, job, (exit, asked) => monitor.endReason(exit, asked), onEvent);
+    const findEnd: EndObserver = async (exit, asked) => {
+      const reason = await monitor.endReason(exit, asked);
+      const memoryLimitBytes = reason === 'vm-crash' ? await findExceededLimit() : null;
+      return memoryLimitBytes === null ? reason && { reason } : { reason: 'memory-limit', memoryLimitBytes };
+    };
+    super(process, paths, job, findEnd, onEvent);
     this.monitor = monitor;
   }
 }
@@ -139,9 +151,10 @@ export class QemuBackend extends HostBackend {
     });
     // Of the files that QEMU writes, the others are the disk and, for a share, the guest's memory.
     const largestBytes = Math.max(disk_mib ?? 0, service.ram_mib) * MIB;
-    const command = limits.wrap({ program: qemu, args }, await makeBoundedRecord(paths.exitRecord, largestBytes));
+    const command = limits.launch({ program: qemu, args }, await makeBoundedRecord(paths.exitRecord, largestBytes));
     const guestJob = { make: async () => job, stopSignal: stopSignalOf(request), inGroup: groupIndex !== null };
     const notes = await describeShortcomings(request, limits.notes, obstacle);
+    const findExceededLimit = () => this.limits.findExceeded(name);
     return prepareInstance(paths, STREAM_NAMES, notes, async (onEvent) => {
       const share = files.length === 0 ? null : await shareFiles(files, paths, limits, this.host.spawner);
       const process = await this.#spawn(command, paths).catch((error: unknown) => {
@@ -149,7 +162,7 @@ export class QemuBackend extends HostBackend {
         throw error;
       });
       share?.guard(process.identity);
-      return new QemuVm(process, paths, guestJob, onEvent);
+      return new QemuVm(process, paths, guestJob, findExceededLimit, onEvent);
     });
   }
 
@@ -175,11 +188,12 @@ export class QemuBackend extends HostBackend {
       inGroup,
     };
     const obstacle = inGroup || groupIndex === null ? null : NOT_IN_GROUP;
+    const findExceededLimit = () => this.limits.findExceeded(service.name);
     return {
       type: 'running',
       streams: openReadEnds(paths, STREAM_NAMES),
       notes: await describeShortcomings(request, limits.notes, obstacle),
-      attach: (onEvent) => new QemuVm(adopted, paths, job, onEvent),
+      attach: (onEvent) => new QemuVm(adopted, paths, job, findExceededLimit, onEvent),
     };
   }
 

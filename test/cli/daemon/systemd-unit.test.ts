@@ -1,9 +1,16 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { findUnit, renderUnit, UNIT_MARK, UNIT_NAME, type UnitOptions } from '../../../src/cli/daemon/systemd-unit.ts';
+import {
+  findInstalledUnit,
+  findUnit,
+  renderUnit,
+  UNIT_MARK,
+  UNIT_NAME,
+  type UnitOptions,
+} from '../../../src/cli/daemon/systemd-unit.ts';
 import { findTestProgram } from '../../helpers/processes/test-program.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
@@ -81,7 +88,6 @@ describe('the unit', () => {
       NotifyAccess: 'all',
       KillMode: 'process',
       Restart: 'on-failure',
-      Delegate: 'yes',
     };
     for (const [key, value] of Object.entries(expected)) assert.equal(settingOf(unit, key), value, key);
     assert.match(settingOf(unit, 'WatchdogSec') ?? '', /^\d+s$/);
@@ -130,4 +136,19 @@ describe("a process's unit", () => {
   for (const [what, cgroup, unit] of cases) {
     test(`is found for ${what}`, () => assert.deepEqual(findUnit(cgroup), unit));
   }
+});
+
+test('the unit of a home is found where systemd runs', async (t) => {
+  const dir = await makeTempDir(t);
+  const folderOf = (scope: string) => join(dir, scope);
+  for (const scope of ['system', 'user']) await mkdir(folderOf(scope));
+  await mkdir(join(dir, 'run/systemd/system'), { recursive: true });
+  const find = (home: string, runDir = join(dir, 'run')) => findInstalledUnit(home, folderOf, runDir);
+  assert.equal(find(PLAIN.home), null);
+  await writeFile(join(dir, 'system', UNIT_NAME), renderUnit(PLAIN));
+  await writeFile(join(dir, 'user', UNIT_NAME), renderUnit(ODD));
+  assert.deepEqual(find(PLAIN.home), { name: UNIT_NAME, manager: 'systemctl' });
+  assert.deepEqual(find(ODD.home), { name: UNIT_NAME, manager: 'systemctl --user' });
+  assert.equal(find(`${PLAIN.home}-2`), null);
+  assert.equal(find(PLAIN.home, join(dir, 'no systemd')), null);
 });

@@ -57,7 +57,12 @@ test('each gets the options that it knows', () => {
 
 // A real virtiofsd, to which no QEMU connects.
 
-const NO_LIMITS: AppliedLimits = { notes: [], wrap: (command) => command, join: (command) => command };
+const NO_LIMITS: AppliedLimits = {
+  notes: [],
+  launch: (command) => command,
+  assist: (command) => command,
+  join: (command) => command,
+};
 
 /** Mount points of the host that the share could have added: its own place, and those in its folders. */
 const ownMounts = (dir: string) => readMounts().filter((mount) => mount.dir === '/sys' || mount.dir.startsWith(dir));

@@ -88,19 +88,20 @@ test('shares are set where the host offers them, else a note says why not; the c
   const { vm, event, read, notes, backend, paths } = launched;
   await event('job-exited');
   const place = findHostCgroups().cpu;
-  const [dir, ...others] = JSON.parse(readFileSync(paths.vm('web').limits, 'utf8')).cgroups as string[];
+  const dirs = JSON.parse(readFileSync(paths.vm('web').limits, 'utf8')).cgroups as string[];
   if (place.type === 'unusable') {
     assert.deepEqual(notes, [`cpu_shares has no effect: ${place.reason}`]);
   } else {
-    assert.deepEqual([notes, others], [[], []]);
+    assert.deepEqual(notes, []);
     const [file, value] = place.version === 1 ? ['cpu.shares', '256\n'] : ['cpu.weight', '25\n'];
+    const dir = dirs.find((candidate) => existsSync(join(candidate, file)));
     assert.equal(readFileSync(join(dir!, file), 'utf8'), value);
   }
   vm.release();
   await event('process-ended');
   assert.equal(/monocore-[0-9a-f]{8}-web$/m.test(await read('stdout')), place.type === 'usable');
   await backend.cleanUp('web');
-  assert.equal(dir !== undefined && existsSync(dir), false);
+  assert.deepEqual(dirs.filter(existsSync), []);
 });
 
 test('a later daemon knows the notes of the launch, and probes within its limits', async (t) => {
@@ -130,10 +131,9 @@ test('a later daemon knows the notes of the launch, and probes within its limits
 });
 
 test('of the size of a VM nothing is enforced, which is said when it was asked for', async (t) => {
-  const { notes, paths } = await run(t, 'true', { cpus: 2, ram_mib: 512 });
+  const { notes } = await run(t, 'true', { cpus: 2, ram_mib: 512 });
   assert.deepEqual(notes, [
     'cpus has no effect on a plain process; cpu_shares does',
     'ram has no effect on a plain process; max_memory does',
   ]);
-  assert.equal(existsSync(paths.vm('web').limits), false, 'there are no limits to note');
 });

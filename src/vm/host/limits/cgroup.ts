@@ -1,4 +1,5 @@
 /** Cgroups of services. Main thread. */
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -59,7 +60,8 @@ export async function writeSettings(dir: string, settings: readonly CgroupSettin
   return refused;
 }
 
-async function killMembers(dir: string): Promise<void> {
+/** Kills the processes in a cgroup; does nothing where there is none. */
+export async function killMembers(dir: string): Promise<void> {
   try {
     // Since Linux 5.14, v2 only: all of it at once, including processes that are being forked.
     await writeFile(join(dir, 'cgroup.kill'), '1', { flag: 'r+' });
@@ -87,6 +89,15 @@ export async function removeCgroup(dir: string): Promise<void> {
     } catch (error) {
       if (errorCode(error) !== 'EBUSY' || performance.now() > endMs) return;
     }
+    await killMembers(dir);
+    await delay(RETRY_MS);
+  }
+}
+
+/** Ends a scope of systemd, and the processes in it; systemd removes its cgroup. Does nothing where there is none. */
+export async function endScope(dir: string): Promise<void> {
+  const endMs = performance.now() + REMOVE_TIMEOUT_MS;
+  while (existsSync(dir) && performance.now() < endMs) {
     await killMembers(dir);
     await delay(RETRY_MS);
   }

@@ -2,7 +2,7 @@
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, posix } from 'node:path';
 import { errorCode, errorText } from '../../../lib/errors.ts';
-import { type Mount, readCgroups, readMounts } from '../../../lib/proc.ts';
+import { type Mount, readCgroups, readMounts, readStat } from '../../../lib/proc.ts';
 
 /** Controllers that limits of services need. */
 export const CONTROLLERS = ['cpu', 'memory'] as const;
@@ -40,7 +40,7 @@ function readWords(path: string): string[] {
  * Folder of the cgroup `path` in one of the mounts of its hierarchy, of which each shows only what is below its root;
  * undefined where it is outside of all, as `..` says in a cgroup namespace, cgroup_namespaces(7).
  */
-function locate(mounts: readonly Mount[], path: string): { dir: string; isTop: boolean } | undefined {
+export function locate(mounts: readonly Mount[], path: string): { dir: string; isTop: boolean } | undefined {
   for (const { root, dir } of mounts) {
     const below = posix.relative(root, path);
     if (!below.startsWith('..') && !path.startsWith('/..')) return { dir: join(dir, below), isTop: below === '' };
@@ -67,10 +67,18 @@ function findWriteObstacle(paths: readonly string[]): string | null {
 function findMembersToMove(base: string, isTop: boolean): readonly number[] | string {
   // The real root has no such file, and is exempt from the rule.
   if (isTop && !existsSync(join(base, 'cgroup.type'))) return [];
+  if (!isTop && base.endsWith('.service')) {
+    return `the daemon's unit has no DelegateSubgroup=${DAEMON_CGROUP}, without which systemd may not start it again`;
+  }
   const members = readWords(join(base, 'cgroup.procs')).map(Number);
-  const others = members.filter((pid) => pid !== process.pid);
+  const others = members.filter((pid) => pid !== process.pid && !isOwnChild(pid));
   if (others.length === 0 || (isTop && !others.includes(0))) return members;
   return `other processes share the daemon's cgroup ${base}`;
+}
+
+/** True for the spawner, and for programs that the daemon runs for a moment. */
+function isOwnChild(pid: number): boolean {
+  return readStat(pid)?.parent === process.pid;
 }
 
 function findV1Place(controller: Controller, path: string, mounts: readonly Mount[]): CgroupPlace {

@@ -1,5 +1,6 @@
 /** Limits that a process puts on itself before its program runs: cgroups and resource limits. */
 import { readMaxOpenFilesLimit, readOpenFilesLimit } from '../../../lib/proc.ts';
+import type { Scope } from './systemd-scope.ts';
 
 /**
  * Limit on the open files of a service that asks for `wanted`, soft and hard alike; null leaves the daemon's. Only root can
@@ -35,6 +36,28 @@ shift
 exec "$@"
 `;
 
+/**
+ * `sh -c SCOPE_LAUNCHER sh <cgroup.procs> <XDG_RUNTIME_DIR or -> <systemd-run> <arguments…> -- <program> <arguments…>`
+ *
+ * The shell joins the scope, or becomes systemd-run, which makes it and becomes the program: pid and start time stay. The
+ * bus of a user's manager is found by XDG_RUNTIME_DIR, and the program gets its own again.
+ */
+const SCOPE_LAUNCHER = `
+if { echo $$ >"$1"; } 2>/dev/null; then
+  while [ "$1" != -- ]; do shift; done
+  shift
+elif [ "$2" = - ]; then
+  shift 2
+else
+  own=--setenv=XDG_RUNTIME_DIR=\${XDG_RUNTIME_DIR-$2}
+  run=$3
+  export XDG_RUNTIME_DIR="$2"
+  shift 3
+  set -- "$run" --user "$own" "$@"
+fi
+exec "$@"
+`;
+
 /** A program and its arguments. */
 export interface Command {
   readonly program: string;
@@ -63,4 +86,10 @@ export function wrapCommand(
   const joined = cgroups.map((dir) => `${dir}/cgroup.procs`);
   const args = ['-c', LAUNCHER, 'sh', ...words, ...joined, '--', command.program, ...command.args];
   return { program: '/bin/sh', args };
+}
+
+/** Wraps `command` so that it runs in the scope, which it makes if it is the first in it. */
+export function wrapInScope({ program, args }: Command, { dir, runtimeDir, words }: Scope): Command {
+  const place = [`${dir}/cgroup.procs`, runtimeDir ?? '-'];
+  return { program: '/bin/sh', args: ['-c', SCOPE_LAUNCHER, 'sh', ...place, ...words, '--', program, ...args] };
 }

@@ -7,38 +7,49 @@ import writeFileAtomic from 'write-file-atomic';
 import { errorText } from '../../../lib/errors.ts';
 import type { Service } from '../../../protocol/service.ts';
 import type { HomePaths } from '../../../state/paths.ts';
-import { makeCgroup, openPlaces, removeCgroup, writeSettings } from './cgroup.ts';
+import { endScope, killMembers, makeCgroup, openPlaces, removeCgroup, writeSettings } from './cgroup.ts';
 import { type CgroupLimits, type CgroupSetting, needsController, renderSettings } from './cgroup-settings.ts';
-import { CONTROLLERS, type Controller, findHostCgroups, type HostCgroups } from './host-cgroups.ts';
-import { type Command, grantOpenFiles, wrapCommand } from './launcher.ts';
+import { type CgroupPlace, CONTROLLERS, type Controller, findHostCgroups, type HostCgroups } from './host-cgroups.ts';
+import { type Command, grantOpenFiles, wrapCommand, wrapInScope } from './launcher.ts';
+import { OomKills } from './oom-kills.ts';
+import { findScopeManager, isScope, renderScope, type Scope, type ScopeManager } from './systemd-scope.ts';
 
 /** `run/<service>/limits.json`: limits of a launched service, for a later daemon. */
 const RecordSchema = v.object({
   cgroups: v.array(v.string()),
   notes: v.array(v.string()),
   open_files: v.nullable(v.number()),
+  memory_bytes: v.optional(v.nullable(v.number()), null),
 });
 type LimitRecord = v.InferOutput<typeof RecordSchema>;
 
-/** Limits that a service has. */
+/** Limits that a service has. Each method wraps a command that runs in its cgroups, in the same process. */
 export interface AppliedLimits {
   /** Limits that it asked for and does not have, each with the reason, for people. */
   readonly notes: readonly string[];
   /**
-   * Wraps `command` so that it runs within the limits, in the same process.
+   * The process of the service itself.
    *
    * @param fileBytes RLIMIT_FSIZE of the process, see {@link wrapCommand}; none leaves it
    */
-  wrap(command: Command, fileBytes?: number): Command;
-  /** As {@link AppliedLimits.wrap} without `open_files`: for a helper beside the process of the service. */
+  launch(command: Command, fileBytes?: number): Command;
+  /** A helper that starts with the service, before it or beside it; without `open_files`. */
+  assist(command: Command): Command;
+  /** A command in the service while it runs. */
   join(command: Command): Command;
 }
 
-function toApplied({ cgroups, notes, open_files }: LimitRecord): AppliedLimits {
+/** @param scope is made by the first process; null where there is none, or it is there already */
+function toApplied({ cgroups, notes, open_files }: LimitRecord, scope: Scope | null = null): AppliedLimits {
+  const start = (command: Command, openFiles: number | null, fileBytes?: number): Command =>
+    scope
+      ? wrapInScope(wrapCommand(command, openFiles, [], fileBytes), scope)
+      : wrapCommand(command, openFiles, cgroups, fileBytes);
   return {
     notes,
-    wrap: (command, fileBytes) => wrapCommand(command, open_files, cgroups, fileBytes),
-    join: (command) => wrapCommand(command, null, cgroups),
+    launch: (command, fileBytes) => start(command, open_files, fileBytes),
+    assist: (command) => start(command, null),
+    join: (command) => wrapCommand(command, open_files, cgroups),
   };
 }
 
@@ -49,16 +60,29 @@ function describeMissing(controller: Controller, limits: CgroupLimits, reason: s
   return `cpu_shares${limits.cpus === null ? ' has' : ' and cpus have'} no effect: ${reason}`;
 }
 
-/** Sets and removes the limits of the services of one home. */
+/** Parts of the host that limits are built on; found when the first service needs them. */
+export interface LimitsHost {
+  readonly findManager: () => ScopeManager | null;
+  /** May be followed by a move of the daemon to a cgroup of its own. */
+  readonly findCgroups: () => HostCgroups;
+}
+
+const REAL_HOST: LimitsHost = { findManager: findScopeManager, findCgroups: findHostCgroups };
+
+/**
+ * Sets and removes the limits of the services of one home. Each service has cgroups even where it asks for no limit, as far
+ * as the host has them: they tell its memory, and end the processes that it leaves.
+ */
 export class ServiceLimits {
   readonly #paths: HomePaths;
-  readonly #find: () => HostCgroups;
+  readonly #host: LimitsHost;
+  readonly #oomKills = new OomKills();
+  #manager: ScopeManager | null | undefined;
   #places: Promise<HostCgroups> | null = null;
 
-  /** @param find inspects the host; called for the first service that needs it, because it may move the daemon */
-  constructor(paths: HomePaths, find: () => HostCgroups = findHostCgroups) {
+  constructor(paths: HomePaths, host: LimitsHost = REAL_HOST) {
     this.#paths = paths;
-    this.#find = find;
+    this.#host = host;
   }
 
   /**
@@ -71,56 +95,97 @@ export class ServiceLimits {
   async apply({ name, open_files }: Service, wanted: CgroupLimits): Promise<AppliedLimits> {
     const openFiles = grantOpenFiles(open_files);
     const notes = openFiles.note === null ? [] : [openFiles.note];
-    const plan = await this.#plan(name, wanted, notes);
-    const record = { cgroups: [...plan.keys()], notes, open_files: openFiles.count };
+    const scope = this.#renderScope(name, wanted, notes);
+    const plan = scope ? new Map([[scope.dir, []]]) : await this.#plan(name, wanted, notes);
+    const memory_bytes = wanted.memoryBytes;
+    const record = { cgroups: [...plan.keys()], notes, open_files: openFiles.count, memory_bytes };
     if (plan.size === 0 && notes.length === 0 && openFiles.count === null) return toApplied(record);
     // Recorded before they are made, so that the next daemon knows all that a killed one left.
     await this.#write(name, record);
-    for (const [dir, settings] of plan) {
-      try {
-        await makeCgroup(dir);
-        notes.push(...(await writeSettings(dir, settings)));
-      } catch (error) {
-        notes.push(`its process is not limited: ${errorText(error)}`);
-        plan.delete(dir);
-      }
-    }
+    if (scope) await endScope(scope.dir);
+    else await this.#make(plan, notes);
     const made = { ...record, cgroups: [...plan.keys()] };
     await this.#write(name, made);
-    return toApplied(made);
+    this.#oomKills.watch(made.cgroups);
+    return toApplied(made, scope);
   }
 
   /** Limits of a service that an earlier daemon launched. */
   async recall(service: string): Promise<AppliedLimits> {
-    return toApplied(await this.#read(service));
+    const record = await this.#read(service);
+    this.#oomKills.watch(record.cgroups);
+    return toApplied(record);
   }
 
-  /** Removes the cgroups of a service that has ended, before its runtime folder goes. */
+  /** Limit of memory that the processes of a service have reached, bytes; null where they have not. */
+  async findExceeded(service: string): Promise<number | null> {
+    const { cgroups, memory_bytes } = await this.#read(service);
+    return this.#oomKills.happenedIn(cgroups) ? memory_bytes : null;
+  }
+
+  /** Kills the processes that a service left which has ended. */
+  async killLeft(service: string): Promise<void> {
+    const { cgroups } = await this.#read(service);
+    await Promise.all(cgroups.map(killMembers));
+  }
+
+  /** Removes the cgroups of a service that has ended, and what is left in them, before its runtime folder goes. */
   async release(service: string): Promise<void> {
     const { cgroups } = await this.#read(service);
-    await Promise.all(cgroups.map(removeCgroup));
+    this.#oomKills.forget(cgroups);
+    await Promise.all(cgroups.map((dir) => (isScope(dir) ? endScope(dir) : removeCgroup(dir))));
   }
 
   /** Unique among the homes of a host, which may share a parent. */
+  get #homeName(): string {
+    return createHash('sha256').update(this.#paths.home).digest('hex').slice(0, 8);
+  }
+
   #cgroupName(service: string): string {
-    const home = createHash('sha256').update(this.#paths.home).digest('hex').slice(0, 8);
-    return `monocore-${home}-${service}`;
+    return `monocore-${this.#homeName}-${service}`;
+  }
+
+  /** Null where no manager makes scopes. Missing controllers go to `notes`. */
+  #renderScope(service: string, wanted: CgroupLimits, notes: string[]): Scope | null {
+    if (this.#manager === undefined) this.#manager = this.#host.findManager();
+    const manager = this.#manager;
+    if (!manager) return null;
+    for (const controller of CONTROLLERS) {
+      if (manager.controllers.includes(controller) || !needsController(controller, wanted)) continue;
+      notes.push(describeMissing(controller, wanted, `it is not delegated to ${manager.dir}`));
+    }
+    return renderScope(manager, this.#cgroupName(service), this.#homeName, wanted);
   }
 
   /** Settings by cgroup: v2 has one for all controllers, v1 may have. Missing controllers go to `notes`. */
   async #plan(service: string, wanted: CgroupLimits, notes: string[]): Promise<Map<string, CgroupSetting[]>> {
     const plan = new Map<string, CgroupSetting[]>();
-    for (const controller of CONTROLLERS.filter((candidate) => needsController(candidate, wanted))) {
-      this.#places ??= openPlaces(this.#find());
-      const place = (await this.#places)[controller];
+    this.#places ??= openPlaces(this.#host.findCgroups());
+    for (const [controller, place] of Object.entries(await this.#places) as [Controller, CgroupPlace][]) {
+      const isNeeded = needsController(controller, wanted);
       if (place.type === 'unusable') {
-        notes.push(describeMissing(controller, wanted, place.reason));
+        if (isNeeded) notes.push(describeMissing(controller, wanted, place.reason));
         continue;
       }
+      // One is enough to tell its memory, and to find the processes that it leaves.
+      if (!isNeeded && controller !== 'memory') continue;
       const dir = join(place.dir, this.#cgroupName(service));
       plan.set(dir, [...(plan.get(dir) ?? []), ...renderSettings(place.version, controller, wanted)]);
     }
     return plan;
+  }
+
+  /** Makes the cgroups; those that cannot be made leave the plan and go to `notes`. */
+  async #make(plan: Map<string, CgroupSetting[]>, notes: string[]): Promise<void> {
+    for (const [dir, settings] of plan) {
+      try {
+        await makeCgroup(dir);
+        notes.push(...(await writeSettings(dir, settings)));
+      } catch (error) {
+        if (settings.length > 0) notes.push(`its process is not limited: ${errorText(error)}`);
+        plan.delete(dir);
+      }
+    }
   }
 
   async #write(service: string, record: LimitRecord): Promise<void> {
@@ -131,6 +196,6 @@ export class ServiceLimits {
   async #read(service: string): Promise<LimitRecord> {
     const text = await readFile(this.#paths.vm(service).limits, 'utf8').catch(() => '');
     const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), RecordSchema), text);
-    return parsed.success ? parsed.output : { cgroups: [], notes: [], open_files: null };
+    return parsed.success ? parsed.output : { cgroups: [], notes: [], open_files: null, memory_bytes: null };
   }
 }

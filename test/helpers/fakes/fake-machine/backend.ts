@@ -17,7 +17,7 @@ import { makeRuntimeFolder, openReadEnds, prepareInstance } from '../../../../sr
 const MACHINE = fileURLToPath(new URL('./machine.js', import.meta.url));
 
 /** A fake machine has no panics and no resets: all but a clean exit is a crash. */
-const observer: EndObserver = async ({ code }, asked) => (asked || code === 0 ? null : 'vm-crash');
+const observer: EndObserver = async ({ code }, asked) => (asked || code === 0 ? null : { reason: 'vm-crash' });
 
 class FakeMachineBackend extends HostBackend {
   async prepare(request: LaunchRequest, signal: AbortSignal): Promise<PreparedInstance> {

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { type CgroupPlace, findHostCgroups } from '../../../../src/vm/host/limits/host-cgroups.ts';
+import { defer } from '../../../helpers/temp.ts';
 import { makeFakeHost, v2Files } from '../../../helpers/vm/host-folders.ts';
 
 const V2: Record<string, readonly [string, string, string]> = { '': ['/', 'cgroup2', 'rw'] };
@@ -34,15 +36,21 @@ test('a hierarchy that is not mounted, or does not show the daemon, is unusable'
   assert.equal(reasonOf(memory), 'the cgroup hierarchy of the controller memory is not mounted');
 });
 
-test('under v2 a daemon alone in a delegated cgroup moves out of it', async (t) => {
-  const host = await makeFakeHost(t, ['0::/system.slice/monocore.service'], V2);
-  host.write({
-    ...v2Files('system.slice/monocore.service'),
-    'system.slice/monocore.service/cgroup.type': 'domain\n',
-  });
-  const dir = join(host.mounts, 'system.slice/monocore.service');
-  const place: CgroupPlace = { type: 'usable', version: 2, dir, evacuate: [process.pid] };
+test('under v2 a daemon moves out of a delegated cgroup with its own children', async (t) => {
+  const child = spawn('sleep', ['1000'], { stdio: 'ignore' });
+  defer(t, () => child.kill('SIGKILL'));
+  const host = await makeFakeHost(t, ['0::/daemons/monocore'], V2);
+  const members = [process.pid, child.pid!];
+  host.write({ ...v2Files('daemons/monocore', { members }), 'daemons/monocore/cgroup.type': 'domain\n' });
+  const dir = join(host.mounts, 'daemons/monocore');
+  const place: CgroupPlace = { type: 'usable', version: 2, dir, evacuate: members };
   assert.deepEqual(findHostCgroups(host.proc), { cpu: place, memory: place });
+});
+
+test('under v2 the cgroup of a unit of systemd keeps its processes: it could not be started again', async (t) => {
+  const host = await makeFakeHost(t, ['0::/system.slice/monocore.service'], V2);
+  host.write(v2Files('system.slice/monocore.service'));
+  assert.match(reasonOf(findHostCgroups(host.proc).cpu), /DelegateSubgroup=monocore-daemon/);
 });
 
 test('under v2 a daemon that has moved finds its place above it, with all controllers enabled', async (t) => {
