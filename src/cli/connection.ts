@@ -2,10 +2,15 @@
 import { readdirSync } from 'node:fs';
 import { MonocoreError } from '../lib/errors.ts';
 import { packageVersion } from '../lib/package-info.ts';
+import type { ServiceStatus } from '../protocol/service.ts';
 import { HomePaths, MAX_SOCKET_PATH_BYTES, resolveHome } from '../state/paths.ts';
+import { readStoredServices } from '../state/stored-services.ts';
 import { DaemonClient } from './client.ts';
-import { askStatus, startDaemon } from './daemon/process.ts';
+import { askStatus, awaitUnit, startDaemon } from './daemon/process.ts';
+import { findInstalledUnit, type Unit } from './daemon/systemd-unit.ts';
 import { type Colors, colorsFor } from './render/terminal-text.ts';
+
+const STOPPED = 'the daemon is stopped';
 
 export interface CliContext {
   readonly paths: HomePaths;
@@ -40,14 +45,23 @@ export function createContext(home: string | undefined): CliContext {
 export type StartPolicy = 'never' | 'always' | 'for-vms' | 'for-records';
 
 /**
- * Client of the home's daemon; null if none is running and `policy` does not start one.
+ * Client of the home's daemon; null if none is running and `policy` does not start one. Where a unit of systemd runs the
+ * daemon, no other one is started beside it.
  *
+ * @param isQuestion true: the command changes nothing, and has an answer without a daemon, too
  * @throws MonocoreError if the daemon cannot be reached or started
  */
-export async function connect(context: CliContext, policy: StartPolicy): Promise<DaemonClient | null> {
+export async function connect(
+  context: CliContext,
+  policy: StartPolicy,
+  isQuestion = false,
+): Promise<DaemonClient | null> {
   const client = new DaemonClient(context.paths.socket);
-  let status = await askStatus(client);
+  const unit = findInstalledUnit(context.paths.home);
+  let status = (await askStatus(client)) ?? (unit && (await awaitUnit(unit, client)));
   if (!status && !wantsDaemon(context.paths, policy)) return null;
+  if (!status && unit && isQuestion) return null;
+  if (!status && unit) throw unreachable(STOPPED, describeStart(unit));
   status ??= await startDaemon(context.paths, client);
   const version = packageVersion();
   if (status.version !== version) {
@@ -63,7 +77,27 @@ export async function connect(context: CliContext, policy: StartPolicy): Promise
 export async function requireDaemon(context: CliContext, policy: StartPolicy, hint: string): Promise<DaemonClient> {
   const client = await connect(context, policy);
   if (client) return client;
-  throw new MonocoreError('DaemonUnreachable', `no daemon is running for ${context.paths.home}`, { details: { hint } });
+  const unit = findInstalledUnit(context.paths.home);
+  if (unit) throw unreachable(STOPPED, describeStart(unit));
+  throw unreachable(`no daemon is running for ${context.paths.home}`, hint);
+}
+
+/** Services that the state files tell, to answer a question while the unit is stopped; a note on stderr says so. */
+export async function listStoredServices({ paths, stderr }: CliContext): Promise<readonly ServiceStatus[]> {
+  const { services, broken } = await readStoredServices(paths, Date.now());
+  const unit = findInstalledUnit(paths.home);
+  const notes = broken.map((problem) => `a state file is ignored: ${problem}`);
+  if (unit) notes.push(`${STOPPED}; ${describeStart(unit)}`);
+  for (const note of notes) stderr.write(`monocore: note: ${note}\n`);
+  return services;
+}
+
+function describeStart({ name, manager }: Unit): string {
+  return `to start it: ${manager} start ${name.replace(/\.service$/, '')}`;
+}
+
+function unreachable(message: string, hint: string): MonocoreError {
+  return new MonocoreError('DaemonUnreachable', message, { details: { hint } });
 }
 
 function wantsDaemon(paths: HomePaths, policy: StartPolicy): boolean {

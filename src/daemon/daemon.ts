@@ -238,9 +238,9 @@ function createDaemon(
     api.tell((remote) => remote.connectLogs(transfer(port, [port])));
   };
   /** Ends the threads; services run on. */
-  const close = async (): Promise<void> => {
+  const close = async (lastStatus = 'failed; the log of the daemon says why'): Promise<void> => {
     // First, because it asks the threads for signs of life.
-    await notifier?.close();
+    await notifier?.close(lastStatus);
     await api.stop((remote) => remote.close());
     await runtime.close();
   };
@@ -255,7 +255,7 @@ function createDaemon(
     async shutDown({ services }: ShutdownRequest): Promise<void> {
       notifier?.stopping(services === 'leave' ? 'ending, services run on' : 'stopping all services');
       if (services !== 'leave') await orchestrator.end({ suspend: services === 'suspend' });
-      await close();
+      await close(services === 'leave' ? `ended; ${summary()}` : 'ended with all services');
     },
     /** Shortens the stop of all services to its last steps. */
     hurry({ services }: ShutdownRequest): void {

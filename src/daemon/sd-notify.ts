@@ -100,8 +100,9 @@ export class ServiceNotifier {
     if (!this.#isBeating) void this.#beat();
   }
 
-  /** Resolves when all messages are sent. Later ones are dropped. */
-  async close(): Promise<void> {
+  /** Resolves when all messages are sent, the last status too: the manager shows it for as long as the daemon is gone. */
+  async close(lastStatus: string): Promise<void> {
+    if (!this.#isClosed) this.#send(`STATUS=${lastStatus}`);
     this.#isClosed = true;
     this.#cancelStatus?.();
     this.#cancelBeat?.();

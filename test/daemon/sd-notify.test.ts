@@ -59,7 +59,7 @@ describe('a service manager', () => {
         return checks.next();
       },
     });
-    defer(t, () => notifier.close());
+    defer(t, () => notifier.close('ended'));
     return { receiver, clock, reports, checks, notifier };
   }
 
@@ -68,11 +68,13 @@ describe('a service manager', () => {
     notifier.ready('2 services, 1 running');
     notifier.stopping('stopping all services');
     await receiver.until('STOPPING=1');
-    await notifier.close();
-    assert.deepEqual(receiver.messages.slice(0, 2), [
+    await notifier.close('ended');
+    const expected = [
       ['READY=1', 'STATUS=2 services, 1 running'],
       ['STOPPING=1', 'STATUS=stopping all services'],
-    ]);
+    ];
+    assert.deepEqual(receiver.messages.slice(0, 2), expected);
+    assert.deepEqual(receiver.messages.at(-1), ['STATUS=ended'], 'it is shown until the next start');
     assert.deepEqual(reports, []);
   });
 
@@ -85,9 +87,9 @@ describe('a service manager', () => {
     clock.advance(1000);
     await receiver.until('STATUS=3 services');
     notifier.status('4 services');
-    await notifier.close();
+    await notifier.close('ended');
     assert.equal(clock.timers, 0);
-    assert.deepEqual(receiver.messages, [['READY=1', 'STATUS=0 services'], ['STATUS=3 services']]);
+    assert.deepEqual(receiver.messages, [['READY=1', 'STATUS=0 services'], ['STATUS=3 services'], ['STATUS=ended']]);
   });
 
   test('without a watchdog gets no signs of life while the daemon runs', async (t) => {
@@ -140,7 +142,7 @@ describe('a service manager', () => {
     await eventually('the next beat to be awaited', () => clock.timers === 1);
     clock.advance(15_000);
     await receiver.until('EXTEND_TIMEOUT_USEC=30000000', first + 1);
-    await notifier.close();
+    await notifier.close('ended');
     assert.equal(clock.timers, 0);
   });
 
@@ -150,7 +152,7 @@ describe('a service manager', () => {
     notifier.ready('');
     notifier.stopping('');
     await eventually('the report', () => reports.length > 0);
-    await notifier.close();
+    await notifier.close('ended');
     assert.equal(reports.length, 1);
     assert.match(reports[0]!, /^cannot notify the service manager: .*systemd-notify/s);
   });

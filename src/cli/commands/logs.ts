@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { MonocoreError } from '../../lib/errors.ts';
 import { STREAM_NAMES, type StreamName } from '../../protocol/log-files/names.ts';
 import { filterOf, type LogQuery } from '../../protocol/log-files/queries.ts';
+import { select } from '../../protocol/selection.ts';
 import type { DaemonClient } from '../client.ts';
-import { type CliContext, requireDaemon } from '../connection.ts';
+import { type CliContext, connect, listStoredServices, requireDaemon } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
 import { catchInterrupt } from '../operation.ts';
 import { createRecordPrinter, type OutputFormat } from '../render/log-records.ts';
@@ -27,8 +28,9 @@ interface LogsOptions extends Partial<Readonly<Record<StreamName, boolean>>> {
 /** Prints the logs of services. @throws MonocoreError `Usage` for options that contradict each other */
 export async function logs(context: CliContext, options: LogsOptions, names: readonly string[]): Promise<number> {
   const query = toQuery(names, options);
-  const client = await requireDaemon(context, 'for-records', `earlier logs are in ${context.paths.logDir}`);
-  return writeLogs(context, client, query, options.json ? 'json' : 'text');
+  const client = await connect(context, 'for-records', true);
+  const format = options.json ? 'json' : 'text';
+  return client ? writeLogs(context, client, query, format) : writeStoredLogs(context, query, format);
 }
 
 function toQuery(names: readonly string[], options: LogsOptions): LogQuery {
@@ -55,20 +57,41 @@ function toQuery(names: readonly string[], options: LogsOptions): LogQuery {
  * @returns the exit code, `interrupted` after Ctrl-C
  * @throws MonocoreError the daemon's answer; `DaemonUnreachable` if the daemon ended before the last record
  */
-export async function writeLogs(
+export function writeLogs(
   context: CliContext,
   client: DaemonClient,
   query: LogQuery,
   format: OutputFormat = 'text',
 ): Promise<number> {
-  const { stdout, colors } = context;
+  return printLogs(context, format, async (write, signal) => {
+    for await (const chunk of client.logs(query, signal)) await write(chunk);
+  });
+}
+
+/** As {@link writeLogs} from the log files, where nothing can be followed. @throws MonocoreError `ServiceUnknown` */
+async function writeStoredLogs(context: CliContext, query: LogQuery, format: OutputFormat): Promise<number> {
+  const services = await listStoredServices(context);
+  if (services.length === 0) await requireDaemon(context, 'never', `earlier logs are in ${context.paths.logDir}`);
+  const chosen = select(services, { names: [...query.services], group: null }, context.paths.home);
+  const { readStoredLogs } = await import('../../logs/stored-logs.ts');
+  const stored = { ...query, services: chosen.map(({ name }) => name), follow: false };
+  return printLogs(context, format, (write, signal) =>
+    readStoredLogs(context.paths.logDir, stored, (bytes) => void write(Buffer.from(bytes)), signal),
+  );
+}
+
+async function printLogs(
+  { stdout, colors }: CliContext,
+  format: OutputFormat,
+  read: (write: (bytes: Buffer) => Promise<void>, signal: AbortSignal) => Promise<void>,
+): Promise<number> {
   const interrupt = catchInterrupt();
   const printer = createRecordPrinter(format, stdout.isTTY, colors);
   const write = async (bytes: Buffer): Promise<void> => {
     if (!stdout.write(bytes)) await once(stdout, 'drain');
   };
   try {
-    for await (const chunk of client.logs(query, interrupt.signal)) await write(printer.push(chunk));
+    await read((bytes) => write(printer.push(bytes)), interrupt.signal);
     await write(printer.end());
     return EXIT.done;
   } catch (error) {

@@ -1,5 +1,5 @@
 /** `monocore start`. */
-import { existsSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { loadForStart } from '../../config/load.ts';
@@ -7,6 +7,7 @@ import { maskControls } from '../../lib/control-characters.ts';
 import { MonocoreError } from '../../lib/errors.ts';
 import type { PlannedAction, StartRequestInput } from '../../protocol/api.ts';
 import type { Config } from '../../protocol/service.ts';
+import { readStoredServices } from '../../state/stored-services.ts';
 import type { DaemonClient } from '../client.ts';
 import { type CliContext, connect, requireDaemon } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -109,9 +110,12 @@ async function send(context: CliContext, client: DaemonClient, { body, names }: 
 
 /** Prints the plan. Starts no daemon for it, except for VMs without one: a new daemon would restart services by their policy. */
 async function showPlan(context: CliContext, { body, names }: Request): Promise<number> {
-  const client = await connect(context, 'for-vms');
+  const client = await connect(context, 'for-vms', true);
+  const { services } = client ? { services: [] } : await readStoredServices(context.paths, Date.now());
   const withoutDaemon = (name: string): PlannedAction => {
-    return { name, action: existsSync(context.paths.endedFile(name)) ? 'start' : 'create', reason: null };
+    const known = services.find((service) => service.name === name);
+    if (known && known.pid !== null) return { name, action: 'keep', reason: 'unless its config has changed' };
+    return { name, action: known ? 'start' : 'create', reason: null };
   };
   const actions = client ? (await client.plan(body)).actions : names.map(withoutDaemon);
   context.stdout.write(renderPlan(actions, context.colors) || 'nothing to do\n');

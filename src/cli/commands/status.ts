@@ -1,6 +1,8 @@
 /** `monocore status`. */
+import type { Selection } from '../../protocol/api.ts';
 import type { ServicesReply } from '../../protocol/http.ts';
-import { type CliContext, connect } from '../connection.ts';
+import { select } from '../../protocol/selection.ts';
+import { type CliContext, connect, listStoredServices } from '../connection.ts';
 import { createSelection } from '../options.ts';
 import { renderStatusTable } from '../render/status-table.ts';
 import { textOptionsFor } from '../render/terminal-text.ts';
@@ -13,11 +15,16 @@ export async function status(
 ): Promise<void> {
   const { stdout } = context;
   const selection = createSelection(names, options.group);
-  const client = await connect(context, 'for-records');
-  const reply = client
-    ? await client.servicesText(selection)
-    : JSON.stringify({ services: [] } satisfies ServicesReply);
+  const client = await connect(context, 'for-records', true);
+  const reply = client ? await client.servicesText(selection) : await readStored(context, selection);
   if (options.json) return void stdout.write(reply.endsWith('\n') ? reply : `${reply}\n`);
   const { services } = JSON.parse(reply) as ServicesReply;
   stdout.write(renderStatusTable(services, { ...textOptionsFor(stdout), now: Date.now() }));
+}
+
+/** The answer of a daemon, from the state files. @throws MonocoreError `ServiceUnknown` */
+async function readStored(context: CliContext, selection: Selection): Promise<string> {
+  const all = await listStoredServices(context);
+  const services = all.length === 0 ? [] : select(all, selection, context.paths.home);
+  return JSON.stringify({ services } satisfies ServicesReply);
 }

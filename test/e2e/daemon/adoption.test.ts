@@ -117,3 +117,22 @@ it('a daemon that is told to leave its services running does so', async (t) => {
   assert.equal((await home.status('plain')).pid, pid);
   assertNoneLost(home.lines('plain', 'stdout'), 0);
 });
+
+it('a daemon in the foreground takes over from one in the background, and its services run on', async (t) => {
+  const home = await makeTestHome(t);
+  await home.ok('start', '-f', writeConfig(home, { plain: { script: COUNTER, isolation: 'none' } }));
+  const before = await home.status('plain');
+  const ended = home.run(['daemon', 'run']);
+  await eventually('the take-over', async () => {
+    const { code, stdout } = await home.run(['daemon', 'status', '--json']);
+    return code === 0 && JSON.parse(stdout).settings.background === false;
+  });
+  assert.equal((await home.status('plain')).pid, before.pid);
+  const second = await home.run(['daemon', 'run']);
+  assert.equal(second.code, 3);
+  assert.match(second.stderr, /a monocore daemon runs already for the home/);
+  await home.ok('daemon', 'stop');
+  const { code, stderr } = await ended;
+  assert.equal(code, 0);
+  assert.match(stderr, /takes over from the daemon in the background \(process \d+\); its services run on/);
+});

@@ -42,18 +42,6 @@ describe('bad input', () => {
     assert.equal(existsSync(join(home.dir, 'daemon.sock')), false);
   });
 
-  it('a second daemon on one home is refused', async (t) => {
-    const home = await makeTestHome(t);
-    const file = join(home.dir, 'monocore.toml');
-    writeFileSync(file, VALID);
-    await home.ok('start', '-f', file);
-    const { code, stderr } = await home.run(['daemon', 'run']);
-    assert.notEqual(code, 0);
-    assertClear(stderr);
-    assert.match(stderr, /a monocore daemon runs already for the home/);
-    assert.equal((await home.status('one')).status, 'Started');
-  });
-
   it('a missing QEMU names the package, and no host process runs in the place of the VM', async (t) => {
     const home = await makeTestHome(t);
     const file = join(home.dir, 'monocore.toml');

@@ -1,13 +1,11 @@
 /** `monocore daemon install`: writes a systemd unit. */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { dirname, isAbsolute, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { errorCode, errorText, MonocoreError } from '../../../lib/errors.ts';
 import { isSource, packageRoot } from '../../../lib/package-info.ts';
-import { DaemonClient } from '../../client.ts';
 import type { CliContext } from '../../connection.ts';
-import { askStatus, type DaemonRunOptions, ownProgram, toSettings } from '../../daemon/process.ts';
-import { renderUnit, UNIT_MARK, UNIT_NAME, type UnitScope } from '../../daemon/systemd-unit.ts';
+import { type DaemonRunOptions, ownProgram, toSettings } from '../../daemon/process.ts';
+import { renderUnit, UNIT_MARK, UNIT_NAME, type UnitScope, unitFolder } from '../../daemon/systemd-unit.ts';
 
 /** Options of the command, and those of `daemon run` in the unit. */
 interface DaemonInstallOptions extends DaemonRunOptions {
@@ -30,8 +28,7 @@ export async function daemonInstall(context: CliContext, options: DaemonInstallO
   const path = join(unitFolder(scope), UNIT_NAME);
   writeUnit(path, unit, options.force ?? false);
   stdout.write(`${path}:\n\n${unit}\n`);
-  const daemon = await askStatus(new DaemonClient(paths.socket));
-  stdout.write(renderNextSteps(scope, daemon?.settings?.background ?? daemon !== null));
+  stdout.write(renderNextSteps(scope));
   // npx may empty its cache, and the unit's program with it.
   if (ownProgram().args.some((argument) => argument.includes('/_npx/'))) {
     const remedy = 'install monocore with npm, then run daemon install again';
@@ -47,14 +44,6 @@ function renderOwnUnit(scope: UnitScope, home: string, options: DaemonInstallOpt
     throw new MonocoreError('Usage', `the unit cannot be written: ${JSON.stringify(odd)} contains control characters`);
   }
   return renderUnit({ scope, execPath, args, home, workingDir, settings: toSettings(options) });
-}
-
-/** Folder of local units: systemd.unit(5). */
-function unitFolder(scope: UnitScope): string {
-  if (scope === 'system') return '/etc/systemd/system';
-  const { XDG_CONFIG_HOME: configured } = process.env;
-  // XDG Base Directory Specification: relative paths must be ignored.
-  return join(configured && isAbsolute(configured) ? configured : join(homedir(), '.config'), 'systemd', 'user');
 }
 
 function writeUnit(path: string, unit: string, force: boolean): void {
@@ -87,11 +76,9 @@ function readExisting(path: string): string | null {
   }
 }
 
-/** @param inTheWay a daemon runs in the background, so that the unit's daemon would be refused */
-function renderNextSteps(scope: UnitScope, inTheWay: boolean): string {
+function renderNextSteps(scope: UnitScope): string {
   const systemctl = scope === 'system' ? 'systemctl' : 'systemctl --user';
   const steps = [
-    ...(inTheWay ? ['monocore daemon stop --leave-running'] : []),
     `${systemctl} daemon-reload`,
     `${systemctl} enable --now ${UNIT_NAME}`,
     ...(scope === 'user' ? ['loginctl enable-linger    # keeps it running while you are logged out'] : []),

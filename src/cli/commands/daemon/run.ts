@@ -1,20 +1,26 @@
 /** `monocore daemon run`: this process becomes the daemon. */
 import { toWireError } from '../../../lib/errors.ts';
 import type { ErrorReply } from '../../../protocol/http.ts';
+import { DaemonClient } from '../../client.ts';
 import type { CliContext } from '../../connection.ts';
-import { type DaemonRunOptions, toSettings } from '../../daemon/process.ts';
+import { askStatus, type DaemonRunOptions, toSettings, waitForEnd } from '../../daemon/process.ts';
 import { exitCodeOf } from '../../exit-codes.ts';
 
 /** Time for open handles after the daemon's end: VMs that keep running hold sockets to it. */
 const EXIT_GRACE_MS = 50;
 
+/** Deadline of the end of a daemon in the background: it only ends its threads. */
+const TAKE_OVER_TIMEOUT_MS = 30_000;
+
 /**
- * Runs the daemon until it is asked to end.
+ * Runs the daemon until it is asked to end. One in the foreground takes the place of one in the background, whose services
+ * run on: otherwise a service manager could not start its unit once a command had started a daemon.
  *
  * @throws MonocoreError if it could not start; in the background the error goes to stderr as an `ErrorReply` instead
  */
 export async function daemonRun(context: CliContext, options: DaemonRunOptions): Promise<number> {
   try {
+    if (!options.background) await takeOver(context);
     const { runDaemon } = await import('../../../daemon/daemon.ts');
     const exitCode = await runDaemon({ home: context.paths.home, settings: toSettings(options) });
     // Fires only if something keeps the process alive.
@@ -26,4 +32,14 @@ export async function daemonRun(context: CliContext, options: DaemonRunOptions):
     context.stderr.write(`${JSON.stringify(reply)}\n`);
     return exitCodeOf(error);
   }
+}
+
+/** Ends a daemon in the background. @throws MonocoreError `CallTimeout` if it does not end */
+async function takeOver({ paths, stderr }: CliContext): Promise<void> {
+  const client = new DaemonClient(paths.socket);
+  const status = await askStatus(client);
+  if (!status?.settings?.background) return;
+  stderr.write(`monocore: takes over from the daemon in the background (process ${status.pid}); its services run on\n`);
+  await client.stopDaemon({ leave_running: true });
+  await waitForEnd(status.pid, TAKE_OVER_TIMEOUT_MS);
 }

@@ -2,8 +2,6 @@ import assert from 'node:assert/strict';
 import { lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import type { DaemonSettings } from '../../../../src/protocol/http.ts';
-import { makeDaemonStatus, sendJson, startFakeDaemon } from '../../../helpers/fakes/fake-daemon.ts';
 import { runCli } from '../../../helpers/processes/run-cli.ts';
 import { makeTempDir } from '../../../helpers/temp.ts';
 
@@ -95,20 +93,4 @@ test('a home that no unit can name is refused', async (t) => {
   const { exitCode, stderr } = await runCli(['--home', join(dir, 'a\nb'), 'daemon', 'install', '--print']);
   assert.equal(exitCode, 2);
   assert.match(stderr, /control characters/);
-});
-
-test('a daemon that a command has started is in the way, one of a unit is not', async (t) => {
-  const { home, install } = await prepare(t);
-  mkdirSync(home);
-  let background = true;
-  await startFakeDaemon(t, home, {
-    'GET /v1/daemon': (response) => {
-      const settings: DaemonSettings = { log_level: 'info', log_workers: 1, background, leave_running: false };
-      sendJson(response, makeDaemonStatus(home, { settings }));
-    },
-  });
-  const inTheWay = /\nnext:\n {2}monocore daemon stop --leave-running\n/;
-  assert.match((await install()).stdout.toString(), inTheWay);
-  background = false;
-  assert.doesNotMatch((await install()).stdout.toString(), inTheWay);
 });

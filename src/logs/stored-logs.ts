@@ -1,0 +1,28 @@
+/** Reading of log files while no daemon runs. */
+import type { LogQuery } from '../protocol/log-files/queries.ts';
+import { JobPool } from '../threads/job-pool.ts';
+import { readLogs } from './log-reading.ts';
+import { LogThread } from './logs-thread.ts';
+
+/**
+ * Passes the records of `query`, which does not follow, to `onChunk`; the bytes are valid until it returns. Main thread.
+ *
+ * @param signal ends the reading, which then resolves
+ * @throws MonocoreError of the log worker: `ServiceUnknown` for a service without log files
+ */
+export async function readStoredLogs(
+  logDir: string,
+  query: LogQuery,
+  onChunk: (bytes: Uint8Array) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const jobs = new JobPool();
+  const logs = new LogThread(logDir, () => {}, { runSearch: (job, options) => jobs.run(job, options) });
+  try {
+    await logs.start();
+    await readLogs(await logs.thread.ready(), query, onChunk, signal);
+  } finally {
+    await logs.stop();
+    await jobs.close();
+  }
+}

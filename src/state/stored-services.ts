@@ -1,0 +1,59 @@
+/** Services of a home as its state files tell them, for questions while no daemon runs. */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errorText } from '../lib/errors.ts';
+import { isRunning } from '../lib/proc.ts';
+import { NO_METRICS, type ServiceStatus } from '../protocol/service.ts';
+import type { SavedState } from '../protocol/state.ts';
+import { markGone, restoreState } from '../supervisor/saved-state.ts';
+import { NOT_BLOCKED, renderStatus } from '../supervisor/status.ts';
+import type { HomePaths } from './paths.ts';
+import { loadState } from './store.ts';
+
+const UNSUPERVISED = 'no daemon supervises it';
+
+/**
+ * Status of every service, sorted by name. Changes nothing. A process that ended while no daemon ran has no exit code here:
+ * the next daemon reads its record.
+ *
+ * @returns `broken` explains state files that cannot be read, for people
+ */
+export async function readStoredServices(
+  paths: HomePaths,
+  nowMs: number,
+): Promise<{ services: ServiceStatus[]; broken: string[] }> {
+  const broken: string[] = [];
+  const services = new Map<string, ServiceStatus>();
+  // A service whose end was not concluded has a file in both folders; that of the run is the later one.
+  for (const dir of [paths.endedDir, paths.runDir]) {
+    const names = await readdir(dir).catch(() => []);
+    for (const name of names.filter((file) => file.endsWith('.json'))) {
+      try {
+        const saved = await loadState(join(dir, name));
+        services.set(saved.service.name, toStatus(saved, nowMs));
+      } catch (error) {
+        broken.push(`${name}: ${errorText(error)}`);
+      }
+    }
+  }
+  return { services: [...services.values()].sort((one, other) => (one.name < other.name ? -1 : 1)), broken };
+}
+
+function toStatus(saved: SavedState, nowMs: number): ServiceStatus {
+  const { service, group, group_ip: groupIp, kernel, process: identity, status } = saved;
+  const isActive = typeof status === 'string' && identity !== null && isRunning(identity);
+  const isLost = typeof status === 'string' && status !== 'Unstarted' && !isActive;
+  const known = isLost ? markGone(saved, null, false, nowMs) : saved;
+  const rendered = renderStatus({
+    definition: { service, group, groupIp, kernel },
+    blocked: NOT_BLOCKED,
+    state: restoreState(known),
+    identity: null,
+    metrics: NO_METRICS,
+    createdAtMs: Date.parse(saved.created_at),
+    launchedAtMs: null,
+    notes: isActive ? [UNSUPERVISED] : [],
+  });
+  if (!isActive) return rendered;
+  return { ...rendered, status, pid: saved.pid ?? identity.pid, started_at: saved.started_at };
+}
