@@ -6,8 +6,8 @@ import type { ServiceStatus } from '../protocol/service.ts';
 import { HomePaths, MAX_SOCKET_PATH_BYTES, resolveHome } from '../state/paths.ts';
 import { readStoredServices } from '../state/stored-services.ts';
 import { DaemonClient } from './client.ts';
-import { askStatus, awaitUnit, startDaemon } from './daemon/process.ts';
-import { findInstalledUnit, type Unit } from './daemon/systemd-unit.ts';
+import { askStatus, awaitUnit, startDaemon, type Unit } from './daemon/process.ts';
+import { findInstalledUnit } from './daemon/systemd-unit.ts';
 import { type Colors, colorsFor } from './render/terminal-text.ts';
 
 const STOPPED = 'the daemon is stopped';

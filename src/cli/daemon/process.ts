@@ -14,7 +14,6 @@ import type { DaemonSettings, DaemonStatus, ErrorReply, LogLevel } from '../../p
 import { makeFolder } from '../../state/folder.ts';
 import type { HomePaths } from '../../state/paths.ts';
 import { type DaemonClient, isDaemonAbsent } from '../client.ts';
-import type { Unit } from './systemd-unit.ts';
 
 const run = promisify(execFile);
 
@@ -118,6 +117,12 @@ export async function startDaemon(
   } finally {
     launch.release();
   }
+}
+
+/** A unit and the command that manages it: `systemctl`, or `systemctl --user`. */
+export interface Unit {
+  readonly name: string;
+  readonly manager: string;
 }
 
 /** Status of a daemon that systemd is starting; null where its unit is stopped, or does not get it to answer. */

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import type { DaemonSettings } from '../../protocol/http.ts';
-import { settingOptions } from './process.ts';
+import { settingOptions, type Unit } from './process.ts';
 
 export type UnitScope = 'user' | 'system';
 
@@ -91,12 +91,6 @@ function quote(word: string): string {
 /** `%` begins a specifier, see systemd.unit(5). */
 function escapeSpecifiers(text: string): string {
   return text.replaceAll('%', '%%');
-}
-
-/** A unit and the command that manages it: `systemctl`, or `systemctl --user`. */
-export interface Unit {
-  readonly name: string;
-  readonly manager: string;
 }
 
 function managerOf(scope: UnitScope): string {
