@@ -325,8 +325,14 @@ export const SERVICE_KEYS = {
     DEFAULT_DISK_MIB,
     { inherited: true, needs: 'disk' },
   ),
-  user: optional('user of the host that the VM process runs as; the daemon must be root', type.User, {
+  user: optional(
+    'user that the command runs as: `user` or `user:group` of the guest, else of the image; for a plain process a user of the host',
+    type.CommandUser,
+    { inherited: true, unset: 'the default' },
+  ),
+  host_user: optional('user of the host that the VM process runs as; the daemon must be root', type.HostUser, {
     inherited: true,
+    needs: 'guest',
     unset: "the daemon's",
   }),
   open_files: optional('most open files of the VM process', amount.integer(MIN_OPEN_FILES, MAX_OPEN_FILES), {

@@ -43,6 +43,12 @@ export function isUser(text: string): boolean {
   return /^\d+$/.test(text) ? Number(text) <= MAX_USER_ID : /^[A-Za-z_][\w.-]{0,31}$/.test(text);
 }
 
+/** True for `user` or `user:group`, by name or number, as in images and compose files (image-spec, config.md, "User"). */
+export function isCommandUser(text: string): boolean {
+  const names = text.split(':');
+  return names.length <= 2 && names.every(isUser);
+}
+
 /** Bounds of what is read as a whole. */
 export const MAX_BYTES = Object.freeze({
   /** A config of thousands of services fits. */

@@ -4,6 +4,7 @@ import { DEFAULT_IMAGE_SETTINGS, ImageSettingsSchema } from './images.ts';
 import {
   Argument,
   amount,
+  isCommandUser,
   isUser,
   Line,
   listOf,
@@ -95,8 +96,10 @@ const ServiceFields = v.object({
   on_unhealthy: v.optional(OnUnhealthySchema, 'none'),
   /** Size of the guest's own disk, MiB, which keeps what the guest writes until `remove`; null keeps it in memory. */
   disk_mib: v.optional(v.nullable(amount(1)), null),
+  /** User of the command, `user` or `user:group`: in the guest, or of the host for isolation `none`. Null for the default. */
+  user: v.optional(v.nullable(v.pipe(v.string(), v.check(isCommandUser, 'is not a user or user:group'))), null),
   /** User of the host, by name or number, that the VM process runs as; null for the daemon's own. */
-  user: v.optional(v.nullable(v.pipe(v.string(), v.check(isUser, 'is not the name or number of a user'))), null),
+  host_user: v.optional(v.nullable(v.pipe(v.string(), v.check(isUser, 'is not the name or number of a user'))), null),
   /** Most open files of the process, RLIMIT_NOFILE of setrlimit(2); null leaves the daemon's. */
   open_files: v.optional(v.nullable(amount(1)), null),
   /** Weight against other services when processors are short, usually 1024; null leaves it to the kernel. */

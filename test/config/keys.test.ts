@@ -54,6 +54,7 @@ max_memory = "1GiB"
 on_unhealthy = "restart"
 disk = "2GiB"
 user = "nobody"
+host_user = "nobody"
 open_files = 100
 cpu_shares = 2
 [service.healthcheck]

@@ -37,6 +37,7 @@ test('a change names both values, as configs write them', () => {
     stop_timeout_ms: 90_000,
     stop_signal: 'SIGINT',
     user: 'nobody',
+    host_user: 'qemu',
   } as const;
   assert.deepEqual(between({ image: 'alpine:3.19' }, to), [
     'image changed from alpine:3.19 to alpine:3.20',
@@ -46,7 +47,8 @@ test('a change names both values, as configs write them', () => {
     'stop_timeout changed from 10s to 90s',
     'stop_signal changed from the default to INT',
     'disk changed from none to 1GiB',
-    "user changed from the daemon's to nobody",
+    'user changed from the default to nobody',
+    "host_user changed from the daemon's to qemu",
   ]);
   const ports = [
     { host: 8080, guest: 80, protocol: 'tcp' },
@@ -153,6 +155,7 @@ test('no key of a service differs without a word', () => {
     on_unhealthy: 'restart',
     disk_mib: 1,
     user: 'nobody',
+    host_user: 'qemu',
     open_files: 1,
     cpu_shares: 2,
     log: { ...DEFAULT_LOG_SETTINGS, format: 'json' },

@@ -4,7 +4,15 @@ import type { JsonSchema } from '@valibot/to-json-schema';
 import * as v from 'valibot';
 import { errorText } from '../../lib/errors.ts';
 import { parseImageReference } from '../../protocol/image-reference.ts';
-import { isUser, MAX_PATH_BYTES, nameRule, noControlsRule, noNulRule, reservedNameRule } from '../../protocol/input.ts';
+import {
+  isCommandUser,
+  isUser,
+  MAX_PATH_BYTES,
+  nameRule,
+  noControlsRule,
+  noNulRule,
+  reservedNameRule,
+} from '../../protocol/input.ts';
 import { StopSignalSchema } from '../../protocol/service.ts';
 import { kindOf } from '../languages/document.ts';
 import type { ParseContext, ScalarType } from './types.ts';
@@ -165,11 +173,14 @@ export const StopSignal = scalar(
   { print: (signal: string) => signal.slice(3) },
 );
 
-export const User = scalar(
-  v.pipe(
-    v.union([v.string(), v.number()], mustBe('a name or a number')),
-    v.check((user) => isUser(String(user)), 'is not the name or number of a user'),
-    v.transform(String),
-  ),
+const NameOrNumber = v.union([v.string(), v.number()], mustBe('a name or a number'));
+
+export const HostUser = scalar(
+  v.pipe(NameOrNumber, v.transform(String), v.check(isUser, 'is not the name or number of a user')),
   'the name or number of a user of this host',
+);
+
+export const CommandUser = scalar(
+  v.pipe(NameOrNumber, v.transform(String), v.check(isCommandUser, 'is not a user or user:group')),
+  'the name or number of a user, also with a group behind a colon',
 );

@@ -72,7 +72,7 @@ export function renderJobScript(service: Service, { serviceCommand, network, gro
     `guest_user=${quote(user ?? '')}`,
     `network=${flag(network)}`,
     // Without either, the built-in root is used.
-    `image=${flag(user !== null)}`,
+    `image=${flag(service.image !== null)}`,
     `shared_root=${flag(service.rootfs !== null)}`,
     `volumes=${flag(service.volumes.length > 0)}`,
     `secrets=${flag(secrets.length > 0)}`,

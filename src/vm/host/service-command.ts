@@ -12,7 +12,7 @@ export interface ServiceCommand {
   readonly envs: Readonly<Record<string, string>>;
   /** Absolute path where it runs. */
   readonly workdir: string;
-  /** User of an image: `user`, `user:group` or numbers; null where there is no image, and no user to become. */
+  /** User in the guest: `user`, `user:group` or numbers; null to stay root without looking anything up. */
   readonly user: string | null;
 }
 
@@ -24,11 +24,11 @@ const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
  *
  * @throws MonocoreError `Internal` for a service with an image
  */
-export function ownCommand({ name, command, args, envs, workdir }: Service): ServiceCommand {
+export function ownCommand({ name, command, args, envs, workdir, user }: Service): ServiceCommand {
   if (command === null || workdir === null) {
     throw new MonocoreError('Internal', `the command of ${name} is in its image`);
   }
-  return { command, args, envs, workdir, user: null };
+  return { command, args, envs, workdir, user };
 }
 
 /**
@@ -55,7 +55,7 @@ export function imageCommand(service: Service, defaults: ImageDefaults): Service
     envs: { ...parseEnv(defaults).envs, ...service.envs },
     // Some images leave out the slash; runtimes then take the path from the root.
     workdir: workdir.startsWith('/') ? workdir : `/${workdir}`,
-    user: defaults.user ?? '0',
+    user: service.user ?? defaults.user ?? '0',
   };
 }
 

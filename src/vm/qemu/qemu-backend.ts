@@ -120,7 +120,7 @@ export class QemuBackend extends HostBackend {
     const { qemu, machine, verdict } = await this.#platform(request.kernel);
     const obstacle = request.groupIndex === null ? null : groupObstacle(verdict.qemu_version);
     const groupIndex = obstacle === null ? request.groupIndex : null;
-    const user = await findUser(service.user);
+    const user = await findUser(service.host_user);
     const job = await makeJob({ ...request, groupIndex });
     const files = await findSharedFiles(service);
     await checkPortsAreFree(service, address, home);

@@ -40,6 +40,7 @@ test('a service with a name and a command gets every default', () => {
         on_unhealthy: 'none',
         disk_mib: 1024,
         user: null,
+        host_user: null,
         open_files: null,
         cpu_shares: null,
         log: DEFAULT_LOG_SETTINGS,
@@ -85,7 +86,8 @@ test('a config with every key comes out whole, and fits the schema of the protoc
     healthcheck = { http = ":80/health", interval = "1s", timeout = 0.5, retries = 2, start_period = 0 }
     on_unhealthy = "restart"
     disk = "2GiB"
-    user = "www-data"
+    user = "www-data:33"
+    host_user = "nobody"
     open_files = 4096
     cpu_shares = 512
   `);
@@ -128,7 +130,8 @@ test('a config with every key comes out whole, and fits the schema of the protoc
     },
     on_unhealthy: 'restart',
     disk_mib: 2048,
-    user: 'www-data',
+    user: 'www-data:33',
+    host_user: 'nobody',
     open_files: 4096,
     cpu_shares: 512,
     log: DEFAULT_LOG_SETTINGS,

@@ -55,7 +55,7 @@ describe('limits of a VM', () => {
 
   it('include the user: QEMU runs as it, owns nothing of the home, and stops in order', async () => {
     const script = 'trap "echo bye; exit 4" TERM; echo up; while :; do sleep 1; done';
-    const { error, service } = await startOne(scriptService('other-user', script, { user: 'nobody' }));
+    const { error, service } = await startOne(scriptService('other-user', script, { host_user: 'nobody' }));
     assert.equal(error, null);
     assert.deepEqual(usersOf(service.pid!), [NOBODY, NOBODY, NOBODY, NOBODY]);
     const entries = readdirSync(host.home, { recursive: true, encoding: 'utf8' });
@@ -74,7 +74,7 @@ describe('limits of a VM', () => {
     chmodSync(root, 0o700);
     const script = 'echo from the rootfs; while :; do busybox sleep 1; done';
     const { error, service } = await startOne(
-      scriptService('shared', script, { user: 'nobody', rootfs: root, command: 'sh' }),
+      scriptService('shared', script, { host_user: 'nobody', rootfs: root, command: 'sh' }),
     );
     assert.equal(error, null);
     assert.equal(usersOf(service.pid!)[1], NOBODY);
@@ -85,7 +85,7 @@ describe('limits of a VM', () => {
   });
 
   it('fail the start where there is no such user', async () => {
-    const { outcome, error } = await startOne(scriptService('nobody-at-all', 'true', { user: 'no-such-user' }));
+    const { outcome, error } = await startOne(scriptService('nobody-at-all', 'true', { host_user: 'no-such-user' }));
     assert.deepEqual([outcome, error], ['failed', 'the user no-such-user does not exist on this host']);
   });
 });

@@ -45,6 +45,23 @@ describe('a service in a guest', () => {
     assert.doesNotMatch(lines[6]!, /s3cret/);
   });
 
+  it('runs as the user of the guest that its config names, by number or from the files of its root', async () => {
+    const script = 'echo "$(id -u):$(id -g) $HOME"';
+    const reply = await host.orchestrator.start(
+      configOf([
+        scriptService('numbered', script, { user: '1000:100' }),
+        scriptService('named', script, { user: 'root' }),
+        scriptService('unknown', script, { user: 'nobody' }),
+      ]),
+    );
+    const errors = reply.services.map(({ error }) => error);
+    assert.deepEqual(errors.slice(0, 2), [null, null]);
+    assert.match(errors[2] ?? '', /the guest has no user nobody/);
+    for (const name of ['numbered', 'named']) await host.ended(name);
+    assert.deepEqual(host.lines('numbered', 'stdout'), ['1000:100 /']);
+    assert.deepEqual(host.lines('named', 'stdout'), ['0:0 /root']);
+  });
+
   it('gets its modules one by one where modprobe does not find them, as the kernel calls itself otherwise', async () => {
     const { image, modulesDir } = findKernel(null, join(host.home, 'kernel'), hostArchitecture());
     const dir = join(host.home, 'renamed');

@@ -31,6 +31,7 @@ export function scriptService(name: string, script: string, overrides: Partial<S
     on_unhealthy: 'none',
     disk_mib: null,
     user: null,
+    host_user: null,
     open_files: null,
     cpu_shares: null,
     log: DEFAULT_LOG_SETTINGS,

@@ -39,7 +39,7 @@ test('users and groups are found by name and by number, as container runtimes do
 
   assert.equal(find('0'), '0 0:0 /', 'a root without any /etc/passwd');
   assert.equal(find('1234:99'), '0 1234:99 /');
-  assert.equal(find('web'), '126 the image has no user web');
+  assert.equal(find('web'), '126 the guest has no user web');
 
   writeFileSync(join(root, 'etc/passwd'), PASSWD);
   writeFileSync(join(root, 'etc/group'), GROUP);
@@ -56,16 +56,16 @@ test('users and groups are found by name and by number, as container runtimes do
     ['4321:log', '0 4321:1500 /'],
     ['4321:end', '0 4321:1700 /'],
     [':log', '0 0:1500 /root'],
-    ['none', '126 the image has no user none'],
-    ['bad', '126 the image has no user bad'],
-    ['web:none', '126 the image has no group none'],
-    ['web:bad', '126 the image has no group bad'],
+    ['none', '126 the guest has no user none'],
+    ['bad', '126 the guest has no user bad'],
+    ['web:none', '126 the guest has no group none'],
+    ['web:bad', '126 the guest has no group bad'],
     ['2147483647', '0 2147483647:0 /'],
     ['2147483648', '126 2147483648 is not a valid user id'],
     ['99999999999999999999', '126 99999999999999999999 is not a valid user id'],
-    ['1:4294967296', '126 the image has no group 4294967296'],
-    ['$(id)', '126 the image has no user $(id)'],
-    ['*', '126 the image has no user *'],
+    ['1:4294967296', '126 the guest has no group 4294967296'],
+    ['$(id)', '126 the guest has no user $(id)'],
+    ['*', '126 the guest has no user *'],
   ] as const) {
     assert.equal(find(user), found, user);
   }

@@ -59,10 +59,12 @@ test('the working directory is that of the config, of the image, or the root', (
   assert.equal(programOf({ cmd, workdir: '/srv' }, { workdir: '/own' }).workdir, '/own');
 });
 
-test('a program of an image has a user, that of a service without one has none', () => {
+test('a program of an image has a user, any other has one that the config names', () => {
   assert.equal(programOf({ cmd: ['true'] }).user, '0');
   assert.equal(programOf({ cmd: ['true'], user: 'web:log' }).user, 'web:log');
+  assert.equal(programOf({ cmd: ['true'], user: 'web:log' }, { user: '1000' }).user, '1000', 'the config wins');
   assert.equal(ownCommand(scriptService('web', '')).user, null);
+  assert.equal(ownCommand(scriptService('web', '', { user: 'web' })).user, 'web');
   assert.throws(() => ownCommand({ ...scriptService('web', ''), command: null }), { code: 'Internal' });
 });
 
