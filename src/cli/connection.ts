@@ -8,6 +8,7 @@ import { readStoredServices } from '../state/stored-services.ts';
 import { DaemonClient } from './client.ts';
 import { askStatus, awaitUnit, startDaemon, type Unit } from './daemon/process.ts';
 import { findInstalledUnit } from './daemon/systemd-unit.ts';
+import { safeOutput } from './render/safe-output.ts';
 import { type Colors, colorsFor } from './render/terminal-text.ts';
 
 const STOPPED = 'the daemon is stopped';
@@ -32,7 +33,8 @@ export function createContext(home: string | undefined): CliContext {
       `the home ${paths.home} is too long: a unix socket's path has at most ${MAX_SOCKET_PATH_BYTES} bytes; use a shorter --home`,
     );
   }
-  return { paths, stdout: process.stdout, stderr: process.stderr, colors: colorsFor(process.stdout) };
+  const [stdout, stderr] = [process.stdout, process.stderr].map(safeOutput) as [NodeJS.WriteStream, NodeJS.WriteStream];
+  return { paths, stdout, stderr, colors: colorsFor(stdout) };
 }
 
 /**

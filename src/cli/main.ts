@@ -3,6 +3,7 @@ import { CommanderError } from 'commander';
 import { MonocoreError } from '../lib/errors.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 import { createParser } from './parser.ts';
+import { safeOutput } from './render/safe-output.ts';
 import { endOnBrokenOutput, textOptionsFor } from './render/terminal-text.ts';
 
 /** Runs a command line, given as in `process.argv`. Never throws. @returns the exit code, see `exit-codes.ts` */
@@ -29,6 +30,6 @@ async function reportParsing(error: CommanderError): Promise<number> {
 
 async function report(error: unknown): Promise<number> {
   const { renderFailure } = await import('./render/failure.ts');
-  process.stderr.write(renderFailure(error, textOptionsFor(process.stderr)));
+  safeOutput(process.stderr).write(renderFailure(error, textOptionsFor(process.stderr)));
   return exitCodeOf(error);
 }

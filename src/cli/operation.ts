@@ -5,6 +5,7 @@ import type { DaemonClient } from './client.ts';
 import type { CliContext } from './connection.ts';
 import { EXIT } from './exit-codes.ts';
 import { createPlainProgress, type Progress } from './progress/progress.ts';
+import { terminalOf } from './render/safe-output.ts';
 import { isChanging, renderFailures, type Verb } from './render/status-text.ts';
 import { textOptionsFor } from './render/terminal-text.ts';
 
@@ -64,7 +65,7 @@ export async function runOperation(
 async function createProgress({ stdout, stderr }: CliContext, verb: Verb, names: readonly string[]): Promise<Progress> {
   if (!stdout.isTTY || stdout.columns < MIN_COLUMNS) return createPlainProgress(verb, (text) => stdout.write(text));
   const { createTerminalProgress } = await import('./progress/terminal.ts');
-  return createTerminalProgress(verb, names, stdout, stderr);
+  return createTerminalProgress(verb, names, terminalOf(stdout), terminalOf(stderr));
 }
 
 /** Passes on the changes of `names` until the stream is aborted; the reply tells the result of the operation. */

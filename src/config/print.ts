@@ -4,6 +4,7 @@
  */
 import { stringify as stringifyToml } from 'smol-toml';
 import { stringify as stringifyYaml } from 'yaml';
+import { toPrintableJson } from '../lib/control-characters.ts';
 import { capabilitiesOf } from '../protocol/isolation.ts';
 import type { Config, Service } from '../protocol/service.ts';
 import { DOCUMENT_KEYS } from './keys.ts';
@@ -17,7 +18,7 @@ type Document = Readonly<Record<string, unknown>>;
 /** The text of a config; relative paths have become absolute. Pure. */
 export function writeConfig(config: Config, language: Language): string {
   const document = toTable(DOCUMENT_KEYS, config);
-  if (language === 'json') return `${JSON.stringify(document, null, 2)}\n`;
+  if (language === 'json') return `${toPrintableJson(document, 2)}\n`;
   return language === 'yaml' ? stringifyYaml(document, { lineWidth: 0 }) : `${stringifyToml(document)}\n`;
 }
 

@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { loadWithFileNames } from '../../config/load.ts';
 import { type Language, maskVariables, writeConfig } from '../../config/print.ts';
 import { configJsonSchema } from '../../config/schema/json-schema.ts';
+import { toPrintableJson } from '../../lib/control-characters.ts';
 import type { CliContext } from '../connection.ts';
 import { configPath } from '../selection.ts';
 
@@ -36,5 +37,5 @@ export async function showConfig(
 }
 
 export async function printSchema(context: CliContext): Promise<void> {
-  context.stdout.write(`${JSON.stringify(configJsonSchema(), null, 2)}\n`);
+  context.stdout.write(`${toPrintableJson(configJsonSchema(), 2)}\n`);
 }

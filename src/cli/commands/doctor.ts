@@ -1,5 +1,6 @@
 /** `monocore doctor`. */
 import { type Check, type DoctorReport, runDoctor } from '../../doctor/doctor.ts';
+import { toPrintableJson } from '../../lib/control-characters.ts';
 import { DaemonClient } from '../client.ts';
 import type { CliContext } from '../connection.ts';
 import { askStatus } from '../daemon/process.ts';
@@ -13,7 +14,7 @@ export async function doctor(context: CliContext, options: { readonly json?: boo
   const daemon = await askStatus(new DaemonClient(context.paths.socket)).catch(() => null);
   const report = await runDoctor(context.paths.home, daemon?.limits);
   context.stdout.write(
-    options.json ? `${JSON.stringify(report)}\n` : renderDoctor(report, textOptionsFor(context.stdout)),
+    options.json ? `${toPrintableJson(report)}\n` : renderDoctor(report, textOptionsFor(context.stdout)),
   );
   return report.ok ? EXIT.done : EXIT.failed;
 }

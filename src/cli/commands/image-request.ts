@@ -6,6 +6,7 @@ import { type CliContext, connect } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
 import { catchInterrupt } from '../operation.ts';
 import { createPlainDownloads, type Downloads } from '../progress/downloads.ts';
+import { terminalOf } from '../render/safe-output.ts';
 
 /** Runs a request without progress. */
 export async function withImages<Result>(
@@ -56,7 +57,7 @@ export async function followImages(
 async function createDownloads({ stdout, stderr }: CliContext): Promise<Downloads> {
   if (!stdout.isTTY) return createPlainDownloads((text) => stdout.write(text));
   const { createTerminalDownloads } = await import('../progress/terminal.ts');
-  return createTerminalDownloads(stdout, stderr);
+  return createTerminalDownloads(terminalOf(stdout), terminalOf(stderr));
 }
 
 /** Adds a hint to the error of a request whose daemon has ended. */

@@ -1,7 +1,7 @@
 /** `monocore images` and its commands. They need no daemon. */
 import { realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { maskControls } from '../../lib/control-characters.ts';
+import { maskControls, toPrintableJson } from '../../lib/control-characters.ts';
 import { formatDuration, formatSize } from '../../lib/units.ts';
 import { DEFAULT_IMAGE_SETTINGS, type ImageSummary, type RemovedImages } from '../../protocol/images.ts';
 import type { CliContext } from '../connection.ts';
@@ -13,7 +13,7 @@ import { followImages, withImages } from './image-request.ts';
 export async function listImages(context: CliContext, options: { readonly json?: boolean }): Promise<void> {
   const images = await withImages(context, (store) => store.list());
   const { stdout, colors } = context;
-  stdout.write(options.json ? `${JSON.stringify({ images })}\n` : renderImages(images, colors, Date.now()));
+  stdout.write(options.json ? `${toPrintableJson({ images })}\n` : renderImages(images, colors, Date.now()));
 }
 
 export async function removeImages(context: CliContext, _options: unknown, names: readonly string[]): Promise<void> {

@@ -1,4 +1,6 @@
 /** `monocore status`. */
+
+import { escapeJson } from '../../lib/control-characters.ts';
 import type { Selection } from '../../protocol/api.ts';
 import type { ServicesReply } from '../../protocol/http.ts';
 import { select } from '../../protocol/selection.ts';
@@ -17,7 +19,7 @@ export async function status(
   const selection = createSelection(names, options.group);
   const client = await connect(context, 'for-records', true);
   const reply = client ? await client.servicesText(selection) : await readStored(context, selection);
-  if (options.json) return void stdout.write(reply.endsWith('\n') ? reply : `${reply}\n`);
+  if (options.json) return void stdout.write(escapeJson(reply.endsWith('\n') ? reply : `${reply}\n`));
   const { services } = JSON.parse(reply) as ServicesReply;
   stdout.write(renderStatusTable(services, { ...textOptionsFor(stdout), now: Date.now() }));
 }

@@ -1,5 +1,6 @@
 /** Progress on a terminal: rows that are redrawn in place, one for each service, or the layers of images. */
 import { DefaultRenderer, Listr, ListrLogger, type ListrTaskWrapper, ProcessOutput } from 'listr2';
+import { maskLines } from '../../lib/control-characters.ts';
 import { type Deferred, deferred } from '../../lib/promises.ts';
 import { formatDuration } from '../../lib/units.ts';
 import type { ImageEvent } from '../../protocol/images.ts';
@@ -136,6 +137,9 @@ function visible(states: readonly BlobState[], screenLines: number): string[] {
   return [...running.map(blobRow), `${done} of ${states.length} layers are present`];
 }
 
+/** Reasons of failures and details of services come from outside. */
+const titleOf = (row: Row): string => maskLines(row.title());
+
 /** Draws the rows until the returned function is called; rows that have not ended by then are left as they are. */
 function showRows(rows: readonly Row[], stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream): () => Promise<void> {
   const rendererOptions = {
@@ -143,13 +147,13 @@ function showRows(rows: readonly Row[], stdout: NodeJS.WriteStream, stderr: Node
   };
   const list = new Listr<unknown, typeof DefaultRenderer, typeof DefaultRenderer>(
     rows.map((row) => ({
-      title: row.title(),
+      title: titleOf(row),
       task: async (_context, task): Promise<void> => {
         row.task = task;
         const how = await row.end.promise;
-        task.title = row.title();
-        if (how === 'left') task.skip(row.title());
-        if (how === 'failed') throw new Error(row.title());
+        task.title = titleOf(row);
+        if (how === 'left') task.skip(titleOf(row));
+        if (how === 'failed') throw new Error(titleOf(row));
       },
     })),
     {
@@ -166,7 +170,7 @@ function showRows(rows: readonly Row[], stdout: NodeJS.WriteStream, stderr: Node
   );
   const shown = list.run();
   const refresh = setInterval(() => {
-    for (const row of rows) if (row.task) row.task.title = row.title();
+    for (const row of rows) if (row.task) row.task.title = titleOf(row);
   }, REFRESH_INTERVAL_MS);
   return async () => {
     clearInterval(refresh);

@@ -1,6 +1,7 @@
 /** Errors on stderr. */
 import { inspect } from 'node:util';
 import { type ConfigProblem, formatProblem } from '../../config/problems.ts';
+import { maskLines } from '../../lib/control-characters.ts';
 import { type ErrorCode, errorText, hintOf, MonocoreError } from '../../lib/errors.ts';
 import { type TextOptions, wrap } from './terminal-text.ts';
 
@@ -26,10 +27,10 @@ export function renderFailure(
 ): string {
   const { colors, columns } = options;
   const lines = [
-    ...wrap(`${colors.red('monocore:')} ${errorText(error)}`, columns, '', INDENT),
+    ...wrap(`${colors.red('monocore:')} ${maskLines(errorText(error))}`, columns, '', INDENT),
     ...hintsFor(error, columns - INDENT.length).map((hint) => `${INDENT}${hint}`),
   ];
-  if (debug) lines.push(colors.dim(inspect(error)));
+  if (debug) lines.push(colors.dim(maskLines(inspect(error))));
   return `${lines.join('\n')}\n`;
 }
 
@@ -45,7 +46,7 @@ function hintsFor(error: unknown, columns: number): string[] {
     return hidden > 0 ? [...lines, `… and ${hidden} more`] : lines;
   }
   const hint = hintOf(error) ?? HINTS[code];
-  return hint === undefined ? [] : wrap(hint, columns);
+  return hint === undefined ? [] : wrap(maskLines(hint), columns);
 }
 
 function renderProblem(problem: ConfigProblem, columns: number): string[] {

@@ -93,3 +93,13 @@ test('an unreadable config is reported once', async () => {
   const error = await loadConfig('/').catch((cause: unknown) => cause);
   assert.match(renderFailure(error, PLAIN, false), /^monocore: \/ cannot be read: it is a directory; .*\n$/);
 });
+
+test('what a registry or a guest says in an error cannot steer the terminal', () => {
+  const details = { hint: 'run \u001b[2Jit' };
+  const error = new MonocoreError('ImageInvalid', 'the platform linux\u001b]0;X\u0007 is\nnot \u009bthis', { details });
+  for (const debug of [false, true]) {
+    const text = renderFailure(error, PLAIN, debug);
+    assert.doesNotMatch(text, /[^\P{Cc}\n]/u);
+    assert.match(text, /^monocore: the platform linux\ufffd\]0;X\ufffd is\n/);
+  }
+});

@@ -1,4 +1,5 @@
 /** `monocore daemon status`. */
+import { toPrintableJson } from '../../../lib/control-characters.ts';
 import { formatDuration } from '../../../lib/units.ts';
 import type { DaemonStatus, ThreadStatus } from '../../../protocol/http.ts';
 import { type CliContext, requireDaemon } from '../../connection.ts';
@@ -9,7 +10,7 @@ export async function daemonStatus(context: CliContext, options: { readonly json
   const hint = 'to start one with the services of monocore.toml: monocore start';
   const status = await (await requireDaemon(context, 'never', hint)).daemon();
   context.stdout.write(
-    options.json ? `${JSON.stringify(status)}\n` : renderDaemonStatus(status, Date.now(), context.colors),
+    options.json ? `${toPrintableJson(status)}\n` : renderDaemonStatus(status, Date.now(), context.colors),
   );
 }
 
