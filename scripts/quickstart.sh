@@ -21,8 +21,6 @@ case ${1:-} in
 esac
 
 readonly config=scripts/demo.toml
-# The groups of the demo.
-readonly groups=(demo web)
 
 bold='' plain=''
 if [[ -t 1 ]]; then bold=$'\e[1m' plain=$'\e[0m'; fi
@@ -34,13 +32,8 @@ monocore() { node dist/src/cli/bin.js "$@"; }
 to_stop=no
 
 stop_demo() {
-  local group
-  # Somebody else's services on a daemon that ran before are left alone.
-  if [[ $to_stop == daemon ]]; then
-    monocore stop && monocore daemon stop
-  else
-    for group in "${groups[@]}"; do monocore stop --group "$group"; done
-  fi
+  # The services of other projects are left alone, and so is a daemon that ran before.
+  monocore stop --file "$config" && { [[ $to_stop == services ]] || monocore daemon stop; }
 }
 
 finish() {
@@ -56,12 +49,12 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# Prints the first address of the service web, as `monocore status --json` has it.
+# Prints the first address of the service site, as `monocore status --json` has it.
 web_address() {
-  monocore status web --json | node -e '
+  monocore status site --json | node -e '
     const { services } = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
     const address = services[0]?.addresses[0];
-    if (address === undefined) throw new Error("the service web has no address");
+    if (address === undefined) throw new Error("the service site has no address");
     console.log(address);
   '
 }
@@ -74,7 +67,7 @@ fetch() {
     if ((attempt < 60)); then sleep 0.5; fi
   done
   echo "quickstart: $1 did not answer; what the service printed:" >&2
-  monocore logs web -n 20 >&2
+  monocore logs site -n 20 >&2
   return 1
 }
 
@@ -87,22 +80,22 @@ if monocore daemon status >/dev/null 2>&1; then to_stop=services; else to_stop=d
 monocore start --file "$config"
 
 heading 'Status'
-monocore status
+monocore status --file "$config"
 
-heading 'What the web service answers'
+heading 'What the service site answers'
 address=$(web_address)
 echo "GET $address"
 fetch "$address"
 
 heading 'What the services printed last'
-monocore logs -n 12
+monocore logs --file "$config" -n 12
 
 if [[ $keep == yes ]]; then
   heading 'The demo keeps running'
   echo "open       $address"
   # Not by npx, which remembers a checkout that was not built yet.
   readonly command="node $PWD/dist/src/cli/bin.js"
-  echo "follow     $command logs --follow"
-  echo "stop it    $command stop"
+  echo "follow     $command logs --file $config --follow"
+  echo "stop it    $command stop --file $config"
   echo "end all    $command daemon stop"
 fi

@@ -66,9 +66,11 @@ export class DaemonClient {
   }
 
   /** The answer as the daemon sent it, for `--json`. */
-  async servicesText({ names, group }: Selection): Promise<string> {
+  async servicesText({ names, group, project }: Selection): Promise<string> {
     const query = new URLSearchParams(names.map((name): [string, string] => ['name', name]));
     if (group !== null) query.append('group', group);
+    if (project) query.append('project', project.name);
+    if (project) query.append('folder', project.folder);
     return this.#readText(await this.#query(`/v1/services?${query}`));
   }
 

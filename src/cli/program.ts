@@ -51,10 +51,14 @@ function option<T>(flags: string, summary: string, parse?: (text: string, before
   return parse ? made.argParser(parse) : made;
 }
 
-const SERVICES = ['[names...]', 'services; without names and --group, all'] as const;
+const SERVICES = ['[names...]', 'services; without names, --group and --all, those of the project'] as const;
 
 const GROUP = option('-g, --group <group>', 'all services of a group');
-const FILE = option('-f, --file <path>', 'the config (default: monocore.toml, .yaml, .yml or .json)');
+const FILE = option(
+  '-f, --file <path>',
+  'the config (default: monocore.toml, .yaml, .yml or .json, here or in a folder above)',
+);
+const ALL = option('--all', 'all services of the home, of every project');
 const PROFILE = option('--profile <name>', 'include services with this profile; may be repeated', collectOption);
 const TIMEOUT = option('-t, --timeout <seconds>', 'time that services get to stop by themselves', parseTimeoutOption);
 const JSON_OUTPUT = option('--json', 'print JSON');
@@ -80,7 +84,7 @@ export const VERBS: readonly VerbRow[] = [
     name: 'start',
     alias: 'up',
     group: 'Services',
-    argument: SERVICES,
+    argument: ['[names...]', 'services; without names and --group, all of the config'],
     summary: 'start services and their dependencies',
     options: [
       FILE,
@@ -89,7 +93,8 @@ export const VERBS: readonly VerbRow[] = [
       GROUP,
       option('-a, --attach', 'follow the logs afterwards; Ctrl-C leaves the services running'),
       option('--watch', 'stay and apply every change of the config; Ctrl-C leaves the services running'),
-      option('--prune', 'stop running services that the config does not declare'),
+      option('--prune', 'stop running services of the project that the config does not declare'),
+      option('--take-over', 'move services of other projects that have the same names into this one'),
       option('--atomic', 'if a service fails, restore what ran before'),
       option('--dry-run', 'print what would be done, and do nothing'),
     ],
@@ -100,30 +105,32 @@ export const VERBS: readonly VerbRow[] = [
     alias: 'down',
     argument: SERVICES,
     summary: 'stop services',
-    options: [GROUP, TIMEOUT],
+    options: [FILE, GROUP, ALL, TIMEOUT],
     load: async () => (await import('./commands/change.ts')).stop,
   },
   {
     name: 'restart',
     argument: SERVICES,
     summary: 'stop services and start them again',
-    options: [GROUP, TIMEOUT],
+    options: [FILE, GROUP, ALL, TIMEOUT],
     load: async () => (await import('./commands/change.ts')).restart,
   },
   {
     name: 'status',
     alias: 'ps',
     argument: SERVICES,
-    summary: 'list services with their state and usage',
-    options: [GROUP, JSON_OUTPUT],
+    summary: 'list services with their state, ports and usage',
+    options: [FILE, GROUP, ALL, JSON_OUTPUT],
     load: async () => (await import('./commands/status.ts')).status,
   },
   {
     name: 'logs',
     alias: 'log',
-    argument: ['[names...]', 'services; without names, all'],
+    argument: ['[names...]', 'services; without names and --all, those of the project'],
     summary: 'print the output of services (default: stdout and stderr)',
     options: [
+      option('--file <path>', 'the config of the project'),
+      ALL,
       option('-f, --follow', 'print new records as they arrive, after the last 10 or all since --since'),
       option('-n, --lines <count>', 'only the last records', parseCountOption),
       option(
@@ -145,8 +152,8 @@ export const VERBS: readonly VerbRow[] = [
     name: 'remove',
     alias: 'rm',
     argument: SERVICES,
-    summary: 'stop services, forget them and delete their logs',
-    options: [GROUP],
+    summary: 'stop services, forget them and delete their logs and disks',
+    options: [FILE, GROUP, ALL, option('-y, --yes', 'do not ask')],
     load: async () => (await import('./commands/change.ts')).remove,
   },
 

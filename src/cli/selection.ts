@@ -1,6 +1,6 @@
 /** The config and the services of a start. Not in options.ts: most commands need none of the config's modules. */
 import { relative } from 'node:path';
-import { findConfig } from '../config/load.ts';
+import { findConfigFrom } from '../config/find.ts';
 import { didYouMean } from '../config/problems.ts';
 import { MonocoreError } from '../lib/errors.ts';
 import type { Selection } from '../protocol/api.ts';
@@ -39,10 +39,10 @@ export function selectFromConfig(config: Config, { names, group }: Selection): s
 }
 
 /**
- * Path of the config, as messages name it: `-f`, else the one in the current folder, without that folder.
+ * Path of the config, as messages name it: `-f`, else the one of the current folder or above it, relative to that folder.
  *
- * @throws MonocoreError `ConfigInvalid` if the folder has several
+ * @throws MonocoreError `ConfigInvalid` if a folder has several
  */
 export function configPath({ file }: { readonly file?: string }): string {
-  return file ?? relative('', findConfig(process.cwd()));
+  return file ?? relative('', findConfigFrom(process.cwd()) ?? 'monocore.toml');
 }

@@ -1,11 +1,12 @@
 /** Loading of a config file, in the CLI or in a program that uses the library, never in the daemon. */
-import { existsSync, realpathSync, statSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import * as v from 'valibot';
 import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
 import type { Config, Project } from '../protocol/service.ts';
 import { dotEnvOf, type Lookup, readEnvironment, resolveReferences } from './environment.ts';
+import { EXTENSIONS, fileError } from './find.ts';
 import { ConfigSyntaxError, type Document, Lines } from './languages/document.ts';
 import { parseJson } from './languages/json.ts';
 import { parseToml } from './languages/toml.ts';
@@ -26,8 +27,6 @@ const LANGUAGES = new Map<string, { readonly name: string; readonly parse: (text
   ['.yml', { name: 'YAML', parse: parseYaml }],
   ['.json', { name: 'JSON', parse: parseJson }],
 ]);
-
-const EXTENSIONS = [...LANGUAGES.keys()];
 
 /**
  * Reads a config file. Throws `ConfigInvalid`, whose `details` are all {@link ConfigProblem}s in order of position.
@@ -144,34 +143,6 @@ async function readConfigText(file: string): Promise<string> {
   }
 }
 
-/**
- * Path of the file in a folder that is named `monocore` and has a known extension; `monocore.toml` where there is none.
- * Throws `ConfigInvalid` where there are several, because none of them takes precedence.
- */
-export function findConfig(folder: string): string {
-  const found = EXTENSIONS.map((extension) => join(folder, `monocore${extension}`)).filter((path) => existsSync(path));
-  const [first, second] = found;
-  if (second === undefined) return first ?? join(folder, 'monocore.toml');
-  const names = found.map((path) => basename(path));
-  const list = `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
-  throw fileError(second, `${folder} has several configs: ${list}; name one with the -f option`);
-}
-
-/**
- * Path of the config that a command in `folder` means: the one of this folder, else of the nearest folder above it. Those
- * above count only if they belong to the user or to root: anybody may put a config into /tmp. Null where there is none.
- *
- * @throws MonocoreError `ConfigInvalid` where a folder has several
- */
-export function findConfigFrom(folder: string, user = process.getuid?.() ?? 0): string | null {
-  for (let current = folder; ; current = dirname(current)) {
-    const path = findConfig(current);
-    const owner = statSync(path, { throwIfNoEntry: false })?.uid;
-    if (owner !== undefined && (current === folder || [0, user].includes(owner))) return path;
-    if (current === dirname(current)) return null;
-  }
-}
-
 async function readBytes(file: string): Promise<Buffer> {
   try {
     const found = await stat(file);
@@ -206,12 +177,4 @@ function fromSystem(file: string, error: unknown): MonocoreError {
 
 function unreadableFile(file: string, reason: string, cause?: unknown): MonocoreError {
   return fileError(file, `${file} cannot be read: ${reason}`, cause);
-}
-
-/** The error of a config as a whole; its message says everything. */
-function fileError(file: string, message: string, cause?: unknown): MonocoreError {
-  return new MonocoreError('ConfigInvalid', message, {
-    details: [{ file, line: 1, column: 1, length: 1, path: '', message, expected: null, source: '' }],
-    cause,
-  });
 }

@@ -41,6 +41,11 @@ const PortSchema = v.object({
 });
 export type Port = v.InferOutput<typeof PortSchema>;
 
+/** A forwarded port with the address of the host that it is bound to. */
+export interface ForwardedPort extends Port {
+  readonly address: string;
+}
+
 /** A port as configs write it: `8080:80`, `5353:53/udp`. */
 export function formatPort({ host, guest, protocol }: Port): string {
   return `${host}:${guest}${protocol === 'udp' ? '/udp' : ''}`;
@@ -177,6 +182,8 @@ export interface ServiceStatus {
   readonly replica_of: string | null;
   /** Project that declared it; null where none is known. */
   readonly project: Project | null;
+  /** True when the config of its project no longer declares it. */
+  readonly undeclared: boolean;
   readonly group: string | null;
   readonly isolation: Isolation;
   readonly status: StatusName;
@@ -208,6 +215,8 @@ export interface ServiceStatus {
   readonly group_ip: string | null;
   readonly cpus: number;
   readonly ram_mib: number;
+  /** Ports of the host that lead to the guest. */
+  readonly ports: readonly ForwardedPort[];
   /** Addresses of the host that lead to the guest: `http://127.0.0.2:8080` for TCP, `udp://127.0.0.2:5353` for UDP. */
   readonly addresses: readonly string[];
   /** RFC 3339; when the command was started. */

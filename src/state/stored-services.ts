@@ -40,12 +40,12 @@ export async function readStoredServices(
 }
 
 function toStatus(saved: SavedState, nowMs: number): ServiceStatus {
-  const { service, group, group_ip: groupIp, kernel, process: identity, status } = saved;
+  const { service, group, group_ip: groupIp, kernel, project, undeclared, process: identity, status } = saved;
   const isActive = typeof status === 'string' && identity !== null && isRunning(identity);
   const isLost = typeof status === 'string' && status !== 'Unstarted' && !isActive;
   const known = isLost ? markGone(saved, null, false, nowMs) : saved;
   const rendered = renderStatus({
-    definition: { service, group, groupIp, kernel },
+    definition: { service, group, groupIp, kernel, project, undeclared },
     blocked: NOT_BLOCKED,
     state: restoreState(known),
     identity: null,

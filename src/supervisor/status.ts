@@ -125,7 +125,7 @@ export function renderStatus(snapshot: Snapshot): ServiceStatus {
   return {
     name: service.name,
     replica_of: service.replica_of,
-    project: definition.project ?? null,
+    ...membershipOf(definition),
     group: service.group,
     isolation: service.isolation,
     status: actual.status,
@@ -145,6 +145,7 @@ export function renderStatus(snapshot: Snapshot): ServiceStatus {
     group_ip: groupIp,
     cpus: service.cpus,
     ram_mib: service.ram_mib,
+    ports: service.ports.map((port) => ({ address: addressOf(definition), ...port })),
     addresses: service.ports.map(
       ({ protocol, host }) => `${protocol === 'udp' ? 'udp' : 'http'}://${addressOf(definition)}:${host}`,
     ),

@@ -18,19 +18,19 @@ function serviceNamed(name: string): Service {
 test('the demo declares four microVMs in two groups, with the built-in root', () => {
   assert.deepEqual(
     groups.map(({ name }) => name),
-    ['demo', 'web'],
+    ['demo', 'site'],
   );
   assert.deepEqual(
     services.map(({ name, group, isolation, rootfs }) => [name, group, isolation, rootfs]),
     [
       ['counter', 'demo', 'vm', null],
-      ['web', 'web', 'vm', null],
+      ['site', 'site', 'vm', null],
       ['report', 'demo', 'vm', null],
-      ['client', 'web', 'vm', null],
+      ['client', 'site', 'vm', null],
     ],
   );
-  assert.deepEqual(serviceNamed('web').ports, [{ host: 8080, guest: 80, protocol: 'tcp' }]);
-  assert.deepEqual(serviceNamed('client').depends_on, [{ service: 'web', condition: 'started' }]);
+  assert.deepEqual(serviceNamed('site').ports, [{ host: 8080, guest: 80, protocol: 'tcp' }]);
+  assert.deepEqual(serviceNamed('client').depends_on, [{ service: 'site', condition: 'started' }]);
 });
 
 test('every script of the demo is one that a shell can read', () => {

@@ -5,7 +5,8 @@ import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { findConfig, loadConfig, parseConfig } from '../../src/config/load.ts';
+import { findConfig } from '../../src/config/find.ts';
+import { loadConfig, parseConfig } from '../../src/config/load.ts';
 import type { ConfigProblem } from '../../src/config/problems.ts';
 import { detailsOf, serviceText } from '../helpers/config/harness.ts';
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { chown, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'node:test';
-import { findConfigFrom, loadConfig, loadProject } from '../../src/config/load.ts';
+import { findConfigFrom } from '../../src/config/find.ts';
+import { loadConfig, loadProject } from '../../src/config/load.ts';
 import { projectOf } from '../../src/config/project.ts';
 import { makeTempDir } from '../helpers/temp.ts';
 

@@ -25,7 +25,13 @@ const names = v.optional(
 );
 
 /** `GET /v1/services`. */
-export const ServicesQuerySchema = v.strictObject({ name: names, group: v.optional(once) });
+export const ServicesQuerySchema = v.pipe(
+  v.strictObject({ name: names, group: v.optional(once), project: v.optional(once), folder: v.optional(once) }),
+  v.check(
+    ({ project, folder }) => (project === undefined) === (folder === undefined),
+    'project and folder go together',
+  ),
+);
 
 const flag = v.optional(
   v.pipe(

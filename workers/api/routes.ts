@@ -6,7 +6,7 @@
  * |---|---|---|
  * | `GET /v1/daemon` | | `DaemonStatus` |
  * | `POST /v1/daemon/stop` | `DaemonStopRequest` | `{}` |
- * | `GET /v1/services?name=…&name=…&group=…` | | `ServicesReply` |
+ * | `GET /v1/services?name=…&name=…&group=…&project=…&folder=…` | | `ServicesReply` |
  * | `POST /v1/services/start` | `StartRequest` | `CommandReply` |
  * | `POST /v1/services/plan` | `StartRequest` | `PlanReply` |
  * | `POST /v1/services/stop`, `/restart`, `/remove` | `StopRequest` | `CommandReply` |
@@ -116,8 +116,9 @@ export function createRoutes({ control, logs, events, answers }: RouteContext): 
   });
 
   app.get('/v1/services', async (c) => {
-    const { name, group } = parseQuery(ServicesQuerySchema, c.req.queries());
-    const named = select(await control.services(), { names: name, group: null }, 'the daemon');
+    const { name, group, project, folder } = parseQuery(ServicesQuerySchema, c.req.queries());
+    const owner = project === undefined || folder === undefined ? null : { name: project, folder };
+    const named = select(await control.services(), { names: name, group: null, project: owner }, 'the daemon');
     // An empty group is not an error.
     const reply: ServicesReply = { services: named.filter((service) => (group ?? service.group) === service.group) };
     return c.json(reply);

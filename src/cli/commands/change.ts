@@ -1,45 +1,91 @@
 /** `monocore stop`, `restart` and `remove`. */
-import type { StopRequest } from '../../protocol/api.ts';
-import { type CliContext, connect, requireDaemon, type StartPolicy } from '../connection.ts';
+import { MonocoreError } from '../../lib/errors.ts';
+import type { Selection } from '../../protocol/api.ts';
+import type { ServiceStatus } from '../../protocol/service.ts';
+import type { DaemonClient } from '../client.ts';
+import { type CliContext, connect, requireDaemon } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
 import { runOperation } from '../operation.ts';
-import { createSelection } from '../options.ts';
+import { chooseServices, type ScopeOptions } from '../project.ts';
+import { confirm } from '../question.ts';
+import { describeData } from '../render/removal.ts';
 import type { Verb } from '../render/status-text.ts';
 
-interface ChangeOptions {
-  readonly group?: string;
+interface ChangeOptions extends ScopeOptions {
   /** Replaces each service's own stop timeout, milliseconds. */
   readonly timeout?: number;
 }
 
-export const stop = createAction('stop', 'for-vms', 'no services are running');
-/** Restarts services with the config that they were started with. */
-export const restart = createAction('restart', 'for-records', null);
-/** Stops services, forgets them and deletes their logs. */
-export const remove = createAction('remove', 'for-records', 'nothing to remove');
+export async function stop(context: CliContext, options: ChangeOptions, names: readonly string[]): Promise<number> {
+  const selection = await chooseServices(names, options, 'refuse');
+  const client = await connect(context, 'for-vms');
+  if (!client) return say(context, 'no services are running');
+  const services = await listServices(client, selection);
+  return change(context, client, 'stop', selection, services, options.timeout);
+}
 
-/** @param withoutDaemon message when no daemon is running and none is needed; null for a verb that needs one */
-function createAction(verb: Exclude<Verb, 'start'>, policy: StartPolicy, withoutDaemon: string | null) {
-  return async (context: CliContext, options: ChangeOptions, names: readonly string[]): Promise<number> => {
-    const { stdout } = context;
-    const selection = createSelection(names, options.group);
-    const all = selection.names.length === 0 && selection.group === null;
-    const request: StopRequest = { ...selection, all, timeout_ms: options.timeout ?? null };
-    const client =
-      withoutDaemon === null
-        ? await requireDaemon(context, policy, 'to start services: monocore start')
-        : await connect(context, policy);
-    if (!client) {
-      stdout.write(`${withoutDaemon}\n`);
-      return EXIT.done;
+/** Restarts services with the config that they were started with. */
+export async function restart(context: CliContext, options: ChangeOptions, names: readonly string[]): Promise<number> {
+  const selection = await chooseServices(names, options, 'refuse');
+  const client = await requireDaemon(context, 'for-records', 'to start services: monocore start');
+  const services = await listServices(client, selection);
+  // The daemon restarts one that the config no longer declares only by its own name.
+  const due = services.filter(({ name, undeclared }) => !undeclared || names.includes(name));
+  return change(context, client, 'restart', selection, due, options.timeout);
+}
+
+/**
+ * Stops services, forgets them and deletes their logs and disks.
+ *
+ * @throws MonocoreError `Usage` without `--yes` where nobody can be asked
+ */
+export async function remove(
+  context: CliContext,
+  options: ScopeOptions & { readonly yes?: boolean },
+  names: readonly string[],
+): Promise<number> {
+  const selection = await chooseServices(names, options, 'refuse');
+  const client = await connect(context, 'for-records');
+  if (!client) return say(context, 'nothing to remove');
+  const services = await listServices(client, selection);
+  if (services.length > 0 && !options.yes) {
+    const data = describeData(context.paths, services);
+    if (!process.stdin.isTTY || !context.stdout.isTTY) {
+      throw new MonocoreError('Usage', `remove deletes data, and nobody can be asked:\n${data}`, {
+        details: { hint: 'to delete it all the same: --yes' },
+      });
     }
-    // Refuses unknown names before anything is changed.
-    const { services } = await client.services(request);
-    if (services.length > 0) {
-      const shown = services.map(({ name }) => name);
-      return runOperation(context, client, verb, shown, (signal) => client[verb](request, signal));
-    }
-    stdout.write(`nothing to ${verb}\n`);
-    return EXIT.done;
-  };
+    context.stdout.write(data);
+    const answer = await confirm('Remove?', context.stdout);
+    if (!answer) return say(context, 'nothing was removed', answer === null ? EXIT.interrupted : EXIT.failed);
+  }
+  return change(context, client, 'remove', selection, services);
+}
+
+function say({ stdout }: CliContext, text: string, exitCode: number = EXIT.done): number {
+  stdout.write(`${text}\n`);
+  return exitCode;
+}
+
+/** @throws MonocoreError `ServiceUnknown`, before anything is changed */
+async function listServices(client: DaemonClient, selection: Selection): Promise<readonly ServiceStatus[]> {
+  return (await client.services(selection)).services;
+}
+
+async function change(
+  context: CliContext,
+  client: DaemonClient,
+  verb: Exclude<Verb, 'start'>,
+  selection: Selection,
+  services: readonly ServiceStatus[],
+  timeoutMs?: number,
+): Promise<number> {
+  const { names, group, project } = selection;
+  if (services.length === 0) {
+    return say(context, project ? `nothing to ${verb} in project ${project.name}` : `nothing to ${verb}`);
+  }
+  const all = names.length === 0 && group === null && !project;
+  const request = { ...selection, all, timeout_ms: timeoutMs ?? null };
+  const shown = services.map(({ name }) => name);
+  return runOperation(context, client, verb, shown, (signal) => client[verb](request, signal));
 }

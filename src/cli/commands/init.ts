@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, resolve } from 'node:path';
-import { findConfig } from '../../config/load.ts';
+import { findConfig } from '../../config/find.ts';
 import { didYouMean } from '../../config/problems.ts';
 import { errorCode, errorText, MonocoreError } from '../../lib/errors.ts';
 import { SHIPPERS, shipperConfig } from '../../manual/shippers.ts';

@@ -1,6 +1,7 @@
 /** `monocore logs`. */
 import { once } from 'node:events';
 import { MonocoreError } from '../../lib/errors.ts';
+import type { Selection } from '../../protocol/api.ts';
 import { STREAM_NAMES, type StreamName } from '../../protocol/log-files/names.ts';
 import { filterOf, type LogQuery } from '../../protocol/log-files/queries.ts';
 import { select } from '../../protocol/selection.ts';
@@ -8,13 +9,14 @@ import type { DaemonClient } from '../client.ts';
 import { type CliContext, connect, listStoredServices, requireDaemon } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
 import { catchInterrupt } from '../operation.ts';
+import { chooseServices, type ScopeOptions } from '../project.ts';
 import { createRecordPrinter, type OutputFormat } from '../render/log-records.ts';
 
 /** Records shown before those that follow. */
 const FOLLOW_TAIL = 10;
 
 /** Options of `logs`; a wanted stream is true. */
-interface LogsOptions extends Partial<Readonly<Record<StreamName, boolean>>> {
+interface LogsOptions extends ScopeOptions, Partial<Readonly<Record<StreamName, boolean>>> {
   readonly follow?: boolean;
   readonly lines?: number;
   /** Milliseconds since the epoch. */
@@ -28,9 +30,14 @@ interface LogsOptions extends Partial<Readonly<Record<StreamName, boolean>>> {
 /** Prints the logs of services. @throws MonocoreError `Usage` for options that contradict each other */
 export async function logs(context: CliContext, options: LogsOptions, names: readonly string[]): Promise<number> {
   const query = toQuery(names, options);
+  const selection = await chooseServices(names, options, 'all');
   const client = await connect(context, 'for-records', true);
   const format = options.json ? 'json' : 'text';
-  return client ? writeLogs(context, client, query, format) : writeStoredLogs(context, query, format);
+  if (!client) return writeStoredLogs(context, selection, query, format);
+  if (!selection.project) return writeLogs(context, client, query, format);
+  const services = (await client.services(selection)).services.map(({ name }) => name);
+  // A query without services would mean all of the home.
+  return services.length === 0 ? EXIT.done : writeLogs(context, client, { ...query, services }, format);
 }
 
 function toQuery(names: readonly string[], options: LogsOptions): LogQuery {
@@ -69,10 +76,15 @@ export function writeLogs(
 }
 
 /** As {@link writeLogs} from the log files, where nothing can be followed. @throws MonocoreError `ServiceUnknown` */
-async function writeStoredLogs(context: CliContext, query: LogQuery, format: OutputFormat): Promise<number> {
+async function writeStoredLogs(
+  context: CliContext,
+  selection: Selection,
+  query: LogQuery,
+  format: OutputFormat,
+): Promise<number> {
   const services = await listStoredServices(context);
   if (services.length === 0) await requireDaemon(context, 'never', `earlier logs are in ${context.paths.logDir}`);
-  const chosen = select(services, { names: [...query.services], group: null }, context.paths.home);
+  const chosen = select(services, selection, context.paths.home);
   const { readStoredLogs } = await import('../../logs/stored-logs.ts');
   const stored = { ...query, services: chosen.map(({ name }) => name), follow: false };
   return printLogs(context, format, (write, signal) =>

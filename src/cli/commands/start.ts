@@ -26,6 +26,7 @@ interface StartOptions {
   readonly attach?: boolean;
   readonly kernel?: string;
   readonly prune?: boolean;
+  readonly takeOver?: boolean;
   readonly atomic?: boolean;
   readonly dryRun?: boolean;
   readonly watch?: boolean;
@@ -39,7 +40,9 @@ interface Request {
   readonly files: readonly string[];
 }
 
-const RUN_ON = 'monocore: the services keep running; to stop them: monocore stop\n';
+function renderRunOn({ file }: StartOptions): string {
+  return `monocore: the services keep running; to stop them: monocore stop${file === undefined ? '' : ` -f ${file}`}\n`;
+}
 
 /**
  * Starts services and their dependencies, and the daemon if none is running.
@@ -68,7 +71,7 @@ export async function start(context: CliContext, options: StartOptions, names: r
     // Output since this start, and none of earlier runs.
     filter: { sinceMs: startedAtMs, untilMs: null, grep: null },
   });
-  if (end === EXIT.interrupted) context.stderr.write(`\n${RUN_ON}`);
+  if (end === EXIT.interrupted) context.stderr.write(`\n${renderRunOn(options)}`);
   return end;
 }
 
@@ -87,11 +90,11 @@ function checkOptions(names: readonly string[], { prune, attach, watch, dryRun }
 }
 
 async function readRequest(names: readonly string[], options: StartOptions): Promise<Request> {
-  const { prune = false, atomic = false, kernel } = options;
+  const { prune = false, atomic = false, takeOver: take_over = false, kernel } = options;
   const selection = createSelection(names, options.group);
   const loaded = await loadForStart(configPath(options), { profiles: options.profile ?? [], names });
   const config = kernel === undefined ? loaded.config : { ...loaded.config, kernel: checkKernel(kernel) };
-  const body = { ...selection, config, prune, atomic };
+  const body = { ...selection, config, prune, atomic, take_over };
   return { body, names: selectFromConfig(config, selection), files: loaded.files };
 }
 
@@ -102,9 +105,9 @@ function checkKernel(path: string): string {
   throw new MonocoreError('Usage', `--kernel: ${absolute} is not a file`);
 }
 
-async function send(context: CliContext, client: DaemonClient, { body, names }: Request): Promise<number> {
-  // Only the daemon knows which services --prune stops.
-  const shown = body.prune ? (await client.plan(body)).actions.map(({ name }) => name) : names;
+async function send(context: CliContext, client: DaemonClient, { body }: Request): Promise<number> {
+  // Only the daemon knows which services are stopped.
+  const shown = (await client.plan(body)).actions.map(({ name }) => name);
   return runOperation(context, client, 'start', shown, (signal) => client.start(body, signal));
 }
 
@@ -174,6 +177,6 @@ async function follow(
     watched.close();
     interrupt.release();
   }
-  stderr.write(`\n${RUN_ON}`);
+  stderr.write(`\n${renderRunOn(options)}`);
   return EXIT.interrupted;
 }

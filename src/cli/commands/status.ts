@@ -5,23 +5,27 @@ import type { Selection } from '../../protocol/api.ts';
 import type { ServicesReply } from '../../protocol/http.ts';
 import { select } from '../../protocol/selection.ts';
 import { type CliContext, connect, listStoredServices } from '../connection.ts';
-import { createSelection } from '../options.ts';
+import { chooseServices, type ScopeOptions } from '../project.ts';
 import { renderStatusTable } from '../render/status-table.ts';
 import { textOptionsFor } from '../render/terminal-text.ts';
 
 /** Prints the table of services, which is empty if no daemon is running. */
 export async function status(
   context: CliContext,
-  options: { readonly group?: string; readonly json?: boolean },
+  options: ScopeOptions & { readonly json?: boolean },
   names: readonly string[],
 ): Promise<void> {
   const { stdout } = context;
-  const selection = createSelection(names, options.group);
+  const { project = null, ...selection } = await chooseServices(names, options, 'all');
   const client = await connect(context, 'for-records', true);
-  const reply = client ? await client.servicesText(selection) : await readStored(context, selection);
+  // The table counts the services of other projects.
+  const asked = options.json ? { ...selection, project } : selection;
+  const reply = client ? await client.servicesText(asked) : await readStored(context, asked);
   if (options.json) return void stdout.write(escapeJson(reply.endsWith('\n') ? reply : `${reply}\n`));
   const { services } = JSON.parse(reply) as ServicesReply;
-  stdout.write(renderStatusTable(services, { ...textOptionsFor(stdout), now: Date.now() }));
+  const shown = select(services, { names: [], group: null, project }, 'the daemon');
+  const otherServices = services.length - shown.length;
+  stdout.write(renderStatusTable(shown, { ...textOptionsFor(stdout), now: Date.now(), otherServices }));
 }
 
 /** The answer of a daemon, from the state files. @throws MonocoreError `ServiceUnknown` */

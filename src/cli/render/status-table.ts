@@ -1,6 +1,7 @@
 /** The table of `monocore status`. */
 
 import { stripVTControlCharacters } from 'node:util';
+import stringWidth from 'string-width';
 import { maskControls } from '../../lib/control-characters.ts';
 import { formatDuration, formatSize } from '../../lib/units.ts';
 import { capabilitiesOf } from '../../protocol/isolation.ts';
@@ -12,21 +13,19 @@ import { type Colors, type TextOptions, wrap } from './terminal-text.ts';
 /** Mark of services that run without a VM, explained below the table. */
 const NO_VM_MARK = '*';
 
-/** To fit the columns of the terminal, those of the table move closer and then wrap between words. */
 interface TableOptions extends TextOptions {
   /** Milliseconds since the epoch, for the uptimes. */
   readonly now: number;
+  /** Number of services that are not shown because they belong to other projects. */
+  readonly otherServices?: number;
 }
+
+/** Columns that a narrow terminal goes without, the first one first; `--json` has everything. */
+const DISPENSABLE = ['IP', 'RAM', 'vCPUs', 'VM PID', 'Restarts', 'Memory', 'CPU', 'Group', 'Uptime'];
 
 /** The table, then the explanation of the mark, then remarks on services. Ends in a newline. */
 export function renderStatusTable(services: readonly ServiceStatus[], options: TableOptions): string {
-  const columns = tableColumns(options);
-  const isTooWide = (line: string) => stripVTControlCharacters(line).length > options.columns;
-  const narrow = { gap: 1, width: options.columns };
-  let lines = renderTable(columns, services);
-  if (lines.some(isTooWide)) lines = renderTable(columns, services, narrow);
-  // The remarks count the restarts, too.
-  if (lines.some(isTooWide)) lines = renderTable(columns.slice(0, -1), services, narrow);
+  const lines = fitTable(tableColumns(services, options), services, options);
   if (!services.every(hasGuest)) {
     lines.push('', `${NO_VM_MARK} a plain process of this host, not a VM (isolation = "none")`);
   }
@@ -37,7 +36,43 @@ export function renderStatusTable(services: readonly ServiceStatus[], options: T
     }),
   );
   if (remarks.length > 0) lines.push('', ...remarks);
+  const { otherServices = 0 } = options;
+  if (otherServices > 0) {
+    const others = otherServices === 1 ? '1 service of another project' : `${otherServices} services of other projects`;
+    lines.push('', `${others}; to see all: monocore status --all`);
+  }
   return `${lines.join('\n')}\n`;
+}
+
+/** Lines no wider than the terminal: columns move closer, then are left out, and at last cells are wrapped. */
+function fitTable(
+  all: readonly NamedColumn[],
+  services: readonly ServiceStatus[],
+  { columns: width, colors }: TableOptions,
+): string[] {
+  const render = (columns: readonly NamedColumn[], layout?: { readonly gap: number; readonly width?: number }) =>
+    renderTable(
+      columns.map(([head, ...rest]) => [colors.bold(head), ...rest]),
+      services,
+      layout,
+    );
+  const fits = (lines: readonly string[]) =>
+    lines.every((line) => stringWidth(stripVTControlCharacters(line)) <= width);
+  const wide = render(all);
+  if (fits(wide)) return wide;
+  for (let dropped = 0; dropped <= DISPENSABLE.length; dropped += 1) {
+    const without = new Set(DISPENSABLE.slice(0, dropped));
+    const lines = render(
+      all.filter(([head]) => !without.has(head)),
+      { gap: 1 },
+    );
+    if (fits(lines)) return lines;
+  }
+  const without = new Set(DISPENSABLE);
+  return render(
+    all.filter(([head]) => !without.has(head)),
+    { gap: 1, width },
+  );
 }
 
 function hasGuest({ isolation }: ServiceStatus): boolean {
@@ -48,9 +83,14 @@ function paintName(service: ServiceStatus, { red, yellow }: Colors): string {
   return service.error === null ? yellow(service.name) : red(service.name);
 }
 
-function tableColumns({ colors, now }: TableOptions): Column<ServiceStatus>[] {
-  const columns: Column<ServiceStatus>[] = [
+type NamedColumn = Column<ServiceStatus>;
+
+function tableColumns(services: readonly ServiceStatus[], { colors, now }: TableOptions): readonly NamedColumn[] {
+  const projects = new Set(services.map(({ project }) => (project ? `${project.name} ${project.folder}` : '')));
+  const project: NamedColumn = ['Project', 'left', (service) => maskControls(service.project?.name ?? '-')];
+  return [
     ['Service', 'left', ({ name }) => name],
+    ...(projects.size > 1 ? [project] : []),
     ['Group', 'left', ({ group }) => group],
     // Nothing limits a plain process.
     ['vCPUs', 'right', (service) => (hasGuest(service) ? service.cpus : null)],
@@ -66,8 +106,13 @@ function tableColumns({ colors, now }: TableOptions): Column<ServiceStatus>[] {
     ],
     ['Uptime', 'right', (service) => formatUptime(service, now)],
     ['Restarts', 'right', ({ restarts }) => restarts],
+    ['Ports', 'left', ({ ports = [] }) => ports.map(formatForward).join(', ') || null],
   ];
-  return columns.map(([head, ...rest]) => [colors.bold(head), ...rest]);
+}
+
+/** `127.0.0.2:8080->80`, as docker shows it; `/udp` behind it where it is one. */
+function formatForward({ address, host, guest, protocol }: ServiceStatus['ports'][number]): string {
+  return `${address}:${host}->${guest}${protocol === 'udp' ? '/udp' : ''}`;
 }
 
 function markedLabel(service: ServiceStatus): string {
@@ -100,6 +145,7 @@ function renderRemarks(service: ServiceStatus, nowMs: number): string[] {
     ...(service.health === 'unhealthy' ? [maskControls(`unhealthy: ${service.health_detail}`)] : []),
     ...remarkOnRestarts(service, nowMs),
     ...service.notes.map(maskControls),
+    ...(service.undeclared ? [`no longer in the config; to forget it: monocore remove ${service.name}`] : []),
   ];
 }
 

@@ -19,7 +19,14 @@ function cells(line: string | undefined): string[] {
 }
 
 test('a running service has its size, process, address, cost and age in its row', () => {
-  const [head, row, ...rest] = render([makeService()]);
+  const [head, row, ...rest] = render([
+    makeService({
+      ports: [
+        { address: '127.0.0.2', host: 8080, guest: 80, protocol: 'tcp' },
+        { address: '127.0.0.2', host: 53, guest: 53, protocol: 'udp' },
+      ],
+    }),
+  ]);
   assert.deepEqual(cells(head), [
     'Service',
     'Group',
@@ -32,6 +39,7 @@ test('a running service has its size, process, address, cost and age in its row'
     'Memory',
     'Uptime',
     'Restarts',
+    'Ports',
   ]);
   assert.deepEqual(cells(row), [
     'web',
@@ -45,6 +53,7 @@ test('a running service has its size, process, address, cost and age in its row'
     '123M',
     '3m 5s',
     '0',
+    '127.0.0.2:8080->80, 127.0.0.2:53->53/udp',
   ]);
   assert.deepEqual(rest, []);
 });
@@ -53,7 +62,7 @@ test('unknown values are dashes', () => {
   const [, row] = render([
     makeService({ group: null, status: 'Unstarted', pid: null, group_ip: null, started_at: null, metrics: NO_METRICS }),
   ]);
-  assert.deepEqual(cells(row), ['web', '-', '1', '128M', '-', 'not started', '-', '-', '-', '-', '0']);
+  assert.deepEqual(cells(row), ['web', '-', '1', '128M', '-', 'not started', '-', '-', '-', '-', '0', '-']);
 });
 
 test('short values fit a terminal of 80 columns', () => {
@@ -62,23 +71,47 @@ test('short values fit a terminal of 80 columns', () => {
   assert.ok(Math.max(...lines.map((line) => line.length)) <= 80, lines.join('\n'));
 });
 
-test('in a narrow terminal a long status is wrapped instead of the line', () => {
-  const unhealthy = { health: 'unhealthy', health_detail: 'status 503' } as const;
-  const web = makeService({ isolation: 'none', group_ip: null, pid: 1_234_567, ...unhealthy });
-  const lines = render([web, { ...web, name: 'stubborn' }], 80);
-  assert.ok(Math.max(...lines.slice(0, 5).map((line) => line.length)) <= 80, lines.join('\n'));
-  assert.match(lines[1]!, /^web .* running +.* 0$/);
-  assert.match(lines[2]!, /^ +\(unhealthy\)\*$/);
-});
-
-test('a table that is still too wide leaves out the restarts, which the remarks count', () => {
+test('a narrow terminal leaves out columns, and keeps the name, the status and the ports', () => {
   const web = makeService({
     ...{ name: 'stubborn', pid: 1_234_567, health: 'unhealthy', health_detail: 'status 503' },
-    ...{ restarts: 2, last_restart_reason: 'exit code 3' },
+    ports: [{ address: '127.0.0.2', host: 8080, guest: 80, protocol: 'tcp' }],
   });
-  const lines = render([web], 80);
-  assert.ok(Math.max(...lines.slice(0, 3).map((line) => line.length)) <= 80, lines.join('\n'));
-  assert.equal(lines.at(-1), 'stubborn: restarted 2 times; last reason: exit code 3');
+  const heads = [120, 100, 80, 60, 50].map((columns) => {
+    const lines = render([web, makeService()], columns);
+    assert.ok(Math.max(...lines.slice(0, 3).map((line) => line.length)) <= columns, lines.join('\n'));
+    assert.equal(lines.length, 5, 'no cell is wrapped');
+    return lines[0]!.trim().split(/ +/);
+  });
+  assert.deepEqual(heads[0]?.slice(-4), ['Memory', 'Uptime', 'Restarts', 'Ports']);
+  for (const head of heads.slice(1)) assert.ok(head.includes('Status') && head.includes('Ports'), head.join());
+  assert.deepEqual(heads.at(-1), ['Service', 'Status', 'Ports']);
+});
+
+test('cells are wrapped where no more columns can be left out', () => {
+  const lines = render([makeService({ health: 'unhealthy' })], 28);
+  assert.ok(Math.max(...lines.slice(0, 3).map((line) => line.length)) <= 28, lines.join('\n'));
+});
+
+test('the project is a column where there is more than one', () => {
+  const web = makeService({ project: { name: 'shop', folder: '/srv/shop' } });
+  const demo = makeService({ name: 'site', project: { name: 'demo', folder: '/opt/demo' } });
+  assert.equal(cells(render([web])[0])[1], 'Group');
+  assert.deepEqual(
+    render([web, demo, makeService()]).map((line) => cells(line)[1]),
+    ['Project', 'shop', 'demo', '-'],
+  );
+  // Of one name, but in two places.
+  const other = makeService({ project: { name: 'shop', folder: '/home/shop' } });
+  assert.equal(cells(render([web, other])[0])[1], 'Project');
+});
+
+test('services of other projects are counted below the table, and those that no config declares are named', () => {
+  const lines = renderStatusTable([makeService({ name: 'web-3', undeclared: true })], {
+    ...{ colors: NO_COLORS, now: NOW, columns: 80 },
+    otherServices: 2,
+  });
+  assert.match(lines, /\n\nweb-3: no longer in the config; .*monocore remove web-3\n/);
+  assert.match(lines, /\n\n2 services of other projects; to see all: monocore status --all\n$/);
 });
 
 test('a service that ended shows its exit code or signal, and no age', () => {

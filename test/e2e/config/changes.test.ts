@@ -48,7 +48,7 @@ it('plans, applies and watches changes of the config, and puts back what fails',
   assert.match(failed.stderr, /broken could not be started: .*\/nope/);
   await home.reached('web', 'Started');
   assert.deepEqual(home.lines('web', 'stdout'), ['up', 'second', 'up', 'up'], 'it ran, and runs as it did before');
-  await home.ok('remove', 'broken');
+  await home.ok('remove', '--yes', 'broken');
 
   write({ web: STAY, worker: `echo second; ${STAY}` });
   const watching = spawnCli(['--home', home.dir, 'start', '-f', file, '--watch', '--prune']);

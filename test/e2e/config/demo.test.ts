@@ -14,21 +14,21 @@ it('starts, shows, serves, logs and stops the demo', async (t) => {
   const home = await makeTestHome(t);
   const started = await home.run(['start', '-f', demo]);
   assert.equal(started.code, 0, started.stderr);
-  for (const name of ['counter', 'web', 'report', 'client'])
+  for (const name of ['counter', 'site', 'report', 'client'])
     assert.match(started.stdout + started.stderr, new RegExp(name));
 
   const report = await home.reached('report', 'Stopped');
   assert.equal(report.exit_code, 3);
   assert.equal(report.pid, null);
 
-  const web = await home.status('web');
-  assert.equal(web.isolation, 'vm');
-  for (const name of ['counter', 'web', 'client']) {
+  const site = await home.status('site');
+  assert.equal(site.isolation, 'vm');
+  for (const name of ['counter', 'site', 'client']) {
     const { status, pid } = await home.status(name);
     assert.equal(status, 'Started');
     assert.match(readlinkSync(`/proc/${pid}/exe`), /qemu-system/);
   }
-  const answer = await eventually('the web service to answer', () => fetch(web.addresses[0]!).catch(() => null));
+  const answer = await eventually('the site to answer', () => fetch(site.addresses[0]!).catch(() => null));
   assert.match(await answer.text(), /Hello from a microVM/);
 
   // The group's variable, and two services that do not share a file.
@@ -40,14 +40,14 @@ it('starts, shows, serves, logs and stops the demo', async (t) => {
   assert.match(logged, /ERROR \[report\] moon phase: cannot be measured\n/);
 
   const table = await home.ok('status');
-  assert.match(table, /Service.*Group.*vCPUs.*RAM.*VM PID.*Status.*IP.*CPU.*Memory.*Uptime.*Restarts/);
-  assert.match(table, /web.*127\.0\.0\.\d+/);
+  assert.match(table, /Service.*Group.*vCPUs.*RAM.*VM PID.*Status.*IP.*CPU.*Memory.*Uptime.*Restarts.*Ports/);
+  assert.match(table, /site.*127\.0\.0\.\d+:8080->80/);
 
-  assert.equal(statSync(join(home.dir, 'run', 'web')).mode & 0o777, 0o700);
+  assert.equal(statSync(join(home.dir, 'run', 'site')).mode & 0o777, 0o700);
   assert.equal(statSync(join(home.dir, 'daemon.sock')).mode & 0o777, 0o600);
-  assert.equal(JSON.parse(readFileSync(join(home.dir, 'run', 'web.json'), 'utf8')).status, 'Started');
+  assert.equal(JSON.parse(readFileSync(join(home.dir, 'run', 'site.json'), 'utf8')).status, 'Started');
 
-  await home.ok('stop');
+  await home.ok('stop', '-f', demo);
   assert.deepEqual(
     findProcesses(home.dir).filter(({ commandLine }) => commandLine.includes('qemu-system')),
     [],
@@ -56,6 +56,6 @@ it('starts, shows, serves, logs and stops the demo', async (t) => {
   assert.equal(counter.status, 'Stopped');
   assert.equal(counter.exit_code, 0);
   assert.match(home.lines('counter', 'stdout').at(-1)!, /^stopped at \d+$/);
-  await home.ok('remove');
+  await home.ok('remove', '--yes', '-f', demo);
   assert.deepEqual(JSON.parse(await home.ok('status', '--json')), { services: [] });
 });

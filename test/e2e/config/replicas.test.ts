@@ -35,7 +35,7 @@ it('stands for all of them, and for nothing else', { timeout: 60_000 }, async (t
   assert.equal((await home.ok('logs', 'web')).match(/ up$/gm)?.length, 4);
   await home.ok('stop', 'web');
   assert.deepEqual(await statuses(), ['web-1 Stopped', 'web-2 Stopped', 'web-3 Started']);
-  await home.ok('remove', 'web');
+  await home.ok('remove', '--yes', 'web');
   assert.deepEqual(await statuses(), ['web-3 Started']);
   const { code, stderr } = await home.run(['stop', 'web']);
   assert.equal(code, 2);

@@ -55,7 +55,7 @@ describe('after the daemon was killed', () => {
     );
     for (const name of ['guest', 'plain'] as const) assertNoneLost(home.lines(name, 'stdout'), 1);
 
-    await home.ok('stop');
+    await home.ok('stop', '--all');
     for (const name of ['guest', 'plain'] as const) {
       const status = await home.status(name);
       assert.deepEqual([status.status, status.exit_code, status.signal], ['Stopped', 143, 'SIGTERM']);

@@ -73,7 +73,7 @@ test('a service from an image is adopted, is asked and stopped as its image says
   await home.ok('images', 'prune');
   assert.equal(existsSync(store.root(image.digest)), true, 'what stands still uses its image, too');
 
-  await home.ok('remove', 'app');
+  await home.ok('remove', '--yes', 'app');
   await home.ok('images', 'prune');
   assert.deepEqual(readdirSync(store.rootsDir), []);
   await home.ok('images', 'rm', name);

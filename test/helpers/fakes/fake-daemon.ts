@@ -3,9 +3,10 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
 import type { TestContext } from 'node:test';
+import { selectFromConfig } from '../../../src/cli/selection.ts';
 import type { WireError } from '../../../src/lib/errors.ts';
 import { packageVersion } from '../../../src/lib/package-info.ts';
-import type { ControlEvent } from '../../../src/protocol/api.ts';
+import type { ControlEvent, StartRequest } from '../../../src/protocol/api.ts';
 import type { DaemonStatus } from '../../../src/protocol/http.ts';
 import { HomePaths } from '../../../src/state/paths.ts';
 
@@ -37,7 +38,7 @@ export function makeDaemonStatus(home: string, differences: Partial<DaemonStatus
 /**
  * Listens on the home's socket until the test has ended.
  *
- * @param handlers by `METHOD /path`; `GET /v1/daemon` and `GET /v1/events` have answers already
+ * @param handlers by `METHOD /path`; `GET /v1/daemon`, `GET /v1/events` and `plan` have answers already
  * @param known services that `GET /v1/events` begins with
  */
 export async function startFakeDaemon(
@@ -54,6 +55,11 @@ export async function startFakeDaemon(
       response.writeHead(200).flushHeaders();
       for (const event of known) response.write(`${JSON.stringify(event)}\n`);
       listeners.add(response);
+    },
+    'POST /v1/services/plan': (response, { body }) => {
+      const { config, ...selection } = body as StartRequest;
+      const actions = selectFromConfig(config, selection).map((name) => ({ name, action: 'create', reason: null }));
+      sendJson(response, { actions });
     },
     ...handlers,
   };

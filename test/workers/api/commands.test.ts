@@ -8,6 +8,7 @@ import { DAEMON_STATUS, makeStatus, startApi } from '../../helpers/api/harness.t
 import { configOf, scriptService } from '../../helpers/fakes/services.ts';
 
 const EMPTY_CONFIG = configOf([]);
+const SHOP = { name: 'shop', folder: '/srv/shop' };
 
 function errorOf(json: unknown) {
   return (json as ErrorReply).error;
@@ -32,6 +33,11 @@ test('services are selected by name, else by group', async (t) => {
   const replicas = ['web-1', 'web-2'].map((name) => makeStatus(name, { replica_of: 'web' }));
   const scaled = await startApi(t, { control: { services: async () => replicas } });
   assert.deepEqual((await scaled.ask('GET', '/v1/services?name=web')).json, { services: replicas });
+  const mixed = [makeStatus('db', { project: SHOP }), makeStatus('web', { project: { ...SHOP, folder: '/other' } })];
+  const owned = await startApi(t, { control: { services: async () => mixed } });
+  const ofShop = await owned.ask('GET', '/v1/services?project=shop&folder=%2Fsrv%2Fshop');
+  assert.deepEqual(ofShop.json, { services: mixed.slice(0, 1) });
+  assert.equal((await owned.ask('GET', '/v1/services?project=shop')).status, 400);
   const { status, json } = await ask('GET', '/v1/services?name=nobody');
   assert.deepEqual([status, errorOf(json).code], [404, 'ServiceUnknown']);
 });
@@ -57,7 +63,7 @@ test('commands reach the main thread with their defaults filled in, and its repl
   const answers = [
     await ask('POST', '/v1/services/start', { names: ['web'], config: EMPTY_CONFIG }),
     await ask('POST', '/v1/services/stop', { group: 'front', timeout_ms: 5 }),
-    await ask('POST', '/v1/services/restart', { names: ['web'] }),
+    await ask('POST', '/v1/services/restart', { project: SHOP }),
     await ask('POST', '/v1/services/remove', { all: true }),
   ];
   for (const { status, json } of answers) assert.deepEqual([status, json], [200, reply]);
@@ -65,7 +71,7 @@ test('commands reach the main thread with their defaults filled in, and its repl
   assert.deepEqual(calls, [
     ['start', { names: ['web'], group: null, config: EMPTY_CONFIG, prune: false, atomic: false, take_over: false }],
     ['stop', { names: [], group: 'front', all: false, timeout_ms: 5 }],
-    ['restart', { names: ['web'], group: null, all: false, timeout_ms: null }],
+    ['restart', { names: [], group: null, project: SHOP, all: false, timeout_ms: null }],
     ['remove', { names: [], group: null, all: true, timeout_ms: null }],
     ['stopDaemon', { leave_running: false }],
   ]);

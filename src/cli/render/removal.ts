@@ -1,0 +1,37 @@
+/** The data that a removal deletes. */
+import { readdirSync, statSync } from 'node:fs';
+import { formatSize } from '../../lib/units.ts';
+import type { ServiceStatus } from '../../protocol/service.ts';
+import type { HomePaths } from '../../state/paths.ts';
+import { padderOf } from './terminal-text.ts';
+
+/** Bytes that a file takes; null if there is none. */
+function sizeOnDisk(path: string): number | null {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  // st_blocks counts 512 bytes, see stat(2); a disk has holes.
+  return stats ? stats.blocks * 512 : null;
+}
+
+/** A line for each service: `web of project shop (running): logs 1.2 MiB, disk 34 MiB`. */
+export function describeData(paths: HomePaths, services: readonly ServiceStatus[]): string {
+  const logNames = listNames(paths.logDir);
+  const labels = services.map(({ name, project }) => (project ? `${name} of project ${project.name}` : name));
+  const pad = padderOf(labels);
+  const lines = services.map(({ name, pid }, index) => {
+    const logs = logNames
+      .filter((file) => file.startsWith(`${name}.`))
+      .reduce((sum, file) => sum + (sizeOnDisk(`${paths.logDir}/${file}`) ?? 0), 0);
+    const disk = sizeOnDisk(paths.disk(name));
+    const data = [`logs ${formatSize(logs)}`, ...(disk === null ? [] : [`disk ${formatSize(disk)}`])];
+    return `  ${pad(labels[index]!)}  ${data.join(', ')}${pid === null ? '' : ', running'}\n`;
+  });
+  return lines.join('');
+}
+
+function listNames(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
