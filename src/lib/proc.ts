@@ -4,6 +4,7 @@
  * share. Long because every parser of `/proc` is here.
  */
 import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from 'node:fs';
+import { join, posix } from 'node:path';
 import { errorCode } from './errors.ts';
 
 /** A process that runs now: a pid, or the reader itself. */
@@ -110,16 +111,18 @@ export function listPids(): number[] {
   return readdirSync('/proc').map(Number).filter(Number.isInteger);
 }
 
-/** A process and all that descend from it, without those whose parents have ended; empty when it has ended. */
-export function listTree(root: number): number[] {
+/** Finds, for any process, all that descend from it now, without those whose parents have ended. */
+export function readProcessTree(): (root: number) => number[] {
   const children = new Map<number, number[]>();
   for (const pid of listPids()) {
     const parent = readStat(pid)?.parent ?? 0;
     children.set(parent, [...(children.get(parent) ?? []), pid]);
   }
-  const tree = isAlive(root) ? [root] : [];
-  for (const pid of tree) tree.push(...(children.get(pid) ?? []));
-  return tree;
+  return (root) => {
+    const found = [...(children.get(root) ?? [])];
+    for (const pid of found) found.push(...(children.get(pid) ?? []));
+    return found;
+  };
 }
 
 interface Descriptor {
@@ -227,6 +230,21 @@ function parseCgroup(line: string): CgroupMembership {
 export function readCgroups(pid: Pid, procDir = '/proc'): CgroupMembership[] {
   const text = procDir === '/proc' ? readProcessFile(pid, 'cgroup') : readFileSync(`${procDir}/${pid}/cgroup`, 'utf8');
   return (text ?? '').split('\n').filter(Boolean).map(parseCgroup);
+}
+
+/**
+ * Folder of the cgroup `path` in one of the mounts of its hierarchy, of which each shows only what is below its root;
+ * undefined where it is outside of all, as `..` says in a cgroup namespace, cgroup_namespaces(7).
+ */
+export function findCgroupFolder(
+  mounts: readonly Mount[],
+  path: string,
+): { readonly dir: string; readonly isTop: boolean } | undefined {
+  for (const { root, dir } of mounts) {
+    const below = posix.relative(root, path);
+    if (!below.startsWith('..') && !path.startsWith('/..')) return { dir: join(dir, below), isTop: below === '' };
+  }
+  return undefined;
 }
 
 /** Bytes that a process made the block layer read and write since it started. */

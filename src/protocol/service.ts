@@ -154,7 +154,7 @@ export type Config = v.InferOutput<typeof ConfigSchema>;
 export const MetricsSchema = v.object({
   /** Per cent of one core since the previous sample; null before the second one. */
   cpu_usage: v.nullable(v.number()),
-  /** Resident memory, bytes. */
+  /** Resident memory of all processes of the service, bytes. */
   memory_usage: v.nullable(v.number()),
   /** Bytes since the previous sample. */
   disk_read_bytes: v.nullable(v.number()),

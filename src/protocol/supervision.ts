@@ -16,7 +16,7 @@ export const RestartSettingsSchema = v.object({
   max_restarts: v.nullable(amount(1)),
   /** A run of this length, healthy where there is a health check, resets the row and the back-off. Milliseconds. */
   reset_ms: amount(),
-  /** Resident memory of its process above which it is restarted, bytes; null for no limit. */
+  /** Resident memory of its processes above which it is restarted, bytes; null for no limit. */
   max_memory_bytes: v.nullable(amount(1)),
 });
 type RestartSettings = v.InferOutput<typeof RestartSettingsSchema>;

@@ -1,10 +1,12 @@
 /** Watched processes: the files that each holds open, and its last reading. */
-import type { openProcFiles, ProcFiles } from '../../src/lib/proc.ts';
+import { type openProcFiles, type ProcFiles, readProcessTree } from '../../src/lib/proc.ts';
 import type { Metrics } from '../../src/protocol/service.ts';
+import { ServiceGroup } from './service-group.ts';
 import { metricsBetween, NOTHING_READ, type ProcessId, type Reading, type UsagePoller } from './usage.ts';
 
 interface Watched extends ProcessId {
   readonly files: ProcFiles;
+  readonly group: ServiceGroup;
   last: Reading;
 }
 
@@ -27,7 +29,9 @@ export class Sampler {
   watch(service: string, pid: number): void {
     this.unwatch(service);
     const files = this.#open(pid);
-    if (files) this.#watched.set(service, { pid, startTicks: files.startTicks, files, last: NOTHING_READ });
+    if (!files) return;
+    const group = new ServiceGroup(pid);
+    this.#watched.set(service, { pid, startTicks: files.startTicks, files, group, last: NOTHING_READ });
   }
 
   /** Unknown names are ignored. */
@@ -42,11 +46,16 @@ export class Sampler {
     const batch = [...this.#watched];
     const usages = await this.#poller.poll(batch.map(([, watched]) => watched));
     this.#dropEnded();
+    // Where cgroups list the processes of every service, nobody looks at all of the host.
+    const descendantsOf = batch.some(([, { group }]) => group.needsTree) ? readProcessTree() : () => [];
     const samples: Record<string, Metrics> = {};
     for (const [service, watched] of batch) {
       // It may have been unwatched, or replaced, while pidusage was reading.
       if (this.#watched.get(service) !== watched) continue;
-      const reading = { usage: usages.get(watched.pid) ?? null, disk: watched.files.readDiskBytes() };
+      const { pid, group, files } = watched;
+      const main = usages.get(pid);
+      const usage = main ? group.read(main, group.needsTree ? descendantsOf(group.root) : []) : null;
+      const reading = { usage, disk: files.readDiskBytes() };
       samples[service] = metricsBetween(watched.last, reading);
       watched.last = reading;
     }

@@ -17,7 +17,7 @@ import pidusage from 'pidusage';
 import { type DiskBytes, listDescriptors } from '../../src/lib/proc.ts';
 import type { Metrics } from '../../src/protocol/service.ts';
 
-interface Usage {
+export interface Usage {
   /** CPU time in user and kernel mode since the start of the process, milliseconds. */
   readonly cpuTimeMs: number;
   /** Time since the start of the process, milliseconds, to hundredths of a second. */

@@ -8,8 +8,8 @@ import {
   isSameProcess,
   listDescriptors,
   listPids,
-  listTree,
   type ProcessIdentity,
+  readProcessTree,
   readStat,
   signalProcess,
 } from '../../lib/proc.ts';
@@ -24,8 +24,7 @@ export function killGroup(leader: ProcessIdentity): void {
 /** Kills the processes that descend from a shim, those outside of its group among them; the shim itself lives on. */
 export function killTree(shim: ProcessIdentity): void {
   if (!isSameProcess(shim)) return;
-  const [, ...others] = listTree(shim.pid);
-  for (const pid of others) {
+  for (const pid of readProcessTree()(shim.pid)) {
     const identity = identify(pid);
     if (identity) signalProcess(identity, 'SIGKILL', 'process');
   }

@@ -7,12 +7,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { openProcFiles, type ProcFiles, readStat } from '../../../src/lib/proc.ts';
+import { makeCgroup, removeCgroup } from '../../../src/vm/host/limits/cgroup.ts';
+import { findHostCgroups } from '../../../src/vm/host/limits/host-cgroups.ts';
 import { Sampler } from '../../../workers/metrics/sampler.ts';
 import { UsagePoller } from '../../../workers/metrics/usage.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { startFixture } from '../../helpers/processes/fixture.ts';
 import { readCpuMs, readResidentBytes } from '../../helpers/processes/usage.ts';
-import { makeTempDir } from '../../helpers/temp.ts';
+import { defer, makeTempDir } from '../../helpers/temp.ts';
 
 const MAX_AGE_MS = 60_000;
 const TMPFS_MAGIC = 0x01021994; // statfs(2)
@@ -201,4 +203,38 @@ test('nothing is polled when nothing is watched', async (t) => {
   sampler.unwatch('web');
   sampler.unwatch('unknown');
   assert.deepEqual(await sampler.sample(), {});
+});
+
+/** Holds 50 MB in a process that is no child of the shell's, and waits. */
+const HOLD = '(head -c 60000000 /dev/zero; exec sleep 1000) | tail -c 50000000 >/dev/null & ';
+
+test('the processes that a process starts count with it: their memory, and their CPU time once', async (t) => {
+  const script = `${HOLD} sh -c 'while :; do :; done' & wait`;
+  const child = spawn('sh', ['-c', script], { stdio: 'ignore', detached: true });
+  t.after(() => process.kill(-child.pid!, 'SIGKILL'));
+  const sampler = makeSampler();
+  sampler.watch('web', child.pid!);
+  const sample = async () => (await sampler.sample()).web!;
+  await eventually('the memory', async () => (await sample()).memory_usage! > 45e6);
+  await eventually('the CPU time', async () => {
+    const { cpu_usage } = await sample();
+    assert.ok(cpu_usage === null || cpu_usage < 350, `${cpu_usage} % of three busy processes`);
+    return cpu_usage !== null && cpu_usage > 5;
+  });
+});
+
+test('the processes of a cgroup count, in whatever session they are', async (t) => {
+  const host = findHostCgroups();
+  const memory = host.memory;
+  if (memory.type === 'unusable') return;
+  const dir = join(memory.dir, `monocore-00000000-${process.pid}`);
+  await makeCgroup(dir);
+  defer(t, () => removeCgroup(dir));
+  const script = `echo $$ >"$1/cgroup.procs"; setsid sh -c '${HOLD} wait' & exec sleep 1000`;
+  const child = spawn('sh', ['-c', script, 'sh', dir], { stdio: 'ignore' });
+  defer(t, () => child.kill('SIGKILL'));
+  await eventually('the process to join', () => readFileSync(join(dir, 'cgroup.procs'), 'utf8') !== '');
+  const sampler = makeSampler();
+  sampler.watch('web', child.pid!);
+  await eventually('the memory', async () => (await sampler.sample()).web!.memory_usage! > 45e6);
 });

@@ -1,8 +1,8 @@
 /** Places of this host where the daemon may make cgroups, see cgroups(7). */
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
-import { basename, dirname, join, posix } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { errorCode, errorText } from '../../../lib/errors.ts';
-import { type Mount, readCgroups, readMounts, readStat } from '../../../lib/proc.ts';
+import { findCgroupFolder, type Mount, readCgroups, readMounts, readStat } from '../../../lib/proc.ts';
 
 /** Controllers that limits of services need. */
 export const CONTROLLERS = ['cpu', 'memory'] as const;
@@ -34,18 +34,6 @@ function unusable(reason: string): CgroupPlace {
 
 function readWords(path: string): string[] {
   return readFileSync(path, 'utf8').split(/\s+/).filter(Boolean);
-}
-
-/**
- * Folder of the cgroup `path` in one of the mounts of its hierarchy, of which each shows only what is below its root;
- * undefined where it is outside of all, as `..` says in a cgroup namespace, cgroup_namespaces(7).
- */
-export function locate(mounts: readonly Mount[], path: string): { dir: string; isTop: boolean } | undefined {
-  for (const { root, dir } of mounts) {
-    const below = posix.relative(root, path);
-    if (!below.startsWith('..') && !path.startsWith('/..')) return { dir: join(dir, below), isTop: below === '' };
-  }
-  return undefined;
 }
 
 function findWriteObstacle(paths: readonly string[]): string | null {
@@ -83,7 +71,7 @@ function isOwnChild(pid: number): boolean {
 
 function findV1Place(controller: Controller, path: string, mounts: readonly Mount[]): CgroupPlace {
   const candidates = mounts.filter(({ type, options }) => type === 'cgroup' && options.includes(controller));
-  const own = locate(candidates, path);
+  const own = findCgroupFolder(candidates, path);
   if (!own) return unusable(`the cgroup hierarchy of the controller ${controller} is not mounted`);
   const obstacle = findWriteObstacle([own.dir]);
   return obstacle === null ? { type: 'usable', version: 1, dir: own.dir, evacuate: null } : unusable(obstacle);
@@ -91,7 +79,7 @@ function findV1Place(controller: Controller, path: string, mounts: readonly Moun
 
 function findV2Place(controller: Controller, path: string, mounts: readonly Mount[]): CgroupPlace {
   const candidates = mounts.filter(({ type }) => type === 'cgroup2');
-  const own = locate(candidates, path);
+  const own = findCgroupFolder(candidates, path);
   if (!own) return unusable('no cgroup hierarchy is mounted');
   const moved = basename(own.dir) === DAEMON_CGROUP;
   const base = moved ? dirname(own.dir) : own.dir;

@@ -5,10 +5,10 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { readCgroups, readMounts } from '../../../lib/proc.ts';
+import { findCgroupFolder, readCgroups, readMounts } from '../../../lib/proc.ts';
 import { findProgram } from '../host-tools.ts';
 import { type CgroupLimits, weightOfShares } from './cgroup-settings.ts';
-import { CONTROLLERS, type Controller, locate } from './host-cgroups.ts';
+import { CONTROLLERS, type Controller } from './host-cgroups.ts';
 
 /** A service manager that makes scopes for this process. */
 export interface ScopeManager {
@@ -65,7 +65,7 @@ export function findScopeManager({
   const runtimeDir = isSystem ? null : join(runDir, 'user', String(uid));
   if (runtimeDir !== null && !existsSync(join(runtimeDir, 'systemd/private'))) return null;
   const mounts = readMounts(procDir).filter(({ type }) => type === 'cgroup2');
-  const dir = locate(mounts, managerPath || '/')?.dir;
+  const dir = findCgroupFolder(mounts, managerPath || '/')?.dir;
   if (dir === undefined || !existsSync(join(dir, 'cgroup.controllers'))) return null;
   const delegated = readFileSync(join(dir, 'cgroup.controllers'), 'utf8').split(/\s+/);
   const controllers = CONTROLLERS.filter((name) => delegated.includes(name));

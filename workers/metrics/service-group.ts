@@ -1,0 +1,132 @@
+/** CPU time and memory of all processes of a service: of its cgroup, else of those that descend from it. */
+import { readFileSync, readlinkSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import {
+  findCgroupFolder,
+  readCgroups,
+  readMounts,
+  readProcessFile,
+  readStat,
+  TICKS_PER_SECOND,
+} from '../../src/lib/proc.ts';
+import type { Usage } from './usage.ts';
+
+/** Path of a cgroup that the daemon made, or had made, for one service. */
+const OWN_CGROUP = /^.*\/monocore-[0-9a-f]{8}-[^/]+(?=\/|$)/;
+
+/** Counters of memory.stat that make up the resident memory, by version. */
+const RESIDENT = { 1: ['total_rss', 'total_mapped_file'], 2: ['anon', 'file_mapped'] } as const;
+
+/** Cgroups of a service; null where it has none. */
+interface Cgroups {
+  readonly version: 1 | 2;
+  readonly dir: string;
+}
+
+/** The processes of one service. */
+export class ServiceGroup {
+  readonly #pid: number;
+  readonly #cgroup: Cgroups | null;
+  /** Parent of all of them, while there is no cgroup that lists them. */
+  readonly root: number;
+  /** CPU time of the others at the last reading, by pid and start time. */
+  #others = new Map<string, number>();
+  #othersCpuMs = 0;
+
+  /** @param pid its main process: a command under its shim, or a VM */
+  constructor(pid: number) {
+    this.#pid = pid;
+    this.#cgroup = findCgroup(pid);
+    this.root = findRoot(pid);
+  }
+
+  /** True when {@link ServiceGroup.read} needs the processes that descend from the root. */
+  get needsTree(): boolean {
+    return this.#cgroup === null;
+  }
+
+  /**
+   * Usage of all.
+   *
+   * @param main of its main process
+   * @param tree processes that descend from the root; ignored where a cgroup lists them
+   */
+  read(main: Usage, tree: readonly number[]): Usage {
+    const cgroup = this.#cgroup;
+    const memoryBytes = cgroup && readResidentBytes(cgroup);
+    const cpuTimeMs = cgroup?.version === 2 ? readCpuMs(cgroup.dir) : null;
+    if (memoryBytes !== null && cpuTimeMs !== null) return { ...main, memoryBytes, cpuTimeMs };
+    const others = cgroup ? readNumbers(join(cgroup.dir, 'cgroup.procs')) : tree;
+    const othersBytes = this.#readOthers(others.filter((pid) => pid !== this.#pid));
+    return {
+      ...main,
+      cpuTimeMs: cpuTimeMs ?? main.cpuTimeMs + this.#othersCpuMs,
+      memoryBytes: memoryBytes ?? main.memoryBytes + othersBytes,
+    };
+  }
+
+  /** Adds the CPU time of the others since the last reading. @returns their resident memory, bytes */
+  #readOthers(pids: readonly number[]): number {
+    const known = new Map<string, number>();
+    let bytes = 0;
+    for (const pid of pids) {
+      const stat = readStat(pid);
+      if (!stat) continue;
+      const key = `${pid} ${stat.startTicks}`;
+      const cpuMs = (stat.cpuTicks * 1000) / TICKS_PER_SECOND;
+      this.#othersCpuMs += cpuMs - (this.#others.get(key) ?? 0);
+      known.set(key, cpuMs);
+      bytes += 1024 * Number(/^VmRSS:\s+(\d+) kB$/m.exec(readProcessFile(pid, 'status') ?? '')?.[1] ?? 0);
+    }
+    this.#others = known;
+    return bytes;
+  }
+}
+
+/** The shim of a plain process is the parent of all that its command leaves. */
+function findRoot(pid: number): number {
+  const parent = readStat(pid)?.parent ?? 0;
+  try {
+    return basename(readlinkSync(`/proc/${parent}/exe`)) === 'monocore-shim' ? parent : pid;
+  } catch {
+    return pid;
+  }
+}
+
+function findCgroup(pid: number): Cgroups | null {
+  const mounts = readMounts();
+  for (const { path, isV2, controllers } of readCgroups(pid)) {
+    const [own] = OWN_CGROUP.exec(path) ?? [];
+    if (own === undefined || !(isV2 || controllers.includes('memory'))) continue;
+    const hierarchy = mounts.filter(({ type, options }) =>
+      isV2 ? type === 'cgroup2' : type === 'cgroup' && options.includes('memory'),
+    );
+    const dir = findCgroupFolder(hierarchy, own)?.dir;
+    if (dir !== undefined) return { version: isV2 ? 2 : 1, dir };
+  }
+  return null;
+}
+
+/** Null where the controller is not there, or the cgroup is gone. */
+function readResidentBytes({ version, dir }: Cgroups): number | null {
+  const counters = new Map(readLines(join(dir, 'memory.stat')).map((line) => line.split(' ') as [string, string]));
+  const values = RESIDENT[version].map((name) => counters.get(name));
+  return values.includes(undefined) ? null : values.reduce((sum, value) => sum + Number(value), 0);
+}
+
+function readCpuMs(dir: string): number | null {
+  const usage = readLines(join(dir, 'cpu.stat')).find((line) => line.startsWith('usage_usec '));
+  return usage === undefined ? null : Number(usage.split(' ')[1]) / 1000;
+}
+
+function readNumbers(path: string): number[] {
+  return readLines(path).map(Number);
+}
+
+function readLines(path: string): string[] {
+  try {
+    return readFileSync(path, 'utf8').split('\n').filter(Boolean);
+  } catch {
+    return [];
+  }
+}
