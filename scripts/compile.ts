@@ -37,6 +37,8 @@ const ARTEFACTS: readonly Artefact[] = [
   ...compileC('src/lib/file-lock', 'flock.c', 'monocore-flock', FREESTANDING),
   ...compileC('src/vm/process/shim', 'shim.c', 'monocore-shim', FREESTANDING),
   ...compileC('workers/spawner/launch', 'launch.c', 'monocore-launch', FREESTANDING),
+  // Only x86 has that counter.
+  ...compileC('src/vm/qemu/tsc', 'tsc.c', 'monocore-tsc', FREESTANDING, ['x64']),
   ...compileC('workers/jobs/guest-image/run-as', 'run-as.c', 'run-as', FREESTANDING),
   { path: 'workers/logs/format/frame-wasm.ts', mode: 0o644, build: () => compileWat('workers/logs/format/frame.wat') },
 ];
@@ -72,14 +74,21 @@ function write({ path, mode }: Artefact, built: Buffer): void {
 }
 
 /** A C program for each architecture: `<folder>/<architecture>/<name>`. */
-function compileC(folder: string, source: string, name: string, options: readonly string[]): Artefact[] {
-  return Object.entries(TARGETS).map(([architecture, target]) => ({
+function compileC(
+  folder: string,
+  source: string,
+  name: string,
+  options: readonly string[],
+  architectures: readonly (keyof typeof TARGETS)[] = ['x64', 'arm64'],
+): Artefact[] {
+  return architectures.map((architecture) => ({
     path: join(folder, architecture, name),
     mode: 0o755,
     build() {
       const dir = mkdtempSync(join(tmpdir(), 'monocore-compile-'));
       try {
         const output = join(dir, name);
+        const target = TARGETS[architecture];
         const compiler = findCompiler(target);
         const { status, error } = spawnSync(compiler, [...options, '-o', output, join(folder, source)], {
           stdio: 'inherit',

@@ -164,10 +164,6 @@ export function readMaxOpenFilesLimit(): number {
   return Number(readFileSync('/proc/sys/fs/nr_open', 'utf8'));
 }
 
-export function readCpuInfo(): string {
-  return readFileSync('/proc/cpuinfo', 'utf8');
-}
-
 interface BoundSocket {
   /** Hexadecimal, as the kernel prints it. */
   readonly address: string;

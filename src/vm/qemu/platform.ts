@@ -1,9 +1,10 @@
 /** Parts that all VMs of a host share: QEMU, a kernel, the guest's initramfs and the accelerator. */
-import { readCpuInfo } from '../../lib/proc.ts';
+import { fileURLToPath } from 'node:url';
+import { errorText, MonocoreError } from '../../lib/errors.ts';
 import type { HomePaths } from '../../state/paths.ts';
 import { findKernel } from '../guest/kernel.ts';
 import type { RunInitramfsJob } from '../host/host-backend.ts';
-import { findQemu, findStaticBusybox, hostArchitecture } from '../host/host-tools.ts';
+import { findQemu, findStaticBusybox, hostArchitecture, run } from '../host/host-tools.ts';
 import type { MachineSpec } from './command-line.ts';
 import { type AcceleratorVerdict, chooseAccelerator, testBoot } from './kvm-test.ts';
 
@@ -31,16 +32,22 @@ export function groupObstacle(version: string): string | null {
   return `QEMU ${version} has no -netdev stream; 7.2 and newer have it`;
 }
 
+const TSC = fileURLToPath(new URL('./tsc/x64/monocore-tsc', import.meta.url));
+
 /**
- * Frequency of the time stamp counter in kHz. Debian's kernels hang at clock calibration under TCG on `microvm` unless
- * they are told it, and believe the number. The counter runs at the nominal rate, while "cpu MHz" follows power saving,
- * so the nominal sources come first.
+ * Measures the rate of the time stamp counter, kHz, which takes a tenth of a second. Debian's kernels hang at clock
+ * calibration under TCG on `microvm` unless they are told it, and believe the number: a wrong one makes the clock of the
+ * guest run at a wrong speed.
+ *
+ * @param program prints it, see tsc/tsc.c
+ * @throws MonocoreError `StartFailed`
  */
-export function readTscKhz(cpuinfo: string = readCpuInfo()): number | null {
-  const nominal = /^model name\s*:.*@\s*([\d.]+)GHz/m.exec(cpuinfo);
-  if (nominal) return Math.round(Number(nominal[1]) * 1e6);
-  const current = /^cpu MHz\s*:\s*([\d.]+)/m.exec(cpuinfo);
-  return current ? Math.round(Number(current[1]) * 1e3) : null;
+export async function measureTscKhz(program = TSC): Promise<number> {
+  const text = await run(program, []).catch((cause: unknown) => {
+    const reason = `the rate of the processor's time stamp counter could not be measured: ${errorText(cause)}`;
+    throw new MonocoreError('StartFailed', reason, { cause });
+  });
+  return Number(text);
 }
 
 /**
@@ -61,9 +68,11 @@ export async function preparePlatform(
   const { modulesDir, image: kernelImage } = kernel;
   const job = { type: 'build-initramfs', busyboxPath, modulesDir, cacheDir: paths.initramfsDir } as const;
   const { path: initramfs, bytes: initramfsBytes } = await buildInitramfs(job);
-  const machine = { architecture, kernelImage, initramfs, tscKhz: architecture === 'x86_64' ? readTscKhz() : null };
+  const machine = { architecture, kernelImage, initramfs, tscKhz: null };
   const least = { name: 'kvm-test', cpus: 1, ramMib: TEST_RAM_MIB, network: null, share: false, disk: null };
   const testSpec = { ...machine, ...least, accelerator: 'kvm' } as const;
   const verdict = await chooseAccelerator(qemu, kernel, paths.acceleratorVerdict, () => testBoot(qemu, testSpec));
-  return { qemu, machine, initramfsBytes, verdict };
+  const isEmulated = architecture === 'x86_64' && verdict.accelerator === 'tcg';
+  const tscKhz = isEmulated ? await measureTscKhz() : null;
+  return { qemu, machine: { ...machine, tscKhz }, initramfsBytes, verdict };
 }

@@ -1,9 +1,11 @@
 /** Boots of guests on a home or a host that is not as it should be. */
+import assert from 'node:assert/strict';
 import { readdirSync, rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'node:test';
+import { eventually } from '../../helpers/eventually.ts';
 import { scriptService } from '../../helpers/fakes/services.ts';
-import { makeGuestHost } from '../../helpers/vm/guest.ts';
+import { launchGuest, makeGuestHost } from '../../helpers/vm/guest.ts';
 
 it('boots although the cached file that guests boot from was truncated, or removed, since the last start', async (t) => {
   const host = await makeGuestHost(t);
@@ -15,4 +17,17 @@ it('boots although the cached file that guests boot from was truncated, or remov
   await start('second');
   rmSync(path);
   await start('third');
+});
+
+it('has a clock that runs at the speed of the host’s', async (t) => {
+  const guest = await launchGuest(t, scriptService('clock', 'cat /proc/uptime; sleep 4; cat /proc/uptime'));
+  const stdout = guest.read('stdout');
+  await eventually('the first time', () => stdout.endsWith('\n'));
+  const beganMs = performance.now();
+  await guest.event('job-exited');
+  const hostS = (performance.now() - beganMs) / 1000;
+  guest.vm.release();
+  const [first = 0, last = 0] = (await stdout.ended).toString().split('\n').map(Number.parseFloat);
+  const guestS = last - first;
+  assert.ok(guestS / hostS > 0.85 && guestS / hostS < 1.15, `${guestS} s in the guest, ${hostS} s on the host`);
 });
