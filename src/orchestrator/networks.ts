@@ -58,6 +58,10 @@ export class Groups {
   readonly #addresses: Numbers = new Map();
   /** Places by service, of each group. */
   readonly #members = new Map<string, Numbers>();
+  /** Names that stand for several members: that of the service with replicas, by replica. */
+  readonly #sharedNames = new Map<string, string>();
+  /** Members that no config declares; others find none of them by a name. */
+  readonly #nameless = new Set<string>();
   readonly #network: NetworkSink;
 
   /** @param network gets the members of each group */
@@ -71,7 +75,9 @@ export class Groups {
    *
    * @throws MonocoreError `StartFailed` when all addresses of groups, or all places of the group, are taken
    */
-  place({ name, isolation, ports }: Service, group: Group | null): Place {
+  place(service: Service, group: Group | null): Place {
+    const { name, isolation, ports } = service;
+    this.#noteName(service, false);
     const { networks, udp } = capabilitiesOf(isolation);
     if (group === null) {
       const isReached = udp && ports.some(({ protocol }) => protocol === 'udp');
@@ -112,6 +118,10 @@ export class Groups {
   /** Frees the places of all other services, and tells the VMs of each group their fellow members. */
   keepOnly(known: readonly ServiceDefinition[]): void {
     const services = known.map(({ service }) => service);
+    this.#sharedNames.clear();
+    this.#nameless.clear();
+    // The first definition counts: that of a start in progress.
+    for (const { service, undeclared = false } of [...known].reverse()) this.#noteName(service, undeclared);
     keepOnly(this.#addresses, new Set(services.flatMap(({ group }) => group ?? [])));
     const networked = services.filter(({ isolation }) => capabilitiesOf(isolation).networks);
     for (const [group, members] of this.#members) {
@@ -125,9 +135,23 @@ export class Groups {
   /** Tells the VMs of each group their fellow members. */
   shareMembers(): void {
     for (const [group, places] of this.#members) {
-      const members = [...places].map(([name, index]): GroupMember => ({ name, address: memberAddress(index) }));
-      this.#network.setMembers(group, members.sort(compareNames));
+      const named = [...places].filter(([name]) => !this.#nameless.has(name));
+      const members = named.map(([name, index]): GroupMember => ({ name, address: memberAddress(index) }));
+      members.sort(compareNames);
+      const own = new Set(members.map(({ name }) => name));
+      const shared = members.flatMap(({ name, address }): GroupMember[] => {
+        const base = this.#sharedNames.get(name);
+        return base === undefined || own.has(base) ? [] : [{ name: base, address }];
+      });
+      this.#network.setMembers(group, [...members, ...shared]);
     }
+  }
+
+  #noteName({ name, replica_of }: Service, isNameless: boolean): void {
+    if (replica_of === null) this.#sharedNames.delete(name);
+    else this.#sharedNames.set(name, replica_of);
+    if (isNameless) this.#nameless.add(name);
+    else this.#nameless.delete(name);
   }
 
   #membersOf(group: string): Numbers {

@@ -32,7 +32,7 @@ export async function recover(
   // Running VMs have their places; those of ended services may have been given to others.
   groups.restore([...left, ...ended]);
   for (const saved of ended) registry.install(define(saved), restoreState(saved));
-  groups.shareMembers();
+  groups.keepOnly([...left, ...ended].map(define));
   const adoptions = left.map((saved) =>
     adopt(context, registry, saved, define(saved)).catch((error: unknown) => {
       report('error', `${saved.service.name}: its VM cannot be adopted: ${errorText(error)}`);

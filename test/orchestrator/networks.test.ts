@@ -128,6 +128,34 @@ test('VMs of a group are connected from their launch to their end, and know the 
   assert.deepEqual(about('late'), ['names late=10.83.0.2']);
 });
 
+test('the name of a service with replicas resolves to those that the config has now', async () => {
+  const { context, orchestrator } = open();
+  const replica = (name: string) => ({ ...member(name, 'blue'), replica_of: 'api' });
+  const names = () =>
+    context
+      .callsOf('a')
+      .filter((call) => call.startsWith('names '))
+      .at(-1);
+  const [one, two] = ['api-1=10.83.0.2', 'api-2=10.83.0.3'];
+  await orchestrator.start(config(member('a', 'blue'), replica('api-1'), replica('api-2')));
+  assert.equal(names(), `names a=10.83.0.1 ${one} ${two} api=10.83.0.2 api=10.83.0.3`);
+  await orchestrator.start(config(member('a', 'blue'), replica('api-1')));
+  assert.equal(names(), `names a=10.83.0.1 ${one} api=10.83.0.2`, 'the other one is not found any more');
+  await orchestrator.start(config(member('a', 'blue'), member('api', 'blue')));
+  assert.equal(names(), 'names a=10.83.0.1 api=10.83.0.4');
+  await orchestrator.start(config(member('a', 'blue'), replica('api-1'), replica('api-2')));
+  assert.equal(names(), `names a=10.83.0.1 ${one} ${two} api=10.83.0.2 api=10.83.0.3`);
+  const left = [...context.disk.values()];
+  const next = new FakeContext({ obedient: true });
+  const reopened = await Orchestrator.open(Object.assign(next, { left: [], ended: left }));
+  await reopened.start(config(member('a', 'blue')));
+  const last = next
+    .callsOf('a')
+    .filter((call) => call.startsWith('names '))
+    .at(-1);
+  assert.equal(last, `names a=10.83.0.1 ${one} ${two} api=10.83.0.2 api=10.83.0.3`, 'as the next daemon knows');
+});
+
 test('UDP ports of a VM are opened, with or without a group', async () => {
   const { context, orchestrator } = open();
   const udp = { ports: [port(53, 'udp'), port(80)] };

@@ -47,7 +47,8 @@ export function findRepeatedNames(tables: readonly ParsedTable<Named>[]): PathPr
   const owners = new Map<string, Path>();
   return tables.flatMap(({ path, values: { name, replicas } }) => {
     if (name === undefined) return [];
-    const names = replicaNames({ name, replicas });
+    // The name of a service with replicas stands for all of them.
+    const names = [...new Set([name, ...replicaNames({ name, replicas })])];
     const taken = names.find((candidate) => owners.has(candidate));
     for (const candidate of names) if (!owners.has(candidate)) owners.set(candidate, path);
     const at = [...path, 'name'];
