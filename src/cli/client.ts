@@ -213,17 +213,8 @@ export class DaemonClient {
 
 /** True for the error of a request to a socket without a listener: no daemon is running. */
 export function isDaemonAbsent(error: unknown): boolean {
-  return isUnreachable(error, ABSENT);
-}
-
-/** True for the error of a request to the socket of another user's daemon. */
-export function isDaemonForbidden(error: unknown): boolean {
-  return isUnreachable(error, FORBIDDEN);
-}
-
-function isUnreachable(error: unknown, causes: readonly string[]): boolean {
   if (!(error instanceof MonocoreError) || error.code !== 'DaemonUnreachable') return false;
-  return causes.includes(errorCode(error.cause) ?? '');
+  return ABSENT.includes(errorCode(error.cause) ?? '');
 }
 
 function toReplyError(body: string, statusCode: number | undefined): MonocoreError {

@@ -27,7 +27,7 @@ import type {
   RemoveImagesRequest,
   StoredImage,
 } from '../protocol/images.ts';
-import { makeFolder } from '../state/folder.ts';
+import { makePrivateFolder } from '../state/folder.ts';
 import type { HomePaths } from '../state/paths.ts';
 import type { JobPool } from '../threads/job-pool.ts';
 import { orAborted, SharedTasks } from './shared-tasks.ts';
@@ -143,7 +143,7 @@ export class Images {
     onEvent: (event: ImageEvent) => void,
   ): Promise<ImageJobResults[T]> {
     try {
-      makeFolder(this.#dir, 0o755);
+      makePrivateFolder(this.#dir, 0o700);
     } catch (cause) {
       throw new MonocoreError('HomeUnusable', `${this.#dir} cannot be made (${errorCode(cause)})`, { cause });
     }

@@ -201,5 +201,5 @@ export async function loadLogLimits(path: string): Promise<HomeLogSettings | nul
 
 /** Saves them for the next daemon, which has no config before a `start`. The last call wins. Throws the system's error. */
 export async function saveLogLimits(path: string, limits: HomeLogSettings): Promise<void> {
-  await writeFileAtomic(path, `${JSON.stringify(limits, null, 2)}\n`, { mode: 0o644 });
+  await writeFileAtomic(path, `${JSON.stringify(limits, null, 2)}\n`, { mode: 0o600 });
 }

@@ -25,6 +25,18 @@ export function makeFolder(path: string, mode: number): void {
   }
 }
 
+/**
+ * Makes a folder as {@link makeFolder} does, and takes from an existing one of this user what `mode` does not grant: an
+ * earlier version, a copy or a wide umask may have made it.
+ *
+ * @throws the system's error
+ */
+export function makePrivateFolder(path: string, mode: number): void {
+  makeFolder(path, mode);
+  const { uid, mode: found } = statSync(path);
+  if (uid === process.geteuid?.() && (found & 0o777 & ~mode) !== 0) chmodSync(path, found & mode);
+}
+
 /** Throws the system's error for a path that cannot be examined. */
 function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;

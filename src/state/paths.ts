@@ -1,5 +1,6 @@
 /**
- * Every path that monocore uses below its home, and who writes, reads and deletes it.
+ * Every path that monocore uses below its home, and who writes, reads and deletes it. The home, `log/` and `kernel/` are
+ * 0755, all other folders 0700: other users can read logs and nothing else.
  *
  * | path | mode | written by | read by | deleted by |
  * |---|---|---|---|---|
@@ -19,16 +20,16 @@
  * | `log/<service>.<stream>.<number>.log` | 0644 | log worker | shippers, `logs` | log worker at `remove`; jobs, when it is compressed or too old |
  * | `log/<service>.<stream>.<number>.log.gz` | 0644 | job (`.gz.tmp` until it is whole) | `logs` | log worker at `remove`; job, when it is too old |
  * | `log/<service>.<stream>.log` | symlink | log worker | shippers | log worker at `remove` |
- * | `log-limits.json` | 0644 | main at `start` | next daemon | nobody |
+ * | `log-limits.json` | 0600 | main at `start` | next daemon | nobody |
  * | `log/monocore.<number>.log` | 0644 | pino-roll's worker | people | pino-roll |
- * | `cache/initramfs/<sha256>.cpio` | 0644 | job | QEMU | nobody: content-addressed |
- * | `cache/accelerator.json` | 0644 | main after a probe | main, `doctor` | nobody: keyed by versions |
- * | `images/{oci-layout,index.json}` | 0644 | image jobs under the store's lock | image jobs | nobody |
+ * | `cache/initramfs/<sha256>.cpio` | 0600 | job | QEMU | nobody: content-addressed |
+ * | `cache/accelerator.json` | 0600 | main after a probe | main, `doctor` | nobody: keyed by versions |
+ * | `images/{oci-layout,index.json}` | 0600 | image jobs under the store's lock | image jobs | nobody |
  * | `images/lock` | 0600 | image jobs: empty, locked by one at a time | image jobs | nobody |
- * | `images/blobs/sha256/<hex>` | 0644 | image jobs, once verified | image jobs | `images rm`, `images prune` |
+ * | `images/blobs/sha256/<hex>` | 0600 | image jobs, once verified | image jobs | `images rm`, `images prune` |
  * | `images/partial/<hex>` | 0600 | pull job, until it is verified | the next pull, which goes on | that pull; `images prune` |
- * | `images/roots/<hex>.erofs` | 0644 | root job (`.erofs.tmp` until it is whole) | QEMU | `images rm`, `images prune` |
- * | `images/roots/<hex>.json` | 0644 | root job, before the image itself | main | with the image |
+ * | `images/roots/<hex>.erofs` | 0600 | root job (`.erofs.tmp` until it is whole) | QEMU | `images rm`, `images prune` |
+ * | `images/roots/<hex>.json` | 0600 | root job, before the image itself | main | with the image |
  * | `images/partial/load-<n>` | 0600 | load job | load job | load job; next load, `images prune` |
  * | `kernel/` | 0755 | setup script | QEMU, job | nobody |
  */

@@ -1,4 +1,5 @@
 /** Store of state files: the order and the time of their writes. Main thread. */
+import { existsSync } from 'node:fs';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
@@ -7,7 +8,7 @@ import { type Clock, systemClock } from '../lib/clock.ts';
 import { errorCode, MonocoreError } from '../lib/errors.ts';
 import { type SavedState, SavedStateSchema } from '../protocol/state.ts';
 import type { StateStore } from '../supervisor/interfaces.ts';
-import { makeFolder } from './folder.ts';
+import { makePrivateFolder } from './folder.ts';
 import type { HomePaths } from './paths.ts';
 import type { StateThread } from './state-thread.ts';
 
@@ -190,8 +191,11 @@ async function removeUnfinished(dir: string): Promise<void> {
 /** Makes the folders of a home. @throws MonocoreError `HomeUnusable` when one cannot be made or written */
 export async function makeHome(paths: HomePaths): Promise<void> {
   try {
-    const { home, runDir, endedDir, logDir, cacheDir } = paths;
-    for (const dir of [home, runDir, endedDir, logDir, cacheDir]) makeFolder(dir, 0o755);
+    // Shippers read logs as users of their own; nobody else writes anything, or reads anything else.
+    for (const dir of [paths.home, paths.logDir]) makePrivateFolder(dir, 0o755);
+    const { runDir, endedDir, cacheDir, diskDir, images } = paths;
+    for (const dir of [runDir, endedDir, cacheDir]) makePrivateFolder(dir, 0o700);
+    for (const dir of [diskDir, images.dir]) if (existsSync(dir)) makePrivateFolder(dir, 0o700);
     const probe = join(paths.runDir, `.writable.${process.pid}`);
     // An empty file needs no space: a block of content shows a full disk.
     await writeFileAtomic(probe, '\0'.repeat(4096), { mode: MODE, fsync: false });

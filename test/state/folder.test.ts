@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
-import { makeFolder } from '../../src/state/folder.ts';
+import { makeFolder, makePrivateFolder } from '../../src/state/folder.ts';
 import { runCli } from '../helpers/processes/run-cli.ts';
 import { makeTempDir } from '../helpers/temp.ts';
 
@@ -51,4 +51,17 @@ test('a home where no folder can be made is refused at once', { timeout: 30_000 
       assert.match(stderr, /^monocore: the home .* cannot be (created|written)/);
     }
   }
+});
+
+test('a private folder that is there loses what others may do in it, and gains nothing', async (t) => {
+  const path = join(await makeTempDir(t), 'home');
+  const modeWith = (mode: number) => {
+    makePrivateFolder(path, mode);
+    return statSync(path).mode & 0o777;
+  };
+  assert.equal(modeWith(0o755), 0o755);
+  chmodSync(path, 0o777);
+  assert.equal(modeWith(0o755), 0o755);
+  assert.equal(modeWith(0o700), 0o700);
+  assert.equal(modeWith(0o755), 0o700);
 });

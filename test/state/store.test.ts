@@ -1,11 +1,21 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { asideOf } from '../../src/protocol/state.ts';
 import { HomePaths } from '../../src/state/paths.ts';
 import { FileStateStore, loadState, makeHome } from '../../src/state/store.ts';
+import { findShared } from '../helpers/disks/modes.ts';
 import { mountSmallDisk } from '../helpers/disks/small-disk.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { ManualClock } from '../helpers/fakes/manual-clock.ts';
@@ -213,4 +223,17 @@ test('what could not be written is tried once more at the end', async (t) => {
   await store.flush();
   assert.equal(pidIn(paths.stateFile('web')), 1);
   assert.equal(clock.timers, 0);
+});
+
+test('a home of an earlier version keeps nothing from its owner, and nothing but logs for others', async (t) => {
+  const home = await makeTempDir(t);
+  for (const name of ['run', 'ended', 'log', 'cache', 'disk', 'images']) {
+    mkdirSync(join(home, name));
+    chmodSync(join(home, name), 0o777);
+  }
+  chmodSync(home, 0o777);
+  await makeHome(new HomePaths(home));
+  assert.equal(statSync(home).mode & 0o777, 0o755);
+  assert.equal(statSync(join(home, 'log')).mode & 0o777, 0o755);
+  assert.deepEqual(findShared(home), ['log']);
 });

@@ -11,6 +11,7 @@ import type { Service, ServiceStatus } from '../../src/protocol/service.ts';
 import { DEFAULT_RESTART_SETTINGS, type HealthCheck } from '../../src/protocol/supervision.ts';
 import { isClean, renderReport } from '../chaos/report.ts';
 import { runChaos } from '../chaos/run.ts';
+import { findShared } from '../helpers/disks/modes.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { FAKE_BACKENDS } from '../helpers/fakes/fake-machine/backend.ts';
 import { configOf, scriptService } from '../helpers/fakes/services.ts';
@@ -42,6 +43,7 @@ test('a service has its streams, its variables and its exit code', async (t) => 
   const envs = { WORD: "it's", GATE: join(host.home, 'gate') };
   const row = await start(host, scriptService('web', script, { envs, workdir: '/tmp' }));
   assert.equal(row.status, 'Started');
+  assert.deepEqual(findShared(host.home), ['log']);
   writeFileSync(envs.GATE, '');
   const ended = await host.ended('web');
   assert.deepEqual([ended.status, ended.exit_code, ended.reason, ended.ended_by], ['Stopped', 7, 'exited', 'command']);

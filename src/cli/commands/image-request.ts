@@ -1,7 +1,6 @@
 /** Requests on images: to the home's daemon when one runs, else in process. */
 import { type ImageRequests, Images, type RequestOptions } from '../../images/image-jobs.ts';
 import { MonocoreError } from '../../lib/errors.ts';
-import { isDaemonForbidden } from '../client.ts';
 import { type CliContext, connect } from '../connection.ts';
 import { EXIT } from '../exit-codes.ts';
 import { catchInterrupt } from '../operation.ts';
@@ -13,11 +12,7 @@ export async function withImages<Result>(
   context: CliContext,
   ask: (images: ImageRequests) => Promise<Result>,
 ): Promise<Result> {
-  const client = await connect(context, 'never').catch((error: unknown) => {
-    // The images of another user's home can be listed; its daemon is out of reach.
-    if (isDaemonForbidden(error)) return null;
-    throw error;
-  });
+  const client = await connect(context, 'never');
   if (client) return ask(client.images);
   const { JobPool } = await import('../../threads/job-pool.ts');
   const pool = new JobPool();

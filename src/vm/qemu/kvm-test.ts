@@ -84,8 +84,8 @@ export async function chooseAccelerator(
   const accelerator: Accelerator = failure === null ? 'kvm' : 'tcg';
   const reason = failure === null ? 'a test VM booted with KVM' : `a test VM did not boot with KVM: ${failure}`;
   const verdict: AcceleratorVerdict = { accelerator, reason, tested: true, ...scope };
-  await mkdir(dirname(verdictPath), { recursive: true });
-  await writeFileAtomic(verdictPath, `${JSON.stringify(verdict, null, 2)}\n`, { mode: 0o644 });
+  await mkdir(dirname(verdictPath), { recursive: true, mode: 0o700 });
+  await writeFileAtomic(verdictPath, `${JSON.stringify(verdict, null, 2)}\n`, { mode: 0o600 });
   return verdict;
 }
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
+import { findShared } from '../../helpers/disks/modes.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { makeBusyboxImage } from '../../helpers/images/program-image.ts';
 import { findProcesses } from '../../helpers/processes/command-lines.ts';
@@ -35,6 +36,9 @@ test('a plain user starts a VM from an image, which keeps its disk, and is told 
     assert.equal((await home.status('app')).exit_code, 3);
     assert.deepEqual(home.lines('app', 'stdout').slice(-printed.length - before.length), [...before, ...printed]);
   }
+
+  assert.deepEqual(findShared(home.dir), ['kernel', 'log', 'monocore.toml']);
+  assert.deepEqual(findShared(join(home.dir, 'images'), true), []);
 
   const volume = `volumes = ["${home.dir}:/data"]\n`;
   writeFileSync(config, `${images}${app}${volume}`);

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import test from 'node:test';
 import { listImages } from '../../../workers/images/store/list.ts';
+import { findShared } from '../../helpers/disks/modes.ts';
 import { mountSmallDisk } from '../../helpers/disks/small-disk.ts';
 import { makeStore } from '../../helpers/images/harness.ts';
 import { ARCHITECTURE, digestOf, makeImage, makeIndex } from '../../helpers/images/images.ts';
@@ -24,8 +25,7 @@ for (const family of ['oci', 'docker'] as const) {
     assert.deepEqual(blobs().sort(), [mine.digest, ...mine.blobs.keys()].sort());
     assert.deepEqual(partial(), []);
     for (const digest of blobs()) assert.equal(digestOf(readFileSync(store.paths.blob(digest))), digest);
-    const modes = blobs().map((digest) => statSync(store.paths.blob(digest)).mode & 0o777);
-    assert.deepEqual(new Set(modes), new Set([0o644]), 'other users may list images');
+    assert.deepEqual(findShared(store.paths.dir, true), []);
     const [listed, ...more] = await listImages(store);
     assert.deepEqual(more, []);
     assert.equal(listed?.platform, `linux/${ARCHITECTURE}`);

@@ -20,7 +20,7 @@ import { applyEntry } from './layer-application.ts';
 import { MergedTree } from './merged-tree.ts';
 import type { DirectoryInode } from './tree.ts';
 
-const FILE_MODE = 0o644;
+const FILE_MODE = 0o600;
 /** Default of `maxEntries`. An image of a million files took 430 MB of memory while it was built, the process included. */
 const DEFAULT_MAX_ENTRIES = 2_000_000;
 /** Rough size of a tar header with its extensions, granted to each entry of the decompressed layers. */

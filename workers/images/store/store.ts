@@ -1,6 +1,6 @@
 /** Image store on disk, an OCI image layout. Every change is an fsync and one rename. */
 import type { Stats } from 'node:fs';
-import { chmod, mkdir, readFile, rename, stat } from 'node:fs/promises';
+import { mkdir, readFile, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { type MonocoreError, nullIfMissing } from '../../../src/lib/errors.ts';
@@ -44,7 +44,7 @@ export class ImageStore {
   /** Makes missing folders and files. */
   async prepare(): Promise<void> {
     const { blobsDir, partialDir, rootsDir, layoutFile, index } = this.paths;
-    for (const dir of [blobsDir, partialDir, rootsDir]) await mkdir(dir, { recursive: true });
+    for (const dir of [blobsDir, partialDir, rootsDir]) await mkdir(dir, { recursive: true, mode: 0o700 });
     if ((await sizeOf(layoutFile)) === null) await writeDurably(layoutFile, LAYOUT);
     if ((await sizeOf(index)) === null) await this.writeIndex(NO_IMAGES);
   }
@@ -92,8 +92,6 @@ export class ImageStore {
 
   /** Turns a verified and synced file of the partial folder into a blob. */
   async keep(path: string, digest: string): Promise<void> {
-    // Other users may list the images.
-    await chmod(path, 0o644);
     await rename(path, this.paths.blob(digest));
     await syncPath(this.paths.blobsDir);
   }
@@ -128,6 +126,6 @@ export async function sizeOf(path: string): Promise<number | null> {
 
 /** Replaces a file atomically; the new content survives a power cut. */
 export async function writeDurably(path: string, content: string | Buffer): Promise<void> {
-  await writeFileAtomic(path, content, { mode: 0o644, fsync: true });
+  await writeFileAtomic(path, content, { mode: 0o600, fsync: true });
   await syncPath(dirname(path));
 }

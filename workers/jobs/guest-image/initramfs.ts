@@ -86,8 +86,8 @@ export function buildInitramfs(job: BuildInitramfsJob): InitramfsImage {
 
   const path = join(job.cacheDir, `${createHash('sha256').update(archive).digest('hex')}.cpio`);
   if (!isWhole(path, archive)) {
-    mkdirSync(job.cacheDir, { recursive: true });
-    writeFileAtomic.sync(path, archive, { mode: 0o644 });
+    mkdirSync(job.cacheDir, { recursive: true, mode: 0o700 });
+    writeFileAtomic.sync(path, archive, { mode: 0o600 });
   }
   return { path, bytes: archive.length, modules: [...moduleFiles.keys()] };
 }
