@@ -33,7 +33,9 @@ export function decideRestart(
   restarts: RestartHistory,
   now: Now,
 ): RestartDecision {
-  if (!wantsRestart(restart.when, ended)) return { type: 'stay-down' };
+  // A boot that hangs is rare, and no fault of the service: one is tried again, whatever the policy says.
+  const isFirstHang = ended.reason === 'boot-timeout' && restarts.inRow === 0;
+  if (!isFirstHang && !wantsRestart(restart.when, ended)) return { type: 'stay-down' };
   const { startedAtMs, stoppedAtMs } = ended;
   const ranWell =
     startedAtMs !== null && stoppedAtMs - startedAtMs >= restart.reset_ms && (healthcheck === null || wasHealthy);
@@ -45,7 +47,7 @@ export function decideRestart(
   }
   return {
     type: 'restart',
-    delayMs: backOffMs(inRow, now.jitter),
+    delayMs: isFirstHang ? 0 : backOffMs(inRow, now.jitter),
     restarts: { total: restarts.total + 1, inRow: inRow + 1, lastReason: reason },
   };
 }

@@ -134,7 +134,7 @@ export function processEndedEarly({ service, event }: On<Launching, 'process-end
 export function timeOut({ service }: On<Launching, 'start-timeout'>): Transition {
   const message = `the VM was not ready in ${START_TIMEOUT_MS / 1000} s`;
   const start = { phase: 'killing', failure: { reason: 'boot-timeout', message } } as const;
-  return fail(service, start, service.actual.phase === 'preparing' ? CANCEL_LAUNCH : KILL);
+  return fail(service, start, service.actual.phase === 'preparing' ? CANCEL_LAUNCH : [{ type: 'examine' }, ...KILL]);
 }
 
 /** No command runs yet, so there is nothing to end gracefully. */

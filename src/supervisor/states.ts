@@ -200,6 +200,8 @@ export type Effect =
   | { readonly type: 'drain' }
   | { readonly type: 'release' }
   | { readonly type: 'kill'; readonly signal: NodeJS.Signals }
+  /** Reports what the VM is doing, before it is killed. */
+  | { readonly type: 'examine' }
   /** Answers `inspected`. */
   | { readonly type: 'inspect' }
   /** Probes once; answers `probed`. */

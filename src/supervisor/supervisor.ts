@@ -270,6 +270,8 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
         return this.#session.vm?.release();
       case 'kill':
         return this.#session.vm?.kill(effect.signal);
+      case 'examine':
+        return this.#session.examine();
       case 'inspect':
         return void this.#session.inspect(this.#launchedAtMs ?? this.#createdAtMs);
       case 'probe':

@@ -160,6 +160,12 @@ export class VmSession {
     this.#handlers.onEvent({ type: 'drained' });
   }
 
+  /** Reports what a VM does that is not ready in time, as far as it can be told from outside. */
+  async examine(): Promise<void> {
+    const found = await this.vm?.examine?.();
+    if (found) this.#context.report('warn', `${this.#definition.service.name}: its VM is not ready: ${found}`);
+  }
+
   /** Reads the last console lines since then; answers with the event `inspected`. */
   async inspect(sinceMs: number): Promise<void> {
     const { name } = this.#definition.service;

@@ -99,6 +99,8 @@ export interface Instance {
   drain(marker: string): void;
   /** Lets the VM shut down. Called when all of its output has arrived. */
   release(): void;
+  /** Describes what the VM is doing, for people; takes seconds at the most, and never rejects. */
+  examine?(): Promise<string>;
   /** Signals the VM process itself. */
   kill(signal: NodeJS.Signals): void;
 }

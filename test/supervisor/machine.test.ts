@@ -60,7 +60,7 @@ Starting/booting    | job-started     | Started              | cancel-timer star
 Starting/booting    | job-failed      | Stopping/failing     | DOWN, set-timer stop-timeout 10000
 Starting/booting    | job-exited      | Stopping/draining    | DOWN, set-timer stop-timeout 60000, drain
 Starting/booting    | process-ended   | Stopping/releasing   | DOWN
-Starting/booting    | start-timeout   | Stopping/killing     | DOWN, set-timer stop-timeout 2000, kill SIGKILL
+Starting/booting    | start-timeout   | Stopping/killing     | DOWN, examine, set-timer stop-timeout 2000, kill SIGKILL
 
 Started             | stop            | Stopping/asking      | DOWN, set-timer stop-timeout 5000, signal-job SIGTERM
 Started             | suspend         | Stopping/asking      | DOWN, set-timer stop-timeout 5000, signal-job SIGTERM

@@ -38,6 +38,7 @@ test('each policy restarts after its kinds of end', () => {
     [EXIT_UNKNOWN, { no: false, 'on-failure': true, always: true, 'unless-stopped': true }],
     [failed(), { no: false, 'on-failure': true, always: true, 'unless-stopped': true }],
     [stopped({ reason: 'unhealthy' }), { no: true, 'on-failure': true, always: true, 'unless-stopped': true }],
+    [failed({ reason: 'boot-timeout' }), { no: true, 'on-failure': true, always: true, 'unless-stopped': true }],
     [stopped({ reason: 'max-memory' }), { no: true, 'on-failure': true, always: true, 'unless-stopped': true }],
   ];
   for (const [ended, expected] of table) {
@@ -48,6 +49,18 @@ test('each policy restarts after its kinds of end', () => {
         `${when} after ${describeEnd(ended)}`,
       );
     }
+  }
+});
+
+test('a boot that hangs is tried once more at once, counted, whatever the policy; then the policy decides', () => {
+  const hung = failed({ reason: 'boot-timeout', error: 'the VM was not ready in 120 s' });
+  for (const when of ['no', 'always'] as const) {
+    const first = decideRestart(rules({ when }), hung, false, NO_RESTARTS, NOW);
+    assert.ok(first.type === 'restart');
+    const { delayMs, restarts } = first;
+    assert.deepEqual([delayMs, restarts], [0, { total: 1, inRow: 1, lastReason: 'the VM was not ready in 120 s' }]);
+    const second = decideRestart(rules({ when }), hung, false, restarts, NOW);
+    assert.deepEqual(second.type === 'restart' ? second.delayMs > 0 : second.type, when === 'no' ? 'stay-down' : true);
   }
 });
 

@@ -248,18 +248,36 @@ test('a stop while the VM boots ends it', async () => {
   await refused;
 });
 
-test('a VM that is not ready in time is killed, and the start fails with the reason', async () => {
+test('a VM that is not ready in time is killed and booted once more, then the start fails with the reason', async () => {
   const context = new FakeContext();
   const web = supervise(context);
   const refused = assert.rejects(web.start(), { code: 'StartFailed', message: /not ready in 120 s/ });
+  for (const restarts of [0, 1]) {
+    await settle();
+    assert.deepEqual([web.status().status, web.status().restarts], ['Starting', restarts]);
+    context.clock.advance(START_TIMEOUT_MS);
+    await settle();
+    const vm = context.vms.get('web')!;
+    assert.deepEqual(vm.received, ['kill SIGKILL']);
+    vm.end(KILLED);
+  }
+  await refused;
+  const { status, restarts, last_restart_reason } = web.status();
+  assert.deepEqual([status, restarts, last_restart_reason], ['Failed', 1, 'the VM was not ready in 120 s']);
+});
+
+test('the start succeeds when the second boot does', async () => {
+  const context = new FakeContext();
+  const web = supervise(context);
+  const started = web.start();
   await settle();
   context.clock.advance(START_TIMEOUT_MS);
   await settle();
-  const vm = context.vms.get('web')!;
-  assert.deepEqual(vm.received, ['kill SIGKILL']);
-  vm.end(KILLED);
-  await refused;
-  assert.equal(web.status().status, 'Failed');
+  context.vms.get('web')!.end(KILLED);
+  await settle();
+  context.vms.get('web')!.start();
+  const { status, restarts } = await started;
+  assert.deepEqual([status, restarts], ['Started', 1]);
 });
 
 for (const step of ['onPrepare', 'onLaunch'] as const) {

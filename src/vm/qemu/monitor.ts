@@ -1,5 +1,6 @@
 /** Monitor of one machine: its events over QMP, the reactions to them, and the reason of its end. */
-import { errorCode } from '../../lib/errors.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { errorCode, errorText } from '../../lib/errors.ts';
 import type { Exit, VmEndReason } from '../backend.ts';
 import { QmpClient } from './qmp.ts';
 
@@ -8,6 +9,12 @@ const DISK_FULL = 'the host has no space left for its disk';
 
 /** Interval at which a machine that waits for space on the host's disk tries again. */
 const DISK_RETRY_MS = 1000;
+
+/** Samples of the processors of a machine that hangs. */
+const SAMPLES = 5;
+const SAMPLE_INTERVAL_MS = 50;
+/** In QEMU's `info registers`, on x86 and on ARM. */
+const PROGRAM_COUNTER = /\b(?:RIP|PC)=([0-9a-f]{8,16})\b/g;
 
 /** Signs of the end of a QEMU process. */
 export interface EndSigns {
@@ -61,6 +68,21 @@ export class MachineMonitor {
     this.qmp.close();
     clearTimeout(this.#retry);
     return findReason({ exit, asked, panicked: this.#panicked, cause: this.#cause, heard });
+  }
+
+  /** Places where the processors are, several times: the same ones are a loop. Takes seconds at the most. */
+  async examine(): Promise<string> {
+    const places: string[] = [];
+    try {
+      for (let sample = 0; sample < SAMPLES; sample += 1) {
+        const registers = String(await this.qmp.executeForPeople('info registers -a'));
+        places.push([...registers.matchAll(PROGRAM_COUNTER)].map(([, at]) => at).join(','));
+        await delay(SAMPLE_INTERVAL_MS);
+      }
+    } catch (error) {
+      places.push(errorText(error));
+    }
+    return `its processors are at ${places.join('; ')}`;
   }
 
   /** The machine may have been paused while no daemon listened. Asks until there is an answer or the connection closes. */

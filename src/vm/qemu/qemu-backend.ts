@@ -88,6 +88,10 @@ export class QemuVm extends GuestVm {
     super(process, paths, job, findEnd, onEvent);
     this.monitor = monitor;
   }
+
+  examine(): Promise<string> {
+    return this.monitor.examine();
+  }
 }
 
 /** Back end of isolation `vm`. Main thread. */

@@ -40,15 +40,15 @@ export class QmpClient {
   }
 
   /**
-   * Executes a command without arguments.
+   * Executes a command.
    *
    * @throws MonocoreError `CallTimeout` without an answer in 5 s (QEMU hangs or is gone), `Internal` for an error
    */
-  async execute(command: string): Promise<unknown> {
+  async execute(command: string, words?: Record<string, string>): Promise<unknown> {
     const id = this.#nextId++;
     const call = deferred<unknown>();
     this.#pending.set(id, call);
-    this.#lines.send(`${JSON.stringify({ execute: command, id })}\n`);
+    this.#lines.send(`${JSON.stringify({ execute: command, arguments: words, id })}\n`);
     const expire = (): void =>
       call.reject(new MonocoreError('CallTimeout', `QEMU did not answer ${command} in ${CALL_TIMEOUT_MS} ms`));
     const timer = setTimeout(expire, CALL_TIMEOUT_MS);
@@ -56,6 +56,11 @@ export class QmpClient {
       clearTimeout(timer);
       this.#pending.delete(id);
     });
+  }
+
+  /** Executes a command of QEMU's monitor for people; resolves with its text. @throws as {@link execute} */
+  executeForPeople(line: string): Promise<unknown> {
+    return this.execute('human-monitor-command', { 'command-line': line });
   }
 
   /** Resolves with true when all events of a dead QEMU were taken, and with false without a connection to it. */

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'node:test';
+import type { QemuVm } from '../../../src/vm/qemu/qemu-backend.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { scriptService } from '../../helpers/fakes/services.ts';
 import { launchGuest, makeGuestHost } from '../../helpers/vm/guest.ts';
@@ -30,4 +31,11 @@ it('has a clock that runs at the speed of the host’s', async (t) => {
   const [first = 0, last = 0] = (await stdout.ended).toString().split('\n').map(Number.parseFloat);
   const guestS = last - first;
   assert.ok(guestS / hostS > 0.85 && guestS / hostS < 1.15, `${guestS} s in the guest, ${hostS} s on the host`);
+});
+
+it('tells where its processors are, for the report about a boot that hangs', async (t) => {
+  const guest = await launchGuest(t, scriptService('busy', 'while :; do :; done'));
+  await guest.event('job-started');
+  const found = await (guest.vm as QemuVm).examine();
+  assert.match(found, /^its processors are at [0-9a-f]{8,16}(; [0-9a-f]{8,16}){4}$/);
 });

@@ -101,6 +101,29 @@ test('the last word of a QEMU that is dead already is still heard', async (t) =>
   assert.equal(await reason, 'guest-reset');
 });
 
+test('a machine that hangs is examined: the places of its processors, several times', async (t) => {
+  const server = await startUnixServer(t);
+  const monitor = new MachineMonitor(server.path, assert.fail, () => assert.fail());
+  t.after(() => monitor.qmp.close());
+  const peer = await server.connection(0);
+  const examined = monitor.examine();
+  const registers = (at: string) => `CPU#0\r\nRAX=1 RIP=ffffffff8100${at} RFL=2\r\nCPU#1\r\nRIP=ffffffff81000000\r\n`;
+  for (const at of ['0001', '0002', '0003', '0004', '0005']) {
+    const line = await eventually('a question', () => {
+      const asked =
+        server
+          .text(0)
+          ?.trimEnd()
+          .split('\n')
+          .filter((text) => text.includes('info registers -a')) ?? [];
+      return asked.length === Number(at) && asked.at(-1);
+    });
+    peer.write(`${JSON.stringify({ return: registers(at), id: JSON.parse(line).id })}\n`);
+  }
+  const places = ['0001', '0002', '0003', '0004', '0005'].map((at) => `ffffffff8100${at},ffffffff81000000`);
+  assert.equal(await examined, `its processors are at ${places.join('; ')}`);
+});
+
 test('a QEMU that was never heard is not waited for', async (t) => {
   const server = await startUnixServer(t, { listening: false });
   const watch = new MachineMonitor(
