@@ -18,6 +18,7 @@ const ASSET_DIRS = [
   'src/lib/file-lock',
   'src/vm/guest',
   'src/vm/process/shim',
+  'src/vm/qemu/jail',
   'src/vm/qemu/tsc',
   'workers/jobs/guest-image/run-as',
   'workers/spawner/launch',

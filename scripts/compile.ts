@@ -26,12 +26,18 @@ const TARGETS = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' } as const
 const BINUTILS = '2.40-2';
 const HEADERS = '6.1.4-1cross1';
 
-/** Options of a program without a C library. One small segment: without -n each section would begin a page. */
-const FREESTANDING = [
+/** Options of a program without a C library. */
+const WITHOUT_LIBRARY = [
   ...['-std=gnu11', '-Wall', '-Wextra', '-Werror', '-Os', '-ffreestanding', '-fno-stack-protector'],
   ...['-fno-asynchronous-unwind-tables', '-fno-pie', '-fno-ident', '-static', '-nostdlib', '-no-pie', '-s'],
-  ...['-Wl,-n,--build-id=none,-z,noexecstack', '-I', 'src/lib'],
+  ...['-Wl,--build-id=none,-z,noexecstack', '-I', 'src/lib'],
 ];
+
+/** One small segment: without -n each section would begin a page. */
+const FREESTANDING = [...WITHOUT_LIBRARY, '-Wl,-n'];
+
+/** Code and variables apart: in one segment, code of a program with variables could be written to. */
+const WITH_VARIABLES = [...WITHOUT_LIBRARY, '-Wl,-z,max-page-size=4096'];
 
 const ARTEFACTS: readonly Artefact[] = [
   ...compileC('src/lib/file-lock', 'flock.c', 'monocore-flock', FREESTANDING),
@@ -39,6 +45,7 @@ const ARTEFACTS: readonly Artefact[] = [
   ...compileC('workers/spawner/launch', 'launch.c', 'monocore-launch', FREESTANDING),
   // Only x86 has that counter.
   ...compileC('src/vm/qemu/tsc', 'tsc.c', 'monocore-tsc', FREESTANDING, ['x64']),
+  ...compileC('src/vm/qemu/jail', 'jail.c', 'monocore-jail', WITH_VARIABLES),
   ...compileC('workers/jobs/guest-image/run-as', 'run-as.c', 'run-as', FREESTANDING),
   { path: 'workers/logs/format/frame-wasm.ts', mode: 0o644, build: () => compileWat('workers/logs/format/frame.wat') },
 ];

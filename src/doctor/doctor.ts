@@ -23,6 +23,7 @@ import {
 } from '../vm/host/host-tools.ts';
 import { describeHostLimits } from '../vm/host/limits/host-limits.ts';
 import { identifyVirtiofsd } from '../vm/host/virtiofsd.ts';
+import { findJailKind, type JailKind } from '../vm/qemu/jail/jail.ts';
 import { groupObstacle, preparePlatform } from '../vm/qemu/platform.ts';
 
 /** A VM needs about 20 descriptors of the daemon while it starts and 6 while it runs. */
@@ -183,6 +184,19 @@ export function checkCgroups({ places, obstacles }: HostLimits): Finding {
   return obstacles.length === 0 ? ok(places.join(', ')) : warn(obstacles.join('; '), NO_CGROUP_ADVICE);
 }
 
+const NO_JAIL_ADVICE =
+  'VMs run, but a guest that breaks out of QEMU has the rights of the daemon; allow user namespaces to this user, or\n' +
+  'give the daemon root with CAP_SYS_ADMIN';
+
+/** Checks the jail in which each QEMU runs. @param kind as a daemon that is started from here would find it */
+export async function checkJail(kind?: JailKind): Promise<Finding> {
+  const { namespaces, obstacle } = kind ?? (await findJailKind());
+  const what = 'no capabilities, private mount, pid, ipc and uts namespaces';
+  if (namespaces === 'host') return ok(`each QEMU has a user of its own, ${what}`);
+  if (namespaces === 'user') return ok(`each QEMU has ${what}; as ${obstacle}, it has this user`);
+  return warn(`QEMU sees the host as the daemon does: ${obstacle}`, NO_JAIL_ADVICE);
+}
+
 /** Checks that services may run as other users. @param uid user of the future daemon */
 export function checkUsers(uid = process.getuid?.()): Finding {
   if (uid !== 0) {
@@ -215,6 +229,7 @@ export async function runDoctor(home: string, limits: HostLimits = describeHostL
     ['virtiofsd', () => checkFileSharing(), 'warning'],
     ['open files', () => checkOpenFiles(limits)],
     ['cgroups', () => checkCgroups(limits)],
+    ['jail', () => checkJail(), 'warning'],
     ['users', () => checkUsers()],
     ['memory', () => ok(`${formatSize(freemem())} of ${formatSize(totalmem())} free`)],
   ];

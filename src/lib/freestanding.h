@@ -21,6 +21,18 @@ static long call(long number, long a, long b, long c, long d) {
                    : "rcx", "r11", "memory");
   return result;
 }
+
+static inline long call6(long number, long a, long b, long c, long d, long e, long f) {
+  long result;
+  register long fourth __asm__("r10") = d;
+  register long fifth __asm__("r8") = e;
+  register long sixth __asm__("r9") = f;
+  __asm__ volatile("syscall"
+                   : "=a"(result)
+                   : "a"(number), "D"(a), "S"(b), "d"(c), "r"(fourth), "r"(fifth), "r"(sixth)
+                   : "rcx", "r11", "memory");
+  return result;
+}
 #else
 __asm__(".globl _start\n_start:\n\tmov x29, xzr\n\tmov x0, sp\n\tbl run\n");
 
@@ -34,7 +46,24 @@ static long call(long number, long a, long b, long c, long d) {
   __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4) : "memory");
   return x0;
 }
+
+static inline long call6(long number, long a, long b, long c, long d, long e, long f) {
+  register long x8 __asm__("x8") = number;
+  register long x0 __asm__("x0") = a;
+  register long x1 __asm__("x1") = b;
+  register long x2 __asm__("x2") = c;
+  register long x3 __asm__("x3") = d;
+  register long x4 __asm__("x4") = e;
+  register long x5 __asm__("x5") = f;
+  __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
+  return x0;
+}
 #endif
+
+/* As `call`, for system calls of five arguments. */
+static inline long call5(long number, long a, long b, long c, long d, long e) {
+  return call6(number, a, b, c, d, e, 0);
+}
 
 static _Noreturn void end(int status) {
   for (;;) call(__NR_exit_group, status, 0, 0, 0);

@@ -125,6 +125,11 @@ export function readProcessTree(): (root: number) => number[] {
   };
 }
 
+/** Pids of the children of a process with one thread; none where the kernel does not tell (CONFIG_PROC_CHILDREN). */
+export function listChildren(pid: number): number[] {
+  return (readProcessFile(pid, `task/${pid}/children`) ?? '').split(' ').filter(Boolean).map(Number);
+}
+
 interface Descriptor {
   readonly fd: number;
   /** Opens the same file again, or tells its status. */

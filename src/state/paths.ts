@@ -10,11 +10,12 @@
  * | `ended/<service>.json` | 0600 | state worker when the service has ended (`.tmp` likewise) | main, next daemon | state worker at `start`, `remove` |
  * | `run/<service>/` | 0700 | main before the launch | VM process, main | main when the service has ended |
  * | `run/<service>/{stdout,stderr,console}.fifo` | 0600 | VM process | log worker | with the folder |
- * | `run/<service>/{control,qmp}.sock` | 0600 | VM process | main | with the folder |
- * | `run/<service>/net.sock` | 0600 | VM process | network worker | with the folder |
+ * | `run/<service>/{control,qmp}.sock` | 0600 | jail of the VM process | main | with the folder |
+ * | `run/<service>/net.sock` | 0600 | jail of the VM process | network worker | with the folder |
  * | `run/<service>/share.sock`, `share/` | 0700 | main before the launch, virtiofsd | VM process | with the folder |
  * | `run/<service>/exit` | 0600 | VM side (guest's init, or the shim) | main, next daemon | with the folder |
  * | `run/<service>/{process,share.process}` | 0600 | VM process, virtiofsd: before they become their programs | main, next daemon | with the folder |
+ * | `run/<service>/jail` | 0600 | main before the launch | jail of the VM process | with the folder |
  * | `run/<service>/limits.json` | 0600 | main before the launch | main, next daemon | with the folder |
  * | `disk/<service>.img` | 0600 | main before the first launch, then the VM process | VM process | main at `remove` |
  * | `log/<service>.<stream>.<number>.log` | 0644 | log worker | shippers, `logs` | log worker at `remove`; jobs, when it is compressed or too old |
@@ -69,6 +70,8 @@ export class VmPaths extends Folder {
   /** Identities of the VM process and of the one that shares files, see `vm/host/process-record.ts`. */
   readonly processRecord = join(this.dir, 'process');
   readonly shareRecord = join(this.dir, 'share.process');
+  /** Words that describe the jail of the VM process, see `vm/qemu/jail/jail.c`. */
+  readonly jail = join(this.dir, 'jail');
   /** Cgroups that were made for it, and the limits that it lacks. */
   readonly limits = join(this.dir, 'limits.json');
   /** The exit record, lines as the guest's init or the shim wrote them, see `vm/host/exit-record.ts`. */

@@ -1,12 +1,12 @@
 /** A running VM with a guest: one process of the host, and the guest's init behind its control port. */
 import { errorText } from '../../lib/errors.ts';
-import { type ProcessIdentity, signalProcess } from '../../lib/proc.ts';
+import type { ProcessIdentity } from '../../lib/proc.ts';
 import type { GroupMember } from '../../protocol/network.ts';
 import type { ProbeResult } from '../../protocol/supervision.ts';
 import type { VmPaths } from '../../state/paths.ts';
 import type { BackendEvent, Exit, Instance, VmEnd, VmProbe } from '../backend.ts';
 import { exitOfShellStatus, isRecordFull, readExitRecord } from '../host/exit-record.ts';
-import type { HostProcess } from '../host/host-process.ts';
+import { type HostProcess, machinePid, signalMachine } from '../host/host-process.ts';
 import { ControlChannel, type GuestMessage } from './control-channel.ts';
 import { GuestProbes } from './health-probe.ts';
 import type { Job } from './job.ts';
@@ -97,13 +97,13 @@ export class GuestVm implements Instance {
 
   kill(signal: NodeJS.Signals): void {
     this.#askedToEnd = true;
-    signalProcess(this.identity, signal, 'process');
+    signalMachine(this.identity, signal);
   }
 
   /** Killed, not released: a guest like this cannot be asked for anything. */
   #endForOffence(offence: string): void {
     this.#offence = offence;
-    signalProcess(this.identity, 'SIGKILL', 'process');
+    signalMachine(this.identity, 'SIGKILL');
   }
 
   #onMessage(message: GuestMessage): void {
@@ -136,7 +136,7 @@ export class GuestVm implements Instance {
   #reportStarted(): void {
     if (this.#started) return;
     this.#started = true;
-    this.#onEvent({ type: 'job-started', pid: this.identity.pid });
+    this.#onEvent({ type: 'job-started', pid: machinePid(this.identity.pid) });
   }
 
   #reportExit(exit: Exit, oomKilled: boolean): void {

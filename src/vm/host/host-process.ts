@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { isRunning, type ProcessIdentity, signalProcess } from '../../lib/proc.ts';
+import { identify, isRunning, listChildren, type ProcessIdentity, signalProcess } from '../../lib/proc.ts';
 import { pollUntil } from '../../lib/promises.ts';
 import type { SpawnRequest } from '../../protocol/spawner.ts';
 import type { Exit } from '../backend.ts';
@@ -55,6 +55,17 @@ export async function findAdopted(identity: ProcessIdentity | null, record: stri
   return null;
 }
 
+/** Pid of the machine of a VM process: the last child of its jail, or that process itself without a jail. */
+export function machinePid(pid: number): number {
+  return listChildren(pid).at(-1) ?? pid;
+}
+
+/** Signals the machine of a VM process. Its jail ends behind it, so its end is that of all that the VM holds. */
+export function signalMachine(vm: ProcessIdentity, signal: NodeJS.Signals): void {
+  const machine = isRunning(vm) ? identify(machinePid(vm.pid)) : null;
+  if (machine) signalProcess(machine, signal, 'process');
+}
+
 /** Kills the process of a record, and its group, and waits for its end. */
 export async function killRecorded(record: string, timeoutMs?: number): Promise<void> {
   const identity = readProcessRecord(record);
@@ -62,6 +73,9 @@ export async function killRecorded(record: string, timeoutMs?: number): Promise<
 }
 
 async function killGroupOf(leader: ProcessIdentity, timeoutMs?: number): Promise<void> {
+  // A machine in a jail is in another group, and ends right after its jail.
+  const machine = isRunning(leader) ? identify(machinePid(leader.pid)) : null;
   signalProcess(leader, 'SIGKILL', 'group');
-  await pollUntil(() => !isRunning(leader), KILL_POLL_INTERVAL_MS, timeoutMs);
+  const runs = () => isRunning(leader) || (machine !== null && isRunning(machine));
+  await pollUntil(() => !runs(), KILL_POLL_INTERVAL_MS, timeoutMs);
 }

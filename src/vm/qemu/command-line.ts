@@ -2,6 +2,7 @@
  * Command line of QEMU. Pure: everything that varies is in {@link MachineSpec}. It tells only the name, size and ports of
  * the service, because every user of the host can read it.
  */
+import { STREAM_NAMES } from '../../protocol/log-files/names.ts';
 import type { Port } from '../../protocol/service.ts';
 import type { VmPaths } from '../../state/paths.ts';
 import type { Architecture } from '../host/host-tools.ts';
@@ -9,13 +10,19 @@ import type { Architecture } from '../host/host-tools.ts';
 /** `tcg` emulates the processor in software; `kvm` uses the host's. */
 export type Accelerator = 'kvm' | 'tcg';
 
-/** Descriptors that QEMU inherits, by their numbers in QEMU. */
-interface InheritedFds {
-  readonly stdout: number;
-  readonly stderr: number;
-  /** Output of the guest's kernel; QEMU's own messages go to its descriptors 1 and 2. */
-  readonly console: number;
+/** Way in which the jail opens a file or socket for QEMU, see jail/jail.c. */
+type Opening = 'read' | 'write' | 'append' | 'listen' | 'connect';
+
+/** A file or socket of which QEMU gets the descriptor only: it needs no right to open it. */
+export interface MachineFile {
+  readonly id: string;
+  readonly how: Opening;
+  /** Absolute path. */
+  readonly path: string;
 }
+
+/** Descriptor of the first {@link MachineFile}; those up to 5 are inherited. */
+const FIRST_FD = 6;
 
 /** Parameters of a machine. */
 export interface MachineSpec {
@@ -29,14 +36,13 @@ export interface MachineSpec {
   /** Frequency of the host's time stamp counter in kHz; null leaves it to the guest. */
   readonly tscKhz: number | null;
   readonly paths: VmPaths;
-  readonly fds: InheritedFds;
   /** Null: no network device. */
   readonly network: { readonly address: string; readonly ports: readonly Port[]; readonly localOnly: boolean } | null;
   /** Ethernet address in the network of the group, whose frames go over {@link VmPaths.groupNetwork}; null for none. */
   readonly groupMac?: string | null;
   /** True when files of the host are shared through {@link VmPaths.share}. */
   readonly share: boolean;
-  /** User of the host that QEMU switches to before the guest runs; null keeps the daemon's. */
+  /** User of the host that QEMU itself switches to before the guest runs; null for none. */
   readonly user?: string | null;
   /** Absolute path of the image that the guest sees as its disk, or null for none. */
   readonly disk: string | null;
@@ -60,11 +66,6 @@ function renderKernelCommandLine(spec: MachineSpec): string {
   return words.join(' ');
 }
 
-/** A value in QEMU's `key=value,…` syntax, where a comma is written twice. */
-function escapeValue(value: string): string {
-  return value.replaceAll(',', ',,');
-}
-
 function renderMachine(spec: MachineSpec): string[] {
   const memory = spec.share ? ',memory-backend=ram' : '';
   const machine = spec.architecture === 'x86_64' ? `microvm,isa-serial=off${memory}` : `virt${memory}`;
@@ -76,10 +77,9 @@ function renderMachine(spec: MachineSpec): string[] {
 }
 
 /**
- * QEMU switches its user itself, after it has opened FIFOs, sockets, kernel, /dev/kvm and virtiofsd as the daemon's user,
- * so the other user needs access to none of them. The sandbox is on by then and would kill QEMU for the switch, so
- * elevation is allowed; without capabilities, and with the sandbox's no_new_privs, there is no way back. Since QEMU 9.1
- * `-runas` is also called `-run-with user=`.
+ * Where there is no jail, QEMU switches its user itself, after it has opened kernel and /dev/kvm as the daemon's user. The
+ * sandbox is on by then and would kill QEMU for the switch, so elevation is allowed; without capabilities, and with
+ * no_new_privs, there is no way back. Since QEMU 9.1 `-runas` is also called `-run-with user=`.
  */
 function renderUser({ user = null }: MachineSpec): string[] {
   const elevation = user === null ? 'deny' : 'allow';
@@ -101,15 +101,11 @@ function renderNetwork({ network }: MachineSpec): string[] {
   return ['-netdev', `user,id=net,restrict=${restrict}${forwards}`, '-device', 'virtio-net-device,netdev=net'];
 }
 
-/**
- * QEMU listens, and listens again when the network worker, which comes and goes with the daemon, has disconnected. A
- * thread of QEMU makes the socket long before QEMU switches its user.
- */
-function renderGroupNetwork({ groupMac = null, paths }: MachineSpec): string[] {
+/** QEMU listens again when the network worker, which comes and goes with the daemon, has disconnected. */
+function renderGroupNetwork({ groupMac = null }: MachineSpec, fdOf: FdOf): string[] {
   if (groupMac === null) return [];
-  const address = `addr.type=unix,addr.path=${escapeValue(paths.groupNetwork)}`;
   return [
-    ...['-netdev', `stream,id=group,server=on,${address}`],
+    ...['-netdev', `stream,id=group,server=on,addr.type=fd,addr.str=${fdOf('group')}`],
     ...['-device', `virtio-net-device,netdev=group,mac=${groupMac}`],
   ];
 }
@@ -119,9 +115,9 @@ function renderGroupNetwork({ groupMac = null, paths }: MachineSpec): string[] {
  * QEMU from writing to it. A write that finds no space on the host's disk pauses the machine, see `monitor.ts`; the guest
  * gets any other error.
  */
-function renderDisk({ disk }: MachineSpec): string[] {
+function renderDisk({ disk }: MachineSpec, fdOf: FdOf): string[] {
   if (disk === null) return [];
-  const file = `file.driver=file,file.filename=${escapeValue(disk)},file.locking=on,file.discard=unmap`;
+  const file = `file.driver=file,file.filename=${fdSet(fdOf('disk'))},file.locking=on,file.discard=unmap`;
   return [
     ...['-blockdev', `driver=raw,node-name=disk,discard=unmap,cache.direct=off,cache.no-flush=off,${file}`],
     ...['-device', 'virtio-blk-device,drive=disk,serial=disk,werror=enospc'],
@@ -129,9 +125,9 @@ function renderDisk({ disk }: MachineSpec): string[] {
 }
 
 /** The serial number tells the guest the image from the disk. Opened for reading only, so its locks exclude no other QEMU. */
-function renderRootImage({ rootImage = null }: MachineSpec): string[] {
+function renderRootImage({ rootImage = null }: MachineSpec, fdOf: FdOf): string[] {
   if (rootImage === null) return [];
-  const file = `file.driver=file,file.filename=${escapeValue(rootImage)}`;
+  const file = `file.driver=file,file.filename=${fdSet(fdOf('image'))}`;
   return [
     ...['-blockdev', `driver=raw,node-name=image,read-only=on,${file}`],
     ...['-device', 'virtio-blk-device,drive=image,serial=image'],
@@ -139,10 +135,10 @@ function renderRootImage({ rootImage = null }: MachineSpec): string[] {
 }
 
 /** Single device for all shared files, because a microVM has few slots. The guest's init mounts its tag. */
-function renderShare({ share, paths }: MachineSpec): string[] {
+function renderShare({ share }: MachineSpec, fdOf: FdOf): string[] {
   if (!share) return [];
   return [
-    ...['-chardev', `socket,id=share,path=${escapeValue(paths.share)}`],
+    ...['-chardev', `socket,id=share,fd=${fdOf('share')}`],
     ...['-device', 'vhost-user-fs-device,chardev=share,tag=share'],
   ];
 }
@@ -155,17 +151,44 @@ function renderPanicDevice(spec: MachineSpec): string[] {
   return spec.architecture === 'x86_64' ? ['-device', 'pvpanic', '-action', 'panic=pause'] : [];
 }
 
+/** Files and sockets of a machine, in the order of their descriptors. */
+export function listMachineFiles({
+  paths,
+  groupMac = null,
+  share,
+  disk,
+  rootImage = null,
+}: MachineSpec): MachineFile[] {
+  const files: MachineFile[] = STREAM_NAMES.map((id) => ({ id, how: 'append', path: paths.fifo(id) }));
+  const add = (id: string, how: Opening, path: string) => files.push({ id, how, path });
+  add('exit', 'append', paths.exitRecord);
+  add('control', 'listen', paths.control);
+  add('qmp', 'listen', paths.qmp);
+  if (groupMac !== null) add('group', 'listen', paths.groupNetwork);
+  if (share) add('share', 'connect', paths.share);
+  if (disk !== null) add('disk', 'write', disk);
+  if (rootImage !== null) add('image', 'read', rootImage);
+  return files;
+}
+
+/** Descriptor of the machine's file with that id. */
+type FdOf = (id: string) => number;
+
+/** Path by which QEMU opens a descriptor that `-add-fd` has put into the set of the same number. */
+function fdSet(fd: number): string {
+  return `/dev/fdset/${fd}`;
+}
+
 /**
  * Renders the arguments of `qemu-system-<arch>`. Ports of the serial device, as the guest's init numbers them: 0 console,
  * 1 stdout, 2 stderr, 3 control, 4 exit record.
  */
 export function renderCommandLine(spec: MachineSpec): string[] {
-  const { paths, fds } = spec;
-  const fifo = (id: string, fd: number) => ['-chardev', `file,id=${id},path=/dev/fd/${fd},append=on`];
-  const socket = (id: string, path: string) => [
-    '-chardev',
-    `socket,id=${id},path=${escapeValue(path)},server=on,wait=off`,
-  ];
+  const files = listMachineFiles(spec);
+  const fdOf = (id: string) => FIRST_FD + files.findIndex((file) => file.id === id);
+  const opened = files.filter(({ how }) => how !== 'listen' && how !== 'connect').map(({ id }) => fdOf(id));
+  const file = (id: string) => ['-chardev', `file,id=${id},path=${fdSet(fdOf(id))},append=on`];
+  const socket = (id: string) => ['-chardev', `socket,id=${id},fd=${fdOf(id)},server=on,wait=off`];
   const port = (id: string, nr: number) => ['-device', `virtserialport,chardev=${id},nr=${nr},name=${id}`];
   return [
     ...['-name', `${spec.name},debug-threads=on`],
@@ -174,20 +197,21 @@ export function renderCommandLine(spec: MachineSpec): string[] {
     ...['-nodefaults', '-no-user-config', '-nographic', '-no-reboot'],
     ...renderUser(spec),
     ...['-kernel', spec.kernelImage, '-initrd', spec.initramfs, '-append', renderKernelCommandLine(spec)],
+    ...opened.flatMap((fd) => ['-add-fd', `fd=${fd},set=${fd}`]),
     // virtiofsd accepts modern devices only, and nothing here needs the legacy layout.
     ...['-global', 'virtio-mmio.force-legacy=false'],
     ...['-device', 'virtio-serial-device'],
-    ...[...fifo('console', fds.console), '-device', 'virtconsole,chardev=console,nr=0'],
-    ...[...fifo('stdout', fds.stdout), ...port('stdout', 1)],
-    ...[...fifo('stderr', fds.stderr), ...port('stderr', 2)],
-    ...[...socket('control', paths.control), ...port('control', 3)],
-    ...['-chardev', `file,id=exit,path=${escapeValue(paths.exitRecord)},append=on`, ...port('exit', 4)],
-    ...[...socket('qmp', paths.qmp), '-mon', 'chardev=qmp,mode=control'],
+    ...[...file('console'), '-device', 'virtconsole,chardev=console,nr=0'],
+    ...[...file('stdout'), ...port('stdout', 1)],
+    ...[...file('stderr'), ...port('stderr', 2)],
+    ...[...socket('control'), ...port('control', 3)],
+    ...[...file('exit'), ...port('exit', 4)],
+    ...[...socket('qmp'), '-mon', 'chardev=qmp,mode=control'],
     ...renderPanicDevice(spec),
-    ...renderDisk(spec),
-    ...renderRootImage(spec),
+    ...renderDisk(spec, fdOf),
+    ...renderRootImage(spec, fdOf),
     ...renderNetwork(spec),
-    ...renderGroupNetwork(spec),
-    ...renderShare(spec),
+    ...renderGroupNetwork(spec, fdOf),
+    ...renderShare(spec, fdOf),
   ];
 }

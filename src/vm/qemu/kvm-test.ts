@@ -13,11 +13,13 @@ import * as v from 'valibot';
 import writeFileAtomic from 'write-file-atomic';
 import { errorCode, errorText } from '../../lib/errors.ts';
 import { deferred, within } from '../../lib/promises.ts';
+import { MIB } from '../../lib/units.ts';
 import { VmPaths } from '../../state/paths.ts';
 import { ControlChannel, type GuestMessage } from '../guest/control-channel.ts';
 import type { Kernel } from '../guest/kernel.ts';
 import { readQemuVersion } from '../host/host-tools.ts';
-import { type Accelerator, type MachineSpec, renderCommandLine } from './command-line.ts';
+import { type Accelerator, listMachineFiles, type MachineSpec, renderCommandLine } from './command-line.ts';
+import { type JailSpec, jailCommand } from './jail/jail.ts';
 
 /** KVM boots in well under a second; a guest that hangs early must not delay the first start for long. */
 const BOOT_TIMEOUT_MS = 8000;
@@ -94,12 +96,19 @@ export async function chooseAccelerator(
  *
  * @returns null when it was ready in time, else the reason why not, in one line
  */
-export async function testBoot(qemu: string, spec: Omit<MachineSpec, 'paths' | 'fds'>): Promise<string | null> {
+export async function testBoot(
+  qemu: string,
+  machine: Omit<MachineSpec, 'paths'>,
+  jail: Pick<JailSpec, 'kind' | 'visible' | 'devices'>,
+): Promise<string | null> {
   const dir = await mkdtemp(join(tmpdir(), 'monocore-kvm-test-'));
   const paths = new VmPaths(dir);
-  const output = await open(join(dir, 'output'), 'a');
-  const args = renderCommandLine({ ...spec, paths, fds: { stdout: 3, stderr: 3, console: 3 } });
-  const child = spawn(qemu, args, { stdio: ['ignore', output.fd, output.fd, output.fd] });
+  const output = await open(paths.fifo('console'), 'a');
+  const spec = { ...machine, paths };
+  const rest = { files: listMachineFiles(spec), fileBytes: MIB, openFiles: null, user: null, dir };
+  const command = await jailCommand({ program: qemu, args: renderCommandLine(spec) }, paths.jail, { ...jail, ...rest });
+  const stdio = ['ignore' as const, ...Array<number>(5).fill(output.fd)];
+  const child = spawn(command.program, command.args, { stdio, env: {} });
   const ended = deferred<'ended'>();
   for (const event of ['exit', 'error']) child.once(event, () => ended.resolve('ended'));
   const ready = deferred<'ready'>();
@@ -112,7 +121,7 @@ export async function testBoot(qemu: string, spec: Omit<MachineSpec, 'paths' | '
     const outcome = await within(Promise.race([ready.promise, ended.promise]), BOOT_TIMEOUT_MS);
     if (outcome === 'ready') return null;
     const failure = outcome === 'ended' ? 'it ended at once' : `it was not ready in ${BOOT_TIMEOUT_MS / 1000} s`;
-    const lastLine = (await readFile(join(dir, 'output'), 'utf8')).trim().split('\n').at(-1);
+    const lastLine = (await readFile(paths.fifo('console'), 'utf8')).trim().split('\n').at(-1);
     return lastLine ? `${failure}: ${lastLine.slice(0, 300)}` : failure;
   } finally {
     control.close();

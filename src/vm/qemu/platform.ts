@@ -6,6 +6,7 @@ import { findKernel } from '../guest/kernel.ts';
 import type { RunInitramfsJob } from '../host/host-backend.ts';
 import { findQemu, findStaticBusybox, hostArchitecture, run } from '../host/host-tools.ts';
 import type { MachineSpec } from './command-line.ts';
+import { findJailKind, type JailKind, type JailSpec, listDevices, listProgramFiles } from './jail/jail.ts';
 import { type AcceleratorVerdict, chooseAccelerator, testBoot } from './kvm-test.ts';
 
 /** Everything that a VM is launched with, whatever its service. */
@@ -15,6 +16,7 @@ export interface Platform {
   /** Size of the initramfs, which is a file of the cache. */
   readonly initramfsBytes: number;
   readonly verdict: AcceleratorVerdict;
+  readonly jail: Pick<JailSpec, 'kind' | 'visible' | 'devices'>;
 }
 
 /** Smallest memory that stock kernels boot with. */
@@ -50,6 +52,17 @@ export async function measureTscKhz(program = TSC): Promise<number> {
   return Number(text);
 }
 
+/** Jail of a QEMU on this host; none where its files cannot be listed. @throws MonocoreError `ToolMissing` */
+async function findQemuJail(qemu: string): Promise<{ kind: JailKind; visible: string[] }> {
+  try {
+    const visible = await listProgramFiles(qemu);
+    return { kind: await findJailKind(), visible };
+  } catch (error) {
+    const obstacle = `the files of ${qemu} cannot be listed: ${errorText(error)}`;
+    return { kind: { namespaces: 'none', obstacle }, visible: [] };
+  }
+}
+
 /**
  * Finds and prepares everything.
  *
@@ -71,8 +84,12 @@ export async function preparePlatform(
   const machine = { architecture, kernelImage, initramfs, tscKhz: null };
   const least = { name: 'kvm-test', cpus: 1, ramMib: TEST_RAM_MIB, network: null, share: false, disk: null };
   const testSpec = { ...machine, ...least, accelerator: 'kvm' } as const;
-  const verdict = await chooseAccelerator(qemu, kernel, paths.acceleratorVerdict, () => testBoot(qemu, testSpec));
+  const jail = { ...(await findQemuJail(qemu)), devices: listDevices(true) };
+  jail.visible.push(kernelImage, initramfs);
+  const testKvm = () => testBoot(qemu, testSpec, jail);
+  const verdict = await chooseAccelerator(qemu, kernel, paths.acceleratorVerdict, testKvm);
+  const devices = listDevices(verdict.accelerator === 'kvm');
   const isEmulated = architecture === 'x86_64' && verdict.accelerator === 'tcg';
   const tscKhz = isEmulated ? await measureTscKhz() : null;
-  return { qemu, machine: { ...machine, tscKhz }, initramfsBytes, verdict };
+  return { qemu, machine: { ...machine, tscKhz }, initramfsBytes, verdict, jail: { ...jail, devices } };
 }

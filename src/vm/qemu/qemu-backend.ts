@@ -2,7 +2,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { MonocoreError } from '../../lib/errors.ts';
-import { signalProcess } from '../../lib/proc.ts';
 import { MIB } from '../../lib/units.ts';
 import { STREAM_NAMES } from '../../protocol/log-files/names.ts';
 import { memberMac } from '../../protocol/network.ts';
@@ -14,7 +13,7 @@ import { hasNetwork, makeJob, stopSignalOf } from '../guest/job.ts';
 import { prepareDisk } from '../host/disk.ts';
 import { makeBoundedRecord, readExitRecord } from '../host/exit-record.ts';
 import { HostBackend } from '../host/host-backend.ts';
-import { findAdopted, type HostProcess } from '../host/host-process.ts';
+import { findAdopted, type HostProcess, machinePid, signalMachine } from '../host/host-process.ts';
 import type { Command } from '../host/limits/launcher.ts';
 import { findUser } from '../host/limits/user.ts';
 import { checkPortsAreFree } from '../host/port-forwards.ts';
@@ -22,15 +21,15 @@ import { makeRuntimeFolder, openReadEnds, prepareInstance } from '../host/runtim
 import { describeOmissions } from '../host/service-command.ts';
 import { describeLinks, findSharedFiles } from '../host/shared-files.ts';
 import { endStrayShare, guardAdoptedShare, shareFiles } from '../host/virtiofsd.ts';
-import { renderCommandLine } from './command-line.ts';
+import { listMachineFiles, type MachineSpec, renderCommandLine } from './command-line.ts';
+import { type JailKind, jailCommand } from './jail/jail.ts';
 import { memoryLimitBytes } from './memory-limit.ts';
 import { MachineMonitor } from './monitor.ts';
 import { groupObstacle, type Platform, preparePlatform } from './platform.ts';
 
-/** Descriptors 1 and 2 of QEMU are the console's; the guest's streams follow. */
-const CHILD_FDS = { stdout: 3, stderr: 4, console: 5 } as const;
-
 const NOT_IN_GROUP = 'it was started without a device for that; restart it';
+
+const NOT_JAILED = 'it was started without a jail';
 
 /**
  * Limits of the network that a service asked for, for people.
@@ -63,6 +62,11 @@ async function describeShortcomings(
   ];
 }
 
+/** Notes on a VM that has no jail, for people. */
+function describeJail({ namespaces, obstacle }: JailKind): string[] {
+  return namespaces === 'none' ? [`its QEMU is not jailed, and sees the host as the daemon does: ${obstacle}`] : [];
+}
+
 /** A {@link GuestVm} whose machine is monitored over QMP. Main thread. */
 export class QemuVm extends GuestVm {
   readonly monitor: MachineMonitor;
@@ -77,7 +81,7 @@ export class QemuVm extends GuestVm {
   ) {
     const monitor = new MachineMonitor(
       paths.qmp,
-      () => signalProcess(process.identity, 'SIGKILL', 'process'),
+      () => signalMachine(process.identity, 'SIGKILL'),
       (reason) => onEvent({ type: 'paused', reason }),
     );
     const findEnd: EndObserver = async (exit, asked) => {
@@ -121,7 +125,7 @@ export class QemuBackend extends HostBackend {
     const { service, address, localOnly, image } = request;
     const { name, disk_mib } = service;
     const { paths: home, fifos } = this.host;
-    const { qemu, machine, verdict } = await this.#platform(request.kernel);
+    const { qemu, machine, verdict, jail } = await this.#platform(request.kernel);
     const obstacle = request.groupIndex === null ? null : groupObstacle(verdict.qemu_version);
     const groupIndex = obstacle === null ? request.groupIndex : null;
     const user = await findUser(service.host_user);
@@ -138,26 +142,34 @@ export class QemuBackend extends HostBackend {
       cpus: service.cpus,
       cpuShares: service.cpu_shares,
     });
-    const args = renderCommandLine({
+    const isJailed = jail.kind.namespaces !== 'none';
+    const spec: MachineSpec = {
       ...machine,
       accelerator: verdict.accelerator,
       name,
       cpus: service.cpus,
       ramMib: service.ram_mib,
       paths,
-      fds: CHILD_FDS,
       network: hasNetwork(request) ? { address, ports: service.ports, localOnly } : null,
       groupMac: groupIndex === null ? null : memberMac(groupIndex),
       share: files.length > 0,
-      user: user?.name ?? null,
+      user: isJailed ? null : (user?.name ?? null),
       disk: disk_mib === null ? null : home.disk(name),
       rootImage: image?.root ?? null,
-    });
+    };
     // Of the files that QEMU writes, the others are the disk and, for a share, the guest's memory.
     const largestBytes = Math.max(disk_mib ?? 0, service.ram_mib) * MIB;
-    const command = limits.launch({ program: qemu, args }, await makeBoundedRecord(paths.exitRecord, largestBytes));
+    const jailed = await jailCommand({ program: qemu, args: renderCommandLine(spec) }, paths.jail, {
+      ...jail,
+      files: listMachineFiles(spec),
+      fileBytes: await makeBoundedRecord(paths.exitRecord, largestBytes),
+      openFiles: service.open_files,
+      user,
+      dir: paths.dir,
+    });
+    const command = limits.launch(jailed);
     const guestJob = { make: async () => job, stopSignal: stopSignalOf(request), inGroup: groupIndex !== null };
-    const notes = await describeShortcomings(request, limits.notes, obstacle);
+    const notes = await describeShortcomings(request, [...limits.notes, ...describeJail(jail.kind)], obstacle);
     const findExceededLimit = () => this.limits.findExceeded(name);
     return prepareInstance(paths, STREAM_NAMES, notes, async (onEvent) => {
       const share = files.length === 0 ? null : await shareFiles(files, paths, limits, this.host.spawner);
@@ -193,10 +205,12 @@ export class QemuBackend extends HostBackend {
     };
     const obstacle = inGroup || groupIndex === null ? null : NOT_IN_GROUP;
     const findExceededLimit = () => this.limits.findExceeded(service.name);
+    const isJailed = machinePid(adopted.identity.pid) !== adopted.identity.pid;
+    const jailNotes = isJailed ? [] : describeJail({ namespaces: 'none', obstacle: NOT_JAILED });
     return {
       type: 'running',
       streams: openReadEnds(paths, STREAM_NAMES),
-      notes: await describeShortcomings(request, limits.notes, obstacle),
+      notes: await describeShortcomings(request, [...limits.notes, ...jailNotes], obstacle),
       attach: (onEvent) => new QemuVm(adopted, paths, job, findExceededLimit, onEvent),
     };
   }
@@ -216,6 +230,6 @@ export class QemuBackend extends HostBackend {
     const stdout = { fifo: paths.fifo('stdout'), nonBlocking: false };
     const stderr = { fifo: paths.fifo('stderr'), nonBlocking: false };
     const fds = ['null' as const, console, console, stdout, stderr, console];
-    return this.host.spawner.spawn({ ...command, fds, workdir: null, env: null }, paths.processRecord);
+    return this.host.spawner.spawn({ ...command, fds, workdir: null, env: {} }, paths.processRecord);
   }
 }

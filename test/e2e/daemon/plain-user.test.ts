@@ -9,6 +9,7 @@ import { makeBusyboxImage } from '../../helpers/images/program-image.ts';
 import { findProcesses } from '../../helpers/processes/command-lines.ts';
 import { makePlainUserHome } from '../../helpers/processes/plain-user.ts';
 import { startRegistry } from '../../helpers/servers/registry.ts';
+import { NO_CAPABILITIES, readHolding } from '../../helpers/vm/jail-table.ts';
 
 test('a plain user starts a VM from an image, which keeps its disk, and is told what needs root', async (t) => {
   const script =
@@ -31,6 +32,10 @@ test('a plain user starts a VM from an image, which keeps its disk, and is told 
     const { pid } = await home.status('app');
     const uids = /^Uid:\s+(.*)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]!.split('\t');
     assert.deepEqual(uids, Array(4).fill(String(user.uid)));
+    const holding = readHolding(pid!);
+    assert.deepEqual([holding.capabilities, holding.environment], [NO_CAPABILITIES, '']);
+    assert.deepEqual(holding.privateNamespaces, ['mnt', 'pid', 'ipc', 'uts', 'user']);
+    assert.ok(holding.mounts.every(({ options }) => options.includes('ro')));
     await eventually('the guest to print its user', () => home.lines('app', 'stdout').at(-1) === '1001');
     await home.ok('stop', 'app');
     assert.equal((await home.status('app')).exit_code, 3);

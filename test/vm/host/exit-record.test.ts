@@ -11,7 +11,6 @@ import {
   makeBoundedRecord,
   readExitRecord,
 } from '../../../src/vm/host/exit-record.ts';
-import { wrapCommand } from '../../../src/vm/host/limits/launcher.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
 test('a status above 128 is a signal, as shells count', () => {
@@ -70,15 +69,8 @@ test('the kernel ends a writer that fills a bounded record, whatever other files
   const path = join(await makeTempDir(t), 'exit');
   const fileBytes = await makeBoundedRecord(path, 5_000_000);
   assert.deepEqual([readExitRecord(path).exit, isRecordFull(path)], [null, false], 'nothing was written yet');
-  const write = (script: string) => {
-    const { program, args } = wrapCommand(
-      { program: '/bin/sh', args: ['-c', script, 'sh', path] },
-      null,
-      [],
-      fileBytes,
-    );
-    return spawnSync(program, args);
-  };
+  const limit = `ulimit -c 0; ulimit -f ${fileBytes / 512}`;
+  const write = (script: string) => spawnSync('/bin/sh', ['-c', `${limit}; ${script}`, 'sh', path]);
   assert.equal(write('echo "exit 7" >>"$1"; head -c 5000000 /dev/zero >"$1.disk"').status, 0);
   assert.deepEqual([readExitRecord(path).exit, isRecordFull(path)], [{ code: 7, signal: null }, false]);
   assert.equal(write('exec cat /dev/zero >>"$1"').signal, 'SIGXFSZ');

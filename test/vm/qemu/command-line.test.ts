@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { VmPaths } from '../../../src/state/paths.ts';
-import { type MachineSpec, renderCommandLine } from '../../../src/vm/qemu/command-line.ts';
+import { listMachineFiles, type MachineSpec, renderCommandLine } from '../../../src/vm/qemu/command-line.ts';
 
 const SPEC: MachineSpec = {
   architecture: 'x86_64',
@@ -13,7 +13,6 @@ const SPEC: MachineSpec = {
   initramfs: '/cache/initramfs.cpio',
   tscKhz: 2_000_000,
   paths: new VmPaths('/run/web'),
-  fds: { stdout: 3, stderr: 4, console: 5 },
   network: null,
   share: false,
   disk: null,
@@ -23,6 +22,11 @@ const SPEC: MachineSpec = {
 function valuesOf(option: string, spec: Partial<MachineSpec> = {}): string[] {
   const args = renderCommandLine({ ...SPEC, ...spec });
   return args.flatMap((arg, index) => (args[index - 1] === option ? [arg] : []));
+}
+
+/** Descriptor of a file of the machine, behind the inherited ones. */
+function fdOf(id: string, spec: Partial<MachineSpec> = {}): number {
+  return 6 + listMachineFiles({ ...SPEC, ...spec }).findIndex((file) => file.id === id);
 }
 
 const lineOf = (spec: Partial<MachineSpec> = {}) => renderCommandLine({ ...SPEC, ...spec }).join(' ');
@@ -66,30 +70,44 @@ test('a guest reaches out only where its group allows it', () => {
 
 test('a guest of a group has a second device, with the address of its place', () => {
   assert.ok(!lineOf().includes('stream,'));
-  const spec = { groupMac: '02:00:0a:53:00:01', paths: new VmPaths('/run/a,b') };
+  const spec = { groupMac: '02:00:0a:53:00:01' };
   assert.deepEqual(valuesOf('-netdev', spec), [
-    'stream,id=group,server=on,addr.type=unix,addr.path=/run/a,,b/net.sock',
+    `stream,id=group,server=on,addr.type=fd,addr.str=${fdOf('group', spec)}`,
   ]);
   assert.ok(valuesOf('-device', spec).includes('virtio-net-device,netdev=group,mac=02:00:0a:53:00:01'));
 });
 
-test('a comma in a path does not end the option', () => {
-  const line = lineOf({ paths: new VmPaths('/run/a,b'), share: true });
-  assert.ok(line.includes('path=/run/a,,b/control.sock,server=on'));
-  assert.ok(line.includes('path=/run/a,,b/exit,append=on'));
-  assert.ok(line.includes('path=/run/a,,b/qmp.sock,server=on'));
-  assert.ok(line.includes('path=/run/a,,b/share.sock'));
-});
-
-test('each stream goes to the descriptor that QEMU inherits for it', () => {
-  const chardevs = valuesOf('-chardev', { fds: { stdout: 7, stderr: 8, console: 9 } });
-  for (const [id, fd] of [
-    ['stdout', 7],
-    ['stderr', 8],
-    ['console', 9],
-  ]) {
-    assert.ok(chardevs.includes(`file,id=${id},path=/dev/fd/${fd},append=on`), chardevs.join('\n'));
+test('the arguments name none of the files and sockets of the machine, only their descriptors', () => {
+  const spec = { groupMac: '02:00:0a:53:00:01', share: true, disk: '/home/disk/web.img', rootImage: '/home/1.erofs' };
+  assert.doesNotMatch(lineOf(spec), /\/home|\/run\/web/);
+  assert.deepEqual(
+    listMachineFiles({ ...SPEC, ...spec }).map(({ how, path }) => `${how} ${path}`),
+    [
+      'append /run/web/stdout.fifo',
+      'append /run/web/stderr.fifo',
+      'append /run/web/console.fifo',
+      'append /run/web/exit',
+      'listen /run/web/control.sock',
+      'listen /run/web/qmp.sock',
+      'listen /run/web/net.sock',
+      'connect /run/web/share.sock',
+      'write /home/disk/web.img',
+      'read /home/1.erofs',
+    ],
+  );
+  const chardevs = valuesOf('-chardev', spec);
+  for (const id of ['stdout', 'stderr', 'console', 'exit']) {
+    assert.ok(chardevs.includes(`file,id=${id},path=/dev/fdset/${fdOf(id, spec)},append=on`), chardevs.join('\n'));
   }
+  for (const id of ['control', 'qmp']) {
+    assert.ok(chardevs.includes(`socket,id=${id},fd=${fdOf(id, spec)},server=on,wait=off`), chardevs.join('\n'));
+  }
+  assert.ok(chardevs.includes(`socket,id=share,fd=${fdOf('share', spec)}`), chardevs.join('\n'));
+  const sets = ['stdout', 'stderr', 'console', 'exit', 'disk', 'image'].map((id) => fdOf(id, spec));
+  assert.deepEqual(
+    valuesOf('-add-fd', spec),
+    sets.map((fd) => `fd=${fd},set=${fd}`),
+  );
 });
 
 test('the ports of the serial device have the numbers that the guest’s init knows', () => {
@@ -111,7 +129,8 @@ test('files of the host need shared memory and one device', () => {
 test('a disk is attached to at most one machine, flushed when the guest says so, and stays sparse', () => {
   assert.deepEqual(valuesOf('-blockdev'), []);
   assert.ok(!lineOf().includes('virtio-blk'));
-  const [blockdev] = valuesOf('-blockdev', { disk: '/home/a,b/disk/web.img' });
+  const disk = '/home/disk/web.img';
+  const [blockdev] = valuesOf('-blockdev', { disk });
   const options = blockdev!.split(/(?<!,),(?!,)/).map((option) => option.split('='));
   assert.deepEqual(Object.fromEntries(options), {
     driver: 'raw',
@@ -120,7 +139,7 @@ test('a disk is attached to at most one machine, flushed when the guest says so,
     'cache.direct': 'off',
     'cache.no-flush': 'off',
     'file.driver': 'file',
-    'file.filename': '/home/a,,b/disk/web.img',
+    'file.filename': `/dev/fdset/${fdOf('disk', { disk })}`,
     'file.locking': 'on',
     'file.discard': 'unmap',
   });
@@ -130,10 +149,11 @@ test('a disk is attached to at most one machine, flushed when the guest says so,
 });
 
 test('the root of an image is attached read-only, so that many machines can have it', () => {
-  assert.deepEqual(valuesOf('-blockdev', { rootImage: '/home/a,b/roots/1.erofs' }), [
-    'driver=raw,node-name=image,read-only=on,file.driver=file,file.filename=/home/a,,b/roots/1.erofs',
+  const spec = { rootImage: '/1.erofs' };
+  assert.deepEqual(valuesOf('-blockdev', spec), [
+    `driver=raw,node-name=image,read-only=on,file.driver=file,file.filename=/dev/fdset/${fdOf('image', spec)}`,
   ]);
-  assert.ok(valuesOf('-device', { rootImage: '/1.erofs' }).includes('virtio-blk-device,drive=image,serial=image'));
+  assert.ok(valuesOf('-device', spec).includes('virtio-blk-device,drive=image,serial=image'));
 });
 
 test('a machine whose guest panics is paused until somebody knows', () => {

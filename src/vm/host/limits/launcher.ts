@@ -1,4 +1,4 @@
-/** Limits that a process puts on itself before its program runs: cgroups and resource limits. */
+/** Limits that a process puts on itself before its program runs: cgroups and RLIMIT_NOFILE. */
 import { readMaxOpenFilesLimit, readOpenFilesLimit } from '../../../lib/proc.ts';
 import type { Scope } from './systemd-scope.ts';
 
@@ -18,7 +18,7 @@ export function grantOpenFiles(
 }
 
 /**
- * `sh -c LAUNCHER sh <open files or -> <file blocks or -> <cgroup.procs…> -- <program> <arguments…>`
+ * `sh -c LAUNCHER sh <open files or -> <cgroup.procs…> -- <program> <arguments…>`
  *
  * The shell limits itself and becomes the program: pid and start time stay, and the program never runs without its
  * limits. A limit that cannot be set ends the shell, with its message on stderr.
@@ -26,8 +26,7 @@ export function grantOpenFiles(
 const LAUNCHER = `
 set -e
 [ "$1" = - ] || ulimit -n "$1"
-[ "$2" = - ] || { ulimit -f "$2"; ulimit -c 0; }
-shift 2
+shift
 while [ "$1" != -- ]; do
   echo $$ >"$1"
   shift
@@ -64,27 +63,16 @@ export interface Command {
   readonly args: readonly string[];
 }
 
-/** Unit of `ulimit -f` in a POSIX shell. */
-const BLOCK_BYTES = 512;
-
 /**
  * Wraps `command` so that it runs within limits.
  *
  * @param openFiles RLIMIT_NOFILE, soft and hard; null leaves it
  * @param cgroups folders of the cgroups that it joins, one per hierarchy
- * @param fileBytes RLIMIT_FSIZE, soft and hard, a multiple of 512; the signal that enforces it leaves no core dump. Null
- * leaves both
  */
-export function wrapCommand(
-  command: Command,
-  openFiles: number | null,
-  cgroups: readonly string[],
-  fileBytes: number | null = null,
-): Command {
-  if (openFiles === null && fileBytes === null && cgroups.length === 0) return command;
-  const words = [openFiles, fileBytes === null ? null : fileBytes / BLOCK_BYTES].map((word) => String(word ?? '-'));
+export function wrapCommand(command: Command, openFiles: number | null, cgroups: readonly string[]): Command {
+  if (openFiles === null && cgroups.length === 0) return command;
   const joined = cgroups.map((dir) => `${dir}/cgroup.procs`);
-  const args = ['-c', LAUNCHER, 'sh', ...words, ...joined, '--', command.program, ...command.args];
+  const args = ['-c', LAUNCHER, 'sh', String(openFiles ?? '-'), ...joined, '--', command.program, ...command.args];
   return { program: '/bin/sh', args };
 }
 

@@ -27,12 +27,8 @@ type LimitRecord = v.InferOutput<typeof RecordSchema>;
 export interface AppliedLimits {
   /** Limits that it asked for and does not have, each with the reason, for people. */
   readonly notes: readonly string[];
-  /**
-   * The process of the service itself.
-   *
-   * @param fileBytes RLIMIT_FSIZE of the process, see {@link wrapCommand}; none leaves it
-   */
-  launch(command: Command, fileBytes?: number): Command;
+  /** The process of the service itself. */
+  launch(command: Command): Command;
   /** A helper that starts with the service, before it or beside it; without `open_files`. */
   assist(command: Command): Command;
   /** A command in the service while it runs. */
@@ -41,13 +37,11 @@ export interface AppliedLimits {
 
 /** @param scope is made by the first process; null where there is none, or it is there already */
 function toApplied({ cgroups, notes, open_files }: LimitRecord, scope: Scope | null = null): AppliedLimits {
-  const start = (command: Command, openFiles: number | null, fileBytes?: number): Command =>
-    scope
-      ? wrapInScope(wrapCommand(command, openFiles, [], fileBytes), scope)
-      : wrapCommand(command, openFiles, cgroups, fileBytes);
+  const start = (command: Command, openFiles: number | null): Command =>
+    scope ? wrapInScope(wrapCommand(command, openFiles, []), scope) : wrapCommand(command, openFiles, cgroups);
   return {
     notes,
-    launch: (command, fileBytes) => start(command, open_files, fileBytes),
+    launch: (command) => start(command, open_files),
     assist: (command) => start(command, null),
     join: (command) => wrapCommand(command, open_files, cgroups),
   };

@@ -1,0 +1,44 @@
+/** What the QEMU of a running VM holds of its host, read from /proc. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { it } from 'node:test';
+import { scriptService } from '../../helpers/fakes/services.ts';
+import { makeGuestHost } from '../../helpers/vm/guest.ts';
+import { NO_CAPABILITIES, readHolding } from '../../helpers/vm/jail-table.ts';
+
+it('each VM has a QEMU with a user of its own, and none holds more of the host than its jail gives it', async (t) => {
+  const host = await makeGuestHost(t);
+  const services = ['one', 'two'].map((name) => scriptService(name, 'sleep 1000', { disk_mib: 16, open_files: 300 }));
+  const guests = await Promise.all(services.map((service) => host.launch(service)));
+  const users = new Set<number>();
+  for (const [index, guest] of guests.entries()) {
+    const { pid } = await guest.event('job-started');
+    const jail = guest.vm.identity.pid;
+    assert.match(readFileSync(`/proc/${pid}/comm`, 'utf8'), /^qemu-system/);
+    const { name } = services[index]!;
+    const { dir, exitRecord } = host.paths.vm(name);
+    const holding = readHolding(pid);
+    const own = 0x4d000000 + jail;
+    users.add(own);
+    assert.deepEqual([holding.uids, holding.gids, holding.groups], [Array(4).fill(own), Array(4).fill(own), [own]]);
+    assert.deepEqual([holding.capabilities, holding.noNewPrivs, holding.seccomp], [NO_CAPABILITIES, true, true]);
+    assert.deepEqual(holding.privateNamespaces, ['mnt', 'pid', 'ipc', 'uts']);
+    assert.equal(holding.environment, '');
+    const { core, files, fileBytes } = holding.limits;
+    assert.deepEqual([core, files], [0, 300]);
+    assert.ok(fileBytes < 200 * 1024 * 1024, String(fileBytes));
+    const writable = holding.mounts.filter(({ options }) => !options.includes('ro')).map(({ path }) => path);
+    assert.deepEqual(writable, []);
+    const allowed = /^\/($|dev\/|usr\/|lib\/|lib64\/)/;
+    const strange = holding.mounts.map(({ path }) => path).filter((path) => !allowed.test(path));
+    assert.deepEqual(
+      strange.filter((path) => !/vmlinuz|initramfs/.test(path)),
+      [],
+    );
+    const given = [host.paths.disk(name), exitRecord, '/dev/null'];
+    const foreign = holding.files.filter((path) => !given.includes(path) && !path.startsWith(`${dir}/`));
+    assert.deepEqual(foreign, []);
+  }
+  assert.equal(users.size, 2);
+  assert.deepEqual(guests[0]!.notes, []);
+});

@@ -1,0 +1,204 @@
+/** The jail with a stand-in for a QEMU that its guest has taken over. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, chownSync, closeSync, mkdirSync, openSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import test, { type TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { listChildren } from '../../../../src/lib/proc.ts';
+import { findStaticBusybox } from '../../../../src/vm/host/host-tools.ts';
+import { type JailSpec, jailCommand, listDevices, renderSpec } from '../../../../src/vm/qemu/jail/jail.ts';
+import { eventually } from '../../../helpers/eventually.ts';
+import { emulator } from '../../../helpers/processes/test-program.ts';
+import { defer, makeTempDir } from '../../../helpers/temp.ts';
+import { NO_CAPABILITIES, readHolding } from '../../../helpers/vm/jail-table.ts';
+
+const PLAIN_USER = 12_345;
+
+/** A folder of a home, and the parts of a jail in it that a test does not care about. */
+async function makeSpec(t: TestContext, changes: Partial<JailSpec> = {}): Promise<JailSpec> {
+  const top = await makeTempDir(t);
+  const dir = join(top, 'run');
+  mkdirSync(dir, { mode: 0o700 });
+  return {
+    kind: { namespaces: 'host', obstacle: null },
+    files: [],
+    visible: [findStaticBusybox()],
+    devices: listDevices(false),
+    fileBytes: 1024 * 1024,
+    openFiles: null,
+    user: null,
+    dir,
+    ...changes,
+  };
+}
+
+/** Starts busybox in a jail, with a variable that it must not get; as another user where the kind is `user`. */
+async function startJailed(t: TestContext, spec: JailSpec, args: readonly string[]): Promise<ChildProcess> {
+  const { program, args: words } = await jailCommand(
+    { program: findStaticBusybox(), args },
+    join(spec.dir, 'jail'),
+    spec,
+  );
+  const isPlain = spec.kind.namespaces === 'user';
+  if (isPlain) {
+    chmodSync(join(spec.dir, '..'), 0o755);
+    for (const path of [spec.dir, join(spec.dir, 'jail')]) chownSync(path, PLAIN_USER, PLAIN_USER);
+  }
+  const own = isPlain ? { uid: PLAIN_USER, gid: PLAIN_USER } : {};
+  const nothing = openSync('/dev/null', 'r+');
+  const stdio = [nothing, 'pipe', 'pipe', nothing, nothing, nothing] as const;
+  const child = spawn(program, words, { stdio: [...stdio], env: { SECRET: 'of another service' }, ...own });
+  closeSync(nothing);
+  defer(t, () => child.kill('SIGKILL'));
+  return child;
+}
+
+/** Runs a shell script in a jail to its end. */
+async function runJailed(t: TestContext, spec: JailSpec, script: string) {
+  const child = await startJailed(t, spec, ['sh', '-c', script]);
+  const exited = once(child, 'exit');
+  const [stdout, stderr] = await Promise.all([child.stdout, child.stderr].map((stream) => text(stream as Readable)));
+  const [code, signal] = await exited;
+  return { code, signal, stdout: stdout!, stderr: stderr! };
+}
+
+const KINDS = [
+  { namespaces: 'host', obstacle: null },
+  { namespaces: 'user', obstacle: 'the daemon does not run as root' },
+] as const;
+
+for (const kind of KINDS) {
+  const { namespaces } = kind;
+
+  test(`a process in a jail of kind ${namespaces} holds nothing of the host but what it was given`, async (t) => {
+    const spec = await makeSpec(t, { kind, openFiles: 77 });
+    const child = await startJailed(t, spec, ['sleep', '1000']);
+    await eventually('the program to run', () => listChildren(child.pid!).length === 2);
+    const pid = listChildren(child.pid!).at(-1)!;
+    await eventually('the program to be executed', () => readHolding(pid).environment === '');
+    const holding = readHolding(pid);
+    const own = namespaces === 'host' ? 0x4d000000 + child.pid! : PLAIN_USER;
+    assert.deepEqual([holding.uids, holding.gids], [Array(4).fill(own), Array(4).fill(own)]);
+    assert.deepEqual(holding.groups, namespaces === 'host' ? [own] : []);
+    assert.deepEqual(holding.capabilities, NO_CAPABILITIES);
+    assert.ok(holding.noNewPrivs);
+    const expected = ['mnt', 'pid', 'ipc', 'uts', ...(namespaces === 'user' ? ['user'] : [])];
+    assert.deepEqual(holding.privateNamespaces, expected);
+    assert.deepEqual(holding.limits, { core: 0, files: 77, fileBytes: spec.fileBytes });
+    assert.deepEqual(
+      holding.mounts.map(({ path }) => path),
+      ['/', findStaticBusybox(), '/dev/null', '/dev/urandom'],
+    );
+    for (const { path, options } of holding.mounts) {
+      assert.ok(options.includes('ro') && options.includes('nosuid'), path);
+      assert.ok(options.includes(path.startsWith('/dev/') ? 'noexec' : 'nodev'), path);
+    }
+    assert.deepEqual(holding.files, ['/dev/null', '/dev/null', '/dev/null', '/dev/null']);
+    // The parent, which outlives nothing, has lost as much.
+    const { uids, capabilities, root, environment, files } = readHolding(child.pid!);
+    assert.deepEqual([uids[0], capabilities, root, files], [own, NO_CAPABILITIES, holding.root, []]);
+    assert.match(environment, /SECRET/);
+  });
+
+  test(`an escaped program in a jail of kind ${namespaces} reaches no file, socket, process or right`, async (t) => {
+    const spec = await makeSpec(t, { kind });
+    const secret = join(spec.dir, '..', 'secret');
+    writeFileSync(secret, 'secret', { mode: 0o644 });
+    const socket = join(spec.dir, '..', 'other.sock');
+    const server = createServer().listen(socket);
+    defer(t, () => server.close());
+    await once(server, 'listening');
+    chmodSync(socket, 0o777);
+    const attempts: Readonly<Record<string, string>> = {
+      'read the home': `cat ${secret}`,
+      'list the home': `ls ${spec.dir}`,
+      'climb out of the root': `cat ../../../../../../../..${secret}`,
+      'read the list of users': 'cat /etc/passwd',
+      'reach the socket of another VM': `nc local:${socket} </dev/null`,
+      'signal the daemon': `kill -0 ${process.pid}`,
+      'signal another process': `kill -0 ${process.ppid}`,
+      'see processes': `ls /proc/${process.pid}`,
+      'mount a file system': 'mkdir /x && mount -t tmpfs none /x',
+      'mount /proc': 'mount -t proc proc /dev',
+      'make a device node': 'mknod /sda b 8 0',
+      'write to its root': 'echo x >/x',
+      'write to its program': `echo x >>${findStaticBusybox()}`,
+      'make a file anywhere': 'echo x >/dev/x',
+      'raise a limit': 'ulimit -n 100000',
+      'become root': 'setuidgid root true',
+      'change the root': 'chroot / true',
+      'change the host name': 'hostname x',
+      'make a user namespace of capabilities': `unshare -U -m mount -t tmpfs none /dev`,
+      'read kernel messages': 'dmesg',
+    };
+    for (const [what, attempt] of Object.entries(attempts)) {
+      const busybox = findStaticBusybox();
+      const script = `alias_all() { for name in cat ls nc mkdir mount mknod setuidgid chroot hostname unshare dmesg; do
+        eval "$name() { ${busybox} $name \\"\\$@\\"; }"; done; }; alias_all; (${attempt}) && echo succeeded`;
+      const { stdout, code } = await runJailed(t, spec, script);
+      assert.ok(!stdout.includes('succeeded') && code !== 0, `${what}: ${stdout}`);
+    }
+    assert.equal(statSync(secret).size, 6);
+  });
+
+  test(`a jail of kind ${namespaces} ends with its program and as it ended, and takes it along`, async (t) => {
+    const spec = await makeSpec(t, { kind });
+    assert.deepEqual(await runJailed(t, spec, 'exit 7'), { code: 7, signal: null, stdout: '', stderr: '' });
+    assert.equal((await runJailed(t, spec, 'kill -9 $$')).signal, 'SIGKILL');
+    assert.equal((await runJailed(t, spec, 'kill -6 $$')).signal, 'SIGABRT');
+
+    const trap = await startJailed(t, spec, ['sh', '-c', 'trap "exit 9" TERM; echo up; while :; do sleep 0.1; done']);
+    await once(trap.stdout!, 'data');
+    trap.kill('SIGTERM');
+    assert.deepEqual(await once(trap, 'exit'), [9, null]);
+
+    const killed = await startJailed(t, spec, ['sleep', '1000']);
+    const streams = text(killed.stdout!);
+    await eventually('the program to run', () => listChildren(killed.pid!).length === 2);
+    killed.kill('SIGKILL');
+    // Its end of the pipe is closed when it is gone.
+    assert.equal(await streams, '');
+  });
+}
+
+test('a program in a jail is ended when it writes more than it may', async (t) => {
+  const spec = await makeSpec(t, { fileBytes: 4096 });
+  const path = join(spec.dir, 'record');
+  const files = [{ id: 'record', how: 'append' as const, path }];
+  const { signal } = await runJailed(t, { ...spec, files }, 'while :; do echo 0123456789 >&6; done');
+  assert.equal(signal, 'SIGXFSZ');
+  assert.equal(statSync(path).size, 4096);
+});
+
+test('the user of the config, and the groups of devices, are those of the process', async (t) => {
+  const user = { name: 'web', uid: 4001, gid: 4002, groups: [4002, 4003], home: '/' };
+  const spec = await makeSpec(t, { user });
+  const { stdout } = await runJailed(t, spec, `${findStaticBusybox()} id`);
+  assert.match(stdout, /^uid=4001 gid=4002 groups=4002,4003$/m);
+});
+
+test('without namespaces a jail limits its program, and leaves its user', async (t) => {
+  const spec = await makeSpec(t, { kind: { namespaces: 'none', obstacle: 'a test' } });
+  assert.ok(!renderSpec(spec).some((word) => /^(namespaces|root|file|user)=/.test(word)));
+  const child = await startJailed(t, spec, ['sleep', '1000']);
+  await eventually('the program to be executed', () => readHolding(child.pid!).environment === '');
+  const { capabilities, noNewPrivs, uids, limits } = readHolding(child.pid!);
+  assert.deepEqual([capabilities, noNewPrivs, uids[0]], [NO_CAPABILITIES, true, process.getuid!()]);
+  assert.deepEqual(limits, { core: 0, files: 4096, fileBytes: spec.fileBytes });
+});
+
+test('a jail says which file is missing, and the other architecture has one, too', async (t) => {
+  const missing = { id: 'disk', how: 'write' as const, path: '/none/disk.img' };
+  const { code, stderr } = await runJailed(t, await makeSpec(t, { files: [missing] }), 'true');
+  assert.deepEqual([code, stderr], [126, 'monocore-jail: cannot open /none/disk.img: error 2\n']);
+  for (const architecture of ['x64', 'arm64']) {
+    const path = fileURLToPath(new URL(`../../../../src/vm/qemu/jail/${architecture}/monocore-jail`, import.meta.url));
+    const [program, ...args] = [...emulator(architecture), path];
+    assert.deepEqual(await once(spawn(program!, args, { stdio: 'ignore' }), 'exit'), [0, null]);
+  }
+});
