@@ -1,4 +1,5 @@
 /** A command that changes services, with its progress, its failures and Ctrl-C. */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { CommandReply, ControlEvent, ServiceOutcome } from '../protocol/api.ts';
 import type { ServiceStatus } from '../protocol/service.ts';
 import type { DaemonClient } from './client.ts';
@@ -39,15 +40,28 @@ export async function runOperation(
   const events = await client.events(watching.signal);
   const progress = await createProgress(context, verb, names);
   const seen = new Map<string, ServiceStatus>();
+  let onChange = () => {};
+  const nextChange = () =>
+    new Promise<void>((resolve) => {
+      onChange = resolve;
+    });
   const watched = watch(events, new Set(names), (service) => {
     seen.set(service.name, service);
     progress.update(service);
+    onChange();
   });
   try {
-    const { services: outcomes } = await perform(interrupt.signal);
+    const reply = await perform(interrupt.signal);
+    const starts = verb === 'start' || verb === 'restart';
+    const settled = starts ? await awaitEnds(client, reply.services, nextChange) : [];
     watching.abort();
     await watched;
-    for (const outcome of outcomes) progress.finish(bringUpToDate(outcome, seen.get(outcome.service.name)));
+    const outcomes = reply.services.map((outcome) => {
+      const { name } = outcome.service;
+      const now = settled.find((service) => service.name === name);
+      return now ? concludeStart(outcome, now) : bringUpToDate(outcome, seen.get(name));
+    });
+    for (const outcome of outcomes) progress.finish(outcome);
     await progress.close();
     context.stderr.write(renderFailures(verb, outcomes, textOptionsFor(context.stderr)));
     return outcomes.some(({ outcome }) => outcome === 'failed') ? EXIT.failed : EXIT.done;
@@ -86,6 +100,45 @@ async function watch(
   } catch {
     // Aborted at the end, or the daemon is gone, which the reply reports.
   }
+}
+
+/** Time in which a command that cannot work usually ends. */
+const FIRST_MOMENTS_MS = 200;
+/** Longest wait for the end of services that ended at once: their last output may still be on its way. */
+const END_PATIENCE_MS = 5000;
+
+/**
+ * Status of started services as `status` shows them after their first moments, once none of them is on its way down.
+ * Empty where the daemon does not tell: a service may have been removed meanwhile.
+ *
+ * @param nextChange resolves at the next change of a service
+ */
+async function awaitEnds(
+  client: DaemonClient,
+  outcomes: readonly ServiceOutcome[],
+  nextChange: () => Promise<void>,
+): Promise<readonly ServiceStatus[]> {
+  const names = outcomes.filter(({ outcome }) => outcome !== 'failed').map(({ service }) => service.name);
+  if (outcomes.some(({ outcome }) => outcome === 'changed')) await delay(FIRST_MOMENTS_MS);
+  const patience = AbortSignal.timeout(END_PATIENCE_MS);
+  const isOver = new Promise((resolve) => patience.addEventListener('abort', resolve));
+  while (names.length > 0) {
+    const change = nextChange();
+    const services = await client.services({ names, group: null }).then(
+      (reply) => reply.services,
+      () => [],
+    );
+    if (patience.aborted || !services.some(({ status }) => status === 'Stopping')) return services;
+    await Promise.race([change, isOver]);
+  }
+  return [];
+}
+
+/** The outcome of a start with the status of now: a service that has given up since has failed. */
+function concludeStart(outcome: ServiceOutcome, now: ServiceStatus): ServiceOutcome {
+  if (outcome.outcome === 'failed') return outcome;
+  if (now.status !== 'Failed') return { ...outcome, service: now };
+  return { service: now, outcome: 'failed', error: now.error, last_lines: now.last_lines };
 }
 
 /**

@@ -79,7 +79,8 @@ test('restart restarts the services that it names', async (t) => {
   const { exitCode, stdout } = await run(['restart', 'web']);
   assert.equal(exitCode, 0);
   assert.equal(stdout.toString(), 'web: running\n');
-  assert.deepEqual(daemon.requests.at(-1)?.body, { names: ['web'], group: null, all: false, timeout_ms: null });
+  const request = daemon.requests.find(({ url }) => url.endsWith('/restart'));
+  assert.deepEqual(request?.body, { names: ['web'], group: null, all: false, timeout_ms: null });
 });
 
 test('remove reports a service that it could not remove', async (t) => {

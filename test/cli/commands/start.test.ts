@@ -6,8 +6,11 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { renderPlan } from '../../../src/cli/commands/start.ts';
 import { NO_COLORS } from '../../../src/cli/render/terminal-text.ts';
+import type { ServiceStatus } from '../../../src/protocol/service.ts';
 import { type FakeDaemon, type Handler, sendJson, startFakeDaemon } from '../../helpers/fakes/fake-daemon.ts';
 import { makeOutcome, makeService } from '../../helpers/fakes/listed-services.ts';
+import { savedState } from '../../helpers/fakes/saved-states.ts';
+import { stopped } from '../../helpers/fakes/states.ts';
 import { runCli, spawnCli, waitForCli } from '../../helpers/processes/run-cli.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
@@ -101,6 +104,42 @@ test('the final line of a service that ended while others were starting shows it
     if (seen.includes('exited')) finish();
   }
   assert.equal(seen, 'cron: starting\ncron: running\ncron: exited (3)\n');
+});
+
+test('the final line is what status says then, and a service that has given up makes the exit code 1', async (t) => {
+  const home = await makeTempDir(t);
+  await writeFile(join(home, 'monocore.toml'), CONFIG);
+  const started = (['web', 'db', 'cron'] as const).map((name) => makeService({ name }));
+  const [web, db, cron] = started as [ServiceStatus, ServiceStatus, ServiceStatus];
+  let asked = 0;
+  const daemon = await startFakeDaemon(t, home, {
+    'POST /v1/services/start': (response) => sendJson(response, { services: started.map((one) => makeOutcome(one)) }),
+    'GET /v1/services': (response) => {
+      asked += 1;
+      const restarting = {
+        ...cron,
+        status: 'Starting',
+        restarts_at: new Date(Date.now() + 5000).toISOString(),
+      } as const;
+      const ends = [
+        { ...web, status: 'Stopped', exit_code: 3 },
+        { ...db, status: 'Failed', error: 'it gave up' },
+        restarting,
+      ];
+      const services = asked === 1 ? [{ ...web, status: 'Stopping' }, db, restarting] : ends;
+      sendJson(response, { services });
+      // The first answer makes the command wait for this.
+      daemon.emit({ type: 'service', service: { ...web, status: 'Stopping' } });
+    },
+  });
+  const { exitCode, stdout, stderr } = await runCli(['--home', home, 'start'], { cwd: home });
+  assert.equal(exitCode, 1);
+  assert.deepEqual(stdout.toString().trimEnd().split('\n').slice(-3), [
+    'web: exited (3)',
+    'db: failed',
+    'cron: restarting in 5s',
+  ]);
+  assert.match(stderr, /db could not be started: it gave up/);
 });
 
 test('a service that cannot be started makes the exit code 1, with its error and its last lines', async (t) => {
@@ -217,7 +256,7 @@ test('a dry run without a daemon starts none', async (t) => {
   const home = await makeTempDir(t);
   await writeFile(join(home, 'monocore.toml'), CONFIG);
   await mkdir(join(home, 'ended'));
-  await writeFile(join(home, 'ended', 'db.json'), '{}');
+  await writeFile(join(home, 'ended', 'db.json'), JSON.stringify(savedState('db', 100, stopped())));
   const { exitCode, stdout } = await runCli(['--home', home, 'start', 'web', '--dry-run'], { cwd: home });
   assert.deepEqual([exitCode, stdout.toString()], [0, 'create  web\nstart   db\n']);
   assert.equal(existsSync(join(home, 'daemon.sock')), false);
