@@ -10,7 +10,7 @@ import { once } from 'node:events';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import { errorCode, MonocoreError, toWireError } from '../lib/errors.ts';
+import { errorText, MonocoreError, toWireError } from '../lib/errors.ts';
 import { fullImageName } from '../protocol/image-reference.ts';
 import type {
   ImageChange,
@@ -145,7 +145,7 @@ export class Images {
     try {
       makePrivateFolder(this.#dir, 0o700);
     } catch (cause) {
-      throw new MonocoreError('HomeUnusable', `${this.#dir} cannot be made (${errorCode(cause)})`, { cause });
+      throw new MonocoreError('HomeUnusable', `${this.#dir} cannot be made: ${errorText(cause)}`, { cause });
     }
     const { port1, port2 } = new MessageChannel();
     const end = new AbortController();

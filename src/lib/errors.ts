@@ -1,3 +1,5 @@
+import { getSystemErrorMap } from 'node:util';
+
 /** Codes that callers may switch on. They cross threads and HTTP unchanged, as {@link WireError}. */
 export type ErrorCode =
   /** The config file cannot be read, parsed or does not fit; `details` has one {@link ConfigProblem} per fault. */
@@ -51,9 +53,11 @@ export class MonocoreError extends Error {
   }
 }
 
-/** Text of any thrown value: system errors keep their code (`ENOSPC: no space left …`), without a stack. */
+/** Text of any thrown value, without a stack; of a system error its reason and code: `no space left on device (ENOSPC)`. */
 export function errorText(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof Error)) return String(error);
+  const [code, reason] = ('errno' in error && getSystemErrorMap().get(Number(error.errno))) || [];
+  return reason === undefined ? error.message : `${reason} (${code})`;
 }
 
 /** Remedy of an error: `details.hint` of a {@link MonocoreError}; null where it has none. */
@@ -96,7 +100,8 @@ export function toWireError(error: unknown): WireError {
     const { code, message, details, cause } = error;
     return { code, message, details, cause_code: errorCode(cause) ?? null };
   }
-  return { code: 'Internal', message: errorText(error), details: null, cause_code: errorCode(error) ?? null };
+  const message = error instanceof Error ? error.message : String(error);
+  return { code: 'Internal', message, details: null, cause_code: errorCode(error) ?? null };
 }
 
 /** Reverses {@link toWireError}. The system's code comes back as `cause.code`. */

@@ -65,8 +65,9 @@ export class StartScheduler {
       this.#pending.add(start);
       this.#showDependencies(start.definition);
     }
+    let results: ReadonlyMap<string, StartResult> | undefined;
     try {
-      const results = await runInOrder<StartResult>(
+      results = await runInOrder<StartResult>(
         [...starts.keys()],
         (name) => starts.get(name)!.definition.service.depends_on.map(({ service }) => service),
         (name, before) => this.limitOf(name)(() => this.#startOne(starts.get(name)!, before, restartReason)),
@@ -75,7 +76,10 @@ export class StartScheduler {
     } finally {
       for (const [name, start] of starts) {
         this.#pending.delete(start);
-        this.#registry.get(name)?.setBlocked({ queued: null });
+        const outcome = results?.get(name)?.outcome;
+        // A service that never ran has no end that would tell the reason.
+        const queued = outcome?.service.status === 'Unstarted' ? outcome.error : null;
+        this.#registry.get(name)?.setBlocked({ queued });
       }
     }
   }
@@ -131,7 +135,7 @@ export class StartScheduler {
       // Its process, and with it the lines that explain the failure, may still be on their way out.
       await supervisor.ended();
       const lastLines = await this.#context.lastLines(supervisor.name, startedAtMs).catch(() => []);
-      return { outcome: failed(supervisor, errorText(error), lastLines), blame: `failed: ${errorText(error)}` };
+      return { outcome: failed(supervisor, errorText(error), lastLines), blame: 'failed' };
     }
   }
 

@@ -236,7 +236,7 @@ test('the status shows what a start waits for', async () => {
   assert.deepEqual(details(), ['a: null', 'b: null', 'c: null']);
 });
 
-test('the status of a failed start shows no wait', async () => {
+test('after a failed start the status shows no wait, and the reason of what was not started', async () => {
   const { context, orchestrator } = orchestrate();
   context.onPrepare = async (name) => {
     if (name === 'a') throw new Error('no kernel');
@@ -244,6 +244,6 @@ test('the status of a failed start shows no wait', async () => {
   await orchestrator.start(configOf([service('a'), service('b', { depends_on: afterStart('a') })]));
   assert.deepEqual(
     orchestrator.services().map(({ detail }) => detail),
-    [null, null],
+    [null, 'it depends on a, which failed'],
   );
 });

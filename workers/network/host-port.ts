@@ -1,6 +1,6 @@
 /** A UDP port of the host. */
 import { createSocket, type Socket } from 'node:dgram';
-import { errorCode } from '../../src/lib/errors.ts';
+import { errorCode, errorText } from '../../src/lib/errors.ts';
 import type { UdpForward } from '../../src/protocol/network.ts';
 
 const RETRY_MS = 1000;
@@ -64,7 +64,7 @@ export class HostPort {
     socket.on('error', (error) => {
       this.#release(socket);
       if (this.#closed) return;
-      this.#tell(errorCode(error) === 'EADDRINUSE' ? 'another program uses it' : error.message);
+      this.#tell(errorCode(error) === 'EADDRINUSE' ? 'another program uses it' : errorText(error));
       this.#timer = setTimeout(() => {
         this.#socket = this.#open();
       }, RETRY_MS);

@@ -84,6 +84,8 @@ export function rowTitle(name: string, text: string, elapsedMs: number | null): 
 /** Shows a bar for each layer of the image that is pulled, below the lines on what has happened. */
 export function createTerminalDownloads(stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream): Downloads {
   const lines: string[] = [];
+  /** Name of the image that is pulled. */
+  let pulling: string | null = null;
   let blobs = new Map<string, BlobState & { readonly meter: RateMeter }>();
   const change = (digest: string, changed: Partial<BlobState>) => void Object.assign(blobs.get(digest) ?? {}, changed);
 
@@ -114,6 +116,9 @@ export function createTerminalDownloads(stdout: NodeJS.WriteStream, stderr: Node
           return change(event.digest, { phase: 'running', doneBytes: event.done_bytes });
         case 'kept':
           return change(event.digest, { phase: 'kept' });
+        case 'image':
+          pulling = event.name;
+          break;
         case 'stored':
           lines.push(...[...blobs.values()].map(blobRow));
           blobs = new Map();
@@ -122,6 +127,9 @@ export function createTerminalDownloads(stdout: NodeJS.WriteStream, stderr: Node
       if (text !== null) lines.push(text);
     },
     close(how) {
+      const isEmpty = lines.length === 0 && blobs.size === 0;
+      if (how === 'failed' && (pulling !== null || isEmpty))
+        lines.push(pulling === null ? 'failed' : `${pulling}: failed`);
       row.end.resolve(how);
       return close();
     },

@@ -141,12 +141,16 @@ function renderRemarks(service: ServiceStatus, nowMs: number): string[] {
   return [
     ...remarkOnEnd(service),
     ...(service.log_stalled === null ? [] : [maskControls(`its output cannot be written: ${service.log_stalled}`)]),
-    ...(service.status === 'Started' && service.detail !== null ? [maskControls(service.detail)] : []),
+    ...(isSettled(service) && service.detail !== null ? [maskControls(service.detail)] : []),
     ...(service.health === 'unhealthy' ? [maskControls(`unhealthy: ${service.health_detail}`)] : []),
     ...remarkOnRestarts(service, nowMs),
     ...service.notes.map(maskControls),
     ...(service.undeclared ? [`no longer in the config; to forget it: monocore remove ${service.name}`] : []),
   ];
+}
+
+function isSettled({ status }: ServiceStatus): boolean {
+  return status === 'Started' || status === 'Unstarted';
 }
 
 function remarkOnEnd({ error, reason, last_lines }: ServiceStatus): string[] {

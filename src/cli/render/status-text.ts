@@ -75,7 +75,10 @@ export function paintStatus(service: ServiceStatus, text: string, colors: Colors
 
 /** Final text on a service: `running`, `exited (0)`, `removed`, `running (unchanged)`, `failed`. */
 export function outcomeText(verb: Verb, { outcome, service }: ServiceOutcome, nowMs: number): string {
-  if (outcome === 'failed') return 'failed';
+  if (outcome === 'failed') {
+    if (verb === 'start' && service.status === 'Unstarted') return 'not started';
+    return verb === 'start' && service.status === 'Started' ? 'failed; runs as before' : 'failed';
+  }
   if (verb === 'remove' && outcome === 'changed') return 'removed';
   const text = progressText(service, nowMs);
   return outcome === 'unchanged' ? `${text} (unchanged)` : text;

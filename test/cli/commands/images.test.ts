@@ -172,7 +172,10 @@ test('an archive is found from the folder of the command, and errors of the daem
   assert.equal(loaded.exitCode, 0, loaded.stderr);
   const missing = await runCli(['images', 'load', 'none.tar'], { env, cwd: dir });
   assert.equal(missing.exitCode, 2);
-  assert.match(missing.stderr, new RegExp(`${join(dir, 'none.tar')} cannot be read \\(ENOENT\\)`));
+  assert.match(
+    missing.stderr,
+    new RegExp(`${join(dir, 'none.tar')} cannot be read: no such file or directory \\(ENOENT\\)`),
+  );
   const pruned = await runCli(['images', 'prune'], { env });
   assert.equal(pruned.stdout.toString(), '0 B freed\n');
   assert.deepEqual(readdirSync(new HomePaths(home).images.partialDir), []);

@@ -30,7 +30,7 @@ test('init writes where -f says, only TOML, and only into a folder that is there
   const run = (...args: string[]) => runCli(['init', '-f', ...args], { cwd });
   assert.equal((await run('other.toml')).exitCode, 0);
   assert.match((await run('other.yaml')).stderr, /other\.yaml does not end in \.toml/);
-  assert.match((await run('gone/other.toml')).stderr, /cannot be written: ENOENT/);
+  assert.match((await run('gone/other.toml')).stderr, /cannot be written: there is no folder /);
 });
 
 test('init leaves a folder alone that has a config in another language', async (t) => {

@@ -30,7 +30,7 @@ test('at the end each service has one row with its outcome', async () => {
   progress.update(makeService({ status: 'Starting', detail: 'booting' }));
   progress.finish(makeOutcome(web));
   progress.finish(makeOutcome(makeService({ name: 'cache' }), { outcome: 'unchanged' }));
-  progress.finish(makeOutcome(makeService({ name: 'db' }), { outcome: 'failed', error: 'no' }));
+  progress.finish(makeOutcome(makeService({ name: 'db', status: 'Failed' }), { outcome: 'failed', error: 'no' }));
   await progress.close();
   const lines = await finalLines(terminal);
   assert.equal(lines.length, 3, lines.join('\n'));

@@ -31,6 +31,9 @@ test('the outcome of a command says how the service is now', () => {
   assert.equal(outcomeText('stop', makeOutcome(stopped, { outcome: 'unchanged' }), NOW), 'exited (0) (unchanged)');
   assert.equal(outcomeText('remove', makeOutcome(stopped), NOW), 'removed');
   assert.equal(outcomeText('remove', makeOutcome(started, { outcome: 'failed' }), NOW), 'failed');
+  assert.equal(outcomeText('start', makeOutcome(started, { outcome: 'failed' }), NOW), 'failed; runs as before');
+  const waiting = makeService({ status: 'Unstarted' });
+  assert.equal(outcomeText('start', makeOutcome(waiting, { outcome: 'failed' }), NOW), 'not started');
 });
 
 test('failures are shown with the last output of the service, successes are not', () => {

@@ -84,7 +84,7 @@ describe('bad input', () => {
     const { code, stderr } = await (await makeTestHome(t, join(dir, 'file', 'home'))).run(['start', '-f', file]);
     assert.equal(code, 3);
     assertClear(stderr);
-    assert.match(stderr, /cannot be created: ENOTDIR.*; choose another with --home or MONOCORE_HOME/);
+    assert.match(stderr, /cannot be created: .* \(ENOTDIR\); choose another with --home or MONOCORE_HOME/);
   });
 
   it('a full disk', async (t) => {

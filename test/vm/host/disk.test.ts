@@ -81,6 +81,6 @@ test('a home that cannot be written to is an error with the cause', async (t) =>
   writeFileSync(join(dir, 'disk'), 'a file where the folder should be');
   await assert.rejects(prepareDisk(join(dir, 'disk', 'web.img'), 16, 'web'), {
     code: 'StartFailed',
-    message: /^the disk of web cannot be made: EEXIST/,
+    message: /^the disk of web cannot be made: .* \(EEXIST\)/,
   });
 });

@@ -139,6 +139,6 @@ test('a forged, incomplete, truncated or too large archive leaves nothing behind
       { platform: PLATFORM, max_image_size_bytes: LARGE, path: '/nonexistent.tar', name: null },
       { store: to.store, signal: new AbortController().signal, report: () => {} },
     ),
-    { code: 'Usage', message: /nonexistent.tar cannot be read \(ENOENT\)/ },
+    { code: 'Usage', message: /nonexistent.tar cannot be read: no such file or directory \(ENOENT\)/ },
   );
 });

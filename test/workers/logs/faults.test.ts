@@ -147,7 +147,7 @@ test('with drop a full disk does not block the VM, and the log continues with a 
   await logs.log.next('stream-ended');
   const found = stdoutLines(logs);
   const gap = found.findIndex((line) => line.startsWith('monocore: '));
-  assert.match(found[gap]!, /^monocore: \d+ lines \(\d+ bytes\) were dropped: ENOSPC/);
+  assert.match(found[gap]!, /^monocore: \d+ lines \(\d+ bytes\) were dropped: .*ENOSPC/);
   assert.deepEqual(found.slice(0, gap - 1), lines.slice(0, gap - 1));
   assert.equal(found.at(-1), 'after');
 });

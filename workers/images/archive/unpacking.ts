@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join, posix } from 'node:path';
-import { errorCode, MonocoreError } from '../../../src/lib/errors.ts';
+import { errorText, MonocoreError } from '../../../src/lib/errors.ts';
 import { syncPath } from '../../../src/lib/files.ts';
 import { formatSize } from '../../../src/lib/units.ts';
 import { writeFully } from '../erofs/file-writer.ts';
@@ -77,7 +77,7 @@ export async function unpackArchive(
   signal: AbortSignal,
 ): Promise<Archive> {
   await compressionOf(path).catch((cause: unknown) => {
-    throw new MonocoreError('Usage', `${path} cannot be read (${errorCode(cause)})`, { cause });
+    throw new MonocoreError('Usage', `${path} cannot be read: ${errorText(cause)}`, { cause });
   });
   const archive = new Archive();
   let leftBytes = maxBytes;

@@ -42,7 +42,7 @@ export async function findCredentials(
 ): Promise<Credentials | null> {
   const text = await readFile(configPath, 'utf8').catch((cause: unknown) => {
     if (errorCode(cause) === 'ENOENT' || errorCode(cause) === 'ENOTDIR') return null;
-    throw new MonocoreError('ConfigInvalid', `${configPath} cannot be read (${errorCode(cause)})`, { cause });
+    throw new MonocoreError('ConfigInvalid', `${configPath} cannot be read: ${errorText(cause)}`, { cause });
   });
   if (text === null) return null;
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), ConfigSchema), text);

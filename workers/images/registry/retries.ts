@@ -73,8 +73,8 @@ export function connectionFailure(error: unknown, host: string): Error {
   }
   // OpenSSL messages name places in its source, so only their reason is shown.
   const isOfTls = error instanceof Error && 'reason' in error && typeof error.reason === 'string';
-  const reason = isOfTls ? error.reason : errorText(error);
-  const hint = UNTRUSTED.test(code) ? UNTRUSTED_HINT : code === NO_TLS ? NO_TLS_HINT : null;
+  const reason = isOfTls ? error.reason : code === 'ENOTFOUND' ? 'there is no host of that name' : errorText(error);
+  const hint = UNTRUSTED.test(code) ? UNTRUSTED_HINT : (HINTS[code] ?? null);
   return new MonocoreError('ImageUnavailable', `${host} cannot be reached: ${reason || code}`, {
     cause: error,
     details: hint && { hint },
@@ -102,6 +102,9 @@ const UNTRUSTED_HINT =
   'NODE_EXTRA_CA_CERTS names a PEM file of further authorities to trust; a daemon has what it was started with until ' +
   'monocore daemon restart';
 
-/** OpenSSL code of a server that does not speak TLS. */
-const NO_TLS = 'ERR_SSL_WRONG_VERSION_NUMBER';
-const NO_TLS_HINT = `it may speak plain HTTP: ${PLAIN_HTTP_HINT}`;
+/** By the code of the error; the first is OpenSSL's for a server that does not speak TLS. */
+const HINTS: Readonly<Record<string, string>> = {
+  ERR_SSL_WRONG_VERSION_NUMBER: `it may speak plain HTTP: ${PLAIN_HTTP_HINT}`,
+  ENOTFOUND: 'check the name of the image, and the DNS and proxy settings of this host',
+  ECONNREFUSED: 'check the port, and that a server listens there',
+};

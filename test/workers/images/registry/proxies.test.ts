@@ -44,7 +44,7 @@ test('errors name an unreachable or malformed proxy without its password', async
   const host = `127.0.0.1:${await freePort()}`;
   await assert.rejects(pull('registry.example/app', { proxies: { ...NONE, https: `http://me:secret@${host}` } }), {
     code: 'ImageUnavailable',
-    message: `registry.example through the proxy ${host} cannot be reached: connect ECONNREFUSED ${host}`,
+    message: `registry.example through the proxy ${host} cannot be reached: connection refused (ECONNREFUSED)`,
   });
   for (const https of ['socks9://me:secret@proxy', 'http://', 'a b']) {
     await assert.rejects(pull('registry.example/app', { proxies: { ...NONE, https } }), {
