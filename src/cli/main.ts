@@ -25,7 +25,9 @@ export async function main(argv: readonly string[]): Promise<number> {
 async function reportParsing(error: CommanderError): Promise<number> {
   if (error.exitCode === 0) return EXIT.done;
   if (error.code === 'commander.help') return EXIT.usage;
-  return report(new MonocoreError('Usage', error.message.replace(/^error: /, '')));
+  const message = error.message.replace(/^error: /, '').replace(/\n\(Did you mean (.+)\?\)$/, '; did you mean "$1"?');
+  const hint = 'monocore help shows the commands and their options';
+  return report(new MonocoreError('Usage', message, { details: { hint } }));
 }
 
 async function report(error: unknown): Promise<number> {

@@ -1,5 +1,7 @@
 /** The parser of the command line, made from the table of verbs. */
 import { Command } from 'commander';
+import { didYouMean } from '../lib/closest.ts';
+import { MonocoreError } from '../lib/errors.ts';
 import { packageVersion } from '../lib/package-info.ts';
 import { createContext } from './connection.ts';
 import { EXIT, EXIT_CODES } from './exit-codes.ts';
@@ -26,21 +28,31 @@ export function createParser(onExitCode: (exitCode: number) => void): Command {
     const words = name.split(' ');
     const parent = commands.get(words.slice(0, -1).join(' '))!;
     if (group !== undefined) parent.commandsGroup(`${group}:`);
-    const command = parent.command(words.at(-1)!).description(summary);
+    const command = parent.command(words.at(-1)!).description(summary).allowExcessArguments(false);
     commands.set(name, command);
     if (alias !== undefined) command.alias(alias);
     if (argument) command.argument(...argument);
     for (const option of options) command.addOption(option);
+    // Else a misspelled verb of a verb would count as an argument too many.
+    if (parent !== program) parent.allowExcessArguments();
     if (!load) continue;
     // Commander passes the arguments, the options and the command.
     command.action(async (...parameters: unknown[]) => {
       const names = Array.isArray(parameters[0]) ? (parameters[0] as string[]) : [];
+      const [word] = command.args;
+      if (word !== undefined && command.commands.length > 0) throw unknownVerb(command, word);
       const given = command.optsWithGlobals<{ home?: string }>();
       const action = await load();
       onExitCode((await action(createContext(given.home), given as never, names, program)) ?? EXIT.done);
     });
   }
   return program;
+}
+
+function unknownVerb(parent: Command, word: string): MonocoreError {
+  const known = parent.commands.map((child) => child.name());
+  const message = `${parent.name()} has no command "${word}"${didYouMean(word, known)}`;
+  return new MonocoreError('Usage', message, { details: { hint: `commands: ${known.join(', ')}` } });
 }
 
 function renderExitCodes(): string {

@@ -1,31 +1,17 @@
 /** The config and the services of a start. Not in options.ts: most commands need none of the config's modules. */
 import { relative } from 'node:path';
 import { findConfigFrom } from '../config/find.ts';
-import { didYouMean } from '../config/problems.ts';
-import { MonocoreError } from '../lib/errors.ts';
 import type { Selection } from '../protocol/api.ts';
-import { findNamed } from '../protocol/selection.ts';
+import { select } from '../protocol/selection.ts';
 import type { Config, Service } from '../protocol/service.ts';
 
 /**
  * Names of the selected services and their dependencies, in the config's order.
  *
- * @throws MonocoreError `ServiceUnknown` for a name that the config does not have, `Usage` for such a group
+ * @throws MonocoreError `ServiceUnknown` for a name or group that the config does not have
  */
 export function selectFromConfig(config: Config, { names, group }: Selection): string[] {
   const { services } = config;
-  const found = names.map((name) => findNamed(services, name));
-  const unknown = names.filter((_, index) => found[index]!.length === 0);
-  if (unknown.length > 0) {
-    const known = services.flatMap(({ name, replica_of }) => (replica_of === null ? name : [name, replica_of]));
-    const lines = unknown.map((name) => `the config has no service "${name}"${didYouMean(name, known)}`);
-    throw new MonocoreError('ServiceUnknown', lines.join('\n'));
-  }
-  const groups = config.groups.map((known) => known.name);
-  if (group !== null && !groups.includes(group)) {
-    throw new MonocoreError('Usage', `the config has no group "${group}"${didYouMean(group, groups)}`);
-  }
-
   const wanted = new Set<Service>();
   const want = (service: Service): void => {
     if (wanted.has(service)) return;
@@ -33,8 +19,7 @@ export function selectFromConfig(config: Config, { names, group }: Selection): s
     const dependencies = new Set(service.depends_on.map((dependency) => dependency.service));
     for (const other of services) if (dependencies.has(other.name)) want(other);
   };
-  const isInGroup = (service: Service) => group === null || service.group === group;
-  for (const service of names.length > 0 ? found.flat() : services.filter(isInGroup)) want(service);
+  for (const service of select(services, { names, group }, 'the config')) want(service);
   return services.filter((service) => wanted.has(service)).map(({ name }) => name);
 }
 

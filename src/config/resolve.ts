@@ -1,10 +1,11 @@
 /** Services as the daemon takes them, from the keys of a valid config. */
+
+import { didYouMean } from '../lib/closest.ts';
 import { MonocoreError } from '../lib/errors.ts';
 import { capabilitiesOf } from '../protocol/isolation.ts';
 import type { Config, Service, Volume } from '../protocol/service.ts';
 import type { Dependency } from '../protocol/supervision.ts';
 import { DOCUMENT_KEYS, type GroupValues, SERVICE_KEYS, type ServiceValues } from './keys.ts';
-import { didYouMean } from './problems.ts';
 import { projectOf } from './project.ts';
 import type { ParsedConfig } from './schema/parsed-config.ts';
 import { portOf, replicaNames } from './schema/ports.ts';

@@ -1,4 +1,5 @@
 /** Selection of services by name, by replica set or by group, alike for every command. */
+import { didYouMean } from '../lib/closest.ts';
 import { MonocoreError } from '../lib/errors.ts';
 import type { Selection } from './api.ts';
 import type { Project, Service } from './service.ts';
@@ -30,16 +31,19 @@ export function select<T extends Selectable>(
   owner: string,
 ): T[] {
   const found = names.map((name) => findNamed(services, name));
+  const details = { hint: `to see them: monocore ${owner === 'the config' ? 'config show' : 'status'}` };
   const unknown = names.filter((_, index) => found[index]!.length === 0);
   if (unknown.length > 0) {
-    throw new MonocoreError(
-      'ServiceUnknown',
-      `${owner} has no service ${unknown.map((name) => `"${name}"`).join(', ')}`,
-      { details: unknown },
-    );
+    const known = services.flatMap(({ name, replica_of }) => [name, ...(replica_of ? [replica_of] : [])]);
+    const lines = unknown.map((name) => `${owner} has no service "${name}"${didYouMean(name, known)}`);
+    throw new MonocoreError('ServiceUnknown', lines.join('\n'), { details });
   }
   if (group !== null && !services.some((service) => service.group === group)) {
-    throw new MonocoreError('ServiceUnknown', `${owner} has no service in the group "${group}"`, { details: [group] });
+    const meant = didYouMean(
+      group,
+      services.flatMap((service) => service.group ?? []),
+    );
+    throw new MonocoreError('ServiceUnknown', `${owner} has no service in the group "${group}"${meant}`, { details });
   }
   const named = names.length === 0 ? services : new Set(found.flat());
   return [...named].filter(

@@ -8,8 +8,9 @@ import { makeTempDir } from '../helpers/temp.ts';
 
 /** Command lines with a mistake, and the text of the error. */
 const WRONG_USAGE: readonly [string[], RegExp][] = [
-  [['strat'], /unknown command 'strat'\n.*start/],
-  [['status', '--jsn'], /unknown option '--jsn'\n.*--json/],
+  [['strat'], /unknown command 'strat'; did you mean "start"\?\n/],
+  [['images', 'lod'], /images has no command "lod"; did you mean "load"\?\n/],
+  [['status', '--jsn'], /unknown option '--jsn'; did you mean "--json"\?\n/],
   [['logs', '-n', 'many'], /'many' is invalid/],
   [['stop', '-t', 'soon'], /'soon' is invalid/],
   [['status', 'web', '--group', 'demo'], /not both/],

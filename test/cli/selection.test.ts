@@ -50,8 +50,8 @@ test('every unknown name is reported, with a suggestion', () => {
     message: 'the config has no service "wbe"; did you mean "web"?\nthe config has no service "zzz"',
   });
   assert.throws(() => selectFromConfig(config, createSelection([], 'frnt')), {
-    code: 'Usage',
-    message: 'the config has no group "frnt"; did you mean "front"?',
+    code: 'ServiceUnknown',
+    message: 'the config has no service in the group "frnt"; did you mean "front"?',
   });
 });
 

@@ -56,13 +56,18 @@ test('a service that fails also fails its dependents, each with the name of the 
   assert.deepEqual(
     reply.services.map(({ service: { name, status }, error }) => [name, status, error]),
     [
-      ['api', 'Unstarted', 'it depends on db, which failed: no kernel'],
+      ['api', 'Unstarted', 'it depends on db, which failed'],
       ['cron', 'Started', null],
       ['db', 'Failed', 'no kernel'],
-      ['web', 'Unstarted', 'it depends on api, which depends on db, which failed: no kernel'],
+      ['web', 'Unstarted', 'it depends on api, which depends on db, which failed'],
     ],
   );
   assert.deepEqual(reply.services[2]!.last_lines, ['the last words of db']);
+  const details = orchestrator.services().map(({ name, detail }) => [name, detail]);
+  assert.deepEqual(details.slice(0, 2), [
+    ['api', 'it depends on db, which failed'],
+    ['cron', null],
+  ]);
 });
 
 test('dependent services are stopped first', async () => {
@@ -144,8 +149,7 @@ test('an unknown name or group is refused before anything is done', async () => 
   const { context, orchestrator } = orchestrate();
   await assert.rejects(orchestrator.start(STACK, { names: ['web', 'wbe'], group: null }), {
     code: 'ServiceUnknown',
-    message: 'the config has no service "wbe"',
-    details: ['wbe'],
+    message: 'the config has no service "wbe"; did you mean "web"?',
   });
   assert.deepEqual(context.calls, []);
   await assert.rejects(orchestrator.start(STACK, { names: [], group: 'blue' }), { code: 'ServiceUnknown' });

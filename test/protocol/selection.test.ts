@@ -13,15 +13,15 @@ const SERVICES: readonly Selectable[] = [
 
 const named = (...names: string[]) => select(SERVICES, { names, group: null }, 'the daemon').map(({ name }) => name);
 
-test('a name stands for its service, else for its replicas', () => {
+test('a name stands for its service and for its replicas', () => {
   assert.deepEqual(named('web'), ['web-1', 'web-2']);
   assert.deepEqual(named('web-2'), ['web-2']);
-  assert.deepEqual(named('db'), ['db'], 'a service of that very name wins');
+  assert.deepEqual(named('db'), ['db', 'db-1']);
   assert.deepEqual(named('old'), ['old']);
 });
 
 test('services come in the order of their names, each once', () => {
-  assert.deepEqual(named('db', 'web-2', 'web', 'db'), ['db', 'web-2', 'web-1']);
+  assert.deepEqual(named('db', 'web-2', 'web', 'db'), ['db', 'db-1', 'web-2', 'web-1']);
 });
 
 test('without names those of the group are meant, else all', () => {
@@ -32,7 +32,12 @@ test('without names those of the group are meant, else all', () => {
 test('every name that stands for nothing is told', () => {
   assert.throws(() => named('web', 'we', 'db-2'), {
     code: 'ServiceUnknown',
-    message: 'the daemon has no service "we", "db-2"',
-    details: ['we', 'db-2'],
+    message:
+      'the daemon has no service "we"; did you mean "web"?\nthe daemon has no service "db-2"; did you mean "db-1"?',
+    details: { hint: 'to see them: monocore status' },
+  });
+  assert.throws(() => select(SERVICES, { names: [], group: 'shp' }, 'the config'), {
+    code: 'ServiceUnknown',
+    message: 'the config has no service in the group "shp"; did you mean "shop"?',
   });
 });

@@ -116,12 +116,10 @@ export function createRoutes({ control, logs, events, answers }: RouteContext): 
   });
 
   app.get('/v1/services', async (c) => {
-    const { name, group, project, folder } = parseQuery(ServicesQuerySchema, c.req.queries());
+    const { name, group = null, project, folder } = parseQuery(ServicesQuerySchema, c.req.queries());
     const owner = project === undefined || folder === undefined ? null : { name: project, folder };
-    const named = select(await control.services(), { names: name, group: null, project: owner }, 'the daemon');
-    // An empty group is not an error.
-    const reply: ServicesReply = { services: named.filter((service) => (group ?? service.group) === service.group) };
-    return c.json(reply);
+    const services = select(await control.services(), { names: name, group, project: owner }, 'the daemon');
+    return c.json({ services } satisfies ServicesReply);
   });
   for (const command of ['start', 'plan'] as const)
     post(`/v1/services/${command}`, StartRequestSchema, (request) => control[command](request));

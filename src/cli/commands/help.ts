@@ -1,6 +1,6 @@
 /** `monocore help`: the commands and the topics, a page of the manual, or the help of one command. */
 import type { Command } from 'commander';
-import { didYouMean } from '../../config/problems.ts';
+import { didYouMean } from '../../lib/closest.ts';
 import { MonocoreError } from '../../lib/errors.ts';
 import type { CliContext } from '../connection.ts';
 import { listPages, readPage } from '../manual/pages.ts';

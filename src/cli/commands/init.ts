@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, resolve } from 'node:path';
 import { findConfig } from '../../config/find.ts';
-import { didYouMean } from '../../config/problems.ts';
+import { didYouMean } from '../../lib/closest.ts';
 import { errorCode, errorText, MonocoreError } from '../../lib/errors.ts';
 import { SHIPPERS, shipperConfig } from '../../manual/shippers.ts';
 import type { CliContext } from '../connection.ts';
@@ -53,7 +53,8 @@ async function writeFirstConfig(context: CliContext, file: string | undefined): 
     await writeFile(path, await readFile(FIRST_CONFIG), { flag: 'wx' });
   } catch (error) {
     if (errorCode(error) === 'EEXIST') throw existing(path);
-    throw new MonocoreError('Usage', `${path} cannot be written: ${errorText(error)}`, { cause: error });
+    const reason = errorCode(error) === 'ENOENT' ? `there is no folder ${dirname(path)}` : errorText(error);
+    throw new MonocoreError('Usage', `${path} cannot be written: ${reason}`, { cause: error });
   }
   const option = file === undefined ? '' : ` -f ${file}`;
   context.stdout.write(`wrote ${basename(path)}; to boot it: monocore start${option}\n`);

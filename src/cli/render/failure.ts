@@ -13,8 +13,6 @@ const DEBUG_HINT = 'run it again with MONOCORE_DEBUG=1 to see the stack';
 
 /** Hints for errors that bring none. */
 const HINTS: Partial<Record<ErrorCode, string>> = {
-  Usage: 'monocore help shows the commands and their options',
-  ServiceUnknown: 'monocore status lists the services',
   ToolMissing: 'monocore doctor checks this host',
   Internal: DEBUG_HINT,
 };

@@ -1,8 +1,10 @@
 /** Rules that need more than one key. Long because each rule is short and they are read as a list. */
+
+import { didYouMean } from '../../lib/closest.ts';
 import { type Capabilities, capabilitiesOf, labelOf } from '../../protocol/isolation.ts';
 import { HEALTH_KEYS, type ParsedService, SERVICE_KEYS } from '../keys.ts';
 import { type Path, quote } from '../languages/document.ts';
-import { didYouMean, formatPath, keyProblem, type PathProblem, valueProblem } from '../problems.ts';
+import { formatPath, keyProblem, type PathProblem, valueProblem } from '../problems.ts';
 import type { ParsedConfig } from '../schema/parsed-config.ts';
 import { type PortRange, portOf, replicaNames } from '../schema/ports.ts';
 import { MAX_TABLES } from '../schema/table.ts';

@@ -1,8 +1,10 @@
 /** Rules on what services share: volumes and variables of their group, paths that overlap. */
+
+import { didYouMean } from '../../lib/closest.ts';
 import { capabilitiesOf } from '../../protocol/isolation.ts';
 import type { ParsedGroup, ParsedService } from '../keys.ts';
 import { type Path, quote } from '../languages/document.ts';
-import { didYouMean, formatPath, type PathProblem, valueProblem } from '../problems.ts';
+import { formatPath, type PathProblem, valueProblem } from '../problems.ts';
 import type { ParsedConfig } from '../schema/parsed-config.ts';
 import { upwards } from '../schema/values.ts';
 import { toVolume } from '../schema/volumes.ts';

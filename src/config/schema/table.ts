@@ -1,7 +1,8 @@
 /** Reading of a table of the document by its rows in `keys.ts`. */
 import * as v from 'valibot';
+import { closest } from '../../lib/closest.ts';
 import { isTable, kindOf, type Path, type Table } from '../languages/document.ts';
-import { closest, keyProblem, type PathProblem, valueProblem } from '../problems.ts';
+import { keyProblem, type PathProblem, valueProblem } from '../problems.ts';
 import type {
   AnyKey,
   EntriesType,
@@ -25,6 +26,13 @@ function unknownKey(known: readonly string[]): [message: string, expected: strin
 }
 
 const EMPTY: Table = Object.freeze(Object.create(null));
+
+/** Values with defaults for faulty ones, so that rules still see the others; undefined where a required one is faulty. */
+function completed(keys: KeyTable, values: Readonly<Record<string, unknown>>) {
+  const isComplete = Object.entries(keys).every(([name, { presence }]) => presence !== 'required' || name in values);
+  const defaults = Object.entries(keys).map(([name, key]) => [name, key.default]);
+  return isComplete ? { ...Object.fromEntries(defaults), ...values } : undefined;
+}
 
 /** Reads tables of a document and collects what is wrong in them. */
 export class TableReader {
@@ -108,18 +116,17 @@ export class TableReader {
 
   /** Elements of an array, or undefined where one is faulty: rules between keys locate an element by its index. */
   #entries(type: EntriesType<KeyTable>, elements: readonly unknown[], path: Path): unknown[] | undefined {
-    const before = this.problems.length;
     const values = elements.map((element, index) => {
       const at = [...path, index];
-      if (isTable(element)) return this.table(type.keys, element, at).values;
+      if (isTable(element)) return completed(type.keys, this.table(type.keys, element, at).values);
       const expanded =
         typeof element === 'string'
           ? type.expand(element)
           : { problem: `must be a string or a table, not ${kindOf(element)}` };
-      if ('problem' in expanded) this.#report(valueProblem(at, String(expanded.problem), type.expected));
-      return expanded;
+      if (!('problem' in expanded)) return expanded;
+      return this.#report(valueProblem(at, String(expanded.problem), type.expected));
     });
-    return this.problems.length === before ? values : undefined;
+    return values.includes(undefined) ? undefined : values;
   }
 
   #resolveAliases(keys: KeyTable, written: Table, path: Path): Table {

@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import type { JsonSchema } from '@valibot/to-json-schema';
 import * as v from 'valibot';
+import { didYouMean } from '../../lib/closest.ts';
 import { errorText } from '../../lib/errors.ts';
 import { parseImageReference } from '../../protocol/image-reference.ts';
 import {
@@ -125,7 +126,12 @@ export function isWithin(path: string, folder: string): boolean {
 export const AbsolutePath = parsed(Printable, normalizePath);
 
 export function choice<const Words extends readonly string[]>(words: Words, message: string) {
-  return scalar(v.picklist(words, message), wordList(words));
+  return scalar(v.picklist(words, suggesting(words, message)), wordList(words));
+}
+
+/** The message on a word that is not one of `words`, with the one that was probably meant. */
+function suggesting(words: readonly string[], message: string) {
+  return ({ input }: { input: unknown }) => (typeof input === 'string' ? message + didYouMean(input, words) : message);
 }
 
 /** `"a" or "b"`, `one of "a", "b", "c"`. */
@@ -167,7 +173,7 @@ export const StopSignal = scalar(
   v.pipe(
     Text,
     v.transform((text) => text.toUpperCase().replace(/^(?!SIG)/, 'SIG')),
-    v.picklist(StopSignalSchema.options, 'is not a signal that ends a command'),
+    v.picklist(StopSignalSchema.options, suggesting(StopSignalSchema.options, 'is not a signal that ends a command')),
   ),
   wordList(StopSignalSchema.options.map((signal) => signal.slice(3))),
   { print: (signal: string) => signal.slice(3) },

@@ -40,9 +40,12 @@ describe('values', () => {
   const invalid: [line: string, problem: string][] = [
     ['stop_signal = "STOP"', '4:15 service[0].stop_signal: is not a signal that ends a command'],
     ['stop_signal = ""', '4:15 service[0].stop_signal: is not a signal that ends a command'],
-    ['stop_signal = "SIGSIGTERM"', '4:15 service[0].stop_signal: is not a signal that ends a command'],
+    [
+      'stop_signal = "SIGSIGTERM"',
+      '4:15 service[0].stop_signal: is not a signal that ends a command; did you mean "SIGTERM"?',
+    ],
     ['stop_signal = 15', '4:15 service[0].stop_signal: must be a string, not a number'],
-    ['restart = "allways"', '4:11 service[0].restart: is not a restart policy'],
+    ['restart = "allways"', '4:11 service[0].restart: is not a restart policy; did you mean "always"?'],
     ['restart = true', '4:11 service[0].restart: is not a restart policy'],
     ['max_restarts = 0', '4:16 service[0].max_restarts: must be at least 1'],
     ['max_restarts = 1000001', '4:16 service[0].max_restarts: must be at most 1000000'],
@@ -91,10 +94,20 @@ describe('depends_on', () => {
     ['[{}]', ['4:15 service[0].depends_on[0].service: is missing']],
     ['[{ service = 1 }]', ['4:27 service[0].depends_on[0].service: must be a string, not a number']],
     [
-      '["web", { service = "web", condition = "helthy" }]',
-      ['4:53 service[0].depends_on[1].condition: is not a condition'],
+      '["web", { service = "wbe", condition = "helthy" }]',
+      [
+        '4:15 service[0].depends_on[0]: "web" cannot depend on itself',
+        '4:34 service[0].depends_on[1].service: there is no service "wbe"; did you mean "web"?',
+        '4:53 service[0].depends_on[1].condition: is not a condition; did you mean "healthy"?',
+      ],
     ],
-    ['[{ service = "db", on = "healthy" }]', ['4:33 service[0].depends_on[0].on: unknown key']],
+    [
+      '[{ service = "db", on = "healthy" }]',
+      [
+        '4:27 service[0].depends_on[0].service: there is no service "db"',
+        '4:33 service[0].depends_on[0].on: unknown key',
+      ],
+    ],
     [
       '[{ service = "db", conditon = "healthy" }, { servce = "db" }]',
       [
@@ -119,7 +132,7 @@ describe('depends_on', () => {
   });
 
   test('a problem in a table describes a valid value of its key', () => {
-    const [problem] = problemsOf(serviceText('depends_on = [{ service = "x", condition = "up" }]'));
+    const [, problem] = problemsOf(serviceText('depends_on = [{ service = "x", condition = "up" }]'));
     assert.equal(problem?.expected, 'one of "started", "healthy", "completed"');
   });
 });

@@ -69,7 +69,7 @@ log = { keep = -1 }
 ${serviceText()}${serviceText().replace('web', 'b')}`;
     assert.deepEqual(shortProblems(text), [
       '2:7 defaults.ram: is not a size with a unit',
-      '3:1 defaults.name: unknown key',
+      '3:1 defaults.name: unknown key; monocore help config lists the keys',
       '4:9 defaults.group: there is no group "gone"',
       '5:1 defaults.cpu: unknown key; did you mean "cpus"?',
       '6:16 defaults.log.keep: must not be negative',

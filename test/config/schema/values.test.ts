@@ -317,10 +317,11 @@ describe('keys', () => {
     ]);
   });
 
-  test('an unknown key that resembles none is reported with all keys', () => {
+  test('an unknown key that resembles none is reported with all keys, or with where to find many', () => {
     const [problem] = problemsOf(serviceText('zeppelins = []'));
-    assert.equal(problem?.message, 'unknown key');
-    assert.match(problem?.expected ?? '', /^one of name, .*, stop_timeout, .*, cpu_shares, log$/);
+    assert.equal(problem?.message, 'unknown key; monocore help config lists the keys');
+    const [short] = problemsOf('[logs]\nzeppelins = 1\n');
+    assert.deepEqual([short?.message, short?.expected], ['unknown key', 'one of keep_total']);
   });
 
   test('keys that every JavaScript object has are unknown keys', () => {
