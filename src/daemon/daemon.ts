@@ -29,7 +29,7 @@ import { SpawnerProcess } from '../spawner/spawner-process.ts';
 import { HomePaths, resolveHome } from '../state/paths.ts';
 import { StateThread } from '../state/state-thread.ts';
 import { FileStateStore, makeHome } from '../state/store.ts';
-import type { OrchestratorContext } from '../supervisor/interfaces.ts';
+import type { LostService, OrchestratorContext } from '../supervisor/interfaces.ts';
 import { StartSlots } from '../supervisor/start-slots.ts';
 import { JobPool } from '../threads/job-pool.ts';
 import { expose, transfer } from '../threads/rpc.ts';
@@ -81,6 +81,7 @@ export class Runtime implements OrchestratorContext {
   /** Saved states of an earlier runtime, for `Orchestrator.open`. */
   ended: readonly SavedState[] = [];
   left: readonly SavedState[] = [];
+  lost: readonly LostService[] = [];
   /** Called when the log worker that serves readers was started again. */
   onLogsRestarted: () => void = () => {};
   readonly #closing = new AbortController();
@@ -121,8 +122,9 @@ export class Runtime implements OrchestratorContext {
    */
   static async open(options: RuntimeOptions = {}): Promise<Runtime> {
     const paths = new HomePaths(resolveHome(options.home));
-    await makeHome(paths);
+    const warning = await makeHome(paths);
     const runtime = new Runtime(paths, options, await lockHome(paths));
+    if (warning !== null) runtime.report('warn', warning);
     try {
       await runtime.#start();
     } catch (error) {
@@ -135,7 +137,7 @@ export class Runtime implements OrchestratorContext {
   async #start(): Promise<void> {
     this.spawner.start();
     await Promise.all([this.logs.start(), this.metrics.thread.start(), this.state.thread.start()]);
-    const { left, ended, broken } = await this.store.loadAll();
+    const { left, ended, lost, broken } = await this.store.loadAll();
     for (const problem of broken) this.report('error', `a state file is ignored: ${problem}`);
     const names = new Set(left.map(({ service }) => service.name));
     for (const { service } of [...ended, ...left]) this.#retention.know(service.name, service.log);
@@ -143,6 +145,7 @@ export class Runtime implements OrchestratorContext {
     if (limits) this.#retention.limit(limits);
     this.#retention.start();
     this.left = left;
+    this.lost = lost;
     this.ended = ended.filter(({ service }) => !names.has(service.name));
   }
 

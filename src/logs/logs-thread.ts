@@ -7,6 +7,7 @@ import { closeSync } from 'node:fs';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
 import { CallBatch } from '../lib/event-loop-batch.ts';
+import { deferred } from '../lib/promises.ts';
 import type { Report } from '../lib/report.ts';
 import { recordTime } from '../protocol/log-files/formats.ts';
 import type { StreamName } from '../protocol/log-files/names.ts';
@@ -101,15 +102,20 @@ export class LogThread implements LogSink {
       throw error;
     }
     this.#captures.set(service, capture);
-    try {
-      const { continues = false } = handlers;
-      const sources = streams.map(({ stream, fd }) => ({ service, stream, fd, settings, continues }));
-      await Promise.all(sources.map((source) => worker.opens!.call(source)));
-    } catch (error) {
-      this.#captures.delete(service);
-      this.#retention?.end(service);
-      throw error;
-    }
+    const { continues = false } = handlers;
+    const sources = streams.map(({ stream, fd }) => ({ service, stream, fd, settings, continues }));
+    const opened = await Promise.allSettled(sources.map((source) => worker.opens!.call(source)));
+    const failed = opened.flatMap((result, index) =>
+      result.status === 'rejected' ? [{ stream: names[index]!, reason: result.reason }] : [],
+    );
+    if (failed.length === 0) return;
+    // No worker will tell of their end.
+    for (const { stream } of failed) this.#onEvent({ type: 'stream-ended', service, stream, bytes: 0, lines: 0 });
+    // The others must not be captured for a service that is not known any more.
+    capture.isRefused = true;
+    this.closeStreams(service, true);
+    await capture.ended.promise;
+    throw failed[0]!.reason;
   }
 
   async awaitMarker(service: string, marker: string | null, send: () => void): Promise<void> {
@@ -130,11 +136,11 @@ export class LogThread implements LogSink {
     await seen;
   }
 
-  closeStreams(service: string): void {
+  closeStreams(service: string, mayWait: boolean): void {
     const capture = this.#captures.get(service);
     if (!capture) return;
-    capture.isClosing = true;
-    for (const stream of capture.open) capture.worker.thread.tell((api) => api.closeStream(service, stream));
+    capture.closing = { mayWait };
+    for (const stream of capture.open) capture.worker.thread.tell((api) => api.closeStream(service, stream, mayWait));
   }
 
   async lastLines(service: string, streams: readonly StreamName[], tail: number, sinceIso: string): Promise<string[]> {
@@ -246,8 +252,18 @@ export class LogThread implements LogSink {
         capture.handlers.onEnded();
         return;
       case 'stream-held':
-        this.#report('warn', `${service}: a process that outlived it holds its ${stream}; ${LOST_TEXT}`);
+        // Of a capture that was refused the process may run on.
+        if (!capture?.isRefused)
+          this.#report('warn', `${service}: a process that outlived it holds its ${stream}; ${LOST_TEXT}`);
         return;
+      case 'lost': {
+        const { bytes } = event;
+        this.#report(
+          'error',
+          `${service}: the last ${bytes} bytes of its ${stream} were lost: they could not be written`,
+        );
+        return;
+      }
       case 'marker-seen':
         capture?.markSeen(stream);
         return;
@@ -295,7 +311,7 @@ export class LogThread implements LogSink {
           const held = this.#handover.give({ service, stream });
           const state = { continues: true, held, ...capture.markerOf(stream, held) };
           await worker.opens!.call({ service, stream, fd, settings, ...state });
-          if (capture.isClosing) await api.closeStream(service, stream);
+          if (capture.closing) await api.closeStream(service, stream, capture.closing.mayWait);
         } catch (error) {
           this.#report('error', `${service}: its ${stream} cannot be captured again: ${errorText(error)}`);
         }
@@ -317,8 +333,12 @@ class ServiceCapture {
   readonly settings: LogSettings;
   /** Streams that have not ended. */
   readonly open: Set<StreamName>;
-  /** The streams are being ended, even those that a process holds open. */
-  isClosing = false;
+  /** Resolves when all have ended. */
+  readonly ended = deferred();
+  /** Set while the streams are being ended, even those that a process holds open. */
+  closing: { readonly mayWait: boolean } | null = null;
+  /** A stream could not be opened, so the caller does not know of the others. */
+  isRefused = false;
   /** Reasons of streams that cannot be written. */
   readonly #stalled = new Map<StreamName, string>();
   #marker: Marker | null = null;
@@ -360,7 +380,9 @@ class ServiceCapture {
     this.markSeen(stream);
     this.markStalled(stream, null);
     this.open.delete(stream);
-    return this.open.size === 0;
+    if (this.open.size > 0) return false;
+    this.ended.resolve();
+    return true;
   }
 }
 

@@ -1,8 +1,11 @@
 /** Recovery of the services of an earlier daemon. */
+import * as v from 'valibot';
 import { errorText } from '../lib/errors.ts';
+import { DEFAULT_LOG_SETTINGS } from '../protocol/log-settings.ts';
+import { DEFAULT_CPUS, DEFAULT_RAM_MIB, ServiceSchema } from '../protocol/service.ts';
 import type { SavedState } from '../protocol/state.ts';
-import type { SupervisorContext } from '../supervisor/interfaces.ts';
-import { markGone, restoreState } from '../supervisor/saved-state.ts';
+import type { LostService, SupervisorContext } from '../supervisor/interfaces.ts';
+import { markFailed, markGone, restoreState } from '../supervisor/saved-state.ts';
 import type { ServiceDefinition } from '../supervisor/status.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 import type { Groups } from './networks.ts';
@@ -14,31 +17,108 @@ export interface Leftovers {
   readonly left: readonly SavedState[];
   /** Services that had ended. */
   readonly ended: readonly SavedState[];
+  /** Services whose state cannot be read. */
+  readonly lost: readonly LostService[];
 }
 
 /**
- * Adopts VMs that still run, and notes the end of the others. A VM that cannot be adopted is reported; the others are
- * adopted all the same.
+ * Adopts VMs that still run, and notes the end of the others. A service that cannot be adopted is ended and shown as failed,
+ * because a later start would run beside it; the others are adopted all the same.
  */
 export async function recover(
   context: SupervisorContext & Leftovers,
   registry: Registry,
   groups: Groups,
 ): Promise<void> {
-  const { left, ended, report } = context;
+  const { left, ended, lost, report } = context;
   const define = ({ service, group, kernel, project, undeclared }: SavedState): ServiceDefinition => {
-    return { service, group, ...groups.place(service, group), kernel, project, undeclared };
+    try {
+      return { service, group, ...groups.place(service, group), kernel, project, undeclared };
+    } catch (error) {
+      report('warn', `${service.name}: ${errorText(error)}`);
+      return { service, group, groupIp: null, kernel, project, undeclared };
+    }
   };
   // Running VMs have their places; those of ended services may have been given to others.
   groups.restore([...left, ...ended]);
   for (const saved of ended) registry.install(define(saved), restoreState(saved));
   groups.keepOnly([...left, ...ended].map(define));
-  const adoptions = left.map((saved) =>
-    adopt(context, registry, saved, define(saved)).catch((error: unknown) => {
-      report('error', `${saved.service.name}: its VM cannot be adopted: ${errorText(error)}`);
+  const adoptions = left.map((saved) => {
+    const definition = define(saved);
+    return adopt(context, registry, saved, definition).catch((error: unknown) =>
+      giveUp(context, registry, saved, definition, `its process cannot be adopted: ${errorText(error)}`),
+    );
+  });
+  const losses = lost.map((service) =>
+    endLost(context, registry, service).catch((error: unknown) => {
+      report('error', `${service.name}: its processes cannot be ended: ${errorText(error)}`);
     }),
   );
-  await Promise.all(adoptions);
+  await Promise.all([...adoptions, ...losses]);
+}
+
+/** Ends a service that cannot be supervised, and keeps the reason as that of its failure. */
+async function giveUp(
+  context: SupervisorContext,
+  registry: Registry,
+  saved: SavedState,
+  definition: ServiceDefinition,
+  why: string,
+): Promise<void> {
+  const { name } = saved.service;
+  // Its state may not say which back end ran it.
+  const backends = Object.values(context.backends);
+  let error = why;
+  try {
+    for (const backend of backends) await backend.endStrays(name, saved.process);
+  } catch (reason) {
+    error = `${why}; nor does it end: ${errorText(reason)}`;
+  }
+  context.report('error', `${name}: ${error}`);
+  const ended = markFailed(saved, error, context.clock.now());
+  await conclude(context, ended, async () => {
+    for (const backend of backends) await backend.cleanUp(name);
+  });
+  registry.install(definition, restoreState(ended));
+}
+
+/** Ends what runs of a service whose state cannot be read. A folder that no process uses is left by an ended service. */
+async function endLost(
+  context: SupervisorContext,
+  registry: Registry,
+  { name, reason, isDamaged }: LostService,
+): Promise<void> {
+  const backends = Object.values(context.backends);
+  if (!isDamaged) {
+    const found = await Promise.all(backends.map((backend) => backend.endStrays(name, null).catch(() => 1)));
+    if (found.every((count) => count === 0)) return backends[0]?.cleanUp(name);
+  }
+  const definition = registry.get(name)?.definition ?? blankDefinition(name);
+  const saved = new Supervisor(definition, context).savedState();
+  await giveUp(context, registry, saved, definition, `${reason}; it was ended, to be started anew`);
+}
+
+/** Definition of a service of which only the name is known; it is replaced by the next start. */
+function blankDefinition(name: string): ServiceDefinition {
+  const service = v.parse(ServiceSchema, {
+    ...{ name, group: null, isolation: 'none', rootfs: null, command: '', args: [], envs: {}, workdir: '/' },
+    ...{ cpus: DEFAULT_CPUS, ram_mib: DEFAULT_RAM_MIB, ports: [], depends_on: [], stop_timeout_ms: 0 },
+    log: DEFAULT_LOG_SETTINGS,
+  });
+  return { service, group: null, groupIp: null, kernel: null };
+}
+
+/** Keeps the end of a run. Its exit record is the only record of it until this is done. */
+async function conclude(
+  { store, report }: SupervisorContext,
+  ended: SavedState,
+  cleanUp: () => Promise<void>,
+): Promise<void> {
+  try {
+    await store.conclude(ended, cleanUp);
+  } catch (error) {
+    report('error', `${ended.service.name}: its end cannot be saved yet: ${errorText(error)}`);
+  }
 }
 
 async function adopt(
@@ -48,7 +128,7 @@ async function adopt(
   definition: ServiceDefinition,
 ): Promise<void> {
   const { service, group, image_digest: digest, process: identity, status } = saved;
-  const { backends, images, store, clock, report } = context;
+  const { backends, images, clock, report } = context;
   const backend = backends[service.isolation];
   const reportAsWarning = (error: unknown): null => {
     report('warn', `${service.name}: ${errorText(error)}`);
@@ -61,17 +141,12 @@ async function adopt(
   const runJob = status === 'Starting';
   const adoption = await backend.adopt({ service, localOnly, groupIndex, image, identity, runJob });
   if (adoption.type === 'running') {
-    report('info', `${service.name}: adopted, process ${identity?.pid}`);
     registry.add(await Supervisor.adopt(definition, context, saved, adoption));
+    report('info', `${service.name}: adopted, process ${identity?.pid}`);
     return;
   }
   const ended = markGone(saved, adoption.exit, adoption.oomKilled ?? false, clock.now());
   report('warn', `${service.name}: its process ended while no daemon ran`, { exit: ended.exit });
-  try {
-    // The exit record is the only record of its end until this is saved.
-    await store.conclude(ended, () => backend.cleanUp(service.name));
-  } catch (error) {
-    report('error', `${service.name}: its end cannot be saved yet: ${errorText(error)}`);
-  }
+  await conclude(context, ended, () => backend.cleanUp(service.name));
   registry.install(definition, restoreState(ended));
 }

@@ -72,6 +72,8 @@ export type LogEvent = StreamId &
     | { readonly type: 'marker-seen' }
     /** {@link LogsApi.closeStream} ended it although a process still holds it: that process's further output is lost. */
     | { readonly type: 'stream-held' }
+    /** The stream was given up; at least that many bytes of it could not be written. */
+    | { readonly type: 'lost'; readonly bytes: number }
     /**
      * Writing fails for now (disk full, folder missing). Sent once; `recovered` follows when it works again. `code` is the
      * system's, such as `ENOSPC`; null if the error has none.
@@ -125,8 +127,10 @@ export interface LogsApi {
   /**
    * Ends a stream that does not end by itself, because a process that outlived its VM holds it: the current content of
    * its FIFO is read, then it ends as at end of file. A stream that is not open is ignored. Main only.
+   *
+   * @param mayWait false: it ends at once, with the loss of all that cannot be written
    */
-  closeStream(service: string, stream: StreamName): Promise<void>;
+  closeStream(service: string, stream: StreamName, mayWait: boolean): Promise<void>;
   /** Removes the log files of a service whose streams have ended. Call it on the worker that serves readers. Main only. */
   removeLogs(service: string): Promise<void>;
   /** Starts a reader, until the port is closed. Merges the records of several streams by their time. Any thread. */

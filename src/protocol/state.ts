@@ -15,12 +15,17 @@ const StoredStatusSchema = v.union([
   v.object({ Failed: v.object({ error: v.string() }) }),
 ]);
 
+/** RFC 3339. */
+const TimeSchema = v.pipe(
+  v.string(),
+  v.check((text) => Number.isFinite(Date.parse(text)), 'it is not a time'),
+);
+
 export const SavedStateSchema = v.object({
   /** Process to show and to measure. */
   pid: v.nullable(v.number()),
-  /** RFC 3339, like all times here. */
-  created_at: v.string(),
-  modified_at: v.string(),
+  created_at: TimeSchema,
+  modified_at: TimeSchema,
   service: ServiceSchema,
   group: v.nullable(GroupSchema),
   /** Missing in files of the first versions. */
@@ -38,8 +43,8 @@ export const SavedStateSchema = v.object({
   kernel: v.nullable(v.string()),
   /** The VM process. The start time and the boot id tell it from a later process with its pid. */
   process: v.nullable(v.object({ pid: v.number(), start_time: v.number(), boot_id: v.string() })),
-  started_at: v.nullable(v.string()),
-  stopped_at: v.nullable(v.string()),
+  started_at: v.nullable(TimeSchema),
+  stopped_at: v.nullable(TimeSchema),
   /** Exit of the command, also of a service that counts as failed. */
   exit: v.nullable(v.object({ code: v.nullable(v.number()), signal: v.nullable(v.string()) })),
   /** The user's wish: the next daemon starts a service that should be up, as its restart policy allows. */
@@ -49,7 +54,7 @@ export const SavedStateSchema = v.object({
   /** Automatic restarts since it last ran well for long. */
   restarts_in_row: v.optional(v.number(), 0),
   last_restart_reason: v.optional(v.nullable(v.string()), null),
-  launched_at: v.optional(v.nullable(v.string()), null),
+  launched_at: v.optional(v.nullable(TimeSchema), null),
   /** Reason for the end of the run, and the step of the stop that ended it; null while it runs. */
   reason: v.optional(v.nullable(EndReasonSchema), null),
   ended_by: v.optional(v.nullable(EndedBySchema), null),

@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import writeFileAtomic from 'write-file-atomic';
 import { type Clock, systemClock } from '../lib/clock.ts';
-import { errorCode, MonocoreError } from '../lib/errors.ts';
+import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
+import { isName } from '../protocol/input.ts';
 import { type SavedState, SavedStateSchema } from '../protocol/state.ts';
-import type { StateStore } from '../supervisor/interfaces.ts';
+import type { LostService, StateStore } from '../supervisor/interfaces.ts';
 import { makePrivateFolder } from './folder.ts';
 import type { HomePaths } from './paths.ts';
 import type { StateThread } from './state-thread.ts';
@@ -36,7 +37,10 @@ export async function loadState(path: string): Promise<SavedState> {
   const text = await readFile(path, 'utf8');
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), SavedStateSchema), text);
   if (parsed.success) return parsed.output;
-  throw new MonocoreError('Internal', `${path} is not a state file of this version: ${parsed.issues[0].message}`);
+  const [issue] = parsed.issues;
+  const where = v.getDotPath(issue);
+  const problem = where === null ? issue.message : `${where}: ${issue.message}`;
+  throw new MonocoreError('Internal', `${path} is not a state file of this version: ${problem}`);
 }
 
 /**
@@ -127,21 +131,25 @@ export class FileStateStore implements StateStore {
   /**
    * Loads the states of services that an earlier daemon left running, and of services that had ended. Removes the temporary
    * files of that daemon, so call it under the lock of the home.
+   *
+   * @returns `lost`: services whose state file is damaged or missing while processes of them may run; `broken`: other files
+   * that cannot be used, each with the reason
    */
-  async loadAll(): Promise<{ left: SavedState[]; ended: SavedState[]; broken: string[] }> {
+  async loadAll(): Promise<{ left: SavedState[]; ended: SavedState[]; lost: LostService[]; broken: string[] }> {
     const { home, runDir, endedDir } = this.#paths;
     await Promise.all([home, runDir, endedDir].map(removeUnfinished));
-    const broken: string[] = [];
-    const load = async (dir: string): Promise<SavedState[]> => {
-      const names = (await readdir(dir)).filter((name) => name.endsWith('.json'));
-      const loads = await Promise.allSettled(names.map((name) => loadState(join(dir, name))));
-      return loads.flatMap((load, index) => {
-        if (load.status === 'fulfilled') return load.value;
-        broken.push(`${names[index]}: ${load.reason}`);
-        return [];
-      });
-    };
-    return { left: await load(runDir), ended: await load(endedDir), broken };
+    const inRunDir = await readdir(runDir, { withFileTypes: true });
+    const left = await loadStates(runDir);
+    const ended = await loadStates(endedDir);
+    const lost = left.damaged.filter(({ name }) => isName(name));
+    const named = new Set([...left.states.map(({ service }) => service.name), ...lost.map(({ name }) => name)]);
+    for (const entry of inRunDir) {
+      const { name } = entry;
+      if (!entry.isDirectory() || named.has(name) || !isName(name)) continue;
+      lost.push({ name, reason: `${join(runDir, name)} has no state file beside it`, isDamaged: false });
+    }
+    const broken = [...left.damaged.filter(({ name }) => !isName(name)), ...ended.damaged];
+    return { left: left.states, ended: ended.states, lost, broken: broken.map(({ reason }) => reason) };
   }
 
   /** Writes all pending states, and tries failed writes once more. */
@@ -185,11 +193,35 @@ export class FileStateStore implements StateStore {
 
 async function removeUnfinished(dir: string): Promise<void> {
   const names = (await readdir(dir)).filter((name) => UNFINISHED.test(name));
-  await Promise.all(names.map((name) => rm(join(dir, name), { force: true })));
+  await Promise.all(names.map((name) => rm(join(dir, name), { recursive: true, force: true })));
 }
 
-/** Makes the folders of a home. @throws MonocoreError `HomeUnusable` when one cannot be made or written */
-export async function makeHome(paths: HomePaths): Promise<void> {
+/** State files of a folder: those that can be used, and the others with the names of their services. */
+async function loadStates(dir: string): Promise<{ states: SavedState[]; damaged: LostService[] }> {
+  const states: SavedState[] = [];
+  const damaged: LostService[] = [];
+  const files = (await readdir(dir)).filter((name) => name.endsWith('.json'));
+  const load = async (file: string): Promise<void> => {
+    const name = file.slice(0, -'.json'.length);
+    try {
+      const state = await loadState(join(dir, file));
+      if (state.service.name !== name) throw new MonocoreError('Internal', `${join(dir, file)} is of another service`);
+      states.push(state);
+    } catch (error) {
+      damaged.push({ name, reason: errorText(error), isDamaged: true });
+    }
+  };
+  await Promise.all(files.map(load));
+  return { states, damaged };
+}
+
+/**
+ * Makes the folders of a home.
+ *
+ * @returns warning for people when its disk is full: then only what runs can be supervised; null otherwise
+ * @throws MonocoreError `HomeUnusable` when one cannot be made or written
+ */
+export async function makeHome(paths: HomePaths): Promise<string | null> {
   try {
     // Shippers read logs as users of their own; nobody else writes anything, or reads anything else.
     for (const dir of [paths.home, paths.logDir]) makePrivateFolder(dir, 0o755);
@@ -200,9 +232,14 @@ export async function makeHome(paths: HomePaths): Promise<void> {
     // An empty file needs no space: a block of content shows a full disk.
     await writeFileAtomic(probe, '\0'.repeat(4096), { mode: MODE, fsync: false });
     await rm(probe);
+    return null;
   } catch (cause) {
-    const hint = errorCode(cause) === 'ENOSPC' ? 'free some space' : 'choose another with --home or MONOCORE_HOME';
     const reason = errorCode(cause) ?? String(cause);
-    throw new MonocoreError('HomeUnusable', `the home ${paths.home} cannot be written (${reason}); ${hint}`, { cause });
+    const isFull = reason === 'ENOSPC' || reason === 'EDQUOT';
+    const hint = isFull ? 'free some space' : 'choose another with --home or MONOCORE_HOME';
+    const message = `the home ${paths.home} cannot be written (${reason}); ${hint}`;
+    // Services that run must be stopped and looked after all the same.
+    if (isFull && existsSync(paths.cacheDir)) return message;
+    throw new MonocoreError('HomeUnusable', message, { cause });
   }
 }

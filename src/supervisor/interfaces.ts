@@ -49,8 +49,12 @@ export interface LogSink {
    * @param sinceIso RFC 3339; older records belong to an earlier run and are left out
    */
   lastLines(service: string, streams: readonly StreamName[], tail: number, sinceIso: string): Promise<string[]>;
-  /** Ends streams that a process which outlived the VM holds open. Their content is read first; `onEnded` is called. */
-  closeStreams(service: string): void;
+  /**
+   * Ends streams that a process which outlived the VM holds open. Their content is read first; `onEnded` is called.
+   *
+   * @param mayWait false: at once, with the loss of what cannot be written
+   */
+  closeStreams(service: string, mayWait: boolean): void;
 }
 
 /** The metrics worker. */
@@ -75,6 +79,15 @@ export interface NetworkSink {
   detach(service: string): Promise<void>;
   /** Sets the members of a group, including VMs that do not run. */
   setMembers(group: string, members: readonly GroupMember[]): void;
+}
+
+/** A service of an earlier daemon whose state cannot be read, though processes of it may run. */
+export interface LostService {
+  readonly name: string;
+  /** For people. */
+  readonly reason: string;
+  /** False where there is only a runtime folder without a state file. */
+  readonly isDamaged: boolean;
 }
 
 /** The store of state files. */

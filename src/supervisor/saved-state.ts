@@ -120,6 +120,11 @@ export function markGone(saved: SavedState, exit: Exit | null, oomKilled: boolea
   };
 }
 
+/** State of a service that is given up, with the reason for people. Pure. */
+export function markFailed(saved: SavedState, error: string, nowMs: number): SavedState {
+  return { ...markGone(saved, null, false, nowMs), status: { Failed: { error } }, reason: 'lost', ended_by: null };
+}
+
 /**
  * Writes a state file. Resolves when it is on disk, so that the next effect is announced there; only a stop does not wait
  * for a disk that hangs. Throws the system's error.

@@ -53,6 +53,8 @@ export interface Stopping extends RunEnd {
   readonly processEnded: boolean;
   /** Both must be true to leave this state: the last output is never lost. */
   readonly streamsEnded: boolean;
+  /** A user has no more patience: a full disk gets little time for the last output. */
+  readonly isHurried: boolean;
   /** `decide`: the restart policy decides. `stay`: a user stopped it. `start`: a user has started it again since. */
   readonly afterStop: 'decide' | 'stay' | 'start';
 }
@@ -202,6 +204,8 @@ export type Effect =
   | { readonly type: 'kill'; readonly signal: NodeJS.Signals }
   /** Reports what the VM is doing, before it is killed. */
   | { readonly type: 'examine' }
+  /** Shortens the time that a full disk has to take the last output. */
+  | { readonly type: 'hurry' }
   /** Answers `inspected`. */
   | { readonly type: 'inspect' }
   /** Probes once; answers `probed`. */

@@ -25,6 +25,8 @@ import {
 
 /** From the end of the command until all its output has arrived. Long, because a full disk may hold it up. */
 export const DRAIN_TIMEOUT_MS = 60_000;
+/** The same once a user has no more patience. */
+export const HURRIED_DRAIN_TIMEOUT_MS = 5000;
 /** From `release` until the VM process must have ended: the guest writes out its file systems. */
 export const RELEASE_TIMEOUT_MS = 10_000;
 /** From SIGTERM to the VM process until SIGKILL. */
@@ -75,6 +77,7 @@ export function beginStopping(service: ServiceState, start: StoppingStart, effec
     wasHealthy: false,
     processEnded: false,
     streamsEnded: false,
+    isHurried: false,
     ...start,
   };
   return goTo(service, stopping, [
@@ -108,14 +111,16 @@ export function change(
 
 /**
  * Handles another stop. The command gets the time of the last stop; `draining` and `releasing` keep theirs, unless there
- * must be no time at all.
+ * must be no time at all, which holds for a full disk, too.
  */
 export function stopAgain({ service, event }: On<Stopping, 'stop' | 'suspend'>): Transition {
   const { phase } = service.actual;
   const isGraceful = phase === 'failing' || phase === 'draining' || phase === 'releasing';
   const isSooner = phase === 'asking' || (isGraceful && event.timeoutMs === 0);
   const timer = isSooner ? [setStopTimer(event.timeoutMs)] : [];
-  return change(service, { afterStop: 'stay' }, [{ type: 'persist' }, ...timer]);
+  const isHurried = service.actual.isHurried || event.timeoutMs === 0;
+  const hurry: readonly Effect[] = event.timeoutMs === 0 ? [{ type: 'hurry' }] : [];
+  return change(service, { afterStop: 'stay', isHurried }, [{ type: 'persist' }, ...timer, ...hurry]);
 }
 
 /** Kills a VM whose launch was cancelled: its command has not run. */
@@ -131,7 +136,9 @@ export function noteExit({ service, event }: On<Stopping, 'job-exited'>, phase?:
     endedBy: actual.endedBy ?? stopStepOf(actual.phase),
     reason: event.oomKilled && actual.reason === 'exited' ? 'out-of-memory' : actual.reason,
   };
-  return phase ? change(service, { ...changes, phase }, DRAIN) : change(service, changes);
+  if (!phase) return change(service, changes);
+  const drain = actual.isHurried ? [setStopTimer(HURRIED_DRAIN_TIMEOUT_MS), ...DRAIN.slice(1)] : DRAIN;
+  return change(service, { ...changes, phase }, drain);
 }
 
 export function release({ service }: On<Stopping, 'drained'>): Transition {

@@ -253,9 +253,9 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
   async #perform(effect: Effect): Promise<void> {
     switch (effect.type) {
       case 'persist':
-        return persist(this.#savedState(), this.#context);
+        return persist(this.savedState(), this.#context);
       case 'persist-soon':
-        return this.#context.store.saveSoon(this.#savedState());
+        return this.#context.store.saveSoon(this.savedState());
       case 'launch':
         this.#launchedAtMs = this.#context.clock.now();
         // An automatic restart must not switch to a newer image.
@@ -272,6 +272,8 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
         return this.#session.vm?.kill(effect.signal);
       case 'examine':
         return this.#session.examine();
+      case 'hurry':
+        return this.#session.hurry();
       case 'inspect':
         return void this.#session.inspect(this.#launchedAtMs ?? this.#createdAtMs);
       case 'probe':
@@ -303,7 +305,8 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     this.#timers.set(type, cancel);
   }
 
-  #savedState(): SavedState {
+  /** Content of its state file. */
+  savedState(): SavedState {
     return renderSavedState(this.#snapshot(), this.#context.clock.now());
   }
 
@@ -312,7 +315,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     this.#blocked = NOT_BLOCKED;
     this.#concludedRuns += 1;
     await this.#context.backends[this.definition.service.isolation].cleanUp(this.name);
-    await persist(this.#savedState(), this.#context);
+    await persist(this.savedState(), this.#context);
   }
 
   #onSample(sample: Metrics): void {
@@ -322,7 +325,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     if (bytes !== null && maxBytes !== null) this.#events.push({ type: 'memory-sampled', bytes });
     if (isDeepStrictEqual(sample, this.#metrics)) return; // An idle service has equal samples for hours.
     this.#metrics = sample;
-    this.#context.store.saveSoon(this.#savedState());
+    this.#context.store.saveSoon(this.savedState());
     this.#emitChange();
   }
 }

@@ -28,6 +28,11 @@ const PANIC = /Kernel panic - not syncing.*/;
  */
 export const STREAMS_TIMEOUT_MS = 2000;
 
+/** Time between the end of the VM process and the loss of what cannot be written: a full disk must not hold up a stop. */
+export const LOGS_TIMEOUT_MS = 30_000;
+/** The same, once a user has no more patience. */
+export const HURRIED_LOGS_TIMEOUT_MS = 5000;
+
 interface SessionHandlers {
   readonly onEvent: (event: MachineEvent) => void;
   readonly onBlocked: (change: Partial<Blocked>) => void;
@@ -44,6 +49,9 @@ export class VmSession {
   #cancel: AbortController | null = null;
   #notes: readonly string[] = [];
   #networkNotes: readonly string[] = [];
+  #isHurried = false;
+  /** Shortens a wait for the end of the streams. */
+  #shortenWait = (): void => {};
 
   constructor(definition: ServiceDefinition, context: SupervisorContext, handlers: SessionHandlers) {
     this.#definition = definition;
@@ -111,6 +119,12 @@ export class VmSession {
     } finally {
       setPreparing(null);
     }
+  }
+
+  /** Shortens the time for output that cannot be written. */
+  hurry(): void {
+    this.#isHurried = true;
+    this.#shortenWait();
   }
 
   cancelLaunch(): void {
@@ -187,6 +201,7 @@ export class VmSession {
     this.#cancel = null;
     this.#notes = [];
     this.#networkNotes = [];
+    this.#isHurried = false;
   }
 
   /** Captures streams; `ended` resolves when all of them have ended. */
@@ -228,11 +243,19 @@ export class VmSession {
     };
   }
 
-  /** Waits for the streams of a VM whose process has ended, and ends them after a while. */
+  /**
+   * Waits for the streams of a VM whose process has ended, and ends them after a while: those that a process holds open, and
+   * later those whose disk is full.
+   */
   async #awaitEnd(streamsEnded: Promise<void>): Promise<void> {
     const { logs, clock } = this.#context;
-    const cancel = clock.after(STREAMS_TIMEOUT_MS, () => logs.closeStreams(this.#definition.service.name));
+    const { name } = this.#definition.service;
+    const cancels = [clock.after(STREAMS_TIMEOUT_MS, () => logs.closeStreams(name, true))];
+    const giveUpAfter = (delayMs: number) => cancels.push(clock.after(delayMs, () => logs.closeStreams(name, false)));
+    giveUpAfter(this.#isHurried ? HURRIED_LOGS_TIMEOUT_MS : LOGS_TIMEOUT_MS);
+    this.#shortenWait = () => giveUpAfter(HURRIED_LOGS_TIMEOUT_MS);
     await streamsEnded;
-    cancel();
+    this.#shortenWait = () => {};
+    for (const cancel of cancels) cancel();
   }
 }

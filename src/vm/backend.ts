@@ -158,6 +158,14 @@ export interface Backend {
   adopt(request: AdoptRequest): Promise<Adoption>;
   /** Opens the read end of a stream's FIFO again, for a log worker that lost its own. The caller owns it. */
   reopenStream(service: string, stream: StreamName): number;
+  /**
+   * Kills the processes of a service that cannot be adopted, and waits for their end.
+   *
+   * @param identity its process, where it is known
+   * @returns number of processes that were found
+   * @throws MonocoreError `StopFailed` when one does not end
+   */
+  endStrays(service: string, identity: ProcessIdentity | null): Promise<number>;
   /** Removes the runtime folder of a service whose process has ended; does nothing where there is none. */
   cleanUp(service: string): Promise<void>;
   /** Removes the data that a service keeps from one run to the next. The service must not run. */

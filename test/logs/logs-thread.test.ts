@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, readdirSync, readFileSync, statSync, unlinkSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -202,14 +211,14 @@ test('streams held open by a process are ended on demand and reported', async (t
   const ended = gate();
   await logs.capture('web', streams, { reopen, onEnded: ended.open, onStalled });
   writeSync(childEnds[0]!, 'last words\n');
-  logs.closeStreams('web');
+  logs.closeStreams('web', true);
   await ended.opened;
   assert.deepEqual(linesIn(dir, 'stdout'), ['last words']);
   assert.deepEqual(reports.sort(), [
     'warn: web: a process that outlived it holds its stderr; what that prints now is lost',
     'warn: web: a process that outlived it holds its stdout; what that prints now is lost',
   ]);
-  logs.closeStreams('web');
+  logs.closeStreams('web', true);
   close();
 });
 
@@ -219,7 +228,7 @@ test('if a log worker dies before it ends such streams, the next one does', asyn
   const ended = gate();
   await logs.capture('web', streams, { reopen, onEnded: ended.open, onStalled });
   const died = logs.thread.crash();
-  logs.closeStreams('web');
+  logs.closeStreams('web', true);
   await died;
   // What the old one had read would be lost with it.
   writeSync(childEnds[0]!, 'last words\n');
@@ -282,4 +291,22 @@ test('a write failure of a service is reported with its reason, and so is its re
   assert.match(reports[0]!, /^warn: web: its stdout cannot be written: E/);
   close();
   await ended.opened;
+});
+
+test('when one stream of a service cannot be captured the others are let go, and the service may be captured anew', async (t) => {
+  const { dir, logs } = await startLogThread(t);
+  const { streams, childEnds, close, reopen } = await openStreams(t, dir);
+  const noPipe = join(dir, 'file');
+  writeFileSync(noPipe, '');
+  closeSync(streams[1]!.fd);
+  const broken = [streams[0]!, { stream: 'stderr' as const, fd: openSync(noPipe, 'r') }];
+  writeSync(childEnds[0]!, 'first\n');
+  await assert.rejects(logs.capture('web', broken, { reopen, onEnded: () => {}, onStalled }));
+  const ended = gate();
+  const again = (['stdout', 'stderr'] as const).map((stream) => ({ stream, fd: reopen(stream) }));
+  await logs.capture('web', again, { reopen, onEnded: ended.open, onStalled });
+  writeSync(childEnds[0]!, 'second\n');
+  close();
+  await ended.opened;
+  assert.deepEqual(linesIn(dir, 'stdout'), ['first', 'second']);
 });

@@ -105,7 +105,7 @@ async function endedDocument(when: RestartWhen, end: (orchestrator: Orchestrator
 
 /** Services that a new daemon starts. */
 async function reopen(saved: SavedState, startsAll: boolean): Promise<string> {
-  const context = Object.assign(new FakeContext({ obedient: true }), { left: [], ended: [saved] });
+  const context = Object.assign(new FakeContext({ obedient: true }), { left: [], lost: [], ended: [saved] });
   const orchestrator = await Orchestrator.open(context, { startsAll });
   await settle();
   await settle();

@@ -123,7 +123,7 @@ test('the saved end of a run keeps its image, which counts as used', async () =>
 
   const next = new FakeContext({ obedient: true });
   const restored = await Orchestrator.open(
-    Object.assign(next, { left: [], ended: [{ ...ended, desired: 'up' as const }] }),
+    Object.assign(next, { lost: [], left: [], ended: [{ ...ended, desired: 'up' as const }] }),
   );
   await restored.stop();
   assert.equal(next.saved.at(-1)!.image_digest, 'sha256:app');

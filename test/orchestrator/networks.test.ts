@@ -147,7 +147,7 @@ test('the name of a service with replicas resolves to those that the config has 
   assert.equal(names(), `names a=10.83.0.1 ${one} ${two} api=10.83.0.2 api=10.83.0.3`);
   const left = [...context.disk.values()];
   const next = new FakeContext({ obedient: true });
-  const reopened = await Orchestrator.open(Object.assign(next, { left: [], ended: left }));
+  const reopened = await Orchestrator.open(Object.assign(next, { left: [], lost: [], ended: left }));
   await reopened.start(config(member('a', 'blue')));
   const last = next
     .callsOf('a')
@@ -213,7 +213,7 @@ test('places and addresses outlive the daemon, and running services keep theirs 
   const left = [{ ...gone!, group: GROUPS[2]!, service: member('gone', 'red'), status: 'Started' as const }];
   const stale = { ...gone!, service: member('stale', 'green') };
   const next = new FakeContext({ obedient: true });
-  const reopened = await Orchestrator.open(Object.assign(next, { left, ended: [stale, ...others] }));
+  const reopened = await Orchestrator.open(Object.assign(next, { lost: [], left, ended: [stale, ...others] }));
   assert.deepEqual(
     ['gone', 'a', 'b', 'stale'].map((name) => ipOf(reopened, name)),
     ['127.0.0.2', '127.0.0.3', '127.0.0.3', '127.0.0.4'],

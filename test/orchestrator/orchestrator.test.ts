@@ -241,7 +241,7 @@ test('services that ended under an earlier daemon are listed with their end', as
   await orchestrator.start(configOf([service('web')]));
   context.vms.get('web')!.emit({ type: 'job-exited', exit: { code: 3, signal: null } });
   await settle();
-  const leftovers = { left: [], ended: [context.saved.at(-1)!] };
+  const leftovers = { left: [], lost: [], ended: [context.saved.at(-1)!] };
   const later = await Orchestrator.open(Object.assign(new FakeContext(), leftovers));
   const [row] = later.services();
   assert.deepEqual([row!.name, row!.status, row!.exit_code], ['web', 'Stopped', 3]);

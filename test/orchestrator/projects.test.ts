@@ -198,7 +198,7 @@ test('the next daemon knows the project of a service, and that its config no lon
   await orchestrator.start(declare(SHOP, replicas('web', 1)));
   await orchestrator.stop();
   const next = await Orchestrator.open(
-    Object.assign(new FakeContext({ obedient: true }), { left: [], ended: [...context.disk.values()] }),
+    Object.assign(new FakeContext({ obedient: true }), { left: [], lost: [], ended: [...context.disk.values()] }),
   );
   await next.restart();
   assert.deepEqual(

@@ -128,7 +128,8 @@ test('what an earlier daemon left is loaded; broken files are reported and do no
   writeFileSync(join(paths.runDir, 'torn.json'), '{"pid": 1,');
   writeFileSync(join(paths.endedDir, 'foreign.json'), '{"pid": "one"}');
   writeFileSync(join(paths.runDir, 'note.txt'), 'no state file');
-  const { left, ended, broken } = await store.loadAll();
+  mkdirSync(join(paths.runDir, 'folder'));
+  const { left, ended, lost, broken } = await store.loadAll();
   assert.deepEqual(
     left.map(({ service }) => service.name),
     ['left'],
@@ -137,7 +138,14 @@ test('what an earlier daemon left is loaded; broken files are reported and do no
     ended.map(({ service, status }) => [service.name, status]),
     [['over', { Stopped: { exit_code: 3 } }]],
   );
-  assert.deepEqual(broken.map((problem) => problem.split(':')[0]).sort(), ['foreign.json', 'torn.json']);
+  assert.deepEqual(
+    lost.map(({ name, isDamaged }) => [name, isDamaged]),
+    [
+      ['torn', true],
+      ['folder', false],
+    ],
+  );
+  assert.match(broken.join(), /^\S+foreign\.json is not a state file of this version: pid: [^,]*$/);
 });
 
 test('what an earlier daemon was writing when it was killed is removed, and nothing else', async (t) => {

@@ -293,7 +293,7 @@ for (const phase of STOP_PHASES.slice(0, -1)) {
 test('a stop without time cuts the graceful phases short, a stop with time only the command', () => {
   for (const phase of ['asking', 'failing', 'draining', 'releasing'] as const) {
     const { effects } = transition(serviceState(stopping(phase)), { type: 'stop', timeoutMs: 0 }, NOW, RULES);
-    assert.equal(nameEffects(effects), 'persist, set-timer stop-timeout 0', phase);
+    assert.equal(nameEffects(effects), 'persist, set-timer stop-timeout 0, hurry', phase);
   }
 });
 

@@ -4,7 +4,7 @@ import { NO_METRICS, type ServiceStatus } from '../../src/protocol/service.ts';
 import { START_TIMEOUT_MS } from '../../src/supervisor/starting.ts';
 import { DRAIN_TIMEOUT_MS, TERMINATE_TIMEOUT_MS } from '../../src/supervisor/stopping.ts';
 import { Supervisor } from '../../src/supervisor/supervisor.ts';
-import { STREAMS_TIMEOUT_MS } from '../../src/supervisor/vm-session.ts';
+import { HURRIED_LOGS_TIMEOUT_MS, LOGS_TIMEOUT_MS, STREAMS_TIMEOUT_MS } from '../../src/supervisor/vm-session.ts';
 import { FakeContext, gate, settle } from '../helpers/fakes/fake-context.ts';
 import { scriptService } from '../helpers/fakes/services.ts';
 
@@ -142,6 +142,23 @@ test('streams that outlive the VM are closed after a while, and the service has 
   await pass(1);
   assert.deepEqual([vm.streamsOpen, (await web.ended()).status], [false, 'Stopped']);
   assert.equal(context.clock.timers, 0);
+});
+
+test('streams whose disk stays full are given up after a while, and sooner when a stop is repeated without time', async () => {
+  for (const isRepeated of [false, true]) {
+    const { context, web, vm, pass, exit } = await startWeb();
+    context.isDiskFull = true;
+    await exit();
+    vm.endProcess();
+    await pass(STREAMS_TIMEOUT_MS);
+    const stopped = isRepeated ? web.stop(0) : web.ended();
+    await settle();
+    await pass((isRepeated ? HURRIED_LOGS_TIMEOUT_MS : LOGS_TIMEOUT_MS - STREAMS_TIMEOUT_MS) - 1);
+    assert.deepEqual([vm.streamsOpen, web.status().status], [true, 'Stopping']);
+    await pass(1);
+    assert.deepEqual([vm.streamsOpen, (await stopped).status], [false, 'Stopped']);
+    assert.equal(context.clock.timers, 0);
+  }
 });
 
 test('streams that end by themselves are not closed', async () => {

@@ -151,8 +151,10 @@ export function createLogs(options: LogsOptions): LogsApi {
       else post({ type: 'marker-seen', service, stream });
     },
 
-    async closeStream(service: string, stream: StreamName): Promise<void> {
-      captures.get(streamKey({ service, stream }))?.cut();
+    async closeStream(service: string, stream: StreamName, mayWait: boolean): Promise<void> {
+      const capture = captures.get(streamKey({ service, stream }));
+      if (mayWait) capture?.cut();
+      else await capture?.giveUp();
     },
 
     async removeLogs(service: string): Promise<void> {

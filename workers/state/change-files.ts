@@ -19,7 +19,7 @@ async function makeChange(change: FileChange): Promise<void> {
   const { path } = change;
   const aside = asideOf(path);
   if (change.type === 'remove') {
-    for (const file of [path, aside]) fs.rmSync(file, { force: true });
+    for (const file of [path, aside]) fs.rmSync(file, { recursive: true, force: true });
     return;
   }
   const fd = fs.openSync(aside, 'w', MODE);

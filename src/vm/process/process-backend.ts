@@ -26,7 +26,7 @@ import { ownCommand } from '../host/service-command.ts';
 import { completeCommand, findShim } from './command.ts';
 import { watchRecord } from './exit-watch.ts';
 import { type ProbedService, probeProcess } from './health-probe.ts';
-import { killForgottenGroup, killGroup, killTree } from './process-group.ts';
+import { hasGroup, killGroup, killTree } from './process-group.ts';
 
 const STREAMS: readonly StreamName[] = ['stdout', 'stderr'];
 
@@ -83,7 +83,8 @@ export class ProcessBackend extends HostBackend {
     const paths = this.host.paths.vm(service.name);
     const adopted = await findAdopted(identity, paths.processRecord);
     if (!adopted) {
-      if (identity) killForgottenGroup(identity, inheritedFifos(paths));
+      // Usually nothing is left of its group, which saves a look at every process of the host.
+      if (identity && hasGroup(identity)) await this.endStrays(service.name, null);
       return { type: 'gone', exit: readExitRecord(paths.exitRecord).exit };
     }
     const limits = await this.limits.recall(service.name);

@@ -6,7 +6,7 @@ import { it } from 'node:test';
 import { mountSmallDisk } from '../../helpers/disks/small-disk.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { configOf, scriptService } from '../../helpers/fakes/services.ts';
-import { openTestRuntime } from '../../helpers/runtime.ts';
+import { openTestRuntime, type TestRuntime } from '../../helpers/runtime.ts';
 import { defer } from '../../helpers/temp.ts';
 
 const NAMES = ['web', 'db', 'queue'] as const;
@@ -47,4 +47,29 @@ it('says once that the disk of many streams is full, and in the status until it 
   assert.equal(said.length, 2, said.join('\n'));
   assert.match(said[0]!, /^\w+: its \w+ cannot be written: no space left on device \(ENOSPC\); nor may others/);
   for (const name of NAMES) assert.match(said[1]!, new RegExp(`is written again:.* ${name}\\.`));
+});
+
+it('a full disk keeps neither a daemon from its start nor a service from its end, and what is lost is told', {
+  timeout: 90_000,
+}, async (t) => {
+  const disk = await mountSmallDisk(t, 'size=8m');
+  const home = join(disk, 'home');
+  const first = await openTestRuntime(home);
+  const flood = scriptService('flood', 'while :; do echo something to say; done', { isolation: 'none' });
+  await first.orchestrator.start(configOf([flood]));
+  // What it prints fills the disk.
+  const row = (host: TestRuntime) => host.orchestrator.services().find(({ name }) => name === 'flood');
+  await eventually('the disk to be full', () => row(first)?.log_stalled);
+  await first.runtime.close();
+
+  const next = await openTestRuntime(home);
+  assert.match(next.reports[0]!, /cannot be written \(ENOSPC\); free some space/);
+  assert.equal(row(next)?.status, 'Started');
+  const nothing = await next.orchestrator.start(configOf([scriptService('late', 'true', { isolation: 'none' })]));
+  assert.match(nothing.services[0]!.error!, /ENOSPC/);
+  const stop = () => next.orchestrator.stop({ names: ['flood'], group: null }, 0);
+  const [{ services }] = await Promise.all([stop(), stop()]);
+  assert.equal(services[0]!.service.status, 'Stopped');
+  await next.runtime.close();
+  assert.ok(next.reports.some((report) => /flood: the last \d+ bytes of its stdout were lost/.test(report)));
 });

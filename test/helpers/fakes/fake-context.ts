@@ -149,6 +149,8 @@ export class FakeContext implements OrchestratorContext {
   /** No jitter. */
   readonly random = () => 0.5;
   readonly backends: OrchestratorContext['backends'];
+  /** Streams end only when they are given up. */
+  isDiskFull = false;
   /** Steps that a test may delay or let fail. */
   onPrepare: (service: string, signal: AbortSignal) => Promise<void> = async () => {};
   onLaunch: (service: string) => Promise<void> = async () => {};
@@ -198,8 +200,9 @@ export class FakeContext implements OrchestratorContext {
       return () => this.lines.delete(service);
     },
     lastLines: async () => [...this.consoleLines],
-    closeStreams: (service) => {
-      this.#note(service, 'closeStreams');
+    closeStreams: (service, mayWait) => {
+      this.#note(service, mayWait ? 'closeStreams' : 'giveUpStreams');
+      if (mayWait && this.isDiskFull) return;
       this.#streams.get(service)?.end();
     },
   };
@@ -300,6 +303,7 @@ export class FakeContext implements OrchestratorContext {
       },
       adopt: async () => ({ type: 'gone', exit: null }),
       reopenStream: () => -1,
+      endStrays: async () => 0,
       cleanUp: async (service) => {
         this.#note(service, 'cleanUp');
         await this.onCleanUp(service);

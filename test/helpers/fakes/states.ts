@@ -32,6 +32,7 @@ export function stopping(phase: Stopping['phase'], data: Partial<Stopping> = {})
     wasHealthy: false,
     processEnded: false,
     streamsEnded: false,
+    isHurried: false,
     afterStop: 'stay',
     ...data,
   };

@@ -17,7 +17,7 @@ test('the FIFO is drained, then the stream ends although a writer still holds th
   // In the pipe at once, all of it: the worker, which is in this thread, cannot read before the next turn.
   const fd = openSync(source.path, constants.O_RDWR);
   writeSync(fd, `${lines.join('\n')}\nwithout newline`);
-  await logs.api.closeStream('web', 'stdout');
+  await logs.api.closeStream('web', 'stdout', true);
   const { lines: count } = await logs.log.next('stream-ended');
   assert.equal(count, lines.length + 1);
   assert.deepEqual(stdoutLines(logs), [...lines, 'without newline']);
@@ -32,11 +32,11 @@ test('a stream without a writer reports only its end', async (t) => {
   const source = await logs.open('web', 'stdout');
   await source.write('last words\n');
   await source.end();
-  await logs.api.closeStream('web', 'stdout');
-  await logs.api.closeStream('web', 'stdout');
+  await logs.api.closeStream('web', 'stdout', true);
+  await logs.api.closeStream('web', 'stdout', true);
   await logs.log.next('stream-ended');
-  await logs.api.closeStream('web', 'stdout');
-  await logs.api.closeStream('web', 'stderr');
+  await logs.api.closeStream('web', 'stdout', true);
+  await logs.api.closeStream('web', 'stderr', true);
   assert.deepEqual(logs.log.types(), ['stream-ended']);
   assert.deepEqual(stdoutLines(logs), ['last words']);
 });
@@ -51,7 +51,7 @@ test('a process that never stops writing does not keep the stream from ending', 
     reads += 1;
     return reads > 1000 ? 0 : buffer.fill('x').length;
   });
-  await logs.api.closeStream('web', 'stdout');
+  await logs.api.closeStream('web', 'stdout', true);
   const { bytes } = await logs.log.next('stream-ended');
   assert.equal(bytes, 2 ** 20, 'as much as a pipe can hold');
   assert.deepEqual(logs.log.types(), ['stream-held', 'stream-ended']);
@@ -59,7 +59,7 @@ test('a process that never stops writing does not keep the stream from ending', 
 
 test('the contents of the FIFO wait while nothing can be written, then arrive', async (t) => {
   const { logs, lines, unblock } = await startBlockedLogs(t);
-  await logs.api.closeStream('web', 'stdout');
+  await logs.api.closeStream('web', 'stdout', true);
   assert.deepEqual(logs.log.types(), ['stalled']);
   unblock();
   await logs.log.next('stream-ended');
@@ -75,7 +75,7 @@ test('a marker is recognised, and a false start of one is written as output', as
   await stdout.write('last words\nM4RK3R');
   await stderr.write('last words\nM4RK');
   for (const stream of ['stdout', 'stderr'] as const) {
-    await logs.api.closeStream('web', stream);
+    await logs.api.closeStream('web', stream, true);
     await logs.log.next('stream-ended', stream);
   }
   assert.deepEqual(stdoutLines(logs), ['last words']);

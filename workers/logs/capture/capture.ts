@@ -112,16 +112,29 @@ export class Capture implements WriterEvents {
     });
   }
 
+  /** Ends the stream now, with the loss of all that cannot be written. */
+  async giveUp(): Promise<void> {
+    const unreadBytes = this.#pipe.discard();
+    const bytes = unreadBytes + (await this.#closeAll());
+    if (bytes > 0) this.#options.post({ type: 'lost', ...this.id, bytes });
+    await this.#end();
+  }
+
   /**
    * Ends the capture now. What is in the pipe stays there for the next reader, if the VM holds it open.
    *
    * @returns bytes that were read and could not be written
    */
   async close(): Promise<number> {
+    const lostBytes = await this.#closeAll();
+    await this.#end();
+    return lostBytes;
+  }
+
+  async #closeAll(): Promise<number> {
     await this.#pipe.close();
     const { lostBytes, isStuck } = await this.#writer.finish();
     if (isStuck) this.#file.abandon();
-    await this.#end();
     return lostBytes;
   }
 

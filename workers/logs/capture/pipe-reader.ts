@@ -84,6 +84,18 @@ export class PipeReader implements BusyPipe {
     this.#update();
   }
 
+  /** Drops what is in the pipe now. @returns bytes */
+  discard(): number {
+    const { fd, buffer } = this.#options;
+    let bytes = 0;
+    while (!this.#socket.destroyed && bytes < MAX_PIPE_BYTES) {
+      const length = readNow(fd, buffer);
+      if (!length) break;
+      bytes += length;
+    }
+    return bytes;
+  }
+
   /** Stops reading. What is in the pipe stays there for the next reader, if a writer holds it open. */
   close(): Promise<void> {
     this.#socket.destroy();
@@ -94,13 +106,8 @@ export class PipeReader implements BusyPipe {
   /** See {@link BusyPipe}. An error counts as the end. */
   read(): number | null {
     const { fd, buffer } = this.#options;
-    let length: number;
-    try {
-      length = readSync(fd, buffer);
-    } catch (error) {
-      return errorCode(error) === 'EAGAIN' ? null : 0;
-    }
-    if (length > 0) this.#deliver(length);
+    const length = readNow(fd, buffer);
+    if (length) this.#deliver(length);
     return length;
   }
 
@@ -155,5 +162,14 @@ export class PipeReader implements BusyPipe {
     }
     if (this.#isPaused || this.#isBusy || this.#drained.length > 0) this.#socket.pause();
     else this.#socket.resume();
+  }
+}
+
+/** Bytes read: 0 at the end of the file, which an error counts as; null when there is nothing to read yet. */
+function readNow(fd: number, buffer: Buffer): number | null {
+  try {
+    return readSync(fd, buffer);
+  } catch (error) {
+    return errorCode(error) === 'EAGAIN' ? null : 0;
   }
 }
