@@ -2,12 +2,15 @@
 export interface Clock {
   /** Wall-clock time, milliseconds since the epoch, for people. Steps when the host's clock is set. */
   now(): number;
+  /** Milliseconds of a clock that only rises, for durations. */
+  elapsed(): number;
   /** Runs `callback` after `delayMs` of monotonic time; the returned function cancels it and may be called twice. */
   after(delayMs: number, callback: () => void): () => void;
 }
 
 export const systemClock: Clock = {
   now: () => Date.now(),
+  elapsed: () => performance.now(),
   after(delayMs, callback) {
     const timer = setTimeout(callback, delayMs);
     return () => clearTimeout(timer);

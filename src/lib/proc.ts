@@ -83,6 +83,12 @@ export function identify(pid: number): ProcessIdentity | null {
   return stat && { pid, start_time: stat.startTicks, boot_id: bootId };
 }
 
+/** Time since the start of a process of this boot; the clock of the host does not matter. */
+export function processAgeMs({ start_time }: ProcessIdentity): number {
+  const uptimeSeconds = Number.parseFloat(readFileSync('/proc/uptime', 'utf8'));
+  return Math.max(0, (uptimeSeconds - start_time / TICKS_PER_SECOND) * 1000);
+}
+
 /** True while that very process exists, as a zombie does. */
 export function isSameProcess(identity: ProcessIdentity): boolean {
   const now = identify(identity.pid);

@@ -36,9 +36,7 @@ export function decideRestart(
   // A boot that hangs is rare, and no fault of the service: one is tried again, whatever the policy says.
   const isFirstHang = ended.reason === 'boot-timeout' && restarts.inRow === 0;
   if (!isFirstHang && !wantsRestart(restart.when, ended)) return { type: 'stay-down' };
-  const { startedAtMs, stoppedAtMs } = ended;
-  const ranWell =
-    startedAtMs !== null && stoppedAtMs - startedAtMs >= restart.reset_ms && (healthcheck === null || wasHealthy);
+  const ranWell = now.ageMs !== null && now.ageMs >= restart.reset_ms && (healthcheck === null || wasHealthy);
   const inRow = ranWell ? 0 : restarts.inRow;
   const reason = describeEnd(ended);
   if (restart.max_restarts !== null && inRow >= restart.max_restarts) {

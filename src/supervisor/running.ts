@@ -41,8 +41,7 @@ export function processEnded({ service, event }: On<Running, 'process-ended'>): 
 export function probed({ service, event, now, rules }: On<Running, 'probed'>): Transition {
   const { actual } = service;
   if (!rules.healthcheck || !actual.health) return goTo(service, actual);
-  const ageMs = now.ms - actual.startedAtMs;
-  const { health, nextProbeMs } = evaluateProbe(rules.healthcheck, actual.health, event, ageMs);
+  const { health, nextProbeMs } = evaluateProbe(rules.healthcheck, actual.health, event, now.ageMs ?? 0);
   if (health.verdict === 'unhealthy' && rules.on_unhealthy === 'restart') {
     const why = { reason: 'unhealthy', afterStop: 'decide', detail: `it was unhealthy: ${event.detail}` } as const;
     return ask(service, rules, why, rules.stop_timeout_ms);

@@ -234,6 +234,8 @@ export function goTo(service: ServiceState, actual: VmState, effects: readonly E
 export interface Now {
   /** Since the epoch. */
   readonly ms: number;
+  /** Time since the command started, whatever the host's clock was set to since; null before its start. */
+  readonly ageMs: number | null;
   /** Random, from 0 to below 1: spreads the restarts of services that failed together. */
   readonly jitter: number;
 }

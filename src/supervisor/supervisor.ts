@@ -6,6 +6,7 @@
 import { EventEmitter } from 'node:events';
 import { isDeepStrictEqual } from 'node:util';
 import { errorText } from '../lib/errors.ts';
+import { processAgeMs } from '../lib/proc.ts';
 import { type Metrics, NO_METRICS, type ServiceStatus } from '../protocol/service.ts';
 import type { SavedState } from '../protocol/state.ts';
 import type { Condition } from '../protocol/supervision.ts';
@@ -45,6 +46,8 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
   #metrics: Metrics = NO_METRICS;
   #blocked: Blocked = NOT_BLOCKED;
   #launchedAtMs: number | null = null;
+  /** Start of the command, by {@link Clock.elapsed}; null before it. */
+  #startedAt: number | null = null;
   #concludedRuns = 0;
 
   /** @param initial `Unstarted`, or the end of an earlier run */
@@ -80,6 +83,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     supervisor.#launchedAtMs = Date.parse(saved.launched_at ?? saved.created_at);
     const recovered = recoverAdopted(saved, identity, definition.service, context.clock.now());
     supervisor.#state = recovered.state;
+    if (saved.started_at !== null) supervisor.#startedAt = context.clock.elapsed() - processAgeMs(identity);
     // Its process and its streams are adopted, so it stays supervised when an effect fails.
     for (const effect of recovered.effects) {
       await supervisor.#perform(effect).catch((error) => supervisor.#reportFault(effect, error));
@@ -217,8 +221,10 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     const { clock, random, onStep } = this.#context;
     const before = this.#state.actual;
     const { service } = this.definition;
-    const { state, effects } = transition(this.#state, event, { ms: clock.now(), jitter: random() }, service);
+    const ageMs = this.#startedAt === null ? null : clock.elapsed() - this.#startedAt;
+    const { state, effects } = transition(this.#state, event, { ms: clock.now(), ageMs, jitter: random() }, service);
     this.#state = state;
+    if (before.status !== state.actual.status) this.#noteStart(state.actual);
     for (const effect of effects) {
       onStep?.(this.name, effect.type);
       try {
@@ -238,6 +244,11 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     const { actual } = this.#state;
     const data = { service: this.name, status: actual.status, ...('exit' in actual && { exit: actual.exit }) };
     this.#context.report(line[0], `${this.name}: ${line[1]}`, data);
+  }
+
+  #noteStart({ status }: VmState): void {
+    if (status === 'Started') this.#startedAt = this.#context.clock.elapsed();
+    else if (status === 'Starting') this.#startedAt = null;
   }
 
   #reportFault({ type }: Effect, error: unknown): void {

@@ -9,6 +9,7 @@ function manualClock() {
   let isCancelled = false;
   const clock: Clock = {
     now: () => 0,
+    elapsed: () => 0,
     after(_delayMs, callback) {
       fire = callback;
       return () => {

@@ -67,7 +67,7 @@ class World {
   happen(event: MachineEvent): void {
     this.history.push(event.type);
     this.#note(event);
-    const { state, effects } = transition(this.state, event, { ms: 0, jitter: 0.5 }, RULES);
+    const { state, effects } = transition(this.state, event, { ms: 0, ageMs: 0, jitter: 0.5 }, RULES);
     this.state = state;
     this.#persisted = false;
     for (const effect of effects) this.#check(effect);

@@ -100,7 +100,7 @@ const SHORTHANDS: Readonly<Record<string, string>> = {
 };
 const CLEAN_UP = SHORTHANDS['CLEAN-UP']!;
 
-const NOW = { ms: 1_000_000, jitter: 0.5 };
+const NOW = { ms: 1_000_000, ageMs: 0, jitter: 0.5 };
 const STARTED_AT_MS = 900_000;
 const EXIT = { code: 3, signal: null };
 const KILLED = { code: 137, signal: 'SIGKILL' };

@@ -16,7 +16,7 @@ import { healthCheck } from '../helpers/fakes/health-check.ts';
 import { scriptService } from '../helpers/fakes/services.ts';
 import { failed, serviceState, stopped } from '../helpers/fakes/states.ts';
 
-const NOW = { ms: 1_000_000, jitter: 0.5 };
+const NOW = { ms: 1_000_000, ageMs: 0, jitter: 0.5 };
 
 function rules(restart: Partial<Rules['restart']>, overrides: Partial<Rules> = {}): Rules {
   const settings = { when: 'no', max_restarts: null, reset_ms: 60_000, max_memory_bytes: null, ...restart } as const;
@@ -92,8 +92,8 @@ test('a service is given up after the allowed restarts in a row, with the reason
 test('a run that was long enough resets the row, but not the total', () => {
   const tired = { total: 8, inRow: 5, lastReason: 'x' };
   const ranFor = (durationMs: number, overrides: Partial<Rules> = {}, wasHealthy = false) => {
-    const ended = stopped({ startedAtMs: 0, stoppedAtMs: durationMs });
-    return decideRestart(rules({ when: 'always', max_restarts: 5 }, overrides), ended, wasHealthy, tired, NOW);
+    const now = { ...NOW, ageMs: durationMs };
+    return decideRestart(rules({ when: 'always', max_restarts: 5 }, overrides), stopped(), wasHealthy, tired, now);
   };
   const fresh = { type: 'restart', delayMs: 1000, restarts: { total: 9, inRow: 1, lastReason: 'exit code 0' } };
   assert.deepEqual(ranFor(60_000), fresh);

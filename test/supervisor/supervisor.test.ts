@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { NO_METRICS, type ServiceStatus } from '../../src/protocol/service.ts';
+import { DEFAULT_RESTART_SETTINGS } from '../../src/protocol/supervision.ts';
 import { START_TIMEOUT_MS } from '../../src/supervisor/starting.ts';
 import { DRAIN_TIMEOUT_MS, TERMINATE_TIMEOUT_MS } from '../../src/supervisor/stopping.ts';
 import { Supervisor } from '../../src/supervisor/supervisor.ts';
 import { HURRIED_LOGS_TIMEOUT_MS, LOGS_TIMEOUT_MS, STREAMS_TIMEOUT_MS } from '../../src/supervisor/vm-session.ts';
 import { FakeContext, gate, settle } from '../helpers/fakes/fake-context.ts';
+import { healthCheck } from '../helpers/fakes/health-check.ts';
 import { scriptService } from '../helpers/fakes/services.ts';
 
 const STOP_TIMEOUT_MS = 5000;
@@ -18,8 +20,7 @@ function supervise(context: FakeContext): Supervisor {
 }
 
 /** A service whose command runs. `disk` is its state file, `received` the requests to its VM. */
-async function startWeb(context = new FakeContext()) {
-  const web = supervise(context);
+async function startWeb(context = new FakeContext(), web = supervise(context)) {
   const started = web.start();
   await settle();
   const vm = context.vms.get('web')!;
@@ -436,4 +437,27 @@ test('nothing is launched when its state cannot be saved', async () => {
     message: 'its state cannot be saved: ENOSPC: no space left on device',
   });
   assert.equal(context.vms.size, 0);
+});
+
+test('a clock that is set back or forward changes neither the start period nor the length of a run', async () => {
+  for (const stepMs of [-3_600_000, 3_600_000]) {
+    const context = new FakeContext();
+    const failing = { ok: false, detail: 'refused' };
+    context.probeResults.push(failing, failing, failing, failing, failing, failing);
+    const service = scriptService('web', 'true', {
+      healthcheck: healthCheck({ interval_ms: 1000, start_period_ms: 4000 }),
+      restart: { ...DEFAULT_RESTART_SETTINGS, when: 'always', max_restarts: 0, reset_ms: 10_000 },
+    });
+    const web = new Supervisor({ service, group: null, groupIp: null, kernel: null }, context);
+    const { vm, pass } = await startWeb(context, web);
+    context.clock.step(stepMs);
+    for (let second = 1; second < 4; second += 1) await pass(1000);
+    assert.equal(web.status().health, 'starting');
+    await pass(1000);
+    assert.equal(web.status().health, 'unhealthy');
+    vm.emit({ type: 'job-exited', exit: CLEAN_EXIT });
+    vm.end();
+    await web.ended();
+    assert.equal(web.status().reason, 'gave-up', 'it ran for less than 10 s');
+  }
 });

@@ -5,19 +5,31 @@ export class ManualClock implements Clock {
   epochMs = Date.parse('2026-11-23T08:00:00.123Z');
   readonly #timers = new Set<{ readonly atMs: number; readonly callback: () => void }>();
 
+  /** Time that has passed, whatever the clock was set to. */
+  #elapsedMs = 0;
+
+  elapsed(): number {
+    return this.#elapsedMs;
+  }
+
+  /** Sets the clock, as an operator of the host does. */
+  step(byMs: number): void {
+    this.epochMs += byMs;
+  }
+
   now(): number {
     return this.epochMs;
   }
 
   after(delayMs: number, callback: () => void): () => void {
-    const timer = { atMs: this.epochMs + delayMs, callback };
+    const timer = { atMs: this.#elapsedMs + delayMs, callback };
     this.#timers.add(timer);
     return () => this.#timers.delete(timer);
   }
 
   /** Time until the next timer is due; null without a timer. */
   get nextDelayMs(): number | null {
-    const delays = [...this.#timers].map(({ atMs }) => atMs - this.epochMs);
+    const delays = [...this.#timers].map(({ atMs }) => atMs - this.#elapsedMs);
     return delays.length === 0 ? null : Math.min(...delays);
   }
 
@@ -28,8 +40,9 @@ export class ManualClock implements Clock {
 
   advance(durationMs: number): void {
     this.epochMs += durationMs;
+    this.#elapsedMs += durationMs;
     for (const timer of [...this.#timers]) {
-      if (timer.atMs <= this.epochMs && this.#timers.delete(timer)) timer.callback();
+      if (timer.atMs <= this.#elapsedMs && this.#timers.delete(timer)) timer.callback();
     }
   }
 }
