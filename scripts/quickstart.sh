@@ -7,7 +7,7 @@ usage='usage: scripts/quickstart.sh [--keep]
   --keep  leave the demo running'
 
 keep=no
-case ${1:-} in
+case $* in
   '') ;;
   --keep) keep=yes ;;
   -h | --help)
@@ -33,7 +33,7 @@ to_stop=no
 
 stop_demo() {
   # The services of other projects are left alone, and so is a daemon that ran before.
-  monocore stop --file "$config" && { [[ $to_stop == services ]] || monocore daemon stop; }
+  monocore stop --file "$config" && { [[ $to_stop == services ]] || monocore daemon stop --leave-running; }
 }
 
 finish() {
