@@ -1,5 +1,5 @@
 /** The context of a command: the home, the output, and a way to the daemon. */
-import { readdirSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { MonocoreError } from '../lib/errors.ts';
 import { packageVersion } from '../lib/package-info.ts';
 import type { ServiceStatus } from '../protocol/service.ts';
@@ -23,7 +23,7 @@ export interface CliContext {
 
 /**
  * @param home value of `--home`
- * @throws MonocoreError `HomeUnusable` when the path is too long for the daemon's socket: the kernel would cut it off
+ * @throws MonocoreError `HomeUnusable` for a file, and when the path is too long for the daemon's socket
  */
 export function createContext(home: string | undefined): CliContext {
   const paths = new HomePaths(resolveHome(home));
@@ -32,6 +32,9 @@ export function createContext(home: string | undefined): CliContext {
       'HomeUnusable',
       `the home ${paths.home} is too long: a unix socket's path has at most ${MAX_SOCKET_PATH_BYTES} bytes; use a shorter --home`,
     );
+  }
+  if (statSync(paths.home, { throwIfNoEntry: false })?.isDirectory() === false) {
+    throw new MonocoreError('HomeUnusable', `the home ${paths.home} is not a folder; choose another with --home`);
   }
   const [stdout, stderr] = [process.stdout, process.stderr].map(safeOutput) as [NodeJS.WriteStream, NodeJS.WriteStream];
   return { paths, stdout, stderr, colors: colorsFor(stdout) };

@@ -26,8 +26,10 @@ async function reportParsing(error: CommanderError): Promise<number> {
   if (error.exitCode === 0) return EXIT.done;
   if (error.code === 'commander.help') return EXIT.usage;
   const message = error.message.replace(/^error: /, '').replace(/\n\(Did you mean (.+)\?\)$/, '; did you mean "$1"?');
-  const hint = 'monocore help shows the commands and their options';
-  return report(new MonocoreError('Usage', message, { details: { hint } }));
+  // The message on a faulty value says what to give.
+  const isValue = error.code === 'commander.invalidArgument';
+  const details = isValue ? null : { hint: 'monocore help shows the commands and their options' };
+  return report(new MonocoreError('Usage', message, { details }));
 }
 
 async function report(error: unknown): Promise<number> {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'node:test';
 import { sendJson, startFakeDaemon } from '../helpers/fakes/fake-daemon.ts';
@@ -81,6 +82,14 @@ test("a home whose socket's path would be cut off is refused", async (t) => {
   const { exitCode, stderr } = await runCli(['--home', home, 'status']);
   assert.equal(exitCode, 3);
   assert.match(stderr, /too long/);
+});
+
+test('a home that is a file is refused', async (t) => {
+  const home = join(await makeTempDir(t), 'file');
+  await writeFile(home, '');
+  const { exitCode, stderr } = await runCli(['--home', home, 'status']);
+  assert.equal(exitCode, 3);
+  assert.match(stderr, /is not a folder; choose another with --home\n/);
 });
 
 test('a stack trace is shown only for debugging', async (t) => {

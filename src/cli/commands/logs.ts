@@ -1,5 +1,6 @@
 /** `monocore logs`. */
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { MonocoreError } from '../../lib/errors.ts';
 import type { Selection } from '../../protocol/api.ts';
 import { STREAM_NAMES, type StreamName } from '../../protocol/log-files/names.ts';
@@ -83,7 +84,14 @@ async function writeStoredLogs(
   format: OutputFormat,
 ): Promise<number> {
   const services = await listStoredServices(context);
-  if (services.length === 0) await requireDaemon(context, 'never', `earlier logs are in ${context.paths.logDir}`);
+  if (services.length === 0) {
+    const { logDir } = context.paths;
+    await requireDaemon(
+      context,
+      'never',
+      existsSync(logDir) ? `earlier logs are in ${logDir}` : 'to start services: monocore start',
+    );
+  }
   const chosen = select(services, selection, context.paths.home);
   const { readStoredLogs } = await import('../../logs/stored-logs.ts');
   const stored = { ...query, services: chosen.map(({ name }) => name), follow: false };

@@ -24,6 +24,10 @@ export async function status(
   if (options.json) return void stdout.write(escapeJson(reply.endsWith('\n') ? reply : `${reply}\n`));
   const { services } = JSON.parse(reply) as ServicesReply;
   const shown = select(services, { names: [], group: null, project }, 'the daemon');
+  if (services.length === 0) {
+    stdout.write(`no services are known for ${context.paths.home}; to start those of a config: monocore start\n`);
+    return;
+  }
   const otherServices = services.length - shown.length;
   stdout.write(renderStatusTable(shown, { ...textOptionsFor(stdout), now: Date.now(), otherServices }));
 }

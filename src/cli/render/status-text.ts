@@ -80,6 +80,7 @@ export function outcomeText(verb: Verb, { outcome, service }: ServiceOutcome, no
     return verb === 'start' && service.status === 'Started' ? 'failed; runs as before' : 'failed';
   }
   if (verb === 'remove' && outcome === 'changed') return 'removed';
+  if (service.status === 'Unstarted') return statusLabel(service);
   const text = progressText(service, nowMs);
   return outcome === 'unchanged' ? `${text} (unchanged)` : text;
 }

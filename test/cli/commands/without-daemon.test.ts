@@ -6,14 +6,14 @@ import { makeTempDir } from '../../helpers/temp.ts';
 
 /** Commands where no daemon is running and none is needed: exit code and what is printed. */
 const EXPECTED: readonly [command: string, exitCode: number, stdout: RegExp, stderr: RegExp][] = [
-  ['status', 0, /^Service [^\n]*\n$/, /^$/],
+  ['status', 0, /^no services are known for .*; to start those of a config: monocore start\n$/, /^$/],
   ['status --json', 0, /^\{"services":\[\]\}\n$/, /^$/],
   ['stop --all', 0, /^no services are running\n$/, /^$/],
   ['stop', 2, /^$/, /no config here.*\n.*--all/],
   ['stop web', 0, /^no services are running\n$/, /^$/],
   ['restart --all', 3, /^$/, /no daemon is running.*\n.*monocore start/],
   ['remove --all', 0, /^nothing to remove\n$/, /^$/],
-  ['logs', 3, /^$/, /no daemon is running.*\n.*\/log\n/],
+  ['logs', 3, /^$/, /no daemon is running.*\n.*monocore start\n/],
   ['daemon status', 3, /^$/, /no daemon is running/],
   ['daemon stop', 0, /^no daemon is running\n$/, /^$/],
   ['daemon stop --leave-running', 0, /^no daemon is running\n$/, /^$/],
