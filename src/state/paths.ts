@@ -23,7 +23,7 @@
  * | `log/<service>.<stream>.log` | symlink | log worker | shippers | log worker at `remove` |
  * | `log-limits.json` | 0600 | main at `start` | next daemon | nobody |
  * | `log/monocore.<number>.log` | 0644 | pino-roll's worker | people | pino-roll |
- * | `cache/initramfs/<sha256>.cpio` | 0600 | job | QEMU | nobody: content-addressed |
+ * | `cache/initramfs/<sha256>.cpio` | 0644, for the user of QEMU | job | QEMU | nobody: content-addressed |
  * | `cache/accelerator.json` | 0600 | main after a probe | main, `doctor` | nobody: keyed by versions |
  * | `images/{oci-layout,index.json}` | 0600 | image jobs under the store's lock | image jobs | nobody |
  * | `images/lock` | 0600 | image jobs: empty, locked by one at a time | image jobs | nobody |

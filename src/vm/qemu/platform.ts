@@ -1,4 +1,5 @@
 /** Parts that all VMs of a host share: QEMU, a kernel, the guest's initramfs and the accelerator. */
+import { statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { errorText, MonocoreError } from '../../lib/errors.ts';
 import type { HomePaths } from '../../state/paths.ts';
@@ -52,11 +53,18 @@ export async function measureTscKhz(program = TSC): Promise<number> {
   return Number(text);
 }
 
-/** Jail of a QEMU on this host; none where its files cannot be listed. @throws MonocoreError `ToolMissing` */
-async function findQemuJail(qemu: string): Promise<{ kind: JailKind; visible: string[] }> {
+/**
+ * Jail of a QEMU on this host; none where its files cannot be listed, or its user could not read the kernel.
+ *
+ * @throws MonocoreError `ToolMissing`
+ */
+async function findQemuJail(qemu: string, kernelImage: string): Promise<{ kind: JailKind; visible: string[] }> {
   try {
     const visible = await listProgramFiles(qemu);
-    return { kind: await findJailKind(), visible };
+    const kind = await findJailKind();
+    const isReadable = kind.namespaces !== 'host' || (statSync(kernelImage).mode & 0o004) !== 0;
+    if (isReadable) return { kind, visible };
+    return { kind: { namespaces: 'none', obstacle: `other users cannot read the kernel ${kernelImage}` }, visible };
   } catch (error) {
     const obstacle = `the files of ${qemu} cannot be listed: ${errorText(error)}`;
     return { kind: { namespaces: 'none', obstacle }, visible: [] };
@@ -84,7 +92,7 @@ export async function preparePlatform(
   const machine = { architecture, kernelImage, initramfs, tscKhz: null };
   const least = { name: 'kvm-test', cpus: 1, ramMib: TEST_RAM_MIB, network: null, share: false, disk: null };
   const testSpec = { ...machine, ...least, accelerator: 'kvm' } as const;
-  const jail = { ...(await findQemuJail(qemu)), devices: listDevices(true) };
+  const jail = { ...(await findQemuJail(qemu, kernelImage)), devices: listDevices(true) };
   jail.visible.push(kernelImage, initramfs);
   const testKvm = () => testBoot(qemu, testSpec, jail);
   const verdict = await chooseAccelerator(qemu, kernel, paths.acceleratorVerdict, testKvm);

@@ -1,7 +1,7 @@
 /** Builds the guest's initramfs: busybox, our init and the kernel modules that it loads. Cached by content. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import type { BuildInitramfsJob, InitramfsImage } from '../../../src/protocol/jobs.ts';
@@ -87,7 +87,9 @@ export function buildInitramfs(job: BuildInitramfsJob): InitramfsImage {
   const path = join(job.cacheDir, `${createHash('sha256').update(archive).digest('hex')}.cpio`);
   if (!isWhole(path, archive)) {
     mkdirSync(job.cacheDir, { recursive: true, mode: 0o700 });
-    writeFileAtomic.sync(path, archive, { mode: 0o600 });
+    writeFileAtomic.sync(path, archive);
   }
+  // QEMU opens it as a user of its own, which the jail leads past the folders that keep others out.
+  chmodSync(path, 0o644);
   return { path, bytes: archive.length, modules: [...moduleFiles.keys()] };
 }

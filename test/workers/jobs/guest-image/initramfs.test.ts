@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import type { InitramfsImage } from '../../../../src/protocol/jobs.ts';
@@ -90,6 +90,15 @@ test('a cached image that is not what its name says is made anew', async (t) => 
     assert.equal(build().path, path);
     assert.ok(readFileSync(path).equals(archive));
   }
+});
+
+test('the user of a QEMU may read the image, in a folder that others cannot enter', async (t) => {
+  const { cacheDir, build } = await makeBuild(t);
+  const { path } = build();
+  assert.deepEqual([statSync(path).mode & 0o777, statSync(cacheDir).mode & 0o077], [0o644, 0]);
+  chmodSync(path, 0o600);
+  build();
+  assert.equal(statSync(path).mode & 0o777, 0o644);
 });
 
 test('whatever goes into the image changes its name', async (t) => {
