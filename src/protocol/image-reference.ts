@@ -71,8 +71,9 @@ export function isLoopbackRegistry(registry: string): boolean {
 function splitRegistry(name: string): { registry: string; remainder: string } {
   const slash = name.indexOf('/');
   const first = name.slice(0, Math.max(slash, 0));
-  if (!/[.:A-Z]/.test(first) && first !== 'localhost') return { registry: DEFAULT_REGISTRY, remainder: name };
   const host = first.toLowerCase();
+  // Docker takes one in upper case alone for a host, too; in lower case that would be a repository the next time.
+  if (!/[.:]/.test(host) && host !== 'localhost') return { registry: DEFAULT_REGISTRY, remainder: name };
   const registry = host === 'index.docker.io' ? DEFAULT_REGISTRY : host;
   return { registry, remainder: name.slice(slash + 1) };
 }

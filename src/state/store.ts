@@ -1,7 +1,7 @@
 /** Store of state files: the order and the time of their writes. Main thread. */
 import { existsSync } from 'node:fs';
 import { readdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import * as v from 'valibot';
 import writeFileAtomic from 'write-file-atomic';
 import { type Clock, systemClock } from '../lib/clock.ts';
@@ -36,11 +36,15 @@ function isDurable({ status }: SavedState): boolean {
 export async function loadState(path: string): Promise<SavedState> {
   const text = await readFile(path, 'utf8');
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), SavedStateSchema), text);
-  if (parsed.success) return parsed.output;
-  const [issue] = parsed.issues;
-  const where = v.getDotPath(issue);
-  const problem = where === null ? issue.message : `${where}: ${issue.message}`;
-  throw new MonocoreError('Internal', `${path} is not a state file of this version: ${problem}`);
+  if (!parsed.success) {
+    const [issue] = parsed.issues;
+    const where = v.getDotPath(issue);
+    const problem = where === null ? issue.message : `${where}: ${issue.message}`;
+    throw new MonocoreError('Internal', `${path} is not a state file of this version: ${problem}`);
+  }
+  const { name } = parsed.output.service;
+  if (basename(path, '.json') === name) return parsed.output;
+  throw new MonocoreError('Internal', `${path} is not the state file of ${name}, which it names`);
 }
 
 /**
