@@ -6,9 +6,15 @@ import { createParser } from './parser.ts';
 import { safeOutput } from './render/safe-output.ts';
 import { endOnBrokenOutput, textOptionsFor } from './render/terminal-text.ts';
 
+/** Path where a shell looks for programs when none is set, for the daemon and its services as well. */
+const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
 /** Runs a command line, given as in `process.argv`. Never throws. @returns the exit code, see `exit-codes.ts` */
 export async function main(argv: readonly string[]): Promise<number> {
   endOnBrokenOutput();
+  process.env.PATH ||= DEFAULT_PATH;
+  // Then a write past `ulimit -f` fails with EFBIG; by default the signal would end the daemon.
+  process.on('SIGXFSZ', () => {});
   let exitCode: number = EXIT.done;
   const program = createParser((code) => {
     exitCode = code;
@@ -17,7 +23,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     await program.parseAsync(argv);
     return exitCode;
   } catch (error) {
-    return error instanceof CommanderError ? reportParsing(error) : report(error);
+    if (error instanceof CommanderError) return reportParsing(error);
+    return report(isFolderGone(error) ? new MonocoreError('Usage', FOLDER_GONE) : error);
   }
 }
 
@@ -30,6 +37,13 @@ async function reportParsing(error: CommanderError): Promise<number> {
   const isValue = error.code === 'commander.invalidArgument';
   const details = isValue ? null : { hint: 'monocore help shows the commands and their options' };
   return report(new MonocoreError('Usage', message, { details }));
+}
+
+const FOLDER_GONE = 'the current folder was deleted; change to another one';
+
+/** True for the error of `process.cwd()`, which whoever resolves a path may call. */
+function isFolderGone(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException | null)?.syscall === 'uv_cwd';
 }
 
 async function report(error: unknown): Promise<number> {

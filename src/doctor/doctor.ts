@@ -105,6 +105,12 @@ function checkOpenFiles({ open_files }: HostLimits): Finding {
   return warn(`only ${open_files} open files are allowed`, `raise the limit: ulimit -n ${WANTED_OPEN_FILES}`);
 }
 
+/** Logs, disks and images are files of the daemon and of the VMs. */
+function checkFileSize({ file_bytes = null }: HostLimits): Finding {
+  if (file_bytes === null) return ok('files may have any size');
+  return warn(`files end at ${formatSize(file_bytes)}`, 'raise the limit: ulimit -f unlimited');
+}
+
 /**
  * Checks that services may share files of the host: rootfs and volumes.
  *
@@ -228,6 +234,7 @@ export async function runDoctor(home: string, limits: HostLimits = describeHostL
     ['mkfs.ext4', () => ok(`${findMkfs()}, for services with a disk`), 'warning'],
     ['virtiofsd', () => checkFileSharing(), 'warning'],
     ['open files', () => checkOpenFiles(limits)],
+    ['file size', () => checkFileSize(limits)],
     ['cgroups', () => checkCgroups(limits)],
     ['jail', () => checkJail(), 'warning'],
     ['users', () => checkUsers()],

@@ -163,9 +163,25 @@ export function isInheritable(fd: number): boolean {
   return flags !== undefined && (Number.parseInt(flags, 8) & CLOSE_ON_EXEC) === 0;
 }
 
-/** Limits of this process on open files, RLIMIT_NOFILE of getrlimit(2); Infinity for none. */
-export function readOpenFilesLimit(): { readonly soft: number; readonly hard: number } {
-  const [, soft, hard] = /^Max open files\s+(\S+)\s+(\S+)/m.exec(readProcessFile('self', 'limits') ?? '') ?? [];
+/** Limit of this process, see getrlimit(2); Infinity for none. */
+export interface ProcessLimit {
+  readonly soft: number;
+  readonly hard: number;
+}
+
+/** Limits of this process on open files. */
+export function readOpenFilesLimit(): ProcessLimit {
+  return readLimit('Max open files');
+}
+
+/** Limits of this process on the size of a file that it writes, in bytes. */
+export function readFileSizeLimit(): ProcessLimit {
+  return readLimit('Max file size');
+}
+
+function readLimit(name: string): ProcessLimit {
+  const limits = readProcessFile('self', 'limits') ?? '';
+  const [, soft, hard] = new RegExp(`^${name}\\s+(\\S+)\\s+(\\S+)`, 'm').exec(limits) ?? [];
   const toNumber = (limit = 'unlimited') => (limit === 'unlimited' ? Number.POSITIVE_INFINITY : Number(limit));
   return { soft: toNumber(soft), hard: toNumber(hard) };
 }

@@ -53,6 +53,8 @@ export interface HostLimits {
   readonly obstacles: readonly string[];
   /** RLIMIT_NOFILE of the daemon; null for no limit. */
   readonly open_files: number | null;
+  /** RLIMIT_FSIZE of the daemon; null for no limit. Missing in the first versions. */
+  readonly file_bytes?: number | null;
 }
 
 /** Worker thread, or the pool of jobs. */

@@ -1,12 +1,12 @@
 /** The daemon's process: starting one when none runs, waiting for the end of one. */
 import { execFile, spawn } from 'node:child_process';
-import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, fstatSync, openSync, readSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { errorText, fromWireError, MonocoreError } from '../../lib/errors.ts';
+import { makeTempFolder } from '../../lib/files.ts';
 import { isSource, packageRoot } from '../../lib/package-info.ts';
 import { identify, isRunning } from '../../lib/proc.ts';
 import { pollUntil } from '../../lib/promises.ts';
@@ -95,7 +95,7 @@ export async function startDaemon(
 ): Promise<DaemonStatus> {
   createHome(paths.home);
   const deadline = performance.now() + START_TIMEOUT_MS;
-  let launch = launchDaemon(command);
+  let launch = launchDaemon(command, paths.home);
   let relaunchAt: number | null = null;
   try {
     while (performance.now() < deadline) {
@@ -107,7 +107,7 @@ export async function startDaemon(
         relaunchAt = performance.now() + RELAUNCH_DELAY_MS;
       } else if (relaunchAt !== null && performance.now() > relaunchAt) {
         launch.release();
-        launch = launchDaemon(command);
+        launch = launchDaemon(command, paths.home);
         relaunchAt = null;
       }
       await delay(POLL_INTERVAL_MS);
@@ -163,9 +163,9 @@ export async function waitForEnd(pid: number, timeoutMs = Number.POSITIVE_INFINI
   throw new MonocoreError('CallTimeout', `the daemon (process ${pid}) has not ended within ${timeoutMs / 1000} s`);
 }
 
-function launchDaemon({ execPath, args, cwd }: DaemonCommand) {
+function launchDaemon({ execPath, args, cwd }: DaemonCommand, home: string) {
   // A deleted file rather than a pipe, which would break the daemon's stderr once this process has ended.
-  const folder = mkdtempSync(join(tmpdir(), 'monocore-'));
+  const folder = makeTempFolder('monocore-', home);
   const stderrFd = openSync(join(folder, 'stderr'), 'a+', 0o600);
   rmSync(folder, { recursive: true });
 

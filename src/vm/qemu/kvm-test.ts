@@ -5,13 +5,14 @@
  */
 import { spawn } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
-import { mkdir, mkdtemp, open, readFile, rm } from 'node:fs/promises';
-import { release, tmpdir } from 'node:os';
+import { mkdir, open, readFile, rm } from 'node:fs/promises';
+import { release } from 'node:os';
 import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import * as v from 'valibot';
 import writeFileAtomic from 'write-file-atomic';
 import { errorCode, errorText } from '../../lib/errors.ts';
+import { makeTempFolder } from '../../lib/files.ts';
 import { deferred, within } from '../../lib/promises.ts';
 import { MIB } from '../../lib/units.ts';
 import { VmPaths } from '../../state/paths.ts';
@@ -94,14 +95,16 @@ export async function chooseAccelerator(
 /**
  * Boots a VM until its init says `ready`, and ends it.
  *
+ * @param cacheDir folder to use where there is none for temporary files
  * @returns null when it was ready in time, else the reason why not, in one line
  */
 export async function testBoot(
   qemu: string,
   machine: Omit<MachineSpec, 'paths'>,
   jail: Pick<JailSpec, 'kind' | 'visible' | 'devices'>,
+  cacheDir: string,
 ): Promise<string | null> {
-  const dir = await mkdtemp(join(tmpdir(), 'monocore-kvm-test-'));
+  const dir = makeTempFolder('monocore-kvm-test-', cacheDir);
   const paths = new VmPaths(dir);
   const output = await open(paths.fifo('console'), 'a');
   const spec = { ...machine, paths };

@@ -94,7 +94,7 @@ export async function preparePlatform(
   const testSpec = { ...machine, ...least, accelerator: 'kvm' } as const;
   const jail = { ...(await findQemuJail(qemu, kernelImage)), devices: listDevices(true) };
   jail.visible.push(kernelImage, initramfs);
-  const testKvm = () => testBoot(qemu, testSpec, jail);
+  const testKvm = () => testBoot(qemu, testSpec, jail, paths.cacheDir);
   const verdict = await chooseAccelerator(qemu, kernel, paths.acceleratorVerdict, testKvm);
   const devices = listDevices(verdict.accelerator === 'kvm');
   const isEmulated = architecture === 'x86_64' && verdict.accelerator === 'tcg';

@@ -4,7 +4,8 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { makeTestHome, shareKernel } from '../../helpers/home.ts';
+import { eventually } from '../../helpers/eventually.ts';
+import { builtBin, makeTestHome, shareKernel } from '../../helpers/home.ts';
 import { findProcesses } from '../../helpers/processes/command-lines.ts';
 import { defer, makeTempDir } from '../../helpers/temp.ts';
 
@@ -100,5 +101,43 @@ describe('bad input', () => {
     assert.equal(code, 1);
     assertClear(stderr);
     assert.match(stderr, /one could not be started: .*ENOSPC: no space left on device/);
+  });
+
+  it('neither PATH nor a folder for temporary files is needed', async (t) => {
+    const home = await makeTestHome(t);
+    const file = join(home.dir, 'monocore.toml');
+    writeFileSync(file, VALID);
+    const { code, stderr } = await home.run(['start', '-f', file], { PATH: undefined, TMPDIR: '/nonexistent' });
+    assert.equal(code, 0, stderr);
+    assert.equal((await home.status('one')).status, 'Started');
+  });
+
+  it('a current folder that was deleted is named as the reason', async (t) => {
+    const gone = join(await makeTempDir(t), 'gone');
+    mkdirSync(gone);
+    const script = 'cd "$1" && rmdir "$1" && shift && exec "$@"';
+    const command = ['-c', script, 'sh', gone, process.execPath, builtBin, 'init'];
+    const { status, stderr } = spawnSync('sh', command, { encoding: 'utf8' });
+    assert.equal(status, 2);
+    assert.match(stderr, /^monocore: the current folder was deleted; change to another one/);
+  });
+
+  it('a limit on the size of files ends neither the daemon nor its services', async (t) => {
+    const home = await makeTestHome(t);
+    const file = join(home.dir, 'monocore.toml');
+    const args = `args = ["-c", "seq 1 20000; echo done >&2; exec sleep 1000"]\nlog = { on_full = "drop" }\n`;
+    writeFileSync(file, `[[service]]\nname = "one"\nisolation = "none"\ncommand = "/bin/sh"\n${args}`);
+    const command = ['-c', 'ulimit -f 128; exec "$@"', 'sh', process.execPath, builtBin, 'start', '-f', file];
+    const { status } = spawnSync('sh', command, { env: { ...process.env, MONOCORE_HOME: home.dir } });
+    assert.equal(status, 0);
+    await eventually('all of its output', () => home.lines('one', 'stderr').includes('done'));
+    const { status: state, pid } = await home.status('one');
+    assert.equal(state, 'Started');
+    assert.match(
+      readFileSync(join(home.dir, 'log/monocore.1.log'), 'utf8'),
+      /one: its stdout cannot be written: EFBIG/,
+    );
+    await home.ok('stop');
+    assert.ok(!existsSync(`/proc/${pid}`));
   });
 });

@@ -17,8 +17,8 @@ const RETRY_DELAY_MAX_MS = 5000;
 /** Time that {@link StreamWriter.finish} waits for a disk that does not answer. */
 const FINISH_TIMEOUT_MS = 2000;
 
-/** The system's codes for "no space". */
-const FULL = new Set(['ENOSPC', 'EDQUOT']);
+/** The system's codes for "no space", on the disk or below the limit of `ulimit -f`. */
+const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
 /** A time in which writing fails. */
 interface Spell {

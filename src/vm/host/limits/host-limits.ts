@@ -1,5 +1,5 @@
 /** Limits that a daemon with the place of this process can set. */
-import { readOpenFilesLimit } from '../../../lib/proc.ts';
+import { type ProcessLimit, readFileSizeLimit, readOpenFilesLimit } from '../../../lib/proc.ts';
 import type { HostLimits } from '../../../protocol/http.ts';
 import { CONTROLLERS, findHostCgroups, type HostCgroups } from './host-cgroups.ts';
 import { findScopeManager, type ScopeManager } from './systemd-scope.ts';
@@ -9,8 +9,8 @@ export function describeHostLimits(
   manager: ScopeManager | null = findScopeManager(),
   findCgroups: () => HostCgroups = findHostCgroups,
 ): HostLimits {
-  const { soft } = readOpenFilesLimit();
-  const openFiles = Number.isFinite(soft) ? soft : null;
+  const orNull = ({ soft }: ProcessLimit) => (Number.isFinite(soft) ? soft : null);
+  const own = { open_files: orNull(readOpenFilesLimit()), file_bytes: orNull(readFileSizeLimit()) };
   const places: string[] = [];
   const obstacles = new Set<string>();
   if (manager) {
@@ -19,7 +19,7 @@ export function describeHostLimits(
     if (controllers.length > 0) places.push(`${controllers.join(' and ')} by a scope of ${owner} for each service`);
     const missing = CONTROLLERS.filter((controller) => !controllers.includes(controller));
     for (const controller of missing) obstacles.add(`the controller ${controller} is not delegated to ${dir}`);
-    return { places, obstacles: [...obstacles], open_files: openFiles };
+    return { places, obstacles: [...obstacles], ...own };
   }
   const cgroups = findCgroups();
   for (const controller of CONTROLLERS) {
@@ -27,5 +27,5 @@ export function describeHostLimits(
     if (place.type === 'unusable') obstacles.add(place.reason);
     else places.push(`${controller} in ${place.dir} (v${place.version})`);
   }
-  return { places, obstacles: [...obstacles], open_files: openFiles };
+  return { places, obstacles: [...obstacles], ...own };
 }
