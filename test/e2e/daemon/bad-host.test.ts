@@ -135,9 +135,9 @@ describe('bad input', () => {
     assert.equal(state, 'Started');
     assert.match(
       readFileSync(join(home.dir, 'log/monocore.1.log'), 'utf8'),
-      /one: its stdout cannot be written: EFBIG/,
+      /one: its stdout cannot be written: file too large/,
     );
-    await home.ok('stop');
+    await home.ok('stop', 'one');
     assert.ok(!existsSync(`/proc/${pid}`));
   });
 });
