@@ -1,5 +1,5 @@
 /** Choice of the kernel that a VM boots: the config's, else the home's, else the host's. */
-import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, openSync, readdirSync, readSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { MonocoreError } from '../../lib/errors.ts';
 import { type Architecture, PACKAGES } from '../host/host-tools.ts';
@@ -21,6 +21,19 @@ function isReadable(path: string): boolean {
   } catch {
     return false;
   }
+}
+
+/**
+ * True for what QEMU loads: on x86-64 a bzImage (`HdrS`, Documentation/arch/x86/boot.rst of Linux) or an ELF file, on
+ * aarch64 an Image (`ARM\x64`, Documentation/arch/arm64/booting.rst), compressed or not, or an EFI program.
+ */
+function isKernelImage(path: string, architecture: Architecture): boolean {
+  const fd = openSync(path, 'r');
+  const head = Buffer.alloc(1024);
+  const text = head.toString('latin1', 0, readSync(fd, head, 0, head.length, 0));
+  closeSync(fd);
+  if (architecture === 'x86_64') return text.startsWith('HdrS', 0x202) || text.startsWith('\x7fELF');
+  return text.startsWith('ARM\x64', 56) || text.startsWith('\x1f\x8b') || text.startsWith('MZ');
 }
 
 function describe(image: string): Kernel {
@@ -62,6 +75,13 @@ export function findKernel(
 ): Kernel {
   if (chosen !== null) {
     if (!isReadable(chosen)) throw new MonocoreError('ToolMissing', `the kernel ${chosen} cannot be read`);
+    // QEMU's own message is "could not load kernel: Success".
+    if (!isKernelImage(chosen, architecture)) {
+      throw new MonocoreError(
+        'ToolMissing',
+        `${chosen} is not a kernel for ${architecture}; name a vmlinuz or bzImage`,
+      );
+    }
     return describe(chosen);
   }
   const found = listKernels(join(kernelDir, 'boot'))[0] ?? listKernels(hostBootDir).find((kernel) => kernel.modulesDir);

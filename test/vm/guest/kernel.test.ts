@@ -33,6 +33,11 @@ test('without a kernel in the home the host’s newest is taken that has modules
 test('the kernel of the config comes first, whatever it is called', async (t) => {
   const dir = await makeTree(t, ['vmlinuz-6.1.0-1', 'my-kernel'], ['6.1.0-1']);
   const image = join(dir, 'boot/my-kernel');
+  assert.throws(
+    () => findKernel(image, dir, 'x86_64'),
+    /my-kernel is not a kernel for x86_64; name a vmlinuz or bzImage/,
+  );
+  writeFileSync(image, `${'\0'.repeat(0x202)}HdrS`);
   assert.deepEqual(findKernel(image, dir, 'x86_64'), { image, release: 'my-kernel', modulesDir: null });
 });
 
