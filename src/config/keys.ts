@@ -32,6 +32,7 @@ import {
   RestartWhenSchema,
 } from '../protocol/supervision.ts';
 import * as amount from './schema/amounts.ts';
+import { Command } from './schema/command.ts';
 import { ExecProbe, HttpProbe, LogLineProbe, TcpProbe } from './schema/healthcheck.ts';
 import { Secrets, Variables } from './schema/pairs.ts';
 import { PortMapping, PortMappings } from './schema/ports.ts';
@@ -49,7 +50,7 @@ import {
   type Values,
 } from './schema/types.ts';
 import * as type from './schema/values.ts';
-import { expandGroupVolume, GroupMount, Volumes } from './schema/volumes.ts';
+import { expandGroupVolume, GroupMount, HostPlace, Volumes } from './schema/volumes.ts';
 
 /** Ten years: anything longer is a typing error, or meant as "forever". */
 const MAX_AGE_MS = 3650 * DAY_MS;
@@ -219,12 +220,11 @@ export const SERVICE_KEYS = {
     inherited: true,
     needs: 'images',
   }),
-  command: optional(
-    'program that the service is; required without an `image`',
-    type.scalar(type.Printable, 'a program such as "/bin/sh"'),
-    { otherNames: ['entrypoint', 'cmd'], unset: "the image's" },
-  ),
-  args: defaulted('arguments of the command', type.scalar(type.list(type.Argument), 'an array of strings'), [], {
+  command: optional('program that the service is, and its first arguments; required without an `image`', Command, {
+    otherNames: ['entrypoint', 'cmd'],
+    unset: "the image's",
+  }),
+  args: defaulted('arguments of the command', type.Arguments, [], {
     difference: 'hidden',
   }),
   envs: defaulted(
@@ -358,10 +358,7 @@ const GROUP_VOLUME_TABLE_KEYS = {
     'name, by which services take the volume',
     type.scalar(type.Name, 'a name, by which services take the volume'),
   ),
-  path: required(
-    'file or directory of the host',
-    type.scalar(type.AbsolutePath, 'the absolute path of a file or directory of the host'),
-  ),
+  path: required('file or directory of the host', HostPlace),
 };
 
 const GROUP_KEYS = {

@@ -43,13 +43,18 @@ export async function loadConfig(path: string, choice: Choice = {}): Promise<Con
 export async function loadForStart(path: string, choice: Choice): Promise<{ config: Config; files: string[] }> {
   const folder = dirname(resolve(path));
   const text = await readConfigText(path);
-  const { parsed, finish } = read(text, path, hostLimits(), realFolder(path));
+  const inText = await environmentFor([text], folder);
+  const { parsed, finish } = read(text, path, hostLimits(), inText.lookup, realFolder(path));
   const { problems, envFiles } = await checkFiles(parsed);
-  // A folder may have a .env that is another program's.
-  const hasReferences = [text, JSON.stringify([...envFiles.values()])].some((source) => source.includes('${'));
-  const environment = hasReferences ? await readEnvironment(folder) : { lookup: () => undefined, problems: [] };
+  const environment = await environmentFor([text, JSON.stringify([...envFiles.values()])], folder);
   const config = finish([...problems, ...environment.problems], envFiles, choice, environment.lookup);
   return { config, files: [...envFiles.keys(), dotEnvOf(folder)] };
+}
+
+/** Values for the references in these texts. Where there are none, a .env in the folder may be another program's. */
+async function environmentFor(texts: readonly string[], folder: string): ReturnType<typeof readEnvironment> {
+  if (texts.some((text) => text.includes('${'))) return readEnvironment(folder);
+  return { lookup: () => undefined, problems: [] };
 }
 
 /**
@@ -60,7 +65,9 @@ export async function loadWithFileNames(
   path: string,
   choice: Choice,
 ): Promise<{ config: Config; fileNames: ReadonlySet<string> }> {
-  const { parsed, finish } = read(await readConfigText(path), path, hostLimits(), realFolder(path));
+  const text = await readConfigText(path);
+  const { lookup } = await environmentFor([text], dirname(resolve(path)));
+  const { parsed, finish } = read(text, path, hostLimits(), lookup, realFolder(path));
   const { problems, envFiles } = await checkFiles(parsed);
   const fileNames = new Set([...envFiles.values()].flatMap((envs) => Object.keys(envs)));
   return { config: finish(problems, envFiles, choice), fileNames };
@@ -72,7 +79,7 @@ export async function loadWithFileNames(
  */
 export function parseConfig(text: string, path: string, host = hostLimits(), choice: Choice = {}): Config {
   // The byte order mark, which decoding a file drops: it would shift the columns of the first line.
-  return read(text.replace(/^\uFEFF/, ''), path, host).finish([], new Map(), choice);
+  return read(text.replace(/^\uFEFF/, ''), path, host, () => undefined).finish([], new Map(), choice);
 }
 
 /** Parses a text as TOML where the extension is unknown. Throws `ConfigInvalid` with the first problem. */
@@ -112,9 +119,9 @@ export async function loadProject(path: string): Promise<Project> {
  * Parses a config; `finish` makes a config of it, or throws its problems and those of the files that it names. With a
  * `lookup` it resolves the references in variables.
  */
-function read(text: string, path: string, host: HostLimits, projectFolder = dirname(resolve(path))) {
+function read(text: string, path: string, host: HostLimits, lookup: Lookup, projectFolder = dirname(resolve(path))) {
   const { table, findPositions } = parseDocument(path, text);
-  const { parsed, problems } = readConfig(table, { folder: dirname(resolve(path)), host });
+  const { parsed, problems } = readConfig(table, { folder: dirname(resolve(path)), host, lookup });
   const found = [...problems, ...checkRules(parsed), ...checkShares(parsed)];
   const refuse = (all: readonly PathProblem[]): void => {
     if (all.length > 0) throw configInvalid(path, locate(path, text, findPositions(), all));

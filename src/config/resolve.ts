@@ -67,12 +67,15 @@ function toStored(keys: KeyTable, values: Readonly<Record<string, unknown>>): Re
 
 function toService(name: string, replica: number, values: ServiceValues, common: Common): Service {
   const group = common.groups.get(values.group ?? '') ?? null;
-  const { isolation, image, workdir, port, ports, disk } = values;
+  const { isolation, image, workdir, port, ports, disk, args } = values;
+  const [program = null, ...words] = values.command ?? [];
   return {
     ...(toStored(SERVICE_KEYS, values) as Service),
     name,
     replica_of: values.replicas === undefined ? null : values.name,
     envs: mergeEnvs(values, group, common),
+    command: program,
+    args: [...words, ...args],
     workdir: workdir ?? (image === undefined ? '/' : null),
     ports: (port === undefined ? ports : [port, ...ports]).map((range) => portOf(range, replica)),
     volumes: mergeVolumes(values, group),

@@ -4,7 +4,7 @@ import { DOCUMENT_KEYS } from '../keys.ts';
 import { type AnyKey, type KeyTable, type ParseContext, printScalar, type ValueType } from './types.ts';
 
 /** The schema is kept beside the config, which moves from host to host: the limits of this host would be wrong elsewhere. */
-const ANY_HOST: ParseContext = { folder: '/', host: { cpus: 1024, ramMib: 2 ** 24 } };
+const ANY_HOST: ParseContext = { folder: '/', host: { cpus: 1024, ramMib: 2 ** 24 }, lookup: () => undefined };
 
 /** The schema, draft 7, of a config in TOML, YAML or JSON. Rules between keys are not in it. Pure. */
 export function configJsonSchema(): JsonSchema {

@@ -1,7 +1,8 @@
 /** Ports of the host that lead to ports of the guest, one for each replica. */
+import type { JsonSchema } from '@valibot/to-json-schema';
 import { MAX_PORT } from '../../protocol/input.ts';
 import { formatPort, type Port } from '../../protocol/service.ts';
-import { list, type Problem, parsed, scalar, Text } from './values.ts';
+import { list, orWholeNumber, type Problem, parsed, scalar, Text } from './values.ts';
 
 const EXPECTED =
   '"host:guest" such as "8080:80" or "5353:53/udp", or one port for both, from 1 to 65535; for replicas "8080-8083:80"';
@@ -14,13 +15,16 @@ export interface PortRange {
   readonly protocol: Port['protocol'];
 }
 
-const Mapping = parsed(Text, parsePorts);
+const Mapping = parsed(orWholeNumber(Text), parsePorts);
+
+const JSON_MAPPING: JsonSchema = { type: ['string', 'integer'] };
 
 /** `host:guest`, `first-last:guest`, or one port for both; `/udp` behind it, or `/tcp`, which is the default. */
-export const PortMapping = scalar(Mapping, EXPECTED);
+export const PortMapping = scalar(Mapping, EXPECTED, { json: JSON_MAPPING });
 
 export const PortMappings = scalar(list(Mapping), `an array of ${EXPECTED}`, {
   print: (ports: readonly Port[]) => ports.map(formatPort),
+  json: { type: 'array', items: JSON_MAPPING },
 });
 
 function parsePorts(text: string): PortRange | Problem {

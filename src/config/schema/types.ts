@@ -21,6 +21,8 @@ export interface ParseContext {
   /** Folder of the config, absolute: relative paths in it start there. */
   readonly folder: string;
   readonly host: HostLimits;
+  /** Values of variables, for references in names of images. */
+  readonly lookup: (name: string) => string | undefined;
 }
 
 /** Value that valibot checks as a whole. */

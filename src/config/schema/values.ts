@@ -16,6 +16,7 @@ import {
 } from '../../protocol/input.ts';
 import { StopSignalSchema } from '../../protocol/service.ts';
 import { kindOf } from '../languages/document.ts';
+import { interpolate } from './references.ts';
 import type { ParseContext, ScalarType } from './types.ts';
 
 export type Schema<T> = v.GenericSchema<unknown, T>;
@@ -71,9 +72,19 @@ export const Printable = v.pipe(Text, v.regex(/\S/, 'must not be empty'), noCont
 export const Name = v.pipe(Text, nameRule);
 export const ServiceName = v.pipe(Name, reservedNameRule);
 
+/** A whole number counts as the string that it looks like; `1.10` and `1e3` would not come back as they were written. */
+export function orWholeNumber<T>(schema: Schema<T>): Schema<T> {
+  const toText = (input: unknown) => (Number.isSafeInteger(input) || typeof input === 'bigint' ? String(input) : input);
+  return v.pipe(v.unknown(), v.transform(toText), schema) as Schema<T>;
+}
+
 export function list<T>(item: Schema<T>): Schema<T[]> {
   return v.array(item, mustBe('an array')) as Schema<T[]>;
 }
+
+export const Arguments = scalar(list(orWholeNumber(Argument)), 'an array of strings', {
+  json: { type: 'array', items: { type: ['string', 'integer'] } },
+});
 
 /** A path of the host, relative to the config; becomes absolute. */
 export function hostPath({ folder }: ParseContext): Schema<string> {
@@ -105,6 +116,16 @@ export function normalizePath(path: string): string | Problem {
     else if (parts.pop() === undefined) return { problem: 'leads above the root' };
   }
   return `/${parts.join('/')}`;
+}
+
+/**
+ * A path of the host that is absolute, or begins with `./` or `../` and is relative to the config: in docker compose a bare
+ * name is that of a volume.
+ */
+export function placeOnHost(path: string, { folder }: ParseContext): string | Problem {
+  if (/^\.\.?(\/|$)/.test(path)) return resolve(folder, path);
+  const normal = normalizePath(path);
+  return path.startsWith('/') ? normal : { problem: 'must be absolute, or begin with "./"' };
 }
 
 /** The normalised path and all its parents up to the root: `/a/b`, `/a`, `/`. */
@@ -140,9 +161,20 @@ function wordList(words: readonly string[]): string {
   return quoted.length === 2 ? quoted.join(' or ') : `one of ${quoted.join(', ')}`;
 }
 
-export const ImageName = scalar(parsed(Printable, checkImageName), 'the name of an image such as "alpine:3.20"');
+export const ImageName = scalar(
+  ({ lookup }) => parsed(Printable, (name) => checkImageName(name, lookup)),
+  'the name of an image such as "alpine:3.20"',
+);
 
-function checkImageName(name: string): string | Problem {
+/** The name with its references resolved. */
+function checkImageName(written: string, lookup: ParseContext['lookup']): string | Problem {
+  const resolved = interpolate(written, lookup);
+  if (!resolved.ok) {
+    const { fault } = resolved;
+    const problem = fault.type === 'unset' ? `refers to ${fault.name}, which is not set` : 'has a malformed reference';
+    return { problem: `${problem}; a default is written \${NAME:-default}` };
+  }
+  const name = resolved.value;
   try {
     parseImageReference(name);
     return name;

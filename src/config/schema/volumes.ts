@@ -1,6 +1,17 @@
 /** Volumes of a service's own, and those that it takes from its group. */
 import { findPlaceFault, type Volume } from '../../protocol/service.ts';
-import { isProblem, isWithin, list, normalizePath, Printable, type Problem, parsed, scalar } from './values.ts';
+import type { ParseContext } from './types.ts';
+import {
+  isProblem,
+  isWithin,
+  list,
+  normalizePath,
+  Printable,
+  type Problem,
+  parsed,
+  placeOnHost,
+  scalar,
+} from './values.ts';
 
 /** `host[:guest][:ro]` as written, split. */
 export interface Mount {
@@ -12,21 +23,34 @@ export interface Mount {
 
 const MountText = parsed(Printable, parseMount);
 
-const VolumeText = parsed(MountText, ({ host: written, guest, read_only }): Volume | Problem => {
-  const host = normalizePath(written);
-  if (isProblem(host)) return { problem: `the path on the host ${host.problem}` };
-  return placeVolume({ host, guest: guest ?? host, read_only });
-});
+function volumeText(context: ParseContext) {
+  return parsed(MountText, ({ host: written, guest, read_only }): Volume | Problem => {
+    const host = placeOnHost(written, context);
+    if (isProblem(host)) return { problem: `the path on the host ${host.problem}` };
+    if (guest === null && host !== normalizePath(written)) return { problem: 'has no path in the guest' };
+    return placeVolume({ host, guest: guest ?? host, read_only });
+  });
+}
 
 function placeVolume(volume: Volume): Volume | Problem {
   const problem = findPlaceFault(volume.guest);
   return problem === null ? volume : { problem };
 }
 
-export const Volumes = scalar(list(VolumeText), 'an array of "/host:/guest", "/host:/guest:ro", or one path for both', {
-  print: (volumes: readonly Volume[]) =>
-    volumes.map(({ host, guest, read_only }) => `${host}:${guest}${read_only ? ':ro' : ''}`),
-});
+export const Volumes = scalar(
+  (context) => list(volumeText(context)),
+  'an array of "/host:/guest", "/host:/guest:ro", or one path for both',
+  {
+    print: (volumes: readonly Volume[]) =>
+      volumes.map(({ host, guest, read_only }) => `${host}:${guest}${read_only ? ':ro' : ''}`),
+  },
+);
+
+/** The path of a group's volume. */
+export const HostPlace = scalar(
+  (context) => parsed(Printable, (path) => placeOnHost(path, context)),
+  'the path of a file or directory of the host, absolute or beginning with "./"',
+);
 
 /** A part of a group's volume, and its place in the guest. */
 export const GroupMount = scalar(

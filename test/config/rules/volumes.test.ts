@@ -31,8 +31,8 @@ describe('volumes', () => {
 
   const faulty: [text: string, message: string][] = [
     ['', 'must not be empty'],
-    ['a:/b', 'the path on the host must be absolute'],
-    ['./a:/b', 'the path on the host must be absolute'],
+    ['a:/b', 'the path on the host must be absolute, or begin with "./"'],
+    ['./a', 'has no path in the guest'],
     ['/a:b', 'the path in the guest must be absolute'],
     ['/a/../..:/b', 'the path on the host leads above the root'],
     ['/a:/../b', 'the path in the guest leads above the root'],
@@ -126,7 +126,7 @@ describe('volumes of a group', () => {
     const text = '[[group]]\nname = "g"\nvolume = [{ name = "a", path = "/a" }, { name = "a", path = "b" }]\n';
     assert.deepEqual(shortProblems(text), [
       '3:49 group[0].volume[1].name: "a" is already the name of group[0].volume[0]',
-      '3:61 group[0].volume[1].path: must be absolute',
+      '3:61 group[0].volume[1].path: must be absolute, or begin with "./"',
     ]);
   });
 });

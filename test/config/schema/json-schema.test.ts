@@ -49,7 +49,7 @@ describe('the JSON schema', () => {
     ['comand = "x"'],
     ['restart = "maybe"'],
     ['ram = true'],
-    ['ports = [80]'],
+    ['ports = [80.5]'],
     ['envs = ["A"]'],
     ['envs = { A = 1 }'],
     ['secrets = [1]'],

@@ -158,6 +158,7 @@ describe('replicas', () => {
     assert.deepEqual(shortProblems(text), [
       '7:8 service[1].name: "web-2" is already the name of service[0]',
       '9:8 service[1].port: host port 81 is already taken by service[0].port',
+      '11:8 service[2].name: "web" is already the name of service[0]',
     ]);
   });
 

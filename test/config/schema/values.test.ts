@@ -10,6 +10,7 @@ import { parse, parseService, problemsOf, serviceText, shortProblems } from '../
 test('a service with a name and a command gets every default', () => {
   const config = parse(serviceText());
   assert.deepEqual(config, {
+    project: { name: 'demo', folder: '/etc/demo' },
     kernel: null,
     logs: { keep_total_bytes: null },
     images: DEFAULT_IMAGE_SETTINGS,
@@ -143,6 +144,7 @@ test('an empty document is a config without services', () => {
     services: [],
     unselected: [],
     groups: [],
+    project: { name: 'demo', folder: '/etc/demo' },
     kernel: null,
     logs: { keep_total_bytes: null },
     images: DEFAULT_IMAGE_SETTINGS,
@@ -229,7 +231,7 @@ describe('values of a service', () => {
     ['ram = "256"', '4:7 service[0].ram: is not a size with a unit'],
     ['ram = "plenty"', '4:7 service[0].ram: is not a size with a unit'],
     ['ram = []', '4:7 service[0].ram: must be an integer or a size, not an array'],
-    ['port = 8080', '4:8 service[0].port: must be a string, not a number'],
+    ['port = true', '4:8 service[0].port: must be a string, not a boolean'],
     ['ports = "80"', '4:9 service[0].ports: must be an array, not a string'],
     ['ports = ["80", "http"]', '4:16 service[0].ports[1]: is not a port mapping'],
     ['depends_on = "db"', '4:14 service[0].depends_on: must be an array, not a string'],
