@@ -1,8 +1,8 @@
 /** Images as services need them: found by name, pulled when missing, built into a root once for all services. */
-import { readFile } from 'node:fs/promises';
 import * as v from 'valibot';
 import { isWholeErofs } from '../lib/erofs.ts';
 import { errorText, MonocoreError, nullIfMissing } from '../lib/errors.ts';
+import { readBounded } from '../lib/files.ts';
 import { formatImageReference, fullImageName, parseImageReference } from '../protocol/image-reference.ts';
 import {
   DEFAULT_IMAGE_SETTINGS,
@@ -14,6 +14,7 @@ import {
   nameOf,
   type ServiceImage,
 } from '../protocol/images.ts';
+import { MAX_BYTES } from '../protocol/input.ts';
 import type { ImagePaths } from '../state/paths.ts';
 import type { Images } from './image-jobs.ts';
 
@@ -90,7 +91,7 @@ async function readDocument<Schema extends v.GenericSchema>(
   path: string,
   schema: Schema,
 ): Promise<v.InferOutput<Schema> | null> {
-  const text = await readFile(path, 'utf8')
+  const text = await readBounded(path, MAX_BYTES.index)
     .catch(nullIfMissing)
     .catch((cause: unknown) => {
       throw new MonocoreError('ImageInvalid', `the image store cannot be read: ${errorText(cause)}`, { cause });

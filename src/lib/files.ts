@@ -1,9 +1,11 @@
-/** Helpers for files that must survive a power cut, and for those that nobody keeps. */
-import { mkdtempSync } from 'node:fs';
+/** Helpers for files: reads with a bound, writes that survive a power cut, and folders that nobody keeps. */
+import { constants, mkdtempSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { errorCode } from './errors.ts';
+import { buffer } from 'node:stream/consumers';
+import { errorCode, MonocoreError } from './errors.ts';
+import { formatSize } from './units.ts';
 
 /** Syncs a file or folder: a rename survives a power cut only once its folder is on disk, see fsync(2). */
 export async function syncPath(path: string): Promise<void> {
@@ -27,5 +29,23 @@ export function makeTempFolder(prefix: string, instead: string): string {
   } catch (error) {
     if (!['ENOENT', 'ENOTDIR', 'EACCES', 'EROFS'].includes(errorCode(error) ?? '')) throw error;
     return mkdtempSync(join(instead, prefix));
+  }
+}
+
+/**
+ * Reads a file that others may have damaged, as UTF-8.
+ *
+ * @throws the system's error; MonocoreError `Internal` for a file with more than `maxBytes`
+ */
+export async function readBounded(path: string, maxBytes: number): Promise<string> {
+  // Opening a FIFO must not wait for its other end.
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    // A file may grow meanwhile: at most one byte more than allowed is read.
+    const bytes = await buffer(file.createReadStream({ end: maxBytes, autoClose: false }));
+    if (bytes.length <= maxBytes) return bytes.toString();
+    throw new MonocoreError('Internal', `${path} has more than ${formatSize(maxBytes)}`);
+  } finally {
+    await file.close();
   }
 }

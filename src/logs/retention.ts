@@ -1,12 +1,13 @@
 /** Keeps the log folder within its limits: schedules the jobs that compress finished files and remove old ones. */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import * as v from 'valibot';
 import writeFileAtomic from 'write-file-atomic';
 import type { Clock } from '../lib/clock.ts';
 import { errorCode, errorText } from '../lib/errors.ts';
+import { readBounded } from '../lib/files.ts';
 import type { Report } from '../lib/report.ts';
+import { MAX_BYTES } from '../protocol/input.ts';
 import type { Job, JobResult } from '../protocol/jobs.ts';
 import { fileName, type StreamId } from '../protocol/log-files/names.ts';
 import {
@@ -194,7 +195,7 @@ export class LogRetention {
 
 /** Loads the limits of the whole home, which the previous daemon saved; null without a valid file. */
 export async function loadLogLimits(path: string): Promise<HomeLogSettings | null> {
-  const text = await readFile(path, 'utf8').catch(() => '');
+  const text = await readBounded(path, MAX_BYTES.record).catch(() => '');
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), HomeLogSettingsSchema), text);
   return parsed.success ? parsed.output : null;
 }

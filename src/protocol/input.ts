@@ -55,6 +55,8 @@ export const MAX_BYTES = Object.freeze({
   request: 4 * MIB,
   /** State file of a service. */
   state: 8 * MIB,
+  /** Index of the image store; an image takes some 300 bytes. */
+  index: 64 * MIB,
   /** Other files of the home that are JSON. */
   record: MIB,
 });

@@ -1,12 +1,13 @@
 /** Store of state files: the order and the time of their writes. Main thread. */
 import { existsSync } from 'node:fs';
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import * as v from 'valibot';
 import writeFileAtomic from 'write-file-atomic';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
-import { isName } from '../protocol/input.ts';
+import { readBounded } from '../lib/files.ts';
+import { isName, MAX_BYTES } from '../protocol/input.ts';
 import { type SavedState, SavedStateSchema } from '../protocol/state.ts';
 import type { LostService, StateStore } from '../supervisor/interfaces.ts';
 import { makePrivateFolder } from './folder.ts';
@@ -34,7 +35,7 @@ function isDurable({ status }: SavedState): boolean {
 
 /** Reads a state file. @throws the system's error, or MonocoreError `Internal` for one that is not a state file */
 export async function loadState(path: string): Promise<SavedState> {
-  const text = await readFile(path, 'utf8');
+  const text = await readBounded(path, MAX_BYTES.state);
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), SavedStateSchema), text);
   if (!parsed.success) {
     const [issue] = parsed.issues;
@@ -208,9 +209,7 @@ async function loadStates(dir: string): Promise<{ states: SavedState[]; damaged:
   const load = async (file: string): Promise<void> => {
     const name = file.slice(0, -'.json'.length);
     try {
-      const state = await loadState(join(dir, file));
-      if (state.service.name !== name) throw new MonocoreError('Internal', `${join(dir, file)} is of another service`);
-      states.push(state);
+      states.push(await loadState(join(dir, file)));
     } catch (error) {
       damaged.push({ name, reason: errorText(error), isDamaged: true });
     }

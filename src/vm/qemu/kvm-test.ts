@@ -12,9 +12,10 @@ import { isDeepStrictEqual } from 'node:util';
 import * as v from 'valibot';
 import writeFileAtomic from 'write-file-atomic';
 import { errorCode, errorText } from '../../lib/errors.ts';
-import { makeTempFolder } from '../../lib/files.ts';
+import { makeTempFolder, readBounded } from '../../lib/files.ts';
 import { deferred, within } from '../../lib/promises.ts';
 import { MIB } from '../../lib/units.ts';
+import { MAX_BYTES } from '../../protocol/input.ts';
 import { VmPaths } from '../../state/paths.ts';
 import { ControlChannel, type GuestMessage } from '../guest/control-channel.ts';
 import type { Kernel } from '../guest/kernel.ts';
@@ -52,7 +53,7 @@ function kvmObstacle(): string | null {
 /** Null when the verdict is missing, torn or of another version: the test runs again. */
 async function readVerdict(path: string): Promise<AcceleratorVerdict | null> {
   try {
-    return v.parse(v.pipe(v.string(), v.parseJson(), VerdictSchema), await readFile(path, 'utf8'));
+    return v.parse(v.pipe(v.string(), v.parseJson(), VerdictSchema), await readBounded(path, MAX_BYTES.record));
   } catch {
     return null;
   }

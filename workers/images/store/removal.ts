@@ -1,10 +1,12 @@
 /** Removal of images: names first, then the blobs that no image has any more. Images that services use stay. */
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import * as v from 'valibot';
 import { MonocoreError, nullIfMissing } from '../../../src/lib/errors.ts';
+import { readBounded } from '../../../src/lib/files.ts';
 import { fullImageName } from '../../../src/protocol/image-reference.ts';
 import { nameOf, type PruneInput, type RemovedImages, type RemoveInput } from '../../../src/protocol/images.ts';
+import { MAX_BYTES } from '../../../src/protocol/input.ts';
 import { blobsOf, type Descriptor, type ImageIndex } from '../manifest.ts';
 import { type ImageStore, sizeOf } from './store.ts';
 
@@ -165,7 +167,7 @@ async function listStateFiles(dir: string): Promise<string[]> {
 /** Null for a state file that has gone meanwhile. */
 async function readUse(path: string): Promise<v.InferOutput<typeof UseSchema> | null> {
   try {
-    const text = await readFile(path, 'utf8').catch(nullIfMissing);
+    const text = await readBounded(path, MAX_BYTES.state).catch(nullIfMissing);
     return text === null ? null : v.parse(v.pipe(v.string(), v.parseJson(), UseSchema), text);
   } catch (cause) {
     throw new MonocoreError('Internal', `which image ${path} uses cannot be read; nothing was removed`, { cause });

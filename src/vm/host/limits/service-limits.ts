@@ -1,10 +1,11 @@
 /** Limits of services, as far as the host offers them. Main thread. */
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import writeFileAtomic from 'write-file-atomic';
 import { errorText } from '../../../lib/errors.ts';
+import { readBounded } from '../../../lib/files.ts';
+import { MAX_BYTES } from '../../../protocol/input.ts';
 import type { Service } from '../../../protocol/service.ts';
 import type { HomePaths } from '../../../state/paths.ts';
 import { endScope, killMembers, makeCgroup, openPlaces, removeCgroup, writeSettings } from './cgroup.ts';
@@ -188,7 +189,7 @@ export class ServiceLimits {
 
   /** Without a record, a service has no limits. */
   async #read(service: string): Promise<LimitRecord> {
-    const text = await readFile(this.#paths.vm(service).limits, 'utf8').catch(() => '');
+    const text = await readBounded(this.#paths.vm(service).limits, MAX_BYTES.record).catch(() => '');
     const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), RecordSchema), text);
     return parsed.success ? parsed.output : { cgroups: [], notes: [], open_files: null, memory_bytes: null };
   }
