@@ -22,9 +22,13 @@ const TIMEOUT_MS = 300_000;
  * Runs the processes, `concurrency` at a time, with this process's options and environment, and prints what comes. The
  * result of a file without a test is `empty`.
  */
-export async function runProcesses(processes: readonly TestProcess[], concurrency: number): Promise<TestResult[]> {
+export async function runProcesses(
+  processes: readonly TestProcess[],
+  concurrency: number,
+  timeoutMs = TIMEOUT_MS,
+): Promise<TestResult[]> {
   const results: TestResult[] = [];
-  const events = run({ files: processes.map(({ entry }) => entry), concurrency, timeout: TIMEOUT_MS });
+  const events = run({ files: processes.map(({ entry }) => entry), concurrency, timeout: timeoutMs });
   events.on('test:pass', (data) => {
     // Node reports a process without a test as a test of its file's name that passed.
     const isProcess = data.nesting === 0 && data.name === data.file;

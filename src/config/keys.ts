@@ -307,7 +307,7 @@ export const SERVICE_KEYS = {
     DEFAULT_RESTART_SETTINGS.reset_ms,
     { field: 'restart.reset_ms', inherited: true, onlyWith: 'restarts' },
   ),
-  max_memory: optional('resident memory of its process at which it is restarted', amount.HostMemory, {
+  max_memory: optional('resident memory of its processes at which it is restarted', amount.HostMemory, {
     field: 'restart.max_memory_bytes',
     inherited: true,
     unset: NO_LIMIT,
