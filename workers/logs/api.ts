@@ -167,7 +167,7 @@ export function createLogs(options: LogsOptions): LogsApi {
         );
       const removal = removeServiceFiles(logDir, service).finally(() => {
         removals.delete(service);
-        for (const reader of readers) for (const id of ids) reader.forget(id);
+        for (const reader of readers) reader.forget(service);
       });
       removals.set(service, removal);
       await removal;

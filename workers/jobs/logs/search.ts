@@ -2,6 +2,7 @@
  * Page of a search of log files. It goes backward for the last records that match, if the query has a tail, and then
  * forward to deliver them, until all is delivered or its time is over.
  */
+import { stripVTControlCharacters } from 'node:util';
 import { toWireError } from '../../../src/lib/errors.ts';
 import type { SearchLogsJob } from '../../../src/protocol/jobs.ts';
 import { recordText, recordTime } from '../../../src/protocol/log-files/formats.ts';
@@ -95,11 +96,22 @@ function makeLimits(): PageLimits {
   };
 }
 
+/** A text as a terminal would show it: without colours, each return of the carriage a line. Empty if that is the same. */
+function asShown(text: string): string[] {
+  if (!text.includes('\r') && !text.includes('\u001b')) return [];
+  return stripVTControlCharacters(text).split('\r');
+}
+
 /** Makes the test of a filter. It takes as long as the pattern does. Throws `SyntaxError` for an invalid pattern. */
 export function makeRecordTest(filter: LogFilter): RecordTest {
   const wantsTime = makeTimeTest(filter);
   const pattern = filter.grep && compilePattern(filter.grep);
-  return (bytes, from, to, time) => wantsTime(time) && (pattern === null || pattern.test(recordText(bytes, from, to)));
+  return (bytes, from, to, time) => {
+    if (!wantsTime(time)) return false;
+    if (pattern === null) return true;
+    const text = recordText(bytes, from, to);
+    return pattern.test(text) || asShown(text).some((line) => pattern.test(line));
+  };
 }
 
 /**

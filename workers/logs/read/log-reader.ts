@@ -66,6 +66,8 @@ export class LogReader {
   readonly #followed = new Map<string, Followed>();
   /** Streams that may have undelivered records, and how far they are written. */
   readonly #tracks = new Map<string, StreamEnd>();
+  /** Services that were removed and have printed nothing since. */
+  readonly #removed = new Set<string>();
   #isFinishing = false;
   #wake: () => void = () => {};
   #cancelEnd: () => void = () => {};
@@ -86,11 +88,22 @@ export class LogReader {
     const { query } = this.#options;
     if (!query.follow || !selectsStream(query, id)) return;
     this.#tracks.set(streamKey(id), { id, end });
+    this.#removed.delete(id.service);
     this.#wake();
   }
 
-  /** Tells that the files of the stream were removed; new ones start at the first number. */
-  forget(id: StreamId): void {
+  /**
+   * Tells that the files of the service were removed; new ones start at the first number. A query that names services
+   * ends with the last of them.
+   */
+  forget(service: string): void {
+    for (const stream of STREAM_NAMES) this.#forgetStream({ service, stream });
+    const { services } = this.#options.query;
+    this.#removed.add(service);
+    if (services.length > 0 && services.every((name) => this.#removed.has(name))) this.finish();
+  }
+
+  #forgetStream(id: StreamId): void {
     const key = streamKey(id);
     this.#tracks.delete(key);
     this.#followed.get(key)?.cursor.abandon();

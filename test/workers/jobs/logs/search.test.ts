@@ -203,4 +203,8 @@ test('a pattern is a JavaScript regular expression with the flag u, and has no s
   assert.deepEqual(match('\\p{Lu}', 'ü'), [false, false]);
   assert.deepEqual(match('Ü', 'ü', true), [true, true]);
   assert.deepEqual(match('b', 'abc'), [true, true]);
+  // As a terminal shows it, and as it is.
+  assert.deepEqual(match('^Ready$', '\u001b[1;32mReady\u001b[0m\r'), [true, true]);
+  assert.deepEqual(match('^done$', '10 %\r50 %\rdone'), [true, true]);
+  assert.deepEqual(match('\\[32mReady', '\u001b[32mReady'), [true, true]);
 });

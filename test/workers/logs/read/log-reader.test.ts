@@ -316,6 +316,36 @@ test('a slow follower forgets removed logs and gets the new ones whole', async (
   );
 });
 
+test('a follower of named services ends with the removal of the last of them', async (t) => {
+  const logs = await startLogs(t);
+  for (const name of ['web', 'db']) {
+    const source = await logs.open(name, 'stdout');
+    await source.write(`from ${name}\n`);
+    await source.end();
+    await logs.log.next('stream-ended');
+  }
+  const both = await read(t, logs.api, { services: ['web', 'db'], follow: true });
+  const filtered = await read(t, logs.api, {
+    services: ['web'],
+    follow: true,
+    filter: { sinceMs: null, untilMs: null, grep: { source: 'from', ignoreCase: false } },
+  });
+  const all = await read(t, logs.api, { follow: true });
+  await logs.api.removeLogs('web');
+  assert.match(await filtered.ended(), /from web\n$/);
+  const again = await logs.open('web', 'stdout');
+  await again.write('web again\n');
+  await both.until(({ text }) => text.endsWith('web again\n'));
+  await again.end();
+  await logs.log.next('stream-ended');
+  await logs.api.removeLogs('db');
+  await logs.api.removeLogs('web');
+  await both.ended();
+  const later = await logs.open('later', 'stdout');
+  await later.write('later\n');
+  await all.until(({ text }) => text.endsWith('later\n'));
+});
+
 test('a follower gets a long record unbroken while another stream writes many records', async (t) => {
   const logs = await startLogs(t);
   const { stuck, source } = await startStuck(t, logs);
