@@ -2,6 +2,7 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { errorCode, fromWireError, MonocoreError } from '../lib/errors.ts';
 import { deferred } from '../lib/promises.ts';
+import { KIB } from '../lib/units.ts';
 import type { SearchLogsJob } from '../protocol/jobs.ts';
 import type { LogQuery, LogReadEvent } from '../protocol/log-files/queries.ts';
 import type { LogsApi, SearchEvent } from '../protocol/logs.ts';
@@ -42,11 +43,31 @@ export async function readLogs(
   }
 }
 
-/** The records of `query` without their newlines, all in memory. Throws as {@link readLogs}. */
+/** Limit for a record that is kept for people; a longer one ends in `…`. A line of a guest may have megabytes. */
+const MAX_RECORD_BYTES = 4 * KIB;
+
+/** The records of `query` without their newlines, in memory, each cut to a few KiB. Throws as {@link readLogs}. */
 export async function readLines(api: Remote<LogsApi>, query: LogQuery): Promise<string[]> {
-  const chunks: Uint8Array[] = [];
-  await readLogs(api, query, (bytes) => chunks.push(bytes.slice()));
-  return Buffer.concat(chunks).toString('utf8').split('\n').slice(0, -1);
+  const lines: string[] = [];
+  let pieces: Buffer[] = [];
+  let leftBytes = MAX_RECORD_BYTES;
+  const take = (piece: Buffer): void => {
+    if (piece.length > leftBytes) pieces.push(Buffer.from(piece.subarray(0, leftBytes)), Buffer.from('…'));
+    else pieces.push(Buffer.from(piece));
+    leftBytes -= piece.length;
+  };
+  await readLogs(api, query, (bytes) => {
+    let rest = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    for (let end = rest.indexOf(10); end !== -1; end = rest.indexOf(10)) {
+      if (leftBytes > 0) take(rest.subarray(0, end));
+      lines.push(Buffer.concat(pieces).toString());
+      pieces = [];
+      leftBytes = MAX_RECORD_BYTES;
+      rest = rest.subarray(end + 1);
+    }
+    if (leftBytes > 0) take(rest);
+  });
+  return lines;
 }
 
 /**

@@ -222,10 +222,14 @@ export function finish(
   return afterRun(service, ended, service.actual, now, rules);
 }
 
+/** Panics of a kernel that has too little memory: it says so, or has not unpacked the files that it boots from. */
+const MEMORY_PANIC = /memory|unable to mount root fs|no working init/i;
+
 /** Adds the kernel's panic line. Where there is no panic device, that line is the only sign of a panic. */
 function explainCrash(failure: Failure | null, panic: string | null): Failure | null {
   if (failure === null || panic === null || !CRASHES.includes(failure.reason)) return failure;
-  return { reason: 'guest-panic', message: `the guest's kernel panicked: ${panic}` };
+  const remedy = MEMORY_PANIC.test(panic) ? '; give it more ram' : '';
+  return { reason: 'guest-panic', message: `the guest's kernel panicked: ${panic}${remedy}` };
 }
 
 /** Concludes a run, and schedules the next one where there is one. */

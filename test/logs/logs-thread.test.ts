@@ -15,8 +15,10 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { listDescriptors } from '../../src/lib/proc.ts';
+import { MIB } from '../../src/lib/units.ts';
 import { LogThread } from '../../src/logs/logs-thread.ts';
 import type { StreamName } from '../../src/protocol/log-files/names.ts';
+import { DEFAULT_LOG_SETTINGS } from '../../src/protocol/log-settings.ts';
 import { openChildEnd, openReadEnd } from '../../src/vm/host/fifos.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { gate } from '../helpers/fakes/fake-context.ts';
@@ -262,6 +264,23 @@ test('the last lines are those since a given time, oldest first', async (t) => {
   assert.deepEqual(await since('2999-01-01T00:00:00.000Z'), []);
   await logs.removeLogs('web');
   assert.deepEqual(readdirSync(join(dir, 'log')), []);
+});
+
+test('a last line is cut: a guest decides how long it is', async (t) => {
+  const { dir, logs } = await startLogThread(t);
+  const { streams, childEnds, close, reopen } = await openStreams(t, dir);
+  const ended = gate();
+  const settings = { ...DEFAULT_LOG_SETTINGS, max_line_bytes: MIB };
+  await logs.capture('web', streams, { reopen, onEnded: ended.open, onStalled }, settings);
+  writeSync(childEnds[0]!, `short\n${'x'.repeat(MIB / 2)}\nlast\n`);
+  close();
+  await ended.opened;
+  const lines = await logs.lastLines('web', ['stdout'], 3, '2000');
+  assert.deepEqual(
+    lines.map((line) => line.replace(PREFIX, '')).map((line) => (line.length > 10 ? 'long' : line)),
+    ['short', 'long', 'last'],
+  );
+  assert.deepEqual([lines[1]!.length, lines[1]!.slice(-2)], [4097, 'x…']);
 });
 
 test('a stop writes everything, ends the worker and leaves no descriptor', async (t) => {

@@ -398,6 +398,24 @@ test('a panic of the guest explains a VM that ended unexpectedly, but no other f
   assert.equal(late.status === 'Failed' && late.reason, 'boot-timeout');
 });
 
+test('a panic for lack of memory says what helps', () => {
+  const message = (panic: string) => {
+    const ended: MachineEvent = { type: 'process-ended', exit: EXIT, reason: 'guest-panic' };
+    const end = follow(started(), ended, { type: 'streams-ended' }, { type: 'inspected', lastLines: [], panic });
+    return end.status === 'Failed' ? end.error : null;
+  };
+  for (const panic of [
+    'Kernel panic - not syncing: System is deadlocked on memory',
+    'Kernel panic - not syncing: Out of memory: compulsory panic_on_oom is enabled',
+    'Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)',
+    'Kernel panic - not syncing: No working init found.',
+  ]) {
+    assert.equal(message(panic), `the guest's kernel panicked: ${panic}; give it more ram`);
+  }
+  const other = 'Kernel panic - not syncing: sysrq triggered crash';
+  assert.equal(message(other), `the guest's kernel panicked: ${other}`);
+});
+
 test('a command that the guest killed for lack of memory is told apart from any other kill', () => {
   const end: MachineEvent[] = [{ type: 'process-ended', exit: EXIT }, { type: 'streams-ended' }, INSPECTED];
   const exited = (oomKilled: boolean) =>
