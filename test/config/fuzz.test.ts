@@ -180,7 +180,7 @@ test('configs that are generated to be valid are valid', () => {
   const names = fc.uniqueArray(name, { minLength: 1, maxLength: 8 });
   const condition = fc.constantFrom('started', 'healthy', 'completed');
   const text = fc
-    .tuple(names, fc.integer({ min: 1, max: 4 }), fc.integer({ min: 96, max: 4096 }), condition)
+    .tuple(names, fc.integer({ min: 1, max: 4 }), fc.integer({ min: 112, max: 4096 }), condition)
     .map(([all, cpus, ram, when]) =>
       all
         .map((own, index) => {

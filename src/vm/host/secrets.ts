@@ -8,7 +8,7 @@ import type { Secret, Service } from '../../protocol/service.ts';
 
 /** Limit for one secret: a key or a password. Volumes are for larger data. */
 export const MAX_SECRET_BYTES = 512 * 1024;
-/** Limit for all secrets of a service: they take the guest's memory, which may be as little as 96 MiB. */
+/** Limit for all secrets of a service: they take the guest's memory, which may be as little as 112 MiB. */
 export const MAX_SECRETS_BYTES = 8 * 2 ** 20;
 
 /** A secret that was read. */

@@ -189,9 +189,9 @@ describe('values of a service', () => {
   const valid: [line: string, key: 'cpus' | 'ram_mib' | 'stop_timeout_ms' | 'workdir', value: unknown][] = [
     ['cpus = 1', 'cpus', 1],
     ['cpus = 4', 'cpus', 4],
-    ['ram = 96', 'ram_mib', 96],
+    ['ram = 112', 'ram_mib', 112],
     ['ram = 4096', 'ram_mib', 4096],
-    ['ram = "96MiB"', 'ram_mib', 96],
+    ['ram = "112MiB"', 'ram_mib', 112],
     ['ram = "4 GiB"', 'ram_mib', 4096],
     ['ram = "512MB"', 'ram_mib', 488],
     ['stop_timeout = 0', 'stop_timeout_ms', 0],
@@ -222,11 +222,11 @@ describe('values of a service', () => {
     ['cpus = nan', '4:8 service[0].cpus: must be an integer, not NaN'],
     ['cpus = "2"', '4:8 service[0].cpus: must be an integer, not a string'],
     ['cpus = 99999999999999999999', '4:8 service[0].cpus: must be an integer, not a number this large'],
-    ['ram = 95', '4:7 service[0].ram: is too little for a kernel to boot'],
+    ['ram = 111', '4:7 service[0].ram: is too little for a kernel to boot'],
     ['ram = -1', '4:7 service[0].ram: is too little for a kernel to boot'],
     ['ram = 4097', '4:7 service[0].ram: is more than the 4096 MiB that this host has'],
     ['ram = 128.5', '4:7 service[0].ram: must be a whole number of MiB'],
-    ['ram = "95.9MiB"', '4:7 service[0].ram: is too little for a kernel to boot'],
+    ['ram = "111.9MiB"', '4:7 service[0].ram: is too little for a kernel to boot'],
     ['ram = "1TiB"', '4:7 service[0].ram: is more than the 4096 MiB that this host has'],
     ['ram = "256"', '4:7 service[0].ram: is not a size with a unit'],
     ['ram = "plenty"', '4:7 service[0].ram: is not a size with a unit'],
@@ -275,7 +275,7 @@ describe('values of a service', () => {
 
   test('a problem says what was expected', () => {
     const [problem] = problemsOf(serviceText('ram = "plenty"'));
-    assert.equal(problem?.expected, 'MiB or a size such as "256MiB", from 96 to 4096 MiB');
+    assert.equal(problem?.expected, 'MiB or a size such as "256MiB", from 112 to 4096 MiB');
   });
 });
 

@@ -42,6 +42,14 @@ test('anything else that a guest says means nothing', () => {
   for (const line of lines) assert.equal(parseGuestMessage(line), null, line);
 });
 
+test('texts of a guest are cut', () => {
+  const long = 'y'.repeat(60_000);
+  const failed = parseGuestMessage(`failed ${long}`);
+  const probed = parseGuestMessage(`probed 0af9 1 ${long}`);
+  assert.ok(failed?.type === 'failed' && failed.reason.length === 1000);
+  assert.ok(probed?.type === 'probed' && probed.answer.text.length === 1000);
+});
+
 test('a new connection asks for the state, garbage in between is harmless', async (t) => {
   const server = await startUnixServer(t);
   const messages: GuestMessage[] = [];

@@ -124,6 +124,24 @@ test('a machine that hangs is examined: the places of its processors, several ti
   assert.equal(await examined, `its processors are at ${places.join('; ')}`);
 });
 
+test('a QEMU that floods its monitor is killed', async (t) => {
+  const server = await startUnixServer(t);
+  let kills = 0;
+  const monitor = new MachineMonitor(
+    server.path,
+    () => {
+      kills += 1;
+    },
+    () => {},
+  );
+  t.after(() => monitor.qmp.close());
+  const peer = await server.connection(0);
+  peer.on('error', () => {});
+  peer.write('{"event": "NOISE"}\n'.repeat(20_000));
+  await eventually('the kill', () => kills > 0);
+  assert.equal(kills, 1);
+});
+
 test('a QEMU that was never heard is not waited for', async (t) => {
   const server = await startUnixServer(t, { listening: false });
   const watch = new MachineMonitor(
