@@ -1,5 +1,5 @@
 /** The context of a command: the home, the output, and a way to the daemon. */
-import { readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { MonocoreError } from '../lib/errors.ts';
 import { packageVersion } from '../lib/package-info.ts';
 import type { ServiceStatus } from '../protocol/service.ts';
@@ -23,7 +23,7 @@ export interface CliContext {
 
 /**
  * @param home value of `--home`
- * @throws MonocoreError `HomeUnusable` for a file, and when the path is too long for the daemon's socket
+ * @throws MonocoreError `HomeUnusable` when the path is too long for the daemon's socket: the kernel would cut it off
  */
 export function createContext(home: string | undefined): CliContext {
   const paths = new HomePaths(resolveHome(home));
@@ -32,9 +32,6 @@ export function createContext(home: string | undefined): CliContext {
       'HomeUnusable',
       `the home ${paths.home} is too long: a unix socket's path has at most ${MAX_SOCKET_PATH_BYTES} bytes; use a shorter --home`,
     );
-  }
-  if (statSync(paths.home, { throwIfNoEntry: false })?.isDirectory() === false) {
-    throw new MonocoreError('HomeUnusable', `the home ${paths.home} is not a folder; choose another with --home`);
   }
   const [stdout, stderr] = [process.stdout, process.stderr].map(safeOutput) as [NodeJS.WriteStream, NodeJS.WriteStream];
   return { paths, stdout, stderr, colors: colorsFor(stdout) };
@@ -61,8 +58,12 @@ export async function connect(
   policy: StartPolicy,
   isQuestion = false,
 ): Promise<DaemonClient | null> {
+  const { home } = context.paths;
+  if (existsSync(home) && !statSync(home).isDirectory()) {
+    throw new MonocoreError('HomeUnusable', `the home ${home} is not a folder; choose another with --home`);
+  }
   const client = new DaemonClient(context.paths.socket);
-  const unit = findInstalledUnit(context.paths.home);
+  const unit = findInstalledUnit(home);
   let status = (await askStatus(client)) ?? (unit && (await awaitUnit(unit, client)));
   if (!status && !wantsDaemon(context.paths, policy)) return null;
   if (!status && unit && isQuestion) return null;
