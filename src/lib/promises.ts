@@ -49,3 +49,20 @@ export async function pollUntil(
   }
   return true;
 }
+
+/** Interval and longest time of {@link untilDone}. */
+const RETRY_INTERVAL_MS = 250;
+const RETRY_TIMEOUT_MS = 10_000;
+
+/** Calls `action` until it does not throw, for 10 s at most: no descriptor may be free for a while. False after that. */
+export function untilDone(action: () => void): Promise<boolean> {
+  const isDone = (): boolean => {
+    try {
+      action();
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  return pollUntil(isDone, RETRY_INTERVAL_MS, RETRY_TIMEOUT_MS);
+}

@@ -34,7 +34,7 @@ export class Registry {
     this.#supervisors.get(supervisor.name)?.removeAllListeners();
     this.#supervisors.set(supervisor.name, supervisor);
     supervisor.on('change', (service) => this.#onEvent({ type: 'service', service }));
-    this.#onEvent({ type: 'service', service: supervisor.status() });
+    supervisor.announce();
     return supervisor;
   }
 

@@ -255,6 +255,12 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     this.#context.report('error', `${this.name}: ${type} failed: ${errorText(error)}`, { err: error });
   }
 
+  /** Tells its status to a new listener, once. */
+  announce(): void {
+    this.#announced = null;
+    this.#emitChange();
+  }
+
   #emitChange(): void {
     const status = this.status();
     if (!isDeepStrictEqual(status, this.#announced)) this.emit('change', status);

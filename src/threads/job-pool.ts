@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import type { MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
-import { fromWireError, MonocoreError } from '../lib/errors.ts';
+import { errorText, fromWireError, MonocoreError } from '../lib/errors.ts';
 import type { ThreadStatus } from '../protocol/http.ts';
 import type { Job, JobOutcome, JobResult } from '../protocol/jobs.ts';
 import { entryUrl, type WorkerEntry } from './entry.ts';
@@ -50,6 +50,8 @@ interface JobOptions {
 /** Runs jobs off the main thread. Main thread only. */
 export class JobPool {
   readonly #pools = new Map<PoolName, Piscina>();
+  /** Errors of pools that could not start a thread, for example because no descriptor was free. */
+  readonly #failures = new WeakMap<Piscina, unknown>();
   #closed = false;
 
   /**
@@ -60,11 +62,14 @@ export class JobPool {
   async run<J extends Job>(job: J, { signal, ports = [] }: JobOptions = {}): Promise<JobResult<J>> {
     // Piscina would start threads again for a job after its end.
     if (this.#closed) throw new MonocoreError('Aborted', 'the daemon is ending');
-    const outcome: JobOutcome<JobResult<J>> = await this.#poolFor(job)
+    const pool = this.#poolFor(job);
+    const outcome: JobOutcome<JobResult<J>> = await pool
       .run(job, { transferList: [...ports], ...(signal ? { signal } : {}) })
-      .catch((cause: unknown) => {
+      .catch((reason: unknown) => {
         const code = signal?.aborted || this.#closed ? 'Aborted' : 'ThreadDied';
-        throw new MonocoreError(code, `the job ${job.type} did not end`, { cause });
+        const failure = this.#failures.get(pool);
+        const why = failure === undefined ? '' : `: ${errorText(failure)}`;
+        throw new MonocoreError(code, `the job ${job.type} did not end${why}`, { cause: failure ?? reason });
       });
     if ('error' in outcome) throw fromWireError(outcome.error);
     return outcome.result;
@@ -87,8 +92,16 @@ export class JobPool {
 
   #poolFor({ type }: Job): Piscina {
     const name = POOL_OF[type];
-    const pool = this.#pools.get(name) ?? createPool(name);
+    const known = this.#pools.get(name);
+    if (known) return known;
+    const pool = createPool(name);
     this.#pools.set(name, pool);
+    pool.on('error', (error) => {
+      // Its jobs would wait for ever; the next job gets another pool.
+      this.#failures.set(pool, error);
+      if (this.#pools.get(name) === pool) this.#pools.delete(name);
+      void pool.destroy();
+    });
     return pool;
   }
 }

@@ -247,18 +247,30 @@ test('services that ended under an earlier daemon are listed with their end', as
   assert.deepEqual([row!.name, row!.status, row!.exit_code], ['web', 'Stopped', 3]);
 });
 
-test('every change of a service is emitted in order', async () => {
-  const { orchestrator } = orchestrate();
-  const seen: string[] = [];
-  orchestrator.on('event', (event) => {
-    if (event.type === 'service') seen.push(event.service.status);
-  });
+test('every change of a service is emitted in order, and no end twice', async () => {
+  const follow = (orchestrator: Orchestrator) => {
+    const seen: string[] = [];
+    orchestrator.on('event', (event) => {
+      if (event.type === 'service') seen.push(`${event.service.status} ${event.service.detail ?? ''}`.trim());
+    });
+    return seen;
+  };
+  const { context, orchestrator } = orchestrate();
+  const seen = follow(orchestrator);
+  const start = ['Starting preparing', 'Starting booting', 'Started'];
+  const stop = ['Stopping stopping', 'Stopping reading the last output', 'Stopping powering off', 'Stopped'];
   await orchestrator.start(configOf([service('web')]));
   await orchestrator.stop();
-  assert.deepEqual(
-    seen.filter((status, index) => status !== seen[index - 1]),
-    ['Unstarted', 'Starting', 'Started', 'Stopping', 'Stopped'],
-  );
+  assert.deepEqual(seen, ['Unstarted', ...start, ...stop]);
+  await orchestrator.start(configOf([service('web')]));
+  assert.deepEqual(seen.slice(8), start);
+  await orchestrator.stop();
+
+  const leftovers = { left: [], lost: [], ended: [context.saved.at(-1)!] };
+  const later = await Orchestrator.open(Object.assign(new FakeContext({ obedient: true }), leftovers));
+  const seenLater = follow(later);
+  await later.start(configOf([service('web')]));
+  assert.deepEqual(seenLater, start);
 });
 
 test('a stop resolves when its run has ended, although the service was started again', async () => {

@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { errorCode } from '../../src/lib/errors.ts';
 import type { BuildInitramfsJob } from '../../src/protocol/jobs.ts';
 import { JobPool } from '../../src/threads/job-pool.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { writeProgram } from '../helpers/processes/program.ts';
+import { TYPESCRIPT_OPTIONS } from '../helpers/processes/typescript.ts';
 import { makeTempDir } from '../helpers/temp.ts';
 
 /** A job that takes long enough to be interrupted: its busybox does not answer before it is told to. */
@@ -97,4 +100,14 @@ test('image jobs have threads of their own and wait for no other job', async (t)
   assert.deepEqual(await pool.run({ type: 'list-images', imagesDir: join(dir, 'images') }), []);
   writeFileSync(release, '');
   await busy;
+});
+
+test('a job for which no thread can be started fails by name, and the next one runs', async (t) => {
+  const fixture = fileURLToPath(new URL('../fixtures/starved-pool.ts', import.meta.url));
+  const script = 'ulimit -n 100; exec "$@"';
+  const words = [process.execPath, ...TYPESCRIPT_OPTIONS, fixture, await makeTempDir(t)];
+  const { stdout, stderr } = spawnSync('/bin/sh', ['-c', script, 'sh', ...words], { encoding: 'utf8' });
+  const [starved, next] = JSON.parse(stdout || `["${stderr}"]`);
+  assert.match(starved, /^the job prune-logs did not end: .*EMFILE/);
+  assert.equal(next, 'done');
 });

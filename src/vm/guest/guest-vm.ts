@@ -1,6 +1,7 @@
 /** A running VM with a guest: one process of the host, and the guest's init behind its control port. */
 import { errorText } from '../../lib/errors.ts';
 import type { ProcessIdentity } from '../../lib/proc.ts';
+import { untilDone } from '../../lib/promises.ts';
 import type { GroupMember } from '../../protocol/network.ts';
 import type { ProbeResult } from '../../protocol/supervision.ts';
 import type { VmPaths } from '../../state/paths.ts';
@@ -150,8 +151,10 @@ export class GuestVm implements Instance {
     this.#control.close();
     this.#probes.close('the VM has ended');
     // The command may have ended while no daemon was connected.
-    const recorded = readExitRecord(this.#paths.exitRecord);
-    if (recorded.exit) this.#reportExit(recorded.exit, recorded.oomKilled);
+    await untilDone(() => {
+      const recorded = readExitRecord(this.#paths.exitRecord);
+      if (recorded.exit) this.#reportExit(recorded.exit, recorded.oomKilled);
+    });
     const found = await this.#findEndReason(exit, this.#askedToEnd);
     if (isRecordFull(this.#paths.exitRecord)) this.#offence ??= 'flooded its exit port';
     const end = this.#offence === null ? found : ({ reason: 'guest-flood', offence: this.#offence } as const);

@@ -1,6 +1,6 @@
 /** Exit record: a file in which the VM's side notes its end, for a daemon that was not there. */
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, writeFile } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { errorCode } from '../../lib/errors.ts';
 import { KIB, MIB } from '../../lib/units.ts';
@@ -41,8 +41,16 @@ export interface ExitRecord {
 
 const EMPTY: ExitRecord = Object.freeze({ commandPid: null, exit: null, oomKilled: false });
 
+/** First line of a record, so that it has space: on a full disk nobody would note that a command starts or ends. */
+const RESERVED = 'reserved\n';
+
+/** Makes a record whose writer is trusted. Throws the system's error. */
+export async function makeRecord(path: string): Promise<void> {
+  await writeFile(path, RESERVED, { mode: 0o600, flag: 'wx' });
+}
+
 /**
- * Makes an empty record of which its writer, which is not trusted, can fill no more than {@link MAX_RECORD_BYTES}. No file
+ * Makes a record of which its writer, which is not trusted, can fill no more than {@link MAX_RECORD_BYTES}. No file
  * that a process writes may exceed RLIMIT_FSIZE, so the record begins that far below the limit, behind a hole. The kernel
  * ends a process that writes on with SIGXFSZ, setrlimit(2).
  *
@@ -53,7 +61,7 @@ export async function makeBoundedRecord(path: string, largestBytes: number): Pro
   const start = Math.ceil(largestBytes / MIB) * MIB;
   const file = await open(path, 'wx', 0o600);
   try {
-    await file.truncate(start);
+    await file.write(RESERVED, start);
   } finally {
     await file.close();
   }
@@ -103,7 +111,7 @@ export class ExitRecordFile {
 }
 
 /**
- * Reads an exit record: lines `started <pid>` and `exit <status>` or `exit <status> oom`, of which only complete ones
+ * Reads an exit record: `reserved`, then lines `started <pid>` and `exit <status>` or `exit <status> oom`, of which only complete ones
  * count. A record that does not exist is an empty one.
  */
 export function readExitRecord(path: string): ExitRecord {

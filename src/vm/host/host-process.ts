@@ -34,10 +34,19 @@ export function adoptedProcess(identity: ProcessIdentity): HostProcess {
     identity,
     async exited() {
       await delay(POLL_INTERVAL_MS);
-      await pollUntil(() => !isRunning(identity), POLL_INTERVAL_MS);
+      await pollUntil(() => hasEnded(identity), POLL_INTERVAL_MS);
       return { code: null, signal: null };
     },
   };
+}
+
+/** False while that is not known, for example because no descriptor is free. */
+function hasEnded(identity: ProcessIdentity): boolean {
+  try {
+    return !isRunning(identity);
+  } catch {
+    return false;
+  }
 }
 
 /**

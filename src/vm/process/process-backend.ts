@@ -3,6 +3,7 @@ import { closeSync, constants, openSync, statSync, writeSync } from 'node:fs';
 import { chown } from 'node:fs/promises';
 import { errorText, MonocoreError } from '../../lib/errors.ts';
 import { type ProcessIdentity, signalProcess } from '../../lib/proc.ts';
+import { untilDone } from '../../lib/promises.ts';
 import type { StreamName } from '../../protocol/log-files/names.ts';
 import { DEFAULT_CPUS, DEFAULT_RAM_MIB, type Service } from '../../protocol/service.ts';
 import { CANCELLED, type ProbeResult } from '../../protocol/supervision.ts';
@@ -17,7 +18,7 @@ import type {
   PreparedInstance,
   VmProbe,
 } from '../backend.ts';
-import { type ExitRecord, readExitRecord } from '../host/exit-record.ts';
+import { type ExitRecord, makeRecord, readExitRecord } from '../host/exit-record.ts';
 import { HostBackend } from '../host/host-backend.ts';
 import { findAdopted, type HostProcess } from '../host/host-process.ts';
 import { checkUserMayRun, findUser } from '../host/limits/user.ts';
@@ -66,6 +67,7 @@ export class ProcessBackend extends HostBackend {
     const paths = this.host.paths.vm(service.name);
     const fifos = inheritedFifos(paths);
     await makeRuntimeFolder(paths, fifos, this.host.fifos);
+    await makeRecord(paths.exitRecord);
     // /dev/stdout opens the FIFO once more. The shim, the folder and everything else in it stay with the daemon's user.
     if (user) await Promise.all(STREAMS.map((stream) => chown(paths.fifo(stream), user.uid, user.gid)));
     const wanted = { memoryBytes: null, cpus: null, cpuShares: service.cpu_shares };
@@ -186,10 +188,10 @@ class SupervisedProcess implements Instance {
     }
   }
 
-  #onProcessExit(exit: Exit): void {
+  async #onProcessExit(exit: Exit): Promise<void> {
     this.#ended.abort();
-    this.#stopWatching();
-    killGroup(this.identity);
+    await untilDone(() => this.#stopWatching());
+    await untilDone(() => killGroup(this.identity));
     this.#onEvent({ type: 'process-ended', exit });
   }
 }

@@ -188,7 +188,7 @@ test('the exit record is written though the daemon is dead', async (t) => {
   writeFileSync(go, '');
   const record = paths.vm('web').exitRecord;
   await eventually('the record', () => readFileSync(record, 'utf8').includes('exit'));
-  assert.match(readFileSync(record, 'utf8'), /^started \d+\nexit 7\n$/);
+  assert.match(readFileSync(record, 'utf8'), /^reserved\nstarted \d+\nexit 7\n$/);
 });
 
 test('a command whose shim died while no daemon ran does not live on', async (t) => {
