@@ -1,19 +1,22 @@
 /** Does what was planned. */
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errorCode, errorText } from '../../src/lib/errors.ts';
 import type { CommandReply } from '../../src/protocol/api.ts';
 import type { Config } from '../../src/protocol/service.ts';
-import type { HomePaths } from '../../src/state/paths.ts';
+import type { HomePaths, VmPaths } from '../../src/state/paths.ts';
 import { listChildren } from '../helpers/processes/usage.ts';
 import type { DaemonHost } from './daemon-host.ts';
 import type { Findings } from './findings.ts';
 import type { KillList } from './kill-list.ts';
 import { findServiceProcesses } from './processes.ts';
-import { type Action, describeAction, type Victim } from './schedule.ts';
+import { type Action, type Damage, describeAction, type Victim } from './schedule.ts';
 import type { SmallDisk } from './small-disk.ts';
 import type { StartBook } from './start-book.ts';
+
+const NOBODY = 65_534;
 
 /** Objects of the actions. */
 interface ActorOptions {
@@ -39,6 +42,7 @@ export class Actor {
   #daemonTurn: Promise<void> = Promise.resolve();
   #diskTurn: Promise<void> = Promise.resolve();
   #clockOffsetMs = 0;
+  readonly #decoys: ChildProcess[] = [];
 
   constructor(options: ActorOptions) {
     this.#options = options;
@@ -56,6 +60,21 @@ export class Actor {
         return;
       case 'remove':
         this.#commands.add(this.#remove(action.service));
+        return;
+      case 'remove-during-start':
+        this.#command({ type: 'start', services: [action.service] });
+        this.#commands.add(delay(action.afterMs).then(() => this.#remove(action.service)));
+        return;
+      case 'damage-home':
+        this.#daemonTurn = this.#daemonTurn.then(() =>
+          this.#replaceDaemon(async () => {
+            await host.kill();
+            this.#damage(action.service, action.damage);
+          }, action.downMs),
+        );
+        return;
+      case 'decoy':
+        this.#decoys.push(startDecoy(this.#options.paths.vm(action.service)));
         return;
       case 'kill-service':
         this.#killService(action.service, action.victim);
@@ -213,6 +232,30 @@ export class Actor {
     rmSync(paths.vm(service).dir, { recursive: true, force: true });
   }
 
+  /** What the daemon does about it may end the service at once, and forgets its restarts. */
+  #damage(service: string, damage: Damage): void {
+    const { paths, kills, starts } = this.#options;
+    const parents = this.#processesOf(service);
+    const all = [...parents, ...parents.flatMap(listChildren)];
+    kills.addKilled(service, all);
+    kills.addFolderless(service, all);
+    starts.begin([service], null)();
+    const state = paths.stateFile(service);
+    if (damage === 'delete-state' || damage === 'delete-both') rmSync(state, { force: true });
+    if (damage === 'cut-state' && existsSync(state)) truncateSync(state, 100);
+    if (damage === 'delete-stream') rmSync(paths.vm(service).fifo('stdout'), { force: true });
+    if (damage === 'delete-both') rmSync(paths.vm(service).dir, { recursive: true, force: true });
+  }
+
+  /** Ends the decoys; those that have been ended by somebody else are findings. */
+  endDecoys(): void {
+    for (const decoy of this.#decoys) {
+      if (decoy.exitCode !== null || decoy.signalCode !== null)
+        this.#options.findings.complain(`a process of another user was ended: ${decoy.signalCode ?? decoy.exitCode}`);
+      decoy.kill('SIGKILL');
+    }
+  }
+
   #processesOf(service: string): number[] {
     return findServiceProcesses(this.#options.paths.runDir).get(service) ?? [];
   }
@@ -222,6 +265,12 @@ export class Actor {
     writeFileSync(`${clockFile}.new`, String(this.#clockOffsetMs));
     renameSync(`${clockFile}.new`, clockFile);
   }
+}
+
+/** A process of another user that looks like a helper of the service. */
+function startDecoy({ control, exitRecord }: VmPaths): ChildProcess {
+  const words = ['-c', 'sleep 100000', exitRecord, `--socket-path=${control}`];
+  return spawn('/bin/sh', words, { stdio: 'ignore', uid: NOBODY, gid: NOBODY, cwd: '/' });
 }
 
 function sendKill(pid: number): void {

@@ -31,7 +31,7 @@ const USAGE = `usage: npm run chaos -- [options]
   --services N   how many services, 20 by default
   --vms N        how many of them are microVMs, 2 by default; the others are plain processes
   --fake         fake machines in place of QEMU
-  --seed N       repeats the decisions of an earlier run
+  --seed N       repeats the decisions of an earlier run; the day of today by default
   --without TYPE leaves actions out: ${ACTION_TYPES.join(', ')}; may be repeated
   --dir DIR      where the home is made, ${tmpdir()} by default
   --json         the report as JSON`;
@@ -46,7 +46,7 @@ export function readChaosOptions(args: readonly string[]): CommandLine {
     services: { type: 'string', default: '20' },
     vms: { type: 'string', default: '2' },
     fake: { type: 'boolean', default: false },
-    seed: { type: 'string', default: String(Math.floor(Math.random() * MAX_SEED)) },
+    seed: { type: 'string', default: seedOfDay(new Date()) },
     without: { type: 'string', multiple: true, default: [] as string[] },
   } as const;
   const parse = () => parseArgs({ args: [...args], options });
@@ -61,4 +61,9 @@ export function readChaosOptions(args: readonly string[]): CommandLine {
       throw new Error(`--without ${unknown.join(', ')}: the actions are ${ACTION_TYPES.join(', ')}`);
     return { minutes, services, vms, fake, seed, dir, without: values.without as ActionType[], json };
   });
+}
+
+/** Another seed each day, the same for a whole day: `20261123`. */
+function seedOfDay(day: Date): string {
+  return day.toISOString().slice(0, 10).replaceAll('-', '');
 }

@@ -77,9 +77,15 @@ export function renderReport(report: ChaosReport): string {
       'violated invariants',
       violations.map(({ atMs, text }) => `${(atMs / 1000).toFixed(1)} s: ${text}`),
     ),
-    ...(keptIn === null ? [] : [`kept: ${keptIn}`]),
+    ...(keptIn === null ? [] : [`kept: ${keptIn}`, `to repeat it: ${renderCommand(options)}`]),
     `seed ${options.seed}: ${Object.entries(countFaults(report))
       .map(([what, count]) => `${count} ${what}`)
       .join(', ')}`,
   ].join('\n');
+}
+
+function renderCommand({ seed, minutes, services, vms, fake, without }: ChaosOptions): string {
+  const others = [...(fake ? ['--fake'] : []), ...without.map((type) => `--without ${type}`)];
+  const words = [`--seed ${seed}`, `--minutes ${minutes}`, `--services ${services}`, `--vms ${vms}`, ...others];
+  return `npm run chaos -- ${words.join(' ')}`;
 }

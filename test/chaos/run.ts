@@ -89,7 +89,11 @@ class ChaosRun {
     this.#fleet = makeFleet(options.services, options.vms, dir, (name) => join(ledgerDir, name));
     for (const type of options.without) this.#leftOut[type] = 'it was not wanted';
     if (typeof disk === 'string') this.#leftOut['fill-disk'] = disk;
-    if (this.#passing.length === 0) this.#leftOut.remove = 'there are too few plain processes';
+    if (this.#passing.length === 0) {
+      for (const type of ['remove', 'remove-during-start', 'damage-home'] as const)
+        this.#leftOut[type] = 'there are too few plain processes';
+    }
+    if (process.getuid?.() !== 0) this.#leftOut.decoy = 'only root runs programs of another user';
     this.#findings = new Findings(join(dir, 'chaos.log'));
     const common = { paths: this.#paths, findings: this.#findings, starts: this.#starts };
     const clockFile = join(dir, 'clock');
@@ -209,6 +213,7 @@ class ChaosRun {
     await this.#monitor.stop();
     await this.#actor.finish(SETTLE_TIMEOUT_MS);
     await this.#host.end({ leaveRunning: false });
+    this.#actor.endDecoys();
   }
 
   async #report(plan: readonly PlannedAction[]): Promise<Omit<ChaosReport, 'keptIn'>> {

@@ -4,6 +4,10 @@ import type { SeededRandom } from './random.ts';
 /** Which process of a service is killed: its command, the process above that, or all of its group; a VM has only one. */
 export type Victim = 'command' | 'parent' | 'group';
 
+/** Damages of a service's files: a state file that is missing or cut off, a stream or the whole folder that is missing. */
+const DAMAGES = ['delete-state', 'cut-state', 'delete-stream', 'delete-both'] as const;
+export type Damage = (typeof DAMAGES)[number];
+
 /** Threads of the daemon that crash, by name, and the process that starts all others. */
 const THREADS = ['logs', 'metrics', 'api', 'jobs', 'spawner'] as const;
 
@@ -14,6 +18,12 @@ export type Action =
   | { readonly type: 'stop' | 'restart'; readonly services: readonly string[]; readonly timeoutMs: number | null }
   /** It is stopped and forgotten with all that it printed, then started anew. */
   | { readonly type: 'remove'; readonly service: string }
+  /** It is started, and removed before it can be up; then it is started anew. */
+  | { readonly type: 'remove-during-start'; readonly service: string; readonly afterMs: number }
+  /** SIGKILL to the daemon, and the files of a service are damaged before the next one starts. */
+  | { readonly type: 'damage-home'; readonly downMs: number; readonly service: string; readonly damage: Damage }
+  /** Another user runs a program with a path of the service's runtime folder in its arguments. */
+  | { readonly type: 'decoy'; readonly service: string }
   | { readonly type: 'kill-service'; readonly service: string; readonly victim: Victim }
   | { readonly type: 'crash-thread'; readonly thread: (typeof THREADS)[number] }
   /** SIGKILL; the next daemon is started that much later. */
@@ -38,6 +48,9 @@ const WEIGHTS: Readonly<Record<ActionType, number>> = {
   stop: 12,
   restart: 10,
   remove: 3,
+  'remove-during-start': 3,
+  'damage-home': 3,
+  decoy: 1,
   'kill-service': 18,
   'crash-thread': 8,
   'kill-daemon': 5,
@@ -90,7 +103,7 @@ export function planActions(
 }
 
 function endsDaemon(type: ActionType): boolean {
-  return type === 'kill-daemon' || type === 'replace-daemon';
+  return type === 'kill-daemon' || type === 'damage-home' || type === 'replace-daemon';
 }
 
 function drawAction(random: SeededRandom, type: ActionType, services: readonly string[]): Action {
@@ -103,6 +116,12 @@ function drawAction(random: SeededRandom, type: ActionType, services: readonly s
       return { type, services: some(), timeoutMs: random.next() < 0.2 ? 0 : null };
     case 'remove':
       return { type, service: services.at(-1)! };
+    case 'remove-during-start':
+      return { type, service: services.at(-1)!, afterMs: random.between(0, 300) };
+    case 'damage-home':
+      return { type, service: services.at(-1)!, downMs: random.pick(DOWN_MS), damage: random.pick(DAMAGES) };
+    case 'decoy':
+      return { type, service: random.pick(services) };
     case 'kill-service':
       return { type, service: random.pick(services), victim: random.pick(['command', 'parent', 'group']) };
     case 'crash-thread':

@@ -46,12 +46,12 @@ const RESERVED = 'reserved\n';
 
 /** Makes a record whose writer is trusted. Throws the system's error. */
 export async function makeRecord(path: string): Promise<void> {
-  await writeFile(path, RESERVED, { mode: 0o600, flag: 'wx' });
+  await writeFile(path, RESERVED, { mode: 0o600 });
 }
 
 /**
- * Makes a record of which its writer, which is not trusted, can fill no more than {@link MAX_RECORD_BYTES}. No file
- * that a process writes may exceed RLIMIT_FSIZE, so the record begins that far below the limit, behind a hole. The kernel
+ * Makes a record of which its writer, which is not trusted, can fill no more than {@link MAX_RECORD_BYTES}. No file that
+ * a process writes may exceed RLIMIT_FSIZE, so the record begins that far below the limit, behind a hole. The kernel
  * ends a process that writes on with SIGXFSZ, setrlimit(2).
  *
  * @param largestBytes size of the largest other file that the process writes
@@ -111,8 +111,8 @@ export class ExitRecordFile {
 }
 
 /**
- * Reads an exit record: `reserved`, then lines `started <pid>` and `exit <status>` or `exit <status> oom`, of which only complete ones
- * count. A record that does not exist is an empty one.
+ * Reads an exit record: `reserved`, then lines `started <pid>` and `exit <status>` or `exit <status> oom`, of which only
+ * complete ones count. A record that does not exist is an empty one.
  */
 export function readExitRecord(path: string): ExitRecord {
   const file = new ExitRecordFile(path);

@@ -87,9 +87,13 @@ it('a disk keeps what was written before a stop, and what was synced before the 
 it('a guest waits while the host’s disk is full, and what it removes is room for the host again', async (t) => {
   const script = `
     trap 'go=1' USR1
-    head -c 6000000 /dev/urandom >/first && sync && echo first
-    rm /first && sync && echo removed
-    until [ "$go" ]; do sleep 0.1; done
+    await_leave() {
+      go=
+      echo "$1"
+      until [ "$go" ]; do sleep 0.1; done
+    }
+    head -c 6000000 /dev/urandom >/first && sync && await_leave first
+    rm /first && sync && await_leave removed
     head -c 12000000 /dev/urandom >/second && sync && echo second`;
   const host = await makeGuestHost(t);
   const small = await mountSmallDisk(t, 'size=10m');
@@ -98,8 +102,11 @@ it('a guest waits while the host’s disk is full, and what it removes is room f
   symlinkSync(small, dirname(image));
   const guest = await host.launch(scriptService('patient', script, { disk_mib: 64 }));
   const stdout = guest.read('stdout');
+  // On a loaded host a boot takes most of a minute, and random bytes the same.
+  await guest.event('job-started');
   await eventually('the first file', () => stdout.endsWith('first\n'));
   assert.ok(sizeOnHost() > 6_000_000);
+  guest.vm.signalJob('SIGUSR1');
   await eventually('its end', () => stdout.endsWith('removed\n'));
   await eventually('the image to shrink', () => sizeOnHost() < 2_000_000);
 

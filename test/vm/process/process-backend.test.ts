@@ -198,7 +198,7 @@ test('a command whose shim died while no daemon ran does not live on', async (t)
   t.after(() => signalProcess(identity, 'SIGKILL', 'group'));
   const record = paths.vm('web').exitRecord;
   const command = await eventually('the command', () => {
-    const pid = /^started (\d+)\n/.exec(readFileSync(record, { encoding: 'utf8', flag: 'a+' }))?.[1];
+    const pid = /^started (\d+)\n/m.exec(readFileSync(record, { encoding: 'utf8', flag: 'a+' }))?.[1];
     return pid !== undefined && readCommandLine(Number(pid)).startsWith('sleep') && Number(pid);
   });
   await daemon.kill();
