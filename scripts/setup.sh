@@ -105,6 +105,7 @@ missing_roles() {
   have_mkfs || printf 'e2fsprogs\tmkfs.ext4, which makes the disks of services\n'
   have_static_busybox || printf 'busybox-static\ta statically linked busybox, for the guests\n'
   have_virtiofsd || printf '%s\tvirtiofsd, which shares host folders with guests\n' "$(virtiofsd_package)"
+  have slirp4netns || printf 'slirp4netns\tslirp4netns, by which guests reach other hosts\n'
   [[ ! -f scripts/quickstart.sh ]] || have curl || printf 'curl\tcurl, for scripts/quickstart.sh\n'
 }
 

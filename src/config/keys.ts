@@ -369,7 +369,7 @@ const GROUP_KEYS = {
     field: null,
   }),
   local_only: defaulted(
-    'its guests reach each other and nothing else; with `false` they can go out, and reach what listens on 127.0.0.1 of the host as 10.0.2.2',
+    'its guests reach each other and nothing else; with `false` they reach other hosts, too, but no address of this one',
     type.scalar(type.Flag, 'true or false'),
     true,
   ),

@@ -23,7 +23,7 @@ import {
 } from '../vm/host/host-tools.ts';
 import { describeHostLimits } from '../vm/host/limits/host-limits.ts';
 import { identifyVirtiofsd } from '../vm/host/virtiofsd.ts';
-import { findJailKind, type JailKind } from '../vm/qemu/jail/jail.ts';
+import { findJailKind, findWayOut, type JailKind } from '../vm/qemu/jail/jail.ts';
 import { groupObstacle, preparePlatform } from '../vm/qemu/platform.ts';
 
 /** A VM needs about 20 descriptors of the daemon while it starts and 6 while it runs. */
@@ -197,7 +197,7 @@ const NO_JAIL_ADVICE =
 /** Checks the jail in which each QEMU runs. @param kind as a daemon that is started from here would find it */
 export async function checkJail(kind?: JailKind): Promise<Finding> {
   const { namespaces, obstacle } = kind ?? (await findJailKind());
-  const what = 'no capabilities, private mount, pid, ipc and uts namespaces';
+  const what = 'no capabilities, private mount, pid, ipc, uts and net namespaces';
   if (namespaces === 'host') return ok(`each QEMU has a user of its own, ${what}`);
   if (namespaces === 'user') return ok(`each QEMU has ${what}; as ${obstacle}, it has this user`);
   return warn(`QEMU sees the host as the daemon does: ${obstacle}`, NO_JAIL_ADVICE);
@@ -237,6 +237,7 @@ export async function runDoctor(home: string, limits: HostLimits = describeHostL
     ['file size', () => checkFileSize(limits)],
     ['cgroups', () => checkCgroups(limits)],
     ['jail', () => checkJail(), 'warning'],
+    ['way out', () => ok(`${findWayOut()}, for guests with local_only = false`), 'warning'],
     ['users', () => checkUsers()],
     ['memory', () => ok(`${formatSize(freemem())} of ${formatSize(totalmem())} free`)],
   ];

@@ -10,6 +10,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const FOLDERS = [
   'src/lib',
   'src/vm/process/shim',
+  'src/vm/qemu/jail',
   'src/vm/qemu/tsc',
   'workers/jobs/guest-image/run-as',
   'workers/spawner/launch',

@@ -125,6 +125,12 @@ export function findVirtiofsd(): string {
   return path ?? missing('virtiofsd, which rootfs and volumes need,', 'virtiofsd (qemu-system-common on Debian 12)');
 }
 
+/** Path of slirp4netns. @throws MonocoreError `ToolMissing` */
+export function findSlirp4netns(): string {
+  const path = findProgram('slirp4netns', ['/usr/bin', '/bin']);
+  return path ?? missing('slirp4netns, which local_only = false needs,', 'slirp4netns');
+}
+
 /** Path of setpriv, with which a process changes its user. @throws MonocoreError `ToolMissing` */
 export function findSetpriv(): string {
   return findProgram('setpriv', ['/usr/bin', '/bin']) ?? missing('setpriv, which user needs,', 'util-linux');

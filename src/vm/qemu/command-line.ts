@@ -24,6 +24,25 @@ export interface MachineFile {
 /** Descriptor of the first {@link MachineFile}; those up to 5 are inherited. */
 const FIRST_FD = 6;
 
+/** User network of a machine. */
+export interface MachineNetwork {
+  readonly address: string;
+  readonly ports: readonly Port[];
+  readonly localOnly: boolean;
+  /** True in a jail with a network of its own, which forwards the ports of the host to {@link listForwards}. */
+  readonly isPrivate: boolean;
+}
+
+/** TCP port of the host that the jail forwards to a port of 127.0.0.1 in its own network. */
+export interface Forward {
+  readonly address: string;
+  readonly host: number;
+  readonly inner: number;
+}
+
+/** Any port above those that need a capability: the network of a jail has no other programs. */
+const FIRST_INNER_PORT = 1024;
+
 /** Parameters of a machine. */
 export interface MachineSpec {
   readonly architecture: Architecture;
@@ -37,7 +56,7 @@ export interface MachineSpec {
   readonly tscKhz: number | null;
   readonly paths: VmPaths;
   /** Null: no network device. */
-  readonly network: { readonly address: string; readonly ports: readonly Port[]; readonly localOnly: boolean } | null;
+  readonly network: MachineNetwork | null;
   /** Ethernet address in the network of the group, whose frames go over {@link VmPaths.groupNetwork}; null for none. */
   readonly groupMac?: string | null;
   /** True when files of the host are shared through {@link VmPaths.share}. */
@@ -93,12 +112,23 @@ function renderUser({ user = null }: MachineSpec): string[] {
  */
 function renderNetwork({ network }: MachineSpec): string[] {
   if (!network) return [];
-  const forwards = network.ports
-    .filter(({ protocol }) => protocol === 'tcp')
-    .map(({ host, guest }) => `,hostfwd=tcp:${network.address}:${host}-:${guest}`)
-    .join('');
+  const forwards = tcpPorts(network).map(({ host, guest }, index) => {
+    const place = network.isPrivate ? `127.0.0.1:${FIRST_INNER_PORT + index}` : `${network.address}:${host}`;
+    return `,hostfwd=tcp:${place}-:${guest}`;
+  });
   const restrict = network.localOnly ? 'on' : 'off';
-  return ['-netdev', `user,id=net,restrict=${restrict}${forwards}`, '-device', 'virtio-net-device,netdev=net'];
+  return ['-netdev', `user,id=net,restrict=${restrict}${forwards.join('')}`, '-device', 'virtio-net-device,netdev=net'];
+}
+
+function tcpPorts({ ports }: MachineNetwork): Port[] {
+  return ports.filter(({ protocol }) => protocol === 'tcp');
+}
+
+/** Forwards of the jail. */
+export function listForwards({ network }: MachineSpec): Forward[] {
+  if (!network?.isPrivate) return [];
+  const { address } = network;
+  return tcpPorts(network).map(({ host }, index) => ({ address, host, inner: FIRST_INNER_PORT + index }));
 }
 
 /** QEMU listens again when the network worker, which comes and goes with the daemon, has disconnected. */

@@ -109,7 +109,15 @@ export async function testBoot(
   const paths = new VmPaths(dir);
   const output = await open(paths.fifo('console'), 'a');
   const spec = { ...machine, paths };
-  const rest = { files: listMachineFiles(spec), fileBytes: MIB, openFiles: null, user: null, dir };
+  const rest = {
+    files: listMachineFiles(spec),
+    forwards: [],
+    goesOut: false,
+    fileBytes: MIB,
+    openFiles: null,
+    user: null,
+    dir,
+  };
   const command = await jailCommand({ program: qemu, args: renderCommandLine(spec) }, paths.jail, { ...jail, ...rest });
   const stdio = ['ignore' as const, ...Array<number>(5).fill(output.fd)];
   const child = spawn(command.program, command.args, { stdio, env: {} });

@@ -21,7 +21,7 @@ import { makeRuntimeFolder, openReadEnds, prepareInstance } from '../host/runtim
 import { describeOmissions } from '../host/service-command.ts';
 import { describeLinks, findSharedFiles } from '../host/shared-files.ts';
 import { endStrayShare, guardAdoptedShare, shareFiles } from '../host/virtiofsd.ts';
-import { listMachineFiles, type MachineSpec, renderCommandLine } from './command-line.ts';
+import { listForwards, listMachineFiles, type MachineSpec, renderCommandLine } from './command-line.ts';
 import { type JailKind, jailCommand } from './jail/jail.ts';
 import { memoryLimitBytes } from './memory-limit.ts';
 import { MachineMonitor } from './monitor.ts';
@@ -150,7 +150,7 @@ export class QemuBackend extends HostBackend {
       cpus: service.cpus,
       ramMib: service.ram_mib,
       paths,
-      network: hasNetwork(request) ? { address, ports: service.ports, localOnly } : null,
+      network: hasNetwork(request) ? { address, ports: service.ports, localOnly, isPrivate: isJailed } : null,
       groupMac: groupIndex === null ? null : memberMac(groupIndex),
       share: files.length > 0,
       user: isJailed ? null : (user?.name ?? null),
@@ -162,6 +162,8 @@ export class QemuBackend extends HostBackend {
     const jailed = await jailCommand({ program: qemu, args: renderCommandLine(spec) }, paths.jail, {
       ...jail,
       files: listMachineFiles(spec),
+      forwards: listForwards(spec),
+      goesOut: !localOnly,
       fileBytes: await makeBoundedRecord(paths.exitRecord, largestBytes),
       openFiles: service.open_files,
       user,

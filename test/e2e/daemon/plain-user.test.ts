@@ -34,7 +34,7 @@ test('a plain user starts a VM from an image, which keeps its disk, and is told 
     assert.deepEqual(uids, Array(4).fill(String(user.uid)));
     const holding = readHolding(pid!);
     assert.deepEqual([holding.capabilities, holding.environment], [NO_CAPABILITIES, '']);
-    assert.deepEqual(holding.privateNamespaces, ['mnt', 'pid', 'ipc', 'uts', 'user']);
+    assert.deepEqual(holding.privateNamespaces, ['mnt', 'pid', 'ipc', 'uts', 'net', 'user']);
     assert.ok(holding.mounts.every(({ options }) => options.includes('ro')));
     await eventually('the guest to print its user', () => home.lines('app', 'stdout').at(-1) === '1001');
     await home.ok('stop', 'app');

@@ -22,7 +22,7 @@ it('each VM has a QEMU with a user of its own, and none holds more of the host t
     users.add(own);
     assert.deepEqual([holding.uids, holding.gids, holding.groups], [Array(4).fill(own), Array(4).fill(own), [own]]);
     assert.deepEqual([holding.capabilities, holding.noNewPrivs, holding.seccomp], [NO_CAPABILITIES, true, true]);
-    assert.deepEqual(holding.privateNamespaces, ['mnt', 'pid', 'ipc', 'uts']);
+    assert.deepEqual(holding.privateNamespaces, ['mnt', 'pid', 'ipc', 'uts', 'net']);
     assert.equal(holding.environment, '');
     const { core, files, fileBytes } = holding.limits;
     assert.deepEqual([core, files], [0, 300]);

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { listDescriptors } from '../../../src/lib/proc.ts';
 
-const NAMESPACES = ['mnt', 'pid', 'ipc', 'uts', 'user'] as const;
+const NAMESPACES = ['mnt', 'pid', 'ipc', 'uts', 'net', 'user'] as const;
 
 /** Fields of the same names in proc(5). */
 export interface Holding {

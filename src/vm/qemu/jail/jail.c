@@ -8,7 +8,9 @@
  *   read=PATH, write=PATH, append=PATH   open a file, `write` for reading, too, `append` makes it when it is missing
  *   listen=PATH, connect=PATH            open a unix socket
  *   open-files=N, file-bytes=N           RLIMIT_NOFILE and RLIMIT_FSIZE; none is raised above its hard limit
+ *   forward=ADDRESS:PORT:INNER           listen on a TCP port of the host for port INNER of 127.0.0.1 in the jail
  *   namespaces=host|user                 make private namespaces, as root of the host or of a user namespace of its own
+ *   way-out=PATH, unreachable=ADDRESS/MASK…   let slirp4netns, PATH, connect the network of the jail with the host's
  *   root=DIR                             place for a root that has nothing but what follows; any folder
  *   file=PATH, device=PATH               a file or folder of the host, read-only and at the same path, or a device
  *   user=own|N, group=own|N…             user and groups; the first group is the primary one
@@ -17,7 +19,10 @@
  * others. `own` is a number that no other running process of the host has: the pid, from a range of their own. The
  * environment is empty, all capabilities are gone, and nothing that is executed gets any back.
  *
- * With namespaces the jail stays as PROGRAM's parent: it ends with it and as it ended, passes signals on, and takes it along
+ * The network namespace has nothing but its own loopback interface and, with `way-out`, a way to other hosts: neither to
+ * the loopback addresses of this one, nor to those that are said to be unreachable.
+ *
+ * With namespaces the jail stays as PROGRAM's parent, and carries the bytes of the forwarded ports, see relay.h: it ends with it and as it ended, passes signals on, and takes it along
  * when it is killed. Its other child is process 1 of the pid namespace, which the kernel spares signals that must end
  * PROGRAM, such as that of a limit. Without namespaces the jail becomes PROGRAM. A step that fails
  * ends the jail with status 126 and a message with the number of the error, see errno(3). Without arguments it ends with
@@ -29,17 +34,21 @@
 #include <linux/capability.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
+#include <linux/in.h>
 #include <linux/limits.h>
 #include <linux/mount.h>
 #include <linux/prctl.h>
 #include <linux/resource.h>
 #include <linux/sched.h>
+#include <linux/signalfd.h>
+#include <linux/sockios.h>
 #include <linux/un.h>
 #include "freestanding.h"
+#include "relay.h"
 
 enum { FIRST_FD = 6, FAILED = 126, MAX_GROUPS = 64 };
 /* Constants that the kernel's headers for programs lack. */
-enum { AF_UNIX = 1, SOCKET_STREAM = 1, UMOUNT_DETACH = 2, WAIT_NOHANG = 1, TYPE_MASK = 0170000, TYPE_FOLDER = 0040000 };
+enum { AF_UNIX = 1, UMOUNT_DETACH = 2, WAIT_NOHANG = 1, TYPE_MASK = 0170000, TYPE_FOLDER = 0040000 };
 /* Users of jails: 0x4d000000 and the pid, which has at most 22 bits (PID_MAX_LIMIT in the kernel's threads.h). */
 enum { FIRST_USER = 0x4d000000 };
 
@@ -176,8 +185,115 @@ static void map_itself(const char *path, unsigned long id) {
   write_file(path, at);
 }
 
+/* Reads a dotted address; returns the character behind it. */
+static const char *read_address(const char *text, unsigned *address) {
+  unsigned char *bytes = (unsigned char *)address;
+  for (int at = 0; at < 4; at++) {
+    unsigned value = 0;
+    const char *first = text;
+    for (; *text >= '0' && *text <= '9' && value < 256; text++) value = value * 10 + (unsigned)(*text - '0');
+    if (text == first || value > 255 || (at < 3 && *text++ != '.')) fail("not an address: ", first, -EINVAL);
+    bytes[at] = (unsigned char)value;
+  }
+  return text;
+}
+
+/* Reads a port number behind a colon; returns the character behind it. */
+static const char *read_port(const char *text, unsigned *port) {
+  *port = 0;
+  if (*text++ != ':') fail("not a port: ", text, -EINVAL);
+  for (; *text >= '0' && *text <= '9' && *port < 65536; text++) *port = *port * 10 + (unsigned)(*text - '0');
+  return text;
+}
+
+/* Opens the ports while the network is still that of the host, to which the sockets belong for good. */
+static void listen_for_forwards(void) {
+  for (const char *word = next_word(0); word; word = next_word(word)) {
+    const char *value = value_of(word, "forward");
+    if (!value) continue;
+    unsigned address, port, inner;
+    const char *rest = read_port(read_port(read_address(value, &address), &port), &inner);
+    if (*rest || port > 65535 || inner > 65535) fail("not a forward: ", value, -EINVAL);
+    check(add_listener(address, port, inner), "cannot listen on ", value);
+  }
+}
+
+/* Arguments of ioctl(2) in netdevice(7) and the kernel's route.h; those headers need a C library. */
+struct interface_request { char name[16]; short flags, rest[11]; };
+struct route_request {
+  unsigned long unused;
+  struct sockaddr_in destination, gateway, mask;
+  unsigned short flags;
+  long rest[8];
+};
+enum { INTERFACE_UP = 1, ROUTE_UP = 1, ROUTE_REJECT = 0x200 };
+
+static void set_up_network(void) {
+  static struct interface_request request = {.name = "lo", .flags = INTERFACE_UP};
+  long fd = check(call(__NR_socket, FAMILY_INET, SOCKET_DATAGRAM, 0, 0), "no socket can be made", "");
+  check(call(__NR_ioctl, fd, SIOCSIFFLAGS, (long)&request, 0), "cannot set up ", "lo");
+  for (const char *word = next_word(0); word; word = next_word(word)) {
+    const char *value = value_of(word, "unreachable");
+    if (!value) continue;
+    static struct route_request route = {.flags = ROUTE_UP | ROUTE_REJECT};
+    route.destination.sin_family = route.mask.sin_family = FAMILY_INET;
+    const char *rest = read_address(value, &route.destination.sin_addr.s_addr);
+    if (*rest != '/' || *read_address(rest + 1, &route.mask.sin_addr.s_addr)) fail("not a network: ", value, -EINVAL);
+    long error = call(__NR_ioctl, fd, SIOCADDRT, (long)&route, 0);
+    if (error != -EEXIST) check(error, "cannot make unreachable: ", value);
+  }
+  call(__NR_close, fd, 0, 0, 0);
+}
+
+static void write_decimal(char *at, unsigned long number) {
+  unsigned long scale = 1;
+  while (number / scale >= 10) scale *= 10;
+  for (; scale > 0; scale /= 10) *at++ = '0' + number / scale % 10;
+  *at = 0;
+}
+
+/*
+ * The process that becomes slirp4netns leaves the jail before there is one, since it needs the network of the host, and
+ * all that it is told is the end of two pipes: that the namespaces are there, and that the jail has ended.
+ */
+static struct { int start[2], ready[2], life[2]; } slirp = {{-1, -1}, {-1, -1}, {-1, -1}};
+
+static void prepare_way_out(const char *program) {
+  static char jail[24], ready[24], life[24];
+  check(call(__NR_pipe2, (long)slirp.start, O_CLOEXEC, 0, 0), "no pipe can be made", "");
+  check(call(__NR_pipe2, (long)slirp.ready, 0, 0, 0), "no pipe can be made", "");
+  check(call(__NR_pipe2, (long)slirp.life, 0, 0, 0), "no pipe can be made", "");
+  write_decimal(jail, call(__NR_getpid, 0, 0, 0, 0));
+  write_decimal(ready, slirp.ready[1]);
+  write_decimal(life, slirp.life[0]);
+  if (check(call(__NR_clone, SIGCHLD, 0, 0, 0), "no process can be made", "") != 0) {
+    call(__NR_close, slirp.start[0], 0, 0, 0);
+    call(__NR_close, slirp.ready[1], 0, 0, 0);
+    call(__NR_close, slirp.life[0], 0, 0, 0);
+    return;
+  }
+  char nothing, *environment[] = {0};
+  char *words[] = {(char *)program, "--configure", "--disable-host-loopback", "--enable-sandbox", "--enable-seccomp",
+                   "--ready-fd", ready, "--exit-fd", life, jail, "tap0", 0};
+  call(__NR_close, slirp.start[1], 0, 0, 0);
+  call(__NR_close, slirp.life[1], 0, 0, 0);
+  if (call(__NR_read, slirp.start[0], (long)&nothing, 1, 0) != 1) end(FAILED);
+  /* It gets none of the program's files but the console, for its errors: what it tells of its work goes nowhere. */
+  for (int fd = 3; fd < slirp.start[0]; fd++) call(__NR_close, fd, 0, 0, 0);
+  call(__NR_dup3, 0, 1, 0, 0);
+  fail("cannot execute ", program, call(__NR_execve, (long)program, (long)words, (long)environment, 0));
+}
+
+static void open_way_out(const char *program) {
+  char nothing;
+  call(__NR_write, slirp.start[1], (long)"x", 1, 0);
+  if (call(__NR_read, slirp.ready[0], (long)&nothing, 1, 0) != 1) fail("no way out was made by ", program, -ENETDOWN);
+  call(__NR_close, slirp.start[1], 0, 0, 0);
+  call(__NR_close, slirp.ready[0], 0, 0, 0);
+}
+
 static void make_namespaces(const char *kind) {
-  long flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
+  long flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
   if (*kind == 'u') {
     long uid = call(__NR_getuid, 0, 0, 0, 0), gid = call(__NR_getgid, 0, 0, 0, 0);
     check(call(__NR_unshare, CLONE_NEWUSER, 0, 0, 0), "no user namespace can be made", "");
@@ -187,6 +303,7 @@ static void make_namespaces(const char *kind) {
   }
   check(call(__NR_unshare, flags, 0, 0, 0), "no private namespaces can be made", "");
   check(call(__NR_sethostname, (long)"jail", 4, 0, 0), "the host name cannot be set", "");
+  set_up_network();
 }
 
 /* Binds a file of the host below `root`, read-only, and makes the folders that lead to it. */
@@ -230,6 +347,13 @@ static void change_root(const char *root) {
     else if ((path = value_of(word, "device"))) bind(root, path, MS_NOEXEC);
   }
   check(call(__NR_chdir, (long)root, 0, 0, 0), "cannot enter ", root);
+  if (find("way-out")) {
+    /* The DNS server of slirp4netns. */
+    call(__NR_mkdirat, AT_FDCWD, (long)"etc", 0755, 0);
+    long fd = call(__NR_openat, AT_FDCWD, (long)"etc/resolv.conf", O_WRONLY | O_CREAT | O_CLOEXEC, 0444);
+    call(__NR_close, check(fd, "cannot make ", "etc/resolv.conf"), 0, 0, 0);
+    write_file("etc/resolv.conf", "nameserver 10.0.2.3\n");
+  }
   check(call(__NR_pivot_root, (long)".", (long)".", 0, 0), "the root cannot be changed to ", root);
   check(call(__NR_umount2, (long)".", UMOUNT_DETACH, 0, 0), "the host's root cannot be unmounted", "");
   check(call5(__NR_mount, 0, (long)"/", 0, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, 0),
@@ -271,19 +395,37 @@ static void drop_privileges(void) {
 
 static _Noreturn void execute(char **words) {
   char *environment[] = {0};
+  limit(RLIMIT_NOFILE, "open-files", find("open-files"));
   fail("cannot execute ", words[0], call(__NR_execve, (long)words[0], (long)words, (long)environment, 0));
 }
 
 /* Waits for the program, passes signals on to it, ends its process 1, and ends as it did. */
 static _Noreturn void attend(long program, long first, unsigned long *signals) {
   int status = 0;
+  long fd = call(__NR_signalfd4, -1, (long)signals, sizeof *signals, SFD_CLOEXEC);
   for (;;) {
-    long signal = call(__NR_rt_sigtimedwait, (long)signals, 0, 0, sizeof *signals);
-    if (signal > 0 && signal != SIGCHLD) call(__NR_kill, program, signal, 0, 0);
-    else if (call(__NR_wait4, program, (long)&status, WAIT_NOHANG, 0) == program) break;
+    struct signalfd_siginfo info;
+    relay_until(fd, spec, sizeof spec);
+    if (call(__NR_read, fd, (long)&info, sizeof info, 0) != sizeof info) continue;
+    if (info.ssi_signo != SIGCHLD) {
+      call(__NR_kill, program, info.ssi_signo, 0, 0);
+      continue;
+    }
+    long ended;
+    int cause = 0;
+    /* Without its way out, or its process 1, the program ends, too. */
+    while ((ended = call(__NR_wait4, -1, (long)&cause, WAIT_NOHANG, 0)) > 0) {
+      if (ended == program) status = cause;
+      else call(__NR_kill, program, SIGKILL, 0, 0);
+      if (ended == first) first = 0;
+      if (ended == program) goto over;
+    }
   }
-  call(__NR_kill, first, SIGKILL, 0, 0);
-  call(__NR_wait4, first, 0, 0, 0);
+over:
+  if (first) {
+    call(__NR_kill, first, SIGKILL, 0, 0);
+    call(__NR_wait4, first, 0, 0, 0);
+  }
   int cause = status & 0x7f;
   if (cause == 0) end(status >> 8 & 0xff);
   unsigned long none = 0;
@@ -292,10 +434,12 @@ static _Noreturn void attend(long program, long first, unsigned long *signals) {
   end(128 + cause);
 }
 
-/* Keeps one descriptor, and closes all others: the streams end with the program. */
-static void keep_only(long fd) {
-  call(__NR_dup3, fd, 0, O_CLOEXEC, 0);
-  close_from(1);
+/* Closes everything but two descriptors. */
+static void keep_only(int one, int two) {
+  int low = one < two ? one : two, high = one < two ? two : one;
+  for (int fd = 0; fd < high; fd++)
+    if (fd != low && !is_listener(fd)) call(__NR_close, fd, 0, 0, 0);
+  close_from(high + 1);
 }
 
 /*
@@ -307,12 +451,12 @@ static _Noreturn void execute_as_child(char **words) {
   int life[2];
   check(call(__NR_pipe2, (long)life, O_CLOEXEC, 0, 0), "no pipe can be made", "");
   call(__NR_rt_sigprocmask, SIG_BLOCK, (long)&all, (long)&inherited, sizeof all);
-  call5(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
   long first = check(call(__NR_clone, SIGCHLD, 0, 0, 0), "no process can be made", "");
   if (first == 0) {
     char nothing;
-    keep_only(life[0]);
-    while (call(__NR_read, 0, (long)&nothing, 1, 0) == -EINTR) {}
+    forget_listeners();
+    keep_only(life[0], life[0]);
+    while (call(__NR_read, life[0], (long)&nothing, 1, 0) == -EINTR) {}
     end(0);
   }
   long program = check(call(__NR_clone, SIGCHLD, 0, 0, 0), "no process can be made", "");
@@ -320,9 +464,11 @@ static _Noreturn void execute_as_child(char **words) {
     /* Its process group does not contain the jail. */
     call(__NR_setpgid, 0, 0, 0, 0);
     call(__NR_rt_sigprocmask, SIG_SETMASK, (long)&inherited, 0, sizeof inherited);
+    if (slirp.life[1] >= 0) call(__NR_close, slirp.life[1], 0, 0, 0);
     execute(words);
   }
-  keep_only(life[1]);
+  /* The streams end with the program. */
+  keep_only(life[1], slirp.life[1] < 0 ? life[1] : slirp.life[1]);
   attend(program, first, &all);
 }
 
@@ -333,11 +479,13 @@ static _Noreturn void run(long *stack) {
   close_from(FIRST_FD);
   read_spec(argv[1]);
   open_files();
-  limit(RLIMIT_NOFILE, "open-files", find("open-files"));
+  listen_for_forwards();
   limit(RLIMIT_FSIZE, "file-bytes", find("file-bytes"));
   limit(RLIMIT_CORE, "core", "0");
-  const char *namespaces = find("namespaces"), *root = find("root"), *user = find("user");
+  const char *namespaces = find("namespaces"), *root = find("root"), *user = find("user"), *way_out = find("way-out");
+  if (way_out) prepare_way_out(way_out);
   if (namespaces) make_namespaces(namespaces);
+  if (way_out) open_way_out(way_out);
   if (root) change_root(root);
   drop_bounding_set();
   if (user) change_user(user);

@@ -2,16 +2,16 @@
  * Jail of a VM process: QEMU keeps the descriptors of its files and sockets, and loses the rest of the host, see jail.c.
  * Main thread.
  */
-import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { errorText, MonocoreError } from '../../../lib/errors.ts';
-import { run } from '../../host/host-tools.ts';
+import { findSlirp4netns, run } from '../../host/host-tools.ts';
 import type { Command } from '../../host/limits/launcher.ts';
 import type { HostUser } from '../../host/limits/user.ts';
-import type { MachineFile } from '../command-line.ts';
+import type { Forward, MachineFile } from '../command-line.ts';
 
 /** Limit on the open files of a VM process without `open_files`: one for each connection of its user network. */
 const OPEN_FILES = 4096;
@@ -40,6 +40,9 @@ export interface JailSpec {
   /** Files and folders of the host that QEMU sees, read-only. */
   readonly visible: readonly string[];
   readonly devices: readonly string[];
+  readonly forwards: readonly Forward[];
+  /** True for a guest that may reach other hosts. */
+  readonly goesOut: boolean;
   /** Bytes of the largest file that QEMU may write, or make in memory. */
   readonly fileBytes: number;
   readonly openFiles: number | null;
@@ -56,7 +59,7 @@ export function findJail(): string {
   throw new MonocoreError('ToolMissing', `microVMs need x86-64 or aarch64; this host is ${process.arch}`);
 }
 
-/** Words of a specification, see jail.c. */
+/** Words of a specification, see jail.c. @throws MonocoreError `ToolMissing`, `StartFailed` for a guest that goes out */
 export function renderSpec(spec: JailSpec): string[] {
   const { namespaces } = spec.kind;
   const words = [
@@ -65,10 +68,37 @@ export function renderSpec(spec: JailSpec): string[] {
     `file-bytes=${spec.fileBytes}`,
   ];
   if (namespaces === 'none') return words;
+  words.push(...spec.forwards.map(({ address, host, inner }) => `forward=${address}:${host}:${inner}`));
+  if (spec.goesOut) words.push(`way-out=${findWayOut()}`, ...listUnreachable().map((net) => `unreachable=${net}`));
   words.push(`namespaces=${namespaces}`, `root=${spec.dir}`);
   words.push(...spec.visible.map((path) => `file=${path}`), ...spec.devices.map((path) => `device=${path}`));
   if (namespaces === 'host') words.push(...renderUser(spec));
   return words;
+}
+
+/**
+ * Networks that a guest which may go out cannot reach: link-local addresses, where clouds answer questions about their
+ * machines, and the addresses that this host has now. The loopback addresses of a jail are its own.
+ */
+function listUnreachable(): string[] {
+  const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  const outer = own.filter(({ family, internal }) => family === 'IPv4' && !internal);
+  return ['169.254.0.0/255.255.0.0', ...new Set(outer.map(({ address }) => `${address}/255.255.255.255`))];
+}
+
+/** Device by which slirp4netns gives a network to a jail. */
+const TUN = '/dev/net/tun';
+
+/** Path of slirp4netns. @throws MonocoreError `ToolMissing`, `StartFailed` when it could not work */
+export function findWayOut(): string {
+  const program = findSlirp4netns();
+  try {
+    accessSync(TUN, constants.R_OK | constants.W_OK);
+    return program;
+  } catch (cause) {
+    const message = `a guest with local_only = false has no way out: ${TUN} cannot be used: ${errorText(cause)}`;
+    throw new MonocoreError('StartFailed', `${message}; give the daemon's user access to it`, { cause });
+  }
 }
 
 /** QEMU opens the devices of its jail itself, as a member of their groups. */
@@ -102,7 +132,7 @@ export async function findJailKind(daemonUid = process.getuid?.()): Promise<Jail
     daemonUid === 0
       ? { namespaces: 'host', obstacle: null }
       : { namespaces: 'user', obstacle: 'the daemon does not run as root' };
-  const rest = { files: [], fileBytes: 0, openFiles: null, user: null };
+  const rest = { files: [], forwards: [], goesOut: false, fileBytes: 0, openFiles: null, user: null };
   try {
     const spec = { kind, visible: [jail], devices: listDevices(false), dir, ...rest };
     const { program, args } = await jailCommand({ program: jail, args: [] }, join(dir, 'jail'), spec);

@@ -3,7 +3,6 @@
  * host, so they take its connections; those to the jail are made in its own network. Bytes wait in the buffers of the
  * kernel only: they are looked at, sent, and then taken.
  */
-#include <linux/eventpoll.h>
 #include <linux/in.h>
 #include <linux/poll.h>
 #include <linux/tcp.h>

@@ -1,9 +1,11 @@
 /** The jail with a stand-in for a QEMU that its guest has taken over. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, chownSync, closeSync, mkdirSync, openSync, statSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { type AddressInfo, createConnection, createServer } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
@@ -14,6 +16,7 @@ import { findStaticBusybox } from '../../../../src/vm/host/host-tools.ts';
 import { type JailSpec, jailCommand, listDevices, renderSpec } from '../../../../src/vm/qemu/jail/jail.ts';
 import { eventually } from '../../../helpers/eventually.ts';
 import { emulator } from '../../../helpers/processes/test-program.ts';
+import { findFreePort } from '../../../helpers/servers/free-port.ts';
 import { defer, makeTempDir } from '../../../helpers/temp.ts';
 import { NO_CAPABILITIES, readHolding } from '../../../helpers/vm/jail-table.ts';
 
@@ -27,6 +30,8 @@ async function makeSpec(t: TestContext, changes: Partial<JailSpec> = {}): Promis
   return {
     kind: { namespaces: 'host', obstacle: null },
     files: [],
+    forwards: [],
+    goesOut: false,
     visible: [findStaticBusybox()],
     devices: listDevices(false),
     fileBytes: 1024 * 1024,
@@ -87,7 +92,7 @@ for (const kind of KINDS) {
     assert.deepEqual(holding.groups, namespaces === 'host' ? [own] : []);
     assert.deepEqual(holding.capabilities, NO_CAPABILITIES);
     assert.ok(holding.noNewPrivs);
-    const expected = ['mnt', 'pid', 'ipc', 'uts', ...(namespaces === 'user' ? ['user'] : [])];
+    const expected = ['mnt', 'pid', 'ipc', 'uts', 'net', ...(namespaces === 'user' ? ['user'] : [])];
     assert.deepEqual(holding.privateNamespaces, expected);
     assert.deepEqual(holding.limits, { core: 0, files: 77, fileBytes: spec.fileBytes });
     assert.deepEqual(
@@ -114,12 +119,18 @@ for (const kind of KINDS) {
     defer(t, () => server.close());
     await once(server, 'listening');
     chmodSync(socket, 0o777);
+    const web = createServer((connection) => connection.end('hello')).listen(0, '0.0.0.0');
+    defer(t, () => web.close());
+    await once(web, 'listening');
+    const { port } = web.address() as AddressInfo;
     const attempts: Readonly<Record<string, string>> = {
       'read the home': `cat ${secret}`,
       'list the home': `ls ${spec.dir}`,
       'climb out of the root': `cat ../../../../../../../..${secret}`,
       'read the list of users': 'cat /etc/passwd',
       'reach the socket of another VM': `nc local:${socket} </dev/null`,
+      'reach a port of the host': `nc -w 2 127.0.0.1 ${port} </dev/null`,
+      'reach another network': 'nc -w 2 192.0.2.1 80 </dev/null',
       'signal the daemon': `kill -0 ${process.pid}`,
       'signal another process': `kill -0 ${process.ppid}`,
       'see processes': `ls /proc/${process.pid}`,
@@ -201,4 +212,57 @@ test('a jail says which file is missing, and the other architecture has one, too
     const [program, ...args] = [...emulator(architecture), path];
     assert.deepEqual(await once(spawn(program!, args, { stdio: 'ignore' }), 'exit'), [0, null]);
   }
+});
+
+/** Asks for a port until it answers; resolves with everything that came. */
+async function ask(port: number, question: string | Buffer): Promise<Buffer> {
+  const socket = createConnection({ port, host: '127.0.0.9', allowHalfOpen: true });
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk) => chunks.push(chunk));
+  socket.end(question);
+  await once(socket, 'close');
+  return Buffer.concat(chunks);
+}
+
+for (const kind of KINDS) {
+  test(`a jail of kind ${kind.namespaces} carries bytes from a port of the host, and ends of them`, async (t) => {
+    const port = await findFreePort('tcp', '127.0.0.9');
+    const forwards = [{ address: '127.0.0.9', host: port, inner: 1024 }];
+    const spec = await makeSpec(t, { kind, forwards });
+    const busybox = findStaticBusybox();
+    await startJailed(t, spec, ['nc', '-ll', '-p', '1024', '-e', busybox, 'cat']);
+    // A connection that comes before the program listens is reset.
+    await eventually('the program to listen', async () => (await ask(port, 'x').catch(() => null))?.length === 1);
+    const large = randomBytes(5_000_000);
+    const answers = await Promise.all([large, 'small', ''].map((question) => ask(port, question)));
+    assert.ok(answers[0]!.equals(large));
+    assert.deepEqual(answers.slice(1).map(String), ['small', '']);
+  });
+}
+
+test('a port that is taken ends a jail with the reason', async (t) => {
+  const server = createServer().listen(0, '127.0.0.9');
+  defer(t, () => server.close());
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const spec = await makeSpec(t, { forwards: [{ address: '127.0.0.9', host: port, inner: 1024 }] });
+  const { code, stderr } = await runJailed(t, spec, 'true');
+  assert.deepEqual([code, stderr], [126, `monocore-jail: cannot listen on 127.0.0.9:${port}:1024: error 98\n`]);
+});
+
+test('a jail with a way out reaches no address of its host', async (t) => {
+  const spec = await makeSpec(t, { goesOut: true });
+  const server = createServer((connection) => connection.end('hello')).listen(0, '0.0.0.0');
+  defer(t, () => server.close());
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  const addresses = own.filter(({ family }) => family === 'IPv4').map(({ address }) => address);
+  const busybox = findStaticBusybox();
+  const tries = [...addresses, '127.0.0.9', '10.0.2.2', '169.254.169.254']
+    .map((address) => `${busybox} nc -w 2 ${address} ${port} </dev/null && echo "reached ${address}"`)
+    .join('\n');
+  const { stdout, stderr } = await runJailed(t, spec, `${tries}\n${busybox} ip route; cat /etc/resolv.conf`);
+  assert.doesNotMatch(stdout, /reached|hello/, stderr);
+  assert.match(stdout, /^default via 10\.0\.2\.2 dev tap0/m, stderr);
 });
