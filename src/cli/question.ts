@@ -6,8 +6,12 @@ import { createInterface } from 'node:readline/promises';
  *
  * @returns null at Ctrl-C
  */
-export async function confirm(question: string, output: NodeJS.WriteStream): Promise<boolean | null> {
-  const terminal = createInterface({ input: process.stdin, output });
+export async function confirm(
+  question: string,
+  output: NodeJS.WritableStream,
+  input: NodeJS.ReadableStream = process.stdin,
+): Promise<boolean | null> {
+  const terminal = createInterface({ input, output });
   const ended = new AbortController();
   let isInterrupted = false;
   terminal.on('SIGINT', () => {
