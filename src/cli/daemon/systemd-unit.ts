@@ -65,6 +65,8 @@ ${workingDir === null ? '' : `WorkingDirectory=${escapeSpecifiers(workingDir)}\n
 RestartSec=1s
 # Wrong usage does not improve with a restart.
 RestartPreventExitStatus=2
+# On a busy host it starts its threads and adopts its VMs slowly.
+TimeoutStartSec=5min
 # Counted from the daemon's last message: it asks for more time while its services stop.
 TimeoutStopSec=90s
 # VMs outlive a daemon that crashes or is replaced. SIGTERM makes it stop them${settings.leave_running ? ', except with --leave-running' : ''}.
