@@ -46,7 +46,7 @@ export const StopRequestSchema = v.pipe(
   }),
   v.check(
     ({ names, group, project = null, all }) => all === (names.length === 0 && group === null && project === null),
-    'names services, a group or a project, or says "all": true',
+    'it must name services, a group or a project, or say "all": true',
   ),
 );
 export type StopRequest = v.InferOutput<typeof StopRequestSchema>;
