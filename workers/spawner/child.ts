@@ -24,7 +24,7 @@ export function spawnChild(
   try {
     const stdio = fds.map((fd) => {
       if (fd === 'null') return 'ignore' as const;
-      opened.push(openSync(fd.fifo, constants.O_RDWR | (fd.nonBlocking ? constants.O_NONBLOCK : 0)));
+      opened.push(openFifo(fd.fifo, fd.nonBlocking));
       return opened.at(-1)!;
     });
     // Afterwards nobody is told that there is no program.
@@ -44,6 +44,14 @@ export function spawnChild(
     fail(error);
   } finally {
     for (const fd of opened) closeSync(fd);
+  }
+}
+
+function openFifo(path: string, nonBlocking: boolean): number {
+  try {
+    return openSync(path, constants.O_RDWR | (nonBlocking ? constants.O_NONBLOCK : 0));
+  } catch (cause) {
+    throw new Error(`${path} cannot be opened: ${errorText(cause)}`, { cause });
   }
 }
 

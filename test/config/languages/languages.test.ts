@@ -89,16 +89,16 @@ test('an empty document has no services, but JSON has no empty documents', () =>
 });
 
 test('problems are found at the same values', () => {
-  assert.deepEqual(problemsAs('toml', TOML.replace('"80"', '80').replace('keep = 3', 'kep = 3')), [
-    '10:10+2 service[0].ports[0]: must be a string, not a number',
+  assert.deepEqual(problemsAs('toml', TOML.replace('"80"', 'true').replace('keep = 3', 'kep = 3')), [
+    '10:10+4 service[0].ports[0]: must be a string, not a boolean',
     '13:1+3 service[0].log.kep: unknown key; did you mean "keep"?',
   ]);
-  assert.deepEqual(problemsAs('yaml', YAML.replace('"80"', '80').replace('keep: 3', 'kep: 3')), [
-    '13:13+2 service[0].ports[0]: must be a string, not a number',
+  assert.deepEqual(problemsAs('yaml', YAML.replace('"80"', 'true').replace('keep: 3', 'kep: 3')), [
+    '13:13+4 service[0].ports[0]: must be a string, not a boolean',
     '15:12+3 service[0].log.kep: unknown key; did you mean "keep"?',
   ]);
-  assert.deepEqual(problemsAs('json', JSON_TEXT.replace('"80"', '80').replace('"keep"', '"kep"')), [
-    '26:5+2 service[0].ports[0]: must be a string, not a number',
+  assert.deepEqual(problemsAs('json', JSON_TEXT.replace('"80"', 'true').replace('"keep"', '"kep"')), [
+    '26:5+4 service[0].ports[0]: must be a string, not a boolean',
     '31:5+5 service[0].log.kep: unknown key; did you mean "keep"?',
   ]);
 });
@@ -112,11 +112,11 @@ describe('TOML', () => {
   test('positions are right after a string of almost a mebibyte', () => {
     const quotes = [(text: string) => `"${text}"`, (text: string) => `'${text}'`, (text: string) => `"""\n${text}"""`];
     for (const [index, quoted] of quotes.entries()) {
-      const text = `[[service]]\nname = "web"\ncommand = "x"\nargs = [${quoted('é'.repeat(900_000 / 2))}, 7]\n`;
+      const text = `[[service]]\nname = "web"\ncommand = "x"\nargs = [${quoted('é'.repeat(900_000 / 2))}, true]\n`;
       const line = index === 2 ? 5 : 4;
       const column = index === 2 ? 450_006 : 450_013;
       assert.deepEqual(problemsAs('toml', text), [
-        `${line}:${column}+1 service[0].args[1]: must be a string, not a number`,
+        `${line}:${column}+4 service[0].args[1]: must be a string, not a boolean`,
       ]);
     }
   });
