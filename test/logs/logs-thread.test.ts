@@ -307,7 +307,7 @@ test('a write failure of a service is reported with its reason, and so is its re
   unlinkSync(join(dir, 'log'));
   await eventually('the recovery', () => reasons.at(-1) === null);
   assert.equal(reasons.filter((reason) => reason === null).length, 1, 'told when both streams can be written');
-  assert.match(reports[0]!, /^warn: web: its stdout cannot be written: .* \\(E(EXIST|NOTDIR)\\)/);
+  assert.match(reports[0]!, /^warn: web: its stdout cannot be written: .* \(E(EXIST|NOTDIR)\)/);
   close();
   await ended.opened;
 });
