@@ -2,7 +2,14 @@
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { identify, isRunning, listChildren, type ProcessIdentity, signalProcess } from '../../lib/proc.ts';
+import {
+  identify,
+  isRunning,
+  listChildren,
+  type ProcessIdentity,
+  readProcessFile,
+  signalProcess,
+} from '../../lib/proc.ts';
 import { pollUntil } from '../../lib/promises.ts';
 import type { SpawnRequest } from '../../protocol/spawner.ts';
 import type { Exit } from '../backend.ts';
@@ -64,9 +71,19 @@ export async function findAdopted(identity: ProcessIdentity | null, record: stri
   return null;
 }
 
-/** Pid of the machine of a VM process: the last child of its jail, or that process itself without a jail. */
+/**
+ * Pid of the machine of a VM process: the last child of its jail, which is in a pid namespace below it, or that process
+ * itself without a jail.
+ */
 export function machinePid(pid: number): number {
-  return listChildren(pid).at(-1) ?? pid;
+  const depth = namespaceDepth(pid);
+  return listChildren(pid).findLast((child) => namespaceDepth(child) > depth) ?? pid;
+}
+
+/** Number of nested pid namespaces that a process has a pid in, see `NSpid` in proc_pid_status(5). */
+function namespaceDepth(pid: number): number {
+  const [, pids = ''] = /^NSpid:\s*(.*)$/m.exec(readProcessFile(pid, 'status') ?? '') ?? [];
+  return pids.split('\t').length;
 }
 
 /** Signals the machine of a VM process. Its jail ends behind it, so its end is that of all that the VM holds. */
