@@ -26,7 +26,7 @@
  * when it is killed. Its other child is process 1 of the pid namespace, which the kernel spares signals that must end
  * PROGRAM, such as that of a limit. Without namespaces the jail becomes PROGRAM. A step that fails
  * ends the jail with status 126 and a message with the number of the error, see errno(3). Without arguments it ends with
- * status 0, which tells that a jail can execute it.
+ * status 0, which tells that a jail can execute it. Long because the order of its steps is its safety: they stand together.
  */
 #include <asm/signal.h>
 #include <asm/stat.h>
