@@ -60,7 +60,7 @@ export const SavedStateSchema = v.object({
   ended_by: v.optional(v.nullable(EndedBySchema), null),
   /** More about the reason, for people. */
   reason_detail: v.optional(v.nullable(v.string()), null),
-  /** Last console lines of a run that failed; oldest first. */
+  /** Last lines of a run that failed, oldest first: those of the service, or else of the console. */
   last_lines: v.optional(v.array(v.string()), []),
 });
 export type SavedState = v.InferOutput<typeof SavedStateSchema>;

@@ -194,7 +194,7 @@ const CANCELLING: Row<Stopping> = {
 
 const INSPECTING: Row<Stopping> = {
   ...STOPPING,
-  inspected: step(['Stopped', 'Failed'], 'ends the run with its last console lines', (input) =>
+  inspected: step(['Stopped', 'Failed'], 'ends the run with its last lines', (input) =>
     stopping.finish(input, input.event),
   ),
   ...ignore('Process and streams have ended.', 'job-exited', 'process-ended', 'streams-ended', 'stop-timeout'),
@@ -241,7 +241,7 @@ export const STATES: Readonly<Record<StateName, string>> = {
   'Stopping/releasing': 'all output has arrived, and the guest powers off',
   'Stopping/terminating': 'the VM process got SIGTERM',
   'Stopping/killing': 'the VM process got SIGKILL',
-  'Stopping/inspecting': 'the last console lines of a failed run are being read',
+  'Stopping/inspecting': 'the last lines of a failed run are being read',
   Stopped: 'the run has ended normally',
   Failed: 'the run has failed',
   'Starting/waiting': 'the next run waits for its back-off delay',
@@ -262,7 +262,7 @@ export const EVENTS: Readonly<Record<MachineEventType, string>> = {
   drained: 'all output of the command is in the log files',
   'process-ended': 'the VM process has ended',
   'streams-ended': 'stdout, stderr and the console are closed',
-  inspected: 'the last console lines were read',
+  inspected: 'the last lines were read',
   probed: 'a health probe was answered',
   'memory-sampled': 'the memory of the process was measured',
   'start-timeout': 'the VM is not ready in time',

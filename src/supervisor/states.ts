@@ -61,7 +61,7 @@ export interface Stopping extends RunEnd {
 
 interface Ended extends RunEnd {
   readonly stoppedAtMs: number;
-  /** Last console lines of a run that failed; oldest first. */
+  /** Last lines of a run that failed, oldest first: those of the service, or else of the console. */
   readonly lastLines: readonly string[];
 }
 
@@ -170,7 +170,7 @@ type RunEvent =
   | { readonly type: 'launch-failed'; readonly error: string; readonly hostFault?: boolean }
   | { readonly type: 'drained' }
   | { readonly type: 'streams-ended' }
-  /** Last console lines, oldest first, and the kernel's panic line; null where there is none. */
+  /** Last lines, oldest first, and the kernel's panic line; null where there is none. */
   | { readonly type: 'inspected'; readonly lastLines: readonly string[]; readonly panic: string | null }
   | { readonly type: 'probed'; readonly ok: boolean; readonly detail: string }
   | { readonly type: 'memory-sampled'; readonly bytes: number }

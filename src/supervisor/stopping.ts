@@ -184,7 +184,7 @@ export function endProcess({ service }: StopInput, phase: 'terminating' | 'killi
   return change(service, { phase }, [{ type: 'persist' }, ...(phase === 'terminating' ? TERMINATE : KILL)]);
 }
 
-/** Ends the run once process and streams have ended; a failed run is inspected first. */
+/** Ends the run once process and streams have ended; one that failed is inspected first. */
 export function endWhenComplete(
   input: StopInput,
   changes: Partial<Stopping>,
@@ -193,7 +193,8 @@ export function endWhenComplete(
   const stopping: Stopping = { ...input.service.actual, ...changes };
   const service = { ...input.service, actual: stopping };
   if (!stopping.processEnded || !stopping.streamsEnded) return goTo(service, stopping, effects);
-  const isOdd = stopping.failure !== null || stopping.reason === 'out-of-memory';
+  // A run that nobody stopped is explained by its last lines, unless it did what it was to do.
+  const isOdd = stopping.failure !== null || (stopping.afterStop === 'decide' && stopping.exit?.code !== 0);
   if (isOdd && stopping.pid !== null) {
     const inspect: readonly Effect[] = [{ type: 'cancel-timer', timer: 'stop-timeout' }, { type: 'inspect' }];
     return change(service, { phase: 'inspecting' }, [...effects, ...inspect]);

@@ -180,18 +180,25 @@ export class VmSession {
     if (found) this.#context.report('warn', `${this.#definition.service.name}: its VM is not ready: ${found}`);
   }
 
-  /** Reads the last console lines since then; answers with the event `inspected`. */
+  /**
+   * Reads the last lines since then: those of a panic, else those of the service, else those of the console. Answers with
+   * the event `inspected`.
+   */
   async inspect(sinceMs: number): Promise<void> {
     const { name } = this.#definition.service;
-    const lines = await this.#context.logs
-      .lastLines(name, ['console'], SEARCHED_LINES, isoTime(sinceMs))
-      .catch((error: unknown) => {
-        this.#context.report('warn', `${name}: the last console lines cannot be read: ${errorText(error)}`);
+    const read = (streams: readonly StreamName[], lines: number): Promise<string[]> =>
+      this.#context.logs.lastLines(name, streams, lines, isoTime(sinceMs)).catch((error: unknown) => {
+        this.#context.report('warn', `${name}: its last lines cannot be read: ${errorText(error)}`);
         return [];
       });
-    const panicAt = lines.findIndex((line) => PANIC.test(line));
-    const lastLines = panicAt === -1 ? lines.slice(-LAST_LINES) : lines.slice(panicAt, panicAt + LAST_LINES);
-    const [panic = null] = PANIC.exec(lines[panicAt] ?? '') ?? [];
+    const console = await read(['console'], SEARCHED_LINES);
+    const panicAt = console.findIndex((line) => PANIC.test(line));
+    const [panic = null] = PANIC.exec(console[panicAt] ?? '') ?? [];
+    let lastLines = console.slice(panicAt, panicAt + LAST_LINES);
+    if (panic === null) {
+      const printed = await read(['stdout', 'stderr'], LAST_LINES);
+      lastLines = printed.length > 0 ? printed : console.slice(-LAST_LINES);
+    }
     this.#handlers.onEvent({ type: 'inspected', lastLines, panic });
   }
 

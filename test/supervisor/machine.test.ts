@@ -259,7 +259,7 @@ for (const phase of STOP_PHASES.slice(0, -1)) {
   test(`Stopping/${phase} ends when both the process and the streams have ended, in either order`, () => {
     const failure = { reason: 'vm-crash', message: 'known' } as const;
     const orders: [Stopping, MachineEvent][] = [
-      [stopping(phase, { exit: EXIT, processEnded: true }), { type: 'streams-ended' }],
+      [stopping(phase, { exit: EXIT, processEnded: true, pid: null }), { type: 'streams-ended' }],
       [
         stopping(phase, { exit: EXIT, streamsEnded: true, pid: null, failure }),
         { type: 'process-ended', exit: KILLED },
@@ -313,6 +313,7 @@ test('the exit is that of the command, however the VM ends afterwards', () => {
     { type: 'stop-timeout' },
     { type: 'process-ended', exit: KILLED },
     { type: 'streams-ended' },
+    INSPECTED,
   );
   const times = { startedAtMs: STARTED_AT_MS, stoppedAtMs: NOW.ms };
   assert.deepEqual(end, stopped({ exit: EXIT, endedBy: 'command', ...times }));
@@ -325,6 +326,7 @@ test('a command that dies with its VM has the signal that killed both as its exi
     { type: 'stop-timeout' },
     { type: 'process-ended', exit: KILLED },
     { type: 'streams-ended' },
+    INSPECTED,
   );
   const times = { startedAtMs: STARTED_AT_MS, stoppedAtMs: NOW.ms };
   assert.deepEqual(end, stopped({ reason: 'stopped', exit: KILLED, endedBy: 'vm_sigkill', ...times }));
@@ -456,6 +458,7 @@ const EXITED: readonly MachineEvent[] = [
   { type: 'drained' },
   { type: 'process-ended', exit: EXIT },
   { type: 'streams-ended' },
+  INSPECTED,
 ];
 
 test('a run that ended by itself is followed by another one as its restart policy says', () => {
@@ -467,12 +470,14 @@ test('a run that ended by itself is followed by another one as its restart polic
 });
 
 test('a run that was stopped is followed by none, whatever the restart policy says', () => {
+  // It is not inspected.
+  const ENDED = EXITED.slice(0, -1);
   for (const stop of [
     { type: 'stop', timeoutMs: 5000 },
     { type: 'suspend', timeoutMs: 5000 },
   ] as const) {
-    for (const before of [stop, ...EXITED].map((_, index) => index)) {
-      const events = [...EXITED.slice(0, before), stop, ...EXITED.slice(before)].slice(0, EXITED.length + 1);
+    for (const before of [stop, ...ENDED].map((_, index) => index)) {
+      const events = [...ENDED.slice(0, before), stop, ...ENDED.slice(before)].slice(0, ENDED.length + 1);
       if (events.at(-1) === stop) continue;
       const { effects } = endRun({ when: 'always' }, serviceState(started()), ...events);
       assert.equal(nameEffects(effects), CLEAN_UP, events.map(nameEvent).join(', '));

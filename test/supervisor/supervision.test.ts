@@ -243,3 +243,28 @@ test('a paused VM is shown with the reason, and reported once', async () => {
   vm().emit({ type: 'paused', reason: null });
   assert.equal(web.status().detail, null);
 });
+
+test('the last lines of a run that failed are those of the service, or else of the console', async () => {
+  for (const [code, restart, printed, expected] of [
+    [3, {}, ['printed'], ['printed']],
+    [3, {}, [], ['from the console']],
+    [3, { when: 'always', max_restarts: 0 }, ['printed'], ['printed']],
+    // It has done what it was to do.
+    [0, {}, ['printed'], []],
+  ] as const) {
+    const { web, exit } = await startWeb({ restart: { ...scriptService('web', '').restart, ...restart } }, (world) => {
+      world.consoleLines.push('from the console');
+      world.printedLines.push(...printed);
+    });
+    await exit(code);
+    assert.deepEqual(web.status().last_lines, expected, `${code} ${printed}`);
+  }
+});
+
+test('a run that is stopped has no last lines, however it ends', async () => {
+  const { web, exit } = await startWeb({}, (world) => world.printedLines.push('printed'));
+  const stopped = web.stop();
+  await settle();
+  await exit(143);
+  assert.deepEqual((await stopped).last_lines, []);
+});

@@ -145,6 +145,7 @@ export class FakeContext implements OrchestratorContext {
   readonly probeResults: ProbeResult[] = [];
   /** Last console lines of every VM. */
   readonly consoleLines: string[] = [];
+  readonly printedLines: string[] = [];
   readonly bootSlots: StartSlots;
   /** No jitter. */
   readonly random = () => 0.5;
@@ -199,7 +200,7 @@ export class FakeContext implements OrchestratorContext {
       this.lines.set(service, onSeen);
       return () => this.lines.delete(service);
     },
-    lastLines: async () => [...this.consoleLines],
+    lastLines: async (_service, [stream]) => [...(stream === 'console' ? this.consoleLines : this.printedLines)],
     closeStreams: (service, mayWait) => {
       this.#note(service, mayWait ? 'closeStreams' : 'giveUpStreams');
       if (mayWait && this.isDiskFull) return;
