@@ -17,3 +17,11 @@ test('a load of two plain processes is measured: all their lines are in the file
   assert.deepEqual([services, failed, leftovers], [2, [], []]);
   assert.deepEqual([printedLines, writtenLines, misplacedLines], [10, 10, 0]);
 });
+
+test('a load of VMs on a host without QEMU says what is missing', async () => {
+  const load = ['--import', 'tsx', PROGRAM, '--isolation', 'vm', '--peers'];
+  await assert.rejects(run(process.execPath, load, { env: { ...process.env, PATH: '/nonexistent' } }), {
+    code: 1,
+    stderr: /^load: qemu-system-\S+ is not installed; install the package \S+, or run monocore setup\n$/,
+  });
+});

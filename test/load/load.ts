@@ -4,6 +4,10 @@
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { errorText } from '../../src/lib/errors.ts';
+import { HomePaths, resolveHome } from '../../src/state/paths.ts';
+import { findKernel } from '../../src/vm/guest/kernel.ts';
+import { findQemu, findStaticBusybox, hostArchitecture } from '../../src/vm/host/host-tools.ts';
 import { readLoadOptions } from './options.ts';
 import { renderPlot } from './plot.ts';
 import { runPm2, runSpawnLoop } from './process-peers.ts';
@@ -13,6 +17,7 @@ import { type LoadRun, runLoad } from './run.ts';
 import { loadConfig } from './workload.ts';
 
 const { json, plot, ...options } = readLoadOptions(process.argv.slice(2));
+if (options.isolation === 'vm') checkHost();
 const dir = mkdtempSync(join(options.dir, 'monocore-load-'));
 process.once('exit', () => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }));
 
@@ -26,6 +31,19 @@ say('');
 if (plot !== null) writeFileSync(plot, renderPlot(results, `isolation "${options.isolation}"`));
 console.log(json ? JSON.stringify({ options, results }, null, 2) : renderReport(results));
 process.exitCode = results.some((result) => complaints(result).length > 0) ? 1 : 0;
+
+/** Ends at once, with the words of `monocore doctor`, where no VM can boot. */
+function checkHost(): void {
+  try {
+    const architecture = hostArchitecture();
+    findQemu(architecture);
+    findStaticBusybox();
+    findKernel(null, new HomePaths(resolveHome(undefined)).kernelDir, architecture);
+  } catch (error) {
+    console.error(`load: ${errorText(error)}`);
+    process.exit(1);
+  }
+}
 
 async function measurePeers(services: number, { commandLines }: LoadRun): Promise<LoadResult['peers']> {
   const peerDir = join(dir, `peers-${services}`);
