@@ -180,7 +180,10 @@ function launchDaemon({ execPath, args, cwd }: DaemonCommand, home: string) {
     /** Error of the ended daemon. */
     failure(): MonocoreError {
       if (!spawnError) return parseFailure(readStart(stderrFd), child.signalCode ?? `exit code ${child.exitCode}`);
-      return new MonocoreError('DaemonUnreachable', `the daemon cannot be started: ${errorText(spawnError)}`);
+      return new MonocoreError(
+        'DaemonUnreachable',
+        `${execPath} cannot be executed as the daemon: ${errorText(spawnError)}`,
+      );
     },
     /** Closes the daemon's stderr; the daemon itself lives on. */
     release: () => closeSync(stderrFd),

@@ -38,7 +38,7 @@ test('check counts services and groups, or shows every problem, and starts nothi
   });
   assert.match((await run('config', 'check', '--profile', 'dev')).stdout, /2 services/);
 
-  write('broken.yaml', 'service:\n  - name: web\n    ports: [80]\n    comand: x\n');
+  write('broken.yaml', 'service:\n  - name: web\n    ports: [true]\n    comand: x\n');
   const { exitCode, stdout, stderr } = await run('config', 'check', '-f', 'broken.yaml');
   assert.deepEqual([exitCode, stdout], [2, '']);
   assert.equal(
@@ -47,9 +47,9 @@ test('check counts services and groups, or shows every problem, and starts nothi
   broken.yaml:2:5: service[0].command: is missing
     - name: web
       ^^^^^^^^^
-  broken.yaml:3:13: service[0].ports[0]: must be a string, not a number
-      ports: [80]
-              ^^
+  broken.yaml:3:13: service[0].ports[0]: must be a string, not a boolean
+      ports: [true]
+              ^^^^
   broken.yaml:4:5: service[0].comand: unknown key; did you mean "command"?
       comand: x
       ^^^^^^
