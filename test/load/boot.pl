@@ -1,5 +1,6 @@
-# Starts a VM without monocore: `boot.pl <folder>`, whose `command` has QEMU's arguments, separated by NUL, and whose `job`
-# is what the guest is told to run. Ends when the first line has come; QEMU's pid is in `pid` then.
+# Starts a VM without monocore and without a jail: `boot.pl <folder>`, whose `command` has QEMU's arguments and whose `files`
+# has what QEMU finds open from descriptor 6 on, as words of a jail's specification, each ended by NUL; `job` is what the
+# guest is told to run. Ends when the first line has come; QEMU's pid is in `pid` then.
 use strict;
 use warnings;
 use Fcntl;
@@ -16,19 +17,30 @@ sub slurp {
   return scalar <$file>;
 }
 
+# No descriptor is closed by exec.
+$^F = 255;
+my %flags = (read => O_RDONLY, write => O_RDWR, append => O_WRONLY | O_CREAT | O_APPEND);
+my @sockets;
+
+sub listen_on {
+  my ($path) = @_;
+  push @sockets, IO::Socket::UNIX->new(Local => $path, Listen => 1) // die "$path: $!";
+  return fileno $sockets[-1];
+}
+
 my @command = split /\0/, slurp('command');
 my $job = slurp('job');
 my $pid = fork // die "fork: $!";
 if ($pid == 0) {
   POSIX::setsid();
-  # Standard output and error are the console's, the guest's streams follow: see CHILD_FDS of the driver.
-  my %files = (1 => 'console', 2 => 'console', 3 => 'stdout', 4 => 'stderr', 5 => 'console');
-  for my $number (sort keys %files) {
-    my $fd = POSIX::open($files{$number}, O_WRONLY | O_CREAT | O_APPEND, 0600) // die "$files{$number}: $!";
-    next if $fd == $number;
-    POSIX::dup2($fd, $number) // die "dup2: $!";
-    POSIX::close($fd) if $fd > 5;
+  my $number = 6;
+  for my $word (split /\0/, slurp('files')) {
+    my ($how, $path) = split /=/, $word, 2;
+    my $fd = $how eq 'listen' ? listen_on($path) : POSIX::open($path, $flags{$how}, 0600) // die "$path: $!";
+    POSIX::dup2($fd, $number++) // die "dup2: $!";
   }
+  my $messages = POSIX::open('messages', O_WRONLY | O_CREAT | O_APPEND, 0600) // die "messages: $!";
+  POSIX::dup2($messages, $_) // die "dup2: $!" for 1, 2;
   exec { $command[0] } @command or POSIX::_exit(127);
 }
 open my $pid_file, '>', 'pid' or die "pid: $!";
@@ -46,4 +58,4 @@ while (my $line = <$control>) {
   last if $line eq "ready\n";
 }
 print $control 'job ' . length($job) . "\n$job";
-until (-s 'stdout') { select undef, undef, undef, 0.005 }
+until (-s 'stdout.fifo') { select undef, undef, undef, 0.005 }

@@ -45,11 +45,11 @@ function checkHost(): void {
   }
 }
 
-async function measurePeers(services: number, { commandLines }: LoadRun): Promise<LoadResult['peers']> {
+async function measurePeers(services: number, { commands }: LoadRun): Promise<LoadResult['peers']> {
   const peerDir = join(dir, `peers-${services}`);
   if (options.isolation === 'vm') {
     say(`${services} services: ${QEMU_LOOP}`);
-    return { [QEMU_LOOP]: await runQemuLoop(peerDir, commandLines, options) };
+    return { [QEMU_LOOP]: await runQemuLoop(peerDir, commands, options) };
   }
   const config = loadConfig(services, options);
   say(`${services} services: ${SPAWN_LOOP}`);

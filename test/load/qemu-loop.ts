@@ -2,29 +2,29 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { renderJobScript } from '../../src/vm/guest/job.ts';
 import { ownCommand } from '../../src/vm/host/service-command.ts';
 import { findProcess } from '../chaos/processes.ts';
 import { comesTrue } from '../chaos/waiting.ts';
 import type { LoadOptions } from './options.ts';
-import { CONCURRENT_BOOTS } from './run.ts';
+import { CONCURRENT_BOOTS, type ServiceCommand } from './run.ts';
 import { loadService } from './workload.ts';
 
 const BOOT = fileURLToPath(new URL('./boot.pl', import.meta.url));
 const END_TIMEOUT_MS = 30_000;
 
 /**
- * @param commandLines of the VM processes as monocore started them, by service
+ * @param commands of the VM processes as monocore started them, by service
  * @returns seconds until the last of them had printed its first line
  */
 export async function runQemuLoop(
   dir: string,
-  commandLines: ReadonlyMap<string, readonly string[]>,
+  commands: ReadonlyMap<string, ServiceCommand>,
   options: LoadOptions,
 ): Promise<number> {
-  const folders = [...commandLines].map(([name, args]) => prepare(join(dir, name), name, args, options));
+  const folders = [...commands].map(([name, command]) => prepare(join(dir, name), name, command, options));
   const beganAt = performance.now();
   const loop = spawn('xargs', ['-P', String(CONCURRENT_BOOTS), '-n', '1', 'perl', BOOT], {
     stdio: ['pipe', 'inherit', 'inherit'],
@@ -42,13 +42,17 @@ export async function runQemuLoop(
 }
 
 /** A folder that stands for the runtime folder of the service. */
-function prepare(folder: string, name: string, args: readonly string[], options: LoadOptions): string {
+function prepare(folder: string, name: string, { args, jail }: ServiceCommand, options: LoadOptions): string {
   mkdirSync(folder, { recursive: true });
-  const control = args.find((arg) => arg.includes('path=') && arg.includes('control.sock')) ?? '';
-  const [, socketPath = ''] = /path=([^,]*control\.sock)/.exec(control) ?? [];
-  if (basename(socketPath) !== 'control.sock') throw new Error(`${name} has no control socket in its command line`);
-  const moved = args.map((arg) => arg.replaceAll(dirname(socketPath), folder));
-  writeFileSync(join(folder, 'command'), moved.map((arg) => `${arg}\0`).join(''));
+  const opened = jail.filter((word) => /^(read|write|append|listen)=/.test(word));
+  const control = opened.find((word) => word.endsWith('/control.sock'));
+  if (control === undefined) throw new Error(`${name} has no control socket in the specification of its jail`);
+  const runDir = dirname(control.replace('listen=', ''));
+  const writeWords = (file: string, words: readonly string[]) =>
+    writeFileSync(join(folder, file), words.map((word) => `${word.replaceAll(runDir, folder)}\0`).join(''));
+  // The first two words are the jail and its specification.
+  writeWords('command', args.slice(2));
+  writeWords('files', opened);
   const service = loadService(name, options);
   writeFileSync(
     join(folder, 'job'),

@@ -52,8 +52,15 @@ export interface LoadFigures {
 /** Results that comparisons need. */
 export interface LoadRun {
   readonly figures: LoadFigures;
-  /** Arguments of each VM process as they were, by service. */
-  readonly commandLines: ReadonlyMap<string, readonly string[]>;
+  /** Commands of the processes as they were, by service. */
+  readonly commands: ReadonlyMap<string, ServiceCommand>;
+}
+
+/** Command of the process of a service. */
+export interface ServiceCommand {
+  readonly args: readonly string[];
+  /** Words of the specification of a VM's jail, see `src/vm/qemu/jail/jail.c`; none for a plain process. */
+  readonly jail: readonly string[];
 }
 
 /** Number of VMs that boot at a time, as in the daemon. */
@@ -108,7 +115,7 @@ async function measure({ paths, client, daemon, bystander, services, options }: 
   const failed = outcomes
     .filter(({ outcome }) => outcome === 'failed')
     .map(({ service, error }) => `${service.name}: ${error}`);
-  const commandLines = readCommandLines(paths.runDir);
+  const commands = readCommands(paths);
 
   const printing = { atMs: performance.now(), cpu: cpuSeconds(daemon.pid) };
   const running = names.filter((name) => !failed.some((text) => text.startsWith(`${name}:`)));
@@ -144,7 +151,7 @@ async function measure({ paths, client, daemon, bystander, services, options }: 
     stopSeconds,
     leftovers,
   };
-  return { figures, commandLines };
+  return { figures, commands };
 }
 
 /** Until each service has printed as much as it should, or takes far too long for that. */
@@ -165,12 +172,16 @@ function launchedAtMs(paths: HomePaths, name: string): number {
   return Date.parse(document.launched_at);
 }
 
-function readCommandLines(runDir: string): Map<string, readonly string[]> {
-  const found = new Map<string, readonly string[]>();
-  for (const [service, pids] of findServiceProcesses(runDir)) {
-    const [pid] = pids;
+function readCommands(paths: HomePaths): Map<string, ServiceCommand> {
+  const found = new Map<string, ServiceCommand>();
+  const words = (text: string) => text.split('\0').slice(0, -1);
+  for (const [service, [pid]] of findServiceProcesses(paths.runDir)) {
     if (pid === undefined) continue;
-    found.set(service, readCommandLine(pid).split('\0').slice(0, -1));
+    const { jail } = paths.vm(service);
+    found.set(service, {
+      args: words(readCommandLine(pid)),
+      jail: existsSync(jail) ? words(readFileSync(jail, 'utf8')) : [],
+    });
   }
   return found;
 }
