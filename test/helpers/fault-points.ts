@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { isAlive } from '../../src/lib/proc.ts';
+import { isAlive, readStat } from '../../src/lib/proc.ts';
 import { eventually } from './eventually.ts';
 import { ALIVE, ASKED_EXIT_CODE, doomedConfig } from './fakes/doomed-service.ts';
 import { FAKE_BACKENDS } from './fakes/fake-machine/backend.ts';
@@ -46,11 +46,14 @@ async function liveOn(machine: Machine): Promise<Life> {
   }
 }
 
-/** Processes of the service: its shim or its VM has a path below the home in its arguments, and so has nobody else. */
+/**
+ * Processes of the service: its shim or its jail leads a session and has a path below the home in its arguments, and so has
+ * nobody else. The jail's own children have its arguments, too.
+ */
 function processesOf(home: string): number[] {
   return findProcesses(join(home, 'run/'))
     .map(({ pid }) => pid)
-    .filter(isAlive);
+    .filter((pid) => isAlive(pid) && readStat(pid)?.session === pid);
 }
 
 /** Outcome under the next daemon: the service runs, has ended, or is unknown. */

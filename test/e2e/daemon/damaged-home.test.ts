@@ -68,7 +68,7 @@ const DAMAGES: readonly Damage[] = [
     name: '5',
     what: 'its state file is that of another service',
     damage: (paths, name) => writeFileSync(paths.stateFile(name), readFileSync(paths.stateFile('0'))),
-    says: /5\.json is of another service/,
+    says: /5\.json is not the state file of /,
   },
   {
     name: '6',

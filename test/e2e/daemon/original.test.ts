@@ -3,7 +3,7 @@
  * rotation, metrics, stop, end, save and load. In plain processes where a VM would show nothing else.
  */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { Service, ServiceStatus } from '../../../src/protocol/service.ts';
@@ -33,7 +33,7 @@ describe('the original', () => {
   const readState = (name: string) => JSON.parse(readFileSync(stateFile(name), 'utf8'));
   const mode = (...path: string[]): number => statSync(join(host.home, ...path)).mode & 0o777;
 
-  it('1: is created with service, group, group IP and root; folders are 0755, the VM own 0700, log files 0644', async () => {
+  it('1: is created with service, group, group IP and root; the log folder is 0755, others 0700, log files 0644', async () => {
     const supervisor = plain('created', 'exec sleep 1000');
     assert.equal(supervisor.status().status, 'Unstarted');
     await supervisor.start();
@@ -42,7 +42,7 @@ describe('the original', () => {
     assert.equal(state.group.name, 'shop');
     assert.equal(state.group_ip, '127.0.0.9');
     assert.equal(state.rootfs_path, null);
-    assert.deepEqual([mode('log'), mode('run'), mode('run', 'created')], [0o755, 0o755, 0o700]);
+    assert.deepEqual([mode('log'), mode('run'), mode('run', 'created')], [0o755, 0o700, 0o700]);
     const files = readdirSync(join(host.home, 'log')).filter((name) => /^created\.\w+\.\d+\.log$/.test(name));
     assert.deepEqual(files, ['created.stderr.000001.log', 'created.stdout.000001.log']);
     for (const file of files) assert.equal(mode('log', file), 0o644);
@@ -152,7 +152,7 @@ describe('the original', () => {
     const supervisor = plain('stored', 'exec sleep 1000');
     await supervisor.start();
     const document = await loadState(stateFile('stored'));
-    const path = join(host.home, 'run', 'copy.json');
+    const path = join(mkdtempSync(join(host.home, 'copy-')), 'stored.json');
     let saving = true;
     const writer = (async () => {
       for (let round = 0; round < 200; round++) {
