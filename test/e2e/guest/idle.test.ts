@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { HomePaths } from '../../../src/state/paths.ts';
+import { readExitRecord } from '../../../src/vm/host/exit-record.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { makeTestHome } from '../../helpers/home.ts';
 
@@ -32,7 +33,7 @@ test('a guest whose daemon is dead begins no process, and is heard again when th
   await home.killDaemon();
   // Written by the VM's side, so no daemon is needed.
   const record = new HomePaths(home.dir).vm('idle').exitRecord;
-  await eventually('its exit record', () => readFileSync(record, 'utf8').includes('exit'), 60_000);
+  await eventually('its exit record', () => readExitRecord(record).exit !== null, 60_000);
   await eventually('its end', async () => (await home.status('idle')).status === 'Stopped', 60_000);
   const ended = await home.status('idle');
   assert.deepEqual([ended.exit_code, ended.ended_by], [0, 'command']);
