@@ -8,7 +8,8 @@ import { type ExitRecord, ExitRecordFile } from '../host/exit-record.ts';
 const POLL_INTERVAL_MS = 250;
 
 /**
- * Calls `onRecord` with the record whenever it may have changed; never before this returns. Main thread.
+ * Calls `onRecord` with the record whenever it may have changed; never before this returns. A watch keeps no process alive:
+ * services outlive their daemon. Main thread.
  *
  * @returns function that ends the watch with a last look
  */
@@ -24,10 +25,10 @@ export function watchRecord(paths: VmPaths, onRecord: (record: ExitRecord) => vo
     }
   };
   const poll = (): void => {
-    timer ??= setInterval(look, POLL_INTERVAL_MS);
+    timer ??= setInterval(look, POLL_INTERVAL_MS).unref();
   };
   try {
-    watcher = watch(paths.dir, (_change, file) => {
+    watcher = watch(paths.dir, { persistent: false }, (_change, file) => {
       if (file === basename(paths.exitRecord)) look();
       // A deleted folder has no more events, but an open record can still be read.
       else if (!existsSync(paths.dir)) poll();
