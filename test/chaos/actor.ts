@@ -269,8 +269,9 @@ export class Actor {
 
 /** A process of another user that looks like a helper of the service. */
 function startDecoy({ control, exitRecord }: VmPaths): ChildProcess {
-  const words = ['-c', 'sleep 100000', exitRecord, `--socket-path=${control}`];
-  return spawn('/bin/sh', words, { stdio: 'ignore', uid: NOBODY, gid: NOBODY, cwd: '/' });
+  // A command of the shell itself: a child of the shell would outlive it.
+  const words = ['-c', 'read -r never', exitRecord, `--socket-path=${control}`];
+  return spawn('/bin/sh', words, { stdio: ['pipe', 'ignore', 'ignore'], uid: NOBODY, gid: NOBODY, cwd: '/' });
 }
 
 function sendKill(pid: number): void {
