@@ -114,7 +114,9 @@ export class LineSocket {
     });
     socket.on('close', () => {
       this.#connected = false;
-      if (!this.#closed) this.#timer = setTimeout(() => this.#connect(), RETRY_MS);
+      if (!this.#closed)
+        // VMs outlive their daemon: to look for one keeps no process alive.
+        this.#timer = setTimeout(() => this.#connect(), RETRY_MS).unref();
     });
   }
 }
