@@ -33,7 +33,7 @@ const WITHOUT_LIBRARY = [
   ...['-Wl,--build-id=none,-z,noexecstack', '-I', 'src/lib'],
 ];
 
-/** One small segment: without -n each section would begin a page. */
+/** Linker options for a single small segment: without -n each section would begin a page. */
 const FREESTANDING = [...WITHOUT_LIBRARY, '-Wl,-n'];
 
 /** Code and variables apart: in one segment, code of a program with variables could be written to. */

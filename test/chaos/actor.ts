@@ -232,7 +232,7 @@ export class Actor {
     rmSync(paths.vm(service).dir, { recursive: true, force: true });
   }
 
-  /** What the daemon does about it may end the service at once, and forgets its restarts. */
+  /** Expects any end: the daemon's answer to the damage may end the service at once, and forgets its restarts. */
   #damage(service: string, damage: Damage): void {
     const { paths, kills, starts } = this.#options;
     const parents = this.#processesOf(service);

@@ -12,7 +12,7 @@ function sizeOnDisk(path: string): number | null {
   return stats ? stats.blocks * 512 : null;
 }
 
-/** A line for each service: `web of project shop (running): logs 1.2 MiB, disk 34 MiB`. */
+/** A line for each service: `web of project shop  logs 1.2 MiB, disk 34 MiB, running`. */
 export function describeData(paths: HomePaths, services: readonly ServiceStatus[]): string {
   const logNames = listNames(paths.logDir);
   const labels = services.map(({ name, project }) => (project ? `${name} of project ${project.name}` : name));

@@ -1,5 +1,5 @@
 /** Choice of the kernel that a VM boots: the config's, else the home's, else the host's. */
-import { accessSync, closeSync, constants, existsSync, openSync, readdirSync, readSync } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { MonocoreError } from '../../lib/errors.ts';
 import { type Architecture, PACKAGES } from '../host/host-tools.ts';
@@ -14,10 +14,10 @@ export interface Kernel {
   readonly modulesDir: string | null;
 }
 
-function isReadable(path: string): boolean {
+function isReadableFile(path: string): boolean {
   try {
     accessSync(path, constants.R_OK);
-    return true;
+    return statSync(path).isFile();
   } catch {
     return false;
   }
@@ -55,7 +55,7 @@ function listKernels(bootDir: string): Kernel[] {
     .filter((name) => name.startsWith('vmlinuz-'))
     .sort((a, b) => b.localeCompare(a, 'en', { numeric: true }))
     .map((name) => join(bootDir, name))
-    .filter(isReadable)
+    .filter(isReadableFile)
     .map(describe);
 }
 
@@ -74,7 +74,9 @@ export function findKernel(
   hostBootDir = '/boot',
 ): Kernel {
   if (chosen !== null) {
-    if (!isReadable(chosen)) throw new MonocoreError('ToolMissing', `the kernel ${chosen} cannot be read`);
+    if (!isReadableFile(chosen)) {
+      throw new MonocoreError('ToolMissing', `the kernel ${chosen} is not a file that can be read; name another`);
+    }
     // QEMU's own message is "could not load kernel: Success".
     if (!isKernelImage(chosen, architecture)) {
       throw new MonocoreError(

@@ -1,4 +1,4 @@
-/** What the QEMU of a running VM holds of its host, read from /proc. */
+/** Jail of the QEMU of a running VM, read from /proc. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { it } from 'node:test';

@@ -1,4 +1,4 @@
-/** What a process holds of the host, read from `/proc` by root. */
+/** Confinement of a process, read from `/proc` by root: its user, rights, namespaces, limits and files. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { listDescriptors } from '../../../src/lib/proc.ts';
 

@@ -44,9 +44,10 @@ test('the kernel of the config comes first, whatever it is called', async (t) =>
 test('a kernel that cannot be read, and none at all, name what to do', async (t) => {
   assert.throws(() => findKernel('/nonexistent/vmlinuz', '/nonexistent', 'x86_64'), {
     code: 'ToolMissing',
-    message: 'the kernel /nonexistent/vmlinuz cannot be read',
+    message: 'the kernel /nonexistent/vmlinuz is not a file that can be read; name another',
   });
   const empty = await makeTempDir(t);
+  assert.throws(() => findKernel(empty, '/nonexistent', 'x86_64'), { code: 'ToolMissing', message: /is not a file/ });
   assert.throws(() => findKernel(null, empty, 'aarch64', empty), {
     code: 'ToolMissing',
     message: /run monocore setup,.*linux-image-cloud-arm64/,

@@ -13,5 +13,7 @@ export async function daemonStop(context: CliContext, options: { readonly leaveR
   const { pid } = await client.daemon();
   await client.stopDaemon({ leave_running: leaveRunning });
   await waitForEnd(pid);
-  context.stdout.write(leaveRunning ? 'the daemon has ended, its VMs keep running\n' : 'the daemon has ended\n');
+  context.stdout.write(
+    leaveRunning ? 'the daemon has ended; its services were left as they are\n' : 'the daemon has ended\n',
+  );
 }

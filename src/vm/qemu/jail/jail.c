@@ -15,7 +15,7 @@
  *   file=PATH, device=PATH               a file or folder of the host, read-only and at the same path, or a device
  *   user=own|N, group=own|N…             user and groups; the first group is the primary one
  *
- * What is opened has the descriptors from 6 on, in the order of the words; up to 5 they are inherited, and there are no
+ * Files and sockets have the descriptors from 6 on, in the order of the words; those up to 5 are inherited, and there are no
  * others. `own` is a number that no other running process of the host has: the pid, from a range of their own. The
  * environment is empty, all capabilities are gone, and nothing that is executed gets any back.
  *
