@@ -29,6 +29,7 @@ const INPUTS = [
   'src',
   'workers',
   'scripts/build.ts',
+  'scripts/man',
   'scripts/man.ts',
   'tsconfig.json',
   'package.json',
