@@ -1,6 +1,7 @@
 /** The data that a removal deletes. */
 import { readdirSync, statSync } from 'node:fs';
 import { formatSize } from '../../lib/units.ts';
+import { parseFileName } from '../../protocol/log-files/names.ts';
 import type { ServiceStatus } from '../../protocol/service.ts';
 import type { HomePaths } from '../../state/paths.ts';
 import { padderOf } from './terminal-text.ts';
@@ -14,15 +15,21 @@ function sizeOnDisk(path: string): number | null {
 
 /** A line for each service: `web of project shop  logs 1.2 MiB, disk 34 MiB, running`. */
 export function describeData(paths: HomePaths, services: readonly ServiceStatus[]): string {
-  const logNames = listNames(paths.logDir);
+  const logBytes = new Map<string, number>();
+  for (const file of listNames(paths.logDir)) {
+    // A link to the current file has no bytes of its own.
+    const service = parseFileName(file)?.service;
+    if (service === undefined) continue;
+    logBytes.set(service, (logBytes.get(service) ?? 0) + (sizeOnDisk(`${paths.logDir}/${file}`) ?? 0));
+  }
   const labels = services.map(({ name, project }) => (project ? `${name} of project ${project.name}` : name));
   const pad = padderOf(labels);
   const lines = services.map(({ name, pid }, index) => {
-    const logs = logNames
-      .filter((file) => file.startsWith(`${name}.`))
-      .reduce((sum, file) => sum + (sizeOnDisk(`${paths.logDir}/${file}`) ?? 0), 0);
     const disk = sizeOnDisk(paths.disk(name));
-    const data = [`logs ${formatSize(logs)}`, ...(disk === null ? [] : [`disk ${formatSize(disk)}`])];
+    const data = [
+      `logs ${formatSize(logBytes.get(name) ?? 0)}`,
+      ...(disk === null ? [] : [`disk ${formatSize(disk)}`]),
+    ];
     return `  ${pad(labels[index]!)}  ${data.join(', ')}${pid === null ? '' : ', running'}\n`;
   });
   return lines.join('');

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import type { ServiceStatus } from '../../../src/protocol/service.ts';
@@ -99,6 +99,7 @@ test('remove deletes nothing unasked, and names the logs and disks that would go
   const { daemon, run, home } = await prepare(t, [web, makeService({ name: 'db', pid: null })]);
   await Promise.all(['log', 'disk'].map((name) => mkdir(join(home, name))));
   await writeFile(join(home, 'log', 'web.stdout.000001.log'), 'x'.repeat(8192));
+  await symlink('web.stdout.000001.log', join(home, 'log', 'web.stdout.log'));
   await writeFile(join(home, 'disk', 'web.img'), 'x'.repeat(4096));
   const { exitCode, stderr } = await run(['rm', '--all']);
   assert.equal(exitCode, 2);
