@@ -9,7 +9,7 @@ usage='usage: scripts/setup.sh [--host]
   --host  prepare the host only: install no npm packages and build nothing'
 
 checkout=yes
-case ${1:-} in
+case $* in
   '') ;;
   --host) checkout=no ;;
   -h | --help)

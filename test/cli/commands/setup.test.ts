@@ -49,3 +49,11 @@ test('the script of an installed package names everything that a host without pa
   // The quick start is part of a checkout only.
   assert.doesNotMatch(stderr, /quickstart|command not found/);
 });
+
+test('the script refuses words that it does not know, behind an option as well', () => {
+  for (const words of [['--hots'], ['--host', 'more']]) {
+    const { status, stderr } = spawnSync('bash', [SETUP_SCRIPT, ...words], { encoding: 'utf8' });
+    assert.equal(status, 2, words.join(' '));
+    assert.match(stderr, /^usage: /);
+  }
+});
