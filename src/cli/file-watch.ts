@@ -54,7 +54,7 @@ export function watchFiles(paths: readonly string[], signal: AbortSignal): FileW
         watcher.on('error', () => closeWatcher(folder, watcher));
         watchers.set(folder, watcher);
       } catch {
-        // It is gone: a change above it brings it back.
+        // It is missing. The next change in another folder looks for it again.
       }
     }
   };

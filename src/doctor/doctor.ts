@@ -191,7 +191,7 @@ export function checkCgroups({ places, obstacles }: HostLimits): Finding {
 }
 
 const NO_JAIL_ADVICE =
-  'VMs run, but a guest that breaks out of QEMU has the rights of the daemon; allow user namespaces to this user, or\n' +
+  'VMs run, but a guest that breaks out of QEMU has the rights of the daemon; allow user namespaces to this user, or ' +
   'give the daemon root with CAP_SYS_ADMIN';
 
 /** Checks the jail in which each QEMU runs. @param kind as a daemon that is started from here would find it */
