@@ -4,7 +4,7 @@ import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import type { ImageRequests, RequestOptions } from '../images/image-jobs.ts';
 import { isoTime } from '../lib/clock.ts';
-import { errorCode, errorText, fromWireError, MonocoreError, type WireError } from '../lib/errors.ts';
+import { errorCode, errorTextWithPath, fromWireError, MonocoreError, type WireError } from '../lib/errors.ts';
 import type {
   CommandReply,
   ControlEvent,
@@ -203,7 +203,7 @@ export class DaemonClient {
     if (cause instanceof MonocoreError) throw cause;
     const code = errorCode(cause) ?? '';
     if (code === 'ABORT_ERR') throw new MonocoreError('Aborted', 'the request was cancelled', { cause });
-    let message = `the daemon cannot be reached: ${errorText(cause)}`;
+    let message = `the daemon cannot be reached: ${errorTextWithPath(cause)}`;
     if (ABSENT.includes(code)) message = `no daemon listens on ${this.#socketPath}`;
     if (FORBIDDEN.includes(code)) message = `${this.#socketPath} belongs to another user`;
     if (BROKEN.includes(code)) message = 'the daemon ended before it answered';

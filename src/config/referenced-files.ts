@@ -1,7 +1,7 @@
 /** Rules about files of the host that a config names. */
 import { readFile, stat } from 'node:fs/promises';
 import pLimit from 'p-limit';
-import { errorCode, errorText } from '../lib/errors.ts';
+import { errorCode, errorTextWithPath } from '../lib/errors.ts';
 import { type Path, quote } from './languages/document.ts';
 import { parseEnvFile } from './languages/env-file.ts';
 import { type PathProblem, valueProblem } from './problems.ts';
@@ -77,7 +77,7 @@ async function checkKind({ at, file, kind }: FileUse): Promise<PathProblem | nul
 function unreadable(at: Path, file: string, kind: Kind, error: unknown): PathProblem {
   const code = errorCode(error);
   const isMissing = code === 'ENOENT' || code === 'ENOTDIR';
-  if (!isMissing) return valueProblem(at, errorText(error));
+  if (!isMissing) return valueProblem(at, errorTextWithPath(error));
   const remedy = kind === 'file or directory' ? '; create it first' : '';
   return valueProblem(at, `there is no ${kind} ${quote(file)}${remedy}`);
 }

@@ -10,7 +10,7 @@ import { access, mkdir, realpath } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import pino from 'pino';
-import { errorText, MonocoreError } from '../lib/errors.ts';
+import { errorText, errorTextWithPath, MonocoreError } from '../lib/errors.ts';
 import { listDescriptors } from '../lib/proc.ts';
 
 const MAX_FILE_SIZE = '10m';
@@ -64,7 +64,7 @@ export async function openDaemonLog({ file, level, reopenDelayMs }: DaemonLogOpt
     logger,
     close: () => sink.close(),
     fatal(error) {
-      logger.fatal({ err: error }, errorText(error));
+      logger.fatal({ err: error }, errorTextWithPath(error));
       sink.closeSync();
     },
   };

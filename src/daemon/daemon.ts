@@ -9,7 +9,7 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Images } from '../images/image-jobs.ts';
 import { ServiceImages } from '../images/service-images.ts';
 import { isoTime, systemClock } from '../lib/clock.ts';
-import { errorCode, errorText } from '../lib/errors.ts';
+import { errorCode, errorTextWithPath } from '../lib/errors.ts';
 import { EventLoopBatch } from '../lib/event-loop-batch.ts';
 import { packageVersion } from '../lib/package-info.ts';
 import type { Report } from '../lib/report.ts';
@@ -164,7 +164,7 @@ export class Runtime implements OrchestratorContext {
   limitLogs(settings: HomeLogSettings): void {
     this.#retention.limit(settings);
     this.#limitsSaved = saveLogLimits(this.paths.logLimits, settings).catch((error: unknown) => {
-      this.report('warn', `the limits of logs are not saved for the next daemon: ${errorText(error)}`);
+      this.report('warn', `the limits of logs are not saved for the next daemon: ${errorTextWithPath(error)}`);
     });
   }
 
@@ -340,7 +340,7 @@ export async function runDaemon({ home, settings, backends = BACKENDS, hooks = {
       await ended;
       return 0;
     } catch (error) {
-      report('error', errorText(error), { err: error });
+      report('error', errorTextWithPath(error), { err: error });
       // Its threads would keep the process alive.
       await (daemon ?? runtime).close().catch(() => {});
       throw error;

@@ -7,7 +7,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { Clock } from '../lib/clock.ts';
-import { errorText } from '../lib/errors.ts';
+import { errorText, errorTextWithPath } from '../lib/errors.ts';
 import { within } from '../lib/promises.ts';
 import type { Report } from '../lib/report.ts';
 
@@ -142,7 +142,7 @@ export class ServiceNotifier {
         });
         this.#reported.delete('send');
       } catch (error) {
-        this.#reportOnce('send', `cannot notify the service manager: ${errorText(error)}`);
+        this.#reportOnce('send', `cannot notify the service manager: ${errorTextWithPath(error)}`);
       }
     });
   }

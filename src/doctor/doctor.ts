@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { freemem, totalmem, userInfo } from 'node:os';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
-import { errorCode, errorText } from '../lib/errors.ts';
+import { errorCode, errorTextWithPath } from '../lib/errors.ts';
 import { formatSize } from '../lib/units.ts';
 import type { HostLimits } from '../protocol/http.ts';
 import { HomePaths, MAX_SOCKET_PATH_BYTES } from '../state/paths.ts';
@@ -57,7 +57,7 @@ function warn(finding: string, advice: string): Finding {
 
 /** Splits `<finding>; <remedy>` at the first semicolon, the form of monocore's messages. */
 function failed(error: unknown, state: 'warning' | 'failed' = 'failed'): Finding {
-  const [finding, ...advice] = errorText(error).split('; ');
+  const [finding, ...advice] = errorTextWithPath(error).split('; ');
   return { state, finding: finding!, advice: advice.length > 0 ? advice.join('; ') : null };
 }
 
@@ -134,7 +134,7 @@ export async function checkFileSharing(
   try {
     await promisify(execFile)(command, args);
   } catch (error) {
-    const [reason = ''] = ((error as { stderr?: string }).stderr?.trim() || errorText(error)).split('\n');
+    const [reason = ''] = ((error as { stderr?: string }).stderr?.trim() || errorTextWithPath(error)).split('\n');
     const advice =
       'for rootfs and volumes the daemon needs unshare and mount (of util-linux) and may make mount namespaces; in a ' +
       'container give it CAP_SYS_ADMIN';

@@ -1,7 +1,7 @@
 /** Images as services need them: found by name, pulled when missing, built into a root once for all services. */
 import * as v from 'valibot';
 import { isWholeErofs } from '../lib/erofs.ts';
-import { errorText, MonocoreError, nullIfMissing } from '../lib/errors.ts';
+import { errorTextWithPath, MonocoreError, nullIfMissing } from '../lib/errors.ts';
 import { readBounded } from '../lib/files.ts';
 import { formatImageReference, fullImageName, parseImageReference } from '../protocol/image-reference.ts';
 import {
@@ -94,7 +94,7 @@ async function readDocument<Schema extends v.GenericSchema>(
   const text = await readBounded(path, MAX_BYTES.index)
     .catch(nullIfMissing)
     .catch((cause: unknown) => {
-      throw new MonocoreError('ImageInvalid', `the image store cannot be read: ${errorText(cause)}`, { cause });
+      throw new MonocoreError('ImageInvalid', `the image store cannot be read: ${errorTextWithPath(cause)}`, { cause });
     });
   if (text === null) return null;
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), schema), text);

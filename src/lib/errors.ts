@@ -53,11 +53,30 @@ export class MonocoreError extends Error {
   }
 }
 
-/** Text of any thrown value, without a stack; of a system error its reason and code: `no space left on device (ENOSPC)`. */
+/**
+ * Text of any thrown value, without a stack; of a system error its reason and code: `no space left on device (ENOSPC)`.
+ * For messages that name the file or program, see {@link errorTextWithPath}.
+ */
 export function errorText(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const [code, reason] = ('errno' in error && getSystemErrorMap().get(Number(error.errno))) || [];
   return reason === undefined ? error.message : `${reason} (${code})`;
+}
+
+/**
+ * Text of any thrown value, of a system error with the path of its file, program or unix socket in front, where it has one:
+ * `/srv/data: no space left on device (ENOSPC)`.
+ *
+ * @param named path that the message names already; it is left out
+ */
+export function errorTextWithPath(error: unknown, named?: string): string {
+  const text = errorText(error);
+  if (!(error instanceof Error) || text === error.message) return text;
+  const { path, address } = error as { path?: unknown; address?: unknown };
+  const found = typeof path === 'string' ? path : address;
+  // The address of a connection to another host is not a path.
+  const isPath = typeof found === 'string' && found !== '' && (found === path || found.startsWith('/'));
+  return isPath && found !== named ? `${found}: ${text}` : text;
 }
 
 /** Remedy of an error: `details.hint` of a {@link MonocoreError}; null where it has none. */
@@ -70,7 +89,8 @@ export function hintOf(error: unknown): string | null {
 /** Text of an error with its remedy, for places that show nothing else of it. */
 export function errorTextWithHint(error: unknown): string {
   const hint = hintOf(error);
-  return hint === null ? errorText(error) : `${errorText(error)}; ${hint}`;
+  const text = errorTextWithPath(error);
+  return hint === null ? text : `${text}; ${hint}`;
 }
 
 /** `code` of a system error (`ENOENT`) or of a {@link MonocoreError}; undefined for anything else. */

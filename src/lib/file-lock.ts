@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { closeSync, constants, fchmodSync, fstatSync, openSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { getSystemErrorMap } from 'node:util';
-import { MonocoreError } from './errors.ts';
+import { errorTextWithPath, MonocoreError } from './errors.ts';
 
 /** Part of the package, see file-lock/flock.c. */
 const PROGRAM = fileURLToPath(new URL(`./file-lock/${process.arch}/monocore-flock`, import.meta.url));
@@ -22,7 +22,8 @@ export type Unlock = () => void;
  *
  * @param wait null to give up at once when another process has it; a signal to wait until it is free or the signal aborts
  * @returns null when another process has it
- * @throws the system's error for a file that cannot be opened; the signal's reason
+ * @throws the system's error for a file that cannot be opened; MonocoreError `HomeUnusable` for one that cannot be locked;
+ * the signal's reason
  */
 export async function lockFile(path: string, wait: AbortSignal | null): Promise<Unlock | null> {
   for (;;) {
@@ -71,7 +72,9 @@ async function lockDescriptor(fd: number, wait: AbortSignal | null): Promise<boo
     env: {},
     ...options,
   });
-  const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+  const [code, signal] = (await once(child, 'exit').catch((cause: unknown) => {
+    throw new MonocoreError('HomeUnusable', `the lock cannot be taken: ${errorTextWithPath(cause)}`, { cause });
+  })) as [number | null, NodeJS.Signals | null];
   if (code === 0) return true;
   if (code === TAKEN && wait === null) return false;
   const reason = code === null ? signal : (getSystemErrorMap().get(-code)?.[1] ?? `error ${code}`);

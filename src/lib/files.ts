@@ -42,7 +42,10 @@ export async function readBounded(path: string, maxBytes: number): Promise<strin
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     // A file may grow meanwhile: at most one byte more than allowed is read.
-    const bytes = await buffer(file.createReadStream({ end: maxBytes, autoClose: false }));
+    const bytes = await buffer(file.createReadStream({ end: maxBytes, autoClose: false })).catch((error: Error) => {
+      // An error of a read, for example of a folder, does not name the file.
+      throw Object.assign(error, { path });
+    });
     if (bytes.length <= maxBytes) return bytes.toString();
     throw new MonocoreError('Internal', `${path} has more than ${formatSize(maxBytes)}`);
   } finally {

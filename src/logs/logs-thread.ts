@@ -5,7 +5,7 @@
  */
 import { closeSync } from 'node:fs';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
+import { errorCode, errorText, errorTextWithPath, MonocoreError } from '../lib/errors.ts';
 import { CallBatch } from '../lib/event-loop-batch.ts';
 import { deferred } from '../lib/promises.ts';
 import type { Report } from '../lib/report.ts';
@@ -302,7 +302,7 @@ export class LogThread implements LogSink {
         try {
           fd = capture.handlers.reopen(stream);
         } catch (error) {
-          this.#report('error', `${service}: its ${stream} cannot be opened again: ${errorText(error)}`);
+          this.#report('error', `${service}: its ${stream} cannot be opened again: ${errorTextWithPath(error)}`);
           // No worker will tell of its end.
           this.#onEvent({ type: 'stream-ended', service, stream, bytes: 0, lines: 0 });
           continue;

@@ -1,6 +1,6 @@
 /** Commands on the services of a home: start, stop, restart, remove. */
 import { EventEmitter } from 'node:events';
-import { errorText, MonocoreError } from '../lib/errors.ts';
+import { errorText, errorTextWithPath, MonocoreError } from '../lib/errors.ts';
 import type { CommandReply, ControlEvent, PlanReply, Selection, ServiceOutcome } from '../protocol/api.ts';
 import { select } from '../protocol/selection.ts';
 import type { Config, ServiceStatus } from '../protocol/service.ts';
@@ -217,7 +217,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
       for (const backend of Object.values(this.#context.backends)) await backend.removeData(name);
       await this.#context.store.remove(name);
     } catch (error) {
-      return failed(supervisor, errorText(error));
+      return failed(supervisor, errorTextWithPath(error));
     }
     this.#registry.delete(name);
     return succeeded(supervisor, true);

@@ -1,6 +1,6 @@
 /** Recovery of the services of an earlier daemon. */
 import * as v from 'valibot';
-import { errorText } from '../lib/errors.ts';
+import { errorText, errorTextWithPath } from '../lib/errors.ts';
 import { DEFAULT_LOG_SETTINGS } from '../protocol/log-settings.ts';
 import { DEFAULT_CPUS, DEFAULT_RAM_MIB, ServiceSchema } from '../protocol/service.ts';
 import type { SavedState } from '../protocol/state.ts';
@@ -46,12 +46,12 @@ export async function recover(
   const adoptions = left.map((saved) => {
     const definition = define(saved);
     return adopt(context, registry, saved, definition).catch((error: unknown) =>
-      giveUp(context, registry, saved, definition, `its process cannot be adopted: ${errorText(error)}`),
+      giveUp(context, registry, saved, definition, `its process cannot be adopted: ${errorTextWithPath(error)}`),
     );
   });
   const losses = lost.map((service) =>
     endLost(context, registry, service).catch((error: unknown) => {
-      report('error', `${service.name}: its processes cannot be ended: ${errorText(error)}`);
+      report('error', `${service.name}: its processes cannot be ended: ${errorTextWithPath(error)}`);
     }),
   );
   await Promise.all([...adoptions, ...losses]);
@@ -72,7 +72,7 @@ async function giveUp(
   try {
     for (const backend of backends) await backend.endStrays(name, saved.process);
   } catch (reason) {
-    error = `${why}; nor does it end: ${errorText(reason)}`;
+    error = `${why}; nor does it end: ${errorTextWithPath(reason)}`;
   }
   context.report('error', `${name}: ${error}`);
   const ended = markFailed(saved, error, context.clock.now());
@@ -117,7 +117,7 @@ async function conclude(
   try {
     await store.conclude(ended, cleanUp);
   } catch (error) {
-    report('error', `${ended.service.name}: its end cannot be saved yet: ${errorText(error)}`);
+    report('error', `${ended.service.name}: its end cannot be saved yet: ${errorTextWithPath(error)}`);
   }
 }
 
@@ -131,7 +131,7 @@ async function adopt(
   const { backends, images, clock, report } = context;
   const backend = backends[service.isolation];
   const reportAsWarning = (error: unknown): null => {
-    report('warn', `${service.name}: ${errorText(error)}`);
+    report('warn', `${service.name}: ${errorTextWithPath(error)}`);
     return null;
   };
   const localOnly = group?.local_only ?? true;

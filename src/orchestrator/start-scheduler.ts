@@ -1,6 +1,6 @@
 /** Scheduler of starts: in the order of dependencies, and as many at once as the host can bear. */
 import pLimit, { type LimitFunction } from 'p-limit';
-import { errorText, MonocoreError } from '../lib/errors.ts';
+import { errorTextWithPath, MonocoreError } from '../lib/errors.ts';
 import type { ServiceOutcome } from '../protocol/api.ts';
 import { capabilitiesOf } from '../protocol/isolation.ts';
 import type { Dependency } from '../protocol/supervision.ts';
@@ -135,7 +135,7 @@ export class StartScheduler {
       // Its process, and with it the lines that explain the failure, may still be on their way out.
       await supervisor.ended();
       const lastLines = await this.#context.lastLines(supervisor.name, startedAtMs).catch(() => []);
-      return { outcome: failed(supervisor, errorText(error), lastLines), blame: 'failed' };
+      return { outcome: failed(supervisor, errorTextWithPath(error), lastLines), blame: 'failed' };
     }
   }
 

@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import * as v from 'valibot';
 import writeFileAtomic from 'write-file-atomic';
 import { type Clock, systemClock } from '../lib/clock.ts';
-import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
+import { errorCode, errorTextWithPath, MonocoreError } from '../lib/errors.ts';
 import { readBounded } from '../lib/files.ts';
 import { isName, MAX_BYTES } from '../protocol/input.ts';
 import { type SavedState, SavedStateSchema } from '../protocol/state.ts';
@@ -211,7 +211,7 @@ async function loadStates(dir: string): Promise<{ states: SavedState[]; damaged:
     try {
       states.push(await loadState(join(dir, file)));
     } catch (error) {
-      damaged.push({ name, reason: errorText(error), isDamaged: true });
+      damaged.push({ name, reason: errorTextWithPath(error), isDamaged: true });
     }
   };
   await Promise.all(files.map(load));

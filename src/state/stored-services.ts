@@ -1,7 +1,7 @@
 /** Services of a home as its state files tell them, for questions while no daemon runs. */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorText } from '../lib/errors.ts';
+import { errorTextWithPath } from '../lib/errors.ts';
 import { isRunning } from '../lib/proc.ts';
 import { NO_METRICS, type ServiceStatus } from '../protocol/service.ts';
 import type { SavedState } from '../protocol/state.ts';
@@ -32,7 +32,7 @@ export async function readStoredServices(
         const saved = await loadState(join(dir, name));
         services.set(saved.service.name, toStatus(saved, nowMs));
       } catch (error) {
-        broken.push(`${name}: ${errorText(error)}`);
+        broken.push(errorTextWithPath(error));
       }
     }
   }

@@ -5,7 +5,7 @@
  */
 import { EventEmitter } from 'node:events';
 import { isDeepStrictEqual } from 'node:util';
-import { errorText } from '../lib/errors.ts';
+import { errorTextWithPath } from '../lib/errors.ts';
 import { processAgeMs } from '../lib/proc.ts';
 import { type Metrics, NO_METRICS, type ServiceStatus } from '../protocol/service.ts';
 import type { SavedState } from '../protocol/state.ts';
@@ -233,7 +233,10 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
         this.#reportFault(effect, error);
         // A later daemon could not find a VM that is launched without a state file.
         if (effect.type === 'persist' && state.actual.status === 'Starting' && state.actual.phase === 'preparing') {
-          this.#events.putFirst({ type: 'launch-failed', error: `its state cannot be saved: ${errorText(error)}` });
+          this.#events.putFirst({
+            type: 'launch-failed',
+            error: `its state cannot be saved: ${errorTextWithPath(error)}`,
+          });
           break;
         }
       }
@@ -252,7 +255,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
   }
 
   #reportFault({ type }: Effect, error: unknown): void {
-    this.#context.report('error', `${this.name}: ${type} failed: ${errorText(error)}`, { err: error });
+    this.#context.report('error', `${this.name}: ${type} failed: ${errorTextWithPath(error)}`, { err: error });
   }
 
   /** Tells its status to a new listener, once. */

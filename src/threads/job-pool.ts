@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import type { MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
-import { errorText, fromWireError, MonocoreError } from '../lib/errors.ts';
+import { errorTextWithPath, fromWireError, MonocoreError } from '../lib/errors.ts';
 import type { ThreadStatus } from '../protocol/http.ts';
 import type { Job, JobOutcome, JobResult } from '../protocol/jobs.ts';
 import { entryUrl, type WorkerEntry } from './entry.ts';
@@ -68,7 +68,7 @@ export class JobPool {
       .catch((reason: unknown) => {
         const code = signal?.aborted || this.#closed ? 'Aborted' : 'ThreadDied';
         const failure = this.#failures.get(pool);
-        const why = failure === undefined ? '' : `: ${errorText(failure)}`;
+        const why = failure === undefined ? '' : `: ${errorTextWithPath(failure)}`;
         throw new MonocoreError(code, `the job ${job.type} did not end${why}`, { cause: failure ?? reason });
       });
     if ('error' in outcome) throw fromWireError(outcome.error);

@@ -6,7 +6,7 @@ import {
   type TransferListItem,
   type Worker,
 } from 'node:worker_threads';
-import { errorText, MonocoreError } from '../lib/errors.ts';
+import { errorTextWithPath, MonocoreError } from '../lib/errors.ts';
 import { deferred, within } from '../lib/promises.ts';
 import type { ThreadStatus } from '../protocol/http.ts';
 import { CRASH, READY, spawnWorker, type WorkerEntry } from './entry.ts';
@@ -133,7 +133,7 @@ export class WorkerThread<Api, Event = never> {
     });
     const exited = new Promise<MonocoreError>((resolve) => {
       worker.once('exit', (code) => {
-        const reason = cause === undefined ? `exit code ${code}` : errorText(cause);
+        const reason = cause === undefined ? `exit code ${code}` : errorTextWithPath(cause);
         const error = new MonocoreError('ThreadDied', `the ${this.name} thread ended: ${reason}`, { cause });
         wrapped.fail(error);
         // Its last messages may still be queued.
@@ -192,7 +192,9 @@ export class WorkerThread<Api, Event = never> {
       } catch (error) {
         if (this.#stopping) throw this.#stoppedError();
         const isKnown = error instanceof MonocoreError;
-        this.#options.onDeath?.(isKnown ? error : new MonocoreError('ThreadDied', errorText(error), { cause: error }));
+        this.#options.onDeath?.(
+          isKnown ? error : new MonocoreError('ThreadDied', errorTextWithPath(error), { cause: error }),
+        );
       }
     }
   }

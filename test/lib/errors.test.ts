@@ -1,7 +1,19 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import test from 'node:test';
-import { errorCode, errorText, fromWireError, MonocoreError, toWireError } from '../../src/lib/errors.ts';
+import {
+  errorCode,
+  errorText,
+  errorTextWithHint,
+  errorTextWithPath,
+  fromWireError,
+  MonocoreError,
+  toWireError,
+} from '../../src/lib/errors.ts';
 
 test('an error has a code, details and its cause', () => {
   const cause = new Error('below');
@@ -28,6 +40,26 @@ test('the text of anything thrown is its message, without class or stack', () =>
     () => readFileSync('/nonexistent'),
     (error) => errorText(error) === 'no such file or directory (ENOENT)',
   );
+});
+
+test('the text of a system error has the path that its message does not name', async () => {
+  const readError = await readFile('/nonexistent').catch((error: unknown) => error);
+  assert.equal(errorTextWithPath(readError), '/nonexistent: no such file or directory (ENOENT)');
+  assert.equal(errorTextWithPath(readError, '/nonexistent'), 'no such file or directory (ENOENT)');
+  assert.equal(errorTextWithPath(readError, '/'), '/nonexistent: no such file or directory (ENOENT)');
+  assert.equal(errorTextWithHint(readError), errorTextWithPath(readError));
+  const [spawnError] = await once(spawn('no-such-program'), 'error');
+  assert.equal(errorTextWithPath(spawnError), 'no-such-program: no such file or directory (ENOENT)');
+  const [unixError] = await once(connect('/nonexistent/socket'), 'error');
+  assert.equal(errorTextWithPath(unixError), '/nonexistent/socket: no such file or directory (ENOENT)');
+  const [tcpError] = await once(connect({ host: '127.0.0.1', port: 1 }), 'error');
+  assert.equal(errorTextWithPath(tcpError), 'connection refused (ECONNREFUSED)');
+});
+
+test('the text of any other error is its message, also with a path', () => {
+  assert.equal(errorTextWithPath(new MonocoreError('Usage', '/srv/a cannot be read')), '/srv/a cannot be read');
+  assert.equal(errorTextWithPath(Object.assign(new Error('wrong'), { path: '/srv/a' })), 'wrong');
+  assert.equal(errorTextWithPath('a string'), 'a string');
 });
 
 test('the code is that of a system error or of monocore, else undefined', () => {

@@ -12,6 +12,7 @@ test('a file is read up to its bound, and one above it is refused', async (t) =>
   assert.equal(await readBounded(path, 5), 'grün');
   await assert.rejects(readBounded(path, 4), { code: 'Internal', message: `${path} has more than 4 B` });
   await assert.rejects(readBounded(`${path}.missing`, 4), { code: 'ENOENT' });
+  await assert.rejects(readBounded('/proc', 4), { code: 'EISDIR', path: '/proc' });
   await assert.rejects(readBounded('/dev/zero', 2 ** 20), { code: 'Internal' });
 });
 

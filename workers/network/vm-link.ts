@@ -1,7 +1,7 @@
 /** Connection to one VM. */
 import { chmod } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { errorText } from '../../src/lib/errors.ts';
+import { errorTextWithPath } from '../../src/lib/errors.ts';
 import { type Rate, TokenBucket } from '../../src/lib/token-bucket.ts';
 import type { GroupPort } from '../../src/protocol/network.ts';
 import { type FrameHandlers, FrameReader } from './frame.ts';
@@ -98,7 +98,7 @@ export class VmLink {
   #tellUnreachable(error: Error): void {
     if (this.#triedSinceMs === null || performance.now() - this.#triedSinceMs < UNREACHABLE_MS) return;
     this.#triedSinceMs = null;
-    this.#handlers.onUnreachable(errorText(error));
+    this.#handlers.onUnreachable(errorTextWithPath(error));
   }
 }
 

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { accessSync, closeSync, constants, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { errorText } from '../../src/lib/errors.ts';
+import { errorText, errorTextWithPath } from '../../src/lib/errors.ts';
 import { identify, type ProcessIdentity } from '../../src/lib/proc.ts';
 import type { SpawnCommand, SpawnEvent } from '../../src/protocol/spawner.ts';
 
@@ -19,7 +19,7 @@ export function spawnChild(
   daemonPid: number,
   tell: (event: SpawnEvent) => void,
 ): void {
-  const fail = (error: unknown) => tell({ type: 'failed', id, error: errorText(error) });
+  const fail = (error: unknown) => tell({ type: 'failed', id, error: errorTextWithPath(error, program) });
   const opened: number[] = [];
   try {
     const stdio = fds.map((fd) => {

@@ -2,7 +2,7 @@
 import { inspect } from 'node:util';
 import { type ConfigProblem, formatProblem } from '../../config/problems.ts';
 import { maskLines } from '../../lib/control-characters.ts';
-import { type ErrorCode, errorText, hintOf, MonocoreError } from '../../lib/errors.ts';
+import { type ErrorCode, errorTextWithPath, hintOf, MonocoreError } from '../../lib/errors.ts';
 import { type TextOptions, wrap } from './terminal-text.ts';
 
 /** Most problems of a config that are shown: more of them are one mistake many times. */
@@ -25,7 +25,7 @@ export function renderFailure(
 ): string {
   const { colors, columns } = options;
   const lines = [
-    ...wrap(`${colors.red('monocore:')} ${maskLines(errorText(error))}`, columns, '', INDENT),
+    ...wrap(`${colors.red('monocore:')} ${maskLines(errorTextWithPath(error))}`, columns, '', INDENT),
     ...hintsFor(error, columns - INDENT.length).map((hint) => `${INDENT}${hint}`),
   ];
   if (debug) lines.push(colors.dim(maskLines(inspect(error))));

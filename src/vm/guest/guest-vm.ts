@@ -1,5 +1,5 @@
 /** A running VM with a guest: one process of the host, and the guest's init behind its control port. */
-import { errorText } from '../../lib/errors.ts';
+import { errorTextWithPath } from '../../lib/errors.ts';
 import type { ProcessIdentity } from '../../lib/proc.ts';
 import { untilDone } from '../../lib/promises.ts';
 import type { GroupMember } from '../../protocol/network.ts';
@@ -130,7 +130,7 @@ export class GuestVm implements Instance {
     try {
       if (makeJob) this.#control.sendJob(await makeJob());
     } catch (error) {
-      this.#onEvent({ type: 'job-failed', error: errorText(error) });
+      this.#onEvent({ type: 'job-failed', error: errorTextWithPath(error) });
     }
   }
 

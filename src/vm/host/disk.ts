@@ -1,7 +1,7 @@
 /** Disk of a service: a sparse image with an ext4 file system, made before the first launch and kept since. */
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { errorText, MonocoreError } from '../../lib/errors.ts';
+import { errorTextWithPath, MonocoreError } from '../../lib/errors.ts';
 import { formatSize, MIB } from '../../lib/units.ts';
 import { findMkfs, run } from './host-tools.ts';
 
@@ -41,6 +41,8 @@ export async function prepareDisk(path: string, sizeMib: number, service: string
     await rename(unfinished, path);
   } catch (cause) {
     await rm(unfinished, { force: true }).catch(() => {});
-    throw new MonocoreError('StartFailed', `the disk of ${service} cannot be made: ${errorText(cause)}`, { cause });
+    throw new MonocoreError('StartFailed', `the disk of ${service} cannot be made: ${errorTextWithPath(cause)}`, {
+      cause,
+    });
   }
 }

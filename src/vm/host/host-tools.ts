@@ -1,21 +1,23 @@
 /** Programs of the host: lookup, and the package that brings each one that VMs need. */
 import { execFile } from 'node:child_process';
 import { accessSync, closeSync, constants, openSync, readSync, statSync } from 'node:fs';
-import { delimiter, join, resolve } from 'node:path';
+import { basename, delimiter, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { errorText, MonocoreError } from '../../lib/errors.ts';
 
 /**
  * Runs a program to its end and returns its output.
  *
- * @throws Error with the program's own message or, where it printed none, its exit code; `code` is that of `execFile`
+ * @throws Error with the program and its own message or, where it printed none, its exit code; `code` is that of `execFile`
  */
 export async function run(program: string, args: readonly string[], options: { cwd?: string } = {}): Promise<string> {
   try {
     return (await promisify(execFile)(program, args, options)).stdout;
   } catch (cause) {
     const { stderr, code } = cause as { stderr?: string; code?: unknown };
-    const message = stderr?.trim() || (typeof code === 'number' ? `exit code ${code}` : errorText(cause));
+    const reason = stderr?.trim() || (typeof code === 'number' ? `exit code ${code}` : errorText(cause));
+    // Most programs begin their messages with their names.
+    const message = reason.includes(basename(program)) ? reason : `${program}: ${reason}`;
     throw Object.assign(new Error(message, { cause }), { code });
   }
 }

@@ -1,6 +1,6 @@
 /** Runtime folder of a VM: made before a launch, removed when its process has ended. Main thread. */
 import { mkdir, rm } from 'node:fs/promises';
-import { MonocoreError } from '../../lib/errors.ts';
+import { errorText, errorTextWithPath, MonocoreError } from '../../lib/errors.ts';
 import type { StreamName } from '../../protocol/log-files/names.ts';
 import { MAX_SOCKET_PATH_BYTES, type VmPaths } from '../../state/paths.ts';
 import type { PreparedInstance, ReadEnd } from '../backend.ts';
@@ -24,7 +24,9 @@ export async function makeRuntimeFolder(paths: VmPaths, fifoPaths: readonly stri
     await rm(paths.dir, { recursive: true, force: true });
     await mkdir(paths.dir, { mode: 0o700 });
   } catch (cause) {
-    throw new MonocoreError('StartFailed', `the runtime folder ${paths.dir} cannot be made: ${cause}`, { cause });
+    throw new MonocoreError('StartFailed', `the runtime folder ${paths.dir} cannot be made: ${errorText(cause)}`, {
+      cause,
+    });
   }
   await fifos.make(fifoPaths);
 }
@@ -64,6 +66,6 @@ function openStreams(
     return ends;
   } catch (cause) {
     closeAll(ends.map(({ fd }) => fd));
-    throw new MonocoreError('StartFailed', `a stream in ${paths.dir} cannot be opened: ${cause}`, { cause });
+    throw new MonocoreError('StartFailed', `a stream cannot be opened: ${errorTextWithPath(cause)}`, { cause });
   }
 }

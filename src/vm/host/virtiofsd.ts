@@ -41,7 +41,7 @@ export async function identifyVirtiofsd(program: string): Promise<VirtiofsdKind>
     kinds.set(program, kind);
     return kind;
   } catch (cause) {
-    throw new MonocoreError('StartFailed', `${program} does not run: ${errorText(cause)}`, { cause });
+    throw new MonocoreError('StartFailed', `virtiofsd does not run: ${errorText(cause)}`, { cause });
   }
 }
 

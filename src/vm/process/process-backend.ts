@@ -1,7 +1,7 @@
 /** Back end for plain processes of the host, without a VM: for development and load tests. */
 import { closeSync, constants, openSync, statSync, writeSync } from 'node:fs';
 import { chown } from 'node:fs/promises';
-import { errorText, MonocoreError } from '../../lib/errors.ts';
+import { errorTextWithPath, MonocoreError } from '../../lib/errors.ts';
 import { type ProcessIdentity, signalProcess } from '../../lib/proc.ts';
 import { untilDone } from '../../lib/promises.ts';
 import type { StreamName } from '../../protocol/log-files/names.ts';
@@ -151,7 +151,7 @@ class SupervisedProcess implements Instance {
     try {
       return await this.#probe(probe, timeoutMs, cancel.signal);
     } catch (error) {
-      return { ok: false, detail: errorText(error) };
+      return { ok: false, detail: errorTextWithPath(error) };
     } finally {
       for (const source of sources) source.removeEventListener('abort', abort);
     }

@@ -1,7 +1,7 @@
 /** Parts that all VMs of a host share: QEMU, a kernel, the guest's initramfs and the accelerator. */
 import { statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { errorText, MonocoreError } from '../../lib/errors.ts';
+import { errorText, errorTextWithPath, MonocoreError } from '../../lib/errors.ts';
 import type { HomePaths } from '../../state/paths.ts';
 import { findKernel } from '../guest/kernel.ts';
 import type { RunInitramfsJob } from '../host/host-backend.ts';
@@ -66,7 +66,7 @@ async function findQemuJail(qemu: string, kernelImage: string): Promise<{ kind: 
     if (isReadable) return { kind, visible };
     return { kind: { namespaces: 'none', obstacle: `other users cannot read the kernel ${kernelImage}` }, visible };
   } catch (error) {
-    const obstacle = `the files of ${qemu} cannot be listed: ${errorText(error)}`;
+    const obstacle = `the files of ${qemu} cannot be listed: ${errorTextWithPath(error)}`;
     return { kind: { namespaces: 'none', obstacle }, visible: [] };
   }
 }

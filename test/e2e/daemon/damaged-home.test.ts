@@ -38,7 +38,7 @@ const DAMAGES: readonly Damage[] = [
     name: '1',
     what: 'one of its FIFOs is missing',
     damage: (paths, name) => rmSync(paths.vm(name).fifo('stdout')),
-    says: /its process cannot be adopted: a stream in .* cannot be opened: .*ENOENT/,
+    says: /its process cannot be adopted: a stream cannot be opened: .*stdout\.fifo: .* \(ENOENT\)/,
   },
   {
     name: '2',

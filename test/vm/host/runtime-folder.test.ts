@@ -31,7 +31,7 @@ test('a folder that cannot be made is a failed start', async (t) => {
   const dir = join(await makeTempDir(t), 'missing', 'web');
   await assert.rejects(makeRuntimeFolder(new VmPaths(dir), [], new FifoMaker(openSpawner(t))), {
     code: 'StartFailed',
-    message: /cannot be made/,
+    message: `the runtime folder ${dir} cannot be made: no such file or directory (ENOENT)`,
   });
 });
 
@@ -46,6 +46,9 @@ test('when one stream cannot be opened, none stays open', async (t) => {
   );
   closeAll(streams.map(({ fd }) => fd));
   rmSync(paths.fifo('stderr'));
-  assert.throws(() => openReadEnds(paths, ['stdout', 'stderr']), { code: 'StartFailed' });
+  assert.throws(() => openReadEnds(paths, ['stdout', 'stderr']), {
+    code: 'StartFailed',
+    message: `a stream cannot be opened: ${paths.fifo('stderr')}: no such file or directory (ENOENT)`,
+  });
   assert.equal(openFilesBelow(dir), 0);
 });

@@ -16,6 +16,6 @@ test('the rate of the time stamp counter is measured, whatever /proc/cpuinfo say
   assert.ok(Math.abs(first / second - 1) < 0.001, `${first} and ${second} kHz`);
   await assert.rejects(measureTscKhz('/bin/false'), {
     code: 'StartFailed',
-    message: "the rate of the processor's time stamp counter could not be measured: exit code 1",
+    message: "the rate of the processor's time stamp counter could not be measured: /bin/false: exit code 1",
   });
 });

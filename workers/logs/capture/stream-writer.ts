@@ -4,7 +4,7 @@
  * Long because the queue, the spells of failure and the pool share one state.
  */
 import type { Clock } from '../../../src/lib/clock.ts';
-import { errorCode, errorText } from '../../../src/lib/errors.ts';
+import { errorCode, errorText, errorTextWithPath } from '../../../src/lib/errors.ts';
 import { LF } from '../../../src/protocol/log-files/record.ts';
 import type { HeldItem } from '../../../src/protocol/logs.ts';
 import { type FrameMemory, type Framer, INPUT_START } from '../format/framer.ts';
@@ -333,7 +333,8 @@ export class StreamWriter {
     this.#spell = { delayMs, cancelRetry, dropReason };
     this.#setBusy(dropReason === null);
     if (!this.#isTold) this.#tellHeld();
-    if (!spell) events.post({ type: 'stalled', error: errorText(this.#fault), code: errorCode(this.#fault) ?? null });
+    if (!spell)
+      events.post({ type: 'stalled', error: errorTextWithPath(this.#fault), code: errorCode(this.#fault) ?? null });
   }
 
   #recover(): void {

@@ -1,5 +1,5 @@
 /** `monocore daemon restart`: replaces the daemon while every VM keeps running. */
-import { errorText, MonocoreError } from '../../../lib/errors.ts';
+import { errorTextWithPath, MonocoreError } from '../../../lib/errors.ts';
 import { readProcessFile } from '../../../lib/proc.ts';
 import type { Selection } from '../../../protocol/api.ts';
 import type { DaemonStatus } from '../../../protocol/http.ts';
@@ -62,7 +62,7 @@ async function startNext({ paths }: CliContext, client: DaemonClient, old: Daemo
     return await startDaemon(paths, client, ownDaemonCommand(paths.home, old.settings));
   } catch (error) {
     const code = error instanceof MonocoreError ? error.code : 'Internal';
-    const message = `the old daemon has ended, but the new one does not start: ${errorText(error)}`;
+    const message = `the old daemon has ended, but the new one does not start: ${errorTextWithPath(error)}`;
     const hint = 'the VMs keep running; the next daemon that starts adopts them';
     throw new MonocoreError(code, message, { cause: error, details: { hint } });
   }

@@ -1,7 +1,7 @@
 /** Places of this host where the daemon may make cgroups, see cgroups(7). */
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { errorCode, errorText } from '../../../lib/errors.ts';
+import { errorCode, errorText, errorTextWithPath } from '../../../lib/errors.ts';
 import { findCgroupFolder, type Mount, readCgroups, readMounts, readStat } from '../../../lib/proc.ts';
 
 /** Controllers that limits of services need. */
@@ -110,7 +110,7 @@ export function findHostCgroups(procDir = '/proc'): HostCgroups {
       const v2 = own.find(({ isV2 }) => isV2);
       return v2 ? findV2Place(controller, v2.path, mounts) : unusable(`the kernel has no controller ${controller}`);
     } catch (error) {
-      return unusable(errorText(error));
+      return unusable(errorTextWithPath(error));
     }
   };
   return { cpu: find('cpu'), memory: find('memory') };

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import writeFileAtomic from 'write-file-atomic';
-import { errorText } from '../../../lib/errors.ts';
+import { errorTextWithPath } from '../../../lib/errors.ts';
 import { readBounded } from '../../../lib/files.ts';
 import { MAX_BYTES } from '../../../protocol/input.ts';
 import type { Service } from '../../../protocol/service.ts';
@@ -177,7 +177,7 @@ export class ServiceLimits {
         await makeCgroup(dir);
         notes.push(...(await writeSettings(dir, settings)));
       } catch (error) {
-        if (settings.length > 0) notes.push(`its process is not limited: ${errorText(error)}`);
+        if (settings.length > 0) notes.push(`its process is not limited: ${errorTextWithPath(error)}`);
         plan.delete(dir);
       }
     }

@@ -23,7 +23,7 @@ async function lookUp(what: string, program: string, args: readonly string[]): P
   } catch (cause) {
     // getent(1): 2 stands for a key that was not found.
     const isUnknown = program === 'getent' && (cause as { code?: unknown }).code === 2;
-    const reason = isUnknown ? 'does not exist on this host' : `cannot be looked up: ${program}: ${errorText(cause)}`;
+    const reason = isUnknown ? 'does not exist on this host' : `cannot be looked up: ${errorText(cause)}`;
     throw refuse(`${what} ${reason}`, cause);
   }
 }

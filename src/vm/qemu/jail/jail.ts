@@ -7,7 +7,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { errorText, MonocoreError } from '../../../lib/errors.ts';
+import { errorText, errorTextWithPath, MonocoreError } from '../../../lib/errors.ts';
 import { findSlirp4netns, run } from '../../host/host-tools.ts';
 import type { Command } from '../../host/limits/launcher.ts';
 import type { HostUser } from '../../host/limits/user.ts';
@@ -139,7 +139,7 @@ export async function findJailKind(daemonUid = process.getuid?.()): Promise<Jail
     await run(program, args);
     return kind;
   } catch (error) {
-    return { namespaces: 'none', obstacle: errorText(error) };
+    return { namespaces: 'none', obstacle: errorTextWithPath(error) };
   } finally {
     await rm(dir, { recursive: true, force: true });
   }

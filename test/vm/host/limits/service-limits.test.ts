@@ -131,7 +131,7 @@ test('a cgroup that cannot be made is said, and not joined', async (t) => {
   // Unlike a cgroup, a folder with files in it cannot be removed to be made anew.
   const { notes, launch } = await limits.apply(service, WANTED);
   assert.equal(notes.length, 1);
-  assert.match(notes[0]!, /^its process is not limited: .* \(EEXIST\)/);
+  assert.match(notes[0]!, /^its process is not limited: \/.*-web: .* \(EEXIST\)/);
   assert.deepEqual(cgroupsOf(paths), []);
   const command = sh('true');
   assert.equal(launch(command), command);
