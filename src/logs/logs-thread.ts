@@ -208,7 +208,11 @@ export class LogThread implements LogSink {
         this.#report('error', `${error.message}; restarting it`);
       },
       onReady: async (api) => {
-        worker.opens = new CallBatch((sources) => api.openStreams(sources));
+        worker.opens = new CallBatch(async (sources) => {
+          const errors = await api.openStreams(sources);
+          for (const [index, { fd }] of sources.entries()) if (errors[index]) closeSync(fd);
+          return errors;
+        });
         await this.#giveAgain(worker, api);
         worker.api = api;
         this.#introduce(worker);

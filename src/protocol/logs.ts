@@ -6,7 +6,10 @@ import type { Gap } from './log-files/record.ts';
 import type { LogSettings } from './log-settings.ts';
 
 export interface StreamSource extends StreamId {
-  /** Read end of the stream's FIFO, opened non-blocking. The log worker takes it over and closes it at end of file. */
+  /**
+   * Read end of the stream's FIFO, opened non-blocking. The log worker takes it over and closes it at end of file. That of a
+   * refused stream stays with the main thread: Node warns of a thread that closes what another one has opened.
+   */
   readonly fd: number;
   readonly settings: LogSettings;
   /** A worker that died captured it before: its next bytes continue a torn record in its file. */

@@ -320,6 +320,7 @@ test('when one stream of a service cannot be captured the others are let go, and
   closeSync(streams[1]!.fd);
   const broken = [streams[0]!, { stream: 'stderr' as const, fd: openSync(noPipe, 'r') }];
   writeSync(childEnds[0]!, 'first\n');
+  const said = t.mock.method(process.stderr, 'write');
   await assert.rejects(logs.capture('web', broken, { reopen, onEnded: () => {}, onStalled }));
   const ended = gate();
   const again = (['stdout', 'stderr'] as const).map((stream) => ({ stream, fd: reopen(stream) }));
@@ -328,4 +329,6 @@ test('when one stream of a service cannot be captured the others are let go, and
   close();
   await ended.opened;
   assert.deepEqual(linesIn(dir, 'stdout'), ['first', 'second']);
+  assert.equal(openFilesBelow(dir), 0, JSON.stringify(listDescriptors('self')));
+  assert.deepEqual(said.mock.calls, [], 'Node warns of descriptors that a thread closes for another one');
 });

@@ -1,5 +1,4 @@
 /** The log worker's API: opens and closes captures, serves readers, removes files. */
-import { closeSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MessagePort } from 'node:worker_threads';
@@ -108,7 +107,6 @@ export function createLogs(options: LogsOptions): LogsApi {
       startCapture(source);
       return null;
     } catch (error) {
-      closeSync(source.fd);
       return toWireError(error);
     }
   };
