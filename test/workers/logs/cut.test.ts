@@ -67,6 +67,17 @@ test('the contents of the FIFO wait while nothing can be written, then arrive', 
   assert.deepEqual(logs.log.types(), ['stalled', 'recovered', 'stream-held', 'stream-ended']);
 });
 
+test('a stream that cannot be written is given up once, with the bytes that are lost', async (t) => {
+  const { logs } = await startBlockedLogs(t);
+  await logs.log.next('stalled');
+  const giveUp = () => logs.api.closeStream('web', 'stdout', false);
+  await Promise.all([giveUp(), giveUp()]);
+  const { bytes } = await logs.log.next('lost');
+  assert.ok(bytes >= numbered(5000).join('\n').length, `${bytes} bytes`);
+  await logs.log.next('stream-ended');
+  assert.deepEqual(logs.log.types(), ['stalled', 'lost', 'stream-ended']);
+});
+
 test('a marker is recognised, and a false start of one is written as output', async (t) => {
   const logs = await startLogs(t);
   const stdout = await logs.open('web', 'stdout');

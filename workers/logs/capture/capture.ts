@@ -44,6 +44,7 @@ export class Capture implements WriterEvents {
   /** Length of the marker's start that came last; the writer does not have it. */
   #withheld = 0;
   #isCut = false;
+  #isGivenUp = false;
   /** Events wait until a chunk is taken as a whole: a thread that is killed meanwhile has told nothing of it. */
   #isTaking = false;
   #isHeldDue = false;
@@ -114,6 +115,8 @@ export class Capture implements WriterEvents {
 
   /** Ends the stream now, with the loss of all that cannot be written. */
   async giveUp(): Promise<void> {
+    if (this.#isGivenUp) return;
+    this.#isGivenUp = true;
     const unreadBytes = this.#pipe.discard();
     const bytes = unreadBytes + (await this.#closeAll());
     if (bytes > 0) this.#options.post({ type: 'lost', ...this.id, bytes });
@@ -133,8 +136,7 @@ export class Capture implements WriterEvents {
 
   async #closeAll(): Promise<number> {
     await this.#pipe.close();
-    const { lostBytes, isStuck } = await this.#writer.finish();
-    if (isStuck) this.#file.abandon();
+    const { lostBytes } = await this.#writer.finish();
     return lostBytes;
   }
 
@@ -243,8 +245,9 @@ export class Capture implements WriterEvents {
   }
 
   async #tellEnd(): Promise<void> {
-    await this.#writer.finish();
-    this.#file.close();
+    const { isStuck } = await this.#writer.finish();
+    if (isStuck) this.#file.abandon();
+    else this.#file.close();
     this.#options.onEnded();
     this.#options.post({ type: 'stream-ended', ...this.id, bytes: this.#bytes, lines: this.#framer.lines });
   }

@@ -82,7 +82,7 @@ export class StreamWriter {
   /** The main thread has a copy of the queue, so every change must be reported. */
   #isTold = false;
   #isEnding = false;
-  #isFinished = false;
+  #finished: Promise<{ lostBytes: number; isStuck: boolean }> | null = null;
 
   constructor(options: StreamWriterOptions) {
     this.#options = options;
@@ -150,9 +150,12 @@ export class StreamWriter {
    * @returns bytes that are lost, without those that `drop` allows to be; and whether a write is still under way, so
    * that the file must not be closed
    */
-  async finish(): Promise<{ lostBytes: number; isStuck: boolean }> {
-    if (this.#isFinished) return { lostBytes: 0, isStuck: false };
-    this.#isFinished = true;
+  finish(): Promise<{ lostBytes: number; isStuck: boolean }> {
+    this.#finished ??= this.#finish();
+    return this.#finished;
+  }
+
+  async #finish(): Promise<{ lostBytes: number; isStuck: boolean }> {
     this.#spell?.cancelRetry();
     const isStuck = await this.#tryLast();
     let lostBytes = 0;
@@ -322,7 +325,7 @@ export class StreamWriter {
   }
 
   #stall(): void {
-    if (this.#isFinished) return;
+    if (this.#finished) return;
     const { clock, onFull, events } = this.#options;
     const spell = this.#spell;
     spell?.cancelRetry();
@@ -350,7 +353,7 @@ export class StreamWriter {
   }
 
   #tellHeld(): void {
-    if (this.#isFinished) return;
+    if (this.#finished) return;
     this.#isTold = true;
     this.#options.events.onHeld();
   }
