@@ -5,6 +5,7 @@ import { deferred } from '../lib/promises.ts';
 import { KIB } from '../lib/units.ts';
 import type { SearchLogsJob } from '../protocol/jobs.ts';
 import type { LogQuery, LogReadEvent } from '../protocol/log-files/queries.ts';
+import { LF } from '../protocol/log-files/record.ts';
 import type { LogsApi, SearchEvent } from '../protocol/logs.ts';
 import { type Remote, transfer } from '../threads/rpc.ts';
 
@@ -50,22 +51,23 @@ const MAX_RECORD_BYTES = 4 * KIB;
 export async function readLines(api: Remote<LogsApi>, query: LogQuery): Promise<string[]> {
   const lines: string[] = [];
   let pieces: Buffer[] = [];
-  let leftBytes = MAX_RECORD_BYTES;
+  // One byte more tells that there is more.
+  let missing = MAX_RECORD_BYTES + 1;
   const take = (piece: Buffer): void => {
-    if (piece.length > leftBytes) pieces.push(Buffer.from(piece.subarray(0, leftBytes)), Buffer.from('…'));
-    else pieces.push(Buffer.from(piece));
-    leftBytes -= piece.length;
+    if (missing > 0) pieces.push(Buffer.from(piece.subarray(0, missing)));
+    missing -= piece.length;
   };
   await readLogs(api, query, (bytes) => {
     let rest = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    for (let end = rest.indexOf(10); end !== -1; end = rest.indexOf(10)) {
-      if (leftBytes > 0) take(rest.subarray(0, end));
-      lines.push(Buffer.concat(pieces).toString());
+    for (let end = rest.indexOf(LF); end !== -1; end = rest.indexOf(LF)) {
+      take(rest.subarray(0, end));
+      const record = Buffer.concat(pieces);
+      lines.push(record.toString('utf8', 0, MAX_RECORD_BYTES) + (record.length > MAX_RECORD_BYTES ? '…' : ''));
       pieces = [];
-      leftBytes = MAX_RECORD_BYTES;
+      missing = MAX_RECORD_BYTES + 1;
       rest = rest.subarray(end + 1);
     }
-    if (leftBytes > 0) take(rest);
+    take(rest);
   });
   return lines;
 }

@@ -4,11 +4,19 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { readLogs } from '../../src/logs/log-reading.ts';
+import type { MessagePort } from 'node:worker_threads';
+import { readLines, readLogs } from '../../src/logs/log-reading.ts';
 import { LogThread } from '../../src/logs/logs-thread.ts';
 import { fileName } from '../../src/protocol/log-files/names.ts';
-import { EVERY_RECORD, type LogFilter, type LogQuery } from '../../src/protocol/log-files/queries.ts';
+import {
+  EVERY_RECORD,
+  type LogFilter,
+  type LogQuery,
+  type LogReadEvent,
+} from '../../src/protocol/log-files/queries.ts';
+import type { LogsApi } from '../../src/protocol/logs.ts';
 import { JobPool } from '../../src/threads/job-pool.ts';
+import type { Remote } from '../../src/threads/rpc.ts';
 import { defer, makeTempDir } from '../helpers/temp.ts';
 
 /** Contents that take turns, see the fixture. */
@@ -77,3 +85,23 @@ test('many files, half of them compressed, are read byte for byte', (t) => readA
 
 test('a search that finds everything delivers them byte for byte', (t) =>
   readAll(t, 12, { ...EVERY_RECORD, grep: { source: 'line', ignoreCase: false } }));
+
+test('a long record is cut to 4 KiB and marked, wherever the chunks divide it', async () => {
+  const limit = 4096;
+  const linesOf = (chunks: readonly string[]): Promise<string[]> => {
+    const read = async (_query: LogQuery, port: MessagePort): Promise<void> => {
+      const post = (event: LogReadEvent) => port.postMessage(event);
+      for (const chunk of chunks) post({ type: 'chunk', bytes: new Uint8Array(Buffer.from(chunk)) });
+      post({ type: 'end' });
+    };
+    const query: LogQuery = { services: [], streams: ['stdout'], tail: null, follow: false };
+    return readLines({ read } as unknown as Remote<LogsApi>, query);
+  };
+  const record = 'x'.repeat(limit);
+  for (const at of [1, limit - 1, limit, limit + 1]) {
+    const divide = (text: string) => [text.slice(0, at), text.slice(at)];
+    assert.deepEqual(await linesOf(divide(`${record}\n`)), [record], `${at}`);
+    for (const more of ['y', 'y'.repeat(limit)])
+      assert.deepEqual(await linesOf(divide(`${record}${more}\nnext\n`)), [`${record}…`, 'next'], `${at}`);
+  }
+});
