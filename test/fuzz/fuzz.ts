@@ -33,7 +33,7 @@ const { minutes, doors, seed } = readOptions(
   ({ door, ...values }) => {
     const parsed = Number(values.minutes);
     if (!(parsed > 0)) throw new Error(`--minutes ${values.minutes} is not a number above 0`);
-    if (door !== undefined && !(door in DOORS)) throw new Error(`--door ${door} is not a door`);
+    if (door !== undefined && !Object.hasOwn(DOORS, door)) throw new Error(`--door ${door} is not a door`);
     const names = door === undefined ? Object.keys(DOORS) : [door];
     return { minutes: parsed, doors: names, seed: readCount('seed', values.seed, 0, MAX_SEED) };
   },
