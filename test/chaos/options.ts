@@ -31,7 +31,7 @@ const USAGE = `usage: npm run chaos -- [options]
   --services N   how many services, 20 by default
   --vms N        how many of them are microVMs, 2 by default; the others are plain processes
   --fake         fake machines in place of QEMU
-  --seed N       repeats the decisions of an earlier run; the day of today by default
+  --seed N       repeats the decisions of an earlier run; the date by default
   --without TYPE leaves actions out: ${ACTION_TYPES.join(', ')}; may be repeated
   --dir DIR      where the home is made, ${tmpdir()} by default
   --json         the report as JSON`;
@@ -63,7 +63,7 @@ export function readChaosOptions(args: readonly string[]): CommandLine {
   });
 }
 
-/** Another seed each day, the same for a whole day: `20261123`. */
+/** Seed that changes from day to day: `20261123`. */
 function seedOfDay(day: Date): string {
   return day.toISOString().slice(0, 10).replaceAll('-', '');
 }

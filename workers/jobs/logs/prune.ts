@@ -67,9 +67,9 @@ function retentionOf({ retentions, otherRetention }: PruneLogsJob, service: stri
 }
 
 /**
- * Takes the files to remove out of their streams. The files of a stream are ordered by number, those of different streams by time, because
- * the clock may have been stepped. The newest file of a stream is its current one: it counts, and is kept unless its
- * service has ended and it is too old.
+ * Takes the files to remove out of their streams. The files of a stream are ordered by number, those of different streams
+ * by time, because the clock may have been stepped. The newest file of a stream is its current one: it counts, and is kept
+ * unless its service has ended and it is too old.
  */
 function takeExpired(streams: readonly Stream[], job: PruneLogsJob): LogFile[] {
   const expired = streams.flatMap((stream) => [...takeExpiredOf(stream, job)]);
