@@ -117,18 +117,40 @@ export function listPids(): number[] {
   return readdirSync('/proc').map(Number).filter(Number.isInteger);
 }
 
-/** Finds, for any process, all that descend from it now, without those whose parents have ended. */
-export function readProcessTree(): (root: number) => number[] {
-  const children = new Map<number, number[]>();
-  for (const pid of listPids()) {
-    const parent = readStat(pid)?.parent ?? 0;
-    children.set(parent, [...(children.get(parent) ?? []), pid]);
+/** Readings of a {@link ProcessTree} after which it asks all processes for their parents again. */
+const FULL_READING = 30;
+
+/**
+ * Parents of all processes. They cost as much as all else that is known of a process, so a reading asks only those that are
+ * new, and those whose parents have ended; the next full one notices a pid that another process has got meanwhile.
+ */
+export class ProcessTree {
+  #parents: ReadonlyMap<number, number> = new Map();
+  #readings = 0;
+
+  /** Reads the tree as it is now. @returns for any process all that descend from it, without those whose parents ended */
+  read(): (root: number) => number[] {
+    const known: ReadonlyMap<number, number> = this.#readings % FULL_READING === 0 ? new Map() : this.#parents;
+    this.#readings += 1;
+    const pids = new Set(listPids());
+    const parents = new Map<number, number>();
+    const children = new Map<number, number[]>();
+    for (const pid of pids) {
+      const before = known.get(pid);
+      const parent = before !== undefined && (before === 0 || pids.has(before)) ? before : readStat(pid)?.parent;
+      if (parent === undefined) continue;
+      parents.set(pid, parent);
+      const siblings = children.get(parent);
+      if (siblings) siblings.push(pid);
+      else children.set(parent, [pid]);
+    }
+    this.#parents = parents;
+    return (root) => {
+      const found = [...(children.get(root) ?? [])];
+      for (const pid of found) found.push(...(children.get(pid) ?? []));
+      return found;
+    };
   }
-  return (root) => {
-    const found = [...(children.get(root) ?? [])];
-    for (const pid of found) found.push(...(children.get(pid) ?? []));
-    return found;
-  };
 }
 
 /** Pids of the children of a process with one thread; none where the kernel does not tell (CONFIG_PROC_CHILDREN). */

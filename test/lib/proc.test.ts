@@ -14,6 +14,7 @@ import {
   listDescriptors,
   listPids,
   listSockets,
+  ProcessTree,
   readCgroups,
   readMaxOpenFilesLimit,
   readOpenFilesLimit,
@@ -138,4 +139,24 @@ test('a server is among the sockets', async (t) => {
   const { port } = server.address() as AddressInfo;
   const found = listSockets('tcp').find((socket) => socket.port === port && socket.isListening)!;
   assert.ok(listDescriptors('self').some(({ target }) => target === `socket:[${found.inode}]`));
+});
+
+test('a tree that is read again has the processes that are new, and an orphan under its new parent', async (t) => {
+  const tree = new ProcessTree();
+  const before = tree.read()(process.pid);
+  const parent = spawn('/bin/sh', ['-c', 'sleep 1000 & echo $!; wait'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  t.after(() => parent.kill('SIGKILL'));
+  const [text] = await once(parent.stdout, 'data');
+  const orphan = Number(text);
+  t.after(() => process.kill(orphan, 'SIGKILL'));
+  const now = tree.read();
+  assert.ok(!before.includes(parent.pid!) && now(process.pid).includes(parent.pid!));
+  assert.deepEqual(now(parent.pid!), [orphan]);
+
+  const exited = once(parent, 'exit');
+  parent.kill('SIGKILL');
+  await exited;
+  const later = tree.read();
+  assert.deepEqual(later(parent.pid!), []);
+  assert.ok(later(readStat(orphan)!.parent).includes(orphan));
 });

@@ -1,5 +1,5 @@
 /** Watched processes: the files that each holds open, and its last reading. */
-import { type openProcFiles, type ProcFiles, readProcessTree } from '../../src/lib/proc.ts';
+import { type openProcFiles, ProcessTree, type ProcFiles } from '../../src/lib/proc.ts';
 import type { Metrics } from '../../src/protocol/service.ts';
 import { ServiceGroup } from './service-group.ts';
 import { metricsBetween, NOTHING_READ, type ProcessId, type Reading, type UsagePoller } from './usage.ts';
@@ -15,6 +15,7 @@ export class Sampler {
   readonly #open: typeof openProcFiles;
   readonly #poller: UsagePoller;
   readonly #watched = new Map<string, Watched>();
+  readonly #tree = new ProcessTree();
 
   constructor(open: typeof openProcFiles, poller: UsagePoller) {
     this.#open = open;
@@ -47,7 +48,7 @@ export class Sampler {
     const usages = await this.#poller.poll(batch.map(([, watched]) => watched));
     this.#dropEnded();
     // Where cgroups list the processes of every service, nobody looks at all of the host.
-    const descendantsOf = batch.some(([, { group }]) => group.needsTree) ? readProcessTree() : () => [];
+    const descendantsOf = batch.some(([, { group }]) => group.needsTree) ? this.#tree.read() : () => [];
     const samples: Record<string, Metrics> = {};
     for (const [service, watched] of batch) {
       // It may have been unwatched, or replaced, while pidusage was reading.
