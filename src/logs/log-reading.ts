@@ -10,27 +10,30 @@ import type { LogsApi, SearchEvent } from '../protocol/logs.ts';
 import { type Remote, transfer } from '../threads/rpc.ts';
 
 /**
- * Passes the records of `query` to `onChunk`, as in `LogReadEvent`; the bytes are valid until it returns. Main thread.
+ * Passes the records of `query` to `onChunk`, as in `LogReadEvent`. Main thread.
  *
+ * @param onChunk its bytes are valid until it has returned, and its promise resolved; `READ_WINDOW` calls at most are
+ * pending, so that a slow reader costs no memory
  * @param signal ends the reading, which then resolves
  * @throws MonocoreError of the log worker, `ThreadDied` when that ends before it has delivered
  */
 export async function readLogs(
   api: Remote<LogsApi>,
   query: LogQuery,
-  onChunk: (bytes: Uint8Array) => void,
+  onChunk: (bytes: Uint8Array) => void | Promise<void>,
   signal?: AbortSignal,
 ): Promise<void> {
   const { port1, port2 } = new MessageChannel();
   const done = deferred();
   const onAbort = () => done.resolve();
   signal?.addEventListener('abort', onAbort);
+  const take = async (bytes: Uint8Array<ArrayBuffer>): Promise<void> => {
+    await onChunk(bytes);
+    port1.postMessage(bytes.buffer, [bytes.buffer]);
+  };
   port1.on('message', (event: LogReadEvent) => {
-    if (event.type === 'chunk') {
-      onChunk(event.bytes);
-      const { buffer } = event.bytes;
-      port1.postMessage(buffer, [buffer]);
-    } else if (event.type === 'end') done.resolve();
+    if (event.type === 'chunk') take(event.bytes).catch(done.reject);
+    else if (event.type === 'end') done.resolve();
     else done.reject(fromWireError(event.error));
   });
   port1.on('close', () => done.reject(new MonocoreError('ThreadDied', 'the log worker ended while it was read')));

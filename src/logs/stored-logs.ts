@@ -5,15 +5,16 @@ import { readLogs } from './log-reading.ts';
 import { LogThread } from './logs-thread.ts';
 
 /**
- * Passes the records of `query`, which does not follow, to `onChunk`; the bytes are valid until it returns. Main thread.
+ * Passes the records of `query`, which does not follow, to `onChunk`. Main thread.
  *
+ * @param onChunk as that of `readLogs`: a promise holds the reading back
  * @param signal ends the reading, which then resolves
  * @throws MonocoreError of the log worker: `ServiceUnknown` for a service without log files
  */
 export async function readStoredLogs(
   logDir: string,
   query: LogQuery,
-  onChunk: (bytes: Uint8Array) => void,
+  onChunk: (bytes: Uint8Array) => void | Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
   const jobs = new JobPool();

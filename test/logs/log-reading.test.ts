@@ -1,18 +1,21 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { MessagePort } from 'node:worker_threads';
 import { readLines, readLogs } from '../../src/logs/log-reading.ts';
 import { LogThread } from '../../src/logs/logs-thread.ts';
+import { readStoredLogs } from '../../src/logs/stored-logs.ts';
 import { fileName } from '../../src/protocol/log-files/names.ts';
 import {
+  CHUNK_BYTES,
   EVERY_RECORD,
   type LogFilter,
   type LogQuery,
   type LogReadEvent,
+  READ_WINDOW,
 } from '../../src/protocol/log-files/queries.ts';
 import type { LogsApi } from '../../src/protocol/logs.ts';
 import { JobPool } from '../../src/threads/job-pool.ts';
@@ -104,4 +107,31 @@ test('a long record is cut to 4 KiB and marked, wherever the chunks divide it', 
     for (const more of ['y', 'y'.repeat(limit)])
       assert.deepEqual(await linesOf(divide(`${record}${more}\nnext\n`)), [`${record}…`, 'next'], `${at}`);
   }
+});
+
+test('the log of a home without a daemon is read at the pace of its reader', async (t) => {
+  const logDir = join(await makeTempDir(t), 'log');
+  mkdirSync(logDir);
+  const line = `2020-01-01T08:00:00.000Z INFO [web] ${'x'.repeat(1000)}\n`;
+  const content = line.repeat(Math.ceil((10 * READ_WINDOW * CHUNK_BYTES) / line.length));
+  writeFileSync(join(logDir, fileName({ service: 'web', stream: 'stdout' }, 1)), content);
+  const chunks: Buffer[] = [];
+  const query: LogQuery = { services: ['web'], streams: ['stdout'], tail: null, follow: false };
+  let pending: (() => void)[] = [];
+  let mostPending = 0;
+  const onChunk = (bytes: Uint8Array): Promise<void> => {
+    chunks.push(Buffer.from(bytes));
+    return new Promise((resolve) => {
+      pending.push(resolve);
+      mostPending = Math.max(mostPending, pending.length);
+      if (pending.length < READ_WINDOW) return;
+      setTimeout(() => {
+        for (const release of pending) release();
+        pending = [];
+      }, 10);
+    });
+  };
+  await readStoredLogs(logDir, query, onChunk, new AbortController().signal);
+  assert.ok(Buffer.concat(chunks).equals(Buffer.from(content)));
+  assert.equal(mostPending, READ_WINDOW);
 });

@@ -77,7 +77,7 @@ export function writeLogs(
 }
 
 /** As {@link writeLogs} from the log files, where nothing can be followed. @throws MonocoreError `ServiceUnknown` */
-async function writeStoredLogs(
+export async function writeStoredLogs(
   context: CliContext,
   selection: Selection,
   query: LogQuery,
@@ -93,10 +93,12 @@ async function writeStoredLogs(
     );
   }
   const chosen = select(services, selection, context.paths.home);
+  // A query without services would mean all of the home.
+  if (chosen.length === 0) return EXIT.done;
   const { readStoredLogs } = await import('../../logs/stored-logs.ts');
   const stored = { ...query, services: chosen.map(({ name }) => name), follow: false };
   return printLogs(context, format, (write, signal) =>
-    readStoredLogs(context.paths.logDir, stored, (bytes) => void write(Buffer.from(bytes)), signal),
+    readStoredLogs(context.paths.logDir, stored, (bytes) => write(Buffer.from(bytes)), signal),
   );
 }
 
@@ -112,6 +114,7 @@ async function printLogs(
   };
   try {
     await read((bytes) => write(printer.push(bytes)), interrupt.signal);
+    if (interrupt.signal.aborted) return EXIT.interrupted;
     await write(printer.end());
     return EXIT.done;
   } catch (error) {

@@ -1,9 +1,16 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { PassThrough } from 'node:stream';
 import test from 'node:test';
+import { writeStoredLogs } from '../../../src/cli/commands/logs.ts';
+import { NO_COLORS } from '../../../src/cli/render/terminal-text.ts';
 import { ERROR_TRAILER } from '../../../src/protocol/http.ts';
+import { HomePaths } from '../../../src/state/paths.ts';
 import { startFakeDaemon } from '../../helpers/fakes/fake-daemon.ts';
+import { savedState } from '../../helpers/fakes/saved-states.ts';
+import { stopped } from '../../helpers/fakes/states.ts';
 import { runCli, spawnCli, waitForCli } from '../../helpers/processes/run-cli.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
@@ -156,4 +163,21 @@ test('an answer that fails at its end is a failure with its reason', async (t) =
   assert.equal(exitCode, 1);
   assert.equal(stdout.toString(), 'a record\n');
   assert.equal(stderr, 'monocore: the pattern was at a single record for ever\n');
+});
+
+test('without a daemon the log files of the project are printed, and of no other one', async (t) => {
+  const paths = new HomePaths(await makeTempDir(t));
+  for (const folder of [paths.endedDir, paths.logDir]) await mkdir(folder);
+  const shop = { name: 'shop', folder: '/srv/shop' };
+  await writeFile(paths.endedFile('web'), JSON.stringify({ ...savedState('web', 100, stopped()), project: shop }));
+  await writeFile(`${paths.logDir}/web.stdout.000001.log`, `${HEAD}hello\n`);
+  const print = async (project: typeof shop): Promise<string> => {
+    const [stdout, stderr] = [new PassThrough(), new PassThrough()] as unknown as NodeJS.WriteStream[];
+    const context = { paths, stdout: stdout!, stderr: stderr!, colors: NO_COLORS };
+    const query = { services: [], streams: ['stdout'], tail: null, follow: false } as const;
+    assert.equal(await writeStoredLogs(context, { names: [], group: null, project }, query, 'text'), 0);
+    return String((stdout as unknown as PassThrough).read() ?? '');
+  };
+  assert.equal(await print(shop), `${HEAD}hello\n`);
+  assert.equal(await print({ ...shop, folder: '/srv/other' }), '');
 });
