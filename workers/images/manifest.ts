@@ -163,10 +163,10 @@ export function checkSizes(manifest: ImageManifest, maxImageBytes: number, name:
 /** Parses a JSON document. @throws MonocoreError `ImageInvalid` when it does not fit the schema */
 export function parseDocument<Schema extends v.GenericSchema>(
   schema: Schema,
-  bytes: Buffer,
+  document: Buffer | string,
   what: string,
 ): v.InferOutput<Schema> {
-  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(undefined, 'not JSON'), schema), bytes.toString('utf8'));
+  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(undefined, 'not JSON'), schema), document.toString());
   if (parsed.success) return parsed.output;
   const [{ message }] = parsed.issues;
   const at = v.getDotPath(parsed.issues[0]);

@@ -4,8 +4,9 @@ import { mkdir, readFile, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { type MonocoreError, nullIfMissing } from '../../../src/lib/errors.ts';
-import { syncPath } from '../../../src/lib/files.ts';
+import { readBounded, syncPath } from '../../../src/lib/files.ts';
 import { ImageIndexSchema, type ReportImageEvent } from '../../../src/protocol/images.ts';
+import { MAX_BYTES } from '../../../src/protocol/input.ts';
 import type { ImagePaths } from '../../../src/state/paths.ts';
 import { invalidImage } from '../limits.ts';
 import {
@@ -96,10 +97,10 @@ export class ImageStore {
     await syncPath(this.paths.blobsDir);
   }
 
-  /** Reads the index; empty without a store. @throws MonocoreError `ImageInvalid` for a damaged index */
+  /** Reads the index; empty without a store. @throws MonocoreError `ImageInvalid` for a damaged index, `Internal` for a huge one */
   async readIndex(): Promise<ImageIndex> {
-    const bytes = await readFile(this.paths.index).catch(nullIfMissing);
-    return bytes === null ? NO_IMAGES : parseDocument(ImageIndexSchema, bytes, this.paths.index);
+    const text = await readBounded(this.paths.index, MAX_BYTES.index).catch(nullIfMissing);
+    return text === null ? NO_IMAGES : parseDocument(ImageIndexSchema, text, this.paths.index);
   }
 
   async writeIndex(index: ImageIndex): Promise<void> {
