@@ -1,8 +1,8 @@
-/** Command lines of the programs in test/chaos and test/load. */
+/** Command lines of the programs in test/chaos, test/load and test/fuzz. */
 import { tmpdir } from 'node:os';
 import { errorText } from '../../src/lib/errors.ts';
 
-/** Options of every program: the folder for its home, and a report as JSON. */
+/** Options of a program that makes a home: its folder, and a report as JSON. */
 export const COMMON_OPTIONS = {
   dir: { type: 'string', default: tmpdir() },
   json: { type: 'boolean', default: false },
