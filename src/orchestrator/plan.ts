@@ -2,13 +2,13 @@
 import { isDeepStrictEqual } from 'node:util';
 import { MonocoreError } from '../lib/errors.ts';
 import type { PlannedAction, Selection } from '../protocol/api.ts';
+import { checkOwners } from '../protocol/ownership.ts';
 import { isSameProject, select } from '../protocol/selection.ts';
 import type { Config, Service } from '../protocol/service.ts';
 import type { ServiceDefinition } from '../supervisor/status.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { buildGraph } from './dependencies.ts';
 import type { Groups } from './networks.ts';
-import { checkOwners } from './ownership.ts';
 import { checkPortClaims, type PortHolder } from './port-claims.ts';
 import { describeDifferences } from './service-diff.ts';
 
@@ -87,8 +87,12 @@ export function mergeConfig(
         project: config.project,
       };
     });
-  const others = [...context.supervisors, ...context.starting].map(({ definition }) => definition);
-  checkOwners(selected, others, takeOver);
+  const known = [...context.supervisors, ...context.starting].map(({ definition }) => {
+    const { service, project = null } = definition;
+    return { name: service.name, group: service.group, project };
+  });
+  const starting = selected.map(({ service }) => service);
+  checkOwners(starting, config.project, known, takeOver);
 
   const declared = new Set([...config.unselected, ...config.services.map(({ name }) => name)]);
   const absent = context.supervisors.filter(

@@ -6,6 +6,7 @@ import { loadForStart } from '../../config/load.ts';
 import { maskControls } from '../../lib/control-characters.ts';
 import { MonocoreError } from '../../lib/errors.ts';
 import type { PlannedAction, StartRequestInput } from '../../protocol/api.ts';
+import { checkOwners } from '../../protocol/ownership.ts';
 import type { Config } from '../../protocol/service.ts';
 import { readStoredServices } from '../../state/stored-services.ts';
 import type { DaemonClient } from '../client.ts';
@@ -115,6 +116,11 @@ async function send(context: CliContext, client: DaemonClient, { body }: Request
 async function showPlan(context: CliContext, { body, names }: Request): Promise<number> {
   const client = await connect(context, 'for-vms', true);
   const { services } = client ? { services: [] } : await readStoredServices(context.paths, Date.now());
+  if (!client) {
+    const { services: declared, project }: Config = body.config;
+    const starting = declared.filter(({ name }) => names.includes(name));
+    checkOwners(starting, project, services, body.take_over ?? false);
+  }
   const withoutDaemon = (name: string): PlannedAction => {
     const known = services.find((service) => service.name === name);
     if (known && known.pid !== null) return { name, action: 'keep', reason: 'unless its config has changed' };

@@ -262,6 +262,18 @@ test('a dry run without a daemon starts none', async (t) => {
   assert.equal(existsSync(join(home, 'daemon.sock')), false);
 });
 
+test('a dry run without a daemon refuses the name of another project', async (t) => {
+  const home = await makeTempDir(t);
+  await writeFile(join(home, 'monocore.toml'), CONFIG);
+  await mkdir(join(home, 'ended'));
+  const state = { ...savedState('db', 100, stopped()), project: { name: 'demo', folder: '/opt/demo' } };
+  await writeFile(join(home, 'ended', 'db.json'), JSON.stringify(state));
+  const dryRun = (...args: string[]) => runCli(['--home', home, 'start', '--dry-run', ...args], { cwd: home });
+  assert.match((await dryRun()).stderr.toString(), /service db belongs to project demo of \/opt\/demo.*--take-over/s);
+  assert.equal((await dryRun('cron')).stdout.toString(), 'create  cron\n');
+  assert.match((await dryRun('--take-over')).stdout.toString(), /^start +db$/m);
+});
+
 test('options that exclude each other are refused before anything is done', async (t) => {
   const { daemon, run } = await prepare(t, () => assert.fail('nothing is to be started'));
   for (const [args, message] of [
