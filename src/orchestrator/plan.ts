@@ -2,8 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { MonocoreError } from '../lib/errors.ts';
 import type { PlannedAction, Selection } from '../protocol/api.ts';
-import { checkOwners } from '../protocol/ownership.ts';
-import { isSameProject, select } from '../protocol/selection.ts';
+import { checkOwners, isSameProject, select } from '../protocol/selection.ts';
 import type { Config, Service } from '../protocol/service.ts';
 import type { ServiceDefinition } from '../supervisor/status.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';

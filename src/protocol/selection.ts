@@ -1,4 +1,4 @@
-/** Selection of services by name, by replica set or by group, alike for every command. */
+/** Services by name, by replica set or by group: their selection, alike for every command, and the owners of their names. */
 import { didYouMean } from '../lib/closest.ts';
 import { MonocoreError } from '../lib/errors.ts';
 import type { Selection } from './api.ts';
@@ -21,34 +21,85 @@ export function isSameProject(one: Project | null, other: Project | null): boole
   return one?.name === other?.name && one?.folder === other?.folder;
 }
 
+/** `project shop of /srv/shop`. */
+export function describeProject({ name, folder }: Project): string {
+  return `project ${name} of ${folder}`;
+}
+
 /**
- * Selects services: the named ones, in the order of the names, else those of the group, else all; with a project only
- * its own. Each is selected once. Throws `ServiceUnknown` for a name or group that `owner`, the source of the services, does not have.
+ * Selects services: the named ones, in the order of the names, else those of the group, else all; with a project only its
+ * own. Each is selected once. Throws `ServiceUnknown` for a name or group that the project, or else `owner`, the source of
+ * the services, does not have.
  */
 export function select<T extends Selectable>(
   services: readonly T[],
   { names, group, project = null }: Selection,
   owner: string,
 ): T[] {
-  const found = names.map((name) => findNamed(services, name));
+  const own = services.filter((service) => project === null || isSameProject(service.project ?? null, project));
+  const where = project === null ? owner : describeProject(project);
+  const found = names.map((name) => findNamed(own, name));
   const details = { hint: `to see them: monocore ${owner === 'the config' ? 'config show' : 'status'}` };
   const unknown = names.filter((_, index) => found[index]!.length === 0);
   if (unknown.length > 0) {
-    const known = services.flatMap(({ name, replica_of }) => [name, ...(replica_of ? [replica_of] : [])]);
-    const lines = unknown.map((name) => `${owner} has no service "${name}"${didYouMean(name, known)}`);
+    const known = own.flatMap(({ name, replica_of }) => [name, ...(replica_of ? [replica_of] : [])]);
+    const lines = unknown.map((name) => `${where} has no service "${name}"${didYouMean(name, known)}`);
     throw new MonocoreError('ServiceUnknown', lines.join('\n'), { details });
   }
-  if (group !== null && !services.some((service) => service.group === group)) {
+  if (group !== null && !own.some((service) => service.group === group)) {
     const meant = didYouMean(
       group,
-      services.flatMap((service) => service.group ?? []),
+      own.flatMap((service) => service.group ?? []),
     );
-    throw new MonocoreError('ServiceUnknown', `${owner} has no service in the group "${group}"${meant}`, { details });
+    throw new MonocoreError('ServiceUnknown', `${where} has no service in the group "${group}"${meant}`, { details });
   }
-  const named = names.length === 0 ? services : new Set(found.flat());
-  return [...named].filter(
-    (service) =>
-      (group === null || service.group === group) &&
-      (project === null || isSameProject(service.project ?? null, project)),
+  const named = names.length === 0 ? own : new Set(found.flat());
+  return [...named].filter((service) => group === null || service.group === group);
+}
+
+type Named = Pick<Service, 'name' | 'group'>;
+
+/** A service with its owner; one without a project is anybody's. */
+export type Owned = Named & { readonly project: Project | null };
+
+/**
+ * Checks services to start against the owners of their names and groups. Pure.
+ *
+ * @param starting services of `project`
+ * @param known services of the home, and those that are being started
+ * @param takeOver true: services of other projects move into this one, whatever their names
+ * @throws MonocoreError `NameTaken` with both projects
+ */
+export function checkOwners(
+  starting: readonly Named[],
+  project: Project | null,
+  known: readonly Owned[],
+  takeOver: boolean,
+): void {
+  const wanting = project === null ? 'a config without a project' : describeProject(project);
+  const names = new Set(starting.map(({ name }) => name));
+  const foreign = known.flatMap(({ name, group, project: owner }) =>
+    owner && !isSameProject(owner, project) ? [{ name, group, owner: describeProject(owner) }] : [],
   );
+  for (const { name, group } of starting) {
+    const holder = foreign.find((other) => other.name === name);
+    if (holder && !takeOver) {
+      throw new MonocoreError(
+        'NameTaken',
+        `service ${name} belongs to ${holder.owner}, and cannot be started by ` +
+          `${wanting}; rename it, remove the other one, or move it here with --take-over`,
+      );
+    }
+    const member = foreign.find((other) => {
+      const isMoved = takeOver && names.has(other.name);
+      return group !== null && other.group === group && !isMoved;
+    });
+    if (member) {
+      throw new MonocoreError(
+        'NameTaken',
+        `group ${group} of service ${name} belongs to ${member.owner} with its ` +
+          `service ${member.name}, and cannot be joined by ${wanting}; rename the group`,
+      );
+    }
+  }
 }

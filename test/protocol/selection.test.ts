@@ -41,3 +41,20 @@ test('every name that stands for nothing is told', () => {
     message: 'the config has no service in the group "shp"; did you mean "shop"?',
   });
 });
+
+test('names and groups of a command on a project are those of the project', () => {
+  const [shop, demo] = ['shop', 'demo'].map((name) => ({ name, folder: `/srv/${name}` }));
+  const services = [
+    { name: 'web', group: 'front', project: shop! },
+    { name: 'db', group: 'back', project: demo! },
+    { name: 'old', group: null },
+  ];
+  const ofShop = (names: string[], group: string | null = null) =>
+    select(services, { names, group, project: shop! }, 'the daemon').map(({ name }) => name);
+  assert.deepEqual([ofShop([]), ofShop(['web']), ofShop([], 'front')], [['web'], ['web'], ['web']]);
+  for (const foreign of ['db', 'old']) {
+    const message = `project shop of /srv/shop has no service "${foreign}"`;
+    assert.throws(() => ofShop([foreign]), { code: 'ServiceUnknown', message });
+  }
+  assert.throws(() => ofShop([], 'back'), { message: 'project shop of /srv/shop has no service in the group "back"' });
+});

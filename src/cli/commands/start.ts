@@ -6,7 +6,7 @@ import { loadForStart } from '../../config/load.ts';
 import { maskControls } from '../../lib/control-characters.ts';
 import { MonocoreError } from '../../lib/errors.ts';
 import type { PlannedAction, StartRequestInput } from '../../protocol/api.ts';
-import { checkOwners } from '../../protocol/ownership.ts';
+import { checkOwners } from '../../protocol/selection.ts';
 import type { Config } from '../../protocol/service.ts';
 import { readStoredServices } from '../../state/stored-services.ts';
 import type { DaemonClient } from '../client.ts';
