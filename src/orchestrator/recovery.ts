@@ -41,14 +41,15 @@ export async function recover(
   };
   // Running VMs have their places; those of ended services may have been given to others.
   groups.restore([...left, ...ended]);
-  for (const saved of ended) registry.install(define(saved), restoreState(saved));
-  groups.keepOnly([...left, ...ended].map(define));
-  const adoptions = left.map((saved) => {
-    const definition = define(saved);
-    return adopt(context, registry, saved, definition).catch((error: unknown) =>
+  const running = left.map((saved) => ({ saved, definition: define(saved) }));
+  const over = ended.map((saved) => ({ saved, definition: define(saved) }));
+  for (const { saved, definition } of over) registry.install(definition, restoreState(saved));
+  groups.keepOnly([...running, ...over].map(({ definition }) => definition));
+  const adoptions = running.map(({ saved, definition }) =>
+    adopt(context, registry, saved, definition).catch((error: unknown) =>
       giveUp(context, registry, saved, definition, `its process cannot be adopted: ${errorTextWithPath(error)}`),
-    );
-  });
+    ),
+  );
   const losses = lost.map((service) =>
     endLost(context, registry, service).catch((error: unknown) => {
       report('error', `${service.name}: its processes cannot be ended: ${errorTextWithPath(error)}`);

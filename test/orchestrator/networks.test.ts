@@ -4,7 +4,9 @@ import test from 'node:test';
 import { Orchestrator } from '../../src/orchestrator/orchestrator.ts';
 import type { Port, Service } from '../../src/protocol/service.ts';
 import { FakeContext, gate, settle } from '../helpers/fakes/fake-context.ts';
+import { savedState } from '../helpers/fakes/saved-states.ts';
 import { afterStart, configOf, scriptService } from '../helpers/fakes/services.ts';
+import { stopped } from '../helpers/fakes/states.ts';
 
 const GROUPS = ['blue', 'green', 'red'].map((name) => ({ name, local_only: true }));
 const port = (host: number, protocol: Port['protocol'] = 'tcp'): Port => ({ host, guest: 80, protocol });
@@ -220,4 +222,16 @@ test('places and addresses outlive the daemon, and running services keep theirs 
   );
   await reopened.start(config(member('b', 'blue')));
   assert.equal(next.callsOf('b').includes('attach blue 2'), true);
+});
+
+test('a service of an earlier daemon for which no address is left is reported once', async () => {
+  const ended = Array.from({ length: 254 }, (_, index) => {
+    const group = { name: `g${index}`, local_only: true };
+    const state = savedState(`s${index}`, 1, stopped());
+    return { ...state, group, service: { ...state.service, group: group.name } };
+  });
+  const context = Object.assign(new FakeContext(), { left: [], lost: [], ended });
+  const orchestrator = await Orchestrator.open(context, { startsAll: false });
+  assert.equal(orchestrator.services().length, ended.length);
+  assert.deepEqual(context.reports, ['warn: s253: group g253 gets no address: 127.0.0.2 to 254 are all taken']);
 });
