@@ -27,9 +27,18 @@ export function findConfig(folder: string): string {
 export function findConfigFrom(folder: string, user = process.getuid?.() ?? 0): string | null {
   for (let current = folder; ; current = dirname(current)) {
     const path = findConfig(current);
-    const owner = statSync(path, { throwIfNoEntry: false })?.uid;
+    const owner = ownerOf(path);
     if (owner !== undefined && (current === folder || [0, user].includes(owner))) return path;
     if (current === dirname(current)) return null;
+  }
+}
+
+/** Undefined where there is no such file, or where this user may not look for it. */
+function ownerOf(path: string): number | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.uid;
+  } catch {
+    return undefined;
   }
 }
 

@@ -55,3 +55,13 @@ test('a config is found in the folder, else above it', async (t) => {
   await writeFile(join(inner, 'monocore.toml'), '');
   assert.equal(findConfigFrom(inner), join(inner, 'monocore.toml'));
 });
+
+test('a folder in which no file can be looked at has no config', async (t) => {
+  const dir = await makeTempDir(t);
+  const inner = join(dir, 'inner');
+  await mkdir(inner);
+  await writeFile(join(dir, 'monocore.toml'), '');
+  // As unreadable for root as for any other user.
+  await symlink('monocore.toml', join(inner, 'monocore.toml'));
+  assert.equal(findConfigFrom(inner), join(dir, 'monocore.toml'));
+});
