@@ -32,6 +32,7 @@ function splitWords(text: string): string[] | Problem {
       at += piece.length;
       continue;
     }
+    if (text[at] === '\\') return { problem: 'ends in a backslash' };
     if (!/\s/.test(text[at]!)) return { problem: 'has a quote without its end' };
     if (word !== null) words.push(word);
     word = null;
