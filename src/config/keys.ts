@@ -228,7 +228,7 @@ export const SERVICE_KEYS = {
     difference: 'hidden',
   }),
   envs: defaulted(
-    'variables; references such as `$NAME` in braces are resolved by the daemon',
+    'variables; references such as `$NAME` in braces are resolved at the start',
     Variables,
     {},
     { inherited: true, otherNames: ['environment'], difference: { noun: 'variables' } },

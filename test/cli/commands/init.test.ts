@@ -15,6 +15,7 @@ test('init writes a first config that is valid, and leaves an existing one alone
   assert.equal(first.exitCode, 0, first.stderr);
   assert.equal(first.stdout.toString(), 'wrote monocore.toml; to boot it: monocore start\n');
   assert.equal(readFileSync(path, 'utf8'), readFileSync(FIRST_CONFIG, 'utf8'));
+  assert.ok(!readFileSync(path, 'utf8').includes('${'), 'a reference in a comment would make starts read .env');
   assert.match((await run('config', 'check')).stdout.toString(), /^monocore\.toml is valid: 1 service/);
 
   writeFileSync(path, '# mine\n');
