@@ -195,8 +195,7 @@ const NO_JAIL_ADVICE =
   'give the daemon root with CAP_SYS_ADMIN';
 
 /** Checks the jail in which each QEMU runs. @param kind as a daemon that is started from here would find it */
-export async function checkJail(kind?: JailKind): Promise<Finding> {
-  const { namespaces, obstacle } = kind ?? (await findJailKind());
+export function checkJail({ namespaces, obstacle }: JailKind): Finding {
   const what = 'no capabilities, private mount, pid, ipc, uts and net namespaces';
   if (namespaces === 'host') return ok(`each QEMU has a user of its own, ${what}`);
   if (namespaces === 'user') return ok(`each QEMU has ${what}; as ${obstacle}, it has this user`);
@@ -236,7 +235,7 @@ export async function runDoctor(home: string, limits: HostLimits = describeHostL
     ['open files', () => checkOpenFiles(limits)],
     ['file size', () => checkFileSize(limits)],
     ['cgroups', () => checkCgroups(limits)],
-    ['jail', () => checkJail(), 'warning'],
+    ['jail', async () => checkJail(await findJailKind(paths.home)), 'warning'],
     ['way out', () => ok(`${findWayOut()}, for guests with local_only = false`), 'warning'],
     ['users', () => checkUsers()],
     ['memory', () => ok(`${formatSize(freemem())} of ${formatSize(totalmem())} free`)],

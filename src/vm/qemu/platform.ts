@@ -56,19 +56,22 @@ export async function measureTscKhz(program = TSC): Promise<number> {
 /**
  * Jail of a QEMU on this host; none where its files cannot be listed, or its user could not read the kernel.
  *
- * @throws MonocoreError `ToolMissing`
+ * @param cacheDir folder to use where there is none for temporary files
+ * @throws MonocoreError `ToolMissing`; the system's error without a folder
  */
-async function findQemuJail(qemu: string, kernelImage: string): Promise<{ kind: JailKind; visible: string[] }> {
-  try {
-    const visible = await listProgramFiles(qemu);
-    const kind = await findJailKind();
-    const isReadable = kind.namespaces !== 'host' || (statSync(kernelImage).mode & 0o004) !== 0;
-    if (isReadable) return { kind, visible };
-    return { kind: { namespaces: 'none', obstacle: `other users cannot read the kernel ${kernelImage}` }, visible };
-  } catch (error) {
-    const obstacle = `the files of ${qemu} cannot be listed: ${errorTextWithPath(error)}`;
-    return { kind: { namespaces: 'none', obstacle }, visible: [] };
-  }
+async function findQemuJail(
+  qemu: string,
+  kernelImage: string,
+  cacheDir: string,
+): Promise<{ kind: JailKind; visible: string[] }> {
+  const none = (obstacle: string) => ({ kind: { namespaces: 'none', obstacle } as const, visible: [] });
+  const kind = await findJailKind(cacheDir);
+  if (kind.namespaces === 'host' && (statSync(kernelImage).mode & 0o004) === 0)
+    return none(`other users cannot read the kernel ${kernelImage}`);
+  return listProgramFiles(qemu).then(
+    (visible) => ({ kind, visible }),
+    (error: unknown) => none(`the files of ${qemu} cannot be listed: ${errorTextWithPath(error)}`),
+  );
 }
 
 /**
@@ -92,7 +95,7 @@ export async function preparePlatform(
   const machine = { architecture, kernelImage, initramfs, tscKhz: null };
   const least = { name: 'kvm-test', cpus: 1, ramMib: TEST_RAM_MIB, network: null, share: false, disk: null };
   const testSpec = { ...machine, ...least, accelerator: 'kvm' } as const;
-  const jail = { ...(await findQemuJail(qemu, kernelImage)), devices: listDevices(true) };
+  const jail = { ...(await findQemuJail(qemu, kernelImage, paths.cacheDir)), devices: listDevices(true) };
   jail.visible.push(kernelImage, initramfs);
   const testKvm = () => testBoot(qemu, testSpec, jail, paths.cacheDir);
   const verdict = await chooseAccelerator(qemu, kernel, paths.acceleratorVerdict, testKvm);

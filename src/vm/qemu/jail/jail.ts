@@ -3,11 +3,12 @@
  * Main thread.
  */
 import { accessSync, constants, existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { networkInterfaces, tmpdir } from 'node:os';
+import { rm, writeFile } from 'node:fs/promises';
+import { networkInterfaces } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { errorText, errorTextWithPath, MonocoreError } from '../../../lib/errors.ts';
+import { makeTempFolder } from '../../../lib/files.ts';
 import { findSlirp4netns, run } from '../../host/host-tools.ts';
 import type { Command } from '../../host/limits/launcher.ts';
 import type { HostUser } from '../../host/limits/user.ts';
@@ -124,10 +125,15 @@ export function listDevices(kvm: boolean): string[] {
   return [...DEVICES, ...(kvm ? ['/dev/kvm'] : [])].filter((path) => existsSync(path));
 }
 
-/** Finds the kind of this host by a jail that executes itself. @throws MonocoreError `ToolMissing` */
-export async function findJailKind(daemonUid = process.getuid?.()): Promise<JailKind> {
+/**
+ * Finds the kind of this host by a jail that executes itself.
+ *
+ * @param instead folder to use where there is none for temporary files
+ * @throws MonocoreError `ToolMissing`; the system's error without a folder
+ */
+export async function findJailKind(instead: string, daemonUid = process.getuid?.()): Promise<JailKind> {
   const jail = findJail();
-  const dir = await mkdtemp(join(tmpdir(), 'monocore-jail-'));
+  const dir = makeTempFolder('monocore-jail-', instead);
   const kind: JailKind =
     daemonUid === 0
       ? { namespaces: 'host', obstacle: null }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, chownSync, closeSync, mkdirSync, openSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, closeSync, mkdirSync, openSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createConnection, createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +13,13 @@ import test, { type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { listChildren } from '../../../../src/lib/proc.ts';
 import { findStaticBusybox } from '../../../../src/vm/host/host-tools.ts';
-import { type JailSpec, jailCommand, listDevices, renderSpec } from '../../../../src/vm/qemu/jail/jail.ts';
+import {
+  findJailKind,
+  type JailSpec,
+  jailCommand,
+  listDevices,
+  renderSpec,
+} from '../../../../src/vm/qemu/jail/jail.ts';
 import { eventually } from '../../../helpers/eventually.ts';
 import { emulator } from '../../../helpers/processes/test-program.ts';
 import { findFreePort } from '../../../helpers/servers/free-port.ts';
@@ -147,11 +153,19 @@ for (const kind of KINDS) {
       'make a user namespace of capabilities': `unshare -U -m mount -t tmpfs none /dev`,
       'read kernel messages': 'dmesg',
     };
+    const attemptTo = (attempt: string) =>
+      runJailed(
+        t,
+        spec,
+        `for name in cat ls nc mkdir mount mknod setuidgid chroot hostname unshare dmesg; do
+          eval "$name() { ${findStaticBusybox()} $name \\"\\$@\\"; }"
+        done
+        (${attempt}) && echo succeeded`,
+      );
+    for (const allowed of ['cat /dev/null', 'ls /dev', 'kill -0 $$', 'ulimit -n'])
+      assert.match((await attemptTo(allowed)).stdout, /succeeded/, allowed);
     for (const [what, attempt] of Object.entries(attempts)) {
-      const busybox = findStaticBusybox();
-      const script = `alias_all() { for name in cat ls nc mkdir mount mknod setuidgid chroot hostname unshare dmesg; do
-        eval "$name() { ${busybox} $name \\"\\$@\\"; }"; done; }; alias_all; (${attempt}) && echo succeeded`;
-      const { stdout, code } = await runJailed(t, spec, script);
+      const { stdout, code } = await attemptTo(attempt);
       assert.ok(!stdout.includes('succeeded') && code !== 0, `${what}: ${stdout}`);
     }
     assert.equal(statSync(secret).size, 6);
@@ -201,6 +215,19 @@ test('without namespaces a jail limits its program, and leaves its user', async 
   const { capabilities, noNewPrivs, uids, limits } = readHolding(child.pid!);
   assert.deepEqual([capabilities, noNewPrivs, uids[0]], [NO_CAPABILITIES, true, process.getuid!()]);
   assert.deepEqual(limits, { core: 0, files: 4096, fileBytes: spec.fileBytes });
+});
+
+test('the kind of a host is found where there is no folder for temporary files, too', async (t) => {
+  const own = process.env.TMPDIR;
+  const dir = await makeTempDir(t);
+  t.after(() => {
+    if (own === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = own;
+  });
+  process.env.TMPDIR = '/nonexistent';
+  assert.deepEqual(await findJailKind(dir), { namespaces: 'host', obstacle: null });
+  assert.deepEqual(readdirSync(dir), []);
+  await assert.rejects(findJailKind('/nonexistent'), { code: 'ENOENT' });
 });
 
 test('a jail says which file is missing, and the other architecture has one, too', async (t) => {
