@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { OomKills } from '../../../../src/vm/host/limits/oom-kills.ts';
@@ -98,7 +98,6 @@ test('a limit that a scope reached is told after systemd has removed the scope',
     if (!existsSync(dir)) mkdirSync(dir);
     writeFileSync(join(dir, 'memory.events'), `max 7\noom ${oom}\noom_kill ${oom}\n`);
   };
-  const remove = async (dir: string) => (await import('node:fs/promises')).rm(dir, { recursive: true });
   count(slice, 3);
   count(one, 0);
   count(two, 0);
@@ -108,14 +107,13 @@ test('a limit that a scope reached is told after systemd has removed the scope',
   assert.equal(kills.happenedIn([one]), false, 'earlier ones are not its own');
   count(slice, 4);
   count(two, 1);
-  await remove(one);
+  rmSync(one, { recursive: true });
   assert.equal(kills.happenedIn([one]), false, 'it was in the other scope');
   assert.equal(kills.happenedIn([two]), true);
   count(one, 0);
   kills.watch([one]);
   count(slice, 5);
-  await remove(one);
+  rmSync(one, { recursive: true });
   kills.forget([two]);
   assert.equal(kills.happenedIn([one]), true);
-  assert.match(readFileSync(join(slice, 'memory.events'), 'utf8'), /oom 5/);
 });
