@@ -7,7 +7,7 @@ import { makeTempDir } from '../temp.ts';
 interface FakeHost {
   /** For `findHostCgroups`. */
   readonly proc: string;
-  /** Where hierarchies are mounted. */
+  /** Folder of the mounted hierarchies. */
   readonly mounts: string;
   /** Writes files below {@link FakeHost.mounts}. */
   write(files: Readonly<Record<string, string>>): void;

@@ -9,7 +9,7 @@ import { writeProgram } from '../../helpers/processes/program.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
 const MIB = 2 ** 20;
-/** Where the superblock's magic number is, and what it is: see the kernel's documentation of ext4's disk layout. */
+/** Place and bytes of the superblock's magic number, see the kernel's documentation of ext4's disk layout. */
 const MAGIC = { offset: 1024 + 0x38, bytes: Buffer.of(0x53, 0xef) };
 
 test('a disk has the size that it was asked for, and takes hardly any room', async (t) => {

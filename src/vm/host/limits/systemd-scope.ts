@@ -33,7 +33,7 @@ export interface Scope {
   readonly words: readonly string[];
 }
 
-/** Where the parts of {@link findScopeManager} are, for tests. */
+/** Places of the parts of {@link findScopeManager}, for tests. */
 interface Places {
   readonly procDir?: string;
   readonly runDir?: string;

@@ -22,11 +22,12 @@
  * The network namespace has nothing but its own loopback interface and, with `way-out`, a way to other hosts: neither to
  * the loopback addresses of this one, nor to those that are said to be unreachable.
  *
- * With namespaces the jail stays as PROGRAM's parent, and carries the bytes of the forwarded ports, see relay.h: it ends with it and as it ended, passes signals on, and takes it along
- * when it is killed. Its other child is process 1 of the pid namespace, which the kernel spares signals that must end
- * PROGRAM, such as that of a limit. Without namespaces the jail becomes PROGRAM. A step that fails
- * ends the jail with status 126 and a message with the number of the error, see errno(3). Without arguments it ends with
- * status 0, which tells that a jail can execute it. Long because the order of its steps is its safety: they stand together.
+ * With namespaces the jail stays as PROGRAM's parent: it passes signals on, ends with PROGRAM and as PROGRAM ended, and
+ * takes it along when it is killed. It also carries the bytes of the forwarded ports, see relay.h. Its other child is
+ * process 1 of the pid namespace, which the kernel spares signals that must end PROGRAM, such as that of a limit. Without
+ * namespaces the jail becomes PROGRAM. A step that fails ends the jail with status 126 and a message with the number of the
+ * error, see errno(3). Without arguments it ends with status 0, which tells that a jail can execute it. Long because the
+ * order of its steps is its safety: they stand together.
  */
 #include <asm/signal.h>
 #include <asm/stat.h>
