@@ -205,7 +205,10 @@ export function checkJail({ namespaces, obstacle }: JailKind): Finding {
 /** Checks that services may run as other users. @param uid user of the future daemon */
 export function checkUsers(uid = process.getuid?.()): Finding {
   if (uid !== 0) {
-    return warn(`services run as ${userInfo().username} only`, 'for services with a user start the daemon as root');
+    return warn(
+      `services run as ${userInfo().username} only`,
+      'for VMs with host_user, and plain processes with user, start the daemon as root',
+    );
   }
   try {
     return ok(`services may run as any user, by ${findSetpriv()}`);

@@ -9,7 +9,7 @@ import { LogThread } from './logs-thread.ts';
  *
  * @param onChunk as that of `readLogs`: a promise holds the reading back
  * @param signal ends the reading, which then resolves
- * @throws MonocoreError of the log worker: `ServiceUnknown` for a service without log files
+ * @throws MonocoreError of the log worker
  */
 export async function readStoredLogs(
   logDir: string,

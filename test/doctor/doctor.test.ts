@@ -3,7 +3,14 @@ import { writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
-import { checkCgroups, checkFileSharing, checkImages, checkUsers } from '../../src/doctor/doctor.ts';
+import {
+  checkCgroups,
+  checkFileSharing,
+  checkImages,
+  checkJail,
+  checkUsers,
+  runDoctor,
+} from '../../src/doctor/doctor.ts';
 import { describeHostLimits } from '../../src/vm/host/limits/host-limits.ts';
 import type { ScopeManager } from '../../src/vm/host/limits/systemd-scope.ts';
 import { makeTempDir } from '../helpers/temp.ts';
@@ -79,5 +86,32 @@ test('only root runs services as other users', () => {
   assert.match(checkUsers(0).finding, /^services may run as any user, by .*setpriv$/);
   const { state, finding, advice } = checkUsers(1000);
   assert.deepEqual([state, finding], ['warning', `services run as ${userInfo().username} only`]);
-  assert.match(advice!, /root/);
+  assert.match(advice!, /host_user.*root/);
+});
+
+test('the jail is told by what holds, and is a warning where there is none', async () => {
+  const full = await checkJail({ namespaces: 'host', obstacle: null });
+  assert.match(`${full.state} ${full.finding}`, /^ok each QEMU has a user of its own, no capabilities/);
+  const ofUser = await checkJail({ namespaces: 'user', obstacle: 'the daemon is not root' });
+  assert.match(
+    `${ofUser.state} ${ofUser.finding}`,
+    /^ok each QEMU has no capabilities.*; as the daemon is not root, it /,
+  );
+  const none = await checkJail({ namespaces: 'none', obstacle: 'no namespaces' });
+  assert.deepEqual([none.state, none.finding], ['warning', 'QEMU sees the host as the daemon does: no namespaces']);
+  assert.match(none.advice!, /allow user namespaces/);
+});
+
+test('limits of the daemon that runs are told, and not those of the shell', async (t) => {
+  const home = await makeTempDir(t);
+  const limits = { places: [], obstacles: ['not delegated'], open_files: 1024, file_bytes: 2 ** 20 };
+  const { checks } = await runDoctor(home, limits);
+  const told = checks
+    .filter(({ name }) => ['open files', 'file size', 'cgroups'].includes(name))
+    .map(({ state, finding }) => [state, finding]);
+  assert.deepEqual(told, [
+    ['warning', 'only 1024 open files are allowed'],
+    ['warning', 'files end at 1 MiB'],
+    ['warning', 'not delegated'],
+  ]);
 });
