@@ -1,5 +1,5 @@
 /** Watch on the files of a config, for `start --watch`. */
-import { type FSWatcher, readlinkSync, realpathSync, statSync, watch } from 'node:fs';
+import { type FSWatcher, readlinkSync, realpathSync, type Stats, statSync, watch } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 
 /** Time without a change before one is reported: editors write a file in several steps. */
@@ -24,6 +24,7 @@ interface FileWatch {
  */
 export function watchFiles(paths: readonly string[], signal: AbortSignal): FileWatch {
   const known = new Map<string, string | null>();
+  /** By folder and inode: a watch stays on a folder that was replaced. */
   const watchers = new Map<string, FSWatcher>();
   let isChanged = false;
   let timer: NodeJS.Timeout | undefined;
@@ -41,26 +42,26 @@ export function watchFiles(paths: readonly string[], signal: AbortSignal): FileW
   };
   /** Links may have got other targets, and folders may be back. */
   const watchFolders = (): void => {
-    const folders = new Set([...known.keys()].flatMap(foldersOf));
-    for (const [folder, watcher] of watchers) if (!folders.has(folder)) closeWatcher(folder, watcher);
-    for (const folder of folders) {
-      if (watchers.has(folder)) continue;
+    const folders = new Map([...known.keys()].flatMap(foldersOf).map((folder) => [keyOf(folder), folder]));
+    for (const [key, watcher] of watchers) if (!folders.has(key)) closeWatcher(key, watcher);
+    for (const [key, folder] of folders) {
+      if (watchers.has(key)) continue;
       try {
         const watcher = watch(folder, () => {
           clearTimeout(timer);
           timer = setTimeout(look, QUIET_MS);
         });
         // A deleted folder has no more changes; Ctrl-C still ends the wait.
-        watcher.on('error', () => closeWatcher(folder, watcher));
-        watchers.set(folder, watcher);
+        watcher.on('error', () => closeWatcher(key, watcher));
+        watchers.set(key, watcher);
       } catch {
         // It is missing. The next change in another folder looks for it again.
       }
     }
   };
-  const closeWatcher = (folder: string, watcher: FSWatcher): void => {
+  const closeWatcher = (key: string, watcher: FSWatcher): void => {
     watcher.close();
-    watchers.delete(folder);
+    watchers.delete(key);
   };
   const setFiles = (files: readonly string[]): void => {
     for (const path of known.keys()) if (!files.includes(path)) known.delete(path);
@@ -83,7 +84,7 @@ export function watchFiles(paths: readonly string[], signal: AbortSignal): FileW
     setFiles,
     close() {
       clearTimeout(timer);
-      for (const [folder, watcher] of watchers) closeWatcher(folder, watcher);
+      for (const [key, watcher] of watchers) closeWatcher(key, watcher);
     },
   };
 }
@@ -107,8 +108,21 @@ function foldersOf(path: string): string[] {
   return folders;
 }
 
+function keyOf(folder: string): string {
+  return `${statOf(folder)?.ino} ${folder}`;
+}
+
 /** Identity of the file's content, without reading it; null for a missing file. */
 function identify(path: string): string | null {
-  const stats = statSync(path, { throwIfNoEntry: false });
+  const stats = statOf(path);
   return stats ? `${stats.dev} ${stats.ino} ${stats.size} ${stats.mtimeMs}` : null;
+}
+
+/** Undefined for a missing file, and for one in a folder that this user may no longer enter. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
 }

@@ -53,6 +53,22 @@ test('a file behind a link in another folder has changed when it is written', as
   assert.equal(await watched.next(), true);
 });
 
+test('a folder that takes the place of another one is watched in its stead', async (t) => {
+  const dir = await makeTempDir(t);
+  for (const folder of ['conf', 'next']) {
+    mkdirSync(join(dir, folder));
+    writeFileSync(join(dir, folder, 'shop.toml'), folder);
+  }
+  const path = join(dir, 'conf/shop.toml');
+  const watched = watchFiles([path], new AbortController().signal);
+  t.after(() => watched.close());
+  renameSync(join(dir, 'conf'), join(dir, 'old'));
+  renameSync(join(dir, 'next'), join(dir, 'conf'));
+  assert.equal(await watched.next(), true);
+  writeFileSync(path, 'longer than before');
+  assert.equal(await watched.next(), true);
+});
+
 test('each of several files is watched, also one that does not exist yet, and none that was taken out', async (t) => {
   const { dir, path, watched, end } = await prepare(t);
   mkdirSync(join(dir, 'envs'));
