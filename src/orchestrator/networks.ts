@@ -2,11 +2,11 @@
 import { MonocoreError } from '../lib/errors.ts';
 import { capabilitiesOf } from '../protocol/isolation.ts';
 import { type GroupMember, LONE_INDEX, MAX_GROUP_MEMBERS, memberAddress } from '../protocol/network.ts';
+import { compareNames } from '../protocol/selection.ts';
 import type { Group, Service } from '../protocol/service.ts';
 import type { SavedState } from '../protocol/state.ts';
 import type { NetworkSink } from '../supervisor/interfaces.ts';
 import type { ServiceDefinition } from '../supervisor/status.ts';
-import { compareNames } from './registry.ts';
 
 interface Range {
   readonly first: number;

@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { errorText, errorTextWithPath, MonocoreError } from '../lib/errors.ts';
 import type { CommandReply, ControlEvent, PlanReply, Selection, ServiceOutcome } from '../protocol/api.ts';
-import { select } from '../protocol/selection.ts';
+import { compareNames, select } from '../protocol/selection.ts';
 import type { Config, ServiceStatus } from '../protocol/service.ts';
 import type { OrchestratorContext } from '../supervisor/interfaces.ts';
 import { startsWithDaemon } from '../supervisor/restart-policy.ts';
@@ -13,7 +13,7 @@ import { Groups } from './networks.ts';
 import { type Merge, mergeConfig, planStart } from './plan.ts';
 import { UnfinishedStarts } from './port-claims.ts';
 import { type Leftovers, recover } from './recovery.ts';
-import { compareNames, failed, Registry, succeeded } from './registry.ts';
+import { failed, Registry, succeeded } from './registry.ts';
 import { recordBefore, rollBack } from './rollback.ts';
 import { StartScheduler } from './start-scheduler.ts';
 

@@ -44,13 +44,6 @@ export class Registry {
   }
 }
 
-const NATURAL_ORDER = new Intl.Collator('en', { numeric: true });
-
-/** The order of names in which `web-2` comes before `web-10`. */
-export function compareNames(a: { readonly name: string }, b: { readonly name: string }): number {
-  return NATURAL_ORDER.compare(a.name, b.name) || (a.name < b.name ? -1 : 1);
-}
-
 /** Error of a start that a stop overtook. */
 export const CANCELLED = 'it was stopped before its command ran';
 

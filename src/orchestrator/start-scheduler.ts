@@ -3,6 +3,7 @@ import pLimit, { type LimitFunction } from 'p-limit';
 import { errorTextWithPath, MonocoreError } from '../lib/errors.ts';
 import type { ServiceOutcome } from '../protocol/api.ts';
 import { capabilitiesOf } from '../protocol/isolation.ts';
+import { compareNames } from '../protocol/selection.ts';
 import type { Dependency } from '../protocol/supervision.ts';
 import type { OrchestratorContext } from '../supervisor/interfaces.ts';
 import { StartSlots } from '../supervisor/start-slots.ts';
@@ -10,7 +11,7 @@ import { membershipOf, type ServiceDefinition } from '../supervisor/status.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { runInOrder } from './dependencies.ts';
 import { planStart } from './plan.ts';
-import { CANCELLED, compareNames, failed, type Registry, succeeded } from './registry.ts';
+import { CANCELLED, failed, type Registry, succeeded } from './registry.ts';
 import { isSameDefinition } from './service-diff.ts';
 
 /**

@@ -8,6 +8,13 @@ import type { Project, Service } from './service.ts';
 export type Selectable = Pick<Service, 'name' | 'group'> &
   Partial<Pick<Service, 'replica_of'>> & { readonly project?: Project | null };
 
+const NATURAL_ORDER = new Intl.Collator('en', { numeric: true });
+
+/** The order of names in which `web-2` comes before `web-10`. */
+export function compareNames(a: { readonly name: string }, b: { readonly name: string }): number {
+  return NATURAL_ORDER.compare(a.name, b.name) || (a.name < b.name ? -1 : 1);
+}
+
 /** The service of that name and its replicas; both are there when the number of replicas was just given or dropped. */
 export function findNamed<T extends Pick<Selectable, 'name' | 'replica_of'>>(
   services: readonly T[],

@@ -1,8 +1,9 @@
 /** Services of a home as its state files tell them, for questions while no daemon runs. */
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { errorTextWithPath } from '../lib/errors.ts';
+import { basename, join } from 'node:path';
+import { errorCode, errorTextWithPath } from '../lib/errors.ts';
 import { isRunning } from '../lib/proc.ts';
+import { compareNames } from '../protocol/selection.ts';
 import { NO_METRICS, type ServiceStatus } from '../protocol/service.ts';
 import type { SavedState } from '../protocol/state.ts';
 import { markGone, restoreState } from '../supervisor/saved-state.ts';
@@ -16,7 +17,7 @@ const UNSUPERVISED = 'no daemon supervises it';
  * Status of every service, sorted by name. Changes nothing. A process that ended while no daemon ran has no exit code here:
  * the next daemon reads its record.
  *
- * @returns `broken` explains state files that cannot be read, for people
+ * @returns `broken` explains state files and folders of them that cannot be read, for people
  */
 export async function readStoredServices(
   paths: HomePaths,
@@ -26,7 +27,10 @@ export async function readStoredServices(
   const services = new Map<string, ServiceStatus>();
   // A service whose end was not concluded has a file in both folders; that of the run is the later one.
   for (const dir of [paths.endedDir, paths.runDir]) {
-    const names = await readdir(dir).catch(() => []);
+    const names = await readdir(dir).catch((error: unknown): string[] => {
+      if (errorCode(error) !== 'ENOENT') broken.push(`${basename(dir)}: ${errorTextWithPath(error)}`);
+      return [];
+    });
     for (const name of names.filter((file) => file.endsWith('.json'))) {
       try {
         const saved = await loadState(join(dir, name));
@@ -36,7 +40,7 @@ export async function readStoredServices(
       }
     }
   }
-  return { services: [...services.values()].sort((one, other) => (one.name < other.name ? -1 : 1)), broken };
+  return { services: [...services.values()].sort(compareNames), broken };
 }
 
 function toStatus(saved: SavedState, nowMs: number): ServiceStatus {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { identify } from '../../src/lib/proc.ts';
@@ -37,4 +37,20 @@ test('the state files answer for a daemon that does not run', async (t) => {
 test('a home that does not exist has no services', async (t) => {
   const paths = new HomePaths(join(await makeTempDir(t), 'none'));
   assert.deepEqual(await readStoredServices(paths, Date.now()), { services: [], broken: [] });
+});
+
+test('services come in the order in which a daemon lists them, and a folder that cannot be read is named', async (t) => {
+  const paths = new HomePaths(await makeTempDir(t));
+  await makeHome(paths);
+  for (const name of ['web-10', 'web-2', 'db']) {
+    await saveState(paths.endedFile(name), savedState(name, 1, stopped()), false);
+  }
+  rmdirSync(paths.runDir);
+  writeFileSync(paths.runDir, '');
+  const { services, broken } = await readStoredServices(paths, Date.now());
+  assert.deepEqual(
+    services.map(({ name }) => name),
+    ['db', 'web-2', 'web-10'],
+  );
+  assert.match(broken.join(), /^run: .*ENOTDIR/);
 });
