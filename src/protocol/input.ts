@@ -76,12 +76,18 @@ export const Argument = v.pipe(v.string(), noNulRule, atMostBytes(MAX_ARGUMENT_B
 export const Path = v.pipe(v.string(), v.regex(/^\/\P{Cc}*$/u, 'is not an absolute path'), atMostBytes(MAX_PATH_BYTES));
 /** A text on one line, for people or as the name of something. */
 export const Line = v.pipe(v.string(), v.nonEmpty('must not be empty'), noControlsRule, atMostBytes(4096));
-export const Port = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_PORT));
 
 /** A number from `min` to `max`, which need not be whole. */
 export function amount(min = 0, max = Number.MAX_SAFE_INTEGER) {
   return v.pipe(v.number(), v.finite(), v.minValue(min), v.maxValue(max));
 }
+
+/** A whole number from `min` to `max`. */
+export function count(min = 0, max = Number.MAX_SAFE_INTEGER) {
+  return v.pipe(v.number(), v.integer(), v.minValue(min), v.maxValue(max));
+}
+
+export const Port = count(1, MAX_PORT);
 
 export function listOf<const Item extends v.GenericSchema>(item: Item, max = MAX_ITEMS) {
   return v.pipe(v.array(item), v.maxLength(max));

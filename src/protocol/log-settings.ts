@@ -1,7 +1,7 @@
 /** Settings of log files, their format and retention: `[service.log]` and `[logs]` of the config. */
 import * as v from 'valibot';
 import { DAY_MS, MIB } from '../lib/units.ts';
-import { amount } from './input.ts';
+import { amount, count } from './input.ts';
 import { LOG_FORMATS, type LogFormat } from './log-files/formats.ts';
 
 /** Format of the records: `text`, `json` in pino's shape. */
@@ -21,7 +21,7 @@ export const LogSettingsSchema = v.object({
   /** A file ends when a record comes this long after its first one; null for never. */
   max_age_ms: v.nullable(amount()),
   /** Finished files to keep of each stream; null for no limit. */
-  keep_files: v.nullable(amount()),
+  keep_files: v.nullable(count()),
   /** Total size of the service's files; null for no limit. */
   keep_total_bytes: v.nullable(amount()),
   /** Time to keep a finished file, or any file of an ended service, after its last record; null for forever. */

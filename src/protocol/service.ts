@@ -4,6 +4,7 @@ import { DEFAULT_IMAGE_SETTINGS, ImageSettingsSchema } from './images.ts';
 import {
   Argument,
   amount,
+  count,
   isCommandUser,
   isUser,
   Line,
@@ -85,8 +86,8 @@ const ServiceFields = v.object({
   envs: Variables,
   /** Absolute path inside the guest; on the host for isolation `none`. Null only with an `image`: that of the image. */
   workdir: v.nullable(Path),
-  cpus: amount(1),
-  ram_mib: amount(1),
+  cpus: count(1),
+  ram_mib: count(1),
   ports: listOf(PortSchema),
   /** The service's own and those of its group that it takes, without overlap in the guest. */
   volumes: v.optional(listOf(VolumeSchema), []),
@@ -100,15 +101,15 @@ const ServiceFields = v.object({
   healthcheck: v.optional(v.nullable(HealthCheckSchema), null),
   on_unhealthy: v.optional(OnUnhealthySchema, 'none'),
   /** Size of the guest's own disk, MiB, which keeps what the guest writes until `remove`; null keeps it in memory. */
-  disk_mib: v.optional(v.nullable(amount(1)), null),
+  disk_mib: v.optional(v.nullable(count(1)), null),
   /** User of the command, `user` or `user:group`: in the guest, or of the host for isolation `none`. Null for the default. */
   user: v.optional(v.nullable(v.pipe(v.string(), v.check(isCommandUser, 'is not a user or user:group'))), null),
   /** User of the host, by name or number, that the VM process runs as; null for the daemon's own. */
   host_user: v.optional(v.nullable(v.pipe(v.string(), v.check(isUser, 'is not the name or number of a user'))), null),
   /** Most open files of the process, RLIMIT_NOFILE of setrlimit(2); null leaves the daemon's. */
-  open_files: v.optional(v.nullable(amount(1)), null),
+  open_files: v.optional(v.nullable(count(1)), null),
   /** Weight against other services when processors are short, usually 1024; null leaves it to the kernel. */
-  cpu_shares: v.optional(v.nullable(amount(1)), null),
+  cpu_shares: v.optional(v.nullable(count(1)), null),
   log: LogSettingsSchema,
 });
 export type Service = v.InferOutput<typeof ServiceFields>;

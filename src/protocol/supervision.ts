@@ -1,7 +1,7 @@
 /** Restarts, health checks and dependencies of a service, and the reasons for its end. */
 import * as v from 'valibot';
 import { exactDuration } from '../lib/units.ts';
-import { Argument, amount, listOf, Name, Port } from './input.ts';
+import { Argument, amount, count, listOf, Name, Port } from './input.ts';
 
 /**
  * `on-failure`: after a failure, or an exit code that is unknown or not 0. `always` and `unless-stopped`: whenever the
@@ -13,7 +13,7 @@ export type RestartWhen = v.InferOutput<typeof RestartWhenSchema>;
 export const RestartSettingsSchema = v.object({
   when: RestartWhenSchema,
   /** Restarts in a row before the service counts as failed; null for no limit. */
-  max_restarts: v.nullable(amount(1)),
+  max_restarts: v.nullable(count(1)),
   /** A run of this length, healthy where there is a health check, resets the row and the back-off. Milliseconds. */
   reset_ms: amount(),
   /** Resident memory of its processes above which it is restarted, bytes; null for no limit. */
@@ -47,7 +47,7 @@ export const HealthCheckSchema = v.object({
   interval_ms: amount(1),
   timeout_ms: amount(1),
   /** Failures in a row that make the service unhealthy. */
-  retries: amount(1),
+  retries: count(1),
   /** Time after the start of the command in which failures do not count; a success ends it. */
   start_period_ms: amount(),
 });
