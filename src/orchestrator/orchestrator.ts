@@ -9,6 +9,7 @@ import { startsWithDaemon } from '../supervisor/restart-policy.ts';
 import { membershipOf, type ServiceDefinition } from '../supervisor/status.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { buildGraph, runInOrder } from './dependencies.ts';
+import { HomeSettings } from './home-settings.ts';
 import { Groups } from './networks.ts';
 import { type Merge, mergeConfig, planStart } from './plan.ts';
 import { UnfinishedStarts } from './port-claims.ts';
@@ -34,6 +35,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   readonly #registry: Registry;
   readonly #scheduler: StartScheduler;
   readonly #groups: Groups;
+  readonly #home: HomeSettings;
   readonly #unfinished = new UnfinishedStarts();
   #ending = false;
 
@@ -42,6 +44,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     this.#context = context;
     this.#registry = new Registry(context, (event) => this.emit('event', event));
     this.#groups = new Groups(context.network);
+    this.#home = new HomeSettings(context);
     this.#scheduler = new StartScheduler(context, this.#registry);
   }
 
@@ -98,8 +101,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
       const touched = [...definitions.map(({ service }) => service.name), ...surplusNames];
       const before = atomic ? recordBefore(this.#registry, touched) : [];
       end = this.#unfinished.add(definitions, before);
-      this.#context.limitLogs(config.logs);
-      this.#context.images.configure(config.images);
+      this.#home.apply(config);
       this.#groups.shareMembers();
       // First, because services that start may need their ports.
       const stopped = await this.#stopNamed(surplusNames);

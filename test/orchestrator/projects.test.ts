@@ -206,3 +206,16 @@ test('the next daemon knows the project of a service, and that its config no lon
     ['web-1 Started /srv/shop', 'web-2 Stopped /srv/shop'],
   );
 });
+
+test('a project that changes the settings of the home, which another one set, is reported', async () => {
+  const { context, orchestrator } = orchestrate();
+  const limited = { ...declare(DEMO, []), logs: { keep_total_bytes: 1 } };
+  await orchestrator.start(limited);
+  await orchestrator.start({ ...limited, project: SHOP });
+  await orchestrator.start({ ...limited, project: SHOP, logs: { keep_total_bytes: 2 } });
+  assert.deepEqual(context.reports, [], 'the same, or its own');
+  await orchestrator.start({ ...limited, logs: { keep_total_bytes: null } });
+  assert.deepEqual(context.reports, [
+    'warn: project demo of /opt/demo has changed [logs] of the home, as set by project shop of /srv/shop',
+  ]);
+});
