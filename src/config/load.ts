@@ -75,7 +75,8 @@ export async function loadWithFileNames(
 
 /**
  * Parses a config, as {@link loadConfig} does, without reading the disk: files that do not exist pass, and variables of an
- * `env_file` are missing. References in variables stay as they are. `path` determines the language and the origin of relative paths; the file need not exist.
+ * `env_file` are missing. References in variables stay as they are. `path` determines the language and the origin of
+ * relative paths; the file need not exist.
  */
 export function parseConfig(text: string, path: string, host = hostLimits(), choice: Choice = {}): Config {
   // The byte order mark, which decoding a file drops: it would shift the columns of the first line.

@@ -84,8 +84,8 @@ export const LogsQuerySchema = v.pipe(
 /**
  * Reads a JSON body; an empty one counts as `{}`.
  *
- * A body above {@link MAX_BYTES.request} is read to its end and discarded: a client may miss an answer to a connection that is
- * closed while it still sends.
+ * A body above {@link MAX_BYTES.request} is read to its end and discarded: a client may miss an answer to a connection that
+ * is closed while it still sends.
  *
  * @throws MonocoreError `Usage` that names the faults, of which a key that the schema does not know is one
  */

@@ -17,8 +17,8 @@ const OWN_CGROUP = /^.*\/monocore-[0-9a-f]{8}-[^/]+(?=\/|$)/;
 /** Counters of memory.stat that make up the resident memory, by version. */
 const RESIDENT = { 1: ['total_rss', 'total_mapped_file'], 2: ['anon', 'file_mapped'] } as const;
 
-/** Cgroups of a service; null where it has none. */
-interface Cgroups {
+/** Cgroup of a service. */
+interface Cgroup {
   readonly version: 1 | 2;
   readonly dir: string;
 }
@@ -26,7 +26,7 @@ interface Cgroups {
 /** The processes of one service. */
 export class ServiceGroup {
   readonly #pid: number;
-  readonly #cgroup: Cgroups | null;
+  readonly #cgroup: Cgroup | null;
   /** Parent of all of them, while there is no cgroup that lists them. */
   readonly root: number;
   /** CPU time of the others at the last reading, by pid and start time. */
@@ -93,7 +93,7 @@ function findRoot(pid: number): number {
   }
 }
 
-function findCgroup(pid: number): Cgroups | null {
+function findCgroup(pid: number): Cgroup | null {
   const mounts = readMounts();
   for (const { path, isV2, controllers } of readCgroups(pid)) {
     const [own] = OWN_CGROUP.exec(path) ?? [];
@@ -108,7 +108,7 @@ function findCgroup(pid: number): Cgroups | null {
 }
 
 /** Null where the controller is not there, or the cgroup is gone. */
-function readResidentBytes({ version, dir }: Cgroups): number | null {
+function readResidentBytes({ version, dir }: Cgroup): number | null {
   const counters = new Map(readLines(join(dir, 'memory.stat')).map((line) => line.split(' ') as [string, string]));
   const values = RESIDENT[version].map((name) => counters.get(name));
   return values.includes(undefined) ? null : values.reduce((sum, value) => sum + Number(value), 0);

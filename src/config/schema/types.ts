@@ -61,7 +61,8 @@ export type ValueType = ScalarType<unknown> | TableType<KeyTable> | TablesType<K
 
 /**
  * Effect of a change at the next start, for the manual; `planStart` of the orchestrator decides it. `restart`: running
- * services that differ are restarted. `live`: the change applies without a restart. `services`: services are added or dropped.
+ * services that differ are restarted. `live`: the change applies without a restart. `services`: services are added or
+ * dropped.
  */
 export type Change = 'restart' | 'live' | 'services';
 

@@ -29,8 +29,9 @@ export interface LogFilter {
 
 /**
  * JavaScript regular expression with the flag `u`, matched against the text of a record without its head; in JSON,
- * against the decoded `msg`, and against the same without colours, line by line between carriage returns. Invalid UTF-8 reads as U+FFFD. The parts of a split line are records of their own, and only
- * the first MiB of a record is matched. Runs in the job pool only.
+ * against the decoded `msg`, and against the same without colours, line by line between carriage returns. Invalid UTF-8
+ * reads as U+FFFD. The parts of a split line are records of their own, and only the first MiB of a record is matched. Runs
+ * in the job pool only.
  */
 interface LogPattern {
   readonly source: string;
