@@ -1,5 +1,5 @@
 /** Names of config files, and the one that a command means. Apart from the loader, which takes long to load. */
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { MonocoreError } from '../lib/errors.ts';
 
@@ -10,36 +10,43 @@ export const EXTENSIONS: readonly string[] = ['.toml', '.yaml', '.yml', '.json']
  * Throws `ConfigInvalid` where there are several, because none of them takes precedence.
  */
 export function findConfig(folder: string): string {
-  const found = EXTENSIONS.map((extension) => join(folder, `monocore${extension}`)).filter((path) => existsSync(path));
-  const [first, second] = found;
-  if (second === undefined) return first ?? join(folder, 'monocore.toml');
-  const names = found.map((path) => basename(path));
-  const list = `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
-  throw fileError(second, `${folder} has several configs: ${list}; name one with the -f option`);
+  return onlyOne(folder, listConfigs(folder)) ?? join(folder, 'monocore.toml');
 }
 
 /**
  * Path of the config that a command in `folder` means: the one of this folder, else of the nearest folder above it. Those
- * above count only if they belong to the user or to root: anybody may put a config into /tmp. Null where there is none.
+ * above count only if they belong to the user or to root: anybody may put a config, or a link to one, into /tmp. Null where
+ * there is none.
  *
  * @throws MonocoreError `ConfigInvalid` where a folder has several
  */
 export function findConfigFrom(folder: string, user = process.getuid?.() ?? 0): string | null {
   for (let current = folder; ; current = dirname(current)) {
-    const path = findConfig(current);
-    const owner = ownerOf(path);
-    if (owner !== undefined && (current === folder || [0, user].includes(owner))) return path;
+    const paths = listConfigs(current);
+    const trusted =
+      current === folder ? paths : paths.filter((path) => ownersOf(path).every((uid) => uid === 0 || uid === user));
+    const path = onlyOne(current, trusted);
+    if (path !== null) return path;
     if (current === dirname(current)) return null;
   }
 }
 
-/** Undefined where there is no such file, or where this user may not look for it. */
-function ownerOf(path: string): number | undefined {
-  try {
-    return statSync(path, { throwIfNoEntry: false })?.uid;
-  } catch {
-    return undefined;
-  }
+/** Configs of a folder; none where this user may not look for them. */
+function listConfigs(folder: string): string[] {
+  return EXTENSIONS.map((extension) => join(folder, `monocore${extension}`)).filter((path) => existsSync(path));
+}
+
+function onlyOne(folder: string, paths: readonly string[]): string | null {
+  const [first = null, second] = paths;
+  if (second === undefined) return first;
+  const names = paths.map((path) => basename(path));
+  const list = `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
+  throw fileError(second, `${folder} has several configs: ${list}; name one with the -f option`);
+}
+
+/** Users who own a file, and the link to it where it is one; undefined once it is gone. */
+function ownersOf(path: string): (number | undefined)[] {
+  return [lstatSync, statSync].map((stat) => stat(path, { throwIfNoEntry: false })?.uid);
 }
 
 /** The error of a config as a whole; its message says everything. */

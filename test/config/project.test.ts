@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chown, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { chown, lchown, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'node:test';
 import { findConfigFrom } from '../../src/config/find.ts';
@@ -52,6 +52,13 @@ test('a config is found in the folder, else above it', async (t) => {
   if (process.getuid?.() === 0) await chown(join(dir, 'monocore.yaml'), 65534, 65534);
   assert.equal(findConfigFrom(inner, 4242), null, 'another user put it there');
   assert.equal(findConfigFrom(dir, 4242), join(dir, 'monocore.yaml'), 'the folder itself was chosen');
+  await symlink('/etc/passwd', join(dir, 'monocore.json'));
+  if (process.getuid?.() === 0) await lchown(join(dir, 'monocore.json'), 65534, 65534);
+  assert.equal(
+    findConfigFrom(inner, 4242),
+    null,
+    'two of another user do not matter either, nor a link to a file of root',
+  );
   await writeFile(join(inner, 'monocore.toml'), '');
   assert.equal(findConfigFrom(inner), join(inner, 'monocore.toml'));
 });
