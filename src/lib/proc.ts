@@ -112,6 +112,19 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals,
   }
 }
 
+/** Kills processes one by one; those that have ended, or that this user may not signal, do not keep the others alive. */
+export function killProcesses(pids: Iterable<number>): void {
+  for (const pid of pids) {
+    const identity = identify(pid);
+    try {
+      if (identity) signalProcess(identity, 'SIGKILL', 'process');
+    } catch (error) {
+      // A program with a setuid bit has another user.
+      if (errorCode(error) !== 'EPERM') throw error;
+    }
+  }
+}
+
 /** Pids of all processes that this one can see. */
 export function listPids(): number[] {
   return readdirSync('/proc').map(Number).filter(Number.isInteger);

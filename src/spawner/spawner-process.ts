@@ -3,7 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { MonocoreError } from '../lib/errors.ts';
+import { errorTextWithPath, MonocoreError } from '../lib/errors.ts';
 import { EventLoopBatch, EventLoopQueue } from '../lib/event-loop-batch.ts';
 import { isSource } from '../lib/package-info.ts';
 import type { ProcessIdentity } from '../lib/proc.ts';
@@ -149,7 +149,11 @@ export class SpawnerProcess implements Spawner {
       const error = failed(`${request.program} was not executed: the spawner ended: ${reason}`);
       // It may have been started without a report.
       if (record === null) reject(error);
-      else void killRecorded(record).finally(() => reject(error));
+      else
+        killRecorded(record).then(
+          () => reject(error),
+          (cause: unknown) => reject(failed(`${error.message}; it may run: ${errorTextWithPath(cause)}`)),
+        );
     }
     this.#waiting.clear();
   }

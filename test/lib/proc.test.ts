@@ -11,6 +11,7 @@ import {
   isInheritable,
   isRunning,
   isSameProcess,
+  killProcesses,
   listDescriptors,
   listPids,
   listSockets,
@@ -51,6 +52,21 @@ test('a process that has ended is nobody, and is not signalled', async (t) => {
   assert.equal(isSameProcess(identity), false);
   assert.equal(signalProcess(identity, 'SIGTERM', 'process'), false);
   assert.equal(signalProcess(identity, 'SIGTERM', 'group'), false);
+});
+
+test('a process that this user may not signal does not keep the others alive', async (t) => {
+  const [foreign, gone, own] = [await startSleep(t), await startSleep(t), await startSleep(t)];
+  gone.child.kill('SIGKILL');
+  await gone.exited;
+  const kill = process.kill.bind(process);
+  t.mock.method(process, 'kill', (pid: number, signal?: NodeJS.Signals) => {
+    if (pid === foreign.child.pid) throw Object.assign(new Error('not permitted'), { code: 'EPERM' });
+    return kill(pid, signal);
+  });
+  killProcesses([foreign, gone, own].map(({ child }) => child.pid!));
+  assert.deepEqual(await own.exited, [null, 'SIGKILL']);
+  assert.ok(isRunning(foreign.identity));
+  t.mock.restoreAll();
 });
 
 test('a process with a pid that another one had is never signalled', async (t) => {

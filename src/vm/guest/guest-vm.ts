@@ -104,7 +104,7 @@ export class GuestVm implements Instance {
   /** Killed, not released: a guest like this cannot be asked for anything. */
   #endForOffence(offence: string): void {
     this.#offence = offence;
-    signalMachine(this.identity, 'SIGKILL');
+    void untilDone(() => signalMachine(this.identity, 'SIGKILL'));
   }
 
   #onMessage(message: GuestMessage): void {

@@ -7,7 +7,7 @@ import { mkdir } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errorText, MonocoreError } from '../../lib/errors.ts';
 import { type ProcessIdentity, signalProcess } from '../../lib/proc.ts';
-import { pollUntil } from '../../lib/promises.ts';
+import { pollUntil, untilDone } from '../../lib/promises.ts';
 import type { VmPaths } from '../../state/paths.ts';
 import { adoptedProcess, killRecorded, type Spawner, signalMachine } from './host-process.ts';
 import { findUnshare, findVirtiofsd, run } from './host-tools.ts';
@@ -119,7 +119,7 @@ function wrapInShare(command: Command, folder: string, files: readonly SharedFil
 async function endWithoutFiles(gone: Promise<unknown>, vm: ProcessIdentity): Promise<void> {
   await gone;
   await delay(QEMU_END_TIMEOUT_MS, null, { ref: false });
-  signalMachine(vm, 'SIGKILL');
+  await untilDone(() => signalMachine(vm, 'SIGKILL'));
 }
 
 /**

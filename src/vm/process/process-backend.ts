@@ -108,8 +108,8 @@ export class ProcessBackend extends HostBackend {
     const paths = this.host.paths.vm(name);
     const probe: Instance['probe'] = (...ask) => probeProcess(probed, this.host, ...ask);
     return new SupervisedProcess(process, paths, probe, (event) => {
-      // Processes that left the group of the command hold its streams, or its ports.
-      if (event.type === 'process-ended') void this.limits.killLeft(name);
+      // Processes that left the group of the command hold its streams, or its ports. The removal of its cgroup tries again.
+      if (event.type === 'process-ended') this.limits.killLeft(name).catch(() => {});
       onEvent(event);
     });
   }

@@ -2,7 +2,7 @@
  * Kill of the processes that a command left in its process group, after the group's leader, the shim, has ended. The kernel
  * gives no new process the number of a group that still has members, so the number cannot belong to another group.
  */
-import { identify, isSameProcess, type ProcessIdentity, ProcessTree, signalProcess } from '../../lib/proc.ts';
+import { identify, isSameProcess, killProcesses, type ProcessIdentity, ProcessTree } from '../../lib/proc.ts';
 
 /** Kills the group; to be called as soon as the leader has ended. Main thread. */
 export function killGroup(leader: ProcessIdentity): void {
@@ -14,10 +14,7 @@ export function killGroup(leader: ProcessIdentity): void {
 /** Kills the processes that descend from a shim, those outside of its group among them; the shim itself lives on. */
 export function killTree(shim: ProcessIdentity): void {
   if (!isSameProcess(shim)) return;
-  for (const pid of new ProcessTree().read()(shim.pid)) {
-    const identity = identify(pid);
-    if (identity) signalProcess(identity, 'SIGKILL', 'process');
-  }
+  killProcesses(new ProcessTree().read()(shim.pid));
 }
 
 /** True while a group has the number of that leader; after the leader's end it may be another one. */

@@ -4,7 +4,7 @@ import { mkdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errorCode, errorText } from '../../../lib/errors.ts';
-import { identify, signalProcess } from '../../../lib/proc.ts';
+import { killProcesses } from '../../../lib/proc.ts';
 import type { CgroupSetting } from './cgroup-settings.ts';
 import { type CgroupPlace, CONTROLLERS, type Controller, DAEMON_CGROUP, type HostCgroups } from './host-cgroups.ts';
 
@@ -70,10 +70,7 @@ export async function killMembers(dir: string): Promise<void> {
     // There is no such file: kill one by one, and again while some are left.
   }
   const members = await readFile(join(dir, 'cgroup.procs'), 'utf8').catch(() => '');
-  for (const pid of members.split('\n').filter(Boolean).map(Number)) {
-    const identity = identify(pid);
-    if (identity) signalProcess(identity, 'SIGKILL', 'process');
-  }
+  killProcesses(members.split('\n').filter(Boolean).map(Number));
 }
 
 /**
