@@ -69,17 +69,16 @@ async function giveUp(
   const { name } = saved.service;
   // Its state may not say which back end ran it.
   const backends = Object.values(context.backends);
-  let error = why;
+  let outcome = 'it was ended, to be started anew';
   try {
     for (const backend of backends) await backend.endStrays(name, saved.process);
   } catch (reason) {
-    error = `${why}; nor does it end: ${errorTextWithPath(reason)}`;
+    outcome = `it does not end: ${errorTextWithPath(reason)}`;
   }
+  const error = `${why}; ${outcome}`;
   context.report('error', `${name}: ${error}`);
   const ended = markFailed(saved, error, context.clock.now());
-  await conclude(context, ended, async () => {
-    for (const backend of backends) await backend.cleanUp(name);
-  });
+  await conclude(context, ended, () => cleanUpAll(context, name));
   registry.install(definition, restoreState(ended));
 }
 
@@ -92,11 +91,16 @@ async function endLost(
   const backends = Object.values(context.backends);
   if (!isDamaged) {
     const found = await Promise.all(backends.map((backend) => backend.endStrays(name, null).catch(() => 1)));
-    if (found.every((count) => count === 0)) return backends[0]?.cleanUp(name);
+    if (found.every((count) => count === 0)) return cleanUpAll(context, name);
   }
   const definition = registry.get(name)?.definition ?? blankDefinition(name);
   const saved = new Supervisor(definition, context).savedState();
-  await giveUp(context, registry, saved, definition, `${reason}; it was ended, to be started anew`);
+  await giveUp(context, registry, saved, definition, reason);
+}
+
+/** Removes what runs of a service have left, whichever back end made it. */
+async function cleanUpAll({ backends }: SupervisorContext, name: string): Promise<void> {
+  for (const backend of Object.values(backends)) await backend.cleanUp(name);
 }
 
 /** Definition of a service of which only the name is known; it is replaced by the next start. */
