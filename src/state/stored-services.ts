@@ -1,6 +1,6 @@
 /** Services of a home as its state files tell them, for questions while no daemon runs. */
 import { readdir } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { errorCode, errorTextWithPath } from '../lib/errors.ts';
 import { isRunning } from '../lib/proc.ts';
 import { compareNames } from '../protocol/selection.ts';
@@ -28,7 +28,7 @@ export async function readStoredServices(
   // A service whose end was not concluded has a file in both folders; that of the run is the later one.
   for (const dir of [paths.endedDir, paths.runDir]) {
     const names = await readdir(dir).catch((error: unknown): string[] => {
-      if (errorCode(error) !== 'ENOENT') broken.push(`${basename(dir)}: ${errorTextWithPath(error)}`);
+      if (errorCode(error) !== 'ENOENT') broken.push(errorTextWithPath(error));
       return [];
     });
     for (const name of names.filter((file) => file.endsWith('.json'))) {
