@@ -1,8 +1,9 @@
 /** Ports of the host that lead to ports of the guest, one for each replica. */
 import type { JsonSchema } from '@valibot/to-json-schema';
+import * as v from 'valibot';
 import { MAX_PORT } from '../../protocol/input.ts';
 import { formatPort, type Port } from '../../protocol/service.ts';
-import { list, orWholeNumber, type Problem, parsed, scalar, Text } from './values.ts';
+import { list, orWholeNumber, type Problem, parsed, type Schema, scalar, Text } from './values.ts';
 
 const EXPECTED =
   '"host:guest" such as "8080:80" or "5353:53/udp", or one port for both, from 1 to 65535; for replicas "8080-8083:80"';
@@ -22,7 +23,14 @@ const JSON_MAPPING: JsonSchema = { type: ['string', 'integer'] };
 /** `host:guest`, `first-last:guest`, or one port for both; `/udp` behind it, or `/tcp`, which is the default. */
 export const PortMapping = scalar(Mapping, EXPECTED, { json: JSON_MAPPING });
 
-export const PortMappings = scalar(list(Mapping), `an array of ${EXPECTED}`, {
+/** With `port`, as many as the jail of a VM relays: `MAX_LISTENERS` in `vm/qemu/jail/relay.h`. */
+const MAX_MAPPINGS = 255;
+
+const Mappings = v.pipe(list(Mapping), v.maxLength(MAX_MAPPINGS, `has more than ${MAX_MAPPINGS} ports`)) as Schema<
+  PortRange[]
+>;
+
+export const PortMappings = scalar(Mappings, `an array of ${EXPECTED}`, {
   print: (ports: readonly Port[]) => ports.map(formatPort),
   json: { type: 'array', items: JSON_MAPPING },
 });

@@ -266,6 +266,12 @@ describe('values of a service', () => {
     });
   }
 
+  test('more ports than a VM can be given are a problem of the list', () => {
+    const lines = (count: number) => `ports = [${Array.from({ length: count }, (_, index) => index + 1).join(', ')}]`;
+    assert.equal(parseService(lines(255)).ports.length, 255);
+    assert.deepEqual(shortProblems(serviceText(lines(256))), ['4:9 service[0].ports: has more than 255 ports']);
+  });
+
   test('the lowest and the highest port can be forwarded', () => {
     assert.deepEqual(parseService('ports = ["1:65535", "65535:1"]').ports, [
       { host: 1, guest: 65_535, protocol: 'tcp' },
