@@ -114,7 +114,7 @@ it('a daemon that is told to leave its services running does so', async (t) => {
   const home = await makeTestHome(t);
   await home.ok('start', '-f', writeConfig(home, { plain: { script: COUNTER, isolation: 'none' } }));
   const { pid } = await home.status('plain');
-  assert.match(await home.ok('daemon', 'stop', '--leave-running'), /keep running/);
+  assert.match(await home.ok('daemon', 'stop', '--leave-running'), /its services were left as they are/);
   process.kill(pid!, 0);
   assert.equal((await home.status('plain')).pid, pid);
   assertNoneLost(home.lines('plain', 'stdout'), 0);
