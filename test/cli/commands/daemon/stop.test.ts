@@ -33,7 +33,7 @@ for (const leave_running of [false, true]) {
     assert.equal(exitCode, 0);
     assert.ok(hasEnded);
     await ended;
-    assert.match(stdout.toString(), leave_running ? /VMs keep running/ : /^the daemon has ended\n$/);
+    assert.match(stdout.toString(), leave_running ? /its services were left as they are/ : /^the daemon has ended\n$/);
     assert.deepEqual(daemon.requests.at(-1)?.body, { leave_running });
   });
 }
