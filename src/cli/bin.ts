@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Written in old syntax and without imports, so that a Node too old for the rest can still say so.
+// Uses old syntax and no imports, so that a Node that is too old for the rest can still report it.
 const found = process.versions.node.split('.');
 const major = Number(found[0]);
 const minor = Number(found[1]);

@@ -1,4 +1,7 @@
-/** The daemon as the CLI sees it: one method per route of `workers/api/routes.ts`, each a request over its unix socket. */
+/**
+ * HTTP client of the daemon: one method per route of `workers/api/routes.ts`, each a request over the daemon's unix
+ * socket.
+ */
 import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
@@ -18,7 +21,10 @@ import { type DaemonStatus, ERROR_TRAILER, type ErrorReply, type ServicesReply }
 import type { ImageReply, ImagesReply, StoredImage } from '../protocol/images.ts';
 import type { LogQuery } from '../protocol/log-files/queries.ts';
 
-/** Deadline of queries, which the daemon answers from memory. Commands have none: a stop takes as long as its services. */
+/**
+ * Deadline of queries, which the daemon answers from memory. Commands have none, because a stop takes as long as its
+ * services need.
+ */
 const QUERY_DEADLINE_MS = 10_000;
 
 /** System errors of a socket without a listener. */
@@ -29,17 +35,19 @@ const BROKEN = ['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE'];
 interface RequestParts {
   /** Sent as JSON with POST; without it the request is a GET. */
   readonly body?: unknown;
-  /** Cancels the request and the reading of its answer. */
+  /** Cancels the request and stops reading its answer. */
   readonly signal?: AbortSignal | undefined;
   readonly headers?: Readonly<Record<string, string>>;
-  /** From the request to the answer's headers. */
+  /** Time from the request to the headers of the answer. */
   readonly deadlineMs?: number;
 }
 
 /**
- * Client of one daemon. Every method throws a MonocoreError: the daemon's own; `DaemonUnreachable` if nobody listens, with
- * the system's error as its cause, or the daemon ends before its answer is complete; `CallTimeout` if a query is not
- * answered in time; `Aborted` by a signal.
+ * Client of one daemon.
+ *
+ * Every method throws a MonocoreError: the error that the daemon sent; `DaemonUnreachable` if nothing listens on the
+ * socket (the system error is its cause) or if the daemon ends before its answer is complete; `CallTimeout` if a query
+ * is not answered in time; `Aborted` if a signal cancels it.
  */
 export class DaemonClient {
   readonly #socketPath: string;
@@ -65,7 +73,7 @@ export class DaemonClient {
     return JSON.parse(await this.servicesText(selection)) as ServicesReply;
   }
 
-  /** The answer as the daemon sent it, for `--json`. */
+  /** Body of the answer exactly as the daemon sent it, for `--json`. */
   async servicesText({ names, group, project }: Selection): Promise<string> {
     const query = new URLSearchParams(names.map((name): [string, string] => ['name', name]));
     if (group !== null) query.append('group', group);
@@ -78,7 +86,7 @@ export class DaemonClient {
     return this.#command('/v1/services/start', request, signal);
   }
 
-  /** Plan of {@link DaemonClient.start}, without doing anything. */
+  /** Plan that {@link DaemonClient.start} would carry out. Changes nothing. */
   plan(request: StartRequestInput): Promise<PlanReply> {
     return this.#command('/v1/services/plan', request);
   }
@@ -100,12 +108,17 @@ export class DaemonClient {
     await this.#command('/v1/daemon/stop', request);
   }
 
-  /** Every known service, then each change. Resolves once the daemon reports changes, so that none is missed. */
+  /**
+   * Status of every known service, followed by each change. Resolves once the daemon reports changes, so none is
+   * missed.
+   */
   async events(signal: AbortSignal): Promise<AsyncGenerator<ControlEvent, void>> {
     return this.#parseLines(await this.#query('/v1/events', { signal })) as AsyncGenerator<ControlEvent, void>;
   }
 
-  /** The records as bytes; of all services if the query names none. Ends with an error if they are incomplete. */
+  /**
+   * Matching records as bytes; a query without names selects all services. Ends with an error if records are missing.
+   */
   async *logs(
     { services, streams, tail, follow, filter }: LogQuery,
     signal?: AbortSignal,
@@ -171,7 +184,7 @@ export class DaemonClient {
         const message = `the daemon did not answer ${path} within ${deadlineMs} ms`;
         outgoing.destroy(new MonocoreError('CallTimeout', message));
       }, deadlineMs);
-    // A failure after the headers is thrown by the answer as well.
+    // An error after the headers also surfaces from reading the answer.
     outgoing.on('error', () => {}).end(payload);
     const [response] = await once(outgoing, 'response')
       .catch((error: unknown) => this.#fail(error))
@@ -222,7 +235,7 @@ function toReplyError(body: string, statusCode: number | undefined): MonocoreErr
   try {
     reply = JSON.parse(body) as Partial<ErrorReply> | null;
   } catch {
-    // The answer of some other program, quoted below.
+    // Another program may listen on the socket; its answer is quoted below.
   }
   if (reply?.error) return fromWireError(reply.error);
   return new MonocoreError(

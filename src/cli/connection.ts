@@ -1,4 +1,4 @@
-/** The context of a command: the home, the output, and a way to the daemon. */
+/** Context of a command: the home, the output streams and the connection to the daemon. */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { MonocoreError } from '../lib/errors.ts';
 import { packageVersion } from '../lib/package-info.ts';
@@ -22,8 +22,10 @@ export interface CliContext {
 }
 
 /**
+ * Creates the context.
+ *
  * @param home value of `--home`
- * @throws MonocoreError `HomeUnusable` when the path is too long for the daemon's socket: the kernel would cut it off
+ * @throws MonocoreError `HomeUnusable` if the path is too long for the daemon's socket: the kernel would truncate it
  */
 export function createContext(home: string | undefined): CliContext {
   const paths = new HomePaths(resolveHome(home));
@@ -41,16 +43,16 @@ export function createContext(home: string | undefined): CliContext {
  * Condition on which a command starts a daemon if none is running:
  * - `never`;
  * - `always`;
- * - `for-vms`: if VMs outlived their daemon, so that the new one adopts them;
+ * - `for-vms`: if VMs have outlived their daemon, so that a new one can adopt them;
  * - `for-records`: also if there are records of services that have ended.
  */
 export type StartPolicy = 'never' | 'always' | 'for-vms' | 'for-records';
 
 /**
- * Client of the home's daemon; null if none is running and `policy` does not start one. Where a unit of systemd runs the
- * daemon, no other one is started beside it.
+ * Client of the home's daemon; null if none is running and `policy` does not start one. If systemd manages the daemon,
+ * no second one is started beside it.
  *
- * @param isQuestion true: the command changes nothing, and has an answer without a daemon, too
+ * @param isQuestion true for a command that changes nothing and can be answered without a daemon
  * @throws MonocoreError if the daemon cannot be reached or started
  */
 export async function connect(
@@ -79,7 +81,11 @@ export async function connect(
   return client;
 }
 
-/** Client of the home's daemon. @throws MonocoreError `DaemonUnreachable` with `hint` if none is running or started */
+/**
+ * Client of the home's daemon.
+ *
+ * @throws MonocoreError `DaemonUnreachable` with `hint` if none is running or could be started
+ */
 export async function requireDaemon(context: CliContext, policy: StartPolicy, hint: string): Promise<DaemonClient> {
   const client = await connect(context, policy);
   if (client) return client;
@@ -88,7 +94,9 @@ export async function requireDaemon(context: CliContext, policy: StartPolicy, hi
   throw unreachable(`no daemon is running for ${context.paths.home}`, hint);
 }
 
-/** Services that the state files tell, to answer a question while the unit is stopped; a note on stderr says so. */
+/**
+ * Services listed in the state files, to answer a query while the systemd unit is stopped; a note on stderr says so.
+ */
 export async function listStoredServices({ paths, stderr }: CliContext): Promise<readonly ServiceStatus[]> {
   const { services, broken } = await readStoredServices(paths, Date.now());
   const unit = findInstalledUnit(paths.home);

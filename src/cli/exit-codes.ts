@@ -12,7 +12,7 @@ export const EXIT_CODES: readonly (readonly [code: number, meaning: string])[] =
   [EXIT.interrupted, 'interrupted'],
 ];
 
-/** Codes of errors other than {@link EXIT.failed}. */
+/** Exit codes of errors; {@link EXIT.failed} for all others. */
 const BY_ERROR: Partial<Record<ErrorCode, number>> = {
   ConfigInvalid: EXIT.usage,
   Usage: EXIT.usage,

@@ -1,30 +1,32 @@
-/** Watch on the files of a config, for `start --watch`. */
+/** Watches the files of a config, for `start --watch`. */
 import { type FSWatcher, readlinkSync, realpathSync, type Stats, statSync, watch } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 
-/** Time without a change before one is reported: editors write a file in several steps. */
+/** Quiet time before a change is reported: editors write a file in several steps. */
 const QUIET_MS = 200;
-/** Most links that the kernel follows for one path, see path_resolution(7). */
+/** Maximum number of links that the kernel follows in one path, see path_resolution(7). */
 const MAX_LINKS = 40;
 
 interface FileWatch {
-  /** Resolves at the next change, at once if there was one since the last call; false when `signal` has fired. */
+  /**
+   * Resolves at the next change, or at once if there has been one since the last call; false when `signal` has fired.
+   */
   next(): Promise<boolean>;
-  /** Replaces the files; a change of a file that stays is not lost. */
+  /** Replaces the watched files; a change of a file that stays watched is not lost. */
   setFiles(paths: readonly string[]): void;
   close(): void;
 }
 
 /**
- * Watches files by their folders: most editors rename a new file into place, which a watch on the old file would miss. The
- * folder of each link on the way to a file is watched, too. A file that is missing for a moment is a change only when it is
- * back; one that was missing all the time is a change when it appears.
+ * Watches files through their folders: most editors rename a new file into place, which a watch on the old file would
+ * miss. The folder of each link on the way to a file is watched, too. A file that disappears for a moment counts as
+ * changed only once it is back; a file that did not exist counts as changed when it appears.
  *
  * @param paths absolute
  */
 export function watchFiles(paths: readonly string[], signal: AbortSignal): FileWatch {
   const known = new Map<string, string | null>();
-  /** By folder and inode: a watch stays on a folder that was replaced. */
+  /** Watches by folder and inode, because a watch stays on the old inode when a folder is replaced. */
   const watchers = new Map<string, FSWatcher>();
   let isChanged = false;
   let timer: NodeJS.Timeout | undefined;
@@ -40,7 +42,7 @@ export function watchFiles(paths: readonly string[], signal: AbortSignal): FileW
     watchFolders();
     if (isChanged) wake();
   };
-  /** Links may have got other targets, and folders may be back. */
+  /** Updates the watched folders: links may have new targets, and folders may have reappeared. */
   const watchFolders = (): void => {
     const folders = new Map([...known.keys()].flatMap(foldersOf).map((folder) => [keyOf(folder), folder]));
     for (const [key, watcher] of watchers) if (!folders.has(key)) closeWatcher(key, watcher);
@@ -51,11 +53,11 @@ export function watchFiles(paths: readonly string[], signal: AbortSignal): FileW
           clearTimeout(timer);
           timer = setTimeout(look, QUIET_MS);
         });
-        // A deleted folder has no more changes; Ctrl-C still ends the wait.
+        // A deleted folder reports no more changes; Ctrl-C still ends the wait.
         watcher.on('error', () => closeWatcher(key, watcher));
         watchers.set(key, watcher);
       } catch {
-        // It is missing. The next change in another folder looks for it again.
+        // The folder is missing. The next change in another folder retries.
       }
     }
   };
@@ -89,7 +91,7 @@ export function watchFiles(paths: readonly string[], signal: AbortSignal): FileW
   };
 }
 
-/** Folders whose changes may be changes of the file: its own, those of the links to it, and where it really is. */
+/** Folders in which a change may affect the file: its own, those of the links to it, and that of its target. */
 function foldersOf(path: string): string[] {
   const folders = [dirname(path)];
   try {
@@ -98,12 +100,12 @@ function foldersOf(path: string): string[] {
       folders.push(dirname(link));
     }
   } catch {
-    // No link, or none any more.
+    // Not a link, or no longer one.
   }
   try {
     folders.push(dirname(realpathSync(path)));
   } catch {
-    // A missing file has no other place.
+    // A missing file has no target.
   }
   return folders;
 }
@@ -112,13 +114,13 @@ function keyOf(folder: string): string {
   return `${statOf(folder)?.ino} ${folder}`;
 }
 
-/** Identity of the file's content, without reading it; null for a missing file. */
+/** Identity of the file's content, found without reading it; null for a missing file. */
 function identify(path: string): string | null {
   const stats = statOf(path);
   return stats ? `${stats.dev} ${stats.ino} ${stats.size} ${stats.mtimeMs}` : null;
 }
 
-/** Undefined for a missing file, and for one in a folder that this user may no longer enter. */
+/** Undefined for a missing file and for one in a folder that this user may not enter. */
 function statOf(path: string): Stats | undefined {
   try {
     return statSync(path, { throwIfNoEntry: false });

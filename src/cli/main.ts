@@ -1,4 +1,4 @@
-/** The `monocore` command: parses and runs a command line, and turns every failure into a message and an exit code. */
+/** The `monocore` command: parses and runs a command line, and turns every error into a message and an exit code. */
 import { CommanderError } from 'commander';
 import { MonocoreError } from '../lib/errors.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
@@ -6,14 +6,14 @@ import { createParser } from './parser.ts';
 import { safeOutput } from './render/safe-output.ts';
 import { endOnBrokenOutput, textOptionsFor } from './render/terminal-text.ts';
 
-/** Path where a shell looks for programs when none is set, for the daemon and its services as well. */
+/** Search path if PATH is not set, as in a shell; the daemon and its services use it as well. */
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** Runs a command line, given as in `process.argv`. Never throws. @returns the exit code, see `exit-codes.ts` */
 export async function main(argv: readonly string[]): Promise<number> {
   endOnBrokenOutput();
   process.env.PATH ||= DEFAULT_PATH;
-  // Then a write past `ulimit -f` fails with EFBIG; by default the signal would end the daemon.
+  // With a handler, a write past `ulimit -f` fails with EFBIG; by default the signal would end the daemon.
   process.on('SIGXFSZ', () => {});
   let exitCode: number = EXIT.done;
   const program = createParser((code) => {
@@ -33,7 +33,7 @@ async function reportParsing(error: CommanderError): Promise<number> {
   if (error.exitCode === 0) return EXIT.done;
   if (error.code === 'commander.help') return EXIT.usage;
   const message = error.message.replace(/^error: /, '').replace(/\n\(Did you mean (.+)\?\)$/, '; did you mean "$1"?');
-  // The message on a faulty value says what to give.
+  // The message on an invalid value already says what to give.
   const isValue = error.code === 'commander.invalidArgument';
   const details = isValue ? null : { hint: 'monocore help shows the commands and their options' };
   return report(new MonocoreError('Usage', message, { details }));
@@ -41,7 +41,7 @@ async function reportParsing(error: CommanderError): Promise<number> {
 
 const FOLDER_GONE = 'the current folder was deleted; change to another one';
 
-/** True for the error of `process.cwd()`, which whoever resolves a path may call. */
+/** True for an error of `process.cwd()`, which every function that resolves a path may throw. */
 function isFolderGone(error: unknown): boolean {
   return (error as NodeJS.ErrnoException | null)?.syscall === 'uv_cwd';
 }

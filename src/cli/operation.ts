@@ -1,4 +1,4 @@
-/** A command that changes services, with its progress, its failures and Ctrl-C. */
+/** Runs a command that changes services: shows its progress and failures and handles Ctrl-C. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CommandReply, ControlEvent, ServiceOutcome } from '../protocol/api.ts';
 import type { ServiceStatus } from '../protocol/service.ts';
@@ -10,7 +10,7 @@ import { terminalOf } from './render/safe-output.ts';
 import { isChanging, renderFailures, type Verb } from './render/status-text.ts';
 import { textOptionsFor } from './render/terminal-text.ts';
 
-/** A row needs some room. A terminal that does not know its size, as in some CI systems, reports 0. */
+/** Minimum width for progress rows. Terminals that do not know their size, as in some CI systems, report 0. */
 const MIN_COLUMNS = 20;
 
 const INTERRUPTED: Record<Verb, string> = {
@@ -21,11 +21,12 @@ const INTERRUPTED: Record<Verb, string> = {
 };
 
 /**
- * Performs a command on the services `names` and shows it: rows on a terminal, else lines. Failures go to stderr.
+ * Performs a command on the services `names` and shows its progress: rows on a terminal, lines elsewhere. Failures go
+ * to stderr.
  *
- * @param perform sends the command; the signal fires at Ctrl-C
+ * @param perform sends the command; its signal fires on Ctrl-C
  * @returns the exit code
- * @throws MonocoreError where the operation as a whole failed
+ * @throws MonocoreError if the operation as a whole failed
  */
 export async function runOperation(
   context: CliContext,
@@ -82,7 +83,10 @@ async function createProgress({ stdout, stderr }: CliContext, verb: Verb, names:
   return createTerminalProgress(verb, names, terminalOf(stdout), terminalOf(stderr));
 }
 
-/** Passes on the changes of `names` until the stream is aborted; the reply tells the result of the operation. */
+/**
+ * Passes on changes of `names` until the stream is aborted. The result of the operation comes with the reply, not from
+ * here.
+ */
 async function watch(
   events: AsyncIterable<ControlEvent>,
   names: ReadonlySet<string>,
@@ -93,23 +97,23 @@ async function watch(
     for await (const event of events) {
       if (event.type !== 'service' || !names.has(event.service.name)) continue;
       const { name } = event.service;
-      // The stream begins with the present status of each service: `Stopped` of an earlier run is not news.
+      // The stream begins with the current status of each service: `Stopped` from an earlier run is not news.
       if (isChanging(event.service) || event.service.detail !== null) changed.add(name);
       if (changed.has(name)) onChange(event.service);
     }
   } catch {
-    // Aborted at the end, or the daemon is gone, which the reply reports.
+    // The stream was aborted at the end, or the daemon is gone, which the reply reports.
   }
 }
 
-/** Time in which a command that cannot work usually ends. */
+/** Time within which a command that cannot work usually ends. */
 const FIRST_MOMENTS_MS = 200;
-/** Longest wait for the end of services that ended at once: their last output may still be on its way. */
+/** Longest wait for services that ended right after their start: their last output may still be on its way. */
 const END_PATIENCE_MS = 5000;
 
 /**
- * Status of started services as `status` shows them after their first moments, once none of them is on its way down.
- * Empty where the daemon does not tell: a service may have been removed meanwhile.
+ * Status of started services after {@link FIRST_MOMENTS_MS}, once none of them is stopping. Empty if the daemon cannot
+ * tell, for example because a service has been removed meanwhile.
  *
  * @param nextChange resolves at the next change of a service
  */
@@ -134,7 +138,7 @@ async function awaitEnds(
   return [];
 }
 
-/** The outcome of a start with the status of now: a service that has given up since has failed. */
+/** Outcome of a start, given the latest status: a service that has given up since then has failed. */
 function concludeStart(outcome: ServiceOutcome, now: ServiceStatus): ServiceOutcome {
   if (outcome.outcome === 'failed') return outcome;
   if (now.status !== 'Failed') return { ...outcome, service: now };
@@ -142,7 +146,7 @@ function concludeStart(outcome: ServiceOutcome, now: ServiceStatus): ServiceOutc
 }
 
 /**
- * The outcome with the latest status. An outcome holds the status at the moment when the operation was done with the
+ * Outcome with the latest status. An outcome holds the status at the moment when the operation finished with that
  * service; if the service ended while others were still starting, a later event has reported its end.
  */
 function bringUpToDate(outcome: ServiceOutcome, seen: ServiceStatus | undefined): ServiceOutcome {

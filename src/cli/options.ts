@@ -1,11 +1,11 @@
-/** Values of options, as users write them; the parsers are for commander. */
+/** Parsers for option values, in the form that commander expects. */
 import { InvalidArgumentError } from 'commander';
 import { errorText, MonocoreError } from '../lib/errors.ts';
 import { parseDurationMs, parseSize, parseTimeMs } from '../lib/units.ts';
 import type { Selection } from '../protocol/api.ts';
 import { compilePattern } from '../protocol/log-files/queries.ts';
 
-/** @param advice for a value that is null */
+/** Returns the value; reports `advice` if it is null. */
 function valid<T>(value: T | null, advice: string): T {
   if (value === null) throw new InvalidArgumentError(advice);
   return value;
@@ -20,7 +20,7 @@ export function parseCountOption(text: string): number {
   return valid(/^\d{1,15}$/.test(text) ? Number(text) : null, 'Give a whole number.');
 }
 
-/** Most log workers: further ones would only cost memory. */
+/** Maximum number of log workers; more would only cost memory. */
 const MAX_LOG_WORKERS = 64;
 
 export function parseThreadsOption(text: string): number {
@@ -29,9 +29,9 @@ export function parseThreadsOption(text: string): number {
   return valid(isFit ? count : null, `Give a whole number from 1 to ${MAX_LOG_WORKERS}.`);
 }
 
-/** Milliseconds since the epoch, of an RFC 3339 time or a duration before now. */
+/** Milliseconds since the epoch, from an RFC 3339 time or a duration before now. */
 export function parseTimeOption(text: string): number {
-  // A bare number is refused: it could be seconds ago or since the epoch.
+  // A bare number is rejected: it could mean seconds ago or since the epoch.
   const agoMs = /^[\d.]+$/.test(text.trim()) ? null : parseDurationMs(text);
   const epochMs = agoMs === null ? parseTimeMs(text) : Date.now() - agoMs;
   const advice = 'Give a time with its zone, 2026-11-23T08:00:00Z, or how long ago: 10m, 2h30m.';
@@ -59,9 +59,9 @@ export function collectOption(value: string, before: readonly string[] = []): re
 }
 
 /**
- * The services that a command is about: names, else a group, else all.
+ * Services that a command applies to: the named ones, or else a group, or else all.
  *
- * @throws MonocoreError `Usage` for names together with a group, one of which would have no effect
+ * @throws MonocoreError `Usage` for names together with a group, because one of them would have no effect
  */
 export function createSelection(names: readonly string[], group: string | undefined): Selection {
   if (names.length > 0 && group !== undefined) {

@@ -1,4 +1,4 @@
-/** The parser of the command line, made from the table of verbs. */
+/** Command-line parser, generated from the table of verbs. */
 import { Command } from 'commander';
 import { didYouMean } from '../lib/closest.ts';
 import { MonocoreError } from '../lib/errors.ts';
@@ -14,11 +14,11 @@ export function createParser(onExitCode: (exitCode: number) => void): Command {
     .description('Boots the microVMs that monocore.toml declares and keeps them running.')
     .version(packageVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print help')
-    // The verb `help` of the table knows the topics as well.
+    // The table has a `help` verb that also knows the topics.
     .helpCommand(false)
     .addHelpText('after', () => `\n${renderTopics()}\n${renderExitCodes()}`)
     .configureHelp({ showGlobalOptions: true })
-    // Errors are thrown and printed in one place, by main.
+    // Errors are thrown; main prints them all.
     .configureOutput({ outputError: () => {} })
     .exitOverride();
   for (const option of GLOBAL_OPTIONS) program.addOption(option);
@@ -33,7 +33,7 @@ export function createParser(onExitCode: (exitCode: number) => void): Command {
     if (alias !== undefined) command.alias(alias);
     if (argument) command.argument(...argument);
     for (const option of options) command.addOption(option);
-    // Else a misspelled verb of a verb would count as an argument too many.
+    // Otherwise a misspelled subcommand would be reported as an excess argument.
     if (parent !== program) parent.allowExcessArguments();
     if (!load) continue;
     // Commander passes the arguments, the options and the command.

@@ -1,7 +1,8 @@
 /**
- * The command line as a table: one row for each verb. The parser, the help and the manual pages are made from it. A new
- * verb is a row here and its file in `commands/`.
- * Long because each verb with its options is a row.
+ * The command line as a table with one row per verb. The parser, the help and the manual pages are generated from it.
+ * To add a verb, add a row here and a file in `commands/`.
+ *
+ * Long because it lists each verb with its options.
  */
 import { type Command, Option } from 'commander';
 import { LOG_LEVELS } from '../protocol/http.ts';
@@ -19,10 +20,10 @@ import {
 /**
  * Runs a verb.
  *
- * @param options by their long names in camel case
+ * @param options keyed by their long names in camel case
  * @param words the arguments
  * @param program the parser, for the help
- * @returns the exit code; without one, the verb is done
+ * @returns the exit code; undefined means success
  */
 type Action = (
   context: CliContext,
@@ -32,20 +33,23 @@ type Action = (
 ) => Promise<number> | Promise<void>;
 
 export interface VerbRow {
-  /** `start`; `daemon run` for a verb of a verb, which comes after its parent. */
+  /** Name, such as `start`, or `daemon run` for a subcommand, whose parent must come before it. */
   readonly name: string;
   readonly alias?: string;
-  /** Heading of the help that begins with this verb. */
+  /** Heading in the help above this verb and those after it. */
   readonly group?: string;
   /** In commander's notation: `[names...]`. */
   readonly argument?: readonly [syntax: string, summary: string];
   readonly summary: string;
   readonly options?: readonly Option[];
-  /** Loads the action, only when the verb is used, so that every command starts quickly. Without it: a parent only. */
+  /**
+   * Loads the action only when the verb is used, so that every command starts quickly. Undefined for a verb that only
+   * has subcommands.
+   */
   readonly load?: () => Promise<Action>;
 }
 
-/** @param parse reads the value; `before` is the value of the same option so far */
+/** Declares an option. @param parse reads the value; `before` is the previous value of a repeated option */
 function option<T>(flags: string, summary: string, parse?: (text: string, before: T) => T): Option {
   const made = new Option(flags, summary);
   return parse ? made.argParser(parse) : made;
@@ -67,14 +71,14 @@ const MAX_IMAGE_SIZE = option(
   'largest compressed size of an image (default: 16GiB)',
   parseSizeOption,
 );
-/** Options of a daemon that runs in the foreground, and of the unit that runs one. */
+/** Settings of a foreground daemon, also accepted by the unit that runs one. */
 const DAEMON_SETTINGS = [
   option('--log-level <level>', "level of the daemon's own log").choices(LOG_LEVELS).default('info'),
   option('--log-workers <n>', 'threads that write logs', parseThreadsOption).default(1),
   option('--leave-running', 'leave the services running when a signal ends the daemon'),
 ];
 
-/** Options of every verb. */
+/** Options that every verb accepts. */
 export const GLOBAL_OPTIONS = [
   option('--home <dir>', 'folder of the daemon, its state and logs (default: $MONOCORE_HOME, else ~/.monocore)'),
 ];

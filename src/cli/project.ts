@@ -1,26 +1,26 @@
-/** The services of a command that names none: those of the project at hand. */
+/** Services of a command that names none: those of the current project. */
 import { findConfigFrom } from '../config/find.ts';
 import { MonocoreError } from '../lib/errors.ts';
 import type { Selection } from '../protocol/api.ts';
 import type { Project } from '../protocol/service.ts';
 import { createSelection } from './options.ts';
 
-/** Options that choose services, besides names. */
+/** Options that select services, besides names. */
 export interface ScopeOptions {
   readonly group?: string;
-  /** Config whose project is meant. */
+  /** Config of the project to use. */
   readonly file?: string;
-  /** Every service of the home is meant. */
+  /** Selects every service of the home. */
   readonly all?: boolean;
 }
 
 /**
- * Services of a command: names or a group, which are those of the home, else all of the home with `--all`, else those of
- * the project whose config is named by `-f` or found from the current folder.
+ * Services that a command applies to. Names and a group select from the whole home, `--all` selects everything in it;
+ * otherwise the services of one project, whose config is given by `-f` or found from the current folder.
  *
- * @param withoutConfig `refuse` where a command changes services; `all` takes those of the home
- * @throws MonocoreError `Usage` for options that contradict each other, and without a config; `ConfigInvalid` for one whose
- * project cannot be known
+ * @param withoutConfig `refuse` for commands that change services; `all` selects the whole home
+ * @throws MonocoreError `Usage` for contradicting options, and if there is no config; `ConfigInvalid` if the project of
+ * the config cannot be read
  */
 export async function chooseServices(
   names: readonly string[],

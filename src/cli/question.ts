@@ -2,9 +2,9 @@
 import { createInterface } from 'node:readline/promises';
 
 /**
- * Asks for a yes; anything else, and the end of the input, is a no.
+ * Asks a yes-or-no question; anything but yes, including end of input, means no.
  *
- * @returns null at Ctrl-C
+ * @returns null on Ctrl-C
  */
 export async function confirm(
   question: string,

@@ -1,4 +1,7 @@
-/** The config and the services of a start. Not in options.ts: most commands need none of the config's modules. */
+/**
+ * Config and selected services of a `start`. Separate from options.ts, because most commands do not need the config
+ * modules.
+ */
 import { relative } from 'node:path';
 import { findConfigFrom } from '../config/find.ts';
 import type { Selection } from '../protocol/api.ts';
@@ -6,9 +9,9 @@ import { select } from '../protocol/selection.ts';
 import type { Config, Service } from '../protocol/service.ts';
 
 /**
- * Names of the selected services and their dependencies, in the config's order.
+ * Names of the selected services and their dependencies, in the order of the config.
  *
- * @throws MonocoreError `ServiceUnknown` for a name or group that the config does not have
+ * @throws MonocoreError `ServiceUnknown` for a name or group that is not in the config
  */
 export function selectFromConfig(config: Config, { names, group }: Selection): string[] {
   const { services } = config;
@@ -24,7 +27,8 @@ export function selectFromConfig(config: Config, { names, group }: Selection): s
 }
 
 /**
- * Path of the config, as messages name it: `-f`, else the one of the current folder or above it, relative to that folder.
+ * Path of the config as messages show it: `-f`, or else the config in the current folder or the nearest one above, as a
+ * relative path.
  *
  * @throws MonocoreError `ConfigInvalid` if a folder has several
  */

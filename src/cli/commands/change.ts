@@ -12,7 +12,7 @@ import { describeData } from '../render/removal.ts';
 import type { Verb } from '../render/status-text.ts';
 
 interface ChangeOptions extends ScopeOptions {
-  /** Replaces each service's own stop timeout, milliseconds. */
+  /** Overrides the stop timeout of each service, in milliseconds. */
   readonly timeout?: number;
 }
 
@@ -29,7 +29,7 @@ export async function restart(context: CliContext, options: ChangeOptions, names
   const selection = await chooseServices(names, options, 'refuse');
   const client = await requireDaemon(context, 'for-records', 'to start services: monocore start');
   const services = await listServices(client, selection);
-  // The daemon restarts one that the config no longer declares only by its own name.
+  // The daemon restarts an undeclared service only if the request names it.
   const due = services.filter(({ name, undeclared }) => !undeclared || names.includes(name));
   return change(context, client, 'restart', selection, due, options.timeout);
 }
@@ -37,7 +37,7 @@ export async function restart(context: CliContext, options: ChangeOptions, names
 /**
  * Stops services, forgets them and deletes their logs and disks.
  *
- * @throws MonocoreError `Usage` without `--yes` where nobody can be asked
+ * @throws MonocoreError `Usage` without `--yes` where there is no terminal to ask on
  */
 export async function remove(
   context: CliContext,
@@ -67,7 +67,7 @@ function say({ stdout }: CliContext, text: string, exitCode: number = EXIT.done)
   return exitCode;
 }
 
-/** @throws MonocoreError `ServiceUnknown`, before anything is changed */
+/** Services that `selection` matches. @throws MonocoreError `ServiceUnknown`, before anything is changed */
 async function listServices(client: DaemonClient, selection: Selection): Promise<readonly ServiceStatus[]> {
   return (await client.services(selection)).services;
 }

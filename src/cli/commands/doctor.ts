@@ -10,7 +10,7 @@ import { type Colors, padderOf, type TextOptions, textOptionsFor, wrap } from '.
 const STATE_WIDTH = 'warning'.length;
 
 export async function doctor(context: CliContext, options: { readonly json?: boolean }): Promise<number> {
-  // A daemon under a service manager has another place, and other limits, than a shell.
+  // A daemon under a service manager has other cgroups and limits than this shell.
   const daemon = await askStatus(new DaemonClient(context.paths.socket)).catch(() => null);
   const report = await runDoctor(context.paths.home, daemon?.limits);
   context.stdout.write(
@@ -19,7 +19,7 @@ export async function doctor(context: CliContext, options: { readonly json?: boo
   return report.ok ? EXIT.done : EXIT.failed;
 }
 
-/** A line for each check with its advice below, then the verdict. Ends in a newline. */
+/** A line per check with its advice below, then the verdict. Ends in a newline. */
 export function renderDoctor(report: DoctorReport, { colors, columns }: TextOptions): string {
   const pad = padderOf(report.checks.map(({ name }) => name));
   const paint: Record<Check['state'], Colors['green']> = {

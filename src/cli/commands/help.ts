@@ -7,14 +7,15 @@ import { listPages, readPage } from '../manual/pages.ts';
 import { writePaged } from '../render/pager.ts';
 import { textOptionsFor } from '../render/terminal-text.ts';
 
-/** Longer lines are hard to read; a file or pipe gets those of a usual terminal. */
+/** Widest text that is easy to read; files and pipes get the width of a usual terminal. */
 const MAX_COLUMNS = 100;
 const PIPE_COLUMNS = 80;
 
 /**
- * Shows the help of `words`: a topic, or a command like `daemon run`. Of a word that is both, first the command's usage.
+ * Shows the help of `words`: a topic, or a command such as `daemon run`. If a word names both, the usage of the command
+ * comes first.
  *
- * @throws MonocoreError `Usage` where there is no such help
+ * @throws MonocoreError `Usage` if there is no such help
  */
 export async function help(
   { stdout, colors }: CliContext,
@@ -37,7 +38,7 @@ export async function help(
   }
 }
 
-/** The command that `words` name, also by an alias; the program itself for no words; null if there is none. */
+/** Command that `words` name, directly or by an alias; the program itself for no words; null if there is none. */
 function findCommand(program: Command, words: readonly string[]): Command | null {
   let command: Command | undefined = program;
   for (const word of words) {

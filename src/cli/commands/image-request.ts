@@ -1,4 +1,4 @@
-/** Requests on images: to the home's daemon when one runs, else in process. */
+/** Requests on images: sent to the daemon of the home if one runs, carried out in this process otherwise. */
 import { type ImageRequests, Images, type RequestOptions } from '../../images/image-jobs.ts';
 import { MonocoreError } from '../../lib/errors.ts';
 import { type CliContext, connect } from '../connection.ts';
@@ -7,7 +7,7 @@ import { catchInterrupt } from '../operation.ts';
 import { createPlainDownloads, type Downloads } from '../progress/downloads.ts';
 import { terminalOf } from '../render/safe-output.ts';
 
-/** Runs a request without progress. */
+/** Runs a request without showing progress. */
 export async function withImages<Result>(
   context: CliContext,
   ask: (images: ImageRequests) => Promise<Result>,
@@ -25,7 +25,7 @@ export async function withImages<Result>(
   }
 }
 
-/** Runs a request, shows its progress, and cancels it at Ctrl-C. Returns the exit code. */
+/** Runs a request, shows its progress and cancels it on Ctrl-C. Returns the exit code. */
 export async function followImages(
   context: CliContext,
   ask: (images: ImageRequests, options: RequestOptions) => Promise<unknown>,
@@ -55,7 +55,7 @@ async function createDownloads({ stdout, stderr }: CliContext): Promise<Download
   return createTerminalDownloads(terminalOf(stdout), terminalOf(stderr));
 }
 
-/** Adds a hint to the error of a request whose daemon has ended. */
+/** Adds a hint to the error of a request whose daemon ended. */
 function withHint(error: unknown): unknown {
   if (!(error instanceof MonocoreError) || error.code !== 'DaemonUnreachable') return error;
   const hint = 'run the command again; a pull resumes its download';

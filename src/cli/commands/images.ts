@@ -1,4 +1,4 @@
-/** `monocore images` and its commands. They need no daemon. */
+/** `monocore images` and its subcommands. They need no daemon. */
 import { realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { maskControls, toPrintableJson } from '../../lib/control-characters.ts';
@@ -24,7 +24,7 @@ export async function pruneImages(context: CliContext): Promise<void> {
   report(context, await withImages(context, (store) => store.prune()));
 }
 
-/** A line for each image, or a sentence if there is none. Ends in a newline. @param now milliseconds since the epoch */
+/** A line per image, or a sentence if there are none. Ends in a newline. @param now milliseconds since the epoch */
 export function renderImages(images: readonly ImageSummary[], colors: Colors, now: number): string {
   if (images.length === 0) return 'There are no images; to get one: monocore pull NAME\n';
   const ago = (time: string) => `${formatDuration(now - Date.parse(time))} ago`;
@@ -53,12 +53,12 @@ export async function loadImages(context: CliContext, options: LoadOptions, file
   });
 }
 
-/** The path of a file for another process, in which `/dev/stdin` would be its own. */
+/** Absolute path of a file for another process, where `/dev/stdin` would mean that process's own input. */
 function absolutePath(file: string): string {
   try {
     return realpathSync(file);
   } catch {
-    // Reported by whoever reads it.
+    // The process that reads the file reports the error.
     return resolve(file);
   }
 }

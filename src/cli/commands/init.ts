@@ -9,12 +9,12 @@ import { SHIPPERS, shipperConfig } from '../../manual/shippers.ts';
 import type { CliContext } from '../connection.ts';
 import { padderOf } from '../render/terminal-text.ts';
 
-/** A service that any host with VMs can run, and the keys that most configs need sooner or later, commented out. */
+/** Service that runs on any host that can run VMs, with the most useful keys commented out. */
 export const FIRST_CONFIG = new URL('../../manual/first-config.toml', import.meta.url);
 
 interface InitOptions {
   readonly file?: string;
-  /** Name of a shipper; true for the list of them. */
+  /** Name of a shipper; true asks for the list. */
   readonly shipper?: string | true;
 }
 
@@ -46,7 +46,7 @@ async function writeFirstConfig(context: CliContext, file: string | undefined): 
   if (extname(path) !== '.toml') {
     throw new MonocoreError('Usage', `${path} does not end in .toml, and init writes TOML; choose another name`);
   }
-  // Two configs in one folder would keep both from being found.
+  // With two configs in a folder, commands would refuse to choose one.
   const other = findConfig(dirname(path));
   if (file === undefined && existsSync(other)) throw existing(other);
   try {

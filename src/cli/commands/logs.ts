@@ -13,10 +13,10 @@ import { catchInterrupt } from '../operation.ts';
 import { chooseServices, type ScopeOptions } from '../project.ts';
 import { createRecordPrinter, type OutputFormat } from '../render/log-records.ts';
 
-/** Records shown before those that follow. */
+/** Records to show before following new ones. */
 const FOLLOW_TAIL = 10;
 
-/** Options of `logs`; a wanted stream is true. */
+/** Options of `logs`; each selected stream is true. */
 interface LogsOptions extends ScopeOptions, Partial<Readonly<Record<StreamName, boolean>>> {
   readonly follow?: boolean;
   readonly lines?: number;
@@ -37,7 +37,7 @@ export async function logs(context: CliContext, options: LogsOptions, names: rea
   if (!client) return writeStoredLogs(context, selection, query, format);
   if (!selection.project) return writeLogs(context, client, query, format);
   const services = (await client.services(selection)).services.map(({ name }) => name);
-  // A query without services would mean all of the home.
+  // A query without names would select all services of the home.
   return services.length === 0 ? EXIT.done : writeLogs(context, client, { ...query, services }, format);
 }
 
@@ -60,10 +60,11 @@ function toQuery(names: readonly string[], options: LogsOptions): LogQuery {
 }
 
 /**
- * Writes the records that `query` selects to stdout, at the pace of its reader, so that a slow one costs no memory.
+ * Writes the records that `query` selects to stdout. Reads no faster than stdout accepts, so that a slow reader costs
+ * no memory.
  *
  * @returns the exit code, `interrupted` after Ctrl-C
- * @throws MonocoreError the daemon's answer; `DaemonUnreachable` if the daemon ended before the last record
+ * @throws MonocoreError the error that the daemon sent; `DaemonUnreachable` if the daemon ended before the last record
  */
 export function writeLogs(
   context: CliContext,
@@ -76,7 +77,11 @@ export function writeLogs(
   });
 }
 
-/** As {@link writeLogs} from the log files, where nothing can be followed. @throws MonocoreError `ServiceUnknown` */
+/**
+ * Does the same as {@link writeLogs} from the log files, where nothing can be followed.
+ *
+ * @throws MonocoreError `ServiceUnknown`
+ */
 export async function writeStoredLogs(
   context: CliContext,
   selection: Selection,
@@ -93,7 +98,7 @@ export async function writeStoredLogs(
     );
   }
   const chosen = select(services, selection, context.paths.home);
-  // A query without services would mean all of the home.
+  // A query without names would select all services of the home.
   if (chosen.length === 0) return EXIT.done;
   const { readStoredLogs } = await import('../../logs/stored-logs.ts');
   const stored = { ...query, services: chosen.map(({ name }) => name), follow: false };

@@ -14,7 +14,7 @@ interface PullOptions {
 }
 
 export async function pull(context: CliContext, options: PullOptions, names: readonly string[]): Promise<number> {
-  // Refuses a wrong name before any image is pulled.
+  // Rejects an invalid name before any image is pulled.
   for (const name of names) parseImageReference(name);
   return followImages(context, (images, request) =>
     images.pull(
@@ -31,7 +31,7 @@ export async function pull(context: CliContext, options: PullOptions, names: rea
   );
 }
 
-/** The caller's Docker config; null for a daemon of another user, who may not be able to read it. */
+/** Docker config of the caller; null if the daemon belongs to another user, who may be unable to read it. */
 function callersDockerConfig(socketPath: string): string | null {
   const socket = statSync(socketPath, { throwIfNoEntry: false });
   return socket && socket.uid !== process.getuid?.() ? null : dockerConfigPath();

@@ -8,7 +8,7 @@ import { EXIT } from '../exit-codes.ts';
 
 /**
  * Runs the script that prepares the host and the home, on the terminal of the command. It is a shell script because a
- * fresh checkout runs it before there is a build; the running program is left as it is.
+ * fresh checkout runs it before the first build. The running program is not rebuilt.
  *
  * @throws MonocoreError `ToolMissing` without bash
  */

@@ -33,11 +33,11 @@ interface StartOptions {
   readonly watch?: boolean;
 }
 
-/** Request to the daemon, the names of its services, and where it comes from. */
+/** Request to the daemon, with the names of its services and the config that it came from. */
 interface Request {
   readonly body: StartRequestInput & { readonly config: Config };
   readonly names: readonly string[];
-  /** Files that the config depends on, besides its own. */
+  /** Other files that the config depends on. */
   readonly files: readonly string[];
 }
 
@@ -48,7 +48,7 @@ function renderRunOn({ file }: StartOptions): string {
 /**
  * Starts services and their dependencies, and the daemon if none is running.
  *
- * @throws MonocoreError `ConfigInvalid`, `ServiceUnknown` or `Usage`, before it starts a daemon
+ * @throws MonocoreError `ConfigInvalid`, `ServiceUnknown` or `Usage`, before a daemon is started
  */
 export async function start(context: CliContext, options: StartOptions, names: readonly string[]): Promise<number> {
   checkOptions(names, options);
@@ -69,7 +69,7 @@ export async function start(context: CliContext, options: StartOptions, names: r
     streams: ['stdout', 'stderr'],
     tail: null,
     follow: true,
-    // Output since this start, and none of earlier runs.
+    // Only output since this start, none of earlier runs.
     filter: { sinceMs: startedAtMs, untilMs: null, grep: null },
   });
   if (end === EXIT.interrupted) context.stderr.write(`\n${renderRunOn(options)}`);
@@ -112,7 +112,10 @@ async function send(context: CliContext, client: DaemonClient, { body }: Request
   return runOperation(context, client, 'start', shown, (signal) => client.start(body, signal));
 }
 
-/** Prints the plan. Starts no daemon for it, except for VMs without one: a new daemon would restart services by their policy. */
+/**
+ * Prints the plan. Starts a daemon only if VMs have outlived theirs: any other new daemon would restart services by
+ * their policy.
+ */
 async function showPlan(context: CliContext, { body, names }: Request): Promise<number> {
   const client = await connect(context, 'for-vms', true);
   const { services } = client ? { services: [] } : await readStoredServices(context.paths, Date.now());
@@ -131,7 +134,7 @@ async function showPlan(context: CliContext, { body, names }: Request): Promise<
   return EXIT.done;
 }
 
-/** A line for each action: `restart  web  cpus changed from 1 to 2`. Ends in a newline; empty for no actions. */
+/** A line per action: `restart  web  cpus changed from 1 to 2`. Ends in a newline; empty without actions. */
 export function renderPlan(actions: readonly PlannedAction[], colors: Colors): string {
   const paint: Record<PlannedAction['action'], Colors['green']> = {
     create: colors.green,
@@ -150,7 +153,10 @@ export function renderPlan(actions: readonly PlannedAction[], colors: Colors): s
     .join('');
 }
 
-/** Applies every change of the config until Ctrl-C. The problems of an invalid one are shown, and services keep running. */
+/**
+ * Applies every change of the config until Ctrl-C. If the config becomes invalid, shows its problems and keeps the
+ * services running.
+ */
 async function follow(
   context: CliContext,
   first: Request,
@@ -171,7 +177,7 @@ async function follow(
         watched.setFiles(filesOf(request));
         if (isDeepStrictEqual(request.body, applied.body)) continue;
         stdout.write(`${path} has changed\n`);
-        // Connects again, since the daemon may have been replaced.
+        // Connects again, because the daemon may have been replaced.
         const exitCode = await send(context, await connectToStart(context), request);
         applied = request;
         if (exitCode === EXIT.interrupted) break;

@@ -9,7 +9,7 @@ import { chooseServices, type ScopeOptions } from '../project.ts';
 import { renderStatusTable } from '../render/status-table.ts';
 import { textOptionsFor } from '../render/terminal-text.ts';
 
-/** Prints the table of services, which is empty if no daemon is running. */
+/** Prints the table of services; it is empty if no daemon is running. */
 export async function status(
   context: CliContext,
   options: ScopeOptions & { readonly json?: boolean },
@@ -18,7 +18,7 @@ export async function status(
   const { stdout } = context;
   const { project = null, ...selection } = await chooseServices(names, options, 'all');
   const client = await connect(context, 'for-records', true);
-  // The table counts the services of other projects.
+  // The table also counts the services of other projects.
   const asked = options.json ? { ...selection, project } : selection;
   const reply = client ? await client.servicesText(asked) : await readStored(context, asked);
   if (options.json) return void stdout.write(escapeJson(reply.endsWith('\n') ? reply : `${reply}\n`));
@@ -32,7 +32,7 @@ export async function status(
   stdout.write(renderStatusTable(shown, { ...textOptionsFor(stdout), now: Date.now(), otherServices }));
 }
 
-/** The answer of a daemon, from the state files. @throws MonocoreError `ServiceUnknown` */
+/** Answer in the form that a daemon gives, read from the state files. @throws MonocoreError `ServiceUnknown` */
 async function readStored(context: CliContext, selection: Selection): Promise<string> {
   const all = await listStoredServices(context);
   const services = all.length === 0 ? [] : select(all, selection, context.paths.home);

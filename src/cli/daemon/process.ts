@@ -1,4 +1,4 @@
-/** The daemon's process: starting one when none runs, waiting for the end of one. */
+/** The daemon as a process: starting it and waiting for its end. */
 import { execFile, spawn } from 'node:child_process';
 import { closeSync, fstatSync, openSync, readSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,15 +17,15 @@ import { type DaemonClient, isDaemonAbsent } from '../client.ts';
 
 const run = promisify(execFile);
 
-/** Deadline of a daemon's first answer; it needs a fraction of a second even on a busy host. */
+/** Deadline for the first answer of a daemon; it needs a fraction of a second even on a busy host. */
 const START_TIMEOUT_MS = 20_000;
 const POLL_INTERVAL_MS = 25;
-/** Time that a daemon which holds the home gets to answer or to end before another launch. */
+/** Delay before another launch, in which a daemon that holds the home may answer or end. */
 const RELAUNCH_DELAY_MS = 500;
-/** Deadline of a daemon that systemd starts: with its pause between restarts, and VMs to adopt. */
+/** Deadline for a daemon that systemd starts; includes systemd's pause between restarts and the adoption of VMs. */
 const UNIT_TIMEOUT_MS = 60_000;
 const UNIT_INTERVAL_MS = 250;
-/** Most bytes read of a failed daemon's stderr: enough for a message and a stack. */
+/** Limit on what is read of a failed daemon's stderr: enough for a message and a stack. */
 const STDERR_READ_BYTES = 64 * 1024;
 
 export interface DaemonCommand {
@@ -35,27 +35,27 @@ export interface DaemonCommand {
 }
 
 /**
- * Size of V8's young generation in each thread, MiB. By default a thread takes up to 48 MiB before it collects garbage,
- * which doubles the memory of a daemon with dozens of services (`npm run load`) and slows down each fork.
+ * Size of V8's young generation in each thread, MiB. With the default, a thread uses up to 48 MiB before it collects
+ * garbage, which doubles the memory of a daemon with dozens of services (`npm run load`) and slows down each fork.
  */
 const NODE_OPTIONS = ['--max-semi-space-size=1'];
 
-/** Command line of this program with the options of a daemon's Node, without a verb. */
+/** Command line of this program, with the Node options of a daemon and without a verb. */
 export function ownProgram(): Pick<DaemonCommand, 'execPath' | 'args'> {
   const bin = fileURLToPath(new URL(isSource ? '../bin.ts' : '../bin.js', import.meta.url));
-  // A daemon that starts another one has these options already.
+  // A daemon that starts another one already has these options.
   const given = process.execArgv.filter((option) => !NODE_OPTIONS.includes(option));
   return { execPath: process.execPath, args: [...given, ...NODE_OPTIONS, bin] };
 }
 
-/** Command of a daemon in the background, with the settings of its predecessor if there is one. */
+/** Command that starts a daemon in the background, with the settings of its predecessor if there is one. */
 export function ownDaemonCommand(home: string, settings?: DaemonSettings): DaemonCommand {
   const { execPath, args } = ownProgram();
   return {
     execPath,
     args: [...args, '--home', home, 'daemon', 'run', '--background', ...(settings ? settingOptions(settings) : [])],
-    // Not the caller's folder, which may be unmounted or deleted while the daemon runs. From the sources: a folder from
-    // which `--import tsx` resolves.
+    // The caller's folder may be unmounted or deleted while the daemon runs, so it is not used. When run from source,
+    // the folder must be one from which `--import tsx` resolves.
     cwd: isSource ? packageRoot : home,
   };
 }
@@ -65,7 +65,7 @@ export interface DaemonRunOptions {
   readonly logLevel: LogLevel;
   readonly logWorkers: number;
   readonly leaveRunning?: boolean;
-  /** Started by another monocore, which reads the error from stderr. */
+  /** Set if another monocore process starts the daemon and reads its error from stderr. */
   readonly background?: boolean;
 }
 
@@ -74,7 +74,7 @@ export function toSettings(options: DaemonRunOptions): DaemonSettings {
   return { log_level, log_workers, background, leave_running: leaveRunning };
 }
 
-/** Options of `daemon run` for `settings`. */
+/** Command-line options of `daemon run` that express `settings`. */
 export function settingOptions(settings: Omit<DaemonSettings, 'background'>): string[] {
   const { log_level, log_workers, leave_running } = settings;
   const options = ['--log-level', log_level, '--log-workers', String(log_workers)];
@@ -82,10 +82,10 @@ export function settingOptions(settings: Omit<DaemonSettings, 'background'>): st
 }
 
 /**
- * Starts a daemon in the background and waits until it answers. If another daemon locks the home first, that one is used;
- * if that one is ending, a new one is launched after it.
+ * Starts a daemon in the background and waits until it answers. If another daemon locks the home first, uses that one;
+ * if that one is ending, launches a new one after it.
  *
- * @throws MonocoreError the daemon's error if it could not start; `DaemonUnreachable` if it does not answer in time;
+ * @throws MonocoreError the daemon's own error if it cannot start; `DaemonUnreachable` if it does not answer in time;
  * `HomeUnusable` if the home cannot be created
  */
 export async function startDaemon(
@@ -119,18 +119,18 @@ export async function startDaemon(
   }
 }
 
-/** A unit and the command that manages it: `systemctl`, or `systemctl --user`. */
+/** Systemd unit, and the command that manages it: `systemctl` or `systemctl --user`. */
 export interface Unit {
   readonly name: string;
   readonly manager: string;
 }
 
-/** Status of a daemon that systemd is starting; null where its unit is stopped, or does not get it to answer. */
+/** Status of a daemon that systemd is starting; null if the unit is stopped or its daemon never answers. */
 export async function awaitUnit({ name, manager }: Unit, client: DaemonClient): Promise<DaemonStatus | null> {
   const [systemctl = '', ...args] = manager.split(' ');
   const deadline = performance.now() + UNIT_TIMEOUT_MS;
   for (;;) {
-    // The exit code is 3 for a unit that is not active; its state is printed all the same.
+    // systemctl exits with 3 for a unit that is not active, but still prints its state.
     const { stdout } = await run(systemctl, [...args, 'is-active', name]).catch(
       (error) => error as { stdout?: string },
     );
@@ -141,7 +141,7 @@ export async function awaitUnit({ name, manager }: Unit, client: DaemonClient): 
   }
 }
 
-/** The daemon's status; null if none listens (yet). */
+/** Status of the daemon; null if none is listening (yet). */
 export async function askStatus(client: DaemonClient): Promise<DaemonStatus | null> {
   try {
     return await client.daemon();
@@ -152,9 +152,9 @@ export async function askStatus(client: DaemonClient): Promise<DaemonStatus | nu
 }
 
 /**
- * Waits until the daemon's process has ended; its socket vanishes earlier.
+ * Waits until the process of the daemon has ended; its socket disappears earlier.
  *
- * @param timeoutMs without it there is no limit: services may take any time to stop
+ * @param timeoutMs no limit by default, because services may take any time to stop
  * @throws MonocoreError `CallTimeout`
  */
 export async function waitForEnd(pid: number, timeoutMs = Number.POSITIVE_INFINITY): Promise<void> {
@@ -164,7 +164,7 @@ export async function waitForEnd(pid: number, timeoutMs = Number.POSITIVE_INFINI
 }
 
 function launchDaemon({ execPath, args, cwd }: DaemonCommand, home: string) {
-  // A deleted file rather than a pipe, which would break the daemon's stderr once this process has ended.
+  // A deleted file instead of a pipe: a pipe would break the daemon's stderr once this process has ended.
   const folder = makeTempFolder('monocore-', home);
   const stderrFd = openSync(join(folder, 'stderr'), 'a+', 0o600);
   rmSync(folder, { recursive: true });
@@ -185,16 +185,16 @@ function launchDaemon({ execPath, args, cwd }: DaemonCommand, home: string) {
         `${execPath} cannot be executed as the daemon: ${errorText(spawnError)}`,
       );
     },
-    /** Closes the daemon's stderr; the daemon itself lives on. */
+    /** Closes our end of the daemon's stderr; the daemon itself keeps running. */
     release: () => closeSync(stderrFd),
   };
 }
 
 /**
- * The error of a daemon, from its stderr: the last line that is an `ErrorReply`, as `daemon run --background` prints it,
- * else the whole text, for example Node's own error.
+ * Error of a daemon, taken from its stderr: the last line that is an `ErrorReply`, which `daemon run --background`
+ * prints, or else the whole text, for example an error of Node itself.
  *
- * @param end end of the process, for people: its signal or exit code
+ * @param end how the process ended, for people: its signal or exit code
  */
 export function parseFailure(stderr: string, end: string): MonocoreError {
   for (const line of stderr.trimEnd().split('\n').reverse()) {
@@ -202,7 +202,7 @@ export function parseFailure(stderr: string, end: string): MonocoreError {
     try {
       return fromWireError((JSON.parse(line) as ErrorReply).error);
     } catch {
-      // Cut off, or printed by another program: the text says more.
+      // The line was cut off or printed by another program: the whole text says more.
     }
   }
   const said = stderr.trim();
@@ -211,13 +211,13 @@ export function parseFailure(stderr: string, end: string): MonocoreError {
 
 function readStart(fd: number): string {
   const buffer = Buffer.alloc(Math.min(fstatSync(fd).size, STDERR_READ_BYTES));
-  // An explicit position, since the daemon shares the descriptor's own.
+  // Reads from an explicit position, because the daemon shares the descriptor's file offset.
   return buffer.toString('utf8', 0, readSync(fd, buffer, 0, buffer.length, 0));
 }
 
 function createHome(home: string): void {
   try {
-    // Log shippers run as other users; secret parts have stricter modes.
+    // Log shippers run as other users; folders with secrets have stricter modes.
     makeFolder(home, 0o755);
   } catch (error) {
     const message = `the home ${home} cannot be created: ${errorText(error)}; choose another with --home or MONOCORE_HOME`;

@@ -11,7 +11,7 @@ export interface UnitOptions {
   readonly scope: UnitScope;
   /** Absolute path of Node. */
   readonly execPath: string;
-  /** Arguments of Node, up to the path of monocore. */
+  /** Arguments of Node up to and including the path of monocore. */
   readonly args: readonly string[];
   /** Absolute path of the home. */
   readonly home: string;
@@ -22,13 +22,13 @@ export interface UnitOptions {
 
 export const UNIT_NAME = 'monocore.service';
 
-/** First line of every unit that monocore has written, to recognize it. */
+/** First line of every unit that monocore writes, so that it can recognize them. */
 export const UNIT_MARK = '# Written by "monocore daemon install".';
 
 /**
- * Hardening of a system unit. Left alone, since guests or plain processes need them: devices (/dev/kvm), kernel modules
- * (read for the initramfs), namespaces (virtiofsd), writable and executable memory (Node, QEMU), homes and /tmp (sockets
- * and root file systems may be there).
+ * Hardening of a system unit. These stay available because guests or plain processes need them: devices (/dev/kvm),
+ * kernel modules (read for the initramfs), namespaces (virtiofsd), memory that is writable and executable (Node, QEMU),
+ * homes and /tmp (sockets and root file systems may be there).
  */
 function renderHardening(home: string): string {
   // ProtectSystem makes these folders read-only.
@@ -45,7 +45,7 @@ RestrictSUIDSGID=yes
 `;
 }
 
-/** The text of the unit. Paths must not contain control characters. */
+/** Text of the unit. Paths must not contain control characters. */
 export function renderUnit({ scope, execPath, args, home, workingDir, settings }: UnitOptions): string {
   const command = [...args, '--home', home, 'daemon', 'run', ...settingOptions(settings)];
   const isSystem = scope === 'system';
@@ -79,18 +79,18 @@ WantedBy=${isSystem ? 'multi-user.target' : 'default.target'}
 `;
 }
 
-/** An argument of `ExecStart=`: `$` begins a variable there, but not in the path of the program. */
+/** Argument of `ExecStart=`: `$` begins a variable there, but not in the path of the program. */
 function quoteArgument(argument: string): string {
   return quote(argument.replaceAll('$', '$$$$'));
 }
 
-/** Quotes a word by systemd.syntax(7), unless it is plain. */
+/** Quotes a word as systemd.syntax(7) requires, unless it is plain. */
 function quote(word: string): string {
   const escaped = escapeSpecifiers(word);
   return /^[\w@%+=:,./$-]+$/.test(escaped) ? escaped : `"${escaped.replace(/[\\"]/g, '\\$&')}"`;
 }
 
-/** `%` begins a specifier, see systemd.unit(5). */
+/** Escapes `%`, which begins a specifier: systemd.unit(5). */
 function escapeSpecifiers(text: string): string {
   return text.replaceAll('%', '%%');
 }
@@ -108,9 +108,9 @@ export function unitFolder(scope: UnitScope): string {
 }
 
 /**
- * The installed unit whose daemon has the home; null where there is none, or systemd does not run, see sd_booted(3).
+ * Installed unit whose daemon uses the home; null if there is none or systemd is not running, see sd_booted(3).
  *
- * @param folderOf folder of the units, another one in tests
+ * @param folderOf folder of the units; tests pass another one
  */
 export function findInstalledUnit(home: string, folderOf = unitFolder, runDir = '/run'): Unit | null {
   if (!existsSync(join(runDir, 'systemd/system'))) return null;
@@ -126,9 +126,9 @@ export function findInstalledUnit(home: string, folderOf = unitFolder, runDir = 
 }
 
 /**
- * The service unit of a process; null if it has none.
+ * Service unit of a process; null if it has none.
  *
- * @param cgroup the process's /proc/<pid>/cgroup; with cgroup v1, systemd's own hierarchy counts
+ * @param cgroup content of the process's /proc/<pid>/cgroup; with cgroup v1, systemd's own hierarchy is used
  */
 export function findUnit(cgroup: string): Unit | null {
   const path = /^(?:0:|\d+:name=systemd):(.*)$/m.exec(cgroup)?.[1] ?? '';

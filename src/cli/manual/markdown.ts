@@ -1,10 +1,10 @@
-/** Markdown of the manual, parsed. */
+/** Parser for the Markdown of the manual. */
 import { type MarkedToken, marked, type Token, type Tokens } from 'marked';
 
 /**
- * The blocks of a page. A table that is too wide becomes a list with an item for each row.
+ * Blocks of a page. A table that is too wide becomes a list with one item per row.
  *
- * @param isTooWide decides by the characters of the longest cell of each column
+ * @param isTooWide gets the length of the longest cell in each column
  */
 export function parsePage(text: string, isTooWide: (widths: readonly number[]) => boolean): Token[] {
   return marked.lexer(text).flatMap((token) => {
@@ -13,7 +13,7 @@ export function parsePage(text: string, isTooWide: (widths: readonly number[]) =
   });
 }
 
-/** Form of each kind of inline text. `text` gets plain text; the others get text that has its form already. */
+/** Rendering of each kind of inline text. `text` gets plain text; the others get text that is already rendered. */
 export interface InlineStyle {
   strong(text: string): string;
   em(text: string): string;
@@ -46,7 +46,7 @@ export function renderInline(tokens: readonly Token[], style: InlineStyle): stri
   return texts.join('');
 }
 
-/** Topic of the page that a link leads to; null for a link to anything else. */
+/** Topic of the page that a link points to; null for any other link. */
 export function topicOf(href: string): string | null {
   return /^(?:\.\/)?([\w-]+)\.md(?:#.*)?$/.exec(href)?.[1] ?? null;
 }
@@ -55,7 +55,7 @@ function widthsOf({ header, rows }: Tokens.Table): number[] {
   return header.map((_, column) => Math.max(...[header, ...rows].map((row) => row[column]!.text.length)));
 }
 
-/** `- FIRST: SECOND`, and on a line of their own the other cells with their heads. */
+/** Renders a row as `- FIRST: SECOND`, followed by one line for each other cell with its column head. */
 function renderItem([first, second, ...others]: readonly Tokens.TableCell[], { header }: Tokens.Table): string {
   const facts = others.flatMap(({ text }, index) => (text === '' ? [] : [`${header[index + 2]!.text}: ${text}.`]));
   return `- ${first!.text}: ${second?.text ?? ''}${facts.length > 0 ? `  \n  ${facts.join(' ')}` : ''}\n`;

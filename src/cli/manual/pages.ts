@@ -1,16 +1,16 @@
 /**
  * Pages of the manual: `src/manual/<topic>.md`. The first line is the title, `# Title`; a line `<!-- insert: NAME -->`
- * stands for a part that is made from a table of the program.
+ * is replaced by a part generated from a table of the program.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { padderOf } from '../render/terminal-text.ts';
 
 const FOLDER = fileURLToPath(new URL('../../manual/', import.meta.url));
-/** Topic of the page that a newcomer reads first. */
+/** Topic that newcomers should read first. */
 const FIRST = 'start';
 
-/** Parts that are made from tables, as Markdown. */
+/** Generated parts, as Markdown. */
 const PARTS: Readonly<Record<string, () => Promise<string>>> = {
   config: async () => (await import('../../config/reference.ts')).configReference(),
   states: async () => (await import('../../manual/states.ts')).renderStates(),
@@ -22,7 +22,7 @@ interface Page {
   readonly title: string;
 }
 
-/** Every page, the newcomer's first, then by name. */
+/** Every page: the one for newcomers first, the others by name. */
 export function listPages(): Page[] {
   return readdirSync(FOLDER)
     .filter((name) => name.endsWith('.md'))
@@ -31,7 +31,7 @@ export function listPages(): Page[] {
     .map((topic) => ({ topic, title: /^# (.+)/.exec(readSource(topic))?.[1] ?? topic }));
 }
 
-/** The page as Markdown, with its title and its parts. */
+/** The page as Markdown, with its title and its generated parts. */
 export async function readPage(topic: string): Promise<string> {
   const pieces = readSource(topic).split(/^<!-- insert: (.+) -->$/m);
   const texts = pieces.map((piece, index) => (index % 2 === 0 ? piece : PARTS[piece]!()));
@@ -42,7 +42,7 @@ function readSource(topic: string): string {
   return readFileSync(`${FOLDER}${topic}.md`, 'utf8');
 }
 
-/** The topics with their titles, for the help. Ends in a newline. */
+/** The topics and their titles, for the help. Ends in a newline. */
 export function renderTopics(): string {
   const pages = listPages();
   const pad = padderOf(pages.map(({ topic }) => topic));

@@ -1,4 +1,4 @@
-/** Markdown as text for a terminal, a file or a pipe. */
+/** Renderer of Markdown for a terminal, a file or a pipe. */
 import type { MarkedToken, Token, Tokens } from 'marked';
 import stringWidth from 'string-width';
 import { type Column, renderTable } from '../render/table.ts';
@@ -6,14 +6,19 @@ import { type Colors, type TextOptions, wrap } from '../render/terminal-text.ts'
 import { type InlineStyle, parsePage, renderInline, topicOf } from './markdown.ts';
 
 const INDENT = '  ';
-/** Stands for a space at which no line breaks: of the private use area, so that it occurs in no text. */
+/**
+ * Placeholder for a space at which lines must not break. It is from the private use area, so that it occurs in no text.
+ */
 const HARD_SPACE = '\ue000';
-/** A longer command may break, lest it leave the line. */
+/** Longest command that is kept on one line; longer ones may break, so that they fit. */
 const MAX_WHOLE_CODE = 60;
 
-/** Headings stand at the left edge, everything else is indented, so that the text is readable without colours. Ends in a newline. */
+/**
+ * Renders a page. Headings start at the left edge and everything else is indented, so that the text is readable without
+ * colours. Ends in a newline.
+ */
 export function renderForTerminal(markdown: string, options: TextOptions): string {
-  // Every column can be wrapped, but not beyond reading.
+  // Every column can be wrapped, but too narrow ones are unreadable.
   const isTooWide = (widths: readonly number[]) => widths.reduce((sum, width) => sum + width, 0) > 2 * options.columns;
   const lines = renderBlocks(parsePage(markdown, isTooWide), INDENT, options);
   return `${lines.join('\n').replaceAll(HARD_SPACE, ' ').trimEnd()}\n`;
@@ -36,7 +41,7 @@ function renderBlock(token: Token, indent: string, options: TextOptions): string
     case 'heading':
       return [renderHead(block.tokens)];
     case 'code':
-      // A diagram for the web.
+      // Diagrams are for the web only.
       if (block.lang === 'mermaid') return [];
       return block.text.split('\n').map((line) => `${indent}${INDENT}${colors.cyan(line)}`.trimEnd());
     case 'list':
@@ -73,7 +78,7 @@ function renderList({ items, ordered, start, loose }: Tokens.List, indent: strin
   const blocks = items.map((item, index) => {
     const mark = ordered ? `${Number(start) + index}. ` : '- ';
     const lines = renderBlocks(item.tokens, indent + ' '.repeat(mark.length), options);
-    // A tight list keeps its nested list together with its text.
+    // A tight list keeps nested lists directly below their text.
     const body = loose ? lines.slice(0, -1) : lines.filter((line) => line !== '');
     return [`${indent}${mark}${(body[0] ?? '').trimStart()}`, ...body.slice(1), ...(loose ? [''] : [])];
   });
@@ -92,7 +97,7 @@ function styleOf(colors: Colors): InlineStyle {
     link(text, href) {
       const topic = topicOf(href);
       const target = topic === null ? href : `monocore help ${topic}`;
-      // `#` leads to a place in the same page.
+      // `#` links to a section of the same page.
       return href.startsWith('#') || text === href ? text : `${text} (${target.replaceAll(' ', HARD_SPACE)})`;
     },
     text: String,
@@ -100,7 +105,7 @@ function styleOf(colors: Colors): InlineStyle {
   };
 }
 
-/** Colours each word by itself, so that a line may break between any two. */
+/** Colours each word separately, so that a line may break between any two. */
 function paintWords(text: string, paint: (word: string) => string): string {
   return text.replace(/\S+/g, (word) => paint(word));
 }

@@ -5,11 +5,11 @@ import type { ImageEvent } from '../../protocol/images.ts';
 
 export interface Downloads {
   handle(event: ImageEvent): void;
-  /** Ends the view; resolves when everything is shown. Later calls do nothing. */
+  /** Closes the view; resolves when everything has been shown. Later calls do nothing. */
   close(how: 'done' | 'failed'): Promise<void>;
 }
 
-/** Progress for files, pipes and CI: a line for each event, none for bytes. */
+/** Progress for files, pipes and CI: one line per event, none for downloaded bytes. */
 export function createPlainDownloads(write: (text: string) => void): Downloads {
   return {
     handle(event) {
@@ -20,7 +20,7 @@ export function createPlainDownloads(write: (text: string) => void): Downloads {
   };
 }
 
-/** Line on an event; null for one that changes only the bars. */
+/** Line for an event; null if the event only changes the bars. */
 export function eventText(event: ImageEvent): string | null {
   switch (event.type) {
     case 'waiting':
@@ -46,10 +46,10 @@ export function eventText(event: ImageEvent): string | null {
 }
 
 const BAR_CHARACTERS = 24;
-/** Hexadecimal digits of a digest that Docker shows. */
+/** Hexadecimal digits of a digest, as many as Docker shows. */
 const SHORT_DIGITS = 12;
 
-/** Layer of an image that is pulled. */
+/** Layer of an image that is being pulled. */
 export interface BlobState {
   readonly digest: string;
   readonly sizeBytes: number;
@@ -80,7 +80,7 @@ export function shortDigest(digest: string): string {
   return digest.replace(/^sha256:/, '').slice(0, SHORT_DIGITS);
 }
 
-/** Window of the smoothed rate: long enough to be readable, short enough to show a stall. */
+/** Window over which the rate is averaged: long enough to be readable, short enough to show a stall. */
 const WINDOW_MS = 3000;
 
 /** Bytes per second of a download, as an exponential moving average. Time is passed in, in milliseconds. */
@@ -90,7 +90,7 @@ export class RateMeter {
   /** Null before the second reading. */
   bytesPerSecond: number | null = null;
 
-  /** Takes a reading. The first one sets the start, and so does one below its predecessor. */
+  /** Takes a reading. The first reading, and one below its predecessor, restart the measurement. */
   update(doneBytes: number, nowMs: number): void {
     if (this.#lastMs === null || doneBytes < this.#lastBytes) {
       this.bytesPerSecond = null;

@@ -6,11 +6,13 @@ import { outcomeText, progressText, type Verb } from '../render/status-text.ts';
 export interface Progress {
   update(service: ServiceStatus): void;
   finish(outcome: ServiceOutcome): void;
-  /** Ends the view; services without outcome are left as they are. */
+  /** Closes the view; services without an outcome are left as they are. */
   close(): Promise<void>;
 }
 
-/** Progress for files, pipes and CI: `web: booting`, a line for each change, never the same line twice in a row. */
+/**
+ * Progress for files, pipes and CI: one line per change, such as `web: booting`, never the same line twice in a row.
+ */
 export function createPlainProgress(verb: Verb, write: (text: string) => void): Progress {
   const lastTexts = new Map<string, string>();
 

@@ -1,4 +1,4 @@
-/** Progress on a terminal: rows that are redrawn in place, one for each service, or the layers of images. */
+/** Progress on a terminal: rows that are redrawn in place, one per service or per image layer. */
 import { DefaultRenderer, Listr, ListrLogger, type ListrTaskWrapper, ProcessOutput } from 'listr2';
 import { maskLines } from '../../lib/control-characters.ts';
 import { type Deferred, deferred } from '../../lib/promises.ts';
@@ -9,7 +9,7 @@ import { padderOf } from '../render/terminal-text.ts';
 import { type BlobState, blobRow, type Downloads, eventText, RateMeter } from './downloads.ts';
 import type { Progress } from './progress.ts';
 
-/** Tenths of a second are shown. */
+/** Elapsed times are shown in tenths of a second. */
 const REFRESH_INTERVAL_MS = 100;
 
 type End = 'done' | 'failed' | 'left';
@@ -22,7 +22,7 @@ interface Row {
 }
 
 /**
- * Shows the services `names`, in that order.
+ * Shows the services `names` in that order.
  *
  * @param stdout the terminal; other output to it and to `stderr` appears after the rows
  */
@@ -63,15 +63,15 @@ function createServiceRow(name: string) {
     end: deferred<End>(),
     /** @param _nowMs milliseconds since the epoch */
     text: (_nowMs: number): string => 'waiting',
-    /** `performance.now()` of the first change of its status; null while the service waits for its turn. */
+    /** `performance.now()` at the first change of its status; null while the service waits for its turn. */
     startedAt: null as number | null,
-    /** `performance.now()` when it last came to rest; null while it changes. */
+    /** `performance.now()` when it last settled; null while it is changing. */
     settledAt: null as number | null,
   };
 }
 
 /**
- * `web  booting 1.2 s`.
+ * Row of a service: `web  booting 1.2 s`.
  *
  * @param name padded by the caller
  * @param elapsedMs null for a service whose turn has not come
@@ -81,10 +81,10 @@ export function rowTitle(name: string, text: string, elapsedMs: number | null): 
   return `${name}  ${text} ${elapsedMs < 60_000 ? `${(elapsedMs / 1000).toFixed(1)} s` : formatDuration(elapsedMs)}`;
 }
 
-/** Shows a bar for each layer of the image that is pulled, below the lines on what has happened. */
+/** Shows a bar for each layer of the image being pulled, below the lines for finished steps. */
 export function createTerminalDownloads(stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream): Downloads {
   const lines: string[] = [];
-  /** Name of the image that is pulled. */
+  /** Name of the image being pulled. */
   let pulling: string | null = null;
   let blobs = new Map<string, BlobState & { readonly meter: RateMeter }>();
   const change = (digest: string, changed: Partial<BlobState>) => void Object.assign(blobs.get(digest) ?? {}, changed);
@@ -92,11 +92,11 @@ export function createTerminalDownloads(stdout: NodeJS.WriteStream, stderr: Node
   const title = () => {
     for (const blob of blobs.values()) {
       if (blob.phase !== 'running') continue;
-      // A download that stands still sends no event, and its rate falls.
+      // A stalled download sends no events, but its displayed rate must fall.
       blob.meter.update(blob.doneBytes, performance.now());
       blob.bytesPerSecond = blob.meter.bytesPerSecond;
     }
-    // Behind the mark and the indentation, and never wrapped.
+    // Leaves room for the mark and the indentation, so that rows never wrap.
     const columns = (stdout.columns || 80) - 4;
     const bars = visible([...blobs.values()], stdout.rows || 24).map((line) => [...line].slice(0, columns).join(''));
     return [...lines, ...bars].join('\n');
@@ -136,7 +136,7 @@ export function createTerminalDownloads(stdout: NodeJS.WriteStream, stderr: Node
   };
 }
 
-/** Rows that fit the screen: the running ones, and a line that counts the finished ones. */
+/** Rows that fit on the screen: the running ones, and a line that counts the finished ones. */
 function visible(states: readonly BlobState[], screenLines: number): string[] {
   const room = Math.max(1, screenLines - 2);
   if (states.length <= room) return states.map(blobRow);
@@ -145,10 +145,10 @@ function visible(states: readonly BlobState[], screenLines: number): string[] {
   return [...running.map(blobRow), `${done} of ${states.length} layers are present`];
 }
 
-/** Reasons of failures and details of services come from outside. */
+/** Masks control characters: reasons of failures and details of services come from outside. */
 const titleOf = (row: Row): string => maskLines(row.title());
 
-/** Draws the rows until the returned function is called; rows that have not ended by then are left as they are. */
+/** Draws the rows until the returned function is called; rows that have not ended by then stay as they are. */
 function showRows(rows: readonly Row[], stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream): () => Promise<void> {
   const rendererOptions = {
     logger: new ListrLogger({ useIcons: true, toStderr: [], processOutput: new ProcessOutput(stdout, stderr) }),
@@ -167,9 +167,9 @@ function showRows(rows: readonly Row[], stdout: NodeJS.WriteStream, stderr: Node
     {
       concurrent: true,
       exitOnError: false,
-      // The command handles Ctrl-C.
+      // The command handles Ctrl-C itself.
       registerSignalListeners: false,
-      // The caller has checked `stdout`; listr2 would check process.stdout.
+      // The caller has checked `stdout`; listr2 would check process.stdout instead.
       renderer: DefaultRenderer,
       fallbackRenderer: DefaultRenderer,
       rendererOptions,

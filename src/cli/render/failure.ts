@@ -5,19 +5,19 @@ import { maskLines } from '../../lib/control-characters.ts';
 import { type ErrorCode, errorTextWithPath, hintOf, MonocoreError } from '../../lib/errors.ts';
 import { type TextOptions, wrap } from './terminal-text.ts';
 
-/** Most problems of a config that are shown: more of them are one mistake many times. */
+/** Maximum number of config problems to show: more are usually one mistake repeated. */
 const MAX_PROBLEMS = 100;
 
 const INDENT = '  ';
 const DEBUG_HINT = 'run it again with MONOCORE_DEBUG=1 to see the stack';
 
-/** Hints for errors that bring none. */
+/** Hints for errors that carry none of their own. */
 const HINTS: Partial<Record<ErrorCode, string>> = {
   ToolMissing: 'monocore doctor checks this host',
   Internal: DEBUG_HINT,
 };
 
-/** `monocore: message`, then hints. Ends in a newline. @param debug adds the stack and the causes */
+/** `monocore: message`, followed by hints. Ends in a newline. @param debug adds the stack and the causes */
 export function renderFailure(
   error: unknown,
   options: TextOptions,
@@ -32,12 +32,12 @@ export function renderFailure(
   return `${lines.join('\n')}\n`;
 }
 
-/** @param columns most characters of a line */
+/** Hints below the message. @param columns maximum length of a line */
 function hintsFor(error: unknown, columns: number): string[] {
   if (!(error instanceof MonocoreError)) return [DEBUG_HINT];
   const { code, details } = error;
   if (code === 'ConfigInvalid' && Array.isArray(details)) {
-    // The problem of a file as a whole is the message already.
+    // A problem of the whole file is already the message.
     const problems = (details as ConfigProblem[]).filter(({ message }) => message !== error.message);
     const hidden = problems.length - MAX_PROBLEMS;
     const lines = problems.slice(0, MAX_PROBLEMS).flatMap((problem) => renderProblem(problem, columns));

@@ -1,8 +1,8 @@
 /**
- * Rendering of log records: from chunks of a log to the bytes that are printed.
+ * Renders log records: turns chunks of a log into the bytes to print.
  *
- * Records are bytes of any encoding. Here they are strings with one character per byte (Node's `latin1`), so that no byte
- * is lost.
+ * Records are bytes of any encoding. Here they are strings with one character per byte (Node's `latin1`), so that no
+ * byte is lost.
  */
 import { formatOf, LOG_FORMATS } from '../../protocol/log-files/formats.ts';
 import type { LevelName } from '../../protocol/log-files/record.ts';
@@ -10,12 +10,12 @@ import { LF, type LogRecord, type RecordFormat } from '../../protocol/log-files/
 import { TEXT_HEAD } from '../../protocol/log-files/text.ts';
 import { type Colors, escapeForJson, escapeForTerminal } from './terminal-text.ts';
 
-/** `text`: a line per record, for people. `json`: an object per line, for programs. */
+/** `text`: one line per record, for people. `json`: one object per line, for programs. */
 export type OutputFormat = 'text' | 'json';
 
 /**
- * Makes a printer. Files and pipes get records in the wanted format byte for byte. On a terminal text is coloured, and a
- * record can do nothing but colour itself.
+ * Makes a printer. Files and pipes get records in the requested format byte for byte. On a terminal, text is coloured,
+ * and of the control sequences in a record only colours survive.
  */
 export function createRecordPrinter(format: OutputFormat, isTerminal: boolean, colors: Colors): RecordPrinter {
   const target = LOG_FORMATS[format];
@@ -32,11 +32,11 @@ const NO_RECORD: Omit<LogRecord, 'text'> = {
 };
 
 /**
- * Makes a function that converts records of every format to `target`, taken in order. A record of that format comes back as
- * it is, and a line that is not a record is all text.
+ * Makes a function that converts records of every format to `target`; records must be passed in order. A record already
+ * in that format is returned unchanged; a line that is not a record becomes the text of one.
  */
 export function createConverter(target: RecordFormat): (record: string) => string {
-  /** Streams whose last record is continued by their next one. */
+  /** Streams whose last record continues in their next one. */
   const partial = new Set<string>();
   const markContinued = (record: LogRecord): LogRecord => {
     if (partial.size === 0 && !record.isPartial) return record;
@@ -54,19 +54,21 @@ export function createConverter(target: RecordFormat): (record: string) => strin
 
 const NOTHING = Buffer.alloc(0);
 
-/** Takes chunks of any size and returns whole records, rendered. */
+/** Takes chunks of any size and returns complete records, rendered. */
 export class RecordPrinter {
   readonly #render: (record: string) => string;
-  /** Bytes at which a record starts that has to be rendered; null for every byte. */
+  /** First bytes of records that need rendering; null if every record does. */
   readonly #starts: readonly string[] | null;
-  /** Chunks of a record whose end has not come. */
+  /** Chunks of a record whose end has not arrived yet. */
   #rest: Buffer[] = [];
-  /** The last chunk ended within a record that was passed on unseen. */
+  /** True if the last chunk ended within a record that is passed through unparsed. */
   #isInPassed = false;
 
   /**
+   * Creates a printer.
+   *
    * @param render renders a record without its newline
-   * @param passed format whose records `render` does not change: they are passed on unseen, as they come
+   * @param passed format whose records `render` does not change: they are passed through unparsed
    */
   constructor(render: (record: string) => string, passed: RecordFormat | null = null) {
     this.#render = render;
@@ -84,14 +86,14 @@ export class RecordPrinter {
     return start === 0 ? records : Buffer.concat([chunk.subarray(0, start), records]);
   }
 
-  /** Renders the rest when the stream has ended. */
+  /** Renders what is left when the stream has ended. */
   end(): Buffer {
     const rest = Buffer.concat(this.#rest);
     this.#rest = [];
     return rest.length === 0 ? rest : this.#renderAll(rest);
   }
 
-  /** Index of the first record that has to be rendered, or -1. */
+  /** Index of the first record that needs rendering, or -1. */
   #findStart(chunk: Buffer, starts: readonly string[]): number {
     if (!this.#isInPassed && starts.includes(String.fromCharCode(chunk[0]!))) return 0;
     const found = starts.map((start) => chunk.indexOf(`\n${start}`) + 1).filter((at) => at > 0);
@@ -111,7 +113,7 @@ export class RecordPrinter {
 
   #renderAll(records: Buffer): Buffer {
     const lines = records.toString('latin1').split('\n');
-    // Empty after a newline at the end.
+    // Empty if the chunk ends in a newline.
     const last = lines.pop()!;
     let output = lines.map((line) => `${this.#render(line)}\n`).join('');
     if (last !== '') output += this.#render(last);
@@ -130,7 +132,7 @@ const NAME_COLORS = [
   'blueBright',
 ] as const;
 
-/** Colours the head of a text record; any other line comes back as it is. */
+/** Colours the head of a text record; returns any other line unchanged. */
 export function decorateRecord(record: string, colors: Colors): string {
   return record.replace(TEXT_HEAD, (_head, time: string, level: LevelName, plus: string, service: string) => {
     const paintLevel = { INFO: String, ERROR: colors.red, WARN: colors.yellow, DEBUG: colors.dim }[level];
@@ -138,7 +140,7 @@ export function decorateRecord(record: string, colors: Colors): string {
   });
 }
 
-/** Gives a name the same colour in every run. */
+/** Colours a name, with the same colour in every run. */
 function paintName(name: string, colors: Colors): string {
   let hash = 0;
   for (let index = 0; index < name.length; index++) hash = (hash * 31 + name.charCodeAt(index)) >>> 0;

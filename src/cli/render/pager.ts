@@ -1,10 +1,10 @@
-/** Long output through a pager, as git does it. */
+/** Shows long output in a pager, as git does. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 
 /**
- * Writes `text` to stdout, on a terminal through `$PAGER` or else `less`. An empty PAGER and `cat` mean no pager, and so
- * does a pager that cannot be started.
+ * Writes `text` to stdout; on a terminal through `$PAGER`, or `less` by default. An empty PAGER, `cat` and a pager that
+ * cannot be started mean no pager.
  */
 export async function writePaged(stdout: NodeJS.WriteStream, text: string): Promise<void> {
   const command = process.env.PAGER ?? 'less';
@@ -13,12 +13,12 @@ export async function writePaged(stdout: NodeJS.WriteStream, text: string): Prom
   }
 }
 
-/** False when the shell does not find the pager. */
+/** Runs the pager; false if the shell does not find it. */
 async function runPager(command: string, text: string): Promise<boolean> {
-  // F: end at once where the text fits the screen; R: colours; X: leave the text on the screen. git sets the same.
+  // F: quit if the text fits on the screen; R: colours; X: leave the text on the screen. git sets the same.
   const env = { LESS: 'FRX', LV: '-c', ...process.env };
   const child = spawn(command, { shell: true, env, stdio: ['pipe', 'inherit', 'inherit'] });
-  // Ctrl-C is the pager's, as in man(1); it may end before it has read everything.
+  // Ctrl-C belongs to the pager, as in man(1), and the pager may quit before it has read everything.
   const ignore = () => {};
   process.on('SIGINT', ignore);
   child.stdin.on('error', ignore);

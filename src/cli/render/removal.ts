@@ -6,18 +6,18 @@ import type { ServiceStatus } from '../../protocol/service.ts';
 import type { HomePaths } from '../../state/paths.ts';
 import { padderOf } from './terminal-text.ts';
 
-/** Bytes that a file takes; null if there is none. */
+/** Bytes that a file occupies on disk; null if it does not exist. */
 function sizeOnDisk(path: string): number | null {
   const stats = statSync(path, { throwIfNoEntry: false });
-  // st_blocks counts 512 bytes, see stat(2); a disk has holes.
+  // st_blocks counts units of 512 bytes, see stat(2); disk images are sparse.
   return stats ? stats.blocks * 512 : null;
 }
 
-/** A line for each service: `web of project shop  logs 1.2 MiB, disk 34 MiB, running`. */
+/** A line per service: `web of project shop  logs 1.2 MiB, disk 34 MiB, running`. */
 export function describeData(paths: HomePaths, services: readonly ServiceStatus[]): string {
   const logBytes = new Map<string, number>();
   for (const file of listNames(paths.logDir)) {
-    // A link to the current file has no bytes of its own.
+    // The link to the current file occupies no bytes of its own.
     const service = parseFileName(file)?.service;
     if (service === undefined) continue;
     logBytes.set(service, (logBytes.get(service) ?? 0) + (sizeOnDisk(`${paths.logDir}/${file}`) ?? 0));

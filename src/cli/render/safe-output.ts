@@ -1,10 +1,11 @@
-/** The way of every text to a terminal. */
+/** Filter that all text passes on its way to a terminal. */
 import { maskColoredLines } from '../../lib/control-characters.ts';
 
 /**
- * Makes a stream that masks control characters, except colours, in each text that is written to a terminal: whatever a
- * message quotes, it cannot move the cursor, set the title or type for the user. Bytes pass unchanged, as do files and
- * pipes. Progress, which moves the cursor, masks its rows itself and writes to {@link terminalOf}.
+ * Wraps a stream so that control characters in text written to a terminal are masked, except colours: whatever a
+ * message quotes, it cannot move the cursor, set the title or type for the user. Bytes pass unchanged, as does
+ * everything for files and pipes. Progress displays, which move the cursor, mask their rows themselves and write to
+ * {@link terminalOf}.
  */
 export function safeOutput(stream: NodeJS.WriteStream): NodeJS.WriteStream {
   if (!stream.isTTY) return stream;
@@ -23,7 +24,7 @@ export function safeOutput(stream: NodeJS.WriteStream): NodeJS.WriteStream {
 
 const terminals = new WeakMap<NodeJS.WriteStream, NodeJS.WriteStream>();
 
-/** The terminal itself behind a stream of {@link safeOutput}. */
+/** Unfiltered terminal behind a stream made by {@link safeOutput}. */
 export function terminalOf(output: NodeJS.WriteStream): NodeJS.WriteStream {
   return terminals.get(output) ?? output;
 }

@@ -14,16 +14,16 @@ import { type Colors, type TextOptions, wrap } from './terminal-text.ts';
 const NO_VM_MARK = '*';
 
 interface TableOptions extends TextOptions {
-  /** Milliseconds since the epoch, for the uptimes. */
+  /** Milliseconds since the epoch, to compute uptimes. */
   readonly now: number;
-  /** Number of services that are not shown because they belong to other projects. */
+  /** Number of services that are hidden because they belong to other projects. */
   readonly otherServices?: number;
 }
 
-/** Columns that a narrow terminal goes without, the first one first; `--json` has everything. */
+/** Columns to drop on a narrow terminal, in this order; `--json` has everything. */
 const DISPENSABLE = ['IP', 'RAM', 'vCPUs', 'VM PID', 'Restarts', 'Memory', 'CPU', 'Group', 'Uptime'];
 
-/** The table, then the explanation of the mark, then remarks on services. Ends in a newline. */
+/** The table, the explanation of the mark, and remarks on services. Ends in a newline. */
 export function renderStatusTable(services: readonly ServiceStatus[], options: TableOptions): string {
   const lines = fitTable(tableColumns(services, options), services, options);
   if (!services.every(hasGuest)) {
@@ -44,7 +44,10 @@ export function renderStatusTable(services: readonly ServiceStatus[], options: T
   return `${lines.join('\n')}\n`;
 }
 
-/** Lines no wider than the terminal: columns move closer, then are left out, and at last cells are wrapped. */
+/**
+ * Lines that fit the terminal: first the gaps between columns shrink, then columns are dropped, and finally cells are
+ * wrapped.
+ */
 function fitTable(
   all: readonly NamedColumn[],
   services: readonly ServiceStatus[],
@@ -92,7 +95,7 @@ function tableColumns(services: readonly ServiceStatus[], { colors, now }: Table
     ['Service', 'left', ({ name }) => name],
     ...(projects.size > 1 ? [project] : []),
     ['Group', 'left', ({ group }) => group],
-    // Nothing limits a plain process.
+    // Plain processes are not limited.
     ['vCPUs', 'right', (service) => (hasGuest(service) ? service.cpus : null)],
     ['RAM', 'right', (service) => (hasGuest(service) ? formatCompactSize(service.ram_mib * 2 ** 20) : null)],
     ['VM PID', 'right', ({ pid }) => pid],
@@ -110,7 +113,7 @@ function tableColumns(services: readonly ServiceStatus[], { colors, now }: Table
   ];
 }
 
-/** `127.0.0.2:8080->80`, as docker shows it; `/udp` behind it where it is one. */
+/** `127.0.0.2:8080->80`, as Docker shows it, with the suffix `/udp` for UDP. */
 function formatForward({ address, host, guest, protocol }: ServiceStatus['ports'][number]): string {
   return `${address}:${host}->${guest}${protocol === 'udp' ? '/udp' : ''}`;
 }
@@ -119,7 +122,7 @@ function markedLabel(service: ServiceStatus): string {
   return `${statusLabel(service)}${hasGuest(service) ? '' : NO_VM_MARK}`;
 }
 
-/** `128M` for 128 MiB, like `free -h` and `ls -h`: columns are narrow. */
+/** `128M` for 128 MiB, like `free -h` and `ls -h`, because columns are narrow. */
 function formatCompactSize(bytes: number): string {
   return formatSize(bytes).replace(/ (?:([KMGT])i)?B$/, (_, prefix: string | undefined) => prefix ?? 'B');
 }
@@ -129,11 +132,11 @@ function formatUptime({ status, started_at }: ServiceStatus, now: number): strin
   return formatDuration(now - Date.parse(started_at));
 }
 
-/** Lines of a service's last output that are shown; `--json` has all that are known. */
+/** Lines of last output to show per service; `--json` has all that are known. */
 const LAST_LINES = 5;
 
 /**
- * Remarks on a service beyond its row, the gravest first.
+ * Remarks below the table on one service, most serious first.
  *
  * @param nowMs milliseconds since the epoch
  */

@@ -1,4 +1,4 @@
-/** A service's status and the outcome of a command in words: `docker compose`'s where it has one. */
+/** Wording of a service's status and of a command's outcome; uses the words of `docker compose` where it has them. */
 import { maskControls } from '../../lib/control-characters.ts';
 import { formatDuration } from '../../lib/units.ts';
 import type { ServiceOutcome } from '../../protocol/api.ts';
@@ -33,7 +33,7 @@ export function statusLabel(service: ServiceStatus): string {
     return `${label} (${health === 'starting' ? 'health: starting' : health})`;
   }
   if (status !== 'Stopped') return label;
-  // The exit of an adopted VM may be unknown, but not the signal that monocore sent.
+  // The exit code of an adopted VM may be unknown, but the signal that monocore sent is known.
   const killedBy = started_at !== null && ended_by === 'vm_sigkill' ? 'SIGKILL' : null;
   const end = reason === 'out-of-memory' ? 'out of memory' : (signal ?? exit_code ?? killedBy);
   return end === null ? label : `exited (${end})`;
@@ -44,7 +44,7 @@ export function isChanging({ status }: ServiceStatus): boolean {
 }
 
 /**
- * A service in the progress of a command: the step under way, else the status, with the addresses of one that runs.
+ * Progress of a service during a command: the current step, or else the status, with the addresses if it runs.
  * `booting`, `restarting in 2s`, `running, http://127.0.0.1:8080`.
  *
  * @param nowMs milliseconds since the epoch
@@ -60,7 +60,7 @@ export function progressText(service: ServiceStatus, nowMs: number): string {
   return detail === null ? label : `${label} (${detail})`;
 }
 
-/** Colours `text` by a status. An exit code other than 0 is worth a look. */
+/** Colours `text` by a status. An exit code other than 0 stands out. */
 export function paintStatus(service: ServiceStatus, text: string, colors: Colors): string {
   const paint: Record<StatusName, Colors['green']> = {
     Unstarted: colors.dim,
@@ -73,7 +73,7 @@ export function paintStatus(service: ServiceStatus, text: string, colors: Colors
   return paint[service.status](text);
 }
 
-/** Final text on a service: `running`, `exited (0)`, `removed`, `running (unchanged)`, `failed`. */
+/** Final text for a service: `running`, `exited (0)`, `removed`, `running (unchanged)`, `failed`. */
 export function outcomeText(verb: Verb, { outcome, service }: ServiceOutcome, nowMs: number): string {
   if (outcome === 'failed') {
     if (verb === 'start' && service.status === 'Unstarted') return 'not started';

@@ -9,7 +9,7 @@ const NO_BORDERS = Object.fromEntries(
   ].map((name) => [name, '']),
 );
 
-/** Column of a table of `Row`s: its head, the side of its cells, and the cell of a row; null is shown as `-`. */
+/** Column of a table of `Row`s: its head, its alignment and a function for the cell of a row; null is shown as `-`. */
 export type Column<Row> = readonly [
   head: string,
   side: 'left' | 'right',
@@ -19,11 +19,11 @@ export type Column<Row> = readonly [
 interface TableLayout {
   /** Spaces between columns. */
   readonly gap?: number;
-  /** Most characters of a line; cells are wrapped to fit where words allow it. */
+  /** Maximum length of a line; cells are wrapped to fit where words allow it. */
   readonly width?: number;
 }
 
-/** Lines of the table, the head first. Heads and cells may be coloured. */
+/** Lines of the table, starting with the head. Heads and cells may be coloured. */
 export function renderTable<Row>(
   columns: readonly Column<Row>[],
   rows: readonly Row[],
@@ -46,7 +46,7 @@ export function renderTable<Row>(
     .map((line) => line.trimEnd());
 }
 
-/** Widths of the columns in `room` characters: the widest give way, but none below its longest word. */
+/** Widths of the columns in `room` characters: the widest shrink first, but none below its longest word. */
 function fitColumns(rows: readonly (readonly string[])[], room: number): number[] {
   const longest = (measure: (cell: string) => number): number[] =>
     rows[0]!.map((_, column) => Math.max(1, ...rows.map((row) => measure(row[column] ?? ''))));

@@ -1,4 +1,4 @@
-/** Text for terminals: colours, and output of services without its control characters. */
+/** Text for terminals: colours, wrapping, and masked control characters. */
 import pc from 'picocolors';
 import stringWidth from 'string-width';
 import { errorCode, errorText } from '../../lib/errors.ts';
@@ -7,18 +7,18 @@ import { EXIT } from '../exit-codes.ts';
 /** Functions that colour a text. */
 export type Colors = ReturnType<typeof pc.createColors>;
 
-/** The same functions without effect. */
+/** Colour functions that do nothing. */
 export const NO_COLORS: Colors = pc.createColors(false);
 
-/** Colours for a stream: on a terminal, if NO_COLOR and TERM allow them. */
+/** Colour functions for a stream: active on a terminal if NO_COLOR and TERM allow it. */
 export function colorsFor(stream: { readonly isTTY?: boolean }): Colors {
   return pc.createColors(stream.isTTY === true && pc.isColorSupported);
 }
 
-/** Form of a text for its reader. */
+/** Formatting options for the output device. */
 export interface TextOptions {
   readonly colors: Colors;
-  /** Most characters of a line; code and long words may exceed it. Infinity for a file or pipe. */
+  /** Maximum length of a line; code and long words may exceed it. Infinity for a file or pipe. */
   readonly columns: number;
 }
 
@@ -26,7 +26,7 @@ export function textOptionsFor(stream: { readonly isTTY?: boolean; readonly colu
   return { colors: colorsFor(stream), columns: (stream.isTTY && stream.columns) || Number.POSITIVE_INFINITY };
 }
 
-/** Lines of a text, broken between words; colours do not count. @param hang indent of a line that goes on */
+/** Breaks a text into lines between words; colour sequences do not count. @param hang indent of continuation lines */
 export function wrap(text: string, columns: number, indent = '', hang = indent): string[] {
   return text.split('\n').flatMap((paragraph) => {
     const lines: string[] = [];
@@ -53,8 +53,8 @@ export function padderOf(words: readonly string[]): (word: string) => string {
 }
 
 /**
- * Ends the process when stdout fails: quietly if its reader has gone away (`monocore logs | head`), else with a message (a
- * full disk).
+ * Ends the process when writing to stdout fails: quietly if its reader has gone (`monocore logs | head`), otherwise
+ * with a message (full disk).
  */
 export function endOnBrokenOutput(): void {
   process.stdout.on('error', (error) => {
@@ -62,19 +62,19 @@ export function endOnBrokenOutput(): void {
     process.stderr.write(`monocore: the output cannot be written: ${errorText(error)}\n`);
     process.exit(EXIT.failed);
   });
-  // No other stream is left for a message.
+  // There is no other stream left to report to.
   process.stderr.on('error', () => {});
 }
 
 const ESC = String.fromCharCode(0x1b);
 const RESET = `${ESC}[0m`;
-/** A sequence that sets colours (SGR, ECMA-48 section 8.3.117), or a control character (C0, DEL, C1). */
+/** Colour sequence (SGR, ECMA-48 section 8.3.117) or control character (C0, DEL, C1). */
 const CONTROL = new RegExp(`${ESC}\\[[\\d;:]*m|\\p{Cc}`, 'gu');
 
 /**
- * The record with every control character in visible form: `\x1b` for escape. Tabs stay, and so do colours, which end with
- * the record. Invalid UTF-8 becomes U+FFFD: single bytes above 0x7f are control characters to some terminals. Argument and
- * result are binary strings.
+ * Makes every control character of a record visible: `\x1b` for escape. Tabs stay, and so do colours, which are reset
+ * at the end of the record. Invalid UTF-8 becomes U+FFFD, because some terminals interpret single bytes above 0x7f as
+ * control characters. Argument and result are binary strings.
  */
 export function escapeForTerminal(record: string): string {
   let isColored = false;
@@ -87,7 +87,7 @@ export function escapeForTerminal(record: string): string {
   return encode(isColored ? text + RESET : text);
 }
 
-/** The record, which is JSON, with every control character escaped. */
+/** Escapes every control character in a record that is JSON. */
 export function escapeForJson(record: string): string {
   return encode(decode(record).replace(/\p{Cc}/gu, (found) => `\\u${hexOf(found, 4)}`));
 }

@@ -29,7 +29,7 @@ export async function daemonInstall(context: CliContext, options: DaemonInstallO
   writeUnit(path, unit, options.force ?? false);
   stdout.write(`${path}:\n\n${unit}\n`);
   stdout.write(renderNextSteps(scope));
-  // npx may empty its cache, and the unit's program with it.
+  // npx may clear its cache and delete the program that the unit starts.
   if (ownProgram().args.some((argument) => argument.includes('/_npx/'))) {
     const remedy = 'install monocore with npm, then run daemon install again';
     stderr.write(`monocore: note: the unit names the cache of npx; ${remedy}\n`);
@@ -55,7 +55,7 @@ function writeUnit(path: string, unit: string, force: boolean): void {
   }
   try {
     mkdirSync(dirname(path), { recursive: true });
-    // Renamed into place, which also replaces a link: a masked unit is a link to /dev/null.
+    // A rename also replaces a symbolic link: a masked unit is a link to /dev/null.
     const temporary = `${path}.${process.pid}.tmp`;
     writeFileSync(temporary, unit, { mode: 0o644 });
     renameSync(temporary, path);

@@ -9,17 +9,17 @@ import { type CliContext, connect } from '../../connection.ts';
 import { askStatus, ownDaemonCommand, startDaemon, waitForEnd } from '../../daemon/process.ts';
 import { findUnit } from '../../daemon/systemd-unit.ts';
 
-/** Deadline of the old daemon's end: without services to stop it only ends its threads. */
+/** Deadline for the end of the old daemon, which has no services to stop and only ends its threads. */
 const END_TIMEOUT_MS = 30_000;
 
 const EVERYTHING: Selection = { names: [], group: null };
 
 /**
- * Ends the daemon like `daemon stop --leave-running` and starts this version of monocore in the background, with the old
- * daemon's settings, or the default ones if that one does not report them.
+ * Ends the daemon like `daemon stop --leave-running` and starts this version of monocore in the background, with the
+ * settings of the old daemon, or with defaults if the old daemon does not report its settings.
  *
  * @throws MonocoreError `Usage` for a daemon in the foreground, which only its service manager can start again;
- * `CallTimeout` if the old daemon does not end; the error of a new one that does not start
+ * `CallTimeout` if the old daemon does not end; the startup error of the new daemon
  */
 export async function daemonRestart(context: CliContext): Promise<void> {
   const client = new DaemonClient(context.paths.socket);
@@ -36,7 +36,7 @@ export async function daemonRestart(context: CliContext): Promise<void> {
   context.stdout.write(renderAdopted(before, after));
 }
 
-/** Starts a daemon for VMs that outlived theirs. */
+/** Starts a daemon that adopts VMs whose daemon has ended. */
 async function startForVms(context: CliContext): Promise<void> {
   const client = await connect(context, 'for-vms');
   if (!client) return void context.stdout.write('no daemon is running\n');
@@ -68,7 +68,7 @@ async function startNext({ paths }: CliContext, client: DaemonClient, old: Daemo
   }
 }
 
-/** A line on the services that the new daemon adopted, and a line on those that ended meanwhile. */
+/** A line that counts the adopted services, and one that names those that ended meanwhile. */
 function renderAdopted(before: readonly ServiceStatus[], after: readonly ServiceStatus[]): string {
   const pids = new Map(after.map(({ name, pid }) => [name, pid]));
   const running = before.filter(({ pid }) => pid !== null);

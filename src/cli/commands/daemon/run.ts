@@ -6,24 +6,25 @@ import type { CliContext } from '../../connection.ts';
 import { askStatus, type DaemonRunOptions, toSettings, waitForEnd } from '../../daemon/process.ts';
 import { exitCodeOf } from '../../exit-codes.ts';
 
-/** Time for open handles after the daemon's end: VMs that keep running hold sockets to it. */
+/** Time to close open handles once the daemon has ended: VMs that keep running hold sockets to it. */
 const EXIT_GRACE_MS = 50;
 
-/** Deadline of the end of a daemon in the background: it only ends its threads. */
+/** Deadline for the end of a background daemon, which only ends its threads. */
 const TAKE_OVER_TIMEOUT_MS = 30_000;
 
 /**
- * Runs the daemon until it is asked to end. One in the foreground takes the place of one in the background, whose services
- * run on: otherwise a service manager could not start its unit once a command had started a daemon.
+ * Runs the daemon until it is asked to end. A foreground daemon replaces a background one and keeps its services
+ * running: otherwise a service manager could not start its unit after a command had started a daemon.
  *
- * @throws MonocoreError if it could not start; in the background the error goes to stderr as an `ErrorReply` instead
+ * @throws MonocoreError if the daemon cannot start; in the background the error is written to stderr as an `ErrorReply`
+ * instead
  */
 export async function daemonRun(context: CliContext, options: DaemonRunOptions): Promise<number> {
   try {
     if (!options.background) await takeOver(context);
     const { runDaemon } = await import('../../../daemon/daemon.ts');
     const exitCode = await runDaemon({ home: context.paths.home, settings: toSettings(options) });
-    // Fires only if something keeps the process alive.
+    // Fires only if something still keeps the process alive.
     setTimeout(() => process.exit(exitCode), EXIT_GRACE_MS).unref();
     return exitCode;
   } catch (error) {

@@ -5,7 +5,7 @@ import type { DaemonStatus, ThreadStatus } from '../../../protocol/http.ts';
 import { type CliContext, requireDaemon } from '../../connection.ts';
 import { type Colors, padderOf } from '../../render/terminal-text.ts';
 
-/** Prints the daemon's report of itself. Never starts a daemon. @throws MonocoreError `DaemonUnreachable` if none is running */
+/** Prints what the daemon reports about itself. Never starts a daemon. @throws MonocoreError `DaemonUnreachable` */
 export async function daemonStatus(context: CliContext, options: { readonly json?: boolean }): Promise<void> {
   const hint = 'to start one with the services of monocore.toml: monocore start';
   const status = await (await requireDaemon(context, 'never', hint)).daemon();
@@ -14,7 +14,7 @@ export async function daemonStatus(context: CliContext, options: { readonly json
   );
 }
 
-/** A line for each fact. Ends in a newline. @param now milliseconds since the epoch */
+/** A line per fact. Ends in a newline. @param now milliseconds since the epoch */
 export function renderDaemonStatus(status: DaemonStatus, now: number, colors: Colors): string {
   const facts: [string, string][] = [
     ['PID', String(status.pid)],
