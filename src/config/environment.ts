@@ -1,4 +1,4 @@
-/** Values of the references in variables: from the environment of the command, and from `.env` beside the config. */
+/** Lookup of the references in variables: in the environment of the command and in `.env` beside the config. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../protocol/service.ts';
@@ -7,17 +7,17 @@ import { type EnvFile, readEnvFile } from './referenced-files.ts';
 import type { ParsedConfig } from './schema/parsed-config.ts';
 import { interpolate } from './schema/references.ts';
 
-/** Value of a variable; undefined for one that is not set. */
+/** Value of a variable; undefined if it is not set. */
 export type Lookup = (name: string) => string | undefined;
 
-/** File of variables beside a config, as docker compose reads it. */
+/** Path of the `.env` file beside a config, which docker compose reads as well. */
 export function dotEnvOf(folder: string): string {
   return join(folder, '.env');
 }
 
 const NO_FILE: Pick<EnvFile, 'envs' | 'problems'> = { envs: {}, problems: [] };
 
-/** Variables of `environment` and of the folder's `.env`, whose values may refer to those before them. */
+/** Variables of `environment` and of the folder's `.env`, in which a value may refer to earlier variables. */
 export async function readEnvironment(
   folder: string,
   environment: NodeJS.ProcessEnv = process.env,
@@ -33,7 +33,7 @@ export async function readEnvironment(
   return { lookup, problems };
 }
 
-/** The config with the references in its variables replaced, and the references that have no value. Pure. */
+/** Config with the references in its variables replaced, and a problem for each reference without a value. Pure. */
 export function resolveReferences(
   config: Config,
   { services: parsed }: ParsedConfig,
@@ -44,7 +44,7 @@ export function resolveReferences(
     const envs = Object.entries(service.envs).map(([variable, text]) => {
       const resolved = interpolate(text, lookup);
       if (resolved.ok) return [variable, resolved.value];
-      // Replicas share the problem; a malformed reference was reported by the schema.
+      // Replicas share the problem. The schema has already reported malformed references.
       const declared = service.replica_of ?? service.name;
       const path = parsed.find(({ values }) => values.name === declared)?.path ?? [];
       const reference = resolved.fault.type === 'unset' ? resolved.fault.name : text;

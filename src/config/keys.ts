@@ -1,7 +1,9 @@
 /**
- * The keys of a config. The parser, `[defaults]`, the JSON Schema, `config show`, the differences of a plan and the reference
- * in the manual are loops over these rows. A new key is a row here, a field in `protocol/service.ts` and its effect.
- * Long because a table is read as a whole.
+ * Table of the config keys. The parser, `[defaults]`, the JSON Schema, `config show`, the differences of a plan and the
+ * reference in the manual are generated from these rows. To add a key, add a row here, a field in `protocol/service.ts`
+ * and the code that applies it.
+ *
+ * Long because the table is easier to read as a whole.
  */
 import * as v from 'valibot';
 import { DAY_MS, HOUR_MS, KIB, MIB, SECOND_MS } from '../lib/units.ts';
@@ -52,18 +54,18 @@ import {
 import * as type from './schema/values.ts';
 import { expandGroupVolume, GroupMount, HostPlace, Volumes } from './schema/volumes.ts';
 
-/** Ten years: anything longer is a typing error, or meant as "forever". */
+/** Ten years: anything longer is a typing error or means "forever". */
 const MAX_AGE_MS = 3650 * DAY_MS;
-/** Longest stop timeout: timers of the runtime overflow, and fire at once, past 24.8 days. */
+/** Longest stop timeout. Node's timers overflow past 24.8 days and then fire at once. */
 const MAX_STOP_TIMEOUT_MS = DAY_MS;
 const MIN_LOG_FILE_BYTES = 4 * KIB;
-/** gzip notes the size of what it compressed in 32 bits (RFC 1952), and a file may end behind its limit. */
+/** gzip stores the uncompressed size in 32 bits (RFC 1952), and a log file may slightly exceed its limit. */
 const MAX_LOG_FILE_BYTES = 2 ** 31;
-/** JSON needs a whole line in memory before it can be written. */
+/** A JSON record is written as a whole, so the whole line must be held in memory. */
 const MAX_LOG_LINE_BYTES = 16 * MIB;
 /** Far more than a host can run, and few enough to list. */
 const MAX_REPLICAS = 256;
-/** With fewer, a process cannot even load its libraries. */
+/** With fewer descriptors, a process cannot even load its libraries. */
 const MIN_OPEN_FILES = 64;
 /** NR_OPEN of Linux, the most that RLIMIT_NOFILE may be by default: see proc_sys_fs(5). */
 const MAX_OPEN_FILES = 1_048_576;
@@ -375,7 +377,7 @@ const GROUP_KEYS = {
   ),
 } satisfies KeyTableOf<Group>;
 
-/** Keys that make sense for many services: not those that identify a service, and none that two services cannot share. */
+/** Keys that make sense for many services: not those that identify a service or that two services cannot share. */
 export const DEFAULT_KEYS: KeyTable = Object.fromEntries(
   Object.entries<KeyTable[string]>(SERVICE_KEYS).filter(([, key]) => key.inherited),
 );
@@ -397,7 +399,7 @@ const IMAGE_KEYS = {
   ),
 } satisfies KeyTableOf<ImageSettings>;
 
-/** Keys of the document; all others are in tables below them. */
+/** Keys at the top of the document; all others belong to tables. */
 export const DOCUMENT_KEYS = {
   $schema: optional(
     'JSON Schema of the file, by which an editor completes keys',

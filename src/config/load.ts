@@ -1,4 +1,4 @@
-/** Loading of a config file, in the CLI or in a program that uses the library, never in the daemon. */
+/** Loads a config file, in the CLI or in a program that uses the library, never in the daemon. */
 import { realpathSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
@@ -32,14 +32,16 @@ const LANGUAGES = new Map<string, { readonly name: string; readonly parse: (text
  * Reads a config file. Throws `ConfigInvalid`, whose `details` are all {@link ConfigProblem}s in order of position.
  *
  * @param path of a `.toml`, `.yaml`, `.yml` or `.json` file; relative paths inside it are relative to its folder
- * @param choice services to select; without it those that have no profile. The others are checked as well
+ * @param choice services to select; by default those without a profile. The others are validated as well
  * @throws MonocoreError `Usage` for a profile that no service has
  */
 export async function loadConfig(path: string, choice: Choice = {}): Promise<Config> {
   return (await loadForStart(path, choice)).config;
 }
 
-/** As {@link loadConfig}, with the other files whose content the config depends on; they need not exist. */
+/**
+ * Does the same as {@link loadConfig} and also lists the other files that the config depends on; they need not exist.
+ */
 export async function loadForStart(path: string, choice: Choice): Promise<{ config: Config; files: string[] }> {
   const folder = dirname(resolve(path));
   const text = await readConfigText(path);
@@ -51,15 +53,18 @@ export async function loadForStart(path: string, choice: Choice): Promise<{ conf
   return { config, files: [...envFiles.keys(), dotEnvOf(folder)] };
 }
 
-/** Values for the references in these texts. Where there are none, a .env in the folder may be another program's. */
+/**
+ * Values for the references in these texts. Without references `.env` is not read, because it may belong to another
+ * program.
+ */
 async function environmentFor(texts: readonly string[], folder: string): ReturnType<typeof readEnvironment> {
   if (texts.some((text) => text.includes('${'))) return readEnvironment(folder);
   return { lookup: () => undefined, problems: [] };
 }
 
 /**
- * As {@link loadConfig}, with the references in variables as they are, and the names of all variables that an `env_file`
- * has.
+ * Does the same as {@link loadConfig}, but leaves references in variables unresolved and also returns the names of all
+ * variables that come from an `env_file`.
  */
 export async function loadWithFileNames(
   path: string,
@@ -74,16 +79,16 @@ export async function loadWithFileNames(
 }
 
 /**
- * Parses a config, as {@link loadConfig} does, without reading the disk: files that do not exist pass, and variables of an
- * `env_file` are missing. References in variables stay as they are. `path` determines the language and the origin of
- * relative paths; the file need not exist.
+ * Parses a config like {@link loadConfig}, but without reading the disk: missing files are not reported, variables of
+ * an `env_file` are absent, and references in variables are not resolved. `path` determines the language and the base
+ * of relative paths; the file need not exist.
  */
 export function parseConfig(text: string, path: string, host = hostLimits(), choice: Choice = {}): Config {
-  // The byte order mark, which decoding a file drops: it would shift the columns of the first line.
+  // Drops the byte order mark, as decoding a file does: it would shift the columns of the first line.
   return read(text.replace(/^\uFEFF/, ''), path, host, () => undefined).finish([], new Map(), choice);
 }
 
-/** Parses a text as TOML where the extension is unknown. Throws `ConfigInvalid` with the first problem. */
+/** Parses a text, as TOML if the extension is unknown. Throws `ConfigInvalid` with the first problem. */
 function parseDocument(file: string, text: string): Document {
   const { name, parse } = LANGUAGES.get(extname(file)) ?? LANGUAGES.get('.toml')!;
   try {
@@ -95,7 +100,7 @@ function parseDocument(file: string, text: string): Document {
   }
 }
 
-/** Folder of a config without links, so that a project has one place however it is reached. */
+/** Folder of a config with links resolved, so that a project has one location however it is reached. */
 function realFolder(path: string): string {
   const folder = dirname(resolve(path));
   try {
@@ -106,7 +111,7 @@ function realFolder(path: string): string {
 }
 
 /**
- * Project of the config at `path`, which need not be valid otherwise.
+ * Project of the config at `path`. The rest of the config need not be valid.
  *
  * @throws MonocoreError `ConfigInvalid` for a file that cannot be read or parsed
  */
@@ -117,8 +122,8 @@ export async function loadProject(path: string): Promise<Project> {
 }
 
 /**
- * Parses a config; `finish` makes a config of it, or throws its problems and those of the files that it names. With a
- * `lookup` it resolves the references in variables.
+ * Parses a config. `finish` builds the result, or throws the problems of the config and of the files that it names. If
+ * `lookup` is given, it resolves the references in variables.
  */
 function read(text: string, path: string, host: HostLimits, lookup: Lookup, projectFolder = dirname(resolve(path))) {
   const { table, findPositions } = parseDocument(path, text);
@@ -138,10 +143,10 @@ function read(text: string, path: string, host: HostLimits, lookup: Lookup, proj
   return { parsed, finish };
 }
 
-/** Largest config that is read: a hand-written one has a few KiB, and a wrong `-f` may name anything. */
+/** Largest config that is read: a hand-written one has a few KiB, and a wrong `-f` may name any file. */
 const MAX_CONFIG_BYTES = 1024 * 1024;
 
-/** Text without a byte order mark. Throws `ConfigInvalid` for anything but a file in UTF-8 with a known extension. */
+/** Text without a byte order mark. Throws `ConfigInvalid` unless the file is UTF-8 and has a known extension. */
 async function readConfigText(file: string): Promise<string> {
   const bytes = await readBytes(file);
   try {

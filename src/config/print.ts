@@ -1,6 +1,6 @@
 /**
- * A config as a document with everything filled in. Read again it is the same config; only replicas are services of their
- * own then, and without a group may share no volume.
+ * Prints a config with all defaults filled in. Reading the result yields the same config, except that replicas become
+ * separate services, which can share a volume only within a group.
  */
 import { stringify as stringifyToml } from 'smol-toml';
 import { stringify as stringifyYaml } from 'yaml';
@@ -15,14 +15,14 @@ export type Language = (typeof LANGUAGES)[number];
 
 type Document = Readonly<Record<string, unknown>>;
 
-/** The text of a config; relative paths have become absolute. Pure. */
+/** Text of a config, with relative paths made absolute. Pure. */
 export function writeConfig(config: Config, language: Language): string {
   const document = toTable(DOCUMENT_KEYS, config);
   if (language === 'json') return `${toPrintableJson(document, 2)}\n`;
   return language === 'yaml' ? stringifyYaml(document, { lineWidth: 0 }) : `${stringifyToml(document)}\n`;
 }
 
-/** Without keys that are null: TOML has no word for nothing. */
+/** Omits keys that are null, because TOML has no null. */
 function toTable(keys: KeyTable, stored: object): Document {
   const service = 'isolation' in stored ? (stored as Service) : null;
   const entries = storedKeys(keys)
@@ -45,16 +45,16 @@ function hasEffect({ needs, onlyWith }: AnyKey, { isolation, restart, on_unhealt
   return needs === undefined || capabilitiesOf(isolation)[needs];
 }
 
-/** Parts of names of variables whose values usually are secrets. */
+/** Parts of variable names whose values are usually secret. */
 const SECRET_NAME = /PASS|PWD|SECRET|TOKEN|KEY|CREDENTIAL|AUTH|PRIVATE|SALT|COOKIE|DSN/i;
-/** A user's name and password in an address. */
+/** User name and password in a URL. */
 const CREDENTIALS = /:\/\/[^/\s@]*:[^/\s@]+@/;
 
 export const MASK = '********';
 
 /**
- * Masks the values of variables that look like secrets: by their name, by a password in an address, or because a file sets
- * them. Secrets proper are files, of which a config has only the path. Pure.
+ * Masks the values of variables that look secret: by their name, because the value is a URL with a password, or because
+ * a file sets them. Files in `secrets` need no mask, as a config holds only their paths. Pure.
  */
 export function maskVariables(config: Config, fileNames: ReadonlySet<string>): Config {
   const isSecret = (name: string, value: string) =>

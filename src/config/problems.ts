@@ -1,4 +1,4 @@
-/** Problems of a config: found at a path of keys, located in the file, and shown with file, line and column. */
+/** Problems of a config: found at a path of keys, located in the file, and printed with file, line and column. */
 import stringWidth from 'string-width';
 import { maskControls } from '../lib/control-characters.ts';
 import { MonocoreError } from '../lib/errors.ts';
@@ -11,22 +11,22 @@ export interface ConfigProblem {
   readonly line: number;
   /** From 1, in UTF-16 code units. */
   readonly column: number;
-  /** Length of the offending text, in UTF-16 code units from the column on; at least 1. */
+  /** Length of the offending text from that column on, in UTF-16 code units; at least 1. */
   readonly length: number;
   /** `service[1].port`; empty for the document as a whole. */
   readonly path: string;
   /** Without a full stop. */
   readonly message: string;
-  /** Description of a valid value, or null where the message gives it already. */
+  /** Description of a valid value; null if the message already gives one. */
   readonly expected: string | null;
-  /** The offending line as it stands in the file; empty where the file could not be read. */
+  /** The offending line as it is in the file; empty if the file could not be read. */
   readonly source: string;
 }
 
-/** Problem at a path of keys, not yet located in the file: {@link locate} makes a {@link ConfigProblem} of it. */
+/** Problem at a path of keys, not yet located in the file: {@link locate} turns it into a {@link ConfigProblem}. */
 export interface PathProblem extends Pick<ConfigProblem, 'message' | 'expected'> {
   readonly path: Path;
-  /** Part that is underlined: the key, of a key that must not be there, or the value. */
+  /** Part to underline: the key if it must not be there, otherwise the value. */
   readonly at: 'key' | 'value';
 }
 
@@ -63,7 +63,7 @@ export function locate(
     .sort((a, b) => a.line - b.line || a.column - b.column);
 }
 
-/** The problem at a span; of a span over several lines, the part on the first line is underlined. */
+/** Problem at a span; for a span over several lines, only the part on the first line is underlined. */
 export function toConfigProblem(
   file: string,
   lines: Lines,
@@ -78,16 +78,16 @@ export function toConfigProblem(
   return { file, line, column, length, path, message, expected, source };
 }
 
-/** Room for a source line where the reader's is unknown. */
+/** Width of a source line where that of the output is unknown. */
 const DEFAULT_COLUMNS = 122;
 const TAB = '    ';
 
 /**
- * `file:line:column: path: message (expected …)`, then the part of the source line around the problem and carets below it.
- * Control characters are shown as `�`, so that a config cannot drive the terminal, and tabs as blanks, so that the carets
- * stand where they should; so they do below characters that take two columns, or none.
+ * `file:line:column: path: message (expected …)`, then an excerpt of the source line with carets below the offending
+ * part. Control characters are shown as `�`, so that a config cannot control the terminal, and tabs as blanks. Wide and
+ * zero-width characters are taken into account, so that the carets line up.
  *
- * @param columns room for the source line, of which a longer one is cut; the first line may be longer
+ * @param columns maximum width of the excerpt; the first line may be longer
  */
 export function formatProblem(problem: ConfigProblem, columns = DEFAULT_COLUMNS): string {
   const { file, line, column, length, path, message, expected } = problem;
@@ -99,12 +99,12 @@ export function formatProblem(problem: ConfigProblem, columns = DEFAULT_COLUMNS)
   return `${headline}\n${before}${meant}${after}\n${' '.repeat(stringWidth(before))}${carets}`;
 }
 
-/** The part of a line around the offending text, as it is shown. */
+/** Excerpt of a line around the offending text, as displayed. */
 function excerpt(source: string, index: number, length: number, columns: number) {
   const show = (from: number, to?: number) => maskControls(source.slice(from, to)).replaceAll('\t', TAB);
   const [before, meant, after] = [show(0, index), show(index, index + length), show(index + length)];
   const line = before + meant + after;
-  // An ellipsis at each end.
+  // Leaves room for an ellipsis at each end.
   const room = columns - 2;
   const isLong = line.length > room;
   const start = isLong ? wholeCharacter(line, Math.max(0, before.length - Math.floor(room / 2))) : 0;
@@ -117,7 +117,7 @@ function excerpt(source: string, index: number, length: number, columns: number)
   };
 }
 
-/** The index, or the next one where that would cut a character of two code units. */
+/** The index, or the next one if that would split a surrogate pair. */
 function wholeCharacter(source: string, index: number): number {
   const isCut = index > 0 && index < source.length && (source.codePointAt(index - 1) ?? 0) > 0xffff;
   return isCut ? index + 1 : index;

@@ -1,4 +1,4 @@
-/** Reference of the config, made from `keys.ts`, for the manual. */
+/** Reference of the config keys for the manual, generated from `keys.ts`. */
 import { capabilitiesOf, IsolationSchema } from '../protocol/isolation.ts';
 import { DEFAULT_KEYS, DOCUMENT_KEYS } from './keys.ts';
 import { type AnyKey, type Change, type KeyTable, printScalar } from './schema/types.ts';
@@ -9,7 +9,7 @@ const CHANGES: Readonly<Record<Change, string>> = {
   services: 'services are created, or no longer there',
 };
 
-/** Markdown tables of all keys, one for each table of a config. Pure. */
+/** Markdown tables of all keys, one per table of the config. Pure. */
 export function configReference(): string {
   const tables = new Map([['Top of the file', DOCUMENT_KEYS as KeyTable], ...nestedTables(DOCUMENT_KEYS)]);
   const sections = [...tables].map(([header, keys]) => `## ${header}\n\n${describeTable(keys)}`);
@@ -29,7 +29,7 @@ function nestedTables(keys: KeyTable): [header: string, keys: KeyTable][] {
 }
 
 function describeTable(keys: KeyTable): string {
-  // They are keys of a service, and described there.
+  // `[defaults]` has the keys of a service, which are described there.
   if (keys === DEFAULT_KEYS) {
     return `These keys of \`[[service]]\`: ${Object.keys(keys)
       .map((name) => `\`${name}\``)

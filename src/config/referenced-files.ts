@@ -1,4 +1,4 @@
-/** Rules about files of the host that a config names. */
+/** Checks of the host files that a config refers to. */
 import { readFile, stat } from 'node:fs/promises';
 import pLimit from 'p-limit';
 import { errorCode, errorTextWithPath } from '../lib/errors.ts';
@@ -10,7 +10,7 @@ import type { ParsedConfig } from './schema/parsed-config.ts';
 
 type Kind = 'directory' | 'file' | 'file or directory';
 
-/** Largest `env_file` that is read: variables and arguments together have to fit into 2 MiB, see execve(2). */
+/** Largest `env_file` that is read: variables and arguments together must fit into 2 MiB, see execve(2). */
 const MAX_ENV_FILE_BYTES = 1024 * 1024;
 
 interface FileUse {
@@ -19,7 +19,7 @@ interface FileUse {
   readonly kind: Kind;
 }
 
-/** Checks that each file or directory that a config names exists and has the right kind; reads the `env_file`s. */
+/** Checks that each file or directory that a config refers to exists and has the right type; reads the `env_file`s. */
 export async function checkFiles(parsed: ParsedConfig): Promise<{ problems: PathProblem[]; envFiles: EnvFiles }> {
   const [problems, envFiles] = await Promise.all([
     Promise.all(listFiles(parsed).map((use) => atOnce(() => checkKind(use)))),
@@ -31,7 +31,7 @@ export async function checkFiles(parsed: ParsedConfig): Promise<{ problems: Path
   };
 }
 
-/** A config may name thousands of files; each open one takes a file descriptor. */
+/** A config may refer to thousands of files, and each open file takes a descriptor. */
 const atOnce = pLimit(16);
 
 function listFiles({ document, services, groups }: ParsedConfig): FileUse[] {
@@ -90,14 +90,14 @@ function listEnvFiles({ services }: ParsedConfig): Omit<FileUse, 'kind'>[] {
   );
 }
 
-/** A file of variables, without those that it sets wrongly. */
+/** Variables of an `env_file`, without the invalid ones. */
 export interface EnvFile {
   readonly file: string;
   readonly envs: Readonly<Record<string, string>>;
   readonly problems: readonly PathProblem[];
 }
 
-/** Reads a file of variables; `at` is the place of its problems. */
+/** Reads an `env_file`; problems in it are reported at `at`. */
 export async function readEnvFile({ at, file }: Omit<FileUse, 'kind'>): Promise<EnvFile> {
   const failed = (problem: PathProblem) => ({ file, envs: {}, problems: [problem] });
   try {

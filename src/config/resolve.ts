@@ -1,4 +1,4 @@
-/** Services as the daemon takes them, from the keys of a valid config. */
+/** Converts a valid config into the service definitions that the daemon takes. */
 
 import { didYouMean } from '../lib/closest.ts';
 import { MonocoreError } from '../lib/errors.ts';
@@ -12,20 +12,20 @@ import { portOf, replicaNames } from './schema/ports.ts';
 import { type KeyTable, type ParsedTable, storedKeys } from './schema/types.ts';
 import { toVolume } from './schema/volumes.ts';
 
-/** Variables of the files that `env_file` names, by absolute path. */
+/** Variables from the `env_file`s, by the absolute path of the file. */
 export type EnvFiles = ReadonlyMap<string, Readonly<Record<string, string>>>;
 
 interface Common {
   readonly groups: ReadonlyMap<string, GroupValues>;
   readonly envFiles: EnvFiles;
-  /** Variables of `[defaults]`, which every service has. */
+  /** Variables of `[defaults]`, which apply to every service. */
   readonly envs: Readonly<Record<string, string>> | undefined;
-  /** Services that each name in `depends_on` stands for. */
+  /** Services that each name in `depends_on` refers to. */
   readonly replicas: ReadonlyMap<string, readonly string[]>;
 }
 
 /**
- * The config of a document without problems. Pure.
+ * Builds the config from a document without problems. Pure.
  *
  * @param folder of the config, absolute
  * @throws MonocoreError `Usage` for a profile that no service has
@@ -51,7 +51,7 @@ export function toConfig(parsed: ParsedConfig, folder: string, envFiles: EnvFile
 
 type ParsedValues = ParsedTable<Record<string, unknown>>;
 
-/** The fields of the protocol that the values of a table fill; null for a key that is left out. */
+/** Protocol fields that the values of a table fill; null for a key that is not set. */
 function toStored(keys: KeyTable, values: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const stored: Record<string, unknown> = {};
   for (const [name, { type }, field] of storedKeys(keys)) {
@@ -86,14 +86,16 @@ function toService(name: string, replica: number, values: ServiceValues, common:
   };
 }
 
-/** Variables in order of precedence: defaults, group, tables of the group that it names, files, its own. */
+/**
+ * Variables merged in order of precedence: defaults, group, the group's tables that the service names, files, its own.
+ */
 function mergeEnvs(values: ServiceValues, group: GroupValues | null, common: Common): Record<string, string> {
   const named = values.group_envs.map((name) => group?.env.find((env) => env.values.name === name)?.values.envs);
   const files = values.env_file.map((file) => common.envFiles.get(file));
   return Object.assign({}, common.envs, group?.envs, ...named, ...files, values.envs);
 }
 
-/** Volumes of its own win over those of the group at the same place. */
+/** Volumes of a service; its own override those of the group at the same path. */
 function mergeVolumes(values: ServiceValues, group: GroupValues | null): Volume[] {
   const own = new Set(values.volumes.map(({ guest }) => guest));
   const taken = values.group_volumes.flatMap(({ name, mount }) => {
@@ -105,13 +107,13 @@ function mergeVolumes(values: ServiceValues, group: GroupValues | null): Volume[
 }
 
 export interface Choice {
-  /** Selects services with one of these profiles, besides those without any. */
+  /** Selects services that have one of these profiles, in addition to those without any. */
   readonly profiles?: readonly string[];
   /** Selects services by name, whatever their profiles. */
   readonly names?: readonly string[];
 }
 
-/** Selects services and everything that they depend on; keeps their order. */
+/** Selects services and everything that they depend on, in the same order. */
 function choose(services: readonly ServiceValues[], { profiles = [], names = [] }: Choice): ServiceValues[] {
   const known = new Set(services.flatMap((service) => service.profiles));
   for (const profile of profiles) {

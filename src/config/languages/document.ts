@@ -1,16 +1,19 @@
-/** Parsed documents: their values, the positions of these in the text, and words for both in messages. */
+/** Parsed documents: values, their positions in the text, and wording for both in messages. */
 
-/** Deepest nesting of arrays and tables. A config needs three; the limit keeps recursion off the stack's end. */
+/**
+ * Maximum nesting of arrays and tables. A config needs three levels; the limit keeps recursion from overflowing the
+ * stack.
+ */
 export const MAX_DEPTH = 64;
 
 export interface Document {
-  /** Tables in it have no prototype. */
+  /** Its tables have no prototype. */
   readonly table: Table;
   /** Called only when there is a problem to report. */
   readonly findPositions: () => Positions;
 }
 
-/** Thrown by a parser at the first text that is not valid in its language. */
+/** Error of a parser at the first text that is not valid in its language. */
 export class ConfigSyntaxError extends Error {
   readonly span: Span;
 
@@ -20,7 +23,7 @@ export class ConfigSyntaxError extends Error {
   }
 }
 
-/** A table of TOML, a mapping of YAML, an object of JSON: without prototype, so that no key is special. */
+/** Table of TOML, mapping of YAML or object of JSON, without a prototype, so that no key is special. */
 export type Table = Readonly<Record<string, unknown>>;
 
 /** True for a table; false for arrays and dates, although they are objects. */
@@ -28,7 +31,7 @@ export function isTable(value: unknown): value is Table {
   return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === null;
 }
 
-/** A value's kind with its article, for messages: `a string`. */
+/** Kind of a value with its article, for messages: `a string`. */
 export function kindOf(value: unknown): string {
   if (value === null || Number.isNaN(value)) return String(value);
   if (Array.isArray(value)) return 'an array';
@@ -38,7 +41,7 @@ export function kindOf(value: unknown): string {
   return `a ${typeof value}`;
 }
 
-/** Longest piece of the file that a message repeats; the source line below it shows the rest. */
+/** Longest excerpt of the file that a message quotes; the source line below shows the rest. */
 const MAX_QUOTED_CHARS = 60;
 
 /** Text of the file in double quotes, cut to a readable length, with every control character escaped. */
@@ -53,7 +56,7 @@ export function quote(text: string): string {
 /** Keys and indexes (from 0) that lead from the document to a value: `['service', 1, 'port']`. */
 export type Path = readonly (string | number)[];
 
-/** Offsets in UTF-16 code units, the second behind the last one. */
+/** Offsets in UTF-16 code units; the end is exclusive. */
 export type Span = readonly [start: number, end: number];
 
 interface Position {
@@ -64,18 +67,18 @@ interface Position {
 /** Longest path with a position. A problem's path has at most six parts (`group[0].env[0].envs[0]`). */
 const MAX_PATH_PARTS = 8;
 
-/** Positions by path. The first one wins: `service` of TOML is where the first `[[service]]` stands. */
+/** Positions by path. The first one wins: `service` in TOML is at the first `[[service]]`. */
 export class Positions {
   readonly #positions = new Map<string, Position>();
 
-  /** Paths that are too long for any problem are dropped. */
+  /** Ignores paths that are longer than any problem needs. */
   add(path: Path, key: Span, value: Span): void {
     if (path.length > MAX_PATH_PARTS) return;
     const id = JSON.stringify(path);
     if (!this.#positions.has(id)) this.#positions.set(id, { key, value });
   }
 
-  /** The place of a path; of a path that the text does not have, the value of the innermost one around it. */
+  /** Span of a path; for a path that is not in the text, the value of the innermost one around it. */
   find(path: Path, at: 'key' | 'value'): Span | null {
     const exact = this.#positions.get(JSON.stringify(path));
     if (exact !== undefined) return exact[at];
@@ -101,13 +104,13 @@ export class Lines {
     return this.#starts.length;
   }
 
-  /** The text of a line without its end, counted from 1; empty where there is none. */
+  /** Text of a line, counted from 1, without its line ending; empty if there is no such line. */
   source(line: number): string {
     const start = this.#starts[line - 1];
     return start === undefined ? '' : this.#text.slice(start, this.#starts[line] ?? undefined).replace(/\r?\n$/, '');
   }
 
-  /** Line and column of an offset, both from 1; the column is at most one behind the line's last character. */
+  /** Line and column of an offset, both counted from 1; the column is at most one past the line's last character. */
   position(offset: number): { line: number; column: number } {
     let low = 0;
     let high = this.#starts.length;

@@ -1,6 +1,6 @@
 /**
- * Files of variables, as for `docker run --env-file`, docker compose and dotenv: `NAME=value` lines, `#` comments, quoted
- * values. Unlike other parsers of such files, this one reports every line that it does not understand.
+ * Parser of env files, as used by `docker run --env-file`, docker compose and dotenv: `NAME=value` lines, `#` comments,
+ * quoted values. Unlike other parsers of such files, this one reports every line that it does not understand.
  */
 import { findVariableProblem } from '../schema/pairs.ts';
 import { quote } from './document.ts';
@@ -10,14 +10,16 @@ interface EnvFileProblem {
   readonly message: string;
 }
 
-/** `NAME=` and a value in quotes, which may span lines and be followed by a comment, or the rest of the line. */
+/**
+ * `NAME=`, followed by a quoted value, which may span lines and be followed by a comment, or by the rest of the line.
+ */
 const STATEMENT =
   /[^\S\n]*(?:export[^\S\n]+)?([^\s=#]+)[^\S\n]*=[^\S\n]*(?:(?:'([^']*)'|"([^"\\]*(?:\\.[^"\\]*)*)"|`([^`]*)`)[^\S\n]*(?:#[^\n]*)?|([^\n]*))(?:\n|$)/sy;
 const BLANK = /[^\S\n]*(?:#[^\n]*)?(?:\n|$)/y;
 
 /**
- * Parses variables, of which later ones win; or all problems. A value in single quotes is literal: its `$` is doubled,
- * because references are resolved later. Pure.
+ * Parses variables; a later one overrides an earlier one of the same name. Returns all problems instead if there are
+ * any. A value in single quotes is literal: its `$` is doubled, because references are resolved later. Pure.
  */
 export function parseEnvFile(text: string): { envs: Record<string, string>; problems: readonly EnvFileProblem[] } {
   const source = text.replace(/^\uFEFF/, '').replace(/\r\n?/g, '\n');
@@ -43,7 +45,7 @@ function matchAt(pattern: RegExp, text: string, at: number): RegExpExecArray | n
   return pattern.exec(text);
 }
 
-/** The variable of a statement; null for a blank line or a comment. */
+/** Variable of a statement; null for a blank line or a comment. */
 function readStatement(match: RegExpExecArray): { name: string; value: string } | { problem: string } | null {
   const [, name, single, double, backtick, bare] = match;
   if (name === undefined) return null;
@@ -56,7 +58,7 @@ function readStatement(match: RegExpExecArray): { name: string; value: string } 
   return problem === null ? { name, value } : { problem };
 }
 
-/** A value without quotes: without the comment, which follows a blank, and without blanks around it. */
+/** Unquoted value without surrounding blanks and without a comment, which must follow a blank. */
 function bareValue(text: string): string {
   return text.replace(/(^|\s)#.*$/, '').trim();
 }

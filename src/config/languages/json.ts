@@ -29,7 +29,10 @@ function parseBody(text: string, control: number): AnyNode {
   }
 }
 
-/** The engine knows best where a text stops being JSON, but does not always tell; the other parser does. */
+/**
+ * Builds the syntax error. The JavaScript engine knows best where a text stops being JSON but does not always report
+ * it; the other parser does.
+ */
 function toSyntaxError(text: string, error: Error, control: number): ConfigSyntaxError {
   const end = text.trimEnd().length;
   const position = /at position (\d+)/.exec(error.message)?.[1];
@@ -66,7 +69,9 @@ function reason(text: string, offset: number): string {
   return `${quote(character)} is not expected here`;
 }
 
-/** Offset of the first control character in a string, or -1. Refuses texts that would overflow the stack of a parser. */
+/**
+ * Offset of the first control character in a string, or -1. Rejects texts that would overflow the stack of a parser.
+ */
 function findControlCharacter(text: string): number {
   let depth = 0;
   let control = -1;

@@ -1,4 +1,4 @@
-/** Parsing of TOML: smol-toml gives strict values and good errors, toml-eslint-parser positions. */
+/** Parsing of TOML: smol-toml provides strict values and good errors, toml-eslint-parser provides positions. */
 import { parse, TomlError } from 'smol-toml';
 import { type AST, parseTOML } from 'toml-eslint-parser';
 import { errorText } from '../../lib/errors.ts';
@@ -7,11 +7,11 @@ import { ConfigSyntaxError, type Document, Lines, MAX_DEPTH, type Path, Position
 /** Parses a document; integers beyond 2^53 are bigints. Throws {@link ConfigSyntaxError}. Pure. */
 export function parseToml(text: string): Document {
   try {
-    // A text of several lines is the same in a file from Windows: with carriage returns no shell could run it.
+    // A multi-line string should not depend on line endings: with carriage returns from Windows no shell could run it.
     const table = parse(text.replaceAll('\r\n', '\n'), { integersAsBigInt: 'asNeeded', maxDepth: MAX_DEPTH });
     return { table, findPositions: () => findTomlPositions(text) };
   } catch (error) {
-    // Any other error of the parser is about this text as well: at least its reader learns the file.
+    // Any other error of the parser also concerns this text: report it with the name of the file.
     const { line, column } = error instanceof TomlError ? error : { line: 1, column: 1 };
     const lines = new Lines(text);
     const isAtLineEnd = column > lines.source(line).length;
@@ -23,11 +23,11 @@ export function parseToml(text: string): Document {
   }
 }
 
-/** The parser's own sentence, without its prefix and the excerpt below it, or a better one where it misleads. */
+/** Message of the parser without its prefix and excerpt, or a better one if it is misleading. */
 function reason(text: string, character: string, isAtLineEnd: boolean, isAtEnd: boolean): string {
   const [sentence = ''] = text.split('\n');
-  // The parser reports a missing quote as a line break in a string, and a missing bracket as an invalid value behind the
-  // last character: true, but misleading.
+  // The parser reports a missing quote as a line break in a string, and a missing bracket as an invalid value after the
+  // last character: true but misleading.
   if (isAtEnd) return 'the file ends too early, in the middle of a value or key';
   if (isAtLineEnd && sentence.endsWith('not allowed in strings')) return 'this string has no closing quote';
   if (sentence.includes('excessively nested')) return `values are nested more than ${MAX_DEPTH} levels deep`;
@@ -35,7 +35,10 @@ function reason(text: string, character: string, isAtLineEnd: boolean, isAtEnd: 
   return sentence.replace(/^Invalid TOML document: /, '').replace(/\.+$/, '');
 }
 
-/** Positions in a text that is valid TOML; none where toml-eslint-parser knows less of TOML than smol-toml. Pure. */
+/**
+ * Positions in a valid TOML text; empty if it uses syntax that toml-eslint-parser does not support but smol-toml does.
+ * Pure.
+ */
 export function findTomlPositions(text: string): Positions {
   const positions = new Positions();
   const { short, restore } = shortenStrings(text);
@@ -74,22 +77,25 @@ export function findTomlPositions(text: string): Positions {
       else addPair([], node);
     }
   } catch {
-    // Problems are reported at the start of the file then.
+    // Without positions, problems are reported at the start of the file.
   }
   return positions;
 }
 
-/** More keys with dots between them than any path of a problem has. */
+/** Maximum number of dotted keys: more than any path of a problem has. */
 const MAX_KEYS = 16;
 
 function nameOf(key: AST.TOMLBare | AST.TOMLQuoted): string {
   return key.type === 'TOMLBare' ? key.name : key.value;
 }
 
-/** toml-eslint-parser passes each character of a string as an argument of one call: 100,000 overflow the stack. */
+/**
+ * Longest string for toml-eslint-parser, which passes each character as an argument of one call: 100,000 overflow the
+ * stack.
+ */
 const MAX_STRING_CHARS = 10_000;
 
-/** Ends of strings, and escapes in them. Up to two quotes before the three closing ones belong to the text. */
+/** Ends of strings, and escapes in them. Up to two quotes before the three closing ones belong to the string. */
 const CLOSINGS: Readonly<Record<string, RegExp>> = {
   '"""': /\\.|"{3,5}/gs,
   "'''": /'{3,5}/g,
@@ -97,7 +103,7 @@ const CLOSINGS: Readonly<Record<string, RegExp>> = {
   "'": /'/g,
 };
 
-/** The text with long strings emptied, and a function from offsets in it to offsets in the whole text. */
+/** Text with long strings emptied, and a function that maps offsets in it to offsets in the original. */
 function shortenStrings(text: string): { short: string; restore: (offset: number) => number } {
   const cuts: { readonly at: number; readonly removed: number }[] = [];
   const opening = /#[^\n]*|"""|'''|"|'/g;

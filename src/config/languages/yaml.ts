@@ -23,14 +23,17 @@ import {
   type Table,
 } from './document.ts';
 
-/** Most tokens of a text (scalars, spaces, line breaks …). The parser needs a second for so many; a config has hundreds. */
+/**
+ * Maximum number of tokens in a text (scalars, spaces, line breaks …). The parser needs a second for this many; a
+ * config has hundreds.
+ */
 const MAX_TOKENS = 100_000;
-/** Greatest column of a block; each level is at least one column further to the right. */
+/** Maximum indentation of a block; each level is at least one column deeper. */
 const MAX_INDENT = 2 * MAX_DEPTH;
-/** Most values that all aliases together expand to: each may expand to a table with aliases in it. */
+/** Maximum number of values that all aliases together expand to: each may expand to a table that contains aliases. */
 const MAX_ALIASED_VALUES = 10_000;
 
-/** Tokens without text: the marks of a document, the end of a flow, a scalar, and the byte order mark. */
+/** Tokens without text: document marks, ends of flow collections and scalars, and the byte order mark. */
 const MARKS: ReadonlySet<string> = new Set(['\u0002', '\u0018', '\u001f', '\uFEFF']);
 
 /** Parses a document. Throws {@link ConfigSyntaxError}, also for tags and for keys that are not strings. Pure. */
@@ -42,14 +45,14 @@ export function parseYaml(text: string): Document {
     strict: true,
     stringKeys: true,
     merge: false,
-    // Duplicate keys are found below: the parser would compare every pair of keys.
+    // Duplicate keys are detected below, because the parser would compare every pair of keys.
     uniqueKeys: false,
     prettyErrors: false,
     logLevel: 'error',
   });
   const [error] = [...document.errors, ...document.warnings].sort((a, b) => a.pos[0] - b.pos[0]);
   if (error !== undefined) {
-    // Nothing can be shown behind the last line.
+    // There is nothing to show beyond the last line.
     const start = Math.min(error.pos[0], text.trimEnd().length);
     throw new ConfigSyntaxError([start, error.pos[1]], reason(error.code, errorText(error)));
   }
@@ -71,7 +74,7 @@ function reason(code: string, message: string): string {
   return message.split('\n')[0]!.replace(/^[A-Z](?=[a-z ])/, (letter) => letter.toLowerCase());
 }
 
-/** Refuses texts that could overflow the stack of a recursive parser, which may end the process. */
+/** Rejects texts that could overflow the stack of a recursive parser, which may end the process. */
 function refuseExcess(text: string): void {
   let tokens = 0;
   let depth = 0;
@@ -104,7 +107,7 @@ function spanOf(node: Node | null | undefined, fallback: Span = [0, 0]): Span {
 
 class Reader {
   readonly positions = new Positions();
-  /** Nodes by anchor, as far as the document was read: an alias refers to the last one before it. */
+  /** Nodes by anchor, for the part of the document read so far: an alias refers to the last anchor before it. */
   readonly #anchors = new Map<string, Node>();
   #aliased = 0;
   #aliasDepth = 0;
@@ -148,7 +151,7 @@ class Reader {
     return node.value;
   }
 
-  /** The value of an alias; its problems are reported at the position of the alias. */
+  /** Value of an alias; problems in it are reported at the position of the alias. */
   #alias(node: Alias, path: Path, depth: number): unknown {
     const target = this.#anchors.get(node.source);
     if (target === undefined) throw new ConfigSyntaxError(spanOf(node), 'unknown anchor');

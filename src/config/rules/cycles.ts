@@ -1,11 +1,14 @@
 /**
- * Cycles and long chains in a directed graph; targets that are not nodes of it are ignored. Recursive: a graph has no more
- * nodes than a config has services, see `MAX_TABLES`.
+ * Finds cycles and long chains in a directed graph; edges to unknown nodes are ignored. Recursion is safe: a graph has
+ * no more nodes than a config has services, see `MAX_TABLES`.
  */
 
 type Edges = ReadonlyMap<string, readonly string[]>;
 
-/** A cycle for each edge that closes one, by a depth-first search: the names along it, with the first repeated at the end. */
+/**
+ * Finds a cycle for each edge that closes one, by depth-first search: the names along it, with the first repeated at
+ * the end.
+ */
 export function findCycles(edges: Edges): string[][] {
   const cycles: string[][] = [];
   const done = new Set<string>();
@@ -26,9 +29,10 @@ export function findCycles(edges: Edges): string[][] {
 }
 
 /**
- * The longest chain from each node whose longest chain has exactly `length` nodes: every longer one contains such a chain.
+ * Finds the longest chain from each node whose longest chain has exactly `length` nodes: every longer one contains such
+ * a chain.
  *
- * @param edges without a cycle, in which chains have no end
+ * @param edges must not contain a cycle, in which chains would be endless
  */
 export function findDeepChains(edges: Edges, length: number): string[][] {
   const longest = new Map<string, string[]>();

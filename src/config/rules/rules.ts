@@ -1,4 +1,4 @@
-/** Rules that need more than one key. Long because each rule is short and they are read as a list. */
+/** Rules that involve more than one key. Long because each rule is short and they are easier to read as a list. */
 
 import { didYouMean } from '../../lib/closest.ts';
 import { type Capabilities, capabilitiesOf, labelOf } from '../../protocol/isolation.ts';
@@ -13,7 +13,7 @@ import { findCycles, findDeepChains } from './cycles.ts';
 
 const KEYS: KeyTable = SERVICE_KEYS;
 
-/** Problems between the keys of a document. Keys that are faulty themselves are passed over. Pure. */
+/** Problems between the keys of a document. Keys that are invalid themselves are ignored. Pure. */
 export function checkRules({ services, groups }: ParsedConfig): PathProblem[] {
   return [
     ...findRepeatedNames(services),
@@ -34,22 +34,22 @@ export function checkRules({ services, groups }: ParsedConfig): PathProblem[] {
 
 /** Longest name, as in `schema/values.ts`. */
 const MAX_NAME_CHARS = 63;
-/** Suggestions take their time, and nobody reads more of them. */
+/** Limit on suggestions: computing them takes time, and nobody reads more of them. */
 export const MAX_SUGGESTIONS = 100;
 
-/** Names as written, faulty ones as well: a reference to a faulty name is not a second problem. */
+/** Names as written, invalid ones included: a reference to an invalid name is not a second problem. */
 function namesOf(tables: readonly ParsedTable<unknown>[]): ReadonlySet<string> {
   return new Set(tables.map(({ table }) => table.name).filter((name) => typeof name === 'string'));
 }
 
 type Named = { readonly name: string; readonly replicas?: number | undefined };
 
-/** Names that another table has already. Those of replicas count, which may be the name of another service. */
+/** Names that another table already has. Names of replicas count, because they may collide with another service. */
 export function findRepeatedNames(tables: readonly ParsedTable<Named>[]): PathProblem[] {
   const owners = new Map<string, Path>();
   return tables.flatMap(({ path, values: { name, replicas } }) => {
     if (name === undefined) return [];
-    // The name of a service with replicas stands for all of them.
+    // The name of a service with replicas refers to all of them.
     const names = [...new Set([name, ...replicaNames({ name, replicas })])];
     const taken = names.find((candidate) => owners.has(candidate));
     for (const candidate of names) if (!owners.has(candidate)) owners.set(candidate, path);
@@ -107,7 +107,7 @@ function dependencyGraph(services: readonly ParsedService[]) {
     if (values.name !== undefined) edges.set(values.name, []);
   }
   for (const { namePath, from, to } of eachDependency(services)) {
-    // A dependency that is named for two conditions closes a cycle once.
+    // A dependency with two conditions closes a cycle only once.
     if (from === undefined || from === to || paths.has(`${from} ${to}`)) continue;
     edges.get(from)?.push(to);
     paths.set(`${from} ${to}`, namePath);
@@ -115,7 +115,10 @@ function dependencyGraph(services: readonly ParsedService[]) {
   return { edges, paths };
 }
 
-/** Most services in a chain of dependencies, each of which waits for the one before; as in the original. */
+/**
+ * Maximum number of services in a chain of dependencies, in which each waits for the one before; same as in the Rust
+ * version.
+ */
 const MAX_CHAIN = 32;
 
 function findCyclesAndChains(services: readonly ParsedService[]): PathProblem[] {
@@ -150,7 +153,7 @@ function findUnmetConditions(services: readonly ParsedService[]): PathProblem[] 
   });
 }
 
-/** Keys that have no effect without another. */
+/** Keys that have no effect without another key. */
 function findPointlessKeys(service: ParsedService): PathProblem[] {
   const { path, table } = service;
   const values: Readonly<Record<string, unknown>> = service.values;
@@ -167,13 +170,18 @@ function findPointlessKeys(service: ParsedService): PathProblem[] {
   });
 }
 
-/** False where a key is faulty: it may have been meant to restart the service. */
+/**
+ * True if the service is certainly never restarted. False if a key is invalid, because it may have been meant to
+ * restart the service.
+ */
 function isNeverRestarted(service: ParsedService): boolean {
   const { restart, on_unhealthy } = service.values;
   return restart === 'no' && on_unhealthy === 'none' && !hasKey(service, 'max_memory');
 }
 
-/** Elements of valid `depends_on`; `namePath` leads to the name of the service, which in a table is a key of its own. */
+/**
+ * Yields the valid elements of `depends_on`; `namePath` leads to the service name, which is a separate key in a table.
+ */
 function eachDependency(services: readonly ParsedService[]) {
   return services.flatMap(({ path: owner, table, values }) => {
     const seen = new Set<string>();
@@ -188,7 +196,7 @@ function eachDependency(services: readonly ParsedService[]) {
   });
 }
 
-/** Behaviour of a service without the capability, behind the name of its isolation. */
+/** Description of a service without the capability, for messages that begin with the name of the isolation. */
 const WITHOUT_CAPABILITY: Readonly<Partial<Record<keyof Capabilities, string>>> = {
   images: 'runs on the root of the host',
   ports: 'binds its own ports; nothing is forwarded to it',
@@ -211,7 +219,7 @@ function hasImages({ values }: ParsedService): boolean {
   return values.isolation === undefined || capabilitiesOf(values.isolation).images;
 }
 
-/** A root filesystem has one source, and only an image has a command of its own. */
+/** Problems of the root file system: it must have one source, and only an image brings a default command. */
 function findRootProblems(service: ParsedService): PathProblem[] {
   const { path } = service;
   const [image, rootfs, command] = ['image', 'rootfs', 'command'].map((key) => hasKey(service, key));
@@ -239,10 +247,10 @@ function findUnclearProbes({ values: { healthcheck } }: ParsedService): PathProb
     : others.map((key) => keyProblem([...healthcheck.path, key], `there is already a probe: ${first}`, 'one of them'));
 }
 
-/** Each replica needs a port of its own. */
+/** Checks that each replica has its own port. */
 function findMiscounts(service: ParsedService): PathProblem[] {
   const { table, values } = service;
-  // A faulty number of replicas is a problem already.
+  // An invalid number of replicas has already been reported.
   if (Object.hasOwn(table, 'replicas') && values.replicas === undefined) return [];
   const count = values.replicas ?? 1;
   return eachRange(service).flatMap(({ path, range }) => {

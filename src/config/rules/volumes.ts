@@ -1,4 +1,4 @@
-/** Rules on what services share: volumes and variables of their group, paths that overlap. */
+/** Rules for shared volumes and variables: references to those of a group, and overlapping paths. */
 
 import { didYouMean } from '../../lib/closest.ts';
 import { capabilitiesOf } from '../../protocol/isolation.ts';
@@ -13,11 +13,11 @@ import { findRepeatedNames, MAX_SUGGESTIONS } from './rules.ts';
 interface PathUse {
   readonly at: Path;
   readonly path: string;
-  /** Owner of the path, which alone may use it more than once: a group, or a service without one. */
+  /** Owner of the path, the only one that may use it more than once: a group, or a service without a group. */
   readonly owner: string;
 }
 
-/** Problems of volumes, and of the variables that services take from their groups. Pure. */
+/** Problems with volumes, and with variables that services take from their groups. Pure. */
 export function checkShares({ services, groups: tables }: ParsedConfig): PathProblem[] {
   const groups = indexGroups(tables);
   return [
@@ -32,11 +32,11 @@ export function checkShares({ services, groups: tables }: ParsedConfig): PathPro
   ];
 }
 
-/** Tables of a group that its services refer to. */
+/** Tables of a group that its services can refer to. */
 const KINDS = ['env', 'volume'] as const;
 type Kind = (typeof KINDS)[number];
 
-/** Names that a group shares; those of volumes with their paths. */
+/** Names that a group shares; for volumes with their paths. */
 type Shared = Readonly<Record<Kind, Map<string, string | undefined>>>;
 
 type Groups = ReadonlyMap<unknown, Shared>;
@@ -58,15 +58,21 @@ function indexGroups(groups: readonly ParsedGroup[]): Groups {
   return index;
 }
 
-/** True where a service can write the name. A table in its place, already a problem, has no prototype to be text by. */
+/**
+ * True if the name is a string, so that a service can refer to it. A table there is reported elsewhere; it has no
+ * prototype and cannot be converted to a string.
+ */
 function hasName({ name }: ParsedGroup['table']): boolean {
   return typeof name !== 'object';
 }
 
-/** Elements of `group_envs` and `group_volumes` must name what the service's own group has, variables once. */
+/**
+ * Checks that elements of `group_envs` and `group_volumes` refer to entries of the service's own group, to each
+ * variable once.
+ */
 function findUnknownReferences({ path, table, values }: ParsedService, groups: Groups, kind: Kind): PathProblem[] {
   const key = `group_${kind}s` as const;
-  // A group that does not exist is a problem already.
+  // A group that does not exist has already been reported.
   const known = groups.get(values.group)?.[kind];
   const seen = new Set<string>();
   const problems: PathProblem[] = [];
@@ -97,7 +103,7 @@ function describeUnknown(name: string, kind: Kind, group: string, groups: Groups
   return `the group ${quote(group)} has no ${reference}${didYouMean(name, candidates)}`;
 }
 
-/** Elements of `group_volumes` whose volume exists, with the volume of the service that each becomes. */
+/** Yields elements of `group_volumes` whose volume exists, each with the resulting volume of the service. */
 function eachMount({ path, values }: ParsedService, groups: Groups) {
   return (values.group_volumes ?? []).flatMap(({ name, mount }, index) => {
     const base = groups.get(values.group)?.volume.get(name);
@@ -123,7 +129,7 @@ function findRepeatedHostPaths({ path, values }: ParsedService): PathProblem[] {
   });
 }
 
-/** Volumes inside another one of the same guest: the order of mounts would decide which of them is seen. */
+/** Volumes inside another volume of the same guest: the order of mounts would decide which of them is visible. */
 function findGuestOverlaps(service: ParsedService, groups: Groups): PathProblem[] {
   const owner = '';
   const own = (service.values.volumes ?? []).map(({ guest }, index) => ({
@@ -133,7 +139,7 @@ function findGuestOverlaps(service: ParsedService, groups: Groups): PathProblem[
   }));
   const ownPaths = new Set(own.map(({ path }) => path));
   const taken = eachMount(service, groups).flatMap(({ at, volume }) =>
-    // A volume of the group gives way to an own one at the same place.
+    // The service's own volume overrides the group's at the same path.
     'problem' in volume || ownPaths.has(volume.guest) ? [] : [{ at, path: volume.guest, owner }],
   );
   return findOverlaps([...own, ...taken], () => true).map(({ inner, outer }) => {
@@ -142,7 +148,7 @@ function findGuestOverlaps(service: ParsedService, groups: Groups): PathProblem[
   });
 }
 
-/** Paths of the host that two groups share: through such a path one group could change what the other sees. */
+/** Host paths shared by two groups: through such a path one group could change what the other sees. */
 function findHostOverlaps(services: readonly ParsedService[], groups: readonly ParsedGroup[]): PathProblem[] {
   const uses: PathUse[] = groups.flatMap((group) =>
     (group.values.volume ?? []).flatMap(({ path, values }) =>
@@ -169,7 +175,10 @@ function ownerOf(group: string | null | undefined, path: Path): string {
   return typeof group === 'string' ? `group ${group}` : formatPath(path);
 }
 
-/** Uses whose path is that of an earlier use or below one. Not by all pairs, of which there may be billions. */
+/**
+ * Uses whose path equals or lies below the path of an earlier use. Avoids comparing all pairs, of which there may be
+ * billions.
+ */
 function findOverlaps(uses: readonly PathUse[], concerns: (inner: PathUse, outer: PathUse) => boolean) {
   const first = new Map<string, PathUse>();
   const overlaps: { inner: PathUse; outer: PathUse }[] = [];

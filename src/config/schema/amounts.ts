@@ -1,4 +1,4 @@
-/** Types of values that are amounts: numbers, sizes and durations. */
+/** Value types for amounts: numbers, sizes and durations. */
 import * as v from 'valibot';
 import {
   DAY_MS,
@@ -13,8 +13,8 @@ import {
 import { mustBe, type Problem, parsed, type Schema, scalar } from './values.ts';
 
 /**
- * Least memory of a guest, MiB. Measured with Debian 12's cloud kernel and a disk: of 8 boots each, 3 panicked for lack of
- * memory with 96 MiB, and none with 104, 112 or 120. The rest is a reserve for other kernels and devices.
+ * Minimum memory of a guest, MiB. Measured with Debian 12's cloud kernel and a disk, 8 boots each: with 96 MiB 3 guests
+ * panicked for lack of memory, with 104, 112 and 120 none did. The rest is a reserve for other kernels and devices.
  */
 const MIN_RAM_MIB = 112;
 
@@ -28,7 +28,7 @@ export function integerSchema(min: number, max: number) {
   return v.pipe(Integer, v.minValue(min, `must be at least ${min}`), v.maxValue(max, `must be at most ${max}`));
 }
 
-/** A whole number within limits; `noun` says of what: `a number of restarts,`. */
+/** Whole number within limits; `noun` says what is counted: `a number of restarts,`. */
 export function integer(min: number, max: number, noun = 'a number', suffix = '') {
   return scalar(integerSchema(min, max), `${noun} from ${min} to ${max}${suffix}`);
 }
@@ -47,7 +47,7 @@ export const Cpus = scalar(
   (context) => `an integer from 1 to ${context?.host.cpus ?? 'the number that the host has'}`,
 );
 
-/** Memory of a guest: MiB as a number, or a size with its unit, rounded down to whole MiB. */
+/** Memory of a guest: MiB as a number, or a size with a unit, rounded down to whole MiB. */
 export const Ram = scalar(
   ({ host }) =>
     v.pipe(
@@ -63,7 +63,10 @@ export const Ram = scalar(
   IN_MIB,
 );
 
-/** Null for anything but a size with a unit: in quotes a bare number is bytes to units.ts, but MiB to the user. */
+/**
+ * MiB of a size with a unit; null for anything else. A bare number in quotes would be bytes to units.ts but MiB to the
+ * user.
+ */
 function sizeMib(text: string): number | null {
   const bytes = /[a-z]\s*$/i.test(text) ? parseSize(text) : null;
   return bytes === null ? null : Math.floor(bytes / MIB);
@@ -79,12 +82,12 @@ function sizeSchema(minBytes: number, maxBytes: number) {
   );
 }
 
-/** Bytes as a number, or a size; becomes bytes. */
+/** Number of bytes, or a size with a unit; converted to bytes. */
 export function size(minBytes: number, maxBytes = Number.MAX_SAFE_INTEGER, example = '10MiB') {
   return scalar(sizeSchema(minBytes, maxBytes), sizeRange(example, minBytes, maxBytes), IN_BYTES);
 }
 
-/** As {@link size}, or a word for no limit; becomes bytes or null. */
+/** Like {@link size}, but also accepts a word for no limit; converted to bytes or null. */
 export function sizeOr(word: string, minBytes: number, example: string) {
   return scalar(
     orNull(word, sizeSchema(minBytes, Number.MAX_SAFE_INTEGER)),
@@ -103,18 +106,18 @@ function sizeRange(example: string, minBytes: number, maxBytes: number): string 
   return `a size such as "${example}", ${limits}`;
 }
 
-/** A size within the memory of the host; becomes bytes. */
+/** Size that does not exceed the memory of the host; converted to bytes. */
 export const HostMemory = scalar(
   ({ host }) => sizeSchema(MIB, host.ramMib * MIB),
   (context) => sizeRange('512MiB', MIB, context === null ? Number.MAX_SAFE_INTEGER : context.host.ramMib * MIB),
   IN_BYTES,
 );
 
-/** A file system and its journal need room of their own. */
+/** Minimum size: a file system and its journal need some space themselves. */
 const MIN_DISK_BYTES = 16 * MIB;
 const MAX_DISK_BYTES = 16 * 2 ** 40;
 
-/** A disk's size in MiB; null for `"none"`. */
+/** Size of a disk, converted to MiB; null for `"none"`. */
 export const Disk = scalar(
   orNull(
     'none',
@@ -124,11 +127,11 @@ export const Disk = scalar(
   { ...IN_MIB, nullWord: 'none' },
 );
 
-/** A word for null, or a value. */
+/** Accepts a word that means null, or a value. */
 function orNull<T>(word: string, schema: Schema<T>): Schema<T | null> {
   return v.union(
     [parsed(v.literal(word), () => null), schema],
-    // The message of the other schema: whoever writes another value does not mean the word.
+    // The message of the other schema, because a user who writes another value does not mean the word.
     (issue) => issue.issues?.at(-1)?.message ?? `is neither "${word}" nor a valid value`,
   ) as Schema<T | null>;
 }
@@ -142,14 +145,14 @@ function durationSchema(minMs: number, maxMs: number) {
   );
 }
 
-/** Seconds as a number, or a duration with its unit; becomes milliseconds. */
+/** Number of seconds, or a duration with a unit; converted to milliseconds. */
 export function duration(minMs: number, maxMs: number, example: string) {
   const limits =
     minMs === 0 ? `at most ${formatDuration(maxMs)}` : `from ${formatLimit(minMs)} to ${formatDuration(maxMs)}`;
   return scalar(durationSchema(minMs, maxMs), `seconds or a duration such as "${example}", ${limits}`, IN_MS);
 }
 
-/** A duration, or a word for one without end; becomes milliseconds or null. */
+/** Duration, or a word for an unlimited one; converted to milliseconds or null. */
 export function durationOr(word: string, minMs: number, maxMs: number, example: string) {
   return scalar(
     orNull(word, durationSchema(minMs, maxMs)),
@@ -158,7 +161,7 @@ export function durationOr(word: string, minMs: number, maxMs: number, example: 
   );
 }
 
-/** As `formatDuration`, which has no fractions of a second. */
+/** Like `formatDuration`, which does not support fractions of a second. */
 function formatLimit(limitMs: number): string {
   return limitMs < 1000 ? `${limitMs}ms` : formatDuration(limitMs);
 }

@@ -1,4 +1,4 @@
-/** The command of a service, as words: a string is split as a shell would split it, an array is taken as it is. */
+/** Command of a service as words: a string is split as a shell would split it, an array is taken unchanged. */
 import * as v from 'valibot';
 import { Argument, mustBe, orWholeNumber, Printable, type Problem, parsed, type Schema, scalar } from './values.ts';
 
@@ -15,10 +15,10 @@ export const Command = scalar<string[]>(
   },
 );
 
-/** A piece of a word: in single quotes, in double quotes, or bare; a backslash takes the meaning of the next character. */
+/** Part of a word: in single quotes, in double quotes, or bare; a backslash escapes the next character. */
 const PIECE = /'([^']*)'|"((?:\\.|[^"\\])*)"|\\(.)|([^\s'"\\]+)/sy;
 
-/** Words by the quoting rules of POSIX sh, 2.2; nothing is expanded. */
+/** Splits a text into words by the quoting rules of POSIX sh, section 2.2; nothing is expanded. */
 function splitWords(text: string): string[] | Problem {
   const words: string[] = [];
   let at = 0;

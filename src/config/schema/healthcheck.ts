@@ -1,4 +1,4 @@
-/** Types of the keys of `healthcheck` that name a kind of probe. */
+/** Value types of the `healthcheck` keys that select a kind of probe. */
 import * as v from 'valibot';
 import { MAX_PORT } from '../../protocol/input.ts';
 import { compilePattern } from '../../protocol/log-files/queries.ts';
@@ -30,10 +30,10 @@ const ExecArguments = v.pipe(
   }),
 );
 
-/** Not a union, whose single issue would hide those of the elements. */
+/** Command of a probe. Not a union, whose single issue would hide those of the elements. */
 const ExecCommand = v.lazy((input) => (typeof input === 'string' ? ShellLine : ExecArguments));
 
-/** A problem is told in the engine's words, without the pattern itself. */
+/** Parses a pattern. Reports a problem in the JavaScript engine's words, without repeating the pattern. */
 function parsePattern(pattern: string): Probe | Problem {
   try {
     compilePattern({ source: pattern, ignoreCase: false });

@@ -1,12 +1,15 @@
-/** The config as JSON Schema, for editors that complete keys and underline what is wrong while it is typed. */
+/** JSON Schema of the config, for editors that complete keys and underline mistakes. */
 import { type JsonSchema, toJsonSchema } from '@valibot/to-json-schema';
 import { DOCUMENT_KEYS } from '../keys.ts';
 import { type AnyKey, type KeyTable, type ParseContext, printScalar, type ValueType } from './types.ts';
 
-/** The schema is kept beside the config, which moves from host to host: the limits of this host would be wrong elsewhere. */
+/**
+ * Limits for the schema. It is stored beside the config, which may move to another host where the limits of this one
+ * would be wrong.
+ */
 const ANY_HOST: ParseContext = { folder: '/', host: { cpus: 1024, ramMib: 2 ** 24 }, lookup: () => undefined };
 
-/** The schema, draft 7, of a config in TOML, YAML or JSON. Rules between keys are not in it. Pure. */
+/** Schema (draft 7) of a config in TOML, YAML or JSON. It does not contain rules between keys. Pure. */
 export function configJsonSchema(): JsonSchema {
   return { $schema: 'http://json-schema.org/draft-07/schema#', title: 'monocore', ...tableSchema(DOCUMENT_KEYS) };
 }
@@ -43,7 +46,7 @@ function typeSchema(type: ValueType): JsonSchema {
       return { type: 'array', items: { anyOf: [{ type: 'string' }, tableSchema(type.keys)] } };
     case 'scalar': {
       if (type.json !== undefined) return type.json;
-      // Checks and transformations by code have no counterpart: the schema is looser there.
+      // Checks and transformations written in code cannot be expressed: the schema is more permissive there.
       const { $schema: _, ...converted } = toJsonSchema(type.schema(ANY_HOST), {
         typeMode: 'input',
         errorMode: 'ignore',

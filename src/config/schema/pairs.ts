@@ -1,4 +1,4 @@
-/** Names with a text each: an array of `"NAME=value"` as in monocore, or a table. Variables and secrets are such. */
+/** Named strings, such as variables and secrets: an array of `"NAME=value"` as in monocore, or a table. */
 import { resolve } from 'node:path';
 import type { JsonSchema } from '@valibot/to-json-schema';
 import * as v from 'valibot';
@@ -15,12 +15,12 @@ const PAIRS: JsonSchema = {
   ],
 };
 
-/** Names that valibot's records drop, so that they would not reach the daemon. */
+/** Names that valibot's records drop, so that they would never reach the daemon. */
 const LOST_NAMES: ReadonlySet<string> = new Set(['__proto__', 'prototype', 'constructor']);
 
 type PairCheck = (name: string, value: string) => string | null;
 
-/** Texts by name. Each faulty one is an issue of its own, at its index or key. */
+/** Strings by name. Each invalid one is a separate issue, at its index or key. */
 function pairs(check: PairCheck) {
   return v.pipe(
     v.custom<readonly unknown[] | Table>(
@@ -55,14 +55,16 @@ export const Variables = scalar(pairs(findVariableProblem), 'an array such as ["
   json: PAIRS,
 });
 
-/** The problem with a variable of the config or of an `env_file`, or null. Pure. */
+/** Problem with a variable of the config or of an `env_file`; null if there is none. Pure. */
 export function findVariableProblem(name: string, value: string): string | null {
   if (!VARIABLE_NAME.test(name)) return `${quote(name)} is not a valid variable name`;
   if (value.includes('\0')) return 'must not contain a NUL character';
   return findReferenceProblem(value);
 }
 
-/** References are resolved for a start; here they are parsed, so that a check reports a mistake, too. */
+/**
+ * Checks the references in a value, so that `config check` reports mistakes too; they are resolved only for a start.
+ */
 function findReferenceProblem(value: string): string | null {
   const reading = interpolate(value, () => '');
   if (reading.ok || reading.fault.type !== 'malformed') return null;
@@ -77,7 +79,7 @@ const SecretPairs = pairs((name, path) => {
   return /\p{Cc}/u.test(path) ? 'must not contain control characters' : null;
 });
 
-/** Files by the names of secrets; their paths become absolute. */
+/** Files by the names of their secrets; paths become absolute. */
 export const Secrets = scalar(
   ({ folder }) =>
     parsed(SecretPairs, (paths) =>

@@ -1,4 +1,4 @@
-/** The document as far as it is valid, with `[defaults]` applied to its services. The rules work on it. */
+/** The valid part of the document, with `[defaults]` applied to its services. The rules work on it. */
 import { capabilitiesOf, type Isolation } from '../../protocol/isolation.ts';
 import { DOCUMENT_KEYS, type DocumentValues, type ParsedGroup, type ParsedService, SERVICE_KEYS } from '../keys.ts';
 import type { Path, Table } from '../languages/document.ts';
@@ -8,14 +8,14 @@ import type { AnyKey, ParseContext, ParsedTable } from './types.ts';
 
 export interface ParsedConfig {
   readonly document: ParsedTable<DocumentValues>;
-  /** With the keys of `[defaults]` that each of them has. */
+  /** Services, including the keys that they inherit from `[defaults]`. */
   readonly services: readonly ParsedService[];
   readonly groups: readonly ParsedGroup[];
-  /** As {@link TableReader.written}. */
+  /** See {@link TableReader.written}. */
   readonly written: ReadonlyMap<string, Path>;
 }
 
-/** Reads every table of a document; problems of single keys come back in `problems`. */
+/** Reads every table of a document; problems of single keys are returned in `problems`. */
 export function readConfig(
   written: Table,
   context: ParseContext,
@@ -35,9 +35,9 @@ export function readConfig(
 }
 
 /**
- * A service with the defaults of keys that it does not have itself, faulty ones included. A default that could only be wrong
- * for it (a disk of a plain process, a limit of restarts where there are none) is left out, and so are variables, which are
- * merged one by one.
+ * Adds the defaults of keys that the service does not set itself, invalid ones included. A default that could only be
+ * wrong for the service (a disk for a plain process, a restart limit for a service that is not restarted) is left out.
+ * So are variables, which are merged one by one.
  */
 function inherit(service: ParsedService, defaults: ParsedTable<Record<string, unknown>>): ParsedService {
   const own: Readonly<Record<string, unknown>> = service.values;
@@ -51,7 +51,7 @@ function inherit(service: ParsedService, defaults: ParsedTable<Record<string, un
       (has('healthcheck') && effective('on_unhealthy') === 'restart') ||
       effective('max_memory') !== undefined,
   };
-  /** Two roots would be one too many. */
+  /** A root file system can have only one source. */
   const rivals: Readonly<Record<string, string>> = { rootfs: 'image', image: 'rootfs' };
   const inherited = Object.keys(defaults.table).filter((name) => {
     const { needs, onlyWith } = (SERVICE_KEYS as Readonly<Record<string, AnyKey>>)[name] ?? {};
@@ -76,7 +76,10 @@ function pick(values: Readonly<Record<string, unknown>>, names: readonly string[
   return Object.fromEntries(names.filter((name) => values[name] !== undefined).map((name) => [name, values[name]]));
 }
 
-/** Problems at the keys that the document has: of a key from `[defaults]` there, and once; of an alias by that. */
+/**
+ * Moves problems to the keys as written: a problem of an inherited key to `[defaults]`, once, and a problem of an
+ * aliased key to its alias.
+ */
 export function attributeToKeys(problems: readonly PathProblem[], { services, written }: ParsedConfig): PathProblem[] {
   const byIndex = new Map(services.map(({ path, inherited }) => [path[1], inherited]));
   const moved = new Set<string>();

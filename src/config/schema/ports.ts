@@ -1,4 +1,4 @@
-/** Ports of the host that lead to ports of the guest, one for each replica. */
+/** Host ports that are forwarded to guest ports, one for each replica. */
 import type { JsonSchema } from '@valibot/to-json-schema';
 import * as v from 'valibot';
 import { MAX_PORT } from '../../protocol/input.ts';
@@ -8,7 +8,7 @@ import { list, orWholeNumber, type Problem, parsed, type Schema, scalar, Text } 
 const EXPECTED =
   '"host:guest" such as "8080:80" or "5353:53/udp", or one port for both, from 1 to 65535; for replicas "8080-8083:80"';
 
-/** A port of the guest, and those of the host that lead to it: one for each replica. */
+/** Guest port, and the host ports that are forwarded to it: one for each replica. */
 export interface PortRange {
   readonly first: number;
   readonly count: number;
@@ -20,10 +20,10 @@ const Mapping = parsed(orWholeNumber(Text), parsePorts);
 
 const JSON_MAPPING: JsonSchema = { type: ['string', 'integer'] };
 
-/** `host:guest`, `first-last:guest`, or one port for both; `/udp` behind it, or `/tcp`, which is the default. */
+/** `host:guest`, `first-last:guest`, or one port for both, optionally followed by `/udp` or `/tcp` (the default). */
 export const PortMapping = scalar(Mapping, EXPECTED, { json: JSON_MAPPING });
 
-/** With `port`, as many as the jail of a VM relays: `MAX_LISTENERS` in `vm/qemu/jail/relay.h`. */
+/** Limit that includes `port`; matches what the jail of a VM relays: `MAX_LISTENERS` in `vm/qemu/jail/relay.h`. */
 const MAX_MAPPINGS = 255;
 
 const Mappings = v.pipe(list(Mapping), v.maxLength(MAX_MAPPINGS, `has more than ${MAX_MAPPINGS} ports`)) as Schema<
@@ -45,12 +45,12 @@ function parsePorts(text: string): PortRange | Problem {
   return { first, count: last - first + 1, guest, protocol: match?.[4] === 'udp' ? 'udp' : 'tcp' };
 }
 
-/** The port of a replica, counted from 0. */
+/** Port of a replica; replicas are counted from 0. */
 export function portOf({ first, guest, protocol }: PortRange, replica: number): Port {
   return { host: first + replica, guest, protocol };
 }
 
-/** Names of the services that a declaration stands for: its own, or `web-1`, `web-2` of `replicas = 2`. */
+/** Names of the services that a declaration creates: its own, or `web-1`, `web-2` for `replicas = 2`. */
 export function replicaNames({ name, replicas }: { readonly name: string; readonly replicas?: number | undefined }) {
   if (replicas === undefined) return [name];
   return Array.from({ length: replicas }, (_, index) => `${name}-${index + 1}`);

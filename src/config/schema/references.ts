@@ -1,15 +1,16 @@
 /**
- * References to variables in values of `envs`: `${NAME}` and `${NAME:-default}`, the forms of POSIX sh, 2.6.2. `$$` stands
- * for a `$`; any other `$` stands for itself. A default ends at the first `}`, has no `${` in it, and is taken literally.
+ * References to variables in values of `envs`: `${NAME}` and `${NAME:-default}`, the forms of POSIX sh, section 2.6.2.
+ * `$$` is a literal `$`, and so is any other `$`. A default ends at the first `}`, cannot contain `${`, and is taken
+ * literally.
  */
 
-/** A `$` with a meaning; a malformed `${` is alone in the last group. */
+/** `$` that needs interpretation; a malformed `${` is captured by the last group. */
 const REFERENCE = /\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)(?::-((?:(?!\$\{)[^}])*))?\}|(\{))/g;
 
 type VariableFault =
-  /** A reference in no form above; `at` is the position of its `$`, in UTF-16 units. */
+  /** Reference in none of the forms above; `at` is the position of its `$` in UTF-16 code units. */
   | { readonly type: 'malformed'; readonly at: number }
-  /** A variable without a default that is not set. */
+  /** Variable that is not set and has no default. */
   | { readonly type: 'unset'; readonly name: string };
 
 type Interpolation =
@@ -17,8 +18,8 @@ type Interpolation =
   | { readonly ok: false; readonly fault: VariableFault };
 
 /**
- * Replaces the references in `text`; inserted text is not resolved again. `lookup` returns undefined for a variable that is
- * not set. A default replaces an empty value, too. Pure.
+ * Replaces the references in `text`; inserted text is not resolved again. `lookup` returns undefined for a variable
+ * that is not set. A default also replaces an empty value. Pure.
  */
 export function interpolate(text: string, lookup: (name: string) => string | undefined): Interpolation {
   const faults: VariableFault[] = [];

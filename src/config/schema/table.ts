@@ -1,4 +1,4 @@
-/** Reading of a table of the document by its rows in `keys.ts`. */
+/** Reads a table of the document according to its rows in `keys.ts`. */
 import * as v from 'valibot';
 import { closest } from '../../lib/closest.ts';
 import { isTable, kindOf, type Path, type Table } from '../languages/document.ts';
@@ -14,10 +14,13 @@ import type {
   Values,
 } from './types.ts';
 
-/** Most tables of a kind: far more than a host can run. Without a limit the rules between tables could take minutes. */
+/**
+ * Maximum number of tables of a kind, far more than a host can run. Without a limit the rules between tables could take
+ * minutes.
+ */
 export const MAX_TABLES = 1000;
 
-/** Longer lists of keys are looked up rather than read in a message. */
+/** Maximum number of keys to list in a message; users would rather look up longer lists. */
 const MAX_LISTED_KEYS = 8;
 
 function unknownKey(known: readonly string[]): [message: string, expected: string | null] {
@@ -27,20 +30,23 @@ function unknownKey(known: readonly string[]): [message: string, expected: strin
 
 const EMPTY: Table = Object.freeze(Object.create(null));
 
-/** Values with defaults for faulty ones, so that rules still see the others; undefined where a required one is faulty. */
+/**
+ * Values with defaults in place of invalid ones, so that rules still see the others; undefined if a required one is
+ * invalid.
+ */
 function completed(keys: KeyTable, values: Readonly<Record<string, unknown>>) {
   const isComplete = Object.entries(keys).every(([name, { presence }]) => presence !== 'required' || name in values);
   const defaults = Object.entries(keys).map(([name, key]) => [name, key.default]);
   return isComplete ? { ...Object.fromEntries(defaults), ...values } : undefined;
 }
 
-/** Reads tables of a document and collects what is wrong in them. */
+/** Reads tables of a document and collects the problems in them. */
 export class TableReader {
   readonly problems: PathProblem[] = [];
-  /** Paths by the keys that the document has, of values that it has by an alias; the keys are paths as JSON. */
+  /** Paths as written in the document, for values given by an alias; keyed by the path as JSON. */
   readonly written = new Map<string, Path>();
   readonly #context: ParseContext;
-  /** Building a schema takes longer than using it, and a config may have a thousand tables of a kind. */
+  /** Cached schemas: building one takes longer than using it, and a config may have a thousand tables of a kind. */
   readonly #schemas = new Map<ScalarType<unknown>, v.GenericSchema>();
 
   constructor(context: ParseContext) {
@@ -48,8 +54,8 @@ export class TableReader {
   }
 
   /**
-   * Reads each key by itself rather than the table as a whole: one faulty key then leaves the others for the rules
-   * between keys, and all unknown keys are found where valibot's strictObject stops at the first.
+   * Validates each key separately rather than the table as a whole: an invalid key then leaves the others available for
+   * the rules between keys, and all unknown keys are found, whereas valibot's strictObject stops at the first.
    */
   table<K extends KeyTable>(keys: K, written: Table, path: Path): ParsedTable<Values<K>> {
     const table = this.#resolveAliases(keys, written, path);
@@ -73,7 +79,7 @@ export class TableReader {
     return undefined;
   }
 
-  /** The value of a key that is there; undefined where it is not valid. */
+  /** Value of a key that is present; undefined if it is not valid. */
   #value({ type }: AnyKey, input: unknown, path: Path): unknown {
     switch (type.kind) {
       case 'scalar':
@@ -114,7 +120,7 @@ export class TableReader {
     });
   }
 
-  /** Elements of an array, or undefined where one is faulty: rules between keys locate an element by its index. */
+  /** Elements of an array; undefined if one is invalid, because rules between keys locate an element by its index. */
   #entries(type: EntriesType<KeyTable>, elements: readonly unknown[], path: Path): unknown[] | undefined {
     const values = elements.map((element, index) => {
       const at = [...path, index];

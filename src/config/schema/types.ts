@@ -1,59 +1,59 @@
-/** Types of the table of keys, `keys.ts`, and of what is read by it. */
+/** Types for the table of keys, `keys.ts`, and for the values read with it. */
 import { availableParallelism, totalmem } from 'node:os';
 import type { JsonSchema } from '@valibot/to-json-schema';
 import type * as v from 'valibot';
 import type { Capabilities } from '../../protocol/isolation.ts';
 import type { Path, Table } from '../languages/document.ts';
 
-/** Upper limits of what a service may ask for. */
+/** Upper limits of what a service may request. */
 export interface HostLimits {
   readonly cpus: number;
   readonly ramMib: number;
 }
 
-/** The limits of this host, asked anew at each call. */
+/** Limits of this host, determined at each call. */
 export function hostLimits(): HostLimits {
   return { cpus: availableParallelism(), ramMib: Math.floor(totalmem() / 2 ** 20) };
 }
 
-/** Circumstances that the meaning of a config depends on, besides its text. */
+/** Context that the meaning of a config depends on, besides its text. */
 export interface ParseContext {
-  /** Folder of the config, absolute: relative paths in it start there. */
+  /** Absolute folder of the config, the base of relative paths in it. */
   readonly folder: string;
   readonly host: HostLimits;
-  /** Values of variables, for references in names of images. */
+  /** Looks up variables, for references in image names. */
   readonly lookup: (name: string) => string | undefined;
 }
 
-/** Value that valibot checks as a whole. */
+/** Value that valibot validates as a whole. */
 export interface ScalarType<T> {
   readonly kind: 'scalar';
   readonly schema: (context: ParseContext) => v.GenericSchema<unknown, T>;
-  /** Description of a valid value, as a problem tells it; with null for any host. */
+  /** Description of a valid value for messages; null asks for one that fits any host. */
   readonly expected: (context: ParseContext | null) => string;
-  /** The config's form of the value that the protocol has; without it they are the same. */
+  /** Converts the protocol's value back to the form in the config; not needed if they are the same. */
   readonly print?: (stored: never) => unknown;
-  /** The config's word for null in the protocol; without it the key is left out. */
+  /** Word in the config that means null in the protocol; without it the key is omitted. */
   readonly nullWord?: string;
-  /** Unit of the value in the protocol, where the name of its field ends with it. */
+  /** Unit of the value in the protocol, if the name of its field ends with it. */
   readonly unit?: 'bytes' | 'mib' | 'ms';
-  /** JSON Schema where valibot's schema has no words for the input. */
+  /** JSON Schema, where valibot's schema cannot describe the input. */
   readonly json?: JsonSchema;
 }
 
 export interface TableType<K extends KeyTable, Kind = 'table'> {
   readonly kind: Kind;
-  /** `[service.log]`; `[[service]]` of an array of tables. */
+  /** `[service.log]`, or `[[service]]` for an array of tables. */
   readonly header: string;
   readonly keys: K;
 }
 
 export type TablesType<K extends KeyTable> = TableType<K, 'tables'>;
 
-/** Array whose elements are tables, or strings as a short form of them. */
+/** Array whose elements are tables, or strings as a short form of tables. */
 export interface EntriesType<K extends KeyTable> extends TableType<K, 'entries'> {
   readonly expected: string;
-  /** The values of an element that is a string, or the problem with it. */
+  /** Expands an element that is a string; returns its values or the problem with it. */
   readonly expand: (text: string) => Values<K> | { readonly problem: string };
 }
 
@@ -68,47 +68,47 @@ export type Change = 'restart' | 'live' | 'services';
 
 interface KeyOptions<Field> {
   /**
-   * Field of the protocol that has the value, `restart.when` for one in an object; when nothing is said, the key's own name
-   * and the unit of its value, `max_age_ms`. Null for a key that is merged into others.
+   * Protocol field that holds the value, `restart.when` for a nested one; by default the name of the key followed by
+   * the unit of its value, `max_age_ms`. Null for a key that is merged into others.
    */
   readonly field?: Field;
-  /** May stand in `[defaults]`. */
+  /** Set if the key is allowed in `[defaults]`. */
   readonly inherited?: true;
-  /** Another name of a scalar key. */
+  /** Alternative name of a scalar key. */
   readonly alias?: string;
-  /** Names in other tools, for suggestions. */
+  /** Names used by other tools, for suggestions. */
   readonly otherNames?: readonly string[];
-  /** Capability that the isolation must have; without it the key is refused. */
+  /** Capability that the isolation must have; otherwise the key is rejected. */
   readonly needs?: keyof Capabilities;
-  /** Condition without which it has no effect: a key that restarts the service, or a health check. */
+  /** Condition without which the key has no effect: a key that restarts the service, or a health check. */
   readonly onlyWith?: 'restarts' | 'healthcheck';
-  /** Effect of a change; `restart` when nothing is said. */
+  /** Effect of a change; `restart` by default. */
   readonly change?: Change;
-  /** Meaning of the key left out, where it has no default value: `no limit`. */
+  /** Meaning of leaving the key out, if it has no default value: `no limit`. */
   readonly unset?: string;
   /**
-   * Description of a difference in a plan; by default both values. `hidden`: neither value, for they may contain
-   * passwords. Otherwise the names of the entries that differ: keys of an object, or a field of each element.
+   * Description of a difference in a plan; by default both values. `hidden` shows neither value, because they may
+   * contain passwords. Otherwise, the names of the entries that differ: keys of an object, or a field of each element.
    */
   readonly difference?: 'hidden' | { readonly noun: string; readonly by?: string };
 }
 
 export interface Key<T extends ValueType, Presence, Field = string | null> extends KeyOptions<Field> {
-  /** Description for the manual: a noun phrase on one line, without full stop. */
+  /** Description for the manual: a noun phrase on one line, without a full stop. */
   readonly summary: string;
   readonly type: T;
   readonly presence: Presence;
-  /** Value of a scalar key that is left out, as the schema gives it. */
+  /** Default value of a scalar key, as the schema returns it. */
   readonly default?: unknown;
 }
 
 type Presence = 'required' | 'optional' | 'default';
 export type AnyKey = Key<ValueType, Presence>;
 
-/** Rows of a table of the config, by the names of its keys. */
+/** Rows for a table of the config, by key name. */
 export type KeyTable = Readonly<Record<string, AnyKey>>;
 
-/** As {@link KeyTable}, for a table whose values become fields of a `Stored`. */
+/** A {@link KeyTable} whose values become fields of a `Stored`. */
 export type KeyTableOf<Stored> = Readonly<Record<string, Key<ValueType, Presence, FieldPath<Stored> | null>>>;
 
 type FieldPath<Stored> = {
@@ -130,23 +130,23 @@ type Output<T> =
           ? readonly Values<K>[]
           : never;
 
-/** Values of the keys of a table once each is valid. */
+/** Values of a table's keys when all are valid. */
 export type Values<K extends KeyTable> = {
   readonly [Name in keyof K]: Output<K[Name]['type']> | (K[Name]['presence'] extends 'optional' ? undefined : never);
 };
 
-/** Table of the config as it was read. */
+/** Table of the config after parsing. */
 export interface ParsedTable<V> {
   readonly path: Path;
-  /** As written, faulty keys included; aliases have become the keys that they stand for. */
+  /** The table as written, invalid keys included; aliases are replaced by the keys that they stand for. */
   readonly table: Table;
-  /** The keys that are valid; all of them, defaults included, when there is no problem. */
+  /** Valid keys; if there is no problem, all of them, defaults included. */
   readonly values: Partial<V>;
-  /** Keys that a service has from `[defaults]`, faulty ones included. */
+  /** Keys that a service inherits from `[defaults]`, invalid ones included. */
   readonly inherited?: ReadonlySet<string>;
 }
 
-/** True when a table has a key, valid or not: written in it, or inherited from `[defaults]`. */
+/** True if a table has a key, valid or not: written in it or inherited from `[defaults]`. */
 export function hasKey({ table, inherited }: ParsedTable<unknown>, key: string): boolean {
   return Object.hasOwn(table, key) || inherited?.has(key) === true;
 }
@@ -163,10 +163,10 @@ function row<P extends Presence, Type extends ValueType = ValueType>(presence: P
 
 export const required = row('required');
 export const optional = row('optional');
-/** A table or an array. Of a table that is left out, each key has its default; an array is empty then. */
+/** Table or array of tables. If it is left out, each key of a table has its default, and an array is empty. */
 export const nested = row<'default', Exclude<ValueType, ScalarType<unknown>>>('default');
 
-/** A scalar key that has a value when it is left out. */
+/** Scalar key with a default value. */
 export function defaulted<V, const F extends Field = never>(
   summary: string,
   type: ScalarType<V>,
@@ -176,7 +176,7 @@ export function defaulted<V, const F extends Field = never>(
   return { ...options, summary, type, presence: 'default', default: value };
 }
 
-/** Keys of a table that fill fields of the protocol, with these fields. */
+/** Keys of a table that fill protocol fields, with those fields. */
 export function storedKeys(keys: KeyTable): readonly (readonly [name: string, key: AnyKey, field: string])[] {
   return Object.entries(keys).flatMap(([name, key]) => {
     const unit = key.type.kind === 'scalar' ? key.type.unit : undefined;
@@ -185,14 +185,14 @@ export function storedKeys(keys: KeyTable): readonly (readonly [name: string, ke
   });
 }
 
-/** The value of a field in an object of the protocol. */
+/** Value of a field in a protocol object. */
 export function storedValue(stored: object, field: string): unknown {
   return field
     .split('.')
     .reduce<unknown>((value, name) => (value as Record<string, unknown> | null)?.[name] ?? null, stored);
 }
 
-/** A value of the protocol as a config has it; null where the key is left out. */
+/** Protocol value in the form of a config; null if the key should be omitted. */
 export function printScalar({ print, nullWord }: ScalarType<unknown>, stored: unknown): unknown {
   if (stored === null) return nullWord ?? null;
   return print === undefined ? stored : print(stored as never);

@@ -1,4 +1,4 @@
-/** Types of values. Messages tell what is wrong with a value; `expected` describes a valid one. */
+/** General value types. Messages say what is wrong with a value; `expected` describes a valid one. */
 import { resolve } from 'node:path';
 import type { JsonSchema } from '@valibot/to-json-schema';
 import * as v from 'valibot';
@@ -21,7 +21,7 @@ import type { ParseContext, ScalarType } from './types.ts';
 
 export type Schema<T> = v.GenericSchema<unknown, T>;
 
-/** A type of values, from a schema and a description of valid ones, either of which may depend on the context. */
+/** Makes a value type from a schema and a description of valid values, both of which may depend on the context. */
 export function scalar<T>(
   schema: Schema<T> | ((context: ParseContext) => Schema<T>),
   expected: string | ((context: ParseContext | null) => string),
@@ -39,7 +39,7 @@ export interface Problem {
   readonly problem: string;
 }
 
-/** A schema and a last step by code, which returns a value or the problem with it. */
+/** Schema followed by a conversion in code, which returns a value or the problem with it. */
 export function parsed<I, O>(schema: Schema<I>, parse: (input: I) => O | Problem): Schema<O> {
   return v.pipe(
     schema,
@@ -63,16 +63,19 @@ export function mustBe(wanted: string): (issue: v.BaseIssue<unknown>) => string 
 export const Text = v.string(mustBe('a string'));
 export const Flag = v.boolean(mustBe('a boolean'));
 
-/** A string that an argument vector can carry. */
+/** String that can be passed as a program argument. */
 export const Argument = v.pipe(Text, noNulRule);
 
-/** A string that can be shown on one line. */
+/** String that can be shown on one line. */
 export const Printable = v.pipe(Text, v.regex(/\S/, 'must not be empty'), noControlsRule);
 
 export const Name = v.pipe(Text, nameRule);
 export const ServiceName = v.pipe(Name, reservedNameRule);
 
-/** A whole number counts as the string that it looks like; `1.10` and `1e3` would not come back as they were written. */
+/**
+ * Accepts a whole number as the string that it looks like. Others are rejected: `1.10` and `1e3` would not come back as
+ * they were written.
+ */
 export function orWholeNumber<T>(schema: Schema<T>): Schema<T> {
   const toText = (input: unknown) => (Number.isSafeInteger(input) || typeof input === 'bigint' ? String(input) : input);
   return v.pipe(v.unknown(), v.transform(toText), schema) as Schema<T>;
@@ -86,14 +89,14 @@ export const Arguments = scalar(list(orWholeNumber(Argument)), 'an array of stri
   json: { type: 'array', items: { type: ['string', 'integer'] } },
 });
 
-/** A path of the host, relative to the config; becomes absolute. */
+/** Path on the host, relative to the config; becomes absolute. */
 export function hostPath({ folder }: ParseContext): Schema<string> {
   return parsed(Printable, (path) => resolve(folder, path));
 }
 
 export const TEXT_OR_TEXTS: JsonSchema = { anyOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' } }] };
 
-/** A path of the host or several; they become absolute. */
+/** Path on the host, or several; they become absolute. */
 export const HostPaths = scalar(
   (context) => {
     const path = hostPath(context);
@@ -105,7 +108,9 @@ export const HostPaths = scalar(
   { json: TEXT_OR_TEXTS },
 );
 
-/** A path without `.`, `..` and redundant slashes. Unlike in path.normalize(), a `..` above the root is a problem. */
+/**
+ * Removes `.`, `..` and redundant slashes from a path. Unlike in path.normalize(), a `..` above the root is a problem.
+ */
 export function normalizePath(path: string): string | Problem {
   if (!path.startsWith('/')) return { problem: 'must be absolute' };
   if (Buffer.byteLength(path) > MAX_PATH_BYTES) return { problem: `is longer than ${MAX_PATH_BYTES} bytes` };
@@ -119,8 +124,8 @@ export function normalizePath(path: string): string | Problem {
 }
 
 /**
- * A path of the host that is absolute, or begins with `./` or `../` and is relative to the config: in docker compose a bare
- * name is that of a volume.
+ * Resolves a host path that is absolute, or that begins with `./` or `../` and is relative to the config. A bare name
+ * is rejected, because it names a volume in docker compose.
  */
 export function placeOnHost(path: string, { folder }: ParseContext): string | Problem {
   if (/^\.\.?(\/|$)/.test(path)) return resolve(folder, path);
@@ -128,7 +133,7 @@ export function placeOnHost(path: string, { folder }: ParseContext): string | Pr
   return path.startsWith('/') ? normal : { problem: 'must be absolute, or begin with "./"' };
 }
 
-/** The normalised path and all its parents up to the root: `/a/b`, `/a`, `/`. */
+/** Yields the normalised path and all its parents up to the root: `/a/b`, `/a`, `/`. */
 export function* upwards(path: string): Generator<string> {
   let current = path;
   while (current !== '/') {
@@ -138,19 +143,22 @@ export function* upwards(path: string): Generator<string> {
   yield current;
 }
 
-/** True when the first normalised path is the second one or below it, by segments: `/database` is not below `/data`. */
+/**
+ * True if the first normalised path equals the second or lies below it; whole path segments count: `/database` is not
+ * below `/data`.
+ */
 export function isWithin(path: string, folder: string): boolean {
   return folder === '/' || path === folder || path.startsWith(`${folder}/`);
 }
 
-/** An absolute path, of the guest or the host; becomes normalised. */
+/** Absolute path in the guest or on the host; becomes normalised. */
 export const AbsolutePath = parsed(Printable, normalizePath);
 
 export function choice<const Words extends readonly string[]>(words: Words, message: string) {
   return scalar(v.picklist(words, suggesting(words, message)), wordList(words));
 }
 
-/** The message on a word that is not one of `words`, with the one that was probably meant. */
+/** Message for a word that is not one of `words`, with a suggestion for a likely misspelling. */
 function suggesting(words: readonly string[], message: string) {
   return ({ input }: { input: unknown }) => (typeof input === 'string' ? message + didYouMean(input, words) : message);
 }
@@ -166,7 +174,7 @@ export const ImageName = scalar(
   'the name of an image such as "alpine:3.20"',
 );
 
-/** The name with its references resolved. */
+/** Checks the name of an image and resolves its references. */
 function checkImageName(written: string, lookup: ParseContext['lookup']): string | Problem {
   const resolved = interpolate(written, lookup);
   if (!resolved.ok) {
@@ -184,7 +192,10 @@ function checkImageName(written: string, lookup: ParseContext['lookup']): string
   }
 }
 
-/** Registries, `host` or `host:port` as the names of images begin, each once; they become lower case. */
+/**
+ * Registries, written as `host` or `host:port` like at the start of image names; duplicates are removed and letters
+ * become lower case.
+ */
 export const Registries = scalar(
   parsed(list(v.pipe(Printable, v.toLowerCase(), v.check(isRegistry, 'is not a registry'))), (registries) => [
     ...new Set(registries),
@@ -200,7 +211,7 @@ function isRegistry(host: string): boolean {
   }
 }
 
-/** `"TERM"` or `"SIGTERM"`, in any case. */
+/** `"TERM"` or `"SIGTERM"`, in upper or lower case. */
 export const StopSignal = scalar(
   v.pipe(
     Text,

@@ -1,4 +1,4 @@
-/** Volumes of a service's own, and those that it takes from its group. */
+/** Volumes that a service declares itself, and those that it takes from its group. */
 import { findPlaceFault, type Volume } from '../../protocol/service.ts';
 import type { ParseContext } from './types.ts';
 import {
@@ -13,10 +13,10 @@ import {
   scalar,
 } from './values.ts';
 
-/** `host[:guest][:ro]` as written, split. */
+/** Parts of `host[:guest][:ro]`. */
 export interface Mount {
   readonly host: string;
-  /** Normalised; null where only the host's path is given. */
+  /** Normalised path in the guest; null if only the host path is given. */
   readonly guest: string | null;
   readonly read_only: boolean;
 }
@@ -46,13 +46,13 @@ export const Volumes = scalar(
   },
 );
 
-/** The path of a group's volume. */
+/** Host path of a group's volume. */
 export const HostPlace = scalar(
   (context) => parsed(Printable, (path) => placeOnHost(path, context)),
   'the path of a file or directory of the host, absolute or beginning with "./"',
 );
 
-/** A part of a group's volume, and its place in the guest. */
+/** Mount of a group's volume, or of a folder in it, at a path in the guest. */
 export const GroupMount = scalar(
   MountText,
   '"part:/guest" or "part:/guest:ro"; the part is a path in the volume, or "." for all of it',
@@ -69,13 +69,13 @@ function parseMount(text: string): Mount | Problem {
   return { host, guest, read_only: mode === 'ro' };
 }
 
-/** The whole volume, from a string in `group_volumes`; or the problem with it. */
+/** Expands a string in `group_volumes` to a mount of the whole volume; returns the problem if it is invalid. */
 export function expandGroupVolume(text: string): { readonly name: string; readonly mount: Mount } | Problem {
   const mount = parseMount(text);
   return isProblem(mount) ? mount : { name: mount.host, mount: { ...mount, host: '.' } };
 }
 
-/** The volume that a service gets of a group's, or the problem with it. Pure. */
+/** Volume of the service that results from a group's volume, or the problem with it. Pure. */
 export function toVolume(base: string, mount: Mount | undefined): Volume | Problem {
   const { host: part, guest: written, read_only } = mount ?? { host: '.', guest: null, read_only: false };
   const host = normalizePath(part.startsWith('/') ? part : `${base}/${part}`);
