@@ -1,4 +1,4 @@
-/** Answers of the main thread to the api worker. */
+/** Main thread's side of the API: answers the calls of the api worker. */
 import { followRequest, type Images } from '../images/image-jobs.ts';
 import { isoTime } from '../lib/clock.ts';
 import { packageVersion } from '../lib/package-info.ts';
@@ -8,7 +8,7 @@ import type { DaemonSettings, ThreadStatus } from '../protocol/http.ts';
 import { describeHostLimits } from '../vm/host/limits/host-limits.ts';
 import type { ShutdownRequest } from './shutdown.ts';
 
-/** Makes the object that the daemon exposes on a port of the api worker. */
+/** Creates the object that the daemon exposes to the api worker. */
 export function createControlApi(
   { home, settings }: { readonly home: string; readonly settings: DaemonSettings },
   orchestrator: Orchestrator,

@@ -1,9 +1,9 @@
 /**
- * Log of the daemon: pino through pino-roll in a thread of its own, so that the main thread never waits for the disk. The
- * files are NDJSON with the names `<file>.<number>.log`.
+ * Log of the daemon: pino with pino-roll on a separate thread, so that the main thread never waits for the disk. The
+ * files are NDJSON, named `<file>.<number>.log`.
  *
- * pino-roll starts with the highest number at the end of any file name in the folder, so numbers may leap; they never fall.
- * It rolls between two chunks, not two lines: a line may begin in one file and end in the next.
+ * pino-roll starts with the highest number at the end of any file name in the folder, so numbers may skip but never
+ * decrease. It rotates between chunks, not lines: a line may begin in one file and end in the next.
  */
 import { closeSync, constants, mkdirSync, openSync, writeSync } from 'node:fs';
 import { access, mkdir, realpath } from 'node:fs/promises';
@@ -16,16 +16,19 @@ import { listDescriptors } from '../lib/proc.ts';
 const MAX_FILE_SIZE = '10m';
 const KEPT_FILES = 5;
 
-/** Limit of the backlog beyond the 4 MiB that both threads share; further lines are lost. */
+/** Limit of the backlog beyond the 4 MiB buffer shared with the log thread; further lines are lost. */
 const MAX_BACKLOG_BYTES = 16 * 2 ** 20;
 
-/** Shortest time between a failure (disk full, folder gone) and the next attempt to open the files, at a new line. */
+/**
+ * Minimum time between a failure (disk full, folder gone) and the next attempt to open the files, which the next line
+ * triggers.
+ */
 const REOPEN_DELAY_MS = 10_000;
 
 const STDERR_FD = 2;
 
 export interface DaemonLogOptions {
-  /** Absolute path without number and extension, see `HomePaths.daemonLog`. Its folder is made if missing. */
+  /** Absolute path without number and extension, see `HomePaths.daemonLog`. Its folder is created if missing. */
   readonly file: string;
   readonly level: pino.LevelWithSilent;
   /** {@link REOPEN_DELAY_MS} by default. */
@@ -34,25 +37,25 @@ export interface DaemonLogOptions {
 
 /** An open log. Main thread only. */
 export interface DaemonLog {
-  /** Never throws, even on a full disk; a later line counts the lines that were lost. */
+  /** Logger that never throws, even on a full disk; a later line reports how many lines were lost. */
   readonly logger: pino.Logger;
   /** Resolves once every line is in the files. Later lines are dropped. */
   close(): Promise<void>;
   /**
-   * Logs `error` and closes the log, synchronously: when this returns, all lines are in the files, and the process may end
-   * in any way. Blocks for 10 s at most. If the log is broken, the line goes to stderr.
+   * Logs `error` and closes the log synchronously: when this returns, all lines are in the files and the process may
+   * end in any way. Blocks for at most 10 s. If the log is broken, writes the line to stderr.
    */
   fatal(error: unknown): void;
 }
 
-/** pino's side of the thread, with members that thread-stream has but does not declare. */
+/** pino's handle of the thread, with members that thread-stream has but does not declare. */
 type Transport = ReturnType<typeof pino.transport> & {
   readonly destroyed: boolean;
   readonly writableNeedDrain: boolean;
   ref(): void;
 };
 
-/** Opens the log. @throws MonocoreError `HomeUnusable` when its folder cannot be made or written */
+/** Opens the log. @throws MonocoreError `HomeUnusable` if its folder cannot be created or written */
 export async function openDaemonLog({ file, level, reopenDelayMs }: DaemonLogOptions): Promise<DaemonLog> {
   const sink = new RollingSink(await prepareFolder(file), reopenDelayMs ?? REOPEN_DELAY_MS, (lostLines) =>
     logger.warn({ lost_lines: lostLines }, 'lines of this log were lost'),
@@ -70,7 +73,7 @@ export async function openDaemonLog({ file, level, reopenDelayMs }: DaemonLogOpt
   };
 }
 
-/** Makes the folder of `file`, and resolves its symbolic links. */
+/** Creates the folder of `file` and resolves its symbolic links. */
 async function prepareFolder(file: string): Promise<string> {
   const dir = dirname(file);
   try {
@@ -82,12 +85,12 @@ async function prepareFolder(file: string): Promise<string> {
   }
 }
 
-/** Destination of pino: a transport that is replaced when it breaks, which it does at the first write that fails. */
+/** Destination for pino: a transport that is replaced when it breaks, which happens at the first failed write. */
 class RollingSink implements pino.DestinationStream {
   readonly #file: string;
   readonly #reopenDelayMs: number;
   readonly #onLoss: (lines: number) => void;
-  /** In use, or being opened. */
+  /** Transport in use or being opened. */
   #transport: Transport | null = null;
   #state: 'opening' | 'open' | 'broken' | 'closed' = 'opening';
   #brokenAtMs = 0;
@@ -101,7 +104,7 @@ class RollingSink implements pino.DestinationStream {
     this.#onLoss = onLoss;
   }
 
-  /** Resolves when lines are accepted. The file may not be open yet: a failure to open it shows later. */
+  /** Resolves when lines are accepted. The file may not be open yet: a failure to open it is reported later. */
   async open(): Promise<void> {
     const transport = startTransport(this.#file);
     this.#transport = transport;
@@ -128,7 +131,7 @@ class RollingSink implements pino.DestinationStream {
       this.open().catch(() => {}); // The state is `broken` again.
     }
     const transport = this.#transport;
-    // The backlog is gone once the thread has taken all of it, even if the next write finds the shared buffer full again.
+    // The thread has accepted the whole backlog, even if the next write finds the shared buffer full again.
     if (!transport?.writableNeedDrain) this.#backlogBytes = 0;
     const isFull = this.#backlogBytes > MAX_BACKLOG_BYTES;
     if (this.#state !== 'open' || !transport || transport.destroyed || isFull) {
@@ -162,7 +165,7 @@ class RollingSink implements pino.DestinationStream {
       transport?.end();
       isWritten = transport !== null && !transport.destroyed;
     } catch {
-      // The thread has failed already, or hangs.
+      // The thread has already failed, or it hangs.
     }
     if (!isWritten) writeSync(STDERR_FD, this.#lastLine);
   }
@@ -175,7 +178,10 @@ class RollingSink implements pino.DestinationStream {
   }
 }
 
-/** Names the folder by a descriptor, which its thread shares: pino-roll refuses a path with characters such as `:`. */
+/**
+ * Starts the thread. Refers to the folder by a descriptor, which the thread shares, because pino-roll rejects paths
+ * with characters such as `:`.
+ */
 function startTransport(path: string): Transport {
   mkdirSync(dirname(path), { recursive: true });
   const folderFd = openSync(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
@@ -183,15 +189,15 @@ function startTransport(path: string): Transport {
   const transport = pino.transport({
     target: createRequire(import.meta.url).resolve('pino-roll'),
     options: { file, size: MAX_FILE_SIZE, limit: { count: KEPT_FILES, removeOtherLogFiles: true } },
-    // The flags of this process, such as a loader, would cost time and do nothing here.
+    // Options of this process, such as a loader, would only cost time.
     worker: { execArgv: [] },
   }) as Transport;
   return transport.once('close', () => closeSync(folderFd));
 }
 
 /**
- * Closes files that a killed thread left open. thread-stream starts it with `trackUnmanagedFds: false`, so Node does not
- * close them, and each failure would leave a file open forever.
+ * Closes files that a killed thread left open. thread-stream starts the thread with `trackUnmanagedFds: false`, so Node
+ * does not close them, and each failure would leak an open file.
  */
 function closeFiles(file: string): void {
   for (const { fd, target } of listDescriptors('self')) {

@@ -1,8 +1,8 @@
 /**
- * Composition root: `Runtime` builds the parts of a home and ends them in order, `runDaemon` serves them until it is told to
- * shut down. The library uses a `Runtime` without the daemon.
+ * Composition root: `Runtime` builds the parts of a home and closes them in order; `runDaemon` serves them until a
+ * shutdown is requested. The library uses a `Runtime` without the daemon.
  *
- * Long because the parts are put together here and nowhere else.
+ * Long because all parts are put together here.
  */
 import { availableParallelism, freemem } from 'node:os';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
@@ -44,26 +44,26 @@ import { raiseSessionPriority } from './session-priority.ts';
 import { listenForShutdown, type ShutdownRequest } from './shutdown.ts';
 import { type Crashable, crashByName, type TestHooks } from './test-hooks.ts';
 
-/** Lines that explain a failed start. */
+/** Number of output lines that explain a failed start. */
 const LAST_LINES = 10;
 
 export interface RuntimeOptions {
-  /** Home folder; `MONOCORE_HOME` or `~/.monocore` by default. Made if missing. */
+  /** Home folder; `MONOCORE_HOME` or `~/.monocore` by default. Created if missing. */
   readonly home?: string;
-  /** Gets messages for people; they are dropped by default. */
+  /** Receives messages for people; by default they are dropped. */
   readonly report?: Report;
-  /** Threads that share the log streams; 1 by default. */
+  /** Number of threads that share the log streams; 1 by default. */
   readonly logWorkers?: number;
-  /** Back ends of the services; QEMU and plain processes by default. */
+  /** Back ends for services; QEMU and plain processes by default. */
   readonly backends?: BackendRegistry;
   readonly hooks?: TestHooks;
 }
 
-/** The parts of an open home. Main thread. */
+/** Parts of an open home. Main thread. */
 export class Runtime implements OrchestratorContext {
   readonly clock = systemClock;
   readonly random = Math.random;
-  /** Free memory is MemAvailable of proc_meminfo(5), which libuv reads. */
+  /** Free memory is MemAvailable from proc_meminfo(5), as libuv reports it. */
   readonly bootSlots = new StartSlots({ slots: availableParallelism(), freeBytes: freemem });
   readonly paths: HomePaths;
   readonly report: Report;
@@ -78,11 +78,11 @@ export class Runtime implements OrchestratorContext {
   readonly imageStore: Images;
   readonly images: ServiceImages;
   readonly backends: OrchestratorContext['backends'];
-  /** Saved states of an earlier runtime, for `Orchestrator.open`. */
+  /** Saved states left by an earlier runtime, for `Orchestrator.open`. */
   ended: readonly SavedState[] = [];
   left: readonly SavedState[] = [];
   lost: readonly LostService[] = [];
-  /** Called when the log worker that serves readers was started again. */
+  /** Called after a restart of the log worker that serves readers. */
   onLogsRestarted: () => void = () => {};
   readonly #closing = new AbortController();
   readonly closing: AbortSignal = this.#closing.signal;
@@ -116,9 +116,9 @@ export class Runtime implements OrchestratorContext {
   }
 
   /**
-   * Makes the home, takes its lock and starts the threads.
+   * Creates the home if necessary, locks it and starts the threads.
    *
-   * @throws MonocoreError `HomeUnusable`, `DaemonRunning` when another process has the home, `ThreadDied`
+   * @throws MonocoreError `HomeUnusable`, `DaemonRunning` if another process has locked the home, `ThreadDied`
    */
   static async open(options: RuntimeOptions = {}): Promise<Runtime> {
     const paths = new HomePaths(resolveHome(options.home));
@@ -172,7 +172,7 @@ export class Runtime implements OrchestratorContext {
     return this.logs.removeLogs(service);
   }
 
-  /** Ends the threads, in the order in which they get their input, and unlocks the home. VMs run on. */
+  /** Ends the threads, each before those that it feeds, and unlocks the home. VMs keep running. */
   async close(): Promise<void> {
     this.#closing.abort();
     await this.metrics.thread.stop();
@@ -194,7 +194,10 @@ export interface DaemonOptions extends Pick<RuntimeOptions, 'backends' | 'hooks'
   readonly settings: DaemonSettings;
 }
 
-/** Puts together what only the daemon has: the orchestrator of all services, the api thread, the service manager. */
+/**
+ * Assembles the parts that only the daemon has: the orchestrator of all services, the api thread and the link to a
+ * service manager.
+ */
 function createDaemon(
   runtime: Runtime,
   orchestrator: Orchestrator,
@@ -207,7 +210,7 @@ function createDaemon(
   const threads = () => parts().map((part) => part.status());
   const { home } = paths;
   const controlApi = createControlApi({ home, settings }, orchestrator, imageStore, threads, requestShutdown);
-  /** A port between the api thread and the log worker, past this thread. */
+  /** Opens a port between the api thread and the log worker that bypasses this thread. */
   const openLogs = (): MessagePort => {
     const { port1, port2 } = new MessageChannel();
     runtime.logs.connect(port1);
@@ -240,9 +243,9 @@ function createDaemon(
     const port = openLogs();
     api.tell((remote) => remote.connectLogs(transfer(port, [port])));
   };
-  /** Ends the threads; services run on. */
+  /** Ends the threads; services keep running. */
   const close = async (lastStatus = 'failed; the log of the daemon says why'): Promise<void> => {
-    // First, because it asks the threads for signs of life.
+    // First, because the notifier checks that the threads respond.
     await notifier?.close(lastStatus);
     await api.stop((remote) => remote.close());
     await runtime.close();
@@ -254,27 +257,27 @@ function createDaemon(
       await api.start();
       notifier?.ready(summary());
     },
-    /** Stops the services, unless they run on, then refuses new work and ends the threads. */
+    /** Stops the services unless they should keep running, then refuses new work and ends the threads. */
     async shutDown({ services }: ShutdownRequest): Promise<void> {
       notifier?.stopping(services === 'leave' ? 'ending, services run on' : 'stopping all services');
       if (services !== 'leave') await orchestrator.end({ suspend: services === 'suspend' });
       await close(services === 'leave' ? `ended; ${summary()}` : 'ended with all services');
     },
-    /** Shortens the stop of all services to its last steps. */
+    /** Skips to the last steps of stopping all services. */
     hurry({ services }: ShutdownRequest): void {
       void orchestrator.end({ suspend: services === 'suspend', timeoutMs: 0 });
     },
   };
 }
 
-/** Resolves when each log worker has served a reader. */
+/** Resolves when each log worker has answered a read. */
 async function checkLogWorkers({ logs }: Runtime): Promise<void> {
   const withoutRecords: LogQuery = { services: [], streams: [], tail: 0, follow: false };
   const checks = logs.workers.map(async (thread) => {
     try {
       await readLogs(await thread.ready(), withoutRecords, () => {});
     } catch (error) {
-      // A folder that cannot be read is an answer, too.
+      // An error about an unreadable folder is also an answer.
       if (errorCode(error) !== 'Internal') throw error;
     }
   });
@@ -282,32 +285,32 @@ async function checkLogWorkers({ logs }: Runtime): Promise<void> {
 }
 
 /**
- * Runs the daemon until `POST /v1/daemon/stop`, SIGTERM or SIGINT. A second signal shortens the stop. In the foreground it
- * tells a service manager its state, see `sd-notify.ts`; the variables of the manager are removed from the environment in
- * any case. Main thread of a process of its own.
+ * Runs the daemon until `POST /v1/daemon/stop`, SIGTERM or SIGINT. A second signal shortens the stop. In the foreground
+ * it reports its state to a service manager, see `sd-notify.ts`; the manager's variables are always removed from the
+ * environment. Needs the main thread of a process of its own.
  *
  * @returns the exit code of the process
- * @throws MonocoreError `HomeUnusable`, `DaemonRunning`, `ThreadDied` when it cannot start
+ * @throws MonocoreError `HomeUnusable`, `DaemonRunning`, `ThreadDied` if it cannot start
  */
 export async function runDaemon({ home, settings, backends = BACKENDS, hooks = {} }: DaemonOptions): Promise<number> {
   closeInheritedDescriptors();
   raiseSessionPriority();
   const { log_level: level, log_workers: logWorkers, background, leave_running } = settings;
-  // Until the log of the daemon is open.
+  // Buffered until the log of the daemon is open.
   const earlyReports: Parameters<Report>[] = [];
   let writeReport: Report = (...entry) => earlyReports.push(entry);
   const report: Report = (...entry) => writeReport(...entry);
   const notifySocket = takeNotifySocket(process.env, process.pid);
   let daemon: ReturnType<typeof createDaemon> | null = null;
   let isHurried = false;
-  // From the first moment on: by default a signal would end the process and leave its services running.
+  // From the very beginning, because by default a signal would end the process and leave its services running.
   const hurry = (request: ShutdownRequest): void => {
     isHurried = true;
     daemon?.hurry(request);
   };
   const shutdown = listenForShutdown({ services: leave_running ? 'leave' : 'suspend' }, hurry, report);
   try {
-    // pino takes 50 ms to load, and a program that uses the library needs none of it.
+    // pino takes 50 ms to load, and programs that use the library do not need it.
     const logModule = import('./daemon-log.ts');
     // Locks the home first: a second daemon must not touch the log of the first.
     const runtime = await Runtime.open({ home, report, logWorkers, backends, hooks });
@@ -322,7 +325,7 @@ export async function runDaemon({ home, settings, backends = BACKENDS, hooks = {
     process.on('uncaughtExceptionMonitor', (error) => log.fatal(error));
     const { clock } = runtime;
     const checkAlive = () => checkLogWorkers(runtime);
-    // A daemon in the background is not the manager's service, whatever it has inherited.
+    // A background daemon is not managed, even if it has inherited the variables of a manager.
     const isManaged = notifySocket !== null && !background;
     const notifier = isManaged ? new ServiceNotifier({ socket: notifySocket, clock, report, checkAlive }) : null;
     try {
@@ -341,7 +344,7 @@ export async function runDaemon({ home, settings, backends = BACKENDS, hooks = {
       return 0;
     } catch (error) {
       report('error', errorTextWithPath(error), { err: error });
-      // Its threads would keep the process alive.
+      // Otherwise its threads would keep the process alive.
       await (daemon ?? runtime).close().catch(() => {});
       throw error;
     } finally {

@@ -1,4 +1,4 @@
-/** Lock of a home: one daemon at a time. */
+/** Lock of a home: only one daemon may run in it. */
 import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
 import { lockFile, type Unlock } from '../lib/file-lock.ts';
 import type { HomePaths } from '../state/paths.ts';
@@ -6,7 +6,7 @@ import type { HomePaths } from '../state/paths.ts';
 /**
  * Takes the lock of an existing home.
  *
- * @throws MonocoreError `DaemonRunning` when another process holds it, `HomeUnusable` when it cannot be taken
+ * @throws MonocoreError `DaemonRunning` if another process holds it, `HomeUnusable` if it cannot be taken
  */
 export async function lockHome({ home, lock }: HomePaths): Promise<Unlock> {
   let unlock: Unlock | null;

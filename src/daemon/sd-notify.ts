@@ -1,8 +1,8 @@
 /**
  * Notifications to the service manager that started the daemon, see sd_notify(3): ready, alive, stopping.
  *
- * Node has no datagram sockets of the unix domain, so systemd-notify(1), which comes with systemd, sends the messages. They
- * come from another process than the daemon's: a unit needs `NotifyAccess=all`.
+ * Node has no Unix datagram sockets, so systemd-notify(1), which comes with systemd, sends the messages. They come from
+ * a process other than the daemon: a unit needs `NotifyAccess=all`.
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
@@ -12,27 +12,27 @@ import { within } from '../lib/promises.ts';
 import type { Report } from '../lib/report.ts';
 
 const SEND_TIMEOUT_MS = 5000;
-/** Interval of signs of life during a stop when the manager has no watchdog: its time limit for a stop may be short. */
+/** Interval of keep-alive messages during a stop when the manager has no watchdog: its stop timeout may be short. */
 const DEFAULT_BEAT_MS = 15_000;
-/** Delay after a failed sign of life: short, because the manager's time runs. */
+/** Delay after a failed keep-alive message: short, because the manager's timeout is running. */
 const RETRY_MS = 500;
-/** Delay of a status: services change in bursts, and each status costs a process. */
+/** Delay before a status is sent: services change in bursts, and each status costs a process. */
 const STATUS_DELAY_MS = 1000;
 
-/** Settings of a service manager, from the environment. */
+/** Notification settings of a service manager, from the environment. */
 interface NotifySocket {
-  /** Path of a socket, or `@` and a name in the abstract namespace. */
+  /** Path of a socket, or `@` followed by a name in the abstract namespace. */
   readonly address: string;
-  /** Longest time without a sign of life, after which the daemon counts as hung; null for no limit. */
+  /** Longest time without a keep-alive message before the daemon counts as hung; null for no limit. */
   readonly watchdogMs: number | null;
 }
 
 /**
- * Removes the variables of sd_notify(3) and sd_watchdog_enabled(3) from `env`: a child of the daemon that inherited them
- * could speak for the daemon.
+ * Removes the variables of sd_notify(3) and sd_watchdog_enabled(3) from `env`: a child that inherited them could send
+ * notifications in the daemon's name.
  *
- * @param pid this process; a watchdog of another one is ignored
- * @returns null where no service manager waits for notifications
+ * @param pid this process; a watchdog meant for another process is ignored
+ * @returns null if no service manager expects notifications
  */
 export function takeNotifySocket(env: NodeJS.ProcessEnv, pid: number): NotifySocket | null {
   const { NOTIFY_SOCKET: address, WATCHDOG_USEC: watchdogUsec, WATCHDOG_PID: watchdogPid } = env;
@@ -49,15 +49,15 @@ interface NotifierOptions {
   readonly socket: NotifySocket;
   readonly clock: Clock;
   readonly report: Report;
-  /** Resolves when the daemon works, rejects when it does not. */
+  /** Resolves if the daemon works, rejects if it does not. */
   readonly checkAlive: () => Promise<void>;
 }
 
-/** Sends one message after the other. Never throws: failures are reported. Main thread. */
+/** Sends messages one after another. Never throws: failures are reported. Main thread. */
 export class ServiceNotifier {
   readonly #options: NotifierOptions;
   readonly #beatMs: number;
-  /** Settles when all messages so far are sent. */
+  /** Settles when all messages so far have been sent. */
   #sent: Promise<void> = Promise.resolve();
   #status = '';
   #cancelStatus: (() => void) | null = null;
@@ -70,18 +70,18 @@ export class ServiceNotifier {
   constructor(options: NotifierOptions) {
     this.#options = options;
     const { watchdogMs } = options.socket;
-    // Half of it, as sd_watchdog_enabled(3) recommends.
+    // Half the timeout, as sd_watchdog_enabled(3) recommends.
     this.#beatMs = watchdogMs === null ? DEFAULT_BEAT_MS : watchdogMs / 2;
   }
 
-  /** Reports that the daemon serves. */
+  /** Reports that the daemon is ready. */
   ready(status: string): void {
     this.#status = status;
     this.#send('READY=1', `STATUS=${status}`);
     if (this.#options.socket.watchdogMs !== null) this.#beatAfter(this.#beatMs);
   }
 
-  /** Sends a line for `systemctl status`; the last of several in quick succession. */
+  /** Sends a line for `systemctl status`; of several in quick succession only the last. */
   status(status: string): void {
     if (status === this.#status || this.#isClosed) return;
     this.#status = status;
@@ -91,7 +91,7 @@ export class ServiceNotifier {
     });
   }
 
-  /** Reports the shutdown. While the daemon is alive, it asks for more time than the manager's own limit. */
+  /** Reports the shutdown. As long as the daemon responds, requests more time than the manager's stop timeout. */
   stopping(status: string): void {
     this.#status = status;
     this.#isStopping = true;
@@ -100,7 +100,10 @@ export class ServiceNotifier {
     if (!this.#isBeating) void this.#beat();
   }
 
-  /** Resolves when all messages are sent, the last status too: the manager shows it for as long as the daemon is gone. */
+  /**
+   * Resolves when all messages have been sent, including the last status, which the manager shows until the daemon is
+   * back.
+   */
   async close(lastStatus: string): Promise<void> {
     if (!this.#isClosed) this.#send(`STATUS=${lastStatus}`);
     this.#isClosed = true;
@@ -147,7 +150,7 @@ export class ServiceNotifier {
     });
   }
 
-  /** Reports a fault once until it is over. */
+  /** Reports a fault once, and again only after it has been resolved. */
   #reportOnce(fault: 'alive' | 'send', message: string): void {
     if (this.#reported.has(fault) || this.#isClosed) return;
     this.#reported.add(fault);

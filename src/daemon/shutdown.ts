@@ -1,21 +1,21 @@
-/** Requests to end the daemon: by signals of this process, and by the API. */
+/** Shutdown requests, from signals to this process and from the API. */
 import { deferred } from '../lib/promises.ts';
 import type { Report } from '../lib/report.ts';
 
 export interface ShutdownRequest {
   /**
-   * `stop`: like a stop by the user. `suspend`: stops the services, but they count as wanted up, so the next daemon starts
-   * them as their restart policy demands. `leave`: the services run on.
+   * `stop`: stops services like a user would. `suspend`: stops services but still counts them as wanted up, so that the
+   * next daemon starts them according to their restart policy. `leave`: services keep running.
    */
   readonly services: 'stop' | 'suspend' | 'leave';
 }
 
 /**
- * Listens to the signals of this process: the first SIGTERM or SIGINT requests the shutdown, each further one hurries it.
- * SIGHUP is ignored: a closed terminal ends neither the daemon nor the services. Main thread.
+ * Handles the signals of this process: the first SIGTERM or SIGINT requests the shutdown, each further one hurries it.
+ * SIGHUP is ignored: closing a terminal ends neither the daemon nor the services. Main thread.
  *
- * @param onSignal request of a signal
- * @param hurry shortens the stop of all services to its last steps
+ * @param onSignal request that a signal stands for
+ * @param hurry skips to the last steps of stopping all services
  * @returns `requested` resolves with the first request; `release` restores the default effect of the signals
  */
 export function listenForShutdown(
@@ -32,7 +32,7 @@ export function listenForShutdown(
   };
   const listener = (signal: NodeJS.Signals): void => {
     report('info', `got ${signal}`);
-    // There is nothing to hurry where the services run on.
+    // There is nothing to hurry if services keep running.
     if (isSignalled && decided && decided.services !== 'leave') hurry(decided);
     isSignalled = true;
     request(onSignal);

@@ -1,4 +1,4 @@
-/** Checks of everything on the host that monocore needs, with a remedy for each finding. */
+/** Checks everything that monocore needs on the host and gives a remedy for each finding. */
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { freemem, totalmem, userInfo } from 'node:os';
@@ -26,19 +26,19 @@ import { identifyVirtiofsd } from '../vm/host/virtiofsd.ts';
 import { findJailKind, findWayOut, type JailKind } from '../vm/qemu/jail/jail.ts';
 import { groupObstacle, preparePlatform } from '../vm/qemu/platform.ts';
 
-/** A VM needs about 20 descriptors of the daemon while it starts and 6 while it runs. */
+/** Wanted limit on open files: per VM, the daemon needs about 20 descriptors during the start and 6 afterwards. */
 const WANTED_OPEN_FILES = 4096;
-/** Below the home, of a service with an empty name. */
+/** Length of a service's socket path below the home, without the name of the service. */
 const SERVICE_SOCKET_BYTES = '/run//control.sock'.length;
-/** Names of services have at most 63 bytes, and hardly ever more than this. */
+/** Usual maximum length of service names; the limit is 63 bytes, but few are longer than this. */
 const USUAL_NAME_BYTES = 40;
 
-/** Result of a check. Printed as it is by `--json`. */
+/** Result of a check. `--json` prints it unchanged. */
 export interface Check {
   readonly name: string;
-  /** `warning`: VMs run, but slower or with less than they could have. `failed`: they do not run. */
+  /** `warning`: VMs run, but slower or with fewer features. `failed`: they do not run. */
   readonly state: 'ok' | 'warning' | 'failed';
-  /** For people. */
+  /** Text for people. */
   readonly finding: string;
   /** Remedy; null where none is needed. */
   readonly advice: string | null;
@@ -61,9 +61,9 @@ function failed(error: unknown, state: 'warning' | 'failed' = 'failed'): Finding
   return { state, finding: finding!, advice: advice.length > 0 ? advice.join('; ') : null };
 }
 
-/** Result of `monocore doctor`, as `--json` prints it. */
+/** Result of `monocore doctor`, as printed by `--json`. */
 export interface DoctorReport {
-  /** True when no check failed. */
+  /** True if no check failed. */
   readonly ok: boolean;
   readonly checks: readonly Check[];
 }
@@ -105,17 +105,17 @@ function checkOpenFiles({ open_files }: HostLimits): Finding {
   return warn(`only ${open_files} open files are allowed`, `raise the limit: ulimit -n ${WANTED_OPEN_FILES}`);
 }
 
-/** Logs, disks and images are files of the daemon and of the VMs. */
+/** Checks the limit on file sizes: logs, disks and images are files of the daemon and of the VMs. */
 function checkFileSize({ file_bytes = null }: HostLimits): Finding {
   if (file_bytes === null) return ok('files may have any size');
   return warn(`files end at ${formatSize(file_bytes)}`, 'raise the limit: ulimit -f unlimited');
 }
 
 /**
- * Checks that services may share files of the host: rootfs and volumes.
+ * Checks that services can share files of the host: rootfs and volumes.
  *
  * @param uid user of the future daemon
- * @param unshare program and arguments that make a mount namespace, which is gone at once
+ * @param unshare program and arguments that create a mount namespace and exit at once
  * @throws MonocoreError `ToolMissing`, `StartFailed`
  */
 export async function checkFileSharing(
@@ -144,10 +144,13 @@ export async function checkFileSharing(
   return ok(`${program}, for rootfs and volumes; guests see changes of the host ${delay}`);
 }
 
-/** Modules that the guest's init loads for an image: the disk with the root, its file system, and the layer over it. */
+/**
+ * Kernel modules that the guest's init loads for an image: for the root disk, its file system and the writable layer
+ * above.
+ */
 const IMAGE_MODULES = ['virtio_blk', 'erofs', 'overlay'];
 
-/** Checks that a kernel can mount the roots of images, which need no program of the host and no root. */
+/** Checks that a kernel can mount the roots of images. This needs neither a program of the host nor root. */
 export function checkImages({ release, modulesDir }: Kernel): Finding {
   const list = IMAGE_MODULES.join(', ');
   if (modulesDir === null) return ok(`${release} has no modules: ${list} must be built in`);
@@ -164,7 +167,7 @@ function listModules(modulesDir: string): string[] {
   return readdirSync(join(modulesDir, 'kernel'), { recursive: true, encoding: 'utf8' }).map(moduleName);
 }
 
-/** `modules.builtin`, see modprobe(8); without it no module is known to be built in. */
+/** Entries of `modules.builtin`, see modprobe(8); without that file no module is known to be built in. */
 function listBuiltIn(modulesDir: string): string[] {
   try {
     return readFileSync(join(modulesDir, 'modules.builtin'), 'utf8').split('\n').map(moduleName);
@@ -174,7 +177,7 @@ function listBuiltIn(modulesDir: string): string[] {
   }
 }
 
-/** Name of a module as the kernel writes it: with underscores. */
+/** Name of a module in the kernel's spelling, with underscores. */
 function moduleName(path: string): string {
   return basename(path)
     .replace(/\.ko(\.\w+)?$/, '')
@@ -185,7 +188,7 @@ const NO_CGROUP_ADVICE =
   'without it, memory of VMs, cpus and cpu_shares are not enforced; run the daemon as a service of systemd (monocore ' +
   'daemon install), or as root where /sys/fs/cgroup can be written';
 
-/** Checks that limits can be enforced. */
+/** Checks that resource limits can be enforced. */
 export function checkCgroups({ places, obstacles }: HostLimits): Finding {
   return obstacles.length === 0 ? ok(places.join(', ')) : warn(obstacles.join('; '), NO_CGROUP_ADVICE);
 }
@@ -194,7 +197,7 @@ const NO_JAIL_ADVICE =
   'VMs run, but a guest that breaks out of QEMU has the rights of the daemon; allow user namespaces to this user, or ' +
   'give the daemon root with CAP_SYS_ADMIN';
 
-/** Checks the jail in which each QEMU runs. @param kind as a daemon that is started from here would find it */
+/** Checks the jail in which each QEMU runs. @param kind as a daemon started from this shell would find it */
 export function checkJail({ namespaces, obstacle }: JailKind): Finding {
   const what = 'no capabilities, private mount, pid, ipc, uts and net namespaces';
   if (namespaces === 'host') return ok(`each QEMU has a user of its own, ${what}`);
@@ -202,7 +205,7 @@ export function checkJail({ namespaces, obstacle }: JailKind): Finding {
   return warn(`QEMU sees the host as the daemon does: ${obstacle}`, NO_JAIL_ADVICE);
 }
 
-/** Checks that services may run as other users. @param uid user of the future daemon */
+/** Checks that services can run as other users. @param uid user of the future daemon */
 export function checkUsers(uid = process.getuid?.()): Finding {
   if (uid !== 0) {
     return warn(
@@ -218,9 +221,9 @@ export function checkUsers(uid = process.getuid?.()): Finding {
 }
 
 /**
- * Runs every check; a check that throws has failed. Needs no daemon.
+ * Runs every check; a check that throws counts as failed. Needs no daemon.
  *
- * @param limits of the daemon that runs; by default those of one that is started from here
+ * @param limits those of the running daemon; by default those of a daemon started from here
  */
 export async function runDoctor(home: string, limits: HostLimits = describeHostLimits()): Promise<DoctorReport> {
   const paths = new HomePaths(home);
@@ -250,7 +253,7 @@ export async function runDoctor(home: string, limits: HostLimits = describeHostL
     } catch (error) {
       const result = failed(error, onError);
       const same = checks.find(({ finding }) => finding === result.finding);
-      // The kernel and QEMU are looked for by several checks.
+      // Several checks look for the kernel and QEMU.
       checks.push({ name, ...result, ...(same && { finding: `for the same reason as ${same.name}`, advice: null }) });
     }
   }
