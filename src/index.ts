@@ -1,8 +1,8 @@
 /**
- * The library: the daemon's own parts, usable without the daemon or the CLI.
+ * The library: the parts of the daemon, usable without the daemon or the CLI.
  *
- * A {@link Runtime} holds the threads and folders of one home; an {@link Orchestrator} supervises the services of a
- * config on it, a {@link Supervisor} a single one.
+ * A {@link Runtime} holds the threads and folders of one home. On it, an {@link Orchestrator} supervises the services
+ * of a config, and a {@link Supervisor} a single service.
  */
 export { loadConfig, parseConfig } from './config/load.ts';
 export { type ConfigProblem, formatProblem } from './config/problems.ts';

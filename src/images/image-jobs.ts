@@ -1,10 +1,9 @@
 /**
- * The image store of one home: each request is a job of the pool, so that no download, hash or tar runs on the main
- * thread.
+ * Image store of one home. Each request is a job of the pool, so that no download, hash or tar runs on the main thread.
  *
- * With a daemon its process is the only one that changes the store; commands ask it. Without one each command does it in
- * process. Jobs of several processes are safe side by side: they take the store's lock one after the other, which the
- * kernel frees when a process dies, and each change of the store is one rename.
+ * If a daemon runs, its process alone changes the store, and commands send requests to it. Otherwise each command
+ * changes the store itself. Jobs of several processes may safely run side by side: they take the lock of the store in
+ * turn, which the kernel releases when a process dies, and each change of the store is a single rename.
  */
 import { once } from 'node:events';
 import { homedir } from 'node:os';
@@ -32,7 +31,7 @@ import type { HomePaths } from '../state/paths.ts';
 import type { JobPool } from '../threads/job-pool.ts';
 import { orAborted, SharedTasks } from './shared-tasks.ts';
 
-/** Time in which a cancelled job may close its files, before its thread is ended. */
+/** Time for a cancelled job to close its files before its thread is terminated. */
 const CANCEL_GRACE_MS = 5000;
 
 /** Progress and cancellation of a request. */
@@ -41,23 +40,23 @@ export interface RequestOptions {
   readonly onEvent?: (event: ImageEvent) => void;
 }
 
-/** Requests on the images of a home, which the daemon's client implements, too. */
+/** Requests on the images of a home; the daemon's client implements them as well. */
 export type ImageRequests = Pick<Images, 'pull' | 'load' | 'remove' | 'prune' | 'list'>;
 
 type Change = ImageChange['type'];
 type Request<T extends Change> = Extract<ImageChange, { readonly type: T }>;
 
 /**
- * Image store of one home. Methods throw MonocoreError: `Aborted` when the signal fires, `HomeUnusable` when the store's
- * folder cannot be made, and the errors of the jobs. Main thread.
+ * Image store of one home. Methods throw MonocoreError: `Aborted` if the signal fires, `HomeUnusable` if the folder of
+ * the store cannot be created, and the errors of the jobs. Main thread.
  */
 export class Images {
   readonly #pool: JobPool;
   readonly #dir: string;
   readonly #stateDirs: readonly string[];
-  /** Pulls and builds that several want at once, by the job without its port. */
+  /** Pulls and builds with several waiters, keyed by the job without its port. */
   readonly #shared = new SharedTasks<ImageJobResults[Change], ImageEvent>(rememberEvent);
-  /** Settled when every change that was asked for so far has ended. */
+  /** Settles when every change requested so far has ended. */
   #changes: Promise<unknown> = Promise.resolve();
   #pending = 0;
 
@@ -69,7 +68,7 @@ export class Images {
 
   /** Pulls images one after the other. */
   async pull({ names, ...request }: PullRequest, options?: RequestOptions): Promise<readonly StoredImage[]> {
-    // A name that is not valid fails before any image is pulled.
+    // Rejects an invalid name before any image is pulled.
     const fullNames = names.map(fullImageName);
     const docker_config = request.docker_config ?? dockerConfigPath();
     const host = { platform: hostPlatform(), docker_config, proxies: request.proxies ?? proxySettings() };
@@ -84,7 +83,7 @@ export class Images {
     return this.#change({ type: 'load-images', ...request, platform: hostPlatform() }, options);
   }
 
-  /** @throws MonocoreError `ImageInUse` for an image that a service uses */
+  /** Removes images by name. @throws MonocoreError `ImageInUse` for an image that a service uses */
   remove({ names }: RemoveImagesRequest, options?: RequestOptions): Promise<RemovedImages> {
     return this.#change({ type: 'remove-images', names, stateDirs: this.#stateDirs }, options);
   }
@@ -94,7 +93,7 @@ export class Images {
     return this.#change({ type: 'prune-images', stateDirs: this.#stateDirs }, options);
   }
 
-  /** Builds the root of an image in the store, unless it exists. @param digest of its manifest */
+  /** Builds the root file system of a stored image unless it exists. @param digest of its manifest */
   async buildRoot(digest: string, maxImageBytes: number, options?: RequestOptions): Promise<void> {
     await this.#share({ type: 'build-root-image', digest, max_image_size_bytes: maxImageBytes }, options);
   }
@@ -108,7 +107,7 @@ export class Images {
     await this.#changes;
   }
 
-  /** Changes the store, or waits for the same change that was asked for before. */
+  /** Changes the store, or joins the same change if it is already requested. */
   async #share<T extends Change>(
     job: Request<T>,
     { signal = new AbortController().signal, onEvent = () => {} }: RequestOptions = {},
@@ -119,7 +118,7 @@ export class Images {
     return result as ImageJobResults[T];
   }
 
-  /** Changes the store when all changes before this one have ended, so that one thread of the pool stays free to list. */
+  /** Changes the store after all earlier changes have ended, so that a thread of the pool stays free to list images. */
   async #change<T extends Change>(
     job: Request<T>,
     { signal = new AbortController().signal, onEvent = () => {} }: RequestOptions = {},
@@ -163,14 +162,14 @@ export class Images {
     } finally {
       clearTimeout(grace);
       signal.removeEventListener('abort', onAbort);
-      // A job that never ran still has the port here. Events that are on their way come before its end.
+      // If the job never ran, the port is still here. Events on their way arrive before its close event.
       port2.close();
       await closed;
     }
   }
 }
 
-/** Progress that a late caller gets: the latest of each blob and request, and no wait that is over. */
+/** Progress that a late caller receives: the latest event of each blob and request, without waits that are over. */
 function rememberEvent(past: readonly ImageEvent[], event: ImageEvent): readonly ImageEvent[] {
   const isReplaced = (old: ImageEvent): boolean => {
     if (old.type === 'bytes') return (event.type === 'bytes' || event.type === 'kept') && old.digest === event.digest;
@@ -181,8 +180,8 @@ function rememberEvent(past: readonly ImageEvent[], event: ImageEvent): readonly
 }
 
 /**
- * Performs a pull or load and posts its events over `port`, then `done` or `error`. The request is cancelled when the
- * other side closes the port.
+ * Performs a pull or load and posts its events to `port`, followed by `done` or `error`. Closing the other side of the
+ * port cancels the request.
  */
 export async function followRequest(
   port: MessagePort,
@@ -200,22 +199,25 @@ export async function followRequest(
   }
 }
 
-/** Go's names for Node's architectures, where they differ: images are labelled with them (`go tool dist list`). */
+/** Go's names of Node's architectures, where they differ: images are labelled with them (`go tool dist list`). */
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386', ppc64: 'ppc64le' };
 
-/** Platform of guests: Linux on the host's processor. */
+/** Platform of guests: Linux on the architecture of the host. */
 export function hostPlatform(arch: string = process.arch): Platform {
   return { os: 'linux', architecture: ARCHITECTURES[arch] ?? arch };
 }
 
-/** Docker's config file, where `docker login` keeps credentials: in `DOCKER_CONFIG`, else in `~/.docker`. Absolute. */
+/**
+ * Absolute path of Docker's config file, where `docker login` stores credentials: in `DOCKER_CONFIG`, or else in
+ * `~/.docker`.
+ */
 export function dockerConfigPath(env: NodeJS.ProcessEnv = process.env): string {
   return resolve(env.DOCKER_CONFIG || join(homedir(), '.docker'), 'config.json');
 }
 
 /**
- * Proxies by the names that most programs know. Lower case wins, as with curl(1), where both are set; an empty variable
- * counts as not set.
+ * Proxy settings from the usual environment variables. Lower case wins if both are set, as with curl(1); an empty
+ * variable counts as unset.
  */
 export function proxySettings(env: NodeJS.ProcessEnv = process.env): ProxySettings {
   const read = (name: string): string | null => env[name.toLowerCase()] || env[name] || null;

@@ -1,4 +1,4 @@
-/** Images as services need them: found by name, pulled when missing, built into a root once for all services. */
+/** Images for services: found by name, pulled if missing, and built into a root file system that all services share. */
 import * as v from 'valibot';
 import { isWholeErofs } from '../lib/erofs.ts';
 import { errorTextWithPath, MonocoreError, nullIfMissing } from '../lib/errors.ts';
@@ -19,8 +19,8 @@ import type { ImagePaths } from '../state/paths.ts';
 import type { Images } from './image-jobs.ts';
 
 /**
- * Images of the services of one home. Main thread: it reads only two documents of a few kilobytes itself, so that a start
- * from an image that is ready waits for no job and reads no blob.
+ * Images of the services of one home. Main thread: it only reads two documents of a few kilobytes itself, so that
+ * starting from a prepared image waits for no job and reads no blob.
  */
 export class ServiceImages {
   readonly #images: Images;
@@ -32,16 +32,16 @@ export class ServiceImages {
     this.#paths = paths;
   }
 
-  /** Sets the limits of pulls and builds from now on. */
+  /** Sets the limits of future pulls and builds. */
   configure(settings: ImageSettings): void {
     this.#settings = settings;
   }
 
   /**
-   * Prepares an image to boot from. The registry is asked only for a name that the store does not have. Services that
-   * want the same image share the work; other images take their turns.
+   * Prepares an image to boot from. The registry is asked only for a name that is not in the store. Services that need
+   * the same image share the work; different images are prepared one after another.
    *
-   * @throws MonocoreError `Aborted` when the signal fires; `Usage`, `ImageUnavailable`, `ImageInvalid`
+   * @throws MonocoreError `Aborted` if the signal fires; `Usage`, `ImageUnavailable`, `ImageInvalid`
    */
   async fetch({ name, digest: wanted, signal, onProgress }: ImageRequest): Promise<ServiceImage> {
     const fullName = fullImageName(name);
@@ -57,7 +57,9 @@ export class ServiceImages {
     throw new MonocoreError('ImageInvalid', reason);
   }
 
-  /** Finds an image whose root was built; null for any other, and where the root or its record is damaged. */
+  /**
+   * Finds an image whose root file system has been built; null for any other, and if the root or its record is damaged.
+   */
   async recall(digest: string): Promise<ServiceImage | null> {
     const root = this.#paths.root(digest);
     const isBuilt = await isWholeErofs(root);
@@ -73,7 +75,7 @@ export class ServiceImages {
     return stored!.digest;
   }
 
-  /** Digest of the manifest to use; null when the store does not have it. */
+  /** Digest of the manifest to use; null if it is not in the store. */
   async #resolve(text: string, wanted: string | null): Promise<string | null> {
     const { manifests = [] } = (await readDocument(this.#paths.index, ImageIndexSchema)) ?? {};
     if (wanted !== null && manifests.some(({ digest }) => digest === wanted)) return wanted;
@@ -81,12 +83,12 @@ export class ServiceImages {
     const name = formatImageReference(reference);
     const named = manifests.find((entry) => nameOf(entry) === name);
     if (named) return named.digest;
-    // A manifest by its digest is the same under any name. The store verified it when it came.
+    // A digest identifies the same manifest under any name. The store verified it on arrival.
     return manifests.find(({ digest }) => digest === reference.digest)?.digest ?? null;
   }
 }
 
-/** Reads a JSON file of the store; null when it is missing. @throws MonocoreError `ImageInvalid` */
+/** Reads a JSON file of the store; null if it is missing. @throws MonocoreError `ImageInvalid` */
 async function readDocument<Schema extends v.GenericSchema>(
   path: string,
   schema: Schema,
@@ -102,7 +104,7 @@ async function readDocument<Schema extends v.GenericSchema>(
   throw new MonocoreError('ImageInvalid', `the image store is damaged: ${path}: ${parsed.issues[0].message}`);
 }
 
-/** Tells the progress of one image's pull in a few words, `pulling 40 %` for example, when they change. */
+/** Reports the progress of one image's pull in a few words, such as `pulling 40 %`, whenever they change. */
 function describePull(onProgress: (text: string) => void): (event: ImageEvent) => void {
   const blobs = new Map<string, { readonly sizeBytes: number; doneBytes: number }>();
   let last = '';

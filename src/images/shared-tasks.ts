@@ -1,11 +1,11 @@
-/** Tasks that several callers ask for at once and that run once. */
+/** Tasks that run once although several callers ask for them at the same time. */
 import { once } from 'node:events';
 import { MonocoreError } from '../lib/errors.ts';
 
-/** A caller that waits for a task. */
+/** Caller that waits for a task. */
 interface Waiter<Event> {
   readonly signal: AbortSignal;
-  /** Gets every event; one that joins late first gets those that are remembered. */
+  /** Receives every event; a late caller first receives the remembered ones. */
   readonly onEvent: (event: Event) => void;
 }
 
@@ -16,24 +16,28 @@ interface Task<Result, Event> {
   past: readonly Event[];
 }
 
-/** Performs a task, whose signal fires when its last waiter has gone. */
+/** Performs a task; its signal fires when its last waiter has gone. */
 type Work<Result, Event> = (waiters: Waiter<Event>) => Promise<Result>;
 
-/** Tasks by key, each from its first waiter to its end. */
+/** Running tasks by key. A task exists from its first waiter to its end. */
 export class SharedTasks<Result, Event> {
   readonly #tasks = new Map<string, Task<Result, Event>>();
   readonly #remember: (past: readonly Event[], event: Event) => readonly Event[];
 
-  /** @param remember adds an event to those that late waiters get, and drops those that it replaces */
+  /**
+   * Creates the collection.
+   *
+   * @param remember adds an event to those that late waiters get, and drops those that it replaces
+   */
   constructor(remember: (past: readonly Event[], event: Event) => readonly Event[]) {
     this.#remember = remember;
   }
 
   /**
-   * Waits for the task with that key and begins it unless it is running. A task without waiters is cancelled; the next
-   * one with its key begins after it has ended.
+   * Waits for the task with that key; starts it unless it is running. A task without waiters is cancelled; the next one
+   * with its key starts after it has ended.
    *
-   * @throws what the task throws; MonocoreError `Aborted` when the signal fires
+   * @throws the error of the task; MonocoreError `Aborted` if the signal fires
    */
   async join(key: string, waiter: Waiter<Event>, work: Work<Result, Event>): Promise<Result> {
     for (;;) {
@@ -51,7 +55,7 @@ export class SharedTasks<Result, Event> {
       task.past = this.#remember(task.past, event);
       for (const waiter of waiters) waiter.onEvent(event);
     };
-    // Begun in a turn of its own, when its first waiter is there.
+    // Starts asynchronously, so that the first waiter is registered before.
     const result = Promise.resolve()
       .then(() => work({ signal: end.signal, onEvent }))
       .finally(() => this.#tasks.delete(key));
@@ -69,7 +73,7 @@ export class SharedTasks<Result, Event> {
       task.waiters.delete(waiter);
       if (task.waiters.size === 0) {
         task.end.abort();
-        // Its failure concerns nobody any more.
+        // Nobody waits for its failure any more.
         task.result.catch(() => {});
       }
     }
@@ -80,7 +84,7 @@ function cancelled(): MonocoreError {
   return new MonocoreError('Aborted', 'the request was cancelled');
 }
 
-/** The result of `promise`. @throws MonocoreError `Aborted` when the signal, which has not fired yet, fires first */
+/** Result of `promise`. @throws MonocoreError `Aborted` if the signal, which must not have fired yet, fires first */
 export async function orAborted<Result>(promise: Promise<Result>, signal: AbortSignal): Promise<Result> {
   const ended = new AbortController();
   const aborted = once(signal, 'abort', { signal: ended.signal }).then(() => Promise.reject(cancelled()));
