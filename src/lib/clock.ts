@@ -1,10 +1,10 @@
-/** Clock of the lifecycle. Passed in, never read globally, so that tests can drive it. */
+/** Clock of the lifecycle. Always passed in, so that tests can control it. */
 export interface Clock {
-  /** Wall-clock time, milliseconds since the epoch, for people. Steps when the host's clock is set. */
+  /** Wall-clock time for people, in milliseconds since the epoch. Jumps when the host's clock is set. */
   now(): number;
-  /** Milliseconds of a clock that only rises, for durations. */
+  /** Milliseconds of a monotonic clock, for durations. */
   elapsed(): number;
-  /** Runs `callback` after `delayMs` of monotonic time; the returned function cancels it and may be called twice. */
+  /** Runs `callback` after `delayMs` of monotonic time. The returned function cancels it and may be called twice. */
   after(delayMs: number, callback: () => void): () => void;
 }
 
@@ -17,7 +17,7 @@ export const systemClock: Clock = {
   },
 };
 
-/** RFC 3339 in UTC with milliseconds, the form of every time that monocore writes. */
+/** RFC 3339 time in UTC with milliseconds, the format of every time that monocore writes. */
 export function isoTime(epochMs: number): string {
   return new Date(epochMs).toISOString();
 }

@@ -2,16 +2,16 @@
 import { distance } from 'fastest-levenshtein';
 
 /**
- * The candidate that `word` is most likely a misspelling of, or null where none comes near. Near is one edit for every
- * three characters, at least one, but never as many as the word has; an edit adds, drops or changes a character or
- * swaps two neighbours. Case is ignored. Of equally near candidates the first wins. Pure.
+ * Candidate that `word` is most likely a misspelling of; null if none is close. Close means at most one edit per three
+ * characters, at least one, but fewer than the word has characters; an edit inserts, deletes or replaces a character or
+ * swaps two neighbours. Case is ignored. Of equally close candidates the first wins. Pure.
  */
 export function closest(word: string, candidates: Iterable<string>): string | null {
   const wanted = word.toLowerCase();
   let best: string | null = null;
   let bestEdits = Math.min(wanted.length, Math.max(1, Math.floor(wanted.length / 3)) + 1);
   for (const candidate of candidates) {
-    // The difference in length is the least number of edits; it spares most candidates the comparison.
+    // The difference in length is a lower bound for the number of edits and saves comparing most candidates.
     if (Math.abs(candidate.length - wanted.length) >= bestEdits) continue;
     const edits = countEdits(wanted, candidate.toLowerCase());
     if (edits < bestEdits) {
@@ -22,13 +22,15 @@ export function closest(word: string, candidates: Iterable<string>): string | nu
   return best;
 }
 
-/** `; did you mean "web"?` behind a message on an unknown word; empty where no candidate comes near. Pure. */
+/** `; did you mean "web"?`, to append to a message about an unknown word; empty if no candidate is close. Pure. */
 export function didYouMean(word: string, candidates: Iterable<string>): string {
   const meant = closest(word, candidates);
   return meant === null ? '' : `; did you mean ${JSON.stringify(meant)}?`;
 }
 
-/** Levenshtein's distance; a word that differs by one pair of swapped neighbours is one edit away, not two. */
+/**
+ * Levenshtein distance, except that words that differ in one swapped pair of neighbours are one edit apart, not two.
+ */
 function countEdits(left: string, right: string): number {
   const edits = distance(left, right);
   if (edits !== 2 || left.length !== right.length) return edits;

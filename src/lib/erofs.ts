@@ -1,4 +1,4 @@
-/** Check of an EROFS image, see `struct erofs_super_block` in fs/erofs/erofs_fs.h of Linux. */
+/** Integrity check of an EROFS image, see `struct erofs_super_block` in fs/erofs/erofs_fs.h of Linux. */
 import { open } from 'node:fs/promises';
 
 const SUPERBLOCK_OFFSET = 1024;
@@ -7,7 +7,7 @@ const MAGIC = 0xe0f5e1e2;
 const BLOCK_BITS_OFFSET = 12;
 const BLOCKS_OFFSET = 36;
 
-/** True for a file that begins as an EROFS image and has its size; false for one that cannot be read. */
+/** True if a file starts like an EROFS image and has the size stated there; false if it cannot be read. */
 export async function isWholeErofs(path: string): Promise<boolean> {
   const file = await open(path).catch(() => null);
   if (file === null) return false;

@@ -1,49 +1,52 @@
 import { getSystemErrorMap } from 'node:util';
 
-/** Codes that callers may switch on. They cross threads and HTTP unchanged, as {@link WireError}. */
+/** Error codes for programs. They cross threads and HTTP unchanged, as {@link WireError}. */
 export type ErrorCode =
-  /** The config file cannot be read, parsed or does not fit; `details` has one {@link ConfigProblem} per fault. */
+  /** The config file cannot be read or parsed, or is not valid; `details` has one {@link ConfigProblem} per problem. */
   | 'ConfigInvalid'
-  /** A command line or request that makes no sense. */
+  /** A command line or request is not valid. */
   | 'Usage'
   /** The home folder cannot be created or written, or its path is too long for a unix socket. */
   | 'HomeUnusable'
-  /** Another daemon holds this home. */
+  /** Another daemon is running in this home. */
   | 'DaemonRunning'
-  /** No daemon answers on this home's socket, or a starting one did not become ready. */
+  /** No daemon answers on the socket of this home, or a new daemon did not become ready. */
   | 'DaemonUnreachable'
   /** No service of that name is known. */
   | 'ServiceUnknown'
-  /** A name belongs to another project of the home. */
+  /** Another project of the home uses the name. */
   | 'NameTaken'
-  /** A program or file of the host that a VM needs is not installed; the message names the package. */
+  /** A program or file that VMs need is not installed on the host; the message names the package. */
   | 'ToolMissing'
-  /** An image cannot be pulled: its registry does not answer, refuses, or does not have it. */
+  /** An image cannot be pulled: its registry does not answer, denies access, or does not have it. */
   | 'ImageUnavailable'
-  /** An image does not match its digest, is malformed, too large, or for another platform. */
+  /** An image does not match its digest, is malformed, is too large, or is for another platform. */
   | 'ImageInvalid'
-  /** No image of that name is in the store. */
+  /** The image is not in the store. */
   | 'ImageUnknown'
-  /** An image is used by a service and cannot be removed. */
+  /** A service uses the image, so it cannot be removed. */
   | 'ImageInUse'
-  /** A service could not be started; `details` has its last lines, or those of its VM. */
+  /** A service cannot be started; `details` has the last lines of its output or of its VM. */
   | 'StartFailed'
-  /** A process did not end by any means within its deadline. */
+  /** A process did not end within its deadline, despite SIGKILL. */
   | 'StopFailed'
   /** A worker thread ended while a call to it was pending. */
   | 'ThreadDied'
-  /** A call to another thread did not answer within its deadline. The call may still take effect. */
+  /** Another thread did not answer a call in time. The call may still take effect. */
   | 'CallTimeout'
-  /** The operation was cancelled, by a stop for example. */
+  /** The operation was cancelled, for example by a stop. */
   | 'Aborted'
-  /** A fault of monocore itself. */
+  /** Bug in monocore. */
   | 'Internal';
 
-/** An error for people (message: what failed, on which service or file, and what to try) and programs (code, details). */
+/**
+ * Error with a message for people (what failed, on which service or file, and what to try) and a code with details for
+ * programs.
+ */
 export class MonocoreError extends Error {
   override readonly name = 'MonocoreError';
   readonly code: ErrorCode;
-  /** Data that belongs to the code; plain JSON only, because it crosses threads and HTTP. */
+  /** Data specific to the code; plain JSON only, because it crosses threads and HTTP. */
   readonly details: unknown;
 
   constructor(code: ErrorCode, message: string, options: { cause?: unknown; details?: unknown } = {}) {
@@ -54,8 +57,8 @@ export class MonocoreError extends Error {
 }
 
 /**
- * Text of any thrown value, without a stack; of a system error its reason and code: `no space left on device (ENOSPC)`.
- * For messages that name the file or program, see {@link errorTextWithPath}.
+ * Text of any thrown value, without a stack; for a system error its reason and code: `no space left on device
+ * (ENOSPC)`. For messages that name the file or program, see {@link errorTextWithPath}.
  */
 export function errorText(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
@@ -64,10 +67,10 @@ export function errorText(error: unknown): string {
 }
 
 /**
- * Text of any thrown value, of a system error with the path of its file, program or unix socket in front, where it has one:
+ * Text of any thrown value. For a system error the path of its file, program or unix socket, if known, comes first:
  * `/srv/data: no space left on device (ENOSPC)`.
  *
- * @param named path that the message names already; it is left out
+ * @param named path that the message already contains; it is left out
  */
 export function errorTextWithPath(error: unknown, named?: string): string {
   const text = errorText(error);
@@ -79,14 +82,14 @@ export function errorTextWithPath(error: unknown, named?: string): string {
   return isPath && found !== named ? `${found}: ${text}` : text;
 }
 
-/** Remedy of an error: `details.hint` of a {@link MonocoreError}; null where it has none. */
+/** Remedy for an error: `details.hint` of a {@link MonocoreError}; null if there is none. */
 export function hintOf(error: unknown): string | null {
   const details = error instanceof MonocoreError ? error.details : null;
   if (typeof details !== 'object' || details === null || !('hint' in details)) return null;
   return typeof details.hint === 'string' ? details.hint : null;
 }
 
-/** Text of an error with its remedy, for places that show nothing else of it. */
+/** Text of an error with its remedy, where no other part of the error is shown. */
 export function errorTextWithHint(error: unknown): string {
   const hint = hintOf(error);
   const text = errorTextWithPath(error);
@@ -99,22 +102,22 @@ export function errorCode(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined;
 }
 
-/** Null for the error of a file that does not exist, as a handler of rejections. @throws any other error */
+/** Handler of rejections that returns null if a file does not exist. @throws any other error */
 export function nullIfMissing(error: unknown): null {
   if (errorCode(error) === 'ENOENT') return null;
   throw error;
 }
 
-/** A {@link MonocoreError} as plain JSON: structured clone keeps neither `code` nor `cause` of an Error. */
+/** Plain JSON form of a {@link MonocoreError}: structured clone preserves neither `code` nor `cause` of an Error. */
 export interface WireError {
   readonly code: ErrorCode;
   readonly message: string;
   readonly details: unknown;
-  /** Code of the system error that was the cause, like `ENOSPC`. */
+  /** Code of the system error that caused it, such as `ENOSPC`. */
   readonly cause_code: string | null;
 }
 
-/** Converts any thrown value. One that is not a MonocoreError becomes `Internal` with its text. */
+/** Converts any thrown value. Anything but a MonocoreError becomes `Internal` with its text. */
 export function toWireError(error: unknown): WireError {
   if (error instanceof MonocoreError) {
     const { code, message, details, cause } = error;
@@ -124,7 +127,7 @@ export function toWireError(error: unknown): WireError {
   return { code: 'Internal', message, details: null, cause_code: errorCode(error) ?? null };
 }
 
-/** Reverses {@link toWireError}. The system's code comes back as `cause.code`. */
+/** Reverses {@link toWireError}. The system error's code is restored as `cause.code`. */
 export function fromWireError(wire: WireError): MonocoreError {
   const cause =
     wire.cause_code === null ? undefined : Object.assign(new Error(wire.message), { code: wire.cause_code });

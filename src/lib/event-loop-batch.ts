@@ -1,15 +1,18 @@
-/** Queues and batches by turns of the event loop, for dozens of services that act at once. */
+/** Queues and batches that work in turns of the event loop, for dozens of services that act at once. */
 import { fromWireError, type WireError } from './errors.ts';
 import { type Deferred, deferred } from './promises.ts';
 
-/** A task takes up to half a millisecond while its code is new, so a turn stays below ten. */
+/** Tasks per turn. A task takes up to half a millisecond before its code is optimized, so a turn stays below ten. */
 const PER_TURN = 16;
 
-/** Runs tasks in order, a few in each turn; at once while there are few. An error of a task ends the process. */
+/**
+ * Runs tasks in order, a few per turn of the event loop; at once while there are few. An error of a task ends the
+ * process.
+ */
 export class EventLoopQueue {
   readonly #perTurn: number;
   readonly #waiting: (() => void)[] = [];
-  /** Tasks of this turn so far; null before its first. */
+  /** Number of tasks run in this turn; null before the first. */
   #done: number | null = null;
 
   constructor(perTurn = PER_TURN) {
@@ -19,7 +22,7 @@ export class EventLoopQueue {
   add(task: () => void): void {
     this.#waiting.push(task);
     if (this.#done === null) this.#work();
-    // Inside a task, or right behind one: this turn has room, and no other task waits longer.
+    // Called inside or right after a task: this turn has room left, and no other task is waiting.
     else if (this.#done < this.#perTurn && this.#waiting.length === 1) this.#workOff();
   }
 
@@ -40,7 +43,10 @@ export class EventLoopQueue {
   }
 }
 
-/** Collects the items of one turn and hands them over in the next: a message for each would wake its reader each time. */
+/**
+ * Collects the items of one turn and passes them on in the next: one message per item would wake the receiver each
+ * time.
+ */
 export class EventLoopBatch<Item> {
   readonly #handOver: (items: Item[]) => void;
   #items: Item[] = [];
@@ -61,17 +67,17 @@ export class EventLoopBatch<Item> {
 
 type Call<Item> = Deferred<void> & { readonly item: Item };
 
-/** Sends the calls of one turn to another thread as one message, and answers each by itself. */
+/** Sends the calls of one turn to another thread as one message and settles each call separately. */
 export class CallBatch<Item> {
   readonly #calls: EventLoopBatch<Call<Item>>;
   readonly #answers = new EventLoopQueue();
 
-  /** @param makeAll returns the error or null of each item; its rejection fails all of them */
+  /** Creates the batch. @param makeAll returns the error or null of each item; its rejection fails all of them */
   constructor(makeAll: (items: Item[]) => Promise<readonly (WireError | null)[]>) {
     this.#calls = new EventLoopBatch((calls) => void this.#answer(calls, makeAll(calls.map(({ item }) => item))));
   }
 
-  /** @throws MonocoreError the error of this item */
+  /** Adds an item to the batch. @throws MonocoreError the error of this item */
   call(item: Item): Promise<void> {
     const call = { ...deferred(), item };
     this.#calls.add(call);

@@ -1,4 +1,4 @@
-/** Locks on files, which the kernel frees however the process that has one ends. Any thread. */
+/** File locks that the kernel releases however their process ends. Any thread. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, constants, fchmodSync, fstatSync, openSync, statSync } from 'node:fs';
@@ -6,24 +6,25 @@ import { fileURLToPath } from 'node:url';
 import { getSystemErrorMap } from 'node:util';
 import { errorTextWithPath, MonocoreError } from './errors.ts';
 
-/** Part of the package, see file-lock/flock.c. */
+/** Helper program, part of the package, see file-lock/flock.c. */
 const PROGRAM = fileURLToPath(new URL(`./file-lock/${process.arch}/monocore-flock`, import.meta.url));
 
-/** Exit code of the program when another process has the lock. */
+/** Exit code of the program if another process holds the lock. */
 const TAKEN = 1;
 
-/** Frees the lock. */
+/** Releases the lock. */
 export type Unlock = () => void;
 
 /**
- * Takes an exclusive flock(2) on a file with mode 0600, which is made if missing and never deleted. Only this user and
- * root can open it, so nobody else can keep the lock from its owner; and unlike a socket's name it is the same in every
+ * Takes an exclusive flock(2) on a file with mode 0600, which is created if missing and never deleted. Only this user
+ * and root can open the file, so nobody else can take the lock. Unlike the name of a socket, it is the same in every
  * network namespace.
  *
- * @param wait null to give up at once when another process has it; a signal to wait until it is free or the signal aborts
- * @returns null when another process has it
- * @throws the system's error for a file that cannot be opened; MonocoreError `HomeUnusable` for one that cannot be locked;
- * the signal's reason
+ * @param wait null to give up at once if another process holds the lock; a signal to wait until it is free or the
+ * signal aborts
+ * @returns null if another process holds the lock
+ * @throws the system error if the file cannot be opened; MonocoreError `HomeUnusable` if it cannot be locked; the
+ * reason of the signal
  */
 export async function lockFile(path: string, wait: AbortSignal | null): Promise<Unlock | null> {
   for (;;) {
@@ -40,7 +41,7 @@ export async function lockFile(path: string, wait: AbortSignal | null): Promise<
       throw error;
     }
     if (isAt(path, fd)) return () => closeSync(fd);
-    // It was deleted in between: another process may have the lock of the file that is there now.
+    // The file was deleted in the meantime: another process may have locked the file that is there now.
     closeSync(fd);
   }
 }
@@ -49,7 +50,7 @@ function openLockFile(path: string): number {
   const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
   try {
     const { uid, mode } = fstatSync(fd);
-    // A copied home may have other modes.
+    // A copied home may have different modes.
     if (uid === process.geteuid?.() && (mode & 0o777) !== 0o600) fchmodSync(fd, 0o600);
     return fd;
   } catch (error) {
@@ -64,7 +65,7 @@ function isAt(path: string, fd: number): boolean {
   return found !== undefined && found.dev === own.dev && found.ino === own.ino;
 }
 
-/** Returns false when another process has the lock. */
+/** Returns false if another process holds the lock. */
 async function lockDescriptor(fd: number, wait: AbortSignal | null): Promise<boolean> {
   const options = wait ? { signal: wait, killSignal: 'SIGKILL' as const } : {};
   const child = spawn(PROGRAM, wait ? ['wait'] : [], {

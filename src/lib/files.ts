@@ -1,4 +1,4 @@
-/** Helpers for files: reads with a bound, writes that survive a power cut, and folders that nobody keeps. */
+/** File helpers: bounded reads, writes that survive a power failure, and temporary folders. */
 import { constants, mkdtempSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,7 +7,7 @@ import { buffer } from 'node:stream/consumers';
 import { errorCode, MonocoreError } from './errors.ts';
 import { formatSize } from './units.ts';
 
-/** Syncs a file or folder: a rename survives a power cut only once its folder is on disk, see fsync(2). */
+/** Syncs a file or folder: a rename survives a power failure only once its folder is on disk, see fsync(2). */
 export async function syncPath(path: string): Promise<void> {
   const file = await open(path);
   try {
@@ -18,10 +18,10 @@ export async function syncPath(path: string): Promise<void> {
 }
 
 /**
- * Makes a folder in `TMPDIR`, for the caller to remove.
+ * Creates a folder in `TMPDIR`, which the caller must remove.
  *
- * @param instead existing folder for a `TMPDIR` that does not exist or cannot be written
- * @throws the system's error
+ * @param instead existing folder to use if `TMPDIR` does not exist or is not writable
+ * @throws the system error
  */
 export function makeTempFolder(prefix: string, instead: string): string {
   try {
@@ -33,17 +33,17 @@ export function makeTempFolder(prefix: string, instead: string): string {
 }
 
 /**
- * Reads a file that others may have damaged, as UTF-8.
+ * Reads a file as UTF-8; the file may be damaged.
  *
- * @throws the system's error; MonocoreError `Internal` for a file with more than `maxBytes`
+ * @throws the system error; MonocoreError `Internal` for a file with more than `maxBytes`
  */
 export async function readBounded(path: string, maxBytes: number): Promise<string> {
-  // Opening a FIFO must not wait for its other end.
+  // Without O_NONBLOCK, opening a FIFO would wait for its other end.
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
-    // A file may grow meanwhile: at most one byte more than allowed is read.
+    // The file may grow meanwhile: read at most one byte more than allowed.
     const bytes = await buffer(file.createReadStream({ end: maxBytes, autoClose: false })).catch((error: Error) => {
-      // An error of a read, for example of a folder, does not name the file.
+      // A read error, for example of a folder, does not name the file.
       throw Object.assign(error, { path });
     });
     if (bytes.length <= maxBytes) return bytes.toString();

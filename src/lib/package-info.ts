@@ -3,13 +3,13 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** True while TypeScript sources run through tsx. */
+/** True if TypeScript sources run through tsx. */
 export const isSource = import.meta.url.endsWith('.ts');
 
-/** Absolute path of the folder with package.json; the build has one more level, `dist/`. */
+/** Absolute path of the folder with package.json; the build is one level deeper, in `dist/`. */
 export const packageRoot = fileURLToPath(new URL(isSource ? '../..' : '../../..', import.meta.url));
 
-/** Script of `monocore setup`, which prepares a host. */
+/** Script behind `monocore setup`, which prepares a host. */
 export const SETUP_SCRIPT = join(packageRoot, 'scripts/setup.sh');
 
 export function packageVersion(): string {
