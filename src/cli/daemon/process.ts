@@ -25,6 +25,8 @@ const RELAUNCH_DELAY_MS = 500;
 /** Deadline for a daemon that systemd starts; includes systemd's pause between restarts and the adoption of VMs. */
 const UNIT_TIMEOUT_MS = 60_000;
 const UNIT_INTERVAL_MS = 250;
+/** Deadline for an answer of systemctl, which takes milliseconds: a service manager may hang. */
+const SYSTEMCTL_TIMEOUT_MS = 10_000;
 /** Limit on what is read of a failed daemon's stderr: enough for a message and a stack. */
 const STDERR_READ_BYTES = 64 * 1024;
 
@@ -125,19 +127,39 @@ export interface Unit {
   readonly manager: string;
 }
 
-/** Status of a daemon that systemd is starting; null if the unit is stopped or its daemon never answers. */
-export async function awaitUnit({ name, manager }: Unit, client: DaemonClient): Promise<DaemonStatus | null> {
-  const [systemctl = '', ...args] = manager.split(' ');
+/**
+ * Status of a daemon that systemd is starting; null if the unit is stopped or its daemon never answers.
+ *
+ * @param systemctlTimeoutMs for each answer of systemctl
+ * @throws MonocoreError `CallTimeout` without one
+ */
+export async function awaitUnit(
+  unit: Unit,
+  client: DaemonClient,
+  systemctlTimeoutMs = SYSTEMCTL_TIMEOUT_MS,
+): Promise<DaemonStatus | null> {
   const deadline = performance.now() + UNIT_TIMEOUT_MS;
   for (;;) {
-    // systemctl exits with 3 for a unit that is not active, but still prints its state.
-    const { stdout } = await run(systemctl, [...args, 'is-active', name]).catch(
-      (error) => error as { stdout?: string },
-    );
+    const state = await askUnitState(unit, systemctlTimeoutMs);
     const status = await askStatus(client);
-    if (status || !/^(activating|active|reloading)$/.test(stdout?.trim() ?? '')) return status;
+    if (status || !/^(activating|active|reloading)$/.test(state)) return status;
     if (performance.now() > deadline) return null;
     await delay(UNIT_INTERVAL_MS);
+  }
+}
+
+/** State of a unit in the words of systemctl(1); empty where there is no systemctl. @throws MonocoreError `CallTimeout` */
+async function askUnitState({ name, manager }: Unit, timeoutMs: number): Promise<string> {
+  const [systemctl = '', ...args] = manager.split(' ');
+  try {
+    const options = { timeout: timeoutMs, killSignal: 'SIGKILL' } as const;
+    return (await run(systemctl, [...args, 'is-active', name], options)).stdout.trim();
+  } catch (error) {
+    // systemctl exits with 3 for a unit that is not active, but still prints its state.
+    const { stdout = '', killed = false } = error as { stdout?: string; killed?: boolean };
+    if (!killed) return stdout.trim();
+    const message = `${manager} is-active ${name} did not answer in ${timeoutMs / 1000} s: the service manager hangs`;
+    throw new MonocoreError('CallTimeout', `${message}; try it by hand`, { cause: error });
   }
 }
 

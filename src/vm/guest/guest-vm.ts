@@ -7,7 +7,7 @@ import type { ProbeResult } from '../../protocol/supervision.ts';
 import type { VmPaths } from '../../state/paths.ts';
 import type { BackendEvent, Exit, Instance, VmEnd, VmProbe } from '../backend.ts';
 import { exitOfShellStatus, isRecordFull, readExitRecord } from '../host/exit-record.ts';
-import { type HostProcess, machinePid, signalMachine } from '../host/host-process.ts';
+import { type HostProcess, killMachine, machinePid, signalMachine } from '../host/host-process.ts';
 import { ControlChannel, type GuestMessage } from './control-channel.ts';
 import { GuestProbes } from './health-probe.ts';
 import type { Job } from './job.ts';
@@ -47,6 +47,7 @@ export class GuestVm implements Instance {
   #hasGreeted = false;
   #started = false;
   #exited = false;
+  #ended = false;
   #askedToEnd = false;
   /** Misuse of a port by the guest, for which its VM is ended; null while it behaves. */
   #offence: string | null = null;
@@ -104,7 +105,7 @@ export class GuestVm implements Instance {
   /** Killed, not released: a guest like this cannot be asked for anything. */
   #endForOffence(offence: string): void {
     this.#offence = offence;
-    void untilDone(() => signalMachine(this.identity, 'SIGKILL'));
+    void killMachine(this.identity);
   }
 
   #onMessage(message: GuestMessage): void {
@@ -137,7 +138,11 @@ export class GuestVm implements Instance {
   #reportStarted(): void {
     if (this.#started) return;
     this.#started = true;
-    this.#onEvent({ type: 'job-started', pid: machinePid(this.identity.pid) });
+    // Again where no descriptor is free; the end of the command may be told before.
+    void untilDone(() => {
+      const pid = machinePid(this.identity.pid);
+      if (!this.#ended) this.#onEvent({ type: 'job-started', pid });
+    });
   }
 
   #reportExit(exit: Exit, oomKilled: boolean): void {
@@ -148,6 +153,7 @@ export class GuestVm implements Instance {
   }
 
   async #onProcessExit(exit: Exit): Promise<void> {
+    this.#ended = true;
     this.#control.close();
     this.#probes.close('the VM has ended');
     // The command may have ended while no daemon was connected.

@@ -10,7 +10,7 @@ import {
   readProcessFile,
   signalProcess,
 } from '../../lib/proc.ts';
-import { pollUntil } from '../../lib/promises.ts';
+import { pollUntil, untilDone } from '../../lib/promises.ts';
 import type { SpawnRequest } from '../../protocol/spawner.ts';
 import type { Exit } from '../backend.ts';
 import { readProcessRecord } from './process-record.ts';
@@ -90,6 +90,11 @@ function namespaceDepth(pid: number): number {
 export function signalMachine(vm: ProcessIdentity, signal: NodeJS.Signals): void {
   const machine = isRunning(vm) ? identify(machinePid(vm.pid)) : null;
   if (machine) signalProcess(machine, signal, 'process');
+}
+
+/** Kills the machine of a VM process, also when no descriptor is free for a while; never throws. */
+export async function killMachine(vm: ProcessIdentity): Promise<void> {
+  await untilDone(() => signalMachine(vm, 'SIGKILL'));
 }
 
 /** Kills the process of a record, and its group, and waits for its end. */

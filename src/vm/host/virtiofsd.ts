@@ -9,7 +9,7 @@ import { errorText, MonocoreError } from '../../lib/errors.ts';
 import { type ProcessIdentity, signalProcess } from '../../lib/proc.ts';
 import { pollUntil, untilDone } from '../../lib/promises.ts';
 import type { VmPaths } from '../../state/paths.ts';
-import { adoptedProcess, killRecorded, type Spawner, signalMachine } from './host-process.ts';
+import { adoptedProcess, killMachine, killRecorded, type Spawner } from './host-process.ts';
 import { findUnshare, findVirtiofsd, run } from './host-tools.ts';
 import type { Command } from './limits/launcher.ts';
 import type { AppliedLimits } from './limits/service-limits.ts';
@@ -119,7 +119,7 @@ function wrapInShare(command: Command, folder: string, files: readonly SharedFil
 async function endWithoutFiles(gone: Promise<unknown>, vm: ProcessIdentity): Promise<void> {
   await gone;
   await delay(QEMU_END_TIMEOUT_MS, null, { ref: false });
-  await untilDone(() => signalMachine(vm, 'SIGKILL'));
+  await killMachine(vm);
 }
 
 /**
@@ -149,7 +149,7 @@ export async function shareFiles(
   const child = await spawner.spawn({ ...command, fds, workdir: '/', env }, paths.shareRecord);
   const stop = (): void => {
     // It is two processes; the second is the first of a pid namespace.
-    signalProcess(child.identity, 'SIGKILL', 'group');
+    void untilDone(() => signalProcess(child.identity, 'SIGKILL', 'group'));
   };
   let hasEnded = false;
   const exited = child.exited().then(() => {

@@ -13,7 +13,7 @@ import { hasNetwork, makeJob, stopSignalOf } from '../guest/job.ts';
 import { prepareDisk } from '../host/disk.ts';
 import { makeBoundedRecord, readExitRecord } from '../host/exit-record.ts';
 import { HostBackend } from '../host/host-backend.ts';
-import { findAdopted, type HostProcess, machinePid, signalMachine } from '../host/host-process.ts';
+import { findAdopted, type HostProcess, killMachine, machinePid } from '../host/host-process.ts';
 import type { Command } from '../host/limits/launcher.ts';
 import { findUser } from '../host/limits/user.ts';
 import { checkPortsAreFree } from '../host/port-forwards.ts';
@@ -81,7 +81,7 @@ export class QemuVm extends GuestVm {
   ) {
     const monitor = new MachineMonitor(
       paths.qmp,
-      () => signalMachine(process.identity, 'SIGKILL'),
+      () => void killMachine(process.identity),
       (reason) => onEvent({ type: 'paused', reason }),
     );
     const findEnd: EndObserver = async (exit, asked) => {

@@ -1,11 +1,17 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { watch, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { DaemonClient } from '../../../src/cli/client.ts';
-import { type DaemonCommand, ownDaemonCommand, parseFailure, startDaemon } from '../../../src/cli/daemon/process.ts';
+import {
+  awaitUnit,
+  type DaemonCommand,
+  ownDaemonCommand,
+  parseFailure,
+  startDaemon,
+} from '../../../src/cli/daemon/process.ts';
 import { HomePaths } from '../../../src/state/paths.ts';
 import { startFakeDaemon } from '../../helpers/fakes/fake-daemon.ts';
 import { TYPESCRIPT_OPTIONS } from '../../helpers/processes/typescript.ts';
@@ -94,4 +100,20 @@ test("a daemon is this program with the caller's options of Node", () => {
   assert.equal(execPath, process.execPath);
   assert.deepEqual(args.slice(0, process.execArgv.length), process.execArgv);
   assert.deepEqual(args.slice(-5), ['--home', '/home/me/.monocore', 'daemon', 'run', '--background']);
+});
+
+test('a service manager that hangs is not waited for, and one that answers is heard', async (t) => {
+  const { client } = await prepare(t, 'answer');
+  const dir = await makeTempDir(t);
+  const unit = (name: string, script: string) => {
+    const manager = join(dir, name);
+    writeFileSync(manager, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    return { name: 'monocore.service', manager };
+  };
+  await assert.rejects(awaitUnit(unit('hanging', 'exec sleep 1000'), client, 200), {
+    code: 'CallTimeout',
+    message: /hanging is-active monocore\.service did not answer in 0\.2 s: .*; try it by hand$/,
+  });
+  assert.equal(await awaitUnit(unit('stopped', 'echo inactive; exit 3'), client), null);
+  assert.equal(await awaitUnit({ name: 'monocore.service', manager: '/nonexistent/systemctl' }, client), null);
 });

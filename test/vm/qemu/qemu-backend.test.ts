@@ -1,12 +1,19 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { identify } from '../../../src/lib/proc.ts';
 import { HomePaths } from '../../../src/state/paths.ts';
-import { describeNetworkLimits, QemuBackend } from '../../../src/vm/qemu/qemu-backend.ts';
+import type { BackendEvent, Exit } from '../../../src/vm/backend.ts';
+import { describeNetworkLimits, QemuBackend, QemuVm } from '../../../src/vm/qemu/qemu-backend.ts';
+import { eventually } from '../../helpers/eventually.ts';
+import { failFs } from '../../helpers/fakes/fs-fault.ts';
 import { scriptService } from '../../helpers/fakes/services.ts';
 import { openSpawner } from '../../helpers/processes/spawner.ts';
-import { makeTempDir } from '../../helpers/temp.ts';
+import { UnixServer } from '../../helpers/servers/unix-server.ts';
+import { defer, makeTempDir } from '../../helpers/temp.ts';
 import { makeBackendHost } from '../../helpers/vm/backend-host.ts';
 
 async function makeDriver(t: TestContext) {
@@ -54,4 +61,33 @@ test('a service is told what does not work of its network', () => {
   assert.deepEqual(describeNetworkLimits(udp, 'QEMU is old'), [ports]);
   assert.deepEqual(describeNetworkLimits(member, 'QEMU is old'), [names]);
   assert.deepEqual(describeNetworkLimits({ ...udp, group: 'shop' }, 'QEMU is old'), [names, ports]);
+});
+
+test('a QEMU that misuses its monitor is killed once a descriptor is free, and fails nothing until then', async (t) => {
+  const { paths } = await makeDriver(t);
+  const vm = paths.vm('web');
+  mkdirSync(vm.dir, { recursive: true });
+  const server = new UnixServer(vm.qmp);
+  t.after(() => server.close());
+  await server.listen();
+  const child = spawn('sleep', ['1000'], { stdio: 'ignore' });
+  defer(t, () => child.kill('SIGKILL'));
+  const identity = identify(child.pid!)!;
+  const exited = once(child, 'exit').then(([, signal]): Exit => ({ code: 137, signal }));
+  const events: BackendEvent[] = [];
+  const job = { make: null, stopSignal: 'TERM', inGroup: false };
+  new QemuVm(
+    { identity, exited: () => exited },
+    vm,
+    job,
+    async () => null,
+    (event) => events.push(event),
+  );
+  const peer = await server.connection(0);
+  let tries = 0;
+  failFs(t, 'readFileSync', 'EMFILE', (path) => String(path).startsWith(`/proc/${child.pid}/`) && ++tries <= 2);
+  peer.write('{"event": "NOISE"}\n'.repeat(20_000));
+  const end = await eventually('its end', () => events.find(({ type }) => type === 'process-ended'));
+  assert.deepEqual(end, { type: 'process-ended', exit: { code: 137, signal: 'SIGKILL' }, reason: 'vm-crash' });
+  assert.ok(tries > 2);
 });
