@@ -1,6 +1,6 @@
 /** Lock of a home: only one daemon may run in it. */
 import { errorCode, errorText, MonocoreError } from '../lib/errors.ts';
-import { lockFile, type Unlock } from '../lib/file-lock.ts';
+import { findHolder, lockFile, type Unlock } from '../lib/file-lock.ts';
 import type { HomePaths } from '../state/paths.ts';
 
 /**
@@ -17,5 +17,8 @@ export async function lockHome({ home, lock }: HomePaths): Promise<Unlock> {
     throw new MonocoreError('HomeUnusable', `${lock} cannot be locked: ${errorText(cause)}${hint}`, { cause });
   }
   if (unlock) return unlock;
-  throw new MonocoreError('DaemonRunning', `a monocore daemon runs already for the home ${home}`);
+  const holder = findHolder(lock);
+  const reason = `${holder === null ? 'another process' : `process ${holder}`} has its lock`;
+  const message = `a monocore daemon runs already for the home ${home}: ${reason}, so process ${process.pid} gives up`;
+  throw new MonocoreError('DaemonRunning', `${message}; to replace it: monocore daemon restart`);
 }

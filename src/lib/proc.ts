@@ -226,6 +226,24 @@ export function readMaxOpenFilesLimit(): number {
   return Number(readFileSync('/proc/sys/fs/nr_open', 'utf8'));
 }
 
+/**
+ * Pid of a process that holds an exclusive flock(2) on a file; null if this process can see none.
+ *
+ * @param path without links
+ * @param uids users whose processes count
+ */
+export function findLockHolder(path: string, uids: readonly number[]): number | null {
+  for (const pid of listPids()) {
+    const [, uid] = /^Uid:\s+\d+\s+(\d+)/m.exec(readProcessFile(pid, 'status') ?? '') ?? [];
+    if (!uids.includes(Number(uid))) continue;
+    for (const { fd, target } of listDescriptors(pid)) {
+      if (target === path && /^lock:.*\bFLOCK\b.*\bWRITE\b/m.test(readProcessFile(pid, `fdinfo/${fd}`) ?? ''))
+        return pid;
+    }
+  }
+  return null;
+}
+
 interface BoundSocket {
   /** Hexadecimal, as the kernel prints it. */
   readonly address: string;

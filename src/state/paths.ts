@@ -5,7 +5,7 @@
  * | path | mode | written by | read by | deleted by |
  * |---|---|---|---|---|
  * | `daemon.sock` | 0600 | api worker | CLI | api worker, next daemon |
- * | `lock` | 0600 | daemon: empty, locked while one runs | daemon | nobody |
+ * | `lock` | 0600 | daemon: empty, locked with the home while one runs | daemon | nobody |
  * | `run/<service>.json` | 0600 | state worker (`.tmp` until it is whole) | main, next daemon | state worker when the service has ended |
  * | `ended/<service>.json` | 0600 | state worker when the service has ended (`.tmp` likewise) | main, next daemon | state worker at `start`, `remove` |
  * | `run/<service>/` | 0700 | main before the launch | VM process, main | main when the service has ended |
@@ -26,7 +26,7 @@
  * | `cache/initramfs/<sha256>.cpio` | 0644, for the user of QEMU | job | QEMU | nobody: content-addressed |
  * | `cache/accelerator.json` | 0600 | main after a probe | main, `doctor` | nobody: keyed by versions |
  * | `images/{oci-layout,index.json}` | 0600 | image jobs under the store's lock | image jobs | nobody |
- * | `images/lock` | 0600 | image jobs: empty, locked by one at a time | image jobs | nobody |
+ * | `images/lock` | 0600 | image jobs: empty, locked with its folder by one at a time | image jobs | nobody |
  * | `images/blobs/sha256/<hex>` | 0600 | image jobs, once verified | image jobs | `images rm`, `images prune` |
  * | `images/partial/<hex>` | 0600 | pull job, until it is verified | the next pull, which goes on | that pull; `images prune` |
  * | `images/roots/<hex>.erofs` | 0600 | root job (`.erofs.tmp` until it is whole) | QEMU | `images rm`, `images prune` |

@@ -1,16 +1,21 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { realpathSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, readdirSync, realpathSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import test from 'node:test';
 import { lockHome } from '../../src/daemon/home-lock.ts';
 import { HomePaths } from '../../src/state/paths.ts';
 import { startFixture } from '../helpers/processes/fixture.ts';
-import { makeTempDir } from '../helpers/temp.ts';
+import { defer, makeTempDir } from '../helpers/temp.ts';
 
 const makeHome = async (t: test.TestContext) => new HomePaths(await makeTempDir(t));
+
+const refusal = (home: string, holder: number): string =>
+  `a monocore daemon runs already for the home ${home}: process ${holder} has its lock, so process ${process.pid} gives ` +
+  'up; to replace it: monocore daemon restart';
 
 test('a home is locked once at a time, under each of its names', async (t) => {
   const paths = await makeHome(t);
@@ -20,7 +25,7 @@ test('a home is locked once at a time, under each of its names', async (t) => {
   for (const name of [paths.home, alias]) {
     await assert.rejects(lockHome(new HomePaths(name)), {
       code: 'DaemonRunning',
-      message: `a monocore daemon runs already for the home ${name}`,
+      message: refusal(name, process.pid),
     });
   }
   unlock();
@@ -46,6 +51,30 @@ test('the kernel frees the lock of a process that was killed', async (t) => {
   await assert.rejects(lockHome(paths), { code: 'DaemonRunning' });
   await holder.kill();
   const unlock = await lockHome(paths);
+  unlock();
+});
+
+test('a home stays locked when all files in it are deleted', async (t) => {
+  const paths = await makeHome(t);
+  const holder = startFixture(t, 'lock-holder.ts', [paths.home]);
+  assert.equal(await holder.readLine(), 'locked');
+  for (let turn = 0; turn < 2; turn += 1) {
+    await assert.rejects(lockHome(paths), { code: 'DaemonRunning', message: refusal(paths.home, holder.pid) });
+    for (const name of readdirSync(paths.home)) rmSync(join(paths.home, name), { recursive: true });
+  }
+  await holder.kill();
+  (await lockHome(paths))();
+});
+
+test('a user who may read a home cannot keep its daemon from it', async (t) => {
+  const paths = await makeHome(t);
+  chmodSync(paths.home, 0o755);
+  const words = ['--reuid=12345', '--clear-groups', 'flock', paths.home, 'sh', '-c', 'echo locked; exec sleep 1000'];
+  const stranger = spawn('setpriv', words, { stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+  defer(t, () => process.kill(-stranger.pid!, 'SIGKILL'));
+  await once(stranger.stdout, 'data');
+  const unlock = await lockHome(paths);
+  await assert.rejects(lockHome(paths), { code: 'DaemonRunning' });
   unlock();
 });
 

@@ -1,6 +1,6 @@
 /** The daemon dies, the VMs live: the next command finds them as they are. */
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { readExitRecord } from '../../../src/vm/host/exit-record.ts';
@@ -130,9 +130,15 @@ it('a daemon in the foreground takes over from one in the background, and its se
     return code === 0 && JSON.parse(stdout).settings.background === false;
   });
   assert.equal((await home.status('plain')).pid, before.pid);
-  const second = await home.run(['daemon', 'run']);
-  assert.equal(second.code, 3);
-  assert.match(second.stderr, /a monocore daemon runs already for the home/);
+  const daemon = JSON.parse(await home.ok('daemon', 'status', '--json'));
+  for (const isDeleted of [false, true]) {
+    if (isDeleted) rmSync(join(home.dir, 'lock'));
+    const second = await home.run(['daemon', 'run']);
+    assert.equal(second.code, 3);
+    const [, holder, refused] = /process (\d+) has its lock, so process (\d+) gives up/.exec(second.stderr) ?? [];
+    assert.equal(Number(holder), daemon.pid, second.stderr);
+    assert.notEqual(refused, holder);
+  }
   await home.ok('daemon', 'stop');
   const { code, stderr } = await ended;
   assert.equal(code, 0);

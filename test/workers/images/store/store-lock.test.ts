@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
 import test from 'node:test';
+import { deferred } from '../../../../src/lib/promises.ts';
 import { ImagePaths } from '../../../../src/state/paths.ts';
 import { lockStore } from '../../../../workers/images/store/store-lock.ts';
 import { makeTempDir } from '../../../helpers/temp.ts';
@@ -14,4 +16,22 @@ test('a lock request that is cancelled before its wait begins does not wait', { 
     lockStore(paths, cancel.signal, () => cancel.abort(reason)),
     reason,
   );
+});
+
+test('a job waits for another one whose lock file was deleted', async (t) => {
+  const paths = new ImagePaths(await makeTempDir(t));
+  const signal = new AbortController().signal;
+  const free = await lockStore(paths, signal, () => {});
+  rmSync(paths.lock);
+  const events: string[] = [];
+  const waiting = deferred();
+  const second = lockStore(paths, signal, waiting.resolve).then((unlock) => {
+    events.push('locked');
+    return unlock;
+  });
+  await waiting.promise;
+  events.push('freed');
+  free();
+  (await second)();
+  assert.deepEqual(events, ['freed', 'locked']);
 });
