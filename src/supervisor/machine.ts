@@ -59,7 +59,7 @@ const ABOUT_A_LAUNCH = ['image-ready', 'launched', 'launch-failed'] as const;
 const ABOUT_A_RUN = [
   ...ABOUT_A_LAUNCH,
   ...['job-started', 'job-failed', 'job-exited', 'drained', 'process-ended', 'streams-ended', 'inspected'],
-  ...['probed', 'memory-sampled', 'start-timeout', 'stop-timeout', 'probe-due'],
+  ...['probed', 'memory-sampled', 'log-stalled', 'start-timeout', 'stop-timeout', 'probe-due'],
 ] as const;
 
 const LAUNCH_ASKED = step('Starting/preparing', 'launches it and resets the restart count', starting.start);
@@ -101,6 +101,7 @@ const LAUNCHING = {
   ...ignore('The service is starting already.', 'start', 'recover'),
   ...ignore('No run has ended.', 'restart-scheduled', 'restart-due'),
   ...ignore('The VM process must have ended first.', 'streams-ended', 'inspected'),
+  ...ignore('The service waits for the disk.', 'log-stalled'),
   ...ignore('It is left over from the last run.', 'drained', 'probed', 'memory-sampled', 'stop-timeout', 'probe-due'),
 } satisfies Partial<Row<Launching>>;
 
@@ -138,6 +139,7 @@ const RUNNING: Row<Running> = {
   ...ignore('A new connection to the guest reports it again.', 'job-started'),
   ...ignore('The command did start.', 'job-failed'),
   ...ignore('It belongs to a stop.', 'drained', 'inspected', 'stop-timeout'),
+  ...ignore('The service waits for the disk.', 'log-stalled'),
   ...ignore('The VM process must have ended first.', 'streams-ended'),
   ...ignore('No run has ended.', 'restart-scheduled', 'restart-due'),
 };
@@ -173,6 +175,7 @@ const STOPPING: Row<Stopping> = {
   'streams-ended': step(ENDS, 'ends the run once the process has ended, too', (input) =>
     stopping.endWhenComplete(input, { streamsEnded: true }),
   ),
+  'log-stalled': step('same', 'waits less for the disk, if a user waits for the stop', stopping.logStalled),
   'stop-timeout': step(['same', 'Stopping/terminating'], 'sends SIGTERM to the VM process if it exists', (input) =>
     stopping.endProcess(input, 'terminating'),
   ),
@@ -197,7 +200,14 @@ const INSPECTING: Row<Stopping> = {
   inspected: step(['Stopped', 'Failed'], 'ends the run with its last lines', (input) =>
     stopping.finish(input, input.event),
   ),
-  ...ignore('Process and streams have ended.', 'job-exited', 'process-ended', 'streams-ended', 'stop-timeout'),
+  ...ignore(
+    'Process and streams have ended.',
+    'job-exited',
+    'process-ended',
+    'streams-ended',
+    'log-stalled',
+    'stop-timeout',
+  ),
 };
 
 /** Next step, or the reason to ignore the event, for each state and event. */
@@ -265,6 +275,7 @@ export const EVENTS: Readonly<Record<MachineEventType, string>> = {
   inspected: 'the last lines were read',
   probed: 'a health probe was answered',
   'memory-sampled': 'the memory of the process was measured',
+  'log-stalled': 'a log of the service cannot be written',
   'start-timeout': 'the VM is not ready in time',
   'stop-timeout': 'a step of the stop takes too long',
   'probe-due': 'the next health probe is due',

@@ -31,7 +31,7 @@ export function decideRestart(
   ended: EndedState,
   wasHealthy: boolean,
   restarts: RestartHistory,
-  now: Now,
+  now: Pick<Now, 'ms' | 'ageMs' | 'jitter'>,
 ): RestartDecision {
   // A boot that hangs is rare, and no fault of the service: one is tried again, whatever the policy says.
   const isFirstHang = ended.reason === 'boot-timeout' && restarts.inRow === 0;

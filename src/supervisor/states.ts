@@ -174,6 +174,7 @@ type RunEvent =
   | { readonly type: 'inspected'; readonly lastLines: readonly string[]; readonly panic: string | null }
   | { readonly type: 'probed'; readonly ok: boolean; readonly detail: string }
   | { readonly type: 'memory-sampled'; readonly bytes: number }
+  | { readonly type: 'log-stalled' }
   | { readonly type: 'restart-scheduled'; readonly delayMs: number };
 
 /** Timers of a supervisor; at most one of each runs. The event of a timer has its name. */
@@ -238,6 +239,8 @@ export interface Now {
   readonly ageMs: number | null;
   /** Random, from 0 to below 1: spreads the restarts of services that failed together. */
   readonly jitter: number;
+  /** True while a log of the service cannot be written, as on a full disk. */
+  readonly isLogStalled: boolean;
 }
 
 /** Settings of a service that decide its transitions. */

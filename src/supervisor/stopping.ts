@@ -25,7 +25,7 @@ import {
 
 /** From the end of the command until all its output has arrived. Long, because a full disk may hold it up. */
 export const DRAIN_TIMEOUT_MS = 60_000;
-/** The same once a user has no more patience. */
+/** The same where a user waits for the stop and the disk is known to be full, or has no more patience. */
 export const HURRIED_DRAIN_TIMEOUT_MS = 5000;
 /** From `release` until the VM process must have ended: the guest writes out its file systems. */
 export const RELEASE_TIMEOUT_MS = 10_000;
@@ -113,14 +113,36 @@ export function change(
  * Handles another stop. The command gets the time of the last stop; `draining` and `releasing` keep theirs, unless there
  * must be no time at all, which holds for a full disk, too.
  */
-export function stopAgain({ service, event }: On<Stopping, 'stop' | 'suspend'>): Transition {
+export function stopAgain({ service, event, now }: On<Stopping, 'stop' | 'suspend'>): Transition {
   const { phase } = service.actual;
   const isGraceful = phase === 'failing' || phase === 'draining' || phase === 'releasing';
   const isSooner = phase === 'asking' || (isGraceful && event.timeoutMs === 0);
   const timer = isSooner ? [setStopTimer(event.timeoutMs)] : [];
   const isHurried = service.actual.isHurried || event.timeoutMs === 0;
   const hurry: readonly Effect[] = event.timeoutMs === 0 ? [{ type: 'hurry' }] : [];
-  return change(service, { afterStop: 'stay', isHurried }, [{ type: 'persist' }, ...timer, ...hurry]);
+  const stopped = change(service, { afterStop: 'stay', isHurried }, [{ type: 'persist' }, ...timer, ...hurry]);
+  return hurryWhereStalled(stopped, now);
+}
+
+export function logStalled({ service, now }: On<Stopping, 'log-stalled'>): Transition {
+  return hurryWhereStalled(change(service, {}), now);
+}
+
+/**
+ * Gives the last output little time where a user waits for the stop and the disk does not take it. The end of a run that
+ * nobody waits for has all the time.
+ */
+function hurryWhereStalled(transition: Transition, { isLogStalled }: Now): Transition {
+  const { state, effects } = transition;
+  const { actual } = state;
+  if (!isLogStalled || actual.status !== 'Stopping' || actual.isHurried || actual.afterStop === 'decide') {
+    return transition;
+  }
+  const isDraining = actual.phase === 'draining' && !actual.processEnded;
+  // While the command runs, the stop has time limits of its own.
+  if (!isDraining && !actual.processEnded && actual.phase !== 'cancelling') return transition;
+  const timer = isDraining ? [setStopTimer(HURRIED_DRAIN_TIMEOUT_MS)] : [];
+  return goTo(state, { ...actual, isHurried: true }, [...effects, ...timer, { type: 'hurry' }]);
 }
 
 /** Kills a VM whose launch was cancelled: its command has not run. */
@@ -129,7 +151,7 @@ export function killLaunched({ service, event }: On<Stopping, 'launched'>): Tran
 }
 
 /** Keeps the exit of the command, the first one known, and the step of the stop that ended it. */
-export function noteExit({ service, event }: On<Stopping, 'job-exited'>, phase?: 'draining'): Transition {
+export function noteExit({ service, event, now }: On<Stopping, 'job-exited'>, phase?: 'draining'): Transition {
   const { actual } = service;
   const changes: Partial<Stopping> = {
     exit: actual.exit ?? event.exit,
@@ -138,7 +160,7 @@ export function noteExit({ service, event }: On<Stopping, 'job-exited'>, phase?:
   };
   if (!phase) return change(service, changes);
   const drain = actual.isHurried ? [setStopTimer(HURRIED_DRAIN_TIMEOUT_MS), ...DRAIN.slice(1)] : DRAIN;
-  return change(service, { ...changes, phase }, drain);
+  return hurryWhereStalled(change(service, { ...changes, phase }, drain), now);
 }
 
 export function release({ service }: On<Stopping, 'drained'>): Transition {
@@ -155,7 +177,7 @@ export function processEnded(input: On<Stopping, 'process-ended'>): Transition {
     endedBy: endedBy ?? stopStepOf(phase),
     failure: failure ?? (isUnexpected ? explainProcessEnd(input.event, 'unexpectedly') : null),
   };
-  return endWhenComplete(input, changes, [{ type: 'unwatch-metrics' }]);
+  return hurryWhereStalled(endWhenComplete(input, changes, [{ type: 'unwatch-metrics' }]), input.now);
 }
 
 const STOP_STEPS: { readonly [P in StopPhase]?: EndedBy } = {

@@ -222,7 +222,9 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     const before = this.#state.actual;
     const { service } = this.definition;
     const ageMs = this.#startedAt === null ? null : clock.elapsed() - this.#startedAt;
-    const { state, effects } = transition(this.#state, event, { ms: clock.now(), ageMs, jitter: random() }, service);
+    const isLogStalled = this.#blocked.logStalled !== null;
+    const now = { ms: clock.now(), ageMs, jitter: random(), isLogStalled };
+    const { state, effects } = transition(this.#state, event, now, service);
     this.#state = state;
     if (before.status !== state.actual.status) this.#noteStart(state.actual);
     for (const effect of effects) {

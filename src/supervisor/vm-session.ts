@@ -217,7 +217,10 @@ export class VmSession {
     const { promise: ended, resolve: onEnded } = deferred();
     const backend = this.#context.backends[service.isolation];
     const reopen = (stream: StreamName) => backend.reopenStream(service.name, stream);
-    const onStalled = (logStalled: string | null) => this.#handlers.onBlocked({ logStalled });
+    const onStalled = (logStalled: string | null): void => {
+      this.#handlers.onBlocked({ logStalled });
+      if (logStalled !== null) this.#handlers.onEvent({ type: 'log-stalled' });
+    };
     await this.#context.logs.capture(service.name, streams, { reopen, onEnded, onStalled, continues }, service.log);
     return { ended };
   }

@@ -48,6 +48,7 @@ class World {
       { type: 'stop', timeoutMs: 0 },
       { type: 'suspend', timeoutMs: 5000 },
       { type: 'memory-sampled', bytes: 2000 },
+      { type: 'log-stalled' },
       ...[...this.#timers].map((timer): MachineEvent => ({ type: timer })),
     ];
     if (this.#launching) events.push({ type: 'launched', pid: 7 }, { type: 'launch-failed', error: 'no' });
@@ -67,7 +68,12 @@ class World {
   happen(event: MachineEvent): void {
     this.history.push(event.type);
     this.#note(event);
-    const { state, effects } = transition(this.state, event, { ms: 0, ageMs: 0, jitter: 0.5 }, RULES);
+    const { state, effects } = transition(
+      this.state,
+      event,
+      { ms: 0, ageMs: 0, jitter: 0.5, isLogStalled: true },
+      RULES,
+    );
     this.state = state;
     this.#persisted = false;
     for (const effect of effects) this.#check(effect);

@@ -100,7 +100,7 @@ const SHORTHANDS: Readonly<Record<string, string>> = {
 };
 const CLEAN_UP = SHORTHANDS['CLEAN-UP']!;
 
-const NOW = { ms: 1_000_000, ageMs: 0, jitter: 0.5 };
+const NOW = { ms: 1_000_000, ageMs: 0, jitter: 0.5, isLogStalled: false };
 const STARTED_AT_MS = 900_000;
 const EXIT = { code: 3, signal: null };
 const KILLED = { code: 137, signal: 'SIGKILL' };
@@ -144,6 +144,7 @@ const EVENTS: readonly MachineEvent[] = [
   { type: 'probed', ok: true, detail: 'fine' },
   { type: 'probed', ok: false, detail: 'bad' },
   { type: 'memory-sampled', bytes: 2000 },
+  { type: 'log-stalled' },
   { type: 'start-timeout' },
   { type: 'stop-timeout' },
   { type: 'probe-due' },
@@ -294,6 +295,31 @@ test('a stop without time cuts the graceful phases short, a stop with time only 
   for (const phase of ['asking', 'failing', 'draining', 'releasing'] as const) {
     const { effects } = transition(serviceState(stopping(phase)), { type: 'stop', timeoutMs: 0 }, NOW, RULES);
     assert.equal(nameEffects(effects), 'persist, set-timer stop-timeout 0, hurry', phase);
+  }
+});
+
+test('a disk that takes no output gets little time once a user waits for the stop, and all the time before', () => {
+  const stalled = { ...NOW, isLogStalled: true };
+  const effectsOf = (state: Stopping, event: MachineEvent): string =>
+    nameEffects(transition(serviceState(state), event, stalled, RULES).effects);
+  const exited: MachineEvent = { type: 'job-exited', exit: EXIT };
+  const ended: MachineEvent = { type: 'process-ended', exit: EXIT };
+  const waited = (phase: Stopping['phase'], more: Partial<Stopping> = {}): Stopping =>
+    stopping(phase, { afterStop: 'stay', ...more });
+  const shortened = 'set-timer stop-timeout 5000, hurry';
+
+  assert.equal(effectsOf(waited('asking'), { type: 'log-stalled' }), '');
+  assert.equal(effectsOf(waited('asking'), exited), `set-timer stop-timeout 60000, drain, ${shortened}`);
+  assert.equal(effectsOf(waited('draining'), { type: 'log-stalled' }), shortened);
+  assert.equal(effectsOf(waited('draining', { isHurried: true }), { type: 'log-stalled' }), '');
+  assert.equal(effectsOf(waited('terminating'), ended), 'unwatch-metrics, hurry');
+  assert.equal(effectsOf(waited('draining', { processEnded: true }), { type: 'log-stalled' }), 'hurry');
+
+  const alone = stopping('draining', { afterStop: 'decide' });
+  assert.equal(effectsOf(alone, { type: 'log-stalled' }), '');
+  assert.equal(effectsOf(alone, ended), 'unwatch-metrics');
+  for (const type of ['stop', 'suspend'] as const) {
+    assert.equal(effectsOf(alone, { type, timeoutMs: 1000 }), `persist, ${shortened}`);
   }
 });
 

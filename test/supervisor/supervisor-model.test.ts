@@ -156,6 +156,9 @@ const COMMANDS: fc.Arbitrary<Happening>[] = [
   fc
     .boolean()
     .map((ok) => new Happening(`probe ${ok}`, always, ({ context }) => context.probeResults.push({ ok, detail: '' }))),
+  fc
+    .constantFrom('no space', null)
+    .map((reason) => new Happening(`stalled: ${reason}`, always, ({ context }) => context.stallLogs('web', reason))),
   happening('memory', runs, ({ context }) => context.samples.get('web')?.({ ...NO_METRICS, memory_usage: 2000 })),
   fc
     .integer({ min: 1, max: 130_000 })

@@ -3,7 +3,7 @@ import test from 'node:test';
 import { NO_METRICS, type ServiceStatus } from '../../src/protocol/service.ts';
 import { DEFAULT_RESTART_SETTINGS } from '../../src/protocol/supervision.ts';
 import { START_TIMEOUT_MS } from '../../src/supervisor/starting.ts';
-import { DRAIN_TIMEOUT_MS, TERMINATE_TIMEOUT_MS } from '../../src/supervisor/stopping.ts';
+import { DRAIN_TIMEOUT_MS, HURRIED_DRAIN_TIMEOUT_MS, TERMINATE_TIMEOUT_MS } from '../../src/supervisor/stopping.ts';
 import { Supervisor } from '../../src/supervisor/supervisor.ts';
 import { HURRIED_LOGS_TIMEOUT_MS, LOGS_TIMEOUT_MS, STREAMS_TIMEOUT_MS } from '../../src/supervisor/vm-session.ts';
 import { FakeContext, gate, settle } from '../helpers/fakes/fake-context.ts';
@@ -157,6 +157,25 @@ test('streams whose disk stays full are given up after a while, and sooner when 
     await pass((isRepeated ? HURRIED_LOGS_TIMEOUT_MS : LOGS_TIMEOUT_MS - STREAMS_TIMEOUT_MS) - 1);
     assert.deepEqual([vm.streamsOpen, web.status().status], [true, 'Stopping']);
     await pass(1);
+    assert.deepEqual([vm.streamsOpen, (await stopped).status], [false, 'Stopped']);
+    assert.equal(context.clock.timers, 0);
+  }
+});
+
+test('a stop ends soon after the process where the disk takes no output, whenever it stalled', async () => {
+  for (const stallsFirst of [false, true]) {
+    const { context, web, vm, received, pass, exit } = await startWeb();
+    context.isDiskFull = true;
+    context.onMarker = () => gate().opened;
+    if (stallsFirst) context.stallLogs('web', 'stdout: no space');
+    const stopped = web.stop(1000);
+    await settle();
+    await exit();
+    if (!stallsFirst) context.stallLogs('web', 'stdout: no space');
+    await pass(HURRIED_DRAIN_TIMEOUT_MS);
+    assert.deepEqual(received.slice(1), ['drain', 'kill SIGTERM']);
+    vm.endProcess();
+    await pass(HURRIED_LOGS_TIMEOUT_MS);
     assert.deepEqual([vm.streamsOpen, (await stopped).status], [false, 'Stopped']);
     assert.equal(context.clock.timers, 0);
   }

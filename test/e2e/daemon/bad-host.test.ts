@@ -125,8 +125,17 @@ describe('bad input', () => {
   it('a limit on the size of files ends neither the daemon nor its services', async (t) => {
     const home = await makeTestHome(t);
     const file = join(home.dir, 'monocore.toml');
-    const args = `args = ["-c", "seq 1 20000; echo done >&2; exec sleep 1000"]\nlog = { on_full = "drop" }\n`;
-    writeFileSync(file, `[[service]]\nname = "one"\nisolation = "none"\ncommand = "/bin/sh"\n${args}`);
+    const script = 'args = ["-c", "seq 1 20000; echo done >&2; exec sleep 1000"]';
+    const services = Object.entries({ one: 'drop', blocked: 'block' }).map(
+      ([name, onFull]) => `[[service]]
+name = "${name}"
+isolation = "none"
+command = "/bin/sh"
+${script}
+log = { on_full = "${onFull}" }
+`,
+    );
+    writeFileSync(file, services.join(''));
     const command = ['-c', 'ulimit -f 128; exec "$@"', 'sh', process.execPath, builtBin, 'start', '-f', file];
     const { status } = spawnSync('sh', command, { env: { ...process.env, MONOCORE_HOME: home.dir } });
     assert.equal(status, 0);
@@ -135,9 +144,13 @@ describe('bad input', () => {
     assert.equal(state, 'Started');
     assert.match(
       readFileSync(join(home.dir, 'log/monocore.1.log'), 'utf8'),
-      /one: its stdout cannot be written: file too large/,
+      /(one|blocked): its stdout cannot be written: file too large/,
     );
     await home.ok('stop', 'one');
     assert.ok(!existsSync(`/proc/${pid}`));
+    // Its output waits for space that never comes.
+    const { pid: blocked } = await home.status('blocked');
+    await home.ok('daemon', 'stop');
+    assert.ok(!existsSync(`/proc/${blocked}`));
   });
 });

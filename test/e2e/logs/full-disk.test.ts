@@ -73,3 +73,19 @@ it('a full disk keeps neither a daemon from its start nor a service from its end
   await next.runtime.close();
   assert.ok(next.reports.some((report) => /flood: the last \d+ bytes of its stdout were lost/.test(report)));
 });
+
+it('a stop of a VM on a full disk ends soon after its command, and what is lost is told', {
+  timeout: 90_000,
+}, async (t) => {
+  const disk = await mountSmallDisk(t, 'size=2m');
+  const host = await openTestRuntime();
+  defer(t, () => host.close());
+  rmdirSync(join(host.home, 'log'));
+  symlinkSync(disk, join(host.home, 'log'));
+  const flood = scriptService('flood', 'while :; do echo something to say; done');
+  await host.orchestrator.start(configOf([flood]));
+  await eventually('the disk to be full', () => host.orchestrator.services()[0]!.log_stalled);
+  const { services } = await host.orchestrator.stop({ names: ['flood'], group: null }, 1000);
+  assert.equal(services[0]!.service.status, 'Stopped');
+  assert.match(host.reports.join('\n'), /flood: the last \d+ bytes of its stdout were lost/);
+});

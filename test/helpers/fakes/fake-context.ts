@@ -34,6 +34,10 @@ class FakeStreams {
     this.open = false;
     this.#handlers.onEnded();
   }
+
+  stall(reason: string | null): void {
+    this.#handlers.onStalled?.(reason);
+  }
 }
 
 /** A VM under the control of the test; an obedient one starts and ends by itself when asked to. */
@@ -179,6 +183,11 @@ export class FakeContext implements OrchestratorContext {
     return this.calls
       .filter((call) => call.split(' ')[1] === service)
       .map((call) => call.split(' ').toSpliced(1, 1).join(' '));
+  }
+
+  /** Lets the logs of a service stall; null: they can be written again. */
+  stallLogs(service: string, reason: string | null): void {
+    this.#streams.get(service)?.stall(reason);
   }
 
   /** Drops the calls so far. */
