@@ -1,16 +1,21 @@
 /**
- * Reads of `/proc`, see proc(5), and the identity of processes, which no reuse of a pid can confuse. Any thread. Reads are
- * synchronous: these files never wait for a disk, and asynchronous calls would queue in the thread pool that all threads
- * share. Long because every parser of `/proc` is here.
+ * Reads `/proc`, see proc(5), and identifies processes in a way that survives the reuse of pids. Any thread. Reads are
+ * synchronous: these files never wait for a disk, and asynchronous calls would queue in the thread pool that all
+ * threads share.
+ *
+ * Long because every parser of `/proc` is here.
  */
 import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { errorCode } from './errors.ts';
 
-/** A process that runs now: a pid, or the reader itself. */
+/** Running process: its pid, or `self` for the reader. */
 type Pid = number | 'self';
 
-/** Identity of a process beyond the reuse of its pid: the start time in ticks since boot, and the id of that boot. */
+/**
+ * Identity of a process that survives the reuse of its pid: its start time in ticks since boot, and the id of that
+ * boot.
+ */
 export interface ProcessIdentity {
   readonly pid: number;
   readonly start_time: number;
@@ -20,7 +25,9 @@ export interface ProcessIdentity {
 /** USER_HZ, the unit of times in `/proc/<pid>/stat`: 100 on every Linux that Node runs on. */
 export const TICKS_PER_SECOND = 100;
 
-/** Processes end while they are read, and some belong to other users: null for both. Other errors (EMFILE) are thrown. */
+/**
+ * Result of a read; null if the process ended meanwhile or belongs to another user. Other errors (EMFILE) are thrown.
+ */
 function ifReadable<T>(read: () => T): T | null {
   try {
     return read();
@@ -30,7 +37,7 @@ function ifReadable<T>(read: () => T): T | null {
   }
 }
 
-/** Text of `/proc/<pid>/<file>`; null when the process has ended, or its file is not for this user. */
+/** Content of `/proc/<pid>/<file>`; null if the process has ended or this user may not read the file. */
 export function readProcessFile(pid: Pid, file: string): string | null {
   return ifReadable(() => readFileSync(`/proc/${pid}/${file}`, 'utf8'));
 }
@@ -41,13 +48,16 @@ interface ProcessStat {
   readonly parent: number;
   readonly group: number;
   readonly session: number;
-  /** Time in user and kernel mode, of the process and of its children that have ended. */
+  /** Time in user and kernel mode, of the process and of its children that have been reaped. */
   readonly cpuTicks: number;
   readonly endedChildrenCpuTicks: number;
   readonly startTicks: number;
 }
 
-/** The command name, field 2, may hold spaces and parentheses, so fields are counted from the last `)`. */
+/**
+ * Parses a stat line. The command name, field 2, may contain spaces and parentheses, so fields are counted from the
+ * last `)`.
+ */
 function parseStat(text: string): ProcessStat {
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   const number = (field: number): number => Number(fields[field - 3]);
@@ -62,13 +72,13 @@ function parseStat(text: string): ProcessStat {
   };
 }
 
-/** Null when there is no such process. */
+/** Status of a process; null if it does not exist. */
 export function readStat(pid: Pid): ProcessStat | null {
   const text = readProcessFile(pid, 'stat');
   return text === null ? null : parseStat(text);
 }
 
-/** True while a process has that pid; a zombie, which may stay for long when its parent waits late, has ended. */
+/** True if a process with that pid is alive. A zombie, which may remain until its parent reaps it, is not. */
 export function isAlive(pid: number): boolean {
   const stat = readStat(pid);
   return stat !== null && stat.state !== 'Z' && stat.state !== 'X';
@@ -76,31 +86,31 @@ export function isAlive(pid: number): boolean {
 
 let bootId: string | undefined;
 
-/** Identity of the process that has the pid now; null when there is none. */
+/** Identity of the process that currently has the pid; null if there is none. */
 export function identify(pid: number): ProcessIdentity | null {
   const stat = readStat(pid);
   bootId ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   return stat && { pid, start_time: stat.startTicks, boot_id: bootId };
 }
 
-/** Time since the start of a process of this boot; the clock of the host does not matter. */
+/** Time since the start of a process of this boot; independent of the host's wall clock. */
 export function processAgeMs({ start_time }: ProcessIdentity): number {
   const uptimeSeconds = Number.parseFloat(readFileSync('/proc/uptime', 'utf8'));
   return Math.max(0, (uptimeSeconds - start_time / TICKS_PER_SECOND) * 1000);
 }
 
-/** True while that very process exists, as a zombie does. */
+/** True while that very process exists, even as a zombie. */
 export function isSameProcess(identity: ProcessIdentity): boolean {
   const now = identify(identity.pid);
   return now !== null && now.start_time === identity.start_time && now.boot_id === identity.boot_id;
 }
 
-/** True while that very process runs, as a zombie does not. */
+/** True while that very process is running; false for a zombie. */
 export function isRunning(identity: ProcessIdentity): boolean {
   return isSameProcess(identity) && isAlive(identity.pid);
 }
 
-/** Signals a process, or its group, unless its pid belongs to another one by now; false when it has ended. */
+/** Signals a process, or its group, unless its pid now belongs to another process; false if it has ended. */
 export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals, target: 'process' | 'group'): boolean {
   if (!isSameProcess(identity)) return false;
   try {
@@ -112,36 +122,43 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals,
   }
 }
 
-/** Kills processes one by one; those that have ended, or that this user may not signal, do not keep the others alive. */
+/**
+ * Kills processes one by one. A process that has ended, or that this user may not signal, does not stop the others from
+ * being killed.
+ */
 export function killProcesses(pids: Iterable<number>): void {
   for (const pid of pids) {
     const identity = identify(pid);
     try {
       if (identity) signalProcess(identity, 'SIGKILL', 'process');
     } catch (error) {
-      // A program with a setuid bit has another user.
+      // A setuid program runs as another user.
       if (errorCode(error) !== 'EPERM') throw error;
     }
   }
 }
 
-/** Pids of all processes that this one can see. */
+/** Pids of all processes visible to this one. */
 export function listPids(): number[] {
   return readdirSync('/proc').map(Number).filter(Number.isInteger);
 }
 
-/** Readings of a {@link ProcessTree} after which it asks all processes for their parents again. */
+/** Number of readings of a {@link ProcessTree} after which it reads the parent of every process again. */
 const FULL_READING = 30;
 
 /**
- * Parents of all processes. They cost as much as all else that is known of a process, so a reading asks only those that are
- * new, and those whose parents have ended; the next full one notices a pid that another process has got meanwhile.
+ * Parents of all processes. Reading them costs as much as all other facts about a process, so a reading covers only new
+ * processes and those whose parents have ended. The next full reading notices a pid that has been reused meanwhile.
  */
 export class ProcessTree {
   #parents: ReadonlyMap<number, number> = new Map();
   #readings = 0;
 
-  /** Reads the tree as it is now. @returns for any process all that descend from it, without those whose parents ended */
+  /**
+   * Reads the current tree.
+   *
+   * @returns a function that lists all descendants of a process, except those whose parents have ended
+   */
   read(): (root: number) => number[] {
     const known: ReadonlyMap<number, number> = this.#readings % FULL_READING === 0 ? new Map() : this.#parents;
     this.#readings += 1;
@@ -166,20 +183,23 @@ export class ProcessTree {
   }
 }
 
-/** Pids of the children of a process with one thread; none where the kernel does not tell (CONFIG_PROC_CHILDREN). */
+/** Pids of the children of a single-threaded process; empty if the kernel does not list them (CONFIG_PROC_CHILDREN). */
 export function listChildren(pid: number): number[] {
   return (readProcessFile(pid, `task/${pid}/children`) ?? '').split(' ').filter(Boolean).map(Number);
 }
 
 interface Descriptor {
   readonly fd: number;
-  /** Opens the same file again, or tells its status. */
+  /** Path to open the same file again or to stat it. */
   readonly path: string;
-  /** Path of a file, with ` (deleted)` behind it when it is gone; `socket:[<inode>]` or the like for others. */
+  /**
+   * Path of the file, followed by ` (deleted)` if it has been deleted; for other descriptors `socket:[<inode>]` or
+   * similar.
+   */
   readonly target: string;
 }
 
-/** Descriptors of a process that are open still when they are looked at. */
+/** Descriptors of a process, without those that are closed during the listing. */
 export function listDescriptors(pid: Pid): Descriptor[] {
   const dir = `/proc/${pid}/fd`;
   return (ifReadable(() => readdirSync(dir)) ?? []).flatMap((fd) => {
@@ -189,27 +209,27 @@ export function listDescriptors(pid: Pid): Descriptor[] {
   });
 }
 
-/** O_CLOEXEC in the flags of a descriptor; the number of Linux on x86-64 and AArch64. */
+/** O_CLOEXEC among the flags of a descriptor; the value on x86-64 and AArch64. */
 const CLOSE_ON_EXEC = 0o2000000;
 
-/** True for an open descriptor of this process that its children inherit. */
+/** True if children of this process inherit the open descriptor. */
 export function isInheritable(fd: number): boolean {
   const [, flags] = /^flags:\s*([0-7]+)$/m.exec(readProcessFile('self', `fdinfo/${fd}`) ?? '') ?? [];
   return flags !== undefined && (Number.parseInt(flags, 8) & CLOSE_ON_EXEC) === 0;
 }
 
-/** Limit of this process, see getrlimit(2); Infinity for none. */
+/** Resource limit of this process, see getrlimit(2); Infinity if unlimited. */
 export interface ProcessLimit {
   readonly soft: number;
   readonly hard: number;
 }
 
-/** Limits of this process on open files. */
+/** Limit of this process on open files. */
 export function readOpenFilesLimit(): ProcessLimit {
   return readLimit('Max open files');
 }
 
-/** Limits of this process on the size of a file that it writes, in bytes. */
+/** Limit of this process on the size of files that it writes, in bytes. */
 export function readFileSizeLimit(): ProcessLimit {
   return readLimit('Max file size');
 }
@@ -221,7 +241,7 @@ function readLimit(name: string): ProcessLimit {
   return { soft: toNumber(soft), hard: toNumber(hard) };
 }
 
-/** Largest limit on open files that root may set: fs.nr_open in proc_sys_fs(5). */
+/** Highest limit on open files that root can set: fs.nr_open in proc_sys_fs(5). */
 export function readMaxOpenFilesLimit(): number {
   return Number(readFileSync('/proc/sys/fs/nr_open', 'utf8'));
 }
@@ -245,17 +265,17 @@ export function findLockHolder(path: string, uids: readonly number[]): number | 
 }
 
 interface BoundSocket {
-  /** Hexadecimal, as the kernel prints it. */
+  /** Hexadecimal address, as the kernel prints it. */
   readonly address: string;
   readonly port: number;
   readonly isListening: boolean;
   readonly inode: string;
 }
 
-/** TCP_LISTEN of the kernel's net/tcp_states.h, as `/proc/net/tcp` prints it. */
+/** TCP_LISTEN from net/tcp_states.h of Linux, as `/proc/net/tcp` prints it. */
 const TCP_LISTEN = '0A';
 
-/** Sockets of a table of `/proc/net`; none where the kernel has no such table, as without IPv6. */
+/** Sockets listed in a table of `/proc/net`; empty if the kernel has no such table, for example without IPv6. */
 export function listSockets(table: 'tcp' | 'tcp6' | 'udp' | 'udp6'): BoundSocket[] {
   const lines = (readProcessFile('self', `net/${table}`) ?? '').split('\n').slice(1, -1);
   return lines.map((line) => {
@@ -266,7 +286,7 @@ export function listSockets(table: 'tcp' | 'tcp6' | 'udp' | 'udp6'): BoundSocket
 }
 
 export interface Mount {
-  /** Directory of the file system that is mounted. */
+  /** Directory inside the mounted file system that forms the root of the mount. */
   readonly root: string;
   /** Mount point. */
   readonly dir: string;
@@ -274,7 +294,9 @@ export interface Mount {
   readonly options: readonly string[];
 }
 
-/** Fields 4, 5 and 9 to 11 of a line of `mountinfo`; blanks and backslashes in paths are written as `\040`. */
+/**
+ * Parses fields 4, 5 and 9 to 11 of a line of `mountinfo`; blanks and backslashes in paths are escaped, as in `\040`.
+ */
 function parseMount(line: string): Mount {
   const toPath = (text: string): string =>
     text.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
@@ -284,33 +306,33 @@ function parseMount(line: string): Mount {
   return { root: toPath(root), dir: toPath(dir), type, options: options.split(',') };
 }
 
-/** Mounts that this process sees. @param procDir another folder in tests */
+/** Mounts visible to this process. @param procDir another folder in tests */
 export function readMounts(procDir = '/proc'): Mount[] {
   return readFileSync(`${procDir}/self/mountinfo`, 'utf8').split('\n').filter(Boolean).map(parseMount);
 }
 
 interface CgroupMembership {
-  /** Controllers of a hierarchy of v1, or `name=systemd`; empty in v2, whose only hierarchy has the id 0. */
+  /** Controllers of a v1 hierarchy, or `name=systemd`; empty for v2, whose single hierarchy has the id 0. */
   readonly controllers: readonly string[];
   readonly isV2: boolean;
   readonly path: string;
 }
 
-/** Lines `id:controllers:path`; a path may have colons. */
+/** Parses a line `id:controllers:path`; the path may contain colons. */
 function parseCgroup(line: string): CgroupMembership {
   const [, id, controllers = '', path = ''] = /^(\d+):([^:]*):(.*)$/.exec(line) ?? [];
   return { controllers: controllers.split(','), isV2: id === '0', path };
 }
 
-/** Cgroups of a process; none when it has ended. @param procDir another folder in tests */
+/** Cgroups of a process; none if it has ended. @param procDir another folder in tests */
 export function readCgroups(pid: Pid, procDir = '/proc'): CgroupMembership[] {
   const text = procDir === '/proc' ? readProcessFile(pid, 'cgroup') : readFileSync(`${procDir}/${pid}/cgroup`, 'utf8');
   return (text ?? '').split('\n').filter(Boolean).map(parseCgroup);
 }
 
 /**
- * Folder of the cgroup `path` in one of the mounts of its hierarchy, of which each shows only what is below its root;
- * undefined where it is outside of all, as `..` says in a cgroup namespace, cgroup_namespaces(7).
+ * Folder of the cgroup `path` in one of the mounts of its hierarchy, each of which shows only what is below its root.
+ * Undefined if no mount contains it; a path with `..` is outside the cgroup namespace, see cgroup_namespaces(7).
  */
 export function findCgroupFolder(
   mounts: readonly Mount[],
@@ -323,35 +345,39 @@ export function findCgroupFolder(
   return undefined;
 }
 
-/** Bytes that a process made the block layer read and write since it started. */
+/** Bytes that a process has read from and written to storage since it started. */
 export interface DiskBytes {
   readonly read: number;
   readonly write: number;
 }
 
-/** Open files of one process: opening takes longer than reading. A later process with its pid has others. */
+/**
+ * Open `/proc` files of one process, kept open because opening takes longer than reading. They never refer to a later
+ * process with the same pid.
+ */
 export interface ProcFiles {
-  /** With the pid it names one process, however often the pid is used again. */
+  /** Identifies the process together with the pid, however often the pid is reused. */
   readonly startTicks: number;
-  /** False for a zombie, too. */
+  /** False for a zombie as well. */
   isAlive(): boolean;
-  /** Null when the process is gone, or belongs to another user. */
+  /** Null if the process has ended or belongs to another user. */
   readDiskBytes(): DiskBytes | null;
   close(): void;
 }
 
-/** Opens the files of the process that has `pid` now; null when there is none. */
+/** Opens the files of the process that currently has `pid`; null if there is none. */
 export function openProcFiles(pid: number): ProcFiles | null {
-  // Not `stat`, which pidusage has open, too: `workers/metrics/usage.ts` must tell its files from all others.
+  // Not `stat`, which pidusage also keeps open: `workers/metrics/usage.ts` must be able to tell its files from all
+  // others.
   const statm = openFile(pid, 'statm');
   if (statm === null) return null;
   const startTicks = readStat(pid)?.startTicks;
-  // A process that is alive by now had its pid before, too.
+  // A process that is alive now also owned the pid when its files were opened.
   if (startTicks === undefined || !hasMemory(statm)) {
     closeSync(statm);
     return null;
   }
-  // The file of another user's process may not be opened.
+  // This user may not open the file of another user's process.
   const io = openFile(pid, 'io');
   return {
     startTicks,
@@ -364,21 +390,24 @@ export function openProcFiles(pid: number): ProcFiles | null {
   };
 }
 
-/** The first number of `statm` is the size of the memory, which a process gives back at its end: 0 of a zombie. */
+/** True if the process still has memory. The first number of `statm` is its memory size, which is 0 for a zombie. */
 function hasMemory(statm: number): boolean {
   return /^[1-9]/.test(readOpen(statm) ?? '');
 }
 
-/** `read_bytes` and `write_bytes` went to and came from storage; `rchar` and `wchar` count pipes and the page cache, too. */
+/**
+ * Reads `read_bytes` and `write_bytes`, which count storage only; `rchar` and `wchar` also count pipes and the page
+ * cache.
+ */
 function readDiskBytes(io: number): DiskBytes | null {
   const [, read, write] = /^read_bytes: (\d+)\nwrite_bytes: (\d+)$/m.exec(readOpen(io) ?? '') ?? [];
   return read === undefined || write === undefined ? null : { read: Number(read), write: Number(write) };
 }
 
-/** Larger than each of the files. */
+/** Buffer larger than any of the files. */
 const buffer = Buffer.alloc(4096);
 
-/** Reads from the beginning, which gives the whole new content in one call; null when the process is gone (ESRCH). */
+/** Reads from offset 0, which returns the whole current content in one call; null if the process has ended (ESRCH). */
 function readOpen(fd: number): string | null {
   return ifReadable(() => buffer.toString('latin1', 0, readSync(fd, buffer, 0, buffer.length, 0)));
 }

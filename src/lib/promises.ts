@@ -1,8 +1,8 @@
-/** Promises with a way out: deferred, timeout, polling. Any thread. */
+/** Promise helpers: deferred, timeout, polling. Any thread. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Clock, systemClock } from './clock.ts';
 
-/** A promise that its owner settles, as `Promise.withResolvers` of Node 22 makes it. */
+/** Promise with its resolve functions, like `Promise.withResolvers` in Node 22. */
 export interface Deferred<T> {
   readonly promise: Promise<T>;
   readonly resolve: (value: T) => void;
@@ -17,7 +17,7 @@ export function deferred<T = void>(): Deferred<T> {
   return { promise, ...settle };
 }
 
-/** Value of `promise`, or its error; null when `timeoutMs` has passed or the signal fires first. */
+/** Result of `promise`; null if `timeoutMs` passes or the signal fires first. */
 export async function within<T>(
   promise: Promise<T>,
   timeoutMs: number,
@@ -36,7 +36,7 @@ export async function within<T>(
   }
 }
 
-/** Waits until a condition holds, looking every `intervalMs`; false when it does not hold after `timeoutMs`. */
+/** Waits until a condition holds, checking it every `intervalMs`; false if it does not hold after `timeoutMs`. */
 export async function pollUntil(
   condition: () => boolean,
   intervalMs: number,
@@ -50,11 +50,14 @@ export async function pollUntil(
   return true;
 }
 
-/** Interval and longest time of {@link untilDone}. */
+/** Interval and total time of {@link untilDone}. */
 const RETRY_INTERVAL_MS = 250;
 const RETRY_TIMEOUT_MS = 10_000;
 
-/** Calls `action` until it does not throw, for 10 s at most: no descriptor may be free for a while. False after that. */
+/**
+ * Calls `action` until it does not throw, for at most 10 s: for a while, no file descriptor may be free. Returns false
+ * after that.
+ */
 export function untilDone(action: () => void): Promise<boolean> {
   const isDone = (): boolean => {
     try {

@@ -1,2 +1,5 @@
-/** Callback for messages to people; the daemon writes them, with `data` as fields, to its own log. Main thread. */
+/**
+ * Callback for messages to people. The daemon writes them to its own log, with the properties of `data` as fields. Main
+ * thread.
+ */
 export type Report = (level: 'info' | 'warn' | 'error', message: string, data?: Record<string, unknown>) => void;

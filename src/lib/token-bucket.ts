@@ -1,14 +1,14 @@
-/** Token bucket: bounds the rate of something that is not trusted. */
+/** Token bucket, to limit the rate of input from an untrusted sender. */
 
-/** Bound on a rate. */
+/** Limit on a rate. */
 export interface Rate {
-  /** Most that may come at once. */
+  /** Maximum number at once. */
   readonly burst: number;
-  /** Most that may come in the long run. */
+  /** Maximum number per second in the long run. */
   readonly perSecond: number;
 }
 
-/** Tokens of one sender: a full bucket at first, filled again by monotonic time. */
+/** Token bucket of one sender: full at first, refilled by monotonic time. */
 export class TokenBucket {
   readonly #rate: Rate;
   #tokens: number;
@@ -19,7 +19,7 @@ export class TokenBucket {
     this.#tokens = rate.burst;
   }
 
-  /** Takes tokens; takes none and returns false where there are too few. */
+  /** Takes tokens; if there are too few, takes none and returns false. */
   take(count = 1): boolean {
     const { burst, perSecond } = this.#rate;
     const nowMs = performance.now();

@@ -1,4 +1,4 @@
-/** Sizes, durations and times: parsing and formatting. */
+/** Parsing and formatting of sizes, durations and times. */
 
 export const KIB = 2 ** 10;
 export const MIB = 2 ** 20;
@@ -9,8 +9,8 @@ export const DAY_MS = 24 * HOUR_MS;
 const DURATION_FACTORS_MS: Record<string, number> = { ms: 1, s: 1e3, m: 60e3, h: 3600e3, d: 86_400e3 };
 
 /**
- * Whole bytes of a size like `512MiB`, `10MB`, `1.5G` or a bare number; null for any other text. SI prefixes are powers of
- * 1000, IEC ones (with an `i`) powers of 1024, as in IEC 80000-13.
+ * Number of bytes in a size such as `512MiB`, `10MB`, `1.5G` or a bare number; null for any other text. SI prefixes are
+ * powers of 1000, IEC prefixes (with an `i`) powers of 1024, as in IEC 80000-13.
  */
 export function parseSize(text: string): number | null {
   const [, amount, prefix = '', binary] = /^(\d+(?:\.\d+)?)\s*(?:([kmgt])(i)?)?b?$/i.exec(text.trim()) ?? [];
@@ -19,7 +19,7 @@ export function parseSize(text: string): number | null {
   return Math.round(Number(amount) * (binary === undefined ? 1000 : 1024) ** exponent);
 }
 
-/** Milliseconds of `250ms`, `10s`, `5m`, `1h`, `7d`, `1h30m` or a bare number of seconds; null for any other text. */
+/** Milliseconds in `250ms`, `10s`, `5m`, `1h`, `7d`, `1h30m` or a bare number of seconds; null for any other text. */
 export function parseDurationMs(text: string): number | null {
   const trimmed = text.trim();
   if (/^\d+(\.\d+)?$/.test(trimmed)) return Math.round(Number(trimmed) * 1000);
@@ -31,7 +31,7 @@ export function parseDurationMs(text: string): number | null {
   return Math.round(totalMs);
 }
 
-/** `1536` as `1.5 KiB`: three significant digits at the most, IEC units. */
+/** Formats `1536` as `1.5 KiB`: at most three significant digits, IEC units. */
 export function formatSize(bytes: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
   let value = bytes;
@@ -44,7 +44,7 @@ export function formatSize(bytes: number): string {
   return `${Number(value.toFixed(digits))} ${units[unit]}`;
 }
 
-/** `93784000` as `1d 2h`: the two largest units. */
+/** Formats `93784000` as `1d 2h`: the two largest units. */
 export function formatDuration(durationMs: number): string {
   const seconds = Math.max(0, Math.floor(durationMs / 1000));
   const parts: [number, string][] = [
@@ -62,14 +62,14 @@ export function formatDuration(durationMs: number): string {
     .join(' ');
 }
 
-/** `1536` as `1536`, `1572864` as `1536KiB`: the largest exact unit, as in configs. */
+/** Formats `1536` as `1536`, `1572864` as `1536KiB`: the largest exact unit, as in configs. */
 export function exactSize(bytes: number): string {
   const units = { GiB: 2 ** 30, MiB: 2 ** 20, KiB: 2 ** 10 };
   const exact = Object.entries(units).find(([, factor]) => bytes > 0 && bytes % factor === 0);
   return exact ? `${bytes / exact[1]}${exact[0]}` : String(bytes);
 }
 
-/** `90000` as `90s`: the largest exact unit, as in configs. */
+/** Formats `90000` as `90s`: the largest exact unit, as in configs. */
 export function exactDuration(durationMs: number): string {
   const units = { d: 86_400e3, h: 3600e3, m: 60e3, s: 1000 };
   const exact = Object.entries(units).find(([, factor]) => durationMs > 0 && durationMs % factor === 0);
@@ -79,13 +79,13 @@ export function exactDuration(durationMs: number): string {
 const TIME = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d(?:\.\d+)?)(?:[Zz]|([+-]\d\d:\d\d))$/;
 
 /**
- * Whole milliseconds since the epoch of an RFC 3339 time like `2026-11-23T08:00:00Z` or `2026-11-23 09:00:00.5+01:00`; null
- * for any other text. The zone is required: without it, each host would read another time.
+ * Milliseconds since the epoch of an RFC 3339 time such as `2026-11-23T08:00:00Z` or `2026-11-23 09:00:00.5+01:00`;
+ * null for any other text. The zone is required: without it, the time would depend on the host.
  */
 export function parseTimeMs(text: string): number | null {
   const [, date, time, zone = 'Z'] = TIME.exec(text.trim()) ?? [];
   if (date === undefined || time === undefined) return null;
-  // Date.parse takes the 30th of February for the 2nd of March.
+  // Date.parse accepts February 30th and turns it into March 2nd.
   const midnightMs = Date.parse(`${date}T00:00:00Z`);
   if (Number.isNaN(midnightMs) || new Date(midnightMs).toISOString().slice(0, date.length) !== date) return null;
   const epochMs = Date.parse(`${date}T${time}${zone}`);
