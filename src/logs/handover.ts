@@ -1,26 +1,26 @@
-/** Handover between log workers: keeps what one has read and could not write for the next one. */
+/** Handover between log workers: keeps output that one worker has read but could not write, for its successor. */
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import type { Report } from '../lib/report.ts';
 import { type StreamId, streamKey } from '../protocol/log-files/names.ts';
 import type { HeldOutput, HeldPlace } from '../protocol/logs.ts';
 
-// Non-blocking: the number may belong to a pipe by now.
+// Non-blocking, because the descriptor number may refer to a pipe by now.
 const { O_APPEND, O_NONBLOCK, O_RDWR } = constants;
 
 /**
- * Workers in a row that may die after they were given the same bytes, without a word about the stream. Then the bytes are
- * given up, because they may be the cause.
+ * Maximum number of consecutive workers that may die after receiving the same bytes without reporting on the stream.
+ * After that the bytes are dropped, because they may be the cause.
  */
 const MAX_GIVES = 3;
 
 interface HeldStream {
   readonly held: HeldOutput;
-  /** Descriptor that follows the file wherever it is moved; null when it could not be opened. */
+  /** Descriptor that follows the file if it is moved; null if the file could not be opened. */
   readonly fd: number | null;
   gives: number;
 }
 
-/** Held output by stream. It is empty unless a disk is full or a worker has just died. Main thread. */
+/** Unwritten output by stream; empty unless a disk is full or a worker has just died. Main thread. */
 export class Handover {
   readonly #report: Report;
   readonly #streams = new Map<string, HeldStream>();
@@ -29,9 +29,12 @@ export class Handover {
     this.#report = report;
   }
 
-  /** Keeps what a worker told of a stream, where `held.place.fd` is the worker's. Null: everything is written. */
+  /**
+   * Records what a worker reports about a stream; `held.place.fd` is a descriptor of the worker. Null means that
+   * everything has been written.
+   */
   keep(id: StreamId, held: HeldOutput | null): void {
-    // A worker that died has closed its descriptor, but the previous one may lead to the same file.
+    // A worker that died has closed its descriptor, but our previous one may refer to the same file.
     const before = this.#streams.get(streamKey(id))?.fd ?? null;
     const fd = held?.place ? (openSame(held.place.fd, held.place) ?? openSame(before, held.place)) : null;
     this.forget(id);
@@ -39,7 +42,7 @@ export class Handover {
     this.#streams.set(streamKey(id), { held, fd, gives: 0 });
   }
 
-  /** The stream has ended. */
+  /** Drops the output of a stream that has ended. */
   forget(id: StreamId): void {
     const key = streamKey(id);
     const fd = this.#streams.get(key)?.fd ?? null;
@@ -47,7 +50,7 @@ export class Handover {
     this.#streams.delete(key);
   }
 
-  /** The output for the next worker; null when there is none. It is kept until that worker reports on the stream. */
+  /** Output for the next worker; null if there is none. It is kept until that worker reports on the stream. */
   give(id: StreamId): HeldOutput | null {
     const stream = this.#streams.get(streamKey(id));
     if (!stream) return null;
@@ -68,7 +71,7 @@ export class Handover {
   }
 }
 
-/** Opens the file of `fd` again, see proc(5); null when that is not the file of the place. */
+/** Opens the file of `fd` again, see proc(5); null if it is not the expected file. */
 function openSame(fd: number | null, { dev, ino }: HeldPlace): number | null {
   if (fd === null) return null;
   let own: number;

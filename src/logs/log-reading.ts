@@ -1,4 +1,4 @@
-/** Reading and searching logs from the main thread. */
+/** Reads and searches logs from the main thread. */
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { errorCode, fromWireError, MonocoreError } from '../lib/errors.ts';
 import { deferred } from '../lib/promises.ts';
@@ -10,12 +10,12 @@ import type { LogsApi, SearchEvent } from '../protocol/logs.ts';
 import { type Remote, transfer } from '../threads/rpc.ts';
 
 /**
- * Passes the records of `query` to `onChunk`, as in `LogReadEvent`. Main thread.
+ * Passes the records of `query` to `onChunk`, as described at `LogReadEvent`. Main thread.
  *
- * @param onChunk its bytes are valid until it has returned, and its promise resolved; `READ_WINDOW` calls at most are
- * pending, so that a slow reader costs no memory
- * @param signal ends the reading, which then resolves
- * @throws MonocoreError of the log worker, `ThreadDied` when that ends before it has delivered
+ * @param onChunk its bytes are valid until the returned promise resolves; at most `READ_WINDOW` calls are pending, so
+ * that a slow reader costs no memory
+ * @param signal ends the reading; the promise then resolves
+ * @throws MonocoreError of the log worker; `ThreadDied` if the worker ends before it has delivered everything
  */
 export async function readLogs(
   api: Remote<LogsApi>,
@@ -47,14 +47,16 @@ export async function readLogs(
   }
 }
 
-/** Limit for a record that is kept for people; a longer one ends in `…`. A line of a guest may have megabytes. */
+/**
+ * Limit for a record kept for people; a longer one is cut and ends in `…`. A line from a guest may be megabytes long.
+ */
 const MAX_RECORD_BYTES = 4 * KIB;
 
-/** The records of `query` without their newlines, in memory, each cut to a few KiB. Throws as {@link readLogs}. */
+/** Records of `query` in memory, without their newlines and each cut to a few KiB. Throws like {@link readLogs}. */
 export async function readLines(api: Remote<LogsApi>, query: LogQuery): Promise<string[]> {
   const lines: string[] = [];
   let pieces: Buffer[] = [];
-  // One byte more tells that there is more.
+  // One byte more shows whether the record is longer.
   let missing = MAX_RECORD_BYTES + 1;
   const take = (piece: Buffer): void => {
     if (missing > 0) pieces.push(Buffer.from(piece.subarray(0, missing)));
@@ -76,9 +78,9 @@ export async function readLines(api: Remote<LogsApi>, query: LogQuery): Promise<
 }
 
 /**
- * Reads `query`, which follows, until its first record: aborts `ended` and calls `onFirst`, unless it is aborted before.
- * Goes on after a crash of the log worker. Main thread. Throws as {@link readLogs}, and `ThreadDied` when there will be no
- * other worker.
+ * Follows `query` until its first record, then aborts `ended` and calls `onFirst`, unless `ended` is aborted before.
+ * Continues after a crash of the log worker. Main thread. Throws like {@link readLogs}, and `ThreadDied` if the worker
+ * is not restarted.
  */
 export async function readFirst(
   thread: { ready(): Promise<Remote<LogsApi>> },
@@ -102,18 +104,20 @@ export async function readFirst(
   }
 }
 
-/** Runs a job with the port in it; `signal` cancels it. Settles when the job has ended. */
+/** Runs a job and transfers the port in it; `signal` cancels it. Settles when the job has ended. */
 export type RunSearch = (
   job: SearchLogsJob,
   options: { readonly signal: AbortSignal; readonly ports: readonly MessagePort[] },
 ) => Promise<unknown>;
 
-/** Searches: the log worker asks for pages, and the pool runs them. What they find goes past the main thread. */
+/**
+ * Searches in progress: the log worker requests pages, and the pool runs them. Their results bypass the main thread.
+ */
 export class LogSearches {
   readonly #run: RunSearch | undefined;
   readonly #running = new Map<number, AbortController>();
 
-  /** @param run without it every search ends at once */
+  /** Creates the list. @param run if it is missing, every search ends at once */
   constructor(run: RunSearch | undefined) {
     this.#run = run;
   }
@@ -123,13 +127,16 @@ export class LogSearches {
     else this.#running.get(event.id)?.abort();
   }
 
-  /** The log worker died; the next one numbers its pages from 1. */
+  /** Cancels all searches after the log worker has died; its successor numbers pages from 1 again. */
   cancelAll(): void {
     for (const controller of this.#running.values()) controller.abort();
     this.#running.clear();
   }
 
-  /** The port reports the end of a page; a port that closes without a report was cut off. */
+  /**
+   * Starts a page. The job reports the end of the page on the port; a port that closes without a report means that the
+   * job was cut off.
+   */
   #start({ id, page, port }: Extract<SearchEvent, { type: 'search-wanted' }>): void {
     if (!this.#run) {
       port.close();
@@ -138,7 +145,7 @@ export class LogSearches {
     const controller = new AbortController();
     this.#running.set(id, controller);
     this.#run({ type: 'search-logs', ...page, port }, { signal: controller.signal, ports: [port] })
-      // A job that never began has left the port here.
+      // If the job never started, the port is still here.
       .catch(() => port.close())
       .finally(() => {
         if (this.#running.get(id) === controller) this.#running.delete(id);

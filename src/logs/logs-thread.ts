@@ -1,7 +1,8 @@
 /**
- * Proxy of the log workers: gives them streams, forwards their events, and gives the streams again after a crash.
+ * Proxy of the log workers: assigns streams to them, forwards their events, and assigns the streams again after a
+ * crash.
  *
- * Long because the events of a worker change the state of its captures, which nobody else sees.
+ * Long because the events of a worker change the state of its captures, which is private to this file.
  */
 import { closeSync } from 'node:fs';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
@@ -26,24 +27,24 @@ const DEADLINES = { defaultMs: 10_000, perMethodMs: { close: null } } as const;
 const LOST_TEXT = 'what that prints now is lost';
 
 interface LogThreadOptions {
-  /** Number of threads that share the streams; 1 by default. The first one serves all readers. */
+  /** Number of threads that share the streams; 1 by default. The first one also serves all readers. */
   readonly workers?: number;
-  /** Gets the numbers of finished files; without it nothing is compressed or removed. */
+  /** Is told about finished files; without it nothing is compressed or removed. */
   readonly retention?: LogRetention | null;
-  /** Runs the jobs of searches; without it there is no search. */
+  /** Runs the jobs of searches; without it searching is not possible. */
   readonly runSearch?: RunSearch;
-  /** Longest silence of a page of a search; 10 s by default. */
+  /** Maximum time without a sign of life from a page of a search; 10 s by default. */
   readonly pageSilenceMs?: number;
-  /** Called when the worker that serves readers answers again after a crash; ports to it must be made again. */
+  /** Called when the worker that serves readers is available again after a crash; ports to it must be recreated. */
   readonly onRestart?: () => void;
 }
 
-/** A thread that captures streams. */
+/** Thread that captures streams. */
 interface LogWorker {
   readonly thread: WorkerThread<LogsApi, LogEvent | SearchEvent>;
-  /** Null while it must not be called. */
+  /** Null while the worker must not be called. */
   api: Remote<LogsApi> | null;
-  /** Opens streams in the thread as it runs now; null before its first start. */
+  /** Opens streams in the current thread; null before its first start. */
   opens: CallBatch<StreamSource> | null;
 }
 
@@ -73,12 +74,12 @@ export class LogThread implements LogSink {
     return this.#workers[0]!.thread;
   }
 
-  /** Every worker; the first one serves readers. */
+  /** All workers; the first one serves readers. */
   get workers(): LogWorker['thread'][] {
     return this.#workers.map(({ thread }) => thread);
   }
 
-  /** Throws `ThreadDied` or `CallTimeout` when a worker does not become ready. */
+  /** Starts the workers. Throws `ThreadDied` or `CallTimeout` if one does not become ready. */
   async start(): Promise<void> {
     await Promise.all(this.#workers.map(({ thread }) => thread.start()));
   }
@@ -109,9 +110,9 @@ export class LogThread implements LogSink {
       result.status === 'rejected' ? [{ stream: names[index]!, reason: result.reason }] : [],
     );
     if (failed.length === 0) return;
-    // No worker will tell of their end.
+    // No worker will report their end.
     for (const { stream } of failed) this.#onEvent({ type: 'stream-ended', service, stream, bytes: 0, lines: 0 });
-    // The others must not be captured for a service that is not known any more.
+    // The others must not go on being captured for a service that the caller takes for not started.
     capture.isRefused = true;
     this.closeStreams(service, true);
     await capture.ended.promise;
@@ -129,7 +130,7 @@ export class LogThread implements LogSink {
       await Promise.all(awaited.map((stream) => api.expectMarker(service, stream, marker)));
     } catch (error) {
       if (errorCode(error) !== 'ThreadDied') throw error;
-      // The next worker gets the marker with the streams; after a stop there is none.
+      // The next worker receives the marker together with the streams; after a stop there is no next worker.
       await thread.ready();
     }
     send();
@@ -164,7 +165,7 @@ export class LogThread implements LogSink {
     return () => ended.abort();
   }
 
-  /** Answers `read` on `port`. */
+  /** Serves log readers on `port`. */
   connect(port: MessagePort): void {
     this.thread
       .ready()
@@ -177,7 +178,7 @@ export class LogThread implements LogSink {
       ? this.#retention.whileRemoving(service, () => this.#removeFiles(service))
       : this.#removeFiles(service);
     const done = removal.finally(() => this.#removals.delete(service));
-    // A capture only waits for it.
+    // A capture waits for the removal.
     this.#removals.set(
       service,
       done.catch(() => {}),
@@ -185,7 +186,7 @@ export class LogThread implements LogSink {
     await done;
   }
 
-  /** Ends the workers once everything that they have read is on disk and with the readers. */
+  /** Ends the workers once everything that they have read has been written and delivered to readers. */
   async stop(): Promise<void> {
     const [reader, ...others] = this.workers;
     await Promise.all(others.map((thread) => thread.stop((api) => api.close())));
@@ -224,13 +225,13 @@ export class LogThread implements LogSink {
     return worker;
   }
 
-  /** Connects the worker that serves readers with the others, as far as both run. */
+  /** Connects the worker that serves readers to the others, provided that both are running. */
   #introduce(worker: LogWorker): void {
     const [reader, ...others] = this.#workers;
     for (const other of worker === reader ? others : [worker]) {
       if (!reader?.api || !other.api) continue;
       const { port1, port2 } = new MessageChannel();
-      // A worker that dies meanwhile is connected when it is back.
+      // A worker that dies meanwhile is connected after its restart.
       reader.api.followPeer(transfer(port1, [port1])).catch(() => {});
       other.api.tellPeer(transfer(port2, [port2])).catch(() => {});
     }
@@ -256,7 +257,7 @@ export class LogThread implements LogSink {
         capture.handlers.onEnded();
         return;
       case 'stream-held':
-        // Of a capture that was refused the process may run on.
+        // The process of a refused capture may still be running.
         if (!capture?.isRefused)
           this.#report('warn', `${service}: a process that outlived it holds its ${stream}; ${LOST_TEXT}`);
         return;
@@ -293,13 +294,13 @@ export class LogThread implements LogSink {
     }
   }
 
-  /** Gives every stream again, with the markers that have not come. */
+  /** Assigns every stream to the new worker, including markers that have not arrived yet. */
   async #giveAgain(worker: LogWorker, api: Remote<LogsApi>): Promise<void> {
     for (const [service, capture] of this.#captures) {
       if (capture.worker !== worker) continue;
       const { open, settings } = capture;
       for (const stream of open) {
-        // The new worker reports it if it still fails.
+        // If the stream still fails, the new worker reports it.
         this.#failures.end({ service, stream });
         capture.markStalled(stream, null);
         let fd: number;
@@ -307,7 +308,7 @@ export class LogThread implements LogSink {
           fd = capture.handlers.reopen(stream);
         } catch (error) {
           this.#report('error', `${service}: its ${stream} cannot be opened again: ${errorTextWithPath(error)}`);
-          // No worker will tell of its end.
+          // No worker will report their end.
           this.#onEvent({ type: 'stream-ended', service, stream, bytes: 0, lines: 0 });
           continue;
         }
@@ -330,20 +331,20 @@ interface Marker {
   readonly onSeen: () => void;
 }
 
-/** The captured streams of a service; one worker has all of them. */
+/** Captured streams of a service, all in the same worker. */
 class ServiceCapture {
   readonly worker: LogWorker;
   readonly handlers: CaptureHandlers;
   readonly settings: LogSettings;
-  /** Streams that have not ended. */
+  /** Streams that have not ended yet. */
   readonly open: Set<StreamName>;
-  /** Resolves when all have ended. */
+  /** Resolves when all streams have ended. */
   readonly ended = deferred();
-  /** Set while the streams are being ended, even those that a process holds open. */
+  /** Set while the streams are being ended, even if a process still holds them open. */
   closing: { readonly mayWait: boolean } | null = null;
-  /** A stream could not be opened, so the caller does not know of the others. */
+  /** True if a stream could not be opened, so that the caller does not know about the others. */
   isRefused = false;
-  /** Reasons of streams that cannot be written. */
+  /** Reasons why streams cannot be written. */
   readonly #stalled = new Map<StreamName, string>();
   #marker: Marker | null = null;
 
@@ -354,14 +355,18 @@ class ServiceCapture {
     this.settings = settings;
   }
 
-  /** Resolves when each of `streams` has brought `marker`, or has ended. */
+  /** Resolves when each of `streams` has delivered `marker` or has ended. */
   awaitMarker(marker: string | null, streams: readonly StreamName[]): Promise<void> {
     return new Promise((onSeen) => {
       this.#marker = { marker, awaited: new Set(streams), onSeen };
     });
   }
 
-  /** The marker that a stream has yet to bring. @param held contains a marker that the previous thread has seen */
+  /**
+   * Marker that a stream has not delivered yet.
+   *
+   * @param held may contain a marker that the previous thread has already seen
+   */
   markerOf(stream: StreamName, held: HeldOutput | null): { readonly marker?: string | null } {
     if (held?.items.some(({ type }) => type === 'marker-seen')) return {};
     return this.#marker?.awaited.has(stream) ? { marker: this.#marker.marker } : {};
@@ -371,7 +376,7 @@ class ServiceCapture {
     if (this.#marker?.awaited.delete(stream) && this.#marker.awaited.size === 0) this.#marker.onSeen();
   }
 
-  /** Records why a stream cannot be written; null once it can be, or has ended. */
+  /** Records why a stream cannot be written; null if it can be written again or has ended. */
   markStalled(stream: StreamName, error: string | null): void {
     if (error !== null) this.#stalled.set(stream, `${stream}: ${error}`);
     else if (!this.#stalled.delete(stream)) return;
@@ -379,7 +384,7 @@ class ServiceCapture {
     this.handlers.onStalled?.(reason);
   }
 
-  /** Records the end of a stream; true for the last one. */
+  /** Records the end of a stream; returns true for the last one. */
   markEnded(stream: StreamName): boolean {
     this.markSeen(stream);
     this.markStalled(stream, null);
@@ -390,7 +395,7 @@ class ServiceCapture {
   }
 }
 
-/** The worker with the fewest services. */
+/** Worker with the fewest services. */
 function leastLoaded(workers: readonly LogWorker[], captures: Iterable<ServiceCapture>): LogWorker {
   const load = new Map(workers.map((worker) => [worker, 0]));
   for (const { worker } of captures) load.set(worker, (load.get(worker) ?? 0) + 1);

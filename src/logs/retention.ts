@@ -18,9 +18,9 @@ import {
   type LogSettings,
 } from '../protocol/log-settings.ts';
 
-/** Interval of passes, because files grow old without a write. */
+/** Interval of passes: files expire even if nothing is written. */
 const PASS_INTERVAL_MS = 3600e3;
-/** Delay of a pass, because rolls come in bursts. */
+/** Delay before a pass, because files are often rotated in bursts. */
 const PASS_DELAY_MS = 1000;
 
 interface LogRetentionOptions {
@@ -30,11 +30,11 @@ interface LogRetentionOptions {
   readonly report: Report;
 }
 
-/** File that waits for its compression, or is compressed. */
+/** File that is waiting for compression or being compressed. */
 interface Compression {
   readonly service: string;
   readonly cancel: () => void;
-  /** Null before it begins. */
+  /** Null until the compression starts. */
   running: Promise<void> | null;
 }
 
@@ -44,13 +44,13 @@ export class LogRetention {
   readonly #settings = new Map<string, LogSettings>();
   /** Services whose files are being written. */
   readonly #written = new Set<string>();
-  /** By path. */
+  /** Compressions by path. */
   readonly #compressions = new Map<string, Compression>();
   #home: HomeLogSettings = DEFAULT_HOME_LOG_SETTINGS;
   #pass: Promise<void> | null = null;
   #cancelPass: (() => void) | null = null;
   #cancelInterval: (() => void) | null = null;
-  /** Number of removals of whole services in progress; no pass begins meanwhile. */
+  /** Number of services whose files are being removed; no pass starts meanwhile. */
   #removals = 0;
   #isStopped = false;
 
@@ -58,13 +58,13 @@ export class LogRetention {
     this.#options = options;
   }
 
-  /** Requests a pass, and another one every hour. */
+  /** Requests a pass now and then every hour. */
   start(): void {
     this.requestPass();
     this.#cancelInterval = this.#options.clock.after(PASS_INTERVAL_MS, () => this.start());
   }
 
-  /** Starts no more jobs; those that run end with their pool. */
+  /** Starts no more jobs; running ones end with their pool. */
   stop(): void {
     this.#isStopped = true;
     this.#cancelInterval?.();
@@ -72,17 +72,18 @@ export class LogRetention {
     for (const { cancel } of this.#compressions.values()) cancel();
   }
 
-  /** Sets how the files of a service are kept, whether or not it runs. */
+  /** Sets how the files of a service are kept, whether or not it is running. */
   know(service: string, settings: LogSettings): void {
     this.#settings.set(service, settings);
   }
 
   /**
-   * The files of a service are about to be written. Resolves once no pass can remove them as those of an ended service.
-   * Only new settings cause a pass: each pass starts a thread, and dozens of services may start at once.
+   * Announces that the files of a service are about to be written. Resolves once no pass can treat them as files of an
+   * ended service. Only new settings trigger a pass: each pass starts a thread, and dozens of services may start at
+   * once.
    */
   async begin(service: string, settings: LogSettings): Promise<void> {
-    // Files of unknown services are kept by the defaults.
+    // Files of unknown services are kept according to the defaults.
     const before = this.#settings.get(service) ?? DEFAULT_LOG_SETTINGS;
     this.know(service, settings);
     this.#written.add(service);
@@ -90,19 +91,19 @@ export class LogRetention {
     await this.#pass;
   }
 
-  /** The files of a service are not written any more. */
+  /** Announces that the files of a service are no longer written. */
   end(service: string): void {
     this.#written.delete(service);
   }
 
-  /** Limits for all services together. */
+  /** Sets the limits for all services together. */
   limit(settings: HomeLogSettings): void {
     const isNew = !isDeepStrictEqual(settings, this.#home);
     this.#home = settings;
     if (isNew) this.requestPass();
   }
 
-  /** A file was rolled. */
+  /** Handles a rotated file. */
   onFinished(id: StreamId, number: number): void {
     const settings = this.#settings.get(id.service);
     if (settings?.compress === 'gzip') {
@@ -121,7 +122,7 @@ export class LogRetention {
     });
   }
 
-  /** Runs `remove`, which removes all files of a service, while no job touches them; then forgets the service. */
+  /** Runs `remove`, which removes all files of a service, while no job uses them; then forgets the service. */
   async whileRemoving(service: string, remove: () => Promise<void>): Promise<void> {
     this.#removals += 1;
     try {
@@ -180,7 +181,7 @@ export class LogRetention {
     try {
       await this.#options.runJob({ type: 'compress-log', path });
     } catch (error) {
-      // The next pass finds it again.
+      // The next pass will find the file again.
       this.#reportFailure(`${path} could not be compressed`, error);
     } finally {
       this.#compressions.delete(path);
@@ -193,14 +194,17 @@ export class LogRetention {
   }
 }
 
-/** Loads the limits of the whole home, which the previous daemon saved; null without a valid file. */
+/** Loads the limits of the home that the previous daemon saved; null if there is no valid file. */
 export async function loadLogLimits(path: string): Promise<HomeLogSettings | null> {
   const text = await readBounded(path, MAX_BYTES.record).catch(() => '');
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), HomeLogSettingsSchema), text);
   return parsed.success ? parsed.output : null;
 }
 
-/** Saves them for the next daemon, which has no config before a `start`. The last call wins. Throws the system's error. */
+/**
+ * Saves the limits for the next daemon, which has no config until a `start`. The last call wins. Throws the system
+ * error.
+ */
 export async function saveLogLimits(path: string, limits: HomeLogSettings): Promise<void> {
   await writeFileAtomic(path, `${JSON.stringify(limits, null, 2)}\n`, { mode: 0o600 });
 }

@@ -1,14 +1,14 @@
-/** Reading of log files while no daemon runs. */
+/** Reads log files while no daemon is running. */
 import type { LogQuery } from '../protocol/log-files/queries.ts';
 import { JobPool } from '../threads/job-pool.ts';
 import { readLogs } from './log-reading.ts';
 import { LogThread } from './logs-thread.ts';
 
 /**
- * Passes the records of `query`, which does not follow, to `onChunk`. Main thread.
+ * Passes the records of `query`, which must not follow, to `onChunk`. Main thread.
  *
- * @param onChunk as that of `readLogs`: a promise holds the reading back
- * @param signal ends the reading, which then resolves
+ * @param onChunk as for `readLogs`: reading pauses until its promise resolves
+ * @param signal ends the reading; the promise then resolves
  * @throws MonocoreError of the log worker
  */
 export async function readStoredLogs(

@@ -1,26 +1,32 @@
-/** Reports that logs cannot be written, and that they can be again: once for a full disk, not for each stream on it. */
+/**
+ * Reports when logs cannot be written and when they can be written again: once per full disk, not for each stream on
+ * it.
+ */
 import { type Clock, systemClock } from '../lib/clock.ts';
 import type { Report } from '../lib/report.ts';
 import { type StreamId, streamKey } from '../protocol/log-files/names.ts';
 
-/** Time without a failure before the recovery is reported; a full disk has a little space now and then. */
+/** Time without a failure before recovery is reported; a full disk occasionally has a little space. */
 const RECOVERY_MS = 10_000;
 
-/** Time in which streams cannot be written for the same reason. */
+/** Period in which streams cannot be written for the same reason. */
 interface Spell {
   readonly cause: string;
-  /** Keys of the streams that fail now, and of all that have failed. */
+  /** Keys of the streams that are failing now, and of all that have failed in the period. */
   readonly stalled: Set<string>;
   readonly affected: Set<string>;
-  /** Cancels the report of the end. */
+  /** Cancels the pending report of recovery. */
   cancelEnd: () => void;
 }
 
-/** Reports on streams that wait for their disk. Main thread. */
+/** Reports on streams that cannot be written. Main thread. */
 export class WriteFailures {
   readonly #report: Report;
   readonly #clock: Clock;
-  /** By code, or by text without one. The texts about one full disk differ, because they name a file. */
+  /**
+   * Periods by error code, or by text if there is no code. The texts for one full disk differ, because they name a
+   * file.
+   */
   readonly #spells = new Map<string, Spell>();
 
   constructor(report: Report, clock: Clock = systemClock) {
@@ -29,7 +35,7 @@ export class WriteFailures {
   }
 
   /**
-   * A stream cannot be written.
+   * Records that a stream cannot be written.
    *
    * @param error for people; may name a file
    */
@@ -49,7 +55,7 @@ export class WriteFailures {
     spell.affected.add(key);
   }
 
-  /** A stream can be written again, or has ended. A stream that never failed is ignored. */
+  /** Records that a stream can be written again or has ended. Ignores streams that never failed. */
   end(id: StreamId): void {
     const key = streamKey(id);
     const spell = [...this.#spells.values()].find(({ stalled }) => stalled.has(key));
@@ -58,7 +64,7 @@ export class WriteFailures {
     if (spell.stalled.size === 0) spell.cancelEnd = this.#clock.after(RECOVERY_MS, () => this.#close(spell));
   }
 
-  /** Reports what is due; no report comes later. */
+  /** Sends pending reports; none are sent afterwards. */
   close(): void {
     for (const spell of this.#spells.values()) {
       spell.cancelEnd();

@@ -1,10 +1,12 @@
-/** Configs of log shippers: a row for each, and its file in `shippers/`. Printed by `monocore init --shipper NAME`. */
+/**
+ * Configs of log shippers: one row for each, with its file in `shippers/`. Printed by `monocore init --shipper NAME`.
+ */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { MonocoreError } from '../lib/errors.ts';
 
 const FOLDER = fileURLToPath(new URL('./shippers/', import.meta.url));
-/** Log folder that the files name. */
+/** Log folder used in the files. */
 const EXAMPLE_LOG_DIR = '/var/lib/monocore/log';
 
 export interface Shipper {
@@ -27,8 +29,8 @@ export const SHIPPERS: readonly Shipper[] = [
 ];
 
 /**
- * Characters that stand for themselves in all of the configs, in globs and in patterns. Others would need escapes, of
- * another kind in each config, and some configs cannot express them: a comma separates paths in Fluent Bit.
+ * Paths of characters that have no special meaning in any of the configs, neither in globs nor in patterns. Others
+ * would need escapes, which differ between the configs and do not exist in some: a comma separates paths in Fluent Bit.
  */
 const PLAIN_PATH = /^[\p{L}\p{M}\p{N}/._ +@=~-]+$/u;
 

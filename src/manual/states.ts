@@ -1,10 +1,10 @@
-/** The state machine of a service as Markdown, from its table, for `monocore help states`. */
+/** State machine of a service as Markdown, generated from its table for `monocore help states`. */
 import { EVENTS, type Ignored, MACHINE, STATES, type Step } from '../supervisor/machine.ts';
 import type { MachineEventType, StateName } from '../supervisor/states.ts';
 
 type Row = Readonly<Partial<Record<MachineEventType, Step | Ignored>>>;
 
-/** Cells of one state, or of several that share them. */
+/** Table cells of one state, or of several states that share them. */
 interface Section {
   readonly title: string;
   readonly row: Row;
@@ -13,10 +13,12 @@ interface Section {
 const NAMES = Object.keys(MACHINE) as StateName[];
 const EVENT_TYPES = Object.keys(EVENTS) as MachineEventType[];
 const STOPPING = NAMES.filter((name) => name.startsWith('Stopping/'));
-/** A reason with more events than this is about all that have no line of their own. */
+/**
+ * Longest list of events for a reason; a reason with more events applies to all events that are not listed separately.
+ */
 const MAX_NAMES = 8;
 
-/** The whole table as Markdown: states, events, and each pair of them. */
+/** The whole table as Markdown: states, events, and the cell of each pair. */
 export function renderStates(): string {
   return [
     '### States',
@@ -32,14 +34,14 @@ function renderTable(head: readonly string[], rows: readonly (readonly string[])
   return ['', line(head), line(head.map(() => '---')), ...rows.map(line), ''];
 }
 
-/** Values by key, in the order of the keys. */
+/** Groups values by key, in the order of the keys. */
 function group<K, V>(pairs: readonly (readonly [K, V])[]): [K, V[]][] {
   const groups = new Map<K, V[]>();
   for (const [key, value] of pairs) groups.set(key, [...(groups.get(key) ?? []), value]);
   return [...groups];
 }
 
-/** States with equal rows share a section; so do the phases of a stop, as far as they agree. */
+/** Sections: states with equal rows share one; phases of a stop share what they have in common. */
 function sections(): Section[] {
   const shared = sharedRow(STOPPING);
   const others = NAMES.filter((name) => !STOPPING.includes(name));
@@ -52,7 +54,7 @@ function sections(): Section[] {
   ].filter(({ row }) => Object.keys(row).length > 0);
 }
 
-/** For each event the cell that most of the states have. */
+/** Row with the most common cell for each event. */
 function sharedRow(names: readonly StateName[]): Row {
   return Object.fromEntries(
     EVENT_TYPES.map((type) => {

@@ -1,4 +1,4 @@
-/** Proxy of the metrics worker on the main thread. */
+/** Main thread's proxy of the metrics worker. */
 import { errorCode, errorText } from '../lib/errors.ts';
 import { EventLoopBatch, EventLoopQueue } from '../lib/event-loop-batch.ts';
 import { within } from '../lib/promises.ts';
@@ -9,7 +9,7 @@ import { CANCELLED, type NetworkProbe, noAnswer, type ProbeResult } from '../pro
 import type { MetricsSink } from '../supervisor/interfaces.ts';
 import { WorkerThread } from '../threads/worker-thread.ts';
 
-/** A healthy worker keeps the deadline of a probe; this much later it counts as stuck. */
+/** Grace period after the deadline of a probe, which a healthy worker keeps; after that the worker counts as stuck. */
 const PROBE_GRACE_MS = 1000;
 
 interface Watch {
@@ -17,7 +17,7 @@ interface Watch {
   readonly onSample: (metrics: Metrics) => void;
 }
 
-/** Starts the worker, and again after a crash. Main thread. */
+/** Starts the worker, also after a crash. Main thread. */
 export class MetricsThread implements MetricsSink {
   readonly thread: WorkerThread<MetricsApi, MetricsEvent>;
   readonly #watched = new Map<string, Watch>();
@@ -29,7 +29,7 @@ export class MetricsThread implements MetricsSink {
     this.thread = new WorkerThread<MetricsApi, MetricsEvent>({
       entry: 'metrics',
       data: () => ({ data: { intervalMs: SAMPLE_INTERVAL_MS } }),
-      // A probe has a deadline of its own.
+      // Probes have their own deadline.
       deadlines: { defaultMs: 10_000, perMethodMs: { probe: null } },
       onEvent: ({ samples }) => {
         for (const [service, metrics] of Object.entries(samples)) {
@@ -53,8 +53,8 @@ export class MetricsThread implements MetricsSink {
   }
 
   /**
-   * Probes a port of 127.0.0.1. Never rejects. When the worker dies meanwhile, which is not the service's fault, the next one
-   * probes again in the time that is left. After `signal` the result comes once the connection is closed.
+   * Probes a port of 127.0.0.1. Never rejects. If the worker dies meanwhile, which is not the service's fault, its
+   * successor probes again in the remaining time. After `signal` fires, resolves once the connection is closed.
    */
   async probe(probe: NetworkProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
     const id = ++this.#lastProbe;

@@ -1,4 +1,4 @@
-/** Main thread's side of the network worker, and the members of groups. */
+/** Main thread's side of the network worker; keeps the members of groups. */
 import { isDeepStrictEqual } from 'node:util';
 import { errorText } from '../lib/errors.ts';
 import type { Report } from '../lib/report.ts';
@@ -7,10 +7,10 @@ import type { NetworkHandlers, NetworkSink } from '../supervisor/interfaces.ts';
 import type { Remote } from '../threads/rpc.ts';
 import { WorkerThread } from '../threads/worker-thread.ts';
 
-/** Time from a drop to the message in the daemon's log. */
+/** Delay between dropped frames and the message in the daemon's log. */
 const DROP_REPORT_MS = 10_000;
 
-/** Drops that are not the guest's fault. */
+/** Causes of drops for which the guest is not responsible. */
 const DROPS_OF_OTHERS: ReadonlySet<DropCause> = new Set(['full', 'unsent', 'too-long']);
 
 const DROP_MESSAGES: Readonly<Record<DropCause, string>> = {
@@ -26,19 +26,19 @@ const DROP_MESSAGES: Readonly<Record<DropCause, string>> = {
 interface Attachment {
   readonly port: GroupPort;
   readonly handlers: NetworkHandlers;
-  /** Its closed ports, for people. */
+  /** UDP ports of the service that could not be opened, for people. */
   readonly notes: readonly string[];
 }
 
-/** The network worker, started with the first VM in a group or with UDP ports. Main thread. */
+/** Network worker; starts with the first VM that is in a group or has UDP ports. Main thread. */
 export class NetworkThread implements NetworkSink {
   readonly thread: WorkerThread<NetworkApi, NetworkEvent>;
   readonly #report: Report;
   readonly #attached = new Map<string, Attachment>();
-  /** By group. */
+  /** Members by group. */
   readonly #members = new Map<string, readonly GroupMember[]>();
   #isStarted = false;
-  /** A restarted thread that is being given its work again, before other calls. */
+  /** Restarted thread that is being given its previous work, before other calls. */
   #restored: Remote<NetworkApi> | null = null;
 
   constructor(report: Report, dropReportMs: number = DROP_REPORT_MS) {
@@ -57,7 +57,7 @@ export class NetworkThread implements NetworkSink {
     this.#attached.set(port.service, { port, handlers, notes: [] });
     if (port.group !== null) handlers.onNames(this.#members.get(port.group) ?? []);
     if (!this.#isStarted) this.#start();
-    // It may be detached before the thread takes calls.
+    // The port may be detached again before the thread accepts calls.
     else this.thread.tell(async (api) => this.#attached.get(port.service)?.port === port && api.attach(port));
   }
 
@@ -65,9 +65,9 @@ export class NetworkThread implements NetworkSink {
     if (!this.#attached.delete(service)) return;
     const restored = this.#restored;
     const call = restored ? restored.detach(service) : this.thread.ready().then((api) => api.detach(service));
-    // A call fails when the thread ends, and its ports with it.
+    // A call fails if the thread ends, and its ports end with it.
     const done = call.catch(() => {});
-    // A thread that died has freed its ports, and its successor may take a while.
+    // A thread that died has released its ports, and its restart may take a while.
     if (restored || this.thread.status().state !== 'restarting') await done;
   }
 
