@@ -1,9 +1,9 @@
-/** Order of services by their dependencies. */
+/** Ordering of services by their dependencies. */
 import { DepGraph } from 'dependency-graph';
 import { EventLoopQueue } from '../lib/event-loop-batch.ts';
 import type { Service } from '../protocol/service.ts';
 
-/** Dependency graph of services; dependencies on services outside of it are left out. */
+/** Dependency graph of services; dependencies on services outside of the set are left out. */
 export function buildGraph(services: Iterable<Service>): DepGraph<Service> {
   const graph = new DepGraph<Service>();
   const all = [...services];
@@ -15,10 +15,10 @@ export function buildGraph(services: Iterable<Service>): DepGraph<Service> {
 }
 
 /**
- * Runs `action` for each service once it is done for all services that this one waits for; independent services run
- * concurrently.
+ * Runs `action` for each service after it has finished for every service that this one waits for; independent services
+ * run concurrently.
  *
- * @param waitsFor services whose actions come first; names outside of `names` count as done
+ * @param waitsFor services whose actions come first; names that are not in `names` count as finished
  */
 export async function runInOrder<Result>(
   names: readonly string[],

@@ -1,10 +1,10 @@
-/** Settings of the home, which all projects share: those of the last start. */
+/** Settings of the home, which all projects share; the last start determines them. */
 import { isDeepStrictEqual } from 'node:util';
 import { describeProject, isSameProject } from '../protocol/selection.ts';
 import type { Config } from '../protocol/service.ts';
 import type { OrchestratorContext } from '../supervisor/interfaces.ts';
 
-/** Settings of the starts of one daemon. Main thread. */
+/** Applies home settings within one daemon. Main thread. */
 export class HomeSettings {
   readonly #context: OrchestratorContext;
   #last: Pick<Config, 'project' | 'logs' | 'images'> | null = null;
@@ -13,7 +13,7 @@ export class HomeSettings {
     this.#context = context;
   }
 
-  /** Applies the settings of a config, and reports when they differ from those of another project. */
+  /** Applies the settings of a config; reports if they differ from those of another project. */
   apply({ project, logs, images }: Config): void {
     const last = this.#last;
     if (last?.project && project && !isSameProject(last.project, project)) {

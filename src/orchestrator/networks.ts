@@ -1,4 +1,4 @@
-/** Addresses of services: the loopback address of each group, and the place of each VM in its group's network. */
+/** Addresses of services: the loopback address of each group, and the index of each VM in its group's network. */
 import { MonocoreError } from '../lib/errors.ts';
 import { capabilitiesOf } from '../protocol/isolation.ts';
 import { type GroupMember, LONE_INDEX, MAX_GROUP_MEMBERS, memberAddress } from '../protocol/network.ts';
@@ -13,13 +13,13 @@ interface Range {
   readonly last: number;
 }
 
-/** Last bytes of group addresses: 127.0.0.1 belongs to everybody, 127.0.0.255 is the broadcast address of a /24. */
+/** Last bytes of group addresses: 127.0.0.1 is used by everybody, 127.0.0.255 is the broadcast address of a /24. */
 const ADDRESSES: Range = { first: 2, last: 254 };
 const MEMBERS: Range = { first: 1, last: MAX_GROUP_MEMBERS };
 
 type Numbers = Map<string, number>;
 
-/** The number of `name`, which gets the lowest free one if it has none; null when all are taken. */
+/** Number of `name`; assigns the lowest free one if it has none. Null if all are taken. */
 function assign(numbers: Numbers, name: string, { first, last }: Range): number | null {
   const known = numbers.get(name);
   if (known !== undefined) return known;
@@ -31,10 +31,10 @@ function assign(numbers: Numbers, name: string, { first, last }: Range): number 
   return number;
 }
 
-/** A name and its number under an earlier daemon. */
+/** Name with the number that it had under an earlier daemon. */
 type Former = readonly [name: string, number: number];
 
-/** Gives names their former numbers; of two names with the same number, the first gets it. */
+/** Assigns former numbers again; if two names have the same number, the first gets it. */
 function restore(numbers: Numbers, former: readonly Former[], { first, last }: Range): void {
   const taken = new Set(numbers.values());
   for (const [name, number] of former) {
@@ -49,31 +49,32 @@ function keepOnly(numbers: Numbers, names: ReadonlySet<string>): void {
   for (const name of numbers.keys()) if (!names.has(name)) numbers.delete(name);
 }
 
-/** Address and place of a service. */
+/** Group address of a service, and its index in the group's network. */
 type Place = Required<Pick<ServiceDefinition, 'groupIp' | 'groupIndex'>>;
 
-/** Groups of a home. Main thread. */
+/** Groups of a home: assigns addresses and indexes. Main thread. */
 export class Groups {
-  /** Last bytes of addresses by group. */
+  /** Last bytes of the addresses, by group. */
   readonly #addresses: Numbers = new Map();
-  /** Places by service, of each group. */
+  /** Indexes of the services of each group. */
   readonly #members = new Map<string, Numbers>();
-  /** Names that stand for several members: that of the service with replicas, by replica. */
+  /** Names shared by several members: that of a service with replicas, by the name of the replica. */
   readonly #sharedNames = new Map<string, string>();
-  /** Members that no config declares; others find none of them by a name. */
+  /** Members that no config declares; others cannot look them up by name. */
   readonly #nameless = new Set<string>();
   readonly #network: NetworkSink;
 
-  /** @param network gets the members of each group */
+  /** Creates the groups. @param network receives the members of each group */
   constructor(network: NetworkSink) {
     this.#network = network;
   }
 
   /**
-   * Place of a service, which it keeps while it is known. A plain process has none within the group: it is on the host's
-   * network. A VM with UDP ports has one even without a group, because they are reached through its network.
+   * Assigns an address and an index to a service, which keeps them while it is known. A plain process has no index,
+   * because it uses the host's network. A VM with UDP ports has an index even without a group, because they are reached
+   * through its network.
    *
-   * @throws MonocoreError `StartFailed` when all addresses of groups, or all places of the group, are taken
+   * @throws MonocoreError `StartFailed` if no group address or no index in the group is free
    */
   place(service: Service, group: Group | null): Place {
     const { name, isolation, ports } = service;
@@ -98,7 +99,7 @@ export class Groups {
     return { groupIp, groupIndex };
   }
 
-  /** Restores the places of an earlier daemon; of two services with the same place, the first keeps it. */
+  /** Restores the assignments of an earlier daemon; if two services have the same one, the first keeps it. */
   restore(saved: readonly SavedState[]): void {
     const addresses: Former[] = [];
     const places = new Map<string, Former[]>();
@@ -115,24 +116,26 @@ export class Groups {
     for (const [group, members] of places) restore(this.#membersOf(group), members, MEMBERS);
   }
 
-  /** Frees the places of all other services, and tells the VMs of each group their fellow members. */
+  /**
+   * Frees the assignments of all services that are not in `known`, and tells the VMs of each group about its members.
+   */
   keepOnly(known: readonly ServiceDefinition[]): void {
     const services = known.map(({ service }) => service);
     this.#sharedNames.clear();
     this.#nameless.clear();
-    // The first definition counts: that of a start in progress.
+    // The first definition of a service wins: that of a start in progress.
     for (const { service, undeclared = false } of [...known].reverse()) this.#noteName(service, undeclared);
     keepOnly(this.#addresses, new Set(services.flatMap(({ group }) => group ?? [])));
     const networked = services.filter(({ isolation }) => capabilitiesOf(isolation).networks);
     for (const [group, members] of this.#members) {
-      // A group without members is kept until here, so that its end is shared once.
+      // An empty group is kept until here, so that the worker is told once that it is gone.
       if (members.size === 0) this.#members.delete(group);
       keepOnly(members, new Set(networked.filter((service) => service.group === group).map(({ name }) => name)));
     }
     this.shareMembers();
   }
 
-  /** Tells the VMs of each group their fellow members. */
+  /** Tells the VMs of each group about its members. */
   shareMembers(): void {
     for (const [group, places] of this.#members) {
       const named = [...places].filter(([name]) => !this.#nameless.has(name));

@@ -21,11 +21,11 @@ import { StartScheduler } from './start-scheduler.ts';
 const EVERYTHING: Selection = { names: [], group: null };
 
 interface StartOptions {
-  /** Stops running services of the config's project that the config lacks: of the selected group, else all. */
+  /** Stops running services of the project that the config no longer declares: those of the selected group, or all. */
   readonly prune?: boolean;
-  /** Puts all changed services back when one fails. By default nothing is undone. */
+  /** Restores all changed services if one fails. By default nothing is undone. */
   readonly atomic?: boolean;
-  /** Moves services of other projects that have the names of services to start into the config's project. */
+  /** Moves services of other projects into the project of the config if a service to start has the same name. */
   readonly takeOver?: boolean;
 }
 
@@ -49,8 +49,8 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   }
 
   /**
-   * Opens an orchestrator with the services of an earlier daemon: it adopts the VMs that still run, and starts services as
-   * their restart policy demands. These starts continue after this resolves.
+   * Opens an orchestrator with the services of an earlier daemon: adopts the VMs that are still running, and starts
+   * services as their restart policy demands. These starts may continue after this resolves.
    *
    * @param startsAll true: also starts services with the policy `always` that the user had stopped
    */
@@ -80,12 +80,12 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
 
   /**
    * Merges a config into the known services, and starts its selected services and their dependencies. A running service
-   * is restarted when its definition or its group has changed, else left alone. Services that the config lacks run on,
-   * except for replicas beyond its number of them.
+   * is restarted if its definition or its group has changed, and left alone otherwise. Services that the config does
+   * not declare keep running, except for excess replicas.
    *
-   * @throws MonocoreError `ServiceUnknown` for a name that the config lacks, `Usage` for names with `prune`, `NameTaken` for
-   * the name of another project's service or group, `StartFailed` for a port that two services claim and for a group without
-   * an address; nothing is started then
+   * @throws MonocoreError before anything is started: `ServiceUnknown` for a name that is not in the config, `Usage`
+   * for names together with `prune`, `NameTaken` if another project uses the name of a service or group, `StartFailed`
+   * if two services claim the same port or no address is free for a group
    */
   async start(
     config: Config,
@@ -138,9 +138,9 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   }
 
   /**
-   * Stops services, dependent ones first.
+   * Stops services, dependents first.
    *
-   * @param timeoutMs time for the graceful part; null for each service's own
+   * @param timeoutMs time for the graceful part; null for each service's own timeout
    */
   async stop(selection: Selection = EVERYTHING, timeoutMs: number | null = null): Promise<CommandReply> {
     return { services: await this.#stopAll(this.#select(selection), timeoutMs, 'stop') };
@@ -160,9 +160,10 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
   }
 
   /**
-   * Stops all services, and refuses to start any from then on. A second call shortens the stop.
+   * Stops all services and refuses further starts. A second call shortens the stop.
    *
-   * @param suspend true: the services count as wanted up, so the next daemon starts them as their restart policy demands
+   * @param suspend true: still counts the services as wanted up, so that the next daemon starts them as their restart
+   * policy demands
    * @param timeoutMs as for {@link Orchestrator.stop}
    */
   async end({
@@ -176,7 +177,10 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     await this.#stopAll(this.#registry.all(), timeoutMs, suspend ? 'suspend' : 'stop');
   }
 
-  /** Stops services and starts them again with their definitions, which another command may have changed meanwhile. */
+  /**
+   * Stops services and starts them again with their definitions, which another command may have changed in the
+   * meantime.
+   */
   async restart(selection: Selection = EVERYTHING, timeoutMs: number | null = null): Promise<CommandReply> {
     const supervisors = this.#select(selection).filter(
       (supervisor) => !supervisor.definition.undeclared || this.#isNamedAlone(supervisor, selection),
@@ -199,7 +203,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     this.#cancelStarts(supervisors);
     const outcomes = await this.#inReverseOrder(supervisors, async (supervisor) => {
       this.#scheduler.cancel(new Set([supervisor.name]));
-      // A start that comes now waits until the name is free; a start in progress ends with the stop.
+      // A start that arrives now waits until the name is free; a start in progress ends with the stop.
       const removal = this.#scheduler.limitOf(supervisor.name)(() => this.#removeOne(supervisor, timeoutMs));
       await supervisor.stop(timeoutMs ?? undefined);
       return removal;
@@ -208,7 +212,11 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     return { services: outcomes };
   }
 
-  /** @param selected the supervisor when the command came; a start may have replaced it since */
+  /**
+   * Removes one service.
+   *
+   * @param selected the supervisor at the time of the command; a start may have replaced it since
+   */
   async #removeOne(selected: Supervisor, timeoutMs: number | null): Promise<ServiceOutcome> {
     const { name } = selected;
     const supervisor = this.#registry.get(name) ?? selected;
@@ -238,7 +246,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     return this.#run(definitions, null);
   }
 
-  /** @param restartReason as for {@link StartScheduler.run} */
+  /** Starts services. @param restartReason as for {@link StartScheduler.run} */
   async #run(definitions: readonly ServiceDefinition[], restartReason: string | null): Promise<ServiceOutcome[]> {
     const end = this.#unfinished.add(definitions);
     try {
@@ -256,7 +264,7 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     );
   }
 
-  /** True for a service that is named, where the name does not stand for replicas of it that the config has now. */
+  /** True if a service is named explicitly and the name does not refer to replicas in the current config. */
   #isNamedAlone({ name }: Supervisor, { names }: Selection): boolean {
     const isReplica = ({ definition: { service, undeclared } }: Supervisor) =>
       service.replica_of === name && !undeclared;
@@ -283,13 +291,13 @@ export class Orchestrator extends EventEmitter<{ event: [ControlEvent] }> {
     const outcomes = await runInOrder(
       [...selected.keys()],
       (name) => graph.directDependentsOf(name),
-      // A start may have replaced it, or another command removed it, while others were stopped.
+      // While others were stopped, a start may have replaced it, or another command may have removed it.
       (name) => action(this.#registry.get(name) ?? selected.get(name)!),
     );
     return [...outcomes.values()].sort((a, b) => compareNames(a.service, b.service));
   }
 
-  /** Frees the places of services that are neither known nor being started. */
+  /** Frees the addresses and indexes of services that are neither known nor being started. */
   #freePlaces(): void {
     const known = this.#registry.all().map(({ definition }) => definition);
     this.#groups.keepOnly([...this.#unfinished.definitions(), ...known]);

@@ -1,4 +1,4 @@
-/** Merge of a config into the known services, and the action that a start means for each service. */
+/** Merges a config into the known services, and determines what a start does to each service. */
 import { isDeepStrictEqual } from 'node:util';
 import { MonocoreError } from '../lib/errors.ts';
 import type { PlannedAction, Selection } from '../protocol/api.ts';
@@ -11,7 +11,7 @@ import type { Groups } from './networks.ts';
 import { checkPortClaims, type PortHolder } from './port-claims.ts';
 import { describeDifferences } from './service-diff.ts';
 
-/** The action that brings a service up as `wanted`; `known` is null for a service that is new to the daemon. */
+/** Action that brings a service up as `wanted`; `known` is null for a service that is new to the daemon. */
 export function planStart(
   known: Pick<Supervisor, 'definition' | 'state' | 'isUp'> | null,
   wanted: ServiceDefinition,
@@ -31,34 +31,34 @@ interface MergeContext {
 
 interface MergeOptions {
   /**
-   * Also stops services of the project that the config lacks, of the selected group or of all. Services of profiles that
-   * were not chosen are not lacking.
+   * Also stops services of the project that the config does not declare, in the selected group or in all. Services of
+   * profiles that were not selected still count as declared.
    */
   readonly prune?: boolean;
-  /** Moves services of other projects into this one where their names are those of services to start. */
+  /** Moves services of other projects into this one if a service to start has the same name. */
   readonly takeOver?: boolean;
 }
 
-/** A service that the config no longer declares. */
+/** Service that the config no longer declares. */
 export interface Surplus {
   readonly supervisor: Supervisor;
   readonly reason: string;
 }
 
 export interface Merge {
-  /** In the order of dependencies. */
+  /** Definitions in the order of dependencies. */
   readonly definitions: readonly ServiceDefinition[];
-  /** Services to stop, if they are up. */
+  /** Services to stop if they are up. */
   readonly surplus: readonly Surplus[];
 }
 
 /**
- * Merges a config: the selected services and their dependencies; known services that the config lacks, where it changes
- * their group; and replicas beyond the number that the config has now.
+ * Merges a config. The result covers the selected services and their dependencies, known services that the config does
+ * not declare but whose group it changes, and excess replicas.
  *
- * @throws MonocoreError `ServiceUnknown` for a name that the config lacks, `Usage` for names with `prune`, `NameTaken` for
- * the name of another project's service or group, `StartFailed` where a group gets no address, and for a port that two
- * services claim, one of which may have it already
+ * @throws MonocoreError `ServiceUnknown` for a name that is not in the config, `Usage` for names together with `prune`,
+ * `NameTaken` if another project uses the name of a service or group, `StartFailed` if no address is free for a group,
+ * or if two services, one of which may be running, claim the same port
  */
 export function mergeConfig(
   config: Config,
@@ -114,7 +114,7 @@ export function mergeConfig(
     return group && !isDeepStrictEqual(group, definition.group) ? [{ ...definition, group }] : [];
   });
   const definitions = [...selected, ...regrouped];
-  // Ports of services to start, against those of services that stay up as they are.
+  // Compares ports of services to start with those of services that keep running unchanged.
   const changing = new Set([...definitions.map(({ service }) => service.name), ...surplusNames]);
   const up = context.supervisors
     .filter((supervisor) => supervisor.active || supervisor.isWantedUp)
@@ -124,14 +124,14 @@ export function mergeConfig(
   return { definitions, surplus };
 }
 
-/** Name that stands for the service and its replicas. */
+/** Name that refers to the service and all its replicas. */
 function baseOf({ name, replica_of }: Service): string {
   return replica_of ?? name;
 }
 
 /**
- * Reason why a service that the config lacks is replaced by services to start: it is one of the replicas of an earlier
- * number, or was alone. Null if it is not.
+ * Reason why services to start replace a service that the config does not declare: it is an excess replica, or it had
+ * no replicas before. Null if neither applies.
  */
 function describeReplicas(service: Service, starting: readonly ServiceDefinition[]): string | null {
   const base = baseOf(service);

@@ -1,22 +1,24 @@
-/** Host ports that services claim: a conflict is found before either service is started. */
+/** Host ports that services claim: conflicts are found before either service is started. */
 import { MonocoreError } from '../lib/errors.ts';
 import { addressOf, type ServiceDefinition } from '../supervisor/status.ts';
 import type { Before } from './rollback.ts';
 
-/** A service that claims its ports. */
+/** Service that claims its ports. */
 export interface PortHolder {
   readonly definition: ServiceDefinition;
-  /** Reason to hold them already, for people: `runs`; null for a service that does not. */
+  /** Reason why it already holds the ports, for people: `runs`; null if it does not. */
   readonly because: string | null;
 }
 
-/** Starts that are not over: no other command may take their ports and places. Main thread. */
+/** Starts in progress: no other command may take their ports, addresses and indexes. Main thread. */
 export class UnfinishedStarts {
   readonly #starts = new Set<readonly PortHolder[]>();
 
   /**
-   * @param before services that a rollback may put back
-   * @returns ends the claims of the start
+   * Registers a start.
+   *
+   * @param before services that a rollback may restore
+   * @returns a function that releases the claims of the start
    */
   add(definitions: readonly ServiceDefinition[], before: readonly Before[] = []): () => void {
     const claims = [
@@ -27,7 +29,7 @@ export class UnfinishedStarts {
     return () => this.#starts.delete(claims);
   }
 
-  /** Services that keep their places: as they are started, and as they may be put back. */
+  /** Services that keep their addresses and indexes: as they are being started, and as a rollback may restore them. */
   definitions(): ServiceDefinition[] {
     return [...this.#starts].flat().map(({ definition }) => definition);
   }
@@ -38,7 +40,7 @@ export class UnfinishedStarts {
 }
 
 /**
- * Checks services to start against each other, and against those that hold their ports already. Pure.
+ * Checks services to start against each other and against those that already hold ports. Pure.
  *
  * @throws MonocoreError `StartFailed` with the port and both services
  */

@@ -13,7 +13,7 @@ import type { Registry } from './registry.ts';
 
 /** Saved states of an earlier daemon. */
 export interface Leftovers {
-  /** Services that had not ended. */
+  /** Services that were still running or being supervised. */
   readonly left: readonly SavedState[];
   /** Services that had ended. */
   readonly ended: readonly SavedState[];
@@ -22,8 +22,8 @@ export interface Leftovers {
 }
 
 /**
- * Adopts VMs that still run, and notes the end of the others. A service that cannot be adopted is ended and shown as failed,
- * because a later start would run beside it; the others are adopted all the same.
+ * Adopts VMs that are still running, and records the end of the others. A service that cannot be adopted is ended and
+ * shown as failed, because a later start would run beside it; this does not affect the others.
  */
 export async function recover(
   context: SupervisorContext & Leftovers,
@@ -39,7 +39,7 @@ export async function recover(
       return { service, group, groupIp: null, kernel, project, undeclared };
     }
   };
-  // Running VMs have their places; those of ended services may have been given to others.
+  // Running VMs keep their addresses and indexes; those of ended services may have been reassigned.
   groups.restore([...left, ...ended]);
   const running = left.map((saved) => ({ saved, definition: define(saved) }));
   const over = ended.map((saved) => ({ saved, definition: define(saved) }));
@@ -58,7 +58,7 @@ export async function recover(
   await Promise.all([...adoptions, ...losses]);
 }
 
-/** Ends a service that cannot be supervised, and keeps the reason as that of its failure. */
+/** Ends a service that cannot be supervised, and records the reason as that of its failure. */
 async function giveUp(
   context: SupervisorContext,
   registry: Registry,
@@ -67,7 +67,7 @@ async function giveUp(
   why: string,
 ): Promise<void> {
   const { name } = saved.service;
-  // Its state may not say which back end ran it.
+  // The saved state may not say which back end ran it.
   const backends = Object.values(context.backends);
   let outcome = 'it was ended, to be started anew';
   try {
@@ -82,7 +82,10 @@ async function giveUp(
   registry.install(definition, restoreState(ended));
 }
 
-/** Ends what runs of a service whose state cannot be read. A folder that no process uses is left by an ended service. */
+/**
+ * Ends all processes of a service whose state cannot be read. A folder that no process uses was left by a service that
+ * had ended.
+ */
 async function endLost(
   context: SupervisorContext,
   registry: Registry,
@@ -98,12 +101,12 @@ async function endLost(
   await giveUp(context, registry, saved, definition, reason);
 }
 
-/** Removes what runs of a service have left, whichever back end made it. */
+/** Removes everything that runs of a service left behind, whichever back end created it. */
 async function cleanUpAll({ backends }: SupervisorContext, name: string): Promise<void> {
   for (const backend of Object.values(backends)) await backend.cleanUp(name);
 }
 
-/** Definition of a service of which only the name is known; it is replaced by the next start. */
+/** Definition of a service of which only the name is known; the next start replaces it. */
 function blankDefinition(name: string): ServiceDefinition {
   const service = v.parse(ServiceSchema, {
     ...{ name, group: null, isolation: 'none', rootfs: null, command: '', args: [], envs: {}, workdir: '/' },
@@ -113,7 +116,7 @@ function blankDefinition(name: string): ServiceDefinition {
   return { service, group: null, groupIp: null, kernel: null };
 }
 
-/** Keeps the end of a run. Its exit record is the only record of it until this is done. */
+/** Saves the end of a run. Until then the exit record is the only trace of it. */
 async function conclude(
   { store, report }: SupervisorContext,
   ended: SavedState,
@@ -141,7 +144,7 @@ async function adopt(
   };
   const localOnly = group?.local_only ?? true;
   const { groupIndex = null } = definition;
-  // The VM runs on without its image, too.
+  // The VM keeps running even without its image.
   const image = digest === null ? null : await images.recall(digest).catch(reportAsWarning);
   const runJob = status === 'Starting';
   const adoption = await backend.adopt({ service, localOnly, groupIndex, image, identity, runJob });

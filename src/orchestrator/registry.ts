@@ -1,4 +1,4 @@
-/** Known services of a home, and the outcomes of commands for them. */
+/** Known services of a home, and the outcomes of commands on them. */
 import type { ControlEvent, ServiceOutcome } from '../protocol/api.ts';
 import type { SupervisorContext } from '../supervisor/interfaces.ts';
 import type { ServiceState } from '../supervisor/states.ts';
@@ -11,7 +11,7 @@ export class Registry {
   readonly #onEvent: (event: ControlEvent) => void;
   readonly #supervisors = new Map<string, Supervisor>();
 
-  /** @param onEvent gets every change of any service, in order */
+  /** Creates the registry. @param onEvent receives every change of any service, in order */
   constructor(context: SupervisorContext, onEvent: (event: ControlEvent) => void) {
     this.#context = context;
     this.#onEvent = onEvent;
@@ -25,7 +25,7 @@ export class Registry {
     return [...this.#supervisors.values()];
   }
 
-  /** Adds a supervisor for a service, in place of an earlier one. */
+  /** Adds the supervisor of a service, replacing an earlier one. */
   install(definition: ServiceDefinition, initial?: ServiceState): Supervisor {
     return this.add(new Supervisor(definition, this.#context, initial));
   }
@@ -44,14 +44,14 @@ export class Registry {
   }
 }
 
-/** Error of a start that a stop overtook. */
+/** Error of a start that was cancelled by a stop. */
 export const CANCELLED = 'it was stopped before its command ran';
 
 export function failed(supervisor: Supervisor, error: string, lastLines: readonly string[] = []): ServiceOutcome {
   return { service: supervisor.status(), outcome: 'failed', error, last_lines: lastLines };
 }
 
-/** @param changed false where there was nothing to do */
+/** Outcome of a successful command. @param changed false if there was nothing to do */
 export function succeeded(supervisor: Supervisor, changed: boolean): ServiceOutcome {
   const outcome = changed ? 'changed' : 'unchanged';
   return { service: supervisor.status(), outcome, error: null, last_lines: [] };

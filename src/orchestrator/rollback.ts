@@ -1,23 +1,23 @@
-/** Rollback of a start of several services when one of them fails. */
+/** Rolls back a start of several services if one of them fails. */
 import type { ServiceOutcome } from '../protocol/api.ts';
 import { membershipOf, type ServiceDefinition } from '../supervisor/status.ts';
 import { failed, type Registry } from './registry.ts';
 
-/** A service before the start. */
+/** State of a service before the start. */
 export interface Before {
   readonly definition: ServiceDefinition;
   readonly wasUp: boolean;
 }
 
-/** Known services before a start that may change those of these names. */
+/** Records the known services with these names before a start that may change them. */
 export function recordBefore(registry: Registry, names: readonly string[]): Before[] {
   const known = names.flatMap((name) => registry.get(name) ?? []);
   return known.map(({ definition, isWantedUp: wasUp }) => ({ definition, wasUp }));
 }
 
 /**
- * Stops all changed services, and starts those that ran before with their former definitions. New services stay known,
- * so that their logs can be read.
+ * Stops all changed services, and starts those that were running before with their former definitions. New services
+ * stay known, so that their logs can be read.
  *
  * @param outcomes outcomes of the start
  * @returns the outcomes after the rollback: no changed service runs as requested

@@ -1,22 +1,22 @@
-/** Differences between two definitions of a service, for people: by the keys of the config. Pure. */
+/** Describes differences between two definitions of a service in terms of config keys. Pure. */
 import { isDeepStrictEqual } from 'node:util';
 import { SERVICE_KEYS } from '../config/keys.ts';
 import { type AnyKey, type KeyTable, printScalar, storedKeys, storedValue } from '../config/schema/types.ts';
 import { memberAddress } from '../protocol/network.ts';
 import { membershipOf, type ServiceDefinition } from '../supervisor/status.ts';
 
-/** Names that are listed; of more only their number is told. */
+/** Longest list of names; of a longer one only the number is shown. */
 const MAX_NAMES = 5;
 
-/** True for definitions that mean the same process; the project makes no difference to it. */
+/** True if both definitions describe the same process; the project does not matter. */
 export function isSameDefinition(one: ServiceDefinition, other: ServiceDefinition): boolean {
   const membership = membershipOf(one);
   return isDeepStrictEqual({ ...one, ...membership }, { ...other, ...membership });
 }
 
 /**
- * Every difference in a phrase: `ram changed from 128MiB to 256MiB`, `variables changed: A, B`. Values of variables,
- * arguments and probes are left out. Empty only for definitions that are the same.
+ * Describes every difference in a phrase: `ram changed from 128MiB to 256MiB`, `variables changed: A, B`. Values of
+ * variables, arguments and probes are omitted. Empty only if the definitions are equal.
  */
 export function describeDifferences(from: ServiceDefinition, to: ServiceDefinition): string[] {
   if (isSameDefinition(from, to)) return [];
@@ -28,7 +28,7 @@ export function describeDifferences(from: ServiceDefinition, to: ServiceDefiniti
     );
   }
   phrases.push(...compareTables(SERVICE_KEYS, '', from.service, to.service));
-  // Consequences of another group are not worth a phrase.
+  // A new group explains its consequences; they need no phrase.
   if (from.service.group === group && group !== null) {
     if (from.group?.local_only !== to.group?.local_only) {
       phrases.push(changed(`local_only of group ${group}`, from.group?.local_only, to.group?.local_only));
@@ -38,12 +38,12 @@ export function describeDifferences(from: ServiceDefinition, to: ServiceDefiniti
   if (from.kernel !== to.kernel)
     phrases.push(changed('kernel', from.kernel ?? 'the default', to.kernel ?? 'the default'));
   if (phrases.length > 0) return phrases;
-  // It follows from other keys, where any differs.
+  // The index follows from other keys; it is mentioned only if none of them differs.
   const addressOf = ({ groupIndex }: ServiceDefinition) => (groupIndex == null ? null : memberAddress(groupIndex));
   return [changed('address in the network of its group', addressOf(from), addressOf(to))];
 }
 
-/** Differences of the fields that the keys of a table fill; of keys that share a field, the one that has it is named. */
+/** Differences of the fields that the keys of a table fill; if keys share a field, the key that sets it is named. */
 function compareTables(keys: KeyTable, prefix: string, from: object, to: object): string[] {
   const stored = storedKeys(keys);
   return stored.flatMap(([name, key, field]) => {
@@ -81,7 +81,7 @@ function changed(label: string, from: unknown, to: unknown): string {
 
 type Entries = Readonly<Record<string, unknown>>;
 
-/** Entries that differ, by their names. */
+/** Names of the entries that differ. */
 function compareEntries(noun: string, from: Entries, to: Entries): string[] {
   const [before, after] = [Object.keys(from), Object.keys(to)];
   const changes = {
@@ -99,7 +99,10 @@ function list(label: string, names: readonly string[]): string[] {
   return [`${label}: ${names.slice(0, MAX_NAMES).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`];
 }
 
-/** Elements by a field of theirs. A repeated one counts with its place: a service may depend on another one twice. */
+/**
+ * Elements keyed by one of their fields. A repeated key also counts its position: a service may depend on another one
+ * twice.
+ */
 function byName(values: unknown, by: string | undefined): Entries {
   if (by === undefined) return values as Entries;
   const entries = new Map<string, unknown>();

@@ -1,4 +1,4 @@
-/** Scheduler of starts: in the order of dependencies, and as many at once as the host can bear. */
+/** Schedules starts in the order of dependencies, with limits on how many run at once. */
 import pLimit, { type LimitFunction } from 'p-limit';
 import { errorTextWithPath, MonocoreError } from '../lib/errors.ts';
 import type { ServiceOutcome } from '../protocol/api.ts';
@@ -15,12 +15,12 @@ import { CANCELLED, failed, type Registry, succeeded } from './registry.ts';
 import { isSameDefinition } from './service-diff.ts';
 
 /**
- * Starts of plain processes at once. Each costs a fork, not a boot, so others are forked while some wait for a disk; more
- * than this gain nothing, and keep the main thread busy for longer at a stretch.
+ * Maximum number of plain processes that are started at once. Each costs a fork, not a boot, so some can be forked
+ * while others wait for a disk; more would gain nothing and keep the main thread busy for longer.
  */
 const CONCURRENT_PROCESS_STARTS = 64;
 
-/** A start that may wait for dependencies, for another start of the service, or for a slot. */
+/** Start that may be waiting for dependencies, for another start of the service, or for a slot. */
 interface PendingStart {
   readonly definition: ServiceDefinition;
   /** Aborted by a stop. */
@@ -29,11 +29,14 @@ interface PendingStart {
 
 interface StartResult {
   readonly outcome: ServiceOutcome;
-  /** Predicate for dependent services: `failed: …`, or the chain that led there; null when the service may be used. */
+  /**
+   * Why dependents must not use the service, as a predicate: `failed: …`, or the chain of dependencies that led to it;
+   * null if they may use it.
+   */
   readonly blame: string | null;
 }
 
-/** Main thread. */
+/** Scheduler of starts. Main thread. */
 export class StartScheduler {
   readonly #context: OrchestratorContext;
   readonly #registry: Registry;
@@ -42,7 +45,10 @@ export class StartScheduler {
     freeBytes: () => Number.POSITIVE_INFINITY,
   });
   readonly #pending = new Set<PendingStart>();
-  /** By service: two starts at once would each launch a VM of that name, a start in a removal one that is forgotten. */
+  /**
+   * Mutual exclusion by service: two starts at once would each launch a VM of that name, and a start during a removal
+   * would be forgotten.
+   */
   readonly #limits = new Map<string, LimitFunction>();
 
   constructor(context: OrchestratorContext, registry: Registry) {
@@ -53,13 +59,13 @@ export class StartScheduler {
   /**
    * Starts services, each once its dependencies meet their conditions. Resolves with all outcomes, sorted by name.
    *
-   * @param restartReason reason of starts that count as restarts; null for starts that a user asked for
+   * @param restartReason reason for starts that count as restarts; null for starts that a user requested
    */
   async run(definitions: readonly ServiceDefinition[], restartReason: string | null): Promise<ServiceOutcome[]> {
     const starts = new Map<string, PendingStart>();
     for (const definition of definitions) {
       starts.set(definition.service.name, { definition, cancel: new AbortController() });
-      // Registered at once, so that a stop finds the services that wait, too.
+      // Registered at once, so that a stop also finds the services that are waiting.
       if (!this.#registry.get(definition.service.name)) this.#registry.install(definition);
     }
     for (const start of starts.values()) {
@@ -78,7 +84,7 @@ export class StartScheduler {
       for (const [name, start] of starts) {
         this.#pending.delete(start);
         const outcome = results?.get(name)?.outcome;
-        // A service that never ran has no end that would tell the reason.
+        // A service that never ran has no end to give the reason.
         const queued = outcome?.service.status === 'Unstarted' ? outcome.error : null;
         this.#registry.get(name)?.setBlocked({ queued });
       }
@@ -97,7 +103,7 @@ export class StartScheduler {
     known.setBlocked({ queued: `waiting for ${[...names].join(', ')}` });
   }
 
-  /** Runs an action while no start of the service is in progress; later starts wait for it. */
+  /** Limiter that runs an action while no start of the service is in progress; later starts wait for it. */
   limitOf(name: string): LimitFunction {
     const limit = this.#limits.get(name) ?? pLimit(1);
     this.#limits.set(name, limit);
@@ -111,7 +117,7 @@ export class StartScheduler {
   ): Promise<StartResult> {
     const { name } = definition.service;
     const startedAtMs = this.#context.clock.now();
-    // Another start may have replaced the supervisor that `run` installed.
+    // Another start may have replaced the supervisor that `run` registered.
     const known = this.#registry.get(name) ?? this.#registry.install(definition);
     if (signal.aborted) return cancelled(known);
     const blame = await this.#awaitDependencies(definition.service.depends_on, before, signal);
@@ -124,16 +130,16 @@ export class StartScheduler {
     if (signal.aborted) return cancelled(known);
     const isSame = isSameDefinition(known.definition, definition);
     if (isSame) await known.reassign(membershipOf(definition));
-    // One that waits to be restarted would run beside the new one.
+    // A service that is waiting for its restart would run beside the new one.
     if (!isSame) await known.stop();
     const supervisor = isSame ? known : this.#registry.install(definition);
     try {
-      // A service on its way up has its slot already.
+      // A service that is already starting has its slot.
       if (isKept) await supervisor.start();
       else await this.#startInSlot(supervisor, restartReason, signal);
       return { outcome: succeeded(supervisor, !isKept), blame: null };
     } catch (error) {
-      // Its process, and with it the lines that explain the failure, may still be on their way out.
+      // Its process, and the output that explains the failure, may not have ended yet.
       await supervisor.ended();
       const lastLines = await this.#context.lastLines(supervisor.name, startedAtMs).catch(() => []);
       return { outcome: failed(supervisor, errorTextWithPath(error), lastLines), blame: 'failed' };
@@ -145,7 +151,8 @@ export class StartScheduler {
     const { isolation, image, ram_mib } = supervisor.definition.service;
     const { guest, images } = capabilitiesOf(isolation);
     const slots = guest ? this.#context.bootSlots : this.#processSlots;
-    // A VM with an image takes its slot once it has the image: a download must not keep others from booting.
+    // A VM with an image takes its slot only once the image is ready, so that a download does not keep others from
+    // booting.
     const freeSlot = images && image !== null ? () => {} : await slots.take(ram_mib, setQueued);
     try {
       setQueued(null);
@@ -156,7 +163,10 @@ export class StartScheduler {
     }
   }
 
-  /** Null once all conditions are met; else the reason as a predicate: `depends on db, which failed: …`. */
+  /**
+   * Waits for the dependencies. Null once all conditions are met; otherwise the reason as a predicate: `depends on db,
+   * which failed: …`.
+   */
   async #awaitDependencies(
     dependencies: readonly Dependency[],
     before: ReadonlyMap<string, StartResult>,
