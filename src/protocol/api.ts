@@ -1,4 +1,4 @@
-/** Messages between the api worker and the main thread: few and small commands, exposed with comlink. */
+/** Messages between the api worker and the main thread: a few small commands, exposed with comlink. */
 import * as v from 'valibot';
 import type { DaemonStatus } from './http.ts';
 import type { ImageSummary, LoadRequest, PullRequest, RemovedImages, RemoveImagesRequest } from './images.ts';
@@ -6,8 +6,8 @@ import { amount, Line, listOf } from './input.ts';
 import { ConfigSchema, ProjectSchema, type ServiceStatus } from './service.ts';
 
 /**
- * Services of a command: names, else a group, else all, of one project or of the home. They are looked up; no path is made
- * of what is not found.
+ * Services that a command applies to: by name, or else by group, or else all, of one project or of the home. Names are
+ * only looked up among known services and never become part of a path.
  */
 const CHOICE = {
   names: v.optional(listOf(Line), []),
@@ -19,24 +19,27 @@ const SelectionSchema = v.object({
 });
 export type Selection = v.InferOutput<typeof SelectionSchema>;
 
-/** `POST /v1/services/start`, and `plan`, which carries nothing out. */
+/** `POST /v1/services/start`, and `plan`, which changes nothing. */
 export const StartRequestSchema = v.object({
   ...CHOICE,
   config: ConfigSchema,
-  /** Stop services of the project that the config does not declare, in the selected group or in all; not with names. */
+  /**
+   * Stop services of the project that the config does not declare, in the selected group or in all; not allowed with
+   * names.
+   */
   prune: v.optional(v.boolean(), false),
   /** If a service fails, restore everything that was changed. */
   atomic: v.optional(v.boolean(), false),
-  /** Move services of other projects that have the names of services to start into this project. */
+  /** Move services of other projects into this project if a service to start has the same name. */
   take_over: v.optional(v.boolean(), false),
 });
 export type StartRequest = v.InferOutput<typeof StartRequestSchema>;
-/** As clients send it. */
+/** Request as clients send it. */
 export type StartRequestInput = v.InferInput<typeof StartRequestSchema>;
 
 /**
- * `POST /v1/services/stop`, `restart` and `remove`. `timeout_ms` replaces each service's own stop timeout. Every service is
- * meant only where `all` says so: a request that names nothing by mistake changes nothing.
+ * `POST /v1/services/stop`, `restart` and `remove`. `timeout_ms` overrides the stop timeout of each service. All
+ * services are selected only by `all`: a request that names nothing by mistake changes nothing.
  */
 export const StopRequestSchema = v.pipe(
   v.object({
@@ -52,7 +55,7 @@ export const StopRequestSchema = v.pipe(
 export type StopRequest = v.InferOutput<typeof StopRequestSchema>;
 export type StopRequestInput = v.InferInput<typeof StopRequestSchema>;
 
-/** Body of a request that has no parameters. */
+/** Body of a request without parameters. */
 export const NoRequestSchema = v.object({});
 
 /** `POST /v1/daemon/stop`. */
@@ -73,7 +76,7 @@ export interface CommandReply {
   readonly services: readonly ServiceOutcome[];
 }
 
-/** Action of a start on one service. */
+/** Action that a start takes on one service. */
 export interface PlannedAction {
   readonly name: string;
   /**
@@ -81,10 +84,10 @@ export interface PlannedAction {
    * - `start`: start it again
    * - `restart`: it runs with another definition
    * - `keep`: it runs as declared
-   * - `stop`: the config does not declare it any more
+   * - `stop`: the config no longer declares it
    */
   readonly action: 'create' | 'start' | 'restart' | 'keep' | 'stop';
-  /** Reason, for people; null if the action says it. */
+  /** Reason, for people; null if the action is self-explanatory. */
   readonly reason: string | null;
 }
 
@@ -93,55 +96,60 @@ export interface PlanReply {
   readonly actions: readonly PlannedAction[];
 }
 
-/** Messages of the main thread to the api worker: every change of a service, in order. */
+/** Messages from the main thread to the api worker: every change of a service, in order. */
 export type ControlEvent =
   | { readonly type: 'service'; readonly service: ServiceStatus }
   | { readonly type: 'removed'; readonly name: string };
 
-/** Commands of the api worker to the main thread. Every call throws a MonocoreError; `ServiceUnknown` for an unknown name. */
+/**
+ * Commands of the api worker to the main thread. Every call can throw a MonocoreError; `ServiceUnknown` for an unknown
+ * name.
+ */
 export interface ControlApi {
   start(request: StartRequest): Promise<CommandReply>;
-  /** Plan of `start`, without carrying it out. */
+  /** Plan that `start` would carry out. */
   plan(request: StartRequest): Promise<PlanReply>;
   stop(request: StopRequest): Promise<CommandReply>;
   restart(request: StopRequest): Promise<CommandReply>;
   remove(request: StopRequest): Promise<CommandReply>;
-  /** Every stored image. */
+  /** All stored images. */
   images(): Promise<readonly ImageSummary[]>;
-  /** Posts each `ImageReply` over the port, the last one `done` or `error`. Closing the port cancels the request. */
+  /**
+   * Posts each `ImageReply` to the port, the last one being `done` or `error`. Closing the port cancels the request.
+   */
   pullImages(request: PullRequest, replies: import('node:worker_threads').MessagePort): Promise<void>;
   /** Posts replies like {@link ControlApi.pullImages}. */
   loadImages(request: LoadRequest, replies: import('node:worker_threads').MessagePort): Promise<void>;
   removeImages(request: RemoveImagesRequest): Promise<RemovedImages>;
   pruneImages(): Promise<RemovedImages>;
-  /** Every known service, sorted by name. */
+  /** Status of all known services, sorted by name. */
   services(): Promise<readonly ServiceStatus[]>;
   daemon(): Promise<DaemonStatus>;
-  /** Answers at once; the daemon ends afterwards. */
+  /** Returns at once; the daemon ends afterwards. */
   stopDaemon(request: DaemonStopRequest): Promise<void>;
 }
 
-/** Start message of the api worker. */
+/** Initial message to the api worker. */
 export interface ApiBoot {
-  /** Absolute path of the unix socket. */
+  /** Absolute path of the Unix socket. */
   readonly socketPath: string;
-  /** Its other end answers as `ControlApi`: the main thread. */
+  /** Port to the main thread, which implements `ControlApi`. */
   readonly control: import('node:worker_threads').MessagePort;
-  /** Its other end answers as `LogsApi`: the log worker. */
+  /** Port to the log worker, which implements `LogsApi`. */
   readonly logs: import('node:worker_threads').MessagePort;
 }
 
-/** Commands of the main thread. Exposed with comlink. */
+/** Commands of the main thread to the api worker. Exposed with comlink. */
 export interface ApiThreadApi {
   /**
-   * Opens the socket, mode 0600, in the place of what is there: the daemon's lock says that no other daemon listens.
-   * Throws `HomeUnusable`.
+   * Creates the socket with mode 0600, replacing whatever exists at its path: the lock of the home guarantees that no
+   * other daemon is listening. Throws `HomeUnusable`.
    */
   listen(): Promise<void>;
-  /** Removes the socket, ends the streams that are open, waits a little for answers that are due, then cuts them off. */
+  /** Removes the socket, ends open streams, waits briefly for pending answers and then cuts them off. */
   close(): Promise<void>;
-  /** Passes `events` on to every client of `/v1/events`, in their order. */
+  /** Passes `events` on to every client of `/v1/events`, in order. */
   publish(events: readonly ControlEvent[]): Promise<void>;
-  /** Takes the place of the port to the log worker after that was started again. */
+  /** Replaces the port to the log worker after its restart. */
   connectLogs(port: import('node:worker_threads').MessagePort): Promise<void>;
 }

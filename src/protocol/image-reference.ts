@@ -1,13 +1,13 @@
 /**
- * Names of images: `alpine`, `ghcr.io/owner/app:1.2`, `localhost:5000/web@sha256:…`. Grammar and defaults as for `docker
- * pull`: `reference/reference.go` and `normalize.go` of the distribution project.
+ * Names of images: `alpine`, `ghcr.io/owner/app:1.2`, `localhost:5000/web@sha256:…`. Grammar and defaults are those of
+ * `docker pull`: `reference/reference.go` and `normalize.go` of the distribution project.
  */
 import { MonocoreError } from '../lib/errors.ts';
 
-/** Registry of names without one. */
+/** Registry of names that do not contain one. */
 export const DEFAULT_REGISTRY = 'docker.io';
 const DEFAULT_TAG = 'latest';
-/** Longest repository name with its registry, as in the distribution project. */
+/** Maximum length of a repository name with its registry, as in the distribution project. */
 const MAX_NAME_CHARACTERS = 255;
 
 const HOST =
@@ -19,7 +19,7 @@ const DIGEST = /^sha256:[a-f0-9]{64}$/;
 export interface ImageReference {
   /** `docker.io`, `localhost:5000`: host and port, lower case. */
   readonly registry: string;
-  /** `library/alpine`. */
+  /** Repository, such as `library/alpine`. */
   readonly repository: string;
   /** Null only for a digest without a tag. */
   readonly tag: string | null;
@@ -27,7 +27,7 @@ export interface ImageReference {
   readonly digest: string | null;
 }
 
-/** Parses a name and adds its defaults. @throws MonocoreError `Usage` for a text that is not an image name */
+/** Parses a name and adds defaults. @throws MonocoreError `Usage` for a text that is not an image name */
 export function parseImageReference(text: string): ImageReference {
   const [name = '', digest = null, ...rest] = text.split('@');
   if (rest.length > 0) throw invalid(text, 'there is more than one @');
@@ -51,28 +51,29 @@ export function formatImageReference({ registry, repository, tag, digest }: Imag
   return `${registry}/${repository}${tag === null ? '' : `:${tag}`}${digest === null ? '' : `@${digest}`}`;
 }
 
-/** Full name of an image as people write it. @throws as {@link parseImageReference} */
+/** Full name of an image for a name as typed by a user. @throws as {@link parseImageReference} */
 export function fullImageName(text: string): string {
   return formatImageReference(parseImageReference(text));
 }
 
-/** True for a digest in the only supported algorithm. */
+/** True for a digest with the only supported algorithm. */
 export function isDigest(text: string): boolean {
   return DIGEST.test(text);
 }
 
-/** True for a registry (`host` or `host:port`) on this host, by its name alone, without a lookup. */
+/** True if the name of a registry (`host` or `host:port`) refers to this host; nothing is resolved. */
 export function isLoopbackRegistry(registry: string): boolean {
   const host = registry.replace(/:\d+$/, '');
   return host === 'localhost' || host === '[::1]' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
 }
 
-/** Splits off the registry: a first part that cannot begin a repository name on the default registry. */
+/** Splits off the registry: a first component that cannot begin a repository name on the default registry. */
 function splitRegistry(name: string): { registry: string; remainder: string } {
   const slash = name.indexOf('/');
   const first = name.slice(0, Math.max(slash, 0));
   const host = first.toLowerCase();
-  // Docker takes one in upper case alone for a host, too; in lower case that would be a repository the next time.
+  // Docker also treats an upper-case name without a dot as a host; in lower case it would be a repository the next
+  // time.
   if (!/[.:]/.test(host) && host !== 'localhost') return { registry: DEFAULT_REGISTRY, remainder: name };
   const registry = host === 'index.docker.io' ? DEFAULT_REGISTRY : host;
   return { registry, remainder: name.slice(slash + 1) };

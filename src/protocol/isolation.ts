@@ -1,24 +1,27 @@
 /**
- * Kinds of isolation and their capabilities. Code asks for a capability and never compares the kind: a new back end is a row
- * here, its row in `vm/backends.ts` and its folder.
+ * Kinds of isolation and their capabilities. Code checks for a capability and never compares the kind: a new back end
+ * needs a row here, a row in `vm/backends.ts` and its folder.
  */
 import * as v from 'valibot';
 
 /** Features that a back end offers to its services. */
 export interface Capabilities {
-  /** A guest with its own kernel: it has a size, prints to a console, and waits for a slot to boot in. */
+  /** Guest with its own kernel: it has a memory size and a console, and waits for a slot to boot. */
   readonly guest: boolean;
-  /** A root filesystem of its own, from an image or a directory of the host. */
+  /** Own root file system, from an image or a directory of the host. */
   readonly images: boolean;
-  /** A disk of its own, which keeps what the service writes until it is removed. */
+  /** Own disk, which keeps the data that the service writes until it is removed. */
   readonly disk: boolean;
-  /** Volumes and secrets: files of the host that appear at other places in the guest. */
+  /** Volumes and secrets: files of the host that appear at other paths in the guest. */
   readonly files: boolean;
   /** TCP ports of the host that are forwarded to the guest. */
   readonly ports: boolean;
-  /** UDP ports likewise; they pass through the guest's network device, see `protocol/network.ts`. */
+  /**
+   * UDP ports of the host that are forwarded to the guest; they pass through its network device, see
+   * `protocol/network.ts`.
+   */
   readonly udp: boolean;
-  /** A network device among the other members of its group. */
+  /** Network device in the network of its group. */
   readonly networks: boolean;
 }
 
@@ -36,7 +39,7 @@ const KINDS = {
 
 export type Isolation = keyof typeof KINDS;
 
-/** `vm`: a microVM of its own. `none`: a plain process of the host, for development and load tests. */
+/** `vm`: own microVM. `none`: plain process of the host, for development and load tests. */
 export const IsolationSchema = v.picklist(Object.keys(KINDS) as Isolation[]);
 
 /** Label for people: `a plain process`. */

@@ -4,14 +4,14 @@ import type { ImageJob, ImageJobResults } from './images.ts';
 import type { SearchPage } from './log-files/queries.ts';
 import type { HomeLogSettings, LogSettings } from './log-settings.ts';
 
-/** Builds the guest's initramfs, or finds it in the cache. */
+/** Builds the initramfs of the guest, or finds it in the cache. */
 export interface BuildInitramfsJob {
   readonly type: 'build-initramfs';
   /** Absolute path of the host's statically linked busybox. */
   readonly busyboxPath: string;
-  /** Absolute path of the kernel's module folder (`…/lib/modules/<version>`), or null when it has none. */
+  /** Absolute path of the kernel's module folder (`…/lib/modules/<version>`); null if it has none. */
   readonly modulesDir: string | null;
-  /** Folder of the cache; the result is `<cacheDir>/<sha256 of the content>.cpio`. */
+  /** Cache folder; the result is `<cacheDir>/<sha256 of the content>.cpio`. */
   readonly cacheDir: string;
 }
 
@@ -19,28 +19,28 @@ export interface BuildInitramfsJob {
 export interface InitramfsImage {
   readonly path: string;
   readonly bytes: number;
-  /** Names of the modules that it carries, in load order for each purpose. */
+  /** Names of the included modules, in load order for each purpose. */
   readonly modules: readonly string[];
 }
 
-/** Compresses a log file that is finished; does nothing when it is gone, and ends what a crash cut off. */
+/** Compresses a finished log file; does nothing if it is gone, and completes a compression that a crash interrupted. */
 interface CompressLogJob {
   readonly type: 'compress-log';
-  /** Absolute path of the file; the result is `<path>.gz`, and the file is removed. */
+  /** Absolute path of the file; it is replaced by `<path>.gz`. */
   readonly path: string;
 }
 
-/** Which finished files of a service are kept: all that no limit excludes; see `LogSettings`. */
+/** Limits on the finished files of a service; a file is kept unless a limit excludes it, see `LogSettings`. */
 export type LogRetention = Pick<LogSettings, 'keep_files' | 'keep_total_bytes' | 'keep_for_ms' | 'compress'>;
 
-/** Removes the log files that are not to be kept, oldest first; the newest of a stream only for its age, if ever. */
+/** Removes expired log files, oldest first; the newest file of a stream only because of its age, if at all. */
 export interface PruneLogsJob {
   readonly type: 'prune-logs';
-  /** Absolute path. */
+  /** Absolute path of the log folder. */
   readonly logDir: string;
-  /** By service. */
+  /** Limits by service. */
   readonly retentions: Readonly<Record<string, LogRetention>>;
-  /** For services that are not known. */
+  /** Limits for unknown services. */
   readonly otherRetention: LogRetention;
   readonly home: HomeLogSettings;
   /** Services whose newest files are being written. */
@@ -50,20 +50,20 @@ export interface PruneLogsJob {
 
 /** Result of {@link PruneLogsJob}. */
 export interface PrunedLogs {
-  /** Names of the files that were removed. */
+  /** Names of the removed files. */
   readonly removed: readonly string[];
-  /** Finished files that wait for compression, of services that want it. */
+  /** Finished files that should be compressed, of services that enable compression. */
   readonly compressible: readonly { readonly name: string; readonly service: string; readonly modifiedAtMs: number }[];
 }
 
-/** Searches one page: posts `SearchReply`s to a log worker, and none after its result. */
+/** Searches one page: posts `SearchReply`s to a log worker; the result is the last of them. */
 export interface SearchLogsJob extends SearchPage {
   readonly type: 'search-logs';
-  /** Handed over with the job. When the other side closes it, the job ends. */
+  /** Transferred with the job. The job ends when the other side closes the port. */
   readonly port: import('node:worker_threads').MessagePort;
 }
 
-/** Jobs that need little besides Node. */
+/** Jobs that need few resources besides Node. */
 export type SmallJob = BuildInitramfsJob | CompressLogJob | PruneLogsJob | SearchLogsJob;
 export type Job = SmallJob | ImageJob;
 
@@ -75,10 +75,10 @@ interface JobResults extends ImageJobResults {
 }
 export type JobResult<J extends Job> = JobResults[J['type']];
 
-/** Answer of a pool's thread; piscina would reduce an error to its message. */
+/** Result of a job as a pool thread returns it; piscina would reduce an error to its message. */
 export type JobOutcome<Result> = { readonly result: Result } | { readonly error: WireError };
 
-/** Outcome of some work; never throws. */
+/** Runs some work and returns its outcome; never throws. */
 export async function outcomeOf<Result>(work: () => Promise<Result>): Promise<JobOutcome<Result>> {
   try {
     return { result: await work() };

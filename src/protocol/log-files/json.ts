@@ -1,9 +1,9 @@
 /**
- * JSON format, pino's shape: `{"level":30,"time":1763884800123,"service":"web","stream":"stdout","msg":"line"}`.
+ * JSON format in the style of pino: `{"level":30,"time":1763884800123,"service":"web","stream":"stdout","msg":"line"}`.
  *
  * Every part of a split line but the last has `"partial":true` at its end: the next record continues it. A line that is
- * not valid UTF-8 has U+FFFD in `msg`, `"invalid_utf8":true`, and its bytes in `raw`, base64. A line is written when it
- * is whole, so a SIGKILL loses the part that was read. `"torn":true` marks a record that a crash cut off.
+ * not valid UTF-8 has U+FFFD in `msg`, `"invalid_utf8":true`, and its bytes as base64 in `raw`. A line is written once
+ * it is complete, so a SIGKILL loses the part that had been read. `"torn":true` marks a record that a crash cut off.
  */
 import { isUtf8 } from 'node:buffer';
 import { isoTime } from '../../lib/clock.ts';
@@ -21,10 +21,10 @@ import {
 const QUOTE = 0x22;
 const COLON = 0x3a;
 const COMMA = 0x2c;
-/** Largest time of a Date, ECMA-262 section 21.4.1.1. */
+/** Latest time that a Date can hold, ECMA-262 section 21.4.1.1. */
 const MAX_TIME_MS = 8.64e15;
 
-/** No service name needs escapes. */
+/** Start of a record. Service names never need escapes. */
 function head({ service, stream }: StreamId, epochMs: number): string {
   return `{"level":${levelOf(stream).number},"time":${epochMs},"service":"${service}","stream":"${stream}","msg":"`;
 }
@@ -35,7 +35,7 @@ function notice({ service, stream }: StreamId, gap: Gap, epochMs: number): strin
   return `${JSON.stringify({ ...record, dropped_lines: lines, dropped_bytes: bytes })}\n`;
 }
 
-// Kinds of bytes in a line: flags to be combined.
+// Properties of the bytes in a line, as flags that can be combined.
 const NEEDS_ESCAPE = 1;
 const NOT_ASCII = 2;
 
@@ -54,7 +54,7 @@ const END_BYTES = Buffer.from('}\n');
 const PARTIAL_END_BYTES = Buffer.from(`,${PARTIAL_END}`);
 
 const body: BodyEncoder = {
-  // `\u001f`, or U+FFFD and base64 for a byte that is not UTF-8.
+  // `\u001f`, or U+FFFD plus base64 for a byte that is not UTF-8.
   maxGrowth: 8,
   maxEndBytes: 64,
   isJsonString: true,
@@ -77,7 +77,7 @@ const body: BodyEncoder = {
   },
 };
 
-/** `copyWithin` moves short runs twice as fast as `Buffer.copy`. */
+/** Copies short runs; `copyWithin` is twice as fast as `Buffer.copy` for them. */
 function copy(target: Buffer, at: number, source: Buffer, from: number, to: number): number {
   if (source === target) target.copyWithin(at, from, to);
   else source.copy(target, at, from, to);
@@ -90,7 +90,7 @@ function kindsOf(bytes: Buffer, from: number, to: number): number {
   return kinds;
 }
 
-/** Writes bytes [from, to), which are UTF-8, as the inside of a JSON string, RFC 8259; returns where it ends. */
+/** Writes bytes [from, to), which are UTF-8, as the content of a JSON string, RFC 8259; returns the end offset. */
 function putEscaped(target: Buffer, out: number, bytes: Buffer, from: number, to: number): number {
   let end = out;
   for (let at = from; at < to; at += 1) {
@@ -107,7 +107,7 @@ function putEscaped(target: Buffer, out: number, bytes: Buffer, from: number, to
   return end;
 }
 
-/** Fields that a record has nothing to say about are null. `continued` is for records that were text. */
+/** Encodes a record; unknown fields are null. `continued` is set for records that were in text format. */
 function encode({ level, timeMs, service, stream, text: line, isContinued, isPartial }: LogRecord): string {
   const bytes = Buffer.from(line, 'latin1');
   const fields = {
@@ -123,7 +123,7 @@ function encode({ level, timeMs, service, stream, text: line, isContinued, isPar
   return Buffer.from(JSON.stringify(fields)).toString('latin1');
 }
 
-/** Record in JSON; those of other programs may have more. */
+/** Record in JSON; records written by other programs may have more fields. */
 interface JsonRecord {
   readonly level: number;
   readonly time: number;
@@ -146,7 +146,7 @@ function parse(record: string): LogRecord | null {
   return { level, timeMs, service, stream, text: line, isContinued: continued === true, isPartial: partial === true };
 }
 
-/** Undefined for a text that is not JSON. */
+/** Parses JSON; undefined if the text is not valid JSON. */
 function parseAny(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -167,7 +167,7 @@ function parseJson(record: string): JsonRecord | null {
   return isRecord ? (value as JsonRecord) : null;
 }
 
-/** Where the digits of `{"level":30,"time":1763884800123,` are; there are 13 of them from 2001 to 2286. */
+/** Offset of the digits in `{"level":30,"time":1763884800123,`; there are 13 of them from 2001 to 2286. */
 const TIME_START = 19;
 const TIME_END = 32;
 
@@ -185,7 +185,7 @@ function text(bytes: Buffer, from: number, to: number): string {
   const end = bytes.indexOf(QUOTE, start);
   if (end !== -1 && end < to) {
     const msg = bytes.toString('utf8', start, end);
-    // True of almost every text.
+    // Almost every text takes this path.
     if (!msg.includes('\\')) return msg;
   }
   return parseJson(bytes.toString('utf8', from, to))?.msg ?? decodeCut(bytes.toString('utf8', start, to));
@@ -193,7 +193,7 @@ function text(bytes: Buffer, from: number, to: number): string {
 
 const MAX_ESCAPE_CHARS = 6;
 
-/** Decodes the inside of a JSON string without its end: its last escape may be cut. */
+/** Decodes the content of a JSON string whose end is missing; the last escape may be incomplete. */
 function decodeCut(inside: string): string {
   for (let end = inside.length; end >= Math.max(0, inside.length - MAX_ESCAPE_CHARS); end -= 1) {
     const decoded = parseAny(`"${inside.slice(0, end)}"`);
@@ -202,9 +202,9 @@ function decodeCut(inside: string): string {
   return inside;
 }
 
-/** Endings that complete a cut character of UTF-8, see the table in RFC 3629, section 4. */
+/** Endings that complete a truncated UTF-8 character, see the table in RFC 3629, section 4. */
 const CHARACTER_ENDS = [[], [0x80], [0x80, 0x80], [0x80, 0x80, 0x80], [0xa0, 0x80], [0x90, 0x80, 0x80]];
-/** Endings that close a record that was cut behind a value, in a string, in an escape or in a key. */
+/** Endings that complete a record that was cut off after a value, in a string, in an escape or in a key. */
 const RECORD_ENDS = [
   ...['', '"', '\\"', '0"', '00"', '000"', '0000"'],
   ...tailsOf(',"invalid_utf8":true').slice(1),
@@ -229,7 +229,7 @@ function closeTorn(tail: Buffer, options: RepairOptions): string | Buffer {
 function closeText(record: string, options: RepairOptions): string {
   const end = tornEnd(options);
   const closings = [
-    // Cut right before its newline, it is whole.
+    // Cut off right before its newline, the record is complete.
     '\n',
     ...RECORD_ENDS.map((ending) => ending + end),
     end.slice(1),
@@ -243,7 +243,7 @@ function tornEnd({ continues }: RepairOptions): string {
   return `,"torn":true${continues ? `,${PARTIAL_END}` : '}\n'}`;
 }
 
-/** Ends a line whose rest will never come with an empty record. */
+/** Terminates a line whose rest will never arrive, with an empty record. */
 function endLine(tail: Buffer, { id, continues, nowMs }: RepairOptions): string {
   const isPartial = tail.subarray(-PARTIAL_END.length).equals(Buffer.from(PARTIAL_END));
   return isPartial && !continues ? `${head(id, nowMs)}"}\n` : '';
@@ -253,7 +253,7 @@ function isJson(record: string): boolean {
   return parseAny(record) !== undefined;
 }
 
-/** `bc` and `c` for `abc`, and the empty tail. */
+/** Suffixes of `ending`: `bc` and `c` for `abc`, and the empty one. */
 function tailsOf(ending: string): string[] {
   return Array.from({ length: ending.length }, (_, index) => ending.slice(index + 1));
 }
