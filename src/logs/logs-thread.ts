@@ -74,7 +74,7 @@ export class LogThread implements LogSink {
     return this.#workers[0]!.thread;
   }
 
-  /** All workers; the first one serves readers. */
+  /** Workers; the first one serves readers. */
   get workers(): LogWorker['thread'][] {
     return this.#workers.map(({ thread }) => thread);
   }

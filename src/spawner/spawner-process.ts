@@ -1,4 +1,4 @@
-/** Proxy of the spawner on the main thread, see `workers/spawner.ts`. */
+/** Main thread's proxy of the spawner, see `workers/spawner.ts`. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -16,7 +16,7 @@ import type { Exit } from '../vm/backend.ts';
 import { exitOfChild } from '../vm/host/exit-record.ts';
 import { adoptedProcess, type HostProcess, killRecorded, type Spawner } from '../vm/host/host-process.ts';
 
-/** Little space for new objects keeps it small, and a small process forks fast. */
+/** A small heap for new objects keeps the process small, so that it forks fast. */
 const NODE_OPTIONS = ['--max-semi-space-size=1'];
 
 interface Waiting extends Deferred<HostProcess> {
@@ -30,8 +30,8 @@ interface Child {
 }
 
 /**
- * Starts the spawner, and another one when it is needed after a crash. The processes of a dead spawner are watched like
- * those of an earlier daemon. Main thread.
+ * Starts the spawner, and a new one on demand after a crash. Processes of a dead spawner are watched like those of an
+ * earlier daemon. Main thread.
  */
 export class SpawnerProcess implements Spawner {
   readonly #report: Report;
@@ -57,7 +57,7 @@ export class SpawnerProcess implements Spawner {
     return { name: 'spawner', state, restarts: Math.max(0, this.#starts - 1) };
   }
 
-  /** Starts it early; does not wait for it. */
+  /** Starts the spawner in advance, without waiting for it. */
   start(): void {
     this.#spawner ??= this.#launch();
   }
@@ -72,13 +72,13 @@ export class SpawnerProcess implements Spawner {
     return waiting.promise;
   }
 
-  /** Ends the spawner; its processes run on. */
+  /** Ends the spawner; its processes keep running. */
   async stop(): Promise<void> {
     this.#isStopping = true;
     await this.#end((spawner) => spawner.connected && spawner.disconnect());
   }
 
-  /** Kills the spawner; another one is started for the next process. For tests of that. */
+  /** Kills the spawner; a new one is started for the next process. For tests. */
   async crash(): Promise<void> {
     await this.#end((spawner) => spawner.kill('SIGKILL'));
   }
@@ -95,14 +95,14 @@ export class SpawnerProcess implements Spawner {
     const spawner = fork(fileURLToPath(entryUrl('spawner')), [], {
       execArgv: [...(isSource ? ['--import', 'tsx'] : []), ...NODE_OPTIONS],
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-      // A Ctrl-C at the terminal is for the daemon in the foreground.
+      // Ctrl-C at the terminal is meant for the foreground daemon.
       detached: true,
     });
     spawner.on('message', (events: SpawnEvent[]) => {
       for (const event of events) this.#events.add(() => this.#onEvent(event));
     });
     spawner.once('error', ({ message }) => {
-      // One that was never started does not exit.
+      // A process that failed to start emits no exit event.
       if (spawner.pid === undefined) this.#onDeath(spawner, message);
     });
     spawner.once('exit', (code, signal) => this.#onDeath(spawner, signal ?? `exit code ${code}`));
@@ -110,9 +110,9 @@ export class SpawnerProcess implements Spawner {
   }
 
   #send(commands: readonly SpawnCommand[]): void {
-    // Commands of a spawner that has ended meanwhile have no caller any more.
+    // Commands for a spawner that has ended meanwhile no longer have a caller.
     const awaited = commands.filter(({ id }) => this.#waiting.has(id));
-    // When they cannot be sent, the end of the spawner follows.
+    // If they cannot be sent, the spawner is about to end.
     this.#spawner?.send(awaited, () => {});
   }
 
@@ -132,7 +132,7 @@ export class SpawnerProcess implements Spawner {
     const { identity } = event;
     const ended = deferred<Exit>();
     this.#children.set(event.id, { identity, ended });
-    // The end of a process that ended at once must not be told before its start.
+    // The end of a short-lived process must not be reported before its start.
     waiting.resolve({ identity, exited: async () => nextTurn(await ended.promise) });
   }
 
@@ -147,7 +147,7 @@ export class SpawnerProcess implements Spawner {
     this.#children.clear();
     for (const { request, record, reject } of this.#waiting.values()) {
       const error = failed(`${request.program} was not executed: the spawner ended: ${reason}`);
-      // It may have been started without a report.
+      // The process may have been started without its report being received.
       if (record === null) reject(error);
       else
         killRecorded(record).then(
