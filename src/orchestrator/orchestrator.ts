@@ -1,4 +1,4 @@
-/** Commands on the services of a home: start, stop, restart, remove. */
+/** Commands on the services of a home: start, stop, restart, remove. Long because each of them is a method. */
 import { EventEmitter } from 'node:events';
 import { errorText, errorTextWithPath, MonocoreError } from '../lib/errors.ts';
 import type { CommandReply, ControlEvent, PlanReply, Selection, ServiceOutcome } from '../protocol/api.ts';
