@@ -112,7 +112,7 @@ export interface ControlApi {
   stop(request: StopRequest): Promise<CommandReply>;
   restart(request: StopRequest): Promise<CommandReply>;
   remove(request: StopRequest): Promise<CommandReply>;
-  /** All stored images. */
+  /** Images in the store. */
   images(): Promise<readonly ImageSummary[]>;
   /**
    * Posts each `ImageReply` to the port, the last one being `done` or `error`. Closing the port cancels the request.

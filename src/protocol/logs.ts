@@ -7,16 +7,17 @@ import type { LogSettings } from './log-settings.ts';
 
 export interface StreamSource extends StreamId {
   /**
-   * Read end of the stream's FIFO, opened non-blocking. The log worker takes it over and closes it at end of file. That of a
-   * refused stream stays with the main thread: Node warns of a thread that closes what another one has opened.
+   * Read end of the stream's FIFO, opened non-blocking. The log worker takes it over and closes it at end of file. The
+   * descriptor of a refused stream stays with the main thread: Node warns if a thread closes a descriptor that another
+   * thread opened.
    */
   readonly fd: number;
   readonly settings: LogSettings;
-  /** A worker that died captured it before: its next bytes continue a torn record in its file. */
+  /** True if a worker that died captured the stream before: its next bytes continue a torn record in its file. */
   readonly continues?: boolean;
-  /** Output that this worker had read and not written: it comes before the content of the FIFO. */
+  /** Output that the dead worker had read but not written; it precedes the content of the FIFO. */
   readonly held?: HeldOutput | null;
-  /** Marker to search for from the first byte on, as {@link LogsApi.expectMarker} does: the FIFO may hold it already. */
+  /** Marker to look for from the first byte on, like {@link LogsApi.expectMarker}: the FIFO may already contain it. */
   readonly marker?: string | null;
 }
 
@@ -25,21 +26,21 @@ export interface HeldPlace extends Position {
   /** See stat(2). */
   readonly dev: number;
   readonly ino: number;
-  /** Descriptor of the file: in an event the log worker's own, otherwise one that the main thread keeps, or null. */
+  /** Descriptor of the file: in an event that of the log worker, otherwise one held by the main thread, or null. */
   readonly fd: number | null;
 }
 
 /** Item of a stream's write queue; see `workers/logs/capture/stream-writer.ts`. */
 export type HeldItem =
-  /** Records and parts of records. */
+  /** Records or parts of records. */
   | { readonly type: 'framed'; readonly bytes: Uint8Array }
   | { readonly type: 'raw'; readonly bytes: Uint8Array }
   | { readonly type: 'end-line' }
   | { readonly type: 'gap'; readonly gap: Gap }
-  /** Everything printed before the marker comes before this item. */
+  /** Marks the point in the output at which the marker was found. */
   | { readonly type: 'marker-seen' };
 
-/** State of a framer in the middle of a line, by its kind; see `workers/logs/format/framers.ts`. */
+/** State of a framer in the middle of a line, by kind of framer; see `workers/logs/format/framers.ts`. */
 export type FramerState =
   | {
       readonly type: 'streaming';
@@ -50,100 +51,115 @@ export type FramerState =
     }
   | { readonly type: 'buffering'; readonly line: Uint8Array | null; readonly epochMs: number };
 
-/** Output that a log worker has read and not written. With it another worker continues without a gap. */
+/** Output that a log worker has read but not written. Another worker can continue from it without a gap. */
 export interface HeldOutput {
-  /** Position of the first framed bytes; later bytes in the file were written after this was sent. Null: no file yet. */
+  /**
+   * Position of the first framed bytes; bytes after it in the file were written after this message was sent. Null: no
+   * file yet.
+   */
   readonly place: HeldPlace | null;
   readonly items: readonly HeldItem[];
   readonly framer: FramerState;
-  /** Bytes that may be the start of a marker. */
+  /** Bytes held back because they may be the beginning of a marker. */
   readonly withheld: Uint8Array;
 }
 
-/** Messages of the log worker to the main thread, over a MessagePort of their own. */
+/** Messages of the log worker to the main thread, over a separate MessagePort. */
 export type LogEvent = StreamId &
   (
     | {
-        /** End of file: every byte of the stream is in its file. */
+        /** End of file: all output of the stream is in its files. */
         readonly type: 'stream-ended';
-        /** Bytes read from the stream, without the marker. */
+        /** Bytes read from the stream, not counting the marker. */
         readonly bytes: number;
-        /** Lines written, including an unterminated last one. */
+        /** Lines written, including a last line without a newline. */
         readonly lines: number;
       }
-    /** The marker came: everything printed before it is in the stream's file. */
+    /** The marker was found: all output before it is in the stream's files. */
     | { readonly type: 'marker-seen' }
-    /** {@link LogsApi.closeStream} ended it although a process still holds it: that process's further output is lost. */
+    /**
+     * {@link LogsApi.closeStream} ended the stream although a process still holds it open: further output of that
+     * process is lost.
+     */
     | { readonly type: 'stream-held' }
-    /** The stream was given up; at least that many bytes of it could not be written. */
+    /** The stream was abandoned; at least this many bytes could not be written. */
     | { readonly type: 'lost'; readonly bytes: number }
     /**
-     * Writing fails for now (disk full, folder missing). Sent once; `recovered` follows when it works again. `code` is the
-     * system's, such as `ENOSPC`; null if the error has none.
+     * Writing fails for now (disk full, folder missing). Sent once; `recovered` follows when writing works again.
+     * `code` is the system's error code, such as `ENOSPC`; null if the error has none.
      */
     | { readonly type: 'stalled'; readonly error: string; readonly code: string | null }
     | { readonly type: 'recovered' }
-    /** Output that cannot be written now. If the worker dies, the next one must get it. Null: everything is written. */
+    /**
+     * Output that cannot be written at the moment. If the worker dies, its successor must receive it. Null: everything
+     * has been written.
+     */
     | { readonly type: 'held'; readonly held: HeldOutput | null }
     /**
-     * Output dropped on a full disk since the previous message; `lines` counts newlines. Sent when writing works again, and
-     * every 10 s until then.
+     * Output dropped on a full disk since the previous message; `lines` counts newlines. Sent when writing works again,
+     * and every 10 s until then.
      */
     | { readonly type: 'dropped'; readonly lines: number; readonly bytes: number }
-    /** The file is complete: it may be compressed, and older ones removed. */
+    /** The file is complete: it may be compressed, and older files may be removed. */
     | { readonly type: 'file-finished'; readonly number: number }
   );
 
-/** Messages of the log worker to the main thread, whose job pool runs the searches of old files. */
+/** Messages of the log worker to the main thread, whose job pool searches old files. */
 export type SearchEvent =
-  /** Asks for a job. The main thread passes `port` on to it and reads nothing from it. */
+  /** Requests a job. The main thread passes `port` on to the job and does not read from it. */
   | {
       readonly type: 'search-wanted';
       readonly id: number;
       readonly page: SearchPage;
       readonly port: import('node:worker_threads').MessagePort;
     }
-  /** The page is not wanted any more: its job is cancelled if it still runs. */
+  /** The page is no longer needed: its job is cancelled if it is still running. */
   | { readonly type: 'search-over'; readonly id: number };
 
-/** Commands that the log worker answers on a port given by {@link LogsApi.connect}. */
+/** Commands that the log worker accepts on a port passed to {@link LogsApi.connect}. */
 export type LogsReadApi = Pick<LogsApi, 'read'>;
 
-/** Settings that the main thread passes at the start. */
+/** Settings that the main thread passes to a new log worker. */
 export interface LogsBoot {
-  /** Absolute path of the folder of the log files; made when missing. */
+  /** Absolute path of the log folder; created if missing. */
   readonly logDir: string;
-  /** Longest silence of a page of a search, milliseconds; 10 s by default. */
+  /** Maximum time without a message from a page of a search, milliseconds; 10 s by default. */
   readonly pageSilenceMs?: number | undefined;
 }
 
 /** Commands of the main thread and of the api worker. Exposed with comlink. */
 export interface LogsApi {
-  /** Captures streams. Answers each with null or the error; `Internal` for one that is still open. Main only. */
+  /** Captures streams. Returns null or the error for each; `Internal` for one that is still open. Main thread only. */
   openStreams(sources: readonly StreamSource[]): Promise<(WireError | null)[]>;
   /**
-   * Searches the stream for `marker` from now on; it ends the service's output and is not written to the log. Call it
-   * before the guest gets the marker. Null stands for the end of the FIFO's current content, if that has all output.
-   * The answer is a `marker-seen` event. Main only.
+   * Looks for `marker` in the stream from now on. The marker ends the service's output and is not logged. Call this
+   * before the guest receives the marker. Null stands for the end of the FIFO's current content, if that includes all
+   * output. The answer is a `marker-seen` event. Main thread only.
    */
   expectMarker(service: string, stream: StreamName, marker: string | null): Promise<void>;
   /**
-   * Ends a stream that does not end by itself, because a process that outlived its VM holds it: the current content of
-   * its FIFO is read, then it ends as at end of file. A stream that is not open is ignored. Main only.
+   * Ends a stream that does not end by itself, because a process that outlived its VM holds it open: reads the current
+   * content of its FIFO and then ends it as at end of file. Ignores streams that are not open. Main thread only.
    *
-   * @param mayWait false: it ends at once, with the loss of all that cannot be written
+   * @param mayWait false ends it at once and loses what cannot be written
    */
   closeStream(service: string, stream: StreamName, mayWait: boolean): Promise<void>;
-  /** Removes the log files of a service whose streams have ended. Call it on the worker that serves readers. Main only. */
+  /**
+   * Removes the log files of a service whose streams have ended. Call it on the worker that serves readers. Main thread
+   * only.
+   */
   removeLogs(service: string): Promise<void>;
-  /** Starts a reader, until the port is closed. Merges the records of several streams by their time. Any thread. */
+  /** Starts a reader, which ends when the port is closed. Merges the records of several streams by time. Any thread. */
   read(query: LogQuery, port: import('node:worker_threads').MessagePort): Promise<void>;
-  /** Answers `read` on `port` as well, so that other threads read without the main thread. Main only. */
+  /** Also accepts `read` on `port`, so that other threads can read without the main thread. Main thread only. */
   connect(port: import('node:worker_threads').MessagePort): Promise<void>;
-  /** Tells the log worker at the other end of `port` how far it has written, for readers there. Main only. */
+  /**
+   * Keeps the log worker at the other end of `port` informed of how far this one has written, for readers there. Main
+   * thread only.
+   */
   tellPeer(port: import('node:worker_threads').MessagePort): Promise<void>;
-  /** Also serves the streams of the log worker at the other end of `port` to readers. Main only. */
+  /** Also serves the streams of the log worker at the other end of `port` to readers. Main thread only. */
   followPeer(port: import('node:worker_threads').MessagePort): Promise<void>;
-  /** Writes everything in memory and closes all files; then the thread may end. Main only. */
+  /** Writes everything in memory and closes all files; then the thread may end. Main thread only. */
   close(): Promise<void>;
 }

@@ -1,21 +1,25 @@
-/** Services by name, by replica set or by group: their selection, alike for every command, and the owners of their names. */
+/**
+ * Selection of services by name, by replica set or by group, the same for every command; and ownership of their names.
+ */
 import { didYouMean } from '../lib/closest.ts';
 import { MonocoreError } from '../lib/errors.ts';
 import type { Selection } from './api.ts';
 import type { Project, Service } from './service.ts';
 
-/** Fields of a service that decide its selection; some are missing in answers of the first versions. */
+/** Fields that determine whether a service is selected; early versions do not report all of them. */
 export type Selectable = Pick<Service, 'name' | 'group'> &
   Partial<Pick<Service, 'replica_of'>> & { readonly project?: Project | null };
 
 const NATURAL_ORDER = new Intl.Collator('en', { numeric: true });
 
-/** The order of names in which `web-2` comes before `web-10`. */
+/** Compares names so that `web-2` comes before `web-10`. */
 export function compareNames(a: { readonly name: string }, b: { readonly name: string }): number {
   return NATURAL_ORDER.compare(a.name, b.name) || (a.name < b.name ? -1 : 1);
 }
 
-/** The service of that name and its replicas; both are there when the number of replicas was just given or dropped. */
+/**
+ * Services with that name, and its replicas. Both exist right after `replicas` was added to or removed from the config.
+ */
 export function findNamed<T extends Pick<Selectable, 'name' | 'replica_of'>>(
   services: readonly T[],
   name: string,
@@ -23,7 +27,7 @@ export function findNamed<T extends Pick<Selectable, 'name' | 'replica_of'>>(
   return services.filter((service) => service.name === name || service.replica_of === name);
 }
 
-/** True for two configs of one name in one folder, and for two services that belong to no project. */
+/** True for two configs with the same name in the same folder, and for two services without a project. */
 export function isSameProject(one: Project | null, other: Project | null): boolean {
   return one?.name === other?.name && one?.folder === other?.folder;
 }
@@ -34,9 +38,9 @@ export function describeProject({ name, folder }: Project): string {
 }
 
 /**
- * Selects services: the named ones, in the order of the names, else those of the group, else all; with a project only its
- * own. Each is selected once. Throws `ServiceUnknown` for a name or group that the project, or else `owner`, the source of
- * the services, does not have.
+ * Selects services: the named ones in the given order, or else those of the group, or else all; with a project only its
+ * own. Each is selected once. Throws `ServiceUnknown` for a name or group that is unknown to the project, or to
+ * `owner`, the source of the services.
  */
 export function select<T extends Selectable>(
   services: readonly T[],
@@ -66,7 +70,7 @@ export function select<T extends Selectable>(
 
 type Named = Pick<Service, 'name' | 'group'>;
 
-/** A service with its owner; one without a project is anybody's. */
+/** Service with its owner; if it has no project, any project may take it. */
 export type Owned = Named & { readonly project: Project | null };
 
 /**
@@ -74,7 +78,7 @@ export type Owned = Named & { readonly project: Project | null };
  *
  * @param starting services of `project`
  * @param known services of the home, and those that are being started
- * @param takeOver true: services of other projects move into this one, whatever their names
+ * @param takeOver true: services of other projects move into this one if their names are needed
  * @throws MonocoreError `NameTaken` with both projects
  */
 export function checkOwners(

@@ -1,4 +1,7 @@
-/** Definition and status of a service, in memory, state files and HTTP: snake_case, with the original's field names. */
+/**
+ * Definition and status of a service in memory, state files and HTTP, in snake_case with the field names of the Rust
+ * version.
+ */
 import * as v from 'valibot';
 import { DEFAULT_IMAGE_SETTINGS, ImageSettingsSchema } from './images.ts';
 import {
@@ -28,13 +31,15 @@ import {
   RestartSettingsSchema,
 } from './supervision.ts';
 
-/** Status as a word; the data of each status is in {@link ServiceStatus}. */
+/** Name of a status; the data of each status is in {@link ServiceStatus}. */
 export type StatusName = 'Unstarted' | 'Starting' | 'Started' | 'Stopping' | 'Stopped' | 'Failed';
 
-/** Signals that may ask a command to end. By default each of them ends a process, see signal(7). */
+/**
+ * Signals that can be used to ask a command to end. The default action of each is to end the process, see signal(7).
+ */
 export const StopSignalSchema = v.picklist(['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2']);
 
-/** A forwarded port: `host` on the group's address (127.0.0.1 without group) to `guest`. */
+/** Forwarded port: `host` on the group's address (127.0.0.1 without a group) to `guest`. */
 const PortSchema = v.object({
   host: PortNumber,
   guest: PortNumber,
@@ -42,79 +47,85 @@ const PortSchema = v.object({
 });
 export type Port = v.InferOutput<typeof PortSchema>;
 
-/** A forwarded port with the address of the host that it is bound to. */
+/** Forwarded port with the host address that it is bound to. */
 export interface ForwardedPort extends Port {
   readonly address: string;
 }
 
-/** A port as configs write it: `8080:80`, `5353:53/udp`. */
+/** Port in the notation of configs: `8080:80`, `5353:53/udp`. */
 export function formatPort({ host, guest, protocol }: Port): string {
   return `${host}:${guest}${protocol === 'udp' ? '/udp' : ''}`;
 }
 
-/** A file or directory of the host that the guest sees. Both paths are absolute and normalised. */
+/** Host file or directory that is visible in the guest. Both paths are absolute and normalised. */
 const VolumeSchema = v.object({ host: Path, guest: Path, read_only: v.boolean() });
 export type Volume = v.InferOutput<typeof VolumeSchema>;
 
-/** A file of the host, by its absolute path, that the guest sees as `/run/secrets/<name>`, in memory. */
+/** Host file, by its absolute path, that appears in the guest as `/run/secrets/<name>`, in memory. */
 const SecretSchema = v.object({
   name: v.pipe(v.string(), v.regex(SECRET_NAME, 'is not a valid name of a secret')),
   path: Path,
 });
 export type Secret = v.InferOutput<typeof SecretSchema>;
 
-/** Size of a VM for which the config gives none. */
+/** Default size of a VM. */
 export const DEFAULT_CPUS = 1;
 export const DEFAULT_RAM_MIB = 128;
 export const DEFAULT_DISK_MIB = 1024;
 
-/** A service after validation, defaults filled in: produced by `config/`, taken by every other part. */
+/** Validated service with defaults filled in: produced by `config/`, used by all other parts. */
 const ServiceFields = v.object({
   name: ServiceName,
-  /** Name of the service with `replicas` that it belongs to, or null; that name stands for all of them. */
+  /** Name of the service with `replicas` that it belongs to, or null; that name refers to all replicas. */
   replica_of: v.optional(v.nullable(Name), null),
   group: v.nullable(Name),
   isolation: IsolationSchema,
-  /** Absolute path of a host directory with a root filesystem; null boots the built-in busybox root. */
+  /** Absolute path of a host directory with a root file system; null boots the built-in busybox root. */
   rootfs: v.nullable(Path),
-  /** Name of an image to boot from, as people write it, or null; never together with `rootfs`. */
+  /** Name of an image to boot from, as users write it, or null; never together with `rootfs`. */
   image: v.optional(v.nullable(Line), null),
-  /** Null only with an `image`: the entrypoint of the image then, and with no `args` its arguments as well. */
+  /** Null only with an `image`: then its entrypoint is used, and without `args` its arguments as well. */
   command: v.nullable(Argument),
   args: listOf(Argument),
-  /** Variables of the group and the service's own merged, the service's own last. */
+  /** Variables of the group merged with the service's own, which take precedence. */
   envs: Variables,
-  /** Absolute path inside the guest; on the host for isolation `none`. Null only with an `image`: that of the image. */
+  /**
+   * Absolute path inside the guest, or on the host for isolation `none`. Null only with an `image`, whose workdir is
+   * used then.
+   */
   workdir: v.nullable(Path),
   cpus: count(1),
   ram_mib: count(1),
   ports: listOf(PortSchema),
-  /** The service's own and those of its group that it takes, without overlap in the guest. */
+  /** The service's own volumes and those that it uses of its group; they do not overlap in the guest. */
   volumes: v.optional(listOf(VolumeSchema), []),
   secrets: v.optional(listOf(SecretSchema), []),
   depends_on: listOf(DependencySchema),
-  /** Longest duration of a graceful stop before the VM process gets SIGTERM, milliseconds. */
+  /** Time for a graceful stop before the VM process gets SIGTERM, milliseconds. */
   stop_timeout_ms: amount(),
-  /** Signal that asks the command to end; null for the one of its image, or SIGTERM where there is none. */
+  /** Signal that asks the command to end; null for that of its image, or SIGTERM if there is none. */
   stop_signal: v.optional(v.nullable(StopSignalSchema), null),
   restart: v.optional(RestartSettingsSchema, DEFAULT_RESTART_SETTINGS),
   healthcheck: v.optional(v.nullable(HealthCheckSchema), null),
   on_unhealthy: v.optional(OnUnhealthySchema, 'none'),
-  /** Size of the guest's own disk, MiB, which keeps what the guest writes until `remove`; null keeps it in memory. */
+  /** Size of the guest's own disk, MiB, which keeps written data until `remove`; null keeps it in memory. */
   disk_mib: v.optional(v.nullable(count(1)), null),
-  /** User of the command, `user` or `user:group`: in the guest, or of the host for isolation `none`. Null for the default. */
+  /**
+   * User of the command, `user` or `user:group`: in the guest, or on the host for isolation `none`. Null for the
+   * default.
+   */
   user: v.optional(v.nullable(v.pipe(v.string(), v.check(isCommandUser, 'is not a user or user:group'))), null),
-  /** User of the host, by name or number, that the VM process runs as; null for the daemon's own. */
+  /** Host user, by name or number, that runs the VM process; null for the daemon's user. */
   host_user: v.optional(v.nullable(v.pipe(v.string(), v.check(isUser, 'is not the name or number of a user'))), null),
-  /** Most open files of the process, RLIMIT_NOFILE of setrlimit(2); null leaves the daemon's. */
+  /** Limit on open files of the process, RLIMIT_NOFILE of setrlimit(2); null leaves the daemon's limit. */
   open_files: v.optional(v.nullable(count(1)), null),
-  /** Weight against other services when processors are short, usually 1024; null leaves it to the kernel. */
+  /** CPU weight relative to other services, usually 1024; null leaves it to the kernel. */
   cpu_shares: v.optional(v.nullable(count(1)), null),
   log: LogSettingsSchema,
 });
 export type Service = v.InferOutput<typeof ServiceFields>;
 
-/** A service of a config that a client sends, or of a state file. Earlier versions wrote `base` for `image`. */
+/** Service in a config sent by a client or in a state file. Earlier versions wrote `base` for `image`. */
 export const ServiceSchema = v.pipe(
   v.looseObject({ base: v.optional(v.unknown()) }),
   v.transform(({ base, ...fields }) => ({ image: base, ...fields })),
@@ -123,37 +134,37 @@ export const ServiceSchema = v.pipe(
 
 export const GroupSchema = v.object({
   name: Name,
-  /** True: guests of this group reach only each other. */
+  /** True if guests of this group can reach only each other. */
   local_only: v.boolean(),
 });
 export type Group = v.InferOutput<typeof GroupSchema>;
 
-/** Project of a service: that of the config which declared it. Both fields together identify it. */
+/** Project of a service: that of the config which declared it. It is identified by both fields together. */
 export const ProjectSchema = v.object({
   name: Name,
-  /** Folder of the config, absolute. */
+  /** Absolute folder of the config. */
   folder: Path,
 });
 export type Project = v.InferOutput<typeof ProjectSchema>;
 
-/** A whole config after validation, as the CLI sends it with `start`. */
+/** Complete, validated config, as the CLI sends it with `start`. */
 export const ConfigSchema = v.object({
-  /** Null for a config that was not read from a file. */
+  /** Null for a config that does not come from a file. */
   project: v.optional(v.nullable(ProjectSchema), null),
   services: listOf(ServiceSchema),
-  /** Names of the other services of the file, whose profiles were not chosen: a prune leaves them as they are. */
+  /** Names of other services in the file, whose profiles were not selected; a prune does not affect them. */
   unselected: v.optional(listOf(Name), []),
   groups: listOf(GroupSchema),
-  /** Path of the kernel image that `kernel` in the config names, or null for the cached or the host's one. */
+  /** Path of the kernel image set by `kernel` in the config; null for the kernel of the home or of the host. */
   kernel: v.nullable(Path),
   logs: HomeLogSettingsSchema,
   images: v.optional(ImageSettingsSchema, DEFAULT_IMAGE_SETTINGS),
 });
 export type Config = v.InferOutput<typeof ConfigSchema>;
 
-/** Resource usage of a VM by the last sample. The field names are those of the original. */
+/** Resource usage of a VM at the last sample. The field names are those of the Rust version. */
 export const MetricsSchema = v.object({
-  /** Per cent of one core since the previous sample; null before the second one. */
+  /** Percentage of one core since the previous sample; null before the second sample. */
   cpu_usage: v.nullable(v.number()),
   /** Resident memory of all processes of the service, bytes. */
   memory_usage: v.nullable(v.number()),
@@ -176,66 +187,66 @@ export const NO_METRICS: Metrics = Object.freeze({
   total_disk_write_bytes: null,
 });
 
-/** A row of `monocore status`. */
+/** Row of `monocore status`. */
 export interface ServiceStatus {
   readonly name: string;
   /** Name of the service with `replicas` that it belongs to, or null. */
   readonly replica_of: string | null;
-  /** Project that declared it; null where none is known. */
+  /** Project that declared it; null if unknown. */
   readonly project: Project | null;
-  /** True when the config of its project no longer declares it. */
+  /** True if the config of its project no longer declares it. */
   readonly undeclared: boolean;
   readonly group: string | null;
   readonly isolation: Isolation;
   readonly status: StatusName;
   readonly desired: 'up' | 'down';
-  /** Result of its health check; null without one, and while it does not run. */
+  /** Result of its health check; null without one and while the service is not running. */
   readonly health: 'starting' | 'healthy' | 'unhealthy' | null;
-  /** Message of the last probe, for people; null before the first one. */
+  /** Message of the last probe, for people; null before the first probe. */
   readonly health_detail: string | null;
-  /** Process id on the host of the VM (or of the supervised process); null when none runs. */
+  /** Host process id of the VM (or of the supervised process); null if none is running. */
   readonly pid: number | null;
-  /** Exit code of the service's command; null while it runs, and where it is not known. */
+  /** Exit code of the service's command; null while it is running and if unknown. */
   readonly exit_code: number | null;
   /** Name of the signal that ended the command (`SIGKILL`), or null. */
   readonly signal: string | null;
-  /** Why it failed, for people; null unless the status is `Failed`, or it waits to be tried again after a failure. */
+  /** Reason for its failure, for people; null unless the status is `Failed` or the service is waiting for a retry. */
   readonly error: string | null;
-  /** Why its last run ended; null before its end. */
+  /** Reason for the end of its last run; null before the end. */
   readonly reason: EndReason | null;
-  /** Step that ended it; null where it ended by itself, and where that is not known. */
+  /** Step that ended it; null if it ended by itself or the step is unknown. */
   readonly ended_by: EndedBy | null;
-  /** Last lines of its VM's console, where it did not end in order; oldest first. */
+  /** Last lines of its VM's console if it did not end in an orderly way; oldest first. */
   readonly last_lines: readonly string[];
-  /** Present activity, for people: `booting`, `waiting for db`; null when there is none. */
+  /** Current activity, for people: `booting`, `waiting for db`; null if there is none. */
   readonly detail: string | null;
-  /** Reason why its output cannot be written at the moment, for people; null while it can. */
+  /** Reason why its output cannot be written at the moment, for people; otherwise null. */
   readonly log_stalled: string | null;
-  /** Features that the service asked for and the host does not offer, for people. */
+  /** Features that the service requested but the host does not provide, for people. */
   readonly notes: readonly string[];
   readonly group_ip: string | null;
   readonly cpus: number;
   readonly ram_mib: number;
-  /** Ports of the host that lead to the guest. */
+  /** Host ports that are forwarded to the guest. */
   readonly ports: readonly ForwardedPort[];
-  /** Addresses of the host that lead to the guest: `http://127.0.0.2:8080` for TCP, `udp://127.0.0.2:5353` for UDP. */
+  /** Host addresses that lead to the guest: `http://127.0.0.2:8080` for TCP, `udp://127.0.0.2:5353` for UDP. */
   readonly addresses: readonly string[];
-  /** RFC 3339; when the command was started. */
+  /** RFC 3339 time when the command was started. */
   readonly started_at: string | null;
-  /** RFC 3339; when it ended. */
+  /** RFC 3339 time when it ended. */
   readonly stopped_at: string | null;
   readonly restarts: number;
-  /** Why it was restarted last, for people; null where it never was. */
+  /** Reason for its last restart, for people; null if it was never restarted. */
   readonly last_restart_reason: string | null;
-  /** RFC 3339; time of the next restart, while it waits for it. */
+  /** RFC 3339 time of the next restart, while it is waiting for one. */
   readonly restarts_at: string | null;
   readonly metrics: Metrics;
 }
 
-/** Folders that the guest mounts itself; a volume can be neither there nor below. */
+/** Folders that the guest mounts itself; a volume must not be in one of them. */
 const RESERVED_FOLDERS = ['/dev', '/proc', '/sys', '/run/secrets'];
 
-/** Reason why a volume cannot be at a normalised path of the guest, with a remedy; null when it can. */
+/** Reason why a volume cannot be mounted at a normalised path of the guest, with a remedy; null if it can. */
 export function findPlaceFault(guest: string): string | null {
   const remedy = 'choose another folder';
   if (guest === '/') return `the path in the guest must not be its root; ${remedy}`;

@@ -1,22 +1,24 @@
-/** Restarts, health checks and dependencies of a service, and the reasons for its end. */
+/** Restart rules, health checks and dependencies of a service, and the reasons for its end. */
 import * as v from 'valibot';
 import { exactDuration } from '../lib/units.ts';
 import { Argument, amount, count, listOf, Name, Port } from './input.ts';
 
 /**
- * `on-failure`: after a failure, or an exit code that is unknown or not 0. `always` and `unless-stopped`: whenever the
- * service ends by itself. When a daemon starts, `always` also starts a service that the user had stopped.
+ * `on-failure`: after a failure, or if the exit code is unknown or not 0. `always` and `unless-stopped`: whenever the
+ * service ends by itself. When a daemon starts, `always` also starts services that the user had stopped.
  */
 export const RestartWhenSchema = v.picklist(['no', 'on-failure', 'always', 'unless-stopped']);
 export type RestartWhen = v.InferOutput<typeof RestartWhenSchema>;
 
 export const RestartSettingsSchema = v.object({
   when: RestartWhenSchema,
-  /** Restarts in a row before the service counts as failed; null for no limit. */
+  /** Number of consecutive restarts before the service counts as failed; null for no limit. */
   max_restarts: v.nullable(count(1)),
-  /** A run of this length, healthy where there is a health check, resets the row and the back-off. Milliseconds. */
+  /**
+   * Length of a run, healthy if there is a health check, that resets the restart count and the back-off. Milliseconds.
+   */
   reset_ms: amount(),
-  /** Resident memory of its processes above which it is restarted, bytes; null for no limit. */
+  /** Resident memory of its processes, in bytes, above which it is restarted; null for no limit. */
   max_memory_bytes: v.nullable(amount(1)),
 });
 type RestartSettings = v.InferOutput<typeof RestartSettingsSchema>;
@@ -28,15 +30,18 @@ export const DEFAULT_RESTART_SETTINGS: RestartSettings = Object.freeze({
   max_memory_bytes: null,
 });
 
-/** A health probe. Ports are those inside the guest. */
+/** Health probe. Ports are inside the guest. */
 const ProbeSchema = v.variant('type', [
-  /** Succeeds when a connection is accepted. */
+  /** Succeeds if a connection is accepted. */
   v.object({ type: v.literal('tcp'), port: Port }),
-  /** Succeeds when a GET is answered with status 200 to 399. */
+  /** Succeeds if the reply to a GET has a status from 200 to 399. */
   v.object({ type: v.literal('http'), port: Port, path: v.pipe(v.string(), v.regex(/^\/[!-~]*$/, 'is not a path')) }),
-  /** Succeeds when a command in the guest, with the environment of the service, exits with status 0. */
+  /** Succeeds if a command in the guest, with the environment of the service, exits with code 0. */
   v.object({ type: v.literal('exec'), command: v.pipe(listOf(Argument), v.nonEmpty('must not be empty')) }),
-  /** A line of stdout or stderr of this run matches the regular expression; the service stays healthy from then on. */
+  /**
+   * Succeeds once a line of stdout or stderr of this run matches the regular expression; the service stays healthy from
+   * then on.
+   */
   v.object({ type: v.literal('log_line'), pattern: v.pipe(v.string(), v.nonEmpty('must not be empty')) }),
 ]);
 export type Probe = v.InferOutput<typeof ProbeSchema>;
@@ -46,17 +51,20 @@ export const HealthCheckSchema = v.object({
   probe: ProbeSchema,
   interval_ms: amount(1),
   timeout_ms: amount(1),
-  /** Failures in a row that make the service unhealthy. */
+  /** Number of consecutive failures that make the service unhealthy. */
   retries: count(1),
-  /** Time after the start of the command in which failures do not count; a success ends it. */
+  /** Time after the start of the command during which failures do not count; a success ends it early. */
   start_period_ms: amount(),
 });
 export type HealthCheck = v.InferOutput<typeof HealthCheckSchema>;
 
-/** `restart`: an unhealthy service is stopped, and started again as after a failure. */
+/** `restart`: an unhealthy service is stopped and then restarted as after a failure. */
 export const OnUnhealthySchema = v.picklist(['none', 'restart']);
 
-/** `started`: the command runs, or has run. `healthy`: the health check succeeded. `completed`: the exit code was 0. */
+/**
+ * `started`: the command is running or has run. `healthy`: the health check succeeded. `completed`: the exit code was
+ * 0.
+ */
 export const ConditionSchema = v.picklist(['started', 'healthy', 'completed']);
 export type Condition = v.InferOutput<typeof ConditionSchema>;
 
@@ -67,33 +75,33 @@ export const EndReasonSchema = v.picklist([
   /** The command ended by itself. */
   'exited',
   'stopped',
-  /** The guest's kernel killed the command for lack of memory. */
+  /** The guest's kernel killed the command because memory ran out. */
   'out-of-memory',
-  /** It was stopped for a restart because its health check failed. */
+  /** It was stopped in order to restart it, because its health check failed. */
   'unhealthy',
-  /** It was stopped for a restart because it had more memory than allowed. */
+  /** It was stopped in order to restart it, because it used more memory than allowed. */
   'max-memory',
   'start-failed',
   'boot-timeout',
   /** The command could not be run. */
   'command-failed',
   'guest-panic',
-  /** The guest restarted or switched off its machine. */
+  /** The guest rebooted or powered off. */
   'guest-reset',
-  /** The guest sent more on a port of its VM than it may, or did not read what it was sent. */
+  /** The guest sent more on a port of its VM than allowed, or did not read what was sent to it. */
   'guest-flood',
-  /** The VM process failed, or somebody else killed it. */
+  /** The VM process crashed or was killed by someone else. */
   'vm-crash',
-  /** The host's kernel killed the VM process, which reached its limit of memory. */
+  /** The host's kernel killed the VM process at its memory limit. */
   'memory-limit',
-  /** It ended while no daemon ran, and left no exit record. */
+  /** It ended while no daemon was running, and left no exit record. */
   'lost',
-  /** It ended too often in a row. */
+  /** It ended too many times in a row. */
   'gave-up',
 ]);
 export type EndReason = v.InferOutput<typeof EndReasonSchema>;
 
-/** The command itself, or the step of the stop that ended a run. */
+/** Step of the stop that ended a run, or the command itself. */
 export const EndedBySchema = v.picklist([
   /** The command ended by itself. */
   'command',
@@ -112,12 +120,12 @@ export interface ProbeResult {
   readonly detail: string;
 }
 
-/** A probe of a port, which other threads can make. */
+/** Probe of a port, which other threads can carry out. */
 export type NetworkProbe = Extract<Probe, { type: 'tcp' | 'http' }>;
 
 export const CANCELLED: ProbeResult = Object.freeze({ ok: false, detail: 'cancelled' });
 
-/** Result of a probe that took too long. */
+/** Result of a probe that timed out. */
 export function noAnswer(timeoutMs: number): ProbeResult {
   return { ok: false, detail: `no answer in ${exactDuration(timeoutMs)}` };
 }

@@ -1,12 +1,12 @@
 /**
- * Names in the log folder: `<service>.<stream>.<number>.log` for files, with `.gz` for compressed ones, and
- * `<service>.<stream>.log` for the symlink to the current file. Services and streams have no dot in their name, so each
- * name can be read in one way only.
+ * Names in the log folder: `<service>.<stream>.<number>.log` for files, with `.gz` appended for compressed ones, and
+ * `<service>.<stream>.log` for the symlink to the current file. Names of services and streams contain no dots, so every
+ * name is unambiguous.
  */
 
 import { NAME_PATTERN } from '../input.ts';
 
-/** `console`: what the VM process and the guest's kernel print, kept out of the service's own streams. */
+/** `console`: output of the VM process and of the guest's kernel, kept separate from the service's own streams. */
 export type StreamName = 'stdout' | 'stderr' | 'console';
 export const STREAM_NAMES: readonly StreamName[] = ['stdout', 'stderr', 'console'];
 
@@ -17,7 +17,7 @@ export interface StreamId {
 
 /**
  * Position in the files of a stream: `offset` bytes into file `number`, compressed or not. Files only grow and numbers
- * only rise, so a position stays valid. Number 0 stands before the first file.
+ * only increase, so a position stays valid. Number 0 is before the first file.
  */
 export interface Position {
   readonly number: number;
@@ -57,7 +57,7 @@ export function temporaryLinkName(id: StreamId): string {
 
 export interface LogFileName extends StreamId {
   readonly number: number;
-  /** `unfinished`: a compression is running, or was interrupted. */
+  /** `unfinished`: a compression is running or was interrupted. */
   readonly form: 'plain' | 'compressed' | 'unfinished';
 }
 

@@ -1,19 +1,20 @@
 /**
- * Text format, the original's: `2026-11-23T08:00:00.123Z INFO [web] line`.
+ * Text format, same as in the Rust version: `2026-11-23T08:00:00.123Z INFO [web] line`.
  *
- * Every part of a split line but the first has a `+` behind its level (`INFO+`): it continues the record before it. The
- * first part has no mark, because a line is written as it comes, before its length is known. Bytes are not decoded.
+ * Every part of a split line except the first has a `+` after its level (`INFO+`), which means that it continues the
+ * previous record. The first part has no mark, because a line is written as it arrives, before its length is known.
+ * Bytes are not decoded.
  */
 import { isoTime } from '../../lib/clock.ts';
 import type { StreamId } from './names.ts';
 import { type Gap, gapText, LEVELS, type LogRecord, levelOf, type RecordFormat } from './record.ts';
 
-/** Head of a text record: its time, its level, the mark of a continuation, and its service. */
+/** Head of a text record: time, level, continuation mark and service. */
 export const TEXT_HEAD = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (INFO|ERROR|DEBUG|WARN)(\+?) \[([^\]]*)\] /;
 const TIME_BYTES = 24;
-/** Longest head: a time, `ERROR+`, a service name of 63 characters. */
+/** Longest head: time, `ERROR+`, and a service name of 63 characters. */
 const MAX_HEAD_BYTES = 104;
-/** `ERROR+ [`. */
+/** Length of `ERROR+ [`. */
 const MAX_LEVEL_BYTES = 8;
 
 const ZED = 0x5a;
@@ -24,7 +25,7 @@ const CLOSING = 0x5d;
 let cachedMs = Number.NaN;
 let cachedTime = '';
 
-/** {@link isoTime}, rendered once per millisecond for all streams of the thread. */
+/** Result of {@link isoTime}, computed once per millisecond for all streams of the thread. */
 function timeText(epochMs: number): string {
   if (epochMs !== cachedMs) {
     cachedTime = isoTime(epochMs);
@@ -41,7 +42,10 @@ function notice({ service }: StreamId, gap: Gap, epochMs: number): string {
   return `${timeText(epochMs)} ${levelOf(null).name} [${service}] ${gapText(gap)}\n`;
 }
 
-/** A newline in the text of a JSON record of another program becomes visible: it would end the record. */
+/**
+ * Encodes a record. A newline in the text, from a JSON record of another program, is made visible, because it would end
+ * the record.
+ */
 function encode({ level, timeMs, service, text, isContinued }: LogRecord): string {
   const line = text.replaceAll('\n', '\\n');
   if (timeMs === null) return line;
@@ -76,7 +80,10 @@ function text(bytes: Buffer, from: number, to: number): string {
   return bytes.toString('utf8', textStart(bytes, from, to), to);
 }
 
-/** Agrees with {@link TEXT_HEAD}, and makes no string: searches ask for each record. */
+/**
+ * Start of the text in a record. Agrees with {@link TEXT_HEAD} but creates no string, because searches call it for each
+ * record.
+ */
 function textStart(bytes: Buffer, from: number, to: number): number {
   const levelStart = from + TIME_BYTES + 1;
   if (bytes[levelStart - 2] !== ZED || bytes[levelStart - 1] !== SPACE) return from;
@@ -86,7 +93,7 @@ function textStart(bytes: Buffer, from: number, to: number): number {
   return end < 2 || end > Math.min(to, from + MAX_HEAD_BYTES) || bytes[end - 1] !== SPACE ? from : end;
 }
 
-/** Completes a head that was cut; a torn line needs only its newline. */
+/** Completes a truncated head; a torn line only needs its newline. */
 function repair(
   tail: Buffer,
   isTorn: boolean,
