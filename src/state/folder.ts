@@ -1,15 +1,15 @@
-/** Folders on disk. */
+/** Creation of folders. */
 import { chmodSync, mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errorCode } from '../lib/errors.ts';
 
 /**
- * Makes a folder and its missing parents. Node's mkdir with `recursive` loops forever below /proc (seen in 20.20), where an
- * existing folder accepts no entries.
+ * Creates a folder and its missing parents. Node's mkdir with `recursive` loops forever below /proc (seen in 20.20),
+ * where existing folders accept no entries.
  *
  * @param path absolute
- * @param mode mode of the folders that are made, whatever the umask: shippers read logs as users of their own
- * @throws the system's error
+ * @param mode of the created folders, independent of the umask: shippers read logs as other users
+ * @throws the system error
  */
 export function makeFolder(path: string, mode: number): void {
   const missing: string[] = [];
@@ -19,17 +19,17 @@ export function makeFolder(path: string, mode: number): void {
       mkdirSync(dir, { mode });
       chmodSync(dir, mode);
     } catch (error) {
-      // Another process may have made it meanwhile.
+      // Another process may have created it meanwhile.
       if (errorCode(error) !== 'EEXIST' || !isFolder(dir)) throw error;
     }
   }
 }
 
 /**
- * Makes a folder as {@link makeFolder} does, and takes from an existing one of this user what `mode` does not grant: an
- * earlier version, a copy or a wide umask may have made it.
+ * Creates a folder like {@link makeFolder}; from an existing folder of this user removes permissions that `mode` does
+ * not grant: an earlier version, a copy or a permissive umask may have added them.
  *
- * @throws the system's error
+ * @throws the system error
  */
 export function makePrivateFolder(path: string, mode: number): void {
   makeFolder(path, mode);
@@ -37,7 +37,7 @@ export function makePrivateFolder(path: string, mode: number): void {
   if (uid === process.geteuid?.() && (found & 0o777 & ~mode) !== 0) chmodSync(path, found & mode);
 }
 
-/** Throws the system's error for a path that cannot be examined. */
+/** True for a folder. Throws the system error if the path cannot be examined. */
 function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }

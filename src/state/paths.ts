@@ -40,12 +40,12 @@ import { MonocoreError } from '../lib/errors.ts';
 import { isName } from '../protocol/input.ts';
 import type { StreamName } from '../protocol/log-files/names.ts';
 
-/** The home folder: `--home`, else `MONOCORE_HOME`, else `~/.monocore` as in the Rust original. Always absolute. */
+/** Home folder: `--home`, or else `MONOCORE_HOME`, or else `~/.monocore` as in the Rust version. Always absolute. */
 export function resolveHome(option: string | undefined, env: NodeJS.ProcessEnv = process.env): string {
   return resolve(option || env.MONOCORE_HOME || join(homedir(), '.monocore'));
 }
 
-/** A folder with paths in it; a subclass names them. */
+/** Folder with known paths in it, which subclasses name. */
 class Folder {
   readonly dir: string;
 
@@ -59,22 +59,22 @@ class Folder {
 export class VmPaths extends Folder {
   readonly control = join(this.dir, 'control.sock');
   readonly qmp = join(this.dir, 'qmp.sock');
-  /** Socket on which the VM process exchanges the frames of its group's network, or of its own. */
+  /** Socket over which the VM process exchanges Ethernet frames with the network worker. */
   readonly groupNetwork = join(this.dir, 'net.sock');
-  /** Socket of the process that shares files of the host with the guest. */
+  /** Socket of the process that shares host files with the guest. */
   readonly share = join(this.dir, 'share.sock');
-  /** Folder on which that process, for itself alone, mounts the shared files; missing where it shares none. */
+  /** Folder on which that process mounts the shared files, visible to itself alone; missing if nothing is shared. */
   readonly shareFolder = join(this.dir, 'share');
-  /** FIFO on which the shim of a plain process waits for leave to end. */
+  /** FIFO on which the shim of a plain process waits for permission to exit. */
   readonly release = join(this.dir, 'release.fifo');
-  /** Identities of the VM process and of the one that shares files, see `vm/host/process-record.ts`. */
+  /** Identities of the VM process and of the process that shares files, see `vm/host/process-record.ts`. */
   readonly processRecord = join(this.dir, 'process');
   readonly shareRecord = join(this.dir, 'share.process');
-  /** Words that describe the jail of the VM process, see `vm/qemu/jail/jail.c`. */
+  /** Description of the VM process's jail, see `vm/qemu/jail/jail.c`. */
   readonly jail = join(this.dir, 'jail');
-  /** Cgroups that were made for it, and the limits that it lacks. */
+  /** Cgroups that were created for the service, and the limits that could not be set. */
   readonly limits = join(this.dir, 'limits.json');
-  /** The exit record, lines as the guest's init or the shim wrote them, see `vm/host/exit-record.ts`. */
+  /** Exit record, written line by line by the guest's init or the shim, see `vm/host/exit-record.ts`. */
   readonly exitRecord = join(this.dir, 'exit');
 
   fifo(stream: StreamName): string {
@@ -84,7 +84,7 @@ export class VmPaths extends Folder {
 
 /**
  * Paths of the image store: an OCI image layout (image-spec, image-layout.md), and files that are not yet part of it.
- * Digests are `sha256:<hex>`, checked by the caller.
+ * Digests are `sha256:<hex>`, validated by the caller.
  */
 export class ImagePaths extends Folder {
   /** Locked by the job that changes the store, see `lib/file-lock.ts`. */
@@ -92,23 +92,25 @@ export class ImagePaths extends Folder {
   readonly layoutFile = join(this.dir, 'oci-layout');
   readonly index = join(this.dir, 'index.json');
   readonly blobsDir = join(this.dir, 'blobs', 'sha256');
-  /** Bytes that nobody has verified yet. On the file system of the blobs, so that moving one there is one step. */
+  /**
+   * Data that has not been verified yet, on the same file system as the blobs, so that it can be renamed into place.
+   */
   readonly partialDir = join(this.dir, 'partial');
-  /** Root file systems that services boot from, one for each image that was started. */
+  /** Root file systems that services boot from, one for each image that has been started. */
   readonly rootsDir = join(this.dir, 'roots');
 
   blob(digest: string): string {
     return join(this.blobsDir, hexOf(digest));
   }
-  /** A root file system. @param digest of the image's manifest */
+  /** Path of a root file system. @param digest of the image's manifest */
   root(digest: string): string {
     return join(this.rootsDir, `${hexOf(digest)}.erofs`);
   }
-  /** Settings of the image for the command in that root. @param digest of the image's manifest */
+  /** Path of the image's settings for commands in that root. @param digest of the image's manifest */
   rootRecord(digest: string): string {
     return join(this.rootsDir, `${hexOf(digest)}.json`);
   }
-  /** A download that has not ended. */
+  /** Path of an unfinished download. */
   partial(digest: string): string {
     return join(this.partialDir, hexOf(digest));
   }
@@ -134,7 +136,7 @@ export class HomePaths extends Folder {
   readonly initramfsDir = join(this.cacheDir, 'initramfs');
   readonly acceleratorVerdict = join(this.cacheDir, 'accelerator.json');
   readonly images = new ImagePaths(join(this.home, 'images'));
-  /** Base name of the daemon's own log, to which pino-roll adds a number. */
+  /** Path of the daemon's own log, to which pino-roll appends a number. */
   readonly daemonLog = join(this.logDir, 'monocore');
 
   stateFile(service: string): string {
@@ -143,21 +145,25 @@ export class HomePaths extends Folder {
   endedFile(service: string): string {
     return join(this.endedDir, `${checked(service)}.json`);
   }
-  /** Disk of a service, kept from one run to the next. */
+  /** Path of a service's disk, which is kept between runs. */
   disk(service: string): string {
     return join(this.diskDir, `${checked(service)}.img`);
   }
-  /** The runtime folder of one VM. */
+  /** Runtime folder of one VM. */
   vm(service: string): VmPaths {
     return new VmPaths(join(this.runDir, checked(service)));
   }
 }
 
-/** Every door checks names; no fault in one may lead out of the home. @throws MonocoreError `Internal` */
+/**
+ * Asserts that a name is valid: callers have checked it, but a bug must not lead out of the home.
+ *
+ * @throws MonocoreError `Internal`
+ */
 function checked(service: string): string {
   if (isName(service)) return service;
   throw new MonocoreError('Internal', `${JSON.stringify(service)} is not the name of a service`);
 }
 
-/** Longest path of a unix socket in bytes: `sun_path` has 108 with the closing zero, see unix(7). */
+/** Maximum length of a Unix socket path in bytes: `sun_path` has 108 including the terminating NUL, see unix(7). */
 export const MAX_SOCKET_PATH_BYTES = 107;

@@ -1,4 +1,4 @@
-/** Proxy of the state worker. Main thread. */
+/** Main thread's proxy of the state worker. */
 import { errorCode, type WireError } from '../lib/errors.ts';
 import { CallBatch } from '../lib/event-loop-batch.ts';
 import type { Report } from '../lib/report.ts';
@@ -19,7 +19,7 @@ export class StateThread {
     });
   }
 
-  /** Changes a file; one call at a time for each path. @throws MonocoreError; the file then has its old content */
+  /** Changes a file; only one call at a time for each path. @throws MonocoreError; the file then has its old content */
   change(change: FileChange): Promise<void> {
     return this.#changes.call(change);
   }
@@ -28,7 +28,7 @@ export class StateThread {
     const api = await this.thread.ready();
     return api.change(changes).catch((error: unknown) => {
       if (errorCode(error) !== 'ThreadDied') throw error;
-      // The worker may have made some of them before its death; making them again does no harm.
+      // The worker may have made some of them before it died; repeating them does no harm.
       return this.#makeAll(changes);
     });
   }

@@ -1,4 +1,4 @@
-/** Store of state files: the order and the time of their writes. Main thread. */
+/** Store of state files: decides in which order and when they are written. Main thread. */
 import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -16,24 +16,24 @@ import type { StateThread } from './state-thread.ts';
 
 /** Delay of a write that nobody waits for, so that a later one can replace it. */
 const SOON_MS = 50;
-/** Delay before a failed write is tried again, unless a later one has replaced it. */
+/** Delay before a failed write is retried, unless a later one has replaced it. */
 const RETRY_MS = 1000;
 
-/** Name of a temporary file whose writer was killed: see `asideOf`; write-file-atomic appends a number instead. */
+/** Temporary file whose writer was killed: see `asideOf`; write-file-atomic appends a number instead. */
 const UNFINISHED = /^[^.].*\.json\.(?:tmp|\d+)$/;
 
-/** State files hold the service's variables, which may be secret. */
+/** State files contain the service's variables, which may be secret. */
 const MODE = 0o600;
 
 /**
- * True for a state that must survive a crash of the host. No process survives that, so an unfinished start or stop tells
- * the next daemon nothing, and no caller has been told that it was done.
+ * True for a state that must survive a crash of the host. No process survives that, so an unfinished start or stop is
+ * of no use to the next daemon, and no caller has been told that it was done.
  */
 function isDurable({ status }: SavedState): boolean {
   return status !== 'Starting' && status !== 'Stopping';
 }
 
-/** Reads a state file. @throws the system's error, or MonocoreError `Internal` for one that is not a state file */
+/** Reads a state file. @throws the system error, or MonocoreError `Internal` if it is not a state file */
 export async function loadState(path: string): Promise<SavedState> {
   const text = await readBounded(path, MAX_BYTES.state);
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), SavedStateSchema), text);
@@ -49,7 +49,7 @@ export async function loadState(path: string): Promise<SavedState> {
 }
 
 /**
- * Writes a state file atomically, without a daemon. Throws the system's error.
+ * Writes a state file atomically, without a daemon. Throws the system error.
  *
  * @param durable true: the content is on disk when this resolves, see fsync(2)
  */
@@ -66,11 +66,11 @@ export class FileStateStore implements StateStore {
   readonly #paths: HomePaths;
   readonly #files: Pick<StateThread, 'change'>;
   readonly #clock: Clock;
-  /** Per service: its last write, which the next one waits for. */
+  /** Last write of each service; the next one waits for it. */
   readonly #writes = new Map<string, Promise<void>>();
-  /** Per service: the state to write soon. `cancel` ends the delay; the write may have begun already. */
+  /** State of each service that is to be written soon. `cancel` ends the delay; the write may already have begun. */
   readonly #waiting = new Map<string, { state: SavedState; readonly cancel: () => void }>();
-  /** Per service: a failed write that will be tried again. */
+  /** Failed write of each service that will be retried. */
   readonly #retries = new Map<string, { readonly write: () => Promise<void>; readonly cancel: () => void }>();
 
   constructor(paths: HomePaths, files: Pick<StateThread, 'change'>, clock: Clock = systemClock) {
@@ -80,7 +80,7 @@ export class FileStateStore implements StateStore {
   }
 
   /**
-   * Writes a state after all earlier ones of the service. A failed write is tried again until a later one of the service
+   * Writes a state after all earlier ones of the service. A failed write is retried until a later one of the service
    * replaces it: a full disk must not leave an old state behind.
    */
   save(state: SavedState): Promise<void> {
@@ -89,7 +89,7 @@ export class FileStateStore implements StateStore {
     return this.#enqueue(name, () => this.#write(this.#paths.stateFile(name), state, isDurable(state)));
   }
 
-  /** After the current write of the service; only the latest is written. */
+  /** Writes a state after the current write of the service; only the latest one is written. */
   saveSoon(state: SavedState): void {
     const { name } = state.service;
     const waiting = this.#waiting.get(name);
@@ -102,15 +102,15 @@ export class FileStateStore implements StateStore {
     this.#enqueue(
       name,
       async () => {
-        // A later save has replaced it, and another one may wait behind that.
+        // A later save has replaced it, and yet another one may be waiting.
         if (!latest || this.#waiting.get(name) !== latest) return;
         this.#waiting.delete(name);
-        // A crash of the host may lose it, so nobody waits for the disk.
+        // A crash of the host may lose it, so there is no need to wait for the disk.
         await this.#write(this.#paths.stateFile(name), latest.state, false);
       },
       false,
     ).catch(() => {
-      // The next metrics come in two seconds; a disk that stays full fails the writes that matter.
+      // The next metrics arrive in two seconds; a disk that stays full also fails writes that are reported.
     });
   }
 
@@ -134,11 +134,11 @@ export class FileStateStore implements StateStore {
   }
 
   /**
-   * Loads the states of services that an earlier daemon left running, and of services that had ended. Removes the temporary
-   * files of that daemon, so call it under the lock of the home.
+   * Loads the states of services that an earlier daemon left running, and of services that had ended. Removes that
+   * daemon's temporary files, so it must be called while holding the lock of the home.
    *
-   * @returns `lost`: services whose state file is damaged or missing while processes of them may run; `broken`: other files
-   * that cannot be used, each with the reason
+   * @returns `lost`: services whose state file is damaged or missing although their processes may be running; `broken`:
+   * other unusable files, each with the reason
    */
   async loadAll(): Promise<{ left: SavedState[]; ended: SavedState[]; lost: LostService[]; broken: string[] }> {
     const { home, runDir, endedDir } = this.#paths;
@@ -157,7 +157,7 @@ export class FileStateStore implements StateStore {
     return { left: left.states, ended: ended.states, lost, broken: broken.map(({ reason }) => reason) };
   }
 
-  /** Writes all pending states, and tries failed writes once more. */
+  /** Writes all pending states and retries failed writes once. */
   async flush(): Promise<void> {
     for (const [name, { cancel }] of this.#waiting) {
       cancel();
@@ -201,7 +201,7 @@ async function removeUnfinished(dir: string): Promise<void> {
   await Promise.all(names.map((name) => rm(join(dir, name), { recursive: true, force: true })));
 }
 
-/** State files of a folder: those that can be used, and the others with the names of their services. */
+/** State files of a folder: the usable ones, and the names of services whose file is not usable. */
 async function loadStates(dir: string): Promise<{ states: SavedState[]; damaged: LostService[] }> {
   const states: SavedState[] = [];
   const damaged: LostService[] = [];
@@ -219,20 +219,21 @@ async function loadStates(dir: string): Promise<{ states: SavedState[]; damaged:
 }
 
 /**
- * Makes the folders of a home.
+ * Creates the folders of a home.
  *
- * @returns warning for people when its disk is full: then only what runs can be supervised; null otherwise
- * @throws MonocoreError `HomeUnusable` when one cannot be made or written
+ * @returns a warning for people if its disk is full, in which case only running services can be supervised; null
+ * otherwise
+ * @throws MonocoreError `HomeUnusable` if a folder cannot be created or is not writable
  */
 export async function makeHome(paths: HomePaths): Promise<string | null> {
   try {
-    // Shippers read logs as users of their own; nobody else writes anything, or reads anything else.
+    // Shippers read logs as other users; other users can read nothing else and write nothing.
     for (const dir of [paths.home, paths.logDir]) makePrivateFolder(dir, 0o755);
     const { runDir, endedDir, cacheDir, diskDir, images } = paths;
     for (const dir of [runDir, endedDir, cacheDir]) makePrivateFolder(dir, 0o700);
     for (const dir of [diskDir, images.dir]) if (existsSync(dir)) makePrivateFolder(dir, 0o700);
     const probe = join(paths.runDir, `.writable.${process.pid}`);
-    // An empty file needs no space: a block of content shows a full disk.
+    // An empty file needs no space: a block of content reveals a full disk.
     await writeFileAtomic(probe, '\0'.repeat(4096), { mode: MODE, fsync: false });
     await rm(probe);
     return null;
@@ -241,7 +242,7 @@ export async function makeHome(paths: HomePaths): Promise<string | null> {
     const isFull = reason === 'ENOSPC' || reason === 'EDQUOT';
     const hint = isFull ? 'free some space' : 'choose another with --home or MONOCORE_HOME';
     const message = `the home ${paths.home} cannot be written (${reason}); ${hint}`;
-    // Services that run must be stopped and looked after all the same.
+    // Running services must still be supervised, and the user must be able to stop them.
     if (isFull && existsSync(paths.cacheDir)) return message;
     throw new MonocoreError('HomeUnusable', message, { cause });
   }

@@ -1,4 +1,4 @@
-/** Services of a home as its state files tell them, for questions while no daemon runs. */
+/** Services of a home according to its state files, for queries while no daemon is running. */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode, errorTextWithPath } from '../lib/errors.ts';
@@ -14,10 +14,10 @@ import { loadState } from './store.ts';
 const UNSUPERVISED = 'no daemon supervises it';
 
 /**
- * Status of every service, sorted by name. Changes nothing. A process that ended while no daemon ran has no exit code here:
- * the next daemon reads its record.
+ * Status of every service, sorted by name. Changes nothing. A process that ended while no daemon was running has no
+ * exit code here: the next daemon reads its exit record.
  *
- * @returns `broken` explains state files and folders of them that cannot be read, for people
+ * @returns `broken` explains which state files and folders cannot be read, for people
  */
 export async function readStoredServices(
   paths: HomePaths,
@@ -25,7 +25,7 @@ export async function readStoredServices(
 ): Promise<{ services: ServiceStatus[]; broken: string[] }> {
   const broken: string[] = [];
   const services = new Map<string, ServiceStatus>();
-  // A service whose end was not concluded has a file in both folders; that of the run is the later one.
+  // A service whose end has not been recorded yet has a file in both folders; the one in the run folder is newer.
   for (const dir of [paths.endedDir, paths.runDir]) {
     const names = await readdir(dir).catch((error: unknown): string[] => {
       if (errorCode(error) !== 'ENOENT') broken.push(errorTextWithPath(error));
