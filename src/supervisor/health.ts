@@ -1,4 +1,4 @@
-/** Health of one service: its probes, and the verdict that follows from their results. */
+/** Health of one service: runs its probes and evaluates their results. */
 import type { Service } from '../protocol/service.ts';
 import type { HealthCheck, ProbeResult } from '../protocol/supervision.ts';
 import type { Instance } from '../vm/backend.ts';
@@ -8,12 +8,12 @@ import type { Health } from './states.ts';
 /** Health before the first result. */
 export const UNPROBED: Health = Object.freeze({ verdict: 'starting', failures: 0, detail: null });
 
-/** Longest interval while a service starts: others may wait for it. */
+/** Maximum interval between probes while a service starts, because others may be waiting for it. */
 export const STARTING_INTERVAL_MS = 1000;
 
 /**
- * Verdict after a probe, and the delay until the next one, null for none. `retries` failures in a row make a service
- * unhealthy; failures within the start period do not count until a probe has succeeded. Pure.
+ * Verdict after a probe, and the delay until the next one, null for none. `retries` consecutive failures make a service
+ * unhealthy; failures within the start period do not count unless a probe has succeeded. Pure.
  *
  * @param ageMs time since the command started
  */
@@ -24,7 +24,7 @@ export function evaluateProbe(
   ageMs: number,
 ): { readonly health: Health; readonly nextProbeMs: number | null } {
   if (ok) {
-    // A line that was printed stays printed.
+    // A line cannot be unprinted.
     const nextProbeMs = check.probe.type === 'log_line' ? null : check.interval_ms;
     return { health: { verdict: 'healthy', failures: 0, detail }, nextProbeMs };
   }
@@ -37,7 +37,7 @@ export function evaluateProbe(
   return { health: { verdict, failures, detail }, nextProbeMs: check.interval_ms };
 }
 
-/** Probes a service, one probe after the other. Main thread. */
+/** Runs the probes of a service one after another. Main thread. */
 export class HealthChecker {
   readonly #service: Service;
   readonly #logs: LogSink;
@@ -53,7 +53,7 @@ export class HealthChecker {
   }
 
   /**
-   * Probes once; the result goes to `onResult`, unless {@link HealthChecker.end} comes first.
+   * Probes once; passes the result to `onResult`, unless {@link HealthChecker.end} is called first.
    *
    * @param sinceMs start of the launch: earlier lines belong to another run
    */
@@ -73,7 +73,7 @@ export class HealthChecker {
     });
   }
 
-  /** Cancels the probe that runs; its result is dropped. */
+  /** Cancels the running probe; its result is dropped. */
   end(): void {
     this.#running?.abort();
     this.#running = null;

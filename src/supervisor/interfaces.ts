@@ -1,4 +1,7 @@
-/** Interfaces that a supervisor needs of the rest of the daemon. `daemon.ts` passes the real parts, tests pass fakes. */
+/**
+ * Interfaces through which a supervisor uses the rest of the daemon. `daemon.ts` passes the real parts, tests pass
+ * fakes.
+ */
 import type { Clock } from '../lib/clock.ts';
 import type { Report } from '../lib/report.ts';
 import type { ImageRequest, ImageSettings, ServiceImage } from '../protocol/images.ts';
@@ -11,21 +14,24 @@ import type { SavedState } from '../protocol/state.ts';
 import type { Backend, ReadEnd } from '../vm/backend.ts';
 import type { StartSlots } from './start-slots.ts';
 
-/** Callbacks about the captured streams of a service. */
+/** Callbacks for the captured streams of a service. */
 export interface CaptureHandlers {
-  /** Opens a stream again after the log worker died. The fd belongs to the worker. */
+  /** Opens a stream again after the log worker has died. The returned descriptor then belongs to the worker. */
   readonly reopen: (stream: StreamName) => number;
-  /** Called when the streams have ended and the log files have all of them. */
+  /** Called when the streams have ended and all their output is in the log files. */
   readonly onEnded: () => void;
-  /** Gets the reason why the log files cannot be written; null once they can be again. */
+  /** Receives the reason why the log files cannot be written; null once they can be written again. */
   readonly onStalled?: (error: string | null) => void;
-  /** True: an earlier daemon captured the streams, so its last record may be continued. False by default. */
+  /**
+   * True if an earlier daemon captured the streams, so that the last record in the files may be continued. False by
+   * default.
+   */
   readonly continues?: boolean;
 }
 
 /** The log worker. */
 export interface LogSink {
-  /** Starts to capture. From the call on, the fds belong to the log worker. */
+  /** Starts to capture streams. From the call on, the descriptors belong to the log worker. */
   capture(
     service: string,
     streams: readonly ReadEnd[],
@@ -33,26 +39,26 @@ export interface LogSink {
     settings: LogSettings,
   ): Promise<void>;
   /**
-   * Starts to look for a marker in stdout and stderr, then calls `send`; resolves when both have delivered it. Null waits
-   * for the current content of their FIFOs instead.
+   * Looks for a marker in stdout and stderr, then calls `send`; resolves when both have delivered it. Null waits for
+   * the current content of their FIFOs instead.
    */
   awaitMarker(service: string, marker: string | null, send: () => void): Promise<void>;
   /**
    * Calls `onSeen` once, when a line of stdout or stderr since `sinceMs` matches the regular expression.
    *
-   * @returns ends the search
+   * @returns a function that ends the search
    */
   watchForLine(service: string, pattern: string, sinceMs: number, onSeen: () => void): () => void;
   /**
-   * Last records of a service, without their newlines, oldest first.
+   * Last records of a service without their newlines, oldest first.
    *
    * @param sinceIso RFC 3339; older records belong to an earlier run and are left out
    */
   lastLines(service: string, streams: readonly StreamName[], tail: number, sinceIso: string): Promise<string[]>;
   /**
-   * Ends streams that a process which outlived the VM holds open. Their content is read first; `onEnded` is called.
+   * Ends streams that a process holds open although its VM has ended. Reads their content first, then calls `onEnded`.
    *
-   * @param mayWait false: at once, with the loss of what cannot be written
+   * @param mayWait false ends them at once and loses what cannot be written
    */
   closeStreams(service: string, mayWait: boolean): void;
 }
@@ -63,30 +69,33 @@ export interface MetricsSink {
   unwatch(service: string): void;
 }
 
-/** Callbacks about the network of a VM. */
+/** Callbacks for the network of a VM. */
 export interface NetworkHandlers {
-  /** Gets the members of the group: before {@link NetworkSink.attach} returns, and at each change. Only with a group. */
+  /**
+   * Receives the members of the group: before {@link NetworkSink.attach} returns, and at each change. Only with a
+   * group.
+   */
   readonly onNames: (members: readonly GroupMember[]) => void;
-  /** Gets the current faults of the network, for people; there are none at first. */
+  /** Receives the current network problems, for people; initially there are none. */
   readonly onNotes: (notes: readonly string[]) => void;
 }
 
 /** The network worker. */
 export interface NetworkSink {
-  /** Connects a VM with its group and opens its UDP ports, until {@link NetworkSink.detach}. */
+  /** Connects a VM to its group and opens its UDP ports, until {@link NetworkSink.detach}. */
   attach(port: GroupPort, handlers: NetworkHandlers): void;
-  /** Disconnects a VM at once, if it is connected. Resolves when its UDP ports are free. */
+  /** Disconnects a VM at once if it is connected. Resolves when its UDP ports are free. */
   detach(service: string): Promise<void>;
-  /** Sets the members of a group, including VMs that do not run. */
+  /** Sets the members of a group, including VMs that are not running. */
   setMembers(group: string, members: readonly GroupMember[]): void;
 }
 
-/** A service of an earlier daemon whose state cannot be read, though processes of it may run. */
+/** Service of an earlier daemon whose state cannot be read, although processes of it may be running. */
 export interface LostService {
   readonly name: string;
-  /** For people. */
+  /** Text for people. */
   readonly reason: string;
-  /** False where there is only a runtime folder without a state file. */
+  /** False if there is only a runtime folder without a state file. */
   readonly isDamaged: boolean;
 }
 
@@ -94,10 +103,10 @@ export interface LostService {
 export interface StateStore {
   /** Resolves when the state is on disk. */
   save(saved: SavedState): Promise<void>;
-  /** Writes a state soon; a crash may lose it, and a later save replaces it. */
+  /** Writes a state soon; a crash may lose it, and a later save may replace it. */
   saveSoon(saved: SavedState): void;
   /**
-   * Keeps the final state of a run and removes the state file.
+   * Saves the final state of a run and removes the state file.
    *
    * @param afterwards called once the state is on disk, after any number of attempts
    */
@@ -106,21 +115,21 @@ export interface StateStore {
   remove(service: string): Promise<void>;
 }
 
-/** The source of images that services boot from. */
+/** Provider of images that services boot from. */
 export interface ImageSource {
   /**
    * Pulls and prepares an image, unless it is ready to boot from.
    *
-   * @throws MonocoreError `Aborted` when the signal fires; the reason when the image cannot be pulled or prepared
+   * @throws MonocoreError `Aborted` if the signal fires; the reason if the image cannot be pulled or prepared
    */
   fetch(request: ImageRequest): Promise<ServiceImage>;
-  /** Finds an image that is ready to boot from, else null. @throws MonocoreError when it is damaged */
+  /** Finds an image that is ready to boot from; null if there is none. @throws MonocoreError if it is damaged */
   recall(digest: string): Promise<ServiceImage | null>;
-  /** Sets the limits of pulls and of prepared images. */
+  /** Sets the limits for pulled and prepared images. */
   configure(settings: ImageSettings): void;
 }
 
-/** The world of a supervisor. */
+/** Everything that a supervisor uses of its surroundings. */
 export interface SupervisorContext {
   readonly clock: Clock;
   readonly backends: Readonly<Record<Isolation, Backend>>;
@@ -131,20 +140,20 @@ export interface SupervisorContext {
   readonly images: ImageSource;
   readonly bootSlots: StartSlots;
   /**
-   * Fires when the threads begin to end while services may run on. Events are then left to the next daemon: the end of a
-   * stream, for example, may be the end of its reader.
+   * Fires when the threads begin to end while services may keep running. From then on, events are left to the next
+   * daemon: the end of a stream, for example, may merely be the end of its reader.
    */
   readonly closing: AbortSignal;
   readonly report: Report;
-  /** Random number, from 0 to below 1. */
+  /** Random number in [0, 1). */
   readonly random: () => number;
   /** Called between any two steps of a start or a stop, so that tests can kill the daemon there. */
   readonly onStep?: (service: string, step: string) => void;
 }
 
-/** The world of an orchestrator. */
+/** Everything that an orchestrator uses of its surroundings. */
 export interface OrchestratorContext extends SupervisorContext {
-  /** Last records of a service since then, or of its console where there are none; oldest first. */
+  /** Last records of a service since that time, or of its console if it printed none; oldest first. */
   lastLines(service: string, sinceMs: number): Promise<string[]>;
   /** Sets the limits of all log files of the home. */
   limitLogs(settings: HomeLogSettings): void;

@@ -1,6 +1,6 @@
 /**
- * The lifecycle of one service as a table: a step, or the reason to ignore the event, for every state and every event.
- * `monocore help states` prints it; `starting.ts`, `running.ts` and `stopping.ts` hold the handlers. Pure.
+ * Lifecycle of one service as a table: for every state and every event, a step or the reason to ignore the event.
+ * `monocore help states` prints it; `starting.ts`, `running.ts` and `stopping.ts` contain the handlers. Pure.
  */
 import * as running from './running.ts';
 import * as starting from './starting.ts';
@@ -26,11 +26,11 @@ import {
 } from './states.ts';
 import * as stopping from './stopping.ts';
 
-/** Reaction to an event: a handler, the states that it may lead to, and its purpose for the reader of the table. */
+/** Reaction to an event: a handler, the states that it may lead to, and its purpose for readers of the table. */
 export interface Step<S extends VmState = VmState, E extends MachineEvent = MachineEvent> {
   readonly to: readonly (StateName | 'same')[];
   readonly does: string;
-  /** A method, so that the table may be read without knowing the state and the event of the row. */
+  /** Handles the event. Declared as a method, so that rows with different state and event types fit into one table. */
   handle(input: Input<S, E>): Transition;
 }
 
@@ -41,7 +41,7 @@ export interface Ignored {
 
 type Row<S extends VmState> = { readonly [T in MachineEventType]: Step<S, EventOf<T>> | Ignored };
 
-/** Rows of events that a state ignores for one reason. */
+/** Rows for events that a state ignores for the same reason. */
 function ignore<T extends MachineEventType>(reason: string, ...types: readonly T[]): { readonly [K in T]: Ignored } {
   const ignored: Ignored = { ignored: reason };
   return Object.fromEntries(types.map((type) => [type, ignored])) as { [K in T]: Ignored };
@@ -144,7 +144,7 @@ const RUNNING: Row<Running> = {
   ...ignore('No run has ended.', 'restart-scheduled', 'restart-due'),
 };
 
-/** The phases in which process and streams may end, and where that leads. */
+/** States to which the end of the process or of the streams may lead during a stop. */
 const ENDS: Step['to'] = ['same', 'Stopping/inspecting', 'Stopped', 'Failed'];
 
 const START_AGAIN = step<Stopping, EventOf<'start' | 'recover'>>('same', 'starts it again after this stop', (input) =>

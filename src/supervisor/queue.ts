@@ -1,14 +1,16 @@
-/** Handles events one by one: the effects of one are done before the next is looked at. Main thread. */
+/** Handles events one by one: the effects of an event are completed before the next one is handled. Main thread. */
 export class EventQueue<Event> {
   readonly #handle: (event: Event) => Promise<void>;
   readonly #isClosing: () => boolean;
   readonly #events: Event[] = [];
-  /** Predicates of callers that wait. */
+  /** Predicates of waiting callers. */
   readonly #checks = new Set<() => void>();
   /** True while an event is being handled. */
   #busy = false;
 
   /**
+   * Creates the queue.
+   *
    * @param handle must not reject
    * @param isClosing true once no more events may be handled
    */
@@ -22,12 +24,15 @@ export class EventQueue<Event> {
     if (!this.#busy) void this.#work();
   }
 
-  /** Puts an event that follows from the current one before all that wait. */
+  /** Inserts an event that follows from the current one before all waiting events. */
   putFirst(event: Event): void {
     this.#events.unshift(event);
   }
 
-  /** Resolves once `isTrue` is while no event is handled: it is asked now, after the last event, and when `signal` fires. */
+  /**
+   * Resolves once `isTrue` returns true while no event is being handled. It is called immediately, after the last
+   * event, and when `signal` fires.
+   */
   until(isTrue: () => boolean, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const check = (): void => {

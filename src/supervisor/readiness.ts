@@ -1,14 +1,14 @@
-/** Conditions that dependent services and callers wait for. Pure. */
+/** Conditions that dependents and callers wait for. Pure. */
 import { MonocoreError } from '../lib/errors.ts';
 import type { Condition } from '../protocol/supervision.ts';
 import { describeEnd } from './restart-policy.ts';
 import type { VmState } from './states.ts';
 import { lastRun } from './status.ts';
 
-/** `failure`: the reason why the condition cannot be met any more, without the service's name: `is unhealthy: …`. */
+/** `failure`: reason why the condition can no longer be met, without the name of the service: `is unhealthy: …`. */
 type ConditionCheck = 'met' | 'pending' | { readonly failure: string };
 
-/** Checks a condition. A service that waits to be restarted may still meet it. */
+/** Checks a condition. A service that is waiting for its restart may still meet it. */
 export function checkCondition(condition: Condition, state: VmState): ConditionCheck {
   if (isMet(condition, state)) return 'met';
   if (state.status === 'Failed') return { failure: `failed: ${state.error}` };
@@ -29,14 +29,14 @@ function isMet(condition: Condition, state: VmState): boolean {
   }
 }
 
-/** True once a start is decided: the command runs, has run, or never will. */
+/** True once the outcome of a start is known: the command is running, has run, or never will. */
 export function hasBegunOrEnded(state: VmState): boolean {
   if (state.status === 'Starting') return state.phase === 'waiting';
   if (state.status === 'Stopping') return state.startedAtMs !== null;
   return state.status !== 'Unstarted';
 }
 
-/** Error of a start that is decided; null when the command runs, or has run. */
+/** Error of a start whose outcome is known; null if the command is running or has run. */
 export function whyNotStarted(state: VmState): MonocoreError | null {
   const ended = lastRun(state);
   if (ended?.status === 'Failed') return new MonocoreError('StartFailed', ended.error);

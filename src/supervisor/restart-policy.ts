@@ -1,30 +1,36 @@
-/** Restart policy: whether a service that ended by itself runs again, and after which delay. Pure. */
+/** Restart policy: whether and when a service that ended by itself is restarted. Pure. */
 import { formatSize } from '../lib/units.ts';
 import type { EndedState, Now, RestartHistory, Rules, ServiceState } from './states.ts';
 
-/** Delay of the first restart in a row; it doubles with each further one. */
+/** Delay before the first restart; it doubles with each consecutive one. */
 const FIRST_DELAY_MS = 1000;
-/** Longest delay between two runs, before jitter. */
+/** Maximum delay between two runs, before jitter. */
 export const MAX_DELAY_MS = 60_000;
-/** Largest jitter as a share of the delay: services that failed together do not restart together. */
+/** Maximum jitter as a fraction of the delay: services that failed together should not restart together. */
 export const JITTER = 0.2;
 
-/** Samples in a row above the limit that cause a restart, so that a short peak does not; one sample takes 2 s. */
+/**
+ * Number of consecutive samples above the limit that cause a restart, so that a short peak does not; one sample takes 2
+ * s.
+ */
 export const OVER_MEMORY_SAMPLES = 3;
-/** Share of the limit below which the count resets. The gap keeps a service near its limit from resetting it forever. */
+/**
+ * Fraction of the limit below which the count is reset. The gap prevents a service near its limit from resetting it
+ * again and again.
+ */
 const MEMORY_CALM_SHARE = 0.9;
 
 /** Decision after the end of a run. */
 type RestartDecision =
   | { readonly type: 'restart'; readonly delayMs: number; readonly restarts: RestartHistory }
-  /** The policy wants a restart, but there were too many in a row. */
+  /** The policy demands a restart, but there were too many in a row. */
   | { readonly type: 'give-up'; readonly message: string }
   | { readonly type: 'stay-down' };
 
 /**
- * Decides after the end of a run that no user asked for.
+ * Decides what happens after a run that no user ended.
  *
- * @param wasHealthy true when a probe of the run succeeded
+ * @param wasHealthy true if a probe of the run succeeded
  */
 export function decideRestart(
   { restart, healthcheck }: Rules,
@@ -33,7 +39,7 @@ export function decideRestart(
   restarts: RestartHistory,
   now: Pick<Now, 'ms' | 'ageMs' | 'jitter'>,
 ): RestartDecision {
-  // A boot that hangs is rare, and no fault of the service: one is tried again, whatever the policy says.
+  // A boot that hangs is rare and not the service's fault: it is retried once, whatever the policy says.
   const isFirstHang = ended.reason === 'boot-timeout' && restarts.inRow === 0;
   if (!isFirstHang && !wantsRestart(restart.when, ended)) return { type: 'stay-down' };
   const ranWell = now.ageMs !== null && now.ageMs >= restart.reset_ms && (healthcheck === null || wasHealthy);
@@ -58,28 +64,28 @@ function wantsRestart(when: Rules['restart']['when'], { status, reason, exit }: 
 }
 
 /**
- * Decides whether a daemon starts a service at its own start.
+ * Decides whether a starting daemon starts a service.
  *
- * @param startsAll true: the daemon was started for its services, not just to answer a question
+ * @param startsAll true: the daemon was started to run services, not just to answer a query
  */
 export function startsWithDaemon(when: Rules['restart']['when'], state: ServiceState, startsAll: boolean): boolean {
   const { desired, actual } = state;
   if (actual.status !== 'Stopped' && actual.status !== 'Failed') return false;
   if (desired === 'down') return when === 'always' && startsAll;
   if (actual.reason === 'gave-up') return false;
-  // A normal end of the daemon stopped it: it had not failed.
+  // A normal end of the daemon stopped it, so it had not failed.
   if (when === 'on-failure' && actual.reason === 'stopped') return false;
   return wantsRestart(when, actual);
 }
 
-/** Delay before restart number `inRow` + 1 of a row. */
+/** Delay before consecutive restart number `inRow` + 1. */
 export function backOffMs(inRow: number, jitter: number): number {
-  // At 16 the delay has long reached its limit; a larger exponent might overflow.
+  // Long before 16 the delay has reached its limit; a larger exponent might overflow.
   const doubled = FIRST_DELAY_MS * 2 ** Math.min(inRow, 16);
   return Math.round(Math.min(doubled, MAX_DELAY_MS) * (1 + JITTER * (2 * jitter - 1)));
 }
 
-/** The end of a run in a few words. */
+/** Describes the end of a run in a few words. */
 export function describeEnd(ended: EndedState): string {
   if (ended.status === 'Failed') return ended.error;
   if (ended.detail !== null) return ended.detail;
@@ -89,7 +95,7 @@ export function describeEnd(ended: EndedState): string {
   return code === null ? 'its exit code is unknown' : `exit code ${code}`;
 }
 
-/** Count of samples above the limit: see {@link OVER_MEMORY_SAMPLES} and {@link MEMORY_CALM_SHARE}. */
+/** Number of samples above the limit: see {@link OVER_MEMORY_SAMPLES} and {@link MEMORY_CALM_SHARE}. */
 export function countOverMemory(count: number, bytes: number, maxBytes: number): number {
   if (bytes > maxBytes) return count + 1;
   return bytes < maxBytes * MEMORY_CALM_SHARE ? 0 : count;

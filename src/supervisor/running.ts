@@ -1,10 +1,10 @@
-/** Handlers of a service whose command runs: its health, its memory, its end. Pure. */
+/** Handlers for a service whose command is running: its health, its memory, its end. Pure. */
 import { evaluateProbe } from './health.ts';
 import { countOverMemory, describeMemory, OVER_MEMORY_SAMPLES } from './restart-policy.ts';
 import { type Effect, goTo, type On, type Rules, type Running, type ServiceIn, type Transition } from './states.ts';
 import { beginStopping, drainAfterExit, explainProcessEnd, type StoppingStart, setStopTimer } from './stopping.ts';
 
-/** Facts about the run that its end keeps. */
+/** Facts about the run that remain after its end. */
 function runOf({ actual }: ServiceIn<Running>): Pick<StoppingStart, 'pid' | 'startedAtMs' | 'wasHealthy'> {
   const { pid, startedAtMs, health } = actual;
   return { pid, startedAtMs, wasHealthy: health?.verdict === 'healthy' };
