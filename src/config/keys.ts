@@ -37,7 +37,7 @@ import * as amount from './schema/amounts.ts';
 import { Command } from './schema/command.ts';
 import { ExecProbe, HttpProbe, LogLineProbe, TcpProbe } from './schema/healthcheck.ts';
 import { Secrets, Variables } from './schema/pairs.ts';
-import { PortMapping, PortMappings } from './schema/ports.ts';
+import { BindAddress, PortMapping, PortMappings } from './schema/ports.ts';
 import {
   defaulted,
   type EntriesType,
@@ -258,7 +258,7 @@ export const SERVICE_KEYS = {
     otherNames: ['memory', 'mem_limit'],
   }),
   port: optional(
-    'port of the host that leads to a port of the guest; it is bound on the address of the group, else on 127.0.0.1',
+    'port of the host that leads to a port of the guest; it is bound on its own address (`"0.0.0.0:80:80"`: on all of the host), else on that of the group, else on 127.0.0.1',
     PortMapping,
     { field: null, needs: 'ports' },
   ),
@@ -365,6 +365,9 @@ const GROUP_VOLUME_TABLE_KEYS = {
 
 const GROUP_KEYS = {
   name: required('name of the group', type.scalar(type.Name, NAME)),
+  address: optional('address of the host that ports of its services are bound on', BindAddress, {
+    unset: 'one of its own, from 127.0.0.2 on',
+  }),
   envs: defaulted('variables of all its services', Variables, {}, { field: null }),
   env: nested('variables for services that ask for them', tables('[[group.env]]', GROUP_ENV_KEYS), { field: null }),
   volume: nested('volumes for services that ask for them', tables('[[group.volume]]', GROUP_VOLUME_TABLE_KEYS), {

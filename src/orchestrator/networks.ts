@@ -19,11 +19,20 @@ const MEMBERS: Range = { first: 1, last: MAX_GROUP_MEMBERS };
 
 type Numbers = Map<string, number>;
 
-/** Number of `name`; assigns the lowest free one if it has none. Null if all are taken. */
-function assign(numbers: Numbers, name: string, { first, last }: Range): number | null {
+/**
+ * Number of `name`; assigns the lowest free one if it has none. Null if all are taken.
+ *
+ * @param reserved numbers that are not free
+ */
+function assign(
+  numbers: Numbers,
+  name: string,
+  { first, last }: Range,
+  reserved: Iterable<number> = [],
+): number | null {
   const known = numbers.get(name);
   if (known !== undefined) return known;
-  const taken = new Set(numbers.values());
+  const taken = new Set([...numbers.values(), ...reserved]);
   let number = first;
   while (taken.has(number)) number += 1;
   if (number > last) return null;
@@ -49,6 +58,12 @@ function keepOnly(numbers: Numbers, names: ReadonlySet<string>): void {
   for (const name of numbers.keys()) if (!names.has(name)) numbers.delete(name);
 }
 
+/** Last byte of an address of a group; null for any other address. */
+function lastByteOf(address: string | null): number | null {
+  const [, lastByte] = /^127\.0\.0\.(\d+)$/.exec(address ?? '') ?? [];
+  return lastByte === undefined ? null : Number(lastByte);
+}
+
 /** Group address of a service, and its index in the group's network. */
 type Place = Required<Pick<ServiceDefinition, 'groupIp' | 'groupIndex'>>;
 
@@ -56,6 +71,8 @@ type Place = Required<Pick<ServiceDefinition, 'groupIp' | 'groupIndex'>>;
 export class Groups {
   /** Last bytes of the addresses, by group. */
   readonly #addresses: Numbers = new Map();
+  /** Last bytes of the addresses that configs name, by group; no other group is assigned one of them. */
+  readonly #reserved: Numbers = new Map();
   /** Indexes of the services of each group. */
   readonly #members = new Map<string, Numbers>();
   /** Names shared by several members: that of a service with replicas, by the name of the replica. */
@@ -84,12 +101,7 @@ export class Groups {
       const isReached = udp && ports.some(({ protocol }) => protocol === 'udp');
       return { groupIp: null, groupIndex: isReached ? LONE_INDEX : null };
     }
-    const lastByte = assign(this.#addresses, group.name, ADDRESSES);
-    if (lastByte === null) {
-      const range = `127.0.0.${ADDRESSES.first} to ${ADDRESSES.last}`;
-      throw new MonocoreError('StartFailed', `group ${group.name} gets no address: ${range} are all taken`);
-    }
-    const groupIp = `127.0.0.${lastByte}`;
+    const groupIp = group.address ?? this.#assignAddress(group.name);
     if (!networks) return { groupIp, groupIndex: null };
     const groupIndex = assign(this.#membersOf(group.name), name, MEMBERS);
     if (groupIndex === null) {
@@ -99,14 +111,34 @@ export class Groups {
     return { groupIp, groupIndex };
   }
 
+  /** Reserves the addresses that a config names; other groups are assigned different ones. */
+  reserve(groups: readonly Group[]): void {
+    for (const { name, address } of groups) {
+      const lastByte = lastByteOf(address);
+      if (lastByte === null) this.#reserved.delete(name);
+      else this.#reserved.set(name, lastByte);
+      if (address !== null) this.#addresses.delete(name);
+    }
+  }
+
+  #assignAddress(group: string): string {
+    const lastByte = assign(this.#addresses, group, ADDRESSES, this.#reserved.values());
+    if (lastByte === null) {
+      const range = `127.0.0.${ADDRESSES.first} to ${ADDRESSES.last}`;
+      throw new MonocoreError('StartFailed', `group ${group} gets no address: ${range} are all taken`);
+    }
+    return `127.0.0.${lastByte}`;
+  }
+
   /** Restores the assignments of an earlier daemon; if two services have the same one, the first keeps it. */
   restore(saved: readonly SavedState[]): void {
     const addresses: Former[] = [];
     const places = new Map<string, Former[]>();
     for (const { service, group, group_ip: groupIp, group_index: groupIndex } of saved) {
       if (!group) continue;
-      const [, lastByte] = /^127\.0\.0\.(\d+)$/.exec(groupIp ?? '') ?? [];
-      if (lastByte !== undefined) addresses.push([group.name, Number(lastByte)]);
+      this.reserve([group]);
+      const lastByte = group.address === null ? lastByteOf(groupIp) : null;
+      if (lastByte !== null) addresses.push([group.name, lastByte]);
       if (groupIndex === null) continue;
       const members = places.get(group.name) ?? [];
       places.set(group.name, members);
@@ -125,7 +157,8 @@ export class Groups {
     this.#nameless.clear();
     // The first definition of a service wins: that of a start in progress.
     for (const { service, undeclared = false } of [...known].reverse()) this.#noteName(service, undeclared);
-    keepOnly(this.#addresses, new Set(services.flatMap(({ group }) => group ?? [])));
+    const groups = new Set(services.flatMap(({ group }) => group ?? []));
+    for (const numbers of [this.#addresses, this.#reserved]) keepOnly(numbers, groups);
     const networked = services.filter(({ isolation }) => capabilitiesOf(isolation).networks);
     for (const [group, members] of this.#members) {
       // An empty group is kept until here, so that the worker is told once that it is gone.

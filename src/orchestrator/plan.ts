@@ -69,6 +69,7 @@ export function mergeConfig(
   if (prune && selection.names.length > 0) {
     throw new MonocoreError('Usage', 'to prune, give no names: they say nothing about other services');
   }
+  context.groups.reserve(config.groups);
   const graph = buildGraph(config.services);
   const chosen = select(config.services, { names: selection.names, group: selection.group }, 'the config');
   const names = new Set(chosen.flatMap(({ name }) => [...graph.dependenciesOf(name), name]));
@@ -111,7 +112,9 @@ export function mergeConfig(
   const staying = absent.filter((one) => isMeant(one) && one.isWantedUp && !surplusNames.has(one.name));
   const regrouped = staying.flatMap(({ definition }) => {
     const group = config.groups.find(({ name }) => name === definition.group?.name);
-    return group && !isDeepStrictEqual(group, definition.group) ? [{ ...definition, group }] : [];
+    return group && !isDeepStrictEqual(group, definition.group)
+      ? [{ ...definition, group, ...context.groups.place(definition.service, group) }]
+      : [];
   });
   const definitions = [...selected, ...regrouped];
   // Compares ports of services to start with those of services that keep running unchanged.

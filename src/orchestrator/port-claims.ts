@@ -1,6 +1,8 @@
 /** Host ports that services claim: conflicts are found before either service is started. */
+import { PortOwners } from '../config/rules/port-owners.ts';
 import { MonocoreError } from '../lib/errors.ts';
-import { addressOf, type ServiceDefinition } from '../supervisor/status.ts';
+import type { ForwardedPort } from '../protocol/service.ts';
+import { portsOf, type ServiceDefinition } from '../supervisor/status.ts';
 import type { Before } from './rollback.ts';
 
 /** Service that claims its ports. */
@@ -45,19 +47,15 @@ export class UnfinishedStarts {
  * @throws MonocoreError `StartFailed` with the port and both services
  */
 export function checkPortClaims(starting: readonly ServiceDefinition[], holders: readonly PortHolder[]): void {
-  const owners = new Map<string, PortHolder>();
-  for (const holder of holders) for (const port of portsOf(holder.definition)) owners.set(port, holder);
+  const owners = new PortOwners<{ readonly holder: PortHolder; readonly port: ForwardedPort }>();
+  for (const holder of holders) for (const port of portsOf(holder.definition)) owners.add(port, { holder, port });
   for (const definition of starting) {
     for (const port of portsOf(definition)) {
-      const owner = owners.get(port);
-      if (owner) throw new MonocoreError('StartFailed', describe(port, definition, owner));
-      owners.set(port, { definition, because: null });
+      const owner = owners.find(port);
+      if (owner) throw new MonocoreError('StartFailed', describe(port, definition, owner.holder, owner.port.address));
+      owners.add(port, { holder: { definition, because: null }, port });
     }
   }
-}
-
-function portsOf(definition: ServiceDefinition): string[] {
-  return definition.service.ports.map(({ host, protocol }) => `port ${addressOf(definition)}:${host} (${protocol})`);
 }
 
 /** `service web of group shop`. */
@@ -65,12 +63,20 @@ function nameOf({ service }: ServiceDefinition): string {
   return service.group === null ? `service ${service.name}` : `service ${service.name} of group ${service.group}`;
 }
 
-function describe(port: string, wanting: ServiceDefinition, { definition: owner, because }: PortHolder): string {
+function describe(
+  { address, host, protocol }: ForwardedPort,
+  wanting: ServiceDefinition,
+  { definition: owner, because }: PortHolder,
+  heldAddress: string,
+): string {
   const { name } = owner.service;
+  const port = `port ${address}:${host} (${protocol})`;
+  const other = heldAddress === address ? '' : `, as ${heldAddress}:${host}`;
   if (because !== null) {
     const remedy = `stop ${name} or choose another host port`;
-    return `${port} of ${nameOf(wanting)} is taken by ${nameOf(owner)}, which ${because}; ${remedy}`;
+    return `${port} of ${nameOf(wanting)} is taken by ${nameOf(owner)}${other}, which ${because}; ${remedy}`;
   }
-  if (name === wanting.service.name) return `${port} is forwarded twice by ${nameOf(wanting)}; leave one of them out`;
-  return `${port} is wanted by ${nameOf(owner)} and ${nameOf(wanting)}; choose another host port for one of them`;
+  if (name === wanting.service.name)
+    return `${port} is forwarded twice by ${nameOf(wanting)}${other}; leave one of them out`;
+  return `${port} is wanted by ${nameOf(owner)}${other} and ${nameOf(wanting)}; choose another host port for one of them`;
 }

@@ -2,6 +2,7 @@
  * Validation of all input from outside: configs, requests, files of the home, guests, registries and images. Every
  * entry point limits sizes and rejects names and texts by these rules. Pure.
  */
+import { isIPv4 } from 'node:net';
 import * as v from 'valibot';
 import { MIB } from '../lib/units.ts';
 
@@ -93,6 +94,16 @@ export function count(min = 0, max = Number.MAX_SAFE_INTEGER) {
 }
 
 export const Port = count(1, MAX_PORT);
+
+/** IPv4 address on which a port is bound; every address of the host is one. */
+export const ANY_ADDRESS = '0.0.0.0';
+
+/** True for an IPv4 address that a host can have: addresses from 224.0.0.0 on are those of no host, RFC 5771 and RFC 1112. */
+export function isHostAddress(text: string): boolean {
+  return isIPv4(text) && Number.parseInt(text, 10) < 224;
+}
+
+export const HostAddress = v.pipe(v.string(), v.check(isHostAddress, 'is not an IPv4 address of a host'));
 
 export function listOf<const Item extends v.GenericSchema>(item: Item, max = MAX_ITEMS) {
   return v.pipe(v.array(item), v.maxLength(max));

@@ -8,6 +8,7 @@ import {
   Argument,
   amount,
   count,
+  HostAddress,
   isCommandUser,
   isUser,
   Line,
@@ -39,22 +40,24 @@ export type StatusName = 'Unstarted' | 'Starting' | 'Started' | 'Stopping' | 'St
  */
 export const StopSignalSchema = v.picklist(['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2']);
 
-/** Forwarded port: `host` on the group's address (127.0.0.1 without a group) to `guest`. */
+/** Forwarded port: `host` to `guest`. */
 const PortSchema = v.object({
+  /** Host address that it is bound to; by default that of the group, or 127.0.0.1 without a group. */
+  address: v.optional(HostAddress),
   host: PortNumber,
   guest: PortNumber,
   protocol: v.optional(v.picklist(['tcp', 'udp']), 'tcp'),
 });
 export type Port = v.InferOutput<typeof PortSchema>;
 
-/** Forwarded port with the host address that it is bound to. */
+/** Forwarded port with the host address that it is bound to: its own, or that of its group. */
 export interface ForwardedPort extends Port {
   readonly address: string;
 }
 
-/** Port in the notation of configs: `8080:80`, `5353:53/udp`. */
-export function formatPort({ host, guest, protocol }: Port): string {
-  return `${host}:${guest}${protocol === 'udp' ? '/udp' : ''}`;
+/** Port in the notation of configs: `8080:80`, `0.0.0.0:5353:53/udp`. */
+export function formatPort({ address, host, guest, protocol }: Port): string {
+  return `${address === undefined ? '' : `${address}:`}${host}:${guest}${protocol === 'udp' ? '/udp' : ''}`;
 }
 
 /** Host file or directory that is visible in the guest. Both paths are absolute and normalised. */
@@ -134,6 +137,8 @@ export const ServiceSchema = v.pipe(
 
 export const GroupSchema = v.object({
   name: Name,
+  /** Host address that the ports of its services are bound to; null for one of its own from 127.0.0.2 on. */
+  address: v.optional(v.nullable(HostAddress), null),
   /** True if guests of this group can reach only each other. */
   local_only: v.boolean(),
 });

@@ -2,7 +2,7 @@
 import { isoTime } from '../lib/clock.ts';
 import type { ProcessIdentity } from '../lib/proc.ts';
 import { capabilitiesOf } from '../protocol/isolation.ts';
-import type { Group, Metrics, Project, Service, ServiceStatus } from '../protocol/service.ts';
+import type { ForwardedPort, Group, Metrics, Project, Service, ServiceStatus } from '../protocol/service.ts';
 import type { SavedState } from '../protocol/state.ts';
 import type { EndedState, ServiceState, StopPhase, VmState } from './states.ts';
 import { stopStepOf } from './stopping.ts';
@@ -11,7 +11,7 @@ import { stopStepOf } from './stopping.ts';
 export interface ServiceDefinition {
   readonly service: Service;
   readonly group: Group | null;
-  /** Address of the group, 127.0.0.2 to 127.0.0.254; null without a group. */
+  /** Address of the group, by default 127.0.0.2 to 127.0.0.254; null without a group. */
   readonly groupIp: string | null;
   /** Place of the VM in the network of its group, or in one of its own, see `protocol/network.ts`; null for none. */
   readonly groupIndex?: number | null;
@@ -108,15 +108,16 @@ export function isoTimeOrNull(epochMs: number | null): string | null {
   return epochMs === null ? null : isoTime(epochMs);
 }
 
-/** Host address that the ports of a service are bound to. */
-export function addressOf({ groupIp }: ServiceDefinition): string {
-  return groupIp ?? '127.0.0.1';
+/** Ports of a service, with the address of the host that each is bound to. */
+export function portsOf({ service, groupIp }: ServiceDefinition): ForwardedPort[] {
+  return service.ports.map((port) => ({ ...port, address: port.address ?? groupIp ?? '127.0.0.1' }));
 }
 
 /** The row of `monocore status`. */
 export function renderStatus(snapshot: Snapshot): ServiceStatus {
   const { definition, blocked, state, metrics, notes } = snapshot;
   const { service, groupIp } = definition;
+  const ports = portsOf(definition);
   const { logStalled, paused, preparing, queued } = blocked;
   const { actual, desired, restarts } = state;
   const { pid, exit, started_at, stopped_at, reason, ended_by, last_lines } = runFacts(actual);
@@ -145,9 +146,9 @@ export function renderStatus(snapshot: Snapshot): ServiceStatus {
     group_ip: groupIp,
     cpus: service.cpus,
     ram_mib: service.ram_mib,
-    ports: service.ports.map((port) => ({ address: addressOf(definition), ...port })),
-    addresses: service.ports.map(
-      ({ protocol, host }) => `${protocol === 'udp' ? 'udp' : 'http'}://${addressOf(definition)}:${host}`,
+    ports,
+    addresses: ports.map(
+      ({ address, protocol, host }) => `${protocol === 'udp' ? 'udp' : 'http'}://${address}:${host}`,
     ),
     started_at,
     stopped_at,

@@ -9,7 +9,7 @@ import type { StreamName } from '../protocol/log-files/names.ts';
 import type { Adoption, BackendEvent, Instance, PreparedInstance } from '../vm/backend.ts';
 import type { SupervisorContext } from './interfaces.ts';
 import type { MachineEvent } from './states.ts';
-import { addressOf, type Blocked, type ServiceDefinition } from './status.ts';
+import { type Blocked, portsOf, type ServiceDefinition } from './status.ts';
 
 /** 128 random bits: no output of a service can be mistaken for the marker. */
 const MARKER_BYTES = 16;
@@ -82,8 +82,8 @@ export class VmSession {
         [image, freeSlot] = await this.#prepareImage(service.image, digest, cancel.signal);
         this.#handlers.onEvent({ type: 'image-ready', digest: image.digest });
       }
-      const address = addressOf(this.#definition);
-      const request = { service, address, localOnly: group?.local_only ?? true, groupIndex, kernel, image };
+      const ports = portsOf(this.#definition);
+      const request = { service, ports, localOnly: group?.local_only ?? true, groupIndex, kernel, image };
       const prepared = await this.#context.backends[service.isolation].prepare(request, cancel.signal);
       this.#notes = prepared.notes;
       this.#context.onStep?.(service.name, 'prepared');
@@ -144,9 +144,8 @@ export class VmSession {
     const { service, group, groupIndex = null } = this.#definition;
     const { groupSocket: socketPath } = vm;
     if (groupIndex === null || socketPath === null) return;
-    const address = addressOf(this.#definition);
-    const udpPorts = service.ports.filter(({ protocol }) => protocol === 'udp');
-    const udp = udpPorts.map(({ host, guest }) => ({ address, host, guest }));
+    const udpPorts = portsOf(this.#definition).filter(({ protocol }) => protocol === 'udp');
+    const udp = udpPorts.map(({ address, host, guest }) => ({ address, host, guest }));
     const port = { service: service.name, group: group?.name ?? null, index: groupIndex, socketPath, udp };
     this.#context.network.attach(port, {
       onNames: (members) => vm.setNames(members),

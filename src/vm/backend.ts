@@ -7,13 +7,13 @@ import type { ProcessIdentity } from '../lib/proc.ts';
 import type { ServiceImage } from '../protocol/images.ts';
 import type { StreamName } from '../protocol/log-files/names.ts';
 import type { GroupMember } from '../protocol/network.ts';
-import type { Service } from '../protocol/service.ts';
+import type { ForwardedPort, Service } from '../protocol/service.ts';
 import type { EndReason, Probe, ProbeResult } from '../protocol/supervision.ts';
 
 export interface LaunchRequest {
   readonly service: Service;
-  /** Host address that the service's ports are bound to. */
-  readonly address: string;
+  /** The service's ports, with the address of the host that each is bound to. */
+  readonly ports: readonly ForwardedPort[];
   /** True: the guest has no way out; it can only be reached through its forwarded ports. */
   readonly localOnly: boolean;
   /** Place in the network of its group, or in one of its own, see `protocol/network.ts`; null for none. */

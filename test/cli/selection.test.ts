@@ -21,8 +21,8 @@ const config: Config = {
   ],
   unselected: [],
   groups: [
-    { name: 'front', local_only: false },
-    { name: 'back', local_only: true },
+    { name: 'front', address: null, local_only: false },
+    { name: 'back', address: null, local_only: true },
   ],
   kernel: null,
   logs: DEFAULT_HOME_LOG_SETTINGS,

@@ -20,6 +20,7 @@ logs = { keep_total = "1GiB" }
 images = { insecure_registries = ["a.b"], max_image_size = "1GiB" }
 [[group]]
 name = "g"
+address = "127.0.0.9"
 envs = { A = "1" }
 env = [{ name = "e", envs = ["B=1"] }]
 volume = [{ name = "v", path = "/v" }]

@@ -82,7 +82,7 @@ async function makeRequests(): Promise<readonly Buffer[]> {
     secrets: [{ name: 'key', path: '/key' }],
     depends_on: [{ service: 'db', condition: 'started' }],
   });
-  const config = configOf([service], [{ name: 'shop', local_only: true }]);
+  const config = configOf([service], [{ name: 'shop', address: null, local_only: true }]);
   return [toBytes({ names: ['web'], config, prune: true })];
 }
 

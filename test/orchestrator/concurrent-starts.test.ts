@@ -8,7 +8,7 @@ import { FakeContext, gate, settle } from '../helpers/fakes/fake-context.ts';
 import { afterStart, configOf, scriptService } from '../helpers/fakes/services.ts';
 
 const ALL = { names: [], group: null };
-const GROUPS = ['blue', 'green', 'red'].map((name) => ({ name, local_only: true }));
+const GROUPS = ['blue', 'green', 'red'].map((name) => ({ name, address: null, local_only: true }));
 const member = (name: string, group: string | null, overrides: Partial<Service> = {}) =>
   scriptService(name, 'true', { group, ...overrides });
 const config = (...services: Service[]) => configOf(services, GROUPS);

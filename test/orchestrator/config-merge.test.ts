@@ -72,7 +72,7 @@ test('to prune also stops services that wait to be restarted', async () => {
 test('to prune leaves services alone whose profiles are not chosen', async () => {
   const { context, orchestrator, statuses } = orchestrate();
   const members = ['web', 'debug', 'seed', 'old'].map((name) => service(name, { group: 'blue' }));
-  const blue = { name: 'blue', local_only: true };
+  const blue = { name: 'blue', address: null, local_only: true };
   await orchestrator.start(configOf(members, [blue]));
   await orchestrator.stop({ names: ['seed'], group: null });
   context.clear();
@@ -93,7 +93,7 @@ test('to prune leaves services alone whose profiles are not chosen', async () =>
 
 test('to prune a group leaves other groups alone', async () => {
   const { orchestrator, statuses } = orchestrate();
-  const groups = ['blue', 'red'].map((name) => ({ name, local_only: true }));
+  const groups = ['blue', 'red'].map((name) => ({ name, address: null, local_only: true }));
   const members = [service('a', { group: 'blue' }), service('b', { group: 'blue' }), service('c', { group: 'red' })];
   await orchestrator.start(configOf(members, groups));
   const config = configOf([members[0]!], groups);
@@ -105,10 +105,10 @@ test('to prune a group leaves other groups alone', async () => {
 test('a changed group restarts all its services, including those that the config lacks', async () => {
   const { context, orchestrator } = orchestrate();
   const [a, b, c] = [service('a', { group: 'blue' }), service('b', { group: 'blue' }), service('c')];
-  await orchestrator.start(configOf([a!, b!, c!], [{ name: 'blue', local_only: true }]));
+  await orchestrator.start(configOf([a!, b!, c!], [{ name: 'blue', address: null, local_only: true }]));
   await orchestrator.stop({ names: ['c'], group: null });
   context.clear();
-  const changed = configOf([a!], [{ name: 'blue', local_only: false }]);
+  const changed = configOf([a!], [{ name: 'blue', address: null, local_only: false }]);
   assert.deepEqual(words(orchestrator.plan(changed)), [
     'restart a local_only of group blue changed from true to false',
     'restart b local_only of group blue changed from true to false',
@@ -117,7 +117,7 @@ test('a changed group restarts all its services, including those that the config
   assert.deepEqual(outcomes(await orchestrator.start(changed)), ['a changed', 'b changed']);
   assert.deepEqual(words(orchestrator.plan(changed)), ['keep a']);
   // Who names services means these alone.
-  const again = configOf([a!], [{ name: 'blue', local_only: true }]);
+  const again = configOf([a!], [{ name: 'blue', address: null, local_only: true }]);
   assert.deepEqual(words(orchestrator.plan(again, { names: ['a'], group: null })), [
     'restart a local_only of group blue changed from false to true',
   ]);
@@ -153,9 +153,9 @@ test('a plan lists the actions in the order of dependencies, with their reasons'
 
 test('a plan takes no address', async () => {
   const { orchestrator } = orchestrate();
-  const groups = [{ name: 'blue', local_only: true }];
+  const groups = [{ name: 'blue', address: null, local_only: true }];
   orchestrator.plan(configOf([service('a', { group: 'blue' })], groups));
-  const other = [{ name: 'red', local_only: true }];
+  const other = [{ name: 'red', address: null, local_only: true }];
   await orchestrator.start(configOf([service('b', { group: 'red' })], other));
   assert.equal(orchestrator.services()[0]!.group_ip, '127.0.0.2');
 });

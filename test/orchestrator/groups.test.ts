@@ -22,7 +22,7 @@ function open() {
       ),
   });
   const place = (name: string, group: string) =>
-    groups.place(scriptService(name, 'true', { group }), { name: group, local_only: true });
+    groups.place(scriptService(name, 'true', { group }), { name: group, address: null, local_only: true });
   const definition = (name: string, group: string | null): ServiceDefinition => ({
     service: scriptService(name, 'true', { group }),
     group: null,
@@ -35,7 +35,7 @@ function open() {
 /** The saved state of a service of an earlier daemon. */
 function saved(name: string, group: string, ip: string | null, index: number | null) {
   const base = savedState(name, 7);
-  return { ...base, group: { name: group, local_only: true }, group_ip: ip, group_index: index };
+  return { ...base, group: { name: group, address: null, local_only: true }, group_ip: ip, group_index: index };
 }
 
 test('groups get the lowest free address, and keep it', () => {
@@ -124,7 +124,7 @@ test('addresses follow from the place', () => {
 
 test('services of a group share its address, and the last one that is removed frees it', async () => {
   const orchestrator = new Orchestrator(new FakeContext({ obedient: true }));
-  const groups = ['blue', 'green', 'red'].map((name) => ({ name, local_only: true }));
+  const groups = ['blue', 'green', 'red'].map((name) => ({ name, address: null, local_only: true }));
   const member = (name: string, group: string, host = 8080) =>
     scriptService(name, 'true', { group, ports: [{ host, guest: 80, protocol: 'tcp' }] });
   const services = [member('a', 'blue'), member('b', 'blue', 8081), member('c', 'green')];

@@ -8,7 +8,7 @@ import { savedState } from '../helpers/fakes/saved-states.ts';
 import { afterStart, configOf, scriptService } from '../helpers/fakes/services.ts';
 import { stopped } from '../helpers/fakes/states.ts';
 
-const GROUPS = ['blue', 'green', 'red'].map((name) => ({ name, local_only: true }));
+const GROUPS = ['blue', 'green', 'red'].map((name) => ({ name, address: null, local_only: true }));
 const port = (host: number, protocol: Port['protocol'] = 'tcp'): Port => ({ host, guest: 80, protocol });
 const member = (name: string, group: string | null, overrides: Partial<Service> = {}) =>
   scriptService(name, 'true', { group, ...overrides });
@@ -85,7 +85,7 @@ test('a refused start keeps no address', async () => {
 
 test('a group without an address blocks no address of other groups', async () => {
   const { orchestrator } = open();
-  const groups = Array.from({ length: 254 }, (_, index) => ({ name: `g${index}`, local_only: true }));
+  const groups = Array.from({ length: 254 }, (_, index) => ({ name: `g${index}`, address: null, local_only: true }));
   const services = groups.map(({ name }) => member(`of-${name}`, name));
   await assert.rejects(orchestrator.start(configOf(services, groups)), { message: /^group g253 gets no address/ });
   assert.deepEqual(orchestrator.services(), []);
@@ -226,7 +226,7 @@ test('places and addresses outlive the daemon, and running services keep theirs 
 
 test('a service of an earlier daemon for which no address is left is reported once', async () => {
   const ended = Array.from({ length: 254 }, (_, index) => {
-    const group = { name: `g${index}`, local_only: true };
+    const group = { name: `g${index}`, address: null, local_only: true };
     const state = savedState(`s${index}`, 1, stopped());
     return { ...state, group, service: { ...state.service, group: group.name } };
   });
@@ -234,4 +234,64 @@ test('a service of an earlier daemon for which no address is left is reported on
   const orchestrator = await Orchestrator.open(context, { startsAll: false });
   assert.equal(orchestrator.services().length, ended.length);
   assert.deepEqual(context.reports, ['warn: s253: group g253 gets no address: 127.0.0.2 to 254 are all taken']);
+});
+
+const portOn = (address: string, host: number) => ({ ...port(host), address });
+
+test('a port of all addresses is that of every address', async () => {
+  const { orchestrator } = open();
+  await orchestrator.start(config(member('a', 'blue', { ports: [port(80)] })));
+  await assert.rejects(orchestrator.start(config(member('b', null, { ports: [portOn('0.0.0.0', 80)] }))), {
+    message:
+      'port 0.0.0.0:80 (tcp) of service b is taken by service a of group blue, as 127.0.0.2:80, which runs; ' +
+      'stop a or choose another host port',
+  });
+  await orchestrator.start(config(member('b', null, { ports: [portOn('0.0.0.0', 81)] })));
+  await assert.rejects(orchestrator.start(config(member('c', 'green', { ports: [port(81)] }))), {
+    message:
+      /^port 127\.0\.0\.\d:81 \(tcp\) of service c of group green is taken by service b, as 0\.0\.0\.0:81, which/,
+  });
+  await orchestrator.start(config(member('c', 'green', { ports: [portOn('127.0.0.1', 80), portOn('192.0.2.1', 82)] })));
+  assert.deepEqual(
+    orchestrator.services().map(({ addresses }) => addresses),
+    [['http://127.0.0.2:80'], ['http://0.0.0.0:81'], ['http://127.0.0.1:80', 'http://192.0.2.1:82']],
+  );
+});
+
+test('a group has the address that the config names, and others get another one', async () => {
+  const { context, orchestrator } = open();
+  const groups = [
+    { name: 'blue', address: null, local_only: true },
+    { name: 'green', address: '127.0.0.2', local_only: true },
+  ];
+  const [a, b] = [member('a', 'blue', { ports: [port(80)] }), member('b', 'green', { ports: [port(80)] })];
+  await orchestrator.start(configOf([a, b], groups));
+  assert.deepEqual([ipOf(orchestrator, 'a'), ipOf(orchestrator, 'b')], ['127.0.0.3', '127.0.0.2']);
+
+  const moved = [groups[0]!, { ...groups[1]!, address: '192.0.2.7' }];
+  const { actions } = orchestrator.plan(configOf([a, b], moved));
+  assert.deepEqual(
+    actions.map(({ action, reason }) => [action, reason]),
+    [
+      ['keep', null],
+      ['restart', 'address of group green changed from 127.0.0.2 to 192.0.2.7'],
+    ],
+  );
+  context.clear();
+  await orchestrator.start(configOf([a, b], moved));
+  assert.deepEqual(
+    orchestrator.services().map(({ addresses }) => addresses[0]),
+    ['http://127.0.0.3:80', 'http://192.0.2.7:80'],
+  );
+  // The address is free again for groups that have none.
+  await orchestrator.start(configOf([member('c', 'red')], [{ name: 'red', address: null, local_only: true }]));
+  assert.equal(ipOf(orchestrator, 'c'), '127.0.0.2');
+});
+
+test('a service that the config lacks gets the new address of its group, too', async () => {
+  const { orchestrator } = open();
+  const group = { name: 'blue', address: null, local_only: true };
+  await orchestrator.start(configOf([member('a', 'blue'), member('b', 'blue')], [group]));
+  await orchestrator.start(configOf([member('a', 'blue')], [{ ...group, address: '127.0.0.9' }]));
+  assert.deepEqual([ipOf(orchestrator, 'a'), ipOf(orchestrator, 'b')], ['127.0.0.9', '127.0.0.9']);
 });

@@ -89,7 +89,7 @@ test('a service of an earlier version, without a project, belongs to the first c
 
 test('a group of another project is refused, unless all its services there are taken over', async () => {
   const { orchestrator, statuses } = orchestrate();
-  const groups = [{ name: 'front', local_only: true }];
+  const groups = [{ name: 'front', address: null, local_only: true }];
   const member = (name: string) => service(name, { group: 'front' });
   await orchestrator.start(declare(DEMO, [member('web'), member('api')], groups));
   await assert.rejects(orchestrator.start(declare(SHOP, [member('site')], groups)), {

@@ -114,7 +114,7 @@ test('keys of tables are told one by one', () => {
 
 test('a change of its group is one of the service, and what follows from another group is not told', () => {
   const inGroup = (local_only: boolean, groupIp = '127.0.0.2', groupIndex = 1) =>
-    define({ group: 'shop' }, { group: { name: 'shop', local_only }, groupIp, groupIndex });
+    define({ group: 'shop' }, { group: { name: 'shop', address: null, local_only }, groupIp, groupIndex });
   assert.deepEqual(describeDifferences(inGroup(true), inGroup(false)), [
     'local_only of group shop changed from true to false',
   ]);

@@ -19,7 +19,7 @@ test('a state file has the fields of the original monocore', () => {
       pid: 7,
       created_at: '2026-11-23T08:00:00.123Z',
       modified_at: '2026-11-23T08:01:00.123Z',
-      group: { name: 'blue', local_only: true },
+      group: { name: 'blue', address: null, local_only: true },
       rootfs_path: '/srv/web',
       status: 'Started',
       metrics: {

@@ -2,7 +2,7 @@
 
 import { didYouMean } from '../../lib/closest.ts';
 import { type Capabilities, capabilitiesOf, labelOf } from '../../protocol/isolation.ts';
-import { HEALTH_KEYS, type ParsedService, SERVICE_KEYS } from '../keys.ts';
+import { HEALTH_KEYS, type ParsedGroup, type ParsedService, SERVICE_KEYS } from '../keys.ts';
 import { type Path, quote } from '../languages/document.ts';
 import { formatPath, keyProblem, type PathProblem, valueProblem } from '../problems.ts';
 import type { ParsedConfig } from '../schema/parsed-config.ts';
@@ -10,6 +10,7 @@ import { type PortRange, portOf, replicaNames } from '../schema/ports.ts';
 import { MAX_TABLES } from '../schema/table.ts';
 import { hasKey, type KeyTable, type ParsedTable } from '../schema/types.ts';
 import { findCycles, findDeepChains } from './cycles.ts';
+import { PortOwners } from './port-owners.ts';
 
 const KEYS: KeyTable = SERVICE_KEYS;
 
@@ -25,7 +26,7 @@ export function checkRules({ services, groups }: ParsedConfig): PathProblem[] {
     ...findUnmetConditions(services),
     ...services.flatMap(findPointlessKeys),
     ...services.flatMap(findMiscounts),
-    ...findRepeatedPorts(services),
+    ...findRepeatedPorts(services, groups),
     ...services.flatMap(findIsolationProblems),
     ...services.flatMap(findRootProblems),
     ...services.flatMap(findUnclearProbes),
@@ -261,15 +262,20 @@ function findMiscounts(service: ParsedService): PathProblem[] {
   });
 }
 
-function suggestion({ first, count: ports, guest, protocol }: PortRange, count: number): string {
+function suggestion({ address, first, count: ports, guest, protocol }: PortRange, count: number): string {
+  const prefix = address === undefined ? '' : `${address}:`;
   const suffix = protocol === 'udp' ? '/udp' : '';
-  if (count === 1) return `"${first}:${guest}${suffix}", or replicas = ${ports}`;
-  return `a range of ${count} such as "${first}-${first + count - 1}:${guest}${suffix}"`;
+  if (count === 1) return `"${prefix}${first}:${guest}${suffix}", or replicas = ${ports}`;
+  return `a range of ${count} such as "${prefix}${first}-${first + count - 1}:${guest}${suffix}"`;
 }
 
-/** Host ports that are forwarded twice. Guests of a group share its address; those without a group share 127.0.0.1. */
-function findRepeatedPorts(services: readonly ParsedService[]): PathProblem[] {
-  const owners = new Map<string, Path>();
+/**
+ * Host ports that are forwarded twice. Guests of a group share its address, of which the name of the group stands for one that
+ * is not known yet; those without a group share 127.0.0.1.
+ */
+function findRepeatedPorts(services: readonly ParsedService[], groups: readonly ParsedGroup[]): PathProblem[] {
+  const addresses = new Map(groups.map(({ values: { name, address } }) => [name, address]));
+  const owners = new PortOwners<Path>();
   const problems: PathProblem[] = [];
   for (const service of services) {
     const { group, isolation, replicas = 1 } = service.values;
@@ -277,13 +283,14 @@ function findRepeatedPorts(services: readonly ParsedService[]): PathProblem[] {
     for (const { path, range } of eachRange(service)) {
       if (range.count !== replicas) continue;
       const ports = Array.from({ length: range.count }, (_, replica) => portOf(range, replica));
-      const keyOf = (host: number) => `${host}/${range.protocol} of ${group ?? '127.0.0.1'}`;
-      const taken = ports.find(({ host }) => owners.has(keyOf(host)));
-      for (const { host } of ports) if (!owners.has(keyOf(host))) owners.set(keyOf(host), path);
-      if (taken === undefined) continue;
+      const address = group === null ? '127.0.0.1' : (addresses.get(group) ?? `group ${group}`);
+      const bound = ports.map((port) => ({ ...port, address: port.address ?? address }));
+      const taken = bound.find((port) => owners.find(port) !== null);
+      const owner = taken && owners.find(taken)!;
+      for (const port of bound) owners.add(port, path);
+      if (taken === undefined || owner === undefined) continue;
       const name = range.protocol === 'tcp' ? String(taken.host) : `${taken.host}/${range.protocol}`;
-      const owner = formatPath(owners.get(keyOf(taken.host))!);
-      problems.push(valueProblem(path, `host port ${name} is already taken by ${owner}`));
+      problems.push(valueProblem(path, `host port ${name} is already taken by ${formatPath(owner)}`));
     }
   }
   return problems;

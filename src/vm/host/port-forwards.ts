@@ -4,12 +4,13 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { errorCode, errorText, MonocoreError } from '../../lib/errors.ts';
 import { listDescriptors, listPids, listSockets, readProcessFile } from '../../lib/proc.ts';
-import type { Port, Service } from '../../protocol/service.ts';
+import { ANY_ADDRESS } from '../../protocol/input.ts';
+import type { ForwardedPort } from '../../protocol/service.ts';
 import type { HomePaths } from '../../state/paths.ts';
 import { serviceOfProcess } from './process-record.ts';
 
 /** Binds the port exclusively for a moment. Throws the system's error. */
-async function tryPort({ protocol, host: port }: Port, host: string): Promise<void> {
+async function tryPort({ address: host, protocol, host: port }: ForwardedPort): Promise<void> {
   if (protocol === 'udp') {
     const socket = createSocket('udp4').bind({ address: host, port, exclusive: true });
     // Closed already, where binding failed.
@@ -21,12 +22,13 @@ async function tryPort({ protocol, host: port }: Port, host: string): Promise<vo
 }
 
 /** Reason why a port cannot be opened, and a remedy. */
-function explain(error: unknown, port: Port, address: string, home: HomePaths): string {
+function explain(error: unknown, port: ForwardedPort, home: HomePaths): string {
   if (errorCode(error) === 'EACCES') {
     return 'this user may not open ports that low; choose one above 1023, or run the daemon as root';
   }
+  if (errorCode(error) === 'EADDRNOTAVAIL') return 'this host does not have the address; see `ip address`';
   if (errorCode(error) !== 'EADDRINUSE') return errorText(error);
-  const socket = findSocket(port, address);
+  const socket = findSocket(port);
   // The port was freed meanwhile.
   if (!socket) return 'another program uses it; choose another host port';
   const place = `${socket.address.includes(':') ? `[${socket.address}]` : socket.address}:${port.host}`;
@@ -40,15 +42,19 @@ function explain(error: unknown, port: Port, address: string, home: HomePaths): 
 }
 
 /**
- * @throws MonocoreError `StartFailed` naming the first port that cannot be bound on `address`, and who has it
+ * @throws MonocoreError `StartFailed` naming the first port that cannot be bound, and who has it
  */
-export async function checkPortsAreFree(service: Service, address: string, home: HomePaths): Promise<void> {
-  for (const port of service.ports) {
+export async function checkPortsAreFree(
+  service: string,
+  ports: readonly ForwardedPort[],
+  home: HomePaths,
+): Promise<void> {
+  for (const port of ports) {
     try {
-      await tryPort(port, address);
+      await tryPort(port);
     } catch (cause) {
-      const reason = explain(cause, port, address, home);
-      const message = `port ${address}:${port.host} (${port.protocol}) of service ${service.name} cannot be opened: ${reason}`;
+      const reason = explain(cause, port, home);
+      const message = `port ${port.address}:${port.host} (${port.protocol}) of service ${service} cannot be opened: ${reason}`;
       throw new MonocoreError('StartFailed', message, { cause });
     }
   }
@@ -60,26 +66,31 @@ function hexOf(address: string): string {
   return new Uint32Array(bytes.buffer)[0]!.toString(16).toUpperCase().padStart(8, '0');
 }
 
-/** Addresses of sockets that occupy `address`, as the kernel prints them. */
-function candidates(address: string): ReadonlyMap<string, string> {
-  // The words of an IPv6 address are printed one by one, so that of an IPv4 address mapped into one is its own.
-  const mapped = `0000000000000000${hexOf('0.0.255.255')}`;
-  return new Map([
-    [hexOf(address), address],
-    [hexOf('0.0.0.0'), '0.0.0.0'],
-    ['0'.repeat(32), '::'],
-    [`${mapped}${hexOf(address)}`, `::ffff:${address}`],
-    [`${mapped}${hexOf('0.0.0.0')}`, '::ffff:0.0.0.0'],
-  ]);
+/** The words of an IPv6 address are printed one by one, so that of an IPv4 address mapped into one is its own. */
+const MAPPED = `0000000000000000${hexOf('0.0.255.255')}`;
+
+/** The address of a socket, as the kernel prints it, for people; null for one of IPv6 alone. */
+function readAddress(printed: string): string | null {
+  if (printed === '0'.repeat(32)) return '::';
+  const prefix = printed.startsWith(MAPPED) ? '::ffff:' : '';
+  const word = printed.slice(prefix === '' ? 0 : MAPPED.length);
+  if (word.length !== 8) return null;
+  return prefix + new Uint8Array(new Uint32Array([Number.parseInt(word, 16)]).buffer).join('.');
 }
 
-/** Socket that keeps others from a port of `address`, with the address that it is bound to itself. */
-function findSocket({ protocol, host: port }: Port, address: string) {
-  const wanted = candidates(address);
+/** True when a socket on `held` keeps others from `address`. */
+function isOccupied(address: string, held: string): boolean {
+  const plain = held.replace('::ffff:', '');
+  return plain === '::' || plain === ANY_ADDRESS || plain === address || address === ANY_ADDRESS;
+}
+
+/** Socket that keeps others from a port, with the address that it is bound to itself. */
+function findSocket({ address, protocol, host: port }: ForwardedPort) {
   const sockets = ([protocol, `${protocol}6`] as const).flatMap((table) => listSockets(table));
   // UDP has no state of listening.
-  const found = sockets.find(
-    (socket) => wanted.has(socket.address) && socket.port === port && (protocol === 'udp' || socket.isListening),
-  );
-  return found && { address: wanted.get(found.address)!, inode: found.inode };
+  const found = sockets
+    .filter((socket) => socket.port === port && (protocol === 'udp' || socket.isListening))
+    .map(({ address: printed, inode }) => ({ address: readAddress(printed), inode }))
+    .find(({ address: held }) => held !== null && isOccupied(address, held));
+  return found && { address: found.address!, inode: found.inode };
 }

@@ -3,7 +3,7 @@
  * the service, because every user of the host can read it.
  */
 import { STREAM_NAMES } from '../../protocol/log-files/names.ts';
-import type { Port } from '../../protocol/service.ts';
+import type { ForwardedPort } from '../../protocol/service.ts';
 import type { VmPaths } from '../../state/paths.ts';
 import type { Architecture } from '../host/host-tools.ts';
 
@@ -26,8 +26,7 @@ const FIRST_FD = 6;
 
 /** User network of a machine. */
 export interface MachineNetwork {
-  readonly address: string;
-  readonly ports: readonly Port[];
+  readonly ports: readonly ForwardedPort[];
   readonly localOnly: boolean;
   /** True in a jail with a network of its own, which forwards the ports of the host to {@link listForwards}. */
   readonly isPrivate: boolean;
@@ -112,23 +111,22 @@ function renderUser({ user = null }: MachineSpec): string[] {
  */
 function renderNetwork({ network }: MachineSpec): string[] {
   if (!network) return [];
-  const forwards = tcpPorts(network).map(({ host, guest }, index) => {
-    const place = network.isPrivate ? `127.0.0.1:${FIRST_INNER_PORT + index}` : `${network.address}:${host}`;
+  const forwards = tcpPorts(network).map(({ address, host, guest }, index) => {
+    const place = network.isPrivate ? `127.0.0.1:${FIRST_INNER_PORT + index}` : `${address}:${host}`;
     return `,hostfwd=tcp:${place}-:${guest}`;
   });
   const restrict = network.localOnly ? 'on' : 'off';
   return ['-netdev', `user,id=net,restrict=${restrict}${forwards.join('')}`, '-device', 'virtio-net-device,netdev=net'];
 }
 
-function tcpPorts({ ports }: MachineNetwork): Port[] {
+function tcpPorts({ ports }: MachineNetwork): ForwardedPort[] {
   return ports.filter(({ protocol }) => protocol === 'tcp');
 }
 
 /** Forwards of the jail. */
 export function listForwards({ network }: MachineSpec): Forward[] {
   if (!network?.isPrivate) return [];
-  const { address } = network;
-  return tcpPorts(network).map(({ host }, index) => ({ address, host, inner: FIRST_INNER_PORT + index }));
+  return tcpPorts(network).map(({ address, host }, index) => ({ address, host, inner: FIRST_INNER_PORT + index }));
 }
 
 /** QEMU listens again when the network worker, which comes and goes with the daemon, has disconnected. */

@@ -122,7 +122,7 @@ export class QemuBackend extends HostBackend {
   }
 
   async prepare(request: LaunchRequest, signal: AbortSignal): Promise<PreparedInstance> {
-    const { service, address, localOnly, image } = request;
+    const { service, ports, localOnly, image } = request;
     const { name, disk_mib } = service;
     const { paths: home, fifos } = this.host;
     const { qemu, machine, verdict, jail } = await this.#platform(request.kernel);
@@ -131,7 +131,7 @@ export class QemuBackend extends HostBackend {
     const user = await findUser(service.host_user);
     const job = await makeJob({ ...request, groupIndex });
     const files = await findSharedFiles(service);
-    await checkPortsAreFree(service, address, home);
+    await checkPortsAreFree(name, ports, home);
     if (disk_mib !== null) await prepareDisk(home.disk(name), disk_mib, name);
     if (signal.aborted) throw new MonocoreError('Aborted', `the start of ${name} was cancelled`);
     const paths = home.vm(name);
@@ -150,7 +150,7 @@ export class QemuBackend extends HostBackend {
       cpus: service.cpus,
       ramMib: service.ram_mib,
       paths,
-      network: hasNetwork(request) ? { address, ports: service.ports, localOnly, isPrivate: isJailed } : null,
+      network: hasNetwork(request) ? { ports, localOnly, isPrivate: isJailed } : null,
       groupMac: groupIndex === null ? null : memberMac(groupIndex),
       share: files.length > 0,
       user: isJailed ? null : (user?.name ?? null),

@@ -205,6 +205,46 @@ describe('ports', () => {
   });
 });
 
+describe('ports with an address', () => {
+  test('may be the same on different addresses', () => {
+    const text = services(['a', 'ports = ["127.0.0.1:80:80", "192.0.2.1:80:80"]'], ['b', 'port = "127.0.0.9:80:80"']);
+    assert.deepEqual(
+      parse(text).services.map(({ ports }) => ports.map(({ address }) => address)),
+      [['127.0.0.1', '192.0.2.1'], ['127.0.0.9']],
+    );
+  });
+
+  test('collide on all addresses with those on any, whichever comes first', () => {
+    const group = '[[group]]\nname = "g"\n';
+    const any = 'port = "0.0.0.0:80:80"';
+    for (const other of ['port = "80"', 'port = "192.0.2.1:80:81"', 'group = "g"\nport = "80"']) {
+      const taken = [
+        ['a', other],
+        ['b', any],
+      ] as [string, string][];
+      for (const pair of [taken, taken.toReversed()]) {
+        const [problem, ...more] = shortProblems(group + services(...pair));
+        assert.match(problem!, /service\[1\]\.port: host port 80 is already taken by service\[0\]\.port$/);
+        assert.deepEqual(more, []);
+      }
+    }
+    assert.equal(parse(services(['a', any], ['b', 'port = "0.0.0.0:80:80/udp"'])).services.length, 2);
+  });
+
+  test('collide with those of a group that has the address', () => {
+    const text = '[[group]]\nname = "g"\naddress = "127.0.0.9"\n';
+    const own = services(['a', 'port = "127.0.0.9:80:80"'], ['b', 'group = "g"\nport = "80"']);
+    assert.deepEqual(shortProblems(text + own), [
+      '12:8 service[1].port: host port 80 is already taken by service[0].port',
+    ]);
+  });
+
+  test('may be a range for replicas', () => {
+    const [, second] = parse(services(['a', 'replicas = 2\nports = ["127.0.0.1:80-81:80"]'])).services;
+    assert.deepEqual(second?.ports, [{ address: '127.0.0.1', host: 81, guest: 80, protocol: 'tcp' }]);
+  });
+});
+
 describe('ports of UDP', () => {
   test('are apart from those of TCP', () => {
     const [service] = parse(services(['a', 'ports = ["53:5353", "53:5353/udp", "54/tcp"]'])).services;

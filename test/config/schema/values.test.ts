@@ -94,7 +94,7 @@ test('a config with every key comes out whole, and fits the schema of the protoc
   `);
   assert.deepEqual(v.parse(ConfigSchema, config), config);
   assert.equal(config.kernel, '/etc/demo/boot/vmlinuz');
-  assert.deepEqual(config.groups, [{ name: 'front', local_only: false }]);
+  assert.deepEqual(config.groups, [{ name: 'front', address: null, local_only: false }]);
   assert.deepEqual(config.services[1], {
     name: 'web',
     replica_of: null,
@@ -152,7 +152,7 @@ test('an empty document is a config without services', () => {
 });
 
 test('a group is closed to the outside unless it says otherwise', () => {
-  assert.deepEqual(parse('[[group]]\nname = "a"\n').groups, [{ name: 'a', local_only: true }]);
+  assert.deepEqual(parse('[[group]]\nname = "a"\n').groups, [{ name: 'a', address: null, local_only: true }]);
 });
 
 test('absolute paths of the host stay as they are', () => {

@@ -24,7 +24,7 @@ describe('the original', () => {
   });
   after(() => host.close());
 
-  const group = { name: 'shop', local_only: true };
+  const group = { name: 'shop', address: null, local_only: true };
   const supervise = (service: Service): Supervisor =>
     new Supervisor({ service: { ...service, group: 'shop' }, group, groupIp: '127.0.0.9', kernel: null }, host.runtime);
   const plain = (name: string, script: string, overrides: Partial<Service> = {}): Supervisor =>

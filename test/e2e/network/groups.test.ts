@@ -1,5 +1,6 @@
 /** Services of a group find each other by name, and nobody else does: with real guests. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
@@ -17,7 +18,7 @@ import { findFreePort } from '../../helpers/servers/free-port.ts';
 import { openUdpClient } from '../../helpers/servers/udp-client.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
 
-const GROUPS = ['shop', 'other'].map((name) => ({ name, local_only: true }));
+const GROUPS = ['shop', 'other'].map((name) => ({ name, address: null, local_only: true }));
 
 /** Says its name to whoever connects. */
 const SERVE = `nc -ll -p 80 -e sh -c 'echo "hello from $HOSTNAME"'`;
@@ -73,6 +74,7 @@ it('services of a group reach each other by name, and those of other groups do n
     cat /etc/hosts
     wait`;
   const [tcp, udp] = [await findFreePort('tcp', '127.0.0.2'), await findFreePort('udp', '127.0.0.2')];
+  const [openTcp, openUdp] = [await findFreePort('tcp', '0.0.0.0'), await findFreePort('udp', '0.0.0.0')];
   const web = scriptService('web', script, {
     group: 'shop',
     rootfs: root,
@@ -81,6 +83,9 @@ it('services of a group reach each other by name, and those of other groups do n
     ports: [
       { host: tcp, guest: 80, protocol: 'tcp' },
       { host: udp, guest: 53, protocol: 'udp' },
+      // All other ports stay on the address of the group.
+      { address: '0.0.0.0', host: openTcp, guest: 80, protocol: 'tcp' },
+      { address: '0.0.0.0', host: openUdp, guest: 53, protocol: 'udp' },
     ],
   });
   // In that order: the client of the other group has the first address there, and asks for the second, which is web's.
@@ -104,7 +109,14 @@ it('services of a group reach each other by name, and those of other groups do n
   assert.equal(await outsider.ask('ping', udp, '127.0.0.2'), `127.0.0.2:${udp} echo: ping`);
   assert.ok(count('web', 'a datagram from 10.83.255.254') > 0);
   const addresses = (name: string) => orchestrator.services().find((service) => service.name === name)!.addresses;
-  assert.deepEqual(addresses('web'), [`http://127.0.0.2:${tcp}`, `udp://127.0.0.2:${udp}`]);
+  const open = [`http://0.0.0.0:${openTcp}`, `udp://0.0.0.0:${openUdp}`];
+  assert.deepEqual(addresses('web'), [`http://127.0.0.2:${tcp}`, `udp://127.0.0.2:${udp}`, ...open]);
+  // Any address of the host.
+  for (const address of ['127.0.0.1', '127.0.0.77']) {
+    assert.equal(await text(createConnection(openTcp, address)), 'hello from web\n');
+    await assert.rejects(once(createConnection(tcp, address), 'connect'), { code: 'ECONNREFUSED' });
+  }
+  assert.equal(await outsider.ask('ping', openUdp, '127.0.0.1'), `127.0.0.1:${openUdp} echo: ping`);
 
   // The worker dies.
   await runtime.network.thread.crash();

@@ -78,8 +78,8 @@ it('a guest reaches no address of the host, wherever its group may go, and is re
   const alone = member('alone', [{ host: aloneUdp, guest: 53, protocol: 'udp' }], null);
 
   const groups = [
-    { name: 'closed', local_only: true },
-    { name: 'open', local_only: false },
+    { name: 'closed', address: null, local_only: true },
+    { name: 'open', address: null, local_only: false },
   ];
   const { services } = await host.orchestrator.start(
     configOf([member('closed', both), member('open', both), alone], groups),

@@ -28,7 +28,7 @@ export const DEFINITION: ServiceDefinition = {
     rootfs: '/srv/web',
     ports: [{ host: 8080, guest: 80, protocol: 'tcp' }],
   }),
-  group: { name: 'blue', local_only: true },
+  group: { name: 'blue', address: null, local_only: true },
   groupIp: '127.0.0.2',
   kernel: null,
 };

@@ -9,6 +9,7 @@ import type { StreamName } from '../../../src/protocol/log-files/names.ts';
 import type { Service } from '../../../src/protocol/service.ts';
 import { HomePaths } from '../../../src/state/paths.ts';
 import { makeHome } from '../../../src/state/store.ts';
+import { portsOf } from '../../../src/supervisor/status.ts';
 import { JobPool } from '../../../src/threads/job-pool.ts';
 import type { BackendEvent, Instance, PreparedInstance } from '../../../src/vm/backend.ts';
 import { QemuBackend } from '../../../src/vm/qemu/qemu-backend.ts';
@@ -68,7 +69,8 @@ export async function makeGuestHost(t: TestContext): Promise<GuestHost> {
     paths,
     backend,
     async launch(service, image = null) {
-      const request = { service, address: '127.0.0.1', localOnly: true, groupIndex: null, kernel: null, image };
+      const ports = portsOf({ service, group: null, groupIp: null, kernel: null });
+      const request = { service, ports, localOnly: true, groupIndex: null, kernel: null, image };
       const { streams, launch, notes } = await backend.prepare(request, new AbortController().signal);
       return observe(t, paths, { streams, notes, begin: launch });
     },

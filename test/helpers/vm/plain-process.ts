@@ -15,7 +15,7 @@ import { defer, makeTempDir } from '../temp.ts';
 import { makeBackendHost } from './backend-host.ts';
 
 export function makeRequest(service: Service): LaunchRequest {
-  return { service, address: '127.0.0.1', localOnly: true, groupIndex: null, kernel: null };
+  return { service, ports: [], localOnly: true, groupIndex: null, kernel: null };
 }
 
 /** A backend over a new home. */

@@ -46,8 +46,7 @@ test('the machine has the name, the size and the kernel that it was given', () =
 
 test('the kernel’s command line is the same for every service', () => {
   const network = {
-    address: '127.0.0.3',
-    ports: [{ host: 1, guest: 2, protocol: 'tcp' as const }],
+    ports: [{ address: '127.0.0.3', host: 1, guest: 2, protocol: 'tcp' as const }],
     localOnly: false,
     isPrivate: false,
   };
@@ -60,38 +59,38 @@ test('a guest that needs no network has no device for one', () => {
   assert.ok(!lineOf().includes('virtio-net'));
 });
 
-test('TCP ports are forwarded from the address of the group, and UDP ports are not by QEMU', () => {
+test('TCP ports are forwarded from their addresses, and UDP ports are not by QEMU', () => {
   const ports = [
-    { host: 8080, guest: 80, protocol: 'tcp' as const },
-    { host: 8443, guest: 443, protocol: 'tcp' as const },
-    { host: 5353, guest: 53, protocol: 'udp' as const },
+    { address: '127.0.0.2', host: 8080, guest: 80, protocol: 'tcp' as const },
+    { address: '0.0.0.0', host: 8443, guest: 443, protocol: 'tcp' as const },
+    { address: '127.0.0.2', host: 5353, guest: 53, protocol: 'udp' as const },
   ];
-  const network = { address: '127.0.0.2', ports, localOnly: true, isPrivate: false };
+  const network = { ports, localOnly: true, isPrivate: false };
   assert.deepEqual(valuesOf('-netdev', { network }), [
-    'user,id=net,restrict=on,hostfwd=tcp:127.0.0.2:8080-:80,hostfwd=tcp:127.0.0.2:8443-:443',
+    'user,id=net,restrict=on,hostfwd=tcp:127.0.0.2:8080-:80,hostfwd=tcp:0.0.0.0:8443-:443',
   ]);
 });
 
 test('in a jail the ports are forwarded to those of its own network', () => {
   const ports = [
-    { host: 8080, guest: 80, protocol: 'tcp' as const },
-    { host: 5353, guest: 53, protocol: 'udp' as const },
-    { host: 8443, guest: 443, protocol: 'tcp' as const },
+    { address: '127.0.0.2', host: 8080, guest: 80, protocol: 'tcp' as const },
+    { address: '127.0.0.2', host: 5353, guest: 53, protocol: 'udp' as const },
+    { address: '0.0.0.0', host: 8443, guest: 443, protocol: 'tcp' as const },
   ];
-  const network = { address: '127.0.0.2', ports, localOnly: true, isPrivate: true };
+  const network = { ports, localOnly: true, isPrivate: true };
   assert.deepEqual(valuesOf('-netdev', { network }), [
     'user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:1024-:80,hostfwd=tcp:127.0.0.1:1025-:443',
   ]);
   assert.deepEqual(listForwards({ ...SPEC, network }), [
     { address: '127.0.0.2', host: 8080, inner: 1024 },
-    { address: '127.0.0.2', host: 8443, inner: 1025 },
+    { address: '0.0.0.0', host: 8443, inner: 1025 },
   ]);
   assert.deepEqual(listForwards({ ...SPEC, network: { ...network, isPrivate: false } }), []);
 });
 
 test('a guest reaches out only where its group allows it', () => {
   const network = (localOnly: boolean) => ({
-    network: { address: '127.0.0.2', ports: [], localOnly, isPrivate: false },
+    network: { ports: [], localOnly, isPrivate: false },
   });
   assert.deepEqual(valuesOf('-netdev', network(true)), ['user,id=net,restrict=on']);
   assert.deepEqual(valuesOf('-netdev', network(false)), ['user,id=net,restrict=off']);

@@ -85,7 +85,7 @@ test('a body that does not fit is refused with the path of what is wrong, and go
     return { services: [] };
   };
   const { ask } = await startApi(t, { control: { start } });
-  const config = { ...EMPTY_CONFIG, groups: [{ name: 'front', local_only: 'yes' }] };
+  const config = { ...EMPTY_CONFIG, groups: [{ name: 'front', address: null, local_only: 'yes' }] };
   const { status, json } = await ask('POST', '/v1/services/start', { config });
   assert.deepEqual([status, errorOf(json).code], [400, 'Usage']);
   assert.match(errorOf(json).message, /config\.groups\.0\.local_only: .*boolean/);
