@@ -1,4 +1,4 @@
-/** The state file of a service: its content, its writing, and the states that a later daemon makes of it. */
+/** State file of a service: its content, how it is written, and the states that a later daemon derives from it. */
 import { isoTime } from '../lib/clock.ts';
 import type { ProcessIdentity } from '../lib/proc.ts';
 import { within } from '../lib/promises.ts';
@@ -12,8 +12,8 @@ import { isoTimeOrNull, membershipOf, runFacts, type Snapshot } from './status.t
 import { beginStopping, DRAIN, setStopTimer } from './stopping.ts';
 
 /**
- * Longest wait of a stop for its state file. If the daemon crashes before the file is written, the next one takes the
- * service for one that ended by itself.
+ * Maximum time that a stop waits for its state file. If the daemon crashes before the file is written, the next daemon
+ * assumes that the service ended by itself.
  */
 const STOP_PATIENCE_MS = 250;
 
@@ -50,7 +50,10 @@ function renderStoredStatus(state: VmState): SavedState['status'] {
   return state.status === 'Failed' ? { Failed: { error: state.error } } : state.status;
 }
 
-/** State of a service from its state file. `Unstarted` unless the service has ended: its process is not looked at. Pure. */
+/**
+ * State of a service according to its state file. `Unstarted` unless the service has ended, because its process is not
+ * examined. Pure.
+ */
 export function restoreState(saved: SavedState): ServiceState {
   const { desired, image_digest: image, restarts: total, restarts_in_row: inRow } = saved;
   const restarts = { total, inRow, lastReason: saved.last_restart_reason };
@@ -72,7 +75,7 @@ function restoreEnded(saved: SavedState): VmState {
   return { ...facts, status: 'Stopped', exit: exit ?? { code: status.Stopped.exit_code, signal: null } };
 }
 
-/** State in which a new daemon supervises a VM of an earlier one, and the effects on the way there. Pure. */
+/** State in which a new daemon supervises a VM of an earlier one, and the effects that lead to it. Pure. */
 export function recoverAdopted(saved: SavedState, identity: ProcessIdentity, rules: Rules, nowMs: number): Transition {
   const { status, exit, started_at, reason, reason_detail } = saved;
   const pid = saved.pid ?? identity.pid;
@@ -80,8 +83,8 @@ export function recoverAdopted(saved: SavedState, identity: ProcessIdentity, rul
   const startedAtMs = started_at === null ? null : Date.parse(started_at);
   if (status === 'Starting') return goTo(service, { status, phase: 'booting', pid }, [START_TIMER]);
   if (status === 'Started') return enterStarted(service, pid, startedAtMs ?? nowMs, rules);
-  // It was stopping, or its end was not concluded. The step of the stop is not saved, so it begins with the first
-  // sensible one.
+  // It was stopping, or its end had not been recorded. The phase of the stop is not saved, so it restarts with the
+  // first one that makes sense.
   const stopping = {
     ...{ pid, startedAtMs, exit, reason: reason ?? 'stopped', detail: reason_detail },
     afterStop: service.desired === 'up' && reason !== 'stopped' ? 'decide' : 'stay',
@@ -95,9 +98,9 @@ export function recoverAdopted(saved: SavedState, identity: ProcessIdentity, rul
 }
 
 /**
- * State file of a service whose process ended while no daemon ran. Pure.
+ * Content of the state file for a service whose process ended while no daemon was running. Pure.
  *
- * @param exit from the exit record; null when the command did not end normally
+ * @param exit from the exit record; null if the command did not end normally
  */
 export function markGone(saved: SavedState, exit: Exit | null, oomKilled: boolean, nowMs: number): SavedState {
   const known = exit ?? saved.exit;
@@ -120,14 +123,14 @@ export function markGone(saved: SavedState, exit: Exit | null, oomKilled: boolea
   };
 }
 
-/** State of a service that is given up, with the reason for people. Pure. */
+/** Content of the state file for a service that is given up, with the reason for people. Pure. */
 export function markFailed(saved: SavedState, error: string, nowMs: number): SavedState {
   return { ...markGone(saved, null, false, nowMs), status: { Failed: { error } }, reason: 'lost', ended_by: null };
 }
 
 /**
- * Writes a state file. Resolves when it is on disk, so that the next effect is announced there; only a stop does not wait
- * for a disk that hangs. Throws the system's error.
+ * Writes a state file. Resolves when it is on disk, so that the effect that follows has been announced there; a stop,
+ * however, does not wait for a disk that hangs. Throws the system error.
  */
 export async function persist(
   saved: SavedState,
@@ -136,6 +139,6 @@ export async function persist(
   if (typeof saved.status !== 'string') return store.conclude(saved);
   const written = store.save(saved);
   if (saved.status !== 'Stopping') return written;
-  // The store tries a failed write again.
+  // The store retries a failed write.
   await within(written, STOP_PATIENCE_MS, { clock });
 }

@@ -1,12 +1,12 @@
-/** Limit of concurrent starts: as many as the processors and the free memory of the host allow. */
+/** Limits concurrent starts to what the processors and the free memory of the host allow. */
 import { MonocoreError } from '../lib/errors.ts';
 import { formatSize, MIB } from '../lib/units.ts';
 
 /** Capacity of the host. */
 export interface StartLimits {
-  /** Starts at once. */
+  /** Number of starts at once. */
   readonly slots: number;
-  /** Free memory of the host, bytes; infinite where memory does not matter. */
+  /** Free memory of the host in bytes; infinite if memory does not matter. */
   readonly freeBytes: () => number;
 }
 
@@ -14,14 +14,14 @@ interface Waiting {
   readonly needBytes: number;
   readonly onWait: (reason: string) => void;
   readonly enter: () => void;
-  /** The reason that `onWait` got last. */
+  /** Reason that was last passed to `onWait`. */
   told: string | null;
 }
 
 /**
- * Slots in the order of requests. A VM that is starting has not touched its memory yet, so its whole need counts as
- * taken. While nothing is starting, the next start may begin however little memory is free: waiting would not help.
- * Main thread.
+ * Start slots, granted in the order of requests. A VM that is starting has not touched its memory yet, so its full
+ * requirement counts as used. While nothing is starting, the next start may begin however little memory is free:
+ * waiting would not help. Main thread.
  */
 export class StartSlots {
   readonly #limits: StartLimits;
@@ -36,10 +36,10 @@ export class StartSlots {
   /**
    * Takes a slot as soon as one is free.
    *
-   * @param memoryMib memory that the start will take of the host
-   * @param onWait gets the reason to wait, for people
-   * @returns frees the slot; further calls do nothing
-   * @throws MonocoreError `Aborted` when the signal fires first
+   * @param memoryMib memory that the start will use on the host
+   * @param onWait receives the reason for waiting, for people
+   * @returns a function that frees the slot; further calls do nothing
+   * @throws MonocoreError `Aborted` if the signal fires first
    */
   async take(memoryMib: number, onWait: (reason: string) => void, signal?: AbortSignal): Promise<() => void> {
     const needBytes = memoryMib * MIB;
@@ -48,7 +48,7 @@ export class StartSlots {
         const index = this.#waiting.indexOf(waiting);
         if (index >= 0) this.#waiting.splice(index, 1);
         reject(new MonocoreError('Aborted', 'the start was cancelled'));
-        // It may have been the one that the others waited behind.
+        // Others may have been waiting behind this one.
         this.#admit();
       };
       const enter = (): void => {
@@ -76,7 +76,7 @@ export class StartSlots {
       const reason = this.#whyNot(first.needBytes);
       if (reason !== null) {
         for (const waiting of this.#waiting) {
-          // Once: with dozens of waiting services, a repetition would be an event for all of them.
+          // Only when it changes: with dozens of waiting services, each repetition would be an event for all of them.
           if (waiting.told !== reason) waiting.onWait(reason);
           waiting.told = reason;
         }

@@ -1,4 +1,4 @@
-/** Handlers of a service that is down, that waits for its next run, or that boots. Pure. */
+/** Handlers for a service that is down, waiting for its next run, or booting. Pure. */
 import { UNPROBED } from './health.ts';
 import {
   type Effect,
@@ -29,7 +29,7 @@ import {
   TERMINATE,
 } from './stopping.ts';
 
-/** A VM boots in seconds; under emulation on a loaded host it may take many times as long. */
+/** Deadline of a boot. A VM boots in seconds; under emulation on a loaded host it may take many times as long. */
 export const START_TIMEOUT_MS = 120_000;
 
 export const START_TIMER: Effect = { type: 'set-timer', timer: 'start-timeout', delayMs: START_TIMEOUT_MS };
@@ -38,7 +38,10 @@ const CANCEL_RESTART: Effect = { type: 'cancel-timer', timer: 'restart-due' };
 
 type Down = Unstarted | EndedState;
 
-/** With an image, the boot timer starts when the image is ready: the time of a download is not known. */
+/**
+ * Launches the service. With an image, the boot timer starts when the image is ready, because a download may take any
+ * time.
+ */
 export function launch({ service, rules }: Pick<Input<Down | Waiting, MachineEvent>, 'service' | 'rules'>): Transition {
   return goTo(service, { status: 'Starting', phase: 'preparing', pid: null }, [
     CANCEL_RESTART,
@@ -64,7 +67,7 @@ export function waitForRestart({ service, event, now }: On<EndedState, 'restart-
   return goTo(service, waiting, [{ type: 'set-timer', timer: 'restart-due', delayMs: event.delayMs }]);
 }
 
-/** The next daemon would start a service that counts as wanted up. */
+/** Stops an ended service: otherwise the next daemon would start it, because it counts as wanted up. */
 export function stopEnded({ service }: On<EndedState, 'stop'>): Transition {
   return goTo(service, service.actual, service.desired === 'up' ? [{ type: 'persist' }] : []);
 }
@@ -79,8 +82,8 @@ export function imageReady({ service, event }: On<Launching, 'image-ready'>): Tr
 }
 
 /**
- * A plain process runs its command at once, a VM within seconds, so nothing waits for the disk. Without this write the
- * next daemon would end the VM and start another one.
+ * Saves the identity of the launched VM: otherwise the next daemon would end the VM and start another one. Nothing
+ * waits for the disk, because a plain process runs its command at once and a VM within seconds.
  */
 export function launched({ service, event }: On<Launching, 'launched'>): Transition {
   return goTo(service, { status: 'Starting', phase: 'booting', pid: event.pid }, [{ type: 'persist-soon' }]);
@@ -98,7 +101,7 @@ export function jobStarted({ service, event, now, rules }: On<Launching, 'job-st
   return { state, effects: [{ type: 'cancel-timer', timer: 'start-timeout' }, { type: 'persist' }, ...effects] };
 }
 
-/** Begins to measure and to probe a command that runs. @param pid process to show and to measure */
+/** Starts measuring and probing a running command. @param pid process to show and to measure */
 export function enterStarted(service: ServiceState, pid: number, startedAtMs: number, rules: Rules): Transition {
   const health = rules.healthcheck ? UNPROBED : null;
   const probe: readonly Effect[] = health ? [{ type: 'probe' }] : [];
@@ -106,7 +109,7 @@ export function enterStarted(service: ServiceState, pid: number, startedAtMs: nu
   return goTo(service, running, [{ type: 'watch-metrics', pid }, ...probe]);
 }
 
-/** A failed start on its way down. */
+/** Shuts down a failed start. */
 function fail(
   service: ServiceIn<Launching>,
   start: Pick<StoppingStart, 'phase' | 'failure' | 'processEnded'>,
@@ -121,7 +124,7 @@ export function jobFailed({ service, event }: On<Launching, 'job-failed'>): Tran
   return fail(service, { phase: 'failing', failure }, [setStopTimer(RELEASE_TIMEOUT_MS)]);
 }
 
-/** Handles the end of a command whose `job-started` was missed. */
+/** Handles the end of a command whose `job-started` event was missed. */
 export function jobExitedEarly({ service, event, now }: On<Launching, 'job-exited'>): Transition {
   return drainAfterExit(service, { pid: service.actual.pid, startedAtMs: now.ms, wasHealthy: false }, event, []);
 }
@@ -137,7 +140,7 @@ export function timeOut({ service }: On<Launching, 'start-timeout'>): Transition
   return fail(service, start, service.actual.phase === 'preparing' ? CANCEL_LAUNCH : [{ type: 'examine' }, ...KILL]);
 }
 
-/** No command runs yet, so there is nothing to end gracefully. */
+/** Stops a launch. No command is running yet, so there is nothing to end gracefully. */
 export function stop({ service }: On<Launching, 'stop' | 'suspend'>): Transition {
   const { pid, phase } = service.actual;
   const start = { pid, reason: 'stopped', afterStop: 'stay' } as const;

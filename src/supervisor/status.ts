@@ -1,4 +1,4 @@
-/** The status of a service as users see it, and the lines about it in the daemon's log. Pure. */
+/** Status of a service as users see it, and the messages about it in the daemon's log. Pure. */
 import { isoTime } from '../lib/clock.ts';
 import type { ProcessIdentity } from '../lib/proc.ts';
 import { capabilitiesOf } from '../protocol/isolation.ts';
@@ -7,37 +7,39 @@ import type { SavedState } from '../protocol/state.ts';
 import type { EndedState, ServiceState, StopPhase, VmState } from './states.ts';
 import { stopStepOf } from './stopping.ts';
 
-/** The part of a service that never changes while its supervisor lives, apart from its project. */
+/** Part of a service that does not change during the lifetime of its supervisor, except for its project. */
 export interface ServiceDefinition {
   readonly service: Service;
   readonly group: Group | null;
-  /** Address of the group, by default 127.0.0.2 to 127.0.0.254; null without a group. */
+  /** Loopback address of the group, by default 127.0.0.2 to 127.0.0.254; null without a group. */
   readonly groupIp: string | null;
-  /** Place of the VM in the network of its group, or in one of its own, see `protocol/network.ts`; null for none. */
+  /**
+   * Index of the VM in the network of its group, or in a network of its own, see `protocol/network.ts`; null for none.
+   */
   readonly groupIndex?: number | null;
-  /** Kernel image that the config names, or null. */
+  /** Kernel image set by the config, or null. */
   readonly kernel: string | null;
   /** Project whose config declared it. */
   readonly project?: Project | null;
-  /** True when that config no longer declares it. */
+  /** True if that config no longer declares it. */
   readonly undeclared?: boolean;
 }
 
-/** The part of a definition that may change while the service runs. */
+/** Part of a definition that may change while the service is running. */
 export type Membership = Required<Pick<ServiceDefinition, 'project' | 'undeclared'>>;
 
 export function membershipOf({ project = null, undeclared = false }: ServiceDefinition): Membership {
   return { project, undeclared };
 }
 
-/** Reasons of a service to wait for something outside, for people; null where it does not wait. */
+/** Reasons why a service is waiting for something outside, for people; null if it is not waiting. */
 export interface Blocked {
   /** Its output cannot be written. */
   readonly logStalled: string | null;
   readonly paused: string | null;
-  /** Its image is being fetched, or its VM waits for a start slot. */
+  /** Its image is being fetched, or its VM is waiting for a start slot. */
   readonly preparing: string | null;
-  /** Its start waits for other services or for a start slot. */
+  /** Its start is waiting for other services or for a start slot. */
   readonly queued: string | null;
 }
 
@@ -51,9 +53,9 @@ export interface Snapshot {
   readonly identity: ProcessIdentity | null;
   readonly metrics: Metrics;
   readonly createdAtMs: number;
-  /** Start of the launch of the run; null before the first one. */
+  /** Start of the launch of the run; null before the first launch. */
   readonly launchedAtMs: number | null;
-  /** Settings that the host cannot apply, with the reason. */
+  /** Settings that cannot be applied on this host, with the reason. */
   readonly notes: readonly string[];
 }
 
@@ -74,7 +76,7 @@ function describeProgress(state: VmState, { isolation }: Service): string | null
   return state.phase === 'releasing' && !capabilitiesOf(isolation).guest ? 'ending' : PROGRESS[state.phase];
 }
 
-/** The last run, once it is over; also while the next one waits. */
+/** Last completed run, also while the next one is waiting. */
 export function lastRun(state: VmState): EndedState | null {
   if (state.status === 'Stopped' || state.status === 'Failed') return state;
   return state.status === 'Starting' && state.phase === 'waiting' ? state.last : null;
@@ -85,12 +87,12 @@ type RunFacts = Pick<
   'pid' | 'exit' | 'started_at' | 'stopped_at' | 'reason' | 'ended_by' | 'reason_detail' | 'last_lines'
 >;
 
-/** Facts about the current run, or else about the last one, in the terms of the status and of the state file. */
+/** Facts about the current run, or else about the last one, in the form of the status and of the state file. */
 export function runFacts(state: VmState): RunFacts {
   const ended = lastRun(state);
   const run = ended ?? state;
   const stopping = state.status === 'Stopping' ? state : null;
-  // A signal to the VM process is noted before it is sent, so a later daemon knows it.
+  // A signal to the VM process is recorded before it is sent, so a later daemon knows about it.
   const killedBy = stopping && stopping.phase !== 'asking' ? stopStepOf(stopping.phase) : null;
   return {
     pid: 'pid' in state ? state.pid : null,
@@ -113,7 +115,7 @@ export function portsOf({ service, groupIp }: ServiceDefinition): ForwardedPort[
   return service.ports.map((port) => ({ ...port, address: port.address ?? groupIp ?? '127.0.0.1' }));
 }
 
-/** The row of `monocore status`. */
+/** Row of `monocore status`. */
 export function renderStatus(snapshot: Snapshot): ServiceStatus {
   const { definition, blocked, state, metrics, notes } = snapshot;
   const { service, groupIp } = definition;
@@ -159,7 +161,7 @@ export function renderStatus(snapshot: Snapshot): ServiceStatus {
   };
 }
 
-/** Level and message of the log line about a transition, without the service's name; null for none. */
+/** Level and message of the log entry for a transition, without the name of the service; null for none. */
 export function describeTransition(
   before: VmState,
   { actual, restarts }: ServiceState,

@@ -1,4 +1,6 @@
-/** Handlers of a service that stops: the steps of a stop, the end of process and streams, the next run. Pure. */
+/**
+ * Handlers for a service that is stopping: the steps of a stop, the end of its process and streams, its next run. Pure.
+ */
 import { formatSize } from '../lib/units.ts';
 import type { EndedBy } from '../protocol/supervision.ts';
 import type { Exit } from '../vm/backend.ts';
@@ -23,21 +25,21 @@ import {
   type Transition,
 } from './states.ts';
 
-/** From the end of the command until all its output has arrived. Long, because a full disk may hold it up. */
+/** Time from the end of the command until all its output has arrived. Long, because a full disk may delay it. */
 export const DRAIN_TIMEOUT_MS = 60_000;
 /** The same where a user waits for the stop and the disk is known to be full, or has no more patience. */
 export const HURRIED_DRAIN_TIMEOUT_MS = 5000;
-/** From `release` until the VM process must have ended: the guest writes out its file systems. */
+/** Time from `release` until the VM process must have ended: the guest writes back its file systems. */
 export const RELEASE_TIMEOUT_MS = 10_000;
-/** From SIGTERM to the VM process until SIGKILL. */
+/** Time from SIGTERM to the VM process until SIGKILL. */
 export const TERMINATE_TIMEOUT_MS = 2000;
 
-/** Ends of a VM that a panic of its guest may have caused. */
+/** Ends of a VM that may have been caused by a kernel panic in the guest. */
 const CRASHES: readonly string[] = ['guest-panic', 'guest-reset', 'vm-crash'];
 
 const UNKNOWN_EXIT: Exit = { code: null, signal: null };
 
-/** A step of a stop or of the end of a run. */
+/** Input of a handler for a stop or the end of a run. */
 type StopInput = Input<Stopping, MachineEvent>;
 
 export function setStopTimer(delayMs: number): Effect {
@@ -45,11 +47,11 @@ export function setStopTimer(delayMs: number): Effect {
 }
 
 export const TERMINATE: readonly Effect[] = [setStopTimer(TERMINATE_TIMEOUT_MS), { type: 'kill', signal: 'SIGTERM' }];
-/** The last step, repeated for as long as the process exists. */
+/** Last step of a stop, repeated as long as the process exists. */
 export const KILL: readonly Effect[] = [setStopTimer(TERMINATE_TIMEOUT_MS), { type: 'kill', signal: 'SIGKILL' }];
 export const DRAIN: readonly Effect[] = [setStopTimer(DRAIN_TIMEOUT_MS), { type: 'drain' }];
 
-/** Explains the end of a VM process that was not told to end; `when` completes the sentence: `unexpectedly`. */
+/** Explains the unrequested end of a VM process; `when` completes the sentence: `unexpectedly`. */
 export function explainProcessEnd(event: EventOf<'process-ended'>, when: string): Failure {
   const { exit, reason = 'vm-crash', offence = 'flooded a port of its VM', memoryLimitBytes = 0 } = event;
   const how = exit.signal ? `by ${exit.signal}` : `with status ${exit.code ?? 'unknown'}`;
@@ -63,7 +65,7 @@ export function explainProcessEnd(event: EventOf<'process-ended'>, when: string)
   return { reason, message: messages[reason] };
 }
 
-/** Required and optional facts for {@link beginStopping}. */
+/** Required and optional fields for {@link beginStopping}. */
 export type StoppingStart = Partial<Stopping> & Pick<Stopping, 'phase' | 'pid' | 'reason' | 'afterStop'>;
 
 export function beginStopping(service: ServiceState, start: StoppingStart, effects: readonly Effect[]): Transition {
@@ -89,7 +91,7 @@ export function beginStopping(service: ServiceState, start: StoppingStart, effec
   ]);
 }
 
-/** Begins to read the last output of a command that has ended by itself. */
+/** Starts to read the last output of a command that has ended by itself. */
 export function drainAfterExit(
   service: ServiceState,
   run: Pick<StoppingStart, 'pid' | 'startedAtMs' | 'wasHealthy'>,
@@ -110,8 +112,8 @@ export function change(
 }
 
 /**
- * Handles another stop. The command gets the time of the last stop; `draining` and `releasing` keep theirs, unless there
- * must be no time at all, which holds for a full disk, too.
+ * Handles a repeated stop. The command gets the timeout of the latest stop. `draining` and `releasing` keep theirs
+ * unless the latest timeout is 0, which then also applies to a full disk.
  */
 export function stopAgain({ service, event, now }: On<Stopping, 'stop' | 'suspend'>): Transition {
   const { phase } = service.actual;
@@ -150,7 +152,7 @@ export function killLaunched({ service, event }: On<Stopping, 'launched'>): Tran
   return change(service, { phase: 'killing', pid: event.pid }, [{ type: 'persist' }, ...KILL]);
 }
 
-/** Keeps the exit of the command, the first one known, and the step of the stop that ended it. */
+/** Records the first known exit of the command, and the step of the stop that ended it. */
 export function noteExit({ service, event, now }: On<Stopping, 'job-exited'>, phase?: 'draining'): Transition {
   const { actual } = service;
   const changes: Partial<Stopping> = {
@@ -186,27 +188,27 @@ const STOP_STEPS: { readonly [P in StopPhase]?: EndedBy } = {
   killing: 'vm_sigkill',
 };
 
-/** The step of a stop that ended a run in this phase; null where the run ended by itself. */
+/** Step of a stop that ended a run in this phase; null if the run ended by itself. */
 export function stopStepOf(phase: StopPhase): EndedBy | null {
   return STOP_STEPS[phase] ?? null;
 }
 
 /**
- * Exit of a command that died with its VM, by the signal that killed both. Otherwise it is unknown: QEMU exits with
- * status 0 on SIGTERM, whatever its guest was doing.
+ * Exit of a command that died with its VM, given as the signal that killed both. Otherwise it is unknown: QEMU exits
+ * with status 0 on SIGTERM, whatever its guest was doing.
  */
 function exitOfKilled({ phase, startedAtMs }: Stopping, processExit: Exit): Exit | null {
   const isKilled = phase === 'terminating' || phase === 'killing';
   return isKilled && startedAtMs !== null && processExit.signal !== null ? processExit : null;
 }
 
-/** Persists first: a later daemon that finds the VM gone then knows the signal that ended it. */
+/** Persists first, so that a later daemon that finds the VM gone knows the signal that ended it. */
 export function endProcess({ service }: StopInput, phase: 'terminating' | 'killing'): Transition {
   if (service.actual.processEnded) return change(service, {});
   return change(service, { phase }, [{ type: 'persist' }, ...(phase === 'terminating' ? TERMINATE : KILL)]);
 }
 
-/** Ends the run once process and streams have ended; one that failed is inspected first. */
+/** Ends the run once its process and streams have ended; a failed run is inspected first. */
 export function endWhenComplete(
   input: StopInput,
   changes: Partial<Stopping>,
@@ -215,7 +217,7 @@ export function endWhenComplete(
   const stopping: Stopping = { ...input.service.actual, ...changes };
   const service = { ...input.service, actual: stopping };
   if (!stopping.processEnded || !stopping.streamsEnded) return goTo(service, stopping, effects);
-  // A run that nobody stopped is explained by its last lines, unless it did what it was to do.
+  // A run that nobody stopped is explained by its last lines, unless it did what it was meant to do.
   const isOdd = stopping.failure !== null || (stopping.afterStop === 'decide' && stopping.exit?.code !== 0);
   if (isOdd && stopping.pid !== null) {
     const inspect: readonly Effect[] = [{ type: 'cancel-timer', timer: 'stop-timeout' }, { type: 'inspect' }];
@@ -245,17 +247,20 @@ export function finish(
   return afterRun(service, ended, service.actual, now, rules);
 }
 
-/** Panics of a kernel that has too little memory: it says so, or has not unpacked the files that it boots from. */
+/**
+ * Panics of a kernel with too little memory: the message says so, or the kernel could not unpack the files that it
+ * boots from.
+ */
 const MEMORY_PANIC = /memory|unable to mount root fs|no working init/i;
 
-/** Adds the kernel's panic line. Where there is no panic device, that line is the only sign of a panic. */
+/** Adds the kernel's panic line to the failure. Without a panic device that line is the only sign of a panic. */
 function explainCrash(failure: Failure | null, panic: string | null): Failure | null {
   if (failure === null || panic === null || !CRASHES.includes(failure.reason)) return failure;
   const remedy = MEMORY_PANIC.test(panic) ? '; give it more ram' : '';
   return { reason: 'guest-panic', message: `the guest's kernel panicked: ${panic}${remedy}` };
 }
 
-/** Concludes a run, and schedules the next one where there is one. */
+/** Concludes a run and schedules the next one, if there is one. */
 export function afterRun(
   service: ServiceState,
   ended: EndedState,

@@ -1,5 +1,5 @@
 /**
- * Supervision of one service: its state, its events in order, and their effects, performed only here. Main thread.
+ * Supervises one service: holds its state, handles its events in order and performs their effects. Main thread.
  *
  * Long because each effect is a case, and all of them share the state.
  */
@@ -46,11 +46,11 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
   #metrics: Metrics = NO_METRICS;
   #blocked: Blocked = NOT_BLOCKED;
   #launchedAtMs: number | null = null;
-  /** Start of the command, by {@link Clock.elapsed}; null before it. */
+  /** Start of the command according to {@link Clock.elapsed}; null before it. */
   #startedAt: number | null = null;
   #concludedRuns = 0;
 
-  /** @param initial `Unstarted`, or the end of an earlier run */
+  /** Creates the supervisor. @param initial `Unstarted`, or the end of an earlier run */
   constructor(definition: ServiceDefinition, context: SupervisorContext, initial: ServiceState = INITIAL_STATE) {
     super();
     this.#definition = definition;
@@ -68,9 +68,9 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
   }
 
   /**
-   * Supervises a service whose VM an earlier daemon launched.
+   * Supervises a service whose VM was launched by an earlier daemon.
    *
-   * @throws MonocoreError when its streams cannot be captured
+   * @throws MonocoreError if its streams cannot be captured
    */
   static async adopt(
     definition: ServiceDefinition,
@@ -84,7 +84,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     const recovered = recoverAdopted(saved, identity, definition.service, context.clock.now());
     supervisor.#state = recovered.state;
     if (saved.started_at !== null) supervisor.#startedAt = context.clock.elapsed() - processAgeMs(identity);
-    // Its process and its streams are adopted, so it stays supervised when an effect fails.
+    // Its process and streams have been adopted, so it stays supervised even if an effect fails.
     for (const effect of recovered.effects) {
       await supervisor.#perform(effect).catch((error) => supervisor.#reportFault(effect, error));
     }
@@ -95,12 +95,12 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     return this.#definition;
   }
 
-  /** Changes the project of the service without touching its run. Logs a failure to save it. */
+  /** Changes the project of the service without affecting its run. Logs a failure to save it. */
   async reassign(membership: Membership): Promise<void> {
     if (isDeepStrictEqual(membershipOf(this.#definition), membership)) return;
     this.#definition = { ...this.#definition, ...membership };
     this.#emitChange();
-    // A service that has never run has no state file.
+    // A service that never ran has no state file.
     if (this.#state.actual.status === 'Unstarted') return;
     await this.#perform({ type: 'persist' }).catch((error) => this.#reportFault({ type: 'persist' }, error));
   }
@@ -117,7 +117,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     return this.#state;
   }
 
-  /** Updates the reasons to wait, which are shown and decide nothing. */
+  /** Updates the reasons for waiting, which are only shown. */
   setBlocked(change: Partial<Blocked>): void {
     this.#blocked = { ...this.#blocked, ...change };
     this.#emitChange();
@@ -127,23 +127,23 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     return isActive(this.#state.actual);
   }
 
-  /** True while it runs or is on its way there. */
+  /** True while it is running or starting. */
   get isUp(): boolean {
     return this.active && this.#state.actual.status !== 'Stopping';
   }
 
-  /** True while it is up, or waits to be restarted. */
+  /** True while it is up or waiting for its restart. */
   get isWantedUp(): boolean {
     const { actual } = this.#state;
     return this.isUp || (actual.status === 'Starting' && actual.phase === 'waiting');
   }
 
   /**
-   * Starts the service; does nothing when it is up. A service that is stopping starts again after the stop; a service
-   * that waits to be restarted starts at once.
+   * Starts the service; does nothing if it is up. A service that is stopping starts again after the stop; one that is
+   * waiting for its restart starts at once.
    *
-   * @returns its status once the command runs, or has run
-   * @throws MonocoreError `StartFailed` with the reason; `Aborted` when a stop came first
+   * @returns its status once the command is running or has run
+   * @throws MonocoreError `StartFailed` with the reason; `Aborted` if it was stopped first
    */
   async start(): Promise<ServiceStatus> {
     return this.#awaitStart({ type: 'start' });
@@ -157,7 +157,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
   async #awaitStart(event: MachineEvent): Promise<ServiceStatus> {
     const wasStopping = this.#state.actual.status === 'Stopping';
     this.#events.push(event);
-    // A stopping service starts only after the end of its run.
+    // A service that is stopping starts only after the end of its run.
     if (wasStopping) await this.#until((state) => state.status !== 'Stopping');
     const failure = whyNotStarted(await this.#until(hasBegunOrEnded));
     if (failure) throw failure;
@@ -165,22 +165,22 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
   }
 
   /**
-   * Stops the service, and waits until its process has ended and all its output is in the log files.
+   * Stops the service and waits until its process has ended and all its output is in the log files.
    *
-   * @param timeoutMs for the graceful part; the service's own by default
+   * @param timeoutMs for the graceful part; by default the timeout of the service
    */
   async stop(timeoutMs: number = this.definition.service.stop_timeout_ms): Promise<ServiceStatus> {
     this.#events.push({ type: 'stop', timeoutMs });
     return this.ended();
   }
 
-  /** Stops the service because the daemon ends: the user still wants it up. */
+  /** Stops the service because the daemon is ending; it still counts as wanted up. */
   async suspend(timeoutMs: number = this.definition.service.stop_timeout_ms): Promise<ServiceStatus> {
     this.#events.push({ type: 'suspend', timeoutMs });
     return this.ended();
   }
 
-  /** Waits until the current process has ended; the service may have been started again by then. */
+  /** Waits until the current process has ended; by then the service may have been started again. */
   async ended(): Promise<ServiceStatus> {
     const concludedRuns = this.#concludedRuns;
     await this.#until(() => !this.active || this.#concludedRuns > concludedRuns);
@@ -188,9 +188,9 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
   }
 
   /**
-   * Waits until the service meets a condition of a dependent service.
+   * Waits until the service meets a condition of a dependent.
    *
-   * @returns null when it does, or when `signal` fires; else the reason why it never will, without its name
+   * @returns null when it does or when `signal` fires; otherwise the reason why it never will, without its name
    */
   async meets(condition: Condition, signal: AbortSignal): Promise<string | null> {
     const isDecided = (state: VmState) => checkCondition(condition, state) !== 'pending';
@@ -211,7 +211,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     };
   }
 
-  /** Waits for a state whose effects are all done; asks once more when `signal` fires. */
+  /** Waits for a state whose effects are complete; checks once more when `signal` fires. */
   async #until(fits: (state: VmState) => boolean, signal?: AbortSignal): Promise<VmState> {
     await this.#events.until(() => fits(this.#state.actual), signal);
     return this.#state.actual;
@@ -233,7 +233,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
         await this.#perform(effect);
       } catch (error) {
         this.#reportFault(effect, error);
-        // A later daemon could not find a VM that is launched without a state file.
+        // A later daemon cannot find a VM that was launched without a state file.
         if (effect.type === 'persist' && state.actual.status === 'Starting' && state.actual.phase === 'preparing') {
           this.#events.putFirst({
             type: 'launch-failed',
@@ -260,7 +260,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     this.#context.report('error', `${this.name}: ${type} failed: ${errorTextWithPath(error)}`, { err: error });
   }
 
-  /** Tells its status to a new listener, once. */
+  /** Emits its status once, for a new listener. */
   announce(): void {
     this.#announced = null;
     this.#emitChange();
@@ -320,7 +320,7 @@ export class Supervisor extends EventEmitter<{ change: [ServiceStatus] }> {
     }
   }
 
-  /** Starts a timer in place of the running one of that name. */
+  /** Starts a timer, replacing the running one of the same name. */
   #setTimer({ timer: type, delayMs }: Extract<Effect, { type: 'set-timer' }>): void {
     this.#timers.get(type)?.();
     const cancel = this.#context.clock.after(delayMs, () => this.#events.push({ type }));

@@ -1,4 +1,4 @@
-/** The VM of a supervisor: its launch or adoption, its streams, its process, the end of its output. */
+/** VM of a supervisor: its launch or adoption, its streams, its process and the end of its output. */
 import { randomBytes } from 'node:crypto';
 import { isoTime } from '../lib/clock.ts';
 import { errorCode, errorText, errorTextWithHint, MonocoreError } from '../lib/errors.ts';
@@ -11,26 +11,30 @@ import type { SupervisorContext } from './interfaces.ts';
 import type { MachineEvent } from './states.ts';
 import { type Blocked, portsOf, type ServiceDefinition } from './status.ts';
 
-/** 128 random bits: no output of a service can be mistaken for the marker. */
+/** 128 random bits, so that no output of a service can be mistaken for the marker. */
 const MARKER_BYTES = 16;
 
-/** Console lines that are kept of a failed run. */
+/** Number of console lines to keep of a failed run. */
 const LAST_LINES = 10;
-/** Console lines that are searched for a panic: the kernel prints some sixty lines of registers and stack behind it. */
+/**
+ * Number of console lines to search for a panic: the kernel prints some sixty lines of registers and stack after it.
+ */
 const SEARCHED_LINES = 200;
 
 /** First line of a panic, see panic() in kernel/panic.c of Linux. */
 const PANIC = /Kernel panic - not syncing.*/;
 
 /**
- * Time between the end of the VM process, after which only an escaped process can hold its streams, and their forced
- * end. Short, because their content is still read; a process that was just killed closes them far sooner.
+ * Time between the end of the VM process and the forced end of its streams, which only an escaped process can still
+ * hold. Short, because their content is still read; a process that was just killed closes them far sooner.
  */
 export const STREAMS_TIMEOUT_MS = 2000;
 
-/** Time between the end of the VM process and the loss of what cannot be written: a full disk must not hold up a stop. */
+/**
+ * Time between the end of the VM process and dropping output that cannot be written: a full disk must not block a stop.
+ */
 export const LOGS_TIMEOUT_MS = 30_000;
-/** The same, once a user has no more patience. */
+/** The same time once the user insists on a quick stop. */
 export const HURRIED_LOGS_TIMEOUT_MS = 5000;
 
 interface SessionHandlers {
@@ -39,7 +43,7 @@ interface SessionHandlers {
   readonly onNotes: () => void;
 }
 
-/** The VMs of a service, one after the other: the state machine never launches two at once. Main thread. */
+/** VMs of a service, one after another: the state machine never launches two at once. Main thread. */
 export class VmSession {
   readonly #definition: ServiceDefinition;
   readonly #context: SupervisorContext;
@@ -50,7 +54,7 @@ export class VmSession {
   #notes: readonly string[] = [];
   #networkNotes: readonly string[] = [];
   #isHurried = false;
-  /** Shortens a wait for the end of the streams. */
+  /** Shortens a pending wait for the end of the streams. */
   #shortenWait = (): void => {};
 
   constructor(definition: ServiceDefinition, context: SupervisorContext, handlers: SessionHandlers) {
@@ -59,14 +63,14 @@ export class VmSession {
     this.#handlers = handlers;
   }
 
-  /** Settings that the host cannot apply, with the reason. */
+  /** Settings that cannot be applied on this host, with the reason. */
   get notes(): readonly string[] {
     return [...this.#notes, ...this.#networkNotes];
   }
 
   /**
-   * Fetches the image, prepares, captures the streams, launches: in this order, so that all output has a reader. Answers
-   * with the events `image-ready` where there is an image, and `launched` or `launch-failed`.
+   * Fetches the image, prepares the VM, captures its streams and launches it: in this order, so that all output has a
+   * reader. Results in the events `image-ready`, if there is an image, and `launched` or `launch-failed`.
    *
    * @param digest image of the last run, to be used again if it still exists; null to resolve the name anew
    */
@@ -109,7 +113,10 @@ export class VmSession {
     }
   }
 
-  /** The image, and the function that frees the start slot: it is taken last, so that a download keeps nobody waiting. */
+  /**
+   * Prepares the image. Returns it with a function that frees the start slot, which is taken last, so that nobody waits
+   * for a download.
+   */
   async #prepareImage(name: string, digest: string | null, signal: AbortSignal): Promise<[ServiceImage, () => void]> {
     const setPreparing = (preparing: string | null): void => this.#handlers.onBlocked({ preparing });
     try {
@@ -131,7 +138,7 @@ export class VmSession {
     this.#cancel?.abort();
   }
 
-  /** Takes a VM of an earlier daemon; its events come after this resolves. */
+  /** Adopts a VM of an earlier daemon; its events arrive after this resolves. */
   async adopt(adoption: Extract<Adoption, { type: 'running' }>): Promise<ProcessIdentity> {
     const { ended } = await this.#capture(adoption.streams, true);
     this.#notes = adoption.notes;
@@ -156,31 +163,31 @@ export class VmSession {
     });
   }
 
-  /** Waits until the log files have all output of the command; answers with the event `drained`. */
+  /** Waits until all output of the command is in the log files; results in the event `drained`. */
   async drain(): Promise<void> {
     const { vm } = this;
     const { name } = this.#definition.service;
     const marker = randomBytes(MARKER_BYTES).toString('hex');
     try {
-      // The output of a plain process is in its pipes already.
+      // The output of a plain process is already in its pipes.
       if (vm?.drains) await this.#context.logs.awaitMarker(name, marker, () => vm.drain(marker));
       else await this.#context.logs.awaitMarker(name, null, () => {});
     } catch (error) {
-      // Without the log worker, the stop timer decides.
+      // Without the log worker, the stop timer ends the wait.
       this.#context.report('warn', `${name}: the end of its output was not seen: ${errorText(error)}`);
       return;
     }
     this.#handlers.onEvent({ type: 'drained' });
   }
 
-  /** Reports what a VM does that is not ready in time, as far as it can be told from outside. */
+  /** Reports what a VM that is not ready in time is doing, as far as visible from outside. */
   async examine(): Promise<void> {
     const found = await this.vm?.examine?.();
     if (found) this.#context.report('warn', `${this.#definition.service.name}: its VM is not ready: ${found}`);
   }
 
   /**
-   * Reads the last lines since then: those of a panic, else those of the service, else those of the console. Answers with
+   * Reads the last lines since that time: those of a panic, or else of the service, or else of the console. Results in
    * the event `inspected`.
    */
   async inspect(sinceMs: number): Promise<void> {
@@ -201,7 +208,7 @@ export class VmSession {
     this.#handlers.onEvent({ type: 'inspected', lastLines, panic });
   }
 
-  /** Drops the VM, which has ended. */
+  /** Drops the VM after its end. */
   forget(): void {
     this.vm = null;
     this.#cancel = null;
@@ -225,9 +232,9 @@ export class VmSession {
   }
 
   /**
-   * Listener for the back end that adds the end of the streams.
+   * Makes a listener for the back end, which also reports the end of the streams.
    *
-   * @param freeSlot called once the guest has booted, or has failed to
+   * @param freeSlot called once the guest has booted or has failed to boot
    */
   #observe(streamsEnded: Promise<void>, freeSlot: () => void): (event: BackendEvent) => void {
     const processEnded = deferred();
@@ -244,7 +251,7 @@ export class VmSession {
         return;
       }
       const isEnd = event.type === 'process-ended';
-      // The next service to start may want the same ports.
+      // The next service to start may need the same ports.
       const portsFreed = isEnd ? this.#context.network.detach(this.#definition.service.name) : null;
       freeSlot();
       this.#handlers.onEvent(event);
@@ -253,8 +260,8 @@ export class VmSession {
   }
 
   /**
-   * Waits for the streams of a VM whose process has ended, and ends them after a while: those that a process holds open, and
-   * later those whose disk is full.
+   * Waits for the streams of a VM whose process has ended. After a while, forcibly ends those that a process still
+   * holds, and later those whose disk is full.
    */
   async #awaitEnd(streamsEnded: Promise<void>): Promise<void> {
     const { logs, clock } = this.#context;
