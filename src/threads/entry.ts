@@ -1,4 +1,7 @@
-/** Entries of worker threads: their URLs, both from source (TypeScript through tsx) and built, and their start. */
+/**
+ * Entry files of worker threads: finds their URLs, both in the sources (TypeScript through tsx) and in the build, and
+ * starts them.
+ */
 import { type MessagePort, parentPort, Worker, type WorkerOptions, workerData } from 'node:worker_threads';
 import { isSource } from '../lib/package-info.ts';
 import { expose } from './rpc.ts';
@@ -9,7 +12,10 @@ export function entryUrl(entry: WorkerEntry): URL {
   return new URL(`../../workers/${entry}.${isSource ? 'ts' : 'js'}`, import.meta.url);
 }
 
-/** Starts a worker thread. A `.ts` entry registers tsx itself: on Node 20 the parent's hooks do not apply in it. */
+/**
+ * Starts a worker thread. A `.ts` entry registers tsx itself, because on Node 20 workers do not inherit the parent's
+ * hooks.
+ */
 export function spawnWorker(entry: WorkerEntry, options: WorkerOptions): Worker {
   const url = entryUrl(entry);
   if (!isSource) return new Worker(url, { ...options, execArgv: [] });
@@ -17,21 +23,21 @@ export function spawnWorker(entry: WorkerEntry, options: WorkerOptions): Worker 
   return new Worker(boot, { ...options, eval: true, execArgv: [] });
 }
 
-/** Start data of a worker. */
+/** Initial data of a worker. */
 export interface WorkerBoot<Data> {
   readonly data: Data;
-  /** For messages to the main thread that answer no call. */
+  /** Port for messages to the main thread that do not answer a call. */
   readonly events: MessagePort;
 }
 
-/** First message of a worker, which answers calls from now on. */
+/** First message of a worker, after which it answers calls. */
 export const READY = 'monocore:ready';
 /** Message that makes a worker throw an uncaught error. */
 export const CRASH = 'monocore:crash';
 
 /**
- * Exposes the api that `build` returns and reports ready. Called once, by a worker's entry file. An error of `build` ends the
- * worker, and the main thread gets its message.
+ * Exposes the API returned by `build` and reports ready. Called once, by the entry file of a worker. If `build` throws,
+ * the worker ends, and the main thread receives the message.
  */
 export async function serve<Api extends object, Data>(
   build: (boot: WorkerBoot<Data>) => Api | Promise<Api>,

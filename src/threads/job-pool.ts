@@ -1,4 +1,4 @@
-/** Piscina pools for finite jobs, which take more than a millisecond and are not streams. */
+/** Piscina pools for finite jobs that take more than a millisecond. */
 import { availableParallelism } from 'node:os';
 import type { MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
@@ -7,10 +7,10 @@ import type { ThreadStatus } from '../protocol/http.ts';
 import type { Job, JobOutcome, JobResult } from '../protocol/jobs.ts';
 import { entryUrl, type WorkerEntry } from './entry.ts';
 
-/** Idle threads end soon: jobs come in bursts at a start, and a thread takes 10 MB. */
+/** Time after which idle threads end: jobs come in bursts during starts, and a thread uses 10 MB. */
 const IDLE_TIMEOUT_MS = 2000;
 
-/** Pool of a job; pools do not wait for each other. */
+/** Pool that runs a job; pools do not wait for each other. */
 type PoolName = 'jobs' | 'searches' | 'images';
 
 const POOL_OF: Readonly<Record<Job['type'], PoolName>> = {
@@ -29,13 +29,13 @@ const POOL_OF: Readonly<Record<Job['type'], PoolName>> = {
 const POOLS: Readonly<Record<PoolName, { readonly entry: WorkerEntry; readonly maxThreads: number }>> = {
   jobs: { entry: 'jobs', maxThreads: Math.max(1, availableParallelism() - 1) },
   /**
-   * Searches have their own threads, so that an expensive pattern delays no start. With two threads, one that is stuck does
-   * not block the others.
+   * Searches have their own threads, so that an expensive pattern delays no start. With two threads, a stuck search
+   * does not block the others.
    */
   searches: { entry: 'jobs', maxThreads: 2 },
   /**
-   * Downloads take minutes, mostly waiting, and must not delay the compression of logs. One job changes the store at a time;
-   * the second thread lists images meanwhile.
+   * Downloads take minutes, mostly waiting, and must not delay the compression of logs. Only one job at a time changes
+   * the store; the second thread can list images meanwhile.
    */
   images: { entry: 'images', maxThreads: 2 },
 };
@@ -43,24 +43,24 @@ const POOLS: Readonly<Record<PoolName, { readonly entry: WorkerEntry; readonly m
 interface JobOptions {
   /** Cancels the job by ending its thread. */
   readonly signal?: AbortSignal;
-  /** Ports in the job that are transferred with it. */
+  /** Ports contained in the job that are transferred with it. */
   readonly ports?: readonly MessagePort[];
 }
 
 /** Runs jobs off the main thread. Main thread only. */
 export class JobPool {
   readonly #pools = new Map<PoolName, Piscina>();
-  /** Errors of pools that could not start a thread, for example because no descriptor was free. */
+  /** Errors of pools that could not start a thread, for example because no file descriptor was free. */
   readonly #failures = new WeakMap<Piscina, unknown>();
   #closed = false;
 
   /**
    * Runs a job; threads start on demand.
    *
-   * @throws what the job throws; MonocoreError `Aborted` when `signal` fires or the pool is closed
+   * @throws the error of the job; MonocoreError `Aborted` if `signal` fires or the pool is closed
    */
   async run<J extends Job>(job: J, { signal, ports = [] }: JobOptions = {}): Promise<JobResult<J>> {
-    // Piscina would start threads again for a job after its end.
+    // Piscina would start threads again for a job that arrives after its end.
     if (this.#closed) throw new MonocoreError('Aborted', 'the daemon is ending');
     const pool = this.#poolFor(job);
     const outcome: JobOutcome<JobResult<J>> = await pool
@@ -79,12 +79,12 @@ export class JobPool {
     return { name: 'jobs', state: this.#closed ? 'stopped' : 'ready', restarts: 0 };
   }
 
-  /** Kills a thread of jobs, if there is one; the next job starts another. For tests. */
+  /** Kills a thread that is running jobs, if there is one; the next job starts another. For tests. */
   async crash(): Promise<void> {
     await this.#pools.get('jobs')?.threads[0]?.terminate();
   }
 
-  /** Ends the threads and cuts off running jobs. */
+  /** Ends the threads and interrupts running jobs. */
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all([...this.#pools.values()].map((pool) => pool.destroy()));
@@ -97,7 +97,7 @@ export class JobPool {
     const pool = createPool(name);
     this.#pools.set(name, pool);
     pool.on('error', (error) => {
-      // Its jobs would wait for ever; the next job gets another pool.
+      // Its jobs would wait forever; the next job gets a new pool.
       this.#failures.set(pool, error);
       if (this.#pools.get(name) === pool) this.#pools.delete(name);
       void pool.destroy();
@@ -114,9 +114,9 @@ function createPool(name: PoolName): Piscina {
     minThreads: 0,
     maxThreads,
     idleTimeout: IDLE_TIMEOUT_MS,
-    // 'sync' would block the thread's event loop and with it every asynchronous job.
+    // 'sync' would block the thread's event loop and thus every asynchronous job.
     atomics: 'async',
-    // Hooks of the parent do not reach a worker on Node 20: TypeScript sources need tsx inside.
+    // On Node 20, hooks of the parent do not apply in a worker: TypeScript sources must register tsx there.
     execArgv: url.pathname.endsWith('.ts') ? ['--import', import.meta.resolve('tsx')] : [],
   });
 }

@@ -1,4 +1,4 @@
-/** A long-lived worker thread: started, called, restarted when it dies, stopped in order. */
+/** Long-lived worker thread: starts it, calls it, restarts it when it dies and stops it in an orderly way. */
 import {
   MessageChannel,
   type MessagePort,
@@ -21,15 +21,18 @@ const RESTART_RESET_MS = 30_000;
 /** Options of a worker thread. */
 export interface ThreadOptions<Api, Event> {
   readonly entry: WorkerEntry;
-  /** Name for people when an entry has several threads; the entry by default. */
+  /** Name for people, if several threads share an entry; by default the name of the entry. */
   readonly name?: string;
-  /** Makes the start data, anew for each start because ports in it are transferred. */
+  /** Builds the initial data, for each start anew because ports in it are transferred. */
   readonly data: () => { data: unknown; transferList?: readonly MessagePort[] };
   readonly deadlines: CallDeadlines;
   readonly onEvent?: (event: Event) => void;
-  /** Gives the worker its work again, after each start and before other calls. An error ends and restarts the worker. */
+  /**
+   * Gives the worker its previous work again, after each start and before other calls. An error ends and restarts the
+   * worker.
+   */
   readonly onReady?: (api: Remote<Api>) => Promise<void>;
-  /** Called when the worker died unexpectedly. */
+  /** Called when the worker has died unexpectedly. */
   readonly onDeath?: (error: MonocoreError) => void;
 }
 
@@ -39,7 +42,7 @@ interface Running<Api> {
   readonly exited: Promise<MonocoreError>;
 }
 
-/** A worker thread under supervision. Main thread only. */
+/** Supervised worker thread. Main thread only. */
 export class WorkerThread<Api, Event = never> {
   readonly #options: ThreadOptions<Api, Event>;
   readonly name: string;
@@ -49,7 +52,7 @@ export class WorkerThread<Api, Event = never> {
   #ready!: Promise<Remote<Api>>;
   #stopping = false;
   #delayMs = RESTART_DELAY_MS;
-  /** Ends the wait before the next restart. */
+  /** Skips the delay before the next restart. */
   #skipDelay = (): void => {};
 
   constructor(options: ThreadOptions<Api, Event>) {
@@ -62,7 +65,7 @@ export class WorkerThread<Api, Event = never> {
     return { name: this.name, state: this.#state, restarts: this.#restarts };
   }
 
-  /** Starts the worker. @throws MonocoreError `ThreadDied` or `CallTimeout` when it does not become ready */
+  /** Starts the worker. @throws MonocoreError `ThreadDied` or `CallTimeout` if it does not become ready */
   async start(): Promise<void> {
     this.#stopping = false;
     this.#state = 'starting';
@@ -71,7 +74,7 @@ export class WorkerThread<Api, Event = never> {
   }
 
   /**
-   * Resolves with the worker's api once it is ready; during a restart with that of the new worker.
+   * Resolves with the worker's API once it is ready; during a restart with that of the new worker.
    *
    * @throws MonocoreError `ThreadDied` after {@link WorkerThread.stop}
    */
@@ -80,14 +83,14 @@ export class WorkerThread<Api, Event = never> {
   }
 
   /**
-   * Calls without waiting for the answer. A call that a dying worker misses is not repeated: `onReady` tells the next worker
-   * everything it must know.
+   * Calls the worker without waiting for the answer. A call lost in a dying worker is not repeated: `onReady` tells the
+   * new worker everything it must know.
    */
   tell(call: (api: Remote<Api>) => Promise<unknown>): void {
     this.#ready.then(call).catch(() => {});
   }
 
-  /** Ends the worker after a last call, which lets it finish; that may fail. */
+  /** Makes a last call, in which the worker may finish its work, and ends it. The call may fail. */
   async stop(lastCall?: (api: Remote<Api>) => Promise<void>): Promise<void> {
     this.#stopping = true;
     this.#skipDelay();
@@ -105,12 +108,12 @@ export class WorkerThread<Api, Event = never> {
     await this.#running?.exited;
   }
 
-  /** Kills the worker at once, as when it runs out of memory; it is restarted. For tests. */
+  /** Kills the worker at once, as if it had run out of memory; it is restarted. For tests. */
   async kill(): Promise<void> {
     await this.#running?.worker.terminate();
   }
 
-  /** Sets the promise that callers wait for; they handle its failure, if there are any. */
+  /** Sets the promise that callers wait for; if it rejects, they handle that, if there are any. */
   #setReady(ready: Promise<Remote<Api>>): void {
     this.#ready = ready;
     ready.catch(() => {});
@@ -178,7 +181,7 @@ export class WorkerThread<Api, Event = never> {
     this.#options.onDeath?.(error);
   }
 
-  /** Restarts the worker until it is ready or stopped, with growing delays. */
+  /** Restarts the worker until it is ready or stopped, with increasing delays. */
   async #restart(): Promise<Remote<Api>> {
     for (;;) {
       const skipped = deferred();
