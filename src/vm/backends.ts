@@ -5,7 +5,7 @@ import type { BackendHost } from './host/host-backend.ts';
 import { ProcessBackend } from './process/process-backend.ts';
 import { QemuBackend } from './qemu/qemu-backend.ts';
 
-/** Constructor of the back end of each kind. */
+/** Constructor of the back end for each kind. */
 export type BackendRegistry = Readonly<Record<Isolation, (host: BackendHost) => Backend>>;
 
 /** The back ends of monocore. */

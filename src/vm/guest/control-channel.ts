@@ -1,26 +1,26 @@
-/** Host's end of the control port: a line protocol with the guest's init, see `guest/init`. */
+/** Host's end of the control port: a line-based protocol with the guest's init, see `guest/init`. */
 import type { Rate } from '../../lib/token-bucket.ts';
 import type { GroupMember } from '../../protocol/network.ts';
 import type { Job } from './job.ts';
 import { LineSocket } from './line-socket.ts';
 
-/** Lines of a guest: a probe may be due each tenth of a second, and anything else is rare. */
+/** Rate of lines from a guest: a probe may be due every tenth of a second, and all other messages are rare. */
 const LINES: Rate = { burst: 1000, perSecond: 100 };
-/** Limit for a text of the guest that is kept and shown. */
+/** Maximum length of a text from the guest that is kept and shown. */
 const MAX_TEXT_LENGTH = 1000;
 
-/** Answer of a guest to a probe. */
+/** Reply of a guest to a probe. */
 export interface ProbeAnswer {
-  /** 0 when a connection was made, or the exit code of the command. */
+  /** 0 if a connection was made, or the exit code of the command. */
   readonly status: number;
-  /** `http`: the first line of the response. `exec`: `started`, or `failed <reason>` where it could not be run. */
+  /** `http`: the first line of the response. `exec`: `started`, or `failed <reason>` if it could not be run. */
   readonly text: string;
 }
 
-/** Messages of a guest. */
+/** Messages from a guest. */
 export type GuestMessage =
   | { readonly type: 'ready' }
-  /** The guest has its job, whose command may not run yet. */
+  /** The guest has received its job, but the command may not be running yet. */
   | { readonly type: 'starting' }
   | { readonly type: 'running' }
   | { readonly type: 'started' }
@@ -40,7 +40,7 @@ function parseProbed(text: string): GuestMessage | null {
     : { type: 'probed', id, answer: { status: Number(status), text: (rest ?? '').slice(0, MAX_TEXT_LENGTH) } };
 }
 
-/** Parses a line of the guest, which is not trusted; null for a line outside the protocol. */
+/** Parses a line from the guest, which is not trusted; null for a line outside the protocol. */
 export function parseGuestMessage(line: string): GuestMessage | null {
   const [verb, ...rest] = line.trim().split(' ');
   const argument = rest.join(' ');
@@ -62,11 +62,11 @@ export function parseGuestMessage(line: string): GuestMessage | null {
 }
 
 /**
- * Control port of one VM. Each new connection says `hello`, so the guest's state is known whatever was missed; messages may
- * therefore come twice. Main thread.
+ * Control port of one VM. Each new connection begins with `hello`, so the guest's state is known whatever was missed;
+ * messages may therefore arrive twice. Main thread.
  */
 export class ControlChannel extends LineSocket {
-  /** @param onOffence see `LineProtocol` */
+  /** Creates the channel. @param onOffence see `LineProtocol` */
   constructor(path: string, onMessage: (message: GuestMessage) => void, onOffence: (offence: string) => void) {
     const onLine = (line: string): void => {
       const message = parseGuestMessage(line);
@@ -81,18 +81,18 @@ export class ControlChannel extends LineSocket {
     this.send(Buffer.concat([Buffer.from(head), ...secrets.map(({ content }) => content)]));
   }
 
-  /** Sets the names of the group; they replace all that were set before. */
+  /** Sets the names of the group members, replacing all earlier ones. */
   sendHosts(members: readonly GroupMember[]): void {
     this.send(`hosts ${members.map(({ address, name }) => `${address} ${name}`).join(' ')}\n`);
   }
 
-  /** @param signal without its `SIG`, or a number */
+  /** Sends a signal to the command. @param signal without the prefix `SIG`, or a number */
   sendSignal(signal: string): void {
     this.send(`sig ${signal}\n`);
   }
 
   /**
-   * Starts a probe; the guest answers `probed`, unless it kills the probe when the time is up.
+   * Starts a probe; the guest replies with `probed`, unless it kills the probe at its deadline.
    *
    * @param id hexadecimal digits
    * @param words see {@link renderProbe}
@@ -101,12 +101,12 @@ export class ControlChannel extends LineSocket {
     this.send(`probe ${id} ${timeoutMs / 1000} ${words}\n`);
   }
 
-  /** Kills a probe; the guest answers `probed`, even when the probe has ended already. */
+  /** Kills a probe; the guest replies with `probed`, even if the probe has already ended. */
   sendAbort(id: string): void {
     this.send(`abort ${id}\n`);
   }
 
-  /** @param marker without white space */
+  /** Makes the guest write the marker to its streams. @param marker must not contain white space */
   sendDrain(marker: string): void {
     this.send(`drain ${marker}\n`);
   }

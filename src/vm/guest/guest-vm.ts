@@ -1,4 +1,4 @@
-/** A running VM with a guest: one process of the host, and the guest's init behind its control port. */
+/** Running VM with a guest: one process of the host, and the guest's init behind its control port. */
 import { errorTextWithPath } from '../../lib/errors.ts';
 import type { ProcessIdentity } from '../../lib/proc.ts';
 import { untilDone } from '../../lib/promises.ts';
@@ -12,25 +12,25 @@ import { ControlChannel, type GuestMessage } from './control-channel.ts';
 import { GuestProbes } from './health-probe.ts';
 import type { Job } from './job.ts';
 
-/** The job of a guest. */
+/** Job of a guest, and the settings around it. */
 export interface GuestJob {
-  /** Makes the job of a guest that waits for it; null when the guest must not get one. May fail. */
+  /** Builds the job for a guest that is waiting for it; null if the guest must not get one. May fail. */
   readonly make: (() => Promise<Job>) | null;
-  /** Default stop signal of the command, as kill(1) takes it: without its `SIG`. */
+  /** Default stop signal of the command as kill(1) takes it: without the prefix `SIG`. */
   readonly stopSignal: string;
-  /** True when the VM has a device in the network of its group. */
+  /** True if the VM has a device in the network of its group. */
   readonly inGroup: boolean;
 }
 
 /**
- * Finds the reason of the end of a VM process, once, by the signs of its kind of machine; null where it was asked to end,
- * or where the reason is unknown.
+ * Determines why a VM process ended, once, using evidence specific to its kind of machine; null if it was asked to end
+ * or the reason is unknown.
  *
- * @param asked true when this daemon asked it to end
+ * @param asked true if this daemon asked it to end
  */
 export type EndObserver = (exit: Exit, asked: boolean) => Promise<VmEnd | null>;
 
-/** Sends the guest its job when it is ready, and passes on its messages as events. Main thread. */
+/** Sends the guest its job once it is ready, and passes on its messages as events. Main thread. */
 export class GuestVm implements Instance {
   readonly identity: ProcessIdentity;
   readonly drains = true;
@@ -40,7 +40,7 @@ export class GuestVm implements Instance {
   readonly #probes: GuestProbes;
   readonly #findEndReason: EndObserver;
   readonly #onEvent: (event: BackendEvent) => void;
-  /** Null once it was called, and when there is no job. */
+  /** Null once it has been called, or if there is no job. */
   #makeJob: GuestJob['make'];
   readonly #stopSignal: string;
   #names: readonly GroupMember[] = [];
@@ -49,7 +49,7 @@ export class GuestVm implements Instance {
   #exited = false;
   #ended = false;
   #askedToEnd = false;
-  /** Misuse of a port by the guest, for which its VM is ended; null while it behaves. */
+  /** Misuse of a port by the guest, for which its VM is ended; null if there was none. */
   #offence: string | null = null;
 
   constructor(
@@ -102,7 +102,10 @@ export class GuestVm implements Instance {
     signalMachine(this.identity, signal);
   }
 
-  /** Killed, not released: a guest like this cannot be asked for anything. */
+  /**
+   * Ends the VM of a misbehaving guest. It is killed rather than released, because such a guest cannot be asked for
+   * anything.
+   */
   #endForOffence(offence: string): void {
     this.#offence = offence;
     void killMachine(this.identity);
@@ -110,7 +113,7 @@ export class GuestVm implements Instance {
 
   #onMessage(message: GuestMessage): void {
     const { type } = message;
-    // Names before the job: its command finds its group from the first moment on.
+    // Names are sent before the job, so that its command can find its group from the start.
     if (type === 'ready' || type === 'starting' || type === 'running') this.#greet();
     if (type === 'ready') void this.#sendJob();
     if (type === 'running' || type === 'started') this.#reportStarted();
@@ -119,7 +122,7 @@ export class GuestVm implements Instance {
     if (type === 'probed') this.#probes.answer(message.id, message.answer);
   }
 
-  /** Called for each new connection: the guest may have missed the names that were sent before. */
+  /** Sends the names on each new connection, because the guest may have missed them. */
   #greet(): void {
     this.#hasGreeted = true;
     if (this.#names.length > 0) this.#control.sendHosts(this.#names);

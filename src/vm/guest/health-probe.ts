@@ -1,4 +1,4 @@
-/** Health probes of one guest: their commands on the control port, and the answers. */
+/** Health probes of one guest: their commands on the control port, and the replies. */
 import { randomBytes } from 'node:crypto';
 import { within } from '../../lib/promises.ts';
 import { KIB } from '../../lib/units.ts';
@@ -7,21 +7,23 @@ import type { VmProbe } from '../backend.ts';
 import type { ControlChannel, ProbeAnswer } from './control-channel.ts';
 import { quote } from './job.ts';
 
-/** Long enough that no id of an earlier daemon, whose probes may still be answered, comes again. */
+/**
+ * Length of probe ids; long enough that an id of an earlier daemon, whose probes may still be answered, does not recur.
+ */
 const ID_BYTES = 8;
-/** Time for the guest to say that it has killed a probe. */
+/** Time for the guest to report that it has killed a probe. */
 const ABORT_TIMEOUT_MS = 1000;
-/** Unread bytes above which no probe is sent: a guest whose VM is paused must not find hours of them. */
+/** Number of unread bytes above which no probe is sent: a guest whose VM was paused must not find hours of probes. */
 const MAX_UNREAD_BYTES = 64 * KIB;
 /** First line of an HTTP response: RFC 9112, section 4. */
 const STATUS_LINE = /^HTTP\/\d(?:\.\d)? (\d{3})\b/;
 
-/** A word for the guest's shell that is part of one line: `$newline` is set there. */
+/** Word for the guest's shell that must fit on one line: `$newline` is set there. */
 function quoteInLine(word: string): string {
   return quote(word).replaceAll('\n', `'"$newline"'`);
 }
 
-/** Words behind the id and the seconds of a `probe` in the protocol of the control port: see `guest/init`. */
+/** Parameters that follow the id and the seconds of a `probe` in the protocol of the control port: see `guest/init`. */
 export function renderProbe(probe: VmProbe): string {
   switch (probe.type) {
     case 'tcp':
@@ -33,13 +35,13 @@ export function renderProbe(probe: VmProbe): string {
   }
 }
 
-/** Result that an answer means for the service. */
+/** Probe result for a reply of the guest. */
 export function judgeAnswer({ type }: VmProbe, { status, text }: ProbeAnswer): ProbeResult {
   if (type === 'exec') {
     const reason = /^failed (.+)/.exec(text)?.[1];
     return { ok: status === 0, detail: reason ?? `exit code ${status}` };
   }
-  // The loopback accepts or refuses a connection; a port that does neither leaves the probe without an answer.
+  // A connection over loopback is accepted or refused; a port that does neither produces no answer.
   if (status !== 0) return { ok: false, detail: 'connection refused' };
   if (type === 'tcp') return { ok: true, detail: 'connection accepted' };
   const code = STATUS_LINE.exec(text)?.[1];
@@ -49,10 +51,10 @@ export function judgeAnswer({ type }: VmProbe, { status, text }: ProbeAnswer): P
 
 type ProbeSender = Pick<ControlChannel, 'sendProbe' | 'sendAbort' | 'unreadBytes'>;
 
-/** Sends probes to the guest and hands each answer to its caller. Main thread. */
+/** Sends probes to the guest and passes each reply to its caller. Main thread. */
 export class GuestProbes {
   readonly #control: ProbeSender;
-  /** By id. A text is the reason why no answer comes. */
+  /** Callers by id. A string is the reason why there will be no reply. */
   readonly #waiting = new Map<string, (outcome: ProbeAnswer | string) => void>();
   #closed: string | null = null;
 
@@ -61,9 +63,9 @@ export class GuestProbes {
   }
 
   /**
-   * Asks once; never rejects. The guest kills a probe that has not ended after `timeoutMs`, or at `signal`.
+   * Probes once; never rejects. The guest kills a probe that has not ended after `timeoutMs` or when `signal` fires.
    *
-   * @param timeoutMs counted from now on, so it includes the way to the guest
+   * @param timeoutMs counted from now on, so it includes the transfer to the guest
    */
   async ask(probe: VmProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
     if (this.#closed !== null) return { ok: false, detail: this.#closed };
@@ -85,12 +87,12 @@ export class GuestProbes {
     }
   }
 
-  /** Takes an answer of the guest; one that has no caller any more is dropped. */
+  /** Handles a reply of the guest; it is dropped if its caller has gone. */
   answer(id: string, answer: ProbeAnswer): void {
     this.#waiting.get(id)?.(answer);
   }
 
-  /** Ends every probe with `detail`, later ones included. */
+  /** Ends all probes, including later ones, with `detail`. */
   close(detail: string): void {
     this.#closed ??= detail;
     for (const end of [...this.#waiting.values()]) end(detail);

@@ -1,6 +1,6 @@
 /**
- * The job of a guest: a shell script that tells the guest's init what to run. It travels over the control port, never in
- * an argv or on the kernel's command line, because it carries the service's variables.
+ * Job of a guest: a shell script that tells the guest's init what to run. It is sent over the control port, never in an
+ * argument list or on the kernel's command line, because it contains the service's variables.
  */
 import { GROUP_NETMASK, memberAddress, memberMac } from '../../protocol/network.ts';
 import type { Service } from '../../protocol/service.ts';
@@ -9,20 +9,20 @@ import { readSecrets, type SecretContent } from '../host/secrets.ts';
 import { defaultStopSignal, imageCommand, ownCommand, type ServiceCommand } from '../host/service-command.ts';
 import { guestVolumes } from '../host/shared-files.ts';
 
-/** The script, and behind it the secrets that the script names, byte for byte. */
+/** Script, followed by the secrets that it lists, byte for byte. */
 export interface Job {
   readonly script: string;
   readonly secrets: readonly SecretContent[];
 }
 
-/** Variables of the guest that the service may override: those that OCI runtimes give a container. */
+/** Default variables in the guest, which the service may override: the same that OCI runtimes set in a container. */
 export const DEFAULT_GUEST_ENV: Readonly<Record<string, string>> = {
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
 };
-/** Home of the user of the built-in root and of a shared one; that of an image is looked up in the guest. */
+/** Home of the user in the built-in root and in a shared one; for an image it is looked up in the guest. */
 const DEFAULT_HOME = '/root';
 
-/** Addresses of QEMU's user network, its defaults: see `-netdev user` in qemu(1). */
+/** Addresses of QEMU's user network, see the defaults of `-netdev user` in qemu(1). */
 const GUEST_NETWORK = {
   guest_ip: '10.0.2.15',
   guest_netmask: '255.255.255.0',
@@ -30,26 +30,29 @@ const GUEST_NETWORK = {
   guest_dns: '10.0.2.3',
 };
 
-/** Any text is true for the guest's shell. */
+/** Boolean for the guest's shell, where any non-empty text is true. */
 const flag = (value: boolean): string => (value ? '1' : '');
 
-/** A word that a POSIX shell reads back byte for byte: single quotes protect all but themselves. */
+/** Quotes a word so that a POSIX shell reads it back byte for byte: single quotes protect everything but themselves. */
 export function quote(word: string): string {
   return `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
-/** Facts of a job besides the service. */
+/** Properties of a job that do not come from the service. */
 interface JobSpec {
   readonly serviceCommand: ServiceCommand;
-  /** True when the VM has a device of QEMU's user network. */
+  /** True if the VM has a device of QEMU's user network. */
   readonly network: boolean;
-  /** Place in the network of the group, or in one of its own; null when the VM has no device there. */
+  /** Index in the network of the group, or in a network of its own; null if the VM has no device there. */
   readonly groupIndex: number | null;
-  /** In the order in which they are sent. */
+  /** Secrets in the order in which they are sent. */
   readonly secrets: readonly SecretContent[];
 }
 
-/** A shell function that runs its arguments with the words of each item behind them, and stops at the first failure. */
+/**
+ * Shell function that calls its arguments once per item, with the item's words appended, and stops at the first
+ * failure.
+ */
 function renderEach(name: string, items: readonly (readonly string[])[]): string {
   return [`${name}() {`, ...items.map((words) => `"$@" ${words.map(quote).join(' ')} &&`), ':', '}'].join('\n');
 }
@@ -64,7 +67,7 @@ export function renderJobScript(service: Service, { serviceCommand, network, gro
   return [
     `guest_hostname=${quote(service.name)}`,
     ...Object.entries(GUEST_NETWORK).map(([name, value]) => `${name}=${value}`),
-    // By its address the guest knows the device.
+    // The guest identifies the device by its address.
     `group_mac=${groupIndex === null ? '' : memberMac(groupIndex)}`,
     `group_ip=${groupIndex === null ? '' : memberAddress(groupIndex)}`,
     `group_netmask=${GROUP_NETMASK}`,
@@ -93,16 +96,16 @@ export function renderJobScript(service: Service, { serviceCommand, network, gro
   ].join('\n');
 }
 
-/** Facts of a launch that the job of its guest depends on. */
+/** Properties of a launch that determine the job of its guest. */
 type JobRequest = Pick<LaunchRequest, 'service' | 'localOnly' | 'groupIndex' | 'image'>;
 
-/** True for a guest that needs a user network: to be called over TCP, or to go out. */
+/** True if the guest needs a user network, to be reached over TCP or to reach the outside. */
 export function hasNetwork({ service, localOnly }: Pick<JobRequest, 'service' | 'localOnly'>): boolean {
   return service.ports.some(({ protocol }) => protocol === 'tcp') || !localOnly;
 }
 
 /**
- * Makes the job of a guest: reads its secrets.
+ * Builds the job of a guest; reads its secrets.
  *
  * @throws MonocoreError `StartFailed`, also for an image without a command
  */
@@ -114,7 +117,7 @@ export async function makeJob(request: JobRequest): Promise<Job> {
   return { script: renderJobScript(service, { serviceCommand, network, groupIndex, secrets }), secrets };
 }
 
-/** Default stop signal of the command, for a config that names none; as kill(1) takes it. */
+/** Default stop signal of the command if the config sets none, as kill(1) takes it. */
 export function stopSignalOf({ image = null }: Pick<JobRequest, 'image'>): string {
   return image === null ? 'TERM' : defaultStopSignal(image.defaults);
 }

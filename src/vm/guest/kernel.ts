@@ -1,16 +1,16 @@
-/** Choice of the kernel that a VM boots: the config's, else the home's, else the host's. */
+/** Selects the kernel that a VM boots: that of the config, or else of the home, or else of the host. */
 import { accessSync, closeSync, constants, existsSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { MonocoreError } from '../../lib/errors.ts';
 import { type Architecture, PACKAGES } from '../host/host-tools.ts';
 
-/** A kernel image and its modules. */
+/** Kernel image and its modules. */
 export interface Kernel {
-  /** Absolute path of the image, which the daemon can read. */
+  /** Absolute path of the image; the daemon can read it. */
   readonly image: string;
-  /** Release, like `6.1.0-53-cloud-amd64`; the file's name where that has none. */
+  /** Release, such as `6.1.0-53-cloud-amd64`; the name of the file if it contains none. */
   readonly release: string;
-  /** `…/lib/modules/<release>`, or null: then the kernel must have everything built in. */
+  /** `…/lib/modules/<release>`, or null, in which case the kernel must have everything built in. */
   readonly modulesDir: string | null;
 }
 
@@ -24,8 +24,9 @@ function isReadableFile(path: string): boolean {
 }
 
 /**
- * True for what QEMU loads: on x86-64 a bzImage (`HdrS`, Documentation/arch/x86/boot.rst of Linux) or an ELF file, on
- * aarch64 an Image (`ARM\x64`, Documentation/arch/arm64/booting.rst), compressed or not, or an EFI program.
+ * True for an image that QEMU can load: on x86-64 a bzImage (`HdrS`, Documentation/arch/x86/boot.rst of Linux) or an
+ * ELF file, on aarch64 an Image (`ARM\x64`, Documentation/arch/arm64/booting.rst), compressed or not, or an EFI
+ * program.
  */
 function isKernelImage(path: string, architecture: Architecture): boolean {
   const fd = openSync(path, 'r');
@@ -43,7 +44,7 @@ function describe(image: string): Kernel {
   return { image, release, modulesDir };
 }
 
-/** Readable kernel images of a folder, the newest release first. */
+/** Readable kernel images of a folder, newest release first. */
 function listKernels(bootDir: string): Kernel[] {
   let names: string[];
   try {
@@ -62,10 +63,10 @@ function listKernels(bootDir: string): Kernel[] {
 /**
  * Finds the kernel.
  *
- * @param chosen the config's path, or null
- * @param kernelDir the home's `kernel/`, which the set-up script fills
- * @param hostBootDir where the host's own kernels are
- * @throws MonocoreError `ToolMissing` when there is none that can be read
+ * @param chosen path in the config, or null
+ * @param kernelDir `kernel/` in the home, which the setup script fills
+ * @param hostBootDir folder of the host's own kernels
+ * @throws MonocoreError `ToolMissing` if there is no readable kernel
  */
 export function findKernel(
   chosen: string | null,
@@ -77,7 +78,7 @@ export function findKernel(
     if (!isReadableFile(chosen)) {
       throw new MonocoreError('ToolMissing', `the kernel ${chosen} is not a file that can be read; name another`);
     }
-    // QEMU's own message is "could not load kernel: Success".
+    // QEMU's own message would be "could not load kernel: Success".
     if (!isKernelImage(chosen, architecture)) {
       throw new MonocoreError(
         'ToolMissing',

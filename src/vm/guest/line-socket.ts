@@ -1,27 +1,29 @@
-/** Client of a line protocol on a unix socket that may not exist yet, or may be restarted: control port and QMP. */
+/**
+ * Client of a line-based protocol on a Unix socket that may not exist yet or may be restarted: control port and QMP.
+ */
 import { chmod } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { type Rate, TokenBucket } from '../../lib/token-bucket.ts';
 import { KIB, MIB } from '../../lib/units.ts';
 
 const RETRY_MS = 20;
-/** Limit for an unfinished line, which is dropped: the other side is not trusted. */
+/** Limit for an unfinished line; a longer one is dropped, because the other side is not trusted. */
 const MAX_LINE_BYTES = 64 * KIB;
-/** Bytes that may come: a few lines a second are usual. */
+/** Limit on incoming bytes: a few lines a second are usual. */
 const INCOMING_BYTES: Rate = { burst: 2 * MIB, perSecond: 128 * KIB };
-/** Limit for the bytes that the other side has not read, besides the largest message. */
+/** Limit for bytes that the other side has not read, in addition to the largest message. */
 export const MAX_UNREAD_BYTES = MIB;
 
 /** Settings of a {@link LineSocket}. */
 export interface LineProtocol {
   /** Sent first on each new connection. */
   readonly greeting: string;
-  /** Lines that may come. */
+  /** Limit on incoming lines. */
   readonly lines: Rate;
-  /** Gets each line without its end. */
+  /** Receives each line without its line ending. */
   readonly onLine: (line: string) => void;
   /**
-   * Called once when the other side sends or leaves unread more than it may; the connection is closed for good.
+   * Called once if the other side sends too much or leaves too much unread; the connection is then closed permanently.
    *
    * @param offence verb whose object is the port: `flooded` or `does not read`
    */
@@ -30,7 +32,7 @@ export interface LineProtocol {
 
 /**
  * Connects as soon as the socket exists, and again whenever the connection ends, until closed. Connection errors are
- * ignored: the process of the other side tells whether it lives. Main thread.
+ * ignored: the process of the other side shows whether it is alive. Main thread.
  */
 export class LineSocket {
   readonly #path: string;
@@ -51,13 +53,13 @@ export class LineSocket {
     this.#connect();
   }
 
-  /** Bytes that were sent and that the other side has not read. The kernel's buffer, some 200 KB, is not counted. */
+  /** Bytes that were sent but not read by the other side, apart from some 200 KB in the kernel's buffer. */
   get unreadBytes(): number {
     const waiting = this.#unsent.reduce((sum, { length }) => sum + length, 0);
     return waiting + (this.#socket?.writableLength ?? 0);
   }
 
-  /** Sends now, or right after the greeting of the next connection. */
+  /** Sends data now, or right after the greeting of the next connection. */
   send(data: string | Buffer): void {
     if (this.#closed) return;
     const bytes = Buffer.from(data);
@@ -68,8 +70,8 @@ export class LineSocket {
   }
 
   /**
-   * Resolves with true when the other side has closed the connection and all its lines were taken, and with false without
-   * a connection. For a dead process only: the connection to a living one would come back.
+   * Resolves with true when the other side has closed the connection and all its lines have been handled, and with
+   * false if there is no connection. Only for a dead process: the connection to a living one would be re-established.
    */
   ended(): Promise<boolean> {
     return new Promise((resolve) => {
@@ -97,7 +99,7 @@ export class LineSocket {
     socket.setEncoding('utf8');
     socket.on('connect', () => {
       this.#connected = true;
-      // QEMU leaves the mode to its umask; until now the folder's mode kept other users away.
+      // QEMU applies its umask to the socket; until now the mode of the folder kept other users away.
       chmod(this.#path, 0o600, () => {});
       for (const data of [this.#protocol.greeting, ...this.#unsent.splice(0)]) socket.write(data);
     });
@@ -106,16 +108,16 @@ export class LineSocket {
       pending = lines.pop() ?? '';
       if (pending.length > MAX_LINE_BYTES) pending = '';
       if (!this.#bytes.take(text.length) || !this.#lines.take(lines.length)) this.#offend('flooded');
-      // A line may close the connection.
+      // Handling a line may close the connection.
       for (const line of lines) if (!this.#closed) this.#protocol.onLine(line);
     });
     socket.on('error', () => {
-      // 'close' follows and tries again.
+      // 'close' follows and triggers a retry.
     });
     socket.on('close', () => {
       this.#connected = false;
       if (!this.#closed)
-        // VMs outlive their daemon: to look for one keeps no process alive.
+        // VMs outlive their daemon: looking for one must not keep the process alive.
         this.#timer = setTimeout(() => this.#connect(), RETRY_MS).unref();
     });
   }

@@ -1,4 +1,4 @@
-/** Disk of a service: a sparse image with an ext4 file system, made before the first launch and kept since. */
+/** Disk of a service: a sparse image with an ext4 file system, created before the first launch and kept afterwards. */
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errorTextWithPath, MonocoreError } from '../../lib/errors.ts';
@@ -6,17 +6,17 @@ import { formatSize, MIB } from '../../lib/units.ts';
 import { findMkfs, run } from './host-tools.ts';
 
 /**
- * No blocks are reserved for an administrator, because the service is alone. The journal is not filled with zeros: the
- * image reads as zeros already, and writing them would allocate up to 1 GiB of the host's disk.
+ * Options of mkfs. No blocks are reserved for an administrator, because the service is the only user. The journal is
+ * not zeroed: the image already reads as zeros, and writing them would allocate up to 1 GiB of the host's disk.
  */
 const MKFS_OPTIONS = ['-q', '-F', '-m', '0', '-E', 'lazy_journal_init=1'];
 
 /**
- * Makes the disk of a service unless it exists. One of 1 GiB takes 20 ms and at first 0.7 MB of the host's disk. Main
- * thread, which does not block.
+ * Creates the disk of a service unless it exists. A disk of 1 GiB takes 20 ms and initially 0.7 MB on the host. Main
+ * thread; does not block.
  *
  * @param service its name, for messages
- * @throws MonocoreError `ToolMissing`; `StartFailed` when it cannot be made, or exists in another size
+ * @throws MonocoreError `ToolMissing`; `StartFailed` if it cannot be created, or exists with a different size
  */
 export async function prepareDisk(path: string, sizeMib: number, service: string): Promise<void> {
   const sizeBytes = sizeMib * MIB;
@@ -30,7 +30,7 @@ export async function prepareDisk(path: string, sizeMib: number, service: string
     );
   }
   const mkfs = findMkfs();
-  // An unfinished image has this name, and is made anew.
+  // An unfinished image has this name and is created anew.
   const unfinished = `${path}.tmp`;
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });

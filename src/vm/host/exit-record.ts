@@ -1,4 +1,4 @@
-/** Exit record: a file in which the VM's side notes its end, for a daemon that was not there. */
+/** Exit record: a file in which the VM's side records how it ended, for a daemon that was not running then. */
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { open, writeFile } from 'node:fs/promises';
 import { constants } from 'node:os';
@@ -6,10 +6,13 @@ import { errorCode } from '../../lib/errors.ts';
 import { KIB, MIB } from '../../lib/units.ts';
 import type { Exit } from '../backend.ts';
 
-/** Room for a record, which is two short lines. */
+/** Maximum size of a record, which consists of two short lines. */
 export const MAX_RECORD_BYTES = 4 * KIB;
 
-/** Names by number, as in signal(7); of two names the first, so that 6 is SIGABRT and not its alias SIGIOT. */
+/**
+ * Signal names by number, as in signal(7); if a number has two names the first one, so that 6 is SIGABRT and not its
+ * alias SIGIOT.
+ */
 export const SIGNAL_NAMES: ReadonlyMap<number, string> = new Map(
   Object.entries(constants.signals)
     .map(([name, number]) => [number, name] as const)
@@ -17,42 +20,45 @@ export const SIGNAL_NAMES: ReadonlyMap<number, string> = new Map(
 );
 
 /**
- * Exit of a status as shells report it: above 128 a signal ended the command (POSIX sh, 2.8.2). A command that exits with
- * such a status by itself looks the same.
+ * Exit for a status as shells report it: above 128 a signal ended the command (POSIX sh, section 2.8.2). A command that
+ * itself exits with such a status looks the same.
  */
 export function exitOfShellStatus(status: number): Exit {
   return { code: status, signal: status > 128 ? (SIGNAL_NAMES.get(status - 128) ?? null) : null };
 }
 
-/** Exit of a child process as Node reports it. */
+/** Exit of a child process, from the values that Node reports. */
 export function exitOfChild(code: number | null, signal: NodeJS.Signals | null): Exit {
   return { code: signal === null ? code : 128 + constants.signals[signal], signal };
 }
 
-/** Content of an exit record. */
+/** Parsed exit record. */
 export interface ExitRecord {
   /** Pid of the command on the host, for a plain process; null in a VM. */
   readonly commandPid: number | null;
-  /** Null while the command runs, and when it was cut off. */
+  /** Null while the command is running, and if the entry is incomplete. */
   readonly exit: Exit | null;
-  /** True when the guest's kernel killed the command for lack of memory. */
+  /** True if the guest's kernel killed the command because memory ran out. */
   readonly oomKilled: boolean;
 }
 
 const EMPTY: ExitRecord = Object.freeze({ commandPid: null, exit: null, oomKilled: false });
 
-/** First line of a record, so that it has space: on a full disk nobody would note that a command starts or ends. */
+/**
+ * First line of a record, which reserves its space: on a full disk, the start and end of a command could not be
+ * recorded.
+ */
 const RESERVED = 'reserved\n';
 
-/** Makes a record whose writer is trusted. Throws the system's error. */
+/** Creates a record whose writer is trusted. Throws the system error. */
 export async function makeRecord(path: string): Promise<void> {
   await writeFile(path, RESERVED, { mode: 0o600 });
 }
 
 /**
- * Makes a record of which its writer, which is not trusted, can fill no more than {@link MAX_RECORD_BYTES}. No file that
- * a process writes may exceed RLIMIT_FSIZE, so the record begins that far below the limit, behind a hole. The kernel
- * ends a process that writes on with SIGXFSZ, setrlimit(2).
+ * Creates a record in which its untrusted writer can write at most {@link MAX_RECORD_BYTES}. No file that a process
+ * writes may exceed RLIMIT_FSIZE, so the record begins that many bytes below the limit, after a hole. If the process
+ * writes more, the kernel ends it with SIGXFSZ, see setrlimit(2).
  *
  * @param largestBytes size of the largest other file that the process writes
  * @returns RLIMIT_FSIZE for the process, bytes
@@ -68,20 +74,20 @@ export async function makeBoundedRecord(path: string, largestBytes: number): Pro
   return start + MAX_RECORD_BYTES;
 }
 
-/** Start of a record in a file of that size: 0, or the end of the hole of {@link makeBoundedRecord}. */
+/** Start of the record in a file of this size: 0, or the end of the hole of {@link makeBoundedRecord}. */
 function startOf(size: number): number {
   return size - (size % MIB);
 }
 
-/** True when its writer has tried to fill a bounded record. A record that does not exist is not full. */
+/** True if the writer has tried to fill a bounded record. A record that does not exist is not full. */
 export function isRecordFull(path: string): boolean {
   const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
   return size - startOf(size) >= MAX_RECORD_BYTES;
 }
 
 /**
- * A record that is read more than once. It stays open from its first read on, so that it can be read to the end after its
- * folder was deleted.
+ * Record that is read several times. It stays open from the first read on, so that it can be read to the end after its
+ * folder has been deleted.
  */
 export class ExitRecordFile {
   readonly #path: string;
@@ -91,7 +97,7 @@ export class ExitRecordFile {
     this.#path = path;
   }
 
-  /** As {@link readExitRecord}. */
+  /** Does the same as {@link readExitRecord}. */
   read(): ExitRecord {
     try {
       this.#fd ??= openSync(this.#path, 'r');
@@ -111,8 +117,8 @@ export class ExitRecordFile {
 }
 
 /**
- * Reads an exit record: `reserved`, then lines `started <pid>` and `exit <status>` or `exit <status> oom`, of which only
- * complete ones count. A record that does not exist is an empty one.
+ * Reads an exit record: `reserved`, followed by lines `started <pid>` and `exit <status>` or `exit <status> oom`;
+ * incomplete lines are ignored. A record that does not exist counts as empty.
  */
 export function readExitRecord(path: string): ExitRecord {
   const file = new ExitRecordFile(path);

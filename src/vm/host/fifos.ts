@@ -9,14 +9,17 @@ import { run } from './host-tools.ts';
 const NO_STREAMS: readonly ChildFd[] = ['null', 'null', 'null'];
 
 /**
- * Makes FIFOs. Node has no mkfifo(2), so it runs the program, once for all requests that come while the previous one runs,
- * because dozens of services start together. Main thread.
+ * Creates FIFOs. Node has no mkfifo(2), so this runs the program, once for all requests that arrive during the previous
+ * run, because dozens of services start together. Main thread.
  */
 export class FifoMaker {
   readonly #spawner: Spawner;
-  /** Paths of the next run. */
+  /** Paths for the next run. */
   #waiting: string[] = [];
-  /** The next run; it resolves after the attempt: a path that cannot be made fails the program, but not the other paths. */
+  /**
+   * Next run; resolves after the attempt. A path that cannot be created makes the program fail, but does not affect the
+   * other paths.
+   */
   #next: Promise<void> | null = null;
   #running: Promise<void> = Promise.resolve();
 
@@ -25,9 +28,9 @@ export class FifoMaker {
   }
 
   /**
-   * Makes FIFOs with mode 0600; an existing one is fine.
+   * Creates FIFOs with mode 0600; existing ones are accepted.
    *
-   * @throws MonocoreError `StartFailed` when one of `paths` cannot be made
+   * @throws MonocoreError `StartFailed` if one of `paths` cannot be created
    */
   async make(paths: readonly string[]): Promise<void> {
     this.#waiting.push(...paths);
@@ -40,7 +43,7 @@ export class FifoMaker {
     const missing = paths.filter((path) => !isFifo(path));
     if (missing.length === 0) return;
     try {
-      // Again and alone, to get the reason.
+      // Tries again separately, to get the reason.
       await run('mkfifo', renderArgs(missing));
     } catch (cause) {
       throw new MonocoreError('StartFailed', `a FIFO could not be made: ${errorText(cause)}`, { cause });
@@ -52,7 +55,7 @@ export class FifoMaker {
     try {
       await (await this.#spawner.spawn(request, null)).exited();
     } catch {
-      // The caller sees that its path is missing.
+      // The caller notices that its path is missing.
     }
   }
 }
@@ -66,11 +69,11 @@ function isFifo(path: string): boolean {
 }
 
 /**
- * Opens the read end, non-blocking. A read before the first writer gives end of file, so reading starts after
+ * Opens the read end, non-blocking. Reading before there is a writer yields end of file, so reading must start after
  * {@link openChildEnd}.
  *
- * The end of file is noticed even when the writers are gone already: poll(2) reports a pipe as ended only if it had a writer
- * since this end was opened (`pipe_poll` in fs/pipe.c of Linux), so it gets one for a moment.
+ * End of file is noticed even if the writers are already gone: poll(2) reports the end of a pipe only if it has had a
+ * writer since this end was opened (`pipe_poll` in fs/pipe.c of Linux), so it briefly gets one.
  */
 export function openReadEnd(path: string): number {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -84,8 +87,8 @@ export function openReadEnd(path: string): number {
 }
 
 /**
- * Opens the VM's end: read-write, so that a dead log worker causes no SIGPIPE, and the bytes wait in the pipe for the next
- * one. The daemon holds it until the process does.
+ * Opens the VM's end read-write, so that a dead log worker does not cause SIGPIPE, and data waits in the pipe for its
+ * successor. The daemon holds the descriptor until the process does.
  */
 export function openChildEnd(path: string): number {
   return openSync(path, constants.O_RDWR);

@@ -14,13 +14,13 @@ import { endStrays } from './strays.ts';
 /** Runs a job off the main thread. */
 export type RunInitramfsJob = (job: BuildInitramfsJob) => Promise<InitramfsImage>;
 
-/** Probes ports of this host, off the main thread; the daemon plugs in the metrics thread. */
+/** Probes ports of this host off the main thread; the daemon passes its metrics thread. */
 export interface Prober {
-  /** Never rejects; its connection is closed when it answers. */
+  /** Never rejects; when it resolves, the connection is closed. */
   probe(probe: NetworkProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult>;
 }
 
-/** Parts of the daemon that back ends are built on. */
+/** Parts of the daemon that back ends use. */
 export interface BackendHost {
   readonly paths: HomePaths;
   readonly spawner: Spawner;

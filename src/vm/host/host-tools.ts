@@ -1,4 +1,4 @@
-/** Programs of the host: lookup, and the package that brings each one that VMs need. */
+/** Programs of the host: finds them, and names the package of each program that VMs need. */
 import { execFile } from 'node:child_process';
 import { accessSync, closeSync, constants, openSync, readSync, statSync } from 'node:fs';
 import { basename, delimiter, join, resolve } from 'node:path';
@@ -8,7 +8,8 @@ import { errorText, MonocoreError } from '../../lib/errors.ts';
 /**
  * Runs a program to its end and returns its output.
  *
- * @throws Error with the program and its own message or, where it printed none, its exit code; `code` is that of `execFile`
+ * @throws Error with the name of the program and its message, or its exit code if it printed none; `code` is that of
+ * `execFile`
  */
 export async function run(program: string, args: readonly string[], options: { cwd?: string } = {}): Promise<string> {
   try {
@@ -16,22 +17,22 @@ export async function run(program: string, args: readonly string[], options: { c
   } catch (cause) {
     const { stderr, code } = cause as { stderr?: string; code?: unknown };
     const reason = stderr?.trim() || (typeof code === 'number' ? `exit code ${code}` : errorText(cause));
-    // Most programs begin their messages with their names.
+    // Most programs begin their messages with their own name.
     const message = reason.includes(basename(program)) ? reason : `${program}: ${reason}`;
     throw Object.assign(new Error(message, { cause }), { code });
   }
 }
 
-/** Machine of the host in QEMU's words. */
+/** Architecture of the host in QEMU's terms. */
 export type Architecture = 'x86_64' | 'aarch64';
 
-/** Packages in Debian's names, for messages. */
+/** Debian's package names, for messages. */
 export const PACKAGES = {
   x86_64: { qemu: 'qemu-system-x86', kernel: 'linux-image-cloud-amd64' },
   aarch64: { qemu: 'qemu-system-arm', kernel: 'linux-image-cloud-arm64' },
 } as const;
 
-/** @throws MonocoreError `ToolMissing` on a machine that monocore has no VM for */
+/** Architecture of this host. @throws MonocoreError `ToolMissing` if monocore supports no VMs on it */
 export function hostArchitecture(): Architecture {
   if (process.arch === 'x64') return 'x86_64';
   if (process.arch === 'arm64') return 'aarch64';
@@ -49,10 +50,10 @@ export function isExecutableFile(path: string): boolean {
 }
 
 /**
- * Absolute path of the command of a service, as execvp(3) finds it: a path is relative to `workdir`, a name is searched
- * in `searchPath`.
+ * Absolute path of a service's command, found as by execvp(3): a path is relative to `workdir`, a name is looked up in
+ * `searchPath`.
  *
- * @throws MonocoreError `StartFailed` when there is none
+ * @throws MonocoreError `StartFailed` if it does not exist
  */
 export function findExecutable(command: string, workdir: string, searchPath: string): string {
   const isPath = command.includes('/');
@@ -63,14 +64,14 @@ export function findExecutable(command: string, workdir: string, searchPath: str
   throw new MonocoreError('StartFailed', `command not found: ${command} (searched in ${searchPath})`);
 }
 
-/** First executable of that name in `PATH` and then in `extraDirs`; null when there is none. */
+/** First executable of that name in `PATH` and then in `extraDirs`; null if there is none. */
 export function findProgram(name: string, extraDirs: readonly string[] = []): string | null {
   const dirs = [...(process.env.PATH ?? '').split(delimiter), ...extraDirs];
   const paths = dirs.filter((dir) => dir !== '').map((dir) => join(dir, name));
   return paths.find(isExecutableFile) ?? null;
 }
 
-/** @throws MonocoreError `ToolMissing` that names the package */
+/** Reports a missing program. @throws MonocoreError `ToolMissing` that names the package */
 function missing(what: string, packageName: string): never {
   const message = `${what} is not installed; install the package ${packageName}, or run monocore setup`;
   throw new MonocoreError('ToolMissing', message, { details: { package: packageName } });
@@ -87,7 +88,10 @@ export async function readQemuVersion(qemu: string): Promise<string> {
   return /version (\S+)/.exec(await run(qemu, ['--version']))?.[1] ?? 'unknown';
 }
 
-/** PT_INTERP of a 64-bit little-endian ELF file names the dynamic loader, see elf(5); a static program has none. */
+/**
+ * True for a static ELF file. In others, PT_INTERP names the dynamic loader, see elf(5); only 64-bit little-endian
+ * files are examined.
+ */
 export function isStaticElf(path: string): boolean {
   const PT_INTERP = 3;
   const header = Buffer.alloc(4096);
@@ -105,7 +109,11 @@ export function isStaticElf(path: string): boolean {
   return true;
 }
 
-/** Path of a busybox that runs in an initramfs, that is without shared libraries. @throws MonocoreError `ToolMissing` */
+/**
+ * Path of a busybox that can run in an initramfs, where there are no shared libraries.
+ *
+ * @throws MonocoreError `ToolMissing`
+ */
 export function findStaticBusybox(): string {
   for (const name of ['busybox', 'busybox-static']) {
     const path = findProgram(name, ['/bin', '/usr/bin', '/usr/lib/busybox-static']);
@@ -116,7 +124,7 @@ export function findStaticBusybox(): string {
 
 /** Path of mkfs.ext4. @throws MonocoreError `ToolMissing` */
 export function findMkfs(): string {
-  // A tool for administrators: a user's PATH may lack its folder.
+  // Users may not have the folder of this administration tool in their PATH.
   const path = findProgram('mkfs.ext4', ['/usr/sbin', '/sbin']);
   return path ?? missing('mkfs.ext4, which makes the disks of services,', 'e2fsprogs');
 }
@@ -133,12 +141,12 @@ export function findSlirp4netns(): string {
   return path ?? missing('slirp4netns, which local_only = false needs,', 'slirp4netns');
 }
 
-/** Path of setpriv, with which a process changes its user. @throws MonocoreError `ToolMissing` */
+/** Path of setpriv, which changes the user of a process. @throws MonocoreError `ToolMissing` */
 export function findSetpriv(): string {
   return findProgram('setpriv', ['/usr/bin', '/bin']) ?? missing('setpriv, which user needs,', 'util-linux');
 }
 
-/** Path of unshare, which sharing files needs. @throws MonocoreError `ToolMissing` */
+/** Path of unshare, which is needed to share files. @throws MonocoreError `ToolMissing` */
 export function findUnshare(): string {
   return (
     findProgram('unshare', ['/usr/bin', '/bin']) ?? missing('unshare, which rootfs and volumes need,', 'util-linux')
