@@ -8,7 +8,7 @@ import { closeSync } from 'node:fs';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { errorCode, errorText, errorTextWithPath, MonocoreError } from '../lib/errors.ts';
 import { CallBatch } from '../lib/event-loop-batch.ts';
-import { deferred } from '../lib/promises.ts';
+import { deferred, within } from '../lib/promises.ts';
 import type { Report } from '../lib/report.ts';
 import { recordTime } from '../protocol/log-files/formats.ts';
 import type { StreamName } from '../protocol/log-files/names.ts';
@@ -23,7 +23,10 @@ import { LogSearches, type RunSearch, readFirst, readLines } from './log-reading
 import type { LogRetention } from './retention.ts';
 import { WriteFailures } from './write-failures.ts';
 
-const DEADLINES = { defaultMs: 10_000, perMethodMs: { close: null } } as const;
+/** Longest time until a worker has opened a stream. */
+const OPEN_TIMEOUT_MS = 10_000;
+// A stream may be opened after its time; that must not be missed.
+const DEADLINES = { defaultMs: 10_000, perMethodMs: { close: null, openStreams: null } } as const;
 const LOST_TEXT = 'what that prints now is lost';
 
 interface LogThreadOptions {
@@ -35,6 +38,8 @@ interface LogThreadOptions {
   readonly runSearch?: RunSearch;
   /** Maximum time without a sign of life from a page of a search; 10 s by default. */
   readonly pageSilenceMs?: number;
+  /** 10 s by default. */
+  readonly openTimeoutMs?: number;
   /** Called when the worker that serves readers is available again after a crash; ports to it must be recreated. */
   readonly onRestart?: () => void;
 }
@@ -58,9 +63,11 @@ export class LogThread implements LogSink {
   readonly #handover: Handover;
   readonly #retention: LogRetention | null;
   readonly #searches: LogSearches;
+  readonly #openTimeoutMs: number;
 
   constructor(logDir: string, report: Report, options: LogThreadOptions = {}) {
-    const { workers = 1, retention = null, runSearch } = options;
+    const { workers = 1, retention = null, runSearch, openTimeoutMs = OPEN_TIMEOUT_MS } = options;
+    this.#openTimeoutMs = openTimeoutMs;
     this.#report = report;
     this.#failures = new WriteFailures(report);
     this.#handover = new Handover(report);
@@ -95,6 +102,7 @@ export class LogThread implements LogSink {
     const capture = new ServiceCapture(worker, names, handlers, settings);
     try {
       await this.#removals.get(service);
+      await this.#awaitRefused(service);
       await this.#retention?.begin(service, settings);
       await worker.thread.ready();
     } catch (error) {
@@ -105,18 +113,39 @@ export class LogThread implements LogSink {
     this.#captures.set(service, capture);
     const { continues = false } = handlers;
     const sources = streams.map(({ stream, fd }) => ({ service, stream, fd, settings, continues }));
-    const opened = await Promise.allSettled(sources.map((source) => worker.opens!.call(source)));
-    const failed = opened.flatMap((result, index) =>
-      result.status === 'rejected' ? [{ stream: names[index]!, reason: result.reason }] : [],
+    const failures: unknown[] = [];
+    const opened = sources.map((source) =>
+      worker.opens!.call(source).catch((error: unknown) => {
+        failures.push(error);
+        // No worker will tell of its end.
+        this.#onEvent({ type: 'stream-ended', service, stream: source.stream, bytes: 0, lines: 0 });
+      }),
     );
-    if (failed.length === 0) return;
-    // No worker will report their end.
-    for (const { stream } of failed) this.#onEvent({ type: 'stream-ended', service, stream, bytes: 0, lines: 0 });
-    // The others must not go on being captured for a service that the caller takes for not started.
+    const isAnswered = await within(Promise.all(opened), this.#openTimeoutMs);
+    if (isAnswered && failures.length === 0) return;
+    // Streams that are open, or are opened later, must not go on being captured for a service that the caller takes for not
+    // started.
     capture.isRefused = true;
-    this.closeStreams(service, true);
+    void Promise.all(opened).then(() => this.closeStreams(service, true));
+    if (!isAnswered) throw this.#slowOpening(service);
     await capture.ended.promise;
-    throw failed[0]!.reason;
+    throw failures[0];
+  }
+
+  /** Waits until nothing is left of a capture that was refused. @throws MonocoreError `CallTimeout` */
+  async #awaitRefused(service: string): Promise<void> {
+    const capture = this.#captures.get(service);
+    if (!capture?.isRefused) return;
+    const isOver = await within(
+      capture.ended.promise.then(() => true),
+      this.#openTimeoutMs,
+    );
+    if (!isOver) throw this.#slowOpening(service);
+  }
+
+  #slowOpening(service: string): MonocoreError {
+    const message = `the log worker did not open the streams of ${service} in ${this.#openTimeoutMs} ms`;
+    return new MonocoreError('CallTimeout', message);
   }
 
   async awaitMarker(service: string, marker: string | null, send: () => void): Promise<void> {
@@ -238,6 +267,7 @@ export class LogThread implements LogSink {
   }
 
   async #removeFiles(service: string): Promise<void> {
+    await this.#awaitRefused(service);
     if (this.#captures.has(service)) {
       throw new MonocoreError('Internal', `${service} is still captured: its files cannot be removed`);
     }
@@ -298,8 +328,12 @@ export class LogThread implements LogSink {
   async #giveAgain(worker: LogWorker, api: Remote<LogsApi>): Promise<void> {
     for (const [service, capture] of this.#captures) {
       if (capture.worker !== worker) continue;
-      const { open, settings } = capture;
+      const { open, settings, isRefused } = capture;
       for (const stream of open) {
+        if (isRefused) {
+          this.#onEvent({ type: 'stream-ended', service, stream, bytes: 0, lines: 0 });
+          continue;
+        }
         // If the stream still fails, the new worker reports it.
         this.#failures.end({ service, stream });
         capture.markStalled(stream, null);
@@ -315,8 +349,12 @@ export class LogThread implements LogSink {
         try {
           const held = this.#handover.give({ service, stream });
           const state = { continues: true, held, ...capture.markerOf(stream, held) };
-          await worker.opens!.call({ service, stream, fd, settings, ...state });
-          if (capture.closing) await api.closeStream(service, stream, capture.closing.mayWait);
+          const opened = worker.opens!.call({ service, stream, fd, settings, ...state }).then(async () => {
+            if (capture.closing) await api.closeStream(service, stream, capture.closing.mayWait);
+            return true;
+          });
+          // One that is opened later is captured all the same.
+          if (!(await within(opened, this.#openTimeoutMs))) throw this.#slowOpening(service);
         } catch (error) {
           this.#report('error', `${service}: its ${stream} cannot be captured again: ${errorText(error)}`);
         }

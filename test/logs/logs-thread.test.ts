@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   closeSync,
+  constants,
   openSync,
   readdirSync,
   readFileSync,
@@ -11,6 +12,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -31,10 +33,10 @@ const PREFIX = /^\S+Z (INFO|ERROR) \[web\] /;
 const CHUNK_BYTES = 64 * 1024;
 const onStalled = () => {};
 
-async function startLogThread(t: TestContext) {
+async function startLogThread(t: TestContext, options: ConstructorParameters<typeof LogThread>[2] = {}) {
   const dir = await makeTempDir(t);
   const reports: string[] = [];
-  const logs = new LogThread(join(dir, 'log'), (level, message) => reports.push(`${level}: ${message}`));
+  const logs = new LogThread(join(dir, 'log'), (level, message) => reports.push(`${level}: ${message}`), options);
   t.after(() => logs.stop());
   await logs.thread.start();
   return { dir, logs, reports, logFile: (stream: StreamName) => join(dir, 'log', `web.${stream}.log`) };
@@ -331,4 +333,50 @@ test('when one stream of a service cannot be captured the others are let go, and
   assert.deepEqual(linesIn(dir, 'stdout'), ['first', 'second']);
   assert.equal(openFilesBelow(dir), 0, JSON.stringify(listDescriptors('self')));
   assert.deepEqual(said.mock.calls, [], 'Node warns of descriptors that a thread closes for another one');
+});
+
+/** Keeps all threads of libuv's pool busy, which the workers share, until the returned function is called. */
+function blockPool(dir: string): () => void {
+  const paths = Array.from({ length: 4 }, (_, index) => join(dir, `pool.${index}.fifo`));
+  makeFifos(paths);
+  // The opening of a FIFO waits for its other end.
+  const opening = paths.map((path) => open(path, 'r'));
+  return () => {
+    const fds = paths.map((path) => openSync(path, constants.O_RDWR));
+    void Promise.all(opening).then((files) => {
+      for (const fd of fds) closeSync(fd);
+      return Promise.all(files.map((file) => file.close()));
+    });
+  };
+}
+
+test('streams that are opened too late are let go, and the service may be captured anew', async (t) => {
+  const { dir, logs } = await startLogThread(t, { openTimeoutMs: 50 });
+  const { streams, childEnds, close, reopen } = await openStreams(t, dir);
+  const unblock = blockPool(dir);
+  const api = await logs.thread.ready();
+  const removed = api.removeLogs('web');
+  const refused = { reopen, onEnded: () => {}, onStalled };
+  const tooLate = { code: 'CallTimeout', message: /did not open the streams of web in 50 ms/ };
+  try {
+    await assert.rejects(logs.capture('web', streams, refused), tooLate);
+    const early = (['stdout', 'stderr'] as const).map((stream) => ({ stream, fd: reopen(stream) }));
+    await assert.rejects(logs.capture('web', early, refused), tooLate);
+  } finally {
+    unblock();
+  }
+  await removed;
+  const ended = gate();
+  await eventually('a capture', async () => {
+    const again = (['stdout', 'stderr'] as const).map((stream) => ({ stream, fd: reopen(stream) }));
+    return logs.capture('web', again, { reopen, onEnded: ended.open, onStalled }).then(
+      () => true,
+      (error) => assert.equal(error.code, 'CallTimeout'),
+    );
+  });
+  writeSync(childEnds[0]!, 'heard\n');
+  close();
+  await ended.opened;
+  assert.deepEqual(linesIn(dir, 'stdout'), ['heard']);
+  assert.equal(openFilesBelow(dir), 0, JSON.stringify(listDescriptors('self')));
 });

@@ -78,6 +78,16 @@ test('a stream that cannot be written is given up once, with the bytes that are 
   assert.deepEqual(logs.log.types(), ['stalled', 'lost', 'stream-ended']);
 });
 
+test('a stream that is given up when there is room again loses nothing', async (t) => {
+  const { logs, lines, unblock } = await startBlockedLogs(t);
+  await logs.log.next('stalled');
+  unblock();
+  await logs.api.closeStream('web', 'stdout', false);
+  await logs.log.next('stream-ended');
+  assert.deepEqual(stdoutLines(logs), lines);
+  assert.deepEqual(logs.log.types(), ['stalled', 'recovered', 'stream-held', 'stream-ended']);
+});
+
 test('a marker is recognised, and a false start of one is written as output', async (t) => {
   const logs = await startLogs(t);
   const stdout = await logs.open('web', 'stdout');

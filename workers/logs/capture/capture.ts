@@ -117,6 +117,9 @@ export class Capture implements WriterEvents {
   async giveUp(): Promise<void> {
     if (this.#isGivenUp) return;
     this.#isGivenUp = true;
+    // There may be room since the last try; then nothing is lost.
+    this.#writer.retry();
+    this.cut();
     const unreadBytes = this.#pipe.discard();
     const bytes = unreadBytes + (await this.#closeAll());
     if (bytes > 0) this.#options.post({ type: 'lost', ...this.id, bytes });

@@ -144,6 +144,11 @@ export class StreamWriter {
     if (!this.#mayWait() || isAtRest) this.#tellEnd();
   }
 
+  /** Tries to write the queue now. */
+  retry(): void {
+    if (this.#spell && !this.#running) this.#attempt();
+  }
+
   /**
    * Tries a last time to write the queue, then gives it up.
    *
@@ -175,7 +180,7 @@ export class StreamWriter {
 
   /** True if an event may wait for the disk; a full disk gets a last try first. */
   #mayWait(): boolean {
-    if (this.#spell?.dropReason && !this.#running) this.#attempt();
+    if (this.#spell?.dropReason) this.retry();
     return !this.#spell?.dropReason;
   }
 
