@@ -52,14 +52,9 @@ export type StartPolicy = 'never' | 'always' | 'for-vms' | 'for-records';
  * Client of the home's daemon; null if none is running and `policy` does not start one. If systemd manages the daemon,
  * no second one is started beside it.
  *
- * @param isQuestion true for a command that changes nothing and can be answered without a daemon
  * @throws MonocoreError if the daemon cannot be reached or started
  */
-export async function connect(
-  context: CliContext,
-  policy: StartPolicy,
-  isQuestion = false,
-): Promise<DaemonClient | null> {
+export async function connect(context: CliContext, policy: StartPolicy): Promise<DaemonClient | null> {
   const { home } = context.paths;
   if (existsSync(home) && !statSync(home).isDirectory()) {
     throw new MonocoreError('HomeUnusable', `the home ${home} is not a folder; choose another with --home`);
@@ -68,7 +63,6 @@ export async function connect(
   const unit = findInstalledUnit(home);
   let status = (await askStatus(client)) ?? (unit && (await awaitUnit(unit, client)));
   if (!status && !wantsDaemon(context.paths, policy)) return null;
-  if (!status && unit && isQuestion) return null;
   if (!status && unit) throw unreachable(STOPPED, describeStart(unit));
   status ??= await startDaemon(context.paths, client);
   const version = packageVersion();
@@ -95,13 +89,16 @@ export async function requireDaemon(context: CliContext, policy: StartPolicy, hi
 }
 
 /**
- * Services listed in the state files, to answer a query while the systemd unit is stopped; a note on stderr says so.
+ * Services that the state files tell, to answer a question while no daemon runs: a daemon that is started starts services,
+ * too, by their policy. Notes on stderr say so.
  */
 export async function listStoredServices({ paths, stderr }: CliContext): Promise<readonly ServiceStatus[]> {
   const { services, broken } = await readStoredServices(paths, Date.now());
   const unit = findInstalledUnit(paths.home);
   const notes = broken.map((problem) => `a state file is ignored: ${problem}`);
   if (unit) notes.push(`${STOPPED}; ${describeStart(unit)}`);
+  else if (hasRecords(paths.runDir)) notes.push('no daemon is running; to start one: monocore daemon restart');
+  else if (services.length > 0) notes.push('no daemon is running; to start services: monocore start');
   for (const note of notes) stderr.write(`monocore: note: ${note}\n`);
   return services;
 }

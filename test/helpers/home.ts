@@ -87,6 +87,11 @@ export class Home {
     await eventually('the daemon to be gone', () => !findProcesses(this.dir).some((process) => process.pid === pid));
   }
 
+  /** Starts a daemon for services that outlived theirs. */
+  async startDaemon(): Promise<void> {
+    await this.ok('daemon', 'restart');
+  }
+
   /** Lines of a log file, without their prefix. */
   lines(service: string, stream: 'stdout' | 'stderr' | 'console'): string[] {
     const text = readFileSync(join(this.dir, 'log', `${service}.${stream}.log`), 'utf8');

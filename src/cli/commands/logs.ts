@@ -28,11 +28,11 @@ interface LogsOptions extends ScopeOptions, Partial<Readonly<Record<StreamName, 
   readonly json?: boolean;
 }
 
-/** Prints the logs of services. @throws MonocoreError `Usage` for options that contradict each other */
+/** Prints the logs of services. Never starts a daemon. @throws MonocoreError `Usage` for options that contradict each other */
 export async function logs(context: CliContext, options: LogsOptions, names: readonly string[]): Promise<number> {
   const query = toQuery(names, options);
   const selection = await chooseServices(names, options, 'all');
-  const client = await connect(context, 'for-records', true);
+  const client = await connect(context, 'never');
   const format = options.json ? 'json' : 'text';
   if (!client) return writeStoredLogs(context, selection, query, format);
   if (!selection.project) return writeLogs(context, client, query, format);

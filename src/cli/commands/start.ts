@@ -112,12 +112,9 @@ async function send(context: CliContext, client: DaemonClient, { body }: Request
   return runOperation(context, client, 'start', shown, (signal) => client.start(body, signal));
 }
 
-/**
- * Prints the plan. Starts a daemon only if VMs have outlived theirs: any other new daemon would restart services by
- * their policy.
- */
+/** Prints the plan. Starts no daemon for it: a new one would restart services by their policy. */
 async function showPlan(context: CliContext, { body, names }: Request): Promise<number> {
-  const client = await connect(context, 'for-vms', true);
+  const client = await connect(context, 'never');
   const { services } = client ? { services: [] } : await readStoredServices(context.paths, Date.now());
   if (!client) {
     const { services: declared, project }: Config = body.config;

@@ -9,7 +9,7 @@ import { chooseServices, type ScopeOptions } from '../project.ts';
 import { renderStatusTable } from '../render/status-table.ts';
 import { textOptionsFor } from '../render/terminal-text.ts';
 
-/** Prints the table of services; it is empty if no daemon is running. */
+/** Prints the table of services. Never starts a daemon: without one the state files answer. */
 export async function status(
   context: CliContext,
   options: ScopeOptions & { readonly json?: boolean },
@@ -17,7 +17,7 @@ export async function status(
 ): Promise<void> {
   const { stdout } = context;
   const { project = null, ...selection } = await chooseServices(names, options, 'all');
-  const client = await connect(context, 'for-records', true);
+  const client = await connect(context, 'never');
   // The table also counts the services of other projects.
   const asked = options.json ? { ...selection, project } : selection;
   const reply = client ? await client.servicesText(asked) : await readStored(context, asked);

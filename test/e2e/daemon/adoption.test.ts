@@ -34,7 +34,7 @@ function assertNoneLost(lines: readonly string[], allowedGaps: number): void {
 }
 
 describe('after the daemon was killed', () => {
-  it('the next command supervises a VM and a plain process again, with all that they printed meanwhile', async (t) => {
+  it('a question starts none; the next one supervises a VM and a plain process again, with all that they printed meanwhile', async (t) => {
     const home = await makeTestHome(t);
     const services = { guest: { script: COUNTER, isolation: 'vm' }, plain: { script: COUNTER, isolation: 'none' } };
     await home.ok('start', '-f', writeConfig(home, services));
@@ -42,6 +42,12 @@ describe('after the daemon was killed', () => {
     await eventually('some lines', () => home.lines('guest', 'stdout').length > 20);
     await home.killDaemon();
 
+    const { stdout, stderr } = await home.run(['status']);
+    assert.match(stdout, /^plain .* running/m);
+    assert.match(stderr, /^monocore: note: no daemon is running; to start one: monocore daemon restart$/m);
+    await home.ok('logs', 'plain');
+    assert.equal((await home.run(['daemon', 'status'])).code, 3);
+    await home.startDaemon();
     for (const name of ['guest', 'plain'] as const) {
       const status = await home.status(name);
       assert.equal(status.status, 'Started');
@@ -86,6 +92,7 @@ describe('after the daemon was killed', () => {
       );
     }
 
+    await home.startDaemon();
     assert.equal((await home.reached('guest', 'Stopped')).exit_code, 5);
     assert.equal(home.lines('guest', 'stdout').at(-1), 'the last line');
     assert.equal((await home.reached('plain', 'Stopped')).exit_code, 7);
@@ -106,6 +113,7 @@ describe('after the daemon was killed', () => {
     // This very test stands for the stranger that got the pid: same pid as in the state file, another start time.
     document.process.pid = process.pid;
     writeFileSync(file, JSON.stringify(document));
+    await home.startDaemon();
     assert.equal((await home.reached('plain', 'Failed')).error, 'its process ended while no daemon ran');
   });
 });
@@ -116,6 +124,7 @@ it('a daemon that is told to leave its services running does so', async (t) => {
   const { pid } = await home.status('plain');
   assert.match(await home.ok('daemon', 'stop', '--leave-running'), /its services were left as they are/);
   process.kill(pid!, 0);
+  await home.startDaemon();
   assert.equal((await home.status('plain')).pid, pid);
   assertNoneLost(home.lines('plain', 'stdout'), 0);
 });

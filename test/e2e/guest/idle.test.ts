@@ -34,6 +34,7 @@ test('a guest whose daemon is dead begins no process, and is heard again when th
   // Written by the VM's side, so no daemon is needed.
   const record = new HomePaths(home.dir).vm('idle').exitRecord;
   await eventually('its exit record', () => readExitRecord(record).exit !== null, 60_000);
+  await home.startDaemon();
   await eventually('its end', async () => (await home.status('idle')).status === 'Stopped', 60_000);
   const ended = await home.status('idle');
   assert.deepEqual([ended.exit_code, ended.ended_by], [0, 'command']);

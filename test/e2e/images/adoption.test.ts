@@ -58,6 +58,7 @@ test('a service from an image is adopted, is asked and stopped as its image says
   assert.equal(refused.code, 1);
   assert.match(refused.stderr, /is used by app/);
 
+  await home.startDaemon();
   const after = await home.status('app');
   assert.deepEqual([after.status, after.pid, after.started_at], ['Started', before.pid, before.started_at]);
   // What another user, or a check without the variables of the image would fail at.

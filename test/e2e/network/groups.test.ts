@@ -176,6 +176,7 @@ it('a daemon that died is no end of it: the next one connects the VMs again, and
   process.kill(pid, 'SIGKILL');
   await eventually('the daemon to be gone', () => !findProcesses(home.dir).some((process) => process.pid === pid));
 
+  await home.startDaemon();
   const before = await home.status('db');
   // More than may have waited in its FIFO.
   await more('web: hello from web', 10);
