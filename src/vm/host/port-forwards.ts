@@ -1,4 +1,4 @@
-/** Check of host ports before a launch: QEMU's own message names neither the service nor a remedy. */
+/** Checks host ports before a launch, because QEMU's own message names neither the service nor a remedy. */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
@@ -9,11 +9,11 @@ import type { ForwardedPort } from '../../protocol/service.ts';
 import type { HomePaths } from '../../state/paths.ts';
 import { serviceOfProcess } from './process-record.ts';
 
-/** Binds the port exclusively for a moment. Throws the system's error. */
+/** Binds the port exclusively for a moment. Throws the system error. */
 async function tryPort({ address: host, protocol, host: port }: ForwardedPort): Promise<void> {
   if (protocol === 'udp') {
     const socket = createSocket('udp4').bind({ address: host, port, exclusive: true });
-    // Closed already, where binding failed.
+    // If binding failed, it is already closed.
     await once(socket, 'listening').finally(() => void socket.on('error', () => {}).close());
     return;
   }
@@ -21,7 +21,7 @@ async function tryPort({ address: host, protocol, host: port }: ForwardedPort): 
   await once(server, 'listening').finally(() => server.close());
 }
 
-/** Reason why a port cannot be opened, and a remedy. */
+/** Reason why a port cannot be opened, with a remedy. */
 function explain(error: unknown, port: ForwardedPort, home: HomePaths): string {
   if (errorCode(error) === 'EACCES') {
     return 'this user may not open ports that low; choose one above 1023, or run the daemon as root';
@@ -29,7 +29,7 @@ function explain(error: unknown, port: ForwardedPort, home: HomePaths): string {
   if (errorCode(error) === 'EADDRNOTAVAIL') return 'this host does not have the address; see `ip address`';
   if (errorCode(error) !== 'EADDRINUSE') return errorText(error);
   const socket = findSocket(port);
-  // The port was freed meanwhile.
+  // The port has been freed meanwhile.
   if (!socket) return 'another program uses it; choose another host port';
   const place = `${socket.address.includes(':') ? `[${socket.address}]` : socket.address}:${port.host}`;
   const link = `socket:[${socket.inode}]`;
@@ -42,7 +42,9 @@ function explain(error: unknown, port: ForwardedPort, home: HomePaths): string {
 }
 
 /**
- * @throws MonocoreError `StartFailed` naming the first port that cannot be bound, and who has it
+ * Checks that the ports of a service are free.
+ *
+ * @throws MonocoreError `StartFailed` naming the first port that cannot be bound, and the program that uses it
  */
 export async function checkPortsAreFree(
   service: string,
@@ -60,16 +62,16 @@ export async function checkPortsAreFree(
   }
 }
 
-/** An IPv4 address as the kernel prints it: the number as it stands in memory, in the byte order of the processor. */
+/** IPv4 address in the kernel's notation: the number as stored in memory, in the byte order of the processor. */
 function hexOf(address: string): string {
   const bytes = new Uint8Array(address.split('.').map(Number));
   return new Uint32Array(bytes.buffer)[0]!.toString(16).toUpperCase().padStart(8, '0');
 }
 
-/** The words of an IPv6 address are printed one by one, so that of an IPv4 address mapped into one is its own. */
+/** Prefix of an IPv4-mapped IPv6 address: each word is printed separately, so the IPv4 address keeps its notation. */
 const MAPPED = `0000000000000000${hexOf('0.0.255.255')}`;
 
-/** The address of a socket, as the kernel prints it, for people; null for one of IPv6 alone. */
+/** Converts the kernel's notation of a socket's address for people; null for an address that only IPv6 has. */
 function readAddress(printed: string): string | null {
   if (printed === '0'.repeat(32)) return '::';
   const prefix = printed.startsWith(MAPPED) ? '::ffff:' : '';
@@ -78,7 +80,7 @@ function readAddress(printed: string): string | null {
   return prefix + new Uint8Array(new Uint32Array([Number.parseInt(word, 16)]).buffer).join('.');
 }
 
-/** True when a socket on `held` keeps others from `address`. */
+/** True if a socket bound to `held` prevents others from binding `address`. */
 function isOccupied(address: string, held: string): boolean {
   const plain = held.replace('::ffff:', '');
   return plain === '::' || plain === ANY_ADDRESS || plain === address || address === ANY_ADDRESS;
@@ -87,7 +89,7 @@ function isOccupied(address: string, held: string): boolean {
 /** Socket that keeps others from a port, with the address that it is bound to itself. */
 function findSocket({ address, protocol, host: port }: ForwardedPort) {
   const sockets = ([protocol, `${protocol}6`] as const).flatMap((table) => listSockets(table));
-  // UDP has no state of listening.
+  // UDP sockets have no listening state.
   const found = sockets
     .filter((socket) => socket.port === port && (protocol === 'udp' || socket.isListening))
     .map(({ address: printed, inode }) => ({ address: readAddress(printed), inode }))

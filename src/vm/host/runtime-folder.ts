@@ -1,4 +1,4 @@
-/** Runtime folder of a VM: made before a launch, removed when its process has ended. Main thread. */
+/** Runtime folder of a VM: created before a launch, removed after its process has ended. Main thread. */
 import { mkdir, rm } from 'node:fs/promises';
 import { errorText, errorTextWithPath, MonocoreError } from '../../lib/errors.ts';
 import type { StreamName } from '../../protocol/log-files/names.ts';
@@ -7,9 +7,9 @@ import type { PreparedInstance, ReadEnd } from '../backend.ts';
 import { closeAll, type FifoMaker, openChildEnd, openReadEnd } from './fifos.ts';
 
 /**
- * Makes the folder (0700) with its FIFOs (0600); one that an earlier VM of that name left is removed.
+ * Creates the folder (0700) with its FIFOs (0600); a folder left by an earlier VM of that name is removed.
  *
- * @throws MonocoreError `HomeUnusable` for a path that is too long for its sockets, `StartFailed` when it cannot be made
+ * @throws MonocoreError `HomeUnusable` if the path is too long for its sockets, `StartFailed` if it cannot be created
  */
 export async function makeRuntimeFolder(paths: VmPaths, fifoPaths: readonly string[], fifos: FifoMaker): Promise<void> {
   const longest = Math.max(...[paths.control, paths.share].map((path) => Buffer.byteLength(path)));
@@ -32,10 +32,10 @@ export async function makeRuntimeFolder(paths: VmPaths, fifoPaths: readonly stri
 }
 
 /**
- * Opens both ends of each stream, all or none: the read end, and the end of the VM process, which is closed when the launch
- * has ended, well or not. The streams end when nobody holds the ends of the VM process.
+ * Opens both ends of every stream, or none: the read end, and the end of the VM process, which is closed after the
+ * launch, whether or not it succeeded. A stream ends when nobody holds the end of the VM process any more.
  *
- * @throws MonocoreError `StartFailed` when one cannot be opened
+ * @throws MonocoreError `StartFailed` if one cannot be opened
  */
 export function prepareInstance(
   paths: VmPaths,
@@ -49,12 +49,12 @@ export function prepareInstance(
   return { streams: ends, notes, discard, launch: (onEvent) => launch(onEvent).finally(discard) };
 }
 
-/** Opens the read ends of a running VM, which has the other ends. As {@link prepareInstance}. */
+/** Opens the read ends for a running VM, which holds the other ends. Throws like {@link prepareInstance}. */
 export function openReadEnds(paths: VmPaths, streams: readonly StreamName[]): ReadEnd[] {
   return openStreams(paths, streams, [openReadEnd]);
 }
 
-/** Ends of all streams by the first of `opens`, then by the next. */
+/** Opens all streams with each of `opens` in turn; returns the descriptors of each. */
 function openStreams(
   paths: VmPaths,
   streams: readonly StreamName[],

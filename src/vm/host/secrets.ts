@@ -1,4 +1,4 @@
-/** Secrets of a service: read at its launch, sent to the guest with its job, and kept nowhere. Main thread. */
+/** Secrets of a service: read at its launch, sent to the guest with its job, and stored nowhere. Main thread. */
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
@@ -6,28 +6,28 @@ import { errorCode, errorText, MonocoreError } from '../../lib/errors.ts';
 import { formatSize } from '../../lib/units.ts';
 import type { Secret, Service } from '../../protocol/service.ts';
 
-/** Limit for one secret: a key or a password. Volumes are for larger data. */
+/** Maximum size of one secret, which is a key or a password. Volumes are for larger data. */
 export const MAX_SECRET_BYTES = 512 * 1024;
-/** Limit for all secrets of a service: they take the guest's memory, which may be as little as 112 MiB. */
+/** Maximum size of all secrets of a service: they use the guest's memory, which may be as little as 112 MiB. */
 export const MAX_SECRETS_BYTES = 8 * 2 ** 20;
 
-/** A secret that was read. */
+/** Secret with its content. */
 export interface SecretContent {
   /** Name of its file in the guest. */
   readonly name: string;
   readonly content: Buffer;
 }
 
-/** @throws an error for people, or the system's */
+/** Reads one secret. @throws an error for people, or the system error */
 async function readSecret({ name, path }: Secret): Promise<Buffer> {
   if (name === '' || name === '.' || name === '..' || /[/\0\n]/.test(name))
     throw new Error('its name is not a valid file name');
   if (!path.startsWith('/')) throw new Error('its path is not absolute');
-  // Opening a FIFO must not wait for its other end.
+  // Without O_NONBLOCK, opening a FIFO would wait for its other end.
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     if (!(await file.stat()).isFile()) throw new Error('it is not a regular file');
-    // A file may grow meanwhile: at most one byte more than allowed is read.
+    // The file may grow meanwhile: read at most one byte more than allowed.
     const content = await buffer(file.createReadStream({ end: MAX_SECRET_BYTES, autoClose: false }));
     if (content.length > MAX_SECRET_BYTES) throw new Error(`it has more than ${formatSize(MAX_SECRET_BYTES)}`);
     return content;

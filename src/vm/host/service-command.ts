@@ -1,26 +1,26 @@
-/** Command of a service, completed from its config and its image. */
+/** Complete command of a service, assembled from its config and its image. */
 import { constants } from 'node:os';
 import { MonocoreError } from '../../lib/errors.ts';
 import type { ImageDefaults } from '../../protocol/images.ts';
 import type { Service } from '../../protocol/service.ts';
 import { SIGNAL_NAMES } from './exit-record.ts';
 
-/** A complete command: no part of it is left to an image. */
+/** Complete command that no longer depends on an image. */
 export interface ServiceCommand {
   readonly command: string;
   readonly args: readonly string[];
   readonly envs: Readonly<Record<string, string>>;
-  /** Absolute path where it runs. */
+  /** Absolute working directory. */
   readonly workdir: string;
-  /** User in the guest: `user`, `user:group` or numbers; null to stay root without looking anything up. */
+  /** User in the guest: `user`, `user:group` or numbers; null to remain root without a lookup. */
   readonly user: string | null;
 }
 
-/** Names that a POSIX shell takes for a variable: XBD, 3.216. */
+/** Valid name of a variable in a POSIX shell: XBD, section 3.216. */
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /**
- * Command of a service without an image, where the config names all of it.
+ * Command of a service without an image, for which the config contains all parts.
  *
  * @throws MonocoreError `Internal` for a service with an image
  */
@@ -32,10 +32,10 @@ export function ownCommand({ name, command, args, envs, workdir, user }: Service
 }
 
 /**
- * Command of a service with an image. The config wins: `command` replaces the image's entrypoint and arguments, `args`
- * alone replaces its arguments.
+ * Command of a service with an image. The config takes precedence: `command` replaces the entrypoint and the arguments
+ * of the image, `args` alone replaces its arguments.
  *
- * @throws MonocoreError `StartFailed` when neither names a command
+ * @throws MonocoreError `StartFailed` if neither specifies a command
  */
 export function imageCommand(service: Service, defaults: ImageDefaults): ServiceCommand {
   const { entrypoint, cmd } = defaults;
@@ -53,13 +53,13 @@ export function imageCommand(service: Service, defaults: ImageDefaults): Service
     command,
     args: rest,
     envs: { ...parseEnv(defaults).envs, ...service.envs },
-    // Some images leave out the slash; runtimes then take the path from the root.
+    // Some images omit the leading slash; other runtimes resolve such paths from the root.
     workdir: workdir.startsWith('/') ? workdir : `/${workdir}`,
     user: service.user ?? defaults.user ?? '0',
   };
 }
 
-/** Notes on the parts of an image's command that cannot take effect, for people. */
+/** Notes on parts of an image's command that cannot be applied, for people. */
 export function describeOmissions(defaults: ImageDefaults): string[] {
   const { omitted } = parseEnv(defaults);
   const notes =
@@ -70,19 +70,19 @@ export function describeOmissions(defaults: ImageDefaults): string[] {
   return notes;
 }
 
-/** Real-time signals, as glibc leaves them to programs and as images name them: the C library keeps 32 and 33. */
+/** Number of the first real-time signal in images: glibc reserves 32 and 33 for itself. */
 const RTMIN = 34;
 const RTMAX = 64;
 
 /**
- * Default stop signal of an image's command, as kill(1) takes it: a name without its `SIG`, or the number of a real-time
- * signal. `TERM` where the image names none, or an unknown one.
+ * Default stop signal of an image's command as kill(1) takes it: a name without the prefix `SIG`, or the number of a
+ * real-time signal. `TERM` if the image specifies none or an unknown one.
  */
 export function defaultStopSignal({ stop_signal }: ImageDefaults): string {
   return (stop_signal === null ? null : parseSignal(stop_signal)) ?? 'TERM';
 }
 
-/** `SIGTERM`, `term`, `15`, `SIGRTMIN+3`, `RTMAX-1`; null for any other text. */
+/** Parses `SIGTERM`, `term`, `15`, `SIGRTMIN+3`, `RTMAX-1`; null for any other text. */
 function parseSignal(text: string): string | null {
   const name = text.trim().toUpperCase().replace(/^SIG/, '');
   const [, base, offset = '0'] = /^(RTMIN(?=$|\+)|RTMAX(?=$|-))([+-]\d{1,2})?$/.exec(name) ?? [];
@@ -92,7 +92,7 @@ function parseSignal(text: string): string | null {
   return SIGNAL_NAMES.get(number)?.slice('SIG'.length) ?? null;
 }
 
-/** Variables of an image; the shell that leads to the command can pass on none with other names. */
+/** Variables of an image; other names cannot be passed on by the shell that starts the command. */
 function parseEnv({ env }: ImageDefaults): { envs: Record<string, string>; omitted: string[] } {
   const pairs = env.map((text) => {
     const at = text.indexOf('=');

@@ -1,13 +1,13 @@
-/** Files of the host that a VM gets: its root directory and its volumes. Checked before a launch. */
+/** Host files that are shared with a VM: its root directory and its volumes. Checked before a launch. */
 import { lstat, realpath } from 'node:fs/promises';
 import { isAbsolute, normalize } from 'node:path';
 import { errorCode, errorText, MonocoreError } from '../../lib/errors.ts';
 import { findPlaceFault, type Service, type Volume } from '../../protocol/service.ts';
 
-/** Name of the root directory in the share; volumes have their number. */
+/** Name of the root directory in the share; volumes are named by their number. */
 export const ROOT_NAME = 'root';
 
-/** A shared directory or file of the host. */
+/** Shared directory or file of the host. */
 export interface SharedFile {
   /** Its name in the share. */
   readonly name: string;
@@ -15,18 +15,21 @@ export interface SharedFile {
   readonly path: string;
   readonly kind: 'directory' | 'file';
   readonly readOnly: boolean;
-  /** Device and inode, `<st_dev>:<st_ino>`, which are compared when the file is shared. */
+  /** Device and inode, `<st_dev>:<st_ino>`, which are compared again when the file is shared. */
   readonly identity: string;
 }
 
-/** Reason why a volume cannot have that place in the guest; null when it can. The config was checked already. */
+/**
+ * Reason why a volume cannot be mounted at that path of the guest; null if it can. The config has already been
+ * validated.
+ */
 function findFaultOfPlace(guest: string): string | null {
   if (!isAbsolute(guest) || normalize(guest) !== guest)
     return `its place in the guest, ${guest}, is not an absolute path without "." and ".."`;
   return findPlaceFault(guest);
 }
 
-/** @throws an error for people, or the system's */
+/** Examines a path. @throws an error for people, or the system error */
 async function look(what: 'rootfs' | 'volume', path: string): Promise<Pick<SharedFile, 'path' | 'kind' | 'identity'>> {
   if (!isAbsolute(path)) throw new Error('its path is not absolute');
   const real = await realpath(path);
@@ -38,7 +41,10 @@ async function look(what: 'rootfs' | 'volume', path: string): Promise<Pick<Share
   throw new Error('it is neither a directory nor a file');
 }
 
-/** Volumes in the order in which the guest binds them: those below others after them. Numbered in the config's order. */
+/**
+ * Volumes in the order in which the guest mounts them: nested ones after those around them. Numbered in the order of
+ * the config.
+ */
 export function guestVolumes({ volumes }: Pick<Service, 'volumes'>) {
   return volumes
     .map(({ guest, read_only }, index) => ({ name: String(index), guest, readOnly: read_only }))
@@ -46,10 +52,10 @@ export function guestVolumes({ volumes }: Pick<Service, 'volumes'>) {
 }
 
 /**
- * Checks all files that a service gets, without opening any. The root directory is read-only, because the guest has a
- * layer of its own above it. Main thread.
+ * Checks all files that are shared with a service, without opening any. The root directory is read-only, because the
+ * guest adds its own writable layer. Main thread.
  *
- * @param daemonUid only root may share files, because the guest sees their owners
+ * @param daemonUid only root can share files, because the guest sees their owners
  * @throws MonocoreError `StartFailed` naming the service and the path
  */
 export async function findSharedFiles(service: Service, daemonUid = process.getuid?.()): Promise<SharedFile[]> {
@@ -79,7 +85,7 @@ export async function findSharedFiles(service: Service, daemonUid = process.getu
   return files;
 }
 
-/** Notes on volumes that lead elsewhere by symbolic links, for people; none for a path that is gone. */
+/** Notes on volumes whose path contains symbolic links, for people; none for a path that is gone. */
 export async function describeLinks(volumes: readonly Volume[]): Promise<string[]> {
   const notes: string[] = [];
   for (const { host } of volumes) {

@@ -1,6 +1,7 @@
 /**
- * Processes of a service about which nothing is known any more: its state file or its runtime folder is damaged. They are
- * found by the FIFOs of that folder, which they hold open, and which the kernel names even after they were deleted.
+ * Ends processes of a service about which no information is left, because its state file or its runtime folder is
+ * damaged. They are found by the FIFOs of that folder, which they hold open and which the kernel lists even after they
+ * were deleted.
  */
 import { realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -16,27 +17,27 @@ import {
 } from '../../lib/proc.ts';
 import { pollUntil } from '../../lib/promises.ts';
 
-/** FIFOs that only the leader of a service's process group holds: its command does not get them. */
+/** FIFOs that only the leader of a service's process group holds open; its command does not inherit them. */
 const OF_LEADER = new Set(['release.fifo', 'console.fifo']);
 
 const POLL_INTERVAL_MS = 10;
 const KILL_TIMEOUT_MS = 10_000;
 
-/** A process to end, with the number of its process group. */
+/** Process to end, with the number of its process group. */
 interface Stray {
   readonly identity: ProcessIdentity;
   readonly group: number;
 }
 
 /**
- * Kills the process groups of a service that no daemon supervises, and waits for their end. A group whose leader lives is
- * one only if the leader holds a FIFO that commands do not get: a process with a group of its own may hold the streams,
- * too. To be called before anything of that name is launched. Main thread.
+ * Kills the process groups of a service that no daemon supervises, and waits for their end. A group with a living
+ * leader belongs to the service only if the leader holds a FIFO that commands do not inherit: a process with a group of
+ * its own may hold the streams, too. Call this before anything of that name is launched. Main thread.
  *
  * @param dir runtime folder of the service, which may be gone
- * @param known a process of the service, whatever it holds open; null for none
- * @returns number of processes that were found
- * @throws MonocoreError `StopFailed` when one does not end
+ * @param known process of the service, whatever it holds open; null for none
+ * @returns the number of processes that were found
+ * @throws MonocoreError `StopFailed` if one does not end
  */
 export async function endStrays(dir: string, known: ProcessIdentity | null): Promise<number> {
   const strays = findStrays(dir);
@@ -49,12 +50,12 @@ export async function endStrays(dir: string, known: ProcessIdentity | null): Pro
 }
 
 function findStrays(dir: string): Stray[] {
-  // As the kernel names it: without symbolic links.
+  // Path as the kernel lists it: without symbolic links.
   const start = `${join(realpathSync(dirname(dir)), basename(dir))}/`;
   const own = readStat('self')?.group;
   return listPids().flatMap((pid) => {
     const group = readStat(pid)?.group;
-    // This process has the FIFOs of its services open.
+    // This process also holds FIFOs of its services open.
     if (group === undefined || group === own || pid === process.pid) return [];
     const fifos = fifosBelow(start, pid);
     const isStray =
@@ -64,7 +65,7 @@ function findStrays(dir: string): Stray[] {
   });
 }
 
-/** Names of the FIFOs directly below a folder that a process has open. */
+/** Names of the FIFOs directly in a folder that a process holds open. */
 function fifosBelow(start: string, pid: number): string[] {
   return listDescriptors(pid).flatMap(({ target }) => {
     const name = target.startsWith(start) ? target.slice(start.length).replace(/ \(deleted\)$/, '') : '';
@@ -76,6 +77,6 @@ function killGroup(group: number): void {
   try {
     process.kill(-group, 'SIGKILL');
   } catch {
-    // It has ended meanwhile.
+    // The process has ended meanwhile.
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Sharing of the host's files with a guest: one virtiofsd per VM serves its root directory and all its volumes, and ends
- * when QEMU does. Main thread.
+ * Shares host files with a guest: one virtiofsd per VM serves its root directory and all its volumes, and ends when
+ * QEMU does. Main thread.
  */
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
@@ -18,23 +18,25 @@ import { ROOT_NAME, type SharedFile } from './shared-files.ts';
 
 const LISTEN_TIMEOUT_MS = 5000;
 const RETRY_MS = 10;
-/** A virtiofsd that waits for a disk of the host dies only when it gets that. */
+/** Time for a killed virtiofsd to end; while it waits for a disk of the host it cannot. */
 const KILL_TIMEOUT_MS = 2000;
-/** Time from its end to that of QEMU, when QEMU ended first; in the other order QEMU must be killed. */
+/**
+ * Time to wait for the end of QEMU after virtiofsd has ended. Usually QEMU ended first; otherwise QEMU must be killed.
+ */
 const QEMU_END_TIMEOUT_MS = 2000;
 
-/** Two programs are called virtiofsd: QEMU's own up to QEMU 7.2, in C, and its successor in Rust. */
+/** There are two programs called virtiofsd: QEMU's own up to QEMU 7.2, in C, and its successor in Rust. */
 type VirtiofsdKind = 'c' | 'rust';
 
-/** By path. */
+/** Kinds by path of the program. */
 const kinds = new Map<string, VirtiofsdKind>();
 
-/** `virtiofsd version 7.2.22 (Debian …)` is the C one, `virtiofsd 1.10.0` the one in Rust. */
+/** Recognises the kind: `virtiofsd version 7.2.22 (Debian …)` is the C program, `virtiofsd 1.10.0` the Rust one. */
 export function parseVirtiofsdKind(version: string): VirtiofsdKind {
   return /^virtiofsd version /m.test(version) ? 'c' : 'rust';
 }
 
-/** Asks the program once. @throws MonocoreError `StartFailed` when it does not run */
+/** Runs the program once to identify it. @throws MonocoreError `StartFailed` if it does not run */
 export async function identifyVirtiofsd(program: string): Promise<VirtiofsdKind> {
   try {
     const kind = kinds.get(program) ?? parseVirtiofsdKind(await run(program, ['--version']));
@@ -70,21 +72,21 @@ export function renderVirtiofsdArgs(kind: VirtiofsdKind, socketPath: string, cha
 }
 
 /**
- * Final place of the shared directory. The path is part of an option in which a comma has a meaning, so it is not below
- * the home; this one exists on every Linux, and virtiofsd needs nothing of what it hides.
+ * Mount point of the shared directory. The path is part of an option in which a comma has a special meaning, so it is
+ * not in the home. This path exists on every Linux, and virtiofsd needs nothing that it hides.
  */
 const SHARE_ROOT = '/sys';
 
 /**
  * `unshare -m sh -c SCRIPT sh <folder> (<name> <kind> <ro|rw> <identity> <path>)… -- <program> <arguments…>`
  *
- * The mounts are in a mount namespace of this process alone (mount_namespaces(7); unshare(1) makes it private), and go
- * with it. Each path is resolved once more here, so the bound file is compared with the file that was checked. Read-only
- * is a property of the mount, which the owner of the guest cannot change. The directory itself is read-only, too, or the
- * guest could fill the host's memory with names.
+ * The mounts are in a mount namespace that only this process uses (mount_namespaces(7); unshare(1) makes it private),
+ * and disappear with it. Each path is resolved again here, so the mounted file is compared with the file that was
+ * checked. Read-only is a property of the mount, which the guest's root cannot change. The directory itself is
+ * read-only as well, because otherwise the guest could fill the host's memory with names.
  *
- * File systems below a shared directory are left out: mount(8) does not promise everywhere to make them read-only one by
- * one. Devices cannot be opened and set-user-id has no effect for virtiofsd, which needs neither.
+ * File systems below a shared directory are not included: mount(8) cannot reliably make each of them read-only on every
+ * host. Opening devices and set-user-id are disabled for virtiofsd, which needs neither.
  */
 const SCRIPT = `
 set -e
@@ -108,14 +110,18 @@ mount -o move "$share" ${SHARE_ROOT}
 exec "$@"
 `;
 
-/** Wraps `command` so that it sees `files` below {@link SHARE_ROOT}, in the same process. @param folder an empty folder */
+/**
+ * Wraps `command` so that it sees `files` below {@link SHARE_ROOT}, in the same process.
+ *
+ * @param folder an empty folder
+ */
 function wrapInShare(command: Command, folder: string, files: readonly SharedFile[]): Command {
   const words = files.flatMap((file) => [file.name, file.kind, file.readOnly ? 'ro' : 'rw', file.identity, file.path]);
   const args = ['-m', '/bin/sh', '-c', SCRIPT, 'sh', folder, ...words, '--', command.program, ...command.args];
   return { program: findUnshare(), args };
 }
 
-/** Kills a VM when its files are gone, as they never come back. */
+/** Kills a VM when its files are gone, because they cannot be restored. */
 async function endWithoutFiles(gone: Promise<unknown>, vm: ProcessIdentity): Promise<void> {
   await gone;
   await delay(QEMU_END_TIMEOUT_MS, null, { ref: false });
@@ -123,10 +129,10 @@ async function endWithoutFiles(gone: Promise<unknown>, vm: ProcessIdentity): Pro
 }
 
 /**
- * Starts to share `files` and waits until QEMU can connect. `stop` ends the sharing when no QEMU ever connected; `guard`
- * kills the VM when its files are gone.
+ * Starts to share `files` and waits until QEMU can connect. `stop` ends the sharing if no QEMU connected; `guard` kills
+ * the VM when its files are gone.
  *
- * @param limits hold for virtiofsd, too, except `open_files`: it has one open for each file that the guest knows
+ * @param limits also apply to virtiofsd, except `open_files`: it holds one open file for each file that the guest knows
  * @param spawner starts virtiofsd, whose messages go to the console
  * @throws MonocoreError `ToolMissing`, `StartFailed`
  */
@@ -137,7 +143,7 @@ export async function shareFiles(
   spawner: Spawner,
 ): Promise<{ stop(): void; guard(vm: ProcessIdentity): void }> {
   const program = findVirtiofsd();
-  // A root directory must not change below a running guest: overlayfs leaves the result undefined.
+  // A root directory must not change while a guest uses it: for overlayfs the result is undefined.
   const changes = files.some(({ name }) => name !== ROOT_NAME);
   const args = renderVirtiofsdArgs(await identifyVirtiofsd(program), paths.share, changes);
   await mkdir(paths.shareFolder, { mode: 0o700 });
@@ -148,7 +154,7 @@ export async function shareFiles(
   const fds = ['null' as const, console, console];
   const child = await spawner.spawn({ ...command, fds, workdir: '/', env }, paths.shareRecord);
   const stop = (): void => {
-    // It is two processes; the second is the first of a pid namespace.
+    // It consists of two processes; the second is the first of a pid namespace.
     void untilDone(() => signalProcess(child.identity, 'SIGKILL', 'group'));
   };
   let hasEnded = false;
@@ -169,17 +175,20 @@ export async function shareFiles(
   return { stop, guard: (vm) => void endWithoutFiles(exited, vm) };
 }
 
-/** As the `guard` of {@link shareFiles}, for a VM that an earlier daemon launched; does nothing for one without a share. */
+/**
+ * Does the same as the `guard` of {@link shareFiles} for a VM launched by an earlier daemon; does nothing if it has no
+ * share.
+ */
 export function guardAdoptedShare(paths: VmPaths, vm: ProcessIdentity): void {
   if (!existsSync(paths.shareFolder)) return;
-  // The first of its processes waits for the other, so they end together.
+  // The first of its processes waits for the second, so they end together.
   const share = readProcessRecord(paths.shareRecord);
   void endWithoutFiles(share ? adoptedProcess(share).exited() : Promise.resolve(), vm);
 }
 
 /**
- * Kills a virtiofsd to which no QEMU connected, because the daemon or QEMU was killed in between, and waits for its end:
- * it holds a lock that the next one needs. Called when the VM has ended, before its runtime folder goes.
+ * Kills a virtiofsd to which no QEMU connected, because the daemon or QEMU was killed in between, and waits for its
+ * end: it holds a lock that the next one needs. Called after the VM has ended and before its runtime folder is removed.
  */
 export async function endStrayShare(paths: VmPaths): Promise<void> {
   if (!existsSync(paths.shareFolder)) return;

@@ -7,13 +7,13 @@ import { findExecutable } from '../host/host-tools.ts';
 import { type HostUser, renderUserEnvironment, renderUserSwitch } from '../host/limits/user.ts';
 import { ownCommand } from '../host/service-command.ts';
 
-/** Variables of the daemon that a plain process cannot do without; the others may be secrets. */
+/** Variables of the daemon that a plain process needs; all others may be secrets. */
 const INHERITED_VARIABLES = ['PATH', 'HOME', 'USER', 'LOGNAME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR'];
 
 /**
- * Completes a command of a service, its own or that of a probe. The variables of the service win.
+ * Completes a command of a service or of one of its probes. The variables of the service take precedence.
  *
- * @param user user that it runs as; null for the daemon's own
+ * @param user that it runs as; null for the daemon's own
  * @returns `words` switch to the user and become `program`
  * @throws MonocoreError `StartFailed` for a program that is not found, `ToolMissing`
  */
@@ -27,9 +27,9 @@ export function completeCommand(service: Service, user: HostUser | null, [name =
 }
 
 /**
- * Path of the shim for this host, part of the package: the parent of a plain process, see shim/shim.c. Called with `<exit
- * record> <program> <arguments…>` it records how the program ended, even when the daemon is dead, and holds the streams
- * open until somebody has read them.
+ * Path of the shim for this host, part of the package: the parent of a plain process, see shim/shim.c. Called with
+ * `<exit record> <program> <arguments…>`, it records how the program ended, even if the daemon is dead, and holds the
+ * streams open until their reader is done.
  *
  * @throws MonocoreError `ToolMissing`
  */

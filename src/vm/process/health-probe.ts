@@ -9,7 +9,7 @@ import type { HostUser } from '../host/limits/user.ts';
 import { completeCommand } from './command.ts';
 import { killGroup } from './process-group.ts';
 
-/** Service whose commands run as it does: with its user, variables, folder and limits. */
+/** Service under test; exec probes run like its command: with its user, variables, folder and limits. */
 export interface ProbedService {
   readonly service: Service;
   readonly findUser: () => Promise<HostUser | null>;
@@ -17,8 +17,8 @@ export interface ProbedService {
 }
 
 /**
- * Probes once. The command of an exec probe has a process group of its own, and the whole group has ended when this
- * answers; exit code 0 is a success.
+ * Probes once. The command of an exec probe has a separate process group, all of which has ended when this resolves;
+ * exit code 0 means success.
  *
  * @throws MonocoreError `StartFailed`, `ToolMissing` for a command that cannot be started
  */

@@ -31,7 +31,7 @@ import { hasGroup, killGroup, killTree } from './process-group.ts';
 
 const STREAMS: readonly StreamName[] = ['stdout', 'stderr'];
 
-/** Notes on `cpus` and `ram`, which size a VM only. The defaults need no note, because nobody asked for them. */
+/** Notes on `cpus` and `ram`, which only affect VMs. Default values need no note, because nobody asked for them. */
 function describeIgnored({ cpus, ram_mib }: Service): string[] {
   const notes: string[] = [];
   if (cpus !== DEFAULT_CPUS) notes.push('cpus has no effect on a plain process; cpu_shares does');
@@ -39,7 +39,11 @@ function describeIgnored({ cpus, ram_mib }: Service): string[] {
   return notes;
 }
 
-/** Files of the host are not where the service expects its volumes and secrets. @throws MonocoreError `StartFailed` */
+/**
+ * Rejects volumes and secrets: a plain process would not find them where it expects them.
+ *
+ * @throws MonocoreError `StartFailed`
+ */
 function refuseGuestFiles({ name, volumes, secrets }: Service): void {
   if (volumes.length === 0 && secrets.length === 0) return;
   const what = volumes.length > 0 ? 'volumes' : 'secrets';
@@ -47,7 +51,7 @@ function refuseGuestFiles({ name, volumes, secrets }: Service): void {
   throw new MonocoreError('StartFailed', message);
 }
 
-/** FIFOs that the shim inherits, from descriptor 1 on; the command gets all but the last. */
+/** FIFOs that the shim inherits, from descriptor 1 on; the command inherits all but the last. */
 function inheritedFifos(paths: VmPaths): string[] {
   return [...STREAMS.map((stream) => paths.fifo(stream)), paths.release];
 }
@@ -68,7 +72,8 @@ export class ProcessBackend extends HostBackend {
     const fifos = inheritedFifos(paths);
     await makeRuntimeFolder(paths, fifos, this.host.fifos);
     await makeRecord(paths.exitRecord);
-    // /dev/stdout opens the FIFO once more. The shim, the folder and everything else in it stay with the daemon's user.
+    // Opening /dev/stdout opens the FIFO again, so the user needs access. Everything else in the folder, and the shim,
+    // stay with the daemon's user.
     if (user) await Promise.all(STREAMS.map((stream) => chown(paths.fifo(stream), user.uid, user.gid)));
     const wanted = { memoryBytes: null, cpus: null, cpuShares: service.cpu_shares };
     const limits = await this.limits.apply(service, wanted);
@@ -85,7 +90,7 @@ export class ProcessBackend extends HostBackend {
     const paths = this.host.paths.vm(service.name);
     const adopted = await findAdopted(identity, paths.processRecord);
     if (!adopted) {
-      // Usually nothing is left of its group, which saves a look at every process of the host.
+      // Usually nothing is left of its group; the check saves examining every process of the host.
       if (identity && hasGroup(identity)) await this.endStrays(service.name, null);
       return { type: 'gone', exit: readExitRecord(paths.exitRecord).exit };
     }
@@ -100,7 +105,7 @@ export class ProcessBackend extends HostBackend {
   }
 
   async removeData(): Promise<void> {
-    // A plain process writes where it likes, so it has no data that is monocore's.
+    // A plain process writes where it likes, so monocore keeps no data of it.
   }
 
   #supervise(process: HostProcess, probed: ProbedService, onEvent: (event: BackendEvent) => void): Instance {
@@ -108,14 +113,15 @@ export class ProcessBackend extends HostBackend {
     const paths = this.host.paths.vm(name);
     const probe: Instance['probe'] = (...ask) => probeProcess(probed, this.host, ...ask);
     return new SupervisedProcess(process, paths, probe, (event) => {
-      // Processes that left the group of the command hold its streams, or its ports. The removal of its cgroup tries again.
+      // Processes that left the group of the command may hold its streams or its ports. Removing its cgroup will try
+      // again.
       if (event.type === 'process-ended') this.limits.killLeft(name).catch(() => {});
       onEvent(event);
     });
   }
 }
 
-/** A command under its shim. */
+/** Command running under its shim. */
 class SupervisedProcess implements Instance {
   readonly identity: ProcessIdentity;
   readonly drains = false;
@@ -144,7 +150,7 @@ class SupervisedProcess implements Instance {
   async probe(probe: VmProbe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
     const sources = [signal, this.#ended.signal];
     if (sources.some(({ aborted }) => aborted)) return CANCELLED;
-    // AbortSignal.any would keep something of each probe for as long as the process runs.
+    // AbortSignal.any would leak memory for each probe as long as the process runs.
     const cancel = new AbortController();
     const abort = (): void => cancel.abort();
     for (const source of sources) source.addEventListener('abort', abort);
@@ -158,11 +164,11 @@ class SupervisedProcess implements Instance {
   }
 
   setNames(): void {
-    // A plain process has the names of the host.
+    // A plain process resolves the names of the host.
   }
 
   drain(): void {
-    // The FIFO holds all output of a command that has ended, and is read to its end.
+    // The FIFO contains all output of the ended command, and is read to its end.
   }
 
   release(): void {

@@ -1,19 +1,19 @@
 /**
- * Command line of QEMU. Pure: everything that varies is in {@link MachineSpec}. It tells only the name, size and ports of
- * the service, because every user of the host can read it.
+ * Command line of QEMU. Pure: everything that varies is in {@link MachineSpec}. It reveals only the name, size and
+ * ports of the service, because every user of the host can read it.
  */
 import { STREAM_NAMES } from '../../protocol/log-files/names.ts';
 import type { ForwardedPort } from '../../protocol/service.ts';
 import type { VmPaths } from '../../state/paths.ts';
 import type { Architecture } from '../host/host-tools.ts';
 
-/** `tcg` emulates the processor in software; `kvm` uses the host's. */
+/** `tcg` emulates the processor in software; `kvm` uses the processor of the host. */
 export type Accelerator = 'kvm' | 'tcg';
 
-/** Way in which the jail opens a file or socket for QEMU, see jail/jail.c. */
+/** How the jail opens a file or socket for QEMU, see jail/jail.c. */
 type Opening = 'read' | 'write' | 'append' | 'listen' | 'connect';
 
-/** A file or socket of which QEMU gets the descriptor only: it needs no right to open it. */
+/** File or socket that is passed to QEMU as a descriptor, so that QEMU needs no permission to open it. */
 export interface MachineFile {
   readonly id: string;
   readonly how: Opening;
@@ -21,14 +21,14 @@ export interface MachineFile {
   readonly path: string;
 }
 
-/** Descriptor of the first {@link MachineFile}; those up to 5 are inherited. */
+/** Descriptor of the first {@link MachineFile}; lower ones are inherited. */
 const FIRST_FD = 6;
 
 /** User network of a machine. */
 export interface MachineNetwork {
   readonly ports: readonly ForwardedPort[];
   readonly localOnly: boolean;
-  /** True in a jail with a network of its own, which forwards the ports of the host to {@link listForwards}. */
+  /** True in a jail with its own network, which forwards host ports to {@link listForwards}. */
   readonly isPrivate: boolean;
 }
 
@@ -39,7 +39,7 @@ export interface Forward {
   readonly inner: number;
 }
 
-/** Any port above those that need a capability: the network of a jail has no other programs. */
+/** First port that needs no capability: no other program uses the network of a jail. */
 const FIRST_INNER_PORT = 1024;
 
 /** Parameters of a machine. */
@@ -51,26 +51,26 @@ export interface MachineSpec {
   readonly ramMib: number;
   readonly kernelImage: string;
   readonly initramfs: string;
-  /** Frequency of the host's time stamp counter in kHz; null leaves it to the guest. */
+  /** Frequency of the host's time stamp counter in kHz; null lets the guest measure it. */
   readonly tscKhz: number | null;
   readonly paths: VmPaths;
-  /** Null: no network device. */
+  /** Null means no network device. */
   readonly network: MachineNetwork | null;
-  /** Ethernet address in the network of the group, whose frames go over {@link VmPaths.groupNetwork}; null for none. */
+  /** MAC address in the network of the group, whose frames go through {@link VmPaths.groupNetwork}; null for none. */
   readonly groupMac?: string | null;
-  /** True when files of the host are shared through {@link VmPaths.share}. */
+  /** True if host files are shared through {@link VmPaths.share}. */
   readonly share: boolean;
-  /** User of the host that QEMU itself switches to before the guest runs; null for none. */
+  /** Host user that QEMU itself switches to before the guest runs; null for none. */
   readonly user?: string | null;
-  /** Absolute path of the image that the guest sees as its disk, or null for none. */
+  /** Absolute path of the image that becomes the guest's disk, or null for none. */
   readonly disk: string | null;
-  /** Absolute path of the root file system of an OCI image, which many machines read at once; null for none. */
+  /** Absolute path of the root file system of an OCI image, which many machines can read at once; null for none. */
   readonly rootImage?: string | null;
 }
 
 /**
- * Command line of the guest's kernel. `quiet` and the options behind it save boot time under TCG, as measured.
- * Mitigations between processes of a guest protect nothing under TCG and are off there.
+ * Command line of the guest's kernel. `quiet` and the options after it measurably shorten the boot under TCG.
+ * Mitigations between processes of a guest are useless under TCG and are disabled there.
  */
 function renderKernelCommandLine(spec: MachineSpec): string {
   const words = ['console=hvc0', 'quiet', 'panic=-1', 'random.trust_cpu=on', 'cryptomgr.notests'];
@@ -95,9 +95,9 @@ function renderMachine(spec: MachineSpec): string[] {
 }
 
 /**
- * Where there is no jail, QEMU switches its user itself, after it has opened kernel and /dev/kvm as the daemon's user. The
- * sandbox is on by then and would kill QEMU for the switch, so elevation is allowed; without capabilities, and with
- * no_new_privs, there is no way back. Since QEMU 9.1 `-runas` is also called `-run-with user=`.
+ * Without a jail, QEMU switches its user itself, after it has opened kernel and /dev/kvm as the daemon's user. By then
+ * its sandbox is active and would kill QEMU for the switch, so elevation must be allowed; without capabilities and with
+ * no_new_privs there is no way back. Since QEMU 9.1 `-runas` is also available as `-run-with user=`.
  */
 function renderUser({ user = null }: MachineSpec): string[] {
   const elevation = user === null ? 'deny' : 'allow';
@@ -106,8 +106,8 @@ function renderUser({ user = null }: MachineSpec): string[] {
 }
 
 /**
- * The user network forwards TCP ports, and carries everything that the guest sends out where it may. UDP ports belong to
- * the network worker: with `restrict=on`, udp_input() in libslirp's src/udp.c drops the answers, too.
+ * Arguments for the user network. It forwards TCP ports and, if allowed, carries outgoing traffic of the guest. UDP
+ * ports belong to the network worker: with `restrict=on`, udp_input() in libslirp's src/udp.c drops the answers, too.
  */
 function renderNetwork({ network }: MachineSpec): string[] {
   if (!network) return [];
@@ -123,13 +123,16 @@ function tcpPorts({ ports }: MachineNetwork): ForwardedPort[] {
   return ports.filter(({ protocol }) => protocol === 'tcp');
 }
 
-/** Forwards of the jail. */
+/** Ports that the jail forwards. */
 export function listForwards({ network }: MachineSpec): Forward[] {
   if (!network?.isPrivate) return [];
   return tcpPorts(network).map(({ address, host }, index) => ({ address, host, inner: FIRST_INNER_PORT + index }));
 }
 
-/** QEMU listens again when the network worker, which comes and goes with the daemon, has disconnected. */
+/**
+ * Arguments for the group's network. QEMU listens again after the network worker, which starts and ends with the
+ * daemon, has disconnected.
+ */
 function renderGroupNetwork({ groupMac = null }: MachineSpec, fdOf: FdOf): string[] {
   if (groupMac === null) return [];
   return [
@@ -139,9 +142,9 @@ function renderGroupNetwork({ groupMac = null }: MachineSpec, fdOf: FdOf): strin
 }
 
 /**
- * A flush of the guest is fdatasync(2) of the image; a discard of the guest makes a hole in it. The lock keeps a second
- * QEMU from writing to it. A write that finds no space on the host's disk pauses the machine, see `monitor.ts`; the guest
- * gets any other error.
+ * Arguments for the disk. A flush in the guest is fdatasync(2) on the image; a discard in the guest punches a hole in
+ * it. The lock prevents a second QEMU from writing to it. If a write finds no space on the host's disk, the machine is
+ * paused, see `monitor.ts`; any other error is reported to the guest.
  */
 function renderDisk({ disk }: MachineSpec, fdOf: FdOf): string[] {
   if (disk === null) return [];
@@ -152,7 +155,10 @@ function renderDisk({ disk }: MachineSpec, fdOf: FdOf): string[] {
   ];
 }
 
-/** The serial number tells the guest the image from the disk. Opened for reading only, so its locks exclude no other QEMU. */
+/**
+ * Arguments for the root image. The serial number lets the guest distinguish it from the disk. Opened read-only, so
+ * that its locks exclude no other QEMU.
+ */
 function renderRootImage({ rootImage = null }: MachineSpec, fdOf: FdOf): string[] {
   if (rootImage === null) return [];
   const file = `file.driver=file,file.filename=${fdSet(fdOf('image'))}`;
@@ -162,7 +168,10 @@ function renderRootImage({ rootImage = null }: MachineSpec, fdOf: FdOf): string[
   ];
 }
 
-/** Single device for all shared files, because a microVM has few slots. The guest's init mounts its tag. */
+/**
+ * Arguments for a single device with all shared files, because a microVM has few slots. The guest's init mounts its
+ * tag.
+ */
 function renderShare({ share }: MachineSpec, fdOf: FdOf): string[] {
   if (!share) return [];
   return [
@@ -172,8 +181,9 @@ function renderShare({ share }: MachineSpec, fdOf: FdOf): string[] {
 }
 
 /**
- * Device that reports a panic of the guest's kernel to QEMU. It pauses the machine instead of ending it, so that a later
- * daemon sees the panic, too. On aarch64 it would be a PCI device, whose driver the guest does not load.
+ * Arguments for the device that reports a panic of the guest's kernel to QEMU. The machine is paused instead of ended,
+ * so that a later daemon sees the panic, too. On aarch64 it would be a PCI device, whose driver the guest does not
+ * load.
  */
 function renderPanicDevice(spec: MachineSpec): string[] {
   return spec.architecture === 'x86_64' ? ['-device', 'pvpanic', '-action', 'panic=pause'] : [];
@@ -199,17 +209,17 @@ export function listMachineFiles({
   return files;
 }
 
-/** Descriptor of the machine's file with that id. */
+/** Descriptor of the machine's file with the given id. */
 type FdOf = (id: string) => number;
 
-/** Path by which QEMU opens a descriptor that `-add-fd` has put into the set of the same number. */
+/** Path with which QEMU opens a descriptor that `-add-fd` has put into the set of the same number. */
 function fdSet(fd: number): string {
   return `/dev/fdset/${fd}`;
 }
 
 /**
- * Renders the arguments of `qemu-system-<arch>`. Ports of the serial device, as the guest's init numbers them: 0 console,
- * 1 stdout, 2 stderr, 3 control, 4 exit record.
+ * Renders the arguments of `qemu-system-<arch>`. Ports of the serial device, as numbered by the guest's init: 0
+ * console, 1 stdout, 2 stderr, 3 control, 4 exit record.
  */
 export function renderCommandLine(spec: MachineSpec): string[] {
   const files = listMachineFiles(spec);
@@ -226,7 +236,7 @@ export function renderCommandLine(spec: MachineSpec): string[] {
     ...renderUser(spec),
     ...['-kernel', spec.kernelImage, '-initrd', spec.initramfs, '-append', renderKernelCommandLine(spec)],
     ...opened.flatMap((fd) => ['-add-fd', `fd=${fd},set=${fd}`]),
-    // virtiofsd accepts modern devices only, and nothing here needs the legacy layout.
+    // virtiofsd accepts only modern devices, and nothing here needs the legacy layout.
     ...['-global', 'virtio-mmio.force-legacy=false'],
     ...['-device', 'virtio-serial-device'],
     ...[...file('console'), '-device', 'virtconsole,chardev=console,nr=0'],

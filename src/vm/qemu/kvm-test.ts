@@ -1,7 +1,7 @@
 /**
- * Choice of the accelerator. That /dev/kvm exists proves nothing: some hosts open it and create a VM that cannot run a
- * stock guest. So KVM is used only after a test VM has booted with it, and the verdict is kept until the kernel, QEMU or
- * the host change.
+ * Selects the accelerator. The existence of /dev/kvm proves nothing: on some hosts it can be opened and create a VM,
+ * but not run a stock guest. So KVM is used only after a test VM has booted with it, and the verdict is kept until the
+ * kernel, QEMU or the host changes.
  */
 import { spawn } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
@@ -23,16 +23,19 @@ import { readQemuVersion } from '../host/host-tools.ts';
 import { type Accelerator, listMachineFiles, type MachineSpec, renderCommandLine } from './command-line.ts';
 import { type JailSpec, jailCommand } from './jail/jail.ts';
 
-/** KVM boots in well under a second; a guest that hangs early must not delay the first start for long. */
+/**
+ * Time for the test boot. KVM boots in well under a second; a guest that hangs early must not delay the first start for
+ * long.
+ */
 const BOOT_TIMEOUT_MS = 8000;
 
 const VerdictSchema = v.object({
   accelerator: v.picklist(['kvm', 'tcg']),
-  /** For people. */
+  /** Text for people. */
   reason: v.string(),
-  /** True when a test VM was started; false where there was no KVM to test. */
+  /** True if a test VM was started; false if there was no KVM to test. */
   tested: v.boolean(),
-  /** Scope of the verdict: QEMU's version, the file of the guest's kernel, the host's kernel. */
+  /** Scope of the verdict: version of QEMU, file of the guest's kernel, kernel of the host. */
   qemu_version: v.string(),
   guest_kernel: v.string(),
   host_kernel: v.string(),
@@ -40,7 +43,7 @@ const VerdictSchema = v.object({
 /** Content of `cache/accelerator.json`. */
 export type AcceleratorVerdict = v.InferOutput<typeof VerdictSchema>;
 
-/** Reason why KVM is out of the question, or null when only a test can tell. */
+/** Reason why KVM cannot be used; null if only a test can decide. */
 function kvmObstacle(): string | null {
   try {
     accessSync('/dev/kvm', constants.R_OK | constants.W_OK);
@@ -50,7 +53,7 @@ function kvmObstacle(): string | null {
   }
 }
 
-/** Null when the verdict is missing, torn or of another version: the test runs again. */
+/** Reads the saved verdict; null if it is missing, torn or of another version, so that the test must run again. */
 async function readVerdict(path: string): Promise<AcceleratorVerdict | null> {
   try {
     return v.parse(v.pipe(v.string(), v.parseJson(), VerdictSchema), await readBounded(path, MAX_BYTES.record));
@@ -60,11 +63,11 @@ async function readVerdict(path: string): Promise<AcceleratorVerdict | null> {
 }
 
 /**
- * Chooses the accelerator.
+ * Selects the accelerator.
  *
  * @param verdictPath file that keeps the verdict
- * @param testKvm boots a VM with KVM; resolves with null when its guest was ready, else with the reason why not
- * @param obstacle see {@link kvmObstacle}; nothing is tested when there is one
+ * @param testKvm boots a VM with KVM; resolves with null if its guest became ready, otherwise with the reason
+ * @param obstacle see {@link kvmObstacle}; if there is one, nothing is tested
  */
 export async function chooseAccelerator(
   qemu: string,
@@ -94,10 +97,10 @@ export async function chooseAccelerator(
 }
 
 /**
- * Boots a VM until its init says `ready`, and ends it.
+ * Boots a VM until its init reports `ready`, and ends it.
  *
- * @param cacheDir folder to use where there is none for temporary files
- * @returns null when it was ready in time, else the reason why not, in one line
+ * @param cacheDir folder to use if there is none for temporary files
+ * @returns null if it was ready in time, otherwise the reason in one line
  */
 export async function testBoot(
   qemu: string,

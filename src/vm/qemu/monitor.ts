@@ -1,34 +1,34 @@
-/** Monitor of one machine: its events over QMP, the reactions to them, and the reason of its end. */
+/** Monitors one machine over QMP: reacts to its events and determines why it ended. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { errorCode, errorText } from '../../lib/errors.ts';
 import type { Exit, VmEndReason } from '../backend.ts';
 import { QmpClient } from './qmp.ts';
 
-/** Reason of a pause, for people. */
+/** Reason for a pause, for people. */
 const DISK_FULL = 'the host has no space left for its disk';
 
-/** Interval at which a machine that waits for space on the host's disk tries again. */
+/** Interval at which a machine that waits for space on the host's disk is continued. */
 const DISK_RETRY_MS = 1000;
 
-/** Samples of the processors of a machine that hangs. */
+/** Number of samples of the processors of a machine that hangs. */
 const SAMPLES = 5;
 const SAMPLE_INTERVAL_MS = 50;
-/** In QEMU's `info registers`, on x86 and on ARM. */
+/** Program counter in the output of QEMU's `info registers`, on x86 and on ARM. */
 const PROGRAM_COUNTER = /\b(?:RIP|PC)=([0-9a-f]{8,16})\b/g;
 
-/** Signs of the end of a QEMU process. */
+/** Evidence on the end of a QEMU process. */
 export interface EndSigns {
   readonly exit: Exit;
-  /** True when it was told to end. */
+  /** True if it was asked to end. */
   readonly asked: boolean;
   readonly panicked: boolean;
-  /** `reason` of its SHUTDOWN event, see `ShutdownCause` in QEMU's QMP reference; null when there was none. */
+  /** `reason` of its SHUTDOWN event, see `ShutdownCause` in QEMU's QMP reference; null if there was none. */
   readonly cause: string | null;
-  /** True when its events were heard to the end, so that a missing event was never sent. */
+  /** True if its events were received to the end, so that a missing event was never sent. */
   readonly heard: boolean;
 }
 
-/** Reason of the end; null where it was asked to end, or where the reason is unknown. */
+/** Reason for the end; null if it was asked to end or the reason is unknown. */
 export function findReason({ exit, asked, panicked, cause, heard }: EndSigns): VmEndReason | null {
   if (panicked || cause === 'guest-panic') return 'guest-panic';
   if (asked) return null;
@@ -38,9 +38,9 @@ export function findReason({ exit, asked, panicked, cause, heard }: EndSigns): V
 }
 
 /**
- * Listens to one QEMU. QEMU pauses the machine when the guest's kernel panics, and this ends it. QEMU also pauses it when
- * a write finds no space on the host's disk, and this continues it until there is some: the guest never sees an error.
- * Main thread.
+ * Handles the events of one QEMU. When the guest's kernel panics, QEMU pauses the machine, and this ends it. When a
+ * write finds no space on the host's disk, QEMU pauses it as well, and this continues it until there is space: the
+ * guest never sees an error. Main thread.
  */
 export class MachineMonitor {
   readonly qmp: QmpClient;
@@ -52,8 +52,10 @@ export class MachineMonitor {
   #isPaused = false;
 
   /**
-   * @param kill ends a QEMU that does not quit when it is told, or that misuses its monitor
-   * @param onPaused gets the reason of a pause, once, and null when the machine has gone on for a while
+   * Creates the monitor.
+   *
+   * @param kill ends a QEMU that does not quit on request or that misuses its monitor
+   * @param onPaused receives the reason for a pause once, and null after the machine has been running again for a while
    */
   constructor(qmpPath: string, kill: () => void, onPaused: (reason: string | null) => void) {
     this.#kill = kill;
@@ -62,7 +64,7 @@ export class MachineMonitor {
     void this.#askForState();
   }
 
-  /** See `EndObserver`. */
+  /** Implements `EndObserver`. */
   async endReason(exit: Exit, asked: boolean): Promise<VmEndReason | null> {
     const heard = await this.qmp.ended();
     this.qmp.close();
@@ -70,7 +72,9 @@ export class MachineMonitor {
     return findReason({ exit, asked, panicked: this.#panicked, cause: this.#cause, heard });
   }
 
-  /** Places where the processors are, several times: the same ones are a loop. Takes seconds at the most. */
+  /**
+   * Code addresses of the processors, sampled several times: repeated ones suggest a loop. Takes a few seconds at most.
+   */
   async examine(): Promise<string> {
     const places: string[] = [];
     try {
@@ -85,7 +89,10 @@ export class MachineMonitor {
     return `its processors are at ${places.join('; ')}`;
   }
 
-  /** The machine may have been paused while no daemon listened. Asks until there is an answer or the connection closes. */
+  /**
+   * Asks for the state, because the machine may have been paused while no daemon was listening. Repeats until there is
+   * an answer or the connection closes.
+   */
   async #askForState(): Promise<void> {
     try {
       const answer = (await this.qmp.execute('query-status')) as { status?: unknown } | null;
@@ -108,7 +115,7 @@ export class MachineMonitor {
     this.qmp.execute('quit').catch(() => this.#kill());
   }
 
-  /** QEMU then repeats each write that was held up, and pauses the machine again where one fails. */
+  /** Continues the machine. QEMU then repeats each blocked write, and pauses the machine again if one fails. */
   #continueSoon(): void {
     this.#setPaused(true);
     clearTimeout(this.#retry);

@@ -10,22 +10,22 @@ import type { MachineSpec } from './command-line.ts';
 import { findJailKind, type JailKind, type JailSpec, listDevices, listProgramFiles } from './jail/jail.ts';
 import { type AcceleratorVerdict, chooseAccelerator, testBoot } from './kvm-test.ts';
 
-/** Everything that a VM is launched with, whatever its service. */
+/** Everything that a VM is launched with, independent of its service. */
 export interface Platform {
   readonly qemu: string;
   readonly machine: Pick<MachineSpec, 'architecture' | 'kernelImage' | 'initramfs' | 'tscKhz'>;
-  /** Size of the initramfs, which is a file of the cache. */
+  /** Size of the initramfs, which is a file in the cache. */
   readonly initramfsBytes: number;
   readonly verdict: AcceleratorVerdict;
   readonly jail: Pick<JailSpec, 'kind' | 'visible' | 'devices'>;
 }
 
-/** Smallest memory that stock kernels boot with. */
+/** Smallest memory with which stock kernels boot. */
 const TEST_RAM_MIB = 128;
 
 /**
- * Reason why a QEMU cannot connect the VMs of a group or open UDP ports, for people; null when it can: `-netdev stream`
- * came with QEMU 7.2.
+ * Reason why this QEMU cannot connect the VMs of a group or open UDP ports, for people; null if it can: `-netdev
+ * stream` was added in QEMU 7.2.
  *
  * @param version as QEMU prints it: `7.2.22`
  */
@@ -38,11 +38,11 @@ export function groupObstacle(version: string): string | null {
 const TSC = fileURLToPath(new URL('./tsc/x64/monocore-tsc', import.meta.url));
 
 /**
- * Measures the rate of the time stamp counter, kHz, which takes a tenth of a second. Debian's kernels hang at clock
- * calibration under TCG on `microvm` unless they are told it, and believe the number: a wrong one makes the clock of the
- * guest run at a wrong speed.
+ * Measures the rate of the time stamp counter in kHz, which takes a tenth of a second. Under TCG on `microvm`, Debian's
+ * kernels hang at clock calibration unless they are given the rate, and they trust it: with a wrong rate, the clock of
+ * the guest runs at the wrong speed.
  *
- * @param program prints it, see tsc/tsc.c
+ * @param program prints the rate, see tsc/tsc.c
  * @throws MonocoreError `StartFailed`
  */
 export async function measureTscKhz(program = TSC): Promise<number> {
@@ -54,10 +54,10 @@ export async function measureTscKhz(program = TSC): Promise<number> {
 }
 
 /**
- * Jail of a QEMU on this host; none where its files cannot be listed, or its user could not read the kernel.
+ * Kind of jail for QEMU on this host; `none` if its files cannot be listed or its user could not read the kernel.
  *
- * @param cacheDir folder to use where there is none for temporary files
- * @throws MonocoreError `ToolMissing`; the system's error without a folder
+ * @param cacheDir folder to use if there is none for temporary files
+ * @throws MonocoreError `ToolMissing`; the system error if there is no folder
  */
 async function findQemuJail(
   qemu: string,
@@ -77,7 +77,7 @@ async function findQemuJail(
 /**
  * Finds and prepares everything.
  *
- * @param kernelPath the config's kernel, or null
+ * @param kernelPath kernel set by the config, or null
  * @throws MonocoreError `ToolMissing` naming the package to install
  */
 export async function preparePlatform(

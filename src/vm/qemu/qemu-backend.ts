@@ -32,9 +32,9 @@ const NOT_IN_GROUP = 'it was started without a device for that; restart it';
 const NOT_JAILED = 'it was started without a jail';
 
 /**
- * Limits of the network that a service asked for, for people.
+ * Notes on network features that a service asked for but does not get, for people.
  *
- * @param obstacle reason why it has no device in the network of its group; null when it has one, or needs none
+ * @param obstacle reason why it has no device in the network of its group; null if it has one or needs none
  */
 export function describeNetworkLimits({ group, ports }: Service, obstacle: string | null): string[] {
   if (obstacle === null) return [];
@@ -47,7 +47,7 @@ export function describeNetworkLimits({ group, ports }: Service, obstacle: strin
  * Notes on a service, for people.
  *
  * @param obstacle see {@link describeNetworkLimits}
- * @throws the system's error
+ * @throws the system error
  */
 async function describeShortcomings(
   { service, image = null }: Pick<LaunchRequest, 'service' | 'image'>,
@@ -67,11 +67,15 @@ function describeJail({ namespaces, obstacle }: JailKind): string[] {
   return namespaces === 'none' ? [`its QEMU is not jailed, and sees the host as the daemon does: ${obstacle}`] : [];
 }
 
-/** A {@link GuestVm} whose machine is monitored over QMP. Main thread. */
+/** {@link GuestVm} whose machine is monitored over QMP. Main thread. */
 export class QemuVm extends GuestVm {
   readonly monitor: MachineMonitor;
 
-  /** @param findExceededLimit limit of memory that its process reached, bytes; null where it reached none */
+  /**
+   * Creates the VM.
+   *
+   * @param findExceededLimit memory limit in bytes that its process reached; null if it reached none
+   */
   constructor(
     process: HostProcess,
     paths: VmPaths,
@@ -100,16 +104,18 @@ export class QemuVm extends GuestVm {
 
 /** Back end of isolation `vm`. Main thread. */
 export class QemuBackend extends HostBackend {
-  /** By the kernel that the config names, null for none. */
+  /** Platforms by the kernel that the config sets, null for none. */
   readonly #platforms = new Map<string | null, Promise<Platform>>();
 
-  /** Prepared at the first launch, and again after a failure or when its cached file was damaged or removed. */
+  /**
+   * Prepares the platform at the first launch, and again after a failure or if its cached file was damaged or removed.
+   */
   async #platform(kernel: string | null): Promise<Platform> {
     const known = this.#platforms.get(kernel) ?? this.#preparePlatform(kernel);
     const platform = await known;
     const cached = statSync(platform.machine.initramfs, { throwIfNoEntry: false });
     if (cached?.size === platform.initramfsBytes) return platform;
-    // Another launch may have seen it first.
+    // Another launch may already have replaced it.
     const latest = this.#platforms.get(kernel) ?? known;
     return latest === known ? this.#preparePlatform(kernel) : latest;
   }
@@ -157,7 +163,7 @@ export class QemuBackend extends HostBackend {
       disk: disk_mib === null ? null : home.disk(name),
       rootImage: image?.root ?? null,
     };
-    // Of the files that QEMU writes, the others are the disk and, for a share, the guest's memory.
+    // The other files that QEMU writes are the disk and, with a share, the guest's memory.
     const largestBytes = Math.max(disk_mib ?? 0, service.ram_mib) * MIB;
     const jailed = await jailCommand({ program: qemu, args: renderCommandLine(spec) }, paths.jail, {
       ...jail,
@@ -193,11 +199,11 @@ export class QemuBackend extends HostBackend {
       return { type: 'gone', exit, oomKilled };
     }
     const limits = await this.limits.recall(service.name);
-    // Its QEMU may be too old for the device, or an earlier version of monocore launched it without one.
+    // Its QEMU may be too old for the device, or an earlier version of monocore may have launched it without one.
     const inGroup = groupIndex !== null && existsSync(paths.groupNetwork);
     guardAdoptedShare(paths, adopted.identity);
-    // Made only when the guest waits for it: the files that it needs may be gone when the guest has it already. Without
-    // the facts of its image there is no job, and the guest is ended when its time is up.
+    // Built only when the guest asks for it: if the guest already has it, the files that it needs may be gone. Without
+    // information about its image there is no job, and the guest is ended at its deadline.
     const isKnown = service.image === null || Boolean(request.image);
     const jobRequest = { ...request, groupIndex: inGroup ? groupIndex : null };
     const job = {
@@ -227,7 +233,7 @@ export class QemuBackend extends HostBackend {
   }
 
   #spawn(command: Command, paths: VmPaths): Promise<HostProcess> {
-    // A console without a reader must not block QEMU, so it may lose text; the service's streams may not.
+    // A console without a reader must not block QEMU, so its text may be lost; output of the service must not.
     const console = { fifo: paths.fifo('console'), nonBlocking: true };
     const stdout = { fifo: paths.fifo('stdout'), nonBlocking: false };
     const stderr = { fifo: paths.fifo('stderr'), nonBlocking: false };

@@ -1,4 +1,6 @@
-/** Client of QEMU's machine protocol: JSON objects, a line each, over a unix socket. Source: QEMU's docs/interop/qmp-spec. */
+/**
+ * Client of QEMU's machine protocol: one JSON object per line over a Unix socket. Source: QEMU's docs/interop/qmp-spec.
+ */
 import * as v from 'valibot';
 import { MonocoreError } from '../../lib/errors.ts';
 import { type Deferred, deferred } from '../../lib/promises.ts';
@@ -7,7 +9,7 @@ import { LineSocket } from '../guest/line-socket.ts';
 
 const CALL_TIMEOUT_MS = 5000;
 
-/** Lines of QEMU. On a full disk each request that a guest has under way makes an event, at every try. */
+/** Limit on lines from QEMU. On a full disk, each pending request of a guest causes an event at every attempt. */
 const LINES: Rate = { burst: 10_000, perSecond: 1000 };
 
 const MessageSchema = v.union([
@@ -17,7 +19,7 @@ const MessageSchema = v.union([
   v.object({ event: v.string(), data: v.optional(v.record(v.string(), v.unknown())) }),
 ]);
 
-/** A connection to one QEMU. Main thread. */
+/** Connection to one QEMU. Main thread. */
 export class QmpClient {
   readonly #lines: LineSocket;
   readonly #pending = new Map<number, Deferred<unknown>>();
@@ -25,13 +27,15 @@ export class QmpClient {
   #nextId = 1;
 
   /**
-   * @param onEvent gets QEMU's events by name: `SHUTDOWN`, `GUEST_PANICKED`…
-   * @param onOffence called once for a QEMU that floods the connection, or does not read
+   * Connects to QEMU.
+   *
+   * @param onEvent receives QEMU's events by name: `SHUTDOWN`, `GUEST_PANICKED`…
+   * @param onOffence called once if QEMU floods the connection or does not read from it
    */
   constructor(path: string, onEvent: (name: string, data: Record<string, unknown>) => void, onOffence: () => void) {
     this.#onEvent = onEvent;
     this.#lines = new LineSocket(path, {
-      // Commands are accepted only after the negotiation.
+      // Commands are accepted only after this negotiation.
       greeting: '{"execute":"qmp_capabilities","id":0}\n',
       lines: LINES,
       onLine: (line) => this.#onLine(line),
@@ -42,7 +46,7 @@ export class QmpClient {
   /**
    * Executes a command.
    *
-   * @throws MonocoreError `CallTimeout` without an answer in 5 s (QEMU hangs or is gone), `Internal` for an error
+   * @throws MonocoreError `CallTimeout` without an answer within 5 s (QEMU hangs or is gone), `Internal` for an error
    */
   async execute(command: string, words?: Record<string, string>): Promise<unknown> {
     const id = this.#nextId++;
@@ -58,12 +62,15 @@ export class QmpClient {
     });
   }
 
-  /** Executes a command of QEMU's monitor for people; resolves with its text. @throws as {@link execute} */
+  /** Executes a command of QEMU's human monitor; resolves with its output. @throws as {@link execute} */
   executeForPeople(line: string): Promise<unknown> {
     return this.execute('human-monitor-command', { 'command-line': line });
   }
 
-  /** Resolves with true when all events of a dead QEMU were taken, and with false without a connection to it. */
+  /**
+   * Resolves with true when all events of a dead QEMU have been handled, and with false if there is no connection to
+   * it.
+   */
   ended(): Promise<boolean> {
     return this.#lines.ended();
   }

@@ -1,4 +1,4 @@
-/** Cgroups of services. Main thread. */
+/** Creation and removal of cgroups for services. Main thread. */
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,7 +8,10 @@ import { killProcesses } from '../../../lib/proc.ts';
 import type { CgroupSetting } from './cgroup-settings.ts';
 import { type CgroupPlace, CONTROLLERS, type Controller, DAEMON_CGROUP, type HostCgroups } from './host-cgroups.ts';
 
-/** A killed process leaves its cgroup when it is scheduled next; one that waits for a disk, later. */
+/**
+ * Time to remove a cgroup. A killed process leaves its cgroup when it is scheduled next, or later if it is waiting for
+ * a disk.
+ */
 const REMOVE_TIMEOUT_MS = 5000;
 const RETRY_MS = 10;
 
@@ -19,7 +22,7 @@ async function enable(place: CgroupPlace, controller: Controller): Promise<Cgrou
     if (evacuate.length > 0) await mkdir(join(dir, DAEMON_CGROUP), { recursive: true });
     for (const pid of evacuate) {
       await writeFile(join(dir, DAEMON_CGROUP, 'cgroup.procs'), String(pid)).catch((error: unknown) => {
-        // It ended meanwhile.
+        // It has ended in the meantime.
         if (errorCode(error) !== 'ESRCH') throw error;
       });
     }
@@ -34,7 +37,7 @@ async function enable(place: CgroupPlace, controller: Controller): Promise<Cgrou
 }
 
 /**
- * Prepares places for cgroups of services: under v2 enables the controllers, for which the daemon may have to move to a
+ * Prepares folders for cgroups of services: for v2 enables the controllers, for which the daemon may have to move to a
  * cgroup of its own.
  */
 export async function openPlaces(found: HostCgroups): Promise<HostCgroups> {
@@ -43,13 +46,13 @@ export async function openPlaces(found: HostCgroups): Promise<HostCgroups> {
   return places;
 }
 
-/** Makes a cgroup; an existing one of that name is removed first. @throws the system's error */
+/** Creates a cgroup; an existing one of that name is removed first. @throws the system error */
 export async function makeCgroup(dir: string): Promise<void> {
   await removeCgroup(dir);
   await mkdir(dir);
 }
 
-/** Writes settings; returns those that the kernel refuses, for people. */
+/** Writes settings; returns those that the kernel rejects, for people. */
 export async function writeSettings(dir: string, settings: readonly CgroupSetting[]): Promise<string[]> {
   const refused: string[] = [];
   for (const { file, value } of settings) {
@@ -60,22 +63,22 @@ export async function writeSettings(dir: string, settings: readonly CgroupSettin
   return refused;
 }
 
-/** Kills the processes in a cgroup; does nothing where there is none. */
+/** Kills the processes in a cgroup; does nothing if it does not exist. */
 export async function killMembers(dir: string): Promise<void> {
   try {
-    // Since Linux 5.14, v2 only: all of it at once, including processes that are being forked.
+    // Since Linux 5.14, only v2: kills all at once, including processes that are being forked.
     await writeFile(join(dir, 'cgroup.kill'), '1', { flag: 'r+' });
     return;
   } catch {
-    // There is no such file: kill one by one, and again while some are left.
+    // Without that file, kill them one by one, repeatedly while some are left.
   }
   const members = await readFile(join(dir, 'cgroup.procs'), 'utf8').catch(() => '');
   killProcesses(members.split('\n').filter(Boolean).map(Number));
 }
 
 /**
- * Removes a cgroup whose service has ended, and kills the processes in it, which left the service's process group. Does
- * nothing where there is none; the next launch removes one that cannot be removed in time.
+ * Removes a cgroup whose service has ended, and kills processes in it that left the service's process group. Does
+ * nothing if it does not exist; if it cannot be removed in time, the next launch removes it.
  */
 export async function removeCgroup(dir: string): Promise<void> {
   const endMs = performance.now() + REMOVE_TIMEOUT_MS;
@@ -91,7 +94,7 @@ export async function removeCgroup(dir: string): Promise<void> {
   }
 }
 
-/** Ends a scope of systemd, and the processes in it; systemd removes its cgroup. Does nothing where there is none. */
+/** Ends a systemd scope and the processes in it; systemd removes its cgroup. Does nothing if it does not exist. */
 export async function endScope(dir: string): Promise<void> {
   const endMs = performance.now() + REMOVE_TIMEOUT_MS;
   while (existsSync(dir) && performance.now() < endMs) {

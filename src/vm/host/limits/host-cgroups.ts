@@ -1,27 +1,29 @@
-/** Places of this host where the daemon may make cgroups, see cgroups(7). */
+/** Finds out where the daemon may create cgroups on this host, see cgroups(7). */
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { errorCode, errorText, errorTextWithPath } from '../../../lib/errors.ts';
 import { findCgroupFolder, type Mount, readCgroups, readMounts, readStat } from '../../../lib/proc.ts';
 
-/** Controllers that limits of services need. */
+/** Controllers needed for the limits of services. */
 export const CONTROLLERS = ['cpu', 'memory'] as const;
 export type Controller = (typeof CONTROLLERS)[number];
 
 /**
- * Name of the cgroup that the daemon moves to under cgroup v2, where a cgroup with limited children has no processes of its
- * own. A systemd unit may place it there at once: `DelegateSubgroup=`, systemd.resource-control(5).
+ * Name of the cgroup that the daemon moves to under cgroup v2, because a cgroup with limited children must not contain
+ * processes itself. A systemd unit can start it there: `DelegateSubgroup=`, systemd.resource-control(5).
  */
 export const DAEMON_CGROUP = 'monocore-daemon';
 
-/** Place for cgroups of one controller, or the reason why there is none, for people. */
+/** Folder for cgroups of one controller, or the reason why there is none, for people. */
 export type CgroupPlace =
   | {
       readonly type: 'usable';
       readonly version: 1 | 2;
-      /** Folder in which cgroups of services are made. */
+      /** Folder in which the cgroups of services are created. */
       readonly dir: string;
-      /** Processes to be moved to {@link DAEMON_CGROUP} so that the controller can be enabled; null when it is. */
+      /**
+       * Processes that must move to {@link DAEMON_CGROUP} so that the controller can be enabled; null if it is enabled.
+       */
       readonly evacuate: readonly number[] | null;
     }
   | { readonly type: 'unusable'; readonly reason: string };
@@ -49,11 +51,11 @@ function findWriteObstacle(paths: readonly string[]): string | null {
 
 /**
  * Processes that must leave `base` before its children can have controllers ("no internal processes", cgroups(7)), or
- * why they must not be moved. Those of others are moved only where `base` is the top of all that can be seen, as in a
- * container: there they are the container's own.
+ * the reason why they must not be moved. Foreign processes are moved only if `base` is the topmost visible cgroup, as
+ * in a container, where they belong to the container.
  */
 function findMembersToMove(base: string, isTop: boolean): readonly number[] | string {
-  // The real root has no such file, and is exempt from the rule.
+  // The real root does not have this file and is exempt from the rule.
   if (isTop && !existsSync(join(base, 'cgroup.type'))) return [];
   if (!isTop && base.endsWith('.service')) {
     return `the daemon's unit has no DelegateSubgroup=${DAEMON_CGROUP}, without which systemd may not start it again`;
@@ -64,7 +66,7 @@ function findMembersToMove(base: string, isTop: boolean): readonly number[] | st
   return `other processes share the daemon's cgroup ${base}`;
 }
 
-/** True for the spawner, and for programs that the daemon runs for a moment. */
+/** True for the spawner, and for programs that the daemon runs briefly. */
 function isOwnChild(pid: number): boolean {
   return readStat(pid)?.parent === process.pid;
 }
@@ -96,7 +98,7 @@ function findV2Place(controller: Controller, path: string, mounts: readonly Moun
 }
 
 /**
- * Finds the places where this process may make cgroups; changes nothing. Any process.
+ * Finds where this process may create cgroups; changes nothing. Any process.
  *
  * @param procDir `/proc`, or another folder in tests
  */

@@ -1,10 +1,10 @@
-/** Limits that a daemon with the place of this process can set. */
+/** Limits that a daemon started from this process could set. */
 import { type ProcessLimit, readFileSizeLimit, readOpenFilesLimit } from '../../../lib/proc.ts';
 import type { HostLimits } from '../../../protocol/http.ts';
 import { CONTROLLERS, findHostCgroups, type HostCgroups } from './host-cgroups.ts';
 import { findScopeManager, type ScopeManager } from './systemd-scope.ts';
 
-/** Finds them; changes nothing. Any process. */
+/** Determines the limits; changes nothing. Any process. */
 export function describeHostLimits(
   manager: ScopeManager | null = findScopeManager(),
   findCgroups: () => HostCgroups = findHostCgroups,

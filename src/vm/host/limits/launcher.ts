@@ -1,13 +1,13 @@
-/** Limits that a process puts on itself before its program runs: cgroups and RLIMIT_NOFILE. */
+/** Limits that a process sets on itself before it executes its program: cgroups and RLIMIT_NOFILE. */
 import { readMaxOpenFilesLimit, readOpenFilesLimit } from '../../../lib/proc.ts';
 import type { Scope } from './systemd-scope.ts';
 
 /**
- * Limit on the open files of a service that asks for `wanted`, soft and hard alike; null leaves the daemon's. Only root can
- * raise a hard limit, setrlimit(2).
+ * Limit on open files, soft and hard, for a service that asks for `wanted`; null leaves the daemon's limit. Only root
+ * can raise a hard limit, setrlimit(2).
  *
- * @param mostAllowed most that the daemon may give
- * @returns the limit, and the reason why it is not the wanted one, for people
+ * @param mostAllowed maximum that the daemon can grant
+ * @returns the limit and, if it is not the wanted one, the reason, for people
  */
 export function grantOpenFiles(
   wanted: number | null,
@@ -20,8 +20,8 @@ export function grantOpenFiles(
 /**
  * `sh -c LAUNCHER sh <open files or -> <cgroup.procs…> -- <program> <arguments…>`
  *
- * The shell limits itself and becomes the program: pid and start time stay, and the program never runs without its
- * limits. A limit that cannot be set ends the shell, with its message on stderr.
+ * The shell sets the limits on itself and becomes the program: pid and start time do not change, and the program never
+ * runs without its limits. If a limit cannot be set, the shell ends with a message on stderr.
  */
 const LAUNCHER = `
 set -e
@@ -38,8 +38,8 @@ exec "$@"
 /**
  * `sh -c SCOPE_LAUNCHER sh <cgroup.procs> <XDG_RUNTIME_DIR or -> <systemd-run> <arguments…> -- <program> <arguments…>`
  *
- * The shell joins the scope, or becomes systemd-run, which makes it and becomes the program: pid and start time stay. The
- * bus of a user's manager is found by XDG_RUNTIME_DIR, and the program gets its own again.
+ * The shell joins the scope, or becomes systemd-run, which creates it and then becomes the program: pid and start time
+ * do not change. XDG_RUNTIME_DIR locates the bus of a user's manager; the program gets back its own value.
  */
 const SCOPE_LAUNCHER = `
 if { echo $$ >"$1"; } 2>/dev/null; then
@@ -57,7 +57,7 @@ fi
 exec "$@"
 `;
 
-/** A program and its arguments. */
+/** Program with its arguments. */
 export interface Command {
   readonly program: string;
   readonly args: readonly string[];
@@ -66,8 +66,8 @@ export interface Command {
 /**
  * Wraps `command` so that it runs within limits.
  *
- * @param openFiles RLIMIT_NOFILE, soft and hard; null leaves it
- * @param cgroups folders of the cgroups that it joins, one per hierarchy
+ * @param openFiles RLIMIT_NOFILE, soft and hard; null leaves it unchanged
+ * @param cgroups folders of the cgroups to join, one per hierarchy
  */
 export function wrapCommand(command: Command, openFiles: number | null, cgroups: readonly string[]): Command {
   if (openFiles === null && cgroups.length === 0) return command;
@@ -76,7 +76,7 @@ export function wrapCommand(command: Command, openFiles: number | null, cgroups:
   return { program: '/bin/sh', args };
 }
 
-/** Wraps `command` so that it runs in the scope, which it makes if it is the first in it. */
+/** Wraps `command` so that it runs in the scope, which the first such command creates. */
 export function wrapInScope({ program, args }: Command, { dir, runtimeDir, words }: Scope): Command {
   const place = [`${dir}/cgroup.procs`, runtimeDir ?? '-'];
   return { program: '/bin/sh', args: ['-c', SCOPE_LAUNCHER, 'sh', ...place, ...words, '--', program, ...args] };

@@ -1,37 +1,40 @@
-/** Memory limits that cgroups of services reached, so that the kernel killed a process. Main thread. */
+/** Detects when the cgroup of a service reached its memory limit and the kernel killed a process. Main thread. */
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isScope } from './systemd-scope.ts';
 
-/** Counter of each version: see memory.events and memory.oom_control in the kernel's documentation. */
+/** Counter in each cgroup version: see memory.events and memory.oom_control in the kernel's documentation. */
 const COUNTERS = [
   ['memory.events', /^oom (\d+)$/m],
   ['memory.oom_control', /^oom_kill (\d+)$/m],
 ] as const;
 
-/** Times that a limit was reached in a cgroup and all below it; null where it is gone, or memory is not limited. */
+/**
+ * Number of times that a limit was reached in a cgroup and its descendants; null if it is gone, or memory is not
+ * limited.
+ */
 function readCount(dir: string): number | null {
   for (const [file, pattern] of COUNTERS) {
     try {
       const count = pattern.exec(readFileSync(join(dir, file), 'utf8'))?.[1];
       if (count !== undefined) return Number(count);
     } catch {
-      // It is of the other version, or gone.
+      // The cgroup is of the other version, or gone.
     }
   }
   return null;
 }
 
 /**
- * Tells which cgroups reached their limits. systemd removes a scope with its last process, and its counter with it: events
- * of its slice that no scope tells are put down to each scope that is gone.
+ * Determines which cgroups reached their limits. systemd removes a scope, and thus its counter, with its last process:
+ * events counted by its slice but by none of the remaining scopes are attributed to every scope that is gone.
  */
 export class OomKills {
-  /** Last count of each scope; Infinity of one that reached its limit and is gone. */
+  /** Last count of each scope; Infinity for a scope that reached its limit and is gone. */
   readonly #scopes = new Map<string, number>();
   readonly #slices = new Map<string, number>();
 
-  /** Counts from now on. */
+  /** Counts events from now on. */
   watch(dirs: readonly string[]): void {
     for (const dir of dirs.filter(isScope)) {
       const slice = dirname(dir);
@@ -40,7 +43,7 @@ export class OomKills {
     }
   }
 
-  /** True when one of the cgroups has reached its limit. */
+  /** True if one of the cgroups has reached its limit. */
   happenedIn(dirs: readonly string[]): boolean {
     for (const dir of dirs.filter(isScope)) this.#look(dirname(dir));
     return dirs.some((dir) => (this.#scopes.get(dir) ?? readCount(dir) ?? 0) > 0);

@@ -1,4 +1,4 @@
-/** Limits of services, as far as the host offers them. Main thread. */
+/** Resource limits of services, as far as the host supports them. Main thread. */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import * as v from 'valibot';
@@ -24,19 +24,21 @@ const RecordSchema = v.object({
 });
 type LimitRecord = v.InferOutput<typeof RecordSchema>;
 
-/** Limits that a service has. Each method wraps a command that runs in its cgroups, in the same process. */
+/**
+ * Limits that a service has. Each method wraps a command so that it runs in the service's cgroups, in the same process.
+ */
 export interface AppliedLimits {
-  /** Limits that it asked for and does not have, each with the reason, for people. */
+  /** Limits that it asked for but does not have, each with the reason, for people. */
   readonly notes: readonly string[];
-  /** The process of the service itself. */
+  /** Wraps the main process of the service. */
   launch(command: Command): Command;
-  /** A helper that starts with the service, before it or beside it; without `open_files`. */
+  /** Wraps a helper that starts before or together with the service; `open_files` does not apply. */
   assist(command: Command): Command;
-  /** A command in the service while it runs. */
+  /** Wraps a command that runs in the service after its start. */
   join(command: Command): Command;
 }
 
-/** @param scope is made by the first process; null where there is none, or it is there already */
+/** Combines the parts. @param scope created by the first process; null if there is none or it already exists */
 function toApplied({ cgroups, notes, open_files }: LimitRecord, scope: Scope | null = null): AppliedLimits {
   const start = (command: Command, openFiles: number | null): Command =>
     scope ? wrapInScope(wrapCommand(command, openFiles, []), scope) : wrapCommand(command, openFiles, cgroups);
@@ -48,25 +50,25 @@ function toApplied({ cgroups, notes, open_files }: LimitRecord, scope: Scope | n
   };
 }
 
-/** Note on the limits that a missing controller leaves unenforced. */
+/** Note on limits that are not enforced because a controller is missing. */
 function describeMissing(controller: Controller, limits: CgroupLimits, reason: string): string {
   if (controller === 'memory') return `the memory of its process is not limited: ${reason}`;
   if (limits.cpuShares === null) return `cpus does not limit its process: ${reason}`;
   return `cpu_shares${limits.cpus === null ? ' has' : ' and cpus have'} no effect: ${reason}`;
 }
 
-/** Parts of the host that limits are built on; found when the first service needs them. */
+/** Facilities of the host for limits; determined when the first service needs them. */
 export interface LimitsHost {
   readonly findManager: () => ScopeManager | null;
-  /** May be followed by a move of the daemon to a cgroup of its own. */
+  /** Afterwards, the daemon may move to a cgroup of its own. */
   readonly findCgroups: () => HostCgroups;
 }
 
 const REAL_HOST: LimitsHost = { findManager: findScopeManager, findCgroups: findHostCgroups };
 
 /**
- * Sets and removes the limits of the services of one home. Each service has cgroups even where it asks for no limit, as far
- * as the host has them: they tell its memory, and end the processes that it leaves.
+ * Sets and removes the limits of the services of one home. If the host supports cgroups, each service has them even
+ * without limits: they measure its memory and help to end the processes that it leaves behind.
  */
 export class ServiceLimits {
   readonly #paths: HomePaths;
@@ -81,11 +83,11 @@ export class ServiceLimits {
   }
 
   /**
-   * Prepares the limits of a service before its launch; its runtime folder exists. Notes name those that the host does
-   * not offer.
+   * Prepares the limits of a service before its launch; its runtime folder must exist. The notes list those that the
+   * host does not support.
    *
    * @param wanted limits that need a cgroup
-   * @throws the system's error when the record of it cannot be written
+   * @throws the system error if the record cannot be written
    */
   async apply({ name, open_files }: Service, wanted: CgroupLimits): Promise<AppliedLimits> {
     const openFiles = grantOpenFiles(open_files);
@@ -95,7 +97,7 @@ export class ServiceLimits {
     const memory_bytes = wanted.memoryBytes;
     const record = { cgroups: [...plan.keys()], notes, open_files: openFiles.count, memory_bytes };
     if (plan.size === 0 && notes.length === 0 && openFiles.count === null) return toApplied(record);
-    // Recorded before they are made, so that the next daemon knows all that a killed one left.
+    // Recorded before they are created, so that the next daemon can find everything that a killed one left behind.
     await this.#write(name, record);
     if (scope) await endScope(scope.dir);
     else await this.#make(plan, notes);
@@ -105,33 +107,35 @@ export class ServiceLimits {
     return toApplied(made, scope);
   }
 
-  /** Limits of a service that an earlier daemon launched. */
+  /** Limits of a service launched by an earlier daemon. */
   async recall(service: string): Promise<AppliedLimits> {
     const record = await this.#read(service);
     this.#oomKills.watch(record.cgroups);
     return toApplied(record);
   }
 
-  /** Limit of memory that the processes of a service have reached, bytes; null where they have not. */
+  /** Memory limit in bytes that the processes of a service have reached; null if they have not. */
   async findExceeded(service: string): Promise<number | null> {
     const { cgroups, memory_bytes } = await this.#read(service);
     return this.#oomKills.happenedIn(cgroups) ? memory_bytes : null;
   }
 
-  /** Kills the processes that a service left which has ended. */
+  /** Kills the processes that an ended service left behind. */
   async killLeft(service: string): Promise<void> {
     const { cgroups } = await this.#read(service);
     await Promise.all(cgroups.map(killMembers));
   }
 
-  /** Removes the cgroups of a service that has ended, and what is left in them, before its runtime folder goes. */
+  /**
+   * Removes the cgroups of an ended service with the processes in them. Must precede the removal of its runtime folder.
+   */
   async release(service: string): Promise<void> {
     const { cgroups } = await this.#read(service);
     this.#oomKills.forget(cgroups);
     await Promise.all(cgroups.map((dir) => (isScope(dir) ? endScope(dir) : removeCgroup(dir))));
   }
 
-  /** Unique among the homes of a host, which may share a parent. */
+  /** Unique name of the home, because several homes of a host may share a parent cgroup. */
   get #homeName(): string {
     return createHash('sha256').update(this.#paths.home).digest('hex').slice(0, 8);
   }
@@ -140,7 +144,7 @@ export class ServiceLimits {
     return `monocore-${this.#homeName}-${service}`;
   }
 
-  /** Null where no manager makes scopes. Missing controllers go to `notes`. */
+  /** Scope of the service; null if no manager creates scopes. Missing controllers are added to `notes`. */
   #renderScope(service: string, wanted: CgroupLimits, notes: string[]): Scope | null {
     if (this.#manager === undefined) this.#manager = this.#host.findManager();
     const manager = this.#manager;
@@ -152,7 +156,10 @@ export class ServiceLimits {
     return renderScope(manager, this.#cgroupName(service), this.#homeName, wanted);
   }
 
-  /** Settings by cgroup: v2 has one for all controllers, v1 may have. Missing controllers go to `notes`. */
+  /**
+   * Settings by cgroup: v2 has one cgroup for all controllers, v1 may have several. Missing controllers are added to
+   * `notes`.
+   */
   async #plan(service: string, wanted: CgroupLimits, notes: string[]): Promise<Map<string, CgroupSetting[]>> {
     const plan = new Map<string, CgroupSetting[]>();
     this.#places ??= openPlaces(this.#host.findCgroups());
@@ -162,7 +169,7 @@ export class ServiceLimits {
         if (isNeeded) notes.push(describeMissing(controller, wanted, place.reason));
         continue;
       }
-      // One is enough to tell its memory, and to find the processes that it leaves.
+      // One is enough to measure its memory and to find the processes that it leaves behind.
       if (!isNeeded && controller !== 'memory') continue;
       const dir = join(place.dir, this.#cgroupName(service));
       plan.set(dir, [...(plan.get(dir) ?? []), ...renderSettings(place.version, controller, wanted)]);
@@ -170,7 +177,7 @@ export class ServiceLimits {
     return plan;
   }
 
-  /** Makes the cgroups; those that cannot be made leave the plan and go to `notes`. */
+  /** Creates the cgroups; those that cannot be created are removed from the plan and added to `notes`. */
   async #make(plan: Map<string, CgroupSetting[]>, notes: string[]): Promise<void> {
     for (const [dir, settings] of plan) {
       try {
@@ -187,7 +194,7 @@ export class ServiceLimits {
     await writeFileAtomic(this.#paths.vm(service).limits, JSON.stringify(record), { mode: 0o600, fsync: false });
   }
 
-  /** Without a record, a service has no limits. */
+  /** Reads the record of a service; without a record it has no limits. */
   async #read(service: string): Promise<LimitRecord> {
     const text = await readBounded(this.#paths.vm(service).limits, MAX_BYTES.record).catch(() => '');
     const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), RecordSchema), text);

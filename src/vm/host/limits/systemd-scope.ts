@@ -1,7 +1,7 @@
 /**
- * Transient scopes of systemd, systemd.scope(5): a cgroup beside the daemon's own for each service, with limits that systemd
- * keeps. It outlives the daemon. A unit whose own cgroup has children with controllers, as a supervisor without scopes
- * would make them, cannot be started again after a crash by systemd before 254: 219/CGROUP.
+ * Transient scopes of systemd, systemd.scope(5): for each service a cgroup beside that of the daemon, with limits
+ * enforced through systemd. A scope outlives the daemon. Without scopes, the daemon's own cgroup would have children
+ * with controllers, and systemd before 254 cannot restart such a unit after a crash: 219/CGROUP.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -10,30 +10,30 @@ import { findProgram } from '../host-tools.ts';
 import { type CgroupLimits, weightOfShares } from './cgroup-settings.ts';
 import { CONTROLLERS, type Controller } from './host-cgroups.ts';
 
-/** A service manager that makes scopes for this process. */
+/** Service manager that creates scopes for this process. */
 export interface ScopeManager {
   /** Path of systemd-run(1). */
   readonly program: string;
-  /** XDG_RUNTIME_DIR of a user's manager; null for the system's. */
+  /** XDG_RUNTIME_DIR of a user's manager; null for the system manager. */
   readonly runtimeDir: string | null;
   /** Folder of the manager's cgroup. */
   readonly dir: string;
-  /** Controllers that the manager may use. */
+  /** Controllers available to the manager. */
   readonly controllers: readonly Controller[];
-  /** Unit of this process, null where it has none. */
+  /** Unit of this process; null if it has none. */
   readonly ownUnit: string | null;
 }
 
-/** A scope before its first process. */
+/** Scope that has no process yet. */
 export interface Scope {
   /** Folder of its cgroup. */
   readonly dir: string;
   readonly runtimeDir: string | null;
-  /** systemd-run(1) with its arguments, up to the program. */
+  /** systemd-run(1) with its arguments, to be followed by the program. */
   readonly words: readonly string[];
 }
 
-/** Places of the parts of {@link findScopeManager}, for tests. */
+/** Paths used by {@link findScopeManager}; tests replace them. */
 interface Places {
   readonly procDir?: string;
   readonly runDir?: string;
@@ -42,9 +42,9 @@ interface Places {
 }
 
 /**
- * The manager that makes scopes for this process: for root the system's, except in a session of root's own manager; for
- * others that of their user, where they are in one of its sessions. Null without systemd, see sd_booted(3), and under
- * cgroup v1. Any process.
+ * Manager that creates scopes for this process: for root the system manager, except in a session of root's own manager;
+ * for other users their own manager, if the process is in one of its sessions. Null without systemd, see sd_booted(3),
+ * and with cgroup v1. Any process.
  */
 export function findScopeManager({
   procDir = '/proc',
@@ -73,12 +73,12 @@ export function findScopeManager({
   return { program, runtimeDir, dir, controllers, ownUnit: unit ?? null };
 }
 
-/** True for the folder of the cgroup of a scope, which systemd removes once no process is in it. */
+/** True for the cgroup folder of a scope, which systemd removes when the last process has left it. */
 export function isScope(dir: string): boolean {
   return dir.endsWith('.scope');
 }
 
-/** Folder of the slice with the scopes of one home, which keeps their counters after they are gone. */
+/** Folder of the slice that contains the scopes of one home and keeps their counters after they are gone. */
 function sliceDir({ dir, runtimeDir }: ScopeManager, home: string): string {
   const [top, ...rest] = [runtimeDir === null ? 'system' : 'app', 'monocore', home];
   const names = rest.map((_, index) => `${[top, ...rest.slice(0, index + 1)].join('-')}.slice`);
@@ -86,9 +86,10 @@ function sliceDir({ dir, runtimeDir }: ScopeManager, home: string): string {
 }
 
 /**
- * Scope of a service. At a shutdown of the host it ends after the daemon's unit, which stops the service in order.
+ * Scope for a service. When the host shuts down, it ends after the daemon's unit, which stops the service in an orderly
+ * way.
  *
- * @param name name of the cgroup, unique on the host
+ * @param name of the cgroup, unique on the host
  * @param home short name of the home
  */
 export function renderScope(
@@ -100,7 +101,7 @@ export function renderScope(
   const slice = sliceDir(manager, home);
   const daemonUnits = new Set(['monocore.service', manager.ownUnit ?? 'monocore.service']);
   const properties = [
-    // systemd leaves what is below it alone, and the death of one process for lack of memory does not end the others.
+    // systemd does not touch cgroups below it, and if one process runs out of memory, the others are not ended.
     'Delegate=yes',
     'TasksMax=infinity',
     'CPUAccounting=yes',

@@ -1,13 +1,13 @@
-/** Users of the host that services run as, and the switch to one of them. Main thread. */
+/** Host users that services run as, and switching to them. Main thread. */
 import { errorText, MonocoreError } from '../../../lib/errors.ts';
 import { findSetpriv, run } from '../host-tools.ts';
 
-/** A user that is not the daemon's own. */
+/** User other than that of the daemon. */
 export interface HostUser {
   readonly name: string;
   readonly uid: number;
   readonly gid: number;
-  /** The user's groups, the primary one among them. */
+  /** Groups of the user, including the primary one. */
   readonly groups: readonly number[];
   readonly home: string;
 }
@@ -16,12 +16,12 @@ function refuse(message: string, cause?: unknown): MonocoreError {
   return new MonocoreError('StartFailed', message, { cause });
 }
 
-/** Output of a program that looks something up, wherever the host keeps its users. */
+/** Output of a lookup program, which works wherever the host keeps its users. */
 async function lookUp(what: string, program: string, args: readonly string[]): Promise<string> {
   try {
     return (await run(program, args)).trimEnd();
   } catch (cause) {
-    // getent(1): 2 stands for a key that was not found.
+    // Exit code 2 of getent(1) means that the key was not found.
     const isUnknown = program === 'getent' && (cause as { code?: unknown }).code === 2;
     const reason = isUnknown ? 'does not exist on this host' : `cannot be looked up: ${errorText(cause)}`;
     throw refuse(`${what} ${reason}`, cause);
@@ -29,15 +29,15 @@ async function lookUp(what: string, program: string, args: readonly string[]): P
 }
 
 /**
- * Finds the user that a service runs as; null when that is the daemon's own.
+ * Finds the user that a service runs as; null if it is the daemon's own.
  *
  * @param user name or number; null for the daemon's own
- * @param daemonUid only root may change its user
- * @throws MonocoreError `StartFailed` for one that does not exist or that the daemon cannot switch to
+ * @param daemonUid only root can switch to another user
+ * @throws MonocoreError `StartFailed` for a user that does not exist or that the daemon cannot switch to
  */
 export async function findUser(user: string | null, daemonUid = process.getuid?.()): Promise<HostUser | null> {
   if (user === null) return null;
-  // A record of passwd(5).
+  // Entry of passwd(5).
   const [name, , uid, gid, , home] = (await lookUp(`the user ${user}`, 'getent', ['passwd', user])).split(':');
   if (!name || !uid || !gid) throw refuse(`the user ${user} cannot be looked up`);
   if (Number(uid) === daemonUid) return null;
@@ -50,14 +50,14 @@ export async function findUser(user: string | null, daemonUid = process.getuid?.
   return { name, uid: Number(uid), gid: Number(gid), groups: groups.split(' ').map(Number), home: home || '/' };
 }
 
-/** Variables that name the user, see environ(7). */
+/** Environment variables that describe the user, see environ(7). */
 export function renderUserEnvironment(user: HostUser | null): NodeJS.ProcessEnv {
   return user ? { HOME: user.home, USER: user.name, LOGNAME: user.name } : {};
 }
 
 /**
- * Words in front of a program that make it run as `user`, in the same process: see setpriv(1). Capabilities go with user
- * 0; inheritable ones would not. None for null.
+ * Words to put in front of a program so that it runs as `user`, in the same process: see setpriv(1). Capabilities are
+ * dropped by leaving user 0, except inheritable ones, which are cleared explicitly. Empty for null.
  *
  * @throws MonocoreError `ToolMissing`
  */
@@ -71,7 +71,8 @@ const NO_WORKDIR = 3;
 const NO_PROGRAM = 4;
 
 /**
- * Tries, as `user`, to enter `workdir` and to reach `program`: a process that has switched already cannot report it.
+ * Tries, as `user`, to enter `workdir` and to access `program`, because a process that has already switched cannot
+ * report a failure.
  *
  * @throws MonocoreError `StartFailed`, `ToolMissing`
  */

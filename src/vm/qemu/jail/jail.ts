@@ -1,6 +1,6 @@
 /**
- * Jail of a VM process: QEMU keeps the descriptors of its files and sockets, and loses the rest of the host, see jail.c.
- * Main thread.
+ * Jail of a VM process: QEMU keeps the descriptors of its files and sockets and loses access to the rest of the host,
+ * see jail.c. Main thread.
  */
 import { accessSync, constants, existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
@@ -14,53 +14,57 @@ import type { Command } from '../../host/limits/launcher.ts';
 import type { HostUser } from '../../host/limits/user.ts';
 import type { Forward, MachineFile } from '../command-line.ts';
 
-/** Limit on the open files of a VM process without `open_files`: one for each connection of its user network. */
+/** Limit on open files of a VM process without `open_files`: each connection of its user network needs one. */
 const OPEN_FILES = 4096;
 
 /**
- * Namespaces that a jail is made of.
+ * Namespaces that a jail uses.
  *
- * - `host`: by root of the host; QEMU gets a user of its own
- * - `user`: by another user, in a user namespace; QEMU has the daemon's user
- * - `none`: there are none; QEMU sees the host as the daemon's user does
+ * - `host`: created by root of the host; QEMU gets a user of its own
+ * - `user`: created by another user, in a user namespace; QEMU has the daemon's user
+ * - `none`: no namespaces; QEMU sees the host as the daemon's user does
  */
 export type Namespaces = 'host' | 'user' | 'none';
 
-/** Jails of this host. */
+/** Kind of jail that this host supports. */
 export interface JailKind {
   readonly namespaces: Namespaces;
-  /** Reason why they are not the best that there are, for people; null for `host`. */
+  /** Reason why it is not the strongest kind, for people; null for `host`. */
   readonly obstacle: string | null;
 }
 
-/** Parts of a jail. */
+/** Parameters of a jail. */
 export interface JailSpec {
   readonly kind: JailKind;
-  /** Descriptors that QEMU gets. */
+  /** Files and sockets that QEMU gets as descriptors. */
   readonly files: readonly MachineFile[];
-  /** Files and folders of the host that QEMU sees, read-only. */
+  /** Host files and folders that are visible to QEMU, read-only. */
   readonly visible: readonly string[];
   readonly devices: readonly string[];
   readonly forwards: readonly Forward[];
   /** True for a guest that may reach other hosts. */
   readonly goesOut: boolean;
-  /** Bytes of the largest file that QEMU may write, or make in memory. */
+  /** Size of the largest file, in bytes, that QEMU may write or create in memory. */
   readonly fileBytes: number;
   readonly openFiles: number | null;
-  /** User that the config names; null gives QEMU one of its own where that is possible. */
+  /** User set by the config; null gives QEMU a user of its own where possible. */
   readonly user: HostUser | null;
-  /** Folder that only the daemon's user can enter: place of the new root, and of the specification. */
+  /** Folder that only the daemon's user can enter; it contains the new root and the specification. */
   readonly dir: string;
 }
 
-/** Path of the jail for this host, part of the package. @throws MonocoreError `ToolMissing` */
+/** Path of the jail program for this host, part of the package. @throws MonocoreError `ToolMissing` */
 export function findJail(): string {
   const jail = fileURLToPath(new URL(`./${process.arch}/monocore-jail`, import.meta.url));
   if (existsSync(jail)) return jail;
   throw new MonocoreError('ToolMissing', `microVMs need x86-64 or aarch64; this host is ${process.arch}`);
 }
 
-/** Words of a specification, see jail.c. @throws MonocoreError `ToolMissing`, `StartFailed` for a guest that goes out */
+/**
+ * Words of a specification, see jail.c.
+ *
+ * @throws MonocoreError `ToolMissing`, `StartFailed` for a guest that may reach other hosts
+ */
 export function renderSpec(spec: JailSpec): string[] {
   const { namespaces } = spec.kind;
   const words = [
@@ -78,8 +82,8 @@ export function renderSpec(spec: JailSpec): string[] {
 }
 
 /**
- * Networks that a guest which may go out cannot reach: link-local addresses, where clouds answer questions about their
- * machines, and the addresses that this host has now. The loopback addresses of a jail are its own.
+ * Networks that a guest which may reach other hosts cannot reach: link-local addresses, where clouds publish metadata
+ * of their machines, and the current addresses of this host. A jail has its own loopback addresses.
  */
 function listUnreachable(): string[] {
   const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
@@ -87,10 +91,10 @@ function listUnreachable(): string[] {
   return ['169.254.0.0/255.255.0.0', ...new Set(outer.map(({ address }) => `${address}/255.255.255.255`))];
 }
 
-/** Device by which slirp4netns gives a network to a jail. */
+/** Device through which slirp4netns provides a network to a jail. */
 const TUN = '/dev/net/tun';
 
-/** Path of slirp4netns. @throws MonocoreError `ToolMissing`, `StartFailed` when it could not work */
+/** Path of slirp4netns. @throws MonocoreError `ToolMissing`, `StartFailed` if it would not work */
 export function findWayOut(): string {
   const program = findSlirp4netns();
   try {
@@ -102,7 +106,7 @@ export function findWayOut(): string {
   }
 }
 
-/** QEMU opens the devices of its jail itself, as a member of their groups. */
+/** User and groups for the specification. QEMU opens the devices of its jail itself, so it must be in their groups. */
 function renderUser({ user, devices }: JailSpec): string[] {
   const deviceGroups = devices.map((path) => statSync(path).gid).filter((gid) => gid !== 0);
   if (!user) return ['user=own', 'group=own', ...deviceGroups.map((gid) => `group=${gid}`)];
@@ -110,7 +114,11 @@ function renderUser({ user, devices }: JailSpec): string[] {
   return [`user=${user.uid}`, ...groups.map((gid) => `group=${gid}`)];
 }
 
-/** Writes the specification to `path` and wraps `command`, whose program is an absolute path. @throws the system's error */
+/**
+ * Writes the specification to `path` and wraps `command`, whose program must be an absolute path.
+ *
+ * @throws the system error
+ */
 export async function jailCommand(command: Command, path: string, spec: JailSpec): Promise<Command> {
   const words = renderSpec(spec).map((word) => `${word}\0`);
   await writeFile(path, words.join(''), { mode: 0o600 });
@@ -120,16 +128,16 @@ export async function jailCommand(command: Command, path: string, spec: JailSpec
 /** Devices that every VM process may need. */
 const DEVICES = ['/dev/null', '/dev/urandom'];
 
-/** Devices of a VM process. */
+/** Devices for a VM process. */
 export function listDevices(kvm: boolean): string[] {
   return [...DEVICES, ...(kvm ? ['/dev/kvm'] : [])].filter((path) => existsSync(path));
 }
 
 /**
- * Finds the kind of this host by a jail that executes itself.
+ * Determines which kind of jail this host supports, by executing the jail program in a jail.
  *
- * @param instead folder to use where there is none for temporary files
- * @throws MonocoreError `ToolMissing`; the system's error without a folder
+ * @param instead folder to use if there is none for temporary files
+ * @throws MonocoreError `ToolMissing`; the system error if there is no folder
  */
 export async function findJailKind(instead: string, daemonUid = process.getuid?.()): Promise<JailKind> {
   const jail = findJail();
@@ -151,24 +159,24 @@ export async function findJailKind(instead: string, daemonUid = process.getuid?.
   }
 }
 
-/** Modules of accelerators in a folder, which may not exist. */
+/** Modules of accelerators in a folder, which need not exist. */
 function listAccelerators(folder: string): string[] {
   if (!existsSync(folder)) return [];
   const names = readdirSync(folder).filter((name) => /^accel-.*\.so$/.test(name));
   return names.map((name) => join(folder, name));
 }
 
-/** Libraries that the loader finds for a program or a module, see ld.so(8); the loader itself is among them. */
+/** Libraries that the loader finds for a program or a module, see ld.so(8), including the loader itself. */
 async function listLibraries(path: string): Promise<string[]> {
   return (await run('ldd', [path])).split(/\s+/).filter((word) => word.startsWith('/'));
 }
 
 /**
- * Files that a QEMU reads before its guest runs, besides kernel and initramfs: its program, libraries, firmware and the
- * modules of its accelerators, which Debian has apart.
+ * Files that QEMU reads before its guest runs, besides kernel and initramfs: its program, libraries, firmware and
+ * accelerator modules, which are separate files on Debian.
  *
  * @param qemu absolute path
- * @throws Error when they cannot be listed
+ * @throws Error if they cannot be listed
  */
 export async function listProgramFiles(qemu: string): Promise<string[]> {
   const libraries = await listLibraries(qemu);
