@@ -1,15 +1,15 @@
-/** Answers to `GET /v1/events`: every known service, then each change. */
+/** Serves `GET /v1/events`: every known service, then each change. */
 import type { ServerResponse } from 'node:http';
 import type { ControlEvent } from '../../src/protocol/api.ts';
 import type { ServiceStatus } from '../../src/protocol/service.ts';
 import type { OpenAnswers } from './open-answers.ts';
 
-/** Most unread bytes of a client, some thousand events; one that leaves more is cut off. */
+/** Maximum number of unread bytes for a client, some thousand events; a client with more is disconnected. */
 const MAX_UNREAD_BYTES = 4 * 2 ** 20;
 
 interface Client {
   readonly outgoing: ServerResponse;
-  /** Events that came before the list of services; null once the list was sent. */
+  /** Events that arrived before the list of services; null once the list has been sent. */
   early: string | null;
 }
 
@@ -34,14 +34,14 @@ export class EventHub {
   }
 
   /**
-   * Adds a client: it gets a `service` event for each service of `listServices`, then every event that is published from now
-   * on. An older event may follow the list if it was in flight meanwhile; newer ones follow it, so the last event of each
-   * service is right.
+   * Adds a client: it receives a `service` event for each service of `listServices`, then every event published from
+   * now on. An event that was in flight may follow the list although it is older; newer events come after it, so the
+   * last event of each service is right.
    *
-   * @throws what `listServices` throws; nothing has been sent then
+   * @throws the error of `listServices`; then nothing has been sent
    */
   async add(outgoing: ServerResponse, listServices: () => Promise<readonly ServiceStatus[]>): Promise<void> {
-    // Registered first: an event between the list and the registration would be lost.
+    // Registered first, because an event between the list and the registration would be lost.
     const client: Client = { outgoing, early: '' };
     this.#clients.add(client);
     outgoing.once('close', () => this.#clients.delete(client));

@@ -1,4 +1,4 @@
-/** Answers to `POST /v1/images/pull` and `load`: a line for each event of the main thread, then `done` or `error`. */
+/** Serves `POST /v1/images/pull` and `load`: one line for each event of the main thread, then `done` or `error`. */
 import type { ServerResponse } from 'node:http';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { fromWireError, MonocoreError } from '../../src/lib/errors.ts';
@@ -6,15 +6,18 @@ import type { ImageReply } from '../../src/protocol/images.ts';
 import { transfer } from '../../src/threads/rpc.ts';
 import type { OpenAnswers } from './open-answers.ts';
 
-/** Most bytes that a client may leave unread before it is cut off. Reports of bytes are left out long before. */
+/**
+ * Maximum number of bytes that a client may leave unread before it is disconnected. Progress events are dropped long
+ * before.
+ */
 const MAX_UNREAD_BYTES = 2 ** 20;
 
 /**
- * Answers with the replies to `request`, which posts them over the port it is given. The request is cancelled when the
+ * Sends the replies to `request`, which posts them to the port that it is given. The request is cancelled when the
  * client disconnects.
  *
- * @throws MonocoreError an error that came before any event, `ThreadDied` when the main thread closes the port early;
- * nothing has been sent then
+ * @throws MonocoreError an error that occurred before any event, or `ThreadDied` if the main thread closes the port
+ * early; then nothing has been sent
  */
 export async function streamImages(
   outgoing: ServerResponse,
@@ -37,7 +40,7 @@ export async function streamImages(
       writeReply(outgoing, reply);
     });
     port.once('close', () => {
-      // A client sees an answer without `done` or `error` as one that was cut off.
+      // A client treats an answer without `done` or `error` as cut off.
       if (isBegun || outgoing.destroyed) outgoing.destroy();
       else reject(new MonocoreError('ThreadDied', 'the main thread ended the request; try again'));
       resolve();

@@ -1,4 +1,4 @@
-/** Validation of HTTP input, which is trusted from here on. */
+/** Validation of HTTP input, which the rest of the worker trusts. */
 import * as v from 'valibot';
 import { errorText, MonocoreError } from '../../src/lib/errors.ts';
 import { formatSize, parseTimeMs } from '../../src/lib/units.ts';
@@ -8,7 +8,7 @@ import { compilePattern } from '../../src/protocol/log-files/queries.ts';
 
 const BODY = "the request's body";
 
-/** Most faults in a message; the details have all. */
+/** Maximum number of faults in a message; the details contain all of them. */
 const FAULTS_IN_MESSAGE = 3;
 
 const once = v.pipe(
@@ -42,9 +42,9 @@ const flag = v.optional(
   ['false'],
 );
 
-/** The last millisecond of the year 9999: later times have no form in RFC 3339. */
+/** Last millisecond of the year 9999: later times cannot be written in RFC 3339. */
 const MAX_TIME_MS = 253_402_300_799_999;
-/** Longer than anybody types; a request line has 16 KiB at most anyway. */
+/** Longer than anybody types; a request line is limited to 16 KiB anyway. */
 const MAX_PATTERN_CHARS = 4096;
 
 const time = v.pipe(
@@ -73,7 +73,7 @@ export const LogsQuerySchema = v.pipe(
   v.rawCheck(({ dataset, addIssue }) => {
     if (!dataset.typed || dataset.value.grep === undefined) return;
     try {
-      // Compiled here, run only in a job.
+      // Compiled here to validate it; only a job runs it.
       compilePattern({ source: dataset.value.grep, ignoreCase: dataset.value.ignore_case });
     } catch (error) {
       addIssue({ message: `grep: ${errorText(error)}` });
@@ -84,10 +84,10 @@ export const LogsQuerySchema = v.pipe(
 /**
  * Reads a JSON body; an empty one counts as `{}`.
  *
- * A body above {@link MAX_BYTES.request} is read to its end and discarded: a client may miss an answer to a connection that
- * is closed while it still sends.
+ * A body larger than {@link MAX_BYTES.request} is read to its end and discarded: a client may miss the answer if the
+ * connection is closed while it is still sending.
  *
- * @throws MonocoreError `Usage` that names the faults, of which a key that the schema does not know is one
+ * @throws MonocoreError `Usage` listing the faults, such as keys that the schema does not know
  */
 export async function readBody<Schema extends v.GenericSchema>(
   schema: Schema,
@@ -115,7 +115,7 @@ export async function readBody<Schema extends v.GenericSchema>(
   return request;
 }
 
-/** Parses query parameters, each of which may occur several times. @throws MonocoreError `Usage` that names the faults */
+/** Parses query parameters, each of which may occur several times. @throws MonocoreError `Usage` listing the faults */
 export function parseQuery<Schema extends v.GenericSchema>(
   schema: Schema,
   query: Record<string, string[]>,

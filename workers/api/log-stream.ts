@@ -1,4 +1,4 @@
-/** Answers to `GET /v1/logs`: the log worker's chunks at the client's pace. */
+/** Serves `GET /v1/logs`: passes on the log worker's chunks as fast as the client reads them. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { MonocoreError, toWireError, type WireError } from '../../src/lib/errors.ts';
@@ -9,10 +9,10 @@ import { type Remote, transfer } from '../../src/threads/rpc.ts';
 import type { OpenAnswers } from './open-answers.ts';
 
 /**
- * Answers with the records of `query`. A later failure is sent in a trailer; without support for trailers the connection is
- * cut.
+ * Sends the records of `query`. A later failure is reported in a trailer; if the client does not support trailers, the
+ * connection is cut.
  *
- * @throws what the log worker throws; nothing has been sent then
+ * @throws the error of the log worker; then nothing has been sent
  */
 export async function streamLogs(
   incoming: IncomingMessage,
@@ -41,14 +41,14 @@ export async function streamLogs(
   });
 }
 
-/** Writes the chunks and ends the answer; `fail` ends an incomplete one. */
+/** Writes the chunks and ends the answer; `fail` ends an incomplete answer. */
 function pipeChunks(port: MessagePort, outgoing: ServerResponse, fail: (error: WireError) => void): void {
   let isOver = false;
   port.on('message', (event: LogReadEvent) => {
     if (outgoing.writableEnded) return;
     if (event.type === 'chunk') {
       const { buffer } = event.bytes;
-      // Once the kernel has all of it, the buffer may be refilled with the next chunk.
+      // Once the kernel has taken all of it, the buffer can be refilled with the next chunk.
       outgoing.write(event.bytes, () => port.postMessage(buffer, [buffer]));
       return;
     }

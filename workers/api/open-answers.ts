@@ -1,15 +1,15 @@
-/** Answers that are not complete: pending ones, and streams without a foreseeable end (events, followed logs, pulls). */
+/** Unfinished HTTP answers: pending ones, and streams without a foreseeable end (events, followed logs, pulls). */
 import type { ServerResponse } from 'node:http';
 import { deferred, within } from '../../src/lib/promises.ts';
 
-/** Open answers, so that a stop can end them in order. */
+/** Tracks open answers, so that a stop can end them in an orderly way. */
 export class OpenAnswers {
   readonly #open = new Set<ServerResponse>();
   readonly #streams = new Set<ServerResponse>();
   readonly #empty = deferred();
   #isEnding = false;
 
-  /** Registers an answer; called first for each. */
+  /** Registers an answer; must be called first. */
   track(outgoing: ServerResponse): void {
     this.#open.add(outgoing);
     outgoing.once('close', () => {
@@ -19,7 +19,7 @@ export class OpenAnswers {
     });
   }
 
-  /** Begins a stream. The headers go out at once, because the client waits for them. */
+  /** Begins a stream. The headers are sent at once, because the client waits for them. */
   startStream(outgoing: ServerResponse, contentType: string): void {
     outgoing.writeHead(200, { 'content-type': contentType, 'cache-control': 'no-store' });
     outgoing.flushHeaders();
@@ -27,9 +27,9 @@ export class OpenAnswers {
   }
 
   /**
-   * Ends every stream with a complete answer and waits until all answers have gone out.
+   * Ends every stream with a complete answer and waits until all answers have been sent.
    *
-   * @param graceMs longest wait; some answers may be incomplete after it
+   * @param graceMs maximum wait, after which answers may remain incomplete
    */
   async end(graceMs: number): Promise<void> {
     this.#isEnding = true;
