@@ -79,9 +79,9 @@ const STATUS_OF_CODE: Readonly<Record<ErrorCode, number>> = {
 };
 
 /**
- * Answers a request that threw `error`.
+ * Builds the response to a request that threw `error`.
  *
- * @param status replaces the status of the error's code
+ * @param status overrides the status of the error's code
  */
 export function errorResponse(error: unknown, status?: number): Response {
   const wire = toWireError(error);
@@ -90,7 +90,7 @@ export function errorResponse(error: unknown, status?: number): Response {
 
 interface RouteContext {
   readonly control: Remote<ControlApi>;
-  /** The current log worker. */
+  /** Returns the current log worker. */
   readonly logs: () => Remote<LogsApi>;
   readonly events: EventHub;
   readonly answers: OpenAnswers;
@@ -101,7 +101,7 @@ export function createRoutes({ control, logs, events, answers }: RouteContext): 
   const app = new Hono<{ Bindings: HttpBindings }>();
   app.onError((error) => errorResponse(error));
   app.notFound(({ req }) => errorResponse(new MonocoreError('Usage', `no route ${req.method} ${req.path}`), 404));
-  /** Answers requests whose body passes `schema` with the result of `execute`. */
+  /** Answers requests whose body matches `schema` with the result of `execute`. */
   const post = <Schema extends v.GenericSchema>(
     path: string,
     schema: Schema,

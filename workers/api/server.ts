@@ -12,20 +12,22 @@ import { OpenAnswers } from './open-answers.ts';
 import { createRoutes, errorResponse } from './routes.ts';
 import { listenPrivately } from './socket.ts';
 
-/** Commands take as long as the services and registries do; everything else is answered from memory. */
+/**
+ * Deadlines of calls. Commands take as long as services and registries need; everything else is answered from memory.
+ */
 const CONTROL_DEADLINES: CallDeadlines = {
   defaultMs: null,
   perMethodMs: { services: 10_000, daemon: 10_000, stopDaemon: 10_000 },
 };
 const LOGS_DEADLINES: CallDeadlines = { defaultMs: 10_000 };
 
-/** Time for pending answers at a stop, including the answer to the stop's own request. */
+/** Time for pending answers when the API stops, including the answer to the request that stops the daemon. */
 const CLOSE_GRACE_MS = 2000;
 
-/** Replaces the host that a client names: only the path counts. */
+/** Replaces the host that a client names, because only the path matters. */
 const HOST = 'localhost';
 
-/** Builds the server; it listens when told to. */
+/** Builds the server, which does not listen yet. */
 export function createApi({ socketPath, control, logs }: ApiBoot): ApiThreadApi {
   const wrappedControl = connect<ControlApi>('main', control, CONTROL_DEADLINES);
   let wrappedLogs = connect<LogsApi>('logs', logs, LOGS_DEADLINES);
@@ -35,7 +37,7 @@ export function createApi({ socketPath, control, logs }: ApiBoot): ApiThreadApi 
   const respond = getRequestListener(routes.fetch, {
     hostname: HOST,
     overrideGlobalObjects: false,
-    // Called only for a malformed request line: the routes answer their own errors.
+    // Only called for a malformed request line: the routes handle their own errors.
     errorHandler: (error) => errorResponse(new MonocoreError('Usage', `not a valid request: ${errorText(error)}`)),
   });
   const server = createServer({ requireHostHeader: false }, (incoming, outgoing) => {
@@ -48,7 +50,7 @@ export function createApi({ socketPath, control, logs }: ApiBoot): ApiThreadApi 
     listen: () => listenPrivately(server, socketPath),
     async close() {
       await rm(socketPath, { force: true });
-      // Before the server's close, which would cut off answers that have not gone out.
+      // Before closing the server, which would cut off answers that have not been sent.
       await answers.end(CLOSE_GRACE_MS);
       await new Promise<void>((resolve) => {
         server.close(() => resolve());

@@ -1,18 +1,18 @@
-/** The daemon's unix socket, to which only its owner can ever connect. */
+/** The daemon's Unix socket, to which only its owner can connect. */
 import { once } from 'node:events';
 import { chmod, mkdir, rename, rm } from 'node:fs/promises';
 import type { Server } from 'node:net';
 import { dirname, join } from 'node:path';
 import { errorText, MonocoreError } from '../../src/lib/errors.ts';
 
-/** Folder in which the socket is bound. The path in it is no longer than the final one, which fits `sun_path`. */
+/** Folder in which the socket is first bound. The path in it is no longer than the final one, which fits `sun_path`. */
 const BIND_DIR_NAME = '.sock';
 
 /**
- * Makes `server` listen on `path`, mode 0600, and replaces what is there.
+ * Makes `server` listen on `path` with mode 0600, replacing whatever exists there.
  *
- * bind(2) applies the umask, which a worker thread cannot change. So the socket is bound inside a folder that only the owner
- * can enter, and renamed once its mode is right: a bound socket may be renamed, see unix(7).
+ * bind(2) applies the umask, which a worker thread cannot change. So the socket is bound inside a folder that only the
+ * owner can enter, and renamed once its mode is right: a bound socket may be renamed, see unix(7).
  *
  * @throws MonocoreError `HomeUnusable`
  */
