@@ -1,4 +1,4 @@
-/** Jobs on the image store: each runs under the store's lock and can be cancelled. */
+/** Jobs on the image store: each one holds the lock of the store and can be cancelled. */
 import type { MessagePort } from 'node:worker_threads';
 import { MonocoreError } from '../../src/lib/errors.ts';
 import type { ImageChange, ImageJob, ImageJobResults, ReportImageEvent } from '../../src/protocol/images.ts';
@@ -11,7 +11,7 @@ import { pruneImages, removeImages } from './store/removal.ts';
 import { ImageStore, type StoreChange } from './store/store.ts';
 import { lockStore } from './store/store-lock.ts';
 
-/** Runs a job. @throws MonocoreError `Aborted` when it was cancelled; what the job throws */
+/** Runs a job. @throws MonocoreError `Aborted` if it was cancelled; the error of the job */
 export async function runImageJob(job: ImageJob): Promise<ImageJobResults[ImageJob['type']]> {
   const store = new ImageStore(new ImagePaths(job.imagesDir));
   if (job.type === 'list-images') return listImages(store);
@@ -28,7 +28,7 @@ export async function runImageJob(job: ImageJob): Promise<ImageJobResults[ImageJ
       unlock();
     }
   } catch (error) {
-    // A cancelled job fails in many ways.
+    // A cancelled job may fail in many ways.
     throw cancel.signal.aborted ? cancel.signal.reason : error;
   } finally {
     port.close();
@@ -50,10 +50,10 @@ function runChange(job: ImageChange, change: StoreChange): Promise<ImageJobResul
   }
 }
 
-/** Interval between reports of a blob's bytes: as short as people can see. */
+/** Interval between progress reports for a blob: as short as people can see. */
 const BYTES_INTERVAL_MS = 100;
 
-/** Reports over a port, and thins out the bytes of each blob. */
+/** Makes a function that sends events to a port and limits the rate of progress reports for each blob. */
 function createReport(port: MessagePort): ReportImageEvent {
   const toldAt = new Map<string, number>();
   return (event) => {

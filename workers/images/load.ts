@@ -13,9 +13,10 @@ import { clearLoads } from './store/removal.ts';
 import type { ImageStore, StoreChange } from './store/store.ts';
 
 /**
- * Loads all images of an archive; the caller holds the store's lock. All of them are verified before the first is kept.
+ * Loads all images of an archive; the caller holds the lock of the store. Verifies all of them before it stores the
+ * first.
  *
- * @throws MonocoreError `Usage` for a file that cannot be read or an image without name, `ImageInvalid`; the signal's
+ * @throws MonocoreError `Usage` for a file that cannot be read or an image without a name, `ImageInvalid`; the signal's
  * reason
  */
 export async function loadImages(job: LoadInput, change: StoreChange): Promise<StoredImage[]> {
@@ -57,7 +58,7 @@ function nameImages(
   }
   return images.map((image) => {
     const names = (name === null ? image.names : [name]).map(fullImageName);
-    // A single word may be a tag, which would be read as a name.
+    // A single word may be a tag, which would be parsed as a name.
     if (names.length > 0 && (name !== null || image.names.every((text) => /[:/]/.test(text)))) return { image, names };
     throw new MonocoreError('Usage', `${path} does not name its image; name it with --name`);
   });

@@ -1,6 +1,7 @@
 /**
- * Manifests, indexes and configs of images: OCI image-spec, manifest.md, image-index.md and config.md, and Docker's image
- * manifest version 2, schema 2, which differs in media types only. They come from outside and are checked here.
+ * Manifests, indexes and configs of images: OCI image-spec, manifest.md, image-index.md and config.md, and Docker's
+ * image manifest version 2, schema 2, which differs only in its media types. They come from outside and are validated
+ * here.
  */
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
@@ -15,18 +16,18 @@ import {
 } from '../../src/protocol/images.ts';
 import { invalidImage } from './limits.ts';
 
-/** Largest manifest or index that registries must accept, distribution-spec, "Pushing Manifests". */
+/** Largest manifest or index that registries must accept, see distribution-spec, "Pushing Manifests". */
 export const MAX_MANIFEST_BYTES = 4 * 2 ** 20;
-/** Largest config. The specification has no limit; real ones take some kilobytes. */
+/** Largest config. The specification sets no limit; real ones have a few kilobytes. */
 export const MAX_CONFIG_BYTES = 16 * 2 ** 20;
 /**
- * Most bytes of the program's defaults in a config, as JSON. The main thread reads them at each start, and one argument or
- * variable cannot exceed 128 KiB anyway: MAX_ARG_STRLEN, execve(2).
+ * Maximum size of the program's defaults in a config, as JSON. The main thread reads them at each start, and one
+ * argument or variable cannot exceed 128 KiB anyway: MAX_ARG_STRLEN, execve(2).
  */
 const MAX_PROGRAM_BYTES = 256 * 1024;
-/** Most indexes that lead to a manifest, each listed in the one before. */
+/** Maximum nesting of indexes above a manifest. */
 const MAX_INDEX_DEPTH = 3;
-/** Most layers. Stacking file systems stop at 128 or 500, and each layer costs a request. */
+/** Maximum number of layers. Stacking file systems are limited to 128 or 500, and each layer costs a request. */
 const MAX_LAYERS = 1000;
 
 export const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
@@ -41,13 +42,13 @@ const DOCKER_CONFIG = 'application/vnd.docker.container.image.v1+json';
 export const MANIFEST_TYPES = [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST];
 
 /**
- * Media types of layers: OCI image spec, layer.md, and Docker's image manifest v2 schema 2. The first bytes of a layer tell
- * its compression: some tools state gzip for archives that are not compressed.
+ * Media types of layers: OCI image spec, layer.md, and Docker's image manifest v2 schema 2. The compression is detected
+ * by the first bytes of a layer, because some tools state gzip for uncompressed archives.
  */
 const LAYER_MEDIA_TYPE =
   /^application\/vnd\.(oci\.image\.layer\.(nondistributable\.)?v1\.tar(\+gzip|\+zstd)?|docker\.image\.rootfs\.(foreign\.)?diff\.tar(\.gzip|\.zstd)?)$/;
 
-/** A document that may state its type. */
+/** Document that may state its type. */
 const TypedSchema = v.object({ mediaType: v.optional(v.string()) });
 
 const ManifestSchema = v.object({
@@ -57,7 +58,7 @@ const ManifestSchema = v.object({
   layers: v.pipe(v.array(DescriptorSchema), v.maxLength(MAX_LAYERS)),
 });
 
-/** Arguments and variables have no zero bytes, see execve(2). */
+/** Text without NUL, which arguments and variables cannot contain, see execve(2). */
 const Text = v.pipe(
   v.string(),
   v.check((text) => !text.includes('\0'), 'has a zero byte'),
@@ -70,7 +71,7 @@ const ConfigSchema = v.object({
   variant: v.optional(v.string()),
   created: v.nullish(v.string()),
   rootfs: v.object({ type: v.literal('layers'), diff_ids: v.array(v.string()) }),
-  /** Each field may be missing or null. */
+  /** Any field may be missing or null. */
   config: v.nullish(
     v.pipe(
       v.object({
@@ -99,9 +100,9 @@ export function digestOf(bytes: Uint8Array | string): string {
 }
 
 /**
- * Tells a manifest from an index.
+ * Parses a document that is either a manifest or an index.
  *
- * @param mediaType stated by the registry or descriptor; the document's own wins
+ * @param mediaType stated by the registry or descriptor; one in the document takes precedence
  * @param what names the document in messages
  * @throws MonocoreError `ImageInvalid` for anything else, such as artifacts that are not images
  */
@@ -119,7 +120,11 @@ export function parseManifest(bytes: Buffer, mediaType: string, what: string): I
   return { ...manifest, mediaType: type };
 }
 
-/** Parses a config. @throws MonocoreError `ImageInvalid` for another document or another number of layers */
+/**
+ * Parses a config.
+ *
+ * @throws MonocoreError `ImageInvalid` if it is another kind of document or has another number of layers
+ */
 export function parseConfig(bytes: Buffer, layers: number, what: string): ImageConfig {
   const config = parseDocument(ConfigSchema, bytes, what);
   const listed = config.rootfs.diff_ids.length;
@@ -139,15 +144,15 @@ export function defaultsOf({ config }: ImageConfig): ImageDefaults {
   };
 }
 
-/** Config and layers of an image, each once. */
+/** Config and layers of an image, without duplicates. */
 export function blobsOf({ config, layers }: ImageManifest): Descriptor[] {
   return [...new Map([config, ...layers].map((blob) => [blob.digest, blob])).values()];
 }
 
 /**
- * Checks sizes before anything is downloaded; a download never exceeds its descriptor's size.
+ * Checks sizes before anything is downloaded; a download never exceeds the size in its descriptor.
  *
- * @throws MonocoreError `ImageInvalid` for a config above 16 MiB, or blobs above `maxImageBytes` together
+ * @throws MonocoreError `ImageInvalid` for a config above 16 MiB, or if all blobs together exceed `maxImageBytes`
  */
 export function checkSizes(manifest: ImageManifest, maxImageBytes: number, name: string): void {
   if (manifest.config.size > MAX_CONFIG_BYTES) {
@@ -160,7 +165,7 @@ export function checkSizes(manifest: ImageManifest, maxImageBytes: number, name:
   });
 }
 
-/** Parses a JSON document. @throws MonocoreError `ImageInvalid` when it does not fit the schema */
+/** Parses a JSON document. @throws MonocoreError `ImageInvalid` if it does not match the schema */
 export function parseDocument<Schema extends v.GenericSchema>(
   schema: Schema,
   document: Buffer | string,
@@ -174,8 +179,8 @@ export function parseDocument<Schema extends v.GenericSchema>(
 }
 
 /**
- * Variants that a processor runs, the best first, in the order of containerd's `platforms` package: arm64 means v8 by
- * default, and a 32-bit ARM of version 7 runs programs for versions 6 and 5.
+ * Variants that a processor can run, best first, in the order of containerd's `platforms` package: arm64 means v8 by
+ * default, and a 32-bit ARM version 7 also runs programs for versions 6 and 5.
  */
 const VARIANTS: Readonly<Record<string, readonly string[]>> = {
   arm64: ['v8', ''],
@@ -186,7 +191,7 @@ const VARIANTS: Readonly<Record<string, readonly string[]>> = {
 /**
  * Finds the entry of an index for a platform.
  *
- * @throws MonocoreError `ImageInvalid` without one; the message names the platforms of the index
+ * @throws MonocoreError `ImageInvalid` if there is none; the message lists the platforms of the index
  */
 export function choosePlatform(manifests: readonly Descriptor[], wanted: Platform, what: string): Descriptor {
   const fitting = manifests.filter(
@@ -197,21 +202,21 @@ export function choosePlatform(manifests: readonly Descriptor[], wanted: Platfor
     if (found) return found;
   }
   const known = manifests.map(({ platform }) => platform).filter((platform) => platform !== undefined);
-  // BuildKit's attestations are entries for the platform unknown/unknown.
+  // BuildKit stores attestations as entries for the platform unknown/unknown.
   const names = [...new Set(known.filter(({ os }) => os !== 'unknown').map(formatPlatform))].join(', ');
   throw invalidImage(
     `${what} is not available for ${formatPlatform(wanted)}, only for ${names || 'platforms that it does not name'}`,
   );
 }
 
-/** A manifest or index as it came, verified when its digest was known. */
+/** Manifest or index as received, verified if its digest was known. */
 export interface ReceivedManifest {
   readonly bytes: Buffer;
   readonly digest: string;
   readonly mediaType: string;
 }
 
-/** A manifest as it came, or as it was made for an archive without one. */
+/** Manifest as received, or created for an archive that has none. */
 export interface ResolvedManifest extends ReceivedManifest {
   readonly manifest: ImageManifest;
 }
@@ -219,8 +224,8 @@ export interface ResolvedManifest extends ReceivedManifest {
 /**
  * Follows indexes down to the manifest for a platform.
  *
- * @param read gets an entry of an index
- * @throws MonocoreError `ImageInvalid` when a document is malformed or not for the platform; what `read` throws
+ * @param read fetches an entry of an index
+ * @throws MonocoreError `ImageInvalid` if a document is malformed or not for the platform; the error of `read`
  */
 export async function resolveManifest(
   first: ReceivedManifest,
@@ -239,13 +244,13 @@ export async function resolveManifest(
   }
 }
 
-/** @throws MonocoreError `ImageInvalid` for an image whose config names another platform */
+/** Checks the platform of an image. @throws MonocoreError `ImageInvalid` if its config states another platform */
 export function checkPlatform({ os, architecture }: ImageConfig, wanted: Platform, what: string): void {
   if ((os || wanted.os) === wanted.os && (architecture || wanted.architecture) === wanted.architecture) return;
   throw invalidImage(`${what} is for ${formatPlatform({ os, architecture })}, not for ${formatPlatform(wanted)}`);
 }
 
-/** `linux/arm64/v8`. */
+/** Formats a platform, such as `linux/arm64/v8`. */
 export function formatPlatform(platform: Platform & { readonly variant?: string | undefined }): string {
   return [platform.os, platform.architecture, platform.variant].filter(Boolean).join('/');
 }

@@ -18,12 +18,14 @@ import { openTransport } from './registry/transport.ts';
 import { nameImage } from './store/list.ts';
 import type { StoreChange } from './store/store.ts';
 
-/** A few downloads fill a line; registries refuse clients that open many more. */
+/**
+ * Maximum number of parallel downloads. A few saturate a connection, and registries reject clients that open many more.
+ */
 const PARALLEL_LAYERS = 4;
 
 /**
- * Pulls an image; the caller holds the store's lock. The image is in the index once all its blobs are on disk, so a
- * failure or crash leaves nothing of it but blobs that a prune removes.
+ * Pulls an image; the caller holds the lock of the store. The image is added to the index after all its blobs are on
+ * disk, so a failure or crash leaves only blobs, which a prune removes.
  *
  * @throws MonocoreError `Usage`, `ImageUnavailable`, `ImageInvalid`, `ConfigInvalid`; the signal's reason
  */
@@ -43,13 +45,14 @@ export async function pullImage(
   );
   const source: BlobSource = { store, report, signal, client, retries };
 
-  /** Downloads blobs side by side. The first failure cancels the others; none of them runs on when this settles. */
+  /** Downloads blobs in parallel. The first failure cancels the others; all have ended when this settles. */
   async function download(blobs: readonly Descriptor[]): Promise<void> {
     let failure: unknown = null;
     await pLimit(PARALLEL_LAYERS).map(blobs, (blob) =>
       downloadBlob(source, blob).catch((error: unknown) => {
         failure ??= error;
-        // Without the failure as its reason: a fault of one layer must not discard what the others have so far.
+        // The failure is not passed on as the reason: a bad layer must not make the others discard their partial
+        // downloads.
         failed.abort();
       }),
     );
@@ -72,7 +75,7 @@ export async function pullImage(
       if (!present) missing.push(blob);
     }
     const unchanged = missing.length === 0 && (await store.has({ digest, size: bytes.length }));
-    // The config first: its few kilobytes tell whether the rest is worth downloading.
+    // The config comes first: its few kilobytes show whether the rest is worth downloading.
     await download(missing.filter((blob) => blob.digest === manifest.config.digest));
     checkPlatform(await store.readConfig(manifest, name), platform, name);
     await download(missing.filter((blob) => blob.digest !== manifest.config.digest));

@@ -1,6 +1,6 @@
 /**
- * The format of `docker save` before it wrote image layouts, `docker-archive` of skopeo and podman: moby's image-spec
- * v1.2, "Combined Image JSON + Filesystem Changeset Format", `manifest.json`.
+ * Format of `docker save` before it wrote image layouts; called `docker-archive` by skopeo and podman: moby's
+ * image-spec v1.2, "Combined Image JSON + Filesystem Changeset Format", `manifest.json`.
  */
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
@@ -30,9 +30,9 @@ const ManifestSchema = v.array(
 
 /**
  * Reads the images of the archive. Verifies layers against the digests of their decompressed content in the config, the
- * only ones that the archive has.
+ * only digests that such an archive has.
  *
- * @param maxBytes most bytes of a compressed layer when decompressed
+ * @param maxBytes maximum bytes of a decompressed layer
  * @throws MonocoreError `ImageInvalid` for a part that is missing, malformed or does not match its digest
  */
 export async function readDockerArchive(

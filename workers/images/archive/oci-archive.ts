@@ -12,20 +12,25 @@ import {
 } from '../manifest.ts';
 import type { Archive, ArchivedImage, ArchiveFile } from './unpacking.ts';
 
-/** Full name, which containerd and Docker write beside the tag of the specification. */
+/** Annotation with the full name, which containerd and Docker write in addition to the tag of the specification. */
 const FULL_NAME = 'io.containerd.image.name';
 
-/** True for an archive with an image layout. Archives of Docker 25 and later have one, too. */
+/** True if the archive contains an image layout. Archives of Docker 25 and later do, too. */
 export function hasLayout(archive: Archive): boolean {
   return archive.find('index.json') !== null && archive.find('oci-layout') !== null;
 }
 
-/** @throws MonocoreError `ImageInvalid` for a part that is missing, malformed, for other platforms or of another digest */
+/**
+ * Reads the images of the archive.
+ *
+ * @throws MonocoreError `ImageInvalid` for a part that is missing, malformed, for other platforms or does not match its
+ * digest
+ */
 export async function readOciArchive(archive: Archive, platform: Platform): Promise<ArchivedImage[]> {
   const bytes = await archive.read('index.json', MAX_MANIFEST_BYTES);
   const index = parseDocument(ImageIndexSchema, bytes, 'the index of the archive');
   const images = new Map<string, ArchivedImage>();
-  // Entries of one name are variants of one image.
+  // Entries with the same name are variants of one image.
   for (const [name, entries] of groupByName(index.manifests)) {
     const what = name ?? 'the archive';
     const entry = entries.length === 1 ? entries[0]! : choosePlatform(entries, platform, what);
@@ -54,7 +59,7 @@ function blobName(digest: string): string {
   return `blobs/${digest.replace(':', '/')}`;
 }
 
-/** Groups entries by name; `Map.groupBy` exists from Node 21 on. */
+/** Groups entries by name; `Map.groupBy` requires Node 21. */
 function groupByName(entries: readonly Descriptor[]): Map<string | null, Descriptor[]> {
   const groups = new Map<string | null, Descriptor[]>();
   for (const entry of entries) {

@@ -1,5 +1,5 @@
 /**
- * Unpacks an archive of images into files of the store's partial folder. Names in the archive are only looked up, never
+ * Unpacks an archive of images into files in the store's partial folder. Names in the archive are only looked up, never
  * used as paths, so nothing in it can write anywhere else.
  */
 import { createHash } from 'node:crypto';
@@ -16,24 +16,27 @@ import { asContentError, invalidImage, MAX_PATH_BYTES } from '../limits.ts';
 import type { ResolvedManifest } from '../manifest.ts';
 import { LOAD_PREFIX } from '../store/removal.ts';
 
-/** Most entries of an archive: a few for each layer. */
+/** Maximum number of entries in an archive: a few for each layer. */
 const MAX_ENTRIES = 20_000;
-/** Most links from a name to its file. */
+/** Maximum number of links from a name to its file. */
 const MAX_LINKS = 8;
 
-/** A file of an archive. */
+/** File of an archive. */
 export interface ArchiveFile {
-  /** Absolute, in the partial folder; its content is on disk. */
+  /** Absolute path in the partial folder; its content is on disk. */
   readonly path: string;
   readonly digest: string;
   readonly size: number;
 }
 
-/** An image of an archive, ready to be moved into the store. Its files are verified against the digests that name them. */
+/**
+ * Image of an archive, ready to be moved into the store. Its files have been verified against the digests that name
+ * them.
+ */
 export interface ArchivedImage extends ResolvedManifest {
-  /** As they stand in the archive. */
+  /** Names as written in the archive. */
   readonly names: readonly string[];
-  /** Blobs by digest, without the manifest. */
+  /** Blobs by digest, not including the manifest. */
   readonly blobs: ReadonlyMap<string, ArchiveFile>;
 }
 
@@ -42,7 +45,7 @@ export class Archive {
   readonly files = new Map<string, ArchiveFile>();
   readonly links = new Map<string, string>();
 
-  /** Finds a file and follows links. */
+  /** Finds a file, following links. */
   find(name: string): ArchiveFile | null {
     let at = normalize(name);
     for (let links = 0; links <= MAX_LINKS; links += 1) {
@@ -55,7 +58,7 @@ export class Archive {
     return null;
   }
 
-  /** Reads a small document. @throws MonocoreError `ImageInvalid` when it is missing or above `maxBytes` */
+  /** Reads a small document. @throws MonocoreError `ImageInvalid` if it is missing or larger than `maxBytes` */
   async read(name: string, maxBytes: number): Promise<Buffer> {
     const file = this.find(name);
     if (!file) throw invalidImage(`the archive has no ${JSON.stringify(name)}`);
@@ -65,10 +68,10 @@ export class Archive {
 }
 
 /**
- * Unpacks an archive, compressed with gzip or zstd or not at all.
+ * Unpacks an archive, uncompressed or compressed with gzip or zstd.
  *
- * @param maxBytes most bytes of all files together, decompressed
- * @throws MonocoreError `ImageInvalid`, `Usage` for a file that cannot be read; the system's error; the signal's reason
+ * @param maxBytes maximum total of all decompressed files
+ * @throws MonocoreError `ImageInvalid`, `Usage` for a file that cannot be read; the system error; the signal's reason
  */
 export async function unpackArchive(
   path: string,
@@ -82,7 +85,7 @@ export async function unpackArchive(
   const archive = new Archive();
   let leftBytes = maxBytes;
   let entries = 0;
-  /** Descriptor of the file that is being written; synchronous, because the job has its thread for itself. */
+  /** Descriptor of the file being written; synchronous, because the job has a thread to itself. */
   let fd: number | null = null;
 
   function closeFile(): void {
@@ -105,7 +108,7 @@ export async function unpackArchive(
         details: { hint: '--max-image-size allows more' },
       });
     }
-    // Two files of one name: the one that was verified might not be the one that is used.
+    // With two files of one name, the verified one might not be the one that is used.
     if (archive.files.has(name)) throw invalidImage(`${path} has ${JSON.stringify(name)} twice`);
     const file = join(partialDir, `${LOAD_PREFIX}${entries}`);
     const hash = createHash('sha256');
@@ -139,7 +142,7 @@ export async function unpackArchive(
   return archive;
 }
 
-/** Turns `./a//b` into `a/b`; `..` never leads out of the archive. */
+/** Converts `./a//b` to `a/b`; `..` never leads out of the archive. */
 function normalize(name: string): string {
   return posix.join('/', name).slice(1);
 }

@@ -1,6 +1,6 @@
 /**
  * Subset of EROFS: Documentation/filesystems/erofs.rst and fs/erofs/erofs_fs.h of Linux. Data is not compressed, all
- * inodes have the extended form, and Linux 5.4 supports every feature. Pure.
+ * inodes have the extended form, and every feature is supported since Linux 5.4. Pure.
  */
 import { type AnyInode, type DirectoryInode, FileType, TYPE_MASK } from '../rootfs/tree.ts';
 import { xattrCount } from '../rootfs/xattrs.ts';
@@ -21,10 +21,10 @@ const EXTENDED = 1;
 const FLAT_PLAIN = EXTENDED | (0 << 1);
 const FLAT_INLINE = EXTENDED | (2 << 1);
 
-/** Longest tail that is kept behind its inode, so that a block has room for several. */
+/** Longest tail that is stored after its inode, so that several fit into a block. */
 const MAX_TAIL_BYTES = 2048;
 
-/** Splits a content into whole blocks and a tail behind the inode; a long tail gets a block of its own. */
+/** Splits content into whole blocks and a tail stored after the inode; a long tail gets a block of its own. */
 export function planContent(sizeBytes: number): { readonly blocks: number; readonly tailBytes: number } {
   const restBytes = sizeBytes % BLOCK_BYTES;
   const wholeBlocks = (sizeBytes - restBytes) / BLOCK_BYTES;
@@ -50,15 +50,15 @@ export function renderInode({ attributes, sizeBytes, links, location }: AnyInode
   return inode;
 }
 
-/** A device as `new_encode_dev()` of include/linux/kdev_t.h has it. */
+/** Encodes a device number like `new_encode_dev()` of include/linux/kdev_t.h. */
 export function encodeDevice(major: number, minor: number): number {
   return ((minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12)) >>> 0;
 }
 
-/** Size of `erofs_dirent`. Each block of a directory has its entries, then their names. */
+/** Size of `erofs_dirent`. Each block of a directory contains its entries, followed by their names. */
 const ENTRY_BYTES = 12;
 
-/** `file_type` of a directory entry: `FT_…` of include/linux/fs_types.h, by the type of the mode. */
+/** `file_type` of a directory entry: `FT_…` of include/linux/fs_types.h, by the type in the mode. */
 const ENTRY_TYPES: ReadonlyMap<number, number> = new Map([
   [FileType.file, 1],
   [FileType.directory, 2],
@@ -68,7 +68,7 @@ const ENTRY_TYPES: ReadonlyMap<number, number> = new Map([
   [FileType.symlink, 7],
 ]);
 
-/** Names of a directory by its blocks. @param names sorted, one character per byte */
+/** Splits the names of a directory into blocks. @param names sorted, one character per byte */
 function splitNames(names: readonly string[]): string[][] {
   const blocks: string[][] = [];
   let freeBytes = 0;
@@ -84,14 +84,14 @@ function splitNames(names: readonly string[]): string[][] {
   return blocks;
 }
 
-/** Bytes that a directory takes. */
+/** Size of a directory in bytes. */
 export function sizeOfDirectory(names: readonly string[]): number {
   const blocks = splitNames(names);
   const lastBytes = blocks.at(-1)!.reduce((sum, { length }) => sum + ENTRY_BYTES + length, 0);
   return (blocks.length - 1) * BLOCK_BYTES + lastBytes;
 }
 
-/** Entries of a directory, sorted bytewise over all blocks: the kernel searches them by halves. */
+/** Entries of a directory, sorted bytewise across all blocks, because the kernel uses binary search. */
 export function renderDirectory(directory: DirectoryInode): Buffer {
   const { names, children, parent } = directory;
   const bytes = Buffer.alloc(directory.sizeBytes);
@@ -113,7 +113,7 @@ export function renderDirectory(directory: DirectoryInode): Buffer {
   return bytes;
 }
 
-/** The first block, with the superblock in it. */
+/** First block, which contains the superblock. */
 export function renderSuperblock(fields: {
   inodes: number;
   blocks: number;
@@ -133,7 +133,7 @@ export function renderSuperblock(fields: {
   return block;
 }
 
-/** CRC-32C, bits reversed, as the kernel's `crc32c(~0, …)` gives it: without the final inversion. */
+/** Bit-reversed CRC-32C, as computed by the kernel's `crc32c(~0, …)`: without the final inversion. */
 function checksum(bytes: Buffer): number {
   let crc = 0xffffffff;
   for (const byte of bytes) {

@@ -1,4 +1,4 @@
-/** Buffered writer of a file; synchronous, because the job has its thread for itself. */
+/** Buffered file writer; synchronous, because the job has a thread to itself. */
 import { writeSync } from 'node:fs';
 
 const BUFFER_BYTES = 1024 * 1024;
@@ -11,7 +11,7 @@ export class FileWriter {
   /** Offset of the buffer in the file. */
   #start: number;
 
-  /** @param start offset in the file, in bytes */
+  /** Creates a writer. @param start offset in the file, in bytes */
   constructor(fd: number, start = 0) {
     this.#fd = fd;
     this.#start = start;
@@ -22,7 +22,7 @@ export class FileWriter {
     return this.#start + this.#used;
   }
 
-  /** @throws errors of the system, as every method does */
+  /** Writes bytes. @throws errors of the system, like every method */
   write(bytes: Uint8Array): void {
     let taken = 0;
     while (taken < bytes.length) {
@@ -46,7 +46,7 @@ export class FileWriter {
   }
 }
 
-/** Writes all of `bytes`; a single call may write less, on a nearly full disk for example. */
+/** Writes all of `bytes`; a single call may write less, for example on a nearly full disk. */
 export function writeFully(fd: number, bytes: Uint8Array, position: number): void {
   let written = 0;
   while (written < bytes.length) written += writeSync(fd, bytes, written, bytes.length - written, position + written);

@@ -1,4 +1,4 @@
-/** Lays out the inodes of an image behind the contents of its files, and writes them. */
+/** Lays out the inodes of an image after the contents of its files, and writes them. */
 import { fsyncSync, ftruncateSync } from 'node:fs';
 import type { ContentStore } from '../rootfs/content-store.ts';
 import { type AnyInode, DirectoryInode, FileInode, SymlinkInode } from '../rootfs/tree.ts';
@@ -14,11 +14,11 @@ import {
 } from './erofs-format.ts';
 import { FileWriter, writeFully } from './file-writer.ts';
 
-/** The first slot stays empty, so that no inode has the number 0. */
+/** The first slot stays empty, so that no inode has number 0. */
 const FIRST_INODE_OFFSET = INODE_BYTES;
 
 /**
- * Writes a tree around the contents of its files, which are already there, and syncs the image.
+ * Writes a tree after the contents of its files, which have already been written, and syncs the image.
  *
  * @throws MonocoreError `ImageInvalid` above the limit of `contents`; errors of the system
  */
@@ -39,20 +39,20 @@ export function writeImage(fd: number, root: DirectoryInode, contents: ContentSt
   }
   meta.padTo(blocks * BLOCK_BYTES);
   meta.flush();
-  // Last, so that an incomplete file is not an image.
+  // Written last, so that an incomplete file is not a valid image.
   writeFully(fd, renderSuperblock({ inodes: inodes.length, blocks, metaBlock, rootNid: root.nid }), 0);
   ftruncateSync(fd, blocks * BLOCK_BYTES);
   fsyncSync(fd);
 }
 
-/** Lists every inode once, the root first; counts links and sorts the names of directories. */
+/** Lists every inode once, starting with the root; counts links and sorts the names of directories. */
 function collectInodes(root: DirectoryInode): AnyInode[] {
   const inodes: AnyInode[] = [root];
-  // Grows while it is iterated.
+  // Grows during the iteration.
   for (const inode of inodes) {
     if (!(inode instanceof DirectoryInode)) continue;
     inode.links = 2;
-    // By code units, which are bytes here.
+    // By code units, each of which is one byte here.
     inode.names = ['.', '..', ...inode.children.keys()].sort();
     inode.sizeBytes = sizeOfDirectory(inode.names);
     for (const child of inode.children.values()) {
@@ -64,7 +64,7 @@ function collectInodes(root: DirectoryInode): AnyInode[] {
   return inodes;
 }
 
-/** Places long directories and symlink targets. @returns the first block behind them */
+/** Assigns blocks to long directories and symlink targets. @returns the first block after them */
 function placeBlocks(inodes: readonly AnyInode[], firstBlock: number): number {
   let nextBlock = firstBlock;
   for (const inode of inodes) {
@@ -76,7 +76,7 @@ function placeBlocks(inodes: readonly AnyInode[], firstBlock: number): number {
   return nextBlock;
 }
 
-/** Numbers inodes by their places. @returns the bytes that they take */
+/** Numbers inodes by their position. @returns the bytes that they occupy */
 function placeInodes(inodes: readonly AnyInode[]): number {
   let end = FIRST_INODE_OFFSET;
   for (const inode of inodes) {
@@ -89,7 +89,7 @@ function placeInodes(inodes: readonly AnyInode[]): number {
   return end;
 }
 
-/** Finds room: neither the inode nor its tail may cross a block's end; attributes may. */
+/** Finds a free offset: neither the inode nor its tail may cross the end of a block; attributes may. */
 function findOffset(end: number, headBytes: number, tailBytes: number): number {
   let offset = Math.ceil(end / NID_BYTES) * NID_BYTES;
   while (
@@ -101,7 +101,7 @@ function findOffset(end: number, headBytes: number, tailBytes: number): number {
   return offset;
 }
 
-/** Writes the whole blocks of a directory or target; returns its tail. */
+/** Writes the whole blocks of a directory or symlink target; returns its tail. */
 function writeBlocks(fd: number, inode: DirectoryInode | SymlinkInode): Buffer {
   const content = inode instanceof DirectoryInode ? renderDirectory(inode) : Buffer.from(inode.target, 'latin1');
   const { blocks, tailBytes } = planContent(content.length);

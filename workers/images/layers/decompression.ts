@@ -1,4 +1,4 @@
-/** Files as they were before their compression: gzip and zstd are known by their first bytes. */
+/** Decompresses files; gzip and zstd are recognised by their first bytes. */
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { pipeline } from 'node:stream';
@@ -8,12 +8,12 @@ import { invalidImage } from '../limits.ts';
 
 const CHUNK_BYTES = 256 * 1024;
 /**
- * Bytes that the zstd decoder gets at once. It answers with all that is in them, and a block of four bytes can become
- * 128 KiB (RFC 8878, section 3.1.1.2), so that is 64 MiB at the most.
+ * Number of bytes passed to the zstd decoder at once. It returns all decompressed data at once, and a block of four
+ * bytes can become 128 KiB (RFC 8878, section 3.1.1.2), so this limits it to 64 MiB.
  */
 const ZSTD_SLICE_BYTES = 2048;
 /**
- * Largest window of a zstd frame, 128 MiB: more than any level of the zstd program uses without being asked for it
+ * Largest window of a zstd frame, 128 MiB: more than any level of the zstd program uses by default
  * (`ZSTD_WINDOWLOG_LIMIT_DEFAULT`). The decoder copies the window for each block.
  */
 const MAX_ZSTD_WINDOW_BYTES = 2 ** 27;
@@ -34,11 +34,11 @@ export async function compressionOf(path: string): Promise<'gzip' | 'zstd' | nul
 }
 
 /**
- * Decompresses a file while it is read.
+ * Decompresses a file while reading it.
  *
- * @param onBytes told the size of each chunk before it is kept; an error of it ends the decompression
- * @throws MonocoreError `ImageInvalid` for a zstd window that is too large; errors of the system and of the decoders; the
- * signal's reason
+ * @param onBytes receives the size of each chunk before it is kept; if it throws, decompression ends
+ * @throws MonocoreError `ImageInvalid` for a zstd window that is too large; errors of the system and of the decoders;
+ * the signal's reason
  */
 export async function* decompress(
   path: string,
@@ -49,7 +49,7 @@ export async function* decompress(
   const file = createReadStream(path, { highWaterMark: CHUNK_BYTES });
   let chunks: AsyncIterable<Uint8Array> = file;
   if (compression === 'zstd') chunks = unzstd(file, onBytes);
-  // Errors of either stream come out of the loop that reads the last one.
+  // Errors of either stream surface in the loop that reads the last one.
   if (compression === 'gzip') chunks = pipeline(file, createGunzip({ chunkSize: CHUNK_BYTES }), () => {});
   for await (const chunk of chunks) {
     signal.throwIfAborted();
@@ -58,11 +58,11 @@ export async function* decompress(
   }
 }
 
-/** Decompresses zstd with fzstd: zlib has it only from Node 22.15 on. */
+/** Decompresses zstd with fzstd: zlib supports it only since Node 22.15. */
 async function* unzstd(chunks: AsyncIterable<Buffer>, onBytes: (bytes: number) => void): AsyncGenerator<Uint8Array> {
   const blocks: Uint8Array[] = [];
   const decoder = new Decompress((block) => {
-    // State of the frame that is being read, with its window; a number between frames.
+    // State of the current frame with its window; a number between frames.
     const { s: frame } = decoder as unknown as { s: { w: Uint8Array } | number | undefined };
     if (typeof frame === 'object' && frame.w.length > MAX_ZSTD_WINDOW_BYTES) {
       throw invalidImage(`a zstd window of ${frame.w.length} bytes; at most ${MAX_ZSTD_WINDOW_BYTES} are supported`);

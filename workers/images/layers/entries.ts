@@ -1,4 +1,4 @@
-/** Inodes of the tree from entries of tar archives. */
+/** Converts entries of tar archives to inodes of the tree. */
 import { encodeDevice } from '../erofs/erofs-format.ts';
 import { invalidImage, limitExceeded, showBytes } from '../limits.ts';
 import { type Attributes, FileInode, FileType, SpecialInode, SymlinkInode } from '../rootfs/tree.ts';
@@ -8,16 +8,16 @@ import type { TarEntry } from './tar-reader.ts';
 
 const PERMISSIONS = 0o7777;
 const MAX_ID = 0xffffffff;
-/** Largest major and minor number of a device, `new_encode_dev()` of Linux: 12 and 20 bits. */
+/** Largest major and minor device number, `new_encode_dev()` of Linux: 12 and 20 bits. */
 const MAX_MAJOR = 0xfff;
 const MAX_MINOR = 0xfffff;
-/** Longest target of a symlink in bytes, see symlink(2). */
+/** Maximum length of a symlink target in bytes, see symlink(2). */
 const MAX_TARGET_BYTES = 4095;
-/** Prefix of extended attributes in star, GNU tar and Go. */
+/** Prefix for extended attributes in star, GNU tar and Go. */
 const XATTR_KEYWORD = 'SCHILY.xattr.';
 const SPARSE_KEYWORD = 'GNU.sparse.';
 
-/** Attributes of an entry. @throws MonocoreError `ImageInvalid` for some that Linux does not allow */
+/** Attributes of an entry. @throws MonocoreError `ImageInvalid` for attributes that Linux does not allow */
 export function attributesOf(entry: TarEntry): Attributes {
   const preciseTime = entry.pax?.mtime ? parsePaxTime(entry.pax.mtime) : null;
   const xattrs = Object.entries(entry.pax ?? {})
@@ -27,14 +27,14 @@ export function attributesOf(entry: TarEntry): Attributes {
     mode: typeOf(entry) | ((entry.mode || 0) & PERMISSIONS),
     uid: idOf(entry, 'uid'),
     gid: idOf(entry, 'gid'),
-    // A malformed time is no reason to refuse a file.
+    // A malformed time is no reason to reject a file.
     mtimeS: preciseTime?.seconds ?? (entry.mtimeS || 0),
     mtimeNs: preciseTime?.nanoseconds ?? 0,
     xattrs: renderXattrs(xattrs, entry.name),
   };
 }
 
-/** Makes the inode of a file that is neither a directory nor a hard link. */
+/** Creates the inode of a file that is neither a directory nor a hard link. */
 export function inodeOf(entry: TarEntry, attributes: Attributes): FileInode | SymlinkInode | SpecialInode {
   switch (attributes.mode & ~PERMISSIONS) {
     case FileType.file:
@@ -43,7 +43,7 @@ export function inodeOf(entry: TarEntry, attributes: Attributes): FileInode | Sy
       }
       return new FileInode(attributes, entry.size);
     case FileType.symlink:
-      // Linux shows all permissions for symlinks.
+      // Linux reports all permissions for symlinks.
       return new SymlinkInode({ ...attributes, mode: FileType.symlink | 0o777 }, targetOf(entry));
     case FileType.fifo:
       return new SpecialInode(attributes, 0);

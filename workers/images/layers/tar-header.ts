@@ -3,13 +3,14 @@
  * numbers and long names. Texts are byte strings, one character per byte: names need not be UTF-8, and extended
  * attributes are binary. Pure.
  *
- * Not tar's classes: `Header` decodes names as UTF-8, drops the device numbers of GNU archives, takes a number that is
- * none for a missing one and needs ten times as long; `Pax` drops extended attributes and values with a newline.
+ * The classes of the package tar are not used: `Header` decodes names as UTF-8, drops the device numbers of GNU
+ * archives, treats a malformed number as a missing one and takes ten times as long; `Pax` drops extended attributes and
+ * values that contain a newline.
  */
 
 export const BLOCK_BYTES = 512;
 
-/** Types of entries, and of the headers that extend the entry behind them. */
+/** Types of entries, and of headers that extend the next entry. */
 const TYPES = {
   '\0': 'file',
   '0': 'file',
@@ -19,7 +20,7 @@ const TYPES = {
   '4': 'blockDevice',
   '5': 'directory',
   '6': 'fifo',
-  // A contiguous file.
+  // Contiguous file.
   '7': 'file',
   x: 'pax',
   g: 'pax-global',
@@ -29,12 +30,12 @@ const TYPES = {
 } as const;
 type TarType = (typeof TYPES)[keyof typeof TYPES];
 
-/** An entry as its header describes it. A number that is malformed is NaN. */
+/** Entry as described by its header. A malformed number is NaN. */
 export interface TarHeader {
   readonly name: string;
-  /** Empty for an entry that is no link. */
+  /** Empty for an entry that is not a link. */
   readonly linkname: string;
-  /** Null for types that are not supported, sparse files for example. */
+  /** Null for unsupported types, for example sparse files. */
   readonly type: TarType | null;
   readonly mode: number;
   readonly uid: number;
@@ -46,15 +47,15 @@ export interface TarHeader {
   readonly devminor: number;
 }
 
-/** Parses a block; null for one of zeros. @throws Error when the checksum is wrong */
+/** Parses a block; null for a block of zeros. @throws Error if the checksum is wrong */
 export function parseHeader(block: Buffer): TarHeader | null {
-  // The checksum counts as eight blanks.
+  // The checksum field itself counts as eight blanks.
   let sum = 8 * 0x20;
   for (let index = 0; index < 148; index += 1) sum += block[index]!;
   for (let index = 156; index < BLOCK_BYTES; index += 1) sum += block[index]!;
   if (sum === 8 * 0x20) return null;
   if (sum !== parseNumber(block, 148, 8)) throw new Error('not a tar header: its checksum is wrong');
-  // GNU and star use the room of the prefix for other fields.
+  // GNU and star use the prefix field for other purposes.
   const prefix = block.toString('latin1', 257, 263) === 'ustar\0' ? parseText(block, 345, 155) : '';
   const name = parseText(block, 0, 100);
   const typeFlag = block.toString('latin1', 156, 157);
@@ -62,7 +63,7 @@ export function parseHeader(block: Buffer): TarHeader | null {
   return {
     name: prefix === '' ? name : `${prefix}/${name}`,
     linkname: parseText(block, 157, 100),
-    // Archives older than POSIX mark directories by their names.
+    // Archives older than POSIX mark directories by a trailing slash.
     type: type === 'file' && name.endsWith('/') ? 'directory' : type,
     mode: parseNumber(block, 100, 8),
     uid: parseNumber(block, 108, 8),
@@ -74,13 +75,13 @@ export function parseHeader(block: Buffer): TarHeader | null {
   };
 }
 
-/** A text up to its first zero byte. */
+/** Text up to its first NUL. */
 export function parseText(bytes: Buffer, start = 0, length = bytes.length): string {
   const zero = bytes.indexOf(0, start);
   return bytes.toString('latin1', start, zero === -1 ? start + length : Math.min(zero, start + length));
 }
 
-/** Octal digits between blanks and zero bytes, or base 256 where the first bit is set. A blank field is 0. */
+/** Parses octal digits surrounded by blanks and NULs, or base 256 if the first bit is set. A blank field is 0. */
 function parseNumber(block: Buffer, start: number, length: number): number {
   const first = block[start]!;
   if (first >= 0x80) return parseBase256(block, start, length);
@@ -97,7 +98,7 @@ function parseNumber(block: Buffer, start: number, length: number): number {
   return value;
 }
 
-/** A big-endian number in two's complement, whose first bit only marks the form. */
+/** Parses a big-endian two's complement number, whose first bit only marks the encoding. */
 function parseBase256(block: Buffer, start: number, length: number): number {
   const first = block[start]! & 0x7f;
   let value = first & 0x40 ? first - 0x80 : first;
@@ -105,19 +106,19 @@ function parseBase256(block: Buffer, start: number, length: number): number {
   return value;
 }
 
-/** Keyword to value; without a prototype, for the keywords come from outside. */
+/** Values by keyword; without a prototype, because the keywords come from outside. */
 export type PaxRecords = Readonly<Record<string, string>>;
 
 /**
- * Parses records of the form `<length> <keyword>=<value>\n`, the length being that of the whole record.
+ * Parses records of the form `<length> <keyword>=<value>\n`, where the length is that of the whole record.
  *
- * @throws Error for bytes of another form
+ * @throws Error for bytes in any other form
  */
 export function parsePax(bytes: Buffer): PaxRecords {
   const records: Record<string, string> = Object.create(null);
   let start = 0;
   while (start < bytes.length) {
-    // Some writers fill the block with zeros that they count in.
+    // Some writers fill the block with zeros and include them in its size.
     if (bytes[start] === 0) break;
     const space = bytes.indexOf(0x20, start);
     const lengthText = space === -1 ? '' : bytes.toString('latin1', start, space);
@@ -131,7 +132,7 @@ export function parsePax(bytes: Buffer): PaxRecords {
   return records;
 }
 
-/** Parses a time of a record, decimal seconds since the epoch with a fraction; null for any other text. */
+/** Parses a time in a record, decimal seconds since the epoch with a fraction; null for any other text. */
 export function parsePaxTime(text: string): { seconds: number; nanoseconds: number } | null {
   const [, sign, whole, fraction = ''] = /^(-?)([0-9]{1,15})(?:\.([0-9]*))?$/.exec(text) ?? [];
   if (whole === undefined) return null;

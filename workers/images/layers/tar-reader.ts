@@ -1,30 +1,30 @@
-/** Reads tar archives entry by entry, synchronously between the chunks that they come in. */
+/** Reads tar archives entry by entry, synchronously, from the chunks in which they arrive. */
 import { BLOCK_BYTES, type PaxRecords, parseHeader, parsePax, parseText, type TarHeader } from './tar-header.ts';
 
-/** An entry as it stands in the archive, extended headers applied. */
+/** Entry of the archive, with extended headers applied. */
 export interface TarEntry extends TarHeader {
   readonly pax: PaxRecords | null;
 }
 
-/** Takes the content of an entry. */
+/** Receives the content of an entry. */
 export interface ContentSink {
-  /** @param chunk only valid during the call */
+  /** Handles a part of the content. @param chunk only valid during the call */
   write(chunk: Buffer): void;
   end(): void;
 }
 
-/** Called for each entry; returns null to skip its content. An error of it or of the sink ends the reading. */
+/** Called for each entry; returns null to skip its content. If it or the sink throws, reading ends. */
 type EntryHandler = (entry: TarEntry) => ContentSink | null;
 
-/** Largest extended header, `maxSpecialFileSize` of Go's `archive/tar`, with which images are made. */
+/** Largest extended header, same as `maxSpecialFileSize` of Go's `archive/tar`, with which most images are created. */
 const MAX_EXTENSION_BYTES = 2 ** 20;
-/** Zero blocks at the end, as POSIX has it. */
+/** Zero blocks at the end of an archive, as defined by POSIX. */
 const END_BLOCKS = 2;
 
 /**
- * Reads an archive to its end mark, or to the end of `chunks`.
+ * Reads an archive up to its end marker, or to the end of `chunks`.
  *
- * @throws Error when it is malformed; errors of `chunks` and `onEntry`
+ * @throws Error if it is malformed; errors of `chunks` and `onEntry`
  */
 export async function readTar(chunks: AsyncIterable<Uint8Array>, onEntry: EntryHandler): Promise<void> {
   const reader = new TarReader(onEntry);
@@ -36,21 +36,21 @@ export async function readTar(chunks: AsyncIterable<Uint8Array>, onEntry: EntryH
 
 class TarReader {
   readonly #onEntry: EntryHandler;
-  /** A header that is split over chunks. */
+  /** Header that is split across chunks. */
   readonly #block = Buffer.alloc(BLOCK_BYTES);
   #blockBytes = 0;
   #sink: ContentSink | null = null;
   #contentBytes = 0;
   #paddingBytes = 0;
   #zeroBlocks = 0;
-  /** Extensions of the next entry. */
+  /** Extensions for the next entry. */
   #next: { pax?: PaxRecords; name?: string; linkname?: string } = {};
 
   constructor(onEntry: EntryHandler) {
     this.#onEntry = onEntry;
   }
 
-  /** Returns true at the end mark. */
+  /** Handles a chunk; returns true at the end marker. */
   push(chunk: Buffer): boolean {
     for (let at = 0; at < chunk.length; ) {
       if (this.#contentBytes > 0) {
@@ -73,7 +73,7 @@ class TarReader {
     return false;
   }
 
-  /** @throws Error when the archive ends within an entry */
+  /** Checks the end of the input. @throws Error if the archive ends within an entry */
   end(): void {
     if (this.#blockBytes + this.#contentBytes + this.#paddingBytes > 0) {
       throw new Error('the archive ends in the middle of an entry');
@@ -101,7 +101,8 @@ class TarReader {
         if (type === 'pax') this.#next.pax = parsePax(bytes);
         if (type === 'gnu-name') this.#next.name = parseText(bytes);
         if (type === 'gnu-linkname') this.#next.linkname = parseText(bytes);
-        // Global ones are ignored, as by Docker and containerd: they would have to be kept to the end.
+        // Global headers are ignored, as by Docker and containerd: they would have to be remembered for all later
+        // entries.
       },
     }));
   }
@@ -110,7 +111,7 @@ class TarReader {
     const next = this.#next;
     const pax = next.pax ?? null;
     this.#next = {};
-    // As in Go's `archive/tar`, links, directories and devices have no content, whatever their size states.
+    // As in Go's `archive/tar`, links, directories and devices have no content, whatever size their header states.
     const hasContent = header.type === 'file' || header.type === null;
     const size = !hasContent ? 0 : pax?.size ? Number(pax.size) : header.size;
     const name = pax?.path || next.name || header.name;

@@ -1,4 +1,7 @@
-/** `Authorization` header for one repository: Basic, or a token of the registry's token service (RFC 9110, 11.6.1). */
+/**
+ * `Authorization` header for one repository: Basic, or a token of the registry's token service (RFC 9110, section
+ * 11.6.1).
+ */
 import * as v from 'valibot';
 import { MonocoreError } from '../../../src/lib/errors.ts';
 import type { Credentials } from './credentials.ts';
@@ -6,11 +9,11 @@ import { type Ask, readBody, type Transport } from './transport.ts';
 
 const MAX_TOKEN_ANSWER_BYTES = 2 ** 20;
 
-/** Distribution project, `spec/auth/token.md`: either name. OAuth's is `access_token`. */
+/** Either name is possible, see `spec/auth/token.md` of the distribution project. OAuth uses `access_token`. */
 const TokenSchema = v.object({ token: v.optional(v.string()), access_token: v.optional(v.string()) });
 
 /**
- * Obtains read access to one repository and keeps it for the requests that follow.
+ * Obtains read access to one repository and keeps it for later requests.
  *
  * @param findCredentials called once, at the first challenge
  */
@@ -65,11 +68,11 @@ export function createAuthorization(
     header: () => header,
 
     /**
-     * Answers a challenge. Concurrent requests share the answer.
+     * Responds to a challenge. Concurrent requests share the response.
      *
      * @param used header of the challenged request
-     * @returns the header to retry with; null without a better one
-     * @throws PassingFailure, MonocoreError as `Transport.send`
+     * @returns the header to retry with; null if there is no better one
+     * @throws PassingFailure, MonocoreError like `Transport.send`
      */
     async renew(challenge: string, used: string | null): Promise<string | null> {
       if (header !== used) return header;
@@ -86,7 +89,7 @@ function basic({ username, password }: Extract<Credentials, { type: 'password' }
   return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
 }
 
-/** A challenge of a `WWW-Authenticate` header. Its scheme and the names of parameters are in lower case. */
+/** Challenge in a `WWW-Authenticate` header. Its scheme and the names of its parameters are in lower case. */
 interface Challenge {
   readonly scheme: string;
   readonly parameters: Readonly<Record<string, string>>;

@@ -1,4 +1,6 @@
-/** Downloads one blob: verified as it streams, resumed after a break, and kept only when complete. */
+/**
+ * Downloads one blob: verifies it while streaming, resumes it after an interruption, and keeps it only when complete.
+ */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
@@ -11,8 +13,9 @@ import { PassingFailure, type RetryPolicy, withRetries } from './retries.ts';
 import { type Answer, discard, readChunks } from './transport.ts';
 
 /**
- * Progress with which an attempt does not count as failed: a large blob over a bad line arrives in many pieces. It is
- * measured beyond all attempts before, or a registry that cannot resume would be asked for ever.
+ * Progress that makes an attempt count as successful, because a large blob over a bad connection arrives in many
+ * pieces. It is measured beyond the farthest earlier attempt; otherwise a registry that cannot resume would be tried
+ * forever.
  */
 const ADVANCE_BYTES = 2 ** 20;
 
@@ -23,10 +26,10 @@ export interface BlobSource extends StoreChange {
 }
 
 /**
- * Downloads a blob into the store. After a cancellation or a broken connection the partial file stays; one that does not
- * match its digest is removed.
+ * Downloads a blob into the store. After a cancellation or a broken connection the partial file is kept; a file that
+ * does not match its digest is removed.
  *
- * @throws MonocoreError `ImageInvalid`, `ImageUnavailable`; the signal's reason; the system's error
+ * @throws MonocoreError `ImageInvalid`, `ImageUnavailable`; the signal's reason; the system error
  */
 export async function downloadBlob(source: BlobSource, { digest, size }: Descriptor): Promise<void> {
   const { client, store, signal, report } = source;
@@ -34,10 +37,10 @@ export async function downloadBlob(source: BlobSource, { digest, size }: Descrip
   const path = store.paths.partial(digest);
   const what = `${client.name} ${digest}`;
   const file = await open(path, 'a', 0o600);
-  // Of the same bytes as the file.
+  // Covers the same bytes as the file.
   let hash = createHash('sha256');
   let doneBytes = 0;
-  /** Most bytes of the attempts before. */
+  /** Number of bytes that the farthest attempt reached. */
   let farthestBytes = 0;
 
   async function startAnew(): Promise<void> {
@@ -84,7 +87,7 @@ export async function downloadBlob(source: BlobSource, { digest, size }: Descrip
     const isResumed = doneBytes > 0;
     let found = await download();
     if (found !== digest && isResumed) {
-      // A full disk or power cut may have damaged the remains of an earlier pull.
+      // A full disk or a power failure may have damaged the remains of an earlier pull.
       await startAnew();
       farthestBytes = 0;
       found = await download();
@@ -101,7 +104,7 @@ export async function downloadBlob(source: BlobSource, { digest, size }: Descrip
   report({ type: 'kept', digest });
 }
 
-/** True when an answer continues at `offset`: RFC 9110 section 14.4, which not every proxy follows. */
+/** True if an answer continues at `offset`, see RFC 9110 section 14.4, which not every proxy follows. */
 function continues({ statusCode, headers }: Answer, offset: number): boolean {
   if (offset === 0) return true;
   return statusCode === 206 && new RegExp(`^bytes ${offset}-`).test(String(headers['content-range'] ?? ''));

@@ -9,7 +9,7 @@ import { type Answer, discard, readBody, type Transport } from './transport.ts';
 
 const DEFAULT_REGISTRY_HOST = 'registry-1.docker.io';
 
-/** Requests to one repository, retried only after a challenge for credentials. */
+/** Requests to one repository. They are repeated only after a challenge for credentials. */
 export type RepositoryClient = ReturnType<typeof createClient>;
 
 export function createClient(
@@ -28,7 +28,7 @@ export function createClient(
     const header = authorization.header();
     const answer = await transport.send({ ...ask, authorization: header });
     const challenge = answer.headers['www-authenticate'];
-    // A challenge from another host than the registry gets no credentials.
+    // A challenge from a host other than the registry gets no credentials.
     if (answer.statusCode !== 401 || challenge === undefined || answer.url.origin !== base.origin) return answer;
     const renewed = await authorization.renew([challenge].flat().join(', '), header);
     if (renewed === null) return answer;
@@ -40,9 +40,10 @@ export function createClient(
     name,
 
     /**
-     * Fetches a manifest or index by a tag or digest.
+     * Fetches a manifest or index by tag or digest.
      *
-     * @throws PassingFailure; MonocoreError `ImageUnavailable`, `ImageInvalid` for another digest or more than 4 MiB
+     * @throws PassingFailure; MonocoreError `ImageUnavailable`, `ImageInvalid` for a different digest or more than 4
+     * MiB
      */
     async manifest(reference: string): Promise<ReceivedManifest> {
       const what = `${name} ${reference}`;
@@ -57,13 +58,13 @@ export function createClient(
     },
 
     /**
-     * Opens a blob at `offset`: status 206, or 200 with all of it or 416 where the registry cannot resume.
+     * Opens a blob at `offset`: status 206, or if the registry cannot resume, 200 with the whole blob or 416.
      *
-     * @throws as `manifest`
+     * @throws like `manifest`
      */
     async blob(digest: string, offset: number): Promise<Answer> {
       const answer = await get(`blobs/${digest}`, {
-        // Compressed in transit it would not have the digest.
+        // With a content encoding, the bytes would not match the digest.
         'accept-encoding': 'identity',
         ...(offset > 0 ? { range: `bytes=${offset}-` } : {}),
       });

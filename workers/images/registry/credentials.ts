@@ -1,7 +1,7 @@
 /**
- * Credentials of `docker login`: in Docker's config file, or in a helper program that the file names (docker/cli,
- * `cli/config/configfile`; docker/docker-credential-helpers, "client/command protocol"). They never appear in an argv, a
- * message or an event.
+ * Credentials of `docker login`: from Docker's config file, or from a helper program named there (docker/cli,
+ * `cli/config/configfile`; docker/docker-credential-helpers, "client/command protocol"). They never appear in an
+ * argument list, a message or an event.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -13,7 +13,7 @@ import { DEFAULT_REGISTRY } from '../../../src/protocol/image-reference.ts';
 
 export type Credentials =
   | { readonly type: 'password'; readonly username: string; readonly password: string }
-  /** A refresh token of the registry's token service. */
+  /** Refresh token for the registry's token service. */
   | { readonly type: 'identity-token'; readonly token: string };
 
 /** Key of the default registry in Docker's config since its first version. */
@@ -29,9 +29,9 @@ const ConfigSchema = v.object({
 });
 
 /**
- * Finds the credentials for a registry; null without any.
+ * Finds the credentials for a registry; null if there are none.
  *
- * @param onNotice gets notes for people, about a helper that is not installed for example
+ * @param onNotice receives notes for people, for example about a helper that is not installed
  * @throws MonocoreError `ConfigInvalid` for a file that cannot be read or parsed
  */
 export async function findCredentials(
@@ -46,7 +46,7 @@ export async function findCredentials(
   });
   if (text === null) return null;
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), ConfigSchema), text);
-  // The message of a JSON parser quotes the text, which has passwords in it.
+  // The message of a JSON parser would quote the text, which contains passwords.
   if (!parsed.success) throw new MonocoreError('ConfigInvalid', `${configPath} is not a Docker config`);
   const { auths, credsStore, credHelpers } = parsed.output;
   const key = registry === DEFAULT_REGISTRY ? DEFAULT_REGISTRY_KEY : registry;
@@ -56,7 +56,7 @@ export async function findCredentials(
   return helped ?? (entry ? decode(entry) : null);
 }
 
-/** Host of a key, which may have a scheme and the path of an API. */
+/** Host of a key, which may include a scheme and an API path. */
 function hostOf(key: string): string {
   const host = key
     .replace(/^https?:\/\//, '')
@@ -68,7 +68,7 @@ function hostOf(key: string): string {
 function decode({ auth, username, password, identitytoken }: v.InferOutput<typeof AuthSchema>): Credentials | null {
   if (identitytoken) return { type: 'identity-token', token: identitytoken };
   const pair = auth ? Buffer.from(auth, 'base64').toString('utf8') : null;
-  // A password may contain colons, a user name none.
+  // A password may contain colons, a user name cannot.
   const colon = pair?.indexOf(':') ?? -1;
   if (pair !== null && colon > 0) {
     return { type: 'password', username: pair.slice(0, colon), password: pair.slice(colon + 1).replace(/\0+$/, '') };
@@ -76,18 +76,18 @@ function decode({ auth, username, password, identitytoken }: v.InferOutput<typeo
   return username && password ? { type: 'password', username, password } : null;
 }
 
-/** Helpers may open a window and ask the user. */
+/** Time for a helper, which may open a window and ask the user. */
 const HELPER_TIMEOUT_MS = 60_000;
-/** User name that marks the secret as a refresh token. */
+/** User name which indicates that the secret is a refresh token. */
 const TOKEN_USERNAME = '<token>';
 
 const HelperAnswerSchema = v.object({ Username: v.string(), Secret: v.string() });
 
 /**
- * Asks a helper, `docker-credential-<name>`, with the server's name on its standard input; null when it has nothing or is
- * not installed.
+ * Asks a helper, `docker-credential-<name>`, with the name of the server on its standard input; null if it knows
+ * nothing or is not installed.
  *
- * @throws MonocoreError `ImageUnavailable` when it fails otherwise; its output may be secret and is not shown
+ * @throws MonocoreError `ImageUnavailable` if it fails otherwise; its output may be secret and is not shown
  */
 async function askHelper(
   name: string,
@@ -102,11 +102,11 @@ async function askHelper(
       stdio: ['pipe', 'pipe', 'ignore'],
       signal: AbortSignal.any([signal, AbortSignal.timeout(HELPER_TIMEOUT_MS)]),
     });
-    // A helper that does not read its input fails by its answer.
+    // If a helper does not read its input, its answer shows the failure.
     child.stdin.on('error', () => {}).end(server);
     const [answer, [code]] = await Promise.all([readText(child.stdout), once(child, 'close')]);
     if (code !== 0) {
-      // docker-credential-helpers, `credentials/error.go`; any other text is a failure.
+      // See docker-credential-helpers, `credentials/error.go`; any other text is a failure.
       if (/credentials not found/.test(answer)) return null;
       throw helperFailure(program, `it ended with status ${code}`);
     }

@@ -1,20 +1,23 @@
-/** Retries of requests that failed for a passing reason. */
+/** Retries requests after temporary failures. */
 import { setTimeout as delay } from 'node:timers/promises';
 import pRetry, { type Options } from 'p-retry';
 import { errorCode, errorText, MonocoreError } from '../../../src/lib/errors.ts';
 import type { StoreChange } from '../store/store.ts';
 
-/** Retries after the first failure, and the first and longest delay in milliseconds; it doubles, with jitter. */
+/**
+ * Number of retries after the first failure, and the first and the maximum delay in milliseconds; it doubles, with
+ * jitter.
+ */
 export type RetryPolicy = Required<Pick<Options, 'retries' | 'minTimeout' | 'maxTimeout'>>;
 
 export const DEFAULT_RETRIES: RetryPolicy = { retries: 5, minTimeout: 500, maxTimeout: 30_000 };
 
-/** Longest wait that a registry may ask for. */
+/** Maximum delay that a registry can request. */
 const MAX_RETRY_AFTER_MS = 5 * 60_000;
 
-/** A failure that may pass. */
+/** Temporary failure: a retry may succeed. */
 export class PassingFailure extends Error {
-  /** Wait that the registry asks for by `Retry-After`; null for none. */
+  /** Delay that the registry requests with `Retry-After`; null for none. */
   readonly retryAfterMs: number | null;
 
   constructor(message: string, cause?: unknown, retryAfterMs: number | null = null) {
@@ -25,17 +28,17 @@ export class PassingFailure extends Error {
 
 interface RetryContext extends Pick<StoreChange, 'signal' | 'report'> {
   readonly retries: RetryPolicy;
-  /** Names the request in messages. */
+  /** Describes the request in messages. */
   readonly what: string;
-  /** True when the attempt progressed enough not to count as a failure. */
+  /** True if the attempt made enough progress not to count as a failure. */
   readonly hasAdvanced?: () => boolean;
 }
 
 /**
- * Runs `attempt` until it succeeds, fails for good, or has failed too often.
+ * Runs `attempt` until it succeeds, fails permanently, or has failed too often.
  *
- * @throws the signal's reason, however the attempt fails then; what the attempt throws; MonocoreError `ImageUnavailable`
- * when a {@link PassingFailure} does not pass
+ * @throws the signal's reason, however the attempt then fails; the error of the attempt; MonocoreError
+ * `ImageUnavailable` if a {@link PassingFailure} persists
  */
 export async function withRetries<Result>(attempt: () => Promise<Result>, context: RetryContext): Promise<Result> {
   const { retries: policy, signal, report, what, hasAdvanced = () => false } = context;
@@ -61,17 +64,17 @@ export async function withRetries<Result>(attempt: () => Promise<Result>, contex
   }
 }
 
-/** Codes of connection errors that may pass. */
+/** Codes of temporary connection errors. */
 const PASSING = /^(ECONNRESET|EPIPE|ETIMEDOUT|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|HPE_\w+)$/;
 const PASSING_OF_UNDICI = /^UND_ERR_(SOCKET|\w+_TIMEOUT|RES_CONTENT_LENGTH_MISMATCH|CLOSED|DESTROYED)$/;
 
-/** Turns an error of undici into a {@link PassingFailure} or a MonocoreError `ImageUnavailable`. */
+/** Converts an error of undici to a {@link PassingFailure} or a MonocoreError `ImageUnavailable`. */
 export function connectionFailure(error: unknown, host: string): Error {
   const code = errorCode(error) ?? '';
   if (PASSING.test(code) || PASSING_OF_UNDICI.test(code)) {
     return new PassingFailure(`the connection to ${host} broke (${errorText(error)})`, error);
   }
-  // OpenSSL messages name places in its source, so only their reason is shown.
+  // OpenSSL messages contain positions in its source code, so only their reason is shown.
   const isOfTls = error instanceof Error && 'reason' in error && typeof error.reason === 'string';
   const reason = isOfTls ? error.reason : code === 'ENOTFOUND' ? 'there is no host of that name' : errorText(error);
   const hint = UNTRUSTED.test(code) ? UNTRUSTED_HINT : (HINTS[code] ?? null);
@@ -81,7 +84,7 @@ export function connectionFailure(error: unknown, host: string): Error {
   });
 }
 
-/** Milliseconds of a `Retry-After` header, RFC 9110 section 10.2.3: seconds or a date; null without a valid one. */
+/** Milliseconds in a `Retry-After` header, RFC 9110 section 10.2.3: seconds or a date; null if it is not valid. */
 export function parseRetryAfterMs(header: string | string[] | undefined, nowMs: number): number | null {
   if (typeof header !== 'string') return null;
   if (/^\d{1,9}$/.test(header.trim())) return Number(header) * 1000;
@@ -97,12 +100,12 @@ export const PLAIN_HTTP_HINT =
 const UNTRUSTED =
   /^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_GET_ISSUER_CERT(_LOCALLY)?|UNABLE_TO_VERIFY_LEAF_SIGNATURE)$/;
 
-/** Node reads the variable at its start: https://nodejs.org/api/cli.html, `NODE_EXTRA_CA_CERTS=file`. */
+/** Node reads the variable only at its start: https://nodejs.org/api/cli.html, `NODE_EXTRA_CA_CERTS=file`. */
 const UNTRUSTED_HINT =
   'NODE_EXTRA_CA_CERTS names a PEM file of further authorities to trust; a daemon has what it was started with until ' +
   'monocore daemon restart';
 
-/** By the code of the error; the first is OpenSSL's for a server that does not speak TLS. */
+/** Hints by error code; the first is OpenSSL's code for a server that does not speak TLS. */
 const HINTS: Readonly<Record<string, string>> = {
   ERR_SSL_WRONG_VERSION_NUMBER: `it may speak plain HTTP: ${PLAIN_HTTP_HINT}`,
   ENOTFOUND: 'check the name of the image, and the DNS and proxy settings of this host',

@@ -1,4 +1,4 @@
-/** Connections to registries, direct or through proxies. */
+/** Connections to registries, directly or through proxies. */
 import { BlockList, isIP, isIPv4 } from 'node:net';
 import { Agent, type Dispatcher, ProxyAgent } from 'undici';
 import { MonocoreError } from '../../../src/lib/errors.ts';
@@ -9,14 +9,14 @@ const CONNECT_TIMEOUT_MS = 15_000;
 
 interface Route {
   readonly dispatcher: Dispatcher;
-  /** `host:port` of the proxy, for messages; null without one. */
+  /** `host:port` of the proxy, for messages; null if there is none. */
   readonly proxy: string | null;
 }
 
-/** Connections of one pull, opened on demand and kept until it ends. */
+/** Connections of one pull, opened on demand and kept open until it ends. */
 export function openRoutes({ http, https, exempt }: ProxySettings) {
   const direct: Route = { dispatcher: new Agent({ connect: { timeout: CONNECT_TIMEOUT_MS } }), proxy: null };
-  /** By the proxy's URL as configured. */
+  /** Routes by the configured URL of the proxy. */
   const proxied = new Map<string, Route>();
   return {
     /** Finds or opens the connection. @throws MonocoreError `Usage` for a malformed proxy address */
@@ -28,14 +28,14 @@ export function openRoutes({ http, https, exempt }: ProxySettings) {
       return route;
     },
 
-    /** Cuts off all requests. */
+    /** Aborts all requests. */
     async destroy(): Promise<void> {
       await Promise.all([direct, ...proxied.values()].map(({ dispatcher }) => dispatcher.destroy()));
     },
   };
 }
 
-/** @param variable names its source in messages, which never show the proxy's password */
+/** Opens the connection to a proxy. @param variable its source, for messages, which never show the proxy's password */
 function openProxy(proxy: string, variable: string): Route {
   // The scheme may be missing, as in curl(1) and Docker.
   const text = proxy.includes('://') ? proxy : `http://${proxy}`;
@@ -46,7 +46,7 @@ function openProxy(proxy: string, variable: string): Route {
   const dispatcher = new ProxyAgent({
     uri: url.href,
     proxyTls: { timeout: CONNECT_TIMEOUT_MS },
-    // Plain HTTP needs no tunnel, and proxies often forbid one to its port.
+    // Plain HTTP needs no tunnel, and proxies often forbid tunnels to its port.
     proxyTunnel: false,
   });
   return { dispatcher, proxy: url.host };
@@ -55,9 +55,9 @@ function openProxy(proxy: string, variable: string): Route {
 const DEFAULT_PORTS: Readonly<Record<string, string>> = { 'http:': '80', 'https:': '443' };
 
 /**
- * True when `NO_PROXY` exempts the host of a URL, by Docker's rules (golang.org/x/net/http/httpproxy): `*`, or entries
- * separated by commas. A name covers its subdomains; a name behind a dot covers only those. Addresses and networks such as
- * `10.0.0.0/8` are entries, too; each but a network may have a port. Loopback hosts are always exempt.
+ * True if `NO_PROXY` exempts the host of a URL, by Docker's rules (golang.org/x/net/http/httpproxy): `*`, or entries
+ * separated by commas. A name includes its subdomains; a name with a leading dot means only those. Entries may also be
+ * addresses or networks such as `10.0.0.0/8`; all except networks may have a port. Loopback hosts are always exempt.
  */
 export function isExempt(url: URL, noProxy: string): boolean {
   if (isLoopbackRegistry(url.host)) return true;

@@ -1,4 +1,4 @@
-/** HTTP client for registries: redirects do not leak credentials, and plain HTTP must be allowed. */
+/** HTTP client for registries: redirects do not leak credentials, and plain HTTP must be allowed explicitly. */
 import { type Dispatcher, request } from 'undici';
 import { MonocoreError } from '../../../src/lib/errors.ts';
 import { isLoopbackRegistry } from '../../../src/protocol/image-reference.ts';
@@ -7,18 +7,18 @@ import { invalidImage } from '../limits.ts';
 import { connectionFailure, PassingFailure, PLAIN_HTTP_HINT, parseRetryAfterMs } from './retries.ts';
 import { openRoutes } from './routes.ts';
 
-/** Registries redirect once, to the storage of a blob. */
+/** Maximum number of redirects; registries redirect once, to the storage of a blob. */
 const MAX_REDIRECTS = 5;
-/** Longest wait for the head of an answer, and between two pieces of it. */
+/** Maximum wait for the head of an answer, and between two parts of its body. */
 const SILENCE_MS = 60_000;
 
-/** An answer whose body must be read or discarded. */
+/** Answer whose body must be read or discarded. */
 export interface Answer extends Pick<Dispatcher.ResponseData, 'statusCode' | 'headers' | 'body'> {
-  /** After redirects. */
+  /** Final URL after redirects. */
   readonly url: URL;
 }
 
-/** A request, a POST with a body. `authorization` and `body` go only to the origin of `url`. */
+/** Request; with a body it is a POST. `authorization` and `body` are sent only to the origin of `url`. */
 export interface Ask {
   readonly url: URL;
   readonly headers?: Readonly<Record<string, string>>;
@@ -28,7 +28,11 @@ export interface Ask {
 
 export type Transport = ReturnType<typeof openTransport>;
 
-/** Opens the connections of one pull. @param signal ends all requests and answers, which then fail in any way */
+/**
+ * Opens the connections of one pull.
+ *
+ * @param signal aborts all requests and answers, which then fail with various errors
+ */
 export function openTransport(
   settings: Pick<PullInput, 'insecure_loopback' | 'insecure_registries' | 'proxies'>,
   signal: AbortSignal,
@@ -45,8 +49,8 @@ export function openTransport(
   /**
    * Sends a request and follows redirects.
    *
-   * @throws PassingFailure for statuses 408, 429 and 5xx and for broken connections; MonocoreError `ImageUnavailable` when
-   * the host cannot be reached, or a redirect is not followed
+   * @throws PassingFailure for statuses 408, 429 and 5xx and for broken connections; MonocoreError `ImageUnavailable`
+   * if the host cannot be reached or a redirect is not followed
    */
   async function send(ask: Ask): Promise<Answer> {
     let { url } = ask;
@@ -90,7 +94,7 @@ export function openTransport(
     return { ...response, url };
   }
 
-  /** Refuses redirects and token services on plain HTTP, where anybody may listen. */
+  /** Rejects redirects and token services that use plain HTTP, where anybody may be listening. */
   function checkScheme({ protocol, host }: URL): void {
     if (protocol === 'https:' || (protocol === 'http:' && schemeFor(host) === 'http:')) return;
     throw new MonocoreError('ImageUnavailable', `plain HTTP to ${host} is not allowed`, {
@@ -105,7 +109,7 @@ export function discard({ body }: Pick<Answer, 'body'>): void {
   body.on('error', () => {}).destroy();
 }
 
-/** Reads a body chunk by chunk. @throws PassingFailure when the connection breaks */
+/** Reads a body chunk by chunk. @throws PassingFailure if the connection breaks */
 export async function* readChunks({ body, url }: Answer): AsyncGenerator<Buffer> {
   try {
     yield* body as AsyncIterable<Buffer>;
@@ -114,7 +118,11 @@ export async function* readChunks({ body, url }: Answer): AsyncGenerator<Buffer>
   }
 }
 
-/** Reads the whole body. @throws MonocoreError `ImageInvalid` when it exceeds `maxBytes`; as {@link readChunks} */
+/**
+ * Reads the whole body.
+ *
+ * @throws MonocoreError `ImageInvalid` if it exceeds `maxBytes`; others like {@link readChunks}
+ */
 export async function readBody(answer: Answer, maxBytes: number, what: string): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;

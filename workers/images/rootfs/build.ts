@@ -1,7 +1,7 @@
 /**
- * Builds one read-only file system from the layers of an image. Layers are never unpacked onto the host: the merged tree
- * is a model in memory, and contents go into the image. So whatever a layer says, only the output is written, and owners
- * and devices need no root.
+ * Builds a read-only file system from the layers of an image. Layers are never unpacked onto the host: the merged tree
+ * is a model in memory, and file contents go directly into the image. Whatever a layer contains, only the output file
+ * is written, and owners and devices need no root privileges.
  */
 import { closeSync, openSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
@@ -21,19 +21,19 @@ import { MergedTree } from './merged-tree.ts';
 import type { DirectoryInode } from './tree.ts';
 
 const FILE_MODE = 0o600;
-/** Default of `maxEntries`. An image of a million files took 430 MB of memory while it was built, the process included. */
+/** Default of `maxEntries`. While an image with a million files was being built, the process used 430 MB of memory. */
 const DEFAULT_MAX_ENTRIES = 2_000_000;
-/** Rough size of a tar header with its extensions, granted to each entry of the decompressed layers. */
+/** Approximate size of a tar header with its extensions, allowed for each entry of the decompressed layers. */
 const HEADER_BYTES = 4096;
 
 /**
  * Builds an image. Builds with the same output must not overlap.
  *
- * @param layers absolute paths of verified blobs, the lowest first
- * @param outputPath absolute, replaced atomically when the image is complete. `<path>.tmp` and `<path>.tails.tmp` exist
- * meanwhile, and after a crash until the next build
- * @throws MonocoreError `ImageInvalid` for layers that are malformed, not supported or exceed a limit; the system's
- * errors; the signal's reason. Nothing is left behind then
+ * @param layers absolute paths of verified blobs, lowest layer first
+ * @param outputPath absolute path, replaced atomically when the image is complete. `<path>.tmp` and `<path>.tails.tmp`
+ * exist during the build, and after a crash until the next build
+ * @throws MonocoreError `ImageInvalid` for layers that are malformed, not supported or exceed a limit; errors of the
+ * system; the signal's reason. Nothing is left behind then
  */
 export async function buildRootImage(
   layers: readonly string[],
@@ -56,7 +56,7 @@ export async function buildRootImage(
   }
 }
 
-/** Reads layers into one tree, and the contents of its files into `contents`. */
+/** Reads layers into one tree, and the contents of their files into `contents`. */
 async function mergeLayers(
   layers: readonly string[],
   limits: RootImageLimits,
@@ -64,7 +64,7 @@ async function mergeLayers(
   signal: AbortSignal,
 ): Promise<DirectoryInode> {
   const tree = new MergedTree(limits.maxEntries);
-  // Of all layers together when decompressed, kept or not.
+  // Limit for all decompressed layers together, whether or not their contents are kept.
   const maxBytes = limits.maxImageBytes + limits.maxEntries * HEADER_BYTES;
   let layerBytes = 0;
   const count = (bytes: number) => {
@@ -84,7 +84,7 @@ async function mergeLayers(
   return tree.root;
 }
 
-/** Names the layer in an error that is its fault; errors of the system stay as they are. */
+/** Names the layer in an error that it caused; errors of the system are returned unchanged. */
 function asLayerError(error: unknown, number: number): unknown {
   if (error instanceof MonocoreError) {
     const { code, message, details, cause } = error;
@@ -94,10 +94,11 @@ function asLayerError(error: unknown, number: number): unknown {
 }
 
 /**
- * Builds the root of an image and writes its record, in place of damaged ones. The root comes last, so it never exists
- * without its record. The caller holds the store's lock.
+ * Builds the root file system of an image and writes its record, replacing damaged ones. The root is written last, so
+ * it never exists without its record. The caller holds the lock of the store.
  *
- * @throws MonocoreError `ImageInvalid` when the store lacks a part of the image or a layer is refused; the signal's reason
+ * @throws MonocoreError `ImageInvalid` if the store lacks a part of the image or a layer is rejected; the signal's
+ * reason
  */
 export async function buildRoot(
   { digest, max_image_size_bytes }: BuildRootInput,

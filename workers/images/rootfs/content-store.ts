@@ -1,6 +1,7 @@
 /**
- * Contents of files while an image is built. Whole blocks go straight into the image; short tails, which will follow their
- * inodes, wait in a spool file. Gaps of contents that upper layers hide are closed at the end.
+ * File contents during the build of an image. Whole blocks go straight into the image; short tails, which will be
+ * stored after their inodes, go to a spool file. Contents hidden by upper layers leave gaps, which are closed at the
+ * end.
  */
 import { readSync } from 'node:fs';
 import { BLOCK_BYTES, planContent } from '../erofs/erofs-format.ts';
@@ -10,7 +11,7 @@ import { limitExceeded } from '../limits.ts';
 import type { FileInode } from './tree.ts';
 
 const COPY_BYTES = 1024 * 1024;
-/** The first block is the superblock's. */
+/** First block for contents; the superblock is before it. */
 const FIRST_BLOCK = 1;
 
 export class ContentStore {
@@ -20,7 +21,7 @@ export class ContentStore {
   readonly #blocks: FileWriter;
   readonly #tails: FileWriter;
 
-  /** @param maxBytes limit of both files together */
+  /** Creates the store. @param maxBytes limit of both files together */
   constructor(imageFd: number, tailsFd: number, maxBytes: number) {
     this.#imageFd = imageFd;
     this.#tailsFd = tailsFd;
@@ -30,9 +31,9 @@ export class ContentStore {
   }
 
   /**
-   * Opens a sink for the content of `file` and records its place. One file at a time.
+   * Opens a sink for the content of `file` and records its position. Only one file at a time.
    *
-   * @throws MonocoreError `ImageInvalid` without room for it; errors of the system
+   * @throws MonocoreError `ImageInvalid` if it does not fit; errors of the system
    */
   open(file: FileInode): ContentSink {
     const { blocks, tailBytes } = planContent(file.sizeBytes);
@@ -50,7 +51,11 @@ export class ContentStore {
     };
   }
 
-  /** @throws MonocoreError `ImageInvalid` when an image of that size, with the spool, exceeds the limit */
+  /**
+   * Checks the limit.
+   *
+   * @throws MonocoreError `ImageInvalid` if an image of this size, together with the spool, exceeds it
+   */
   checkBytes(imageBytes: number): void {
     if (imageBytes + this.#tails.position <= this.#maxBytes) return;
     throw limitExceeded('image-bytes', `the image would take more than ${this.#maxBytes} bytes`);
@@ -63,7 +68,7 @@ export class ContentStore {
     return tail;
   }
 
-  /** Flushes contents and closes the gaps between all files of the image. @returns the first block behind them */
+  /** Flushes contents and closes the gaps between the files of the image. @returns the first block after them */
   compact(files: readonly FileInode[]): number {
     this.#blocks.flush();
     this.#tails.flush();
@@ -71,7 +76,7 @@ export class ContentStore {
     const placed = files.filter(({ location }) => location > 0).sort((a, b) => a.location - b.location);
     for (const file of placed) {
       const { blocks } = planContent(file.sizeBytes);
-      // Only downwards, so a move never overwrites content that has yet to move.
+      // Contents move only downwards, so they never overwrite content that has yet to move.
       if (file.location > nextBlock) this.#move(file.location, nextBlock, blocks);
       file.location = nextBlock;
       nextBlock += blocks;

@@ -1,4 +1,4 @@
-/** Application of a layer's entries to the tree: files, links and whiteouts. */
+/** Applies the entries of a layer to the tree: files, links and whiteouts. */
 import { attributesOf, inodeOf } from '../layers/entries.ts';
 import type { ContentSink, TarEntry } from '../layers/tar-reader.ts';
 import { invalidImage, limitExceeded, MAX_NAME_BYTES, MAX_PATH_BYTES, showBytes } from '../limits.ts';
@@ -6,16 +6,16 @@ import type { ContentStore } from './content-store.ts';
 import type { MergedTree } from './merged-tree.ts';
 import { DirectoryInode, FileInode, SymlinkInode } from './tree.ts';
 
-/** OCI image spec, layer.md, section "Whiteouts". */
+/** Prefix of whiteouts, see OCI image spec, layer.md, section "Whiteouts". */
 const WHITEOUT_PREFIX = '.wh.';
 const OPAQUE_WHITEOUT = '.wh..wh..opq';
-/** Prefix of AUFS's own files in old layers; Docker skips them, too. */
+/** Prefix of AUFS's own files in old layers, which Docker skips as well. */
 const AUFS_PREFIX = '.wh..wh.';
 
 /**
  * Applies an entry.
  *
- * @returns the sink of its content; null when it has none or none is wanted
+ * @returns the sink for its content; null if it has none or none is needed
  * @throws MonocoreError `ImageInvalid`; errors of the system
  */
 export function applyEntry(entry: TarEntry, tree: MergedTree, contents: ContentStore): ContentSink | null {
@@ -55,14 +55,14 @@ export function applyEntry(entry: TarEntry, tree: MergedTree, contents: ContentS
 
 function hiddenName(whiteout: string): string {
   const name = whiteout.slice(WHITEOUT_PREFIX.length);
-  // These would name the directory itself or its parent.
+  // These would refer to the directory itself or its parent.
   if (!['', '.', '..'].includes(name)) return name;
   throw invalidImage(`a whiteout that names nothing: ${showBytes(whiteout)}`);
 }
 
 /**
- * Splits `path` into names from the root; none for the root itself. As in a chroot, a leading `/` and `./` are ignored and
- * `..` of the root is the root, so that no path leads out of the image. Symlinks are not followed.
+ * Splits `path` into names, starting at the root; empty for the root itself. As in a chroot, a leading `/` and `./` are
+ * ignored and `..` of the root is the root, so that no path leads out of the image. Symlinks are not followed.
  *
  * @param path one character per byte
  * @throws MonocoreError `ImageInvalid` for a path or name that Linux does not allow

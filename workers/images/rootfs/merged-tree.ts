@@ -1,7 +1,7 @@
 /**
- * Tree that layers build one after the other: OCI image spec, layer.md, sections "Applying Changesets", "Whiteouts" and
- * "Opaque Whiteout". Symlinks are never followed: a path leads through directories only, and any other file on it is
- * replaced by a directory, as in Docker, which unpacks each layer alone.
+ * Tree built by applying one layer after another: OCI image spec, layer.md, sections "Applying Changesets", "Whiteouts"
+ * and "Opaque Whiteout". Symlinks are never followed: all components of a path are directories, and any other file
+ * there is replaced by a directory. Docker, which unpacks each layer separately, does the same.
  */
 import { invalidImage, limitExceeded, MAX_TEXT_BYTES } from '../limits.ts';
 import { type AnyInode, type Attributes, DirectoryInode, IMPLICIT_DIRECTORY } from './tree.ts';
@@ -13,21 +13,25 @@ export class MergedTree {
   #layer = 0;
   #entries = 0;
   #textBytes = 0;
-  /** Directories with names from the current layer. */
+  /** Directories that contain names from the current layer. */
   #changed: DirectoryInode[] = [];
 
   constructor(maxEntries: number) {
     this.#maxEntries = maxEntries;
   }
 
-  /** Begins the next layer, whose whiteouts apply to all layers before it. */
+  /** Begins the next layer, whose whiteouts apply to all earlier layers. */
   beginLayer(): void {
     this.#layer += 1;
     for (const directory of this.#changed) directory.fresh = null;
     this.#changed = [];
   }
 
-  /** Counts an entry, or a directory that only a path implies. @throws MonocoreError `ImageInvalid` above the limit */
+  /**
+   * Counts an entry, or a directory that is only part of a path.
+   *
+   * @throws MonocoreError `ImageInvalid` above the limit
+   */
   countEntry(): void {
     this.#entries += 1;
     if (this.#entries > this.#maxEntries) {
@@ -35,7 +39,7 @@ export class MergedTree {
     }
   }
 
-  /** Counts text held in memory. @throws MonocoreError `ImageInvalid` above the limit */
+  /** Counts text kept in memory. @throws MonocoreError `ImageInvalid` above the limit */
   countText(bytes: number): void {
     this.#textBytes += bytes;
     if (this.#textBytes > MAX_TEXT_BYTES) {
@@ -43,7 +47,7 @@ export class MergedTree {
     }
   }
 
-  /** Lets equal extended attributes share their bytes. */
+  /** Makes equal extended attributes share memory. */
   shareXattrs(attributes: Attributes): Attributes {
     const { xattrs } = attributes;
     if (xattrs === null) return attributes;
@@ -55,7 +59,7 @@ export class MergedTree {
     return attributes;
   }
 
-  /** Puts `inode`, new or another link of a known one, at a path and replaces what is there. */
+  /** Puts `inode`, which is new or another link to a known one, at a path and replaces whatever is there. */
   put(names: readonly string[], inode: Exclude<AnyInode, DirectoryInode>): void {
     const name = names.at(-1);
     if (name === undefined) throw invalidImage('the root is not a directory');
@@ -65,7 +69,7 @@ export class MergedTree {
     this.#markFresh(parent, name);
   }
 
-  /** Makes a directory or changes the attributes of an existing one. */
+  /** Creates a directory or changes the attributes of an existing one. */
   putDirectory(names: readonly string[], attributes: Attributes): void {
     const name = names.at(-1);
     const parent = this.#enter(names.slice(0, -1));
@@ -85,7 +89,7 @@ export class MergedTree {
     return inode;
   }
 
-  /** Removes what lower layers have at a path; what the current layer put there stays, whatever the order. */
+  /** Removes what lower layers have at a path; entries of the current layer stay, whatever the order. */
   remove(names: readonly string[]): void {
     const parent = this.find(names.slice(0, -1));
     const name = names.at(-1);
@@ -98,7 +102,7 @@ export class MergedTree {
     if (directory instanceof DirectoryInode) this.#prune(directory);
   }
 
-  /** Finds the directory at a path; each missing name and other file on the way becomes a directory. */
+  /** Finds the directory at a path; creates missing directories and replaces other files by directories. */
   #enter(names: readonly string[]): DirectoryInode {
     let directory = this.root;
     for (const name of names) {
@@ -120,7 +124,7 @@ export class MergedTree {
   }
 
   #markFresh(directory: DirectoryInode, name: string): void {
-    // The first layer's whiteouts have nothing below them to remove.
+    // Below the first layer there is nothing for a whiteout to remove.
     if (this.#layer <= 1) return;
     if (directory.fresh === null) this.#changed.push(directory);
     directory.fresh ??= new Set();
@@ -134,14 +138,14 @@ export class MergedTree {
     if (child === undefined || isFresh) return;
     if (!(child instanceof DirectoryInode) || child.children.size === 0) parent.children.delete(name);
     else if (child.layer !== this.#layer) {
-      // It contains files of this layer, so it stays, but as a new directory.
+      // It contains files of this layer, so it stays, but with default attributes.
       child.attributes = IMPLICIT_DIRECTORY;
       child.layer = this.#layer;
     }
   }
 
   #prune(directory: DirectoryInode): void {
-    // So many whiteouts of one directory cost no more than one.
+    // This way, many whiteouts in one directory cost no more than one.
     if (directory.prunedLayer === this.#layer) return;
     directory.prunedLayer = this.#layer;
     for (const name of [...directory.children.keys()]) this.#removeLower(directory, name);

@@ -1,6 +1,7 @@
 /**
- * Inodes of the merged tree: metadata only, in memory. Names and targets are byte strings, one character per byte: names
- * need not be UTF-8, and `<` compares as EROFS sorts. Plain classes with few fields, because there may be millions.
+ * Inodes of the merged tree: only metadata, in memory. Names and symlink targets are byte strings, one character per
+ * byte: names need not be UTF-8, and `<` sorts them as EROFS requires. Plain classes with few fields, because there may
+ * be millions.
  */
 
 /** File types in a mode, `S_IFMT` of Linux's stat.h. */
@@ -23,15 +24,15 @@ export interface Attributes {
   /** Seconds since the epoch; whole, may be negative. */
   readonly mtimeS: number;
   readonly mtimeNs: number;
-  /** Bytes as in the image, see `xattrs.ts`; null for none. */
+  /** Bytes as stored in the image, see `xattrs.ts`; null for none. */
   readonly xattrs: Buffer | null;
 }
 
 abstract class Inode {
   attributes: Attributes;
-  /** Size of the content. A directory's is set when the tree is laid out, as are the fields below. */
+  /** Size of the content. For a directory it is set when the tree is laid out, as are the fields below. */
   sizeBytes: number;
-  /** First block of the content, 0 for none; encoded number of a device. */
+  /** First block of the content, 0 for none; for a device its encoded number. */
   location = 0;
   links = 0;
   /** Position in the image in units of 32 bytes. */
@@ -43,7 +44,7 @@ abstract class Inode {
   }
 }
 
-/** A regular file; `content-store.ts` has its content. */
+/** Regular file; `content-store.ts` manages its content. */
 export class FileInode extends Inode {
   /** Offset of its tail in the spool. */
   tailOffset = 0;
@@ -58,7 +59,7 @@ export class SymlinkInode extends Inode {
   }
 }
 
-/** A device or FIFO. */
+/** Device or FIFO. */
 export class SpecialInode extends Inode {
   constructor(attributes: Attributes, device: number) {
     super(attributes);
@@ -71,14 +72,14 @@ export class DirectoryInode extends Inode {
   readonly parent: DirectoryInode;
   /** Layer that set its attributes. */
   layer: number;
-  /** Names from the current layer, which its whiteouts spare. */
+  /** Names from the current layer, to which its whiteouts do not apply. */
   fresh: Set<string> | null = null;
-  /** Last layer that pruned it. */
+  /** Last layer that pruned the directory. */
   prunedLayer = -1;
-  /** Names in the order of the image, with `.` and `..`, set when the tree is laid out. */
+  /** Names in the order of the image, including `.` and `..`; set when the tree is laid out. */
   names: readonly string[] = [];
 
-  /** @param parent null for the root, which is its own parent */
+  /** Creates a directory. @param parent null for the root, which is its own parent */
   constructor(attributes: Attributes, layer: number, parent: DirectoryInode | null) {
     super(attributes);
     this.layer = layer;
@@ -88,7 +89,7 @@ export class DirectoryInode extends Inode {
 
 export type AnyInode = FileInode | SymlinkInode | SpecialInode | DirectoryInode;
 
-/** Attributes of directories that no layer describes: the root, or one that only paths imply. */
+/** Attributes of directories without an entry in any layer: the root, and those that are only part of a path. */
 export const IMPLICIT_DIRECTORY: Attributes = Object.freeze({
   mode: FileType.directory | 0o755,
   uid: 0,

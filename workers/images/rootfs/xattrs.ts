@@ -1,5 +1,5 @@
 /**
- * Extended attributes behind an inode of EROFS: `erofs_xattr_ibody_header` and `erofs_xattr_entry` in
+ * Extended attributes stored after an EROFS inode: `erofs_xattr_ibody_header` and `erofs_xattr_entry` in
  * fs/erofs/erofs_fs.h of Linux. Pure.
  */
 import { limitExceeded, MAX_NAME_BYTES, MAX_XATTR_BYTES, showBytes } from '../limits.ts';
@@ -12,16 +12,16 @@ const PREFIXES: readonly (readonly [prefix: string, index: number])[] = [
   ['trusted.', 4],
   ['security.', 6],
 ];
-/** The guest's overlayfs would interpret these: they hide or redirect files of lower layers. */
+/** Prefix of attributes that the guest's overlayfs would interpret: they hide or redirect files of lower layers. */
 const OVERLAY_PREFIX = 'trusted.overlay.';
 const HEADER_BYTES = 12;
 const ENTRY_BYTES = 4;
 
 /**
- * Encodes attributes, sorted by name, without those of overlayfs and those that EROFS does not support (`com.apple.…`).
+ * Encodes attributes, sorted by name, except those of overlayfs and those that EROFS does not support (`com.apple.…`).
  *
  * @param attributes name and value, one character per byte
- * @returns null when none is left
+ * @returns null if none is left
  * @throws MonocoreError `ImageInvalid` for names or values that Linux does not allow
  */
 export function renderXattrs(
@@ -42,7 +42,7 @@ export function renderXattrs(
   return entries.length === 0 ? null : Buffer.concat([Buffer.alloc(HEADER_BYTES), ...entries]);
 }
 
-/** `i_xattr_icount`: 1 for the header and 1 for each 4 bytes behind it. */
+/** `i_xattr_icount`: 1 for the header plus 1 for each 4 bytes after it. */
 export function xattrCount(xattrs: Buffer | null): number {
   return xattrs === null ? 0 : (xattrs.length - HEADER_BYTES) / 4 + 1;
 }

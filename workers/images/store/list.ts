@@ -1,14 +1,14 @@
-/** Names and list of the images in a store, from its `index.json`. */
+/** Names and listing of the images in a store, from its `index.json`. */
 import { type ImageSummary, NAME_ANNOTATION, nameOf } from '../../../src/protocol/images.ts';
 import { blobsOf, type Descriptor, formatPlatform } from '../manifest.ts';
 import { type ImageStore, statFile } from './store.ts';
 
-/** Annotation with the time of the entry, RFC 3339. */
+/** Annotation with the RFC 3339 time at which the entry was added. */
 const PULLED_AT = 'monocore.pulled-at';
 
 /**
- * Gives a name to an image that is completely in the store. The image that had it stays, nameless unless it has another
- * name, because a service may use it. A named image has no nameless entry.
+ * Names an image whose content is complete in the store. The image that had the name before stays, without a name
+ * unless it has another one, because a service may use it. A named image has no nameless entry.
  */
 export async function nameImage(store: ImageStore, name: string, image: Descriptor): Promise<void> {
   const index = await store.readIndex();
@@ -40,7 +40,7 @@ export async function listImages(store: ImageStore): Promise<ImageSummary[]> {
   return summaries.sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
 }
 
-/** Summary of an image; null when it is removed meanwhile, since reading takes no lock. */
+/** Summary of an image; null if it is removed meanwhile, because reading takes no lock. */
 async function summarize(store: ImageStore, entry: Descriptor): Promise<ImageSummary | null> {
   const { digest } = entry;
   const name = nameOf(entry);
@@ -56,7 +56,7 @@ async function summarize(store: ImageStore, entry: Descriptor): Promise<ImageSum
       platform: config.os && config.architecture ? formatPlatform(config) : null,
       size_bytes: blobsOf(manifest).reduce((sum, { size }) => sum + size, entry.size),
       layers: manifest.layers.length,
-      // A block of stat(2) has 512 bytes.
+      // stat(2) counts blocks of 512 bytes.
       root_bytes: root && root.blocks * 512,
       exposed_ports: Object.keys(config.config?.ExposedPorts ?? {}),
       created_at: config.created ?? null,

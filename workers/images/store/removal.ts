@@ -1,4 +1,4 @@
-/** Removal of images: names first, then the blobs that no image has any more. Images that services use stay. */
+/** Removes images: first names, then the blobs that no image uses any more. Images used by services are kept. */
 import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import * as v from 'valibot';
@@ -10,17 +10,17 @@ import { MAX_BYTES } from '../../../src/protocol/input.ts';
 import { blobsOf, type Descriptor, type ImageIndex } from '../manifest.ts';
 import { type ImageStore, sizeOf } from './store.ts';
 
-/** Prefix of a load's files in the partial folder, see `ImagePaths`. */
+/** Prefix of files of a load in the partial folder, see `ImagePaths`. */
 export const LOAD_PREFIX = 'load-';
 
-/** A digest or its beginning; fewer digits could be a name. */
+/** Digest or the beginning of one; fewer digits could be a name. */
 const DIGEST_PREFIX = /^(?:sha256:)?([a-f0-9]{6,64})$/;
 
 /**
- * Removes names. A crash in between leaves blobs for a prune, never a partial image.
+ * Removes names. After a crash in between, some blobs are left for a prune, but never a partial image.
  *
- * @throws MonocoreError `ImageUnknown`, `ImageInUse`, `Usage`, `Internal` for a state file that cannot be read; nothing is
- * removed then
+ * @throws MonocoreError `ImageUnknown`, `ImageInUse`, `Usage`, `Internal` for a state file that cannot be read; nothing
+ * is removed then
  */
 export async function removeImages(job: RemoveInput, store: ImageStore): Promise<RemovedImages> {
   const index = await store.readIndex();
@@ -50,10 +50,11 @@ export async function removeImages(job: RemoveInput, store: ImageStore): Promise
 }
 
 /**
- * Removes unused images without a name, blobs of no image, roots of no service, and remains of interrupted downloads.
+ * Removes unused images without a name, blobs that no image uses, root file systems that no service uses, and remains
+ * of interrupted downloads.
  *
- * @throws MonocoreError `ImageInvalid` when a manifest cannot be read, since its blobs are unknown then; `Internal` when a
- * state file cannot
+ * @throws MonocoreError `ImageInvalid` if a manifest cannot be read, because its blobs are then unknown; `Internal` if
+ * a state file cannot be read
  */
 export async function pruneImages(job: PruneInput, store: ImageStore): Promise<RemovedImages> {
   const index = await store.readIndex();
@@ -76,7 +77,7 @@ async function listFiles(dir: string): Promise<string[]> {
   return (await readdir(dir)).map((name) => join(dir, name));
 }
 
-/** Removes files, also missing ones. Returns the freed bytes. */
+/** Removes files, ignoring missing ones. Returns the number of freed bytes. */
 async function removeFiles(paths: readonly string[]): Promise<number> {
   let freedBytes = 0;
   for (const path of paths) {
@@ -92,7 +93,7 @@ export async function clearLoads({ paths }: ImageStore): Promise<void> {
   await removeFiles(files.filter((path) => basename(path).startsWith(LOAD_PREFIX)));
 }
 
-/** Blobs of all images, and of images in use without an entry. */
+/** Blobs of all images, including images in use that have no entry. */
 async function findLiveBlobs(store: ImageStore, index: ImageIndex, inUse: Iterable<string>): Promise<Set<string>> {
   const live = new Set<string>();
   for (const { digest } of index.manifests) for (const blob of await reach(store, digest)) live.add(blob);
@@ -131,16 +132,16 @@ function labelOf(entry: Descriptor): string {
   return nameOf(entry) ?? entry.digest;
 }
 
-/** Part of a state file that names images, see `SavedStateSchema`. Earlier versions wrote `base` for `image`. */
+/** Part of a state file that refers to images, see `SavedStateSchema`. Earlier versions wrote `base` for `image`. */
 const UseSchema = v.object({
   service: v.object({ name: v.string(), image: v.nullish(v.string()), base: v.nullish(v.string()) }),
   image_digest: v.nullish(v.string()),
 });
 
 /**
- * Services by the digest of the image that they run from, ran from last, or would start from.
+ * Services by the digest of the image that they run from, last ran from, or would start from.
  *
- * @throws MonocoreError `Internal` for a state file that cannot be understood: what it uses is not known then
+ * @throws MonocoreError `Internal` for a state file that cannot be parsed: it is then unknown what it uses
  */
 async function readUses(stateDirs: readonly string[], index: ImageIndex): Promise<Map<string, Set<string>>> {
   const uses = new Map<string, Set<string>>();
@@ -164,7 +165,7 @@ async function listStateFiles(dir: string): Promise<string[]> {
   return (paths ?? []).filter((path) => path.endsWith('.json'));
 }
 
-/** Null for a state file that has gone meanwhile. */
+/** Reads one state file; null if it has disappeared meanwhile. */
 async function readUse(path: string): Promise<v.InferOutput<typeof UseSchema> | null> {
   try {
     const text = await readBounded(path, MAX_BYTES.state).catch(nullIfMissing);

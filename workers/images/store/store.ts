@@ -1,4 +1,4 @@
-/** Image store on disk, an OCI image layout. Every change is an fsync and one rename. */
+/** Image store on disk, an OCI image layout. Every change is an fsync followed by one rename. */
 import type { Stats } from 'node:fs';
 import { mkdir, readFile, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -42,7 +42,7 @@ export class ImageStore {
     this.paths = paths;
   }
 
-  /** Makes missing folders and files. */
+  /** Creates missing folders and files. */
   async prepare(): Promise<void> {
     const { blobsDir, partialDir, rootsDir, layoutFile, index } = this.paths;
     for (const dir of [blobsDir, partialDir, rootsDir]) await mkdir(dir, { recursive: true, mode: 0o700 });
@@ -50,12 +50,16 @@ export class ImageStore {
     if ((await sizeOf(index)) === null) await this.writeIndex(NO_IMAGES);
   }
 
-  /** True when a blob is present; only its size is checked again. */
+  /** True if a blob is present; only its size is checked again. */
   async has({ digest, size }: Pick<Descriptor, 'digest' | 'size'>): Promise<boolean> {
     return (await sizeOf(this.paths.blob(digest))) === size;
   }
 
-  /** @throws MonocoreError `ImageInvalid` when a blob is missing or has another size; its content is not checked */
+  /**
+   * Checks that a blob is present.
+   *
+   * @throws MonocoreError `ImageInvalid` if it is missing or has a different size; its content is not checked
+   */
   async checkPresent(blob: Descriptor): Promise<void> {
     if (!(await this.has(blob))) throw damaged(this.paths.blob(blob.digest), 'missing or truncated');
   }
@@ -63,8 +67,8 @@ export class ImageStore {
   /**
    * Reads and parses a manifest or index. `what` names it in messages.
    *
-   * @param mediaType for a document that does not state its own: OCI's may omit it, Docker's never do
-   * @throws MonocoreError `ImageInvalid` when it is missing, damaged or not a manifest
+   * @param mediaType for documents that do not state their own: OCI documents may omit it, Docker's never do
+   * @throws MonocoreError `ImageInvalid` if it is missing, damaged or not a manifest
    */
   async readManifest(digest: string, mediaType = OCI_MANIFEST, what = digest): Promise<ImageManifest | ImageIndex> {
     return parseManifest(await this.#read(digest, MAX_MANIFEST_BYTES), mediaType, what);
@@ -91,13 +95,17 @@ export class ImageStore {
     await writeDurably(this.paths.blob(digest), bytes);
   }
 
-  /** Turns a verified and synced file of the partial folder into a blob. */
+  /** Moves a verified and synced file from the partial folder to the blobs. */
   async keep(path: string, digest: string): Promise<void> {
     await rename(path, this.paths.blob(digest));
     await syncPath(this.paths.blobsDir);
   }
 
-  /** Reads the index; empty without a store. @throws MonocoreError `ImageInvalid` for a damaged index, `Internal` for a huge one */
+  /**
+   * Reads the index; empty if there is no store.
+   *
+   * @throws MonocoreError `ImageInvalid` for a damaged index, `Internal` for a huge one
+   */
   async readIndex(): Promise<ImageIndex> {
     const text = await readBounded(this.paths.index, MAX_BYTES.index).catch(nullIfMissing);
     return text === null ? NO_IMAGES : parseDocument(ImageIndexSchema, text, this.paths.index);
@@ -114,18 +122,18 @@ function damaged(path: string, fault: string): MonocoreError {
   });
 }
 
-/** Status of a file; null when it does not exist. */
+/** Status of a file; null if it does not exist. */
 export async function statFile(path: string): Promise<Stats | null> {
   return stat(path).catch(nullIfMissing);
 }
 
-/** Size of a regular file in bytes; null when it does not exist. */
+/** Size of a regular file in bytes; null if it does not exist. */
 export async function sizeOf(path: string): Promise<number | null> {
   const found = await statFile(path);
   return found?.isFile() ? found.size : null;
 }
 
-/** Replaces a file atomically; the new content survives a power cut. */
+/** Replaces a file atomically; the new content survives a power failure. */
 export async function writeDurably(path: string, content: string | Buffer): Promise<void> {
   await writeFileAtomic(path, content, { mode: 0o600, fsync: true });
   await syncPath(dirname(path));
