@@ -1,6 +1,6 @@
 /**
- * Entry of the pools for small jobs: one finite job per call, see `protocol/jobs.ts`. Images have their own entry, whose
- * modules take longer to load than most of these jobs to run.
+ * Entry of the thread pools for small jobs: one finite job per call, see `protocol/jobs.ts`. Images have their own
+ * entry, whose modules take longer to load than most of these jobs take to run.
  */
 import { type JobOutcome, type JobResult, outcomeOf, type SmallJob } from '../src/protocol/jobs.ts';
 import { buildInitramfs } from './jobs/guest-image/initramfs.ts';
@@ -8,7 +8,7 @@ import { compressLog } from './jobs/logs/compress.ts';
 import { pruneLogs } from './jobs/logs/prune.ts';
 import { searchLogs } from './jobs/logs/search.ts';
 
-/** Runs a job in a thread of the pool; never throws. */
+/** Runs a job on a thread of the pool; never throws. */
 export default function run(job: SmallJob): Promise<JobOutcome<JobResult<SmallJob>>> {
   return outcomeOf(() => runJob(job));
 }

@@ -15,7 +15,7 @@ const FOLDERS =
     ' ',
   );
 
-/** Modules by the purpose for which the guest's init loads them, `load <purpose>`. */
+/** Modules by purpose; the guest's init loads them with `load <purpose>`. */
 const MODULES_BY_PURPOSE = {
   boot: ['virtio_mmio', 'virtio_console', 'pvpanic_mmio'],
   network: ['virtio_net'],
@@ -25,26 +25,29 @@ const MODULES_BY_PURPOSE = {
   image: ['virtio_blk', 'erofs'],
 } as const;
 
-/** Links that init copies to /dev, which is the kernel's: Linux, admin-guide/devices.rst, "Compulsory links". */
+/** Links that init copies to the kernel's /dev: Linux, admin-guide/devices.rst, "Compulsory links". */
 const DEVICE_LINKS = { fd: '/proc/self/fd', stdin: 'fd/0', stdout: 'fd/1', stderr: 'fd/2' };
 
-/** Between the job and its relays. Whatever user the job has, it may open /dev/stdout. */
+/** FIFOs between the job and the relays of its output. The job can open /dev/stdout whatever user it runs as. */
 const FIFOS = ['run/stdout', 'run/stderr'];
 
-/** A guest has the architecture of its host. */
+/** Path of run-as; a guest has the architecture of its host. */
 const RUN_AS = new URL(`./run-as/${process.arch}/run-as`, import.meta.url);
 
-/** Programs beside busybox's own are found through these: images and scripts name both. */
+/** Links for program paths other than busybox's own: images and scripts use both. */
 const LINKS = [symlink('sbin', 'bin'), symlink('usr', '.')];
 
-/** Renders the file that modprobe reads: modules without dependencies, because the lists have all in order. */
+/**
+ * Renders the file that modprobe reads. Modules have no dependencies there, because the lists contain all of them in
+ * order.
+ */
 function describeForModprobe(names: readonly string[], modulesDir: string | null): CpioEntry[] {
   if (modulesDir === null) return [];
   const lines = names.map((name) => `${name}.ko:\n`).join('');
   return [symlink(`lib/modules/${basename(modulesDir)}`, '.'), file('lib/modules/modules.dep', lines)];
 }
 
-/** True when the cache has the archive; a power cut or a full disk may have left less of it. */
+/** True if the cached file is complete; a power failure or a full disk may have truncated it. */
 function isWhole(path: string, archive: Buffer): boolean {
   try {
     return readFileSync(path).equals(archive);
@@ -54,9 +57,9 @@ function isWhole(path: string, archive: Buffer): boolean {
 }
 
 /**
- * Builds the image, or finds that the cache has it. Runs in the pool.
+ * Builds the image, or finds it in the cache. Runs in the pool.
  *
- * @throws MonocoreError `ToolMissing` for modules in a compression that the host cannot unpack
+ * @throws MonocoreError `ToolMissing` for modules with a compression that the host cannot unpack
  */
 export function buildInitramfs(job: BuildInitramfsJob): InitramfsImage {
   const applets = execFileSync(job.busyboxPath, ['--list'], { encoding: 'utf8' }).trim().split('\n');
@@ -89,7 +92,7 @@ export function buildInitramfs(job: BuildInitramfsJob): InitramfsImage {
     mkdirSync(job.cacheDir, { recursive: true, mode: 0o700 });
     writeFileAtomic.sync(path, archive);
   }
-  // QEMU opens it as a user of its own, which the jail leads past the folders that keep others out.
+  // QEMU runs as a separate user when it opens the file; its jail gives access despite the modes of the folders above.
   chmodSync(path, 0o644);
   return { path, bytes: archive.length, modules: [...moduleFiles.keys()] };
 }

@@ -1,15 +1,15 @@
-/** Finds kernel modules and what they depend on, in a module folder that depmod has not seen. */
+/** Finds kernel modules and their dependencies, without relying on depmod. */
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { MonocoreError } from '../../../src/lib/errors.ts';
 
-/** A module ready to be loaded. */
+/** Module ready to be loaded. */
 interface KernelModule {
-  /** Canonical name: the file's, with underscores, as the kernel itself calls it. */
+  /** Canonical name: that of the file, with underscores, as in the kernel. */
   readonly name: string;
-  /** The ELF object, decompressed. */
+  /** Decompressed ELF object. */
   readonly content: Buffer;
 }
 
@@ -19,7 +19,10 @@ function canonicalName(file: string): string {
     .replaceAll('-', '_');
 }
 
-/** Distributions compress modules in several ways; the guest's insmod takes none of them. */
+/**
+ * Reads and decompresses a module. Distributions compress modules in several ways, none of which the guest's insmod
+ * supports.
+ */
 function readModule(path: string): Buffer {
   if (path.endsWith('.gz')) return gunzipSync(readFileSync(path));
   const program = path.endsWith('.xz') ? 'xz' : path.endsWith('.zst') ? 'zstd' : null;
@@ -31,7 +34,7 @@ function readModule(path: string): Buffer {
   }
 }
 
-/** The `depends=` entry of the `.modinfo` section: names separated by commas (modinfo(8)). */
+/** Entry `depends=` of the `.modinfo` section: names separated by commas (modinfo(8)). */
 function readDependencies(content: Buffer): string[] {
   const key = '\0depends=';
   const at = content.indexOf(key, 0, 'latin1');
@@ -41,12 +44,12 @@ function readDependencies(content: Buffer): string[] {
   return names === '' ? [] : names.split(',').map((name) => name.replaceAll('-', '_'));
 }
 
-/** The modules of one kernel. */
+/** Modules of one kernel. */
 export class KernelModules {
   readonly #paths = new Map<string, string>();
   readonly #loaded = new Map<string, KernelModule>();
 
-  /** @param modulesDir `…/lib/modules/<release>`, or null for a kernel with everything built in */
+  /** Finds the modules. @param modulesDir `…/lib/modules/<release>`, or null for a kernel with everything built in */
   constructor(modulesDir: string | null) {
     if (modulesDir === null) return;
     const root = join(modulesDir, 'kernel');
@@ -57,8 +60,8 @@ export class KernelModules {
   }
 
   /**
-   * The named modules and all that they need, each after what it depends on. A name without a file is left out: it is
-   * built into the kernel, or this kernel does not have it, which shows when a guest needs it.
+   * Returns the named modules and all their dependencies, each after those that it depends on. A name without a file is
+   * left out: it is built into the kernel, or this kernel lacks it, which becomes apparent when a guest needs it.
    */
   resolve(names: readonly string[]): KernelModule[] {
     const ordered = new Map<string, KernelModule>();

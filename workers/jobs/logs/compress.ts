@@ -1,6 +1,7 @@
 /**
- * Compression of a finished log file. The compressed file gets its name only after it is written and synchronized to the
- * disk, and the plain file is removed last: after an interruption one of the two is whole, and a second run completes it.
+ * Compresses a finished log file. The compressed file gets its name only after it has been written and synced to disk,
+ * and the plain file is removed last: after an interruption one of the two is complete, and another run finishes the
+ * work.
  */
 import { createReadStream, createWriteStream, existsSync } from 'node:fs';
 import { chmod, rename, rm, stat, utimes } from 'node:fs/promises';
@@ -14,7 +15,7 @@ import { COMPRESSED_SUFFIX, UNFINISHED_SUFFIX } from '../../../src/protocol/log-
 /** Mode of log files: shippers run as other users. */
 const FILE_MODE = 0o644;
 
-/** Replaces the file at `path` by `<path>.gz`, with its time of modification. Throws the system's error. */
+/** Replaces the file at `path` by `<path>.gz`, keeping its modification time. Throws the system error. */
 export async function compressLog(path: string): Promise<void> {
   const target = path + COMPRESSED_SUFFIX;
   const unfinished = target + UNFINISHED_SUFFIX;
@@ -23,16 +24,16 @@ export async function compressLog(path: string): Promise<void> {
   await rm(path, { force: true });
 }
 
-/** Returns false if there is nothing to compress. */
+/** Compresses a file; false if there is nothing to compress. */
 async function compressTo(path: string, unfinished: string, target: string): Promise<boolean> {
   try {
     const { atime, mtime } = await stat(path);
-    // `flush` is an fsync before it is closed.
+    // `flush` calls fsync before closing.
     const output = createWriteStream(unfinished, { mode: FILE_MODE, flush: true });
     await pipeline(createReadStream(path), createGzip(), output);
     await chmod(unfinished, FILE_MODE);
     await utimes(unfinished, atime, mtime);
-    // A file removed meanwhile must not come back under another name.
+    // A file that was removed meanwhile must not reappear under another name.
     if (!existsSync(path)) return false;
     await rename(unfinished, target);
     await syncPath(dirname(path));

@@ -1,4 +1,4 @@
-/** Removal of log files by their retention, and the search for files to compress. */
+/** Removes log files according to their retention, and finds files to compress. */
 import type { Stats } from 'node:fs';
 import { readdir, readlink, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -23,7 +23,7 @@ interface Entry {
   readonly stats: Stats;
 }
 
-/** Log file, in all forms in which it exists: an interrupted compression leaves it in two for a while. */
+/** Log file in all forms in which it exists: an interrupted compression temporarily leaves two. */
 interface LogFile {
   readonly id: LogFileName;
   readonly names: readonly string[];
@@ -39,7 +39,7 @@ interface Stream {
   bytes: number;
 }
 
-/** Removes expired files. Files that are already gone are ignored. Throws the system's error. */
+/** Removes expired files. Ignores files that are already gone. Throws the system error. */
 export async function pruneLogs(job: PruneLogsJob): Promise<PrunedLogs> {
   const { logDir } = job;
   const entries = await listEntries(logDir);
@@ -67,9 +67,9 @@ function retentionOf({ retentions, otherRetention }: PruneLogsJob, service: stri
 }
 
 /**
- * Takes the files to remove out of their streams. The files of a stream are ordered by number, those of different streams
- * by time, because the clock may have been stepped. The newest file of a stream is its current one: it counts, and is kept
- * unless its service has ended and it is too old.
+ * Removes expired files from their streams and returns them. Files of one stream are ordered by number, those of
+ * different streams by time, because the clock may have jumped. The newest file of a stream is its current one: its
+ * size counts, but it is kept unless its service has ended and it is too old.
  */
 function takeExpired(streams: readonly Stream[], job: PruneLogsJob): LogFile[] {
   const expired = streams.flatMap((stream) => [...takeExpiredOf(stream, job)]);
@@ -121,7 +121,7 @@ function* takeExpiredOf(stream: Stream, job: PruneLogsJob): Generator<LogFile> {
   yield stream.newest;
 }
 
-/** Takes the oldest files until the rest of `streams` fits into `limitBytes`. */
+/** Yields the oldest files until the rest of `streams` fits into `limitBytes`. */
 function* takeAbove(streams: readonly Stream[], limitBytes: number | null): Generator<LogFile> {
   if (limitBytes === null) return;
   while (streams.reduce((sum, { bytes }) => sum + bytes, 0) > limitBytes) {
@@ -139,13 +139,13 @@ function takeOldest(stream: Stream): LogFile {
   return file;
 }
 
-/** Leftovers of interrupted compressions whose file has been removed since. */
+/** Leftovers of interrupted compressions whose log file has since been removed. */
 function findAbandoned(entries: readonly Entry[]): string[] {
   const names = new Set(entries.map(({ name }) => name));
   return [...names].filter((name) => name.endsWith(UNFINISHED) && !names.has(name.slice(0, -UNFINISHED.length)));
 }
 
-/** Remaining plain files, beside the newest of each stream. */
+/** Remaining plain files, except the newest of each stream. */
 function findCompressible(streams: readonly Stream[], job: PruneLogsJob): PrunedLogs['compressible'] {
   const wanting = streams.filter(({ service }) => retentionOf(job, service).compress === 'gzip');
   return wanting.flatMap(({ service, finished }) =>
@@ -155,13 +155,13 @@ function findCompressible(streams: readonly Stream[], job: PruneLogsJob): Pruned
   );
 }
 
-/** Removes the listed file, but not one that replaced it since. */
+/** Removes the listed file, but not a new one that has replaced it. */
 async function removeSame(path: string, listed: Stats): Promise<void> {
   const found = await stat(path).catch(nullIfMissing);
   if (found?.ino === listed.ino && found.mtimeMs === listed.mtimeMs) await rm(path, { force: true });
 }
 
-/** Removes the link to a stream's newest file if that was removed. */
+/** Removes the link to a stream's newest file if that file was removed. */
 async function removeLinkTo(logDir: string, { id, names }: LogFile): Promise<void> {
   const link = join(logDir, linkName(id));
   const target = await readlink(link).catch(() => null);

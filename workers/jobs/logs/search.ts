@@ -1,6 +1,6 @@
 /**
- * Page of a search of log files. It goes backward for the last records that match, if the query has a tail, and then
- * forward to deliver them, until all is delivered or its time is over.
+ * One page of a search of log files. If the query has a tail, it first scans backward for the last matching records. It
+ * then scans forward to deliver records, until all have been delivered or its time is up.
  */
 import { stripVTControlCharacters } from 'node:util';
 import { toWireError } from '../../../src/lib/errors.ts';
@@ -24,22 +24,22 @@ import { searchTail } from '../../log-files/tail-search.ts';
 import { placeIn, type Run, TimeMerge } from '../../log-files/time-merge.ts';
 import { makeTimeTest } from '../../log-files/time-range.ts';
 
-/** Duration of a page, from its first record. */
+/** Duration of a page, counted from its first record. */
 const PAGE_MS = 1000;
-/** Time it waits for a reader that takes nothing: somebody may be reading in a pager. */
+/** Time to wait for a reader that is not reading: somebody may be using a pager. */
 const PATIENCE_MS = 200;
-/** Interval of its signs of life, while nothing blocks its event loop. */
+/** Interval of keep-alive messages, while nothing blocks the event loop. */
 const ALIVE_INTERVAL_MS = 1000;
 
-/** Limits of a page; tests make them smaller. */
+/** Limits of a page; tests use smaller ones. */
 export interface PageLimits {
-  /** Ends the page at the next record when it returns true. */
+  /** Returns true to end the page at the next record. */
   readonly isDue: () => boolean;
-  /** Time to wait for a reader that takes nothing. */
+  /** Time to wait for a reader that is not reading. */
   readonly patienceMs: number;
 }
 
-/** Runs one page of a search. Reports its result over the port; throws nothing. */
+/** Runs one page of a search. Reports its result on the port; never throws. */
 export async function searchLogs(job: SearchLogsJob, limits: PageLimits = makeLimits()): Promise<void> {
   const { port } = job;
   const removed = new Set<string>();
@@ -86,7 +86,7 @@ function placesOf({ streams }: TailState): SearchPlace[] {
 function makeLimits(): PageLimits {
   let dueMs: number | null = null;
   return {
-    // The way to where the page before stopped does not count: a compressed file is read from its beginning.
+    // Time spent on reaching the start position does not count: a compressed file must be read from its beginning.
     isDue() {
       const nowMs = performance.now();
       dueMs ??= nowMs + PAGE_MS;
@@ -96,13 +96,19 @@ function makeLimits(): PageLimits {
   };
 }
 
-/** A text as a terminal would show it: without colours, each return of the carriage a line. Empty if that is the same. */
+/**
+ * Lines of a text as a terminal shows it: without colours, split at carriage returns. Empty if that makes no
+ * difference.
+ */
 function asShown(text: string): string[] {
   if (!text.includes('\r') && !text.includes('\u001b')) return [];
   return stripVTControlCharacters(text).split('\r');
 }
 
-/** Makes the test of a filter. It takes as long as the pattern does. Throws `SyntaxError` for an invalid pattern. */
+/**
+ * Makes the test for a filter. Running it takes as long as the pattern does. Throws `SyntaxError` for an invalid
+ * pattern.
+ */
 export function makeRecordTest(filter: LogFilter): RecordTest {
   const wantsTime = makeTimeTest(filter);
   const pattern = filter.grep && compilePattern(filter.grep);
@@ -115,10 +121,10 @@ export function makeRecordTest(filter: LogFilter): RecordTest {
 }
 
 /**
- * Delivers the matching records between the places and their ends, in the order of their times. The caller flushes the
- * last chunk.
+ * Delivers the matching records between the start positions and the ends, ordered by time. The caller flushes the last
+ * chunk.
  *
- * @param removed streams whose files were removed since: positions in them would be positions in new files
+ * @param removed streams whose files have been removed: their positions would refer to new files
  * @throws ReaderGone
  */
 async function deliver(
@@ -158,17 +164,17 @@ interface DeliveryOptions extends PageLimits {
 
 type Progress = { -readonly [Key in keyof SearchPlace]: SearchPlace[Key] };
 
-/** Record that comes in pieces and is not tested yet. */
+/** Record that arrives in pieces and has not been tested yet. */
 interface OpenRecord {
   readonly fate: 'open';
   readonly start: Position;
   readonly time: string;
-  /** Copies of the pieces so far. */
+  /** Copies of the pieces that have arrived. */
   readonly pieces: Buffer[];
   bytes: number;
 }
 
-/** Record that comes in pieces and whose end has not come. */
+/** Record that arrives in pieces and is not complete yet. */
 type LongRecord = OpenRecord | { readonly fate: 'sent' | 'dropped' };
 
 class Delivery {
@@ -249,7 +255,7 @@ class Delivery {
     return true;
   }
 
-  /** Returns false if the reader takes nothing. */
+  /** Sends bytes to the reader; false if it is not reading. */
   async #send(bytes: Buffer, from: number, to: number): Promise<boolean> {
     const { window, patienceMs } = this.#options;
     return window.append(bytes, from, to, patienceMs);
