@@ -1,4 +1,4 @@
-/** Backward scan of the records of one stream, to find where its last ones start. */
+/** Scans the records of one stream backward, to find where its last ones start. */
 
 import { recordTime } from '../../src/protocol/log-files/formats.ts';
 import type { Position } from '../../src/protocol/log-files/names.ts';
@@ -7,39 +7,39 @@ import { EARLIEST, LF, RECORD_TIME_BYTES } from '../../src/protocol/log-files/re
 import { type LogFile, openLogFile, type StreamFiles } from './log-file.ts';
 import { BLOCK_BYTES, endsBefore } from './stream-cursor.ts';
 
-/** Most bytes of a record that a test gets. */
+/** Maximum number of bytes of a record that are passed to a test. */
 export const MAX_SEEN_BYTES = 2 ** 20;
 
-/** Test of a record in [from, to), without its newline; of a long record, of its first {@link MAX_SEEN_BYTES}. */
+/** Test of a record in [from, to), without its newline; for a long record, of its first {@link MAX_SEEN_BYTES}. */
 export type RecordTest = (bytes: Buffer, from: number, to: number, time: string) => boolean;
 
 export interface ScanOptions {
   readonly logDir: string;
-  /** Test of the wanted records; all are by default. */
+  /** Test for wanted records; by default all match. */
   readonly wants?: RecordTest;
-  /** Skip files last written before, milliseconds since the epoch. */
+  /** Skips files last written before this time, milliseconds since the epoch. */
   readonly sinceMs?: number | null;
 }
 
 interface BackwardScanOptions extends ScanOptions {
   readonly files: StreamFiles;
-  /** End of the last record of interest. */
+  /** End of the last relevant record. */
   readonly end: Position;
-  /** Buffer to read into; scans that take turns may share it. */
+  /** Buffer to read into; scans that run in turn may share it. */
   readonly memory: Buffer;
 }
 
-/** Most records remembered of a section; earlier ones become a section of their own. */
+/** Maximum number of records remembered per section; earlier ones form a separate section. */
 const MAX_FOUND = 16_384;
 
-/** Scans a section at a time, forward, and returns its records in reverse order. */
+/** Reads one section at a time, forward, and returns its records in reverse order. */
 export class BackwardScan {
   readonly #options: BackwardScanOptions;
   #index: number;
   #file: LogFile | null = null;
-  /** End of the part of the file that is not scanned yet. */
+  /** End of the part of the file that has not been scanned yet. */
   #endBytes: number;
-  /** Records of the last section that are not returned yet, in rising order. */
+  /** Records of the last section that have not been returned yet, in ascending order. */
   readonly #found: FoundRecord[] = [];
 
   constructor(options: BackwardScanOptions) {
@@ -48,20 +48,20 @@ export class BackwardScan {
     this.#index = files.numbers.findLastIndex((number) => number <= end.number);
     this.#endBytes = end.offset;
     if (files.numbers[this.#index] === end.number) return;
-    // It was removed: go on with the file before it.
+    // The file was removed: continue with the one before.
     this.#index += 1;
     this.#endBytes = 0;
   }
 
-  /** End of the part of the stream that is not scanned yet, once all found records are returned. */
+  /** End of the part of the stream that has not been scanned, once all found records have been returned. */
   get at(): Position {
     return { number: this.#options.files.numbers[this.#index] ?? 0, offset: this.#endBytes };
   }
 
   /**
-   * Returns the record before the last returned one; null if there is none.
+   * Returns the record before the one returned last; null if there is none.
    *
-   * @param isDue called between two sections; if true, the result is `later`
+   * @param isDue called between two sections; if it returns true, the result is `later`
    */
   async previous(isDue: () => boolean = () => false): Promise<FoundRecord | 'later' | null> {
     while (this.#found.length === 0) {
@@ -93,7 +93,7 @@ export class BackwardScan {
       this.#endBytes = 0;
       return;
     }
-    // A compressed file is one section, because it can only be read forward.
+    // A compressed file is a single section, because it can only be read forward.
     const start = file.isCompressed ? 0 : await this.#findStart(file, this.#endBytes);
     const { wants, memory, files } = this.#options;
     const number = files.numbers[this.#index]!;
@@ -112,10 +112,10 @@ export class BackwardScan {
     this.#endBytes = sectionStart;
   }
 
-  /** Start of the section before `end`: one block of a plain file, or as many as it takes for a whole record. */
+  /** Start of the section before `end`: one block of a plain file, or more if needed to contain a whole record. */
   async #findStart(file: LogFile, end: number): Promise<number> {
     const { memory } = this.#options;
-    // The newline before `end` is that of the last record.
+    // The newline before `end` belongs to the last record.
     for (let at = end - 1 - memory.length; at > 0; at -= memory.length) {
       const newline = memory.subarray(0, await file.read(memory, at)).indexOf(LF);
       if (newline !== -1) return at + newline + 1;
@@ -142,7 +142,7 @@ export class BackwardScan {
     return EARLIEST;
   }
 
-  /** Null if the file was removed since it was listed. */
+  /** Opens the current file; null if it was removed after it had been listed. */
   async #open(): Promise<LogFile | null> {
     const { logDir, files } = this.#options;
     this.#file ??= await openLogFile(logDir, files.id, files.numbers[this.#index]!);
@@ -151,9 +151,9 @@ export class BackwardScan {
 }
 
 /**
- * Finds the end of a stream that nobody writes.
+ * Finds the end of a stream that is not being written.
  *
- * @param skipsTorn exclude a last record without newline: it is repaired when the stream is opened again
+ * @param skipsTorn excludes a last record without a newline, which is repaired when the stream is opened again
  */
 export async function findEnd(
   logDir: string,
@@ -176,7 +176,10 @@ export async function findEnd(
   }
 }
 
-/** Gets a record in [from, to) without its newline; only the beginning of a long one. The bytes are valid during the call. */
+/**
+ * Receives a record in [from, to) without its newline; for a long one only its beginning. The bytes are valid during
+ * the call.
+ */
 type RecordVisitor = (offset: number, bytes: Buffer, from: number, to: number) => void;
 
 interface Section {
@@ -185,7 +188,7 @@ interface Section {
   readonly end: number;
   /** Buffer to read into. */
   readonly memory: Buffer;
-  /** Most bytes of a record that are copied when it does not lie in one block; enough for its time. */
+  /** Number of bytes to copy of a record that spans several blocks; enough for its time. */
   readonly keptBytes: number;
 }
 
@@ -196,7 +199,7 @@ async function scanRecords(
   visit: RecordVisitor,
 ): Promise<void> {
   let recordStart = start;
-  /** Copies of the beginning of a record that goes on in the next block. */
+  /** Copies of the beginning of a record that continues in the next block. */
   const pieces: Buffer[] = [];
   let missing = keptBytes;
   const keep = (piece: Buffer): void => {

@@ -1,21 +1,21 @@
-/** Flow control to a reader in another thread: a fixed number of buffers, for the reader's whole life. */
+/** Flow control for a reader in another thread, with a fixed number of buffers in total. */
 import type { MessagePort } from 'node:worker_threads';
 import { within } from '../../src/lib/promises.ts';
 import { CHUNK_BYTES } from '../../src/protocol/log-files/queries.ts';
 
-/** Thrown when the reader is gone; it is not reported to anybody. */
+/** Thrown when the reader has gone; it is not reported to anyone. */
 export class ReaderGone extends Error {
   override readonly name = 'ReaderGone';
 }
 
 /**
- * Collects records into chunks and sends them. A chunk is a transferred buffer; the reader sends it back when it is done,
- * and only returned buffers are filled again. So a slow reader blocks the sender and costs no memory.
+ * Collects records into chunks and sends them. A chunk is a transferred buffer; the reader sends it back when it is
+ * done, and only returned buffers are filled again. A slow reader thus blocks the sender and costs no memory.
  */
 export class ChunkWindow {
   readonly #port: MessagePort;
   readonly #free: ArrayBuffer[] = [];
-  /** Number of buffers that may still be made. */
+  /** Number of buffers that may still be allocated. */
   #unmade: number;
   #chunk: Buffer | null = null;
   #length = 0;
@@ -25,7 +25,9 @@ export class ChunkWindow {
   #wake: () => void = () => {};
 
   /**
-   * @param buffers number of buffers to make; the other side may send more
+   * Creates the window.
+   *
+   * @param buffers number of buffers to allocate; the other side may send more
    * @param onGone called once, when either side closes the port
    */
   constructor(port: MessagePort, buffers: number, onGone: () => void = () => {}) {
@@ -49,10 +51,11 @@ export class ChunkWindow {
   }
 
   /**
-   * As {@link put}, but sends the current chunk if they do not fit, and waits for a buffer. Throws {@link ReaderGone}.
+   * Adds bytes like {@link put}; if they do not fit, sends the current chunk and waits for a buffer. Throws {@link
+   * ReaderGone}.
    *
-   * @param patienceMs how long to wait; forever by default
-   * @returns false if none came, and the bytes are not added
+   * @param patienceMs maximum wait; unlimited by default
+   * @returns false if no buffer arrived; then the bytes are not added
    */
   async append(bytes: Buffer, from: number, to: number, patienceMs?: number): Promise<boolean> {
     if (this.put(bytes, from, to)) return true;
@@ -62,7 +65,7 @@ export class ChunkWindow {
     return this.put(bytes, from, to);
   }
 
-  /** Waits for a buffer; false if none came within `patienceMs`. Throws {@link ReaderGone}. */
+  /** Waits for a buffer; false if none arrived within `patienceMs`. Throws {@link ReaderGone}. */
   async hasRoom(patienceMs?: number): Promise<boolean> {
     if (this.#isGone) throw new ReaderGone();
     if (this.#chunk || this.#free.length > 0 || this.#unmade > 0) return true;
@@ -74,7 +77,7 @@ export class ChunkWindow {
     return this.#free.length > 0;
   }
 
-  /** Sends the current chunk, unless it is empty. */
+  /** Sends the current chunk unless it is empty. */
   flush(): void {
     if (!this.#chunk || this.#length === 0) return;
     const bytes = new Uint8Array(this.#chunk.buffer as ArrayBuffer, 0, this.#length);
@@ -83,7 +86,7 @@ export class ChunkWindow {
     this.#send(bytes);
   }
 
-  /** Passes every buffer to `borrower`, also those that come back later, until {@link endLoan}. */
+  /** Passes every buffer to `borrower`, including those that return later, until {@link endLoan}. */
   lend(borrower: (buffer: ArrayBuffer) => void): void {
     this.flush();
     this.#borrower = borrower;
@@ -92,13 +95,13 @@ export class ChunkWindow {
     for (const buffer of buffers) this.#accept(buffer);
   }
 
-  /** Sends a chunk that the borrower filled. */
+  /** Sends a chunk that the borrower has filled. */
   relay(bytes: Uint8Array<ArrayBuffer>): void {
     this.#lent -= 1;
     this.#send(bytes);
   }
 
-  /** Takes back the borrower's unused buffers; lost ones are made anew. */
+  /** Takes back the borrower's unused buffers; lost ones are allocated again. */
   endLoan(unused: readonly ArrayBuffer[]): void {
     this.#borrower = null;
     this.#unmade += this.#lent - unused.length;
@@ -106,7 +109,7 @@ export class ChunkWindow {
     for (const buffer of unused) this.#accept(buffer);
   }
 
-  /** Takes every free buffer out of the window. */
+  /** Takes all free buffers out of the window. */
   takeUnused(): ArrayBuffer[] {
     const unused = this.#free.splice(0);
     if (this.#chunk) unused.push(this.#chunk.buffer as ArrayBuffer);
