@@ -10,7 +10,7 @@ import type { Architecture } from '../host/host-tools.ts';
 /** `tcg` emulates the processor in software; `kvm` uses the processor of the host. */
 export type Accelerator = 'kvm' | 'tcg';
 
-/** How the jail opens a file or socket for QEMU, see jail/jail.c. */
+/** Way in which the jail opens a file or socket for QEMU, see jail/jail.c. */
 type Opening = 'read' | 'write' | 'append' | 'listen' | 'connect';
 
 /** File or socket that is passed to QEMU as a descriptor, so that QEMU needs no permission to open it. */
