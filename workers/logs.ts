@@ -1,4 +1,4 @@
-/** Log worker: captures the output of every VM from its FIFO to rolling files, and serves readers of those files. */
+/** Log worker: captures the output of every VM from its FIFOs into rolling files, and serves readers of those files. */
 import type { MessagePort } from 'node:worker_threads';
 import { systemClock } from '../src/lib/clock.ts';
 import type { LogEvent, LogsApi, LogsBoot, SearchEvent } from '../src/protocol/logs.ts';

@@ -1,4 +1,4 @@
-/** Files of the log folder: listing, and reading them compressed or not. Positions in both forms are the same. */
+/** Files of the log folder: lists them and reads them, compressed or not. Positions are the same in both forms. */
 import { type FileHandle, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream';
@@ -12,13 +12,13 @@ import {
   streamKey,
 } from '../../src/protocol/log-files/names.ts';
 
-/** Stream that has files, and their numbers in rising order, compressed files included. */
+/** Stream that has files, and their numbers in ascending order, including compressed files. */
 export interface StreamFiles {
   readonly id: StreamId;
   readonly numbers: readonly number[];
 }
 
-/** Lists the files in `logDir` of every stream that `selects` accepts; none if the folder is missing. */
+/** Lists the files in `logDir` of every stream that `selects` accepts; none if the folder does not exist. */
 export async function listStreamFiles(logDir: string, selects: (id: StreamId) => boolean): Promise<StreamFiles[]> {
   const byKey = new Map<string, { id: StreamId; numbers: Set<number> }>();
   for (const name of (await readdir(logDir).catch(nullIfMissing)) ?? []) {
@@ -33,22 +33,22 @@ export async function listStreamFiles(logDir: string, selects: (id: StreamId) =>
   return [...byKey.values()].map(({ id, numbers }) => ({ id, numbers: [...numbers].sort((a, b) => a - b) }));
 }
 
-/** Open file. It can be read to its end even if it is compressed or removed meanwhile. */
+/** Open file. It can be read to its end even if it is compressed or removed in the meantime. */
 export interface LogFile {
-  /** Going back costs a reading from the beginning. */
+  /** For a compressed file, going back means reading it again from the beginning. */
   readonly isCompressed: boolean;
   sizeBytes(): Promise<number>;
-  /** Time of the last write, milliseconds since the epoch; a compression keeps it. */
+  /** Time of the last write, milliseconds since the epoch; preserved by compression. */
   modifiedAtMs(): Promise<number>;
-  /** Fills `target` from `position` on; returns how many bytes there were. */
+  /** Fills `target` starting from `position`; returns the number of bytes read. */
   read(target: Buffer, position: number): Promise<number>;
   close(): Promise<void>;
 }
 
-/** Opens file `number` of a stream in whichever form; null if it was removed. Throws the system's error. */
+/** Opens file `number` of a stream in either form; null if it was removed. Throws the system error. */
 export async function openLogFile(logDir: string, id: StreamId, number: number): Promise<LogFile | null> {
   const path = join(logDir, fileName(id, number));
-  // In this order: a compression creates the compressed file before it removes the plain one.
+  // In this order, because a compression creates the compressed file before it removes the plain one.
   const plain = await open(path).catch(nullIfMissing);
   if (plain) return new PlainFile(plain);
   const compressed = await open(path + COMPRESSED_SUFFIX).catch(nullIfMissing);
@@ -80,18 +80,23 @@ class PlainFile implements LogFile {
   }
 }
 
-/** Last bytes of a gzip file, RFC 1952: the inflated size modulo 2^32. Our files have one member and are smaller. */
+/**
+ * Length of the last field of a gzip file, RFC 1952: the decompressed size modulo 2^32. Our files have one member and
+ * are smaller.
+ */
 const SIZE_BYTES = 4;
 
 const INPUT_BYTES = 65_536;
-/** zlib makes a new buffer for each piece of this size; with its default of 16 KiB it takes four times as long. */
+/**
+ * Size of the buffer that zlib allocates for each piece; with its default of 16 KiB, reading takes four times as long.
+ */
 const PIECE_BYTES = 262_144;
 
 class CompressedFile extends PlainFile {
   override readonly isCompressed = true;
   #gunzip: Gunzip | null = null;
   #pieces: AsyncIterator<Buffer> | null = null;
-  /** Last inflated piece, and its position. What lies before it can only be read from the beginning of the file. */
+  /** Last decompressed piece, and its position. Earlier data can only be read from the beginning of the file. */
   #piece: Buffer = Buffer.alloc(0);
   #pieceStart = 0;
 
@@ -101,7 +106,7 @@ class CompressedFile extends PlainFile {
     return trailer.readUInt32LE();
   }
 
-  /** Throws the system's or zlib's error. */
+  /** Throws the error of the system or of zlib. */
   override async read(target: Buffer, position: number): Promise<number> {
     if (!this.#pieces || position < this.#pieceStart) this.#pieces = this.#rewind();
     let filled = 0;
@@ -128,7 +133,7 @@ class CompressedFile extends PlainFile {
     this.#gunzip?.destroy();
     this.#piece = Buffer.alloc(0);
     this.#pieceStart = 0;
-    // The iterator throws the error of either.
+    // The iterator throws errors of both streams.
     this.#gunzip = pipeline(readBlocks(this.handle), createGunzip({ chunkSize: PIECE_BYTES }), () => {});
     return this.#gunzip[Symbol.asyncIterator]();
   }

@@ -1,26 +1,26 @@
-/** Forward cursor through the files of one stream. */
+/** Forward cursor over the files of one stream. */
 import { isBefore, ORIGIN, type Position, type StreamId, streamKey } from '../../src/protocol/log-files/names.ts';
 import { LF } from '../../src/protocol/log-files/record.ts';
 import { type LogFile, listStreamFiles, openLogFile } from './log-file.ts';
 
-/** Size of a block; large enough for a disk to be fast. */
+/** Size of a block; large enough for fast disk access. */
 export const BLOCK_BYTES = 65_536;
-/** Merged streams have a block each. This is the limit for all of them, unless there are very many streams. */
+/** Limit for all blocks together, as each merged stream has one; exceeded only for very many streams. */
 const BLOCKS_BYTES = 64 * BLOCK_BYTES;
 const MIN_BLOCK_BYTES = 4096;
 
-/** Makes a buffer for the blocks of each stream. */
+/** Allocates a buffer for the blocks of each stream. */
 export function makeBlocks(streams: number): Buffer[] {
   const bytes = Math.max(MIN_BLOCK_BYTES, Math.min(BLOCK_BYTES, Math.floor(BLOCKS_BYTES / streams)));
   return Array.from({ length: streams }, () => Buffer.allocUnsafeSlow(bytes));
 }
 
-/** Bytes of a stream. */
+/** Block of bytes from a stream. */
 export interface Block {
   readonly bytes: Buffer;
-  /** Position of the first byte. At offset 0 a file begins. */
+  /** Position of the first byte. Offset 0 is the beginning of a file. */
   readonly start: Position;
-  /** Position at which the cursor goes on. */
+  /** Position at which the cursor continues. */
   readonly end: Position;
 }
 
@@ -29,31 +29,31 @@ interface CursorOptions {
   readonly id: StreamId;
   /** Start of a record, or {@link ORIGIN}. */
   readonly start: Position;
-  /** `start` is within a record. */
+  /** True if `start` is within a record. */
   readonly isInRecord?: boolean;
-  /** Skip files last written before, milliseconds since the epoch. */
+  /** Skips files last written before this time, milliseconds since the epoch. */
   readonly sinceMs?: number | null;
 }
 
-/** The kernel dates files by a clock that may be a tick behind the one for records. */
+/** Tolerance for modification times: the kernel's clock for files may be a tick behind the one used for records. */
 const MTIME_SLACK_MS = 1000;
 
 const NEWLINE = Buffer.from([LF]);
 
-/** True if all records of a file are from before `sinceMs`. */
+/** True if all records of a file are older than `sinceMs`. */
 export async function endsBefore(file: LogFile, sinceMs: number | null): Promise<boolean> {
   return sinceMs !== null && (await file.modifiedAtMs()) + MTIME_SLACK_MS < sinceMs;
 }
 
 /**
- * Reads records from a position in a stream up to a limit, which may rise. Asynchronous, so that a slow disk does not
- * block the thread.
+ * Reads records from a position in a stream up to a limit, which may increase. Asynchronous, so that a slow disk does
+ * not block the thread.
  */
 export class StreamCursor {
   readonly #options: CursorOptions;
   #at: Position;
   #file: LogFile | null = null;
-  /** Size of the file, once it is finished. */
+  /** Size of the file; null until it is finished. */
   #sizeBytes: number | null = null;
   #isInRecord: boolean;
   #isAbandoned = false;
@@ -65,20 +65,20 @@ export class StreamCursor {
   }
 
   /**
-   * Reads the next whole records before `limit`, or the next piece of a record that is longer than `target`: bytes without
-   * a newline, continued by the next blocks of this cursor. A newline is added where a file ends without one.
+   * Reads the next whole records before `limit`, or the next piece of a record that is longer than `target`: bytes
+   * without a newline, which the next blocks of this cursor continue. A newline is added if a file ends without one.
    *
    * @param target memory for the block; the next call overwrites it
    * @returns null at the limit
    */
   async take(limit: Position, target: Buffer): Promise<Block | null> {
-    // The files were removed, and the numbers started again.
+    // The files were removed and numbering started again.
     if (isBefore(limit, this.#at)) await this.#moveTo(ORIGIN);
     let start = this.#at;
     while (!this.#isAbandoned && isBefore(this.#at, limit)) {
       start = this.#at;
       const block = await this.#readBlock(limit, target).catch((error: unknown) => {
-        // Abandoning the cursor closes the file under a read.
+        // Abandoning the cursor closes the file while it is being read.
         if (!this.#isAbandoned) throw error;
         return null;
       });
@@ -91,7 +91,7 @@ export class StreamCursor {
     return { bytes: NEWLINE, start, end: this.#at };
   }
 
-  /** Ends the cursor where it is, because its files were removed. */
+  /** Ends the cursor at its position, because its files were removed. */
   abandon(): void {
     this.#isAbandoned = true;
     void this.close();
@@ -104,7 +104,7 @@ export class StreamCursor {
     await file?.close();
   }
 
-  /** Returns null at the end of a file, and moves past it. */
+  /** Reads a block; at the end of a file returns null and moves past it. */
   async #readBlock(limit: Position, target: Buffer): Promise<Block | null> {
     const file = await this.#openFile(limit);
     if (!file) return null;
@@ -120,7 +120,7 @@ export class StreamCursor {
     const endBytes = isNewest ? limit.offset : this.#sizeBytes!;
     const bytesRead = await file.read(target.subarray(0, Math.max(0, endBytes - offset)), offset);
     if (bytesRead === 0) {
-      // Before the limit of the newest file only if somebody truncated it.
+      // This is before the limit only if somebody truncated the newest file.
       await this.#moveTo(next);
       return null;
     }
@@ -131,7 +131,9 @@ export class StreamCursor {
     return { bytes: target.subarray(0, length), start, end: this.#at };
   }
 
-  /** Opens the file at the cursor, or the next one that exists; null if there is none, and moves to the limit. */
+  /**
+   * Opens the file at the cursor, or the next one that exists; if there is none, returns null and moves to the limit.
+   */
   async #openFile(limit: Position): Promise<LogFile | null> {
     if (this.#file) return this.#file;
     const { logDir, id } = this.#options;

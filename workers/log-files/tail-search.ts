@@ -1,4 +1,4 @@
-/** Backward search of several streams at once, for the start of the last records over all of them. */
+/** Searches several streams backward at once, for the start of the last records across all of them. */
 import { streamKey } from '../../src/protocol/log-files/names.ts';
 import type { FoundRecord, StreamEnd, TailState } from '../../src/protocol/log-files/queries.ts';
 import { EARLIEST } from '../../src/protocol/log-files/record.ts';
@@ -8,13 +8,13 @@ import { BLOCK_BYTES } from './stream-cursor.ts';
 import { insertRanked, type Ranked } from './time-merge.ts';
 
 interface TailSearchOptions extends ScanOptions {
-  /** Ends the search for now when it returns true; never by default. */
+  /** Returns true to interrupt the search; never by default. */
   readonly isDue?: () => boolean;
 }
 
 interface Candidate extends Ranked, FoundRecord {}
 
-/** State of a search for the last `missing` records, before its start. */
+/** State of a search for the last `missing` records, before it starts. */
 export function startTail(missing: number, streams: readonly StreamEnd[]): TailState {
   return {
     missing,
@@ -23,7 +23,7 @@ export function startTail(missing: number, streams: readonly StreamEnd[]): TailS
 }
 
 /**
- * Continues a search from `state`, always to the newest record that is not counted yet.
+ * Continues a search from `state`, always with the newest record that has not been counted yet.
  *
  * @returns the new state, and true if the search is complete
  */
@@ -41,7 +41,7 @@ export async function searchTail(
     return new BackwardScan({ ...options, files, end: at, memory });
   });
   const candidates: Candidate[] = [];
-  /** Makes the next record of a stream a candidate, if there is one; false if there was no time to find it. */
+  /** Finds the next candidate record of a stream, if there is one; false if time ran out. */
   const look = async (rank: number): Promise<boolean> => {
     const place = places[rank]!;
     const found = place.next ?? (await scans[rank]!.previous(options.isDue));

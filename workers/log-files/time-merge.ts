@@ -1,14 +1,14 @@
-/** Merge of several streams by the time of their records. */
+/** Merges several streams by the time of their records. */
 
 import { recordTime } from '../../src/protocol/log-files/formats.ts';
 import type { Position } from '../../src/protocol/log-files/names.ts';
 import { EARLIEST, LF } from '../../src/protocol/log-files/record.ts';
 import type { Block } from './stream-cursor.ts';
 
-/** Stream at one of its records. */
+/** Stream positioned at one of its records. */
 export interface Ranked {
   readonly time: string;
-  /** Index of the stream among the streams: decides between equal times. */
+  /** Index of the stream, which decides between equal times. */
   readonly rank: number;
 }
 
@@ -17,7 +17,7 @@ function precedes(a: Ranked, b: Ranked): boolean {
   return a.time < b.time || (a.time === b.time && a.rank < b.rank);
 }
 
-/** Inserts `item` into `list`, which is in rising order. */
+/** Inserts `item` into `list`, which is in ascending order. */
 export function insertRanked<T extends Ranked>(list: T[], item: T): void {
   let low = 0;
   let high = list.length;
@@ -32,17 +32,19 @@ export function insertRanked<T extends Ranked>(list: T[], item: T): void {
 /** Stream to merge. */
 export interface MergeSource {
   /**
-   * Returns the next block; null at the end. A block ends in a newline or, as a piece of a long record, has none; the
-   * blocks after it complete the record first. A block stays in use until the next call.
+   * Returns the next block; null at the end. A block ends in a newline, unless it is a piece of a long record, which
+   * the next blocks complete before anything else. A block stays in use until the next call.
    */
   readonly next: () => Promise<Block | null>;
   /** Time of the record before the first one. */
   readonly time?: string;
-  /** The first block continues a record. */
+  /** True if the first block continues a record. */
   readonly isInRecord?: boolean;
 }
 
-/** Bytes [from, to) of a block: whole records, or a piece of one that the next run continues. Valid until the next run. */
+/**
+ * Bytes [from, to) of a block: whole records, or a piece of one that the next run continues. Valid until the next run.
+ */
 export interface Run {
   /** Index of the stream among the sources. */
   readonly rank: number;
@@ -60,18 +62,18 @@ interface Head extends Ranked {
   isInRecord: boolean;
 }
 
-/** Position of offset `at` of a block. */
+/** Position that corresponds to offset `at` of a block. */
 export function placeIn(block: Block, at: number): Position {
   if (at === block.bytes.length) return block.end;
   return { number: block.start.number, offset: block.start.offset + at };
 }
 
 /**
- * Returns the records of all sources in the order of their times and, at equal times, of the sources. The records of one
- * source stay in their order, whatever their times. One block per source is in memory.
+ * Returns the records of all sources ordered by time and, at equal times, by source. Records of one source keep their
+ * order, whatever their times. Holds one block per source in memory.
  */
 export class TimeMerge {
-  /** Sources that have more, in rising order. */
+  /** Sources that have more records, in ascending order. */
   readonly #waiting: Head[] = [];
   /** Source of the last returned run. */
   #current: Head | null = null;
@@ -92,7 +94,7 @@ export class TimeMerge {
   async next(): Promise<Run | null> {
     const last = this.#current;
     if (last && (last.at < last.block!.bytes.length || (await load(last)))) {
-      // No other stream may come between the pieces of a record.
+      // Nothing may come between the pieces of a record.
       if (last.isInRecord) return this.#give(last);
       insertRanked(this.#waiting, last);
     }
@@ -109,7 +111,7 @@ export class TimeMerge {
   }
 }
 
-/** Moves past the records that come before `rival`, to the end of the block, or past a piece of a record. */
+/** Moves past the records that precede `rival`, to the end of the block, or past a piece of a record. */
 function advance(head: Head, rival: Head | undefined): void {
   const { bytes } = head.block!;
   const isPiece = head.isInRecord || bytes.at(-1) !== LF;

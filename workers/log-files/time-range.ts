@@ -1,37 +1,37 @@
-/** Time conditions of a query. Times are compared as they are in records: RFC 3339, all of the same length. */
+/** Time conditions of a query. Times are compared in the format of records: RFC 3339, all with the same length. */
 import { isoTime } from '../../src/lib/clock.ts';
 import { recordTime } from '../../src/protocol/log-files/formats.ts';
 import type { LogFilter } from '../../src/protocol/log-files/queries.ts';
 import { EARLIEST, LF } from '../../src/protocol/log-files/record.ts';
 import type { Block } from './stream-cursor.ts';
 
-/** Sorts after every time. */
+/** Time that sorts after all others. */
 const LATEST = '~';
 
-/** Test of the time of a record. */
+/** Test for the time of a record. */
 type TimeTest = (time: string) => boolean;
 
-/** Makes the test of a filter's times. */
+/** Makes the test for the times of a filter. */
 export function makeTimeTest({ sinceMs, untilMs }: LogFilter): TimeTest {
   const since = sinceMs === null ? EARLIEST : isoTime(sinceMs);
   const until = untilMs === null ? LATEST : isoTime(untilMs);
   return (time) => time >= since && time <= until;
 }
 
-/** Selects the records of one stream by their time. Takes the blocks of the stream in order. */
+/** Selects the records of one stream by time. The blocks of the stream must be passed in order. */
 export class TimeFilter {
   readonly #wants: TimeTest;
   #time: string;
-  /** Decision on a record whose end has not come, or null. */
+  /** Decision for a record whose end has not arrived yet, or null. */
   #isWanted: boolean | null = null;
 
-  /** @param time time of the record before the first one */
+  /** Creates the filter. @param time time of the record before the first one */
   constructor(filter: LogFilter, time: string) {
     this.#wants = makeTimeTest(filter);
     this.#time = time;
   }
 
-  /** Yields the runs of bytes [from, to) of `block` that are selected. */
+  /** Yields the selected ranges of bytes [from, to) of `block`. */
   *select({ bytes, start }: Block): Generator<readonly [from: number, to: number]> {
     let from = 0;
     for (let at = 0; at < bytes.length; ) {

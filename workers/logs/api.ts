@@ -1,4 +1,4 @@
-/** The log worker's API: opens and closes captures, serves readers, removes files. */
+/** API of the log worker: opens and closes captures, serves readers, removes files. */
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MessagePort } from 'node:worker_threads';
@@ -28,29 +28,29 @@ import { FrameMemory, INPUT_BYTES } from './format/framer.ts';
 import { LogReader } from './read/log-reader.ts';
 import type { StartPage } from './read/log-search.ts';
 
-/** Time that {@link LogsApi.close} gives readers to take the last records. */
+/** Time for readers to receive the last records when {@link LogsApi.close} is called. */
 const READERS_TIMEOUT_MS = 1000;
 /**
- * Longest silence of a page of a search. A page reports once a second that it is alive, unless its pattern is busy with a
- * single record, which may take years.
+ * Maximum time without a message from a page of a search. A page sends a keep-alive message once a second, unless its
+ * pattern is busy with a single record, which may take years.
  */
 const PAGE_SILENCE_MS = 10_000;
 
-/** Settings and outside connections of the worker. */
+/** Settings of the worker, and its connections to other threads. */
 interface LogsOptions {
-  /** Absolute path. */
+  /** Absolute path of the log folder. */
   readonly logDir: string;
   /** Sends a message to the main thread. */
   readonly post: (event: LogEvent) => void;
   readonly clock: Clock;
-  /** Registers `run` for the moment right before the thread ends, if it can still run anything. */
+  /** Registers `run` to be called right before the thread ends, if it can still run code then. */
   readonly atExit?: (run: () => void) => void;
   readonly startPage: StartPage;
   /** 10 s by default. */
   readonly pageSilenceMs?: number | undefined;
 }
 
-/** Makes the API that the worker exposes. It works in the thread that calls this. */
+/** Creates the API that the worker exposes. It runs in the calling thread. */
 export function createLogs(options: LogsOptions): LogsApi {
   const { logDir, post, clock, startPage, pageSilenceMs = PAGE_SILENCE_MS } = options;
   const memory = new FrameMemory();
@@ -199,19 +199,19 @@ export function createLogs(options: LogsOptions): LogsApi {
   };
 }
 
-/** Checks the names, because they become a path. */
+/** Validates the names, because they become part of a path. */
 function checkSource({ service, stream }: StreamSource): void {
   if (!isName(service) || !STREAM_NAMES.includes(stream)) {
     throw new MonocoreError('Internal', `${service}.${stream} cannot be captured: it is not a valid stream name`);
   }
 }
 
-/** Deletes the numbered files and the links of a service, and no other files. */
+/** Deletes the numbered files and the links of a service, and nothing else. */
 async function removeServiceFiles(logDir: string, service: string): Promise<void> {
   const links = STREAM_NAMES.flatMap((stream) => [linkName, temporaryLinkName].map((of) => of({ service, stream })));
   const names = (await readdir(logDir).catch(nullIfMissing)) ?? [];
   const ofService = names.filter((name) => parseFileName(name)?.service === service);
-  // The links first, so that none leads to a missing file.
+  // Links come first, so that none points to a missing file.
   const all = [...names.filter((name) => links.includes(name)), ...ofService];
   for (const name of all) await rm(join(logDir, name), { force: true });
 }

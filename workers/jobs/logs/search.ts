@@ -1,5 +1,5 @@
 /**
- * One page of a search of log files. If the query has a tail, it first scans backward for the last matching records. It
+ * Page of a search of log files. If the query has a tail, it first scans backward for the last matching records. It
  * then scans forward to deliver records, until all have been delivered or its time is up.
  */
 import { stripVTControlCharacters } from 'node:util';

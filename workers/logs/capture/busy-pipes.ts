@@ -1,25 +1,31 @@
 /**
  * Timed reading of pipes that are written in small pieces. Waking up for each line costs more than the line itself, so
- * these pipes are read a few milliseconds later, when more is in them. A pipe that fills faster than a timer can fire is
- * read after a nap of the thread.
+ * these pipes are read a few milliseconds later, when they contain more. A pipe that fills faster than a timer can fire
+ * is read after the thread has slept briefly.
  */
 
-/** The most that a line waits in a pipe. */
+/** Maximum time that a line waits in a pipe. */
 const MAX_DELAY_MS = 7;
-/** A pipe is read when it holds about this much: less than half of its default size, because a nap takes longer than asked. */
+/**
+ * Amount of data at which a pipe is read: less than half of its default size, because sleeping takes longer than
+ * requested.
+ */
 const FILL_BYTES = 24_576;
-/** A shorter wait than that of a timer is a nap. */
+/** Delays shorter than a timer allows are slept. */
 const MIN_TIMER_MS = 1;
-/** A shorter nap costs more than it saves. */
+/** Shortest sleep; a shorter one costs more than it saves. */
 const MIN_NAP_MS = 0.02;
-/** Turns in which a pipe was empty, after which it is quiet. */
+/** Number of turns of the event loop in which a pipe must be empty to count as quiet. */
 const QUIET_TURNS = 2;
 
-/** A pipe that is read by {@link BusyPipes}. */
+/** Pipe that {@link BusyPipes} reads. */
 export interface BusyPipe {
-  /** Reads once. Returns the number of bytes: 0 at the end of the file, null when there are none for now. */
+  /** Reads once. Returns the number of bytes: 0 at end of file, null if nothing is available now. */
   read(): number | null;
-  /** The pipe has ended, is quiet, or is so busy that nobody need wait for it. It is not read any more. */
+  /**
+   * Called when the pipe has ended, is quiet, or is so busy that waiting is unnecessary. It is no longer read by {@link
+   * BusyPipes}.
+   */
   onUnsuited(): void;
 }
 
@@ -29,14 +35,14 @@ interface Schedule {
   emptyTurns: number;
 }
 
-/** The busy pipes of one thread. */
+/** Busy pipes of one thread. */
 export class BusyPipes {
   readonly #bufferBytes: number;
   readonly #pipes = new Map<BusyPipe, Schedule>();
   readonly #nap = new Int32Array(new SharedArrayBuffer(4));
   #cancel: (() => void) | null = null;
 
-  /** @param bufferBytes the most that one read returns */
+  /** Creates the collection. @param bufferBytes maximum number of bytes that one read returns */
   constructor(bufferBytes: number) {
     this.#bufferBytes = bufferBytes;
   }
@@ -64,7 +70,7 @@ export class BusyPipes {
       const timer = setTimeout(() => this.#takeTurn(), delayMs);
       this.#cancel = () => clearTimeout(timer);
     } else {
-      // Between two naps the event loop has a turn for all other streams.
+      // Between two sleeps the event loop handles all other streams.
       const immediate = setImmediate(() => {
         if (delayMs >= MIN_NAP_MS) Atomics.wait(this.#nap, 0, 0, delayMs);
         this.#takeTurn();

@@ -1,4 +1,4 @@
-/** Captures one stream of one VM: its pipe, the search for its marker, its files, and the events about it. */
+/** Captures one stream of one VM: reads its pipe, looks for its marker, writes its files and reports events. */
 
 import type { Clock } from '../../../src/lib/clock.ts';
 import { repairTail } from '../../../src/protocol/log-files/formats.ts';
@@ -13,7 +13,7 @@ import { PipeReader } from './pipe-reader.ts';
 import { RollingFile } from './rolling-file.ts';
 import { StreamWriter, type WriterEvent, type WriterEvents } from './stream-writer.ts';
 
-/** A stream, the parts that all captures of a thread share, and the receivers of events. */
+/** Stream to capture, parts shared by all captures of a thread, and receivers of events. */
 interface CaptureOptions {
   readonly source: StreamSource;
   readonly logDir: string;
@@ -22,15 +22,15 @@ interface CaptureOptions {
   readonly disk: Disk;
   readonly clock: Clock;
   readonly post: (event: LogEvent) => void;
-  /** The files have more records, up to `settled`. */
+  /** Called when the files have more records, up to `settled`. */
   readonly onRecords: (id: StreamId, settled: Position) => void;
-  /** The stream and its file are closed; called once, before `stream-ended` is posted. */
+  /** Called once when the stream and its file are closed, before `stream-ended` is posted. */
   readonly onEnded: () => void;
 }
 
 /**
- * Reads a pipe to its end. The pipe is the only buffer between the VM and the disk: while writing fails the pipe is not
- * read, and the VM waits.
+ * Reads a pipe to its end. The pipe is the only buffer between the VM and the disk: while writing fails, the pipe is
+ * not read, and the VM waits.
  */
 export class Capture implements WriterEvents {
   readonly id: StreamId;
@@ -41,17 +41,23 @@ export class Capture implements WriterEvents {
   readonly #writer: StreamWriter;
   #bytes = 0;
   #marker: Buffer | null = null;
-  /** Length of the marker's start that came last; the writer does not have it. */
+  /**
+   * Number of bytes at the end of the last chunk that may be the start of the marker; the writer does not have them
+   * yet.
+   */
   #withheld = 0;
   #isCut = false;
   #isGivenUp = false;
-  /** Events wait until a chunk is taken as a whole: a thread that is killed meanwhile has told nothing of it. */
+  /**
+   * Delays events until a chunk has been processed completely, so that a thread that is killed in between has reported
+   * none of them.
+   */
   #isTaking = false;
   #isHeldDue = false;
   readonly #events: LogEvent[] = [];
   #ended: Promise<void> | null = null;
 
-  /** Throws the system's error when the fd is not a pipe; it stays open then. */
+  /** Starts the capture. Throws the system error if the descriptor is not a pipe; it then stays open. */
   constructor(options: CaptureOptions) {
     const { source, logDir, memory, busyPipes, disk, clock, post } = options;
     const { service, stream, fd, settings, held = null } = source;
@@ -83,27 +89,30 @@ export class Capture implements WriterEvents {
     this.#writer.open(held && this.#restore(held));
   }
 
-  /** End of the last whole record in the files; null while they cannot be opened. */
+  /** End of the last complete record in the files; null while they cannot be opened. */
   get settled(): Position | null {
     return this.#file.settled;
   }
 
-  /** Searches for `marker` from the next byte on, see `markerBytes`; null stands for the end of what the pipe holds now. */
+  /**
+   * Looks for `marker` from the next byte on, see `markerBytes`; null stands for the end of the current content of the
+   * pipe.
+   */
   expectMarker(marker: Buffer | null): void {
-    // The previous thread may have read the marker's start before it died.
+    // The previous thread may have read the start of the marker before it died.
     if (marker && this.#marker?.equals(marker)) return;
     this.#release();
     this.#marker = marker;
     if (!marker) this.#pipe.drain(() => this.#writer.mark());
   }
 
-  /** The thread is dying: stops reading and posts everything that was read and is not in the file. */
+  /** Called when the thread is dying: stops reading and posts everything that was read but is not in the file. */
   handOver(): void {
     this.#pipe.pause();
     if (!this.#writer.isDone || this.#withheld > 0 || !this.#framer.isBetweenLines) this.#tellHeld();
   }
 
-  /** Ends the stream behind what its pipe holds now, as its end of file would. A full disk delays that. */
+  /** Ends the stream after the current content of its pipe, as at end of file. A full disk delays that. */
   cut(): void {
     if (this.#isCut) return;
     this.#isCut = true;
@@ -113,7 +122,7 @@ export class Capture implements WriterEvents {
     });
   }
 
-  /** Ends the stream now, with the loss of all that cannot be written. */
+  /** Ends the stream now and loses everything that cannot be written. */
   async giveUp(): Promise<void> {
     if (this.#isGivenUp) return;
     this.#isGivenUp = true;
@@ -127,9 +136,9 @@ export class Capture implements WriterEvents {
   }
 
   /**
-   * Ends the capture now. What is in the pipe stays there for the next reader, if the VM holds it open.
+   * Ends the capture now. The content of the pipe stays there for the next reader, if the VM holds the pipe open.
    *
-   * @returns bytes that were read and could not be written
+   * @returns the number of bytes that were read but could not be written
    */
   async close(): Promise<number> {
     const lostBytes = await this.#closeAll();
@@ -172,11 +181,14 @@ export class Capture implements WriterEvents {
     void this.#end();
   }
 
-  /** A line that a crash cut off is one more record where the stream goes on, and one less where it is new. */
+  /**
+   * Repairs the last record. A line cut off by a crash counts as continued if the stream goes on, and as ended if the
+   * stream is new.
+   */
   #repair(lastRecord: Buffer, nowMs: number): Buffer {
     const { continues = false, held } = this.#options.source;
     const repair = repairTail(lastRecord, { id: this.id, continues, nowMs });
-    // The queue of a thread that had opened a file is framed already.
+    // If the previous thread had opened a file, its queue already contains records.
     if (continues && repair.length > 0 && !held?.place) this.#framer.continueLine();
     return repair;
   }
@@ -187,12 +199,12 @@ export class Capture implements WriterEvents {
     this.#options.post({ type: 'held', ...this.id, held });
   }
 
-  /** Returns the queue of the previous thread, and restores the rest of its state. */
+  /** Restores the state of the previous thread; returns its queue. */
   #restore({ items, framer, withheld }: HeldOutput): readonly HeldItem[] {
     this.#framer.restore(framer);
     if (withheld.length === 0) return items;
     const { marker } = this.#options.source;
-    // The start of a marker that nobody awaits belongs to the line.
+    // If the marker is no longer expected, its start belongs to the line.
     if (!marker?.startsWith(Buffer.from(withheld).toString('latin1')))
       return [...items, { type: 'raw', bytes: withheld }];
     this.#withheld = withheld.length;
@@ -223,7 +235,7 @@ export class Capture implements WriterEvents {
     }
     this.#marker = null;
     this.#bytes -= marker.length;
-    // What follows the marker is in the memory, which the writer may use meanwhile.
+    // The bytes after the marker are in the memory, which the writer may use in the meantime.
     const rest = Buffer.from(memory.bytes.subarray(from + at + marker.length, to));
     this.#writer.write(from, from + at);
     this.#writer.endLine();

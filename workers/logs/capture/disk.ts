@@ -1,29 +1,35 @@
 /**
  * File operations of the log writers. A sequence of operations is written once, as a generator that yields each call.
- * The disk makes the calls on this thread while it answers at once, and on libuv's pool of threads once it does not.
+ * The disk makes the calls on this thread as long as it responds quickly, and otherwise on libuv's thread pool.
  */
 import * as fs from 'node:fs';
 
-/** A slower write stops all streams of its thread for too long. Page-cache writes take microseconds. */
+/**
+ * Duration above which a write counts as slow, because it blocks all streams of its thread. Page-cache writes take
+ * microseconds.
+ */
 const SLOW_WRITE_MS = 50;
-/** Quick writes in a row after which a device counts as quick again. */
+/** Number of consecutive quick writes after which a device no longer counts as slow. */
 const QUICK_WRITES = 64;
-/** libuv has four threads for the whole process; reading files and saving state need them, too. */
+/**
+ * Maximum number of writes on the pool. libuv has four threads for the whole process, which are also needed to read
+ * files and save state.
+ */
 const MAX_POOL_WRITES = 2;
 
 /** Identity and state of a file, see stat(2). */
 export interface FileStatus {
   readonly dev: number;
   readonly ino: number;
-  /** Permissions in its last twelve bits. */
+  /** Type and permissions; the permissions are the last twelve bits. */
   readonly mode: number;
-  /** 0 once it was deleted. */
+  /** 0 once the file has been deleted. */
   readonly nlink: number;
   readonly size: number;
   readonly mtimeMs: number;
 }
 
-/** The functions of node:fs that writers call, without `Sync` or callback. Each throws the system's error. */
+/** Functions of node:fs that writers call, without `Sync` or callback. Each throws the system error. */
 interface FileCalls {
   open(path: string, flags: number, mode: number): number;
   close(fd: number): void;
@@ -36,23 +42,23 @@ interface FileCalls {
   stat(path: string): FileStatus;
   readdir(path: string): string[];
   chmod(path: string, mode: number): void;
-  /** Returns undefined when the folder exists. */
+  /** Returns undefined if the folder already exists. */
   mkdir(path: string, options: { readonly recursive: true; readonly mode: number }): string | undefined;
   rm(path: string, options: { readonly force: true }): void;
   rename(from: string, to: string): void;
   symlink(target: string, path: string): void;
 }
 
-/** A call that a generator yields. */
+/** Call yielded by a generator. */
 interface FileCall {
   readonly name: keyof FileCalls;
   readonly args: readonly unknown[];
 }
 
-/** A sequence of file operations that returns a `T`. */
+/** Sequence of file operations that returns a `T`. */
 export type FileWork<T> = Generator<FileCall, T, unknown>;
 
-/** Makes one operation: `const fd = yield* call('open', path, flags, mode)`. */
+/** Yields one operation: `const fd = yield* call('open', path, flags, mode)`. */
 export function* call<Name extends keyof FileCalls>(
   name: Name,
   ...args: Parameters<FileCalls[Name]>
@@ -60,7 +66,7 @@ export function* call<Name extends keyof FileCalls>(
   return (yield { name, args }) as ReturnType<FileCalls[Name]>;
 }
 
-/** Makes a call on this thread and returns its result, or on the pool and returns a promise of it. */
+/** Makes a call on this thread and returns its result, or on the pool and returns a promise. */
 export type MakeCall = (call: FileCall, isOnPool: boolean) => unknown;
 
 /** Calls node:fs. */
@@ -72,18 +78,20 @@ export const callFs: MakeCall = ({ name, args }, isOnPool) => {
   });
 };
 
-/** A file on the disk, as far as the disk has to know it. */
+/** Properties of a file that matter to {@link Disk}. */
 interface OnDevice {
-  /** Device number, see stat(2); null while it is unknown. */
+  /** Device number, see stat(2); null if unknown. */
   readonly dev: number | null;
 }
 
-/** The disks that the streams of one thread write to. A device that delays a write is slow until it is quick again. */
+/**
+ * Disks that the streams of one thread write to. A device that delays a write counts as slow until it is quick again.
+ */
 export class Disk {
-  /** Milliseconds of a clock that only rises. */
+  /** Milliseconds of a monotonic clock. */
   readonly stopwatch: () => number;
   readonly #makeCall: MakeCall;
-  /** Quick writes in a row by device, for slow devices. */
+  /** Number of consecutive quick writes for each slow device. */
   readonly #quickWrites = new Map<number, number>();
   readonly #waiting: (() => void)[] = [];
   #poolWrites = 0;
@@ -94,12 +102,15 @@ export class Disk {
     this.stopwatch = stopwatch;
   }
 
-  /** True if a write may stop the thread. An unknown device counts as the slowest one. */
+  /** True if a write may block the thread for long. An unknown device counts as the slowest known one. */
   isSlow({ dev }: OnDevice): boolean {
     return this.#quickWrites.size > 0 && (dev === null || this.#quickWrites.has(dev));
   }
 
-  /** Runs `work` on this thread, or on the pool while the device of `file` is slow. `work` opens the file if need be. */
+  /**
+   * Runs `work` on this thread, or on the pool while the device of `file` is slow. `work` must open the file if
+   * necessary.
+   */
   run<T>(file: OnDevice, work: FileWork<T>): T | Promise<T> {
     if (this.isSlow(file)) return this.#runOnPool(file, work);
     const startMs = this.stopwatch();
@@ -133,8 +144,8 @@ export class Disk {
   }
 
   /**
-   * Lists each folder once while `open`, which is synchronous, opens streams: dozens of services have their files in one
-   * folder. The listing stays valid because each stream looks only for its own files.
+   * Lists each folder only once while `open`, which is synchronous, opens streams: dozens of services have their files
+   * in the same folder. The listing stays valid because each stream looks only for its own files.
    */
   shareListings<T>(open: () => T): T {
     this.#listings = new Map();
@@ -174,7 +185,7 @@ export class Disk {
       return step.value;
     } finally {
       this.noteTime(file, startMs);
-      // The turn is passed on as it is, so nobody can come between.
+      // The slot is passed on directly, so that nobody else can take it in between.
       const next = this.#waiting.shift();
       if (next) next();
       else this.#poolWrites -= 1;

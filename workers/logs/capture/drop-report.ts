@@ -1,28 +1,28 @@
-/** Reports of dropped bytes, limited in their rate. */
+/** Rate-limited reports of dropped bytes. */
 import type { Clock } from '../../../src/lib/clock.ts';
 
-/** Shortest time between two reports. */
+/** Minimum time between two reports. */
 const REPORT_INTERVAL_MS = 10_000;
 
-/** A count of dropped output. */
+/** Amount of dropped output. */
 export interface Dropped {
-  /** Newlines in it. */
+  /** Number of newlines in it. */
   readonly lines: number;
   readonly bytes: number;
 }
 
 const NOTHING: Dropped = Object.freeze({ lines: 0, bytes: 0 });
 
-/** Adds up what is dropped. Reports it at the end of a spell, and every ten seconds in a long one. */
+/** Counts dropped output. Reports it when dropping ends, and every ten seconds while it continues. */
 export class DropReport {
   readonly #clock: Clock;
   readonly #report: (dropped: Dropped) => void;
   #unreported = NOTHING;
-  /** Set from the first drop, or the last report, until ten seconds later. */
+  /** Set for ten seconds after the first drop or the last report. */
   #cancelWindow: (() => void) | null = null;
   #wasReported = false;
 
-  /** @param report gets the counts since its last call */
+  /** Creates the report. @param report receives the counts since its last call */
   constructor(clock: Clock, report: (dropped: Dropped) => void) {
     this.#clock = clock;
     this.#report = report;
@@ -38,7 +38,7 @@ export class DropReport {
     if (!this.#wasReported) this.#reportNow();
   }
 
-  /** Reports what is left; no report comes later. */
+  /** Reports what is left; no further report follows. */
   close(): void {
     this.#cancelWindow?.();
     this.#cancelWindow = null;

@@ -1,10 +1,10 @@
-/** Search for the marker that ends the output of a service. */
+/** Search for the marker at the end of a service's output. */
 import { MonocoreError } from '../../../src/lib/errors.ts';
 import { HEADROOM_BYTES } from '../format/framer.ts';
 
 /**
- * Encodes a marker. Throws `Internal` for one that is empty, not ASCII or above 128 bytes: its start, which is withheld,
- * must fit before the next chunk.
+ * Encodes a marker. Throws `Internal` if it is empty, not ASCII or longer than 128 bytes: the held-back start of a
+ * marker must fit in front of the next chunk.
  */
 export function markerBytes(marker: string): Buffer {
   const bytes = Buffer.from(marker);
@@ -21,11 +21,11 @@ export function markerBytes(marker: string): Buffer {
 interface MarkerSearch {
   /** Offset of the first marker, or -1. */
   readonly at: number;
-  /** Without a marker: number of the last bytes that may be the start of one. */
+  /** Without a marker: number of bytes at the end that may be the start of one. */
   readonly held: number;
 }
 
-/** Searches for `marker` in `bytes`, which start with what the previous search withheld. */
+/** Looks for `marker` in `bytes`, which begin with the bytes held back by the previous search. */
 export function searchMarker(bytes: Buffer, marker: Buffer): MarkerSearch {
   const at = bytes.indexOf(marker);
   if (at !== -1) return { at, held: 0 };

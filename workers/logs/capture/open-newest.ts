@@ -1,4 +1,4 @@
-/** Finds the file that a writer appends to: the newest one, or the one in which a writer that died stopped. */
+/** Finds the file to which a writer should append: the newest one, or the one at which a dead writer stopped. */
 import { constants } from 'node:fs';
 import { join } from 'node:path';
 import { errorCode } from '../../../src/lib/errors.ts';
@@ -22,26 +22,26 @@ const FILE_MODE = 0o644;
 const PERMISSIONS = 0o7777;
 const FOLDER_MODE = 0o755;
 
-/** An open file; the caller closes it. */
+/** Open file; the caller must close it. */
 interface OpenFile {
   readonly fd: number;
   readonly status: FileStatus;
 }
 
-/** A numbered file. */
+/** Open file with its number. */
 interface NumberedFile extends OpenFile {
   readonly number: number;
 }
 
-/** The file in which a writer that died stopped. */
+/** File at which a dead writer stopped. */
 interface HeldFile extends NumberedFile {
-  /** Bytes that it wrote behind the place that it had reported. */
+  /** Number of bytes that it wrote after the position that it had reported. */
   readonly writtenBytes: number;
 }
 
 /**
- * Opens the newest file of a stream. Returns only its number when it is compressed, and 0 when there is none. Only
- * finished files are compressed, so somebody removed those after it. Throws the system's error.
+ * Opens the newest file of a stream. Returns only its number if it is compressed, and 0 if there is none. Only finished
+ * files are compressed, so somebody must have removed the later ones. Throws the system error.
  */
 export function* openNewestFile(
   logDir: string,
@@ -54,8 +54,8 @@ export function* openNewestFile(
 }
 
 /**
- * Opens the file of `place` by its name or, when it was moved away, by the descriptor that the main thread keeps of it.
- * Returns null when it was deleted or cannot be found. Throws the system's error.
+ * Opens the file of `place` by its name or, if it was moved, by the descriptor that the main thread holds. Returns null
+ * if it was deleted or cannot be found. Throws the system error.
  */
 export function* openHeldFile(logDir: string, id: StreamId, place: HeldPlace): FileWork<HeldFile | null> {
   const { number, offset, fd } = place;
@@ -67,8 +67,8 @@ export function* openHeldFile(logDir: string, id: StreamId, place: HeldPlace): F
 }
 
 /**
- * Creates the file after `lastNumber`, and the folder when it is missing. Skips a number that somebody else's file has.
- * The modes do not depend on the umask, because shippers run as users of their own.
+ * Creates the file after `lastNumber`, and the folder if it is missing. Skips a number that a foreign file uses. The
+ * modes do not depend on the umask, because shippers run as other users.
  */
 export function* createFile(logDir: string, id: StreamId, lastNumber: number): FileWork<NumberedFile> {
   let isFolderMade = false;
@@ -96,7 +96,7 @@ function* makeFolder(logDir: string): FileWork<void> {
   if (made !== undefined) yield* call('chmod', logDir, FOLDER_MODE);
 }
 
-/** Follows the writer to a file that it created and did not report before it died. */
+/** Switches to a later file that the dead writer had created but not reported. */
 function* goToNewest(logDir: string, id: StreamId, held: HeldFile): FileWork<HeldFile> {
   let newest = held;
   const later = (yield* listFiles(logDir, id)).filter(({ form, number }) => form === 'plain' && number > held.number);
@@ -117,7 +117,7 @@ function* listFiles(logDir: string, id: StreamId): FileWork<LogFileName[]> {
     if (errorCode(error) === 'ENOENT') return [];
     throw error;
   }
-  // Hundreds of names are cheap to compare and expensive to parse; two or three match.
+  // Comparing hundreds of names is cheap, parsing them is not; only two or three match.
   const own = names.filter((name) => name.startsWith(start));
   return own.map(parseFileName).filter((file) => file !== null);
 }
@@ -146,7 +146,7 @@ function* openIfSame(path: string, { dev, ino, offset }: HeldPlace): FileWork<Op
   return null;
 }
 
-/** The last record of a file of `sizeBytes`, with its newline if it has one; empty for an empty file. */
+/** Last record of a file with `sizeBytes`, with its newline if it has one; empty for an empty file. */
 export function* readLastRecord(fd: number, sizeBytes: number): FileWork<Buffer> {
   const blocks: Buffer[] = [];
   let start = sizeBytes;
@@ -157,7 +157,7 @@ export function* readLastRecord(fd: number, sizeBytes: number): FileWork<Buffer>
     const read = yield* call('read', fd, block, 0, block.length, start);
     if (read === 0) break;
     blocks.unshift(block.subarray(0, read));
-    // The newline at the very end is the record's own.
+    // The newline at the very end belongs to the record.
     const last = end === sizeBytes ? read - 2 : read - 1;
     const newline = last < 0 ? -1 : block.lastIndexOf(LF, last);
     if (newline === -1) continue;
@@ -167,7 +167,7 @@ export function* readLastRecord(fd: number, sizeBytes: number): FileWork<Buffer>
   return Buffer.concat(blocks);
 }
 
-/** Time of the first record, milliseconds since the epoch; null when it has none. */
+/** Time of the first record, milliseconds since the epoch; null if it has none. */
 export function* readFirstTime(fd: number): FileWork<number | null> {
   const head = Buffer.alloc(RECORD_TIME_BYTES);
   yield* call('read', fd, head, 0, head.length, 0);

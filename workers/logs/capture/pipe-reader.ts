@@ -1,30 +1,30 @@
-/** Reads a pipe to its end: as soon as something is in it, or a little later and more at once while it is busy. */
+/** Reads a pipe to its end: as soon as it contains data or, while it is busy, a little later and more at once. */
 import { readSync } from 'node:fs';
 import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { errorCode } from '../../../src/lib/errors.ts';
 import type { BusyPipe, BusyPipes } from './busy-pipes.ts';
 
-/** The most that a pipe holds, unless root allows more: `fs.pipe-max-size`, see pipe(7). */
+/** Maximum capacity of a pipe, unless root allows more: `fs.pipe-max-size`, see pipe(7). */
 const MAX_PIPE_BYTES = 2 ** 20;
-/** A pipe is busy when that many reads of few bytes come within that time. */
+/** A pipe counts as busy after this many short reads within the time below. */
 const BUSY_READS = 4;
 const BUSY_WINDOW_MS = 8;
 const FEW_BYTES = 16_384;
 
-/** A pipe and its reader. */
+/** Pipe to read, and receivers of its data. */
 interface PipeReaderOptions {
-  /** Non-blocking; the reader closes it. */
+  /** Non-blocking descriptor; the reader closes it. */
   readonly fd: number;
-  /** Bytes are read into it. All pipes of a thread may share it because they are taken synchronously. */
+  /** Buffer to read into. All pipes of a thread may share it, because data is processed synchronously. */
   readonly buffer: Buffer;
   readonly busyPipes: BusyPipes;
-  /** The first `length` bytes of the buffer were read. */
+  /** Called when the first `length` bytes of the buffer have been read. */
   readonly onBytes: (length: number) => void;
-  /** The pipe is closed: at its end, or by {@link PipeReader.close}. */
+  /** Called when the pipe is closed: at its end or by {@link PipeReader.close}. */
   readonly onClosed: () => void;
 }
 
-/** Reader of a pipe. */
+/** Reader of one pipe. */
 export class PipeReader implements BusyPipe {
   readonly #options: PipeReaderOptions;
   readonly #socket: Socket;
@@ -34,11 +34,11 @@ export class PipeReader implements BusyPipe {
   #isBusy = false;
   #windowStartMs = 0;
   #fewReads = 0;
-  /** Callers of {@link PipeReader.drain}, and how much the pipe may still hold for them. */
+  /** Callers of {@link PipeReader.drain}, and how much data the pipe may still contain for them. */
   #drained: ((isHeldOpen: boolean) => void)[] = [];
   #leftBytes = 0;
 
-  /** Throws the system's error when the fd is not a pipe; it stays open then. */
+  /** Starts reading. Throws the system error if the descriptor is not a pipe; it then stays open. */
   constructor(options: PipeReaderOptions) {
     this.#options = options;
     const socketOptions: SocketConstructorOpts & ConnectOpts = {
@@ -66,14 +66,14 @@ export class PipeReader implements BusyPipe {
 
   resume(): void {
     this.#isPaused = false;
-    // The receiver still works on the buffer.
+    // The receiver is still using the buffer.
     if (!this.#isDelivering) this.#readOut();
     this.#update();
   }
 
   /**
-   * Reads what is in the pipe now, then calls `done`, with false at the end of the file. Waits while the reader is paused.
-   * A pipe that is filled without end is read to the most that a pipe can hold.
+   * Reads the current content of the pipe, then calls `done`, with false at end of file. Waits while the reader is
+   * paused. From a pipe that is constantly refilled, reads as much as a pipe can hold.
    */
   drain(done: (isHeldOpen: boolean) => void): void {
     if (this.#socket.destroyed) return;
@@ -84,7 +84,7 @@ export class PipeReader implements BusyPipe {
     this.#update();
   }
 
-  /** Drops what is in the pipe now. @returns bytes */
+  /** Drops the current content of the pipe. @returns the number of bytes */
   discard(): number {
     const { fd, buffer } = this.#options;
     let bytes = 0;
@@ -96,14 +96,14 @@ export class PipeReader implements BusyPipe {
     return bytes;
   }
 
-  /** Stops reading. What is in the pipe stays there for the next reader, if a writer holds it open. */
+  /** Stops reading. The content of the pipe stays there for the next reader, if a writer holds the pipe open. */
   close(): Promise<void> {
     this.#socket.destroy();
     this.#options.busyPipes.remove(this);
     return this.#closed;
   }
 
-  /** See {@link BusyPipe}. An error counts as the end. */
+  /** Implements {@link BusyPipe}. An error counts as the end. */
   read(): number | null {
     const { fd, buffer } = this.#options;
     const length = readNow(fd, buffer);
@@ -111,7 +111,7 @@ export class PipeReader implements BusyPipe {
     return length;
   }
 
-  /** See {@link BusyPipe}. */
+  /** Implements {@link BusyPipe}. */
   onUnsuited(): void {
     this.#isBusy = false;
     this.#update();
@@ -153,7 +153,7 @@ export class PipeReader implements BusyPipe {
     }
   }
 
-  /** Lets the socket read unless someone else does. */
+  /** Lets the socket read unless something else does. */
   #update(): void {
     if (this.#socket.destroyed) return;
     if (this.#isPaused && this.#isBusy) {
@@ -165,7 +165,7 @@ export class PipeReader implements BusyPipe {
   }
 }
 
-/** Bytes read: 0 at the end of the file, which an error counts as; null when there is nothing to read yet. */
+/** Number of bytes read: 0 at end of file or after an error; null if there is nothing to read now. */
 function readNow(fd: number, buffer: Buffer): number | null {
   try {
     return readSync(fd, buffer);

@@ -1,4 +1,6 @@
-/** The numbered files of one stream, as their writer sees them. Of records they know only that each ends with a newline. */
+/**
+ * Numbered files of one stream, from the writer's point of view. They know of records only that each ends in a newline.
+ */
 
 import { fileName, type Position, type StreamId } from '../../../src/protocol/log-files/names.ts';
 import { LF } from '../../../src/protocol/log-files/record.ts';
@@ -7,34 +9,34 @@ import { call, type Disk, type FileStatus, type FileWork } from './disk.ts';
 import { createFile, openHeldFile, openNewestFile, readFirstTime, readLastRecord } from './open-newest.ts';
 import { linkTo, whereIs } from './stable-link.ts';
 
-/** Interval at which the file is looked up by its name while there is something to write. */
+/** Interval at which the file is checked under its name while there is something to write. */
 const CHECK_INTERVAL_MS = 1000;
 
 /** Where and how to write. */
 interface RollingFileOptions {
-  /** Absolute path; the folder is made when missing. */
+  /** Absolute path of the log folder, which is created if missing. */
   readonly logDir: string;
   readonly id: StreamId;
   readonly disk: Disk;
-  /** A file is rolled at the first newline at or past this many bytes; a record is never split over two files. */
+  /** Size after which a file is rotated, at the next newline; a record is never split across two files. */
   readonly maxFileBytes: number;
-  /** A file is rolled by the record that comes this long after its first one; null for never. */
+  /** Age after which a file is rotated, measured from its first record when a new one arrives; null for never. */
   readonly maxAgeMs?: number | null;
-  /** Returns the bytes that make the last record of an existing file whole; see `repairTail`. */
+  /** Returns the bytes that complete the last record of an existing file; see `repairTail`. */
   readonly repair: (lastRecord: Buffer, nowMs: number) => Buffer;
-  /** The file with that number is complete. */
+  /** Called when the file with that number is complete. */
   readonly onFinished?: (number: number) => void;
-  /** A new, empty file is open. */
+  /** Called when a new, empty file is open. */
   readonly onRolled?: () => void;
-  /** Where a writer that died stopped. */
+  /** Position at which a dead writer stopped. */
   readonly resumeAt?: HeldPlace | null;
 }
 
 /**
- * Appends to the newest file of a stream and starts the next number at a newline. A file that was written is never
- * renamed, truncated or overwritten, so whoever follows the files loses and repeats nothing.
+ * Appends to the newest file of a stream and starts the next number at a newline. A written file is never renamed,
+ * truncated or overwritten, so a program that follows the files loses and repeats nothing.
  *
- * It buffers no bytes: the kernel has all that was written. One call at a time.
+ * It does not buffer: everything written has been passed to the kernel. Only one call at a time.
  */
 export class RollingFile {
   readonly #options: RollingFileOptions;
@@ -43,16 +45,16 @@ export class RollingFile {
   #sizeBytes = 0;
   #startedAtMs = 0;
   #atRecordStart = true;
-  /** Bytes to append before all others, because a crash cut the last record off. */
+  /** Bytes to append before all others, because a crash cut off the last record. */
   #repair: Buffer = Buffer.alloc(0);
   #isLinked = false;
   #checkedAtMs = Number.NEGATIVE_INFINITY;
   #settledBytes = 0;
   #status: FileStatus | null = null;
-  /** The file was moved away in the middle of a record, which is to end in it. */
+  /** True if the file was moved in the middle of a record, which must end in the moved file. */
   #isAstray = false;
   #progressBytes = 0;
-  /** Taken by {@link RollingFile.resume}. */
+  /** Position that {@link RollingFile.resume} takes. */
   #heldPlace: HeldPlace | null;
   #heldBytes: number | null = null;
 
@@ -61,18 +63,18 @@ export class RollingFile {
     this.#heldPlace = options.resumeAt ?? null;
   }
 
-  /** End of the last whole record; null until the file is open and its end repaired. */
+  /** End of the last complete record; null until the file is open and its end is repaired. */
   get settled(): Position | null {
     if (this.#fd === -1 || this.#repair.length > 0) return null;
     return { number: this.#number, offset: this.#settledBytes };
   }
 
-  /** Device of the current file, see stat(2); null until one is open. */
+  /** Device of the current file, see stat(2); null until a file is open. */
   get dev(): number | null {
     return this.#status?.dev ?? null;
   }
 
-  /** Where the next byte goes; null while that is unknown. */
+  /** Position of the next byte; null while unknown. */
   get place(): HeldPlace | null {
     if (this.#heldPlace) return this.#heldPlace;
     if (this.#fd === -1 || !this.#status || this.#repair.length > 0) return null;
@@ -80,26 +82,29 @@ export class RollingFile {
     return { number: this.#number, offset: this.#sizeBytes, dev, ino, fd: this.#fd };
   }
 
-  /** Bytes of the {@link RollingFile.write} under way that are in the file. */
+  /** Number of bytes of the current {@link RollingFile.write} that are in the file. */
   get progressBytes(): number {
     return this.#progressBytes;
   }
 
-  /** Bytes of the {@link RollingFile.write} that failed that are in the file. */
+  /** Number of bytes of the failed {@link RollingFile.write} that are in the file. */
   takeProgress(): number {
     const bytes = this.#progressBytes;
     this.#progressBytes = 0;
     return bytes;
   }
 
-  /** Called once the file is open: bytes behind the place to resume at; null when that was not found. */
+  /**
+   * Number of bytes after the position at which to resume; null if that position was not found. Called once the file is
+   * open.
+   */
   resume(): number | null {
     this.#heldPlace = null;
     return this.#heldBytes;
   }
 
   /**
-   * Opens the newest file, or the first one, and repairs a record that a crash cut off. Throws the system's error.
+   * Opens the newest file, or the first one, and repairs a record that a crash cut off. Throws the system error.
    *
    * @param nowMs milliseconds of the wall clock
    */
@@ -113,9 +118,9 @@ export class RollingFile {
   }
 
   /**
-   * Writes bytes [from, to) with one call where nothing else is due, as most of the time.
+   * Writes bytes [from, to) with a single call if nothing else is due, which is usually the case.
    *
-   * @returns where it stopped, which is `from` after a failure, too; {@link RollingFile.write} takes the rest
+   * @returns the offset at which it stopped, also after a failure; {@link RollingFile.write} must write the rest
    */
   writeNow(bytes: Buffer, from: number, to: number, nowMs: number): number {
     if (from === to || !this.#isReady(nowMs)) return from;
@@ -128,7 +133,7 @@ export class RollingFile {
     }
   }
 
-  /** Writes all bytes, rolling as needed. They must not change meanwhile. Throws the system's error. */
+  /** Writes all bytes, rotating as needed. They must not change in the meantime. Throws the system error. */
   *write(bytes: Buffer, nowMs: number): FileWork<void> {
     this.#progressBytes = 0;
     try {
@@ -153,18 +158,21 @@ export class RollingFile {
     this.#fd = -1;
   }
 
-  /** Gives the file up while a write is under way: once closed, its number could be another file's. */
+  /**
+   * Forgets the file without closing it, because a write is in progress: after closing, the descriptor number could be
+   * reused for another file.
+   */
   abandon(): void {
     this.#fd = -1;
   }
 
-  /** True if the next write needs no other call. */
+  /** True if the next write needs no other operation. */
   #isReady(nowMs: number): boolean {
     const isOpen = this.#fd !== -1 && this.#isLinked && this.#repair.length === 0;
     return isOpen && !this.#isCheckDue(nowMs) && !(this.#atRecordStart && this.#isFull(nowMs));
   }
 
-  /** The clock may be set back, too. */
+  /** True if a check is due. The clock may also have been set back. */
   #isCheckDue(nowMs: number): boolean {
     return Math.abs(nowMs - this.#checkedAtMs) >= CHECK_INTERVAL_MS;
   }
@@ -175,7 +183,7 @@ export class RollingFile {
     return maxAgeMs !== null && this.#sizeBytes > 0 && nowMs - this.#startedAtMs >= maxAgeMs;
   }
 
-  /** End of the bytes [at, to) that go to the current file: the newline that fills it. */
+  /** End of the part of [at, to) that goes into the current file: the newline that fills it. */
   #endInFile(bytes: Buffer, at: number, to: number): number {
     const roomBytes = this.#isAstray ? 0 : this.#options.maxFileBytes - this.#sizeBytes;
     if (to - at < roomBytes) return to;
@@ -183,12 +191,12 @@ export class RollingFile {
     return newline === -1 || newline >= to ? to : newline + 1;
   }
 
-  /** Makes a write, which may be short. */
+  /** Writes once; may write only a part. */
   *#append(bytes: Buffer, from: number, to: number, nowMs: number): FileWork<number> {
     return this.#noteWritten(bytes, from, yield* call('write', this.#fd, bytes, from, to - from, null), nowMs);
   }
 
-  /** Records that `written` bytes from `from` on are in the file; returns their number. */
+  /** Records that `written` bytes starting at `from` are in the file; returns their number. */
   #noteWritten(bytes: Buffer, from: number, written: number, nowMs: number): number {
     if (written === 0) throw new Error(`${this.#name} cannot be written: the system took no bytes`);
     if (this.#sizeBytes === 0) this.#startedAtMs = nowMs;
@@ -218,7 +226,7 @@ export class RollingFile {
       this.#atRecordStart = !held || lastRecord.length === 0 || lastRecord.at(-1) === LF;
       this.#settledBytes = this.#atRecordStart ? status.size : status.size - lastRecord.length;
       if (!held) this.#repair = repair(lastRecord, nowMs);
-      // The file may have been moved away; then it gets only the record that began in it.
+      // The file may have been moved; then only the record that began in it is completed there.
       this.#isLinked = held !== null;
       this.#checkedAtMs = held ? Number.NEGATIVE_INFINITY : nowMs;
     } catch (error) {
@@ -254,16 +262,16 @@ export class RollingFile {
   }
 
   /**
-   * Notices that somebody removed the link, the file or the folder, moved the file away, or truncated it as logrotate's
-   * copytruncate does. Without it the writes would go to a file that nobody can find, or before the place of its readers.
+   * Detects that somebody removed the link, the file or the folder, moved the file, or truncated it like logrotate's
+   * copytruncate. Otherwise writes would go to a file that nobody can find, or before the position of its readers.
    */
   *#check(nowMs: number): FileWork<void> {
     const file = { number: this.#number, fd: this.#fd, sizeBytes: this.#sizeBytes };
     const where = yield* whereIs(this.#options.logDir, this.#options.id, file);
     if (where === 'unlinked') yield* this.#link();
-    // A record ends in the file where it began.
+    // A record must end in the file in which it began.
     else if ((where === 'moved' || where === 'truncated') && !this.#atRecordStart) this.#isAstray = true;
-    // The next number, because a reader may hold a position in the old one.
+    // Uses the next number, because a reader may hold a position in the old file.
     else if (where !== 'linked') yield* this.#roll(nowMs);
     this.#checkedAtMs = nowMs;
   }

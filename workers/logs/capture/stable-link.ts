@@ -1,34 +1,36 @@
-/** The stable name of a stream's current file: a symbolic link beside the numbered files. */
+/** Stable name for a stream's current file: a symbolic link beside the numbered files. */
 import { join } from 'node:path';
 import { errorCode } from '../../../src/lib/errors.ts';
 import { fileName, linkName, type StreamId, temporaryLinkName } from '../../../src/protocol/log-files/names.ts';
 import { call, type FileStatus, type FileWork } from './disk.ts';
 
-/** Points the link at the file `name`. An old link is replaced by a rename, so there is a link at every moment. */
+/** Points the link to the file `name`. An old link is replaced by a rename, so a link exists at all times. */
 export function* linkTo(logDir: string, id: StreamId, name: string): FileWork<void> {
   const temporary = join(logDir, temporaryLinkName(id));
   try {
     yield* call('symlink', name, temporary);
   } catch (error) {
     if (errorCode(error) !== 'EEXIST') throw error;
-    // A crash left it.
+    // Left behind by a crash.
     yield* call('rm', temporary, { force: true });
     yield* call('symlink', name, temporary);
   }
   yield* call('rename', temporary, join(logDir, linkName(id)));
 }
 
-/** Location of an open file: behind its link, in the folder without a link, elsewhere, or deleted; or it was truncated. */
+/**
+ * Location of an open file: linked, in the folder without a link, moved elsewhere, or deleted; or truncated in place.
+ */
 type Whereabouts = 'linked' | 'unlinked' | 'moved' | 'deleted' | 'truncated';
 
-/** A file as its writer knows it. */
+/** File that a writer has open. */
 interface WrittenFile {
   readonly number: number;
   readonly fd: number;
   readonly sizeBytes: number;
 }
 
-/** Locates an open file. In the usual case one stat through the link is enough. */
+/** Locates an open file. Usually one stat through the link is enough. */
 export function* whereIs(logDir: string, id: StreamId, file: WrittenFile): FileWork<Whereabouts> {
   const { number, fd, sizeBytes } = file;
   const own = yield* call('fstat', fd);
@@ -38,7 +40,7 @@ export function* whereIs(logDir: string, id: StreamId, file: WrittenFile): FileW
   return own.nlink > 0 ? 'moved' : 'deleted';
 }
 
-/** Tests that `path`, a file or a link to one, leads to the file `own`. */
+/** Checks whether `path`, a file or a link to one, leads to the file `own`. */
 function* leadsTo(path: string, own: FileStatus): FileWork<boolean> {
   let found: FileStatus;
   try {

@@ -1,7 +1,7 @@
 /**
- * Writes a stream to its files: frames the bytes, queues what cannot be written yet, and retries.
+ * Writes a stream to its files: converts bytes to records, queues what cannot be written yet, and retries.
  *
- * Long because the queue, the spells of failure and the pool share one state.
+ * Long because the queue, periods of failure and the pool share one state.
  */
 import type { Clock } from '../../../src/lib/clock.ts';
 import { errorCode, errorText, errorTextWithPath } from '../../../src/lib/errors.ts';
@@ -14,13 +14,13 @@ import type { RollingFile } from './rolling-file.ts';
 
 const RETRY_DELAY_MS = 250;
 const RETRY_DELAY_MAX_MS = 5000;
-/** Time that {@link StreamWriter.finish} waits for a disk that does not answer. */
+/** Time that {@link StreamWriter.finish} waits for a disk that does not respond. */
 const FINISH_TIMEOUT_MS = 2000;
 
-/** The system's codes for "no space", on the disk or below the limit of `ulimit -f`. */
+/** System error codes for "no space", on the disk or because of `ulimit -f`. */
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
-/** A time in which writing fails. */
+/** Period in which writing fails. */
 interface Spell {
   readonly delayMs: number;
   readonly cancelRetry: () => void;
@@ -28,7 +28,10 @@ interface Spell {
   readonly dropReason: string | null;
 }
 
-/** Events for the main thread. `stalled` and `recovered` enclose a spell; `dropped` has the counts since the last one. */
+/**
+ * Events for the main thread. `stalled` and `recovered` mark the start and end of a period of failure; `dropped` has
+ * the counts since the last one.
+ */
 export type WriterEvent =
   | { readonly type: 'stalled'; readonly error: string; readonly code: string | null }
   | { readonly type: 'recovered' }
@@ -36,21 +39,24 @@ export type WriterEvent =
   /** Everything before the marker is in the file. */
   | { readonly type: 'marker-seen' };
 
-/** Receiver of what happens in a {@link StreamWriter}. */
+/** Receiver of events from a {@link StreamWriter}. */
 export interface WriterEvents {
   post(event: WriterEvent): void;
-  /** The queue is in use: bytes given before `onReady` are kept in memory. */
+  /** The queue is in use: bytes that arrive before `onReady` are kept in memory. */
   onBusy(): void;
   onReady(): void;
-  /** More bytes are in the file. */
+  /** More bytes have been written to the file. */
   onWritten(): void;
-  /** The queue must be handed to the main thread, see {@link StreamWriter.hold}: at the start of a spell and at every change. */
+  /**
+   * The queue must be passed to the main thread, see {@link StreamWriter.hold}: at the start of a period of failure and
+   * at every change.
+   */
   onHeld(): void;
   /** Everything is in the file. */
   onEnd(): void;
 }
 
-/** The parts of a writer. */
+/** Parts that a writer needs. */
 interface StreamWriterOptions {
   readonly memory: FrameMemory;
   readonly framer: Framer;
@@ -62,24 +68,24 @@ interface StreamWriterOptions {
 }
 
 /**
- * Takes a stream in order and writes it exactly once. While all is well nothing is copied or queued. While writing fails
- * the rest waits in a queue and is retried, first after 250 ms, then after twice as long each time up to 5 s. While the
- * disk is slow the queue is written on libuv's pool.
+ * Writes a stream in order and exactly once. Normally nothing is copied or queued. While writing fails, output waits in
+ * a queue and is retried, first after 250 ms, then with doubling delays up to 5 s. While the disk is slow, the queue is
+ * written on libuv's pool.
  */
 export class StreamWriter {
   readonly #options: StreamWriterOptions;
   readonly #drops: DropReport;
-  /** Bytes in it are copies that never change. */
+  /** Queued items; bytes in them are copies that never change. */
   readonly #queue: HeldItem[] = [];
   #isOpen = false;
-  /** The first item may be in the file already, as far as the previous writer came. */
+  /** True if part of the first item may already be in the file, written by the previous writer. */
   #isResumed = false;
   #spell: Spell | null = null;
   #fault: unknown = null;
-  /** Set while the pool works. */
+  /** Set while the pool is working. */
   #running: Promise<void> | null = null;
   #isBusy = false;
-  /** The main thread has a copy of the queue, so every change must be reported. */
+  /** True if the main thread has a copy of the queue, so that every change must be reported. */
   #isTold = false;
   #isEnding = false;
   #finished: Promise<{ lostBytes: number; isStuck: boolean }> | null = null;
@@ -89,7 +95,11 @@ export class StreamWriter {
     this.#drops = new DropReport(options.clock, (dropped) => options.events.post({ type: 'dropped', ...dropped }));
   }
 
-  /** Opens the file, so that it exists before the stream prints anything. @param held the queue of the previous writer */
+  /**
+   * Opens the file, so that it exists before the stream prints anything.
+   *
+   * @param held the queue of the previous writer
+   */
   open(held: readonly HeldItem[] | null = null): void {
     this.#isTold = held !== null;
     this.#isResumed = held !== null;
@@ -102,42 +112,45 @@ export class StreamWriter {
     return this.#queue.length === 0;
   }
 
-  /** Everything that is not in the file, for the next writer to {@link StreamWriter.open} with. */
+  /** Everything that is not in the file yet, for the next writer to pass to {@link StreamWriter.open}. */
   hold(): HeldItem[] {
     const [first, ...rest] = this.#queue;
     if (first?.type !== 'framed') return [...this.#queue];
     return [{ type: 'framed', bytes: first.bytes.subarray(this.#options.file.progressBytes) }, ...rest];
   }
 
-  /** The queue, or the place where it belongs, is not as it was told. */
+  /** Called when the queue, or its position in the file, differs from what was reported. */
   noteChange(): void {
     if (this.#isTold) this.#tellHeld();
   }
 
-  /** Takes bytes [from, to) of the memory, which must lie in its input. */
+  /** Writes bytes [from, to) of the memory, which must be within its input. */
   write(from: number, to: number): void {
     if (this.#isReady) this.#writeNow(from, to);
     else this.writeBytes(this.#options.memory.bytes.subarray(from, to));
   }
 
-  /** Takes bytes from elsewhere; at most as many as the input of the memory holds. */
+  /** Writes bytes from elsewhere; at most as many as the input of the memory can hold. */
   writeBytes(bytes: Buffer): void {
     if (this.#spell?.dropReason) this.#drop(bytes);
     else this.#submit({ type: 'raw', bytes: new Uint8Array(bytes) });
   }
 
-  /** Ends the line that has begun, if one has. */
+  /** Ends a line that has begun. */
   endLine(): void {
     this.#submit({ type: 'end-line' });
   }
 
-  /** Posts `marker-seen` once everything before is in the file. While bytes are dropped it does not wait for a full disk. */
+  /**
+   * Posts `marker-seen` once everything before is in the file. While bytes are dropped, it does not wait for a full
+   * disk.
+   */
   mark(): void {
     if (this.#mayWait()) this.#submit({ type: 'marker-seen' });
     else this.#options.events.post({ type: 'marker-seen' });
   }
 
-  /** Reports `onEnd`, likewise. Nothing may be given afterwards. */
+  /** Calls `onEnd` under the same conditions. Nothing may be written afterwards. */
   end(): void {
     this.#isEnding = true;
     const isAtRest = this.isDone && !this.#running && !this.#spell;
@@ -150,10 +163,10 @@ export class StreamWriter {
   }
 
   /**
-   * Tries a last time to write the queue, then gives it up.
+   * Tries one last time to write the queue, then drops it.
    *
-   * @returns bytes that are lost, without those that `drop` allows to be; and whether a write is still under way, so
-   * that the file must not be closed
+   * @returns the number of lost bytes, not counting those that `drop` permits; and whether a write is still in
+   * progress, in which case the file must not be closed
    */
   finish(): Promise<{ lostBytes: number; isStuck: boolean }> {
     this.#finished ??= this.#finish();
@@ -172,13 +185,13 @@ export class StreamWriter {
     return { lostBytes: mayDrop ? 0 : lostBytes, isStuck };
   }
 
-  /** True if bytes may be written at once. */
+  /** True if bytes can be written at once. */
   get #isReady(): boolean {
     const { disk, file } = this.#options;
     return this.#queue.length === 0 && !this.#spell && !this.#running && !disk.isSlow(file);
   }
 
-  /** True if an event may wait for the disk; a full disk gets a last try first. */
+  /** True if an event may wait for the disk; for a full disk, one last attempt is made first. */
   #mayWait(): boolean {
     if (this.#spell?.dropReason) this.retry();
     return !this.#spell?.dropReason;
@@ -190,7 +203,7 @@ export class StreamWriter {
     if (!this.#running && !this.#spell) this.#attempt();
   }
 
-  /** Frames and writes bytes of the memory without a copy. */
+  /** Writes bytes of the memory as records without copying them. */
   #writeNow(from: number, to: number): void {
     const { memory, framer, clock, file, disk, events } = this.#options;
     const startMs = disk.stopwatch();
@@ -221,7 +234,7 @@ export class StreamWriter {
     }
   }
 
-  /** Works off the queue, on this thread or on the pool. */
+  /** Processes the queue, on this thread or on the pool. */
   #attempt(): void {
     const { disk, file } = this.#options;
     const done = disk.run(file, this.#work());
@@ -236,7 +249,7 @@ export class StreamWriter {
     });
   }
 
-  /** Works off the queue; false when writing fails. Items may be added meanwhile. */
+  /** Processes the queue; false if writing fails. Items may be added in the meantime. */
   *#work(): FileWork<boolean> {
     const { file, clock, events } = this.#options;
     try {
@@ -284,19 +297,19 @@ export class StreamWriter {
       this.#fault = error;
       written = file.takeProgress();
     }
-    // The queue may have been given up meanwhile.
+    // The queue may have been dropped in the meantime.
     if (this.#queue[0]?.type === 'framed') this.#shorten(bytes, written);
     if (written > 0) events.onWritten();
     return written === bytes.length;
   }
 
-  /** Removes the first `written` bytes from the first item, and an item that is empty then. */
+  /** Removes the first `written` bytes from the first item, and the item itself if nothing is left. */
   #shorten(bytes: Uint8Array, written: number): void {
     const rest: HeldItem[] = written === bytes.length ? [] : [{ type: 'framed', bytes: bytes.subarray(written) }];
     this.#queue.splice(0, 1, ...rest);
   }
 
-  /** Turns an item into records, and the rest that the memory had no room for. */
+  /** Converts an item to records and the rest for which the memory had no room. */
   #frame(item: Exclude<HeldItem, { type: 'framed' | 'marker-seen' }>): HeldItem[] {
     const { memory, framer, clock } = this.#options;
     if (item.type === 'gap') return [{ type: 'framed', bytes: framer.notice(item.gap, clock.now()) }];
@@ -353,7 +366,7 @@ export class StreamWriter {
       this.#drops.endSpell();
     }
     this.noteChange();
-    // Items behind a marker are still in the queue.
+    // Items after a marker are still in the queue.
     if (this.isDone) this.#isTold = false;
   }
 
@@ -363,7 +376,7 @@ export class StreamWriter {
     this.#options.events.onHeld();
   }
 
-  /** Counts bytes in the gap at the end of the queue, which becomes a record once there is room. */
+  /** Counts dropped bytes in a gap at the end of the queue, which becomes a record once there is space. */
   #drop(bytes: Buffer): void {
     let lines = 0;
     for (let at = bytes.indexOf(LF); at !== -1; at = bytes.indexOf(LF, at + 1)) lines += 1;
@@ -383,7 +396,7 @@ export class StreamWriter {
     else this.#options.events.onReady();
   }
 
-  /** Returns whether the disk did not answer. */
+  /** Makes a last attempt; true if the disk did not respond. */
   async #tryLast(): Promise<boolean> {
     const { disk, file, clock } = this.#options;
     const work = async (): Promise<boolean> => {
@@ -401,7 +414,7 @@ export class StreamWriter {
   }
 }
 
-/** A copy of the memory's output, because the memory belongs to the next stream. */
+/** Copy of the current output, because other streams reuse the memory. */
 function outputOf({ output, outputStart, outputEnd }: FrameMemory): HeldItem {
   return { type: 'framed', bytes: new Uint8Array(output.subarray(outputStart, outputEnd)) };
 }

@@ -1,26 +1,30 @@
 /**
- * Positions of the streams that other log workers write. One worker serves all readers. While somebody reads, the others
- * tell it how far each of their streams is written. It takes the records themselves from the files, as for its own.
+ * Positions up to which other log workers have written their streams. One worker serves all readers. While somebody
+ * reads, the others keep it informed of their progress; it reads the records themselves from the files, as for its own
+ * streams.
  */
 import type { MessagePort } from 'node:worker_threads';
 import { type Position, type StreamId, streamKey } from '../../../src/protocol/log-files/names.ts';
 
-/** End of what is written of a stream. */
+/** End of the written part of a stream. */
 interface StreamPosition {
   readonly id: StreamId;
   readonly settled: Position;
 }
 
-/** Request of the worker that reads. The answer to `watch` is a `snapshot`, then `moved` and `closed` as they come. */
+/**
+ * Request of the worker that reads. The answer to `watch` is a `snapshot`, followed by `moved` and `closed` as they
+ * occur.
+ */
 type PeerRequest = { readonly type: 'watch' } | { readonly type: 'unwatch' };
 
 type PeerMessage =
   | { readonly type: 'snapshot'; readonly streams: readonly StreamPosition[] }
   | { readonly type: 'moved'; readonly streams: readonly StreamPosition[] }
-  /** The stream is not written any more. */
+  /** The stream is no longer being written. */
   | { readonly type: 'closed'; readonly id: StreamId };
 
-/** Time that a reader waits for the answer of a worker that writes, and for its last positions. */
+/** Time that a reader waits for the answer of a writing worker, and for its last positions. */
 const PEER_TIMEOUT_MS = 1000;
 
 /** Reports positions, in a worker that writes. */
@@ -30,12 +34,12 @@ export class PositionTeller {
   readonly #moved = new Map<string, StreamPosition>();
   #isScheduled = false;
 
-  /** @param listOpen every stream that is open, with its end */
+  /** Creates the reporter. @param listOpen lists every open stream with its end */
   constructor(listOpen: () => readonly StreamPosition[]) {
     this.#listOpen = listOpen;
   }
 
-  /** Answers on `port` until it is closed. */
+  /** Answers requests on `port` until it is closed. */
   serve(port: MessagePort): void {
     port.on('message', ({ type }: PeerRequest) => {
       if (type === 'unwatch') {
@@ -48,7 +52,7 @@ export class PositionTeller {
     port.on('close', () => this.#watchers.delete(port));
   }
 
-  /** Reports that the stream is written up to `settled`, once per turn of the event loop. */
+  /** Reports that the stream has been written up to `settled`, once per turn of the event loop. */
   move(id: StreamId, settled: Position): void {
     if (this.#watchers.size === 0) return;
     this.#moved.set(streamKey(id), { id, settled });
@@ -62,7 +66,7 @@ export class PositionTeller {
     this.#post({ type: 'closed', id });
   }
 
-  /** Reports the positions that wait. */
+  /** Reports pending positions. */
   flush(): void {
     this.#isScheduled = false;
     if (this.#moved.size === 0) return;
@@ -75,7 +79,7 @@ export class PositionTeller {
   }
 }
 
-/** A worker that writes, in the worker that reads. */
+/** Connection to a worker that writes, in the worker that reads. */
 class Peer {
   readonly positions = new Map<string, Position>();
   readonly closed: Promise<void>;
@@ -114,18 +118,18 @@ class Peer {
   }
 }
 
-/** Positions of the other workers, in the worker that serves readers. */
+/** Positions of all other workers, in the worker that serves readers. */
 export class PeerPositions {
   readonly #peers = new Set<Peer>();
   readonly #onMoved: (id: StreamId, settled: Position) => void;
   #readers = 0;
 
-  /** @param onMoved more records are in the files of a stream, up to `settled` */
+  /** Creates the collection. @param onMoved called when the files of a stream have more records, up to `settled` */
   constructor(onMoved: (id: StreamId, settled: Position) => void) {
     this.#onMoved = onMoved;
   }
 
-  /** End of a stream that another worker writes; null when none does. */
+  /** End of a stream that another worker is writing; null if none is. */
   settledEnd(id: StreamId): Position | null {
     const key = streamKey(id);
     for (const { positions } of this.#peers) {
@@ -135,7 +139,7 @@ export class PeerPositions {
     return null;
   }
 
-  /** Follows the worker at the other end of `port` until that ends. */
+  /** Follows the worker at the other end of `port` until that worker ends. */
   add(port: MessagePort): void {
     const peer = new Peer(port, this.#onMoved);
     this.#peers.add(peer);
@@ -143,21 +147,21 @@ export class PeerPositions {
     if (this.#readers > 0) peer.watch();
   }
 
-  /** A reader starts; resolves once all positions are known. */
+  /** Called when a reader starts; resolves once all positions are known. */
   async acquire(): Promise<void> {
     this.#readers += 1;
     if (this.#readers === 1) for (const peer of this.#peers) peer.watch();
     await Promise.all([...this.#peers].map(({ snapshot }) => snapshot));
   }
 
-  /** A reader has ended. */
+  /** Called when a reader has ended. */
   release(): void {
     this.#readers -= 1;
     if (this.#readers > 0) return;
     for (const peer of this.#peers) peer.unwatch();
   }
 
-  /** Waits until the others have ended, and so for their last positions. */
+  /** Waits until the other workers have ended and thus reported their last positions. */
   async drain(): Promise<void> {
     await Promise.race([Promise.all([...this.#peers].map(({ closed }) => closed)), timeout()]);
   }

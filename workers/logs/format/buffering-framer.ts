@@ -1,4 +1,4 @@
-/** Framer of formats that encode the line: it needs each line as a whole. */
+/** Framer for formats that encode the line: it needs each line as a whole. */
 import { type BodyEncoder, type Gap, LF, MAX_HEAD_BYTES } from '../../../src/protocol/log-files/record.ts';
 import type { FramerState } from '../../../src/protocol/logs.ts';
 import {
@@ -14,14 +14,14 @@ import {
 
 const PENDING_BYTES = 1024;
 
-/** Keeps the start of a line until its end comes: at most `maxLineBytes` and two. */
+/** Buffers the start of a line until its end arrives: at most `maxLineBytes` plus two bytes. */
 export class BufferingFramer implements Framer {
   lines = 0;
   readonly #options: FramerOptions;
   readonly #body: BodyEncoder;
   readonly #memory: FrameMemory;
   readonly #maxLineBytes: number;
-  /** The start of a line whose end has not come. */
+  /** Start of a line whose end has not arrived yet. */
   #pending: Buffer = Buffer.allocUnsafeSlow(0);
   #pendingBytes = 0;
   #pendingEpochMs = 0;
@@ -29,7 +29,7 @@ export class BufferingFramer implements Framer {
   #out = OUTPUT_START;
   #headEnd = HEAD_START;
 
-  /** @param body that of the format */
+  /** Creates the framer. @param body encoder of the format */
   constructor(options: FramerOptions, body: BodyEncoder) {
     this.#options = options;
     this.#body = body;
@@ -41,7 +41,7 @@ export class BufferingFramer implements Framer {
     return !this.#hasLine;
   }
 
-  /** Records are put out whole. */
+  /** False, because this framer only writes complete records. */
   get isInRecord(): boolean {
     return false;
   }
@@ -79,13 +79,13 @@ export class BufferingFramer implements Framer {
 
   endLine(): void {
     this.#begin();
-    // A carriage return that no newline follows is one byte of the line more.
+    // A carriage return without a newline adds one byte to the line.
     if (this.#hasLine && this.#pendingBytes > this.#maxLineBytes) this.#putPart();
     if (this.#hasLine) this.#putPending(false);
     this.#finish();
   }
 
-  /** Does nothing: the record before says that it is continued. */
+  /** Does nothing: the previous record already says that it is continued. */
   continueLine(): void {}
 
   save(): FramerState {
@@ -106,7 +106,10 @@ export class BufferingFramer implements Framer {
     return Buffer.from(format.notice(id, gap, epochMs));
   }
 
-  /** Frames lines that need only backslashes, up to the first other line; returns where it stopped. */
+  /**
+   * Converts lines that need nothing but backslashes, up to the first other line; returns the offset at which it
+   * stopped.
+   */
   #frameWhole(from: number, to: number, epochMs: number): number {
     const { simd, bytes, output } = this.#memory;
     if (!simd || !this.#body.isJsonString || this.#hasLine || output !== bytes) return from;
@@ -118,11 +121,11 @@ export class BufferingFramer implements Framer {
     return at;
   }
 
-  /** Keeps as much of [from, to) as shows whether the line is too long; returns how much. */
+  /** Buffers as much of [from, to) as is needed to see whether the line is too long; returns the number of bytes. */
   #keep(from: number, to: number, epochMs: number): number {
     if (!this.#hasLine) this.#pendingEpochMs = epochMs;
     this.#hasLine = true;
-    // One byte more than the limit may be a carriage return before a newline.
+    // The byte after the limit may be a carriage return before a newline.
     const length = Math.min(to - from, this.#maxLineBytes + 2 - this.#pendingBytes);
     const needed = this.#pendingBytes + length;
     if (needed > this.#pending.length) {
@@ -140,7 +143,7 @@ export class BufferingFramer implements Framer {
     return this.#pendingBytes - (endsInCr ? 1 : 0) > this.#maxLineBytes;
   }
 
-  /** Puts out the line, without the carriage return before its newline; false if there is no room. */
+  /** Writes the line, without the carriage return before its newline; false if there is no room. */
   #putPending(dropsCr: boolean): boolean {
     const endsInCr = this.#pendingBytes > 0 && this.#pending[this.#pendingBytes - 1] === CR;
     const end = this.#pendingBytes - (dropsCr && endsInCr ? 1 : 0);
@@ -152,7 +155,7 @@ export class BufferingFramer implements Framer {
     return true;
   }
 
-  /** Puts out the first part of a line that is too long, and keeps the rest; false if there is no room. */
+  /** Writes the first part of a line that is too long and keeps the rest; false if there is no room. */
   #putPart(): boolean {
     const end = cutBefore(this.#pending, this.#maxLineBytes);
     if (!this.#put(this.#pending, 0, end, this.#pendingEpochMs, true)) return false;
@@ -166,12 +169,12 @@ export class BufferingFramer implements Framer {
     this.#memory.setOutput(OUTPUT_START);
   }
 
-  /** A record that needed a buffer of its own is the output already. */
+  /** If a record needed a separate buffer, that buffer is already the output. */
   #finish(): void {
     if (this.#memory.output === this.#memory.bytes) this.#memory.setOutput(this.#out);
   }
 
-  /** Puts out one record; false if there is no room behind the output so far. */
+  /** Writes one record; false if there is no room after the current output. */
   #put(source: Buffer, from: number, to: number, epochMs: number, isPartial: boolean): boolean {
     const memory = this.#memory;
     if (memory.output !== memory.bytes) return false;
@@ -187,7 +190,7 @@ export class BufferingFramer implements Framer {
     return true;
   }
 
-  /** Writes a record to `target` at `start`; returns where it ends. */
+  /** Writes a record to `target` at `start`; returns the end offset. */
   #render(
     target: Buffer,
     start: number,
@@ -212,7 +215,7 @@ export class BufferingFramer implements Framer {
   }
 }
 
-/** Largest cut up to `limit` that does not split a character of UTF-8. */
+/** Largest length up to `limit` that does not split a UTF-8 character. */
 function cutBefore(bytes: Buffer, limit: number): number {
   let cut = limit;
   while (cut > limit - 3 && cut > 1 && (bytes[cut]! & 0xc0) === 0x80) cut -= 1;

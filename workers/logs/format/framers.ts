@@ -1,10 +1,10 @@
-/** Choice of the framer for a format. */
+/** Selects the framer for a format. */
 import { LOG_FORMATS, type LogFormat } from '../../../src/protocol/log-files/formats.ts';
 import { BufferingFramer } from './buffering-framer.ts';
 import type { Framer, FramerOptions } from './framer.ts';
 import { StreamingFramer } from './streaming-framer.ts';
 
-/** Makes the framer of a stream. */
+/** Creates the framer for a stream. */
 export function createFramer(name: LogFormat, options: Omit<FramerOptions, 'format'>): Framer {
   const format = LOG_FORMATS[name];
   const { body } = format;

@@ -1,23 +1,24 @@
 /** WebAssembly framer, see `frame.wat`. Each thread compiles its half kilobyte once. */
 import { FRAME_WASM } from './frame-wasm.ts';
 
-/** Unit of the size of a WebAssembly memory. */
+/** Page size of WebAssembly memory. */
 const PAGE_BYTES = 65_536;
 
-/** Frames whole lines, sixteen bytes at a time. All positions are offsets in {@link SimdFramer.memory}. */
+/** Converts whole lines to records, sixteen bytes at a time. All positions are offsets in {@link SimdFramer.memory}. */
 export interface SimdFramer {
   readonly memory: { readonly buffer: ArrayBuffer };
   /** End of the output of the last call. */
   readonly outEnd: { readonly value: number };
-  /** Number of lines that the last call framed. */
+  /** Number of lines converted by the last call. */
   readonly lines: { readonly value: number };
   /**
-   * Frames the whole lines at the start of [at, to), each of which begins a record.
+   * Converts the whole lines at the start of [at, to), each of which begins a record.
    *
-   * @param limit a line is framed only if `out` plus the rest of the input, twice the rest in JSON, is within it
+   * @param limit a line is converted only if `out` plus the rest of the input, or twice the rest for JSON, is within it
    * @param isJson 1 for JSON, 0 for text
-   * @returns where it stopped: `to`, or the start of a line that is left to the caller, because there is no room, it is not
-   * whole, it is longer than `maxLineBytes`, or JSON needs more than a backslash for one of its bytes
+   * @returns the offset at which it stopped: `to`, or the start of a line that is left to the caller, because there is
+   * no room, the line is incomplete or longer than `maxLineBytes`, or one of its bytes needs more than a backslash in
+   * JSON
    */
   frame(
     at: number,
@@ -31,7 +32,7 @@ export interface SimdFramer {
   ): number;
 }
 
-// Node's types do not declare WebAssembly; this is the part that is needed here.
+// Node's types do not declare WebAssembly; this is the part needed here.
 declare const WebAssembly: {
   readonly Memory: new (size: { initial: number; maximum: number }) => { readonly buffer: ArrayBuffer };
   readonly Module: new (bytes: Uint8Array) => object;
@@ -39,8 +40,8 @@ declare const WebAssembly: {
 };
 
 /**
- * Makes a framer with a memory of at least `memoryBytes`. Null where that is impossible: on a processor without SIMD, in
- * Node with `--jitless`, or under a limit of the address space, because V8 reserves gigabytes for each memory.
+ * Creates a framer with a memory of at least `memoryBytes`. Null if that is not possible: on a processor without SIMD,
+ * in Node with `--jitless`, or with a limit on the address space, because V8 reserves gigabytes for each memory.
  */
 export function openSimdFramer(memoryBytes: number): SimdFramer | null {
   try {

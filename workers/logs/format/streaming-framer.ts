@@ -1,4 +1,4 @@
-/** Framer of formats that write the line as it is: each chunk is framed at once. */
+/** Framer for formats that write lines unmodified: each chunk is converted at once. */
 import { type Gap, LF } from '../../../src/protocol/log-files/record.ts';
 import type { FramerState } from '../../../src/protocol/logs.ts';
 import {
@@ -11,7 +11,7 @@ import {
   OUTPUT_START,
 } from './framer.ts';
 
-/** Keeps flags instead of a pending line, so a line of any length costs no memory. */
+/** Keeps flags instead of buffering lines, so a line of any length costs no memory. */
 export class StreamingFramer implements Framer {
   lines = 0;
   readonly #options: FramerOptions;
@@ -19,15 +19,15 @@ export class StreamingFramer implements Framer {
   readonly #maxLineBytes: number;
   /** Length of the head in memory. */
   #headBytes = 0;
-  /** No record has begun. */
+  /** True if no record has begun. */
   #isAtStart = true;
-  /** The next record continues the one before it. */
+  /** True if the next record continues the previous one. */
   #isContinued = false;
-  /** Bytes of the line in the record that has begun. */
+  /** Number of bytes of the line in the current record. */
   #partBytes = 0;
-  /** The last byte was a carriage return; it is withheld because a newline may follow. */
+  /** True if the last byte was a carriage return, which is held back because a newline may follow. */
   #heldCr = false;
-  /** Where the last call stopped. */
+  /** Offset at which the last call stopped. */
   #at = 0;
 
   constructor(options: FramerOptions) {
@@ -94,7 +94,7 @@ export class StreamingFramer implements Framer {
     return Buffer.from(format.notice(id, gap, epochMs));
   }
 
-  /** Hot loop: local variables are twice as fast as fields here. Returns where the output ends. */
+  /** Hot loop, in which local variables are twice as fast as fields. Returns the end of the output. */
   #frameLines(from: number, to: number, start: number, epochMs: number): number {
     const { bytes, simd } = this.#memory;
     const headBytes = this.#headBytes;
@@ -105,7 +105,7 @@ export class StreamingFramer implements Framer {
     let lines = this.lines;
     let at = from;
     let out = start;
-    // indexOf has no end of its own: this newline stops it.
+    // indexOf cannot be given an end: this newline stops it.
     const behind = bytes[to]!;
     bytes[to] = LF;
     while (at < to && out + (to - at) <= OUTPUT_LIMIT) {
@@ -176,7 +176,7 @@ export class StreamingFramer implements Framer {
     return at + 1;
   }
 
-  /** Writes the withheld carriage return, which belongs to the line. */
+  /** Writes the held-back carriage return, which belongs to the line. */
   #putCr(at: number, epochMs: number): number {
     let out = at;
     if (!this.#isAtStart && this.#partBytes === this.#maxLineBytes) {

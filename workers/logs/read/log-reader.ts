@@ -1,10 +1,10 @@
 /**
- * Reader of log files: delivers the records that are there and, to a follower, those that come.
+ * Reader of log files: delivers the existing records and, when following, new ones.
  *
- * The way of a record from its file to the terminal: `log-files/log-file.ts` reads bytes, `stream-cursor.ts` takes
- * whole records, `time-merge.ts` merges the streams, this reader sends them through `chunk-window.ts` to the API worker, which
- * answers `GET /logs`; the CLI (`commands/logs.ts`) prints them with `render/log-records.ts`. With a filter, `log-search.ts`
- * has jobs do the first part (`workers/jobs/logs/search.ts`).
+ * The path of a record from its file to the terminal: `log-files/log-file.ts` reads bytes, `stream-cursor.ts` finds
+ * whole records, `time-merge.ts` merges the streams, and this reader sends them through `chunk-window.ts` to the API
+ * worker, which answers `GET /logs`; the CLI (`commands/logs.ts`) prints them with `render/log-records.ts`. With a
+ * filter, `log-search.ts` runs jobs for the first part (`workers/jobs/logs/search.ts`).
  */
 import type { MessagePort } from 'node:worker_threads';
 import { toWireError } from '../../../src/lib/errors.ts';
@@ -36,7 +36,7 @@ import { LogSearch, type SearchOptions } from './log-search.ts';
 interface LogReaderOptions extends SearchOptions {
   readonly query: LogQuery;
   readonly port: MessagePort;
-  /** End of the last whole record of a stream that is being written; null for any other stream. */
+  /** End of the last complete record of a stream that is being written; null for any other stream. */
   readonly settledEnd: (id: StreamId) => Position | null;
 }
 
@@ -47,15 +47,16 @@ interface Followed {
   readonly filter: TimeFilter | null;
 }
 
-/** New records wait this long for more before they are searched: each page costs the pool a job. */
+/** Delay before new records are searched, so that more can arrive: each page costs a job of the pool. */
 const SEARCH_DELAY_MS = 100;
-/** Longest delay of a timer. */
+/** Maximum delay of a timer. */
 const MAX_DELAY_MS = 2 ** 31 - 1;
 
 /**
- * Serves one query. The writer, in the same thread, tells a follower how far a stream is written; the follower reads up
- * to there from the files. So a slow follower costs no memory and delays nobody. Jobs search old records with a filter,
- * and all records with a pattern: an endless pattern must not stop the capture.
+ * Serves one query. The writer, in the same thread, notifies a follower of how far a stream has been written; the
+ * follower reads up to that position from the files. So a slow follower costs no memory and delays nobody. Jobs search
+ * old records if there is a filter, and all records if there is a pattern: a pattern that never finishes must not stop
+ * the capture.
  */
 export class LogReader {
   /** Resolves when the reader has ended and its files are closed; never rejects. */
@@ -64,7 +65,7 @@ export class LogReader {
   readonly #window: ChunkWindow;
   readonly #search: LogSearch;
   readonly #followed = new Map<string, Followed>();
-  /** Streams that may have undelivered records, and how far they are written. */
+  /** Streams that may have undelivered records, and how far they have been written. */
   readonly #tracks = new Map<string, StreamEnd>();
   /** Services that were removed and have printed nothing since. */
   readonly #removed = new Set<string>();
@@ -83,7 +84,7 @@ export class LogReader {
     this.done = this.#run();
   }
 
-  /** Tells that the stream is written up to `end`, the end of a record. */
+  /** Notifies the reader that the stream has been written up to `end`, the end of a record. */
   notify(id: StreamId, end: Position): void {
     const { query } = this.#options;
     if (!query.follow || !selectsStream(query, id)) return;
@@ -93,8 +94,8 @@ export class LogReader {
   }
 
   /**
-   * Tells that the files of the service were removed; new ones start at the first number. A query that names services
-   * ends with the last of them.
+   * Notifies the reader that the files of the service were removed; new ones start at the first number. A query that
+   * names services ends with the last of them.
    */
   forget(service: string): void {
     for (const stream of STREAM_NAMES) this.#forgetStream({ service, stream });
@@ -111,7 +112,7 @@ export class LogReader {
     this.#search.forget(id);
   }
 
-  /** Stops following: the reader delivers what it was told of, and ends. */
+  /** Stops following: the reader delivers what it has been notified of, and ends. */
   finish(): void {
     this.#isFinishing = true;
     this.#wake();
@@ -145,7 +146,7 @@ export class LogReader {
     port.close();
   }
 
-  /** Stops following when the last wanted time has passed. */
+  /** Stops following once the last wanted time has passed. */
   #finishAfter(untilMs: number | null): void {
     if (untilMs === null) return;
     const { clock } = this.#options;
@@ -174,8 +175,8 @@ export class LogReader {
   }
 
   /**
-   * Finds the ends of the streams that the query selects, without regard to tail and filter. They are in the order of
-   * services and, for each, stdout, stderr, console.
+   * Finds the ends of the streams that the query selects, ignoring tail and filter. They are ordered by service and,
+   * for each, stdout, stderr, console.
    */
   async #findEnds(): Promise<StreamEnd[]> {
     const { logDir, query, settledEnd } = this.#options;
@@ -185,7 +186,7 @@ export class LogReader {
     for (const files of streams) {
       const { id } = files;
       const end = settledEnd(id) ?? (await findEnd(logDir, files, { skipsTorn: query.follow }));
-      // If it was opened meanwhile, only its writer knows where a record ends.
+      // If it has been opened meanwhile, only its writer knows where a record ends.
       ends.push({ id, end: settledEnd(id) ?? end });
     }
     return ends;
@@ -231,7 +232,7 @@ export class LogReader {
     for (;;) {
       const block = await cursor.take(track.end, memory);
       if (!block) {
-        // If more was written meanwhile, a newer track has replaced this one.
+        // If more was written meanwhile, a newer entry has replaced this one.
         if (this.#tracks.get(key) === track) this.#tracks.delete(key);
         return;
       }
@@ -243,7 +244,7 @@ export class LogReader {
     }
   }
 
-  /** Waits for new records; false if none will be delivered any more. */
+  /** Waits for new records; false if there will be none. */
   async #hasNew(): Promise<boolean> {
     while (this.#tracks.size === 0) {
       if (this.#isFinishing) return false;

@@ -1,4 +1,4 @@
-/** Search of a reader: starts one page after the other and passes on what they find. */
+/** Search on behalf of a reader: starts one page after another and passes on what they find. */
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import type { Clock } from '../../../src/lib/clock.ts';
 import { fromWireError, MonocoreError } from '../../../src/lib/errors.ts';
@@ -26,12 +26,12 @@ export type StartPage = (page: SearchPage, port: MessagePort) => () => void;
 export interface SearchOptions {
   readonly logDir: string;
   readonly startPage: StartPage;
-  /** Time without a sign of life after which a page is cancelled. */
+  /** Time without a keep-alive message after which a page is cancelled. */
   readonly pageSilenceMs: number;
   readonly clock: Clock;
 }
 
-/** Keeps how far each stream was searched. Log worker. */
+/** Tracks how far each stream has been searched. Log worker. */
 export class LogSearch {
   readonly #options: SearchOptions;
   readonly #filter: LogFilter;
@@ -55,10 +55,11 @@ export class LogSearch {
   }
 
   /**
-   * Delivers the matching records of each stream up to its end, in the order of their times: from where the last delivery
-   * ended, at first from the first file on, or the last `tail` records.
+   * Delivers the matching records of each stream up to its end, ordered by time: starting where the last delivery
+   * ended, or the first time at the first file or with the last `tail` records.
    *
-   * @throws ReaderGone; MonocoreError `Aborted` if a page gave no sign of life for too long, `ThreadDied` if it died
+   * @throws ReaderGone; MonocoreError `Aborted` if a page sent no keep-alive message for too long, `ThreadDied` if it
+   * died
    */
   async deliver(streams: readonly StreamEnd[], tail: number | null): Promise<void> {
     this.#forgotten.clear();
@@ -73,14 +74,14 @@ export class LogSearch {
     }
   }
 
-  /** Tells that the files of the stream were removed; new ones start at the first number. */
+  /** Notifies the search that the files of the stream were removed; new ones start at the first number. */
   forget(id: StreamId): void {
     this.#places.delete(streamKey(id));
     this.#forgotten.add(streamKey(id));
     this.#pagePort?.postMessage({ type: 'forget', id } satisfies SearchOrder);
   }
 
-  /** The reader is gone: ends the running page. The window starts no other. */
+  /** Ends the running page, because the reader has gone. The window starts no other. */
   stop(): void {
     this.#stopPage(new ReaderGone());
   }
@@ -89,7 +90,7 @@ export class LogSearch {
     return this.#places.get(streamKey(id)) ?? { at: ORIGIN, time: EARLIEST, isInRecord: false };
   }
 
-  /** Leaves out removed streams: their positions would be positions in new files. Ends a record that was begun. */
+  /** Leaves out removed streams, because positions in them would refer to new files. Ends a record that was begun. */
   async #dropForgotten(state: SearchState): Promise<SearchState> {
     if (this.#forgotten.size === 0) return state;
     const isKept = ({ id }: { readonly id: StreamId }) => !this.#forgotten.has(streamKey(id));
@@ -102,10 +103,10 @@ export class LogSearch {
     return kept;
   }
 
-  /** Lends a job the reader's buffers and passes on the filled ones, until the job's last message. */
+  /** Lends the reader's buffers to a job and passes on the filled ones, until the job's last message. */
   async #runPage(state: SearchState): Promise<SearchState> {
     const { logDir, startPage, pageSilenceMs, clock } = this.#options;
-    // A job would only hold a thread while the reader takes nothing.
+    // While the reader is not reading, a job would only occupy a thread.
     await this.#window.hasRoom();
     const current = await this.#dropForgotten(state);
     const { port1: port, port2: jobPort } = new MessageChannel();
