@@ -1,4 +1,4 @@
-/** Metrics worker: samples of all watched processes, one batch per interval, and health probes of their ports. */
+/** Metrics worker: samples all watched processes, in one batch per interval, and runs health probes on ports. */
 import type { MetricsApi, MetricsBoot } from '../src/protocol/metrics.ts';
 import { serve } from '../src/threads/entry.ts';
 import { createMetricsApi } from './metrics/api.ts';

@@ -1,4 +1,4 @@
-/** Answers of the metrics worker. */
+/** API of the metrics worker. */
 import type { MessagePort } from 'node:worker_threads';
 import { openProcFiles } from '../../src/lib/proc.ts';
 import type { MetricsApi, MetricsEvent } from '../../src/protocol/metrics.ts';
@@ -7,10 +7,10 @@ import { Sampler } from './sampler.ts';
 import { runEvery } from './schedule.ts';
 import { UsagePoller } from './usage.ts';
 
-/** Intervals for which pidusage keeps a file open: enough to survive a slow batch, which skips one. */
+/** Number of intervals for which pidusage keeps a file open: enough to survive a slow batch, which skips one. */
 const MAX_AGE_INTERVALS = 3;
 
-/** Starts to sample. @param events gets each batch, like every subscriber */
+/** Starts sampling. @param events receives each batch, like every subscriber */
 export function createMetricsApi(intervalMs: number, events: MessagePort): MetricsApi {
   const sampler = new Sampler(openProcFiles, new UsagePoller(MAX_AGE_INTERVALS * intervalMs));
   const prober = new NetworkProber();

@@ -1,11 +1,11 @@
-/** Asks ports of this host whether a service works: plain connections and HTTP. */
+/** Health probes on ports of this host: plain connections and HTTP. */
 import type { EventEmitter } from 'node:events';
 import { type ClientRequest, type IncomingMessage, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { errorCode, errorText } from '../../src/lib/errors.ts';
 import { CANCELLED, type NetworkProbe, type ProbeResult } from '../../src/protocol/supervision.ts';
 
-/** Address of the ports of plain processes. */
+/** Address on which plain processes listen. */
 const HOST = '127.0.0.1';
 
 const CLOSED: ProbeResult = { ok: false, detail: 'connection closed without an answer' };
@@ -14,12 +14,14 @@ function failure(error: unknown): ProbeResult {
   const code = errorCode(error);
   if (code === 'ECONNREFUSED') return { ok: false, detail: 'connection refused' };
   if (code === 'ECONNRESET') return CLOSED;
-  // Codes of Node's HTTP parser: see "HTTP errors" of its documentation.
+  // Codes of Node's HTTP parser, see "HTTP errors" in its documentation.
   if (code?.startsWith('HPE_')) return { ok: false, detail: `not an HTTP response: ${errorText(error)}` };
   return { ok: false, detail: errorText(error) };
 }
 
-/** Opens a connection. Of an HTTP answer the status decides, so its body stays unread; a redirection is a success. */
+/**
+ * Opens a connection. The status alone decides about an HTTP answer, so its body is not read; a redirect is a success.
+ */
 function open(probe: NetworkProbe): Socket | ClientRequest {
   const { port } = probe;
   if (probe.type === 'tcp') return connect({ host: HOST, port });
@@ -33,7 +35,7 @@ function answerOf(connection: EventEmitter): Promise<ProbeResult> {
     connection.once('response', ({ statusCode = 0 }: IncomingMessage) =>
       resolve({ ok: statusCode >= 200 && statusCode <= 399, detail: `status ${statusCode}` }),
     );
-    // Later errors come from closing a connection that has answered.
+    // Later errors result from closing a connection that has answered.
     connection.on('error', (error) => resolve(failure(error)));
     connection.once('close', () => resolve(CLOSED));
   });
@@ -42,7 +44,7 @@ function answerOf(connection: EventEmitter): Promise<ProbeResult> {
 export class NetworkProber {
   readonly #cancels = new Map<number, () => void>();
 
-  /** See `MetricsApi.probe`. */
+  /** Implements `MetricsApi.probe`. */
   async probe(id: number, probe: NetworkProbe, timeoutMs: number): Promise<ProbeResult | null> {
     const connection: EventEmitter & { destroy(): unknown } = open(probe);
     const closed = new Promise((resolve) => connection.once('close', resolve));
@@ -59,7 +61,7 @@ export class NetworkProber {
     return result;
   }
 
-  /** See `MetricsApi.cancelProbe`. */
+  /** Implements `MetricsApi.cancelProbe`. */
   cancel(id: number): void {
     this.#cancels.get(id)?.();
   }

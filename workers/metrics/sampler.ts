@@ -1,4 +1,4 @@
-/** Watched processes: the files that each holds open, and its last reading. */
+/** Watched processes, the files that are kept open for each, and its last reading. */
 import { type openProcFiles, ProcessTree, type ProcFiles } from '../../src/lib/proc.ts';
 import type { Metrics } from '../../src/protocol/service.ts';
 import { ServiceGroup } from './service-group.ts';
@@ -10,7 +10,7 @@ interface Watched extends ProcessId {
   last: Reading;
 }
 
-/** Samples processes by the name of their service. */
+/** Samples processes, keyed by the name of their service. */
 export class Sampler {
   readonly #open: typeof openProcFiles;
   readonly #poller: UsagePoller;
@@ -26,7 +26,10 @@ export class Sampler {
     return this.#watched.size;
   }
 
-  /** Samples the process that has `pid` now as `service`, from the next {@link Sampler.sample} until it has ended. */
+  /**
+   * Samples the process that currently has `pid` for `service`, from the next {@link Sampler.sample} until it has
+   * ended.
+   */
   watch(service: string, pid: number): void {
     this.unwatch(service);
     const files = this.#open(pid);
@@ -35,23 +38,25 @@ export class Sampler {
     this.#watched.set(service, { pid, startTicks: files.startTicks, files, group, last: NOTHING_READ });
   }
 
-  /** Unknown names are ignored. */
+  /** Stops sampling a service. Ignores unknown names. */
   unwatch(service: string): void {
     this.#watched.get(service)?.files.close();
     this.#watched.delete(service);
   }
 
-  /** Samples one batch and drops processes that have ended, even when others have their pids by now. Calls must not overlap. */
+  /**
+   * Samples one batch and drops processes that have ended, even if their pids have been reused. Calls must not overlap.
+   */
   async sample(): Promise<Record<string, Metrics>> {
     this.#dropEnded();
     const batch = [...this.#watched];
     const usages = await this.#poller.poll(batch.map(([, watched]) => watched));
     this.#dropEnded();
-    // Where cgroups list the processes of every service, nobody looks at all of the host.
+    // If cgroups list the processes of every service, there is no need to examine all processes of the host.
     const descendantsOf = batch.some(([, { group }]) => group.needsTree) ? this.#tree.read() : () => [];
     const samples: Record<string, Metrics> = {};
     for (const [service, watched] of batch) {
-      // It may have been unwatched, or replaced, while pidusage was reading.
+      // It may have been unwatched or replaced while pidusage was reading.
       if (this.#watched.get(service) !== watched) continue;
       const { pid, group, files } = watched;
       const main = usages.get(pid);

@@ -1,4 +1,4 @@
-/** Runs `task` every `intervalMs`, and skips a tick while it runs. The returned function stops the schedule. */
+/** Runs `task` every `intervalMs`; skips a tick while it is still running. The returned function stops the schedule. */
 export function runEvery(intervalMs: number, task: () => Promise<void>): () => void {
   let running = false;
   const timer = setInterval(() => {

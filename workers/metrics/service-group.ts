@@ -1,4 +1,6 @@
-/** CPU time and memory of all processes of a service: of its cgroup, else of those that descend from it. */
+/**
+ * CPU time and memory of all processes of a service: those in its cgroup, or else the descendants of its main process.
+ */
 import { readFileSync, readlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import {
@@ -11,10 +13,10 @@ import {
 } from '../../src/lib/proc.ts';
 import type { Usage } from './usage.ts';
 
-/** Path of a cgroup that the daemon made, or had made, for one service. */
+/** Path of a cgroup that was created for a single service. */
 const OWN_CGROUP = /^.*\/monocore-[0-9a-f]{8}-[^/]+(?=\/|$)/;
 
-/** Counters of memory.stat that make up the resident memory, by version. */
+/** Counters of memory.stat whose sum is the resident memory, by cgroup version. */
 const RESIDENT = { 1: ['total_rss', 'total_mapped_file'], 2: ['anon', 'file_mapped'] } as const;
 
 /** Cgroup of a service. */
@@ -23,33 +25,33 @@ interface Cgroup {
   readonly dir: string;
 }
 
-/** The processes of one service. */
+/** Processes of one service. */
 export class ServiceGroup {
   readonly #pid: number;
   readonly #cgroup: Cgroup | null;
-  /** Parent of all of them, while there is no cgroup that lists them. */
+  /** Ancestor of all of them; used if no cgroup lists them. */
   readonly root: number;
-  /** CPU time of the others at the last reading, by pid and start time. */
+  /** CPU time of the other processes at the last reading, by pid and start time. */
   #others = new Map<string, number>();
   #othersCpuMs = 0;
 
-  /** @param pid its main process: a command under its shim, or a VM */
+  /** Creates the group. @param pid main process: a command under its shim, or a VM */
   constructor(pid: number) {
     this.#pid = pid;
     this.#cgroup = findCgroup(pid);
     this.root = findRoot(pid);
   }
 
-  /** True when {@link ServiceGroup.read} needs the processes that descend from the root. */
+  /** True if {@link ServiceGroup.read} needs the descendants of the root. */
   get needsTree(): boolean {
     return this.#cgroup === null;
   }
 
   /**
-   * Usage of all.
+   * Total usage of the service.
    *
-   * @param main of its main process
-   * @param tree processes that descend from the root; ignored where a cgroup lists them
+   * @param main usage of its main process
+   * @param tree descendants of the root; ignored if a cgroup lists the processes
    */
   read(main: Usage, tree: readonly number[]): Usage {
     const cgroup = this.#cgroup;
@@ -65,7 +67,7 @@ export class ServiceGroup {
     };
   }
 
-  /** Adds the CPU time of the others since the last reading. @returns their resident memory, bytes */
+  /** Adds the CPU time that the other processes used since the last reading. @returns their resident memory, bytes */
   #readOthers(pids: readonly number[]): number {
     const known = new Map<string, number>();
     let bytes = 0;
@@ -83,7 +85,7 @@ export class ServiceGroup {
   }
 }
 
-/** The shim of a plain process is the parent of all that its command leaves. */
+/** Root of the processes: the shim of a plain process is the parent of everything that its command leaves behind. */
 function findRoot(pid: number): number {
   const parent = readStat(pid)?.parent ?? 0;
   try {
@@ -107,7 +109,7 @@ function findCgroup(pid: number): Cgroup | null {
   return null;
 }
 
-/** Null where the controller is not there, or the cgroup is gone. */
+/** Null if the controller is not available or the cgroup is gone. */
 function readResidentBytes({ version, dir }: Cgroup): number | null {
   const counters = new Map(readLines(join(dir, 'memory.stat')).map((line) => line.split(' ') as [string, string]));
   const values = RESIDENT[version].map((name) => counters.get(name));

@@ -1,16 +1,16 @@
 /**
- * Metrics of processes, from two readings of each. CPU and memory of many at once are read by pidusage, around its traps
- * (4.1):
+ * Metrics of processes, computed from two readings of each. pidusage reads CPU and memory of many processes at once;
+ * this file works around its pitfalls (4.1):
  *
- * - It keeps `/proc/<pid>/stat` of each pid open until `maxage` after the last poll; polling again prolongs that. A pid
- *   that is used again meanwhile is read through the file of the process that is gone, which fails each time. So a pid
- *   whose process has changed is not polled until its file is closed.
- * - Its own CPU percentage is 0 for the first poll and after a pause above `maxage`; so the caller works it out from
- *   the CPU time.
- * - It rejects an empty list, and a list of one when that process is gone; in longer ones the entry is missing.
- * - It loses the file of a process that ends between being opened and being read for the first time: nobody would ever
- *   close it. So the open files are searched for each pid that is missing from its first answer.
- * - `clear()` forgets the files without closing them: never called.
+ * - It keeps `/proc/<pid>/stat` of each pid open until `maxage` after the last poll; polling again prolongs that. If
+ *   the pid is reused meanwhile, it is read through the file of the dead process, which fails each time. So a pid whose
+ *   process has changed is not polled until its file is closed.
+ * - Its own CPU percentage is 0 for the first poll and after a pause longer than `maxage`; so the caller computes it
+ *   from the CPU time.
+ * - It rejects an empty list, and a list of one if that process is gone; in longer lists the entry is missing.
+ * - It loses track of the file of a process that ends between being opened and first being read, and never closes it.
+ *   So the open files are searched for each pid that is missing from its first result.
+ * - `clear()` forgets the files without closing them: never call it.
  */
 import { closeSync } from 'node:fs';
 import pidusage from 'pidusage';
@@ -22,11 +22,11 @@ export interface Usage {
   readonly cpuTimeMs: number;
   /** Time since the start of the process, milliseconds, to hundredths of a second. */
   readonly ageMs: number;
-  /** Resident memory, bytes. */
+  /** Resident memory in bytes. */
   readonly memoryBytes: number;
 }
 
-/** Counters of a process at one time; null for those that could not be read. */
+/** Counters of a process at a point in time; null for those that could not be read. */
 export interface Reading {
   readonly usage: Usage | null;
   readonly disk: DiskBytes | null;
@@ -34,7 +34,7 @@ export interface Reading {
 
 export const NOTHING_READ: Reading = Object.freeze({ usage: null, disk: null });
 
-/** Metrics at `now`; differences are null without a value `before`. Pure. */
+/** Metrics at `now`; differences are null if the value in `before` is missing. Pure. */
 export function metricsBetween(before: Reading, now: Reading): Metrics {
   const { usage, disk } = now;
   return {
@@ -47,34 +47,34 @@ export function metricsBetween(before: Reading, now: Reading): Metrics {
   };
 }
 
-/** Per cent of one core; null when no time has passed by the kernel's clock. */
+/** Percentage of one core; null if no time has passed by the kernel's clock. */
 function cpuPercent(before: Usage, now: Usage): number | null {
   const elapsedMs = now.ageMs - before.ageMs;
   return elapsedMs > 0 ? (100 * (now.cpuTimeMs - before.cpuTimeMs)) / elapsedMs : null;
 }
 
-/** A process; the start time distinguishes it from a later one with the same pid. */
+/** Process; the start time distinguishes it from a later one with the same pid. */
 export interface ProcessId {
   readonly pid: number;
   readonly startTicks: number;
 }
 
-/** pidusage looks for files to close this often per `maxage`, see its history.js. */
+/** Number of times per `maxage` that pidusage looks for files to close, see its history.js. */
 const SWEEPS_PER_MAX_AGE = 2;
 
-/** Polls processes through pidusage. One per thread: pidusage keeps its history globally. */
+/** Polls processes through pidusage. One instance per thread, because pidusage keeps a global history. */
 export class UsagePoller {
   readonly #maxAgeMs: number;
-  /** Process of each file that pidusage holds, by pid, and the time of its last poll by `performance.now()`. */
+  /** Process whose file pidusage holds, by pid, and the time of its last poll by `performance.now()`. */
   readonly #holders = new Map<number, { startTicks: number; polledAtMs: number }>();
 
-  /** @param maxAgeMs how long pidusage keeps the file of a pid that is no longer polled */
+  /** Creates the poller. @param maxAgeMs how long pidusage keeps the file of a pid that is no longer polled */
   constructor(maxAgeMs: number) {
     this.#maxAgeMs = maxAgeMs;
   }
 
   /**
-   * Usage by pid. A process that has ended is missing, and so is, for a while, one whose pid was used before. Never
+   * Usage by pid. A process that has ended is missing, and so is, for a while, one whose pid has been reused. Never
    * rejects. Calls must not overlap.
    */
   async poll(processes: readonly ProcessId[]): Promise<ReadonlyMap<number, Usage>> {
@@ -93,7 +93,7 @@ export class UsagePoller {
       { maxage: this.#maxAgeMs },
     ).catch(() => ({}));
     const usages = new Map<number, Usage>();
-    // The types promise an entry for each pid; there is none, or null, for one that is gone.
+    // The types promise an entry for each pid; for one that is gone there is none, or null.
     for (const stat of Object.values<pidusage.Status | null | undefined>(stats)) {
       if (stat) usages.set(stat.pid, { cpuTimeMs: stat.ctime, ageMs: stat.elapsed, memoryBytes: stat.memory });
     }
@@ -101,13 +101,15 @@ export class UsagePoller {
     return usages;
   }
 
-  /** Closes the files of these pids that pidusage has lost, once it should have closed them itself. */
+  /**
+   * Closes the files of these pids that pidusage has lost track of, after the time at which it should have closed them.
+   */
   #closeLost(pids: readonly number[]): void {
     if (pids.length === 0) return;
     const paths = new Set(pids.map((pid) => `/proc/${pid}/stat`));
     const suspects = listDescriptors('self').filter(({ target }) => paths.has(target));
     if (suspects.length === 0) return;
-    // A file that another thread reads right now is closed, or another one, by then.
+    // By then, a file with the same path that another thread is reading now is closed or has been reopened.
     const timer = setTimeout(() => {
       const open = new Map(listDescriptors('self').map(({ fd, target }) => [fd, target]));
       for (const { fd, target } of suspects) if (open.get(fd) === target) closeSync(fd);
