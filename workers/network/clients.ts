@@ -1,19 +1,19 @@
-/** Clients behind the gateway's ports: the table of a network address translation, RFC 3022. */
+/** Clients behind the gateway's ports: an address translation table, RFC 3022. */
 import { randomInt } from 'node:crypto';
 
-/** Most clients of a VM at once. */
+/** Maximum number of clients of a VM. */
 export const MAX_CLIENTS = 4096;
 
-/** Lifetime of a silent client, the minimum of RFC 4787, section 4.3. */
+/** Lifetime of an idle client, the minimum of RFC 4787, section 4.3. */
 export const CLIENT_IDLE_MS = 120_000;
 
-/** Ports of the gateway: the dynamic ports of RFC 6335, many more than clients. */
+/** Ports of the gateway: the dynamic ports of RFC 6335, far more than there are clients. */
 const FIRST_PORT = 49_152;
 const LAST_PORT = 65_535;
 
-/** A program that sends datagrams to a UDP port of the host. */
+/** Program that sends datagrams to a UDP port of the host. */
 interface Client<Through> {
-  /** Port of the host between it and the VM. */
+  /** Host port through which it reaches the VM. */
   readonly through: Through;
   readonly address: string;
   readonly port: number;
@@ -26,24 +26,24 @@ interface Entry<Through> extends Client<Through> {
 }
 
 /**
- * Clients of one VM. Only a client's own datagrams keep it in the table, so a guest cannot keep sending to a port that its
- * client has left and another program may have taken. When the table is full, the longest silent client is dropped. A port
- * is reused after all others, so a late answer never reaches another client. The first port is random, because a thread
- * that died or an earlier daemon may have had a table for the same VM.
+ * Clients of one VM. Only a client's own datagrams keep it in the table, so a guest cannot keep sending to a port that
+ * its client has left and another program may now use. If the table is full, the client that has been idle longest is
+ * dropped. A port is reused only after all others, so a late answer never reaches another client. The first port is
+ * random, because a thread that died or an earlier daemon may have had a table for the same VM.
  */
 export class Clients<Through extends { readonly id: number }> {
   readonly #now: () => number;
-  /** The longest silent first. */
+  /** Clients by key, longest idle first. */
   readonly #byKey = new Map<string, Entry<Through>>();
   readonly #byPort = new Map<number, Entry<Through>>();
   #nextPort = randomInt(FIRST_PORT, LAST_PORT + 1);
 
-  /** @param now monotonic time, milliseconds */
+  /** Creates the table. @param now monotonic time, milliseconds */
   constructor(now: () => number = () => performance.now()) {
     this.#now = now;
   }
 
-  /** Port of the gateway for a client, assigned when it is new. */
+  /** Gateway port of a client, which is assigned if the client is new. */
   portOf(client: Client<Through>): number {
     const key = `${client.through.id} ${client.address} ${client.port}`;
     this.#forgetIdle();
@@ -56,7 +56,7 @@ export class Clients<Through extends { readonly id: number }> {
     return entry.gatewayPort;
   }
 
-  /** Finds the client behind a port of the gateway; null without one. */
+  /** Finds the client of a gateway port; null if there is none. */
   find(gatewayPort: number): Client<Through> | null {
     this.#forgetIdle();
     return this.#byPort.get(gatewayPort) ?? null;

@@ -1,4 +1,4 @@
-/** UDP (RFC 768) over IPv4 (RFC 791) between the host and a VM, in Ethernet frames behind their lengths. */
+/** UDP (RFC 768) over IPv4 (RFC 791) between the host and a VM, in Ethernet frames prefixed with their lengths. */
 import { GATEWAY_INDEX } from '../../src/protocol/network.ts';
 import {
   HEADER_BYTES,
@@ -14,7 +14,7 @@ import {
 const IP_HEADER_BYTES = 20;
 const UDP_HEADER_BYTES = 8;
 
-/** Longest payload of a datagram without fragments. */
+/** Maximum payload of an unfragmented datagram. */
 export const MAX_DATAGRAM_BYTES = HEADER_BYTES + MAX_FRAME_BYTES - PAYLOAD - IP_HEADER_BYTES - UDP_HEADER_BYTES;
 
 const IP_BYTES = PAYLOAD + 2;
@@ -27,7 +27,7 @@ const DESTINATION_ADDRESS = PAYLOAD + 16;
 
 const VERSION_AND_LENGTH = 0x4500;
 const DO_NOT_FRAGMENT = 0x4000;
-/** The flag that more fragments follow, and the offset of this one. */
+/** Mask for the flag "more fragments" and the fragment offset. */
 const FRAGMENT_MASK = 0x3fff;
 const HOPS = 64;
 const PROTOCOL_UDP = 17;
@@ -35,11 +35,11 @@ const PROTOCOL_UDP = 17;
 interface Datagram {
   readonly sourcePort: number;
   readonly destinationPort: number;
-  /** A view into the frame. */
+  /** View into the frame. */
   readonly payload: Buffer;
 }
 
-/** Ones' complement sum of 16-bit words, RFC 1071; 0xffff with a correct checksum among them. */
+/** Ones' complement sum of 16-bit words, RFC 1071; 0xffff if they include a correct checksum. */
 function sumWords(bytes: Buffer, start: number, end: number, initial = 0): number {
   let sum = initial;
   for (let at = start; at + 1 < end; at += 2) sum += bytes.readUInt16BE(at);
@@ -54,12 +54,12 @@ function sumDatagram(framed: Buffer, start: number, bytes: number): number {
   return sumWords(framed, start, start + bytes, pseudoHeader);
 }
 
-/** Reads the datagram for the host in a frame; null for none, a damaged one or a fragment. */
+/** Parses the datagram to the host in a frame; null if there is none, or if it is damaged or a fragment. */
 export function readDatagram(framed: Buffer): Datagram | null {
   if (framed.readUInt16BE(TYPE) !== TYPE_IPV4 || framed[PAYLOAD]! >> 4 !== 4) return null;
   const headerBytes = (framed[PAYLOAD]! & 0xf) * 4;
   const [start, end] = [PAYLOAD + headerBytes, PAYLOAD + framed.readUInt16BE(IP_BYTES)];
-  // Padding may follow the packet.
+  // The packet may be followed by padding.
   if (headerBytes < IP_HEADER_BYTES || start + UDP_HEADER_BYTES > end || end > framed.length) return null;
   if (sumWords(framed, PAYLOAD, start) !== 0xffff) return null;
   if ((framed.readUInt16BE(FRAGMENT) & FRAGMENT_MASK) !== 0 || framed[PROTOCOL] !== PROTOCOL_UDP) return null;
@@ -82,7 +82,7 @@ export function writeDatagram(into: Buffer, index: number, datagram: Datagram): 
   const framed = writeHead(into, GATEWAY_INDEX, index, TYPE_IPV4, IP_HEADER_BYTES + udpBytes);
   framed.writeUInt16BE(VERSION_AND_LENGTH, PAYLOAD);
   framed.writeUInt16BE(IP_HEADER_BYTES + udpBytes, IP_BYTES);
-  // The identification of an unfragmented packet is meaningless, RFC 6864.
+  // The identification of an unfragmented packet has no meaning, RFC 6864.
   framed.writeUInt32BE(DO_NOT_FRAGMENT, FRAGMENT - 2);
   framed[TIME_TO_LIVE] = HOPS;
   framed[PROTOCOL] = PROTOCOL_UDP;
@@ -96,7 +96,7 @@ export function writeDatagram(into: Buffer, index: number, datagram: Datagram): 
   framed.writeUInt16BE(udpBytes, start + 4);
   framed.writeUInt16BE(0, start + 6);
   payload.copy(framed, start + UDP_HEADER_BYTES);
-  // Zero would mean no checksum.
+  // Zero would mean that there is no checksum.
   framed.writeUInt16BE(0xffff - sumDatagram(framed, start, udpBytes) || 0xffff, start + 6);
   return framed;
 }

@@ -1,13 +1,13 @@
 /**
- * Ethernet frames in QEMU's `-netdev stream`: each follows its length, four bytes in network order, see
+ * Ethernet frames in QEMU's `-netdev stream`: each is prefixed with its length, four bytes in network byte order, see
  * net_stream_receive() in QEMU's net/stream.c. Offsets below include the length.
  */
 import { GROUP_PREFIX } from '../../src/protocol/network.ts';
 
 export const HEADER_BYTES = 4;
-/** A frame with 1500 bytes of payload, IEEE 802.3, without the checksum, which QEMU omits. */
+/** Size of a frame with 1500 bytes of payload, IEEE 802.3, without the checksum, which QEMU omits. */
 export const MAX_FRAME_BYTES = 1514;
-/** QEMU never sends more: NET_BUFSIZE in its net/net.h. */
+/** Maximum size that QEMU sends: NET_BUFSIZE in its net/net.h. */
 export const MAX_QEMU_FRAME_BYTES = 4096 + 65_536;
 
 const ETHERNET_HEADER_BYTES = 14;
@@ -19,9 +19,9 @@ export const PAYLOAD = HEADER_BYTES + ETHERNET_HEADER_BYTES;
 export const TYPE_IPV4 = 0x0800;
 export const TYPE_ARP = 0x0806;
 
-/** Bytes 0 to 3 of a member's address, see `memberMac`. */
+/** Bytes 0 to 3 of a member's MAC address, see `memberMac`. */
 const MAC_PREFIX = 0x02_00_00_00 + (GROUP_PREFIX[0] << 8) + GROUP_PREFIX[1];
-/** The first two bytes of its IPv4 address. */
+/** First two bytes of a member's IPv4 address. */
 const IP_PREFIX = (GROUP_PREFIX[0] << 8) + GROUP_PREFIX[1];
 
 function isMacOf(framed: Buffer, at: number, index: number): boolean {
@@ -38,7 +38,9 @@ export function writeAddress(framed: Buffer, at: number, index: number): void {
   framed.writeUInt16BE(index, at + 2);
 }
 
-/** Writes length and Ethernet's header. Returns the whole frame, behind its length, as a part of the buffer. */
+/**
+ * Writes the length and the Ethernet header. Returns the whole frame, including its length, as a view into the buffer.
+ */
 export function writeHead(into: Buffer, from: number, to: number, type: number, payloadBytes: number): Buffer {
   into.writeUInt32BE(ETHERNET_HEADER_BYTES + payloadBytes, 0);
   writeMac(into, DESTINATION, to);
@@ -52,9 +54,9 @@ export function isAddressOf(framed: Buffer, at: number, index: number): boolean 
 }
 
 /**
- * True for a frame with its sender's own addresses, so that no member impersonates another: the source on Ethernet, and in
- * IPv4 (RFC 791) or ARP (RFC 826); other protocols are rejected. A member that probes by ARP whether an address is free has
- * none yet, RFC 5227.
+ * True for a frame that carries the addresses of its sender, so that no member can impersonate another: the Ethernet
+ * source, and in IPv4 (RFC 791) or ARP (RFC 826) the sender address; other protocols are rejected. A member that uses
+ * ARP to check whether an address is free has none yet, RFC 5227.
  */
 export function isGenuine(framed: Buffer, index: number): boolean {
   if (framed.length < PAYLOAD + 20 || !isMacOf(framed, SOURCE, index)) return false;
@@ -71,7 +73,7 @@ export function isGenuine(framed: Buffer, index: number): boolean {
   }
 }
 
-/** True for broadcast and multicast: the lowest bit of the first byte. */
+/** True for broadcast and multicast: the lowest bit of the first byte is set. */
 export function isForAll(framed: Buffer): boolean {
   return (framed[DESTINATION]! & 1) === 1;
 }
@@ -82,9 +84,9 @@ export function destinationOf(framed: Buffer): number | null {
 }
 
 export interface FrameHandlers {
-  /** Gets a frame behind its length, valid only during the call. */
+  /** Receives a frame with its length; valid only during the call. */
   readonly onFrame: (framed: Buffer) => void;
-  /** Told of a frame that is too large and skipped. */
+  /** Called for a frame that is too large and was skipped. */
   readonly onOversize: () => void;
 }
 
@@ -99,7 +101,7 @@ export class FrameReader {
     this.#handlers = handlers;
   }
 
-  /** Takes the next bytes. @throws RangeError for an impossible length, after which the stream makes no sense */
+  /** Handles the next bytes. @throws RangeError for an impossible length, after which the stream cannot be parsed */
   push(chunk: Buffer): void {
     let at = 0;
     while (at < chunk.length) {
@@ -113,12 +115,12 @@ export class FrameReader {
     }
   }
 
-  /** Takes bytes of one frame. Returns their number. */
+  /** Handles bytes of one frame. Returns their number. */
   #take(chunk: Buffer, at: number): number {
     const available = chunk.length - at;
     if (this.#pendingBytes === 0 && available >= HEADER_BYTES) {
       const framedBytes = HEADER_BYTES + readLength(chunk, at);
-      // A frame that is whole in the chunk is not copied.
+      // A frame that is completely contained in the chunk is not copied.
       if (framedBytes <= Math.min(available, this.#pending.length)) {
         this.#handlers.onFrame(chunk.subarray(at, at + framedBytes));
         return framedBytes;

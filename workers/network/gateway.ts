@@ -1,4 +1,4 @@
-/** The host in one VM's network: passes datagrams to the VM's UDP ports, and its answers back. */
+/** Represents the host in the network of one VM: passes datagrams to the VM's UDP ports, and its answers back. */
 import { type ClosedPort, type DropCause, GATEWAY_INDEX, type GroupPort } from '../../src/protocol/network.ts';
 import { Clients } from './clients.ts';
 import { MAX_DATAGRAM_BYTES, readDatagram, writeDatagram } from './datagram.ts';
@@ -16,7 +16,7 @@ import {
 import { HostPort } from './host-port.ts';
 
 interface GatewayHandlers {
-  /** Sends a frame to the VM; it is valid only during the call. */
+  /** Sends a frame to the VM; the frame is valid only during the call. */
   readonly send: (framed: Buffer) => void;
   readonly drop: (cause: DropCause) => void;
   /** See the event `udp-ports`. */
@@ -24,8 +24,8 @@ interface GatewayHandlers {
 }
 
 /**
- * Each VM has its own gateway, which knows only the clients of that VM: other members of the group cannot reach them. It
- * passes on only answers of a forwarded port to clients that have sent to it.
+ * Gateway of one VM. It knows only the clients of that VM, so other members of the group cannot reach them. It forwards
+ * only answers from a forwarded port to clients that have sent something to it.
  */
 export class Gateway {
   readonly #index: number;
@@ -47,7 +47,7 @@ export class Gateway {
     });
   }
 
-  /** Receives a frame of the VM for the host. */
+  /** Handles a frame from the VM to the host. */
   receive(framed: Buffer): void {
     if (this.answerArp(framed)) return;
     const datagram = readDatagram(framed);
@@ -59,14 +59,14 @@ export class Gateway {
     }
   }
 
-  /** Answers a request for the host's address if the VM has UDP ports. Returns true when it did. */
+  /** Answers an ARP request for the host's address if the VM has UDP ports; returns true if it did. */
   answerArp(framed: Buffer): boolean {
     if (this.#ports.length === 0 || !asksForGateway(framed)) return false;
     this.#handlers.send(writeArpReply(this.#frame, this.#index, framed));
     return true;
   }
 
-  /** Frees the ports before it returns. */
+  /** Closes the gateway; its ports are free on return. */
   close(): void {
     for (const port of this.#ports) port.close();
   }
@@ -89,7 +89,7 @@ export class Gateway {
 
 // ARP, RFC 826, with which a guest finds the host in its network.
 
-/** Ethernet and IPv4, with addresses of 6 and 4 bytes. */
+/** Hardware and protocol types: Ethernet and IPv4, with addresses of 6 and 4 bytes. */
 const KIND = Buffer.from([0, 1, 8, 0, 6, 4]);
 const REQUEST = 1;
 const REPLY = 2;
@@ -110,7 +110,7 @@ function asksForGateway(framed: Buffer): boolean {
   );
 }
 
-/** Writes the reply. @param into receives the frame @param index of the asking member */
+/** Writes the reply. @param into buffer for the frame @param index of the member that sent the request */
 function writeArpReply(into: Buffer, index: number, request: Buffer): Buffer {
   const framed = writeHead(into, GATEWAY_INDEX, index, TYPE_ARP, ARP_BYTES);
   KIND.copy(framed, PAYLOAD);
@@ -118,7 +118,7 @@ function writeArpReply(into: Buffer, index: number, request: Buffer): Buffer {
   writeMac(framed, SENDER_MAC, GATEWAY_INDEX);
   writeAddress(framed, SENDER_ADDRESS, GATEWAY_INDEX);
   writeMac(framed, TARGET_MAC, index);
-  // Copied: a member that probes whether its address is free has none yet.
+  // Copied from the request, because a member that checks whether its address is free has none yet.
   request.copy(framed, TARGET_ADDRESS, SENDER_ADDRESS, SENDER_ADDRESS + 4);
   return framed;
 }

@@ -5,18 +5,18 @@ import type { UdpForward } from '../../src/protocol/network.ts';
 
 const RETRY_MS = 1000;
 
-/** Unsent bytes in the kernel's queue beyond which answers are dropped. */
+/** Number of unsent bytes in the kernel's queue above which answers are dropped. */
 const MAX_UNSENT_BYTES = 256 * 1024;
 
 interface HostPortHandlers {
-  /** The payload is valid only during the call. */
+  /** Receives a datagram; the payload is valid only during the call. */
   readonly onDatagram: (payload: Buffer, address: string, port: number) => void;
-  /** Told of the first try and of each change of {@link HostPort.error}. */
+  /** Called after the first attempt and at each change of {@link HostPort.error}. */
   readonly onState: () => void;
   readonly onUnsent: () => void;
 }
 
-/** Opens as soon as the port is free and stays open until closed. */
+/** UDP port that opens as soon as it is free and stays open until closed. */
 export class HostPort {
   readonly forward: UdpForward;
   readonly id: number;
@@ -24,7 +24,7 @@ export class HostPort {
   #socket: Socket;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
-  /** Reason why the port is closed; null for an open one, undefined before the first try. */
+  /** Reason why the port is closed; null if it is open, undefined before the first attempt. */
   error: string | null | undefined;
 
   constructor(id: number, forward: UdpForward, handlers: HostPortHandlers) {
@@ -34,7 +34,7 @@ export class HostPort {
     this.#socket = this.#open();
   }
 
-  /** Sends a copy. */
+  /** Sends a copy of the payload. */
   send(payload: Buffer, address: string, port: number): void {
     if (this.error !== null) return;
     if (this.#socket.getSendQueueSize() > MAX_UNSENT_BYTES) {
@@ -58,7 +58,7 @@ export class HostPort {
     const socket = createSocket('udp4');
     socket.on('listening', () => this.#tell(null));
     socket.on('message', (payload, { address: from, port }) => {
-      // Source port 0 means that no answer is wanted or possible, RFC 768.
+      // Source port 0 means that no answer is expected or possible, RFC 768.
       if (port !== 0) this.#handlers.onDatagram(payload, from, port);
     });
     socket.on('error', (error) => {
@@ -78,7 +78,7 @@ export class HostPort {
     try {
       socket.close();
     } catch {
-      // It is closed already.
+      // The socket is already closed.
     }
   }
 

@@ -17,7 +17,7 @@ interface Member {
   readonly network: string;
 }
 
-/** Switches: one for each group with a VM and for each VM without a group. */
+/** Switches: one for each group with a VM, and one for each VM without a group. */
 export class Network implements NetworkApi {
   readonly #post: (event: NetworkEvent) => void;
   readonly #drops: DropReport;
@@ -33,7 +33,7 @@ export class Network implements NetworkApi {
     const { service } = port;
     if (isDeepStrictEqual(this.#members.get(service)?.link.port, port)) return;
     this.#detach(service);
-    // The group, or a name that no group can have.
+    // Name of the group, or one that no group can have.
     const network = port.group ?? `/${service}`;
     const hub = this.#switchOf(network);
     const link: VmLink = new VmLink(port, {
@@ -82,15 +82,15 @@ export class Network implements NetworkApi {
   }
 }
 
-/** Counts dropped frames and reports them after a while. Without drops no timer runs. */
+/** Counts dropped frames and reports them after a delay. Without drops no timer runs. */
 class DropReport {
   readonly #delayMs: number;
   readonly #post: (event: NetworkEvent) => void;
-  /** By service and cause. */
+  /** Reports by service and cause. */
   readonly #reports = new Map<string, { type: 'dropped'; service: string; cause: DropCause; frames: number }>();
   #timer: NodeJS.Timeout | null = null;
 
-  /** @param delayMs time from the first drop to the report */
+  /** Creates the report. @param delayMs time from the first drop to the report */
   constructor(delayMs: number, post: (event: NetworkEvent) => void) {
     this.#delayMs = delayMs;
     this.#post = post;
@@ -112,16 +112,16 @@ class DropReport {
 }
 
 /**
- * Ethernet switch between the VMs of one group. It learns no addresses: a member's address follows from its index, and it may
- * use no other. So no frame is flooded for want of knowledge, and one for an unknown address is dropped.
+ * Ethernet switch between the VMs of one group. It does not learn addresses: a member's address follows from its index,
+ * and it may use no other. So no frame is flooded because its destination is unknown; it is dropped instead.
  */
 class GroupSwitch {
   readonly #drop: (service: string, cause: DropCause) => void;
   readonly #links = new Map<number, VmLink>();
-  /** Links with frames that are not written yet. */
+  /** Links with frames that have not been written yet. */
   readonly #touched = new Set<VmLink>();
 
-  /** @param drop told of each dropped frame, with the VM that caused it */
+  /** Creates the switch. @param drop called for each dropped frame, with the VM that caused it */
   constructor(drop: (service: string, cause: DropCause) => void) {
     this.#drop = drop;
   }
@@ -139,7 +139,7 @@ class GroupSwitch {
     this.#touched.delete(link);
   }
 
-  /** Forwards a member's frame. @param gateway of that member */
+  /** Forwards a frame from a member. @param gateway of that member */
   forward(from: VmLink, gateway: Gateway, framed: Buffer): void {
     const { index, service } = from.port;
     if (!isGenuine(framed, index)) {
@@ -162,7 +162,7 @@ class GroupSwitch {
     else this.#drop(to.port.service, 'full');
   }
 
-  /** Writes all queued frames, one write for many. */
+  /** Writes all queued frames, combining many into one write. */
   flush(): void {
     for (const link of this.#touched) link.flush();
     this.#touched.clear();

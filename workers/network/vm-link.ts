@@ -12,8 +12,8 @@ const RETRY_MAX_MS = 1000;
 const UNREACHABLE_MS = 15_000;
 
 /**
- * Bound on a VM's broadcasts, each of which costs every member of the group. A member needs about one a minute for each
- * other member's address.
+ * Limit on a VM's broadcasts, each of which costs every member of the group. A member needs about one per minute for
+ * each other member's address.
  */
 export const BROADCASTS: Rate = { burst: 1000, perSecond: 1000 };
 
@@ -21,11 +21,14 @@ interface LinkHandlers extends FrameHandlers {
   readonly onBatch: () => void;
   /** The stream was malformed; the link is closed. */
   readonly onFault: (reason: string) => void;
-  /** The connection has failed for a while; called once. */
+  /** Called once when the connection has been failing for a while. */
   readonly onUnreachable: (error: string) => void;
 }
 
-/** Connects as soon as the socket exists and again until closed. QEMU serves one connection at a time. */
+/**
+ * Link that connects as soon as the socket exists, and again after each disconnection, until closed. QEMU serves one
+ * connection at a time.
+ */
 export class VmLink {
   readonly port: GroupPort;
   readonly broadcasts = new TokenBucket(BROADCASTS);
@@ -34,7 +37,7 @@ export class VmLink {
   #queue: OutputQueue | null = null;
   #timer: NodeJS.Timeout | undefined;
   #delayMs = RETRY_MS;
-  /** Time of the first failed try; null while connected or after the report. */
+  /** Time of the first failed attempt; null while connected or after the report. */
   #triedSinceMs: number | null = performance.now();
   #closed = false;
 
@@ -44,7 +47,9 @@ export class VmLink {
     this.#socket = this.#connect();
   }
 
-  /** Queues a frame until {@link VmLink.flush}; drops it without a connection. Returns false when the queue is full. */
+  /**
+   * Queues a frame until {@link VmLink.flush}; drops it if there is no connection. Returns false if the queue is full.
+   */
   send(framed: Buffer): boolean {
     return this.#queue?.add(framed) ?? true;
   }
@@ -66,7 +71,7 @@ export class VmLink {
     socket.on('connect', () => {
       this.#delayMs = RETRY_MS;
       this.#triedSinceMs = null;
-      // QEMU leaves the mode to its umask; until now the folder's mode keeps others out.
+      // QEMU applies its umask to the socket; until now the mode of the folder kept other users out.
       chmod(this.port.socketPath, 0o600, () => {});
       this.#queue = new OutputQueue(socket);
     });
@@ -79,7 +84,7 @@ export class VmLink {
         this.close();
         this.#handlers.onFault((error as Error).message);
       }
-      // Frames before the malformed one still count.
+      // Frames before the malformed one are still delivered.
       this.#handlers.onBatch();
     });
     socket.on('error', (error) => this.#tellUnreachable(error));
@@ -102,10 +107,12 @@ export class VmLink {
   }
 }
 
-/** Bytes of each buffer: about the window of a guest's TCP connection; more would only delay the sender's feedback. */
+/** Size of each buffer: about the window of a guest's TCP connection; more would only delay feedback to the sender. */
 export const QUEUE_BYTES = 128 * 1024;
 
-/** Double-buffered queue: one buffer fills while the other is written. Memory is bounded and no frame allocates. */
+/**
+ * Double-buffered queue: one buffer fills while the other is written. Memory is bounded, and frames need no allocation.
+ */
 class OutputQueue {
   readonly #socket: Socket;
   #filling = Buffer.allocUnsafeSlow(QUEUE_BYTES);
@@ -117,7 +124,7 @@ class OutputQueue {
     this.#socket = socket;
   }
 
-  /** Copies a frame. Returns false without room for it. */
+  /** Copies a frame; returns false if there is no room for it. */
   add(framed: Buffer): boolean {
     if (this.#filledBytes + framed.length > QUEUE_BYTES) return false;
     framed.copy(this.#filling, this.#filledBytes);
