@@ -1,4 +1,4 @@
-/** Starts one process that outlives the daemon: its own session, no descriptor but those given. */
+/** Starts one process that outlives the daemon: in its own session, with only the given descriptors. */
 import { spawn } from 'node:child_process';
 import { accessSync, closeSync, constants, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -6,13 +6,13 @@ import { errorText, errorTextWithPath } from '../../src/lib/errors.ts';
 import { identify, type ProcessIdentity } from '../../src/lib/proc.ts';
 import type { SpawnCommand, SpawnEvent } from '../../src/protocol/spawner.ts';
 
-/** Part of the package, see launch/launch.c. */
+/** Helper program, part of the package, see launch/launch.c. */
 const LAUNCHER = fileURLToPath(new URL(`./launch/${process.arch}/monocore-launch`, import.meta.url));
 
 /**
- * Starts it and reports its start and its end. Never throws.
+ * Starts the process and reports its start and its end. Never throws.
  *
- * @param daemonPid this process's parent: one with a record runs only while that lives
+ * @param daemonPid parent of this process: a child with a record is executed only while the daemon is alive
  */
 export function spawnChild(
   { id, program, args, fds, workdir, env, record }: SpawnCommand,
@@ -27,7 +27,7 @@ export function spawnChild(
       opened.push(openFifo(fd.fifo, fd.nonBlocking));
       return opened.at(-1)!;
     });
-    // Afterwards nobody is told that there is no program.
+    // Afterwards a missing program could not be reported.
     if (record !== null) accessSync(program, constants.X_OK);
     const launched = record === null ? [program, ...args] : [LAUNCHER, record, String(daemonPid), program, ...args];
     const child = spawn(launched[0]!, launched.slice(1), {
@@ -55,10 +55,11 @@ function openFifo(path: string, nonBlocking: boolean): number {
   }
 }
 
-/** Identifies the child; kills one that has no identity, as it could not be found again. */
+/** Identifies the child; kills a child that cannot be identified, because it could not be found again. */
 function identifyChild(pid: number): ProcessIdentity {
   try {
-    // It keeps its pid until it is waited for, in a later turn: there is an identity even if it has ended already.
+    // The pid is not reused until the child is reaped, in a later turn: there is an identity even if it has already
+    // ended.
     const identity = identify(pid);
     if (!identity) throw new Error('it ended at once');
     return identity;

@@ -1,4 +1,4 @@
-/** Atomic changes of files: each is written to a temporary file, which takes its name once it is complete. */
+/** Changes files atomically: each is written to a temporary file, which is renamed once it is complete. */
 import fs from 'node:fs';
 import { promisify } from 'node:util';
 import { toWireError, type WireError } from '../../src/lib/errors.ts';
@@ -6,15 +6,18 @@ import { asideOf, type FileChange } from '../../src/protocol/state.ts';
 
 const fsync = promisify(fs.fsync);
 
-/** State files hold the variables of services, which may be secret. */
+/** State files contain the variables of services, which may be secret. */
 const MODE = 0o600;
 
-/** See `StateApi.change`. Waits for the disk once for all changes: it writes many as fast as one. */
+/**
+ * Implements `StateApi.change`. Waits for the disk once for all changes, so that writing many is as fast as writing
+ * one.
+ */
 export function changeFiles(changes: readonly FileChange[]): Promise<(WireError | null)[]> {
   return Promise.all(changes.map((change) => makeChange(change).then(() => null, toWireError)));
 }
 
-/** Synchronous up to the wait for the disk. */
+/** Makes one change; synchronous up to the wait for the disk. */
 async function makeChange(change: FileChange): Promise<void> {
   const { path } = change;
   const aside = asideOf(path);
