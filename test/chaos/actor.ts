@@ -3,17 +3,17 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { errorCode, errorText } from '../../src/lib/errors.ts';
-import type { CommandReply } from '../../src/protocol/api.ts';
-import type { Config } from '../../src/protocol/service.ts';
+import { errorCode } from '../../src/lib/errors.ts';
 import type { HomePaths, VmPaths } from '../../src/state/paths.ts';
 import { listChildren } from '../helpers/processes/usage.ts';
+import type { Commands } from './commands.ts';
 import type { DaemonHost } from './daemon-host.ts';
 import type { Findings } from './findings.ts';
+import type { Floods } from './floods.ts';
 import type { KillList } from './kill-list.ts';
 import { findServiceProcesses } from './processes.ts';
 import { type Action, type Damage, describeAction, type Victim } from './schedule.ts';
-import type { SmallDisk } from './small-disk.ts';
+import type { Shortages } from './shortages.ts';
 import type { StartBook } from './start-book.ts';
 
 const NOBODY = 65_534;
@@ -21,10 +21,10 @@ const NOBODY = 65_534;
 /** Objects of the actions. */
 interface ActorOptions {
   readonly paths: HomePaths;
-  readonly config: Config;
   readonly host: DaemonHost;
-  /** Null: it cannot be filled. */
-  readonly disk: SmallDisk | null;
+  readonly commands: Commands;
+  readonly shortages: Shortages;
+  readonly floods: Floods;
   readonly clockFile: string;
   /** Gets log folders that were deleted: on the same file system, so that they can be moved there. */
   readonly asideDir: string;
@@ -33,14 +33,13 @@ interface ActorOptions {
   readonly starts: StartBook;
 }
 
-/** Does one action after the other without waiting for it, but one at a time to the daemon and to the disk. */
+/** Does one action after the other without waiting for it, but one at a time to the daemon, and one flood at a time. */
 export class Actor {
   /** Log folders that were moved aside, the oldest first. */
   readonly asideDirs: string[] = [];
   readonly #options: ActorOptions;
-  readonly #commands = new Set<Promise<void>>();
   #daemonTurn: Promise<void> = Promise.resolve();
-  #diskTurn: Promise<void> = Promise.resolve();
+  #floodTurn: Promise<void> = Promise.resolve();
   #clockOffsetMs = 0;
   readonly #decoys: ChildProcess[] = [];
 
@@ -50,28 +49,34 @@ export class Actor {
 
   /** Begins an action. */
   begin(action: Action): void {
-    const { findings, host, disk } = this.#options;
+    const { findings, host, commands, shortages } = this.#options;
     findings.tell(describeAction(action));
     switch (action.type) {
       case 'start':
+        commands.start(action.services);
+        return;
       case 'stop':
       case 'restart':
-        this.#command(action);
+        commands[action.type](action.services, action.timeoutMs);
         return;
       case 'remove':
-        this.#commands.add(this.#remove(action.service));
+        commands.track(commands.remove(action.service));
         return;
       case 'remove-during-start':
-        this.#command({ type: 'start', services: [action.service] });
-        this.#commands.add(delay(action.afterMs).then(() => this.#remove(action.service)));
+        commands.start([action.service]);
+        commands.track(delay(action.afterMs).then(() => commands.remove(action.service)));
+        return;
+      case 'claim-name':
+        commands.track(commands.claim(action.service));
+        return;
+      case 'command-project':
+        commands.track(commands.commandProject(action.command, action.project));
         return;
       case 'damage-home':
-        this.#daemonTurn = this.#daemonTurn.then(() =>
-          this.#replaceDaemon(async () => {
-            await host.kill();
-            this.#damage(action.service, action.damage);
-          }, action.downMs),
-        );
+        this.#replaceDaemon(async () => {
+          await host.kill();
+          this.#damage(action.service, action.damage);
+        }, action.downMs);
         return;
       case 'decoy':
         this.#decoys.push(startDecoy(this.#options.paths.vm(action.service)));
@@ -83,16 +88,24 @@ export class Actor {
         host.crashThread(action.thread);
         return;
       case 'kill-daemon':
-        this.#daemonTurn = this.#daemonTurn.then(() => this.#replaceDaemon(() => host.kill(), action.downMs));
+        this.#replaceDaemon(() => host.kill(), action.downMs);
         return;
       case 'replace-daemon':
         // What it has read and cannot write would be lost with it, which it says itself.
-        this.#daemonTurn = this.#daemonTurn.then(() =>
-          this.#replaceDaemon(() => this.#withSpace(() => host.end({ leaveRunning: true })), action.downMs),
-        );
+        this.#replaceDaemon(() => shortages.withSpace(() => host.end({ leaveRunning: true })), action.downMs);
         return;
       case 'fill-disk':
-        if (disk) this.#diskTurn = this.#diskTurn.then(() => this.#fillDisk(disk, action.forMs));
+        shortages.fillDisk(action.forMs);
+        return;
+      case 'fill-disk-during':
+        shortages.fillDisk(action.forMs, action.afterMs, () => commands.step(action.step, action.service));
+        return;
+      case 'starve-descriptors':
+        shortages.starve(action.of, action.spare, action.forMs);
+        return;
+      case 'flood-port':
+        this.#floodTurn = this.#floodTurn.then(() => this.#options.floods.flood(action.port));
+        commands.track(this.#floodTurn);
         return;
       case 'delete-log-folder':
         this.#deleteLogFolder();
@@ -109,64 +122,18 @@ export class Actor {
 
   /** Waits until all that was begun is done: the disk has space and a daemon runs. False when a command is stuck. */
   async finish(deadlineMs: number): Promise<boolean> {
-    await this.#diskTurn;
+    const { shortages, commands, host, floods } = this.#options;
+    await shortages.finish();
     await this.#daemonTurn;
-    if (this.#options.host.pid === null) await this.#options.host.start();
+    if (host.pid === null) await host.start();
     const cancel = new AbortController();
     const inTime = await Promise.race([
-      Promise.all(this.#commands).then(() => true),
+      commands.finish().then(() => true),
       delay(deadlineMs, false, { signal: cancel.signal }).catch(() => false),
     ]);
     cancel.abort();
+    await floods.clear();
     return inTime;
-  }
-
-  #command({ type, services, ...rest }: Extract<Action, { type: 'start' | 'stop' | 'restart' }>): void {
-    const { host, config, starts, findings } = this.#options;
-    const selection = { names: [...services], group: null };
-    const stop = { ...selection, timeout_ms: 'timeoutMs' in rest ? rest.timeoutMs : null };
-    const send = (): Promise<CommandReply> => {
-      if (type === 'start') return host.client.start({ ...selection, config });
-      return type === 'stop' ? host.client.stop(stop) : host.client.restart(stop);
-    };
-    const command = (async () => {
-      const settle = type === 'stop' ? () => {} : starts.begin(this.#withNeeds(services), host.pid);
-      try {
-        const reply = await send();
-        settle();
-        this.#tellOutcome(type, reply);
-      } catch (error) {
-        // Cut off; the daemon may still do it. One that refuses it does not.
-        if (errorCode(error) === 'ServiceUnknown') settle();
-        findings.tell(`  ${type} ${services.join(',')}: ${errorText(error)}`);
-      }
-    })();
-    this.#commands.add(command);
-    void command.finally(() => this.#commands.delete(command));
-  }
-
-  async #remove(service: string): Promise<void> {
-    const { host, findings } = this.#options;
-    try {
-      this.#tellOutcome('remove', await host.client.remove({ names: [service], group: null, timeout_ms: null }));
-    } catch (error) {
-      findings.tell(`  remove ${service}: ${errorText(error)}`);
-    }
-    this.#command({ type: 'start', services: [service] });
-  }
-
-  #tellOutcome(command: string, { services }: CommandReply): void {
-    const outcomes = services.map(({ service, outcome, error }) =>
-      error === null ? `${service.name} ${outcome}` : `${service.name} ${outcome}: ${error}`,
-    );
-    this.#options.findings.tell(`  ${command}: ${outcomes.join('; ')}`);
-  }
-
-  /** Returns the services that a start of `services` includes: their dependencies, too. */
-  #withNeeds(services: readonly string[]): string[] {
-    const known = this.#options.config.services;
-    const needs = known.filter(({ name }) => services.includes(name)).flatMap(({ depends_on }) => depends_on);
-    return [...services, ...needs.map(({ service }) => service)];
   }
 
   #killService(service: string, victim: Victim): void {
@@ -182,34 +149,15 @@ export class Actor {
     findings.tell(`  killed ${targets.join(', ')}`);
   }
 
-  async #replaceDaemon(end: () => Promise<void>, downMs: number): Promise<void> {
+  #replaceDaemon(end: () => Promise<void>, downMs: number): void {
     const { host, findings } = this.#options;
-    await end();
-    findings.tell('  the daemon has ended');
-    await delay(downMs);
-    // A daemon refuses to start on a full disk, and says so.
-    await this.#withSpace(() => host.start());
-    findings.tell(`  daemon ${host.pid} is ready`);
-  }
-
-  /** Does something when the disk has space, which it keeps meanwhile. */
-  async #withSpace(action: () => Promise<void>): Promise<void> {
-    const turn = this.#diskTurn.then(action);
-    this.#diskTurn = turn.catch(() => {});
-    await turn;
-  }
-
-  async #fillDisk(disk: SmallDisk, forMs: number): Promise<void> {
-    const { host, findings } = this.#options;
-    disk.fill();
-    host.noteDisk(true);
-    try {
-      await delay(forMs);
-    } finally {
-      disk.free();
-      host.noteDisk(false);
-      findings.tell('  the disk has space again');
-    }
+    this.#daemonTurn = this.#daemonTurn.then(async () => {
+      await end();
+      findings.tell('  the daemon has ended');
+      await delay(downMs);
+      await host.start();
+      findings.tell(`  daemon ${host.pid} is ready`);
+    });
   }
 
   #deleteLogFolder(): void {

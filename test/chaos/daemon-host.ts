@@ -32,11 +32,14 @@ interface DaemonHostOptions {
   readonly fake: boolean;
 }
 
+/** Something of which a daemon that writes logs and states needs some. */
+export type Shortage = 'space' | 'descriptors';
+
 /** At most one daemon at a time. */
 export class DaemonHost {
   readonly client: DaemonClient;
-  #isDiskFull = false;
-  #diskFullUntilMs = Number.NEGATIVE_INFINITY;
+  readonly #shortages = new Set<Shortage>();
+  #shortUntilMs = Number.NEGATIVE_INFINITY;
   readonly #deaths = { usual: 0, withBacklog: 0 };
   readonly #options: DaemonHostOptions;
   #child: ChildProcess | null = null;
@@ -60,16 +63,17 @@ export class DaemonHost {
     return { ...this.#deaths };
   }
 
-  /** From now on the disk is full, or it is not any more. */
-  noteDisk(isFull: boolean): void {
-    this.#isDiskFull = isFull;
-    this.#diskFullUntilMs = performance.now();
+  /** From now on there is a shortage, or it is over. */
+  noteShortage(shortage: Shortage, isThere: boolean): void {
+    if (isThere) this.#shortages.add(shortage);
+    else this.#shortages.delete(shortage);
+    this.#shortUntilMs = performance.now();
     this.#expectBacklog();
   }
 
-  /** Returns true if the disk was full at some moment since then. */
-  wasDiskFull(sinceMs: number): boolean {
-    return this.#isDiskFull || this.#diskFullUntilMs >= sinceMs;
+  /** Returns true if a shortage kept the daemon from saving at some moment since then. */
+  wasShort(sinceMs: number): boolean {
+    return this.#shortages.size > 0 || this.#shortUntilMs >= sinceMs;
   }
 
   /** Resolves when it answers, or has failed to, which is a violation. */
@@ -142,7 +146,7 @@ export class DaemonHost {
   }
 
   #noteDeath(): void {
-    const hasBacklog = this.#isDiskFull || performance.now() < this.#caughtUpAtMs;
+    const hasBacklog = this.#shortages.size > 0 || performance.now() < this.#caughtUpAtMs;
     this.#deaths[hasBacklog ? 'withBacklog' : 'usual'] += 1;
     // What is printed until the next one reads.
     if (this.#child) this.#expectBacklog();

@@ -1,8 +1,8 @@
 /** The services of a run: what they print, how they end, and what their policies make of that. */
-
+import { join } from 'node:path';
 import type { Isolation } from '../../src/protocol/isolation.ts';
 import { DEFAULT_LOG_SETTINGS, type LogSettings } from '../../src/protocol/log-settings.ts';
-import type { Service } from '../../src/protocol/service.ts';
+import type { Project, Service } from '../../src/protocol/service.ts';
 import {
   type Condition,
   DEFAULT_RESTART_SETTINGS,
@@ -37,7 +37,15 @@ export interface Member {
   readonly ledger: string | null;
   /** It is removed now and then, with all that it printed: its lines cannot be counted. */
   readonly isPassing: boolean;
+  /** Its config is that of all members of the project. */
+  readonly project: Project;
 }
+
+/** Projects on the home. Two share the services that stay; the one that is removed now and then has its own. */
+const PROJECTS = ['shop', 'office'] as const;
+export const PASSING_PROJECT = 'visit';
+/** Of the kinds of processes those of the second project: no other needs them, and they need none. */
+const OFFICE_KINDS: readonly number[] = [2, 5];
 
 const GZIP = { compress: 'gzip', compress_delay_ms: 1000 } as const;
 const JSON_LOG = { format: 'json' } as const;
@@ -78,10 +86,14 @@ export function makeFleet(services: number, vms: number, dir: string, ledgerOf: 
     const ledger = isVm ? null : ledgerOf(name);
     const service = makeService(name, isVm ? 'vm' : 'none', character, dir, ledger);
     const isPassing = !isVm && index === services - 1 && index > vms;
+    const isOffice = !isVm && OFFICE_KINDS.includes((index - vms) % PROCESSES.length);
+    const projectName = isPassing ? PASSING_PROJECT : PROJECTS[isOffice ? 1 : 0];
+    const project = { name: projectName, folder: join(dir, projectName) };
+    const member = { character, ledger, isPassing, project };
     const { needs } = character;
-    if (!needs || index === vms) return { service, character, ledger, isPassing };
+    if (!needs || index === vms || isPassing) return { ...member, service };
     const depends_on = [{ service: `process-${index - vms - 1}`, condition: needs }];
-    return { service: { ...service, depends_on }, character, ledger, isPassing };
+    return { ...member, service: { ...service, depends_on } };
   });
 }
 

@@ -12,8 +12,11 @@ export function findStaleFiles(paths: HomePaths, services: readonly string[], as
   const ended = new Set(services.map((service) => `${service}.json`));
   const disks = new Set(services.map((service) => `${service}.img`));
   const links = new Set(services.flatMap((service) => STREAM_NAMES.map((stream) => linkName({ service, stream }))));
+  const isFinished = (name: string) => (parseFileName(name)?.form ?? 'unfinished') !== 'unfinished';
   const isLog = (name: string) =>
-    links.has(name) || DAEMON_LOG.test(name) || (parseFileName(name)?.form ?? 'unfinished') !== 'unfinished';
+    links.has(name) ||
+    DAEMON_LOG.test(name) ||
+    (isFinished(name) && services.includes(parseFileName(name)?.service ?? ''));
   return [
     ...listOthers(paths.home, (name) => HOME_ENTRIES.has(name)),
     ...listOthers(paths.runDir, () => false),
@@ -23,13 +26,13 @@ export function findStaleFiles(paths: HomePaths, services: readonly string[], as
     ...listOthers(paths.cacheDir, (name) => name === 'initramfs' || name === 'accelerator.json'),
     ...listOthers(paths.initramfsDir, (name) => name.endsWith('.cpio')),
     // What was being compressed when its folder went away cannot be gone on with.
-    ...asideDirs.flatMap((dir) => listOthers(dir, (name) => isLog(name) || name.endsWith('.tmp') || isLink(name))),
+    ...asideDirs.flatMap((dir) => listOthers(dir, (name) => isFinished(name) || isLogName(name))),
   ];
 }
 
-/** A link that was being swapped. */
-function isLink(name: string): boolean {
-  return name.endsWith('.link');
+/** A link, one that was being swapped, or a file that was being compressed. */
+function isLogName(name: string): boolean {
+  return ['.log', '.link', '.tmp'].some((end) => name.endsWith(end));
 }
 
 function listOthers(dir: string, isKnown: (name: string) => boolean): string[] {

@@ -10,6 +10,7 @@ import type { HomePaths } from '../../src/state/paths.ts';
 import type { DaemonHost } from './daemon-host.ts';
 import type { Findings } from './findings.ts';
 import { findProcess, findServiceProcesses } from './processes.ts';
+import type { Projects } from './projects.ts';
 import type { RowBook } from './row-book.ts';
 import type { StartBook } from './start-book.ts';
 
@@ -19,7 +20,7 @@ const RECONNECT_DELAY_MS = 100;
 /** A process that has ended is noticed within a fraction of a second; a busy host may need more. */
 const NOTICE_TIMEOUT_MS = 15_000;
 
-/** Time that a state may stay unsaved after a full disk: until the next change of the service. */
+/** Time that a state may stay unsaved after a shortage: until the next change of the service. */
 const UNSAVED_MS = 15_000;
 
 /** Inputs of the monitor and receivers of its observations. */
@@ -28,9 +29,10 @@ interface MonitorOptions {
   readonly host: DaemonHost;
   readonly rows: RowBook;
   readonly starts: StartBook;
+  readonly projects: Projects;
   /** Services that were started at the begin. */
   readonly services: readonly string[];
-  /** Those of them that may be removed. */
+  /** Services that may be removed. */
   readonly passing: readonly string[];
   readonly findings: Findings;
 }
@@ -132,10 +134,14 @@ export class Monitor {
   }
 
   #checkPresence({ rows }: Snapshot): void {
-    const { services, passing } = this.#options;
+    const { services, passing, projects, findings } = this.#options;
     for (const service of services) {
-      if (!rows.has(service) && !passing.includes(service))
-        this.#options.findings.complain(`${service} is not known any more`);
+      if (passing.includes(service)) continue;
+      const row = rows.get(service);
+      const { project } = projects.ownerOf(service);
+      if (!row) findings.complain(`${service} is not known any more`);
+      else if (row.project?.folder !== project.folder)
+        findings.complain(`${service} of the project ${project.name} belongs to ${row.project?.name ?? 'none'}`);
     }
   }
 
@@ -144,8 +150,8 @@ export class Monitor {
     for (const [name, { restarts }] of now.rows) {
       const before = last.rows.get(name)?.restarts ?? 0;
       const pids = [last.daemonPid, now.daemonPid];
-      // What a full disk kept a daemon from saving dies with it.
-      const isUnsaved = last.daemonPid !== now.daemonPid && host.wasDiskFull(last.atMs - UNSAVED_MS);
+      // What a shortage kept a daemon from saving dies with it.
+      const isUnsaved = last.daemonPid !== now.daemonPid && host.wasShort(last.atMs - UNSAVED_MS);
       if (restarts >= before || isUnsaved || starts.mayHaveStarted(name, last.atMs, pids)) continue;
       findings.complain(`${name} had ${before} restarts and has ${restarts}, though nobody started it`);
     }

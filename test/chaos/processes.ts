@@ -24,12 +24,18 @@ function listProcesses(): FoundProcess[] {
     .filter((found) => found !== null);
 }
 
-/** Pids by service: what has a path in the runtime folder of the service in its arguments and leads a session. */
+/** Program beside a VM that has files of the host. */
+const HELPER = 'virtiofsd';
+
+/**
+ * Pids by service: what has a path in the runtime folder of the service in its arguments and leads a session, helpers
+ * aside.
+ */
 export function findServiceProcesses(runDir: string): Map<string, number[]> {
   const found = new Map<string, number[]>();
   const start = `${runDir}/`;
   for (const { pid, commandLine, leads } of listProcesses()) {
-    const at = leads ? commandLine.indexOf(start) : -1;
+    const at = leads && !commandLine.includes(HELPER) ? commandLine.indexOf(start) : -1;
     if (at === -1) continue;
     const service = commandLine.slice(at + start.length).split('/')[0]!;
     found.set(service, [...(found.get(service) ?? []), pid]);

@@ -5,12 +5,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ServiceStatus } from '../../src/protocol/service.ts';
 import { HomePaths, resolveHome } from '../../src/state/paths.ts';
 import { makeHome } from '../../src/state/store.ts';
-import { configOf } from '../helpers/fakes/services.ts';
 import { Actor } from './actor.ts';
+import { Commands } from './commands.ts';
 import { DaemonHost } from './daemon-host.ts';
 import { checkExits } from './exits.ts';
 import { Findings } from './findings.ts';
-import { type Member, makeFleet } from './fleet.ts';
+import { type Member, makeFleet, PASSING_PROJECT } from './fleet.ts';
+import { FLOOD, Floods } from './floods.ts';
 import { KillList } from './kill-list.ts';
 import { readLedger } from './ledger.ts';
 import { findStaleFiles } from './leftovers.ts';
@@ -18,10 +19,12 @@ import { checkLines } from './lines.ts';
 import { Monitor } from './monitor.ts';
 import type { ChaosOptions } from './options.ts';
 import { findMentions } from './processes.ts';
+import { Projects } from './projects.ts';
 import { SeededRandom } from './random.ts';
 import { type ChaosReport, isClean } from './report.ts';
 import { RowBook } from './row-book.ts';
-import { ACTION_TYPES, type ActionType, type PlannedAction, planActions } from './schedule.ts';
+import { ACTION_TYPES, type ActionType, type Cast, type PlannedAction, planActions } from './schedule.ts';
+import { Shortages } from './shortages.ts';
 import { SmallDisk } from './small-disk.ts';
 import { StartBook } from './start-book.ts';
 import { comesTrue } from './waiting.ts';
@@ -71,6 +74,7 @@ class ChaosRun {
   readonly #dir: string;
   readonly #paths: HomePaths;
   readonly #fleet: readonly Member[];
+  readonly #projects: Projects;
   readonly #leftOut: Partial<Record<ActionType, string>> = {};
   readonly #findings: Findings;
   readonly #kills = new KillList();
@@ -87,8 +91,13 @@ class ChaosRun {
     this.#dir = dir;
     this.#paths = new HomePaths(join(diskDir, 'home'));
     this.#fleet = makeFleet(options.services, options.vms, dir, (name) => join(ledgerDir, name));
+    this.#projects = new Projects(this.#fleet);
     for (const type of options.without) this.#leftOut[type] = 'it was not wanted';
-    if (typeof disk === 'string') this.#leftOut['fill-disk'] = disk;
+    if (typeof disk === 'string') {
+      for (const type of ['fill-disk', 'fill-disk-during'] as const) this.#leftOut[type] = disk;
+    }
+    if (options.vms === 0) this.#leftOut['flood-port'] = 'there is no VM';
+    if (this.#projects.all.length < 2) this.#leftOut['claim-name'] = 'there is only one project';
     if (this.#passing.length === 0) {
       for (const type of ['remove', 'remove-during-start', 'damage-home'] as const)
         this.#leftOut[type] = 'there are too few plain processes';
@@ -98,27 +107,37 @@ class ChaosRun {
     const common = { paths: this.#paths, findings: this.#findings, starts: this.#starts };
     const clockFile = join(dir, 'clock');
     writeFileSync(clockFile, '0');
-    this.#host = new DaemonHost({ ...common, clockFile, stderrFile: join(dir, 'daemon.stderr'), fake: options.fake });
+    const { fake } = options;
+    this.#host = new DaemonHost({ ...common, clockFile, stderrFile: join(dir, 'daemon.stderr'), fake });
+    const host = this.#host;
     this.#actor = new Actor({
       ...common,
-      config: configOf(this.#fleet.map(({ service }) => service)),
-      host: this.#host,
-      disk: typeof disk === 'string' ? null : disk,
+      host,
+      commands: new Commands({ ...common, host, projects: this.#projects }),
+      shortages: new Shortages({ ...common, host, disk: typeof disk === 'string' ? null : disk }),
+      floods: new Floods({ ...common, host, dir, fake }),
       clockFile,
       asideDir: join(diskDir, 'aside'),
       kills: this.#kills,
     });
     this.#monitor = new Monitor({
       ...common,
-      host: this.#host,
+      host,
+      projects: this.#projects,
       rows: this.#rows,
-      passing: this.#passing,
+      passing: [...this.#passing, FLOOD],
       services: this.#names,
     });
   }
 
   get #names(): string[] {
     return this.#fleet.map(({ service }) => service.name);
+  }
+
+  get #cast(): Cast {
+    const services = this.#names;
+    const projects = this.#projects.all.map(({ project }) => project.name);
+    return { services, passing: this.#passing[0] ?? null, passingProject: PASSING_PROJECT, projects };
   }
 
   get #passing(): string[] {
@@ -128,7 +147,7 @@ class ChaosRun {
   async run({ onPlan = () => {}, onAction = () => {} }: RunHooks): Promise<Omit<ChaosReport, 'keptIn'>> {
     const { seed, minutes } = this.#options;
     const possible = ACTION_TYPES.filter((type) => this.#leftOut[type] === undefined);
-    const plan = planActions(new SeededRandom(seed), minutes * MINUTE_MS, this.#names, possible);
+    const plan = planActions(new SeededRandom(seed), minutes * MINUTE_MS, this.#cast, possible);
     onPlan(plan);
     try {
       await this.#begin();
@@ -199,14 +218,13 @@ class ChaosRun {
 
   async #startAll(when: string): Promise<void> {
     const settle = this.#starts.begin(this.#names, this.#host.pid);
-    const { services } = await this.#host.client.start({
-      ...EVERYTHING,
-      config: configOf(this.#fleet.map(({ service }) => service)),
-    });
-    settle();
-    for (const { service, error } of services) {
-      if (error !== null) this.#findings.complain(`${service.name} cannot be started ${when}: ${error}`);
+    for (const { config } of this.#projects.all) {
+      const { services } = await this.#host.client.start({ ...EVERYTHING, config });
+      for (const { service, error } of services) {
+        if (error !== null) this.#findings.complain(`${service.name} cannot be started ${when}: ${error}`);
+      }
     }
+    settle();
   }
 
   async #end(): Promise<void> {

@@ -11,6 +11,17 @@ export type Damage = (typeof DAMAGES)[number];
 /** Threads of the daemon that crash, by name, and the process that starts all others. */
 const THREADS = ['logs', 'metrics', 'api', 'jobs', 'spawner'] as const;
 
+/** Ports of a VM that root in its guest can write to. */
+const PORTS = ['control', 'exit', 'stdout', 'stderr', 'console'] as const;
+export type Port = (typeof PORTS)[number];
+
+/** Commands during which the disk becomes full. */
+const STEPS = ['start', 'stop', 'restart', 'remove'] as const;
+export type Step = (typeof STEPS)[number];
+
+/** Processes that run out of descriptors. */
+const STARVED = ['daemon', 'spawner'] as const;
+
 /** Something that is done to the services, the daemon or the host. */
 export type Action =
   | { readonly type: 'start'; readonly services: readonly string[] }
@@ -31,6 +42,27 @@ export type Action =
   /** It is told to end and to leave its services running; the next one is started that much later. */
   | { readonly type: 'replace-daemon'; readonly downMs: number }
   | { readonly type: 'fill-disk'; readonly forMs: number }
+  /** A command is given, and the disk becomes full while it is carried out. */
+  | {
+      readonly type: 'fill-disk-during';
+      readonly step: Step;
+      readonly service: string;
+      readonly afterMs: number;
+      readonly forMs: number;
+    }
+  /** A process may open that many files more, and no others, for a while. */
+  | {
+      readonly type: 'starve-descriptors';
+      readonly of: (typeof STARVED)[number];
+      readonly spare: number;
+      readonly forMs: number;
+    }
+  /** A service of its own is started, whose root writes to a port of its VM without end. */
+  | { readonly type: 'flood-port'; readonly port: Port }
+  /** Another project declares the service, too, and wants to start it. */
+  | { readonly type: 'claim-name'; readonly service: string }
+  /** A command without names, in the folder of a project. */
+  | { readonly type: 'command-project'; readonly command: Step; readonly project: string }
   | { readonly type: 'delete-log-folder' }
   | { readonly type: 'delete-runtime-folder'; readonly service: string }
   | { readonly type: 'step-clock'; readonly byMs: number };
@@ -56,6 +88,11 @@ const WEIGHTS: Readonly<Record<ActionType, number>> = {
   'kill-daemon': 5,
   'replace-daemon': 3,
   'fill-disk': 4,
+  'fill-disk-during': 6,
+  'starve-descriptors': 4,
+  'flood-port': 2,
+  'claim-name': 4,
+  'command-project': 3,
   'delete-log-folder': 4,
   'delete-runtime-folder': 2,
   'step-clock': 5,
@@ -69,20 +106,31 @@ const MOST_PAUSE_MS = 900;
 const DOWN_MS = [0, 0, 500, 3000];
 /** Time that a daemon gets to come up and to be asked something, before the next one. */
 const DAEMON_LIFE_MS = 8000;
+/** From none to enough for some starts. */
+const SPARES = [0, 1, 3, 10, 30];
 const MINUTE_MS = 60_000;
 const CLOCK_STEPS_MS = [-24 * 60, -60, -1, -1 / 60, 1 / 60, 1, 60, 24 * 60].map((minutes) => minutes * MINUTE_MS);
+
+/** Services and projects of a run. */
+export interface Cast {
+  readonly services: readonly string[];
+  /** The one that is removed now and then; null for none. */
+  readonly passing: string | null;
+  /** Project of {@link Cast.passing} alone. */
+  readonly passingProject: string;
+  readonly projects: readonly string[];
+}
 
 /**
  * Plans a run. Every kind of action that is possible comes once, in a random order, before they are drawn by weight;
  * daemons come and go no faster than that services get to know them.
  *
- * @param services the last one is the one that is removed now and then
  * @param types the kinds that are possible
  */
 export function planActions(
   random: SeededRandom,
   durationMs: number,
-  services: readonly string[],
+  cast: Cast,
   types: readonly ActionType[] = ACTION_TYPES,
 ): PlannedAction[] {
   const planned: PlannedAction[] = [];
@@ -96,7 +144,7 @@ export function planActions(
     const at = first.findIndex((type) => !isTooSoon(type));
     const drawn = at === -1 ? random.pick(tickets) : first.splice(at, 1)[0]!;
     if (isTooSoon(drawn)) continue;
-    const action = drawAction(random, drawn, services);
+    const action = drawAction(random, drawn, cast);
     if ('downMs' in action) daemonUpAtMs = atMs + action.downMs + DAEMON_LIFE_MS;
     planned.push({ atMs, action });
   }
@@ -106,7 +154,9 @@ function endsDaemon(type: ActionType): boolean {
   return type === 'kill-daemon' || type === 'damage-home' || type === 'replace-daemon';
 }
 
-function drawAction(random: SeededRandom, type: ActionType, services: readonly string[]): Action {
+function drawAction(random: SeededRandom, type: ActionType, cast: Cast): Action {
+  const { services, passing, projects, passingProject } = cast;
+  const steps = passing === null ? STEPS.filter((step) => step !== 'remove') : STEPS;
   const some = () => random.shuffle(services).slice(0, random.between(1, Math.min(4, services.length)));
   switch (type) {
     case 'start':
@@ -115,11 +165,11 @@ function drawAction(random: SeededRandom, type: ActionType, services: readonly s
     case 'restart':
       return { type, services: some(), timeoutMs: random.next() < 0.2 ? 0 : null };
     case 'remove':
-      return { type, service: services.at(-1)! };
+      return { type, service: passing! };
     case 'remove-during-start':
-      return { type, service: services.at(-1)!, afterMs: random.between(0, 300) };
+      return { type, service: passing!, afterMs: random.between(0, 300) };
     case 'damage-home':
-      return { type, service: services.at(-1)!, downMs: random.pick(DOWN_MS), damage: random.pick(DAMAGES) };
+      return { type, service: passing!, downMs: random.pick(DOWN_MS), damage: random.pick(DAMAGES) };
     case 'decoy':
       return { type, service: random.pick(services) };
     case 'kill-service':
@@ -131,6 +181,21 @@ function drawAction(random: SeededRandom, type: ActionType, services: readonly s
       return { type, downMs: random.pick(DOWN_MS) };
     case 'fill-disk':
       return { type, forMs: random.between(500, 4000) };
+    case 'fill-disk-during': {
+      const step = random.pick(steps);
+      const service = step === 'remove' ? passing! : random.pick(services);
+      return { type, step, service, afterMs: random.between(0, 400), forMs: random.between(50, 3000) };
+    }
+    case 'starve-descriptors':
+      return { type, of: random.pick(STARVED), spare: random.pick(SPARES), forMs: random.between(500, 4000) };
+    case 'flood-port':
+      return { type, port: random.pick(PORTS) };
+    case 'claim-name':
+      return { type, service: random.pick(services.filter((service) => service !== passing)) };
+    case 'command-project': {
+      const command = random.pick(steps);
+      return { type, command, project: command === 'remove' ? passingProject : random.pick(projects) };
+    }
     case 'delete-log-folder':
       return { type };
     case 'delete-runtime-folder':

@@ -7,16 +7,8 @@ import { MIB } from '../../../src/lib/units.ts';
 import { makePerlRoot } from '../../helpers/disks/perl-root.ts';
 import { scriptService } from '../../helpers/fakes/services.ts';
 import { makeTempDir } from '../../helpers/temp.ts';
+import { FLOOD_PROGRAM } from '../../helpers/vm/flood.ts';
 import { makeGuestHost } from '../../helpers/vm/guest.ts';
-
-/** Takes a descriptor of the guest's init, pidfd_getfd(2), and writes a text to it for ever. */
-const FLOOD = `
-  my ($fd, $text) = @ARGV;
-  my $port = syscall(438, syscall(434, 1, 0), $fd + 0, 0);
-  die "no port: $!" if $port < 0;
-  open(my $out, '>&=', $port) or die;
-  my $bytes = "$text\\n" x 1000;
-  syswrite($out, $bytes) while 1;`;
 
 /** Descriptors of the guest's init. */
 const CONTROL = '5';
@@ -26,7 +18,7 @@ async function launchFlood(t: TestContext, fd: string, text: string) {
   const root = await makeTempDir(t);
   makePerlRoot(root);
   const host = await makeGuestHost(t);
-  const flood = scriptService('flood', '', { rootfs: root, command: 'perl', args: ['-e', FLOOD, fd, text] });
+  const flood = scriptService('flood', '', { rootfs: root, command: 'perl', args: ['-e', FLOOD_PROGRAM, fd, text] });
   return host.launch(flood);
 }
 

@@ -1,7 +1,8 @@
 /**
  * A machine without a kernel: `machine.js <control socket> <exit record>` boots at once and speaks the protocol of the
  * control port as `src/vm/guest/init` does. Descriptors 1 and 2 are the console, 3 and 4 the streams of the command, which
- * runs on the host. Probes of pages and secrets are not supported.
+ * runs on the host. Probes of pages and secrets are not supported. A job with the variable FLOODS gets the port of that name
+ * flooded, which root in a guest can do: `control`, `exit`, `console`, `stdout`, `stderr`.
  */
 import { spawn } from 'node:child_process';
 import { appendFileSync, write } from 'node:fs';
@@ -25,6 +26,12 @@ with_job launch`;
 
 /** Words of a probe, which are one line: see `renderProbe`. */
 const PROBE = `newline='\n'; eval "set -- $1"; exec "$@"`;
+
+/** The limit of a VM process for its exit record, see `makeBoundedRecord`. */
+const RECORD_BYTES = 4096;
+const FLOOD_FDS = { console: 1, stdout: 3, stderr: 4 };
+const FLOOD_TEXT = 'ready\n'.repeat(1000);
+const RETRY_MS = 50;
 
 let state = 'ready';
 let peer = null;
@@ -52,9 +59,11 @@ function killGroup(child, signal = 'SIGKILL') {
 function startJob(script) {
   state = 'starting';
   job = run(LAUNCHER, [script], ['ignore', 3, 4, 'ignore', 'ignore', 'pipe']);
+  const [, flooded] = /\bFLOODS=['"]?(\w+)/.exec(script) ?? [];
   job.stdio[5].setEncoding('utf8').on('data', (text) => {
     if (text.startsWith('started')) state = 'running';
     tell(text.trim());
+    if (flooded && state === 'running') flood(flooded);
   });
   job.once('close', (code, signal) => {
     state = `exit ${signal === null ? code : 128 + constants.signals[signal]}`;
@@ -66,6 +75,34 @@ function startJob(script) {
     killGroup(job);
     tell(state);
   });
+}
+
+/** Writes to a port for ever. */
+function flood(port) {
+  if (port === 'exit') fillRecord();
+  else if (port === 'control') floodPeer();
+  else floodStream(FLOOD_FDS[port]);
+}
+
+/** The kernel ends the process that writes on. */
+function fillRecord() {
+  try {
+    appendFileSync(exitRecord, 'x'.repeat(RECORD_BYTES));
+    process.kill(process.pid, 'SIGKILL');
+  } catch {
+    // No space yet.
+    setTimeout(fillRecord, RETRY_MS);
+  }
+}
+
+function floodPeer() {
+  if (peer && !peer.writableNeedDrain) peer.write(FLOOD_TEXT);
+  setTimeout(floodPeer, 1);
+}
+
+function floodStream(fd) {
+  // The console does not wait for its reader.
+  write(fd, FLOOD_TEXT, (error) => setTimeout(() => floodStream(fd), error ? RETRY_MS : 0));
 }
 
 function startProbe([id, seconds, kind, ...words]) {
